@@ -1,0 +1,64 @@
+package agent
+
+import "context"
+
+// A Backend starts runs. It is safe for concurrent use.
+//
+// Every Backend passes the exam in agenttest.
+type Backend interface {
+	// Name is the backend's short name, as the x-composer-upstream header shows it: "localagent", "chat", "demo".
+	Name() string
+
+	// Start opens a run for req and returns once upstream has accepted it, before its first event. ctx bounds Start
+	// alone: the run outlives it, and only Close ends the run. The backend does not change req and may keep
+	// references to it until Close, so the caller must not change it either.
+	//
+	// Errors are *Error. When req.Continue can't be continued, the code is [ConversationLost] and the caller starts
+	// again without it.
+	Start(ctx context.Context, req *Request) (Run, error)
+}
+
+// A Run yields events, turn by turn.
+//
+// Next, Resume and Buffered are called by one goroutine at a time. Close may be called at any time, from any
+// goroutine and more than once; it unblocks Next and Resume.
+type Run interface {
+	// Next waits for the next event of this turn. The event and what it points to are valid until the next call of
+	// Next; a caller that keeps Text copies it.
+	//
+	// The last event of a turn is Done. After Done with Reason [ToolCalls] the caller may Resume; after any other
+	// Done the run is over, and only Close may follow. After an error the run is over too. Errors are *Error, or
+	// ctx's own error when ctx ended first: then the run is still whole, but the caller normally closes it.
+	Next(ctx context.Context) (Event, error)
+
+	// Buffered reports whether Next would return without waiting. A consumer that batches its writes flushes when it
+	// is false. It may err on the side of false.
+	Buffered() bool
+
+	// Resume gives the client's results for the calls that this turn yielded, one result for each, in any order, and
+	// begins the next turn. Calls that upstream announced too late for the last turn are the first thing that the
+	// new turn yields. It returns once the results are handed to the transport. Errors are *Error.
+	Resume(ctx context.Context, results []ToolResult) error
+
+	// Close ends the run and lets go of everything that it holds. An unfinished run is reset upstream at once.
+	Close() error
+}
+
+// A Conversation is what a backend needs to carry on later with only the new messages: the state of upstream's
+// conversation after a finished run. It is opaque to everybody but the backend that made it and immutable, so that it
+// may be continued several times, also at once.
+type Conversation interface {
+	// ID is upstream's id of the conversation.
+	ID() string
+	// Size is about how many bytes it keeps in memory.
+	Size() int
+	// MarshalBinary encodes it for [Restorer].
+	MarshalBinary() ([]byte, error)
+}
+
+// A Restorer is a Backend whose conversations can be written down and read back, in another process too.
+type Restorer interface {
+	// Restore decodes what MarshalBinary of this backend's Conversation returned. Bytes of another backend or
+	// version give an *Error with code [ConversationLost].
+	Restore(data []byte) (Conversation, error)
+}

@@ -1,0 +1,164 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// An Error is a failure with a kind, a sentence for the user and a cause for us.
+type Error struct {
+	// Code is the kind of failure; surfaces turn it into a status and a code of their own.
+	Code Code
+	// Message is for the user: what happened and what to do about it. It never holds a key or our insides. Empty
+	// means Code's own sentence.
+	Message string
+	// Param names the request field at fault, in the surface's own spelling: "messages[2].content".
+	Param string
+	// FromUpstream is set when Message is what upstream said.
+	FromUpstream bool
+	// RetryAfter is how long to wait before trying again; 0 when unknown.
+	RetryAfter time.Duration
+	// Err is the cause, for logs only.
+	Err error
+}
+
+// Errorf makes an Error with a message and no cause.
+func Errorf(code Code, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// ParamError makes an Error about one request field.
+func ParamError(code Code, param, format string, args ...any) *Error {
+	return &Error{Code: code, Param: param, Message: fmt.Sprintf(format, args...)}
+}
+
+// Error implements error, for logs.
+func (e *Error) Error() string {
+	s := e.Code.String() + ": " + e.UserMessage()
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// UserMessage is the sentence for the user, never empty.
+func (e *Error) UserMessage() string {
+	if e.Message != "" {
+		return e.Message
+	}
+	return codes[e.Code].sentence
+}
+
+// AsError returns err as an *Error. What isn't one becomes Internal, with err as its cause and nothing of it in the
+// message.
+func AsError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &Error{Code: Internal, Err: err}
+}
+
+// CodeOf is the code of err; 0 for nil.
+func CodeOf(err error) Code {
+	if err == nil {
+		return 0
+	}
+	return AsError(err).Code
+}
+
+// Code is the kind of a failure.
+type Code uint8
+
+// The codes. What each becomes in HTTP stands in the surfaces' tables.
+const (
+	Internal Code = iota + 1 // our fault
+
+	// What the client sent.
+	InvalidJSON
+	MissingParameter
+	InvalidType
+	InvalidValue
+	UnsupportedParameter
+	UnsupportedValue
+	TooLarge
+	UnsupportedMediaType
+	ModelNotFound
+	PreviousResponseNotFound
+	NotFound
+	ContextTooLong
+
+	// Who the client is.
+	MissingKey
+	InvalidKey
+	PaymentRequired
+	PermissionDenied
+
+	// How much it asks.
+	RateLimited
+	QuotaExceeded
+	Overloaded
+
+	// What upstream did.
+	Upstream          // failed in a way that has no better code
+	UpstreamTimeout   // did not start, stalled, or made no progress
+	NotConfigured     // no backend is configured for this
+	ConversationLost  // can't continue; never reaches a client
+	InvalidJSONOutput // the answer does not fit the format asked for
+	ToolChoiceUnmet   // the model would not call the tool that it had to
+	RepeatedToolCall  // the loop guard ended the run
+	Canceled          // the client went away; never reaches a client
+)
+
+// codes holds a name for logs and the sentence that stands in when an Error has none.
+var codes = [...]struct{ name, sentence string }{
+	Internal:                 {"internal", "Something went wrong on our side. Please try again."},
+	InvalidJSON:              {"invalid_json", "The request body is not valid JSON."},
+	MissingParameter:         {"missing_parameter", "A required parameter is missing."},
+	InvalidType:              {"invalid_type", "A parameter has the wrong type."},
+	InvalidValue:             {"invalid_value", "A parameter has a value that is not allowed."},
+	UnsupportedParameter:     {"unsupported_parameter", "A parameter is not supported here."},
+	UnsupportedValue:         {"unsupported_value", "A parameter has a value that is not supported here."},
+	TooLarge:                 {"too_large", "The request body is too large."},
+	UnsupportedMediaType:     {"unsupported_media_type", "Send the request as application/json."},
+	ModelNotFound:            {"model_not_found", "The model does not exist or your key has no access to it."},
+	PreviousResponseNotFound: {"previous_response_not_found", "The previous response was not found."},
+	NotFound:                 {"not_found", "Not found."},
+	ContextTooLong:           {"context_too_long", "The conversation is too long for the model."},
+	MissingKey:               {"missing_key", "No API key was sent. Send your Cursor API key as 'Authorization: Bearer <key>'."},
+	InvalidKey:               {"invalid_key", "The API key is not valid. Create one in the Cursor dashboard under Integrations."},
+	PaymentRequired:          {"payment_required", "Cursor asks for a payment method or usage-based pricing."},
+	PermissionDenied:         {"permission_denied", "This key may not do that."},
+	RateLimited:              {"rate_limited", "Too many requests. Please wait and try again."},
+	QuotaExceeded:            {"quota_exceeded", "The usage limit of your Cursor plan is reached."},
+	Overloaded:               {"overloaded", "The server is overloaded. Please try again shortly."},
+	Upstream:                 {"upstream", "The upstream service failed."},
+	UpstreamTimeout:          {"upstream_timeout", "The upstream service did not answer in time."},
+	NotConfigured:            {"not_configured", "No upstream is configured."},
+	ConversationLost:         {"conversation_lost", "The conversation can no longer be continued."},
+	InvalidJSONOutput:        {"invalid_json_output", "The model did not produce the JSON that was asked for."},
+	ToolChoiceUnmet:          {"tool_choice_unmet", "The model did not call the tool that was asked for."},
+	RepeatedToolCall:         {"repeated_tool_call", "The model repeated the same tool call too often."},
+	Canceled:                 {"canceled", "The client went away."},
+}
+
+// Codes lists every code, for tests that walk the tables.
+func Codes() []Code {
+	var all []Code
+	for c := Internal; int(c) < len(codes); c++ {
+		all = append(all, c)
+	}
+	return all
+}
+
+// String is the code's name in logs.
+func (c Code) String() string {
+	if int(c) < len(codes) && codes[c].name != "" {
+		return codes[c].name
+	}
+	return "unknown"
+}

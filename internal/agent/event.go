@@ -1,0 +1,104 @@
+package agent
+
+import "encoding/json"
+
+// Kind says which of the five events an [Event] is.
+type Kind uint8
+
+// The events. The set is closed: an encoder that handles these handles everything.
+const (
+	Text      Kind = iota + 1 // Event.Text: a piece of the answer
+	Reasoning                 // Event.Text: a piece of the model's thinking
+	Call                      // Event.Call: a whole tool call
+	UsageKind                 // Event.Usage: what the run has cost so far; a later one replaces it
+	DoneKind                  // Event.Done: the end of the turn
+)
+
+// An Event is one thing that a run yields. It is a struct and not an interface so that a streamed word costs no
+// allocation.
+type Event struct {
+	Kind Kind
+
+	// Text is the new text of Text and Reasoning: a delta, never the text so far, never empty, valid UTF-8 on its
+	// own (no character is split over two events). It is valid until the next call of Run.Next.
+	Text []byte
+
+	Call  *ToolCall // Call
+	Usage *Usage    // UsageKind
+	Done  *Done     // DoneKind
+}
+
+// A ToolCall is the model's request that the client runs a tool.
+type ToolCall struct {
+	// ID identifies the call within its run. It is minted by NewCallID, so that it is short, unique and
+	// unguessable whatever upstream's own id looks like.
+	ID string
+	// Name is one of Request.Tools' names.
+	Name string
+	// Arguments is a JSON object. Backends guarantee that it is valid JSON.
+	Arguments json.RawMessage
+}
+
+// A ToolResult is the client's answer to a ToolCall.
+type ToolResult struct {
+	CallID  string
+	Parts   []Part // text and images
+	IsError bool   // the tool failed, and Parts says how
+}
+
+// Usage counts tokens. Input excludes what the cache served.
+type Usage struct {
+	Input      int64 // tokens read without the cache
+	CacheRead  int64 // tokens that the cache served
+	CacheWrite int64 // tokens that were put into the cache
+	Output     int64 // tokens written, Reasoning included
+	Reasoning  int64 // the part of Output that is thinking
+
+	// Estimated is true when upstream has not said (all of) it and we counted ourselves.
+	Estimated bool
+	// CostUSD is in US dollars; 0 when the model's price is unknown. The gateway fills it in, backends leave it.
+	CostUSD float64
+}
+
+// Prompt is the whole prompt, however it was served.
+func (u Usage) Prompt() int64 { return u.Input + u.CacheRead + u.CacheWrite }
+
+// Total is prompt and output together.
+func (u Usage) Total() int64 { return u.Prompt() + u.Output }
+
+// Reason says why a turn ended.
+type Reason uint8
+
+// The reasons. Only the first two come from backends; the gateway cuts for the others.
+const (
+	Stop      Reason = iota + 1 // the model is done, or a stop sequence was met
+	ToolCalls                   // the model waits for the results of the calls of this turn
+	Length                      // the token limit of the request was reached
+)
+
+// Done ends a turn.
+type Done struct {
+	Reason Reason
+	// Conversation lets a later request carry on from here; nil when it can't.
+	Conversation Conversation
+}
+
+// Accepted is what is known once upstream has taken a run, before its first event: a surface's response headers.
+type Accepted struct {
+	Upstream string // the backend's name
+	Resume   Resume
+	Model    Model
+	// ConversationID is upstream's id of the conversation, for logs; empty when unknown.
+	ConversationID string
+}
+
+// Resume says what a turn continues.
+type Resume string
+
+// Where a turn came from, as the x-composer-resume header shows it.
+const (
+	ResumeNew        Resume = "new"        // a conversation's first turn
+	ResumeParked     Resume = "parked"     // the run was waiting for these tool results
+	ResumeMemory     Resume = "memory"     // a finished conversation that upstream still has
+	ResumeTranscript Resume = "transcript" // rebuilt from the client's transcript
+)

@@ -1,0 +1,217 @@
+package agent
+
+import (
+	"encoding/json"
+	"log/slog"
+	"strings"
+)
+
+// A Request is one turn as the client asked for it, whatever surface it came through.
+type Request struct {
+	// Caller is who asks. Surfaces leave it; httpd fills it in.
+	Caller Caller
+	// Upstream is the name of the backend that the route asks for; "" is the configured default.
+	Upstream string
+	// ModelName is the model as the client named it; the catalog turns it into Model.
+	ModelName string
+	// Model is what upstream is asked for. The gateway fills it in; a backend reads only this.
+	Model Model
+
+	// Messages is the whole conversation as the client tells it, oldest first, never empty. Anything may follow
+	// anything; the surfaces have checked that each tool message answers a call that an earlier one announced.
+	Messages []Message
+	Tools    []Tool
+	// ToolChoice says which of Tools the model may or must call.
+	ToolChoice ToolChoice
+	// SerialToolCalls asks for one call at a time (parallel_tool_calls: false).
+	SerialToolCalls bool
+	// Format is the form that the answer's text must have.
+	Format Format
+	// MaxOutputTokens cuts the answer; 0 is no limit.
+	MaxOutputTokens int
+	// Stop cuts the answer before the first of these texts; none is empty.
+	Stop []string
+	// Effort is the reasoning effort as the client named it; "" is the model's own default.
+	Effort string
+
+	// Session is the client's name for this conversation, from a session header; "" when it sent none. It narrows
+	// the look-up of conversation memory and gives the conversation a stable id. It never widens anything.
+	Session string
+	// ConversationID, when set, is the id to open a fresh conversation under. The gateway fills it in.
+	ConversationID string
+	// Durable allows what the turn leaves behind to be written to disk (a Responses request with store: true).
+	Durable bool
+
+	// Continue, when not nil, is the upstream conversation that already holds Messages[:New]; only Messages[New:]
+	// are sent. The gateway fills both in.
+	Continue Conversation
+	New      int
+}
+
+// A Caller is who a request is for.
+type Caller struct {
+	// Owner names the tenant in every look-up: a hash of the Cursor key, or the account of a hosted key. What
+	// belongs to one owner does not exist for another.
+	Owner string
+	// CursorKey is the Cursor API key to use upstream.
+	CursorKey Secret
+}
+
+// A Secret is a string that doesn't print: not with fmt, not in JSON, not in a log. Reveal gives it to the one place
+// that needs it.
+type Secret struct{ value string }
+
+// NewSecret hides value.
+func NewSecret(value string) Secret { return Secret{value} }
+
+// Reveal returns the hidden string, for an Authorization header and the like.
+func (s Secret) Reveal() string { return s.value }
+
+// IsZero reports whether there is no secret.
+func (s Secret) IsZero() bool { return s.value == "" }
+
+const redacted = "[redacted]"
+
+// String implements fmt.Stringer without the secret.
+func (s Secret) String() string { return redacted }
+
+// GoString implements fmt.GoStringer without the secret.
+func (s Secret) GoString() string { return redacted }
+
+// LogValue implements slog.LogValuer without the secret.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText implements encoding.TextMarshaler without the secret.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// A Model is what upstream is asked for.
+type Model struct {
+	ID     string  // upstream's id, "composer-2.5"
+	Params []Param // such as fast=false; always explicit, because upstream's default is the dear one
+}
+
+// A Param is one parameter of a model.
+type Param struct{ ID, Value string }
+
+// String is the form of the x-composer-model header: "composer-2.5;fast=false".
+func (m Model) String() string {
+	var b strings.Builder
+	b.WriteString(m.ID)
+	for _, p := range m.Params {
+		b.WriteString(";" + p.ID + "=" + p.Value)
+	}
+	return b.String()
+}
+
+// Role says who speaks.
+type Role uint8
+
+// The roles. OpenAI's developer is System, and its function is ToolRole.
+const (
+	System Role = iota + 1
+	User
+	Assistant
+	ToolRole
+)
+
+// A Message is one entry of a conversation.
+type Message struct {
+	Role  Role
+	Parts []Part // text and images, in order; may be empty
+	Name  string // the speaker's name, if the client gave one
+
+	Calls  []ToolCall // Assistant: the calls it made
+	CallID string     // ToolRole: the call that Parts answers
+	// IsError is set on a ToolRole message when the client says that the tool failed.
+	IsError bool
+}
+
+// Text is the message's text parts, joined.
+func (m *Message) Text() string {
+	if len(m.Parts) == 1 {
+		return m.Parts[0].Text
+	}
+	var b strings.Builder
+	for _, p := range m.Parts {
+		b.WriteString(p.Text)
+	}
+	return b.String()
+}
+
+// A Part is a piece of a message: text, or an image when Image is not nil.
+type Part struct {
+	Text  string
+	Image *Image
+}
+
+// An Image comes as bytes or, until it is fetched, as a URL. A backend sees bytes only.
+type Image struct {
+	MIME string // "image/png"; "" while only the URL is known
+	Data []byte
+	URL  string // http or https; "" when the image came inline
+}
+
+// A Tool is something that the client can run.
+type Tool struct {
+	Name        string
+	Description string
+	// Parameters is the JSON Schema of the arguments, an object; nil means that any object will do.
+	Parameters json.RawMessage
+	// Strict asks for arguments that fit Parameters exactly.
+	Strict bool
+}
+
+// A ToolChoice says which tools the model may or must call. Its zero value lets the model choose.
+type ToolChoice struct {
+	Mode  ToolMode
+	Names []string // allowed or required tools; empty means all of them
+}
+
+// ToolMode is the kind of a ToolChoice.
+type ToolMode uint8
+
+// The modes.
+const (
+	ToolsAuto     ToolMode = iota // may call any of Names
+	ToolsNone                     // must not call
+	ToolsRequired                 // must call one of Names
+)
+
+// A Format is the form that the answer's text must have. Its zero value is plain text.
+type Format struct {
+	Kind        FormatKind
+	Name        string          // JSONSchema: the schema's name
+	Description string          // JSONSchema: what the schema is for
+	Schema      json.RawMessage // JSONSchema
+	Strict      bool
+}
+
+// FormatKind is the kind of a Format.
+type FormatKind uint8
+
+// The formats.
+const (
+	PlainText FormatKind = iota
+	JSONObject
+	JSONSchema
+)
+
+// Offered returns the tools that the model is shown: those of Tools that ToolChoice allows.
+func (r *Request) Offered() []Tool {
+	switch {
+	case r.ToolChoice.Mode == ToolsNone:
+		return nil
+	case len(r.ToolChoice.Names) == 0:
+		return r.Tools
+	}
+	var offered []Tool
+	for _, t := range r.Tools {
+		for _, name := range r.ToolChoice.Names {
+			if t.Name == name {
+				offered = append(offered, t)
+				break
+			}
+		}
+	}
+	return offered
+}
