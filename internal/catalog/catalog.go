@@ -1,0 +1,266 @@
+// Package catalog knows what model names mean: which model a client's name stands for, with which parameters it is
+// asked for, how much it holds and what it costs.
+//
+// Composer's own models are compiled in, so that a completion for one of them needs no look-up. Everything else comes
+// from the live catalogue of the caller's key, which is fetched when somebody asks for it and cached for a while per
+// owner. A [Catalog] is safe for concurrent use.
+package catalog
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"composer-api/internal/agent"
+)
+
+// A Model is one model that a client can ask for.
+type Model struct {
+	ID            string // as clients name it: "composer-2.5-fast"
+	DisplayName   string
+	Description   string
+	ContextWindow int // tokens
+	Created       time.Time
+	// Upstream is what the model is asked for as. Its parameters are always explicit.
+	Upstream agent.Model
+	// Efforts is the model's parameter for reasoning effort, nil when it has none.
+	Efforts *Parameter
+}
+
+// A Parameter is one that upstream's catalogue lists for a model.
+type Parameter struct {
+	ID     string
+	Values []string
+}
+
+// A Listed is a model as upstream's catalogue lists it.
+type Listed struct {
+	ID, DisplayName, Description string
+	Aliases                      []string
+	Parameters                   []Parameter
+}
+
+// Config is what a Catalog needs. Its zero value knows Composer's own models only.
+type Config struct {
+	// Fetch asks upstream for the models that a key may use. Nil means that there is no live catalogue. Its errors
+	// are *agent.Error.
+	Fetch func(ctx context.Context, key agent.Secret) ([]Listed, error)
+	// TTL is how long a fetched list is served; 0 means ten minutes.
+	TTL time.Duration
+	// MaxOwners bounds how many owners' lists are kept; 0 means 1,000.
+	MaxOwners int
+	// Log receives what goes wrong with Fetch. Nil discards it.
+	Log *slog.Logger
+}
+
+// A Catalog answers what model names mean.
+type Catalog struct {
+	cfg Config
+
+	mu    sync.Mutex
+	lists map[string]*list // by owner
+}
+
+// A list is the live catalogue of one owner. models and err are set when ready is closed.
+type list struct {
+	ready   chan struct{}
+	expires time.Time // guarded by Catalog.mu
+	models  []Model
+	aliases map[string]string
+	err     error
+}
+
+// New makes a Catalog.
+func New(cfg Config) *Catalog {
+	cfg.TTL = cmp.Or(cfg.TTL, 10*time.Minute)
+	cfg.MaxOwners = cmp.Or(cfg.MaxOwners, 1000)
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Catalog{cfg: cfg, lists: map[string]*list{}}
+}
+
+// List returns the models that the caller's key may use, in upstream's order. When the live catalogue can't be
+// reached it is Composer's own models; a key that upstream refuses is an error (*agent.Error).
+func (c *Catalog) List(ctx context.Context, caller agent.Caller) ([]Model, error) {
+	l, err := c.live(ctx, caller)
+	if err != nil {
+		if code := agent.CodeOf(err); code == agent.InvalidKey || code == agent.PermissionDenied || ctx.Err() != nil {
+			return nil, err
+		}
+		return slices.Clone(builtin), nil
+	}
+	return slices.Clone(l.models), nil
+}
+
+// Find returns the model that name stands for: an id or an alias, with or without a client's provider prefix. An
+// unknown name is an *agent.Error with code ModelNotFound.
+func (c *Catalog) Find(ctx context.Context, caller agent.Caller, name string) (Model, error) {
+	for _, candidate := range spellings(name) {
+		if m, ok := builtinNamed(candidate); ok {
+			return m, nil
+		}
+	}
+	l, err := c.live(ctx, caller)
+	if err != nil {
+		return Model{}, err
+	}
+	for _, candidate := range spellings(name) {
+		id := cmp.Or(l.aliases[candidate], candidate)
+		if i := slices.IndexFunc(l.models, func(m Model) bool { return m.ID == id }); i >= 0 {
+			return l.models[i], nil
+		}
+	}
+	return Model{}, agent.ParamError(agent.ModelNotFound, "model",
+		"The model %q does not exist or your key has no access to it. GET /v1/models lists what there is.", shorten(name))
+}
+
+// Resolve returns what upstream is asked for when a client names a model and a reasoning effort. An effort that the
+// model doesn't know is ignored. Errors are those of Find.
+func (c *Catalog) Resolve(ctx context.Context, caller agent.Caller, name, effort string) (agent.Model, error) {
+	m, err := c.Find(ctx, caller, name)
+	if err != nil {
+		return agent.Model{}, err
+	}
+	target := m.Upstream
+	if m.Efforts != nil && slices.Contains(m.Efforts.Values, effort) {
+		target.Params = append(slices.Clip(slices.Clone(target.Params)), agent.Param{ID: m.Efforts.ID, Value: effort})
+	}
+	return target, nil
+}
+
+// spellings lists the ids that a client's name may stand for, the likeliest first. Clients put the name of their
+// provider entry before a model ("cursor/composer-2.5").
+func spellings(name string) []string {
+	names := []string{name}
+	if _, bare, ok := strings.Cut(name, "/"); ok {
+		names = append(names, bare)
+	}
+	return names
+}
+
+func shorten(name string) string {
+	if len(name) > 100 {
+		return strings.ToValidUTF8(name[:100], "") + "…"
+	}
+	return name
+}
+
+// live returns the owner's live catalogue, fetching it when there is none that is fresh. One fetch is under way per
+// owner; everybody else waits for it.
+func (c *Catalog) live(ctx context.Context, caller agent.Caller) (*list, error) {
+	if c.cfg.Fetch == nil {
+		return &list{models: builtin}, nil
+	}
+	c.mu.Lock()
+	l := c.lists[caller.Owner]
+	if l == nil || time.Now().After(l.expires) {
+		l = &list{ready: make(chan struct{}), expires: time.Now().Add(c.cfg.TTL)}
+		c.makeRoom()
+		c.lists[caller.Owner] = l
+		// The fetch serves everybody who waits, so it does not end with the one who asked first.
+		go c.fetch(context.WithoutCancel(ctx), caller, l)
+	}
+	c.mu.Unlock()
+	select {
+	case <-l.ready:
+		return l, l.err
+	case <-ctx.Done():
+		return nil, &agent.Error{Code: agent.Canceled, Err: ctx.Err()}
+	}
+}
+
+// makeRoom drops the list that expires first when there are too many. c.mu is held.
+func (c *Catalog) makeRoom() {
+	if len(c.lists) < c.cfg.MaxOwners {
+		return
+	}
+	var oldest string
+	for owner, l := range c.lists {
+		if oldest == "" || l.expires.Before(c.lists[oldest].expires) {
+			oldest = owner
+		}
+	}
+	delete(c.lists, oldest)
+}
+
+// fetchTimeout bounds one look at the live catalogue.
+const fetchTimeout = 15 * time.Second
+
+func (c *Catalog) fetch(ctx context.Context, caller agent.Caller, l *list) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	listed, err := c.cfg.Fetch(ctx, caller.CursorKey)
+	if err != nil {
+		var known *agent.Error
+		if !errors.As(err, &known) {
+			err = &agent.Error{Code: agent.Upstream, Message: "The model catalogue can't be reached.", Err: err}
+		}
+		c.cfg.Log.Warn("model catalogue", "err", err)
+		l.err = err
+		c.forget(caller.Owner, l)
+	} else {
+		l.models, l.aliases = fromListed(listed)
+	}
+	close(l.ready)
+}
+
+// forget drops a list that could not be fetched, so that the next request asks again.
+func (c *Catalog) forget(owner string, l *list) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.lists[owner] == l {
+		delete(c.lists, owner)
+	}
+}
+
+// fromListed turns upstream's catalogue into ours. A model with a fast parameter becomes two: itself, asked for with
+// fast=false, and "-fast".
+func fromListed(listed []Listed) ([]Model, map[string]string) {
+	var models []Model
+	aliases := map[string]string{}
+	for _, entry := range listed {
+		plain := Model{
+			ID: entry.ID, DisplayName: cmp.Or(entry.DisplayName, entry.ID), Description: entry.Description,
+			ContextWindow: defaultContextWindow, Upstream: agent.Model{ID: entry.ID}, Created: released,
+		}
+		for _, p := range entry.Parameters {
+			if isEffort(p) {
+				plain.Efforts = &Parameter{ID: p.ID, Values: slices.Clone(p.Values)}
+			}
+		}
+		if known, ok := builtinNamed(entry.ID); ok {
+			plain.ContextWindow = known.ContextWindow
+		}
+		hasFast := slices.ContainsFunc(entry.Parameters, func(p Parameter) bool { return p.ID == fastParam })
+		if hasFast {
+			plain.Upstream = withFast(entry.ID, "false")
+		}
+		models = append(models, plain)
+		if hasFast {
+			fast := plain
+			fast.ID += "-fast"
+			fast.DisplayName += " Fast"
+			fast.Upstream = withFast(entry.ID, "true")
+			models = append(models, fast)
+		}
+		for _, alias := range entry.Aliases {
+			aliases[alias] = entry.ID
+		}
+	}
+	return models, aliases
+}
+
+// isEffort reports whether p is a model's parameter for reasoning effort.
+func isEffort(p Parameter) bool {
+	switch p.ID {
+	case "effort", "reasoning_effort", "reasoning":
+		return true
+	}
+	return false
+}

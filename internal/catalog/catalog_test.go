@@ -1,0 +1,134 @@
+package catalog
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"composer-api/internal/agent"
+)
+
+func live() []Listed {
+	return []Listed{
+		{ID: "composer-2.5", DisplayName: "Composer 2.5", Parameters: []Parameter{{ID: "fast", Values: []string{"false", "true"}}}},
+		{ID: "gpt-9", DisplayName: "GPT 9", Aliases: []string{"gpt-latest"}, Parameters: []Parameter{{ID: "effort", Values: []string{"low", "high"}}}},
+	}
+}
+
+func fetchLive(context.Context, agent.Secret) ([]Listed, error) { return live(), nil }
+
+func TestResolveAsksForTheTierExplicitly(t *testing.T) {
+	c := New(Config{Fetch: fetchLive})
+	for _, tc := range []struct{ name, effort, want string }{
+		{"composer-2.5", "", "composer-2.5;fast=false"},
+		{"composer-2.5-fast", "", "composer-2.5;fast=true"},
+		{"composer", "", "composer-2.5;fast=false"},
+		{"composer-latest", "high", "composer-2.5;fast=false"},
+		{"composer-2-5", "", "composer-2.5;fast=false"},
+		{"composer-2.5-sdk", "", "composer-2.5;fast=false"},
+		{"cursorsdk/composer-2.5-sdk", "", "composer-2.5;fast=false"},
+		{"cursor/composer-2.5", "", "composer-2.5;fast=false"},
+		{"cursor/composer-2.5-fast", "", "composer-2.5;fast=true"},
+		{"auto", "", "composer-2.5;fast=false"},
+		{"default", "", "composer-2.5;fast=false"},
+		{"composer-2", "", "composer-2;fast=false"},
+		{"composer-2-fast", "", "composer-2;fast=true"},
+		{"gpt-9", "", "gpt-9"},
+		{"gpt-latest", "high", "gpt-9;effort=high"},
+		{"any/gpt-latest", "none", "gpt-9"},
+	} {
+		got, err := c.Resolve(t.Context(), agent.Caller{Owner: "o"}, tc.name, tc.effort)
+		if err != nil || got.String() != tc.want {
+			t.Errorf("Resolve(%q, %q) = %q, %v; want %q", tc.name, tc.effort, got, err, tc.want)
+		}
+	}
+}
+
+func TestUnknownModelIsNotFound(t *testing.T) {
+	for name, c := range map[string]*Catalog{"live": New(Config{Fetch: fetchLive}), "without a live catalogue": New(Config{})} {
+		_, err := c.Resolve(t.Context(), agent.Caller{Owner: "o"}, "gpt-2", "")
+		if e := agent.AsError(err); e.Code != agent.ModelNotFound || e.Param != "model" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestListSplitsTiers(t *testing.T) {
+	models, err := New(Config{Fetch: fetchLive}).List(t.Context(), agent.Caller{Owner: "o"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for _, m := range models {
+		ids = append(ids, m.ID+" = "+m.Upstream.String())
+	}
+	want := []string{"composer-2.5 = composer-2.5;fast=false", "composer-2.5-fast = composer-2.5;fast=true", "gpt-9 = gpt-9"}
+	if diff := cmp.Diff(want, ids); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestListFallsBackWhenUpstreamIsDownButNotForABadKey(t *testing.T) {
+	down := New(Config{Fetch: func(context.Context, agent.Secret) ([]Listed, error) {
+		return nil, context.DeadlineExceeded
+	}})
+	if models, err := down.List(t.Context(), agent.Caller{}); err != nil || len(models) != len(builtin) {
+		t.Errorf("down: %d models, %v", len(models), err)
+	}
+	badKey := New(Config{Fetch: func(context.Context, agent.Secret) ([]Listed, error) {
+		return nil, &agent.Error{Code: agent.InvalidKey}
+	}})
+	if _, err := badKey.List(t.Context(), agent.Caller{}); agent.CodeOf(err) != agent.InvalidKey {
+		t.Errorf("bad key: %v", err)
+	}
+}
+
+func TestFetchIsSharedCachedAndRefreshed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var fetched atomic.Int32
+		c := New(Config{TTL: time.Minute, MaxOwners: 2, Fetch: func(context.Context, agent.Secret) ([]Listed, error) {
+			fetched.Add(1)
+			time.Sleep(time.Second)
+			return live(), nil
+		}})
+		list := func(owner string) {
+			if _, err := c.List(t.Context(), agent.Caller{Owner: owner}); err != nil {
+				t.Error(err)
+			}
+		}
+		for range 10 {
+			go list("a")
+		}
+		list("a")
+		synctest.Wait()
+		if n := fetched.Load(); n != 1 {
+			t.Errorf("eleven requests at once: %d fetches, want 1", n)
+		}
+		time.Sleep(2 * time.Minute)
+		list("a")
+		if n := fetched.Load(); n != 2 {
+			t.Errorf("after the TTL: %d fetches, want 2", n)
+		}
+		list("b")
+		list("c")
+		if n := len(c.lists); n != 2 {
+			t.Errorf("%d lists kept, want 2", n)
+		}
+	})
+}
+
+func TestCost(t *testing.T) {
+	u := agent.Usage{Input: 1_000_000, CacheRead: 1_000_000, CacheWrite: 1_000_000, Output: 1_000_000}
+	for model, want := range map[string]float64{"false": 3.70, "true": 21.50} {
+		if got := Cost(withFast("composer-2.5", model), u); got != want {
+			t.Errorf("fast=%s: %v, want %v", model, got, want)
+		}
+	}
+	if got := Cost(agent.Model{ID: "gpt-9"}, u); got != 0 {
+		t.Errorf("unknown price: %v", got)
+	}
+}
