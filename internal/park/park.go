@@ -1,0 +1,163 @@
+// Package park keeps what waits for tool results: a run whose turn ended in tool calls, until the client's next
+// request claims it.
+//
+// A waiter is found by its owner and the id of any call that it waits for. It leaves in one of three ways, exactly
+// once: Claim hands it to the caller, who then owns it; its time runs out; or the lot is closed or full. In the latter
+// two the lot ends it (the Config's End). One tenant can never claim another's waiter, because the owner is part of
+// the key.
+package park
+
+import (
+	"cmp"
+	"container/list"
+	"sync"
+	"time"
+)
+
+// A Cause says why a waiter was ended without being claimed.
+type Cause string
+
+// The causes.
+const (
+	Expired   Cause = "expired"   // nobody claimed it in time
+	Displaced Cause = "displaced" // the lot was full, and it had waited longest
+	Closed    Cause = "closed"    // the lot was closed
+)
+
+// Config says how long and how many.
+type Config[W any] struct {
+	// Timeout is how long a waiter waits; 0 means ten minutes.
+	Timeout time.Duration
+	// Max bounds the waiters; 0 means 20,000.
+	Max int
+	// End is called, on a goroutine of its own, with each waiter that leaves unclaimed. It must let go of everything
+	// the waiter holds.
+	End func(W, Cause)
+}
+
+// A Lot holds waiters of type W. Its methods may be called concurrently.
+type Lot[W any] struct {
+	cfg Config[W]
+
+	mu     sync.Mutex
+	byCall map[key]*list.Element
+	queue  *list.List // of *place[W], in order of expiry, because all wait equally long
+	timer  *time.Timer
+	closed bool
+	ending sync.WaitGroup
+}
+
+type key struct{ owner, call string }
+
+type place[W any] struct {
+	waiter  W
+	keys    []key
+	expires time.Time
+}
+
+// New makes an empty lot. The caller closes it.
+func New[W any](cfg Config[W]) *Lot[W] {
+	cfg.Timeout = cmp.Or(cfg.Timeout, 10*time.Minute)
+	cfg.Max = cmp.Or(cfg.Max, 20_000)
+	return &Lot[W]{cfg: cfg, byCall: map[key]*list.Element{}, queue: list.New()}
+}
+
+// Park takes w over until somebody claims it for owner by one of calls, which are not empty. In a closed lot w is
+// ended at once.
+func (l *Lot[W]) Park(owner string, calls []string, w W) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := &place[W]{waiter: w, expires: time.Now().Add(l.cfg.Timeout)}
+	if l.closed {
+		l.end(p, Closed)
+		return
+	}
+	if l.queue.Len() >= l.cfg.Max {
+		l.end(l.remove(l.queue.Front()), Displaced)
+	}
+	e := l.queue.PushBack(p)
+	for _, call := range calls {
+		k := key{owner, call}
+		p.keys = append(p.keys, k)
+		l.byCall[k] = e
+	}
+	l.schedule()
+}
+
+// Claim takes out the waiter that waits for any of calls for this owner. The caller owns it from then on. A second
+// claim for the same calls finds nothing.
+func (l *Lot[W]) Claim(owner string, calls []string) (w W, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, call := range calls {
+		if e, found := l.byCall[key{owner, call}]; found {
+			return l.remove(e).waiter, true
+		}
+	}
+	return w, false
+}
+
+// Len is how many wait now.
+func (l *Lot[W]) Len() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.queue.Len()
+}
+
+// Close ends all waiters, and every one that is parked from now on, and returns when they are ended.
+func (l *Lot[W]) Close() {
+	l.mu.Lock()
+	l.closed = true
+	for l.queue.Len() > 0 {
+		l.end(l.remove(l.queue.Front()), Closed)
+	}
+	if l.timer != nil {
+		l.timer.Stop()
+	}
+	l.mu.Unlock()
+	l.ending.Wait()
+}
+
+// remove takes a place out of the lot. l.mu is held.
+func (l *Lot[W]) remove(e *list.Element) *place[W] {
+	p := l.queue.Remove(e).(*place[W])
+	for _, k := range p.keys {
+		// A call id that was parked again since belongs to the newer place.
+		if l.byCall[k] == e {
+			delete(l.byCall, k)
+		}
+	}
+	return p
+}
+
+// end lets go of a place that is no longer in the lot. l.mu is held.
+func (l *Lot[W]) end(p *place[W], cause Cause) {
+	l.ending.Go(func() { l.cfg.End(p.waiter, cause) })
+}
+
+// schedule makes the one timer ring when the first place expires. l.mu is held.
+func (l *Lot[W]) schedule() {
+	first := l.queue.Front()
+	if first == nil {
+		return
+	}
+	wait := time.Until(first.Value.(*place[W]).expires)
+	if l.timer == nil {
+		l.timer = time.AfterFunc(wait, l.expire)
+	} else {
+		l.timer.Reset(wait)
+	}
+}
+
+// expire ends everything whose time has come.
+func (l *Lot[W]) expire() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	for e := l.queue.Front(); e != nil && !e.Value.(*place[W]).expires.After(now); e = l.queue.Front() {
+		l.end(l.remove(e), Expired)
+	}
+	if !l.closed {
+		l.schedule()
+	}
+}

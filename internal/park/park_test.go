@@ -1,0 +1,121 @@
+package park
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// ended records what a lot ended and why.
+type ended struct {
+	mu  sync.Mutex
+	all map[string]Cause
+}
+
+func newLot(max int) (*Lot[string], *ended) {
+	e := &ended{all: map[string]Cause{}}
+	return New(Config[string]{Timeout: time.Minute, Max: max, End: func(w string, c Cause) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.all[w] = c
+	}}), e
+}
+
+func (e *ended) want(t *testing.T, want map[string]Cause) {
+	t.Helper()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if diff := cmp.Diff(want, e.all); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAnyCallClaimsOnceAndOnlyForItsOwner(t *testing.T) {
+	lot, ended := newLot(0)
+	lot.Park("ann", []string{"c1", "c2"}, "run")
+	if _, ok := lot.Claim("bob", []string{"c1", "c2"}); ok {
+		t.Error("bob claimed ann's run")
+	}
+	if w, ok := lot.Claim("ann", []string{"unknown", "c2"}); !ok || w != "run" {
+		t.Errorf("ann got %q, %v", w, ok)
+	}
+	if _, ok := lot.Claim("ann", []string{"c1"}); ok {
+		t.Error("claimed twice")
+	}
+	lot.Close()
+	ended.want(t, map[string]Cause{})
+	if len(lot.byCall) != 0 {
+		t.Errorf("%d keys left", len(lot.byCall))
+	}
+}
+
+func TestManyClaimsAtOnceHaveOneWinner(t *testing.T) {
+	lot, _ := newLot(0)
+	lot.Park("ann", []string{"c"}, "run")
+	var wins atomic.Int32
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			if _, ok := lot.Claim("ann", []string{"c"}); ok {
+				wins.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if wins.Load() != 1 {
+		t.Errorf("%d claims won", wins.Load())
+	}
+}
+
+func TestExpiryIsExact(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lot, ended := newLot(0)
+		lot.Park("o", []string{"a"}, "first")
+		time.Sleep(30 * time.Second)
+		lot.Park("o", []string{"b"}, "second")
+		lot.Park("o", []string{"c"}, "third")
+		time.Sleep(30*time.Second - 1)
+		synctest.Wait()
+		ended.want(t, map[string]Cause{})
+		time.Sleep(1)
+		synctest.Wait()
+		ended.want(t, map[string]Cause{"first": Expired})
+		if _, ok := lot.Claim("o", []string{"b"}); !ok {
+			t.Error("second is gone")
+		}
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		ended.want(t, map[string]Cause{"first": Expired, "third": Expired})
+		if lot.Len() != 0 || len(lot.byCall) != 0 {
+			t.Errorf("left: %d waiters, %d keys", lot.Len(), len(lot.byCall))
+		}
+		lot.Close()
+	})
+}
+
+func TestAFullLotEndsTheOldest(t *testing.T) {
+	lot, ended := newLot(2)
+	for i := range 3 {
+		lot.Park("o", []string{fmt.Sprint(i)}, fmt.Sprint("run", i))
+	}
+	lot.ending.Wait()
+	ended.want(t, map[string]Cause{"run0": Displaced})
+	lot.Close()
+	ended.want(t, map[string]Cause{"run0": Displaced, "run1": Closed, "run2": Closed})
+}
+
+func TestAClosedLotEndsWhatComesLate(t *testing.T) {
+	lot, ended := newLot(0)
+	lot.Close()
+	lot.Park("o", []string{"a"}, "late")
+	lot.Close()
+	ended.want(t, map[string]Cause{"late": Closed})
+	if lot.Len() != 0 {
+		t.Error("still waiting")
+	}
+}
