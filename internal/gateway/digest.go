@@ -1,0 +1,154 @@
+package gateway
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"hash"
+	"slices"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"composer-api/internal/agent"
+)
+
+// A Digest identifies a conversation by all that was said in it. Two transcripts have the same digest when a model
+// that has seen the one has seen the other.
+type Digest [sha256.Size]byte
+
+// A digester hashes a transcript as it grows, message by message and, for the answer that is being streamed, piece by
+// piece.
+//
+// Clients don't echo an answer byte for byte: one surface sends text and calls in one message and another in several,
+// with results in between or after, white space trimmed, arguments formatted anew. So everything between two user or
+// system messages counts as one group, of which only what matters is hashed: the text without its white space, the
+// calls with canonical arguments, and the results, each sorted by call id. Ids are ours and unguessable, so sorting
+// loses nothing. What users and systems say is hashed as it is. Thinking is left out: most clients don't send it back.
+type digester struct {
+	done hash.Hash // groups and messages that are complete
+
+	// The group that is open.
+	text    hash.Hash // lazily made
+	calls   []agent.ToolCall
+	results []*agent.Message
+}
+
+func newDigester() *digester { return &digester{done: sha256.New()} }
+
+// message adds a whole message. m must not change until the digester is done with.
+func (d *digester) message(m *agent.Message) {
+	switch m.Role {
+	case agent.Assistant:
+		for i := range m.Parts {
+			d.assistantText([]byte(m.Parts[i].Text))
+		}
+		d.calls = append(d.calls, m.Calls...)
+	case agent.ToolRole:
+		d.results = append(d.results, m)
+	default:
+		d.closeGroup()
+		d.done.Write([]byte{byte(m.Role)})
+		hashParts(d.done, m.Parts)
+	}
+}
+
+// assistantText adds a piece of the answer's text. Pieces may be cut anywhere.
+func (d *digester) assistantText(text []byte) {
+	for len(text) > 0 {
+		end := slices.IndexFunc(text, isSpace)
+		if end < 0 {
+			end = len(text)
+		}
+		if end > 0 {
+			if d.text == nil {
+				d.text = sha256.New()
+			}
+			d.text.Write(text[:end])
+		}
+		text = text[min(end+1, len(text)):]
+	}
+}
+
+func isSpace(b byte) bool { return b == ' ' || b == '\n' || b == '\t' || b == '\r' }
+
+// call adds a call of the answer.
+func (d *digester) call(c agent.ToolCall) { d.calls = append(d.calls, c) }
+
+// sum is the digest of everything so far. More may be added afterwards.
+func (d *digester) sum() Digest {
+	whole := sha256.New()
+	whole.Write(d.done.Sum(nil))
+	d.hashGroup(whole)
+	return Digest(whole.Sum(nil))
+}
+
+// closeGroup moves the open group to what is complete.
+func (d *digester) closeGroup() {
+	d.hashGroup(d.done)
+	d.text, d.calls, d.results = nil, nil, nil
+}
+
+// hashGroup writes the open group to h: nothing when it is empty.
+func (d *digester) hashGroup(h hash.Hash) {
+	if d.text != nil {
+		h.Write([]byte{byte(agent.Assistant)})
+		h.Write(d.text.Sum(nil))
+	}
+	calls := slices.SortedFunc(slices.Values(d.calls), func(a, b agent.ToolCall) int { return cmp.Compare(a.ID, b.ID) })
+	for _, c := range calls {
+		h.Write([]byte{'c'})
+		hashString(h, c.ID)
+		hashString(h, c.Name)
+		hashString(h, canonical(c.Arguments))
+	}
+	results := slices.SortedStableFunc(slices.Values(d.results), func(a, b *agent.Message) int { return cmp.Compare(a.CallID, b.CallID) })
+	for _, m := range results {
+		h.Write([]byte{'r'})
+		hashString(h, m.CallID)
+		hashParts(h, m.Parts)
+	}
+}
+
+// canonical is the one form of a JSON value, whatever its spelling (RFC 8785). Bytes that are no JSON stay as they are.
+func canonical(raw []byte) string {
+	v := jsontext.Value(slices.Clone(raw))
+	if v.Canonicalize() != nil {
+		return string(raw)
+	}
+	return string(v)
+}
+
+func hashParts(h hash.Hash, parts []agent.Part) {
+	h.Write(binary.AppendUvarint(nil, uint64(len(parts))))
+	for _, p := range parts {
+		switch {
+		case p.Image == nil:
+			hashString(h, p.Text)
+		case p.Image.URL != "":
+			// What a URL gives may differ from one fetch to the next; what the client said is the URL.
+			h.Write([]byte{'u'})
+			hashString(h, p.Image.URL)
+		default:
+			sum := sha256.Sum256(p.Image.Data)
+			h.Write([]byte{'i'})
+			h.Write(sum[:])
+		}
+	}
+}
+
+// hashString writes s with its length before it, so that no two sequences of strings hash alike.
+func hashString(h hash.Hash, s string) {
+	h.Write(binary.AppendUvarint(nil, uint64(len(s))))
+	h.Write([]byte(s))
+}
+
+// toolsDigest identifies the tools that a run was opened with.
+func toolsDigest(tools []agent.Tool) Digest {
+	h := sha256.New()
+	for _, t := range tools {
+		hashString(h, t.Name)
+		hashString(h, t.Description)
+		hashString(h, canonical(t.Parameters))
+	}
+	return Digest(h.Sum(nil))
+}

@@ -1,0 +1,187 @@
+// Package gateway carries out one turn: it claims the run that waits for the request's tool results, or continues the
+// conversation that upstream still has, or starts afresh from the transcript; pumps the run's events into the
+// surface's encoder; and then parks the run, remembers the conversation, or closes it.
+//
+// Everything here can be lost at any time (the process restarts, a run expires, the next request reaches another
+// replica) without the client noticing: the transcript that it sends is always enough to start again.
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/catalog"
+	"composer-api/internal/park"
+)
+
+// A Sink is what a turn writes to: a surface's encoder. Its methods are called by one goroutine. An error means that
+// the client can't be reached, and ends the turn.
+type Sink interface {
+	// Accept is called once, when upstream has taken the run and before the first event. A stream sends its response
+	// headers now.
+	Accept(agent.Accepted) error
+	// Event takes one event. It must not keep e.Text. The last two events of a turn that ends well are UsageKind and
+	// DoneKind.
+	Event(e *agent.Event) error
+	// Flush sends what Event may have buffered. It is called whenever the next event isn't there yet.
+	Flush() error
+}
+
+// Config is what a Gateway needs.
+type Config struct {
+	// Backends are the upstreams by their names; the first is what requests get that ask for none.
+	Backends []agent.Backend
+	// Catalog resolves model names. Nil means Composer's own models.
+	Catalog *catalog.Catalog
+	// ParkTimeout is how long a run waits for tool results; 0 means ten minutes.
+	ParkTimeout time.Duration
+	// MaxParked bounds the runs that wait; 0 means 20,000.
+	MaxParked int
+	// Memory remembers conversations; nil means one in this process with the default limits.
+	Memory Memory
+	// Durable, when not nil, remembers the conversations of requests that may be written down.
+	Durable Memory
+	// Unconfigured is what a request is told when there is no backend for it: which variables to set.
+	Unconfigured string
+	// Log receives what happens to runs, never what they say. Nil discards it.
+	Log *slog.Logger
+}
+
+// A Gateway carries out turns. Its methods may be called concurrently.
+type Gateway struct {
+	cfg    Config
+	lot    *park.Lot[*waiting]
+	memory Memory
+
+	stop   context.CancelFunc // ends the turns that outlive Close's patience
+	ctx    context.Context    // done when stop was called
+	mu     sync.Mutex
+	closed bool
+	turns  sync.WaitGroup
+}
+
+// New makes a Gateway. The caller closes it.
+func New(cfg Config) *Gateway {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Catalog == nil {
+		cfg.Catalog = catalog.New(catalog.Config{})
+	}
+	if cfg.Memory == nil {
+		cfg.Memory = NewMemory(MemoryLimits{})
+	}
+	cfg.Unconfigured = cmp.Or(cfg.Unconfigured, "No upstream is configured for this route.")
+	g := &Gateway{cfg: cfg, memory: cfg.Memory}
+	g.ctx, g.stop = context.WithCancel(context.Background())
+	g.lot = park.New(park.Config[*waiting]{Timeout: cfg.ParkTimeout, Max: cfg.MaxParked, End: g.endWaiting})
+	return g
+}
+
+// Turn carries out req and writes the answer to sink. ctx is the client's: when it ends, the run is closed. Turn fills
+// in those fields of req that are the gateway's.
+//
+// Errors are *agent.Error. Before sink.Accept was called nothing has been sent, and an error can still have a status of
+// its own; afterwards the surface reports it in its stream.
+func (g *Gateway) Turn(ctx context.Context, req *agent.Request, sink Sink) error {
+	if !g.enter() {
+		return &agent.Error{Code: agent.Overloaded, Message: "The server is shutting down. Please try again.", RetryAfter: time.Second}
+	}
+	defer g.turns.Done()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(g.ctx, func() { cancel(errStopped) })()
+
+	backend, err := g.backend(req.Upstream)
+	if err != nil {
+		return err
+	}
+	if req.Model, err = g.cfg.Catalog.Resolve(ctx, req.Caller, req.ModelName, req.Effort); err != nil {
+		return err
+	}
+	t := newTurn(g, backend, req, sink)
+	if err := t.do(ctx); err != nil {
+		return turnError(ctx, err)
+	}
+	return nil
+}
+
+// Parked is how many runs wait for tool results now.
+func (g *Gateway) Parked() int { return g.lot.Len() }
+
+// Close takes no more turns, ends the runs that wait, and waits for the turns that are on. When ctx ends first, those
+// are cut off, and ctx's error is returned.
+func (g *Gateway) Close(ctx context.Context) error {
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
+	g.lot.Close()
+	idle := make(chan struct{})
+	go func() {
+		g.turns.Wait()
+		close(idle)
+	}()
+	var err error
+	select {
+	case <-idle:
+	case <-ctx.Done():
+		err = ctx.Err()
+		g.stop()
+		<-idle
+	}
+	g.stop()
+	g.lot.Close() // what the last turns parked
+	return err
+}
+
+func (g *Gateway) enter() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return false
+	}
+	g.turns.Add(1)
+	return true
+}
+
+func (g *Gateway) backend(name string) (agent.Backend, error) {
+	for _, b := range g.cfg.Backends {
+		if name == "" || b.Name() == name {
+			return b, nil
+		}
+	}
+	return nil, &agent.Error{Code: agent.NotConfigured, Message: g.cfg.Unconfigured}
+}
+
+func (g *Gateway) endWaiting(w *waiting, cause park.Cause) {
+	g.cfg.Log.Info("parked run ended", "cause", string(cause), "calls", strings.Join(w.calls, " "))
+	w.run.Close()
+}
+
+// memoryFor is where the conversations of req are remembered.
+func (g *Gateway) memoryFor(req *agent.Request) Memory {
+	if req.Durable && g.cfg.Durable != nil {
+		return tiered{near: g.memory, far: g.cfg.Durable}
+	}
+	return g.memory
+}
+
+// errStopped is the cause of a turn that Close cut off.
+var errStopped = &agent.Error{Code: agent.Overloaded, Message: "The server was shut down before the answer was complete. Please try again.", RetryAfter: time.Second}
+
+// turnError is the error that the client of a failed turn is told: the end of its context explains whatever came
+// after.
+func turnError(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return agent.AsError(err)
+	}
+	if cause := context.Cause(ctx); cause == error(errStopped) {
+		return errStopped
+	}
+	return &agent.Error{Code: agent.Canceled, Err: context.Cause(ctx)}
+}

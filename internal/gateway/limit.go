@@ -1,0 +1,107 @@
+package gateway
+
+import (
+	"bytes"
+	"math"
+	"unicode/utf8"
+
+	"composer-api/internal/agent"
+)
+
+// A limiter cuts an answer at the client's limits: before a stop text, or after so many tokens. It holds back no more
+// than what may be the beginning of a stop text. The zero value cuts nothing.
+type limiter struct {
+	stop    [][]byte
+	limited bool
+	budget  int // bytes that may still pass when limited
+	held    []byte
+	joined  []byte // scratch: held and the new text
+}
+
+// bytesPerToken is the usual size of a token, for counting what upstream doesn't count for us in time.
+const bytesPerToken = 4
+
+// estimateTokens is about how many tokens n bytes of text are.
+func estimateTokens(n int) int64 { return int64((n + bytesPerToken - 1) / bytesPerToken) }
+
+func newLimiter(req *agent.Request) limiter {
+	l := limiter{limited: req.MaxOutputTokens > 0, budget: min(req.MaxOutputTokens, math.MaxInt/bytesPerToken) * bytesPerToken}
+	for _, s := range req.Stop {
+		l.stop = append(l.stop, []byte(s))
+	}
+	return l
+}
+
+// text takes a piece of the answer and returns what may pass now, valid until the next call, and why the answer must
+// end after it, 0 when it goes on.
+func (l *limiter) text(in []byte) (out []byte, cut agent.Reason) {
+	if len(l.stop) > 0 {
+		in, cut = l.beforeStop(in)
+	}
+	out, spent := l.spend(in)
+	if spent {
+		cut = agent.Length
+	}
+	return out, cut
+}
+
+// thinking takes a piece of reasoning, which counts against the budget but holds no stop text.
+func (l *limiter) thinking(in []byte) (out []byte, cut agent.Reason) {
+	out, spent := l.spend(in)
+	if spent {
+		cut = agent.Length
+	}
+	return out, cut
+}
+
+// rest is what was held back, at the end of an answer that met no stop text.
+func (l *limiter) rest() []byte {
+	out, _ := l.spend(l.held)
+	l.held = nil
+	return out
+}
+
+func (l *limiter) beforeStop(in []byte) (out []byte, cut agent.Reason) {
+	l.joined = append(append(l.joined[:0], l.held...), in...)
+	first := -1
+	for _, s := range l.stop {
+		if i := bytes.Index(l.joined, s); i >= 0 && (first < 0 || i < first) {
+			first = i
+		}
+	}
+	if first >= 0 {
+		l.held = l.held[:0]
+		return l.joined[:first], agent.Stop
+	}
+	keep := l.possibleStop(l.joined)
+	out = l.joined[:len(l.joined)-keep]
+	l.held = append(l.held[:0], l.joined[len(out):]...)
+	return out, 0
+}
+
+// possibleStop is the length of the longest end of text that a stop text begins with.
+func (l *limiter) possibleStop(text []byte) int {
+	longest := 0
+	for _, s := range l.stop {
+		for n := min(len(s)-1, len(text)); n > longest; n-- {
+			if bytes.HasSuffix(text, s[:n]) {
+				longest = n
+			}
+		}
+	}
+	return longest
+}
+
+// spend takes in off the budget. When it doesn't fit, out is what does, whole characters only.
+func (l *limiter) spend(in []byte) (out []byte, spent bool) {
+	if !l.limited || len(in) <= l.budget {
+		l.budget -= len(in)
+		return in, false
+	}
+	end := l.budget
+	for end > 0 && !utf8.RuneStart(in[end]) {
+		end--
+	}
+	l.budget = 0
+	return in[:end], true
+}

@@ -1,0 +1,465 @@
+package gateway
+
+import (
+	"context"
+	"slices"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/catalog"
+)
+
+// A turn is one request being answered. It owns its run until that is parked or closed.
+type turn struct {
+	g       *Gateway
+	backend agent.Backend
+	req     *agent.Request
+	sink    Sink
+
+	run      agent.Run
+	from     agent.Resume
+	accepted bool // sink.Accept was called
+	emitted  bool // the sink has got an event: a retry would repeat it
+
+	limit    limiter
+	seen     *digester          // the transcript as the model has seen it, this turn's answer included
+	calls    []agent.ToolCall   // given to the client in this turn
+	held     []agent.ToolCall   // announced, but given later because the client takes one at a time
+	answered []agent.ToolResult // results of calls that were given one at a time, until the last is in
+	usage    *agent.Usage       // what upstream said
+	written  int                // bytes of text, thinking and arguments, for when it doesn't
+}
+
+// A waiting is a run that waits for tool results, and what is needed to carry on with it.
+type waiting struct {
+	run      agent.Run
+	backend  string
+	model    string
+	tools    Digest
+	seen     Digest             // what the model has seen, up to the calls
+	calls    []string           // ids of the calls whose results it waits for
+	held     []agent.ToolCall   // calls that the client has not been given yet
+	answered []agent.ToolResult // results that are in while others are held
+}
+
+func newTurn(g *Gateway, backend agent.Backend, req *agent.Request, sink Sink) *turn {
+	t := &turn{g: g, backend: backend, req: req, sink: sink, limit: newLimiter(req), seen: newDigester()}
+	for i := range req.Messages {
+		t.seen.message(&req.Messages[i])
+	}
+	return t
+}
+
+// do answers the request: claim or continue or start, pump, park or close. A run that was claimed or continued and
+// fails before the client has got anything is given up for a fresh one.
+func (t *turn) do(ctx context.Context) error {
+	if w := t.claim(); w != nil {
+		err := t.carryOn(ctx, w)
+		if !t.startAgain(ctx, err) {
+			return err
+		}
+	}
+	if key, c := t.recall(ctx); c != nil {
+		err := t.continueFrom(ctx, c)
+		if !t.startAgain(ctx, err) {
+			return err
+		}
+		t.memory().Forget(ctx, key)
+	}
+	return t.startAfresh(ctx)
+}
+
+// startAgain reports whether a fresh run may make good what failed with err.
+func (t *turn) startAgain(ctx context.Context, err error) bool {
+	if err == nil || t.emitted || ctx.Err() != nil {
+		return false
+	}
+	switch agent.CodeOf(err) {
+	case agent.ConversationLost, agent.Upstream, agent.UpstreamTimeout, agent.Internal, agent.ContextTooLong:
+		t.g.cfg.Log.Info("starting again from the transcript", "was", string(t.from), "err", err)
+		t.usage, t.answered, t.limit = nil, nil, newLimiter(t.req)
+		return true
+	}
+	return false
+}
+
+// claim takes the parked run that waits for this request's results, if there is one and the request is about what
+// that run has seen.
+func (t *turn) claim() *waiting {
+	ids := lastResults(t.req.Messages)
+	if len(ids) == 0 {
+		return nil
+	}
+	w, ok := t.g.lot.Claim(t.req.Caller.Owner, ids)
+	if !ok {
+		return nil
+	}
+	if reason := t.mismatch(w); reason != "" {
+		t.g.cfg.Log.Info("parked run given up", "reason", reason)
+		w.run.Close()
+		return nil
+	}
+	return w
+}
+
+// mismatch says why the request can't carry on with w; "" when it can.
+func (t *turn) mismatch(w *waiting) string {
+	switch {
+	case w.backend != t.backend.Name():
+		return "another upstream"
+	case w.model != t.req.Model.String():
+		return "another model"
+	case w.tools != toolsDigest(t.req.Offered()):
+		return "other tools"
+	case w.seen != transcriptBefore(t.req.Messages, w.calls):
+		return "another transcript"
+	}
+	return ""
+}
+
+// carryOn gives a parked run its results, or, while calls are held back, the client its next call.
+func (t *turn) carryOn(ctx context.Context, w *waiting) error {
+	t.run, t.from = w.run, agent.ResumeParked
+	defer t.letGo()
+	t.answered = append(w.answered, resultsFor(w.calls, t.req.Messages)...)
+	if len(w.held) > 0 {
+		return t.giveHeld(ctx, w.held)
+	}
+	results := t.answered
+	t.answered = nil
+	if err := t.run.Resume(ctx, results); err != nil {
+		return err
+	}
+	if err := t.accept(""); err != nil {
+		return err
+	}
+	return t.pump(ctx)
+}
+
+// giveHeld answers with the next of the calls that were announced before.
+func (t *turn) giveHeld(ctx context.Context, held []agent.ToolCall) error {
+	if err := t.accept(""); err != nil {
+		return err
+	}
+	for i := range held {
+		if err := t.giveCall(&held[i]); err != nil {
+			return err
+		}
+	}
+	return t.finishWithCalls(ctx, &agent.Done{Reason: agent.ToolCalls})
+}
+
+// continueFrom sends what is new to a conversation that upstream still has.
+func (t *turn) continueFrom(ctx context.Context, c agent.Conversation) error {
+	req := *t.req
+	req.Continue, req.New = c, newFrom(t.req.Messages)
+	t.from = agent.ResumeMemory
+	return t.start(ctx, &req, c.ID())
+}
+
+// startAfresh tells a new run the whole transcript.
+func (t *turn) startAfresh(ctx context.Context) error {
+	t.from = agent.ResumeNew
+	if newFrom(t.req.Messages) > 0 {
+		t.from = agent.ResumeTranscript
+	}
+	return t.start(ctx, t.req, t.req.ConversationID)
+}
+
+func (t *turn) start(ctx context.Context, req *agent.Request, conversationID string) error {
+	run, err := t.backend.Start(ctx, req)
+	if err != nil {
+		return err
+	}
+	t.run = run
+	defer t.letGo()
+	if err := t.accept(conversationID); err != nil {
+		return err
+	}
+	return t.pump(ctx)
+}
+
+// letGo closes the run if the turn still owns it.
+func (t *turn) letGo() {
+	if t.run != nil {
+		t.run.Close()
+		t.run = nil
+	}
+}
+
+// accept tells the sink that the run is on, unless an earlier attempt of this turn has.
+func (t *turn) accept(conversationID string) error {
+	if t.accepted {
+		return nil
+	}
+	t.accepted = true
+	err := t.sink.Accept(agent.Accepted{
+		Upstream: t.backend.Name(), Resume: t.from, Model: t.req.Model, ConversationID: conversationID,
+	})
+	return clientGone(err)
+}
+
+// pump hands the run's events to the sink until the turn is over.
+func (t *turn) pump(ctx context.Context) error {
+	for {
+		e, err := t.run.Next(ctx)
+		if err != nil {
+			return err
+		}
+		switch e.Kind {
+		case agent.Text:
+			out, cut := t.limit.text(e.Text)
+			if err := t.give(agent.Text, out); err != nil {
+				return err
+			}
+			if cut != 0 && len(t.calls) == 0 {
+				return t.finishCut(cut)
+			}
+		case agent.Reasoning:
+			out, cut := t.limit.thinking(e.Text)
+			if err := t.give(agent.Reasoning, out); err != nil {
+				return err
+			}
+			if cut != 0 && len(t.calls) == 0 {
+				return t.finishCut(cut)
+			}
+		case agent.Call:
+			if err := t.giveCall(e.Call); err != nil {
+				return err
+			}
+		case agent.UsageKind:
+			usage := *e.Usage
+			t.usage = &usage
+		case agent.DoneKind:
+			if e.Done.Reason == agent.ToolCalls {
+				return t.finishWithCalls(ctx, e.Done)
+			}
+			return t.finish(ctx, e.Done)
+		}
+		if !t.run.Buffered() {
+			if err := clientGone(t.sink.Flush()); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// give sends a piece of text or thinking.
+func (t *turn) give(kind agent.Kind, text []byte) error {
+	if len(text) == 0 {
+		return nil
+	}
+	if kind == agent.Text {
+		t.seen.assistantText(text)
+	}
+	t.written += len(text)
+	return t.event(agent.Event{Kind: kind, Text: text})
+}
+
+// giveCall sends a call, or holds it back while the client, which takes one at a time, has another to answer.
+func (t *turn) giveCall(c *agent.ToolCall) error {
+	if t.req.SerialToolCalls && len(t.calls) > 0 {
+		t.held = append(t.held, *c)
+		return nil
+	}
+	// Text that was held back as a possible stop text isn't one: a call follows it.
+	if err := t.give(agent.Text, t.limit.rest()); err != nil {
+		return err
+	}
+	t.calls = append(t.calls, *c)
+	t.seen.call(*c)
+	t.written += len(c.Arguments)
+	return t.event(agent.Event{Kind: agent.Call, Call: c})
+}
+
+// finish ends a turn whose run is done.
+func (t *turn) finish(ctx context.Context, done *agent.Done) error {
+	if err := t.give(agent.Text, t.limit.rest()); err != nil {
+		return err
+	}
+	if done.Conversation != nil {
+		// Before the client learns that the turn is over: its next request may come at once.
+		t.memory().Remember(context.WithoutCancel(ctx), t.memoryKey(t.seen.sum()), done.Conversation)
+	}
+	return t.end(*done)
+}
+
+// finishCut ends a turn at the client's limit. Upstream is cut off: what it would have gone on to say counts for
+// nobody.
+func (t *turn) finishCut(reason agent.Reason) error {
+	t.letGo()
+	return t.end(agent.Done{Reason: reason})
+}
+
+// finishWithCalls parks the run and ends the turn.
+func (t *turn) finishWithCalls(ctx context.Context, done *agent.Done) error {
+	if err := t.give(agent.Text, t.limit.rest()); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	w := &waiting{
+		run: t.run, backend: t.backend.Name(), model: t.req.Model.String(), tools: toolsDigest(t.req.Offered()),
+		seen: t.seen.sum(), held: t.held, answered: t.answered,
+	}
+	for _, c := range t.calls {
+		w.calls = append(w.calls, c.ID)
+	}
+	// Before the client learns that the turn is over: its results may come at once.
+	t.run = nil
+	t.g.lot.Park(t.req.Caller.Owner, w.calls, w)
+	err := t.end(*done)
+	if err != nil {
+		// The client went away with the end of the turn unsent. It can't know that it may resume.
+		if w, ok := t.g.lot.Claim(t.req.Caller.Owner, w.calls); ok {
+			w.run.Close()
+		}
+	}
+	return err
+}
+
+// end sends the usage and the end of the turn.
+func (t *turn) end(done agent.Done) error {
+	usage := t.usageOrEstimate()
+	usage.CostUSD = catalog.Cost(t.req.Model, usage)
+	if err := t.event(agent.Event{Kind: agent.UsageKind, Usage: &usage}); err != nil {
+		return err
+	}
+	if err := t.event(agent.Event{Kind: agent.DoneKind, Done: &done}); err != nil {
+		return err
+	}
+	return clientGone(t.sink.Flush())
+}
+
+func (t *turn) event(e agent.Event) error {
+	t.emitted = true
+	return clientGone(t.sink.Event(&e))
+}
+
+// usageOrEstimate is what upstream said, or else our own count.
+func (t *turn) usageOrEstimate() agent.Usage {
+	if t.usage != nil {
+		return *t.usage
+	}
+	return agent.Usage{Input: EstimatePrompt(t.req), Output: estimateTokens(t.written), Estimated: true}
+}
+
+// imageTokens is what an image counts for in an estimate, about what models charge for one of moderate size.
+const imageTokens = 1000
+
+// EstimatePrompt is about how many tokens req's conversation and tools are.
+func EstimatePrompt(req *agent.Request) int64 {
+	size, images := 0, 0
+	for i := range req.Messages {
+		for _, p := range req.Messages[i].Parts {
+			size += len(p.Text)
+			if p.Image != nil {
+				images++
+			}
+		}
+		for _, c := range req.Messages[i].Calls {
+			size += len(c.Name) + len(c.Arguments)
+		}
+	}
+	for _, tool := range req.Tools {
+		size += len(tool.Name) + len(tool.Description) + len(tool.Parameters)
+	}
+	return estimateTokens(size) + int64(images)*imageTokens
+}
+
+func (t *turn) memory() Memory { return t.g.memoryFor(t.req) }
+
+func (t *turn) memoryKey(transcript Digest) MemoryKey {
+	return MemoryKey{
+		Owner: t.req.Caller.Owner, Upstream: t.backend.Name(), Model: t.req.Model.String(),
+		Session: t.req.Session, Transcript: transcript,
+	}
+}
+
+// recall finds the conversation that ended with all but the new messages of this request.
+func (t *turn) recall(ctx context.Context) (MemoryKey, agent.Conversation) {
+	from := newFrom(t.req.Messages)
+	if from == 0 || from == len(t.req.Messages) || t.req.Messages[from-1].Role != agent.Assistant {
+		return MemoryKey{}, nil
+	}
+	d := newDigester()
+	for i := range t.req.Messages[:from] {
+		d.message(&t.req.Messages[i])
+	}
+	key := t.memoryKey(d.sum())
+	c, ok := t.memory().Recall(ctx, key)
+	if !ok {
+		return MemoryKey{}, nil
+	}
+	return key, c
+}
+
+// newFrom is the index of the first message after the last that came from the model or answered it: 0 when the
+// conversation begins with this request.
+func newFrom(messages []agent.Message) int {
+	for i := len(messages) - 1; i >= 0; i-- {
+		if r := messages[i].Role; r == agent.Assistant || r == agent.ToolRole {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// lastResults lists the calls that are answered after the assistant's last message.
+func lastResults(messages []agent.Message) []string {
+	var ids []string
+	for _, m := range slices.Backward(messages) {
+		if m.Role == agent.Assistant {
+			break
+		}
+		if m.Role == agent.ToolRole {
+			ids = append(ids, m.CallID)
+		}
+	}
+	return ids
+}
+
+// transcriptBefore is the digest of what was said before the results of calls, and what the user said with them, came
+// in.
+func transcriptBefore(messages []agent.Message, calls []string) Digest {
+	d := newDigester()
+	for i := range messages[:newFrom(messages)] {
+		m := &messages[i]
+		if m.Role == agent.ToolRole && slices.Contains(calls, m.CallID) {
+			continue
+		}
+		d.message(m)
+	}
+	return d.sum()
+}
+
+// resultsFor gathers the results of calls from the transcript. A call without one is answered with an error result, so
+// that the model can go on. What the user says along with the results goes with the last of them.
+func resultsFor(calls []string, messages []agent.Message) []agent.ToolResult {
+	results := make([]agent.ToolResult, len(calls))
+	for i, id := range calls {
+		results[i] = agent.ToolResult{CallID: id, IsError: true, Parts: []agent.Part{{Text: "The client gave no result for this call."}}}
+		for _, m := range slices.Backward(messages) {
+			if m.Role == agent.ToolRole && m.CallID == id {
+				results[i] = agent.ToolResult{CallID: id, IsError: m.IsError, Parts: m.Parts}
+				break
+			}
+		}
+	}
+	if said := messages[newFrom(messages):]; len(said) > 0 {
+		last := &results[len(results)-1]
+		last.Parts = append(slices.Clip(last.Parts), agent.Part{Text: "\n\nThe user says, along with this result:\n"})
+		for _, m := range said {
+			last.Parts = append(last.Parts, m.Parts...)
+		}
+	}
+	return results
+}
+
+// clientGone marks an error of the sink as the client's leaving.
+func clientGone(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &agent.Error{Code: agent.Canceled, Err: err}
+}
