@@ -1,0 +1,100 @@
+package config
+
+import (
+	"strings"
+	"time"
+)
+
+// Config is everything that `serve` can be told.
+type Config struct {
+	Server   `embed:"" group:"Server"`
+	Upstream `embed:"" group:"Upstream"`
+	Timing   `embed:"" group:"Timing"`
+	Storage  `embed:"" group:"Storage"`
+	Accounts `embed:"" group:"Accounts"`
+}
+
+// Server is how the gateway is reached.
+type Server struct {
+	Addr        string        `var:"COMPOSER_ADDR" default:"127.0.0.1:8787" placeholder:"HOST:PORT" help:"Address to listen on."`
+	LogLevel    Level         `name:"log" var:"COMPOSER_LOG" default:"info" placeholder:"LEVEL" help:"Least important log level to print: debug, info, warn or error."`
+	Grace       time.Duration `var:"COMPOSER_GRACE" default:"20s" placeholder:"DURATION" help:"How long running streams may take to finish after SIGTERM."`
+	MaxRequests int           `var:"COMPOSER_MAX_REQUESTS" default:"0" placeholder:"N" help:"Most requests in progress at once; more are answered 503. 0 is no limit."`
+	MaxPerKey   int           `name:"max-requests-per-key" var:"COMPOSER_MAX_REQUESTS_PER_KEY" default:"0" placeholder:"N" help:"The same for the requests of one key."`
+}
+
+// Upstream is how Cursor is reached. No origin or private path is compiled in, but for the public API's base.
+type Upstream struct {
+	APIBase            BaseURL  `name:"cursor-api-base" var:"CURSOR_API_BASE" default:"https://api.cursor.com" placeholder:"URL" help:"Base of Cursor's public API, for /v1/me and /v1/models."`
+	BackendBase        BaseURL  `name:"cursor-backend-base-url" var:"CURSOR_BACKEND_BASE_URL" placeholder:"URL" help:"Base of the Cursor backend that runs the models."`
+	LocalAgentEndpoint Endpoint `name:"cursor-local-agent-endpoint" var:"CURSOR_LOCAL_AGENT_ENDPOINT" placeholder:"PATH" help:"Local-agent endpoint: a path under the base, or a whole URL. Turns the localagent upstream on."`
+	ChatEndpoint       Endpoint `name:"cursor-chat-endpoint" var:"CURSOR_CHAT_ENDPOINT" placeholder:"PATH" help:"Older chat endpoint: a path under the base, or a whole URL. Turns the chat upstream on."`
+	ChatHeaders        string   `name:"chat-headers" var:"COMPOSER_CHAT_HEADERS" placeholder:"LINES" help:"Additional headers for the chat endpoint, one 'Name: value' a line."`
+	BridgeURL          BaseURL  `name:"cursor-sdk-bridge-url" var:"CURSOR_SDK_BRIDGE_URL" placeholder:"URL" help:"An HTTP/2 bridge of the reference system that /opencodev2 goes through."`
+	BridgeToken        Secret   `name:"cursor-sdk-bridge-token" var:"CURSOR_SDK_BRIDGE_TOKEN" hidden:"" help:"The bridge's bearer token."`
+	ClientVersion      string   `name:"cursor-client-version" var:"CURSOR_CLIENT_VERSION" default:"2.6.22" placeholder:"VERSION" help:"Client version told to the chat endpoint."`
+	SDKClientVersion   string   `name:"cursor-sdk-client-version" var:"CURSOR_SDK_CLIENT_VERSION" default:"sdk-1.0.13" placeholder:"VERSION" help:"Client version told to the local-agent endpoint."`
+	Prefer             string   `name:"upstream" var:"COMPOSER_UPSTREAM" enum:",localagent,chat" default:"" placeholder:"NAME" help:"The upstream of /v1 when several are on: localagent or chat."`
+	CAFile             string   `name:"ca-file" var:"COMPOSER_CA_FILE" placeholder:"FILE" help:"Additional certificate authorities to trust, as PEM."`
+}
+
+// Timing is how long things may take.
+type Timing struct {
+	ParkTimeout     time.Duration `var:"COMPOSER_PARK_TIMEOUT" default:"10m" placeholder:"DURATION" help:"How long a run waits for tool results."`
+	Settle          time.Duration `var:"COMPOSER_SETTLE" default:"200ms" placeholder:"DURATION" help:"How long to wait for sibling tool calls that were not announced."`
+	StartTimeout    time.Duration `var:"COMPOSER_START_TIMEOUT" default:"25s" placeholder:"DURATION" help:"How long upstream may take to accept a run."`
+	StallTimeout    time.Duration `var:"COMPOSER_STALL_TIMEOUT" default:"30s" placeholder:"DURATION" help:"How long upstream may send nothing at all."`
+	ProgressTimeout time.Duration `var:"COMPOSER_PROGRESS_TIMEOUT" default:"5m" placeholder:"DURATION" help:"How long upstream may send nothing but heartbeats."`
+}
+
+// Storage is what is kept on disk, and how.
+type Storage struct {
+	DB                    string `var:"COMPOSER_DB" placeholder:"FILE" help:"SQLite file (default: composer.db in the user's state folder), or a postgres:// URL."`
+	EncryptionKey         Secret `name:"encryption-key" var:"ENCRYPTION_KEY" hidden:"" help:"Encrypts what is stored; at least 16 characters. Turns hosted keys on."`
+	EncryptionKeyPrevious Secret `name:"encryption-key-previous" var:"ENCRYPTION_KEY_PREVIOUS" hidden:"" help:"The key before the last change of ENCRYPTION_KEY."`
+}
+
+// Accounts is the sign-up of hosted keys and the waiting list.
+type Accounts struct {
+	SignupLimit         int     `var:"COMPOSER_SIGNUP_LIMIT" default:"5" placeholder:"N" help:"Most sign-ups an hour from one address."`
+	TrustedProxies      string  `var:"COMPOSER_TRUSTED_PROXIES" placeholder:"CIDRS" help:"Proxies whose X-Forwarded-For names the client: networks, with commas between."`
+	WaitlistURL         BaseURL `name:"waitlist-url" var:"COMPOSER_WAITLIST_URL" placeholder:"URL" help:"Where waiting-list entries are sent."`
+	WaitlistFallbackURL BaseURL `name:"waitlist-fallback-url" var:"COMPOSER_WAITLIST_FALLBACK_URL" placeholder:"URL" help:"Where they are sent when there is no WAITLIST_API_TOKEN."`
+	WaitlistToken       Secret  `name:"waitlist-api-token" var:"WAITLIST_API_TOKEN" hidden:"" help:"Bearer token of the waiting list."`
+	WaitlistSource      string  `name:"waitlist-source" var:"WAITLIST_SOURCE" placeholder:"TEXT" help:"What the waiting list is told that entries come from."`
+}
+
+// LocalAgentOn reports whether the localagent upstream is configured.
+func (u *Upstream) LocalAgentOn() bool {
+	return u.LocalAgentEndpoint != "" && (u.BackendBase != "" || u.LocalAgentEndpoint.whole())
+}
+
+// ChatOn reports whether the chat upstream is configured.
+func (u *Upstream) ChatOn() bool {
+	return u.ChatEndpoint != "" && (u.BackendBase != "" || u.ChatEndpoint.whole())
+}
+
+// LocalAgentURL is the whole address of the local-agent endpoint. It has no meaning unless LocalAgentOn.
+func (u *Upstream) LocalAgentURL() string { return u.LocalAgentEndpoint.under(u.BackendBase) }
+
+// ChatURL is the whole address of the chat endpoint. It has no meaning unless ChatOn.
+func (u *Upstream) ChatURL() string { return u.ChatEndpoint.under(u.BackendBase) }
+
+// Validate finds settings that are fine by themselves but not together.
+func (u *Upstream) Validate() error {
+	switch {
+	case u.Prefer == "localagent" && !u.LocalAgentOn():
+		return &Error{Name: "COMPOSER_UPSTREAM", Problem: "asks for localagent, which is not configured", Hint: "set CURSOR_BACKEND_BASE_URL and CURSOR_LOCAL_AGENT_ENDPOINT"}
+	case u.Prefer == "chat" && !u.ChatOn():
+		return &Error{Name: "COMPOSER_UPSTREAM", Problem: "asks for chat, which is not configured", Hint: "set CURSOR_BACKEND_BASE_URL and CURSOR_CHAT_ENDPOINT"}
+	}
+	return nil
+}
+
+// under resolves e against base: a whole URL is taken as it is.
+func (e Endpoint) under(base BaseURL) string {
+	if e.whole() {
+		return string(e)
+	}
+	return strings.TrimSuffix(string(base), "/") + "/" + strings.TrimPrefix(string(e), "/")
+}

@@ -1,0 +1,191 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// parse parses args into a Config over the given environment and files.
+func parse(t *testing.T, environ []string, files map[string]string, args ...string) (*Config, error) {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	env, err := NewEnv(environ, dir)
+	if err != nil {
+		return nil, err
+	}
+	var cfg Config
+	parser, err := kong.New(&cfg, kong.Resolvers(env))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = parser.Parse(args)
+	return &cfg, err
+}
+
+func TestDefaults(t *testing.T) {
+	cfg, err := parse(t, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Addr != "127.0.0.1:8787" || cfg.ParkTimeout != 10*time.Minute || cfg.Settle != 200*time.Millisecond || cfg.ClientVersion != "2.6.22" {
+		t.Errorf("defaults are %+v", cfg)
+	}
+	if cfg.LocalAgentOn() || cfg.ChatOn() {
+		t.Error("an upstream is on by default")
+	}
+}
+
+func TestFlagsBeatEnvironmentBeatsDevVarsBeatsDotenv(t *testing.T) {
+	files := map[string]string{
+		".dev.vars": "COMPOSER_ADDR=devvars:1\nCOMPOSER_SETTLE=2s\nCOMPOSER_GRACE=2s\n",
+		".env":      "COMPOSER_ADDR=dotenv:1\nCOMPOSER_SETTLE=3s\nCOMPOSER_GRACE=3s\nCOMPOSER_STALL_TIMEOUT=3s\n",
+	}
+	environ := []string{"COMPOSER_ADDR=environ:1", "COMPOSER_SETTLE=1s", "COMPOSER_GRACE="}
+	cfg, err := parse(t, environ, files, "--addr=flag:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Addr != "flag:1" || cfg.Settle != time.Second || cfg.Grace != 2*time.Second || cfg.StallTimeout != 3*time.Second {
+		t.Errorf("addr %s (want the flag's), settle %s (want the environment's), grace %s (want .dev.vars'), stall %s (want .env's)",
+			cfg.Addr, cfg.Settle, cfg.Grace, cfg.StallTimeout)
+	}
+}
+
+func TestEndpoints(t *testing.T) {
+	tests := []struct {
+		base, endpoint, want string
+		on                   bool
+	}{
+		{"", "", "", false},
+		{"https://b.example", "", "", false},
+		{"", "/agent/run", "", false},
+		{"https://b.example/", "agent/run", "https://b.example/agent/run", true},
+		{"https://b.example/v", "/agent/run", "https://b.example/v/agent/run", true},
+		{"https://b.example", "http://other.example/run", "http://other.example/run", true},
+		{"", "http://other.example/run", "http://other.example/run", true},
+	}
+	for _, tt := range tests {
+		cfg, err := parse(t, []string{"CURSOR_BACKEND_BASE_URL=" + tt.base, "CURSOR_LOCAL_AGENT_ENDPOINT=" + tt.endpoint, "CURSOR_CHAT_ENDPOINT=" + tt.endpoint}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cfg.LocalAgentOn() != tt.on || cfg.ChatOn() != tt.on {
+			t.Errorf("base %q, endpoint %q: on %t and %t, want %t", tt.base, tt.endpoint, cfg.LocalAgentOn(), cfg.ChatOn(), tt.on)
+		}
+		if tt.on && (cfg.LocalAgentURL() != tt.want || cfg.ChatURL() != tt.want) {
+			t.Errorf("base %q, endpoint %q: %s and %s, want %s", tt.base, tt.endpoint, cfg.LocalAgentURL(), cfg.ChatURL(), tt.want)
+		}
+	}
+}
+
+func TestABadValueNamesItsVariableAndWhereItWasSet(t *testing.T) {
+	tests := []struct {
+		name     string
+		environ  []string
+		files    map[string]string
+		wantName string
+		want     string
+	}{
+		{"duration", []string{"COMPOSER_SETTLE=soon"}, nil, "COMPOSER_SETTLE", "COMPOSER_SETTLE (environment): is not a duration such as 30s or 10m"},
+		{"number", nil, map[string]string{".env": "\nCOMPOSER_SIGNUP_LIMIT=many"}, "COMPOSER_SIGNUP_LIMIT", "COMPOSER_SIGNUP_LIMIT (.env line 2): is not a whole number"},
+		{"level", nil, map[string]string{".dev.vars": "COMPOSER_LOG=loud"}, "COMPOSER_LOG", "COMPOSER_LOG (.dev.vars line 1): is not a log level: use debug, info, warn or error"},
+		{"choice", []string{"COMPOSER_UPSTREAM=magic"}, nil, "COMPOSER_UPSTREAM", "COMPOSER_UPSTREAM (environment): must be one of localagent,chat"},
+		{"address", []string{"CURSOR_BACKEND_BASE_URL=user:hunter2@b.example"}, nil, "CURSOR_BACKEND_BASE_URL", "CURSOR_BACKEND_BASE_URL (environment): is not an http:// or https:// address"},
+		{"upstream that is off", []string{"COMPOSER_UPSTREAM=chat"}, nil, "COMPOSER_UPSTREAM", "COMPOSER_UPSTREAM: asks for chat, which is not configured"},
+		{"broken file", nil, map[string]string{".dev.vars": "ENCRYPTION_KEY=\"hunter2"}, ".dev.vars", ".dev.vars: line 1 has a quote that never ends"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := parse(t, tt.environ, tt.files)
+			var bad *Error
+			if !errors.As(err, &bad) {
+				t.Fatalf("error %v, want a *config.Error", err)
+			}
+			if bad.Name != tt.wantName || bad.Error() != tt.want {
+				t.Errorf("%s: %q, want %s: %q", bad.Name, bad.Error(), tt.wantName, tt.want)
+			}
+			if bad.Hint == "" {
+				t.Error("no hint")
+			}
+			if strings.Contains(err.Error()+bad.Hint, "hunter2") {
+				t.Errorf("the error shows the value: %v", err)
+			}
+		})
+	}
+}
+
+func TestSecretsComeByVariableOnlyAndDoNotPrint(t *testing.T) {
+	cfg, err := parse(t, []string{"ENCRYPTION_KEY=hunter2"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.EncryptionKey.Reveal() != "hunter2" || cfg.EncryptionKey.String() == "hunter2" {
+		t.Errorf("the key is %s", cfg.EncryptionKey)
+	}
+	_, err = parse(t, nil, nil, "--encryption-key=hunter2")
+	var bad *Error
+	if !errors.As(err, &bad) || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("a secret as a flag: error %v", err)
+	}
+}
+
+// TestEverySettingHasASentenceAndAVariable holds the rule that the tags are the documentation.
+func TestEverySettingHasASentenceAndAVariable(t *testing.T) {
+	var walk func(reflect.Type)
+	seen := make(map[string]bool)
+	walk = func(group reflect.Type) {
+		for i := range group.NumField() {
+			f := group.Field(i)
+			if f.Anonymous {
+				walk(f.Type)
+				continue
+			}
+			name, help := f.Tag.Get(VarTag), f.Tag.Get("help")
+			if name == "" || seen[name] || !strings.HasSuffix(help, ".") {
+				t.Errorf("%s.%s: variable %q, help %q", group.Name(), f.Name, name, help)
+			}
+			seen[name] = true
+			if secret := f.Type == reflect.TypeFor[Secret](); secret != hasTag(f, "hidden") {
+				t.Errorf("%s.%s: a secret, and only a secret, has a hidden flag", group.Name(), f.Name)
+			}
+			// A flag is named for its variable: COMPOSER_PARK_TIMEOUT is --park-timeout.
+			flag := f.Tag.Get("name")
+			if want := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, "COMPOSER_"), "_", "-")); flag != "" && flag != want {
+				t.Errorf("%s.%s: flag --%s, want --%s", group.Name(), f.Name, flag, want)
+			}
+		}
+	}
+	walk(reflect.TypeFor[Config]())
+}
+
+func hasTag(f reflect.StructField, name string) bool {
+	_, ok := f.Tag.Lookup(name)
+	return ok
+}
+
+func TestStateDir(t *testing.T) {
+	env, err := NewEnv([]string{"XDG_STATE_HOME=/state", "HOME=/home"}, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if dir, err := env.StateDir(); err != nil || dir != filepath.Join("/state", "composer-api") {
+		t.Errorf("%s, %v", dir, err)
+	}
+	env, _ = NewEnv(nil, t.TempDir())
+	var bad *Error
+	if dir, err := env.StateDir(); !errors.As(err, &bad) {
+		t.Errorf("without a home: %s, %v", dir, err)
+	}
+}

@@ -1,0 +1,88 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// An assignment is one NAME=value of a file.
+type assignment struct {
+	name, value string
+	line        int // the first line is 1
+}
+
+var assignmentStart = regexp.MustCompile(`^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*=[ \t]*`)
+
+// parseDotenv reads the format of .dev.vars and .env files as the reference system's tools do: NAME=value, an optional
+// "export" before it, # comments, values bare or in single, double or back quotes; quoted ones may hold line breaks,
+// and in double quotes \n and \r stand for them. A quote after a backslash does not end the value, and both stay in it. A $ is an ordinary character: a password that holds one stays whole.
+// An error names the line and shows nothing of it. When a name comes twice, the last counts.
+func parseDotenv(text string) ([]assignment, error) {
+	var all []assignment
+	text = strings.TrimPrefix(strings.ReplaceAll(text, "\r\n", "\n"), "\ufeff")
+	for line := 1; text != ""; {
+		head, rest, _ := strings.Cut(text, "\n")
+		if blank := strings.TrimSpace(head); blank == "" || blank[0] == '#' {
+			text, line = rest, line+1
+			continue
+		}
+		m := assignmentStart.FindStringSubmatch(head)
+		if m == nil {
+			return nil, fmt.Errorf("line %d is not an assignment", line)
+		}
+		value, length, ok := dotenvValue(text[len(m[0]):])
+		if !ok {
+			return nil, fmt.Errorf("line %d has a quote that never ends", line)
+		}
+		all = append(all, assignment{m[1], value, line})
+		read := text[:len(m[0])+length]
+		tail, rest, _ := strings.Cut(text[len(read):], "\n")
+		if tail = strings.TrimSpace(tail); tail != "" && tail[0] != '#' {
+			return nil, fmt.Errorf("line %d goes on after its value's closing quote", line)
+		}
+		text, line = rest, line+strings.Count(read, "\n")+1
+	}
+	return lastOfEach(all), nil
+}
+
+// dotenvValue reads the value that s begins with; length is how much of s it takes.
+func dotenvValue(s string) (value string, length int, ok bool) {
+	if s != "" && strings.IndexByte("\"'`", s[0]) >= 0 {
+		quote := s[0]
+		for i := 1; i < len(s); i++ {
+			switch {
+			case s[i] == '\\' && i+1 < len(s) && s[i+1] == quote:
+				i++
+			case s[i] == quote:
+				return unescape(s[1:i], quote), i + 1, true
+			}
+		}
+		return "", 0, false
+	}
+	end := strings.IndexAny(s, "#\n")
+	if end < 0 {
+		end = len(s)
+	}
+	return strings.TrimSpace(s[:end]), end, true
+}
+
+func unescape(s string, quote byte) string {
+	if quote != '"' {
+		return s
+	}
+	return strings.NewReplacer(`\n`, "\n", `\r`, "\r").Replace(s)
+}
+
+// lastOfEach keeps the last assignment of each name.
+func lastOfEach(all []assignment) []assignment {
+	seen := make(map[string]bool)
+	var kept []assignment
+	for i := len(all) - 1; i >= 0; i-- {
+		if !seen[all[i].name] {
+			seen[all[i].name] = true
+			kept = append(kept, all[i])
+		}
+	}
+	return kept
+}

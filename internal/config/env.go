@@ -1,0 +1,85 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// files are read from the working directory. Where both set a variable, the first wins.
+var files = []string{".dev.vars", ".env"}
+
+// An Env answers what a variable is set to, and where.
+type Env struct {
+	vars map[string]setting
+}
+
+type setting struct {
+	value  string
+	origin string
+}
+
+// NewEnv reads the process's environment, as os.Environ gives it, and the files in dir that exist. A file that can't
+// be read or understood is an [*Error].
+func NewEnv(environ []string, dir string) (*Env, error) {
+	e := &Env{vars: make(map[string]setting)}
+	for _, pair := range environ {
+		name, value, _ := strings.Cut(pair, "=")
+		e.add(name, value, "environment")
+	}
+	for _, name := range files {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, &Error{Name: name, Problem: "can't be read: " + err.Error(), Hint: "mend its permissions, or remove it"}
+		}
+		assignments, err := parseDotenv(string(data))
+		if err != nil {
+			return nil, &Error{Name: name, Problem: err.Error(), Hint: `write one NAME="value" a line`}
+		}
+		for _, a := range assignments {
+			e.add(a.name, a.value, fmt.Sprintf("%s line %d", name, a.line))
+		}
+	}
+	return e, nil
+}
+
+// add sets name unless a stronger source has.
+func (e *Env) add(name, value, origin string) {
+	if _, set := e.vars[name]; !set && value != "" {
+		e.vars[name] = setting{value, origin}
+	}
+}
+
+// Lookup gives the value of the variable name and where it was set; ok is false when it isn't set or empty.
+func (e *Env) Lookup(name string) (value, origin string, ok bool) {
+	s, ok := e.vars[name]
+	return s.value, s.origin, ok
+}
+
+// Get is the value of the variable name, "" when it isn't set.
+func (e *Env) Get(name string) string { return e.vars[name].value }
+
+// StateDir is the folder for what the gateway keeps between two starts, which may not exist yet: XDG_STATE_HOME or its
+// default on Unix, the application support folder on macOS, the local application data on Windows.
+func (e *Env) StateDir() (string, error) {
+	const app = "composer-api"
+	home := e.Get("HOME")
+	switch {
+	case e.Get("XDG_STATE_HOME") != "":
+		return filepath.Join(e.Get("XDG_STATE_HOME"), app), nil
+	case runtime.GOOS == "windows" && e.Get("LocalAppData") != "":
+		return filepath.Join(e.Get("LocalAppData"), app), nil
+	case runtime.GOOS == "darwin" && home != "":
+		return filepath.Join(home, "Library", "Application Support", app), nil
+	case home != "":
+		return filepath.Join(home, ".local", "state", app), nil
+	}
+	return "", &Error{Name: "COMPOSER_DB", Problem: "there is no home folder to keep the database in", Hint: "set COMPOSER_DB to a file, or HOME"}
+}

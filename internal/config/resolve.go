@@ -1,0 +1,73 @@
+package config
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// VarTag is the struct tag that names a setting's variable.
+const VarTag = "var"
+
+var _ kong.Resolver = (*Env)(nil)
+
+// Validate implements kong.Resolver; there is nothing to do.
+func (e *Env) Validate(*kong.Application) error { return nil }
+
+// Resolve implements kong.Resolver: it fills in a flag that the command line did not set. It checks the value itself,
+// because only here is it known which file a bad one came from.
+func (e *Env) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	name := flag.Tag.Get(VarTag)
+	if name == "" {
+		return nil, nil
+	}
+	value, origin, ok := e.Lookup(name)
+	if !ok {
+		return nil, nil
+	}
+	if err := check(value, flag); err != nil {
+		return nil, &Error{Name: name, Origin: origin, Problem: err.Error(), Hint: flag.Help}
+	}
+	return value, nil
+}
+
+// check reports why value does not fit flag.
+func check(value string, flag *kong.Flag) error {
+	target := flag.Target.Type()
+	if u, ok := reflect.New(target).Interface().(encoding.TextUnmarshaler); ok {
+		return u.UnmarshalText([]byte(value))
+	}
+	if flag.Enum != "" && !flag.EnumMap()[value] {
+		return fmt.Errorf("must be one of %s", strings.TrimPrefix(flag.Enum, ","))
+	}
+	var err error
+	switch {
+	case target == reflect.TypeFor[time.Duration]():
+		if _, err = time.ParseDuration(value); err != nil {
+			return errors.New("is not a duration such as 30s or 10m")
+		}
+	case target.Kind() == reflect.Int:
+		if _, err = strconv.Atoi(value); err != nil {
+			return errors.New("is not a whole number")
+		}
+	case target.Kind() == reflect.Bool:
+		if _, err = strconv.ParseBool(value); err != nil {
+			return errors.New("is neither true nor false")
+		}
+	}
+	return nil
+}
+
+// HelpValue is the help text of a flag with its variable; it is a kong.HelpValueFormatter.
+func HelpValue(value *kong.Value) string {
+	if name := value.Tag.Get(VarTag); name != "" {
+		return value.Help + " [$" + name + "]"
+	}
+	return value.Help
+}

@@ -1,0 +1,76 @@
+package config
+
+import (
+	"errors"
+	"log/slog"
+	"net/url"
+	"strings"
+
+	"composer-api/internal/agent"
+)
+
+// BaseURL is an http or https address, without a trailing slash. Empty means that it isn't set.
+type BaseURL string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (b *BaseURL) UnmarshalText(text []byte) error {
+	if err := checkURL(string(text)); err != nil {
+		return err
+	}
+	*b = BaseURL(strings.TrimRight(string(text), "/"))
+	return nil
+}
+
+// Endpoint is a path under a base URL, or a whole URL. Empty means that it isn't set.
+type Endpoint string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (e *Endpoint) UnmarshalText(text []byte) error {
+	*e = Endpoint(text)
+	if e.whole() {
+		return checkURL(string(text))
+	}
+	if strings.ContainsAny(string(text), " \t\r\n") {
+		return errors.New("is neither a path nor a URL")
+	}
+	return nil
+}
+
+func (e Endpoint) whole() bool { return strings.Contains(string(e), "://") }
+
+// checkURL never quotes the address in its error: it may hold a password.
+func checkURL(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return errors.New("is not an http:// or https:// address")
+	}
+	return nil
+}
+
+// Secret is a setting that never prints. It can be set by variable only.
+type Secret struct{ agent.Secret }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *Secret) UnmarshalText(text []byte) error {
+	s.Secret = agent.NewSecret(string(text))
+	return nil
+}
+
+// BeforeResolve is kong's hook for a flag that was given on the command line.
+func (s Secret) BeforeResolve() error {
+	return &Error{
+		Problem: "a secret can't be given as a flag, where other users of this machine can read it",
+		Hint:    "set its variable in the environment or in .dev.vars",
+	}
+}
+
+// Level is a log level.
+type Level struct{ slog.Level }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (l *Level) UnmarshalText(text []byte) error {
+	if err := l.Level.UnmarshalText(text); err != nil {
+		return errors.New("is not a log level: use debug, info, warn or error")
+	}
+	return nil
+}
