@@ -1,0 +1,173 @@
+// Package seal encrypts what lies on disk, or with a client, so that only we can read it and nobody can change it or
+// put it in another's place.
+//
+// A [Ring] seals with one key and opens with any of its keys, so that the key can be changed without losing what was
+// sealed before. The scheme is AES-256-GCM with a random nonce; a sealed message is
+//
+//	version (1 byte, 1) · key id (4 bytes) · nonce (12 bytes) · ciphertext · tag (16 bytes)
+//
+// The version and the key id are authenticated, and so is the associated data: what the message is and whom it belongs
+// to. A message opened with other associated data than it was sealed with does not open.
+package seal
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+)
+
+// MinSecret is the least length of ENCRYPTION_KEY in characters.
+const MinSecret = 16
+
+const (
+	version   = 1
+	idSize    = 4
+	nonceSize = 12
+	header    = 1 + idSize + nonceSize
+	tagSize   = 16
+)
+
+// Overhead is how many bytes longer a sealed message is than the plain one.
+const Overhead = header + tagSize
+
+// ErrOpen: the message was not sealed by this ring for this purpose, or was changed. It says no more, so that it helps
+// nobody who tries.
+var ErrOpen = errors.New("seal: the sealed message can't be opened with these keys")
+
+// A Ring is a set of keys. It is immutable and safe for concurrent use. A nil *Ring has no keys: it can't be used, but
+// it can be asked for Ready.
+type Ring struct {
+	current key
+	older   []key
+}
+
+type key struct {
+	id   [idSize]byte
+	aead cipher.AEAD
+}
+
+// Parse makes a ring from the texts of ENCRYPTION_KEY and ENCRYPTION_KEY_PREVIOUS. An empty current means no ring
+// (nil, nil); an empty previous means that there is none. The errors hold nothing of the texts.
+//
+// 64 hex digits and base64 of 32 bytes (standard or URL alphabet, padded or not) are taken as the key that they spell;
+// any other text of at least 16 characters is hashed with SHA-256.
+func Parse(current, previous string) (*Ring, error) {
+	if current == "" {
+		if previous != "" {
+			return nil, errors.New("ENCRYPTION_KEY_PREVIOUS is set, but ENCRYPTION_KEY is not; hint: set ENCRYPTION_KEY to the new key, or move the old one back")
+		}
+		return nil, nil
+	}
+	secret, err := keyBytes("ENCRYPTION_KEY", current)
+	if err != nil {
+		return nil, err
+	}
+	if previous == "" {
+		return New(secret), nil
+	}
+	old, err := keyBytes("ENCRYPTION_KEY_PREVIOUS", previous)
+	if err != nil {
+		return nil, err
+	}
+	return New(secret, old), nil
+}
+
+// New makes a ring that seals with current and opens with older too.
+func New(current [32]byte, older ...[32]byte) *Ring {
+	r := &Ring{current: newKey(current)}
+	for _, secret := range older {
+		r.older = append(r.older, newKey(secret))
+	}
+	return r
+}
+
+// Random makes a ring with a key that ends with the process.
+func Random() *Ring {
+	var secret [32]byte
+	rand.Read(secret[:])
+	return New(secret)
+}
+
+// Ready reports whether the ring has a key.
+func (r *Ring) Ready() bool { return r != nil }
+
+// Seal encrypts plain for the purpose that context spells: what it is, and whom it belongs to. The same parts must be
+// given to Open. It must not be called on a nil ring.
+func (r *Ring) Seal(plain []byte, context ...string) []byte {
+	sealed := make([]byte, header, header+len(plain)+tagSize)
+	sealed[0] = version
+	copy(sealed[1:], r.current.id[:])
+	nonce := sealed[1+idSize : header]
+	rand.Read(nonce)
+	return r.current.aead.Seal(sealed, nonce, plain, associated(r.current.id, context))
+}
+
+// Open decrypts what Seal returned. old is true when the message was sealed with an older key: seal it again. The only
+// error is ErrOpen. On a nil ring nothing opens.
+func (r *Ring) Open(sealed []byte, context ...string) (plain []byte, old bool, err error) {
+	if r == nil || len(sealed) < Overhead || sealed[0] != version {
+		return nil, false, ErrOpen
+	}
+	id := [idSize]byte(sealed[1 : 1+idSize])
+	nonce, body := sealed[1+idSize:header], sealed[header:]
+	ad := associated(id, context)
+	if id == r.current.id {
+		if plain, err := r.current.aead.Open(nil, nonce, body, ad); err == nil {
+			return plain, false, nil
+		}
+	}
+	for _, k := range r.older {
+		if id != k.id {
+			continue
+		}
+		if plain, err := k.aead.Open(nil, nonce, body, ad); err == nil {
+			return plain, true, nil
+		}
+	}
+	return nil, false, ErrOpen
+}
+
+// associated spells out version, key and context so that no two different lists give the same bytes.
+func associated(id [idSize]byte, context []string) []byte {
+	ad := append([]byte{version}, id[:]...)
+	for _, part := range context {
+		ad = fmt.Appendf(ad, "%d:%s", len(part), part)
+	}
+	return ad
+}
+
+func newKey(secret [32]byte) key {
+	block, err := aes.NewCipher(secret[:])
+	if err != nil {
+		panic("seal: " + err.Error()) // 32 bytes are always a key
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		panic("seal: " + err.Error())
+	}
+	// The id only chooses among our own keys. It comes from a hash with its own prefix and says nothing of the key.
+	sum := sha256.Sum256(append([]byte("composer-api key id\x00"), secret[:]...))
+	return key{id: [idSize]byte(sum[:idSize]), aead: aead}
+}
+
+func keyBytes(name, text string) ([32]byte, error) {
+	if len(text) < MinSecret {
+		return [32]byte{}, fmt.Errorf("%s is too short: it needs at least %d characters; hint: make one with 'openssl rand -hex 32'", name, MinSecret)
+	}
+	decoders := []func(string) ([]byte, error){
+		hex.DecodeString,
+		base64.StdEncoding.DecodeString, base64.RawStdEncoding.DecodeString,
+		base64.URLEncoding.DecodeString, base64.RawURLEncoding.DecodeString,
+	}
+	for _, decode := range decoders {
+		if b, err := decode(text); err == nil && len(b) == 32 {
+			return [32]byte(b), nil
+		}
+	}
+	return sha256.Sum256([]byte(text)), nil
+}

@@ -1,0 +1,130 @@
+package seal_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"strings"
+	"testing"
+
+	"composer-api/internal/seal"
+)
+
+func ring(t testing.TB, current, previous string) *seal.Ring {
+	t.Helper()
+	r, err := seal.Parse(current, previous)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+const (
+	oldSecret = "an old and long secret"
+	newSecret = "a new and long secret"
+)
+
+func TestOpensOnlyForThePurposeItWasSealedFor(t *testing.T) {
+	r := ring(t, newSecret, "")
+	sealed := r.Seal([]byte("hello"), "cursor-key", "acct_1")
+	if got, old, err := r.Open(sealed, "cursor-key", "acct_1"); err != nil || old || string(got) != "hello" {
+		t.Fatalf("Open = %q, %v, %v", got, old, err)
+	}
+	for _, context := range [][]string{nil, {"cursor-key"}, {"cursor-key", "acct_2"}, {"cursor-keyacct_1"}, {"cursor-key", "acct_1", ""}, {"cursor-ke", "yacct_1"}} {
+		if _, _, err := r.Open(sealed, context...); !errors.Is(err, seal.ErrOpen) {
+			t.Errorf("context %q: %v, want ErrOpen", context, err)
+		}
+	}
+}
+
+func TestEveryChangedByteIsNoticed(t *testing.T) {
+	r := ring(t, newSecret, oldSecret)
+	sealed := r.Seal([]byte("hello"), "x")
+	for i := range sealed {
+		changed := bytes.Clone(sealed)
+		changed[i] ^= 1
+		if _, _, err := r.Open(changed, "x"); !errors.Is(err, seal.ErrOpen) {
+			t.Errorf("byte %d changed: %v, want ErrOpen", i, err)
+		}
+		if _, _, err := r.Open(sealed[:i], "x"); !errors.Is(err, seal.ErrOpen) {
+			t.Errorf("cut to %d bytes: %v, want ErrOpen", i, err)
+		}
+	}
+}
+
+func TestThePreviousKeyOpensAndSaysSo(t *testing.T) {
+	sealed := ring(t, oldSecret, "").Seal([]byte("hello"), "x")
+	if _, _, err := ring(t, newSecret, "").Open(sealed, "x"); !errors.Is(err, seal.ErrOpen) {
+		t.Errorf("another key: %v, want ErrOpen", err)
+	}
+	rotated := ring(t, newSecret, oldSecret)
+	got, old, err := rotated.Open(sealed, "x")
+	if err != nil || !old || string(got) != "hello" {
+		t.Fatalf("Open = %q, %v, %v", got, old, err)
+	}
+	if _, old, err := ring(t, newSecret, "").Open(rotated.Seal(got, "x"), "x"); err != nil || old {
+		t.Errorf("sealed again: old=%v, %v", old, err)
+	}
+}
+
+func TestSpellingsOfOneKeyAreOneKey(t *testing.T) {
+	secret := sha256.Sum256([]byte("some 32 bytes with + and / in base64: \xff\xef"))
+	spellings := []string{
+		hex.EncodeToString(secret[:]),
+		strings.ToUpper(hex.EncodeToString(secret[:])),
+		base64.StdEncoding.EncodeToString(secret[:]),
+		base64.RawStdEncoding.EncodeToString(secret[:]),
+		base64.URLEncoding.EncodeToString(secret[:]),
+		base64.RawURLEncoding.EncodeToString(secret[:]),
+	}
+	sealed := seal.New(secret).Seal(nil, "x")
+	for _, s := range spellings {
+		if _, _, err := ring(t, s, "").Open(sealed, "x"); err != nil {
+			t.Errorf("%q: %v", s, err)
+		}
+	}
+	// A passphrase is hashed, also one that is hex of another length.
+	for _, s := range []string{newSecret, strings.Repeat("ab", 16)} {
+		sealed := seal.New(sha256.Sum256([]byte(s))).Seal(nil)
+		if _, _, err := ring(t, s, "").Open(sealed); err != nil {
+			t.Errorf("%q: %v", s, err)
+		}
+	}
+}
+
+func TestParseRefusesWithAHintAndWithoutTheSecret(t *testing.T) {
+	for _, c := range []struct{ name, current, previous, want string }{
+		{"short", "hunter2", "", "ENCRYPTION_KEY is too short"},
+		{"short previous", newSecret, "hunter2", "ENCRYPTION_KEY_PREVIOUS is too short"},
+		{"previous alone", "", oldSecret, "ENCRYPTION_KEY is not"},
+	} {
+		_, err := seal.Parse(c.current, c.previous)
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "hint:") {
+			t.Errorf("%s: %v", c.name, err)
+		} else if strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: the error holds the secret: %v", c.name, err)
+		}
+	}
+	r, err := seal.Parse("", "")
+	if err != nil || r.Ready() {
+		t.Errorf("no key: ready=%v, %v", r.Ready(), err)
+	}
+	if _, _, err := r.Open(seal.Random().Seal(nil)); !errors.Is(err, seal.ErrOpen) {
+		t.Errorf("no key: %v, want ErrOpen", err)
+	}
+}
+
+func FuzzOpen(f *testing.F) {
+	r := ring(f, newSecret, oldSecret)
+	f.Add(r.Seal([]byte("hello"), "x"))
+	f.Add(ring(f, oldSecret, "").Seal(nil, "x"))
+	f.Add([]byte{1})
+	f.Fuzz(func(t *testing.T, sealed []byte) {
+		plain, _, err := r.Open(sealed, "x")
+		if err == nil && len(plain)+seal.Overhead != len(sealed) {
+			t.Errorf("%d bytes sealed, %d plain", len(sealed), len(plain))
+		}
+	})
+}

@@ -1,0 +1,97 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// An Account is one Cursor user who has signed up for a hosted key.
+type Account struct {
+	ID    string // "acct_" and 24 hex digits, the same for the same Cursor user
+	Email string // as Cursor says; may be empty
+	Name  string // as Cursor says; may be empty
+	// SealedKey is the user's Cursor API key, encrypted. The store never sees the key itself.
+	SealedKey []byte
+	// KeyHint is what may be shown of the Cursor key: "crsr_…a1b2".
+	KeyHint string
+	Created time.Time
+	Updated time.Time // when SealedKey was last replaced by a sign-up
+}
+
+// AccountOwner is the owner of everything that the account leaves behind: agent.Caller.Owner of its requests.
+func AccountOwner(accountID string) string { return "a:" + accountID }
+
+// Accounts keeps hosted accounts.
+type Accounts interface {
+	// SignUp creates the account together with its new key, or, if the account exists, replaces everything of it but
+	// its ID and Created and adds the key to those it has. It returns the account as it stands afterwards.
+	// ErrConflict: a key with this ID exists; mint another.
+	SignUp(ctx context.Context, a Account, k Key) (Account, error)
+	// Account returns one account. ErrNotFound.
+	Account(ctx context.Context, id string) (Account, error)
+	// ListAccounts returns up to limit accounts in the order of their IDs, beginning after the ID after ("" from the
+	// start). No accounts is no error.
+	ListAccounts(ctx context.Context, after string, limit int) ([]Account, error)
+	// ReplaceSealedKey puts sealed in the place of old. ErrConflict when old is no longer what is stored: a sign-up
+	// came between, and its key must stand. ErrNotFound.
+	ReplaceSealedKey(ctx context.Context, id string, old, sealed []byte) error
+	// DeleteAccount deletes the account and everything that belongs to it: keys, request logs, and what its owner
+	// (AccountOwner) has in sessions, responses and conversations. ErrNotFound.
+	DeleteAccount(ctx context.Context, id string) error
+}
+
+// A Key is a credential that we have minted for an account. The credential itself is not kept, only its hash.
+type Key struct {
+	ID      string // names the key to the operator and in look-ups; derived from the hash
+	Account string
+	Hash    [32]byte // SHA-256 of the credential
+	Hint    string   // what may be shown of the credential
+	Created time.Time
+	Revoked time.Time // zero while the key is good
+}
+
+// Keys keeps the keys of hosted accounts. They come into being through Accounts.SignUp and RotateKey.
+type Keys interface {
+	// Key returns a key, revoked or not, and its account. ErrNotFound.
+	Key(ctx context.Context, id string) (Key, Account, error)
+	// ListKeys returns the keys of one account, or of all when account is "", newest first. No keys is no error.
+	ListKeys(ctx context.Context, account string) ([]Key, error)
+	// RevokeKey makes the key bad from at on; a key that is revoked already stays as it is. ErrNotFound.
+	RevokeKey(ctx context.Context, id string, at time.Time) error
+	// RotateKey revokes the key id and adds next, whose Account is the same, in one step. ErrNotFound; ErrConflict
+	// when id is revoked already or next.ID exists.
+	RotateKey(ctx context.Context, id string, next Key) error
+}
+
+// A RequestLog is one request with a hosted key. It never holds what was said.
+type RequestLog struct {
+	ID       string // the request's id, as x-request-id shows it, or another unique string
+	Account  string
+	KeyID    string
+	Endpoint string // the route's pattern: "POST /v1/chat/completions"
+	Created  time.Time
+
+	// What follows is filled in by FinishRequest.
+	Model           string // as upstream was asked for it
+	Status          int    // HTTP; 0 while the request runs, or for ever if the process died
+	InputTokens     int64  // the whole prompt, cache included
+	CachedTokens    int64
+	OutputTokens    int64
+	ReasoningTokens int64
+	CostUSD         float64
+	Estimated       bool // tokens and cost are our count, not upstream's
+	Duration        time.Duration
+	UpstreamRun     string // upstream's id of the conversation
+	ErrorCode       string // agent.Code's name; "" when all went well
+}
+
+// RequestLogs keeps the request logs of hosted keys.
+type RequestLogs interface {
+	// BeginRequest writes the row before the work starts, so that no hosted request goes unrecorded: when it fails,
+	// the request is refused. ErrConflict: the ID exists. ErrNotFound: the account doesn't.
+	BeginRequest(ctx context.Context, l RequestLog) error
+	// FinishRequest fills in the rest; ID, Account, KeyID, Endpoint and Created stay as they are. ErrNotFound.
+	FinishRequest(ctx context.Context, l RequestLog) error
+	// ListRequests returns up to limit rows of one account, or of all when account is "", newest first.
+	ListRequests(ctx context.Context, account string, limit int) ([]RequestLog, error)
+}

@@ -1,0 +1,157 @@
+// Package sealed is a store that encrypts what people said before it reaches the disk.
+//
+// It stands in front of any store.Store and seals the content columns: a response's object and input items, the data of
+// its events, and the data of a conversation. Ids, owners (hashes), times and statuses stay readable, because the store
+// searches by them. Accounts pass through: their Cursor key is sealed by package accounts, which refuses to work
+// without a key, while here sealing is on only when the operator has set one.
+//
+// Each value begins with a byte that says whether it is sealed, so that an operator may set ENCRYPTION_KEY later: what
+// lay in the open before stays readable. What was sealed with a key that is gone is answered with store.ErrNotFound;
+// there is no way back to it.
+package sealed
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"composer-api/internal/seal"
+	"composer-api/internal/store"
+)
+
+// The first byte of every content column.
+const (
+	open   = 0
+	closed = 1
+)
+
+// New puts the sealing in front of s. With a nil ring content is kept in the open. The caller closes what it gets
+// instead of s.
+func New(s store.Store, ring *seal.Ring) store.Store { return &sealed{Store: s, ring: ring} }
+
+type sealed struct {
+	store.Store
+	ring *seal.Ring
+}
+
+// The purposes of seal.Ring.Seal. They are part of what is on disk: never change one.
+const (
+	responseObject   = "response-object"
+	responseInput    = "response-input"
+	responseEvent    = "response-event"
+	conversationData = "conversation-data"
+)
+
+func (s *sealed) close(plain []byte, context ...string) []byte {
+	if !s.ring.Ready() {
+		return append([]byte{open}, plain...)
+	}
+	return append([]byte{closed}, s.ring.Seal(plain, context...)...)
+}
+
+func (s *sealed) open(kept []byte, context ...string) ([]byte, error) {
+	switch {
+	case len(kept) > 0 && kept[0] == open:
+		return kept[1:], nil
+	case len(kept) > 0 && kept[0] == closed:
+		plain, _, err := s.ring.Open(kept[1:], context...)
+		if err == nil {
+			return plain, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: it was sealed with another ENCRYPTION_KEY", store.ErrNotFound)
+}
+
+func (s *sealed) closeResponse(r store.Response) store.Response {
+	r.Object = s.close(r.Object, responseObject, r.Owner, r.ID)
+	r.Input = s.close(r.Input, responseInput, r.Owner, r.ID)
+	return r
+}
+
+func (s *sealed) openResponse(r *store.Response) (err error) {
+	if r.Object, err = s.open(r.Object, responseObject, r.Owner, r.ID); err != nil {
+		return err
+	}
+	r.Input, err = s.open(r.Input, responseInput, r.Owner, r.ID)
+	return err
+}
+
+func (s *sealed) CreateResponse(ctx context.Context, r store.Response) error {
+	return s.Store.CreateResponse(ctx, s.closeResponse(r))
+}
+
+func (s *sealed) UpdateResponse(ctx context.Context, r store.Response) error {
+	return s.Store.UpdateResponse(ctx, s.closeResponse(r))
+}
+
+func (s *sealed) Response(ctx context.Context, owner, id string) (store.Response, error) {
+	r, err := s.Store.Response(ctx, owner, id)
+	if err != nil {
+		return store.Response{}, err
+	}
+	if err := s.openResponse(&r); err != nil {
+		return store.Response{}, err
+	}
+	return r, nil
+}
+
+// AbandonedResponses skips nothing: a response that can't be opened comes with nil content, so that it can still be
+// marked as failed.
+func (s *sealed) AbandonedResponses(ctx context.Context, before time.Time, limit int) ([]store.Response, error) {
+	all, err := s.Store.AbandonedResponses(ctx, before, limit)
+	if err != nil {
+		return nil, err
+	}
+	for i := range all {
+		if err := s.openResponse(&all[i]); err != nil {
+			all[i].Object, all[i].Input = nil, nil
+		}
+	}
+	return all, nil
+}
+
+func (s *sealed) AppendEvents(ctx context.Context, owner, responseID string, events []store.Event) error {
+	kept := make([]store.Event, len(events))
+	for i, e := range events {
+		kept[i] = store.Event{Sequence: e.Sequence, Data: s.close(e.Data, eventContext(owner, responseID, e)...)}
+	}
+	return s.Store.AppendEvents(ctx, owner, responseID, kept)
+}
+
+func (s *sealed) ListEvents(ctx context.Context, owner, responseID string, after int64, limit int) ([]store.Event, error) {
+	events, err := s.Store.ListEvents(ctx, owner, responseID, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	for i, e := range events {
+		if events[i].Data, err = s.open(e.Data, eventContext(owner, responseID, e)...); err != nil {
+			return nil, err
+		}
+	}
+	return events, nil
+}
+
+func eventContext(owner, responseID string, e store.Event) []string {
+	return []string{responseEvent, owner, responseID, strconv.FormatInt(e.Sequence, 10)}
+}
+
+func (s *sealed) PutConversation(ctx context.Context, c store.Conversation) error {
+	c.Data = s.close(c.Data, conversationContext(c.Owner, c.Backend, c.Hash)...)
+	return s.Store.PutConversation(ctx, c)
+}
+
+func (s *sealed) Conversation(ctx context.Context, owner, backend string, hash []byte) (store.Conversation, error) {
+	c, err := s.Store.Conversation(ctx, owner, backend, hash)
+	if err != nil {
+		return store.Conversation{}, err
+	}
+	if c.Data, err = s.open(c.Data, conversationContext(owner, backend, hash)...); err != nil {
+		return store.Conversation{}, err
+	}
+	return c, nil
+}
+
+func conversationContext(owner, backend string, hash []byte) []string {
+	return []string{conversationData, owner, backend, string(hash)}
+}

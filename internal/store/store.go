@@ -1,0 +1,88 @@
+// Package store says what Composer API keeps on disk: hosted accounts and their keys, request logs, agent sessions, and
+// what the Responses API remembers.
+//
+// It holds interfaces, rows and errors only, and imports the standard library alone. Package sqlstore implements them
+// on SQLite and PostgreSQL; package storetest is the exam that every implementation passes; package store/sealed
+// encrypts the content of what the Responses API keeps before it reaches any of them.
+//
+// The interfaces are small and made for their users: take the one that you need, not [Store]. What holds for all of
+// them:
+//
+//   - Every method may be called at any time from any goroutine, also from several processes on one database. Each is
+//     one transaction: it happens as a whole or not at all, and once it has returned nil its effect survives the death
+//     of the process.
+//   - Every method honours ctx and returns its error when it ends first.
+//   - Besides the errors that a method names, any may return [ErrUnavailable]. Test with errors.Is.
+//   - What belongs to one owner does not exist for another: the answer is [ErrNotFound].
+//   - Rows are copies. The store keeps nothing that it is given and gives nothing that it keeps.
+//   - Times are kept to the millisecond and come back in UTC. The zero time is kept as such.
+//   - Text is kept as valid UTF-8 without NUL; what isn't is replaced by U+FFFD.
+//   - A row whose Expires has passed is not found, whether or not it has been swept away yet.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// The errors. What an implementation returns wraps one of these, or is ctx's own error, or is a fault of ours.
+var (
+	// ErrNotFound: there is no such row for this owner, or it has expired.
+	ErrNotFound = errors.New("not found in the store")
+	// ErrConflict: the row exists already, or somebody else has changed it meanwhile.
+	ErrConflict = errors.New("conflict in the store")
+	// ErrTooLarge: the row alone is over the owner's limit.
+	ErrTooLarge = errors.New("too large for the store")
+	// ErrUnavailable: the database can't be reached, written or read now (disk full, read-only, connection lost,
+	// locked too long). It may pass; what doesn't need the store goes on.
+	ErrUnavailable = errors.New("the store is unavailable")
+)
+
+// Store is everything, for whoever wires it together.
+type Store interface {
+	Accounts
+	Keys
+	RequestLogs
+	Sessions
+	Responses
+	Events
+	Conversations
+	Sweeper
+	// Ping checks that the database answers, for /readyz.
+	Ping(ctx context.Context) error
+	// Close lets go of the database. No other method may be called afterwards or at the same time.
+	Close() error
+}
+
+// A Sweeper throws away what nobody can find any more.
+type Sweeper interface {
+	// Sweep deletes every row that has expired and the request logs that are older than the limit, and returns how
+	// many rows went. Several replicas may sweep at once. Call it every few minutes.
+	Sweep(ctx context.Context) (int64, error)
+}
+
+// Limits bound what is kept. A zero field means its default.
+type Limits struct {
+	// OwnerBytes is how many bytes of responses (with their events), and again of conversations, one owner may keep;
+	// default 256 MiB. Over it, the oldest go.
+	OwnerBytes int64
+	// OwnerRows is how many responses, and again how many conversations, one owner may keep; default 10,000.
+	OwnerRows int64
+	// LogAge is how long request logs are kept; default 90 days.
+	LogAge time.Duration
+}
+
+// WithDefaults fills in the zero fields.
+func (l Limits) WithDefaults() Limits {
+	if l.OwnerBytes == 0 {
+		l.OwnerBytes = 256 << 20
+	}
+	if l.OwnerRows == 0 {
+		l.OwnerRows = 10_000
+	}
+	if l.LogAge == 0 {
+		l.LogAge = 90 * 24 * time.Hour
+	}
+	return l
+}
