@@ -1,0 +1,42 @@
+package connectwire
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// HeaderLen is the size of an envelope without its payload.
+const HeaderLen = 5
+
+// The flags of an envelope. The other bits are not defined.
+const (
+	Compressed  byte = 1 << 0 // the payload is compressed with the stream's encoding
+	EndOfStream byte = 1 << 1 // the payload is the end of the stream, as JSON
+)
+
+// ContentType is the content type of a stream of protobuf messages.
+const ContentType = "application/connect+proto"
+
+// PutHeader writes an envelope's header into the first [HeaderLen] bytes of b, for a payload of n bytes.
+func PutHeader(b []byte, flags byte, n int) {
+	b[0] = flags
+	binary.BigEndian.PutUint32(b[1:], uint32(n))
+}
+
+// Append appends an envelope with the payload to dst.
+func Append(dst []byte, flags byte, payload []byte) []byte {
+	var header [HeaderLen]byte
+	PutHeader(header[:], flags, len(payload))
+	dst = append(dst, header[:]...)
+	return append(dst, payload...)
+}
+
+// A FormatError says that the bytes are not a Connect stream, or not one that we take.
+type FormatError struct{ Reason string }
+
+// Error implements error.
+func (e *FormatError) Error() string { return "connect stream: " + e.Reason }
+
+func formatErrorf(format string, args ...any) *FormatError {
+	return &FormatError{Reason: fmt.Sprintf(format, args...)}
+}

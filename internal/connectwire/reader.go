@@ -1,0 +1,238 @@
+package connectwire
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/binary"
+	"errors"
+	"io"
+	"sync"
+)
+
+// DefaultLimit is the largest payload that a [Reader] takes when it isn't told otherwise: a blob or a checkpoint of a
+// long conversation fits well.
+const DefaultLimit = 64 << 20
+
+// A Reader reads the envelopes of a stream. It is for one goroutine at a time.
+//
+// It holds a small pooled buffer while it has something to hold, and a larger one only while an envelope is being read
+// that needs it. [Reader.Idle] gives even that back.
+type Reader struct {
+	src   io.Reader
+	limit int
+
+	buf        *[]byte // pooled; nil while nothing is buffered
+	start, end int     // what is buffered: buf[start:end]
+	big        []byte  // the last payload, when it didn't fit into buf
+	unzipped   []byte  // the last payload, when it was compressed
+	first      [64]byte
+	err        error // what Next says from now on
+}
+
+// NewReader makes a Reader. A payload of more than limit bytes, before or after decompression, is an error; 0 means
+// [DefaultLimit].
+func NewReader(src io.Reader, limit int) *Reader {
+	if limit <= 0 {
+		limit = DefaultLimit
+	}
+	return &Reader{src: src, limit: limit}
+}
+
+// Next returns the next message, decompressed. It is valid until the next call.
+//
+// The end of the stream is an error: [io.EOF] after a good end-of-stream envelope, *[Error] after one that carries an
+// error, [io.ErrUnexpectedEOF] when the bytes ended without one, *[FormatError] when they make no sense, and otherwise
+// what the source said. It stays.
+func (r *Reader) Next() ([]byte, error) {
+	flags, payload, err := r.Envelope()
+	if err != nil {
+		return nil, err
+	}
+	if flags&EndOfStream == 0 {
+		return payload, nil
+	}
+	r.err = parseEnd(payload)
+	r.release()
+	return nil, r.err
+}
+
+// Envelope is Next without meaning: it returns every envelope, the end-of-stream one included, with its payload
+// decompressed. It is valid until the next call.
+func (r *Reader) Envelope() (flags byte, payload []byte, err error) {
+	if r.err != nil {
+		return 0, nil, r.err
+	}
+	flags, payload, err = r.envelope()
+	if err != nil {
+		r.err = err
+		r.release()
+	}
+	return flags, payload, err
+}
+
+// Buffered reports whether Next would return without reading from the source.
+func (r *Reader) Buffered() bool {
+	if r.err != nil {
+		return true
+	}
+	n := r.end - r.start
+	if n < HeaderLen {
+		return false
+	}
+	return n-HeaderLen >= int(binary.BigEndian.Uint32((*r.buf)[r.start+1:]))
+}
+
+// Idle gives the buffers back, if nothing is in them, until something arrives: for a stream that is expected to be
+// quiet for a long time. What Next returned before is no longer valid.
+func (r *Reader) Idle() {
+	r.big, r.unzipped = nil, nil
+	if r.start == r.end {
+		r.release()
+	}
+}
+
+func (r *Reader) envelope() (byte, []byte, error) {
+	r.big = nil
+	if err := r.need(HeaderLen); err != nil {
+		return 0, nil, err
+	}
+	header := (*r.buf)[r.start:]
+	flags, size := header[0], int64(binary.BigEndian.Uint32(header[1:]))
+	switch {
+	case flags&^(Compressed|EndOfStream) != 0:
+		return 0, nil, formatErrorf("envelope has unknown flags %#02x", flags)
+	case size > int64(r.limit):
+		return 0, nil, formatErrorf("envelope of %d bytes is over the limit of %d", size, r.limit)
+	}
+	payload, err := r.payload(int(size))
+	if err != nil {
+		return 0, nil, err
+	}
+	if flags&Compressed != 0 && len(payload) > 0 {
+		payload, err = r.unzip(payload)
+	}
+	return flags, payload, err
+}
+
+// payload takes the header and the n bytes behind it.
+func (r *Reader) payload(n int) ([]byte, error) {
+	if HeaderLen+n <= len(*r.buf) {
+		if err := r.need(HeaderLen + n); err != nil {
+			return nil, cut(err)
+		}
+		p := (*r.buf)[r.start+HeaderLen : r.start+HeaderLen+n]
+		r.start += HeaderLen + n
+		return p, nil
+	}
+	// The buffer grows with what really arrives, so that a header which lies about its length costs nothing.
+	r.start += HeaderLen
+	var big bytes.Buffer
+	big.Grow(min(n, 64<<10))
+	have := copyAtMost(&big, (*r.buf)[r.start:r.end], n)
+	r.start += have
+	if _, err := io.CopyN(&big, r.src, int64(n-have)); err != nil {
+		return nil, cut(err)
+	}
+	r.big = big.Bytes()
+	return r.big, nil
+}
+
+// need buffers at least n bytes, which must fit into the buffer. At a clean end of the source, with nothing of an
+// envelope there, it returns io.ErrUnexpectedEOF too: a stream must end with an end-of-stream envelope.
+func (r *Reader) need(n int) error {
+	for r.end-r.start < n {
+		if err := r.fill(); err != nil {
+			return cut(err)
+		}
+	}
+	return nil
+}
+
+// fill reads once from the source.
+func (r *Reader) fill() error {
+	if r.buf == nil {
+		// Waiting costs no pooled buffer: the first bytes come into the Reader itself.
+		n, err := r.src.Read(r.first[:])
+		if n == 0 {
+			return orNoProgress(err)
+		}
+		r.buf = buffers.Get().(*[]byte)
+		r.start, r.end = 0, copy(*r.buf, r.first[:n])
+		return nil
+	}
+	buf := *r.buf
+	switch {
+	case r.start == r.end:
+		r.start, r.end = 0, 0
+	case r.end == len(buf) || r.start > len(buf)/2:
+		r.end = copy(buf, buf[r.start:r.end])
+		r.start = 0
+	}
+	n, err := r.src.Read(buf[r.end:])
+	if n == 0 {
+		return orNoProgress(err)
+	}
+	r.end += n
+	return nil
+}
+
+func (r *Reader) release() {
+	if r.buf != nil {
+		buffers.Put(r.buf)
+		r.buf = nil
+	}
+	r.start, r.end = 0, 0
+}
+
+func (r *Reader) unzip(payload []byte) ([]byte, error) {
+	z := unzippers.Get().(*gzip.Reader)
+	defer unzippers.Put(z)
+	if err := z.Reset(bytes.NewReader(payload)); err != nil {
+		return nil, formatErrorf("compressed envelope: %v", err)
+	}
+	out := bytes.NewBuffer(r.unzipped[:0])
+	n, err := io.Copy(out, io.LimitReader(z, int64(r.limit)+1))
+	switch {
+	case err != nil:
+		return nil, formatErrorf("compressed envelope: %v", err)
+	case n > int64(r.limit):
+		return nil, formatErrorf("envelope is over the limit of %d bytes once decompressed", r.limit)
+	}
+	if out.Cap() <= maxKept {
+		r.unzipped = out.Bytes()
+	}
+	return out.Bytes(), nil
+}
+
+// bufferSize is enough for the envelopes of a streamed answer, many at a time.
+const bufferSize = 4 << 10
+
+// maxKept is the largest decompression buffer that a Reader keeps for the next envelope.
+const maxKept = 16 << 10
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }}
+
+var unzippers = sync.Pool{New: func() any { return new(gzip.Reader) }}
+
+func copyAtMost(dst *bytes.Buffer, src []byte, n int) int {
+	if len(src) > n {
+		src = src[:n]
+	}
+	dst.Write(src)
+	return len(src)
+}
+
+// cut turns the end of the source into io.ErrUnexpectedEOF.
+func cut(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+func orNoProgress(err error) error {
+	if err == nil {
+		return io.ErrNoProgress
+	}
+	return err
+}
