@@ -54,24 +54,29 @@ func (l *limiter) thinking(in []byte) (out []byte, cut agent.Reason) {
 	return out, cut
 }
 
-// rest is what was held back, at the end of an answer that met no stop text.
-func (l *limiter) rest() []byte {
-	out, _ := l.spend(l.held)
+// rest is what was held back, at the end of an answer that met no stop text, and why it was cut, 0 when it is whole.
+func (l *limiter) rest() (out []byte, cut agent.Reason) {
+	out, spent := l.spend(l.held)
 	l.held = nil
-	return out
+	if spent {
+		cut = agent.Length
+	}
+	return out, cut
 }
 
 func (l *limiter) beforeStop(in []byte) (out []byte, cut agent.Reason) {
 	l.joined = append(append(l.joined[:0], l.held...), in...)
-	first := -1
+	// Of several stop texts the one that is complete first counts, so that it doesn't matter how the answer came in
+	// pieces.
+	start, end := -1, len(l.joined)+1
 	for _, s := range l.stop {
-		if i := bytes.Index(l.joined, s); i >= 0 && (first < 0 || i < first) {
-			first = i
+		if i := bytes.Index(l.joined, s); i >= 0 && (i+len(s) < end || i+len(s) == end && i < start) {
+			start, end = i, i+len(s)
 		}
 	}
-	if first >= 0 {
+	if start >= 0 {
 		l.held = l.held[:0]
-		return l.joined[:first], agent.Stop
+		return l.joined[:start], agent.Stop
 	}
 	keep := l.possibleStop(l.joined)
 	out = l.joined[:len(l.joined)-keep]

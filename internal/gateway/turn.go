@@ -255,6 +255,12 @@ func (t *turn) give(kind agent.Kind, text []byte) error {
 	return t.event(agent.Event{Kind: kind, Text: text})
 }
 
+// giveRest sends the text that was held back, and says why the answer must end after it, 0 when it needn't.
+func (t *turn) giveRest() (cut agent.Reason, err error) {
+	rest, cut := t.limit.rest()
+	return cut, t.give(agent.Text, rest)
+}
+
 // giveCall sends a call, or holds it back while the client, which takes one at a time, has another to answer.
 func (t *turn) giveCall(c *agent.ToolCall) error {
 	if t.req.SerialToolCalls && len(t.calls) > 0 {
@@ -262,7 +268,7 @@ func (t *turn) giveCall(c *agent.ToolCall) error {
 		return nil
 	}
 	// Text that was held back as a possible stop text isn't one: a call follows it.
-	if err := t.give(agent.Text, t.limit.rest()); err != nil {
+	if _, err := t.giveRest(); err != nil {
 		return err
 	}
 	t.calls = append(t.calls, *c)
@@ -273,8 +279,12 @@ func (t *turn) giveCall(c *agent.ToolCall) error {
 
 // finish ends a turn whose run is done.
 func (t *turn) finish(ctx context.Context, done *agent.Done) error {
-	if err := t.give(agent.Text, t.limit.rest()); err != nil {
+	cut, err := t.giveRest()
+	if err != nil {
 		return err
+	}
+	if cut != 0 {
+		return t.finishCut(cut)
 	}
 	if done.Conversation != nil {
 		// Before the client learns that the turn is over: its next request may come at once.
@@ -292,7 +302,7 @@ func (t *turn) finishCut(reason agent.Reason) error {
 
 // finishWithCalls parks the run and ends the turn.
 func (t *turn) finishWithCalls(ctx context.Context, done *agent.Done) error {
-	if err := t.give(agent.Text, t.limit.rest()); err != nil {
+	if _, err := t.giveRest(); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {

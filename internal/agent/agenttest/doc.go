@@ -1,0 +1,50 @@
+// Package agenttest helps to test what stands on either side of package agent: a [Fake] backend for the gateway and the
+// surfaces, [Collect] to read a turn, and the exam that every real Backend must pass.
+package agenttest
+
+import (
+	"context"
+
+	"composer-api/internal/agent"
+)
+
+// A Turn is everything that a run yielded in one turn.
+type Turn struct {
+	Text      string
+	Reasoning string
+	Calls     []agent.ToolCall
+	Usage     *agent.Usage // the last one; nil when there was none
+	Done      agent.Done
+}
+
+// Collect reads one turn of run.
+func Collect(ctx context.Context, run agent.Run) (Turn, error) {
+	var t Turn
+	for {
+		e, err := run.Next(ctx)
+		if err != nil {
+			return t, err
+		}
+		t.Add(&e)
+		if e.Kind == agent.DoneKind {
+			return t, nil
+		}
+	}
+}
+
+// Add puts an event into the turn.
+func (t *Turn) Add(e *agent.Event) {
+	switch e.Kind {
+	case agent.Text:
+		t.Text += string(e.Text)
+	case agent.Reasoning:
+		t.Reasoning += string(e.Text)
+	case agent.Call:
+		t.Calls = append(t.Calls, *e.Call)
+	case agent.UsageKind:
+		u := *e.Usage
+		t.Usage = &u
+	case agent.DoneKind:
+		t.Done = *e.Done
+	}
+}

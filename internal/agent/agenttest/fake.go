@@ -1,0 +1,209 @@
+package agenttest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+
+	"composer-api/internal/agent"
+)
+
+// A Fake is a Backend in memory whose runs say what they are told to. It keeps the Backend's contract: it waits where a
+// real one waits, forgets nothing, and records what it was asked. Its methods may be called concurrently.
+type Fake struct {
+	name string
+	play func(req *agent.Request) (Turns, error)
+
+	mu   sync.Mutex
+	runs []*FakeRun
+}
+
+// Turns are what a run yields, turn by turn. A turn that doesn't end in Done or an error waits until it is closed.
+type Turns [][]Step
+
+// A Step is an event or an error.
+type Step struct {
+	Event agent.Event
+	Err   error
+}
+
+// NewFake makes a Fake that asks play what each run says; an error of play is Start's. play may be called concurrently.
+func NewFake(name string, play func(req *agent.Request) (Turns, error)) *Fake {
+	return &Fake{name: name, play: play}
+}
+
+// Say is a piece of text.
+func Say(text string) Step {
+	return Step{Event: agent.Event{Kind: agent.Text, Text: []byte(text)}}
+}
+
+// Think is a piece of reasoning.
+func Think(text string) Step {
+	return Step{Event: agent.Event{Kind: agent.Reasoning, Text: []byte(text)}}
+}
+
+// CallTool is a tool call with the given id.
+func CallTool(id, name, arguments string) Step {
+	return Step{Event: agent.Event{Kind: agent.Call, Call: &agent.ToolCall{ID: id, Name: name, Arguments: json.RawMessage(arguments)}}}
+}
+
+// Spend is upstream's usage.
+func Spend(u agent.Usage) Step {
+	return Step{Event: agent.Event{Kind: agent.UsageKind, Usage: &u}}
+}
+
+// End is the end of a turn that needs no results. The conversation can be continued when id isn't empty.
+func End(id string) Step {
+	done := agent.Done{Reason: agent.Stop}
+	if id != "" {
+		done.Conversation = FakeConversation(id)
+	}
+	return Step{Event: agent.Event{Kind: agent.DoneKind, Done: &done}}
+}
+
+// Wait is the end of a turn that needs results.
+func Wait() Step {
+	return Step{Event: agent.Event{Kind: agent.DoneKind, Done: &agent.Done{Reason: agent.ToolCalls}}}
+}
+
+// Fail is an error.
+func Fail(err error) Step { return Step{Err: err} }
+
+// Name implements agent.Backend.
+func (f *Fake) Name() string { return f.name }
+
+// Start implements agent.Backend.
+func (f *Fake) Start(ctx context.Context, req *agent.Request) (agent.Run, error) {
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	turns, err := f.play(req)
+	r := &FakeRun{Request: req, turns: turns, closed: make(chan struct{})}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.runs = append(f.runs, r)
+	if err != nil {
+		close(r.closed)
+		return nil, err
+	}
+	return r, nil
+}
+
+// Runs are all runs so far, in the order in which they were started, failed starts included.
+func (f *Fake) Runs() []*FakeRun {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.runs)
+}
+
+// A FakeRun is a run of a Fake.
+type FakeRun struct {
+	Request *agent.Request
+
+	closed    chan struct{}
+	closeOnce sync.Once
+
+	mu      sync.Mutex
+	turns   Turns
+	results [][]agent.ToolResult
+}
+
+// Results are what each Resume gave.
+func (r *FakeRun) Results() [][]agent.ToolResult {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.results)
+}
+
+// Closed is closed when the run is.
+func (r *FakeRun) Closed() <-chan struct{} { return r.closed }
+
+// IsClosed reports whether Close was called.
+func (r *FakeRun) IsClosed() bool {
+	select {
+	case <-r.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Next implements agent.Run.
+func (r *FakeRun) Next(ctx context.Context) (agent.Event, error) {
+	step, ok := r.step()
+	if r.IsClosed() {
+		return agent.Event{}, &agent.Error{Code: agent.Canceled, Err: fmt.Errorf("the run is closed")}
+	}
+	if !ok {
+		select {
+		case <-r.closed:
+			return agent.Event{}, &agent.Error{Code: agent.Canceled, Err: fmt.Errorf("the run is closed")}
+		case <-ctx.Done():
+			return agent.Event{}, ctx.Err()
+		}
+	}
+	return step.Event, step.Err
+}
+
+func (r *FakeRun) step() (Step, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.turns) == 0 || len(r.turns[0]) == 0 {
+		return Step{}, false
+	}
+	step := r.turns[0][0]
+	r.turns[0] = r.turns[0][1:]
+	return step, true
+}
+
+// Buffered implements agent.Run.
+func (r *FakeRun) Buffered() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.turns) > 0 && len(r.turns[0]) > 0
+}
+
+// Resume implements agent.Run. A turn that begins with an error fails here.
+func (r *FakeRun) Resume(_ context.Context, results []agent.ToolResult) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.IsClosed() {
+		return &agent.Error{Code: agent.Canceled, Err: fmt.Errorf("the run is closed")}
+	}
+	r.results = append(r.results, slices.Clone(results))
+	if len(r.turns) > 0 {
+		r.turns = r.turns[1:]
+	}
+	if len(r.turns) > 0 && len(r.turns[0]) > 0 && r.turns[0][0].Err != nil {
+		return r.turns[0][0].Err
+	}
+	return nil
+}
+
+// Close implements agent.Run.
+func (r *FakeRun) Close() error {
+	r.closeOnce.Do(func() { close(r.closed) })
+	return nil
+}
+
+// A FakeConversation is the id of a conversation that a Fake can continue.
+type FakeConversation string
+
+// ID implements agent.Conversation.
+func (c FakeConversation) ID() string { return string(c) }
+
+// Size implements agent.Conversation.
+func (c FakeConversation) Size() int { return len(c) }
+
+// MarshalBinary implements agent.Conversation.
+func (c FakeConversation) MarshalBinary() ([]byte, error) { return []byte(c), nil }
+
+// Restore implements agent.Restorer.
+func (f *Fake) Restore(data []byte) (agent.Conversation, error) {
+	if len(data) == 0 {
+		return nil, &agent.Error{Code: agent.ConversationLost}
+	}
+	return FakeConversation(data), nil
+}

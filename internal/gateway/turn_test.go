@@ -1,0 +1,609 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/agent/agenttest"
+)
+
+// A recorder is a Sink that keeps what it gets.
+type recorder struct {
+	accepted []agent.Accepted
+	turn     agenttest.Turn
+	flushes  int
+	onEvent  func(*agent.Event) error
+}
+
+func (r *recorder) Accept(a agent.Accepted) error {
+	r.accepted = append(r.accepted, a)
+	return nil
+}
+
+func (r *recorder) Event(e *agent.Event) error {
+	r.turn.Add(e)
+	if r.onEvent != nil {
+		return r.onEvent(e)
+	}
+	return nil
+}
+
+func (r *recorder) Flush() error {
+	r.flushes++
+	return nil
+}
+
+// A chat is a client that keeps its history and talks to a gateway.
+type chat struct {
+	t       *testing.T
+	g       *Gateway
+	owner   string
+	history []agent.Message
+	tools   []agent.Tool
+	serial  bool
+	session string
+}
+
+func newChat(t *testing.T, g *Gateway) *chat {
+	return &chat{t: t, g: g, owner: "ann", tools: []agent.Tool{{Name: "look"}, {Name: "listen"}}}
+}
+
+// fork is another client with the same history.
+func (c *chat) fork() *chat {
+	f := *c
+	f.history = append([]agent.Message(nil), c.history...)
+	return &f
+}
+
+func (c *chat) user(text string) *chat {
+	c.history = append(c.history, agent.Message{Role: agent.User, Parts: []agent.Part{{Text: text}}})
+	return c
+}
+
+func (c *chat) result(id, text string) *chat {
+	c.history = append(c.history, agent.Message{Role: agent.ToolRole, CallID: id, Parts: []agent.Part{{Text: text}}})
+	return c
+}
+
+func (c *chat) request() *agent.Request {
+	return &agent.Request{
+		Caller: agent.Caller{Owner: c.owner}, ModelName: "composer-2.5", Messages: append([]agent.Message(nil), c.history...),
+		Tools: c.tools, SerialToolCalls: c.serial, Session: c.session,
+	}
+}
+
+// send asks for a turn and adds the answer to the history.
+func (c *chat) send() (*recorder, error) {
+	var r recorder
+	err := c.g.Turn(c.t.Context(), c.request(), &r)
+	m := agent.Message{Role: agent.Assistant, Calls: r.turn.Calls}
+	if r.turn.Text != "" {
+		m.Parts = []agent.Part{{Text: strings.TrimSpace(r.turn.Text)}}
+	}
+	c.history = append(c.history, m)
+	return &r, err
+}
+
+// must sends and checks where the turn came from and what it said.
+func (c *chat) must(resume agent.Resume, text string) *recorder {
+	c.t.Helper()
+	r, err := c.send()
+	if err != nil {
+		c.t.Fatalf("turn: %v", err)
+	}
+	if len(r.accepted) != 1 || r.accepted[0].Resume != resume || r.turn.Text != text {
+		c.t.Fatalf("got %+v and %q, want resume %q and %q", r.accepted, r.turn.Text, resume, text)
+	}
+	return r
+}
+
+func results(r *agenttest.FakeRun) []string {
+	var all []string
+	for _, given := range r.Results() {
+		for _, result := range given {
+			var text strings.Builder
+			for _, p := range result.Parts {
+				text.WriteString(p.Text)
+			}
+			all = append(all, fmt.Sprintf("%s error=%v %s", result.CallID, result.IsError, text.String()))
+		}
+	}
+	return all
+}
+
+func wantResults(t *testing.T, r *agenttest.FakeRun, want ...string) {
+	t.Helper()
+	if diff := cmp.Diff(want, results(r)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// twoCalls plays a run that asks for two tools and then answers; later runs answer at once.
+func twoCalls() *agenttest.Fake {
+	var once sync.Once
+	return agenttest.NewFake("fake", func(*agent.Request) (agenttest.Turns, error) {
+		turns := agenttest.Turns{{agenttest.Say("from the transcript"), agenttest.End("")}}
+		once.Do(func() {
+			turns = agenttest.Turns{
+				{agenttest.Say("let me see "), agenttest.CallTool("call_1", "look", `{"at": 1}`), agenttest.CallTool("call_2", "listen", `{}`), agenttest.Wait()},
+				{agenttest.Say("seen"), agenttest.End("")},
+			}
+		})
+		return turns, nil
+	})
+}
+
+func newGateway(t *testing.T, backends ...agent.Backend) *Gateway {
+	g := New(Config{Backends: backends, ParkTimeout: time.Minute})
+	t.Cleanup(func() {
+		g.Close(context.Background())
+		if n := g.Parked(); n != 0 {
+			t.Errorf("%d runs still parked", n)
+		}
+	})
+	return g
+}
+
+func TestResultsResumeTheParkedRun(t *testing.T) {
+	for name, send := range map[string]func(*chat){
+		"in order":     func(c *chat) { c.result("call_1", "a").result("call_2", "b") },
+		"out of order": func(c *chat) { c.result("call_2", "b").result("call_1", "a") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			fake := twoCalls()
+			c := newChat(t, newGateway(t, fake)).user("what is there?")
+			first := c.must(agent.ResumeNew, "let me see ")
+			if first.turn.Done.Reason != agent.ToolCalls {
+				t.Errorf("ended with %v", first.turn.Done.Reason)
+			}
+			send(c)
+			c.must(agent.ResumeParked, "seen")
+			run := fake.Runs()[0]
+			wantResults(t, run, "call_1 error=false a", "call_2 error=false b")
+			if !run.IsClosed() || len(fake.Runs()) != 1 {
+				t.Errorf("closed %v, %d runs", run.IsClosed(), len(fake.Runs()))
+			}
+		})
+	}
+}
+
+func TestClientsMaySpellTheirHistoryAsTheyLike(t *testing.T) {
+	fake := twoCalls()
+	c := newChat(t, newGateway(t, fake)).user("what is there?")
+	c.must(agent.ResumeNew, "let me see ")
+	// The Responses form: text, each call followed by its result.
+	answer := c.history[1]
+	c.history = c.history[:1]
+	c.history = append(c.history,
+		agent.Message{Role: agent.Assistant, Parts: []agent.Part{{Text: "let me"}, {Text: " see\n"}}},
+		agent.Message{Role: agent.Assistant, Calls: []agent.ToolCall{{ID: "call_1", Name: "look", Arguments: []byte("{\"at\":1.0}")}}})
+	c.result("call_1", "a")
+	c.history = append(c.history, agent.Message{Role: agent.Assistant, Calls: answer.Calls[1:]})
+	c.result("call_2", "b")
+	c.must(agent.ResumeParked, "seen")
+}
+
+func TestAMissingResultIsAnErrorResult(t *testing.T) {
+	fake := twoCalls()
+	c := newChat(t, newGateway(t, fake)).user("what is there?")
+	c.must(agent.ResumeNew, "let me see ")
+	c.result("call_2", "b").must(agent.ResumeParked, "seen")
+	wantResults(t, fake.Runs()[0], "call_1 error=true The client gave no result for this call.", "call_2 error=false b")
+}
+
+func TestAUserMessageGoesWithTheLastResult(t *testing.T) {
+	fake := twoCalls()
+	c := newChat(t, newGateway(t, fake)).user("what is there?")
+	c.must(agent.ResumeNew, "let me see ")
+	c.result("call_1", "a").result("call_2", "b").user("hurry").must(agent.ResumeParked, "seen")
+	wantResults(t, fake.Runs()[0], "call_1 error=false a", "call_2 error=false b\n\nThe user says, along with this result:\nhurry")
+}
+
+func TestTheSameResultsTwiceAtOnceResumeOnce(t *testing.T) {
+	fake := twoCalls()
+	c := newChat(t, newGateway(t, fake)).user("what is there?")
+	c.must(agent.ResumeNew, "let me see ")
+	c.result("call_1", "a").result("call_2", "b")
+	var wg sync.WaitGroup
+	got := make([]string, 2)
+	for i := range got {
+		again := c.fork()
+		wg.Go(func() {
+			r, err := again.send()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			got[i] = string(r.accepted[0].Resume) + ": " + r.turn.Text
+		})
+	}
+	wg.Wait()
+	want := []string{"parked: seen", "transcript: from the transcript"}
+	if diff := cmp.Diff(want, got, cmpopts.SortSlices(strings.Compare)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestWhatTheRunHasNotSeenStartsAfresh(t *testing.T) {
+	for name, change := range map[string]func(*chat){
+		"edited history": func(c *chat) { c.history[0].Parts[0].Text = "what was there?" },
+		"edited answer":  func(c *chat) { c.history[1].Parts[0].Text = "let me hear" },
+		"edited arguments": func(c *chat) {
+			c.history[1].Calls = []agent.ToolCall{{ID: "call_1", Name: "look", Arguments: []byte(`{"at":2}`)}, c.history[1].Calls[1]}
+		},
+		"a call left out": func(c *chat) { c.history[1].Calls = c.history[1].Calls[:1] },
+		"compacted":       func(c *chat) { c.history = append([]agent.Message{{Role: agent.User}}, c.history[1:]...) },
+		"other tools":     func(c *chat) { c.tools = c.tools[:1] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			fake := twoCalls()
+			c := newChat(t, newGateway(t, fake)).user("what is there?")
+			c.must(agent.ResumeNew, "let me see ")
+			change(c)
+			c.result("call_1", "a").result("call_2", "b").must(agent.ResumeTranscript, "from the transcript")
+			if !fake.Runs()[0].IsClosed() {
+				t.Error("the parked run is still open")
+			}
+		})
+	}
+}
+
+func TestAnotherOwnerCannotClaim(t *testing.T) {
+	fake := twoCalls()
+	c := newChat(t, newGateway(t, fake)).user("what is there?")
+	c.must(agent.ResumeNew, "let me see ")
+	c.result("call_1", "a").result("call_2", "b")
+	bob := c.fork()
+	bob.owner = "bob"
+	bob.must(agent.ResumeTranscript, "from the transcript")
+	c.must(agent.ResumeParked, "seen")
+}
+
+func TestAfterExpiryTheTranscriptServes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := twoCalls()
+		c := newChat(t, newGateway(t, fake)).user("what is there?")
+		c.must(agent.ResumeNew, "let me see ")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if !fake.Runs()[0].IsClosed() {
+			t.Error("still open after its time")
+		}
+		c.result("call_1", "a").result("call_2", "b").must(agent.ResumeTranscript, "from the transcript")
+	})
+}
+
+func TestARunThatDiedWhileParkedIsMadeGood(t *testing.T) {
+	lost := &agent.Error{Code: agent.Upstream, Err: errors.New("connection reset")}
+	for name, second := range map[string][]agenttest.Step{
+		"on resume":        {agenttest.Fail(lost)},
+		"before any event": {agenttest.Spend(agent.Usage{}), agenttest.Fail(lost)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fake := agenttest.NewFake("fake", func(req *agent.Request) (agenttest.Turns, error) {
+				if len(req.Messages) > 1 {
+					return agenttest.Turns{{agenttest.Say("again"), agenttest.End("")}}, nil
+				}
+				return agenttest.Turns{{agenttest.CallTool("call_1", "look", "{}"), agenttest.Wait()}, second}, nil
+			})
+			c := newChat(t, newGateway(t, fake)).user("hi")
+			c.must(agent.ResumeNew, "")
+			r, err := c.result("call_1", "a").send()
+			if err != nil || r.turn.Text != "again" || len(r.accepted) != 1 {
+				t.Errorf("%+v, %v", r, err)
+			}
+			if !fake.Runs()[0].IsClosed() {
+				t.Error("the dead run was not closed")
+			}
+		})
+	}
+}
+
+func TestAnErrorAfterOutputIsNotRetried(t *testing.T) {
+	fake := agenttest.NewFake("fake", func(*agent.Request) (agenttest.Turns, error) {
+		return agenttest.Turns{{agenttest.Say("once"), agenttest.Fail(&agent.Error{Code: agent.Upstream})}}, nil
+	})
+	r, err := newChat(t, newGateway(t, fake)).user("hi").send()
+	if agent.CodeOf(err) != agent.Upstream || r.turn.Text != "once" || len(fake.Runs()) != 1 || !fake.Runs()[0].IsClosed() {
+		t.Errorf("%+v, %v, %d runs", r, err, len(fake.Runs()))
+	}
+}
+
+func TestOneCallAtATime(t *testing.T) {
+	fake := twoCalls()
+	c := newChat(t, newGateway(t, fake)).user("what is there?")
+	c.serial = true
+	first := c.must(agent.ResumeNew, "let me see ")
+	if len(first.turn.Calls) != 1 || first.turn.Calls[0].ID != "call_1" {
+		t.Fatalf("first: %+v", first.turn.Calls)
+	}
+	second := c.result("call_1", "a").must(agent.ResumeParked, "")
+	if len(second.turn.Calls) != 1 || second.turn.Calls[0].ID != "call_2" || second.turn.Done.Reason != agent.ToolCalls {
+		t.Fatalf("second: %+v", second.turn)
+	}
+	c.result("call_2", "b").must(agent.ResumeParked, "seen")
+	wantResults(t, fake.Runs()[0], "call_1 error=false a", "call_2 error=false b")
+}
+
+// remembering plays runs that can be continued, each saying how many messages it was told and how many are new.
+func remembering() *agenttest.Fake {
+	var mu sync.Mutex
+	n := 0
+	return agenttest.NewFake("fake", func(req *agent.Request) (agenttest.Turns, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		n++
+		from := ""
+		if req.Continue != nil {
+			from = " from " + req.Continue.ID()
+		}
+		said := fmt.Sprintf("%d new%s", len(req.Messages)-req.New, from)
+		return agenttest.Turns{{agenttest.Say(said), agenttest.End(fmt.Sprintf("agent-%d", n))}}, nil
+	})
+}
+
+func TestTheNextTurnContinuesTheConversation(t *testing.T) {
+	c := newChat(t, newGateway(t, remembering())).user("one")
+	c.must(agent.ResumeNew, "1 new")
+	c.user("two").must(agent.ResumeMemory, "1 new from agent-1")
+	c.user("three").must(agent.ResumeMemory, "1 new from agent-2")
+}
+
+func TestAConversationMayBeContinuedTwice(t *testing.T) {
+	c := newChat(t, newGateway(t, remembering())).user("one")
+	c.must(agent.ResumeNew, "1 new")
+	fork := c.fork()
+	c.user("two").must(agent.ResumeMemory, "1 new from agent-1")
+	fork.user("deux").must(agent.ResumeMemory, "1 new from agent-1")
+	c.user("three").must(agent.ResumeMemory, "1 new from agent-2")
+}
+
+func TestMemoryIsNeverSharedBy(t *testing.T) {
+	for name, change := range map[string]func(*chat){
+		"owners":             func(c *chat) { c.owner = "bob" },
+		"sessions":           func(c *chat) { c.session = "other" },
+		"different openings": func(c *chat) { c.history[0].Parts[0].Text = "ONE" },
+		"a longer history": func(c *chat) {
+			c.user("more").history = append(c.history, agent.Message{Role: agent.Assistant, Parts: []agent.Part{{Text: "yes"}}})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newChat(t, newGateway(t, remembering())).user("one")
+			c.must(agent.ResumeNew, "1 new")
+			change(c)
+			c.user("two")
+			c.must(agent.ResumeTranscript, fmt.Sprintf("%d new", len(c.history)))
+		})
+	}
+}
+
+func TestALostConversationStartsAfreshAndIsForgotten(t *testing.T) {
+	fake := agenttest.NewFake("fake", func(req *agent.Request) (agenttest.Turns, error) {
+		if req.Continue != nil {
+			return nil, &agent.Error{Code: agent.ConversationLost}
+		}
+		return agenttest.Turns{{agenttest.Say("hello"), agenttest.End("agent-1")}}, nil
+	})
+	c := newChat(t, newGateway(t, fake)).user("one")
+	c.must(agent.ResumeNew, "hello")
+	again := c.user("two").fork()
+	c.must(agent.ResumeTranscript, "hello")
+	again.must(agent.ResumeTranscript, "hello")
+	if n := len(fake.Runs()); n != 4 { // first; lost and afresh; afresh
+		t.Errorf("%d runs, want 4", n)
+	}
+}
+
+func TestMemoryIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(MemoryLimits{Count: 2, Bytes: 20, Age: time.Hour}).(*memory)
+		keep := func(name, conversation string) {
+			m.Remember(t.Context(), MemoryKey{Owner: name}, agenttest.FakeConversation(conversation))
+		}
+		has := func(name string) bool {
+			_, ok := m.Recall(t.Context(), MemoryKey{Owner: name})
+			return ok
+		}
+		keep("a", "1")
+		keep("b", "2")
+		has("a")
+		keep("c", "3")
+		if !has("a") || has("b") || !has("c") {
+			t.Error("count: the one that was used longest ago should be gone")
+		}
+		keep("d", strings.Repeat("x", 20))
+		if has("a") || has("c") || !has("d") || m.bytes != 20 {
+			t.Errorf("bytes: %d kept", m.bytes)
+		}
+		time.Sleep(time.Hour + 1)
+		if has("d") || m.bytes != 0 || m.recent.Len() != 0 || len(m.byKey) != 0 {
+			t.Error("age: still there")
+		}
+	})
+}
+
+func TestLimitsCutTheAnswerAndTheRun(t *testing.T) {
+	for _, tc := range []struct {
+		name      string
+		stop      []string
+		maxTokens int
+		want      string
+		reason    agent.Reason
+	}{
+		{"a stop text over two pieces", []string{"STOP"}, 0, "one two ", agent.Stop},
+		{"the first of several", []string{"three", "two"}, 0, "one ", agent.Stop},
+		{"none met", []string{"STOPPED"}, 0, "one two STOP three", agent.Stop},
+		{"tokens", nil, 2, "one two ", agent.Length},
+		{"both", []string{"two"}, 1, "one ", agent.Stop},
+		{"more tokens than an int of bytes", nil, 1 << 62, "one two STOP three", agent.Stop},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			fake := agenttest.NewFake("fake", func(*agent.Request) (agenttest.Turns, error) {
+				return agenttest.Turns{{agenttest.Say("one two ST"), agenttest.Say("OP three"), agenttest.End("agent-1")}}, nil
+			})
+			c := newChat(t, newGateway(t, fake)).user("count")
+			req := c.request()
+			req.Stop, req.MaxOutputTokens = tc.stop, tc.maxTokens
+			var r recorder
+			if err := c.g.Turn(t.Context(), req, &r); err != nil {
+				t.Fatal(err)
+			}
+			if r.turn.Text != tc.want || r.turn.Done.Reason != tc.reason || !fake.Runs()[0].IsClosed() {
+				t.Errorf("got %q, %v", r.turn.Text, r.turn.Done.Reason)
+			}
+		})
+	}
+}
+
+func TestUsageIsUpstreamsAndSaysWhenItIsNot(t *testing.T) {
+	spent := agent.Usage{Input: 10, CacheRead: 20, CacheWrite: 30, Output: 40, Reasoning: 5}
+	for _, tc := range []struct {
+		name  string
+		steps []agenttest.Step
+		want  agent.Usage
+	}{
+		{"said", []agenttest.Step{agenttest.Spend(spent), agenttest.End("")}, agent.Usage{Input: 10, CacheRead: 20, CacheWrite: 30, Output: 40, Reasoning: 5, CostUSD: (10*.5 + 20*.2 + 30*.5 + 40*2.5) / 1e6}},
+		{"not said", []agenttest.Step{agenttest.Say("12345678"), agenttest.End("")}, agent.Usage{Input: 5, Output: 2, Estimated: true, CostUSD: (5*.5 + 2*2.5) / 1e6}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			fake := agenttest.NewFake("fake", func(*agent.Request) (agenttest.Turns, error) { return agenttest.Turns{tc.steps}, nil })
+			c := newChat(t, newGateway(t, fake)).user("12345678")
+			r, err := c.send()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(&tc.want, r.turn.Usage, cmpopts.EquateApprox(0, 1e-12)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestWhenTheClientLeavesTheRunIsClosed(t *testing.T) {
+	fake := agenttest.NewFake("fake", func(*agent.Request) (agenttest.Turns, error) {
+		return agenttest.Turns{{agenttest.Say("and then")}}, nil // and no more
+	})
+	t.Run("while waiting", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		c := newChat(t, newGateway(t, fake)).user("go on")
+		err := c.g.Turn(ctx, c.request(), &recorder{onEvent: func(*agent.Event) error { cancel(); return nil }})
+		if agent.CodeOf(err) != agent.Canceled || !fake.Runs()[0].IsClosed() {
+			t.Errorf("%v", err)
+		}
+	})
+	t.Run("while writing", func(t *testing.T) {
+		c := newChat(t, newGateway(t, fake)).user("go on")
+		err := c.g.Turn(t.Context(), c.request(), &recorder{onEvent: func(*agent.Event) error { return errors.New("broken pipe") }})
+		if agent.CodeOf(err) != agent.Canceled || !fake.Runs()[1].IsClosed() {
+			t.Errorf("%v", err)
+		}
+	})
+	t.Run("at the very end of a tool turn", func(t *testing.T) {
+		fake := twoCalls()
+		g := newGateway(t, fake)
+		c := newChat(t, g).user("what is there?")
+		err := g.Turn(t.Context(), c.request(), &recorder{onEvent: func(e *agent.Event) error {
+			if e.Kind == agent.DoneKind {
+				return errors.New("broken pipe")
+			}
+			return nil
+		}})
+		if agent.CodeOf(err) != agent.Canceled || !fake.Runs()[0].IsClosed() || g.Parked() != 0 {
+			t.Errorf("%v, %d parked", err, g.Parked())
+		}
+	})
+}
+
+func TestCloseRefusesEndsAndWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := agenttest.NewFake("fake", func(req *agent.Request) (agenttest.Turns, error) {
+			if req.Messages[0].Text() == "use a tool" {
+				return agenttest.Turns{{agenttest.CallTool("call_1", "look", "{}"), agenttest.Wait()}}, nil
+			}
+			return agenttest.Turns{{agenttest.Say("hm")}}, nil // thinks for ever
+		})
+		g := New(Config{Backends: []agent.Backend{fake}})
+		newChat(t, g).user("use a tool").must(agent.ResumeNew, "")
+		var slow error
+		go func() { _, slow = newChat(t, g).user("think").send() }()
+		synctest.Wait()
+
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		began := time.Now()
+		if err := g.Close(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 20*time.Second {
+			t.Errorf("Close: %v after %v", err, time.Since(began))
+		}
+		synctest.Wait()
+		if agent.CodeOf(slow) != agent.Overloaded {
+			t.Errorf("the turn that was cut off: %v", slow)
+		}
+		for i, r := range fake.Runs() {
+			if !r.IsClosed() {
+				t.Errorf("run %d is still open", i)
+			}
+		}
+		if _, err := newChat(t, g).user("more").send(); agent.CodeOf(err) != agent.Overloaded || agent.AsError(err).RetryAfter == 0 {
+			t.Errorf("a late turn: %v", err)
+		}
+	})
+}
+
+func TestAThousandParkedRunsAreAllResumed(t *testing.T) {
+	var mu sync.Mutex
+	n := 0
+	fake := agenttest.NewFake("fake", func(*agent.Request) (agenttest.Turns, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		n++
+		return agenttest.Turns{
+			{agenttest.CallTool(fmt.Sprint("call_", n), "look", "{}"), agenttest.Wait()},
+			{agenttest.Say("seen"), agenttest.End("")},
+		}, nil
+	})
+	g := newGateway(t, fake)
+	chats := make([]*chat, 1000)
+	var wg sync.WaitGroup
+	for i := range chats {
+		wg.Go(func() {
+			chats[i] = newChat(t, g).user("look")
+			if _, err := chats[i].send(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if g.Parked() != 1000 {
+		t.Fatalf("%d parked", g.Parked())
+	}
+	for _, c := range chats {
+		wg.Go(func() {
+			c.result(c.history[1].Calls[0].ID, "ok")
+			if r, err := c.send(); err != nil || r.accepted[0].Resume != agent.ResumeParked {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+	wg.Wait()
+	if g.Parked() != 0 || len(fake.Runs()) != 1000 {
+		t.Errorf("%d parked, %d runs", g.Parked(), len(fake.Runs()))
+	}
+}
+
+func TestWithoutABackendTheUserIsToldWhatToSet(t *testing.T) {
+	g := New(Config{Unconfigured: "Set CURSOR_BACKEND_BASE_URL."})
+	_, err := newChat(t, g).user("hi").send()
+	if e := agent.AsError(err); e.Code != agent.NotConfigured || e.UserMessage() != "Set CURSOR_BACKEND_BASE_URL." {
+		t.Error(err)
+	}
+}
