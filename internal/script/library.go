@@ -1,0 +1,56 @@
+package script
+
+import (
+	_ "embed"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/tools/txtar"
+)
+
+//go:embed library.txtar
+var libraryFile []byte
+
+// library is parsed once, when first asked for. The package's test parses it too, so it is known to be right.
+var library = sync.OnceValues(func() (map[string]*Script, error) { return ParseArchive("library", libraryFile) })
+
+// ParseArchive reads a txtar archive, each file of which is a script of its own.
+func ParseArchive(name string, data []byte) (map[string]*Script, error) {
+	scripts := map[string]*Script{}
+	for _, file := range txtar.Parse(data).Files {
+		s, err := Parse(file.Name, file.Data)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if len(s.Turns) == 0 {
+			return nil, fmt.Errorf("%s: %s: the script is empty", name, file.Name)
+		}
+		scripts[file.Name] = s
+	}
+	return scripts, nil
+}
+
+// Named is the script of that name in the library that comes with the program.
+func Named(name string) (*Script, error) {
+	scripts, err := library()
+	if err != nil {
+		return nil, err
+	}
+	if s := scripts[name]; s != nil {
+		return s, nil
+	}
+	return nil, fmt.Errorf("there is no script %q; there are %s", name, strings.Join(Names(), ", "))
+}
+
+// Names lists the library, sorted.
+func Names() []string {
+	scripts, _ := library()
+	names := make([]string, 0, len(scripts))
+	for name := range scripts {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}

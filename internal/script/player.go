@@ -1,0 +1,219 @@
+package script
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// A Player plays one turn: it yields the steps one after the other, with placeholders filled in. It is used by one
+// goroutine.
+//
+// It yields what the wire or an event can show: Text, Think, Calls, Abort, Mirror, Query, Exec, SetBlob, GetBlob,
+// Checkpoint, Tokens, Usage, TurnEnded, Delay and the faults. Say, Many, Play and Expect it carries out itself. After
+// Calls, hand in the results with Result before the next call of Next.
+type Player struct {
+	facts   Facts // Prompt without directives
+	todo    []Step
+	results []Result // by call number - 1
+	failed  []string
+	plays   int
+}
+
+// A Result is what the client answered to a call.
+type Result struct {
+	Text    string
+	IsError bool
+}
+
+// maxPlays ends scripts of a library that play each other for ever.
+const maxPlays = 100
+
+func newPlayer(steps []Step, facts Facts) *Player {
+	return &Player{facts: facts, todo: steps}
+}
+
+// Next yields the next step; false when the turn is over.
+func (p *Player) Next() (Step, bool) {
+	for len(p.todo) > 0 {
+		step := p.todo[0]
+		p.todo = p.todo[1:]
+		switch s := step.(type) {
+		case Say:
+			p.unshift(pieces(p.fill(s.Text)))
+		case Many:
+			return p.many(s), true
+		case Play:
+			p.unshift(p.library(s.Name))
+		case Expect:
+			p.expect(s)
+		case literal:
+			return s.Text, true
+		default:
+			return p.filled(step), true
+		}
+	}
+	return nil, false
+}
+
+// literal is text whose placeholders are filled in already: what they stood for may hold braces of its own.
+type literal struct{ Text }
+
+// Result hands in the client's answer to call number n.
+func (p *Player) Result(n int, r Result) {
+	if n >= 1 && n <= len(p.results) {
+		p.results[n-1] = r
+	}
+}
+
+// Failed lists the expectations that did not hold.
+func (p *Player) Failed() []string { return p.failed }
+
+// unshift puts steps before what is left. The script's own slice is never written to.
+func (p *Player) unshift(steps []Step) {
+	p.todo = append(steps[:len(steps):len(steps)], p.todo...)
+}
+
+// many yields one piece and puts off the others, so that a million pieces cost no memory.
+func (p *Player) many(s Many) Step {
+	text := Text{Text: p.fill(s.Text)}
+	if s.N--; s.N > 0 {
+		p.unshift([]Step{Delay{s.Gap}, s})
+	}
+	return text
+}
+
+func (p *Player) library(name string) []Step {
+	if p.plays++; p.plays > maxPlays {
+		return []Step{complaint("the library's scripts play each other without end")}
+	}
+	s, err := Named(name)
+	if err != nil {
+		return []Step{complaint(err.Error())}
+	}
+	return s.Turns[0].Steps
+}
+
+func (p *Player) expect(e Expect) {
+	got := p.value(e.What)
+	if e.What == "result" {
+		got = p.result(e.N)
+	}
+	if want := p.fill(e.Text); !strings.Contains(got, want) {
+		p.failed = append(p.failed, fmt.Sprintf("%s: got %q", e.format(), got))
+	}
+}
+
+// filled returns the step with its placeholders replaced and its calls numbered.
+func (p *Player) filled(step Step) Step {
+	switch s := step.(type) {
+	case Text:
+		s.Text = p.fill(s.Text)
+		return s
+	case Think:
+		s.Text = p.fill(s.Text)
+		return s
+	case SetBlob:
+		s.Text = p.fill(s.Text)
+		return s
+	case Error:
+		s.Title, s.Message = p.fill(s.Title), p.fill(s.Message)
+		return s
+	case Status:
+		s.Message = p.fill(s.Message)
+		return s
+	case Mirror:
+		s.Args = p.fillJSON(s.Args)
+		return s
+	case Call:
+		s.Args = p.fillJSON(s.Args)
+		p.results = append(p.results, Result{})
+		s.N = len(p.results)
+		return s
+	case Calls:
+		steps := make([]Step, len(s.Steps))
+		for i, inner := range s.Steps {
+			steps[i] = p.filled(inner)
+		}
+		s.Steps = steps
+		return s
+	}
+	return step
+}
+
+var placeholder = regexp.MustCompile(`\{(prompt|line|chars|model|tools|images|messages|results|result [0-9]{1,4})\}`)
+
+func (p *Player) fill(text string) string {
+	return placeholder.ReplaceAllStringFunc(text, func(match string) string { return p.value(match[1 : len(match)-1]) })
+}
+
+// fillJSON fills placeholders in JSON, where one can only stand inside a string.
+func (p *Player) fillJSON(text json.RawMessage) json.RawMessage {
+	return placeholder.ReplaceAllFunc(text, func(match []byte) []byte {
+		quoted, _ := json.Marshal(p.value(string(match[1 : len(match)-1])))
+		return quoted[1 : len(quoted)-1]
+	})
+}
+
+func (p *Player) value(name string) string {
+	switch name {
+	case "prompt":
+		return p.facts.Prompt
+	case "line":
+		return lastLine(p.facts.Prompt)
+	case "chars":
+		return strconv.Itoa(len([]rune(p.facts.Prompt)))
+	case "model":
+		return p.facts.Model
+	case "tools":
+		if len(p.facts.Tools) == 0 {
+			return "none"
+		}
+		return strings.Join(p.facts.Tools, ", ")
+	case "images":
+		return strconv.Itoa(p.facts.Images)
+	case "messages":
+		return strconv.Itoa(p.facts.Messages)
+	case "results":
+		var all []string
+		for n := range p.results {
+			all = append(all, p.result(n+1))
+		}
+		return strings.Join(all, "\n")
+	}
+	n, _ := strconv.Atoi(strings.TrimPrefix(name, "result "))
+	return p.result(n)
+}
+
+func (p *Player) result(n int) string {
+	switch {
+	case n < 1 || n > len(p.results):
+		return "(no result)"
+	case p.results[n-1].IsError:
+		return "error: " + p.results[n-1].Text
+	}
+	return p.results[n-1].Text
+}
+
+func lastLine(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.TrimSpace(lines[len(lines)-1])
+}
+
+// pieces cuts a text after each blank.
+func pieces(text string) []Step {
+	var steps []Step
+	for _, word := range strings.SplitAfter(text, " ") {
+		if word != "" {
+			steps = append(steps, literal{Text{Text: word}})
+		}
+	}
+	return steps
+}
+
+// complaint is the step that tells the person who wrote the script what is wrong with it.
+func complaint(message string) Step {
+	return Error{Code: "invalid_argument", Title: "Simulator script", Message: message}
+}

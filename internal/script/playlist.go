@@ -1,0 +1,72 @@
+package script
+
+import (
+	"slices"
+	"sync"
+)
+
+// A Playlist decides what each run says: the script in its prompt, else the first fitting turn left of the playlist's
+// script, else the default. It is safe for concurrent use; its zero value has no script.
+type Playlist struct {
+	mu    sync.Mutex
+	turns []Turn // Times is what is left
+}
+
+// Set replaces what is left to play. A nil script leaves only the default.
+func (l *Playlist) Set(s *Script) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.turns = nil
+	if s != nil {
+		l.turns = slices.Clone(s.Turns)
+	}
+}
+
+// Left is how many turns are left; those that are always there count as one.
+func (l *Playlist) Left() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.turns)
+}
+
+// Player gives a run the turn that it plays.
+func (l *Playlist) Player(f Facts) *Player {
+	rest, directives, err := FromPrompt(f.Prompt)
+	f.Prompt = rest
+	if err != nil {
+		return newPlayer([]Step{complaint(err.Error())}, f)
+	}
+	if directives != nil {
+		for i := range directives.Turns {
+			if directives.Turns[i].fits(&f) {
+				return newPlayer(directives.Turns[i].Steps, f)
+			}
+		}
+		return newPlayer(Default(f), f)
+	}
+	if t := l.take(&f); t != nil {
+		return newPlayer(t.Steps, f)
+	}
+	return newPlayer(Default(f), f)
+}
+
+// take uses up the first turn left that fits.
+func (l *Playlist) take(f *Facts) *Turn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.turns {
+		t := l.turns[i]
+		if !t.fits(f) {
+			continue
+		}
+		switch {
+		case t.Times == Always:
+		case t.Times > 1:
+			l.turns[i].Times--
+		default:
+			l.turns = slices.Delete(l.turns, i, i+1)
+		}
+		return &t
+	}
+	return nil
+}

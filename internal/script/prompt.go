@@ -1,0 +1,91 @@
+package script
+
+import (
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// marker begins a line of a prompt that is a line of a script.
+const marker = "sim:"
+
+// fences begin and end a block of a prompt that is a script.
+const (
+	fenceBegin = "```sim"
+	fenceEnd   = "```"
+)
+
+// FromPrompt takes the script out of a prompt: rest is the prompt without any directives, and s the script of the last
+// block of them; nil when there is none. A prompt may hold earlier blocks when it is a whole conversation in one text;
+// those were played already.
+//
+// Blanks and quotes may stand before a marker, because some clients quote what the user typed.
+func FromPrompt(prompt string) (rest string, s *Script, err error) {
+	if !strings.Contains(prompt, marker) && !strings.Contains(prompt, fenceBegin) {
+		return prompt, nil, nil
+	}
+	var kept, block []string
+	open, fenced := false, false
+	for _, line := range strings.Split(prompt, "\n") {
+		bare := strings.TrimLeft(line, " \t\"'>")
+		switch {
+		case fenced && strings.HasPrefix(bare, fenceEnd):
+			fenced, open = false, false
+		case fenced:
+			block = append(block, line)
+		case strings.TrimRight(bare, " \t\r") == fenceBegin:
+			fenced, block = true, []string{}
+		case strings.HasPrefix(bare, marker):
+			if !open {
+				open, block = true, nil
+			}
+			block = append(block, bare[len(marker):])
+		default:
+			open = false
+			kept = append(kept, line)
+		}
+	}
+	rest = strings.TrimSpace(strings.Join(kept, "\n"))
+	if block == nil {
+		return rest, nil, nil
+	}
+	s, err = Parse("prompt", []byte(strings.Join(block, "\n")))
+	return rest, s, err
+}
+
+// request is a line by which a person asks the default to call a tool.
+var request = regexp.MustCompile(`^call (\S+) (\{.*\})$`)
+
+// Default is what a run says when no script tells it: which model was asked, how much text, how many tools and images
+// arrived, and the prompt's last line. When the prompt ends in lines of the form
+//
+//	call TOOL {"argument": "value"}
+//
+// whose tools are offered, it calls them, all at once, and then reports what they said. f.Prompt is without directives.
+func Default(f Facts) []Step {
+	if calls := requestedCalls(f); len(calls) > 0 {
+		return []Step{Calls{Announced: len(calls), Steps: calls}, Say{"The tools said: {results}"}}
+	}
+	if f.Resume {
+		return []Step{Say{"The simulator carries on."}}
+	}
+	return []Step{
+		Think{"The simulator thinks."},
+		Say{"The simulator heard {chars} characters, {images} images and these tools: {tools}. The model is {model}. The last line was: {line}"},
+	}
+}
+
+func requestedCalls(f Facts) []Step {
+	var calls []Step
+	lines := strings.Split(strings.TrimSpace(f.Prompt), "\n")
+	for _, line := range slices.Backward(lines) {
+		m := request.FindStringSubmatch(strings.TrimSpace(line))
+		if m == nil || !json.Valid([]byte(m[2])) || !slices.Contains(f.Tools, m[1]) {
+			break
+		}
+		calls = append(calls, Call{Tool: m[1], Args: json.RawMessage(m[2])})
+	}
+	slices.Reverse(calls)
+	return calls
+}

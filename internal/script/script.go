@@ -1,0 +1,107 @@
+package script
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A Script is what the model says in one or more turns. It is not changed after Parse, so it may be shared.
+type Script struct {
+	Name  string
+	Turns []Turn
+}
+
+// A Turn is what happens from one user message to the end of the answer.
+type Turn struct {
+	// Times is how many runs may play it; 0 is one, Always is no limit.
+	Times int
+	// When must all hold for a run that plays it.
+	When  []Condition
+	Steps []Step
+}
+
+// Always is the Turn.Times of a turn that is never used up.
+const Always = -1
+
+// A Condition says which runs a turn is for.
+type Condition struct {
+	Not  bool
+	Word string // tools, images, continued, resume, attempt, prompt
+	N    int    // attempt: the number
+	Text string // prompt: what it contains
+}
+
+// Facts is what a run is about, as far as a script may ask.
+type Facts struct {
+	// Prompt is the user's text as it reached the player, directives included.
+	Prompt string
+	Model  string // as agent.Model prints it: "composer-2.5;fast=false"
+	Tools  []string
+	Images int
+	// Messages is how many messages the conversation has; 0 when the player can't know.
+	Messages int
+	// Continued is set when the run carries on a conversation from a checkpoint.
+	Continued bool
+	// Resume is set when the run carries on after a stream that broke.
+	Resume bool
+	// Attempt counts the streams opened for this run, from 1.
+	Attempt int
+}
+
+// String writes the script as Parse reads it. Comments are lost, everything else is kept.
+func (s *Script) String() string {
+	var b strings.Builder
+	for _, t := range s.Turns {
+		b.WriteString(t.header() + "\n")
+		for _, step := range t.Steps {
+			b.WriteString(step.format() + "\n")
+		}
+	}
+	return b.String()
+}
+
+func (t *Turn) header() string {
+	words := []string{"turn"}
+	switch {
+	case t.Times == Always:
+		words = append(words, "always")
+	case t.Times > 0:
+		words = append(words, "times", strconv.Itoa(t.Times))
+	}
+	for i, c := range t.When {
+		words = append(words, map[bool]string{true: "when", false: "and"}[i == 0])
+		words = append(words, c.format()...)
+	}
+	return strings.Join(words, " ")
+}
+
+func (c Condition) format() []string {
+	var words []string
+	if c.Not {
+		words = append(words, "not")
+	}
+	words = append(words, c.Word)
+	switch c.Word {
+	case "attempt":
+		words = append(words, strconv.Itoa(c.N))
+	case "prompt":
+		words = append(words, strconv.Quote(c.Text))
+	}
+	return words
+}
+
+// conditions say whether a fact holds; f.Prompt is without directives.
+var conditions = map[string]func(Condition, *Facts) bool{
+	"tools":     func(_ Condition, f *Facts) bool { return len(f.Tools) > 0 },
+	"images":    func(_ Condition, f *Facts) bool { return f.Images > 0 },
+	"continued": func(_ Condition, f *Facts) bool { return f.Continued },
+	"resume":    func(_ Condition, f *Facts) bool { return f.Resume },
+	"attempt":   func(c Condition, f *Facts) bool { return max(f.Attempt, 1) == c.N },
+	"prompt":    func(c Condition, f *Facts) bool { return strings.Contains(f.Prompt, c.Text) },
+}
+
+// fits reports whether the turn is for such a run.
+func (t *Turn) fits(f *Facts) bool {
+	return !slices.ContainsFunc(t.When, func(c Condition) bool { return conditions[c.Word](c, f) == c.Not })
+}
