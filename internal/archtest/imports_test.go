@@ -1,0 +1,162 @@
+package archtest
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "composer-api/"
+
+// arrows says which of our packages each package may import; * is all of them. Paths are below internal. Tests may
+// import what they need, but for what never forbids.
+var arrows = map[string][]string{
+	// The middle: what a request is, what a run yields.
+	"agent":           {},
+	"agent/agenttest": {"agent", "script"},
+
+	// A turn, and what it needs.
+	"gateway": {"agent", "catalog", "park", "store"},
+	"park":    {"agent"},
+	"catalog": {"agent"},
+	"toolmap": {"agent"},
+	"respond": {"agent", "gateway", "api/openai", "api/responses", "seal", "sse", "store"},
+
+	// The ways to a model.
+	"backend/localagent":  {"agent", "connectwire", "cursorauth", "cursorpb", "toolmap"},
+	"backend/chat":        {"agent", "backend/chat/markup", "connectwire", "cursorauth", "cursorpb"},
+	"backend/chat/markup": {"agent"},
+	"backend/bridge":      {"agent", "backend/localagent", "connectwire", "cursorauth", "cursorpb", "toolmap"},
+	"backend/demo":        {"agent", "script"},
+	"bridge":              {"connectwire", "cursorauth", "cursorpb"},
+	"connectwire":         {},
+	"cursorauth":          {"agent"},
+	"cursorpb":            {},
+	"cursorpb/agent/v1":   {},
+
+	// The public API.
+	"api/openai":    {"agent"},
+	"api/chat":      {"agent", "api/openai", "sse"},
+	"api/responses": {"agent", "api/openai", "seal", "sse"},
+	"api/accounts":  {"accounts", "agent", "api/openai", "waitlist"},
+	"api/apitest":   {"agent", "api/chat", "api/openai", "api/responses", "sse"},
+	"sse":           {},
+	"imagefetch":    {"agent"},
+	"httpd":         {"agent", "api/chat", "api/openai", "catalog", "gateway", "imagefetch", "keys", "sse", "store"},
+
+	// What is kept, and for whom.
+	"store":        {},
+	"store/sealed": {"seal", "store"},
+	"sqlstore":     {"store"},
+	"storetest":    {"store"},
+	"seal":         {},
+	"keys":         {"agent", "store"},
+	"accounts":     {"agent", "keys", "seal", "store"},
+	"waitlist":     {"agent"},
+
+	// The simulator shares no framing code with the client, so that two readings of the protocol check each other.
+	"script":    {},
+	"cursorsim": {"cursorpb", "cursorpb/agent/v1", "script"},
+
+	// The edge.
+	"config":   {"agent"},
+	"cli":      {"*"},
+	"memnet":   {},
+	"archtest": {},
+}
+
+// pure packages import nothing outside the standard library.
+var pure = []string{"agent", "park", "toolmap", "connectwire", "sse", "seal", "store", "memnet", "imagefetch", "cursorauth"}
+
+// never holds for tests, too.
+var never = map[string][]string{
+	"cursorsim": {"backend/", "connectwire"},
+	"agent":     {"backend/", "api/", "gateway"},
+}
+
+// A pkg is a folder of Go files and what they import.
+type pkg struct {
+	imports     []string // without the tests
+	testImports []string
+}
+
+func TestImportsFollowTheArrows(t *testing.T) {
+	packages := load(t, filepath.Join(root, "internal"))
+	for name, p := range packages {
+		allowed, known := arrows[name]
+		if !known {
+			t.Errorf("package %s has no row in the table: add one, and think about what it may import", name)
+			continue
+		}
+		for _, path := range p.imports {
+			ours, isOurs := strings.CutPrefix(path, module+"internal/")
+			switch {
+			case isOurs && !slices.Contains(allowed, ours) && !slices.Contains(allowed, "*"):
+				t.Errorf("%s imports %s, which its row does not allow", name, ours)
+			case !isOurs && slices.Contains(pure, name) && strings.Contains(path, "."):
+				t.Errorf("%s imports %s, but may import the standard library only", name, path)
+			}
+		}
+		for _, path := range append(p.imports, p.testImports...) {
+			for _, forbidden := range never[name] {
+				if strings.HasPrefix(path, module+"internal/"+forbidden) {
+					t.Errorf("%s imports %s, not even its tests may", name, path)
+				}
+			}
+		}
+	}
+}
+
+func TestOnlyTheCommandImportsTheCommandLine(t *testing.T) {
+	for name, p := range load(t, filepath.Join(root, "cmd")) {
+		for _, path := range p.imports {
+			if ours, ok := strings.CutPrefix(path, module+"internal/"); ok && ours != "cli" {
+				t.Errorf("cmd/%s imports %s: main is a doorway to cli", name, ours)
+			}
+		}
+	}
+}
+
+// load reads the imports of every package below dir, by its path below dir.
+func load(t *testing.T, dir string) map[string]*pkg {
+	t.Helper()
+	packages := make(map[string]*pkg)
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && d.Name() == "testdata":
+			return fs.SkipDir
+		case !strings.HasSuffix(path, ".go"):
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		rel, _ := filepath.Rel(dir, filepath.Dir(path))
+		p := packages[filepath.ToSlash(rel)]
+		if p == nil {
+			p = new(pkg)
+			packages[filepath.ToSlash(rel)] = p
+		}
+		for _, spec := range file.Imports {
+			imported, _ := strconv.Unquote(spec.Path.Value)
+			if strings.HasSuffix(path, "_test.go") {
+				p.testImports = append(p.testImports, imported)
+			} else {
+				p.imports = append(p.imports, imported)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return packages
+}
