@@ -1,0 +1,82 @@
+package markup
+
+import (
+	"encoding/json"
+	"strings"
+
+	"composer-api/internal/agent"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// arguments gathers the arguments of one call that were written as text, and gives each the type that the tool's schema
+// leaves room for.
+type arguments struct {
+	schema schema
+	names  []string
+	values map[string]json.RawMessage
+}
+
+func newArguments(tool *agent.Tool) *arguments {
+	a := &arguments{values: map[string]json.RawMessage{}}
+	if json.Unmarshal(tool.Parameters, &a.schema) != nil {
+		a.schema = schema{} // a schema that can't be read allows anything
+	}
+	return a
+}
+
+// isName reports whether name can be an argument: one that the schema knows, or a plain word.
+func (a *arguments) isName(name string) bool {
+	_, known := a.schema.Properties[name]
+	return known || name != "" && strings.IndexFunc(name, notInWord) < 0
+}
+
+// isKnown is isName without words that the schema doesn't know, if it knows any.
+func (a *arguments) isKnown(name string) bool {
+	_, known := a.schema.Properties[name]
+	return known || len(a.schema.Properties) == 0 && a.isName(name)
+}
+
+func notInWord(r rune) bool {
+	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '_' || r == '-' || r == '.' || r == '$')
+}
+
+// set gives name a value that was written as text; the last one counts.
+func (a *arguments) set(name, value string) {
+	a.setJSON(name, decode(value, a.schema.saysString(name)))
+}
+
+func (a *arguments) setJSON(name string, value json.RawMessage) {
+	if _, ok := a.values[name]; !ok {
+		a.names = append(a.names, name)
+	}
+	a.values[name] = value
+}
+
+// decode makes JSON of a value that was written as text: what reads as true, false, null, a number, an object or an
+// array is that, unless the schema says string; all else is a string, unchanged.
+func decode(value string, isString bool) json.RawMessage {
+	if trimmed := strings.TrimSpace(value); !isString && trimmed != "" && trimmed[0] != '"' && json.Valid([]byte(trimmed)) {
+		return json.RawMessage(trimmed)
+	}
+	return quote(value)
+}
+
+func quote(s string) json.RawMessage {
+	// The only error is about invalid UTF-8, which has been replaced by then.
+	quoted, _ := jsontext.AppendQuote(nil, s)
+	return quoted
+}
+
+// object is the arguments as a JSON object, in the order in which they were written.
+func (a *arguments) object() json.RawMessage {
+	object := []byte{'{'}
+	for i, name := range a.names {
+		if i > 0 {
+			object = append(object, ',')
+		}
+		object = append(append(object, quote(name)...), ':')
+		object = append(object, a.values[name]...)
+	}
+	return append(object, '}')
+}

@@ -1,0 +1,121 @@
+package markup
+
+import (
+	"encoding/json"
+	"strings"
+
+	"composer-api/internal/agent"
+)
+
+// parseExpression reads NAME(arg: value, arg=value), the same in brackets, NAME({…}), and NAME on its own.
+func parseExpression(s string, tools []agent.Tool) (call, bool) {
+	name, inner, ok := cutExpression(s)
+	if !ok {
+		return call{}, false
+	}
+	tool, ok := toolNamed(name, tools)
+	if !ok {
+		return call{}, false
+	}
+	inner = strings.TrimSpace(inner)
+	if strings.HasPrefix(inner, "{") {
+		if arguments, ok := objectOf(json.RawMessage(inner)); ok {
+			return call{tool, arguments}, true
+		}
+	}
+	args := newArguments(tool)
+	for inner != "" {
+		argument, rest, found := cutName(inner)
+		if !found || !args.isName(argument) {
+			return call{}, false
+		}
+		inner = args.cutValue(argument, rest)
+	}
+	return call{tool, args.object()}, true
+}
+
+// cutExpression parts the name from what stands in parentheses or brackets behind it.
+func cutExpression(s string) (name, inner string, ok bool) {
+	i := strings.IndexAny(s, "([")
+	if i < 0 {
+		return s, "", true
+	}
+	closing := ")"
+	if s[i] == '[' {
+		closing = "]"
+	}
+	inner, ok = strings.CutSuffix(s[i+1:], closing)
+	return strings.TrimSpace(s[:i]), inner, ok
+}
+
+// cutName takes "name:" or "name=" off s.
+func cutName(s string) (name, rest string, ok bool) {
+	i := strings.IndexAny(s, ":=")
+	if i < 0 {
+		return "", s, false
+	}
+	return strings.Trim(strings.TrimSpace(s[:i]), `"'`), strings.TrimLeft(s[i+1:], blanks), true
+}
+
+const blanks = " \t\r\n"
+
+// cutValue takes a value and the comma behind it off s and sets name to it. A value is quoted, or JSON, or runs up to a
+// comma behind which a known argument begins: commas within a value need no quotes.
+func (a *arguments) cutValue(name, s string) (rest string) {
+	if n := valueLength(s); n > 0 {
+		after, comma := strings.CutPrefix(strings.TrimLeft(s[n:], blanks), ",")
+		if comma || after == "" {
+			if text, quoted := unquote(s[:n]); quoted {
+				a.setJSON(name, quote(text))
+			} else {
+				a.set(name, s[:n])
+			}
+			return strings.TrimLeft(after, blanks)
+		}
+	}
+	end := len(s)
+	for i := range len(s) {
+		if s[i] != ',' {
+			continue
+		}
+		if next, _, ok := cutName(s[i+1:]); ok && a.isKnown(next) {
+			end, rest = i, strings.TrimLeft(s[i+1:], blanks)
+			break
+		}
+	}
+	a.set(name, strings.TrimSpace(s[:end]))
+	return rest
+}
+
+// valueLength is the length of the JSON object or array or the quoted text that s begins with, 0 when there is none.
+func valueLength(s string) int {
+	switch {
+	case s == "":
+		return 0
+	case s[0] == '\'':
+		if n := strings.Index(s[1:], "'"); n >= 0 {
+			return n + 2
+		}
+		return 0
+	case strings.IndexByte(`"{[`, s[0]) < 0:
+		return 0
+	}
+	d := json.NewDecoder(strings.NewReader(s))
+	var value json.RawMessage
+	if d.Decode(&value) != nil {
+		return 0
+	}
+	return int(d.InputOffset())
+}
+
+// unquote takes the quotes off a quoted text.
+func unquote(s string) (text string, quoted bool) {
+	switch s[0] {
+	case '"':
+		err := json.Unmarshal([]byte(s), &text)
+		return text, err == nil
+	case '\'':
+		return s[1 : len(s)-1], true
+	}
+	return s, false
+}

@@ -1,0 +1,172 @@
+package markup
+
+import "bytes"
+
+// marker says which marker a piece of text is.
+type marker uint8
+
+const (
+	noMarker   marker = iota
+	endThink          // </think>
+	final             // <|final|>
+	callsBegin        // <|tool_calls_begin|>
+	callsEnd          // <|tool_calls_end|>
+	callBegin         // <|tool_call_begin|>
+	callEnd           // <|tool_call_end|>
+	callSep           // <|tool_sep|>
+)
+
+// A shape is how a marker is written, in pieces between which blanks may stand. "|" also stands for a full-width bar and
+// "_" for a lower one-eighth block: models use both.
+type shape struct {
+	marker marker
+	pieces []string
+}
+
+var (
+	thinkingShapes = []shape{
+		{endThink, []string{"<", "/", "think", ">"}},
+		{final, []string{"<", "|", "final", "|", ">"}},
+	}
+	blockShapes = []shape{
+		{callsBegin, []string{"<", "|", "tool_calls_begin", "|", ">"}},
+		{callsEnd, []string{"<", "|", "tool_calls_end", "|", ">"}},
+		{callBegin, []string{"<", "|", "tool_call_begin", "|", ">"}},
+		{callEnd, []string{"<", "|", "tool_call_end", "|", ">"}},
+	}
+	sepShapes = []shape{
+		{callSep, []string{"<", "|", "tool_sep", "|", ">"}},
+	}
+)
+
+// maxBlanks is how many blanks may stand between two pieces of a marker. It bounds how much can look like the beginning
+// of one.
+const maxBlanks = 4
+
+var (
+	bars        = []string{"|", "｜"}
+	underscores = []string{"_", "▁"}
+)
+
+// find looks for one of shapes at the very beginning of p. n is the length of the marker that it found. When it found
+// none, partial says that more bytes could still make one.
+func find(p []byte, shapes []shape) (m marker, n int, partial bool) {
+	for i := range shapes {
+		n, part := shapes[i].match(p)
+		if n > 0 {
+			return shapes[i].marker, n, false
+		}
+		partial = partial || part
+	}
+	return noMarker, 0, partial
+}
+
+// match reports the length of the marker that p begins with, or else whether p is the beginning of one.
+func (s *shape) match(p []byte) (n int, partial bool) {
+	rest := p
+	for i, piece := range s.pieces {
+		if i > 0 {
+			for blanks := 0; blanks < maxBlanks && len(rest) > 0 && (rest[0] == ' ' || rest[0] == '\t'); blanks++ {
+				rest = rest[1:]
+			}
+		}
+		for j := range len(piece) {
+			var ok bool
+			if rest, ok, partial = letter(rest, piece[j:j+1]); !ok {
+				return 0, partial
+			}
+		}
+	}
+	return len(p) - len(rest), false
+}
+
+// letter takes one letter of a marker, in any of its spellings, off p.
+func letter(p []byte, want string) (rest []byte, ok, partial bool) {
+	switch want {
+	case "|":
+		return oneOf(p, bars)
+	case "_":
+		return oneOf(p, underscores)
+	}
+	if len(p) == 0 {
+		return p, false, true
+	}
+	return p[1:], p[0] == want[0], false
+}
+
+func oneOf(p []byte, spellings []string) (rest []byte, ok, partial bool) {
+	for _, s := range spellings {
+		if len(p) >= len(s) && string(p[:len(s)]) == s {
+			return p[len(s):], true, false
+		}
+		partial = partial || len(p) < len(s) && s[:len(p)] == string(p)
+	}
+	return p, false, partial
+}
+
+// A token is plain text or a marker.
+type token struct {
+	marker marker // noMarker for plain text
+	space  []byte // the white space before a marker
+	raw    []byte // the text, or the marker as it was written
+}
+
+// A scanner cuts a stream into tokens. The white space before a marker belongs to the marker. Adjacent texts may come in
+// any number of tokens; text tokens are never empty.
+type scanner struct {
+	shapes []shape
+	held   []byte // what may still become a marker, with the white space before it
+	buf    []byte
+}
+
+// maxSpace is how much white space before a marker belongs to it; more than that is text. It bounds what is held back.
+const maxSpace = 256
+
+// write scans p and yields what is certain. Tokens are valid during yield only.
+func (s *scanner) write(p []byte, yield func(token)) {
+	data := p
+	if len(s.held) > 0 {
+		s.buf = append(append(s.buf[:0], s.held...), p...)
+		data = s.buf
+		s.held = s.held[:0]
+	}
+	text := func(p []byte) {
+		if len(p) > 0 {
+			yield(token{raw: p})
+		}
+	}
+	start, at := 0, 0 // text that has not been yielded yet begins at start
+	for {
+		j := len(data)
+		if k := bytes.IndexByte(data[at:], '<'); k >= 0 {
+			j = at + k
+		}
+		i := j
+		for i > start && isSpace(data[i-1]) && j-i < maxSpace {
+			i--
+		}
+		m, n, partial := find(data[j:], s.shapes)
+		switch {
+		case m != noMarker:
+			text(data[start:i])
+			yield(token{marker: m, space: data[i:j], raw: data[j : j+n]})
+			at = j + n
+			start = at
+		case partial: // also at the end of data: a marker may follow
+			text(data[start:i])
+			s.held = append(s.held, data[i:]...)
+			return
+		default:
+			at = j + 1
+		}
+	}
+}
+
+// flush gives what is held back as text and begins anew.
+func (s *scanner) flush() []byte {
+	held := s.held
+	s.held = s.held[:0]
+	return held
+}
+
+func isSpace(b byte) bool { return b == ' ' || b == '\t' || b == '\r' || b == '\n' }

@@ -1,0 +1,101 @@
+package markup
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// A schema is the little of JSON Schema that tells a string from other values. It validates nothing.
+type schema struct {
+	Type       oneOrMany         `json:"type"`
+	Enum       []json.RawMessage `json:"enum"`
+	Const      json.RawMessage   `json:"const"`
+	AnyOf      []schema          `json:"anyOf"`
+	OneOf      []schema          `json:"oneOf"`
+	AllOf      []schema          `json:"allOf"`
+	Ref        string            `json:"$ref"`
+	Properties map[string]schema `json:"properties"`
+	Others     json.RawMessage   `json:"additionalProperties"`
+
+	Defs        map[string]schema `json:"$defs"`
+	Definitions map[string]schema `json:"definitions"`
+}
+
+// UnmarshalJSON also takes the schemas true and false, and anything else that isn't an object, as one that says nothing.
+func (s *schema) UnmarshalJSON(data []byte) error {
+	*s = schema{}
+	if len(data) == 0 || data[0] != '{' {
+		return nil
+	}
+	type plain schema
+	return json.Unmarshal(data, (*plain)(s))
+}
+
+// oneOrMany is a string or a list of strings.
+type oneOrMany []string
+
+// UnmarshalJSON implements json.Unmarshaler; what is neither is empty.
+func (o *oneOrMany) UnmarshalJSON(data []byte) error {
+	var one string
+	if json.Unmarshal(data, &one) == nil && one != "" {
+		*o = oneOrMany{one}
+		return nil
+	}
+	var many []string
+	if json.Unmarshal(data, &many) != nil {
+		many = nil
+	}
+	*o = many
+	return nil
+}
+
+// saysString reports whether the property called name may be a string.
+func (s *schema) saysString(name string) bool {
+	p, ok := s.Properties[name]
+	if !ok && json.Unmarshal(s.Others, &p) != nil {
+		return false
+	}
+	budget := maxVisits
+	return s.isString(&p, &budget)
+}
+
+// maxVisits bounds how many references and alternatives are followed: references may go in circles.
+const maxVisits = 100
+
+// isString reports whether p, a schema within s, names strings among what it allows.
+func (s *schema) isString(p *schema, budget *int) bool {
+	if *budget--; *budget < 0 {
+		return false
+	}
+	if slices.Contains(p.Type, "string") {
+		return true
+	}
+	if len(p.Type) == 0 && (isQuoted(p.Const) || slices.ContainsFunc(p.Enum, isQuoted)) {
+		return true
+	}
+	if target, ok := s.resolve(p.Ref); ok && s.isString(target, budget) {
+		return true
+	}
+	for _, choices := range [][]schema{p.AnyOf, p.OneOf, p.AllOf} {
+		for i := range choices {
+			if s.isString(&choices[i], budget) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func isQuoted(value json.RawMessage) bool { return len(value) > 0 && value[0] == '"' }
+
+// resolve follows a reference to one of s's own definitions.
+func (s *schema) resolve(ref string) (*schema, bool) {
+	for prefix, defs := range map[string]map[string]schema{"#/$defs/": s.Defs, "#/definitions/": s.Definitions} {
+		if name, ok := strings.CutPrefix(ref, prefix); ok {
+			target, ok := defs[name]
+			return &target, ok
+		}
+	}
+	return nil, false
+}

@@ -1,0 +1,83 @@
+package markup
+
+// A ThinkingFilter parts reasoning from the answer. The thinking field is reasoning up to a marker (</think> or
+// <|final|>) and answer after it; without a marker it is all reasoning. The text field is answer.
+//
+// When several markers come, the last one counts, as far as a stream allows: what follows the first goes out as text at
+// once and cannot be called back. A marker right after a marker vanishes, and so does one that opens the text field.
+type ThinkingFilter struct {
+	// Reasoning and Text take the pieces, which are never empty and valid during the call only.
+	Reasoning, Text func([]byte)
+
+	thinking scanner
+	answer   scanner
+	answered bool // the thinking field has reached the answer
+	opened   bool // the text field has begun
+}
+
+// WriteThinking takes the next piece of the thinking field.
+func (f *ThinkingFilter) WriteThinking(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	f.flushAnswer()
+	f.thinking.shapes = thinkingShapes
+	f.thinking.write(p, func(t token) {
+		if t.marker != noMarker {
+			f.answered = true
+			return
+		}
+		f.think(t.raw)
+	})
+}
+
+// WriteText takes the next piece of the text field.
+func (f *ThinkingFilter) WriteText(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	f.flushThinking()
+	f.answered = false // should thinking come again, it is reasoning again
+	if f.opened {
+		f.say(p)
+		return
+	}
+	f.answer.shapes = thinkingShapes
+	f.answer.write(p, func(t token) {
+		if t.marker != noMarker && !f.opened {
+			return
+		}
+		f.say(t.space)
+		f.say(t.raw)
+	})
+	if f.opened {
+		f.flushAnswer()
+	}
+}
+
+// End gives out what is held back: the stream is over.
+func (f *ThinkingFilter) End() {
+	f.flushThinking()
+	f.flushAnswer()
+}
+
+// A marker isn't split over two fields: when the other field goes on, what one held back was no marker.
+func (f *ThinkingFilter) flushThinking() { f.think(f.thinking.flush()) }
+func (f *ThinkingFilter) flushAnswer()   { f.say(f.answer.flush()) }
+
+func (f *ThinkingFilter) think(p []byte) {
+	switch {
+	case len(p) == 0:
+	case f.answered:
+		f.Text(p)
+	default:
+		f.Reasoning(p)
+	}
+}
+
+func (f *ThinkingFilter) say(p []byte) {
+	if len(p) > 0 {
+		f.opened = true
+		f.Text(p)
+	}
+}
