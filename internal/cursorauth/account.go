@@ -1,0 +1,80 @@
+package cursorauth
+
+import (
+	"context"
+	"net/http"
+
+	"composer-api/internal/agent"
+)
+
+// An Account is who a key belongs to. The user's fields are empty for a team's key.
+type Account struct {
+	APIKeyName    string `json:"apiKeyName"`
+	CreatedAt     string `json:"createdAt"` // RFC 3339
+	UserID        ID     `json:"userId"`
+	UserEmail     string `json:"userEmail"`
+	UserFirstName string `json:"userFirstName"`
+	UserLastName  string `json:"userLastName"`
+}
+
+// An ID is an identifier that comes as a JSON string or number.
+type ID string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (id *ID) UnmarshalJSON(b []byte) error {
+	if len(b) > 1 && b[0] == '"' {
+		b = b[1 : len(b)-1]
+	}
+	if string(b) != "null" {
+		*id = ID(b)
+	}
+	return nil
+}
+
+// A Model is one entry of the live catalogue of a key.
+type Model struct {
+	ID          string      `json:"id"`
+	DisplayName string      `json:"displayName"`
+	Description string      `json:"description"`
+	Aliases     []string    `json:"aliases"`
+	Parameters  []Parameter `json:"parameters"`
+	Variants    []Variant   `json:"variants"`
+}
+
+// A Parameter is what can be set on a Model.
+type Parameter struct {
+	ID     string  `json:"id"`
+	Values []Value `json:"values"`
+}
+
+// A Value is one that a Parameter can have.
+type Value struct {
+	Value string `json:"value"`
+}
+
+// A Variant is a named choice of parameters.
+type Variant struct {
+	Params      []agent.Param `json:"params"`
+	DisplayName string        `json:"displayName"`
+	IsDefault   bool          `json:"isDefault"`
+}
+
+// Me says who the key belongs to. Errors are *agent.Error.
+func (c *Client) Me(ctx context.Context, key agent.Secret) (*Account, error) {
+	var a Account
+	if err := c.call(ctx, http.MethodGet, c.cfg.APIBase, "/v1/me", key, "", &a); err != nil {
+		return nil, err
+	}
+	return &a, nil
+}
+
+// Models lists the models that the key may use, in upstream's order. Nothing is cached. Errors are *agent.Error.
+func (c *Client) Models(ctx context.Context, key agent.Secret) ([]Model, error) {
+	var list struct {
+		Items []Model `json:"items"`
+	}
+	if err := c.call(ctx, http.MethodGet, c.cfg.APIBase, "/v1/models", key, "", &list); err != nil {
+		return nil, err
+	}
+	return list.Items, nil
+}

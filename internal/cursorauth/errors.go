@@ -1,0 +1,93 @@
+package cursorauth
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"composer-api/internal/agent"
+)
+
+// statusCodes is what a refusal by HTTP status means. What isn't here is agent.Upstream.
+var statusCodes = map[int]agent.Code{
+	http.StatusUnauthorized:       agent.InvalidKey,
+	http.StatusPaymentRequired:    agent.PaymentRequired,
+	http.StatusForbidden:          agent.PermissionDenied,
+	http.StatusNotFound:           agent.NotConfigured, // another server than we were told
+	http.StatusMethodNotAllowed:   agent.NotConfigured,
+	http.StatusRequestTimeout:     agent.UpstreamTimeout,
+	http.StatusTooManyRequests:    agent.RateLimited,
+	http.StatusServiceUnavailable: agent.Overloaded,
+	http.StatusGatewayTimeout:     agent.UpstreamTimeout,
+}
+
+// statusError is the error for an answer that isn't 200. What upstream says is passed on, except where our own
+// sentence tells better what to do.
+func statusError(resp *http.Response, body []byte) *agent.Error {
+	e := &agent.Error{
+		Code:       cmp.Or(statusCodes[resp.StatusCode], agent.Upstream),
+		RetryAfter: RetryAfter(resp.Header, time.Now()),
+		Err:        fmt.Errorf("%s %s: %s", resp.Request.Method, resp.Request.URL.Path, resp.Status),
+	}
+	switch e.Code {
+	case agent.InvalidKey:
+	case agent.NotConfigured:
+		e.Message = "Cursor's address doesn't answer as expected. Check CURSOR_BACKEND_BASE_URL and CURSOR_API_BASE."
+	default:
+		e.Message = saidBy(body)
+		e.FromUpstream = e.Message != ""
+	}
+	return e
+}
+
+// saidBy finds the message in an error's body: {"error":{"message"}}, {"message"} or {"error":"…"}.
+func saidBy(body []byte) string {
+	var b struct {
+		Message string          `json:"message"`
+		Error   json.RawMessage `json:"error"`
+	}
+	if json.Unmarshal(body, &b) != nil {
+		return ""
+	}
+	if b.Message != "" {
+		return b.Message
+	}
+	var nested struct {
+		Message string `json:"message"`
+	}
+	var text string
+	if json.Unmarshal(b.Error, &nested) == nil {
+		return nested.Message
+	}
+	_ = json.Unmarshal(b.Error, &text) // anything else says nothing
+	return text
+}
+
+// RetryAfter reads a Retry-After header: seconds or a date. 0 means that there is none.
+func RetryAfter(h http.Header, now time.Time) time.Duration {
+	v := strings.TrimSpace(h.Get("Retry-After"))
+	if seconds, err := strconv.Atoi(v); err == nil {
+		return max(0, time.Duration(seconds)*time.Second)
+	}
+	if at, err := http.ParseTime(v); err == nil {
+		return max(0, at.Sub(now))
+	}
+	return 0
+}
+
+// transportError is the error for a request that got no answer.
+func transportError(ctx context.Context, err error) *agent.Error {
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return &agent.Error{Code: agent.Canceled, Err: err}
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return &agent.Error{Code: agent.UpstreamTimeout, Message: "Cursor did not answer in time.", Err: err}
+	}
+	return &agent.Error{Code: agent.Upstream, Message: "Cursor can't be reached.", Err: err}
+}

@@ -1,0 +1,189 @@
+package cursorauth
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"strings"
+	"time"
+
+	"composer-api/internal/agent"
+)
+
+const (
+	refreshBefore = 5 * time.Minute  // a token is refreshed this long before it ends,
+	unreadableFor = 30 * time.Minute // or after this long when it doesn't say when it ends
+	refreshAgain  = 30 * time.Second // a refresh that failed is tried again after this long
+)
+
+type keyHash [sha256.Size]byte
+
+// An entry is the token of one key. Its fields are guarded by Client.mu.
+type entry struct {
+	token   string // "" before the first exchange
+	expires time.Time
+	refresh time.Time // when to get the next one
+	used    time.Time
+	flight  *exchange // under way; at most one per key
+}
+
+// An exchange is a request for a token that everybody who needs it waits for. err is set when done is closed.
+type exchange struct {
+	done  chan struct{}
+	token string
+	err   error
+}
+
+// usable reports whether the token may still be sent.
+func (e *entry) usable(now time.Time) bool {
+	return e.token != "" && (e.expires.IsZero() || now.Before(e.expires))
+}
+
+// Token returns an access token for the key, from the cache if it can. While a token is still good its refresh goes on
+// behind, so that only a key's first request waits. ctx ends the waiting, not the exchange, which serves others too.
+//
+// Errors are *agent.Error: InvalidKey, RateLimited, and so on.
+func (c *Client) Token(ctx context.Context, key agent.Secret) (string, error) {
+	if c.cfg.BackendBase == "" {
+		return "", agent.Errorf(agent.NotConfigured, "No Cursor backend is configured. Set CURSOR_BACKEND_BASE_URL.")
+	}
+	token, flight := c.cached(ctx, key)
+	if token != "" {
+		return token, nil
+	}
+	select {
+	case <-flight.done:
+		return flight.token, flight.err
+	case <-ctx.Done():
+		return "", transportError(ctx, ctx.Err())
+	}
+}
+
+// cached returns the key's token, or the exchange to wait for. It begins one when it is time to.
+func (c *Client) cached(ctx context.Context, key agent.Secret) (string, *exchange) {
+	hash := keyHash(sha256.Sum256([]byte(key.Reveal())))
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.tokens[hash]
+	if e == nil {
+		c.makeRoom(now)
+		e = &entry{}
+		c.tokens[hash] = e
+	}
+	e.used = now
+	if e.flight == nil && (!e.usable(now) || !now.Before(e.refresh)) {
+		e.flight = &exchange{done: make(chan struct{})}
+		go c.exchange(context.WithoutCancel(ctx), hash, key, e)
+	}
+	if e.usable(now) {
+		return e.token, nil
+	}
+	return "", e.flight
+}
+
+// exchange gets a token and settles what becomes of the entry.
+func (c *Client) exchange(ctx context.Context, hash keyHash, key agent.Secret, e *entry) {
+	var answer struct {
+		AccessToken string `json:"accessToken"`
+	}
+	err := c.call(ctx, http.MethodPost, c.cfg.BackendBase, "/auth/exchange_user_api_key", key, "{}", &answer)
+	if err == nil && answer.AccessToken == "" {
+		err = agent.Errorf(agent.Upstream, "Cursor's answer holds no access token.")
+	}
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	flight, now := e.flight, time.Now()
+	e.flight = nil
+	switch {
+	case err == nil:
+		e.token = answer.AccessToken
+		e.expires, e.refresh = lifetime(e.token, now)
+	case passing(err) && e.usable(now):
+		e.refresh = now.Add(refreshAgain)
+	case c.tokens[hash] == e:
+		delete(c.tokens, hash)
+	}
+	flight.token, flight.err = e.token, err
+	close(flight.done)
+}
+
+// passing reports whether the failure says nothing about the key itself.
+func passing(err error) bool {
+	switch agent.CodeOf(err) {
+	case agent.InvalidKey, agent.PermissionDenied, agent.PaymentRequired:
+		return false
+	}
+	return true
+}
+
+// Drop forgets a token that upstream would not take, so that the next Token exchanges the key again. It does nothing
+// when the key has another token by now.
+func (c *Client) Drop(key agent.Secret, token string) {
+	hash := keyHash(sha256.Sum256([]byte(key.Reveal())))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.tokens[hash]; e != nil && e.token == token {
+		e.token = ""
+	}
+}
+
+// makeRoom drops tokens that nobody uses, now and then, and the one that was used longest ago when there are too many.
+// c.mu is held.
+func (c *Client) makeRoom(now time.Time) {
+	if now.Sub(c.swept) > c.cfg.MaxIdle/8 {
+		c.swept = now
+		maps.DeleteFunc(c.tokens, func(_ keyHash, e *entry) bool { return now.Sub(e.used) > c.cfg.MaxIdle })
+	}
+	if len(c.tokens) < c.cfg.MaxKeys {
+		return
+	}
+	var oldest keyHash
+	oldestUse := now
+	for hash, e := range c.tokens {
+		if !e.used.After(oldestUse) {
+			oldest, oldestUse = hash, e.used
+		}
+	}
+	delete(c.tokens, oldest)
+}
+
+// lifetime says when a token ends (zero: it doesn't say) and when to get the next: five minutes before the end, or
+// after half of its life if that is later.
+func lifetime(token string, now time.Time) (expires, refresh time.Time) {
+	expires, ok := expiry(token)
+	if !ok || !expires.After(now) {
+		return time.Time{}, now.Add(unreadableFor)
+	}
+	refresh = expires.Add(-refreshBefore)
+	if half := now.Add(expires.Sub(now) / 2); half.After(refresh) {
+		refresh = half
+	}
+	return expires, refresh
+}
+
+// expiry reads the exp claim of a JWT. The signature is upstream's business.
+func expiry(token string) (time.Time, bool) {
+	_, rest, _ := strings.Cut(token, ".")
+	payload, _, ok := strings.Cut(rest, ".")
+	if !ok {
+		return time.Time{}, false
+	}
+	claims, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(payload, "="))
+	if err != nil {
+		return time.Time{}, false
+	}
+	var c struct {
+		Exp float64 `json:"exp"`
+	}
+	// Above this, seconds since 1970 don't fit into a time.Time's arithmetic; the year is 9999.
+	const latest = 253402300799
+	if json.Unmarshal(claims, &c) != nil || c.Exp <= 0 || c.Exp > latest {
+		return time.Time{}, false
+	}
+	return time.Unix(int64(c.Exp), 0), true
+}
