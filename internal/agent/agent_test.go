@@ -1,0 +1,110 @@
+package agent
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestASecretDoesNotPrint(t *testing.T) {
+	secret := NewSecret("crsr_123")
+	caller := Caller{Owner: "ann", CursorKey: secret}
+	var logged strings.Builder
+	slog.New(slog.NewJSONHandler(&logged, nil)).Info("x", "caller", caller, "key", secret)
+	asJSON, err := json.Marshal(caller)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, printed := range []string{
+		fmt.Sprint(caller), fmt.Sprintf("%v %+v %#v %s %q", caller, caller, caller, secret, secret), fmt.Sprintf("%x", secret),
+		string(asJSON), logged.String(),
+	} {
+		if strings.Contains(printed, "crsr_123") || strings.Contains(printed, fmt.Sprintf("%x", "crsr_123")) {
+			t.Errorf("the secret is in %q", printed)
+		}
+	}
+	if secret.Reveal() != "crsr_123" {
+		t.Error("Reveal lost it")
+	}
+}
+
+func TestCallIDsAreShortAndDifferent(t *testing.T) {
+	seen := map[string]bool{}
+	for range 1000 {
+		id := NewCallID()
+		if len(id) != 29 || !strings.HasPrefix(id, "call_") || seen[id] {
+			t.Fatalf("bad id %q", id)
+		}
+		seen[id] = true
+	}
+}
+
+func TestEveryCodeHasANameAndASentence(t *testing.T) {
+	for _, c := range Codes() {
+		if c.String() == "unknown" || (&Error{Code: c}).UserMessage() == "" {
+			t.Errorf("code %d: %q, %q", c, c, (&Error{Code: c}).UserMessage())
+		}
+	}
+}
+
+func TestAnUnknownErrorTellsTheUserNothing(t *testing.T) {
+	e := AsError(errors.New("open /secret/path: no such file"))
+	if e.Code != Internal || strings.Contains(e.UserMessage(), "secret") || !strings.Contains(e.Error(), "secret") {
+		t.Errorf("%v: %q", e, e.UserMessage())
+	}
+	wrapped := fmt.Errorf("while starting: %w", Errorf(RateLimited, "slow down"))
+	if CodeOf(wrapped) != RateLimited || CodeOf(nil) != 0 {
+		t.Error("CodeOf does not look inside")
+	}
+}
+
+func TestOffered(t *testing.T) {
+	tools := []Tool{{Name: "a"}, {Name: "b"}, {Name: "c"}}
+	for _, tc := range []struct {
+		choice ToolChoice
+		want   string
+	}{
+		{ToolChoice{}, "abc"},
+		{ToolChoice{Mode: ToolsNone}, ""},
+		{ToolChoice{Mode: ToolsRequired}, "abc"},
+		{ToolChoice{Mode: ToolsRequired, Names: []string{"c"}}, "c"},
+		{ToolChoice{Names: []string{"c", "a", "x"}}, "ac"},
+	} {
+		got := ""
+		for _, tool := range (&Request{Tools: tools, ToolChoice: tc.choice}).Offered() {
+			got += tool.Name
+		}
+		if diff := cmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("%+v: %s", tc.choice, diff)
+		}
+	}
+}
+
+// FuzzTextJoiner checks that pieces give the same text as the whole, and every one valid UTF-8.
+func FuzzTextJoiner(f *testing.F) {
+	f.Add([]byte("kůň 🐎 x"), uint(1))
+	f.Add([]byte("\xf0\x9f\x90"), uint(2))
+	f.Add([]byte("a\xff\xc3b\x80"), uint(3))
+	f.Fuzz(func(t *testing.T, text []byte, step uint) {
+		size := int(step%8) + 1
+		var j TextJoiner
+		var got []byte
+		for rest := text; len(rest) > 0; rest = rest[min(size, len(rest)):] {
+			out := j.Add(rest[:min(size, len(rest))])
+			if !utf8.Valid(out) {
+				t.Fatalf("%q is not valid UTF-8", out)
+			}
+			got = append(got, out...)
+		}
+		got = append(got, j.Rest()...)
+		if want := []rune(string(text)); string(want) != string(got) {
+			t.Errorf("%q became %q, want %q", text, got, string(want))
+		}
+	})
+}
