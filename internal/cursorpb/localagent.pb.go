@@ -81,6 +81,55 @@ func (AgentMode) EnumDescriptor() ([]byte, []int) {
 	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{0}
 }
 
+type ShellTimeoutBehavior int32
+
+const (
+	ShellTimeoutBehavior_SHELL_TIMEOUT_UNSPECIFIED ShellTimeoutBehavior = 0
+	ShellTimeoutBehavior_SHELL_TIMEOUT_CANCEL      ShellTimeoutBehavior = 1
+	ShellTimeoutBehavior_SHELL_TIMEOUT_BACKGROUND  ShellTimeoutBehavior = 2
+)
+
+// Enum value maps for ShellTimeoutBehavior.
+var (
+	ShellTimeoutBehavior_name = map[int32]string{
+		0: "SHELL_TIMEOUT_UNSPECIFIED",
+		1: "SHELL_TIMEOUT_CANCEL",
+		2: "SHELL_TIMEOUT_BACKGROUND",
+	}
+	ShellTimeoutBehavior_value = map[string]int32{
+		"SHELL_TIMEOUT_UNSPECIFIED": 0,
+		"SHELL_TIMEOUT_CANCEL":      1,
+		"SHELL_TIMEOUT_BACKGROUND":  2,
+	}
+)
+
+func (x ShellTimeoutBehavior) Enum() *ShellTimeoutBehavior {
+	p := new(ShellTimeoutBehavior)
+	*p = x
+	return p
+}
+
+func (x ShellTimeoutBehavior) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ShellTimeoutBehavior) Descriptor() protoreflect.EnumDescriptor {
+	return file_agent_v1_localagent_proto_enumTypes[1].Descriptor()
+}
+
+func (ShellTimeoutBehavior) Type() protoreflect.EnumType {
+	return &file_agent_v1_localagent_proto_enumTypes[1]
+}
+
+func (x ShellTimeoutBehavior) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ShellTimeoutBehavior.Descriptor instead.
+func (ShellTimeoutBehavior) EnumDescriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{1}
+}
+
 // ---- stream envelope, client -> server --------------------------------------
 type AgentClientMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1519,8 +1568,17 @@ type RequestContext struct {
 	SupportsMcpAuth     *bool                  `protobuf:"varint,32,opt,name=supports_mcp_auth,json=supportsMcpAuth,proto3,oneof" json:"supports_mcp_auth,omitempty"`
 	GitRepoInfoComplete *bool                  `protobuf:"varint,33,opt,name=git_repo_info_complete,json=gitRepoInfoComplete,proto3,oneof" json:"git_repo_info_complete,omitempty"`
 	McpMetaToolOptions  *McpMetaToolOptions    `protobuf:"bytes,34,opt,name=mcp_meta_tool_options,json=mcpMetaToolOptions,proto3,oneof" json:"mcp_meta_tool_options,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// Set when a part is all there is, so that the server doesn't wait for more.
+	McpInfoComplete             *bool `protobuf:"varint,36,opt,name=mcp_info_complete,json=mcpInfoComplete,proto3,oneof" json:"mcp_info_complete,omitempty"`
+	RulesInfoComplete           *bool `protobuf:"varint,39,opt,name=rules_info_complete,json=rulesInfoComplete,proto3,oneof" json:"rules_info_complete,omitempty"`
+	EnvInfoComplete             *bool `protobuf:"varint,40,opt,name=env_info_complete,json=envInfoComplete,proto3,oneof" json:"env_info_complete,omitempty"`
+	RepositoryInfoComplete      *bool `protobuf:"varint,41,opt,name=repository_info_complete,json=repositoryInfoComplete,proto3,oneof" json:"repository_info_complete,omitempty"`
+	CustomSubagentsInfoComplete *bool `protobuf:"varint,42,opt,name=custom_subagents_info_complete,json=customSubagentsInfoComplete,proto3,oneof" json:"custom_subagents_info_complete,omitempty"`
+	AgentSkillsInfoComplete     *bool `protobuf:"varint,43,opt,name=agent_skills_info_complete,json=agentSkillsInfoComplete,proto3,oneof" json:"agent_skills_info_complete,omitempty"`
+	McpFileSystemInfoComplete   *bool `protobuf:"varint,44,opt,name=mcp_file_system_info_complete,json=mcpFileSystemInfoComplete,proto3,oneof" json:"mcp_file_system_info_complete,omitempty"`
+	GitStatusInfoComplete       *bool `protobuf:"varint,45,opt,name=git_status_info_complete,json=gitStatusInfoComplete,proto3,oneof" json:"git_status_info_complete,omitempty"`
+	unknownFields               protoimpl.UnknownFields
+	sizeCache                   protoimpl.SizeCache
 }
 
 func (x *RequestContext) Reset() {
@@ -1593,6 +1651,62 @@ func (x *RequestContext) GetMcpMetaToolOptions() *McpMetaToolOptions {
 		return x.McpMetaToolOptions
 	}
 	return nil
+}
+
+func (x *RequestContext) GetMcpInfoComplete() bool {
+	if x != nil && x.McpInfoComplete != nil {
+		return *x.McpInfoComplete
+	}
+	return false
+}
+
+func (x *RequestContext) GetRulesInfoComplete() bool {
+	if x != nil && x.RulesInfoComplete != nil {
+		return *x.RulesInfoComplete
+	}
+	return false
+}
+
+func (x *RequestContext) GetEnvInfoComplete() bool {
+	if x != nil && x.EnvInfoComplete != nil {
+		return *x.EnvInfoComplete
+	}
+	return false
+}
+
+func (x *RequestContext) GetRepositoryInfoComplete() bool {
+	if x != nil && x.RepositoryInfoComplete != nil {
+		return *x.RepositoryInfoComplete
+	}
+	return false
+}
+
+func (x *RequestContext) GetCustomSubagentsInfoComplete() bool {
+	if x != nil && x.CustomSubagentsInfoComplete != nil {
+		return *x.CustomSubagentsInfoComplete
+	}
+	return false
+}
+
+func (x *RequestContext) GetAgentSkillsInfoComplete() bool {
+	if x != nil && x.AgentSkillsInfoComplete != nil {
+		return *x.AgentSkillsInfoComplete
+	}
+	return false
+}
+
+func (x *RequestContext) GetMcpFileSystemInfoComplete() bool {
+	if x != nil && x.McpFileSystemInfoComplete != nil {
+		return *x.McpFileSystemInfoComplete
+	}
+	return false
+}
+
+func (x *RequestContext) GetGitStatusInfoComplete() bool {
+	if x != nil && x.GitStatusInfoComplete != nil {
+		return *x.GitStatusInfoComplete
+	}
+	return false
 }
 
 type RequestContextEnv struct {
@@ -1686,8 +1800,22 @@ type ExecServerMessage struct {
 	ExecId string                 `protobuf:"bytes,15,opt,name=exec_id,json=execId,proto3" json:"exec_id,omitempty"`
 	// Types that are valid to be assigned to Message:
 	//
+	//	*ExecServerMessage_ShellArgs
+	//	*ExecServerMessage_WriteArgs
+	//	*ExecServerMessage_DeleteArgs
+	//	*ExecServerMessage_GrepArgs
+	//	*ExecServerMessage_ReadArgs
+	//	*ExecServerMessage_LsArgs
+	//	*ExecServerMessage_DiagnosticsArgs
 	//	*ExecServerMessage_RequestContextArgs
 	//	*ExecServerMessage_McpArgs
+	//	*ExecServerMessage_ShellStreamArgs
+	//	*ExecServerMessage_BackgroundShellSpawnArgs
+	//	*ExecServerMessage_ListMcpResourcesExecArgs
+	//	*ExecServerMessage_ReadMcpResourceExecArgs
+	//	*ExecServerMessage_FetchArgs
+	//	*ExecServerMessage_WriteShellStdinArgs
+	//	*ExecServerMessage_RedactedReadArgs
 	//	*ExecServerMessage_McpStateExecArgs
 	//	*ExecServerMessage_McpAllowlistPrecheckArgs
 	Message       isExecServerMessage_Message `protobuf_oneof:"message"`
@@ -1746,6 +1874,69 @@ func (x *ExecServerMessage) GetMessage() isExecServerMessage_Message {
 	return nil
 }
 
+func (x *ExecServerMessage) GetShellArgs() *ShellArgs {
+	if x != nil {
+		if x, ok := x.Message.(*ExecServerMessage_ShellArgs); ok {
+			return x.ShellArgs
+		}
+	}
+	return nil
+}
+
+func (x *ExecServerMessage) GetWriteArgs() *WriteArgs {
+	if x != nil {
+		if x, ok := x.Message.(*ExecServerMessage_WriteArgs); ok {
+			return x.WriteArgs
+		}
+	}
+	return nil
+}
+
+func (x *ExecServerMessage) GetDeleteArgs() *DeleteArgs {
+	if x != nil {
+		if x, ok := x.Message.(*ExecServerMessage_DeleteArgs); ok {
+			return x.DeleteArgs
+		}
+	}
+	return nil
+}
+
+func (x *ExecServerMessage) GetGrepArgs() *GrepArgs {
+	if x != nil {
+		if x, ok := x.Message.(*ExecServerMessage_GrepArgs); ok {
+			return x.GrepArgs
+		}
+	}
+	return nil
+}
+
+func (x *ExecServerMessage) GetReadArgs() *ReadArgs {
+	if x != nil {
+		if x, ok := x.Message.(*ExecServerMessage_ReadArgs); ok {
+			return x.ReadArgs
+		}
+	}
+	return nil
+}
+
+func (x *ExecServerMessage) GetLsArgs() *LsArgs {
+	if x != nil {
+		if x, ok := x.Message.(*ExecServerMessage_LsArgs); ok {
+			return x.LsArgs
+		}
+	}
+	return nil
+}
+
+func (x *ExecServerMessage) GetDiagnosticsArgs() *DiagnosticsArgs {
+	if x != nil {
+		if x, ok := x.Message.(*ExecServerMessage_DiagnosticsArgs); ok {
+			return x.DiagnosticsArgs
+		}
+	}
+	return nil
+}
+
 func (x *ExecServerMessage) GetRequestContextArgs() *RequestContextArgs {
 	if x != nil {
 		if x, ok := x.Message.(*ExecServerMessage_RequestContextArgs); ok {
@@ -1759,6 +1950,69 @@ func (x *ExecServerMessage) GetMcpArgs() *McpArgs {
 	if x != nil {
 		if x, ok := x.Message.(*ExecServerMessage_McpArgs); ok {
 			return x.McpArgs
+		}
+	}
+	return nil
+}
+
+func (x *ExecServerMessage) GetShellStreamArgs() *ShellArgs {
+	if x != nil {
+		if x, ok := x.Message.(*ExecServerMessage_ShellStreamArgs); ok {
+			return x.ShellStreamArgs
+		}
+	}
+	return nil
+}
+
+func (x *ExecServerMessage) GetBackgroundShellSpawnArgs() *BackgroundShellSpawnArgs {
+	if x != nil {
+		if x, ok := x.Message.(*ExecServerMessage_BackgroundShellSpawnArgs); ok {
+			return x.BackgroundShellSpawnArgs
+		}
+	}
+	return nil
+}
+
+func (x *ExecServerMessage) GetListMcpResourcesExecArgs() *ListMcpResourcesExecArgs {
+	if x != nil {
+		if x, ok := x.Message.(*ExecServerMessage_ListMcpResourcesExecArgs); ok {
+			return x.ListMcpResourcesExecArgs
+		}
+	}
+	return nil
+}
+
+func (x *ExecServerMessage) GetReadMcpResourceExecArgs() *ReadMcpResourceExecArgs {
+	if x != nil {
+		if x, ok := x.Message.(*ExecServerMessage_ReadMcpResourceExecArgs); ok {
+			return x.ReadMcpResourceExecArgs
+		}
+	}
+	return nil
+}
+
+func (x *ExecServerMessage) GetFetchArgs() *FetchArgs {
+	if x != nil {
+		if x, ok := x.Message.(*ExecServerMessage_FetchArgs); ok {
+			return x.FetchArgs
+		}
+	}
+	return nil
+}
+
+func (x *ExecServerMessage) GetWriteShellStdinArgs() *WriteShellStdinArgs {
+	if x != nil {
+		if x, ok := x.Message.(*ExecServerMessage_WriteShellStdinArgs); ok {
+			return x.WriteShellStdinArgs
+		}
+	}
+	return nil
+}
+
+func (x *ExecServerMessage) GetRedactedReadArgs() *ReadArgs {
+	if x != nil {
+		if x, ok := x.Message.(*ExecServerMessage_RedactedReadArgs); ok {
+			return x.RedactedReadArgs
 		}
 	}
 	return nil
@@ -1786,6 +2040,34 @@ type isExecServerMessage_Message interface {
 	isExecServerMessage_Message()
 }
 
+type ExecServerMessage_ShellArgs struct {
+	ShellArgs *ShellArgs `protobuf:"bytes,2,opt,name=shell_args,json=shellArgs,proto3,oneof"`
+}
+
+type ExecServerMessage_WriteArgs struct {
+	WriteArgs *WriteArgs `protobuf:"bytes,3,opt,name=write_args,json=writeArgs,proto3,oneof"`
+}
+
+type ExecServerMessage_DeleteArgs struct {
+	DeleteArgs *DeleteArgs `protobuf:"bytes,4,opt,name=delete_args,json=deleteArgs,proto3,oneof"`
+}
+
+type ExecServerMessage_GrepArgs struct {
+	GrepArgs *GrepArgs `protobuf:"bytes,5,opt,name=grep_args,json=grepArgs,proto3,oneof"`
+}
+
+type ExecServerMessage_ReadArgs struct {
+	ReadArgs *ReadArgs `protobuf:"bytes,7,opt,name=read_args,json=readArgs,proto3,oneof"`
+}
+
+type ExecServerMessage_LsArgs struct {
+	LsArgs *LsArgs `protobuf:"bytes,8,opt,name=ls_args,json=lsArgs,proto3,oneof"`
+}
+
+type ExecServerMessage_DiagnosticsArgs struct {
+	DiagnosticsArgs *DiagnosticsArgs `protobuf:"bytes,9,opt,name=diagnostics_args,json=diagnosticsArgs,proto3,oneof"`
+}
+
 type ExecServerMessage_RequestContextArgs struct {
 	RequestContextArgs *RequestContextArgs `protobuf:"bytes,10,opt,name=request_context_args,json=requestContextArgs,proto3,oneof"`
 }
@@ -1794,17 +2076,73 @@ type ExecServerMessage_McpArgs struct {
 	McpArgs *McpArgs `protobuf:"bytes,11,opt,name=mcp_args,json=mcpArgs,proto3,oneof"`
 }
 
+type ExecServerMessage_ShellStreamArgs struct {
+	ShellStreamArgs *ShellArgs `protobuf:"bytes,14,opt,name=shell_stream_args,json=shellStreamArgs,proto3,oneof"`
+}
+
+type ExecServerMessage_BackgroundShellSpawnArgs struct {
+	BackgroundShellSpawnArgs *BackgroundShellSpawnArgs `protobuf:"bytes,16,opt,name=background_shell_spawn_args,json=backgroundShellSpawnArgs,proto3,oneof"`
+}
+
+type ExecServerMessage_ListMcpResourcesExecArgs struct {
+	ListMcpResourcesExecArgs *ListMcpResourcesExecArgs `protobuf:"bytes,17,opt,name=list_mcp_resources_exec_args,json=listMcpResourcesExecArgs,proto3,oneof"`
+}
+
+type ExecServerMessage_ReadMcpResourceExecArgs struct {
+	ReadMcpResourceExecArgs *ReadMcpResourceExecArgs `protobuf:"bytes,18,opt,name=read_mcp_resource_exec_args,json=readMcpResourceExecArgs,proto3,oneof"`
+}
+
+type ExecServerMessage_FetchArgs struct {
+	FetchArgs *FetchArgs `protobuf:"bytes,20,opt,name=fetch_args,json=fetchArgs,proto3,oneof"`
+}
+
+type ExecServerMessage_WriteShellStdinArgs struct {
+	WriteShellStdinArgs *WriteShellStdinArgs `protobuf:"bytes,23,opt,name=write_shell_stdin_args,json=writeShellStdinArgs,proto3,oneof"`
+}
+
+type ExecServerMessage_RedactedReadArgs struct {
+	RedactedReadArgs *ReadArgs `protobuf:"bytes,29,opt,name=redacted_read_args,json=redactedReadArgs,proto3,oneof"`
+}
+
 type ExecServerMessage_McpStateExecArgs struct {
 	McpStateExecArgs *McpStateExecArgs `protobuf:"bytes,36,opt,name=mcp_state_exec_args,json=mcpStateExecArgs,proto3,oneof"`
 }
 
 type ExecServerMessage_McpAllowlistPrecheckArgs struct {
-	McpAllowlistPrecheckArgs *McpAllowlistPrecheckArgs `protobuf:"bytes,42,opt,name=mcp_allowlist_precheck_args,json=mcpAllowlistPrecheckArgs,proto3,oneof"`
+	McpAllowlistPrecheckArgs *McpAllowlistPrecheckArgs `protobuf:"bytes,42,opt,name=mcp_allowlist_precheck_args,json=mcpAllowlistPrecheckArgs,proto3,oneof"` // anything else (subagent=28, smart_mode_classifier=38, ...): answer with throw + stream_close
 }
+
+func (*ExecServerMessage_ShellArgs) isExecServerMessage_Message() {}
+
+func (*ExecServerMessage_WriteArgs) isExecServerMessage_Message() {}
+
+func (*ExecServerMessage_DeleteArgs) isExecServerMessage_Message() {}
+
+func (*ExecServerMessage_GrepArgs) isExecServerMessage_Message() {}
+
+func (*ExecServerMessage_ReadArgs) isExecServerMessage_Message() {}
+
+func (*ExecServerMessage_LsArgs) isExecServerMessage_Message() {}
+
+func (*ExecServerMessage_DiagnosticsArgs) isExecServerMessage_Message() {}
 
 func (*ExecServerMessage_RequestContextArgs) isExecServerMessage_Message() {}
 
 func (*ExecServerMessage_McpArgs) isExecServerMessage_Message() {}
+
+func (*ExecServerMessage_ShellStreamArgs) isExecServerMessage_Message() {}
+
+func (*ExecServerMessage_BackgroundShellSpawnArgs) isExecServerMessage_Message() {}
+
+func (*ExecServerMessage_ListMcpResourcesExecArgs) isExecServerMessage_Message() {}
+
+func (*ExecServerMessage_ReadMcpResourceExecArgs) isExecServerMessage_Message() {}
+
+func (*ExecServerMessage_FetchArgs) isExecServerMessage_Message() {}
+
+func (*ExecServerMessage_WriteShellStdinArgs) isExecServerMessage_Message() {}
+
+func (*ExecServerMessage_RedactedReadArgs) isExecServerMessage_Message() {}
 
 func (*ExecServerMessage_McpStateExecArgs) isExecServerMessage_Message() {}
 
@@ -1816,8 +2154,22 @@ type ExecClientMessage struct {
 	LocalExecutionTimeMs *int32                 `protobuf:"varint,39,opt,name=local_execution_time_ms,json=localExecutionTimeMs,proto3,oneof" json:"local_execution_time_ms,omitempty"`
 	// Types that are valid to be assigned to Message:
 	//
+	//	*ExecClientMessage_ShellResult
+	//	*ExecClientMessage_WriteResult
+	//	*ExecClientMessage_DeleteResult
+	//	*ExecClientMessage_GrepResult
+	//	*ExecClientMessage_ReadResult
+	//	*ExecClientMessage_LsResult
+	//	*ExecClientMessage_DiagnosticsResult
 	//	*ExecClientMessage_RequestContextResult
 	//	*ExecClientMessage_McpResult
+	//	*ExecClientMessage_ShellStream
+	//	*ExecClientMessage_BackgroundShellSpawnResult
+	//	*ExecClientMessage_ListMcpResourcesExecResult
+	//	*ExecClientMessage_ReadMcpResourceExecResult
+	//	*ExecClientMessage_FetchResult
+	//	*ExecClientMessage_WriteShellStdinResult
+	//	*ExecClientMessage_RedactedReadResult
 	//	*ExecClientMessage_McpStateExecResult
 	//	*ExecClientMessage_McpAllowlistPrecheckResult
 	Message       isExecClientMessage_Message `protobuf_oneof:"message"`
@@ -1876,6 +2228,69 @@ func (x *ExecClientMessage) GetMessage() isExecClientMessage_Message {
 	return nil
 }
 
+func (x *ExecClientMessage) GetShellResult() *ShellResult {
+	if x != nil {
+		if x, ok := x.Message.(*ExecClientMessage_ShellResult); ok {
+			return x.ShellResult
+		}
+	}
+	return nil
+}
+
+func (x *ExecClientMessage) GetWriteResult() *WriteResult {
+	if x != nil {
+		if x, ok := x.Message.(*ExecClientMessage_WriteResult); ok {
+			return x.WriteResult
+		}
+	}
+	return nil
+}
+
+func (x *ExecClientMessage) GetDeleteResult() *DeleteResult {
+	if x != nil {
+		if x, ok := x.Message.(*ExecClientMessage_DeleteResult); ok {
+			return x.DeleteResult
+		}
+	}
+	return nil
+}
+
+func (x *ExecClientMessage) GetGrepResult() *GrepResult {
+	if x != nil {
+		if x, ok := x.Message.(*ExecClientMessage_GrepResult); ok {
+			return x.GrepResult
+		}
+	}
+	return nil
+}
+
+func (x *ExecClientMessage) GetReadResult() *ReadResult {
+	if x != nil {
+		if x, ok := x.Message.(*ExecClientMessage_ReadResult); ok {
+			return x.ReadResult
+		}
+	}
+	return nil
+}
+
+func (x *ExecClientMessage) GetLsResult() *LsResult {
+	if x != nil {
+		if x, ok := x.Message.(*ExecClientMessage_LsResult); ok {
+			return x.LsResult
+		}
+	}
+	return nil
+}
+
+func (x *ExecClientMessage) GetDiagnosticsResult() *DiagnosticsResult {
+	if x != nil {
+		if x, ok := x.Message.(*ExecClientMessage_DiagnosticsResult); ok {
+			return x.DiagnosticsResult
+		}
+	}
+	return nil
+}
+
 func (x *ExecClientMessage) GetRequestContextResult() *RequestContextResult {
 	if x != nil {
 		if x, ok := x.Message.(*ExecClientMessage_RequestContextResult); ok {
@@ -1889,6 +2304,69 @@ func (x *ExecClientMessage) GetMcpResult() *McpResult {
 	if x != nil {
 		if x, ok := x.Message.(*ExecClientMessage_McpResult); ok {
 			return x.McpResult
+		}
+	}
+	return nil
+}
+
+func (x *ExecClientMessage) GetShellStream() *ShellStream {
+	if x != nil {
+		if x, ok := x.Message.(*ExecClientMessage_ShellStream); ok {
+			return x.ShellStream
+		}
+	}
+	return nil
+}
+
+func (x *ExecClientMessage) GetBackgroundShellSpawnResult() *BackgroundShellSpawnResult {
+	if x != nil {
+		if x, ok := x.Message.(*ExecClientMessage_BackgroundShellSpawnResult); ok {
+			return x.BackgroundShellSpawnResult
+		}
+	}
+	return nil
+}
+
+func (x *ExecClientMessage) GetListMcpResourcesExecResult() *ListMcpResourcesExecResult {
+	if x != nil {
+		if x, ok := x.Message.(*ExecClientMessage_ListMcpResourcesExecResult); ok {
+			return x.ListMcpResourcesExecResult
+		}
+	}
+	return nil
+}
+
+func (x *ExecClientMessage) GetReadMcpResourceExecResult() *ReadMcpResourceExecResult {
+	if x != nil {
+		if x, ok := x.Message.(*ExecClientMessage_ReadMcpResourceExecResult); ok {
+			return x.ReadMcpResourceExecResult
+		}
+	}
+	return nil
+}
+
+func (x *ExecClientMessage) GetFetchResult() *FetchResult {
+	if x != nil {
+		if x, ok := x.Message.(*ExecClientMessage_FetchResult); ok {
+			return x.FetchResult
+		}
+	}
+	return nil
+}
+
+func (x *ExecClientMessage) GetWriteShellStdinResult() *WriteShellStdinResult {
+	if x != nil {
+		if x, ok := x.Message.(*ExecClientMessage_WriteShellStdinResult); ok {
+			return x.WriteShellStdinResult
+		}
+	}
+	return nil
+}
+
+func (x *ExecClientMessage) GetRedactedReadResult() *ReadResult {
+	if x != nil {
+		if x, ok := x.Message.(*ExecClientMessage_RedactedReadResult); ok {
+			return x.RedactedReadResult
 		}
 	}
 	return nil
@@ -1916,12 +2394,68 @@ type isExecClientMessage_Message interface {
 	isExecClientMessage_Message()
 }
 
+type ExecClientMessage_ShellResult struct {
+	ShellResult *ShellResult `protobuf:"bytes,2,opt,name=shell_result,json=shellResult,proto3,oneof"`
+}
+
+type ExecClientMessage_WriteResult struct {
+	WriteResult *WriteResult `protobuf:"bytes,3,opt,name=write_result,json=writeResult,proto3,oneof"`
+}
+
+type ExecClientMessage_DeleteResult struct {
+	DeleteResult *DeleteResult `protobuf:"bytes,4,opt,name=delete_result,json=deleteResult,proto3,oneof"`
+}
+
+type ExecClientMessage_GrepResult struct {
+	GrepResult *GrepResult `protobuf:"bytes,5,opt,name=grep_result,json=grepResult,proto3,oneof"`
+}
+
+type ExecClientMessage_ReadResult struct {
+	ReadResult *ReadResult `protobuf:"bytes,7,opt,name=read_result,json=readResult,proto3,oneof"`
+}
+
+type ExecClientMessage_LsResult struct {
+	LsResult *LsResult `protobuf:"bytes,8,opt,name=ls_result,json=lsResult,proto3,oneof"`
+}
+
+type ExecClientMessage_DiagnosticsResult struct {
+	DiagnosticsResult *DiagnosticsResult `protobuf:"bytes,9,opt,name=diagnostics_result,json=diagnosticsResult,proto3,oneof"`
+}
+
 type ExecClientMessage_RequestContextResult struct {
 	RequestContextResult *RequestContextResult `protobuf:"bytes,10,opt,name=request_context_result,json=requestContextResult,proto3,oneof"`
 }
 
 type ExecClientMessage_McpResult struct {
 	McpResult *McpResult `protobuf:"bytes,11,opt,name=mcp_result,json=mcpResult,proto3,oneof"`
+}
+
+type ExecClientMessage_ShellStream struct {
+	ShellStream *ShellStream `protobuf:"bytes,14,opt,name=shell_stream,json=shellStream,proto3,oneof"` // several for one request: start, stdout, stderr, exit
+}
+
+type ExecClientMessage_BackgroundShellSpawnResult struct {
+	BackgroundShellSpawnResult *BackgroundShellSpawnResult `protobuf:"bytes,16,opt,name=background_shell_spawn_result,json=backgroundShellSpawnResult,proto3,oneof"`
+}
+
+type ExecClientMessage_ListMcpResourcesExecResult struct {
+	ListMcpResourcesExecResult *ListMcpResourcesExecResult `protobuf:"bytes,17,opt,name=list_mcp_resources_exec_result,json=listMcpResourcesExecResult,proto3,oneof"`
+}
+
+type ExecClientMessage_ReadMcpResourceExecResult struct {
+	ReadMcpResourceExecResult *ReadMcpResourceExecResult `protobuf:"bytes,18,opt,name=read_mcp_resource_exec_result,json=readMcpResourceExecResult,proto3,oneof"`
+}
+
+type ExecClientMessage_FetchResult struct {
+	FetchResult *FetchResult `protobuf:"bytes,20,opt,name=fetch_result,json=fetchResult,proto3,oneof"`
+}
+
+type ExecClientMessage_WriteShellStdinResult struct {
+	WriteShellStdinResult *WriteShellStdinResult `protobuf:"bytes,23,opt,name=write_shell_stdin_result,json=writeShellStdinResult,proto3,oneof"`
+}
+
+type ExecClientMessage_RedactedReadResult struct {
+	RedactedReadResult *ReadResult `protobuf:"bytes,29,opt,name=redacted_read_result,json=redactedReadResult,proto3,oneof"`
 }
 
 type ExecClientMessage_McpStateExecResult struct {
@@ -1932,9 +2466,37 @@ type ExecClientMessage_McpAllowlistPrecheckResult struct {
 	McpAllowlistPrecheckResult *McpAllowlistPrecheckResult `protobuf:"bytes,42,opt,name=mcp_allowlist_precheck_result,json=mcpAllowlistPrecheckResult,proto3,oneof"`
 }
 
+func (*ExecClientMessage_ShellResult) isExecClientMessage_Message() {}
+
+func (*ExecClientMessage_WriteResult) isExecClientMessage_Message() {}
+
+func (*ExecClientMessage_DeleteResult) isExecClientMessage_Message() {}
+
+func (*ExecClientMessage_GrepResult) isExecClientMessage_Message() {}
+
+func (*ExecClientMessage_ReadResult) isExecClientMessage_Message() {}
+
+func (*ExecClientMessage_LsResult) isExecClientMessage_Message() {}
+
+func (*ExecClientMessage_DiagnosticsResult) isExecClientMessage_Message() {}
+
 func (*ExecClientMessage_RequestContextResult) isExecClientMessage_Message() {}
 
 func (*ExecClientMessage_McpResult) isExecClientMessage_Message() {}
+
+func (*ExecClientMessage_ShellStream) isExecClientMessage_Message() {}
+
+func (*ExecClientMessage_BackgroundShellSpawnResult) isExecClientMessage_Message() {}
+
+func (*ExecClientMessage_ListMcpResourcesExecResult) isExecClientMessage_Message() {}
+
+func (*ExecClientMessage_ReadMcpResourceExecResult) isExecClientMessage_Message() {}
+
+func (*ExecClientMessage_FetchResult) isExecClientMessage_Message() {}
+
+func (*ExecClientMessage_WriteShellStdinResult) isExecClientMessage_Message() {}
+
+func (*ExecClientMessage_RedactedReadResult) isExecClientMessage_Message() {}
 
 func (*ExecClientMessage_McpStateExecResult) isExecClientMessage_Message() {}
 
@@ -3520,6 +4082,3889 @@ func (x *McpAllowlistPrecheckResult) GetAllowlisted() bool {
 	return false
 }
 
+type ShellArgs struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Command          string                 `protobuf:"bytes,1,opt,name=command,proto3" json:"command,omitempty"`
+	WorkingDirectory string                 `protobuf:"bytes,2,opt,name=working_directory,json=workingDirectory,proto3" json:"working_directory,omitempty"` // empty: the workspace
+	Timeout          int32                  `protobuf:"varint,3,opt,name=timeout,proto3" json:"timeout,omitempty"`                                          // milliseconds; 0: the client's own
+	ToolCallId       string                 `protobuf:"bytes,4,opt,name=tool_call_id,json=toolCallId,proto3" json:"tool_call_id,omitempty"`
+	IsBackground     bool                   `protobuf:"varint,11,opt,name=is_background,json=isBackground,proto3" json:"is_background,omitempty"`
+	TimeoutBehavior  ShellTimeoutBehavior   `protobuf:"varint,13,opt,name=timeout_behavior,json=timeoutBehavior,proto3,enum=agent.v1.ShellTimeoutBehavior" json:"timeout_behavior,omitempty"`
+	HardTimeout      *int32                 `protobuf:"varint,14,opt,name=hard_timeout,json=hardTimeout,proto3,oneof" json:"hard_timeout,omitempty"`
+	Description      *string                `protobuf:"bytes,15,opt,name=description,proto3,oneof" json:"description,omitempty"`
+	CloseStdin       bool                   `protobuf:"varint,17,opt,name=close_stdin,json=closeStdin,proto3" json:"close_stdin,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *ShellArgs) Reset() {
+	*x = ShellArgs{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShellArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShellArgs) ProtoMessage() {}
+
+func (x *ShellArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShellArgs.ProtoReflect.Descriptor instead.
+func (*ShellArgs) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *ShellArgs) GetCommand() string {
+	if x != nil {
+		return x.Command
+	}
+	return ""
+}
+
+func (x *ShellArgs) GetWorkingDirectory() string {
+	if x != nil {
+		return x.WorkingDirectory
+	}
+	return ""
+}
+
+func (x *ShellArgs) GetTimeout() int32 {
+	if x != nil {
+		return x.Timeout
+	}
+	return 0
+}
+
+func (x *ShellArgs) GetToolCallId() string {
+	if x != nil {
+		return x.ToolCallId
+	}
+	return ""
+}
+
+func (x *ShellArgs) GetIsBackground() bool {
+	if x != nil {
+		return x.IsBackground
+	}
+	return false
+}
+
+func (x *ShellArgs) GetTimeoutBehavior() ShellTimeoutBehavior {
+	if x != nil {
+		return x.TimeoutBehavior
+	}
+	return ShellTimeoutBehavior_SHELL_TIMEOUT_UNSPECIFIED
+}
+
+func (x *ShellArgs) GetHardTimeout() int32 {
+	if x != nil && x.HardTimeout != nil {
+		return *x.HardTimeout
+	}
+	return 0
+}
+
+func (x *ShellArgs) GetDescription() string {
+	if x != nil && x.Description != nil {
+		return *x.Description
+	}
+	return ""
+}
+
+func (x *ShellArgs) GetCloseStdin() bool {
+	if x != nil {
+		return x.CloseStdin
+	}
+	return false
+}
+
+type ShellResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Result:
+	//
+	//	*ShellResult_Success
+	//	*ShellResult_Failure
+	//	*ShellResult_Timeout
+	//	*ShellResult_Rejected
+	//	*ShellResult_SpawnError
+	Result        isShellResult_Result `protobuf_oneof:"result"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShellResult) Reset() {
+	*x = ShellResult{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShellResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShellResult) ProtoMessage() {}
+
+func (x *ShellResult) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShellResult.ProtoReflect.Descriptor instead.
+func (*ShellResult) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *ShellResult) GetResult() isShellResult_Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *ShellResult) GetSuccess() *ShellSuccess {
+	if x != nil {
+		if x, ok := x.Result.(*ShellResult_Success); ok {
+			return x.Success
+		}
+	}
+	return nil
+}
+
+func (x *ShellResult) GetFailure() *ShellFailure {
+	if x != nil {
+		if x, ok := x.Result.(*ShellResult_Failure); ok {
+			return x.Failure
+		}
+	}
+	return nil
+}
+
+func (x *ShellResult) GetTimeout() *ShellTimeout {
+	if x != nil {
+		if x, ok := x.Result.(*ShellResult_Timeout); ok {
+			return x.Timeout
+		}
+	}
+	return nil
+}
+
+func (x *ShellResult) GetRejected() *ShellRejected {
+	if x != nil {
+		if x, ok := x.Result.(*ShellResult_Rejected); ok {
+			return x.Rejected
+		}
+	}
+	return nil
+}
+
+func (x *ShellResult) GetSpawnError() *ShellSpawnError {
+	if x != nil {
+		if x, ok := x.Result.(*ShellResult_SpawnError); ok {
+			return x.SpawnError
+		}
+	}
+	return nil
+}
+
+type isShellResult_Result interface {
+	isShellResult_Result()
+}
+
+type ShellResult_Success struct {
+	Success *ShellSuccess `protobuf:"bytes,1,opt,name=success,proto3,oneof"`
+}
+
+type ShellResult_Failure struct {
+	Failure *ShellFailure `protobuf:"bytes,2,opt,name=failure,proto3,oneof"` // it ran, and its exit code isn't 0
+}
+
+type ShellResult_Timeout struct {
+	Timeout *ShellTimeout `protobuf:"bytes,3,opt,name=timeout,proto3,oneof"`
+}
+
+type ShellResult_Rejected struct {
+	Rejected *ShellRejected `protobuf:"bytes,4,opt,name=rejected,proto3,oneof"`
+}
+
+type ShellResult_SpawnError struct {
+	SpawnError *ShellSpawnError `protobuf:"bytes,5,opt,name=spawn_error,json=spawnError,proto3,oneof"`
+}
+
+func (*ShellResult_Success) isShellResult_Result() {}
+
+func (*ShellResult_Failure) isShellResult_Result() {}
+
+func (*ShellResult_Timeout) isShellResult_Result() {}
+
+func (*ShellResult_Rejected) isShellResult_Result() {}
+
+func (*ShellResult_SpawnError) isShellResult_Result() {}
+
+type ShellSuccess struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	Command           string                 `protobuf:"bytes,1,opt,name=command,proto3" json:"command,omitempty"`
+	WorkingDirectory  string                 `protobuf:"bytes,2,opt,name=working_directory,json=workingDirectory,proto3" json:"working_directory,omitempty"`
+	ExitCode          int32                  `protobuf:"varint,3,opt,name=exit_code,json=exitCode,proto3" json:"exit_code,omitempty"`
+	Signal            string                 `protobuf:"bytes,4,opt,name=signal,proto3" json:"signal,omitempty"`
+	Stdout            string                 `protobuf:"bytes,5,opt,name=stdout,proto3" json:"stdout,omitempty"`
+	Stderr            string                 `protobuf:"bytes,6,opt,name=stderr,proto3" json:"stderr,omitempty"`
+	ExecutionTime     int32                  `protobuf:"varint,7,opt,name=execution_time,json=executionTime,proto3" json:"execution_time,omitempty"` // milliseconds
+	InterleavedOutput *string                `protobuf:"bytes,10,opt,name=interleaved_output,json=interleavedOutput,proto3,oneof" json:"interleaved_output,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *ShellSuccess) Reset() {
+	*x = ShellSuccess{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShellSuccess) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShellSuccess) ProtoMessage() {}
+
+func (x *ShellSuccess) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShellSuccess.ProtoReflect.Descriptor instead.
+func (*ShellSuccess) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *ShellSuccess) GetCommand() string {
+	if x != nil {
+		return x.Command
+	}
+	return ""
+}
+
+func (x *ShellSuccess) GetWorkingDirectory() string {
+	if x != nil {
+		return x.WorkingDirectory
+	}
+	return ""
+}
+
+func (x *ShellSuccess) GetExitCode() int32 {
+	if x != nil {
+		return x.ExitCode
+	}
+	return 0
+}
+
+func (x *ShellSuccess) GetSignal() string {
+	if x != nil {
+		return x.Signal
+	}
+	return ""
+}
+
+func (x *ShellSuccess) GetStdout() string {
+	if x != nil {
+		return x.Stdout
+	}
+	return ""
+}
+
+func (x *ShellSuccess) GetStderr() string {
+	if x != nil {
+		return x.Stderr
+	}
+	return ""
+}
+
+func (x *ShellSuccess) GetExecutionTime() int32 {
+	if x != nil {
+		return x.ExecutionTime
+	}
+	return 0
+}
+
+func (x *ShellSuccess) GetInterleavedOutput() string {
+	if x != nil && x.InterleavedOutput != nil {
+		return *x.InterleavedOutput
+	}
+	return ""
+}
+
+type ShellFailure struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	Command           string                 `protobuf:"bytes,1,opt,name=command,proto3" json:"command,omitempty"`
+	WorkingDirectory  string                 `protobuf:"bytes,2,opt,name=working_directory,json=workingDirectory,proto3" json:"working_directory,omitempty"`
+	ExitCode          int32                  `protobuf:"varint,3,opt,name=exit_code,json=exitCode,proto3" json:"exit_code,omitempty"`
+	Signal            string                 `protobuf:"bytes,4,opt,name=signal,proto3" json:"signal,omitempty"`
+	Stdout            string                 `protobuf:"bytes,5,opt,name=stdout,proto3" json:"stdout,omitempty"`
+	Stderr            string                 `protobuf:"bytes,6,opt,name=stderr,proto3" json:"stderr,omitempty"`
+	ExecutionTime     int32                  `protobuf:"varint,7,opt,name=execution_time,json=executionTime,proto3" json:"execution_time,omitempty"`
+	InterleavedOutput *string                `protobuf:"bytes,9,opt,name=interleaved_output,json=interleavedOutput,proto3,oneof" json:"interleaved_output,omitempty"`
+	Aborted           bool                   `protobuf:"varint,11,opt,name=aborted,proto3" json:"aborted,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *ShellFailure) Reset() {
+	*x = ShellFailure{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShellFailure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShellFailure) ProtoMessage() {}
+
+func (x *ShellFailure) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShellFailure.ProtoReflect.Descriptor instead.
+func (*ShellFailure) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *ShellFailure) GetCommand() string {
+	if x != nil {
+		return x.Command
+	}
+	return ""
+}
+
+func (x *ShellFailure) GetWorkingDirectory() string {
+	if x != nil {
+		return x.WorkingDirectory
+	}
+	return ""
+}
+
+func (x *ShellFailure) GetExitCode() int32 {
+	if x != nil {
+		return x.ExitCode
+	}
+	return 0
+}
+
+func (x *ShellFailure) GetSignal() string {
+	if x != nil {
+		return x.Signal
+	}
+	return ""
+}
+
+func (x *ShellFailure) GetStdout() string {
+	if x != nil {
+		return x.Stdout
+	}
+	return ""
+}
+
+func (x *ShellFailure) GetStderr() string {
+	if x != nil {
+		return x.Stderr
+	}
+	return ""
+}
+
+func (x *ShellFailure) GetExecutionTime() int32 {
+	if x != nil {
+		return x.ExecutionTime
+	}
+	return 0
+}
+
+func (x *ShellFailure) GetInterleavedOutput() string {
+	if x != nil && x.InterleavedOutput != nil {
+		return *x.InterleavedOutput
+	}
+	return ""
+}
+
+func (x *ShellFailure) GetAborted() bool {
+	if x != nil {
+		return x.Aborted
+	}
+	return false
+}
+
+type ShellTimeout struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Command          string                 `protobuf:"bytes,1,opt,name=command,proto3" json:"command,omitempty"`
+	WorkingDirectory string                 `protobuf:"bytes,2,opt,name=working_directory,json=workingDirectory,proto3" json:"working_directory,omitempty"`
+	TimeoutMs        int32                  `protobuf:"varint,3,opt,name=timeout_ms,json=timeoutMs,proto3" json:"timeout_ms,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *ShellTimeout) Reset() {
+	*x = ShellTimeout{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShellTimeout) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShellTimeout) ProtoMessage() {}
+
+func (x *ShellTimeout) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShellTimeout.ProtoReflect.Descriptor instead.
+func (*ShellTimeout) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *ShellTimeout) GetCommand() string {
+	if x != nil {
+		return x.Command
+	}
+	return ""
+}
+
+func (x *ShellTimeout) GetWorkingDirectory() string {
+	if x != nil {
+		return x.WorkingDirectory
+	}
+	return ""
+}
+
+func (x *ShellTimeout) GetTimeoutMs() int32 {
+	if x != nil {
+		return x.TimeoutMs
+	}
+	return 0
+}
+
+type ShellRejected struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Command          string                 `protobuf:"bytes,1,opt,name=command,proto3" json:"command,omitempty"`
+	WorkingDirectory string                 `protobuf:"bytes,2,opt,name=working_directory,json=workingDirectory,proto3" json:"working_directory,omitempty"`
+	Reason           string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	IsReadonly       bool                   `protobuf:"varint,4,opt,name=is_readonly,json=isReadonly,proto3" json:"is_readonly,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *ShellRejected) Reset() {
+	*x = ShellRejected{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShellRejected) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShellRejected) ProtoMessage() {}
+
+func (x *ShellRejected) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShellRejected.ProtoReflect.Descriptor instead.
+func (*ShellRejected) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *ShellRejected) GetCommand() string {
+	if x != nil {
+		return x.Command
+	}
+	return ""
+}
+
+func (x *ShellRejected) GetWorkingDirectory() string {
+	if x != nil {
+		return x.WorkingDirectory
+	}
+	return ""
+}
+
+func (x *ShellRejected) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ShellRejected) GetIsReadonly() bool {
+	if x != nil {
+		return x.IsReadonly
+	}
+	return false
+}
+
+type ShellSpawnError struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Command          string                 `protobuf:"bytes,1,opt,name=command,proto3" json:"command,omitempty"`
+	WorkingDirectory string                 `protobuf:"bytes,2,opt,name=working_directory,json=workingDirectory,proto3" json:"working_directory,omitempty"`
+	Error            string                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *ShellSpawnError) Reset() {
+	*x = ShellSpawnError{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShellSpawnError) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShellSpawnError) ProtoMessage() {}
+
+func (x *ShellSpawnError) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShellSpawnError.ProtoReflect.Descriptor instead.
+func (*ShellSpawnError) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *ShellSpawnError) GetCommand() string {
+	if x != nil {
+		return x.Command
+	}
+	return ""
+}
+
+func (x *ShellSpawnError) GetWorkingDirectory() string {
+	if x != nil {
+		return x.WorkingDirectory
+	}
+	return ""
+}
+
+func (x *ShellSpawnError) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+type ShellStream struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Event:
+	//
+	//	*ShellStream_Stdout
+	//	*ShellStream_Stderr
+	//	*ShellStream_Exit
+	//	*ShellStream_Start
+	//	*ShellStream_Rejected
+	Event         isShellStream_Event `protobuf_oneof:"event"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShellStream) Reset() {
+	*x = ShellStream{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShellStream) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShellStream) ProtoMessage() {}
+
+func (x *ShellStream) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShellStream.ProtoReflect.Descriptor instead.
+func (*ShellStream) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *ShellStream) GetEvent() isShellStream_Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+func (x *ShellStream) GetStdout() *ShellStreamData {
+	if x != nil {
+		if x, ok := x.Event.(*ShellStream_Stdout); ok {
+			return x.Stdout
+		}
+	}
+	return nil
+}
+
+func (x *ShellStream) GetStderr() *ShellStreamData {
+	if x != nil {
+		if x, ok := x.Event.(*ShellStream_Stderr); ok {
+			return x.Stderr
+		}
+	}
+	return nil
+}
+
+func (x *ShellStream) GetExit() *ShellStreamExit {
+	if x != nil {
+		if x, ok := x.Event.(*ShellStream_Exit); ok {
+			return x.Exit
+		}
+	}
+	return nil
+}
+
+func (x *ShellStream) GetStart() *ShellStreamStart {
+	if x != nil {
+		if x, ok := x.Event.(*ShellStream_Start); ok {
+			return x.Start
+		}
+	}
+	return nil
+}
+
+func (x *ShellStream) GetRejected() *ShellRejected {
+	if x != nil {
+		if x, ok := x.Event.(*ShellStream_Rejected); ok {
+			return x.Rejected
+		}
+	}
+	return nil
+}
+
+type isShellStream_Event interface {
+	isShellStream_Event()
+}
+
+type ShellStream_Stdout struct {
+	Stdout *ShellStreamData `protobuf:"bytes,1,opt,name=stdout,proto3,oneof"`
+}
+
+type ShellStream_Stderr struct {
+	Stderr *ShellStreamData `protobuf:"bytes,2,opt,name=stderr,proto3,oneof"`
+}
+
+type ShellStream_Exit struct {
+	Exit *ShellStreamExit `protobuf:"bytes,3,opt,name=exit,proto3,oneof"` // the last
+}
+
+type ShellStream_Start struct {
+	Start *ShellStreamStart `protobuf:"bytes,4,opt,name=start,proto3,oneof"` // the first
+}
+
+type ShellStream_Rejected struct {
+	Rejected *ShellRejected `protobuf:"bytes,5,opt,name=rejected,proto3,oneof"` // instead of all others
+}
+
+func (*ShellStream_Stdout) isShellStream_Event() {}
+
+func (*ShellStream_Stderr) isShellStream_Event() {}
+
+func (*ShellStream_Exit) isShellStream_Event() {}
+
+func (*ShellStream_Start) isShellStream_Event() {}
+
+func (*ShellStream_Rejected) isShellStream_Event() {}
+
+type ShellStreamData struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Data          string                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShellStreamData) Reset() {
+	*x = ShellStreamData{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShellStreamData) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShellStreamData) ProtoMessage() {}
+
+func (x *ShellStreamData) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShellStreamData.ProtoReflect.Descriptor instead.
+func (*ShellStreamData) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *ShellStreamData) GetData() string {
+	if x != nil {
+		return x.Data
+	}
+	return ""
+}
+
+type ShellStreamStart struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShellStreamStart) Reset() {
+	*x = ShellStreamStart{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShellStreamStart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShellStreamStart) ProtoMessage() {}
+
+func (x *ShellStreamStart) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShellStreamStart.ProtoReflect.Descriptor instead.
+func (*ShellStreamStart) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{59}
+}
+
+type ShellStreamExit struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Code          uint32                 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
+	Cwd           string                 `protobuf:"bytes,2,opt,name=cwd,proto3" json:"cwd,omitempty"`
+	Aborted       bool                   `protobuf:"varint,4,opt,name=aborted,proto3" json:"aborted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShellStreamExit) Reset() {
+	*x = ShellStreamExit{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShellStreamExit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShellStreamExit) ProtoMessage() {}
+
+func (x *ShellStreamExit) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShellStreamExit.ProtoReflect.Descriptor instead.
+func (*ShellStreamExit) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{60}
+}
+
+func (x *ShellStreamExit) GetCode() uint32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
+func (x *ShellStreamExit) GetCwd() string {
+	if x != nil {
+		return x.Cwd
+	}
+	return ""
+}
+
+func (x *ShellStreamExit) GetAborted() bool {
+	if x != nil {
+		return x.Aborted
+	}
+	return false
+}
+
+type BackgroundShellSpawnArgs struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Command          string                 `protobuf:"bytes,1,opt,name=command,proto3" json:"command,omitempty"`
+	WorkingDirectory string                 `protobuf:"bytes,2,opt,name=working_directory,json=workingDirectory,proto3" json:"working_directory,omitempty"`
+	ToolCallId       string                 `protobuf:"bytes,3,opt,name=tool_call_id,json=toolCallId,proto3" json:"tool_call_id,omitempty"`
+	Description      *string                `protobuf:"bytes,7,opt,name=description,proto3,oneof" json:"description,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *BackgroundShellSpawnArgs) Reset() {
+	*x = BackgroundShellSpawnArgs{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[61]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackgroundShellSpawnArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackgroundShellSpawnArgs) ProtoMessage() {}
+
+func (x *BackgroundShellSpawnArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[61]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackgroundShellSpawnArgs.ProtoReflect.Descriptor instead.
+func (*BackgroundShellSpawnArgs) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{61}
+}
+
+func (x *BackgroundShellSpawnArgs) GetCommand() string {
+	if x != nil {
+		return x.Command
+	}
+	return ""
+}
+
+func (x *BackgroundShellSpawnArgs) GetWorkingDirectory() string {
+	if x != nil {
+		return x.WorkingDirectory
+	}
+	return ""
+}
+
+func (x *BackgroundShellSpawnArgs) GetToolCallId() string {
+	if x != nil {
+		return x.ToolCallId
+	}
+	return ""
+}
+
+func (x *BackgroundShellSpawnArgs) GetDescription() string {
+	if x != nil && x.Description != nil {
+		return *x.Description
+	}
+	return ""
+}
+
+type BackgroundShellSpawnResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Result:
+	//
+	//	*BackgroundShellSpawnResult_Rejected
+	Result        isBackgroundShellSpawnResult_Result `protobuf_oneof:"result"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackgroundShellSpawnResult) Reset() {
+	*x = BackgroundShellSpawnResult{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[62]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackgroundShellSpawnResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackgroundShellSpawnResult) ProtoMessage() {}
+
+func (x *BackgroundShellSpawnResult) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[62]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackgroundShellSpawnResult.ProtoReflect.Descriptor instead.
+func (*BackgroundShellSpawnResult) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{62}
+}
+
+func (x *BackgroundShellSpawnResult) GetResult() isBackgroundShellSpawnResult_Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *BackgroundShellSpawnResult) GetRejected() *ShellRejected {
+	if x != nil {
+		if x, ok := x.Result.(*BackgroundShellSpawnResult_Rejected); ok {
+			return x.Rejected
+		}
+	}
+	return nil
+}
+
+type isBackgroundShellSpawnResult_Result interface {
+	isBackgroundShellSpawnResult_Result()
+}
+
+type BackgroundShellSpawnResult_Rejected struct {
+	Rejected *ShellRejected `protobuf:"bytes,3,opt,name=rejected,proto3,oneof"`
+}
+
+func (*BackgroundShellSpawnResult_Rejected) isBackgroundShellSpawnResult_Result() {}
+
+type WriteShellStdinArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ShellId       uint32                 `protobuf:"varint,1,opt,name=shell_id,json=shellId,proto3" json:"shell_id,omitempty"`
+	Chars         string                 `protobuf:"bytes,2,opt,name=chars,proto3" json:"chars,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WriteShellStdinArgs) Reset() {
+	*x = WriteShellStdinArgs{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[63]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WriteShellStdinArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WriteShellStdinArgs) ProtoMessage() {}
+
+func (x *WriteShellStdinArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[63]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WriteShellStdinArgs.ProtoReflect.Descriptor instead.
+func (*WriteShellStdinArgs) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{63}
+}
+
+func (x *WriteShellStdinArgs) GetShellId() uint32 {
+	if x != nil {
+		return x.ShellId
+	}
+	return 0
+}
+
+func (x *WriteShellStdinArgs) GetChars() string {
+	if x != nil {
+		return x.Chars
+	}
+	return ""
+}
+
+type WriteShellStdinResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Result:
+	//
+	//	*WriteShellStdinResult_Error
+	Result        isWriteShellStdinResult_Result `protobuf_oneof:"result"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WriteShellStdinResult) Reset() {
+	*x = WriteShellStdinResult{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[64]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WriteShellStdinResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WriteShellStdinResult) ProtoMessage() {}
+
+func (x *WriteShellStdinResult) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[64]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WriteShellStdinResult.ProtoReflect.Descriptor instead.
+func (*WriteShellStdinResult) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{64}
+}
+
+func (x *WriteShellStdinResult) GetResult() isWriteShellStdinResult_Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *WriteShellStdinResult) GetError() *ToolError {
+	if x != nil {
+		if x, ok := x.Result.(*WriteShellStdinResult_Error); ok {
+			return x.Error
+		}
+	}
+	return nil
+}
+
+type isWriteShellStdinResult_Result interface {
+	isWriteShellStdinResult_Result()
+}
+
+type WriteShellStdinResult_Error struct {
+	Error *ToolError `protobuf:"bytes,2,opt,name=error,proto3,oneof"`
+}
+
+func (*WriteShellStdinResult_Error) isWriteShellStdinResult_Result() {}
+
+type WriteArgs struct {
+	state                       protoimpl.MessageState `protogen:"open.v1"`
+	Path                        string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	FileText                    string                 `protobuf:"bytes,2,opt,name=file_text,json=fileText,proto3" json:"file_text,omitempty"`
+	ToolCallId                  string                 `protobuf:"bytes,3,opt,name=tool_call_id,json=toolCallId,proto3" json:"tool_call_id,omitempty"`
+	ReturnFileContentAfterWrite bool                   `protobuf:"varint,4,opt,name=return_file_content_after_write,json=returnFileContentAfterWrite,proto3" json:"return_file_content_after_write,omitempty"`
+	FileBytes                   []byte                 `protobuf:"bytes,5,opt,name=file_bytes,json=fileBytes,proto3" json:"file_bytes,omitempty"` // instead of file_text, for what isn't UTF-8
+	unknownFields               protoimpl.UnknownFields
+	sizeCache                   protoimpl.SizeCache
+}
+
+func (x *WriteArgs) Reset() {
+	*x = WriteArgs{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[65]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WriteArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WriteArgs) ProtoMessage() {}
+
+func (x *WriteArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[65]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WriteArgs.ProtoReflect.Descriptor instead.
+func (*WriteArgs) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{65}
+}
+
+func (x *WriteArgs) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *WriteArgs) GetFileText() string {
+	if x != nil {
+		return x.FileText
+	}
+	return ""
+}
+
+func (x *WriteArgs) GetToolCallId() string {
+	if x != nil {
+		return x.ToolCallId
+	}
+	return ""
+}
+
+func (x *WriteArgs) GetReturnFileContentAfterWrite() bool {
+	if x != nil {
+		return x.ReturnFileContentAfterWrite
+	}
+	return false
+}
+
+func (x *WriteArgs) GetFileBytes() []byte {
+	if x != nil {
+		return x.FileBytes
+	}
+	return nil
+}
+
+type WriteResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Result:
+	//
+	//	*WriteResult_Success
+	//	*WriteResult_Error
+	//	*WriteResult_Rejected
+	Result        isWriteResult_Result `protobuf_oneof:"result"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WriteResult) Reset() {
+	*x = WriteResult{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WriteResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WriteResult) ProtoMessage() {}
+
+func (x *WriteResult) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WriteResult.ProtoReflect.Descriptor instead.
+func (*WriteResult) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *WriteResult) GetResult() isWriteResult_Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *WriteResult) GetSuccess() *WriteSuccess {
+	if x != nil {
+		if x, ok := x.Result.(*WriteResult_Success); ok {
+			return x.Success
+		}
+	}
+	return nil
+}
+
+func (x *WriteResult) GetError() *PathError {
+	if x != nil {
+		if x, ok := x.Result.(*WriteResult_Error); ok {
+			return x.Error
+		}
+	}
+	return nil
+}
+
+func (x *WriteResult) GetRejected() *PathRejected {
+	if x != nil {
+		if x, ok := x.Result.(*WriteResult_Rejected); ok {
+			return x.Rejected
+		}
+	}
+	return nil
+}
+
+type isWriteResult_Result interface {
+	isWriteResult_Result()
+}
+
+type WriteResult_Success struct {
+	Success *WriteSuccess `protobuf:"bytes,1,opt,name=success,proto3,oneof"`
+}
+
+type WriteResult_Error struct {
+	Error *PathError `protobuf:"bytes,5,opt,name=error,proto3,oneof"`
+}
+
+type WriteResult_Rejected struct {
+	Rejected *PathRejected `protobuf:"bytes,6,opt,name=rejected,proto3,oneof"`
+}
+
+func (*WriteResult_Success) isWriteResult_Result() {}
+
+func (*WriteResult_Error) isWriteResult_Result() {}
+
+func (*WriteResult_Rejected) isWriteResult_Result() {}
+
+type WriteSuccess struct {
+	state                 protoimpl.MessageState `protogen:"open.v1"`
+	Path                  string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	LinesCreated          int32                  `protobuf:"varint,2,opt,name=lines_created,json=linesCreated,proto3" json:"lines_created,omitempty"`
+	FileSize              int32                  `protobuf:"varint,3,opt,name=file_size,json=fileSize,proto3" json:"file_size,omitempty"`
+	FileContentAfterWrite *string                `protobuf:"bytes,4,opt,name=file_content_after_write,json=fileContentAfterWrite,proto3,oneof" json:"file_content_after_write,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
+}
+
+func (x *WriteSuccess) Reset() {
+	*x = WriteSuccess{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[67]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WriteSuccess) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WriteSuccess) ProtoMessage() {}
+
+func (x *WriteSuccess) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[67]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WriteSuccess.ProtoReflect.Descriptor instead.
+func (*WriteSuccess) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{67}
+}
+
+func (x *WriteSuccess) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *WriteSuccess) GetLinesCreated() int32 {
+	if x != nil {
+		return x.LinesCreated
+	}
+	return 0
+}
+
+func (x *WriteSuccess) GetFileSize() int32 {
+	if x != nil {
+		return x.FileSize
+	}
+	return 0
+}
+
+func (x *WriteSuccess) GetFileContentAfterWrite() string {
+	if x != nil && x.FileContentAfterWrite != nil {
+		return *x.FileContentAfterWrite
+	}
+	return ""
+}
+
+type DeleteArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	ToolCallId    string                 `protobuf:"bytes,2,opt,name=tool_call_id,json=toolCallId,proto3" json:"tool_call_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteArgs) Reset() {
+	*x = DeleteArgs{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteArgs) ProtoMessage() {}
+
+func (x *DeleteArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteArgs.ProtoReflect.Descriptor instead.
+func (*DeleteArgs) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *DeleteArgs) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *DeleteArgs) GetToolCallId() string {
+	if x != nil {
+		return x.ToolCallId
+	}
+	return ""
+}
+
+type DeleteResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Result:
+	//
+	//	*DeleteResult_Success
+	//	*DeleteResult_Rejected
+	//	*DeleteResult_Error
+	Result        isDeleteResult_Result `protobuf_oneof:"result"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteResult) Reset() {
+	*x = DeleteResult{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteResult) ProtoMessage() {}
+
+func (x *DeleteResult) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteResult.ProtoReflect.Descriptor instead.
+func (*DeleteResult) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{69}
+}
+
+func (x *DeleteResult) GetResult() isDeleteResult_Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *DeleteResult) GetSuccess() *DeleteSuccess {
+	if x != nil {
+		if x, ok := x.Result.(*DeleteResult_Success); ok {
+			return x.Success
+		}
+	}
+	return nil
+}
+
+func (x *DeleteResult) GetRejected() *PathRejected {
+	if x != nil {
+		if x, ok := x.Result.(*DeleteResult_Rejected); ok {
+			return x.Rejected
+		}
+	}
+	return nil
+}
+
+func (x *DeleteResult) GetError() *PathError {
+	if x != nil {
+		if x, ok := x.Result.(*DeleteResult_Error); ok {
+			return x.Error
+		}
+	}
+	return nil
+}
+
+type isDeleteResult_Result interface {
+	isDeleteResult_Result()
+}
+
+type DeleteResult_Success struct {
+	Success *DeleteSuccess `protobuf:"bytes,1,opt,name=success,proto3,oneof"`
+}
+
+type DeleteResult_Rejected struct {
+	Rejected *PathRejected `protobuf:"bytes,6,opt,name=rejected,proto3,oneof"`
+}
+
+type DeleteResult_Error struct {
+	Error *PathError `protobuf:"bytes,7,opt,name=error,proto3,oneof"`
+}
+
+func (*DeleteResult_Success) isDeleteResult_Result() {}
+
+func (*DeleteResult_Rejected) isDeleteResult_Result() {}
+
+func (*DeleteResult_Error) isDeleteResult_Result() {}
+
+type DeleteSuccess struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	DeletedFile   string                 `protobuf:"bytes,2,opt,name=deleted_file,json=deletedFile,proto3" json:"deleted_file,omitempty"`
+	FileSize      int64                  `protobuf:"varint,3,opt,name=file_size,json=fileSize,proto3" json:"file_size,omitempty"`
+	PrevContent   string                 `protobuf:"bytes,4,opt,name=prev_content,json=prevContent,proto3" json:"prev_content,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteSuccess) Reset() {
+	*x = DeleteSuccess{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[70]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteSuccess) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteSuccess) ProtoMessage() {}
+
+func (x *DeleteSuccess) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[70]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteSuccess.ProtoReflect.Descriptor instead.
+func (*DeleteSuccess) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{70}
+}
+
+func (x *DeleteSuccess) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *DeleteSuccess) GetDeletedFile() string {
+	if x != nil {
+		return x.DeletedFile
+	}
+	return ""
+}
+
+func (x *DeleteSuccess) GetFileSize() int64 {
+	if x != nil {
+		return x.FileSize
+	}
+	return 0
+}
+
+func (x *DeleteSuccess) GetPrevContent() string {
+	if x != nil {
+		return x.PrevContent
+	}
+	return ""
+}
+
+type GrepArgs struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Pattern         string                 `protobuf:"bytes,1,opt,name=pattern,proto3" json:"pattern,omitempty"`
+	Path            *string                `protobuf:"bytes,2,opt,name=path,proto3,oneof" json:"path,omitempty"`
+	Glob            *string                `protobuf:"bytes,3,opt,name=glob,proto3,oneof" json:"glob,omitempty"`
+	OutputMode      *string                `protobuf:"bytes,4,opt,name=output_mode,json=outputMode,proto3,oneof" json:"output_mode,omitempty"` // content, files_with_matches, count
+	ContextBefore   *int32                 `protobuf:"varint,5,opt,name=context_before,json=contextBefore,proto3,oneof" json:"context_before,omitempty"`
+	ContextAfter    *int32                 `protobuf:"varint,6,opt,name=context_after,json=contextAfter,proto3,oneof" json:"context_after,omitempty"`
+	Context         *int32                 `protobuf:"varint,7,opt,name=context,proto3,oneof" json:"context,omitempty"`
+	CaseInsensitive *bool                  `protobuf:"varint,8,opt,name=case_insensitive,json=caseInsensitive,proto3,oneof" json:"case_insensitive,omitempty"`
+	Type            *string                `protobuf:"bytes,9,opt,name=type,proto3,oneof" json:"type,omitempty"`
+	HeadLimit       *int32                 `protobuf:"varint,10,opt,name=head_limit,json=headLimit,proto3,oneof" json:"head_limit,omitempty"`
+	Multiline       *bool                  `protobuf:"varint,11,opt,name=multiline,proto3,oneof" json:"multiline,omitempty"`
+	Sort            *string                `protobuf:"bytes,12,opt,name=sort,proto3,oneof" json:"sort,omitempty"`
+	SortAscending   *bool                  `protobuf:"varint,13,opt,name=sort_ascending,json=sortAscending,proto3,oneof" json:"sort_ascending,omitempty"`
+	ToolCallId      string                 `protobuf:"bytes,14,opt,name=tool_call_id,json=toolCallId,proto3" json:"tool_call_id,omitempty"`
+	Offset          *int32                 `protobuf:"varint,16,opt,name=offset,proto3,oneof" json:"offset,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *GrepArgs) Reset() {
+	*x = GrepArgs{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[71]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrepArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrepArgs) ProtoMessage() {}
+
+func (x *GrepArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[71]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrepArgs.ProtoReflect.Descriptor instead.
+func (*GrepArgs) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{71}
+}
+
+func (x *GrepArgs) GetPattern() string {
+	if x != nil {
+		return x.Pattern
+	}
+	return ""
+}
+
+func (x *GrepArgs) GetPath() string {
+	if x != nil && x.Path != nil {
+		return *x.Path
+	}
+	return ""
+}
+
+func (x *GrepArgs) GetGlob() string {
+	if x != nil && x.Glob != nil {
+		return *x.Glob
+	}
+	return ""
+}
+
+func (x *GrepArgs) GetOutputMode() string {
+	if x != nil && x.OutputMode != nil {
+		return *x.OutputMode
+	}
+	return ""
+}
+
+func (x *GrepArgs) GetContextBefore() int32 {
+	if x != nil && x.ContextBefore != nil {
+		return *x.ContextBefore
+	}
+	return 0
+}
+
+func (x *GrepArgs) GetContextAfter() int32 {
+	if x != nil && x.ContextAfter != nil {
+		return *x.ContextAfter
+	}
+	return 0
+}
+
+func (x *GrepArgs) GetContext() int32 {
+	if x != nil && x.Context != nil {
+		return *x.Context
+	}
+	return 0
+}
+
+func (x *GrepArgs) GetCaseInsensitive() bool {
+	if x != nil && x.CaseInsensitive != nil {
+		return *x.CaseInsensitive
+	}
+	return false
+}
+
+func (x *GrepArgs) GetType() string {
+	if x != nil && x.Type != nil {
+		return *x.Type
+	}
+	return ""
+}
+
+func (x *GrepArgs) GetHeadLimit() int32 {
+	if x != nil && x.HeadLimit != nil {
+		return *x.HeadLimit
+	}
+	return 0
+}
+
+func (x *GrepArgs) GetMultiline() bool {
+	if x != nil && x.Multiline != nil {
+		return *x.Multiline
+	}
+	return false
+}
+
+func (x *GrepArgs) GetSort() string {
+	if x != nil && x.Sort != nil {
+		return *x.Sort
+	}
+	return ""
+}
+
+func (x *GrepArgs) GetSortAscending() bool {
+	if x != nil && x.SortAscending != nil {
+		return *x.SortAscending
+	}
+	return false
+}
+
+func (x *GrepArgs) GetToolCallId() string {
+	if x != nil {
+		return x.ToolCallId
+	}
+	return ""
+}
+
+func (x *GrepArgs) GetOffset() int32 {
+	if x != nil && x.Offset != nil {
+		return *x.Offset
+	}
+	return 0
+}
+
+type GrepResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Result:
+	//
+	//	*GrepResult_Success
+	//	*GrepResult_Error
+	Result        isGrepResult_Result `protobuf_oneof:"result"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrepResult) Reset() {
+	*x = GrepResult{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[72]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrepResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrepResult) ProtoMessage() {}
+
+func (x *GrepResult) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[72]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrepResult.ProtoReflect.Descriptor instead.
+func (*GrepResult) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{72}
+}
+
+func (x *GrepResult) GetResult() isGrepResult_Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *GrepResult) GetSuccess() *GrepSuccess {
+	if x != nil {
+		if x, ok := x.Result.(*GrepResult_Success); ok {
+			return x.Success
+		}
+	}
+	return nil
+}
+
+func (x *GrepResult) GetError() *ToolError {
+	if x != nil {
+		if x, ok := x.Result.(*GrepResult_Error); ok {
+			return x.Error
+		}
+	}
+	return nil
+}
+
+type isGrepResult_Result interface {
+	isGrepResult_Result()
+}
+
+type GrepResult_Success struct {
+	Success *GrepSuccess `protobuf:"bytes,1,opt,name=success,proto3,oneof"`
+}
+
+type GrepResult_Error struct {
+	Error *ToolError `protobuf:"bytes,2,opt,name=error,proto3,oneof"`
+}
+
+func (*GrepResult_Success) isGrepResult_Result() {}
+
+func (*GrepResult_Error) isGrepResult_Result() {}
+
+type GrepSuccess struct {
+	state            protoimpl.MessageState      `protogen:"open.v1"`
+	Pattern          string                      `protobuf:"bytes,1,opt,name=pattern,proto3" json:"pattern,omitempty"`
+	Path             string                      `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	OutputMode       string                      `protobuf:"bytes,3,opt,name=output_mode,json=outputMode,proto3" json:"output_mode,omitempty"`
+	WorkspaceResults map[string]*GrepUnionResult `protobuf:"bytes,4,rep,name=workspace_results,json=workspaceResults,proto3" json:"workspace_results,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // by workspace path
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *GrepSuccess) Reset() {
+	*x = GrepSuccess{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[73]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrepSuccess) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrepSuccess) ProtoMessage() {}
+
+func (x *GrepSuccess) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[73]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrepSuccess.ProtoReflect.Descriptor instead.
+func (*GrepSuccess) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{73}
+}
+
+func (x *GrepSuccess) GetPattern() string {
+	if x != nil {
+		return x.Pattern
+	}
+	return ""
+}
+
+func (x *GrepSuccess) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *GrepSuccess) GetOutputMode() string {
+	if x != nil {
+		return x.OutputMode
+	}
+	return ""
+}
+
+func (x *GrepSuccess) GetWorkspaceResults() map[string]*GrepUnionResult {
+	if x != nil {
+		return x.WorkspaceResults
+	}
+	return nil
+}
+
+type GrepUnionResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Result:
+	//
+	//	*GrepUnionResult_Count
+	//	*GrepUnionResult_Files
+	//	*GrepUnionResult_Content
+	Result        isGrepUnionResult_Result `protobuf_oneof:"result"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrepUnionResult) Reset() {
+	*x = GrepUnionResult{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[74]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrepUnionResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrepUnionResult) ProtoMessage() {}
+
+func (x *GrepUnionResult) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[74]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrepUnionResult.ProtoReflect.Descriptor instead.
+func (*GrepUnionResult) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{74}
+}
+
+func (x *GrepUnionResult) GetResult() isGrepUnionResult_Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *GrepUnionResult) GetCount() *GrepCountResult {
+	if x != nil {
+		if x, ok := x.Result.(*GrepUnionResult_Count); ok {
+			return x.Count
+		}
+	}
+	return nil
+}
+
+func (x *GrepUnionResult) GetFiles() *GrepFilesResult {
+	if x != nil {
+		if x, ok := x.Result.(*GrepUnionResult_Files); ok {
+			return x.Files
+		}
+	}
+	return nil
+}
+
+func (x *GrepUnionResult) GetContent() *GrepContentResult {
+	if x != nil {
+		if x, ok := x.Result.(*GrepUnionResult_Content); ok {
+			return x.Content
+		}
+	}
+	return nil
+}
+
+type isGrepUnionResult_Result interface {
+	isGrepUnionResult_Result()
+}
+
+type GrepUnionResult_Count struct {
+	Count *GrepCountResult `protobuf:"bytes,1,opt,name=count,proto3,oneof"`
+}
+
+type GrepUnionResult_Files struct {
+	Files *GrepFilesResult `protobuf:"bytes,2,opt,name=files,proto3,oneof"`
+}
+
+type GrepUnionResult_Content struct {
+	Content *GrepContentResult `protobuf:"bytes,3,opt,name=content,proto3,oneof"`
+}
+
+func (*GrepUnionResult_Count) isGrepUnionResult_Result() {}
+
+func (*GrepUnionResult_Files) isGrepUnionResult_Result() {}
+
+func (*GrepUnionResult_Content) isGrepUnionResult_Result() {}
+
+type GrepCountResult struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Counts        []*GrepFileCount       `protobuf:"bytes,1,rep,name=counts,proto3" json:"counts,omitempty"`
+	TotalFiles    int32                  `protobuf:"varint,2,opt,name=total_files,json=totalFiles,proto3" json:"total_files,omitempty"`
+	TotalMatches  int32                  `protobuf:"varint,3,opt,name=total_matches,json=totalMatches,proto3" json:"total_matches,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrepCountResult) Reset() {
+	*x = GrepCountResult{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[75]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrepCountResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrepCountResult) ProtoMessage() {}
+
+func (x *GrepCountResult) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[75]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrepCountResult.ProtoReflect.Descriptor instead.
+func (*GrepCountResult) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{75}
+}
+
+func (x *GrepCountResult) GetCounts() []*GrepFileCount {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+func (x *GrepCountResult) GetTotalFiles() int32 {
+	if x != nil {
+		return x.TotalFiles
+	}
+	return 0
+}
+
+func (x *GrepCountResult) GetTotalMatches() int32 {
+	if x != nil {
+		return x.TotalMatches
+	}
+	return 0
+}
+
+type GrepFileCount struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	File          string                 `protobuf:"bytes,1,opt,name=file,proto3" json:"file,omitempty"`
+	Count         int32                  `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrepFileCount) Reset() {
+	*x = GrepFileCount{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[76]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrepFileCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrepFileCount) ProtoMessage() {}
+
+func (x *GrepFileCount) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[76]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrepFileCount.ProtoReflect.Descriptor instead.
+func (*GrepFileCount) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{76}
+}
+
+func (x *GrepFileCount) GetFile() string {
+	if x != nil {
+		return x.File
+	}
+	return ""
+}
+
+func (x *GrepFileCount) GetCount() int32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+type GrepFilesResult struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Files         []string               `protobuf:"bytes,1,rep,name=files,proto3" json:"files,omitempty"`
+	TotalFiles    int32                  `protobuf:"varint,2,opt,name=total_files,json=totalFiles,proto3" json:"total_files,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrepFilesResult) Reset() {
+	*x = GrepFilesResult{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[77]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrepFilesResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrepFilesResult) ProtoMessage() {}
+
+func (x *GrepFilesResult) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[77]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrepFilesResult.ProtoReflect.Descriptor instead.
+func (*GrepFilesResult) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{77}
+}
+
+func (x *GrepFilesResult) GetFiles() []string {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
+func (x *GrepFilesResult) GetTotalFiles() int32 {
+	if x != nil {
+		return x.TotalFiles
+	}
+	return 0
+}
+
+type GrepContentResult struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	Matches           []*GrepFileMatch       `protobuf:"bytes,1,rep,name=matches,proto3" json:"matches,omitempty"`
+	TotalLines        int32                  `protobuf:"varint,2,opt,name=total_lines,json=totalLines,proto3" json:"total_lines,omitempty"`
+	TotalMatchedLines int32                  `protobuf:"varint,3,opt,name=total_matched_lines,json=totalMatchedLines,proto3" json:"total_matched_lines,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *GrepContentResult) Reset() {
+	*x = GrepContentResult{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[78]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrepContentResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrepContentResult) ProtoMessage() {}
+
+func (x *GrepContentResult) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[78]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrepContentResult.ProtoReflect.Descriptor instead.
+func (*GrepContentResult) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{78}
+}
+
+func (x *GrepContentResult) GetMatches() []*GrepFileMatch {
+	if x != nil {
+		return x.Matches
+	}
+	return nil
+}
+
+func (x *GrepContentResult) GetTotalLines() int32 {
+	if x != nil {
+		return x.TotalLines
+	}
+	return 0
+}
+
+func (x *GrepContentResult) GetTotalMatchedLines() int32 {
+	if x != nil {
+		return x.TotalMatchedLines
+	}
+	return 0
+}
+
+type GrepFileMatch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	File          string                 `protobuf:"bytes,1,opt,name=file,proto3" json:"file,omitempty"`
+	Matches       []*GrepContentMatch    `protobuf:"bytes,2,rep,name=matches,proto3" json:"matches,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GrepFileMatch) Reset() {
+	*x = GrepFileMatch{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[79]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrepFileMatch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrepFileMatch) ProtoMessage() {}
+
+func (x *GrepFileMatch) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[79]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrepFileMatch.ProtoReflect.Descriptor instead.
+func (*GrepFileMatch) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{79}
+}
+
+func (x *GrepFileMatch) GetFile() string {
+	if x != nil {
+		return x.File
+	}
+	return ""
+}
+
+func (x *GrepFileMatch) GetMatches() []*GrepContentMatch {
+	if x != nil {
+		return x.Matches
+	}
+	return nil
+}
+
+type GrepContentMatch struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	LineNumber       int32                  `protobuf:"varint,1,opt,name=line_number,json=lineNumber,proto3" json:"line_number,omitempty"`
+	Content          string                 `protobuf:"bytes,2,opt,name=content,proto3" json:"content,omitempty"`
+	ContentTruncated bool                   `protobuf:"varint,3,opt,name=content_truncated,json=contentTruncated,proto3" json:"content_truncated,omitempty"`
+	IsContextLine    bool                   `protobuf:"varint,4,opt,name=is_context_line,json=isContextLine,proto3" json:"is_context_line,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *GrepContentMatch) Reset() {
+	*x = GrepContentMatch{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[80]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GrepContentMatch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GrepContentMatch) ProtoMessage() {}
+
+func (x *GrepContentMatch) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[80]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GrepContentMatch.ProtoReflect.Descriptor instead.
+func (*GrepContentMatch) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{80}
+}
+
+func (x *GrepContentMatch) GetLineNumber() int32 {
+	if x != nil {
+		return x.LineNumber
+	}
+	return 0
+}
+
+func (x *GrepContentMatch) GetContent() string {
+	if x != nil {
+		return x.Content
+	}
+	return ""
+}
+
+func (x *GrepContentMatch) GetContentTruncated() bool {
+	if x != nil {
+		return x.ContentTruncated
+	}
+	return false
+}
+
+func (x *GrepContentMatch) GetIsContextLine() bool {
+	if x != nil {
+		return x.IsContextLine
+	}
+	return false
+}
+
+type ReadArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	ToolCallId    string                 `protobuf:"bytes,2,opt,name=tool_call_id,json=toolCallId,proto3" json:"tool_call_id,omitempty"`
+	Offset        *int32                 `protobuf:"varint,4,opt,name=offset,proto3,oneof" json:"offset,omitempty"` // first line; from 1
+	Limit         *uint32                `protobuf:"varint,5,opt,name=limit,proto3,oneof" json:"limit,omitempty"`   // lines
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadArgs) Reset() {
+	*x = ReadArgs{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[81]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadArgs) ProtoMessage() {}
+
+func (x *ReadArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[81]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadArgs.ProtoReflect.Descriptor instead.
+func (*ReadArgs) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{81}
+}
+
+func (x *ReadArgs) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *ReadArgs) GetToolCallId() string {
+	if x != nil {
+		return x.ToolCallId
+	}
+	return ""
+}
+
+func (x *ReadArgs) GetOffset() int32 {
+	if x != nil && x.Offset != nil {
+		return *x.Offset
+	}
+	return 0
+}
+
+func (x *ReadArgs) GetLimit() uint32 {
+	if x != nil && x.Limit != nil {
+		return *x.Limit
+	}
+	return 0
+}
+
+type ReadResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Result:
+	//
+	//	*ReadResult_Success
+	//	*ReadResult_Error
+	//	*ReadResult_Rejected
+	//	*ReadResult_FileNotFound
+	Result        isReadResult_Result `protobuf_oneof:"result"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadResult) Reset() {
+	*x = ReadResult{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[82]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadResult) ProtoMessage() {}
+
+func (x *ReadResult) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[82]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadResult.ProtoReflect.Descriptor instead.
+func (*ReadResult) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{82}
+}
+
+func (x *ReadResult) GetResult() isReadResult_Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *ReadResult) GetSuccess() *ReadSuccess {
+	if x != nil {
+		if x, ok := x.Result.(*ReadResult_Success); ok {
+			return x.Success
+		}
+	}
+	return nil
+}
+
+func (x *ReadResult) GetError() *PathError {
+	if x != nil {
+		if x, ok := x.Result.(*ReadResult_Error); ok {
+			return x.Error
+		}
+	}
+	return nil
+}
+
+func (x *ReadResult) GetRejected() *PathRejected {
+	if x != nil {
+		if x, ok := x.Result.(*ReadResult_Rejected); ok {
+			return x.Rejected
+		}
+	}
+	return nil
+}
+
+func (x *ReadResult) GetFileNotFound() *PathOnly {
+	if x != nil {
+		if x, ok := x.Result.(*ReadResult_FileNotFound); ok {
+			return x.FileNotFound
+		}
+	}
+	return nil
+}
+
+type isReadResult_Result interface {
+	isReadResult_Result()
+}
+
+type ReadResult_Success struct {
+	Success *ReadSuccess `protobuf:"bytes,1,opt,name=success,proto3,oneof"`
+}
+
+type ReadResult_Error struct {
+	Error *PathError `protobuf:"bytes,2,opt,name=error,proto3,oneof"`
+}
+
+type ReadResult_Rejected struct {
+	Rejected *PathRejected `protobuf:"bytes,3,opt,name=rejected,proto3,oneof"`
+}
+
+type ReadResult_FileNotFound struct {
+	FileNotFound *PathOnly `protobuf:"bytes,4,opt,name=file_not_found,json=fileNotFound,proto3,oneof"`
+}
+
+func (*ReadResult_Success) isReadResult_Result() {}
+
+func (*ReadResult_Error) isReadResult_Result() {}
+
+func (*ReadResult_Rejected) isReadResult_Result() {}
+
+func (*ReadResult_FileNotFound) isReadResult_Result() {}
+
+type ReadSuccess struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Path  string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// Types that are valid to be assigned to Output:
+	//
+	//	*ReadSuccess_Content
+	//	*ReadSuccess_Data
+	Output        isReadSuccess_Output `protobuf_oneof:"output"`
+	TotalLines    int32                `protobuf:"varint,3,opt,name=total_lines,json=totalLines,proto3" json:"total_lines,omitempty"`
+	FileSize      int64                `protobuf:"varint,4,opt,name=file_size,json=fileSize,proto3" json:"file_size,omitempty"`
+	Truncated     bool                 `protobuf:"varint,6,opt,name=truncated,proto3" json:"truncated,omitempty"`
+	RangeApplied  bool                 `protobuf:"varint,8,opt,name=range_applied,json=rangeApplied,proto3" json:"range_applied,omitempty"` // content is only the lines asked for
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadSuccess) Reset() {
+	*x = ReadSuccess{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[83]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadSuccess) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadSuccess) ProtoMessage() {}
+
+func (x *ReadSuccess) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[83]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadSuccess.ProtoReflect.Descriptor instead.
+func (*ReadSuccess) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{83}
+}
+
+func (x *ReadSuccess) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *ReadSuccess) GetOutput() isReadSuccess_Output {
+	if x != nil {
+		return x.Output
+	}
+	return nil
+}
+
+func (x *ReadSuccess) GetContent() string {
+	if x != nil {
+		if x, ok := x.Output.(*ReadSuccess_Content); ok {
+			return x.Content
+		}
+	}
+	return ""
+}
+
+func (x *ReadSuccess) GetData() []byte {
+	if x != nil {
+		if x, ok := x.Output.(*ReadSuccess_Data); ok {
+			return x.Data
+		}
+	}
+	return nil
+}
+
+func (x *ReadSuccess) GetTotalLines() int32 {
+	if x != nil {
+		return x.TotalLines
+	}
+	return 0
+}
+
+func (x *ReadSuccess) GetFileSize() int64 {
+	if x != nil {
+		return x.FileSize
+	}
+	return 0
+}
+
+func (x *ReadSuccess) GetTruncated() bool {
+	if x != nil {
+		return x.Truncated
+	}
+	return false
+}
+
+func (x *ReadSuccess) GetRangeApplied() bool {
+	if x != nil {
+		return x.RangeApplied
+	}
+	return false
+}
+
+type isReadSuccess_Output interface {
+	isReadSuccess_Output()
+}
+
+type ReadSuccess_Content struct {
+	Content string `protobuf:"bytes,2,opt,name=content,proto3,oneof"`
+}
+
+type ReadSuccess_Data struct {
+	Data []byte `protobuf:"bytes,5,opt,name=data,proto3,oneof"`
+}
+
+func (*ReadSuccess_Content) isReadSuccess_Output() {}
+
+func (*ReadSuccess_Data) isReadSuccess_Output() {}
+
+type LsArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	Ignore        []string               `protobuf:"bytes,2,rep,name=ignore,proto3" json:"ignore,omitempty"`
+	ToolCallId    string                 `protobuf:"bytes,3,opt,name=tool_call_id,json=toolCallId,proto3" json:"tool_call_id,omitempty"`
+	TimeoutMs     *uint32                `protobuf:"varint,5,opt,name=timeout_ms,json=timeoutMs,proto3,oneof" json:"timeout_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LsArgs) Reset() {
+	*x = LsArgs{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[84]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LsArgs) ProtoMessage() {}
+
+func (x *LsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[84]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LsArgs.ProtoReflect.Descriptor instead.
+func (*LsArgs) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{84}
+}
+
+func (x *LsArgs) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *LsArgs) GetIgnore() []string {
+	if x != nil {
+		return x.Ignore
+	}
+	return nil
+}
+
+func (x *LsArgs) GetToolCallId() string {
+	if x != nil {
+		return x.ToolCallId
+	}
+	return ""
+}
+
+func (x *LsArgs) GetTimeoutMs() uint32 {
+	if x != nil && x.TimeoutMs != nil {
+		return *x.TimeoutMs
+	}
+	return 0
+}
+
+type LsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Result:
+	//
+	//	*LsResult_Success
+	//	*LsResult_Error
+	//	*LsResult_Rejected
+	Result        isLsResult_Result `protobuf_oneof:"result"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LsResult) Reset() {
+	*x = LsResult{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[85]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LsResult) ProtoMessage() {}
+
+func (x *LsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[85]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LsResult.ProtoReflect.Descriptor instead.
+func (*LsResult) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{85}
+}
+
+func (x *LsResult) GetResult() isLsResult_Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *LsResult) GetSuccess() *LsSuccess {
+	if x != nil {
+		if x, ok := x.Result.(*LsResult_Success); ok {
+			return x.Success
+		}
+	}
+	return nil
+}
+
+func (x *LsResult) GetError() *PathError {
+	if x != nil {
+		if x, ok := x.Result.(*LsResult_Error); ok {
+			return x.Error
+		}
+	}
+	return nil
+}
+
+func (x *LsResult) GetRejected() *PathRejected {
+	if x != nil {
+		if x, ok := x.Result.(*LsResult_Rejected); ok {
+			return x.Rejected
+		}
+	}
+	return nil
+}
+
+type isLsResult_Result interface {
+	isLsResult_Result()
+}
+
+type LsResult_Success struct {
+	Success *LsSuccess `protobuf:"bytes,1,opt,name=success,proto3,oneof"`
+}
+
+type LsResult_Error struct {
+	Error *PathError `protobuf:"bytes,2,opt,name=error,proto3,oneof"`
+}
+
+type LsResult_Rejected struct {
+	Rejected *PathRejected `protobuf:"bytes,3,opt,name=rejected,proto3,oneof"`
+}
+
+func (*LsResult_Success) isLsResult_Result() {}
+
+func (*LsResult_Error) isLsResult_Result() {}
+
+func (*LsResult_Rejected) isLsResult_Result() {}
+
+type LsSuccess struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	DirectoryTreeRoot *LsDirectoryTreeNode   `protobuf:"bytes,1,opt,name=directory_tree_root,json=directoryTreeRoot,proto3" json:"directory_tree_root,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *LsSuccess) Reset() {
+	*x = LsSuccess{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[86]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LsSuccess) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LsSuccess) ProtoMessage() {}
+
+func (x *LsSuccess) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[86]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LsSuccess.ProtoReflect.Descriptor instead.
+func (*LsSuccess) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{86}
+}
+
+func (x *LsSuccess) GetDirectoryTreeRoot() *LsDirectoryTreeNode {
+	if x != nil {
+		return x.DirectoryTreeRoot
+	}
+	return nil
+}
+
+type LsDirectoryTreeNode struct {
+	state                 protoimpl.MessageState      `protogen:"open.v1"`
+	AbsPath               string                      `protobuf:"bytes,1,opt,name=abs_path,json=absPath,proto3" json:"abs_path,omitempty"`
+	ChildrenDirs          []*LsDirectoryTreeNode      `protobuf:"bytes,2,rep,name=children_dirs,json=childrenDirs,proto3" json:"children_dirs,omitempty"`
+	ChildrenFiles         []*LsDirectoryTreeNode_File `protobuf:"bytes,3,rep,name=children_files,json=childrenFiles,proto3" json:"children_files,omitempty"`
+	ChildrenWereProcessed bool                        `protobuf:"varint,4,opt,name=children_were_processed,json=childrenWereProcessed,proto3" json:"children_were_processed,omitempty"`
+	NumFiles              int32                       `protobuf:"varint,6,opt,name=num_files,json=numFiles,proto3" json:"num_files,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
+}
+
+func (x *LsDirectoryTreeNode) Reset() {
+	*x = LsDirectoryTreeNode{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[87]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LsDirectoryTreeNode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LsDirectoryTreeNode) ProtoMessage() {}
+
+func (x *LsDirectoryTreeNode) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[87]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LsDirectoryTreeNode.ProtoReflect.Descriptor instead.
+func (*LsDirectoryTreeNode) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{87}
+}
+
+func (x *LsDirectoryTreeNode) GetAbsPath() string {
+	if x != nil {
+		return x.AbsPath
+	}
+	return ""
+}
+
+func (x *LsDirectoryTreeNode) GetChildrenDirs() []*LsDirectoryTreeNode {
+	if x != nil {
+		return x.ChildrenDirs
+	}
+	return nil
+}
+
+func (x *LsDirectoryTreeNode) GetChildrenFiles() []*LsDirectoryTreeNode_File {
+	if x != nil {
+		return x.ChildrenFiles
+	}
+	return nil
+}
+
+func (x *LsDirectoryTreeNode) GetChildrenWereProcessed() bool {
+	if x != nil {
+		return x.ChildrenWereProcessed
+	}
+	return false
+}
+
+func (x *LsDirectoryTreeNode) GetNumFiles() int32 {
+	if x != nil {
+		return x.NumFiles
+	}
+	return 0
+}
+
+type DiagnosticsArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	ToolCallId    string                 `protobuf:"bytes,2,opt,name=tool_call_id,json=toolCallId,proto3" json:"tool_call_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiagnosticsArgs) Reset() {
+	*x = DiagnosticsArgs{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[88]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiagnosticsArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiagnosticsArgs) ProtoMessage() {}
+
+func (x *DiagnosticsArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[88]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiagnosticsArgs.ProtoReflect.Descriptor instead.
+func (*DiagnosticsArgs) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{88}
+}
+
+func (x *DiagnosticsArgs) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *DiagnosticsArgs) GetToolCallId() string {
+	if x != nil {
+		return x.ToolCallId
+	}
+	return ""
+}
+
+type DiagnosticsResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Result:
+	//
+	//	*DiagnosticsResult_Error
+	//	*DiagnosticsResult_Rejected
+	Result        isDiagnosticsResult_Result `protobuf_oneof:"result"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiagnosticsResult) Reset() {
+	*x = DiagnosticsResult{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[89]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiagnosticsResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiagnosticsResult) ProtoMessage() {}
+
+func (x *DiagnosticsResult) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[89]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiagnosticsResult.ProtoReflect.Descriptor instead.
+func (*DiagnosticsResult) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{89}
+}
+
+func (x *DiagnosticsResult) GetResult() isDiagnosticsResult_Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *DiagnosticsResult) GetError() *PathError {
+	if x != nil {
+		if x, ok := x.Result.(*DiagnosticsResult_Error); ok {
+			return x.Error
+		}
+	}
+	return nil
+}
+
+func (x *DiagnosticsResult) GetRejected() *PathRejected {
+	if x != nil {
+		if x, ok := x.Result.(*DiagnosticsResult_Rejected); ok {
+			return x.Rejected
+		}
+	}
+	return nil
+}
+
+type isDiagnosticsResult_Result interface {
+	isDiagnosticsResult_Result()
+}
+
+type DiagnosticsResult_Error struct {
+	Error *PathError `protobuf:"bytes,2,opt,name=error,proto3,oneof"`
+}
+
+type DiagnosticsResult_Rejected struct {
+	Rejected *PathRejected `protobuf:"bytes,3,opt,name=rejected,proto3,oneof"`
+}
+
+func (*DiagnosticsResult_Error) isDiagnosticsResult_Result() {}
+
+func (*DiagnosticsResult_Rejected) isDiagnosticsResult_Result() {}
+
+type FetchArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Url           string                 `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	ToolCallId    string                 `protobuf:"bytes,2,opt,name=tool_call_id,json=toolCallId,proto3" json:"tool_call_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FetchArgs) Reset() {
+	*x = FetchArgs{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[90]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FetchArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FetchArgs) ProtoMessage() {}
+
+func (x *FetchArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[90]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FetchArgs.ProtoReflect.Descriptor instead.
+func (*FetchArgs) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{90}
+}
+
+func (x *FetchArgs) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *FetchArgs) GetToolCallId() string {
+	if x != nil {
+		return x.ToolCallId
+	}
+	return ""
+}
+
+type FetchResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Result:
+	//
+	//	*FetchResult_Success
+	//	*FetchResult_Error
+	Result        isFetchResult_Result `protobuf_oneof:"result"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FetchResult) Reset() {
+	*x = FetchResult{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[91]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FetchResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FetchResult) ProtoMessage() {}
+
+func (x *FetchResult) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[91]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FetchResult.ProtoReflect.Descriptor instead.
+func (*FetchResult) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{91}
+}
+
+func (x *FetchResult) GetResult() isFetchResult_Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *FetchResult) GetSuccess() *FetchSuccess {
+	if x != nil {
+		if x, ok := x.Result.(*FetchResult_Success); ok {
+			return x.Success
+		}
+	}
+	return nil
+}
+
+func (x *FetchResult) GetError() *FetchError {
+	if x != nil {
+		if x, ok := x.Result.(*FetchResult_Error); ok {
+			return x.Error
+		}
+	}
+	return nil
+}
+
+type isFetchResult_Result interface {
+	isFetchResult_Result()
+}
+
+type FetchResult_Success struct {
+	Success *FetchSuccess `protobuf:"bytes,1,opt,name=success,proto3,oneof"`
+}
+
+type FetchResult_Error struct {
+	Error *FetchError `protobuf:"bytes,2,opt,name=error,proto3,oneof"`
+}
+
+func (*FetchResult_Success) isFetchResult_Result() {}
+
+func (*FetchResult_Error) isFetchResult_Result() {}
+
+type FetchSuccess struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Url           string                 `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	Content       string                 `protobuf:"bytes,2,opt,name=content,proto3" json:"content,omitempty"`
+	StatusCode    int32                  `protobuf:"varint,3,opt,name=status_code,json=statusCode,proto3" json:"status_code,omitempty"`
+	ContentType   string                 `protobuf:"bytes,4,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FetchSuccess) Reset() {
+	*x = FetchSuccess{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[92]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FetchSuccess) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FetchSuccess) ProtoMessage() {}
+
+func (x *FetchSuccess) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[92]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FetchSuccess.ProtoReflect.Descriptor instead.
+func (*FetchSuccess) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{92}
+}
+
+func (x *FetchSuccess) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *FetchSuccess) GetContent() string {
+	if x != nil {
+		return x.Content
+	}
+	return ""
+}
+
+func (x *FetchSuccess) GetStatusCode() int32 {
+	if x != nil {
+		return x.StatusCode
+	}
+	return 0
+}
+
+func (x *FetchSuccess) GetContentType() string {
+	if x != nil {
+		return x.ContentType
+	}
+	return ""
+}
+
+type FetchError struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Url           string                 `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	Error         string                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FetchError) Reset() {
+	*x = FetchError{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[93]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FetchError) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FetchError) ProtoMessage() {}
+
+func (x *FetchError) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[93]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FetchError.ProtoReflect.Descriptor instead.
+func (*FetchError) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{93}
+}
+
+func (x *FetchError) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *FetchError) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+type ListMcpResourcesExecArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Server        *string                `protobuf:"bytes,1,opt,name=server,proto3,oneof" json:"server,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMcpResourcesExecArgs) Reset() {
+	*x = ListMcpResourcesExecArgs{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[94]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMcpResourcesExecArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMcpResourcesExecArgs) ProtoMessage() {}
+
+func (x *ListMcpResourcesExecArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[94]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMcpResourcesExecArgs.ProtoReflect.Descriptor instead.
+func (*ListMcpResourcesExecArgs) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{94}
+}
+
+func (x *ListMcpResourcesExecArgs) GetServer() string {
+	if x != nil && x.Server != nil {
+		return *x.Server
+	}
+	return ""
+}
+
+type ListMcpResourcesExecResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Result:
+	//
+	//	*ListMcpResourcesExecResult_Success
+	//	*ListMcpResourcesExecResult_Error
+	//	*ListMcpResourcesExecResult_Rejected
+	Result        isListMcpResourcesExecResult_Result `protobuf_oneof:"result"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMcpResourcesExecResult) Reset() {
+	*x = ListMcpResourcesExecResult{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[95]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMcpResourcesExecResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMcpResourcesExecResult) ProtoMessage() {}
+
+func (x *ListMcpResourcesExecResult) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[95]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMcpResourcesExecResult.ProtoReflect.Descriptor instead.
+func (*ListMcpResourcesExecResult) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{95}
+}
+
+func (x *ListMcpResourcesExecResult) GetResult() isListMcpResourcesExecResult_Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *ListMcpResourcesExecResult) GetSuccess() *ListMcpResourcesSuccess {
+	if x != nil {
+		if x, ok := x.Result.(*ListMcpResourcesExecResult_Success); ok {
+			return x.Success
+		}
+	}
+	return nil
+}
+
+func (x *ListMcpResourcesExecResult) GetError() *ToolError {
+	if x != nil {
+		if x, ok := x.Result.(*ListMcpResourcesExecResult_Error); ok {
+			return x.Error
+		}
+	}
+	return nil
+}
+
+func (x *ListMcpResourcesExecResult) GetRejected() *Reason {
+	if x != nil {
+		if x, ok := x.Result.(*ListMcpResourcesExecResult_Rejected); ok {
+			return x.Rejected
+		}
+	}
+	return nil
+}
+
+type isListMcpResourcesExecResult_Result interface {
+	isListMcpResourcesExecResult_Result()
+}
+
+type ListMcpResourcesExecResult_Success struct {
+	Success *ListMcpResourcesSuccess `protobuf:"bytes,1,opt,name=success,proto3,oneof"`
+}
+
+type ListMcpResourcesExecResult_Error struct {
+	Error *ToolError `protobuf:"bytes,2,opt,name=error,proto3,oneof"`
+}
+
+type ListMcpResourcesExecResult_Rejected struct {
+	Rejected *Reason `protobuf:"bytes,3,opt,name=rejected,proto3,oneof"`
+}
+
+func (*ListMcpResourcesExecResult_Success) isListMcpResourcesExecResult_Result() {}
+
+func (*ListMcpResourcesExecResult_Error) isListMcpResourcesExecResult_Result() {}
+
+func (*ListMcpResourcesExecResult_Rejected) isListMcpResourcesExecResult_Result() {}
+
+type ListMcpResourcesSuccess struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMcpResourcesSuccess) Reset() {
+	*x = ListMcpResourcesSuccess{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[96]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMcpResourcesSuccess) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMcpResourcesSuccess) ProtoMessage() {}
+
+func (x *ListMcpResourcesSuccess) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[96]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMcpResourcesSuccess.ProtoReflect.Descriptor instead.
+func (*ListMcpResourcesSuccess) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{96}
+}
+
+type ReadMcpResourceExecArgs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Server        string                 `protobuf:"bytes,1,opt,name=server,proto3" json:"server,omitempty"`
+	Uri           string                 `protobuf:"bytes,2,opt,name=uri,proto3" json:"uri,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadMcpResourceExecArgs) Reset() {
+	*x = ReadMcpResourceExecArgs{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[97]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadMcpResourceExecArgs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadMcpResourceExecArgs) ProtoMessage() {}
+
+func (x *ReadMcpResourceExecArgs) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[97]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadMcpResourceExecArgs.ProtoReflect.Descriptor instead.
+func (*ReadMcpResourceExecArgs) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{97}
+}
+
+func (x *ReadMcpResourceExecArgs) GetServer() string {
+	if x != nil {
+		return x.Server
+	}
+	return ""
+}
+
+func (x *ReadMcpResourceExecArgs) GetUri() string {
+	if x != nil {
+		return x.Uri
+	}
+	return ""
+}
+
+type ReadMcpResourceExecResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Result:
+	//
+	//	*ReadMcpResourceExecResult_Rejected
+	Result        isReadMcpResourceExecResult_Result `protobuf_oneof:"result"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadMcpResourceExecResult) Reset() {
+	*x = ReadMcpResourceExecResult{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[98]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadMcpResourceExecResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadMcpResourceExecResult) ProtoMessage() {}
+
+func (x *ReadMcpResourceExecResult) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[98]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadMcpResourceExecResult.ProtoReflect.Descriptor instead.
+func (*ReadMcpResourceExecResult) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{98}
+}
+
+func (x *ReadMcpResourceExecResult) GetResult() isReadMcpResourceExecResult_Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *ReadMcpResourceExecResult) GetRejected() *ReadMcpResourceRejected {
+	if x != nil {
+		if x, ok := x.Result.(*ReadMcpResourceExecResult_Rejected); ok {
+			return x.Rejected
+		}
+	}
+	return nil
+}
+
+type isReadMcpResourceExecResult_Result interface {
+	isReadMcpResourceExecResult_Result()
+}
+
+type ReadMcpResourceExecResult_Rejected struct {
+	Rejected *ReadMcpResourceRejected `protobuf:"bytes,3,opt,name=rejected,proto3,oneof"`
+}
+
+func (*ReadMcpResourceExecResult_Rejected) isReadMcpResourceExecResult_Result() {}
+
+type ReadMcpResourceRejected struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Uri           string                 `protobuf:"bytes,1,opt,name=uri,proto3" json:"uri,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadMcpResourceRejected) Reset() {
+	*x = ReadMcpResourceRejected{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[99]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadMcpResourceRejected) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadMcpResourceRejected) ProtoMessage() {}
+
+func (x *ReadMcpResourceRejected) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[99]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadMcpResourceRejected.ProtoReflect.Descriptor instead.
+func (*ReadMcpResourceRejected) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{99}
+}
+
+func (x *ReadMcpResourceRejected) GetUri() string {
+	if x != nil {
+		return x.Uri
+	}
+	return ""
+}
+
+func (x *ReadMcpResourceRejected) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// Shapes that several results share on the wire.
+type ToolError struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Error         string                 `protobuf:"bytes,1,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ToolError) Reset() {
+	*x = ToolError{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[100]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ToolError) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ToolError) ProtoMessage() {}
+
+func (x *ToolError) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[100]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ToolError.ProtoReflect.Descriptor instead.
+func (*ToolError) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{100}
+}
+
+func (x *ToolError) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+type PathOnly struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PathOnly) Reset() {
+	*x = PathOnly{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[101]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PathOnly) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PathOnly) ProtoMessage() {}
+
+func (x *PathOnly) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[101]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PathOnly.ProtoReflect.Descriptor instead.
+func (*PathOnly) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{101}
+}
+
+func (x *PathOnly) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+type PathError struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	Error         string                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PathError) Reset() {
+	*x = PathError{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[102]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PathError) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PathError) ProtoMessage() {}
+
+func (x *PathError) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[102]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PathError.ProtoReflect.Descriptor instead.
+func (*PathError) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{102}
+}
+
+func (x *PathError) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *PathError) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+type PathRejected struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PathRejected) Reset() {
+	*x = PathRejected{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[103]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PathRejected) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PathRejected) ProtoMessage() {}
+
+func (x *PathRejected) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[103]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PathRejected.ProtoReflect.Descriptor instead.
+func (*PathRejected) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{103}
+}
+
+func (x *PathRejected) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *PathRejected) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // ---- blob store --------------------------------------------------------------
 type KvServerMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -3535,7 +7980,7 @@ type KvServerMessage struct {
 
 func (x *KvServerMessage) Reset() {
 	*x = KvServerMessage{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[50]
+	mi := &file_agent_v1_localagent_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3547,7 +7992,7 @@ func (x *KvServerMessage) String() string {
 func (*KvServerMessage) ProtoMessage() {}
 
 func (x *KvServerMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[50]
+	mi := &file_agent_v1_localagent_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3560,7 +8005,7 @@ func (x *KvServerMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KvServerMessage.ProtoReflect.Descriptor instead.
 func (*KvServerMessage) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{50}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *KvServerMessage) GetId() uint32 {
@@ -3625,7 +8070,7 @@ type KvClientMessage struct {
 
 func (x *KvClientMessage) Reset() {
 	*x = KvClientMessage{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[51]
+	mi := &file_agent_v1_localagent_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3637,7 +8082,7 @@ func (x *KvClientMessage) String() string {
 func (*KvClientMessage) ProtoMessage() {}
 
 func (x *KvClientMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[51]
+	mi := &file_agent_v1_localagent_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3650,7 +8095,7 @@ func (x *KvClientMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KvClientMessage.ProtoReflect.Descriptor instead.
 func (*KvClientMessage) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{51}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *KvClientMessage) GetId() uint32 {
@@ -3710,7 +8155,7 @@ type GetBlobArgs struct {
 
 func (x *GetBlobArgs) Reset() {
 	*x = GetBlobArgs{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[52]
+	mi := &file_agent_v1_localagent_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3722,7 +8167,7 @@ func (x *GetBlobArgs) String() string {
 func (*GetBlobArgs) ProtoMessage() {}
 
 func (x *GetBlobArgs) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[52]
+	mi := &file_agent_v1_localagent_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3735,7 +8180,7 @@ func (x *GetBlobArgs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBlobArgs.ProtoReflect.Descriptor instead.
 func (*GetBlobArgs) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{52}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *GetBlobArgs) GetBlobId() []byte {
@@ -3755,7 +8200,7 @@ type GetBlobResult struct {
 
 func (x *GetBlobResult) Reset() {
 	*x = GetBlobResult{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[53]
+	mi := &file_agent_v1_localagent_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3767,7 +8212,7 @@ func (x *GetBlobResult) String() string {
 func (*GetBlobResult) ProtoMessage() {}
 
 func (x *GetBlobResult) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[53]
+	mi := &file_agent_v1_localagent_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3780,7 +8225,7 @@ func (x *GetBlobResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBlobResult.ProtoReflect.Descriptor instead.
 func (*GetBlobResult) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{53}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{107}
 }
 
 func (x *GetBlobResult) GetBlobData() []byte {
@@ -3807,7 +8252,7 @@ type SetBlobArgs struct {
 
 func (x *SetBlobArgs) Reset() {
 	*x = SetBlobArgs{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[54]
+	mi := &file_agent_v1_localagent_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3819,7 +8264,7 @@ func (x *SetBlobArgs) String() string {
 func (*SetBlobArgs) ProtoMessage() {}
 
 func (x *SetBlobArgs) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[54]
+	mi := &file_agent_v1_localagent_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3832,7 +8277,7 @@ func (x *SetBlobArgs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetBlobArgs.ProtoReflect.Descriptor instead.
 func (*SetBlobArgs) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{54}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{108}
 }
 
 func (x *SetBlobArgs) GetBlobId() []byte {
@@ -3858,7 +8303,7 @@ type SetBlobResult struct {
 
 func (x *SetBlobResult) Reset() {
 	*x = SetBlobResult{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[55]
+	mi := &file_agent_v1_localagent_proto_msgTypes[109]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3870,7 +8315,7 @@ func (x *SetBlobResult) String() string {
 func (*SetBlobResult) ProtoMessage() {}
 
 func (x *SetBlobResult) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[55]
+	mi := &file_agent_v1_localagent_proto_msgTypes[109]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3883,7 +8328,7 @@ func (x *SetBlobResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetBlobResult.ProtoReflect.Descriptor instead.
 func (*SetBlobResult) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{55}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{109}
 }
 
 func (x *SetBlobResult) GetError() *KvError {
@@ -3902,7 +8347,7 @@ type KvError struct {
 
 func (x *KvError) Reset() {
 	*x = KvError{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[56]
+	mi := &file_agent_v1_localagent_proto_msgTypes[110]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3914,7 +8359,7 @@ func (x *KvError) String() string {
 func (*KvError) ProtoMessage() {}
 
 func (x *KvError) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[56]
+	mi := &file_agent_v1_localagent_proto_msgTypes[110]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3927,7 +8372,7 @@ func (x *KvError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KvError.ProtoReflect.Descriptor instead.
 func (*KvError) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{56}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{110}
 }
 
 func (x *KvError) GetMessage() string {
@@ -3961,7 +8406,7 @@ type InteractionUpdate struct {
 
 func (x *InteractionUpdate) Reset() {
 	*x = InteractionUpdate{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[57]
+	mi := &file_agent_v1_localagent_proto_msgTypes[111]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3973,7 +8418,7 @@ func (x *InteractionUpdate) String() string {
 func (*InteractionUpdate) ProtoMessage() {}
 
 func (x *InteractionUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[57]
+	mi := &file_agent_v1_localagent_proto_msgTypes[111]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3986,7 +8431,7 @@ func (x *InteractionUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InteractionUpdate.ProtoReflect.Descriptor instead.
 func (*InteractionUpdate) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{57}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{111}
 }
 
 func (x *InteractionUpdate) GetMessage() isInteractionUpdate_Message {
@@ -4188,7 +8633,7 @@ type Empty struct {
 
 func (x *Empty) Reset() {
 	*x = Empty{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[58]
+	mi := &file_agent_v1_localagent_proto_msgTypes[112]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4200,7 +8645,7 @@ func (x *Empty) String() string {
 func (*Empty) ProtoMessage() {}
 
 func (x *Empty) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[58]
+	mi := &file_agent_v1_localagent_proto_msgTypes[112]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4213,7 +8658,7 @@ func (x *Empty) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Empty.ProtoReflect.Descriptor instead.
 func (*Empty) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{58}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{112}
 }
 
 type TextDelta struct {
@@ -4226,7 +8671,7 @@ type TextDelta struct {
 
 func (x *TextDelta) Reset() {
 	*x = TextDelta{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[59]
+	mi := &file_agent_v1_localagent_proto_msgTypes[113]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4238,7 +8683,7 @@ func (x *TextDelta) String() string {
 func (*TextDelta) ProtoMessage() {}
 
 func (x *TextDelta) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[59]
+	mi := &file_agent_v1_localagent_proto_msgTypes[113]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4251,7 +8696,7 @@ func (x *TextDelta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TextDelta.ProtoReflect.Descriptor instead.
 func (*TextDelta) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{59}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{113}
 }
 
 func (x *TextDelta) GetText() string {
@@ -4277,7 +8722,7 @@ type ThinkingDelta struct {
 
 func (x *ThinkingDelta) Reset() {
 	*x = ThinkingDelta{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[60]
+	mi := &file_agent_v1_localagent_proto_msgTypes[114]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4289,7 +8734,7 @@ func (x *ThinkingDelta) String() string {
 func (*ThinkingDelta) ProtoMessage() {}
 
 func (x *ThinkingDelta) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[60]
+	mi := &file_agent_v1_localagent_proto_msgTypes[114]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4302,7 +8747,7 @@ func (x *ThinkingDelta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ThinkingDelta.ProtoReflect.Descriptor instead.
 func (*ThinkingDelta) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{60}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{114}
 }
 
 func (x *ThinkingDelta) GetText() string {
@@ -4321,7 +8766,7 @@ type ThinkingCompleted struct {
 
 func (x *ThinkingCompleted) Reset() {
 	*x = ThinkingCompleted{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[61]
+	mi := &file_agent_v1_localagent_proto_msgTypes[115]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4333,7 +8778,7 @@ func (x *ThinkingCompleted) String() string {
 func (*ThinkingCompleted) ProtoMessage() {}
 
 func (x *ThinkingCompleted) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[61]
+	mi := &file_agent_v1_localagent_proto_msgTypes[115]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4346,7 +8791,7 @@ func (x *ThinkingCompleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ThinkingCompleted.ProtoReflect.Descriptor instead.
 func (*ThinkingCompleted) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{61}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{115}
 }
 
 func (x *ThinkingCompleted) GetThinkingDurationMs() int32 {
@@ -4365,7 +8810,7 @@ type TokenDelta struct {
 
 func (x *TokenDelta) Reset() {
 	*x = TokenDelta{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[62]
+	mi := &file_agent_v1_localagent_proto_msgTypes[116]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4377,7 +8822,7 @@ func (x *TokenDelta) String() string {
 func (*TokenDelta) ProtoMessage() {}
 
 func (x *TokenDelta) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[62]
+	mi := &file_agent_v1_localagent_proto_msgTypes[116]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4390,7 +8835,7 @@ func (x *TokenDelta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenDelta.ProtoReflect.Descriptor instead.
 func (*TokenDelta) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{62}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{116}
 }
 
 func (x *TokenDelta) GetTokens() int32 {
@@ -4409,7 +8854,7 @@ type StepStarted struct {
 
 func (x *StepStarted) Reset() {
 	*x = StepStarted{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[63]
+	mi := &file_agent_v1_localagent_proto_msgTypes[117]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4421,7 +8866,7 @@ func (x *StepStarted) String() string {
 func (*StepStarted) ProtoMessage() {}
 
 func (x *StepStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[63]
+	mi := &file_agent_v1_localagent_proto_msgTypes[117]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4434,7 +8879,7 @@ func (x *StepStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StepStarted.ProtoReflect.Descriptor instead.
 func (*StepStarted) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{63}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{117}
 }
 
 func (x *StepStarted) GetStepId() uint64 {
@@ -4454,7 +8899,7 @@ type StepCompleted struct {
 
 func (x *StepCompleted) Reset() {
 	*x = StepCompleted{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[64]
+	mi := &file_agent_v1_localagent_proto_msgTypes[118]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4466,7 +8911,7 @@ func (x *StepCompleted) String() string {
 func (*StepCompleted) ProtoMessage() {}
 
 func (x *StepCompleted) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[64]
+	mi := &file_agent_v1_localagent_proto_msgTypes[118]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4479,7 +8924,7 @@ func (x *StepCompleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StepCompleted.ProtoReflect.Descriptor instead.
 func (*StepCompleted) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{64}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{118}
 }
 
 func (x *StepCompleted) GetStepId() uint64 {
@@ -4505,7 +8950,7 @@ type ToolRequestsListed struct {
 
 func (x *ToolRequestsListed) Reset() {
 	*x = ToolRequestsListed{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[65]
+	mi := &file_agent_v1_localagent_proto_msgTypes[119]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4517,7 +8962,7 @@ func (x *ToolRequestsListed) String() string {
 func (*ToolRequestsListed) ProtoMessage() {}
 
 func (x *ToolRequestsListed) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[65]
+	mi := &file_agent_v1_localagent_proto_msgTypes[119]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4530,7 +8975,7 @@ func (x *ToolRequestsListed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToolRequestsListed.ProtoReflect.Descriptor instead.
 func (*ToolRequestsListed) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{65}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{119}
 }
 
 func (x *ToolRequestsListed) GetCallCount() uint32 {
@@ -4553,7 +8998,7 @@ type TurnEnded struct {
 
 func (x *TurnEnded) Reset() {
 	*x = TurnEnded{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[66]
+	mi := &file_agent_v1_localagent_proto_msgTypes[120]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4565,7 +9010,7 @@ func (x *TurnEnded) String() string {
 func (*TurnEnded) ProtoMessage() {}
 
 func (x *TurnEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[66]
+	mi := &file_agent_v1_localagent_proto_msgTypes[120]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4578,7 +9023,7 @@ func (x *TurnEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TurnEnded.ProtoReflect.Descriptor instead.
 func (*TurnEnded) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{66}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{120}
 }
 
 func (x *TurnEnded) GetInputTokens() int64 {
@@ -4627,7 +9072,7 @@ type ToolCallEvent struct {
 
 func (x *ToolCallEvent) Reset() {
 	*x = ToolCallEvent{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[67]
+	mi := &file_agent_v1_localagent_proto_msgTypes[121]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4639,7 +9084,7 @@ func (x *ToolCallEvent) String() string {
 func (*ToolCallEvent) ProtoMessage() {}
 
 func (x *ToolCallEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[67]
+	mi := &file_agent_v1_localagent_proto_msgTypes[121]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4652,7 +9097,7 @@ func (x *ToolCallEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToolCallEvent.ProtoReflect.Descriptor instead.
 func (*ToolCallEvent) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{67}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{121}
 }
 
 func (x *ToolCallEvent) GetCallId() string {
@@ -4688,7 +9133,7 @@ type PartialToolCall struct {
 
 func (x *PartialToolCall) Reset() {
 	*x = PartialToolCall{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[68]
+	mi := &file_agent_v1_localagent_proto_msgTypes[122]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4700,7 +9145,7 @@ func (x *PartialToolCall) String() string {
 func (*PartialToolCall) ProtoMessage() {}
 
 func (x *PartialToolCall) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[68]
+	mi := &file_agent_v1_localagent_proto_msgTypes[122]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4713,7 +9158,7 @@ func (x *PartialToolCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PartialToolCall.ProtoReflect.Descriptor instead.
 func (*PartialToolCall) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{68}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{122}
 }
 
 func (x *PartialToolCall) GetCallId() string {
@@ -4758,7 +9203,7 @@ type ToolCall struct {
 
 func (x *ToolCall) Reset() {
 	*x = ToolCall{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[69]
+	mi := &file_agent_v1_localagent_proto_msgTypes[123]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4770,7 +9215,7 @@ func (x *ToolCall) String() string {
 func (*ToolCall) ProtoMessage() {}
 
 func (x *ToolCall) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[69]
+	mi := &file_agent_v1_localagent_proto_msgTypes[123]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4783,7 +9228,7 @@ func (x *ToolCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ToolCall.ProtoReflect.Descriptor instead.
 func (*ToolCall) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{69}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{123}
 }
 
 func (x *ToolCall) GetTool() isToolCall_Tool {
@@ -4843,7 +9288,7 @@ type McpToolCall struct {
 
 func (x *McpToolCall) Reset() {
 	*x = McpToolCall{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[70]
+	mi := &file_agent_v1_localagent_proto_msgTypes[124]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4855,7 +9300,7 @@ func (x *McpToolCall) String() string {
 func (*McpToolCall) ProtoMessage() {}
 
 func (x *McpToolCall) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[70]
+	mi := &file_agent_v1_localagent_proto_msgTypes[124]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4868,7 +9313,7 @@ func (x *McpToolCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use McpToolCall.ProtoReflect.Descriptor instead.
 func (*McpToolCall) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{70}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{124}
 }
 
 func (x *McpToolCall) GetArgs() *McpArgs {
@@ -4887,7 +9332,7 @@ type GetMcpToolsToolCall struct {
 
 func (x *GetMcpToolsToolCall) Reset() {
 	*x = GetMcpToolsToolCall{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[71]
+	mi := &file_agent_v1_localagent_proto_msgTypes[125]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4899,7 +9344,7 @@ func (x *GetMcpToolsToolCall) String() string {
 func (*GetMcpToolsToolCall) ProtoMessage() {}
 
 func (x *GetMcpToolsToolCall) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[71]
+	mi := &file_agent_v1_localagent_proto_msgTypes[125]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4912,7 +9357,7 @@ func (x *GetMcpToolsToolCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMcpToolsToolCall.ProtoReflect.Descriptor instead.
 func (*GetMcpToolsToolCall) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{71}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{125}
 }
 
 func (x *GetMcpToolsToolCall) GetArgs() *GetMcpToolsArgs {
@@ -4934,7 +9379,7 @@ type GetMcpToolsArgs struct {
 
 func (x *GetMcpToolsArgs) Reset() {
 	*x = GetMcpToolsArgs{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[72]
+	mi := &file_agent_v1_localagent_proto_msgTypes[126]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4946,7 +9391,7 @@ func (x *GetMcpToolsArgs) String() string {
 func (*GetMcpToolsArgs) ProtoMessage() {}
 
 func (x *GetMcpToolsArgs) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[72]
+	mi := &file_agent_v1_localagent_proto_msgTypes[126]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4959,7 +9404,7 @@ func (x *GetMcpToolsArgs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMcpToolsArgs.ProtoReflect.Descriptor instead.
 func (*GetMcpToolsArgs) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{72}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{126}
 }
 
 func (x *GetMcpToolsArgs) GetServer() string {
@@ -5000,9 +9445,13 @@ type InteractionQuery struct {
 	//	*InteractionQuery_AskQuestionInteractionQuery
 	//	*InteractionQuery_SwitchModeRequestQuery
 	//	*InteractionQuery_CreatePlanRequestQuery
+	//	*InteractionQuery_SetupVmEnvironmentArgs
 	//	*InteractionQuery_WebFetchRequestQuery
+	//	*InteractionQuery_PrManagementRequestQuery
 	//	*InteractionQuery_McpAuthRequestQuery
 	//	*InteractionQuery_GenerateImageRequestQuery
+	//	*InteractionQuery_ReplaceEnvArgs
+	//	*InteractionQuery_ConnectScmRequestQuery
 	Query         isInteractionQuery_Query `protobuf_oneof:"query"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -5010,7 +9459,7 @@ type InteractionQuery struct {
 
 func (x *InteractionQuery) Reset() {
 	*x = InteractionQuery{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[73]
+	mi := &file_agent_v1_localagent_proto_msgTypes[127]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5022,7 +9471,7 @@ func (x *InteractionQuery) String() string {
 func (*InteractionQuery) ProtoMessage() {}
 
 func (x *InteractionQuery) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[73]
+	mi := &file_agent_v1_localagent_proto_msgTypes[127]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5035,7 +9484,7 @@ func (x *InteractionQuery) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InteractionQuery.ProtoReflect.Descriptor instead.
 func (*InteractionQuery) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{73}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{127}
 }
 
 func (x *InteractionQuery) GetId() uint32 {
@@ -5088,10 +9537,28 @@ func (x *InteractionQuery) GetCreatePlanRequestQuery() *Opaque {
 	return nil
 }
 
+func (x *InteractionQuery) GetSetupVmEnvironmentArgs() *Opaque {
+	if x != nil {
+		if x, ok := x.Query.(*InteractionQuery_SetupVmEnvironmentArgs); ok {
+			return x.SetupVmEnvironmentArgs
+		}
+	}
+	return nil
+}
+
 func (x *InteractionQuery) GetWebFetchRequestQuery() *Opaque {
 	if x != nil {
 		if x, ok := x.Query.(*InteractionQuery_WebFetchRequestQuery); ok {
 			return x.WebFetchRequestQuery
+		}
+	}
+	return nil
+}
+
+func (x *InteractionQuery) GetPrManagementRequestQuery() *Opaque {
+	if x != nil {
+		if x, ok := x.Query.(*InteractionQuery_PrManagementRequestQuery); ok {
+			return x.PrManagementRequestQuery
 		}
 	}
 	return nil
@@ -5110,6 +9577,24 @@ func (x *InteractionQuery) GetGenerateImageRequestQuery() *Opaque {
 	if x != nil {
 		if x, ok := x.Query.(*InteractionQuery_GenerateImageRequestQuery); ok {
 			return x.GenerateImageRequestQuery
+		}
+	}
+	return nil
+}
+
+func (x *InteractionQuery) GetReplaceEnvArgs() *Opaque {
+	if x != nil {
+		if x, ok := x.Query.(*InteractionQuery_ReplaceEnvArgs); ok {
+			return x.ReplaceEnvArgs
+		}
+	}
+	return nil
+}
+
+func (x *InteractionQuery) GetConnectScmRequestQuery() *Opaque {
+	if x != nil {
+		if x, ok := x.Query.(*InteractionQuery_ConnectScmRequestQuery); ok {
+			return x.ConnectScmRequestQuery
 		}
 	}
 	return nil
@@ -5135,8 +9620,16 @@ type InteractionQuery_CreatePlanRequestQuery struct {
 	CreatePlanRequestQuery *Opaque `protobuf:"bytes,7,opt,name=create_plan_request_query,json=createPlanRequestQuery,proto3,oneof"`
 }
 
+type InteractionQuery_SetupVmEnvironmentArgs struct {
+	SetupVmEnvironmentArgs *Opaque `protobuf:"bytes,8,opt,name=setup_vm_environment_args,json=setupVmEnvironmentArgs,proto3,oneof"`
+}
+
 type InteractionQuery_WebFetchRequestQuery struct {
 	WebFetchRequestQuery *Opaque `protobuf:"bytes,9,opt,name=web_fetch_request_query,json=webFetchRequestQuery,proto3,oneof"`
+}
+
+type InteractionQuery_PrManagementRequestQuery struct {
+	PrManagementRequestQuery *Opaque `protobuf:"bytes,10,opt,name=pr_management_request_query,json=prManagementRequestQuery,proto3,oneof"`
 }
 
 type InteractionQuery_McpAuthRequestQuery struct {
@@ -5147,6 +9640,14 @@ type InteractionQuery_GenerateImageRequestQuery struct {
 	GenerateImageRequestQuery *Opaque `protobuf:"bytes,12,opt,name=generate_image_request_query,json=generateImageRequestQuery,proto3,oneof"`
 }
 
+type InteractionQuery_ReplaceEnvArgs struct {
+	ReplaceEnvArgs *Opaque `protobuf:"bytes,13,opt,name=replace_env_args,json=replaceEnvArgs,proto3,oneof"`
+}
+
+type InteractionQuery_ConnectScmRequestQuery struct {
+	ConnectScmRequestQuery *Opaque `protobuf:"bytes,14,opt,name=connect_scm_request_query,json=connectScmRequestQuery,proto3,oneof"`
+}
+
 func (*InteractionQuery_WebSearchRequestQuery) isInteractionQuery_Query() {}
 
 func (*InteractionQuery_AskQuestionInteractionQuery) isInteractionQuery_Query() {}
@@ -5155,11 +9656,19 @@ func (*InteractionQuery_SwitchModeRequestQuery) isInteractionQuery_Query() {}
 
 func (*InteractionQuery_CreatePlanRequestQuery) isInteractionQuery_Query() {}
 
+func (*InteractionQuery_SetupVmEnvironmentArgs) isInteractionQuery_Query() {}
+
 func (*InteractionQuery_WebFetchRequestQuery) isInteractionQuery_Query() {}
+
+func (*InteractionQuery_PrManagementRequestQuery) isInteractionQuery_Query() {}
 
 func (*InteractionQuery_McpAuthRequestQuery) isInteractionQuery_Query() {}
 
 func (*InteractionQuery_GenerateImageRequestQuery) isInteractionQuery_Query() {}
+
+func (*InteractionQuery_ReplaceEnvArgs) isInteractionQuery_Query() {}
+
+func (*InteractionQuery_ConnectScmRequestQuery) isInteractionQuery_Query() {}
 
 type Opaque struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -5169,7 +9678,7 @@ type Opaque struct {
 
 func (x *Opaque) Reset() {
 	*x = Opaque{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[74]
+	mi := &file_agent_v1_localagent_proto_msgTypes[128]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5181,7 +9690,7 @@ func (x *Opaque) String() string {
 func (*Opaque) ProtoMessage() {}
 
 func (x *Opaque) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[74]
+	mi := &file_agent_v1_localagent_proto_msgTypes[128]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5194,7 +9703,7 @@ func (x *Opaque) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Opaque.ProtoReflect.Descriptor instead.
 func (*Opaque) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{74}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{128}
 }
 
 type InteractionResponse struct {
@@ -5205,9 +9714,13 @@ type InteractionResponse struct {
 	//	*InteractionResponse_WebSearchRequestResponse
 	//	*InteractionResponse_AskQuestionInteractionResponse
 	//	*InteractionResponse_SwitchModeRequestResponse
+	//	*InteractionResponse_CreatePlanRequestResponse
 	//	*InteractionResponse_WebFetchRequestResponse
+	//	*InteractionResponse_PrManagementResult
 	//	*InteractionResponse_McpAuthRequestResponse
 	//	*InteractionResponse_GenerateImageRequestResponse
+	//	*InteractionResponse_ReplaceEnvResult
+	//	*InteractionResponse_ConnectScmRequestResponse
 	Result        isInteractionResponse_Result `protobuf_oneof:"result"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -5215,7 +9728,7 @@ type InteractionResponse struct {
 
 func (x *InteractionResponse) Reset() {
 	*x = InteractionResponse{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[75]
+	mi := &file_agent_v1_localagent_proto_msgTypes[129]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5227,7 +9740,7 @@ func (x *InteractionResponse) String() string {
 func (*InteractionResponse) ProtoMessage() {}
 
 func (x *InteractionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[75]
+	mi := &file_agent_v1_localagent_proto_msgTypes[129]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5240,7 +9753,7 @@ func (x *InteractionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InteractionResponse.ProtoReflect.Descriptor instead.
 func (*InteractionResponse) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{75}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{129}
 }
 
 func (x *InteractionResponse) GetId() uint32 {
@@ -5284,10 +9797,28 @@ func (x *InteractionResponse) GetSwitchModeRequestResponse() *ApproveOrReject {
 	return nil
 }
 
+func (x *InteractionResponse) GetCreatePlanRequestResponse() *CreatePlanAnswer {
+	if x != nil {
+		if x, ok := x.Result.(*InteractionResponse_CreatePlanRequestResponse); ok {
+			return x.CreatePlanRequestResponse
+		}
+	}
+	return nil
+}
+
 func (x *InteractionResponse) GetWebFetchRequestResponse() *ApproveOrReject {
 	if x != nil {
 		if x, ok := x.Result.(*InteractionResponse_WebFetchRequestResponse); ok {
 			return x.WebFetchRequestResponse
+		}
+	}
+	return nil
+}
+
+func (x *InteractionResponse) GetPrManagementResult() *PrManagementAnswer {
+	if x != nil {
+		if x, ok := x.Result.(*InteractionResponse_PrManagementResult); ok {
+			return x.PrManagementResult
 		}
 	}
 	return nil
@@ -5311,6 +9842,24 @@ func (x *InteractionResponse) GetGenerateImageRequestResponse() *ApproveOrReject
 	return nil
 }
 
+func (x *InteractionResponse) GetReplaceEnvResult() *ReplaceEnvAnswer {
+	if x != nil {
+		if x, ok := x.Result.(*InteractionResponse_ReplaceEnvResult); ok {
+			return x.ReplaceEnvResult
+		}
+	}
+	return nil
+}
+
+func (x *InteractionResponse) GetConnectScmRequestResponse() *ApproveOrReject {
+	if x != nil {
+		if x, ok := x.Result.(*InteractionResponse_ConnectScmRequestResponse); ok {
+			return x.ConnectScmRequestResponse
+		}
+	}
+	return nil
+}
+
 type isInteractionResponse_Result interface {
 	isInteractionResponse_Result()
 }
@@ -5327,8 +9876,16 @@ type InteractionResponse_SwitchModeRequestResponse struct {
 	SwitchModeRequestResponse *ApproveOrReject `protobuf:"bytes,4,opt,name=switch_mode_request_response,json=switchModeRequestResponse,proto3,oneof"`
 }
 
+type InteractionResponse_CreatePlanRequestResponse struct {
+	CreatePlanRequestResponse *CreatePlanAnswer `protobuf:"bytes,7,opt,name=create_plan_request_response,json=createPlanRequestResponse,proto3,oneof"`
+}
+
 type InteractionResponse_WebFetchRequestResponse struct {
 	WebFetchRequestResponse *ApproveOrReject `protobuf:"bytes,9,opt,name=web_fetch_request_response,json=webFetchRequestResponse,proto3,oneof"`
+}
+
+type InteractionResponse_PrManagementResult struct {
+	PrManagementResult *PrManagementAnswer `protobuf:"bytes,10,opt,name=pr_management_result,json=prManagementResult,proto3,oneof"`
 }
 
 type InteractionResponse_McpAuthRequestResponse struct {
@@ -5339,17 +9896,33 @@ type InteractionResponse_GenerateImageRequestResponse struct {
 	GenerateImageRequestResponse *ApproveOrReject `protobuf:"bytes,12,opt,name=generate_image_request_response,json=generateImageRequestResponse,proto3,oneof"`
 }
 
+type InteractionResponse_ReplaceEnvResult struct {
+	ReplaceEnvResult *ReplaceEnvAnswer `protobuf:"bytes,13,opt,name=replace_env_result,json=replaceEnvResult,proto3,oneof"`
+}
+
+type InteractionResponse_ConnectScmRequestResponse struct {
+	ConnectScmRequestResponse *ApproveOrReject `protobuf:"bytes,14,opt,name=connect_scm_request_response,json=connectScmRequestResponse,proto3,oneof"`
+}
+
 func (*InteractionResponse_WebSearchRequestResponse) isInteractionResponse_Result() {}
 
 func (*InteractionResponse_AskQuestionInteractionResponse) isInteractionResponse_Result() {}
 
 func (*InteractionResponse_SwitchModeRequestResponse) isInteractionResponse_Result() {}
 
+func (*InteractionResponse_CreatePlanRequestResponse) isInteractionResponse_Result() {}
+
 func (*InteractionResponse_WebFetchRequestResponse) isInteractionResponse_Result() {}
+
+func (*InteractionResponse_PrManagementResult) isInteractionResponse_Result() {}
 
 func (*InteractionResponse_McpAuthRequestResponse) isInteractionResponse_Result() {}
 
 func (*InteractionResponse_GenerateImageRequestResponse) isInteractionResponse_Result() {}
+
+func (*InteractionResponse_ReplaceEnvResult) isInteractionResponse_Result() {}
+
+func (*InteractionResponse_ConnectScmRequestResponse) isInteractionResponse_Result() {}
 
 type ApproveOrReject struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -5364,7 +9937,7 @@ type ApproveOrReject struct {
 
 func (x *ApproveOrReject) Reset() {
 	*x = ApproveOrReject{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[76]
+	mi := &file_agent_v1_localagent_proto_msgTypes[130]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5376,7 +9949,7 @@ func (x *ApproveOrReject) String() string {
 func (*ApproveOrReject) ProtoMessage() {}
 
 func (x *ApproveOrReject) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[76]
+	mi := &file_agent_v1_localagent_proto_msgTypes[130]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5389,7 +9962,7 @@ func (x *ApproveOrReject) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveOrReject.ProtoReflect.Descriptor instead.
 func (*ApproveOrReject) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{76}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{130}
 }
 
 func (x *ApproveOrReject) GetResult() isApproveOrReject_Result {
@@ -5442,7 +10015,7 @@ type Reason struct {
 
 func (x *Reason) Reset() {
 	*x = Reason{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[77]
+	mi := &file_agent_v1_localagent_proto_msgTypes[131]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5454,7 +10027,7 @@ func (x *Reason) String() string {
 func (*Reason) ProtoMessage() {}
 
 func (x *Reason) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[77]
+	mi := &file_agent_v1_localagent_proto_msgTypes[131]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5467,12 +10040,298 @@ func (x *Reason) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reason.ProtoReflect.Descriptor instead.
 func (*Reason) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{77}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{131}
 }
 
 func (x *Reason) GetReason() string {
 	if x != nil {
 		return x.Reason
+	}
+	return ""
+}
+
+type CreatePlanAnswer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Result        *CreatePlanResult      `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreatePlanAnswer) Reset() {
+	*x = CreatePlanAnswer{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[132]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreatePlanAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreatePlanAnswer) ProtoMessage() {}
+
+func (x *CreatePlanAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[132]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreatePlanAnswer.ProtoReflect.Descriptor instead.
+func (*CreatePlanAnswer) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{132}
+}
+
+func (x *CreatePlanAnswer) GetResult() *CreatePlanResult {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+type CreatePlanResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Result:
+	//
+	//	*CreatePlanResult_Error
+	Result        isCreatePlanResult_Result `protobuf_oneof:"result"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreatePlanResult) Reset() {
+	*x = CreatePlanResult{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[133]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreatePlanResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreatePlanResult) ProtoMessage() {}
+
+func (x *CreatePlanResult) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[133]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreatePlanResult.ProtoReflect.Descriptor instead.
+func (*CreatePlanResult) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{133}
+}
+
+func (x *CreatePlanResult) GetResult() isCreatePlanResult_Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *CreatePlanResult) GetError() *ToolError {
+	if x != nil {
+		if x, ok := x.Result.(*CreatePlanResult_Error); ok {
+			return x.Error
+		}
+	}
+	return nil
+}
+
+type isCreatePlanResult_Result interface {
+	isCreatePlanResult_Result()
+}
+
+type CreatePlanResult_Error struct {
+	Error *ToolError `protobuf:"bytes,2,opt,name=error,proto3,oneof"`
+}
+
+func (*CreatePlanResult_Error) isCreatePlanResult_Result() {}
+
+type PrManagementAnswer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Result:
+	//
+	//	*PrManagementAnswer_Rejected
+	Result        isPrManagementAnswer_Result `protobuf_oneof:"result"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PrManagementAnswer) Reset() {
+	*x = PrManagementAnswer{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[134]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PrManagementAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PrManagementAnswer) ProtoMessage() {}
+
+func (x *PrManagementAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[134]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PrManagementAnswer.ProtoReflect.Descriptor instead.
+func (*PrManagementAnswer) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{134}
+}
+
+func (x *PrManagementAnswer) GetResult() isPrManagementAnswer_Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *PrManagementAnswer) GetRejected() *Reason {
+	if x != nil {
+		if x, ok := x.Result.(*PrManagementAnswer_Rejected); ok {
+			return x.Rejected
+		}
+	}
+	return nil
+}
+
+type isPrManagementAnswer_Result interface {
+	isPrManagementAnswer_Result()
+}
+
+type PrManagementAnswer_Rejected struct {
+	Rejected *Reason `protobuf:"bytes,3,opt,name=rejected,proto3,oneof"`
+}
+
+func (*PrManagementAnswer_Rejected) isPrManagementAnswer_Result() {}
+
+type ReplaceEnvAnswer struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Result:
+	//
+	//	*ReplaceEnvAnswer_Failure
+	Result        isReplaceEnvAnswer_Result `protobuf_oneof:"result"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplaceEnvAnswer) Reset() {
+	*x = ReplaceEnvAnswer{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[135]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplaceEnvAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplaceEnvAnswer) ProtoMessage() {}
+
+func (x *ReplaceEnvAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[135]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplaceEnvAnswer.ProtoReflect.Descriptor instead.
+func (*ReplaceEnvAnswer) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{135}
+}
+
+func (x *ReplaceEnvAnswer) GetResult() isReplaceEnvAnswer_Result {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
+func (x *ReplaceEnvAnswer) GetFailure() *ReplaceEnvFailure {
+	if x != nil {
+		if x, ok := x.Result.(*ReplaceEnvAnswer_Failure); ok {
+			return x.Failure
+		}
+	}
+	return nil
+}
+
+type isReplaceEnvAnswer_Result interface {
+	isReplaceEnvAnswer_Result()
+}
+
+type ReplaceEnvAnswer_Failure struct {
+	Failure *ReplaceEnvFailure `protobuf:"bytes,2,opt,name=failure,proto3,oneof"`
+}
+
+func (*ReplaceEnvAnswer_Failure) isReplaceEnvAnswer_Result() {}
+
+type ReplaceEnvFailure struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ErrorMessage  string                 `protobuf:"bytes,1,opt,name=error_message,json=errorMessage,proto3" json:"error_message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplaceEnvFailure) Reset() {
+	*x = ReplaceEnvFailure{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[136]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplaceEnvFailure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplaceEnvFailure) ProtoMessage() {}
+
+func (x *ReplaceEnvFailure) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[136]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplaceEnvFailure.ProtoReflect.Descriptor instead.
+func (*ReplaceEnvFailure) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{136}
+}
+
+func (x *ReplaceEnvFailure) GetErrorMessage() string {
+	if x != nil {
+		return x.ErrorMessage
 	}
 	return ""
 }
@@ -5486,7 +10345,7 @@ type AskQuestionAnswer struct {
 
 func (x *AskQuestionAnswer) Reset() {
 	*x = AskQuestionAnswer{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[78]
+	mi := &file_agent_v1_localagent_proto_msgTypes[137]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5498,7 +10357,7 @@ func (x *AskQuestionAnswer) String() string {
 func (*AskQuestionAnswer) ProtoMessage() {}
 
 func (x *AskQuestionAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[78]
+	mi := &file_agent_v1_localagent_proto_msgTypes[137]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5511,7 +10370,7 @@ func (x *AskQuestionAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AskQuestionAnswer.ProtoReflect.Descriptor instead.
 func (*AskQuestionAnswer) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{78}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{137}
 }
 
 func (x *AskQuestionAnswer) GetResult() *AskQuestionResult {
@@ -5533,7 +10392,7 @@ type AskQuestionResult struct {
 
 func (x *AskQuestionResult) Reset() {
 	*x = AskQuestionResult{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[79]
+	mi := &file_agent_v1_localagent_proto_msgTypes[138]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5545,7 +10404,7 @@ func (x *AskQuestionResult) String() string {
 func (*AskQuestionResult) ProtoMessage() {}
 
 func (x *AskQuestionResult) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[79]
+	mi := &file_agent_v1_localagent_proto_msgTypes[138]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5558,7 +10417,7 @@ func (x *AskQuestionResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AskQuestionResult.ProtoReflect.Descriptor instead.
 func (*AskQuestionResult) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{79}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{138}
 }
 
 func (x *AskQuestionResult) GetResult() isAskQuestionResult_Result {
@@ -5587,6 +10446,120 @@ type AskQuestionResult_Rejected struct {
 
 func (*AskQuestionResult_Rejected) isAskQuestionResult_Result() {}
 
+// ---- errors --------------------------------------------------------------------
+// The detail that comes with an error at the end of a stream. Its type on the wire is aiserver.v1.ErrorDetails.
+type ErrorDetails struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Error         int32                  `protobuf:"varint,1,opt,name=error,proto3" json:"error,omitempty"` // an enum; the numbers of use are in backend/localagent
+	Details       *CustomErrorDetails    `protobuf:"bytes,2,opt,name=details,proto3" json:"details,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ErrorDetails) Reset() {
+	*x = ErrorDetails{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[139]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ErrorDetails) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ErrorDetails) ProtoMessage() {}
+
+func (x *ErrorDetails) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[139]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ErrorDetails.ProtoReflect.Descriptor instead.
+func (*ErrorDetails) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{139}
+}
+
+func (x *ErrorDetails) GetError() int32 {
+	if x != nil {
+		return x.Error
+	}
+	return 0
+}
+
+func (x *ErrorDetails) GetDetails() *CustomErrorDetails {
+	if x != nil {
+		return x.Details
+	}
+	return nil
+}
+
+type CustomErrorDetails struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Title         string                 `protobuf:"bytes,1,opt,name=title,proto3" json:"title,omitempty"`
+	Detail        string                 `protobuf:"bytes,2,opt,name=detail,proto3" json:"detail,omitempty"`
+	IsRetryable   *bool                  `protobuf:"varint,4,opt,name=is_retryable,json=isRetryable,proto3,oneof" json:"is_retryable,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CustomErrorDetails) Reset() {
+	*x = CustomErrorDetails{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[140]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CustomErrorDetails) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CustomErrorDetails) ProtoMessage() {}
+
+func (x *CustomErrorDetails) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[140]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CustomErrorDetails.ProtoReflect.Descriptor instead.
+func (*CustomErrorDetails) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{140}
+}
+
+func (x *CustomErrorDetails) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *CustomErrorDetails) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *CustomErrorDetails) GetIsRetryable() bool {
+	if x != nil && x.IsRetryable != nil {
+		return *x.IsRetryable
+	}
+	return false
+}
+
 // ---- HTTP/1.1 fallback -----------------------------------------------------------
 type BidiRequestId struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -5597,7 +10570,7 @@ type BidiRequestId struct {
 
 func (x *BidiRequestId) Reset() {
 	*x = BidiRequestId{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[80]
+	mi := &file_agent_v1_localagent_proto_msgTypes[141]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5609,7 +10582,7 @@ func (x *BidiRequestId) String() string {
 func (*BidiRequestId) ProtoMessage() {}
 
 func (x *BidiRequestId) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[80]
+	mi := &file_agent_v1_localagent_proto_msgTypes[141]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5622,7 +10595,7 @@ func (x *BidiRequestId) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BidiRequestId.ProtoReflect.Descriptor instead.
 func (*BidiRequestId) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{80}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{141}
 }
 
 func (x *BidiRequestId) GetRequestId() string {
@@ -5643,7 +10616,7 @@ type BidiAppendRequest struct {
 
 func (x *BidiAppendRequest) Reset() {
 	*x = BidiAppendRequest{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[81]
+	mi := &file_agent_v1_localagent_proto_msgTypes[142]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5655,7 +10628,7 @@ func (x *BidiAppendRequest) String() string {
 func (*BidiAppendRequest) ProtoMessage() {}
 
 func (x *BidiAppendRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[81]
+	mi := &file_agent_v1_localagent_proto_msgTypes[142]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5668,7 +10641,7 @@ func (x *BidiAppendRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BidiAppendRequest.ProtoReflect.Descriptor instead.
 func (*BidiAppendRequest) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{81}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{142}
 }
 
 func (x *BidiAppendRequest) GetData() string {
@@ -5700,7 +10673,7 @@ type BidiAppendResponse struct {
 
 func (x *BidiAppendResponse) Reset() {
 	*x = BidiAppendResponse{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[82]
+	mi := &file_agent_v1_localagent_proto_msgTypes[143]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5712,7 +10685,7 @@ func (x *BidiAppendResponse) String() string {
 func (*BidiAppendResponse) ProtoMessage() {}
 
 func (x *BidiAppendResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[82]
+	mi := &file_agent_v1_localagent_proto_msgTypes[143]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5725,7 +10698,7 @@ func (x *BidiAppendResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BidiAppendResponse.ProtoReflect.Descriptor instead.
 func (*BidiAppendResponse) Descriptor() ([]byte, []int) {
-	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{82}
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{143}
 }
 
 type RequestedModel_Param struct {
@@ -5738,7 +10711,7 @@ type RequestedModel_Param struct {
 
 func (x *RequestedModel_Param) Reset() {
 	*x = RequestedModel_Param{}
-	mi := &file_agent_v1_localagent_proto_msgTypes[83]
+	mi := &file_agent_v1_localagent_proto_msgTypes[144]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5750,7 +10723,7 @@ func (x *RequestedModel_Param) String() string {
 func (*RequestedModel_Param) ProtoMessage() {}
 
 func (x *RequestedModel_Param) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_localagent_proto_msgTypes[83]
+	mi := &file_agent_v1_localagent_proto_msgTypes[144]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5776,6 +10749,50 @@ func (x *RequestedModel_Param) GetId() string {
 func (x *RequestedModel_Param) GetValue() string {
 	if x != nil {
 		return x.Value
+	}
+	return ""
+}
+
+type LsDirectoryTreeNode_File struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LsDirectoryTreeNode_File) Reset() {
+	*x = LsDirectoryTreeNode_File{}
+	mi := &file_agent_v1_localagent_proto_msgTypes[147]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LsDirectoryTreeNode_File) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LsDirectoryTreeNode_File) ProtoMessage() {}
+
+func (x *LsDirectoryTreeNode_File) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_localagent_proto_msgTypes[147]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LsDirectoryTreeNode_File.ProtoReflect.Descriptor instead.
+func (*LsDirectoryTreeNode_File) Descriptor() ([]byte, []int) {
+	return file_agent_v1_localagent_proto_rawDescGZIP(), []int{87, 0}
+}
+
+func (x *LsDirectoryTreeNode_File) GetName() string {
+	if x != nil {
+		return x.Name
 	}
 	return ""
 }
@@ -5891,17 +10908,34 @@ const file_agent_v1_localagent_proto_rawDesc = "" +
 	"\x18_server_use_instructions\"p\n" +
 	"\x12McpMetaToolOptions\x12\x18\n" +
 	"\aenabled\x18\x01 \x01(\bR\aenabled\x12@\n" +
-	"\x0fmcp_descriptors\x18\x02 \x03(\v2\x17.agent.v1.McpDescriptorR\x0emcpDescriptors\"\xc4\x03\n" +
+	"\x0fmcp_descriptors\x18\x02 \x03(\v2\x17.agent.v1.McpDescriptorR\x0emcpDescriptors\"\x8d\t\n" +
 	"\x0eRequestContext\x12-\n" +
 	"\x03env\x18\x04 \x01(\v2\x1b.agent.v1.RequestContextEnvR\x03env\x121\n" +
 	"\x05tools\x18\a \x03(\v2\x1b.agent.v1.McpToolDefinitionR\x05tools\x12D\n" +
 	"\x10mcp_instructions\x18\x0e \x03(\v2\x19.agent.v1.McpInstructionsR\x0fmcpInstructions\x12/\n" +
 	"\x11supports_mcp_auth\x18  \x01(\bH\x00R\x0fsupportsMcpAuth\x88\x01\x01\x128\n" +
 	"\x16git_repo_info_complete\x18! \x01(\bH\x01R\x13gitRepoInfoComplete\x88\x01\x01\x12T\n" +
-	"\x15mcp_meta_tool_options\x18\" \x01(\v2\x1c.agent.v1.McpMetaToolOptionsH\x02R\x12mcpMetaToolOptions\x88\x01\x01B\x14\n" +
+	"\x15mcp_meta_tool_options\x18\" \x01(\v2\x1c.agent.v1.McpMetaToolOptionsH\x02R\x12mcpMetaToolOptions\x88\x01\x01\x12/\n" +
+	"\x11mcp_info_complete\x18$ \x01(\bH\x03R\x0fmcpInfoComplete\x88\x01\x01\x123\n" +
+	"\x13rules_info_complete\x18' \x01(\bH\x04R\x11rulesInfoComplete\x88\x01\x01\x12/\n" +
+	"\x11env_info_complete\x18( \x01(\bH\x05R\x0fenvInfoComplete\x88\x01\x01\x12=\n" +
+	"\x18repository_info_complete\x18) \x01(\bH\x06R\x16repositoryInfoComplete\x88\x01\x01\x12H\n" +
+	"\x1ecustom_subagents_info_complete\x18* \x01(\bH\aR\x1bcustomSubagentsInfoComplete\x88\x01\x01\x12@\n" +
+	"\x1aagent_skills_info_complete\x18+ \x01(\bH\bR\x17agentSkillsInfoComplete\x88\x01\x01\x12E\n" +
+	"\x1dmcp_file_system_info_complete\x18, \x01(\bH\tR\x19mcpFileSystemInfoComplete\x88\x01\x01\x12<\n" +
+	"\x18git_status_info_complete\x18- \x01(\bH\n" +
+	"R\x15gitStatusInfoComplete\x88\x01\x01B\x14\n" +
 	"\x12_supports_mcp_authB\x19\n" +
 	"\x17_git_repo_info_completeB\x18\n" +
-	"\x16_mcp_meta_tool_options\"\xde\x01\n" +
+	"\x16_mcp_meta_tool_optionsB\x14\n" +
+	"\x12_mcp_info_completeB\x16\n" +
+	"\x14_rules_info_completeB\x14\n" +
+	"\x12_env_info_completeB\x1b\n" +
+	"\x19_repository_info_completeB!\n" +
+	"\x1f_custom_subagents_info_completeB\x1d\n" +
+	"\x1b_agent_skills_info_completeB \n" +
+	"\x1e_mcp_file_system_info_completeB\x1b\n" +
+	"\x19_git_status_info_complete\"\xde\x01\n" +
 	"\x11RequestContextEnv\x12\x1d\n" +
 	"\n" +
 	"os_version\x18\x01 \x01(\tR\tosVersion\x12'\n" +
@@ -5910,23 +10944,58 @@ const file_agent_v1_localagent_proto_rawDesc = "" +
 	"\x0fsandbox_enabled\x18\x05 \x01(\bR\x0esandboxEnabled\x12\x1b\n" +
 	"\ttime_zone\x18\n" +
 	" \x01(\tR\btimeZone\x12%\n" +
-	"\x0eproject_folder\x18\v \x01(\tR\rprojectFolder\"\xfb\x02\n" +
+	"\x0eproject_folder\x18\v \x01(\tR\rprojectFolder\"\xbc\n" +
+	"\n" +
 	"\x11ExecServerMessage\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x17\n" +
-	"\aexec_id\x18\x0f \x01(\tR\x06execId\x12P\n" +
+	"\aexec_id\x18\x0f \x01(\tR\x06execId\x124\n" +
+	"\n" +
+	"shell_args\x18\x02 \x01(\v2\x13.agent.v1.ShellArgsH\x00R\tshellArgs\x124\n" +
+	"\n" +
+	"write_args\x18\x03 \x01(\v2\x13.agent.v1.WriteArgsH\x00R\twriteArgs\x127\n" +
+	"\vdelete_args\x18\x04 \x01(\v2\x14.agent.v1.DeleteArgsH\x00R\n" +
+	"deleteArgs\x121\n" +
+	"\tgrep_args\x18\x05 \x01(\v2\x12.agent.v1.GrepArgsH\x00R\bgrepArgs\x121\n" +
+	"\tread_args\x18\a \x01(\v2\x12.agent.v1.ReadArgsH\x00R\breadArgs\x12+\n" +
+	"\als_args\x18\b \x01(\v2\x10.agent.v1.LsArgsH\x00R\x06lsArgs\x12F\n" +
+	"\x10diagnostics_args\x18\t \x01(\v2\x19.agent.v1.DiagnosticsArgsH\x00R\x0fdiagnosticsArgs\x12P\n" +
 	"\x14request_context_args\x18\n" +
 	" \x01(\v2\x1c.agent.v1.RequestContextArgsH\x00R\x12requestContextArgs\x12.\n" +
-	"\bmcp_args\x18\v \x01(\v2\x11.agent.v1.McpArgsH\x00R\amcpArgs\x12K\n" +
+	"\bmcp_args\x18\v \x01(\v2\x11.agent.v1.McpArgsH\x00R\amcpArgs\x12A\n" +
+	"\x11shell_stream_args\x18\x0e \x01(\v2\x13.agent.v1.ShellArgsH\x00R\x0fshellStreamArgs\x12c\n" +
+	"\x1bbackground_shell_spawn_args\x18\x10 \x01(\v2\".agent.v1.BackgroundShellSpawnArgsH\x00R\x18backgroundShellSpawnArgs\x12d\n" +
+	"\x1clist_mcp_resources_exec_args\x18\x11 \x01(\v2\".agent.v1.ListMcpResourcesExecArgsH\x00R\x18listMcpResourcesExecArgs\x12a\n" +
+	"\x1bread_mcp_resource_exec_args\x18\x12 \x01(\v2!.agent.v1.ReadMcpResourceExecArgsH\x00R\x17readMcpResourceExecArgs\x124\n" +
+	"\n" +
+	"fetch_args\x18\x14 \x01(\v2\x13.agent.v1.FetchArgsH\x00R\tfetchArgs\x12T\n" +
+	"\x16write_shell_stdin_args\x18\x17 \x01(\v2\x1d.agent.v1.WriteShellStdinArgsH\x00R\x13writeShellStdinArgs\x12B\n" +
+	"\x12redacted_read_args\x18\x1d \x01(\v2\x12.agent.v1.ReadArgsH\x00R\x10redactedReadArgs\x12K\n" +
 	"\x13mcp_state_exec_args\x18$ \x01(\v2\x1a.agent.v1.McpStateExecArgsH\x00R\x10mcpStateExecArgs\x12c\n" +
 	"\x1bmcp_allowlist_precheck_args\x18* \x01(\v2\".agent.v1.McpAllowlistPrecheckArgsH\x00R\x18mcpAllowlistPrecheckArgsB\t\n" +
-	"\amessage\"\xd2\x03\n" +
+	"\amessage\"\xda\v\n" +
 	"\x11ExecClientMessage\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12:\n" +
-	"\x17local_execution_time_ms\x18' \x01(\x05H\x01R\x14localExecutionTimeMs\x88\x01\x01\x12V\n" +
+	"\x17local_execution_time_ms\x18' \x01(\x05H\x01R\x14localExecutionTimeMs\x88\x01\x01\x12:\n" +
+	"\fshell_result\x18\x02 \x01(\v2\x15.agent.v1.ShellResultH\x00R\vshellResult\x12:\n" +
+	"\fwrite_result\x18\x03 \x01(\v2\x15.agent.v1.WriteResultH\x00R\vwriteResult\x12=\n" +
+	"\rdelete_result\x18\x04 \x01(\v2\x16.agent.v1.DeleteResultH\x00R\fdeleteResult\x127\n" +
+	"\vgrep_result\x18\x05 \x01(\v2\x14.agent.v1.GrepResultH\x00R\n" +
+	"grepResult\x127\n" +
+	"\vread_result\x18\a \x01(\v2\x14.agent.v1.ReadResultH\x00R\n" +
+	"readResult\x121\n" +
+	"\tls_result\x18\b \x01(\v2\x12.agent.v1.LsResultH\x00R\blsResult\x12L\n" +
+	"\x12diagnostics_result\x18\t \x01(\v2\x1b.agent.v1.DiagnosticsResultH\x00R\x11diagnosticsResult\x12V\n" +
 	"\x16request_context_result\x18\n" +
 	" \x01(\v2\x1e.agent.v1.RequestContextResultH\x00R\x14requestContextResult\x124\n" +
 	"\n" +
-	"mcp_result\x18\v \x01(\v2\x13.agent.v1.McpResultH\x00R\tmcpResult\x12Q\n" +
+	"mcp_result\x18\v \x01(\v2\x13.agent.v1.McpResultH\x00R\tmcpResult\x12:\n" +
+	"\fshell_stream\x18\x0e \x01(\v2\x15.agent.v1.ShellStreamH\x00R\vshellStream\x12i\n" +
+	"\x1dbackground_shell_spawn_result\x18\x10 \x01(\v2$.agent.v1.BackgroundShellSpawnResultH\x00R\x1abackgroundShellSpawnResult\x12j\n" +
+	"\x1elist_mcp_resources_exec_result\x18\x11 \x01(\v2$.agent.v1.ListMcpResourcesExecResultH\x00R\x1alistMcpResourcesExecResult\x12g\n" +
+	"\x1dread_mcp_resource_exec_result\x18\x12 \x01(\v2#.agent.v1.ReadMcpResourceExecResultH\x00R\x19readMcpResourceExecResult\x12:\n" +
+	"\ffetch_result\x18\x14 \x01(\v2\x15.agent.v1.FetchResultH\x00R\vfetchResult\x12Z\n" +
+	"\x18write_shell_stdin_result\x18\x17 \x01(\v2\x1f.agent.v1.WriteShellStdinResultH\x00R\x15writeShellStdinResult\x12H\n" +
+	"\x14redacted_read_result\x18\x1d \x01(\v2\x14.agent.v1.ReadResultH\x00R\x12redactedReadResult\x12Q\n" +
 	"\x15mcp_state_exec_result\x18$ \x01(\v2\x1c.agent.v1.McpStateExecResultH\x00R\x12mcpStateExecResult\x12i\n" +
 	"\x1dmcp_allowlist_precheck_result\x18* \x01(\v2$.agent.v1.McpAllowlistPrecheckResultH\x00R\x1amcpAllowlistPrecheckResultB\t\n" +
 	"\amessageB\x1a\n" +
@@ -6034,7 +11103,313 @@ const file_agent_v1_localagent_proto_rawDesc = "" +
 	"toolCallId\x88\x01\x01B\x0f\n" +
 	"\r_tool_call_id\">\n" +
 	"\x1aMcpAllowlistPrecheckResult\x12 \n" +
-	"\vallowlisted\x18\x01 \x01(\bR\vallowlisted\"\xa6\x01\n" +
+	"\vallowlisted\x18\x01 \x01(\bR\vallowlisted\"\x8f\x03\n" +
+	"\tShellArgs\x12\x18\n" +
+	"\acommand\x18\x01 \x01(\tR\acommand\x12+\n" +
+	"\x11working_directory\x18\x02 \x01(\tR\x10workingDirectory\x12\x18\n" +
+	"\atimeout\x18\x03 \x01(\x05R\atimeout\x12 \n" +
+	"\ftool_call_id\x18\x04 \x01(\tR\n" +
+	"toolCallId\x12#\n" +
+	"\ris_background\x18\v \x01(\bR\fisBackground\x12I\n" +
+	"\x10timeout_behavior\x18\r \x01(\x0e2\x1e.agent.v1.ShellTimeoutBehaviorR\x0ftimeoutBehavior\x12&\n" +
+	"\fhard_timeout\x18\x0e \x01(\x05H\x00R\vhardTimeout\x88\x01\x01\x12%\n" +
+	"\vdescription\x18\x0f \x01(\tH\x01R\vdescription\x88\x01\x01\x12\x1f\n" +
+	"\vclose_stdin\x18\x11 \x01(\bR\n" +
+	"closeStdinB\x0f\n" +
+	"\r_hard_timeoutB\x0e\n" +
+	"\f_description\"\xa8\x02\n" +
+	"\vShellResult\x122\n" +
+	"\asuccess\x18\x01 \x01(\v2\x16.agent.v1.ShellSuccessH\x00R\asuccess\x122\n" +
+	"\afailure\x18\x02 \x01(\v2\x16.agent.v1.ShellFailureH\x00R\afailure\x122\n" +
+	"\atimeout\x18\x03 \x01(\v2\x16.agent.v1.ShellTimeoutH\x00R\atimeout\x125\n" +
+	"\brejected\x18\x04 \x01(\v2\x17.agent.v1.ShellRejectedH\x00R\brejected\x12<\n" +
+	"\vspawn_error\x18\x05 \x01(\v2\x19.agent.v1.ShellSpawnErrorH\x00R\n" +
+	"spawnErrorB\b\n" +
+	"\x06result\"\xac\x02\n" +
+	"\fShellSuccess\x12\x18\n" +
+	"\acommand\x18\x01 \x01(\tR\acommand\x12+\n" +
+	"\x11working_directory\x18\x02 \x01(\tR\x10workingDirectory\x12\x1b\n" +
+	"\texit_code\x18\x03 \x01(\x05R\bexitCode\x12\x16\n" +
+	"\x06signal\x18\x04 \x01(\tR\x06signal\x12\x16\n" +
+	"\x06stdout\x18\x05 \x01(\tR\x06stdout\x12\x16\n" +
+	"\x06stderr\x18\x06 \x01(\tR\x06stderr\x12%\n" +
+	"\x0eexecution_time\x18\a \x01(\x05R\rexecutionTime\x122\n" +
+	"\x12interleaved_output\x18\n" +
+	" \x01(\tH\x00R\x11interleavedOutput\x88\x01\x01B\x15\n" +
+	"\x13_interleaved_output\"\xc6\x02\n" +
+	"\fShellFailure\x12\x18\n" +
+	"\acommand\x18\x01 \x01(\tR\acommand\x12+\n" +
+	"\x11working_directory\x18\x02 \x01(\tR\x10workingDirectory\x12\x1b\n" +
+	"\texit_code\x18\x03 \x01(\x05R\bexitCode\x12\x16\n" +
+	"\x06signal\x18\x04 \x01(\tR\x06signal\x12\x16\n" +
+	"\x06stdout\x18\x05 \x01(\tR\x06stdout\x12\x16\n" +
+	"\x06stderr\x18\x06 \x01(\tR\x06stderr\x12%\n" +
+	"\x0eexecution_time\x18\a \x01(\x05R\rexecutionTime\x122\n" +
+	"\x12interleaved_output\x18\t \x01(\tH\x00R\x11interleavedOutput\x88\x01\x01\x12\x18\n" +
+	"\aaborted\x18\v \x01(\bR\aabortedB\x15\n" +
+	"\x13_interleaved_output\"t\n" +
+	"\fShellTimeout\x12\x18\n" +
+	"\acommand\x18\x01 \x01(\tR\acommand\x12+\n" +
+	"\x11working_directory\x18\x02 \x01(\tR\x10workingDirectory\x12\x1d\n" +
+	"\n" +
+	"timeout_ms\x18\x03 \x01(\x05R\ttimeoutMs\"\x8f\x01\n" +
+	"\rShellRejected\x12\x18\n" +
+	"\acommand\x18\x01 \x01(\tR\acommand\x12+\n" +
+	"\x11working_directory\x18\x02 \x01(\tR\x10workingDirectory\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x1f\n" +
+	"\vis_readonly\x18\x04 \x01(\bR\n" +
+	"isReadonly\"n\n" +
+	"\x0fShellSpawnError\x12\x18\n" +
+	"\acommand\x18\x01 \x01(\tR\acommand\x12+\n" +
+	"\x11working_directory\x18\x02 \x01(\tR\x10workingDirectory\x12\x14\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\"\x9c\x02\n" +
+	"\vShellStream\x123\n" +
+	"\x06stdout\x18\x01 \x01(\v2\x19.agent.v1.ShellStreamDataH\x00R\x06stdout\x123\n" +
+	"\x06stderr\x18\x02 \x01(\v2\x19.agent.v1.ShellStreamDataH\x00R\x06stderr\x12/\n" +
+	"\x04exit\x18\x03 \x01(\v2\x19.agent.v1.ShellStreamExitH\x00R\x04exit\x122\n" +
+	"\x05start\x18\x04 \x01(\v2\x1a.agent.v1.ShellStreamStartH\x00R\x05start\x125\n" +
+	"\brejected\x18\x05 \x01(\v2\x17.agent.v1.ShellRejectedH\x00R\brejectedB\a\n" +
+	"\x05event\"%\n" +
+	"\x0fShellStreamData\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\tR\x04data\"\x12\n" +
+	"\x10ShellStreamStart\"Q\n" +
+	"\x0fShellStreamExit\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\rR\x04code\x12\x10\n" +
+	"\x03cwd\x18\x02 \x01(\tR\x03cwd\x12\x18\n" +
+	"\aaborted\x18\x04 \x01(\bR\aaborted\"\xba\x01\n" +
+	"\x18BackgroundShellSpawnArgs\x12\x18\n" +
+	"\acommand\x18\x01 \x01(\tR\acommand\x12+\n" +
+	"\x11working_directory\x18\x02 \x01(\tR\x10workingDirectory\x12 \n" +
+	"\ftool_call_id\x18\x03 \x01(\tR\n" +
+	"toolCallId\x12%\n" +
+	"\vdescription\x18\a \x01(\tH\x00R\vdescription\x88\x01\x01B\x0e\n" +
+	"\f_description\"]\n" +
+	"\x1aBackgroundShellSpawnResult\x125\n" +
+	"\brejected\x18\x03 \x01(\v2\x17.agent.v1.ShellRejectedH\x00R\brejectedB\b\n" +
+	"\x06result\"F\n" +
+	"\x13WriteShellStdinArgs\x12\x19\n" +
+	"\bshell_id\x18\x01 \x01(\rR\ashellId\x12\x14\n" +
+	"\x05chars\x18\x02 \x01(\tR\x05chars\"N\n" +
+	"\x15WriteShellStdinResult\x12+\n" +
+	"\x05error\x18\x02 \x01(\v2\x13.agent.v1.ToolErrorH\x00R\x05errorB\b\n" +
+	"\x06result\"\xc3\x01\n" +
+	"\tWriteArgs\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x1b\n" +
+	"\tfile_text\x18\x02 \x01(\tR\bfileText\x12 \n" +
+	"\ftool_call_id\x18\x03 \x01(\tR\n" +
+	"toolCallId\x12D\n" +
+	"\x1freturn_file_content_after_write\x18\x04 \x01(\bR\x1breturnFileContentAfterWrite\x12\x1d\n" +
+	"\n" +
+	"file_bytes\x18\x05 \x01(\fR\tfileBytes\"\xae\x01\n" +
+	"\vWriteResult\x122\n" +
+	"\asuccess\x18\x01 \x01(\v2\x16.agent.v1.WriteSuccessH\x00R\asuccess\x12+\n" +
+	"\x05error\x18\x05 \x01(\v2\x13.agent.v1.PathErrorH\x00R\x05error\x124\n" +
+	"\brejected\x18\x06 \x01(\v2\x16.agent.v1.PathRejectedH\x00R\brejectedB\b\n" +
+	"\x06result\"\xbf\x01\n" +
+	"\fWriteSuccess\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12#\n" +
+	"\rlines_created\x18\x02 \x01(\x05R\flinesCreated\x12\x1b\n" +
+	"\tfile_size\x18\x03 \x01(\x05R\bfileSize\x12<\n" +
+	"\x18file_content_after_write\x18\x04 \x01(\tH\x00R\x15fileContentAfterWrite\x88\x01\x01B\x1b\n" +
+	"\x19_file_content_after_write\"B\n" +
+	"\n" +
+	"DeleteArgs\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12 \n" +
+	"\ftool_call_id\x18\x02 \x01(\tR\n" +
+	"toolCallId\"\xb0\x01\n" +
+	"\fDeleteResult\x123\n" +
+	"\asuccess\x18\x01 \x01(\v2\x17.agent.v1.DeleteSuccessH\x00R\asuccess\x124\n" +
+	"\brejected\x18\x06 \x01(\v2\x16.agent.v1.PathRejectedH\x00R\brejected\x12+\n" +
+	"\x05error\x18\a \x01(\v2\x13.agent.v1.PathErrorH\x00R\x05errorB\b\n" +
+	"\x06result\"\x86\x01\n" +
+	"\rDeleteSuccess\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12!\n" +
+	"\fdeleted_file\x18\x02 \x01(\tR\vdeletedFile\x12\x1b\n" +
+	"\tfile_size\x18\x03 \x01(\x03R\bfileSize\x12!\n" +
+	"\fprev_content\x18\x04 \x01(\tR\vprevContent\"\xba\x05\n" +
+	"\bGrepArgs\x12\x18\n" +
+	"\apattern\x18\x01 \x01(\tR\apattern\x12\x17\n" +
+	"\x04path\x18\x02 \x01(\tH\x00R\x04path\x88\x01\x01\x12\x17\n" +
+	"\x04glob\x18\x03 \x01(\tH\x01R\x04glob\x88\x01\x01\x12$\n" +
+	"\voutput_mode\x18\x04 \x01(\tH\x02R\n" +
+	"outputMode\x88\x01\x01\x12*\n" +
+	"\x0econtext_before\x18\x05 \x01(\x05H\x03R\rcontextBefore\x88\x01\x01\x12(\n" +
+	"\rcontext_after\x18\x06 \x01(\x05H\x04R\fcontextAfter\x88\x01\x01\x12\x1d\n" +
+	"\acontext\x18\a \x01(\x05H\x05R\acontext\x88\x01\x01\x12.\n" +
+	"\x10case_insensitive\x18\b \x01(\bH\x06R\x0fcaseInsensitive\x88\x01\x01\x12\x17\n" +
+	"\x04type\x18\t \x01(\tH\aR\x04type\x88\x01\x01\x12\"\n" +
+	"\n" +
+	"head_limit\x18\n" +
+	" \x01(\x05H\bR\theadLimit\x88\x01\x01\x12!\n" +
+	"\tmultiline\x18\v \x01(\bH\tR\tmultiline\x88\x01\x01\x12\x17\n" +
+	"\x04sort\x18\f \x01(\tH\n" +
+	"R\x04sort\x88\x01\x01\x12*\n" +
+	"\x0esort_ascending\x18\r \x01(\bH\vR\rsortAscending\x88\x01\x01\x12 \n" +
+	"\ftool_call_id\x18\x0e \x01(\tR\n" +
+	"toolCallId\x12\x1b\n" +
+	"\x06offset\x18\x10 \x01(\x05H\fR\x06offset\x88\x01\x01B\a\n" +
+	"\x05_pathB\a\n" +
+	"\x05_globB\x0e\n" +
+	"\f_output_modeB\x11\n" +
+	"\x0f_context_beforeB\x10\n" +
+	"\x0e_context_afterB\n" +
+	"\n" +
+	"\b_contextB\x13\n" +
+	"\x11_case_insensitiveB\a\n" +
+	"\x05_typeB\r\n" +
+	"\v_head_limitB\f\n" +
+	"\n" +
+	"_multilineB\a\n" +
+	"\x05_sortB\x11\n" +
+	"\x0f_sort_ascendingB\t\n" +
+	"\a_offset\"v\n" +
+	"\n" +
+	"GrepResult\x121\n" +
+	"\asuccess\x18\x01 \x01(\v2\x15.agent.v1.GrepSuccessH\x00R\asuccess\x12+\n" +
+	"\x05error\x18\x02 \x01(\v2\x13.agent.v1.ToolErrorH\x00R\x05errorB\b\n" +
+	"\x06result\"\x96\x02\n" +
+	"\vGrepSuccess\x12\x18\n" +
+	"\apattern\x18\x01 \x01(\tR\apattern\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12\x1f\n" +
+	"\voutput_mode\x18\x03 \x01(\tR\n" +
+	"outputMode\x12X\n" +
+	"\x11workspace_results\x18\x04 \x03(\v2+.agent.v1.GrepSuccess.WorkspaceResultsEntryR\x10workspaceResults\x1a^\n" +
+	"\x15WorkspaceResultsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12/\n" +
+	"\x05value\x18\x02 \x01(\v2\x19.agent.v1.GrepUnionResultR\x05value:\x028\x01\"\xba\x01\n" +
+	"\x0fGrepUnionResult\x121\n" +
+	"\x05count\x18\x01 \x01(\v2\x19.agent.v1.GrepCountResultH\x00R\x05count\x121\n" +
+	"\x05files\x18\x02 \x01(\v2\x19.agent.v1.GrepFilesResultH\x00R\x05files\x127\n" +
+	"\acontent\x18\x03 \x01(\v2\x1b.agent.v1.GrepContentResultH\x00R\acontentB\b\n" +
+	"\x06result\"\x88\x01\n" +
+	"\x0fGrepCountResult\x12/\n" +
+	"\x06counts\x18\x01 \x03(\v2\x17.agent.v1.GrepFileCountR\x06counts\x12\x1f\n" +
+	"\vtotal_files\x18\x02 \x01(\x05R\n" +
+	"totalFiles\x12#\n" +
+	"\rtotal_matches\x18\x03 \x01(\x05R\ftotalMatches\"9\n" +
+	"\rGrepFileCount\x12\x12\n" +
+	"\x04file\x18\x01 \x01(\tR\x04file\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x05R\x05count\"H\n" +
+	"\x0fGrepFilesResult\x12\x14\n" +
+	"\x05files\x18\x01 \x03(\tR\x05files\x12\x1f\n" +
+	"\vtotal_files\x18\x02 \x01(\x05R\n" +
+	"totalFiles\"\x97\x01\n" +
+	"\x11GrepContentResult\x121\n" +
+	"\amatches\x18\x01 \x03(\v2\x17.agent.v1.GrepFileMatchR\amatches\x12\x1f\n" +
+	"\vtotal_lines\x18\x02 \x01(\x05R\n" +
+	"totalLines\x12.\n" +
+	"\x13total_matched_lines\x18\x03 \x01(\x05R\x11totalMatchedLines\"Y\n" +
+	"\rGrepFileMatch\x12\x12\n" +
+	"\x04file\x18\x01 \x01(\tR\x04file\x124\n" +
+	"\amatches\x18\x02 \x03(\v2\x1a.agent.v1.GrepContentMatchR\amatches\"\xa2\x01\n" +
+	"\x10GrepContentMatch\x12\x1f\n" +
+	"\vline_number\x18\x01 \x01(\x05R\n" +
+	"lineNumber\x12\x18\n" +
+	"\acontent\x18\x02 \x01(\tR\acontent\x12+\n" +
+	"\x11content_truncated\x18\x03 \x01(\bR\x10contentTruncated\x12&\n" +
+	"\x0fis_context_line\x18\x04 \x01(\bR\risContextLine\"\x8d\x01\n" +
+	"\bReadArgs\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12 \n" +
+	"\ftool_call_id\x18\x02 \x01(\tR\n" +
+	"toolCallId\x12\x1b\n" +
+	"\x06offset\x18\x04 \x01(\x05H\x00R\x06offset\x88\x01\x01\x12\x19\n" +
+	"\x05limit\x18\x05 \x01(\rH\x01R\x05limit\x88\x01\x01B\t\n" +
+	"\a_offsetB\b\n" +
+	"\x06_limit\"\xe8\x01\n" +
+	"\n" +
+	"ReadResult\x121\n" +
+	"\asuccess\x18\x01 \x01(\v2\x15.agent.v1.ReadSuccessH\x00R\asuccess\x12+\n" +
+	"\x05error\x18\x02 \x01(\v2\x13.agent.v1.PathErrorH\x00R\x05error\x124\n" +
+	"\brejected\x18\x03 \x01(\v2\x16.agent.v1.PathRejectedH\x00R\brejected\x12:\n" +
+	"\x0efile_not_found\x18\x04 \x01(\v2\x12.agent.v1.PathOnlyH\x00R\ffileNotFoundB\b\n" +
+	"\x06result\"\xde\x01\n" +
+	"\vReadSuccess\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x1a\n" +
+	"\acontent\x18\x02 \x01(\tH\x00R\acontent\x12\x14\n" +
+	"\x04data\x18\x05 \x01(\fH\x00R\x04data\x12\x1f\n" +
+	"\vtotal_lines\x18\x03 \x01(\x05R\n" +
+	"totalLines\x12\x1b\n" +
+	"\tfile_size\x18\x04 \x01(\x03R\bfileSize\x12\x1c\n" +
+	"\ttruncated\x18\x06 \x01(\bR\ttruncated\x12#\n" +
+	"\rrange_applied\x18\b \x01(\bR\frangeAppliedB\b\n" +
+	"\x06output\"\x89\x01\n" +
+	"\x06LsArgs\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
+	"\x06ignore\x18\x02 \x03(\tR\x06ignore\x12 \n" +
+	"\ftool_call_id\x18\x03 \x01(\tR\n" +
+	"toolCallId\x12\"\n" +
+	"\n" +
+	"timeout_ms\x18\x05 \x01(\rH\x00R\ttimeoutMs\x88\x01\x01B\r\n" +
+	"\v_timeout_ms\"\xa8\x01\n" +
+	"\bLsResult\x12/\n" +
+	"\asuccess\x18\x01 \x01(\v2\x13.agent.v1.LsSuccessH\x00R\asuccess\x12+\n" +
+	"\x05error\x18\x02 \x01(\v2\x13.agent.v1.PathErrorH\x00R\x05error\x124\n" +
+	"\brejected\x18\x03 \x01(\v2\x16.agent.v1.PathRejectedH\x00R\brejectedB\b\n" +
+	"\x06result\"Z\n" +
+	"\tLsSuccess\x12M\n" +
+	"\x13directory_tree_root\x18\x01 \x01(\v2\x1d.agent.v1.LsDirectoryTreeNodeR\x11directoryTreeRoot\"\xb0\x02\n" +
+	"\x13LsDirectoryTreeNode\x12\x19\n" +
+	"\babs_path\x18\x01 \x01(\tR\aabsPath\x12B\n" +
+	"\rchildren_dirs\x18\x02 \x03(\v2\x1d.agent.v1.LsDirectoryTreeNodeR\fchildrenDirs\x12I\n" +
+	"\x0echildren_files\x18\x03 \x03(\v2\".agent.v1.LsDirectoryTreeNode.FileR\rchildrenFiles\x126\n" +
+	"\x17children_were_processed\x18\x04 \x01(\bR\x15childrenWereProcessed\x12\x1b\n" +
+	"\tnum_files\x18\x06 \x01(\x05R\bnumFiles\x1a\x1a\n" +
+	"\x04File\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"G\n" +
+	"\x0fDiagnosticsArgs\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12 \n" +
+	"\ftool_call_id\x18\x02 \x01(\tR\n" +
+	"toolCallId\"\x80\x01\n" +
+	"\x11DiagnosticsResult\x12+\n" +
+	"\x05error\x18\x02 \x01(\v2\x13.agent.v1.PathErrorH\x00R\x05error\x124\n" +
+	"\brejected\x18\x03 \x01(\v2\x16.agent.v1.PathRejectedH\x00R\brejectedB\b\n" +
+	"\x06result\"?\n" +
+	"\tFetchArgs\x12\x10\n" +
+	"\x03url\x18\x01 \x01(\tR\x03url\x12 \n" +
+	"\ftool_call_id\x18\x02 \x01(\tR\n" +
+	"toolCallId\"y\n" +
+	"\vFetchResult\x122\n" +
+	"\asuccess\x18\x01 \x01(\v2\x16.agent.v1.FetchSuccessH\x00R\asuccess\x12,\n" +
+	"\x05error\x18\x02 \x01(\v2\x14.agent.v1.FetchErrorH\x00R\x05errorB\b\n" +
+	"\x06result\"~\n" +
+	"\fFetchSuccess\x12\x10\n" +
+	"\x03url\x18\x01 \x01(\tR\x03url\x12\x18\n" +
+	"\acontent\x18\x02 \x01(\tR\acontent\x12\x1f\n" +
+	"\vstatus_code\x18\x03 \x01(\x05R\n" +
+	"statusCode\x12!\n" +
+	"\fcontent_type\x18\x04 \x01(\tR\vcontentType\"4\n" +
+	"\n" +
+	"FetchError\x12\x10\n" +
+	"\x03url\x18\x01 \x01(\tR\x03url\x12\x14\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error\"B\n" +
+	"\x18ListMcpResourcesExecArgs\x12\x1b\n" +
+	"\x06server\x18\x01 \x01(\tH\x00R\x06server\x88\x01\x01B\t\n" +
+	"\a_server\"\xc2\x01\n" +
+	"\x1aListMcpResourcesExecResult\x12=\n" +
+	"\asuccess\x18\x01 \x01(\v2!.agent.v1.ListMcpResourcesSuccessH\x00R\asuccess\x12+\n" +
+	"\x05error\x18\x02 \x01(\v2\x13.agent.v1.ToolErrorH\x00R\x05error\x12.\n" +
+	"\brejected\x18\x03 \x01(\v2\x10.agent.v1.ReasonH\x00R\brejectedB\b\n" +
+	"\x06result\"\x19\n" +
+	"\x17ListMcpResourcesSuccess\"C\n" +
+	"\x17ReadMcpResourceExecArgs\x12\x16\n" +
+	"\x06server\x18\x01 \x01(\tR\x06server\x12\x10\n" +
+	"\x03uri\x18\x02 \x01(\tR\x03uri\"f\n" +
+	"\x19ReadMcpResourceExecResult\x12?\n" +
+	"\brejected\x18\x03 \x01(\v2!.agent.v1.ReadMcpResourceRejectedH\x00R\brejectedB\b\n" +
+	"\x06result\"C\n" +
+	"\x17ReadMcpResourceRejected\x12\x10\n" +
+	"\x03uri\x18\x01 \x01(\tR\x03uri\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"!\n" +
+	"\tToolError\x12\x14\n" +
+	"\x05error\x18\x01 \x01(\tR\x05error\"\x1e\n" +
+	"\bPathOnly\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\"5\n" +
+	"\tPathError\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x14\n" +
+	"\x05error\x18\x02 \x01(\tR\x05error\":\n" +
+	"\fPathRejected\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xa6\x01\n" +
 	"\x0fKvServerMessage\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12;\n" +
 	"\rget_blob_args\x18\x02 \x01(\v2\x15.agent.v1.GetBlobArgsH\x00R\vgetBlobArgs\x12;\n" +
@@ -6138,38 +11513,69 @@ const file_agent_v1_localagent_proto_rawDesc = "" +
 	"\n" +
 	"_tool_nameB\n" +
 	"\n" +
-	"\b_pattern\"\xd8\x04\n" +
+	"\b_pattern\"\x87\a\n" +
 	"\x10InteractionQuery\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12K\n" +
 	"\x18web_search_request_query\x18\x02 \x01(\v2\x10.agent.v1.OpaqueH\x00R\x15webSearchRequestQuery\x12W\n" +
 	"\x1eask_question_interaction_query\x18\x03 \x01(\v2\x10.agent.v1.OpaqueH\x00R\x1baskQuestionInteractionQuery\x12M\n" +
 	"\x19switch_mode_request_query\x18\x04 \x01(\v2\x10.agent.v1.OpaqueH\x00R\x16switchModeRequestQuery\x12M\n" +
-	"\x19create_plan_request_query\x18\a \x01(\v2\x10.agent.v1.OpaqueH\x00R\x16createPlanRequestQuery\x12I\n" +
-	"\x17web_fetch_request_query\x18\t \x01(\v2\x10.agent.v1.OpaqueH\x00R\x14webFetchRequestQuery\x12G\n" +
+	"\x19create_plan_request_query\x18\a \x01(\v2\x10.agent.v1.OpaqueH\x00R\x16createPlanRequestQuery\x12M\n" +
+	"\x19setup_vm_environment_args\x18\b \x01(\v2\x10.agent.v1.OpaqueH\x00R\x16setupVmEnvironmentArgs\x12I\n" +
+	"\x17web_fetch_request_query\x18\t \x01(\v2\x10.agent.v1.OpaqueH\x00R\x14webFetchRequestQuery\x12Q\n" +
+	"\x1bpr_management_request_query\x18\n" +
+	" \x01(\v2\x10.agent.v1.OpaqueH\x00R\x18prManagementRequestQuery\x12G\n" +
 	"\x16mcp_auth_request_query\x18\v \x01(\v2\x10.agent.v1.OpaqueH\x00R\x13mcpAuthRequestQuery\x12S\n" +
-	"\x1cgenerate_image_request_query\x18\f \x01(\v2\x10.agent.v1.OpaqueH\x00R\x19generateImageRequestQueryB\a\n" +
+	"\x1cgenerate_image_request_query\x18\f \x01(\v2\x10.agent.v1.OpaqueH\x00R\x19generateImageRequestQuery\x12<\n" +
+	"\x10replace_env_args\x18\r \x01(\v2\x10.agent.v1.OpaqueH\x00R\x0ereplaceEnvArgs\x12M\n" +
+	"\x19connect_scm_request_query\x18\x0e \x01(\v2\x10.agent.v1.OpaqueH\x00R\x16connectScmRequestQueryB\a\n" +
 	"\x05query\"\b\n" +
-	"\x06Opaque\"\xe9\x04\n" +
+	"\x06Opaque\"\xc4\a\n" +
 	"\x13InteractionResponse\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12Z\n" +
 	"\x1bweb_search_request_response\x18\x02 \x01(\v2\x19.agent.v1.ApproveOrRejectH\x00R\x18webSearchRequestResponse\x12h\n" +
 	"!ask_question_interaction_response\x18\x03 \x01(\v2\x1b.agent.v1.AskQuestionAnswerH\x00R\x1easkQuestionInteractionResponse\x12\\\n" +
-	"\x1cswitch_mode_request_response\x18\x04 \x01(\v2\x19.agent.v1.ApproveOrRejectH\x00R\x19switchModeRequestResponse\x12X\n" +
-	"\x1aweb_fetch_request_response\x18\t \x01(\v2\x19.agent.v1.ApproveOrRejectH\x00R\x17webFetchRequestResponse\x12V\n" +
+	"\x1cswitch_mode_request_response\x18\x04 \x01(\v2\x19.agent.v1.ApproveOrRejectH\x00R\x19switchModeRequestResponse\x12]\n" +
+	"\x1ccreate_plan_request_response\x18\a \x01(\v2\x1a.agent.v1.CreatePlanAnswerH\x00R\x19createPlanRequestResponse\x12X\n" +
+	"\x1aweb_fetch_request_response\x18\t \x01(\v2\x19.agent.v1.ApproveOrRejectH\x00R\x17webFetchRequestResponse\x12P\n" +
+	"\x14pr_management_result\x18\n" +
+	" \x01(\v2\x1c.agent.v1.PrManagementAnswerH\x00R\x12prManagementResult\x12V\n" +
 	"\x19mcp_auth_request_response\x18\v \x01(\v2\x19.agent.v1.ApproveOrRejectH\x00R\x16mcpAuthRequestResponse\x12b\n" +
-	"\x1fgenerate_image_request_response\x18\f \x01(\v2\x19.agent.v1.ApproveOrRejectH\x00R\x1cgenerateImageRequestResponseB\b\n" +
+	"\x1fgenerate_image_request_response\x18\f \x01(\v2\x19.agent.v1.ApproveOrRejectH\x00R\x1cgenerateImageRequestResponse\x12J\n" +
+	"\x12replace_env_result\x18\r \x01(\v2\x1a.agent.v1.ReplaceEnvAnswerH\x00R\x10replaceEnvResult\x12\\\n" +
+	"\x1cconnect_scm_request_response\x18\x0e \x01(\v2\x19.agent.v1.ApproveOrRejectH\x00R\x19connectScmRequestResponseB\b\n" +
 	"\x06result\"z\n" +
 	"\x0fApproveOrReject\x12-\n" +
 	"\bapproved\x18\x01 \x01(\v2\x0f.agent.v1.EmptyH\x00R\bapproved\x12.\n" +
 	"\brejected\x18\x02 \x01(\v2\x10.agent.v1.ReasonH\x00R\brejectedB\b\n" +
 	"\x06result\" \n" +
 	"\x06Reason\x12\x16\n" +
-	"\x06reason\x18\x01 \x01(\tR\x06reason\"H\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\"F\n" +
+	"\x10CreatePlanAnswer\x122\n" +
+	"\x06result\x18\x01 \x01(\v2\x1a.agent.v1.CreatePlanResultR\x06result\"I\n" +
+	"\x10CreatePlanResult\x12+\n" +
+	"\x05error\x18\x02 \x01(\v2\x13.agent.v1.ToolErrorH\x00R\x05errorB\b\n" +
+	"\x06result\"N\n" +
+	"\x12PrManagementAnswer\x12.\n" +
+	"\brejected\x18\x03 \x01(\v2\x10.agent.v1.ReasonH\x00R\brejectedB\b\n" +
+	"\x06result\"U\n" +
+	"\x10ReplaceEnvAnswer\x127\n" +
+	"\afailure\x18\x02 \x01(\v2\x1b.agent.v1.ReplaceEnvFailureH\x00R\afailureB\b\n" +
+	"\x06result\"8\n" +
+	"\x11ReplaceEnvFailure\x12#\n" +
+	"\rerror_message\x18\x01 \x01(\tR\ferrorMessage\"H\n" +
 	"\x11AskQuestionAnswer\x123\n" +
 	"\x06result\x18\x01 \x01(\v2\x1b.agent.v1.AskQuestionResultR\x06result\"M\n" +
 	"\x11AskQuestionResult\x12.\n" +
 	"\brejected\x18\x03 \x01(\v2\x10.agent.v1.ReasonH\x00R\brejectedB\b\n" +
-	"\x06result\".\n" +
+	"\x06result\"\\\n" +
+	"\fErrorDetails\x12\x14\n" +
+	"\x05error\x18\x01 \x01(\x05R\x05error\x126\n" +
+	"\adetails\x18\x02 \x01(\v2\x1c.agent.v1.CustomErrorDetailsR\adetails\"{\n" +
+	"\x12CustomErrorDetails\x12\x14\n" +
+	"\x05title\x18\x01 \x01(\tR\x05title\x12\x16\n" +
+	"\x06detail\x18\x02 \x01(\tR\x06detail\x12&\n" +
+	"\fis_retryable\x18\x04 \x01(\bH\x00R\visRetryable\x88\x01\x01B\x0f\n" +
+	"\r_is_retryable\".\n" +
 	"\rBidiRequestId\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\"\x82\x01\n" +
@@ -6183,7 +11589,11 @@ const file_agent_v1_localagent_proto_rawDesc = "" +
 	"\x16AGENT_MODE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10AGENT_MODE_AGENT\x10\x01\x12\x12\n" +
 	"\x0eAGENT_MODE_ASK\x10\x02\x12\x13\n" +
-	"\x0fAGENT_MODE_PLAN\x10\x032\x98\x01\n" +
+	"\x0fAGENT_MODE_PLAN\x10\x03*m\n" +
+	"\x14ShellTimeoutBehavior\x12\x1d\n" +
+	"\x19SHELL_TIMEOUT_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14SHELL_TIMEOUT_CANCEL\x10\x01\x12\x1c\n" +
+	"\x18SHELL_TIMEOUT_BACKGROUND\x10\x022\x98\x01\n" +
 	"\fAgentService\x12E\n" +
 	"\x03Run\x12\x1c.agent.v1.AgentClientMessage\x1a\x1c.agent.v1.AgentServerMessage(\x010\x01\x12A\n" +
 	"\x06RunSSE\x12\x17.agent.v1.BidiRequestId\x1a\x1c.agent.v1.AgentServerMessage0\x01B Z\x1ecomposer-api/internal/cursorpbb\x06proto3"
@@ -6200,217 +11610,369 @@ func file_agent_v1_localagent_proto_rawDescGZIP() []byte {
 	return file_agent_v1_localagent_proto_rawDescData
 }
 
-var file_agent_v1_localagent_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_agent_v1_localagent_proto_msgTypes = make([]protoimpl.MessageInfo, 85)
+var file_agent_v1_localagent_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_agent_v1_localagent_proto_msgTypes = make([]protoimpl.MessageInfo, 148)
 var file_agent_v1_localagent_proto_goTypes = []any{
 	(AgentMode)(0),                     // 0: agent.v1.AgentMode
-	(*AgentClientMessage)(nil),         // 1: agent.v1.AgentClientMessage
-	(*ClientHeartbeat)(nil),            // 2: agent.v1.ClientHeartbeat
-	(*AgentServerMessage)(nil),         // 3: agent.v1.AgentServerMessage
-	(*AgentRunRequest)(nil),            // 4: agent.v1.AgentRunRequest
-	(*RequestedModel)(nil),             // 5: agent.v1.RequestedModel
-	(*ConversationAction)(nil),         // 6: agent.v1.ConversationAction
-	(*UserMessageAction)(nil),          // 7: agent.v1.UserMessageAction
-	(*ResumeAction)(nil),               // 8: agent.v1.ResumeAction
-	(*CancelAction)(nil),               // 9: agent.v1.CancelAction
-	(*UserMessage)(nil),                // 10: agent.v1.UserMessage
-	(*SelectedContext)(nil),            // 11: agent.v1.SelectedContext
-	(*SelectedImage)(nil),              // 12: agent.v1.SelectedImage
-	(*ConversationState)(nil),          // 13: agent.v1.ConversationState
-	(*ConversationTokenDetails)(nil),   // 14: agent.v1.ConversationTokenDetails
-	(*McpTools)(nil),                   // 15: agent.v1.McpTools
-	(*McpToolDefinition)(nil),          // 16: agent.v1.McpToolDefinition
-	(*McpInstructions)(nil),            // 17: agent.v1.McpInstructions
-	(*McpToolDescriptor)(nil),          // 18: agent.v1.McpToolDescriptor
-	(*McpDescriptor)(nil),              // 19: agent.v1.McpDescriptor
-	(*McpMetaToolOptions)(nil),         // 20: agent.v1.McpMetaToolOptions
-	(*RequestContext)(nil),             // 21: agent.v1.RequestContext
-	(*RequestContextEnv)(nil),          // 22: agent.v1.RequestContextEnv
-	(*ExecServerMessage)(nil),          // 23: agent.v1.ExecServerMessage
-	(*ExecClientMessage)(nil),          // 24: agent.v1.ExecClientMessage
-	(*ExecClientControlMessage)(nil),   // 25: agent.v1.ExecClientControlMessage
-	(*ExecStreamClose)(nil),            // 26: agent.v1.ExecStreamClose
-	(*ExecThrow)(nil),                  // 27: agent.v1.ExecThrow
-	(*ExecHeartbeat)(nil),              // 28: agent.v1.ExecHeartbeat
-	(*ExecServerControlMessage)(nil),   // 29: agent.v1.ExecServerControlMessage
-	(*ExecAbort)(nil),                  // 30: agent.v1.ExecAbort
-	(*RequestContextArgs)(nil),         // 31: agent.v1.RequestContextArgs
-	(*RequestContextResult)(nil),       // 32: agent.v1.RequestContextResult
-	(*RequestContextSuccess)(nil),      // 33: agent.v1.RequestContextSuccess
-	(*RequestContextError)(nil),        // 34: agent.v1.RequestContextError
-	(*McpArgs)(nil),                    // 35: agent.v1.McpArgs
-	(*McpResult)(nil),                  // 36: agent.v1.McpResult
-	(*McpSuccess)(nil),                 // 37: agent.v1.McpSuccess
-	(*McpContent)(nil),                 // 38: agent.v1.McpContent
-	(*McpText)(nil),                    // 39: agent.v1.McpText
-	(*McpImage)(nil),                   // 40: agent.v1.McpImage
-	(*McpError)(nil),                   // 41: agent.v1.McpError
-	(*McpRejected)(nil),                // 42: agent.v1.McpRejected
-	(*McpToolNotFound)(nil),            // 43: agent.v1.McpToolNotFound
-	(*McpStateExecArgs)(nil),           // 44: agent.v1.McpStateExecArgs
-	(*McpStateExecResult)(nil),         // 45: agent.v1.McpStateExecResult
-	(*McpStateSuccess)(nil),            // 46: agent.v1.McpStateSuccess
-	(*McpStateServer)(nil),             // 47: agent.v1.McpStateServer
-	(*McpStateError)(nil),              // 48: agent.v1.McpStateError
-	(*McpAllowlistPrecheckArgs)(nil),   // 49: agent.v1.McpAllowlistPrecheckArgs
-	(*McpAllowlistPrecheckResult)(nil), // 50: agent.v1.McpAllowlistPrecheckResult
-	(*KvServerMessage)(nil),            // 51: agent.v1.KvServerMessage
-	(*KvClientMessage)(nil),            // 52: agent.v1.KvClientMessage
-	(*GetBlobArgs)(nil),                // 53: agent.v1.GetBlobArgs
-	(*GetBlobResult)(nil),              // 54: agent.v1.GetBlobResult
-	(*SetBlobArgs)(nil),                // 55: agent.v1.SetBlobArgs
-	(*SetBlobResult)(nil),              // 56: agent.v1.SetBlobResult
-	(*KvError)(nil),                    // 57: agent.v1.KvError
-	(*InteractionUpdate)(nil),          // 58: agent.v1.InteractionUpdate
-	(*Empty)(nil),                      // 59: agent.v1.Empty
-	(*TextDelta)(nil),                  // 60: agent.v1.TextDelta
-	(*ThinkingDelta)(nil),              // 61: agent.v1.ThinkingDelta
-	(*ThinkingCompleted)(nil),          // 62: agent.v1.ThinkingCompleted
-	(*TokenDelta)(nil),                 // 63: agent.v1.TokenDelta
-	(*StepStarted)(nil),                // 64: agent.v1.StepStarted
-	(*StepCompleted)(nil),              // 65: agent.v1.StepCompleted
-	(*ToolRequestsListed)(nil),         // 66: agent.v1.ToolRequestsListed
-	(*TurnEnded)(nil),                  // 67: agent.v1.TurnEnded
-	(*ToolCallEvent)(nil),              // 68: agent.v1.ToolCallEvent
-	(*PartialToolCall)(nil),            // 69: agent.v1.PartialToolCall
-	(*ToolCall)(nil),                   // 70: agent.v1.ToolCall
-	(*McpToolCall)(nil),                // 71: agent.v1.McpToolCall
-	(*GetMcpToolsToolCall)(nil),        // 72: agent.v1.GetMcpToolsToolCall
-	(*GetMcpToolsArgs)(nil),            // 73: agent.v1.GetMcpToolsArgs
-	(*InteractionQuery)(nil),           // 74: agent.v1.InteractionQuery
-	(*Opaque)(nil),                     // 75: agent.v1.Opaque
-	(*InteractionResponse)(nil),        // 76: agent.v1.InteractionResponse
-	(*ApproveOrReject)(nil),            // 77: agent.v1.ApproveOrReject
-	(*Reason)(nil),                     // 78: agent.v1.Reason
-	(*AskQuestionAnswer)(nil),          // 79: agent.v1.AskQuestionAnswer
-	(*AskQuestionResult)(nil),          // 80: agent.v1.AskQuestionResult
-	(*BidiRequestId)(nil),              // 81: agent.v1.BidiRequestId
-	(*BidiAppendRequest)(nil),          // 82: agent.v1.BidiAppendRequest
-	(*BidiAppendResponse)(nil),         // 83: agent.v1.BidiAppendResponse
-	(*RequestedModel_Param)(nil),       // 84: agent.v1.RequestedModel.Param
-	nil,                                // 85: agent.v1.McpArgs.ArgsEntry
-	(*structpb.Value)(nil),             // 86: google.protobuf.Value
-	(*structpb.Struct)(nil),            // 87: google.protobuf.Struct
+	(ShellTimeoutBehavior)(0),          // 1: agent.v1.ShellTimeoutBehavior
+	(*AgentClientMessage)(nil),         // 2: agent.v1.AgentClientMessage
+	(*ClientHeartbeat)(nil),            // 3: agent.v1.ClientHeartbeat
+	(*AgentServerMessage)(nil),         // 4: agent.v1.AgentServerMessage
+	(*AgentRunRequest)(nil),            // 5: agent.v1.AgentRunRequest
+	(*RequestedModel)(nil),             // 6: agent.v1.RequestedModel
+	(*ConversationAction)(nil),         // 7: agent.v1.ConversationAction
+	(*UserMessageAction)(nil),          // 8: agent.v1.UserMessageAction
+	(*ResumeAction)(nil),               // 9: agent.v1.ResumeAction
+	(*CancelAction)(nil),               // 10: agent.v1.CancelAction
+	(*UserMessage)(nil),                // 11: agent.v1.UserMessage
+	(*SelectedContext)(nil),            // 12: agent.v1.SelectedContext
+	(*SelectedImage)(nil),              // 13: agent.v1.SelectedImage
+	(*ConversationState)(nil),          // 14: agent.v1.ConversationState
+	(*ConversationTokenDetails)(nil),   // 15: agent.v1.ConversationTokenDetails
+	(*McpTools)(nil),                   // 16: agent.v1.McpTools
+	(*McpToolDefinition)(nil),          // 17: agent.v1.McpToolDefinition
+	(*McpInstructions)(nil),            // 18: agent.v1.McpInstructions
+	(*McpToolDescriptor)(nil),          // 19: agent.v1.McpToolDescriptor
+	(*McpDescriptor)(nil),              // 20: agent.v1.McpDescriptor
+	(*McpMetaToolOptions)(nil),         // 21: agent.v1.McpMetaToolOptions
+	(*RequestContext)(nil),             // 22: agent.v1.RequestContext
+	(*RequestContextEnv)(nil),          // 23: agent.v1.RequestContextEnv
+	(*ExecServerMessage)(nil),          // 24: agent.v1.ExecServerMessage
+	(*ExecClientMessage)(nil),          // 25: agent.v1.ExecClientMessage
+	(*ExecClientControlMessage)(nil),   // 26: agent.v1.ExecClientControlMessage
+	(*ExecStreamClose)(nil),            // 27: agent.v1.ExecStreamClose
+	(*ExecThrow)(nil),                  // 28: agent.v1.ExecThrow
+	(*ExecHeartbeat)(nil),              // 29: agent.v1.ExecHeartbeat
+	(*ExecServerControlMessage)(nil),   // 30: agent.v1.ExecServerControlMessage
+	(*ExecAbort)(nil),                  // 31: agent.v1.ExecAbort
+	(*RequestContextArgs)(nil),         // 32: agent.v1.RequestContextArgs
+	(*RequestContextResult)(nil),       // 33: agent.v1.RequestContextResult
+	(*RequestContextSuccess)(nil),      // 34: agent.v1.RequestContextSuccess
+	(*RequestContextError)(nil),        // 35: agent.v1.RequestContextError
+	(*McpArgs)(nil),                    // 36: agent.v1.McpArgs
+	(*McpResult)(nil),                  // 37: agent.v1.McpResult
+	(*McpSuccess)(nil),                 // 38: agent.v1.McpSuccess
+	(*McpContent)(nil),                 // 39: agent.v1.McpContent
+	(*McpText)(nil),                    // 40: agent.v1.McpText
+	(*McpImage)(nil),                   // 41: agent.v1.McpImage
+	(*McpError)(nil),                   // 42: agent.v1.McpError
+	(*McpRejected)(nil),                // 43: agent.v1.McpRejected
+	(*McpToolNotFound)(nil),            // 44: agent.v1.McpToolNotFound
+	(*McpStateExecArgs)(nil),           // 45: agent.v1.McpStateExecArgs
+	(*McpStateExecResult)(nil),         // 46: agent.v1.McpStateExecResult
+	(*McpStateSuccess)(nil),            // 47: agent.v1.McpStateSuccess
+	(*McpStateServer)(nil),             // 48: agent.v1.McpStateServer
+	(*McpStateError)(nil),              // 49: agent.v1.McpStateError
+	(*McpAllowlistPrecheckArgs)(nil),   // 50: agent.v1.McpAllowlistPrecheckArgs
+	(*McpAllowlistPrecheckResult)(nil), // 51: agent.v1.McpAllowlistPrecheckResult
+	(*ShellArgs)(nil),                  // 52: agent.v1.ShellArgs
+	(*ShellResult)(nil),                // 53: agent.v1.ShellResult
+	(*ShellSuccess)(nil),               // 54: agent.v1.ShellSuccess
+	(*ShellFailure)(nil),               // 55: agent.v1.ShellFailure
+	(*ShellTimeout)(nil),               // 56: agent.v1.ShellTimeout
+	(*ShellRejected)(nil),              // 57: agent.v1.ShellRejected
+	(*ShellSpawnError)(nil),            // 58: agent.v1.ShellSpawnError
+	(*ShellStream)(nil),                // 59: agent.v1.ShellStream
+	(*ShellStreamData)(nil),            // 60: agent.v1.ShellStreamData
+	(*ShellStreamStart)(nil),           // 61: agent.v1.ShellStreamStart
+	(*ShellStreamExit)(nil),            // 62: agent.v1.ShellStreamExit
+	(*BackgroundShellSpawnArgs)(nil),   // 63: agent.v1.BackgroundShellSpawnArgs
+	(*BackgroundShellSpawnResult)(nil), // 64: agent.v1.BackgroundShellSpawnResult
+	(*WriteShellStdinArgs)(nil),        // 65: agent.v1.WriteShellStdinArgs
+	(*WriteShellStdinResult)(nil),      // 66: agent.v1.WriteShellStdinResult
+	(*WriteArgs)(nil),                  // 67: agent.v1.WriteArgs
+	(*WriteResult)(nil),                // 68: agent.v1.WriteResult
+	(*WriteSuccess)(nil),               // 69: agent.v1.WriteSuccess
+	(*DeleteArgs)(nil),                 // 70: agent.v1.DeleteArgs
+	(*DeleteResult)(nil),               // 71: agent.v1.DeleteResult
+	(*DeleteSuccess)(nil),              // 72: agent.v1.DeleteSuccess
+	(*GrepArgs)(nil),                   // 73: agent.v1.GrepArgs
+	(*GrepResult)(nil),                 // 74: agent.v1.GrepResult
+	(*GrepSuccess)(nil),                // 75: agent.v1.GrepSuccess
+	(*GrepUnionResult)(nil),            // 76: agent.v1.GrepUnionResult
+	(*GrepCountResult)(nil),            // 77: agent.v1.GrepCountResult
+	(*GrepFileCount)(nil),              // 78: agent.v1.GrepFileCount
+	(*GrepFilesResult)(nil),            // 79: agent.v1.GrepFilesResult
+	(*GrepContentResult)(nil),          // 80: agent.v1.GrepContentResult
+	(*GrepFileMatch)(nil),              // 81: agent.v1.GrepFileMatch
+	(*GrepContentMatch)(nil),           // 82: agent.v1.GrepContentMatch
+	(*ReadArgs)(nil),                   // 83: agent.v1.ReadArgs
+	(*ReadResult)(nil),                 // 84: agent.v1.ReadResult
+	(*ReadSuccess)(nil),                // 85: agent.v1.ReadSuccess
+	(*LsArgs)(nil),                     // 86: agent.v1.LsArgs
+	(*LsResult)(nil),                   // 87: agent.v1.LsResult
+	(*LsSuccess)(nil),                  // 88: agent.v1.LsSuccess
+	(*LsDirectoryTreeNode)(nil),        // 89: agent.v1.LsDirectoryTreeNode
+	(*DiagnosticsArgs)(nil),            // 90: agent.v1.DiagnosticsArgs
+	(*DiagnosticsResult)(nil),          // 91: agent.v1.DiagnosticsResult
+	(*FetchArgs)(nil),                  // 92: agent.v1.FetchArgs
+	(*FetchResult)(nil),                // 93: agent.v1.FetchResult
+	(*FetchSuccess)(nil),               // 94: agent.v1.FetchSuccess
+	(*FetchError)(nil),                 // 95: agent.v1.FetchError
+	(*ListMcpResourcesExecArgs)(nil),   // 96: agent.v1.ListMcpResourcesExecArgs
+	(*ListMcpResourcesExecResult)(nil), // 97: agent.v1.ListMcpResourcesExecResult
+	(*ListMcpResourcesSuccess)(nil),    // 98: agent.v1.ListMcpResourcesSuccess
+	(*ReadMcpResourceExecArgs)(nil),    // 99: agent.v1.ReadMcpResourceExecArgs
+	(*ReadMcpResourceExecResult)(nil),  // 100: agent.v1.ReadMcpResourceExecResult
+	(*ReadMcpResourceRejected)(nil),    // 101: agent.v1.ReadMcpResourceRejected
+	(*ToolError)(nil),                  // 102: agent.v1.ToolError
+	(*PathOnly)(nil),                   // 103: agent.v1.PathOnly
+	(*PathError)(nil),                  // 104: agent.v1.PathError
+	(*PathRejected)(nil),               // 105: agent.v1.PathRejected
+	(*KvServerMessage)(nil),            // 106: agent.v1.KvServerMessage
+	(*KvClientMessage)(nil),            // 107: agent.v1.KvClientMessage
+	(*GetBlobArgs)(nil),                // 108: agent.v1.GetBlobArgs
+	(*GetBlobResult)(nil),              // 109: agent.v1.GetBlobResult
+	(*SetBlobArgs)(nil),                // 110: agent.v1.SetBlobArgs
+	(*SetBlobResult)(nil),              // 111: agent.v1.SetBlobResult
+	(*KvError)(nil),                    // 112: agent.v1.KvError
+	(*InteractionUpdate)(nil),          // 113: agent.v1.InteractionUpdate
+	(*Empty)(nil),                      // 114: agent.v1.Empty
+	(*TextDelta)(nil),                  // 115: agent.v1.TextDelta
+	(*ThinkingDelta)(nil),              // 116: agent.v1.ThinkingDelta
+	(*ThinkingCompleted)(nil),          // 117: agent.v1.ThinkingCompleted
+	(*TokenDelta)(nil),                 // 118: agent.v1.TokenDelta
+	(*StepStarted)(nil),                // 119: agent.v1.StepStarted
+	(*StepCompleted)(nil),              // 120: agent.v1.StepCompleted
+	(*ToolRequestsListed)(nil),         // 121: agent.v1.ToolRequestsListed
+	(*TurnEnded)(nil),                  // 122: agent.v1.TurnEnded
+	(*ToolCallEvent)(nil),              // 123: agent.v1.ToolCallEvent
+	(*PartialToolCall)(nil),            // 124: agent.v1.PartialToolCall
+	(*ToolCall)(nil),                   // 125: agent.v1.ToolCall
+	(*McpToolCall)(nil),                // 126: agent.v1.McpToolCall
+	(*GetMcpToolsToolCall)(nil),        // 127: agent.v1.GetMcpToolsToolCall
+	(*GetMcpToolsArgs)(nil),            // 128: agent.v1.GetMcpToolsArgs
+	(*InteractionQuery)(nil),           // 129: agent.v1.InteractionQuery
+	(*Opaque)(nil),                     // 130: agent.v1.Opaque
+	(*InteractionResponse)(nil),        // 131: agent.v1.InteractionResponse
+	(*ApproveOrReject)(nil),            // 132: agent.v1.ApproveOrReject
+	(*Reason)(nil),                     // 133: agent.v1.Reason
+	(*CreatePlanAnswer)(nil),           // 134: agent.v1.CreatePlanAnswer
+	(*CreatePlanResult)(nil),           // 135: agent.v1.CreatePlanResult
+	(*PrManagementAnswer)(nil),         // 136: agent.v1.PrManagementAnswer
+	(*ReplaceEnvAnswer)(nil),           // 137: agent.v1.ReplaceEnvAnswer
+	(*ReplaceEnvFailure)(nil),          // 138: agent.v1.ReplaceEnvFailure
+	(*AskQuestionAnswer)(nil),          // 139: agent.v1.AskQuestionAnswer
+	(*AskQuestionResult)(nil),          // 140: agent.v1.AskQuestionResult
+	(*ErrorDetails)(nil),               // 141: agent.v1.ErrorDetails
+	(*CustomErrorDetails)(nil),         // 142: agent.v1.CustomErrorDetails
+	(*BidiRequestId)(nil),              // 143: agent.v1.BidiRequestId
+	(*BidiAppendRequest)(nil),          // 144: agent.v1.BidiAppendRequest
+	(*BidiAppendResponse)(nil),         // 145: agent.v1.BidiAppendResponse
+	(*RequestedModel_Param)(nil),       // 146: agent.v1.RequestedModel.Param
+	nil,                                // 147: agent.v1.McpArgs.ArgsEntry
+	nil,                                // 148: agent.v1.GrepSuccess.WorkspaceResultsEntry
+	(*LsDirectoryTreeNode_File)(nil),   // 149: agent.v1.LsDirectoryTreeNode.File
+	(*structpb.Value)(nil),             // 150: google.protobuf.Value
+	(*structpb.Struct)(nil),            // 151: google.protobuf.Struct
 }
 var file_agent_v1_localagent_proto_depIdxs = []int32{
-	4,   // 0: agent.v1.AgentClientMessage.run_request:type_name -> agent.v1.AgentRunRequest
-	24,  // 1: agent.v1.AgentClientMessage.exec_client_message:type_name -> agent.v1.ExecClientMessage
-	52,  // 2: agent.v1.AgentClientMessage.kv_client_message:type_name -> agent.v1.KvClientMessage
-	6,   // 3: agent.v1.AgentClientMessage.conversation_action:type_name -> agent.v1.ConversationAction
-	25,  // 4: agent.v1.AgentClientMessage.exec_client_control_message:type_name -> agent.v1.ExecClientControlMessage
-	76,  // 5: agent.v1.AgentClientMessage.interaction_response:type_name -> agent.v1.InteractionResponse
-	2,   // 6: agent.v1.AgentClientMessage.client_heartbeat:type_name -> agent.v1.ClientHeartbeat
-	58,  // 7: agent.v1.AgentServerMessage.interaction_update:type_name -> agent.v1.InteractionUpdate
-	23,  // 8: agent.v1.AgentServerMessage.exec_server_message:type_name -> agent.v1.ExecServerMessage
-	13,  // 9: agent.v1.AgentServerMessage.conversation_checkpoint_update:type_name -> agent.v1.ConversationState
-	51,  // 10: agent.v1.AgentServerMessage.kv_server_message:type_name -> agent.v1.KvServerMessage
-	29,  // 11: agent.v1.AgentServerMessage.exec_server_control_message:type_name -> agent.v1.ExecServerControlMessage
-	74,  // 12: agent.v1.AgentServerMessage.interaction_query:type_name -> agent.v1.InteractionQuery
-	13,  // 13: agent.v1.AgentRunRequest.conversation_state:type_name -> agent.v1.ConversationState
-	6,   // 14: agent.v1.AgentRunRequest.action:type_name -> agent.v1.ConversationAction
-	15,  // 15: agent.v1.AgentRunRequest.mcp_tools:type_name -> agent.v1.McpTools
-	5,   // 16: agent.v1.AgentRunRequest.requested_model:type_name -> agent.v1.RequestedModel
-	84,  // 17: agent.v1.RequestedModel.parameters:type_name -> agent.v1.RequestedModel.Param
-	7,   // 18: agent.v1.ConversationAction.user_message_action:type_name -> agent.v1.UserMessageAction
-	8,   // 19: agent.v1.ConversationAction.resume_action:type_name -> agent.v1.ResumeAction
-	9,   // 20: agent.v1.ConversationAction.cancel_action:type_name -> agent.v1.CancelAction
-	10,  // 21: agent.v1.UserMessageAction.user_message:type_name -> agent.v1.UserMessage
-	21,  // 22: agent.v1.UserMessageAction.request_context:type_name -> agent.v1.RequestContext
-	21,  // 23: agent.v1.ResumeAction.request_context:type_name -> agent.v1.RequestContext
-	11,  // 24: agent.v1.UserMessage.selected_context:type_name -> agent.v1.SelectedContext
+	5,   // 0: agent.v1.AgentClientMessage.run_request:type_name -> agent.v1.AgentRunRequest
+	25,  // 1: agent.v1.AgentClientMessage.exec_client_message:type_name -> agent.v1.ExecClientMessage
+	107, // 2: agent.v1.AgentClientMessage.kv_client_message:type_name -> agent.v1.KvClientMessage
+	7,   // 3: agent.v1.AgentClientMessage.conversation_action:type_name -> agent.v1.ConversationAction
+	26,  // 4: agent.v1.AgentClientMessage.exec_client_control_message:type_name -> agent.v1.ExecClientControlMessage
+	131, // 5: agent.v1.AgentClientMessage.interaction_response:type_name -> agent.v1.InteractionResponse
+	3,   // 6: agent.v1.AgentClientMessage.client_heartbeat:type_name -> agent.v1.ClientHeartbeat
+	113, // 7: agent.v1.AgentServerMessage.interaction_update:type_name -> agent.v1.InteractionUpdate
+	24,  // 8: agent.v1.AgentServerMessage.exec_server_message:type_name -> agent.v1.ExecServerMessage
+	14,  // 9: agent.v1.AgentServerMessage.conversation_checkpoint_update:type_name -> agent.v1.ConversationState
+	106, // 10: agent.v1.AgentServerMessage.kv_server_message:type_name -> agent.v1.KvServerMessage
+	30,  // 11: agent.v1.AgentServerMessage.exec_server_control_message:type_name -> agent.v1.ExecServerControlMessage
+	129, // 12: agent.v1.AgentServerMessage.interaction_query:type_name -> agent.v1.InteractionQuery
+	14,  // 13: agent.v1.AgentRunRequest.conversation_state:type_name -> agent.v1.ConversationState
+	7,   // 14: agent.v1.AgentRunRequest.action:type_name -> agent.v1.ConversationAction
+	16,  // 15: agent.v1.AgentRunRequest.mcp_tools:type_name -> agent.v1.McpTools
+	6,   // 16: agent.v1.AgentRunRequest.requested_model:type_name -> agent.v1.RequestedModel
+	146, // 17: agent.v1.RequestedModel.parameters:type_name -> agent.v1.RequestedModel.Param
+	8,   // 18: agent.v1.ConversationAction.user_message_action:type_name -> agent.v1.UserMessageAction
+	9,   // 19: agent.v1.ConversationAction.resume_action:type_name -> agent.v1.ResumeAction
+	10,  // 20: agent.v1.ConversationAction.cancel_action:type_name -> agent.v1.CancelAction
+	11,  // 21: agent.v1.UserMessageAction.user_message:type_name -> agent.v1.UserMessage
+	22,  // 22: agent.v1.UserMessageAction.request_context:type_name -> agent.v1.RequestContext
+	22,  // 23: agent.v1.ResumeAction.request_context:type_name -> agent.v1.RequestContext
+	12,  // 24: agent.v1.UserMessage.selected_context:type_name -> agent.v1.SelectedContext
 	0,   // 25: agent.v1.UserMessage.mode:type_name -> agent.v1.AgentMode
-	12,  // 26: agent.v1.SelectedContext.selected_images:type_name -> agent.v1.SelectedImage
-	14,  // 27: agent.v1.ConversationState.token_details:type_name -> agent.v1.ConversationTokenDetails
-	16,  // 28: agent.v1.McpTools.mcp_tools:type_name -> agent.v1.McpToolDefinition
-	86,  // 29: agent.v1.McpToolDefinition.input_schema:type_name -> google.protobuf.Value
-	86,  // 30: agent.v1.McpToolDescriptor.input_schema:type_name -> google.protobuf.Value
-	18,  // 31: agent.v1.McpDescriptor.tools:type_name -> agent.v1.McpToolDescriptor
-	19,  // 32: agent.v1.McpMetaToolOptions.mcp_descriptors:type_name -> agent.v1.McpDescriptor
-	22,  // 33: agent.v1.RequestContext.env:type_name -> agent.v1.RequestContextEnv
-	16,  // 34: agent.v1.RequestContext.tools:type_name -> agent.v1.McpToolDefinition
-	17,  // 35: agent.v1.RequestContext.mcp_instructions:type_name -> agent.v1.McpInstructions
-	20,  // 36: agent.v1.RequestContext.mcp_meta_tool_options:type_name -> agent.v1.McpMetaToolOptions
-	31,  // 37: agent.v1.ExecServerMessage.request_context_args:type_name -> agent.v1.RequestContextArgs
-	35,  // 38: agent.v1.ExecServerMessage.mcp_args:type_name -> agent.v1.McpArgs
-	44,  // 39: agent.v1.ExecServerMessage.mcp_state_exec_args:type_name -> agent.v1.McpStateExecArgs
-	49,  // 40: agent.v1.ExecServerMessage.mcp_allowlist_precheck_args:type_name -> agent.v1.McpAllowlistPrecheckArgs
-	32,  // 41: agent.v1.ExecClientMessage.request_context_result:type_name -> agent.v1.RequestContextResult
-	36,  // 42: agent.v1.ExecClientMessage.mcp_result:type_name -> agent.v1.McpResult
-	45,  // 43: agent.v1.ExecClientMessage.mcp_state_exec_result:type_name -> agent.v1.McpStateExecResult
-	50,  // 44: agent.v1.ExecClientMessage.mcp_allowlist_precheck_result:type_name -> agent.v1.McpAllowlistPrecheckResult
-	26,  // 45: agent.v1.ExecClientControlMessage.stream_close:type_name -> agent.v1.ExecStreamClose
-	27,  // 46: agent.v1.ExecClientControlMessage.throw:type_name -> agent.v1.ExecThrow
-	28,  // 47: agent.v1.ExecClientControlMessage.heartbeat:type_name -> agent.v1.ExecHeartbeat
-	30,  // 48: agent.v1.ExecServerControlMessage.abort:type_name -> agent.v1.ExecAbort
-	33,  // 49: agent.v1.RequestContextResult.success:type_name -> agent.v1.RequestContextSuccess
-	34,  // 50: agent.v1.RequestContextResult.error:type_name -> agent.v1.RequestContextError
-	21,  // 51: agent.v1.RequestContextSuccess.request_context:type_name -> agent.v1.RequestContext
-	85,  // 52: agent.v1.McpArgs.args:type_name -> agent.v1.McpArgs.ArgsEntry
-	37,  // 53: agent.v1.McpResult.success:type_name -> agent.v1.McpSuccess
-	41,  // 54: agent.v1.McpResult.error:type_name -> agent.v1.McpError
-	42,  // 55: agent.v1.McpResult.rejected:type_name -> agent.v1.McpRejected
-	43,  // 56: agent.v1.McpResult.tool_not_found:type_name -> agent.v1.McpToolNotFound
-	38,  // 57: agent.v1.McpSuccess.content:type_name -> agent.v1.McpContent
-	87,  // 58: agent.v1.McpSuccess.structured_content:type_name -> google.protobuf.Struct
-	39,  // 59: agent.v1.McpContent.text:type_name -> agent.v1.McpText
-	40,  // 60: agent.v1.McpContent.image:type_name -> agent.v1.McpImage
-	46,  // 61: agent.v1.McpStateExecResult.success:type_name -> agent.v1.McpStateSuccess
-	48,  // 62: agent.v1.McpStateExecResult.error:type_name -> agent.v1.McpStateError
-	47,  // 63: agent.v1.McpStateSuccess.servers:type_name -> agent.v1.McpStateServer
-	16,  // 64: agent.v1.McpStateServer.tools:type_name -> agent.v1.McpToolDefinition
-	17,  // 65: agent.v1.McpStateServer.instructions:type_name -> agent.v1.McpInstructions
-	53,  // 66: agent.v1.KvServerMessage.get_blob_args:type_name -> agent.v1.GetBlobArgs
-	55,  // 67: agent.v1.KvServerMessage.set_blob_args:type_name -> agent.v1.SetBlobArgs
-	54,  // 68: agent.v1.KvClientMessage.get_blob_result:type_name -> agent.v1.GetBlobResult
-	56,  // 69: agent.v1.KvClientMessage.set_blob_result:type_name -> agent.v1.SetBlobResult
-	57,  // 70: agent.v1.GetBlobResult.error:type_name -> agent.v1.KvError
-	57,  // 71: agent.v1.SetBlobResult.error:type_name -> agent.v1.KvError
-	60,  // 72: agent.v1.InteractionUpdate.text_delta:type_name -> agent.v1.TextDelta
-	68,  // 73: agent.v1.InteractionUpdate.tool_call_started:type_name -> agent.v1.ToolCallEvent
-	68,  // 74: agent.v1.InteractionUpdate.tool_call_completed:type_name -> agent.v1.ToolCallEvent
-	61,  // 75: agent.v1.InteractionUpdate.thinking_delta:type_name -> agent.v1.ThinkingDelta
-	62,  // 76: agent.v1.InteractionUpdate.thinking_completed:type_name -> agent.v1.ThinkingCompleted
-	69,  // 77: agent.v1.InteractionUpdate.partial_tool_call:type_name -> agent.v1.PartialToolCall
-	63,  // 78: agent.v1.InteractionUpdate.token_delta:type_name -> agent.v1.TokenDelta
-	59,  // 79: agent.v1.InteractionUpdate.heartbeat:type_name -> agent.v1.Empty
-	67,  // 80: agent.v1.InteractionUpdate.turn_ended:type_name -> agent.v1.TurnEnded
-	64,  // 81: agent.v1.InteractionUpdate.step_started:type_name -> agent.v1.StepStarted
-	65,  // 82: agent.v1.InteractionUpdate.step_completed:type_name -> agent.v1.StepCompleted
-	66,  // 83: agent.v1.InteractionUpdate.tool_requests_listed:type_name -> agent.v1.ToolRequestsListed
-	70,  // 84: agent.v1.ToolCallEvent.tool_call:type_name -> agent.v1.ToolCall
-	70,  // 85: agent.v1.PartialToolCall.tool_call:type_name -> agent.v1.ToolCall
-	71,  // 86: agent.v1.ToolCall.mcp_tool_call:type_name -> agent.v1.McpToolCall
-	72,  // 87: agent.v1.ToolCall.get_mcp_tools_tool_call:type_name -> agent.v1.GetMcpToolsToolCall
-	35,  // 88: agent.v1.McpToolCall.args:type_name -> agent.v1.McpArgs
-	73,  // 89: agent.v1.GetMcpToolsToolCall.args:type_name -> agent.v1.GetMcpToolsArgs
-	75,  // 90: agent.v1.InteractionQuery.web_search_request_query:type_name -> agent.v1.Opaque
-	75,  // 91: agent.v1.InteractionQuery.ask_question_interaction_query:type_name -> agent.v1.Opaque
-	75,  // 92: agent.v1.InteractionQuery.switch_mode_request_query:type_name -> agent.v1.Opaque
-	75,  // 93: agent.v1.InteractionQuery.create_plan_request_query:type_name -> agent.v1.Opaque
-	75,  // 94: agent.v1.InteractionQuery.web_fetch_request_query:type_name -> agent.v1.Opaque
-	75,  // 95: agent.v1.InteractionQuery.mcp_auth_request_query:type_name -> agent.v1.Opaque
-	75,  // 96: agent.v1.InteractionQuery.generate_image_request_query:type_name -> agent.v1.Opaque
-	77,  // 97: agent.v1.InteractionResponse.web_search_request_response:type_name -> agent.v1.ApproveOrReject
-	79,  // 98: agent.v1.InteractionResponse.ask_question_interaction_response:type_name -> agent.v1.AskQuestionAnswer
-	77,  // 99: agent.v1.InteractionResponse.switch_mode_request_response:type_name -> agent.v1.ApproveOrReject
-	77,  // 100: agent.v1.InteractionResponse.web_fetch_request_response:type_name -> agent.v1.ApproveOrReject
-	77,  // 101: agent.v1.InteractionResponse.mcp_auth_request_response:type_name -> agent.v1.ApproveOrReject
-	77,  // 102: agent.v1.InteractionResponse.generate_image_request_response:type_name -> agent.v1.ApproveOrReject
-	59,  // 103: agent.v1.ApproveOrReject.approved:type_name -> agent.v1.Empty
-	78,  // 104: agent.v1.ApproveOrReject.rejected:type_name -> agent.v1.Reason
-	80,  // 105: agent.v1.AskQuestionAnswer.result:type_name -> agent.v1.AskQuestionResult
-	78,  // 106: agent.v1.AskQuestionResult.rejected:type_name -> agent.v1.Reason
-	81,  // 107: agent.v1.BidiAppendRequest.request_id:type_name -> agent.v1.BidiRequestId
-	86,  // 108: agent.v1.McpArgs.ArgsEntry.value:type_name -> google.protobuf.Value
-	1,   // 109: agent.v1.AgentService.Run:input_type -> agent.v1.AgentClientMessage
-	81,  // 110: agent.v1.AgentService.RunSSE:input_type -> agent.v1.BidiRequestId
-	3,   // 111: agent.v1.AgentService.Run:output_type -> agent.v1.AgentServerMessage
-	3,   // 112: agent.v1.AgentService.RunSSE:output_type -> agent.v1.AgentServerMessage
-	111, // [111:113] is the sub-list for method output_type
-	109, // [109:111] is the sub-list for method input_type
-	109, // [109:109] is the sub-list for extension type_name
-	109, // [109:109] is the sub-list for extension extendee
-	0,   // [0:109] is the sub-list for field type_name
+	13,  // 26: agent.v1.SelectedContext.selected_images:type_name -> agent.v1.SelectedImage
+	15,  // 27: agent.v1.ConversationState.token_details:type_name -> agent.v1.ConversationTokenDetails
+	17,  // 28: agent.v1.McpTools.mcp_tools:type_name -> agent.v1.McpToolDefinition
+	150, // 29: agent.v1.McpToolDefinition.input_schema:type_name -> google.protobuf.Value
+	150, // 30: agent.v1.McpToolDescriptor.input_schema:type_name -> google.protobuf.Value
+	19,  // 31: agent.v1.McpDescriptor.tools:type_name -> agent.v1.McpToolDescriptor
+	20,  // 32: agent.v1.McpMetaToolOptions.mcp_descriptors:type_name -> agent.v1.McpDescriptor
+	23,  // 33: agent.v1.RequestContext.env:type_name -> agent.v1.RequestContextEnv
+	17,  // 34: agent.v1.RequestContext.tools:type_name -> agent.v1.McpToolDefinition
+	18,  // 35: agent.v1.RequestContext.mcp_instructions:type_name -> agent.v1.McpInstructions
+	21,  // 36: agent.v1.RequestContext.mcp_meta_tool_options:type_name -> agent.v1.McpMetaToolOptions
+	52,  // 37: agent.v1.ExecServerMessage.shell_args:type_name -> agent.v1.ShellArgs
+	67,  // 38: agent.v1.ExecServerMessage.write_args:type_name -> agent.v1.WriteArgs
+	70,  // 39: agent.v1.ExecServerMessage.delete_args:type_name -> agent.v1.DeleteArgs
+	73,  // 40: agent.v1.ExecServerMessage.grep_args:type_name -> agent.v1.GrepArgs
+	83,  // 41: agent.v1.ExecServerMessage.read_args:type_name -> agent.v1.ReadArgs
+	86,  // 42: agent.v1.ExecServerMessage.ls_args:type_name -> agent.v1.LsArgs
+	90,  // 43: agent.v1.ExecServerMessage.diagnostics_args:type_name -> agent.v1.DiagnosticsArgs
+	32,  // 44: agent.v1.ExecServerMessage.request_context_args:type_name -> agent.v1.RequestContextArgs
+	36,  // 45: agent.v1.ExecServerMessage.mcp_args:type_name -> agent.v1.McpArgs
+	52,  // 46: agent.v1.ExecServerMessage.shell_stream_args:type_name -> agent.v1.ShellArgs
+	63,  // 47: agent.v1.ExecServerMessage.background_shell_spawn_args:type_name -> agent.v1.BackgroundShellSpawnArgs
+	96,  // 48: agent.v1.ExecServerMessage.list_mcp_resources_exec_args:type_name -> agent.v1.ListMcpResourcesExecArgs
+	99,  // 49: agent.v1.ExecServerMessage.read_mcp_resource_exec_args:type_name -> agent.v1.ReadMcpResourceExecArgs
+	92,  // 50: agent.v1.ExecServerMessage.fetch_args:type_name -> agent.v1.FetchArgs
+	65,  // 51: agent.v1.ExecServerMessage.write_shell_stdin_args:type_name -> agent.v1.WriteShellStdinArgs
+	83,  // 52: agent.v1.ExecServerMessage.redacted_read_args:type_name -> agent.v1.ReadArgs
+	45,  // 53: agent.v1.ExecServerMessage.mcp_state_exec_args:type_name -> agent.v1.McpStateExecArgs
+	50,  // 54: agent.v1.ExecServerMessage.mcp_allowlist_precheck_args:type_name -> agent.v1.McpAllowlistPrecheckArgs
+	53,  // 55: agent.v1.ExecClientMessage.shell_result:type_name -> agent.v1.ShellResult
+	68,  // 56: agent.v1.ExecClientMessage.write_result:type_name -> agent.v1.WriteResult
+	71,  // 57: agent.v1.ExecClientMessage.delete_result:type_name -> agent.v1.DeleteResult
+	74,  // 58: agent.v1.ExecClientMessage.grep_result:type_name -> agent.v1.GrepResult
+	84,  // 59: agent.v1.ExecClientMessage.read_result:type_name -> agent.v1.ReadResult
+	87,  // 60: agent.v1.ExecClientMessage.ls_result:type_name -> agent.v1.LsResult
+	91,  // 61: agent.v1.ExecClientMessage.diagnostics_result:type_name -> agent.v1.DiagnosticsResult
+	33,  // 62: agent.v1.ExecClientMessage.request_context_result:type_name -> agent.v1.RequestContextResult
+	37,  // 63: agent.v1.ExecClientMessage.mcp_result:type_name -> agent.v1.McpResult
+	59,  // 64: agent.v1.ExecClientMessage.shell_stream:type_name -> agent.v1.ShellStream
+	64,  // 65: agent.v1.ExecClientMessage.background_shell_spawn_result:type_name -> agent.v1.BackgroundShellSpawnResult
+	97,  // 66: agent.v1.ExecClientMessage.list_mcp_resources_exec_result:type_name -> agent.v1.ListMcpResourcesExecResult
+	100, // 67: agent.v1.ExecClientMessage.read_mcp_resource_exec_result:type_name -> agent.v1.ReadMcpResourceExecResult
+	93,  // 68: agent.v1.ExecClientMessage.fetch_result:type_name -> agent.v1.FetchResult
+	66,  // 69: agent.v1.ExecClientMessage.write_shell_stdin_result:type_name -> agent.v1.WriteShellStdinResult
+	84,  // 70: agent.v1.ExecClientMessage.redacted_read_result:type_name -> agent.v1.ReadResult
+	46,  // 71: agent.v1.ExecClientMessage.mcp_state_exec_result:type_name -> agent.v1.McpStateExecResult
+	51,  // 72: agent.v1.ExecClientMessage.mcp_allowlist_precheck_result:type_name -> agent.v1.McpAllowlistPrecheckResult
+	27,  // 73: agent.v1.ExecClientControlMessage.stream_close:type_name -> agent.v1.ExecStreamClose
+	28,  // 74: agent.v1.ExecClientControlMessage.throw:type_name -> agent.v1.ExecThrow
+	29,  // 75: agent.v1.ExecClientControlMessage.heartbeat:type_name -> agent.v1.ExecHeartbeat
+	31,  // 76: agent.v1.ExecServerControlMessage.abort:type_name -> agent.v1.ExecAbort
+	34,  // 77: agent.v1.RequestContextResult.success:type_name -> agent.v1.RequestContextSuccess
+	35,  // 78: agent.v1.RequestContextResult.error:type_name -> agent.v1.RequestContextError
+	22,  // 79: agent.v1.RequestContextSuccess.request_context:type_name -> agent.v1.RequestContext
+	147, // 80: agent.v1.McpArgs.args:type_name -> agent.v1.McpArgs.ArgsEntry
+	38,  // 81: agent.v1.McpResult.success:type_name -> agent.v1.McpSuccess
+	42,  // 82: agent.v1.McpResult.error:type_name -> agent.v1.McpError
+	43,  // 83: agent.v1.McpResult.rejected:type_name -> agent.v1.McpRejected
+	44,  // 84: agent.v1.McpResult.tool_not_found:type_name -> agent.v1.McpToolNotFound
+	39,  // 85: agent.v1.McpSuccess.content:type_name -> agent.v1.McpContent
+	151, // 86: agent.v1.McpSuccess.structured_content:type_name -> google.protobuf.Struct
+	40,  // 87: agent.v1.McpContent.text:type_name -> agent.v1.McpText
+	41,  // 88: agent.v1.McpContent.image:type_name -> agent.v1.McpImage
+	47,  // 89: agent.v1.McpStateExecResult.success:type_name -> agent.v1.McpStateSuccess
+	49,  // 90: agent.v1.McpStateExecResult.error:type_name -> agent.v1.McpStateError
+	48,  // 91: agent.v1.McpStateSuccess.servers:type_name -> agent.v1.McpStateServer
+	17,  // 92: agent.v1.McpStateServer.tools:type_name -> agent.v1.McpToolDefinition
+	18,  // 93: agent.v1.McpStateServer.instructions:type_name -> agent.v1.McpInstructions
+	1,   // 94: agent.v1.ShellArgs.timeout_behavior:type_name -> agent.v1.ShellTimeoutBehavior
+	54,  // 95: agent.v1.ShellResult.success:type_name -> agent.v1.ShellSuccess
+	55,  // 96: agent.v1.ShellResult.failure:type_name -> agent.v1.ShellFailure
+	56,  // 97: agent.v1.ShellResult.timeout:type_name -> agent.v1.ShellTimeout
+	57,  // 98: agent.v1.ShellResult.rejected:type_name -> agent.v1.ShellRejected
+	58,  // 99: agent.v1.ShellResult.spawn_error:type_name -> agent.v1.ShellSpawnError
+	60,  // 100: agent.v1.ShellStream.stdout:type_name -> agent.v1.ShellStreamData
+	60,  // 101: agent.v1.ShellStream.stderr:type_name -> agent.v1.ShellStreamData
+	62,  // 102: agent.v1.ShellStream.exit:type_name -> agent.v1.ShellStreamExit
+	61,  // 103: agent.v1.ShellStream.start:type_name -> agent.v1.ShellStreamStart
+	57,  // 104: agent.v1.ShellStream.rejected:type_name -> agent.v1.ShellRejected
+	57,  // 105: agent.v1.BackgroundShellSpawnResult.rejected:type_name -> agent.v1.ShellRejected
+	102, // 106: agent.v1.WriteShellStdinResult.error:type_name -> agent.v1.ToolError
+	69,  // 107: agent.v1.WriteResult.success:type_name -> agent.v1.WriteSuccess
+	104, // 108: agent.v1.WriteResult.error:type_name -> agent.v1.PathError
+	105, // 109: agent.v1.WriteResult.rejected:type_name -> agent.v1.PathRejected
+	72,  // 110: agent.v1.DeleteResult.success:type_name -> agent.v1.DeleteSuccess
+	105, // 111: agent.v1.DeleteResult.rejected:type_name -> agent.v1.PathRejected
+	104, // 112: agent.v1.DeleteResult.error:type_name -> agent.v1.PathError
+	75,  // 113: agent.v1.GrepResult.success:type_name -> agent.v1.GrepSuccess
+	102, // 114: agent.v1.GrepResult.error:type_name -> agent.v1.ToolError
+	148, // 115: agent.v1.GrepSuccess.workspace_results:type_name -> agent.v1.GrepSuccess.WorkspaceResultsEntry
+	77,  // 116: agent.v1.GrepUnionResult.count:type_name -> agent.v1.GrepCountResult
+	79,  // 117: agent.v1.GrepUnionResult.files:type_name -> agent.v1.GrepFilesResult
+	80,  // 118: agent.v1.GrepUnionResult.content:type_name -> agent.v1.GrepContentResult
+	78,  // 119: agent.v1.GrepCountResult.counts:type_name -> agent.v1.GrepFileCount
+	81,  // 120: agent.v1.GrepContentResult.matches:type_name -> agent.v1.GrepFileMatch
+	82,  // 121: agent.v1.GrepFileMatch.matches:type_name -> agent.v1.GrepContentMatch
+	85,  // 122: agent.v1.ReadResult.success:type_name -> agent.v1.ReadSuccess
+	104, // 123: agent.v1.ReadResult.error:type_name -> agent.v1.PathError
+	105, // 124: agent.v1.ReadResult.rejected:type_name -> agent.v1.PathRejected
+	103, // 125: agent.v1.ReadResult.file_not_found:type_name -> agent.v1.PathOnly
+	88,  // 126: agent.v1.LsResult.success:type_name -> agent.v1.LsSuccess
+	104, // 127: agent.v1.LsResult.error:type_name -> agent.v1.PathError
+	105, // 128: agent.v1.LsResult.rejected:type_name -> agent.v1.PathRejected
+	89,  // 129: agent.v1.LsSuccess.directory_tree_root:type_name -> agent.v1.LsDirectoryTreeNode
+	89,  // 130: agent.v1.LsDirectoryTreeNode.children_dirs:type_name -> agent.v1.LsDirectoryTreeNode
+	149, // 131: agent.v1.LsDirectoryTreeNode.children_files:type_name -> agent.v1.LsDirectoryTreeNode.File
+	104, // 132: agent.v1.DiagnosticsResult.error:type_name -> agent.v1.PathError
+	105, // 133: agent.v1.DiagnosticsResult.rejected:type_name -> agent.v1.PathRejected
+	94,  // 134: agent.v1.FetchResult.success:type_name -> agent.v1.FetchSuccess
+	95,  // 135: agent.v1.FetchResult.error:type_name -> agent.v1.FetchError
+	98,  // 136: agent.v1.ListMcpResourcesExecResult.success:type_name -> agent.v1.ListMcpResourcesSuccess
+	102, // 137: agent.v1.ListMcpResourcesExecResult.error:type_name -> agent.v1.ToolError
+	133, // 138: agent.v1.ListMcpResourcesExecResult.rejected:type_name -> agent.v1.Reason
+	101, // 139: agent.v1.ReadMcpResourceExecResult.rejected:type_name -> agent.v1.ReadMcpResourceRejected
+	108, // 140: agent.v1.KvServerMessage.get_blob_args:type_name -> agent.v1.GetBlobArgs
+	110, // 141: agent.v1.KvServerMessage.set_blob_args:type_name -> agent.v1.SetBlobArgs
+	109, // 142: agent.v1.KvClientMessage.get_blob_result:type_name -> agent.v1.GetBlobResult
+	111, // 143: agent.v1.KvClientMessage.set_blob_result:type_name -> agent.v1.SetBlobResult
+	112, // 144: agent.v1.GetBlobResult.error:type_name -> agent.v1.KvError
+	112, // 145: agent.v1.SetBlobResult.error:type_name -> agent.v1.KvError
+	115, // 146: agent.v1.InteractionUpdate.text_delta:type_name -> agent.v1.TextDelta
+	123, // 147: agent.v1.InteractionUpdate.tool_call_started:type_name -> agent.v1.ToolCallEvent
+	123, // 148: agent.v1.InteractionUpdate.tool_call_completed:type_name -> agent.v1.ToolCallEvent
+	116, // 149: agent.v1.InteractionUpdate.thinking_delta:type_name -> agent.v1.ThinkingDelta
+	117, // 150: agent.v1.InteractionUpdate.thinking_completed:type_name -> agent.v1.ThinkingCompleted
+	124, // 151: agent.v1.InteractionUpdate.partial_tool_call:type_name -> agent.v1.PartialToolCall
+	118, // 152: agent.v1.InteractionUpdate.token_delta:type_name -> agent.v1.TokenDelta
+	114, // 153: agent.v1.InteractionUpdate.heartbeat:type_name -> agent.v1.Empty
+	122, // 154: agent.v1.InteractionUpdate.turn_ended:type_name -> agent.v1.TurnEnded
+	119, // 155: agent.v1.InteractionUpdate.step_started:type_name -> agent.v1.StepStarted
+	120, // 156: agent.v1.InteractionUpdate.step_completed:type_name -> agent.v1.StepCompleted
+	121, // 157: agent.v1.InteractionUpdate.tool_requests_listed:type_name -> agent.v1.ToolRequestsListed
+	125, // 158: agent.v1.ToolCallEvent.tool_call:type_name -> agent.v1.ToolCall
+	125, // 159: agent.v1.PartialToolCall.tool_call:type_name -> agent.v1.ToolCall
+	126, // 160: agent.v1.ToolCall.mcp_tool_call:type_name -> agent.v1.McpToolCall
+	127, // 161: agent.v1.ToolCall.get_mcp_tools_tool_call:type_name -> agent.v1.GetMcpToolsToolCall
+	36,  // 162: agent.v1.McpToolCall.args:type_name -> agent.v1.McpArgs
+	128, // 163: agent.v1.GetMcpToolsToolCall.args:type_name -> agent.v1.GetMcpToolsArgs
+	130, // 164: agent.v1.InteractionQuery.web_search_request_query:type_name -> agent.v1.Opaque
+	130, // 165: agent.v1.InteractionQuery.ask_question_interaction_query:type_name -> agent.v1.Opaque
+	130, // 166: agent.v1.InteractionQuery.switch_mode_request_query:type_name -> agent.v1.Opaque
+	130, // 167: agent.v1.InteractionQuery.create_plan_request_query:type_name -> agent.v1.Opaque
+	130, // 168: agent.v1.InteractionQuery.setup_vm_environment_args:type_name -> agent.v1.Opaque
+	130, // 169: agent.v1.InteractionQuery.web_fetch_request_query:type_name -> agent.v1.Opaque
+	130, // 170: agent.v1.InteractionQuery.pr_management_request_query:type_name -> agent.v1.Opaque
+	130, // 171: agent.v1.InteractionQuery.mcp_auth_request_query:type_name -> agent.v1.Opaque
+	130, // 172: agent.v1.InteractionQuery.generate_image_request_query:type_name -> agent.v1.Opaque
+	130, // 173: agent.v1.InteractionQuery.replace_env_args:type_name -> agent.v1.Opaque
+	130, // 174: agent.v1.InteractionQuery.connect_scm_request_query:type_name -> agent.v1.Opaque
+	132, // 175: agent.v1.InteractionResponse.web_search_request_response:type_name -> agent.v1.ApproveOrReject
+	139, // 176: agent.v1.InteractionResponse.ask_question_interaction_response:type_name -> agent.v1.AskQuestionAnswer
+	132, // 177: agent.v1.InteractionResponse.switch_mode_request_response:type_name -> agent.v1.ApproveOrReject
+	134, // 178: agent.v1.InteractionResponse.create_plan_request_response:type_name -> agent.v1.CreatePlanAnswer
+	132, // 179: agent.v1.InteractionResponse.web_fetch_request_response:type_name -> agent.v1.ApproveOrReject
+	136, // 180: agent.v1.InteractionResponse.pr_management_result:type_name -> agent.v1.PrManagementAnswer
+	132, // 181: agent.v1.InteractionResponse.mcp_auth_request_response:type_name -> agent.v1.ApproveOrReject
+	132, // 182: agent.v1.InteractionResponse.generate_image_request_response:type_name -> agent.v1.ApproveOrReject
+	137, // 183: agent.v1.InteractionResponse.replace_env_result:type_name -> agent.v1.ReplaceEnvAnswer
+	132, // 184: agent.v1.InteractionResponse.connect_scm_request_response:type_name -> agent.v1.ApproveOrReject
+	114, // 185: agent.v1.ApproveOrReject.approved:type_name -> agent.v1.Empty
+	133, // 186: agent.v1.ApproveOrReject.rejected:type_name -> agent.v1.Reason
+	135, // 187: agent.v1.CreatePlanAnswer.result:type_name -> agent.v1.CreatePlanResult
+	102, // 188: agent.v1.CreatePlanResult.error:type_name -> agent.v1.ToolError
+	133, // 189: agent.v1.PrManagementAnswer.rejected:type_name -> agent.v1.Reason
+	138, // 190: agent.v1.ReplaceEnvAnswer.failure:type_name -> agent.v1.ReplaceEnvFailure
+	140, // 191: agent.v1.AskQuestionAnswer.result:type_name -> agent.v1.AskQuestionResult
+	133, // 192: agent.v1.AskQuestionResult.rejected:type_name -> agent.v1.Reason
+	142, // 193: agent.v1.ErrorDetails.details:type_name -> agent.v1.CustomErrorDetails
+	143, // 194: agent.v1.BidiAppendRequest.request_id:type_name -> agent.v1.BidiRequestId
+	150, // 195: agent.v1.McpArgs.ArgsEntry.value:type_name -> google.protobuf.Value
+	76,  // 196: agent.v1.GrepSuccess.WorkspaceResultsEntry.value:type_name -> agent.v1.GrepUnionResult
+	2,   // 197: agent.v1.AgentService.Run:input_type -> agent.v1.AgentClientMessage
+	143, // 198: agent.v1.AgentService.RunSSE:input_type -> agent.v1.BidiRequestId
+	4,   // 199: agent.v1.AgentService.Run:output_type -> agent.v1.AgentServerMessage
+	4,   // 200: agent.v1.AgentService.RunSSE:output_type -> agent.v1.AgentServerMessage
+	199, // [199:201] is the sub-list for method output_type
+	197, // [197:199] is the sub-list for method input_type
+	197, // [197:197] is the sub-list for extension type_name
+	197, // [197:197] is the sub-list for extension extendee
+	0,   // [0:197] is the sub-list for field type_name
 }
 
 func init() { file_agent_v1_localagent_proto_init() }
@@ -6451,14 +12013,42 @@ func file_agent_v1_localagent_proto_init() {
 	file_agent_v1_localagent_proto_msgTypes[18].OneofWrappers = []any{}
 	file_agent_v1_localagent_proto_msgTypes[20].OneofWrappers = []any{}
 	file_agent_v1_localagent_proto_msgTypes[22].OneofWrappers = []any{
+		(*ExecServerMessage_ShellArgs)(nil),
+		(*ExecServerMessage_WriteArgs)(nil),
+		(*ExecServerMessage_DeleteArgs)(nil),
+		(*ExecServerMessage_GrepArgs)(nil),
+		(*ExecServerMessage_ReadArgs)(nil),
+		(*ExecServerMessage_LsArgs)(nil),
+		(*ExecServerMessage_DiagnosticsArgs)(nil),
 		(*ExecServerMessage_RequestContextArgs)(nil),
 		(*ExecServerMessage_McpArgs)(nil),
+		(*ExecServerMessage_ShellStreamArgs)(nil),
+		(*ExecServerMessage_BackgroundShellSpawnArgs)(nil),
+		(*ExecServerMessage_ListMcpResourcesExecArgs)(nil),
+		(*ExecServerMessage_ReadMcpResourceExecArgs)(nil),
+		(*ExecServerMessage_FetchArgs)(nil),
+		(*ExecServerMessage_WriteShellStdinArgs)(nil),
+		(*ExecServerMessage_RedactedReadArgs)(nil),
 		(*ExecServerMessage_McpStateExecArgs)(nil),
 		(*ExecServerMessage_McpAllowlistPrecheckArgs)(nil),
 	}
 	file_agent_v1_localagent_proto_msgTypes[23].OneofWrappers = []any{
+		(*ExecClientMessage_ShellResult)(nil),
+		(*ExecClientMessage_WriteResult)(nil),
+		(*ExecClientMessage_DeleteResult)(nil),
+		(*ExecClientMessage_GrepResult)(nil),
+		(*ExecClientMessage_ReadResult)(nil),
+		(*ExecClientMessage_LsResult)(nil),
+		(*ExecClientMessage_DiagnosticsResult)(nil),
 		(*ExecClientMessage_RequestContextResult)(nil),
 		(*ExecClientMessage_McpResult)(nil),
+		(*ExecClientMessage_ShellStream)(nil),
+		(*ExecClientMessage_BackgroundShellSpawnResult)(nil),
+		(*ExecClientMessage_ListMcpResourcesExecResult)(nil),
+		(*ExecClientMessage_ReadMcpResourceExecResult)(nil),
+		(*ExecClientMessage_FetchResult)(nil),
+		(*ExecClientMessage_WriteShellStdinResult)(nil),
+		(*ExecClientMessage_RedactedReadResult)(nil),
 		(*ExecClientMessage_McpStateExecResult)(nil),
 		(*ExecClientMessage_McpAllowlistPrecheckResult)(nil),
 	}
@@ -6492,17 +12082,96 @@ func file_agent_v1_localagent_proto_init() {
 	}
 	file_agent_v1_localagent_proto_msgTypes[46].OneofWrappers = []any{}
 	file_agent_v1_localagent_proto_msgTypes[48].OneofWrappers = []any{}
-	file_agent_v1_localagent_proto_msgTypes[50].OneofWrappers = []any{
+	file_agent_v1_localagent_proto_msgTypes[50].OneofWrappers = []any{}
+	file_agent_v1_localagent_proto_msgTypes[51].OneofWrappers = []any{
+		(*ShellResult_Success)(nil),
+		(*ShellResult_Failure)(nil),
+		(*ShellResult_Timeout)(nil),
+		(*ShellResult_Rejected)(nil),
+		(*ShellResult_SpawnError)(nil),
+	}
+	file_agent_v1_localagent_proto_msgTypes[52].OneofWrappers = []any{}
+	file_agent_v1_localagent_proto_msgTypes[53].OneofWrappers = []any{}
+	file_agent_v1_localagent_proto_msgTypes[57].OneofWrappers = []any{
+		(*ShellStream_Stdout)(nil),
+		(*ShellStream_Stderr)(nil),
+		(*ShellStream_Exit)(nil),
+		(*ShellStream_Start)(nil),
+		(*ShellStream_Rejected)(nil),
+	}
+	file_agent_v1_localagent_proto_msgTypes[61].OneofWrappers = []any{}
+	file_agent_v1_localagent_proto_msgTypes[62].OneofWrappers = []any{
+		(*BackgroundShellSpawnResult_Rejected)(nil),
+	}
+	file_agent_v1_localagent_proto_msgTypes[64].OneofWrappers = []any{
+		(*WriteShellStdinResult_Error)(nil),
+	}
+	file_agent_v1_localagent_proto_msgTypes[66].OneofWrappers = []any{
+		(*WriteResult_Success)(nil),
+		(*WriteResult_Error)(nil),
+		(*WriteResult_Rejected)(nil),
+	}
+	file_agent_v1_localagent_proto_msgTypes[67].OneofWrappers = []any{}
+	file_agent_v1_localagent_proto_msgTypes[69].OneofWrappers = []any{
+		(*DeleteResult_Success)(nil),
+		(*DeleteResult_Rejected)(nil),
+		(*DeleteResult_Error)(nil),
+	}
+	file_agent_v1_localagent_proto_msgTypes[71].OneofWrappers = []any{}
+	file_agent_v1_localagent_proto_msgTypes[72].OneofWrappers = []any{
+		(*GrepResult_Success)(nil),
+		(*GrepResult_Error)(nil),
+	}
+	file_agent_v1_localagent_proto_msgTypes[74].OneofWrappers = []any{
+		(*GrepUnionResult_Count)(nil),
+		(*GrepUnionResult_Files)(nil),
+		(*GrepUnionResult_Content)(nil),
+	}
+	file_agent_v1_localagent_proto_msgTypes[81].OneofWrappers = []any{}
+	file_agent_v1_localagent_proto_msgTypes[82].OneofWrappers = []any{
+		(*ReadResult_Success)(nil),
+		(*ReadResult_Error)(nil),
+		(*ReadResult_Rejected)(nil),
+		(*ReadResult_FileNotFound)(nil),
+	}
+	file_agent_v1_localagent_proto_msgTypes[83].OneofWrappers = []any{
+		(*ReadSuccess_Content)(nil),
+		(*ReadSuccess_Data)(nil),
+	}
+	file_agent_v1_localagent_proto_msgTypes[84].OneofWrappers = []any{}
+	file_agent_v1_localagent_proto_msgTypes[85].OneofWrappers = []any{
+		(*LsResult_Success)(nil),
+		(*LsResult_Error)(nil),
+		(*LsResult_Rejected)(nil),
+	}
+	file_agent_v1_localagent_proto_msgTypes[89].OneofWrappers = []any{
+		(*DiagnosticsResult_Error)(nil),
+		(*DiagnosticsResult_Rejected)(nil),
+	}
+	file_agent_v1_localagent_proto_msgTypes[91].OneofWrappers = []any{
+		(*FetchResult_Success)(nil),
+		(*FetchResult_Error)(nil),
+	}
+	file_agent_v1_localagent_proto_msgTypes[94].OneofWrappers = []any{}
+	file_agent_v1_localagent_proto_msgTypes[95].OneofWrappers = []any{
+		(*ListMcpResourcesExecResult_Success)(nil),
+		(*ListMcpResourcesExecResult_Error)(nil),
+		(*ListMcpResourcesExecResult_Rejected)(nil),
+	}
+	file_agent_v1_localagent_proto_msgTypes[98].OneofWrappers = []any{
+		(*ReadMcpResourceExecResult_Rejected)(nil),
+	}
+	file_agent_v1_localagent_proto_msgTypes[104].OneofWrappers = []any{
 		(*KvServerMessage_GetBlobArgs)(nil),
 		(*KvServerMessage_SetBlobArgs)(nil),
 	}
-	file_agent_v1_localagent_proto_msgTypes[51].OneofWrappers = []any{
+	file_agent_v1_localagent_proto_msgTypes[105].OneofWrappers = []any{
 		(*KvClientMessage_GetBlobResult)(nil),
 		(*KvClientMessage_SetBlobResult)(nil),
 	}
-	file_agent_v1_localagent_proto_msgTypes[53].OneofWrappers = []any{}
-	file_agent_v1_localagent_proto_msgTypes[55].OneofWrappers = []any{}
-	file_agent_v1_localagent_proto_msgTypes[57].OneofWrappers = []any{
+	file_agent_v1_localagent_proto_msgTypes[107].OneofWrappers = []any{}
+	file_agent_v1_localagent_proto_msgTypes[109].OneofWrappers = []any{}
+	file_agent_v1_localagent_proto_msgTypes[111].OneofWrappers = []any{
 		(*InteractionUpdate_TextDelta)(nil),
 		(*InteractionUpdate_ToolCallStarted)(nil),
 		(*InteractionUpdate_ToolCallCompleted)(nil),
@@ -6516,43 +12185,61 @@ func file_agent_v1_localagent_proto_init() {
 		(*InteractionUpdate_StepCompleted)(nil),
 		(*InteractionUpdate_ToolRequestsListed)(nil),
 	}
-	file_agent_v1_localagent_proto_msgTypes[66].OneofWrappers = []any{}
-	file_agent_v1_localagent_proto_msgTypes[69].OneofWrappers = []any{
+	file_agent_v1_localagent_proto_msgTypes[120].OneofWrappers = []any{}
+	file_agent_v1_localagent_proto_msgTypes[123].OneofWrappers = []any{
 		(*ToolCall_McpToolCall)(nil),
 		(*ToolCall_GetMcpToolsToolCall)(nil),
 	}
-	file_agent_v1_localagent_proto_msgTypes[72].OneofWrappers = []any{}
-	file_agent_v1_localagent_proto_msgTypes[73].OneofWrappers = []any{
+	file_agent_v1_localagent_proto_msgTypes[126].OneofWrappers = []any{}
+	file_agent_v1_localagent_proto_msgTypes[127].OneofWrappers = []any{
 		(*InteractionQuery_WebSearchRequestQuery)(nil),
 		(*InteractionQuery_AskQuestionInteractionQuery)(nil),
 		(*InteractionQuery_SwitchModeRequestQuery)(nil),
 		(*InteractionQuery_CreatePlanRequestQuery)(nil),
+		(*InteractionQuery_SetupVmEnvironmentArgs)(nil),
 		(*InteractionQuery_WebFetchRequestQuery)(nil),
+		(*InteractionQuery_PrManagementRequestQuery)(nil),
 		(*InteractionQuery_McpAuthRequestQuery)(nil),
 		(*InteractionQuery_GenerateImageRequestQuery)(nil),
+		(*InteractionQuery_ReplaceEnvArgs)(nil),
+		(*InteractionQuery_ConnectScmRequestQuery)(nil),
 	}
-	file_agent_v1_localagent_proto_msgTypes[75].OneofWrappers = []any{
+	file_agent_v1_localagent_proto_msgTypes[129].OneofWrappers = []any{
 		(*InteractionResponse_WebSearchRequestResponse)(nil),
 		(*InteractionResponse_AskQuestionInteractionResponse)(nil),
 		(*InteractionResponse_SwitchModeRequestResponse)(nil),
+		(*InteractionResponse_CreatePlanRequestResponse)(nil),
 		(*InteractionResponse_WebFetchRequestResponse)(nil),
+		(*InteractionResponse_PrManagementResult)(nil),
 		(*InteractionResponse_McpAuthRequestResponse)(nil),
 		(*InteractionResponse_GenerateImageRequestResponse)(nil),
+		(*InteractionResponse_ReplaceEnvResult)(nil),
+		(*InteractionResponse_ConnectScmRequestResponse)(nil),
 	}
-	file_agent_v1_localagent_proto_msgTypes[76].OneofWrappers = []any{
+	file_agent_v1_localagent_proto_msgTypes[130].OneofWrappers = []any{
 		(*ApproveOrReject_Approved)(nil),
 		(*ApproveOrReject_Rejected)(nil),
 	}
-	file_agent_v1_localagent_proto_msgTypes[79].OneofWrappers = []any{
+	file_agent_v1_localagent_proto_msgTypes[133].OneofWrappers = []any{
+		(*CreatePlanResult_Error)(nil),
+	}
+	file_agent_v1_localagent_proto_msgTypes[134].OneofWrappers = []any{
+		(*PrManagementAnswer_Rejected)(nil),
+	}
+	file_agent_v1_localagent_proto_msgTypes[135].OneofWrappers = []any{
+		(*ReplaceEnvAnswer_Failure)(nil),
+	}
+	file_agent_v1_localagent_proto_msgTypes[138].OneofWrappers = []any{
 		(*AskQuestionResult_Rejected)(nil),
 	}
+	file_agent_v1_localagent_proto_msgTypes[140].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_agent_v1_localagent_proto_rawDesc), len(file_agent_v1_localagent_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   85,
+			NumEnums:      2,
+			NumMessages:   148,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
