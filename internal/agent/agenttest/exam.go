@@ -1,0 +1,403 @@
+package agenttest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/script"
+)
+
+// Features says what a backend can't do by its nature, so that the exam asks for the rest only.
+type Features struct {
+	// NoUsage: upstream counts no tokens.
+	NoUsage bool
+	// NoConversation: a finished conversation can't be continued.
+	NoConversation bool
+	// NoErrorCodes: a scripted error's code doesn't reach the backend.
+	NoErrorCodes bool
+}
+
+// Exam is what every Backend must pass. start makes a backend whose upstream plays s; it may be called several times
+// and cleans up through t. The exam takes no longer than upstream does, and must not be run in parallel with itself on
+// one upstream.
+func Exam(t *testing.T, features Features, start func(t *testing.T, s *script.Script) agent.Backend) {
+	e := exam{features: features, start: start}
+	t.Run("text and reasoning arrive whole and in order", e.text)
+	t.Run("characters that are cut in two are joined", e.characters)
+	t.Run("usage is upstream's", e.usage)
+	t.Run("a tool's result reaches the model", e.toolCall)
+	t.Run("parallel calls are one turn", e.parallelCalls)
+	t.Run("several rounds of calls are one run", e.rounds)
+	t.Run("a conversation is continued with what is new", e.continued)
+	t.Run("a conversation survives being written down", e.restored)
+	t.Run("a conversation of somebody else is lost", e.lost)
+	t.Run("upstream's errors keep their kind and words", e.errors)
+	t.Run("an error after output comes after the output", e.lateError)
+	t.Run("Close unblocks Next", e.closeUnblocks)
+	t.Run("Next ends with its context", e.contextEnds)
+	t.Run("runs do not mix", e.concurrent)
+}
+
+type exam struct {
+	features Features
+	start    func(t *testing.T, s *script.Script) agent.Backend
+}
+
+// patience bounds every wait of the exam.
+const patience = 20 * time.Second
+
+func (e exam) backend(t *testing.T, source string) agent.Backend {
+	t.Helper()
+	s, err := script.Parse(t.Name(), []byte(source))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e.start(t, s)
+}
+
+// Request is a request as the gateway hands it to a backend, with a user message and two tools.
+func Request(prompt string) *agent.Request {
+	schema := json.RawMessage(`{"type":"object","properties":{"path":{"type":"string"}}}`)
+	return &agent.Request{
+		Caller:    agent.Caller{Owner: "k:exam", CursorKey: agent.NewSecret("crsr_exam")},
+		ModelName: "composer-2.5",
+		Model:     agent.Model{ID: "composer-2.5", Params: []agent.Param{{ID: "fast", Value: "false"}}},
+		Messages:  []agent.Message{{Role: agent.User, Parts: []agent.Part{{Text: prompt}}}},
+		Tools: []agent.Tool{
+			{Name: "look", Description: "Looks at a path.", Parameters: schema},
+			{Name: "listen", Description: "Listens to a path.", Parameters: schema},
+		},
+	}
+}
+
+func (e exam) run(t *testing.T, b agent.Backend, req *agent.Request) agent.Run {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	run, err := b.Start(ctx, req)
+	if err != nil {
+		t.Fatalf("Start: %v", err)
+	}
+	t.Cleanup(func() { run.Close() })
+	return run
+}
+
+// collect reads a turn that must end with reason.
+func collect(t *testing.T, run agent.Run, reason agent.Reason) Turn {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	turn, err := Collect(ctx, run)
+	if err != nil {
+		t.Fatalf("Next: %v (after %+v)", err, turn)
+	}
+	if turn.Done.Reason != reason {
+		t.Fatalf("the turn ended with %v, want %v: %+v", turn.Done.Reason, reason, turn)
+	}
+	return turn
+}
+
+func resume(t *testing.T, run agent.Run, results ...agent.ToolResult) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := run.Resume(ctx, results); err != nil {
+		t.Fatalf("Resume: %v", err)
+	}
+}
+
+func result(call agent.ToolCall, text string) agent.ToolResult {
+	return agent.ToolResult{CallID: call.ID, Parts: []agent.Part{{Text: text}}}
+}
+
+func wantText(t *testing.T, got, want string) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("text: %s", diff)
+	}
+}
+
+func (e exam) text(t *testing.T) {
+	b := e.backend(t, "turn\nthink \"First \"\nthink I think.\nsay This is the answer.\ntext \" Whole.\"\n")
+	turn := collect(t, e.run(t, b, Request("hello")), agent.Stop)
+	wantText(t, turn.Reasoning, "First I think.")
+	wantText(t, turn.Text, "This is the answer. Whole.")
+	if len(turn.Calls) > 0 {
+		t.Errorf("calls: %+v", turn.Calls)
+	}
+}
+
+func (e exam) characters(t *testing.T) {
+	b := e.backend(t, "turn\ntext \"k\\xc5\"\ntext \"\\xaf\\xc5\\x88 \\xf0\"\ntext \"\\x9f\\x90\"\ntext \"\\x8e!\"\n")
+	run := e.run(t, b, Request("hello"))
+	var text strings.Builder
+	for {
+		ev, err := run.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ev.Kind == agent.Text && (len(ev.Text) == 0 || !utf8.Valid(ev.Text)) {
+			t.Errorf("a text event holds %q", ev.Text)
+		}
+		text.Write(ev.Text)
+		if ev.Kind == agent.DoneKind {
+			break
+		}
+	}
+	wantText(t, text.String(), "kůň 🐎!")
+}
+
+func (e exam) usage(t *testing.T) {
+	b := e.backend(t, "turn\ntext ok\nusage input=11 output=22 cache_read=33 cache_write=44 reasoning=5\n")
+	turn := collect(t, e.run(t, b, Request("hello")), agent.Stop)
+	if e.features.NoUsage {
+		if turn.Usage != nil && !turn.Usage.Estimated {
+			t.Errorf("usage %+v is not marked as estimated", turn.Usage)
+		}
+		return
+	}
+	want := &agent.Usage{Input: 11, Output: 22, CacheRead: 33, CacheWrite: 44, Reasoning: 5}
+	if diff := cmp.Diff(want, turn.Usage); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func (e exam) toolCall(t *testing.T) {
+	b := e.backend(t, "turn\ntext \"Let me look. \"\ncall look {\"path\":\"a b\",\"depth\":2,\"deep\":true}\ntext It said {result 1}.\n")
+	run := e.run(t, b, Request("hello"))
+	turn := collect(t, run, agent.ToolCalls)
+	wantText(t, strings.TrimSpace(turn.Text), "Let me look.")
+	if len(turn.Calls) != 1 || turn.Calls[0].Name != "look" || !strings.HasPrefix(turn.Calls[0].ID, "call_") || len(turn.Calls[0].ID) > 40 {
+		t.Fatalf("calls: %+v", turn.Calls)
+	}
+	var args struct {
+		Path  string
+		Depth int
+		Deep  bool
+	}
+	if err := json.Unmarshal(turn.Calls[0].Arguments, &args); err != nil || args.Path != "a b" || args.Depth != 2 || !args.Deep {
+		t.Errorf("arguments %s: %v", turn.Calls[0].Arguments, err)
+	}
+	resume(t, run, result(turn.Calls[0], "42 <things>"))
+	wantText(t, strings.TrimSpace(collect(t, run, agent.Stop).Text), "It said 42 <things>.")
+}
+
+func (e exam) parallelCalls(t *testing.T) {
+	b := e.backend(t, "turn\ncalls 2\ncall look {\"path\":\"a\"}\ncall listen {\"path\":\"b\"}\nend\ntext {result 1} and {result 2}\n")
+	run := e.run(t, b, Request("hello"))
+	turn := collect(t, run, agent.ToolCalls)
+	if len(turn.Calls) != 2 || turn.Calls[0].Name != "look" || turn.Calls[1].Name != "listen" || turn.Calls[0].ID == turn.Calls[1].ID {
+		t.Fatalf("calls: %+v", turn.Calls)
+	}
+	resume(t, run, result(turn.Calls[1], "heard"), result(turn.Calls[0], "seen"))
+	wantText(t, strings.TrimSpace(collect(t, run, agent.Stop).Text), "seen and heard")
+}
+
+func (e exam) rounds(t *testing.T) {
+	b := e.backend(t, "turn\ncall look {\"path\":\"a\"}\ncall look {\"path\":\"{result 1}\"}\ncall listen {\"path\":\"{result 2}\"}\ntext {result 3}\n")
+	run := e.run(t, b, Request("hello"))
+	for _, want := range []string{"a", "ab", "abc"} {
+		turn := collect(t, run, agent.ToolCalls)
+		var args struct{ Path string }
+		if len(turn.Calls) != 1 || json.Unmarshal(turn.Calls[0].Arguments, &args) != nil || args.Path != want {
+			t.Fatalf("calls %+v, want path %q", turn.Calls, want)
+		}
+		resume(t, run, result(turn.Calls[0], want+string(rune('a'+len(want)))))
+	}
+	wantText(t, strings.TrimSpace(collect(t, run, agent.Stop).Text), "abcd")
+}
+
+// converse has a first turn and returns its conversation and the request for the second.
+func (e exam) converse(t *testing.T, b agent.Backend) (agent.Conversation, *agent.Request) {
+	t.Helper()
+	if e.features.NoConversation {
+		t.Skip("this backend can't continue a conversation")
+	}
+	first := collect(t, e.run(t, b, Request("hello")), agent.Stop)
+	if first.Done.Conversation == nil || first.Done.Conversation.ID() == "" || first.Done.Conversation.Size() <= 0 {
+		t.Fatalf("no conversation to continue: %+v", first.Done)
+	}
+	req := Request("hello")
+	req.Messages = append(req.Messages,
+		agent.Message{Role: agent.Assistant, Parts: []agent.Part{{Text: first.Text}}},
+		agent.Message{Role: agent.User, Parts: []agent.Part{{Text: "and now?"}}})
+	return first.Done.Conversation, req
+}
+
+const twoTurns = "turn when not continued\nset-blob b kept\ncheckpoint 100 200000\ntext one\nturn times 2 when continued\ntext two heard {prompt}\n"
+
+func (e exam) continued(t *testing.T) {
+	b := e.backend(t, twoTurns)
+	c, req := e.converse(t, b)
+	for range 2 { // a conversation may be continued twice
+		req.Continue, req.New = c, 2
+		wantText(t, collect(t, e.run(t, b, req), agent.Stop).Text, "two heard and now?")
+	}
+}
+
+func (e exam) restored(t *testing.T) {
+	b := e.backend(t, twoTurns)
+	c, req := e.converse(t, b)
+	restorer, ok := b.(agent.Restorer)
+	if !ok {
+		t.Skip("this backend's conversations live in memory only")
+	}
+	data, err := c.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	restored, err := restorer.Restore(data)
+	if err != nil || restored.ID() != c.ID() {
+		t.Fatalf("restored %v, %v", restored, err)
+	}
+	req.Continue, req.New = restored, 2
+	wantText(t, collect(t, e.run(t, b, req), agent.Stop).Text, "two heard and now?")
+	if _, err := restorer.Restore([]byte("something else")); agent.CodeOf(err) != agent.ConversationLost {
+		t.Errorf("foreign bytes: %v", err)
+	}
+}
+
+func (e exam) lost(t *testing.T) {
+	b := e.backend(t, "turn always\ntext ok\n")
+	req := Request("hello")
+	req.Continue, req.New = FakeConversation("foreign"), 0
+	run, err := b.Start(t.Context(), req)
+	if err == nil {
+		defer run.Close()
+		_, err = Collect(t.Context(), run)
+	}
+	if agent.CodeOf(err) != agent.ConversationLost {
+		t.Errorf("got %v, want %v", err, agent.ConversationLost)
+	}
+}
+
+// failed is the error of a run that must fail, from Start or Next.
+func (e exam) failed(t *testing.T, b agent.Backend) (Turn, *agent.Error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	run, err := b.Start(ctx, Request("hello"))
+	var turn Turn
+	if err == nil {
+		defer run.Close()
+		turn, err = Collect(ctx, run)
+	}
+	var coded *agent.Error
+	if !errors.As(err, &coded) {
+		t.Fatalf("got %v, want an *agent.Error", err)
+	}
+	return turn, coded
+}
+
+func (e exam) errors(t *testing.T) {
+	if e.features.NoErrorCodes {
+		t.Skip("upstream's codes don't reach this backend")
+	}
+	for connect, want := range map[string]agent.Code{
+		"permission_denied":  agent.PermissionDenied,
+		"resource_exhausted": agent.RateLimited,
+		"unauthenticated":    agent.InvalidKey,
+	} {
+		b := e.backend(t, "turn always\nerror "+connect+" retryable=false title=\"Oh dear.\" Try later.\n")
+		if _, err := e.failed(t, b); err.Code != want || !err.FromUpstream || !strings.Contains(err.UserMessage(), "Try later.") {
+			t.Errorf("%s became %v (from upstream: %v), want %v", connect, err, err.FromUpstream, want)
+		}
+	}
+}
+
+func (e exam) lateError(t *testing.T) {
+	b := e.backend(t, "turn always\ntext It begins.\nerror permission_denied retryable=false Enough.\n")
+	turn, err := e.failed(t, b)
+	wantText(t, turn.Text, "It begins.")
+	if strings.Contains(err.UserMessage(), "crsr_exam") {
+		t.Errorf("the key is in %q", err.UserMessage())
+	}
+}
+
+func (e exam) closeUnblocks(t *testing.T) {
+	b := e.backend(t, "turn always\ntext It begins.\nhold\n")
+	run := e.run(t, b, Request("hello"))
+	if ev, err := run.Next(t.Context()); err != nil || ev.Kind != agent.Text {
+		t.Fatalf("first: %+v, %v", ev, err)
+	}
+	failed := make(chan error)
+	go func() {
+		_, err := run.Next(t.Context())
+		failed <- err
+	}()
+	go run.Close()
+	if err := <-failed; err == nil {
+		t.Error("Next found something to say")
+	}
+	if err := run.Close(); err != nil {
+		t.Errorf("closed again: %v", err)
+	}
+}
+
+func (e exam) contextEnds(t *testing.T) {
+	b := e.backend(t, "turn always\ntext It begins.\nhold\n")
+	run := e.run(t, b, Request("hello"))
+	if _, err := run.Next(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	failed := make(chan error)
+	go func() {
+		_, err := run.Next(ctx)
+		failed <- err
+	}()
+	cancel()
+	if err := <-failed; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want %v", err, context.Canceled)
+	}
+}
+
+func (e exam) concurrent(t *testing.T) {
+	b := e.backend(t, "turn always\ncall look {\"path\":\"{prompt}\"}\ntext {prompt}: {result 1}\n")
+	texts := make(chan string, 10)
+	for i := range cap(texts) {
+		name := strings.Repeat("x", i+1)
+		go func() {
+			texts <- e.oneOfMany(t, b, name)
+		}()
+	}
+	for range cap(texts) {
+		if text := <-texts; text != "" {
+			t.Error(text)
+		}
+	}
+}
+
+// oneOfMany has a tool round under a name of its own and says what was wrong; "" when nothing was.
+func (e exam) oneOfMany(t *testing.T, b agent.Backend, name string) string {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	req := Request(name)
+	run, err := b.Start(ctx, req)
+	if err != nil {
+		return err.Error()
+	}
+	defer run.Close()
+	turn, err := Collect(ctx, run)
+	if err != nil || len(turn.Calls) != 1 {
+		return name + ": no call"
+	}
+	if err := run.Resume(ctx, []agent.ToolResult{result(turn.Calls[0], "seen "+name)}); err != nil {
+		return err.Error()
+	}
+	if turn, err = Collect(ctx, run); err != nil {
+		return err.Error()
+	}
+	if got, want := strings.TrimSpace(turn.Text), name+": seen "+name; got != want {
+		return "got " + got + ", want " + want
+	}
+	return ""
+}

@@ -1,0 +1,290 @@
+// Package demo is a backend that plays scripts in process: no key, no network. It is what `serve --demo` answers with,
+// and it shows what a backend is in the fewest lines.
+//
+// A prompt may hold the script that it wants played (see package script); other prompts get the script's default
+// answer. Steps that only a wire can show (frames, blobs, heartbeats) are skipped.
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/script"
+)
+
+// A Backend plays scripts. It is safe for concurrent use.
+type Backend struct {
+	playlist script.Playlist
+}
+
+// New makes a Backend whose runs play s, turn by turn; a nil s leaves the default answer.
+func New(s *script.Script) *Backend {
+	b := &Backend{}
+	b.playlist.Set(s)
+	return b
+}
+
+// Name implements agent.Backend.
+func (*Backend) Name() string { return "demo" }
+
+// Start implements agent.Backend. A turn that begins with an error or a status is refused here.
+func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, error) {
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	id := req.ConversationID
+	if req.Continue != nil {
+		c, ok := req.Continue.(conversation)
+		if !ok {
+			return nil, &agent.Error{Code: agent.ConversationLost}
+		}
+		id = string(c)
+	}
+	if id == "" {
+		id = agent.NewID("demo-", 22)
+	}
+	r := &run{player: b.playlist.Player(facts(req)), id: conversation(id), closed: make(chan struct{})}
+	if err := refusal(r.peek()); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Restore implements agent.Restorer.
+func (*Backend) Restore(data []byte) (agent.Conversation, error) {
+	if !strings.HasPrefix(string(data), restorePrefix) {
+		return nil, &agent.Error{Code: agent.ConversationLost}
+	}
+	return conversation(data[len(restorePrefix):]), nil
+}
+
+// facts is what a script may ask about the request. The prompt is what the user said last: directives of earlier
+// messages were played in their time.
+func facts(req *agent.Request) script.Facts {
+	f := script.Facts{Model: req.Model.String(), Messages: len(req.Messages), Continued: req.Continue != nil, Attempt: 1}
+	for _, t := range req.Offered() {
+		f.Tools = append(f.Tools, t.Name)
+	}
+	end := len(req.Messages)
+	for end > 0 && req.Messages[end-1].Role != agent.User {
+		end--
+	}
+	begin := end
+	for begin > 0 && req.Messages[begin-1].Role != agent.Assistant && req.Messages[begin-1].Role != agent.ToolRole {
+		begin--
+	}
+	var prompt []string
+	for i := range req.Messages[begin:end] {
+		m := &req.Messages[begin+i]
+		for _, p := range m.Parts {
+			if p.Image != nil {
+				f.Images++
+			}
+		}
+		if m.Role == agent.User {
+			prompt = append(prompt, m.Text())
+		}
+	}
+	f.Prompt = strings.Join(prompt, "\n")
+	return f
+}
+
+// conversation is the id of a conversation. There is nothing else to remember: a script knows what it says next.
+type conversation string
+
+const restorePrefix = "demo:"
+
+func (c conversation) ID() string                     { return string(c) }
+func (c conversation) Size() int                      { return len(c) }
+func (c conversation) MarshalBinary() ([]byte, error) { return []byte(restorePrefix + string(c)), nil }
+
+// A run plays one turn of a script, which is one or more turns of ours: each tool call ends one.
+type run struct {
+	player *script.Player
+	id     conversation
+
+	closeOnce sync.Once
+	closed    chan struct{}
+
+	// What follows belongs to the goroutine that calls Next and Resume.
+	next           script.Step // when peeked; nil is the end
+	peeked         bool
+	inner          []script.Step  // what is left of the Calls that are being announced
+	calling        bool           // Calls have begun and Done is owed
+	open           map[string]int // calls that wait for a result, by id: the script's number
+	usage          *agent.Usage
+	text, thinking agent.TextJoiner
+	over           bool // Done was yielded, and no call is open
+}
+
+// errClosed is what Next and Resume return after Close.
+var errClosed = errors.New("the run is closed")
+
+// peek looks at the script's next step; nil at the end. It must not be called while calls are open: the player fills
+// their results in as it reads on.
+func (r *run) peek() script.Step {
+	if !r.peeked {
+		r.next, _ = r.player.Next()
+		r.peeked = true
+	}
+	return r.next
+}
+
+// take returns the step to play now; nil at the end.
+func (r *run) take() script.Step {
+	if len(r.inner) > 0 {
+		step := r.inner[0]
+		r.inner = r.inner[1:]
+		return step
+	}
+	step := r.peek()
+	r.peeked = false
+	return step
+}
+
+// Next implements agent.Run.
+func (r *run) Next(ctx context.Context) (agent.Event, error) {
+	for {
+		select {
+		case <-r.closed:
+			return agent.Event{}, &agent.Error{Code: agent.Canceled, Err: errClosed}
+		case <-ctx.Done():
+			return agent.Event{}, ctx.Err()
+		default:
+		}
+		if r.calling && len(r.inner) == 0 {
+			r.calling = false
+			if len(r.open) > 0 {
+				return done(agent.Done{Reason: agent.ToolCalls}), nil
+			}
+		}
+		if r.over {
+			return agent.Event{}, &agent.Error{Code: agent.Internal, Err: errors.New("Next after the end of the run")}
+		}
+		if len(r.open) > 0 && !r.calling {
+			return agent.Event{}, &agent.Error{Code: agent.Internal, Err: errors.New("Next before Resume")}
+		}
+		e, ok, err := r.play(ctx, r.take())
+		if err != nil || ok {
+			return e, err
+		}
+	}
+}
+
+func done(d agent.Done) agent.Event { return agent.Event{Kind: agent.DoneKind, Done: &d} }
+
+// play carries out one step; ok is false when it yields no event.
+func (r *run) play(ctx context.Context, step script.Step) (e agent.Event, ok bool, err error) {
+	switch s := step.(type) {
+	case nil:
+		return r.finish(), true, nil
+	case script.Text:
+		text := r.text.Add([]byte(s.Text))
+		return agent.Event{Kind: agent.Text, Text: text}, len(text) > 0, nil
+	case script.Think:
+		text := r.thinking.Add([]byte(s.Text))
+		return agent.Event{Kind: agent.Reasoning, Text: text}, len(text) > 0, nil
+	case script.Calls:
+		r.inner, r.calling, r.open = s.Steps, true, map[string]int{}
+	case script.Call:
+		if s.Builtin {
+			r.player.Result(s.N, script.Result{Text: "the demo has no tools of its own", IsError: true})
+			return e, false, nil
+		}
+		call := &agent.ToolCall{ID: agent.NewCallID(), Name: s.Tool, Arguments: s.Args}
+		r.open[call.ID] = s.N
+		return agent.Event{Kind: agent.Call, Call: call}, true, nil
+	case script.Usage:
+		r.usage = &agent.Usage{Input: s.Input, Output: s.Output, CacheRead: s.CacheRead, CacheWrite: s.CacheWrite, Reasoning: s.Reasoning}
+	case script.Delay:
+		return e, false, r.wait(ctx, time.After(s.For))
+	case script.Hold:
+		return e, false, r.hold(ctx, s.For)
+	case script.Stall:
+		return e, false, r.hold(ctx, s.For)
+	case script.Cut, script.Drop, script.Garbage:
+		return e, false, &agent.Error{Code: agent.Upstream, Message: "The connection to the upstream service was lost.", Err: errors.New("scripted")}
+	case script.Error, script.Status:
+		return e, false, refusal(step)
+	}
+	return e, false, nil
+}
+
+// finish ends the run: the usage first, if the script says one, then Done.
+func (r *run) finish() agent.Event {
+	if r.usage != nil {
+		e := agent.Event{Kind: agent.UsageKind, Usage: r.usage}
+		r.usage = nil
+		return e
+	}
+	r.over = true
+	return done(agent.Done{Reason: agent.Stop, Conversation: r.id})
+}
+
+// hold waits for d, or for ever when d is 0.
+func (r *run) hold(ctx context.Context, d time.Duration) error {
+	if d == 0 {
+		return r.wait(ctx, nil)
+	}
+	return r.wait(ctx, time.After(d))
+}
+
+func (r *run) wait(ctx context.Context, until <-chan time.Time) error {
+	select {
+	case <-until:
+		return nil
+	case <-r.closed:
+		return &agent.Error{Code: agent.Canceled, Err: errClosed}
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Buffered implements agent.Run.
+func (r *run) Buffered() bool {
+	if r.over || len(r.open) > 0 && len(r.inner) == 0 {
+		return false
+	}
+	step := r.inner
+	if len(step) == 0 {
+		step = []script.Step{r.peek()}
+	}
+	switch step[0].(type) {
+	case script.Delay, script.Hold, script.Stall:
+		return false
+	}
+	return true
+}
+
+// Resume implements agent.Run.
+func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
+	select {
+	case <-r.closed:
+		return &agent.Error{Code: agent.Canceled, Err: errClosed}
+	default:
+	}
+	for _, result := range results {
+		n, ok := r.open[result.CallID]
+		if !ok {
+			return &agent.Error{Code: agent.Internal, Err: fmt.Errorf("a result for call %q, which is not open", result.CallID)}
+		}
+		delete(r.open, result.CallID)
+		m := agent.Message{Parts: result.Parts}
+		r.player.Result(n, script.Result{Text: m.Text(), IsError: result.IsError})
+	}
+	if len(r.open) > 0 {
+		return &agent.Error{Code: agent.Internal, Err: fmt.Errorf("%d calls have no result", len(r.open))}
+	}
+	return nil
+}
+
+// Close implements agent.Run.
+func (r *run) Close() error {
+	r.closeOnce.Do(func() { close(r.closed) })
+	return nil
+}

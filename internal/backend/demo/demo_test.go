@@ -1,0 +1,58 @@
+package demo
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/agent/agenttest"
+	"composer-api/internal/script"
+)
+
+func TestExam(t *testing.T) {
+	agenttest.Exam(t, agenttest.Features{}, func(_ *testing.T, s *script.Script) agent.Backend { return New(s) })
+}
+
+// TestAPromptMayHoldItsScript also shows that only what the user said last counts.
+func TestAPromptMayHoldItsScript(t *testing.T) {
+	req := agenttest.Request("sim: text old news")
+	req.Messages = append(req.Messages,
+		agent.Message{Role: agent.Assistant, Parts: []agent.Part{{Text: "old news"}}},
+		agent.Message{Role: agent.User, Parts: []agent.Part{{Text: "say it\nsim: text {prompt} with {tools}"}}})
+	run, err := New(nil).Start(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	turn, err := agenttest.Collect(t.Context(), run)
+	if err != nil || turn.Text != "say it with look, listen" {
+		t.Errorf("%q, %v", turn.Text, err)
+	}
+}
+
+func TestARefusalIsStartsError(t *testing.T) {
+	for source, want := range map[string]agent.Code{
+		"status 429 retry-after=3s Slow down.": agent.RateLimited,
+		"status 418 Teapot.":                   agent.Upstream,
+		"error unavailable Busy.":              agent.Overloaded,
+	} {
+		_, err := New(nil).Start(t.Context(), agenttest.Request("sim: "+source))
+		if agent.CodeOf(err) != want {
+			t.Errorf("%s: %v, want %v", source, err, want)
+		}
+	}
+}
+
+func TestDelaysTakeTheirTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		run, err := New(nil).Start(t.Context(), agenttest.Request("sim: many 3 1s tick\nsim: hold 1m\nsim: text end"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		turn, err := agenttest.Collect(t.Context(), run)
+		if err != nil || turn.Text != "tickticktickend" || time.Since(began) != time.Minute+2*time.Second {
+			t.Errorf("%q after %v: %v", turn.Text, time.Since(began), err)
+		}
+	})
+}

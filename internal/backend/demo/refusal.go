@@ -1,0 +1,43 @@
+package demo
+
+import (
+	"cmp"
+	"strings"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/script"
+)
+
+// byConnectCode says what a scripted error means. Codes that aren't here are upstream's failure.
+var byConnectCode = map[string]agent.Code{
+	"unauthenticated":    agent.InvalidKey,
+	"permission_denied":  agent.PermissionDenied,
+	"resource_exhausted": agent.RateLimited,
+	"unavailable":        agent.Overloaded,
+	"deadline_exceeded":  agent.UpstreamTimeout,
+	"invalid_argument":   agent.InvalidValue,
+	"not_found":          agent.ModelNotFound,
+}
+
+// byStatus is the same for HTTP statuses.
+var byStatus = map[int]agent.Code{
+	401: agent.InvalidKey,
+	402: agent.PaymentRequired,
+	403: agent.PermissionDenied,
+	404: agent.ModelNotFound,
+	429: agent.RateLimited,
+	503: agent.Overloaded,
+	504: agent.UpstreamTimeout,
+}
+
+// refusal is the error that a step stands for; nil when it is none.
+func refusal(step script.Step) error {
+	switch s := step.(type) {
+	case script.Error:
+		message := strings.TrimSpace(s.Title + " " + s.Message)
+		return &agent.Error{Code: cmp.Or(byConnectCode[s.Code], agent.Upstream), Message: message, FromUpstream: true}
+	case script.Status:
+		return &agent.Error{Code: cmp.Or(byStatus[s.Code], agent.Upstream), Message: s.Message, FromUpstream: s.Message != "", RetryAfter: s.RetryAfter}
+	}
+	return nil
+}
