@@ -1,0 +1,97 @@
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"log/slog"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/store"
+)
+
+// DurableConfig is what NewDurableMemory needs.
+type DurableConfig struct {
+	// Store keeps the conversations. What it is given is not encrypted here.
+	Store store.Conversations
+	// Backends read back what they wrote; those that are no agent.Restorer have no durable memory.
+	Backends []agent.Backend
+	// Age is how long a conversation is kept; 0 means 30 days.
+	Age time.Duration
+	// Log receives the store's failures. Nil discards them.
+	Log *slog.Logger
+}
+
+// NewDurableMemory makes a Memory that outlives the process. A store that fails is a memory that forgets: turns go on.
+func NewDurableMemory(cfg DurableConfig) Memory {
+	cfg.Age = cmp.Or(cfg.Age, 30*24*time.Hour)
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	m := &durable{cfg: cfg, restorers: map[string]agent.Restorer{}}
+	for _, b := range cfg.Backends {
+		if r, ok := b.(agent.Restorer); ok {
+			m.restorers[b.Name()] = r
+		}
+	}
+	return m
+}
+
+type durable struct {
+	cfg       DurableConfig
+	restorers map[string]agent.Restorer
+}
+
+func (m *durable) Recall(ctx context.Context, key MemoryKey) (agent.Conversation, bool) {
+	r := m.restorers[key.Upstream]
+	if r == nil {
+		return nil, false
+	}
+	row, err := m.cfg.Store.Conversation(ctx, key.Owner, key.Upstream, key.hash())
+	if err != nil {
+		m.failed("recall", err)
+		return nil, false
+	}
+	c, err := r.Restore(row.Data)
+	if err != nil {
+		m.failed("restore", err)
+		return nil, false
+	}
+	return c, true
+}
+
+func (m *durable) Remember(ctx context.Context, key MemoryKey, c agent.Conversation) {
+	if m.restorers[key.Upstream] == nil {
+		return
+	}
+	data, err := c.MarshalBinary()
+	if err == nil {
+		now := time.Now()
+		err = m.cfg.Store.PutConversation(ctx, store.Conversation{
+			Owner: key.Owner, Hash: key.hash(), Backend: key.Upstream, Data: data, Created: now, Expires: now.Add(m.cfg.Age),
+		})
+	}
+	m.failed("remember", err)
+}
+
+func (m *durable) Forget(ctx context.Context, key MemoryKey) {
+	m.failed("forget", m.cfg.Store.DeleteConversation(ctx, key.Owner, key.Upstream, key.hash()))
+}
+
+// failed logs what went wrong, if anything did. A conversation that isn't there is nothing wrong.
+func (m *durable) failed(doing string, err error) {
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		m.cfg.Log.Warn("conversation memory", "doing", doing, "err", err)
+	}
+}
+
+// hash names the key in a store. Owner and upstream are columns of their own.
+func (k MemoryKey) hash() []byte {
+	h := sha256.New()
+	hashString(h, k.Model)
+	hashString(h, k.Session)
+	h.Write(k.Transcript[:])
+	return h.Sum(nil)
+}
