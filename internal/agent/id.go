@@ -1,6 +1,9 @@
 package agent
 
-import "crypto/rand"
+import (
+	"crypto/rand"
+	"fmt"
+)
 
 const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -23,3 +26,12 @@ func NewID(prefix string, n int) string {
 
 // NewCallID mints the id of a tool call: 29 characters, because some clients cut ids that are longer than 40.
 func NewCallID() string { return NewID("call_", 24) }
+
+// NewUUID returns a random UUID (RFC 9562, version 4).
+func NewUUID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}

@@ -37,6 +37,9 @@ type Request struct {
 	// Session is the client's name for this conversation, from a session header; "" when it sent none. It narrows
 	// the look-up of conversation memory and gives the conversation a stable id. It never widens anything.
 	Session string
+	// PinSession asks that the conversations of Session keep one upstream id, across restarts and replicas: of that,
+	// hashes and the id are written to disk, and nothing else.
+	PinSession bool
 	// ConversationID, when set, is the id to open a fresh conversation under. The gateway fills it in.
 	ConversationID string
 	// Durable allows what the turn leaves behind to be written to disk (a Responses request with store: true).

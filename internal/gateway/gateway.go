@@ -17,6 +17,7 @@ import (
 	"composer-api/internal/agent"
 	"composer-api/internal/catalog"
 	"composer-api/internal/park"
+	"composer-api/internal/store"
 )
 
 // A Sink is what a turn writes to: a surface's encoder. Its methods are called by one goroutine. An error means that
@@ -46,6 +47,8 @@ type Config struct {
 	Memory Memory
 	// Durable, when not nil, remembers the conversations of requests that may be written down.
 	Durable Memory
+	// Sessions pins the sessions of requests that ask for it; nil pins none.
+	Sessions store.Sessions
 	// Unconfigured is what a request is told when there is no backend for it: which variables to set.
 	Unconfigured string
 	// Log receives what happens to runs, never what they say. Nil discards it.
@@ -104,6 +107,7 @@ func (g *Gateway) Turn(ctx context.Context, req *agent.Request, sink Sink) error
 	if req.Model, err = g.cfg.Catalog.Resolve(ctx, req.Caller, req.ModelName, req.Effort); err != nil {
 		return err
 	}
+	g.pin(ctx, req)
 	t := newTurn(g, backend, req, sink)
 	if err := t.do(ctx); err != nil {
 		return turnError(ctx, err)
