@@ -65,11 +65,12 @@ type Keys interface {
 
 // A RequestLog is one request with a hosted key. It never holds what was said.
 type RequestLog struct {
-	ID       string // the request's id, as x-request-id shows it, or another unique string
-	Account  string
-	KeyID    string
-	Endpoint string // the route's pattern: "POST /v1/chat/completions"
-	Created  time.Time
+	ID        string // unique; not the request's id, which a client may choose and repeat
+	Account   string
+	KeyID     string
+	RequestID string // as x-request-id shows it
+	Endpoint  string // the route's pattern: "POST /v1/chat/completions"
+	Created   time.Time
 
 	// What follows is filled in by FinishRequest.
 	Model           string // as upstream was asked for it
@@ -90,7 +91,7 @@ type RequestLogs interface {
 	// BeginRequest writes the row before the work starts, so that no hosted request goes unrecorded: when it fails,
 	// the request is refused. ErrConflict: the ID exists. ErrNotFound: the account doesn't.
 	BeginRequest(ctx context.Context, l RequestLog) error
-	// FinishRequest fills in the rest; ID, Account, KeyID, Endpoint and Created stay as they are. ErrNotFound.
+	// FinishRequest fills in the rest; what stands above it in RequestLog stays as it is. ErrNotFound.
 	FinishRequest(ctx context.Context, l RequestLog) error
 	// ListRequests returns up to limit rows of one account, or of all when account is "", newest first.
 	ListRequests(ctx context.Context, account string, limit int) ([]RequestLog, error)

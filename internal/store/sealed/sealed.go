@@ -22,8 +22,8 @@ import (
 
 // The first byte of every content column.
 const (
-	open   = 0
-	closed = 1
+	plainMark  = 0
+	sealedMark = 1
 )
 
 // New puts the sealing in front of s. With a nil ring content is kept in the open. The caller closes what it gets
@@ -45,16 +45,16 @@ const (
 
 func (s *sealed) close(plain []byte, context ...string) []byte {
 	if !s.ring.Ready() {
-		return append([]byte{open}, plain...)
+		return append([]byte{plainMark}, plain...)
 	}
-	return append([]byte{closed}, s.ring.Seal(plain, context...)...)
+	return append([]byte{sealedMark}, s.ring.Seal(plain, context...)...)
 }
 
 func (s *sealed) open(kept []byte, context ...string) ([]byte, error) {
 	switch {
-	case len(kept) > 0 && kept[0] == open:
+	case len(kept) > 0 && kept[0] == plainMark:
 		return kept[1:], nil
-	case len(kept) > 0 && kept[0] == closed:
+	case len(kept) > 0 && kept[0] == sealedMark:
 		plain, _, err := s.ring.Open(kept[1:], context...)
 		if err == nil {
 			return plain, nil

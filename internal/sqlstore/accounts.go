@@ -1,0 +1,137 @@
+package sqlstore
+
+import (
+	"context"
+	"time"
+
+	"composer-api/internal/store"
+)
+
+const accountColumns = `accounts.id, accounts.email, accounts.name, accounts.sealed_key, accounts.key_hint, accounts.created, accounts.updated`
+
+func accountFields(a *store.Account) []any {
+	return []any{&a.ID, &a.Email, &a.Name, &a.SealedKey, &a.KeyHint, asTime{&a.Created}, asTime{&a.Updated}}
+}
+
+const keyColumns = `keys.id, keys.account, keys.hash, keys.hint, keys.created, keys.revoked`
+
+func keyFields(k *store.Key) []any {
+	return []any{&k.ID, &k.Account, asHash{&k.Hash}, &k.Hint, asTime{&k.Created}, asTime{&k.Revoked}}
+}
+
+// SignUp implements store.Accounts.
+func (db *DB) SignUp(ctx context.Context, a store.Account, k store.Key) (store.Account, error) {
+	var stands store.Account
+	err := db.inTx(ctx, func(t *tx) error {
+		stands = store.Account{}
+		if err := t.row(accountFields(&stands), `
+			INSERT INTO accounts (id, email, name, sealed_key, key_hint, created, updated)
+			VALUES ($1, $2, $3, $4, $5, $6, $7)
+			ON CONFLICT (id) DO UPDATE SET email = excluded.email, name = excluded.name, sealed_key = excluded.sealed_key,
+				key_hint = excluded.key_hint, updated = excluded.updated
+			RETURNING `+accountColumns,
+			a.ID, a.Email, a.Name, a.SealedKey, a.KeyHint, a.Created, a.Updated); err != nil {
+			return err
+		}
+		return t.addKey(k)
+	})
+	return stands, err
+}
+
+func (t *tx) addKey(k store.Key) error {
+	_, err := t.exec(`INSERT INTO keys (id, account, hash, hint, created, revoked) VALUES ($1, $2, $3, $4, $5, $6)`,
+		k.ID, k.Account, k.Hash, k.Hint, k.Created, k.Revoked)
+	return err
+}
+
+// Account implements store.Accounts.
+func (db *DB) Account(ctx context.Context, id string) (a store.Account, err error) {
+	err = db.row(ctx, accountFields(&a), `SELECT `+accountColumns+` FROM accounts WHERE id = $1`, id)
+	return a, err
+}
+
+// ListAccounts implements store.Accounts.
+func (db *DB) ListAccounts(ctx context.Context, after string, limit int) ([]store.Account, error) {
+	return queryAll(ctx, db, accountFields,
+		`SELECT `+accountColumns+` FROM accounts WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
+}
+
+// ReplaceSealedKey implements store.Accounts.
+func (db *DB) ReplaceSealedKey(ctx context.Context, id string, old, sealed []byte) error {
+	return db.inTx(ctx, func(t *tx) error {
+		n, err := t.exec(`UPDATE accounts SET sealed_key = $3 WHERE id = $1 AND sealed_key = $2`, id, old, sealed)
+		if err != nil || n == 1 {
+			return err
+		}
+		return t.conflictIf(`SELECT count(*) FROM accounts WHERE id = $1`, id)
+	})
+}
+
+// DeleteAccount implements store.Accounts. Keys and request logs go with the row that they refer to.
+func (db *DB) DeleteAccount(ctx context.Context, id string) error {
+	owner := store.AccountOwner(id)
+	return db.inTx(ctx, func(t *tx) error {
+		if err := t.exec1(`DELETE FROM accounts WHERE id = $1`, id); err != nil {
+			return err
+		}
+		for _, d := range []struct {
+			statement string
+			owner     any
+		}{
+			{`DELETE FROM sessions WHERE owner = $1`, store.OwnerSessions(owner)},
+			{`DELETE FROM responses WHERE owner = $1`, owner},
+			{`DELETE FROM conversations WHERE owner = $1`, owner},
+		} {
+			if _, err := t.exec(d.statement, d.owner); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Key implements store.Keys.
+func (db *DB) Key(ctx context.Context, id string) (k store.Key, a store.Account, err error) {
+	err = db.row(ctx, append(keyFields(&k), accountFields(&a)...),
+		`SELECT `+keyColumns+`, `+accountColumns+` FROM keys JOIN accounts ON accounts.id = keys.account WHERE keys.id = $1`, id)
+	return k, a, err
+}
+
+// ListKeys implements store.Keys.
+func (db *DB) ListKeys(ctx context.Context, account string) ([]store.Key, error) {
+	return queryAll(ctx, db, keyFields,
+		`SELECT `+keyColumns+` FROM keys WHERE account = $1 OR $1 = '' ORDER BY created DESC, id`, account)
+}
+
+// RevokeKey implements store.Keys.
+func (db *DB) RevokeKey(ctx context.Context, id string, at time.Time) error {
+	return db.exec1(ctx, `UPDATE keys SET revoked = CASE WHEN revoked = 0 THEN $2 ELSE revoked END WHERE id = $1`, id, at)
+}
+
+// RotateKey implements store.Keys.
+func (db *DB) RotateKey(ctx context.Context, id string, next store.Key) error {
+	return db.inTx(ctx, func(t *tx) error {
+		n, err := t.exec(`UPDATE keys SET revoked = $2 WHERE id = $1 AND revoked = 0 AND account = $3`, id, next.Created, next.Account)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return t.conflictIf(`SELECT count(*) FROM keys WHERE id = $1 AND account = $2`, id, next.Account)
+		}
+		return t.addKey(next)
+	})
+}
+
+// conflictIf tells the two reasons apart why a conditional update found nothing: the row is there but not as expected
+// (ErrConflict), or isn't there (ErrNotFound).
+func (t *tx) conflictIf(count string, args ...any) error {
+	var n int
+	switch err := t.row([]any{&n}, count, args...); {
+	case err != nil:
+		return err
+	case n > 0:
+		return store.ErrConflict
+	default:
+		return store.ErrNotFound
+	}
+}

@@ -1,0 +1,53 @@
+package sqlstore
+
+import (
+	"context"
+
+	"composer-api/internal/store"
+)
+
+// PutConversation implements store.Conversations.
+func (db *DB) PutConversation(ctx context.Context, c store.Conversation) error {
+	if int64(len(c.Data)) > db.limits.OwnerBytes {
+		return store.ErrTooLarge
+	}
+	return db.inTx(ctx, func(t *tx) error {
+		if _, err := t.exec(`
+			INSERT INTO conversations (owner, backend, hash, created, expires, size, data) VALUES ($1, $2, $3, $4, $5, $6, $7)
+			ON CONFLICT (owner, backend, hash) DO UPDATE SET
+				created = excluded.created, expires = excluded.expires, size = excluded.size, data = excluded.data`,
+			c.Owner, c.Backend, c.Hash, c.Created, c.Expires, int64(len(c.Data)), c.Data); err != nil {
+			return err
+		}
+		return t.evictConversations(c)
+	})
+}
+
+// evictConversations deletes the owner's oldest conversations until the rest fits, as evictResponses does.
+func (t *tx) evictConversations(keep store.Conversation) error {
+	_, err := t.exec(`
+		DELETE FROM conversations WHERE owner = $1 AND NOT (backend = $2 AND hash = $3) AND (backend, hash) IN (
+			SELECT backend, hash FROM (
+				SELECT backend, hash,
+					SUM(size) OVER (ORDER BY created DESC, backend DESC, hash DESC) AS bytes,
+					ROW_NUMBER() OVER (ORDER BY created DESC, backend DESC, hash DESC) AS place
+				FROM conversations WHERE owner = $1
+			) AS newest_first
+			WHERE bytes > $4 OR place > $5
+		)`, keep.Owner, keep.Backend, keep.Hash, t.db.limits.OwnerBytes, t.db.limits.OwnerRows)
+	return err
+}
+
+// Conversation implements store.Conversations.
+func (db *DB) Conversation(ctx context.Context, owner, backend string, hash []byte) (c store.Conversation, err error) {
+	err = db.row(ctx, []any{&c.Owner, &c.Backend, &c.Hash, asTime{&c.Created}, asTime{&c.Expires}, &c.Data}, `
+		SELECT owner, backend, hash, created, expires, data FROM conversations
+		WHERE owner = $1 AND backend = $2 AND hash = $3 AND expires > $4`, owner, backend, hash, db.now())
+	return c, err
+}
+
+// DeleteConversation implements store.Conversations.
+func (db *DB) DeleteConversation(ctx context.Context, owner, backend string, hash []byte) error {
+	_, err := db.exec(ctx, `DELETE FROM conversations WHERE owner = $1 AND backend = $2 AND hash = $3`, owner, backend, hash)
+	return err
+}

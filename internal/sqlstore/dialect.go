@@ -1,0 +1,34 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+
+	"github.com/pressly/goose/v3"
+)
+
+// A dialect is what differs between the two databases.
+type dialect struct {
+	goose goose.Dialect
+	dir   string // in migrations/
+	// countTables counts the tables named $1.
+	countTables string
+	// open makes the pools; it need not connect.
+	open func(dsn string) (write, read *sql.DB, err error)
+	// exists reports whether there is a database yet; opening would make one.
+	exists func(dsn string) bool
+	// lock waits until this process alone may change the schema.
+	lock func(ctx context.Context, db *sql.DB, dsn string) (unlock func(), err error)
+	// meaning is the error of package store that a driver's error stands for; nil when none does.
+	meaning func(error) error
+	// again reports whether a transaction that failed so should be tried again.
+	again func(error) bool
+}
+
+func dialectOf(dsn string) *dialect {
+	if strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://") {
+		return &postgres
+	}
+	return &sqlite
+}

@@ -1,0 +1,179 @@
+package sqlstore
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"time"
+
+	"github.com/pressly/goose/v3"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// versionTable is where the database remembers which migrations it has had.
+const versionTable = "composer_api_schema"
+
+// ErrNewerSchema: the database was made by a newer composer-api, and this one might harm it.
+var ErrNewerSchema = errors.New("the database's schema is newer than this composer-api")
+
+// A Migration is one step of the schema.
+type Migration struct {
+	Version int64
+	Name    string    // its file's name
+	Applied time.Time // zero while it is pending
+}
+
+// MigrateUp brings the schema of the database at dsn up to date, as Open does, and returns the migrations that it
+// applied now. Errors as of Open.
+func MigrateUp(ctx context.Context, dsn string) ([]Migration, error) {
+	db, err := connect(Config{DSN: dsn})
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	return db.migrate(ctx)
+}
+
+// MigrateStatus lists every migration that this binary knows, oldest first, and changes nothing. A newer schema is
+// ErrNewerSchema, together with the list.
+func MigrateStatus(ctx context.Context, dsn string) ([]Migration, error) {
+	d := dialectOf(dsn)
+	if !d.exists(dsn) {
+		return known(d)
+	}
+	db, err := connect(Config{DSN: dsn})
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	all, err := known(d)
+	if err != nil {
+		return nil, err
+	}
+	applied, err := db.applied(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i, m := range all {
+		all[i].Applied = applied[m.Version]
+	}
+	return all, refuseNewer(all, applied)
+}
+
+// migrate applies what is pending.
+func (db *DB) migrate(ctx context.Context) ([]Migration, error) {
+	all, err := known(db.dialect)
+	if err != nil {
+		return nil, err
+	}
+	// The usual start has nothing to do. It takes no lock and writes nothing, so it works on a read-only database.
+	if pending, err := db.pending(ctx, all); err != nil || len(pending) == 0 {
+		return nil, err
+	}
+	unlock, err := db.dialect.lock(ctx, db.write, db.dsn)
+	if err != nil {
+		return nil, db.failure(ctx, err)
+	}
+	defer unlock()
+	// Another process may have been faster.
+	if pending, err := db.pending(ctx, all); err != nil || len(pending) == 0 {
+		return nil, err
+	}
+	provider, err := newProvider(db)
+	if err != nil {
+		return nil, err
+	}
+	results, err := provider.Up(ctx)
+	if err != nil {
+		return nil, db.failure(ctx, err)
+	}
+	done := make([]Migration, len(results))
+	for i, r := range results {
+		done[i] = Migration{Version: r.Source.Version, Name: path.Base(r.Source.Path), Applied: db.now()}
+	}
+	return done, nil
+}
+
+// pending returns what of all has not been applied.
+func (db *DB) pending(ctx context.Context, all []Migration) ([]Migration, error) {
+	applied, err := db.applied(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := refuseNewer(all, applied); err != nil {
+		return nil, err
+	}
+	var pending []Migration
+	for _, m := range all {
+		if _, ok := applied[m.Version]; !ok {
+			pending = append(pending, m)
+		}
+	}
+	return pending, nil
+}
+
+func refuseNewer(all []Migration, applied map[int64]time.Time) error {
+	newest := all[len(all)-1].Version
+	for version := range applied {
+		if version > newest {
+			return fmt.Errorf("%w (the database has version %d, this binary knows up to %d); hint: use the newer composer-api, or another database with COMPOSER_DB", ErrNewerSchema, version, newest)
+		}
+	}
+	return nil
+}
+
+// applied returns when each migration was applied. It reads goose's table directly, because goose would create it first.
+func (db *DB) applied(ctx context.Context) (map[int64]time.Time, error) {
+	var tables int
+	if err := db.read.QueryRowContext(ctx, db.dialect.countTables, versionTable).Scan(&tables); err != nil {
+		return nil, db.failure(ctx, err)
+	}
+	applied := make(map[int64]time.Time)
+	if tables == 0 {
+		return applied, nil
+	}
+	rows, err := db.read.QueryContext(ctx, `SELECT version_id, tstamp FROM `+versionTable+` WHERE is_applied AND version_id > 0`)
+	if err != nil {
+		return nil, db.failure(ctx, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var version int64
+		var at time.Time
+		if err := rows.Scan(&version, &at); err != nil {
+			return nil, db.failure(ctx, err)
+		}
+		applied[version] = at
+	}
+	return applied, db.failure(ctx, rows.Err())
+}
+
+func newProvider(db *DB) (*goose.Provider, error) {
+	dir, err := fs.Sub(migrations, "migrations/"+db.dialect.dir)
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(db.dialect.goose, db.write, dir, goose.WithTableName(versionTable), goose.WithDisableGlobalRegistry(true))
+}
+
+// known lists the dialect's migrations, oldest first. The files are named VERSION_NAME.sql.
+func known(d *dialect) ([]Migration, error) {
+	files, err := fs.ReadDir(migrations, "migrations/"+d.dir)
+	if err != nil {
+		return nil, err
+	}
+	var all []Migration
+	for _, f := range files {
+		version, err := goose.NumericComponent(f.Name())
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, Migration{Version: version, Name: f.Name()})
+	}
+	return all, nil
+}

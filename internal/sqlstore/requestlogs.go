@@ -1,0 +1,37 @@
+package sqlstore
+
+import (
+	"context"
+
+	"composer-api/internal/store"
+)
+
+// BeginRequest implements store.RequestLogs.
+func (db *DB) BeginRequest(ctx context.Context, l store.RequestLog) error {
+	_, err := db.exec(ctx, `INSERT INTO request_logs (id, account, key_id, request_id, endpoint, created) VALUES ($1, $2, $3, $4, $5, $6)`,
+		l.ID, l.Account, l.KeyID, l.RequestID, l.Endpoint, l.Created)
+	return err
+}
+
+// FinishRequest implements store.RequestLogs.
+func (db *DB) FinishRequest(ctx context.Context, l store.RequestLog) error {
+	return db.exec1(ctx, `
+		UPDATE request_logs SET model = $2, status = $3, input_tokens = $4, cached_tokens = $5, output_tokens = $6,
+			reasoning_tokens = $7, cost_usd = $8, estimated = $9, duration_ms = $10, upstream_run = $11, error_code = $12
+		WHERE id = $1`,
+		l.ID, l.Model, l.Status, l.InputTokens, l.CachedTokens, l.OutputTokens,
+		l.ReasoningTokens, l.CostUSD, l.Estimated, l.Duration, l.UpstreamRun, l.ErrorCode)
+}
+
+// ListRequests implements store.RequestLogs.
+func (db *DB) ListRequests(ctx context.Context, account string, limit int) ([]store.RequestLog, error) {
+	return queryAll(ctx, db, func(l *store.RequestLog) []any {
+		return []any{&l.ID, &l.Account, &l.KeyID, &l.RequestID, &l.Endpoint, asTime{&l.Created}, &l.Model, &l.Status,
+			&l.InputTokens, &l.CachedTokens, &l.OutputTokens, &l.ReasoningTokens, &l.CostUSD, &l.Estimated,
+			asDuration{&l.Duration}, &l.UpstreamRun, &l.ErrorCode}
+	}, `
+		SELECT id, account, key_id, request_id, endpoint, created, model, status,
+			input_tokens, cached_tokens, output_tokens, reasoning_tokens, cost_usd, estimated,
+			duration_ms, upstream_run, error_code
+		FROM request_logs WHERE account = $1 OR $1 = '' ORDER BY created DESC, id LIMIT $2`, account, limit)
+}

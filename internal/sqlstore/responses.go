@@ -1,0 +1,135 @@
+package sqlstore
+
+import (
+	"context"
+	"time"
+
+	"composer-api/internal/store"
+)
+
+const responseColumns = `owner, id, previous, status, created, expires, runner, lease_until, revision, object, input`
+
+func responseFields(r *store.Response) []any {
+	return []any{&r.Owner, &r.ID, &r.Previous, &r.Status, asTime{&r.Created}, asTime{&r.Expires}, &r.Runner,
+		asTime{&r.LeaseUntil}, &r.Revision, &r.Object, &r.Input}
+}
+
+func responseSize(r store.Response) int64 { return int64(len(r.Object) + len(r.Input)) }
+
+// CreateResponse implements store.Responses.
+func (db *DB) CreateResponse(ctx context.Context, r store.Response) error {
+	if responseSize(r) > db.limits.OwnerBytes {
+		return store.ErrTooLarge
+	}
+	return db.inTx(ctx, func(t *tx) error {
+		// An expired row that still lies there doesn't exist.
+		if _, err := t.exec(`DELETE FROM responses WHERE owner = $1 AND id = $2 AND expires <= $3`, r.Owner, r.ID, db.now()); err != nil {
+			return err
+		}
+		if _, err := t.exec(`
+			INSERT INTO responses (owner, id, previous, status, created, expires, runner, lease_until, revision, object, input, size)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10, $11)`,
+			r.Owner, r.ID, r.Previous, r.Status, r.Created, r.Expires, r.Runner, r.LeaseUntil, r.Object, r.Input, responseSize(r)); err != nil {
+			return err
+		}
+		return t.evictResponses(r.Owner, r.ID)
+	})
+}
+
+// UpdateResponse implements store.Responses.
+func (db *DB) UpdateResponse(ctx context.Context, r store.Response) error {
+	if responseSize(r) > db.limits.OwnerBytes {
+		return store.ErrTooLarge
+	}
+	return db.inTx(ctx, func(t *tx) error {
+		n, err := t.exec(`
+			UPDATE responses SET status = $4, object = $5, input = $6, size = $7, expires = $8, runner = $9, lease_until = $10,
+				revision = revision + 1
+			WHERE owner = $1 AND id = $2 AND revision = $3 AND expires > $11`,
+			r.Owner, r.ID, r.Revision, r.Status, r.Object, r.Input, responseSize(r), r.Expires, r.Runner, r.LeaseUntil, db.now())
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return t.conflictIf(`SELECT count(*) FROM responses WHERE owner = $1 AND id = $2 AND expires > $3`, r.Owner, r.ID, db.now())
+		}
+		return t.evictResponses(r.Owner, r.ID)
+	})
+}
+
+// evictResponses deletes the owner's oldest finished responses until the rest fits. The newest come first in the sums,
+// so what lies beyond a limit is old.
+func (t *tx) evictResponses(owner, keep string) error {
+	_, err := t.exec(`
+		DELETE FROM responses WHERE owner = $1 AND id <> $2 AND runner = '' AND id IN (
+			SELECT id FROM (
+				SELECT id,
+					SUM(size + events_size) OVER (ORDER BY created DESC, id DESC) AS bytes,
+					ROW_NUMBER() OVER (ORDER BY created DESC, id DESC) AS place
+				FROM responses WHERE owner = $1
+			) AS newest_first
+			WHERE bytes > $3 OR place > $4
+		)`, owner, keep, t.db.limits.OwnerBytes, t.db.limits.OwnerRows)
+	return err
+}
+
+// Response implements store.Responses.
+func (db *DB) Response(ctx context.Context, owner, id string) (r store.Response, err error) {
+	err = db.row(ctx, responseFields(&r),
+		`SELECT `+responseColumns+` FROM responses WHERE owner = $1 AND id = $2 AND expires > $3`, owner, id, db.now())
+	return r, err
+}
+
+// DeleteResponse implements store.Responses. The events go with the row that they refer to.
+func (db *DB) DeleteResponse(ctx context.Context, owner, id string) error {
+	return db.exec1(ctx, `DELETE FROM responses WHERE owner = $1 AND id = $2 AND expires > $3`, owner, id, db.now())
+}
+
+// RenewLeases implements store.Responses.
+func (db *DB) RenewLeases(ctx context.Context, runner string, until time.Time) ([]store.ResponseRef, error) {
+	if runner == "" {
+		return nil, nil // "" is what a finished response has
+	}
+	if _, err := db.exec(ctx, `UPDATE responses SET lease_until = $2 WHERE runner = $1 AND runner <> ''`, runner, until); err != nil {
+		return nil, err
+	}
+	return queryAll(ctx, db, func(ref *store.ResponseRef) []any { return []any{&ref.Owner, &ref.ID} },
+		`SELECT owner, id FROM responses WHERE runner = $1 AND runner <> '' AND expires > $2 ORDER BY created, id`, runner, db.now())
+}
+
+// AbandonedResponses implements store.Responses.
+func (db *DB) AbandonedResponses(ctx context.Context, before time.Time, limit int) ([]store.Response, error) {
+	return queryAll(ctx, db, responseFields, `
+		SELECT `+responseColumns+` FROM responses
+		WHERE runner <> '' AND lease_until < $1 AND expires > $2 ORDER BY lease_until, owner, id LIMIT $3`, before, db.now(), limit)
+}
+
+// AppendEvents implements store.Events.
+func (db *DB) AppendEvents(ctx context.Context, owner, responseID string, events []store.Event) error {
+	var size int64
+	for _, e := range events {
+		size += int64(len(e.Data))
+	}
+	return db.inTx(ctx, func(t *tx) error {
+		if err := t.exec1(`UPDATE responses SET events_size = events_size + $3 WHERE owner = $1 AND id = $2 AND expires > $4`,
+			owner, responseID, size, db.now()); err != nil {
+			return err
+		}
+		for _, e := range events {
+			if _, err := t.exec(`INSERT INTO response_events (owner, response, sequence, data) VALUES ($1, $2, $3, $4)`,
+				owner, responseID, e.Sequence, e.Data); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// ListEvents implements store.Events.
+func (db *DB) ListEvents(ctx context.Context, owner, responseID string, after int64, limit int) ([]store.Event, error) {
+	return queryAll(ctx, db, func(e *store.Event) []any { return []any{&e.Sequence, &e.Data} }, `
+		SELECT sequence, data FROM response_events
+		JOIN responses ON responses.owner = response_events.owner AND responses.id = response
+		WHERE response_events.owner = $1 AND response = $2 AND sequence > $3 AND expires > $4
+		ORDER BY sequence LIMIT $5`, owner, responseID, after, db.now(), limit)
+}

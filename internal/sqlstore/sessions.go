@@ -1,0 +1,37 @@
+package sqlstore
+
+import (
+	"context"
+
+	"composer-api/internal/store"
+)
+
+// OpenSession implements store.Sessions.
+func (db *DB) OpenSession(ctx context.Context, s store.Session) (store.Session, error) {
+	stands := store.Session{Key: s.Key}
+	err := db.inTx(ctx, func(t *tx) error {
+		return t.row([]any{&stands.AgentID, asTime{&stands.Expires}}, `
+			INSERT INTO sessions (owner, session, agent_id, expires) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (owner, session) DO UPDATE SET
+				agent_id = CASE WHEN sessions.expires > $5 THEN sessions.agent_id ELSE excluded.agent_id END,
+				expires = excluded.expires
+			RETURNING agent_id, expires`,
+			s.Key.Owner, s.Key.Session, s.AgentID, s.Expires, db.now())
+	})
+	return stands, err
+}
+
+// PutSession implements store.Sessions.
+func (db *DB) PutSession(ctx context.Context, s store.Session) error {
+	_, err := db.exec(ctx, `
+		INSERT INTO sessions (owner, session, agent_id, expires) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (owner, session) DO UPDATE SET agent_id = excluded.agent_id, expires = excluded.expires`,
+		s.Key.Owner, s.Key.Session, s.AgentID, s.Expires)
+	return err
+}
+
+// DeleteSession implements store.Sessions.
+func (db *DB) DeleteSession(ctx context.Context, k store.SessionKey) error {
+	_, err := db.exec(ctx, `DELETE FROM sessions WHERE owner = $1 AND session = $2`, k.Owner, k.Session)
+	return err
+}

@@ -1,0 +1,155 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/pressly/goose/v3"
+	"github.com/rogpeppe/go-internal/lockedfile"
+	driver "modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
+
+	"composer-api/internal/store"
+)
+
+// readers is how many connections read at once. Each keeps a page cache of up to 2 MB.
+const readers = 4
+
+// pragmas are set on every connection, before those of the DSN.
+var pragmas = []string{
+	"busy_timeout(10000)", // how long a writer waits for another process's transaction
+	"foreign_keys(1)",
+	"synchronous(FULL)", // an acknowledged write is on the disk, not only in the kernel
+	"secure_delete(1)",  // what a user deletes is overwritten
+}
+
+var sqlite = dialect{
+	goose:       goose.DialectSQLite3,
+	dir:         "sqlite",
+	countTables: `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = $1`,
+	open:        openSQLite,
+	exists:      func(dsn string) bool { _, err := os.Stat(splitSQLite(dsn).path); return err == nil },
+	lock:        lockSQLite,
+	meaning:     sqliteMeaning,
+	again:       func(error) bool { return false }, // transactions take the write lock at once, so they can't collide
+}
+
+func openSQLite(dsn string) (write, read *sql.DB, err error) {
+	file := splitSQLite(dsn)
+	if err := file.create(); err != nil {
+		return nil, nil, fmt.Errorf("%w: %w; hint: name another file with COMPOSER_DB or --db", store.ErrUnavailable, err)
+	}
+	write, err = sql.Open("sqlite", file.dsn("_txlock=immediate"))
+	if err != nil {
+		return nil, nil, fmt.Errorf("the SQLite database: %w", err)
+	}
+	// One writer in a process: the others wait in Go, in order, and not in SQLite's polling.
+	write.SetMaxOpenConns(1)
+	read, err = sql.Open("sqlite", file.dsn("_pragma=query_only(1)"))
+	if err != nil {
+		write.Close()
+		return nil, nil, fmt.Errorf("the SQLite database: %w", err)
+	}
+	read.SetMaxOpenConns(readers)
+	read.SetMaxIdleConns(readers)
+	return write, read, nil
+}
+
+// A sqliteFile is a parsed DSN.
+type sqliteFile struct{ path, options string }
+
+// splitSQLite takes a path as it is, and undoes the escapes of a "file:" URI.
+func splitSQLite(dsn string) sqliteFile {
+	rest, isURI := strings.CutPrefix(dsn, "file:")
+	if !isURI {
+		return sqliteFile{path: dsn}
+	}
+	path, options, _ := strings.Cut(rest, "?")
+	path = strings.TrimPrefix(path, "//")
+	if plain, err := url.PathUnescape(path); err == nil {
+		path = plain
+	}
+	return sqliteFile{path: path, options: options}
+}
+
+// create makes the file before SQLite does, because SQLite would make it readable for everybody. The log and the index
+// beside it get the file's mode.
+func (f sqliteFile) create() error {
+	if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(f.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return file.Close()
+}
+
+func (f sqliteFile) dsn(option string) string {
+	options := []string{option}
+	for _, p := range pragmas {
+		options = append(options, "_pragma="+p)
+	}
+	if f.options != "" {
+		options = append(options, f.options)
+	}
+	path := filepath.ToSlash(f.path)
+	if filepath.VolumeName(f.path) != "" {
+		path = "///" + path // file:///C:/…
+	}
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + strings.Join(options, "&")
+}
+
+// lockSQLite locks a file beside the database: while migrations run on the one writing connection there is no
+// transaction that could span them. It also turns on the write-ahead log, which stays on in the file and whose
+// switching two processes must not try at once.
+func lockSQLite(ctx context.Context, db *sql.DB, dsn string) (func(), error) {
+	unlock, err := lockedfile.MutexAt(splitSQLite(dsn).path + ".lock").Lock()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	if _, err := db.ExecContext(ctx, "PRAGMA journal_mode = WAL"); err != nil {
+		unlock()
+		return nil, err
+	}
+	return unlock, nil
+}
+
+// sqliteMeanings maps SQLite's primary result codes.
+var sqliteMeanings = map[int]error{
+	lib.SQLITE_FULL:     store.ErrUnavailable,
+	lib.SQLITE_READONLY: store.ErrUnavailable,
+	lib.SQLITE_IOERR:    store.ErrUnavailable,
+	lib.SQLITE_CANTOPEN: store.ErrUnavailable,
+	lib.SQLITE_BUSY:     store.ErrUnavailable,
+	lib.SQLITE_LOCKED:   store.ErrUnavailable,
+	lib.SQLITE_PROTOCOL: store.ErrUnavailable, // the log's locks are contended
+	lib.SQLITE_CORRUPT:  store.ErrUnavailable,
+	lib.SQLITE_NOTADB:   store.ErrUnavailable,
+	lib.SQLITE_PERM:     store.ErrUnavailable,
+	lib.SQLITE_NOMEM:    store.ErrUnavailable,
+	lib.SQLITE_TOOBIG:   store.ErrTooLarge,
+}
+
+func sqliteMeaning(err error) error {
+	var e *driver.Error
+	if !errors.As(err, &e) {
+		return nil
+	}
+	switch e.Code() {
+	case lib.SQLITE_CONSTRAINT_PRIMARYKEY, lib.SQLITE_CONSTRAINT_UNIQUE:
+		return store.ErrConflict
+	case lib.SQLITE_CONSTRAINT_FOREIGNKEY:
+		return store.ErrNotFound
+	}
+	return sqliteMeanings[e.Code()&0xff]
+}

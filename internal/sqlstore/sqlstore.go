@@ -1,0 +1,135 @@
+// Package sqlstore keeps the store in SQLite (a file, for one machine) or PostgreSQL (for several replicas).
+//
+// It is one implementation: the statements are the same for both, and what differs (how a database is opened, locked
+// while its schema changes, and what its error codes mean) stands in dialect.go, sqlite.go and postgres.go. The schema
+// is in migrations/, once for each.
+//
+// SQLite is used with a write-ahead log and full synchronisation, so that what has been acknowledged survives the loss
+// of power, with one connection that writes and a few that only read.
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"composer-api/internal/store"
+)
+
+// Config says which database to open, and how.
+type Config struct {
+	// DSN is a path of an SQLite file, a "file:" URI of one, or a "postgres://" URL. A missing SQLite file is made,
+	// with its folders, readable by the user alone. Options of the driver may follow a '?'.
+	DSN string
+	// Limits bound what is kept.
+	Limits store.Limits
+	// Now tells the time; nil means time.Now.
+	Now func() time.Time
+}
+
+// A DB is a store.Store on an SQL database.
+type DB struct {
+	dialect *dialect
+	dsn     string
+	write   *sql.DB // the only one with transactions
+	read    *sql.DB // the same as write on PostgreSQL
+	limits  store.Limits
+	now     func() time.Time
+}
+
+var _ store.Store = (*DB)(nil)
+
+// Open connects, brings the schema up to date, and returns the store, which the caller closes. Any number of processes
+// may open one database at once: one changes the schema, the others wait.
+//
+// Errors: [ErrNewerSchema]; store.ErrUnavailable when the database can't be reached or written.
+func Open(ctx context.Context, cfg Config) (*DB, error) {
+	db, err := connect(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := db.migrate(ctx); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return db, nil
+}
+
+// connect opens the pools without touching the schema.
+func connect(cfg Config) (*DB, error) {
+	d := dialectOf(cfg.DSN)
+	write, read, err := d.open(cfg.DSN)
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{dialect: d, dsn: cfg.DSN, write: write, read: read, limits: cfg.Limits.WithDefaults(), now: cfg.Now}
+	if db.now == nil {
+		db.now = time.Now
+	}
+	return db, nil
+}
+
+// Ping implements store.Store.
+func (db *DB) Ping(ctx context.Context) error {
+	return db.failure(ctx, db.read.PingContext(ctx))
+}
+
+// Close implements store.Store.
+func (db *DB) Close() error {
+	err := db.write.Close()
+	if db.read != db.write {
+		err = errors.Join(err, db.read.Close())
+	}
+	return err
+}
+
+// Sweep implements store.Sweeper. Each table is its own transaction, so that nobody waits long.
+func (db *DB) Sweep(ctx context.Context) (int64, error) {
+	now := db.now()
+	var total int64
+	for _, s := range []struct {
+		statement string
+		before    time.Time
+	}{
+		{`DELETE FROM sessions WHERE expires <= $1`, now},
+		{`DELETE FROM responses WHERE expires <= $1`, now},
+		{`DELETE FROM conversations WHERE expires <= $1`, now},
+		{`DELETE FROM request_logs WHERE created <= $1`, now.Add(-db.limits.LogAge)},
+	} {
+		n, err := db.exec(ctx, s.statement, s.before)
+		if err != nil {
+			return total, err
+		}
+		total += n
+	}
+	return total, nil
+}
+
+// failure gives a database's error the meaning that package store promises.
+func (db *DB) failure(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sql.ErrNoRows):
+		return store.ErrNotFound
+	case isStoreError(err):
+		return err
+	case ctx.Err() != nil:
+		return fmt.Errorf("%w (%v)", context.Cause(ctx), err)
+	}
+	if kind := db.dialect.meaning(err); kind != nil {
+		return fmt.Errorf("%w: %w", kind, err)
+	}
+	return fmt.Errorf("store: %w", err)
+}
+
+func isStoreError(err error) bool {
+	for _, kind := range []error{store.ErrNotFound, store.ErrConflict, store.ErrTooLarge, store.ErrUnavailable} {
+		if errors.Is(err, kind) {
+			return true
+		}
+	}
+	return false
+}

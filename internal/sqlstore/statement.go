@@ -1,0 +1,185 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"time"
+
+	"composer-api/internal/store"
+)
+
+// A tx is a transaction that is going on. Its errors already mean what package store promises.
+type tx struct {
+	db  *DB
+	ctx context.Context
+	sql *sql.Tx
+}
+
+// tries is how often a transaction is tried that the server undoes because of another one.
+const tries = 5
+
+// inTx runs f in a transaction and commits it if f returns nil. f may run more than once.
+func (db *DB) inTx(ctx context.Context, f func(*tx) error) error {
+	for try := 1; ; try++ {
+		err := db.tryTx(ctx, f)
+		if err == nil || try == tries || !db.dialect.again(err) {
+			return err
+		}
+	}
+}
+
+func (db *DB) tryTx(ctx context.Context, f func(*tx) error) error {
+	sqlTx, err := db.write.BeginTx(ctx, nil)
+	if err != nil {
+		return db.failure(ctx, err)
+	}
+	if err := f(&tx{db: db, ctx: ctx, sql: sqlTx}); err != nil {
+		sqlTx.Rollback() // what went wrong first is what counts
+		return err
+	}
+	return db.failure(ctx, sqlTx.Commit())
+}
+
+// exec runs a statement and returns how many rows it changed.
+func (t *tx) exec(statement string, args ...any) (int64, error) {
+	result, err := t.sql.ExecContext(t.ctx, statement, bind(args)...)
+	if err != nil {
+		return 0, t.db.failure(t.ctx, err)
+	}
+	n, err := result.RowsAffected()
+	return n, t.db.failure(t.ctx, err)
+}
+
+// exec1 runs a statement that changes exactly one row, or else there is no such row.
+func (t *tx) exec1(statement string, args ...any) error {
+	n, err := t.exec(statement, args...)
+	if err == nil && n == 0 {
+		err = store.ErrNotFound
+	}
+	return err
+}
+
+// row runs a statement that returns one row into dest, or else there is no such row.
+func (t *tx) row(dest []any, statement string, args ...any) error {
+	return t.db.failure(t.ctx, t.sql.QueryRowContext(t.ctx, statement, bind(args)...).Scan(dest...))
+}
+
+// exec runs one statement as a transaction.
+func (db *DB) exec(ctx context.Context, statement string, args ...any) (n int64, err error) {
+	err = db.inTx(ctx, func(t *tx) error {
+		n, err = t.exec(statement, args...)
+		return err
+	})
+	return n, err
+}
+
+// exec1 runs one statement that changes exactly one row as a transaction.
+func (db *DB) exec1(ctx context.Context, statement string, args ...any) error {
+	return db.inTx(ctx, func(t *tx) error { return t.exec1(statement, args...) })
+}
+
+// row reads one row into dest.
+func (db *DB) row(ctx context.Context, dest []any, statement string, args ...any) error {
+	return db.failure(ctx, db.read.QueryRowContext(ctx, statement, bind(args)...).Scan(dest...))
+}
+
+// queryAll reads rows. fields returns where the columns of a row go.
+func queryAll[T any](ctx context.Context, db *DB, fields func(*T) []any, statement string, args ...any) ([]T, error) {
+	rows, err := db.read.QueryContext(ctx, statement, bind(args)...)
+	if err != nil {
+		return nil, db.failure(ctx, err)
+	}
+	defer rows.Close()
+	var all []T
+	for rows.Next() {
+		var row T
+		if err := rows.Scan(fields(&row)...); err != nil {
+			return nil, db.failure(ctx, err)
+		}
+		all = append(all, row)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, db.failure(ctx, err)
+	}
+	return all, nil
+}
+
+// bind turns our types into the databases'.
+func bind(args []any) []any {
+	bound := make([]any, len(args))
+	for i, arg := range args {
+		switch v := arg.(type) {
+		case string:
+			bound[i] = text(v)
+		case time.Time:
+			bound[i] = millis(v)
+		case time.Duration:
+			bound[i] = v.Milliseconds()
+		case [32]byte:
+			bound[i] = v[:]
+		case []byte:
+			if v == nil {
+				v = []byte{} // no column takes NULL
+			}
+			bound[i] = v
+		default:
+			bound[i] = v
+		}
+	}
+	return bound
+}
+
+// text makes s acceptable for PostgreSQL, whose text has neither NUL nor broken UTF-8. SQLite would take anything, but
+// both must behave alike.
+func text(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// asTime scans milliseconds into a time.
+type asTime struct{ *time.Time }
+
+func (a asTime) Scan(src any) error {
+	ms, err := scanInt(src)
+	if err == nil && ms != 0 {
+		*a.Time = time.UnixMilli(ms).UTC()
+	}
+	return err
+}
+
+// asDuration scans milliseconds into a duration.
+type asDuration struct{ *time.Duration }
+
+func (a asDuration) Scan(src any) error {
+	ms, err := scanInt(src)
+	*a.Duration = time.Duration(ms) * time.Millisecond
+	return err
+}
+
+func scanInt(src any) (int64, error) {
+	n, ok := src.(int64)
+	if !ok {
+		return 0, fmt.Errorf("a number was expected, not %T", src)
+	}
+	return n, nil
+}
+
+// asHash scans 32 bytes.
+type asHash struct{ hash *[32]byte }
+
+func (a asHash) Scan(src any) error {
+	b, ok := src.([]byte)
+	if !ok || len(b) != 32 {
+		return fmt.Errorf("32 bytes were expected, not %d of %T", len(b), src)
+	}
+	*a.hash = [32]byte(b)
+	return nil
+}
