@@ -15,6 +15,7 @@
 //   - Besides the errors that a method names, any may return [ErrUnavailable]. Test with errors.Is.
 //   - What belongs to one owner does not exist for another: the answer is [ErrNotFound].
 //   - Rows are copies. The store keeps nothing that it is given and gives nothing that it keeps.
+//   - No bytes and nil are the same.
 //   - Times are kept to the millisecond and come back in UTC. The zero time is kept as such.
 //   - Text is kept as valid UTF-8 without NUL; what isn't is replaced by U+FFFD.
 //   - A row whose Expires has passed is not found, whether or not it has been swept away yet.

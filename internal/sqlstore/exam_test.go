@@ -1,0 +1,43 @@
+package sqlstore_test
+
+import (
+	"testing"
+	"time"
+
+	"composer-api/internal/seal"
+	"composer-api/internal/sqlstore"
+	"composer-api/internal/store"
+	"composer-api/internal/store/sealed"
+	"composer-api/internal/storetest"
+)
+
+func TestSQLitePassesTheExam(t *testing.T) {
+	t.Parallel()
+	storetest.Test(t, func(t *testing.T) storetest.Open { return openAt(sqliteDSN(t)) })
+}
+
+func TestPostgreSQLPassesTheExam(t *testing.T) {
+	t.Parallel()
+	storetest.Test(t, func(t *testing.T) storetest.Open { return openAt(postgresDSN(t)) })
+}
+
+func TestSealedPassesTheExam(t *testing.T) {
+	t.Parallel()
+	for name, ring := range map[string]*seal.Ring{"with a key": seal.Random(), "without a key": nil} {
+		t.Run(name, func(t *testing.T) {
+			storetest.Test(t, func(t *testing.T) storetest.Open {
+				open := openAt(sqliteDSN(t))
+				return func(t *testing.T, limits store.Limits, now func() time.Time) store.Store {
+					return sealed.New(open(t, limits, now), ring)
+				}
+			})
+		})
+	}
+}
+
+func openAt(dsn string) storetest.Open {
+	return func(t *testing.T, limits store.Limits, now func() time.Time) store.Store {
+		t.Helper()
+		return open(t, sqlstore.Config{DSN: dsn, Limits: limits, Now: now})
+	}
+}

@@ -1,0 +1,194 @@
+package storetest
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"time"
+
+	"composer-api/internal/store"
+)
+
+func account(id string) store.Account {
+	return store.Account{
+		ID: id, Email: id + "@example.com", Name: "Ada", SealedKey: []byte("sealed\x00" + id), KeyHint: "crsr_…a1b2",
+		Created: epoch, Updated: epoch,
+	}
+}
+
+func key(id, account string) store.Key {
+	return store.Key{ID: id, Account: account, Hash: sha256.Sum256([]byte(id)), Hint: "cmp_…" + id, Created: epoch}
+}
+
+func signUp(e *exam, a store.Account, k store.Key) store.Account {
+	e.Helper()
+	return get[store.Account](e)(e.SignUp(e.ctx, a, k))
+}
+
+var accountCases = []examCase{
+	{name: "a sign-up makes an account and its key", run: func(e *exam) {
+		e.same(signUp(e, account("acct_1"), key("key_1", "acct_1")), account("acct_1"))
+		e.same(get[store.Account](e)(e.Account(e.ctx, "acct_1")), account("acct_1"))
+		e.same(get[[]store.Key](e)(e.ListKeys(e.ctx, "acct_1")), []store.Key{key("key_1", "acct_1")})
+	}},
+	{name: "a second sign-up replaces the Cursor key, not the account", run: func(e *exam) {
+		signUp(e, account("acct_1"), key("key_1", "acct_1"))
+		again := store.Account{ID: "acct_1", Email: "new@example.com", Name: "Ada L.", SealedKey: []byte("other"), KeyHint: "crsr_…9999", Created: at(time.Hour), Updated: at(time.Hour)}
+		got := signUp(e, again, key("key_2", "acct_1"))
+		want := again
+		want.Created = epoch
+		e.same(got, want)
+		e.same(len(get[[]store.Key](e)(e.ListKeys(e.ctx, "acct_1"))), 2)
+	}},
+	{name: "a sign-up whose key exists changes nothing", run: func(e *exam) {
+		signUp(e, account("acct_1"), key("key_1", "acct_1"))
+		_, err := e.SignUp(e.ctx, account("acct_2"), key("key_1", "acct_2"))
+		e.fails(err, store.ErrConflict)
+		_, err = e.Account(e.ctx, "acct_2")
+		e.fails(err, store.ErrNotFound)
+	}},
+	{name: "fifty sign-ups of one user at once, on two replicas, leave one account", run: func(e *exam) {
+		replicas := []store.Store{e.Store, e.open()}
+		e.together(50, func(i int) error {
+			_, err := replicas[i%2].SignUp(e.ctx, account("acct_1"), key(fmt.Sprintf("key_%d", i), "acct_1"))
+			return err
+		})
+		e.same(len(get[[]store.Account](e)(e.ListAccounts(e.ctx, "", 100))), 1)
+		e.same(len(get[[]store.Key](e)(e.ListKeys(e.ctx, "acct_1"))), 50)
+	}},
+	{name: "accounts are listed page by page", run: func(e *exam) {
+		for _, id := range []string{"acct_3", "acct_1", "acct_2"} {
+			signUp(e, account(id), key("key_of_"+id, id))
+		}
+		e.same(get[[]store.Account](e)(e.ListAccounts(e.ctx, "", 2)), []store.Account{account("acct_1"), account("acct_2")})
+		e.same(get[[]store.Account](e)(e.ListAccounts(e.ctx, "acct_2", 2)), []store.Account{account("acct_3")})
+		e.same(len(get[[]store.Account](e)(e.ListAccounts(e.ctx, "acct_3", 2))), 0)
+	}},
+	{name: "a sealed key is replaced only if nobody was faster", run: func(e *exam) {
+		signUp(e, account("acct_1"), key("key_1", "acct_1"))
+		e.ok(e.ReplaceSealedKey(e.ctx, "acct_1", account("acct_1").SealedKey, []byte("resealed")))
+		e.fails(e.ReplaceSealedKey(e.ctx, "acct_1", account("acct_1").SealedKey, []byte("too late")), store.ErrConflict)
+		e.fails(e.ReplaceSealedKey(e.ctx, "acct_2", []byte("x"), []byte("y")), store.ErrNotFound)
+		e.same(string(get[store.Account](e)(e.Account(e.ctx, "acct_1")).SealedKey), "resealed")
+	}},
+	{name: "deleting an account deletes all that is its and nothing that isn't", run: func(e *exam) {
+		for _, id := range []string{"acct_1", "acct_2"} {
+			owner := store.AccountOwner(id)
+			signUp(e, account(id), key("key_of_"+id, id))
+			l := requestLog("log_of_" + id)
+			l.Account = id
+			e.ok(e.BeginRequest(e.ctx, l))
+			e.ok(e.PutSession(e.ctx, session(owner, "s", time.Hour)))
+			e.ok(e.CreateResponse(e.ctx, response(owner, "resp_1", 0)))
+			e.ok(e.AppendEvents(e.ctx, owner, "resp_1", []store.Event{{Data: []byte("x")}}))
+			e.ok(e.PutConversation(e.ctx, conversation(owner, "hash", 0)))
+		}
+		// what is left of an account: account, key, logs, session, response, events, conversation
+		left := func(id string) []bool {
+			owner := store.AccountOwner(id)
+			_, noAccount := e.Account(e.ctx, id)
+			_, _, noKey := e.Key(e.ctx, "key_of_"+id)
+			logs := get[[]store.RequestLog](e)(e.ListRequests(e.ctx, id, 10))
+			_, noResponse := e.Response(e.ctx, owner, "resp_1")
+			events := get[[]store.Event](e)(e.ListEvents(e.ctx, owner, "resp_1", -1, 10))
+			_, noConversation := e.Conversation(e.ctx, owner, "localagent", []byte("hash"))
+			s := session(owner, "s", time.Hour)
+			s.AgentID = "a new one"
+			s = get[store.Session](e)(e.OpenSession(e.ctx, s))
+			return []bool{noAccount == nil, noKey == nil, len(logs) > 0, noResponse == nil, len(events) > 0, noConversation == nil, s.AgentID != "a new one"}
+		}
+		e.ok(e.DeleteAccount(e.ctx, "acct_1"))
+		e.same(left("acct_1"), []bool{false, false, false, false, false, false, false})
+		e.same(left("acct_2"), []bool{true, true, true, true, true, true, true})
+		e.fails(e.DeleteAccount(e.ctx, "acct_1"), store.ErrNotFound)
+	}},
+}
+
+var keyCases = []examCase{
+	{name: "a key comes with its account", run: func(e *exam) {
+		signUp(e, account("acct_1"), key("key_1", "acct_1"))
+		k, a, err := e.Key(e.ctx, "key_1")
+		e.ok(err)
+		e.same(k, key("key_1", "acct_1"))
+		e.same(a, account("acct_1"))
+		_, _, err = e.Key(e.ctx, "key_2")
+		e.fails(err, store.ErrNotFound)
+	}},
+	{name: "keys are listed newest first, of one account or of all", run: func(e *exam) {
+		older, newer, others := key("key_1", "acct_1"), key("key_2", "acct_1"), key("key_3", "acct_2")
+		newer.Created, others.Created = at(time.Hour), at(2*time.Hour)
+		signUp(e, account("acct_1"), older)
+		signUp(e, account("acct_1"), newer)
+		signUp(e, account("acct_2"), others)
+		e.same(get[[]store.Key](e)(e.ListKeys(e.ctx, "acct_1")), []store.Key{newer, older})
+		e.same(get[[]store.Key](e)(e.ListKeys(e.ctx, "")), []store.Key{others, newer, older})
+		e.same(len(get[[]store.Key](e)(e.ListKeys(e.ctx, "acct_3"))), 0)
+	}},
+	{name: "a revoked key stays, with the time of its first revocation", run: func(e *exam) {
+		signUp(e, account("acct_1"), key("key_1", "acct_1"))
+		e.ok(e.RevokeKey(e.ctx, "key_1", at(time.Hour)))
+		e.ok(e.RevokeKey(e.ctx, "key_1", at(2*time.Hour)))
+		k, _, err := e.Key(e.ctx, "key_1")
+		e.ok(err)
+		e.same(k.Revoked, at(time.Hour))
+		e.fails(e.RevokeKey(e.ctx, "key_2", epoch), store.ErrNotFound)
+	}},
+	{name: "rotation takes one key and gives another, both or neither", run: func(e *exam) {
+		signUp(e, account("acct_1"), key("key_1", "acct_1"))
+		signUp(e, account("acct_2"), key("key_other", "acct_2"))
+		next := key("key_2", "acct_1")
+		next.Created = at(time.Hour)
+		taken := key("key_other", "acct_1")
+		e.fails(e.RotateKey(e.ctx, "key_1", taken), store.ErrConflict)
+		e.fails(e.RotateKey(e.ctx, "key_other", next), store.ErrNotFound) // another account's
+		e.fails(e.RotateKey(e.ctx, "key_9", next), store.ErrNotFound)
+		e.ok(e.RotateKey(e.ctx, "key_1", next))
+		e.fails(e.RotateKey(e.ctx, "key_1", key("key_3", "acct_1")), store.ErrConflict) // revoked already
+		old := key("key_1", "acct_1")
+		old.Revoked = at(time.Hour)
+		e.same(get[[]store.Key](e)(e.ListKeys(e.ctx, "acct_1")), []store.Key{next, old})
+	}},
+}
+
+func requestLog(id string) store.RequestLog {
+	return store.RequestLog{ID: id, Account: "acct_1", KeyID: "key_1", RequestID: "req_1", Endpoint: "POST /v1/responses", Created: epoch}
+}
+
+var requestLogCases = []examCase{
+	{name: "a request is logged when it begins and when it ends", run: func(e *exam) {
+		signUp(e, account("acct_1"), key("key_1", "acct_1"))
+		l := requestLog("log_1")
+		e.ok(e.BeginRequest(e.ctx, l))
+		e.same(get[[]store.RequestLog](e)(e.ListRequests(e.ctx, "acct_1", 10)), []store.RequestLog{l})
+		l.Model, l.Status, l.Estimated, l.Duration = "composer-2.5;fast=false", 200, true, 1500*time.Millisecond
+		l.InputTokens, l.CachedTokens, l.OutputTokens, l.ReasoningTokens, l.CostUSD = 1<<40, 2, 3, 4, 0.00000125
+		l.UpstreamRun, l.ErrorCode = "conv-1", "upstream_timeout"
+		e.ok(e.FinishRequest(e.ctx, l))
+		e.same(get[[]store.RequestLog](e)(e.ListRequests(e.ctx, "acct_1", 10)), []store.RequestLog{l})
+	}},
+	{name: "a log needs its account, and an id of its own", run: func(e *exam) {
+		e.fails(e.BeginRequest(e.ctx, requestLog("log_1")), store.ErrNotFound)
+		signUp(e, account("acct_1"), key("key_1", "acct_1"))
+		e.ok(e.BeginRequest(e.ctx, requestLog("log_1")))
+		e.fails(e.BeginRequest(e.ctx, requestLog("log_1")), store.ErrConflict)
+		e.fails(e.FinishRequest(e.ctx, requestLog("log_2")), store.ErrNotFound)
+	}},
+	{name: "logs are listed newest first, of one account or of all", run: func(e *exam) {
+		var want []string
+		for i, acct := range []string{"acct_1", "acct_2", "acct_1"} {
+			signUp(e, account(acct), key(fmt.Sprint("key_", i), acct))
+			l := requestLog(fmt.Sprint("log_", i))
+			l.Account, l.Created = acct, at(time.Duration(i)*time.Second)
+			e.ok(e.BeginRequest(e.ctx, l))
+			want = append([]string{l.ID}, want...)
+		}
+		ids := func(account string, limit int) (ids []string) {
+			for _, l := range get[[]store.RequestLog](e)(e.ListRequests(e.ctx, account, limit)) {
+				ids = append(ids, l.ID)
+			}
+			return ids
+		}
+		e.same(ids("", 10), want)
+		e.same(ids("", 2), want[:2])
+		e.same(ids("acct_1", 10), []string{"log_2", "log_0"})
+	}},
+}

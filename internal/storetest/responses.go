@@ -1,0 +1,269 @@
+package storetest
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"composer-api/internal/store"
+)
+
+// response is a finished one that was created after some seconds.
+func response(owner, id string, seconds int) store.Response {
+	return store.Response{
+		Owner: owner, ID: id, Previous: "resp_0", Status: "completed", Object: []byte(`{"id":"` + id + `"}`), Input: []byte(`[]`),
+		Created: at(time.Duration(seconds) * time.Second), Expires: at(24 * time.Hour), Revision: 1,
+	}
+}
+
+// running is one that runner works on.
+func running(owner, id, runner string, lease time.Duration) store.Response {
+	r := response(owner, id, 0)
+	r.Status, r.Runner, r.LeaseUntil = "in_progress", runner, at(lease)
+	return r
+}
+
+// sized is a response of so many bytes in the database.
+func sized(id string, seconds, size int) store.Response {
+	r := response("k:1", id, seconds)
+	r.Input, r.Object = nil, bytes.Repeat([]byte("x"), size)
+	return r
+}
+
+// kept lists which of the owner's responses "a", "b" … are there.
+func kept(e *exam, owner string) (ids string) {
+	for c := 'a'; c <= 'z'; c++ {
+		if _, err := e.Response(e.ctx, owner, string(c)); err == nil {
+			ids += string(c)
+		}
+	}
+	return ids
+}
+
+var responseCases = []examCase{
+	{name: "a response comes back as it was stored", run: func(e *exam) {
+		r := running("k:1", "resp_1", "host-1", time.Minute)
+		r.Object, r.Input = bytes.Repeat([]byte("\x00\xff{}"), 1<<14), nil
+		e.ok(e.CreateResponse(e.ctx, r))
+		e.same(get[store.Response](e)(e.Response(e.ctx, "k:1", "resp_1")), r)
+	}},
+	{name: "ids are unique for an owner, and two owners never meet", run: func(e *exam) {
+		mine, theirs := response("k:1", "resp_1", 0), response("k:2", "resp_1", 0)
+		theirs.Object = []byte("theirs")
+		e.ok(e.CreateResponse(e.ctx, mine))
+		e.ok(e.CreateResponse(e.ctx, theirs))
+		e.fails(e.CreateResponse(e.ctx, mine), store.ErrConflict)
+		e.same(get[store.Response](e)(e.Response(e.ctx, "k:1", "resp_1")), mine)
+		e.same(get[store.Response](e)(e.Response(e.ctx, "k:2", "resp_1")), theirs)
+		e.ok(e.DeleteResponse(e.ctx, "k:2", "resp_1"))
+		e.fails(e.DeleteResponse(e.ctx, "k:2", "resp_1"), store.ErrNotFound)
+		e.same(get[store.Response](e)(e.Response(e.ctx, "k:1", "resp_1")), mine)
+	}},
+	{name: "an update needs the revision that it has read", run: func(e *exam) {
+		e.ok(e.CreateResponse(e.ctx, running("k:1", "resp_1", "host-1", time.Minute)))
+		mine := response("k:1", "resp_1", 0) // completed, no runner
+		e.ok(e.UpdateResponse(e.ctx, mine))
+		late := response("k:1", "resp_1", 0)
+		late.Status = "cancelled"
+		e.fails(e.UpdateResponse(e.ctx, late), store.ErrConflict)
+		mine.Revision = 2
+		e.same(get[store.Response](e)(e.Response(e.ctx, "k:1", "resp_1")), mine)
+		e.fails(e.UpdateResponse(e.ctx, response("k:1", "resp_2", 0)), store.ErrNotFound)
+		e.fails(e.UpdateResponse(e.ctx, response("k:2", "resp_1", 0)), store.ErrNotFound)
+	}},
+	{name: "of two updates at once one wins", run: func(e *exam) {
+		e.ok(e.CreateResponse(e.ctx, response("k:1", "resp_1", 0)))
+		other := e.open()
+		errs := make([]error, 2)
+		e.together(2, func(i int) error {
+			errs[i] = []store.Store{e.Store, other}[i].UpdateResponse(e.ctx, response("k:1", "resp_1", 0))
+			return nil
+		})
+		if (errs[0] == nil) == (errs[1] == nil) {
+			e.Fatalf("both ended alike: %v, %v", errs[0], errs[1])
+		}
+	}},
+	{name: "after its end a response is gone", run: func(e *exam) {
+		e.ok(e.CreateResponse(e.ctx, running("k:1", "resp_1", "host-1", 0)))
+		e.ok(e.AppendEvents(e.ctx, "k:1", "resp_1", []store.Event{{Data: []byte("x")}}))
+		e.pass(24 * time.Hour)
+		_, err := e.Response(e.ctx, "k:1", "resp_1")
+		e.fails(err, store.ErrNotFound)
+		e.fails(e.UpdateResponse(e.ctx, response("k:1", "resp_1", 0)), store.ErrNotFound)
+		e.fails(e.DeleteResponse(e.ctx, "k:1", "resp_1"), store.ErrNotFound)
+		e.fails(e.AppendEvents(e.ctx, "k:1", "resp_1", []store.Event{{Sequence: 1, Data: []byte("x")}}), store.ErrNotFound)
+		e.same(len(get[[]store.Event](e)(e.ListEvents(e.ctx, "k:1", "resp_1", -1, 10))), 0)
+		e.same(len(get[[]store.Response](e)(e.AbandonedResponses(e.ctx, at(48*time.Hour), 10))), 0)
+		next := response("k:1", "resp_1", 0)
+		next.Expires = at(48 * time.Hour)
+		e.ok(e.CreateResponse(e.ctx, next))
+	}},
+	{name: "what outlives its runner's lease is abandoned", run: func(e *exam) {
+		for i, lease := range []time.Duration{3, 1, 2, 9} {
+			e.ok(e.CreateResponse(e.ctx, running(fmt.Sprint("k:", i), "resp_1", "host-1", lease*time.Minute)))
+		}
+		e.ok(e.CreateResponse(e.ctx, response("k:9", "resp_1", 0))) // finished
+		owners := func(limit int) (owners []string) {
+			for _, r := range get[[]store.Response](e)(e.AbandonedResponses(e.ctx, at(5*time.Minute), limit)) {
+				owners = append(owners, r.Owner)
+			}
+			return owners
+		}
+		e.same(owners(10), []string{"k:1", "k:2", "k:0"})
+		e.same(owners(2), []string{"k:1", "k:2"})
+		failed := running("k:1", "resp_1", "", 0)
+		failed.LeaseUntil = time.Time{}
+		e.ok(e.UpdateResponse(e.ctx, failed))
+		e.same(owners(10), []string{"k:2", "k:0"})
+	}},
+	{name: "a runner renews all its leases and learns what it has lost", run: func(e *exam) {
+		e.ok(e.CreateResponse(e.ctx, running("k:1", "resp_1", "host-1", time.Minute)))
+		e.ok(e.CreateResponse(e.ctx, running("k:2", "resp_2", "host-1", time.Minute)))
+		e.ok(e.CreateResponse(e.ctx, running("k:3", "resp_3", "host-2", time.Minute)))
+		cancelled := response("k:2", "resp_2", 0)
+		e.ok(e.UpdateResponse(e.ctx, cancelled))
+		refs := get[[]store.ResponseRef](e)(e.RenewLeases(e.ctx, "host-1", at(time.Hour)))
+		e.same(refs, []store.ResponseRef{{Owner: "k:1", ID: "resp_1"}})
+		r := get[store.Response](e)(e.Response(e.ctx, "k:1", "resp_1"))
+		e.same(r.LeaseUntil, at(time.Hour))
+		e.same(r.Revision, int64(1))
+		e.same(get[store.Response](e)(e.Response(e.ctx, "k:3", "resp_3")).LeaseUntil, at(time.Minute))
+		e.same(len(get[[]store.ResponseRef](e)(e.RenewLeases(e.ctx, "", at(time.Hour)))), 0)
+	}},
+	{name: "over the owner's bytes the oldest go", limits: store.Limits{OwnerBytes: 100_000}, run: func(e *exam) {
+		e.ok(e.CreateResponse(e.ctx, sized("a", 1, 30_000)))
+		e.ok(e.CreateResponse(e.ctx, sized("b", 2, 30_000)))
+		e.ok(e.CreateResponse(e.ctx, sized("c", 3, 30_000)))
+		e.same(kept(e, "k:1"), "abc")
+		e.ok(e.CreateResponse(e.ctx, sized("d", 4, 30_000)))
+		e.same(kept(e, "k:1"), "bcd")
+		grown := sized("b", 2, 60_000) // an old one that grows isn't its own victim, nor is what is newer
+		e.ok(e.UpdateResponse(e.ctx, grown))
+		e.same(kept(e, "k:1"), "bcd")
+		others := sized("a", 9, 90_000)
+		others.Owner = "k:2"
+		e.ok(e.CreateResponse(e.ctx, others))
+		e.same(kept(e, "k:1"), "bcd")
+		e.fails(e.CreateResponse(e.ctx, sized("e", 5, 110_000)), store.ErrTooLarge)
+		e.fails(e.UpdateResponse(e.ctx, sized("c", 3, 110_000)), store.ErrTooLarge)
+		e.same(kept(e, "k:1"), "bcd")
+	}},
+	{name: "events count towards the owner's bytes", limits: store.Limits{OwnerBytes: 100_000}, run: func(e *exam) {
+		e.ok(e.CreateResponse(e.ctx, sized("a", 1, 30_000)))
+		e.ok(e.CreateResponse(e.ctx, sized("b", 2, 10_000)))
+		e.ok(e.AppendEvents(e.ctx, "k:1", "b", []store.Event{{Data: bytes.Repeat([]byte("x"), 60_000)}}))
+		e.ok(e.CreateResponse(e.ctx, sized("c", 3, 10_000)))
+		e.same(kept(e, "k:1"), "bc")
+	}},
+	{name: "over the owner's count the oldest go, but never one that runs", limits: store.Limits{OwnerRows: 2}, run: func(e *exam) {
+		r := running("k:1", "a", "host-1", time.Minute)
+		e.ok(e.CreateResponse(e.ctx, r))
+		for i, id := range []string{"b", "c", "d"} {
+			e.ok(e.CreateResponse(e.ctx, response("k:1", id, i+1)))
+		}
+		e.same(kept(e, "k:1"), "acd")
+		e.ok(e.UpdateResponse(e.ctx, response("k:1", "a", 0))) // finished, but this is its own update
+		e.same(kept(e, "k:1"), "acd")
+		e.ok(e.CreateResponse(e.ctx, response("k:1", "e", 9)))
+		e.same(kept(e, "k:1"), "de")
+	}},
+}
+
+func events(from, to int64) (events []store.Event) {
+	for i := from; i < to; i++ {
+		events = append(events, store.Event{Sequence: i, Data: fmt.Appendf(nil, "event %d", i)})
+	}
+	return events
+}
+
+var eventCases = []examCase{
+	{name: "events are read from any place on", run: func(e *exam) {
+		e.ok(e.CreateResponse(e.ctx, response("k:1", "resp_1", 0)))
+		e.ok(e.AppendEvents(e.ctx, "k:1", "resp_1", events(0, 5)))
+		e.ok(e.AppendEvents(e.ctx, "k:1", "resp_1", events(5, 12)))
+		e.same(get[[]store.Event](e)(e.ListEvents(e.ctx, "k:1", "resp_1", -1, 100)), events(0, 12))
+		e.same(get[[]store.Event](e)(e.ListEvents(e.ctx, "k:1", "resp_1", 3, 4)), events(4, 8))
+		e.same(len(get[[]store.Event](e)(e.ListEvents(e.ctx, "k:1", "resp_1", 11, 100))), 0)
+	}},
+	{name: "a batch with a known number is refused as a whole", run: func(e *exam) {
+		e.ok(e.CreateResponse(e.ctx, response("k:1", "resp_1", 0)))
+		e.ok(e.AppendEvents(e.ctx, "k:1", "resp_1", events(0, 5)))
+		e.fails(e.AppendEvents(e.ctx, "k:1", "resp_1", []store.Event{{Sequence: 5}, {Sequence: 4}}), store.ErrConflict)
+		e.same(get[[]store.Event](e)(e.ListEvents(e.ctx, "k:1", "resp_1", -1, 100)), events(0, 5))
+	}},
+	{name: "events belong to their response and its owner", run: func(e *exam) {
+		e.fails(e.AppendEvents(e.ctx, "k:1", "resp_1", events(0, 1)), store.ErrNotFound)
+		e.ok(e.CreateResponse(e.ctx, response("k:1", "resp_1", 0)))
+		e.ok(e.AppendEvents(e.ctx, "k:1", "resp_1", events(0, 1)))
+		e.fails(e.AppendEvents(e.ctx, "k:2", "resp_1", events(1, 2)), store.ErrNotFound)
+		e.same(len(get[[]store.Event](e)(e.ListEvents(e.ctx, "k:2", "resp_1", -1, 100))), 0)
+		e.ok(e.DeleteResponse(e.ctx, "k:1", "resp_1"))
+		e.ok(e.CreateResponse(e.ctx, response("k:1", "resp_1", 0)))
+		e.same(len(get[[]store.Event](e)(e.ListEvents(e.ctx, "k:1", "resp_1", -1, 100))), 0)
+	}},
+}
+
+func conversation(owner, hash string, seconds int) store.Conversation {
+	return store.Conversation{
+		Owner: owner, Hash: []byte(hash), Backend: "localagent", Data: []byte("checkpoint of " + hash),
+		Created: at(time.Duration(seconds) * time.Second), Expires: at(24 * time.Hour),
+	}
+}
+
+var conversationCases = []examCase{
+	{name: "a conversation is found by owner, backend and hash", run: func(e *exam) {
+		c := conversation("k:1", "hash\x00\xff", 0)
+		e.ok(e.PutConversation(e.ctx, c))
+		e.same(get[store.Conversation](e)(e.Conversation(e.ctx, "k:1", "localagent", c.Hash)), c)
+		for _, other := range []struct{ owner, backend, hash string }{
+			{"k:2", "localagent", "hash\x00\xff"}, {"k:1", "chat", "hash\x00\xff"}, {"k:1", "localagent", "hash"},
+		} {
+			_, err := e.Conversation(e.ctx, other.owner, other.backend, []byte(other.hash))
+			e.fails(err, store.ErrNotFound)
+		}
+	}},
+	{name: "a conversation can be replaced and forgotten", run: func(e *exam) {
+		e.ok(e.PutConversation(e.ctx, conversation("k:1", "hash", 0)))
+		c := conversation("k:1", "hash", 5)
+		c.Data = []byte("newer")
+		e.ok(e.PutConversation(e.ctx, c))
+		e.same(get[store.Conversation](e)(e.Conversation(e.ctx, "k:1", "localagent", c.Hash)), c)
+		e.ok(e.DeleteConversation(e.ctx, "k:1", "localagent", c.Hash))
+		e.ok(e.DeleteConversation(e.ctx, "k:1", "localagent", c.Hash))
+		_, err := e.Conversation(e.ctx, "k:1", "localagent", c.Hash)
+		e.fails(err, store.ErrNotFound)
+	}},
+	{name: "after its end a conversation is gone", run: func(e *exam) {
+		e.ok(e.PutConversation(e.ctx, conversation("k:1", "hash", 0)))
+		e.pass(24 * time.Hour)
+		_, err := e.Conversation(e.ctx, "k:1", "localagent", []byte("hash"))
+		e.fails(err, store.ErrNotFound)
+	}},
+	{name: "over the owner's bytes and count the oldest go", limits: store.Limits{OwnerBytes: 100_000, OwnerRows: 3}, run: func(e *exam) {
+		put := func(owner, hash string, seconds, size int) error {
+			c := conversation(owner, hash, seconds)
+			c.Data = bytes.Repeat([]byte("x"), size)
+			return e.PutConversation(e.ctx, c)
+		}
+		kept := func() (kept string) {
+			for c := 'a'; c <= 'z'; c++ {
+				if _, err := e.Conversation(e.ctx, "k:1", "localagent", []byte{byte(c)}); err == nil {
+					kept += string(c)
+				}
+			}
+			return kept
+		}
+		for i, hash := range []string{"a", "b", "c", "d"} {
+			e.ok(put("k:1", hash, i, 1000))
+		}
+		e.same(kept(), "bcd")
+		e.ok(put("k:2", "a", 9, 90_000))
+		e.same(kept(), "bcd")
+		e.ok(put("k:1", "b", 8, 90_000)) // replaced, so it is the newest now
+		e.same(kept(), "bcd")
+		e.ok(put("k:1", "e", 9, 20_000))
+		e.same(kept(), "e")
+		e.fails(put("k:1", "f", 10, 110_000), store.ErrTooLarge)
+		e.same(kept(), "e")
+	}},
+}

@@ -1,0 +1,61 @@
+package storetest
+
+import (
+	"fmt"
+	"time"
+
+	"composer-api/internal/store"
+)
+
+func session(owner, name string, until time.Duration) store.Session {
+	return store.Session{Key: store.NewSessionKey(owner, name), AgentID: "agent-1", Expires: at(until)}
+}
+
+var sessionCases = []examCase{
+	{name: "the first to open a session decides, and every use moves its end", run: func(e *exam) {
+		first := session("k:1", "s", time.Hour)
+		e.same(get[store.Session](e)(e.OpenSession(e.ctx, first)), first)
+		second := session("k:1", "s", 2*time.Hour)
+		second.AgentID = "agent-2"
+		want := second
+		want.AgentID = "agent-1"
+		e.same(get[store.Session](e)(e.OpenSession(e.ctx, second)), want)
+	}},
+	{name: "fifty that open one session at once, on two replicas, get one agent", run: func(e *exam) {
+		replicas := []store.Store{e.Store, e.open()}
+		agents := make([]string, 50)
+		e.together(50, func(i int) error {
+			s := session("k:1", "s", time.Hour)
+			s.AgentID = fmt.Sprint("agent-", i)
+			s, err := replicas[i%2].OpenSession(e.ctx, s)
+			agents[i] = s.AgentID
+			return err
+		})
+		for _, a := range agents {
+			e.same(a, agents[0])
+		}
+	}},
+	{name: "after its end a session begins anew", run: func(e *exam) {
+		get[store.Session](e)(e.OpenSession(e.ctx, session("k:1", "s", time.Hour)))
+		e.pass(time.Hour)
+		next := session("k:1", "s", 7*time.Hour)
+		next.AgentID = "agent-2"
+		e.same(get[store.Session](e)(e.OpenSession(e.ctx, next)), next)
+	}},
+	{name: "a session can be replaced and forgotten", run: func(e *exam) {
+		get[store.Session](e)(e.OpenSession(e.ctx, session("k:1", "s", time.Hour)))
+		next := session("k:1", "s", 2*time.Hour)
+		next.AgentID = "agent-2"
+		e.ok(e.PutSession(e.ctx, next))
+		e.same(get[store.Session](e)(e.OpenSession(e.ctx, session("k:1", "s", 2*time.Hour))), next)
+		e.ok(e.DeleteSession(e.ctx, next.Key))
+		e.ok(e.DeleteSession(e.ctx, next.Key))
+		e.same(get[store.Session](e)(e.OpenSession(e.ctx, session("k:1", "s", time.Hour))), session("k:1", "s", time.Hour))
+	}},
+	{name: "sessions of one name belong to their owners", run: func(e *exam) {
+		get[store.Session](e)(e.OpenSession(e.ctx, session("k:1", "s", time.Hour)))
+		others := session("k:2", "s", time.Hour)
+		others.AgentID = "agent-2"
+		e.same(get[store.Session](e)(e.OpenSession(e.ctx, others)), others)
+	}},
+}

@@ -1,0 +1,199 @@
+// Package storetest is the exam that every store.Store passes.
+//
+// A store is done when Test is green on it; a bug that is found in one store becomes a case here, for all of them.
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"composer-api/internal/store"
+)
+
+// Open opens a database; it fails the test if it can't, and closes the store at the test's end. It may be called several
+// times: each is another replica on the same database.
+type Open func(t *testing.T, limits store.Limits, now func() time.Time) store.Store
+
+// Test examines a store. fresh makes an empty database.
+func Test(t *testing.T, fresh func(t *testing.T) Open) {
+	for _, part := range []struct {
+		name  string
+		cases []examCase
+	}{
+		{"Accounts", accountCases},
+		{"Keys", keyCases},
+		{"RequestLogs", requestLogCases},
+		{"Sessions", sessionCases},
+		{"Responses", responseCases},
+		{"Events", eventCases},
+		{"Conversations", conversationCases},
+		{"Whole", wholeCases},
+	} {
+		t.Run(part.name, func(t *testing.T) {
+			for _, c := range part.cases {
+				t.Run(c.name, func(t *testing.T) {
+					e := &exam{T: t, ctx: t.Context(), now: epoch}
+					open := fresh(t)
+					e.open = func() store.Store { return open(t, c.limits, e.clock) }
+					e.Store = e.open()
+					c.run(e)
+				})
+			}
+		})
+	}
+}
+
+// An examCase is one behaviour. Its name says it.
+type examCase struct {
+	name   string
+	limits store.Limits
+	run    func(*exam)
+}
+
+// An exam is one case being taken: the store, and helpers that fail the test.
+type exam struct {
+	*testing.T
+	store.Store
+	ctx  context.Context
+	open func() store.Store // another replica on the same database
+
+	mu  sync.Mutex
+	now time.Time
+}
+
+// epoch is when every exam begins.
+var epoch = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+func (e *exam) clock() time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.now
+}
+
+// pass lets time pass.
+func (e *exam) pass(d time.Duration) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.now = e.now.Add(d)
+}
+
+// at is a time counted from the beginning.
+func at(d time.Duration) time.Time { return epoch.Add(d) }
+
+// ok fails the exam on an error.
+func (e *exam) ok(err error) {
+	e.Helper()
+	if err != nil {
+		e.Fatal(err)
+	}
+}
+
+// fails fails the exam unless err is want.
+func (e *exam) fails(err, want error) {
+	e.Helper()
+	if !errors.Is(err, want) {
+		e.Fatalf("got the error %v, want %v", err, want)
+	}
+}
+
+// same fails the exam unless both are equal; nothing and empty are equal.
+func (e *exam) same(got, want any) {
+	e.Helper()
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		e.Fatalf("(-want +got)\n%s", diff)
+	}
+}
+
+// get is for calls that return a value and an error.
+func get[T any](e *exam) func(T, error) T {
+	return func(v T, err error) T {
+		e.Helper()
+		e.ok(err)
+		return v
+	}
+}
+
+// together runs f(0) … f(n-1) at once and fails the exam on any error.
+func (e *exam) together(n int, f func(i int) error) {
+	e.Helper()
+	errs := make([]error, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { errs[i] = f(i) })
+	}
+	wg.Wait()
+	e.ok(errors.Join(errs...))
+}
+
+var wholeCases = []examCase{
+	{name: "a context that has ended stops everything", run: func(e *exam) {
+		ctx, cancel := context.WithCancel(e.ctx)
+		cancel()
+		_, err := e.Account(ctx, "acct_1")
+		e.fails(err, context.Canceled)
+		e.fails(e.CreateResponse(ctx, response("k:1", "resp_1", 0)), context.Canceled)
+		_, err = e.Sweep(ctx)
+		e.fails(err, context.Canceled)
+		_, err = e.Response(e.ctx, "k:1", "resp_1")
+		e.fails(err, store.ErrNotFound)
+	}},
+	{name: "what one replica writes, the other reads", run: func(e *exam) {
+		other := e.open()
+		e.ok(e.Ping(e.ctx))
+		e.ok(other.Ping(e.ctx))
+		signUp(e, account("acct_1"), key("key_1", "acct_1"))
+		_, a, err := other.Key(e.ctx, "key_1")
+		e.ok(err)
+		e.same(a, account("acct_1"))
+		e.ok(other.RevokeKey(e.ctx, "key_1", at(time.Hour)))
+		k, _, err := e.Key(e.ctx, "key_1")
+		e.ok(err)
+		e.same(k.Revoked, at(time.Hour))
+	}},
+	{name: "the sweep takes what has expired and nothing else", limits: store.Limits{LogAge: 3 * time.Hour}, run: func(e *exam) {
+		signUp(e, account("acct_1"), key("key_1", "acct_1"))
+		for _, hours := range []time.Duration{1, 2, 4} {
+			until := hours * time.Hour
+			name := fmt.Sprint(until)
+			e.ok(e.PutSession(e.ctx, session("k:1", name, until)))
+			r := response("k:1", name, 0)
+			r.Expires = at(until)
+			e.ok(e.CreateResponse(e.ctx, r))
+			e.ok(e.AppendEvents(e.ctx, "k:1", name, []store.Event{{Sequence: 0, Data: []byte("x")}}))
+			c := conversation("k:1", name, 0)
+			c.Expires = at(until)
+			e.ok(e.PutConversation(e.ctx, c))
+			l := requestLog(name)
+			l.Created = at(until - 3*time.Hour) // so that it, too, is too old at until
+			e.ok(e.BeginRequest(e.ctx, l))
+		}
+		for _, step := range []struct {
+			pass time.Duration
+			want int64
+		}{{time.Hour - time.Millisecond, 0}, {time.Millisecond, 4}, {time.Hour, 4}, {0, 0}} {
+			e.pass(step.pass)
+			e.same(get[int64](e)(e.Sweep(e.ctx)), step.want)
+		}
+		get[store.Response](e)(e.Response(e.ctx, "k:1", "4h0m0s"))
+		get[store.Account](e)(e.Account(e.ctx, "acct_1"))
+	}},
+	{name: "text that a database may not like comes back as near as can be", run: func(e *exam) {
+		a := account("acct_1")
+		a.Name = "Zoë 'x' \x00 \xff \\ $1 ?"
+		a = signUp(e, a, key("key_1", "acct_1"))
+		e.same(a.Name, "Zoë 'x' \uFFFD \uFFFD \\ $1 ?")
+		for _, id := range []string{"\x00", "\xff", "' OR 1=1 --", "", "🜁"} {
+			_, err := e.Response(e.ctx, "k:1", id)
+			e.fails(err, store.ErrNotFound)
+			_, _, err = e.Key(e.ctx, id)
+			e.fails(err, store.ErrNotFound)
+		}
+	}},
+}

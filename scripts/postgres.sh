@@ -1,0 +1,94 @@
+#!/bin/sh
+# Runs a command with a PostgreSQL server of its own, and stops the server afterwards.
+#
+#   scripts/postgres.sh with go test ./...
+#
+# The server lives in a temporary folder, listens on a free port of 127.0.0.1 and needs no set-up. The command finds its
+# URL in COMPOSER_TEST_POSTGRES; if that is set already, the command runs with it as it is. Debian's package is installed
+# when there is no PostgreSQL and we are root. PostgreSQL refuses to run as root, so root runs it as the user postgres.
+set -eu
+
+usage() {
+	echo "usage: $0 with COMMAND [ARGUMENT...]" >&2
+	exit 2
+}
+[ "${1-}" = with ] && [ $# -ge 2 ] || usage
+shift
+
+if [ -n "${COMPOSER_TEST_POSTGRES-}" ]; then
+	exec "$@"
+fi
+
+# Prints the folder of the newest server's programs; Debian keeps them out of PATH.
+find_server() {
+	for dir in $(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -t/ -k5 -rn); do
+		[ -x "$dir/initdb" ] && echo "$dir" && return
+	done
+	path=$(command -v initdb) && dirname "$path"
+}
+
+bin=$(find_server || true)
+if [ -z "$bin" ]; then
+	if [ "$(id -u)" != 0 ]; then
+		echo "$0: no PostgreSQL server found; hint: install it (Debian: postgresql), or set COMPOSER_TEST_POSTGRES to a server's URL" >&2
+		exit 1
+	fi
+	export DEBIAN_FRONTEND=noninteractive
+	# Without this Debian's package makes and starts a cluster for the whole machine.
+	mkdir -p /etc/postgresql-common
+	[ -e /etc/postgresql-common/createcluster.conf ] || echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
+	{ apt-get update -q && apt-get install -q -y --no-install-recommends postgresql; } >&2
+	bin=$(find_server)
+fi
+
+dir=$(mktemp -d "${TMPDIR:-/tmp}/composer-postgres.XXXXXX")
+chmod 700 "$dir"
+as_user=
+if [ "$(id -u)" = 0 ]; then
+	user=postgres
+	id "$user" >/dev/null 2>&1 || user=nobody
+	chown "$user" "$dir"
+	as_user="setpriv --reuid=$(id -u $user) --regid=$(id -g $user) --clear-groups env HOME=$dir"
+fi
+
+child=
+stop() {
+	trap - EXIT INT TERM
+	[ -z "$child" ] || kill "$child" 2>/dev/null || true
+	[ ! -e "$dir/data/postmaster.pid" ] || (cd "$dir" && $as_user "$bin/pg_ctl" -D "$dir/data" -m immediate -s stop) || true
+	rm -rf "$dir"
+}
+trap stop EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# Anybody on this machine can reach the port, so there is a password.
+password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+(umask 077 && echo "$password" >"$dir/password")
+[ -z "$as_user" ] || chown "$user" "$dir/password"
+
+cd_run() { (cd "$dir" && $as_user "$@"); } # the server's user must be able to see the working folder
+cd_run "$bin/initdb" -D "$dir/data" -U composer --auth=scram-sha-256 --pwfile="$dir/password" --encoding=UTF8 --locale=C --no-sync >"$dir/initdb.log" 2>&1 || {
+	cat "$dir/initdb.log" >&2
+	exit 1
+}
+
+# The port is chosen at random. If somebody has it, or takes it before the server does, the next one is tried.
+port=$((20000 + $$ % 20000))
+tries=0
+until cd_run "$bin/pg_ctl" -D "$dir/data" -s -w -t 60 -l "$dir/server.log" \
+	-o "-c listen_addresses=127.0.0.1 -c port=$port -c unix_socket_directories='' -c max_connections=200 -c fsync=off" start 2>"$dir/start.log"; do
+	tries=$((tries + 1))
+	if [ "$tries" = 20 ]; then
+		cat "$dir/start.log" "$dir/server.log" >&2
+		exit 1
+	fi
+	port=$((port + 37))
+done
+
+COMPOSER_TEST_POSTGRES="postgres://composer:$password@127.0.0.1:$port/postgres?sslmode=disable" "$@" &
+child=$!
+status=0
+wait "$child" || status=$?
+child=
+exit "$status"
