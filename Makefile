@@ -1,0 +1,26 @@
+# What a developer types. The work is done by scripts/, which run without make, too.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+
+.PHONY: help build test check golden test-fuzz clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+build: ## the static binary, bin/composer-api
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X composer-api/internal/cli.version=$(VERSION)' -o bin/composer-api ./cmd/composer-api
+
+test: ## every test, real clients included
+	@scripts/test.sh
+
+check: ## formatting, vet, linters, generated files, import rules, known vulnerabilities
+	@scripts/check.sh
+
+golden: ## rewrite the golden files; read the diff before you commit it
+	@scripts/golden.sh
+
+test-fuzz: ## every fuzz target, 30 seconds each
+	@scripts/fuzz.sh
+
+clean: ## what the other targets made
+	rm -rf bin
