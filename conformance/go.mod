@@ -1,0 +1,3 @@
+module composer-api/conformance
+
+go 1.26

