@@ -1,0 +1,115 @@
+package toolmap
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"composer-api/internal/agent"
+)
+
+// A Mapper knows one client's tools. It is safe for concurrent use.
+type Mapper struct {
+	tools []agent.Tool
+}
+
+// New makes a Mapper for the tools that a request offers. It keeps them and does no work yet: built-in tools are asked
+// for seldom.
+func New(tools []agent.Tool) *Mapper { return &Mapper{tools: tools} }
+
+// A Call is a use in the terms of a client's tool.
+type Call struct {
+	Tool      string
+	Arguments json.RawMessage // a JSON object
+	// Ranged is set when the tool was told which lines to read.
+	Ranged bool
+}
+
+// Map says u as a call of one of the client's tools. It reports false when none of them does exactly that.
+func (m *Mapper) Map(u Use) (Call, bool) {
+	r, ok := rules[u.Kind]
+	if !ok {
+		return Call{}, false
+	}
+	for _, name := range r.tools {
+		for i := range m.tools {
+			t := &m.tools[i]
+			if simplify(t.Name) != name {
+				continue
+			}
+			if call, ok := r.call(t, &u); ok {
+				return call, true
+			}
+		}
+	}
+	return Call{}, false
+}
+
+// call says u as a call of t.
+func (r *rule) call(t *agent.Tool, u *Use) (Call, bool) {
+	s := readSchema(t)
+	if s == nil {
+		return Call{}, false
+	}
+	args, said, carried := map[string]any{}, u.said(), map[role]bool{}
+	for i := range r.params {
+		p := &r.params[i]
+		v, says := said[p.role]
+		into := s.find(p.names)
+		if into == nil {
+			if p.must || says && !p.hint {
+				return Call{}, false
+			}
+			continue
+		}
+		if !says && into.required && p.fallback != nil {
+			v, says = p.fallback(u), true
+		}
+		if !says || p.role == limit && u.Offset != 0 && !carried[offset] {
+			continue // a limit alone would ask for the first lines instead of those that are wanted
+		}
+		fitted, ok := p.into(v, into)
+		switch {
+		case ok:
+			args[into.name], carried[p.role] = fitted, true
+		case !p.hint:
+			return Call{}, false
+		}
+	}
+	for _, name := range s.Required {
+		if _, given := args[name]; !given && s.Properties[name].Default == nil {
+			return Call{}, false
+		}
+	}
+	encoded, err := json.Marshal(args)
+	if err != nil {
+		return Call{}, false
+	}
+	return Call{Tool: t.Name, Arguments: encoded, Ranged: carried[limit] || carried[offset] && u.Limit == 0}, true
+}
+
+func (p *param) into(v any, into *property) (any, bool) {
+	if p.fit == nil {
+		return fitPlain(v, into)
+	}
+	return p.fit(v, into)
+}
+
+// maxNamed bounds the tools that a refusal names.
+const maxNamed = 50
+
+// Refusal is the sentence that tells the model to use the client's tools instead of a built-in one. builtin is what
+// upstream calls it.
+func (m *Mapper) Refusal(builtin string) string {
+	if len(m.tools) == 0 {
+		return fmt.Sprintf("The built-in tool %q is not available, and neither is any other tool. Answer with what you know.", builtin)
+	}
+	names := make(map[string]bool, len(m.tools))
+	for _, t := range m.tools[:min(len(m.tools), maxNamed)] {
+		names[t.Name] = true
+	}
+	return fmt.Sprintf("The built-in tool %q is not available. Use one of these tools instead: %s.",
+		builtin, strings.Join(slices.Sorted(maps.Keys(names)), ", "))
+}

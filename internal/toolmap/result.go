@@ -1,0 +1,40 @@
+package toolmap
+
+import (
+	"strconv"
+	"strings"
+)
+
+// A Match is one line that a search found.
+type Match struct {
+	File string
+	Line int
+	Text string
+}
+
+// Matches reads a search's output as grep -n prints it: file:line:text, a line each. It reports false when a line isn't
+// like that, so that nothing is lost by half understanding.
+func Matches(output string) ([]Match, bool) {
+	var found []Match
+	for _, line := range Lines(output) {
+		file, rest, ok := strings.Cut(line, ":")
+		number, text, ok2 := strings.Cut(rest, ":")
+		n, err := strconv.ParseInt(number, 10, 32)
+		if !ok || !ok2 || err != nil || n < 1 {
+			return nil, false
+		}
+		found = append(found, Match{File: file, Line: int(n), Text: text})
+	}
+	return found, true
+}
+
+// Lines splits output into its lines, without empty ones.
+func Lines(output string) []string {
+	var lines []string
+	for line := range strings.Lines(output) {
+		if line = strings.TrimRight(line, "\r\n"); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}

@@ -1,0 +1,126 @@
+package toolmap
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"unicode"
+
+	"composer-api/internal/agent"
+)
+
+// A schema is as much of a tool's JSON Schema as a mapping must know.
+type schema struct {
+	Properties map[string]*property `json:"properties"`
+	Required   []string             `json:"required"`
+}
+
+// A property is one parameter of a tool.
+type property struct {
+	Type        types           `json:"type"`
+	Enum        texts           `json:"enum"`
+	Default     json.RawMessage `json:"default"`
+	Description string          `json:"description"`
+
+	name     string // as the client spells it
+	required bool
+}
+
+// takes reports whether the property can hold JSON of that type. One without a plain type (anyOf, $ref) holds nothing
+// that we would be sure of.
+func (p *property) takes(kind string) bool {
+	for _, t := range p.Type {
+		if t == kind {
+			return true
+		}
+	}
+	return false
+}
+
+// types is a schema's type: a name or a list of names.
+type types []string
+
+// UnmarshalJSON implements json.Unmarshaler. It never fails: a type that isn't understood is no type.
+func (t *types) UnmarshalJSON(b []byte) error {
+	var one string
+	if json.Unmarshal(b, &one) == nil {
+		*t = types{one}
+		return nil
+	}
+	var many []string
+	if json.Unmarshal(b, &many) == nil {
+		*t = many
+	}
+	return nil
+}
+
+// texts is an enum's texts. Members of other types are left out, which can only prevent a mapping.
+type texts []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *texts) UnmarshalJSON(b []byte) error {
+	var members []any
+	if json.Unmarshal(b, &members) != nil {
+		return nil
+	}
+	*s = texts{}
+	for _, m := range members {
+		if text, ok := m.(string); ok {
+			*s = append(*s, text)
+		}
+	}
+	return nil
+}
+
+// readSchema reads the parameters of a tool; nil when they aren't understood.
+func readSchema(t *agent.Tool) *schema {
+	var s schema
+	if json.Unmarshal(t.Parameters, &s) != nil {
+		return nil
+	}
+	for name, p := range s.Properties {
+		if p == nil {
+			p = &property{}
+			s.Properties[name] = p
+		}
+		p.name = name
+	}
+	for _, name := range s.Required {
+		p := s.Properties[name]
+		if p == nil {
+			return nil // required and not described
+		}
+		p.required = true
+	}
+	return &s
+}
+
+// find returns the first of the names that the schema has, exactly or simplified.
+func (s *schema) find(names []string) *property {
+	for _, want := range names {
+		if p := s.Properties[want]; p != nil {
+			return p
+		}
+		for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
+			p := s.Properties[name]
+			if !strings.HasPrefix(name, "-") && simplify(name) == want {
+				return p
+			}
+		}
+	}
+	return nil
+}
+
+// simplify makes spellings of a name the same: read_file, ReadFile, fs__read-file.
+func simplify(name string) string {
+	if i := strings.LastIndex(name, "__"); i >= 0 {
+		name = name[i+2:]
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, name)
+}

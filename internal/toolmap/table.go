@@ -1,0 +1,129 @@
+package toolmap
+
+// A role is what a parameter is for, whatever it is called.
+type role uint8
+
+const (
+	command role = iota + 1
+	dir
+	timeout
+	description
+	background
+	path
+	content
+	offset
+	limit
+	pattern
+	glob
+	fileType
+	outputMode
+	before
+	after
+	around
+	ignoreCase
+	multiline
+	headLimit
+	skip
+	sorting
+	ignore
+	url
+)
+
+// A rule says which tools of clients do what a built-in tool does.
+type rule struct {
+	name   string   // the built-in's own name, for refusals
+	tools  []string // names of tools that do the same, simplified, the likeliest first
+	params []param
+}
+
+// A param is one thing that a use may say.
+type param struct {
+	role  role
+	names []string // what clients call it, simplified, the likeliest first
+	// must: a tool without this parameter is another kind of tool.
+	must bool
+	// hint: it may be left out when the client's tool has no place for it, because the result stays the same.
+	hint bool
+	// fit turns the value into what the client's parameter takes; nil means fitPlain.
+	fit func(any, *property) (any, bool)
+	// fallback stands in when the client requires what the use doesn't say.
+	fallback func(*Use) any
+}
+
+var pathNames = []string{"path", "filepath", "file", "filename", "absolutepath", "targetfile", "relativepath"}
+
+var dirNames = []string{"path", "dir", "directory", "dirpath", "directorypath", "folder", "targetdirectory", "relativeworkspacepath"}
+
+// rules is the table. Names are simplified: lower case, letters and digits only, without the prefix of an MCP server.
+var rules = map[Kind]rule{
+	Shell: {
+		name: "shell",
+		tools: []string{
+			"bash", "shell", "execcommand", "runcommand", "runshellcommand", "executecommand", "runterminalcmd",
+			"runterminalcommand", "runinterminal", "terminal", "shellcommand", "localshell", "exec", "sh",
+		},
+		params: []param{
+			{role: command, names: []string{"command", "cmd", "commandline", "script"}, must: true, fit: fitCommand},
+			{role: dir, names: []string{"workdir", "cwd", "workingdirectory", "workingdir", "directory", "dir"}},
+			{role: timeout, names: []string{"timeout", "timeoutms", "timeoutseconds", "timeoutsec"}, hint: true, fit: fitTimeout},
+			{role: description, names: []string{"description", "explanation", "justification"}, hint: true, fallback: describe},
+			{role: background, names: []string{"isbackground", "background", "runinbackground"}, fallback: foreground},
+		},
+	},
+	Read: {
+		name:  "read",
+		tools: []string{"read", "readfile", "viewfile", "view", "openfile", "fileread", "cat"},
+		params: []param{
+			{role: path, names: pathNames, must: true},
+			{role: offset, names: []string{"offset", "startline", "start"}, hint: true, fit: fitOffset},
+			{role: limit, names: []string{"limit", "lines", "maxlines", "numlines"}, hint: true},
+		},
+	},
+	Write: {
+		name: "write",
+		// Not among them: edit, create (which may refuse a file that is there), patch.
+		tools: []string{"write", "writefile", "writetofile", "filewrite"},
+		params: []param{
+			{role: path, names: pathNames, must: true},
+			{role: content, names: []string{"content", "contents", "text", "filetext"}, must: true},
+		},
+	},
+	Delete: {
+		name:   "delete",
+		tools:  []string{"delete", "deletefile", "removefile", "filedelete"},
+		params: []param{{role: path, names: pathNames, must: true}},
+	},
+	Grep: {
+		name:  "grep",
+		tools: []string{"grep", "grepsearch", "ripgrep", "searchfilecontent", "searchfiles"},
+		params: []param{
+			{role: pattern, names: []string{"pattern", "regex", "query"}, must: true},
+			{role: path, names: dirNames},
+			{role: glob, names: []string{"glob", "include", "includepattern", "filepattern"}},
+			{role: fileType, names: []string{"type"}},
+			{role: outputMode, names: []string{"outputmode"}},
+			{role: before, names: []string{"-B", "beforecontext", "contextbefore"}},
+			{role: after, names: []string{"-A", "aftercontext", "contextafter"}},
+			{role: around, names: []string{"-C", "context", "contextlines"}},
+			{role: ignoreCase, names: []string{"-i", "ignorecase", "caseinsensitive"}},
+			{role: multiline, names: []string{"multiline"}},
+			{role: headLimit, names: []string{"headlimit", "limit", "maxresults"}, hint: true},
+			{role: skip, names: []string{"offset"}},
+			{role: sorting, names: []string{"sort"}, hint: true},
+		},
+	},
+	List: {
+		name: "ls",
+		// Not among them: glob, which doesn't list folders.
+		tools: []string{"ls", "list", "listdir", "listdirectory", "listfiles"},
+		params: []param{
+			{role: path, names: dirNames, must: true},
+			{role: ignore, names: []string{"ignore", "exclude"}, hint: true},
+		},
+	},
+	Fetch: {
+		name:   "fetch",
+		tools:  []string{"webfetch", "fetch", "fetchurl", "fetchwebpage"},
+		params: []param{{role: url, names: []string{"url", "uri"}, must: true}},
+	},
+}

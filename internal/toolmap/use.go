@@ -1,0 +1,99 @@
+package toolmap
+
+import "time"
+
+// Kind says which built-in tool is meant.
+type Kind uint8
+
+// The built-in tools that can be mapped. All others are refused by name.
+const (
+	Shell Kind = iota + 1
+	Read
+	Write
+	Delete
+	Grep
+	List
+	Fetch
+)
+
+// A Use is what the model wants to do with a built-in tool. A zero field was not said.
+type Use struct {
+	Kind Kind
+
+	Command     string        // Shell
+	Dir         string        // Shell: where to run it
+	Timeout     time.Duration // Shell
+	Description string        // Shell: what it is for, in words
+	Background  bool          // Shell: don't wait for it
+
+	Path    string // Read, Write, Delete, Grep, List
+	Content string // Write: the whole file; may be empty
+	Offset  int    // Read: the first line, from 1
+	Limit   int    // Read: how many lines
+
+	Pattern    string // Grep
+	Glob       string // Grep: which files
+	FileType   string // Grep: which files, by ripgrep's type names
+	OutputMode string // Grep: content, files_with_matches or count
+	Before     int    // Grep: lines of context
+	After      int
+	Context    int
+	IgnoreCase bool
+	Multiline  bool
+	HeadLimit  int      // Grep: how much of the output
+	Skip       int      // Grep: how much of the output to leave out before that
+	Sort       string   // Grep
+	Ignore     []string // List: globs of what to leave out
+
+	URL string // Fetch
+}
+
+// said lists what the use says, by role. Content counts as said when it is empty: an empty file is a file.
+func (u *Use) said() map[role]any {
+	said := map[role]any{}
+	text := func(r role, s string) {
+		if s != "" {
+			said[r] = s
+		}
+	}
+	number := func(r role, n int) {
+		if n != 0 {
+			said[r] = n
+		}
+	}
+	flag := func(r role, b bool) {
+		if b {
+			said[r] = true
+		}
+	}
+	text(command, u.Command)
+	text(dir, u.Dir)
+	text(description, u.Description)
+	flag(background, u.Background)
+	if u.Timeout != 0 {
+		said[timeout] = u.Timeout
+	}
+	text(path, u.Path)
+	if u.Kind == Write {
+		said[content] = u.Content
+	}
+	number(offset, u.Offset)
+	number(limit, u.Limit)
+	text(pattern, u.Pattern)
+	text(glob, u.Glob)
+	text(fileType, u.FileType)
+	text(outputMode, u.OutputMode)
+	number(before, u.Before)
+	number(after, u.After)
+	number(around, u.Context)
+	flag(ignoreCase, u.IgnoreCase)
+	flag(multiline, u.Multiline)
+	number(headLimit, u.HeadLimit)
+	number(skip, u.Skip)
+	text(sorting, u.Sort)
+	if len(u.Ignore) > 0 {
+		said[ignore] = u.Ignore
+	}
+	text(url, u.URL)
+	return said
+}
