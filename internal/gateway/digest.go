@@ -31,6 +31,8 @@ type digester struct {
 	text    hash.Hash // lazily made
 	calls   []agent.ToolCall
 	results []*agent.Message
+
+	scratch []byte // text without its white space
 }
 
 func newDigester() *digester { return &digester{done: sha256.New()} }
@@ -54,19 +56,19 @@ func (d *digester) message(m *agent.Message) {
 
 // assistantText adds a piece of the answer's text. Pieces may be cut anywhere.
 func (d *digester) assistantText(text []byte) {
-	for len(text) > 0 {
-		end := slices.IndexFunc(text, isSpace)
-		if end < 0 {
-			end = len(text)
+	d.scratch = d.scratch[:0]
+	for _, b := range text {
+		if !isSpace(b) {
+			d.scratch = append(d.scratch, b)
 		}
-		if end > 0 {
-			if d.text == nil {
-				d.text = sha256.New()
-			}
-			d.text.Write(text[:end])
-		}
-		text = text[min(end+1, len(text)):]
 	}
+	if len(d.scratch) == 0 {
+		return
+	}
+	if d.text == nil {
+		d.text = sha256.New()
+	}
+	d.text.Write(d.scratch)
 }
 
 func isSpace(b byte) bool { return b == ' ' || b == '\n' || b == '\t' || b == '\r' }

@@ -20,6 +20,8 @@ type turn struct {
 	accepted bool // sink.Accept was called
 	emitted  bool // the sink has got an event: a retry would repeat it
 
+	newFrom  int    // index of the first message that is new since the model's last answer
+	before   Digest // of the transcript without what is new; meaningless when newFrom is at the end
 	limit    limiter
 	seen     *digester          // the transcript as the model has seen it, this turn's answer included
 	calls    []agent.ToolCall   // given to the client in this turn
@@ -42,8 +44,11 @@ type waiting struct {
 }
 
 func newTurn(g *Gateway, backend agent.Backend, req *agent.Request, sink Sink) *turn {
-	t := &turn{g: g, backend: backend, req: req, sink: sink, limit: newLimiter(req), seen: newDigester()}
+	t := &turn{g: g, backend: backend, req: req, sink: sink, limit: newLimiter(req), seen: newDigester(), newFrom: newFrom(req.Messages)}
 	for i := range req.Messages {
+		if i == t.newFrom {
+			t.before = t.seen.sum()
+		}
 		t.seen.message(&req.Messages[i])
 	}
 	return t
@@ -151,7 +156,7 @@ func (t *turn) giveHeld(ctx context.Context, held []agent.ToolCall) error {
 // continueFrom sends what is new to a conversation that upstream still has.
 func (t *turn) continueFrom(ctx context.Context, c agent.Conversation) error {
 	req := *t.req
-	req.Continue, req.New = c, newFrom(t.req.Messages)
+	req.Continue, req.New = c, t.newFrom
 	t.from = agent.ResumeMemory
 	return t.start(ctx, &req, c.ID())
 }
@@ -159,7 +164,7 @@ func (t *turn) continueFrom(ctx context.Context, c agent.Conversation) error {
 // startAfresh tells a new run the whole transcript.
 func (t *turn) startAfresh(ctx context.Context) error {
 	t.from = agent.ResumeNew
-	if newFrom(t.req.Messages) > 0 {
+	if t.newFrom > 0 {
 		t.from = agent.ResumeTranscript
 	}
 	return t.start(ctx, t.req, t.req.ConversationID)
@@ -388,15 +393,10 @@ func (t *turn) memoryKey(transcript Digest) MemoryKey {
 
 // recall finds the conversation that ended with all but the new messages of this request.
 func (t *turn) recall(ctx context.Context) (MemoryKey, agent.Conversation) {
-	from := newFrom(t.req.Messages)
-	if from == 0 || from == len(t.req.Messages) || t.req.Messages[from-1].Role != agent.Assistant {
+	if t.newFrom == 0 || t.newFrom == len(t.req.Messages) || t.req.Messages[t.newFrom-1].Role != agent.Assistant {
 		return MemoryKey{}, nil
 	}
-	d := newDigester()
-	for i := range t.req.Messages[:from] {
-		d.message(&t.req.Messages[i])
-	}
-	key := t.memoryKey(d.sum())
+	key := t.memoryKey(t.before)
 	c, ok := t.memory().Recall(ctx, key)
 	if !ok {
 		return MemoryKey{}, nil

@@ -1,0 +1,106 @@
+package gateway
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"composer-api/internal/agent"
+)
+
+func digestOf(messages ...agent.Message) Digest {
+	d := newDigester()
+	for i := range messages {
+		d.message(&messages[i])
+	}
+	return d.sum()
+}
+
+func says(role agent.Role, texts ...string) agent.Message {
+	m := agent.Message{Role: role}
+	for _, text := range texts {
+		m.Parts = append(m.Parts, agent.Part{Text: text})
+	}
+	return m
+}
+
+func calls(arguments string, ids ...string) agent.Message {
+	m := agent.Message{Role: agent.Assistant}
+	for _, id := range ids {
+		m.Calls = append(m.Calls, agent.ToolCall{ID: id, Name: "look", Arguments: []byte(arguments)})
+	}
+	return m
+}
+
+func answers(id, text string) agent.Message {
+	return agent.Message{Role: agent.ToolRole, CallID: id, Parts: []agent.Part{{Text: text}}}
+}
+
+func shows(image agent.Image) agent.Message {
+	return agent.Message{Role: agent.User, Parts: []agent.Part{{Image: &image}}}
+}
+
+func TestTheSameConversationInOtherWordsHasTheSameDigest(t *testing.T) {
+	user := says(agent.User, "hi")
+	for name, pair := range map[string][2]Digest{
+		"white space of an answer":       {digestOf(user, says(agent.Assistant, " a b\n")), digestOf(user, says(agent.Assistant, "a", "b"))},
+		"an answer in two messages":      {digestOf(user, says(agent.Assistant, "ab"), calls("{}", "1")), digestOf(user, calls("{}", "1"), says(agent.Assistant, "a"), says(agent.Assistant, "b"))},
+		"empty answers":                  {digestOf(user), digestOf(user, says(agent.Assistant), says(agent.Assistant, " "))},
+		"arguments formatted anew":       {digestOf(user, calls(`{"a":1,"b":[1.50]}`, "1")), digestOf(user, calls("{ \"b\": [1.5],\n\"a\": 1 }", "1"))},
+		"results out of order":           {digestOf(user, calls("{}", "1", "2"), answers("1", "x"), answers("2", "y")), digestOf(user, calls("{}", "1", "2"), answers("2", "y"), answers("1", "x"))},
+		"each call next to its result":   {digestOf(user, calls("{}", "1", "2"), answers("1", "x"), answers("2", "y")), digestOf(user, calls("{}", "1"), answers("1", "x"), calls("{}", "2"), answers("2", "y"))},
+		"what an image's URL gave today": {digestOf(shows(agent.Image{URL: "https://x/y"})), digestOf(shows(agent.Image{URL: "https://x/y", Data: []byte{1}}))},
+	} {
+		if pair[0] != pair[1] {
+			t.Errorf("%s makes a difference", name)
+		}
+	}
+}
+
+func TestDifferentConversationsHaveDifferentDigests(t *testing.T) {
+	user := says(agent.User, "hi")
+	seen := map[Digest]string{}
+	for name, d := range map[string]Digest{
+		"nothing":                      digestOf(),
+		"a user":                       digestOf(user),
+		"twice the same":               digestOf(user, user),
+		"the text of two in one":       digestOf(says(agent.User, "hihi")),
+		"two parts":                    digestOf(says(agent.User, "hi", "hi")),
+		"a space":                      digestOf(says(agent.User, "hi ")),
+		"a system":                     digestOf(says(agent.System, "hi")),
+		"an assistant":                 digestOf(says(agent.Assistant, "hi")),
+		"an answer":                    digestOf(user, says(agent.Assistant, "yes")),
+		"another answer":               digestOf(user, says(agent.Assistant, "no")),
+		"an answer between two users":  digestOf(user, says(agent.Assistant, "yes"), user),
+		"an answer after two users":    digestOf(user, user, says(agent.Assistant, "yes")),
+		"a call":                       digestOf(user, calls("{}", "1")),
+		"another call":                 digestOf(user, calls("{}", "2")),
+		"other arguments":              digestOf(user, calls(`{"a":1}`, "1")),
+		"arguments that are no object": digestOf(user, calls(`{"a":`, "1")),
+		"a result":                     digestOf(user, calls("{}", "1"), answers("1", "x")),
+		"another result":               digestOf(user, calls("{}", "1"), answers("1", "y")),
+		"a result of another":          digestOf(user, calls("{}", "1"), answers("2", "x")),
+		"an image":                     digestOf(shows(agent.Image{Data: []byte{1}})),
+		"another image":                digestOf(shows(agent.Image{Data: []byte{2}})),
+		"an image by its URL":          digestOf(shows(agent.Image{URL: "https://x/y"})),
+	} {
+		if other, ok := seen[d]; ok {
+			t.Errorf("%q and %q have the same digest", name, other)
+		}
+		seen[d] = name
+	}
+}
+
+// BenchmarkDigest measures what recognising a conversation costs: 1 MB in 200 messages.
+func BenchmarkDigest(b *testing.B) {
+	var messages []agent.Message
+	text := strings.Repeat("The quick brown fox jumps over the lazy dog.\n", 5000/45)
+	for i := range 50 {
+		id := fmt.Sprint(i)
+		messages = append(messages, says(agent.User, text), calls(`{"path":"a"}`, id), answers(id, text+text), says(agent.Assistant, text))
+	}
+	b.SetBytes(int64(50 * 4 * len(text)))
+	for b.Loop() {
+		digestOf(messages...)
+	}
+}
