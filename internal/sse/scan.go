@@ -1,0 +1,117 @@
+package sse
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"iter"
+)
+
+// An Event is what a client of the stream gets to see.
+type Event struct {
+	Type string // "" when the stream didn't name one, which clients call "message"
+	ID   string // the last id that the stream gave, this event's or an earlier one's
+	Data string // the data lines, joined by newlines
+}
+
+// MaxEvent bounds what Scan takes for one line or one event, in bytes.
+const MaxEvent = 32 << 20
+
+// ErrTooLong is Scan's error for a line or an event above MaxEvent.
+var ErrTooLong = errors.New("sse: event is too long")
+
+// Scan reads events until r ends or fails; only a failure gives an error, as the last element. Lines may end in LF, CR
+// LF or CR. Comments and unknown fields are skipped, and so is an event without data or without the blank line that
+// ends it. An event is given as soon as its blank line has been read.
+func Scan(r io.Reader) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		s := scanner{r: bufio.NewReader(r)}
+		for {
+			e, err := s.event()
+			if err == io.EOF {
+				return
+			}
+			if err != nil {
+				yield(Event{}, err)
+				return
+			}
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+type scanner struct {
+	r       *bufio.Reader
+	line    []byte
+	begun   bool   // the first line has been read
+	afterCR bool   // the last line ended in CR: an LF right after it belongs to it
+	id      string // outlives its event
+}
+
+// event reads up to the end of the next event.
+func (s *scanner) event() (Event, error) {
+	var (
+		typ  string
+		data []byte
+		some bool // a data line was there
+	)
+	for {
+		if err := s.readLine(); err != nil {
+			return Event{}, err
+		}
+		if len(s.line) == 0 {
+			if some {
+				return Event{Type: typ, ID: s.id, Data: string(data)}, nil
+			}
+			typ = ""
+			continue
+		}
+		name, value, _ := bytes.Cut(s.line, []byte(":"))
+		value = bytes.TrimPrefix(value, []byte(" "))
+		switch string(name) {
+		case "data":
+			if some {
+				data = append(data, '\n')
+			}
+			data, some = append(data, value...), true
+			if len(data) > MaxEvent {
+				return Event{}, ErrTooLong
+			}
+		case "event":
+			typ = string(value)
+		case "id":
+			if bytes.IndexByte(value, 0) < 0 {
+				s.id = string(value)
+			}
+		}
+	}
+}
+
+// readLine reads a line into s.line, without its end. A last line without an end is dropped with io.EOF.
+func (s *scanner) readLine() error {
+	s.line = s.line[:0]
+	for {
+		c, err := s.r.ReadByte()
+		if err != nil {
+			return err
+		}
+		afterCR := s.afterCR
+		s.afterCR = c == '\r'
+		switch {
+		case c == '\n' && afterCR:
+			continue
+		case c == '\n' || c == '\r':
+			if !s.begun {
+				s.begun = true
+				s.line = bytes.TrimPrefix(s.line, []byte("\uFEFF"))
+			}
+			return nil
+		case len(s.line) >= MaxEvent:
+			return ErrTooLong
+		}
+		s.line = append(s.line, c)
+	}
+}
