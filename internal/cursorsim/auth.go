@@ -1,0 +1,206 @@
+package cursorsim
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A keyRule says what becomes of API keys that begin with prefix.
+type keyRule struct {
+	prefix   string
+	status   int           // of the exchange and of the public API; 0 is 200
+	code     string        // goes with status
+	lifetime time.Duration // of the access token; 0 is Config.TokenLifetime
+	team     bool          // a team's key: /v1/me names no user
+}
+
+// badKeys are the keys that are special. Every other key is good.
+var badKeys = []keyRule{
+	{prefix: "crsr_bad", status: http.StatusUnauthorized, code: "unauthenticated"},
+	{prefix: "crsr_limited", status: http.StatusTooManyRequests, code: "resource_exhausted"},
+	{prefix: "crsr_down", status: http.StatusServiceUnavailable, code: "unavailable"},
+	{prefix: "crsr_brief", lifetime: 10 * time.Second},
+	{prefix: "crsr_team", team: true},
+}
+
+func ruleOf(key string) keyRule {
+	for _, rule := range badKeys {
+		if strings.HasPrefix(key, rule.prefix) {
+			return rule
+		}
+	}
+	if key == "" {
+		return badKeys[0]
+	}
+	return keyRule{}
+}
+
+// tokens makes and checks access tokens: JWTs, signed with a key of this process, that name their API key by its hash.
+type tokens struct {
+	lifetime time.Duration
+
+	mu        sync.Mutex
+	secret    [32]byte
+	exchanges int
+}
+
+func newTokens(lifetime time.Duration) *tokens {
+	t := &tokens{lifetime: lifetime}
+	t.revoke()
+	return t
+}
+
+func (t *tokens) revoke() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	rand.Read(t.secret[:])
+}
+
+func (t *tokens) count() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.exchanges
+}
+
+type claims struct {
+	Subject string `json:"sub"` // hash of the API key
+	Expires int64  `json:"exp"`
+	Issued  int64  `json:"iat"`
+	ID      string `json:"jti"`
+}
+
+func (t *tokens) mint(key string, lifetime time.Duration) string {
+	if lifetime == 0 {
+		lifetime = t.lifetime
+	}
+	now := time.Now()
+	body, _ := json.Marshal(claims{hashOf(key), now.Add(lifetime).Unix(), now.Unix(), rand.Text()})
+	encode := base64.RawURLEncoding.EncodeToString
+	signed := encode([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + encode(body)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.exchanges++
+	return signed + "." + encode(t.sign(signed))
+}
+
+func (t *tokens) sign(signed string) []byte {
+	mac := hmac.New(sha256.New, t.secret[:])
+	mac.Write([]byte(signed))
+	return mac.Sum(nil)
+}
+
+// check returns the hash of the API key for which token was made; false when the token is not good (any more).
+func (t *tokens) check(token string) (keyHash string, ok bool) {
+	i := strings.LastIndexByte(token, '.')
+	if i < 0 {
+		return "", false
+	}
+	signature, err := base64.RawURLEncoding.DecodeString(token[i+1:])
+	if err != nil {
+		return "", false
+	}
+	t.mu.Lock()
+	good := hmac.Equal(signature, t.sign(token[:i]))
+	t.mu.Unlock()
+	_, body, _ := strings.Cut(token[:i], ".")
+	data, err := base64.RawURLEncoding.DecodeString(body)
+	var c claims
+	if !good || err != nil || json.Unmarshal(data, &c) != nil || time.Now().Unix() >= c.Expires {
+		return "", false
+	}
+	return c.Subject, true
+}
+
+// hashOf is how a secret is recorded: enough to tell two apart.
+func hashOf(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(sum[:8])
+}
+
+func bearer(r *http.Request) string {
+	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	return token
+}
+
+func (s *Sim) exchangeKey(w http.ResponseWriter, r *http.Request) {
+	key := bearer(r)
+	rule := ruleOf(key)
+	if rule.status != 0 {
+		retryAfter(w, rule.status)
+		writeConnectError(w, rule.status, rule.code, "the simulator does not take this API key")
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]string{
+		"accessToken":  s.tokens.mint(key, rule.lifetime),
+		"refreshToken": "simulated-" + rand.Text(),
+	})
+}
+
+// publicKey lets a request to the public API in, with an API key or an access token, and answers it when it may not
+// come in.
+func (s *Sim) publicKey(w http.ResponseWriter, r *http.Request) (keyRule, bool) {
+	token := bearer(r)
+	if _, ok := s.tokens.check(token); ok {
+		return keyRule{}, true
+	}
+	rule := ruleOf(token)
+	if rule.status == 0 {
+		return rule, true
+	}
+	retryAfter(w, rule.status)
+	writeJSON(w, rule.status, map[string]any{"error": map[string]string{
+		"code": rule.code, "message": "The simulator does not take this API key.",
+	}})
+	return rule, false
+}
+
+type account struct {
+	APIKeyName    string `json:"apiKeyName"`
+	CreatedAt     string `json:"createdAt"`
+	UserID        int    `json:"userId,omitempty"`
+	UserEmail     string `json:"userEmail,omitempty"`
+	UserFirstName string `json:"userFirstName,omitempty"`
+	UserLastName  string `json:"userLastName,omitempty"`
+}
+
+func (s *Sim) me(w http.ResponseWriter, r *http.Request) {
+	rule, ok := s.publicKey(w, r)
+	if !ok {
+		return
+	}
+	me := account{APIKeyName: "Simulated key", CreatedAt: "2026-01-02T03:04:05.000Z"}
+	if !rule.team {
+		// Keys with the same letters belong to the same user: crsr_ada_1 and crsr_ada_2 are both Ada's.
+		name, _, _ := strings.Cut(strings.TrimPrefix(bearer(r), "crsr_"), "_")
+		sum := sha256.Sum256([]byte(name))
+		me.UserID = 1000 + int(sum[0])<<8 + int(sum[1])
+		me.UserEmail = "user" + hex.EncodeToString(sum[:4]) + "@example.com"
+		me.UserFirstName, me.UserLastName = "Sim", "User"
+	}
+	writeJSON(w, http.StatusOK, me)
+}
+
+func retryAfter(w http.ResponseWriter, status int) {
+	if status == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", "7")
+	}
+}
+
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(body)
+}
+
+// writeConnectError answers as Connect's unary methods do.
+func writeConnectError(w http.ResponseWriter, status int, code, message string) {
+	writeJSON(w, status, map[string]string{"code": code, "message": message})
+}

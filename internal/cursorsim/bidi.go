@@ -1,0 +1,120 @@
+package cursorsim
+
+import (
+	"encoding/hex"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+
+	"composer-api/internal/cursorpb"
+)
+
+// A session is the client's side of a stream over HTTP/1.1: each message comes in a request of its own, and several may
+// be under way at once.
+type session struct {
+	in *inbox
+
+	mu   sync.Mutex
+	next int64
+	held map[int64]*cursorpb.AgentClientMessage // came before their turn
+	done bool
+}
+
+// of returns the session of a request id, a new one when it is the first to ask: either of the stream and its first
+// message may arrive first.
+func (s *sessions) of(requestID string) *session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if known, ok := s.items[requestID]; ok {
+		return known
+	}
+	fresh := &session{in: newInbox(), held: map[int64]*cursorpb.AgentClientMessage{}}
+	s.add(requestID, fresh, s.keep)
+	return fresh
+}
+
+// append takes message number seq and passes on what is in order. It reports whether the number is a new one.
+func (s *session) append(seq int64, m *cursorpb.AgentClientMessage) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, again := s.held[seq]; again || seq < s.next {
+		return false
+	}
+	if s.done {
+		return true
+	}
+	s.held[seq] = m
+	for {
+		m, ok := s.held[s.next]
+		if !ok {
+			return true
+		}
+		delete(s.held, s.next)
+		s.next++
+		s.in.put(item{message: m})
+	}
+}
+
+// end lets go of what nobody will read.
+func (s *session) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.done = true
+	s.held = map[int64]*cursorpb.AgentClientMessage{}
+	s.in.take()
+}
+
+func (s *Sim) runSSE(w http.ResponseWriter, r *http.Request) {
+	_, payload, err := readFrame(r.Body)
+	var id cursorpb.BidiRequestId
+	if err != nil || proto.Unmarshal(payload, &id) != nil || id.GetRequestId() == "" {
+		writeConnectError(w, http.StatusBadRequest, "invalid_argument", "the request id is missing")
+		return
+	}
+	// net/http notices that the client has left only once the body has been read to its end.
+	io.Copy(io.Discard, r.Body)
+	session := s.sessions.of(id.GetRequestId())
+	defer session.end()
+	s.serveRun(w, r, "sse", id.GetRequestId(), session.in)
+}
+
+func (s *Sim) bidiAppend(w http.ResponseWriter, r *http.Request) {
+	if _, ok := s.tokens.check(bearer(r)); !ok {
+		writeConnectError(w, http.StatusUnauthorized, "unauthenticated", "the access token is not valid")
+		return
+	}
+	var body io.Reader = http.MaxBytesReader(w, r.Body, 2*maxFrame+1024)
+	data, err := io.ReadAll(body)
+	if err == nil && r.Header.Get("Content-Encoding") == "gzip" {
+		data, err = gunzip(data)
+	}
+	var req cursorpb.BidiAppendRequest
+	m := new(cursorpb.AgentClientMessage)
+	if err == nil {
+		err = proto.Unmarshal(data, &req)
+	}
+	if err == nil {
+		var raw []byte
+		raw, err = hex.DecodeString(req.GetData())
+		if err == nil {
+			err = proto.Unmarshal(raw, m)
+		}
+	}
+	if err != nil {
+		writeConnectError(w, http.StatusBadRequest, "invalid_argument", err.Error())
+		return
+	}
+	if req.GetData() != strings.ToLower(req.GetData()) {
+		s.journal.violation(0, "BidiAppend: data is not lower-case hex")
+	}
+	if r.Header.Get("Content-Type") != "application/proto" {
+		s.journal.violation(0, "BidiAppend: content-type is "+r.Header.Get("Content-Type"))
+	}
+	if !s.sessions.of(req.GetRequestId().GetRequestId()).append(req.GetAppendSeqno(), m) {
+		s.journal.violation(0, "BidiAppend: append_seqno used twice")
+	}
+	w.Header().Set("Content-Type", "application/proto")
+}

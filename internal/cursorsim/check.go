@@ -1,0 +1,149 @@
+package cursorsim
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"composer-api/internal/cursorpb"
+)
+
+// The values that x-cursor-agent-allowed-tools may have.
+const (
+	allowNothing = ""
+	allowMCP     = "mcp_tool_call,get_mcp_tools_tool_call,list_mcp_resources_tool_call,read_mcp_resource_tool_call,mcp_auth_tool_call"
+)
+
+var hex64 = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
+
+// checkHeader checks what can be checked before the first message.
+func (p *run) checkHeader() {
+	h := p.header
+	for name, want := range map[string]string{
+		"Content-Type":             "application/connect+proto",
+		"Connect-Protocol-Version": "1",
+		"X-Cursor-Client-Type":     "sdk",
+		"X-Ghost-Mode":             "true",
+	} {
+		if got := h.Get(name); got != want {
+			p.violation("header %s is %q, not %q", strings.ToLower(name), got, want)
+		}
+	}
+	for _, name := range []string{"X-Cursor-Client-Version", "X-Request-Id", "X-Original-Request-Id"} {
+		if h.Get(name) == "" {
+			p.violation("header %s is missing", strings.ToLower(name))
+		}
+	}
+	if !hex64.MatchString(h.Get("X-Blob-Encryption-Key")) {
+		p.violation("header x-blob-encryption-key is not 64 hex digits")
+	}
+}
+
+// checkRequest checks the first message, and the header against it.
+func (p *run) checkRequest() {
+	req, h := p.request, p.header
+	if req.GetRunId() != h.Get("X-Original-Request-Id") {
+		p.violation("run_id is %q, x-original-request-id is %q", req.GetRunId(), h.Get("X-Original-Request-Id"))
+	}
+	if req.GetConversationId() == "" {
+		p.violation("conversation_id is missing")
+	}
+	if req.ConversationState == nil {
+		p.violation("conversation_state is missing; an empty one belongs into the first turn")
+	}
+	if !known(req.GetRequestedModel().GetModelId()) {
+		p.violation("requested_model %q is none of the catalogue", req.GetRequestedModel().GetModelId())
+	}
+	tools := req.GetMcpTools().GetMcpTools()
+	want := allowNothing
+	if len(tools) > 0 {
+		want = allowMCP
+	}
+	switch got, present := h["X-Cursor-Agent-Allowed-Tools"]; {
+	case !present:
+		p.violation("header x-cursor-agent-allowed-tools is missing")
+	case strings.Join(got, ",") != want:
+		p.violation("header x-cursor-agent-allowed-tools is %q, not %q", got, want)
+	}
+	p.checkTools("run request", tools)
+	p.checkConversation()
+}
+
+func (p *run) checkTools(where string, tools []*cursorpb.McpToolDefinition) {
+	for _, t := range tools {
+		switch {
+		case t.GetToolName() == "":
+			p.violation("%s: a tool without tool_name", where)
+		case t.GetName() != toolPrefix+t.GetToolName():
+			p.violation("%s: tool %s has the name %q, not %q", where, t.GetToolName(), t.GetName(), toolPrefix+t.GetToolName())
+		case t.GetProviderIdentifier() != provider:
+			p.violation("%s: tool %s has the provider %q", where, t.GetToolName(), t.GetProviderIdentifier())
+		case t.GetInputSchema().GetStructValue() == nil:
+			p.violation("%s: tool %s has no schema", where, t.GetToolName())
+		}
+	}
+}
+
+// checkConversation checks a follow-up against what the conversation was before.
+func (p *run) checkConversation() {
+	c := p.conversation
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p.rec.Continued && c.blobKey != "" {
+		if c.blobKey != p.rec.BlobKey {
+			p.violation("the conversation's blob key has changed")
+		}
+		if _, sent := c.checkpoints.items[stateHash(p.request.GetConversationState())]; !sent {
+			p.violation("conversation_state is no checkpoint that this conversation was given")
+		}
+	}
+	c.blobKey = p.rec.BlobKey
+}
+
+// The client's rhythms.
+const (
+	clientHeartbeat = 5 * time.Second
+	execHeartbeat   = 3 * time.Second
+)
+
+// checkEnd checks what can be judged only when the run is over.
+func (p *run) checkEnd(end string) {
+	p.checkRhythm("client heartbeats", p.rec.Heartbeats, time.Since(p.started), clientHeartbeat)
+	for _, e := range p.execs {
+		if !e.done {
+			p.checkRhythm("heartbeats of exec "+e.kind, e.beats, time.Since(e.asked), execHeartbeat)
+		}
+	}
+	if end != EndedWell {
+		return
+	}
+	for _, id := range slices.Sorted(maps.Keys(p.execs)) {
+		if e := p.execs[id]; e.done && !e.closed && !e.aborted {
+			p.violation("exec %d (%s): no stream_close after the answer", e.id, e.kind)
+		}
+	}
+}
+
+// checkRhythm checks that something came about every so often, with room for one missed beat.
+func (p *run) checkRhythm(what string, got int, over, every time.Duration) {
+	if want := int(over/every) - 1; got < want {
+		p.violation("%d %s in %s, where one comes every %s", got, what, over.Round(time.Second), every)
+	}
+}
+
+// awaitCloses gives the last stream_close a moment to arrive; checkEnd judges.
+func (p *run) awaitCloses() error {
+	grace := time.NewTimer(2 * time.Second)
+	defer grace.Stop()
+	_, err := p.read(func() bool {
+		for _, e := range p.execs {
+			if e.done && !e.closed && !e.aborted {
+				return false
+			}
+		}
+		return true
+	}, grace.C, false)
+	return err
+}

@@ -1,0 +1,108 @@
+package cursorsim
+
+import (
+	"slices"
+
+	"composer-api/internal/cursorpb"
+)
+
+// askContext asks what a server wants to know before the model speaks: where the client runs and which tools it has.
+// Misbehaving, it asks for both at once.
+func (p *run) askContext() error {
+	first, err := p.ask("request_context", nil, field(10, &cursorpb.RequestContextArgs{}), p.checkContext)
+	if err != nil {
+		return err
+	}
+	wait := []*exec{first}
+	if !p.wire.chance(2) {
+		if err := p.awaitExecs("the request context", wait); err != nil {
+			return err
+		}
+	}
+	if len(p.rec.Tools) > 0 {
+		second, err := p.ask("mcp_state", nil, field(36, &cursorpb.McpStateExecArgs{ServerIdentifiers: []string{provider}}), p.checkState)
+		if err != nil {
+			return err
+		}
+		wait = append(wait, second)
+	}
+	return p.awaitExecs("the request context and the MCP state", wait)
+}
+
+func (p *run) awaitExecs(what string, execs []*exec) error {
+	return p.await(what, func() bool {
+		return !slices.ContainsFunc(execs, func(e *exec) bool { return !e.done })
+	})
+}
+
+func (p *run) checkContext(m *cursorpb.ExecClientMessage) {
+	c := m.GetRequestContextResult().GetSuccess().GetRequestContext()
+	if c == nil {
+		p.violation("request_context was not answered with success")
+		return
+	}
+	env := c.GetEnv()
+	if env.GetOsVersion() == "" || env.GetTimeZone() == "" || env.GetShell() == "" {
+		p.violation("request context: env has no os_version, shell or time_zone")
+	}
+	if !c.GetGitRepoInfoComplete() {
+		p.violation("request context: git_repo_info_complete is not set")
+	}
+	p.checkTools("request context", c.GetTools())
+	if names := toolNames(c.GetTools()); !slices.Equal(names, p.rec.Tools) {
+		p.violation("request context: the tools are %q, those of the run request are %q", names, p.rec.Tools)
+	}
+	if len(p.rec.Tools) == 0 {
+		return
+	}
+	if !c.GetMcpMetaToolOptions().GetEnabled() {
+		p.violation("request context: mcp_meta_tool_options is not enabled")
+	}
+	var described []string
+	for _, d := range c.GetMcpMetaToolOptions().GetMcpDescriptors() {
+		if d.GetServerIdentifier() != provider {
+			p.violation("request context: a descriptor of server %q", d.GetServerIdentifier())
+		}
+		for _, t := range d.GetTools() {
+			described = append(described, t.GetToolName())
+		}
+	}
+	if !slices.Equal(described, p.rec.Tools) {
+		p.violation("request context: the descriptors are of %q, the tools are %q", described, p.rec.Tools)
+	}
+}
+
+func toolNames(tools []*cursorpb.McpToolDefinition) []string {
+	var names []string
+	for _, t := range tools {
+		names = append(names, t.GetToolName())
+	}
+	return names
+}
+
+func (p *run) checkState(m *cursorpb.ExecClientMessage) {
+	servers := m.GetMcpStateExecResult().GetSuccess().GetServers()
+	if len(servers) != 1 || servers[0].GetServerIdentifier() != provider {
+		p.violation("mcp_state: the answer is not the one server %s", provider)
+		return
+	}
+	p.checkTools("mcp_state", servers[0].GetTools())
+	if names := toolNames(servers[0].GetTools()); !slices.Equal(names, p.rec.Tools) {
+		p.violation("mcp_state: the tools are %q, those of the run request are %q", names, p.rec.Tools)
+	}
+}
+
+// askAllowed asks whether the user has allowed a tool for good. The answer changes nothing.
+func (p *run) askAllowed(tool, callID string) error {
+	e, err := p.ask("mcp_allowlist_precheck", nil, field(42, &cursorpb.McpAllowlistPrecheckArgs{
+		ProviderIdentifier: provider, ToolName: tool, ToolCallId: &callID,
+	}), func(m *cursorpb.ExecClientMessage) {
+		if m.GetMcpAllowlistPrecheckResult() == nil {
+			p.violation("mcp_allowlist_precheck was not answered with its result")
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return p.awaitExecs("the allow-list precheck", []*exec{e})
+}

@@ -1,0 +1,182 @@
+package cursorsim
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+
+	"composer-api/internal/cursorpb"
+)
+
+// conversations is what the simulator remembers of each conversation, by its id. The conversation itself lives with the
+// client, in the checkpoint and its blobs, as it does with the real server; this is for checking, and so that a resumed
+// run still knows its prompt.
+type conversations struct {
+	mu   sync.Mutex
+	keep int
+	oldest[string, *conversation]
+}
+
+type conversation struct {
+	mu          sync.Mutex
+	blobKey     string // hash
+	prompt      string // of the last user message
+	images      int
+	checkpoints oldest[string, struct{}] // those sent, as stateHash names them
+	attempts    map[string]int           // streams by run id
+	names       map[string][]byte        // blob ids by a script's names
+}
+
+// checkpointsKept is how many checkpoints of a conversation are remembered; a client may go back to an earlier one.
+const checkpointsKept = 64
+
+// stateHash names a conversation state, however its fields are ordered on the wire.
+func stateHash(state *cursorpb.ConversationState) string {
+	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(state)
+	if err != nil {
+		return ""
+	}
+	return string(blobID(data))
+}
+
+func (c *conversations) of(id string) *conversation {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if known, ok := c.items[id]; ok {
+		return known
+	}
+	fresh := &conversation{attempts: map[string]int{}, names: map[string][]byte{}}
+	c.add(id, fresh, c.keep)
+	return fresh
+}
+
+// A blob's id is its hash, so that whoever holds the id can tell whether the bytes are right.
+func blobID(data []byte) []byte {
+	sum := sha256.Sum256(data)
+	return sum[:]
+}
+
+// turnBlob is what the simulator has a client keep for one turn.
+type turnBlob struct {
+	Turn   int    `json:"turn"`
+	User   string `json:"user"`
+	Answer string `json:"answer"`
+}
+
+// excerpt is the beginning of a text: blobs prove that a client keeps them, they need not be large.
+func excerpt(s string) string {
+	if r := []rune(s); len(r) > 200 {
+		return string(r[:200]) + "…"
+	}
+	return s
+}
+
+// setBlob has the client keep bytes. Its answer is awaited when the run ends.
+func (p *run) setBlob(data []byte) ([]byte, error) {
+	id := blobID(data)
+	return id, p.askKV(&cursorpb.KvServerMessage{
+		Message: &cursorpb.KvServerMessage_SetBlobArgs{SetBlobArgs: &cursorpb.SetBlobArgs{BlobId: id, BlobData: data}},
+	}, func(a *kvAnswer) {
+		switch result := a.GetSetBlobResult(); {
+		case result == nil:
+			p.violation("kv %d: set_blob was not answered with set_blob_result", a.GetId())
+		case result.GetError() != nil:
+			p.violation("kv %d: set_blob failed: %s", a.GetId(), result.GetError().GetMessage())
+		}
+	})
+}
+
+// getBlob asks for bytes that the client was given; a miss fails the run.
+func (p *run) getBlob(id []byte) error {
+	var miss error
+	done := false
+	err := p.askKV(&cursorpb.KvServerMessage{
+		Message: &cursorpb.KvServerMessage_GetBlobArgs{GetBlobArgs: &cursorpb.GetBlobArgs{BlobId: id}},
+	}, func(a *kvAnswer) {
+		done = true
+		result := a.GetGetBlobResult()
+		switch {
+		case result == nil:
+			p.violation("kv %d: get_blob was not answered with get_blob_result", a.GetId())
+			miss = errBlob(id)
+		case result.BlobData == nil:
+			miss = errBlob(id)
+		case string(blobID(result.GetBlobData())) != string(id):
+			p.violation("kv %d: blob %s came back with other bytes", a.GetId(), hex.EncodeToString(id[:4]))
+			miss = errBlob(id)
+		}
+	})
+	if err == nil {
+		err = p.await("the answer to get_blob", func() bool { return done })
+	}
+	if err == nil {
+		err = miss
+	}
+	return err
+}
+
+// errBlob is how a run ends that needs a blob which the client no longer has.
+func errBlob(id []byte) error {
+	return &endError{Code: "not_found", Message: "Blob not found: " + hex.EncodeToString(id)}
+}
+
+func (p *run) askKV(m *cursorpb.KvServerMessage, answered func(*kvAnswer)) error {
+	p.nextKV++
+	m.Id = p.nextKV
+	p.kv[m.Id] = answered
+	return p.wire.send(&cursorpb.AgentServerMessage{Message: &cursorpb.AgentServerMessage_KvServerMessage{KvServerMessage: m}})
+}
+
+// recall asks for what the checkpoint of a continued conversation names: its prompt and its last turns.
+func (p *run) recall(state *cursorpb.ConversationState) error {
+	turns := state.GetTurns()
+	if len(turns) > 4 {
+		turns = turns[len(turns)-4:]
+	}
+	for _, ids := range [][][]byte{state.GetRootPromptMessagesJson(), turns} {
+		for _, id := range ids {
+			if err := p.getBlob(id); err != nil {
+				return err
+			}
+		}
+	}
+	p.state = proto.CloneOf(state)
+	return nil
+}
+
+// sendCheckpoint gives the client the conversation as it stands. Zero used and limit are counted by the simulator.
+func (p *run) sendCheckpoint(used, limit int) error {
+	if len(p.state.RootPromptMessagesJson) == 0 {
+		id, err := p.setBlob([]byte(`{"role":"system","content":"You are simulated."}`))
+		if err != nil {
+			return err
+		}
+		p.state.RootPromptMessagesJson = [][]byte{id}
+	}
+	data, _ := json.Marshal(turnBlob{p.before + 1, excerpt(p.rec.Prompt), excerpt(p.said.String())})
+	id, err := p.setBlob(data)
+	if err != nil {
+		return err
+	}
+	// A later checkpoint of the same turn replaces the turn's blob.
+	p.state.Turns = append(p.state.Turns[:p.before:p.before], id)
+	if used == 0 {
+		used, limit = int(p.prior+p.tokens()), contextWindow
+	}
+	p.state.TokenDetails = &cursorpb.ConversationTokenDetails{UsedTokens: uint32(used), MaxTokens: uint32(limit)}
+	if p.wire.luck != nil {
+		p.state.ProtoReflect().SetUnknown(appendString(nil, 4002, "state of a newer server"))
+	}
+	p.conversation.mu.Lock()
+	p.conversation.checkpoints.add(stateHash(p.state), struct{}{}, checkpointsKept)
+	p.conversation.mu.Unlock()
+	return p.wire.send(&cursorpb.AgentServerMessage{Message: &cursorpb.AgentServerMessage_ConversationCheckpointUpdate{
+		ConversationCheckpointUpdate: p.state,
+	}})
+}
+
+// contextWindow is composer-2.5's.
+const contextWindow = 200_000

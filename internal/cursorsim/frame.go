@@ -1,0 +1,127 @@
+package cursorsim
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"composer-api/internal/script"
+)
+
+// A message of a Connect stream is one byte of flags, four of length (the first the most significant) and the payload.
+const (
+	flagGzip = 1 << iota
+	flagEnd
+)
+
+// maxFrame is the largest message that the simulator takes.
+const maxFrame = 64 << 20
+
+// readFrame reads one message, decompressed. It returns io.EOF only where a message may end.
+func readFrame(r io.Reader) (flags byte, payload []byte, err error) {
+	var head [5]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return 0, nil, err
+	}
+	size := binary.BigEndian.Uint32(head[1:])
+	if size > maxFrame {
+		return 0, nil, fmt.Errorf("a message of %d bytes", size)
+	}
+	payload = make([]byte, size)
+	if _, err := io.ReadFull(r, payload); err != nil {
+		return 0, nil, errors.Join(io.ErrUnexpectedEOF, err)
+	}
+	if head[0]&flagGzip != 0 {
+		payload, err = gunzip(payload)
+	}
+	return head[0], payload, err
+}
+
+func appendFrame(dst []byte, flags byte, payload []byte) []byte {
+	dst = append(dst, flags)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(payload)))
+	return append(dst, payload...)
+}
+
+func gunzip(data []byte) ([]byte, error) {
+	z, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	plain, err := io.ReadAll(io.LimitReader(z, maxFrame+1))
+	if len(plain) > maxFrame {
+		return nil, errors.New("a compressed message that is too large")
+	}
+	return plain, err
+}
+
+func gzipped(data []byte) []byte {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	z.Write(data)
+	z.Close()
+	return b.Bytes()
+}
+
+// endError is the error of an end frame.
+type endError struct {
+	Code    string        `json:"code"`
+	Message string        `json:"message,omitempty"`
+	Details []errorDetail `json:"details,omitempty"`
+}
+
+type errorDetail struct {
+	Type  string `json:"type"`
+	Value string `json:"value"`
+}
+
+// Error implements error.
+func (e *endError) Error() string { return e.Code + ": " + e.Message }
+
+// payload is the JSON of the end frame; that of a good end for nil.
+func (e *endError) payload() []byte {
+	if e == nil {
+		return []byte("{}")
+	}
+	body, _ := json.Marshal(map[string]*endError{"error": e})
+	return body
+}
+
+// endErrorOf turns a script's error into what Cursor's servers send: the sentence stands in the details when there are
+// details, and the outer message says nothing.
+func endErrorOf(e script.Error) *endError {
+	if e.Detail == 0 && e.Retryable == nil && e.Title == "" {
+		return &endError{Code: e.Code, Message: e.Message}
+	}
+	var custom []byte
+	custom = appendString(custom, 1, e.Title)
+	custom = appendString(custom, 2, e.Message)
+	if e.Retryable != nil {
+		custom = protowire.AppendTag(custom, 4, protowire.VarintType)
+		custom = protowire.AppendVarint(custom, protowire.EncodeBool(*e.Retryable))
+	}
+	var details []byte
+	details = protowire.AppendTag(details, 1, protowire.VarintType)
+	details = protowire.AppendVarint(details, uint64(e.Detail))
+	details = protowire.AppendTag(details, 2, protowire.BytesType)
+	details = protowire.AppendBytes(details, custom)
+	return &endError{Code: e.Code, Message: "Error", Details: []errorDetail{
+		// Connect writes base64 without padding.
+		{Type: "aiserver.v1.ErrorDetails", Value: base64.RawStdEncoding.EncodeToString(details)},
+	}}
+}
+
+func appendString(b []byte, field protowire.Number, s string) []byte {
+	if s == "" {
+		return b
+	}
+	b = protowire.AppendTag(b, field, protowire.BytesType)
+	return protowire.AppendString(b, s)
+}

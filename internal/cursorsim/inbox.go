@@ -1,0 +1,68 @@
+package cursorsim
+
+import (
+	"io"
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+
+	"composer-api/internal/cursorpb"
+)
+
+// inbox is what a client has said on one stream and the run has not read yet. Whoever receives puts, at once and
+// without waiting; the run takes.
+type inbox struct {
+	mu     sync.Mutex
+	items  []item
+	signal chan struct{} // holds one value while there may be something to take
+}
+
+// An item is a message, or the end of the client's side: eof when it ended well, err when it broke.
+type item struct {
+	message *cursorpb.AgentClientMessage
+	eof     bool
+	err     error
+}
+
+func newInbox() *inbox { return &inbox{signal: make(chan struct{}, 1)} }
+
+func (b *inbox) put(i item) {
+	b.mu.Lock()
+	b.items = append(b.items, i)
+	b.mu.Unlock()
+	select {
+	case b.signal <- struct{}{}:
+	default:
+	}
+}
+
+func (b *inbox) take() []item {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	items := b.items
+	b.items = nil
+	return items
+}
+
+// readAll puts every message of a request body, and then its end.
+func (b *inbox) readAll(body io.Reader) {
+	for {
+		flags, payload, err := readFrame(body)
+		switch {
+		case err == io.EOF:
+			b.put(item{eof: true})
+			return
+		case err != nil:
+			b.put(item{err: err})
+			return
+		case flags&flagEnd != 0:
+			continue // clients need not send one, and may
+		}
+		m := new(cursorpb.AgentClientMessage)
+		if err := proto.Unmarshal(payload, m); err != nil {
+			b.put(item{err: err})
+			return
+		}
+		b.put(item{message: m})
+	}
+}

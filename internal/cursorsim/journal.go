@@ -1,0 +1,178 @@
+package cursorsim
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	"composer-api/internal/cursorpb"
+)
+
+// A Run is the record of one stream: what the client sent, and how it ended. Keys and tokens are recorded as hashes.
+type Run struct {
+	// Seq numbers the streams from 1.
+	Seq       int                 `json:"seq"`
+	Transport string              `json:"transport"` // "http2" or "sse"
+	Path      string              `json:"path"`
+	Header    map[string][]string `json:"header"` // lower case, without authorization and blob key
+	KeyHash   string              `json:"keyHash,omitempty"`
+	BlobKey   string              `json:"blobKeyHash,omitempty"`
+	RequestID string              `json:"requestId"`
+
+	RunID          string `json:"runId"`
+	ConversationID string `json:"conversationId"`
+	// Attempt counts the streams with this RunID, this one included.
+	Attempt   int      `json:"attempt"`
+	Continued bool     `json:"continued"` // it came with a checkpoint
+	Resume    bool     `json:"resume"`    // it came with a resume action
+	Prompt    string   `json:"prompt"`
+	Model     string   `json:"model"`
+	Tools     []string `json:"tools"`
+	Images    int      `json:"images"`
+
+	Request Message[*cursorpb.AgentRunRequest] `json:"request"`
+	Execs   []Exec                             `json:"execs"`
+	// Blobs are the answers to set_blob and get_blob.
+	Blobs []Message[*cursorpb.KvClientMessage] `json:"blobs"`
+	// Answers are the interaction responses.
+	Answers    []Message[*cursorpb.InteractionResponse] `json:"answers"`
+	Heartbeats int                                      `json:"heartbeats"`
+	// HalfClosed is set when the client ended its side before the stream's end.
+	HalfClosed bool `json:"halfClosed"`
+
+	Started time.Time `json:"started"`
+	Ended   time.Time `json:"ended,omitzero"`
+	// End says how the stream ended: one of the Ended constants; "" while it goes on.
+	End   string `json:"end"`
+	Error string `json:"error,omitempty"` // what the server said, or why it gave up
+	// Failures are the script's expectations that did not hold.
+	Failures []string `json:"failures,omitempty"`
+}
+
+// How a stream ends.
+const (
+	EndedWell    = "well"     // with turn_ended and a good end frame
+	EndedError   = "error"    // with the error frame or status that the script asked for, or with garbage
+	EndedRefused = "refused"  // with an error because the client asked for something wrong
+	EndedDropped = "dropped"  // with a good end frame but without turn_ended
+	EndedCut     = "cut"      // by a broken connection, as the script asked
+	EndedLeft    = "left"     // the client reset the stream or went away
+	EndedCancel  = "canceled" // the client sent a cancel action
+)
+
+// An Exec is one operation that the server asked for.
+type Exec struct {
+	ID uint32 `json:"id"`
+	// Kind is the field's name in ExecServerMessage without "_args": "mcp", "request_context", "shell".
+	Kind   string                                `json:"kind"`
+	Tool   string                                `json:"tool,omitempty"` // mcp and built-in tools
+	Answer *Message[*cursorpb.ExecClientMessage] `json:"answer,omitempty"`
+	// Result is what a call's answer says, as scripts see it.
+	Result     string    `json:"result,omitempty"`
+	Thrown     string    `json:"thrown,omitempty"` // the error of a throw
+	Closed     bool      `json:"closed"`           // stream_close came
+	Aborted    bool      `json:"aborted,omitempty"`
+	Heartbeats int       `json:"heartbeats"`
+	Asked      time.Time `json:"asked"`
+	Answered   time.Time `json:"answered,omitzero"`
+}
+
+// A Violation is something that a client did wrong.
+type Violation struct {
+	Run  int    `json:"run"` // Run.Seq
+	What string `json:"what"`
+}
+
+// A Message is a protobuf message that is protojson in JSON.
+type Message[M proto.Message] struct{ Msg M }
+
+// MarshalJSON implements json.Marshaler.
+func (m Message[M]) MarshalJSON() ([]byte, error) {
+	if !m.Msg.ProtoReflect().IsValid() {
+		return []byte("null"), nil
+	}
+	data, err := protojson.Marshal(m.Msg)
+	if err != nil {
+		return nil, err
+	}
+	// protojson puts blanks at random so that nobody relies on them.
+	var b bytes.Buffer
+	err = json.Compact(&b, data)
+	return b.Bytes(), err
+}
+
+// journal holds the records and the violations of a Sim.
+type journal struct {
+	keep int
+	log  *slog.Logger
+
+	mu         sync.Mutex
+	seq        int
+	requests   oldest[string, struct{}] // x-request-ids
+	runs       []*Run
+	violations []Violation
+}
+
+// add begins a record. It reports whether the request id is a new one.
+func (j *journal) add(r *Run) (fresh bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	_, known := j.requests.items[r.RequestID]
+	j.requests.add(r.RequestID, struct{}{}, j.keep)
+	j.seq++
+	r.Seq = j.seq
+	r.Started = time.Now()
+	j.runs = append(j.runs, r)
+	if len(j.runs) > j.keep {
+		j.runs = slices.Delete(j.runs, 0, len(j.runs)-j.keep)
+	}
+	return !known
+}
+
+// update changes a record. All changes go through it, because tests read records of runs in progress.
+func (j *journal) update(r *Run, change func(*Run)) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	change(r)
+}
+
+func (j *journal) violation(run int, what string) {
+	j.log.Warn("violation", "run", run, "what", what)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.violations) < j.keep {
+		j.violations = append(j.violations, Violation{run, what})
+	}
+}
+
+func (j *journal) list() []Run {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	runs := make([]Run, len(j.runs))
+	for i, r := range j.runs {
+		runs[i] = *r
+		runs[i].Execs = slices.Clone(r.Execs)
+		runs[i].Blobs = slices.Clone(r.Blobs)
+		runs[i].Answers = slices.Clone(r.Answers)
+		runs[i].Failures = slices.Clone(r.Failures)
+	}
+	return runs
+}
+
+func (j *journal) wrongs() []Violation {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Clone(j.violations)
+}
+
+func (j *journal) reset() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.runs, j.violations = nil, nil
+}

@@ -1,0 +1,83 @@
+package cursorsim
+
+import (
+	"net/http"
+
+	"composer-api/internal/cursorpb"
+)
+
+// The shape of GET /v1/models.
+type (
+	model struct {
+		ID          string      `json:"id"`
+		DisplayName string      `json:"displayName"`
+		Description string      `json:"description,omitempty"`
+		Aliases     []string    `json:"aliases,omitempty"`
+		Parameters  []parameter `json:"parameters,omitempty"`
+		Variants    []variant   `json:"variants,omitempty"`
+	}
+	parameter struct {
+		ID          string           `json:"id"`
+		DisplayName string           `json:"displayName,omitempty"`
+		Values      []parameterValue `json:"values"`
+	}
+	parameterValue struct {
+		Value string `json:"value"`
+	}
+	variant struct {
+		Params      []param `json:"params"`
+		DisplayName string  `json:"displayName"`
+		IsDefault   bool    `json:"isDefault,omitempty"`
+	}
+	param struct {
+		ID    string `json:"id"`
+		Value string `json:"value"`
+	}
+)
+
+// catalogue is what the simulator offers: Composer as Cursor lists it, with the dear variant as default, and two models
+// of its own, one with another parameter and one with none.
+var catalogue = []model{
+	withFast(model{ID: "composer-2.5", DisplayName: "Composer 2.5", Description: "Cursor's coding model", Aliases: []string{"composer-latest"}}),
+	withFast(model{ID: "composer-2", DisplayName: "Composer 2"}),
+	{
+		ID: "sim-thinker", DisplayName: "Simulated Thinker",
+		Parameters: []parameter{{ID: "effort", Values: []parameterValue{{"low"}, {"medium"}, {"high"}}}},
+		Variants:   []variant{{Params: []param{{"effort", "medium"}}, DisplayName: "Simulated Thinker", IsDefault: true}},
+	},
+	{ID: "sim-plain", DisplayName: "Simulated Plain"},
+}
+
+func withFast(m model) model {
+	m.Parameters = []parameter{{ID: "fast", DisplayName: "Fast", Values: []parameterValue{{"false"}, {"true"}}}}
+	m.Variants = []variant{
+		{Params: []param{{"fast", "false"}}, DisplayName: m.DisplayName},
+		{Params: []param{{"fast", "true"}}, DisplayName: m.DisplayName + " Fast", IsDefault: true},
+	}
+	return m
+}
+
+func (s *Sim) models(w http.ResponseWriter, r *http.Request) {
+	if _, ok := s.publicKey(w, r); ok {
+		writeJSON(w, http.StatusOK, map[string]any{"items": catalogue})
+	}
+}
+
+// known reports whether the catalogue has the model.
+func known(id string) bool {
+	for _, m := range catalogue {
+		if m.ID == id {
+			return true
+		}
+	}
+	return false
+}
+
+// modelString is "composer-2.5;fast=false".
+func modelString(m *cursorpb.RequestedModel) string {
+	s := m.GetModelId()
+	for _, p := range m.GetParameters() {
+		s += ";" + p.GetId() + "=" + p.GetValue()
+	}
+	return s
+}

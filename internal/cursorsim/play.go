@@ -1,0 +1,112 @@
+package cursorsim
+
+import (
+	"composer-api/internal/cursorpb"
+	"composer-api/internal/script"
+)
+
+// do plays one step of the script.
+func (p *run) do(step script.Step) error {
+	switch s := step.(type) {
+	case script.Text:
+		return p.text(s.Text, s.Notice)
+	case script.Think:
+		return p.think(s.Text)
+	case script.Calls:
+		return p.doCalls(s)
+	case script.Abort:
+		return p.abort(s.N)
+	case script.Mirror:
+		return p.mirrorOnly(s)
+	case script.Query:
+		return p.query(s.Kind)
+	case script.Exec:
+		return p.askUnknown(s.Field)
+
+	case script.SetBlob:
+		id, err := p.setBlob([]byte(s.Text))
+		p.name(s.Name, id)
+		return err
+	case script.GetBlob:
+		return p.getNamed(s.Name)
+	case script.Checkpoint:
+		return p.sendCheckpoint(s.Used, s.Max)
+	case script.Tokens:
+		return p.update(&cursorpb.InteractionUpdate{Message: &cursorpb.InteractionUpdate_TokenDelta{
+			TokenDelta: &cursorpb.TokenDelta{Tokens: int32(s.N)},
+		}})
+	case script.Usage:
+		p.usage = &s
+		return nil
+	case script.TurnEnded:
+		return p.endTurn()
+
+	case script.Delay:
+		if s.For == 0 {
+			return nil
+		}
+		return p.pause(s.For, true)
+	case script.Hold:
+		return p.pause(s.For, true)
+	case script.Stall:
+		return p.pause(s.For, false)
+	case script.Cut:
+		return errCut
+	case script.Drop:
+		return errDrop
+	case script.Error:
+		return scriptError{endErrorOf(s)}
+	case script.Garbage:
+		return p.garbage(s.Kind)
+	case script.Unknown:
+		return p.unknown()
+	case script.Frames:
+		err := p.wire.settle()
+		p.wire.frames = s.How
+		return err
+	case script.Gzip:
+		p.wire.compress = s.On
+		return nil
+	}
+	return nil
+}
+
+// garbage ends the run after bytes that are no message, except for those after which a client could go on reading:
+// then the client decides.
+func (p *run) garbage(kind string) error {
+	if err := p.wire.garbage(kind); err != nil {
+		return err
+	}
+	if kind == "length" {
+		return p.pause(0, false)
+	}
+	return errGarbage
+}
+
+func (p *run) unknown() error {
+	if err := p.wire.frame(0, unknownMessage()); err != nil {
+		return err
+	}
+	if err := p.wire.frame(0, unknownUpdate()); err != nil {
+		return err
+	}
+	// A heartbeat, so that the unknown field stands beside a known one.
+	known := appendMessage(nil, 1, appendMessage(nil, 13, nil))
+	return p.wire.frame(0, appendString(known, 4000, "from a newer server"))
+}
+
+func (p *run) name(name string, id []byte) {
+	p.conversation.mu.Lock()
+	defer p.conversation.mu.Unlock()
+	p.conversation.names[name] = id
+}
+
+func (p *run) getNamed(name string) error {
+	p.conversation.mu.Lock()
+	id := p.conversation.names[name]
+	p.conversation.mu.Unlock()
+	if id == nil {
+		return scriptError{&endError{Code: "invalid_argument", Message: "the script gave no blob of the name " + name}}
+	}
+	return p.getBlob(id)
+}

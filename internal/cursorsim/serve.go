@@ -1,0 +1,110 @@
+package cursorsim
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"time"
+)
+
+// Listeners are where a Sim is served.
+type Listeners struct {
+	// Plain takes HTTP/1.1 and HTTP/2 with prior knowledge; nil for none.
+	Plain net.Listener
+	// TLS takes HTTP/1.1 and HTTP/2 by ALPN, with a certificate made for 127.0.0.1, ::1 and localhost; nil for none.
+	TLS net.Listener
+	// CAFile is where the certificate of the authority that signed it is written, in PEM; "" for nowhere.
+	CAFile string
+}
+
+// Serve serves until ctx ends, and then closes listeners and connections. It returns nil when ctx ended it.
+func (s *Sim) Serve(ctx context.Context, l Listeners) error {
+	server := s.Server()
+	defer server.Close()
+	failed := make(chan error, 2)
+	serving := 0
+	if l.TLS != nil {
+		certificate, ca, err := newCertificate()
+		if err != nil {
+			return err
+		}
+		if l.CAFile != "" {
+			if err := os.WriteFile(l.CAFile, ca, 0o644); err != nil {
+				return err
+			}
+		}
+		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+		serving++
+		go func() { failed <- server.ServeTLS(l.TLS, "", "") }()
+	}
+	if l.Plain != nil {
+		serving++
+		go func() { failed <- server.Serve(l.Plain) }()
+	}
+	var err error
+	select {
+	case err = <-failed:
+		serving--
+	case <-ctx.Done():
+	}
+	server.Close()
+	for range serving {
+		<-failed
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return err
+}
+
+// Server makes an HTTP server for the Sim that speaks HTTP/1.1 and HTTP/2, with and without TLS. The caller serves and
+// closes it.
+func (s *Sim) Server() *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Server{
+		Handler: s, Protocols: protocols, ReadHeaderTimeout: 30 * time.Second,
+		// As many streams a connection as most servers allow, so that clients learn to open another one.
+		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 100},
+	}
+}
+
+// newCertificate makes an authority and a server certificate of it, good for a week. The authority's key is forgotten.
+func newCertificate() (server tls.Certificate, ca []byte, err error) {
+	now := time.Now()
+	authority := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Composer API simulator"},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(0, 0, 7),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "localhost"},
+		NotBefore: authority.NotBefore, NotAfter: authority.NotAfter,
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+	}
+	caKey, err1 := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err2 := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err := errors.Join(err1, err2); err != nil {
+		return server, nil, err
+	}
+	caDER, err1 := x509.CreateCertificate(rand.Reader, authority, authority, &caKey.PublicKey, caKey)
+	der, err2 := x509.CreateCertificate(rand.Reader, leaf, authority, &key.PublicKey, caKey)
+	if err := errors.Join(err1, err2); err != nil {
+		return server, nil, err
+	}
+	server = tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	return server, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER}), nil
+}

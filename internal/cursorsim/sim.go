@@ -1,0 +1,141 @@
+package cursorsim
+
+import (
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"composer-api/internal/script"
+)
+
+// Config says how a Sim behaves. The zero value is a calm simulator that plays script's default.
+type Config struct {
+	// Seed decides how it misbehaves; 0 is not at all.
+	Seed uint64
+	// Script is what the first runs say; nil is the default. SetScript changes it later.
+	Script *script.Script
+	// AgentPaths are further paths at which the stream is served, such as "/agent".
+	AgentPaths []string
+	// TokenLifetime is how long an access token is good; 0 is an hour.
+	TokenLifetime time.Duration
+	// Patience is how long a client may take for an answer that needs no user: context, blobs and the like. 0 is 30
+	// seconds.
+	Patience time.Duration
+	// Keep is how many finished runs and how many conversations are remembered; 0 is 10,000.
+	Keep int
+	// Log gets a line for each run and each violation; nil is silence.
+	Log *slog.Logger
+}
+
+// A Sim is a simulated Cursor. It is an http.Handler, safe for concurrent use, and owns nothing that needs closing.
+type Sim struct {
+	config        Config
+	mux           *http.ServeMux
+	playlist      script.Playlist
+	tokens        *tokens
+	journal       *journal
+	conversations *conversations
+	sessions      *sessions
+}
+
+// New makes a Sim.
+func New(config Config) *Sim {
+	if config.TokenLifetime == 0 {
+		config.TokenLifetime = time.Hour
+	}
+	if config.Patience == 0 {
+		config.Patience = 30 * time.Second
+	}
+	if config.Keep == 0 {
+		config.Keep = 10_000
+	}
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Sim{
+		config:        config,
+		mux:           http.NewServeMux(),
+		tokens:        newTokens(config.TokenLifetime),
+		journal:       &journal{keep: config.Keep, log: config.Log},
+		conversations: &conversations{keep: config.Keep},
+		sessions:      &sessions{keep: config.Keep},
+	}
+	s.playlist.Set(config.Script)
+	s.routes()
+	return s
+}
+
+func (s *Sim) routes() {
+	s.mux.HandleFunc("POST /auth/exchange_user_api_key", s.exchangeKey)
+	s.mux.HandleFunc("GET /v1/me", s.me)
+	s.mux.HandleFunc("GET /v1/models", s.models)
+
+	s.mux.HandleFunc("POST /agent.v1.AgentService/Run", s.runHTTP2)
+	for _, path := range s.config.AgentPaths {
+		s.mux.HandleFunc("POST "+path, s.runHTTP2)
+	}
+	s.mux.HandleFunc("POST /agent.v1.AgentService/RunSSE", s.runSSE)
+	s.mux.HandleFunc("POST /aiserver.v1.BidiService/BidiAppend", s.bidiAppend)
+
+	s.mux.HandleFunc("GET /sim/runs", s.getRuns)
+	s.mux.HandleFunc("DELETE /sim/runs", s.deleteRuns)
+	s.mux.HandleFunc("GET /sim/violations", s.getViolations)
+	s.mux.HandleFunc("GET /sim/state", s.getState)
+	s.mux.HandleFunc("POST /sim/script", s.postScript)
+	s.mux.HandleFunc("POST /sim/revoke", s.postRevoke)
+
+	// Whatever else the SDK asks (privacy mode, server configuration, analytics): it goes on when told that there is
+	// no such method.
+	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		writeConnectError(w, http.StatusNotFound, "unimplemented", "the simulator has no "+r.URL.Path)
+	})
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+// SetScript replaces what the runs to come will say; nil leaves script's default.
+func (s *Sim) SetScript(next *script.Script) { s.playlist.Set(next) }
+
+// Runs returns a copy of the record of every run, those in progress included, in the order in which they came.
+func (s *Sim) Runs() []Run { return s.journal.list() }
+
+// Violations lists what clients did wrong, in the order in which it was seen.
+func (s *Sim) Violations() []Violation { return s.journal.wrongs() }
+
+// Reset forgets runs and violations. Conversations and tokens stay.
+func (s *Sim) Reset() { s.journal.reset() }
+
+// RevokeTokens makes every access token invalid that was given out so far.
+func (s *Sim) RevokeTokens() { s.tokens.revoke() }
+
+// Exchanges is how many keys were exchanged for a token.
+func (s *Sim) Exchanges() int { return s.tokens.count() }
+
+// oldest keeps at most a number of things and forgets the oldest first. Its user holds the lock.
+type oldest[K comparable, V any] struct {
+	order []K
+	items map[K]V
+}
+
+func (o *oldest[K, V]) add(key K, value V, keep int) {
+	if o.items == nil {
+		o.items = map[K]V{}
+	}
+	if _, known := o.items[key]; !known {
+		o.order = append(o.order, key)
+	}
+	o.items[key] = value
+	for len(o.order) > keep {
+		delete(o.items, o.order[0])
+		o.order = o.order[1:]
+	}
+}
+
+// sessions are the streams over HTTP/1.1, by request id.
+type sessions struct {
+	mu   sync.Mutex
+	keep int
+	oldest[string, *session]
+}

@@ -1,0 +1,163 @@
+package cursorsim
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"time"
+
+	"composer-api/internal/script"
+)
+
+// runHTTP2 serves the stream as one HTTP/2 request.
+func (s *Sim) runHTTP2(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor < 2 {
+		writeConnectError(w, http.StatusHTTPVersionNotSupported, "unimplemented", "the stream needs HTTP/2; over HTTP/1.1 use RunSSE")
+		return
+	}
+	in := newInbox()
+	reading := make(chan struct{})
+	go func() {
+		defer close(reading)
+		in.readAll(r.Body)
+	}()
+	// The reader must not outlive the handler; closing the body ends it.
+	defer func() { r.Body.Close(); <-reading }()
+	s.serveRun(w, r, "http2", r.Header.Get("X-Request-Id"), in)
+}
+
+// serveRun plays one stream to its end.
+func (s *Sim) serveRun(w http.ResponseWriter, r *http.Request, transport, requestID string, in *inbox) {
+	rec := &Run{Transport: transport, Path: r.URL.Path, Header: publicHeader(r.Header), RequestID: requestID}
+	if key := r.Header.Get("X-Blob-Encryption-Key"); key != "" {
+		rec.BlobKey = hashOf(key)
+	}
+	keyHash, authorized := s.tokens.check(bearer(r))
+	rec.KeyHash = keyHash
+	fresh := s.journal.add(rec)
+
+	flusher := http.NewResponseController(w)
+	p := &run{
+		sim: s, rec: rec, ctx: r.Context(), in: in, header: r.Header, started: time.Now(),
+		wire: &wire{
+			w: w, flush: flusher.Flush, frames: "whole",
+			takesGzip: strings.Contains(r.Header.Get("Connect-Accept-Encoding"), "gzip"),
+		},
+		execs: map[uint32]*exec{}, calls: map[int]*exec{}, kv: map[uint32]func(*kvAnswer){}, queries: map[uint32]string{},
+	}
+	if s.config.Seed != 0 {
+		p.wire.misbehave(rand.New(rand.NewPCG(s.config.Seed, uint64(rec.Seq))))
+	}
+	if !fresh {
+		p.violation("x-request-id %s was used before", requestID)
+	}
+	p.checkHeader()
+	w.Header().Set("Content-Type", "application/connect+proto")
+	if p.wire.compress && p.wire.takesGzip {
+		w.Header().Set("Connect-Content-Encoding", "gzip")
+	}
+	err := errUnauthenticated
+	if authorized {
+		err = p.play(w)
+	}
+	p.finish(w, err)
+}
+
+var errUnauthenticated error = &endError{Code: "unauthenticated", Message: "the access token is not valid"}
+
+// How a run is ended on purpose. Other errors are *endError.
+var (
+	errLeft    = errors.New("the client left")
+	errCut     = errors.New("cut")
+	errDrop    = errors.New("drop")
+	errGarbage = errors.New("garbage")
+	errCancel  = errors.New("the client canceled")
+)
+
+// statusError ends a run, before its stream begins, with an HTTP status.
+type statusError struct{ script.Status }
+
+func (e *statusError) Error() string { return http.StatusText(e.Code) }
+
+// scriptError is an end that the script asked for, as against one for which the client is to blame.
+type scriptError struct{ *endError }
+
+// finish writes the end of the stream and of the record.
+func (p *run) finish(w http.ResponseWriter, err error) {
+	end, status := EndedWell, (*statusError)(nil)
+	var refused *endError
+	var scripted scriptError
+	switch {
+	case err == nil:
+		err = p.wire.end(nil)
+		if err != nil {
+			end = EndedLeft
+		}
+	case errors.Is(err, errDrop):
+		end = EndedDropped
+		p.wire.end(nil)
+	case errors.Is(err, errCut):
+		end = EndedCut
+	case errors.Is(err, errCancel):
+		end = EndedCancel
+		p.wire.end(&endError{Code: "canceled", Message: "canceled by the client"})
+	case errors.Is(err, errGarbage):
+		end = EndedError
+	case errors.As(err, &status):
+		end = EndedError
+		status.write(w)
+	case errors.As(err, &scripted):
+		end = EndedError
+		p.wire.end(scripted.endError)
+	case errors.As(err, &refused):
+		end = EndedRefused
+		p.wire.end(refused)
+	default: // a write failed, or the context ended
+		end = EndedLeft
+	}
+	p.checkEnd(end)
+	failed := p.failed()
+	p.record(func(r *Run) {
+		r.Ended, r.End, r.Failures = time.Now(), end, failed
+		if err != nil {
+			r.Error = err.Error()
+		}
+	})
+	p.sim.config.Log.Info("run", "run", p.rec.Seq, "end", end, "model", p.rec.Model, "tools", len(p.rec.Tools), "error", err)
+	if end == EndedCut {
+		// The flush lets what was sent so far arrive before the reset.
+		p.wire.settle()
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func (e *statusError) write(w http.ResponseWriter) {
+	codes := map[int]string{401: "unauthenticated", 403: "permission_denied", 404: "unimplemented", 429: "resource_exhausted", 503: "unavailable"}
+	code, ok := codes[e.Code]
+	if !ok {
+		code = "unknown"
+	}
+	w.Header().Del("Connect-Content-Encoding")
+	if e.RetryAfter != 0 {
+		w.Header().Set("Retry-After", formatSeconds(e.RetryAfter))
+	}
+	writeConnectError(w, e.Code, code, e.Message)
+}
+
+// publicHeader is a request's header without what nobody may keep.
+func publicHeader(h http.Header) map[string][]string {
+	public := map[string][]string{}
+	for name, values := range h {
+		switch name {
+		case "Authorization", "X-Blob-Encryption-Key", "Cookie":
+		default:
+			public[strings.ToLower(name)] = values
+		}
+	}
+	return public
+}
+
+// contextErr is the run's reason to end when its request is over.
+func contextErr(ctx context.Context) error { return errors.Join(errLeft, context.Cause(ctx)) }

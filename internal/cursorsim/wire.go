@@ -1,0 +1,158 @@
+package cursorsim
+
+import (
+	"io"
+	"math/rand/v2"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	"composer-api/internal/cursorpb"
+)
+
+// wire writes the server's side of one stream and cuts it up: whole, split or merged frames, plain or compressed. It is
+// used by one goroutine.
+type wire struct {
+	w     io.Writer
+	flush func() error
+	// frames is how messages become writes: "whole", "split" or "merged".
+	frames string
+	// takesGzip is what the client said; compress is what we do.
+	takesGzip, compress bool
+	// luck is where misbehaviour comes from; nil is none.
+	luck *rand.Rand
+
+	held []byte // merged: what is not written yet
+}
+
+// heldLimit is how much is merged at most.
+const heldLimit = 16 << 10
+
+// misbehave sets the stream's habits by luck.
+func (w *wire) misbehave(luck *rand.Rand) {
+	w.luck = luck
+	w.frames = []string{"whole", "split", "merged"}[luck.IntN(3)]
+	w.compress = luck.IntN(3) == 0
+}
+
+// chance is true about once in n times when the simulator misbehaves.
+func (w *wire) chance(n int) bool { return w.luck != nil && w.luck.IntN(n) == 0 }
+
+func (w *wire) send(m *cursorpb.AgentServerMessage) error {
+	payload, err := proto.Marshal(m)
+	if err != nil {
+		return err
+	}
+	return w.sendPayload(payload)
+}
+
+// sendPayload sends an encoded AgentServerMessage.
+func (w *wire) sendPayload(payload []byte) error {
+	if w.chance(16) {
+		time.Sleep(time.Duration(w.luck.IntN(5)) * time.Millisecond)
+	}
+	if w.chance(24) {
+		if err := w.frame(0, unknownMessage()); err != nil {
+			return err
+		}
+	}
+	if w.chance(8) {
+		payload = appendString(payload, 4000, "from a newer server")
+	}
+	return w.frame(0, payload)
+}
+
+// unknownMessage is a server message of a kind that nobody knows.
+func unknownMessage() []byte {
+	b := protowire.AppendTag(nil, 4001, protowire.BytesType)
+	return protowire.AppendBytes(b, appendString(nil, 1, "a message from a newer server"))
+}
+
+// unknownUpdate is an interaction update of a kind that nobody knows.
+func unknownUpdate() []byte {
+	b := protowire.AppendTag(nil, 1, protowire.BytesType)
+	return protowire.AppendBytes(b, unknownMessage())
+}
+
+// frame sends one message with the stream's habits.
+func (w *wire) frame(flags byte, payload []byte) error {
+	if w.compress && w.takesGzip {
+		flags, payload = flags|flagGzip, gzipped(payload)
+	}
+	return w.write(appendFrame(nil, flags, payload))
+}
+
+func (w *wire) write(data []byte) error {
+	switch w.frames {
+	case "merged":
+		w.held = append(w.held, data...)
+		if len(w.held) < heldLimit {
+			return nil
+		}
+		return w.settle()
+	case "split":
+		for len(data) > 0 {
+			n := w.cut(len(data))
+			if err := w.out(data[:n]); err != nil {
+				return err
+			}
+			data = data[n:]
+		}
+		return nil
+	}
+	return w.out(data)
+}
+
+// cut is how much of n bytes the next write takes.
+func (w *wire) cut(n int) int {
+	if w.luck == nil {
+		return min(n, 3)
+	}
+	// Large messages in small pieces would take for ever.
+	return min(n, 1+w.luck.IntN(7+n/8))
+}
+
+// settle writes what is held back. It is called before every wait.
+func (w *wire) settle() error {
+	if len(w.held) == 0 {
+		return nil
+	}
+	data := w.held
+	w.held = nil
+	return w.out(data)
+}
+
+func (w *wire) out(data []byte) error {
+	if _, err := w.w.Write(data); err != nil {
+		return err
+	}
+	return w.flush()
+}
+
+// end writes the end frame.
+func (w *wire) end(e *endError) error {
+	if err := w.frame(flagEnd, e.payload()); err != nil {
+		return err
+	}
+	return w.settle()
+}
+
+// garbage sends what is no message.
+func (w *wire) garbage(kind string) error {
+	var data []byte
+	switch kind {
+	case "payload": // a field without its value, and a wire type that does not exist
+		data = appendFrame(nil, 0, []byte{0x0a, 0xff, 0x0f, 0x07})
+	case "gzip":
+		data = appendFrame(nil, flagGzip, []byte("this is not compressed"))
+	case "length":
+		data = append([]byte{0, 0xff, 0xff, 0xff, 0xff}, "too little"...)
+	case "end":
+		data = appendFrame(nil, flagEnd, []byte(`{"error":`))
+	}
+	if err := w.settle(); err != nil {
+		return err
+	}
+	return w.out(data)
+}
