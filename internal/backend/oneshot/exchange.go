@@ -1,0 +1,198 @@
+package oneshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"composer-api/internal/agent"
+)
+
+// Limits says how long upstream may take.
+type Limits struct {
+	Start time.Duration // until its response headers; 0 means 25 s
+	Stall time.Duration // without a byte, once it has begun; 0 means 30 s
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.Start <= 0 {
+		l.Start = 25 * time.Second
+	}
+	if l.Stall <= 0 {
+		l.Stall = 30 * time.Second
+	}
+	return l
+}
+
+// An Exchange is one HTTP request and the stream that answers it. Close may be called at any time, from any goroutine and
+// more than once; everything else is for one goroutine at a time.
+type Exchange struct {
+	// Response is the answer's head; its Body is read through Read.
+	Response *http.Response
+
+	limits Limits
+	ctx    context.Context // of the request; its cause says why it was cancelled
+	cancel context.CancelCauseFunc
+
+	messages chan message
+	free     chan []byte // buffers for the next messages
+	last     []byte      // what Next returned, to be reused
+}
+
+// A message is data, or the end of the stream.
+type message struct {
+	data []byte
+	err  error
+}
+
+// Why a request was cancelled.
+var (
+	errStart    = errors.New("upstream did not begin to answer in time")
+	errStall    = errors.New("upstream fell silent")
+	errHungUp   = errors.New("the exchange is closed")
+	errSentAway = errors.New("upstream redirects") // an exchange carries a token, so it goes nowhere else
+)
+
+// Send sends req and returns once the response headers are there. ctx bounds Send alone; the exchange lives until Close.
+// It follows no redirects. Errors are *agent.Error, a *Retry, or ctx's own.
+func Send(ctx context.Context, transport http.RoundTripper, req *http.Request, limits Limits) (*Exchange, error) {
+	x := &Exchange{limits: limits.withDefaults()}
+	x.ctx, x.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { x.cancel(ctx.Err()) })
+	defer stop()
+	late := time.AfterFunc(x.limits.Start, func() { x.cancel(errStart) })
+	defer late.Stop()
+
+	resp, err := transport.RoundTrip(req.WithContext(x.ctx))
+	if err != nil {
+		err = x.Fault(err)
+		x.cancel(errHungUp)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, err
+	}
+	x.Response = resp
+	if !late.Stop() || !stop() { // it came at the last moment, and the request is cancelled already
+		err := x.Fault(context.Cause(x.ctx))
+		_ = x.Close()
+		return nil, err
+	}
+	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
+		_ = x.Close()
+		return nil, &agent.Error{Code: agent.Upstream, Err: fmt.Errorf("%w: %s", errSentAway, resp.Status),
+			Message: "The upstream service redirects elsewhere. Check the configured endpoint."}
+	}
+	return x, nil
+}
+
+// Read reads the body, as long as upstream is not silent for too long.
+func (x *Exchange) Read(p []byte) (int, error) {
+	silence := time.AfterFunc(x.limits.Stall, func() { x.cancel(errStall) })
+	defer silence.Stop()
+	return x.Response.Body.Read(p)
+}
+
+// maxErrorBody bounds what is read of the body of a refusal.
+const maxErrorBody = 64 << 10
+
+// Refusal reads the body of an answer that is no stream, as much of it as matters.
+func (x *Exchange) Refusal() []byte {
+	body, _ := io.ReadAll(io.LimitReader(x, maxErrorBody)) // half of a message is better than none
+	return body
+}
+
+// readAhead is how many messages may wait to be taken. Beyond that we stop reading, and flow control reaches upstream.
+const readAhead = 16
+
+// Stream begins to read ahead: read is called on a goroutine of its own and yields messages, valid during yield only,
+// until it returns why the stream is over, or until yield is false. It is called once.
+func (x *Exchange) Stream(read func(yield func([]byte) bool) error) {
+	x.messages = make(chan message, readAhead)
+	x.free = make(chan []byte, readAhead+1)
+	send := func(m message) bool {
+		select {
+		case x.messages <- m:
+			return true
+		case <-x.ctx.Done():
+			return false
+		}
+	}
+	go func() {
+		err := read(func(data []byte) bool {
+			return send(message{data: append(x.buffer(), data...)})
+		})
+		send(message{err: err})
+	}()
+}
+
+// maxKept is the largest buffer that is kept for the next message.
+const maxKept = 16 << 10
+
+func (x *Exchange) buffer() []byte {
+	select {
+	case b := <-x.free:
+		return b[:0]
+	default:
+		return nil
+	}
+}
+
+// Next returns the next message, valid until Next is called again, and in the end the error that read returned. When ctx
+// ends first, it returns ctx's error and nothing is lost. When the exchange was cancelled, it returns Fault's error.
+func (x *Exchange) Next(ctx context.Context) ([]byte, error) {
+	if cap(x.last) > 0 && cap(x.last) <= maxKept {
+		select {
+		case x.free <- x.last:
+		default:
+		}
+	}
+	x.last = nil
+	select {
+	case m := <-x.messages:
+		x.last = m.data
+		return m.data, m.err
+	default:
+	}
+	select {
+	case m := <-x.messages:
+		x.last = m.data
+		return m.data, m.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-x.ctx.Done():
+		return nil, x.Fault(context.Cause(x.ctx))
+	}
+}
+
+// Buffered reports whether Next would return at once.
+func (x *Exchange) Buffered() bool { return len(x.messages) > 0 }
+
+// Close ends the exchange. An unfinished answer is reset upstream.
+func (x *Exchange) Close() error {
+	x.cancel(errHungUp)
+	if x.Response != nil {
+		return x.Response.Body.Close()
+	}
+	return nil
+}
+
+// Fault is what to make of an error of the connection: *agent.Error, or a *Retry.
+func (x *Exchange) Fault(err error) error {
+	switch cause := context.Cause(x.ctx); {
+	case errors.Is(cause, errStart):
+		return &agent.Error{Code: agent.UpstreamTimeout, Err: errStart,
+			Message: fmt.Sprintf("The upstream service did not begin to answer within %v.", x.limits.Start)}
+	case errors.Is(cause, errStall):
+		return &agent.Error{Code: agent.UpstreamTimeout, Err: errStall,
+			Message: fmt.Sprintf("The upstream service has said nothing for %v.", x.limits.Stall)}
+	case cause != nil:
+		return &agent.Error{Code: agent.Canceled, Err: cause}
+	case x.Response == nil:
+		return &Retry{Err: &agent.Error{Code: agent.Upstream, Message: "The upstream service can't be reached.", Err: err}}
+	}
+	return &Retry{Err: &agent.Error{Code: agent.Upstream, Message: "The upstream connection was cut before the answer was complete.", Err: err}}
+}

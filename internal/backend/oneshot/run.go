@@ -1,0 +1,203 @@
+package oneshot
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"composer-api/internal/agent"
+)
+
+// Open sends a request upstream and returns once upstream has accepted it. ctx bounds Open alone. Errors are *agent.Error,
+// or a *Retry when another attempt may help.
+type Open func(ctx context.Context, req *agent.Request) (Answer, error)
+
+// An Answer is one upstream stream: Next, Buffered and Close are as in [agent.Run]. It ends with Done; an error may be a
+// *Retry.
+type Answer interface {
+	Next(ctx context.Context) (agent.Event, error)
+	Buffered() bool
+	Close() error
+}
+
+// A Run is an [agent.Run] over one answer after the other.
+type Run struct {
+	open Open
+	life context.Context // ends with Close
+	end  context.CancelFunc
+
+	mu     sync.Mutex
+	answer Answer // nil between two answers and after Close
+
+	// What follows belongs to the goroutine that calls Next and Resume.
+	req      *agent.Request
+	text     bytes.Buffer     // what this turn has said
+	calls    []agent.ToolCall // and called
+	attempts attempts
+	state    state
+}
+
+// state is what may be called next.
+type state uint8
+
+const (
+	silent  state = iota // Next; the turn has yielded nothing
+	talking              // Next
+	waiting              // Resume
+	over                 // Close
+)
+
+// Start opens the first answer. Errors are *agent.Error.
+func Start(ctx context.Context, req *agent.Request, open Open) (*Run, error) {
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	r := &Run{open: open, life: life, end: end, req: req}
+	if err := r.ask(ctx); err != nil {
+		end()
+		return nil, err
+	}
+	return r, nil
+}
+
+var (
+	errClosed   = errors.New("the run is closed")
+	errMisorder = errors.New("the run can't do this now")
+)
+
+// Next implements agent.Run.
+func (r *Run) Next(ctx context.Context) (agent.Event, error) {
+	for {
+		answer := r.current()
+		switch {
+		case r.life.Err() != nil:
+			return agent.Event{}, &agent.Error{Code: agent.Canceled, Err: errClosed}
+		case r.state == waiting || r.state == over || answer == nil:
+			return agent.Event{}, &agent.Error{Code: agent.Internal, Err: errMisorder}
+		}
+		e, err := answer.Next(ctx)
+		if err == nil {
+			r.note(&e)
+			return e, nil
+		}
+		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			return agent.Event{}, ctx.Err()
+		}
+		if r.state == silent && r.life.Err() == nil && r.attempts.again(ctx, r.life, err) {
+			if err = r.ask(ctx); err == nil {
+				continue
+			}
+		}
+		r.state = over
+		return agent.Event{}, agent.AsError(err)
+	}
+}
+
+// note remembers what the next answer's transcript needs.
+func (r *Run) note(e *agent.Event) {
+	r.state = talking
+	switch e.Kind {
+	case agent.Text:
+		r.text.Write(e.Text)
+	case agent.Call:
+		r.calls = append(r.calls, *e.Call)
+	case agent.DoneKind:
+		r.state = over
+		if e.Done.Reason == agent.ToolCalls {
+			r.state = waiting
+		}
+	}
+}
+
+// Buffered implements agent.Run.
+func (r *Run) Buffered() bool {
+	answer := r.current()
+	return answer != nil && (r.state == silent || r.state == talking) && answer.Buffered()
+}
+
+// Resume implements agent.Run: it asks again, with the calls and their results at the end of the transcript.
+func (r *Run) Resume(ctx context.Context, results []agent.ToolResult) error {
+	switch {
+	case r.life.Err() != nil:
+		return &agent.Error{Code: agent.Canceled, Err: errClosed}
+	case r.state != waiting:
+		return &agent.Error{Code: agent.Internal, Err: errMisorder}
+	}
+	r.req = extend(r.req, r.text.String(), r.calls, results)
+	r.text = bytes.Buffer{}
+	r.calls = nil
+	r.attempts = attempts{}
+	r.state = silent
+	if err := r.ask(ctx); err != nil {
+		r.state = over
+		return err
+	}
+	return nil
+}
+
+// extend returns a copy of req whose transcript goes on with a turn and its results.
+func extend(req *agent.Request, text string, calls []agent.ToolCall, results []agent.ToolResult) *agent.Request {
+	longer := *req
+	longer.Messages = slices.Clip(req.Messages) // appending must not write into the caller's array
+	said := agent.Message{Role: agent.Assistant, Calls: calls}
+	if text != "" {
+		said.Parts = []agent.Part{{Text: text}}
+	}
+	longer.Messages = append(longer.Messages, said)
+	for _, result := range results {
+		longer.Messages = append(longer.Messages, agent.Message{
+			Role: agent.ToolRole, Parts: result.Parts, CallID: result.CallID, IsError: result.IsError,
+		})
+	}
+	return &longer
+}
+
+// Close implements agent.Run.
+func (r *Run) Close() error {
+	r.end()
+	return r.swap(nil)
+}
+
+// ask opens an answer in place of the one before, if there is one, and tries again where that may help.
+func (r *Run) ask(ctx context.Context) error {
+	if err := r.swap(nil); err != nil {
+		return &agent.Error{Code: agent.Internal, Err: err}
+	}
+	opening, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(r.life, cancel)()
+	for {
+		answer, err := r.open(opening, r.req)
+		switch {
+		case err == nil:
+			_ = r.swap(answer)
+			if r.life.Err() != nil { // Close has missed it
+				_ = r.swap(nil)
+				return &agent.Error{Code: agent.Canceled, Err: errClosed}
+			}
+			return nil
+		case ctx.Err() != nil:
+			return &agent.Error{Code: agent.Canceled, Err: ctx.Err()}
+		case !r.attempts.again(ctx, r.life, err):
+			return agent.AsError(err)
+		}
+	}
+}
+
+func (r *Run) current() Answer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.answer
+}
+
+// swap puts answer in the place of the one before, which it closes.
+func (r *Run) swap(answer Answer) error {
+	r.mu.Lock()
+	before := r.answer
+	r.answer = answer
+	r.mu.Unlock()
+	if before == nil {
+		return nil
+	}
+	return before.Close()
+}

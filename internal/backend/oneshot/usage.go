@@ -1,0 +1,49 @@
+package oneshot
+
+import (
+	"unicode/utf8"
+
+	"composer-api/internal/agent"
+)
+
+// A Count estimates tokens from characters, for upstreams that don't say what a turn costs.
+type Count struct {
+	prompt, text, reasoning int // characters
+	images                  int
+}
+
+const (
+	charsPerToken  = 4    // of English and of code
+	tokensPerImage = 1000 // about what an image of a million pixels costs
+)
+
+// Prompt counts what was sent.
+func (c *Count) Prompt(text string, images int) {
+	c.prompt += utf8.RuneCountInString(text)
+	c.images += images
+}
+
+// Event counts what the model wrote.
+func (c *Count) Event(e *agent.Event) {
+	switch e.Kind {
+	case agent.Text:
+		c.text += utf8.RuneCount(e.Text)
+	case agent.Reasoning:
+		c.reasoning += utf8.RuneCount(e.Text)
+	case agent.Call:
+		c.text += utf8.RuneCountInString(e.Call.Name) + utf8.RuneCount(e.Call.Arguments)
+	}
+}
+
+// Usage is the estimate.
+func (c *Count) Usage() *agent.Usage {
+	reasoning := tokens(c.reasoning)
+	return &agent.Usage{
+		Input:     tokens(c.prompt) + int64(c.images)*tokensPerImage,
+		Output:    tokens(c.text) + reasoning,
+		Reasoning: reasoning,
+		Estimated: true,
+	}
+}
+
+func tokens(chars int) int64 { return int64(chars+charsPerToken-1) / charsPerToken }
