@@ -1,0 +1,104 @@
+package chat
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/backend/chat/markup"
+	"composer-api/internal/backend/oneshot"
+)
+
+// An answer turns the pieces of one exchange into events.
+type answer struct {
+	x       *oneshot.Exchange
+	refused func(*agent.Error) error // what to do about a refused token
+
+	// The way of a piece: whole characters, then thinking from text, then calls from text, then the queue.
+	joinThinking, joinText agent.TextJoiner
+	thinking               markup.ThinkingFilter
+	calls                  markup.CallFilter
+
+	queue []agent.Event
+	next  int    // of queue
+	text  []byte // what the events in queue point to
+	count oneshot.Count
+	done  agent.Reason
+	ended bool
+}
+
+func newAnswer(x *oneshot.Exchange, offered []agent.Tool, refused func(*agent.Error) error) *answer {
+	a := &answer{x: x, refused: refused, done: agent.Stop}
+	a.calls = markup.CallFilter{Tools: offered, Text: a.sayer(agent.Text), Call: a.call}
+	a.thinking = markup.ThinkingFilter{Reasoning: a.sayer(agent.Reasoning), Text: a.calls.Write}
+	x.Stream(readerFor(x))
+	return a
+}
+
+// Next implements oneshot.Answer.
+func (a *answer) Next(ctx context.Context) (agent.Event, error) {
+	for a.next == len(a.queue) {
+		a.queue, a.next, a.text = a.queue[:0], 0, a.text[:0]
+		piece, err := a.x.Next(ctx)
+		switch {
+		case err == nil:
+			a.take(piece[0], piece[1:])
+		case errors.Is(err, io.EOF) && !a.ended:
+			a.end()
+		case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+			return agent.Event{}, err
+		default:
+			return agent.Event{}, a.fault(err)
+		}
+	}
+	e := a.queue[a.next]
+	a.next++
+	return e, nil
+}
+
+// Buffered implements oneshot.Answer.
+func (a *answer) Buffered() bool { return a.next < len(a.queue) || a.x.Buffered() }
+
+// Close implements oneshot.Answer.
+func (a *answer) Close() error { return a.x.Close() }
+
+// take puts a piece through the filters.
+func (a *answer) take(field byte, text []byte) {
+	if field == inThinking {
+		a.thinking.WriteThinking(a.joinThinking.Add(text))
+	} else {
+		a.thinking.WriteText(a.joinText.Add(text))
+	}
+}
+
+// end empties the filters and ends the turn.
+func (a *answer) end() {
+	a.ended = true
+	a.thinking.WriteThinking(a.joinThinking.Rest())
+	a.thinking.WriteText(a.joinText.Rest())
+	a.thinking.End()
+	a.calls.End()
+	a.add(agent.Event{Kind: agent.UsageKind, Usage: a.count.Usage()})
+	a.add(agent.Event{Kind: agent.DoneKind, Done: &agent.Done{Reason: a.done}})
+}
+
+// sayer queues text as events of the kind.
+func (a *answer) sayer(kind agent.Kind) func([]byte) {
+	return func(p []byte) {
+		start := len(a.text)
+		a.text = append(a.text, p...) // p is a filter's own
+		a.add(agent.Event{Kind: kind, Text: a.text[start:len(a.text):len(a.text)]})
+	}
+}
+
+func (a *answer) call(name string, arguments json.RawMessage) {
+	a.done = agent.ToolCalls
+	a.add(agent.Event{Kind: agent.Call, Call: &agent.ToolCall{ID: agent.NewCallID(), Name: name, Arguments: arguments}})
+}
+
+func (a *answer) add(e agent.Event) {
+	a.count.Event(&e)
+	a.queue = append(a.queue, e)
+}

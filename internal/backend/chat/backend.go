@@ -1,0 +1,195 @@
+package chat
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/backend/oneshot"
+	"composer-api/internal/connectwire"
+)
+
+// Auth gives access tokens for keys; *cursorauth.Client is one.
+type Auth interface {
+	// Token returns an access token for the key. Errors are *agent.Error.
+	Token(ctx context.Context, key agent.Secret) (string, error)
+	// Drop forgets a token that upstream would not take.
+	Drop(key agent.Secret, token string)
+}
+
+// Config is what a Backend needs.
+type Config struct {
+	// Name is the backend's name; "" means "chat".
+	Name string
+	// ForceAgent asks for Agent mode even when no tools are given, as /opencode/v1 does.
+	ForceAgent bool
+
+	// Base is the URL of Cursor's backend (CURSOR_BACKEND_BASE_URL).
+	Base string
+	// Endpoint is the chat endpoint: a path under Base or a whole URL (CURSOR_CHAT_ENDPOINT).
+	Endpoint string
+	// ClientVersion is what we call ourselves; "" means 2.6.22 (CURSOR_CLIENT_VERSION).
+	ClientVersion string
+	// Headers are further headers that the operator's endpoint wants. They go before our own of the same name, but for
+	// those that carry the protocol and the token. See [ParseHeaders].
+	Headers http.Header
+
+	// Auth exchanges the caller's key. Required.
+	Auth Auth
+	// Transport makes the requests; nil means one with the environment's proxy. See [oneshot.NewTransport].
+	Transport http.RoundTripper
+	// Limits says how long upstream may take.
+	Limits oneshot.Limits
+}
+
+// A Backend speaks to the chat endpoint. It is safe for concurrent use.
+type Backend struct {
+	config Config
+	url    string
+}
+
+// New makes a Backend. An endpoint that isn't configured makes every Start fail, with a sentence that says so.
+func New(config Config) *Backend {
+	config.Name = cmp.Or(config.Name, "chat")
+	config.ClientVersion = cmp.Or(config.ClientVersion, "2.6.22")
+	url := oneshot.Endpoint(config.Base, config.Endpoint)
+	if config.Transport == nil {
+		config.Transport = oneshot.NewTransport(url, nil)
+	}
+	return &Backend{config: config, url: url}
+}
+
+// Name implements agent.Backend.
+func (b *Backend) Name() string { return b.config.Name }
+
+// Start implements agent.Backend. There is no conversation to continue here.
+func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, error) {
+	switch {
+	case req.Continue != nil:
+		return nil, &agent.Error{Code: agent.ConversationLost}
+	case b.url == "":
+		return nil, agent.Errorf(agent.NotConfigured, "The chat upstream is not configured. Set CURSOR_BACKEND_BASE_URL and CURSOR_CHAT_ENDPOINT.")
+	}
+	id := conversationID(req)
+	run, err := oneshot.Start(ctx, req, func(ctx context.Context, req *agent.Request) (oneshot.Answer, error) {
+		return b.ask(ctx, req, id)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return run, nil
+}
+
+// ask sends one request and returns the answer that begins.
+func (b *Backend) ask(ctx context.Context, req *agent.Request, conversationID string) (oneshot.Answer, error) {
+	mode := ask
+	if b.config.ForceAgent || len(req.Offered()) > 0 {
+		mode = agentMode
+	}
+	prompt := render(req, mode)
+	images, err := measure(prompt.images)
+	if err != nil {
+		return nil, err
+	}
+	token, err := b.config.Auth.Token(ctx, req.Caller.CursorKey)
+	if err != nil {
+		return nil, err
+	}
+	message := encodeRequest(&request{
+		text: prompt.text, images: images, model: modelName(req.Model), mode: mode,
+		conversationID: conversationID, messageID: newUUID(), now: time.Now(),
+	})
+	httpReq, err := b.post(ctx, connectwire.Append(nil, 0, message), token, conversationID)
+	if err != nil {
+		return nil, err
+	}
+	x, err := oneshot.Send(ctx, b.config.Transport, httpReq, b.config.Limits)
+	if err != nil {
+		return nil, err
+	}
+	refused := func(err *agent.Error) error {
+		if err.Code != agent.InvalidKey {
+			return err
+		}
+		b.config.Auth.Drop(req.Caller.CursorKey, token)
+		return &oneshot.Retry{Err: err, AtOnce: true}
+	}
+	if x.Response.StatusCode != http.StatusOK {
+		defer x.Close()
+		return nil, passing(statusError(x.Response, x.Refusal()), refused)
+	}
+	a := newAnswer(x, req.Offered(), refused)
+	a.count.Prompt(prompt.text, len(images))
+	return a, nil
+}
+
+// post makes the HTTP request.
+func (b *Backend) post(ctx context.Context, body []byte, token, conversationID string) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.url, bytes.NewReader(body))
+	if err != nil {
+		return nil, &agent.Error{Code: agent.NotConfigured, Err: err,
+			Message: "The address of the chat upstream is not a valid URL. Check CURSOR_BACKEND_BASE_URL and CURSOR_CHAT_ENDPOINT."}
+	}
+	for name, value := range map[string]string{
+		"X-Cursor-Client-Version": b.config.ClientVersion,
+		// The value that the local-agent protocol is known to use; an endpoint that wants another is told so by the
+		// operator's headers.
+		"X-Cursor-Client-Type": "sdk",
+		"X-Cursor-Timezone":    "UTC",
+		"X-Request-Id":         newUUID(),
+		"X-Session-Id":         conversationID,
+	} {
+		req.Header.Set(name, value)
+	}
+	for name, values := range b.config.Headers {
+		req.Header[name] = values
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Content-Type", connectwire.ContentType)
+	req.Header.Set("Connect-Protocol-Version", "1")
+	req.Header.Set("Connect-Accept-Encoding", "gzip")
+	return req, nil
+}
+
+// modelName is the model as this endpoint knows it: one name, the tier at its end.
+func modelName(m agent.Model) string {
+	for _, p := range m.Params {
+		if p.ID == "fast" && p.Value == "true" {
+			return m.ID + "-fast"
+		}
+	}
+	return m.ID
+}
+
+// ParseHeaders reads the lines of COMPOSER_CHAT_HEADERS, each "Name: value". Empty lines are skipped. Errors name the
+// line, not its value.
+func ParseHeaders(lines string) (http.Header, error) {
+	headers := http.Header{}
+	n := 0
+	for line := range strings.Lines(lines) {
+		n++
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		name, value, ok := strings.Cut(line, ":")
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		if !ok || !isHeaderName(name) || strings.ContainsFunc(value, isControl) {
+			return nil, agent.Errorf(agent.NotConfigured, "Line %d of COMPOSER_CHAT_HEADERS is not 'Name: value'.", n)
+		}
+		headers.Add(name, value)
+	}
+	return headers, nil
+}
+
+// isHeaderName reports whether name is a token of RFC 9110.
+func isHeaderName(name string) bool {
+	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
+		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`()<>@,;:\"/[]?={}`, r)
+	})
+}
+
+func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }

@@ -1,0 +1,205 @@
+package chat
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/backend/oneshot"
+	"composer-api/internal/connectwire"
+	"composer-api/internal/sse"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// An answer comes in one of two forms: Connect frames of protobuf messages, or, from older servers, server-sent events.
+// Both become pieces: text behind one byte that says which field it stands in.
+const (
+	inThinking byte = 'R'
+	inAnswer   byte = 'T'
+)
+
+// A pieceReader reads an answer's pieces, which are valid during yield, until yield is false or the stream is over. It
+// returns io.EOF at a good end.
+type pieceReader func(yield func(piece []byte) bool) error
+
+// readerFor chooses by what the server says its answer is.
+func readerFor(x *oneshot.Exchange) pieceReader {
+	if kind, _, _ := mime.ParseMediaType(x.Response.Header.Get("Content-Type")); kind == "text/event-stream" {
+		return func(yield func([]byte) bool) error { return readEvents(x, yield) }
+	}
+	return func(yield func([]byte) bool) error { return readFrames(x, yield) }
+}
+
+// readFrames reads Connect frames.
+func readFrames(src io.Reader, yield func([]byte) bool) error {
+	frames := connectwire.NewReader(src, 0)
+	var piece []byte
+	for {
+		payload, err := frames.Next()
+		if err != nil {
+			return err
+		}
+		thinking, text, err := decodeFrame(payload)
+		if err != nil {
+			return err
+		}
+		for _, p := range []struct {
+			field byte
+			text  []byte
+		}{{inThinking, thinking}, {inAnswer, text}} {
+			if len(p.text) == 0 {
+				continue
+			}
+			piece = append(append(piece[:0], p.field), p.text...)
+			if !yield(piece) {
+				return io.ErrUnexpectedEOF
+			}
+		}
+	}
+}
+
+var errFrame = errors.New("a frame that is no message")
+
+// The fields of a response frame that are read. Field 1 holds tool calls in a binary form that nobody knows; the same
+// calls stand in the text.
+const (
+	frameMessage    = 2
+	messageText     = 1
+	messageThinking = 25
+	thinkingText    = 1
+)
+
+// decodeFrame finds the two texts in a frame. They are parts of payload.
+func decodeFrame(payload []byte) (thinking, text []byte, err error) {
+	message, err := lastField(payload, frameMessage)
+	if err != nil {
+		return nil, nil, err
+	}
+	text, err = lastField(message, messageText)
+	if err != nil {
+		return nil, nil, err
+	}
+	inner, err := lastField(message, messageThinking)
+	if err != nil {
+		return nil, nil, err
+	}
+	thinking, err = lastField(inner, thinkingText)
+	return thinking, text, err
+}
+
+// lastField is the value of a text or message field, the last one as protobuf has it; nil when there is none.
+func lastField(message []byte, want protowire.Number) (value []byte, err error) {
+	for len(message) > 0 {
+		field, kind, n := protowire.ConsumeTag(message)
+		if n < 0 {
+			return nil, errFrame
+		}
+		message = message[n:]
+		if n = protowire.ConsumeFieldValue(field, kind, message); n < 0 {
+			return nil, errFrame
+		}
+		if field == want && kind == protowire.BytesType {
+			value, _ = protowire.ConsumeBytes(message)
+		}
+		message = message[n:]
+	}
+	return value, nil
+}
+
+// readEvents reads the server-sent events of older servers:
+//
+//	interaction_update {"type":"text-delta","text":…} and {"type":"summary","summary":…}
+//	assistant {"text":…}      a message, whole
+//	result {"result":…}       the answer, whole
+//	error {"message":…}
+//	done
+//
+// What comes whole repeats the deltas before it, if there were any; then only what they left out is a piece.
+func readEvents(src io.Reader, yield func([]byte) bool) error {
+	r := eventReader{yield: yield}
+	for event, err := range sse.Scan(src) {
+		if err == nil {
+			err = r.event(event)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if r.complete {
+		return io.EOF
+	}
+	return io.ErrUnexpectedEOF
+}
+
+type eventReader struct {
+	yield    func([]byte) bool
+	deltas   string // since the last whole message
+	said     bool   // anything at all
+	complete bool   // the result has come
+}
+
+// event takes one event. io.EOF is the good end.
+func (r *eventReader) event(e sse.Event) error {
+	var data struct {
+		Type    string `json:"type"`
+		Text    string `json:"text"`
+		Summary string `json:"summary"`
+		Result  string `json:"result"`
+		Message string `json:"message"`
+	}
+	switch e.Type {
+	case "done":
+		return io.EOF
+	case "interaction_update", "assistant", "result", "error":
+		if json.Unmarshal([]byte(e.Data), &data) != nil {
+			return errFrame
+		}
+	}
+	switch e.Type {
+	case "interaction_update":
+		switch data.Type {
+		case "text-delta":
+			r.deltas += data.Text
+			return r.say(inAnswer, data.Text)
+		case "summary":
+			return r.say(inThinking, data.Summary)
+		}
+	case "assistant":
+		rest := remainder(data.Text, r.deltas)
+		r.deltas = ""
+		return r.say(inAnswer, rest)
+	case "result":
+		r.complete = true
+		if !r.said {
+			return r.say(inAnswer, data.Result+data.Text)
+		}
+	case "error":
+		return &agent.Error{Code: agent.Upstream, Message: data.Message, FromUpstream: data.Message != ""}
+	}
+	return nil
+}
+
+// remainder is what whole says beyond the deltas.
+func remainder(whole, deltas string) string {
+	if len(whole) <= len(deltas) {
+		return ""
+	}
+	if whole[:len(deltas)] == deltas {
+		return whole[len(deltas):]
+	}
+	return ""
+}
+
+func (r *eventReader) say(field byte, text string) error {
+	if text == "" {
+		return nil
+	}
+	r.said = r.said || field == inAnswer
+	if !r.yield(append([]byte{field}, text...)) {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}

@@ -1,0 +1,45 @@
+package chat
+
+import (
+	"bytes"
+	stdimage "image"
+	_ "image/gif"  // so that stdimage.DecodeConfig knows it
+	_ "image/jpeg" // the same
+	_ "image/png"  // the same
+
+	"composer-api/internal/agent"
+
+	_ "golang.org/x/image/webp" // the same
+)
+
+// An image is what the request says about one.
+type image struct {
+	data          []byte
+	width, height int
+	id            string
+}
+
+// measure finds the size in pixels that the endpoint wants to know. Only the header of an image is read.
+func measure(images []*agent.Image) ([]image, error) {
+	measured := make([]image, len(images))
+	for i, img := range images {
+		config, _, err := stdimage.DecodeConfig(bytes.NewReader(img.Data))
+		if err != nil {
+			return nil, &agent.Error{Code: agent.InvalidValue, Param: "messages", Err: err,
+				Message: "An image can't be read. Send it as PNG, JPEG, GIF or WebP."}
+		}
+		measured[i] = image{data: img.Data, width: config.Width, height: config.Height, id: newUUID()}
+	}
+	return measured, nil
+}
+
+func (i *image) encode() wire {
+	var size wire
+	size.num(1, uint64(i.width))
+	size.num(2, uint64(i.height))
+	var w wire
+	w.bytes(1, i.data)
+	w.msg(2, size)
+	w.str(3, i.id)
+	return w
+}

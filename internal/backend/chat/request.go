@@ -1,0 +1,144 @@
+package chat
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"runtime"
+	"time"
+
+	"composer-api/internal/agent"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// A mode is how the model is to behave.
+type mode string
+
+const (
+	agentMode mode = "Agent" // it may call tools
+	ask       mode = "Ask"
+)
+
+// A request is what varies in the message that opens an answer.
+type request struct {
+	text           string
+	images         []image
+	model          string
+	mode           mode
+	conversationID string
+	messageID      string
+	now            time.Time
+}
+
+// encodeRequest writes the request. It is written by hand, because of most of its fields nobody knows the name or the
+// purpose, only the number and the value that is expected, explicit zeros included: a .proto file would have to invent
+// names and could not show the values. Every line is a line of the endpoint's description.
+func encodeRequest(r *request) []byte {
+	var user wire
+	user.str(1, r.text)
+	user.num(2, 1)
+	for i := range r.images {
+		user.msg(10, r.images[i].encode())
+	}
+	user.str(13, r.messageID)
+	user.num(47, 1)
+
+	var model wire
+	model.str(1, r.model)
+	model.str(4, "")
+
+	var noSettings wire
+	noSettings.str(1, "")
+	noSettings.str(2, "")
+	var settings wire
+	settings.str(1, "cursor\aisettings")
+	settings.str(3, "")
+	settings.msg(6, noSettings)
+	settings.num(8, 1)
+	settings.num(9, 1)
+
+	var client wire
+	client.str(1, runtime.GOOS)
+	client.str(2, runtime.GOARCH)
+	client.str(3, "") // the version of the operating system is nobody's business
+	client.str(4, "composer-api")
+	client.str(5, r.now.UTC().Format(time.RFC3339))
+
+	var message wire
+	message.str(1, r.messageID)
+	message.num(3, 1)
+
+	var q wire
+	q.msg(1, user)
+	q.num(2, 1)
+	q.str(3, "")
+	q.num(4, 1)
+	q.msg(5, model)
+	q.str(8, "")
+	q.num(13, 1)
+	q.msg(15, settings)
+	q.num(19, 1)
+	q.str(23, r.conversationID)
+	q.msg(26, client)
+	q.num(27, 0)
+	q.msg(30, message)
+	q.num(35, 0)
+	q.num(38, 0)
+	q.num(46, 1)
+	q.str(47, "")
+	q.num(48, 0)
+	q.num(49, 0)
+	q.num(51, 0)
+	q.num(53, 1)
+	q.str(54, string(r.mode))
+
+	var outer wire
+	outer.msg(1, q)
+	return outer
+}
+
+// wire is a protobuf message that is being written. Unlike generated code it writes zeros and empty texts.
+type wire []byte
+
+func (w *wire) str(field protowire.Number, s string) {
+	*w = protowire.AppendString(protowire.AppendTag(*w, field, protowire.BytesType), s)
+}
+
+func (w *wire) bytes(field protowire.Number, b []byte) {
+	*w = protowire.AppendBytes(protowire.AppendTag(*w, field, protowire.BytesType), b)
+}
+
+func (w *wire) msg(field protowire.Number, m wire) { w.bytes(field, m) }
+
+func (w *wire) num(field protowire.Number, n uint64) {
+	*w = protowire.AppendVarint(protowire.AppendTag(*w, field, protowire.VarintType), n)
+}
+
+// conversationID is upstream's id for the request's conversation: the one that the gateway chose, or always the same for
+// one owner's session, or a new one.
+func conversationID(req *agent.Request) string {
+	switch {
+	case req.ConversationID != "":
+		return req.ConversationID
+	case req.Session != "":
+		// The owner comes first and has a length of its own, so that no two pairs hash alike.
+		owner := sha256.Sum256([]byte(req.Caller.Owner))
+		return formatUUID(8, sha256.Sum256(append(owner[:], req.Session...)))
+	}
+	return newUUID()
+}
+
+func newUUID() string {
+	var random [32]byte
+	rand.Read(random[:])
+	return formatUUID(4, random)
+}
+
+// formatUUID makes a UUID of the first half of b: version 4 is for random bits, 8 for those that mean something (RFC 9562).
+func formatUUID(version byte, b [32]byte) string {
+	b[6] = b[6]&0x0f | version<<4
+	b[8] = b[8]&0x3f | 0x80
+	s := hex.EncodeToString(b[:16])
+	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
+}
