@@ -29,9 +29,10 @@ var arrows = map[string][]string{
 
 	// The ways to a model.
 	"backend/localagent":  {"agent", "connectwire", "cursorauth", "cursorpb", "toolmap"},
-	"backend/chat":        {"agent", "backend/chat/markup", "connectwire", "cursorauth", "cursorpb"},
+	"backend/chat":        {"agent", "backend/chat/markup", "backend/oneshot", "connectwire", "cursorauth", "cursorpb", "sse"},
 	"backend/chat/markup": {"agent"},
-	"backend/bridge":      {"agent", "backend/localagent", "connectwire", "cursorauth", "cursorpb", "toolmap"},
+	"backend/bridge":      {"agent", "backend/localagent", "backend/oneshot", "connectwire", "cursorauth", "cursorpb", "toolmap"},
+	"backend/oneshot":     {"agent"},
 	"backend/demo":        {"agent", "script"},
 	"bridge":              {"connectwire", "cursorauth", "cursorpb"},
 	"connectwire":         {},
