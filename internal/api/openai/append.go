@@ -1,0 +1,101 @@
+package openai
+
+import (
+	"math"
+	"strconv"
+	"unicode/utf8"
+
+	"composer-api/internal/agent"
+)
+
+// escapes says what becomes of an ASCII byte inside a JSON string: 0 as it is, 'u' as \u00xx, else a backslash and
+// this letter.
+var escapes = func() (t [utf8.RuneSelf]byte) {
+	for c := range 0x20 {
+		t[c] = 'u'
+	}
+	t['\b'], t['\f'], t['\n'], t['\r'], t['\t'] = 'b', 'f', 'n', 'r', 't'
+	t['"'], t['\\'] = '"', '\\'
+	return t
+}()
+
+const hex = "0123456789abcdef"
+
+// AppendString appends s as a JSON string.
+func AppendString[S ~string | ~[]byte](b []byte, s S) []byte {
+	b = append(b, '"')
+	b = AppendEscaped(b, s)
+	return append(b, '"')
+}
+
+// AppendEscaped appends what AppendString does, without the quotes: the inside of a string whose quotes are written
+// elsewhere. Pieces of one string may be appended one by one when no character is split.
+//
+// The form is that of encoding/json without HTML escaping: U+2028 and U+2029, which end a line in JavaScript, are
+// escaped, and invalid UTF-8 becomes U+FFFD. It allocates nothing beyond what b needs to grow.
+func AppendEscaped[S ~string | ~[]byte](b []byte, s S) []byte {
+	done := 0 // s[:done] is in b
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c < utf8.RuneSelf {
+			e := escapes[c]
+			if e == 0 {
+				i++
+				continue
+			}
+			b = append(b, s[done:i]...)
+			if e == 'u' {
+				b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&0xf])
+			} else {
+				b = append(b, '\\', e)
+			}
+			i++
+			done = i
+			continue
+		}
+		r, size := decodeRune(s[i:])
+		escaped := ""
+		switch {
+		case r == utf8.RuneError && size == 1:
+			escaped = `\ufffd`
+		case r == '\u2028':
+			escaped = `\u2028`
+		case r == '\u2029':
+			escaped = `\u2029`
+		}
+		if escaped != "" {
+			b = append(b, s[done:i]...)
+			b = append(b, escaped...)
+			done = i + size
+		}
+		i += size
+	}
+	return append(b, s[done:]...)
+}
+
+// decodeRune is utf8.DecodeRune for strings and bytes. It doesn't copy more than one character, which fits the stack.
+func decodeRune[S ~string | ~[]byte](s S) (rune, int) {
+	return utf8.DecodeRuneInString(string(s[:min(len(s), utf8.UTFMax)]))
+}
+
+// AppendStringOrNull appends s as a JSON string, or null when it is empty.
+func AppendStringOrNull(b []byte, s string) []byte {
+	if s == "" {
+		return append(b, "null"...)
+	}
+	return AppendString(b, s)
+}
+
+// AppendCost appends our own members of a usage object, with a comma before each: the cost in US dollars when it is
+// known, and that the numbers are estimated when they are.
+func AppendCost(b []byte, u *agent.Usage) []byte {
+	if u.CostUSD > 0 {
+		b = append(b, `,"cost":`...)
+		// Rounded, so that a sum of prices doesn't show as 0.00012000000000000002.
+		b = strconv.AppendFloat(b, math.Round(u.CostUSD*1e9)/1e9, 'f', -1, 64)
+	}
+	if u.Estimated {
+		b = append(b, `,"estimated":true`...)
+	}
+	return b
+}

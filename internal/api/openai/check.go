@@ -1,0 +1,37 @@
+package openai
+
+import (
+	"strings"
+
+	"composer-api/internal/agent"
+)
+
+// Missing is the error of a required field that is absent, null or empty.
+func Missing(param string) *agent.Error {
+	return agent.ParamError(agent.MissingParameter, param, "Missing required parameter: '%s'.", param)
+}
+
+// OneOf is the error of a field whose value is none of those allowed.
+func OneOf(param, got string, allowed ...string) *agent.Error {
+	return agent.ParamError(agent.InvalidValue, param, "Invalid value '%s' for '%s': it must be one of '%s'.",
+		clip(got), param, strings.Join(allowed, "', '"))
+}
+
+// InRange checks a number that may be absent. Absent is fine.
+func InRange(param string, v *float64, low, high float64) error {
+	if v == nil || low <= *v && *v <= high {
+		return nil
+	}
+	return agent.ParamError(agent.InvalidValue, param, "Invalid value %v for '%s': it must be from %v to %v.", *v, param, low, high)
+}
+
+// MaxTokens reads a token limit that may be absent; 0 is none.
+func MaxTokens(param string, v *Int) (int, error) {
+	if v == nil {
+		return 0, nil
+	}
+	if *v < 1 {
+		return 0, agent.ParamError(agent.InvalidValue, param, "Invalid value %d for '%s': it must be at least 1.", *v, param)
+	}
+	return int(*v), nil
+}

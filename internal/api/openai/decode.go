@@ -1,0 +1,225 @@
+package openai
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"composer-api/internal/agent"
+)
+
+// Decode reads a request body into v, a pointer to a struct. Names are case-sensitive, unknown members are ignored,
+// null leaves a field at its zero value, of duplicate names the last counts, and invalid UTF-8 becomes U+FFFD. Nesting
+// is bounded at 10,000 by the JSON package.
+//
+// Errors are *agent.Error: InvalidJSON when body isn't one JSON value, InvalidType with the field's path as Param when
+// a value has the wrong type.
+func Decode(body []byte, v any) error {
+	body = bytes.TrimPrefix(body, []byte("\uFEFF"))
+	if len(bytes.TrimSpace(body)) == 0 {
+		return agent.Errorf(agent.InvalidJSON, "The request body is empty. Send a JSON object.")
+	}
+	err := json.Unmarshal(body, v, decodeOptions)
+	if err == nil {
+		return nil
+	}
+	var semantic *json.SemanticError
+	if errors.As(err, &semantic) {
+		return semanticError(semantic)
+	}
+	var syntactic *jsontext.SyntacticError
+	if errors.As(err, &syntactic) {
+		return &agent.Error{
+			Code: agent.InvalidJSON, Err: err,
+			Message: fmt.Sprintf("The request body is not valid JSON: error near byte %d.", syntactic.ByteOffset),
+		}
+	}
+	return &agent.Error{Code: agent.InvalidJSON, Err: err}
+}
+
+// decodeOptions are those of liberal reading.
+var decodeOptions = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+
+// semanticError says what is wrong with the value that e is about.
+func semanticError(e *json.SemanticError) *agent.Error {
+	param := Param(e.JSONPointer)
+	want, got := kindOfType(e.GoType), e.JSONKind
+	var union *unionError
+	if errors.As(e.Err, &union) {
+		want, got = union.want, union.got
+	}
+	err := &agent.Error{Code: agent.InvalidType, Param: param, Err: e}
+	if param == "" {
+		err.Message = "The request body must be a JSON object."
+		return err
+	}
+	err.Message = fmt.Sprintf("Invalid type for '%s': expected %s, but got %s.", param, want, kindNames[got])
+	return err
+}
+
+// clip shortens s for an error message.
+func clip(s string) string {
+	if len(s) > 40 {
+		return strings.ToValidUTF8(s[:40], "") + "…"
+	}
+	return s
+}
+
+// Param turns a JSON pointer into the form that OpenAI's errors use: "/messages/2/content" is "messages[2].content".
+func Param(p jsontext.Pointer) string {
+	var b strings.Builder
+	for token := range p.Tokens() {
+		if _, err := strconv.ParseUint(token, 10, 32); err == nil && b.Len() > 0 {
+			b.WriteString("[" + token + "]")
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte('.')
+		}
+		b.WriteString(token)
+	}
+	return clipParam(b.String())
+}
+
+// clipParam bounds what is echoed of a path: its names are the client's.
+func clipParam(s string) string {
+	if len(s) > 200 {
+		return strings.ToValidUTF8(s[:200], "") + "…"
+	}
+	return s
+}
+
+// kindNames says what a JSON value is, for error messages.
+var kindNames = map[jsontext.Kind]string{
+	'n': "null", 't': "a boolean", 'f': "a boolean", '"': "a string", '0': "a number", '{': "an object", '[': "an array",
+	0: "something else",
+}
+
+// kindOfType says what a Go type takes, for error messages.
+func kindOfType(t reflect.Type) string {
+	if t == nil {
+		return "another type"
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		return kindOfType(t.Elem())
+	case reflect.Bool:
+		return "a boolean"
+	case reflect.String:
+		return "a string"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Slice, reflect.Array:
+		return "an array"
+	}
+	return "an object"
+}
+
+// A StringOr is a value that is a string or a T: content, stop, tool_choice. Null and absence leave it zero.
+type StringOr[T any] struct {
+	// Kind is '"' for a string, the kind of a T, '[' or '{', or 0 when the value is null or absent.
+	Kind   jsontext.Kind
+	String string
+	Other  T
+}
+
+// IsZero reports whether the value was null or absent.
+func (s *StringOr[T]) IsZero() bool { return s.Kind == 0 }
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (s *StringOr[T]) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	*s = StringOr[T]{}
+	other := kindOf(reflect.TypeFor[T]())
+	switch kind := d.PeekKind(); kind {
+	case 'n':
+		return d.SkipValue()
+	case '"':
+		s.Kind = kind
+		return json.UnmarshalDecode(d, &s.String)
+	case other:
+		s.Kind = kind
+		return json.UnmarshalDecode(d, &s.Other)
+	case 0:
+		return d.SkipValue() // says what is wrong
+	default:
+		if err := d.SkipValue(); err != nil {
+			return err
+		}
+		return &unionError{want: "a string or " + kindNames[other], got: kind}
+	}
+}
+
+// kindOf is the JSON kind of a struct, map or slice type.
+func kindOf(t reflect.Type) jsontext.Kind {
+	if t.Kind() == reflect.Slice {
+		return '['
+	}
+	return '{'
+}
+
+// A unionError is the wrong type where several are right.
+type unionError struct {
+	want string
+	got  jsontext.Kind
+}
+
+func (e *unionError) Error() string { return "want " + e.want + ", got " + kindNames[e.got] }
+
+// An Object is a JSON object that is carried as it is: a schema, metadata. Null and absence leave it nil.
+type Object []byte
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (o *Object) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	kind := d.PeekKind()
+	v, err := d.ReadValue()
+	if err != nil {
+		return err
+	}
+	switch kind {
+	case 'n':
+		*o = nil
+	case '{':
+		*o = append(Object(nil), v...)
+	default:
+		return &unionError{want: "an object", got: kind}
+	}
+	return nil
+}
+
+// MarshalJSONTo implements json.MarshalerTo.
+func (o Object) MarshalJSONTo(e *jsontext.Encoder) error {
+	if o == nil {
+		return e.WriteToken(jsontext.Null)
+	}
+	return e.WriteValue(jsontext.Value(o))
+}
+
+// An Int is a whole number that may be written as 1, 1.0 or 1e3, as clients that know only floats do.
+type Int int
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (i *Int) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	kind := d.PeekKind()
+	v, err := d.ReadValue()
+	if err != nil {
+		return err
+	}
+	if kind != '0' {
+		if kind == 'n' {
+			return nil
+		}
+		return &unionError{want: "an integer", got: kind}
+	}
+	f, err := strconv.ParseFloat(string(v), 64)
+	if err != nil || f > 1<<53 || f < -1<<53 || f != float64(int64(f)) {
+		return &unionError{want: "an integer", got: kind}
+	}
+	*i = Int(f)
+	return nil
+}

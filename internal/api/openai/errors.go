@@ -1,0 +1,130 @@
+package openai
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"composer-api/internal/agent"
+)
+
+// A Row is what a code of failure is in OpenAI's terms.
+type Row struct {
+	Status int
+	Type   string
+	Code   string // "" is null
+	// Final says that a retry cannot help, so that clients are told not to (x-should-retry: false).
+	Final bool
+	// RetryAfter is the Retry-After header's value when the error has none of its own; 0 for no header.
+	RetryAfter time.Duration
+}
+
+const (
+	invalidRequest = "invalid_request_error"
+	serverError    = "server_error"
+)
+
+// rows has a row for every code. What a retry can't mend is a 4xx: a lasting 5xx costs thirty requests from Codex.
+var rows = map[agent.Code]Row{
+	agent.InvalidJSON:              {Status: 400, Type: invalidRequest, Code: "invalid_json", Final: true},
+	agent.MissingParameter:         {Status: 400, Type: invalidRequest, Code: "missing_required_parameter", Final: true},
+	agent.InvalidType:              {Status: 400, Type: invalidRequest, Code: "invalid_type", Final: true},
+	agent.InvalidValue:             {Status: 400, Type: invalidRequest, Code: "invalid_value", Final: true},
+	agent.UnsupportedParameter:     {Status: 400, Type: invalidRequest, Code: "unsupported_parameter", Final: true},
+	agent.UnsupportedValue:         {Status: 400, Type: invalidRequest, Code: "unsupported_value", Final: true},
+	agent.ContextTooLong:           {Status: 400, Type: invalidRequest, Code: "context_length_exceeded", Final: true},
+	agent.PreviousResponseNotFound: {Status: 400, Type: invalidRequest, Code: "previous_response_not_found", Final: true},
+	// The same conversation would run into the same loop.
+	agent.RepeatedToolCall: {Status: 400, Type: invalidRequest, Code: "repeated_tool_call", Final: true},
+
+	agent.MissingKey:           {Status: 401, Type: invalidRequest, Final: true},
+	agent.InvalidKey:           {Status: 401, Type: invalidRequest, Code: "invalid_api_key", Final: true},
+	agent.PaymentRequired:      {Status: 402, Type: "insufficient_quota", Code: "payment_required", Final: true},
+	agent.PermissionDenied:     {Status: 403, Type: invalidRequest, Code: "permission_denied", Final: true},
+	agent.ModelNotFound:        {Status: 404, Type: invalidRequest, Code: "model_not_found", Final: true},
+	agent.NotFound:             {Status: 404, Type: invalidRequest, Code: "unknown_url", Final: true},
+	agent.TooLarge:             {Status: 413, Type: invalidRequest, Code: "request_too_large", Final: true},
+	agent.UnsupportedMediaType: {Status: 415, Type: invalidRequest, Code: "unsupported_media_type", Final: true},
+
+	agent.RateLimited:   {Status: 429, Type: "rate_limit_error", Code: "rate_limit_exceeded", RetryAfter: 10 * time.Second},
+	agent.QuotaExceeded: {Status: 429, Type: "insufficient_quota", Code: "insufficient_quota", Final: true},
+
+	agent.Internal:          {Status: 500, Type: serverError},
+	agent.Upstream:          {Status: 502, Type: serverError, Code: "upstream_error"},
+	agent.InvalidJSONOutput: {Status: 502, Type: serverError, Code: "invalid_json_output"},
+	agent.ToolChoiceUnmet:   {Status: 502, Type: serverError, Code: "tool_choice_unmet"},
+	agent.Overloaded:        {Status: 503, Type: "service_unavailable_error", Code: "server_is_overloaded", RetryAfter: 5 * time.Second},
+	// Only the operator can help, but a request by hand some time later may meet a configured server.
+	agent.NotConfigured:   {Status: 503, Type: "service_unavailable_error", Code: "not_configured", Final: true, RetryAfter: time.Minute},
+	agent.UpstreamTimeout: {Status: 504, Type: serverError, Code: "upstream_timeout"},
+
+	// These two don't reach a client; should one slip through, it is our fault or is written to nobody.
+	agent.ConversationLost: {Status: 500, Type: serverError},
+	agent.Canceled:         {Status: 499, Type: invalidRequest},
+}
+
+// RowOf is the row of code. A code without one is treated as Internal.
+func RowOf(code agent.Code) Row {
+	if row, ok := rows[code]; ok {
+		return row
+	}
+	return rows[agent.Internal]
+}
+
+// Message is the sentence that the client is told about e. What is our own fault says nothing of our inside.
+func Message(e *agent.Error) string {
+	if RowOf(e.Code).Status == http.StatusInternalServerError {
+		return (&agent.Error{Code: agent.Internal}).UserMessage()
+	}
+	return e.UserMessage()
+}
+
+// WriteError answers with err: status, headers and body. Nothing may have been written to w before. An err that is no
+// *agent.Error is Internal.
+func WriteError(w http.ResponseWriter, err error) {
+	e := agent.AsError(err)
+	row := RowOf(e.Code)
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Del("Content-Length")
+	if wait := retryAfter(e, row); wait > 0 {
+		h.Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
+	}
+	if row.Final {
+		h.Set("X-Should-Retry", "false")
+	}
+	w.WriteHeader(row.Status)
+	w.Write(append(AppendError(nil, e), '\n'))
+}
+
+// retryAfter is how long the client should wait; 0 when nobody knows or the status has no such header.
+func retryAfter(e *agent.Error, row Row) time.Duration {
+	switch {
+	case row.Status != http.StatusTooManyRequests && row.Status != http.StatusServiceUnavailable:
+		return 0
+	case e.RetryAfter > 0:
+		return e.RetryAfter
+	}
+	return row.RetryAfter
+}
+
+// AppendError appends the body of e, {"error":{…}}.
+func AppendError(b []byte, e *agent.Error) []byte {
+	b = append(b, `{"error":`...)
+	b = AppendErrorObject(b, e)
+	return append(b, '}')
+}
+
+// AppendErrorObject appends e as {"message","type","param","code"}, all four always there.
+func AppendErrorObject(b []byte, e *agent.Error) []byte {
+	row := RowOf(e.Code)
+	b = append(b, `{"message":`...)
+	b = AppendString(b, Message(e))
+	b = append(b, `,"type":`...)
+	b = AppendString(b, row.Type)
+	b = append(b, `,"param":`...)
+	b = AppendStringOrNull(b, e.Param)
+	b = append(b, `,"code":`...)
+	b = AppendStringOrNull(b, row.Code)
+	return append(b, '}')
+}

@@ -1,0 +1,76 @@
+package openai
+
+import (
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"composer-api/internal/agent"
+)
+
+// imageTypes are the image types that models take, with the spelling that counts.
+var imageTypes = map[string]string{
+	"image/png": "image/png", "image/jpeg": "image/jpeg", "image/jpg": "image/jpeg", "image/gif": "image/gif", "image/webp": "image/webp",
+}
+
+// Image reads an image URL of a request: a data URL becomes the image itself, an http or https URL is kept for
+// whoever fetches it. param names the field.
+func Image(rawURL, param string) (*agent.Image, error) {
+	scheme, rest, found := strings.Cut(rawURL, ":")
+	switch strings.ToLower(scheme) {
+	case "data":
+		return dataImage(rest, param)
+	case "http", "https":
+		u, err := url.Parse(rawURL)
+		if err != nil || u.Host == "" {
+			return nil, agent.ParamError(agent.InvalidValue, param, "The image URL is not a valid URL.")
+		}
+		return &agent.Image{URL: rawURL, Param: param}, nil
+	}
+	if rawURL == "" || !found {
+		return nil, agent.ParamError(agent.InvalidValue, param, "The image URL is empty or has no scheme. Send a data URL or an https URL.")
+	}
+	return nil, agent.ParamError(agent.InvalidValue, param, "Image URLs must be data, http or https URLs.")
+}
+
+// dataImage reads what follows "data:". What the bytes look like counts more than the declared type: clients declare
+// image/png for everything.
+func dataImage(rest, param string) (*agent.Image, error) {
+	meta, encoded, found := strings.Cut(rest, ",")
+	declared, isBase64 := strings.CutSuffix(meta, ";base64")
+	if !found || !isBase64 {
+		return nil, agent.ParamError(agent.InvalidValue, param, "An image data URL must look like 'data:image/png;base64,…'.")
+	}
+	if len(encoded)/4*3 > agent.MaxImageBytes+agent.MaxImageBytes/8 { // allows for line breaks and padding
+		return nil, imageTooLarge(param)
+	}
+	data, err := decodeBase64(encoded)
+	if err != nil {
+		return nil, &agent.Error{Code: agent.InvalidValue, Param: param, Message: "The image is not valid base64.", Err: err}
+	}
+	if len(data) > agent.MaxImageBytes {
+		return nil, imageTooLarge(param)
+	}
+	mime := imageTypes[http.DetectContentType(data)]
+	if mime == "" {
+		declared, _, _ = strings.Cut(declared, ";")
+		mime = imageTypes[strings.ToLower(strings.TrimSpace(declared))]
+	}
+	if mime == "" || len(data) == 0 {
+		return nil, agent.ParamError(agent.InvalidValue, param, "The image is empty or of a type that is not supported. Send PNG, JPEG, GIF or WebP.")
+	}
+	return &agent.Image{MIME: mime, Data: data, Param: param}, nil
+}
+
+func imageTooLarge(param string) error {
+	return agent.ParamError(agent.InvalidValue, param, "The image is larger than 1 MB. Send a smaller one.")
+}
+
+// decodeBase64 takes both alphabets, with or without padding and line breaks.
+func decodeBase64(s string) ([]byte, error) {
+	s = strings.TrimRight(base64Dialects.Replace(s), "=")
+	return base64.RawStdEncoding.DecodeString(s)
+}
+
+var base64Dialects = strings.NewReplacer("-", "+", "_", "/", "\n", "", "\r", "", " ", "", "%2B", "+", "%2F", "/", "%3D", "=")
