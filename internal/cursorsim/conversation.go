@@ -35,7 +35,7 @@ const checkpointsKept = 64
 
 // stateHash names a conversation state, however its fields are ordered on the wire.
 func stateHash(state *cursorpb.ConversationState) string {
-	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(state)
+	data, err := marshal(state)
 	if err != nil {
 		return ""
 	}

@@ -41,8 +41,11 @@ type Run struct {
 	// Blobs are the answers to set_blob and get_blob.
 	Blobs []Message[*cursorpb.KvClientMessage] `json:"blobs"`
 	// Answers are the interaction responses.
-	Answers    []Message[*cursorpb.InteractionResponse] `json:"answers"`
-	Heartbeats int                                      `json:"heartbeats"`
+	Answers []Message[*cursorpb.InteractionResponse] `json:"answers"`
+	// Unknown names the fields of Request and of the answers that the simulator does not know: "request.12",
+	// "request_context.success.request_context.3".
+	Unknown    []string `json:"unknown,omitempty"`
+	Heartbeats int      `json:"heartbeats"`
 	// HalfClosed is set when the client ended its side before the stream's end.
 	HalfClosed bool `json:"halfClosed"`
 
@@ -161,6 +164,7 @@ func (j *journal) list() []Run {
 		runs[i].Blobs = slices.Clone(r.Blobs)
 		runs[i].Answers = slices.Clone(r.Answers)
 		runs[i].Failures = slices.Clone(r.Failures)
+		runs[i].Unknown = slices.Clone(r.Unknown)
 	}
 	return runs
 }

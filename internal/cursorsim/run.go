@@ -88,6 +88,7 @@ func (p *run) awaitRequest() error {
 		r.RunID, r.ConversationID = p.request.GetRunId(), p.request.GetConversationId()
 		r.Attempt, r.Continued, r.Resume = facts.Attempt, facts.Continued, facts.Resume
 		r.Prompt, r.Model, r.Tools, r.Images = facts.Prompt, facts.Model, facts.Tools, facts.Images
+		r.Unknown = unknownFields("request", p.request.ProtoReflect())
 	})
 	if err != nil {
 		return err

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/proto"
 
 	"composer-api/internal/cursorpb"
 )
@@ -40,7 +39,7 @@ func (w *wire) misbehave(luck *rand.Rand) {
 func (w *wire) chance(n int) bool { return w.luck != nil && w.luck.IntN(n) == 0 }
 
 func (w *wire) send(m *cursorpb.AgentServerMessage) error {
-	payload, err := proto.Marshal(m)
+	payload, err := marshal(m)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,47 @@
+package cursorsim
+
+import (
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"composer-api/internal/cursorpb"
+)
+
+// queryFields are the numbers of the questions in InteractionQuery, and of their answers in InteractionResponse.
+var queryFields = map[string]protowire.Number{
+	"web-search": 2, "ask-question": 3, "switch-mode": 4, "create-plan": 7, "web-fetch": 9, "mcp-auth": 11, "generate-image": 12,
+}
+
+// query asks the user something, which a client without a user refuses.
+func (p *run) query(kind string) error {
+	p.nextQuery++
+	id := p.nextQuery
+	p.queries[id] = kind
+	query := protowire.AppendTag(nil, 1, protowire.VarintType)
+	query = protowire.AppendVarint(query, uint64(id))
+	query = appendMessage(query, queryFields[kind], nil)
+	if err := p.wire.sendPayload(appendMessage(nil, 7, query)); err != nil {
+		return err
+	}
+	return p.await("the answer to a query", func() bool { _, open := p.queries[id]; return !open })
+}
+
+func (p *run) responded(m *cursorpb.InteractionResponse) {
+	p.record(func(r *Run) { r.Answers = append(r.Answers, Message[*cursorpb.InteractionResponse]{m}) })
+	kind, asked := p.queries[m.GetId()]
+	if !asked {
+		p.violation("query %d was answered but not asked", m.GetId())
+		return
+	}
+	delete(p.queries, m.GetId())
+	rejected := m.GetAskQuestionInteractionResponse().GetResult().GetRejected() != nil
+	for _, answer := range []*cursorpb.ApproveOrReject{
+		m.GetWebSearchRequestResponse(), m.GetSwitchModeRequestResponse(), m.GetWebFetchRequestResponse(),
+		m.GetMcpAuthRequestResponse(), m.GetGenerateImageRequestResponse(),
+	} {
+		rejected = rejected || answer.GetRejected() != nil
+	}
+	rejected = rejected || m.GetCreatePlanRequestResponse().GetResult().GetError() != nil
+	if !rejected {
+		p.violation("query %d (%s) was not rejected", m.GetId(), kind)
+	}
+}

@@ -1,0 +1,41 @@
+package cursorsim
+
+import (
+	"fmt"
+	"slices"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// unknownFields lists the fields of a message, and of those within, that the protocol files do not name, as paths below
+// prefix, sorted and each once. They tell what a newer client says that the simulator does not see.
+func unknownFields(prefix string, m protoreflect.Message) []string {
+	var paths []string
+	for raw := m.GetUnknown(); len(raw) > 0; {
+		number, _, n := protowire.ConsumeField(raw)
+		if n < 0 {
+			break
+		}
+		paths = append(paths, fmt.Sprintf("%s.%d", prefix, number))
+		raw = raw[n:]
+	}
+	for f, v := range m.Range {
+		below := prefix + "." + string(f.Name())
+		switch {
+		case f.IsMap() && f.MapValue().Message() != nil:
+			for _, value := range v.Map().Range {
+				paths = append(paths, unknownFields(below, value.Message())...)
+			}
+		case f.IsMap() || f.Message() == nil:
+		case f.IsList():
+			for i := range v.List().Len() {
+				paths = append(paths, unknownFields(below, v.List().Get(i).Message())...)
+			}
+		default:
+			paths = append(paths, unknownFields(below, v.Message())...)
+		}
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths)
+}
