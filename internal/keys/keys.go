@@ -1,0 +1,80 @@
+// Package keys makes and reads the keys that we mint for hosted accounts: "cmp_" and 32 random bytes.
+//
+// A key is shown once, to the person it is minted for. Afterwards only its SHA-256 exists, from which nobody can make
+// the key: 256 random bits can't be guessed, so the hash needs no salt and no slowness.
+package keys
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"strings"
+
+	"composer-api/internal/agent"
+)
+
+// Prefix begins every key that we mint, and no key of Cursor's. What begins so is never sent upstream.
+const Prefix = "cmp_"
+
+const size = 32 // random bytes
+
+// encoding is strict: one key has one spelling.
+var encoding = base64.RawURLEncoding.Strict()
+
+// A Key is what may be known of a minted key by others than its owner.
+type Key struct {
+	// ID names the key to the operator and finds it in the store: "key_" and the first 8 bytes of Hash. Looking a key
+	// up by its ID can tell an attacker who measures time nothing but these 8 bytes of a hash.
+	ID   string
+	Hash [sha256.Size]byte
+	Hint string
+}
+
+// Mint makes a key. The secret must be shown to its owner and then forgotten.
+func Mint() (agent.Secret, Key) {
+	var random [size]byte
+	rand.Read(random[:])
+	token := Prefix + encoding.EncodeToString(random[:])
+	return agent.NewSecret(token), describe(token)
+}
+
+// Read takes a token that somebody sent. It reports false when no such key can have been minted.
+func Read(token string) (Key, bool) {
+	encoded, ours := strings.CutPrefix(token, Prefix)
+	if !ours || len(encoded) != encoding.EncodedLen(size) {
+		return Key{}, false
+	}
+	// Decoding skips line breaks, so that the length has to be looked at twice.
+	if random, err := encoding.DecodeString(encoded); err != nil || len(random) != size {
+		return Key{}, false
+	}
+	return describe(token), true
+}
+
+// Matches compares with the hash of a minted key, in constant time.
+func (k Key) Matches(hash [sha256.Size]byte) bool {
+	return subtle.ConstantTimeCompare(k.Hash[:], hash[:]) == 1
+}
+
+func describe(token string) Key {
+	hash := sha256.Sum256([]byte(token))
+	return Key{ID: "key_" + hex.EncodeToString(hash[:8]), Hash: hash, Hint: Hint(token)}
+}
+
+// Hint is what may be shown of a key of any kind: its prefix and its last four characters, "crsr_…a1b2". Of a key so
+// short that this would give much of it away, nothing is shown.
+func Hint(key string) string {
+	const tail, longestPrefix, shortest = 4, 8, 20
+	if len(key) < shortest {
+		return "…"
+	}
+	prefix, _, found := strings.Cut(key, "_")
+	if !found || len(prefix) > longestPrefix {
+		prefix = ""
+	} else {
+		prefix += "_"
+	}
+	return prefix + "…" + key[len(key)-tail:]
+}

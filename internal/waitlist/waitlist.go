@@ -1,0 +1,143 @@
+// Package waitlist sends people who ask for early access to the operator's waiting list.
+//
+// The list is somebody else's service, at an address that the operator configures; none is compiled in. Its token never
+// leaves this process but to that address.
+package waitlist
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"composer-api/internal/agent"
+)
+
+// Config says where the list is. The zero value has none.
+type Config struct {
+	// URL takes entries with Token as the bearer (COMPOSER_WAITLIST_URL).
+	URL string
+	// FallbackURL takes entries without a token; it is used when Token or URL is empty (COMPOSER_WAITLIST_FALLBACK_URL).
+	FallbackURL string
+	// Token is WAITLIST_API_TOKEN.
+	Token agent.Secret
+	// Source tells the list where an entry comes from (WAITLIST_SOURCE); default "composer-api".
+	Source string
+	// HTTP sends the requests; nil means a client of its own. Redirects are not followed.
+	HTTP *http.Client
+}
+
+// A Client sends entries to the list. It is safe for concurrent use.
+type Client struct {
+	cfg  Config
+	http http.Client
+}
+
+// New makes a Client.
+func New(cfg Config) *Client {
+	cfg.Source = cmp.Or(cfg.Source, "composer-api")
+	c := &Client{cfg: cfg}
+	if cfg.HTTP != nil {
+		c.http = *cfg.HTTP
+	}
+	// A redirect could take name and address to somebody whom the operator doesn't know.
+	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return c
+}
+
+// An Entry is one person.
+type Entry struct {
+	Name  string
+	Email string
+}
+
+const (
+	maxName  = 200
+	maxEmail = 320
+	timeout  = 10 * time.Second
+)
+
+// mailbox is deliberately loose: the list's own mail finds out whether an address works.
+var mailbox = regexp.MustCompile(`^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+\.[^@\s\x00-\x1f]+$`)
+
+// Clean trims the entry and checks it. Errors are *agent.Error with Param "name" or "email".
+func (e Entry) Clean() (Entry, error) {
+	e = Entry{Name: strings.TrimSpace(e.Name), Email: strings.TrimSpace(e.Email)}
+	switch {
+	case e.Name == "":
+		return Entry{}, agent.ParamError(agent.MissingParameter, "name", "Your name is required.")
+	case utf8.RuneCountInString(e.Name) > maxName:
+		return Entry{}, agent.ParamError(agent.InvalidValue, "name", "Your name must have at most %d characters.", maxName)
+	case e.Email == "":
+		return Entry{}, agent.ParamError(agent.MissingParameter, "email", "Your e-mail address is required.")
+	case len(e.Email) > maxEmail || !mailbox.MatchString(e.Email):
+		return Entry{}, agent.ParamError(agent.InvalidValue, "email", "Enter a valid e-mail address.")
+	}
+	return e, nil
+}
+
+// Join puts the entry on the list. Errors are *agent.Error: as of Clean; NotConfigured without a list; Upstream when
+// the list can't be reached or refuses.
+func (c *Client) Join(ctx context.Context, e Entry) error {
+	e, err := e.Clean()
+	if err != nil {
+		return err
+	}
+	req, err := c.request(ctx, e)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	resp, err := c.http.Do(req.WithContext(ctx))
+	if err != nil {
+		return unreachable(err)
+	}
+	defer resp.Body.Close()
+	io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // so that the connection can be used again
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return unreachable(fmt.Errorf("the list answered %s", resp.Status))
+	}
+	return nil
+}
+
+// request builds the request to whichever address is configured.
+func (c *Client) request(ctx context.Context, e Entry) (*http.Request, error) {
+	// Source is for the list that knows our token; the other doesn't take it.
+	body := struct {
+		Name   string `json:"name"`
+		Email  string `json:"email"`
+		Source string `json:"source,omitempty"`
+	}{Name: e.Name, Email: e.Email}
+	url, token := c.cfg.FallbackURL, agent.Secret{}
+	if c.cfg.URL != "" && !c.cfg.Token.IsZero() {
+		url, token, body.Source = c.cfg.URL, c.cfg.Token, c.cfg.Source
+	}
+	if url == "" {
+		return nil, agent.Errorf(agent.NotConfigured, "This server has no waiting list. Its operator sets COMPOSER_WAITLIST_URL and WAITLIST_API_TOKEN, or COMPOSER_WAITLIST_FALLBACK_URL.")
+	}
+	doc, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(doc))
+	if err != nil {
+		return nil, unreachable(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if !token.IsZero() {
+		req.Header.Set("Authorization", "Bearer "+token.Reveal())
+	}
+	return req, nil
+}
+
+func unreachable(cause error) error {
+	return &agent.Error{Code: agent.Upstream, Message: "The waiting list can't be reached. Please try again shortly.", Err: cause}
+}
