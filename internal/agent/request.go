@@ -58,6 +58,8 @@ type Caller struct {
 	Owner string
 	// CursorKey is the Cursor API key to use upstream.
 	CursorKey Secret
+	// KeyID names the hosted key that was sent, for request logs; "" when the caller brought a Cursor key.
+	KeyID string
 }
 
 // A Secret is a string that doesn't print: not with fmt, not in JSON, not in a log. Reveal gives it to the one place
