@@ -69,6 +69,9 @@ func imageTooLarge(param string) error {
 
 // decodeBase64 takes both alphabets, with or without padding and line breaks.
 func decodeBase64(s string) ([]byte, error) {
+	if data, err := base64.StdEncoding.DecodeString(s); err == nil {
+		return data, nil
+	}
 	s = strings.TrimRight(base64Dialects.Replace(s), "=")
 	return base64.RawStdEncoding.DecodeString(s)
 }

@@ -1,0 +1,143 @@
+package openai_test
+
+import (
+	"encoding/base64"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
+)
+
+const (
+	png  = "\x89PNG\r\n\x1a\n rest"
+	jpeg = "\xff\xd8\xff\xe0 rest"
+)
+
+func data(mime, content string) string {
+	return "data:" + mime + ";base64," + base64.StdEncoding.EncodeToString([]byte(content))
+}
+
+func TestImageTakes(t *testing.T) {
+	for name, test := range map[string]struct {
+		url  string
+		want agent.Image
+	}{
+		"what was declared":             {data("image/png", png), agent.Image{MIME: "image/png", Data: []byte(png)}},
+		"bytes against the declaration": {data("image/png", jpeg), agent.Image{MIME: "image/jpeg", Data: []byte(jpeg)}},
+		"no declaration":                {data("", jpeg), agent.Image{MIME: "image/jpeg", Data: []byte(jpeg)}},
+		"a parameter":                   {data("image/JPG;charset=x", "?"), agent.Image{MIME: "image/jpeg", Data: []byte("?")}},
+		"upper case":                    {"DATA:image/png;base64,Pz8_", agent.Image{MIME: "image/png", Data: []byte("???")}},
+		"no padding, line breaks":       {"data:image/png;base64,Pz\r\n8", agent.Image{MIME: "image/png", Data: []byte("??")}},
+		"the largest":                   {data("image/png", png+strings.Repeat("x", agent.MaxImageBytes-len(png))), agent.Image{MIME: "image/png", Data: []byte(png + strings.Repeat("x", agent.MaxImageBytes-len(png)))}},
+		"a remote one":                  {"https://example.com/a.png?x=1", agent.Image{URL: "https://example.com/a.png?x=1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := openai.Image(test.url, "p")
+			if err != nil {
+				t.Fatal(err)
+			}
+			test.want.Param = "p"
+			if diff := cmp.Diff(&test.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestImageRefuses(t *testing.T) {
+	for name, url := range map[string]string{
+		"nothing":           "",
+		"no scheme":         "cat.png",
+		"a file":            "file:///etc/passwd",
+		"no host":           "https://",
+		"no base64":         "data:image/png,abc",
+		"no comma":          "data:image/png;base64",
+		"bad base64":        "data:image/png;base64,*",
+		"no bytes":          "data:image/png;base64,",
+		"another type":      data("image/svg+xml", "<svg/>"),
+		"one byte too many": data("image/png", png+strings.Repeat("x", agent.MaxImageBytes-len(png)+1)),
+		"far too many":      data("image/png", strings.Repeat("x", 3*agent.MaxImageBytes)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := openai.Image(url, "p")
+			if e := agent.AsError(err); err == nil || e.Code != agent.InvalidValue || e.Param != "p" {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+func TestCustomInput(t *testing.T) {
+	for arguments, want := range map[string]string{
+		`{"input":"*** Begin\n\"x\""}`: "*** Begin\n\"x\"",
+		`{"other":1,"input":"x"}`:      "x",
+		`{"input":7}`:                  `{"input":7}`,
+		`{}`:                           `{}`,
+		`not JSON`:                     `not JSON`,
+	} {
+		if got := openai.CustomInput([]byte(arguments)); got != want {
+			t.Errorf("%s: %q, want %q", arguments, got, want)
+		}
+	}
+}
+
+func FuzzCustomInput(f *testing.F) {
+	f.Add("*** Begin Patch\n+é\u2028")
+	f.Fuzz(func(t *testing.T, input string) {
+		want := strings.ToValidUTF8(input, "")
+		if got := openai.CustomInput(openai.CustomArguments(want)); got != want {
+			t.Errorf("%q came back as %q", want, got)
+		}
+		openai.CustomInput([]byte(input))
+	})
+}
+
+func TestArguments(t *testing.T) {
+	for text, want := range map[string]string{
+		``: `{}`, ` `: `{}`, `{"a": 1}`: `{"a": 1}`, `{"a":1,"a":2}`: `{"a":1,"a":2}`, `{"a`: `"{\"a"`, `{} {}`: `"{} {}"`,
+	} {
+		if got := string(openai.Arguments(text)); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
+	}
+}
+
+func TestAddTool(t *testing.T) {
+	a := agent.Tool{Name: "a", Parameters: []byte(`{}`)}
+	tools, err := openai.AddTool(nil, a, "p")
+	if err == nil {
+		tools, err = openai.AddTool(tools, a, "p")
+	}
+	if err != nil || len(tools) != 1 {
+		t.Errorf("the same tool twice: %v, %v", tools, err)
+	}
+	if _, err := openai.AddTool(tools, agent.Tool{Name: "a"}, "p"); agent.CodeOf(err) != agent.InvalidValue {
+		t.Errorf("another tool of the same name: %v", err)
+	}
+	if _, err := openai.AddTool(tools, agent.Tool{}, "p"); agent.CodeOf(err) != agent.MissingParameter {
+		t.Errorf("no name: %v", err)
+	}
+}
+
+func TestToolChoiceMustBePossible(t *testing.T) {
+	tools := []agent.Tool{{Name: "a"}}
+	for name, test := range map[string]struct {
+		choice agent.ToolChoice
+		tools  []agent.Tool
+		ok     bool
+	}{
+		"auto without tools":     {agent.ToolChoice{}, nil, true},
+		"none without tools":     {agent.ToolChoice{Mode: agent.ToolsNone}, nil, true},
+		"required":               {agent.ToolChoice{Mode: agent.ToolsRequired}, tools, true},
+		"required without tools": {agent.ToolChoice{Mode: agent.ToolsRequired}, nil, false},
+		"a tool that is there":   {agent.ToolChoice{Mode: agent.ToolsRequired, Names: []string{"a"}}, tools, true},
+		"a tool that is not":     {agent.ToolChoice{Names: []string{"a", "b"}}, tools, false},
+	} {
+		if err := openai.CheckToolChoice(test.choice, test.tools, "p"); (err == nil) != test.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
