@@ -9193,6 +9193,7 @@ type ToolCall struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Tool:
 	//
+	//	*ToolCall_EditToolCall
 	//	*ToolCall_McpToolCall
 	//	*ToolCall_GetMcpToolsToolCall
 	Tool          isToolCall_Tool `protobuf_oneof:"tool"`
@@ -9238,6 +9239,15 @@ func (x *ToolCall) GetTool() isToolCall_Tool {
 	return nil
 }
 
+func (x *ToolCall) GetEditToolCall() *Opaque {
+	if x != nil {
+		if x, ok := x.Tool.(*ToolCall_EditToolCall); ok {
+			return x.EditToolCall
+		}
+	}
+	return nil
+}
+
 func (x *ToolCall) GetMcpToolCall() *McpToolCall {
 	if x != nil {
 		if x, ok := x.Tool.(*ToolCall_McpToolCall); ok {
@@ -9267,6 +9277,10 @@ type isToolCall_Tool interface {
 	isToolCall_Tool()
 }
 
+type ToolCall_EditToolCall struct {
+	EditToolCall *Opaque `protobuf:"bytes,12,opt,name=edit_tool_call,json=editToolCall,proto3,oneof"` // its read and write execs carry the same tool_call_id
+}
+
 type ToolCall_McpToolCall struct {
 	McpToolCall *McpToolCall `protobuf:"bytes,15,opt,name=mcp_tool_call,json=mcpToolCall,proto3,oneof"`
 }
@@ -9274,6 +9288,8 @@ type ToolCall_McpToolCall struct {
 type ToolCall_GetMcpToolsToolCall struct {
 	GetMcpToolsToolCall *GetMcpToolsToolCall `protobuf:"bytes,44,opt,name=get_mcp_tools_tool_call,json=getMcpToolsToolCall,proto3,oneof"`
 }
+
+func (*ToolCall_EditToolCall) isToolCall_Tool() {}
 
 func (*ToolCall_McpToolCall) isToolCall_Tool() {}
 
@@ -11491,8 +11507,9 @@ const file_agent_v1_localagent_proto_rawDesc = "" +
 	"\acall_id\x18\x01 \x01(\tR\x06callId\x12/\n" +
 	"\ttool_call\x18\x02 \x01(\v2\x12.agent.v1.ToolCallR\btoolCall\x12&\n" +
 	"\x0fargs_text_delta\x18\x03 \x01(\tR\rargsTextDelta\x12\"\n" +
-	"\rmodel_call_id\x18\x04 \x01(\tR\vmodelCallId\"\xde\x01\n" +
-	"\bToolCall\x12;\n" +
+	"\rmodel_call_id\x18\x04 \x01(\tR\vmodelCallId\"\x98\x02\n" +
+	"\bToolCall\x128\n" +
+	"\x0eedit_tool_call\x18\f \x01(\v2\x10.agent.v1.OpaqueH\x00R\feditToolCall\x12;\n" +
 	"\rmcp_tool_call\x18\x0f \x01(\v2\x15.agent.v1.McpToolCallH\x00R\vmcpToolCall\x12U\n" +
 	"\x17get_mcp_tools_tool_call\x18, \x01(\v2\x1d.agent.v1.GetMcpToolsToolCallH\x00R\x13getMcpToolsToolCall\x12%\n" +
 	"\ftool_call_id\x189 \x01(\tH\x01R\n" +
@@ -11927,52 +11944,53 @@ var file_agent_v1_localagent_proto_depIdxs = []int32{
 	121, // 157: agent.v1.InteractionUpdate.tool_requests_listed:type_name -> agent.v1.ToolRequestsListed
 	125, // 158: agent.v1.ToolCallEvent.tool_call:type_name -> agent.v1.ToolCall
 	125, // 159: agent.v1.PartialToolCall.tool_call:type_name -> agent.v1.ToolCall
-	126, // 160: agent.v1.ToolCall.mcp_tool_call:type_name -> agent.v1.McpToolCall
-	127, // 161: agent.v1.ToolCall.get_mcp_tools_tool_call:type_name -> agent.v1.GetMcpToolsToolCall
-	36,  // 162: agent.v1.McpToolCall.args:type_name -> agent.v1.McpArgs
-	128, // 163: agent.v1.GetMcpToolsToolCall.args:type_name -> agent.v1.GetMcpToolsArgs
-	130, // 164: agent.v1.InteractionQuery.web_search_request_query:type_name -> agent.v1.Opaque
-	130, // 165: agent.v1.InteractionQuery.ask_question_interaction_query:type_name -> agent.v1.Opaque
-	130, // 166: agent.v1.InteractionQuery.switch_mode_request_query:type_name -> agent.v1.Opaque
-	130, // 167: agent.v1.InteractionQuery.create_plan_request_query:type_name -> agent.v1.Opaque
-	130, // 168: agent.v1.InteractionQuery.setup_vm_environment_args:type_name -> agent.v1.Opaque
-	130, // 169: agent.v1.InteractionQuery.web_fetch_request_query:type_name -> agent.v1.Opaque
-	130, // 170: agent.v1.InteractionQuery.pr_management_request_query:type_name -> agent.v1.Opaque
-	130, // 171: agent.v1.InteractionQuery.mcp_auth_request_query:type_name -> agent.v1.Opaque
-	130, // 172: agent.v1.InteractionQuery.generate_image_request_query:type_name -> agent.v1.Opaque
-	130, // 173: agent.v1.InteractionQuery.replace_env_args:type_name -> agent.v1.Opaque
-	130, // 174: agent.v1.InteractionQuery.connect_scm_request_query:type_name -> agent.v1.Opaque
-	132, // 175: agent.v1.InteractionResponse.web_search_request_response:type_name -> agent.v1.ApproveOrReject
-	139, // 176: agent.v1.InteractionResponse.ask_question_interaction_response:type_name -> agent.v1.AskQuestionAnswer
-	132, // 177: agent.v1.InteractionResponse.switch_mode_request_response:type_name -> agent.v1.ApproveOrReject
-	134, // 178: agent.v1.InteractionResponse.create_plan_request_response:type_name -> agent.v1.CreatePlanAnswer
-	132, // 179: agent.v1.InteractionResponse.web_fetch_request_response:type_name -> agent.v1.ApproveOrReject
-	136, // 180: agent.v1.InteractionResponse.pr_management_result:type_name -> agent.v1.PrManagementAnswer
-	132, // 181: agent.v1.InteractionResponse.mcp_auth_request_response:type_name -> agent.v1.ApproveOrReject
-	132, // 182: agent.v1.InteractionResponse.generate_image_request_response:type_name -> agent.v1.ApproveOrReject
-	137, // 183: agent.v1.InteractionResponse.replace_env_result:type_name -> agent.v1.ReplaceEnvAnswer
-	132, // 184: agent.v1.InteractionResponse.connect_scm_request_response:type_name -> agent.v1.ApproveOrReject
-	114, // 185: agent.v1.ApproveOrReject.approved:type_name -> agent.v1.Empty
-	133, // 186: agent.v1.ApproveOrReject.rejected:type_name -> agent.v1.Reason
-	135, // 187: agent.v1.CreatePlanAnswer.result:type_name -> agent.v1.CreatePlanResult
-	102, // 188: agent.v1.CreatePlanResult.error:type_name -> agent.v1.ToolError
-	133, // 189: agent.v1.PrManagementAnswer.rejected:type_name -> agent.v1.Reason
-	138, // 190: agent.v1.ReplaceEnvAnswer.failure:type_name -> agent.v1.ReplaceEnvFailure
-	140, // 191: agent.v1.AskQuestionAnswer.result:type_name -> agent.v1.AskQuestionResult
-	133, // 192: agent.v1.AskQuestionResult.rejected:type_name -> agent.v1.Reason
-	142, // 193: agent.v1.ErrorDetails.details:type_name -> agent.v1.CustomErrorDetails
-	143, // 194: agent.v1.BidiAppendRequest.request_id:type_name -> agent.v1.BidiRequestId
-	150, // 195: agent.v1.McpArgs.ArgsEntry.value:type_name -> google.protobuf.Value
-	76,  // 196: agent.v1.GrepSuccess.WorkspaceResultsEntry.value:type_name -> agent.v1.GrepUnionResult
-	2,   // 197: agent.v1.AgentService.Run:input_type -> agent.v1.AgentClientMessage
-	143, // 198: agent.v1.AgentService.RunSSE:input_type -> agent.v1.BidiRequestId
-	4,   // 199: agent.v1.AgentService.Run:output_type -> agent.v1.AgentServerMessage
-	4,   // 200: agent.v1.AgentService.RunSSE:output_type -> agent.v1.AgentServerMessage
-	199, // [199:201] is the sub-list for method output_type
-	197, // [197:199] is the sub-list for method input_type
-	197, // [197:197] is the sub-list for extension type_name
-	197, // [197:197] is the sub-list for extension extendee
-	0,   // [0:197] is the sub-list for field type_name
+	130, // 160: agent.v1.ToolCall.edit_tool_call:type_name -> agent.v1.Opaque
+	126, // 161: agent.v1.ToolCall.mcp_tool_call:type_name -> agent.v1.McpToolCall
+	127, // 162: agent.v1.ToolCall.get_mcp_tools_tool_call:type_name -> agent.v1.GetMcpToolsToolCall
+	36,  // 163: agent.v1.McpToolCall.args:type_name -> agent.v1.McpArgs
+	128, // 164: agent.v1.GetMcpToolsToolCall.args:type_name -> agent.v1.GetMcpToolsArgs
+	130, // 165: agent.v1.InteractionQuery.web_search_request_query:type_name -> agent.v1.Opaque
+	130, // 166: agent.v1.InteractionQuery.ask_question_interaction_query:type_name -> agent.v1.Opaque
+	130, // 167: agent.v1.InteractionQuery.switch_mode_request_query:type_name -> agent.v1.Opaque
+	130, // 168: agent.v1.InteractionQuery.create_plan_request_query:type_name -> agent.v1.Opaque
+	130, // 169: agent.v1.InteractionQuery.setup_vm_environment_args:type_name -> agent.v1.Opaque
+	130, // 170: agent.v1.InteractionQuery.web_fetch_request_query:type_name -> agent.v1.Opaque
+	130, // 171: agent.v1.InteractionQuery.pr_management_request_query:type_name -> agent.v1.Opaque
+	130, // 172: agent.v1.InteractionQuery.mcp_auth_request_query:type_name -> agent.v1.Opaque
+	130, // 173: agent.v1.InteractionQuery.generate_image_request_query:type_name -> agent.v1.Opaque
+	130, // 174: agent.v1.InteractionQuery.replace_env_args:type_name -> agent.v1.Opaque
+	130, // 175: agent.v1.InteractionQuery.connect_scm_request_query:type_name -> agent.v1.Opaque
+	132, // 176: agent.v1.InteractionResponse.web_search_request_response:type_name -> agent.v1.ApproveOrReject
+	139, // 177: agent.v1.InteractionResponse.ask_question_interaction_response:type_name -> agent.v1.AskQuestionAnswer
+	132, // 178: agent.v1.InteractionResponse.switch_mode_request_response:type_name -> agent.v1.ApproveOrReject
+	134, // 179: agent.v1.InteractionResponse.create_plan_request_response:type_name -> agent.v1.CreatePlanAnswer
+	132, // 180: agent.v1.InteractionResponse.web_fetch_request_response:type_name -> agent.v1.ApproveOrReject
+	136, // 181: agent.v1.InteractionResponse.pr_management_result:type_name -> agent.v1.PrManagementAnswer
+	132, // 182: agent.v1.InteractionResponse.mcp_auth_request_response:type_name -> agent.v1.ApproveOrReject
+	132, // 183: agent.v1.InteractionResponse.generate_image_request_response:type_name -> agent.v1.ApproveOrReject
+	137, // 184: agent.v1.InteractionResponse.replace_env_result:type_name -> agent.v1.ReplaceEnvAnswer
+	132, // 185: agent.v1.InteractionResponse.connect_scm_request_response:type_name -> agent.v1.ApproveOrReject
+	114, // 186: agent.v1.ApproveOrReject.approved:type_name -> agent.v1.Empty
+	133, // 187: agent.v1.ApproveOrReject.rejected:type_name -> agent.v1.Reason
+	135, // 188: agent.v1.CreatePlanAnswer.result:type_name -> agent.v1.CreatePlanResult
+	102, // 189: agent.v1.CreatePlanResult.error:type_name -> agent.v1.ToolError
+	133, // 190: agent.v1.PrManagementAnswer.rejected:type_name -> agent.v1.Reason
+	138, // 191: agent.v1.ReplaceEnvAnswer.failure:type_name -> agent.v1.ReplaceEnvFailure
+	140, // 192: agent.v1.AskQuestionAnswer.result:type_name -> agent.v1.AskQuestionResult
+	133, // 193: agent.v1.AskQuestionResult.rejected:type_name -> agent.v1.Reason
+	142, // 194: agent.v1.ErrorDetails.details:type_name -> agent.v1.CustomErrorDetails
+	143, // 195: agent.v1.BidiAppendRequest.request_id:type_name -> agent.v1.BidiRequestId
+	150, // 196: agent.v1.McpArgs.ArgsEntry.value:type_name -> google.protobuf.Value
+	76,  // 197: agent.v1.GrepSuccess.WorkspaceResultsEntry.value:type_name -> agent.v1.GrepUnionResult
+	2,   // 198: agent.v1.AgentService.Run:input_type -> agent.v1.AgentClientMessage
+	143, // 199: agent.v1.AgentService.RunSSE:input_type -> agent.v1.BidiRequestId
+	4,   // 200: agent.v1.AgentService.Run:output_type -> agent.v1.AgentServerMessage
+	4,   // 201: agent.v1.AgentService.RunSSE:output_type -> agent.v1.AgentServerMessage
+	200, // [200:202] is the sub-list for method output_type
+	198, // [198:200] is the sub-list for method input_type
+	198, // [198:198] is the sub-list for extension type_name
+	198, // [198:198] is the sub-list for extension extendee
+	0,   // [0:198] is the sub-list for field type_name
 }
 
 func init() { file_agent_v1_localagent_proto_init() }
@@ -12187,6 +12205,7 @@ func file_agent_v1_localagent_proto_init() {
 	}
 	file_agent_v1_localagent_proto_msgTypes[120].OneofWrappers = []any{}
 	file_agent_v1_localagent_proto_msgTypes[123].OneofWrappers = []any{
+		(*ToolCall_EditToolCall)(nil),
 		(*ToolCall_McpToolCall)(nil),
 		(*ToolCall_GetMcpToolsToolCall)(nil),
 	}
