@@ -41,14 +41,15 @@ var arrows = map[string][]string{
 	"cursorpb/agent/v1":   {},
 
 	// The public API.
-	"api/openai":    {"agent"},
-	"api/chat":      {"agent", "api/openai", "sse"},
-	"api/responses": {"agent", "api/openai", "seal", "sse"},
-	"api/accounts":  {"accounts", "agent", "api/openai", "waitlist"},
-	"api/apitest":   {"agent", "api/chat", "api/openai", "api/responses", "sse"},
-	"sse":           {},
-	"imagefetch":    {"agent"},
-	"httpd":         {"agent", "api/chat", "api/openai", "catalog", "gateway", "imagefetch", "keys", "sse", "store"},
+	"api/openai":                  {"agent"},
+	"api/chat":                    {"agent", "api/openai", "sse"},
+	"api/responses":               {"agent", "api/openai", "seal", "sse"},
+	"api/responses/responsestest": {"sse"},
+	"api/accounts":                {"accounts", "agent", "api/openai", "waitlist"},
+	"api/apitest":                 {"agent", "api/chat", "api/openai", "api/responses", "sse"},
+	"sse":                         {},
+	"imagefetch":                  {"agent"},
+	"httpd":                       {"agent", "api/chat", "api/openai", "catalog", "gateway", "imagefetch", "keys", "sse", "store"},
 
 	// What is kept, and for whom.
 	"store":        {},

@@ -1,0 +1,53 @@
+package responses
+
+import (
+	"composer-api/internal/agent"
+)
+
+// A compaction replaces a history by a summary that only we can read: a turn of the model's writes it, and it goes to
+// the client sealed, as an item that the client sends back in place of what was said. What the system and the user
+// said stays in the transcript word for word where the client still sends it (clients put their rules and their
+// surroundings into such messages); answers, calls and results give way to the summary.
+
+// compactionPrompt asks for the summary. The model that reads it later knows nothing else of what was done.
+const compactionPrompt = `Write a summary of this conversation that will stand in the place of everything that was said, called and answered so far. Whoever reads it carries on with the work and sees nothing else of it. Say:
+- what the user wants, with every requirement and decision that still holds;
+- what has been done, with the names of files, functions, commands and values that matter, and what was found out;
+- what is unfinished, what failed and why, and what the next step is.
+Be exact and complete rather than short. Don't call tools, don't answer the user, and write nothing but the summary.`
+
+// summaryIntro tells the model what the summary is.
+const summaryIntro = "What was said and done up to here was replaced by this summary of it. Requests above it have been dealt with as it says:\n\n"
+
+// compaction replaces what the model said and what its calls gave by the summary.
+func (t *transcript) compaction(it *Item) error {
+	summary, err := t.open(it.wire.EncryptedContent)
+	if err != nil {
+		return &agent.Error{
+			Code: agent.InvalidValue, Param: it.param + ".encrypted_content", Err: err,
+			Message: "This compaction item was not made by this server for this key, or the server's encryption key has changed since. Send the conversation itself.",
+		}
+	}
+	var kept []agent.Message
+	for _, m := range t.messages {
+		if m.Role == agent.System || m.Role == agent.User {
+			kept = append(kept, m)
+		}
+	}
+	t.messages = append(kept, agent.Message{Role: agent.User, Parts: []agent.Part{{Text: summaryIntro + summary}}})
+	for id := range t.calls {
+		t.calls[id] = false // made, but gone
+	}
+	return nil
+}
+
+// UserMessages are those of items that a compaction's answer repeats before the summary: what the user said.
+func UserMessages(items []Item) []Item {
+	var said []Item
+	for _, it := range items {
+		if it.wire.Type == messageType && (it.wire.Role == "user" || it.wire.Role == "") {
+			said = append(said, it)
+		}
+	}
+	return said
+}

@@ -1,0 +1,143 @@
+package responses
+
+import (
+	"bytes"
+	"cmp"
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
+)
+
+// content is what a message says or a call gave: a list of parts. A plain text is one part, null is none, and anything
+// else (a tool's result that isn't the text that it should be) is the text of its JSON.
+type content []wirePart
+
+// wirePart is a part of content.
+type wirePart struct {
+	partFields
+	raw jsontext.Value // nil for a part that was a plain text
+}
+
+type partFields struct {
+	Type     string                    `json:"type"`
+	Text     string                    `json:"text"`
+	Refusal  string                    `json:"refusal"`
+	ImageURL openai.StringOr[imageURL] `json:"image_url"`
+	FileID   string                    `json:"file_id"`
+}
+
+// imageURL is chat's form of an image's address.
+type imageURL struct {
+	URL string `json:"url"`
+}
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	if d.PeekKind() == '[' {
+		return json.UnmarshalDecode(d, (*[]wirePart)(c))
+	}
+	raw, err := d.ReadValue()
+	if err != nil {
+		return err
+	}
+	*c = nil
+	if raw.Kind() != 'n' {
+		*c = content{textPart(textOf(raw))}
+	}
+	return nil
+}
+
+// UnmarshalJSON reads a part and keeps it as it was sent, too.
+func (p *wirePart) UnmarshalJSON(b []byte) error {
+	raw := jsontext.Value(bytes.Clone(b))
+	if raw.Kind() == '"' {
+		*p = textPart(textOf(raw))
+		return nil
+	}
+	*p = wirePart{raw: raw}
+	return json.Unmarshal(b, &p.partFields, liberal)
+}
+
+func textPart(text string) wirePart { return wirePart{partFields: partFields{Text: text}} }
+
+// partEcho is a part that was a plain text, in the API's form.
+type partEcho struct {
+	Type string `json:"type"`
+	Text string `json:"text"`
+}
+
+// echo is the content of a message as a list of parts.
+func (c content) echo(role string) jsontext.Value {
+	kind := "input_text"
+	if role == "assistant" {
+		kind = "output_text"
+	}
+	list := make([]jsontext.Value, len(c))
+	for i := range c {
+		list[i] = c[i].raw
+		if list[i] == nil {
+			list[i] = mustMarshal(partEcho{kind, c[i].Text})
+		}
+	}
+	return mustMarshal(list)
+}
+
+// parts is the content for the model; param is where it stands.
+func (c content) parts(param string) ([]agent.Part, error) {
+	if len(c) == 0 {
+		return nil, nil
+	}
+	parts := make([]agent.Part, 0, len(c))
+	for i := range c {
+		part, err := c[i].part(param + "[" + strconv.Itoa(i) + "]")
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, part)
+	}
+	return parts, nil
+}
+
+func (p *wirePart) part(param string) (agent.Part, error) {
+	switch p.Type {
+	case "input_text", "output_text", "text", "summary_text", "reasoning_text", "":
+		return agent.Part{Text: p.Text}, nil
+	case "refusal":
+		return agent.Part{Text: p.Refusal}, nil
+	case "input_image", "image_url":
+		return p.image(param + ".image_url")
+	case "input_file", "input_audio", "file":
+		return agent.Part{}, agent.ParamError(agent.UnsupportedValue, param+".type", "Content of type '%s' is not supported. Send text or images.", p.Type)
+	}
+	return agent.Part{}, agent.ParamError(agent.InvalidValue, param+".type", "Invalid value: '%s'. Supported values are: 'input_text', 'input_image', 'output_text', and 'refusal'.", p.Type)
+}
+
+func (p *wirePart) image(param string) (agent.Part, error) {
+	url := cmp.Or(p.ImageURL.String, p.ImageURL.Other.URL)
+	if url == "" && p.FileID != "" {
+		return agent.Part{}, agent.ParamError(agent.UnsupportedValue, param, "Files can't be uploaded here: send the image as a data URL or an https URL.")
+	}
+	image, err := openai.Image(url, param)
+	if err != nil {
+		return agent.Part{}, err
+	}
+	return agent.Part{Image: image}, nil
+}
+
+// textOf is the text of a JSON string, and the JSON of anything else but null.
+func textOf(raw jsontext.Value) string {
+	switch raw.Kind() {
+	case 'n', 0:
+		return ""
+	case '"':
+		var s string
+		if json.Unmarshal(raw, &s, liberal) == nil {
+			return s
+		}
+	}
+	return string(raw)
+}

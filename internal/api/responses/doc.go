@@ -1,0 +1,17 @@
+// Package responses is the Responses API as a surface: it decodes a request into an [agent.Request] and encodes a
+// turn's events as a response object or as a stream of the API's own events.
+//
+// It holds no state between requests. A request that continues a stored response is decoded here, but the items that
+// came before are handed in by the caller ([Request.Turn]); keeping them is the business of package respond.
+//
+// The parts:
+//
+//   - request.go: the request's fields; items.go: what stands in input; transcript.go: items become messages.
+//   - tools.go, toolchoice.go: the client's tools under the names that the model sees, and back.
+//   - response.go, output.go: the response object and what it may hold; encoder.go: events become a response;
+//     stream.go: and each step of it an event on the wire.
+//   - compaction.go: a history replaced by a sealed summary of it.
+//
+// The facts about OpenAI's formats are those of its public OpenAPI document and of the Open Responses specification,
+// and what real clients (Codex, openai-node, the AI SDK) were seen to need.
+package responses

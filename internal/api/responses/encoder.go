@@ -1,0 +1,312 @@
+package responses
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"composer-api/internal/agent"
+)
+
+// Options are what an Encoder needs besides its request.
+type Options struct {
+	// ID is the response's id, from [NewID]. Items' ids derive from it.
+	ID string
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// SealReasoning and SealCompaction encrypt what the client is to carry for us: thinking that it asked for as
+	// encrypted_content, and the summary of a compaction. Without the first reasoning has no encrypted_content; the
+	// second is needed where Request.Compact is set.
+	SealReasoning, SealCompaction func(plain []byte) (string, error)
+	// Keep, when not nil, is called with the whole response once it has ended and before the client learns of that,
+	// so that a response which the client knows to be complete can be found again. When it fails, the response says
+	// store: false. The encoder must not be used in it, and r must not be kept.
+	Keep func(r *Response) error
+}
+
+// NewID mints a response's id.
+func NewID() string { return agent.NewID(responseIDPrefix, responseIDRandom) }
+
+// An Encoder turns the events of one turn into a response object and, when it was made by [NewStream], into the
+// events of a stream. It is what the gateway calls a sink. One goroutine may use it.
+type Encoder struct {
+	req    *Request
+	opt    Options
+	resp   Response
+	open   *item   // the message or reasoning that is still being written
+	summed []byte  // the summary, in a compaction turn
+	steps  watcher // nil for a body
+}
+
+// A watcher is told each step by which a response comes into being, in order.
+type watcher interface {
+	created(r *Response) error
+	inProgress(r *Response) error
+	added(it *item) error
+	delta(it *item, text []byte) error
+	done(it *item, wire jsontext.Value) error
+	failed(f *Failure) error
+	ended(r *Response) error
+	flush() error
+}
+
+// NewBody makes an Encoder whose result is the response object alone.
+func NewBody(req *Request, opt Options) *Encoder {
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	e := &Encoder{req: req, opt: opt, resp: req.echo()}
+	e.resp.ID = opt.ID
+	e.resp.CreatedAt = opt.Now().Unix()
+	return e
+}
+
+// NewStream makes an Encoder that writes a stream of events to out.
+func NewStream(req *Request, opt Options, out Out) *Encoder {
+	e := NewBody(req, opt)
+	e.steps = &stream{out: out}
+	return e
+}
+
+// Response is the response as it stands. It is valid until the next event.
+func (e *Encoder) Response() *Response { return &e.resp }
+
+// Queue announces the response before upstream has taken it: the first thing that a background response does.
+func (e *Encoder) Queue() error {
+	e.resp.Status = Queued
+	if e.steps == nil {
+		return nil
+	}
+	return e.steps.created(&e.resp)
+}
+
+// Accept begins the response: upstream has taken the run.
+func (e *Encoder) Accept(agent.Accepted) error {
+	announced := e.resp.Status == Queued
+	e.resp.Status = InProgress
+	if e.steps == nil {
+		return nil
+	}
+	if !announced {
+		if err := e.steps.created(&e.resp); err != nil {
+			return err
+		}
+	}
+	if err := e.steps.inProgress(&e.resp); err != nil {
+		return err
+	}
+	return e.steps.flush()
+}
+
+// Event adds one event.
+func (e *Encoder) Event(ev *agent.Event) error {
+	switch ev.Kind {
+	case agent.Text:
+		return e.text(ev.Text)
+	case agent.Reasoning:
+		return e.write(reasoningItem, ev.Text)
+	case agent.Call:
+		return e.call(ev.Call)
+	case agent.UsageKind:
+		e.resp.Usage = newUsage(*ev.Usage)
+	case agent.DoneKind:
+		return e.end(ev.Done.Reason)
+	}
+	return nil
+}
+
+// Flush sends what was written so far.
+func (e *Encoder) Flush() error {
+	if e.steps == nil {
+		return nil
+	}
+	return e.steps.flush()
+}
+
+// Fail ends the response with an error, instead of further events. A stream says so twice, because Codex reads
+// response.failed only and openai-node the error only.
+func (e *Encoder) Fail(failure *agent.Error) error {
+	e.resp.Error = newFailure(failure)
+	return e.endEarly(Failed)
+}
+
+// Cancel ends a response that its client no longer wants.
+func (e *Encoder) Cancel() error {
+	return e.endEarly(Cancelled)
+}
+
+// endEarly ends a response whose turn has not ended. The response is kept also when nobody listens any more.
+func (e *Encoder) endEarly(status Status) error {
+	err := e.close(Incomplete)
+	e.resp.Status = status
+	e.keep()
+	if err != nil || e.steps == nil {
+		return err
+	}
+	if e.resp.Error != nil {
+		if err := e.steps.failed(e.resp.Error); err != nil {
+			return err
+		}
+	}
+	return e.finish()
+}
+
+// text adds to the answer, or, when the turn is a compaction, to the summary.
+func (e *Encoder) text(text []byte) error {
+	if e.req.Compact {
+		e.summed = append(e.summed, text...)
+		return nil
+	}
+	return e.write(messageItem, text)
+}
+
+// write adds text to the open item, after opening one of this kind if need be.
+func (e *Encoder) write(kind itemKind, text []byte) error {
+	if e.req.Compact {
+		return nil // the thinking that goes into a summary is nobody's
+	}
+	if e.open == nil || e.open.kind != kind {
+		if err := e.openItem(kind); err != nil {
+			return err
+		}
+	}
+	e.open.text = append(e.open.text, text...)
+	if e.steps == nil {
+		return nil
+	}
+	return e.steps.delta(e.open, text)
+}
+
+func (e *Encoder) openItem(kind itemKind) error {
+	if err := e.close(Completed); err != nil {
+		return err
+	}
+	e.open = e.newItem(kind)
+	return e.added(e.open)
+}
+
+func (e *Encoder) newItem(kind itemKind) *item {
+	index := len(e.resp.Output)
+	return &item{kind: kind, index: index, id: outputItemID(e.resp.ID, kind, index), status: InProgress}
+}
+
+// close ends the open item, if there is one.
+func (e *Encoder) close(status Status) error {
+	it := e.open
+	if it == nil {
+		return nil
+	}
+	e.open = nil
+	if it.kind == reasoningItem && e.req.encryptedReasoning && e.opt.SealReasoning != nil {
+		sealed, err := e.opt.SealReasoning(it.text)
+		if err != nil {
+			return &agent.Error{Code: agent.Internal, Err: err}
+		}
+		it.sealed = sealed
+	}
+	return e.done(it, status)
+}
+
+// call adds a whole tool call in the form that its tool has for the client.
+func (e *Encoder) call(c *agent.ToolCall) error {
+	if err := e.close(Completed); err != nil {
+		return err
+	}
+	form, text := e.req.tools.clientCall(c)
+	it := e.newItem(form.kind)
+	it.callID, it.name, it.namespace = c.ID, form.name, form.namespace
+	if it.kind == toolSearchCallItem {
+		it.text = []byte("{}")
+	}
+	if err := e.added(it); err != nil {
+		return err
+	}
+	it.text = text
+	if e.steps != nil && it.kind != toolSearchCallItem {
+		if err := e.steps.delta(it, text); err != nil {
+			return err
+		}
+	}
+	return e.done(it, Completed)
+}
+
+func (e *Encoder) added(it *item) error {
+	if e.steps == nil {
+		return nil
+	}
+	return e.steps.added(it)
+}
+
+// done puts a finished item into the output.
+func (e *Encoder) done(it *item, status Status) error {
+	it.status = status
+	wire := mustMarshal(it.wire())
+	e.resp.Output = append(e.resp.Output, wire)
+	if e.steps == nil {
+		return nil
+	}
+	return e.steps.done(it, wire)
+}
+
+// end closes the response at the end of its turn.
+func (e *Encoder) end(reason agent.Reason) error {
+	status := Completed
+	if reason == agent.Length {
+		status = Incomplete
+		e.resp.IncompleteDetails = &IncompleteDetails{Reason: "max_output_tokens"}
+	}
+	if err := e.close(status); err != nil {
+		return err
+	}
+	if e.req.Compact {
+		if err := e.compaction(); err != nil {
+			return err
+		}
+	}
+	e.resp.Status = status
+	if status == Completed {
+		now := e.opt.Now().Unix()
+		e.resp.CompletedAt = &now
+	}
+	e.keep()
+	if e.steps == nil {
+		return nil
+	}
+	return e.finish()
+}
+
+// compaction seals the summary and makes it the response's one item.
+func (e *Encoder) compaction() error {
+	summary := bytes.TrimSpace(e.summed)
+	if len(summary) == 0 {
+		return agent.Errorf(agent.Upstream, "The model gave no summary of the conversation. Please try again.")
+	}
+	sealed, err := e.opt.SealCompaction(summary)
+	if err != nil {
+		return &agent.Error{Code: agent.Internal, Err: err}
+	}
+	it := e.newItem(compactionItem)
+	it.sealed = sealed
+	if err := e.added(it); err != nil {
+		return err
+	}
+	return e.done(it, Completed)
+}
+
+func (e *Encoder) keep() {
+	if e.opt.Keep != nil && e.opt.Keep(&e.resp) != nil {
+		e.resp.Store = false
+	}
+}
+
+func (e *Encoder) finish() error {
+	if err := e.steps.ended(&e.resp); err != nil {
+		return err
+	}
+	return e.steps.flush()
+}
+
+// liberal reading and writing takes what a client sent for what it is: invalid UTF-8 becomes U+FFFD.
+var liberal = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))

@@ -1,0 +1,170 @@
+package responses
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// itemKind is the kind of an output item.
+type itemKind uint8
+
+const (
+	messageItem itemKind = iota + 1
+	reasoningItem
+	functionCallItem
+	customCallItem
+	toolSearchCallItem
+	compactionItem
+)
+
+// idPrefixes begin the ids of output items.
+var idPrefixes = [...]string{
+	messageItem:        "msg_",
+	reasoningItem:      "rs_",
+	functionCallItem:   "fc_",
+	customCallItem:     "ctc_",
+	toolSearchCallItem: "tsc_",
+	compactionItem:     "cmpt_",
+}
+
+// An item is an output item while it is being written.
+type item struct {
+	kind   itemKind
+	index  int // its place in output
+	id     string
+	status Status
+	text   []byte // a message's text, a summary, a call's arguments or input: what the deltas add up to
+
+	callID, name, namespace string // calls
+	sealed                  string // encrypted_content of reasoning and compaction
+}
+
+// The items' forms on the wire.
+type (
+	wireMessage struct {
+		ID      string       `json:"id"`
+		Type    string       `json:"type"`
+		Status  Status       `json:"status"`
+		Role    string       `json:"role"`
+		Content []outputText `json:"content"`
+	}
+	wireReasoning struct {
+		ID               string        `json:"id"`
+		Type             string        `json:"type"`
+		Status           Status        `json:"status"`
+		Summary          []summaryText `json:"summary"`
+		EncryptedContent string        `json:"encrypted_content,omitzero"`
+	}
+	wireFunctionCall struct {
+		ID        string `json:"id"`
+		Type      string `json:"type"`
+		Status    Status `json:"status"`
+		CallID    string `json:"call_id"`
+		Name      string `json:"name"`
+		Namespace string `json:"namespace,omitzero"`
+		Arguments string `json:"arguments"`
+	}
+	wireCustomCall struct {
+		ID        string `json:"id"`
+		Type      string `json:"type"`
+		Status    Status `json:"status"`
+		CallID    string `json:"call_id"`
+		Name      string `json:"name"`
+		Namespace string `json:"namespace,omitzero"`
+		Input     string `json:"input"`
+	}
+	wireToolSearchCall struct {
+		ID        string         `json:"id"`
+		Type      string         `json:"type"`
+		Status    Status         `json:"status"`
+		CallID    string         `json:"call_id"`
+		Execution string         `json:"execution"`
+		Arguments jsontext.Value `json:"arguments"`
+	}
+	wireCompaction struct {
+		ID               string `json:"id"`
+		Type             string `json:"type"`
+		EncryptedContent string `json:"encrypted_content"`
+	}
+
+	outputText struct {
+		Type        string           `json:"type"`
+		Text        string           `json:"text"`
+		Annotations []jsontext.Value `json:"annotations"`
+		Logprobs    []jsontext.Value `json:"logprobs"`
+	}
+	summaryText struct {
+		Type string `json:"type"`
+		Text string `json:"text"`
+	}
+)
+
+// wire is the item as output_item.done and output show it. A message or a reasoning item that is still open has no
+// parts yet: they come with events of their own.
+func (it *item) wire() any {
+	switch it.kind {
+	case messageItem:
+		m := wireMessage{ID: it.id, Type: "message", Status: it.status, Role: "assistant"}
+		if it.status != InProgress {
+			m.Content = []outputText{it.outputText()}
+		}
+		return m
+	case reasoningItem:
+		r := wireReasoning{ID: it.id, Type: "reasoning", Status: it.status, EncryptedContent: it.sealed}
+		if it.status != InProgress {
+			r.Summary = []summaryText{it.summaryText()}
+		}
+		return r
+	case functionCallItem:
+		return wireFunctionCall{it.id, "function_call", it.status, it.callID, it.name, it.namespace, string(it.text)}
+	case customCallItem:
+		return wireCustomCall{it.id, "custom_tool_call", it.status, it.callID, it.name, it.namespace, string(it.text)}
+	case toolSearchCallItem:
+		return wireToolSearchCall{it.id, "tool_search_call", it.status, it.callID, "client", jsontext.Value(it.text)}
+	default:
+		return wireCompaction{it.id, "compaction", it.sealed}
+	}
+}
+
+func (it *item) outputText() outputText {
+	return outputText{Type: "output_text", Text: string(it.text)}
+}
+
+func (it *item) summaryText() summaryText {
+	return summaryText{Type: "summary_text", Text: string(it.text)}
+}
+
+// Ids of items hold the id of their response, so that a later request that merely refers to one (item_reference, which
+// the AI SDK sends for whatever is stored) leads to where it is kept: resp_X has the output items msg_X0000, fc_X0001
+// and so on, and the input items msg_Xi000.
+
+const (
+	responseIDPrefix = "resp_"
+	responseIDRandom = 24 // characters after the prefix
+	itemIDSuffix     = 4
+)
+
+func outputItemID(responseID string, kind itemKind, index int) string {
+	return idPrefixes[kind] + strings.TrimPrefix(responseID, responseIDPrefix) + pad(index, itemIDSuffix)
+}
+
+func inputItemID(responseID, prefix string, index int) string {
+	return prefix + strings.TrimPrefix(responseID, responseIDPrefix) + "i" + pad(index, itemIDSuffix-1)
+}
+
+// pad writes n in base 36 with at least width digits.
+func pad(n, width int) string {
+	s := strconv.FormatInt(int64(n), 36)
+	return strings.Repeat("0", max(0, width-len(s))) + s
+}
+
+// ResponseOf is the id of the response that the item with this id belongs to; "" when the id is not of our making.
+func ResponseOf(itemID string) string {
+	_, rest, ok := strings.Cut(itemID, "_")
+	if !ok || len(rest) < responseIDRandom+itemIDSuffix {
+		return ""
+	}
+	return responseIDPrefix + rest[:responseIDRandom]
+}

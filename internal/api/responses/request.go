@@ -1,0 +1,301 @@
+package responses
+
+import (
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
+)
+
+// A Request is a decoded request. What is for the model alone is reached through [Request.Turn]; the fields are what
+// whoever carries the request out must know.
+type Request struct {
+	Model string
+	// Input is what this request adds to the conversation. References in it ([Item.Reference]) stand for items of
+	// stored responses and must be replaced before Turn.
+	Input []Item
+	// PreviousResponseID names the stored response that this one continues; "" when none.
+	PreviousResponseID string
+	Stream             bool
+	Store              bool // keep the response; true unless the client says otherwise
+	Background         bool
+	// Compact asks for a summary of the conversation instead of an answer: a compaction_trigger is in the input, or
+	// the caller has set it.
+	Compact bool
+
+	body               body
+	tools              toolSet
+	format             agent.Format
+	maxTokens          int // 0 is no limit
+	encryptedReasoning bool
+}
+
+// body is the request on the wire. What isn't named here is ignored.
+type body struct {
+	Model              string                          `json:"model"`
+	Input              openai.StringOr[[]Item]         `json:"input"`
+	Instructions       openai.StringOr[[]Item]         `json:"instructions"` // our own answers may have a list there
+	PreviousResponseID *string                         `json:"previous_response_id"`
+	Store              *bool                           `json:"store"`
+	Stream             bool                            `json:"stream"`
+	Background         bool                            `json:"background"`
+	Tools              []wireTool                      `json:"tools"`
+	ToolChoice         openai.StringOr[wireToolChoice] `json:"tool_choice"`
+	ParallelToolCalls  *bool                           `json:"parallel_tool_calls"`
+	Text               textSettings                    `json:"text"`
+	Reasoning          ReasoningEcho                   `json:"reasoning"`
+	Include            []string                        `json:"include"`
+	MaxOutputTokens    *openai.Int                     `json:"max_output_tokens"`
+	MaxToolCalls       *openai.Int                     `json:"max_tool_calls"`
+	Conversation       jsontext.Value                  `json:"conversation"`
+	Prompt             jsontext.Value                  `json:"prompt"`
+	Truncation         *string                         `json:"truncation"`
+	Temperature        *float64                        `json:"temperature"`
+	TopP               *float64                        `json:"top_p"`
+	PresencePenalty    *float64                        `json:"presence_penalty"`
+	FrequencyPenalty   *float64                        `json:"frequency_penalty"`
+	TopLogprobs        *openai.Int                     `json:"top_logprobs"`
+	Metadata           map[string]string               `json:"metadata"`
+	SafetyIdentifier   *string                         `json:"safety_identifier"`
+	PromptCacheKey     *string                         `json:"prompt_cache_key"`
+}
+
+// textSettings are the request's text field.
+type textSettings struct {
+	Format    *textFormat `json:"format"`
+	Verbosity *string     `json:"verbosity"`
+}
+
+type textFormat struct {
+	Type string `json:"type"`
+	openai.SchemaFormat
+}
+
+// Decode decodes the body of a request that makes a response. Errors are *agent.Error and name the field at fault.
+func Decode(data []byte) (*Request, error) {
+	r, err := decode(data)
+	if err != nil {
+		return nil, err
+	}
+	if r.Model == "" {
+		return nil, openai.Missing("model")
+	}
+	if len(r.Input) == 0 && r.PreviousResponseID == "" {
+		return nil, openai.Missing("input")
+	}
+	return r, nil
+}
+
+// DecodePartial decodes the body of a request that counts or compacts a conversation: the same, but nothing is
+// required.
+func DecodePartial(data []byte) (*Request, error) { return decode(data) }
+
+func decode(data []byte) (*Request, error) {
+	r := &Request{}
+	if err := openai.Decode(data, &r.body); err != nil {
+		return nil, err
+	}
+	steps := []func(*Request) error{
+		(*Request).refuse, (*Request).checkRanges, (*Request).takeFormat, (*Request).takeTools, (*Request).takeInput,
+	}
+	for _, step := range steps {
+		if err := step(r); err != nil {
+			return nil, err
+		}
+	}
+	b := &r.body
+	r.Model, r.Stream, r.Background = b.Model, b.Stream, b.Background
+	r.Store = b.Store == nil || *b.Store
+	if b.PreviousResponseID != nil {
+		r.PreviousResponseID = *b.PreviousResponseID
+	}
+	for _, name := range b.Include {
+		r.encryptedReasoning = r.encryptedReasoning || name == "reasoning.encrypted_content"
+	}
+	for i := range r.Input {
+		r.Compact = r.Compact || r.Input[i].wire.Type == triggerType
+	}
+	if r.Background && !r.Store {
+		return nil, agent.ParamError(agent.UnsupportedValue, "background", "A background response must be stored: leave 'store' out or set it to true.")
+	}
+	return r, nil
+}
+
+// refuse turns away what would silently give the caller something else than asked for.
+func (r *Request) refuse() error {
+	b := &r.body
+	switch {
+	case present(b.Conversation):
+		return agent.ParamError(agent.UnsupportedParameter, "conversation", "'conversation' is not supported here. Use 'previous_response_id' to continue a response.")
+	case present(b.Prompt):
+		return agent.ParamError(agent.UnsupportedParameter, "prompt", "Prompt templates are not supported here. Send 'instructions' and 'input'.")
+	}
+	return nil
+}
+
+// checkRanges checks the numbers that the API bounds. What is not for us is checked all the same: a mistake should
+// show here as it does elsewhere.
+func (r *Request) checkRanges() error {
+	b := &r.body
+	for _, c := range []struct {
+		param     string
+		value     *float64
+		low, high float64
+	}{
+		{"temperature", b.Temperature, 0, 2},
+		{"top_p", b.TopP, 0, 1},
+		{"presence_penalty", b.PresencePenalty, -2, 2},
+		{"frequency_penalty", b.FrequencyPenalty, -2, 2},
+		{"top_logprobs", float(b.TopLogprobs), 0, 20},
+	} {
+		if err := openai.InRange(c.param, c.value, c.low, c.high); err != nil {
+			return err
+		}
+	}
+	var err error
+	if r.maxTokens, err = openai.MaxTokens("max_output_tokens", b.MaxOutputTokens); err != nil {
+		return err
+	}
+	_, err = openai.MaxTokens("max_tool_calls", b.MaxToolCalls)
+	return err
+}
+
+func float(n *openai.Int) *float64 {
+	if n == nil {
+		return nil
+	}
+	f := float64(*n)
+	return &f
+}
+
+// takeTools offers the request's tools.
+func (r *Request) takeTools() error {
+	return r.tools.addAll(r.body.Tools, "", "tools")
+}
+
+// takeInput puts instructions that are a list before the input, and makes an item of input that is a text.
+func (r *Request) takeInput() error {
+	b := &r.body
+	if b.Input.Kind == '"' {
+		b.Input.Other = []Item{textItem(b.Input.String)}
+	}
+	r.Input = append(locate(b.Instructions.Other, "instructions"), locate(b.Input.Other, "input")...)
+	return nil
+}
+
+// Dropped are the types of the tools that were left out because OpenAI would run them on its side.
+func (r *Request) Dropped() []string { return r.tools.dropped }
+
+// takeFormat takes the form that the answer must have.
+func (r *Request) takeFormat() (err error) {
+	if f := r.body.Text.Format; f != nil {
+		r.format, err = openai.Format(f.Type, "text.format", f.SchemaFormat, "text.format")
+	}
+	return err
+}
+
+// present reports whether an optional field was sent with a value.
+func present(v jsontext.Value) bool { return len(v) > 0 && v.Kind() != 'n' }
+
+// echo is the response object as it is before anything has happened: the request's fields with their defaults.
+func (r *Request) echo() Response {
+	b := &r.body
+	resp := Response{
+		Object: "response", Status: InProgress, Model: r.Model,
+		PreviousResponseID: b.PreviousResponseID, Instructions: r.instructions(),
+		ToolChoice: jsontext.Value(`"auto"`), Truncation: "disabled",
+		ParallelToolCalls: b.ParallelToolCalls == nil || *b.ParallelToolCalls,
+		Text:              b.Text.echo(),
+		TopP:              1, Temperature: 1,
+		Reasoning:        b.Reasoning,
+		MaxOutputTokens:  b.MaxOutputTokens,
+		MaxToolCalls:     b.MaxToolCalls,
+		Store:            r.Store,
+		Background:       r.Background,
+		ServiceTier:      "default", // whatever was asked for: there is but one
+		Metadata:         b.Metadata,
+		SafetyIdentifier: b.SafetyIdentifier,
+		PromptCacheKey:   b.PromptCacheKey,
+	}
+	for i := range b.Tools {
+		if t := &b.Tools[i]; t.ours() {
+			resp.Tools = append(resp.Tools, t.echo())
+		}
+	}
+	switch b.ToolChoice.Kind {
+	case '"':
+		resp.ToolChoice = mustMarshal(b.ToolChoice.String)
+	case '{':
+		resp.ToolChoice = b.ToolChoice.Other.raw
+	}
+	set(&resp.Truncation, b.Truncation)
+	set(&resp.TopP, b.TopP)
+	set(&resp.Temperature, b.Temperature)
+	set(&resp.PresencePenalty, b.PresencePenalty)
+	set(&resp.FrequencyPenalty, b.FrequencyPenalty)
+	set(&resp.TopLogprobs, b.TopLogprobs)
+	return resp
+}
+
+// instructions are the request's instructions when they are text.
+func (r *Request) instructions() *string {
+	if r.body.Instructions.Kind != '"' {
+		return nil
+	}
+	return &r.body.Instructions.String
+}
+
+// set overwrites a default with what the client sent, if it did.
+func set[T any](to *T, sent *T) {
+	if sent != nil {
+		*to = *sent
+	}
+}
+
+// The forms of text.format as the response shows it.
+type (
+	textEcho struct {
+		Format    any     `json:"format"`
+		Verbosity *string `json:"verbosity,omitzero"`
+	}
+	plainFormatEcho struct {
+		Type string `json:"type"`
+	}
+	schemaFormatEcho struct {
+		Type        string        `json:"type"`
+		Name        string        `json:"name"`
+		Description *string       `json:"description"`
+		Schema      openai.Object `json:"schema"`
+		Strict      bool          `json:"strict"`
+	}
+)
+
+func (t *textSettings) echo() jsontext.Value {
+	e := textEcho{Format: plainFormatEcho{"text"}, Verbosity: t.Verbosity}
+	switch f := t.Format; {
+	case f == nil:
+	case f.Type == "json_schema":
+		e.Format = schemaFormatEcho{f.Type, f.Name, orNull(f.Description), f.Schema, f.Strict}
+	default:
+		e.Format = plainFormatEcho{f.Type}
+	}
+	return mustMarshal(e)
+}
+
+// orNull is s, or null when it is empty.
+func orNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// mustMarshal encodes what can't fail: our own types around values that were decoded from JSON.
+func mustMarshal(v any) jsontext.Value {
+	b, err := json.Marshal(v, liberal)
+	if err != nil {
+		panic("responses: " + err.Error())
+	}
+	return b
+}

@@ -1,0 +1,146 @@
+package responses
+
+import (
+	"cmp"
+	"math"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
+)
+
+// A Response is the response object. Every key is always there: clients check for null, not for absence.
+type Response struct {
+	ID                 string             `json:"id"`
+	Object             string             `json:"object"` // "response"
+	CreatedAt          int64              `json:"created_at"`
+	CompletedAt        *int64             `json:"completed_at"` // set only when completed
+	Status             Status             `json:"status"`
+	IncompleteDetails  *IncompleteDetails `json:"incomplete_details"`
+	Model              string             `json:"model"` // as the client named it
+	PreviousResponseID *string            `json:"previous_response_id"`
+	Instructions       *string            `json:"instructions"`
+	Output             []jsontext.Value   `json:"output"` // the items, each exactly as its output_item.done had it
+	Error              *Failure           `json:"error"`
+	Tools              []jsontext.Value   `json:"tools"`
+	ToolChoice         jsontext.Value     `json:"tool_choice"`
+	Truncation         string             `json:"truncation"`
+	ParallelToolCalls  bool               `json:"parallel_tool_calls"`
+	Text               jsontext.Value     `json:"text"`
+	TopP               float64            `json:"top_p"`
+	PresencePenalty    float64            `json:"presence_penalty"`
+	FrequencyPenalty   float64            `json:"frequency_penalty"`
+	TopLogprobs        openai.Int         `json:"top_logprobs"`
+	Temperature        float64            `json:"temperature"`
+	Reasoning          ReasoningEcho      `json:"reasoning"`
+	Usage              *Usage             `json:"usage"` // null until the end
+	MaxOutputTokens    *openai.Int        `json:"max_output_tokens"`
+	MaxToolCalls       *openai.Int        `json:"max_tool_calls"`
+	Store              bool               `json:"store"`
+	Background         bool               `json:"background"`
+	ServiceTier        string             `json:"service_tier"`
+	Metadata           map[string]string  `json:"metadata"`
+	SafetyIdentifier   *string            `json:"safety_identifier"`
+	PromptCacheKey     *string            `json:"prompt_cache_key"`
+}
+
+// Status is where a response or an item stands.
+type Status string
+
+// The statuses. Items know only in_progress, completed and incomplete.
+const (
+	Queued     Status = "queued" // a background response that upstream has not taken yet
+	InProgress Status = "in_progress"
+	Completed  Status = "completed"
+	Incomplete Status = "incomplete"
+	Failed     Status = "failed"
+	Cancelled  Status = "cancelled"
+)
+
+// Ended reports whether a response in this status will not change any more.
+func (s Status) Ended() bool { return s != Queued && s != InProgress }
+
+// IncompleteDetails says why a response is incomplete.
+type IncompleteDetails struct {
+	Reason string `json:"reason"` // "max_output_tokens"
+}
+
+// A Failure says why a response failed.
+type Failure struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+
+	kind string // the HTTP error's type; "" once it was stored
+}
+
+// newFailure makes the failure that a response shows. Its code is that of the HTTP error, but never null.
+func newFailure(e *agent.Error) *Failure {
+	row := openai.RowOf(e.Code)
+	return &Failure{Code: cmp.Or(row.Code, serverError), Message: openai.Message(e), kind: row.Type}
+}
+
+// serverError is both the code and the type of a failure that has no better one.
+const serverError = "server_error"
+
+// interruptedCode is the failure of a background response whose process ended.
+const interruptedCode = "server_restarted"
+
+// Interrupt marks a response as failed because the process that worked on it ended.
+func (r *Response) Interrupt() {
+	r.Status = Failed
+	r.Error = &Failure{Code: interruptedCode, Message: "The server was restarted while this response was in progress. Please send the request again."}
+}
+
+// ReasoningEcho repeats the request's reasoning settings.
+type ReasoningEcho struct {
+	Effort  *string `json:"effort"`
+	Summary *string `json:"summary"`
+}
+
+// Usage is the response's token counts, in OpenAI's terms: input includes what the cache served.
+type Usage struct {
+	InputTokens         int64         `json:"input_tokens"`
+	InputTokensDetails  InputDetails  `json:"input_tokens_details"`
+	OutputTokens        int64         `json:"output_tokens"`
+	OutputTokensDetails OutputDetails `json:"output_tokens_details"`
+	TotalTokens         int64         `json:"total_tokens"`
+	CostUSD             float64       `json:"cost,omitzero"`      // ours; only when the price is known
+	Estimated           bool          `json:"estimated,omitzero"` // ours; only when true
+}
+
+// InputDetails says how the cache took part in the input.
+type InputDetails struct {
+	CachedTokens     int64 `json:"cached_tokens"`
+	CacheWriteTokens int64 `json:"cache_write_tokens"`
+}
+
+// OutputDetails says how much of the output was thinking.
+type OutputDetails struct {
+	ReasoningTokens int64 `json:"reasoning_tokens"`
+}
+
+// Encode is the response object as JSON.
+func (r *Response) Encode() []byte { return mustMarshal(r) }
+
+// DecodeResponse reads what Encode has written.
+func DecodeResponse(object []byte) (*Response, error) {
+	r := new(Response)
+	if err := json.Unmarshal(object, r, liberal); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func newUsage(u agent.Usage) *Usage {
+	return &Usage{
+		InputTokens:         u.Prompt(),
+		InputTokensDetails:  InputDetails{CachedTokens: u.CacheRead, CacheWriteTokens: u.CacheWrite},
+		OutputTokens:        u.Output,
+		OutputTokensDetails: OutputDetails{ReasoningTokens: u.Reasoning},
+		TotalTokens:         u.Total(),
+		CostUSD:             math.Round(u.CostUSD*1e9) / 1e9, // a sum of prices would show as 0.00012000000000000002
+		Estimated:           u.Estimated,
+	}
+}

@@ -1,0 +1,300 @@
+// Package responsestest checks what the Responses API sends: every document and event against the API's schemas, which
+// stand as data in schema.json, and a whole stream against the rules that no schema can say. Tests of any package use
+// it.
+package responsestest
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"composer-api/internal/sse"
+)
+
+//go:embed schema.json
+var schemaFile []byte
+
+// compiler compiles the definitions of schema.json once.
+var compiler = sync.OnceValue(func() *jsonschema.Compiler {
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schemaFile))
+	if err != nil {
+		panic(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("schema.json", doc); err != nil {
+		panic(err)
+	}
+	return c
+})
+
+var (
+	mu       sync.Mutex // a Compiler is for one goroutine
+	compiled = map[string]*jsonschema.Schema{}
+)
+
+func schema(def string) *jsonschema.Schema {
+	mu.Lock()
+	defer mu.Unlock()
+	s, ok := compiled[def]
+	if !ok {
+		s = compiler().MustCompile("schema.json#/$defs/" + def)
+		compiled[def] = s
+	}
+	return s
+}
+
+// Valid checks a document against a definition of schema.json: "response", "itemList", "error" and so on.
+func Valid(t testing.TB, def string, doc []byte) {
+	t.Helper()
+	if err := Check(def, doc); err != nil {
+		t.Errorf("not a valid %s: %v\n%s", def, err, doc)
+	}
+}
+
+// Check is Valid without a test.
+func Check(def string, doc []byte) error {
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(doc))
+	if err != nil {
+		return err
+	}
+	return schema(def).Validate(v)
+}
+
+// An Event is one event of a stream.
+type Event struct {
+	Type        string          `json:"type"`
+	Seq         int             `json:"sequence_number"`
+	OutputIndex *int            `json:"output_index"`
+	ItemID      string          `json:"item_id"`
+	Delta       string          `json:"delta"`
+	Text        *string         `json:"text"`
+	Arguments   *string         `json:"arguments"`
+	Input       *string         `json:"input"`
+	Item        json.RawMessage `json:"item"`
+	Response    json.RawMessage `json:"response"`
+
+	Raw []byte `json:"-"`
+}
+
+// Response is what tests look at of a response object.
+type Response struct {
+	ID       string            `json:"id"`
+	Status   string            `json:"status"`
+	Output   []json.RawMessage `json:"output"`
+	Previous *string           `json:"previous_response_id"`
+	Store    bool              `json:"store"`
+	Error    *struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+	} `json:"error"`
+	Usage *struct {
+		InputTokens int64 `json:"input_tokens"`
+	} `json:"usage"`
+}
+
+// Stream checks a whole stream, from its first byte to its last, and returns its events. See [CheckStream].
+func Stream(t testing.TB, stream []byte) []Event {
+	t.Helper()
+	events, err := CheckStream(stream)
+	if err != nil {
+		t.Errorf("%v\nin the stream\n%s", err, stream)
+	}
+	return events
+}
+
+// Final is the response object of a stream's last event.
+func Final(t testing.TB, events []Event) Response {
+	t.Helper()
+	var r Response
+	if len(events) == 0 {
+		t.Fatal("the stream has no events")
+	}
+	if err := json.Unmarshal(events[len(events)-1].Response, &r); err != nil {
+		t.Fatalf("the last event has no response: %v", err)
+	}
+	return r
+}
+
+// CheckStream checks a whole stream: each event fits its schema; event lines repeat the types; sequence numbers count
+// from 0; items have dense indexes and keep their ids, one is open at a time, each is done before the end, and its
+// deltas add up to what it holds; the last response's output is the items that were emitted; [DONE] is the last line.
+func CheckStream(stream []byte) ([]Event, error) {
+	c := checker{}
+	for raw, err := range sse.Scan(bytes.NewReader(stream)) {
+		if err != nil {
+			return c.events, err
+		}
+		if err := c.event(raw.Type, []byte(raw.Data)); err != nil {
+			return c.events, fmt.Errorf("event %d (%s): %w", len(c.events), raw.Type, err)
+		}
+	}
+	if !c.done {
+		return c.events, fmt.Errorf("the stream does not end in [DONE]")
+	}
+	return c.events, nil
+}
+
+// A checker follows one stream.
+type checker struct {
+	events []Event
+	items  []json.RawMessage // that are done
+	open   *openItem
+	ended  bool // the last event was seen
+	done   bool // [DONE] was seen
+	id     string
+}
+
+type openItem struct {
+	id     string
+	deltas strings.Builder
+	text   *string // what a done event says that the deltas add up to
+}
+
+var endTypes = []string{"response.completed", "response.incomplete", "response.failed"}
+
+func (c *checker) event(name string, data []byte) error {
+	if string(data) == "[DONE]" {
+		if !c.ended {
+			return fmt.Errorf("[DONE] before the last event")
+		}
+		c.done = true
+		return nil
+	}
+	if c.ended {
+		return fmt.Errorf("comes after the last event")
+	}
+	if err := Check("event", data); err != nil {
+		return err
+	}
+	e := Event{Raw: slices.Clone(data)}
+	if err := json.Unmarshal(data, &e); err != nil {
+		return err
+	}
+	if name != e.Type {
+		return fmt.Errorf("its type is %s", e.Type)
+	}
+	if e.Seq != len(c.events) {
+		return fmt.Errorf("sequence number %d, want %d", e.Seq, len(c.events))
+	}
+	c.events = append(c.events, e)
+	if e.Response != nil {
+		return c.response(&e)
+	}
+	if e.Type == "error" {
+		return nil
+	}
+	return c.part(&e)
+}
+
+func (c *checker) response(e *Event) error {
+	var r Response
+	if err := json.Unmarshal(e.Response, &r); err != nil {
+		return err
+	}
+	if c.id == "" {
+		c.id = r.ID
+	}
+	if r.ID != c.id {
+		return fmt.Errorf("the response's id changed from %s to %s", c.id, r.ID)
+	}
+	if len(c.events) == 1 && e.Type != "response.created" {
+		return fmt.Errorf("the first event must be response.created")
+	}
+	if !slices.Contains(endTypes, e.Type) {
+		return nil
+	}
+	c.ended = true
+	if c.open != nil {
+		return fmt.Errorf("item %s is not done", c.open.id)
+	}
+	if diff := cmp.Diff(texts(c.items), texts(r.Output)); diff != "" {
+		return fmt.Errorf("output differs from the items emitted (-emitted +output):\n%s", diff)
+	}
+	return nil
+}
+
+func (c *checker) part(e *Event) error {
+	if e.OutputIndex == nil || *e.OutputIndex != len(c.items) {
+		return fmt.Errorf("output_index %v, want %d", e.OutputIndex, len(c.items))
+	}
+	switch e.Type {
+	case "response.output_item.added":
+		if c.open != nil {
+			return fmt.Errorf("item %s is still open", c.open.id)
+		}
+		c.open = &openItem{id: itemID(e.Item)}
+		return nil
+	case "response.output_item.done":
+		return c.itemDone(e)
+	}
+	if c.open == nil || c.open.id != e.ItemID {
+		return fmt.Errorf("item %s is not open", e.ItemID)
+	}
+	c.open.deltas.WriteString(e.Delta)
+	for _, text := range []*string{e.Text, e.Arguments, e.Input} {
+		if text != nil {
+			c.open.text = text
+		}
+	}
+	return nil
+}
+
+func (c *checker) itemDone(e *Event) error {
+	id := itemID(e.Item)
+	if c.open == nil || c.open.id != id {
+		return fmt.Errorf("item %s is not open", id)
+	}
+	if c.open.text != nil && *c.open.text != c.open.deltas.String() {
+		return fmt.Errorf("the deltas add up to %q, but the item holds %q", c.open.deltas.String(), *c.open.text)
+	}
+	c.open = nil
+	c.items = append(c.items, e.Item)
+	return nil
+}
+
+func itemID(item json.RawMessage) string {
+	var head struct {
+		ID string `json:"id"`
+	}
+	if json.Unmarshal(item, &head) != nil {
+		return ""
+	}
+	return head.ID
+}
+
+func texts(raws []json.RawMessage) []string {
+	list := make([]string, len(raws))
+	for i, raw := range raws {
+		list[i] = string(raw)
+	}
+	return list
+}
+
+// Types are the types of events, runs of one type as one.
+func Types(events []Event) []string {
+	var types []string
+	for _, e := range events {
+		types = append(types, e.Type)
+	}
+	return slices.Compact(types)
+}
+
+// Definitions are the names that Valid takes.
+func Definitions() []string {
+	var doc struct {
+		Defs map[string]json.RawMessage `json:"$defs"`
+	}
+	if err := json.Unmarshal(schemaFile, &doc); err != nil {
+		panic(err)
+	}
+	return slices.Sorted(maps.Keys(doc.Defs))
+}

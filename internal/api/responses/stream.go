@@ -1,0 +1,279 @@
+package responses
+
+import (
+	"bytes"
+	"cmp"
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
+)
+
+// Out takes a stream: an *sse.Writer, or what stands in for one. One goroutine uses it.
+type Out interface {
+	// Buffer returns what is buffered, to be appended to and given to SetBuffer before any other call.
+	Buffer() []byte
+	// SetBuffer takes back what Buffer returned with exactly one event appended, from its first line to the blank one.
+	SetBuffer([]byte) error
+	// Flush sends what is buffered.
+	Flush() error
+}
+
+// DoneLine ends every stream. It is no event: it has no sequence number.
+const DoneLine = "data: [DONE]\n\n"
+
+// A stream writes the events of a response. Sequence numbers count from 0 without a gap.
+type stream struct {
+	out Out
+	seq int64
+
+	// Constant bytes around the text of the open item's deltas.
+	before, after []byte
+}
+
+// eventHead begins every event.
+type eventHead struct {
+	Type string `json:"type"`
+	Seq  int64  `json:"sequence_number"`
+}
+
+// itemHead begins every event about a part of an item.
+type itemHead struct {
+	eventHead
+	ItemID      string `json:"item_id"`
+	OutputIndex int    `json:"output_index"`
+}
+
+// The events, by what they carry.
+type (
+	responseEvent struct {
+		eventHead
+		Response *Response `json:"response"`
+	}
+	itemEvent struct {
+		eventHead
+		OutputIndex int `json:"output_index"`
+		Item        any `json:"item"`
+	}
+	contentPartEvent struct {
+		itemHead
+		ContentIndex int        `json:"content_index"`
+		Part         outputText `json:"part"`
+	}
+	textDoneEvent struct {
+		itemHead
+		ContentIndex int              `json:"content_index"`
+		Text         string           `json:"text"`
+		Logprobs     []jsontext.Value `json:"logprobs"`
+	}
+	summaryPartEvent struct {
+		itemHead
+		SummaryIndex int         `json:"summary_index"`
+		Part         summaryText `json:"part"`
+	}
+	summaryDoneEvent struct {
+		itemHead
+		SummaryIndex int    `json:"summary_index"`
+		Text         string `json:"text"`
+	}
+	argumentsDoneEvent struct {
+		itemHead
+		Name      string `json:"name"`
+		Arguments string `json:"arguments"`
+	}
+	inputDoneEvent struct {
+		itemHead
+		Input string `json:"input"`
+	}
+	errorEvent struct {
+		eventHead
+		Code    string    `json:"code"`
+		Message string    `json:"message"`
+		Param   *string   `json:"param"`
+		Error   errorInfo `json:"error"`
+	}
+	errorInfo struct {
+		Type    string  `json:"type"`
+		Code    string  `json:"code"`
+		Message string  `json:"message"`
+		Param   *string `json:"param"`
+	}
+)
+
+// endEvents name the last event of a response by how it ended. A cancelled response has no event of its own in the
+// API; clients that watch it learn its status from the response inside.
+var endEvents = map[Status]string{
+	Completed:  "response.completed",
+	Incomplete: "response.incomplete",
+	Failed:     "response.failed",
+	Cancelled:  "response.incomplete",
+}
+
+// IsEnd reports whether an event, as SetBuffer got it, is the last of its response.
+func IsEnd(event []byte) bool {
+	name, _, _ := bytes.Cut(event, []byte("\n"))
+	for _, end := range endEvents {
+		if string(name) == "event: "+end {
+			return true
+		}
+	}
+	return false
+}
+
+// AppendEnd appends the events that end the stream of r, and the DoneLine: for a stream whose encoder is gone. seq is
+// the sequence number after the last.
+func AppendEnd(b []byte, r *Response, seq int64) []byte {
+	out := memory{b}
+	s := &stream{out: &out, seq: seq}
+	// Neither fails in memory.
+	if r.Error != nil {
+		s.failed(r.Error)
+	}
+	s.ended(r)
+	return out.b
+}
+
+// memory is an Out that keeps everything.
+type memory struct{ b []byte }
+
+func (m *memory) Buffer() []byte           { return m.b }
+func (m *memory) SetBuffer(b []byte) error { m.b = b; return nil }
+func (m *memory) Flush() error             { return nil }
+
+func (s *stream) created(r *Response) error {
+	name := "response.created"
+	if err := s.send(name, responseEvent{s.head(name), r}); err != nil || r.Status != Queued {
+		return err
+	}
+	name = "response.queued"
+	return s.send(name, responseEvent{s.head(name), r})
+}
+
+func (s *stream) inProgress(r *Response) error {
+	name := "response.in_progress"
+	return s.send(name, responseEvent{s.head(name), r})
+}
+
+func (s *stream) ended(r *Response) error {
+	name := endEvents[r.Status]
+	if err := s.send(name, responseEvent{s.head(name), r}); err != nil {
+		return err
+	}
+	return s.out.SetBuffer(append(s.out.Buffer(), DoneLine...))
+}
+
+func (s *stream) failed(f *Failure) error {
+	return s.send("error", errorEvent{s.head("error"), f.Code, f.Message, nil, errorInfo{cmp.Or(f.kind, serverError), f.Code, f.Message, nil}})
+}
+
+func (s *stream) flush() error { return s.out.Flush() }
+
+// added announces an item and, where it has parts, its one part.
+func (s *stream) added(it *item) error {
+	const name = "response.output_item.added"
+	if err := s.send(name, itemEvent{s.head(name), it.index, it.wire()}); err != nil {
+		return err
+	}
+	s.prepareDeltas(it)
+	switch it.kind {
+	case messageItem:
+		const name = "response.content_part.added"
+		return s.send(name, contentPartEvent{itemHead: s.itemHead(name, it), Part: it.outputText()})
+	case reasoningItem:
+		const name = "response.reasoning_summary_part.added"
+		return s.send(name, summaryPartEvent{itemHead: s.itemHead(name, it), Part: it.summaryText()})
+	}
+	return nil
+}
+
+// deltaEvents name the deltas of each kind of item, with what stands before and after the text.
+var deltaEvents = [...]struct{ name, before, after string }{
+	messageItem:      {"response.output_text.delta", `"content_index":0,`, `,"logprobs":[]`},
+	reasoningItem:    {"response.reasoning_summary_text.delta", `"summary_index":0,`, ``},
+	functionCallItem: {"response.function_call_arguments.delta", ``, ``},
+	customCallItem:   {"response.custom_tool_call_input.delta", ``, ``},
+}
+
+// prepareDeltas writes down what all deltas of it have in common, so that a delta costs no more than its text.
+func (s *stream) prepareDeltas(it *item) {
+	if int(it.kind) >= len(deltaEvents) {
+		return
+	}
+	d := deltaEvents[it.kind]
+	s.before = append(s.before[:0], "event: "+d.name+"\ndata: {\"type\":\""+d.name+`","item_id":"`+it.id+`","output_index":`...)
+	s.before = strconv.AppendInt(s.before, int64(it.index), 10)
+	s.before = append(s.before, ","+d.before+`"delta":`...)
+	s.after = append(append(s.after[:0], d.after...), `,"sequence_number":`...)
+}
+
+// delta is the hot path: nothing is allocated.
+func (s *stream) delta(_ *item, text []byte) error {
+	b := append(s.out.Buffer(), s.before...)
+	b = openai.AppendString(b, text)
+	b = append(b, s.after...)
+	b = strconv.AppendInt(b, s.next(), 10)
+	return s.out.SetBuffer(append(b, "}\n\n"...))
+}
+
+// done closes an item's part, where it has one, and the item.
+func (s *stream) done(it *item, wire jsontext.Value) error {
+	if err := s.partDone(it); err != nil {
+		return err
+	}
+	const name = "response.output_item.done"
+	return s.send(name, itemEvent{s.head(name), it.index, wire})
+}
+
+func (s *stream) partDone(it *item) error {
+	switch it.kind {
+	case messageItem:
+		name := "response.output_text.done"
+		if err := s.send(name, textDoneEvent{itemHead: s.itemHead(name, it), Text: string(it.text)}); err != nil {
+			return err
+		}
+		name = "response.content_part.done"
+		return s.send(name, contentPartEvent{itemHead: s.itemHead(name, it), Part: it.outputText()})
+	case reasoningItem:
+		name := "response.reasoning_summary_text.done"
+		if err := s.send(name, summaryDoneEvent{itemHead: s.itemHead(name, it), Text: string(it.text)}); err != nil {
+			return err
+		}
+		name = "response.reasoning_summary_part.done"
+		return s.send(name, summaryPartEvent{itemHead: s.itemHead(name, it), Part: it.summaryText()})
+	case functionCallItem:
+		const name = "response.function_call_arguments.done"
+		return s.send(name, argumentsDoneEvent{s.itemHead(name, it), it.name, string(it.text)})
+	case customCallItem:
+		const name = "response.custom_tool_call_input.done"
+		return s.send(name, inputDoneEvent{s.itemHead(name, it), string(it.text)})
+	}
+	return nil
+}
+
+func (s *stream) head(name string) eventHead { return eventHead{name, s.next()} }
+
+func (s *stream) itemHead(name string, it *item) itemHead {
+	return itemHead{s.head(name), it.id, it.index}
+}
+
+func (s *stream) next() int64 {
+	n := s.seq
+	s.seq++
+	return n
+}
+
+// send writes one event whole.
+func (s *stream) send(name string, event any) error {
+	data, err := json.Marshal(event, liberal)
+	if err != nil {
+		return &agent.Error{Code: agent.Internal, Err: err}
+	}
+	b := append(s.out.Buffer(), "event: "...)
+	b = append(b, name...)
+	b = append(b, "\ndata: "...)
+	b = append(b, data...)
+	return s.out.SetBuffer(append(b, "\n\n"...))
+}

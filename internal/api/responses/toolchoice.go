@@ -1,0 +1,103 @@
+package responses
+
+import (
+	"bytes"
+	"cmp"
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
+)
+
+// wireToolChoice is tool_choice in its object form.
+type wireToolChoice struct {
+	choiceFields
+	raw jsontext.Value
+}
+
+type choiceFields struct {
+	Type      string           `json:"type"`
+	Name      string           `json:"name"`
+	Namespace string           `json:"namespace"`
+	Mode      string           `json:"mode"`  // allowed_tools
+	Tools     []wireToolChoice `json:"tools"` // allowed_tools
+}
+
+// UnmarshalJSON keeps the choice as it was sent, too.
+func (c *wireToolChoice) UnmarshalJSON(b []byte) error {
+	c.raw = bytes.Clone(b)
+	return json.Unmarshal(b, &c.choiceFields, liberal)
+}
+
+// toolChoice turns the request's tool_choice into the model's names. It must know all tools, those of the history
+// too.
+func (s *toolSet) toolChoice(sent *openai.StringOr[wireToolChoice]) (agent.ToolChoice, error) {
+	const param = "tool_choice"
+	c := &sent.Other
+	switch {
+	case sent.IsZero():
+		return agent.ToolChoice{}, nil
+	case sent.Kind == '"':
+		return s.choiceMode(sent.String, param)
+	case c.Type == "allowed_tools":
+		return s.allowedTools(c)
+	}
+	name, ok := s.chosen(c)
+	if !ok {
+		return agent.ToolChoice{}, notOffered(c, param)
+	}
+	return agent.ToolChoice{Mode: agent.ToolsRequired, Names: []string{name}}, nil
+}
+
+func (s *toolSet) choiceMode(name, param string) (agent.ToolChoice, error) {
+	mode, ok := openai.ToolModes[name]
+	if !ok {
+		return agent.ToolChoice{}, openai.OneOf(param, name, "none", "auto", "required")
+	}
+	choice := agent.ToolChoice{Mode: mode}
+	return choice, openai.CheckToolChoice(choice, s.list, param)
+}
+
+// allowedTools leaves out allowed tools that were dropped, but not all of them.
+func (s *toolSet) allowedTools(c *wireToolChoice) (agent.ToolChoice, error) {
+	choice, err := s.choiceMode(cmp.Or(c.Mode, "auto"), "tool_choice.mode")
+	if err != nil {
+		return choice, err
+	}
+	for i := range c.Tools {
+		t := &c.Tools[i]
+		name, ok := s.chosen(t)
+		if ok {
+			choice.Names = append(choice.Names, name)
+		} else if t.Name != "" {
+			return choice, notOffered(t, "tool_choice.tools["+strconv.Itoa(i)+"]")
+		}
+	}
+	if len(choice.Names) > 0 {
+		return choice, nil
+	}
+	if choice.Mode == agent.ToolsRequired {
+		return choice, agent.ParamError(agent.UnsupportedValue, "tool_choice.tools", "None of the tools in 'tool_choice.tools' is one that the client runs.")
+	}
+	return agent.ToolChoice{Mode: agent.ToolsNone}, nil
+}
+
+// chosen is the model's name of a tool that the client has chosen.
+func (s *toolSet) chosen(c *wireToolChoice) (string, bool) {
+	name := clientName{c.Namespace, c.Name}
+	if c.Type == searchToolName {
+		name = clientName{"", searchToolName}
+	}
+	model, ok := s.model[name]
+	return model, ok
+}
+
+func notOffered(c *wireToolChoice, param string) error {
+	if c.Name == "" {
+		return agent.ParamError(agent.UnsupportedValue, param, "'%s' asks for a tool of type '%s', but this server runs no tools of its own.", param, c.Type)
+	}
+	return agent.ParamError(agent.InvalidValue, param, "'%s' asks for the tool '%s', which is not among 'tools'.", param, c.Name)
+}

@@ -1,0 +1,239 @@
+package responses
+
+import (
+	"bytes"
+	"cmp"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
+)
+
+// toolSet holds the client's tools under the names that the model sees. The model knows functions only; the client
+// knows functions, custom tools with raw text, namespaces of both, and a search for more tools. A toolSet is filled
+// while a request is decoded and not changed after that.
+type toolSet struct {
+	list    []agent.Tool
+	forms   map[string]toolForm // by the model's name
+	model   map[clientName]string
+	dropped []string // types of tools that are not ours to run
+}
+
+// A toolForm is what a tool is for the client.
+type toolForm struct {
+	kind itemKind // the kind of item that a call of it becomes
+	clientName
+}
+
+// clientName is a tool's name for the client.
+type clientName struct{ namespace, name string }
+
+// wireTool is a tool as a client sends it, of any type.
+type wireTool struct {
+	toolFields
+	raw jsontext.Value
+}
+
+type toolFields struct {
+	Type        string          `json:"type"`
+	Name        string          `json:"name"`
+	Description *string         `json:"description"`
+	Parameters  openai.Object   `json:"parameters"`
+	Strict      *bool           `json:"strict"`
+	Format      *openai.Grammar `json:"format"`    // custom
+	Execution   string          `json:"execution"` // tool_search
+	Tools       []wireTool      `json:"tools"`     // namespace
+}
+
+// UnmarshalJSON keeps the tool as it was sent, too.
+func (t *wireTool) UnmarshalJSON(b []byte) error {
+	t.raw = bytes.Clone(b)
+	return json.Unmarshal(b, &t.toolFields, liberal)
+}
+
+// description is the tool's description; "" when it has none.
+func (t *wireTool) description() string {
+	if t.Description == nil {
+		return ""
+	}
+	return *t.Description
+}
+
+// ours reports whether the tool is one that the client runs. Others are such that OpenAI runs them on its side; they
+// are dropped, because Codex sends web_search whatever the model.
+func (t *wireTool) ours() bool {
+	switch t.Type {
+	case "function", "custom", "namespace":
+		return true
+	case searchToolName:
+		return t.Execution == "client"
+	}
+	return false
+}
+
+// functionEcho is a function tool as the response shows it: all keys are there.
+type functionEcho struct {
+	Type        string        `json:"type"`
+	Name        string        `json:"name"`
+	Description *string       `json:"description"`
+	Parameters  openai.Object `json:"parameters"`
+	Strict      *bool         `json:"strict"`
+}
+
+func (t *wireTool) echo() jsontext.Value {
+	if t.Type != "function" {
+		return t.raw
+	}
+	return mustMarshal(functionEcho{t.Type, t.Name, t.Description, t.Parameters, t.Strict})
+}
+
+// searchToolName is the model's and the client's name of the tool_search tool, which has none on the wire.
+const searchToolName = "tool_search"
+
+// add offers a tool. A tool with the name of an earlier one takes its place.
+func (s *toolSet) add(t *wireTool, namespace, param string) error {
+	switch {
+	case t.Type == "":
+		return openai.Missing(param + ".type")
+	case !t.ours():
+		s.dropped = append(s.dropped, t.Type)
+		return nil
+	case t.Type == "function":
+		return s.addFunction(t, namespace, param)
+	case t.Type == "custom":
+		return s.addCustom(t, namespace, param)
+	case t.Type == "namespace":
+		return s.addNamespace(t, param)
+	}
+	return s.addToolSearch(t, param)
+}
+
+func (s *toolSet) addAll(tools []wireTool, namespace, param string) error {
+	for i := range tools {
+		if err := s.add(&tools[i], namespace, param+"["+strconv.Itoa(i)+"]"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *toolSet) addFunction(t *wireTool, namespace, param string) error {
+	tool := agent.Tool{Description: t.description(), Parameters: []byte(t.Parameters), Strict: t.Strict != nil && *t.Strict}
+	return s.offer(functionCallItem, clientName{namespace, t.Name}, tool, param)
+}
+
+func (s *toolSet) addCustom(t *wireTool, namespace, param string) error {
+	var grammar openai.Grammar
+	if t.Format != nil {
+		grammar = *t.Format
+	}
+	return s.offer(customCallItem, clientName{namespace, t.Name}, openai.CustomTool("", t.description(), grammar), param)
+}
+
+func (s *toolSet) addNamespace(t *wireTool, param string) error {
+	if t.Name == "" {
+		return openai.Missing(param + ".name")
+	}
+	return s.addAll(t.Tools, t.Name, param+".tools")
+}
+
+// addToolSearch offers the search for more tools, which the client carries out. OpenAI's own search isn't needed: all
+// tools of the request are offered anyway.
+func (s *toolSet) addToolSearch(t *wireTool, param string) error {
+	description := cmp.Or(t.description(), "Searches for further tools by what they do. The tools found can be called afterwards.")
+	tool := agent.Tool{Description: description, Parameters: []byte(t.Parameters)}
+	return s.offer(toolSearchCallItem, clientName{"", searchToolName}, tool, param)
+}
+
+func (s *toolSet) offer(kind itemKind, name clientName, tool agent.Tool, param string) error {
+	if name.name == "" {
+		return openai.Missing(param + ".name")
+	}
+	known, ok := s.model[name]
+	if ok {
+		tool.Name = known
+		for i := range s.list {
+			if s.list[i].Name == known {
+				s.list[i] = tool
+			}
+		}
+	} else {
+		tool.Name = s.freeName(name)
+		s.list = append(s.list, tool)
+	}
+	if s.forms == nil {
+		s.forms, s.model = map[string]toolForm{}, map[clientName]string{}
+	}
+	s.model[name] = tool.Name
+	s.forms[tool.Name] = toolForm{kind, name}
+	return nil
+}
+
+// freeName is the name for the model of a tool that it doesn't know yet.
+func (s *toolSet) freeName(name clientName) string {
+	flat := flatName(name)
+	free := flat
+	for n := 2; ; n++ {
+		if _, taken := s.forms[free]; !taken {
+			return free
+		}
+		free = flat + "_" + strconv.Itoa(n)
+	}
+}
+
+// flatName joins namespace and name the way MCP clients do.
+func flatName(name clientName) string {
+	if name.namespace == "" {
+		return name.name
+	}
+	return strings.TrimRight(name.namespace, "_") + "__" + name.name
+}
+
+// modelName is the model's name of a tool that a call in the history names. The tool may no longer be offered.
+func (s *toolSet) modelName(name clientName) string {
+	if known, ok := s.model[name]; ok {
+		return known
+	}
+	return flatName(name)
+}
+
+// clientCall is what the model's call is for the client: the tool's form, and the text of its arguments or input.
+func (s *toolSet) clientCall(c *agent.ToolCall) (toolForm, []byte) {
+	form, ok := s.forms[c.Name]
+	if !ok {
+		form = toolForm{functionCallItem, clientName{name: c.Name}}
+	}
+	if form.kind != customCallItem {
+		return form, c.Arguments
+	}
+	input := openai.CustomInput(c.Arguments)
+	if form.name == "apply_patch" {
+		input = wholePatch(input)
+	}
+	return form, []byte(input)
+}
+
+// The first and the last line of a patch in the language of apply_patch.
+const (
+	patchBegin = "*** Begin Patch"
+	patchEnd   = "*** End Patch"
+)
+
+// wholePatch takes off what the model has put around a patch (a code fence, a heredoc, a sentence). Codex refuses a
+// patch whose first and last lines aren't these. A patch that lacks one of them may have been cut short: it is handed
+// on as it is, so that Codex refuses it and the model learns of that. Nothing is ever added.
+func wholePatch(input string) string {
+	begin := strings.Index(input, patchBegin)
+	end := strings.LastIndex(input, patchEnd)
+	if begin < 0 || end < begin {
+		return input
+	}
+	if begin > 0 && input[begin-1] != '\n' {
+		return input // it stands inside a line, so it is text
+	}
+	return input[begin:end+len(patchEnd)] + "\n"
+}

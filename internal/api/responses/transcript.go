@@ -1,0 +1,210 @@
+package responses
+
+import (
+	"encoding/json"
+	"strings"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
+)
+
+// A transcript grows item by item into the messages of an agent.Request, so that the same conversation gives the same
+// messages whichever surface it comes through: what the model said and called without anything in between is one
+// assistant message, and each result is a tool message.
+type transcript struct {
+	messages []agent.Message
+	calls    map[string]bool // ids of the calls made so far
+	tools    *toolSet
+	open     func(sealed string) (string, error)
+	// unknown are the types of the items that were passed on as text because we know nothing better.
+	unknown []string
+}
+
+// itemTypes says what each type of item adds to a transcript. A type that isn't here is passed on as text.
+var itemTypes = map[string]func(t *transcript, it *Item) error{
+	messageType:               (*transcript).message,
+	"function_call":           (*transcript).functionCall,
+	"custom_tool_call":        (*transcript).customCall,
+	"tool_search_call":        (*transcript).toolSearchCall,
+	"function_call_output":    (*transcript).output,
+	"custom_tool_call_output": (*transcript).output,
+	"tool_search_output":      (*transcript).toolSearchOutput,
+	"additional_tools":        (*transcript).additionalTools,
+	compactionType:            (*transcript).compaction,
+	// Upstream has no place for earlier thinking, ours or another's, sealed or not.
+	"reasoning": (*transcript).nothing,
+	triggerType: (*transcript).nothing,
+	// Parts of a message without the message: not the API's form, but clear.
+	"input_text":  (*transcript).loosePart,
+	"input_image": (*transcript).loosePart,
+}
+
+// add adds one item.
+func (t *transcript) add(it *Item) error {
+	if it.wire.Type == "" {
+		return openai.Missing(it.param + ".type")
+	}
+	if add, ok := itemTypes[it.wire.Type]; ok {
+		return add(t, it)
+	}
+	t.asText(it)
+	return nil
+}
+
+func (t *transcript) loosePart(it *Item) error {
+	var p wirePart
+	if err := openai.Decode(it.raw, &p); err != nil {
+		return err
+	}
+	part, err := p.part(it.param)
+	if err != nil {
+		return err
+	}
+	t.messages = append(t.messages, agent.Message{Role: agent.User, Parts: []agent.Part{part}})
+	return nil
+}
+
+func (t *transcript) nothing(*Item) error { return nil }
+
+// roles are the roles of messages.
+var roles = map[string]agent.Role{
+	"system": agent.System, "developer": agent.System, "user": agent.User, "assistant": agent.Assistant,
+	"": agent.User,
+}
+
+func (t *transcript) message(it *Item) error {
+	role, ok := roles[it.wire.Role]
+	if !ok {
+		return agent.ParamError(agent.InvalidValue, it.param+".role", "Invalid value: '%s'. Supported values are: 'assistant', 'system', 'developer', and 'user'.", it.wire.Role)
+	}
+	parts, err := it.wire.Content.parts(it.param + ".content")
+	if err != nil {
+		return err
+	}
+	if role == agent.Assistant {
+		t.say(parts)
+		return nil
+	}
+	t.messages = append(t.messages, agent.Message{Role: role, Parts: parts, Name: it.wire.Name})
+	return nil
+}
+
+// say adds text of the model's.
+func (t *transcript) say(parts []agent.Part) {
+	m := t.assistant()
+	if n := len(m.Parts); n > 0 && len(parts) > 0 && parts[0].Image == nil && m.Parts[n-1].Image == nil {
+		m.Parts[n-1].Text += parts[0].Text // one text that a call or a thought has cut in two
+		parts = parts[1:]
+	}
+	m.Parts = append(m.Parts, parts...)
+}
+
+// assistant is the message to add to what the model said: the last one, if that is its.
+func (t *transcript) assistant() *agent.Message {
+	if n := len(t.messages); n > 0 && t.messages[n-1].Role == agent.Assistant {
+		return &t.messages[n-1]
+	}
+	t.messages = append(t.messages, agent.Message{Role: agent.Assistant})
+	return &t.messages[len(t.messages)-1]
+}
+
+func (t *transcript) functionCall(it *Item) error {
+	return t.call(it, it.wire.Name, openai.Arguments(textOf(it.wire.Arguments)))
+}
+
+func (t *transcript) customCall(it *Item) error {
+	return t.call(it, it.wire.Name, openai.CustomArguments(textOf(it.wire.Input)))
+}
+
+func (t *transcript) toolSearchCall(it *Item) error {
+	if it.wire.CallID == "" {
+		return nil // a search that OpenAI carried out on its side
+	}
+	return t.call(it, searchToolName, openai.Arguments(textOf(it.wire.Arguments)))
+}
+
+func (t *transcript) call(it *Item, name string, arguments json.RawMessage) error {
+	if it.wire.CallID == "" {
+		return openai.Missing(it.param + ".call_id")
+	}
+	if name == "" {
+		return openai.Missing(it.param + ".name")
+	}
+	t.calls[it.wire.CallID] = true
+	m := t.assistant()
+	m.Calls = append(m.Calls, agent.ToolCall{
+		ID: it.wire.CallID, Name: t.tools.modelName(clientName{it.wire.Namespace, name}), Arguments: arguments,
+	})
+	return nil
+}
+
+func (t *transcript) output(it *Item) error {
+	parts, err := it.wire.Output.parts(it.param + ".output")
+	if err != nil {
+		return err
+	}
+	return t.result(it, parts)
+}
+
+// toolSearchOutput offers the tools that were found from here on.
+func (t *transcript) toolSearchOutput(it *Item) error {
+	before := len(t.tools.list)
+	if err := t.tools.addAll(it.wire.Tools, "", it.param+".tools"); err != nil {
+		return err
+	}
+	if it.wire.CallID == "" {
+		return nil
+	}
+	text := "No tools were found."
+	if found := t.tools.list[before:]; len(found) > 0 {
+		text = "These tools can be called now:"
+		for _, tool := range found {
+			text += "\n" + tool.Name
+		}
+	} else if len(it.wire.Tools) > 0 {
+		text = "The tools that were found can be called already."
+	}
+	return t.result(it, []agent.Part{{Text: text}})
+}
+
+// result answers a call. A call that a compaction has replaced needs no answer any more.
+func (t *transcript) result(it *Item, parts []agent.Part) error {
+	switch made, known := t.calls[it.wire.CallID]; {
+	case it.wire.CallID == "":
+		return openai.Missing(it.param + ".call_id")
+	case !known:
+		return agent.ParamError(agent.InvalidValue, it.param+".call_id", "No tool call found for function call output with call_id %s.", it.wire.CallID)
+	case !made:
+		return nil
+	}
+	failed := it.wire.Status == "incomplete" || it.wire.Status == "failed"
+	t.messages = append(t.messages, agent.Message{Role: agent.ToolRole, CallID: it.wire.CallID, Parts: parts, IsError: failed})
+	return nil
+}
+
+func (t *transcript) additionalTools(it *Item) error {
+	return t.tools.addAll(it.wire.Tools, "", it.param+".tools")
+}
+
+// maxForeignText bounds what one item of a foreign type may add to the prompt: some hold whole files or images.
+const maxForeignText = 32 << 10
+
+// asText passes on an item that is none of ours, such as a shell call of OpenAI's, as the text that it is.
+func (t *transcript) asText(it *Item) {
+	t.unknown = append(t.unknown, it.wire.Type)
+	text := string(it.raw)
+	if len(text) > maxForeignText {
+		text = text[:maxForeignText] + "…"
+	}
+	parts := []agent.Part{{Text: text}}
+	if isResult(it.wire.Type) {
+		t.messages = append(t.messages, agent.Message{Role: agent.User, Parts: parts})
+		return
+	}
+	t.say(parts)
+}
+
+// isResult reports whether items of the type come from the client's side: shell_call_output, mcp_approval_response.
+func isResult(kind string) bool {
+	return strings.HasSuffix(kind, "_output") || strings.HasSuffix(kind, "_response")
+}

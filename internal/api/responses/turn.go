@@ -1,0 +1,54 @@
+package responses
+
+import (
+	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
+)
+
+// Turn makes the request for the model. history is what was said before Input, oldest first: the items of the stored
+// responses that this one continues. open decrypts what Options.Seal has sealed for the same owner. Input must hold no
+// references any more, and Turn may be called once.
+//
+// unknown are the types of items that were passed on as text because they are of a kind that we don't know.
+func (r *Request) Turn(history []Item, open func(sealed string) (string, error)) (req *agent.Request, unknown []string, err error) {
+	t := transcript{calls: map[string]bool{}, tools: &r.tools, open: open}
+	if text := r.instructions(); text != nil && *text != "" {
+		t.messages = append(t.messages, agent.Message{Role: agent.System, Parts: []agent.Part{{Text: *text}}})
+	}
+	for _, items := range [][]Item{history, r.Input} {
+		for i := range items {
+			if err := t.add(&items[i]); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	if r.Compact {
+		t.messages = append(t.messages, agent.Message{Role: agent.User, Parts: []agent.Part{{Text: compactionPrompt}}})
+	}
+	if len(t.messages) == 0 {
+		return nil, nil, openai.Missing("input")
+	}
+	choice, err := r.tools.toolChoice(&r.body.ToolChoice)
+	if err != nil {
+		return nil, nil, err
+	}
+	req = &agent.Request{
+		ModelName:       r.Model,
+		Messages:        t.messages,
+		Tools:           r.tools.list,
+		ToolChoice:      choice,
+		SerialToolCalls: r.body.ParallelToolCalls != nil && !*r.body.ParallelToolCalls,
+		Format:          r.format,
+		MaxOutputTokens: r.maxTokens,
+		Durable:         r.Store,
+	}
+	if r.body.Reasoning.Effort != nil {
+		req.Effort = *r.body.Reasoning.Effort
+	}
+	if r.Compact {
+		// A summary that is cut, called for or formatted is none.
+		req.ToolChoice = agent.ToolChoice{Mode: agent.ToolsNone}
+		req.Format, req.MaxOutputTokens = agent.Format{}, 0
+	}
+	return req, t.unknown, nil
+}
