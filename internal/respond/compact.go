@@ -1,0 +1,119 @@
+package respond
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
+	"composer-api/internal/api/responses"
+	"composer-api/internal/gateway"
+)
+
+// compactionDocument is what POST /responses/compact answers.
+type compactionDocument struct {
+	ID        string           `json:"id"`
+	Object    string           `json:"object"` // "response.compaction"
+	CreatedAt int64            `json:"created_at"`
+	Output    []jsontext.Value `json:"output"` // the conversation from now on: what the user said, and the summary
+	Usage     *responses.Usage `json:"usage"`
+}
+
+// compact answers POST /responses/compact: a turn of the model summarises the conversation. Nothing of it is stored.
+func (s *Service) compact(w http.ResponseWriter, r *http.Request, call Call) error {
+	req, err := s.decodePartial(r)
+	if err != nil {
+		return err
+	}
+	if req.Model == "" {
+		return agent.ParamError(agent.MissingParameter, "model", "Missing required parameter: 'model'.")
+	}
+	req.Compact, req.Store = true, false
+	turn, history, err := s.prepare(r.Context(), call, req)
+	if err != nil {
+		return err
+	}
+	rec, err := s.newRecord(call, req)
+	if err != nil {
+		return err
+	}
+	sink := &summary{header: w.Header(), encoder: responses.NewBody(req, rec.options())}
+	if err := s.cfg.Turns.Turn(r.Context(), turn, sink); err != nil {
+		return err
+	}
+	resp := sink.encoder.Response()
+	said, err := responses.EncodeItems(resp.ID, responses.UserMessages(slices.Concat(history, req.Input)))
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, encode(compactionDocument{
+		ID: resp.ID, Object: "response.compaction", CreatedAt: resp.CreatedAt,
+		Output: append(said, resp.Output...), Usage: resp.Usage,
+	}))
+}
+
+// A summary is the sink of a compaction's turn.
+type summary struct {
+	header  http.Header
+	encoder *responses.Encoder
+}
+
+var _ gateway.Sink = (*summary)(nil)
+
+// Accept implements gateway.Sink.
+func (c *summary) Accept(a agent.Accepted) error {
+	openai.SetAccepted(c.header, a)
+	return c.encoder.Accept(a)
+}
+
+// Event implements gateway.Sink.
+func (c *summary) Event(e *agent.Event) error { return c.encoder.Event(e) }
+
+// Flush implements gateway.Sink.
+func (c *summary) Flush() error { return nil }
+
+// countDocument is what POST /responses/input_tokens answers.
+type countDocument struct {
+	Object      string `json:"object"` // "response.input_tokens"
+	InputTokens int64  `json:"input_tokens"`
+	Estimated   bool   `json:"estimated"` // ours: upstream counts only what it answers
+}
+
+// countTokens answers POST /responses/input_tokens.
+func (s *Service) countTokens(w http.ResponseWriter, r *http.Request, call Call) error {
+	req, err := s.decodePartial(r)
+	if err != nil {
+		return err
+	}
+	turn, _, err := s.prepare(r.Context(), call, req)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, encode(countDocument{
+		Object: "response.input_tokens", InputTokens: gateway.EstimatePrompt(turn), Estimated: true,
+	}))
+}
+
+func (s *Service) decodePartial(r *http.Request) (*responses.Request, error) {
+	data, err := readBody(r)
+	if err != nil {
+		return nil, err
+	}
+	return responses.DecodePartial(data)
+}
+
+// noWebSocket answers GET /responses. Codex tries a WebSocket there first, and takes 426 as the sign to go on without.
+func (s *Service) noWebSocket(w http.ResponseWriter, r *http.Request, _ Call) error {
+	status, message := http.StatusMethodNotAllowed, "Method GET is not allowed for this URL. Use POST, or GET with the id of a response."
+	if r.Header.Get("Upgrade") != "" {
+		status, message = http.StatusUpgradeRequired, "WebSockets are not supported here. Send the request with POST."
+		w.Header().Set("Upgrade", "HTTP/1.1")
+	}
+	w.Header().Set("Allow", http.MethodPost)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, err := w.Write(openai.AppendError(nil, agent.Errorf(agent.NotFound, "%s", message)))
+	return err
+}

@@ -1,0 +1,14 @@
+// Package respond is the stateful half of the Responses API: it keeps responses, continues them, runs them in the
+// background, and answers for them later. What a request and a response look like is the business of package
+// api/responses, what a turn does that of package gateway.
+//
+// The routes are in routes.go, one line each. A response is stored when its request says so (store, which is true
+// unless the client says otherwise) and before the client learns that it is complete, so that whatever a client has
+// been told can be found again, by this process or another. With store: false nothing reaches the disk. A response
+// belongs to the owner who made it; to everybody else it doesn't exist.
+//
+// A background response runs as a job (job.go) of one process, which holds a lease on its row. Its events go into a
+// journal (journal.go), in memory for those who watch here and in the store for those who come later or elsewhere
+// (follow.go). When a process dies, another, or its successor, finds the lease expired and marks the response as
+// failed (lease.go).
+package respond

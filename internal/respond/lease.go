@@ -1,0 +1,91 @@
+package respond
+
+import (
+	"context"
+	"time"
+
+	"composer-api/internal/api/responses"
+	"composer-api/internal/store"
+)
+
+const (
+	// leaseTime is how long after its last sign of life a process is taken for dead.
+	leaseTime = 15 * time.Second
+	leaseTick = 5 * time.Second
+	// abandonedMax is how many responses of dead processes are ended at once.
+	abandonedMax = 100
+)
+
+// lookAfterLeases renews the leases of this process's jobs, and ends what dead processes have left, until the service
+// is closed.
+func (s *Service) lookAfterLeases() {
+	ticker := time.NewTicker(leaseTick)
+	defer ticker.Stop()
+	for {
+		s.endAbandoned()
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-ticker.C:
+			s.renewLeases()
+		}
+	}
+}
+
+// renewLeases keeps what this process works on, and stops working on what it has lost.
+func (s *Service) renewLeases() {
+	jobs := s.snapshot()
+	if len(jobs) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, storeTimeout)
+	defer cancel()
+	refs, err := s.cfg.Store.RenewLeases(ctx, s.runner, time.Now().Add(leaseTime))
+	if err != nil {
+		s.cfg.Log.Error("the leases of background responses could not be renewed", "err", err)
+		return
+	}
+	held := make(map[store.ResponseRef]bool, len(refs))
+	for _, ref := range refs {
+		held[ref] = true
+	}
+	for _, j := range jobs {
+		if !held[j.ref()] {
+			j.cancel(errLost) // cancelled or deleted through another process; a job that is just ending doesn't mind
+		}
+	}
+}
+
+func (s *Service) snapshot() []*job {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	jobs := make([]*job, 0, len(s.jobs))
+	for _, j := range s.jobs {
+		jobs = append(jobs, j)
+	}
+	return jobs
+}
+
+// endAbandoned marks as failed what was running in processes that died.
+func (s *Service) endAbandoned() {
+	ctx, cancel := context.WithTimeout(s.ctx, storeTimeout)
+	defer cancel()
+	rows, err := s.cfg.Store.AbandonedResponses(ctx, time.Now(), abandonedMax)
+	if err != nil {
+		if s.ctx.Err() == nil {
+			s.cfg.Log.Error("abandoned background responses could not be looked for", "err", err)
+		}
+		return
+	}
+	for _, row := range rows {
+		object, err := responses.DecodeResponse(row.Object)
+		if err == nil {
+			object.Interrupt()
+			row.Status, row.Object = string(object.Status), object.Encode()
+			row.Runner, row.LeaseUntil = "", time.Time{}
+			err = s.cfg.Store.UpdateResponse(ctx, row)
+		}
+		// A conflict among the errors says that another process was faster.
+		s.cfg.Log.Info("a background response was abandoned", "id", row.ID, "err", err)
+	}
+}

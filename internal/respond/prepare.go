@@ -1,0 +1,155 @@
+package respond
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"slices"
+	"strings"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api/responses"
+	"composer-api/internal/store"
+)
+
+// prepare makes the request for the model: it puts what went before in front of the input, replaces references by
+// what they refer to, and fetches images. history is what went before.
+func (s *Service) prepare(ctx context.Context, call Call, req *responses.Request) (turn *agent.Request, history []responses.Item, err error) {
+	past := &past{store: s.cfg.Store, owner: call.Caller.Owner, items: map[string][]responses.Item{}}
+	if history, err = past.history(ctx, req.PreviousResponseID); err != nil {
+		return nil, nil, err
+	}
+	if err := past.resolve(ctx, req.Input); err != nil {
+		return nil, nil, err
+	}
+	turn, unknown, err := req.Turn(history, func(sealed string) (string, error) {
+		return s.open(sealed, sealCompaction, call.Caller.Owner)
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(unknown) > 0 || len(req.Dropped()) > 0 {
+		slices.Sort(unknown)
+		s.cfg.Log.Info("parts of a request that mean nothing here", "items_as_text", slices.Compact(unknown), "tools_dropped", req.Dropped())
+	}
+	turn.Caller, turn.Upstream, turn.Session = call.Caller, call.Upstream, call.Session
+	if s.cfg.Images != nil {
+		if err := s.cfg.Images.Fetch(ctx, turn); err != nil {
+			return nil, nil, err
+		}
+	}
+	return turn, history, nil
+}
+
+// seal encrypts what the client is to carry for us, readable for the same owner only.
+func (s *Service) seal(plain []byte, purpose, owner string) (string, error) {
+	return base64.StdEncoding.EncodeToString(s.cfg.Seal.Seal(plain, purpose, owner)), nil
+}
+
+func (s *Service) open(sealed, purpose, owner string) (string, error) {
+	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(sealed))
+	if err != nil {
+		return "", err
+	}
+	plain, _, err := s.cfg.Seal.Open(raw, purpose, owner)
+	return string(plain), err
+}
+
+// A past is what one owner's stored responses hold, as far as one request needs it.
+type past struct {
+	store store.Responses
+	owner string
+	items map[string][]responses.Item // input and output of the responses that were loaded, by id
+}
+
+// history loads the conversation that ended with the response id, oldest item first.
+func (p *past) history(ctx context.Context, id string) ([]responses.Item, error) {
+	const param = "previous_response_id"
+	var turns [][]responses.Item
+	for next := id; next != ""; {
+		row, err := p.store.Response(ctx, p.owner, next)
+		switch {
+		case errors.Is(err, store.ErrNotFound) && next == id:
+			return nil, agent.ParamError(agent.PreviousResponseNotFound, param, "Previous response with id '%s' not found.", clip(id))
+		case errors.Is(err, store.ErrNotFound):
+			// To go on without it would be to go on with half a conversation.
+			return nil, agent.ParamError(agent.PreviousResponseNotFound, param, "Response '%s', which '%s' continues, is no longer kept. Send the conversation in 'input'.", clip(next), clip(id))
+		case err != nil:
+			return nil, storeError(err)
+		case !responses.Status(row.Status).Ended():
+			return nil, agent.ParamError(agent.InvalidValue, param, "Response '%s' is still in progress. Wait for it to end, or cancel it.", clip(next))
+		}
+		items, err := p.load(&row)
+		if err != nil {
+			return nil, err
+		}
+		turns = append(turns, items)
+		next = row.Previous
+	}
+	slices.Reverse(turns)
+	return slices.Concat(turns...), nil
+}
+
+// load decodes the items of a row.
+func (p *past) load(row *store.Response) ([]responses.Item, error) {
+	object, err := responses.DecodeResponse(row.Object)
+	if err != nil {
+		return nil, &agent.Error{Code: agent.Internal, Err: err}
+	}
+	items, err := responses.StoredItems(row.Input)
+	if err != nil {
+		return nil, &agent.Error{Code: agent.Internal, Err: err}
+	}
+	output, err := responses.StoredItems(encodeList(object.Output))
+	if err != nil {
+		return nil, &agent.Error{Code: agent.Internal, Err: err}
+	}
+	items = append(items, output...)
+	p.items[row.ID] = items
+	return items, nil
+}
+
+// resolve replaces the references among items.
+func (p *past) resolve(ctx context.Context, items []responses.Item) error {
+	for i := range items {
+		id := items[i].Reference()
+		if id == "" {
+			continue
+		}
+		found, err := p.find(ctx, id)
+		if err != nil {
+			return err
+		}
+		if found == nil {
+			return agent.ParamError(agent.InvalidValue, items[i].Param()+".id", "Item with id '%s' not found. Items can be referred to only if their response was stored.", clip(id))
+		}
+		items[i].Resolve(*found)
+	}
+	return nil
+}
+
+// find finds the item with an id; nil when there is none. The ids of our items say which response holds them.
+func (p *past) find(ctx context.Context, id string) (*responses.Item, error) {
+	responseID := responses.ResponseOf(id)
+	if _, loaded := p.items[responseID]; !loaded && responseID != "" {
+		row, err := p.store.Response(ctx, p.owner, responseID)
+		if err == nil {
+			_, err = p.load(&row)
+		} else if errors.Is(err, store.ErrNotFound) {
+			p.items[responseID], err = nil, nil
+		} else {
+			err = storeError(err)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, items := range p.items {
+		for i := range items {
+			if items[i].ID() == id {
+				return &items[i], nil
+			}
+		}
+	}
+	return nil, nil
+}

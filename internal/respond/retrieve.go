@@ -1,0 +1,208 @@
+package respond
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/store"
+)
+
+// load finds a stored response.
+func (s *Service) load(ctx context.Context, owner, id string) (store.Response, error) {
+	row, err := s.cfg.Store.Response(ctx, owner, id)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return row, notFound(id)
+	case err != nil:
+		return row, storeError(err)
+	}
+	return row, nil
+}
+
+// retrieve answers GET /responses/{id}, as a document or, with stream=true, as the stream of its events.
+func (s *Service) retrieve(w http.ResponseWriter, r *http.Request, call Call) error {
+	row, err := s.load(r.Context(), call.Caller.Owner, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	query := r.URL.Query()
+	stream, err := boolParam(query, "stream")
+	if err != nil {
+		return err
+	}
+	if !stream {
+		return writeJSON(w, row.Object)
+	}
+	after, err := intParam(query, "starting_after", -1, 0, 1<<53)
+	if err != nil {
+		return err
+	}
+	return s.streamStored(w, r, row, int64(after))
+}
+
+// deletedDocument is what DELETE answers.
+type deletedDocument struct {
+	ID      string `json:"id"`
+	Object  string `json:"object"` // "response"
+	Deleted bool   `json:"deleted"`
+}
+
+// remove answers DELETE /responses/{id}. What still runs is stopped.
+func (s *Service) remove(w http.ResponseWriter, r *http.Request, call Call) error {
+	ref := store.ResponseRef{Owner: call.Caller.Owner, ID: r.PathValue("id")}
+	err := s.cfg.Store.DeleteResponse(r.Context(), ref.Owner, ref.ID)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return notFound(ref.ID)
+	case err != nil:
+		return storeError(err)
+	}
+	if j := s.job(ref); j != nil {
+		j.cancel(errDeleted)
+	}
+	return writeJSON(w, encode(deletedDocument{ID: ref.ID, Object: "response", Deleted: true}))
+}
+
+// listDocument is a page of a list.
+type listDocument struct {
+	Object  string           `json:"object"` // "list"
+	Data    []jsontext.Value `json:"data"`
+	FirstID *string          `json:"first_id"`
+	LastID  *string          `json:"last_id"`
+	HasMore bool             `json:"has_more"`
+}
+
+// A listedItem is an item of a list and its id.
+type listedItem struct {
+	id  string
+	raw jsontext.Value
+}
+
+// inputItems answers GET /responses/{id}/input_items.
+func (s *Service) inputItems(w http.ResponseWriter, r *http.Request, call Call) error {
+	row, err := s.load(r.Context(), call.Caller.Owner, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	items, err := listItems(row.Input)
+	if err != nil {
+		return err
+	}
+	doc, err := page(items, r.URL.Query())
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, encode(doc))
+}
+
+func listItems(list []byte) ([]listedItem, error) {
+	var raws []jsontext.Value
+	if err := json.Unmarshal(list, &raws); err != nil {
+		return nil, &agent.Error{Code: agent.Internal, Err: err}
+	}
+	items := make([]listedItem, len(raws))
+	for i, raw := range raws {
+		var head struct {
+			ID string `json:"id"`
+		}
+		if err := json.Unmarshal(raw, &head); err != nil {
+			return nil, &agent.Error{Code: agent.Internal, Err: err}
+		}
+		items[i] = listedItem{head.ID, raw}
+	}
+	return items, nil
+}
+
+// page cuts the page that a query asks for out of items, which are oldest first.
+func page(items []listedItem, query url.Values) (*listDocument, error) {
+	limit, err := intParam(query, "limit", 20, 1, 100)
+	if err != nil {
+		return nil, err
+	}
+	switch order := query.Get("order"); order {
+	case "", "desc":
+		items = slices.Clone(items)
+		slices.Reverse(items)
+	case "asc":
+	default:
+		return nil, agent.ParamError(agent.InvalidValue, "order", "Invalid value: '%s'. Supported values are: 'asc' and 'desc'.", clip(order))
+	}
+	if items, err = between(items, query); err != nil {
+		return nil, err
+	}
+	doc := &listDocument{Object: "list", HasMore: len(items) > limit}
+	if doc.HasMore {
+		// A page before an item ends at it; every other begins where its list does.
+		if query.Get("before") != "" && query.Get("after") == "" {
+			items = items[len(items)-limit:]
+		} else {
+			items = items[:limit]
+		}
+	}
+	for _, it := range items {
+		doc.Data = append(doc.Data, it.raw)
+	}
+	if n := len(items); n > 0 {
+		doc.FirstID, doc.LastID = &items[0].id, &items[n-1].id
+	}
+	return doc, nil
+}
+
+// between cuts away what is up to the item after and from the item before on.
+func between(items []listedItem, query url.Values) ([]listedItem, error) {
+	if id := query.Get("after"); id != "" {
+		i, err := indexOf(items, id, "after")
+		if err != nil {
+			return nil, err
+		}
+		items = items[i+1:]
+	}
+	if id := query.Get("before"); id != "" {
+		i, err := indexOf(items, id, "before")
+		if err != nil {
+			return nil, err
+		}
+		items = items[:i]
+	}
+	return items, nil
+}
+
+func indexOf(items []listedItem, id, param string) (int, error) {
+	i := slices.IndexFunc(items, func(it listedItem) bool { return it.id == id })
+	if i < 0 {
+		return 0, agent.ParamError(agent.InvalidValue, param, "Item with id '%s' not found.", clip(id))
+	}
+	return i, nil
+}
+
+func intParam(query url.Values, name string, otherwise, least, most int) (int, error) {
+	text := query.Get(name)
+	if text == "" {
+		return otherwise, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < least || n > most {
+		return 0, agent.ParamError(agent.InvalidValue, name, "Invalid value for '%s': '%s'. It must be a whole number from %d to %d.", name, clip(text), least, most)
+	}
+	return n, nil
+}
+
+func boolParam(query url.Values, name string) (bool, error) {
+	text := query.Get(name)
+	if text == "" {
+		return false, nil
+	}
+	b, err := strconv.ParseBool(text)
+	if err != nil {
+		return false, agent.ParamError(agent.InvalidValue, name, "Invalid value for '%s': '%s'. It must be true or false.", name, clip(text))
+	}
+	return b, nil
+}

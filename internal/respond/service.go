@@ -1,0 +1,100 @@
+package respond
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/gateway"
+	"composer-api/internal/seal"
+	"composer-api/internal/sse"
+	"composer-api/internal/store"
+)
+
+// Config is what a Service needs.
+type Config struct {
+	// Turns carries out turns: a *gateway.Gateway.
+	Turns Turner
+	// Images fetches what a request's images point to, before the turn. Nil leaves them.
+	Images ImageFetcher
+	// Store keeps responses and the events of background ones.
+	Store Store
+	// Seal encrypts what clients carry for us: reasoning and compactions. Nil means a key that ends with the process.
+	Seal *seal.Ring
+	// Age is how long a response is kept; 0 means 30 days.
+	Age time.Duration
+	// MaxJobs bounds the background responses that run at once in this process, and MaxJobsPerOwner those of one
+	// owner; 0 means 64 and 16.
+	MaxJobs, MaxJobsPerOwner int
+	// SSE says how streams treat their connections.
+	SSE sse.Config
+	// Log receives what happens to responses, never what they say. Nil discards it.
+	Log *slog.Logger
+}
+
+// A Turner carries out one turn and writes the answer to sink. Errors are *agent.Error.
+type Turner interface {
+	Turn(ctx context.Context, req *agent.Request, sink gateway.Sink) error
+}
+
+// An ImageFetcher replaces the URLs of a request's images by their bytes. Errors are *agent.Error.
+type ImageFetcher interface {
+	Fetch(ctx context.Context, req *agent.Request) error
+}
+
+// Store is the part of the store that responses need.
+type Store interface {
+	store.Responses
+	store.Events
+}
+
+// A Service answers the routes of the Responses API. Its methods may be called concurrently.
+type Service struct {
+	cfg    Config
+	runner string // names this process on the rows that it works on
+
+	ctx  context.Context // of the jobs; done when the service is closed
+	stop context.CancelFunc
+	idle sync.WaitGroup // jobs and the keeper
+
+	mu      sync.Mutex
+	closed  bool
+	jobs    map[store.ResponseRef]*job
+	byOwner map[string]int // jobs of each owner; holds no zeros
+}
+
+// New makes a Service and begins to look after the leases of background responses. The caller closes it, before the
+// gateway.
+func New(cfg Config) *Service {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Seal == nil {
+		cfg.Seal = seal.Random()
+	}
+	cfg.Age = cmp.Or(cfg.Age, 30*24*time.Hour)
+	cfg.MaxJobs = cmp.Or(cfg.MaxJobs, 64)
+	cfg.MaxJobsPerOwner = cmp.Or(cfg.MaxJobsPerOwner, 16)
+	s := &Service{cfg: cfg, runner: agent.NewID("runner_", 16), jobs: map[store.ResponseRef]*job{}, byOwner: map[string]int{}}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.idle.Go(s.lookAfterLeases)
+	return s
+}
+
+// Close ends the background responses that run, marks them as failed and waits for that.
+func (s *Service) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.stop()
+	s.idle.Wait()
+}
+
+// purposes of the seal. They are part of what clients hold: never change one.
+const (
+	sealReasoning  = "responses-reasoning"
+	sealCompaction = "responses-compaction"
+)
