@@ -1,0 +1,50 @@
+package harness
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"testing"
+)
+
+// root is the conformance module's folder.
+var root = sync.OnceValue(func() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Dir(filepath.Dir(file))
+})
+
+// build builds the binary once for each test process. Its folder is removed by Main.
+var build = sync.OnceValues(func() (string, error) {
+	folder, err := os.MkdirTemp("", "composer-api-conformance-")
+	if err != nil {
+		return "", err
+	}
+	binary := filepath.Join(folder, "composer-api")
+	cmd := exec.Command("go", "build", "-o", binary, "./cmd/composer-api")
+	cmd.Dir = filepath.Dir(root())
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return binary, fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return binary, nil
+})
+
+// Main is a package's TestMain: it builds the binary, runs the tests, and removes the binary.
+func Main(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	binary, err := build()
+	if binary != "" {
+		defer os.RemoveAll(filepath.Dir(binary))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}

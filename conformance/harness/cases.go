@@ -1,0 +1,126 @@
+package harness
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// A Case is a test in a txtar file:
+//
+//	why this matters
+//	-- args --          (may be missing) flags of `composer-api serve`, one a line
+//	-- script --        what the model says
+//	-- client.mjs --    what the client does; what it prints is compared
+//	-- out --           what it printed, with ids numbered in the order of their appearance
+//	-- runs --          what the simulator received: see Summary
+//
+// The last two are golden: -update rewrites them.
+type Case struct {
+	// Prelude is put before every client.mjs: it imports the client and points it at BASE_URL with API_KEY.
+	Prelude string
+	// Args are flags of `composer-api serve`, before those of the file.
+	Args []string
+	// Env is added to the client's environment.
+	Env []string
+}
+
+// Run runs the txtar files that match pattern, each as a subtest with a gateway and a simulator of its own.
+func (c *Case) Run(t *testing.T, pattern string) {
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no cases match %s (%v)", pattern, err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			c.run(t, file)
+		})
+	}
+}
+
+func (c *Case) run(t *testing.T, file string) {
+	archive, err := txtar.ParseFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sim := StartSim(t)
+	if script := section(archive, "script"); script != nil {
+		sim.Play(string(script.Data))
+	}
+	args := c.Args
+	if flags := section(archive, "args"); flags != nil {
+		args = slices.Concat(args, strings.Fields(string(flags.Data)))
+	}
+	gateway := StartGateway(t, sim, args...)
+	client := section(archive, "client.mjs")
+	if client == nil {
+		t.Fatal("no client.mjs")
+	}
+	env := slices.Concat(c.Env, []string{"BASE_URL=" + gateway.BaseURL(), "API_KEY=" + Key})
+	out := RunNode(t, c.Prelude+string(client.Data), env...)
+	golden(archive, "out", Normalise(out), t)
+	golden(archive, "runs", Summary(sim.AwaitIdle()), t)
+	if wrong := sim.Violations(); len(wrong) > 0 {
+		t.Errorf("the gateway broke the protocol:\n%s", strings.Join(wrong, "\n"))
+	}
+	if *update {
+		if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func section(a *txtar.Archive, name string) *txtar.File {
+	for i := range a.Files {
+		if a.Files[i].Name == name {
+			return &a.Files[i]
+		}
+	}
+	return nil
+}
+
+// golden compares got with a section, or puts it there when golden files are rewritten.
+func golden(a *txtar.Archive, name, got string, t *testing.T) {
+	t.Helper()
+	want := section(a, name)
+	if *update {
+		if want == nil {
+			a.Files = append(a.Files, txtar.File{Name: name})
+			want = &a.Files[len(a.Files)-1]
+		}
+		want.Data = []byte(got)
+		return
+	}
+	if want == nil {
+		t.Errorf("no section %q; it is\n%s", name, got)
+	} else if string(want.Data) != got {
+		t.Errorf("%s is\n%s\nwant\n%s", name, got, want.Data)
+	}
+}
+
+// ids are what the gateway mints: each kind with a name for what stands in for it.
+var ids = regexp.MustCompile(`\b(chatcmpl-|call_|req_|resp_|msg_|rs_|fc_|ctc_|cmp_|agent-)[A-Za-z0-9-]{12,}`)
+
+// Normalise replaces the ids in text by numbered ones: the same id, the same number.
+func Normalise(text string) string {
+	seen := map[string]string{}
+	count := map[string]int{}
+	return ids.ReplaceAllStringFunc(text, func(id string) string {
+		if seen[id] == "" {
+			kind := strings.TrimRight(ids.FindStringSubmatch(id)[1], "-_")
+			count[kind]++
+			seen[id] = kind + "#" + strconv.Itoa(count[kind])
+		}
+		return seen[id]
+	})
+}

@@ -1,0 +1,34 @@
+package harness
+
+import "testing"
+
+// Key is the Cursor API key that clients use unless a test is about keys.
+const Key = "crsr_conformance"
+
+// AgentPath is where the simulator serves the local-agent stream, as an operator would configure it.
+const AgentPath = "/agent.v1.AgentService/Run"
+
+// A Gateway is a `composer-api serve` process.
+type Gateway struct{ *server }
+
+// StartGateway starts a gateway with sim as its local-agent upstream, and a database of its own. args are further
+// flags of `composer-api serve`.
+func StartGateway(t testing.TB, sim *Sim, args ...string) *Gateway {
+	t.Helper()
+	return StartGatewayOn(t, sim, t.TempDir()+"/composer.db", args...)
+}
+
+// StartGatewayOn is StartGateway on a given database, which several gateways may use one after the other.
+func StartGatewayOn(t testing.TB, sim *Sim, db string, args ...string) *Gateway {
+	t.Helper()
+	env := []string{
+		"COMPOSER_DB=" + db,
+		"CURSOR_API_BASE=" + sim.URL,
+		"CURSOR_BACKEND_BASE_URL=" + sim.URL,
+		"CURSOR_LOCAL_AGENT_ENDPOINT=" + AgentPath,
+	}
+	return &Gateway{startServer(t, "/healthz", env, append([]string{"serve", "--addr=127.0.0.1:0"}, args...)...)}
+}
+
+// BaseURL is what a client is pointed at.
+func (g *Gateway) BaseURL() string { return g.URL + "/v1" }

