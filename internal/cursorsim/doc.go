@@ -16,6 +16,7 @@
 //	POST   /auth/exchange_user_api_key   an API key for an access token
 //	GET    /v1/me, /v1/models            as the public API
 //	POST   /agent.v1.AgentService/Run    the stream, over HTTP/2; also on Config.AgentPaths
+//	POST   /chat                         the older chat endpoint; also on Config.ChatPaths
 //	POST   /agent.v1.AgentService/RunSSE and /aiserver.v1.BidiService/BidiAppend: the same over HTTP/1.1
 //	GET    /sim/runs                     {"runs": […]}: see Run
 //	DELETE /sim/runs                     forgets them, and the violations

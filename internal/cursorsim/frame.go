@@ -78,8 +78,9 @@ type endError struct {
 }
 
 type errorDetail struct {
-	Type  string `json:"type"`
-	Value string `json:"value"`
+	Type  string          `json:"type"`
+	Value string          `json:"value"`
+	Debug json.RawMessage `json:"debug,omitempty"`
 }
 
 // Error implements error.

@@ -18,7 +18,7 @@ import (
 type Run struct {
 	// Seq numbers the streams from 1.
 	Seq       int                 `json:"seq"`
-	Transport string              `json:"transport"` // "http2" or "sse"
+	Transport string              `json:"transport"` // "http2", "sse" or "chat"
 	Path      string              `json:"path"`
 	Header    map[string][]string `json:"header"` // lower case, without authorization and blob key
 	KeyHash   string              `json:"keyHash,omitempty"`
@@ -35,6 +35,7 @@ type Run struct {
 	Model     string   `json:"model"`
 	Tools     []string `json:"tools"`
 	Images    int      `json:"images"`
+	Mode      string   `json:"mode,omitempty"` // chat: "Agent" or "Ask"
 
 	Request Message[*cursorpb.AgentRunRequest] `json:"request"`
 	Execs   []Exec                             `json:"execs"`

@@ -17,6 +17,8 @@ type Config struct {
 	Script *script.Script
 	// AgentPaths are further paths at which the stream is served, such as "/agent".
 	AgentPaths []string
+	// ChatPaths are paths at which the older chat endpoint is served, besides "/chat".
+	ChatPaths []string
 	// TokenLifetime is how long an access token is good; 0 is an hour.
 	TokenLifetime time.Duration
 	// Patience is how long a client may take for an answer that needs no user: context, blobs and the like. 0 is 30
@@ -37,6 +39,7 @@ type Sim struct {
 	journal       *journal
 	conversations *conversations
 	sessions      *sessions
+	chats         *chats
 }
 
 // New makes a Sim.
@@ -60,6 +63,7 @@ func New(config Config) *Sim {
 		journal:       &journal{keep: config.Keep, log: config.Log},
 		conversations: &conversations{keep: config.Keep},
 		sessions:      &sessions{keep: config.Keep},
+		chats:         &chats{keep: config.Keep},
 	}
 	s.playlist.Set(config.Script)
 	s.routes()
@@ -74,6 +78,10 @@ func (s *Sim) routes() {
 	s.mux.HandleFunc("POST /agent.v1.AgentService/Run", s.runHTTP2)
 	for _, path := range s.config.AgentPaths {
 		s.mux.HandleFunc("POST "+path, s.runHTTP2)
+	}
+	s.mux.HandleFunc("POST "+chatPath, s.chat)
+	for _, path := range s.config.ChatPaths {
+		s.mux.HandleFunc("POST "+path, s.chat)
 	}
 	s.mux.HandleFunc("POST /agent.v1.AgentService/RunSSE", s.runSSE)
 	s.mux.HandleFunc("POST /aiserver.v1.BidiService/BidiAppend", s.bidiAppend)

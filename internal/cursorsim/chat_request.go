@@ -1,0 +1,161 @@
+package cursorsim
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// A chatRequest is the message that opens an answer on the older chat endpoint.
+type chatRequest struct {
+	text           string
+	images         int
+	model          string
+	conversationID string
+	mode           string
+
+	fields map[string][]string // by path from the request: "1.13"
+}
+
+// chatFields is what a client must send, whatever it asks: a path of field numbers below the request, and the value.
+// Nobody knows what most of them mean.
+var chatFields = map[string]string{
+	"1.2": "1", "1.47": "1",
+	"2": "1", "3": "", "4": "1",
+	"5.4": "",
+	"8":   "", "13": "1",
+	"15.1": "cursor\aisettings", "15.3": "", "15.6.1": "", "15.6.2": "", "15.8": "1", "15.9": "1",
+	"19": "1", "27": "0",
+	"30.3": "1",
+	"35":   "0", "38": "0", "46": "1", "47": "", "48": "0", "49": "0", "51": "0", "53": "1",
+}
+
+// chatMessages are the paths that hold messages. Every other length-delimited field is text or bytes.
+var chatMessages = []string{"1", "1.10", "1.10.2", "5", "15", "15.6", "26", "30"}
+
+func decodeChatRequest(payload []byte) (*chatRequest, error) {
+	outer := map[string][]string{}
+	if err := scanFields(payload, "", outer, func(string) bool { return false }); err != nil {
+		return nil, err
+	}
+	q := &chatRequest{fields: map[string][]string{}}
+	if len(outer["1"]) != 1 {
+		return nil, fmt.Errorf("the message holds %d requests", len(outer["1"]))
+	}
+	isMessage := func(path string) bool { return slices.Contains(chatMessages, path) }
+	if err := scanFields([]byte(outer["1"][0]), "", q.fields, isMessage); err != nil {
+		return nil, err
+	}
+	q.text, q.model = q.first("1.1"), q.first("5.1")
+	q.conversationID, q.mode = q.first("23"), q.first("54")
+	q.images = len(q.fields["1.10.1"])
+	return q, nil
+}
+
+// scanFields puts the values of a message's fields under their paths, those of messages within it too.
+func scanFields(message []byte, prefix string, into map[string][]string, isMessage func(path string) bool) error {
+	for len(message) > 0 {
+		field, kind, n := protowire.ConsumeTag(message)
+		if n < 0 {
+			return fmt.Errorf("field %s is not protobuf", prefix)
+		}
+		message = message[n:]
+		path := prefix + strconv.Itoa(int(field))
+		var value string
+		switch kind {
+		case protowire.VarintType:
+			var v uint64
+			v, n = protowire.ConsumeVarint(message)
+			value = strconv.FormatUint(v, 10)
+		case protowire.BytesType:
+			var v []byte
+			v, n = protowire.ConsumeBytes(message)
+			value = string(v)
+		default:
+			n = protowire.ConsumeFieldValue(field, kind, message)
+		}
+		if n < 0 {
+			return fmt.Errorf("field %s is cut off", path)
+		}
+		message = message[n:]
+		if isMessage(path) && kind == protowire.BytesType {
+			if err := scanFields([]byte(value), path+".", into, isMessage); err != nil {
+				return err
+			}
+			continue
+		}
+		into[path] = append(into[path], value)
+	}
+	return nil
+}
+
+func (q *chatRequest) first(path string) string {
+	if values := q.fields[path]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+// check lists what is wrong with the request.
+func (q *chatRequest) check() (wrong []string) {
+	complain := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+	for path, want := range chatFields {
+		if got := q.fields[path]; len(got) != 1 || got[0] != want {
+			complain("request field %s is %q, not %q", path, got, want)
+		}
+	}
+	for _, path := range []string{"1.1", "1.13", "5.1", "23", "26.1", "26.2", "26.4", "26.5"} {
+		if q.first(path) == "" {
+			complain("request field %s is empty", path)
+		}
+	}
+	if q.first("30.1") != q.first("1.13") {
+		complain("request field 30.1 is not the id of the message, 1.13")
+	}
+	if !isUUID(q.conversationID) {
+		complain("the conversation id %q is not a UUID", q.conversationID)
+	}
+	if q.mode != "Agent" && q.mode != "Ask" {
+		complain("the mode is %q, neither Agent nor Ask", q.mode)
+	}
+	for _, path := range []string{"1.10.2.1", "1.10.2.2", "1.10.3"} {
+		if len(q.fields[path]) != q.images || slices.Contains(q.fields[path], "0") || slices.Contains(q.fields[path], "") {
+			complain("the %d images have %q in field %s", q.images, q.fields[path], path)
+		}
+	}
+	slices.Sort(wrong)
+	return wrong
+}
+
+func isUUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i, c := range s {
+		hyphen := i == 8 || i == 13 || i == 18 || i == 23
+		if hyphen != (c == '-') || !hyphen && !strings.ContainsRune("0123456789abcdef", c) {
+			return false
+		}
+	}
+	return true
+}
+
+// checkHeader notes what is wrong with the headers.
+func (c *chatRun) checkHeader(h http.Header) {
+	for name, want := range map[string]string{
+		"Content-Type": "application/connect+proto", "Connect-Protocol-Version": "1", "X-Cursor-Timezone": "UTC",
+	} {
+		if got := h.Get(name); got != want {
+			c.violation(fmt.Sprintf("header %s is %q, not %q", strings.ToLower(name), got, want))
+		}
+	}
+	for _, name := range []string{"X-Cursor-Client-Version", "X-Cursor-Client-Type", "X-Request-Id", "X-Session-Id"} {
+		if h.Get(name) == "" {
+			c.violation("header " + strings.ToLower(name) + " is missing")
+		}
+	}
+}

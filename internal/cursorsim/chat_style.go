@@ -1,0 +1,118 @@
+package cursorsim
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+
+	"composer-api/internal/script"
+)
+
+// A chatStyle is how the model writes what the older chat endpoint has no fields for: where thinking ends, and tool
+// calls. The zero value is the plainest.
+type chatStyle struct {
+	luck *rand.Rand
+	// final is the marker behind which the answer follows in the thinking field; "" when it comes in the text field.
+	final string
+	wide  bool // full-width bars, and blocks for underscores
+	blank bool // blanks around the words of markers
+	body  int  // how a call is written
+}
+
+// The forms of a call's body. A form that can't carry the arguments gives way to bodyObject.
+const (
+	bodySections = iota
+	bodyObject
+	bodyFunction   // an object with function.name and function.arguments, a string
+	bodyExpression // NAME(argument: value)
+	bodyForms
+)
+
+func luckyStyle(luck *rand.Rand) chatStyle {
+	finals := []string{"", "", "</think>", "\n</think>\n<|final|>", "<｜final｜>", "< / think >", " <| final |>"}
+	return chatStyle{
+		luck: luck, final: finals[luck.IntN(len(finals))],
+		wide: luck.IntN(3) == 0, blank: luck.IntN(3) == 0, body: luck.IntN(bodyForms),
+	}
+}
+
+// mark writes a marker.
+func (s *chatStyle) mark(word string) string {
+	bar, blank := "|", ""
+	if s.wide {
+		bar, word = "｜", strings.ReplaceAll(word, "_", "▁")
+	}
+	if s.blank {
+		blank = " "
+	}
+	return "<" + bar + blank + word + blank + bar + ">"
+}
+
+// writeCall writes a call with its markers.
+func (s *chatStyle) writeCall(b *strings.Builder, call script.Call) {
+	b.WriteString(s.mark("tool_call_begin"))
+	b.WriteString("\n" + s.callBody(call) + "\n")
+	b.WriteString(s.mark("tool_call_end"))
+}
+
+func (s *chatStyle) callBody(call script.Call) string {
+	arguments, plain := plainArguments(call.Args)
+	form := s.body
+	if !plain && form != bodyFunction {
+		form = bodyObject
+	}
+	switch form {
+	case bodySections:
+		b := call.Tool + "\n"
+		for _, a := range arguments {
+			b += s.mark("tool_sep") + a.name + "\n" + a.value + "\n"
+		}
+		return strings.TrimSuffix(b, "\n")
+	case bodyFunction:
+		body, _ := json.Marshal(map[string]any{"function": map[string]string{"name": call.Tool, "arguments": string(call.Args)}})
+		return string(body)
+	case bodyExpression:
+		var list []string
+		for _, a := range arguments {
+			list = append(list, fmt.Sprintf("%s: %s", a.name, a.raw))
+		}
+		return call.Tool + "(" + strings.Join(list, ", ") + ")"
+	}
+	body, _ := json.Marshal(map[string]any{"name": call.Tool, "arguments": call.Args})
+	return string(body)
+}
+
+// An argument is one member of a call's arguments.
+type argument struct {
+	name  string
+	value string // a text as it is, anything else as JSON
+	raw   string // as JSON
+}
+
+// plainArguments takes the arguments apart. plain is false when a text among them would be taken for another value, or a
+// marker, if it were written without quotes.
+func plainArguments(object json.RawMessage) (list []argument, plain bool) {
+	d := json.NewDecoder(bytes.NewReader(object))
+	if _, err := d.Token(); err != nil {
+		return nil, false
+	}
+	plain = true
+	for d.More() {
+		name, err := d.Token()
+		var raw json.RawMessage
+		if err != nil || d.Decode(&raw) != nil {
+			return nil, false
+		}
+		a := argument{name: fmt.Sprint(name), value: string(raw), raw: string(raw)}
+		var text string
+		if json.Unmarshal(raw, &text) == nil && raw[0] == '"' {
+			a.value = text
+			trimmed := strings.TrimSpace(text)
+			plain = plain && !(json.Valid([]byte(trimmed)) && trimmed[0] != '"') && !strings.ContainsAny(text, "<\r")
+		}
+		list = append(list, a)
+	}
+	return list, plain
+}

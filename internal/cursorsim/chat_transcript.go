@@ -1,0 +1,88 @@
+package cursorsim
+
+import (
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"composer-api/internal/script"
+)
+
+// A transcript is what the simulator's model makes of a prompt that holds a whole conversation: headings such as [user]
+// on lines of their own, tools as lines of JSON before the first of them, and results under
+// "[result of call 2, read]" or "[error from call 2, read]", the calls being counted from the beginning. A prompt without
+// headings is what the user says.
+type transcript struct {
+	tools    []string
+	messages int
+	prompt   string // what the user said last
+	results  map[int]script.Result
+	lastCall int // the number of the last call that has a result
+}
+
+var (
+	heading       = regexp.MustCompile(`(?m)^\[(system|user|assistant|result of|error from)( [^\]\n]*)?\]\n`)
+	resultHeading = regexp.MustCompile(`^\[(result of|error from) call (\d+), `)
+)
+
+func readTranscript(text string) transcript {
+	t := transcript{results: map[int]script.Result{}}
+	places := heading.FindAllStringIndex(text, -1)
+	if len(places) == 0 {
+		t.prompt, t.messages = text, 1
+		return t
+	}
+	t.tools = readTools(text[:places[0][0]])
+	t.messages = len(places)
+	var said []string
+	done := true // what the user says next is a new prompt
+	for i, p := range places {
+		end := len(text)
+		if i+1 < len(places) {
+			end = places[i+1][0] - 1 // the empty line before the heading
+		}
+		head, body := text[p[0]:p[1]], strings.TrimSuffix(text[p[1]:max(p[1], end)], "\n")
+		switch {
+		case strings.HasPrefix(head, "[user"):
+			if done {
+				said, done = nil, false
+			}
+			said = append(said, body)
+		case strings.HasPrefix(head, "[system"):
+		default:
+			done = true
+			t.takeResult(head, body)
+		}
+	}
+	t.prompt = strings.Join(said, "\n")
+	return t
+}
+
+func (t *transcript) takeResult(head, body string) {
+	m := resultHeading.FindStringSubmatch(head)
+	if m == nil {
+		return
+	}
+	n, _ := strconv.Atoi(m[2])
+	t.results[n] = script.Result{Text: body, IsError: m[1] == "error from"}
+	t.lastCall = max(t.lastCall, n)
+}
+
+func (t *transcript) offers(tool string) bool { return slices.Contains(t.tools, tool) }
+
+// readTools finds the names in the lines that describe a tool.
+func readTools(text string) []string {
+	var names []string
+	for line := range strings.Lines(text) {
+		var tool struct {
+			Name       string          `json:"name"`
+			Parameters json.RawMessage `json:"parameters"`
+		}
+		if json.Unmarshal([]byte(line), &tool) == nil && tool.Name != "" && tool.Parameters != nil {
+			names = append(names, tool.Name)
+		}
+	}
+	return names
+}
