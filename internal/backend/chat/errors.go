@@ -56,19 +56,20 @@ func (a *answer) fault(err error) error {
 // endError is the error of an end frame.
 func endError(e *connectwire.Error) *agent.Error {
 	err := &agent.Error{Code: cmp.Or(codes[e.Code], agent.Upstream), Err: e}
-	switch err.Code {
-	case agent.InvalidKey: // our own sentence says what to do
-	case agent.NotConfigured:
+	if err.Code == agent.NotConfigured {
 		err.Message = "The upstream service has no such endpoint. Check CURSOR_CHAT_ENDPOINT."
-	default:
-		err.Message = said(e)
-		err.FromUpstream = err.Message != ""
+		return err
 	}
+	err.Message = sentence(e)
+	if err.Message == "" && err.Code != agent.InvalidKey { // our own sentence about keys says what to do
+		err.Message = e.Message
+	}
+	err.FromUpstream = err.Message != ""
 	return err
 }
 
-// said is what upstream has to say to a person: title and detail, else the message.
-func said(e *connectwire.Error) string {
+// sentence is what upstream has to say to a person: the title and detail in the details, "" when there are none.
+func sentence(e *connectwire.Error) string {
 	for _, d := range e.Details {
 		var debug struct {
 			Details struct {
@@ -77,12 +78,12 @@ func said(e *connectwire.Error) string {
 			} `json:"details"`
 		}
 		if json.Unmarshal(d.Debug, &debug) == nil {
-			if sentence := join(debug.Details.Title, debug.Details.Detail); sentence != "" {
-				return sentence
+			if s := join(debug.Details.Title, debug.Details.Detail); s != "" {
+				return s
 			}
 		}
 	}
-	return e.Message
+	return ""
 }
 
 // join makes a sentence of a title and a detail, either of which may be missing or repeat the other.

@@ -39,6 +39,8 @@ var bodyCases = []struct{ name, body, want string }{
 	{"a quoted value keeps its commas and type", `any(a: "1, b: 2", c: "3")`, `any{"a":"1, b: 2","c":"3"}`},
 	{"a single-quoted value", "any(a='x, b=y', c=true)", `any{"a":"x, b=y","c":true}`},
 	{"an apostrophe", "any(a: 'tis so, b: it's)", `any{"a":"'tis so","b":"it's"}`},
+	{"arguments the schema does not know", `read(path: a, depth: 2, deep: true, x: y)`, `read{"path":"a, depth: 2, deep: true, x: y"}`},
+	{"and after a number", `read(depth: 2, deep: true, path: y)`, `read{"depth":2,"deep":true,"path":"y"}`},
 	{"JSON values", `shell(env: {"A": "b, c: d"}, timeout: 2)`, `shell{"env":{"A": "b, c: d"},"timeout":2}`},
 	{"escapes in quotes", `shell(command: "a\n\"b\"")`, `shell{"command":"a\n\"b\""}`},
 	{"quoted names", `any("a": 1)`, `any{"a":1}`},

@@ -60,7 +60,7 @@ func cutName(s string) (name, rest string, ok bool) {
 const blanks = " \t\r\n"
 
 // cutValue takes a value and the comma behind it off s and sets name to it. A value is quoted, or JSON, or runs up to a
-// comma behind which a known argument begins: commas within a value need no quotes.
+// comma behind which another argument begins: commas within a value need no quotes.
 func (a *arguments) cutValue(name, s string) (rest string) {
 	if n := valueLength(s); n > 0 {
 		after, comma := strings.CutPrefix(strings.TrimLeft(s[n:], blanks), ",")
@@ -78,13 +78,19 @@ func (a *arguments) cutValue(name, s string) (rest string) {
 		if s[i] != ',' {
 			continue
 		}
-		if next, _, ok := cutName(s[i+1:]); ok && a.isKnown(next) {
+		if next, _, ok := cutName(s[i+1:]); ok && a.begins(next, s[:i]) {
 			end, rest = i, strings.TrimLeft(s[i+1:], blanks)
 			break
 		}
 	}
 	a.set(name, strings.TrimSpace(s[:end]))
 	return rest
+}
+
+// begins reports whether next is an argument of its own, and not part of the value before it. A word that the schema
+// doesn't know only is when what stands before it is whole in itself.
+func (a *arguments) begins(next, value string) bool {
+	return a.isKnown(next) || a.isName(next) && json.Valid([]byte(value))
 }
 
 // valueLength is the length of the JSON object or array or the quoted text that s begins with, 0 when there is none.
