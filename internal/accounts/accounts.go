@@ -1,0 +1,98 @@
+// Package accounts is the hosted-key flow: a person hands over a Cursor API key once and gets a key of ours for it, so
+// that the Cursor key need not lie on every machine that uses it.
+//
+// The Cursor key is kept encrypted (package seal), bound to the account that it belongs to. Of our own key only a hash
+// is kept (package keys). Both are needed to use the account: who steals the database has neither.
+//
+// Signing up, resolving a key and logging its requests is for the server (signup.go, resolve.go, requests.go); listing,
+// revoking, rotating and deleting is for the operator (operator.go). Hosted keys are off while there is no encryption
+// key: then whatever needs it is answered with agent.NotConfigured, and the operator's half works all the same.
+package accounts
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/seal"
+	"composer-api/internal/store"
+)
+
+// Store is what the service keeps.
+type Store interface {
+	store.Accounts
+	store.Keys
+	store.RequestLogs
+}
+
+// Config is what a Service needs.
+type Config struct {
+	// Store is where accounts and keys are kept.
+	Store Store
+	// Ring encrypts the Cursor keys; nil turns hosted keys off. A Cursor key that was sealed with an older key of the
+	// ring is sealed anew when it is next used.
+	Ring *seal.Ring
+	// Verify asks Cursor whose key this is (GET /v1/me). Errors are *agent.Error.
+	Verify func(ctx context.Context, key agent.Secret) (Person, error)
+	// Log takes what nobody else is told; nil discards it.
+	Log *slog.Logger
+	// Now tells the time; nil means time.Now.
+	Now func() time.Time
+}
+
+// A Person is who a Cursor key belongs to, as Cursor says. A team's key has a KeyName only.
+type Person struct {
+	UserID    string
+	Email     string
+	FirstName string
+	LastName  string
+	KeyName   string
+}
+
+// A Service is the hosted-key flow. It is safe for concurrent use, and any number of them may work on one database.
+type Service struct{ cfg Config }
+
+// New makes a Service.
+func New(cfg Config) *Service {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Service{cfg: cfg}
+}
+
+// ready fails while hosted keys are off.
+func (s *Service) ready() error {
+	if s.cfg.Ring.Ready() {
+		return nil
+	}
+	return agent.Errorf(agent.NotConfigured, "Hosted keys are off on this server. Use your own Cursor API key as the bearer token, or ask the operator to set ENCRYPTION_KEY (at least %d characters).", seal.MinSecret)
+}
+
+// cursorKeyPurpose is part of what is on disk: never change it.
+const cursorKeyPurpose = "cursor-key"
+
+func (s *Service) sealKey(account string, key agent.Secret) []byte {
+	return s.cfg.Ring.Seal([]byte(key.Reveal()), cursorKeyPurpose, account)
+}
+
+// retryAfter is when to try again after the store was unavailable.
+const retryAfter = 5 * time.Second
+
+// storeError is the error for a client whose request needed the store.
+func storeError(err error) error {
+	if errors.Is(err, store.ErrUnavailable) {
+		return &agent.Error{
+			Code: agent.Overloaded, Err: err, RetryAfter: retryAfter,
+			Message: "Hosted keys can't be used at the moment, because the server's database is unavailable. Please try again shortly. Your own Cursor API key works meanwhile.",
+		}
+	}
+	if errors.Is(err, context.Canceled) {
+		return &agent.Error{Code: agent.Canceled, Err: err}
+	}
+	return &agent.Error{Code: agent.Internal, Err: err}
+}

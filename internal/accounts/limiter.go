@@ -1,0 +1,85 @@
+package accounts
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"composer-api/internal/agent"
+)
+
+// A Limiter lets each address do something so many times within any window of time. It counts in this process only, and
+// remembers a bounded number of addresses. It is safe for concurrent use.
+type Limiter struct {
+	most   int
+	window time.Duration
+	now    func() time.Time
+
+	mu   sync.Mutex
+	seen map[netip.Prefix][]time.Time // of each address, oldest first; never empty
+}
+
+// maxAddresses is how many addresses a Limiter remembers. Over it, the one that has been quiet longest is forgotten.
+const maxAddresses = 10_000
+
+// NewLimiter makes a Limiter; most < 1 is no limit. now nil means time.Now.
+func NewLimiter(most int, window time.Duration, now func() time.Time) *Limiter {
+	if now == nil {
+		now = time.Now
+	}
+	return &Limiter{most: most, window: window, now: now, seen: map[netip.Prefix][]time.Time{}}
+}
+
+// Allow counts one more for addr, or fails with an *agent.Error with code RateLimited and when to come back. A whole
+// IPv6 network of the usual size (/64) counts as one address: each of its users has all of it.
+func (l *Limiter) Allow(addr netip.Addr) error {
+	if l.most < 1 {
+		return nil
+	}
+	who := network(addr)
+	now := l.now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	times := l.seen[who]
+	for len(times) > 0 && !times[0].Add(l.window).After(now) {
+		times = times[1:]
+	}
+	if len(times) >= l.most {
+		return &agent.Error{
+			Code: agent.RateLimited, RetryAfter: times[0].Add(l.window).Sub(now),
+			Message: "Too many attempts from your address. Please try again later.",
+		}
+	}
+	if l.seen[who] == nil && len(l.seen) >= maxAddresses {
+		l.forget(now)
+	}
+	l.seen[who] = append(times, now)
+	return nil
+}
+
+// forget makes room for one address. l.mu is held.
+func (l *Limiter) forget(now time.Time) {
+	var quietest netip.Prefix
+	var since time.Time
+	for who, times := range l.seen {
+		last := times[len(times)-1]
+		if !last.Add(l.window).After(now) {
+			delete(l.seen, who)
+		} else if since.IsZero() || last.Before(since) {
+			quietest, since = who, last
+		}
+	}
+	if len(l.seen) >= maxAddresses {
+		delete(l.seen, quietest)
+	}
+}
+
+func network(addr netip.Addr) netip.Prefix {
+	addr = addr.Unmap().WithZone("")
+	bits := addr.BitLen()
+	if addr.Is6() {
+		bits = 64
+	}
+	prefix, _ := addr.Prefix(bits) // fails for the invalid address only, which is one address like another
+	return prefix
+}

@@ -1,0 +1,29 @@
+package accounts
+
+import (
+	"context"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/store"
+)
+
+// What the operator does needs no encryption key, and its errors are the store's: store.ErrNotFound,
+// store.ErrUnavailable. Lists come from the store as they are.
+
+// Rotate revokes a hosted key and mints another for the same account. store.ErrConflict: it was revoked before.
+func (s *Service) Rotate(ctx context.Context, keyID string) (agent.Secret, store.Key, error) {
+	old, _, err := s.cfg.Store.Key(ctx, keyID)
+	if err != nil {
+		return agent.Secret{}, store.Key{}, err
+	}
+	token, key := s.mint(old.Account)
+	if err := s.cfg.Store.RotateKey(ctx, keyID, key); err != nil {
+		return agent.Secret{}, store.Key{}, err
+	}
+	return token, key, nil
+}
+
+// Revoke makes a hosted key bad, from now on and on every replica.
+func (s *Service) Revoke(ctx context.Context, keyID string) error {
+	return s.cfg.Store.RevokeKey(ctx, keyID, s.cfg.Now())
+}

@@ -1,0 +1,76 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/store"
+)
+
+// A Request is one request with a hosted key, being logged.
+type Request struct {
+	service *Service
+	log     store.RequestLog
+}
+
+// BeginRequest writes down that a request with a hosted key has begun. It does so before the work, so that no request
+// goes unrecorded: when it can't be written, the request must be refused with the error that it returns. The caller
+// calls Finish, whatever happens. A request with a Cursor key of the caller's own is not logged: it gives nil, nil, and
+// Finish of nil does nothing.
+//
+// requestID is what x-request-id shows, endpoint the route's pattern. Errors are *agent.Error: Overloaded when the store
+// is unavailable; InvalidKey when the account was deleted meanwhile.
+func (s *Service) BeginRequest(ctx context.Context, caller agent.Caller, requestID, endpoint string) (*Request, error) {
+	if caller.KeyID == "" {
+		return nil, nil
+	}
+	r := &Request{service: s, log: store.RequestLog{
+		ID: agent.NewID("log_", 22), Account: strings.TrimPrefix(caller.Owner, store.AccountOwner("")), KeyID: caller.KeyID,
+		RequestID: requestID, Endpoint: endpoint, Created: s.cfg.Now(),
+	}}
+	err := s.cfg.Store.BeginRequest(ctx, r.log)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, badKey()
+	case err != nil:
+		return nil, storeError(err)
+	}
+	return r, nil
+}
+
+// An Outcome is how a request went.
+type Outcome struct {
+	Model          string // as upstream was asked for it; "" if it never was
+	Status         int    // HTTP
+	Usage          agent.Usage
+	ConversationID string // upstream's
+	Err            error  // nil when all went well
+}
+
+// finishTimeout bounds how long the end of a request waits for the store.
+const finishTimeout = 5 * time.Second
+
+// Finish writes down how the request went. It works after ctx has ended, because the client may be gone. A failure is
+// logged and nothing else: the answer is already out.
+func (r *Request) Finish(ctx context.Context, o Outcome) {
+	if r == nil {
+		return
+	}
+	l := r.log
+	l.Model, l.Status, l.UpstreamRun = o.Model, o.Status, o.ConversationID
+	l.InputTokens, l.CachedTokens = o.Usage.Prompt(), o.Usage.CacheRead
+	l.OutputTokens, l.ReasoningTokens = o.Usage.Output, o.Usage.Reasoning
+	l.CostUSD, l.Estimated = o.Usage.CostUSD, o.Usage.Estimated
+	l.Duration = r.service.cfg.Now().Sub(l.Created)
+	if o.Err != nil {
+		l.ErrorCode = agent.CodeOf(o.Err).String()
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
+	defer cancel()
+	if err := r.service.cfg.Store.FinishRequest(ctx, l); err != nil {
+		r.service.cfg.Log.Warn("the end of a request could not be logged", "log", l.ID, "account", l.Account, "err", err)
+	}
+}

@@ -1,0 +1,70 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/keys"
+	"composer-api/internal/seal"
+	"composer-api/internal/store"
+)
+
+// Resolve finds out whose hosted key token is, and with which Cursor key to go on. It asks the store every time, so
+// that a key that is revoked anywhere is bad everywhere at once.
+//
+// Errors are *agent.Error: NotConfigured; InvalidKey for a key that is malformed, unknown or revoked, all alike;
+// Overloaded when the store is unavailable.
+func (s *Service) Resolve(ctx context.Context, token string) (agent.Caller, error) {
+	if err := s.ready(); err != nil {
+		return agent.Caller{}, err
+	}
+	sent, ok := keys.Read(token)
+	if !ok {
+		return agent.Caller{}, badKey()
+	}
+	key, account, err := s.cfg.Store.Key(ctx, sent.ID)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return agent.Caller{}, badKey()
+	case err != nil:
+		return agent.Caller{}, storeError(err)
+	case !sent.Matches(key.Hash) || !key.Revoked.IsZero():
+		return agent.Caller{}, badKey()
+	}
+	cursorKey, err := s.openKey(ctx, account)
+	if err != nil {
+		return agent.Caller{}, err
+	}
+	return agent.Caller{Owner: store.AccountOwner(account.ID), CursorKey: cursorKey, KeyID: key.ID}, nil
+}
+
+// badKey is the error for every key that is no good, so that an answer doesn't tell why.
+func badKey() error {
+	return agent.Errorf(agent.InvalidKey, "The hosted key (cmp_…) is not known here or was revoked. Sign up again for a new one, or use your own Cursor API key.")
+}
+
+// openKey decrypts the account's Cursor key, and encrypts it anew if that was done with an older key.
+func (s *Service) openKey(ctx context.Context, a store.Account) (agent.Secret, error) {
+	plain, old, err := s.cfg.Ring.Open(a.SealedKey, cursorKeyPurpose, a.ID)
+	if errors.Is(err, seal.ErrOpen) {
+		return agent.Secret{}, &agent.Error{
+			Code: agent.NotConfigured, Err: err,
+			Message: "The Cursor key of this account can't be decrypted, because the server's ENCRYPTION_KEY has changed. Sign up again, or ask the operator to set ENCRYPTION_KEY_PREVIOUS to the key before.",
+		}
+	}
+	key := agent.NewSecret(string(plain))
+	if old {
+		s.reseal(ctx, a, key)
+	}
+	return key, nil
+}
+
+// reseal is a chore on the way: when it fails, the next use of the key tries again. A conflict means that a sign-up or
+// another request was faster.
+func (s *Service) reseal(ctx context.Context, a store.Account, key agent.Secret) {
+	err := s.cfg.Store.ReplaceSealedKey(ctx, a.ID, a.SealedKey, s.sealKey(a.ID, key))
+	if err != nil && !errors.Is(err, store.ErrConflict) {
+		s.cfg.Log.Warn("a Cursor key could not be encrypted with the new ENCRYPTION_KEY", "account", a.ID, "err", err)
+	}
+}
