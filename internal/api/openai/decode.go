@@ -155,9 +155,9 @@ func (s *StringOr[T]) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	}
 }
 
-// kindOf is the JSON kind of a struct, map or slice type.
+// kindOf is the JSON kind of a struct or slice type, or of Object.
 func kindOf(t reflect.Type) jsontext.Kind {
-	if t.Kind() == reflect.Slice {
+	if t.Kind() == reflect.Slice && t != reflect.TypeFor[Object]() {
 		return '['
 	}
 	return '{'

@@ -1,0 +1,146 @@
+package chat
+
+import (
+	"net/http"
+	"strconv"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
+)
+
+// A Body is the Encoder of a request without "stream": true. It collects the answer and writes it, with its status,
+// when the turn is done.
+type Body struct {
+	w      http.ResponseWriter
+	req    *Request
+	header header
+	model  agent.Model
+
+	content   []byte // inside of a JSON string
+	reasoning []byte // inside of a JSON string
+	calls     []byte // members of a JSON array, or the function_call
+	usage     agent.Usage
+	written   bool
+}
+
+// NewBody makes a Body that answers req on w.
+func NewBody(w http.ResponseWriter, req *Request, opt Options) *Body {
+	return &Body{w: w, req: req, header: newHeader(req, opt)}
+}
+
+// Accept sets headers. They go out with the answer.
+func (b *Body) Accept(a agent.Accepted) error {
+	openai.SetAccepted(b.w.Header(), a)
+	b.model = a.Model
+	return nil
+}
+
+// Event collects one event. The last one writes the answer.
+func (b *Body) Event(e *agent.Event) error {
+	switch e.Kind {
+	case agent.Text:
+		b.content = openai.AppendEscaped(b.content, e.Text)
+	case agent.Reasoning:
+		b.reasoning = openai.AppendEscaped(b.reasoning, e.Text)
+	case agent.Call:
+		b.call(e.Call)
+	case agent.UsageKind:
+		b.usage = *e.Usage
+	case agent.DoneKind:
+		return b.write(e.Done.Reason)
+	}
+	return nil
+}
+
+// Flush does nothing: there is nothing to send before the end.
+func (b *Body) Flush() error { return nil }
+
+// Fail reports whether the answer was written before the turn failed.
+func (b *Body) Fail(*agent.Error) (told bool) { return b.written }
+
+// Close does nothing.
+func (b *Body) Close() {}
+
+func (b *Body) call(c *agent.ToolCall) {
+	switch {
+	case b.req.legacy:
+		b.calls = appendFunction(b.calls[:0], c)
+		return
+	case len(b.calls) > 0:
+		b.calls = append(b.calls, ',')
+	}
+	b.calls = append(b.calls, `{"id":`...)
+	b.calls = openai.AppendString(b.calls, c.ID)
+	if b.req.custom[c.Name] {
+		b.calls = append(b.calls, `,"type":"custom","custom":{"name":`...)
+		b.calls = openai.AppendString(b.calls, c.Name)
+		b.calls = append(b.calls, `,"input":`...)
+		b.calls = openai.AppendString(b.calls, openai.CustomInput(c.Arguments))
+		b.calls = append(b.calls, '}', '}')
+		return
+	}
+	b.calls = append(b.calls, `,"type":"function","function":`...)
+	b.calls = appendFunction(b.calls, c)
+	b.calls = append(b.calls, '}')
+}
+
+func appendFunction(b []byte, c *agent.ToolCall) []byte {
+	b = append(b, `{"name":`...)
+	b = openai.AppendString(b, c.Name)
+	b = append(b, `,"arguments":`...)
+	b = openai.AppendString(b, c.Arguments)
+	return append(b, '}')
+}
+
+// write writes the whole answer.
+func (b *Body) write(reason agent.Reason) error {
+	doc := make([]byte, 0, 1024+len(b.content)+len(b.reasoning)+len(b.calls))
+	doc = b.header.append(doc, "chat.completion", b.model)
+	doc = append(doc, `"choices":[{"index":0,"message":`...)
+	doc = b.appendMessage(doc)
+	doc = append(doc, `,"logprobs":null,"finish_reason":`...)
+	doc = openai.AppendString(doc, b.req.finishReason(reason))
+	doc = append(doc, `}],"usage":`...)
+	doc = appendUsage(doc, &b.usage)
+	doc = append(doc, "}\n"...)
+
+	h := b.w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(doc)))
+	b.written = true
+	_, err := b.w.Write(doc)
+	return err
+}
+
+// appendMessage appends the message. Its content is null only when there are calls and no text.
+func (b *Body) appendMessage(doc []byte) []byte {
+	doc = append(doc, `{"role":"assistant","content":`...)
+	if len(b.content) == 0 && len(b.calls) > 0 {
+		doc = append(doc, "null"...)
+	} else {
+		doc = appendQuoted(doc, b.content)
+	}
+	doc = append(doc, `,"refusal":null,"annotations":[]`...)
+	if len(b.reasoning) > 0 {
+		doc = append(doc, `,"reasoning_content":`...)
+		doc = appendQuoted(doc, b.reasoning)
+	}
+	switch {
+	case len(b.calls) == 0:
+	case b.req.legacy:
+		doc = append(doc, `,"function_call":`...)
+		doc = append(doc, b.calls...)
+	default:
+		doc = append(doc, `,"tool_calls":[`...)
+		doc = append(doc, b.calls...)
+		doc = append(doc, ']')
+	}
+	return append(doc, '}')
+}
+
+// appendQuoted appends what is escaped already.
+func appendQuoted(doc, escaped []byte) []byte {
+	doc = append(doc, '"')
+	doc = append(doc, escaped...)
+	return append(doc, '"')
+}

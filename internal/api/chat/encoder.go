@@ -1,0 +1,107 @@
+package chat
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
+	"composer-api/internal/sse"
+)
+
+// An Encoder writes the events of one turn to the client. One goroutine may use it.
+type Encoder interface {
+	// Accept is called once, when upstream has taken the run. It sets the x-composer headers; a stream begins.
+	Accept(agent.Accepted) error
+	// Event takes one event and keeps nothing of it. The last two of a turn are UsageKind and DoneKind.
+	Event(*agent.Event) error
+	// Flush sends what Event has buffered.
+	Flush() error
+	// Fail ends an answer whose turn failed, instead of further events. It reports whether the client has been told;
+	// if not, nothing has been written and the caller answers with [openai.WriteError].
+	Fail(*agent.Error) (told bool)
+	// Close lets go of the ResponseWriter. The handler must call it before it returns, however the turn went.
+	Close()
+}
+
+// Options are what an Encoder needs besides its request. The zero value is right for everything but tests.
+type Options struct {
+	ID      string    // of the completion; "" mints one
+	Created time.Time // of the completion; zero means now
+	SSE     sse.Config
+}
+
+// NewEncoder makes the encoder that req asks for.
+func NewEncoder(w http.ResponseWriter, req *Request, opt Options) Encoder {
+	if req.Stream {
+		return NewStream(w, req, opt)
+	}
+	return NewBody(w, req, opt)
+}
+
+// A header is what all documents of one completion begin with.
+type header struct {
+	id      string
+	created int64
+	model   string
+}
+
+func newHeader(req *Request, opt Options) header {
+	h := header{id: opt.ID, created: opt.Created.Unix(), model: req.ModelName}
+	if h.id == "" {
+		h.id = agent.NewID("chatcmpl-", 24)
+	}
+	if opt.Created.IsZero() {
+		h.created = time.Now().Unix()
+	}
+	return h
+}
+
+// append appends the opening brace and the members up to choices, with a comma at the end. The fingerprint is meant to
+// say which configuration of the backend has answered: here the model with its parameters, so that the client sees
+// which tier was asked for.
+func (h *header) append(b []byte, object string, model agent.Model) []byte {
+	b = append(b, `{"id":`...)
+	b = openai.AppendString(b, h.id)
+	b = append(b, `,"object":`...)
+	b = openai.AppendString(b, object)
+	b = append(b, `,"created":`...)
+	b = strconv.AppendInt(b, h.created, 10)
+	b = append(b, `,"model":`...)
+	b = openai.AppendString(b, h.model)
+	b = append(b, `,"service_tier":"default","system_fingerprint":`...)
+	b = openai.AppendString(b, model.String())
+	return append(b, ',')
+}
+
+// finishReason is the reason's name. Functions have a name of their own for a call.
+func (r *Request) finishReason(reason agent.Reason) string {
+	switch reason {
+	case agent.ToolCalls:
+		if r.legacy {
+			return "function_call"
+		}
+		return "tool_calls"
+	case agent.Length:
+		return "length"
+	}
+	return "stop"
+}
+
+// appendUsage appends a usage object.
+func appendUsage(b []byte, u *agent.Usage) []byte {
+	b = append(b, `{"prompt_tokens":`...)
+	b = strconv.AppendInt(b, u.Prompt(), 10)
+	b = append(b, `,"completion_tokens":`...)
+	b = strconv.AppendInt(b, u.Output, 10)
+	b = append(b, `,"total_tokens":`...)
+	b = strconv.AppendInt(b, u.Total(), 10)
+	b = append(b, `,"prompt_tokens_details":{"cached_tokens":`...)
+	b = strconv.AppendInt(b, u.CacheRead, 10)
+	b = append(b, `},"completion_tokens_details":{"reasoning_tokens":`...)
+	b = strconv.AppendInt(b, u.Reasoning, 10)
+	b = append(b, '}')
+	b = openai.AppendCost(b, u)
+	return append(b, '}')
+}

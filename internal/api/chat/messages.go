@@ -1,0 +1,263 @@
+package chat
+
+import (
+	"fmt"
+	"slices"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
+)
+
+// wireMessage is a message of any role. Echoed reasoning_content and annotations are not even read.
+type wireMessage struct {
+	Role    string                      `json:"role"`
+	Content openai.StringOr[[]wirePart] `json:"content"`
+	Name    string                      `json:"name"`
+
+	// Assistant.
+	Refusal      string            `json:"refusal"`
+	ToolCalls    []wireCall        `json:"tool_calls"`
+	FunctionCall *wireFunctionCall `json:"function_call"`
+
+	ToolCallID string `json:"tool_call_id"` // tool
+}
+
+type wirePart struct {
+	Type     string                        `json:"type"`
+	Text     string                        `json:"text"`
+	Refusal  string                        `json:"refusal"`
+	ImageURL openai.StringOr[wireImageURL] `json:"image_url"`
+}
+
+type wireImageURL struct {
+	URL string `json:"url"`
+}
+
+type wireCall struct {
+	ID       string            `json:"id"`
+	Type     string            `json:"type"`
+	Function *wireFunctionCall `json:"function"`
+	Custom   *struct {
+		Name  string `json:"name"`
+		Input string `json:"input"`
+	} `json:"custom"`
+}
+
+// wireFunctionCall has its arguments as text, or, from clients that parse them and forget to put them back, as an
+// object.
+type wireFunctionCall struct {
+	Name      string                         `json:"name"`
+	Arguments openai.StringOr[openai.Object] `json:"arguments"`
+}
+
+// setMessages takes the conversation in the client's order. Nothing is merged or left out.
+func (r *Request) setMessages(w *wireRequest) error {
+	c := conversation{messages: make([]agent.Message, 0, len(w.Messages)), announced: map[string]bool{}}
+	for i := range w.Messages {
+		if err := c.add(&w.Messages[i], fmt.Sprintf("messages[%d]", i)); err != nil {
+			return err
+		}
+	}
+	r.Messages = c.messages
+	return nil
+}
+
+// A conversation collects messages and keeps track of the calls in them.
+type conversation struct {
+	messages  []agent.Message
+	announced map[string]bool // ids of all calls so far
+	open      []openCall      // calls without a result, in order
+	functions int             // calls without an id
+}
+
+type openCall struct{ id, name string }
+
+// roles are the roles of the wire, and where their content may have images.
+var roles = map[string]struct {
+	role   agent.Role
+	images bool
+}{
+	"developer": {agent.System, false},
+	"system":    {agent.System, false},
+	"user":      {agent.User, true},
+	"assistant": {agent.Assistant, false},
+	"tool":      {agent.ToolRole, true},
+	"function":  {agent.ToolRole, false},
+}
+
+func (c *conversation) add(w *wireMessage, param string) error {
+	if w.Role == "" {
+		return openai.Missing(param + ".role")
+	}
+	role, ok := roles[w.Role]
+	if !ok {
+		return openai.OneOf(param+".role", w.Role, "developer", "system", "user", "assistant", "tool", "function")
+	}
+	m := agent.Message{Role: role.role, Name: w.Name}
+	var err error
+	if m.Parts, err = parts(&w.Content, role.images, param+".content"); err != nil {
+		return err
+	}
+	switch w.Role {
+	case "assistant":
+		err = c.assistant(w, &m, param)
+	case "tool":
+		m.CallID, err = c.toolResult(w, param)
+	case "function":
+		m.CallID, err = c.functionResult(w, param)
+	}
+	c.messages = append(c.messages, m)
+	return err
+}
+
+// parts reads content, which may be a string, a list, null or absent.
+func parts(content *openai.StringOr[[]wirePart], images bool, param string) ([]agent.Part, error) {
+	var list []agent.Part
+	if content.String != "" {
+		list = []agent.Part{{Text: content.String}}
+	}
+	for i := range content.Other {
+		p := &content.Other[i]
+		at := fmt.Sprintf("%s[%d]", param, i)
+		switch {
+		case p.Type == "text", p.Type == "" && p.Text != "":
+			list = appendText(list, p.Text)
+		case p.Type == "refusal":
+			list = appendText(list, p.Refusal)
+		case p.Type == "image_url" && images:
+			image, err := image(p, at+".image_url")
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, agent.Part{Image: image})
+		case p.Type == "":
+			return nil, openai.Missing(at + ".type")
+		default:
+			return nil, unsupportedPart(p.Type, images, at+".type")
+		}
+	}
+	return list, nil
+}
+
+func appendText(list []agent.Part, text string) []agent.Part {
+	if text == "" {
+		return list
+	}
+	return append(list, agent.Part{Text: text})
+}
+
+// image reads an image part, whose URL some clients send without the object around it.
+func image(p *wirePart, param string) (*agent.Image, error) {
+	switch {
+	case p.ImageURL.IsZero():
+		return nil, openai.Missing(param)
+	case p.ImageURL.Kind == '"':
+		return openai.Image(p.ImageURL.String, param)
+	}
+	return openai.Image(p.ImageURL.Other.URL, param+".url")
+}
+
+// unsupportedPart says why a part can't be taken: because nobody can, or because images don't belong there.
+func unsupportedPart(typ string, images bool, param string) error {
+	switch typ {
+	case "input_audio", "file":
+		return agent.ParamError(agent.UnsupportedValue, param, "Content parts of type '%s' are not supported. Send text or images.", typ)
+	case "image_url":
+		return agent.ParamError(agent.InvalidValue, param, "Images are only allowed in user and tool messages.")
+	}
+	if images {
+		return openai.OneOf(param, typ, "text", "image_url")
+	}
+	return openai.OneOf(param, typ, "text")
+}
+
+// assistant adds what only assistant messages have.
+func (c *conversation) assistant(w *wireMessage, m *agent.Message, param string) error {
+	if len(m.Parts) == 0 {
+		m.Parts = appendText(m.Parts, w.Refusal)
+	}
+	for i := range w.ToolCalls {
+		call, err := echoedCall(&w.ToolCalls[i], fmt.Sprintf("%s.tool_calls[%d]", param, i))
+		if err != nil {
+			return err
+		}
+		m.Calls = append(m.Calls, call)
+	}
+	if f := w.FunctionCall; f != nil {
+		if f.Name == "" {
+			return openai.Missing(param + ".function_call.name")
+		}
+		// Functions know no ids. Counting gives the same one each time that the client tells the conversation.
+		m.Calls = append(m.Calls, agent.ToolCall{ID: fmt.Sprintf("call_function_%d", c.functions), Name: f.Name, Arguments: f.arguments()})
+		c.functions++
+	}
+	for _, call := range m.Calls {
+		c.announced[call.ID] = true
+		c.open = append(c.open, openCall{call.ID, call.Name})
+	}
+	return nil
+}
+
+// echoedCall reads a call that the client tells of. Its type may be left out when it is plain from the rest.
+func echoedCall(w *wireCall, param string) (agent.ToolCall, error) {
+	call := agent.ToolCall{ID: w.ID}
+	if w.ID == "" {
+		return call, openai.Missing(param + ".id")
+	}
+	namePath := param + ".function.name"
+	switch {
+	case w.Custom != nil && w.Type != "function":
+		call.Name, call.Arguments = w.Custom.Name, openai.CustomArguments(w.Custom.Input)
+		namePath = param + ".custom.name"
+	case w.Function != nil && w.Type != "custom":
+		call.Name, call.Arguments = w.Function.Name, w.Function.arguments()
+	case w.Type == "custom":
+		return call, openai.Missing(param + ".custom")
+	case w.Type == "function", w.Type == "":
+		return call, openai.Missing(param + ".function")
+	default:
+		return call, openai.OneOf(param+".type", w.Type, "function", "custom")
+	}
+	if call.Name == "" {
+		return call, openai.Missing(namePath)
+	}
+	return call, nil
+}
+
+// arguments is always valid JSON; see openai.Arguments for what isn't.
+func (f *wireFunctionCall) arguments() []byte {
+	if f.Arguments.Kind == '{' {
+		return f.Arguments.Other
+	}
+	return openai.Arguments(f.Arguments.String)
+}
+
+// toolResult is the call that a tool message answers. A call may be answered more than once.
+func (c *conversation) toolResult(w *wireMessage, param string) (string, error) {
+	param += ".tool_call_id"
+	switch {
+	case w.ToolCallID == "":
+		return "", openai.Missing(param)
+	case !c.announced[w.ToolCallID]:
+		return "", agent.ParamError(agent.InvalidValue, param,
+			"'%s' answers a tool call that no assistant message before it announced. Send the assistant message with its 'tool_calls' first.", param)
+	}
+	c.open = slices.DeleteFunc(c.open, func(o openCall) bool { return o.id == w.ToolCallID })
+	return w.ToolCallID, nil
+}
+
+// functionResult is the call that a message of the deprecated role function answers: the last of its name without a
+// result.
+func (c *conversation) functionResult(w *wireMessage, param string) (string, error) {
+	param += ".name"
+	if w.Name == "" {
+		return "", openai.Missing(param)
+	}
+	for i, o := range slices.Backward(c.open) {
+		if o.name == w.Name {
+			c.open = slices.Delete(c.open, i, i+1)
+			return o.id, nil
+		}
+	}
+	return "", agent.ParamError(agent.InvalidValue, param, "'%s' answers a function call that no assistant message before it announced.", param)
+}

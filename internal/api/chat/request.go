@@ -1,0 +1,213 @@
+package chat
+
+import (
+	"slices"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
+)
+
+// A Request is a decoded chat completion request.
+type Request struct {
+	agent.Request
+	// Stream asks for a stream, and IncludeUsage for a last chunk with its usage.
+	Stream, IncludeUsage bool
+
+	custom map[string]bool // the names of tools whose calls come back as custom calls
+	legacy bool            // tools came as functions, and calls go back as function_call
+}
+
+// wireRequest is the request as it is sent.
+type wireRequest struct {
+	Model    string        `json:"model"`
+	Messages []wireMessage `json:"messages"`
+
+	Stream        bool `json:"stream"`
+	StreamOptions *struct {
+		IncludeUsage bool `json:"include_usage"`
+	} `json:"stream_options"`
+
+	Tools             []wireTool                      `json:"tools"`
+	ToolChoice        openai.StringOr[wireToolChoice] `json:"tool_choice"`
+	ParallelToolCalls *bool                           `json:"parallel_tool_calls"`
+	Functions         []wireFunction                  `json:"functions"`
+	FunctionCall      openai.StringOr[wireNamed]      `json:"function_call"`
+
+	ResponseFormat      *wireFormat               `json:"response_format"`
+	MaxCompletionTokens *openai.Int               `json:"max_completion_tokens"`
+	MaxTokens           *openai.Int               `json:"max_tokens"`
+	Stop                openai.StringOr[[]string] `json:"stop"`
+	ReasoningEffort     string                    `json:"reasoning_effort"`
+
+	N                *openai.Int               `json:"n"`
+	Logprobs         bool                      `json:"logprobs"`
+	TopLogprobs      *openai.Int               `json:"top_logprobs"`
+	Modalities       []string                  `json:"modalities"`
+	Audio            openai.Object             `json:"audio"`
+	WebSearchOptions map[string]jsontext.Value `json:"web_search_options"`
+
+	Temperature      *float64 `json:"temperature"`
+	TopP             *float64 `json:"top_p"`
+	FrequencyPenalty *float64 `json:"frequency_penalty"`
+	PresencePenalty  *float64 `json:"presence_penalty"`
+	ignoredFields
+}
+
+// ignoredFields can't change the shape of the answer. Only their types are checked.
+type ignoredFields struct {
+	Seed                 *float64      `json:"seed"`
+	LogitBias            openai.Object `json:"logit_bias"`
+	Verbosity            string        `json:"verbosity"`
+	Prediction           openai.Object `json:"prediction"`
+	PromptCacheKey       string        `json:"prompt_cache_key"`
+	PromptCacheRetention string        `json:"prompt_cache_retention"`
+	SafetyIdentifier     string        `json:"safety_identifier"`
+	User                 string        `json:"user"`
+	ServiceTier          string        `json:"service_tier"`
+	Metadata             openai.Object `json:"metadata"`
+	Store                *bool         `json:"store"`
+}
+
+type wireFormat struct {
+	Type       string               `json:"type"`
+	JSONSchema *openai.SchemaFormat `json:"json_schema"`
+}
+
+// Decode reads a request body. Errors are *agent.Error with the field's path as Param. What the gateway and httpd fill
+// in is left empty; images with a URL are still to be fetched.
+func Decode(body []byte) (*Request, error) {
+	var w wireRequest
+	if err := openai.Decode(body, &w); err != nil {
+		return nil, err
+	}
+	req := &Request{Stream: w.Stream}
+	req.ModelName, req.Effort = w.Model, w.ReasoningEffort
+	for _, step := range []func(*wireRequest) error{
+		checkRequired, checkUnsupported, checkRanges,
+		req.setStreamOptions, req.setTools, req.setToolChoice, req.setMessages, req.setFormat, req.setLimits,
+	} {
+		if err := step(&w); err != nil {
+			return nil, err
+		}
+	}
+	return req, nil
+}
+
+func checkRequired(w *wireRequest) error {
+	switch {
+	case w.Model == "":
+		return openai.Missing("model")
+	case w.Messages == nil:
+		return openai.Missing("messages")
+	case len(w.Messages) == 0:
+		return agent.ParamError(agent.InvalidValue, "messages", "'messages' is empty. Send at least one message.")
+	}
+	return nil
+}
+
+// checkUnsupported refuses what would silently give the caller something other than asked.
+func checkUnsupported(w *wireRequest) error {
+	for _, f := range []struct {
+		asked bool
+		code  agent.Code
+		param string
+	}{
+		{w.N != nil && *w.N > 1, agent.UnsupportedValue, "n"},
+		{w.Logprobs, agent.UnsupportedValue, "logprobs"},
+		{w.TopLogprobs != nil && *w.TopLogprobs > 0, agent.UnsupportedValue, "top_logprobs"},
+		{slices.Contains(w.Modalities, "audio"), agent.UnsupportedValue, "modalities"},
+		{w.Audio != nil, agent.UnsupportedParameter, "audio"},
+		{len(w.WebSearchOptions) > 0, agent.UnsupportedParameter, "web_search_options"},
+	} {
+		if f.asked {
+			return agent.ParamError(f.code, f.param, "'%s' is not supported here with what it asks for. Leave it out.", f.param)
+		}
+	}
+	return nil
+}
+
+func checkRanges(w *wireRequest) error {
+	for _, f := range []struct {
+		param     string
+		value     *float64
+		low, high float64
+	}{
+		{"temperature", w.Temperature, 0, 2},
+		{"top_p", w.TopP, 0, 1},
+		{"frequency_penalty", w.FrequencyPenalty, -2, 2},
+		{"presence_penalty", w.PresencePenalty, -2, 2},
+		{"n", number(w.N), 1, 1},
+		{"top_logprobs", number(w.TopLogprobs), 0, 20},
+	} {
+		if err := openai.InRange(f.param, f.value, f.low, f.high); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func number(i *openai.Int) *float64 {
+	if i == nil {
+		return nil
+	}
+	f := float64(*i)
+	return &f
+}
+
+func (r *Request) setStreamOptions(w *wireRequest) error {
+	if w.StreamOptions == nil {
+		return nil
+	}
+	if !w.Stream {
+		return agent.ParamError(agent.InvalidValue, "stream_options", "'stream_options' is only allowed together with 'stream': true.")
+	}
+	r.IncludeUsage = w.StreamOptions.IncludeUsage
+	return nil
+}
+
+func (r *Request) setFormat(w *wireRequest) error {
+	if w.ResponseFormat == nil {
+		return nil
+	}
+	var schema openai.SchemaFormat
+	if w.ResponseFormat.JSONSchema != nil {
+		schema = *w.ResponseFormat.JSONSchema
+	}
+	var err error
+	r.Format, err = openai.Format(w.ResponseFormat.Type, "response_format", schema, "response_format.json_schema")
+	return err
+}
+
+// maxStops is OpenAI's limit.
+const maxStops = 4
+
+// setLimits reads what cuts the answer. Of the two spellings of the token limit the newer one counts.
+func (r *Request) setLimits(w *wireRequest) error {
+	for _, f := range []struct {
+		param string
+		value *openai.Int
+	}{{"max_tokens", w.MaxTokens}, {"max_completion_tokens", w.MaxCompletionTokens}} {
+		limit, err := openai.MaxTokens(f.param, f.value)
+		if err != nil {
+			return err
+		}
+		if limit > 0 {
+			r.MaxOutputTokens = limit
+		}
+	}
+	stops := w.Stop.Other
+	if w.Stop.Kind == '"' {
+		stops = []string{w.Stop.String}
+	}
+	if len(stops) > maxStops {
+		return agent.ParamError(agent.InvalidValue, "stop", "'stop' has %d entries; at most %d are allowed.", len(stops), maxStops)
+	}
+	for _, s := range stops {
+		if s != "" { // an empty one would stop everything, which nobody means
+			r.Stop = append(r.Stop, s)
+		}
+	}
+	return nil
+}

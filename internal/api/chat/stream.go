@@ -1,0 +1,171 @@
+package chat
+
+import (
+	"net/http"
+	"strconv"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
+	"composer-api/internal/sse"
+)
+
+// A Stream is the Encoder of "stream": true. The bytes around a piece of text are the same for a whole stream, so that
+// a piece costs no allocation.
+type Stream struct {
+	w      http.ResponseWriter
+	req    *Request
+	opt    Options
+	header header
+
+	out   *sse.Writer // nil until Accept
+	begin []byte      // a chunk up to its delta
+	end   string      // a chunk from after its delta, of all chunks but the last ones
+	usage agent.Usage
+	calls int
+	over  bool // the stream's end was written
+}
+
+// NewStream makes a Stream that answers req on w.
+func NewStream(w http.ResponseWriter, req *Request, opt Options) *Stream {
+	return &Stream{w: w, req: req, opt: opt, header: newHeader(req, opt)}
+}
+
+// Accept sends the response headers and the chunk that names the role: it says that the model is at work.
+func (s *Stream) Accept(a agent.Accepted) error {
+	openai.SetAccepted(s.w.Header(), a)
+	s.out = sse.NewWriter(s.w, s.opt.SSE)
+	s.begin = s.header.append([]byte("data: "), "chat.completion.chunk", a.Model)
+	s.end = `,"logprobs":null,"finish_reason":null}]` + s.usageNull() + "}\n\n"
+	if err := s.chunk(`{"role":"assistant","content":""}`); err != nil {
+		return err
+	}
+	return s.out.Flush()
+}
+
+// usageNull is what all chunks but the last carry once usage is asked for.
+func (s *Stream) usageNull() string {
+	if s.req.IncludeUsage {
+		return `,"usage":null`
+	}
+	return ""
+}
+
+const choice = `"choices":[{"index":0,"delta":`
+
+// Event writes one event, as one chunk or several.
+func (s *Stream) Event(e *agent.Event) error {
+	switch e.Kind {
+	case agent.Text:
+		return s.text(`{"content":"`, e.Text)
+	case agent.Reasoning:
+		return s.text(`{"reasoning_content":"`, e.Text)
+	case agent.Call:
+		return s.call(e.Call)
+	case agent.UsageKind:
+		s.usage = *e.Usage
+	case agent.DoneKind:
+		return s.done(e.Done.Reason)
+	}
+	return nil
+}
+
+// text writes a piece of text or thinking.
+func (s *Stream) text(member string, text []byte) error {
+	b := append(s.out.Buffer(), s.begin...)
+	b = append(b, choice...)
+	b = append(b, member...)
+	b = openai.AppendEscaped(b, text)
+	b = append(b, `"}`...)
+	b = append(b, s.end...)
+	return s.out.SetBuffer(b)
+}
+
+// chunk writes a chunk with this delta.
+func (s *Stream) chunk(delta string) error {
+	b := append(s.out.Buffer(), s.begin...)
+	b = append(b, choice...)
+	b = append(b, delta...)
+	b = append(b, s.end...)
+	return s.out.SetBuffer(b)
+}
+
+// call writes a call as two chunks: who is called, then what with. The second must not repeat id, type or name:
+// openai-node would append them.
+func (s *Stream) call(c *agent.ToolCall) error {
+	index := strconv.Itoa(s.calls)
+	s.calls++
+	first, second := toolDelta(index, c)
+	switch {
+	case s.req.legacy:
+		first, second = functionDelta(c)
+	case s.req.custom[c.Name]:
+		first, second = customDelta(index, c)
+	}
+	if err := s.chunk(first); err != nil {
+		return err
+	}
+	return s.chunk(second)
+}
+
+func toolDelta(index string, c *agent.ToolCall) (first, second string) {
+	return `{"tool_calls":[{"index":` + index + `,"id":` + quote(c.ID) + `,"type":"function","function":{"name":` + quote(c.Name) + `,"arguments":""}}]}`,
+		`{"tool_calls":[{"index":` + index + `,"function":{"arguments":` + quote(c.Arguments) + `}}]}`
+}
+
+func customDelta(index string, c *agent.ToolCall) (first, second string) {
+	return `{"tool_calls":[{"index":` + index + `,"id":` + quote(c.ID) + `,"type":"custom","custom":{"name":` + quote(c.Name) + `,"input":""}}]}`,
+		`{"tool_calls":[{"index":` + index + `,"custom":{"input":` + quote(openai.CustomInput(c.Arguments)) + `}}]}`
+}
+
+func functionDelta(c *agent.ToolCall) (first, second string) {
+	return `{"function_call":{"name":` + quote(c.Name) + `,"arguments":""}}`, `{"function_call":{"arguments":` + quote(c.Arguments) + `}}`
+}
+
+func quote[S ~string | ~[]byte](s S) string { return string(openai.AppendString(nil, s)) }
+
+// done writes the end: the finish reason, the usage if asked for, and the marker.
+func (s *Stream) done(reason agent.Reason) error {
+	s.over = true
+	b := append(s.out.Buffer(), s.begin...)
+	b = append(b, choice...)
+	b = append(b, `{},"logprobs":null,"finish_reason":`...)
+	b = openai.AppendString(b, s.req.finishReason(reason))
+	b = append(b, `}]`...)
+	b = append(b, s.usageNull()...)
+	b = append(b, "}\n\n"...)
+	if s.req.IncludeUsage {
+		b = append(b, s.begin...)
+		b = append(b, `"choices":[],"usage":`...)
+		b = appendUsage(b, &s.usage)
+		b = append(b, "}\n\n"...)
+	}
+	b = append(b, "data: [DONE]\n\n"...)
+	return s.out.SetBuffer(b)
+}
+
+// Flush sends what is buffered.
+func (s *Stream) Flush() error { return s.out.Flush() }
+
+// Fail ends a stream that has begun with an error: no finish reason and no marker, so that nobody takes a part for the
+// whole.
+func (s *Stream) Fail(e *agent.Error) (told bool) {
+	if s.out == nil {
+		return false
+	}
+	if !s.over {
+		s.over = true
+		b := append(s.out.Buffer(), "data: "...)
+		b = openai.AppendError(b, e)
+		s.out.SetBuffer(append(b, "\n\n"...))
+	}
+	// A client that can't be reached can't be told, and nothing else can be done about it.
+	s.out.Flush()
+	return true
+}
+
+// Close ends the keep-alives.
+func (s *Stream) Close() {
+	if s.out != nil {
+		s.out.Close()
+	}
+}

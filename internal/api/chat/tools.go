@@ -1,0 +1,181 @@
+package chat
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
+)
+
+type wireTool struct {
+	Type     string        `json:"type"`
+	Function *wireFunction `json:"function"`
+	Custom   *wireCustom   `json:"custom"`
+}
+
+type wireFunction struct {
+	Name        string        `json:"name"`
+	Description string        `json:"description"`
+	Parameters  openai.Object `json:"parameters"`
+	Strict      bool          `json:"strict"`
+}
+
+type wireCustom struct {
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	Format      struct {
+		Grammar openai.Grammar `json:"grammar"`
+	} `json:"format"`
+}
+
+type wireNamed struct {
+	Name string `json:"name"`
+}
+
+// wireToolChoice is tool_choice in its object form, and an entry of allowed_tools.
+type wireToolChoice struct {
+	Type     string    `json:"type"`
+	Function wireNamed `json:"function"`
+	Custom   wireNamed `json:"custom"`
+	Allowed  struct {
+		Mode  string           `json:"mode"`
+		Tools []wireToolChoice `json:"tools"`
+	} `json:"allowed_tools"`
+}
+
+// setTools takes the tools, and the deprecated functions as tools.
+func (r *Request) setTools(w *wireRequest) error {
+	for i := range w.Tools {
+		if err := r.addTool(&w.Tools[i], fmt.Sprintf("tools[%d]", i)); err != nil {
+			return err
+		}
+	}
+	for i := range w.Functions {
+		if err := r.addFunction(&w.Functions[i], fmt.Sprintf("functions[%d]", i)); err != nil {
+			return err
+		}
+	}
+	r.legacy = len(w.Functions) > 0 && len(w.Tools) == 0
+	// A function_call has room for one call.
+	r.SerialToolCalls = r.legacy || w.ParallelToolCalls != nil && !*w.ParallelToolCalls
+	return nil
+}
+
+// addTool takes a tool whose type may be left out when it is plain from the rest.
+func (r *Request) addTool(t *wireTool, param string) error {
+	switch {
+	case t.Type == "function" && t.Function == nil:
+		return openai.Missing(param + ".function")
+	case t.Type == "custom" && t.Custom == nil:
+		return openai.Missing(param + ".custom")
+	case t.Type == "function", t.Type == "" && t.Function != nil:
+		return r.addFunction(t.Function, param+".function")
+	case t.Type == "custom", t.Type == "" && t.Custom != nil:
+		return r.addCustom(t.Custom, param+".custom")
+	case t.Type == "":
+		return openai.Missing(param + ".type")
+	}
+	return openai.OneOf(param+".type", t.Type, "function", "custom")
+}
+
+func (r *Request) addFunction(f *wireFunction, param string) error {
+	var err error
+	r.Tools, err = openai.AddTool(r.Tools, agent.Tool{
+		Name: f.Name, Description: f.Description, Parameters: json.RawMessage(f.Parameters), Strict: f.Strict,
+	}, param+".name")
+	return err
+}
+
+func (r *Request) addCustom(c *wireCustom, param string) error {
+	var err error
+	r.Tools, err = openai.AddTool(r.Tools, openai.CustomTool(c.Name, c.Description, c.Format.Grammar), param+".name")
+	if r.custom == nil {
+		r.custom = map[string]bool{}
+	}
+	r.custom[c.Name] = true
+	return err
+}
+
+// setToolChoice takes tool_choice or, when that is absent, the deprecated function_call.
+func (r *Request) setToolChoice(w *wireRequest) error {
+	param := "tool_choice"
+	var err error
+	switch {
+	case w.ToolChoice.Kind == '"':
+		r.ToolChoice.Mode, err = toolMode(w.ToolChoice.String, param, "none", "auto", "required")
+	case w.ToolChoice.Kind == '{':
+		r.ToolChoice, err = objectChoice(&w.ToolChoice.Other, param)
+	case w.FunctionCall.Kind == '"':
+		param = "function_call"
+		r.ToolChoice.Mode, err = toolMode(w.FunctionCall.String, param, "none", "auto")
+	case w.FunctionCall.Kind == '{':
+		param = "function_call"
+		r.ToolChoice, err = oneTool(w.FunctionCall.Other.Name, param+".name")
+	}
+	if err != nil {
+		return err
+	}
+	return openai.CheckToolChoice(r.ToolChoice, r.Tools, param)
+}
+
+func objectChoice(c *wireToolChoice, param string) (agent.ToolChoice, error) {
+	if c.Type == "allowed_tools" {
+		return allowedTools(c, param+".allowed_tools")
+	}
+	name, namePath, err := c.chosen(param)
+	if err != nil {
+		return agent.ToolChoice{}, err
+	}
+	return oneTool(name, namePath)
+}
+
+// chosen is the tool that c names, and the path of the name.
+func (c *wireToolChoice) chosen(param string) (name, namePath string, err error) {
+	switch {
+	case c.Type == "custom", c.Type == "" && c.Custom.Name != "":
+		return c.Custom.Name, param + ".custom.name", nil
+	case c.Type == "function", c.Type == "":
+		return c.Function.Name, param + ".function.name", nil
+	}
+	return "", "", openai.OneOf(param+".type", c.Type, "function", "custom", "allowed_tools")
+}
+
+func oneTool(name, param string) (agent.ToolChoice, error) {
+	if name == "" {
+		return agent.ToolChoice{}, openai.Missing(param)
+	}
+	return agent.ToolChoice{Mode: agent.ToolsRequired, Names: []string{name}}, nil
+}
+
+func allowedTools(c *wireToolChoice, param string) (agent.ToolChoice, error) {
+	mode, err := toolMode(c.Allowed.Mode, param+".mode", "auto", "required")
+	if err != nil {
+		return agent.ToolChoice{}, err
+	}
+	if len(c.Allowed.Tools) == 0 {
+		return agent.ToolChoice{}, openai.Missing(param + ".tools")
+	}
+	choice := agent.ToolChoice{Mode: mode}
+	for i := range c.Allowed.Tools {
+		name, namePath, err := c.Allowed.Tools[i].chosen(fmt.Sprintf("%s.tools[%d]", param, i))
+		if err != nil {
+			return agent.ToolChoice{}, err
+		}
+		if name == "" {
+			return agent.ToolChoice{}, openai.Missing(namePath)
+		}
+		choice.Names = append(choice.Names, name)
+	}
+	return choice, nil
+}
+
+// toolMode reads a choice in its string form.
+func toolMode(s, param string, allowed ...string) (agent.ToolMode, error) {
+	for _, a := range allowed {
+		if s == a {
+			return openai.ToolModes[s], nil
+		}
+	}
+	return 0, openai.OneOf(param, s, allowed...)
+}
