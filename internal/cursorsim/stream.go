@@ -84,39 +84,10 @@ func (e *statusError) Error() string { return http.StatusText(e.Code) }
 // scriptError is an end that the script asked for, as against one for which the client is to blame.
 type scriptError struct{ *endError }
 
-// finish writes the end of the stream and of the record.
+// finish judges the run, writes its end down, and only then tells the client: a test that has seen the end finds it
+// recorded.
 func (p *run) finish(w http.ResponseWriter, err error) {
-	end, status := EndedWell, (*statusError)(nil)
-	var refused *endError
-	var scripted scriptError
-	switch {
-	case err == nil:
-		err = p.wire.end(nil)
-		if err != nil {
-			end = EndedLeft
-		}
-	case errors.Is(err, errDrop):
-		end = EndedDropped
-		p.wire.end(nil)
-	case errors.Is(err, errCut):
-		end = EndedCut
-	case errors.Is(err, errCancel):
-		end = EndedCancel
-		p.wire.end(&endError{Code: "canceled", Message: "canceled by the client"})
-	case errors.Is(err, errGarbage):
-		end = EndedError
-	case errors.As(err, &status):
-		end = EndedError
-		status.write(w)
-	case errors.As(err, &scripted):
-		end = EndedError
-		p.wire.end(scripted.endError)
-	case errors.As(err, &refused):
-		end = EndedRefused
-		p.wire.end(refused)
-	default: // a write failed, or the context ended
-		end = EndedLeft
-	}
+	end := endOf(err)
 	p.checkEnd(end)
 	failed := p.failed()
 	p.record(func(r *Run) {
@@ -126,11 +97,54 @@ func (p *run) finish(w http.ResponseWriter, err error) {
 		}
 	})
 	p.sim.config.Log.Info("run", "run", p.rec.Seq, "end", end, "model", p.rec.Model, "tools", len(p.rec.Tools), "error", err)
+	if p.writeEnd(w, end, err) != nil && end == EndedWell {
+		p.record(func(r *Run) { r.End = EndedLeft })
+	}
 	if end == EndedCut {
-		// The flush lets what was sent so far arrive before the reset.
-		p.wire.settle()
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// endOf names the end of a run that play left with err.
+func endOf(err error) string {
+	var refused *endError
+	switch {
+	case err == nil:
+		return EndedWell
+	case errors.Is(err, errDrop):
+		return EndedDropped
+	case errors.Is(err, errCut):
+		return EndedCut
+	case errors.Is(err, errCancel):
+		return EndedCancel
+	case errors.Is(err, errGarbage), errors.As(err, new(*statusError)), errors.As(err, new(scriptError)):
+		return EndedError
+	case errors.As(err, &refused):
+		return EndedRefused
+	}
+	return EndedLeft // a write failed, or the context ended
+}
+
+// writeEnd is the last that the client gets.
+func (p *run) writeEnd(w http.ResponseWriter, end string, err error) error {
+	var status *statusError
+	var scripted scriptError
+	var refused *endError
+	switch {
+	case end == EndedWell, end == EndedDropped:
+		return p.wire.end(nil)
+	case end == EndedCut:
+		return p.wire.settle() // what was sent so far arrives before the reset
+	case end == EndedCancel:
+		return p.wire.end(&endError{Code: "canceled", Message: "canceled by the client"})
+	case errors.As(err, &status):
+		status.write(w)
+	case errors.As(err, &scripted):
+		return p.wire.end(scripted.endError)
+	case errors.As(err, &refused):
+		return p.wire.end(refused)
+	}
+	return nil
 }
 
 func (e *statusError) write(w http.ResponseWriter) {

@@ -17,7 +17,7 @@ import (
 type Player struct {
 	facts   Facts // Prompt without directives
 	todo    []Step
-	results []Result // by call number - 1
+	results []*Result // by call number - 1; nil while there is none
 	failed  []string
 	plays   int
 }
@@ -64,7 +64,7 @@ type literal struct{ Text }
 // Result hands in the client's answer to call number n.
 func (p *Player) Result(n int, r Result) {
 	if n >= 1 && n <= len(p.results) {
-		p.results[n-1] = r
+		p.results[n-1] = &r
 	}
 }
 
@@ -129,7 +129,7 @@ func (p *Player) filled(step Step) Step {
 		return s
 	case Call:
 		s.Args = p.fillJSON(s.Args)
-		p.results = append(p.results, Result{})
+		p.results = append(p.results, nil)
 		s.N = len(p.results)
 		return s
 	case Calls:
@@ -189,7 +189,7 @@ func (p *Player) value(name string) string {
 
 func (p *Player) result(n int) string {
 	switch {
-	case n < 1 || n > len(p.results):
+	case n < 1 || n > len(p.results) || p.results[n-1] == nil:
 		return "(no result)"
 	case p.results[n-1].IsError:
 		return "error: " + p.results[n-1].Text
