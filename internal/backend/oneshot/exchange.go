@@ -153,19 +153,25 @@ func (x *Exchange) Next(ctx context.Context) ([]byte, error) {
 	x.last = nil
 	select {
 	case m := <-x.messages:
-		x.last = m.data
-		return m.data, m.err
+		return x.take(m)
 	default:
 	}
 	select {
 	case m := <-x.messages:
-		x.last = m.data
-		return m.data, m.err
+		return x.take(m)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case <-x.ctx.Done():
 		return nil, x.Fault(context.Cause(x.ctx))
 	}
+}
+
+func (x *Exchange) take(m message) ([]byte, error) {
+	if m.err != nil && x.ctx.Err() != nil { // read broke because the exchange was cancelled
+		return nil, x.Fault(m.err)
+	}
+	x.last = m.data
+	return m.data, m.err
 }
 
 // Buffered reports whether Next would return at once.
