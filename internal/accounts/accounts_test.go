@@ -115,7 +115,7 @@ func wantKey(t *testing.T, s *accounts.Service, up *accounts.SignedUp, cursorKey
 
 func TestAHostedKeyStandsForTheCursorKey(t *testing.T) {
 	s, _ := newHosting(t).replica(secret, "")
-	up := signUp(t, s, " "+adasKey+"\n")
+	up := signUp(t, s, adasKey)
 	want := store.Account{
 		ID: "acct_7901e753321589f9b07f888d", Email: "ada@example.com", Name: "Ada Lovelace", KeyHint: "crsr_…0001",
 		SealedKey: up.Account.SealedKey, Created: now, Updated: now,
@@ -258,20 +258,15 @@ func TestRotationGivesAnotherKeyOfTheSameAccount(t *testing.T) {
 	}
 }
 
-func TestBadCursorKeysAreRefusedBeforeCursorIsAsked(t *testing.T) {
-	asked := false
-	s := accounts.New(accounts.Config{Ring: seal.Random(), Verify: func(context.Context, agent.Secret) (accounts.Person, error) {
-		asked = true
-		return accounts.Person{}, errors.New("unreachable")
-	}})
-	for _, key := range []string{"", "  ", "cmp_abc", "with space", "ünicode", "new\nline", strings.Repeat("x", 5000)} {
-		_, err := s.SignUp(t.Context(), agent.NewSecret(key))
+func TestWhatCanNotBeACursorKeyIsRefused(t *testing.T) {
+	for _, text := range []string{"", "  ", "cmp_abc", "with space", "ünicode", "new\nline", strings.Repeat("x", 5000)} {
+		_, err := accounts.ParseCursorKey(text)
 		if e := agent.AsError(err); e.Param != "cursorApiKey" || strings.Contains(err.Error(), "cmp_abc") {
-			t.Errorf("%.20q: %v", key, err)
+			t.Errorf("%.20q: %v", text, err)
 		}
 	}
-	if asked {
-		t.Error("Cursor was asked")
+	if key, err := accounts.ParseCursorKey(" " + adasKey + "\n"); err != nil || key.Reveal() != adasKey {
+		t.Errorf("blanks around the key are no fault: %v", err)
 	}
 }
 

@@ -25,16 +25,11 @@ const mints = 3
 
 // SignUp asks Cursor whose key it is, keeps it encrypted, and mints a hosted key for it. The account is the same for the
 // same Cursor user however often they sign up, at once or on several replicas; the Cursor key is the one of the last
-// sign-up, and hosted keys of earlier ones stay good.
+// sign-up, and hosted keys of earlier ones stay good. cursorKey comes from ParseCursorKey.
 //
-// Errors are *agent.Error: NotConfigured; MissingParameter and InvalidValue about "cursorApiKey"; Verify's; Overloaded
-// when the store is unavailable.
+// Errors are *agent.Error: NotConfigured; Verify's; Overloaded when the store is unavailable.
 func (s *Service) SignUp(ctx context.Context, cursorKey agent.Secret) (*SignedUp, error) {
 	if err := s.ready(); err != nil {
-		return nil, err
-	}
-	cursorKey = agent.NewSecret(strings.TrimSpace(cursorKey.Reveal()))
-	if err := checkCursorKey(cursorKey.Reveal()); err != nil {
 		return nil, err
 	}
 	person, err := s.cfg.Verify(ctx, cursorKey)
@@ -69,17 +64,20 @@ func (s *Service) mint(account string) (agent.Secret, store.Key) {
 // longestKey is far longer than any key of Cursor's.
 const longestKey = 4096
 
-func checkCursorKey(key string) error {
+// ParseCursorKey reads what a person gave as their Cursor key, and refuses what can't be one. Errors are *agent.Error:
+// MissingParameter and InvalidValue about "cursorApiKey".
+func ParseCursorKey(text string) (agent.Secret, error) {
 	const param = "cursorApiKey"
+	key := strings.TrimSpace(text)
 	switch {
 	case key == "":
-		return agent.ParamError(agent.MissingParameter, param, "A Cursor API key is required. Create one in the Cursor dashboard under Integrations.")
+		return agent.Secret{}, agent.ParamError(agent.MissingParameter, param, "A Cursor API key is required. Create one in the Cursor dashboard under Integrations.")
 	case strings.HasPrefix(key, keys.Prefix):
-		return agent.ParamError(agent.InvalidValue, param, "This is a key of this server. Sign up with a Cursor API key, from the Cursor dashboard under Integrations.")
+		return agent.Secret{}, agent.ParamError(agent.InvalidValue, param, "This is a key of this server. Sign up with a Cursor API key, from the Cursor dashboard under Integrations.")
 	case len(key) > longestKey || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return agent.ParamError(agent.InvalidValue, param, "This is not a Cursor API key. Create one in the Cursor dashboard under Integrations.")
+		return agent.Secret{}, agent.ParamError(agent.InvalidValue, param, "This is not a Cursor API key. Create one in the Cursor dashboard under Integrations.")
 	}
-	return nil
+	return agent.NewSecret(key), nil
 }
 
 // accountID is the same for the same Cursor user: it comes from the user's id, else the e-mail address, else (a team's

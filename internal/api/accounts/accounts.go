@@ -1,0 +1,213 @@
+// Package accounts is the HTTP side of the hosted-key flow and of the waiting list:
+//
+//	POST /api/signup        {cursorApiKey, name?, email?, joinWaitlist?} → a hosted key
+//	POST /api/early-access  {name, email} → a place on the waiting list
+//
+// Anybody may call both, so both are limited for each client address. Requests and answers have the names of the
+// reference system; errors have OpenAI's shape like everywhere else.
+package accounts
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"composer-api/internal/accounts"
+	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
+	"composer-api/internal/waitlist"
+)
+
+// Config is what the routes need.
+type Config struct {
+	// SignUp makes an account and its key: accounts.Service.SignUp.
+	SignUp func(ctx context.Context, cursorKey agent.Secret) (*accounts.SignedUp, error)
+	// Join puts a person on the waiting list: waitlist.Client.Join.
+	Join func(ctx context.Context, e waitlist.Entry) error
+	// Limit is how often an address may sign up in an hour, and again how often it may ask for early access; less
+	// than 1 is no limit.
+	Limit int
+	// TrustedProxies are the networks of proxies that are believed when they say whom they forward for. Everybody
+	// else is who their connection comes from.
+	TrustedProxies []netip.Prefix
+	// Now tells the time; nil means time.Now.
+	Now func() time.Time
+}
+
+// A Route is one line of the routing table. It needs no key.
+type Route struct {
+	// Pattern is a method and a path, as http.ServeMux takes them.
+	Pattern string
+	// Handle answers, or returns an error before it has written anything. The caller renders the error and bounds the
+	// body.
+	Handle func(w http.ResponseWriter, r *http.Request) error
+}
+
+// Routes makes the routes.
+func Routes(cfg Config) []Route {
+	h := &handlers{
+		cfg:         cfg,
+		signUps:     accounts.NewLimiter(cfg.Limit, time.Hour, cfg.Now),
+		earlyAccess: accounts.NewLimiter(cfg.Limit, time.Hour, cfg.Now),
+	}
+	return []Route{
+		{Pattern: "POST /api/signup", Handle: h.signUp},
+		{Pattern: "POST /api/early-access", Handle: h.joinWaitlist},
+	}
+}
+
+type handlers struct {
+	cfg         Config
+	signUps     *accounts.Limiter
+	earlyAccess *accounts.Limiter
+}
+
+type signUpRequest struct {
+	CursorAPIKey string `json:"cursorApiKey"`
+	Name         string `json:"name"`  // for the waiting list
+	Email        string `json:"email"` // for the waiting list
+	JoinWaitlist bool   `json:"joinWaitlist"`
+}
+
+type signUpAnswer struct {
+	Account   accountAnswer   `json:"account"`
+	APIKey    string          `json:"apiKey"`
+	Endpoints endpoints       `json:"endpoints"`
+	Waitlist  *waitlistAnswer `json:"waitlist,omitempty"` // only if the request asked for it
+}
+
+type accountAnswer struct {
+	ID               string  `json:"id"`
+	CursorEmail      *string `json:"cursorEmail"`
+	CursorName       *string `json:"cursorName"`
+	CursorAPIKeyHint string  `json:"cursorApiKeyHint"`
+}
+
+type endpoints struct {
+	BaseURL         string `json:"baseUrl"`
+	AccountBaseURL  string `json:"accountBaseUrl"`
+	ChatCompletions string `json:"chatCompletions"`
+	Responses       string `json:"responses"`
+}
+
+type waitlistAnswer struct {
+	OK    bool   `json:"ok"`
+	Error string `json:"error,omitempty"`
+}
+
+func (h *handlers) signUp(w http.ResponseWriter, r *http.Request) error {
+	var req signUpRequest
+	if err := decode(r, &req); err != nil {
+		return err
+	}
+	cursorKey, err := req.check()
+	if err != nil {
+		return err
+	}
+	if err := h.signUps.Allow(clientAddress(r, h.cfg.TrustedProxies)); err != nil {
+		return err
+	}
+	up, err := h.cfg.SignUp(r.Context(), cursorKey)
+	if err != nil {
+		return err
+	}
+	answer := signUpAnswer{
+		Account: accountAnswer{
+			ID: up.Account.ID, CursorEmail: orNull(up.Account.Email), CursorName: orNull(up.Account.Name), CursorAPIKeyHint: up.Account.KeyHint,
+		},
+		APIKey:    up.Key.Reveal(),
+		Endpoints: endpointsAt(origin(r, h.cfg.TrustedProxies), up.Account.ID),
+	}
+	if req.JoinWaitlist {
+		answer.Waitlist = h.alsoJoin(r.Context(), waitlist.Entry{
+			Name: cmp.Or(req.Name, up.Account.Name), Email: cmp.Or(req.Email, up.Account.Email),
+		})
+	}
+	// The key is in the answer, and nowhere else.
+	w.Header().Set("Cache-Control", "no-store")
+	return encode(w, answer)
+}
+
+// check refuses what can be seen to be wrong before anything is done or counted.
+func (req *signUpRequest) check() (cursorKey agent.Secret, err error) {
+	if req.JoinWaitlist && req.Email != "" {
+		if _, err := (waitlist.Entry{Name: cmp.Or(req.Name, "unknown yet"), Email: req.Email}).Clean(); err != nil {
+			return agent.Secret{}, err
+		}
+	}
+	return accounts.ParseCursorKey(req.CursorAPIKey)
+}
+
+// alsoJoin is for somebody who has signed up already: their key must reach them even if the list can't be reached.
+func (h *handlers) alsoJoin(ctx context.Context, e waitlist.Entry) *waitlistAnswer {
+	if err := h.cfg.Join(ctx, e); err != nil {
+		return &waitlistAnswer{Error: openai.Message(agent.AsError(err))}
+	}
+	return &waitlistAnswer{OK: true}
+}
+
+func endpointsAt(origin, account string) endpoints {
+	base := origin + "/u/" + account + "/v1"
+	return endpoints{
+		BaseURL:         origin + "/v1",
+		AccountBaseURL:  base,
+		ChatCompletions: base + "/chat/completions",
+		Responses:       base + "/responses",
+	}
+}
+
+func (h *handlers) joinWaitlist(w http.ResponseWriter, r *http.Request) error {
+	var req struct {
+		Name  string `json:"name"`
+		Email string `json:"email"`
+	}
+	if err := decode(r, &req); err != nil {
+		return err
+	}
+	entry, err := waitlist.Entry{Name: req.Name, Email: req.Email}.Clean()
+	if err != nil {
+		return err
+	}
+	if err := h.earlyAccess.Allow(clientAddress(r, h.cfg.TrustedProxies)); err != nil {
+		return err
+	}
+	if err := h.cfg.Join(r.Context(), entry); err != nil {
+		return err
+	}
+	return encode(w, waitlistAnswer{OK: true})
+}
+
+// maxBody is far more than either request needs.
+const maxBody = 64 << 10
+
+func decode(r *http.Request, v any) error {
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	if err != nil {
+		return err
+	}
+	if len(body) > maxBody {
+		return agent.Errorf(agent.TooLarge, "The request body is larger than %d KB.", maxBody>>10)
+	}
+	return openai.Decode(body, v)
+}
+
+func encode(w http.ResponseWriter, v any) error {
+	doc, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, err = w.Write(append(doc, '\n'))
+	return err
+}
+
+func orNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

@@ -1,0 +1,197 @@
+package accounts_test
+
+import (
+	"bufio"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+
+	"composer-api/internal/accounts"
+	"composer-api/internal/agent"
+	api "composer-api/internal/api/accounts"
+	"composer-api/internal/api/openai"
+	"composer-api/internal/seal"
+	"composer-api/internal/sqlstore"
+	"composer-api/internal/waitlist"
+)
+
+var update = flag.Bool("update", false, "rewrite the answers in testdata")
+
+// Each file in testdata is one behaviour. After the comment that says why come
+//
+//	-- server --      how the server is set up: lines of "name value", see newServer
+//	-- request --     POST /path, then the body
+//	-- response --    the answer to it: status, headers, body; -update rewrites it
+//
+// A request and its response may follow each other several times, all to the same server.
+func TestGolden(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no cases", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			golden, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := newServer(t, "")
+			var last string
+			for i, f := range golden.Files {
+				switch f.Name {
+				case "server":
+					s = newServer(t, string(f.Data))
+				case "request":
+					last = s.do(string(f.Data))
+				case "response":
+					if diff := cmp.Diff(string(f.Data), last); diff != "" && !*update {
+						t.Errorf("(-want +got)\n%s", diff)
+					}
+					golden.Files[i].Data = []byte(last)
+				default:
+					t.Fatalf("unknown section %q", f.Name)
+				}
+			}
+			if *update {
+				if err := os.WriteFile(file, txtar.Format(golden), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// A server is the routes with a real service and a database, and a fake Cursor and waiting list.
+type server struct {
+	t   *testing.T
+	mux *http.ServeMux
+	now time.Time
+}
+
+// newServer takes these settings, one a line:
+//
+//	encryption-key off      no ENCRYPTION_KEY
+//	database read-only
+//	waitlist off|down       not configured, or unreachable
+//	limit N                 COMPOSER_SIGNUP_LIMIT, default none
+func newServer(t *testing.T, settings string) *server {
+	s := &server{t: t, mux: http.NewServeMux(), now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
+	clock := func() time.Time { return s.now }
+	ring, dsn := seal.Random(), filepath.Join(t.TempDir(), "composer.db")
+	list := func(context.Context, waitlist.Entry) error { return nil }
+	cfg := api.Config{Now: clock}
+	for line := range strings.Lines(settings) {
+		switch setting := strings.TrimSpace(line); setting {
+		case "encryption-key off":
+			ring = nil
+		case "database read-only":
+			openDatabase(t, dsn)
+			dsn = "file:" + dsn + "?_pragma=query_only(1)"
+		case "waitlist off":
+			list = waitlist.New(waitlist.Config{}).Join
+		case "waitlist down":
+			list = func(context.Context, waitlist.Entry) error {
+				return agent.Errorf(agent.Upstream, "The waiting list can't be reached. Please try again shortly.")
+			}
+		default:
+			limit, ok := strings.CutPrefix(setting, "limit ")
+			n, err := strconv.Atoi(limit)
+			if !ok || err != nil {
+				t.Fatalf("unknown setting %q", setting)
+			}
+			cfg.Limit = n
+		}
+	}
+	service := accounts.New(accounts.Config{Store: openDatabase(t, dsn), Ring: ring, Verify: me, Now: clock})
+	cfg.SignUp = service.SignUp
+	cfg.Join = func(ctx context.Context, e waitlist.Entry) error {
+		if _, err := e.Clean(); err != nil {
+			return err
+		}
+		return list(ctx, e)
+	}
+	for _, route := range api.Routes(cfg) {
+		s.mux.HandleFunc(route.Pattern, func(w http.ResponseWriter, r *http.Request) {
+			if err := route.Handle(w, r); err != nil {
+				openai.WriteError(w, err)
+			}
+		})
+	}
+	return s
+}
+
+func openDatabase(t *testing.T, dsn string) *sqlstore.DB {
+	t.Helper()
+	db, err := sqlstore.Open(t.Context(), sqlstore.Config{DSN: dsn})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+// me is Cursor's /v1/me: it knows Ada, Eve, who has no names, and a team's key.
+func me(_ context.Context, key agent.Secret) (accounts.Person, error) {
+	switch name, _, _ := strings.Cut(key.Reveal(), "-"); name {
+	case "crsr_ada":
+		return accounts.Person{UserID: "user_1", Email: "ada@example.com", FirstName: "Ada", LastName: "Lovelace"}, nil
+	case "crsr_eve":
+		return accounts.Person{UserID: "user_2"}, nil
+	case "crsr_team":
+		return accounts.Person{KeyName: "CI of the team"}, nil
+	case "crsr_limited":
+		return accounts.Person{}, &agent.Error{Code: agent.RateLimited, RetryAfter: 1500 * time.Millisecond}
+	case "crsr_down":
+		return accounts.Person{}, agent.Errorf(agent.UpstreamTimeout, "Cursor did not answer in time.")
+	}
+	return accounts.Person{}, &agent.Error{Code: agent.InvalidKey}
+}
+
+// minted is a hosted key, which is another one every time.
+var minted = regexp.MustCompile(`cmp_[A-Za-z0-9_-]{43}`)
+
+// do sends a request, "POST /path" and a body, and returns the answer as text. "wait DURATION" lets time pass before.
+func (s *server) do(request string) string {
+	s.t.Helper()
+	if duration, rest, ok := strings.Cut(request, "\n"); ok && strings.HasPrefix(duration, "wait ") {
+		d, err := time.ParseDuration(strings.TrimPrefix(duration, "wait "))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.now = s.now.Add(d)
+		request = rest
+	}
+	reader := bufio.NewReader(strings.NewReader(request))
+	line, _ := reader.ReadString('\n')
+	method, path, ok := strings.Cut(strings.TrimSpace(line), " ")
+	if !ok {
+		s.t.Fatalf("bad request line %q", line)
+	}
+	r := httptest.NewRequest(method, path, reader)
+	r.Host = "gw.example.com"
+	w := httptest.NewRecorder()
+	s.mux.ServeHTTP(w, r)
+	var b strings.Builder
+	fmt.Fprintln(&b, w.Code)
+	for _, name := range []string{"Content-Type", "Cache-Control", "Retry-After", "X-Should-Retry"} {
+		if v := w.Header().Get(name); v != "" {
+			fmt.Fprintf(&b, "%s: %s\n", name, v)
+		}
+	}
+	body, _ := io.ReadAll(w.Body)
+	fmt.Fprintf(&b, "\n%s", minted.ReplaceAll(body, []byte("cmp_MINTED")))
+	return b.String()
+}
