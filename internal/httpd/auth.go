@@ -1,0 +1,77 @@
+package httpd
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"strings"
+
+	"composer-api/internal/agent"
+)
+
+const (
+	// hostedPrefix begins the keys that we mint. Such a key is looked up in our store and never forwarded.
+	hostedPrefix = "cmp_"
+
+	// ownerPrefix begins the owner of a hosted key, which goes on with the account's id.
+	hostedOwner = "a:"
+	directOwner = "k:"
+
+	maxKey = 4096
+)
+
+// authenticate finds out who asks. A key that does not begin with cmp_ is the caller's own Cursor key: it is kept in
+// memory for this request only.
+func (s *Server) authenticate(r *http.Request, b base) (agent.Caller, error) {
+	token := bearer(r.Header)
+	switch {
+	case token == "" && s.cfg.Keyless != nil && !b.hosted:
+		return *s.cfg.Keyless, nil
+	case token == "":
+		return agent.Caller{}, &agent.Error{Code: agent.MissingKey}
+	case !sendable(token):
+		return agent.Caller{}, &agent.Error{Code: agent.InvalidKey}
+	case strings.HasPrefix(token, hostedPrefix):
+		return s.hostedCaller(r, b, token)
+	case b.hosted:
+		return agent.Caller{}, agent.Errorf(agent.InvalidKey, "This address takes the cmp_ key of its account. A Cursor API key goes to /v1.")
+	}
+	return DirectCaller(token), nil
+}
+
+func (s *Server) hostedCaller(r *http.Request, b base, token string) (agent.Caller, error) {
+	if s.cfg.ResolveKey == nil {
+		return agent.Caller{}, agent.Errorf(agent.InvalidKey, "This server has no hosted keys. Use your own Cursor API key.")
+	}
+	caller, err := s.cfg.ResolveKey(r.Context(), token)
+	if err != nil {
+		return agent.Caller{}, err
+	}
+	if b.hosted && caller.Owner != hostedOwner+r.PathValue("account") {
+		return agent.Caller{}, agent.Errorf(agent.PermissionDenied, "This key belongs to another account.")
+	}
+	return caller, nil
+}
+
+// DirectCaller is the caller who brought a Cursor API key of their own.
+func DirectCaller(key string) agent.Caller {
+	// The prefix sets this hash apart from every other hash of the same key.
+	sum := sha256.Sum256([]byte("composer-api owner\x00" + key))
+	return agent.Caller{Owner: directOwner + hex.EncodeToString(sum[:]), CursorKey: agent.NewSecret(key)}
+}
+
+// bearer is the key that the headers carry, "" when they carry none.
+func bearer(h http.Header) string {
+	scheme, token, ok := strings.Cut(strings.TrimSpace(h.Get("Authorization")), " ")
+	if ok && strings.EqualFold(scheme, "Bearer") {
+		if token = strings.TrimSpace(token); token != "" {
+			return token
+		}
+	}
+	return strings.TrimSpace(h.Get("X-Api-Key"))
+}
+
+// sendable reports whether key can be sent on in a header at all.
+func sendable(key string) bool {
+	return len(key) <= maxKey && !strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r >= 0x7f })
+}

@@ -1,0 +1,124 @@
+package httpd
+
+import (
+	"bytes"
+	"compress/gzip"
+	"compress/zlib"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	"composer-api/internal/agent"
+)
+
+// openBody checks what a body is said to be, and replaces r.Body by one that is decompressed and bounded. Its read
+// errors are *agent.Error.
+func (s *Server) openBody(w *response, r *http.Request) error {
+	if r.Method != http.MethodPost || r.ContentLength == 0 {
+		return nil
+	}
+	if !isJSON(r.Header.Get("Content-Type")) {
+		return agent.Errorf(agent.UnsupportedMediaType, "The content type %q is not supported. Send JSON with 'Content-Type: application/json'.", clip(r.Header.Get("Content-Type")))
+	}
+	if r.ContentLength > s.cfg.MaxBody {
+		return s.tooLarge()
+	}
+	within := http.MaxBytesReader(w.ResponseWriter, r.Body, s.cfg.MaxBody)
+	plain, err := decompress(within, r.Header.Get("Content-Encoding"))
+	if err != nil {
+		return s.bodyError(err, true)
+	}
+	r.Body = &body{server: s, plain: plain, compressed: plain != io.Reader(within), left: s.cfg.MaxBody, under: within}
+	return nil
+}
+
+// isJSON reports whether a content type may carry JSON. Having none is taken for JSON.
+func isJSON(contentType string) bool {
+	if contentType == "" {
+		return true
+	}
+	mediaType, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (mediaType == "application/json" || strings.HasSuffix(mediaType, "+json"))
+}
+
+func decompress(r io.Reader, encoding string) (io.Reader, error) {
+	switch strings.ToLower(strings.TrimSpace(encoding)) {
+	case "", "identity":
+		return r, nil
+	case "gzip", "x-gzip":
+		return gzip.NewReader(r)
+	case "deflate":
+		return zlib.NewReader(r)
+	}
+	return nil, agent.Errorf(agent.UnsupportedMediaType, "The content encoding %q is not supported. Send the body as it is, or with gzip.", clip(encoding))
+}
+
+// A body is a request body within its limit.
+type body struct {
+	server     *Server
+	plain      io.Reader // decompressed
+	compressed bool      // before plain
+	left       int64     // bytes that may still be read
+	under      io.Closer
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	if b.left < 0 {
+		return 0, b.server.tooLarge()
+	}
+	if int64(len(p)) > b.left+1 {
+		p = p[:b.left+1] // one more than allowed, to see whether there is more
+	}
+	n, err := b.plain.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, b.server.tooLarge()
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = b.server.bodyError(err, b.compressed)
+	}
+	return n, err
+}
+
+func (b *body) Close() error { return b.under.Close() }
+
+func (s *Server) tooLarge() *agent.Error {
+	return agent.Errorf(agent.TooLarge, "The request body is larger than %d MB.", s.cfg.MaxBody>>20)
+}
+
+// bodyError says in our words why a body could not be read.
+func (s *Server) bodyError(err error, compressed bool) error {
+	var ours *agent.Error
+	var limit *http.MaxBytesError
+	switch {
+	case errors.As(err, &ours):
+		return ours
+	case errors.As(err, &limit):
+		return s.tooLarge()
+	case compressed:
+		return &agent.Error{Code: agent.InvalidJSON, Message: "The request body can't be decompressed.", Err: err}
+	}
+	// What net/http tells us otherwise is that the connection broke, so nobody will read this.
+	return &agent.Error{Code: agent.Canceled, Message: "The request body ended early.", Err: err}
+}
+
+// readBody reads the whole body. It must be read to its end before a turn starts: only then does net/http notice that
+// the client has left.
+func readBody(r *http.Request) ([]byte, error) {
+	// The length is what the client says, so it only earns a first guess.
+	const firstGuess = 1 << 20
+	var buf bytes.Buffer
+	buf.Grow(int(min(max(r.ContentLength, 0), firstGuess)) + bytes.MinRead)
+	_, err := buf.ReadFrom(r.Body)
+	return buf.Bytes(), err
+}
+
+// clip shortens what a client sent for an error message.
+func clip(s string) string {
+	const most = 100
+	if len(s) > most {
+		return strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
+}

@@ -1,0 +1,80 @@
+package httpd_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"composer-api/internal/httpd"
+)
+
+func gzipped(t *testing.T, text string) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	io.WriteString(w, text)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestRequestBodies(t *testing.T) {
+	const limit = 10 << 10
+	padded := func(n int) string {
+		return strings.Replace(hello, "hello", strings.Repeat("x", n-len(hello)+len("hello")), 1)
+	}
+	header := func(pairs ...string) http.Header {
+		h := withKey(key)
+		for i := 0; i < len(pairs); i += 2 {
+			h.Set(pairs[i], pairs[i+1])
+		}
+		return h
+	}
+	tests := []struct {
+		name   string
+		header http.Header
+		body   string
+		status int
+		code   string
+	}{
+		{"JSON", header("Content-Type", "application/json"), hello, 200, ""},
+		{"JSON with a charset", header("Content-Type", "application/json; charset=utf-8"), hello, 200, ""},
+		{"JSON of some kind", header("Content-Type", "application/vnd.x+json"), hello, 200, ""},
+		{"a form, which is what curl sends by default", header("Content-Type", "application/x-www-form-urlencoded"), hello, 415, "unsupported_media_type"},
+		{"as large as may be", header(), padded(limit), 200, ""},
+		{"one byte larger", header(), padded(limit + 1), 413, "request_too_large"},
+		{"gzip", header("Content-Encoding", "gzip"), gzipped(t, hello), 200, ""},
+		{"gzip that grows to the limit", header("Content-Encoding", "gzip"), gzipped(t, padded(limit)), 200, ""},
+		{"gzip that grows beyond it", header("Content-Encoding", "gzip"), gzipped(t, padded(limit+1)), 413, "request_too_large"},
+		{"no gzip, though it says so", header("Content-Encoding", "gzip"), hello, 400, "invalid_json"},
+		{"half of a gzip", header("Content-Encoding", "gzip"), gzipped(t, padded(limit))[:40], 400, "invalid_json"},
+		{"an encoding that we don't know", header("Content-Encoding", "br"), hello, 415, "unsupported_media_type"},
+	}
+	s := newServer(httpd.Config{MaxBody: limit})
+	for _, tt := range tests {
+		for _, length := range []string{"known", "unknown"} {
+			t.Run(tt.name+", length "+length, func(t *testing.T) {
+				r := httptest.NewRequestWithContext(t.Context(), "POST", "/v1/chat/completions", strings.NewReader(tt.body))
+				r.Header = tt.header
+				if length == "unknown" {
+					r.ContentLength = -1
+				}
+				w := httptest.NewRecorder()
+				s.Handler().ServeHTTP(w, r)
+				if w.Code != tt.status {
+					t.Fatalf("status %d, want %d: %s", w.Code, tt.status, w.Body)
+				}
+				if tt.code != "" {
+					if e := errorOf(t, w.Body.Bytes()); e.Code == nil || *e.Code != tt.code {
+						t.Errorf("error %+v, want code %s", e, tt.code)
+					}
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,33 @@
+package httpd
+
+import (
+	"net/http"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api/chat"
+)
+
+// chatCompletions answers POST …/chat/completions.
+func (s *Server) chatCompletions(w http.ResponseWriter, r *http.Request, call *Call) error {
+	body, err := readBody(r)
+	if err != nil {
+		return err
+	}
+	req, err := chat.Decode(body)
+	if err != nil {
+		return err
+	}
+	call.Fill(&req.Request)
+	if s.cfg.Images != nil {
+		if err := s.cfg.Images.Fetch(r.Context(), &req.Request); err != nil {
+			return err
+		}
+	}
+	encoder := chat.NewEncoder(w, req, chat.Options{})
+	defer encoder.Close()
+	err = s.cfg.Turns.Turn(r.Context(), &req.Request, encoder)
+	if err != nil && encoder.Fail(agent.AsError(err)) {
+		return &told{err}
+	}
+	return err
+}

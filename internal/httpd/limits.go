@@ -1,0 +1,44 @@
+package httpd
+
+import (
+	"sync"
+	"time"
+
+	"composer-api/internal/agent"
+)
+
+// limits counts the turns in progress and refuses those beyond the limits.
+type limits struct {
+	max, maxPerOwner int // 0 is no limit
+
+	mu      sync.Mutex
+	total   int
+	byOwner map[string]int // holds no zeros
+}
+
+// enter counts a turn of owner in; the caller calls leave once it is over. The error is an *agent.Error.
+func (l *limits) enter(owner string) (leave func(), err error) {
+	if l.max == 0 && l.maxPerOwner == 0 {
+		return func() {}, nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.max > 0 && l.total >= l.max:
+		return nil, &agent.Error{Code: agent.Overloaded, Message: "The server has as many requests in progress as it may have. Please try again shortly.", RetryAfter: time.Second}
+	case l.maxPerOwner > 0 && l.byOwner[owner] >= l.maxPerOwner:
+		return nil, &agent.Error{Code: agent.Overloaded, Message: "Your key has as many requests in progress as it may have. Please try again when one is done.", RetryAfter: time.Second}
+	}
+	l.total++
+	l.byOwner[owner]++
+	return func() { l.leave(owner) }, nil
+}
+
+func (l *limits) leave(owner string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.total--
+	if l.byOwner[owner]--; l.byOwner[owner] == 0 {
+		delete(l.byOwner, owner)
+	}
+}

@@ -1,0 +1,112 @@
+package httpd
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"path"
+	"regexp"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"composer-api/internal/agent"
+)
+
+// requestIDHeader carries the id of a request, in both directions.
+const requestIDHeader = "X-Request-Id"
+
+// saneRequestID is what is taken over from a client: it goes into logs and headers.
+var saneRequestID = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
+
+// observe gives the request an id, and writes its line of the log when it is over.
+func (s *Server) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := r.Header.Get(requestIDHeader)
+		if !saneRequestID.MatchString(id) {
+			id = agent.NewID("req_", 24)
+		}
+		w.Header().Set(requestIDHeader, id)
+		resp := newResponse(w)
+		start := time.Now()
+		defer func() { s.logRequest(resp, r, id, time.Since(start)) }()
+		next.ServeHTTP(resp, r)
+	})
+}
+
+// logRequest writes one line. It names the route and what upstream was asked for, and nothing that was said.
+func (s *Server) logRequest(w *response, r *http.Request, id string, took time.Duration) {
+	attrs := []slog.Attr{
+		slog.String("id", id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+		slog.Int("status", w.status), slog.Int64("bytes", w.bytes), slog.Duration("took", took.Round(time.Microsecond)),
+	}
+	for _, name := range []string{"x-composer-upstream", "x-composer-resume", "x-composer-model"} {
+		if v := w.Header().Get(name); v != "" {
+			attrs = append(attrs, slog.String(strings.TrimPrefix(name, "x-composer-"), v))
+		}
+	}
+	level := slog.LevelInfo
+	if w.route == "GET /healthz" || w.route == "GET /readyz" {
+		level = slog.LevelDebug
+	}
+	if w.err != nil {
+		e := agent.AsError(w.err)
+		attrs = append(attrs, slog.String("code", e.Code.String()), slog.String("error", e.Error()))
+		if e.Code == agent.Internal {
+			level = slog.LevelError
+		}
+	}
+	s.cfg.Log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// recoverPanics answers 500 for a handler that panicked, and lets the panic through that aborts a connection on
+// purpose.
+func (s *Server) recoverPanics(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			v := recover()
+			if v == nil {
+				return
+			}
+			if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+				panic(v)
+			}
+			s.cfg.Log.Error("panic", "value", v, "stack", string(debug.Stack()))
+			s.fail(w.(*response), &agent.Error{Code: agent.Internal, Err: errors.New("panic")})
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// cors lets web pages of any origin use the gateway: a key is sent with each request, never a cookie.
+func cors(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Access-Control-Allow-Origin", "*")
+		h.Set("Access-Control-Expose-Headers", "x-request-id, retry-after, x-should-retry, x-composer-upstream, x-composer-resume, x-composer-model")
+		if r.Method != http.MethodOptions {
+			next.ServeHTTP(w, r)
+			return
+		}
+		h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS")
+		allowed := r.Header.Get("Access-Control-Request-Headers")
+		if allowed == "" {
+			allowed = "authorization, content-type, x-api-key"
+		}
+		h.Set("Access-Control-Allow-Headers", allowed)
+		h.Add("Vary", "Access-Control-Request-Headers")
+		h.Set("Access-Control-Max-Age", "86400")
+		w.WriteHeader(http.StatusNoContent)
+	})
+}
+
+// cleanPath takes "/v1//models/" for "/v1/models": a base URL with a slash at its end is an ordinary mistake, and
+// ServeMux would answer it with a redirect that loses the body.
+func cleanPath(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p := r.URL.Path; strings.Contains(p, "//") || len(p) > 1 && strings.HasSuffix(p, "/") {
+			r.URL.Path, r.URL.RawPath = path.Clean(p), ""
+		}
+		next.ServeHTTP(w, r)
+	})
+}

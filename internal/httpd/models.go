@@ -1,0 +1,117 @@
+package httpd
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+
+	"composer-api/internal/catalog"
+)
+
+// A modelList is the answer of GET /v1/models: OpenAI's list, and beside it the one that Codex looks for.
+type modelList struct {
+	Object string       `json:"object"`
+	Data   []model      `json:"data"`
+	Models []codexModel `json:"models"`
+}
+
+// A model is OpenAI's model object, with what other clients look for.
+type model struct {
+	ID            string `json:"id"`
+	Object        string `json:"object"`
+	Created       int64  `json:"created"`
+	OwnedBy       string `json:"owned_by"`
+	Name          string `json:"name"`
+	ContextWindow int    `json:"context_window,omitempty"`
+}
+
+// A codexModel is an entry of Codex's model catalogue. Without one Codex takes the model for an unknown one and does
+// not offer it apply_patch.
+type codexModel struct {
+	Slug                       string          `json:"slug"`
+	DisplayName                string          `json:"display_name"`
+	SupportedReasoningLevels   []string        `json:"supported_reasoning_levels"`
+	ShellType                  string          `json:"shell_type"`
+	Visibility                 string          `json:"visibility"`
+	SupportedInAPI             bool            `json:"supported_in_api"`
+	Priority                   int             `json:"priority"`
+	SupportVerbosity           bool            `json:"support_verbosity"`
+	TruncationPolicy           codexTruncation `json:"truncation_policy"`
+	ExperimentalSupportedTools []string        `json:"experimental_supported_tools"`
+	ApplyPatchToolType         string          `json:"apply_patch_tool_type"`
+	ContextWindow              int             `json:"context_window,omitempty"`
+	BaseInstructions           string          `json:"base_instructions"`
+}
+
+type codexTruncation struct {
+	Mode  string `json:"mode"`
+	Limit int    `json:"limit"`
+}
+
+// The reference system's name for composer-2.5 on /opencodev2, which clients have in their configuration.
+const (
+	sdkModelID   = "composer-2.5-sdk"
+	sdkModelName = "Composer 2.5 SDK Harness"
+)
+
+// codexInstructions are Codex's base_instructions: a required field, whose place the developer message that Codex
+// sends takes anyway.
+const codexInstructions = "You are a coding agent. Work in the user's project with the tools that you are given: read before you change, " +
+	"make the smallest change that does the job, check it, and say briefly what you did."
+
+func openAIModel(m catalog.Model) model {
+	return model{ID: m.ID, Object: "model", Created: m.Created.Unix(), OwnedBy: "cursor", Name: m.DisplayName, ContextWindow: m.ContextWindow}
+}
+
+func codexEntry(m catalog.Model) codexModel {
+	return codexModel{
+		Slug: m.ID, DisplayName: m.DisplayName, SupportedReasoningLevels: []string{}, ShellType: "unified_exec", Visibility: "list",
+		SupportedInAPI: true, Priority: 13, SupportVerbosity: true, TruncationPolicy: codexTruncation{"tokens", 10_000},
+		ExperimentalSupportedTools: []string{}, ApplyPatchToolType: "freeform", ContextWindow: m.ContextWindow, BaseInstructions: codexInstructions,
+	}
+}
+
+func (s *Server) listModels(w http.ResponseWriter, r *http.Request, call *Call) error {
+	models, err := s.cfg.Models.List(r.Context(), call.Caller)
+	if err != nil {
+		return err
+	}
+	if call.base.sdkModel {
+		if m, err := s.cfg.Models.Find(r.Context(), call.Caller, sdkModelID); err == nil {
+			m.ID, m.DisplayName = sdkModelID, sdkModelName
+			models = append([]catalog.Model{m}, models...)
+		}
+	}
+	list := modelList{Object: "list", Data: []model{}, Models: []codexModel{}}
+	for _, m := range models {
+		list.Data = append(list.Data, openAIModel(m))
+		list.Models = append(list.Models, codexEntry(m))
+	}
+	return writeJSON(w, http.StatusOK, list)
+}
+
+func (s *Server) getModel(w http.ResponseWriter, r *http.Request, call *Call) error {
+	m, err := s.cfg.Models.Find(r.Context(), call.Caller, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, openAIModel(m))
+}
+
+// writeJSON sends v, which encoding/json can always encode.
+func writeJSON(w http.ResponseWriter, status int, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return writeBody(w, status, append(data, '\n'))
+}
+
+// writeBody sends a whole JSON answer.
+func writeBody(w http.ResponseWriter, status int, data []byte) error {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(data)))
+	w.WriteHeader(status)
+	_, err := w.Write(data)
+	return err
+}

@@ -1,0 +1,132 @@
+package httpd
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/catalog"
+	"composer-api/internal/gateway"
+)
+
+// Config is what a Server needs.
+type Config struct {
+	// Turns carries out completions.
+	Turns Turner
+	// Models answers what models there are.
+	Models Models
+	// Images fetches what a request's images point to, before the turn. Nil leaves them.
+	Images ImageFetcher
+	// ResolveKey finds whom a hosted key (cmp_…) belongs to. An unknown or revoked one is an *agent.Error with code
+	// InvalidKey. Nil means that there are no hosted keys.
+	ResolveKey func(ctx context.Context, token string) (agent.Caller, error)
+	// Keyless, when not nil, is who asks when a request carries no key. Nil refuses such requests.
+	Keyless *agent.Caller
+	// OpenCodeV2 and OpenCode name the upstreams of /opencodev2 and /opencode; "" is the default.
+	OpenCodeV2, OpenCode string
+	// Surfaces are additional routes under each base (/v1, /u/{account}/v1, …); a pattern is a method and a path below
+	// the base, "POST /responses".
+	Surfaces []Route
+	// Extra are additional routes; a pattern is a method and the whole path.
+	Extra []Route
+	// MaxRequests bounds the turns in progress, and MaxPerOwner those of one owner; 0 is no limit.
+	MaxRequests, MaxPerOwner int
+	// MaxBody bounds a request body, decompressed; 0 means 32 MB.
+	MaxBody int64
+	// Ready reports what keeps the server from serving, nil when nothing does. Nil means always ready.
+	Ready func(context.Context) error
+	// Log receives one line a request, without content and keys. Nil discards it.
+	Log *slog.Logger
+}
+
+// A Turner carries out one turn: a *gateway.Gateway.
+type Turner interface {
+	Turn(ctx context.Context, req *agent.Request, sink gateway.Sink) error
+}
+
+// Models is the catalogue of a caller's models: a *catalog.Catalog.
+type Models interface {
+	List(ctx context.Context, caller agent.Caller) ([]catalog.Model, error)
+	Find(ctx context.Context, caller agent.Caller, name string) (catalog.Model, error)
+}
+
+// An ImageFetcher replaces the URLs of a request's images by their bytes. Errors are *agent.Error.
+type ImageFetcher interface {
+	Fetch(ctx context.Context, req *agent.Request) error
+}
+
+// A Server answers HTTP requests. It owns the listener's connections, not the gateway.
+type Server struct {
+	cfg      Config
+	http     *http.Server
+	draining atomic.Bool
+	limits   limits
+}
+
+const (
+	defaultMaxBody = 32 << 20
+	// headerTimeout ends connections that never ask for anything, idleTimeout those that have stopped asking.
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+)
+
+// New makes a Server. It serves nothing until Serve, but Handler may be used at once.
+func New(cfg Config) *Server {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.MaxBody == 0 {
+		cfg.MaxBody = defaultMaxBody
+	}
+	s := &Server{cfg: cfg, limits: limits{max: cfg.MaxRequests, maxPerOwner: cfg.MaxPerOwner, byOwner: make(map[string]int)}}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	s.http = &http.Server{
+		Handler: chain(s.routes(),
+			s.observe,       // outermost, so that every answer has an id and a line in the log
+			s.recoverPanics, // inside observe, which logs the 500 that it makes
+			cors,            // before routing: a preflight succeeds on every path, and an error carries the headers too
+			cleanPath,       // last before the router
+		),
+		Protocols:         protocols,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		// No WriteTimeout: a stream may run for an hour. Each write has a deadline of its own, see sse.Writer and response.
+		ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
+	}
+	return s
+}
+
+// chain puts the first middleware outermost.
+func chain(h http.Handler, middleware ...func(http.Handler) http.Handler) http.Handler {
+	for i := len(middleware) - 1; i >= 0; i-- {
+		h = middleware[i](h)
+	}
+	return h
+}
+
+// Handler is the whole server as a handler.
+func (s *Server) Handler() http.Handler { return s.http.Handler }
+
+// Serve answers what comes to l, HTTP/1.1 and HTTP/2 with prior knowledge, until Shutdown. It closes l. The error is
+// http.ErrServerClosed after Shutdown.
+func (s *Server) Serve(l net.Listener) error { return s.http.Serve(l) }
+
+// Drain makes the server refuse new turns with 503 and stop being ready. What is in progress goes on.
+func (s *Server) Drain() { s.draining.Store(true) }
+
+// Shutdown closes the listener, waits for the requests in progress and, when ctx ends first, cuts them off and returns
+// ctx's error.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.Drain()
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		s.http.Close()
+	}
+	return err
+}
