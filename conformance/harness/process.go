@@ -26,8 +26,9 @@ const (
 	waitLimit  = 20 * time.Second
 )
 
-// pollGap is how long a condition of another process is left alone before it is looked at again.
-const pollGap = 3 * time.Millisecond
+// pollGap is how long a condition of another process is left alone before it is looked at again: at first, and after
+// many times.
+const pollGap, maxPollGap = 3 * time.Millisecond, 200 * time.Millisecond
 
 // A server is a composer-api process that serves HTTP. It is stopped at the end of its test.
 type server struct {

@@ -118,7 +118,7 @@ func (s *Sim) Open() int {
 // what is awaited.
 func (s *Sim) Await(what string, ok func([]Run) bool) []Run {
 	s.t.Helper()
-	deadline := time.Now().Add(waitLimit)
+	deadline, gap := time.Now().Add(waitLimit), pollGap
 	for {
 		runs := s.Runs()
 		if ok(runs) {
@@ -127,7 +127,8 @@ func (s *Sim) Await(what string, ok func([]Run) bool) []Run {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("the simulator did not see within %s: %s\n%s", waitLimit, what, Summary(runs))
 		}
-		time.Sleep(pollGap)
+		time.Sleep(gap)
+		gap = min(gap*3/2, maxPollGap)
 	}
 }
 
