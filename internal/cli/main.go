@@ -1,0 +1,126 @@
+// Package cli is the command line: the tree of subcommands, and the only place that wires packages together.
+//
+// There is one file a command. A command is a struct whose tagged fields are its flags (see package config for the
+// settings that several share), with a method
+//
+//	Run(ctx context.Context, p *process) error
+//
+// and a line in [commands]. Its error is printed with a hint, if it has one: see printError.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/alecthomas/kong"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/config"
+)
+
+// commands is the tree.
+type commands struct {
+	Serve   serveCmd   `cmd:"" help:"Run the gateway."`
+	Models  modelsCmd  `cmd:"" help:"List the models that a Cursor API key may use."`
+	Sim     simCmd     `cmd:"" help:"Run a simulator of Cursor, to try and test the gateway without a key."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// A process is what a command has of its surroundings.
+type process struct {
+	env    *config.Env
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+}
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1 // the command could not do its work
+	exitUsage  = 2 // the command line or a setting is wrong
+)
+
+const description = "Makes Cursor's Composer models usable from every OpenAI client, with your own Cursor API key. Unofficial."
+
+// Main runs the command line and returns the exit code. It ends when ctx does: a server then shuts down gracefully.
+// Settings come from args, env (as os.Environ gives it) and the .dev.vars and .env files of the working directory.
+func Main(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	environment, err := config.NewEnv(env, ".")
+	if err != nil {
+		return printError(stderr, err)
+	}
+	p := &process{env: environment, stdin: stdin, stdout: stdout, stderr: stderr}
+	var tree commands
+	exited := false
+	parser, err := kong.New(&tree,
+		kong.Name("composer-api"), kong.Description(description),
+		kong.Writers(stdout, stderr), kong.Exit(func(int) { exited = true }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: helpWidth}),
+		kong.ValueFormatter(config.HelpValue),
+		kong.Resolvers(environment), kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(p),
+	)
+	if err != nil {
+		return printError(stderr, err)
+	}
+	parsed, err := parser.Parse(args)
+	switch {
+	case exited: // --help was printed
+		return exitOK
+	case err != nil:
+		return printError(stderr, err)
+	}
+	if err := parsed.Run(); err != nil {
+		return printError(stderr, err)
+	}
+	return exitOK
+}
+
+// helpWidth keeps the lines of --help readable on a wide terminal.
+const helpWidth = 120
+
+// A hinted error says how to mend it.
+type hinted struct {
+	error
+	hint string
+}
+
+func (h *hinted) Unwrap() error { return h.error }
+
+// printError prints err for a person, and returns the exit code that fits it.
+func printError(stderr io.Writer, err error) int {
+	var (
+		setting *config.Error
+		usage   *kong.ParseError
+		hint    *hinted
+		known   *agent.Error
+	)
+	message, advice, code := err.Error(), "", exitFailed
+	switch {
+	case errors.As(err, &setting):
+		message, advice, code = setting.Error(), setting.Hint, exitUsage
+	case errors.As(err, &usage):
+		advice, code = usageHint(usage), exitUsage
+	case errors.As(err, &hint):
+		advice = hint.hint
+	case errors.As(err, &known):
+		message = known.UserMessage()
+	}
+	fmt.Fprintf(stderr, "composer-api: %s\n", message)
+	if advice != "" {
+		fmt.Fprintf(stderr, "hint: %s\n", advice)
+	}
+	return code
+}
+
+func usageHint(err *kong.ParseError) string {
+	command := "composer-api"
+	if err.Context != nil {
+		if node := err.Context.Selected(); node != nil {
+			command = node.FullPath()
+		}
+	}
+	return fmt.Sprintf("%q lists what there is", command+" --help")
+}

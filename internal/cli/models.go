@@ -1,0 +1,67 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"text/tabwriter"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/catalog"
+	"composer-api/internal/config"
+	"composer-api/internal/httpd"
+)
+
+type modelsCmd struct {
+	config.Upstream `embed:""`
+}
+
+// Help is the detail of --help.
+func (modelsCmd) Help() string {
+	return "The key comes from the variable CURSOR_API_KEY. Prices are in US dollars for a million tokens."
+}
+
+func (c *modelsCmd) Run(ctx context.Context, p *process) error {
+	key := p.env.Get("CURSOR_API_KEY")
+	if key == "" {
+		return &config.Error{Name: "CURSOR_API_KEY", Problem: "is not set", Hint: "create a key in the Cursor dashboard under Integrations, and set the variable to it"}
+	}
+	auth, err := newAuth(&c.Upstream)
+	if err != nil {
+		return err
+	}
+	models, err := liveModels(ctx, modelsFrom(auth), httpd.DirectCaller(key))
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "MODEL\tNAME\tASKED FOR AS\tCONTEXT\tINPUT\tCACHED\tOUTPUT")
+	const million = 1_000_000
+	for _, m := range models {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", m.ID, m.DisplayName, m.Upstream, m.ContextWindow,
+			price(m, agent.Usage{Input: million}), price(m, agent.Usage{CacheRead: million}), price(m, agent.Usage{Output: million}))
+	}
+	return w.Flush()
+}
+
+// liveModels lists what upstream says. The catalogue makes do with Composer's own models when it can't be reached; a
+// person who asks wants to know.
+func liveModels(ctx context.Context, fetch fetchModels, caller agent.Caller) ([]catalog.Model, error) {
+	var failed error
+	live := func(ctx context.Context, key agent.Secret) ([]catalog.Listed, error) {
+		listed, err := fetch(ctx, key)
+		failed = err
+		return listed, err
+	}
+	models, err := catalog.New(catalog.Config{Fetch: live}).List(ctx, caller)
+	if failed != nil {
+		return nil, failed
+	}
+	return models, err
+}
+
+func price(m catalog.Model, u agent.Usage) string {
+	if usd := catalog.Cost(m.Upstream, u); usd > 0 {
+		return fmt.Sprintf("$%.2f", usd)
+	}
+	return "-"
+}

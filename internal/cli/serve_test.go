@@ -1,0 +1,247 @@
+package cli_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"composer-api/internal/cli"
+)
+
+// A server is `composer-api serve` in this process.
+type server struct {
+	url  string
+	line string // what it said when it began to listen
+	stop context.CancelFunc
+	exit chan int
+	rest *lockedBuffer // what it has said since
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// serve starts a server on a free port, with args and no settings but environ.
+func serve(t *testing.T, environ []string, args ...string) *server {
+	t.Helper()
+	t.Chdir(t.TempDir()) // without the settings of whoever runs the tests
+	environ = append(environ, "HOME="+t.TempDir())
+	stderr, w := io.Pipe()
+	ctx, cancel := context.WithCancel(t.Context())
+	s := &server{stop: cancel, exit: make(chan int, 1), rest: &lockedBuffer{}}
+	go func() {
+		s.exit <- cli.Main(ctx, append([]string{"serve", "--addr=127.0.0.1:0"}, args...), environ, strings.NewReader(""), io.Discard, w)
+		w.Close()
+	}()
+	s.listen(t, stderr)
+	t.Cleanup(func() {
+		cancel()
+		if s.exit != nil {
+			<-s.exit
+		}
+	})
+	return s
+}
+
+var listens = regexp.MustCompile(`^composer-api listens on (http://\S+)`)
+
+// listen waits for the line that says where the server listens.
+func (s *server) listen(t *testing.T, stderr io.Reader) {
+	t.Helper()
+	r := bufio.NewReader(stderr)
+	for s.url == "" {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			t.Fatalf("the server ended: %s%s", s.rest, line)
+		}
+		if m := listens.FindStringSubmatch(line); m != nil {
+			s.url, s.line = m[1], line
+		} else {
+			io.WriteString(s.rest, line)
+		}
+	}
+	go io.Copy(s.rest, r)
+}
+
+// post sends a chat completion. The caller closes the answer's body.
+func (s *server) post(t *testing.T, body string, header ...string) *http.Response {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/v1/chat/completions", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp
+}
+
+func bodyOf(t *testing.T, resp *http.Response) string {
+	t.Helper()
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatalf("after %q: %v", data, err)
+	}
+	return string(data)
+}
+
+func get(t *testing.T, url string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, bodyOf(t, resp)
+}
+
+func TestServeWithoutAnUpstreamSaysWhatToSet(t *testing.T) {
+	s := serve(t, nil)
+	if !strings.Contains(s.line, "CURSOR_BACKEND_BASE_URL") || !strings.Contains(s.line, "--demo") {
+		t.Errorf("it said %q", s.line)
+	}
+	if status, body := get(t, s.url+"/healthz"); status != 200 {
+		t.Errorf("healthz: status %d: %s", status, body)
+	}
+	resp := s.post(t, `{"model":"composer-2.5","messages":[{"role":"user","content":"hi"}]}`, "Authorization", "Bearer crsr_x")
+	body := bodyOf(t, resp)
+	if resp.StatusCode != 503 {
+		t.Fatalf("status %d: %s", resp.StatusCode, body)
+	}
+	for _, want := range []string{"CURSOR_BACKEND_BASE_URL", "CURSOR_LOCAL_AGENT_ENDPOINT", "CURSOR_CHAT_ENDPOINT", "--demo"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the answer does not name %s: %s", want, body)
+		}
+	}
+}
+
+func TestDemoAnswersWithoutAKey(t *testing.T) {
+	s := serve(t, nil, "--demo")
+	if !strings.Contains(s.line, "upstreams: demo") {
+		t.Errorf("it said %q", s.line)
+	}
+	resp := s.post(t, `{"model":"composer-2.5","messages":[{"role":"user","content":"sim: text {line} it is"}]}`)
+	body := bodyOf(t, resp)
+	var answer struct {
+		Choices []struct{ Message struct{ Content string } }
+	}
+	if err := json.Unmarshal([]byte(body), &answer); err != nil || len(answer.Choices) != 1 {
+		t.Fatalf("status %d: %s", resp.StatusCode, body)
+	}
+	if got := resp.Header.Get("X-Composer-Upstream"); got != "demo" {
+		t.Errorf("x-composer-upstream is %q", got)
+	}
+	for _, base := range []string{"/opencodev2/v1", "/opencode/v1", "/v1"} {
+		if status, body := get(t, s.url+base+"/models"); status != 200 {
+			t.Errorf("%s/models: status %d: %s", base, status, body)
+		}
+	}
+}
+
+const (
+	holding  = `{"model":"composer-2.5","stream":true,"messages":[{"role":"user","content":"sim: text begun\nsim: delay 1s\nsim: text finished"}]}`
+	hanging  = `{"model":"composer-2.5","stream":true,"messages":[{"role":"user","content":"sim: text begun\nsim: delay 1h\nsim: text finished"}]}`
+	toolCall = `{"model":"composer-2.5","stream":true,"tools":[{"type":"function","function":{"name":"look"}}],"messages":[{"role":"user","content":"sim: call look {}\nsim: text {result 1}"}]}`
+)
+
+// begin posts a stream and waits for its first word.
+func begin(t *testing.T, s *server, body string) (*http.Response, *bufio.Reader) {
+	t.Helper()
+	resp := s.post(t, body)
+	r := bufio.NewReader(resp.Body)
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			t.Fatalf("the stream ended early: %v", err)
+		}
+		if strings.Contains(line, "begun") {
+			return resp, r
+		}
+	}
+}
+
+func TestShutdownLetsStreamsFinish(t *testing.T) {
+	s := serve(t, nil, "--demo")
+	bodyOf(t, s.post(t, toolCall)) // leaves a parked run, which must not hold anything up
+	resp, r := begin(t, s, holding)
+	defer resp.Body.Close()
+	s.stop()
+	rest, err := io.ReadAll(r)
+	if err != nil || !strings.Contains(string(rest), "finished") || !strings.HasSuffix(string(rest), "data: [DONE]\n\n") {
+		t.Errorf("the stream was cut: %v\n%s", err, rest)
+	}
+	if code := <-s.exit; code != 0 {
+		t.Errorf("exit code %d:\n%s", code, s.rest)
+	}
+	s.exit = nil
+}
+
+func TestShutdownCutsStreamsOffAtTheEndOfTheGracePeriod(t *testing.T) {
+	s := serve(t, nil, "--demo", "--grace=100ms")
+	resp, r := begin(t, s, hanging)
+	defer resp.Body.Close()
+	s.stop()
+	rest, err := io.ReadAll(r)
+	if err != nil || !strings.Contains(string(rest), `"error"`) || strings.Contains(string(rest), "[DONE]") {
+		t.Errorf("the stream does not end in an error: %v\n%s", err, rest)
+	}
+	if code := <-s.exit; code != 0 {
+		t.Errorf("exit code %d:\n%s", code, s.rest)
+	}
+	s.exit = nil
+}
+
+func TestSIGTERMEndsTheProcessWithExitCode0(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "serve", "--demo", "--addr=127.0.0.1:0")
+	cmd.Args[0] = "composer-api" // see TestMain
+	cmd.Path, _ = exec.LookPath("composer-api")
+	cmd.Dir = t.TempDir()
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s := &server{rest: &lockedBuffer{}}
+	s.listen(t, stderr)
+	if status, _ := get(t, s.url+"/readyz"); status != 200 {
+		t.Errorf("readyz: status %d", status)
+	}
+	cmd.Process.Signal(syscall.SIGTERM)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v\n%s", err, s.rest)
+	}
+}

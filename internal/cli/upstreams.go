@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net/http"
+	"os"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/backend/chat"
+	"composer-api/internal/backend/demo"
+	"composer-api/internal/backend/oneshot"
+	"composer-api/internal/catalog"
+	"composer-api/internal/config"
+	"composer-api/internal/cursorauth"
+)
+
+// unconfigured is what a request is told when there is no backend for it.
+const unconfigured = "No upstream is configured for this address. Set CURSOR_BACKEND_BASE_URL and CURSOR_LOCAL_AGENT_ENDPOINT " +
+	"(or CURSOR_CHAT_ENDPOINT), or start the server with --demo to try it without Cursor."
+
+// upstreams are the backends that are on, and which of them the routes of OpenCode ask for.
+type upstreams struct {
+	backends             []agent.Backend // the one of /v1 first
+	openCodeV2, openCode string
+}
+
+// names is for the line that serve begins with. The chat endpoint's second name is left out.
+func (u *upstreams) names() []string {
+	var names []string
+	for _, b := range u.backends {
+		if b.Name() != openCodeName {
+			names = append(names, b.Name())
+		}
+	}
+	return names
+}
+
+const (
+	localAgentName = "localagent"
+	// openCodeName is the chat endpoint in Agent mode, whether there are tools or not.
+	openCodeName = "opencode"
+)
+
+// demoUpstreams is what answers with --demo: nothing else, so that no answer can be mistaken for a model's.
+func demoUpstreams() *upstreams {
+	b := demo.New(nil)
+	return &upstreams{backends: []agent.Backend{b}, openCodeV2: b.Name(), openCode: b.Name()}
+}
+
+// newUpstreams makes the upstreams that are configured.
+func newUpstreams(cfg *config.Config, auth *cursorauth.Client) (*upstreams, error) {
+	u := &upstreams{openCodeV2: localAgentName, openCode: openCodeName}
+	if cfg.ChatOn() {
+		plain, agentMode, err := newChat(cfg, auth)
+		if err != nil {
+			return nil, err
+		}
+		u.backends = append(u.backends, plain, agentMode)
+	}
+	return u, nil
+}
+
+// newChat makes the two faces of the chat endpoint.
+func newChat(cfg *config.Config, auth *cursorauth.Client) (plain, agentMode agent.Backend, err error) {
+	headers, err := chat.ParseHeaders(cfg.ChatHeaders)
+	if err != nil {
+		return nil, nil, &config.Error{Name: "COMPOSER_CHAT_HEADERS", Problem: err.Error(), Hint: "write one 'Name: value' a line"}
+	}
+	roots, err := rootCAs(cfg.CAFile)
+	if err != nil {
+		return nil, nil, err
+	}
+	c := chat.Config{
+		Endpoint: cfg.ChatURL(), ClientVersion: cfg.ClientVersion, Headers: headers, Auth: auth,
+		Transport: oneshot.NewTransport(cfg.ChatURL(), &tls.Config{RootCAs: roots}),
+		Limits:    oneshot.Limits{Start: cfg.StartTimeout, Stall: cfg.StallTimeout},
+	}
+	forced := c
+	forced.Name, forced.ForceAgent = openCodeName, true
+	return chat.New(c), chat.New(forced), nil
+}
+
+// newAuth makes the client for key exchange, /v1/me and /v1/models.
+func newAuth(cfg *config.Upstream) (*cursorauth.Client, error) {
+	roots, err := rootCAs(cfg.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = &tls.Config{RootCAs: roots}
+	return cursorauth.New(cursorauth.Config{
+		BackendBase: string(cfg.BackendBase), APIBase: string(cfg.APIBase), HTTP: &http.Client{Transport: transport},
+	}), nil
+}
+
+// rootCAs is the system's certificate authorities and those of file; nil, which means the system's, without a file.
+func rootCAs(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, &config.Error{Name: "COMPOSER_CA_FILE", Problem: err.Error(), Hint: "give a file with certificates in PEM form"}
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool() // Windows of old: the file is all there is
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, &config.Error{Name: "COMPOSER_CA_FILE", Problem: "holds no certificate", Hint: "give a file with certificates in PEM form"}
+	}
+	return pool, nil
+}
+
+// A fetchModels asks upstream for the models that a key may use.
+type fetchModels = func(context.Context, agent.Secret) ([]catalog.Listed, error)
+
+// modelsFrom puts what cursorauth reads into the catalogue's words.
+func modelsFrom(auth *cursorauth.Client) fetchModels {
+	return func(ctx context.Context, key agent.Secret) ([]catalog.Listed, error) {
+		models, err := auth.Models(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		var listed []catalog.Listed
+		for _, m := range models {
+			l := catalog.Listed{ID: m.ID, DisplayName: m.DisplayName, Description: m.Description, Aliases: m.Aliases}
+			for _, p := range m.Parameters {
+				parameter := catalog.Parameter{ID: p.ID}
+				for _, v := range p.Values {
+					parameter.Values = append(parameter.Values, v.Value)
+				}
+				l.Parameters = append(l.Parameters, parameter)
+			}
+			listed = append(listed, l)
+		}
+		return listed, nil
+	}
+}

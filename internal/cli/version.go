@@ -1,0 +1,31 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+)
+
+// version is set by the linker for a release; see the Makefile.
+var version string
+
+type versionCmd struct{}
+
+func (versionCmd) Run(_ context.Context, p *process) error {
+	_, err := fmt.Fprintf(p.stdout, "composer-api %s (%s, %s/%s)\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
+}
+
+// buildVersion is the release's version, else what Go knows of the checkout that it was built from.
+func buildVersion() string {
+	if version != "" {
+		return version
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	return cmp.Or(info.Main.Version, "unknown")
+}
