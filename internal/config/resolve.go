@@ -64,10 +64,15 @@ func check(value string, flag *kong.Flag) error {
 	return nil
 }
 
-// HelpValue is the help text of a flag with its variable; it is a kong.HelpValueFormatter.
+// HelpValue is what --help says about a flag: its sentence, its default and its variable. It is a
+// kong.HelpValueFormatter.
 func HelpValue(value *kong.Value) string {
-	if name := value.Tag.Get(VarTag); name != "" {
-		return value.Help + " [$" + name + "]"
+	help := value.Help
+	if value.HasDefault && value.Default != "" {
+		help += " Default: " + value.Default + "."
 	}
-	return value.Help
+	if name := value.Tag.Get(VarTag); name != "" {
+		help += " [$" + name + "]"
+	}
+	return help
 }
