@@ -1,7 +1,6 @@
 package responses
 
 import (
-	"bytes"
 	"cmp"
 	"strconv"
 
@@ -19,7 +18,8 @@ type content []wirePart
 // wirePart is a part of content.
 type wirePart struct {
 	partFields
-	raw jsontext.Value // nil for a part that was a plain text
+	span span
+	raw  jsontext.Value // as it was sent; nil for a part that was a plain text
 }
 
 type partFields struct {
@@ -37,8 +37,12 @@ type imageURL struct {
 
 // UnmarshalJSONFrom implements json.UnmarshalerFrom.
 func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
-	if d.PeekKind() == '[' {
+	switch d.PeekKind() {
+	case '[':
 		return json.UnmarshalDecode(d, (*[]wirePart)(c))
+	case '"':
+		*c = content{{}}
+		return json.UnmarshalDecode(d, &(*c)[0].Text)
 	}
 	raw, err := d.ReadValue()
 	if err != nil {
@@ -46,20 +50,33 @@ func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	}
 	*c = nil
 	if raw.Kind() != 'n' {
-		*c = content{textPart(textOf(raw))}
+		*c = content{textPart(string(raw))}
 	}
 	return nil
 }
 
-// UnmarshalJSON reads a part and keeps it as it was sent, too.
-func (p *wirePart) UnmarshalJSON(b []byte) error {
-	raw := jsontext.Value(bytes.Clone(b))
-	if raw.Kind() == '"' {
-		*p = textPart(textOf(raw))
-		return nil
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (p *wirePart) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	*p = wirePart{}
+	switch d.PeekKind() {
+	case 'n':
+		return d.SkipValue()
+	case '"':
+		return json.UnmarshalDecode(d, &p.Text)
 	}
-	*p = wirePart{raw: raw}
-	return json.Unmarshal(b, &p.partFields, liberal)
+	p.span.start = d.InputOffset()
+	if err := json.UnmarshalDecode(d, &p.partFields); err != nil {
+		return err
+	}
+	p.span.end = d.InputOffset()
+	return nil
+}
+
+// locate cuts the parts out of the data that they were decoded from.
+func (c content) locate(data []byte) {
+	for i := range c {
+		c[i].raw = c[i].span.cut(data)
+	}
 }
 
 func textPart(text string) wirePart { return wirePart{partFields: partFields{Text: text}} }

@@ -2,6 +2,8 @@ package responses
 
 import (
 	"bytes"
+	"cmp"
+	"slices"
 	"strconv"
 
 	"github.com/go-json-experiment/json"
@@ -14,9 +16,10 @@ import (
 // An Item is an input item: something that was said, called or answered. It comes from a request's input, or from a
 // stored response's input and output, which have the same form.
 type Item struct {
+	span  span
 	raw   jsontext.Value // as it was sent; nil for input that is a plain string
 	wire  wireItem
-	param string // where it stands in the request; "" for an item of a stored response
+	param string // where it stands in the request
 }
 
 // wireItem is an item of any type. Which fields matter depends on the type.
@@ -36,24 +39,39 @@ type wireItem struct {
 	Tools            []wireTool     `json:"tools"` // additional_tools, tool_search_output
 }
 
-// UnmarshalJSON reads an item and keeps it as it was sent, too.
-func (it *Item) UnmarshalJSON(b []byte) error {
-	raw := jsontext.Value(bytes.Clone(b))
-	switch raw.Kind() {
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (it *Item) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	*it = Item{}
+	switch d.PeekKind() {
 	case 'n':
-		*it = Item{}
-		return nil
+		return d.SkipValue()
 	case '"':
 		// Not the API's form, but there is only one thing that it can mean.
-		*it = textItem(textOf(raw))
-		return nil
-	}
-	*it = Item{raw: raw}
-	if err := json.Unmarshal(b, &it.wire, liberal); err != nil {
+		var text string
+		err := json.UnmarshalDecode(d, &text)
+		*it = textItem(text)
 		return err
 	}
+	it.span.start = d.InputOffset()
+	if err := json.UnmarshalDecode(d, &it.wire); err != nil {
+		return err
+	}
+	it.span.end = d.InputOffset()
 	it.settleType()
 	return nil
+}
+
+// A span is where a value stands in what is being decoded. What a client sent is kept by cutting it out afterwards: to
+// have every value read twice, once as it is and once for what it means, would double the cost of a long prompt.
+type span struct{ start, end int64 }
+
+// cut is the value, an object; nil for no span.
+func (s span) cut(data []byte) jsontext.Value {
+	if s.end == 0 {
+		return nil
+	}
+	value := data[s.start:s.end]
+	return value[bytes.IndexByte(value, '{'):] // a comma and space may stand before it
 }
 
 // Types of items that are more than something to read.
@@ -69,14 +87,17 @@ func textItem(text string) Item {
 	return Item{wire: wireItem{Type: messageType, Role: "user", Content: content{textPart(text)}}}
 }
 
-// locate tells items where they stand and leaves out those that are null.
-func locate(items []Item, param string) []Item {
+// locate tells items, which were decoded from data, where they stand, and leaves out those that are null.
+func locate(items []Item, param string, data []byte) []Item {
 	located := make([]Item, 0, len(items))
 	for i, it := range items {
-		it.param = param + "[" + strconv.Itoa(i) + "]"
-		if it.raw != nil || it.wire.Type != "" {
-			located = append(located, it)
+		if it.wire.Type == "" && it.span.end == 0 {
+			continue
 		}
+		it.param = param + "[" + strconv.Itoa(i) + "]"
+		it.raw = it.span.cut(data)
+		it.wire.Content.locate(data)
+		located = append(located, it)
 	}
 	return located
 }
@@ -99,7 +120,7 @@ func StoredItems(list []byte) ([]Item, error) {
 	if err := openai.Decode(list, &items); err != nil {
 		return nil, err
 	}
-	return locate(items, "previous_response_id"), nil
+	return locate(items, "previous_response_id", list), nil
 }
 
 // EncodeItems encodes items as the API shows a response's input items: each with an id, a type and, for messages, a
@@ -153,73 +174,87 @@ var itemIDPrefixes = map[string]string{
 	compactionType:            "cmpt_",
 }
 
-// encode writes the item with what it lacks. Its other members stay as the client sent them; those that are null, or
-// the client's own private ones, go nowhere but here.
+// encode writes the item with what it lacks. Its other members stay as the client sent them.
 func (it *Item) encode(responseID string, index int) (jsontext.Value, error) {
 	id := it.wire.ID
 	if id == "" {
-		prefix := itemIDPrefixes[it.wire.Type]
-		if prefix == "" {
-			prefix = "item_"
-		}
-		id = inputItemID(responseID, prefix, index)
+		id = inputItemID(responseID, cmp.Or(itemIDPrefixes[it.wire.Type], "item_"), index)
 	}
-	m := memberWriter{seen: map[string]bool{}}
-	m.add("id", mustMarshal(id))
-	m.add("type", mustMarshal(it.wire.Type))
+	first := []member{{"id", mustMarshal(id)}, {"type", mustMarshal(it.wire.Type)}}
 	if it.wire.Type == messageType {
-		m.add("status", mustMarshal(Completed))
-		m.add("role", mustMarshal(it.wire.Role))
-		m.add("content", it.wire.Content.echo(it.wire.Role))
+		first = append(first,
+			member{"status", mustMarshal(Completed)},
+			member{"role", mustMarshal(cmp.Or(it.wire.Role, "user"))},
+			member{"content", it.wire.Content.echo(it.wire.Role)},
+		)
 	}
-	if it.raw != nil {
-		if err := m.addAll(it.raw); err != nil {
-			return nil, err
-		}
+	if it.raw == nil {
+		return object(first), nil
 	}
-	return m.object(), nil
+	rest, err := members(it.raw, first)
+	return object(append(first, rest...)), err
 }
 
-// A memberWriter writes the members of an object, each name once: the first wins.
-type memberWriter struct {
-	buf  []byte
-	seen map[string]bool
+// text is an item of a foreign type as it is passed on: without its id, which says nothing, so that it reads the same
+// when it was stored in between.
+func (it *Item) text() string {
+	first := []member{{"type", mustMarshal(it.wire.Type)}}
+	rest, err := members(it.raw, []member{{name: "id"}, first[0]})
+	if err != nil {
+		return string(it.raw)
+	}
+	return string(object(append(first, rest...)))
 }
 
-func (m *memberWriter) add(name string, value jsontext.Value) {
-	if m.seen[name] {
-		return
-	}
-	m.seen[name] = true
-	sep := byte(',')
-	if len(m.buf) == 0 {
-		sep = '{'
-	}
-	m.buf = append(m.buf, sep)
-	m.buf = append(append(m.buf, mustMarshal(name)...), ':')
-	m.buf = append(m.buf, value...)
+// A member is a member of a JSON object.
+type member struct {
+	name  string
+	value jsontext.Value
 }
 
-// addAll adds the members of object that aren't null.
-func (m *memberWriter) addAll(object jsontext.Value) error {
+// members are the members of an object, in order, but for those that are null or have a name among besides. Of
+// members with the same name the last counts, as it does when an object is decoded.
+func members(object jsontext.Value, besides []member) ([]member, error) {
 	dec := jsontext.NewDecoder(bytes.NewReader(object), liberal)
 	if _, err := dec.ReadToken(); err != nil {
-		return err
+		return nil, err
 	}
+	index := map[string]int{} // by name, in list; -1 is left out
+	for _, m := range besides {
+		index[m.name] = -1
+	}
+	var list []member
 	for dec.PeekKind() != '}' {
 		var name string
 		if err := json.UnmarshalDecode(dec, &name); err != nil {
-			return err
+			return nil, err
 		}
 		value, err := dec.ReadValue()
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if value.Kind() != 'n' {
-			m.add(name, value)
+		at, seen := index[name]
+		if !seen {
+			at = len(list)
+			index[name] = at
+			list = append(list, member{name: name})
+		}
+		if at >= 0 {
+			list[at].value = value.Clone()
 		}
 	}
-	return nil
+	return slices.DeleteFunc(list, func(m member) bool { return m.value.Kind() == 'n' }), nil
 }
 
-func (m *memberWriter) object() jsontext.Value { return append(m.buf, '}') }
+func object(members []member) jsontext.Value {
+	b := []byte{'{'}
+	for i, m := range members {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = openai.AppendString(b, m.name)
+		b = append(b, ':')
+		b = append(b, m.value...)
+	}
+	return append(b, '}')
+}

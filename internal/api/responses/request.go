@@ -1,6 +1,8 @@
 package responses
 
 import (
+	"bytes"
+
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -92,18 +94,20 @@ func Decode(data []byte) (*Request, error) {
 func DecodePartial(data []byte) (*Request, error) { return decode(data) }
 
 func decode(data []byte) (*Request, error) {
+	data = bytes.TrimPrefix(data, []byte("\uFEFF")) // so that spans count from where the decoder does
 	r := &Request{}
 	if err := openai.Decode(data, &r.body); err != nil {
 		return nil, err
 	}
 	steps := []func(*Request) error{
-		(*Request).refuse, (*Request).checkRanges, (*Request).takeFormat, (*Request).takeTools, (*Request).takeInput,
+		(*Request).refuse, (*Request).checkRanges, (*Request).takeFormat, (*Request).takeTools,
 	}
 	for _, step := range steps {
 		if err := step(r); err != nil {
 			return nil, err
 		}
 	}
+	r.takeInput(data)
 	b := &r.body
 	r.Model, r.Stream, r.Background = b.Model, b.Stream, b.Background
 	r.Store = b.Store == nil || *b.Store
@@ -175,13 +179,12 @@ func (r *Request) takeTools() error {
 }
 
 // takeInput puts instructions that are a list before the input, and makes an item of input that is a text.
-func (r *Request) takeInput() error {
+func (r *Request) takeInput(data []byte) {
 	b := &r.body
 	if b.Input.Kind == '"' {
 		b.Input.Other = []Item{textItem(b.Input.String)}
 	}
-	r.Input = append(locate(b.Instructions.Other, "instructions"), locate(b.Input.Other, "input")...)
-	return nil
+	r.Input = append(locate(b.Instructions.Other, "instructions", data), locate(b.Input.Other, "input", data)...)
 }
 
 // Dropped are the types of the tools that were left out because OpenAI would run them on its side.

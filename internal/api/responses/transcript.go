@@ -192,9 +192,9 @@ const maxForeignText = 32 << 10
 // asText passes on an item that is none of ours, such as a shell call of OpenAI's, as the text that it is.
 func (t *transcript) asText(it *Item) {
 	t.unknown = append(t.unknown, it.wire.Type)
-	text := string(it.raw)
+	text := it.text()
 	if len(text) > maxForeignText {
-		text = text[:maxForeignText] + "…"
+		text = strings.ToValidUTF8(text[:maxForeignText], "") + "…"
 	}
 	parts := []agent.Part{{Text: text}}
 	if isResult(it.wire.Type) {
