@@ -16,8 +16,15 @@ var root = sync.OnceValue(func() string {
 	return filepath.Dir(filepath.Dir(file))
 })
 
+// BinaryVariable names the environment variable that holds the path of a binary to test. Without it, every test process
+// builds one.
+const BinaryVariable = "COMPOSER_API_BINARY"
+
 // build builds the binary once for each test process. Its folder is removed by Main.
 var build = sync.OnceValues(func() (string, error) {
+	if given := os.Getenv(BinaryVariable); given != "" {
+		return filepath.Abs(given)
+	}
 	folder, err := os.MkdirTemp("", "composer-api-conformance-")
 	if err != nil {
 		return "", err
@@ -39,7 +46,7 @@ func Main(m *testing.M) {
 
 func run(m *testing.M) int {
 	binary, err := build()
-	if binary != "" {
+	if binary != "" && os.Getenv(BinaryVariable) == "" {
 		defer os.RemoveAll(filepath.Dir(binary))
 	}
 	if err != nil {

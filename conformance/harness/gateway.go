@@ -30,5 +30,12 @@ func StartGatewayOn(t testing.TB, sim *Sim, db string, args ...string) *Gateway 
 	return &Gateway{startServer(t, "/healthz", env, append([]string{"serve", "--addr=127.0.0.1:0"}, args...)...)}
 }
 
+// StartDemo starts a gateway that has no upstream and answers from scripts.
+func StartDemo(t testing.TB) *Gateway {
+	t.Helper()
+	env := []string{"COMPOSER_DB=" + t.TempDir() + "/composer.db"}
+	return &Gateway{startServer(t, "/healthz", env, "serve", "--demo", "--addr=127.0.0.1:0")}
+}
+
 // BaseURL is what a client is pointed at.
 func (g *Gateway) BaseURL() string { return g.URL + "/v1" }
