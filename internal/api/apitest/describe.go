@@ -1,0 +1,100 @@
+package apitest
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"composer-api/internal/agent"
+)
+
+// Describe says in text what a surface understood of a request, as far as the client could say it.
+func Describe(r *agent.Request) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "model %s\n", r.ModelName)
+	for _, m := range r.Messages {
+		describeMessage(&b, &m)
+	}
+	for _, t := range r.Tools {
+		describeTool(&b, &t)
+	}
+	describeControls(&b, r)
+	return b.String()
+}
+
+var roleNames = map[agent.Role]string{agent.System: "system", agent.User: "user", agent.Assistant: "assistant", agent.ToolRole: "tool"}
+
+func describeMessage(b *strings.Builder, m *agent.Message) {
+	b.WriteString(roleNames[m.Role])
+	if m.CallID != "" {
+		b.WriteString(" " + m.CallID)
+	}
+	if m.Name != "" {
+		fmt.Fprintf(b, " name=%s", m.Name)
+	}
+	if m.IsError {
+		b.WriteString(" error")
+	}
+	b.WriteByte('\n')
+	for _, p := range m.Parts {
+		switch {
+		case p.Image == nil:
+			fmt.Fprintf(b, "  %q\n", p.Text)
+		case p.Image.URL != "":
+			fmt.Fprintf(b, "  image at %s\n", p.Image.URL)
+		default:
+			fmt.Fprintf(b, "  image of %d bytes, %s\n", len(p.Image.Data), p.Image.MIME)
+		}
+	}
+	for _, c := range m.Calls {
+		fmt.Fprintf(b, "  call %s %s %s\n", c.ID, c.Name, c.Arguments)
+	}
+}
+
+func describeTool(b *strings.Builder, t *agent.Tool) {
+	fmt.Fprintf(b, "offers %s", t.Name)
+	if t.Strict {
+		b.WriteString(" strict")
+	}
+	if t.Description != "" {
+		fmt.Fprintf(b, " %q", t.Description)
+	}
+	if t.Parameters != nil {
+		b.WriteString(" " + oneLine(t.Parameters))
+	}
+	b.WriteByte('\n')
+}
+
+func describeControls(b *strings.Builder, r *agent.Request) {
+	modes := map[agent.ToolMode]string{agent.ToolsAuto: "auto", agent.ToolsNone: "none", agent.ToolsRequired: "required"}
+	if r.ToolChoice.Mode != agent.ToolsAuto || len(r.ToolChoice.Names) > 0 {
+		fmt.Fprintf(b, "tool choice %s %s\n", modes[r.ToolChoice.Mode], strings.Join(r.ToolChoice.Names, " "))
+	}
+	if r.SerialToolCalls {
+		b.WriteString("one call at a time\n")
+	}
+	switch r.Format.Kind {
+	case agent.JSONObject:
+		b.WriteString("answers a JSON object\n")
+	case agent.JSONSchema:
+		fmt.Fprintf(b, "answers JSON %s strict=%v %q %s\n", r.Format.Name, r.Format.Strict, r.Format.Description, oneLine(r.Format.Schema))
+	}
+	if r.MaxOutputTokens > 0 {
+		fmt.Fprintf(b, "at most %d tokens\n", r.MaxOutputTokens)
+	}
+	for _, s := range r.Stop {
+		fmt.Fprintf(b, "stops at %q\n", s)
+	}
+	if r.Effort != "" {
+		fmt.Fprintf(b, "effort %s\n", r.Effort)
+	}
+}
+
+// oneLine is raw without line breaks and needless space.
+func oneLine(raw json.RawMessage) string {
+	compact, err := json.Marshal(raw)
+	if err != nil {
+		return string(raw)
+	}
+	return string(compact)
+}

@@ -1,0 +1,226 @@
+package apitest
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+
+	"composer-api/internal/agent"
+)
+
+// Created is the time at which all answers in the cases are made.
+var Created = time.Unix(1_790_000_000, 0)
+
+// A Surface is what the cases are run against.
+type Surface struct {
+	// Name is the prefix of the surface's files in a case.
+	Name string
+	// StreamMembers are the members that make a request one for a stream: `"stream":true`.
+	StreamMembers string
+	// Serve answers a request as the real handler does: decode, turn, encode, failures included. turn stands for the
+	// gateway. Ids and times in the answer must not vary; its time is Created.
+	Serve func(w http.ResponseWriter, body []byte, turn func(*agent.Request, Sink) error)
+}
+
+// Dir is where the cases are, seen from the packages beside this one.
+const Dir = "../apitest/testdata"
+
+// Run runs the cases of Dir that are for surface.
+func Run(t *testing.T, surface Surface) {
+	files, err := filepath.Glob(filepath.Join(Dir, "*.txtar"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no cases in %s: %v", Dir, err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { runFile(t, file, surface) })
+	}
+}
+
+func runFile(t *testing.T, file string, surface Surface) {
+	c, err := readCase(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	ran := false
+	for _, scenario := range c.scenarios() {
+		for _, mode := range []string{"stream", "body"} {
+			request, ok := c.request(surface, mode, scenario)
+			if !ok {
+				continue
+			}
+			ran = true
+			script, err := ParseScript(c.find("events", scenario))
+			if err != nil {
+				t.Fatalf("events of scenario %q: %v", scenario, err)
+			}
+			decoded, answer := serve(surface, request, script)
+			if script != nil || decoded == "" {
+				got[name(surface.Name+"."+mode, scenario)] = answer
+			}
+			if decoded != "" && c.ownsRequest(surface, scenario) {
+				got[name("decoded", scenario)] = decoded
+			}
+		}
+	}
+	if !ran {
+		t.Skipf("no request for %s", surface.Name)
+	}
+	compare(t, c, surface, got)
+}
+
+// serve has the surface answer a request, and gives what it understood and what the client got.
+func serve(surface Surface, request string, script Script) (decoded, answer string) {
+	rec := httptest.NewRecorder()
+	surface.Serve(rec, []byte(request), func(r *agent.Request, sink Sink) error {
+		decoded = Describe(r)
+		return script.Play(sink)
+	})
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d\n", rec.Code)
+	header := rec.Result().Header
+	for _, name := range slices.Sorted(maps.Keys(header)) {
+		fmt.Fprintf(&b, "%s: %s\n", strings.ToLower(name), strings.Join(header[name], ", "))
+	}
+	b.WriteString("\n" + rec.Body.String())
+	return decoded, b.String()
+}
+
+// compare compares with the golden files, or rewrites them.
+func compare(t *testing.T, c *testCase, surface Surface, got map[string]string) {
+	if updating() {
+		if err := c.rewrite(surface, got); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(got)) {
+		if diff := cmp.Diff(c.files[name], got[name]); diff != "" {
+			t.Errorf("%s (make golden refreshes it):\n%s", name, diff)
+		}
+	}
+	for name := range c.files {
+		if _, made := got[name]; surface.isGolden(name) && !made {
+			t.Errorf("%s: nothing makes this golden file any more", name)
+		}
+	}
+}
+
+// isGolden reports whether a file of a case is this surface's alone, and golden.
+func (s *Surface) isGolden(file string) bool {
+	kind, _, _ := strings.Cut(file, " ")
+	return kind == s.Name+".stream" || kind == s.Name+".body"
+}
+
+// updating looks for a flag that the test binary defines, so that a package may have one for more than these cases.
+func updating() bool {
+	f := flag.Lookup("update")
+	return f != nil && f.Value.String() == "true"
+}
+
+// A testCase is a case file.
+type testCase struct {
+	path    string
+	archive *txtar.Archive
+	files   map[string]string
+}
+
+func readCase(path string) (*testCase, error) {
+	archive, err := txtar.ParseFile(path)
+	if err != nil {
+		return nil, err
+	}
+	c := &testCase{path: path, archive: archive, files: map[string]string{}}
+	for _, f := range archive.Files {
+		c.files[f.Name] = string(f.Data)
+	}
+	return c, nil
+}
+
+func name(kind, scenario string) string {
+	if scenario == "" {
+		return kind
+	}
+	return kind + " " + scenario
+}
+
+// scenarios are those that inputs name, or the one without a name.
+func (c *testCase) scenarios() []string {
+	var all []string
+	for _, f := range c.archive.Files {
+		kind, scenario, _ := strings.Cut(f.Name, " ")
+		if scenario != "" && (kind == "events" || strings.HasSuffix(kind, ".request")) && !slices.Contains(all, scenario) {
+			all = append(all, scenario)
+		}
+	}
+	if all == nil {
+		return []string{""}
+	}
+	return all
+}
+
+// find is the scenario's file of this kind, or the one for all scenarios.
+func (c *testCase) find(kind, scenario string) string {
+	if data, ok := c.files[name(kind, scenario)]; ok {
+		return data
+	}
+	return c.files[kind]
+}
+
+// request is what the surface is asked.
+func (c *testCase) request(s Surface, mode, scenario string) (string, bool) {
+	if mode == "stream" {
+		if own := c.find(s.Name+".stream.request", scenario); own != "" {
+			return own, true
+		}
+	}
+	request := c.find(s.Name+".request", scenario)
+	if inner, found := strings.CutPrefix(request, "{"); found && mode == "stream" {
+		comma := ","
+		if strings.HasPrefix(strings.TrimSpace(inner), "}") {
+			comma = ""
+		}
+		request = "{" + s.StreamMembers + comma + inner
+	}
+	return request, request != ""
+}
+
+// ownsRequest reports whether the scenario's request isn't one that all scenarios share: only those are worth a
+// description each.
+func (c *testCase) ownsRequest(s Surface, scenario string) bool {
+	_, own := c.files[name(s.Name+".request", scenario)]
+	return own
+}
+
+// rewrite replaces the surface's golden files in the case. It reads the file anew, because another surface may have
+// rewritten its own in the meantime.
+func (c *testCase) rewrite(s Surface, got map[string]string) error {
+	archive, err := txtar.ParseFile(c.path)
+	if err != nil {
+		return err
+	}
+	archive.Files = slices.DeleteFunc(archive.Files, func(f txtar.File) bool {
+		_, again := got[f.Name]
+		return s.isGolden(f.Name) && !again
+	})
+	for _, name := range slices.Sorted(maps.Keys(got)) {
+		i := slices.IndexFunc(archive.Files, func(f txtar.File) bool { return f.Name == name })
+		if i < 0 {
+			i = len(archive.Files)
+			archive.Files = append(archive.Files, txtar.File{Name: name})
+		}
+		archive.Files[i].Data = []byte(got[name])
+	}
+	return os.WriteFile(c.path, txtar.Format(archive), 0o644)
+}

@@ -1,0 +1,185 @@
+package apitest
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"composer-api/internal/agent"
+)
+
+// A Sink is what the gateway writes to, as far as scripts need it.
+type Sink interface {
+	Accept(agent.Accepted) error
+	Event(*agent.Event) error
+	Flush() error
+}
+
+// A Script is what the gateway tells a surface in one turn.
+type Script []step
+
+// A step does one thing to the sink. A step's own error is the turn's failure.
+type step func(Sink) error
+
+// Play carries out the turn. The error is what the gateway's Turn would return.
+func (s Script) Play(sink Sink) error {
+	for _, step := range s {
+		if err := step(sink); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ParseScript reads events, one a line:
+//
+//	accept UPSTREAM RESUME MODEL [PARAM=VALUE…]
+//	text "…"
+//	reasoning "…"
+//	call ID NAME ARGUMENTS
+//	usage NAME=NUMBER… [estimated]      input cache_read cache_write output reasoning cost
+//	done stop|tool_calls|length
+//	flush
+//	fail CODE ["MESSAGE"] [param=PARAM] [retry_after=DURATION]
+//
+// Quoted text is quoted as in Go. Empty lines and lines that begin with # don't count.
+func ParseScript(text string) (Script, error) {
+	var script Script
+	for n, line := range strings.Split(text, "\n") {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		verb, rest, _ := strings.Cut(line, " ")
+		parse, ok := verbs[verb]
+		if !ok {
+			return nil, fmt.Errorf("line %d: %q is none of %q", n+1, verb, slices.Sorted(maps.Keys(verbs)))
+		}
+		step, err := parse(strings.TrimSpace(rest))
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %s: %w", n+1, verb, err)
+		}
+		script = append(script, step)
+	}
+	return script, nil
+}
+
+var verbs = map[string]func(string) (step, error){
+	"accept":    parseAccept,
+	"text":      func(s string) (step, error) { return parseText(agent.Text, s) },
+	"reasoning": func(s string) (step, error) { return parseText(agent.Reasoning, s) },
+	"call":      parseCall,
+	"usage":     parseUsage,
+	"done":      parseDone,
+	"flush":     func(string) (step, error) { return Sink.Flush, nil },
+	"fail":      parseFail,
+}
+
+func event(e agent.Event) step {
+	return func(s Sink) error {
+		copied := e
+		copied.Text = slices.Clone(e.Text)
+		err := s.Event(&copied)
+		// The text is valid during the call only. A sink that keeps it shall be found out.
+		for i := range copied.Text {
+			copied.Text[i] = '#'
+		}
+		return err
+	}
+}
+
+func parseAccept(s string) (step, error) {
+	f := strings.Fields(s)
+	if len(f) < 3 {
+		return nil, fmt.Errorf("want upstream, resume and model")
+	}
+	a := agent.Accepted{Upstream: f[0], Resume: agent.Resume(f[1]), Model: agent.Model{ID: f[2]}}
+	for _, p := range f[3:] {
+		id, value, _ := strings.Cut(p, "=")
+		a.Model.Params = append(a.Model.Params, agent.Param{ID: id, Value: value})
+	}
+	return func(s Sink) error { return s.Accept(a) }, nil
+}
+
+func parseText(kind agent.Kind, s string) (step, error) {
+	text, err := strconv.Unquote(s)
+	return event(agent.Event{Kind: kind, Text: []byte(text)}), err
+}
+
+func parseCall(s string) (step, error) {
+	f := strings.SplitN(s, " ", 3)
+	if len(f) < 3 || !json.Valid([]byte(f[2])) {
+		return nil, fmt.Errorf("want an id, a name and arguments as JSON")
+	}
+	return event(agent.Event{Kind: agent.Call, Call: &agent.ToolCall{ID: f[0], Name: f[1], Arguments: []byte(f[2])}}), nil
+}
+
+func parseUsage(s string) (step, error) {
+	var u agent.Usage
+	counts := map[string]*int64{
+		"input": &u.Input, "cache_read": &u.CacheRead, "cache_write": &u.CacheWrite, "output": &u.Output, "reasoning": &u.Reasoning,
+	}
+	for f := range strings.FieldsSeq(s) {
+		name, value, _ := strings.Cut(f, "=")
+		var err error
+		switch {
+		case f == "estimated":
+			u.Estimated = true
+		case name == "cost":
+			u.CostUSD, err = strconv.ParseFloat(value, 64)
+		case counts[name] != nil:
+			*counts[name], err = strconv.ParseInt(value, 10, 64)
+		default:
+			err = fmt.Errorf("%q is not known", name)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return event(agent.Event{Kind: agent.UsageKind, Usage: &u}), nil
+}
+
+func parseDone(s string) (step, error) {
+	reason, ok := map[string]agent.Reason{"stop": agent.Stop, "tool_calls": agent.ToolCalls, "length": agent.Length}[s]
+	if !ok {
+		return nil, fmt.Errorf("%q is no reason", s)
+	}
+	return event(agent.Event{Kind: agent.DoneKind, Done: &agent.Done{Reason: reason}}), nil
+}
+
+func parseFail(s string) (step, error) {
+	name, rest, _ := strings.Cut(s, " ")
+	e := agent.Error{Err: fmt.Errorf("a cause that no client may see")}
+	for _, code := range agent.Codes() {
+		if code.String() == name {
+			e.Code = code
+		}
+	}
+	if e.Code == 0 {
+		return nil, fmt.Errorf("%q is no code", name)
+	}
+	if quoted, err := strconv.QuotedPrefix(rest); err == nil {
+		e.Message, _ = strconv.Unquote(quoted)
+		rest = rest[len(quoted):]
+	}
+	for f := range strings.FieldsSeq(rest) {
+		name, value, _ := strings.Cut(f, "=")
+		var err error
+		switch name {
+		case "param":
+			e.Param = value
+		case "retry_after":
+			e.RetryAfter, err = time.ParseDuration(value)
+		default:
+			err = fmt.Errorf("%q is not known", name)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return func(Sink) error { failure := e; return &failure }, nil
+}

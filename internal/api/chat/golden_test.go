@@ -1,0 +1,36 @@
+package chat_test
+
+import (
+	"flag"
+	"net/http"
+	"testing"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api/apitest"
+	"composer-api/internal/api/chat"
+	"composer-api/internal/api/openai"
+)
+
+var _ = flag.Bool("update", false, "rewrite the golden files")
+
+func TestGolden(t *testing.T) {
+	apitest.Run(t, apitest.Surface{
+		Name:          "chat",
+		StreamMembers: `"stream":true,"stream_options":{"include_usage":true}`,
+		Serve:         serve,
+	})
+}
+
+// serve answers as the real handler does.
+func serve(w http.ResponseWriter, body []byte, turn func(*agent.Request, apitest.Sink) error) {
+	req, err := chat.Decode(body)
+	if err != nil {
+		openai.WriteError(w, err)
+		return
+	}
+	e := chat.NewEncoder(w, req, chat.Options{ID: "chatcmpl-test", Created: apitest.Created})
+	defer e.Close()
+	if err := turn(&req.Request, e); err != nil && !e.Fail(agent.AsError(err)) {
+		openai.WriteError(w, err)
+	}
+}
