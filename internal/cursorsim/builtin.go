@@ -40,7 +40,7 @@ func (p *run) callBuiltin(c script.Call) (*exec, error) {
 		return nil, err
 	}
 	e, err := p.ask(c.Tool, &c, payload, func(m *cursorpb.ExecClientMessage) {
-		if answerTo(m, field) == nil {
+		if answerTo(m, field.Number()) == nil {
 			p.violation("built-in tool %s was not answered with its result", c.Tool)
 		}
 	})
@@ -50,10 +50,11 @@ func (p *run) callBuiltin(c script.Call) (*exec, error) {
 	return e, err
 }
 
-// answerTo is the answer to the operation of that field; nil when the message answers another one.
-func answerTo(m *cursorpb.ExecClientMessage, question protoreflect.FieldDescriptor) protoreflect.Message {
+// answerTo is the answer to the question of that number: a question's field and that of its answer have the same, in
+// execs as in queries. It is nil when the message answers another question.
+func answerTo(m proto.Message, question protoreflect.FieldNumber) protoreflect.Message {
 	r := m.ProtoReflect()
-	field := r.Descriptor().Fields().ByNumber(question.Number())
+	field := r.Descriptor().Fields().ByNumber(question)
 	if field == nil || !r.Has(field) {
 		return nil
 	}
@@ -63,7 +64,7 @@ func answerTo(m *cursorpb.ExecClientMessage, question protoreflect.FieldDescript
 // builtinResult reads the answer to a built-in tool: the texts in it, one a line. Every result is a choice between a
 // success and several failures; a stream of shell output has no success, and only its refusal is a failure.
 func builtinResult(e *exec, m *cursorpb.ExecClientMessage) script.Result {
-	answer := answerTo(m, builtinArgs(e.kind))
+	answer := answerTo(m, builtinArgs(e.kind).Number())
 	if answer == nil {
 		return script.Result{Text: "(an answer of another kind)", IsError: true}
 	}

@@ -283,7 +283,7 @@ func (s *stream) hear(m *cursorpb.AgentServerMessage) {
 	case *cursorpb.AgentServerMessage_InteractionQuery:
 		s.say("query %d", m.InteractionQuery.GetId())
 		response := &cursorpb.InteractionResponse{Id: m.InteractionQuery.GetId()}
-		if !s.has("approves") {
+		if !s.has("shrugs") {
 			response.Result = &cursorpb.InteractionResponse_WebSearchRequestResponse{WebSearchRequestResponse: &cursorpb.ApproveOrReject{
 				Result: &cursorpb.ApproveOrReject_Rejected{Rejected: &cursorpb.Reason{Reason: "no user"}},
 			}}

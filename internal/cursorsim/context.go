@@ -45,9 +45,6 @@ func (p *run) checkContext(m *cursorpb.ExecClientMessage) {
 	if env.GetOsVersion() == "" || env.GetTimeZone() == "" || env.GetShell() == "" {
 		p.violation("request context: env has no os_version, shell or time_zone")
 	}
-	if !c.GetGitRepoInfoComplete() {
-		p.violation("request context: git_repo_info_complete is not set")
-	}
 	p.checkTools("request context", c.GetTools())
 	if names := toolNames(c.GetTools()); !slices.Equal(names, p.rec.Tools) {
 		p.violation("request context: the tools are %q, those of the run request are %q", names, p.rec.Tools)

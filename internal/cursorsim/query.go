@@ -1,6 +1,8 @@
 package cursorsim
 
 import (
+	"strings"
+
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"composer-api/internal/cursorpb"
@@ -11,7 +13,7 @@ var queryFields = map[string]protowire.Number{
 	"web-search": 2, "ask-question": 3, "switch-mode": 4, "create-plan": 7, "web-fetch": 9, "mcp-auth": 11, "generate-image": 12,
 }
 
-// query asks the user something, which a client without a user refuses.
+// query asks the user something. A client without a user refuses most of it; whether it must is for the script to say.
 func (p *run) query(kind string) error {
 	p.nextQuery++
 	id := p.nextQuery
@@ -33,15 +35,14 @@ func (p *run) responded(m *cursorpb.InteractionResponse) {
 		return
 	}
 	delete(p.queries, m.GetId())
-	rejected := m.GetAskQuestionInteractionResponse().GetResult().GetRejected() != nil
-	for _, answer := range []*cursorpb.ApproveOrReject{
-		m.GetWebSearchRequestResponse(), m.GetSwitchModeRequestResponse(), m.GetWebFetchRequestResponse(),
-		m.GetMcpAuthRequestResponse(), m.GetGenerateImageRequestResponse(),
-	} {
-		rejected = rejected || answer.GetRejected() != nil
+	answer := answerTo(m, queryFields[kind])
+	if answer == nil {
+		p.violation("query %d (%s) got an answer of another kind", m.GetId(), kind)
+		return
 	}
-	rejected = rejected || m.GetCreatePlanRequestResponse().GetResult().GetError() != nil
-	if !rejected {
-		p.violation("query %d (%s) was not rejected", m.GetId(), kind)
+	said := "approved"
+	if reasons := texts(answer); len(reasons) > 0 {
+		said = "rejected: " + strings.Join(reasons, ", ")
 	}
+	p.player.Answer(said)
 }

@@ -55,7 +55,8 @@ func (s *Sim) serveRun(w http.ResponseWriter, r *http.Request, transport, reques
 	}
 	p.checkHeader()
 	w.Header().Set("Content-Type", "application/connect+proto")
-	if p.wire.compress && p.wire.takesGzip {
+	if p.wire.takesGzip {
+		// Each message says for itself whether it is compressed, but none may be without this.
 		w.Header().Set("Connect-Content-Encoding", "gzip")
 	}
 	err := errUnauthenticated

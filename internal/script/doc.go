@@ -39,7 +39,8 @@
 //	usage K=N ...          what the turn costs: input, output, cache_read, cache_write, reasoning
 //	turn-ended             says so early; a turn that comes to its end says so by itself
 //	delay DURATION         waits
-//	expect WHAT TEXT       notes a failure unless WHAT contains TEXT: prompt, tools, model, results, result N
+//	expect WHAT TEXT       notes a failure unless WHAT contains TEXT: prompt, tools, model, answer, results,
+//	                       result N
 //	play NAME              the first turn of the named script of the library
 //
 // And the faults:
@@ -62,7 +63,7 @@
 //
 // In every TEXT and in the strings of JSON: {prompt}, {line} (its last line), {chars} (its length), {model}, {tools}
 // (their names), {images} and {messages} (how many), {result N} (what the client said to call number N of this turn),
-// {results} (to all). Other braces mean themselves.
+// {results} (to all of them), {answer} (to the last query). Other braces mean themselves.
 //
 // # Who gets which turn
 //

@@ -319,7 +319,7 @@ func (u *Usage) field(key string) *int64 {
 
 func parseExpect(a *args) (Step, error) {
 	e := Expect{What: a.word()}
-	if err := oneOf(e.What, []string{"prompt", "tools", "model", "results", "result"}); err != nil {
+	if err := oneOf(e.What, []string{"prompt", "tools", "model", "answer", "results", "result"}); err != nil {
 		return nil, err
 	}
 	var err1, err2 error

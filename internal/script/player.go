@@ -18,6 +18,7 @@ type Player struct {
 	facts   Facts // Prompt without directives
 	todo    []Step
 	results []*Result // by call number - 1; nil while there is none
+	answer  string    // to the last query
 	failed  []string
 	plays   int
 }
@@ -67,6 +68,9 @@ func (p *Player) Result(n int, r Result) {
 		p.results[n-1] = &r
 	}
 }
+
+// Answer hands in what the client said to the last query: "approved", or "rejected: " and why.
+func (p *Player) Answer(text string) { p.answer = text }
 
 // Failed lists the expectations that did not hold.
 func (p *Player) Failed() []string { return p.failed }
@@ -143,7 +147,7 @@ func (p *Player) filled(step Step) Step {
 	return step
 }
 
-var placeholder = regexp.MustCompile(`\{(prompt|line|chars|model|tools|images|messages|results|result [0-9]{1,4})\}`)
+var placeholder = regexp.MustCompile(`\{(prompt|line|chars|model|tools|images|messages|answer|results|result [0-9]{1,4})\}`)
 
 func (p *Player) fill(text string) string {
 	return placeholder.ReplaceAllStringFunc(text, func(match string) string { return p.value(match[1 : len(match)-1]) })
@@ -176,6 +180,8 @@ func (p *Player) value(name string) string {
 		return strconv.Itoa(p.facts.Images)
 	case "messages":
 		return strconv.Itoa(p.facts.Messages)
+	case "answer":
+		return p.answer
 	case "results":
 		var all []string
 		for n := range p.results {

@@ -168,7 +168,7 @@ func TestErrorsNameTheLine(t *testing.T) {
 		{"garbage in", `s:1: garbage: "in" is none of payload, gzip, length, end`},
 		{"cut off", `s:1: cut: unexpected "off"`},
 		{"checkpoint 1", `s:1: checkpoint: "" is not a number of at least 1`},
-		{"expect answer x", `s:1: expect: "answer" is none of prompt, `},
+		{"expect thanks x", `s:1: expect: "thanks" is none of prompt, `},
 	} {
 		_, err := Parse("s", []byte(c.script))
 		if err == nil || !strings.HasPrefix(err.Error(), c.want) {

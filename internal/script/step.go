@@ -79,7 +79,7 @@ type (
 	Delay struct{ For time.Duration }
 	// Expect notes a failure unless What contains Text. A Player evaluates it itself.
 	Expect struct {
-		What string // prompt, tools, model, results or result
+		What string // prompt, tools, model, answer, results or result
 		N    int    // which result
 		Text string
 	}
