@@ -23,6 +23,7 @@ var codes = map[string]agent.Code{
 	"unavailable":        agent.Overloaded,
 	"deadline_exceeded":  agent.UpstreamTimeout,
 	"not_found":          agent.ModelNotFound,
+	"invalid_argument":   agent.InvalidValue,
 	"unimplemented":      agent.NotConfigured, // the endpoint is not what we were told it is
 }
 

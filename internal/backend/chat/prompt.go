@@ -19,19 +19,23 @@ type prompt struct {
 // answer, and then the transcript. A single user message that asks for nothing else is its own prompt.
 func render(req *agent.Request, m mode) prompt {
 	r := renderer{names: map[string]string{}, numbers: map[string]int{}}
-	if rules := instructions(req, m); rules != "" || len(req.Messages) != 1 || req.Messages[0].Role != agent.User {
-		r.text.WriteString(rules)
-		r.transcript(req.Messages)
-	} else {
+	rules := instructions(req)
+	if rules == "" && m == ask && len(req.Messages) == 1 && req.Messages[0].Role == agent.User {
 		r.parts(req.Messages[0].Parts)
+	} else {
+		if m == agentMode {
+			r.text.WriteString(agentRule)
+		}
+		r.text.WriteString(answerRule + rules)
+		r.transcript(req.Messages)
 	}
 	return prompt{r.text.String(), r.images}
 }
 
 const (
-	agentRules = `You are in agent mode, behind an API. The conversation so far stands below; give the next answer of [assistant].
-`
-	toolRules = `
+	agentRule  = "You are in agent mode, behind an API.\n"
+	answerRule = "The conversation so far stands below. Give the next answer of [assistant], without a heading.\n"
+	toolRules  = `
 You may call the client's tools. The client runs them and sends you their results; you can do nothing else but write text. To call tools, write exactly this, as the last thing in your answer:
 
 <|tool_calls_begin|><|tool_call_begin|>
@@ -55,12 +59,9 @@ The tools, one on a line:
 	beforeMessage = "\n[%s]\n"
 )
 
-// instructions is everything that goes before the transcript; "" when there is nothing to say.
-func instructions(req *agent.Request, m mode) string {
+// instructions is what the client asks of the answer: the tools, and its form; "" when it asks nothing.
+func instructions(req *agent.Request) string {
 	var b strings.Builder
-	if m == agentMode {
-		b.WriteString(agentRules)
-	}
 	tools := req.Offered()
 	if len(tools) > 0 {
 		b.WriteString(toolRules)
@@ -176,4 +177,7 @@ func (r *renderer) calls(calls []agent.ToolCall) {
 	r.text.Write(markup.Block(block))
 }
 
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+// oneLine makes a name fit for a heading.
+func oneLine(s string) string {
+	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r <= ' ' || r == '[' || r == ']' }), " ")
+}
