@@ -22,10 +22,13 @@ import (
 
 // commands is the tree.
 type commands struct {
-	Serve   serveCmd   `cmd:"" help:"Run the gateway."`
-	Models  modelsCmd  `cmd:"" help:"List the models that a Cursor API key may use."`
-	Sim     simCmd     `cmd:"" help:"Run a simulator of Cursor, to try and test the gateway without a key."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Serve    serveCmd    `cmd:"" help:"Run the gateway."`
+	Models   modelsCmd   `cmd:"" help:"List the models that a Cursor API key may use."`
+	Sim      simCmd      `cmd:"" help:"Run a simulator of Cursor, to try and test the gateway without a key."`
+	Accounts accountsCmd `cmd:"" help:"List and delete the accounts that have a hosted key."`
+	Keys     keysCmd     `cmd:"" help:"List, revoke and rotate hosted keys."`
+	Migrate  migrateCmd  `cmd:"" help:"See to the database's schema."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 
 // A process is what a command has of its surroundings.

@@ -52,14 +52,14 @@ type key struct {
 }
 
 // Parse makes a ring from the texts of ENCRYPTION_KEY and ENCRYPTION_KEY_PREVIOUS. An empty current means no ring
-// (nil, nil); an empty previous means that there is none. The errors hold nothing of the texts.
+// (nil, nil); an empty previous means that there is none. Errors are *SecretError.
 //
 // 64 hex digits and base64 of 32 bytes (standard or URL alphabet, padded or not) are taken as the key that they spell;
 // any other text of at least 16 characters is hashed with SHA-256.
 func Parse(current, previous string) (*Ring, error) {
 	if current == "" {
 		if previous != "" {
-			return nil, errors.New("ENCRYPTION_KEY_PREVIOUS is set, but ENCRYPTION_KEY is not; hint: set ENCRYPTION_KEY to the new key, or move the old one back")
+			return nil, &SecretError{Name: "ENCRYPTION_KEY_PREVIOUS", Problem: "is set, but ENCRYPTION_KEY is not", Hint: "set ENCRYPTION_KEY to the new key, or move the old one back to it"}
 		}
 		return nil, nil
 	}
@@ -76,6 +76,16 @@ func Parse(current, previous string) (*Ring, error) {
 	}
 	return New(secret, old), nil
 }
+
+// A SecretError is a text that no key can be made of. It holds nothing of the text.
+type SecretError struct {
+	Name    string // the variable
+	Problem string // what is wrong with it
+	Hint    string // how to mend it
+}
+
+// Error implements error; the hint is for whoever prints it.
+func (e *SecretError) Error() string { return e.Name + ": " + e.Problem }
 
 // New makes a ring that seals with current and opens with older too.
 func New(current [32]byte, older ...[32]byte) *Ring {
@@ -157,7 +167,7 @@ func newKey(secret [32]byte) key {
 
 func keyBytes(name, text string) ([32]byte, error) {
 	if len(text) < MinSecret {
-		return [32]byte{}, fmt.Errorf("%s is too short: it needs at least %d characters; hint: make one with 'openssl rand -hex 32'", name, MinSecret)
+		return [32]byte{}, &SecretError{Name: name, Problem: fmt.Sprintf("is too short: it needs at least %d characters", MinSecret), Hint: "make one with 'openssl rand -hex 32'"}
 	}
 	decoders := []func(string) ([]byte, error){
 		hex.DecodeString,

@@ -121,7 +121,7 @@ func refuseNewer(all []Migration, applied map[int64]time.Time) error {
 	newest := all[len(all)-1].Version
 	for version := range applied {
 		if version > newest {
-			return fmt.Errorf("%w (the database has version %d, this binary knows up to %d); hint: use the newer composer-api, or another database with COMPOSER_DB", ErrNewerSchema, version, newest)
+			return fmt.Errorf("%w (the database has version %d, this binary knows up to %d)", ErrNewerSchema, version, newest)
 		}
 	}
 	return nil

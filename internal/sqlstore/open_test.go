@@ -90,7 +90,7 @@ func TestManyMayOpenANewDatabaseAtOnce(t *testing.T) {
 	}
 }
 
-func TestANewerSchemaIsRefusedWithAHint(t *testing.T) {
+func TestANewerSchemaIsRefused(t *testing.T) {
 	for _, kind := range databases {
 		t.Run(kind.name, func(t *testing.T) {
 			dsn := kind.dsn(t)
@@ -101,7 +101,7 @@ func TestANewerSchemaIsRefusedWithAHint(t *testing.T) {
 			}
 			run(t, raw(t, dsn), "INSERT INTO composer_api_schema (version_id, is_applied) VALUES (999, TRUE)")
 			_, err := sqlstore.Open(t.Context(), sqlstore.Config{DSN: dsn})
-			if !errors.Is(err, sqlstore.ErrNewerSchema) || !strings.Contains(err.Error(), "hint:") {
+			if !errors.Is(err, sqlstore.ErrNewerSchema) || !strings.Contains(err.Error(), "version 999") {
 				t.Errorf("Open: %v", err)
 			}
 			if _, err := sqlstore.MigrateUp(t.Context(), dsn); !errors.Is(err, sqlstore.ErrNewerSchema) {
@@ -218,7 +218,7 @@ func TestADatabaseThatCanNotBeReachedIsUnavailable(t *testing.T) {
 		}
 	}
 	_, err = sqlstore.Open(t.Context(), sqlstore.Config{DSN: "postgres://ada:hunter2@[bad/composer"})
-	if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "hint:") {
+	if !errors.Is(err, sqlstore.ErrBadDSN) || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("a DSN that is no URL: %v", err)
 	}
 }

@@ -33,7 +33,7 @@ func openPostgres(dsn string) (write, read *sql.DB, err error) {
 	cfg, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		// pgx leaves the password out of this error.
-		return nil, nil, fmt.Errorf("COMPOSER_DB: %w; hint: postgres://user:password@host:5432/database", err)
+		return nil, nil, fmt.Errorf("%w: %w", ErrBadDSN, err)
 	}
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = 10 * time.Second

@@ -43,7 +43,7 @@ var sqlite = dialect{
 func openSQLite(dsn string) (write, read *sql.DB, err error) {
 	file := splitSQLite(dsn)
 	if err := file.create(); err != nil {
-		return nil, nil, fmt.Errorf("%w: %w; hint: name another file with COMPOSER_DB or --db", store.ErrUnavailable, err)
+		return nil, nil, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
 	write, err = sql.Open("sqlite", file.dsn("_txlock=immediate"))
 	if err != nil {

@@ -29,6 +29,9 @@ type Config struct {
 	Now func() time.Time
 }
 
+// ErrBadDSN: Config.DSN names no database. The error never holds the password.
+var ErrBadDSN = errors.New("the database's URL can't be read")
+
 // A DB is a store.Store on an SQL database.
 type DB struct {
 	dialect *dialect
@@ -44,7 +47,7 @@ var _ store.Store = (*DB)(nil)
 // Open connects, brings the schema up to date, and returns the store, which the caller closes. Any number of processes
 // may open one database at once: one changes the schema, the others wait.
 //
-// Errors: [ErrNewerSchema]; store.ErrUnavailable when the database can't be reached or written.
+// Errors: [ErrBadDSN]; [ErrNewerSchema]; store.ErrUnavailable when the database can't be reached or written.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
 	db, err := connect(cfg)
 	if err != nil {

@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"composer-api/internal/config"
+	"composer-api/internal/store"
+)
+
+type accountsCmd struct {
+	List   accountsListCmd   `cmd:"" help:"List the accounts that have signed up for a hosted key."`
+	Delete accountsDeleteCmd `cmd:"" help:"Delete an account and everything that belongs to it."`
+}
+
+type accountsListCmd struct {
+	config.Storage `embed:""`
+}
+
+func (c *accountsListCmd) Run(ctx context.Context, p *process) error {
+	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
+		w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "ACCOUNT\tNAME\tE-MAIL\tCURSOR KEY\tCREATED\tLAST SIGN-UP")
+		const page = 500
+		for after := ""; ; {
+			accounts, err := db.ListAccounts(ctx, after, page)
+			if err != nil {
+				return err
+			}
+			for _, a := range accounts {
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", a.ID, printable(a.Name), printable(a.Email), a.KeyHint, timestamp(a.Created), timestamp(a.Updated))
+				after = a.ID
+			}
+			if len(accounts) < page {
+				return w.Flush()
+			}
+		}
+	})
+}
+
+type accountsDeleteCmd struct {
+	config.Storage `embed:""`
+	Account        string `arg:"" help:"The account's id, as 'accounts list' shows it: acct_…"`
+	Yes            bool   `help:"Do it. There is no way back."`
+}
+
+func (c *accountsDeleteCmd) Run(ctx context.Context, p *process) error {
+	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
+		const hint = "'composer-api accounts list' lists them"
+		account, err := db.Account(ctx, c.Account)
+		if err != nil {
+			return notFound(err, fmt.Sprintf("there is no account %q", c.Account), hint)
+		}
+		if !c.Yes {
+			return &hinted{
+				fmt.Errorf("this would delete the account of %s with its Cursor key, hosted keys, request logs and stored responses", printable(cmp.Or(account.Email, account.Name, account.ID))),
+				"add --yes to do it",
+			}
+		}
+		if err := db.DeleteAccount(ctx, c.Account); err != nil {
+			return notFound(err, fmt.Sprintf("there is no account %q", c.Account), hint)
+		}
+		fmt.Fprintf(p.stdout, "%s is deleted\n", c.Account)
+		return nil
+	})
+}
+
+// printable shows text that somebody else wrote without letting it steer the terminal. Nothing is shown as "-".
+func printable(s string) string {
+	if s == "" {
+		return "-"
+	}
+	quoted := strconv.Quote(s)
+	if plain := quoted[1 : len(quoted)-1]; plain == s {
+		return s
+	}
+	return quoted
+}
+
+func timestamp(t time.Time) string { return t.UTC().Format(time.DateTime) + "Z" }

@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"text/tabwriter"
+
+	"composer-api/internal/accounts"
+	"composer-api/internal/config"
+	"composer-api/internal/store"
+)
+
+type keysCmd struct {
+	List   keysListCmd   `cmd:"" help:"List the hosted keys, newest first."`
+	Revoke keysRevokeCmd `cmd:"" help:"Make a hosted key bad, at once and on every replica."`
+	Rotate keysRotateCmd `cmd:"" help:"Revoke a hosted key and print a new one for the same account."`
+}
+
+type keysListCmd struct {
+	config.Storage `embed:""`
+	Account        string `help:"Only the keys of this account." placeholder:"ID"`
+}
+
+func (c *keysListCmd) Run(ctx context.Context, p *process) error {
+	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
+		keys, err := db.ListKeys(ctx, c.Account)
+		if err != nil {
+			return err
+		}
+		w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "KEY\tHINT\tACCOUNT\tCREATED\tSTATE")
+		for _, k := range keys {
+			state := "good"
+			if !k.Revoked.IsZero() {
+				state = "revoked " + timestamp(k.Revoked)
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", k.ID, k.Hint, k.Account, timestamp(k.Created), state)
+		}
+		return w.Flush()
+	})
+}
+
+type keysRevokeCmd struct {
+	config.Storage `embed:""`
+	Key            string `arg:"" help:"The key's name, as 'keys list' shows it: key_…"`
+}
+
+func (c *keysRevokeCmd) Run(ctx context.Context, p *process) error {
+	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
+		if err := accounts.New(accounts.Config{Store: db}).Revoke(ctx, c.Key); err != nil {
+			return noKey(err, c.Key)
+		}
+		fmt.Fprintf(p.stdout, "%s is revoked\n", c.Key)
+		return nil
+	})
+}
+
+type keysRotateCmd struct {
+	config.Storage `embed:""`
+	Key            string `arg:"" help:"The key's name, as 'keys list' shows it: key_…"`
+}
+
+// Run prints the new key alone on stdout, so that a script can take it.
+func (c *keysRotateCmd) Run(ctx context.Context, p *process) error {
+	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
+		token, key, err := accounts.New(accounts.Config{Store: db}).Rotate(ctx, c.Key)
+		if errors.Is(err, store.ErrConflict) {
+			return &hinted{fmt.Errorf("%s is revoked already", c.Key), "rotate a good key of the account, or let its owner sign up again"}
+		}
+		if err != nil {
+			return noKey(err, c.Key)
+		}
+		fmt.Fprintf(p.stderr, "%s is revoked; %s takes its place. This is the only time that it is shown:\n", c.Key, key.ID)
+		fmt.Fprintln(p.stdout, token.Reveal())
+		return nil
+	})
+}
+
+func noKey(err error, id string) error {
+	return notFound(err, fmt.Sprintf("there is no hosted key %q", id), "'composer-api keys list' lists them")
+}

@@ -1,0 +1,61 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"text/tabwriter"
+
+	"composer-api/internal/config"
+	"composer-api/internal/sqlstore"
+)
+
+type migrateCmd struct {
+	Up     migrateUpCmd     `cmd:"" help:"Bring the database's schema up to date, as serve does when it starts."`
+	Status migrateStatusCmd `cmd:"" help:"List the steps of the schema and when each was applied."`
+}
+
+type migrateUpCmd struct {
+	config.Storage `embed:""`
+}
+
+func (c *migrateUpCmd) Run(ctx context.Context, p *process) error {
+	where, err := dsn(p, &c.Storage)
+	if err != nil {
+		return err
+	}
+	done, err := sqlstore.MigrateUp(ctx, where)
+	if err != nil {
+		return storeHint(err)
+	}
+	for _, m := range done {
+		fmt.Fprintf(p.stdout, "applied %s\n", m.Name)
+	}
+	if len(done) == 0 {
+		fmt.Fprintln(p.stdout, "the schema is up to date")
+	}
+	return nil
+}
+
+type migrateStatusCmd struct {
+	config.Storage `embed:""`
+}
+
+func (c *migrateStatusCmd) Run(ctx context.Context, p *process) error {
+	where, err := dsn(p, &c.Storage)
+	if err != nil {
+		return err
+	}
+	all, failed := sqlstore.MigrateStatus(ctx, where)
+	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	for _, m := range all {
+		applied := "pending"
+		if !m.Applied.IsZero() {
+			applied = "applied " + timestamp(m.Applied)
+		}
+		fmt.Fprintf(w, "%s\t%s\n", m.Name, applied)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return storeHint(failed) // of a newer schema there is a list all the same
+}
