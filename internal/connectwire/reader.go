@@ -82,6 +82,20 @@ func (r *Reader) Buffered() bool {
 	return n-HeaderLen >= int(binary.BigEndian.Uint32((*r.buf)[r.start+1:]))
 }
 
+// Peek returns the next message without taking it, if it is buffered whole and needs no decompression. It is valid
+// until the next call of Next, and what Next returned before stays valid. The end of the stream is no message.
+func (r *Reader) Peek() (message []byte, ok bool) {
+	if r.err != nil || !r.Buffered() {
+		return nil, false
+	}
+	envelope := (*r.buf)[r.start:r.end]
+	size := int64(binary.BigEndian.Uint32(envelope[1:]))
+	if envelope[0] != 0 || size > int64(r.limit) {
+		return nil, false
+	}
+	return envelope[HeaderLen : HeaderLen+size], true
+}
+
 // Idle gives the buffers back, if nothing is in them, until something arrives: for a stream that is expected to be
 // quiet for a long time. What Next returned before is no longer valid.
 func (r *Reader) Idle() {

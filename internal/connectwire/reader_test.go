@@ -152,6 +152,20 @@ func TestBufferedTellsWhetherNextWouldRead(t *testing.T) {
 	}
 }
 
+func TestPeekTakesNothing(t *testing.T) {
+	r := NewReader(bytes.NewReader(stream("one", "two", "gz:three", "end:{}")), 0)
+	var got []string
+	for range 4 {
+		first, _ := r.Next()
+		peeked, ok := r.Peek()
+		got = append(got, fmt.Sprintf("%s, then %s %v", first, peeked, ok))
+	}
+	want := "[one, then two true two, then  false three, then  false , then  false]"
+	if fmt.Sprint(got) != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
 func TestIdleReaderGoesOnWhereItWas(t *testing.T) {
 	r := NewReader(iotest.OneByteReader(bytes.NewReader(stream("one", "two", "end:{}"))), 0)
 	var got []string
