@@ -81,10 +81,7 @@ func (s *Sim) chat(w http.ResponseWriter, r *http.Request) {
 	fresh := s.journal.add(rec)
 	c := &chatRun{
 		sim: s, rec: rec, ctx: r.Context(),
-		wire: &wire{
-			w: w, flush: http.NewResponseController(w).Flush, frames: "whole",
-			takesGzip: strings.Contains(r.Header.Get("Connect-Accept-Encoding"), "gzip"),
-		},
+		wire: newWire(w, r),
 	}
 	if s.config.Seed != 0 {
 		luck := rand.New(rand.NewPCG(s.config.Seed, uint64(rec.Seq)))
@@ -95,10 +92,6 @@ func (s *Sim) chat(w http.ResponseWriter, r *http.Request) {
 		c.violation("x-request-id " + rec.RequestID + " was used before")
 	}
 	c.checkHeader(r.Header)
-	w.Header().Set("Content-Type", "application/connect+proto")
-	if c.wire.compress && c.wire.takesGzip {
-		w.Header().Set("Connect-Content-Encoding", "gzip")
-	}
 	err := c.read(r.Body)
 	if err == nil && !authorized {
 		err = errUnauthenticated
@@ -203,7 +196,7 @@ func (c *chatRun) do(step script.Step) (waits bool, err error) {
 		c.wire.frames = s.How
 		return false, err
 	case script.Gzip:
-		c.wire.compress = s.On
+		c.wire.gzip = s.How
 	}
 	return false, nil
 }

@@ -65,7 +65,7 @@ func (p *run) do(step script.Step) error {
 		p.wire.frames = s.How
 		return err
 	case script.Gzip:
-		p.wire.compress = s.On
+		p.wire.gzip = s.How
 		return nil
 	}
 	return nil

@@ -38,13 +38,8 @@ func (s *Sim) serveRun(w http.ResponseWriter, r *http.Request, transport, reques
 	rec.KeyHash = keyHash
 	fresh := s.journal.add(rec)
 
-	flusher := http.NewResponseController(w)
 	p := &run{
-		sim: s, rec: rec, ctx: r.Context(), in: in, header: r.Header, started: time.Now(),
-		wire: &wire{
-			w: w, flush: flusher.Flush, frames: "whole",
-			takesGzip: strings.Contains(r.Header.Get("Connect-Accept-Encoding"), "gzip"),
-		},
+		sim: s, rec: rec, ctx: r.Context(), in: in, header: r.Header, started: time.Now(), wire: newWire(w, r),
 		execs: map[uint32]*exec{}, calls: map[int]*exec{}, kv: map[uint32]func(*kvAnswer){}, queries: map[uint32]string{},
 	}
 	if s.config.Seed != 0 {
@@ -54,11 +49,6 @@ func (s *Sim) serveRun(w http.ResponseWriter, r *http.Request, transport, reques
 		p.violation("x-request-id %s was used before", requestID)
 	}
 	p.checkHeader()
-	w.Header().Set("Content-Type", "application/connect+proto")
-	if p.wire.takesGzip {
-		// Each message says for itself whether it is compressed, but none may be without this.
-		w.Header().Set("Connect-Content-Encoding", "gzip")
-	}
 	err := errUnauthenticated
 	if authorized {
 		err = p.play(w)

@@ -3,6 +3,8 @@ package cursorsim
 import (
 	"io"
 	"math/rand/v2"
+	"net/http"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -17,12 +19,27 @@ type wire struct {
 	flush func() error
 	// frames is how messages become writes: "whole", "split" or "merged".
 	frames string
-	// takesGzip is what the client said; compress is what we do.
-	takesGzip, compress bool
+	// takesGzip is what the client said.
+	takesGzip bool
+	// gzip is what we compress, for a client that takes it: "" or "off" nothing, "on" messages, "all" the end frame
+	// as well. Misbehaving, the end frame is left as it is: over HTTP/2 the SDK loses a compressed one, because it is
+	// not done with it when the stream closes.
+	gzip string
 	// luck is where misbehaviour comes from; nil is none.
 	luck *rand.Rand
 
 	held []byte // merged: what is not written yet
+}
+
+// newWire makes the wire of an answer and sets its headers.
+func newWire(w http.ResponseWriter, r *http.Request) *wire {
+	takesGzip := strings.Contains(r.Header.Get("Connect-Accept-Encoding"), "gzip")
+	w.Header().Set("Content-Type", "application/connect+proto")
+	if takesGzip {
+		// Each message says for itself whether it is compressed, but none may be without this.
+		w.Header().Set("Connect-Content-Encoding", "gzip")
+	}
+	return &wire{w: w, flush: http.NewResponseController(w).Flush, frames: "whole", takesGzip: takesGzip}
 }
 
 // heldLimit is how much is merged at most.
@@ -32,7 +49,7 @@ const heldLimit = 16 << 10
 func (w *wire) misbehave(luck *rand.Rand) {
 	w.luck = luck
 	w.frames = []string{"whole", "split", "merged"}[luck.IntN(3)]
-	w.compress = luck.IntN(3) == 0
+	w.gzip = []string{"off", "off", "on"}[luck.IntN(3)]
 }
 
 // chance is true about once in n times when the simulator misbehaves.
@@ -76,7 +93,7 @@ func unknownUpdate() []byte {
 
 // frame sends one message with the stream's habits.
 func (w *wire) frame(flags byte, payload []byte) error {
-	if w.compress && w.takesGzip {
+	if w.takesGzip && (w.gzip == "all" || w.gzip == "on" && flags&flagEnd == 0) {
 		flags, payload = flags|flagGzip, gzipped(payload)
 	}
 	return w.write(appendFrame(nil, flags, payload))

@@ -54,7 +54,7 @@ type (
 		Tool string
 		Args json.RawMessage
 	}
-	// Query asks the user something. Kind is one of QueryKinds.
+	// Query asks the user something. Kind is one of the words below.
 	Query struct{ Kind string }
 	// Exec asks the client for an operation that it does not know.
 	Exec struct{ Field int }
@@ -111,21 +111,22 @@ type (
 		RetryAfter time.Duration
 		Message    string
 	}
-	// Garbage sends bytes that are no message. Kind is one of GarbageKinds.
+	// Garbage sends bytes that are no message. Kind is one of the words below.
 	Garbage struct{ Kind string }
 	// Unknown sends messages and fields that nobody knows.
 	Unknown struct{}
-	// Frames sets how frames are cut into writes. How is one of FrameModes.
+	// Frames sets how frames are cut into writes. How is one of the words below.
 	Frames struct{ How string }
-	// Gzip turns compression on or off.
-	Gzip struct{ On bool }
+	// Gzip sets what is compressed. How is one of the words below.
+	Gzip struct{ How string }
 )
 
-// The words that Query, Garbage and Frames take.
+// The words that Query, Garbage, Frames and Gzip take.
 var (
 	queryKinds   = []string{"web-search", "ask-question", "switch-mode", "create-plan", "web-fetch", "mcp-auth", "generate-image"}
 	garbageKinds = []string{"payload", "gzip", "length", "end"}
 	frameModes   = []string{"whole", "split", "merged"}
+	gzipModes    = []string{"off", "on", "all"}
 )
 
 // connectCodes are the names that Connect gives to its codes.
