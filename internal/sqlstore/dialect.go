@@ -14,10 +14,12 @@ type dialect struct {
 	dir   string // in migrations/
 	// countTables counts the tables named $1.
 	countTables string
-	// open makes the pools; it need not connect.
+	// open makes the pools and does not connect.
 	open func(dsn string) (write, read *sql.DB, err error)
-	// exists reports whether there is a database yet; opening would make one.
+	// exists reports whether there is a database yet.
 	exists func(dsn string) bool
+	// create makes the database if it can be made and isn't there.
+	create func(dsn string) error
 	// lock waits until this process alone may change the schema.
 	lock func(ctx context.Context, db *sql.DB, dsn string) (unlock func(), err error)
 	// meaning is the error of package store that a driver's error stands for; nil when none does.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"sync/atomic"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -65,10 +66,52 @@ func MigrateStatus(ctx context.Context, dsn string) ([]Migration, error) {
 	return all, refuseNewer(all, applied)
 }
 
+// schema remembers whether the schema is up to date, so that a patient DB can find out later.
+type schema struct {
+	current atomic.Bool
+	turn    chan struct{} // holds whoever tries
+	tried   time.Time     // when somebody last tried, and what came of it
+	err     error
+}
+
+// retryEvery is how long a patient DB believes that the database is unavailable.
+const retryEvery = 2 * time.Second
+
+// ready brings the schema up to date unless that is done. One caller tries at a time; the others wait for what comes of
+// it.
+func (db *DB) ready(ctx context.Context) error {
+	s := &db.schema
+	if s.current.Load() {
+		return nil
+	}
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	switch {
+	case s.current.Load():
+		return nil
+	case s.err != nil && db.now().Sub(s.tried) < retryEvery:
+		return s.err
+	}
+	_, err := db.migrate(ctx)
+	if ctx.Err() != nil {
+		return err // says nothing about the database
+	}
+	s.tried, s.err = db.now(), err
+	s.current.Store(err == nil)
+	return err
+}
+
 // migrate applies what is pending.
 func (db *DB) migrate(ctx context.Context) ([]Migration, error) {
 	all, err := known(db.dialect)
 	if err != nil {
+		return nil, err
+	}
+	if err := db.dialect.create(db.dsn); err != nil {
 		return nil, err
 	}
 	// The usual start has nothing to do. It takes no lock and writes nothing, so it works on a read-only database.

@@ -223,6 +223,44 @@ func TestADatabaseThatCanNotBeReachedIsUnavailable(t *testing.T) {
 	}
 }
 
+func TestAPatientDatabaseIsUnavailableUntilItCanBeReached(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "not yet")
+	if err := os.WriteFile(dir, nil, 0o600); err != nil { // a file where the folder should be
+		t.Fatal(err)
+	}
+	clock := time.Now()
+	db := open(t, sqlstore.Config{DSN: filepath.Join(dir, "composer.db"), Patient: true, Now: func() time.Time { return clock }})
+	unavailable := func() {
+		t.Helper()
+		_, _, keyErr := db.Key(t.Context(), "key_1")
+		_, listErr := db.ListAccounts(t.Context(), "", 1)
+		for _, err := range []error{keyErr, listErr, db.RevokeKey(t.Context(), "key_1", clock), db.Ping(t.Context())} {
+			if !errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("%v, want ErrUnavailable", err)
+			}
+		}
+	}
+	unavailable()
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	unavailable() // it doesn't try every time
+	clock = clock.Add(2 * time.Second)
+	fill(t, db)
+	if err := db.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPatienceEndsAtANewerSchema(t *testing.T) {
+	dsn := sqliteDSN(t)
+	open(t, sqlstore.Config{DSN: dsn})
+	run(t, rawSQLite(t, dsn), "INSERT INTO composer_api_schema (version_id, is_applied) VALUES (999, TRUE)")
+	if _, err := sqlstore.Open(t.Context(), sqlstore.Config{DSN: dsn, Patient: true}); !errors.Is(err, sqlstore.ErrNewerSchema) {
+		t.Errorf("%v, want ErrNewerSchema", err)
+	}
+}
+
 func TestAnotherProcessesTransactionIsWaitedForWithinTheContext(t *testing.T) {
 	for _, kind := range databases {
 		t.Run(kind.name, func(t *testing.T) {

@@ -35,6 +35,7 @@ var sqlite = dialect{
 	countTables: `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = $1`,
 	open:        openSQLite,
 	exists:      func(dsn string) bool { _, err := os.Stat(splitSQLite(dsn).path); return err == nil },
+	create:      func(dsn string) error { return splitSQLite(dsn).create() },
 	lock:        lockSQLite,
 	meaning:     sqliteMeaning,
 	again:       func(error) bool { return false }, // transactions take the write lock at once, so they can't collide
@@ -42,9 +43,6 @@ var sqlite = dialect{
 
 func openSQLite(dsn string) (write, read *sql.DB, err error) {
 	file := splitSQLite(dsn)
-	if err := file.create(); err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
-	}
 	write, err = sql.Open("sqlite", file.dsn("_txlock=immediate"))
 	if err != nil {
 		return nil, nil, fmt.Errorf("the SQLite database: %w", err)
@@ -81,15 +79,16 @@ func splitSQLite(dsn string) sqliteFile {
 // create makes the file before SQLite does, because SQLite would make it readable for everybody. The log and the index
 // beside it get the file's mode.
 func (f sqliteFile) create() error {
-	if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
-		return err
-	}
-	file, err := os.OpenFile(f.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, os.ErrExist) {
+	if _, err := os.Stat(f.path); err == nil {
 		return nil
 	}
+	err := os.MkdirAll(filepath.Dir(f.path), 0o700)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	file, err := os.OpenFile(f.path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
 	return file.Close()
 }

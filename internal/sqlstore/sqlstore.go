@@ -25,6 +25,9 @@ type Config struct {
 	DSN string
 	// Limits bound what is kept.
 	Limits store.Limits
+	// Patient makes Open succeed while the database is unavailable: every use tries again, at most once in a few
+	// seconds, and fails with store.ErrUnavailable until then.
+	Patient bool
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
 }
@@ -40,6 +43,7 @@ type DB struct {
 	read    *sql.DB // the same as write on PostgreSQL
 	limits  store.Limits
 	now     func() time.Time
+	schema  schema
 }
 
 var _ store.Store = (*DB)(nil)
@@ -47,20 +51,25 @@ var _ store.Store = (*DB)(nil)
 // Open connects, brings the schema up to date, and returns the store, which the caller closes. Any number of processes
 // may open one database at once: one changes the schema, the others wait.
 //
-// Errors: [ErrBadDSN]; [ErrNewerSchema]; store.ErrUnavailable when the database can't be reached or written.
+// Errors: [ErrBadDSN]; [ErrNewerSchema]; unless cfg.Patient, store.ErrUnavailable when the database can't be reached or
+// written.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
 	db, err := connect(cfg)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := db.migrate(ctx); err != nil {
+	err = db.ready(ctx)
+	if cfg.Patient && errors.Is(err, store.ErrUnavailable) {
+		err = nil
+	}
+	if err != nil {
 		db.Close()
 		return nil, err
 	}
 	return db, nil
 }
 
-// connect opens the pools without touching the schema.
+// connect makes the pools without touching the database.
 func connect(cfg Config) (*DB, error) {
 	d := dialectOf(cfg.DSN)
 	write, read, err := d.open(cfg.DSN)
@@ -71,11 +80,15 @@ func connect(cfg Config) (*DB, error) {
 	if db.now == nil {
 		db.now = time.Now
 	}
+	db.schema.turn = make(chan struct{}, 1)
 	return db, nil
 }
 
 // Ping implements store.Store.
 func (db *DB) Ping(ctx context.Context) error {
+	if err := db.ready(ctx); err != nil {
+		return err
+	}
 	return db.failure(ctx, db.read.PingContext(ctx))
 }
 

@@ -22,6 +22,9 @@ const tries = 5
 
 // inTx runs f in a transaction and commits it if f returns nil. f may run more than once.
 func (db *DB) inTx(ctx context.Context, f func(*tx) error) error {
+	if err := db.ready(ctx); err != nil {
+		return err
+	}
 	for try := 1; ; try++ {
 		err := db.tryTx(ctx, f)
 		if err == nil || try == tries || !db.dialect.again(err) {
@@ -82,11 +85,17 @@ func (db *DB) exec1(ctx context.Context, statement string, args ...any) error {
 
 // row reads one row into dest.
 func (db *DB) row(ctx context.Context, dest []any, statement string, args ...any) error {
+	if err := db.ready(ctx); err != nil {
+		return err
+	}
 	return db.failure(ctx, db.read.QueryRowContext(ctx, statement, bind(args)...).Scan(dest...))
 }
 
 // queryAll reads rows. fields returns where the columns of a row go.
 func queryAll[T any](ctx context.Context, db *DB, fields func(*T) []any, statement string, args ...any) ([]T, error) {
+	if err := db.ready(ctx); err != nil {
+		return nil, err
+	}
 	rows, err := db.read.QueryContext(ctx, statement, bind(args)...)
 	if err != nil {
 		return nil, db.failure(ctx, err)
