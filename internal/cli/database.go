@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"path/filepath"
 
 	"composer-api/internal/config"
@@ -28,6 +29,23 @@ func openStore(ctx context.Context, p *process, c *config.Storage) (*sqlstore.DB
 	}
 	db, err := sqlstore.Open(ctx, sqlstore.Config{DSN: where})
 	return db, storeHint(err)
+}
+
+// openPatientStore opens the database for serve, which goes on without it for those who bring their own Cursor key. What
+// keeps the database from being used is logged.
+func openPatientStore(ctx context.Context, p *process, c *config.Storage, log *slog.Logger) (*sqlstore.DB, error) {
+	where, err := dsn(p, c)
+	if err != nil {
+		return nil, err
+	}
+	db, err := sqlstore.Open(ctx, sqlstore.Config{DSN: where, Patient: true})
+	if err != nil {
+		return nil, storeHint(err)
+	}
+	if err := db.Ping(ctx); err != nil {
+		log.Warn("the database is unavailable: hosted keys and stored responses don't work until it is back", "err", err)
+	}
+	return db, nil
 }
 
 // withStore opens the database for the time of f.

@@ -25,11 +25,11 @@ func (c *modelsCmd) Run(ctx context.Context, p *process) error {
 	if key == "" {
 		return &config.Error{Name: "CURSOR_API_KEY", Problem: "is not set", Hint: "create a key in the Cursor dashboard under Integrations, and set the variable to it"}
 	}
-	auth, err := newAuth(&c.Upstream)
+	client, err := newHTTPClient(c.CAFile)
 	if err != nil {
 		return err
 	}
-	models, err := liveModels(ctx, modelsFrom(auth), httpd.DirectCaller(key))
+	models, err := liveModels(ctx, modelsFrom(newAuth(&c.Upstream, client)), httpd.DirectCaller(key))
 	if err != nil {
 		return err
 	}

@@ -2,21 +2,13 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"strings"
-	"time"
 
-	"composer-api/internal/agent"
-	"composer-api/internal/catalog"
 	"composer-api/internal/config"
-	"composer-api/internal/cursorauth"
-	"composer-api/internal/gateway"
-	"composer-api/internal/httpd"
 )
 
 type serveCmd struct {
@@ -33,79 +25,23 @@ func (serveCmd) Help() string {
 // Run serves until ctx ends, then shuts down gracefully.
 func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	log := newLogger(p.stderr, c.LogLevel.Level)
-	gw, server, names, err := c.build(log)
+	s, err := c.wire(ctx, p, log)
 	if err != nil {
 		return err
 	}
+	defer s.shutDown(context.WithoutCancel(ctx), c.Grace)
 	listener, err := listen(ctx, c.Addr)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(p.stderr, "composer-api listens on http://%s (%s)\n", listener.Addr(), upstreamsLine(names))
+	fmt.Fprintf(p.stderr, "composer-api listens on http://%s (%s)\n", listener.Addr(), upstreamsLine(s.upstreams))
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() { served <- s.server.Serve(listener) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("can't go on serving: %w", err)
 	case <-ctx.Done():
-	}
-	c.shutDown(context.WithoutCancel(ctx), log, server, gw)
-	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
-}
-
-// build makes everything that serves, and names the upstreams that are on.
-func (c *serveCmd) build(log *slog.Logger) (*gateway.Gateway, *httpd.Server, []string, error) {
-	auth, err := newAuth(&c.Upstream)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	up, err := c.upstreams(auth)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	models := catalog.Config{Fetch: modelsFrom(auth), Log: log}
-	routes := httpd.Config{
-		OpenCodeV2: up.openCodeV2, OpenCode: up.openCode,
-		MaxRequests: c.MaxRequests, MaxPerOwner: c.MaxPerKey, Log: log,
-	}
-	if c.Demo {
-		models.Fetch = nil
-		routes.Keyless = &agent.Caller{Owner: "demo"}
-	}
-	cat := catalog.New(models)
-	gw := gateway.New(gateway.Config{
-		Backends: up.backends, Catalog: cat, ParkTimeout: c.ParkTimeout, Unconfigured: unconfigured, Log: log,
-	})
-	routes.Turns, routes.Models = gw, cat
-	return gw, httpd.New(routes), up.names(), nil
-}
-
-func (c *serveCmd) upstreams(auth *cursorauth.Client) (*upstreams, error) {
-	if c.Demo {
-		return demoUpstreams(), nil
-	}
-	return newUpstreams(&c.Config, auth)
-}
-
-// shutDown takes no new turns, lets those that are on finish within the grace period, and ends the runs that wait for
-// tool results: their clients will start again from the transcript.
-func (c *serveCmd) shutDown(ctx context.Context, log *slog.Logger, server *httpd.Server, gw *gateway.Gateway) {
-	log.Info("shutting down", "grace", c.Grace)
-	server.Drain()
-	patience, cancel := context.WithTimeout(ctx, c.Grace)
-	defer cancel()
-	if err := gw.Close(patience); err != nil {
-		log.Warn("streams were cut off at the end of the grace period")
-	}
-	// What is left has its last bytes to write.
-	const lastBytes = 2 * time.Second
-	closing, cancel := context.WithTimeout(ctx, lastBytes)
-	defer cancel()
-	if err := server.Shutdown(closing); err != nil {
-		log.Warn("connections were cut off", "err", err)
+		return nil
 	}
 }
 

@@ -82,17 +82,21 @@ func newChat(cfg *config.Config, auth *cursorauth.Client) (plain, agentMode agen
 	return chat.New(c), chat.New(forced), nil
 }
 
-// newAuth makes the client for key exchange, /v1/me and /v1/models.
-func newAuth(cfg *config.Upstream) (*cursorauth.Client, error) {
-	roots, err := rootCAs(cfg.CAFile)
+// newHTTPClient makes the client for everything but completions: the environment's proxy, and the certificate
+// authorities of file, if any, beside the system's.
+func newHTTPClient(file string) (*http.Client, error) {
+	roots, err := rootCAs(file)
 	if err != nil {
 		return nil, err
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = &tls.Config{RootCAs: roots}
-	return cursorauth.New(cursorauth.Config{
-		BackendBase: string(cfg.BackendBase), APIBase: string(cfg.APIBase), HTTP: &http.Client{Transport: transport},
-	}), nil
+	return &http.Client{Transport: transport}, nil
+}
+
+// newAuth makes the client for key exchange, /v1/me and /v1/models.
+func newAuth(cfg *config.Upstream, client *http.Client) *cursorauth.Client {
+	return cursorauth.New(cursorauth.Config{BackendBase: string(cfg.BackendBase), APIBase: string(cfg.APIBase), HTTP: client})
 }
 
 // rootCAs is the system's certificate authorities and those of file; nil, which means the system's, without a file.

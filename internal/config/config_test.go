@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -60,6 +61,23 @@ func TestFlagsBeatEnvironmentBeatsDevVarsBeatsDotenv(t *testing.T) {
 	if cfg.Addr != "flag:1" || cfg.Settle != time.Second || cfg.Grace != 2*time.Second || cfg.StallTimeout != 3*time.Second {
 		t.Errorf("addr %s (want the flag's), settle %s (want the environment's), grace %s (want .dev.vars'), stall %s (want .env's)",
 			cfg.Addr, cfg.Settle, cfg.Grace, cfg.StallTimeout)
+	}
+}
+
+func TestNetworks(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                      "[]",
+		"10.0.0.0/8":            "[10.0.0.0/8]",
+		"10.1.2.3/8, 127.0.0.1": "[10.0.0.0/8 127.0.0.1/32]",
+		"::1,fd00::/8":          "[::1/128 fd00::/8]",
+	} {
+		cfg, err := parse(t, []string{"COMPOSER_TRUSTED_PROXIES=" + text}, nil)
+		if err != nil || fmt.Sprint(cfg.TrustedProxies) != want {
+			t.Errorf("%q: %v, %v; want %s", text, cfg.TrustedProxies, err, want)
+		}
+	}
+	if _, err := parse(t, []string{"COMPOSER_TRUSTED_PROXIES=everybody"}, nil); err == nil {
+		t.Error("everybody is a network")
 	}
 }
 

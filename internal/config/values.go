@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"log/slog"
+	"net/netip"
 	"net/url"
 	"strings"
 
@@ -62,6 +63,26 @@ func (s Secret) BeforeResolve() error {
 		Problem: "a secret can't be given as a flag, where other users of this machine can read it",
 		Hint:    "set its variable in the environment or in .dev.vars",
 	}
+}
+
+// Networks is a list of IP networks, with commas or blanks between. A single address is a network, too.
+type Networks []netip.Prefix
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (n *Networks) UnmarshalText(text []byte) error {
+	var networks Networks
+	for _, field := range strings.FieldsFunc(string(text), func(r rune) bool { return r == ',' || r == ' ' }) {
+		prefix, err := netip.ParsePrefix(field)
+		if addr, err2 := netip.ParseAddr(field); err != nil && err2 == nil {
+			prefix, err = addr.Prefix(addr.BitLen())
+		}
+		if err != nil {
+			return errors.New("is not a list of networks such as 10.0.0.0/8,127.0.0.1")
+		}
+		networks = append(networks, prefix.Masked())
+	}
+	*n = networks
+	return nil
 }
 
 // Level is a log level.

@@ -7,14 +7,12 @@ import (
 	"strings"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/keys"
+	"composer-api/internal/store"
 )
 
 const (
-	// hostedPrefix begins the keys that we mint. Such a key is looked up in our store and never forwarded.
-	hostedPrefix = "cmp_"
-
-	// ownerPrefix begins the owner of a hosted key, which goes on with the account's id.
-	hostedOwner = "a:"
+	// directOwner begins the owner of a direct key, so that it is never that of an account.
 	directOwner = "k:"
 
 	maxKey = 4096
@@ -31,7 +29,8 @@ func (s *Server) authenticate(r *http.Request, b base) (agent.Caller, error) {
 		return agent.Caller{}, &agent.Error{Code: agent.MissingKey}
 	case !sendable(token):
 		return agent.Caller{}, &agent.Error{Code: agent.InvalidKey}
-	case strings.HasPrefix(token, hostedPrefix):
+	case strings.HasPrefix(token, keys.Prefix):
+		// One of ours: it is looked up in our store and never forwarded.
 		return s.hostedCaller(r, b, token)
 	case b.hosted:
 		return agent.Caller{}, agent.Errorf(agent.InvalidKey, "This address takes the cmp_ key of its account. A Cursor API key goes to /v1.")
@@ -47,7 +46,7 @@ func (s *Server) hostedCaller(r *http.Request, b base, token string) (agent.Call
 	if err != nil {
 		return agent.Caller{}, err
 	}
-	if b.hosted && caller.Owner != hostedOwner+r.PathValue("account") {
+	if b.hosted && caller.Owner != store.AccountOwner(r.PathValue("account")) {
 		return agent.Caller{}, agent.Errorf(agent.PermissionDenied, "This key belongs to another account.")
 	}
 	return caller, nil

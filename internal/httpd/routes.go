@@ -22,6 +22,12 @@ type Route struct {
 	Handle Handler
 }
 
+// endpoint is the route's path below b, for logs.
+func (r *Route) endpoint(b base) string {
+	_, path, _ := strings.Cut(r.Pattern, " ")
+	return b.path + path
+}
+
 // A Handler answers a request, or returns an error for somebody else to render.
 type Handler func(w http.ResponseWriter, r *http.Request, call *Call) error
 
@@ -34,12 +40,15 @@ type Call struct {
 	// Session is the client's name for the conversation; "" when it sent none.
 	Session string
 
+	// PinSession asks that the session keeps its upstream conversation id; see agent.Request.
+	PinSession bool
+
 	base base
 }
 
 // Fill writes what the call knows into req.
 func (c *Call) Fill(req *agent.Request) {
-	req.Caller, req.Upstream, req.Session = c.Caller, c.Upstream, c.Session
+	req.Caller, req.Upstream, req.Session, req.PinSession = c.Caller, c.Upstream, c.Session, c.PinSession
 }
 
 // A base is a path below which the surfaces lie.
@@ -47,6 +56,7 @@ type base struct {
 	path     string
 	upstream string // the backend that this base asks for
 	hosted   bool   // takes only the hosted keys of {account}
+	openCode bool   // is the reference system's for OpenCode: sessions keep their upstream id
 	sdkModel bool   // lists the model under the name that the reference gives it here
 }
 
@@ -55,8 +65,8 @@ func (s *Server) bases() []base {
 	return []base{
 		{path: "/v1"},
 		{path: "/u/{account}/v1", hosted: true},
-		{path: "/opencodev2/v1", upstream: s.cfg.OpenCodeV2, sdkModel: true},
-		{path: "/opencode/v1", upstream: s.cfg.OpenCode},
+		{path: "/opencodev2/v1", upstream: s.cfg.OpenCodeV2, openCode: true, sdkModel: true},
+		{path: "/opencode/v1", upstream: s.cfg.OpenCode, openCode: true},
 	}
 }
 
@@ -82,8 +92,8 @@ func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	for _, b := range s.bases() {
 		for _, r := range s.surfaces() {
-			method, path, _ := strings.Cut(r.Pattern, " ")
-			mux.Handle(method+" "+b.path+path, s.adapt(b, r))
+			method, _, _ := strings.Cut(r.Pattern, " ")
+			mux.Handle(method+" "+r.endpoint(b), s.adapt(b, r))
 		}
 	}
 	for _, r := range s.fixed() {
@@ -110,7 +120,7 @@ func (s *Server) adapt(b base, route Route) http.Handler {
 }
 
 func (s *Server) serve(w *response, r *http.Request, b base, route Route) error {
-	call := &Call{Upstream: b.upstream, Session: session(r.Header), base: b}
+	call := &Call{Upstream: b.upstream, Session: session(r.Header), PinSession: b.openCode, base: b}
 	if route.Turn && s.draining.Load() {
 		return errDraining
 	}
@@ -127,6 +137,7 @@ func (s *Server) serve(w *response, r *http.Request, b base, route Route) error 
 			return err
 		}
 		defer leave()
+		r = withOrigin(r, origin{requestID: w.Header().Get(requestIDHeader), route: route.endpoint(b)})
 	}
 	if err := s.openBody(w, r); err != nil {
 		return err

@@ -1,0 +1,126 @@
+package cli_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const (
+	hostedCursorKey = "crsr_0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnop"
+	directCursorKey = "crsr_zyxwvutsrqponmlkjihgfedcba9876543210zyxwvutsrqponmlkjihgfedcba"
+	question        = `{"model":"composer-2.5","messages":[{"role":"user","content":"a question like no other"}]}`
+)
+
+// simulated is a server in front of the simulator, with hosted keys on.
+func simulated(t *testing.T, args ...string) (*server, string) {
+	t.Helper()
+	dir := t.TempDir()
+	environ := []string{"ENCRYPTION_KEY=correct horse battery staple", "COMPOSER_DB=" + filepath.Join(dir, "composer.db")}
+	for name, value := range sim(t, "--calm") {
+		environ = append(environ, name+"="+value)
+	}
+	return serve(t, environ, args...), dir
+}
+
+func (s *server) postTo(t *testing.T, path, key, body string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+key)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, bodyOf(t, resp)
+}
+
+func TestAHostedKeyWorksFromSignUpOn(t *testing.T) {
+	s, dir := simulated(t, "--log=debug")
+	status, body := s.postTo(t, "/api/signup", "", `{"cursorApiKey":"`+hostedCursorKey+`"}`)
+	var up struct {
+		Account   struct{ ID string }
+		APIKey    string
+		Endpoints struct{ BaseURL, AccountBaseURL string }
+	}
+	if err := json.Unmarshal([]byte(body), &up); err != nil || status != 200 || !strings.HasPrefix(up.APIKey, "cmp_") {
+		t.Fatalf("sign-up: status %d: %s", status, body)
+	}
+	own := "/u/" + up.Account.ID + "/v1/chat/completions"
+	for _, tt := range []struct {
+		path, key string
+		status    int
+	}{
+		{"/v1/chat/completions", up.APIKey, 200},
+		{own, up.APIKey, 200},
+		{"/u/acct_000000000000000000000000/v1/chat/completions", up.APIKey, 403},
+		{own, directCursorKey, 401},
+		{"/v1/chat/completions", up.APIKey + "x", 401},
+		{"/v1/chat/completions", directCursorKey, 200},
+	} {
+		if status, body := s.postTo(t, tt.path, tt.key, question); status != tt.status {
+			t.Errorf("%s: status %d, want %d: %s", tt.path, status, tt.status, body)
+		}
+	}
+	s.stop()
+	if code := <-s.exit; code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	s.exit = nil
+
+	secrets := []string{hostedCursorKey, directCursorKey, up.APIKey, "a question like no other"}
+	for _, secret := range secrets {
+		if strings.Contains(s.rest.String(), secret) {
+			t.Errorf("the log holds %q", secret)
+		}
+	}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		for _, secret := range secrets {
+			if bytes.Contains(data, []byte(secret)) {
+				t.Errorf("%s holds %q", d.Name(), secret)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAStoredResponseIsThereAfterARestart(t *testing.T) {
+	s, dir := simulated(t)
+	status, body := s.postTo(t, "/v1/responses", directCursorKey, `{"model":"composer-2.5","input":"hello"}`)
+	var answer struct{ ID string }
+	if err := json.Unmarshal([]byte(body), &answer); err != nil || status != 200 {
+		t.Fatalf("status %d: %s", status, body)
+	}
+	s.stop()
+	<-s.exit
+	s.exit = nil
+
+	again := serve(t, []string{"ENCRYPTION_KEY=correct horse battery staple", "COMPOSER_DB=" + filepath.Join(dir, "composer.db")})
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, again.url+"/v1/responses/"+answer.ID, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+directCursorKey)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := bodyOf(t, resp); resp.StatusCode != 200 || !strings.Contains(got, answer.ID) {
+		t.Errorf("status %d: %s", resp.StatusCode, got)
+	}
+}

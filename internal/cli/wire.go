@@ -1,0 +1,179 @@
+package cli
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"composer-api/internal/accounts"
+	"composer-api/internal/agent"
+	apiaccounts "composer-api/internal/api/accounts"
+	"composer-api/internal/catalog"
+	"composer-api/internal/config"
+	"composer-api/internal/cursorauth"
+	"composer-api/internal/gateway"
+	"composer-api/internal/httpd"
+	"composer-api/internal/respond"
+	"composer-api/internal/store"
+	"composer-api/internal/store/sealed"
+	"composer-api/internal/waitlist"
+)
+
+// A service is everything that serve runs.
+type service struct {
+	log       *slog.Logger
+	store     store.Store
+	gateway   *gateway.Gateway
+	responses *respond.Service
+	server    *httpd.Server
+	upstreams []string      // names, for the line that says that it listens
+	swept     chan struct{} // closed when nothing sweeps the store any more
+	stopSweep context.CancelFunc
+}
+
+// wire makes a service. The caller shuts it down.
+func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger) (*service, error) {
+	client, err := newHTTPClient(c.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	auth := newAuth(&c.Upstream, client)
+	up, err := c.upstreams(auth)
+	if err != nil {
+		return nil, err
+	}
+	ring, err := newRing(&c.Storage)
+	if err != nil {
+		return nil, err
+	}
+	db, err := openStore(ctx, p, &c.Storage)
+	if err != nil {
+		return nil, err
+	}
+	s := &service{log: log, store: sealed.New(db, ring), upstreams: up.names()}
+
+	models := catalog.Config{Fetch: modelsFrom(auth), Log: log}
+	if c.Demo {
+		models.Fetch = nil
+	}
+	cat := catalog.New(models)
+	s.gateway = gateway.New(gateway.Config{
+		Backends: up.backends, Catalog: cat, ParkTimeout: c.ParkTimeout, Unconfigured: unconfigured, Log: log,
+		Durable:  gateway.NewDurableMemory(gateway.DurableConfig{Store: s.store, Backends: up.backends, Log: log}),
+		Sessions: s.store,
+	})
+	hosted := accounts.New(accounts.Config{Store: s.store, Ring: ring, Verify: verify(auth), Log: log})
+	turns := httpd.Record(s.gateway, hosted)
+	s.responses = respond.New(respond.Config{Turns: turns, Store: s.store, Seal: ring, Log: log})
+
+	routes := httpd.Config{
+		Turns: turns, Models: cat, ResolveKey: hosted.Resolve, Ready: s.store.Ping,
+		OpenCodeV2: up.openCodeV2, OpenCode: up.openCode,
+		Surfaces: responseRoutes(s.responses), Extra: accountRoutes(&c.Accounts, hosted, client),
+		MaxRequests: c.MaxRequests, MaxPerOwner: c.MaxPerKey, Log: log,
+	}
+	if c.Demo {
+		routes.Keyless = &agent.Caller{Owner: "demo"}
+	}
+	s.server = httpd.New(routes)
+	s.sweep(context.WithoutCancel(ctx))
+	return s, nil
+}
+
+func (c *serveCmd) upstreams(auth *cursorauth.Client) (*upstreams, error) {
+	if c.Demo {
+		return demoUpstreams(), nil
+	}
+	return newUpstreams(&c.Config, auth)
+}
+
+// verify asks Cursor whose key it is.
+func verify(auth *cursorauth.Client) func(context.Context, agent.Secret) (accounts.Person, error) {
+	return func(ctx context.Context, key agent.Secret) (accounts.Person, error) {
+		me, err := auth.Me(ctx, key)
+		if err != nil {
+			return accounts.Person{}, err
+		}
+		return accounts.Person{
+			UserID: string(me.UserID), Email: me.UserEmail, FirstName: me.UserFirstName, LastName: me.UserLastName, KeyName: me.APIKeyName,
+		}, nil
+	}
+}
+
+// responseRoutes mounts the Responses API.
+func responseRoutes(s *respond.Service) []httpd.Route {
+	var routes []httpd.Route
+	for _, r := range s.Routes() {
+		routes = append(routes, httpd.Route{Pattern: r.Pattern, Turn: r.Turn, Handle: func(w http.ResponseWriter, req *http.Request, call *httpd.Call) error {
+			return r.Handle(w, req, respond.Call{Caller: call.Caller, Upstream: call.Upstream, Session: call.Session})
+		}})
+	}
+	return routes
+}
+
+// accountRoutes mounts sign-up and the waiting list.
+func accountRoutes(cfg *config.Accounts, hosted *accounts.Service, client *http.Client) []httpd.Route {
+	list := waitlist.New(waitlist.Config{
+		URL: string(cfg.WaitlistURL), FallbackURL: string(cfg.WaitlistFallbackURL),
+		Token: cfg.WaitlistToken.Secret, Source: cfg.WaitlistSource, HTTP: client,
+	})
+	var routes []httpd.Route
+	for _, r := range apiaccounts.Routes(apiaccounts.Config{
+		SignUp: hosted.SignUp, Join: list.Join, Limit: cfg.SignupLimit, TrustedProxies: cfg.TrustedProxies,
+	}) {
+		routes = append(routes, httpd.Route{Pattern: r.Pattern, Open: true, Handle: func(w http.ResponseWriter, req *http.Request, _ *httpd.Call) error {
+			return r.Handle(w, req)
+		}})
+	}
+	return routes
+}
+
+// sweepEvery is how often what has expired is thrown away.
+const sweepEvery = 5 * time.Minute
+
+// sweep throws away what has expired, now and then, until shutDown.
+func (s *service) sweep(ctx context.Context) {
+	ctx, s.stopSweep = context.WithCancel(ctx)
+	s.swept = make(chan struct{})
+	go func() {
+		defer close(s.swept)
+		tick := time.NewTicker(sweepEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if _, err := s.store.Sweep(ctx); err != nil && ctx.Err() == nil {
+				s.log.Warn("sweeping the store", "err", err)
+			}
+		}
+	}()
+}
+
+// shutDown takes no new turns, lets those that are on finish within the grace period, and ends the runs that wait for
+// tool results: their clients will start again from the transcript.
+func (s *service) shutDown(ctx context.Context, grace time.Duration) {
+	s.log.Info("shutting down", "grace", grace)
+	s.server.Drain()
+	s.responses.Close()
+	patience, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	if err := s.gateway.Close(patience); err != nil {
+		s.log.Warn("streams were cut off at the end of the grace period")
+	}
+	// What is left has its last bytes to write.
+	const lastBytes = 2 * time.Second
+	closing, cancel := context.WithTimeout(ctx, lastBytes)
+	defer cancel()
+	if err := s.server.Shutdown(closing); err != nil {
+		s.log.Warn("connections were cut off", "err", err)
+	}
+	s.stopSweep()
+	<-s.swept
+	if err := s.store.Close(); err != nil {
+		s.log.Warn("closing the store", "err", err)
+	}
+}
