@@ -8,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/sse"
 )
 
 // Options are what an Encoder needs besides its request.
@@ -24,6 +25,8 @@ type Options struct {
 	// so that a response which the client knows to be complete can be found again. When it fails, the response says
 	// store: false. The encoder must not be used in it, and r must not be kept.
 	Keep func(r *Response) error
+	// SSE says how an Answer's stream treats its connection.
+	SSE sse.Config
 }
 
 // NewID mints a response's id.

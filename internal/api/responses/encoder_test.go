@@ -175,9 +175,10 @@ func TestEventOrder(t *testing.T) {
 func TestPatchesComeAsRawText(t *testing.T) {
 	const patch = "*** Begin Patch\n*** Add File: a\n+x\n*** End Patch"
 	for _, c := range []struct{ name, arguments, want string }{
-		{"as it should be", `{"input":"*** Begin Patch\n*** Add File: a\n+x\n*** End Patch"}`, patch + "\n"},
-		{"in a code fence", "{\"input\":\"```diff\\n*** Begin Patch\\n*** Add File: a\\n+x\\n*** End Patch\\n```\"}", patch + "\n"},
-		{"in a heredoc", `{"input":"apply_patch <<'EOF'\n*** Begin Patch\n*** Add File: a\n+x\n*** End Patch\nEOF\n"}`, patch + "\n"},
+		{"as it should be", `{"input":"*** Begin Patch\n*** Add File: a\n+x\n*** End Patch"}`, patch},
+		{"as it should be, with a line break", `{"input":"*** Begin Patch\n*** Add File: a\n+x\n*** End Patch\n"}`, patch + "\n"},
+		{"in a code fence", "{\"input\":\"```diff\\n*** Begin Patch\\n*** Add File: a\\n+x\\n*** End Patch\\n```\"}", patch},
+		{"in a heredoc", `{"input":"apply_patch <<'EOF'\n*** Begin Patch\n*** Add File: a\n+x\n*** End Patch\nEOF\n"}`, patch},
 		{"cut short", `{"input":"*** Begin Patch\n*** Add File: a\n+x"}`, "*** Begin Patch\n*** Add File: a\n+x"},
 		{"not a patch", `{"input":"please"}`, "please"},
 		{"not the one argument", `{"patch":"x"}`, `{"patch":"x"}`},

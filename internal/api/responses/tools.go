@@ -223,17 +223,18 @@ const (
 	patchEnd   = "*** End Patch"
 )
 
-// wholePatch takes off what the model has put around a patch (a code fence, a heredoc, a sentence). Codex refuses a
-// patch whose first and last lines aren't these. A patch that lacks one of them may have been cut short: it is handed
-// on as it is, so that Codex refuses it and the model learns of that. Nothing is ever added.
+// wholePatch takes off what the model has put around a patch (a code fence, a heredoc, a sentence): Codex refuses a
+// patch whose first and last lines aren't these. A patch that is fine stays as it is to the byte, so that the client's
+// echo of it is what the model has seen. One that lacks a line may have been cut short: it is handed on, so that Codex
+// refuses it and the model learns of that. Nothing is ever added.
 func wholePatch(input string) string {
-	begin := strings.Index(input, patchBegin)
-	end := strings.LastIndex(input, patchEnd)
+	if fine := strings.TrimSpace(input); strings.HasPrefix(fine, patchBegin) && strings.HasSuffix(fine, patchEnd) {
+		return input
+	}
+	begin := strings.Index("\n"+input, "\n"+patchBegin)
+	end := strings.LastIndex(input, "\n"+patchEnd)
 	if begin < 0 || end < begin {
 		return input
 	}
-	if begin > 0 && input[begin-1] != '\n' {
-		return input // it stands inside a line, so it is text
-	}
-	return input[begin:end+len(patchEnd)] + "\n"
+	return input[begin : end+len("\n"+patchEnd)]
 }

@@ -22,11 +22,11 @@ func (r *Request) Turn(history []Item, open func(sealed string) (string, error))
 			}
 		}
 	}
-	if r.Compact {
-		t.messages = append(t.messages, agent.Message{Role: agent.User, Parts: []agent.Part{{Text: compactionPrompt}}})
-	}
 	if len(t.messages) == 0 {
 		return nil, nil, openai.Missing("input")
+	}
+	if r.Compact {
+		t.messages = append(t.messages, agent.Message{Role: agent.User, Parts: []agent.Part{{Text: compactionPrompt}}})
 	}
 	choice, err := r.tools.toolChoice(&r.body.ToolChoice)
 	if err != nil {

@@ -1,0 +1,79 @@
+package responses
+
+import (
+	"net/http"
+	"strconv"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
+	"composer-api/internal/sse"
+)
+
+// An Answer answers an HTTP request with the events of its turn, as the request asks: as a stream, or as a document once
+// the turn is done. It is what the gateway calls a sink. One goroutine may use it.
+type Answer struct {
+	w   http.ResponseWriter
+	req *Request
+	opt Options
+
+	encoder *Encoder    // nil until the run was accepted
+	stream  *sse.Writer // nil for a document
+	written bool        // the document was
+}
+
+// NewAnswer makes an Answer on w. The caller closes it before its handler returns.
+func NewAnswer(w http.ResponseWriter, req *Request, opt Options) *Answer {
+	return &Answer{w: w, req: req, opt: opt}
+}
+
+// Accept sets the headers that say how the turn is carried out. A stream begins.
+func (a *Answer) Accept(accepted agent.Accepted) error {
+	openai.SetAccepted(a.w.Header(), accepted)
+	if a.req.Stream {
+		a.stream = sse.NewWriter(a.w, a.opt.SSE)
+		a.encoder = NewStream(a.req, a.opt, a.stream)
+	} else {
+		a.encoder = NewBody(a.req, a.opt)
+	}
+	return a.encoder.Accept(accepted)
+}
+
+// Event takes one event and keeps nothing of it. The last one writes the document.
+func (a *Answer) Event(e *agent.Event) error {
+	if err := a.encoder.Event(e); err != nil || a.stream != nil || e.Kind != agent.DoneKind {
+		return err
+	}
+	doc := append(a.encoder.Response().Encode(), '\n')
+	h := a.w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(doc)))
+	a.written = true
+	_, err := a.w.Write(doc)
+	return err
+}
+
+// Flush sends what Event has buffered.
+func (a *Answer) Flush() error { return a.encoder.Flush() }
+
+// Fail ends the answer of a turn that failed, instead of further events. It reports whether the client has been told;
+// if not, nothing has been written and the caller answers with [openai.WriteError]. A response whose client has left is
+// kept as cancelled, because its id was given out.
+func (a *Answer) Fail(e *agent.Error) (told bool) {
+	switch {
+	case a.stream == nil:
+		return a.written
+	case a.encoder.Response().Status.Ended():
+	case e.Code == agent.Canceled:
+		a.encoder.Cancel()
+	default:
+		a.encoder.Fail(e)
+	}
+	return true
+}
+
+// Close lets go of the ResponseWriter.
+func (a *Answer) Close() {
+	if a.stream != nil {
+		a.stream.Close()
+	}
+}
