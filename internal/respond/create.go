@@ -6,9 +6,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/api/openai"
 	"composer-api/internal/api/responses"
-	"composer-api/internal/sse"
 	"composer-api/internal/store"
 )
 
@@ -33,66 +31,17 @@ func (s *Service) create(w http.ResponseWriter, r *http.Request, call Call) erro
 	if req.Background {
 		return s.createInBackground(w, r, req, turn, rec)
 	}
-	sink := &foreground{service: s, w: w, req: req, rec: rec}
-	defer sink.close()
-	return sink.finish(s.cfg.Turns.Turn(r.Context(), turn, sink))
-}
-
-// A foreground is the sink of a turn whose client waits for it. It owns the answer to the HTTP request from the
-// moment that upstream has accepted the run.
-type foreground struct {
-	service *Service
-	w       http.ResponseWriter
-	req     *responses.Request
-	rec     *record
-
-	stream  *sse.Writer        // nil for a body
-	encoder *responses.Encoder // nil until the run was accepted
-}
-
-// Accept implements gateway.Sink.
-func (f *foreground) Accept(a agent.Accepted) error {
-	openai.SetAccepted(f.w.Header(), a)
-	opt := f.rec.options()
-	if f.req.Store {
-		opt.Keep = f.rec.create
+	opt := rec.options()
+	if req.Store {
+		opt.Keep = rec.create
 	}
-	if f.req.Stream {
-		f.stream = sse.NewWriter(f.w, f.service.cfg.SSE)
-		f.encoder = responses.NewStream(f.req, opt, f.stream)
-	} else {
-		f.encoder = responses.NewBody(f.req, opt)
+	answer := responses.NewAnswer(w, req, opt)
+	defer answer.Close()
+	err = s.cfg.Turns.Turn(r.Context(), turn, answer)
+	if err != nil && answer.Fail(agent.AsError(err)) {
+		return &Told{err}
 	}
-	return f.encoder.Accept(a)
-}
-
-// Event implements gateway.Sink.
-func (f *foreground) Event(e *agent.Event) error { return f.encoder.Event(e) }
-
-// Flush implements gateway.Sink.
-func (f *foreground) Flush() error { return f.encoder.Flush() }
-
-// finish answers the request after a turn that ended with err.
-func (f *foreground) finish(err error) error {
-	switch {
-	case err == nil && f.stream == nil:
-		return writeJSON(f.w, f.encoder.Response().Encode())
-	case err == nil:
-		return nil
-	case f.stream == nil:
-		return err // nothing was sent: the error can have its own status
-	case agent.CodeOf(err) == agent.Canceled:
-		f.encoder.Cancel() // nobody listens, but the response's id was given out
-		return err
-	}
-	f.encoder.Fail(agent.AsError(err))
 	return err
-}
-
-func (f *foreground) close() {
-	if f.stream != nil {
-		f.stream.Close()
-	}
 }
 
 // A record is a response's row in the making.
@@ -125,6 +74,7 @@ func (rec *record) options() responses.Options {
 		ID:             rec.row.ID,
 		SealReasoning:  purpose(sealReasoning),
 		SealCompaction: purpose(sealCompaction),
+		SSE:            rec.service.cfg.SSE,
 	}
 }
 

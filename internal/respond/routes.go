@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -51,9 +52,19 @@ func readBody(r *http.Request) ([]byte, error) { return io.ReadAll(r.Body) }
 
 func writeJSON(w http.ResponseWriter, doc []byte) error {
 	w.Header().Set("Content-Type", "application/json")
-	_, err := w.Write(doc)
+	w.Header().Set("Content-Length", strconv.Itoa(len(doc)+1))
+	_, err := w.Write(append(doc, '\n'))
 	return err
 }
+
+// Told is an error that the client has been told in its stream: it is for the log, and the answer is whole.
+type Told struct{ Err error }
+
+// Error implements error.
+func (t *Told) Error() string { return t.Err.Error() }
+
+// Unwrap gives the error that was told.
+func (t *Told) Unwrap() error { return t.Err }
 
 // notFound is the error for a response that doesn't exist for the caller.
 func notFound(id string) error {

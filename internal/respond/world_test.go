@@ -1,0 +1,290 @@
+package respond_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
+	"composer-api/internal/api/responses/responsestest"
+	"composer-api/internal/backend/demo"
+	"composer-api/internal/gateway"
+	"composer-api/internal/respond"
+	"composer-api/internal/seal"
+	"composer-api/internal/sqlstore"
+	"composer-api/internal/store"
+)
+
+// A world is one process that serves the Responses API: the real gateway and a real database, with the demo backend,
+// whose answers the prompts say. Several worlds may share a database, at once or one after the other.
+type world struct {
+	t        testing.TB
+	path     string
+	ring     *seal.Ring
+	store    *mortal
+	db       *sqlstore.DB
+	gateway  *gateway.Gateway
+	service  *respond.Service
+	handler  http.Handler
+	requests []*agent.Request // what the model was asked, in order
+}
+
+// ann asks when a test doesn't say who does.
+const ann = "k:ann"
+
+func newWorld(t testing.TB) *world {
+	return bornWorld(t, filepath.Join(t.TempDir(), "test.db"), seal.Random())
+}
+
+func bornWorld(t testing.TB, path string, ring *seal.Ring) *world {
+	t.Helper()
+	db, err := sqlstore.Open(t.Context(), sqlstore.Config{DSN: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, path: path, ring: ring, db: db, store: &mortal{Store: db}}
+	w.gateway = gateway.New(gateway.Config{Backends: []agent.Backend{demo.New(nil)}})
+	w.service = respond.New(respond.Config{
+		Turns: w, Store: w.store, Seal: ring, MaxJobs: 5, MaxJobsPerOwner: 3, Log: slog.New(slog.DiscardHandler),
+	})
+	mux := http.NewServeMux()
+	for _, route := range w.service.Routes() {
+		mux.HandleFunc(route.Pattern, func(rw http.ResponseWriter, r *http.Request) {
+			call := respond.Call{Caller: agent.Caller{Owner: r.Header.Get("X-Owner")}}
+			err := route.Handle(rw, r, call)
+			var told *respond.Told
+			if err != nil && !errors.As(err, &told) && agent.CodeOf(err) != agent.Canceled {
+				openai.WriteError(rw, err)
+			}
+		})
+	}
+	w.handler = mux
+	return w
+}
+
+// Turn implements respond.Turner.
+func (w *world) Turn(ctx context.Context, req *agent.Request, sink gateway.Sink) error {
+	w.requests = append(w.requests, req)
+	return w.gateway.Turn(ctx, req, sink)
+}
+
+// end shuts the world down in good order.
+func (w *world) end() {
+	w.t.Helper()
+	w.service.Close()
+	if err := w.gateway.Close(context.Background()); err != nil {
+		w.t.Error(err)
+	}
+	if err := w.db.Close(); err != nil {
+		w.t.Error(err)
+	}
+}
+
+// die ends the world as a lost machine does: nothing more is written.
+func (w *world) die() {
+	w.t.Helper()
+	w.store.dead.Store(true)
+	w.end()
+}
+
+// again is the next process on the same database.
+func (w *world) again() *world { return bornWorld(w.t, w.path, w.ring) }
+
+// A mortal is a store that can be lost.
+type mortal struct {
+	respond.Store
+	dead atomic.Bool
+}
+
+func (m *mortal) err() error {
+	if m.dead.Load() {
+		return store.ErrUnavailable
+	}
+	return nil
+}
+
+func (m *mortal) CreateResponse(ctx context.Context, r store.Response) error {
+	if err := m.err(); err != nil {
+		return err
+	}
+	return m.Store.CreateResponse(ctx, r)
+}
+
+func (m *mortal) UpdateResponse(ctx context.Context, r store.Response) error {
+	if err := m.err(); err != nil {
+		return err
+	}
+	return m.Store.UpdateResponse(ctx, r)
+}
+
+func (m *mortal) Response(ctx context.Context, owner, id string) (store.Response, error) {
+	if err := m.err(); err != nil {
+		return store.Response{}, err
+	}
+	return m.Store.Response(ctx, owner, id)
+}
+
+func (m *mortal) AppendEvents(ctx context.Context, owner, id string, events []store.Event) error {
+	if err := m.err(); err != nil {
+		return err
+	}
+	return m.Store.AppendEvents(ctx, owner, id, events)
+}
+
+func (m *mortal) RenewLeases(ctx context.Context, runner string, until time.Time) ([]store.ResponseRef, error) {
+	if err := m.err(); err != nil {
+		return nil, err
+	}
+	return m.Store.RenewLeases(ctx, runner, until)
+}
+
+// An answer is what the client got.
+type answer struct {
+	t      testing.TB
+	status int
+	header http.Header
+	body   []byte
+}
+
+// do sends a request as ann, or as owner[0].
+func (w *world) do(method, path, body string, owner ...string) *answer {
+	w.t.Helper()
+	return w.doContext(context.Background(), method, path, body, owner...)
+}
+
+func (w *world) doContext(ctx context.Context, method, path, body string, owner ...string) *answer {
+	w.t.Helper()
+	req := httptest.NewRequestWithContext(ctx, method, path, strings.NewReader(body))
+	req.Header.Set("X-Owner", append(owner, ann)[0])
+	rec := httptest.NewRecorder()
+	w.handler.ServeHTTP(rec, req)
+	return &answer{w.t, rec.Code, rec.Header(), rec.Body.Bytes()}
+}
+
+// create makes a response and returns it.
+func (w *world) create(body string, owner ...string) responsestest.Response {
+	w.t.Helper()
+	return w.do("POST", "/responses", body, owner...).response()
+}
+
+// retrieve gets a stored response.
+func (w *world) retrieve(id string) responsestest.Response {
+	w.t.Helper()
+	return w.do("GET", "/responses/"+id, "").response()
+}
+
+// response is the answer as a valid response object.
+func (a *answer) response() responsestest.Response {
+	a.t.Helper()
+	if a.status != http.StatusOK {
+		a.t.Fatalf("status %d: %s", a.status, a.body)
+	}
+	responsestest.Valid(a.t, "response", a.body)
+	var r responsestest.Response
+	if err := json.Unmarshal(a.body, &r); err != nil {
+		a.t.Fatal(err)
+	}
+	return r
+}
+
+// events is the answer as a valid stream.
+func (a *answer) events() []responsestest.Event {
+	a.t.Helper()
+	if a.status != http.StatusOK {
+		a.t.Fatalf("status %d: %s", a.status, a.body)
+	}
+	return responsestest.Stream(a.t, a.body)
+}
+
+// is checks that the answer is a valid error.
+func (a *answer) is(status int, code, param string) {
+	a.t.Helper()
+	var doc struct {
+		Error struct{ Code, Param *string }
+	}
+	responsestest.Valid(a.t, "error", a.body)
+	if err := json.Unmarshal(a.body, &doc); err != nil {
+		a.t.Fatalf("not an error: %s", a.body)
+	}
+	text := func(s *string) string {
+		if s == nil {
+			return ""
+		}
+		return *s
+	}
+	if a.status != status || text(doc.Error.Code) != code || text(doc.Error.Param) != param {
+		a.t.Errorf("status %d, want %d with code %q and param %q: %s", a.status, status, code, param, a.body)
+	}
+}
+
+// document is the answer as a valid document of another kind.
+func document[T any](a *answer, def string) T {
+	a.t.Helper()
+	if a.status != http.StatusOK {
+		a.t.Fatalf("status %d: %s", a.status, a.body)
+	}
+	responsestest.Valid(a.t, def, a.body)
+	var v T
+	if err := json.Unmarshal(a.body, &v); err != nil {
+		a.t.Fatal(err)
+	}
+	return v
+}
+
+// text is what the messages of a response say.
+func text(r responsestest.Response) string {
+	var b strings.Builder
+	for _, raw := range r.Output {
+		var item struct {
+			Content []struct{ Text string }
+		}
+		json.Unmarshal(raw, &item)
+		for _, part := range item.Content {
+			b.WriteString(part.Text)
+		}
+	}
+	return b.String()
+}
+
+// An outputItem is what tests look at of an item.
+type outputItem struct {
+	ID, Type, Name, Status string
+	CallID                 string `json:"call_id"`
+	EncryptedContent       string `json:"encrypted_content"`
+}
+
+func items(t testing.TB, r responsestest.Response) []outputItem {
+	t.Helper()
+	list := make([]outputItem, len(r.Output))
+	for i, raw := range r.Output {
+		if err := json.Unmarshal(raw, &list[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return list
+}
+
+// quote is s as a JSON string.
+func quote(s string) string {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.Encode(s)
+	return strings.TrimSpace(b.String())
+}
+
+// say is a request whose answer is fixed: the lines are the demo backend's script.
+func say(members string, script ...string) string {
+	prompt := "Please.\nsim: " + strings.Join(script, "\nsim: ")
+	return `{"model":"composer-2.5",` + members + `"input":` + quote(prompt) + `}`
+}
