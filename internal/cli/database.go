@@ -3,7 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
-	"log/slog"
+	"fmt"
 	"path/filepath"
 
 	"composer-api/internal/config"
@@ -21,19 +21,9 @@ func dsn(p *process, c *config.Storage) (string, error) {
 	return filepath.Join(dir, "composer.db"), err
 }
 
-// openStore opens the database, whose schema it brings up to date. The caller closes it.
+// openStore opens the database for serve and brings its schema up to date. When it is unavailable, serve goes on without
+// it for those who bring their own Cursor key, and every use tries again. The caller closes it.
 func openStore(ctx context.Context, p *process, c *config.Storage) (*sqlstore.DB, error) {
-	where, err := dsn(p, c)
-	if err != nil {
-		return nil, err
-	}
-	db, err := sqlstore.Open(ctx, sqlstore.Config{DSN: where})
-	return db, storeHint(err)
-}
-
-// openPatientStore opens the database for serve, which goes on without it for those who bring their own Cursor key. What
-// keeps the database from being used is logged.
-func openPatientStore(ctx context.Context, p *process, c *config.Storage, log *slog.Logger) (*sqlstore.DB, error) {
 	where, err := dsn(p, c)
 	if err != nil {
 		return nil, err
@@ -43,16 +33,20 @@ func openPatientStore(ctx context.Context, p *process, c *config.Storage, log *s
 		return nil, storeHint(err)
 	}
 	if err := db.Ping(ctx); err != nil {
-		log.Warn("the database is unavailable: hosted keys and stored responses don't work until it is back", "err", err)
+		fmt.Fprintf(p.stderr, "composer-api: hosted keys and stored responses don't work for now: %v\n", err)
 	}
 	return db, nil
 }
 
-// withStore opens the database for the time of f.
+// withStore opens the database for the time of f, a command that can do nothing without it.
 func withStore(ctx context.Context, p *process, c *config.Storage, f func(store.Store) error) error {
-	db, err := openStore(ctx, p, c)
+	where, err := dsn(p, c)
 	if err != nil {
 		return err
+	}
+	db, err := sqlstore.Open(ctx, sqlstore.Config{DSN: where})
+	if err != nil {
+		return storeHint(err)
 	}
 	return errors.Join(storeHint(f(db)), db.Close())
 }
