@@ -196,7 +196,7 @@ func (c *chatRun) do(step script.Step) (waits bool, err error) {
 		c.wire.frames = s.How
 		return false, err
 	case script.Gzip:
-		c.wire.gzip = s.How
+		c.wire.compress = s.On
 	}
 	return false, nil
 }

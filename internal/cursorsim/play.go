@@ -65,7 +65,7 @@ func (p *run) do(step script.Step) error {
 		p.wire.frames = s.How
 		return err
 	case script.Gzip:
-		p.wire.gzip = s.How
+		p.wire.compress = s.On
 		return nil
 	}
 	return nil

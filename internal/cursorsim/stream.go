@@ -91,9 +91,25 @@ func (p *run) finish(w http.ResponseWriter, err error) {
 	if p.writeEnd(w, end, err) != nil && end == EndedWell {
 		p.record(func(r *Run) { r.End = EndedLeft })
 	}
+	p.linger()
 	if end == EndedCut {
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// lingerFor is how long a compressed stream is kept open after its end frame.
+const lingerFor = time.Second
+
+// linger waits for the client to end its side. When the handler returns before that, net/http resets the stream, and
+// Node's client then throws away what it has received and not decompressed yet: Cursor's SDK loses the end of a
+// compressed answer.
+func (p *run) linger() {
+	if p.rec.Transport != "http2" || !p.wire.compressed {
+		return
+	}
+	timeout := time.NewTimer(lingerFor)
+	defer timeout.Stop()
+	p.read(func() bool { return p.rec.HalfClosed }, timeout.C, false)
 }
 
 // endOf names the end of a run that play left with err.

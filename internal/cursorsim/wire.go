@@ -21,10 +21,8 @@ type wire struct {
 	frames string
 	// takesGzip is what the client said.
 	takesGzip bool
-	// gzip is what we compress, for a client that takes it: "" or "off" nothing, "on" messages, "all" the end frame
-	// as well. Misbehaving, the end frame is left as it is: over HTTP/2 the SDK loses a compressed one, because it is
-	// not done with it when the stream closes.
-	gzip string
+	// compress is whether we compress for a client that takes it; compressed, whether we did.
+	compress, compressed bool
 	// luck is where misbehaviour comes from; nil is none.
 	luck *rand.Rand
 
@@ -49,7 +47,7 @@ const heldLimit = 16 << 10
 func (w *wire) misbehave(luck *rand.Rand) {
 	w.luck = luck
 	w.frames = []string{"whole", "split", "merged"}[luck.IntN(3)]
-	w.gzip = []string{"off", "off", "on"}[luck.IntN(3)]
+	w.compress = luck.IntN(3) == 0
 }
 
 // chance is true about once in n times when the simulator misbehaves.
@@ -93,7 +91,8 @@ func unknownUpdate() []byte {
 
 // frame sends one message with the stream's habits.
 func (w *wire) frame(flags byte, payload []byte) error {
-	if w.takesGzip && (w.gzip == "all" || w.gzip == "on" && flags&flagEnd == 0) {
+	if w.takesGzip && w.compress {
+		w.compressed = true
 		flags, payload = flags|flagGzip, gzipped(payload)
 	}
 	return w.write(appendFrame(nil, flags, payload))

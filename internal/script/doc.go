@@ -57,7 +57,7 @@
 //	                       end frame that is not JSON)
 //	unknown                a message, an update and fields that nobody knows
 //	frames HOW             from here on: whole, split (a frame in many writes), merged (many frames in one write)
-//	gzip HOW               from here on, if the client takes it: off, on, all (the end frame, too)
+//	gzip on|off            from here on, if the client takes it
 //
 // # Placeholders
 //

@@ -96,7 +96,12 @@ func (s Status) format() string {
 func (s Garbage) format() string { return "garbage " + s.Kind }
 func (Unknown) format() string   { return "unknown" }
 func (s Frames) format() string  { return "frames " + s.How }
-func (s Gzip) format() string    { return "gzip " + s.How }
+func (s Gzip) format() string {
+	if s.On {
+		return "gzip on"
+	}
+	return "gzip off"
+}
 
 // formatText writes a text plainly where Parse would read it back, else quoted.
 func formatText(s string) string {

@@ -253,7 +253,7 @@ var verbs = map[string]func(*args) (Step, error){
 	"garbage": wordStep(garbageKinds, func(s string) Step { return Garbage{s} }),
 	"unknown": plainStep(Unknown{}),
 	"frames":  wordStep(frameModes, func(s string) Step { return Frames{s} }),
-	"gzip":    wordStep(gzipModes, func(s string) Step { return Gzip{s} }),
+	"gzip":    wordStep([]string{"on", "off"}, func(s string) Step { return Gzip{s == "on"} }),
 }
 
 func plainStep(s Step) func(*args) (Step, error) {

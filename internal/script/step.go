@@ -117,16 +117,15 @@ type (
 	Unknown struct{}
 	// Frames sets how frames are cut into writes. How is one of the words below.
 	Frames struct{ How string }
-	// Gzip sets what is compressed. How is one of the words below.
-	Gzip struct{ How string }
+	// Gzip turns compression on or off.
+	Gzip struct{ On bool }
 )
 
-// The words that Query, Garbage, Frames and Gzip take.
+// The words that Query, Garbage and Frames take.
 var (
 	queryKinds   = []string{"web-search", "ask-question", "switch-mode", "create-plan", "web-fetch", "mcp-auth", "generate-image"}
 	garbageKinds = []string{"payload", "gzip", "length", "end"}
 	frameModes   = []string{"whole", "split", "merged"}
-	gzipModes    = []string{"off", "on", "all"}
 )
 
 // connectCodes are the names that Connect gives to its codes.
