@@ -49,7 +49,7 @@ var arrows = map[string][]string{
 	"api/apitest":                 {"agent", "api/chat", "api/openai", "api/responses", "sse"},
 	"sse":                         {},
 	"imagefetch":                  {"agent"},
-	"httpd":                       {"agent", "api/chat", "api/openai", "catalog", "gateway", "imagefetch", "keys", "sse", "store"},
+	"httpd":                       {"accounts", "agent", "api/chat", "api/openai", "catalog", "gateway", "keys", "store"},
 
 	// What is kept, and for whom.
 	"store":        {},
