@@ -312,4 +312,5 @@ func (e *Encoder) finish() error {
 }
 
 // liberal reading and writing takes what a client sent for what it is: invalid UTF-8 becomes U+FFFD.
-var liberal = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+// U+2028 and U+2029 are escaped, because some SDKs take them for the end of a line.
+var liberal = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true), jsontext.EscapeForJS(true))

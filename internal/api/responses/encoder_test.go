@@ -107,7 +107,7 @@ func TestEveryStreamKeepsTheRules(t *testing.T) {
 		if i%2 == 0 {
 			include = `"include":["reasoning.encrypted_content"],`
 		}
-		body := `{"model":"composer-2.5","input":"go",` + include + testTools + `}`
+		body := `{"model":"composer-2.5","input":"go","instructions":"a\u2028b",` + include + strings.Replace(testTools, `"name":"apply_patch"`, "\"name\":\"apply_patch\",\"description\":\"a\u2029b\"", 1) + `}`
 		events := randomEvents(r)
 		var failure *agent.Error
 		if i%5 == 0 {

@@ -128,6 +128,9 @@ func Final(t testing.TB, events []Event) Response {
 // from 0; items have dense indexes and keep their ids, one is open at a time, each is done before the end, and its
 // deltas add up to what it holds; the last response's output is the items that were emitted; [DONE] is the last line.
 func CheckStream(stream []byte) ([]Event, error) {
+	if bytes.ContainsAny(stream, "\u2028\u2029") {
+		return nil, fmt.Errorf("the stream has U+2028 or U+2029 unescaped, which some SDKs take for the end of a line")
+	}
 	c := checker{}
 	for raw, err := range sse.Scan(bytes.NewReader(stream)) {
 		if err != nil {

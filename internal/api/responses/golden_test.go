@@ -1,0 +1,38 @@
+package responses_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api/apitest"
+	"composer-api/internal/api/openai"
+	"composer-api/internal/api/responses"
+)
+
+func TestGolden(t *testing.T) {
+	apitest.Run(t, apitest.Surface{Name: "responses", StreamMembers: `"stream":true`, Serve: serve})
+}
+
+// serve answers as the real handler does, without a store.
+func serve(w http.ResponseWriter, body []byte, turn func(*agent.Request, apitest.Sink) error) {
+	req, err := responses.Decode(body)
+	if err != nil {
+		openai.WriteError(w, err)
+		return
+	}
+	request, _, err := req.Turn(nil, nil)
+	if err != nil {
+		openai.WriteError(w, err)
+		return
+	}
+	a := responses.NewAnswer(w, req, responses.Options{
+		ID: "resp_" + strings.Repeat("0", 24), Now: func() time.Time { return apitest.Created },
+	})
+	defer a.Close()
+	if err := turn(request, a); err != nil && !a.Fail(agent.AsError(err)) {
+		openai.WriteError(w, err)
+	}
+}
