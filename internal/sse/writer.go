@@ -96,7 +96,11 @@ func (w *Writer) Flush() error {
 	if w.closed {
 		return errClosed
 	}
-	if w.last.IsZero() {
+	begun := !w.last.IsZero()
+	if begun && len(w.buf) == 0 {
+		return w.err // nothing goes out, so the silence goes on
+	}
+	if !begun {
 		w.timer.Reset(w.cfg.KeepAlive)
 	}
 	err := w.send(w.buf)

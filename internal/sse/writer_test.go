@@ -143,14 +143,21 @@ func TestKeepAliveAfterSilenceOnly(t *testing.T) {
 		rec := newRecorder()
 		w := sse.NewWriter(rec, sse.Config{KeepAlive: 10 * time.Second})
 		flush(t, w)
-		for range 5 { // 40 s with an event every 8 s: no silence
+		for range 3 { // 24 s with an event every 8 s: no silence
+			time.Sleep(8 * time.Second)
+			add(t, w, "data: a\n\n")
+			flush(t, w)
+		}
+		rec.saw(t, "flush", "data: a\n\n", "flush", "data: a\n\n", "flush", "data: a\n\n", "flush")
+		for range 3 { // a flush of nothing doesn't break it
 			time.Sleep(8 * time.Second)
 			flush(t, w)
 		}
-		rec.saw(t, "flush", "flush", "flush", "flush", "flush", "flush")
+		synctest.Wait()
+		rec.saw(t, ": keepalive\n", "flush", ": keepalive\n", "flush")
 
 		add(t, w, "data: waiting for its flush\n\n")
-		time.Sleep(25 * time.Second)
+		time.Sleep(17 * time.Second)
 		synctest.Wait()
 		rec.saw(t, ": keepalive\n", "flush", ": keepalive\n", "flush")
 
