@@ -14,6 +14,7 @@ import (
 	"composer-api/internal/cursorauth"
 	"composer-api/internal/gateway"
 	"composer-api/internal/httpd"
+	"composer-api/internal/imagefetch"
 	"composer-api/internal/respond"
 	"composer-api/internal/store"
 	"composer-api/internal/store/sealed"
@@ -65,10 +66,11 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger) (*ser
 	})
 	hosted := accounts.New(accounts.Config{Store: s.store, Ring: ring, Verify: verify(auth), Log: log})
 	turns := httpd.Record(s.gateway, hosted)
-	s.responses = respond.New(respond.Config{Turns: turns, Store: s.store, Seal: ring, Log: log})
+	images := imagefetch.New(imagefetch.Config{})
+	s.responses = respond.New(respond.Config{Turns: turns, Images: images, Store: s.store, Seal: ring, Log: log})
 
 	routes := httpd.Config{
-		Turns: turns, Models: cat, ResolveKey: hosted.Resolve, Ready: s.store.Ping,
+		Turns: turns, Models: cat, Images: images, ResolveKey: hosted.Resolve, Ready: s.store.Ping,
 		OpenCodeV2: up.openCodeV2, OpenCode: up.openCode,
 		Surfaces: responseRoutes(s.responses), Extra: accountRoutes(&c.Accounts, hosted, client),
 		MaxRequests: c.MaxRequests, MaxPerOwner: c.MaxPerKey, Log: log,
