@@ -1,0 +1,73 @@
+package localagent
+
+import (
+	"encoding/json"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"google.golang.org/protobuf/types/known/structpb"
+)
+
+// argumentsJSON writes a call's arguments as a JSON object, keys in order. Numbers come as doubles; those that are
+// whole are written without a fraction or an exponent, because clients decode them into integers.
+func argumentsJSON(args map[string]*structpb.Value) json.RawMessage {
+	return appendObject(nil, args)
+}
+
+func appendObject(b []byte, fields map[string]*structpb.Value) []byte {
+	b = append(b, '{')
+	for i, key := range slices.Sorted(maps.Keys(fields)) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(appendString(b, key), ':')
+		b = appendValue(b, fields[key])
+	}
+	return append(b, '}')
+}
+
+func appendValue(b []byte, v *structpb.Value) []byte {
+	switch k := v.GetKind().(type) {
+	case *structpb.Value_BoolValue:
+		return strconv.AppendBool(b, k.BoolValue)
+	case *structpb.Value_NumberValue:
+		return appendNumber(b, k.NumberValue)
+	case *structpb.Value_StringValue:
+		return appendString(b, k.StringValue)
+	case *structpb.Value_StructValue:
+		return appendObject(b, k.StructValue.GetFields())
+	case *structpb.Value_ListValue:
+		b = append(b, '[')
+		for i, item := range k.ListValue.GetValues() {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = appendValue(b, item)
+		}
+		return append(b, ']')
+	}
+	return append(b, "null"...)
+}
+
+// exactInteger is where doubles stop holding every integer.
+const exactInteger = 1 << 53
+
+func appendNumber(b []byte, f float64) []byte {
+	switch {
+	case math.IsNaN(f) || math.IsInf(f, 0): // JSON can't say it
+		return append(b, "null"...)
+	case f == math.Trunc(f) && math.Abs(f) <= exactInteger:
+		return strconv.AppendInt(b, int64(f), 10)
+	}
+	encoded, _ := json.Marshal(f) // can't fail: it is finite
+	return append(b, encoded...)
+}
+
+// appendString quotes s without escaping more than JSON must: arguments are often code.
+func appendString(b []byte, s string) []byte {
+	b, _ = jsontext.AppendQuote(b, s) // what isn't UTF-8 is replaced; protobuf strings are UTF-8
+	return b
+}

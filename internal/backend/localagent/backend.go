@@ -1,0 +1,115 @@
+package localagent
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/cursorauth"
+)
+
+// Config is what a Backend needs. BaseURL, Endpoint and Auth are required.
+type Config struct {
+	// BaseURL is the base of Cursor's backend: "https://…" is spoken to as HTTP/2 over TLS, "http://…" as HTTP/2 with
+	// prior knowledge.
+	BaseURL string
+	// Endpoint is where the stream is served: a path under BaseURL, or a whole URL.
+	Endpoint string
+	// ClientVersion is the version of Cursor's SDK that we say we are; "" means sdk-1.0.13.
+	ClientVersion string
+	// Auth exchanges users' keys for access tokens.
+	Auth *cursorauth.Client
+	// Transport says how connections are made.
+	Transport TransportConfig
+
+	// Settle is how long a turn waits for a sibling after the last parallel call when upstream hasn't said how many
+	// there are; 0 means 200 ms.
+	Settle time.Duration
+	// StartTimeout is how long upstream may take to accept a request; 0 means 25 s.
+	StartTimeout time.Duration
+	// StallTimeout is how long a stream may be silent while we wait for it; 0 means 30 s.
+	StallTimeout time.Duration
+	// ProgressTimeout is how long a stream may send nothing but heartbeats while we wait for it; 0 means 5 min.
+	ProgressTimeout time.Duration
+
+	// MaxBlobs bounds the bytes that upstream may have us keep for one conversation. A conversation that needs more
+	// can't be continued later. 0 means 16 MiB.
+	MaxBlobs int
+	// Log receives what goes wrong with streams, never what they say. Nil discards it.
+	Log *slog.Logger
+}
+
+// Backend is an agent.Backend and an agent.Restorer.
+type Backend struct {
+	cfg      Config
+	endpoint *url.URL
+	pool     *pool
+	pacer    *pacer
+	toolsets toolsets
+}
+
+// New makes a Backend. It connects to nothing yet. The caller closes it.
+func New(cfg Config) (*Backend, error) {
+	endpoint, err := resolveEndpoint(cfg.BaseURL, cfg.Endpoint)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := newPool(endpoint, cfg.Transport)
+	if err != nil {
+		return nil, err
+	}
+	cfg.ClientVersion = cmp.Or(cfg.ClientVersion, "sdk-1.0.13")
+	cfg.Settle = cmp.Or(cfg.Settle, 200*time.Millisecond)
+	cfg.StartTimeout = cmp.Or(cfg.StartTimeout, 25*time.Second)
+	cfg.StallTimeout = cmp.Or(cfg.StallTimeout, 30*time.Second)
+	cfg.ProgressTimeout = cmp.Or(cfg.ProgressTimeout, 5*time.Minute)
+	cfg.MaxBlobs = cmp.Or(cfg.MaxBlobs, 16<<20)
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Backend{cfg: cfg, endpoint: endpoint, pool: pool, pacer: newPacer()}, nil
+}
+
+// resolveEndpoint is the endpoint's URL: itself, or under the base.
+func resolveEndpoint(base, endpoint string) (*url.URL, error) {
+	if !strings.Contains(endpoint, "://") {
+		endpoint = strings.TrimRight(base, "/") + "/" + strings.TrimLeft(endpoint, "/")
+	}
+	u, err := url.Parse(endpoint)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("the local-agent endpoint: %w", err)
+	case u.Host == "":
+		return nil, fmt.Errorf("the local-agent endpoint %q is not a URL", endpoint)
+	}
+	return u, nil
+}
+
+// Name implements agent.Backend.
+func (b *Backend) Name() string { return "localagent" }
+
+// Start implements agent.Backend.
+func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, error) {
+	if req.Continue != nil {
+		if _, ours := req.Continue.(*conversation); !ours {
+			return nil, agent.Errorf(agent.ConversationLost, "The conversation belongs to another upstream.")
+		}
+	}
+	r := newRun(b, req)
+	if err := r.connect(ctx); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// Close closes every connection. Runs that are on fail.
+func (b *Backend) Close() error {
+	b.pool.close()
+	return nil
+}

@@ -1,0 +1,77 @@
+package localagent
+
+import (
+	"maps"
+	"slices"
+
+	"composer-api/internal/cursorpb"
+)
+
+// blobs is what upstream has us keep for a conversation. What earlier turns left is shared with them and not changed.
+type blobs struct {
+	before map[string][]byte // of the conversation that is continued
+	now    map[string][]byte
+	size   int  // bytes in both
+	max    int  // above this nothing more is kept, and the conversation can't be continued
+	full   bool // something was not kept
+	missed bool // upstream asked for something that isn't here
+}
+
+func (b *blobs) get(id []byte) ([]byte, bool) {
+	data, ok := b.now[string(id)]
+	if !ok {
+		data, ok = b.before[string(id)]
+	}
+	b.missed = b.missed || !ok
+	return data, ok
+}
+
+// set keeps a blob; false when there is no room.
+func (b *blobs) set(id, data []byte) bool {
+	b.size += len(id) + len(data) + blobOverhead
+	if b.size > b.max {
+		b.full = true
+		return false
+	}
+	if b.now == nil {
+		b.now = map[string][]byte{}
+	}
+	b.now[string(id)] = slices.Clone(data)
+	return true
+}
+
+// all is what the conversation needs when it goes on.
+func (b *blobs) all() map[string][]byte {
+	if len(b.now) == 0 {
+		return b.before
+	}
+	all := make(map[string][]byte, len(b.before)+len(b.now))
+	maps.Copy(all, b.before)
+	maps.Copy(all, b.now)
+	return all
+}
+
+// answer is the answer to a request for a blob or to keep one; nil when it is neither.
+func (b *blobs) answer(m *cursorpb.KvServerMessage) *cursorpb.KvClientMessage {
+	answer := &cursorpb.KvClientMessage{Id: m.GetId()}
+	switch ask := m.GetMessage().(type) {
+	case *cursorpb.KvServerMessage_SetBlobArgs:
+		result := &cursorpb.SetBlobResult{}
+		if !b.set(ask.SetBlobArgs.GetBlobId(), ask.SetBlobArgs.GetBlobData()) {
+			result.Error = &cursorpb.KvError{Message: "there is no room for the blob"}
+		}
+		answer.Message = &cursorpb.KvClientMessage_SetBlobResult{SetBlobResult: result}
+	case *cursorpb.KvServerMessage_GetBlobArgs:
+		result := &cursorpb.GetBlobResult{}
+		if data, ok := b.get(ask.GetBlobArgs.GetBlobId()); ok {
+			result.BlobData = data
+			if data == nil {
+				result.BlobData = []byte{} // there, and empty
+			}
+		}
+		answer.Message = &cursorpb.KvClientMessage_GetBlobResult{GetBlobResult: result}
+	default:
+		return nil
+	}
+	return answer
+}

@@ -1,0 +1,70 @@
+package localagent
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/connectwire"
+	"composer-api/internal/cursorpb"
+)
+
+// This file is for those who carry a run to upstream by other means than a Backend: the bridge, at one end of which a
+// run is encoded and its frames are read, and at the other end of which it goes out. With EncodeRun they say the same
+// as a Backend, because it is the same code.
+
+// CarriedHeader is the header of an attempt to carry out run, which somebody else has encoded. blobSecret is what the
+// conversation's blob encryption key is derived from. An empty requestID is a new one. Compressed messages are not asked
+// for: they would have to be passed on to somebody who has not.
+func CarriedHeader(run *cursorpb.AgentRunRequest, token, clientVersion, requestID string, blobSecret agent.Secret) http.Header {
+	t := &ticket{runID: run.GetRunId(), blobKey: blobKey(blobSecret, run.GetConversationId()), tools: &toolset{}}
+	for _, tool := range run.GetMcpTools().GetMcpTools() {
+		t.tools.names = append(t.tools.names, tool.GetToolName())
+	}
+	h := t.header(token, clientVersion)
+	h.Del("Connect-Accept-Encoding")
+	if requestID != "" {
+		h.Set("X-Request-Id", requestID)
+	}
+	return h
+}
+
+// RequestContextAnswer is what answers an exec that asks for the request context: envelopes for upstream.
+func RequestContextAnswer(execID uint32, tools []*cursorpb.McpToolDefinition) []byte {
+	b := appendEnvelope(nil, appendField(nil, fieldExecAnswer, encode(&cursorpb.ExecClientMessage{
+		Id: execID,
+		Message: &cursorpb.ExecClientMessage_RequestContextResult{RequestContextResult: &cursorpb.RequestContextResult{
+			Result: &cursorpb.RequestContextResult_Success{
+				Success: &cursorpb.RequestContextSuccess{RequestContext: requestContext(tools)},
+			},
+		}},
+	})))
+	return append(b, control(controlClose, execID)...)
+}
+
+// ClientHeartbeat is the envelope that says that the client is alive.
+func ClientHeartbeat() []byte { return clientHeartbeat }
+
+// CalledTool is the client's tool that a call is for; false when it is for somebody else's.
+func CalledTool(args *cursorpb.McpArgs) (name string, ours bool) {
+	if p := args.GetProviderIdentifier(); p != "" && p != provider {
+		return "", false
+	}
+	if name = args.GetToolName(); name == "" {
+		name = strings.TrimPrefix(args.GetName(), provider+"-")
+	}
+	return name, true
+}
+
+// ArgumentsJSON writes a call's arguments as a JSON object.
+func ArgumentsJSON(args map[string]*structpb.Value) json.RawMessage { return argumentsJSON(args) }
+
+// UpstreamError is what an error of upstream's means. again reports that the same request may succeed a moment later,
+// token that it may with a new access token.
+func UpstreamError(said *connectwire.Error) (err *agent.Error, again, token bool) {
+	f := upstreamSaid(said)
+	return f.err, f.again, f.token
+}

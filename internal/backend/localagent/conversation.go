@@ -1,0 +1,120 @@
+package localagent
+
+import (
+	"errors"
+	"maps"
+	"slices"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"composer-api/internal/agent"
+)
+
+// A conversation is what upstream wants back when a finished conversation goes on: its last checkpoint, byte for byte,
+// and the blobs that it had us keep. It is immutable; conversations that follow from it share its blobs' bytes.
+type conversation struct {
+	id         string
+	blobKey    string
+	checkpoint []byte
+	blobs      map[string][]byte
+	size       int
+}
+
+// ID implements agent.Conversation.
+func (c *conversation) ID() string { return c.id }
+
+// Size implements agent.Conversation.
+func (c *conversation) Size() int { return c.size }
+
+// blobOverhead is about what a blob costs beside its bytes.
+const blobOverhead = 96
+
+func newConversation(id, blobKey string, checkpoint []byte, blobs map[string][]byte) *conversation {
+	c := &conversation{id: id, blobKey: blobKey, checkpoint: checkpoint, blobs: blobs}
+	c.size = len(id) + len(blobKey) + len(checkpoint) + sizeBlobs(blobs)
+	return c
+}
+
+func sizeBlobs(blobs map[string][]byte) int {
+	size := 0
+	for blob, data := range blobs {
+		size += len(blob) + len(data) + blobOverhead
+	}
+	return size
+}
+
+// A conversation on disk: the magic, then protobuf fields.
+const (
+	conversationMagic = "composer-api localagent 1\n"
+
+	fieldID            protowire.Number = 1
+	fieldBlobKey       protowire.Number = 2
+	fieldCheckpointRaw protowire.Number = 3
+	fieldBlobID        protowire.Number = 4 // followed by its data
+	fieldBlobData      protowire.Number = 5
+)
+
+// MarshalBinary implements agent.Conversation.
+func (c *conversation) MarshalBinary() ([]byte, error) {
+	b := append(make([]byte, 0, c.size), conversationMagic...)
+	b = appendField(b, fieldID, []byte(c.id))
+	b = appendField(b, fieldBlobKey, []byte(c.blobKey))
+	b = appendField(b, fieldCheckpointRaw, c.checkpoint)
+	for _, id := range slices.Sorted(maps.Keys(c.blobs)) {
+		b = appendField(b, fieldBlobID, []byte(id))
+		b = appendField(b, fieldBlobData, c.blobs[id])
+	}
+	return b, nil
+}
+
+// errForeign is why bytes are no conversation of ours.
+var errForeign = errors.New("localagent: not a conversation of this backend and version")
+
+// Restore implements agent.Restorer.
+func (b *Backend) Restore(data []byte) (agent.Conversation, error) {
+	c, err := unmarshalConversation(data)
+	if err != nil {
+		return nil, &agent.Error{Code: agent.ConversationLost, Err: err}
+	}
+	return c, nil
+}
+
+func unmarshalConversation(data []byte) (*conversation, error) {
+	if len(data) < len(conversationMagic) || string(data[:len(conversationMagic)]) != conversationMagic {
+		return nil, errForeign
+	}
+	data = slices.Clone(data[len(conversationMagic):]) // kept in pieces below
+	var id, key, blob string
+	var checkpoint []byte
+	blobs := map[string][]byte{}
+	for len(data) > 0 {
+		number, wire, n := protowire.ConsumeTag(data)
+		if n < 0 || wire != protowire.BytesType {
+			return nil, errForeign
+		}
+		value, m := protowire.ConsumeBytes(data[n:])
+		if m < 0 {
+			return nil, errForeign
+		}
+		data = data[n+m:]
+		value = value[:len(value):len(value)]
+		switch number {
+		case fieldID:
+			id = string(value)
+		case fieldBlobKey:
+			key = string(value)
+		case fieldCheckpointRaw:
+			checkpoint = value
+		case fieldBlobID:
+			blob = string(value)
+		case fieldBlobData:
+			blobs[blob] = value
+		default:
+			return nil, errForeign
+		}
+	}
+	if id == "" || key == "" || len(checkpoint) == 0 {
+		return nil, errForeign
+	}
+	return newConversation(id, key, checkpoint, blobs), nil
+}

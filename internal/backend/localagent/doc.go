@@ -1,0 +1,22 @@
+// Package localagent is the Backend that speaks Cursor's local-agent protocol: one HTTP/2 request per run whose both
+// bodies stay open, with Connect envelopes of protobuf messages in both directions.
+//
+// It never runs a tool. The client's tools are offered to the model under their own names; a call becomes an event,
+// and the stream stays open until the client's result is there. Cursor's built-in tools are switched off, and when
+// upstream asks for one all the same, it is mapped to a tool of the client (package toolmap) or refused.
+//
+// A tour, in the order of a run:
+//
+//	backend.go       Config, New, Start
+//	prompt.go        a conversation as the one user message that opens a run
+//	request.go       the run request and its headers, encoded
+//	toolset.go       what upstream is told about the client's tools, encoded once and shared
+//	retry.go         attempts: opening a stream, and what may follow when it breaks
+//	transport.go     connections; stream.go one attempt; outbox.go its request body
+//	run.go           Next, Resume, Close: the turns as the gateway sees them
+//	reading.go       who reads, and what becomes of each message
+//	walk.go text.go  the hot path: text out of a message, without allocation
+//	exec.go          what upstream asks us to do; builtin.go Cursor's own tools; blobs.go, queries.go the rest
+//	limits.go        heartbeats and time limits; pacer.go one clock for all runs
+//	meter.go         tokens; conversation.go what a later request carries on from; errors.go what failures mean
+package localagent

@@ -1,0 +1,133 @@
+package localagent
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// clientEvery is how often upstream is told that we are there.
+	clientEvery = 5 * time.Second
+	// lingerFor is how long the end of the stream is waited for once the turn has ended.
+	lingerFor = 2 * time.Second
+	// maxUnsent is how much may wait for the transport before heartbeats are left out: upstream isn't reading, and more
+	// of them would not help.
+	maxUnsent = 64 << 10
+)
+
+// A clock measures how long upstream has kept us waiting. Time in which nobody reads, because the client is slow or
+// runs its tools, doesn't count. It is written by the reading role and read by the pacer.
+type clock struct {
+	start    time.Time
+	nextBeat time.Time // guarded by run.mu
+
+	since atomic.Int64 // when the current wait began, after start; 0: nobody waits
+	idle  atomic.Int64 // waited since the last progress, in waits that are over
+	until atomic.Int64 // when to stop waiting for the end of the stream; 0: not yet
+}
+
+func (c *clock) begin() {
+	c.start = time.Now()
+	c.nextBeat = c.start.Add(clientEvery)
+}
+
+// now is the time after start; never 0.
+func (c *clock) now() int64 { return int64(time.Since(c.start)) + 1 }
+
+func (c *clock) wait() { c.since.Store(c.now()) }
+
+func (c *clock) waited() {
+	if since := c.since.Swap(0); since != 0 {
+		c.idle.Add(c.now() - since)
+	}
+}
+
+func (c *clock) progress() { c.idle.Store(0) }
+
+// restart forgets the waiting so far, if the wait goes on.
+func (c *clock) restart() {
+	c.idle.Store(0)
+	if c.since.Load() != 0 {
+		c.wait()
+	}
+}
+
+// linger puts off the end of waiting for the end, and returns it.
+func (c *clock) linger() time.Time {
+	until := c.now() + int64(lingerFor)
+	c.until.Store(until)
+	return c.at(until)
+}
+
+func (c *clock) at(t int64) time.Time { return c.start.Add(time.Duration(t)) }
+
+// ring is the run's alarm: it sends the heartbeats that are due and ends a stream that takes too long. It returns when
+// to be called again.
+func (r *run) ring(now time.Time) time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	next := r.beat(now)
+	due, why := r.limit()
+	if why != nil && !due.After(now) {
+		s := r.stream
+		go s.close(why) // which may wait for the transport
+		return next
+	}
+	if why != nil && due.Before(next) {
+		return due
+	}
+	return next
+}
+
+// beat sends the heartbeats that are due and returns when the next is. mu is held.
+func (r *run) beat(now time.Time) time.Time {
+	var due []byte
+	if !r.clock.nextBeat.After(now) {
+		r.clock.nextBeat = nextBeat(r.clock.nextBeat, now, clientEvery)
+		due = clientHeartbeat
+	}
+	next := r.clock.nextBeat
+	for _, x := range r.execs.open {
+		if !x.nextBeat.After(now) {
+			x.nextBeat = nextBeat(x.nextBeat, now, execEvery)
+			due = append(due[:len(due):len(due)], control(controlHeartbeat, x.id)...)
+		}
+		if x.nextBeat.Before(next) {
+			next = x.nextBeat
+		}
+	}
+	if len(due) > 0 && r.stream.out.waiting() < maxUnsent {
+		r.stream.put(due)
+	}
+	return next
+}
+
+// nextBeat keeps to the rhythm, but doesn't make up for beats that were missed while the machine slept.
+func nextBeat(due, now time.Time, every time.Duration) time.Time {
+	if due = due.Add(every); due.After(now) {
+		return due
+	}
+	return now.Add(every)
+}
+
+// limit is when the stream has kept us waiting for too long, and what to say then; nil when nobody waits for upstream:
+// not while it waits for a client's tool. mu is held.
+func (r *run) limit() (time.Time, error) {
+	since := r.clock.since.Load()
+	if since == 0 || r.turnOver || len(r.execs.open) > 0 {
+		return time.Time{}, nil
+	}
+	if until := r.clock.until.Load(); until != 0 {
+		return r.clock.at(until), errLingered
+	}
+	cfg := &r.backend.cfg
+	stall := since + int64(cfg.StallTimeout)
+	stuck := since - r.clock.idle.Load() + int64(cfg.ProgressTimeout)
+	if stuck < stall {
+		return r.clock.at(stuck), errTooSlow("Cursor made no progress for %v.", cfg.ProgressTimeout)
+	}
+	return r.clock.at(stall), errTooSlow("Cursor sent nothing for %v.", cfg.StallTimeout)
+}
+
+// errLingered ends a stream whose turn has ended; it is no failure.
+var errLingered = errTooSlow("Cursor did not end the stream within %v.", lingerFor)

@@ -1,0 +1,47 @@
+package localagent
+
+import (
+	"composer-api/internal/agent"
+	"composer-api/internal/cursorpb"
+)
+
+// A meter counts what a run costs: what upstream says at the end of its turns, and until then what can be gathered.
+type meter struct {
+	ended bool        // upstream has said that a turn ended
+	said  bool        // and what it cost
+	total agent.Usage // the sum of what it said; sub-agents end turns of their own
+
+	context int64 // tokens of the whole context, by the last checkpoint
+	tokens  int64 // output tokens, by the deltas
+	prompt  int   // bytes sent
+	output  int   // bytes got: text, thinking and arguments
+}
+
+func (m *meter) turnEnded(t *cursorpb.TurnEnded) {
+	m.ended = true
+	m.said = m.said || t.InputTokens != nil || t.OutputTokens != nil
+	m.total.Input += t.GetInputTokens()
+	m.total.Output += t.GetOutputTokens()
+	m.total.CacheRead += t.GetCacheReadTokens()
+	m.total.CacheWrite += t.GetCacheWriteTokens()
+	m.total.Reasoning += t.GetReasoningTokens()
+}
+
+// bytesPerToken is the usual guess.
+const bytesPerToken = 4
+
+// usage is what the run has cost so far. Before the end of the turn, and when upstream doesn't say, it is an estimate:
+// of the output by the token deltas or else its length, of the prompt by the context's size or else its length.
+func (m *meter) usage() agent.Usage {
+	if m.said {
+		return m.total
+	}
+	u := agent.Usage{Output: m.tokens, Estimated: true}
+	if u.Output == 0 {
+		u.Output = int64(m.output+bytesPerToken-1) / bytesPerToken
+	}
+	if u.Input = m.context - u.Output; u.Input <= 0 {
+		u.Input = int64(m.prompt+bytesPerToken-1) / bytesPerToken
+	}
+	return u
+}

@@ -1,0 +1,89 @@
+package localagent
+
+import (
+	"io"
+	"sync"
+)
+
+// An outbox is the body of a stream's request: envelopes go in on one side, in order, and the transport reads them on
+// the other. Putting in never waits, so that heartbeats of ten thousand runs can come from one goroutine.
+type outbox struct {
+	mu     sync.Mutex
+	filled sync.Cond
+	queue  [][]byte
+	size   int   // bytes in queue
+	err    error // what Read says once the queue is empty
+}
+
+func newOutbox() *outbox {
+	o := &outbox{}
+	o.filled.L = &o.mu
+	return o
+}
+
+// put queues an envelope, which must not be changed any more. It reports false when the stream is over.
+func (o *outbox) put(envelope []byte) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err != nil {
+		return false
+	}
+	o.queue = append(o.queue, envelope)
+	o.size += len(envelope)
+	o.filled.Signal()
+	return true
+}
+
+// waiting is how many bytes the transport hasn't taken yet.
+func (o *outbox) waiting() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.size
+}
+
+// Read implements io.Reader, for the transport. It gives as many envelopes as fit at once.
+func (o *outbox) Read(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for len(o.queue) == 0 && o.err == nil {
+		o.filled.Wait()
+	}
+	if len(o.queue) == 0 {
+		return 0, o.err
+	}
+	n := 0
+	for n < len(p) && len(o.queue) > 0 {
+		took := copy(p[n:], o.queue[0])
+		n += took
+		if o.queue[0] = o.queue[0][took:]; len(o.queue[0]) == 0 {
+			o.queue[0] = nil
+			o.queue = o.queue[1:]
+		}
+	}
+	if len(o.queue) == 0 {
+		o.queue = nil // most of the time there is nothing
+	}
+	o.size -= n
+	return n, nil
+}
+
+// finish ends the body once everything is read.
+func (o *outbox) finish() { o.end(io.EOF, false) }
+
+// Close implements io.Closer: it ends the body at once and drops what wasn't read. The transport calls it too.
+func (o *outbox) Close() error {
+	o.end(io.ErrClosedPipe, true)
+	return nil
+}
+
+func (o *outbox) end(err error, drop bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err == nil || drop {
+		o.err = err
+	}
+	if drop {
+		o.queue, o.size = nil, 0
+	}
+	o.filled.Broadcast()
+}

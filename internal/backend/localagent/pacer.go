@@ -1,0 +1,168 @@
+package localagent
+
+import (
+	"container/heap"
+	"sync"
+	"time"
+)
+
+// A pacer rings alarms, those of all runs from one goroutine: ten thousand parked runs must not be ten thousand timers.
+// The goroutine lives while there are alarms.
+type pacer struct {
+	mu      sync.Mutex
+	alarms  alarms
+	running bool
+	sooner  chan struct{} // an alarm became the first
+}
+
+// An alarm belongs to one run.
+type alarm struct {
+	// ring is called when the alarm is due and returns when it is due next. It must not wait for anything.
+	ring func(now time.Time) (next time.Time)
+
+	// Guarded by pacer.mu.
+	due     time.Time // zero before the first set
+	index   int       // in pacer.alarms; -1 while ringing or removed
+	early   time.Time // what set asked for while it was ringing
+	removed bool
+}
+
+// grid is the grain of time: alarms that are due at about the same time ring together, late by no more than this.
+const grid = 50 * time.Millisecond
+
+func newPacer() *pacer { return &pacer{sooner: make(chan struct{}, 1)} }
+
+// set adds the alarm, or brings it forward. A removed alarm stays removed.
+func (p *pacer) set(a *alarm, due time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case a.removed:
+		return
+	case a.due.IsZero():
+		a.due = due
+		heap.Push(&p.alarms, a)
+	case a.index < 0:
+		if a.early.IsZero() || due.Before(a.early) {
+			a.early = due
+		}
+		return
+	case due.Before(a.due):
+		a.due = due
+		heap.Fix(&p.alarms, a.index)
+	default:
+		return
+	}
+	if !p.running {
+		p.running = true
+		go p.run()
+	} else if a.index == 0 {
+		select {
+		case p.sooner <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// remove takes the alarm out for good. It may still be ringing when remove returns.
+func (p *pacer) remove(a *alarm) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if a.removed {
+		return
+	}
+	a.removed = true
+	if !a.due.IsZero() && a.index >= 0 {
+		heap.Remove(&p.alarms, a.index)
+	}
+	if len(p.alarms) == 0 {
+		select {
+		case p.sooner <- struct{}{}: // let the goroutine end
+		default:
+		}
+	}
+}
+
+func (p *pacer) run() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var ringing []*alarm
+	for {
+		now := time.Now()
+		var wait time.Duration
+		if ringing, wait = p.due(ringing[:0], now); wait < 0 {
+			return
+		}
+		for _, a := range ringing {
+			next := a.ring(now)
+			p.again(a, next)
+		}
+		if len(ringing) > 0 {
+			continue
+		}
+		timer.Reset(wait)
+		select {
+		case <-timer.C:
+		case <-p.sooner:
+		}
+	}
+}
+
+// due takes out the alarms that are due, or else says how long to wait for the next; less than 0 when there is none and
+// the goroutine must end.
+func (p *pacer) due(ringing []*alarm, now time.Time) ([]*alarm, time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.alarms) > 0 && !p.alarms[0].due.After(now) {
+		ringing = append(ringing, heap.Pop(&p.alarms).(*alarm))
+	}
+	switch {
+	case len(ringing) > 0:
+		return ringing, 0
+	case len(p.alarms) == 0:
+		p.running = false
+		return nil, -1
+	}
+	due := p.alarms[0].due
+	if late := due.Truncate(grid); late.Before(due) {
+		due = late.Add(grid)
+	}
+	return nil, due.Sub(now)
+}
+
+// again puts an alarm back that has rung.
+func (p *pacer) again(a *alarm, next time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if a.removed {
+		return
+	}
+	if !a.early.IsZero() && a.early.Before(next) {
+		next = a.early
+	}
+	a.due, a.early = next, time.Time{}
+	heap.Push(&p.alarms, a)
+}
+
+// alarms is a heap, the first to ring in front.
+type alarms []*alarm
+
+func (h alarms) Len() int           { return len(h) }
+func (h alarms) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
+func (h alarms) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+func (h *alarms) Push(x any) {
+	a := x.(*alarm)
+	a.index = len(*h)
+	*h = append(*h, a)
+}
+func (h *alarms) Pop() any {
+	old := *h
+	a := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	a.index = -1
+	return a
+}

@@ -1,0 +1,224 @@
+package localagent
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"composer-api/internal/agent"
+)
+
+// A prompt is what a run's user message says.
+type prompt struct {
+	text   string
+	images []*agent.Image
+}
+
+// render turns a request into the one user message that opens a run.
+//
+// A new conversation of nothing but user messages is passed on as it is. Everything else is written down in sections:
+// the client's system text first (so that what never changes is in front, where upstream's cache looks), then what was
+// said before with its tool calls and results, then what is asked now. A continued conversation has its history
+// upstream already, so only the new messages count.
+func render(req *agent.Request) prompt {
+	messages := req.Messages
+	if req.Continue != nil {
+		messages = messages[req.New:]
+	}
+	w := &promptWriter{}
+	w.b.Grow(promptSize(messages))
+	asked := firstAsked(messages)
+	w.system(messages, controls(req))
+	w.history(messages[:asked])
+	w.ask(messages[asked:])
+	return prompt{text: valid(w.b.String()), images: w.images}
+}
+
+// promptSize is about how long the prompt gets.
+func promptSize(messages []agent.Message) int {
+	size := 256
+	for i := range messages {
+		size += 64
+		for _, p := range messages[i].Parts {
+			size += len(p.Text)
+		}
+		for _, c := range messages[i].Calls {
+			size += 64 + len(c.Arguments)
+		}
+	}
+	return size
+}
+
+// firstAsked is the index of the first message of what is asked now: what follows the last that the model said or was
+// answered.
+func firstAsked(messages []agent.Message) int {
+	for i := len(messages) - 1; i >= 0; i-- {
+		if r := messages[i].Role; r == agent.Assistant || r == agent.ToolRole {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// A promptWriter writes the sections of a prompt. Images are numbered where they stood and go along beside the text.
+type promptWriter struct {
+	b        strings.Builder
+	images   []*agent.Image
+	sections bool // something other than the plain message was written
+	called   map[string]string
+}
+
+// system writes the system text of the conversation, wherever it stands, and what the request asks of the answer.
+func (w *promptWriter) system(messages []agent.Message, controls []string) {
+	open := func() {
+		if !w.sections {
+			w.b.WriteString("<system_instructions>\n")
+			w.sections = true
+		}
+	}
+	for i := range messages {
+		if messages[i].Role == agent.System && len(messages[i].Parts) > 0 {
+			open()
+			w.parts(messages[i].Parts)
+			w.b.WriteByte('\n')
+		}
+	}
+	for _, line := range controls {
+		open()
+		w.b.WriteString(line)
+		w.b.WriteByte('\n')
+	}
+	if w.sections {
+		w.b.WriteString("</system_instructions>\n\n")
+	}
+}
+
+// history writes down what was said before.
+func (w *promptWriter) history(messages []agent.Message) {
+	if !w.hasHistory(messages) {
+		return
+	}
+	w.sections = true
+	w.b.WriteString("<conversation_so_far>\n")
+	for i := range messages {
+		switch m := &messages[i]; m.Role {
+		case agent.User:
+			w.element("user", m.Parts)
+		case agent.Assistant:
+			w.assistant(m)
+		case agent.ToolRole:
+			w.result(m)
+		}
+	}
+	w.b.WriteString("</conversation_so_far>\n\n")
+}
+
+func (w *promptWriter) hasHistory(messages []agent.Message) bool {
+	for i := range messages {
+		if messages[i].Role != agent.System {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *promptWriter) element(name string, parts []agent.Part) {
+	w.b.WriteString("<" + name + ">\n")
+	w.parts(parts)
+	w.b.WriteString("\n</" + name + ">\n")
+}
+
+func (w *promptWriter) assistant(m *agent.Message) {
+	if len(m.Parts) > 0 {
+		w.element("assistant", m.Parts)
+	}
+	for _, c := range m.Calls {
+		if w.called == nil {
+			w.called = map[string]string{}
+		}
+		w.called[c.ID] = c.Name
+		w.b.WriteString("<tool_call tool=" + strconv.Quote(c.Name) + " id=" + strconv.Quote(c.ID) + ">\n")
+		w.b.Write(c.Arguments)
+		w.b.WriteString("\n</tool_call>\n")
+	}
+}
+
+// result writes what a tool said. Its status tells the model that this is over and need not be done again.
+func (w *promptWriter) result(m *agent.Message) {
+	status := "completed"
+	if m.IsError {
+		status = "failed"
+	}
+	w.b.WriteString("<tool_result tool=" + strconv.Quote(w.called[m.CallID]) + " id=" + strconv.Quote(m.CallID) + " status=" + strconv.Quote(status) + ">\n")
+	w.parts(m.Parts)
+	w.b.WriteString("\n</tool_result>\n")
+}
+
+// ask writes what is asked now. After a history or system text it is set off from them.
+func (w *promptWriter) ask(messages []agent.Message) {
+	messages = slices.DeleteFunc(slices.Clone(messages), func(m agent.Message) bool { return m.Role != agent.User })
+	if len(messages) == 0 {
+		w.b.WriteString(carryOn)
+		return
+	}
+	if w.sections {
+		w.b.WriteString("<user_message>\n")
+	}
+	for i := range messages {
+		if i > 0 {
+			w.b.WriteString("\n\n")
+		}
+		w.parts(messages[i].Parts)
+	}
+	if w.sections {
+		w.b.WriteString("\n</user_message>\n")
+	}
+}
+
+// carryOn stands where the user has nothing new to say: the conversation ends in tool results or in the model's words.
+const carryOn = "Carry on from where the conversation stops. Tool calls with a result are done: use their results and don't make the same calls again.\n"
+
+// parts writes text, and for an image where it stood. The image of a plain message needs no such mark.
+func (w *promptWriter) parts(parts []agent.Part) {
+	for _, p := range parts {
+		if p.Image == nil {
+			w.b.WriteString(p.Text)
+			continue
+		}
+		w.images = append(w.images, p.Image)
+		if w.sections {
+			fmt.Fprintf(&w.b, "[image %d]", len(w.images))
+		}
+	}
+}
+
+// controls are the lines that put to the model what the request asks of its answer.
+func controls(req *agent.Request) []string {
+	var lines []string
+	offered := req.Offered()
+	switch {
+	case len(offered) == 0:
+		if len(req.Tools) > 0 {
+			lines = append(lines, "Do not call any tool. Answer in text.")
+		}
+	case req.ToolChoice.Mode == agent.ToolsRequired && len(offered) == 1:
+		lines = append(lines, fmt.Sprintf("You must call the tool %q before you answer.", offered[0].Name))
+	case req.ToolChoice.Mode == agent.ToolsRequired:
+		lines = append(lines, "You must call at least one tool before you answer.")
+	}
+	if len(offered) > 0 && req.SerialToolCalls {
+		lines = append(lines, "Call one tool at a time: wait for its result before you call the next.")
+	}
+	switch f := req.Format; f.Kind {
+	case agent.JSONObject:
+		lines = append(lines, "Your answer must be one JSON object and nothing else: no code fence, no words around it.")
+	case agent.JSONSchema:
+		line := "Your answer must be one JSON value that fits the JSON Schema below and nothing else: no code fence, no words around it."
+		if f.Description != "" {
+			line += " What it is for: " + f.Description
+		}
+		lines = append(lines, line, "<json_schema>", string(f.Schema), "</json_schema>")
+	}
+	return lines
+}

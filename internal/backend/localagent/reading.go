@@ -1,0 +1,193 @@
+package localagent
+
+import (
+	"bytes"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/cursorpb"
+)
+
+// read reads the next message. The caller has the reading role.
+func (r *run) read() ([]byte, error) {
+	if !r.stream.in.Buffered() {
+		r.clock.wait()
+		defer r.clock.waited()
+	}
+	return r.stream.next()
+}
+
+// delta turns a message that is a piece of text into an event, which shares the message's memory. It reports false
+// when the message is something else, or no whole character. The caller has the reading role and, if it is
+// readBehind, mu.
+func (r *run) delta(message []byte) (agent.Event, bool) {
+	kind, text, ok := textDelta(message)
+	if !ok {
+		return agent.Event{}, false
+	}
+	if kind == agent.Text {
+		text = r.text.next(text)
+	} else {
+		text = r.thinking.next(text)
+	}
+	if len(text) == 0 {
+		return agent.Event{}, false
+	}
+	r.progress()
+	r.meter.output += len(text)
+	r.said()
+	return agent.Event{Kind: kind, Text: text}, true
+}
+
+// wouldYield reports whether delta would make an event of the message.
+func (r *run) wouldYield(message []byte) bool {
+	kind, text, ok := textDelta(message)
+	if !ok {
+		return false
+	}
+	if kind == agent.Text {
+		return r.text.yields(text)
+	}
+	return r.thinking.yields(text)
+}
+
+// take handles a message that delta has no use for.
+func (r *run) take(message []byte) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.handleUnlessText(message)
+}
+
+// handleUnlessText is handle but for text, of which delta has kept a part of a character. mu is held.
+func (r *run) handleUnlessText(message []byte) error {
+	if _, _, ok := textDelta(message); ok {
+		return nil
+	}
+	return r.handle(message)
+}
+
+// readBehind begins to read beside Next, if nobody does and there is something to read. mu is held.
+func (r *run) readBehind() {
+	if r.behind || r.broken != nil {
+		return
+	}
+	r.behind = true
+	go r.keepReading(r.stream)
+}
+
+// keepReading reads until the role is wanted back.
+func (r *run) keepReading(s *stream) {
+	for {
+		if !s.in.Buffered() {
+			s.in.Idle() // the next message may be minutes away
+			r.clock.wait()
+		}
+		message, err := s.next()
+		r.clock.waited()
+		if r.readOne(message, err) {
+			return
+		}
+	}
+}
+
+// readOne takes in what keepReading has read, and reports whether the role was given back.
+func (r *run) readOne(message []byte, err error) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil {
+		if e, ok := r.delta(message); ok {
+			e.Text = bytes.Clone(e.Text)
+			r.queue.push(e)
+		} else {
+			err = r.handleUnlessText(message)
+		}
+	}
+	r.broken = err
+	wanted := r.waiting && r.queue.len() > 0 && len(r.execs.open) == 0
+	r.behind = err == nil && !wanted && !r.queue.full()
+	if r.queue.len() > 0 || !r.behind {
+		r.rouse()
+	}
+	return !r.behind
+}
+
+// takeBroken returns how readBehind found the stream's end.
+func (r *run) takeBroken() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	err := r.broken
+	r.broken = nil
+	return err
+}
+
+// handle takes in any message that is not text, and answers it where upstream waits for an answer. What we don't know
+// is passed over. mu is held.
+func (r *run) handle(message []byte) error {
+	if state, ok := checkpointBytes(message); ok {
+		r.progress()
+		r.checkpoint = bytes.Clone(state)
+		r.meter.context = contextTokens(state)
+		r.tries.checkpoint()
+		return nil
+	}
+	m, err := decode(message)
+	if err != nil {
+		return err
+	}
+	if m.GetInteractionUpdate().GetHeartbeat() == nil {
+		r.progress()
+	}
+	switch m := m.GetMessage().(type) {
+	case *cursorpb.AgentServerMessage_InteractionUpdate:
+		r.update(m.InteractionUpdate)
+	case *cursorpb.AgentServerMessage_ExecServerMessage:
+		r.doExec(m.ExecServerMessage)
+	case *cursorpb.AgentServerMessage_ExecServerControlMessage:
+		if a := m.ExecServerControlMessage.GetAbort(); a != nil {
+			r.abort(a.GetId())
+		}
+	case *cursorpb.AgentServerMessage_KvServerMessage:
+		if answer := r.blobs.answer(m.KvServerMessage); answer != nil {
+			r.send(&cursorpb.AgentClientMessage{Message: &cursorpb.AgentClientMessage_KvClientMessage{KvClientMessage: answer}})
+		}
+	case *cursorpb.AgentServerMessage_InteractionQuery:
+		r.send(&cursorpb.AgentClientMessage{Message: &cursorpb.AgentClientMessage_InteractionResponse{
+			InteractionResponse: refuseQuery(m.InteractionQuery),
+		}})
+	}
+	return nil
+}
+
+// send sends a message. That the stream is over shows when it is read.
+func (r *run) send(m *cursorpb.AgentClientMessage) {
+	r.stream.put(appendEnvelope(nil, encode(m)))
+}
+
+// update takes in what upstream says about the turn. Calls that are only mirrored here are not looked at: they come as
+// execs too, or upstream carries them out itself.
+func (r *run) update(u *cursorpb.InteractionUpdate) {
+	switch u := u.GetMessage().(type) {
+	case *cursorpb.InteractionUpdate_StepStarted:
+		r.calls.step()
+	case *cursorpb.InteractionUpdate_ToolRequestsListed:
+		r.calls.announce(int(u.ToolRequestsListed.GetCallCount()))
+	case *cursorpb.InteractionUpdate_TokenDelta:
+		r.meter.tokens += int64(max(0, u.TokenDelta.GetTokens()))
+	case *cursorpb.InteractionUpdate_ToolCallStarted:
+		if call := u.ToolCallStarted; call.GetToolCall().GetEditToolCall() != nil {
+			r.execs.noteEdit(call.GetCallId())
+			r.execs.noteEdit(call.GetToolCall().GetToolCallId())
+		}
+	case *cursorpb.InteractionUpdate_TurnEnded:
+		r.meter.turnEnded(u.TurnEnded)
+		r.progress()
+	}
+}
+
+// progress notes that the model got on: everything but heartbeats says so. After a turn_ended it puts off the time at
+// which we stop waiting for the end of the stream. The caller has the reading role.
+func (r *run) progress() {
+	r.clock.progress()
+	if r.meter.ended {
+		r.backend.pacer.set(&r.alarm, r.clock.linger())
+	}
+}

@@ -1,0 +1,209 @@
+package localagent
+
+import (
+	"cmp"
+	"context"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"composer-api/internal/agent"
+)
+
+const (
+	maxRetries   = 2                      // from the start, before there was any output
+	maxResumes   = 3                      // from a checkpoint
+	maxFruitless = 2                      // resumes in a row that brought no new checkpoint
+	firstPause   = 250 * time.Millisecond // doubled each time, ±20 %
+)
+
+// tries is what a run has done and may still do to make good a stream that broke.
+//
+// A retry never repeats text. Before there was any output, a run may start again, or resume from a checkpoint if it
+// got one. After output, only a resume may carry on, and only from a checkpoint that covers everything that was given
+// out: the model would say what comes after the checkpoint again, in other words perhaps, and would make its calls
+// again. We could hold back what repeats, but only as long as it repeats exactly; since models don't, a run that
+// breaks between a checkpoint and the next ends in an error instead. Cursor checkpoints after each step, so what is
+// lost so is at most a step.
+type tries struct {
+	from *conversation // what is being continued; nil at the beginning
+
+	output bool // something was given out, or a result was sent
+	dirty  bool // since the last checkpoint
+
+	retries, resumes, fruitless int
+
+	token     string // the access token of the last attempt
+	exchanged bool   // the key was exchanged again because upstream would not take a token
+}
+
+// said notes output. The user's message is not needed any more once there was some, and it may be long.
+func (r *run) said() {
+	if !r.tries.output {
+		r.ticket.userAction = nil
+	}
+	r.tries.output, r.tries.dirty = true, true
+}
+
+// checkpoint notes a checkpoint.
+func (t *tries) checkpoint() { t.dirty, t.fruitless = false, 0 }
+
+// again reports whether another attempt may follow on f, and after which pause. The decision counts as the attempt.
+func (t *tries) again(f *failure) (time.Duration, bool) {
+	if t.output && t.dirty {
+		return 0, false
+	}
+	if f.token && !t.exchanged {
+		t.exchanged = true
+		return 0, true
+	}
+	n := t.retries
+	if t.output {
+		n = t.resumes
+	}
+	switch {
+	case !f.again || t.from != nil && f.lost:
+		return 0, false
+	case !t.output && t.retries < maxRetries:
+		t.retries++
+	case t.output && t.resumes < maxResumes && t.fruitless < maxFruitless:
+		t.resumes++
+		t.fruitless++
+	default:
+		return 0, false
+	}
+	pause := float64(firstPause<<n) * (0.8 + 0.4*rand.Float64())
+	return time.Duration(pause), true
+}
+
+// connect makes the first stream. Errors are *agent.Error.
+func (r *run) connect(ctx context.Context) error {
+	if f := r.attempt(ctx); f != nil {
+		r.makeGood(ctx, f)
+	}
+	if err := r.why(); err != nil {
+		return failed(err).err
+	}
+	return nil
+}
+
+// mend decides what the end of a stream means: the end of the run, another attempt, or an error.
+func (r *run) mend(ctx context.Context, err error) {
+	if r.meter.ended {
+		r.finishWell() // whatever came after it
+		return
+	}
+	r.makeGood(ctx, failed(err))
+}
+
+// makeGood makes attempts until one succeeds, or ends the run. The caller has the reading role.
+func (r *run) makeGood(ctx context.Context, f *failure) {
+	for f != nil {
+		pause, again := r.tries.again(f)
+		if !again {
+			r.giveUp(f)
+			return
+		}
+		if !r.pause(ctx, pause) {
+			r.interrupt(cmp.Or(ctx.Err(), error(errClosed)))
+			return
+		}
+		if f.token {
+			r.backend.cfg.Auth.Drop(r.ticket.key, r.tries.token)
+		}
+		r.backend.cfg.Log.Info("stream made good", "run", r.ticket.runID, "resumed", r.checkpoint != nil, "pause", pause, "err", f.err)
+		if f = r.attempt(ctx); ctx.Err() != nil {
+			r.interrupt(ctx.Err())
+			return
+		}
+	}
+}
+
+// pause waits; it reports false when the run must end instead.
+func (r *run) pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+	case <-r.life.Done():
+	}
+	return false
+}
+
+// attempt opens a stream: from the run's last checkpoint if it has one, else with the user's message.
+func (r *run) attempt(ctx context.Context) *failure {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(r.life, cancel)()
+
+	b := r.backend
+	token, err := b.cfg.Auth.Token(ctx, r.ticket.key)
+	if err != nil {
+		return failed(err)
+	}
+	r.tries.token = token
+	s, err := openStream(ctx, b.pool, b.endpoint, r.ticket.header(token, b.cfg.ClientVersion), r.opening(), b.cfg.StartTimeout)
+	if err != nil {
+		return failed(err)
+	}
+	return r.install(s)
+}
+
+// opening is the first envelope of an attempt.
+func (r *run) opening() []byte {
+	switch {
+	case r.checkpoint != nil:
+		return r.ticket.envelope(r.checkpoint, resumeAction)
+	case r.tries.from != nil:
+		return r.ticket.envelope(r.tries.from.checkpoint, r.ticket.userAction)
+	}
+	return r.ticket.envelope(nil, r.ticket.userAction)
+}
+
+// install makes s the run's stream, in place of one that is over.
+func (r *run) install(s *stream) *failure {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over != nil { // closed meanwhile
+		go s.close(r.over)
+		return failed(r.over)
+	}
+	if old := r.stream; old != nil {
+		go old.close(errClosed)
+	}
+	r.stream, r.execs, r.calls = s, execs{}, calls{}
+	r.text, r.thinking = joiner{}, joiner{}
+	r.clock.restart()
+	r.backend.pacer.set(&r.alarm, r.clock.nextBeat)
+	return nil
+}
+
+// giveUp ends the run with what f says.
+func (r *run) giveUp(f *failure) {
+	err := *f.err
+	if r.tries.from != nil && !r.tries.output && (f.lost || r.blobs.missed && err.Code == agent.Upstream) {
+		err = agent.Error{Code: agent.ConversationLost, Err: f.err}
+	}
+	if err.Err != nil && r.holdsSecret(err.Err.Error()) {
+		err.Err = nil
+	}
+	if r.holdsSecret(err.Message) {
+		err.Message = ""
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopFor(&err)
+	r.unwatch()
+}
+
+// holdsSecret reports whether upstream's words hold what nobody else may see.
+func (r *run) holdsSecret(s string) bool {
+	for _, secret := range []string{r.ticket.key.Reveal(), r.tries.token} {
+		if secret != "" && strings.Contains(s, secret) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,417 @@
+package localagent
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"composer-api/internal/agent"
+)
+
+// A run is one conversation step upstream, over one stream or, after a broken connection, several.
+//
+// Who reads: a stream is read by one goroutine at a time, which has the reading role. While a turn is on, that is Next
+// itself, so that a word costs no switch of goroutines. While calls wait for siblings or for the client, it is a
+// goroutine of the run's own (readBehind), because upstream goes on asking and pinging; it queues what it finds, and
+// gives the role back when Next waits and no call does.
+type run struct {
+	backend *Backend
+	ticket  *ticket
+	life    context.Context // ends with Close
+	end     context.CancelFunc
+	wake    chan struct{} // tells a waiting Next to look again
+	clock   clock
+
+	// These belong to whoever has the reading role, which readBehind has only while it holds mu.
+	text, thinking joiner
+	meter          meter
+	tries          tries
+
+	mu         sync.Mutex
+	stream     *stream // the current attempt; nil before the first. Changed by the reading role alone.
+	alarm      alarm
+	execs      execs
+	calls      calls
+	blobs      blobs
+	checkpoint []byte // the last that this run was given
+	queue      queue  // what Next yields before anything else
+	behind     bool   // readBehind has the reading role
+	waiting    bool   // Next waits for the queue
+	broken     error  // how readBehind found the stream's end
+	turnOver   bool   // Done{ToolCalls} was yielded and Resume has not been called
+	over       error  // why there is nothing more to come
+	watched    watch
+}
+
+// newRun makes a run that has no stream yet.
+func newRun(b *Backend, req *agent.Request) *run {
+	r := &run{backend: b, ticket: newTicket(req, b.toolsets.of(req.Offered())), wake: make(chan struct{}, 1)}
+	r.life, r.end = context.WithCancel(context.Background())
+	r.clock.begin()
+	r.blobs.max = b.cfg.MaxBlobs
+	if from, ok := req.Continue.(*conversation); ok {
+		r.tries.from = from
+		r.blobs.before, r.blobs.size = from.blobs, sizeBlobs(from.blobs)
+	}
+	r.meter.prompt = len(r.ticket.userAction) + len(r.ticket.tools.mcpTools)
+	r.alarm.ring = r.ring
+	return r
+}
+
+// What Next has to do.
+type todo uint8
+
+const (
+	yield     todo = iota + 1 // an event is there
+	stop                      // there is nothing more to come
+	wait                      // for readBehind, or for the calls to settle
+	readOn                    // the next message
+	mendThere                 // what readBehind found broken
+)
+
+// Next implements agent.Run. One thing is not as agent.Run has it: when ctx ends, the stream is reset and the run is
+// over. Nothing else can interrupt a read, and the alternative, a goroutine beside each stream that waits for it, would
+// cost more than all the rest of an event.
+func (r *run) Next(ctx context.Context) (agent.Event, error) {
+	for {
+		e, what, settled := r.decide(ctx)
+		switch what {
+		case yield:
+			return e, nil
+		case stop:
+			return agent.Event{}, r.why()
+		case wait:
+			r.await(settled)
+		case readOn:
+			message, err := r.read()
+			if err == nil {
+				if e, ok := r.delta(message); ok {
+					return e, nil
+				}
+				err = r.take(message)
+			}
+			if err != nil {
+				r.mend(ctx, err)
+			}
+		case mendThere:
+			r.mend(ctx, r.takeBroken())
+		}
+	}
+}
+
+// decide says what Next has to do. When it is to wait, settled is when to stop waiting for more calls; zero is never.
+func (r *run) decide(ctx context.Context) (e agent.Event, what todo, settled time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.watch(ctx)
+	r.waiting = false
+	for {
+		switch {
+		case r.over != nil:
+			return e, stop, settled
+		case r.queue.len() > 0:
+			return r.yieldNext(), yield, settled
+		case r.turnOver:
+			r.over = agent.Errorf(agent.Internal, "")
+			return e, stop, settled
+		case r.calls.given > 0:
+			settled = r.calls.settled(r.backend.cfg.Settle)
+			if r.broken == nil && time.Now().Before(settled) {
+				r.readBehind()
+				r.waiting = true
+				return e, wait, settled
+			}
+			r.finishWithCalls()
+		case r.behind:
+			r.waiting = true
+			return e, wait, settled
+		case r.broken != nil:
+			return e, mendThere, settled
+		default:
+			return e, readOn, settled
+		}
+	}
+}
+
+// yieldNext takes the first event out of the queue. mu is held.
+func (r *run) yieldNext() agent.Event {
+	e := r.queue.pop()
+	switch {
+	case e.Kind == agent.Call:
+		r.calls.given++
+	case e.Kind == agent.DoneKind:
+		r.turnOver = e.Done.Reason == agent.ToolCalls
+		r.unwatch() // the turn's context ends with the turn, the run does not
+		if !r.turnOver {
+			r.stopFor(errDone)
+		}
+	}
+	return e
+}
+
+// errDone is why a run that ended well has nothing more to say. It reaches nobody who keeps to agent.Run's contract.
+var errDone = agent.Errorf(agent.Internal, "")
+
+// finishWithCalls ends the turn for the client to run its tools. From here on the run reads behind. mu is held.
+func (r *run) finishWithCalls() {
+	r.readBehind()
+	r.calls.given = 0
+	r.finishTurn(agent.Done{Reason: agent.ToolCalls})
+}
+
+// finishWell ends the run: upstream has said everything.
+func (r *run) finishWell() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, held := range []struct {
+		kind agent.Kind
+		text []byte
+	}{{agent.Reasoning, r.thinking.rest()}, {agent.Text, r.text.rest()}} {
+		if held.text != nil {
+			r.queue.push(agent.Event{Kind: held.kind, Text: held.text})
+		}
+	}
+	done := agent.Done{Reason: agent.Stop}
+	if r.checkpoint != nil && !r.blobs.full {
+		done.Conversation = newConversation(r.ticket.conversationID, r.ticket.blobKey, r.checkpoint, r.blobs.all())
+	}
+	r.finishTurn(done)
+}
+
+func (r *run) finishTurn(done agent.Done) {
+	usage := r.meter.usage()
+	r.queue.push(agent.Event{Kind: agent.UsageKind, Usage: &usage})
+	r.queue.push(agent.Event{Kind: agent.DoneKind, Done: &done})
+}
+
+// await waits until there is something to decide anew.
+func (r *run) await(settled time.Time) {
+	if settled.IsZero() {
+		<-r.wake
+		return
+	}
+	timer := time.NewTimer(time.Until(settled))
+	defer timer.Stop()
+	select {
+	case <-r.wake:
+	case <-timer.C:
+	}
+}
+
+// rouse makes a waiting Next look again.
+func (r *run) rouse() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Buffered implements agent.Run. It takes in what is no event, because such messages come between those that are.
+func (r *run) Buffered() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for {
+		switch {
+		case r.queue.len() > 0 || r.over != nil:
+			return true
+		case r.behind || r.broken != nil || r.calls.given > 0 || r.turnOver:
+			return false
+		}
+		message, ok := r.stream.in.Peek()
+		if !ok {
+			return false
+		}
+		if r.wouldYield(message) {
+			return true
+		}
+		if _, err := r.stream.in.Next(); err != nil {
+			return false
+		}
+		if _, ok := r.delta(message); ok {
+			panic("localagent: text got lost") // wouldYield and delta disagree
+		}
+		if err := r.handleUnlessText(message); err != nil {
+			r.broken = err
+			return false
+		}
+	}
+}
+
+// Resume implements agent.Run.
+func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.over != nil:
+		return r.over
+	case !r.turnOver:
+		return agent.Errorf(agent.Internal, "")
+	case r.broken != nil:
+		r.stopFor(failed(r.broken).err)
+		return r.over
+	}
+	r.said()
+	for i := range results {
+		x := r.execs.byCall(results[i].CallID)
+		if x == nil {
+			continue // upstream no longer wants it
+		}
+		if !r.giveResult(x, &results[i]) {
+			r.stopFor(agent.Errorf(agent.Upstream, "The connection to Cursor broke."))
+			return r.over
+		}
+	}
+	r.turnOver = false
+	r.clock.restart()
+	return nil
+}
+
+// Close implements agent.Run.
+func (r *run) Close() error {
+	r.end()
+	r.mu.Lock()
+	r.stopFor(errClosed)
+	r.unwatch()
+	s := r.stream
+	r.mu.Unlock()
+	if s != nil {
+		s.close(errClosed)
+	}
+	return nil
+}
+
+var errClosed = &agent.Error{Code: agent.Canceled, Err: context.Canceled}
+
+// stopFor ends the run for a reason, unless it has ended. mu is held.
+func (r *run) stopFor(why error) {
+	if r.over != nil {
+		return
+	}
+	r.over = why
+	r.rouse()
+	r.backend.pacer.remove(&r.alarm)
+}
+
+// why is the error that Next ends with.
+func (r *run) why() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.over
+}
+
+// A watch is what waits for the end of the context of the current turn.
+type watch struct {
+	done <-chan struct{} // of that context
+	stop func() bool
+}
+
+// watch has the stream reset when ctx ends. The registration holds for the whole turn, because making one for each
+// event would be most of what an event costs. mu is held.
+func (r *run) watch(ctx context.Context) {
+	done := ctx.Done()
+	if done == r.watched.done {
+		return
+	}
+	r.unwatch()
+	if done != nil {
+		r.watched = watch{done, context.AfterFunc(ctx, func() { r.interrupt(ctx.Err()) })}
+	}
+}
+
+// unwatch lets go of the turn's context. mu is held.
+func (r *run) unwatch() {
+	if r.watched.stop != nil {
+		r.watched.stop()
+	}
+	r.watched = watch{}
+}
+
+// interrupt ends the run because its turn's context has ended.
+func (r *run) interrupt(err error) {
+	r.mu.Lock()
+	r.stopFor(err)
+	s := r.stream
+	r.mu.Unlock()
+	if s != nil {
+		s.close(err)
+	}
+}
+
+// queue holds events that were found before Next asked for them.
+type queue struct {
+	events []agent.Event
+	size   int
+}
+
+func (q *queue) len() int { return len(q.events) }
+
+// full reports whether nothing more should be read until something was taken out.
+func (q *queue) full() bool { return len(q.events) >= 1024 || q.size >= 256<<10 }
+
+func (q *queue) push(e agent.Event) {
+	q.events = append(q.events, e)
+	q.size += sizeEvent(&e)
+}
+
+func (q *queue) pop() agent.Event {
+	e := q.events[0]
+	q.events[0] = agent.Event{}
+	if q.events = q.events[1:]; len(q.events) == 0 {
+		q.events = nil
+	}
+	q.size -= sizeEvent(&e)
+	return e
+}
+
+// withdraw takes a call out that was not yielded yet.
+func (q *queue) withdraw(callID string) {
+	for i, e := range q.events {
+		if e.Kind == agent.Call && e.Call.ID == callID {
+			q.size -= sizeEvent(&e)
+			q.events = append(q.events[:i:i], q.events[i+1:]...)
+			return
+		}
+	}
+}
+
+func sizeEvent(e *agent.Event) int {
+	size := len(e.Text)
+	if e.Call != nil {
+		size += len(e.Call.Arguments)
+	}
+	return size
+}
+
+// calls is what is known about the calls of a step, to tell when the client can be given all of them at once.
+type calls struct {
+	announced int // by upstream; 0 when it hasn't said
+	arrived   int // whether a client's tool, a built-in one or an unknown one is called
+	given     int // to the client, in this turn
+	last      time.Time
+}
+
+// patience is how many times longer a turn waits for calls that were announced: siblings were seen to come more than a
+// second apart.
+const patience = 10
+
+// settled is when the turn need not wait for more calls: now (zero) when all are there.
+func (c *calls) settled(settle time.Duration) time.Time {
+	switch {
+	case c.announced == 0:
+		return c.last.Add(settle)
+	case c.arrived < c.announced:
+		return c.last.Add(patience * settle)
+	}
+	return time.Time{}
+}
+
+// announce notes how many calls the step makes. It comes before the calls or after the first.
+func (c *calls) announce(n int) {
+	if c.announced > 0 && c.arrived >= c.announced {
+		c.arrived = 0 // of a step before, whose beginning wasn't said
+	}
+	c.announced = n
+}
+
+// step begins a new step.
+func (c *calls) step() { c.announced, c.arrived = 0, 0 }

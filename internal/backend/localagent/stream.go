@@ -1,0 +1,128 @@
+package localagent
+
+import (
+	"context"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/connectwire"
+	"composer-api/internal/cursorauth"
+)
+
+// A stream is one attempt to carry out a run: one HTTP/2 request whose both bodies are open at once. It owns both.
+type stream struct {
+	out    *outbox
+	in     *connectwire.Reader
+	body   io.ReadCloser
+	cancel context.CancelCauseFunc
+
+	mu    sync.Mutex
+	cause error // why we ended it ourselves
+}
+
+// maxRefusal bounds what is read of an answer that isn't a stream.
+const maxRefusal = 64 << 10
+
+// openStream sends the headers and the first envelope, and waits until upstream has accepted them. When it returns an
+// error nothing is left open. Errors are *failure.
+//
+// ctx ends the waiting alone. Ending a request's context doesn't reset its stream while the request body is open, so
+// close closes both bodies.
+func openStream(ctx context.Context, p *pool, target *url.URL, header http.Header, first []byte, timeout time.Duration) (*stream, error) {
+	s := &stream{out: newOutbox()}
+	s.out.put(first)
+	var own context.Context // not a child of ctx: the stream outlives it, and must not keep what it holds
+	own, s.cancel = context.WithCancelCause(context.Background())
+	stopWatching := context.AfterFunc(ctx, func() { s.cancel(context.Cause(ctx)) })
+	late := time.AfterFunc(timeout, func() {
+		s.cancel(errTooSlow("Cursor did not accept the request within %v. Please try again.", timeout))
+	})
+	resp, err := p.RoundTrip((&http.Request{
+		Method: http.MethodPost, URL: target, Host: target.Host, Header: header, Body: s.out, ContentLength: -1,
+	}).WithContext(own))
+	stopWatching()
+	late.Stop()
+	if err != nil {
+		s.out.Close()
+		return nil, notOpened(own, err)
+	}
+	s.body = resp.Body
+	if err := refusal(resp); err != nil {
+		s.close(err)
+		return nil, err
+	}
+	if own.Err() != nil { // just after the headers came
+		s.close(own.Err())
+		return nil, notOpened(own, own.Err())
+	}
+	s.in = connectwire.NewReader(resp.Body, 0)
+	return s, nil
+}
+
+// notOpened is the failure of a request that got no answer. own is its context.
+func notOpened(own context.Context, err error) *failure {
+	if cause := context.Cause(own); cause != nil {
+		err = cause
+	}
+	f := failed(err)
+	if f.err.Code == agent.Upstream {
+		f.err.Message = "Cursor can't be reached."
+	}
+	return f
+}
+
+// refusal is the failure that an answer is which isn't a stream; nil when it is one.
+func refusal(resp *http.Response) error {
+	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	switch {
+	case resp.StatusCode != http.StatusOK:
+		said, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
+		f := upstreamSaid(connectwire.ParseError(resp.StatusCode, said))
+		f.err.RetryAfter = cursorauth.RetryAfter(resp.Header, time.Now())
+		return f
+	case resp.ProtoMajor < 2 || kind != connectwire.ContentType:
+		return &failure{err: agent.Errorf(agent.NotConfigured,
+			"The endpoint doesn't speak the local-agent protocol: check CURSOR_BACKEND_BASE_URL and CURSOR_LOCAL_AGENT_ENDPOINT.")}
+	}
+	return nil
+}
+
+// put sends an envelope. It reports false when the stream is over.
+func (s *stream) put(envelope []byte) bool { return s.out.put(envelope) }
+
+// next reads the next message. After close the error is the cause that was given there.
+func (s *stream) next() ([]byte, error) {
+	message, err := s.in.Next()
+	if err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.cause != nil {
+			err = s.cause
+		}
+	}
+	return message, err
+}
+
+// finish ends our half; upstream has ended its own.
+func (s *stream) finish() {
+	s.out.finish()
+	s.body.Close()
+	s.cancel(nil)
+}
+
+// close resets the stream at once. It may be called at any time and more than once; the first cause stays.
+func (s *stream) close(cause error) {
+	s.mu.Lock()
+	if s.cause == nil {
+		s.cause = cause
+	}
+	s.mu.Unlock()
+	s.out.Close()
+	s.body.Close()
+	s.cancel(cause)
+}

@@ -1,0 +1,192 @@
+package localagent
+
+import (
+	"container/list"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/cursorpb"
+	"composer-api/internal/toolmap"
+)
+
+// provider is the server that a client's tools are said to belong to, as Cursor's SDK calls it.
+const provider = "custom-user-tools"
+
+// toolInstructions goes with the tools wherever upstream wants instructions for a server.
+const toolInstructions = "These are the tools of the program that the user works with. They run on the user's machine. Use them for everything that reads or changes something."
+
+// A toolset is what upstream is told about a client's tools, encoded once: agents send the same tools with every
+// request, and ten thousand parked runs of one agent share one toolset. It is immutable.
+type toolset struct {
+	names  []string
+	mapper *toolmap.Mapper
+
+	mcpTools       []byte // an McpTools message, for the run request
+	requestContext []byte // a RequestContextResult message
+	mcpState       []byte // an McpStateExecResult message
+}
+
+func (s *toolset) has(name string) bool { return slices.Contains(s.names, name) }
+
+// newToolset encodes the tools. Schemas that aren't JSON objects are taken as "any object".
+func newToolset(tools []agent.Tool) *toolset {
+	s := &toolset{}
+	defs := make([]*cursorpb.McpToolDefinition, 0, len(tools))
+	var owned []agent.Tool // the request's own may be part of a large body, which must not be kept
+	for _, t := range tools {
+		name := valid(strings.Clone(t.Name))
+		s.names = append(s.names, name)
+		owned = append(owned, agent.Tool{Name: name, Parameters: slices.Clone(t.Parameters)})
+		defs = append(defs, &cursorpb.McpToolDefinition{
+			Name: provider + "-" + name, ToolName: name, ProviderIdentifier: provider,
+			Description: valid(t.Description), InputSchema: schemaValue(t.Parameters),
+		})
+	}
+	s.mapper = toolmap.New(owned)
+	s.mcpTools = encode(&cursorpb.McpTools{McpTools: defs})
+	s.requestContext = encode(&cursorpb.RequestContextResult{Result: &cursorpb.RequestContextResult_Success{
+		Success: &cursorpb.RequestContextSuccess{RequestContext: requestContext(defs)},
+	}})
+	s.mcpState = encode(&cursorpb.McpStateExecResult{Result: &cursorpb.McpStateExecResult_Success{
+		Success: &cursorpb.McpStateSuccess{Servers: []*cursorpb.McpStateServer{{
+			ServerName: provider, ServerIdentifier: provider, Tools: defs, Instructions: instructions(),
+		}}},
+	}})
+	return s
+}
+
+// requestContext is what the model's surroundings look like: an empty workspace on a machine like ours.
+func requestContext(defs []*cursorpb.McpToolDefinition) *cursorpb.RequestContext {
+	c := &cursorpb.RequestContext{
+		Env:               &cursorpb.RequestContextEnv{OsVersion: runtime.GOOS, Shell: "bash", TimeZone: "UTC"},
+		SupportsMcpAuth:   proto.Bool(false),
+		McpInfoComplete:   proto.Bool(true),
+		RulesInfoComplete: proto.Bool(true), EnvInfoComplete: proto.Bool(true), RepositoryInfoComplete: proto.Bool(true),
+		CustomSubagentsInfoComplete: proto.Bool(true), AgentSkillsInfoComplete: proto.Bool(true),
+		McpFileSystemInfoComplete: proto.Bool(true), GitStatusInfoComplete: proto.Bool(true), GitRepoInfoComplete: proto.Bool(true),
+	}
+	if len(defs) == 0 {
+		return c
+	}
+	descriptor := &cursorpb.McpDescriptor{
+		ServerName: provider, ServerIdentifier: provider, ServerUseInstructions: proto.String(toolInstructions),
+	}
+	for _, d := range defs {
+		descriptor.Tools = append(descriptor.Tools, &cursorpb.McpToolDescriptor{
+			ToolName: d.GetToolName(), Description: proto.String(d.GetDescription()), InputSchema: d.GetInputSchema(),
+		})
+	}
+	c.Tools, c.McpInstructions = defs, instructions()
+	c.McpMetaToolOptions = &cursorpb.McpMetaToolOptions{Enabled: true, McpDescriptors: []*cursorpb.McpDescriptor{descriptor}}
+	return c
+}
+
+func instructions() []*cursorpb.McpInstructions {
+	return []*cursorpb.McpInstructions{{ServerName: provider, ServerIdentifier: provider, Instructions: toolInstructions}}
+}
+
+// anyObject is the schema of a tool that doesn't say what it takes.
+const anyObject = `{"type":"object","properties":{},"additionalProperties":true}`
+
+func schemaValue(schema json.RawMessage) *structpb.Value {
+	v := &structpb.Value{}
+	if len(schema) > 0 && v.UnmarshalJSON(schema) == nil && v.GetStructValue() != nil {
+		return v
+	}
+	if err := v.UnmarshalJSON([]byte(anyObject)); err != nil {
+		panic(err) // it is a constant
+	}
+	return v
+}
+
+// encode encodes a message of our own making, whose strings are valid UTF-8.
+func encode(m proto.Message) []byte {
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	if err != nil {
+		panic("localagent: " + err.Error())
+	}
+	return b
+}
+
+// valid makes s UTF-8, which protobuf insists on.
+func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
+// appendField appends an encoded message as a field of another.
+func appendField(b []byte, number protowire.Number, message []byte) []byte {
+	b = protowire.AppendTag(b, number, protowire.BytesType)
+	return protowire.AppendBytes(b, message)
+}
+
+// maxToolsets bounds the toolsets that are kept for the next request. Runs keep theirs as long as they live.
+const maxToolsets = 256
+
+// toolsets finds the toolset of a request's tools. It is safe for concurrent use.
+type toolsets struct {
+	mu     sync.Mutex
+	byHash map[[sha256.Size]byte]*list.Element
+	recent list.List // of *knownToolset, used last in front
+}
+
+type knownToolset struct {
+	hash [sha256.Size]byte
+	set  *toolset
+}
+
+func (t *toolsets) of(tools []agent.Tool) *toolset {
+	hash := hashTools(tools)
+	if set := t.find(hash); set != nil {
+		return set
+	}
+	set := newToolset(tools)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.byHash == nil {
+		t.byHash = map[[sha256.Size]byte]*list.Element{}
+	}
+	if e := t.byHash[hash]; e != nil {
+		return e.Value.(*knownToolset).set // somebody was faster
+	}
+	t.byHash[hash] = t.recent.PushFront(&knownToolset{hash, set})
+	if t.recent.Len() > maxToolsets {
+		delete(t.byHash, t.recent.Remove(t.recent.Back()).(*knownToolset).hash)
+	}
+	return set
+}
+
+func (t *toolsets) find(hash [sha256.Size]byte) *toolset {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.byHash[hash]
+	if e == nil {
+		return nil
+	}
+	t.recent.MoveToFront(e)
+	return e.Value.(*knownToolset).set
+}
+
+// hashTools is the identity of a list of tools as upstream sees it.
+func hashTools(tools []agent.Tool) [sha256.Size]byte {
+	h := sha256.New()
+	var size [8]byte
+	add := func(b []byte) {
+		binary.LittleEndian.PutUint64(size[:], uint64(len(b)))
+		h.Write(size[:])
+		h.Write(b)
+	}
+	for i := range tools {
+		add([]byte(tools[i].Name))
+		add([]byte(tools[i].Description))
+		add(tools[i].Parameters)
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}

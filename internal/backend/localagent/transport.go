@@ -1,0 +1,216 @@
+package localagent
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"composer-api/internal/agent"
+)
+
+// TransportConfig says how connections are made. Its zero value is right for most.
+type TransportConfig struct {
+	// Proxy chooses the proxy of an https base; nil means HTTPS_PROXY and NO_PROXY of the environment. An http base
+	// is never reached through a proxy, because HTTP/2 without TLS can't be.
+	Proxy func(*http.Request) (*url.URL, error)
+	// CAFile is a PEM file with certificates to trust beside the system's; "" is none.
+	CAFile string
+	// Dial makes connections; nil means the network.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Spread is how many streams a connection gets before another is opened beside it; 0 means 50. Servers allow about
+	// a hundred, and a connection that breaks takes all of its streams with it.
+	Spread int
+	// MaxConnections bounds the connections; 0 means 1,000.
+	MaxConnections int
+}
+
+const (
+	sendPingAfter = 15 * time.Second // of silence on a connection
+	pingTimeout   = 15 * time.Second
+	writeTimeout  = 30 * time.Second // without a byte getting out
+	idleTimeout   = 5 * time.Minute  // a connection without streams is closed
+	dialTimeout   = 15 * time.Second
+	streamWindow  = 256 << 10 // what upstream may send ahead of a slow client
+)
+
+// A pool spreads streams over HTTP/2 connections to one host. net/http's own pool fills one connection up before it
+// opens the next, so that most streams would share one socket, one lock and one fate.
+type pool struct {
+	transport       *http.Transport
+	scheme, address string
+	spread, max     int
+
+	mu      sync.Mutex
+	conns   []*http.ClientConn
+	dialing *dialing // at most one at a time
+	closed  bool
+}
+
+// A dialing is a connection being made. err is set when done is closed.
+type dialing struct {
+	done chan struct{}
+	err  error
+}
+
+var errPoolClosed = errors.New("the backend is closed")
+
+// newPool makes the pool for a base URL.
+func newPool(base *url.URL, cfg TransportConfig) (*pool, error) {
+	protocols, proxy := new(http.Protocols), cfg.Proxy
+	switch base.Scheme {
+	case "https":
+		protocols.SetHTTP2(true)
+		if proxy == nil {
+			proxy = http.ProxyFromEnvironment
+		}
+	case "http":
+		protocols.SetUnencryptedHTTP2(true)
+		proxy = nil
+	default:
+		return nil, fmt.Errorf("the endpoint's URL begins with %q, not http or https", base.Scheme)
+	}
+	roots, err := trusted(cfg.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	dial := cfg.Dial
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
+	}
+	port := cmp.Or(base.Port(), map[string]string{"http": "80", "https": "443"}[base.Scheme])
+	return &pool{
+		transport: &http.Transport{
+			Proxy: proxy, DialContext: dial, Protocols: protocols,
+			TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+			TLSHandshakeTimeout: dialTimeout, IdleConnTimeout: idleTimeout, DisableCompression: true,
+			HTTP2: &http.HTTP2Config{
+				SendPingTimeout: sendPingAfter, PingTimeout: pingTimeout, WriteByteTimeout: writeTimeout,
+				MaxReceiveBufferPerStream: streamWindow,
+			},
+		},
+		scheme: base.Scheme, address: net.JoinHostPort(base.Hostname(), port),
+		spread: cmp.Or(cfg.Spread, 50), max: cmp.Or(cfg.MaxConnections, 1000),
+	}, nil
+}
+
+// trusted are the certificates to trust; nil means the system's.
+func trusted(caFile string) (*x509.CertPool, error) {
+	if caFile == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, fmt.Errorf("the extra CA file: %w", err)
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool()
+	}
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("the extra CA file %s holds no certificate in PEM", caFile)
+	}
+	return roots, nil
+}
+
+// RoundTrip sends the request over the connection that has least to do.
+func (p *pool) RoundTrip(req *http.Request) (*http.Response, error) {
+	conn, err := p.reserve(req.Context())
+	if err != nil {
+		return nil, err
+	}
+	return conn.RoundTrip(req)
+}
+
+// reserve returns a connection with a place kept for one stream.
+func (p *pool) reserve(ctx context.Context) (*http.ClientConn, error) {
+	for {
+		conn, dial, err := p.pick()
+		switch {
+		case err != nil:
+			return nil, err
+		case conn != nil && conn.Reserve() == nil:
+			return conn, nil
+		case conn != nil:
+			continue // somebody else took its last place, or it broke: look again
+		}
+		select {
+		case <-dial.done:
+			if dial.err != nil {
+				return nil, dial.err
+			}
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// pick returns the least busy connection that has a place, or else the dialing to wait for. It begins one as soon as
+// all connections are busy, so that it is seldom waited for.
+func (p *pool) pick() (*http.ClientConn, *dialing, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, nil, errPoolClosed
+	}
+	p.conns = slices.DeleteFunc(p.conns, func(c *http.ClientConn) bool { return c.Err() != nil })
+	var best *http.ClientConn
+	load := 0
+	for _, c := range p.conns {
+		if n := c.InFlight(); c.Available() > 0 && (best == nil || n < load) {
+			best, load = c, n
+		}
+	}
+	if best == nil || load >= p.spread {
+		switch {
+		case p.dialing != nil:
+		case len(p.conns) < p.max:
+			p.dialing = &dialing{done: make(chan struct{})}
+			go p.dial(p.dialing)
+		case best == nil:
+			return nil, nil, agent.Errorf(agent.Overloaded, "Too many runs are open at once. Please try again shortly.")
+		}
+	}
+	return best, p.dialing, nil
+}
+
+// dial makes a connection for everybody who waits.
+func (p *pool) dial(d *dialing) {
+	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
+	defer cancel()
+	conn, err := p.transport.NewClientConn(ctx, p.scheme, p.address)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dialing = nil
+	d.err = err
+	switch {
+	case err != nil:
+	case p.closed:
+		conn.Close()
+		d.err = errPoolClosed
+	default:
+		p.conns = append(p.conns, conn)
+	}
+	close(d.done)
+}
+
+// close closes every connection and what runs over it.
+func (p *pool) close() {
+	p.mu.Lock()
+	p.closed = true
+	conns := p.conns
+	p.conns = nil
+	p.mu.Unlock()
+	for _, c := range conns {
+		c.Close()
+	}
+}
