@@ -18,7 +18,7 @@ func TestSQLitePassesTheExam(t *testing.T) {
 
 func TestPostgreSQLPassesTheExam(t *testing.T) {
 	t.Parallel()
-	storetest.Test(t, func(t *testing.T) storetest.Open { return openAt(postgresDSN(t)) })
+	storetest.Test(t, func(t *testing.T) storetest.Open { return openAt(storetest.Postgres(t)) })
 }
 
 func TestSealedPassesTheExam(t *testing.T) {

@@ -15,13 +15,14 @@ import (
 
 	"composer-api/internal/sqlstore"
 	"composer-api/internal/store"
+	"composer-api/internal/storetest"
 )
 
 // databases are the two kinds, for tests that hold for both.
 var databases = []struct {
 	name string
 	dsn  func(*testing.T) string
-}{{"SQLite", sqliteDSN}, {"PostgreSQL", postgresDSN}}
+}{{"SQLite", sqliteDSN}, {"PostgreSQL", storetest.Postgres}}
 
 func TestSQLiteFilesAreForTheUserAlone(t *testing.T) {
 	dsn := sqliteDSN(t)

@@ -1,0 +1,182 @@
+package cli_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"composer-api/internal/cli"
+	"composer-api/internal/keys"
+	"composer-api/internal/storetest"
+)
+
+// exports are the variables that point a server at a simulator.
+func exports(t *testing.T, more ...string) []string {
+	t.Helper()
+	environ := append([]string{"ENCRYPTION_KEY=correct horse battery staple", "COMPOSER_SIGNUP_LIMIT=0"}, more...)
+	for name, value := range sim(t, "--calm") {
+		environ = append(environ, name+"="+value)
+	}
+	return slices.Clip(environ) // several servers append to it
+}
+
+// command runs a command that ends by itself and returns what it printed.
+func command(t *testing.T, environ []string, args ...string) string {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	if code := cli.Main(t.Context(), args, environ, strings.NewReader(""), &stdout, &stderr); code != 0 {
+		t.Fatalf("%v: exit code %d: %s", args, code, &stderr)
+	}
+	return stdout.String()
+}
+
+// A signedUpUser is what a sign-up answers.
+type signedUpUser struct {
+	Account struct{ ID string }
+	APIKey  string
+}
+
+func (s *server) signUp(t *testing.T, cursorKey string) (up signedUpUser) {
+	t.Helper()
+	status, body := s.postTo(t, "/api/signup", "", `{"cursorApiKey":"`+cursorKey+`"}`)
+	if err := json.Unmarshal([]byte(body), &up); err != nil || status != http.StatusOK {
+		t.Errorf("sign-up: status %d: %s", status, body)
+	}
+	return up
+}
+
+// inSession posts a completion of one session to the OpenCode route.
+func (s *server) inSession(t *testing.T, key, body string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/opencode/v1/chat/completions", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+key)
+	req.Header.Set("X-Session-Affinity", "session-1")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer := bodyOf(t, resp); resp.StatusCode != http.StatusOK {
+		t.Errorf("status %d: %s", resp.StatusCode, answer)
+	}
+}
+
+func TestTwoServersOnOneDatabaseAreOne(t *testing.T) {
+	for name, database := range map[string]func(*testing.T) string{
+		"SQLite":     func(t *testing.T) string { return filepath.Join(t.TempDir(), "composer.db") },
+		"PostgreSQL": storetest.Postgres,
+	} {
+		t.Run(name, func(t *testing.T) {
+			environ := exports(t, "COMPOSER_DB="+database(t))
+			servers := []*server{serve(t, environ), serve(t, environ)}
+
+			t.Run("sign-ups of one user at once leave one account", func(t *testing.T) {
+				const signUps = 50
+				var wg sync.WaitGroup
+				for i := range signUps {
+					wg.Go(func() { servers[i%2].signUp(t, hostedCursorKey) })
+				}
+				wg.Wait()
+				if got := strings.Count(command(t, environ, "accounts", "list"), "acct_"); got != 1 {
+					t.Errorf("%d accounts", got)
+				}
+				if got := strings.Count(command(t, environ, "keys", "list"), "key_"); got != signUps {
+					t.Errorf("%d keys", got)
+				}
+			})
+
+			t.Run("a key that one made works on the other until it is revoked", func(t *testing.T) {
+				up := servers[0].signUp(t, hostedCursorKey)
+				works := func(want int) {
+					t.Helper()
+					for i, s := range servers {
+						if status, body := s.postTo(t, "/u/"+up.Account.ID+"/v1/chat/completions", up.APIKey, question); status != want {
+							t.Errorf("server %d: status %d, want %d: %s", i, status, want, body)
+						}
+					}
+				}
+				works(http.StatusOK)
+				key, _ := keys.Read(up.APIKey)
+				command(t, environ, "keys", "revoke", key.ID)
+				works(http.StatusUnauthorized)
+			})
+
+			t.Run("a session goes on on the other", func(t *testing.T) {
+				up := servers[0].signUp(t, hostedCursorKey)
+				seen := runsOf(t, environ)
+				for i, messages := range []string{
+					`[{"role":"user","content":"sim: text first"}]`,
+					`[{"role":"user","content":"sim: text first"},{"role":"assistant","content":"an answer that was edited"},{"role":"user","content":"sim: text second"}]`,
+				} {
+					body := `{"model":"composer-2.5","messages":` + messages + `}`
+					servers[i].inSession(t, up.APIKey, body)
+				}
+				runs := runsOf(t, environ)[len(seen):]
+				if len(runs) != 2 || runs[0].ConversationID != runs[1].ConversationID || runs[0].ConversationID == "" {
+					t.Errorf("the runs were %+v", runs)
+				}
+			})
+		})
+	}
+}
+
+// A simulatedRun is what the simulator says of a run.
+type simulatedRun struct{ ConversationID, KeyHash string }
+
+// runsOf asks the simulator that environ points to for its runs.
+func runsOf(t *testing.T, environ []string) []simulatedRun {
+	t.Helper()
+	var base string
+	for _, e := range environ {
+		if value, ok := strings.CutPrefix(e, "CURSOR_API_BASE="); ok {
+			base = value
+		}
+	}
+	status, body := get(t, base+"/sim/runs")
+	var answer struct{ Runs []simulatedRun }
+	if err := json.Unmarshal([]byte(body), &answer); err != nil || status != http.StatusOK {
+		t.Fatalf("status %d: %s", status, body)
+	}
+	return answer.Runs
+}
+
+func TestWithoutADatabaseToWriteOnlyHostedKeysStandStill(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "composer.db")
+	environ := exports(t)
+	before := serve(t, append(environ, "COMPOSER_DB="+path))
+	up := before.signUp(t, hostedCursorKey)
+	before.stop()
+	<-before.exit
+	before.exit = nil
+
+	for name, dsn := range map[string]string{
+		"read-only":   "file:" + path + "?_pragma=query_only(1)",
+		"no database": path + "/no/such/folder.db",
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, append(environ, "COMPOSER_DB="+dsn))
+			for _, want := range []struct {
+				path, key, body string
+				status          int
+			}{
+				{"/v1/chat/completions", directCursorKey, question, http.StatusOK},
+				{"/v1/chat/completions", up.APIKey, question, http.StatusServiceUnavailable},
+				{"/v1/responses", directCursorKey, `{"model":"composer-2.5","input":"hi","store":false}`, http.StatusOK},
+				{"/api/signup", "", fmt.Sprintf(`{"cursorApiKey":%q}`, hostedCursorKey), http.StatusServiceUnavailable},
+			} {
+				if status, body := s.postTo(t, want.path, want.key, want.body); status != want.status {
+					t.Errorf("%s: status %d, want %d: %s", want.path, status, want.status, body)
+				}
+			}
+		})
+	}
+}

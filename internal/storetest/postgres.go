@@ -1,0 +1,53 @@
+package storetest
+
+import (
+	"database/sql"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+
+	"crypto/rand"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// Postgres makes an empty schema on the PostgreSQL server at COMPOSER_TEST_POSTGRES, returns the URL of it, and drops it
+// at the test's end. Without the variable the test is skipped, or fails if COMPOSER_TEST_REQUIRE_POSTGRES is set.
+func Postgres(t *testing.T) string {
+	t.Helper()
+	server := os.Getenv("COMPOSER_TEST_POSTGRES")
+	if server == "" {
+		const hint = "COMPOSER_TEST_POSTGRES is not set; hint: scripts/postgres.sh with go test ./..."
+		if os.Getenv("COMPOSER_TEST_REQUIRE_POSTGRES") != "" {
+			t.Fatal(hint)
+		}
+		t.Skip(hint)
+	}
+	cfg, err := pgx.ParseConfig(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := stdlib.OpenDB(*cfg)
+	schema := "test_" + strings.ToLower(rand.Text())
+	run(t, db, "CREATE SCHEMA "+schema)
+	t.Cleanup(func() {
+		run(t, db, "DROP SCHEMA "+schema+" CASCADE")
+		db.Close()
+	})
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatal("COMPOSER_TEST_POSTGRES is not a URL")
+	}
+	query := u.Query()
+	query.Set("search_path", schema)
+	u.RawQuery = query.Encode()
+	return u.String()
+}
+
+func run(t *testing.T, db *sql.DB, statement string) {
+	t.Helper()
+	if _, err := db.Exec(statement); err != nil {
+		t.Fatal(err)
+	}
+}
