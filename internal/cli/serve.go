@@ -34,7 +34,7 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(p.stderr, "composer-api listens on http://%s (%s)\n", listener.Addr(), upstreamsLine(s.upstreams))
+	fmt.Fprintf(p.stderr, "composer-api listens on http://%s (%s)\n", listener.Addr(), upstreamsLine(s.upstreams.names()))
 	served := make(chan error, 1)
 	go func() { served <- s.server.Serve(listener) }()
 	select {

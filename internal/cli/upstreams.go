@@ -4,12 +4,16 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
+	"io"
+	"log/slog"
 	"net/http"
 	"os"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/chat"
 	"composer-api/internal/backend/demo"
+	"composer-api/internal/backend/localagent"
 	"composer-api/internal/backend/oneshot"
 	"composer-api/internal/catalog"
 	"composer-api/internal/config"
@@ -50,16 +54,51 @@ func demoUpstreams() *upstreams {
 }
 
 // newUpstreams makes the upstreams that are configured.
-func newUpstreams(cfg *config.Config, auth *cursorauth.Client) (*upstreams, error) {
+func newUpstreams(cfg *config.Config, auth *cursorauth.Client, log *slog.Logger) (*upstreams, error) {
 	u := &upstreams{openCodeV2: localAgentName, openCode: openCodeName}
+	if cfg.LocalAgentOn() {
+		b, err := newLocalAgent(cfg, auth, log)
+		if err != nil {
+			return nil, err
+		}
+		u.backends = append(u.backends, b)
+	}
 	if cfg.ChatOn() {
 		plain, agentMode, err := newChat(cfg, auth)
 		if err != nil {
 			return nil, err
 		}
-		u.backends = append(u.backends, plain, agentMode)
+		if cfg.Prefer == plain.Name() {
+			u.backends = append([]agent.Backend{plain}, append(u.backends, agentMode)...)
+		} else {
+			u.backends = append(u.backends, plain, agentMode)
+		}
 	}
 	return u, nil
+}
+
+// close closes the backends that hold something. The gateway must be closed before.
+func (u *upstreams) close() error {
+	var errs []error
+	for _, b := range u.backends {
+		if c, ok := b.(io.Closer); ok {
+			errs = append(errs, c.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func newLocalAgent(cfg *config.Config, auth *cursorauth.Client, log *slog.Logger) (agent.Backend, error) {
+	b, err := localagent.New(localagent.Config{
+		BaseURL: string(cfg.BackendBase), Endpoint: cfg.LocalAgentURL(), ClientVersion: cfg.SDKClientVersion, Auth: auth,
+		Transport: localagent.TransportConfig{CAFile: cfg.CAFile},
+		Settle:    cfg.Settle, StartTimeout: cfg.StartTimeout, StallTimeout: cfg.StallTimeout, ProgressTimeout: cfg.ProgressTimeout,
+		Log: log,
+	})
+	if err != nil {
+		return nil, &config.Error{Name: "CURSOR_LOCAL_AGENT_ENDPOINT", Problem: err.Error(), Hint: "give a path under CURSOR_BACKEND_BASE_URL, or a whole URL"}
+	}
+	return b, nil
 }
 
 // newChat makes the two faces of the chat endpoint.

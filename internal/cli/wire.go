@@ -28,7 +28,7 @@ type service struct {
 	gateway   *gateway.Gateway
 	responses *respond.Service
 	server    *httpd.Server
-	upstreams []string      // names, for the line that says that it listens
+	upstreams *upstreams
 	swept     chan struct{} // closed when nothing sweeps the store any more
 	stopSweep context.CancelFunc
 }
@@ -40,7 +40,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger) (*ser
 		return nil, err
 	}
 	auth := newAuth(&c.Upstream, client)
-	up, err := c.upstreams(auth)
+	up, err := c.newUpstreams(auth, log)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger) (*ser
 	if err != nil {
 		return nil, err
 	}
-	s := &service{log: log, store: sealed.New(db, ring), upstreams: up.names()}
+	s := &service{log: log, store: sealed.New(db, ring), upstreams: up}
 
 	models := catalog.Config{Fetch: modelsFrom(auth), Log: log}
 	if c.Demo {
@@ -83,11 +83,11 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger) (*ser
 	return s, nil
 }
 
-func (c *serveCmd) upstreams(auth *cursorauth.Client) (*upstreams, error) {
+func (c *serveCmd) newUpstreams(auth *cursorauth.Client, log *slog.Logger) (*upstreams, error) {
 	if c.Demo {
 		return demoUpstreams(), nil
 	}
-	return newUpstreams(&c.Config, auth)
+	return newUpstreams(&c.Config, auth, log)
 }
 
 // verify asks Cursor whose key it is.
@@ -172,6 +172,9 @@ func (s *service) shutDown(ctx context.Context, grace time.Duration) {
 	defer cancel()
 	if err := s.server.Shutdown(closing); err != nil {
 		s.log.Warn("connections were cut off", "err", err)
+	}
+	if err := s.upstreams.close(); err != nil {
+		s.log.Warn("closing the upstreams", "err", err)
 	}
 	s.stopSweep()
 	<-s.swept
