@@ -47,7 +47,8 @@
 //
 //	hold [DURATION]        nothing but heartbeats, for DURATION or until the client leaves
 //	stall [DURATION]       nothing at all
-//	cut                    breaks the connection
+//	cut                    breaks the connection; what was sent last may be lost with it, unless a get-blob between
+//	                       waited for the client
 //	drop                   ends the stream properly, but without having said that the turn has ended
 //	error CODE [detail=N] [retryable=BOOL] [title=QUOTED] [TEXT]
 //	                       ends the stream in an error: CODE is Connect's, N a number of Cursor's enum
