@@ -19,7 +19,7 @@ func (p *run) askContext() error {
 			return err
 		}
 	}
-	if len(p.rec.Tools) > 0 {
+	if len(p.rec.Tools) > 0 && !p.sim.config.ContextOnly {
 		second, err := p.ask("mcp_state", nil, field(36, &cursorpb.McpStateExecArgs{ServerIdentifiers: []string{provider}}), p.checkState)
 		if err != nil {
 			return err
@@ -91,6 +91,9 @@ func (p *run) checkState(m *cursorpb.ExecClientMessage) {
 
 // askAllowed asks whether the user has allowed a tool for good. The answer changes nothing.
 func (p *run) askAllowed(tool, callID string) error {
+	if p.sim.config.ContextOnly {
+		return nil
+	}
 	e, err := p.ask("mcp_allowlist_precheck", nil, field(42, &cursorpb.McpAllowlistPrecheckArgs{
 		ProviderIdentifier: provider, ToolName: tool, ToolCallId: &callID,
 	}), func(m *cursorpb.ExecClientMessage) {

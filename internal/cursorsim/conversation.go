@@ -149,6 +149,9 @@ func (p *run) recall(state *cursorpb.ConversationState) error {
 
 // sendCheckpoint gives the client the conversation as it stands. Zero used and limit are counted by the simulator.
 func (p *run) sendCheckpoint(used, limit int) error {
+	if p.sim.config.ContextOnly {
+		return nil
+	}
 	if len(p.state.RootPromptMessagesJson) == 0 {
 		id, err := p.setBlob([]byte(`{"role":"system","content":"You are simulated."}`))
 		if err != nil {

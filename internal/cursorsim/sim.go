@@ -19,6 +19,9 @@ type Config struct {
 	AgentPaths []string
 	// ChatPaths are paths at which the older chat endpoint is served, besides "/chat".
 	ChatPaths []string
+	// ContextOnly is how older servers were: they ask a client for the request context and for its tools, and for
+	// nothing else. There is no MCP state, no allow-list and no checkpoint, so no conversation goes on.
+	ContextOnly bool
 	// TokenLifetime is how long an access token is good; 0 is an hour.
 	TokenLifetime time.Duration
 	// Patience is how long a client may take for an answer that needs no user: context, blobs and the like. 0 is 30
