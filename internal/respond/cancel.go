@@ -3,7 +3,6 @@ package respond
 import (
 	"errors"
 	"net/http"
-	"time"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api/responses"
@@ -38,10 +37,7 @@ func (s *Service) cancel(w http.ResponseWriter, r *http.Request, call Call) erro
 			return writeJSON(w, row.Object)
 		}
 		// Another process works on it, and stops when it finds its row changed.
-		object.Status = responses.Cancelled
-		row.Status, row.Object = string(object.Status), object.Encode()
-		row.Runner, row.LeaseUntil = "", time.Time{}
-		err = s.cfg.Store.UpdateResponse(r.Context(), row)
+		err = s.settle(r.Context(), row, func(r *responses.Response) { r.Status = responses.Cancelled })
 		if err != nil && !errors.Is(err, store.ErrConflict) {
 			return storeError(err)
 		}

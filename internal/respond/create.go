@@ -39,7 +39,8 @@ func (s *Service) create(w http.ResponseWriter, r *http.Request, call Call) erro
 	defer answer.Close()
 	err = s.cfg.Turns.Turn(r.Context(), turn, answer)
 	if err != nil && answer.Fail(agent.AsError(err)) {
-		return &Told{err}
+		s.cfg.Log.Info("a turn failed in mid-stream", "id", rec.row.ID, "code", agent.CodeOf(err).String(), "err", err)
+		return nil
 	}
 	return err
 }
@@ -106,13 +107,11 @@ func (rec *record) update(r *responses.Response) error {
 	return err
 }
 
-// appendEvents stores events, of which the first has the sequence number first.
-func (rec *record) appendEvents(first int, events [][]byte) error {
+// appendEvents stores events of a response, of which the first has the sequence number first.
+func appendEvents(ctx context.Context, to store.Events, row *store.Response, first int, events [][]byte) error {
 	rows := make([]store.Event, len(events))
 	for i, event := range events {
 		rows[i] = store.Event{Sequence: int64(first + i), Data: event}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
-	defer cancel()
-	return rec.service.cfg.Store.AppendEvents(ctx, rec.row.Owner, rec.row.ID, rows)
+	return to.AppendEvents(ctx, row.Owner, row.ID, rows)
 }

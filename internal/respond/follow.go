@@ -64,15 +64,15 @@ func (f *follower) follow(ctx context.Context) error {
 		if err := f.fromStore(ctx); err != nil || f.ended {
 			return err
 		}
-		row, err := f.service.cfg.Store.Response(ctx, f.ref.Owner, f.ref.ID)
+		row, err := f.service.load(ctx, f.ref.Owner, f.ref.ID)
 		if err != nil {
-			return storeError(err)
+			return err
 		}
 		if responses.Status(row.Status).Ended() {
 			if endSeen.IsZero() {
 				endSeen = time.Now()
-			} else if row.LeaseUntil.IsZero() && time.Since(endSeen) >= endGrace {
-				return f.makeEnd(&row)
+			} else if time.Since(endSeen) >= endGrace {
+				return f.makeEnd(ctx, &row)
 			}
 		}
 		select {
@@ -128,16 +128,26 @@ func (f *follower) fromStore(ctx context.Context) error {
 	}
 }
 
-// makeEnd makes the events that the response's process didn't live to write.
-func (f *follower) makeEnd(row *store.Response) error {
+// makeEnd makes the events that nobody lived to write.
+func (f *follower) makeEnd(ctx context.Context, row *store.Response) error {
 	object, err := responses.DecodeResponse(row.Object)
 	if err != nil {
 		return &agent.Error{Code: agent.Internal, Err: err}
 	}
-	if err := f.out.SetBuffer(responses.AppendEnd(f.out.Buffer(), object, f.last+1)); err != nil {
-		return clientGone(err)
+	log, err := f.service.log(ctx, f.ref.Owner, f.ref.ID)
+	if err != nil {
+		return storeError(err)
 	}
-	return clientGone(f.out.Flush())
+	rest, err := responses.Settle(object, log)
+	if err != nil {
+		return &agent.Error{Code: agent.Internal, Err: err}
+	}
+	for i, event := range rest {
+		if err := f.write(int64(len(log)+i), event); err != nil {
+			return err
+		}
+	}
+	return f.finish()
 }
 
 func (f *follower) write(sequence int64, event []byte) error {

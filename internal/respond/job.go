@@ -157,9 +157,7 @@ func (j *job) fail(err error) {
 	case errDeleted, errLost:
 		// The row is gone, or somebody else's.
 	default: // the service is being closed
-		interrupted := *j.encoder.Response()
-		interrupted.Interrupt()
-		j.keep(&interrupted)
+		j.encoder.Interrupt()
 	}
 }
 
@@ -203,7 +201,7 @@ func (j *job) saveEvents() {
 			j.pause(saveEvery)
 			continue
 		}
-		err := j.rec.appendEvents(saved, events)
+		err := j.save(saved, events)
 		switch {
 		case err == nil:
 			saved += len(events)
@@ -219,6 +217,12 @@ func (j *job) saveEvents() {
 			time.Sleep(keepPause)
 		}
 	}
+}
+
+func (j *job) save(first int, events [][]byte) error {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	return appendEvents(ctx, j.service.cfg.Store, &j.rec.row, first, events)
 }
 
 // pause waits for d, or less when the journal has ended.

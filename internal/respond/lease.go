@@ -78,14 +78,48 @@ func (s *Service) endAbandoned() {
 		return
 	}
 	for _, row := range rows {
-		object, err := responses.DecodeResponse(row.Object)
-		if err == nil {
-			object.Interrupt()
-			row.Status, row.Object = string(object.Status), object.Encode()
-			row.Runner, row.LeaseUntil = "", time.Time{}
-			err = s.cfg.Store.UpdateResponse(ctx, row)
-		}
+		err := s.settle(ctx, row, (*responses.Response).Interrupt)
 		// A conflict among the errors says that another process was faster.
 		s.cfg.Log.Info("a background response was abandoned", "id", row.ID, "err", err)
+	}
+}
+
+// settle ends a response that this process doesn't work on, in the way that end says, and its events with it.
+func (s *Service) settle(ctx context.Context, row store.Response, end func(*responses.Response)) error {
+	object, err := responses.DecodeResponse(row.Object)
+	if err != nil {
+		return err
+	}
+	log, err := s.log(ctx, row.Owner, row.ID)
+	if err != nil {
+		return err
+	}
+	end(object)
+	rest, err := responses.Settle(object, log)
+	if err != nil {
+		return err
+	}
+	row.Status, row.Object = string(object.Status), object.Encode()
+	row.Runner, row.LeaseUntil = "", time.Time{}
+	if err := s.cfg.Store.UpdateResponse(ctx, row); err != nil {
+		return err
+	}
+	if err := appendEvents(ctx, s.cfg.Store, &row, len(log), rest); err != nil {
+		// Whoever follows the stream makes up for it.
+		s.cfg.Log.Info("the end of a background response could not be added to its events", "id", row.ID, "err", err)
+	}
+	return nil
+}
+
+// log is all events of a response that are stored.
+func (s *Service) log(ctx context.Context, owner, id string) (log [][]byte, err error) {
+	for {
+		events, err := s.cfg.Store.ListEvents(ctx, owner, id, int64(len(log))-1, followMax)
+		for _, e := range events {
+			log = append(log, e.Data)
+		}
+		if err != nil || len(events) < followMax {
+			return log, err
+		}
 	}
 }

@@ -21,7 +21,8 @@ type Route struct {
 	// Turn routes start a turn.
 	Turn bool
 	// Handle answers. An error that it returns before it has written anything is for the caller to render; afterwards
-	// it ends the connection.
+	// it must end the connection, because the answer is not whole. A failure that the client has been told of in its
+	// stream is no error here.
 	Handle func(w http.ResponseWriter, r *http.Request, call Call) error
 }
 
@@ -56,15 +57,6 @@ func writeJSON(w http.ResponseWriter, doc []byte) error {
 	_, err := w.Write(append(doc, '\n'))
 	return err
 }
-
-// Told is an error that the client has been told in its stream: it is for the log, and the answer is whole.
-type Told struct{ Err error }
-
-// Error implements error.
-func (t *Told) Error() string { return t.Err.Error() }
-
-// Unwrap gives the error that was told.
-func (t *Told) Unwrap() error { return t.Err }
 
 // notFound is the error for a response that doesn't exist for the caller.
 func notFound(id string) error {

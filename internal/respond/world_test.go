@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -28,14 +28,17 @@ import (
 // A world is one process that serves the Responses API: the real gateway and a real database, with the demo backend,
 // whose answers the prompts say. Several worlds may share a database, at once or one after the other.
 type world struct {
-	t        testing.TB
-	path     string
-	ring     *seal.Ring
-	store    *mortal
-	db       *sqlstore.DB
-	gateway  *gateway.Gateway
-	service  *respond.Service
-	handler  http.Handler
+	t       testing.TB
+	path    string
+	ring    *seal.Ring
+	store   *mortal
+	db      *sqlstore.DB
+	gateway *gateway.Gateway
+	service *respond.Service
+	handler http.Handler
+	active  atomic.Int32 // turns in progress
+
+	mu       sync.Mutex
 	requests []*agent.Request // what the model was asked, in order
 }
 
@@ -61,9 +64,7 @@ func bornWorld(t testing.TB, path string, ring *seal.Ring) *world {
 	for _, route := range w.service.Routes() {
 		mux.HandleFunc(route.Pattern, func(rw http.ResponseWriter, r *http.Request) {
 			call := respond.Call{Caller: agent.Caller{Owner: r.Header.Get("X-Owner")}}
-			err := route.Handle(rw, r, call)
-			var told *respond.Told
-			if err != nil && !errors.As(err, &told) && agent.CodeOf(err) != agent.Canceled {
+			if err := route.Handle(rw, r, call); err != nil && agent.CodeOf(err) != agent.Canceled {
 				openai.WriteError(rw, err)
 			}
 		})
@@ -74,7 +75,11 @@ func bornWorld(t testing.TB, path string, ring *seal.Ring) *world {
 
 // Turn implements respond.Turner.
 func (w *world) Turn(ctx context.Context, req *agent.Request, sink gateway.Sink) error {
+	w.mu.Lock()
 	w.requests = append(w.requests, req)
+	w.mu.Unlock()
+	w.active.Add(1)
+	defer w.active.Add(-1)
 	return w.gateway.Turn(ctx, req, sink)
 }
 

@@ -84,15 +84,6 @@ func newFailure(e *agent.Error) *Failure {
 // serverError is both the code and the type of a failure that has no better one.
 const serverError = "server_error"
 
-// interruptedCode is the failure of a background response whose process ended.
-const interruptedCode = "server_restarted"
-
-// Interrupt marks a response as failed because the process that worked on it ended.
-func (r *Response) Interrupt() {
-	r.Status = Failed
-	r.Error = &Failure{Code: interruptedCode, Message: "The server was restarted while this response was in progress. Please send the request again."}
-}
-
 // ReasoningEcho repeats the request's reasoning settings.
 type ReasoningEcho struct {
 	Effort  *string `json:"effort"`

@@ -123,26 +123,6 @@ func IsEnd(event []byte) bool {
 	return false
 }
 
-// AppendEnd appends the events that end the stream of r, and the DoneLine: for a stream whose encoder is gone. seq is
-// the sequence number after the last.
-func AppendEnd(b []byte, r *Response, seq int64) []byte {
-	out := memory{b}
-	s := &stream{out: &out, seq: seq}
-	// Neither fails in memory.
-	if r.Error != nil {
-		s.failed(r.Error)
-	}
-	s.ended(r)
-	return out.b
-}
-
-// memory is an Out that keeps everything.
-type memory struct{ b []byte }
-
-func (m *memory) Buffer() []byte           { return m.b }
-func (m *memory) SetBuffer(b []byte) error { m.b = b; return nil }
-func (m *memory) Flush() error             { return nil }
-
 func (s *stream) created(r *Response) error {
 	name := "response.created"
 	if err := s.send(name, responseEvent{s.head(name), r}); err != nil || r.Status != Queued {
