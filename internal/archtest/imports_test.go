@@ -34,7 +34,7 @@ var arrows = map[string][]string{
 	"backend/bridge":      {"agent", "backend/localagent", "backend/oneshot", "connectwire", "cursorauth", "cursorpb", "toolmap"},
 	"backend/oneshot":     {"agent"},
 	"backend/demo":        {"agent", "script"},
-	"bridge":              {"connectwire", "cursorauth", "cursorpb"},
+	"bridge":              {"agent", "backend/localagent", "backend/oneshot", "connectwire", "cursorpb"},
 	"connectwire":         {},
 	"cursorauth":          {"agent"},
 	"cursorpb":            {},

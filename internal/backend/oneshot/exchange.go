@@ -57,7 +57,8 @@ var (
 )
 
 // Send sends req and returns once the response headers are there. ctx bounds Send alone; the exchange lives until Close.
-// It follows no redirects. Errors are *agent.Error, a *Retry, or ctx's own.
+// The request's body may still be open then; its end belongs to the caller, and Close closes it. Send follows no
+// redirects. Errors are *agent.Error, a *Retry, or ctx's own.
 func Send(ctx context.Context, transport http.RoundTripper, req *http.Request, limits Limits) (*Exchange, error) {
 	x := &Exchange{limits: limits.withDefaults()}
 	x.ctx, x.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
@@ -65,6 +66,10 @@ func Send(ctx context.Context, transport http.RoundTripper, req *http.Request, l
 	defer stop()
 	late := time.AfterFunc(x.limits.Start, func() { x.cancel(errStart) })
 	defer late.Stop()
+	if req.Body != nil {
+		// A cancelled request is not reset, and nobody who waits for it is woken, while its body is still being sent.
+		context.AfterFunc(x.ctx, func() { req.Body.Close() })
+	}
 
 	resp, err := transport.RoundTrip(req.WithContext(x.ctx))
 	if err != nil {

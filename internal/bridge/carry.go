@@ -1,0 +1,213 @@
+package bridge
+
+import (
+	"cmp"
+	"context"
+	"io"
+	"mime"
+	"net/http"
+	"sync"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/backend/localagent"
+	"composer-api/internal/backend/oneshot"
+	"composer-api/internal/connectwire"
+	"composer-api/internal/cursorpb"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+)
+
+// A carrier carries one stream from upstream to a caller.
+type carrier struct {
+	server *Server
+	w      http.ResponseWriter
+	begun  bool // the response's status is out
+	frames int  // passed on
+}
+
+// heartbeatEvery is how often upstream is told that the client is alive.
+const heartbeatEvery = 5 * time.Second
+
+// carry opens the stream and passes its frames on until it ends. nil means that the caller got the end that upstream
+// gave it.
+func (c *carrier) carry(ctx context.Context, q *request, target string) *failure {
+	config := &c.server.config
+	out := newOutgoing(q.frame)
+	defer out.Close()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, out)
+	if err != nil {
+		return errNotConfigured.because(err)
+	}
+	req.Header = localagent.CarriedHeader(q.run, q.AccessToken, cmp.Or(q.ClientVersion, config.ClientVersion), q.RequestID, c.server.blobSecret)
+	x, err := oneshot.Send(ctx, config.Transport, req, oneshot.Limits{Start: config.Timeout, Stall: config.Timeout})
+	if err != nil {
+		return broken(err)
+	}
+	defer x.Close()
+	defer context.AfterFunc(ctx, func() { x.Close() })() // the caller leaves
+
+	kind := x.Response.Header.Get("Content-Type")
+	c.w.Header().Set("Content-Type", kind)
+	c.w.WriteHeader(x.Response.StatusCode)
+	c.begun = true
+	if mediaType, _, _ := mime.ParseMediaType(kind); x.Response.StatusCode != http.StatusOK || mediaType != connectwire.ContentType {
+		return c.copy(x)
+	}
+	go out.beat()
+	return c.pass(x, out, q.run.GetMcpTools().GetMcpTools())
+}
+
+// copy passes on an answer that is no stream.
+func (c *carrier) copy(x *oneshot.Exchange) *failure {
+	if _, err := io.Copy(c.w, x); err != nil {
+		panic(http.ErrAbortHandler) // nothing else tells the caller that this is not all
+	}
+	return nil
+}
+
+// pass passes the frames on, and answers what asks for the request context.
+func (c *carrier) pass(x *oneshot.Exchange, out *outgoing, tools []*cursorpb.McpToolDefinition) *failure {
+	in := connectwire.NewReader(x, 0)
+	var frame []byte
+	for {
+		if !in.Buffered() {
+			if err := c.flush(); err != nil {
+				return errClosed.because(err)
+			}
+		}
+		flags, payload, err := in.Envelope()
+		if err != nil {
+			return broken(x.Fault(err))
+		}
+		if id, ok := requestContextExec(flags, payload); ok {
+			out.put(localagent.RequestContextAnswer(id, tools))
+			continue
+		}
+		frame = connectwire.Append(frame[:0], flags&^connectwire.Compressed, payload) // payload is plain by now
+		c.hurry()
+		if _, err := c.w.Write(frame); err != nil {
+			return errClosed.because(err)
+		}
+		c.frames++
+		if flags&connectwire.EndOfStream != 0 {
+			return nil
+		}
+	}
+}
+
+// hurry gives the caller, from now until flush, a limited time to read: one that no longer does must not hold a stream
+// for ever.
+func (c *carrier) hurry() {
+	_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(c.server.config.Timeout)) // not every writer has one
+}
+
+// flush sends what was written. No deadline stays behind: over HTTP/2 it would end a stream on which nothing is written.
+func (c *carrier) flush() error {
+	c.hurry()
+	response := http.NewResponseController(c.w)
+	err := response.Flush()
+	_ = response.SetWriteDeadline(time.Time{})
+	return err
+}
+
+// fieldExec is AgentServerMessage.exec_server_message.
+const fieldExec protowire.Number = 2
+
+// requestContextExec finds out whether a frame asks for the request context, and in which exec.
+func requestContextExec(flags byte, payload []byte) (id uint32, ok bool) {
+	if flags&connectwire.EndOfStream != 0 || !hasField(payload, fieldExec) {
+		return 0, false
+	}
+	m := &cursorpb.AgentServerMessage{}
+	if proto.Unmarshal(payload, m) != nil {
+		return 0, false
+	}
+	exec := m.GetExecServerMessage()
+	return exec.GetId(), exec.GetRequestContextArgs() != nil
+}
+
+// hasField reports whether a message has a field, without decoding it: most frames are text.
+func hasField(message []byte, want protowire.Number) bool {
+	for len(message) > 0 {
+		field, _, n := protowire.ConsumeField(message)
+		if n < 0 || field == want {
+			return n >= 0
+		}
+		message = message[n:]
+	}
+	return false
+}
+
+// broken is the failure that an error of the exchange is.
+func broken(err error) *failure {
+	if agent.CodeOf(err) == agent.UpstreamTimeout {
+		return errTimeout.because(err)
+	}
+	return errClosed.because(err)
+}
+
+// fail tells the caller: by status, or by the end of the stream.
+func (c *carrier) fail(f *failure) {
+	if !c.begun {
+		f.write(c.w)
+		return
+	}
+	_, _ = c.w.Write(f.endFrame()) // a caller that has left doesn't mind
+	_ = c.flush()
+}
+
+// outgoing is the body of the request to upstream: the run's frame, and then what is put.
+type outgoing struct {
+	frames chan []byte
+	rest   []byte // what Read has not given yet
+	once   sync.Once
+	closed chan struct{}
+}
+
+func newOutgoing(first []byte) *outgoing {
+	return &outgoing{frames: make(chan []byte, 4), rest: first, closed: make(chan struct{})}
+}
+
+// Read implements io.Reader, for the transport.
+func (o *outgoing) Read(p []byte) (int, error) {
+	if len(o.rest) == 0 {
+		select {
+		case o.rest = <-o.frames:
+		case <-o.closed:
+			return 0, io.EOF
+		}
+	}
+	n := copy(p, o.rest)
+	o.rest = o.rest[n:]
+	return n, nil
+}
+
+// Close implements io.Closer. The transport calls it, too.
+func (o *outgoing) Close() error {
+	o.once.Do(func() { close(o.closed) })
+	return nil
+}
+
+// put queues a frame. It waits while upstream doesn't read.
+func (o *outgoing) put(frame []byte) {
+	select {
+	case o.frames <- frame:
+	case <-o.closed:
+	}
+}
+
+// beat sends heartbeats until the body is closed.
+func (o *outgoing) beat() {
+	every := time.NewTicker(heartbeatEvery)
+	defer every.Stop()
+	for {
+		select {
+		case <-every.C:
+			o.put(localagent.ClientHeartbeat())
+		case <-o.closed:
+			return
+		}
+	}
+}

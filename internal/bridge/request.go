@@ -1,0 +1,88 @@
+package bridge
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"composer-api/internal/connectwire"
+	"composer-api/internal/cursorpb"
+
+	"google.golang.org/protobuf/proto"
+)
+
+// body is the JSON that a caller sends.
+type body struct {
+	AccessToken        string `json:"accessToken"`
+	RequestID          string `json:"requestId"`
+	BackendBaseURL     string `json:"backendBaseUrl"`
+	LocalAgentEndpoint string `json:"localAgentEndpoint"`
+	ClientVersion      string `json:"clientVersion"`
+	RunFrame           string `json:"runFrame"`
+}
+
+// A request is a body that was understood.
+type request struct {
+	body
+	frame []byte // the envelope with the run request, as it goes out
+	run   *cursorpb.AgentRunRequest
+}
+
+// readRequest reads a request of at most limit bytes.
+func readRequest(w http.ResponseWriter, r *http.Request, limit int64) (*request, *failure) {
+	// To the end, because only then the server notices that the caller leaves.
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, errTooLarge.saying(fmt.Sprintf("The request is larger than %d bytes. The limit is CURSOR_SDK_BRIDGE_MAX_JSON_BYTES.", limit))
+	case err != nil:
+		return nil, errInvalidJSON.because(err)
+	}
+	q := &request{}
+	if json.Unmarshal(data, &q.body) != nil { // the cause may quote the token
+		return nil, &errInvalidJSON
+	}
+	for name, value := range map[string]string{"accessToken": q.AccessToken, "requestId": q.RequestID, "clientVersion": q.ClientVersion} {
+		if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r >= 0x7f }) {
+			return nil, errInvalid.saying("The field " + name + " holds what can't stand in a header.")
+		}
+	}
+	switch {
+	case q.AccessToken == "":
+		return nil, errInvalid.saying("The field accessToken is missing.")
+	case q.RunFrame == "":
+		return nil, errInvalid.saying("The field runFrame is missing.")
+	}
+	if q.frame, q.run = decodeRunFrame(q.RunFrame); q.run == nil {
+		return nil, errInvalid.saying("The field runFrame is not a base64-encoded Connect frame with a run request.")
+	}
+	q.RunFrame = ""
+	return q, nil
+}
+
+// decodeRunFrame takes the frame apart far enough to answer for it; nil when it is not one frame with a run request.
+func decodeRunFrame(encoded string) (frame []byte, run *cursorpb.AgentRunRequest) {
+	frame, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		return nil, nil
+	}
+	if len(frame) < connectwire.HeaderLen || uint64(binary.BigEndian.Uint32(frame[1:]))+connectwire.HeaderLen != uint64(len(frame)) {
+		return nil, nil
+	}
+	flags, payload, err := connectwire.NewReader(bytes.NewReader(frame), 0).Envelope()
+	if err != nil || flags&connectwire.EndOfStream != 0 {
+		return nil, nil
+	}
+	m := &cursorpb.AgentClientMessage{}
+	if proto.Unmarshal(payload, m) != nil {
+		return nil, nil
+	}
+	return frame, m.GetRunRequest()
+}

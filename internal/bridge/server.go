@@ -1,0 +1,117 @@
+package bridge
+
+import (
+	"cmp"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"composer-api/internal/agent"
+)
+
+// Config is what a Server needs.
+type Config struct {
+	// BackendBase and LocalAgentEndpoint are the upstream of requests that name none (CURSOR_BACKEND_BASE_URL,
+	// CURSOR_LOCAL_AGENT_ENDPOINT). The endpoint is a path under the base or a whole URL.
+	BackendBase, LocalAgentEndpoint string
+	// ClientVersion is used for requests that name none; "" means sdk-1.0.13 (CURSOR_SDK_CLIENT_VERSION).
+	ClientVersion string
+	// Allow lists further upstreams that requests may name: whole URLs of endpoints, or bases under which
+	// LocalAgentEndpoint is served (COMPOSER_BRIDGE_ALLOW).
+	Allow []string
+	// Token is what callers must send as their bearer token; a zero one lets everybody in. See CheckAddress.
+	Token agent.Secret
+	// MaxJSON is how many bytes a request may have; 0 means 1 MiB (CURSOR_SDK_BRIDGE_MAX_JSON_BYTES).
+	MaxJSON int64
+	// Timeout is how long upstream may take to begin to answer, and may then be silent; 0 means 2 minutes
+	// (CURSOR_SDK_BRIDGE_REQUEST_TIMEOUT_MS).
+	Timeout time.Duration
+	// Transport makes the connections, which must be HTTP/2. Required.
+	Transport http.RoundTripper
+	// Log gets a line for each request, without what it says; nil is silence.
+	Log *slog.Logger
+}
+
+// A Server is the bridge, an http.Handler. It owns nothing that needs closing.
+type Server struct {
+	config     Config
+	upstreams  *upstreams
+	blobSecret agent.Secret // of this process: blobs never outlive a request here
+	mux        *http.ServeMux
+}
+
+// New makes a Server.
+func New(config Config) *Server {
+	config.ClientVersion = cmp.Or(config.ClientVersion, "sdk-1.0.13")
+	config.MaxJSON = cmp.Or(config.MaxJSON, 1<<20)
+	config.Timeout = cmp.Or(config.Timeout, 2*time.Minute)
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{
+		config:     config,
+		upstreams:  newUpstreams(config.BackendBase, config.LocalAgentEndpoint, config.Allow),
+		blobSecret: agent.NewSecret(rand.Text()),
+		mux:        http.NewServeMux(),
+	}
+	s.mux.HandleFunc("GET /health", health)
+	s.mux.HandleFunc("POST /sdk", s.sdk)
+	s.mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { errNotFound.write(w) })
+	return s
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+func health(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = io.WriteString(w, `{"ok": true}`+"\n")
+}
+
+// sdk carries one run.
+func (s *Server) sdk(w http.ResponseWriter, r *http.Request) {
+	begin := time.Now()
+	c := &carrier{server: s, w: w}
+	failed := s.serve(c, r)
+	log := []any{"duration", time.Since(begin), "frames", c.frames}
+	if failed != nil {
+		log = append(log, "code", failed.code, "error", failed.err)
+		c.fail(failed)
+	}
+	s.config.Log.Info("bridge", log...)
+}
+
+// serve is a request from its token to the end of its stream.
+func (s *Server) serve(c *carrier, r *http.Request) *failure {
+	if !s.authorized(r) {
+		return &errUnauthorized
+	}
+	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
+		return &errMediaType
+	}
+	q, failed := readRequest(c.w, r, s.config.MaxJSON)
+	if failed != nil {
+		return failed
+	}
+	target, failed := s.upstreams.target(q.BackendBaseURL, q.LocalAgentEndpoint)
+	if failed != nil {
+		return failed
+	}
+	return c.carry(r.Context(), q, target)
+}
+
+// authorized compares the bearer token with ours, in a time that says nothing about either.
+func (s *Server) authorized(r *http.Request) bool {
+	if s.config.Token.IsZero() {
+		return true
+	}
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	got, want := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(s.config.Token.Reveal()))
+	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(got[:], want[:]) == 1
+}

@@ -1,0 +1,75 @@
+package bridge
+
+import (
+	"net/url"
+	"strings"
+)
+
+// upstreams are where requests may go: the configured upstream, and those on the allow-list.
+type upstreams struct {
+	base, endpoint string // configured; what a request leaves out
+	allowed        map[string]bool
+}
+
+// newUpstreams reads the configuration. An entry of the list is a whole URL of an endpoint, or a base under which the
+// configured endpoint may be reached.
+func newUpstreams(base, endpoint string, allow []string) *upstreams {
+	u := &upstreams{base: base, endpoint: endpoint, allowed: map[string]bool{}}
+	add := func(target string, ok bool) {
+		if ok {
+			u.allowed[target] = true
+		}
+	}
+	add(resolve(base, endpoint))
+	for _, entry := range allow {
+		add(resolve("", entry))
+		if !strings.Contains(endpoint, "://") {
+			add(resolve(entry, endpoint))
+		}
+	}
+	return u
+}
+
+// target is the URL to go to for a request, or why not.
+func (u *upstreams) target(base, endpoint string) (string, *failure) {
+	if base == "" {
+		base = u.base
+	}
+	if endpoint == "" {
+		endpoint = u.endpoint
+	}
+	target, ok := resolve(base, endpoint)
+	switch {
+	case !ok:
+		return "", &errNotConfigured
+	case !u.allowed[target]:
+		return "", &errNotAllowed
+	}
+	return target, nil
+}
+
+// resolve makes one URL of a base and an endpoint, which may be a whole URL. URLs that mean the same get the same
+// spelling. What could be read in two ways, user information and dot segments, is not accepted.
+func resolve(base, endpoint string) (string, bool) {
+	target := endpoint
+	if !strings.Contains(endpoint, "://") {
+		if base == "" || endpoint == "" {
+			return "", false
+		}
+		target = strings.TrimRight(base, "/") + "/" + strings.TrimLeft(endpoint, "/")
+	}
+	parsed, err := url.Parse(target)
+	if err != nil || parsed.Host == "" || parsed.User != nil || parsed.Fragment != "" {
+		return "", false
+	}
+	if parsed.Scheme != "http" && parsed.Scheme != "https" {
+		return "", false
+	}
+	for segment := range strings.SplitSeq(parsed.Path, "/") {
+		if segment == "." || segment == ".." || strings.Contains(segment, `\`) {
+			return "", false
+		}
+	}
+	parsed.Host = strings.ToLower(parsed.Host)
+	return parsed.String(), true
+}
