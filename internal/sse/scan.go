@@ -94,24 +94,31 @@ func (s *scanner) event() (Event, error) {
 func (s *scanner) readLine() error {
 	s.line = s.line[:0]
 	for {
-		c, err := s.r.ReadByte()
-		if err != nil {
+		if _, err := s.r.Peek(1); err != nil {
 			return err
 		}
-		afterCR := s.afterCR
-		s.afterCR = c == '\r'
-		switch {
-		case c == '\n' && afterCR:
-			continue
-		case c == '\n' || c == '\r':
-			if !s.begun {
-				s.begun = true
-				s.line = bytes.TrimPrefix(s.line, []byte("\uFEFF"))
-			}
-			return nil
-		case len(s.line) >= MaxEvent:
-			return ErrTooLong
+		chunk, _ := s.r.Peek(s.r.Buffered())
+		if s.afterCR && chunk[0] == '\n' {
+			chunk = chunk[1:]
+			s.r.Discard(1)
 		}
-		s.line = append(s.line, c)
+		s.afterCR = false
+		end := bytes.IndexAny(chunk, "\r\n")
+		if end < 0 {
+			s.line = append(s.line, chunk...)
+			s.r.Discard(len(chunk))
+			if len(s.line) > MaxEvent {
+				return ErrTooLong
+			}
+			continue
+		}
+		s.line = append(s.line, chunk[:end]...)
+		s.afterCR = chunk[end] == '\r'
+		s.r.Discard(end + 1)
+		if !s.begun {
+			s.begun = true
+			s.line = bytes.TrimPrefix(s.line, []byte("\uFEFF"))
+		}
+		return nil
 	}
 }

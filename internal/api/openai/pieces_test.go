@@ -1,6 +1,7 @@
 package openai_test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"strings"
 	"testing"
@@ -40,7 +41,7 @@ func TestImageTakes(t *testing.T) {
 				t.Fatal(err)
 			}
 			test.want.Param = "p"
-			if diff := cmp.Diff(&test.want, got); diff != "" {
+			if diff := cmp.Diff(&test.want, got, cmp.Comparer(bytes.Equal)); diff != "" {
 				t.Error(diff)
 			}
 		})
