@@ -23,6 +23,13 @@ type session struct {
 	done bool
 }
 
+// sessions are the streams over HTTP/1.1, by request id.
+type sessions struct {
+	mu   sync.Mutex
+	keep int
+	oldest[string, *session]
+}
+
 // of returns the session of a request id, a new one when it is the first to ask: either of the stream and its first
 // message may arrive first.
 func (s *sessions) of(requestID string) *session {

@@ -91,7 +91,7 @@ func (p *run) answered(m *cursorpb.ExecClientMessage) {
 	p.record(func(r *Run) {
 		x := &r.Execs[e.index]
 		x.Answer, x.Answered, x.Result = &Message[*cursorpb.ExecClientMessage]{m}, time.Now(), result.Text
-		r.Unknown = append(r.Unknown, unknownFields(e.kind, m.ProtoReflect())...)
+		r.Unknown = merged(r.Unknown, unknownFields(e.kind, m.ProtoReflect()))
 	})
 }
 

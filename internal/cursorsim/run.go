@@ -77,7 +77,6 @@ func (p *run) play(w http.ResponseWriter) error {
 
 // awaitRequest reads the run request and finds out what to play.
 func (p *run) awaitRequest() error {
-	// The headers must not wait for a first message that never comes.
 	if err := p.await("the run request", func() bool { return p.request != nil }); err != nil {
 		return err
 	}
@@ -88,7 +87,7 @@ func (p *run) awaitRequest() error {
 		r.RunID, r.ConversationID = p.request.GetRunId(), p.request.GetConversationId()
 		r.Attempt, r.Continued, r.Resume = facts.Attempt, facts.Continued, facts.Resume
 		r.Prompt, r.Model, r.Tools, r.Images = facts.Prompt, facts.Model, facts.Tools, facts.Images
-		r.Unknown = unknownFields("request", p.request.ProtoReflect())
+		r.Unknown = merged(r.Unknown, unknownFields("request", p.request.ProtoReflect()))
 	})
 	if err != nil {
 		return err

@@ -3,7 +3,6 @@ package cursorsim
 import (
 	"log/slog"
 	"net/http"
-	"sync"
 	"time"
 
 	"composer-api/internal/script"
@@ -142,11 +141,4 @@ func (o *oldest[K, V]) add(key K, value V, keep int) {
 		delete(o.items, o.order[0])
 		o.order = o.order[1:]
 	}
-}
-
-// sessions are the streams over HTTP/1.1, by request id.
-type sessions struct {
-	mu   sync.Mutex
-	keep int
-	oldest[string, *session]
 }

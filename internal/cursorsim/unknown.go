@@ -9,7 +9,7 @@ import (
 )
 
 // unknownFields lists the fields of a message, and of those within, that the protocol files do not name, as paths below
-// prefix, sorted and each once. They tell what a newer client says that the simulator does not see.
+// prefix; some may be listed more than once. They tell what a newer client says that the simulator does not see.
 func unknownFields(prefix string, m protoreflect.Message) []string {
 	var paths []string
 	for raw := m.GetUnknown(); len(raw) > 0; {
@@ -36,6 +36,12 @@ func unknownFields(prefix string, m protoreflect.Message) []string {
 			paths = append(paths, unknownFields(below, v.Message())...)
 		}
 	}
-	slices.Sort(paths)
-	return slices.Compact(paths)
+	return paths
+}
+
+// merged is both lists in one, sorted and each path once.
+func merged(a, b []string) []string {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
