@@ -21,19 +21,19 @@ var hex64 = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
 // checkHeader checks what can be checked before the first message.
 func (p *run) checkHeader() {
 	h := p.header
-	for name, want := range map[string]string{
-		"Content-Type":             "application/connect+proto",
-		"Connect-Protocol-Version": "1",
-		"X-Cursor-Client-Type":     "sdk",
-		"X-Ghost-Mode":             "true",
+	for _, c := range []struct{ name, want string }{
+		{"content-type", "application/connect+proto"},
+		{"connect-protocol-version", "1"},
+		{"x-cursor-client-type", "sdk"},
+		{"x-ghost-mode", "true"},
 	} {
-		if got := h.Get(name); got != want {
-			p.violation("header %s is %q, not %q", strings.ToLower(name), got, want)
+		if got := h.Get(c.name); got != c.want {
+			p.violation("header %s is %q, not %q", c.name, got, c.want)
 		}
 	}
-	for _, name := range []string{"X-Cursor-Client-Version", "X-Request-Id", "X-Original-Request-Id"} {
+	for _, name := range []string{"x-cursor-client-version", "x-request-id", "x-original-request-id"} {
 		if h.Get(name) == "" {
-			p.violation("header %s is missing", strings.ToLower(name))
+			p.violation("header %s is missing", name)
 		}
 	}
 	if !hex64.MatchString(h.Get("X-Blob-Encryption-Key")) {
