@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/url"
 	"strings"
 	"time"
@@ -51,6 +52,7 @@ type Backend struct {
 	pool     *pool
 	pacer    *pacer
 	toolsets toolsets
+	jitter   func() float64 // from 0 to 1; varies the pauses before retries
 }
 
 // New makes a Backend. It connects to nothing yet. The caller closes it.
@@ -72,7 +74,7 @@ func New(cfg Config) (*Backend, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Backend{cfg: cfg, endpoint: endpoint, pool: pool, pacer: newPacer()}, nil
+	return &Backend{cfg: cfg, endpoint: endpoint, pool: pool, pacer: newPacer(), jitter: rand.Float64}, nil
 }
 
 // resolveEndpoint is the endpoint's URL: itself, or under the base.

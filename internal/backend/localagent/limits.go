@@ -31,7 +31,7 @@ func (c *clock) begin() {
 	c.nextBeat = c.start.Add(clientEvery)
 }
 
-// now is the time after start; never 0.
+// now is the time after start, and one nanosecond more, so that it is never 0.
 func (c *clock) now() int64 { return int64(time.Since(c.start)) + 1 }
 
 func (c *clock) wait() { c.since.Store(c.now()) }
@@ -59,7 +59,7 @@ func (c *clock) linger() time.Time {
 	return c.at(until)
 }
 
-func (c *clock) at(t int64) time.Time { return c.start.Add(time.Duration(t)) }
+func (c *clock) at(t int64) time.Time { return c.start.Add(time.Duration(t - 1)) }
 
 // ring is the run's alarm: it sends the heartbeats that are due and ends a stream that takes too long. It returns when
 // to be called again.

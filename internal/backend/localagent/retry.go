@@ -3,7 +3,6 @@ package localagent
 import (
 	"cmp"
 	"context"
-	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -48,7 +47,8 @@ func (r *run) said() {
 // checkpoint notes a checkpoint.
 func (t *tries) checkpoint() { t.dirty, t.fruitless = false, 0 }
 
-// again reports whether another attempt may follow on f, and after which pause. The decision counts as the attempt.
+// again reports whether another attempt may follow on f, and after about which pause. The decision counts as the
+// attempt.
 func (t *tries) again(f *failure) (time.Duration, bool) {
 	if t.output && t.dirty {
 		return 0, false
@@ -72,8 +72,7 @@ func (t *tries) again(f *failure) (time.Duration, bool) {
 	default:
 		return 0, false
 	}
-	pause := float64(firstPause<<n) * (0.8 + 0.4*rand.Float64())
-	return time.Duration(pause), true
+	return firstPause << n, true
 }
 
 // connect makes the first stream. Errors are *agent.Error.
@@ -104,7 +103,7 @@ func (r *run) makeGood(ctx context.Context, f *failure) {
 			r.giveUp(f)
 			return
 		}
-		if !r.pause(ctx, pause) {
+		if !r.pause(ctx, time.Duration(float64(pause)*(0.8+0.4*r.backend.jitter()))) {
 			r.interrupt(cmp.Or(ctx.Err(), error(errClosed)))
 			return
 		}

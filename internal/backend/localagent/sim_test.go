@@ -43,6 +43,7 @@ func newRig(t *testing.T, source string, sim cursorsim.Config, change func(*Conf
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.jitter = func() float64 { return 0.5 }
 	t.Cleanup(func() { b.Close() })
 	r.Backend = b
 	return r
