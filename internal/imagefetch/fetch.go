@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"sync"
 	"syscall"
 	"time"
@@ -165,14 +166,14 @@ func reason(ctx context.Context, err error) string {
 // types are the image types that models take, as http.DetectContentType names them.
 var types = map[string]bool{"image/png": true, "image/jpeg": true, "image/gif": true, "image/webp": true}
 
-func (f *Fetcher) get(ctx context.Context, url string) (mime string, data []byte, err error) {
+func (f *Fetcher) get(ctx context.Context, rawURL string) (mime string, data []byte, err error) {
 	select {
 	case f.slots <- struct{}{}:
 		defer func() { <-f.slots }()
 	case <-ctx.Done():
 		return "", nil, ctx.Err()
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, rawURL, nil)
 	if err != nil {
 		return "", nil, &refusal{"it is not a valid URL"}
 	}
@@ -180,6 +181,10 @@ func (f *Fetcher) get(ctx context.Context, url string) (mime string, data []byte
 	req.Header.Set("User-Agent", "composer-api")
 	resp, err := f.client.Do(req)
 	if err != nil {
+		var named *url.Error
+		if errors.As(err, &named) {
+			err = named.Err // without the URL, which may hold the client's secrets and is nothing for logs
+		}
 		return "", nil, err
 	}
 	defer resp.Body.Close()

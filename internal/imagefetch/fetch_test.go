@@ -121,6 +121,9 @@ func refused(t *testing.T, err error, param, reason string) {
 	if e := agent.AsError(err); e.Code != agent.InvalidValue || e.Param != param || !strings.Contains(e.Message, ": "+reason+".") {
 		t.Errorf("got %v, param %q", e, e.Param)
 	}
+	if strings.Contains(err.Error(), "http://") {
+		t.Errorf("the URL would reach the log: %v", err)
+	}
 }
 
 func TestPrivateAddressesAreRefusedInEveryDisguise(t *testing.T) {

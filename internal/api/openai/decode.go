@@ -3,7 +3,6 @@ package openai
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"reflect"
 	"strconv"
 	"strings"
@@ -35,10 +34,7 @@ func Decode(body []byte, v any) error {
 	}
 	var syntactic *jsontext.SyntacticError
 	if errors.As(err, &syntactic) {
-		return &agent.Error{
-			Code: agent.InvalidJSON, Err: err,
-			Message: fmt.Sprintf("The request body is not valid JSON: error near byte %d.", syntactic.ByteOffset),
-		}
+		return agent.Errorf(agent.InvalidJSON, "The request body is not valid JSON: error near byte %d.", syntactic.ByteOffset)
 	}
 	return &agent.Error{Code: agent.InvalidJSON, Err: err}
 }
@@ -46,7 +42,8 @@ func Decode(body []byte, v any) error {
 // decodeOptions are those of liberal reading.
 var decodeOptions = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 
-// semanticError says what is wrong with the value that e is about.
+// semanticError says what is wrong with the value that e is about. e itself is left out: it quotes the request, which
+// is nothing for logs.
 func semanticError(e *json.SemanticError) *agent.Error {
 	param := Param(e.JSONPointer)
 	want, got := kindOfType(e.GoType), e.JSONKind
@@ -54,21 +51,10 @@ func semanticError(e *json.SemanticError) *agent.Error {
 	if errors.As(e.Err, &union) {
 		want, got = union.want, union.got
 	}
-	err := &agent.Error{Code: agent.InvalidType, Param: param, Err: e}
 	if param == "" {
-		err.Message = "The request body must be a JSON object."
-		return err
+		return agent.Errorf(agent.InvalidType, "The request body must be a JSON object.")
 	}
-	err.Message = fmt.Sprintf("Invalid type for '%s': expected %s, but got %s.", param, want, kindNames[got])
-	return err
-}
-
-// clip shortens s for an error message.
-func clip(s string) string {
-	if len(s) > 40 {
-		return strings.ToValidUTF8(s[:40], "") + "…"
-	}
-	return s
+	return agent.ParamError(agent.InvalidType, param, "Invalid type for '%s': expected %s, but got %s.", param, want, kindNames[got])
 }
 
 // Param turns a JSON pointer into the form that OpenAI's errors use: "/messages/2/content" is "messages[2].content".
@@ -84,13 +70,14 @@ func Param(p jsontext.Pointer) string {
 		}
 		b.WriteString(token)
 	}
-	return clipParam(b.String())
+	return clip(b.String())
 }
 
-// clipParam bounds what is echoed of a path: its names are the client's.
-func clipParam(s string) string {
-	if len(s) > 200 {
-		return strings.ToValidUTF8(s[:200], "") + "…"
+// clip bounds what an error echoes of the client's own words.
+func clip(s string) string {
+	const most = 200
+	if len(s) > most {
+		return strings.ToValidUTF8(s[:most], "") + "…"
 	}
 	return s
 }
