@@ -323,12 +323,13 @@ func TestTheLogTellsWhatHappenedAndNothingThatWasSaid(t *testing.T) {
 	header.Set("X-Request-Id", "abc")
 	do(t, s, exchange{"POST /v1/chat/completions?secret=query", header, strings.Replace(hello, "hello", "the question", 1)})
 	do(t, s, exchange{"POST /v1/chat/completions", nil, `{"model":"the model"`})
-	for _, want := range []string{"id=abc", "method=POST", "path=/v1/chat/completions", "status=200", "upstream=fake", "resume=new", "model=composer-2.5", "status=400", "code=invalid_json"} {
+	do(t, s, exchange{"POST /v1/chat/completions", nil, `{"model":"composer-2.5","messages":[{"role":"what the user said"}]}`})
+	for _, want := range []string{"id=abc", "method=POST", "path=/v1/chat/completions", "status=200", "upstream=fake", "resume=new", "model=composer-2.5", "status=400", "code=invalid_json", "code=invalid_value", "param=messages[0].role"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log lacks %s:\n%s", want, &log)
 		}
 	}
-	for _, secret := range []string{key, "hunter2", "the question", "the answer", "secret=query"} {
+	for _, secret := range []string{key, "hunter2", "the question", "the answer", "what the user said", "secret=query"} {
 		if strings.Contains(log.String(), secret) {
 			t.Errorf("the log holds %q:\n%s", secret, &log)
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
 )
 
 // requestIDHeader carries the id of a request, in both directions.
@@ -51,7 +52,12 @@ func (s *Server) logRequest(w *response, r *http.Request, id string, took time.D
 	}
 	if w.err != nil {
 		e := agent.AsError(w.err)
-		attrs = append(attrs, slog.String("code", e.Code.String()), slog.String("error", e.Error()))
+		attrs = append(attrs, slog.String("code", e.Code.String()))
+		if openai.RowOf(e.Code).Status >= http.StatusInternalServerError {
+			attrs = append(attrs, slog.String("error", e.Error()))
+		} else if e.Param != "" {
+			attrs = append(attrs, slog.String("param", e.Param)) // the message may quote what the client said
+		}
 		if e.Code == agent.Internal {
 			level = slog.LevelError
 		}
