@@ -78,8 +78,8 @@ func decodeRune[S ~string | ~[]byte](s S) (rune, int) {
 	return utf8.DecodeRuneInString(string(s[:min(len(s), utf8.UTFMax)]))
 }
 
-// AppendStringOrNull appends s as a JSON string, or null when it is empty.
-func AppendStringOrNull(b []byte, s string) []byte {
+// appendStringOrNull appends s as a JSON string, or null when it is empty.
+func appendStringOrNull(b []byte, s string) []byte {
 	if s == "" {
 		return append(b, "null"...)
 	}

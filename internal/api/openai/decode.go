@@ -45,7 +45,7 @@ var decodeOptions = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontex
 // semanticError says what is wrong with the value that e is about. e itself is left out: it quotes the request, which
 // is nothing for logs.
 func semanticError(e *json.SemanticError) *agent.Error {
-	param := Param(e.JSONPointer)
+	param := paramPath(e.JSONPointer)
 	want, got := kindOfType(e.GoType), e.JSONKind
 	var union *unionError
 	if errors.As(e.Err, &union) {
@@ -57,8 +57,8 @@ func semanticError(e *json.SemanticError) *agent.Error {
 	return agent.ParamError(agent.InvalidType, param, "Invalid type for '%s': expected %s, but got %s.", param, want, kindNames[got])
 }
 
-// Param turns a JSON pointer into the form that OpenAI's errors use: "/messages/2/content" is "messages[2].content".
-func Param(p jsontext.Pointer) string {
+// paramPath turns a JSON pointer into the form that OpenAI's errors use: "/messages/2/content" is "messages[2].content".
+func paramPath(p jsontext.Pointer) string {
 	var b strings.Builder
 	for token := range p.Tokens() {
 		if _, err := strconv.ParseUint(token, 10, 32); err == nil && b.Len() > 0 {

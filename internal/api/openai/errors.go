@@ -111,20 +111,20 @@ func retryAfter(e *agent.Error, row Row) time.Duration {
 // AppendError appends the body of e, {"error":{…}}.
 func AppendError(b []byte, e *agent.Error) []byte {
 	b = append(b, `{"error":`...)
-	b = AppendErrorObject(b, e)
+	b = appendErrorObject(b, e)
 	return append(b, '}')
 }
 
-// AppendErrorObject appends e as {"message","type","param","code"}, all four always there.
-func AppendErrorObject(b []byte, e *agent.Error) []byte {
+// appendErrorObject appends e as {"message","type","param","code"}, all four always there.
+func appendErrorObject(b []byte, e *agent.Error) []byte {
 	row := RowOf(e.Code)
 	b = append(b, `{"message":`...)
 	b = AppendString(b, Message(e))
 	b = append(b, `,"type":`...)
 	b = AppendString(b, row.Type)
 	b = append(b, `,"param":`...)
-	b = AppendStringOrNull(b, e.Param)
+	b = appendStringOrNull(b, e.Param)
 	b = append(b, `,"code":`...)
-	b = AppendStringOrNull(b, row.Code)
+	b = appendStringOrNull(b, row.Code)
 	return append(b, '}')
 }
