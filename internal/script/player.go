@@ -204,8 +204,8 @@ func (p *Player) result(n int) string {
 }
 
 func lastLine(text string) string {
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	return strings.TrimSpace(lines[len(lines)-1])
+	lines := bodyLines(text)
+	return lines[len(lines)-1]
 }
 
 // pieces cuts a text after each blank.

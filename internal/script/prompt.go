@@ -76,11 +76,26 @@ func Default(f Facts) []Step {
 	}
 }
 
+// bodyLines are the lines of a prompt, trimmed, at least one. What only closes a section of it at the end (a client may
+// wrap what the user said in tags) is left out.
+func bodyLines(prompt string) []string {
+	lines := strings.Split(prompt, "\n")
+	for i := range lines {
+		lines[i] = strings.TrimSpace(lines[i])
+	}
+	for len(lines) > 1 {
+		if last := lines[len(lines)-1]; last != "" && !strings.HasPrefix(last, "</") {
+			break
+		}
+		lines = lines[:len(lines)-1]
+	}
+	return lines
+}
+
 func requestedCalls(f Facts) []Step {
 	var calls []Step
-	lines := strings.Split(strings.TrimSpace(f.Prompt), "\n")
-	for _, line := range slices.Backward(lines) {
-		m := request.FindStringSubmatch(strings.TrimSpace(line))
+	for _, line := range slices.Backward(bodyLines(f.Prompt)) {
+		m := request.FindStringSubmatch(line)
 		if m == nil || !json.Valid([]byte(m[2])) || !slices.Contains(f.Tools, m[1]) {
 			break
 		}
