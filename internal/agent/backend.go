@@ -44,6 +44,12 @@ type Run interface {
 	Close() error
 }
 
+// An Identified Run can say which of upstream's conversations it belongs to, for logs.
+type Identified interface {
+	// ConversationID is upstream's id of the conversation. It doesn't change over the run's life.
+	ConversationID() string
+}
+
 // A Conversation is what a backend needs to carry on later with only the new messages: the state of upstream's
 // conversation after a finished run. It is opaque to everybody but the backend that made it and immutable, so that it
 // may be continued several times, also at once.

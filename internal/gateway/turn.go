@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"slices"
+	"time"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/catalog"
@@ -134,15 +135,12 @@ func (t *turn) carryOn(ctx context.Context, w *waiting) error {
 	if err := t.run.Resume(ctx, results); err != nil {
 		return err
 	}
-	if err := t.accept(""); err != nil {
-		return err
-	}
 	return t.pump(ctx)
 }
 
 // giveHeld answers with the next of the calls that were announced before.
 func (t *turn) giveHeld(ctx context.Context, held []agent.ToolCall) error {
-	if err := t.accept(""); err != nil {
+	if err := t.accept(); err != nil {
 		return err
 	}
 	for i := range held {
@@ -158,7 +156,7 @@ func (t *turn) continueFrom(ctx context.Context, c agent.Conversation) error {
 	req := *t.req
 	req.Continue, req.New = c, t.newFrom
 	t.from = agent.ResumeMemory
-	return t.start(ctx, &req, c.ID())
+	return t.start(ctx, &req)
 }
 
 // startAfresh tells a new run the whole transcript.
@@ -167,19 +165,16 @@ func (t *turn) startAfresh(ctx context.Context) error {
 	if t.newFrom > 0 {
 		t.from = agent.ResumeTranscript
 	}
-	return t.start(ctx, t.req, t.req.ConversationID)
+	return t.start(ctx, t.req)
 }
 
-func (t *turn) start(ctx context.Context, req *agent.Request, conversationID string) error {
+func (t *turn) start(ctx context.Context, req *agent.Request) error {
 	run, err := t.backend.Start(ctx, req)
 	if err != nil {
 		return err
 	}
 	t.run = run
 	defer t.letGo()
-	if err := t.accept(conversationID); err != nil {
-		return err
-	}
 	return t.pump(ctx)
 }
 
@@ -192,53 +187,60 @@ func (t *turn) letGo() {
 }
 
 // accept tells the sink that the run is on, unless an earlier attempt of this turn has.
-func (t *turn) accept(conversationID string) error {
+func (t *turn) accept() error {
 	if t.accepted {
 		return nil
 	}
 	t.accepted = true
-	err := t.sink.Accept(agent.Accepted{
-		Upstream: t.backend.Name(), Resume: t.from, Model: t.req.Model, ConversationID: conversationID,
-	})
-	return clientGone(err)
+	a := agent.Accepted{Upstream: t.backend.Name(), Resume: t.from, Model: t.req.Model}
+	if run, ok := t.run.(agent.Identified); ok {
+		a.ConversationID = run.ConversationID()
+	}
+	return clientGone(t.sink.Accept(a))
+}
+
+// refusalGrace is how long the client's headers wait for upstream to refuse what it has accepted. Upstream says on an
+// accepted stream, usually at once, that a limit is reached or a model is blocked; within this time that still becomes
+// an honest status. What takes longer to speak is thinking, and the client should see that it is connected.
+const refusalGrace = 100 * time.Millisecond
+
+// first waits for the turn's first event. The client learns that the run is on with it, or after refusalGrace.
+func (t *turn) first(ctx context.Context) (agent.Event, error) {
+	type next struct {
+		event agent.Event
+		err   error
+	}
+	run, got := t.run, make(chan next, 1)
+	go func() {
+		e, err := run.Next(ctx)
+		got <- next{e, err}
+	}()
+	grace := time.NewTimer(refusalGrace)
+	defer grace.Stop()
+	select {
+	case n := <-got:
+		if n.err != nil {
+			return n.event, n.err
+		}
+		return n.event, t.accept()
+	case <-grace.C:
+	}
+	if err := t.accept(); err != nil {
+		run.Close() // ends Next
+		<-got
+		return agent.Event{}, err
+	}
+	n := <-got
+	return n.event, n.err
 }
 
 // pump hands the run's events to the sink until the turn is over.
 func (t *turn) pump(ctx context.Context) error {
-	for {
-		e, err := t.run.Next(ctx)
-		if err != nil {
+	e, err := t.first(ctx)
+	for ; err == nil; e, err = t.run.Next(ctx) {
+		over, err := t.take(ctx, &e)
+		if over || err != nil {
 			return err
-		}
-		switch e.Kind {
-		case agent.Text:
-			out, cut := t.limit.text(e.Text)
-			if err := t.give(agent.Text, out); err != nil {
-				return err
-			}
-			if cut != 0 && len(t.calls) == 0 {
-				return t.finishCut(cut)
-			}
-		case agent.Reasoning:
-			out, cut := t.limit.thinking(e.Text)
-			if err := t.give(agent.Reasoning, out); err != nil {
-				return err
-			}
-			if cut != 0 && len(t.calls) == 0 {
-				return t.finishCut(cut)
-			}
-		case agent.Call:
-			if err := t.giveCall(e.Call); err != nil {
-				return err
-			}
-		case agent.UsageKind:
-			usage := *e.Usage
-			t.usage = &usage
-		case agent.DoneKind:
-			if e.Done.Reason == agent.ToolCalls {
-				return t.finishWithCalls(ctx, e.Done)
-			}
-			return t.finish(ctx, e.Done)
 		}
 		if !t.run.Buffered() {
 			if err := clientGone(t.sink.Flush()); err != nil {
@@ -246,6 +248,42 @@ func (t *turn) pump(ctx context.Context) error {
 			}
 		}
 	}
+	return err
+}
+
+// take handles one event. It reports whether the turn is over.
+func (t *turn) take(ctx context.Context, e *agent.Event) (over bool, err error) {
+	switch e.Kind {
+	case agent.Text:
+		out, cut := t.limit.text(e.Text)
+		return t.giveLimited(agent.Text, out, cut)
+	case agent.Reasoning:
+		out, cut := t.limit.thinking(e.Text)
+		return t.giveLimited(agent.Reasoning, out, cut)
+	case agent.Call:
+		return false, t.giveCall(e.Call)
+	case agent.UsageKind:
+		usage := *e.Usage
+		t.usage = &usage
+	case agent.DoneKind:
+		if e.Done.Reason == agent.ToolCalls {
+			return true, t.finishWithCalls(ctx, e.Done)
+		}
+		return true, t.finish(ctx, e.Done)
+	}
+	return false, nil
+}
+
+// giveLimited sends what the client's limits let pass, and ends the turn where they cut it. Once a call was given the
+// turn goes on to its end, because the client must be able to answer.
+func (t *turn) giveLimited(kind agent.Kind, out []byte, cut agent.Reason) (over bool, err error) {
+	if err := t.give(kind, out); err != nil {
+		return true, err
+	}
+	if cut == 0 || len(t.calls) > 0 {
+		return false, nil
+	}
+	return true, t.finishCut(cut)
 }
 
 // give sends a piece of text or thinking.

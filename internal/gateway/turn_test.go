@@ -285,21 +285,25 @@ func TestAfterExpiryTheTranscriptServes(t *testing.T) {
 
 func TestARunThatDiedWhileParkedIsMadeGood(t *testing.T) {
 	lost := &agent.Error{Code: agent.Upstream, Err: errors.New("connection reset")}
-	for name, second := range map[string][]agenttest.Step{
-		"on resume":        {agenttest.Fail(lost)},
-		"before any event": {agenttest.Spend(agent.Usage{}), agenttest.Fail(lost)},
+	for _, tc := range []struct {
+		name   string
+		second []agenttest.Step
+		says   agent.Resume
+	}{
+		{"on resume", []agenttest.Step{agenttest.Fail(lost)}, agent.ResumeTranscript},
+		{"before any output", []agenttest.Step{agenttest.Spend(agent.Usage{}), agenttest.Fail(lost)}, agent.ResumeParked},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(tc.name, func(t *testing.T) {
 			fake := agenttest.NewFake("fake", func(req *agent.Request) (agenttest.Turns, error) {
 				if len(req.Messages) > 1 {
 					return agenttest.Turns{{agenttest.Say("again"), agenttest.End("")}}, nil
 				}
-				return agenttest.Turns{{agenttest.CallTool("call_1", "look", "{}"), agenttest.Wait()}, second}, nil
+				return agenttest.Turns{{agenttest.CallTool("call_1", "look", "{}"), agenttest.Wait()}, tc.second}, nil
 			})
 			c := newChat(t, newGateway(t, fake)).user("hi")
 			c.must(agent.ResumeNew, "")
 			r, err := c.result("call_1", "a").send()
-			if err != nil || r.turn.Text != "again" || len(r.accepted) != 1 {
+			if err != nil || r.turn.Text != "again" || len(r.accepted) != 1 || r.accepted[0].Resume != tc.says {
 				t.Errorf("%+v, %v", r, err)
 			}
 			if !fake.Runs()[0].IsClosed() {
@@ -307,6 +311,38 @@ func TestARunThatDiedWhileParkedIsMadeGood(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestARefusalRightAfterTheStartIsNotAccepted(t *testing.T) {
+	fake := agenttest.NewFake("fake", func(*agent.Request) (agenttest.Turns, error) {
+		return agenttest.Turns{{agenttest.Fail(&agent.Error{Code: agent.RateLimited})}}, nil
+	})
+	r, err := newChat(t, newGateway(t, fake)).user("hi").send()
+	if agent.CodeOf(err) != agent.RateLimited || len(r.accepted) != 0 {
+		t.Errorf("accepted %v, %v", r.accepted, err)
+	}
+}
+
+func TestTheClientHearsAtOnceOfARunThatThinks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := agenttest.NewFake("fake", func(*agent.Request) (agenttest.Turns, error) {
+			return agenttest.Turns{{}}, nil // thinks for ever
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		c := newChat(t, newGateway(t, fake)).user("hi")
+		var r recorder
+		failed := make(chan error)
+		go func() { failed <- c.g.Turn(ctx, c.request(), &r) }()
+		time.Sleep(refusalGrace + 1)
+		synctest.Wait()
+		if len(r.accepted) != 1 || r.accepted[0].Resume != agent.ResumeNew {
+			t.Errorf("accepted %v", r.accepted)
+		}
+		cancel()
+		if err := <-failed; agent.CodeOf(err) != agent.Canceled {
+			t.Error(err)
+		}
+	})
 }
 
 func TestAnErrorAfterOutputIsNotRetried(t *testing.T) {
