@@ -23,19 +23,15 @@ func (db *DB) PutConversation(ctx context.Context, c store.Conversation) error {
 	})
 }
 
-// evictConversations deletes the owner's oldest conversations until the rest fits, as evictResponses does.
+// evictConversations deletes the owner's oldest conversations until the rest fits.
 func (t *tx) evictConversations(keep store.Conversation) error {
-	_, err := t.exec(`
-		DELETE FROM conversations WHERE owner = $1 AND NOT (backend = $2 AND hash = $3) AND (backend, hash) IN (
-			SELECT backend, hash FROM (
-				SELECT backend, hash,
-					SUM(size) OVER (ORDER BY created DESC, backend DESC, hash DESC) AS bytes,
-					ROW_NUMBER() OVER (ORDER BY created DESC, backend DESC, hash DESC) AS place
-				FROM conversations WHERE owner = $1
-			) AS newest_first
-			WHERE bytes > $4 OR place > $5
-		)`, keep.Owner, keep.Backend, keep.Hash, t.db.limits.OwnerBytes, t.db.limits.OwnerRows)
-	return err
+	return t.evict(
+		`SELECT count(*), CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM conversations WHERE owner = $1`,
+		`DELETE FROM conversations WHERE owner = $1 AND (backend, hash) = (
+			SELECT backend, hash FROM conversations WHERE owner = $1 AND NOT (backend = $2 AND hash = $3)
+			ORDER BY created, backend, hash LIMIT 1
+		) RETURNING size`,
+		keep.Owner, keep.Backend, keep.Hash)
 }
 
 // Conversation implements store.Conversations.

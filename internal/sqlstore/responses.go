@@ -57,20 +57,14 @@ func (db *DB) UpdateResponse(ctx context.Context, r store.Response) error {
 	})
 }
 
-// evictResponses deletes the owner's oldest finished responses until the rest fits. The newest come first in the sums,
-// so what lies beyond a limit is old.
+// evictResponses deletes the owner's oldest finished responses until the rest fits.
 func (t *tx) evictResponses(owner, keep string) error {
-	_, err := t.exec(`
-		DELETE FROM responses WHERE owner = $1 AND id <> $2 AND runner = '' AND id IN (
-			SELECT id FROM (
-				SELECT id,
-					SUM(size + events_size) OVER (ORDER BY created DESC, id DESC) AS bytes,
-					ROW_NUMBER() OVER (ORDER BY created DESC, id DESC) AS place
-				FROM responses WHERE owner = $1
-			) AS newest_first
-			WHERE bytes > $3 OR place > $4
-		)`, owner, keep, t.db.limits.OwnerBytes, t.db.limits.OwnerRows)
-	return err
+	return t.evict(
+		`SELECT count(*), CAST(COALESCE(SUM(size + events_size), 0) AS BIGINT) FROM responses WHERE owner = $1`,
+		`DELETE FROM responses WHERE owner = $1 AND id = (
+			SELECT id FROM responses WHERE owner = $1 AND id <> $2 AND runner = '' ORDER BY created, id LIMIT 1
+		) RETURNING size + events_size`,
+		owner, keep)
 }
 
 // Response implements store.Responses.

@@ -137,16 +137,16 @@ var responseCases = []examCase{
 		e.same(kept(e, "k:1"), "abc")
 		e.ok(e.CreateResponse(e.ctx, sized("d", 4, 30_000)))
 		e.same(kept(e, "k:1"), "bcd")
-		grown := sized("b", 2, 60_000) // an old one that grows isn't its own victim, nor is what is newer
+		grown := sized("b", 2, 60_000) // the oldest that grows isn't its own victim
 		e.ok(e.UpdateResponse(e.ctx, grown))
-		e.same(kept(e, "k:1"), "bcd")
+		e.same(kept(e, "k:1"), "bd")
 		others := sized("a", 9, 90_000)
 		others.Owner = "k:2"
 		e.ok(e.CreateResponse(e.ctx, others))
-		e.same(kept(e, "k:1"), "bcd")
+		e.same(kept(e, "k:1"), "bd")
 		e.fails(e.CreateResponse(e.ctx, sized("e", 5, 110_000)), store.ErrTooLarge)
-		e.fails(e.UpdateResponse(e.ctx, sized("c", 3, 110_000)), store.ErrTooLarge)
-		e.same(kept(e, "k:1"), "bcd")
+		e.fails(e.UpdateResponse(e.ctx, sized("d", 4, 110_000)), store.ErrTooLarge)
+		e.same(kept(e, "k:1"), "bd")
 	}},
 	{name: "events count towards the owner's bytes", limits: store.Limits{OwnerBytes: 100_000}, run: func(e *exam) {
 		e.ok(e.CreateResponse(e.ctx, sized("a", 1, 30_000)))
@@ -161,9 +161,9 @@ var responseCases = []examCase{
 		for i, id := range []string{"b", "c", "d"} {
 			e.ok(e.CreateResponse(e.ctx, response("k:1", id, i+1)))
 		}
-		e.same(kept(e, "k:1"), "acd")
+		e.same(kept(e, "k:1"), "ad")
 		e.ok(e.UpdateResponse(e.ctx, response("k:1", "a", 0))) // finished, but this is its own update
-		e.same(kept(e, "k:1"), "acd")
+		e.same(kept(e, "k:1"), "ad")
 		e.ok(e.CreateResponse(e.ctx, response("k:1", "e", 9)))
 		e.same(kept(e, "k:1"), "de")
 	}},

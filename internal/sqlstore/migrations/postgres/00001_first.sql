@@ -66,7 +66,8 @@ CREATE TABLE responses (
   input       BYTEA NOT NULL,
   PRIMARY KEY (owner, id)
 );
-CREATE INDEX responses_owner ON responses (owner, created);
+-- Everything that eviction needs, so that it never reads the rows.
+CREATE INDEX responses_owner ON responses (owner, created, id, runner, size, events_size);
 CREATE INDEX responses_expires ON responses (expires);
 CREATE INDEX responses_runner ON responses (runner) WHERE runner <> '';
 
@@ -89,5 +90,5 @@ CREATE TABLE conversations (
   data    BYTEA NOT NULL,
   PRIMARY KEY (owner, backend, hash)
 );
-CREATE INDEX conversations_owner ON conversations (owner, created);
+CREATE INDEX conversations_owner ON conversations (owner, created, backend, hash, size); -- for eviction, too
 CREATE INDEX conversations_expires ON conversations (expires);
