@@ -48,6 +48,11 @@ func RequestContextAnswer(execID uint32, tools []*cursorpb.McpToolDefinition) []
 // ClientHeartbeat is the envelope that says that the client is alive.
 func ClientHeartbeat() []byte { return clientHeartbeat }
 
+// TextDelta finds the text of a message that is a text or thinking delta and nothing else: text points into message, and
+// may be cut within a character, which generated code doesn't take. A server's notice is reasoning. Any other message is
+// for generated code.
+func TextDelta(message []byte) (kind agent.Kind, text []byte, ok bool) { return textDelta(message) }
+
 // CalledTool is the client's tool that a call is for; false when it is for somebody else's.
 func CalledTool(args *cursorpb.McpArgs) (name string, ours bool) {
 	if p := args.GetProviderIdentifier(); p != "" && p != provider {
@@ -68,3 +73,6 @@ func UpstreamError(said *connectwire.Error) (err *agent.Error, again, token bool
 	f := upstreamSaid(said)
 	return f.err, f.again, f.token
 }
+
+// NewConversationID is an id for a fresh conversation, for a request that brings none and will be encoded several times.
+func NewConversationID() string { return "agent-" + newUUID() }

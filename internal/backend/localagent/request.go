@@ -37,7 +37,7 @@ func newTicket(req *agent.Request, tools *toolset) *ticket {
 	}
 	t.conversationID = req.ConversationID
 	if t.conversationID == "" {
-		t.conversationID = "agent-" + newUUID()
+		t.conversationID = NewConversationID()
 	}
 	t.blobKey = blobKey(t.key, t.conversationID)
 	return t
