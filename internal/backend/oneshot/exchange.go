@@ -15,6 +15,8 @@ import (
 type Limits struct {
 	Start time.Duration // until its response headers; 0 means 25 s
 	Stall time.Duration // without a byte, once it has begun; 0 means 30 s
+	// Progress is how long it may be alive without getting on, once Progressed has been called; 0 is for ever.
+	Progress time.Duration
 }
 
 func (l Limits) withDefaults() Limits {
@@ -37,6 +39,8 @@ type Exchange struct {
 	ctx    context.Context // of the request; its cause says why it was cancelled
 	cancel context.CancelCauseFunc
 
+	progress *time.Timer // nil before Progressed
+
 	messages chan message
 	free     chan []byte // buffers for the next messages
 	last     []byte      // what Next returned, to be reused
@@ -52,6 +56,7 @@ type message struct {
 var (
 	errStart    = errors.New("upstream did not begin to answer in time")
 	errStall    = errors.New("upstream fell silent")
+	errStuck    = errors.New("upstream makes no progress")
 	errHungUp   = errors.New("the exchange is closed")
 	errSentAway = errors.New("upstream redirects") // an exchange carries a token, so it goes nowhere else
 )
@@ -99,6 +104,19 @@ func (x *Exchange) Read(p []byte) (int, error) {
 	silence := time.AfterFunc(x.limits.Stall, func() { x.cancel(errStall) })
 	defer silence.Stop()
 	return x.Response.Body.Read(p)
+}
+
+// Progressed notes that the answer has got on, which only the caller can tell: heartbeats are bytes, too. The first call
+// starts the clock.
+func (x *Exchange) Progressed() {
+	switch {
+	case x.limits.Progress <= 0:
+	case x.progress == nil:
+		x.progress = time.AfterFunc(x.limits.Progress, func() { x.cancel(errStuck) })
+		context.AfterFunc(x.ctx, func() { x.progress.Stop() })
+	default:
+		x.progress.Reset(x.limits.Progress)
+	}
 }
 
 // maxErrorBody bounds what is read of the body of a refusal.
@@ -200,6 +218,9 @@ func (x *Exchange) Fault(err error) error {
 	case errors.Is(cause, errStall):
 		return &agent.Error{Code: agent.UpstreamTimeout, Err: errStall,
 			Message: fmt.Sprintf("The upstream service has said nothing for %v.", x.limits.Stall)}
+	case errors.Is(cause, errStuck):
+		return &agent.Error{Code: agent.UpstreamTimeout, Err: errStuck,
+			Message: fmt.Sprintf("The upstream service has made no progress for %v.", x.limits.Progress)}
 	case cause != nil:
 		return &agent.Error{Code: agent.Canceled, Err: cause}
 	case x.Response == nil:
