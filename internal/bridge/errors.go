@@ -69,7 +69,7 @@ func (f *failure) write(w http.ResponseWriter) {
 }
 
 // connectCodes says, in Connect's words, what has become of a stream that has begun.
-var connectCodes = map[string]string{errTimeout.code: "deadline_exceeded", errClosed.code: "unavailable"}
+var connectCodes = map[string]string{errTimeout.code: "deadline_exceeded", errClosed.code: "aborted"}
 
 // endFrame is the failure as the end of a stream that has begun: its status is out, so this is all that can be said.
 func (f *failure) endFrame() []byte {

@@ -1,0 +1,187 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/backend/localagent"
+	"composer-api/internal/backend/oneshot"
+	"composer-api/internal/connectwire"
+	"composer-api/internal/cursorpb"
+
+	"google.golang.org/protobuf/proto"
+)
+
+// An answer turns upstream's frames into the events of one turn, up to the first tool call.
+type answer struct {
+	x       *oneshot.Exchange
+	offered []agent.Tool
+	drop    func() // forgets the access token
+
+	text, thinking agent.TextJoiner
+	queue          []agent.Event // the end of the turn, in order
+	count          oneshot.Count // for when upstream doesn't say
+	usage          *agent.Usage  // what upstream has said; set once the turn has ended
+}
+
+func newAnswer(x *oneshot.Exchange, req *agent.Request, drop func()) *answer {
+	a := &answer{x: x, offered: req.Offered(), drop: drop}
+	for i := range req.Messages {
+		for _, p := range req.Messages[i].Parts {
+			if p.Image != nil {
+				a.count.Prompt("", 1)
+			}
+			a.count.Prompt(p.Text, 0)
+		}
+	}
+	in := connectwire.NewReader(x, 0)
+	x.Stream(func(yield func([]byte) bool) error {
+		for {
+			payload, err := in.Next()
+			if err != nil {
+				return err
+			}
+			if !yield(payload) {
+				return context.Canceled
+			}
+		}
+	})
+	x.Progressed()
+	return a
+}
+
+// afterTurn is how long upstream's end frame is waited for once the turn has ended.
+const afterTurn = 2 * time.Second
+
+// Next implements oneshot.Answer.
+func (a *answer) Next(ctx context.Context) (agent.Event, error) {
+	for len(a.queue) == 0 {
+		payload, err := a.next(ctx)
+		switch {
+		case err == nil:
+			if err := a.take(payload); err != nil {
+				return agent.Event{}, err
+			}
+		case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+			return agent.Event{}, err
+		case a.usage != nil: // whatever happens after the end of the turn
+			a.end(agent.Stop, a.usage)
+		default:
+			return agent.Event{}, a.fault(err)
+		}
+	}
+	e := a.queue[0]
+	a.queue = a.queue[1:]
+	return e, nil
+}
+
+func (a *answer) next(ctx context.Context) ([]byte, error) {
+	if a.usage == nil {
+		return a.x.Next(ctx)
+	}
+	brief, cancel := context.WithTimeout(ctx, afterTurn)
+	defer cancel()
+	return a.x.Next(brief)
+}
+
+// Buffered implements oneshot.Answer.
+func (a *answer) Buffered() bool { return len(a.queue) > 0 || a.x.Buffered() }
+
+// Close implements oneshot.Answer.
+func (a *answer) Close() error { return a.x.Close() }
+
+var errMessage = errors.New("a frame that is no message")
+
+// take reads one message.
+func (a *answer) take(payload []byte) error {
+	if kind, text, ok := localagent.TextDelta(payload); ok {
+		a.x.Progressed()
+		if kind == agent.Text {
+			a.say(kind, a.text.Add(text))
+		} else {
+			a.say(kind, a.thinking.Add(text))
+		}
+		return nil
+	}
+	m := &cursorpb.AgentServerMessage{}
+	if err := proto.Unmarshal(payload, m); err != nil {
+		return &agent.Error{Code: agent.Upstream, Message: "The bridge sent what can't be understood.", Err: errMessage}
+	}
+	switch m := m.GetMessage().(type) {
+	case *cursorpb.AgentServerMessage_InteractionUpdate:
+		a.update(m.InteractionUpdate)
+	case *cursorpb.AgentServerMessage_ExecServerMessage:
+		return a.exec(m.ExecServerMessage)
+	}
+	return nil
+}
+
+func (a *answer) update(u *cursorpb.InteractionUpdate) {
+	switch m := u.GetMessage().(type) {
+	case *cursorpb.InteractionUpdate_Heartbeat:
+		return
+	case *cursorpb.InteractionUpdate_TurnEnded:
+		a.ended(m.TurnEnded)
+	}
+	a.x.Progressed()
+}
+
+// ended adds up what upstream says of its cost. It may say so several times.
+func (a *answer) ended(t *cursorpb.TurnEnded) {
+	if a.usage == nil {
+		a.usage = &agent.Usage{}
+	}
+	a.usage.Input += t.GetInputTokens()
+	a.usage.Output += t.GetOutputTokens()
+	a.usage.CacheRead += t.GetCacheReadTokens()
+	a.usage.CacheWrite += t.GetCacheWriteTokens()
+	a.usage.Reasoning += t.GetReasoningTokens()
+}
+
+// exec ends the turn with a call of one of the client's tools. Other operations would need an answer, which the contract
+// has no place for: those that the model waits for are the end, the server's own questions are left to the bridge.
+func (a *answer) exec(m *cursorpb.ExecServerMessage) error {
+	switch m.GetMessage().(type) {
+	case *cursorpb.ExecServerMessage_RequestContextArgs, *cursorpb.ExecServerMessage_McpStateExecArgs,
+		*cursorpb.ExecServerMessage_McpAllowlistPrecheckArgs:
+		return nil
+	}
+	name, ours := localagent.CalledTool(m.GetMcpArgs())
+	if m.GetMcpArgs() == nil || !ours || !slices.ContainsFunc(a.offered, func(t agent.Tool) bool { return t.Name == name }) {
+		return &agent.Error{Code: agent.Upstream, Message: "The model asked for a tool that is not among the client's, and the bridge can't tell it so. Please try again."}
+	}
+	call := agent.Event{Kind: agent.Call, Call: &agent.ToolCall{
+		ID: agent.NewCallID(), Name: name, Arguments: localagent.ArgumentsJSON(m.GetMcpArgs().GetArgs()),
+	}}
+	a.rest()
+	a.add(call)
+	a.end(agent.ToolCalls, a.count.Usage())
+	return a.x.Close() // the caller of a bridge ends its request at the first call
+}
+
+// end puts the end of the turn into the queue.
+func (a *answer) end(reason agent.Reason, usage *agent.Usage) {
+	a.rest()
+	a.add(agent.Event{Kind: agent.UsageKind, Usage: usage})
+	a.add(agent.Event{Kind: agent.DoneKind, Done: &agent.Done{Reason: reason}})
+}
+
+// rest gives out what characters were cut off.
+func (a *answer) rest() {
+	a.say(agent.Reasoning, a.thinking.Rest())
+	a.say(agent.Text, a.text.Rest())
+}
+
+func (a *answer) say(kind agent.Kind, text []byte) {
+	if len(text) > 0 {
+		a.add(agent.Event{Kind: kind, Text: slices.Clone(text)}) // the joiner's own
+	}
+}
+
+func (a *answer) add(e agent.Event) {
+	a.count.Event(&e)
+	a.queue = append(a.queue, e)
+}

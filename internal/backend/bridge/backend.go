@@ -1,0 +1,120 @@
+package bridge
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/backend/localagent"
+	"composer-api/internal/backend/oneshot"
+)
+
+// Auth gives access tokens for keys; *cursorauth.Client is one.
+type Auth interface {
+	// Token returns an access token for the key. Errors are *agent.Error.
+	Token(ctx context.Context, key agent.Secret) (string, error)
+	// Drop forgets a token that upstream would not take.
+	Drop(key agent.Secret, token string)
+}
+
+// Config is what a Backend needs. URL and Auth are required.
+type Config struct {
+	// URL is the bridge's base (CURSOR_SDK_BRIDGE_URL). It is spoken to as HTTP/1.1, or HTTP/2 by ALPN.
+	URL string
+	// Token is the bridge's own bearer token (CURSOR_SDK_BRIDGE_TOKEN); zero is none.
+	Token agent.Secret
+	// BackendBase, Endpoint and ClientVersion are sent along; "" leaves the choice to the bridge.
+	BackendBase, Endpoint, ClientVersion string
+	// Auth exchanges the caller's key.
+	Auth Auth
+	// Transport makes the requests; nil means net/http's default.
+	Transport http.RoundTripper
+	// Limits says how long the bridge may take. A zero Progress is 5 minutes here.
+	Limits oneshot.Limits
+}
+
+// A Backend speaks to a bridge. It is safe for concurrent use.
+type Backend struct {
+	config Config
+	url    string
+}
+
+// New makes a Backend.
+func New(config Config) *Backend {
+	config.Limits.Progress = cmp.Or(config.Limits.Progress, 5*time.Minute)
+	if config.Transport == nil {
+		config.Transport = http.DefaultTransport
+	}
+	return &Backend{config: config, url: strings.TrimRight(config.URL, "/") + "/sdk"}
+}
+
+// Name implements agent.Backend.
+func (b *Backend) Name() string { return "bridge" }
+
+// Start implements agent.Backend. No conversation can be continued through a bridge.
+func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, error) {
+	if req.Continue != nil {
+		return nil, &agent.Error{Code: agent.ConversationLost}
+	}
+	if req.ConversationID == "" { // all requests of the run are one conversation
+		named := *req
+		named.ConversationID = localagent.NewConversationID()
+		req = &named
+	}
+	run, err := oneshot.Start(ctx, req, b.ask)
+	if err != nil {
+		return nil, err
+	}
+	return run, nil
+}
+
+// body is what the bridge is sent.
+type body struct {
+	AccessToken        string `json:"accessToken"`
+	RequestID          string `json:"requestId"`
+	BackendBaseURL     string `json:"backendBaseUrl,omitempty"`
+	LocalAgentEndpoint string `json:"localAgentEndpoint,omitempty"`
+	ClientVersion      string `json:"clientVersion,omitempty"`
+	RunFrame           string `json:"runFrame"`
+}
+
+// ask sends one request and returns the answer that begins.
+func (b *Backend) ask(ctx context.Context, req *agent.Request) (oneshot.Answer, error) {
+	token, err := b.config.Auth.Token(ctx, req.Caller.CursorKey)
+	if err != nil {
+		return nil, err
+	}
+	frame, runID := localagent.EncodeRun(req)
+	data, err := json.Marshal(body{
+		AccessToken: token, RequestID: runID, BackendBaseURL: b.config.BackendBase,
+		LocalAgentEndpoint: b.config.Endpoint, ClientVersion: b.config.ClientVersion,
+		RunFrame: base64.StdEncoding.EncodeToString(frame),
+	})
+	if err != nil {
+		return nil, &agent.Error{Code: agent.Internal, Err: err}
+	}
+	httpReq, err := http.NewRequestWithContext(ctx, http.MethodPost, b.url, bytes.NewReader(data))
+	if err != nil {
+		return nil, &agent.Error{Code: agent.NotConfigured, Err: err, Message: "The bridge's address is not a valid URL. Check CURSOR_SDK_BRIDGE_URL."}
+	}
+	httpReq.Header.Set("Content-Type", "application/json")
+	if !b.config.Token.IsZero() {
+		httpReq.Header.Set("Authorization", "Bearer "+b.config.Token.Reveal())
+	}
+	x, err := oneshot.Send(ctx, b.config.Transport, httpReq, b.config.Limits)
+	if err != nil {
+		return nil, err
+	}
+	drop := func() { b.config.Auth.Drop(req.Caller.CursorKey, token) }
+	if x.Response.StatusCode != http.StatusOK {
+		defer x.Close()
+		return nil, refusal(x.Response, x.Refusal(), drop)
+	}
+	return newAnswer(x, req, drop), nil
+}

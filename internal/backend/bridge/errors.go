@@ -1,0 +1,95 @@
+package bridge
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/backend/localagent"
+	"composer-api/internal/backend/oneshot"
+	"composer-api/internal/connectwire"
+	"composer-api/internal/cursorauth"
+)
+
+// A meaning is what one of the bridge's own errors is to the client.
+type meaning struct {
+	code    agent.Code
+	message string // "" is the bridge's
+	again   bool
+}
+
+// meanings is the table of the bridge's error codes. Those of another status than 5xx mean that we and the bridge don't
+// fit together, which only the operator can mend.
+var meanings = map[string]meaning{
+	"cursor_sdk_bridge_timeout":        {code: agent.UpstreamTimeout},
+	"cursor_sdk_bridge_stream_closed":  {code: agent.Upstream, again: true},
+	"cursor_sdk_bridge_not_configured": {code: agent.NotConfigured},
+	"upstream_not_allowed":             {code: agent.NotConfigured},
+	"unauthorized":                     {code: agent.NotConfigured, message: badToken},
+	"request_too_large": {code: agent.ContextTooLong,
+		message: "The conversation is larger than the bridge takes. Its limit is CURSOR_SDK_BRIDGE_MAX_JSON_BYTES."},
+}
+
+const badToken = "The bridge does not take our token. Check CURSOR_SDK_BRIDGE_TOKEN."
+
+// refusal is what an answer that is no stream means: the bridge's own error, or upstream's, passed on.
+func refusal(resp *http.Response, data []byte, drop func()) error {
+	var own struct {
+		Error struct{ Message, Code string } `json:"error"`
+	}
+	cause := fmt.Errorf("the bridge answers %s", resp.Status)
+	if json.Unmarshal(data, &own) != nil || own.Error.Message == "" && own.Error.Code == "" {
+		err := upstreamError(connectwire.ParseError(resp.StatusCode, data), drop)
+		agent.AsError(err).RetryAfter = cursorauth.RetryAfter(resp.Header, time.Now())
+		return err
+	}
+	m, known := meanings[own.Error.Code]
+	if !known {
+		m = meaning{code: agent.Upstream}
+		if resp.StatusCode == http.StatusUnauthorized {
+			m = meanings["unauthorized"]
+		}
+	}
+	if m.message == "" {
+		m.message = own.Error.Message
+	}
+	err := &agent.Error{Code: m.code, Message: m.message, Err: cause}
+	if m.again {
+		return &oneshot.Retry{Err: err}
+	}
+	return err
+}
+
+// fault is what to make of the end of an answer that was no good end.
+func (a *answer) fault(err error) error {
+	var known *agent.Error
+	var said *connectwire.Error
+	var format *connectwire.FormatError
+	switch {
+	case errors.As(err, &known): // a *oneshot.Retry, too
+		return err
+	case errors.As(err, &said):
+		return upstreamError(said, a.drop)
+	case errors.As(err, &format):
+		return &agent.Error{Code: agent.Upstream, Message: "The bridge sent what can't be understood.", Err: err}
+	case errors.Is(err, io.EOF): // a good end frame, but the turn has not ended
+		return &oneshot.Retry{Err: &agent.Error{Code: agent.Upstream, Message: "The upstream connection was cut before the answer was complete.", Err: err}}
+	}
+	return a.x.Fault(err)
+}
+
+// upstreamError is an error that upstream itself has said.
+func upstreamError(said *connectwire.Error, drop func()) error {
+	err, again, token := localagent.UpstreamError(said)
+	if token {
+		drop()
+	}
+	if again || token {
+		return &oneshot.Retry{Err: err, AtOnce: token}
+	}
+	return err
+}
