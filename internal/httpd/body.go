@@ -3,7 +3,6 @@ package httpd
 import (
 	"bytes"
 	"compress/gzip"
-	"compress/zlib"
 	"errors"
 	"io"
 	"mime"
@@ -49,8 +48,6 @@ func decompress(r io.Reader, encoding string) (io.Reader, error) {
 		return r, nil
 	case "gzip", "x-gzip":
 		return gzip.NewReader(r)
-	case "deflate":
-		return zlib.NewReader(r)
 	}
 	return nil, agent.Errorf(agent.UnsupportedMediaType, "The content encoding %q is not supported. Send the body as it is, or with gzip.", clip(encoding))
 }

@@ -6,6 +6,8 @@
 // asks (from the key), for which upstream (from the path), in which session (from the headers). What a request means
 // is the business of the surfaces (packages below api), what a turn does that of package gateway.
 //
+// [Record] goes between the surfaces and the gateway: it writes the turns of hosted keys down.
+//
 // To shut down, call [Server.Drain], then close the gateway, then [Server.Shutdown]: from Drain on, a new turn is
 // answered 503 while the listener is still open, so that a client hears of it instead of running into a closed port.
 package httpd

@@ -2,7 +2,6 @@ package httpd
 
 import (
 	"net/http"
-	"net/url"
 	"strings"
 
 	"composer-api/internal/agent"
@@ -99,13 +98,8 @@ func (s *Server) routes() http.Handler {
 	for _, r := range s.fixed() {
 		mux.Handle(r.Pattern, s.adapt(base{}, r))
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, pattern := mux.Handler(r); pattern == "" {
-			s.noRoute(w, r, mux)
-			return
-		}
-		mux.ServeHTTP(w, r)
-	})
+	mux.HandleFunc(anything, func(w http.ResponseWriter, r *http.Request) { s.noRoute(w.(*response), r, mux) })
+	return mux
 }
 
 // adapt runs a route: everything that must hold before its handler is called, and its error after.
@@ -143,45 +137,6 @@ func (s *Server) serve(w *response, r *http.Request, b base, route Route) error 
 		return err
 	}
 	return route.Handle(w, r, call)
-}
-
-// noRoute answers a request that no route matches: 405 when another method would, else 404.
-func (s *Server) noRoute(w http.ResponseWriter, r *http.Request, mux *http.ServeMux) {
-	resp := w.(*response)
-	if allowed := allowedMethods(mux, r.URL.Path); len(allowed) > 0 {
-		allow := strings.Join(allowed, ", ")
-		resp.Header().Set("Allow", allow)
-		s.methodNotAllowed(resp, &agent.Error{
-			Code:    agent.NotFound,
-			Message: "Method " + r.Method + " is not allowed for " + r.URL.Path + ". Use " + allow + ".",
-		})
-		return
-	}
-	message := "Unknown request URL: " + r.Method + " " + r.URL.Path + "."
-	if under := "/v1" + r.URL.Path; matches(mux, r.Method, under) {
-		message += " Did you mean " + under + "? A client's base URL ends in /v1."
-	}
-	s.fail(resp, &agent.Error{Code: agent.NotFound, Message: message})
-}
-
-// allowedMethods lists the methods that path is served with.
-func allowedMethods(mux *http.ServeMux, path string) []string {
-	var allowed []string
-	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
-		if matches(mux, method, path) {
-			allowed = append(allowed, method)
-		}
-	}
-	if len(allowed) > 0 {
-		allowed = append(allowed, http.MethodOptions)
-	}
-	return allowed
-}
-
-// matches reports whether there is a route.
-func matches(mux *http.ServeMux, method, path string) bool {
-	_, pattern := mux.Handler(&http.Request{Method: method, URL: &url.URL{Path: path}})
-	return pattern != ""
 }
 
 // sessionHeaders are what clients call the name of a conversation, the most telling first.
