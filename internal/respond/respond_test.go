@@ -193,6 +193,24 @@ func TestInputItemsAreListedInPages(t *testing.T) {
 	}
 }
 
+// What a client sends badly spelled is kept, listed and continued like anything else.
+func TestBadlySpelledInputIsKept(t *testing.T) {
+	w := newWorld(t)
+	defer w.end()
+	for name, input := range map[string]string{
+		"invalid UTF-8":   "[{\"role\":\"user\",\"name\":\"\xff\",\"content\":[{\"type\":\"input_text\",\"text\":\"a\xfe\"}]}]",
+		"duplicate names": `[{"role":"user","x":1,"x":2,"content":[{"type":"input_text","text":"a","text":"b"}]}]`,
+		"lone surrogates": `[{"role":"user","content":"\ud800"},{"type":"strange","v":"\udc00\u2028"}]`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := w.create(`{"model":"composer-2.5","input":` + input + `}`)
+			document[itemPage](w.do("GET", "/responses/"+r.ID+"/input_items", ""), "itemList")
+			w.create(say(fmt.Sprintf(`"previous_response_id":%q,`, r.ID), "text Hi."))
+			document[compacted](w.do("POST", "/responses/compact", `{"model":"composer-2.5","input":`+input+`}`), "compactedResponse")
+		})
+	}
+}
+
 const readTool = `"tools":[{"type":"function","name":"read","parameters":{"type":"object"}},{"type":"custom","name":"apply_patch"}],`
 
 // The run that asked for a tool carries on with its result, however the client tells of it.

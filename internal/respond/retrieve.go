@@ -105,7 +105,7 @@ func (s *Service) inputItems(w http.ResponseWriter, r *http.Request, call Call) 
 
 func listItems(list []byte) ([]listedItem, error) {
 	var raws []jsontext.Value
-	if err := json.Unmarshal(list, &raws); err != nil {
+	if err := json.Unmarshal(list, &raws, liberal); err != nil {
 		return nil, &agent.Error{Code: agent.Internal, Err: err}
 	}
 	items := make([]listedItem, len(raws))
@@ -113,7 +113,7 @@ func listItems(list []byte) ([]listedItem, error) {
 		var head struct {
 			ID string `json:"id"`
 		}
-		if err := json.Unmarshal(raw, &head); err != nil {
+		if err := json.Unmarshal(raw, &head, liberal); err != nil {
 			return nil, &agent.Error{Code: agent.Internal, Err: err}
 		}
 		items[i] = listedItem{head.ID, raw}

@@ -85,12 +85,15 @@ func clip(s string) string {
 
 // encode writes one of our documents, which can't fail.
 func encode(v any) []byte {
-	doc, err := json.Marshal(v)
+	doc, err := json.Marshal(v, liberal)
 	if err != nil {
 		panic("respond: " + err.Error())
 	}
 	return doc
 }
+
+// liberal takes what clients have sent, and we have kept, for what it is.
+var liberal = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true), jsontext.EscapeForJS(true))
 
 // encodeList writes a list of documents.
 func encodeList(list []jsontext.Value) []byte { return encode(list) }

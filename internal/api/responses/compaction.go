@@ -35,8 +35,9 @@ func (t *transcript) compaction(it *Item) error {
 		}
 	}
 	t.messages = append(kept, agent.Message{Role: agent.User, Parts: []agent.Part{{Text: summaryIntro + summary}}})
+	t.compacted = true
 	for id := range t.calls {
-		t.calls[id] = false // made, but gone
+		t.calls[id] = false
 	}
 	return nil
 }

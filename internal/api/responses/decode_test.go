@@ -183,6 +183,9 @@ func TestOddInputsAreNeverOurFault(t *testing.T) {
 		"object as input":        `{"model":"m","input":{}}`,
 		"empty item":             `{"model":"m","input":[{}]}`,
 		"deeply nested":          `{"model":"m","input":[{"type":"x","v":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `}]}`,
+		"deeply nested tool":     `{"model":"m","input":"go","tools":[{"type":"function","name":"f","parameters":` + strings.Repeat(`{"a":`, 9_990) + `1` + strings.Repeat("}", 9_990) + `}]}`,
+		"deeply nested format":   `{"model":"m","input":"go","text":{"format":{"type":"json_schema","name":"n","schema":` + strings.Repeat(`{"a":`, 9_990) + `1` + strings.Repeat("}", 9_990) + `}}}`,
+		"deeply nested choice":   `{"model":"m","input":"go","tool_choice":{"type":"function","name":"f","x":` + strings.Repeat(`[`, 9_990) + strings.Repeat("]", 9_990) + `}}`,
 		"too deeply nested":      `{"model":"m","input":` + strings.Repeat("[", 50_000) + `}`,
 		"invalid UTF-8":          "{\"model\":\"m\",\"input\":\"\xff\xfe\"}",
 		"lone surrogate":         `{"model":"m","input":"\ud800","metadata":{"a":"\udc00"}}`,
@@ -238,7 +241,7 @@ func checkSameConversation(t *testing.T, turn *agent.Request, stored []Item, req
 	t.Helper()
 	again := &Request{Input: stored, body: req.body}
 	again.Compact = req.Compact
-	if err := again.tools.addAll(req.body.Tools, "", "tools"); err != nil {
+	if err := again.tools.addAll(req.body.Tools, "tools"); err != nil {
 		t.Fatal(err)
 	}
 	turn2, _, err := again.Turn(nil, openTest)
@@ -260,6 +263,30 @@ func checkClientError(t *testing.T, err error) {
 func validJSON(b []byte) bool {
 	var v Item
 	return len(bytes.TrimSpace(b)) > 0 && json.Unmarshal([]byte(`{"type":"x","arguments":`+string(b)+`}`), &v, liberal) == nil
+}
+
+// A log may have been cut or damaged on disk: that is an error, never a panic.
+func FuzzSettle(f *testing.F) {
+	var out collector
+	e := NewStream(decodeTest(f, `{"model":"m","input":"go",`+testTools+`}`), testOptions(), &out)
+	play(f, e, []agent.Event{
+		{Kind: agent.Reasoning, Text: []byte("Hm.")}, {Kind: agent.Text, Text: []byte("Hello")},
+		{Kind: agent.Call, Call: &agent.ToolCall{ID: "call_1", Name: "tool_search", Arguments: []byte(`{"q":1}`)}},
+	}, nil)
+	for i := range out.events {
+		f.Add(bytes.Join(out.events[:i], nil))
+	}
+	f.Fuzz(func(t *testing.T, log []byte) {
+		var events [][]byte
+		for event := range bytes.SplitSeq(log, []byte("\n\n")) {
+			events = append(events, append(event, "\n\n"...))
+		}
+		r := decodeTest(t, `{"model":"m","input":"go"}`).echo()
+		r.Interrupt()
+		if _, err := Settle(&r, events); err == nil {
+			r.Encode()
+		}
+	})
 }
 
 func FuzzDecode(f *testing.F) {

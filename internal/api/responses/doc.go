@@ -6,11 +6,13 @@
 //
 // The parts:
 //
-//   - request.go: the request's fields; items.go: what stands in input; transcript.go: items become messages.
+//   - request.go: the request's fields; items.go and content.go: what stands in input; transcript.go and turn.go: items
+//     become the messages of an agent.Request.
 //   - tools.go, toolchoice.go: the client's tools under the names that the model sees, and back.
 //   - response.go, output.go: the response object and what it may hold; encoder.go: events become a response;
-//     stream.go: and each step of it an event on the wire.
+//     stream.go: and each step of it an event on the wire; answer.go: and that the answer to an HTTP request.
 //   - compaction.go: a history replaced by a sealed summary of it.
+//   - settle.go: a response whose process died is ended by the rules.
 //
 // The facts about OpenAI's formats are those of its public OpenAPI document and of the Open Responses specification,
 // and what real clients (Codex, openai-node, the AI SDK) were seen to need.

@@ -140,9 +140,6 @@ func EncodeItems(responseID string, items []Item) ([]jsontext.Value, error) {
 // ID is the item's id; "" when it has none.
 func (it *Item) ID() string { return it.wire.ID }
 
-// Type is the item's type.
-func (it *Item) Type() string { return it.wire.Type }
-
 // Param is where the item stands in the request, such as "input[3]".
 func (it *Item) Param() string { return it.param }
 

@@ -175,7 +175,7 @@ func float(n *openai.Int) *float64 {
 
 // takeTools offers the request's tools.
 func (r *Request) takeTools() error {
-	return r.tools.addAll(r.body.Tools, "", "tools")
+	return r.tools.addAll(r.body.Tools, "tools")
 }
 
 // takeInput puts instructions that are a list before the input, and makes an item of input that is a text.
@@ -193,6 +193,9 @@ func (r *Request) Dropped() []string { return r.tools.dropped }
 // takeFormat takes the form that the answer must have.
 func (r *Request) takeFormat() (err error) {
 	if f := r.body.Text.Format; f != nil {
+		if tooDeep(jsontext.Value(f.Schema)) {
+			return nestedTooDeeply("text.format.schema")
+		}
 		r.format, err = openai.Format(f.Type, "text.format", f.SchemaFormat, "text.format")
 	}
 	return err
@@ -222,7 +225,7 @@ func (r *Request) echo() Response {
 		PromptCacheKey:   b.PromptCacheKey,
 	}
 	for i := range b.Tools {
-		if t := &b.Tools[i]; t.ours() {
+		if t := &b.Tools[i]; t.ours() || t.Type == namespaceType {
 			resp.Tools = append(resp.Tools, t.echo())
 		}
 	}
@@ -294,7 +297,36 @@ func orNull(s string) *string {
 	return &s
 }
 
-// mustMarshal encodes what can't fail: our own types around values that were decoded from JSON.
+// maxDepth bounds how deeply what we repeat may be nested. The JSON package takes 10,000 levels, and a document of ours
+// puts a few around what a client sent.
+const maxDepth = 500
+
+// tooDeep reports whether a valid JSON value is nested more deeply than maxDepth.
+func tooDeep(v jsontext.Value) bool {
+	depth, inString := 0, false
+	for i := 0; i < len(v); i++ {
+		switch c := v[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			if depth++; depth > maxDepth {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
+}
+
+func nestedTooDeeply(param string) error {
+	return agent.ParamError(agent.InvalidValue, param, "'%s' is nested more than %d levels deep.", param, maxDepth)
+}
+
+// mustMarshal encodes what can't fail: our own types around values that were decoded from JSON and are not too deep.
 func mustMarshal(v any) jsontext.Value {
 	b, err := json.Marshal(v, liberal)
 	if err != nil {

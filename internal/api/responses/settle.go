@@ -67,7 +67,7 @@ func readLog(log [][]byte) (done []jsontext.Value, open *item, err error) {
 			}
 		case e.Type == "response.output_item.done":
 			done, open = append(done, e.Item), nil
-		case open != nil:
+		case open != nil && open.kind != toolSearchCallItem:
 			open.text = append(open.text, e.Delta...)
 		}
 	}

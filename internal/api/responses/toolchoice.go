@@ -15,21 +15,25 @@ import (
 // wireToolChoice is tool_choice in its object form.
 type wireToolChoice struct {
 	choiceFields
-	raw jsontext.Value
+	Tools []choiceFields `json:"tools"` // allowed_tools
+	raw   jsontext.Value
 }
 
 type choiceFields struct {
-	Type      string           `json:"type"`
-	Name      string           `json:"name"`
-	Namespace string           `json:"namespace"`
-	Mode      string           `json:"mode"`  // allowed_tools
-	Tools     []wireToolChoice `json:"tools"` // allowed_tools
+	Type      string `json:"type"`
+	Name      string `json:"name"`
+	Namespace string `json:"namespace"`
+	Mode      string `json:"mode"` // allowed_tools
 }
 
 // UnmarshalJSON keeps the choice as it was sent, too.
 func (c *wireToolChoice) UnmarshalJSON(b []byte) error {
+	type plain wireToolChoice // without this method
+	if err := json.Unmarshal(b, (*plain)(c), liberal); err != nil {
+		return err
+	}
 	c.raw = bytes.Clone(b)
-	return json.Unmarshal(b, &c.choiceFields, liberal)
+	return nil
 }
 
 // toolChoice turns the request's tool_choice into the model's names. It must know all tools, those of the history
@@ -42,12 +46,14 @@ func (s *toolSet) toolChoice(sent *openai.StringOr[wireToolChoice]) (agent.ToolC
 		return agent.ToolChoice{}, nil
 	case sent.Kind == '"':
 		return s.choiceMode(sent.String, param)
+	case tooDeep(c.raw):
+		return agent.ToolChoice{}, nestedTooDeeply(param)
 	case c.Type == "allowed_tools":
 		return s.allowedTools(c)
 	}
-	name, ok := s.chosen(c)
+	name, ok := s.chosen(&c.choiceFields)
 	if !ok {
-		return agent.ToolChoice{}, notOffered(c, param)
+		return agent.ToolChoice{}, notOffered(&c.choiceFields, param)
 	}
 	return agent.ToolChoice{Mode: agent.ToolsRequired, Names: []string{name}}, nil
 }
@@ -86,7 +92,7 @@ func (s *toolSet) allowedTools(c *wireToolChoice) (agent.ToolChoice, error) {
 }
 
 // chosen is the model's name of a tool that the client has chosen.
-func (s *toolSet) chosen(c *wireToolChoice) (string, bool) {
+func (s *toolSet) chosen(c *choiceFields) (string, bool) {
 	name := clientName{c.Namespace, c.Name}
 	if c.Type == searchToolName {
 		name = clientName{"", searchToolName}
@@ -95,7 +101,7 @@ func (s *toolSet) chosen(c *wireToolChoice) (string, bool) {
 	return model, ok
 }
 
-func notOffered(c *wireToolChoice, param string) error {
+func notOffered(c *choiceFields, param string) error {
 	if c.Name == "" {
 		return agent.ParamError(agent.UnsupportedValue, param, "'%s' asks for a tool of type '%s', but this server runs no tools of its own.", param, c.Type)
 	}

@@ -15,7 +15,7 @@ import (
 
 // toolSet holds the client's tools under the names that the model sees. The model knows functions only; the client
 // knows functions, custom tools with raw text, namespaces of both, and a search for more tools. A toolSet is filled
-// while a request is decoded and not changed after that.
+// while a request is decoded, and by the items of its transcript, and not changed after that.
 type toolSet struct {
 	list    []agent.Tool
 	forms   map[string]toolForm // by the model's name
@@ -27,6 +27,7 @@ type toolSet struct {
 type toolForm struct {
 	kind itemKind // the kind of item that a call of it becomes
 	clientName
+	at int // where it stands in the list
 }
 
 // clientName is a tool's name for the client.
@@ -35,7 +36,8 @@ type clientName struct{ namespace, name string }
 // wireTool is a tool as a client sends it, of any type.
 type wireTool struct {
 	toolFields
-	raw jsontext.Value
+	Tools []toolFields `json:"tools"` // namespace
+	raw   jsontext.Value
 }
 
 type toolFields struct {
@@ -46,17 +48,20 @@ type toolFields struct {
 	Strict      *bool           `json:"strict"`
 	Format      *openai.Grammar `json:"format"`    // custom
 	Execution   string          `json:"execution"` // tool_search
-	Tools       []wireTool      `json:"tools"`     // namespace
 }
 
 // UnmarshalJSON keeps the tool as it was sent, too.
 func (t *wireTool) UnmarshalJSON(b []byte) error {
+	type plain wireTool // without this method
+	if err := json.Unmarshal(b, (*plain)(t), liberal); err != nil {
+		return err
+	}
 	t.raw = bytes.Clone(b)
-	return json.Unmarshal(b, &t.toolFields, liberal)
+	return nil
 }
 
 // description is the tool's description; "" when it has none.
-func (t *wireTool) description() string {
+func (t *toolFields) description() string {
 	if t.Description == nil {
 		return ""
 	}
@@ -65,9 +70,9 @@ func (t *wireTool) description() string {
 
 // ours reports whether the tool is one that the client runs. Others are such that OpenAI runs them on its side; they
 // are dropped, because Codex sends web_search whatever the model.
-func (t *wireTool) ours() bool {
+func (t *toolFields) ours() bool {
 	switch t.Type {
-	case "function", "custom", "namespace":
+	case "function", "custom":
 		return true
 	case searchToolName:
 		return t.Execution == "client"
@@ -94,8 +99,43 @@ func (t *wireTool) echo() jsontext.Value {
 // searchToolName is the model's and the client's name of the tool_search tool, which has none on the wire.
 const searchToolName = "tool_search"
 
-// add offers a tool. A tool with the name of an earlier one takes its place.
-func (s *toolSet) add(t *wireTool, namespace, param string) error {
+// namespaceType is the type of what holds tools that the client tells apart by its name.
+const namespaceType = "namespace"
+
+// addAll offers tools. A tool with the name of an earlier one takes its place.
+func (s *toolSet) addAll(tools []wireTool, param string) error {
+	for i := range tools {
+		if err := s.addTop(&tools[i], param+"["+strconv.Itoa(i)+"]"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *toolSet) addTop(t *wireTool, param string) error {
+	switch {
+	case tooDeep(t.raw):
+		return nestedTooDeeply(param)
+	case t.Type == namespaceType:
+		return s.addNamespace(t, param)
+	}
+	return s.add(&t.toolFields, "", param)
+}
+
+func (s *toolSet) addNamespace(t *wireTool, param string) error {
+	if t.Name == "" {
+		return openai.Missing(param + ".name")
+	}
+	for i := range t.Tools {
+		if err := s.add(&t.Tools[i], t.Name, param+".tools["+strconv.Itoa(i)+"]"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// add offers a tool that is no namespace.
+func (s *toolSet) add(t *toolFields, namespace, param string) error {
 	switch {
 	case t.Type == "":
 		return openai.Missing(param + ".type")
@@ -106,27 +146,16 @@ func (s *toolSet) add(t *wireTool, namespace, param string) error {
 		return s.addFunction(t, namespace, param)
 	case t.Type == "custom":
 		return s.addCustom(t, namespace, param)
-	case t.Type == "namespace":
-		return s.addNamespace(t, param)
 	}
 	return s.addToolSearch(t, param)
 }
 
-func (s *toolSet) addAll(tools []wireTool, namespace, param string) error {
-	for i := range tools {
-		if err := s.add(&tools[i], namespace, param+"["+strconv.Itoa(i)+"]"); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *toolSet) addFunction(t *wireTool, namespace, param string) error {
+func (s *toolSet) addFunction(t *toolFields, namespace, param string) error {
 	tool := agent.Tool{Description: t.description(), Parameters: []byte(t.Parameters), Strict: t.Strict != nil && *t.Strict}
 	return s.offer(functionCallItem, clientName{namespace, t.Name}, tool, param)
 }
 
-func (s *toolSet) addCustom(t *wireTool, namespace, param string) error {
+func (s *toolSet) addCustom(t *toolFields, namespace, param string) error {
 	var grammar openai.Grammar
 	if t.Format != nil {
 		grammar = *t.Format
@@ -134,16 +163,9 @@ func (s *toolSet) addCustom(t *wireTool, namespace, param string) error {
 	return s.offer(customCallItem, clientName{namespace, t.Name}, openai.CustomTool("", t.description(), grammar), param)
 }
 
-func (s *toolSet) addNamespace(t *wireTool, param string) error {
-	if t.Name == "" {
-		return openai.Missing(param + ".name")
-	}
-	return s.addAll(t.Tools, t.Name, param+".tools")
-}
-
 // addToolSearch offers the search for more tools, which the client carries out. OpenAI's own search isn't needed: all
 // tools of the request are offered anyway.
-func (s *toolSet) addToolSearch(t *wireTool, param string) error {
+func (s *toolSet) addToolSearch(t *toolFields, param string) error {
 	description := cmp.Or(t.description(), "Searches for further tools by what they do. The tools found can be called afterwards.")
 	tool := agent.Tool{Description: description, Parameters: []byte(t.Parameters)}
 	return s.offer(toolSearchCallItem, clientName{"", searchToolName}, tool, param)
@@ -153,23 +175,19 @@ func (s *toolSet) offer(kind itemKind, name clientName, tool agent.Tool, param s
 	if name.name == "" {
 		return openai.Missing(param + ".name")
 	}
-	known, ok := s.model[name]
-	if ok {
-		tool.Name = known
-		for i := range s.list {
-			if s.list[i].Name == known {
-				s.list[i] = tool
-			}
-		}
+	if s.forms == nil {
+		s.forms, s.model = map[string]toolForm{}, map[clientName]string{}
+	}
+	at := len(s.list)
+	if known, ok := s.model[name]; ok {
+		tool.Name, at = known, s.forms[known].at
+		s.list[at] = tool
 	} else {
 		tool.Name = s.freeName(name)
 		s.list = append(s.list, tool)
 	}
-	if s.forms == nil {
-		s.forms, s.model = map[string]toolForm{}, map[clientName]string{}
-	}
 	s.model[name] = tool.Name
-	s.forms[tool.Name] = toolForm{kind, name}
+	s.forms[tool.Name] = toolForm{kind, name, at}
 	return nil
 }
 
@@ -177,7 +195,7 @@ func (s *toolSet) offer(kind itemKind, name clientName, tool agent.Tool, param s
 func (s *toolSet) freeName(name clientName) string {
 	flat := flatName(name)
 	free := flat
-	for n := 2; ; n++ {
+	for n := len(s.list) + 1; ; n++ {
 		if _, taken := s.forms[free]; !taken {
 			return free
 		}
@@ -205,7 +223,10 @@ func (s *toolSet) modelName(name clientName) string {
 func (s *toolSet) clientCall(c *agent.ToolCall) (toolForm, []byte) {
 	form, ok := s.forms[c.Name]
 	if !ok {
-		form = toolForm{functionCallItem, clientName{name: c.Name}}
+		form = toolForm{kind: functionCallItem, clientName: clientName{name: c.Name}}
+	}
+	if form.kind == toolSearchCallItem && tooDeep(jsontext.Value(c.Arguments)) {
+		form.kind = functionCallItem // whose arguments are a string
 	}
 	if form.kind != customCallItem {
 		return form, c.Arguments

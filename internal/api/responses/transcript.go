@@ -12,10 +12,11 @@ import (
 // messages whichever surface it comes through: what the model said and called without anything in between is one
 // assistant message, and each result is a tool message.
 type transcript struct {
-	messages []agent.Message
-	calls    map[string]bool // ids of the calls made so far
-	tools    *toolSet
-	open     func(sealed string) (string, error)
+	messages  []agent.Message
+	calls     map[string]bool // ids of the calls made so far; false when a compaction has replaced the call
+	compacted bool            // a compaction stands for some of what was said
+	tools     *toolSet
+	open      func(sealed string) (string, error)
 	// unknown are the types of the items that were passed on as text because we know nothing better.
 	unknown []string
 }
@@ -149,7 +150,7 @@ func (t *transcript) output(it *Item) error {
 // toolSearchOutput offers the tools that were found from here on.
 func (t *transcript) toolSearchOutput(it *Item) error {
 	before := len(t.tools.list)
-	if err := t.tools.addAll(it.wire.Tools, "", it.param+".tools"); err != nil {
+	if err := t.tools.addAll(it.wire.Tools, it.param+".tools"); err != nil {
 		return err
 	}
 	if it.wire.CallID == "" {
@@ -167,23 +168,28 @@ func (t *transcript) toolSearchOutput(it *Item) error {
 	return t.result(it, []agent.Part{{Text: text}})
 }
 
-// result answers a call. A call that a compaction has replaced needs no answer any more.
+// result answers a call. The call may be gone, because a compaction has replaced it or because the client has left out
+// what a compaction stands for: then the result is told as a text.
 func (t *transcript) result(it *Item, parts []agent.Part) error {
-	switch made, known := t.calls[it.wire.CallID]; {
-	case it.wire.CallID == "":
+	id := it.wire.CallID
+	made, known := t.calls[id]
+	switch {
+	case id == "":
 		return openai.Missing(it.param + ".call_id")
-	case !known:
-		return agent.ParamError(agent.InvalidValue, it.param+".call_id", "No tool call found for function call output with call_id %s.", it.wire.CallID)
+	case !known && !t.compacted:
+		return agent.ParamError(agent.InvalidValue, it.param+".call_id", "No tool call found for function call output with call_id %s.", id)
 	case !made:
+		intro := agent.Part{Text: "The result of a tool call that was made before (" + id + "):\n"}
+		t.messages = append(t.messages, agent.Message{Role: agent.User, Parts: append([]agent.Part{intro}, parts...)})
 		return nil
 	}
 	failed := it.wire.Status == "incomplete" || it.wire.Status == "failed"
-	t.messages = append(t.messages, agent.Message{Role: agent.ToolRole, CallID: it.wire.CallID, Parts: parts, IsError: failed})
+	t.messages = append(t.messages, agent.Message{Role: agent.ToolRole, CallID: id, Parts: parts, IsError: failed})
 	return nil
 }
 
 func (t *transcript) additionalTools(it *Item) error {
-	return t.tools.addAll(it.wire.Tools, "", it.param+".tools")
+	return t.tools.addAll(it.wire.Tools, it.param+".tools")
 }
 
 // maxForeignText bounds what one item of a foreign type may add to the prompt: some hold whole files or images.
