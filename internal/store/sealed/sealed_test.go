@@ -1,0 +1,126 @@
+package sealed_test
+
+import (
+	"bytes"
+	"errors"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"composer-api/internal/seal"
+	"composer-api/internal/sqlstore"
+	"composer-api/internal/store"
+	"composer-api/internal/store/sealed"
+)
+
+// database opens a store without sealing.
+func database(t *testing.T) store.Store {
+	t.Helper()
+	db, err := sqlstore.Open(t.Context(), sqlstore.Config{DSN: filepath.Join(t.TempDir(), "composer.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+func response(id string) store.Response {
+	return store.Response{
+		Owner: "k:1", ID: id, Object: []byte("what the model said"), Input: []byte("what the user said"), Runner: "host-1", Expires: time.Now().Add(time.Hour),
+	}
+}
+
+var (
+	event        = store.Event{Sequence: 7, Data: []byte("what the model said")}
+	conversation = store.Conversation{Owner: "k:1", Backend: "chat", Hash: []byte("hash"), Data: []byte("what was said"), Expires: time.Now().Add(time.Hour)}
+)
+
+func fill(t *testing.T, s store.Store) {
+	t.Helper()
+	err := errors.Join(
+		s.CreateResponse(t.Context(), response("resp_1")),
+		s.AppendEvents(t.Context(), "k:1", "resp_1", []store.Event{event}),
+		s.PutConversation(t.Context(), conversation))
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// contents reads all that fill has written.
+func contents(t *testing.T, s store.Store) (all [][]byte, err error) {
+	r, err1 := s.Response(t.Context(), "k:1", "resp_1")
+	events, err2 := s.ListEvents(t.Context(), "k:1", "resp_1", -1, 10)
+	c, err3 := s.Conversation(t.Context(), "k:1", "chat", []byte("hash"))
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return nil, err
+	}
+	return [][]byte{r.Object, r.Input, events[0].Data, c.Data}, nil
+}
+
+var want = [][]byte{[]byte("what the model said"), []byte("what the user said"), event.Data, conversation.Data}
+
+func TestContentIsSealedBeforeItReachesTheStore(t *testing.T) {
+	db := database(t)
+	fill(t, sealed.New(db, seal.Random()))
+	raw, err := contents(t, db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, kept := range raw {
+		if bytes.Contains(kept, []byte("said")) {
+			t.Errorf("%d lies in the open: %q", i, kept)
+		}
+	}
+}
+
+func TestWhatLayInTheOpenIsReadAfterAKeyIsSet(t *testing.T) {
+	db := database(t)
+	fill(t, sealed.New(db, nil))
+	for name, ring := range map[string]*seal.Ring{"still without a key": nil, "with a key": seal.Random()} {
+		if got, err := contents(t, sealed.New(db, ring)); err != nil || !equal(got, want) {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}
+
+func TestWhatWasSealedWithALostKeyIsNotFound(t *testing.T) {
+	db := database(t)
+	fill(t, sealed.New(db, seal.Random()))
+	for name, ring := range map[string]*seal.Ring{"without a key": nil, "with another key": seal.Random()} {
+		s := sealed.New(db, ring)
+		if _, err := contents(t, s); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s: %v, want ErrNotFound", name, err)
+		}
+		// Its runner is dead all the same, and it must be possible to say so.
+		all, err := s.AbandonedResponses(t.Context(), time.Now(), 10)
+		if err != nil || len(all) != 1 || all[0].Object != nil || all[0].Input != nil {
+			t.Errorf("%s: abandoned %+v, %v", name, all, err)
+		}
+	}
+}
+
+func TestContentMovedToAnotherPlaceDoesNotOpen(t *testing.T) {
+	db := database(t)
+	s := sealed.New(db, seal.Random())
+	fill(t, s)
+	mine, err := db.Response(t.Context(), "k:1", "resp_1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	swapped := mine
+	swapped.ID, swapped.Object, swapped.Input = "resp_2", mine.Input, mine.Object
+	theirs := mine
+	theirs.Owner = "k:2"
+	for name, r := range map[string]store.Response{"object and input swapped": swapped, "another owner's": theirs} {
+		if err := db.CreateResponse(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Response(t.Context(), r.Owner, r.ID); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s: %v, want ErrNotFound", name, err)
+		}
+	}
+}
+
+func equal(a, b [][]byte) bool {
+	return bytes.Equal(bytes.Join(a, []byte{0}), bytes.Join(b, []byte{0}))
+}
