@@ -69,7 +69,7 @@ func (c *Case) run(t *testing.T, file string) {
 	env := slices.Concat(c.Env, []string{"BASE_URL=" + gateway.BaseURL(), "API_KEY=" + Key})
 	out := RunNode(t, c.Prelude+string(client.Data), env...)
 	golden(archive, "out", Normalise(out), t)
-	golden(archive, "runs", Summary(sim.AwaitIdle()), t)
+	golden(archive, "runs", Summary(sim.AwaitSettled()), t)
 	if wrong := sim.Violations(); len(wrong) > 0 {
 		t.Errorf("the gateway broke the protocol:\n%s", strings.Join(wrong, "\n"))
 	}

@@ -5,14 +5,17 @@ import "testing"
 // Key is the Cursor API key that clients use unless a test is about keys.
 const Key = "crsr_conformance"
 
-// AgentPath is where the simulator serves the local-agent stream, as an operator would configure it.
-const AgentPath = "/agent.v1.AgentService/Run"
+// Where the simulator serves the two upstreams, as an operator would configure them.
+const (
+	agentPath = "/agent.v1.AgentService/Run"
+	chatPath  = "/chat"
+)
 
 // A Gateway is a `composer-api serve` process.
 type Gateway struct{ *server }
 
-// StartGateway starts a gateway with sim as its local-agent upstream, and a database of its own. args are further
-// flags of `composer-api serve`.
+// StartGateway starts a gateway with sim as both of its upstreams, of which /v1 uses the local agent, and a database of
+// its own. args are further flags of `composer-api serve`.
 func StartGateway(t testing.TB, sim *Sim, args ...string) *Gateway {
 	t.Helper()
 	return StartGatewayOn(t, sim, t.TempDir()+"/composer.db", args...)
@@ -25,7 +28,9 @@ func StartGatewayOn(t testing.TB, sim *Sim, db string, args ...string) *Gateway 
 		"COMPOSER_DB=" + db,
 		"CURSOR_API_BASE=" + sim.URL,
 		"CURSOR_BACKEND_BASE_URL=" + sim.URL,
-		"CURSOR_LOCAL_AGENT_ENDPOINT=" + AgentPath,
+		"CURSOR_LOCAL_AGENT_ENDPOINT=" + agentPath,
+		"CURSOR_CHAT_ENDPOINT=" + chatPath,
+		"COMPOSER_UPSTREAM=localagent",
 	}
 	return &Gateway{startServer(t, "/healthz", env, append([]string{"serve", "--addr=127.0.0.1:0"}, args...)...)}
 }

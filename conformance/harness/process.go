@@ -39,6 +39,7 @@ type server struct {
 	name   string
 	cmd    *exec.Cmd
 	output *output
+	asked  sync.Once     // to end
 	exited chan struct{} // closed once the process is gone
 }
 
@@ -104,8 +105,11 @@ func (s *server) awaitReady(path string) error {
 	}
 }
 
-// Signal sends SIGTERM, which asks for a graceful end. Wait for it with Stop.
-func (s *server) Signal() { s.cmd.Process.Signal(syscall.SIGTERM) }
+// Signal sends SIGTERM, which asks for a graceful end, once: a second one would be taken for impatience. Wait for the
+// end with Stop.
+func (s *server) Signal() {
+	s.asked.Do(func() { s.cmd.Process.Signal(syscall.SIGTERM) })
+}
 
 // Stop ends the process gracefully and waits until it is gone. It fails the test when that takes too long or the
 // process does not call it a success. Stopping twice is fine.

@@ -92,7 +92,7 @@ func (r *Recorder) String() string {
 }
 
 func shorten(text []byte) []byte {
-	const most = 3000
+	const most = 1000
 	if len(text) <= most {
 		return text
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +55,11 @@ type Exec struct {
 	Heartbeats int       `json:"heartbeats"`
 	Asked      time.Time `json:"asked"`
 	Answered   time.Time `json:"answered"`
+}
+
+// Parked reports whether the run is open and waits for the client's results.
+func (r *Run) Parked() bool {
+	return r.End == "" && slices.ContainsFunc(r.Calls(), func(e Exec) bool { return e.Answered.IsZero() })
 }
 
 // Calls are the tool calls among the run's execs.
@@ -136,12 +142,15 @@ func (s *Sim) Await(what string, ok func([]Run) bool) []Run {
 func (s *Sim) AwaitIdle() []Run {
 	s.t.Helper()
 	return s.Await("the end of every run", func(runs []Run) bool {
-		for _, r := range runs {
-			if r.End == "" {
-				return false
-			}
-		}
-		return true
+		return !slices.ContainsFunc(runs, func(r Run) bool { return r.End == "" })
+	})
+}
+
+// AwaitSettled returns the record once every stream has ended or waits for tool results.
+func (s *Sim) AwaitSettled() []Run {
+	s.t.Helper()
+	return s.Await("that every run ends or is parked", func(runs []Run) bool {
+		return !slices.ContainsFunc(runs, func(r Run) bool { return r.End == "" && !r.Parked() })
 	})
 }
 

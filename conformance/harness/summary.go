@@ -30,11 +30,13 @@ func Summary(runs []Run) string {
 			fmt.Fprintf(&b, ", images %d", r.Images)
 		}
 		end := r.End
-		if end == "" {
+		if r.Parked() {
+			end = "parked"
+		} else if end == "" {
 			end = "open"
 		}
 		b.WriteString(", end " + end)
-		if r.Error != "" {
+		if r.Error != "" && r.End != "left" { // how leaving shows is up to the transport
 			fmt.Fprintf(&b, " (%s)", r.Error)
 		}
 		b.WriteString("\n")
