@@ -1,0 +1,172 @@
+// Package opencode lets OpenCode, without its user interface, complete a task by way of the gateway.
+package opencode
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"composer-api/conformance/harness"
+)
+
+func TestMain(m *testing.M) { harness.Main(m) }
+
+// OpenCode's own settings, so that it needs nothing but the gateway.
+var settings = []string{
+	"OPENCODE_DISABLE_MODELS_FETCH=1", "OPENCODE_DISABLE_AUTOUPDATE=1", "OPENCODE_DISABLE_LSP_DOWNLOAD=1",
+	"OPENCODE_DISABLE_DEFAULT_PLUGINS=1", "OPENCODE_DISABLE_PROJECT_CONFIG=1",
+}
+
+// A config is OpenCode's configuration, as far as it is needed here.
+type config struct {
+	AutoUpdate bool                `json:"autoupdate"`
+	Share      string              `json:"share"`
+	Model      string              `json:"model"`
+	SmallModel string              `json:"small_model"`
+	Provider   map[string]provider `json:"provider"`
+}
+
+type provider struct {
+	NPM     string           `json:"npm"`
+	Name    string           `json:"name"`
+	Options options          `json:"options"`
+	Models  map[string]model `json:"models"`
+}
+
+type options struct {
+	BaseURL string `json:"baseURL"`
+	APIKey  string `json:"apiKey"`
+}
+
+type model struct {
+	Name        string            `json:"name"`
+	ToolCall    bool              `json:"tool_call"`
+	Reasoning   bool              `json:"reasoning"`
+	Interleaved map[string]string `json:"interleaved"`
+	Limit       map[string]int    `json:"limit"`
+}
+
+// A surface is a way that OpenCode can reach the gateway.
+type surface struct {
+	name string
+	npm  string // the provider package
+	base string // path of the base URL
+	path string // where the turns go
+}
+
+// task is what the model does: it looks at the folder, two tools at a time, writes a file and runs a command.
+func task(work string) string {
+	call := func(tool string, args map[string]string) string {
+		data, _ := json.Marshal(args)
+		return fmt.Sprintf("call %s %s\n", tool, data)
+	}
+	return `
+turn always when not tools
+text Adding up a list
+turn
+expect tools write
+expect prompt Add up
+think I look first.
+text "I look at the list. "
+calls 2
+` + call("read", map[string]string{"filePath": work + "/list.txt"}) + call("bash", map[string]string{"command": "ls"}) + `
+end
+expect result 1 17
+expect result 2 list.txt
+` + call("write", map[string]string{"filePath": work + "/sum.txt", "content": "42\n"}) +
+		call("bash", map[string]string{"command": "cat sum.txt list.txt | wc -l", "description": "Counts lines"}) + `
+expect result 4 3
+text The sum is 42, and wc said {result 4}
+usage input=900 output=80 cache_read=5000
+`
+}
+
+func TestOpenCodeCompletesATaskOnOneRun(t *testing.T) {
+	for _, s := range []surface{
+		{"chat", "@ai-sdk/openai-compatible", "/v1", "/v1/chat/completions"},
+		{"responses", "@ai-sdk/openai", "/v1", "/v1/responses"},
+		{"opencodev2", "@ai-sdk/openai-compatible", "/opencodev2/v1", "/opencodev2/v1/chat/completions"},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			sim := harness.StartSim(t)
+			recorder := harness.StartRecorder(t, harness.StartGateway(t, sim))
+			agent := harness.NewAgent(t)
+			sim.Play(task(agent.Work))
+			events := runOpenCode(t, agent, recorder, s, "Add up the numbers in list.txt.")
+
+			agent.WantFile(agent.Work+"/sum.txt", "42\n")
+			if last := events[len(events)-1]; !strings.HasPrefix(last, "The sum is 42, and wc said 3") {
+				t.Errorf("OpenCode ends with %q", last)
+			}
+			wantOneRunAndATitle(t, sim)
+			// The title, and the task: at first, after the two results, after the write and after the command.
+			if n := len(recorder.Exchanges(s.path)); n != 5 {
+				t.Errorf("OpenCode sent %d requests, want 5", n)
+			}
+		})
+	}
+}
+
+// runOpenCode gives OpenCode a prompt in a folder that holds list.txt, and returns the texts that it prints.
+func runOpenCode(t *testing.T, agent *harness.Agent, recorder *harness.Recorder, s surface, prompt string) []string {
+	t.Helper()
+	data, err := json.Marshal(config{
+		Share: "disabled", Model: "gw/composer-2.5", SmallModel: "gw/composer-2.5",
+		Provider: map[string]provider{"gw": {
+			NPM: s.npm, Name: "Gateway", Options: options{recorder.URL + s.base, harness.Key},
+			Models: map[string]model{"composer-2.5": {
+				Name: "Composer", ToolCall: true, Reasoning: true, Interleaved: map[string]string{"field": "reasoning_content"},
+				Limit: map[string]int{"context": 200_000, "output": 32_000},
+			}},
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	agent.WriteFile(agent.Home+"/opencode.json", string(data))
+	agent.WriteFile(agent.Work+"/list.txt", "17\n25\n")
+	out := agent.Run(harness.Installed(t, "opencode-linux-x64/bin/opencode"), append(settings, "OPENCODE_CONFIG="+agent.Home+"/opencode.json"),
+		"run", "--pure", "--format", "json", "--auto", "-m", "gw/composer-2.5", prompt)
+	var texts []string
+	for line := range strings.Lines(out) {
+		var event struct {
+			Type string
+			Part struct{ Text string }
+		}
+		if err := json.Unmarshal([]byte(line), &event); err != nil {
+			t.Fatalf("OpenCode printed %q", line)
+		}
+		if event.Type == "text" {
+			texts = append(texts, event.Part.Text)
+		}
+	}
+	if len(texts) == 0 {
+		t.Fatal("OpenCode printed no text")
+	}
+	return texts
+}
+
+// wantOneRunAndATitle fails the test unless upstream saw two runs that ended well: the title's, and one for the whole
+// task.
+func wantOneRunAndATitle(t *testing.T, sim *harness.Sim) {
+	t.Helper()
+	runs := sim.AwaitIdle()
+	isTask := func(r harness.Run) bool { return len(r.Tools) > 0 }
+	i := slices.IndexFunc(runs, isTask)
+	if len(runs) != 2 || i < 0 || isTask(runs[1-i]) {
+		t.Fatalf("want a run for the title and one for the task, got\n%s", harness.Summary(runs))
+	}
+	title, task := runs[1-i], runs[i]
+	if title.End != "well" || task.End != "well" || len(task.Failures) > 0 || len(task.Calls()) != 4 {
+		t.Errorf("the runs went\n%s", harness.Summary(runs))
+	}
+	if title.ConversationID == task.ConversationID {
+		t.Error("the title's request shares the task's conversation")
+	}
+	if wrong := sim.Violations(); len(wrong) > 0 {
+		t.Errorf("the gateway broke the protocol:\n%s", strings.Join(wrong, "\n"))
+	}
+}
