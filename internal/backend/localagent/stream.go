@@ -40,7 +40,7 @@ func openStream(ctx context.Context, p *pool, target *url.URL, header http.Heade
 	own, s.cancel = context.WithCancelCause(context.Background())
 	stopWatching := context.AfterFunc(ctx, func() { s.cancel(context.Cause(ctx)) })
 	late := time.AfterFunc(timeout, func() {
-		s.cancel(errTooSlow("Cursor did not accept the request within %v. Please try again.", timeout))
+		s.cancel(&failure{err: agent.Errorf(agent.UpstreamTimeout, "Cursor did not accept the request within %v. Please try again.", timeout)})
 	})
 	resp, err := p.RoundTrip((&http.Request{
 		Method: http.MethodPost, URL: target, Host: target.Host, Header: header, Body: s.out, ContentLength: -1,

@@ -1,0 +1,549 @@
+package localagent
+
+import (
+	"bytes"
+	"context"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/agent/agenttest"
+	"composer-api/internal/connectwire"
+	"composer-api/internal/cursorauth"
+	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursorsim"
+	"composer-api/internal/script"
+)
+
+func (r *rig) start(t *testing.T, req *agent.Request) agent.Run {
+	t.Helper()
+	run, err := r.Start(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { run.Close() })
+	return run
+}
+
+func collect(t *testing.T, run agent.Run) agenttest.Turn {
+	t.Helper()
+	turn, err := agenttest.Collect(t.Context(), run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return turn
+}
+
+func resume(t *testing.T, run agent.Run, turn agenttest.Turn) {
+	t.Helper()
+	var results []agent.ToolResult
+	for _, c := range turn.Calls {
+		results = append(results, agent.ToolResult{CallID: c.ID, Parts: []agent.Part{{Text: "done"}}})
+	}
+	if err := run.Resume(t.Context(), results); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestFollowUpSendsOnlyWhatIsNew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "turn\nset-blob a one\ntext one\nturn when continued\nget-blob a\ntext two", cursorsim.Config{}, nil)
+		req := agenttest.Request("first")
+		done := collect(t, r.start(t, req)).Done
+		req.Messages = append(req.Messages,
+			agent.Message{Role: agent.Assistant, Parts: []agent.Part{{Text: "one"}}},
+			agent.Message{Role: agent.User, Parts: []agent.Part{{Text: "second"}}})
+		req.Continue, req.New = done.Conversation, 2
+		if turn := collect(t, r.start(t, req)); turn.Text != "two" || turn.Done.Conversation == nil {
+			t.Errorf("got %+v", turn)
+		}
+		first, second := r.sim.Runs()[0], r.sim.Runs()[1]
+		if second.Prompt != "second" || !second.Continued || second.Resume {
+			t.Errorf("the follow-up: prompt %q, continued %v, resumed %v", second.Prompt, second.Continued, second.Resume)
+		}
+		if first.ConversationID != second.ConversationID || first.BlobKey != second.BlobKey || first.RunID == second.RunID {
+			t.Error("the conversation id and its blob key must stay, the run id must not")
+		}
+		r.noViolations(t)
+	})
+}
+
+func TestLostBlobIsALostConversation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "turn always\ntext one", cursorsim.Config{}, nil)
+		req := agenttest.Request("first")
+		c := collect(t, r.start(t, req)).Done.Conversation.(*conversation)
+		req.Continue, req.New = newConversation(c.id, c.blobKey, c.checkpoint, nil), 0
+		_, err := agenttest.Collect(t.Context(), r.start(t, req))
+		if agent.CodeOf(err) != agent.ConversationLost {
+			t.Errorf("got %v, want conversation_lost", err)
+		}
+	})
+}
+
+func TestConversationWithTooManyBlobsIsNotRemembered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "turn\nset-blob a "+strings.Repeat("x", 2000)+"\ntext one", cursorsim.Config{}, func(c *Config) { c.MaxBlobs = 1000 })
+		if turn := collect(t, r.start(t, agenttest.Request("first"))); turn.Text != "one" || turn.Done.Conversation != nil {
+			t.Errorf("got %+v", turn)
+		}
+	})
+}
+
+func TestConversationOpensUnderTheIDThatIsAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "turn always\ntext one", cursorsim.Config{}, nil)
+		req := agenttest.Request("first")
+		req.ConversationID = "agent-of-a-session"
+		for range 2 { // the second stands for another process: it must come to the same blob key
+			collect(t, r.start(t, req))
+		}
+		runs := r.sim.Runs()
+		if runs[0].ConversationID != "agent-of-a-session" || runs[0].BlobKey != runs[1].BlobKey {
+			t.Errorf("%s with blob keys %s and %s", runs[0].ConversationID, runs[0].BlobKey, runs[1].BlobKey)
+		}
+	})
+}
+
+func TestThousandParkedRunsAreAllResumed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 1000
+		dials := 0
+		r := newRig(t, "turn always\ncall look {\"path\":\"{prompt}\"}\ntext {prompt}: {result 1}", cursorsim.Config{}, func(c *Config) {
+			dial := c.Transport.Dial
+			c.Transport.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+				dials++
+				return dial(ctx, network, address)
+			}
+		})
+		runs, turns := make([]agent.Run, n), make([]agenttest.Turn, n)
+		for i := range n {
+			runs[i] = r.start(t, agenttest.Request(fmt.Sprint("p", i)))
+			turns[i] = collect(t, runs[i])
+		}
+		time.Sleep(21 * time.Second)
+		for i := range n {
+			resume(t, runs[i], turns[i])
+		}
+		for i := range n {
+			if turn := collect(t, runs[i]); turn.Text != fmt.Sprintf("p%d: done", i) {
+				t.Fatalf("run %d: %q", i, turn.Text)
+			}
+			runs[i].Close()
+		}
+		if dials < n/100 || dials > n/25 {
+			t.Errorf("%d connections for %d runs", dials, n)
+		}
+		synctest.Wait()
+		r.noViolations(t)
+	})
+}
+
+func TestFinishedRunsLeaveNothingBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "turn always when not prompt \"park\"\nsay one two\nturn always when prompt \"park\"\ncall look {}\ntext done", cursorsim.Config{}, nil)
+		play := func(prompt string, carryOn bool) {
+			run := r.start(t, agenttest.Request(prompt))
+			turn := collect(t, run)
+			if carryOn {
+				resume(t, run, turn)
+				collect(t, run)
+			}
+			run.Close()
+		}
+		play("warm up", false) // the connection's goroutines stay
+		synctest.Wait()
+		before := runtime.NumGoroutine()
+		for range 20 {
+			play("plain", false)
+			play("park", true)
+			play("park", false) // closed while parked
+		}
+		synctest.Wait()
+		if after := runtime.NumGoroutine(); after > before {
+			t.Errorf("%d goroutines more", after-before)
+		}
+		r.pacer.mu.Lock()
+		defer r.pacer.mu.Unlock()
+		if len(r.pacer.alarms) > 0 || r.pacer.running {
+			t.Errorf("%d alarms left, running: %v", len(r.pacer.alarms), r.pacer.running)
+		}
+	})
+}
+
+func TestCloseResetsTheStreamAtOnce(t *testing.T) {
+	for _, tt := range []struct{ name, script string }{
+		{"while the model is silent", "turn\ntext one\nhold"},
+		{"while parked", "turn\ncall look {}"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, tt.script, cursorsim.Config{}, nil)
+				run := r.start(t, agenttest.Request("hello"))
+				if _, err := run.Next(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				run.Close()
+				closed := time.Now()
+				synctest.Wait()
+				if rec := r.sim.Runs()[0]; rec.End != cursorsim.EndedLeft || rec.Ended.After(closed) {
+					t.Errorf("upstream's stream ended %q at %v, closed at %v", rec.End, rec.Ended, closed)
+				}
+			})
+		})
+	}
+}
+
+func TestCloseEndsTheWaitForAnotherAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "turn always\ncut", cursorsim.Config{}, nil)
+		run := r.start(t, agenttest.Request("hello"))
+		start := time.Now()
+		time.AfterFunc(100*time.Millisecond, func() { run.Close() })
+		_, err := run.Next(t.Context())
+		if agent.CodeOf(err) != agent.Canceled || time.Since(start) != 100*time.Millisecond {
+			t.Errorf("got %v after %v", err, time.Since(start))
+		}
+	})
+}
+
+func TestTurnsContextDoesNotEndAParkedRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "turn\ncall look {}\ntext done", cursorsim.Config{}, nil)
+		run := r.start(t, agenttest.Request("hello"))
+		ctx, cancel := context.WithCancel(t.Context())
+		turn, err := agenttest.Collect(ctx, run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		time.Sleep(time.Minute)
+		resume(t, run, turn)
+		if turn := collect(t, run); turn.Text != "done" {
+			t.Errorf("got %+v", turn)
+		}
+	})
+}
+
+func TestStreamThatBreaksWhileParkedFailsOnResume(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var conns []net.Conn
+		r := newRig(t, "turn\ncall look {}\ntext done", cursorsim.Config{}, func(c *Config) {
+			dial := c.Transport.Dial
+			c.Transport.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+				conn, err := dial(ctx, network, address)
+				conns = append(conns, conn)
+				return conn, err
+			}
+		})
+		run := r.start(t, agenttest.Request("hello"))
+		turn := collect(t, run)
+		conns[0].Close()
+		synctest.Wait()
+		err := run.Resume(t.Context(), []agent.ToolResult{{CallID: turn.Calls[0].ID}})
+		if agent.CodeOf(err) != agent.Upstream {
+			t.Errorf("got %v, want upstream", err)
+		}
+	})
+}
+
+func TestUpstreamThatNeverAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := cursorsim.New(cursorsim.Config{})
+		dial := serve(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if strings.HasPrefix(req.URL.Path, "/auth") {
+				sim.ServeHTTP(w, req)
+				return
+			}
+			<-req.Context().Done()
+		}))
+		b, err := New(Config{BaseURL: "http://cursor", Endpoint: "run", Auth: authFor(t, dial), Transport: TransportConfig{Dial: dial}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Close()
+		start := time.Now()
+		_, err = b.Start(t.Context(), agenttest.Request("hello"))
+		if agent.CodeOf(err) != agent.UpstreamTimeout || time.Since(start) != 25*time.Second {
+			t.Errorf("got %v after %v", err, time.Since(start))
+		}
+	})
+}
+
+func TestWhatIsNoStreamSaysWhatToCheck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "", cursorsim.Config{}, func(c *Config) { c.Endpoint = "/v1/models" })
+		_, err := r.Start(t.Context(), agenttest.Request("hello"))
+		if agent.CodeOf(err) != agent.NotConfigured || !strings.Contains(agent.AsError(err).UserMessage(), "CURSOR_LOCAL_AGENT_ENDPOINT") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestErrorsNeverHoldTheKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "turn\nerror internal retryable=false The key crsr_exam is strange.", cursorsim.Config{}, nil)
+		_, err := agenttest.Collect(t.Context(), r.start(t, agenttest.Request("hello")))
+		if err == nil || strings.Contains(err.Error(), "crsr_exam") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestImagesGoBothWays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "turn\ncall look {}\ntext done", cursorsim.Config{}, nil)
+		req := agenttest.Request("what is this?")
+		image := &agent.Image{MIME: "image/png", Data: []byte("png")}
+		req.Messages[0].Parts = append(req.Messages[0].Parts, agent.Part{Image: image})
+		run := r.start(t, req)
+		call := collect(t, run).Calls[0]
+		run.Resume(t.Context(), []agent.ToolResult{{CallID: call.ID, IsError: true, Parts: []agent.Part{{Text: "see"}, {Image: image}}}})
+		collect(t, run)
+		rec := r.sim.Runs()[0]
+		sent := rec.Request.Msg.GetAction().GetUserMessageAction().GetUserMessage().GetSelectedContext().GetSelectedImages()
+		if len(sent) != 1 || string(sent[0].GetData()) != "png" || sent[0].GetMimeType() != "image/png" || sent[0].GetUuid() == "" {
+			t.Errorf("the user's image: %v", sent)
+		}
+		success := rec.Execs[len(rec.Execs)-1].Answer.Msg.GetMcpResult().GetSuccess()
+		if c := success.GetContent(); !success.GetIsError() || len(c) != 2 || c[0].GetText().GetText() != "see" || string(c[1].GetImage().GetData()) != "png" {
+			t.Errorf("the tool's result: %v", success)
+		}
+	})
+}
+
+// A bareRun is a run on a stream that reads from src; what it sends stays in its outbox.
+func bareRun(t *testing.T, src io.Reader, tools ...agent.Tool) *run {
+	b, err := New(Config{BaseURL: "http://cursor", Endpoint: "/run"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	req := agenttest.Request("hello")
+	req.Tools = tools
+	r := newRun(b, req)
+	r.stream = &stream{out: newOutbox(), in: connectwire.NewReader(src, 0), body: io.NopCloser(src), cancel: func(error) {}}
+	t.Cleanup(func() { r.Close() })
+	return r
+}
+
+func TestTextCostsNoAllocation(t *testing.T) {
+	message := connectwire.Append(nil, 0, textMessage("hello, ůň "))
+	data := bytes.Repeat(message, 10)
+	src := bytes.NewReader(nil)
+	r := bareRun(t, src)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	got := 0
+	play := func() {
+		src.Reset(data)
+		for range 10 {
+			r.Buffered()
+			e, err := r.Next(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got += len(e.Text)
+		}
+	}
+	play()
+	if allocs := testing.AllocsPerRun(100, play); allocs != 0 {
+		t.Errorf("%v allocations for ten events, want 0", allocs)
+	}
+	if want := 102 * 10 * len("hello, ůň "); got != want {
+		t.Errorf("%d bytes of text, want %d", got, want)
+	}
+}
+
+func TestBufferedLooksPastWhatIsNoEvent(t *testing.T) {
+	tokens := updateMessage(&cursorpb.InteractionUpdate{Message: &cursorpb.InteractionUpdate_TokenDelta{TokenDelta: &cursorpb.TokenDelta{Tokens: 3}}})
+	half := bytes.Replace(textMessage("hi"), []byte("hi"), []byte("\xc5"), 1)
+	var burst []byte
+	for _, m := range [][]byte{textMessage("one"), tokens, tokens, textMessage("two"), tokens, half} {
+		burst = connectwire.Append(burst, 0, m)
+	}
+	src, more := io.Pipe()
+	go func() { more.Write(burst) }()
+	r := bareRun(t, src)
+	var got []string
+	for range 2 {
+		e, err := r.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(e.Text)
+		buffered := r.Buffered()
+		got = append(got, fmt.Sprint(string(e.Text) == text, text, buffered))
+	}
+	if want := "[trueonetrue truetwofalse]"; strings.ReplaceAll(fmt.Sprint(got), " ", "") != strings.ReplaceAll(want, " ", "") {
+		t.Errorf("got %v", got)
+	}
+	if r.meter.tokens != 9 {
+		t.Errorf("%d tokens counted, want 9", r.meter.tokens)
+	}
+}
+
+func TestEditIsNeverTurnedIntoAWrite(t *testing.T) {
+	schema := []byte(`{"properties":{"path":{"type":"string"},"content":{"type":"string"}}}`)
+	write := func(id uint32, callID string) []byte {
+		return encode(&cursorpb.AgentServerMessage{Message: &cursorpb.AgentServerMessage_ExecServerMessage{ExecServerMessage: &cursorpb.ExecServerMessage{
+			Id: id, Message: &cursorpb.ExecServerMessage_WriteArgs{WriteArgs: &cursorpb.WriteArgs{Path: "/a", FileText: "x", ToolCallId: callID}},
+		}}})
+	}
+	read := encode(&cursorpb.AgentServerMessage{Message: &cursorpb.AgentServerMessage_ExecServerMessage{ExecServerMessage: &cursorpb.ExecServerMessage{
+		Id: 1, Message: &cursorpb.ExecServerMessage_ReadArgs{ReadArgs: &cursorpb.ReadArgs{Path: "/a", ToolCallId: "edit-1"}},
+	}}})
+	mirror := updateMessage(&cursorpb.InteractionUpdate{Message: &cursorpb.InteractionUpdate_ToolCallStarted{ToolCallStarted: &cursorpb.ToolCallEvent{
+		CallId: "edit-2", ToolCall: &cursorpb.ToolCall{Tool: &cursorpb.ToolCall_EditToolCall{EditToolCall: &cursorpb.Opaque{}}},
+	}}})
+	r := bareRun(t, strings.NewReader(""), agent.Tool{Name: "write", Parameters: schema})
+	for _, m := range [][]byte{read, mirror, write(2, "edit-1"), write(3, "edit-2"), write(4, "write-1")} {
+		if err := r.take(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := r.queue.len(); n != 1 || r.execs.open[0].id != 4 {
+		t.Errorf("%d calls; open: %+v", n, r.execs.open)
+	}
+	if refused := strings.Count(fmt.Sprint(sent(t, r)), "rejected:"); refused != 3 {
+		t.Errorf("%d refusals, want 3 (the read and two writes)", refused)
+	}
+}
+
+// sent decodes what a bare run has put into its outbox.
+func sent(t *testing.T, r *run) []*cursorpb.AgentClientMessage {
+	r.stream.out.finish()
+	var all []*cursorpb.AgentClientMessage
+	in := connectwire.NewReader(r.stream.out, 0)
+	for {
+		data, err := in.Next()
+		if err != nil {
+			return all
+		}
+		m := &cursorpb.AgentClientMessage{}
+		if err := proto.Unmarshal(data, m); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, m)
+	}
+}
+
+func TestToolsetsAreSharedByRequestsWithTheSameTools(t *testing.T) {
+	var sets toolsets
+	one, two := sets.of(agenttest.Request("a").Tools), sets.of(agenttest.Request("b").Tools)
+	if one != two {
+		t.Error("the same tools were encoded twice")
+	}
+	for i := range 2 * maxToolsets {
+		sets.of([]agent.Tool{{Name: fmt.Sprint("tool", i)}})
+	}
+	if n := sets.recent.Len(); n != maxToolsets || len(sets.byHash) != n {
+		t.Errorf("%d toolsets are kept, want %d", n, maxToolsets)
+	}
+}
+
+func TestTLSWithAnExtraCAThroughAProxy(t *testing.T) {
+	s, err := script.Parse("tls", []byte("turn always\ntext hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sim := cursorsim.New(cursorsim.Config{Script: s})
+	server := httptest.NewUnstartedServer(sim)
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	var tunnels atomic.Int64
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		tunnels.Add(1)
+		tunnel(w, req)
+	}))
+	defer proxy.Close()
+	proxyURL, _ := url.Parse(proxy.URL)
+	caFile := filepath.Join(t.TempDir(), "ca.pem")
+	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(caFile, block, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := Config{
+		BaseURL: server.URL, Endpoint: "/agent.v1.AgentService/Run",
+		Auth: cursorauth.New(cursorauth.Config{BackendBase: server.URL, HTTP: server.Client()}),
+	}
+
+	cfg.Transport = TransportConfig{CAFile: caFile, Proxy: http.ProxyURL(proxyURL)}
+	b, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	run, err := b.Start(t.Context(), agenttest.Request("hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run.Close()
+	if turn := collect(t, run); turn.Text != "hello" || tunnels.Load() != 1 {
+		t.Errorf("%q through %d tunnels", turn.Text, tunnels.Load())
+	}
+
+	cfg.Transport = TransportConfig{}
+	b, err = New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	b.jitter = func() float64 { return 0 }
+	if _, err := b.Start(t.Context(), agenttest.Request("hello")); agent.CodeOf(err) != agent.Upstream {
+		t.Errorf("a server that nobody trusts: %v", err)
+	}
+}
+
+// tunnel is a proxy's answer to CONNECT.
+func tunnel(w http.ResponseWriter, req *http.Request) {
+	up, err := net.Dial("tcp", req.Host)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	defer up.Close()
+	w.WriteHeader(http.StatusOK)
+	down, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	defer down.Close()
+	go func() {
+		io.Copy(up, down)
+		up.Close()
+	}()
+	io.Copy(down, up)
+}
+
+func TestConfigurationThatCannotWork(t *testing.T) {
+	for name, cfg := range map[string]Config{
+		"no base":        {Endpoint: "/run"},
+		"another scheme": {BaseURL: "ftp://cursor", Endpoint: "/run"},
+		"no such CA":     {BaseURL: "https://cursor", Endpoint: "/run", Transport: TransportConfig{CAFile: "/no/such/file"}},
+		"no URL":         {BaseURL: "http://cursor", Endpoint: "http://%zz"},
+	} {
+		if _, err := New(cfg); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	b, err := New(Config{BaseURL: "http://cursor/base/", Endpoint: "/run"})
+	if err != nil || b.endpoint.String() != "http://cursor/base/run" {
+		t.Errorf("got %v, %v", b.endpoint, err)
+	}
+}
