@@ -124,12 +124,12 @@ func failed(err error) *failure {
 	switch {
 	case errors.As(err, &known):
 		return known
+	case errors.As(err, &coded): // before what upstream said, which may be its cause
+		return &failure{err: coded, again: coded.Code == agent.Upstream || coded.Code == agent.UpstreamTimeout || coded.Code == agent.Overloaded}
 	case errors.As(err, &said):
 		return upstreamSaid(said)
 	case errors.As(err, &format):
 		return &failure{again: true, err: &agent.Error{Code: agent.Upstream, Message: "Cursor's answer can't be understood.", Err: err}}
-	case errors.As(err, &coded):
-		return &failure{err: coded, again: coded.Code == agent.Upstream || coded.Code == agent.UpstreamTimeout || coded.Code == agent.Overloaded}
 	case errors.Is(err, context.Canceled):
 		return &failure{err: &agent.Error{Code: agent.Canceled, Err: err}}
 	case errors.Is(err, context.DeadlineExceeded):
