@@ -95,3 +95,18 @@ func (l *Level) UnmarshalText(text []byte) error {
 	}
 	return nil
 }
+
+// URLs is a list of http or https addresses, with commas or blanks between.
+type URLs []string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (u *URLs) UnmarshalText(text []byte) error {
+	list := strings.FieldsFunc(string(text), func(r rune) bool { return r == ',' || r == ' ' })
+	for _, one := range list {
+		if checkURL(one) != nil {
+			return errors.New("is not a list of http:// or https:// addresses")
+		}
+	}
+	*u = list
+	return nil
+}
