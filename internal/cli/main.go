@@ -25,6 +25,7 @@ type commands struct {
 	Serve    serveCmd    `cmd:"" help:"Run the gateway."`
 	Models   modelsCmd   `cmd:"" help:"List the models that a Cursor API key may use."`
 	Sim      simCmd      `cmd:"" help:"Run a simulator of Cursor, to try and test the gateway without a key."`
+	Bridge   bridgeCmd   `cmd:"" help:"Serve the reference system's HTTP/2 bridge."`
 	Accounts accountsCmd `cmd:"" help:"List and delete the accounts that have a hosted key."`
 	Keys     keysCmd     `cmd:"" help:"List, revoke and rotate hosted keys."`
 	Migrate  migrateCmd  `cmd:"" help:"See to the database's schema."`

@@ -74,6 +74,14 @@ func newUpstreams(cfg *config.Config, auth *cursorauth.Client, log *slog.Logger)
 			u.backends = append(u.backends, plain, agentMode)
 		}
 	}
+	if cfg.BridgeURL != "" {
+		b, err := newBridge(cfg, auth)
+		if err != nil {
+			return nil, err
+		}
+		u.backends = append(u.backends, b)
+		u.openCodeV2 = b.Name()
+	}
 	return u, nil
 }
 

@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"composer-api/internal/agent"
+	backendbridge "composer-api/internal/backend/bridge"
+	"composer-api/internal/backend/oneshot"
+	"composer-api/internal/bridge"
+	"composer-api/internal/config"
+	"composer-api/internal/cursorauth"
+)
+
+type bridgeCmd struct {
+	config.Bridge `embed:""`
+}
+
+// Help is the detail of --help.
+func (bridgeCmd) Help() string {
+	return "It takes the place of the reference system's bridge, for callers that can't speak HTTP/2 in both directions. The gateway itself needs none. " +
+		"Requests may name the configured upstream and those of --allow, nothing else. The token is a variable only: CURSOR_SDK_BRIDGE_TOKEN."
+}
+
+// Run serves until ctx ends, and then lets requests in progress finish for a moment.
+func (c *bridgeCmd) Run(ctx context.Context, p *process) error {
+	if err := bridge.CheckAddress(c.Address(), c.Token.Reveal()); err != nil {
+		return &hinted{err, "a token is any long random text that the callers know, too"}
+	}
+	roots, err := rootCAs(c.CAFile)
+	if err != nil {
+		return err
+	}
+	transport := bridge.NewTransport(&tls.Config{RootCAs: roots}, time.Duration(c.HTTP2Idle)*time.Millisecond)
+	defer transport.CloseIdleConnections()
+	server := bridgeServer(bridge.New(bridge.Config{
+		BackendBase: string(c.BackendBase), LocalAgentEndpoint: string(c.LocalAgentEndpoint), ClientVersion: c.SDKClientVersion,
+		Allow: c.Allow, Token: c.Token.Secret, MaxJSON: int64(c.MaxJSONBytes),
+		Timeout: time.Duration(c.RequestTimeout) * time.Millisecond, Transport: transport, Log: newLogger(p.stderr, c.LogLevel.Level),
+	}))
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Address())
+	if err != nil {
+		return &hinted{fmt.Errorf("can't listen: %w", err), "choose another address with --host and --port"}
+	}
+	fmt.Fprintf(p.stderr, "composer-api bridge listens on http://%s\n", listener.Addr())
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("can't go on serving: %w", err)
+	case <-ctx.Done():
+	}
+	const grace = 5 * time.Second
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	if server.Shutdown(ending) != nil {
+		server.Close() // whoever is still there is cut off
+	}
+	return nil
+}
+
+func bridgeServer(handler http.Handler) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Server{
+		Handler: handler, Protocols: protocols,
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+	}
+}
+
+// newBridge makes the upstream that goes through somebody's bridge.
+func newBridge(cfg *config.Config, auth *cursorauth.Client) (agent.Backend, error) {
+	client, err := newHTTPClient(cfg.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	return backendbridge.New(backendbridge.Config{
+		URL: string(cfg.BridgeURL), Token: cfg.BridgeToken.Secret,
+		BackendBase: string(cfg.BackendBase), Endpoint: string(cfg.LocalAgentEndpoint), ClientVersion: cfg.SDKClientVersion,
+		Auth: auth, Transport: client.Transport,
+		Limits: oneshot.Limits{Start: cfg.StartTimeout, Stall: cfg.StallTimeout, Progress: cfg.ProgressTimeout},
+	}), nil
+}
