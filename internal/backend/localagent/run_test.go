@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -464,6 +465,7 @@ func TestTLSWithAnExtraCAThroughAProxy(t *testing.T) {
 	sim := cursorsim.New(cursorsim.Config{Script: s})
 	server := httptest.NewUnstartedServer(sim)
 	server.EnableHTTP2 = true
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // the test has a client that doesn't trust it
 	server.StartTLS()
 	defer server.Close()
 	var tunnels atomic.Int64
@@ -518,14 +520,14 @@ func tunnel(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	defer up.Close()
-	w.WriteHeader(http.StatusOK)
-	down, _, err := http.NewResponseController(w).Hijack()
+	down, ahead, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return
 	}
 	defer down.Close()
+	io.WriteString(down, "HTTP/1.1 200 OK\r\n\r\n")
 	go func() {
-		io.Copy(up, down)
+		io.Copy(up, ahead)
 		up.Close()
 	}()
 	io.Copy(down, up)
