@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"runtime"
+	"strings"
 	"time"
 
 	"composer-api/internal/agent"
@@ -115,12 +116,15 @@ func (w *wire) num(field protowire.Number, n uint64) {
 	*w = protowire.AppendVarint(protowire.AppendTag(*w, field, protowire.VarintType), n)
 }
 
-// conversationID is upstream's id for the request's conversation: the one that the gateway chose, or always the same for
-// one owner's session, or a new one.
+// localAgentPrefix begins the ids that the gateway chooses; the rest is the UUID that this endpoint wants.
+const localAgentPrefix = "agent-"
+
+// conversationID is upstream's id for the request's conversation, a UUID: the one that the gateway chose, or always the
+// same for one owner's session, or a new one.
 func conversationID(req *agent.Request) string {
 	switch {
 	case req.ConversationID != "":
-		return req.ConversationID
+		return strings.TrimPrefix(req.ConversationID, localAgentPrefix)
 	case req.Session != "":
 		// The owner comes first and has a length of its own, so that no two pairs hash alike.
 		owner := sha256.Sum256([]byte(req.Caller.Owner))

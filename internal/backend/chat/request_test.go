@@ -81,7 +81,8 @@ func TestConversationID(t *testing.T) {
 	if a, b := id("o", "s", ""), id("o", "s", ""); a != b {
 		t.Errorf("one session has the ids %s and %s", a, b)
 	}
-	if got := id("o", "s", "given"); got != "given" {
+	const chosen = "052a1305-02be-4e68-b814-4f6a876cc0c1"
+	if got := id("o", "s", "agent-"+chosen); got != chosen {
 		t.Errorf("the gateway's id became %s", got)
 	}
 	seen := map[string]string{}
