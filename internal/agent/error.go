@@ -89,7 +89,8 @@ const (
 	UnsupportedMediaType
 	ModelNotFound
 	PreviousResponseNotFound
-	NotFound
+	NotFound   // the thing that a URL names
+	UnknownURL // no such route, or not with this method
 	ContextTooLong
 
 	// Who the client is.
@@ -128,6 +129,7 @@ var codes = [...]struct{ name, sentence string }{
 	ModelNotFound:            {"model_not_found", "The model does not exist or your key has no access to it."},
 	PreviousResponseNotFound: {"previous_response_not_found", "The previous response was not found."},
 	NotFound:                 {"not_found", "Not found."},
+	UnknownURL:               {"unknown_url", "There is no such route."},
 	ContextTooLong:           {"context_too_long", "The conversation is too long for the model."},
 	MissingKey:               {"missing_key", "No API key was sent. Send your Cursor API key as 'Authorization: Bearer <key>'."},
 	InvalidKey:               {"invalid_key", "The API key is not valid. Create one in the Cursor dashboard under Integrations."},

@@ -17,14 +17,14 @@ func (s *Server) noRoute(w *response, r *http.Request, mux *http.ServeMux) {
 	if allowed := allowedMethods(mux, r.URL.Path); len(allowed) > 0 {
 		allow := strings.Join(allowed, ", ")
 		w.Header().Set("Allow", allow)
-		s.methodNotAllowed(w, agent.Errorf(agent.NotFound, "Method %s is not allowed for %s. Use %s.", clip(r.Method), path, allow))
+		s.methodNotAllowed(w, agent.Errorf(agent.UnknownURL, "Method %s is not allowed for %s. Use %s.", clip(r.Method), path, allow))
 		return
 	}
 	message := "Unknown request URL: " + clip(r.Method) + " " + path + "."
 	if matches(mux, r.Method, "/v1"+r.URL.Path) {
 		message += " Did you mean /v1" + path + "? A client's base URL ends in /v1."
 	}
-	s.fail(w, &agent.Error{Code: agent.NotFound, Message: message})
+	s.fail(w, &agent.Error{Code: agent.UnknownURL, Message: message})
 }
 
 // methods are those that a path may be served with.

@@ -113,7 +113,7 @@ func TestABackgroundResponseCanBeCancelled(t *testing.T) {
 		}
 		foreground := w.create(say("", "text Hi."))
 		w.do("POST", "/responses/"+foreground.ID+"/cancel", "").is(400, "invalid_value", "")
-		w.do("POST", "/responses/resp_gone/cancel", "").is(404, "unknown_url", "")
+		w.do("POST", "/responses/resp_gone/cancel", "").is(404, "", "")
 	})
 }
 
@@ -127,7 +127,7 @@ func TestADeletedBackgroundResponseStops(t *testing.T) {
 		if w.active.Load() != 0 {
 			t.Error("the turn goes on")
 		}
-		w.do("GET", "/responses/"+r.ID, "").is(404, "unknown_url", "")
+		w.do("GET", "/responses/"+r.ID, "").is(404, "", "")
 	})
 }
 

@@ -114,6 +114,6 @@ func (s *Service) noWebSocket(w http.ResponseWriter, r *http.Request, _ Call) er
 	w.Header().Set("Allow", http.MethodPost)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, err := w.Write(openai.AppendError(nil, agent.Errorf(agent.NotFound, "%s", message)))
+	_, err := w.Write(openai.AppendError(nil, agent.Errorf(agent.UnknownURL, "%s", message)))
 	return err
 }

@@ -63,7 +63,7 @@ func TestWhatIsNotStoredLeavesNothing(t *testing.T) {
 	if r.Store {
 		t.Error("the response says that it is stored")
 	}
-	w.do("GET", "/responses/"+r.ID, "").is(404, "unknown_url", "")
+	w.do("GET", "/responses/"+r.ID, "").is(404, "", "")
 	w.do("POST", "/responses", fmt.Sprintf(`{"model":"composer-2.5","previous_response_id":%q,"input":"go on"}`, r.ID)).
 		is(400, "previous_response_not_found", "previous_response_id")
 	if w.requests[0].Durable {
@@ -100,7 +100,7 @@ func TestAResponseExistsForItsOwnerOnly(t *testing.T) {
 	for _, c := range []struct{ method, path string }{
 		{"GET", ""}, {"DELETE", ""}, {"GET", "/input_items"}, {"POST", "/cancel"}, {"GET", "?stream=true"},
 	} {
-		w.do(c.method, "/responses/"+r.ID+c.path, "", bob).is(404, "unknown_url", "")
+		w.do(c.method, "/responses/"+r.ID+c.path, "", bob).is(404, "", "")
 	}
 	w.do("POST", "/responses", fmt.Sprintf(`{"model":"composer-2.5","previous_response_id":%q,"input":"x"}`, r.ID), bob).
 		is(400, "previous_response_not_found", "previous_response_id")
@@ -117,8 +117,8 @@ func TestADeletedResponseIsGone(t *testing.T) {
 	if diff := cmp.Diff(map[string]any{"id": r.ID, "object": "response", "deleted": true}, deleted); diff != "" {
 		t.Error(diff)
 	}
-	w.do("GET", "/responses/"+r.ID, "").is(404, "unknown_url", "")
-	w.do("DELETE", "/responses/"+r.ID, "").is(404, "unknown_url", "")
+	w.do("GET", "/responses/"+r.ID, "").is(404, "", "")
+	w.do("DELETE", "/responses/"+r.ID, "").is(404, "", "")
 }
 
 // Half a conversation would be answered as if it were whole.
@@ -300,7 +300,7 @@ func TestACompactionStandsForTheConversation(t *testing.T) {
 	if diff := cmp.Diff([]string{"messageuser", "messageuser", "compaction"}, types); diff != "" {
 		t.Error(diff)
 	}
-	w.do("GET", "/responses/"+window.ID, "").is(404, "unknown_url", "")
+	w.do("GET", "/responses/"+window.ID, "").is(404, "", "")
 	blob := window.Output[2].EncryptedContent
 	w.end()
 

@@ -42,7 +42,8 @@ var rows = map[agent.Code]Row{
 	agent.PaymentRequired:      {Status: 402, Type: "insufficient_quota", Code: "payment_required", Final: true},
 	agent.PermissionDenied:     {Status: 403, Type: invalidRequest, Code: "permission_denied", Final: true},
 	agent.ModelNotFound:        {Status: 404, Type: invalidRequest, Code: "model_not_found", Final: true},
-	agent.NotFound:             {Status: 404, Type: invalidRequest, Code: "unknown_url", Final: true},
+	agent.NotFound:             {Status: 404, Type: invalidRequest, Final: true},
+	agent.UnknownURL:           {Status: 404, Type: invalidRequest, Code: "unknown_url", Final: true},
 	agent.TooLarge:             {Status: 413, Type: invalidRequest, Code: "request_too_large", Final: true},
 	agent.UnsupportedMediaType: {Status: 415, Type: invalidRequest, Code: "unsupported_media_type", Final: true},
 
