@@ -214,13 +214,14 @@ func (r *Request) Offered() []Tool {
 	case len(r.ToolChoice.Names) == 0:
 		return r.Tools
 	}
+	allowed := make(map[string]bool, len(r.ToolChoice.Names))
+	for _, name := range r.ToolChoice.Names {
+		allowed[name] = true
+	}
 	var offered []Tool
 	for _, t := range r.Tools {
-		for _, name := range r.ToolChoice.Names {
-			if t.Name == name {
-				offered = append(offered, t)
-				break
-			}
+		if allowed[t.Name] {
+			offered = append(offered, t)
 		}
 	}
 	return offered
