@@ -64,7 +64,7 @@ await showError('retrieved by another', stranger.responses.retrieve(ID));
 await showError('continued by another', stranger.responses.create({ model, input: 'Who am I?', previous_response_id: ID }));
 `, id, `still: "I am Composer."
 memory: "I don't know yours."
-retrieved by another: {"class":"NotFoundError","status":404,"code":"unknown_url","type":"invalid_request_error","param":null}
+retrieved by another: {"class":"NotFoundError","status":404,"code":null,"type":"invalid_request_error","param":null}
 continued by another: {"class":"BadRequestError","status":400,"code":"previous_response_not_found","type":"invalid_request_error","param":"previous_response_id"}
 `)
 }
