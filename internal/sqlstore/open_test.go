@@ -32,6 +32,9 @@ func TestSQLiteFilesAreForTheUserAlone(t *testing.T) {
 	}
 	seen := 0
 	err := filepath.WalkDir(filepath.Dir(dsn), func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
 		info, err := d.Info()
 		if err != nil {
 			return err

@@ -1,13 +1,14 @@
 package storetest
 
 import (
+	"context"
+	"crypto/rand"
 	"database/sql"
 	"net/url"
 	"os"
 	"strings"
 	"testing"
 
-	"crypto/rand"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 )
@@ -45,9 +46,10 @@ func Postgres(t *testing.T) string {
 	return u.String()
 }
 
+// run outlives the test's context, because it also cleans up.
 func run(t *testing.T, db *sql.DB, statement string) {
 	t.Helper()
-	if _, err := db.Exec(statement); err != nil {
+	if _, err := db.ExecContext(context.Background(), statement); err != nil {
 		t.Fatal(err)
 	}
 }
