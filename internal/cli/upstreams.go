@@ -122,7 +122,7 @@ func newChat(cfg *config.Config, auth *cursorauth.Client) (plain, agentMode agen
 	c := chat.Config{
 		Endpoint: cfg.ChatURL(), ClientVersion: cfg.ClientVersion, Headers: headers, Auth: auth,
 		Transport: oneshot.NewTransport(cfg.ChatURL(), &tls.Config{RootCAs: roots}),
-		Limits:    oneshot.Limits{Start: cfg.StartTimeout, Stall: cfg.StallTimeout},
+		Limits:    oneshot.Limits{Start: cfg.StartTimeout, Stall: cfg.StallTimeout, Progress: cfg.ProgressTimeout},
 	}
 	forced := c
 	forced.Name, forced.ForceAgent = openCodeName, true

@@ -34,6 +34,7 @@ func newAnswer(x *oneshot.Exchange, offered []agent.Tool, refused func(*agent.Er
 	a.calls = markup.CallFilter{Tools: offered, Text: a.sayer(agent.Text), Call: a.call}
 	a.thinking = markup.ThinkingFilter{Reasoning: a.sayer(agent.Reasoning), Text: a.calls.Write}
 	x.Stream(readerFor(x))
+	x.Progressed()
 	return a
 }
 
@@ -66,6 +67,7 @@ func (a *answer) Close() error { return a.x.Close() }
 
 // take puts a piece through the filters.
 func (a *answer) take(field byte, text []byte) {
+	a.x.Progressed()
 	if field == inThinking {
 		a.thinking.WriteThinking(a.joinThinking.Add(text))
 	} else {

@@ -42,7 +42,7 @@ type Config struct {
 	Auth Auth
 	// Transport makes the requests; nil means one with the environment's proxy. See [oneshot.NewTransport].
 	Transport http.RoundTripper
-	// Limits says how long upstream may take.
+	// Limits says how long upstream may take. A zero Progress, the time without any text, is 5 minutes here.
 	Limits oneshot.Limits
 }
 
@@ -56,6 +56,7 @@ type Backend struct {
 func New(config Config) *Backend {
 	config.Name = cmp.Or(config.Name, "chat")
 	config.ClientVersion = cmp.Or(config.ClientVersion, "2.6.22")
+	config.Limits.Progress = cmp.Or(config.Limits.Progress, 5*time.Minute)
 	url := oneshot.Endpoint(config.Base, config.Endpoint)
 	if config.Transport == nil {
 		config.Transport = oneshot.NewTransport(url, nil)

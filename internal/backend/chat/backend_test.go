@@ -251,9 +251,20 @@ func TestAStallIsATimeout(t *testing.T) {
 // A model that thinks for long is not a stall, as long as the connection shows that it lives.
 func TestHeartbeatsAreNoStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u := start(t, 0, "turn\nhold 5m\ntext ok\n", nil)
+		u := start(t, 0, "turn\nhold 4m\ntext ok\n", nil)
 		if turn, _, err := u.turn(t, question("hello")); err != nil || turn.Text != "ok" {
 			t.Errorf("%q, %v", turn.Text, err)
+		}
+	})
+}
+
+func TestHeartbeatsAreNoProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := start(t, 0, "turn\nhold 4m\ntext one\nhold\n", nil)
+		begin := time.Now()
+		turn, _, err := u.turn(t, question("hello"))
+		if agent.CodeOf(err) != agent.UpstreamTimeout || turn.Text != "one" || time.Since(begin) != 9*time.Minute {
+			t.Errorf("%v after %q and %v", err, turn.Text, time.Since(begin))
 		}
 	})
 }

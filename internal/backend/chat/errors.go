@@ -13,6 +13,9 @@ import (
 	"composer-api/internal/backend/oneshot"
 	"composer-api/internal/connectwire"
 	"composer-api/internal/cursorauth"
+	"composer-api/internal/cursorpb"
+
+	"google.golang.org/protobuf/proto"
 )
 
 // codes is what Connect's codes mean here. What isn't here is agent.Upstream.
@@ -69,7 +72,8 @@ func endError(e *connectwire.Error) *agent.Error {
 	return err
 }
 
-// sentence is what upstream has to say to a person: the title and detail in the details, "" when there are none.
+// sentence is what upstream has to say to a person: the title and detail of the first detail that has them, in JSON or
+// in its bytes; "" when none has.
 func sentence(e *connectwire.Error) string {
 	for _, d := range e.Details {
 		var debug struct {
@@ -80,6 +84,12 @@ func sentence(e *connectwire.Error) string {
 		}
 		if json.Unmarshal(d.Debug, &debug) == nil {
 			if s := join(debug.Details.Title, debug.Details.Detail); s != "" {
+				return s
+			}
+		}
+		var details cursorpb.ErrorDetails
+		if d.Type == "aiserver.v1.ErrorDetails" && proto.Unmarshal(d.Value, &details) == nil {
+			if s := join(details.GetDetails().GetTitle(), details.GetDetails().GetDetail()); s != "" {
 				return s
 			}
 		}

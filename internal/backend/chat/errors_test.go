@@ -21,6 +21,8 @@ func TestEndErrors(t *testing.T) {
 	}{
 		{"title and detail", `{"error":{"code":"resource_exhausted","message":"Error","details":[{"debug":{"details":{"title":"Slow down","detail":"Try later."}}}]}}`,
 			agent.RateLimited, "Slow down: Try later.", true, false},
+		{"title and detail in bytes", `{"error":{"code":"resource_exhausted","message":"Error","details":[{"type":"aiserver.v1.ErrorDetails","value":"EhQKCVNsb3cgZG93bhIHTGF0ZXIuIQ"}]}}`,
+			agent.RateLimited, "Slow down: Later.!", true, false},
 		{"a title alone", `{"error":{"code":"internal","details":[{"debug":{"details":{"title":"Oh no."}}}]}}`, agent.Upstream, "Oh no.", true, true},
 		{"only a message", `{"error":{"message":"It broke."}}`, agent.Upstream, "It broke.", true, true},
 		{"nothing at all", `{"error":{}}`, agent.Upstream, "The upstream service failed.", false, true},

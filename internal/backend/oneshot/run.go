@@ -29,7 +29,7 @@ type Run struct {
 	end  context.CancelFunc
 
 	mu     sync.Mutex
-	answer Answer // nil between two answers and after Close
+	answer Answer // nil between two turns and after Close
 
 	// What follows belongs to the goroutine that calls Next and Resume.
 	req      *agent.Request
@@ -106,6 +106,7 @@ func (r *Run) note(e *agent.Event) {
 		if e.Done.Reason == agent.ToolCalls {
 			r.state = waiting
 		}
+		_ = r.swap(nil) // a run that waits holds nothing but its request
 	}
 }
 
