@@ -51,10 +51,10 @@ func (s *server) signUp(t *testing.T, cursorKey string) (up signedUpUser) {
 	return up
 }
 
-// inSession posts a completion of one session to the OpenCode route.
-func (s *server) inSession(t *testing.T, key, body string) {
+// inSession posts a completion of one session, as OpenCode does.
+func (s *server) inSession(t *testing.T, base, key, body string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/opencode/v1/chat/completions", strings.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+base+"/chat/completions", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,18 +110,30 @@ func TestTwoServersOnOneDatabaseAreOne(t *testing.T) {
 				works(http.StatusUnauthorized)
 			})
 
-			t.Run("a session goes on on the other", func(t *testing.T) {
+			for _, base := range []string{"/opencodev2/v1", "/opencode/v1"} {
+				t.Run("a session goes on on the other: "+base, func(t *testing.T) {
+					up := servers[0].signUp(t, hostedCursorKey)
+					before := len(runsOf(t, environ))
+					for i, messages := range []string{
+						`[{"role":"user","content":"sim: text first"}]`,
+						`[{"role":"user","content":"sim: text first"},{"role":"assistant","content":"an answer that was edited"},{"role":"user","content":"sim: text second"}]`,
+					} {
+						servers[i].inSession(t, base, up.APIKey, `{"model":"composer-2.5","messages":`+messages+`}`)
+					}
+					runs := runsOf(t, environ)[before:]
+					if len(runs) != 2 || runs[0].ConversationID != runs[1].ConversationID || runs[0].ConversationID == "" {
+						t.Errorf("the runs were %+v", runs)
+					}
+				})
+			}
+
+			t.Run("upstream sees the Cursor key and not the hosted one", func(t *testing.T) {
 				up := servers[0].signUp(t, hostedCursorKey)
-				seen := runsOf(t, environ)
-				for i, messages := range []string{
-					`[{"role":"user","content":"sim: text first"}]`,
-					`[{"role":"user","content":"sim: text first"},{"role":"assistant","content":"an answer that was edited"},{"role":"user","content":"sim: text second"}]`,
-				} {
-					body := `{"model":"composer-2.5","messages":` + messages + `}`
-					servers[i].inSession(t, up.APIKey, body)
-				}
-				runs := runsOf(t, environ)[len(seen):]
-				if len(runs) != 2 || runs[0].ConversationID != runs[1].ConversationID || runs[0].ConversationID == "" {
+				before := len(runsOf(t, environ))
+				servers[1].postTo(t, "/v1/chat/completions", up.APIKey, question)
+				servers[1].postTo(t, "/v1/chat/completions", hostedCursorKey, question)
+				runs := runsOf(t, environ)[before:]
+				if len(runs) != 2 || runs[0].KeyHash != runs[1].KeyHash || runs[0].KeyHash == "" {
 					t.Errorf("the runs were %+v", runs)
 				}
 			})
