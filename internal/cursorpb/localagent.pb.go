@@ -1568,17 +1568,8 @@ type RequestContext struct {
 	SupportsMcpAuth     *bool                  `protobuf:"varint,32,opt,name=supports_mcp_auth,json=supportsMcpAuth,proto3,oneof" json:"supports_mcp_auth,omitempty"`
 	GitRepoInfoComplete *bool                  `protobuf:"varint,33,opt,name=git_repo_info_complete,json=gitRepoInfoComplete,proto3,oneof" json:"git_repo_info_complete,omitempty"`
 	McpMetaToolOptions  *McpMetaToolOptions    `protobuf:"bytes,34,opt,name=mcp_meta_tool_options,json=mcpMetaToolOptions,proto3,oneof" json:"mcp_meta_tool_options,omitempty"`
-	// Set when a part is all there is, so that the server doesn't wait for more.
-	McpInfoComplete             *bool `protobuf:"varint,36,opt,name=mcp_info_complete,json=mcpInfoComplete,proto3,oneof" json:"mcp_info_complete,omitempty"`
-	RulesInfoComplete           *bool `protobuf:"varint,39,opt,name=rules_info_complete,json=rulesInfoComplete,proto3,oneof" json:"rules_info_complete,omitempty"`
-	EnvInfoComplete             *bool `protobuf:"varint,40,opt,name=env_info_complete,json=envInfoComplete,proto3,oneof" json:"env_info_complete,omitempty"`
-	RepositoryInfoComplete      *bool `protobuf:"varint,41,opt,name=repository_info_complete,json=repositoryInfoComplete,proto3,oneof" json:"repository_info_complete,omitempty"`
-	CustomSubagentsInfoComplete *bool `protobuf:"varint,42,opt,name=custom_subagents_info_complete,json=customSubagentsInfoComplete,proto3,oneof" json:"custom_subagents_info_complete,omitempty"`
-	AgentSkillsInfoComplete     *bool `protobuf:"varint,43,opt,name=agent_skills_info_complete,json=agentSkillsInfoComplete,proto3,oneof" json:"agent_skills_info_complete,omitempty"`
-	McpFileSystemInfoComplete   *bool `protobuf:"varint,44,opt,name=mcp_file_system_info_complete,json=mcpFileSystemInfoComplete,proto3,oneof" json:"mcp_file_system_info_complete,omitempty"`
-	GitStatusInfoComplete       *bool `protobuf:"varint,45,opt,name=git_status_info_complete,json=gitStatusInfoComplete,proto3,oneof" json:"git_status_info_complete,omitempty"`
-	unknownFields               protoimpl.UnknownFields
-	sizeCache                   protoimpl.SizeCache
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *RequestContext) Reset() {
@@ -1651,62 +1642,6 @@ func (x *RequestContext) GetMcpMetaToolOptions() *McpMetaToolOptions {
 		return x.McpMetaToolOptions
 	}
 	return nil
-}
-
-func (x *RequestContext) GetMcpInfoComplete() bool {
-	if x != nil && x.McpInfoComplete != nil {
-		return *x.McpInfoComplete
-	}
-	return false
-}
-
-func (x *RequestContext) GetRulesInfoComplete() bool {
-	if x != nil && x.RulesInfoComplete != nil {
-		return *x.RulesInfoComplete
-	}
-	return false
-}
-
-func (x *RequestContext) GetEnvInfoComplete() bool {
-	if x != nil && x.EnvInfoComplete != nil {
-		return *x.EnvInfoComplete
-	}
-	return false
-}
-
-func (x *RequestContext) GetRepositoryInfoComplete() bool {
-	if x != nil && x.RepositoryInfoComplete != nil {
-		return *x.RepositoryInfoComplete
-	}
-	return false
-}
-
-func (x *RequestContext) GetCustomSubagentsInfoComplete() bool {
-	if x != nil && x.CustomSubagentsInfoComplete != nil {
-		return *x.CustomSubagentsInfoComplete
-	}
-	return false
-}
-
-func (x *RequestContext) GetAgentSkillsInfoComplete() bool {
-	if x != nil && x.AgentSkillsInfoComplete != nil {
-		return *x.AgentSkillsInfoComplete
-	}
-	return false
-}
-
-func (x *RequestContext) GetMcpFileSystemInfoComplete() bool {
-	if x != nil && x.McpFileSystemInfoComplete != nil {
-		return *x.McpFileSystemInfoComplete
-	}
-	return false
-}
-
-func (x *RequestContext) GetGitStatusInfoComplete() bool {
-	if x != nil && x.GitStatusInfoComplete != nil {
-		return *x.GitStatusInfoComplete
-	}
-	return false
 }
 
 type RequestContextEnv struct {
@@ -10924,34 +10859,17 @@ const file_agent_v1_localagent_proto_rawDesc = "" +
 	"\x18_server_use_instructions\"p\n" +
 	"\x12McpMetaToolOptions\x12\x18\n" +
 	"\aenabled\x18\x01 \x01(\bR\aenabled\x12@\n" +
-	"\x0fmcp_descriptors\x18\x02 \x03(\v2\x17.agent.v1.McpDescriptorR\x0emcpDescriptors\"\x8d\t\n" +
+	"\x0fmcp_descriptors\x18\x02 \x03(\v2\x17.agent.v1.McpDescriptorR\x0emcpDescriptors\"\xc4\x03\n" +
 	"\x0eRequestContext\x12-\n" +
 	"\x03env\x18\x04 \x01(\v2\x1b.agent.v1.RequestContextEnvR\x03env\x121\n" +
 	"\x05tools\x18\a \x03(\v2\x1b.agent.v1.McpToolDefinitionR\x05tools\x12D\n" +
 	"\x10mcp_instructions\x18\x0e \x03(\v2\x19.agent.v1.McpInstructionsR\x0fmcpInstructions\x12/\n" +
 	"\x11supports_mcp_auth\x18  \x01(\bH\x00R\x0fsupportsMcpAuth\x88\x01\x01\x128\n" +
 	"\x16git_repo_info_complete\x18! \x01(\bH\x01R\x13gitRepoInfoComplete\x88\x01\x01\x12T\n" +
-	"\x15mcp_meta_tool_options\x18\" \x01(\v2\x1c.agent.v1.McpMetaToolOptionsH\x02R\x12mcpMetaToolOptions\x88\x01\x01\x12/\n" +
-	"\x11mcp_info_complete\x18$ \x01(\bH\x03R\x0fmcpInfoComplete\x88\x01\x01\x123\n" +
-	"\x13rules_info_complete\x18' \x01(\bH\x04R\x11rulesInfoComplete\x88\x01\x01\x12/\n" +
-	"\x11env_info_complete\x18( \x01(\bH\x05R\x0fenvInfoComplete\x88\x01\x01\x12=\n" +
-	"\x18repository_info_complete\x18) \x01(\bH\x06R\x16repositoryInfoComplete\x88\x01\x01\x12H\n" +
-	"\x1ecustom_subagents_info_complete\x18* \x01(\bH\aR\x1bcustomSubagentsInfoComplete\x88\x01\x01\x12@\n" +
-	"\x1aagent_skills_info_complete\x18+ \x01(\bH\bR\x17agentSkillsInfoComplete\x88\x01\x01\x12E\n" +
-	"\x1dmcp_file_system_info_complete\x18, \x01(\bH\tR\x19mcpFileSystemInfoComplete\x88\x01\x01\x12<\n" +
-	"\x18git_status_info_complete\x18- \x01(\bH\n" +
-	"R\x15gitStatusInfoComplete\x88\x01\x01B\x14\n" +
+	"\x15mcp_meta_tool_options\x18\" \x01(\v2\x1c.agent.v1.McpMetaToolOptionsH\x02R\x12mcpMetaToolOptions\x88\x01\x01B\x14\n" +
 	"\x12_supports_mcp_authB\x19\n" +
 	"\x17_git_repo_info_completeB\x18\n" +
-	"\x16_mcp_meta_tool_optionsB\x14\n" +
-	"\x12_mcp_info_completeB\x16\n" +
-	"\x14_rules_info_completeB\x14\n" +
-	"\x12_env_info_completeB\x1b\n" +
-	"\x19_repository_info_completeB!\n" +
-	"\x1f_custom_subagents_info_completeB\x1d\n" +
-	"\x1b_agent_skills_info_completeB \n" +
-	"\x1e_mcp_file_system_info_completeB\x1b\n" +
-	"\x19_git_status_info_complete\"\xde\x01\n" +
+	"\x16_mcp_meta_tool_options\"\xde\x01\n" +
 	"\x11RequestContextEnv\x12\x1d\n" +
 	"\n" +
 	"os_version\x18\x01 \x01(\tR\tosVersion\x12'\n" +

@@ -19,4 +19,5 @@
 //	exec.go          what upstream asks us to do; builtin.go Cursor's own tools; blobs.go, queries.go the rest
 //	limits.go        heartbeats and time limits; pacer.go one clock for all runs
 //	meter.go         tokens; conversation.go what a later request carries on from; errors.go what failures mean
+//	carry.go         for those who carry runs to upstream by other means: the bridge
 package localagent

@@ -1,7 +1,7 @@
 package localagent
 
 import (
-	"strings"
+	"math"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -18,7 +18,8 @@ const execEvery = 3 * time.Second
 // An openExec is something that upstream has asked for and that a client's tool is to answer.
 type openExec struct {
 	id       uint32
-	callID   string    // ours
+	callID   string // ours
+	opened   time.Time
 	nextBeat time.Time // when to say that it is being worked on
 	// builtin is what was asked for, if it was one of Cursor's own tools; ranged belongs to it.
 	builtin *builtin
@@ -97,13 +98,9 @@ func (r *run) doExec(m *cursorpb.ExecServerMessage) {
 
 // callTool passes a call of one of the client's tools on, or says that there is no such tool.
 func (r *run) callTool(id uint32, args *cursorpb.McpArgs) {
-	name := args.GetToolName()
-	if name == "" {
-		name = strings.TrimPrefix(args.GetName(), provider+"-")
-	}
+	name, ours := CalledTool(args)
 	r.calls.arrived++
-	foreign := args.GetProviderIdentifier() != "" && args.GetProviderIdentifier() != provider
-	if foreign || !r.ticket.tools.has(name) {
+	if !ours || !r.ticket.tools.has(name) {
 		r.answer(id, &answerMessage{Message: &cursorpb.ExecClientMessage_McpResult{McpResult: &cursorpb.McpResult{
 			Result: &cursorpb.McpResult_ToolNotFound{ToolNotFound: &cursorpb.McpToolNotFound{Name: name, AvailableTools: r.ticket.tools.names}},
 		}}})
@@ -136,7 +133,7 @@ func (r *run) callBuiltin(id uint32, b *builtin) {
 func (r *run) open(x *openExec, tool string, arguments []byte) {
 	now := time.Now()
 	x.callID = agent.NewCallID()
-	x.nextBeat = now.Add(execEvery)
+	x.opened, x.nextBeat = now, now.Add(execEvery)
 	r.execs.open = append(r.execs.open, x)
 	r.backend.pacer.set(&r.alarm, x.nextBeat)
 	r.meter.output += len(arguments)
@@ -159,15 +156,16 @@ func (r *run) abort(id uint32) {
 // giveResult answers an exec with what the client's tool said. It reports false when the stream is over.
 func (r *run) giveResult(x *openExec, result *agent.ToolResult) bool {
 	r.execs.drop(x)
+	took := int32(min(time.Since(x.opened).Milliseconds(), math.MaxInt32))
 	if x.builtin == nil {
-		return r.answer(x.id, mcpResult(result))
+		return r.answerAfter(took, x.id, mcpResult(result))
 	}
 	o := outcome{failed: result.IsError, ranged: x.ranged}
 	for _, p := range result.Parts {
 		o.text += p.Text
 	}
 	o.text = valid(o.text)
-	return r.answer(x.id, x.builtin.answer(o)...)
+	return r.answerAfter(took, x.id, x.builtin.answer(o)...)
 }
 
 // mcpResult is a client's result of its own tool.
@@ -192,6 +190,7 @@ const (
 	fieldHeartbeat   protowire.Number = 7 // AgentClientMessage.client_heartbeat
 
 	fieldExecID               protowire.Number = 1  // ExecClientMessage.id
+	fieldExecTime             protowire.Number = 39 // ExecClientMessage.local_execution_time_ms
 	fieldRequestContextResult protowire.Number = 10 // ExecClientMessage.request_context_result
 	fieldMcpStateResult       protowire.Number = 36 // ExecClientMessage.mcp_state_exec_result
 
@@ -200,11 +199,14 @@ const (
 	controlHeartbeat protowire.Number = 3 // ExecClientControlMessage.heartbeat
 )
 
-// answer sends the answers to an exec, normally one, and closes it.
-func (r *run) answer(id uint32, answers ...*answerMessage) bool {
+// answer answers an exec at once and closes it.
+func (r *run) answer(id uint32, a *answerMessage) bool { return r.answerAfter(0, id, a) }
+
+// answerAfter sends the answers to an exec, normally one, that took so many milliseconds, and closes it.
+func (r *run) answerAfter(took int32, id uint32, answers ...*answerMessage) bool {
 	var b []byte
 	for _, a := range answers {
-		a.Id = id
+		a.Id, a.LocalExecutionTimeMs = id, &took
 		b = appendEnvelope(b, appendField(nil, fieldExecAnswer, encode(a)))
 	}
 	return r.stream.put(append(b, control(controlClose, id)...))
@@ -214,6 +216,8 @@ func (r *run) answer(id uint32, answers ...*answerMessage) bool {
 func (r *run) answerRaw(id uint32, field protowire.Number, result []byte) bool {
 	message := protowire.AppendTag(nil, fieldExecID, protowire.VarintType)
 	message = protowire.AppendVarint(message, uint64(id))
+	message = protowire.AppendTag(message, fieldExecTime, protowire.VarintType)
+	message = protowire.AppendVarint(message, 0)
 	message = appendField(message, field, result)
 	b := appendEnvelope(nil, appendField(nil, fieldExecAnswer, message))
 	return r.stream.put(append(b, control(controlClose, id)...))

@@ -53,7 +53,7 @@ func blobKey(key agent.Secret, conversationID string) string {
 
 // userAction encodes the action of a user message.
 func userAction(p prompt) []byte {
-	message := &cursorpb.UserMessage{Text: p.text, MessageId: newUUID(), Mode: cursorpb.AgentMode_AGENT_MODE_AGENT}
+	message := &cursorpb.UserMessage{Text: p.text}
 	for _, image := range p.images {
 		if message.SelectedContext == nil {
 			message.SelectedContext = &cursorpb.SelectedContext{}

@@ -198,7 +198,11 @@ func (c *client) turn(ctx context.Context, run agent.Run) bool {
 }
 
 func (c *client) clock() string {
-	return fmt.Sprintf("%v ", time.Since(c.start).Round(time.Millisecond))
+	grain := time.Millisecond
+	if c.seed != 0 {
+		grain = time.Minute // upstream takes its time
+	}
+	return fmt.Sprintf("%v ", time.Since(c.start).Round(grain))
 }
 
 func (c *client) failed(err error) {

@@ -22,9 +22,6 @@ import (
 // provider is the server that a client's tools are said to belong to, as Cursor's SDK calls it.
 const provider = "custom-user-tools"
 
-// toolInstructions goes with the tools wherever upstream wants instructions for a server.
-const toolInstructions = "These are the tools of the program that the user works with. They run on the user's machine. Use them for everything that reads or changes something."
-
 // A toolset is what upstream is told about a client's tools, encoded once: agents send the same tools with every
 // request, and ten thousand parked runs of one agent share one toolset. It is immutable.
 type toolset struct {
@@ -59,40 +56,61 @@ func newToolset(tools []agent.Tool) *toolset {
 	}})
 	s.mcpState = encode(&cursorpb.McpStateExecResult{Result: &cursorpb.McpStateExecResult_Success{
 		Success: &cursorpb.McpStateSuccess{Servers: []*cursorpb.McpStateServer{{
-			ServerName: provider, ServerIdentifier: provider, Tools: defs, Instructions: instructions(),
+			ServerName: provider, ServerIdentifier: provider, Tools: defs, Instructions: instructions(defs),
 		}}},
 	}})
 	return s
 }
 
-// requestContext is what the model's surroundings look like: an empty workspace on a machine like ours.
+// requestContext is what the model's surroundings look like: an empty workspace on a machine like ours. The paths of
+// this machine are nobody's business.
 func requestContext(defs []*cursorpb.McpToolDefinition) *cursorpb.RequestContext {
 	c := &cursorpb.RequestContext{
-		Env:               &cursorpb.RequestContextEnv{OsVersion: runtime.GOOS, Shell: "bash", TimeZone: "UTC"},
-		SupportsMcpAuth:   proto.Bool(false),
-		McpInfoComplete:   proto.Bool(true),
-		RulesInfoComplete: proto.Bool(true), EnvInfoComplete: proto.Bool(true), RepositoryInfoComplete: proto.Bool(true),
-		CustomSubagentsInfoComplete: proto.Bool(true), AgentSkillsInfoComplete: proto.Bool(true),
-		McpFileSystemInfoComplete: proto.Bool(true), GitStatusInfoComplete: proto.Bool(true), GitRepoInfoComplete: proto.Bool(true),
+		Env:                 &cursorpb.RequestContextEnv{OsVersion: runtime.GOOS, Shell: "bash", TimeZone: "UTC"},
+		SupportsMcpAuth:     proto.Bool(true), // as Cursor's SDK says, which refuses it when asked, as we do
+		GitRepoInfoComplete: proto.Bool(true),
+		McpMetaToolOptions:  &cursorpb.McpMetaToolOptions{Enabled: true},
 	}
 	if len(defs) == 0 {
 		return c
 	}
+	c.Tools, c.McpInstructions = defs, instructions(defs)
 	descriptor := &cursorpb.McpDescriptor{
-		ServerName: provider, ServerIdentifier: provider, ServerUseInstructions: proto.String(toolInstructions),
+		ServerName: provider, ServerIdentifier: provider, ServerUseInstructions: proto.String(c.McpInstructions[0].GetInstructions()),
 	}
 	for _, d := range defs {
 		descriptor.Tools = append(descriptor.Tools, &cursorpb.McpToolDescriptor{
 			ToolName: d.GetToolName(), Description: proto.String(d.GetDescription()), InputSchema: d.GetInputSchema(),
 		})
 	}
-	c.Tools, c.McpInstructions = defs, instructions()
-	c.McpMetaToolOptions = &cursorpb.McpMetaToolOptions{Enabled: true, McpDescriptors: []*cursorpb.McpDescriptor{descriptor}}
+	c.McpMetaToolOptions.McpDescriptors = []*cursorpb.McpDescriptor{descriptor}
 	return c
 }
 
-func instructions() []*cursorpb.McpInstructions {
-	return []*cursorpb.McpInstructions{{ServerName: provider, ServerIdentifier: provider, Instructions: toolInstructions}}
+// instructions tell the model what the tools are. They name all of them, because it may have to look their schemas up
+// before it can call one.
+func instructions(defs []*cursorpb.McpToolDefinition) []*cursorpb.McpInstructions {
+	var b strings.Builder
+	b.WriteString("These are the tools of the program that the user works with (server \"" + provider + "\"). They run on the user's " +
+		"machine: use them for everything that reads or changes something there. Where a tool can't be called directly, look its schema " +
+		"up in this server's tools and call it through the MCP call tool.\n\nTools:\n")
+	for _, d := range defs {
+		b.WriteString("- " + d.GetToolName())
+		if about := firstLine(d.GetDescription()); about != "" {
+			b.WriteString(": " + about)
+		}
+		b.WriteByte('\n')
+	}
+	return []*cursorpb.McpInstructions{{ServerName: provider, ServerIdentifier: provider, Instructions: b.String()}}
+}
+
+// firstLine is the beginning of a description, for a list.
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
+	if len(line) > 200 {
+		line = strings.ToValidUTF8(line[:200], "") + "…"
+	}
+	return line
 }
 
 // anyObject is the schema of a tool that doesn't say what it takes.
