@@ -96,7 +96,7 @@ func TestConversationID(t *testing.T) {
 			t.Errorf("%s is no UUID", got)
 		}
 	}
-	if id("o", "", "") == id("o", "", "") {
+	if a, b := id("o", "", ""), id("o", "", ""); a == b {
 		t.Error("without a session every conversation is a new one")
 	}
 }
