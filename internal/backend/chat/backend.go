@@ -87,7 +87,7 @@ func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, err
 
 // ask sends one request and returns the answer that begins.
 func (b *Backend) ask(ctx context.Context, req *agent.Request, conversationID string) (oneshot.Answer, error) {
-	mode := ask
+	mode := askMode
 	if b.config.ForceAgent || len(req.Offered()) > 0 {
 		mode = agentMode
 	}

@@ -20,7 +20,7 @@ type prompt struct {
 func render(req *agent.Request, m mode) prompt {
 	r := renderer{names: map[string]string{}, numbers: map[string]int{}}
 	rules := instructions(req)
-	if rules == "" && m == ask && len(req.Messages) == 1 && req.Messages[0].Role == agent.User {
+	if rules == "" && m == askMode && len(req.Messages) == 1 && req.Messages[0].Role == agent.User {
 		r.parts(req.Messages[0].Parts)
 	} else {
 		if m == agentMode {

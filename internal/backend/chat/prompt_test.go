@@ -82,7 +82,7 @@ func TestPrompts(t *testing.T) {
 				t.Fatal(err)
 			}
 			req := c.request(t)
-			m := ask
+			m := askMode
 			if c.Force || len(req.Offered()) > 0 {
 				m = agentMode
 			}

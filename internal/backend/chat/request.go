@@ -18,7 +18,7 @@ type mode string
 
 const (
 	agentMode mode = "Agent" // it may call tools
-	ask       mode = "Ask"
+	askMode   mode = "Ask"
 )
 
 // A request is what varies in the message that opens an answer.
