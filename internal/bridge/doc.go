@@ -15,4 +15,5 @@
 //	server.go    Config, routes, /sdk step by step     errors.go    the errors by name
 //	request.go   the body of a request                 upstreams.go where a request may go
 //	carry.go     one stream, there and back            listen.go    which addresses need a token
+//	transport.go connections to upstream
 package bridge
