@@ -1,10 +1,14 @@
 package localagent
 
 import (
+	"cmp"
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -15,172 +19,196 @@ import (
 	"composer-api/internal/cursorsim"
 )
 
-// sdkSent is what Cursor's own SDK sent to the simulator; conformance/cursorsdk keeps it up to date.
-const sdkSent = "../../../conformance/cursorsdk/testdata/sent"
+// sdkFolder is where Cursor's own SDK checks the simulator: what the model says to it (script.txt), and what it sent
+// then, a file for each stream (sent).
+const sdkFolder = "../../../conformance/cursorsdk/testdata"
 
-// differences lists where we say something else than the SDK, on purpose. Fields below one that is listed count with it.
-var differences = map[string]string{
-	"- exec.request_context.env.workspacePaths": "the paths of this machine are nobody's business",
-	"- exec.request_context.env.projectFolder":  "so is this one",
-	"- exec.mcp.error":                          "a failed tool is a success that is an error, which may hold images",
-	"+ exec.mcp.success.isError":                "that is how",
-	"+ exec.mcp.toolNotFound":                   "a tool that was not offered: the protocol has an answer of its own for it",
-	"+ header.user-agent":                       "we don't say that we are somebody else",
+// sdkStreams are the streams of that script, in their order.
+var sdkStreams = []string{"text", "call", "parallel", "failing", "image", "strange", "cut", "resume", "error", "without-tools"}
+
+// differences are the fields in which we differ from the SDK on purpose, and why. A field belongs to the first whose
+// pattern matches its whole path.
+var differences = []struct{ why, path string }{
+	{"Which SDK we say we are is a setting (CURSOR_SDK_CLIENT_VERSION); the default is the reference's.",
+		`header\.x-cursor-client-version\[0\]`},
+	{"We don't take Brotli: it would need a module, and what is streamed is too small to gain from it.",
+		`header\.connect-accept-encoding\[0\]`},
+	{"The paths of the gateway's machine are not the user's, and nobody's business.",
+		`exec\.request_context\..*\.env\.(workspacePaths\[0\]|projectFolder)`},
+	{"Nor are the SDK's folders for terminals, notes and transcripts (7, 8, 12) and its working directory (20, 21); of sandbox, computer use and smart mode (14, 19, 22) a gateway has nothing to say.",
+		`unknown\.request_context\..*\.env\.\d+`},
+	{"We keep no notes (9); whose name commits and pull requests bear (26, 27) is for the client to say.",
+		`unknown\.request_context\..*\.request_context\.\d+`},
+	{"The instructions are in our own words, and have the first line alone of what a tool says about itself: agents' tools say pages, and say them elsewhere in the message.",
+		`exec\.(request_context|mcp_state)\..*\.(instructions|serverUseInstructions)`},
+	{"A tool that failed is a success that is an error, because what it says may be several texts and images.",
+		`exec\.mcp\.answer\.mcpResult\.(error\.error|success\.(content\[0\]\.text\.text|isError))`},
+	{"For a tool that was not offered the protocol has an answer of its own, which names those that were.",
+		`exec\.mcp#2\.answer\.mcpResult\.(error|toolNotFound)\..*`},
+	{"What we refuse, we refuse in our own words.",
+		`exec\.unknown\.thrown|answers\[\d\]\..*\.rejected\.reason`},
+	{"The conversation as upstream had us keep it. In its fourth turn the model repeats what we said of the tool that was not offered.",
+		`blobs\[\d\]\.getBlobResult\.blobData|request\.conversationState\.(turns\[3\]|tokenDetails\.usedTokens)`},
 }
 
-// TestOurClientSaysWhatTheSDKSays compares the fields of all messages that the SDK sent to the simulator with those
-// that we send to it in the same situations.
+// TestOurClientSaysWhatTheSDKSays does with a Backend what conformance/cursorsdk does with Cursor's SDK, against the
+// same simulator with the same script, and compares what was sent, value by value. The golden file lists what differs.
+//
+// What the records don't hold, the simulator has an eye on: the blob key, heartbeats, the end of each exec, and the
+// state that goes back.
 func TestOurClientSaysWhatTheSDKSays(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(sdkSent, "*.json"))
-	if err != nil || len(files) == 0 {
-		t.Fatal("what the SDK sent is not there", err)
+	var ours []cursorsim.Run
+	synctest.Test(t, func(t *testing.T) { ours = likeTheSDK(t) })
+	if len(ours) != len(sdkStreams) {
+		t.Fatalf("%d streams, want %d", len(ours), len(sdkStreams))
 	}
-	theirs := fields{}
-	for _, file := range files {
-		data, err := os.ReadFile(file)
+	found := map[difference][]string{} // in which streams
+	for i, stream := range sdkStreams {
+		sent, err := os.ReadFile(filepath.Join(sdkFolder, "sent", stream+".json"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		theirs.addRun(t, data)
-	}
-	ours := fields{}
-	synctest.Test(t, func(t *testing.T) {
-		for _, run := range likeTheSDK(t) {
-			data, err := json.Marshal(run)
-			if err != nil {
-				t.Fatal(err)
-			}
-			ours.addRun(t, data)
+		record, err := json.Marshal(ours[i])
+		if err != nil {
+			t.Fatal(err)
 		}
-	})
-	listed := map[string]bool{}
-	check := func(sign string, has, lacks fields) {
-		for _, path := range slices.Sorted(maps.Keys(has)) {
-			if lacks[path] {
-				continue
-			}
-			known := false
-			for d := range differences {
-				if path := sign + " " + path; path == d || strings.HasPrefix(path, d+".") {
-					listed[d], known = true, true
-				}
-			}
-			if !known {
-				t.Errorf("%s %s", sign, path)
-			}
+		for _, d := range compare(readRecord(t, sent), readRecord(t, record)) {
+			found[d] = append(found[d], stream)
 		}
 	}
-	check("-", theirs, ours) // what the SDK says and we don't
-	check("+", ours, theirs)
-	for d := range differences {
-		if !listed[d] {
-			t.Errorf("%s: listed, but there is no such difference", d)
+	got := explain(t, found)
+	const file = "testdata/sdk/differences.txt"
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
 		}
+	}
+	if want, err := os.ReadFile(file); err != nil || got != string(want) {
+		t.Errorf("%v\n%s\nwant:\n%s", err, got, want)
 	}
 }
 
-// likeTheSDK does what conformance/cursorsdk has the SDK do.
+// explain lists the differences under their reasons. It fails the test for a difference without a reason and for a
+// reason without a difference.
+func explain(t *testing.T, found map[difference][]string) string {
+	var b strings.Builder
+	b.WriteString("What we say otherwise than Cursor's SDK: field (streams): the SDK's value -> ours.\n")
+	for _, reason := range differences {
+		fmt.Fprintf(&b, "\n# %s\n", reason.why)
+		path := regexp.MustCompile("^(" + reason.path + ")$")
+		used := false
+		for _, d := range slices.SortedFunc(maps.Keys(found), byPath) {
+			if path.MatchString(d.path) {
+				fmt.Fprintf(&b, "%s (%s): %s -> %s\n", d.path, streams(found[d]), d.theirs, d.ours)
+				delete(found, d)
+				used = true
+			}
+		}
+		if !used {
+			t.Errorf("there is no such difference any more: %s", reason.why)
+		}
+	}
+	for _, d := range slices.SortedFunc(maps.Keys(found), byPath) {
+		t.Errorf("a difference without a reason: %s (%s): %s -> %s", d.path, streams(found[d]), d.theirs, d.ours)
+	}
+	return b.String()
+}
+
+func byPath(a, b difference) int {
+	return cmp.Or(cmp.Compare(a.path, b.path), cmp.Compare(a.theirs, b.theirs), cmp.Compare(a.ours, b.ours))
+}
+
+// streams names the streams that a difference is in.
+func streams(names []string) string {
+	switch missing := slices.DeleteFunc(slices.Clone(sdkStreams), func(s string) bool { return slices.Contains(names, s) }); len(missing) {
+	case 0:
+		return "all"
+	case 1:
+		return "all but " + missing[0]
+	}
+	return strings.Join(names, ", ")
+}
+
+// likeTheSDK does what conformance/cursorsdk/drive.mjs does.
 func likeTheSDK(t *testing.T) []cursorsim.Run {
-	r := newRig(t, `turn
-text Hello.
-turn
-calls 2
-call look {"path":"a"}
-call missing {}
-end
-text {results}
-turn when images
-set-blob note Remember this.
-checkpoint
-get-blob note
-cut
-turn when resume
-query ask-question
-query mcp-auth
-exec 700
-text Two.
-turn
-text No tools.
-`, cursorsim.Config{}, nil)
-	req := agenttest.Request("hello")
-	req.Continue = collect(t, r.start(t, req)).Done.Conversation
-
-	run := r.start(t, req)
-	call := collect(t, run).Calls[0]
-	picture := agent.Part{Image: &agent.Image{MIME: "image/png", Data: []byte("png")}}
-	if err := run.Resume(t.Context(), []agent.ToolResult{{CallID: call.ID, IsError: true, Parts: []agent.Part{{Text: "no"}, picture}}}); err != nil {
+	script, err := os.ReadFile(filepath.Join(sdkFolder, "script.txt"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	collect(t, run)
+	r := newRig(t, string(script), cursorsim.Config{}, nil)
+	data, err := base64.StdEncoding.DecodeString("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pixel := agent.Part{Image: &agent.Image{MIME: "image/png", Data: data}}
 
-	req = agenttest.Request("what is this?")
-	req.Messages[0].Parts = append(req.Messages[0].Parts, picture)
-	collect(t, r.start(t, req))
+	c := &sdkClient{rig: r, results: map[string]agent.ToolResult{
+		"sum":     {Parts: []agent.Part{{Text: "3"}}},
+		"product": {Parts: []agent.Part{{Text: "12"}, pixel}},
+		"broken":  {Parts: []agent.Part{{Text: "it is broken"}}, IsError: true},
+	}}
+	for _, name := range []string{"sum", "product", "broken"} {
+		c.tools = append(c.tools, agent.Tool{
+			Name: name, Description: "Gives " + name + ".",
+			Parameters: json.RawMessage(`{"type":"object","properties":{"a":{"type":"number"},"b":{"type":"number"}},"required":["a","b"]}`),
+		})
+	}
+	c.turn(t, agent.Part{Text: "Say something."})
+	c.turn(t, agent.Part{Text: "What is 1 + 2?"})
+	c.turn(t, agent.Part{Text: "What are 1 + 2 and 3 * 4?"})
+	c.turn(t, agent.Part{Text: "Use the broken tool, and one that does not exist."})
+	c.turn(t, agent.Part{Text: "What is this?"}, pixel)
+	c.turn(t, agent.Part{Text: "Be strange."})
+	c.turn(t, agent.Part{Text: "Break in the middle."})
+	c.turn(t, agent.Part{Text: "Fail."})
 
-	req = agenttest.Request("just talk")
-	req.Tools = nil
-	collect(t, r.start(t, req))
+	c = &sdkClient{rig: r}
+	c.turn(t, agent.Part{Text: "Just talk."})
+
+	synctest.Wait()
 	r.noViolations(t)
-	return r.sim.Runs()
+	runs := r.sim.Runs()
+	for i, run := range runs {
+		for _, failure := range run.Failures {
+			t.Errorf("stream %d: %s", i+1, failure)
+		}
+	}
+	return runs
 }
 
-// fields is a set of paths of fields, without what a schema or a checkpoint holds.
-type fields map[string]bool
+// An sdkClient is a conversation with its tools, as the SDK's agent is one.
+type sdkClient struct {
+	*rig
+	tools        []agent.Tool
+	results      map[string]agent.ToolResult // by tool
+	conversation agent.Conversation
+}
 
-// addRun adds the fields of a run as the simulator records it.
-func (f fields) addRun(t *testing.T, data []byte) {
+// turn says something to the model and runs its tools until it is done, or until upstream says why not: that is for the
+// record to tell.
+func (c *sdkClient) turn(t *testing.T, message ...agent.Part) {
 	t.Helper()
-	var run struct {
-		Header  map[string]any
-		Request any
-		Execs   []struct {
-			Kind   string
-			Answer map[string]any
+	req := agenttest.Request("")
+	req.Messages[0].Parts, req.Tools, req.Continue = message, c.tools, c.conversation
+	run := c.start(t, req)
+	defer run.Close()
+	for {
+		turn, err := agenttest.Collect(t.Context(), run)
+		if err != nil {
+			return
 		}
-		Blobs, Answers []any
-	}
-	if err := json.Unmarshal(data, &run); err != nil {
-		t.Fatal(err)
-	}
-	for name := range run.Header {
-		f["header."+strings.ToLower(name)] = true
-	}
-	f.add("request", run.Request)
-	f.add("blob", run.Blobs)
-	f.add("answer", run.Answers)
-	for _, x := range run.Execs {
-		for name, value := range x.Answer {
-			if strings.HasSuffix(name, "Result") {
-				f.add("exec."+x.Kind, value)
-			} else {
-				f.add("exec."+name, value)
-			}
+		if turn.Done.Reason != agent.ToolCalls {
+			c.conversation = turn.Done.Conversation
+			return
 		}
-	}
-}
-
-func (f fields) add(path string, value any) {
-	switch value := value.(type) {
-	case map[string]any:
-		for name, inner := range value {
-			switch name {
-			case "inputSchema", "conversationState":
-				f[path+"."+name] = true
-			case "success", "requestContext":
-				if path == "exec.request_context" {
-					f.add(path, inner) // shorter paths for what there is most of
-					continue
-				}
-				fallthrough
-			default:
-				f.add(path+"."+name, inner)
-			}
+		var results []agent.ToolResult
+		for _, call := range turn.Calls {
+			result := c.results[call.Name]
+			result.CallID = call.ID
+			results = append(results, result)
 		}
-	case []any:
-		for _, item := range value {
-			f.add(path, item)
+		if err := run.Resume(t.Context(), results); err != nil {
+			t.Fatal(err)
 		}
-	default:
-		f[path] = true
 	}
 }
