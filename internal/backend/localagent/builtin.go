@@ -169,10 +169,13 @@ func read(a *cursorpb.ReadArgs, message func(*cursorpb.ReadResult) *answerMessag
 			if o.failed {
 				return []*answerMessage{message(&cursorpb.ReadResult{Result: &cursorpb.ReadResult_Error{Error: &cursorpb.PathError{Path: a.GetPath(), Error: o.text}}})}
 			}
-			return []*answerMessage{message(&cursorpb.ReadResult{Result: &cursorpb.ReadResult_Success{Success: &cursorpb.ReadSuccess{
+			success := &cursorpb.ReadSuccess{
 				Path: a.GetPath(), Output: &cursorpb.ReadSuccess_Content{Content: o.text}, RangeApplied: o.ranged,
-				TotalLines: int32(len(toolmap.Lines(o.text))), FileSize: int64(len(o.text)),
-			}}})}
+			}
+			if !o.ranged { // of a part nobody knows how large the whole is
+				success.TotalLines, success.FileSize = int32(strings.Count(o.text, "\n")+1), int64(len(o.text))
+			}
+			return []*answerMessage{message(&cursorpb.ReadResult{Result: &cursorpb.ReadResult_Success{Success: success}})}
 		},
 	}
 }
@@ -192,7 +195,7 @@ func write(a *cursorpb.WriteArgs) *builtin {
 				return []*answerMessage{message(&cursorpb.WriteResult{Result: &cursorpb.WriteResult_Error{Error: &cursorpb.PathError{Path: a.GetPath(), Error: o.text}}})}
 			}
 			return []*answerMessage{message(&cursorpb.WriteResult{Result: &cursorpb.WriteResult_Success{Success: &cursorpb.WriteSuccess{
-				Path: a.GetPath(), LinesCreated: int32(strings.Count(a.GetFileText(), "\n")), FileSize: int32(len(a.GetFileText())),
+				Path: a.GetPath(), LinesCreated: int32(strings.Count(a.GetFileText(), "\n") + 1), FileSize: int32(len(a.GetFileText())),
 			}}})}
 		},
 	}

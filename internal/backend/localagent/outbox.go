@@ -21,15 +21,20 @@ func newOutbox() *outbox {
 	return o
 }
 
-// put queues an envelope, which must not be changed any more. It reports false when the stream is over.
-func (o *outbox) put(envelope []byte) bool {
+// put queues an envelope, in one or several pieces, which must not be changed any more. It reports false when the stream
+// is over.
+func (o *outbox) put(pieces ...[]byte) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.err != nil {
 		return false
 	}
-	o.queue = append(o.queue, envelope)
-	o.size += len(envelope)
+	for _, p := range pieces {
+		if len(p) > 0 {
+			o.queue = append(o.queue, p)
+			o.size += len(p)
+		}
+	}
 	o.filled.Signal()
 	return true
 }

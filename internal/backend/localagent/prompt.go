@@ -1,19 +1,26 @@
 package localagent
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
+	"unicode/utf8"
 
 	"composer-api/internal/agent"
 )
 
-// A prompt is what a run's user message says.
+// A prompt is what a run's user message says. It may be megabytes, so its text is written once, with room in front for
+// what the encoded message puts before it.
 type prompt struct {
-	text   string
+	buf    []byte // headroom, then the text, which is UTF-8
 	images []*agent.Image
 }
+
+// headroom is more than the tags and lengths before the text take.
+const headroom = 64
+
+func (p *prompt) text() []byte { return p.buf[headroom:] }
 
 // render turns a request into the one user message that opens a run.
 //
@@ -27,12 +34,17 @@ func render(req *agent.Request) prompt {
 		messages = messages[req.New:]
 	}
 	w := &promptWriter{}
-	w.b.Grow(promptSize(messages))
+	w.b.Grow(headroom + promptSize(messages))
+	w.b.Write(make([]byte, headroom))
 	asked := firstAsked(messages)
 	w.system(messages, controls(req))
 	w.history(messages[:asked])
 	w.ask(messages[asked:])
-	return prompt{text: valid(w.b.String()), images: w.images}
+	p := prompt{buf: w.b.Bytes(), images: w.images}
+	if !utf8.Valid(p.text()) {
+		p.buf = append(p.buf[:headroom:headroom], bytes.ToValidUTF8(p.text(), replacement)...)
+	}
+	return p
 }
 
 // promptSize is about how long the prompt gets.
@@ -63,7 +75,7 @@ func firstAsked(messages []agent.Message) int {
 
 // A promptWriter writes the sections of a prompt. Images are numbered where they stood and go along beside the text.
 type promptWriter struct {
-	b        strings.Builder
+	b        bytes.Buffer
 	images   []*agent.Image
 	sections bool // something other than the plain message was written
 	called   map[string]string

@@ -33,7 +33,7 @@ func TestPrompts(t *testing.T) {
 				t.Fatal(err)
 			}
 			p := render(requestOf(t, string(archive.Files[0].Data)))
-			got := p.text
+			got := string(p.text())
 			if !strings.HasSuffix(got, "\n") {
 				got += "\n"
 			}

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -51,38 +52,56 @@ func blobKey(key agent.Secret, conversationID string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// userAction encodes the action of a user message.
+// userAction encodes the action of a user message, in the prompt's own memory.
 func userAction(p prompt) []byte {
-	message := &cursorpb.UserMessage{Text: p.text}
-	for _, image := range p.images {
-		if message.SelectedContext == nil {
-			message.SelectedContext = &cursorpb.SelectedContext{}
-		}
-		message.SelectedContext.SelectedImages = append(message.SelectedContext.SelectedImages, &cursorpb.SelectedImage{
+	text, extra := p.text(), selectedContext(p.images)
+	message := sizeField(fieldMessageText, text) + len(extra)
+	action := sizeLength(fieldUserMessage, message)
+	var prefix []byte
+	prefix = protowire.AppendTag(prefix, fieldUserMessageAction, protowire.BytesType)
+	prefix = protowire.AppendVarint(prefix, uint64(action))
+	prefix = protowire.AppendTag(prefix, fieldUserMessage, protowire.BytesType)
+	prefix = protowire.AppendVarint(prefix, uint64(message))
+	prefix = protowire.AppendTag(prefix, fieldMessageText, protowire.BytesType)
+	prefix = protowire.AppendVarint(prefix, uint64(len(text)))
+	start := headroom - len(prefix)
+	copy(p.buf[start:], prefix)
+	return append(p.buf, extra...)[start:]
+}
+
+// selectedContext encodes a user message's images as the field that holds them; nothing when there are none.
+func selectedContext(images []*agent.Image) []byte {
+	if len(images) == 0 {
+		return nil
+	}
+	c := &cursorpb.SelectedContext{}
+	for _, image := range images {
+		c.SelectedImages = append(c.SelectedImages, &cursorpb.SelectedImage{
 			DataOrBlobId: &cursorpb.SelectedImage_Data{Data: image.Data}, Uuid: newUUID(), MimeType: valid(image.MIME),
 		})
 	}
-	return encode(&cursorpb.ConversationAction{Action: &cursorpb.ConversationAction_UserMessageAction{
-		UserMessageAction: &cursorpb.UserMessageAction{UserMessage: message},
-	}})
+	return appendField(nil, fieldSelectedContext, encode(c))
 }
 
 var resumeAction = encode(&cursorpb.ConversationAction{
 	Action: &cursorpb.ConversationAction_ResumeAction{ResumeAction: &cursorpb.ResumeAction{}},
 })
 
-// The fields of AgentRunRequest that are put in already encoded: the state must go back byte for byte, and the prompt
-// may be megabytes.
+// The fields that are put together by hand: the state must go back byte for byte, and the prompt may be megabytes.
 const (
 	fieldRunRequest        protowire.Number = 1 // AgentClientMessage.run_request
-	fieldConversationState protowire.Number = 1
-	fieldAction            protowire.Number = 2
-	fieldMcpTools          protowire.Number = 4
+	fieldConversationState protowire.Number = 1 // AgentRunRequest.conversation_state
+	fieldAction            protowire.Number = 2 // AgentRunRequest.action
+	fieldMcpTools          protowire.Number = 4 // AgentRunRequest.mcp_tools
+	fieldUserMessageAction protowire.Number = 1 // ConversationAction.user_message_action
+	fieldUserMessage       protowire.Number = 1 // UserMessageAction.user_message
+	fieldMessageText       protowire.Number = 1 // UserMessage.text
+	fieldSelectedContext   protowire.Number = 3 // UserMessage.selected_context
 )
 
 // envelope encodes the first message of a stream: the run request with the conversation's state (nil at its
-// beginning) and an action.
-func (t *ticket) envelope(state, action []byte) []byte {
+// beginning) and an action. It is in pieces, of which the action is one.
+func (t *ticket) envelope(state, action []byte) [][]byte {
 	rest := &cursorpb.AgentRunRequest{
 		ConversationId: proto.String(valid(t.conversationID)), RunId: proto.String(t.runID),
 		RequestedModel: &cursorpb.RequestedModel{ModelId: valid(t.model.ID)},
@@ -90,22 +109,26 @@ func (t *ticket) envelope(state, action []byte) []byte {
 	for _, p := range t.model.Params {
 		rest.RequestedModel.Parameters = append(rest.RequestedModel.Parameters, &cursorpb.RequestedModel_Param{Id: valid(p.ID), Value: valid(p.Value)})
 	}
-	tail := encode(rest)
-	size := sizeField(fieldConversationState, state) + sizeField(fieldAction, action) + sizeField(fieldMcpTools, t.tools.mcpTools) + len(tail)
-	message := protowire.SizeTag(fieldRunRequest) + protowire.SizeBytes(size)
+	tail := append(appendField(nil, fieldMcpTools, t.tools.mcpTools), encode(rest)...)
+	size := sizeField(fieldConversationState, state) + sizeField(fieldAction, action) + len(tail)
+	message := sizeLength(fieldRunRequest, size)
 
-	b := make([]byte, connectwire.HeaderLen, connectwire.HeaderLen+message)
-	connectwire.PutHeader(b, 0, message)
-	b = protowire.AppendTag(b, fieldRunRequest, protowire.BytesType)
-	b = protowire.AppendVarint(b, uint64(size))
-	b = appendField(b, fieldConversationState, state)
-	b = appendField(b, fieldAction, action)
-	b = appendField(b, fieldMcpTools, t.tools.mcpTools)
-	return append(b, tail...)
+	head := make([]byte, connectwire.HeaderLen)
+	connectwire.PutHeader(head, 0, message)
+	head = protowire.AppendTag(head, fieldRunRequest, protowire.BytesType)
+	head = protowire.AppendVarint(head, uint64(size))
+	head = appendField(head, fieldConversationState, state)
+	head = protowire.AppendTag(head, fieldAction, protowire.BytesType)
+	head = protowire.AppendVarint(head, uint64(len(action)))
+	return [][]byte{head, action, tail}
 }
 
-func sizeField(number protowire.Number, message []byte) int {
-	return protowire.SizeTag(number) + protowire.SizeBytes(len(message))
+// sizeField is the size of a field that holds the message.
+func sizeField(number protowire.Number, message []byte) int { return sizeLength(number, len(message)) }
+
+// sizeLength is the size of a field that holds n bytes.
+func sizeLength(number protowire.Number, n int) int {
+	return protowire.SizeTag(number) + protowire.SizeBytes(n)
 }
 
 // The tools that upstream may use. Built-in tools would run on our machine, where the user's files aren't.
@@ -147,7 +170,7 @@ func EncodeRun(req *agent.Request) (envelope []byte, runID string) {
 	fresh := *req
 	fresh.Continue, fresh.New = nil, 0
 	t := newTicket(&fresh, newToolset(req.Offered()))
-	return t.envelope(nil, t.userAction), t.runID
+	return slices.Concat(t.envelope(nil, t.userAction)...), t.runID
 }
 
 // newUUID returns a random UUID (version 4).

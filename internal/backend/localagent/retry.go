@@ -150,8 +150,8 @@ func (r *run) attempt(ctx context.Context) *failure {
 	return r.install(s)
 }
 
-// opening is the first envelope of an attempt.
-func (r *run) opening() []byte {
+// opening is the first envelope of an attempt, in pieces.
+func (r *run) opening() [][]byte {
 	switch {
 	case r.checkpoint != nil:
 		return r.ticket.envelope(r.checkpoint, resumeAction)

@@ -329,7 +329,7 @@ func TestImagesGoBothWays(t *testing.T) {
 }
 
 // A bareRun is a run on a stream that reads from src; what it sends stays in its outbox.
-func bareRun(t *testing.T, src io.Reader, tools ...agent.Tool) *run {
+func bareRun(t testing.TB, src io.Reader, tools ...agent.Tool) *run {
 	b, err := New(Config{BaseURL: "http://cursor", Endpoint: "/run"})
 	if err != nil {
 		t.Fatal(err)
@@ -340,6 +340,20 @@ func bareRun(t *testing.T, src io.Reader, tools ...agent.Tool) *run {
 	r.stream = &stream{out: newOutbox(), in: connectwire.NewReader(src, 0), body: io.NopCloser(src), cancel: func(error) {}}
 	t.Cleanup(func() { r.Close() })
 	return r
+}
+
+// longRequest is a conversation of 200 messages, 1 MB in all.
+func longRequest() *agent.Request {
+	req := agenttest.Request("")
+	req.Messages = nil
+	for i := range 200 {
+		role := agent.User
+		if i%2 == 1 {
+			role = agent.Assistant
+		}
+		req.Messages = append(req.Messages, agent.Message{Role: role, Parts: []agent.Part{{Text: strings.Repeat("lorem ipsum ", 450)}}})
+	}
+	return req
 }
 
 func TestTextCostsNoAllocation(t *testing.T) {

@@ -33,9 +33,9 @@ const maxRefusal = 64 << 10
 //
 // ctx ends the waiting alone. Ending a request's context doesn't reset its stream while the request body is open, so
 // close closes both bodies.
-func openStream(ctx context.Context, p *pool, target *url.URL, header http.Header, first []byte, timeout time.Duration) (*stream, error) {
+func openStream(ctx context.Context, p *pool, target *url.URL, header http.Header, first [][]byte, timeout time.Duration) (*stream, error) {
 	s := &stream{out: newOutbox()}
-	s.out.put(first)
+	s.out.put(first...)
 	var own context.Context // not a child of ctx: the stream outlives it, and must not keep what it holds
 	own, s.cancel = context.WithCancelCause(context.Background())
 	stopWatching := context.AfterFunc(ctx, func() { s.cancel(context.Cause(ctx)) })
