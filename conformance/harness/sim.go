@@ -2,9 +2,11 @@ package harness
 
 import (
 	"encoding/json"
+	"hash/fnv"
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,12 +15,14 @@ import (
 // A Sim is a `composer-api sim` process: a fake Cursor whose model says what a script tells it.
 type Sim struct{ *server }
 
-// StartSim starts a simulator that behaves well: it misbehaves only where the script says so. A test that wants odd
-// frames and unknown fields as well passes "--seed=N".
+// StartSim starts a simulator with flags of `composer-api sim`. Without any it misbehaves a little (odd frames, unknown
+// fields, small delays): in every test in another way, and in the same test always in the same way.
 func StartSim(t testing.TB, args ...string) *Sim {
 	t.Helper()
 	if len(args) == 0 {
-		args = []string{"--calm"}
+		name := fnv.New32()
+		io.WriteString(name, t.Name())
+		args = []string{"--seed=" + strconv.Itoa(1+int(name.Sum32()%1_000_000))}
 	}
 	return &Sim{startServer(t, "/sim/state", nil, append([]string{"sim", "--addr=127.0.0.1:0"}, args...)...)}
 }
