@@ -21,10 +21,10 @@ type Route struct {
 	Handle Handler
 }
 
-// endpoint is the route's path below b, for logs.
-func (r *Route) endpoint(b base) string {
-	_, path, _ := strings.Cut(r.Pattern, " ")
-	return b.path + path
+// below is the route's pattern with its path below b.
+func (r *Route) below(b base) string {
+	method, path, _ := strings.Cut(r.Pattern, " ")
+	return method + " " + b.path + path
 }
 
 // A Handler answers a request, or returns an error for somebody else to render.
@@ -91,8 +91,7 @@ func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	for _, b := range s.bases() {
 		for _, r := range s.surfaces() {
-			method, _, _ := strings.Cut(r.Pattern, " ")
-			mux.Handle(method+" "+r.endpoint(b), s.adapt(b, r))
+			mux.Handle(r.below(b), s.adapt(b, r))
 		}
 	}
 	for _, r := range s.fixed() {
@@ -131,7 +130,7 @@ func (s *Server) serve(w *response, r *http.Request, b base, route Route) error 
 			return err
 		}
 		defer leave()
-		r = withOrigin(r, origin{requestID: w.Header().Get(requestIDHeader), route: route.endpoint(b)})
+		r = withOrigin(r, origin{requestID: w.Header().Get(requestIDHeader), route: route.below(b)})
 	}
 	if err := s.openBody(w, r); err != nil {
 		return err
