@@ -26,7 +26,9 @@ func TestTurnsOfHostedKeysAreWrittenDown(t *testing.T) {
 	defer db.Close()
 	hosted := accounts.New(accounts.Config{
 		Store: db, Ring: seal.Random(),
-		Verify: func(context.Context, agent.Secret) (accounts.Person, error) { return accounts.Person{UserID: "user_1"}, nil },
+		Verify: func(context.Context, agent.Secret) (accounts.Person, error) {
+			return accounts.Person{UserID: "user_1"}, nil
+		},
 	})
 	up, err := hosted.SignUp(t.Context(), agent.NewSecret("crsr_0123456789abcdefghijklmnopqrstuvwxyz"))
 	if err != nil {
