@@ -110,7 +110,7 @@ func (r *run) makeGood(ctx context.Context, f *failure) {
 		if f.token {
 			r.backend.cfg.Auth.Drop(r.ticket.key, r.tries.token)
 		}
-		r.backend.cfg.Log.Info("stream made good", "run", r.ticket.runID, "resumed", r.checkpoint != nil, "pause", pause, "err", f.err)
+		r.backend.cfg.Log.Info("stream made good", "run", r.ticket.runID, "resumed", r.checkpoint != nil, "pause", pause, "code", f.err.Code.String())
 		if f = r.attempt(ctx); ctx.Err() != nil {
 			r.interrupt(ctx.Err())
 			return
@@ -181,23 +181,29 @@ func (r *run) install(s *stream) *failure {
 
 // giveUp ends the run with what f says.
 func (r *run) giveUp(f *failure) {
-	err := *f.err
+	err := r.tellable(f.err)
 	if r.tries.from != nil && !r.tries.output && (f.lost || r.blobs.missed && err.Code == agent.Upstream) {
-		err = agent.Error{Code: agent.ConversationLost, Err: f.err}
-	}
-	if err.Err != nil && r.holdsSecret(err.Err.Error()) {
-		err.Err = nil
-	}
-	if r.holdsSecret(err.Message) {
-		err.Message = ""
+		err = &agent.Error{Code: agent.ConversationLost, Err: err}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.stopFor(&err)
+	r.stopFor(err)
 	r.unwatch()
 }
 
-// holdsSecret reports whether upstream's words hold what nobody else may see.
+// tellable is err without what nobody but upstream may see, should upstream have repeated it.
+func (r *run) tellable(err *agent.Error) *agent.Error {
+	clean := *err
+	if clean.Err != nil && r.holdsSecret(clean.Err.Error()) {
+		clean.Err = nil
+	}
+	if r.holdsSecret(clean.Message) {
+		clean.Message = ""
+	}
+	return &clean
+}
+
+// holdsSecret reports whether s holds the user's key or the access token.
 func (r *run) holdsSecret(s string) bool {
 	for _, secret := range []string{r.ticket.key.Reveal(), r.tries.token} {
 		if secret != "" && strings.Contains(s, secret) {

@@ -2,6 +2,7 @@ package localagent
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -112,7 +113,7 @@ func (r *run) decide(ctx context.Context) (e agent.Event, what todo, settled tim
 		case r.queue.len() > 0:
 			return r.yieldNext(), yield, settled
 		case r.turnOver:
-			r.over = agent.Errorf(agent.Internal, "")
+			r.stopFor(errMisused)
 			return e, stop, settled
 		case r.calls.given > 0:
 			settled = r.calls.settled(r.backend.cfg.Settle)
@@ -149,8 +150,11 @@ func (r *run) yieldNext() agent.Event {
 	return e
 }
 
-// errDone is why a run that ended well has nothing more to say. It reaches nobody who keeps to agent.Run's contract.
-var errDone = agent.Errorf(agent.Internal, "")
+// These reach nobody who keeps to agent.Run's contract.
+var (
+	errDone    = &agent.Error{Code: agent.Internal, Err: errors.New("localagent: Next after the end of a run")}
+	errMisused = &agent.Error{Code: agent.Internal, Err: errors.New("localagent: Next without Resume, or Resume without calls")}
+)
 
 // finishWithCalls ends the turn for the client to run its tools. From here on the run reads behind. mu is held.
 func (r *run) finishWithCalls() {
@@ -245,9 +249,9 @@ func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
 	case r.over != nil:
 		return r.over
 	case !r.turnOver:
-		return agent.Errorf(agent.Internal, "")
+		return errMisused
 	case r.broken != nil:
-		r.stopFor(failed(r.broken).err)
+		r.stopFor(r.tellable(failed(r.broken).err))
 		return r.over
 	}
 	r.said()
