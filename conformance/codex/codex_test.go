@@ -45,7 +45,7 @@ func newCodex(t *testing.T, script string) *codex {
 func (c *codex) run(prompt string, args ...string) []string {
 	c.t.Helper()
 	c.WriteFile(c.Home+"/config.toml", fmt.Sprintf(settings, c.recorder.URL))
-	args = append([]string{"exec", "--json", "--skip-git-repo-check", "--ephemeral", "-s", "danger-full-access", "--disable", "plugins"}, args...)
+	args = append([]string{"exec", "--json", "--skip-git-repo-check", "-s", "danger-full-access", "--disable", "plugins"}, args...)
 	out := c.Run(harness.Installed(c.t, "@openai/codex-linux-x64/vendor/x86_64-unknown-linux-musl/bin/codex"),
 		[]string{"CODEX_HOME=" + c.Home, "GW_KEY=" + harness.Key}, append(args, prompt)...)
 	var messages []string
@@ -129,4 +129,32 @@ text {"colour":"green"}
 		t.Errorf("Codex ends with %q", last)
 	}
 	c.wantOneRun(2, 1)
+}
+
+// TestCodexContinuesAConversation closes Codex between two prompts. What it sends of the first turn when it is back is
+// all that the gateway has to find upstream's conversation by.
+func TestCodexContinuesAConversation(t *testing.T) {
+	t.Parallel()
+	c := newCodex(t, `
+turn
+think I read it.
+text I read.
+call exec_command {"cmd":"cat list.txt"}
+think Two numbers.
+text There are two numbers.
+turn when continued
+text They are 17 and 25.
+`)
+	c.WriteFile(c.Work+"/list.txt", "17\n25\n")
+	c.run("Read list.txt.")
+	messages := c.run("Which are they?", "resume", "--last")
+	if last := messages[len(messages)-1]; last != "They are 17 and 25." {
+		t.Errorf("Codex ends with %q", last)
+	}
+	runs := c.sim.AwaitIdle()
+	if len(runs) != 2 || !runs[1].Continued || runs[1].ConversationID != runs[0].ConversationID {
+		t.Errorf("the conversation was not continued\n%s", harness.Summary(runs))
+	} else if strings.Contains(runs[1].Prompt, "Read list.txt.") {
+		t.Errorf("the second turn repeats the first:\n%s", runs[1].Prompt)
+	}
 }

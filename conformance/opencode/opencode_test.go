@@ -4,6 +4,7 @@ package opencode
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -115,8 +116,47 @@ func TestOpenCodeCompletesATask(t *testing.T) {
 	}
 }
 
+// TestOpenCodeContinuesAConversation closes OpenCode between two prompts. What it sends of the first turn when it is
+// back is all that the gateway has to find upstream's conversation by.
+func TestOpenCodeContinuesAConversation(t *testing.T) {
+	for _, s := range []surface{
+		{"chat", "@ai-sdk/openai-compatible", "/v1", "/v1/chat/completions", 1},
+		{"responses", "@ai-sdk/openai", "/v1", "/v1/responses", 1},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			sim := harness.StartSim(t)
+			recorder := harness.StartRecorder(t, harness.StartGateway(t, sim))
+			agent := harness.NewAgent(t)
+			sim.Play(`
+turn always when not tools
+text Reading a list
+turn
+think I read it.
+text "I read. "
+call read {"filePath":"` + agent.Work + `/list.txt"}
+think Two numbers.
+text There are two numbers.
+turn when continued
+text They are 17 and 25.
+`)
+			runOpenCode(t, agent, recorder, s, "Read list.txt.")
+			texts := runOpenCode(t, agent, recorder, s, "Which are they?", "--continue")
+			if last := texts[len(texts)-1]; last != "They are 17 and 25." {
+				t.Errorf("OpenCode ends with %q", last)
+			}
+			runs := slices.DeleteFunc(sim.AwaitIdle(), func(r harness.Run) bool { return len(r.Tools) == 0 })
+			if len(runs) != 2 || !runs[1].Continued || runs[1].ConversationID != runs[0].ConversationID {
+				t.Errorf("the conversation was not continued\n%s", harness.Summary(runs))
+			} else if strings.Contains(runs[1].Prompt, "Read list.txt.") {
+				t.Errorf("the second turn repeats the first:\n%s", runs[1].Prompt)
+			}
+		})
+	}
+}
+
 // runOpenCode gives OpenCode a prompt in a folder that holds list.txt, and returns the texts that it prints.
-func runOpenCode(t *testing.T, agent *harness.Agent, recorder *harness.Recorder, s surface, prompt string) []string {
+func runOpenCode(t *testing.T, agent *harness.Agent, recorder *harness.Recorder, s surface, prompt string, flags ...string) []string {
 	t.Helper()
 	data, err := json.Marshal(config{
 		Share: "disabled", Model: "gw/composer-2.5", SmallModel: "gw/composer-2.5",
@@ -133,8 +173,9 @@ func runOpenCode(t *testing.T, agent *harness.Agent, recorder *harness.Recorder,
 	}
 	agent.WriteFile(agent.Home+"/opencode.json", string(data))
 	agent.WriteFile(agent.Work+"/list.txt", "17\n25\n")
-	out := agent.Run(harness.Installed(t, "opencode-linux-x64/bin/opencode"), append(settings, "OPENCODE_CONFIG="+agent.Home+"/opencode.json"),
-		"run", "--pure", "--format", "json", "--auto", "-m", "gw/composer-2.5", prompt)
+	out := agent.Run(harness.Installed(t, "opencode-linux-x64/bin/opencode"),
+		slices.Concat(settings, []string{"OPENCODE_CONFIG=" + agent.Home + "/opencode.json"}),
+		slices.Concat([]string{"run", "--pure", "--format", "json", "--auto", "-m", "gw/composer-2.5"}, flags, []string{prompt})...)
 	var texts []string
 	for line := range strings.Lines(out) {
 		var event struct {
