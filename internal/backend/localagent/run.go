@@ -167,6 +167,7 @@ func (r *run) finishWithCalls() {
 func (r *run) finishWell() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.stream.out.finish()
 	for _, held := range []struct {
 		kind agent.Kind
 		text []byte

@@ -108,13 +108,6 @@ func (s *stream) next() ([]byte, error) {
 	return message, err
 }
 
-// finish ends our half; upstream has ended its own.
-func (s *stream) finish() {
-	s.out.finish()
-	s.body.Close()
-	s.cancel(nil)
-}
-
 // close resets the stream at once. It may be called at any time and more than once; the first cause stays.
 func (s *stream) close(cause error) {
 	s.mu.Lock()
