@@ -361,14 +361,10 @@ func (t *turn) finishWithCalls(ctx context.Context, done *agent.Done) error {
 	// Before the client learns that the turn is over: its results may come at once.
 	t.run = nil
 	t.g.lot.Park(t.req.Caller.Owner, w.calls, w)
-	err := t.end(*done)
-	if err != nil {
-		// The client went away with the end of the turn unsent. It can't know that it may resume.
-		if w, ok := t.g.lot.Claim(t.req.Caller.Owner, w.calls); ok {
-			w.run.Close()
-		}
-	}
-	return err
+	// An error does not end the run any more. Codex hangs up as soon as it has read response.completed, so a write of
+	// what comes after that may fail although the client knows all it needs to resume. If it is really gone, the run
+	// waits in vain until its time is over.
+	return t.end(*done)
 }
 
 // end sends the usage and the end of the turn.
