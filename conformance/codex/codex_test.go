@@ -4,6 +4,7 @@ package codex
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -156,5 +157,41 @@ text They are 17 and 25.
 		t.Errorf("the conversation was not continued\n%s", harness.Summary(runs))
 	} else if strings.Contains(runs[1].Prompt, "Read list.txt.") {
 		t.Errorf("the second turn repeats the first:\n%s", runs[1].Prompt)
+	}
+}
+
+// TestCodexCompactsItsConversation lets Codex find the conversation too long while a run is parked: it asks for a
+// summary of what was done, and then goes on from that. Neither may be taken for an answer to the parked call.
+func TestCodexCompactsItsConversation(t *testing.T) {
+	t.Parallel()
+	c := newCodex(t, `
+turn
+call exec_command {"cmd":"cat list.txt"}
+text never said
+turn
+expect prompt 17
+text SUMMARY: the list was read.
+turn
+expect prompt SUMMARY: the list was read.
+text There are two numbers.
+`)
+	c.WriteFile(c.Work+"/list.txt", "17\n25\n")
+	messages := c.run("Read list.txt.", "-c", "model_auto_compact_token_limit=2000")
+	if last := messages[len(messages)-1]; last != "There are two numbers." {
+		t.Errorf("Codex ends with %q", last)
+	}
+	if n := len(c.recorder.Exchanges("/v1/responses")); n != 3 {
+		t.Errorf("Codex sent %d requests, want 3", n)
+	}
+	var ends []string
+	runs := c.sim.AwaitIdle()
+	for _, r := range runs {
+		ends = append(ends, r.End)
+		if len(r.Failures) > 0 || r.Continued {
+			t.Errorf("%v\nthe prompt is\n%s", r.Failures, r.Prompt)
+		}
+	}
+	if !slices.Equal(ends, []string{"left", "well", "well"}) {
+		t.Errorf("the runs went\n%s", harness.Summary(runs))
 	}
 }
