@@ -62,15 +62,14 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger) (*ser
 	s.gateway = gateway.New(gateway.Config{
 		Backends: up.backends, Catalog: cat, ParkTimeout: c.ParkTimeout, Unconfigured: unconfigured, Log: log,
 		Durable:  gateway.NewDurableMemory(gateway.DurableConfig{Store: s.store, Backends: up.backends, Log: log}),
-		Sessions: s.store,
+		Sessions: s.store, Images: imagefetch.New(imagefetch.Config{}),
 	})
 	hosted := accounts.New(accounts.Config{Store: s.store, Ring: ring, Verify: verify(auth), Log: log})
 	turns := httpd.Record(s.gateway, hosted)
-	images := imagefetch.New(imagefetch.Config{})
-	s.responses = respond.New(respond.Config{Turns: turns, Images: images, Store: s.store, Seal: ring, Log: log})
+	s.responses = respond.New(respond.Config{Turns: turns, Store: s.store, Seal: ring, Log: log})
 
 	routes := httpd.Config{
-		Turns: turns, Models: cat, Images: images, ResolveKey: hosted.Resolve, Ready: s.store.Ping,
+		Turns: turns, Models: cat, ResolveKey: hosted.Resolve, Ready: s.store.Ping,
 		OpenCodeV2: up.openCodeV2, OpenCode: up.openCode,
 		Surfaces: responseRoutes(s.responses), Extra: accountRoutes(&c.Accounts, hosted, client),
 		MaxRequests: c.MaxRequests, MaxPerOwner: c.MaxPerKey, Log: log,

@@ -33,6 +33,11 @@ type Sink interface {
 	Flush() error
 }
 
+// An ImageFetcher gets the bytes of every image in req's messages that is known by URL only. Errors are *agent.Error.
+type ImageFetcher interface {
+	Fetch(ctx context.Context, req *agent.Request) error
+}
+
 // Config is what a Gateway needs.
 type Config struct {
 	// Backends are the upstreams by their names; the first is what requests get that ask for none.
@@ -49,6 +54,8 @@ type Config struct {
 	Durable Memory
 	// Sessions pins the sessions of requests that ask for it; nil pins none.
 	Sessions store.Sessions
+	// Images fetches the images that a request knows by URL only. Nil leaves them.
+	Images ImageFetcher
 	// Unconfigured is what a request is told when there is no backend for it: which variables to set.
 	Unconfigured string
 	// Log receives what happens to runs, never what they say. Nil discards it.

@@ -58,6 +58,10 @@ func newTurn(g *Gateway, backend agent.Backend, req *agent.Request, sink Sink) *
 // do answers the request: claim or continue or start, pump, park or close. A run that was claimed or continued and
 // fails before the client has got anything is given up for a fresh one.
 func (t *turn) do(ctx context.Context) error {
+	// Before a parked run is claimed, so that it is still there when the client comes back with a better image.
+	if err := t.fetchImages(ctx, lastGroup(t.req.Messages)); err != nil {
+		return err
+	}
 	if w := t.claim(); w != nil {
 		err := t.carryOn(ctx, w)
 		if !t.startAgain(ctx, err) {
@@ -72,6 +76,15 @@ func (t *turn) do(ctx context.Context) error {
 		t.memory().Forget(ctx, key)
 	}
 	return t.startAfresh(ctx)
+}
+
+// fetchImages gets the images of the messages from an index on. What upstream has seen already needs no fetching, and
+// a URL in an old message may have died since.
+func (t *turn) fetchImages(ctx context.Context, from int) error {
+	if t.g.cfg.Images == nil {
+		return nil
+	}
+	return t.g.cfg.Images.Fetch(ctx, &agent.Request{Messages: t.req.Messages[from:]})
 }
 
 // startAgain reports whether a fresh run may make good what failed with err.
@@ -164,6 +177,9 @@ func (t *turn) startAfresh(ctx context.Context) error {
 	t.from = agent.ResumeNew
 	if t.newFrom > 0 {
 		t.from = agent.ResumeTranscript
+	}
+	if err := t.fetchImages(ctx, 0); err != nil {
+		return err
 	}
 	return t.start(ctx, t.req)
 }
@@ -447,6 +463,16 @@ func newFrom(messages []agent.Message) int {
 		}
 	}
 	return 0
+}
+
+// lastGroup is the index where the model's last calls and answers begin, with their results: nothing before it is new
+// to a run that is carried on.
+func lastGroup(messages []agent.Message) int {
+	i := newFrom(messages)
+	for i > 0 && (messages[i-1].Role == agent.Assistant || messages[i-1].Role == agent.ToolRole) {
+		i--
+	}
+	return i
 }
 
 // lastResults lists the calls that are answered after the assistant's last message.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -644,5 +645,60 @@ func TestWithoutABackendTheUserIsToldWhatToSet(t *testing.T) {
 	_, err := newChat(t, g).user("hi").send()
 	if e := agent.AsError(err); e.Code != agent.NotConfigured || e.UserMessage() != "Set CURSOR_BACKEND_BASE_URL." {
 		t.Error(err)
+	}
+}
+
+// gallery is an ImageFetcher that has every image but those it calls dead.
+type gallery struct{ fetched, dead []string }
+
+func (g *gallery) Fetch(_ context.Context, req *agent.Request) error {
+	for _, m := range req.Messages {
+		for _, p := range m.Parts {
+			if p.Image == nil || p.Image.Data != nil {
+				continue
+			}
+			g.fetched = append(g.fetched, p.Image.URL)
+			if slices.Contains(g.dead, p.Image.URL) {
+				return agent.ParamError(agent.InvalidValue, p.Image.Param, "The image can't be fetched.")
+			}
+			p.Image.Data = []byte{1}
+		}
+	}
+	return nil
+}
+
+func (g *gallery) take() (urls []string) {
+	urls, g.fetched = g.fetched, nil
+	return urls
+}
+
+func image(url string) []agent.Part { return []agent.Part{{Image: &agent.Image{URL: url}}} }
+
+func TestOnlyImagesThatUpstreamHasNotSeenAreFetched(t *testing.T) {
+	images := &gallery{}
+	fake := twoCalls()
+	g := New(Config{Backends: []agent.Backend{fake}, Images: images})
+	defer g.Close(context.Background())
+	c := newChat(t, g)
+	c.history = append(c.history, agent.Message{Role: agent.User, Parts: image("first")})
+	c.must(agent.ResumeNew, "let me see ")
+	if diff := cmp.Diff([]string{"first"}, images.take()); diff != "" {
+		t.Error(diff)
+	}
+
+	c.history[0].Parts = image("first") // the client sends its history anew
+	images.dead = []string{"first", "second"}
+	c.result("call_1", "a")
+	c.history = append(c.history, agent.Message{Role: agent.ToolRole, CallID: "call_2", Parts: image("second")})
+	var r recorder
+	if err := g.Turn(t.Context(), c.request(), &r); agent.CodeOf(err) != agent.InvalidValue || g.Parked() != 1 {
+		t.Errorf("a dead image: %v, %d parked", err, g.Parked())
+	}
+
+	images.dead = images.dead[:1]
+	images.take()
+	c.must(agent.ResumeParked, "seen")
+	if diff := cmp.Diff([]string{"second"}, images.take()); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -18,11 +18,6 @@ func (s *Server) chatCompletions(w http.ResponseWriter, r *http.Request, call *C
 		return err
 	}
 	call.Fill(&req.Request)
-	if s.cfg.Images != nil {
-		if err := s.cfg.Images.Fetch(r.Context(), &req.Request); err != nil {
-			return err
-		}
-	}
 	encoder := chat.NewEncoder(w, req, chat.Options{})
 	defer encoder.Close()
 	err = s.cfg.Turns.Turn(r.Context(), &req.Request, encoder)

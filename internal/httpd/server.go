@@ -19,8 +19,6 @@ type Config struct {
 	Turns Turner
 	// Models answers what models there are.
 	Models Models
-	// Images fetches what a request's images point to, before the turn. Nil leaves them.
-	Images ImageFetcher
 	// ResolveKey finds whom a hosted key (cmp_…) belongs to. An unknown or revoked one is an *agent.Error with code
 	// InvalidKey. Nil means that there are no hosted keys.
 	ResolveKey func(ctx context.Context, token string) (agent.Caller, error)
@@ -52,11 +50,6 @@ type Turner interface {
 type Models interface {
 	List(ctx context.Context, caller agent.Caller) ([]catalog.Model, error)
 	Find(ctx context.Context, caller agent.Caller, name string) (catalog.Model, error)
-}
-
-// An ImageFetcher replaces the URLs of a request's images by their bytes. Errors are *agent.Error.
-type ImageFetcher interface {
-	Fetch(ctx context.Context, req *agent.Request) error
 }
 
 // A Server answers HTTP requests. It owns the listener's connections, not the gateway.

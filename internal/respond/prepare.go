@@ -33,11 +33,6 @@ func (s *Service) prepare(ctx context.Context, call Call, req *responses.Request
 		s.cfg.Log.Info("parts of a request that mean nothing here", "items_as_text", slices.Compact(unknown), "tools_dropped", req.Dropped())
 	}
 	turn.Caller, turn.Upstream, turn.Session = call.Caller, call.Upstream, call.Session
-	if s.cfg.Images != nil {
-		if err := s.cfg.Images.Fetch(ctx, turn); err != nil {
-			return nil, nil, err
-		}
-	}
 	return turn, history, nil
 }
 

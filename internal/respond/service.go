@@ -18,8 +18,6 @@ import (
 type Config struct {
 	// Turns carries out turns: a *gateway.Gateway.
 	Turns Turner
-	// Images fetches what a request's images point to, before the turn. Nil leaves them.
-	Images ImageFetcher
 	// Store keeps responses and the events of background ones.
 	Store Store
 	// Seal encrypts what clients carry for us: reasoning and compactions. Nil means a key that ends with the process.
@@ -38,11 +36,6 @@ type Config struct {
 // A Turner carries out one turn and writes the answer to sink. Errors are *agent.Error.
 type Turner interface {
 	Turn(ctx context.Context, req *agent.Request, sink gateway.Sink) error
-}
-
-// An ImageFetcher replaces the URLs of a request's images by their bytes. Errors are *agent.Error.
-type ImageFetcher interface {
-	Fetch(ctx context.Context, req *agent.Request) error
 }
 
 // Store is the part of the store that responses need.
