@@ -49,35 +49,46 @@ show('upstream', response.headers.get('x-composer-upstream'));
 // TestAnAbortedStreamIsResetUpstream aborts as users do who press Stop. It measures several times and judges by the
 // middle one, because a busy machine may let any process wait.
 func TestAnAbortedStreamIsResetUpstream(t *testing.T) {
-	const times, limit = 7, 50 * time.Millisecond
-	sim := harness.StartSim(t)
-	sim.Play("turn always\ntext It begins.\nhold")
-	out := harness.RunNode(t, prelude+`
+	for _, tc := range []struct {
+		surface string
+		begin   string // the stream
+		isText  string // whether event is a piece of text
+	}{
+		{"chat", "client.chat.completions.create(ask('Talk.', { stream: true }), options)", "event.choices[0].delta.content"},
+		{"responses", "client.responses.create({ model, input: 'Talk.', stream: true }, options)", "event.type === 'response.output_text.delta'"},
+	} {
+		t.Run(tc.surface, func(t *testing.T) {
+			const times, limit = 7, 50 * time.Millisecond
+			sim := harness.StartSim(t)
+			sim.Play("turn always\ntext It begins.\nhold")
+			out := harness.RunNode(t, prelude+`
 for (let i = 0; i < `+strconv.Itoa(times)+`; i++) {
   const abort = new AbortController();
-  const stream = await client.chat.completions.create(ask('Talk.', { stream: true }), { signal: abort.signal });
-  for await (const chunk of stream) {
-    if (!chunk.choices[0].delta.content) continue;
+  const options = { signal: abort.signal };
+  for await (const event of await `+tc.begin+`) {
+    if (!(`+tc.isText+`)) continue;
     console.log(performance.timeOrigin + performance.now());
     abort.abort();
   }
 }
 `, env(harness.StartGateway(t, sim))...)
-	runs := sim.AwaitIdle()
-	aborted := strings.Fields(out)
-	if len(runs) != times || len(aborted) != times {
-		t.Fatalf("want %d aborted runs, got\n%s%s", times, out, harness.Summary(runs))
-	}
-	var took []time.Duration
-	for i, run := range runs {
-		at, err := strconv.ParseFloat(aborted[i], 64) // milliseconds since 1970
-		if err != nil || run.End != "left" {
-			t.Fatalf("run %d ended %q (%v)", i+1, run.End, err)
-		}
-		took = append(took, run.Ended.Sub(time.UnixMicro(int64(at*1000))))
-	}
-	slices.Sort(took)
-	if took[times/2] > limit {
-		t.Errorf("upstream was reset after %v, want at most %v in most cases", took, limit)
+			runs := sim.AwaitIdle()
+			aborted := strings.Fields(out)
+			if len(runs) != times || len(aborted) != times {
+				t.Fatalf("want %d aborted runs, got\n%s%s", times, out, harness.Summary(runs))
+			}
+			var took []time.Duration
+			for i, run := range runs {
+				at, err := strconv.ParseFloat(aborted[i], 64) // milliseconds since 1970
+				if err != nil || run.End != "left" {
+					t.Fatalf("run %d ended %q (%v)", i+1, run.End, err)
+				}
+				took = append(took, run.Ended.Sub(time.UnixMicro(int64(at*1000))))
+			}
+			slices.Sort(took)
+			if took[times/2] > limit {
+				t.Errorf("upstream was reset after %v, want at most %v in most cases", took, limit)
+			}
+		})
 	}
 }
