@@ -69,7 +69,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger) (*ser
 	s.responses = respond.New(respond.Config{Turns: turns, Store: s.store, Seal: ring, Log: log})
 
 	routes := httpd.Config{
-		Turns: turns, Models: cat, ResolveKey: hosted.Resolve, Ready: s.store.Ping,
+		Turns: turns, Models: cat, ResolveKey: hosted.Resolve, PingStore: s.store.Ping,
 		OpenCodeV2: up.openCodeV2, OpenCode: up.openCode,
 		Surfaces: responseRoutes(s.responses), Extra: accountRoutes(&c.Accounts, hosted, client),
 		MaxRequests: c.MaxRequests, MaxPerOwner: c.MaxPerKey, Log: log,

@@ -12,22 +12,28 @@ var errDraining = &agent.Error{Code: agent.Overloaded, Message: "The server is s
 
 type health struct {
 	Status string `json:"status"`
+	// Store is "ok" or "unavailable"; absent when nobody asked.
+	Store string `json:"store,omitempty"`
 }
 
 // healthz says that the process is alive.
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request, _ *Call) error {
-	return writeJSON(w, http.StatusOK, health{"ok"})
+	return writeJSON(w, http.StatusOK, health{Status: "ok"})
 }
 
-// readyz says whether new turns should be sent here.
+// readyz says whether new turns should be sent here. A store that doesn't answer is told but does not count: whoever
+// brings a Cursor key of their own is served without it, and every replica would leave the load balancer at once.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request, _ *Call) error {
 	if s.draining.Load() {
 		return errDraining
 	}
-	if s.cfg.Ready != nil {
-		if err := s.cfg.Ready(r.Context()); err != nil {
-			return &agent.Error{Code: agent.Overloaded, Message: "The server is not ready.", Err: err}
+	ready := health{Status: "ok"}
+	if s.cfg.PingStore != nil {
+		ready.Store = "ok"
+		if err := s.cfg.PingStore(r.Context()); err != nil {
+			s.cfg.Log.Warn("the store does not answer", "err", err)
+			ready.Store = "unavailable"
 		}
 	}
-	return writeJSON(w, http.StatusOK, health{"ok"})
+	return writeJSON(w, http.StatusOK, ready)
 }

@@ -35,8 +35,8 @@ type Config struct {
 	MaxRequests, MaxPerOwner int
 	// MaxBody bounds a request body, decompressed; 0 means 32 MB.
 	MaxBody int64
-	// Ready reports what keeps the server from serving, nil when nothing does. Nil means always ready.
-	Ready func(context.Context) error
+	// PingStore reports whether the store answers, for /readyz to say. Nil means that there is none to ask.
+	PingStore func(context.Context) error
 	// Log receives one line a request, without content and keys. Nil discards it.
 	Log *slog.Logger
 }
