@@ -28,7 +28,8 @@ type Run interface {
 	//
 	// The last event of a turn is Done. After Done with Reason [ToolCalls] the caller may Resume; after any other
 	// Done the run is over, and only Close may follow. After an error the run is over too. Errors are *Error, or
-	// ctx's own error when ctx ended first: then the run is still whole, but the caller normally closes it.
+	// ctx's own error when ctx ended first; a turn can't be taken up again after that, because nothing but a reset
+	// interrupts the reading of a stream.
 	Next(ctx context.Context) (Event, error)
 
 	// Buffered reports whether Next would return without waiting. A consumer that batches its writes flushes when it
