@@ -45,6 +45,16 @@ func TestCallIDsAreShortAndDifferent(t *testing.T) {
 	}
 }
 
+func TestUUIDsSayTheirVersion(t *testing.T) {
+	if id := NewUUID(); len(id) != 36 || id[14] != '4' || !strings.ContainsRune("89ab", rune(id[19])) || id == NewUUID() {
+		t.Errorf("a random one: %q", id)
+	}
+	hash := [32]byte{0: 0xff, 6: 0xff, 8: 0xff, 15: 0xff, 16: 0xff}
+	if got, want := UUIDFrom(hash), "ff000000-0000-8f00-bf00-0000000000ff"; got != want {
+		t.Errorf("one of a hash: %q, want %q", got, want)
+	}
+}
+
 func TestEveryCodeHasANameAndASentence(t *testing.T) {
 	for _, c := range Codes() {
 		if c.String() == "unknown" || (&Error{Code: c}).UserMessage() == "" {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"fmt"
 )
 
@@ -31,7 +32,14 @@ func NewCallID() string { return NewID("call_", 24) }
 func NewUUID() string {
 	var b [16]byte
 	rand.Read(b[:])
-	b[6] = b[6]&0x0f | 0x40
+	return formatUUID(4, b)
+}
+
+// UUIDFrom returns the UUID that always stands for the hash (RFC 9562, version 8).
+func UUIDFrom(hash [sha256.Size]byte) string { return formatUUID(8, [16]byte(hash[:16])) }
+
+func formatUUID(version byte, b [16]byte) string {
+	b[6] = b[6]&0x0f | version<<4
 	b[8] = b[8]&0x3f | 0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }

@@ -102,7 +102,7 @@ func (b *Backend) ask(ctx context.Context, req *agent.Request, conversationID st
 	}
 	message := encodeRequest(&request{
 		text: prompt.text, images: images, model: modelName(req.Model), mode: mode,
-		conversationID: conversationID, messageID: newUUID(), now: time.Now(),
+		conversationID: conversationID, messageID: agent.NewUUID(), now: time.Now(),
 	})
 	httpReq, err := b.post(ctx, connectwire.Append(nil, 0, message), token, conversationID)
 	if err != nil {
@@ -141,7 +141,7 @@ func (b *Backend) post(ctx context.Context, body []byte, token, conversationID s
 		// operator's headers.
 		"X-Cursor-Client-Type": "sdk",
 		"X-Cursor-Timezone":    "UTC",
-		"X-Request-Id":         newUUID(),
+		"X-Request-Id":         agent.NewUUID(),
 		"X-Session-Id":         conversationID,
 	} {
 		req.Header.Set(name, value)

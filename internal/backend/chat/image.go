@@ -28,7 +28,7 @@ func measure(images []*agent.Image) ([]image, error) {
 			return nil, &agent.Error{Code: agent.InvalidValue, Param: "messages", Err: err,
 				Message: "An image can't be read. Send it as PNG, JPEG, GIF or WebP."}
 		}
-		measured[i] = image{data: img.Data, width: config.Width, height: config.Height, id: newUUID()}
+		measured[i] = image{data: img.Data, width: config.Width, height: config.Height, id: agent.NewUUID()}
 	}
 	return measured, nil
 }

@@ -1,9 +1,7 @@
 package chat
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/hex"
 	"runtime"
 	"strings"
 	"time"
@@ -128,21 +126,7 @@ func conversationID(req *agent.Request) string {
 	case req.Session != "":
 		// The owner comes first and has a length of its own, so that no two pairs hash alike.
 		owner := sha256.Sum256([]byte(req.Caller.Owner))
-		return formatUUID(8, sha256.Sum256(append(owner[:], req.Session...)))
+		return agent.UUIDFrom(sha256.Sum256(append(owner[:], req.Session...)))
 	}
-	return newUUID()
-}
-
-func newUUID() string {
-	var random [32]byte
-	rand.Read(random[:])
-	return formatUUID(4, random)
-}
-
-// formatUUID makes a UUID of the first half of b: version 4 is for random bits, 8 for those that mean something (RFC 9562).
-func formatUUID(version byte, b [32]byte) string {
-	b[6] = b[6]&0x0f | version<<4
-	b[8] = b[8]&0x3f | 0x80
-	s := hex.EncodeToString(b[:16])
-	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
+	return agent.NewUUID()
 }

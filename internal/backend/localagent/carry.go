@@ -75,4 +75,4 @@ func UpstreamError(said *connectwire.Error) (err *agent.Error, again, token bool
 }
 
 // NewConversationID is an id for a fresh conversation, for a request that brings none and will be encoded several times.
-func NewConversationID() string { return "agent-" + newUUID() }
+func NewConversationID() string { return "agent-" + agent.NewUUID() }

@@ -2,10 +2,8 @@ package localagent
 
 import (
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"net/http"
 	"slices"
 
@@ -31,7 +29,7 @@ type ticket struct {
 
 // newTicket reads a request.
 func newTicket(req *agent.Request, tools *toolset) *ticket {
-	t := &ticket{key: req.Caller.CursorKey, runID: newUUID(), model: req.Model, tools: tools, userAction: userAction(render(req))}
+	t := &ticket{key: req.Caller.CursorKey, runID: agent.NewUUID(), model: req.Model, tools: tools, userAction: userAction(render(req))}
 	if from, ok := req.Continue.(*conversation); ok {
 		t.conversationID, t.blobKey = from.id, from.blobKey
 		return t
@@ -77,7 +75,7 @@ func selectedContext(images []*agent.Image) []byte {
 	c := &cursorpb.SelectedContext{}
 	for _, image := range images {
 		c.SelectedImages = append(c.SelectedImages, &cursorpb.SelectedImage{
-			DataOrBlobId: &cursorpb.SelectedImage_Data{Data: image.Data}, Uuid: newUUID(), MimeType: valid(image.MIME),
+			DataOrBlobId: &cursorpb.SelectedImage_Data{Data: image.Data}, Uuid: agent.NewUUID(), MimeType: valid(image.MIME),
 		})
 	}
 	return appendField(nil, fieldSelectedContext, encode(c))
@@ -153,7 +151,7 @@ func (t *ticket) header(token, clientVersion string) http.Header {
 		"X-Cursor-Client-Type":         "sdk",
 		"X-Cursor-Client-Version":      clientVersion,
 		"X-Ghost-Mode":                 "true",
-		"X-Request-Id":                 newUUID(), // new for each attempt
+		"X-Request-Id":                 agent.NewUUID(), // new for each attempt
 		"X-Original-Request-Id":        t.runID,
 		"X-Blob-Encryption-Key":        t.blobKey,
 		"X-Cursor-Agent-Allowed-Tools": allowed,
@@ -171,13 +169,4 @@ func EncodeRun(req *agent.Request) (envelope []byte, runID string) {
 	fresh.Continue, fresh.New = nil, 0
 	t := newTicket(&fresh, newToolset(req.Offered()))
 	return slices.Concat(t.envelope(nil, t.userAction)...), t.runID
-}
-
-// newUUID returns a random UUID (version 4).
-func newUUID() string {
-	var b [16]byte
-	rand.Read(b[:])
-	b[6] = b[6]&0x0f | 0x40
-	b[8] = b[8]&0x3f | 0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
