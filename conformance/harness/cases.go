@@ -18,8 +18,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 // A Case is a test in a txtar file:
 //
 //	why this matters
-//	-- args --          (may be missing) flags of `composer-api serve`, one a line
-//	-- script --        what the model says
+//	-- script --        what the model says; the simulator's default when it is missing
 //	-- client.mjs --    what the client does; what it prints is compared
 //	-- out --           what it printed, with ids numbered in the order of their appearance
 //	-- runs --          what the simulator received: see Summary
@@ -28,8 +27,6 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 type Case struct {
 	// Prelude is put before every client.mjs: it imports the client and points it at BASE_URL with API_KEY.
 	Prelude string
-	// Args are flags of `composer-api serve`, before those of the file.
-	Args []string
 	// Env is added to the client's environment.
 	Env []string
 }
@@ -57,18 +54,14 @@ func (c *Case) run(t *testing.T, file string) {
 	if script := section(archive, "script"); script != nil {
 		sim.Play(string(script.Data))
 	}
-	args := c.Args
-	if flags := section(archive, "args"); flags != nil {
-		args = slices.Concat(args, strings.Fields(string(flags.Data)))
-	}
-	gateway := StartGateway(t, sim, args...)
+	gateway := StartGateway(t, sim)
 	client := section(archive, "client.mjs")
 	if client == nil {
 		t.Fatal("no client.mjs")
 	}
 	env := slices.Concat(c.Env, []string{"BASE_URL=" + gateway.BaseURL(), "API_KEY=" + Key})
 	out := RunNode(t, c.Prelude+string(client.Data), env...)
-	golden(archive, "out", Normalise(out), t)
+	golden(archive, "out", normalise(out), t)
 	golden(archive, "runs", Summary(sim.AwaitSettled()), t)
 	if wrong := sim.Violations(); len(wrong) > 0 {
 		t.Errorf("the gateway broke the protocol:\n%s", strings.Join(wrong, "\n"))
@@ -111,8 +104,8 @@ func golden(a *txtar.Archive, name, got string, t *testing.T) {
 // ids are what the gateway mints: each kind with a name for what stands in for it.
 var ids = regexp.MustCompile(`\b(chatcmpl-|call_|req_|resp_|msg_|rs_|fc_|ctc_|cmp_|agent-)[A-Za-z0-9-]{12,}`)
 
-// Normalise replaces the ids in text by numbered ones: the same id, the same number.
-func Normalise(text string) string {
+// normalise replaces the ids in text by numbered ones: the same id, the same number.
+func normalise(text string) string {
 	seen := map[string]string{}
 	count := map[string]int{}
 	return ids.ReplaceAllStringFunc(text, func(id string) string {

