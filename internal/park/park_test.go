@@ -82,7 +82,7 @@ func TestExpiryIsExact(t *testing.T) {
 		time.Sleep(30*time.Second - 1)
 		synctest.Wait()
 		ended.want(t, map[string]Cause{})
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		ended.want(t, map[string]Cause{"first": Expired})
 		if _, ok := lot.Claim("o", []string{"b"}); !ok {

@@ -149,12 +149,12 @@ func (j *job) Flush() error { return j.encoder.Flush() }
 
 // fail ends a response whose turn ended with err, in the way that its cause asks for.
 func (j *job) fail(err error) {
-	switch context.Cause(j.ctx) {
-	case nil:
+	switch cause := context.Cause(j.ctx); {
+	case cause == nil:
 		j.encoder.Fail(agent.AsError(err))
-	case errCancelled:
+	case errors.Is(cause, errCancelled):
 		j.encoder.Cancel()
-	case errDeleted, errLost:
+	case errors.Is(cause, errDeleted), errors.Is(cause, errLost):
 		// The row is gone, or somebody else's.
 	default: // the service is being closed
 		j.encoder.Interrupt()

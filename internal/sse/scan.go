@@ -29,7 +29,7 @@ func Scan(r io.Reader) iter.Seq2[Event, error] {
 		s := scanner{r: bufio.NewReader(r)}
 		for {
 			e, err := s.event()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				return
 			}
 			if err != nil {
