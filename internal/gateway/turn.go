@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"composer-api/internal/agent"
@@ -401,37 +400,6 @@ func (t *turn) event(e agent.Event) error {
 	return clientGone(t.sink.Event(&e))
 }
 
-// usageOrEstimate is what upstream said, or else our own count.
-func (t *turn) usageOrEstimate() agent.Usage {
-	if t.usage != nil {
-		return *t.usage
-	}
-	return agent.Usage{Input: EstimatePrompt(t.req), Output: estimateTokens(t.written), Estimated: true}
-}
-
-// imageTokens is what an image counts for in an estimate, about what models charge for one of moderate size.
-const imageTokens = 1000
-
-// EstimatePrompt is about how many tokens req's conversation and tools are.
-func EstimatePrompt(req *agent.Request) int64 {
-	size, images := 0, 0
-	for i := range req.Messages {
-		for _, p := range req.Messages[i].Parts {
-			size += len(p.Text)
-			if p.Image != nil {
-				images++
-			}
-		}
-		for _, c := range req.Messages[i].Calls {
-			size += len(c.Name) + len(c.Arguments)
-		}
-	}
-	for _, tool := range req.Tools {
-		size += len(tool.Name) + len(tool.Description) + len(tool.Parameters)
-	}
-	return estimateTokens(size) + int64(images)*imageTokens
-}
-
 func (t *turn) memory() Memory { return t.g.memoryFor(t.req) }
 
 func (t *turn) memoryKey(transcript Digest) MemoryKey {
@@ -452,78 +420,6 @@ func (t *turn) recall(ctx context.Context) (MemoryKey, agent.Conversation) {
 		return MemoryKey{}, nil
 	}
 	return key, c
-}
-
-// newFrom is the index of the first message after the last that came from the model or answered it: 0 when the
-// conversation begins with this request.
-func newFrom(messages []agent.Message) int {
-	for i := len(messages) - 1; i >= 0; i-- {
-		if r := messages[i].Role; r == agent.Assistant || r == agent.ToolRole {
-			return i + 1
-		}
-	}
-	return 0
-}
-
-// lastGroup is the index where the model's last calls and answers begin, with their results: nothing before it is new
-// to a run that is carried on.
-func lastGroup(messages []agent.Message) int {
-	i := newFrom(messages)
-	for i > 0 && (messages[i-1].Role == agent.Assistant || messages[i-1].Role == agent.ToolRole) {
-		i--
-	}
-	return i
-}
-
-// lastResults lists the calls that are answered after the assistant's last message.
-func lastResults(messages []agent.Message) []string {
-	var ids []string
-	for _, m := range slices.Backward(messages) {
-		if m.Role == agent.Assistant {
-			break
-		}
-		if m.Role == agent.ToolRole {
-			ids = append(ids, m.CallID)
-		}
-	}
-	return ids
-}
-
-// transcriptBefore is the digest of what was said before the results of calls, and what the user said with them, came
-// in.
-func transcriptBefore(messages []agent.Message, calls []string) Digest {
-	d := newDigester()
-	for i := range messages[:newFrom(messages)] {
-		m := &messages[i]
-		if m.Role == agent.ToolRole && slices.Contains(calls, m.CallID) {
-			continue
-		}
-		d.message(m)
-	}
-	return d.sum()
-}
-
-// resultsFor gathers the results of calls from the transcript. A call without one is answered with an error result, so
-// that the model can go on. What the user says along with the results goes with the last of them.
-func resultsFor(calls []string, messages []agent.Message) []agent.ToolResult {
-	results := make([]agent.ToolResult, len(calls))
-	for i, id := range calls {
-		results[i] = agent.ToolResult{CallID: id, IsError: true, Parts: []agent.Part{{Text: "The client gave no result for this call."}}}
-		for _, m := range slices.Backward(messages) {
-			if m.Role == agent.ToolRole && m.CallID == id {
-				results[i] = agent.ToolResult{CallID: id, IsError: m.IsError, Parts: m.Parts}
-				break
-			}
-		}
-	}
-	if said := messages[newFrom(messages):]; len(said) > 0 {
-		last := &results[len(results)-1]
-		last.Parts = append(slices.Clip(last.Parts), agent.Part{Text: "\n\nThe user says, along with this result:\n"})
-		for _, m := range said {
-			last.Parts = append(last.Parts, m.Parts...)
-		}
-	}
-	return results
 }
 
 // clientGone marks an error of the sink as the client's leaving.
