@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -94,27 +93,4 @@ func TestOffered(t *testing.T) {
 			t.Errorf("%+v: %s", tc.choice, diff)
 		}
 	}
-}
-
-// FuzzTextJoiner checks that pieces give the same text as the whole, and every one valid UTF-8.
-func FuzzTextJoiner(f *testing.F) {
-	f.Add([]byte("kůň 🐎 x"), uint(1))
-	f.Add([]byte("\xf0\x9f\x90"), uint(2))
-	f.Add([]byte("a\xff\xc3b\x80"), uint(3))
-	f.Fuzz(func(t *testing.T, text []byte, step uint) {
-		size := int(step%8) + 1
-		var j TextJoiner
-		var got []byte
-		for rest := text; len(rest) > 0; rest = rest[min(size, len(rest)):] {
-			out := j.Add(rest[:min(size, len(rest))])
-			if !utf8.Valid(out) {
-				t.Fatalf("%q is not valid UTF-8", out)
-			}
-			got = append(got, out...)
-		}
-		got = append(got, j.Rest()...)
-		if want := []rune(string(text)); string(want) != string(got) {
-			t.Errorf("%q became %q, want %q", text, got, string(want))
-		}
-	})
 }

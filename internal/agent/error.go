@@ -89,8 +89,10 @@ const (
 	UnsupportedMediaType
 	ModelNotFound
 	PreviousResponseNotFound
-	NotFound   // the thing that a URL names
-	UnknownURL // no such route, or not with this method
+	NotFound         // the thing that a URL names
+	UnknownURL       // no such route
+	MethodNotAllowed // there is a route, but not with this method
+	NoWebSocket      // the client asks for a WebSocket
 	ContextTooLong
 
 	// Who the client is.
@@ -130,6 +132,8 @@ var codes = [...]struct{ name, sentence string }{
 	PreviousResponseNotFound: {"previous_response_not_found", "The previous response was not found."},
 	NotFound:                 {"not_found", "Not found."},
 	UnknownURL:               {"unknown_url", "There is no such route."},
+	MethodNotAllowed:         {"method_not_allowed", "This method is not allowed for this URL."},
+	NoWebSocket:              {"no_websocket", "WebSockets are not supported here. Send the request with POST."},
 	ContextTooLong:           {"context_too_long", "The conversation is too long for the model."},
 	MissingKey:               {"missing_key", "No API key was sent. Send your Cursor API key as 'Authorization: Bearer <key>'."},
 	InvalidKey:               {"invalid_key", "The API key is not valid. Create one in the Cursor dashboard under Integrations."},

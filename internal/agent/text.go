@@ -3,28 +3,41 @@ package agent
 import "unicode/utf8"
 
 // A TextJoiner makes whole characters of text that comes in pieces cut anywhere, as [Event].Text wants it. What can't
-// become a character is replaced by U+FFFD. The zero value is ready; it is used by one goroutine.
+// become a character is replaced by U+FFFD, one for each byte, as Go's own conversions do. So the pieces are the whole
+// text, however it was cut. The zero value is ready; it is used by one goroutine.
 type TextJoiner struct {
-	tail []byte // the beginning of a character
-	buf  []byte
+	held   [utf8.UTFMax - 1]byte // the beginning of a character
+	n      int                   // of held
+	joined []byte                // what was held and the piece behind it
 }
 
-// Add takes a piece and returns what is whole now, maybe nothing. The result is valid until the next call and may be
-// piece itself.
+// Add takes a piece and returns what is whole now, maybe nothing. The result is valid until the next call and may share
+// piece's memory.
 func (j *TextJoiner) Add(piece []byte) []byte {
-	if len(j.tail) == 0 && utf8.Valid(piece) {
-		return piece
+	if j.n > 0 {
+		j.joined = append(append(j.joined[:0], j.held[:j.n]...), piece...)
+		piece = j.joined
 	}
-	j.buf = append(append(j.buf[:0], j.tail...), piece...)
-	whole := len(j.buf) - unfinished(j.buf)
-	j.tail = append(j.tail[:0], j.buf[whole:]...)
-	return valid(j.buf[:whole])
+	whole := len(piece) - unfinished(piece)
+	j.n = copy(j.held[:], piece[whole:])
+	return valid(piece[:whole])
+}
+
+// Yields reports whether Add would return something for the piece.
+func (j *TextJoiner) Yields(piece []byte) bool {
+	if j.n+len(piece) >= utf8.UTFMax {
+		return true
+	}
+	var both [utf8.UTFMax]byte
+	n := copy(both[:], j.held[:j.n])
+	n += copy(both[n:], piece)
+	return n > unfinished(both[:n])
 }
 
 // Rest returns what is left at the end of the text.
 func (j *TextJoiner) Rest() []byte {
-	rest := valid(j.tail)
-	j.tail = nil
+	rest := valid(j.held[:j.n])
+	j.n = 0
 	return rest
 }
 
@@ -41,6 +54,7 @@ func unfinished(b []byte) int {
 	return 0
 }
 
+// valid is b if it is UTF-8, else a copy that is.
 func valid(b []byte) []byte {
 	if utf8.Valid(b) {
 		return b

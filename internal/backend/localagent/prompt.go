@@ -42,7 +42,7 @@ func render(req *agent.Request) prompt {
 	w.ask(messages[asked:])
 	p := prompt{buf: w.b.Bytes(), images: w.images}
 	if !utf8.Valid(p.text()) {
-		p.buf = append(p.buf[:headroom:headroom], bytes.ToValidUTF8(p.text(), replacement)...)
+		p.buf = append(p.buf[:headroom:headroom], bytes.ToValidUTF8(p.text(), []byte(replacement))...)
 	}
 	return p
 }

@@ -25,9 +25,9 @@ func (r *run) delta(message []byte) (agent.Event, bool) {
 		return agent.Event{}, false
 	}
 	if kind == agent.Text {
-		text = r.text.next(text)
+		text = r.text.Add(text)
 	} else {
-		text = r.thinking.next(text)
+		text = r.thinking.Add(text)
 	}
 	if len(text) == 0 {
 		return agent.Event{}, false
@@ -45,9 +45,9 @@ func (r *run) wouldYield(message []byte) bool {
 		return false
 	}
 	if kind == agent.Text {
-		return r.text.yields(text)
+		return r.text.Yields(text)
 	}
-	return r.thinking.yields(text)
+	return r.thinking.Yields(text)
 }
 
 // take handles a message that delta has no use for.

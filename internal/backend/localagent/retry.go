@@ -173,7 +173,7 @@ func (r *run) install(s *stream) *failure {
 		go old.close(errClosed)
 	}
 	r.stream, r.execs, r.calls = s, execs{}, calls{}
-	r.text, r.thinking = joiner{}, joiner{}
+	r.text, r.thinking = agent.TextJoiner{}, agent.TextJoiner{}
 	r.clock.restart()
 	r.backend.pacer.set(&r.alarm, r.clock.nextBeat)
 	return nil

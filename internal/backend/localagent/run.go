@@ -24,7 +24,7 @@ type run struct {
 	clock   clock
 
 	// These belong to whoever has the reading role, which readBehind has only while it holds mu.
-	text, thinking joiner
+	text, thinking agent.TextJoiner
 	meter          meter
 	tries          tries
 
@@ -171,8 +171,8 @@ func (r *run) finishWell() {
 	for _, held := range []struct {
 		kind agent.Kind
 		text []byte
-	}{{agent.Reasoning, r.thinking.rest()}, {agent.Text, r.text.rest()}} {
-		if held.text != nil {
+	}{{agent.Reasoning, r.thinking.Rest()}, {agent.Text, r.text.Rest()}} {
+		if len(held.text) > 0 {
 			r.queue.push(agent.Event{Kind: held.kind, Text: held.text})
 		}
 	}

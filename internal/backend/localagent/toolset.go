@@ -137,7 +137,10 @@ func encode(m proto.Message) []byte {
 }
 
 // valid makes s UTF-8, which protobuf insists on.
-func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+func valid(s string) string { return strings.ToValidUTF8(s, replacement) }
+
+// replacement stands for what is no UTF-8.
+const replacement = "\uFFFD"
 
 // appendField appends an encoded message as a field of another.
 func appendField(b []byte, number protowire.Number, message []byte) []byte {

@@ -2,9 +2,7 @@ package localagent
 
 import (
 	"bytes"
-	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -79,72 +77,6 @@ func FuzzTextDelta(f *testing.F) {
 		// may differ: generated code merges, and the walk leaves it to generated code.)
 		if canonical := encode(&m); ok && bytes.Equal(canonical, message) && len(m.ProtoReflect().GetUnknown()) == 0 && string(text) != said {
 			t.Errorf("the walk says %q, generated code %q", text, said)
-		}
-	})
-}
-
-func TestJoinerIsIndependentOfHowTextIsCut(t *testing.T) {
-	const text = "aůň🐎 \U0001F469\u200D\U0001F680 end"
-	for size := 1; size < len(text); size++ {
-		if got := joined(t, cutInto(text, size)); got != text {
-			t.Errorf("pieces of %d bytes: got %q", size, got)
-		}
-	}
-}
-
-func TestJoinerReplacesWhatIsNoCharacter(t *testing.T) {
-	for _, tt := range []struct{ pieces, want string }{
-		{"a\xff|b", "a\uFFFDb"},
-		{"a\xc5|b", "a\uFFFDb"},  // the rest never comes
-		{"a\xf0\x9f", "a\uFFFD"}, // the end comes instead
-		{"\xc5|\xc5|\xaf", "\uFFFDů"},
-		{"", ""},
-	} {
-		if got := joined(t, strings.Split(tt.pieces, "|")); got != tt.want {
-			t.Errorf("%q: got %q, want %q", tt.pieces, got, tt.want)
-		}
-	}
-}
-
-func cutInto(text string, size int) []string {
-	var pieces []string
-	for len(text) > size {
-		pieces = append(pieces, text[:size])
-		text = text[size:]
-	}
-	return append(pieces, text)
-}
-
-// joined passes the pieces through a joiner and checks what it promises on the way.
-func joined(t *testing.T, pieces []string) string {
-	t.Helper()
-	var j joiner
-	var all strings.Builder
-	for _, p := range pieces {
-		yields := j.yields([]byte(p))
-		out := j.next([]byte(p))
-		if !utf8.Valid(out) {
-			t.Errorf("%q: a piece is no UTF-8: %q", pieces, out)
-		}
-		if yields != (len(out) > 0) {
-			t.Errorf("%q: yields said %v before %q", pieces, yields, out)
-		}
-		all.Write(out)
-	}
-	all.Write(j.rest())
-	return all.String()
-}
-
-func FuzzJoiner(f *testing.F) {
-	f.Add("aůň🐎", 2)
-	f.Add("\xff\xf0\x9f", 1)
-	f.Fuzz(func(t *testing.T, text string, size int) {
-		if size < 1 || size > 100 {
-			return
-		}
-		got := joined(t, cutInto(text, size))
-		if utf8.ValidString(text) && got != text {
-			t.Errorf("got %q, want %q", got, text)
 		}
 	})
 }
