@@ -1,7 +1,6 @@
 package httpd
 
 import (
-	"bytes"
 	"compress/gzip"
 	"errors"
 	"io"
@@ -10,6 +9,7 @@ import (
 	"strings"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
 )
 
 // openBody checks what a body is said to be, and replaces r.Body by one that is decompressed and bounded. Its read
@@ -19,7 +19,7 @@ func (s *Server) openBody(w *response, r *http.Request) error {
 		return nil
 	}
 	if !isJSON(r.Header.Get("Content-Type")) {
-		return agent.Errorf(agent.UnsupportedMediaType, "The content type %q is not supported. Send JSON with 'Content-Type: application/json'.", clip(r.Header.Get("Content-Type")))
+		return agent.Errorf(agent.UnsupportedMediaType, "The content type %q is not supported. Send JSON with 'Content-Type: application/json'.", openai.Clip(r.Header.Get("Content-Type")))
 	}
 	if r.ContentLength > s.cfg.MaxBody {
 		return s.tooLarge()
@@ -49,7 +49,7 @@ func decompress(r io.Reader, encoding string) (io.Reader, error) {
 	case "gzip", "x-gzip":
 		return gzip.NewReader(r)
 	}
-	return nil, agent.Errorf(agent.UnsupportedMediaType, "The content encoding %q is not supported. Send the body as it is, or with gzip.", clip(encoding))
+	return nil, agent.Errorf(agent.UnsupportedMediaType, "The content encoding %q is not supported. Send the body as it is, or with gzip.", openai.Clip(encoding))
 }
 
 // A body is a request body within its limit.
@@ -98,24 +98,4 @@ func (s *Server) bodyError(err error, compressed bool) error {
 	}
 	// What net/http tells us otherwise is that the connection broke, so nobody will read this.
 	return &agent.Error{Code: agent.Canceled, Message: "The request body ended early.", Err: err}
-}
-
-// readBody reads the whole body. It must be read to its end before a turn starts: only then does net/http notice that
-// the client has left.
-func readBody(r *http.Request) ([]byte, error) {
-	// The length is what the client says, so it only earns a first guess.
-	const firstGuess = 1 << 20
-	var buf bytes.Buffer
-	buf.Grow(int(min(max(r.ContentLength, 0), firstGuess)) + bytes.MinRead)
-	_, err := buf.ReadFrom(r.Body)
-	return buf.Bytes(), err
-}
-
-// clip shortens what a client sent for an error message.
-func clip(s string) string {
-	const most = 100
-	if len(s) > most {
-		return strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return s
 }

@@ -5,11 +5,12 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api/chat"
+	"composer-api/internal/api/openai"
 )
 
 // chatCompletions answers POST …/chat/completions.
 func (s *Server) chatCompletions(w http.ResponseWriter, r *http.Request, call *Call) error {
-	body, err := readBody(r)
+	body, err := openai.ReadBody(r)
 	if err != nil {
 		return err
 	}
@@ -22,7 +23,7 @@ func (s *Server) chatCompletions(w http.ResponseWriter, r *http.Request, call *C
 	defer encoder.Close()
 	err = s.cfg.Turns.Turn(r.Context(), &req.Request, encoder)
 	if err != nil && encoder.Fail(agent.AsError(err)) {
-		return &told{err}
+		return &openai.Told{Err: err}
 	}
 	return err
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 
-	"composer-api/internal/agent"
 	"composer-api/internal/api/openai"
 )
 
@@ -12,7 +11,7 @@ import (
 // client does not take a part for the whole.
 func (s *Server) fail(w *response, err error) {
 	w.err = err
-	var told *told
+	var told *openai.Told
 	if errors.As(err, &told) {
 		return
 	}
@@ -23,21 +22,9 @@ func (s *Server) fail(w *response, err error) {
 	openai.WriteError(w, err)
 }
 
-// methodNotAllowed is fail for the one status that no code stands for.
-func (s *Server) methodNotAllowed(w *response, e *agent.Error) {
-	w.err = e
-	s.closeWhenDraining(w)
-	writeBody(w, http.StatusMethodNotAllowed, append(openai.AppendError(nil, e), '\n'))
-}
-
 // closeWhenDraining makes the client open its next connection elsewhere.
 func (s *Server) closeWhenDraining(w *response) {
 	if s.draining.Load() {
 		w.Header().Set("Connection", "close")
 	}
 }
-
-// A told error has been reported to the client already, in its stream. It is for the log only.
-type told struct{ error }
-
-func (t *told) Unwrap() error { return t.error }

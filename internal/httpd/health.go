@@ -18,7 +18,7 @@ type health struct {
 
 // healthz says that the process is alive.
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request, _ *Call) error {
-	return writeJSON(w, http.StatusOK, health{Status: "ok"})
+	return writeJSON(w, health{Status: "ok"})
 }
 
 // readyz says whether new turns should be sent here. A store that doesn't answer is told but does not count: whoever
@@ -35,5 +35,5 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request, _ *Call) error {
 			ready.Store = "unavailable"
 		}
 	}
-	return writeJSON(w, http.StatusOK, ready)
+	return writeJSON(w, ready)
 }

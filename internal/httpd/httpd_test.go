@@ -154,6 +154,9 @@ func TestAWrongMethodIsToldWhichAreRight(t *testing.T) {
 	if got, want := w.Header().Get("Allow"), "GET, HEAD, OPTIONS"; w.Code != 405 || got != want {
 		t.Errorf("status %d, Allow %q, want %q", w.Code, got, want)
 	}
+	if w.Header().Get("X-Should-Retry") != "false" {
+		t.Error("the client may think that a retry helps")
+	}
 }
 
 func TestAMissingV1IsPointedOut(t *testing.T) {

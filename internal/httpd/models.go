@@ -3,8 +3,8 @@ package httpd
 import (
 	"encoding/json"
 	"net/http"
-	"strconv"
 
+	"composer-api/internal/api/openai"
 	"composer-api/internal/catalog"
 )
 
@@ -87,7 +87,7 @@ func (s *Server) listModels(w http.ResponseWriter, r *http.Request, call *Call) 
 		list.Data = append(list.Data, openAIModel(m))
 		list.Models = append(list.Models, codexEntry(m))
 	}
-	return writeJSON(w, http.StatusOK, list)
+	return writeJSON(w, list)
 }
 
 func (s *Server) getModel(w http.ResponseWriter, r *http.Request, call *Call) error {
@@ -95,23 +95,14 @@ func (s *Server) getModel(w http.ResponseWriter, r *http.Request, call *Call) er
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, openAIModel(m))
+	return writeJSON(w, openAIModel(m))
 }
 
 // writeJSON sends v, which encoding/json can always encode.
-func writeJSON(w http.ResponseWriter, status int, v any) error {
-	data, err := json.Marshal(v)
+func writeJSON(w http.ResponseWriter, v any) error {
+	doc, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	return writeBody(w, status, append(data, '\n'))
-}
-
-// writeBody sends a whole JSON answer.
-func writeBody(w http.ResponseWriter, status int, data []byte) error {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(data)))
-	w.WriteHeader(status)
-	_, err := w.Write(data)
-	return err
+	return openai.WriteJSON(w, doc)
 }

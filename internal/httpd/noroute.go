@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
 )
 
 // anything is the pattern of what no route matches.
@@ -13,14 +14,14 @@ const anything = "/"
 
 // noRoute answers a request that no route matches: 405 when its path is served with another method, else 404.
 func (s *Server) noRoute(w *response, r *http.Request, mux *http.ServeMux) {
-	path := clip(r.URL.Path)
+	path := openai.Clip(r.URL.Path)
 	if allowed := allowedMethods(mux, r.URL.Path); len(allowed) > 0 {
 		allow := strings.Join(allowed, ", ")
 		w.Header().Set("Allow", allow)
-		s.methodNotAllowed(w, agent.Errorf(agent.UnknownURL, "Method %s is not allowed for %s. Use %s.", clip(r.Method), path, allow))
+		s.fail(w, agent.Errorf(agent.MethodNotAllowed, "Method %s is not allowed for %s. Use %s.", openai.Clip(r.Method), path, allow))
 		return
 	}
-	message := "Unknown request URL: " + clip(r.Method) + " " + path + "."
+	message := "Unknown request URL: " + openai.Clip(r.Method) + " " + path + "."
 	if matches(mux, r.Method, "/v1"+r.URL.Path) {
 		message += " Did you mean /v1" + path + "? A client's base URL ends in /v1."
 	}

@@ -137,7 +137,8 @@ func TestTheTurnEndsWhenTheClientLeaves(t *testing.T) {
 }
 
 func TestAFailureInMidStreamIsToldAndEndsTheStreamProperly(t *testing.T) {
-	cfg := httpd.Config{Turns: turns(func(_ context.Context, _ *agent.Request, sink gateway.Sink) error {
+	var log bytes.Buffer
+	cfg := httpd.Config{Log: slog.New(slog.NewTextHandler(&log, nil)), Turns: turns(func(_ context.Context, _ *agent.Request, sink gateway.Sink) error {
 		sink.Accept(agent.Accepted{})
 		sink.Event(&agent.Event{Kind: agent.Text, Text: []byte("first")})
 		return &agent.Error{Code: agent.Upstream}
@@ -150,6 +151,9 @@ func TestAFailureInMidStreamIsToldAndEndsTheStreamProperly(t *testing.T) {
 			t.Errorf("the stream is %s", body)
 		}
 	})
+	if !strings.Contains(log.String(), "status=200") || !strings.Contains(log.String(), "code=upstream") {
+		t.Errorf("the log does not tell: %s", &log)
+	}
 }
 
 func TestAFailureInAWholeAnswerHasItsStatus(t *testing.T) {

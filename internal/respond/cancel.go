@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
 	"composer-api/internal/api/responses"
 	"composer-api/internal/store"
 )
@@ -34,7 +35,7 @@ func (s *Service) cancel(w http.ResponseWriter, r *http.Request, call Call) erro
 			return agent.Errorf(agent.InvalidValue, "Only responses with 'background': true can be cancelled.")
 		}
 		if object.Status.Ended() {
-			return writeJSON(w, row.Object)
+			return openai.WriteJSON(w, row.Object)
 		}
 		// Another process works on it, and stops when it finds its row changed.
 		err = s.settle(r.Context(), row, func(r *responses.Response) { r.Status = responses.Cancelled })

@@ -28,7 +28,7 @@ func (s *Service) compact(w http.ResponseWriter, r *http.Request, call Call) err
 		return err
 	}
 	if req.Model == "" {
-		return agent.ParamError(agent.MissingParameter, "model", "Missing required parameter: 'model'.")
+		return openai.Missing("model")
 	}
 	req.Compact, req.Store = true, false
 	turn, history, err := s.prepare(r.Context(), call, req)
@@ -48,7 +48,7 @@ func (s *Service) compact(w http.ResponseWriter, r *http.Request, call Call) err
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, encode(compactionDocument{
+	return openai.WriteJSON(w, encode(compactionDocument{
 		ID: resp.ID, Object: "response.compaction", CreatedAt: resp.CreatedAt,
 		Output: append(said, resp.Output...), Usage: resp.Usage,
 	}))
@@ -74,46 +74,11 @@ func (c *summary) Event(e *agent.Event) error { return c.encoder.Event(e) }
 // Flush implements gateway.Sink.
 func (c *summary) Flush() error { return nil }
 
-// countDocument is what POST /responses/input_tokens answers.
-type countDocument struct {
-	Object      string `json:"object"` // "response.input_tokens"
-	InputTokens int64  `json:"input_tokens"`
-	Estimated   bool   `json:"estimated"` // ours: upstream counts only what it answers
-}
-
-// countTokens answers POST /responses/input_tokens.
-func (s *Service) countTokens(w http.ResponseWriter, r *http.Request, call Call) error {
-	req, err := s.decodePartial(r)
-	if err != nil {
-		return err
-	}
-	turn, _, err := s.prepare(r.Context(), call, req)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, encode(countDocument{
-		Object: "response.input_tokens", InputTokens: gateway.EstimatePrompt(turn), Estimated: true,
-	}))
-}
-
+// decodePartial reads a request of which nothing is required.
 func (s *Service) decodePartial(r *http.Request) (*responses.Request, error) {
-	data, err := readBody(r)
+	data, err := openai.ReadBody(r)
 	if err != nil {
 		return nil, err
 	}
 	return responses.DecodePartial(data)
-}
-
-// noWebSocket answers GET /responses. Codex tries a WebSocket there first, and takes 426 as the sign to go on without.
-func (s *Service) noWebSocket(w http.ResponseWriter, r *http.Request, _ Call) error {
-	status, message := http.StatusMethodNotAllowed, "Method GET is not allowed for this URL. Use POST, or GET with the id of a response."
-	if r.Header.Get("Upgrade") != "" {
-		status, message = http.StatusUpgradeRequired, "WebSockets are not supported here. Send the request with POST."
-		w.Header().Set("Upgrade", "HTTP/1.1")
-	}
-	w.Header().Set("Allow", http.MethodPost)
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, err := w.Write(openai.AppendError(nil, agent.Errorf(agent.UnknownURL, "%s", message)))
-	return err
 }

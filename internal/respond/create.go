@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
 	"composer-api/internal/api/responses"
 	"composer-api/internal/store"
 )
 
 // create answers POST /responses.
 func (s *Service) create(w http.ResponseWriter, r *http.Request, call Call) error {
-	data, err := readBody(r)
+	data, err := openai.ReadBody(r)
 	if err != nil {
 		return err
 	}
@@ -39,8 +40,7 @@ func (s *Service) create(w http.ResponseWriter, r *http.Request, call Call) erro
 	defer answer.Close()
 	err = s.cfg.Turns.Turn(r.Context(), turn, answer)
 	if err != nil && answer.Fail(agent.AsError(err)) {
-		s.cfg.Log.Info("a turn failed in mid-stream", "id", rec.row.ID, "code", agent.CodeOf(err).String(), "err", err)
-		return nil
+		return &openai.Told{Err: err}
 	}
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
 	"composer-api/internal/api/responses"
 	"composer-api/internal/store"
 )
@@ -65,14 +66,14 @@ func (p *past) history(ctx context.Context, id string) ([]responses.Item, error)
 		row, err := p.store.Response(ctx, p.owner, next)
 		switch {
 		case errors.Is(err, store.ErrNotFound) && next == id:
-			return nil, agent.ParamError(agent.PreviousResponseNotFound, param, "Previous response with id '%s' not found.", clip(id))
+			return nil, agent.ParamError(agent.PreviousResponseNotFound, param, "Previous response with id '%s' not found.", openai.Clip(id))
 		case errors.Is(err, store.ErrNotFound):
 			// To go on without it would be to go on with half a conversation.
-			return nil, agent.ParamError(agent.PreviousResponseNotFound, param, "Response '%s', which '%s' continues, is no longer kept. Send the conversation in 'input'.", clip(next), clip(id))
+			return nil, agent.ParamError(agent.PreviousResponseNotFound, param, "Response '%s', which '%s' continues, is no longer kept. Send the conversation in 'input'.", openai.Clip(next), openai.Clip(id))
 		case err != nil:
 			return nil, storeError(err)
 		case !responses.Status(row.Status).Ended():
-			return nil, agent.ParamError(agent.InvalidValue, param, "Response '%s' is still in progress. Wait for it to end, or cancel it.", clip(next))
+			return nil, agent.ParamError(agent.InvalidValue, param, "Response '%s' is still in progress. Wait for it to end, or cancel it.", openai.Clip(next))
 		}
 		items, err := p.load(&row)
 		if err != nil {
@@ -116,7 +117,7 @@ func (p *past) resolve(ctx context.Context, items []responses.Item) error {
 			return err
 		}
 		if found == nil {
-			return agent.ParamError(agent.InvalidValue, items[i].Param()+".id", "Item with id '%s' not found. Items can be referred to only if their response was stored.", clip(id))
+			return agent.ParamError(agent.InvalidValue, items[i].Param()+".id", "Item with id '%s' not found. Items can be referred to only if their response was stored.", openai.Clip(id))
 		}
 		items[i].Resolve(*found)
 	}

@@ -368,6 +368,9 @@ func TestAFailureInMidStreamIsToldTwice(t *testing.T) {
 	if diff := cmp.Diff([]string{"error", "response.failed"}, types[len(types)-2:]); diff != "" {
 		t.Error(diff)
 	}
+	if w.told.Load() != 1 {
+		t.Error("the log doesn't learn of it")
+	}
 	final := responsestest.Final(t, events)
 	if final.Status != "failed" || final.Error == nil || text(final) != "Hel" {
 		t.Errorf("the response ends as %+v", final)

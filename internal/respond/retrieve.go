@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
 	"composer-api/internal/store"
 )
 
@@ -39,7 +40,7 @@ func (s *Service) retrieve(w http.ResponseWriter, r *http.Request, call Call) er
 		return err
 	}
 	if !stream {
-		return writeJSON(w, row.Object)
+		return openai.WriteJSON(w, row.Object)
 	}
 	after, err := intParam(query, "starting_after", -1, 0, 1<<53)
 	if err != nil {
@@ -68,7 +69,7 @@ func (s *Service) remove(w http.ResponseWriter, r *http.Request, call Call) erro
 	if j := s.job(ref); j != nil {
 		j.cancel(errDeleted)
 	}
-	return writeJSON(w, encode(deletedDocument{ID: ref.ID, Object: "response", Deleted: true}))
+	return openai.WriteJSON(w, encode(deletedDocument{ID: ref.ID, Object: "response", Deleted: true}))
 }
 
 // listDocument is a page of a list.
@@ -100,7 +101,7 @@ func (s *Service) inputItems(w http.ResponseWriter, r *http.Request, call Call) 
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, encode(doc))
+	return openai.WriteJSON(w, encode(doc))
 }
 
 func listItems(list []byte) ([]listedItem, error) {
@@ -133,7 +134,7 @@ func page(items []listedItem, query url.Values) (*listDocument, error) {
 		slices.Reverse(items)
 	case "asc":
 	default:
-		return nil, agent.ParamError(agent.InvalidValue, "order", "Invalid value: '%s'. Supported values are: 'asc' and 'desc'.", clip(order))
+		return nil, agent.ParamError(agent.InvalidValue, "order", "Invalid value: '%s'. Supported values are: 'asc' and 'desc'.", openai.Clip(order))
 	}
 	if items, err = between(items, query); err != nil {
 		return nil, err
@@ -178,7 +179,7 @@ func between(items []listedItem, query url.Values) ([]listedItem, error) {
 func indexOf(items []listedItem, id, param string) (int, error) {
 	i := slices.IndexFunc(items, func(it listedItem) bool { return it.id == id })
 	if i < 0 {
-		return 0, agent.ParamError(agent.InvalidValue, param, "Item with id '%s' not found.", clip(id))
+		return 0, agent.ParamError(agent.InvalidValue, param, "Item with id '%s' not found.", openai.Clip(id))
 	}
 	return i, nil
 }
@@ -190,7 +191,7 @@ func intParam(query url.Values, name string, otherwise, least, most int) (int, e
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < least || n > most {
-		return 0, agent.ParamError(agent.InvalidValue, name, "Invalid value for '%s': '%s'. It must be a whole number from %d to %d.", name, clip(text), least, most)
+		return 0, agent.ParamError(agent.InvalidValue, name, "Invalid value for '%s': '%s'. It must be a whole number from %d to %d.", name, openai.Clip(text), least, most)
 	}
 	return n, nil
 }
@@ -202,7 +203,7 @@ func boolParam(query url.Values, name string) (bool, error) {
 	}
 	b, err := strconv.ParseBool(text)
 	if err != nil {
-		return false, agent.ParamError(agent.InvalidValue, name, "Invalid value for '%s': '%s'. It must be true or false.", name, clip(text))
+		return false, agent.ParamError(agent.InvalidValue, name, "Invalid value for '%s': '%s'. It must be true or false.", name, openai.Clip(text))
 	}
 	return b, nil
 }

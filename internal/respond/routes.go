@@ -2,15 +2,13 @@ package respond
 
 import (
 	"errors"
-	"io"
 	"net/http"
-	"strconv"
-	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
 	"composer-api/internal/store"
 )
 
@@ -21,8 +19,7 @@ type Route struct {
 	// Turn routes start a turn.
 	Turn bool
 	// Handle answers. An error that it returns before it has written anything is for the caller to render; afterwards
-	// it must end the connection, because the answer is not whole. A failure that the client has been told of in its
-	// stream is no error here.
+	// it must end the connection, because the answer is not whole, unless the error is an openai.Told.
 	Handle func(w http.ResponseWriter, r *http.Request, call Call) error
 }
 
@@ -47,20 +44,19 @@ func (s *Service) Routes() []Route {
 	}
 }
 
-// readBody reads the whole body. It must be read to its end before a turn starts: only then does net/http notice that
-// the client has left.
-func readBody(r *http.Request) ([]byte, error) { return io.ReadAll(r.Body) }
-
-func writeJSON(w http.ResponseWriter, doc []byte) error {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(doc)+1))
-	_, err := w.Write(append(doc, '\n'))
-	return err
+// noWebSocket answers GET /responses, which only a client that wants a WebSocket can mean.
+func (s *Service) noWebSocket(w http.ResponseWriter, r *http.Request, _ Call) error {
+	w.Header().Set("Allow", http.MethodPost)
+	if r.Header.Get("Upgrade") == "" {
+		return agent.Errorf(agent.MethodNotAllowed, "Method GET is not allowed for this URL. Use POST, or GET with the id of a response.")
+	}
+	w.Header().Set("Upgrade", "HTTP/1.1")
+	return &agent.Error{Code: agent.NoWebSocket}
 }
 
 // notFound is the error for a response that doesn't exist for the caller.
 func notFound(id string) error {
-	return agent.Errorf(agent.NotFound, "Response with id '%s' not found.", clip(id))
+	return agent.Errorf(agent.NotFound, "Response with id '%s' not found.", openai.Clip(id))
 }
 
 // storeError is the error of the store for the client, other than that there is no such row.
@@ -72,15 +68,6 @@ func storeError(err error) error {
 		return &agent.Error{Code: agent.TooLarge, Message: "The request is too large to be stored. Send it with 'store': false.", Err: err}
 	}
 	return &agent.Error{Code: agent.Internal, Err: err}
-}
-
-// clip shortens what a client sent for an error message.
-func clip(s string) string {
-	const most = 100
-	if len(s) > most {
-		return strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return s
 }
 
 // encode writes one of our documents, which can't fail.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -37,6 +38,7 @@ type world struct {
 	service *respond.Service
 	handler http.Handler
 	active  atomic.Int32 // turns in progress
+	told    atomic.Int32 // failures that clients were told of in their stream
 
 	mu       sync.Mutex
 	requests []*agent.Request // what the model was asked, in order
@@ -64,7 +66,13 @@ func bornWorld(t testing.TB, path string, ring *seal.Ring) *world {
 	for _, route := range w.service.Routes() {
 		mux.HandleFunc(route.Pattern, func(rw http.ResponseWriter, r *http.Request) {
 			call := respond.Call{Caller: agent.Caller{Owner: r.Header.Get("X-Owner")}}
-			if err := route.Handle(rw, r, call); err != nil && agent.CodeOf(err) != agent.Canceled {
+			err := route.Handle(rw, r, call)
+			var told *openai.Told
+			switch {
+			case err == nil, agent.CodeOf(err) == agent.Canceled:
+			case errors.As(err, &told):
+				w.told.Add(1)
+			default:
 				openai.WriteError(rw, err)
 			}
 		})

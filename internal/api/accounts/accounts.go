@@ -200,9 +200,7 @@ func encode(w http.ResponseWriter, v any) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "application/json")
-	_, err = w.Write(append(doc, '\n'))
-	return err
+	return openai.WriteJSON(w, doc)
 }
 
 func orNull(s string) *string {

@@ -2,7 +2,6 @@ package chat
 
 import (
 	"net/http"
-	"strconv"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api/openai"
@@ -102,14 +101,9 @@ func (b *Body) write(reason agent.Reason) error {
 	doc = openai.AppendString(doc, b.req.finishReason(reason))
 	doc = append(doc, `}],"usage":`...)
 	doc = appendUsage(doc, &b.usage)
-	doc = append(doc, "}\n"...)
-
-	h := b.w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(doc)))
+	doc = append(doc, '}')
 	b.written = true
-	_, err := b.w.Write(doc)
-	return err
+	return openai.WriteJSON(b.w, doc)
 }
 
 // appendMessage appends the message. Its content is null only when there are calls and no text.

@@ -14,7 +14,7 @@ func Missing(param string) *agent.Error {
 // OneOf is the error of a field whose value is none of those allowed.
 func OneOf(param, got string, allowed ...string) *agent.Error {
 	return agent.ParamError(agent.InvalidValue, param, "Invalid value '%s' for '%s': it must be one of '%s'.",
-		clip(got), param, strings.Join(allowed, "', '"))
+		Clip(got), param, strings.Join(allowed, "', '"))
 }
 
 // InRange checks a number that may be absent. Absent is fine.
@@ -34,4 +34,13 @@ func MaxTokens(param string, v *Int) (int, error) {
 		return 0, agent.ParamError(agent.InvalidValue, param, "Invalid value %d for '%s': it must be at least 1.", *v, param)
 	}
 	return int(*v), nil
+}
+
+// Clip shortens what a client sent for an error message.
+func Clip(s string) string {
+	const most = 200
+	if len(s) > most {
+		return strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
 }

@@ -70,16 +70,7 @@ func paramPath(p jsontext.Pointer) string {
 		}
 		b.WriteString(token)
 	}
-	return clip(b.String())
-}
-
-// clip bounds what an error echoes of the client's own words.
-func clip(s string) string {
-	const most = 200
-	if len(s) > most {
-		return strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	return s
+	return Clip(b.String())
 }
 
 // kindNames says what a JSON value is, for error messages.

@@ -44,8 +44,12 @@ var rows = map[agent.Code]Row{
 	agent.ModelNotFound:        {Status: 404, Type: invalidRequest, Code: "model_not_found", Final: true},
 	agent.NotFound:             {Status: 404, Type: invalidRequest, Final: true},
 	agent.UnknownURL:           {Status: 404, Type: invalidRequest, Code: "unknown_url", Final: true},
+	agent.MethodNotAllowed:     {Status: 405, Type: invalidRequest, Code: "unknown_url", Final: true},
 	agent.TooLarge:             {Status: 413, Type: invalidRequest, Code: "request_too_large", Final: true},
 	agent.UnsupportedMediaType: {Status: 415, Type: invalidRequest, Code: "unsupported_media_type", Final: true},
+
+	// Codex tries a WebSocket first, and takes exactly this status as the sign to go on without one.
+	agent.NoWebSocket: {Status: 426, Type: invalidRequest, Code: "unknown_url", Final: true},
 
 	agent.RateLimited:   {Status: 429, Type: "rate_limit_error", Code: "rate_limit_exceeded", RetryAfter: 10 * time.Second},
 	agent.QuotaExceeded: {Status: 429, Type: "insufficient_quota", Code: "insufficient_quota", Final: true},
@@ -129,3 +133,13 @@ func appendErrorObject(b []byte, e *agent.Error) []byte {
 	b = appendStringOrNull(b, row.Code)
 	return append(b, '}')
 }
+
+// A Told error has been reported to the client already, in the stream that it ended: it is for the log only, and the
+// answer is whole.
+type Told struct{ Err error }
+
+// Error implements error.
+func (t *Told) Error() string { return t.Err.Error() }
+
+// Unwrap gives the error that was told.
+func (t *Told) Unwrap() error { return t.Err }

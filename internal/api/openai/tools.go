@@ -24,7 +24,7 @@ func AddTool(tools []agent.Tool, t agent.Tool, param string) ([]agent.Tool, erro
 		if tools[i].Description == t.Description && tools[i].Strict == t.Strict && bytes.Equal(tools[i].Parameters, t.Parameters) {
 			return tools, nil
 		}
-		return nil, agent.ParamError(agent.InvalidValue, param, "Two different tools are named '%s'. Give each tool its own name.", clip(t.Name))
+		return nil, agent.ParamError(agent.InvalidValue, param, "Two different tools are named '%s'. Give each tool its own name.", Clip(t.Name))
 	}
 	return append(tools, t), nil
 }
@@ -34,7 +34,7 @@ func AddTool(tools []agent.Tool, t agent.Tool, param string) ([]agent.Tool, erro
 func CheckToolChoice(choice agent.ToolChoice, tools []agent.Tool, param string) error {
 	for _, name := range choice.Names {
 		if !slices.ContainsFunc(tools, func(t agent.Tool) bool { return t.Name == name }) {
-			return agent.ParamError(agent.InvalidValue, param, "'%s' asks for the tool '%s', which is not among 'tools'.", param, clip(name))
+			return agent.ParamError(agent.InvalidValue, param, "'%s' asks for the tool '%s', which is not among 'tools'.", param, Clip(name))
 		}
 	}
 	if choice.Mode == agent.ToolsRequired && len(tools) == 0 {

@@ -2,7 +2,6 @@ package responses
 
 import (
 	"net/http"
-	"strconv"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api/openai"
@@ -43,13 +42,8 @@ func (a *Answer) Event(e *agent.Event) error {
 	if err := a.encoder.Event(e); err != nil || a.stream != nil || e.Kind != agent.DoneKind {
 		return err
 	}
-	doc := append(a.encoder.Response().Encode(), '\n')
-	h := a.w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(doc)))
 	a.written = true
-	_, err := a.w.Write(doc)
-	return err
+	return openai.WriteJSON(a.w, a.encoder.Response().Encode())
 }
 
 // Flush sends what Event has buffered.

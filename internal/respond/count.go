@@ -1,0 +1,30 @@
+package respond
+
+import (
+	"net/http"
+
+	"composer-api/internal/api/openai"
+	"composer-api/internal/gateway"
+)
+
+// countDocument is what POST /responses/input_tokens answers.
+type countDocument struct {
+	Object      string `json:"object"` // "response.input_tokens"
+	InputTokens int64  `json:"input_tokens"`
+	Estimated   bool   `json:"estimated"` // ours: upstream counts only what it answers
+}
+
+// countTokens answers POST /responses/input_tokens.
+func (s *Service) countTokens(w http.ResponseWriter, r *http.Request, call Call) error {
+	req, err := s.decodePartial(r)
+	if err != nil {
+		return err
+	}
+	turn, _, err := s.prepare(r.Context(), call, req)
+	if err != nil {
+		return err
+	}
+	return openai.WriteJSON(w, encode(countDocument{
+		Object: "response.input_tokens", InputTokens: gateway.EstimatePrompt(turn), Estimated: true,
+	}))
+}
