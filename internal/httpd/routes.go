@@ -16,8 +16,8 @@ type Route struct {
 	// Turn routes start a turn: they are refused while the server shuts down, and count for the limits.
 	Turn bool
 	// Handle answers. An error that it returns before it has written anything is rendered by the caller; afterwards
-	// it ends the connection, unless it is an openai.Told. The body, if any, is JSON of bounded size, decompressed; reading it fails with
-	// *agent.Error.
+	// it ends the connection, unless it is an openai.Told. The body, if any, is JSON of bounded size, decompressed;
+	// reading it fails with *agent.Error.
 	Handle Handler
 }
 

@@ -43,15 +43,11 @@ type wireRequest struct {
 
 	N                *openai.Int               `json:"n"`
 	Logprobs         bool                      `json:"logprobs"`
-	TopLogprobs      *openai.Int               `json:"top_logprobs"`
 	Modalities       []string                  `json:"modalities"`
 	Audio            openai.Object             `json:"audio"`
 	WebSearchOptions map[string]jsontext.Value `json:"web_search_options"`
 
-	Temperature      *float64 `json:"temperature"`
-	TopP             *float64 `json:"top_p"`
-	FrequencyPenalty *float64 `json:"frequency_penalty"`
-	PresencePenalty  *float64 `json:"presence_penalty"`
+	openai.Sampling
 	ignoredFields
 }
 
@@ -110,50 +106,30 @@ func checkRequired(w *wireRequest) error {
 // checkUnsupported refuses what would silently give the caller something other than asked.
 func checkUnsupported(w *wireRequest) error {
 	for _, f := range []struct {
-		asked bool
-		code  agent.Code
-		param string
+		asked   bool
+		code    agent.Code
+		param   string
+		message string
 	}{
-		{w.N != nil && *w.N > 1, agent.UnsupportedValue, "n"},
-		{w.Logprobs, agent.UnsupportedValue, "logprobs"},
-		{w.TopLogprobs != nil && *w.TopLogprobs > 0, agent.UnsupportedValue, "top_logprobs"},
-		{slices.Contains(w.Modalities, "audio"), agent.UnsupportedValue, "modalities"},
-		{w.Audio != nil, agent.UnsupportedParameter, "audio"},
-		{len(w.WebSearchOptions) > 0, agent.UnsupportedParameter, "web_search_options"},
+		{w.N != nil && *w.N > 1, agent.UnsupportedValue, "n", "There is one answer to a request. Leave 'n' out, or send the request several times."},
+		{w.Logprobs, agent.UnsupportedValue, "logprobs", "Log probabilities are not available. Leave 'logprobs' out."},
+		{w.TopLogprobs != nil && *w.TopLogprobs > 0, agent.UnsupportedValue, "top_logprobs", "Log probabilities are not available. Leave 'top_logprobs' out."},
+		{slices.Contains(w.Modalities, "audio"), agent.UnsupportedValue, "modalities", "The models answer in text only. Leave 'audio' out of 'modalities'."},
+		{w.Audio != nil, agent.UnsupportedParameter, "audio", "The models answer in text only. Leave 'audio' out."},
+		{len(w.WebSearchOptions) > 0, agent.UnsupportedParameter, "web_search_options", "This server does not search the web. Leave 'web_search_options' out, or offer a search of your own as a tool."},
 	} {
 		if f.asked {
-			return agent.ParamError(f.code, f.param, "'%s' is not supported here with what it asks for. Leave it out.", f.param)
+			return agent.ParamError(f.code, f.param, "%s", f.message)
 		}
 	}
 	return nil
 }
 
 func checkRanges(w *wireRequest) error {
-	for _, f := range []struct {
-		param     string
-		value     *float64
-		low, high float64
-	}{
-		{"temperature", w.Temperature, 0, 2},
-		{"top_p", w.TopP, 0, 1},
-		{"frequency_penalty", w.FrequencyPenalty, -2, 2},
-		{"presence_penalty", w.PresencePenalty, -2, 2},
-		{"n", number(w.N), 1, 1},
-		{"top_logprobs", number(w.TopLogprobs), 0, 20},
-	} {
-		if err := openai.InRange(f.param, f.value, f.low, f.high); err != nil {
-			return err
-		}
+	if err := openai.InRange("n", w.N, 1, 1); err != nil {
+		return err
 	}
-	return nil
-}
-
-func number(i *openai.Int) *float64 {
-	if i == nil {
-		return nil
-	}
-	f := float64(*i)
-	return &f
+	return w.Sampling.Check()
 }
 
 func (r *Request) setStreamOptions(w *wireRequest) error {

@@ -18,9 +18,12 @@ func OneOf(param, got string, allowed ...string) *agent.Error {
 }
 
 // InRange checks a number that may be absent. Absent is fine.
-func InRange(param string, v *float64, low, high float64) error {
-	if v == nil || low <= *v && *v <= high {
+func InRange[N ~int | ~float64](param string, v *N, low, high N) error {
+	switch {
+	case v == nil || low <= *v && *v <= high:
 		return nil
+	case low == high:
+		return agent.ParamError(agent.InvalidValue, param, "Invalid value %v for '%s': it must be %v.", *v, param, low)
 	}
 	return agent.ParamError(agent.InvalidValue, param, "Invalid value %v for '%s': it must be from %v to %v.", *v, param, low, high)
 }

@@ -3,7 +3,7 @@
 //
 //   - errors.go: the one table from [agent.Code] to status, type and code, and the error body
 //   - decode.go: liberal JSON decoding whose errors name the field at fault
-//   - check.go, image.go, tools.go, format.go: checks and pieces of a request that both surfaces take
+//   - check.go, sampling.go, image.go, tools.go, format.go: checks and pieces of a request that both surfaces take
 //   - http.go, append.go: reading a body, and pieces of an answer
 //
 // A request is read liberally: unknown fields are ignored, null is the same as absent, and only what would give the

@@ -53,14 +53,10 @@ type body struct {
 	Conversation       jsontext.Value                  `json:"conversation"`
 	Prompt             jsontext.Value                  `json:"prompt"`
 	Truncation         *string                         `json:"truncation"`
-	Temperature        *float64                        `json:"temperature"`
-	TopP               *float64                        `json:"top_p"`
-	PresencePenalty    *float64                        `json:"presence_penalty"`
-	FrequencyPenalty   *float64                        `json:"frequency_penalty"`
-	TopLogprobs        *openai.Int                     `json:"top_logprobs"`
 	Metadata           map[string]string               `json:"metadata"`
 	SafetyIdentifier   *string                         `json:"safety_identifier"`
 	PromptCacheKey     *string                         `json:"prompt_cache_key"`
+	openai.Sampling
 }
 
 // textSettings are the request's text field.
@@ -138,24 +134,11 @@ func (r *Request) refuse() error {
 	return nil
 }
 
-// checkRanges checks the numbers that the API bounds. What is not for us is checked all the same: a mistake should
-// show here as it does elsewhere.
+// checkRanges checks the numbers that the API bounds.
 func (r *Request) checkRanges() error {
 	b := &r.body
-	for _, c := range []struct {
-		param     string
-		value     *float64
-		low, high float64
-	}{
-		{"temperature", b.Temperature, 0, 2},
-		{"top_p", b.TopP, 0, 1},
-		{"presence_penalty", b.PresencePenalty, -2, 2},
-		{"frequency_penalty", b.FrequencyPenalty, -2, 2},
-		{"top_logprobs", float(b.TopLogprobs), 0, 20},
-	} {
-		if err := openai.InRange(c.param, c.value, c.low, c.high); err != nil {
-			return err
-		}
+	if err := b.Sampling.Check(); err != nil {
+		return err
 	}
 	var err error
 	if r.maxTokens, err = openai.MaxTokens("max_output_tokens", b.MaxOutputTokens); err != nil {
@@ -163,14 +146,6 @@ func (r *Request) checkRanges() error {
 	}
 	_, err = openai.MaxTokens("max_tool_calls", b.MaxToolCalls)
 	return err
-}
-
-func float(n *openai.Int) *float64 {
-	if n == nil {
-		return nil
-	}
-	f := float64(*n)
-	return &f
 }
 
 // takeTools offers the request's tools.
