@@ -48,7 +48,7 @@ func (s *Service) compact(w http.ResponseWriter, r *http.Request, call Call) err
 	if err != nil {
 		return err
 	}
-	return openai.WriteJSON(w, encode(compactionDocument{
+	return openai.WriteJSON(w, openai.Encode(compactionDocument{
 		ID: resp.ID, Object: "response.compaction", CreatedAt: resp.CreatedAt,
 		Output: append(said, resp.Output...), Usage: resp.Usage,
 	}))

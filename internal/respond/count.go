@@ -24,7 +24,7 @@ func (s *Service) countTokens(w http.ResponseWriter, r *http.Request, call Call)
 	if err != nil {
 		return err
 	}
-	return openai.WriteJSON(w, encode(countDocument{
+	return openai.WriteJSON(w, openai.Encode(countDocument{
 		Object: "response.input_tokens", InputTokens: gateway.EstimatePrompt(turn), Estimated: true,
 	}))
 }

@@ -62,7 +62,7 @@ func (s *Service) newRecord(call Call, req *responses.Request) (*record, error) 
 	now := time.Now()
 	return &record{service: s, row: store.Response{
 		Owner: call.Caller.Owner, ID: id, Previous: req.PreviousResponseID,
-		Input: encodeList(input), Created: now, Expires: now.Add(s.cfg.Age),
+		Input: openai.Encode(input), Created: now, Expires: now.Add(s.cfg.Age),
 	}}, nil
 }
 

@@ -96,7 +96,7 @@ func (p *past) load(row *store.Response) ([]responses.Item, error) {
 	if err != nil {
 		return nil, &agent.Error{Code: agent.Internal, Err: err}
 	}
-	output, err := responses.StoredItems(encodeList(object.Output))
+	output, err := responses.StoredItems(openai.Encode(object.Output))
 	if err != nil {
 		return nil, &agent.Error{Code: agent.Internal, Err: err}
 	}

@@ -69,7 +69,7 @@ func (s *Service) remove(w http.ResponseWriter, r *http.Request, call Call) erro
 	if j := s.job(ref); j != nil {
 		j.cancel(errDeleted)
 	}
-	return openai.WriteJSON(w, encode(deletedDocument{ID: ref.ID, Object: "response", Deleted: true}))
+	return openai.WriteJSON(w, openai.Encode(deletedDocument{ID: ref.ID, Object: "response", Deleted: true}))
 }
 
 // listDocument is a page of a list.
@@ -101,12 +101,12 @@ func (s *Service) inputItems(w http.ResponseWriter, r *http.Request, call Call) 
 	if err != nil {
 		return err
 	}
-	return openai.WriteJSON(w, encode(doc))
+	return openai.WriteJSON(w, openai.Encode(doc))
 }
 
 func listItems(list []byte) ([]listedItem, error) {
 	var raws []jsontext.Value
-	if err := json.Unmarshal(list, &raws, liberal); err != nil {
+	if err := json.Unmarshal(list, &raws, openai.Liberal); err != nil {
 		return nil, &agent.Error{Code: agent.Internal, Err: err}
 	}
 	items := make([]listedItem, len(raws))
@@ -114,7 +114,7 @@ func listItems(list []byte) ([]listedItem, error) {
 		var head struct {
 			ID string `json:"id"`
 		}
-		if err := json.Unmarshal(raw, &head, liberal); err != nil {
+		if err := json.Unmarshal(raw, &head, openai.Liberal); err != nil {
 			return nil, &agent.Error{Code: agent.Internal, Err: err}
 		}
 		items[i] = listedItem{head.ID, raw}

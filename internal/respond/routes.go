@@ -4,9 +4,6 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-
 	"composer-api/internal/agent"
 	"composer-api/internal/api/openai"
 	"composer-api/internal/store"
@@ -69,18 +66,3 @@ func storeError(err error) error {
 	}
 	return &agent.Error{Code: agent.Internal, Err: err}
 }
-
-// encode writes one of our documents, which can't fail.
-func encode(v any) []byte {
-	doc, err := json.Marshal(v, liberal)
-	if err != nil {
-		panic("respond: " + err.Error())
-	}
-	return doc
-}
-
-// liberal takes what clients have sent, and we have kept, for what it is.
-var liberal = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true), jsontext.EscapeForJS(true))
-
-// encodeList writes a list of documents.
-func encodeList(list []jsontext.Value) []byte { return encode(list) }

@@ -5,6 +5,9 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
 	"composer-api/internal/agent"
 )
 
@@ -91,11 +94,23 @@ func appendStringOrNull(b []byte, s string) []byte {
 func AppendCost(b []byte, u *agent.Usage) []byte {
 	if u.CostUSD > 0 {
 		b = append(b, `,"cost":`...)
-		// Rounded, so that a sum of prices doesn't show as 0.00012000000000000002.
-		b = strconv.AppendFloat(b, math.Round(u.CostUSD*1e9)/1e9, 'f', -1, 64)
+		b = strconv.AppendFloat(b, RoundCost(u.CostUSD), 'f', -1, 64)
 	}
 	if u.Estimated {
 		b = append(b, `,"estimated":true`...)
+	}
+	return b
+}
+
+// RoundCost rounds US dollars, so that a sum of prices doesn't show as 0.00012000000000000002.
+func RoundCost(usd float64) float64 { return math.Round(usd*1e9) / 1e9 }
+
+// Encode encodes what can't fail: our own types around values that were decoded from JSON and are not too deep. It
+// panics when that is not so.
+func Encode(v any) jsontext.Value {
+	b, err := json.Marshal(v, Liberal)
+	if err != nil {
+		panic("openai: " + err.Error())
 	}
 	return b
 }

@@ -24,7 +24,7 @@ func Decode(body []byte, v any) error {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return agent.Errorf(agent.InvalidJSON, "The request body is empty. Send a JSON object.")
 	}
-	err := json.Unmarshal(body, v, decodeOptions)
+	err := json.Unmarshal(body, v, Liberal)
 	if err == nil {
 		return nil
 	}
@@ -39,8 +39,10 @@ func Decode(body []byte, v any) error {
 	return &agent.Error{Code: agent.InvalidJSON, Err: err}
 }
 
-// decodeOptions are those of liberal reading.
-var decodeOptions = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+// Liberal are the options of reading and writing what clients sent for what it is: invalid UTF-8 becomes U+FFFD, of
+// duplicate names the last counts. U+2028 and U+2029 are written escaped, because some SDKs take them for the end of a
+// line.
+var Liberal = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true), jsontext.EscapeForJS(true))
 
 // semanticError says what is wrong with the value that e is about. e itself is left out: it quotes the request, which
 // is nothing for logs.

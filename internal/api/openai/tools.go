@@ -71,7 +71,7 @@ func CustomInput(arguments []byte) string {
 	var v struct {
 		Input jsontext.Value `json:"input"`
 	}
-	if jsonv2.Unmarshal(arguments, &v, decodeOptions) == nil && v.Input.Kind() == '"' {
+	if jsonv2.Unmarshal(arguments, &v, Liberal) == nil && v.Input.Kind() == '"' {
 		if text, err := jsontext.AppendUnquote(nil, v.Input); err == nil || len(text) > 0 {
 			return string(text)
 		}
@@ -93,7 +93,7 @@ func Arguments(text string) json.RawMessage {
 	switch {
 	case len(bytes.TrimSpace(raw)) == 0:
 		return json.RawMessage("{}")
-	case raw.IsValid(decodeOptions):
+	case raw.IsValid(Liberal):
 		return json.RawMessage(raw)
 	}
 	return AppendString(nil, text)

@@ -97,10 +97,10 @@ func (c content) echo(role string) jsontext.Value {
 	for i := range c {
 		list[i] = c[i].raw
 		if list[i] == nil {
-			list[i] = mustMarshal(partEcho{kind, c[i].Text})
+			list[i] = openai.Encode(partEcho{kind, c[i].Text})
 		}
 	}
-	return mustMarshal(list)
+	return openai.Encode(list)
 }
 
 // parts is the content for the model; param is where it stands.
@@ -152,7 +152,7 @@ func textOf(raw jsontext.Value) string {
 		return ""
 	case '"':
 		var s string
-		if json.Unmarshal(raw, &s, liberal) == nil {
+		if json.Unmarshal(raw, &s, openai.Liberal) == nil {
 			return s
 		}
 	}

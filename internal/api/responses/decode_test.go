@@ -16,6 +16,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -229,7 +230,7 @@ func checkDecode(t *testing.T, body []byte) {
 	if _, err := DecodeResponse(object.Encode()); err != nil {
 		t.Errorf("the response object can't be read back: %v", err)
 	}
-	stored, err := StoredItems(mustMarshal(encoded))
+	stored, err := StoredItems(openai.Encode(encoded))
 	if err != nil {
 		t.Fatalf("the stored items can't be read: %v", err)
 	}
@@ -262,7 +263,7 @@ func checkClientError(t *testing.T, err error) {
 
 func validJSON(b []byte) bool {
 	var v Item
-	return len(bytes.TrimSpace(b)) > 0 && json.Unmarshal([]byte(`{"type":"x","arguments":`+string(b)+`}`), &v, liberal) == nil
+	return len(bytes.TrimSpace(b)) > 0 && json.Unmarshal([]byte(`{"type":"x","arguments":`+string(b)+`}`), &v, openai.Liberal) == nil
 }
 
 // A log may have been cut or damaged on disk: that is an error, never a panic.

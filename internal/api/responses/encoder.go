@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
 	"composer-api/internal/sse"
 )
 
@@ -245,7 +245,7 @@ func (e *Encoder) added(it *item) error {
 // done puts a finished item into the output.
 func (e *Encoder) done(it *item, status Status) error {
 	it.status = status
-	wire := mustMarshal(it.wire())
+	wire := openai.Encode(it.wire())
 	e.resp.Output = append(e.resp.Output, wire)
 	if e.steps == nil {
 		return nil
@@ -310,7 +310,3 @@ func (e *Encoder) finish() error {
 	}
 	return e.steps.flush()
 }
-
-// liberal reading and writing takes what a client sent for what it is: invalid UTF-8 becomes U+FFFD.
-// U+2028 and U+2029 are escaped, because some SDKs take them for the end of a line.
-var liberal = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true), jsontext.EscapeForJS(true))

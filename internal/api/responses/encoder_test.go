@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
 	"composer-api/internal/api/responses/responsestest"
 )
 
@@ -187,7 +188,7 @@ func TestPatchesComeAsRawText(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			e := NewBody(decodeTest(t, `{"model":"m","input":"go",`+testTools+`}`), testOptions())
 			play(t, e, []agent.Event{{Kind: agent.Call, Call: &agent.ToolCall{ID: "call_1", Name: "apply_patch", Arguments: []byte(c.arguments)}}}, nil)
-			want := string(mustMarshal(wireCustomCall{"ctc_" + strings.Repeat("0", responseIDRandom) + "0000", "custom_tool_call", Completed, "call_1", "apply_patch", "", c.want}))
+			want := string(openai.Encode(wireCustomCall{"ctc_" + strings.Repeat("0", responseIDRandom) + "0000", "custom_tool_call", Completed, "call_1", "apply_patch", "", c.want}))
 			if diff := cmp.Diff(want, string(e.Response().Output[0])); diff != "" {
 				t.Error(diff)
 			}

@@ -177,11 +177,11 @@ func (it *Item) encode(responseID string, index int) (jsontext.Value, error) {
 	if id == "" {
 		id = inputItemID(responseID, cmp.Or(itemIDPrefixes[it.wire.Type], "item_"), index)
 	}
-	first := []member{{"id", mustMarshal(id)}, {"type", mustMarshal(it.wire.Type)}}
+	first := []member{{"id", openai.Encode(id)}, {"type", openai.Encode(it.wire.Type)}}
 	if it.wire.Type == messageType {
 		first = append(first,
-			member{"status", mustMarshal(Completed)},
-			member{"role", mustMarshal(cmp.Or(it.wire.Role, "user"))},
+			member{"status", openai.Encode(Completed)},
+			member{"role", openai.Encode(cmp.Or(it.wire.Role, "user"))},
 			member{"content", it.wire.Content.echo(it.wire.Role)},
 		)
 	}
@@ -195,7 +195,7 @@ func (it *Item) encode(responseID string, index int) (jsontext.Value, error) {
 // text is an item of a foreign type as it is passed on: without its id, which says nothing, so that it reads the same
 // when it was stored in between.
 func (it *Item) text() string {
-	first := []member{{"type", mustMarshal(it.wire.Type)}}
+	first := []member{{"type", openai.Encode(it.wire.Type)}}
 	rest, err := members(it.raw, []member{{name: "id"}, first[0]})
 	if err != nil {
 		return string(it.raw)
@@ -212,7 +212,7 @@ type member struct {
 // members are the members of an object, in order, but for those that are null or have a name among besides. Of
 // members with the same name the last counts, as it does when an object is decoded.
 func members(object jsontext.Value, besides []member) ([]member, error) {
-	dec := jsontext.NewDecoder(bytes.NewReader(object), liberal)
+	dec := jsontext.NewDecoder(bytes.NewReader(object), openai.Liberal)
 	if _, err := dec.ReadToken(); err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package responses
 import (
 	"bytes"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"composer-api/internal/agent"
@@ -206,7 +205,7 @@ func (r *Request) echo() Response {
 	}
 	switch b.ToolChoice.Kind {
 	case '"':
-		resp.ToolChoice = mustMarshal(b.ToolChoice.String)
+		resp.ToolChoice = openai.Encode(b.ToolChoice.String)
 	case '{':
 		resp.ToolChoice = b.ToolChoice.Other.raw
 	}
@@ -261,7 +260,7 @@ func (t *textSettings) echo() jsontext.Value {
 	default:
 		e.Format = plainFormatEcho{f.Type}
 	}
-	return mustMarshal(e)
+	return openai.Encode(e)
 }
 
 // orNull is s, or null when it is empty.
@@ -299,13 +298,4 @@ func tooDeep(v jsontext.Value) bool {
 
 func nestedTooDeeply(param string) error {
 	return agent.ParamError(agent.InvalidValue, param, "'%s' is nested more than %d levels deep.", param, maxDepth)
-}
-
-// mustMarshal encodes what can't fail: our own types around values that were decoded from JSON and are not too deep.
-func mustMarshal(v any) jsontext.Value {
-	b, err := json.Marshal(v, liberal)
-	if err != nil {
-		panic("responses: " + err.Error())
-	}
-	return b
 }

@@ -2,7 +2,6 @@ package responses
 
 import (
 	"cmp"
-	"math"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -113,12 +112,12 @@ type OutputDetails struct {
 }
 
 // Encode is the response object as JSON.
-func (r *Response) Encode() []byte { return mustMarshal(r) }
+func (r *Response) Encode() []byte { return openai.Encode(r) }
 
 // DecodeResponse reads what Encode has written.
 func DecodeResponse(object []byte) (*Response, error) {
 	r := new(Response)
-	if err := json.Unmarshal(object, r, liberal); err != nil {
+	if err := json.Unmarshal(object, r, openai.Liberal); err != nil {
 		return nil, err
 	}
 	return r, nil
@@ -131,7 +130,7 @@ func newUsage(u agent.Usage) *Usage {
 		OutputTokens:        u.Output,
 		OutputTokensDetails: OutputDetails{ReasoningTokens: u.Reasoning},
 		TotalTokens:         u.Total(),
-		CostUSD:             math.Round(u.CostUSD*1e9) / 1e9, // a sum of prices would show as 0.00012000000000000002
+		CostUSD:             openai.RoundCost(u.CostUSD),
 		Estimated:           u.Estimated,
 	}
 }

@@ -5,6 +5,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"composer-api/internal/api/openai"
 )
 
 // interruptedFailure is that of a background response whose process ended.
@@ -57,7 +59,7 @@ func readLog(log [][]byte) (done []jsontext.Value, open *item, err error) {
 			Item  jsontext.Value `json:"item"`
 			Delta string         `json:"delta"`
 		}
-		if err := json.Unmarshal(data, &e, liberal); err != nil {
+		if err := json.Unmarshal(data, &e, openai.Liberal); err != nil {
 			return nil, nil, err
 		}
 		switch {
@@ -82,7 +84,7 @@ var itemKinds = map[string]itemKind{
 // readOpenItem reads an item as output_item.added tells of it.
 func readOpenItem(raw jsontext.Value, index int) (*item, error) {
 	var w wireItem
-	if err := json.Unmarshal(raw, &w, liberal); err != nil {
+	if err := json.Unmarshal(raw, &w, openai.Liberal); err != nil {
 		return nil, err
 	}
 	it := &item{

@@ -247,7 +247,7 @@ func (s *stream) next() int64 {
 
 // send writes one event whole.
 func (s *stream) send(name string, event any) error {
-	data, err := json.Marshal(event, liberal)
+	data, err := json.Marshal(event, openai.Liberal)
 	if err != nil {
 		return &agent.Error{Code: agent.Internal, Err: err}
 	}

@@ -29,7 +29,7 @@ type choiceFields struct {
 // UnmarshalJSON keeps the choice as it was sent, too.
 func (c *wireToolChoice) UnmarshalJSON(b []byte) error {
 	type plain wireToolChoice // without this method
-	if err := json.Unmarshal(b, (*plain)(c), liberal); err != nil {
+	if err := json.Unmarshal(b, (*plain)(c), openai.Liberal); err != nil {
 		return err
 	}
 	c.raw = bytes.Clone(b)

@@ -53,7 +53,7 @@ type toolFields struct {
 // UnmarshalJSON keeps the tool as it was sent, too.
 func (t *wireTool) UnmarshalJSON(b []byte) error {
 	type plain wireTool // without this method
-	if err := json.Unmarshal(b, (*plain)(t), liberal); err != nil {
+	if err := json.Unmarshal(b, (*plain)(t), openai.Liberal); err != nil {
 		return err
 	}
 	t.raw = bytes.Clone(b)
@@ -93,7 +93,7 @@ func (t *wireTool) echo() jsontext.Value {
 	if t.Type != "function" {
 		return t.raw
 	}
-	return mustMarshal(functionEcho{t.Type, t.Name, t.Description, t.Parameters, t.Strict})
+	return openai.Encode(functionEcho{t.Type, t.Name, t.Description, t.Parameters, t.Strict})
 }
 
 // searchToolName is the model's and the client's name of the tool_search tool, which has none on the wire.
