@@ -144,6 +144,37 @@ func TestABadValueNamesItsVariableAndWhereItWasSet(t *testing.T) {
 	}
 }
 
+func TestASettingThatCannotBeMeantIsRefused(t *testing.T) {
+	for flag, want := range map[string]string{
+		"--addr=":                       "COMPOSER_ADDR: is empty",
+		"--grace=-1s":                   "COMPOSER_GRACE: is less than 0",
+		"--max-requests=-1":             "COMPOSER_MAX_REQUESTS: is less than 0",
+		"--max-requests-per-key=-1":     "COMPOSER_MAX_REQUESTS_PER_KEY: is less than 0",
+		"--upstream=chat":               "COMPOSER_UPSTREAM: asks for chat, which is not configured",
+		"--park-timeout=-1s":            "COMPOSER_PARK_TIMEOUT: must be more than 0",
+		"--settle=0s":                   "COMPOSER_SETTLE: must be more than 0",
+		"--start-timeout=0s":            "COMPOSER_START_TIMEOUT: must be more than 0",
+		"--stall-timeout=0s":            "COMPOSER_STALL_TIMEOUT: must be more than 0",
+		"--progress-timeout=-1ns":       "COMPOSER_PROGRESS_TIMEOUT: must be more than 0",
+		"--signup-limit=-1":             "COMPOSER_SIGNUP_LIMIT: is less than 0",
+		"--grace=0s --max-requests=0":   "none",
+		"--signup-limit=0 --settle=1ns": "none",
+	} {
+		_, err := parse(t, nil, nil, strings.Fields(flag)...)
+		var bad *Error
+		switch {
+		case want == "none":
+			if err != nil {
+				t.Errorf("%s: %v", flag, err)
+			}
+		case err == nil:
+			t.Errorf("%s is accepted", flag)
+		case !errors.As(err, &bad) || bad.Error() != want || bad.Hint == "":
+			t.Errorf("%s: %v, want %q and a hint", flag, err, want)
+		}
+	}
+}
+
 func TestSecretsComeByVariableOnlyAndDoNotPrint(t *testing.T) {
 	cfg, err := parse(t, []string{"ENCRYPTION_KEY=hunter2"}, nil)
 	if err != nil {

@@ -1,0 +1,62 @@
+package config
+
+import "time"
+
+// Validate finds settings that can't be meant, each by itself or together. It stands on Config because kong asks only
+// the whole command's settings.
+func (c *Config) Validate() error {
+	for _, check := range []func() error{c.Server.Validate, c.Upstream.Validate, c.Timing.Validate, c.Accounts.Validate} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Validate finds an address that would listen to the whole network, and numbers that can't be meant.
+func (s *Server) Validate() error {
+	switch {
+	case s.Addr == "":
+		// net.Listen would take it for any port on every interface.
+		return &Error{Name: "COMPOSER_ADDR", Problem: "is empty", Hint: "leave it out for 127.0.0.1:8787, or give HOST:PORT"}
+	case s.Grace < 0:
+		return negative("COMPOSER_GRACE")
+	case s.MaxRequests < 0:
+		return negative("COMPOSER_MAX_REQUESTS")
+	case s.MaxPerKey < 0:
+		return negative("COMPOSER_MAX_REQUESTS_PER_KEY")
+	}
+	return nil
+}
+
+// Validate finds limits that would end every run at once. Zero is refused, too: it would silently mean the default,
+// though whoever writes it means no limit.
+func (t *Timing) Validate() error {
+	for _, limit := range []struct {
+		name string
+		d    time.Duration
+	}{
+		{"COMPOSER_PARK_TIMEOUT", t.ParkTimeout},
+		{"COMPOSER_SETTLE", t.Settle},
+		{"COMPOSER_START_TIMEOUT", t.StartTimeout},
+		{"COMPOSER_STALL_TIMEOUT", t.StallTimeout},
+		{"COMPOSER_PROGRESS_TIMEOUT", t.ProgressTimeout},
+	} {
+		if limit.d <= 0 {
+			return &Error{Name: limit.name, Problem: "must be more than 0", Hint: "leave it out for the default, or give a long time such as 24h for no limit"}
+		}
+	}
+	return nil
+}
+
+// Validate finds a number that can't be meant.
+func (a *Accounts) Validate() error {
+	if a.SignupLimit < 0 {
+		return negative("COMPOSER_SIGNUP_LIMIT")
+	}
+	return nil
+}
+
+func negative(name string) *Error {
+	return &Error{Name: name, Problem: "is less than 0", Hint: "leave it out for the default"}
+}
