@@ -28,11 +28,12 @@ var arrows = map[string][]string{
 	"respond": {"agent", "gateway", "api/openai", "api/responses", "seal", "sse", "store"},
 
 	// The ways to a model.
-	"backend/localagent":  {"agent", "connectwire", "cursorauth", "cursorpb", "toolmap"},
-	"backend/chat":        {"agent", "backend/chat/markup", "backend/oneshot", "connectwire", "cursorauth", "cursorpb", "sse"},
+	"backend/localagent":  {"agent", "backend/cursorerr", "connectwire", "cursorauth", "cursorpb", "toolmap"},
+	"backend/chat":        {"agent", "backend/chat/markup", "backend/cursorerr", "backend/oneshot", "connectwire", "sse"},
 	"backend/chat/markup": {"agent"},
-	"backend/bridge":      {"agent", "backend/localagent", "backend/oneshot", "connectwire", "cursorauth", "cursorpb", "toolmap"},
-	"backend/oneshot":     {"agent"},
+	"backend/bridge":      {"agent", "backend/localagent", "backend/oneshot", "connectwire", "cursorpb"},
+	"backend/cursorerr":   {"agent", "connectwire", "cursorauth", "cursorpb"},
+	"backend/oneshot":     {"agent", "backend/cursorerr"},
 	"backend/demo":        {"agent", "script"},
 	"bridge":              {"agent", "backend/localagent", "backend/oneshot", "connectwire", "cursorpb"},
 	"connectwire":         {},

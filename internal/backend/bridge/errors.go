@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"time"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/localagent"
 	"composer-api/internal/backend/oneshot"
 	"composer-api/internal/connectwire"
-	"composer-api/internal/cursorauth"
 )
 
 // A meaning is what one of the bridge's own errors is to the client.
@@ -43,9 +41,7 @@ func refusal(resp *http.Response, data []byte, drop func()) error {
 	}
 	cause := fmt.Errorf("the bridge answers %s", resp.Status)
 	if json.Unmarshal(data, &own) != nil || own.Error.Message == "" && own.Error.Code == "" {
-		err := upstreamError(connectwire.ParseError(resp.StatusCode, data), drop)
-		agent.AsError(err).RetryAfter = cursorauth.RetryAfter(resp.Header, time.Now())
-		return err
+		return oneshot.Refused(localagent.UpstreamRefusal(resp, data), drop)
 	}
 	m, known := meanings[own.Error.Code]
 	if !known {
@@ -73,23 +69,11 @@ func (a *answer) fault(err error) error {
 	case errors.As(err, &known): // a *oneshot.Retry, too
 		return err
 	case errors.As(err, &said):
-		return upstreamError(said, a.drop)
+		return oneshot.Refused(localagent.UpstreamError(said), a.drop)
 	case errors.As(err, &format):
 		return &agent.Error{Code: agent.Upstream, Message: "The bridge sent what can't be understood.", Err: err}
 	case errors.Is(err, io.EOF): // a good end frame, but the turn has not ended
 		return &oneshot.Retry{Err: &agent.Error{Code: agent.Upstream, Message: "The upstream connection was cut before the answer was complete.", Err: err}}
 	}
 	return a.x.Fault(err)
-}
-
-// upstreamError is an error that upstream itself has said.
-func upstreamError(said *connectwire.Error, drop func()) error {
-	err, again, token := localagent.UpstreamError(said)
-	if token {
-		drop()
-	}
-	if again || token {
-		return &oneshot.Retry{Err: err, AtOnce: token}
-	}
-	return err
 }

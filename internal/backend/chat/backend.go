@@ -112,18 +112,12 @@ func (b *Backend) ask(ctx context.Context, req *agent.Request, conversationID st
 	if err != nil {
 		return nil, err
 	}
-	refused := func(err *agent.Error) error {
-		if err.Code != agent.InvalidKey {
-			return err
-		}
-		b.config.Auth.Drop(req.Caller.CursorKey, token)
-		return &oneshot.Retry{Err: err, AtOnce: true}
-	}
+	drop := func() { b.config.Auth.Drop(req.Caller.CursorKey, token) }
 	if x.Response.StatusCode != http.StatusOK {
 		defer x.Close()
-		return nil, passing(statusError(x.Response, x.Refusal()), refused)
+		return nil, oneshot.Refused(route.ReadResponse(x.Response, x.Refusal()), drop)
 	}
-	a := newAnswer(x, req.Offered(), refused)
+	a := newAnswer(x, req.Offered(), drop)
 	a.count.Prompt(prompt.text, len(images))
 	return a, nil
 }

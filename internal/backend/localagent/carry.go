@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/backend/cursorerr"
 	"composer-api/internal/connectwire"
 	"composer-api/internal/cursorpb"
 )
@@ -67,11 +68,12 @@ func CalledTool(args *cursorpb.McpArgs) (name string, ours bool) {
 // ArgumentsJSON writes a call's arguments as a JSON object.
 func ArgumentsJSON(args map[string]*structpb.Value) json.RawMessage { return argumentsJSON(args) }
 
-// UpstreamError is what an error of upstream's means. again reports that the same request may succeed a moment later,
-// token that it may with a new access token.
-func UpstreamError(said *connectwire.Error) (err *agent.Error, again, token bool) {
-	f := upstreamSaid(said)
-	return f.err, f.again, f.token
+// UpstreamError is what an error of upstream's means.
+func UpstreamError(said *connectwire.Error) *cursorerr.Failure { return route.Read(said) }
+
+// UpstreamRefusal is what an answer means that upstream refused by its status. body is the beginning of its body.
+func UpstreamRefusal(resp *http.Response, body []byte) *cursorerr.Failure {
+	return route.ReadResponse(resp, body)
 }
 
 // NewConversationID is an id for a fresh conversation, for a request that brings none and will be encoded several times.

@@ -124,10 +124,10 @@ func (r *run) limit() (time.Time, error) {
 	stall := since + int64(cfg.StallTimeout)
 	stuck := since - r.clock.idle.Load() + int64(cfg.ProgressTimeout)
 	if stuck < stall {
-		return r.clock.at(stuck), errTooSlow("Cursor made no progress for %v.", cfg.ProgressTimeout)
+		return r.clock.at(stuck), tooSlow("Cursor made no progress for %v.", cfg.ProgressTimeout)
 	}
-	return r.clock.at(stall), errTooSlow("Cursor sent nothing for %v.", cfg.StallTimeout)
+	return r.clock.at(stall), tooSlow("Cursor sent nothing for %v.", cfg.StallTimeout)
 }
 
 // errLingered ends a stream whose turn has ended; it is no failure.
-var errLingered = errTooSlow("Cursor did not end the stream within %v.", lingerFor)
+var errLingered = tooSlow("Cursor did not end the stream within %v.", lingerFor)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/backend/cursorerr"
 )
 
 const (
@@ -49,11 +50,11 @@ func (t *tries) checkpoint() { t.dirty, t.fruitless = false, 0 }
 
 // again reports whether another attempt may follow on f, and after about which pause. The decision counts as the
 // attempt.
-func (t *tries) again(f *failure) (time.Duration, bool) {
+func (t *tries) again(f *cursorerr.Failure) (time.Duration, bool) {
 	if t.output && t.dirty {
 		return 0, false
 	}
-	if f.token && !t.exchanged {
+	if f.Token && !t.exchanged {
 		t.exchanged = true
 		return 0, true
 	}
@@ -62,7 +63,7 @@ func (t *tries) again(f *failure) (time.Duration, bool) {
 		n = t.resumes
 	}
 	switch {
-	case !f.again || t.from != nil && f.lost:
+	case !f.Again || t.from != nil && f.Lost:
 		return 0, false
 	case !t.output && t.retries < maxRetries:
 		t.retries++
@@ -81,7 +82,7 @@ func (r *run) connect(ctx context.Context) error {
 		r.makeGood(ctx, f)
 	}
 	if err := r.why(); err != nil {
-		return failed(err).err
+		return failed(err).Err
 	}
 	return nil
 }
@@ -96,7 +97,7 @@ func (r *run) mend(ctx context.Context, err error) {
 }
 
 // makeGood makes attempts until one succeeds, or ends the run. The caller has the reading role.
-func (r *run) makeGood(ctx context.Context, f *failure) {
+func (r *run) makeGood(ctx context.Context, f *cursorerr.Failure) {
 	for f != nil {
 		pause, again := r.tries.again(f)
 		if !again {
@@ -107,10 +108,10 @@ func (r *run) makeGood(ctx context.Context, f *failure) {
 			r.interrupt(cmp.Or(ctx.Err(), error(errClosed)))
 			return
 		}
-		if f.token {
+		if f.Token {
 			r.backend.cfg.Auth.Drop(r.ticket.key, r.tries.token)
 		}
-		r.backend.cfg.Log.Info("stream made good", "run", r.ticket.runID, "resumed", r.checkpoint != nil, "pause", pause, "code", f.err.Code.String())
+		r.backend.cfg.Log.Info("stream made good", "run", r.ticket.runID, "resumed", r.checkpoint != nil, "pause", pause, "code", f.Err.Code.String())
 		if f = r.attempt(ctx); ctx.Err() != nil {
 			r.interrupt(ctx.Err())
 			return
@@ -132,7 +133,7 @@ func (r *run) pause(ctx context.Context, d time.Duration) bool {
 }
 
 // attempt opens a stream: from the run's last checkpoint if it has one, else with the user's message.
-func (r *run) attempt(ctx context.Context) *failure {
+func (r *run) attempt(ctx context.Context) *cursorerr.Failure {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(r.life, cancel)()
@@ -162,7 +163,7 @@ func (r *run) opening() [][]byte {
 }
 
 // install makes s the run's stream, in place of one that is over.
-func (r *run) install(s *stream) *failure {
+func (r *run) install(s *stream) *cursorerr.Failure {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.over != nil { // closed meanwhile
@@ -180,9 +181,9 @@ func (r *run) install(s *stream) *failure {
 }
 
 // giveUp ends the run with what f says.
-func (r *run) giveUp(f *failure) {
-	err := r.tellable(f.err)
-	if r.tries.from != nil && !r.tries.output && (f.lost || r.blobs.missed && err.Code == agent.Upstream) {
+func (r *run) giveUp(f *cursorerr.Failure) {
+	err := r.tellable(f.Err)
+	if r.tries.from != nil && !r.tries.output && (f.Lost || r.blobs.missed && err.Code == agent.Upstream) {
 		err = &agent.Error{Code: agent.ConversationLost, Err: err}
 	}
 	r.mu.Lock()

@@ -252,7 +252,7 @@ func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
 	case !r.turnOver:
 		return errMisused
 	case r.broken != nil:
-		r.stopFor(r.tellable(failed(r.broken).err))
+		r.stopFor(r.tellable(failed(r.broken).Err))
 		return r.over
 	}
 	r.said()

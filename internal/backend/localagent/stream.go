@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/backend/cursorerr"
 	"composer-api/internal/connectwire"
-	"composer-api/internal/cursorauth"
 )
 
 // A stream is one attempt to carry out a run: one HTTP/2 request whose both bodies are open at once. It owns both.
@@ -29,7 +29,7 @@ type stream struct {
 const maxRefusal = 64 << 10
 
 // openStream sends the headers and the first envelope, and waits until upstream has accepted them. When it returns an
-// error nothing is left open. Errors are *failure.
+// error nothing is left open. Errors are *cursorerr.Failure.
 //
 // ctx ends the waiting alone. Ending a request's context doesn't reset its stream while the request body is open, so
 // close closes both bodies.
@@ -40,7 +40,7 @@ func openStream(ctx context.Context, p *pool, target *url.URL, header http.Heade
 	own, s.cancel = context.WithCancelCause(context.Background())
 	stopWatching := context.AfterFunc(ctx, func() { s.cancel(context.Cause(ctx)) })
 	late := time.AfterFunc(timeout, func() {
-		s.cancel(&failure{err: agent.Errorf(agent.UpstreamTimeout, "Cursor did not accept the request within %v. Please try again.", timeout)})
+		s.cancel(&cursorerr.Failure{Err: agent.Errorf(agent.UpstreamTimeout, "Cursor did not accept the request within %v. Please try again.", timeout)})
 	})
 	resp, err := p.RoundTrip((&http.Request{
 		Method: http.MethodPost, URL: target, Host: target.Host, Header: header, Body: s.out, ContentLength: -1,
@@ -65,13 +65,13 @@ func openStream(ctx context.Context, p *pool, target *url.URL, header http.Heade
 }
 
 // notOpened is the failure of a request that got no answer. own is its context.
-func notOpened(own context.Context, err error) *failure {
+func notOpened(own context.Context, err error) *cursorerr.Failure {
 	if cause := context.Cause(own); cause != nil {
 		err = cause
 	}
 	f := failed(err)
-	if f.err.Code == agent.Upstream {
-		f.err.Message = "Cursor can't be reached."
+	if f.Err.Code == agent.Upstream {
+		f.Err.Message = "Cursor can't be reached."
 	}
 	return f
 }
@@ -82,11 +82,9 @@ func refusal(resp *http.Response) error {
 	switch {
 	case resp.StatusCode != http.StatusOK:
 		said, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
-		f := upstreamSaid(connectwire.ParseError(resp.StatusCode, said))
-		f.err.RetryAfter = cursorauth.RetryAfter(resp.Header, time.Now())
-		return f
+		return route.ReadResponse(resp, said)
 	case resp.ProtoMajor < 2 || kind != connectwire.ContentType:
-		return &failure{err: agent.Errorf(agent.NotConfigured,
+		return &cursorerr.Failure{Err: agent.Errorf(agent.NotConfigured,
 			"The endpoint doesn't speak the local-agent protocol: check CURSOR_BACKEND_BASE_URL and CURSOR_LOCAL_AGENT_ENDPOINT.")}
 	}
 	return nil

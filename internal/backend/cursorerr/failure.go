@@ -1,0 +1,139 @@
+package cursorerr
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/connectwire"
+	"composer-api/internal/cursorauth"
+	"composer-api/internal/cursorpb"
+)
+
+// A Route is an endpoint of Cursor's backend, as far as its errors differ from those of another.
+type Route struct {
+	Endpoint string     // the setting that names it, for hints: "CURSOR_CHAT_ENDPOINT"
+	Version  string     // the setting of the client version that it is told
+	NotFound agent.Code // what is not there when it says not_found
+}
+
+// A Failure is how an exchange with upstream ended badly: the error for the client, and what may be done about it.
+type Failure struct {
+	Err   *agent.Error
+	Again bool // the same request may succeed a moment later
+	Token bool // the access token was not taken; it should be dropped, and a new one may do
+	Lost  bool // would mean a lost conversation if one was being continued
+}
+
+// Error implements error, so that a Failure passes through what returns errors.
+func (f *Failure) Error() string { return f.Err.Error() }
+
+// Unwrap gives Err.
+func (f *Failure) Unwrap() error { return f.Err }
+
+// Read reads the error that upstream ended a stream with.
+func (r Route) Read(said *connectwire.Error) *Failure {
+	m, known := connectCodes[said.Code]
+	switch {
+	case said.Code == "not_found":
+		m = meaning{code: r.NotFound}
+	case !known:
+		m = final
+	}
+	return r.failure(m, said)
+}
+
+// ReadResponse reads an answer that is a refusal by its status. body is as much of its body as matters; the response's
+// own is not read.
+func (r Route) ReadResponse(resp *http.Response, body []byte) *Failure {
+	said := connectwire.ParseError(resp.StatusCode, body)
+	f := r.Read(said)
+	if m, more := statuses[resp.StatusCode]; more {
+		f = r.failure(m, said)
+	} else if resp.StatusCode > http.StatusInternalServerError && said.Code == "unknown" { // of somebody between us
+		f = r.failure(passing, said)
+	}
+	f.Err.RetryAfter = cursorauth.RetryAfter(resp.Header, time.Now())
+	f.Err.Err = fmt.Errorf("%s: %w", resp.Status, said)
+	return f
+}
+
+// failure is what an error comes to that means m, unless its details know better.
+func (r Route) failure(m meaning, said *connectwire.Error) *Failure {
+	f := &Failure{Lost: lostCodes[said.Code]}
+	var words string
+	var retryable *bool
+	for i := range said.Details {
+		d := readDetail(&said.Details[i])
+		if better, ok := numbers[d.number]; ok {
+			m, f.Lost = better, false
+		}
+		words = cmp.Or(words, sentence(d.title, d.detail))
+		retryable = cmp.Or(retryable, d.retryable)
+	}
+	f.Token, f.Again = m.token, m.again
+	if retryable != nil {
+		f.Again = *retryable && mayPass[m.code]
+	}
+	if m.code != agent.InvalidKey { // our own sentence about keys says what to do
+		words = cmp.Or(words, said.Message)
+	}
+	f.Err = &agent.Error{Code: m.code, Message: words, FromUpstream: words != "", Err: said}
+	if m.hint != nil {
+		f.Err.Message = strings.TrimSpace(m.hint(r) + " " + words)
+	}
+	return f
+}
+
+// A detail is what upstream says beside a Connect code.
+type detail struct {
+	number        int32
+	title, detail string
+	retryable     *bool // nil: it doesn't say
+}
+
+// detailType is the type of the message that holds it.
+const detailType = "aiserver.v1.ErrorDetails"
+
+// readDetail reads a detail from its bytes, and its words from its JSON too, which is all that some servers send.
+// Anything else says nothing.
+func readDetail(d *connectwire.Detail) detail {
+	var read detail
+	var e cursorpb.ErrorDetails
+	if d.Type == detailType && proto.Unmarshal(d.Value, &e) == nil {
+		read = detail{e.GetError(), e.GetDetails().GetTitle(), e.GetDetails().GetDetail(), nil}
+		if e.GetDetails() != nil {
+			read.retryable = e.GetDetails().IsRetryable
+		}
+	}
+	var debug struct {
+		Details struct {
+			Title  string `json:"title"`
+			Detail string `json:"detail"`
+		} `json:"details"`
+	}
+	if read.title == "" && read.detail == "" && json.Unmarshal(d.Debug, &debug) == nil {
+		read.title, read.detail = debug.Details.Title, debug.Details.Detail
+	}
+	return read
+}
+
+// sentence makes one of a title and a detail, either of which may be missing or repeat the other.
+func sentence(title, detail string) string {
+	title, detail = strings.TrimSpace(title), strings.TrimSpace(detail)
+	switch {
+	case title == "" || strings.HasPrefix(detail, title):
+		return detail
+	case detail == "":
+		return title
+	case strings.ContainsAny(title[len(title)-1:], ".!?:"):
+		return title + " " + detail
+	}
+	return title + ": " + detail
+}

@@ -1,0 +1,110 @@
+package cursorerr
+
+import (
+	"net/http"
+
+	"composer-api/internal/agent"
+)
+
+// A meaning is what a number or code stands for.
+type meaning struct {
+	code agent.Code
+	// again: the same request may well succeed a moment later.
+	again bool
+	// token: the access token is at fault; a new one may do.
+	token bool
+	// hint goes before what upstream says; nil is nothing.
+	hint func(Route) string
+}
+
+var (
+	notAuthenticated = meaning{code: agent.InvalidKey, token: true}
+	rateLimited      = meaning{code: agent.RateLimited}
+	quotaExceeded    = meaning{code: agent.QuotaExceeded}
+	forbidden        = meaning{code: agent.PermissionDenied}
+	noSuchModel      = meaning{code: agent.ModelNotFound}
+	tooLong          = meaning{code: agent.ContextTooLong}
+	passing          = meaning{code: agent.Upstream, again: true}
+	timedOut         = meaning{code: agent.UpstreamTimeout, again: true}
+	final            = meaning{code: agent.Upstream}
+)
+
+// numbers is the table of ErrorDetails.error. The numbers are those of Cursor's public SDK. What isn't here goes by
+// the Connect code beside it.
+var numbers = map[int32]meaning{
+	1:  {code: agent.InvalidKey}, // bad API key
+	42: {code: agent.InvalidKey}, // bad user API key
+	2:  notAuthenticated,         // not logged in
+	3:  notAuthenticated,         // invalid auth id
+	11: notAuthenticated,         // auth token not found
+	12: notAuthenticated,         // auth token expired
+	18: notAuthenticated,         // agent requires login
+	38: notAuthenticated,         // unauthorized
+
+	7:  rateLimited, // free user's rate limit
+	8:  rateLimited, // pro user's rate limit
+	14: rateLimited, // the provider's rate limit
+	22: rateLimited, // generic
+	34: rateLimited, // of the API key
+	41: rateLimited, // resource exhausted: which resource, it doesn't say
+	50: rateLimited,
+	51: rateLimited,
+	9:  quotaExceeded, // free user's usage limit
+	10: quotaExceeded, // pro user's usage limit
+	44: {code: agent.PaymentRequired},
+	45: {code: agent.PaymentRequired},
+
+	4:  forbidden, // not high enough permissions
+	23: forbidden, // pro users only
+	54: forbidden, // suspicious usage
+	64: forbidden, // unsupported region
+	65: forbidden, // account closed
+	30: {code: agent.PermissionDenied, hint: func(r Route) string {
+		return "Cursor asks for a newer client: set " + r.Version + "."
+	}},
+
+	5:  noSuchModel,                // bad model name
+	58: noSuchModel,                // blocked for this account
+	61: noSuchModel,                // no longer supported
+	60: {code: agent.InvalidValue}, // needs max mode
+	36: {code: agent.InvalidValue}, // bad request
+	31: {code: agent.InvalidValue}, // an image is too large
+	20: tooLong,                    // max tokens
+	43: tooLong,                    // conversation too long
+
+	13: passing, // the provider's own error
+	56: passing, // network error
+	57: passing, // provider error
+	59: passing, // internal
+	25: timedOut,
+	63: {code: agent.Overloaded, again: true}, // slow pool
+}
+
+// connectCodes is the table of Connect's codes. What isn't here, and not_found, is final.
+var connectCodes = map[string]meaning{
+	"unauthenticated":    notAuthenticated,
+	"permission_denied":  forbidden,
+	"resource_exhausted": rateLimited,
+	"invalid_argument":   {code: agent.InvalidValue},
+	"unavailable":        {code: agent.Overloaded, again: true},
+	"internal":           passing,
+	"aborted":            passing,
+	"deadline_exceeded":  timedOut,
+	"unimplemented": {code: agent.NotConfigured, hint: func(r Route) string {
+		return "Cursor has no such endpoint: check " + r.Endpoint + "."
+	}},
+}
+
+// lostCodes are the Connect codes with which upstream says, on a continued conversation, that it can't continue it.
+var lostCodes = map[string]bool{"not_found": true, "failed_precondition": true, "invalid_argument": true, "data_loss": true, "out_of_range": true}
+
+// statuses are the HTTP statuses of which Connect's table knows less than they say.
+var statuses = map[int]meaning{
+	http.StatusPaymentRequired:       {code: agent.PaymentRequired},
+	http.StatusRequestEntityTooLarge: tooLong,
+	http.StatusGatewayTimeout:        timedOut,
+}
+
+// mayPass are the kinds of failure that may be tried again if upstream says so: a bad key, a limit, a payment or a bad
+// model stay what they are.
+var mayPass = map[agent.Code]bool{agent.Upstream: true, agent.UpstreamTimeout: true, agent.Overloaded: true}
