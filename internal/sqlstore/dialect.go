@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"strings"
 
 	"github.com/pressly/goose/v3"
@@ -28,9 +29,15 @@ type dialect struct {
 	again func(error) bool
 }
 
-func dialectOf(dsn string) *dialect {
-	if strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://") {
-		return &postgres
+// dialectOf tells the databases apart by dsn. Another scheme is refused: as the path of a file it would make a folder
+// named mysql: and fill it.
+func dialectOf(dsn string) (*dialect, error) {
+	scheme, _, isURL := strings.Cut(dsn, "://")
+	switch {
+	case !isURL, scheme == "file":
+		return &sqlite, nil
+	case scheme == "postgres", scheme == "postgresql":
+		return &postgres, nil
 	}
-	return &sqlite
+	return nil, fmt.Errorf("%w: it is neither a file nor a postgres:// URL", ErrBadDSN)
 }

@@ -43,7 +43,10 @@ func MigrateUp(ctx context.Context, dsn string) ([]Migration, error) {
 // MigrateStatus lists every migration that this binary knows, oldest first, and changes nothing. A newer schema is
 // ErrNewerSchema, together with the list.
 func MigrateStatus(ctx context.Context, dsn string) ([]Migration, error) {
-	d := dialectOf(dsn)
+	d, err := dialectOf(dsn)
+	if err != nil {
+		return nil, err
+	}
 	if !d.exists(dsn) {
 		return known(d)
 	}

@@ -221,9 +221,14 @@ func TestADatabaseThatCanNotBeReachedIsUnavailable(t *testing.T) {
 			t.Errorf("%s: the error holds the password: %v", name, err)
 		}
 	}
-	_, err = sqlstore.Open(t.Context(), sqlstore.Config{DSN: "postgres://ada:hunter2@[bad/composer"})
-	if !errors.Is(err, sqlstore.ErrBadDSN) || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("a DSN that is no URL: %v", err)
+	for name, dsn := range map[string]string{
+		"no URL":           "postgres://ada:hunter2@[bad/composer",
+		"another database": "mysql://ada:hunter2@localhost/composer",
+	} {
+		_, err := sqlstore.Open(t.Context(), sqlstore.Config{DSN: dsn})
+		if !errors.Is(err, sqlstore.ErrBadDSN) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v, want ErrBadDSN without the password", name, err)
+		}
 	}
 }
 

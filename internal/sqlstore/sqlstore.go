@@ -71,7 +71,10 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 
 // connect makes the pools without touching the database.
 func connect(cfg Config) (*DB, error) {
-	d := dialectOf(cfg.DSN)
+	d, err := dialectOf(cfg.DSN)
+	if err != nil {
+		return nil, err
+	}
 	write, read, err := d.open(cfg.DSN)
 	if err != nil {
 		return nil, err
