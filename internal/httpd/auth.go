@@ -47,7 +47,7 @@ func (s *Server) hostedCaller(r *http.Request, b base, token string) (agent.Call
 		return agent.Caller{}, err
 	}
 	if b.hosted && caller.Owner != store.AccountOwner(r.PathValue("account")) {
-		return agent.Caller{}, agent.Errorf(agent.PermissionDenied, "This key belongs to another account.")
+		return agent.Caller{}, agent.Errorf(agent.PermissionDenied, "This key belongs to another account. Use the address that came with it, or /v1.")
 	}
 	return caller, nil
 }

@@ -81,7 +81,7 @@ func (b *body) Read(p []byte) (int, error) {
 func (b *body) Close() error { return b.under.Close() }
 
 func (s *Server) tooLarge() *agent.Error {
-	return agent.Errorf(agent.TooLarge, "The request body is larger than %d MB.", s.cfg.MaxBody>>20)
+	return agent.Errorf(agent.TooLarge, "The request body is larger than %d MB. Send less at once, for example smaller images.", s.cfg.MaxBody>>20)
 }
 
 // bodyError says in our words why a body could not be read.
@@ -94,7 +94,7 @@ func (s *Server) bodyError(err error, compressed bool) error {
 	case errors.As(err, &limit):
 		return s.tooLarge()
 	case compressed:
-		return &agent.Error{Code: agent.InvalidJSON, Message: "The request body can't be decompressed.", Err: err}
+		return &agent.Error{Code: agent.InvalidJSON, Message: "The request body can't be decompressed. Send it as it is, or compressed with gzip.", Err: err}
 	}
 	// What net/http tells us otherwise is that the connection broke, so nobody will read this.
 	return &agent.Error{Code: agent.Canceled, Message: "The request body ended early.", Err: err}

@@ -32,7 +32,7 @@ func (s *Service) cancel(w http.ResponseWriter, r *http.Request, call Call) erro
 			return &agent.Error{Code: agent.Internal, Err: err}
 		}
 		if !object.Background {
-			return agent.Errorf(agent.InvalidValue, "Only responses with 'background': true can be cancelled.")
+			return agent.Errorf(agent.InvalidValue, "Only responses with 'background': true can be cancelled. To end another, close its connection.")
 		}
 		if object.Status.Ended() {
 			return openai.WriteJSON(w, row.Object)

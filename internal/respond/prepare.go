@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -13,8 +14,8 @@ import (
 	"composer-api/internal/store"
 )
 
-// prepare makes the request for the model: it puts what went before in front of the input, replaces references by
-// what they refer to, and fetches images. history is what went before.
+// prepare makes the request for the model: it puts what went before in front of the input and replaces references by
+// what they refer to. history is what went before.
 func (s *Service) prepare(ctx context.Context, call Call, req *responses.Request) (turn *agent.Request, history []responses.Item, err error) {
 	past := &past{store: s.cfg.Store, owner: call.Caller.Owner, items: map[string][]responses.Item{}}
 	if history, err = past.history(ctx, req.PreviousResponseID); err != nil {
@@ -30,12 +31,25 @@ func (s *Service) prepare(ctx context.Context, call Call, req *responses.Request
 		return nil, nil, err
 	}
 	if len(unknown) > 0 || len(req.Dropped()) > 0 {
-		slices.Sort(unknown)
-		s.cfg.Log.Info("parts of a request that mean nothing here", "items_as_text", slices.Compact(unknown), "tools_dropped", req.Dropped())
+		s.cfg.Log.Info("parts of a request that mean nothing here", "items_as_text", typeNames(unknown), "tools_dropped", typeNames(req.Dropped()))
 	}
 	turn.Caller, turn.Upstream, turn.Session = call.Caller, call.Upstream, call.Session
 	return turn, history, nil
 }
+
+// typeNames are the types among names that look like some, for the log: a client may have put anything in their place.
+func typeNames(names []string) []string {
+	const most = 20
+	var known []string
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
+		if len(known) < most && typeName.MatchString(name) {
+			known = append(known, name)
+		}
+	}
+	return known
+}
+
+var typeName = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
 
 // seal encrypts what the client is to carry for us, readable for the same owner only.
 func (s *Service) seal(plain []byte, purpose, owner string) (string, error) {
@@ -66,7 +80,7 @@ func (p *past) history(ctx context.Context, id string) ([]responses.Item, error)
 		row, err := p.store.Response(ctx, p.owner, next)
 		switch {
 		case errors.Is(err, store.ErrNotFound) && next == id:
-			return nil, agent.ParamError(agent.PreviousResponseNotFound, param, "Previous response with id '%s' not found.", openai.Clip(id))
+			return nil, agent.ParamError(agent.PreviousResponseNotFound, param, "Previous response with id '%s' not found. It may have expired or been deleted, or it was made with 'store': false or with another key. Send the conversation in 'input' instead.", openai.Clip(id))
 		case errors.Is(err, store.ErrNotFound):
 			// To go on without it would be to go on with half a conversation.
 			return nil, agent.ParamError(agent.PreviousResponseNotFound, param, "Response '%s', which '%s' continues, is no longer kept. Send the conversation in 'input'.", openai.Clip(next), openai.Clip(id))

@@ -12,6 +12,7 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api/responses/responsestest"
+	"composer-api/internal/seal"
 )
 
 func TestAStoredResponseIsFoundAgain(t *testing.T) {
@@ -277,6 +278,94 @@ func TestReasoningIsSealedForItsOwner(t *testing.T) {
 	w.create(fmt.Sprintf(`{"model":"composer-2.5","store":false,"input":[%s,{"role":"user","content":"go on"}]}`, r.Output[0]))
 	if plain := w.create(say(`"store":false,`, "think I wonder.", "text Hi.")); items(t, plain)[0].EncryptedContent != "" {
 		t.Error("sealed without having been asked for")
+	}
+}
+
+// Upstream has no place for earlier thinking, so that whatever the client carries of it, ours or not, changes nothing.
+func TestNoSealedReasoningIsEverAFault(t *testing.T) {
+	w := newWorld(t)
+	defer w.end()
+	r := w.create(say(`"store":false,"include":["reasoning.encrypted_content"],`, "think I wonder.", "text Hi."))
+	ours := items(t, r)[0].EncryptedContent
+	flipped := []byte(ours)
+	flipped[len(flipped)/2] ^= 1
+	for name, c := range map[string]struct{ blob, owner string }{
+		"ours": {ours, ann}, "another owner's": {ours, "k:bob"}, "tampered with": {string(flipped), ann}, "cut": {ours[:20], ann},
+		"OpenAI's": {"gAAAAABo-_hunter2", ann}, "no base64": {"\x00…", ann}, "none": {"", ann},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.create(fmt.Sprintf(`{"model":"composer-2.5","store":false,"input":[
+				{"role":"user","content":"Think."},
+				{"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":%s},
+				{"role":"assistant","content":"Hi."},{"role":"user","content":"Go on."}]}`, quote(c.blob)), c.owner)
+			var said []string
+			for _, m := range w.requests[len(w.requests)-1].Messages {
+				said = append(said, m.Text())
+			}
+			if diff := cmp.Diff([]string{"Think.", "Hi.", "Go on."}, said); diff != "" {
+				t.Errorf("the model was told (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// What the client carries for us outlives the process when ENCRYPTION_KEY is set, and its change when the old one is
+// named; without one it ends with the process. Nobody else's opens, and none that was changed.
+func TestWhatTheClientCarriesForUs(t *testing.T) {
+	ring := func(current, previous string) *seal.Ring {
+		r, err := seal.Parse(current, previous)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	const key, other = "an encryption key of ours", "another encryption key"
+	flip := func(s string) string { return s[:len(s)/2] + string(s[len(s)/2]^1) + s[len(s)/2+1:] }
+	same := func(s string) string { return s }
+	for name, c := range map[string]struct {
+		before, after *seal.Ring
+		owner         string
+		change        func(string) string
+		opens         bool
+	}{
+		"the same key":           {ring(key, ""), ring(key, ""), ann, same, true},
+		"a new key, old one set": {ring(key, ""), ring(other, key), ann, same, true},
+		"another key":            {ring(key, ""), ring(other, ""), ann, same, false},
+		"no key":                 {nil, nil, ann, same, false},
+		"another owner":          {ring(key, ""), ring(key, ""), "k:bob", same, false},
+		"a changed byte":         {ring(key, ""), ring(key, ""), ann, flip, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := bornWorld(t, filepath.Join(t.TempDir(), "a.db"), c.before)
+			window := document[compacted](before.do("POST", "/responses/compact", say("", "text The summary.")), "compactedResponse")
+			blob := window.Output[len(window.Output)-1].EncryptedContent
+			again := func(w *world) *answer {
+				return w.do("POST", "/responses", fmt.Sprintf(`{"model":"composer-2.5","store":false,"input":[
+					{"type":"compaction","encrypted_content":%s},{"role":"user","content":"Go on."}]}`, quote(c.change(blob))), c.owner)
+			}
+			if c.owner == ann && c.change(blob) == blob {
+				again(before).response() // in one process it opens whatever the key
+			}
+			before.end()
+			after := bornWorld(t, filepath.Join(t.TempDir(), "b.db"), c.after)
+			defer after.end()
+			if a := again(after); c.opens {
+				a.response()
+			} else {
+				a.is(400, "invalid_value", "input[0].encrypted_content")
+			}
+		})
+	}
+}
+
+// Types of items and tools are logged, but a client may have put anything in their place.
+func TestTheLogHoldsTypesOnly(t *testing.T) {
+	w := newWorld(t)
+	w.create(`{"model":"composer-2.5","tools":[{"type":"web_search"},{"type":"my password: hunter2"}],
+		"input":[{"type":"shell_call"},{"type":"my key is hunter2","x":1},{"role":"user","content":"Hi."}]}`)
+	w.end()
+	if log := w.log.String(); !strings.Contains(log, "shell_call") || !strings.Contains(log, "web_search") {
+		t.Errorf("the log lacks the types:\n%s", log)
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"composer-api/internal/agent"
@@ -106,7 +105,7 @@ func (s *Service) inputItems(w http.ResponseWriter, r *http.Request, call Call) 
 
 func listItems(list []byte) ([]listedItem, error) {
 	var raws []jsontext.Value
-	if err := json.Unmarshal(list, &raws, openai.Liberal); err != nil {
+	if err := openai.DecodeOwn(list, &raws); err != nil {
 		return nil, &agent.Error{Code: agent.Internal, Err: err}
 	}
 	items := make([]listedItem, len(raws))
@@ -114,7 +113,7 @@ func listItems(list []byte) ([]listedItem, error) {
 		var head struct {
 			ID string `json:"id"`
 		}
-		if err := json.Unmarshal(raw, &head, openai.Liberal); err != nil {
+		if err := openai.DecodeOwn(raw, &head); err != nil {
 			return nil, &agent.Error{Code: agent.Internal, Err: err}
 		}
 		items[i] = listedItem{head.ID, raw}
@@ -134,7 +133,7 @@ func page(items []listedItem, query url.Values) (*listDocument, error) {
 		slices.Reverse(items)
 	case "asc":
 	default:
-		return nil, agent.ParamError(agent.InvalidValue, "order", "Invalid value: '%s'. Supported values are: 'asc' and 'desc'.", openai.Clip(order))
+		return nil, openai.OneOf("order", order, "asc", "desc")
 	}
 	if items, err = between(items, query); err != nil {
 		return nil, err
@@ -179,7 +178,7 @@ func between(items []listedItem, query url.Values) ([]listedItem, error) {
 func indexOf(items []listedItem, id, param string) (int, error) {
 	i := slices.IndexFunc(items, func(it listedItem) bool { return it.id == id })
 	if i < 0 {
-		return 0, agent.ParamError(agent.InvalidValue, param, "Item with id '%s' not found.", openai.Clip(id))
+		return 0, agent.ParamError(agent.InvalidValue, param, "Item with id '%s' is not among the input items of this response.", openai.Clip(id))
 	}
 	return i, nil
 }

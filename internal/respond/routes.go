@@ -53,7 +53,7 @@ func (s *Service) noWebSocket(w http.ResponseWriter, r *http.Request, _ Call) er
 
 // notFound is the error for a response that doesn't exist for the caller.
 func notFound(id string) error {
-	return agent.Errorf(agent.NotFound, "Response with id '%s' not found.", openai.Clip(id))
+	return agent.Errorf(agent.NotFound, "Response with id '%s' not found. It may have expired or been deleted, or it was made with 'store': false or with another key.", openai.Clip(id))
 }
 
 // storeError is the error of the store for the client, other than that there is no such row.

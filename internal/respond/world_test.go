@@ -38,6 +38,7 @@ type world struct {
 	service *respond.Service
 	handler http.Handler
 	active  atomic.Int32 // turns in progress
+	log     bytes.Buffer // read it when the world has ended
 	told    atomic.Int32 // failures that clients were told of in their stream
 
 	mu       sync.Mutex
@@ -60,7 +61,7 @@ func bornWorld(t testing.TB, path string, ring *seal.Ring) *world {
 	w := &world{t: t, path: path, ring: ring, db: db, store: &mortal{Store: db}}
 	w.gateway = gateway.New(gateway.Config{Backends: []agent.Backend{demo.New(nil)}})
 	w.service = respond.New(respond.Config{
-		Turns: w, Store: w.store, Seal: ring, MaxJobs: 5, MaxJobsPerOwner: 3, Log: slog.New(slog.DiscardHandler),
+		Turns: w, Store: w.store, Seal: ring, MaxJobs: 5, MaxJobsPerOwner: 3, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 	})
 	mux := http.NewServeMux()
 	for _, route := range w.service.Routes() {
@@ -100,6 +101,11 @@ func (w *world) end() {
 	}
 	if err := w.db.Close(); err != nil {
 		w.t.Error(err)
+	}
+	for _, said := range []string{"Please.", "sim:", "text Hi", "hunter2"} {
+		if strings.Contains(w.log.String(), said) {
+			w.t.Errorf("the log holds %q:\n%s", said, &w.log)
+		}
 	}
 }
 

@@ -9,9 +9,11 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"time"
@@ -98,6 +100,10 @@ func (c *Client) Join(ctx context.Context, e Entry) error {
 	defer cancel()
 	resp, err := c.http.Do(req.WithContext(ctx))
 	if err != nil {
+		var named *url.Error
+		if errors.As(err, &named) {
+			err = named.Err // without the address, in which an operator may have put a token
+		}
 		return unreachable(err)
 	}
 	defer resp.Body.Close()
@@ -116,20 +122,20 @@ func (c *Client) request(ctx context.Context, e Entry) (*http.Request, error) {
 		Email  string `json:"email"`
 		Source string `json:"source,omitempty"`
 	}{Name: e.Name, Email: e.Email}
-	url, token := c.cfg.FallbackURL, agent.Secret{}
+	address, token := c.cfg.FallbackURL, agent.Secret{}
 	if c.cfg.URL != "" && !c.cfg.Token.IsZero() {
-		url, token, body.Source = c.cfg.URL, c.cfg.Token, c.cfg.Source
+		address, token, body.Source = c.cfg.URL, c.cfg.Token, c.cfg.Source
 	}
-	if url == "" {
+	if address == "" {
 		return nil, agent.Errorf(agent.NotConfigured, "This server has no waiting list. Its operator sets COMPOSER_WAITLIST_URL and WAITLIST_API_TOKEN, or COMPOSER_WAITLIST_FALLBACK_URL.")
 	}
 	doc, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(doc))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(doc))
 	if err != nil {
-		return nil, unreachable(err)
+		return nil, unreachable(errors.New("its address is no URL"))
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if !token.IsZero() {

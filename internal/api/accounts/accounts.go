@@ -190,7 +190,7 @@ func decode(r *http.Request, v any) error {
 		return err
 	}
 	if len(body) > maxBody {
-		return agent.Errorf(agent.TooLarge, "The request body is larger than %d KB.", maxBody>>10)
+		return agent.Errorf(agent.TooLarge, "The request body is larger than %d KB. Send only the documented fields.", maxBody>>10)
 	}
 	return openai.Decode(body, v)
 }

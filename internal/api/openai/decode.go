@@ -3,6 +3,7 @@ package openai
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"reflect"
 	"strconv"
 	"strings"
@@ -37,6 +38,23 @@ func Decode(body []byte, v any) error {
 		return agent.Errorf(agent.InvalidJSON, "The request body is not valid JSON: error near byte %d.", syntactic.ByteOffset)
 	}
 	return &agent.Error{Code: agent.InvalidJSON, Err: err}
+}
+
+// DecodeOwn reads what we have written down ourselves, so that a mistake in it is ours. Unlike the JSON package's, its
+// errors quote nothing of data, which holds what people said: they may be logged.
+func DecodeOwn(data []byte, v any) error {
+	err := json.Unmarshal(data, v, Liberal)
+	var semantic *json.SemanticError
+	var syntactic *jsontext.SyntacticError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &semantic):
+		return fmt.Errorf("openai: JSON of ours is no %v at byte %d", semantic.GoType, semantic.ByteOffset)
+	case errors.As(err, &syntactic):
+		return fmt.Errorf("openai: JSON of ours is damaged at byte %d", syntactic.ByteOffset)
+	}
+	return errors.New("openai: JSON of ours can't be read")
 }
 
 // Liberal are the options of reading and writing what clients sent for what it is: invalid UTF-8 becomes U+FFFD, of

@@ -101,3 +101,12 @@ func TestDecodeRefuses(t *testing.T) {
 		})
 	}
 }
+
+func TestErrorsAboutOurOwnJSONQuoteNothing(t *testing.T) {
+	for _, data := range []string{`{"name":{"hunter2":1}}`, `{"flag":"hunter2"}`, `{"map":{"hunter2":2}}`, `{"hunter2":}`, `"hunter2"`, `hunter2`, ``} {
+		var doc document
+		if err := openai.DecodeOwn([]byte(data), &doc); err == nil || strings.Contains(err.Error(), "hunter") {
+			t.Errorf("%s: %v", data, err)
+		}
+	}
+}

@@ -24,14 +24,14 @@ func Image(rawURL, param string) (*agent.Image, error) {
 	case "http", "https":
 		u, err := url.Parse(rawURL)
 		if err != nil || u.Host == "" {
-			return nil, agent.ParamError(agent.InvalidValue, param, "The image URL is not a valid URL.")
+			return nil, agent.ParamError(agent.InvalidValue, param, "The image URL is not a valid URL. Send a data URL or an https URL.")
 		}
 		return &agent.Image{URL: rawURL, Param: param}, nil
 	}
 	if rawURL == "" || !found {
 		return nil, agent.ParamError(agent.InvalidValue, param, "The image URL is empty or has no scheme. Send a data URL or an https URL.")
 	}
-	return nil, agent.ParamError(agent.InvalidValue, param, "Image URLs must be data, http or https URLs.")
+	return nil, agent.ParamError(agent.InvalidValue, param, "The image URL is neither a data URL nor an http or https URL. Send one of those.")
 }
 
 // dataImage reads what follows "data:". What the bytes look like counts more than the declared type: clients declare
@@ -47,7 +47,7 @@ func dataImage(rest, param string) (*agent.Image, error) {
 	}
 	data, err := decodeBase64(encoded)
 	if err != nil {
-		return nil, &agent.Error{Code: agent.InvalidValue, Param: param, Message: "The image is not valid base64.", Err: err}
+		return nil, &agent.Error{Code: agent.InvalidValue, Param: param, Message: "The image can't be decoded, because it is not valid base64. Send 'data:image/png;base64,' and the encoded file.", Err: err}
 	}
 	if len(data) > agent.MaxImageBytes {
 		return nil, imageTooLarge(param)

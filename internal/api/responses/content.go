@@ -130,7 +130,7 @@ func (p *wirePart) part(param string) (agent.Part, error) {
 	case "input_file", "input_audio", "file":
 		return agent.Part{}, agent.ParamError(agent.UnsupportedValue, param+".type", "Content of type '%s' is not supported. Send text or images.", p.Type)
 	}
-	return agent.Part{}, agent.ParamError(agent.InvalidValue, param+".type", "Invalid value: '%s'. Supported values are: 'input_text', 'input_image', 'output_text', and 'refusal'.", p.Type)
+	return agent.Part{}, openai.OneOf(param+".type", p.Type, "input_text", "input_image", "output_text", "refusal")
 }
 
 func (p *wirePart) image(param string) (agent.Part, error) {

@@ -117,7 +117,7 @@ func (it *Item) settleType() {
 // StoredItems decodes items that were kept: a list that [EncodeItems] has made, or a response's output.
 func StoredItems(list []byte) ([]Item, error) {
 	var items []Item
-	if err := openai.Decode(list, &items); err != nil {
+	if err := openai.DecodeOwn(list, &items); err != nil {
 		return nil, err
 	}
 	return locate(items, "previous_response_id", list), nil

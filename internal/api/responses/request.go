@@ -297,5 +297,5 @@ func tooDeep(v jsontext.Value) bool {
 }
 
 func nestedTooDeeply(param string) error {
-	return agent.ParamError(agent.InvalidValue, param, "'%s' is nested more than %d levels deep.", param, maxDepth)
+	return agent.ParamError(agent.InvalidValue, param, "'%s' is nested more than %d levels deep. Make it flatter.", param, maxDepth)
 }

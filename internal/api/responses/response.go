@@ -3,7 +3,6 @@ package responses
 import (
 	"cmp"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"composer-api/internal/agent"
@@ -117,7 +116,7 @@ func (r *Response) Encode() []byte { return openai.Encode(r) }
 // DecodeResponse reads what Encode has written.
 func DecodeResponse(object []byte) (*Response, error) {
 	r := new(Response)
-	if err := json.Unmarshal(object, r, openai.Liberal); err != nil {
+	if err := openai.DecodeOwn(object, r); err != nil {
 		return nil, err
 	}
 	return r, nil

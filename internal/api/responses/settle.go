@@ -3,7 +3,6 @@ package responses
 import (
 	"bytes"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"composer-api/internal/api/openai"
@@ -59,7 +58,7 @@ func readLog(log [][]byte) (done []jsontext.Value, open *item, err error) {
 			Item  jsontext.Value `json:"item"`
 			Delta string         `json:"delta"`
 		}
-		if err := json.Unmarshal(data, &e, openai.Liberal); err != nil {
+		if err := openai.DecodeOwn(data, &e); err != nil {
 			return nil, nil, err
 		}
 		switch {
@@ -84,7 +83,7 @@ var itemKinds = map[string]itemKind{
 // readOpenItem reads an item as output_item.added tells of it.
 func readOpenItem(raw jsontext.Value, index int) (*item, error) {
 	var w wireItem
-	if err := json.Unmarshal(raw, &w, openai.Liberal); err != nil {
+	if err := openai.DecodeOwn(raw, &w); err != nil {
 		return nil, err
 	}
 	it := &item{

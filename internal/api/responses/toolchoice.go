@@ -86,7 +86,7 @@ func (s *toolSet) allowedTools(c *wireToolChoice) (agent.ToolChoice, error) {
 		return choice, nil
 	}
 	if choice.Mode == agent.ToolsRequired {
-		return choice, agent.ParamError(agent.UnsupportedValue, "tool_choice.tools", "None of the tools in 'tool_choice.tools' is one that the client runs.")
+		return choice, agent.ParamError(agent.UnsupportedValue, "tool_choice.tools", "None of the tools in 'tool_choice.tools' is one that the client runs, and this server runs none of its own. Name one of the functions among 'tools'.")
 	}
 	return agent.ToolChoice{Mode: agent.ToolsNone}, nil
 }
@@ -103,7 +103,7 @@ func (s *toolSet) chosen(c *choiceFields) (string, bool) {
 
 func notOffered(c *choiceFields, param string) error {
 	if c.Name == "" {
-		return agent.ParamError(agent.UnsupportedValue, param, "'%s' asks for a tool of type '%s', but this server runs no tools of its own.", param, c.Type)
+		return agent.ParamError(agent.UnsupportedValue, param, "'%s' asks for a tool of type '%s', but this server runs no tools of its own. Leave it out, or offer a function that does the same.", param, openai.Clip(c.Type))
 	}
-	return agent.ParamError(agent.InvalidValue, param, "'%s' asks for the tool '%s', which is not among 'tools'.", param, c.Name)
+	return agent.ParamError(agent.InvalidValue, param, "'%s' asks for the tool '%s', which is not among 'tools'.", param, openai.Clip(c.Name))
 }

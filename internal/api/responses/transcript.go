@@ -76,7 +76,7 @@ var roles = map[string]agent.Role{
 func (t *transcript) message(it *Item) error {
 	role, ok := roles[it.wire.Role]
 	if !ok {
-		return agent.ParamError(agent.InvalidValue, it.param+".role", "Invalid value: '%s'. Supported values are: 'assistant', 'system', 'developer', and 'user'.", it.wire.Role)
+		return openai.OneOf(it.param+".role", it.wire.Role, "system", "developer", "user", "assistant")
 	}
 	parts, err := it.wire.Content.parts(it.param + ".content")
 	if err != nil {
@@ -177,7 +177,7 @@ func (t *transcript) result(it *Item, parts []agent.Part) error {
 	case id == "":
 		return openai.Missing(it.param + ".call_id")
 	case !known && !t.compacted:
-		return agent.ParamError(agent.InvalidValue, it.param+".call_id", "No tool call found for function call output with call_id %s.", id)
+		return agent.ParamError(agent.InvalidValue, it.param+".call_id", "No tool call found for function call output with call_id %s. Send the call before its output, or continue with 'previous_response_id' the response that made it.", openai.Clip(id))
 	case !made:
 		intro := agent.Part{Text: "The result of a tool call that was made before (" + id + "):\n"}
 		t.messages = append(t.messages, agent.Message{Role: agent.User, Parts: append([]agent.Part{intro}, parts...)})
