@@ -98,7 +98,7 @@ func (u *upstreams) close() error {
 
 func newLocalAgent(cfg *config.Config, auth *cursorauth.Client, log *slog.Logger) (agent.Backend, error) {
 	b, err := localagent.New(localagent.Config{
-		BaseURL: string(cfg.BackendBase), Endpoint: cfg.LocalAgentURL(), ClientVersion: cfg.SDKClientVersion, Auth: auth,
+		Endpoint: cfg.LocalAgentURL(), ClientVersion: cfg.SDKClientVersion, Auth: auth,
 		Transport: localagent.TransportConfig{CAFile: cfg.CAFile},
 		Settle:    cfg.Settle, StartTimeout: cfg.StartTimeout, StallTimeout: cfg.StallTimeout, ProgressTimeout: cfg.ProgressTimeout,
 		Log: log,

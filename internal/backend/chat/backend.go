@@ -28,9 +28,7 @@ type Config struct {
 	// ForceAgent asks for Agent mode even when no tools are given, as /opencode/v1 does.
 	ForceAgent bool
 
-	// Base is the URL of Cursor's backend (CURSOR_BACKEND_BASE_URL).
-	Base string
-	// Endpoint is the chat endpoint: a path under Base or a whole URL (CURSOR_CHAT_ENDPOINT).
+	// Endpoint is the URL of the chat endpoint; "" is none.
 	Endpoint string
 	// ClientVersion is what we call ourselves; "" means 2.6.22 (CURSOR_CLIENT_VERSION).
 	ClientVersion string
@@ -49,7 +47,6 @@ type Config struct {
 // A Backend speaks to the chat endpoint. It is safe for concurrent use.
 type Backend struct {
 	config Config
-	url    string
 }
 
 // New makes a Backend. An endpoint that isn't configured makes every Start fail, with a sentence that says so.
@@ -57,11 +54,10 @@ func New(config Config) *Backend {
 	config.Name = cmp.Or(config.Name, "chat")
 	config.ClientVersion = cmp.Or(config.ClientVersion, "2.6.22")
 	config.Limits.Progress = cmp.Or(config.Limits.Progress, 5*time.Minute)
-	url := oneshot.Endpoint(config.Base, config.Endpoint)
 	if config.Transport == nil {
-		config.Transport = oneshot.NewTransport(url, nil)
+		config.Transport = oneshot.NewTransport(config.Endpoint, nil)
 	}
-	return &Backend{config: config, url: url}
+	return &Backend{config: config}
 }
 
 // Name implements agent.Backend.
@@ -72,7 +68,7 @@ func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, err
 	switch {
 	case req.Continue != nil:
 		return nil, &agent.Error{Code: agent.ConversationLost}
-	case b.url == "":
+	case b.config.Endpoint == "":
 		return nil, agent.Errorf(agent.NotConfigured, "The chat upstream is not configured. Set CURSOR_BACKEND_BASE_URL and CURSOR_CHAT_ENDPOINT.")
 	}
 	id := conversationID(req)
@@ -124,7 +120,7 @@ func (b *Backend) ask(ctx context.Context, req *agent.Request, conversationID st
 
 // post makes the HTTP request.
 func (b *Backend) post(ctx context.Context, body []byte, token, conversationID string) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.url, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.config.Endpoint, bytes.NewReader(body))
 	if err != nil {
 		return nil, &agent.Error{Code: agent.NotConfigured, Err: err,
 			Message: "The address of the chat upstream is not a valid URL. Check CURSOR_BACKEND_BASE_URL and CURSOR_CHAT_ENDPOINT."}

@@ -48,7 +48,7 @@ func serve(t *testing.T, sim *cursorsim.Sim, handler http.Handler, change func(*
 		<-served
 	})
 	config := chat.Config{
-		Base: "http://upstream.test", Endpoint: "/chat", Transport: transport,
+		Endpoint: "http://upstream.test/chat", Transport: transport,
 		Auth: cursorauth.New(cursorauth.Config{BackendBase: "http://upstream.test", HTTP: &http.Client{Transport: transport}}),
 	}
 	if change != nil {

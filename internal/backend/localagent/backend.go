@@ -7,19 +7,16 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/url"
-	"strings"
 	"time"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/cursorauth"
 )
 
-// Config is what a Backend needs. BaseURL, Endpoint and Auth are required.
+// Config is what a Backend needs. Endpoint and Auth are required.
 type Config struct {
-	// BaseURL is the base of Cursor's backend: "https://…" is spoken to as HTTP/2 over TLS, "http://…" as HTTP/2 with
-	// prior knowledge.
-	BaseURL string
-	// Endpoint is where the stream is served: a path under BaseURL, or a whole URL.
+	// Endpoint is the URL at which the stream is served: "https://…" is spoken to as HTTP/2 over TLS, "http://…" as
+	// HTTP/2 with prior knowledge.
 	Endpoint string
 	// ClientVersion is the version of Cursor's SDK that we say we are; "" means sdk-1.0.13.
 	ClientVersion string
@@ -57,7 +54,7 @@ type Backend struct {
 
 // New makes a Backend. It connects to nothing yet. The caller closes it.
 func New(cfg Config) (*Backend, error) {
-	endpoint, err := resolveEndpoint(cfg.BaseURL, cfg.Endpoint)
+	endpoint, err := parseEndpoint(cfg.Endpoint)
 	if err != nil {
 		return nil, err
 	}
@@ -77,11 +74,7 @@ func New(cfg Config) (*Backend, error) {
 	return &Backend{cfg: cfg, endpoint: endpoint, pool: pool, pacer: newPacer(), jitter: rand.Float64}, nil
 }
 
-// resolveEndpoint is the endpoint's URL: itself, or under the base.
-func resolveEndpoint(base, endpoint string) (*url.URL, error) {
-	if !strings.Contains(endpoint, "://") {
-		endpoint = strings.TrimRight(base, "/") + "/" + strings.TrimLeft(endpoint, "/")
-	}
+func parseEndpoint(endpoint string) (*url.URL, error) {
 	u, err := url.Parse(endpoint)
 	switch {
 	case err != nil:

@@ -54,7 +54,7 @@ func BenchmarkNext(b *testing.B) {
 // BenchmarkStart is what a long prompt costs until it is encoded: a conversation of 200 messages, 1 MB in all.
 func BenchmarkStart(b *testing.B) {
 	req := longRequest()
-	backend, err := New(Config{BaseURL: "http://cursor", Endpoint: "/run"})
+	backend, err := New(Config{Endpoint: "http://cursor/run"})
 	if err != nil {
 		b.Fatal(err)
 	}

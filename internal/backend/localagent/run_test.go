@@ -273,7 +273,7 @@ func TestUpstreamThatNeverAnswers(t *testing.T) {
 			}
 			<-req.Context().Done()
 		}))
-		b, err := New(Config{BaseURL: "http://cursor", Endpoint: "run", Auth: authFor(t, dial), Transport: TransportConfig{Dial: dial}})
+		b, err := New(Config{Endpoint: "http://cursor/run", Auth: authFor(t, dial), Transport: TransportConfig{Dial: dial}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -288,7 +288,7 @@ func TestUpstreamThatNeverAnswers(t *testing.T) {
 
 func TestWhatIsNoStreamSaysWhatToCheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, "", cursorsim.Config{}, func(c *Config) { c.Endpoint = "/v1/models" })
+		r := newRig(t, "", cursorsim.Config{}, func(c *Config) { c.Endpoint = "http://cursor/v1/models" })
 		_, err := r.Start(t.Context(), agenttest.Request("hello"))
 		if agent.CodeOf(err) != agent.NotConfigured || !strings.Contains(agent.AsError(err).UserMessage(), "CURSOR_LOCAL_AGENT_ENDPOINT") {
 			t.Errorf("got %v", err)
@@ -330,7 +330,7 @@ func TestImagesGoBothWays(t *testing.T) {
 
 // A bareRun is a run on a stream that reads from src; what it sends stays in its outbox.
 func bareRun(t testing.TB, src io.Reader, tools ...agent.Tool) *run {
-	b, err := New(Config{BaseURL: "http://cursor", Endpoint: "/run"})
+	b, err := New(Config{Endpoint: "http://cursor/run"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -495,8 +495,8 @@ func TestTLSWithAnExtraCAThroughAProxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := Config{
-		BaseURL: server.URL, Endpoint: "/agent.v1.AgentService/Run",
-		Auth: cursorauth.New(cursorauth.Config{BackendBase: server.URL, HTTP: server.Client()}),
+		Endpoint: server.URL + "/agent.v1.AgentService/Run",
+		Auth:     cursorauth.New(cursorauth.Config{BackendBase: server.URL, HTTP: server.Client()}),
 	}
 
 	cfg.Transport = TransportConfig{CAFile: caFile, Proxy: http.ProxyURL(proxyURL)}
@@ -549,17 +549,13 @@ func tunnel(w http.ResponseWriter, req *http.Request) {
 
 func TestConfigurationThatCannotWork(t *testing.T) {
 	for name, cfg := range map[string]Config{
-		"no base":        {Endpoint: "/run"},
-		"another scheme": {BaseURL: "ftp://cursor", Endpoint: "/run"},
-		"no such CA":     {BaseURL: "https://cursor", Endpoint: "/run", Transport: TransportConfig{CAFile: "/no/such/file"}},
-		"no URL":         {BaseURL: "http://cursor", Endpoint: "http://%zz"},
+		"a path":         {Endpoint: "/run"},
+		"another scheme": {Endpoint: "ftp://cursor/run"},
+		"no such CA":     {Endpoint: "https://cursor/run", Transport: TransportConfig{CAFile: "/no/such/file"}},
+		"no URL":         {Endpoint: "http://%zz"},
 	} {
 		if _, err := New(cfg); err == nil {
 			t.Errorf("%s: no error", name)
 		}
-	}
-	b, err := New(Config{BaseURL: "http://cursor/base/", Endpoint: "/run"})
-	if err != nil || b.endpoint.String() != "http://cursor/base/run" {
-		t.Errorf("got %v, %v", b.endpoint, err)
 	}
 }

@@ -33,7 +33,7 @@ func newRig(t *testing.T, source string, sim cursorsim.Config, change func(*Conf
 	r := &rig{sim: cursorsim.New(sim)}
 	dial := serve(t, r.sim)
 	cfg := Config{
-		BaseURL: "http://cursor", Endpoint: "/agent.v1.AgentService/Run", Auth: authFor(t, dial),
+		Endpoint: "http://cursor/agent.v1.AgentService/Run", Auth: authFor(t, dial),
 		Transport: TransportConfig{Dial: dial},
 	}
 	if change != nil {

@@ -20,8 +20,8 @@ import (
 
 // TransportConfig says how connections are made. Its zero value is right for most.
 type TransportConfig struct {
-	// Proxy chooses the proxy of an https base; nil means HTTPS_PROXY and NO_PROXY of the environment. An http base
-	// is never reached through a proxy, because HTTP/2 without TLS can't be.
+	// Proxy chooses the proxy of an https endpoint; nil means HTTPS_PROXY and NO_PROXY of the environment. An http
+	// endpoint is never reached through a proxy, because HTTP/2 without TLS can't be.
 	Proxy func(*http.Request) (*url.URL, error)
 	// CAFile is a PEM file with certificates to trust beside the system's; "" is none.
 	CAFile string
@@ -64,10 +64,10 @@ type dialing struct {
 
 var errPoolClosed = errors.New("the backend is closed")
 
-// newPool makes the pool for a base URL.
-func newPool(base *url.URL, cfg TransportConfig) (*pool, error) {
+// newPool makes the pool for an endpoint.
+func newPool(endpoint *url.URL, cfg TransportConfig) (*pool, error) {
 	protocols, proxy := new(http.Protocols), cfg.Proxy
-	switch base.Scheme {
+	switch endpoint.Scheme {
 	case "https":
 		protocols.SetHTTP2(true)
 		if proxy == nil {
@@ -77,7 +77,7 @@ func newPool(base *url.URL, cfg TransportConfig) (*pool, error) {
 		protocols.SetUnencryptedHTTP2(true)
 		proxy = nil
 	default:
-		return nil, fmt.Errorf("the endpoint's URL begins with %q, not http or https", base.Scheme)
+		return nil, fmt.Errorf("the endpoint's URL begins with %q, not http or https", endpoint.Scheme)
 	}
 	roots, err := trusted(cfg.CAFile)
 	if err != nil {
@@ -87,7 +87,7 @@ func newPool(base *url.URL, cfg TransportConfig) (*pool, error) {
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
 	}
-	port := cmp.Or(base.Port(), map[string]string{"http": "80", "https": "443"}[base.Scheme])
+	port := cmp.Or(endpoint.Port(), map[string]string{"http": "80", "https": "443"}[endpoint.Scheme])
 	return &pool{
 		transport: &http.Transport{
 			Proxy: proxy, DialContext: dial, Protocols: protocols,
@@ -98,7 +98,7 @@ func newPool(base *url.URL, cfg TransportConfig) (*pool, error) {
 				MaxReceiveBufferPerStream: streamWindow,
 			},
 		},
-		scheme: base.Scheme, address: net.JoinHostPort(base.Hostname(), port),
+		scheme: endpoint.Scheme, address: net.JoinHostPort(endpoint.Hostname(), port),
 		spread: cmp.Or(cfg.Spread, 50), max: cmp.Or(cfg.MaxConnections, 1000),
 	}, nil
 }

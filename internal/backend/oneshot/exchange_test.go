@@ -297,19 +297,3 @@ func TestAnUpstreamThatIsNotThere(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
-
-func TestEndpoint(t *testing.T) {
-	for _, c := range []struct{ base, endpoint, want string }{
-		{"https://a.test", "/chat", "https://a.test/chat"},
-		{"https://a.test/", "chat/x", "https://a.test/chat/x"},
-		{"https://a.test/api", "/chat", "https://a.test/api/chat"},
-		{"https://a.test", "http://b.test/chat", "http://b.test/chat"},
-		{"", "http://b.test/chat", "http://b.test/chat"},
-		{"", "/chat", ""},
-		{"https://a.test", "", ""},
-	} {
-		if got := Endpoint(c.base, c.endpoint); got != c.want {
-			t.Errorf("Endpoint(%q, %q) = %q, want %q", c.base, c.endpoint, got, c.want)
-		}
-	}
-}

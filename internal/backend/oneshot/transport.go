@@ -4,23 +4,8 @@ import (
 	"crypto/tls"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 )
-
-// Endpoint is the URL of an endpoint that is configured as a path under base or as a whole URL; "" when it isn't
-// configured.
-func Endpoint(base, endpoint string) string {
-	switch {
-	case endpoint == "":
-		return ""
-	case strings.Contains(endpoint, "://"):
-		return endpoint
-	case base == "":
-		return ""
-	}
-	return strings.TrimRight(base, "/") + "/" + strings.TrimLeft(endpoint, "/")
-}
 
 // NewTransport makes a transport for target: HTTP/2 with prior knowledge for http, HTTP/2 or HTTP/1.1 by ALPN for https.
 // It uses the environment's proxy and trusts what tls says, or the system's roots when that is nil.
