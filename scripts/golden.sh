@@ -10,4 +10,9 @@ grep -rlE --include='*_test.go' --include='*.go' 'flag\.Bool\("update"' internal
 done | sort -u | while read -r package; do
 	go test "$package" -update
 done
+
+# aisdk's tests write the same files from two clients: without -update they show whether both agree.
+conformance/install.sh >&2
+go -C conformance test -p 1 ./openai ./aisdk ./cursorsdk -update
+go -C conformance test -count=1 ./aisdk
 git status --short

@@ -22,5 +22,8 @@ if [ -f conformance/go.mod ]; then
 	if [ -x conformance/install.sh ]; then
 		conformance/install.sh >&2
 	fi
+	make -s build
+	COMPOSER_API_BINARY="$PWD/bin/composer-api"
+	export COMPOSER_API_BINARY
 	go -C conformance test -count=1 ./...
 fi
