@@ -25,15 +25,17 @@ func (serveCmd) Help() string {
 // Run serves until ctx ends, then shuts down gracefully.
 func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	log := newLogger(p.stderr, c.LogLevel.Level)
+	// First of all, so that a second gateway on the same port touches nothing, least of all the database's schema.
+	listener, err := listen(ctx, c.Addr)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
 	s, err := c.wire(ctx, p, log)
 	if err != nil {
 		return err
 	}
 	defer s.shutDown(context.WithoutCancel(ctx), c.Grace)
-	listener, err := listen(ctx, c.Addr)
-	if err != nil {
-		return err
-	}
 	fmt.Fprintf(p.stderr, "composer-api listens on http://%s (%s)\n", listener.Addr(), upstreamsLine(s.upstreams.names()))
 	served := make(chan error, 1)
 	go func() { served <- s.server.Serve(listener) }()
