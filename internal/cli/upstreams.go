@@ -56,15 +56,19 @@ func demoUpstreams() *upstreams {
 // newUpstreams makes the upstreams that are configured.
 func newUpstreams(cfg *config.Config, auth *cursorauth.Client, log *slog.Logger) (*upstreams, error) {
 	u := &upstreams{openCodeV2: localAgentName, openCode: openCodeName}
+	roots, err := rootCAs(cfg.CAFile)
+	if err != nil {
+		return nil, err
+	}
 	if cfg.LocalAgentOn() {
-		b, err := newLocalAgent(cfg, auth, log)
+		b, err := newLocalAgent(cfg, auth, roots, log)
 		if err != nil {
 			return nil, err
 		}
 		u.backends = append(u.backends, b)
 	}
 	if cfg.ChatOn() {
-		plain, agentMode, err := newChat(cfg, auth)
+		plain, agentMode, err := newChat(cfg, auth, roots)
 		if err != nil {
 			return nil, err
 		}
@@ -96,10 +100,10 @@ func (u *upstreams) close() error {
 	return errors.Join(errs...)
 }
 
-func newLocalAgent(cfg *config.Config, auth *cursorauth.Client, log *slog.Logger) (agent.Backend, error) {
+func newLocalAgent(cfg *config.Config, auth *cursorauth.Client, roots *x509.CertPool, log *slog.Logger) (agent.Backend, error) {
 	b, err := localagent.New(localagent.Config{
 		Endpoint: cfg.LocalAgentURL(), ClientVersion: cfg.SDKClientVersion, Auth: auth,
-		Transport: localagent.TransportConfig{CAFile: cfg.CAFile},
+		Transport: localagent.TransportConfig{RootCAs: roots},
 		Settle:    cfg.Settle, StartTimeout: cfg.StartTimeout, StallTimeout: cfg.StallTimeout, ProgressTimeout: cfg.ProgressTimeout,
 		Log: log,
 	})
@@ -110,14 +114,10 @@ func newLocalAgent(cfg *config.Config, auth *cursorauth.Client, log *slog.Logger
 }
 
 // newChat makes the two faces of the chat endpoint.
-func newChat(cfg *config.Config, auth *cursorauth.Client) (plain, agentMode agent.Backend, err error) {
+func newChat(cfg *config.Config, auth *cursorauth.Client, roots *x509.CertPool) (plain, agentMode agent.Backend, err error) {
 	headers, err := chat.ParseHeaders(cfg.ChatHeaders)
 	if err != nil {
 		return nil, nil, &config.Error{Name: "COMPOSER_CHAT_HEADERS", Problem: err.Error(), Hint: "write one 'Name: value' a line"}
-	}
-	roots, err := rootCAs(cfg.CAFile)
-	if err != nil {
-		return nil, nil, err
 	}
 	c := chat.Config{
 		Endpoint: cfg.ChatURL(), ClientVersion: cfg.ClientVersion, Headers: headers, Auth: auth,

@@ -3,7 +3,7 @@ package localagent
 import (
 	"bytes"
 	"context"
-	"encoding/pem"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"log"
@@ -11,8 +11,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -471,7 +469,7 @@ func TestToolsetsAreSharedByRequestsWithTheSameTools(t *testing.T) {
 	}
 }
 
-func TestTLSWithAnExtraCAThroughAProxy(t *testing.T) {
+func TestTLSWithAnotherAuthorityThroughAProxy(t *testing.T) {
 	s, err := script.Parse("tls", []byte("turn always\ntext hello"))
 	if err != nil {
 		t.Fatal(err)
@@ -489,17 +487,14 @@ func TestTLSWithAnExtraCAThroughAProxy(t *testing.T) {
 	}))
 	defer proxy.Close()
 	proxyURL, _ := url.Parse(proxy.URL)
-	caFile := filepath.Join(t.TempDir(), "ca.pem")
-	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
-	if err := os.WriteFile(caFile, block, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
 	cfg := Config{
 		Endpoint: server.URL + "/agent.v1.AgentService/Run",
 		Auth:     cursorauth.New(cursorauth.Config{BackendBase: server.URL, HTTP: server.Client()}),
 	}
 
-	cfg.Transport = TransportConfig{CAFile: caFile, Proxy: http.ProxyURL(proxyURL)}
+	cfg.Transport = TransportConfig{RootCAs: roots, Proxy: http.ProxyURL(proxyURL)}
 	b, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -551,7 +546,6 @@ func TestConfigurationThatCannotWork(t *testing.T) {
 	for name, cfg := range map[string]Config{
 		"a path":         {Endpoint: "/run"},
 		"another scheme": {Endpoint: "ftp://cursor/run"},
-		"no such CA":     {Endpoint: "https://cursor/run", Transport: TransportConfig{CAFile: "/no/such/file"}},
 		"no URL":         {Endpoint: "http://%zz"},
 	} {
 		if _, err := New(cfg); err == nil {

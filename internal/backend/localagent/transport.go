@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -23,8 +22,8 @@ type TransportConfig struct {
 	// Proxy chooses the proxy of an https endpoint; nil means HTTPS_PROXY and NO_PROXY of the environment. An http
 	// endpoint is never reached through a proxy, because HTTP/2 without TLS can't be.
 	Proxy func(*http.Request) (*url.URL, error)
-	// CAFile is a PEM file with certificates to trust beside the system's; "" is none.
-	CAFile string
+	// RootCAs are the certificate authorities to trust; nil means the system's.
+	RootCAs *x509.CertPool
 	// Dial makes connections; nil means the network.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Spread is how many streams a connection gets before another is opened beside it; 0 means 50. Servers allow about
@@ -79,10 +78,6 @@ func newPool(endpoint *url.URL, cfg TransportConfig) (*pool, error) {
 	default:
 		return nil, fmt.Errorf("the endpoint's URL begins with %q, not http or https", endpoint.Scheme)
 	}
-	roots, err := trusted(cfg.CAFile)
-	if err != nil {
-		return nil, err
-	}
 	dial := cfg.Dial
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
@@ -91,7 +86,7 @@ func newPool(endpoint *url.URL, cfg TransportConfig) (*pool, error) {
 	return &pool{
 		transport: &http.Transport{
 			Proxy: proxy, DialContext: dial, Protocols: protocols,
-			TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+			TLSClientConfig:     &tls.Config{RootCAs: cfg.RootCAs, MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout: dialTimeout, IdleConnTimeout: idleTimeout, DisableCompression: true,
 			HTTP2: &http.HTTP2Config{
 				SendPingTimeout: sendPingAfter, PingTimeout: pingTimeout, WriteByteTimeout: writeTimeout,
@@ -101,25 +96,6 @@ func newPool(endpoint *url.URL, cfg TransportConfig) (*pool, error) {
 		scheme: endpoint.Scheme, address: net.JoinHostPort(endpoint.Hostname(), port),
 		spread: cmp.Or(cfg.Spread, 50), max: cmp.Or(cfg.MaxConnections, 1000),
 	}, nil
-}
-
-// trusted are the certificates to trust; nil means the system's.
-func trusted(caFile string) (*x509.CertPool, error) {
-	if caFile == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(caFile)
-	if err != nil {
-		return nil, fmt.Errorf("the extra CA file: %w", err)
-	}
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		roots = x509.NewCertPool()
-	}
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("the extra CA file %s holds no certificate in PEM", caFile)
-	}
-	return roots, nil
 }
 
 // RoundTrip sends the request over the connection that has least to do.
