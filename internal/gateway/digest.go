@@ -144,10 +144,12 @@ func hashString(h hash.Hash, s string) {
 	h.Write([]byte(s))
 }
 
-// toolsDigest identifies the tools that a run was opened with.
+// toolsDigest identifies the tools that a run was opened with, in whatever order: clients that gather them from several
+// servers send them as they come.
 func toolsDigest(tools []agent.Tool) Digest {
 	h := sha256.New()
-	for _, t := range tools {
+	byName := func(a, b agent.Tool) int { return cmp.Compare(a.Name, b.Name) }
+	for _, t := range slices.SortedStableFunc(slices.Values(tools), byName) {
 		hashString(h, t.Name)
 		hashString(h, t.Description)
 		hashString(h, canonical(t.Parameters))

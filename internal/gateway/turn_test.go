@@ -159,6 +159,11 @@ func TestResultsResumeTheParkedRun(t *testing.T) {
 	for name, send := range map[string]func(*chat){
 		"in order":     func(c *chat) { c.result("call_1", "a").result("call_2", "b") },
 		"out of order": func(c *chat) { c.result("call_2", "b").result("call_1", "a") },
+		"with the tools in another order": func(c *chat) {
+			c.tools = slices.Clone(c.tools)
+			slices.Reverse(c.tools)
+			c.result("call_1", "a").result("call_2", "b")
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fake := twoCalls()
