@@ -72,9 +72,11 @@ func newWorld(t *testing.T, seed uint64, source string, handler http.Handler, ch
 
 	simAlone := w.serve(w.sim, h2c)
 	auth := cursorauth.New(cursorauth.Config{BackendBase: upstreamBase, HTTP: &http.Client{Transport: simAlone}})
-	if w.token, err = auth.Token(t.Context(), agent.NewSecret("crsr_bridge")); err != nil {
+	token, err := auth.Token(t.Context(), agent.NewSecret("crsr_bridge"))
+	if err != nil {
 		t.Fatal(err)
 	}
+	w.token = token.Reveal()
 	return w
 }
 

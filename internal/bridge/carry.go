@@ -40,7 +40,7 @@ func (c *carrier) carry(ctx context.Context, q *request, target string) *failure
 	if err != nil {
 		return errNotConfigured.because(err)
 	}
-	req.Header = localagent.CarriedHeader(q.run, q.AccessToken, cmp.Or(q.ClientVersion, config.ClientVersion), q.RequestID, c.server.blobSecret)
+	req.Header = localagent.CarriedHeader(q.run, agent.NewSecret(q.AccessToken), cmp.Or(q.ClientVersion, config.ClientVersion), q.RequestID, c.server.blobSecret)
 	x, err := oneshot.Send(ctx, config.Transport, req, oneshot.Limits{Start: config.Timeout, Stall: config.Timeout})
 	if err != nil {
 		return broken(err)

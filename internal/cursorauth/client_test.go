@@ -90,7 +90,7 @@ func number(t *testing.T, c *Client, key agent.Secret) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	payload, _ := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+	payload, _ := base64.RawURLEncoding.DecodeString(strings.Split(token.Reveal(), ".")[1])
 	n, _, _ := strings.Cut(strings.TrimPrefix(string(payload), `{"n":`), ",")
 	return strings.TrimSuffix(n, "}")
 }

@@ -23,7 +23,7 @@ type keyHash [sha256.Size]byte
 
 // An entry is the token of one key. Its fields are guarded by Client.mu.
 type entry struct {
-	token   string // "" before the first exchange
+	token   agent.Secret // zero before the first exchange
 	expires time.Time
 	refresh time.Time // when to get the next one
 	used    time.Time
@@ -33,37 +33,37 @@ type entry struct {
 // An exchange is a request for a token that everybody who needs it waits for. err is set when done is closed.
 type exchange struct {
 	done  chan struct{}
-	token string
+	token agent.Secret
 	err   error
 }
 
 // usable reports whether the token may still be sent.
 func (e *entry) usable(now time.Time) bool {
-	return e.token != "" && (e.expires.IsZero() || now.Before(e.expires))
+	return !e.token.IsZero() && (e.expires.IsZero() || now.Before(e.expires))
 }
 
 // Token returns an access token for the key, from the cache if it can. While a token is still good its refresh goes on
 // behind, so that only a key's first request waits. ctx ends the waiting, not the exchange, which serves others too.
 //
 // Errors are *agent.Error: InvalidKey, RateLimited, and so on.
-func (c *Client) Token(ctx context.Context, key agent.Secret) (string, error) {
+func (c *Client) Token(ctx context.Context, key agent.Secret) (agent.Secret, error) {
 	if c.cfg.BackendBase == "" {
-		return "", agent.Errorf(agent.NotConfigured, "No Cursor backend is configured. Set CURSOR_BACKEND_BASE_URL.")
+		return agent.Secret{}, agent.Errorf(agent.NotConfigured, "No Cursor backend is configured. Set CURSOR_BACKEND_BASE_URL.")
 	}
 	token, flight := c.cached(ctx, key)
-	if token != "" {
+	if !token.IsZero() {
 		return token, nil
 	}
 	select {
 	case <-flight.done:
 		return flight.token, flight.err
 	case <-ctx.Done():
-		return "", transportError(ctx, ctx.Err())
+		return agent.Secret{}, transportError(ctx, ctx.Err())
 	}
 }
 
 // cached returns the key's token, or the exchange to wait for. It begins one when it is time to.
-func (c *Client) cached(ctx context.Context, key agent.Secret) (string, *exchange) {
+func (c *Client) cached(ctx context.Context, key agent.Secret) (agent.Secret, *exchange) {
 	hash := keyHash(sha256.Sum256([]byte(key.Reveal())))
 	now := time.Now()
 	c.mu.Lock()
@@ -82,7 +82,7 @@ func (c *Client) cached(ctx context.Context, key agent.Secret) (string, *exchang
 	if e.usable(now) {
 		return e.token, nil
 	}
-	return "", e.flight
+	return agent.Secret{}, e.flight
 }
 
 // exchange gets a token and settles what becomes of the entry.
@@ -101,8 +101,8 @@ func (c *Client) exchange(ctx context.Context, hash keyHash, key agent.Secret, e
 	e.flight = nil
 	switch {
 	case err == nil:
-		e.token = answer.AccessToken
-		e.expires, e.refresh = lifetime(e.token, now)
+		e.token = agent.NewSecret(answer.AccessToken)
+		e.expires, e.refresh = lifetime(answer.AccessToken, now)
 	case passing(err) && e.usable(now):
 		e.refresh = now.Add(refreshAgain)
 	case c.tokens[hash] == e:
@@ -123,12 +123,12 @@ func passing(err error) bool {
 
 // Drop forgets a token that upstream would not take, so that the next Token exchanges the key again. It does nothing
 // when the key has another token by now.
-func (c *Client) Drop(key agent.Secret, token string) {
+func (c *Client) Drop(key, token agent.Secret) {
 	hash := keyHash(sha256.Sum256([]byte(key.Reveal())))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e := c.tokens[hash]; e != nil && e.token == token {
-		e.token = ""
+		e.token = agent.Secret{}
 	}
 }
 

@@ -18,9 +18,9 @@ import (
 // Auth gives access tokens for keys; *cursorauth.Client is one.
 type Auth interface {
 	// Token returns an access token for the key. Errors are *agent.Error.
-	Token(ctx context.Context, key agent.Secret) (string, error)
+	Token(ctx context.Context, key agent.Secret) (agent.Secret, error)
 	// Drop forgets a token that upstream would not take.
-	Drop(key agent.Secret, token string)
+	Drop(key, token agent.Secret)
 }
 
 // Config is what a Backend needs. URL and Auth are required.
@@ -92,7 +92,7 @@ func (b *Backend) ask(ctx context.Context, req *agent.Request) (oneshot.Answer, 
 	}
 	frame, runID := localagent.EncodeRun(req)
 	data, err := json.Marshal(body{
-		AccessToken: token, RequestID: runID, BackendBaseURL: b.config.BackendBase,
+		AccessToken: token.Reveal(), RequestID: runID, BackendBaseURL: b.config.BackendBase,
 		LocalAgentEndpoint: b.config.Endpoint, ClientVersion: b.config.ClientVersion,
 		RunFrame: base64.StdEncoding.EncodeToString(frame),
 	})

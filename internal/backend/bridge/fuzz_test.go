@@ -28,8 +28,10 @@ func (c canned) RoundTrip(*http.Request) (*http.Response, error) {
 // freeAuth has a token for everybody.
 type freeAuth struct{}
 
-func (freeAuth) Token(context.Context, agent.Secret) (string, error) { return "token", nil }
-func (freeAuth) Drop(agent.Secret, string)                           {}
+func (freeAuth) Token(context.Context, agent.Secret) (agent.Secret, error) {
+	return agent.NewSecret("token"), nil
+}
+func (freeAuth) Drop(agent.Secret, agent.Secret) {}
 
 func envelope(m *cursorpb.AgentServerMessage) []byte {
 	data, err := proto.Marshal(m)

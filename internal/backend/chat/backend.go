@@ -16,9 +16,9 @@ import (
 // Auth gives access tokens for keys; *cursorauth.Client is one.
 type Auth interface {
 	// Token returns an access token for the key. Errors are *agent.Error.
-	Token(ctx context.Context, key agent.Secret) (string, error)
+	Token(ctx context.Context, key agent.Secret) (agent.Secret, error)
 	// Drop forgets a token that upstream would not take.
-	Drop(key agent.Secret, token string)
+	Drop(key, token agent.Secret)
 }
 
 // Config is what a Backend needs.
@@ -119,7 +119,7 @@ func (b *Backend) ask(ctx context.Context, req *agent.Request, conversationID st
 }
 
 // post makes the HTTP request.
-func (b *Backend) post(ctx context.Context, body []byte, token, conversationID string) (*http.Request, error) {
+func (b *Backend) post(ctx context.Context, body []byte, token agent.Secret, conversationID string) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.config.Endpoint, bytes.NewReader(body))
 	if err != nil {
 		return nil, &agent.Error{Code: agent.NotConfigured, Err: err,
@@ -139,7 +139,7 @@ func (b *Backend) post(ctx context.Context, body []byte, token, conversationID s
 	for name, values := range b.config.Headers {
 		req.Header[name] = values
 	}
-	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Authorization", "Bearer "+token.Reveal())
 	req.Header.Set("Content-Type", connectwire.ContentType)
 	req.Header.Set("Connect-Protocol-Version", "1")
 	req.Header.Set("Connect-Accept-Encoding", "gzip")

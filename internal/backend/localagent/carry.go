@@ -20,7 +20,7 @@ import (
 // CarriedHeader is the header of an attempt to carry out run, which somebody else has encoded. blobSecret is what the
 // conversation's blob encryption key is derived from. An empty requestID is a new one. Compressed messages are not asked
 // for: they would have to be passed on to somebody who has not.
-func CarriedHeader(run *cursorpb.AgentRunRequest, token, clientVersion, requestID string, blobSecret agent.Secret) http.Header {
+func CarriedHeader(run *cursorpb.AgentRunRequest, token agent.Secret, clientVersion, requestID string, blobSecret agent.Secret) http.Header {
 	t := &ticket{runID: run.GetRunId(), blobKey: blobKey(blobSecret, run.GetConversationId()), tools: &toolset{}}
 	for _, tool := range run.GetMcpTools().GetMcpTools() {
 		t.tools.names = append(t.tools.names, tool.GetToolName())

@@ -136,14 +136,14 @@ const (
 )
 
 // header is what goes with each attempt.
-func (t *ticket) header(token, clientVersion string) http.Header {
+func (t *ticket) header(token agent.Secret, clientVersion string) http.Header {
 	allowed := onlyClient
 	if len(t.tools.names) == 0 {
 		allowed = noTools // present and empty
 	}
 	h := http.Header{}
 	for name, value := range map[string]string{
-		"Authorization":                "Bearer " + token,
+		"Authorization":                "Bearer " + token.Reveal(),
 		"Content-Type":                 connectwire.ContentType,
 		"Connect-Protocol-Version":     "1",
 		"Connect-Accept-Encoding":      "gzip",

@@ -33,8 +33,8 @@ type tries struct {
 
 	retries, resumes, fruitless int
 
-	token     string // the access token of the last attempt
-	exchanged bool   // the key was exchanged again because upstream would not take a token
+	token     agent.Secret // the access token of the last attempt
+	exchanged bool         // the key was exchanged again because upstream would not take a token
 }
 
 // said notes output. The user's message is not needed any more once there was some, and it may be long.
@@ -206,8 +206,8 @@ func (r *run) tellable(err *agent.Error) *agent.Error {
 
 // holdsSecret reports whether s holds the user's key or the access token.
 func (r *run) holdsSecret(s string) bool {
-	for _, secret := range []string{r.ticket.key.Reveal(), r.tries.token} {
-		if secret != "" && strings.Contains(s, secret) {
+	for _, secret := range []agent.Secret{r.ticket.key, r.tries.token} {
+		if !secret.IsZero() && strings.Contains(s, secret.Reveal()) {
 			return true
 		}
 	}
