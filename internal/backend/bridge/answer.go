@@ -19,7 +19,7 @@ import (
 type answer struct {
 	x       *oneshot.Exchange
 	offered []agent.Tool
-	drop    func() // forgets the access token
+	access  *oneshot.Access
 
 	text, thinking agent.TextJoiner
 	queue          []agent.Event // the end of the turn, in order
@@ -27,8 +27,8 @@ type answer struct {
 	usage          *agent.Usage  // what upstream has said; set once the turn has ended
 }
 
-func newAnswer(x *oneshot.Exchange, req *agent.Request, drop func()) *answer {
-	a := &answer{x: x, offered: req.Offered(), drop: drop}
+func newAnswer(x *oneshot.Exchange, req *agent.Request, access *oneshot.Access) *answer {
+	a := &answer{x: x, offered: req.Offered(), access: access}
 	for i := range req.Messages {
 		for _, p := range req.Messages[i].Parts {
 			if p.Image != nil {

@@ -15,14 +15,6 @@ import (
 	"composer-api/internal/backend/oneshot"
 )
 
-// Auth gives access tokens for keys; *cursorauth.Client is one.
-type Auth interface {
-	// Token returns an access token for the key. Errors are *agent.Error.
-	Token(ctx context.Context, key agent.Secret) (agent.Secret, error)
-	// Drop forgets a token that upstream would not take.
-	Drop(key, token agent.Secret)
-}
-
 // Config is what a Backend needs. URL and Auth are required.
 type Config struct {
 	// URL is the bridge's base (CURSOR_SDK_BRIDGE_URL). It is spoken to as HTTP/1.1, or HTTP/2 by ALPN.
@@ -32,7 +24,7 @@ type Config struct {
 	// BackendBase, Endpoint and ClientVersion are sent along; "" leaves the choice to the bridge.
 	BackendBase, Endpoint, ClientVersion string
 	// Auth exchanges the caller's key.
-	Auth Auth
+	Auth oneshot.Auth
 	// Transport makes the requests; nil means net/http's default.
 	Transport http.RoundTripper
 	// Limits says how long the bridge may take. A zero Progress is 5 minutes here.
@@ -86,13 +78,13 @@ type body struct {
 
 // ask sends one request and returns the answer that begins.
 func (b *Backend) ask(ctx context.Context, req *agent.Request) (oneshot.Answer, error) {
-	token, err := b.config.Auth.Token(ctx, req.Caller.CursorKey)
+	access, err := oneshot.Enter(ctx, b.config.Auth, req.Caller.CursorKey)
 	if err != nil {
 		return nil, err
 	}
 	frame, runID := localagent.EncodeRun(req)
 	data, err := json.Marshal(body{
-		AccessToken: token.Reveal(), RequestID: runID, BackendBaseURL: b.config.BackendBase,
+		AccessToken: access.Token().Reveal(), RequestID: runID, BackendBaseURL: b.config.BackendBase,
 		LocalAgentEndpoint: b.config.Endpoint, ClientVersion: b.config.ClientVersion,
 		RunFrame: base64.StdEncoding.EncodeToString(frame),
 	})
@@ -111,10 +103,9 @@ func (b *Backend) ask(ctx context.Context, req *agent.Request) (oneshot.Answer, 
 	if err != nil {
 		return nil, err
 	}
-	drop := func() { b.config.Auth.Drop(req.Caller.CursorKey, token) }
 	if x.Response.StatusCode != http.StatusOK {
 		defer x.Close()
-		return nil, refusal(x.Response, x.Refusal(), drop)
+		return nil, refusal(x.Response, x.Refusal(), access)
 	}
-	return newAnswer(x, req, drop), nil
+	return newAnswer(x, req, access), nil
 }

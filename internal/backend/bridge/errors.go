@@ -35,13 +35,13 @@ var meanings = map[string]meaning{
 const badToken = "The bridge does not take our token. Check CURSOR_SDK_BRIDGE_TOKEN."
 
 // refusal is what an answer that is no stream means: the bridge's own error, or upstream's, passed on.
-func refusal(resp *http.Response, data []byte, drop func()) error {
+func refusal(resp *http.Response, data []byte, access *oneshot.Access) error {
 	var own struct {
 		Error struct{ Message, Code string } `json:"error"`
 	}
 	cause := fmt.Errorf("the bridge answers %s", resp.Status)
 	if json.Unmarshal(data, &own) != nil || own.Error.Message == "" && own.Error.Code == "" {
-		return oneshot.Refused(localagent.UpstreamRefusal(resp, data), drop)
+		return access.Refused(localagent.UpstreamRefusal(resp, data))
 	}
 	m, known := meanings[own.Error.Code]
 	if !known {
@@ -69,7 +69,7 @@ func (a *answer) fault(err error) error {
 	case errors.As(err, &known): // a *oneshot.Retry, too
 		return err
 	case errors.As(err, &said):
-		return oneshot.Refused(localagent.UpstreamError(said), a.drop)
+		return a.access.Refused(localagent.UpstreamError(said))
 	case errors.As(err, &format):
 		return &agent.Error{Code: agent.Upstream, Message: "The bridge sent what can't be understood.", Err: err}
 	case errors.Is(err, io.EOF): // a good end frame, but the turn has not ended

@@ -13,8 +13,8 @@ import (
 
 // An answer turns the pieces of one exchange into events.
 type answer struct {
-	x    *oneshot.Exchange
-	drop func() // forgets the access token
+	x      *oneshot.Exchange
+	access *oneshot.Access
 
 	// The way of a piece: whole characters, then thinking from text, then calls from text, then the queue.
 	joinThinking, joinText agent.TextJoiner
@@ -29,8 +29,8 @@ type answer struct {
 	ended bool
 }
 
-func newAnswer(x *oneshot.Exchange, offered []agent.Tool, drop func()) *answer {
-	a := &answer{x: x, drop: drop, done: agent.Stop}
+func newAnswer(x *oneshot.Exchange, offered []agent.Tool, access *oneshot.Access) *answer {
+	a := &answer{x: x, access: access, done: agent.Stop}
 	a.calls = markup.CallFilter{Tools: offered, Text: a.sayer(agent.Text), Call: a.call}
 	a.thinking = markup.ThinkingFilter{Reasoning: a.sayer(agent.Reasoning), Text: a.calls.Write}
 	x.Stream(readerFor(x))

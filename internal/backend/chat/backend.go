@@ -13,14 +13,6 @@ import (
 	"composer-api/internal/connectwire"
 )
 
-// Auth gives access tokens for keys; *cursorauth.Client is one.
-type Auth interface {
-	// Token returns an access token for the key. Errors are *agent.Error.
-	Token(ctx context.Context, key agent.Secret) (agent.Secret, error)
-	// Drop forgets a token that upstream would not take.
-	Drop(key, token agent.Secret)
-}
-
 // Config is what a Backend needs.
 type Config struct {
 	// Name is the backend's name; "" means "chat".
@@ -37,7 +29,7 @@ type Config struct {
 	Headers http.Header
 
 	// Auth exchanges the caller's key. Required.
-	Auth Auth
+	Auth oneshot.Auth
 	// Transport makes the requests; nil means one with the environment's proxy. See [oneshot.NewTransport].
 	Transport http.RoundTripper
 	// Limits says how long upstream may take. A zero Progress, the time without any text, is 5 minutes here.
@@ -92,7 +84,7 @@ func (b *Backend) ask(ctx context.Context, req *agent.Request, conversationID st
 	if err != nil {
 		return nil, err
 	}
-	token, err := b.config.Auth.Token(ctx, req.Caller.CursorKey)
+	access, err := oneshot.Enter(ctx, b.config.Auth, req.Caller.CursorKey)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +92,7 @@ func (b *Backend) ask(ctx context.Context, req *agent.Request, conversationID st
 		text: prompt.text, images: images, model: modelName(req.Model), mode: mode,
 		conversationID: conversationID, messageID: agent.NewUUID(), now: time.Now(),
 	})
-	httpReq, err := b.post(ctx, connectwire.Append(nil, 0, message), token, conversationID)
+	httpReq, err := b.post(ctx, connectwire.Append(nil, 0, message), access.Token(), conversationID)
 	if err != nil {
 		return nil, err
 	}
@@ -108,12 +100,11 @@ func (b *Backend) ask(ctx context.Context, req *agent.Request, conversationID st
 	if err != nil {
 		return nil, err
 	}
-	drop := func() { b.config.Auth.Drop(req.Caller.CursorKey, token) }
 	if x.Response.StatusCode != http.StatusOK {
 		defer x.Close()
-		return nil, oneshot.Refused(route.ReadResponse(x.Response, x.Refusal()), drop)
+		return nil, access.Refused(route.ReadResponse(x.Response, x.Refusal()))
 	}
-	a := newAnswer(x, req.Offered(), drop)
+	a := newAnswer(x, req.Offered(), access)
 	a.count.Prompt(prompt.text, len(images))
 	return a, nil
 }

@@ -5,7 +5,6 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/cursorerr"
-	"composer-api/internal/backend/oneshot"
 	"composer-api/internal/connectwire"
 )
 
@@ -23,7 +22,7 @@ func (a *answer) fault(err error) error {
 	case errors.As(err, &known): // a *oneshot.Retry, too
 		return err
 	case errors.As(err, &said):
-		return oneshot.Refused(route.Read(said), a.drop)
+		return a.access.Refused(route.Read(said))
 	case errors.As(err, &format), errors.Is(err, errFrame):
 		return &agent.Error{Code: agent.Upstream, Message: "The upstream service sent what can't be understood.", Err: err}
 	}

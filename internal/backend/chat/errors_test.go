@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -8,6 +9,15 @@ import (
 	"composer-api/internal/backend/oneshot"
 	"composer-api/internal/connectwire"
 )
+
+// tokenOnce has one token.
+type tokenOnce struct{ dropped bool }
+
+func (a *tokenOnce) Token(context.Context, agent.Secret) (agent.Secret, error) {
+	return agent.NewSecret("token"), nil
+}
+
+func (a *tokenOnce) Drop(_, _ agent.Secret) { a.dropped = true }
 
 // The numbers and codes are cursorerr's; here it is what the chat endpoint makes of them.
 func TestHowAnswersEndBadly(t *testing.T) {
@@ -32,13 +42,17 @@ func TestHowAnswersEndBadly(t *testing.T) {
 		{"garbage", &connectwire.FormatError{Reason: "x"}, agent.Upstream, "The upstream service sent what can't be understood.", false, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			dropped := false
-			err := (&answer{drop: func() { dropped = true }}).fault(tt.err)
+			auth := &tokenOnce{}
+			access, err := oneshot.Enter(t.Context(), auth, agent.NewSecret("key"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = (&answer{access: access}).fault(tt.err)
 			got := agent.AsError(err)
 			var retry *oneshot.Retry
 			again := errors.As(err, &retry)
-			if got.Code != tt.code || got.UserMessage() != tt.message || again != tt.again || dropped != tt.dropped {
-				t.Errorf("got %v, %q, again %v, dropped %v", got.Code, got.UserMessage(), again, dropped)
+			if got.Code != tt.code || got.UserMessage() != tt.message || again != tt.again || auth.dropped != tt.dropped {
+				t.Errorf("got %v, %q, again %v, dropped %v", got.Code, got.UserMessage(), again, auth.dropped)
 			}
 		})
 	}

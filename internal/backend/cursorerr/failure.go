@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -122,6 +123,25 @@ func readDetail(d *connectwire.Detail) detail {
 		read.title, read.detail = debug.Details.Title, debug.Details.Detail
 	}
 	return read
+}
+
+// Tellable is err without what nobody but upstream may see, should upstream have repeated one of the secrets. err itself
+// stays as it is.
+func Tellable(err *agent.Error, secrets ...agent.Secret) *agent.Error {
+	clean := *err
+	if clean.Err != nil && holdsOne(clean.Err.Error(), secrets) {
+		clean.Err = nil
+	}
+	if holdsOne(clean.Message, secrets) {
+		clean.Message, clean.FromUpstream = "", false
+	}
+	return &clean
+}
+
+func holdsOne(s string, secrets []agent.Secret) bool {
+	return slices.ContainsFunc(secrets, func(secret agent.Secret) bool {
+		return !secret.IsZero() && strings.Contains(s, secret.Reveal())
+	})
 }
 
 // sentence makes one of a title and a detail, either of which may be missing or repeat the other.

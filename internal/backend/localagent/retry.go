@@ -3,7 +3,6 @@ package localagent
 import (
 	"cmp"
 	"context"
-	"strings"
 	"time"
 
 	"composer-api/internal/agent"
@@ -192,24 +191,7 @@ func (r *run) giveUp(f *cursorerr.Failure) {
 	r.unwatch()
 }
 
-// tellable is err without what nobody but upstream may see, should upstream have repeated it.
+// tellable is err without our secrets, should upstream have repeated them.
 func (r *run) tellable(err *agent.Error) *agent.Error {
-	clean := *err
-	if clean.Err != nil && r.holdsSecret(clean.Err.Error()) {
-		clean.Err = nil
-	}
-	if r.holdsSecret(clean.Message) {
-		clean.Message = ""
-	}
-	return &clean
-}
-
-// holdsSecret reports whether s holds the user's key or the access token.
-func (r *run) holdsSecret(s string) bool {
-	for _, secret := range []agent.Secret{r.ticket.key, r.tries.token} {
-		if !secret.IsZero() && strings.Contains(s, secret.Reveal()) {
-			return true
-		}
-	}
-	return false
+	return cursorerr.Tellable(err, r.ticket.key, r.tries.token)
 }

@@ -5,7 +5,7 @@
 // yielded nothing: text is never repeated.
 //
 // An [Exchange] is the HTTP half: one POST and the messages that answer it, with limits on how long upstream may take to
-// begin and may be silent.
+// begin and may be silent. An [Access] is what lets it in: the key's token, which is dropped when upstream refuses it.
 //
 //	backend ── Open ──► Answer ─┐        Run = Answer, Answer, …   (one a turn)
 //	              └─ Exchange   └─ Next

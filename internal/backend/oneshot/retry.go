@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/backend/cursorerr"
 )
 
 // A Retry is a failure that another attempt may mend.
@@ -22,18 +21,6 @@ func (r *Retry) Error() string { return r.Err.Error() }
 
 // Unwrap gives Err.
 func (r *Retry) Unwrap() error { return r.Err }
-
-// Refused is the error of an answer in which upstream failed or would not begin. drop forgets the access token; it is
-// called when upstream would not take it.
-func Refused(f *cursorerr.Failure, drop func()) error {
-	if f.Token {
-		drop()
-	}
-	if f.Again || f.Token {
-		return &Retry{Err: f.Err, AtOnce: f.Token}
-	}
-	return f.Err
-}
 
 // The policy is short, because clients try again, too.
 const (

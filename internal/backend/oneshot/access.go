@@ -1,0 +1,47 @@
+package oneshot
+
+import (
+	"context"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/backend/cursorerr"
+)
+
+// Auth gives access tokens for keys; *cursorauth.Client is one. It is safe for concurrent use.
+type Auth interface {
+	// Token returns an access token for the key. Errors are *agent.Error.
+	Token(ctx context.Context, key agent.Secret) (agent.Secret, error)
+	// Drop forgets a token that upstream would not take.
+	Drop(key, token agent.Secret)
+}
+
+// Access is what lets one request in: the caller's key, and the token that it was exchanged for.
+type Access struct {
+	auth       Auth
+	key, token agent.Secret
+}
+
+// Enter exchanges the key. Errors are *agent.Error.
+func Enter(ctx context.Context, auth Auth, key agent.Secret) (*Access, error) {
+	token, err := auth.Token(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return &Access{auth, key, token}, nil
+}
+
+// Token is the access token, for the request.
+func (a *Access) Token() agent.Secret { return a.token }
+
+// Refused is the error of an answer in which upstream failed or would not begin: *agent.Error, or a *Retry. A token that
+// upstream would not take is dropped, and neither it nor the key is in the error.
+func (a *Access) Refused(f *cursorerr.Failure) error {
+	err := cursorerr.Tellable(f.Err, a.key, a.token)
+	if f.Token {
+		a.auth.Drop(a.key, a.token)
+	}
+	if f.Again || f.Token {
+		return &Retry{Err: err, AtOnce: f.Token}
+	}
+	return err
+}

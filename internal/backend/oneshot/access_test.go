@@ -1,0 +1,50 @@
+package oneshot
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/backend/cursorerr"
+)
+
+// oneToken has the same token for everybody, until it is dropped.
+type oneToken struct{ dropped bool }
+
+func (o *oneToken) Token(context.Context, agent.Secret) (agent.Secret, error) {
+	return agent.NewSecret("token_1"), nil
+}
+
+func (o *oneToken) Drop(_, token agent.Secret) { o.dropped = token.Reveal() == "token_1" }
+
+func TestRefusals(t *testing.T) {
+	for _, tt := range []struct {
+		name                   string
+		failure                cursorerr.Failure
+		again, atOnce, dropped bool
+	}{
+		{"final", cursorerr.Failure{}, false, false, false},
+		{"passing", cursorerr.Failure{Again: true}, true, false, false},
+		{"the token's fault", cursorerr.Failure{Token: true}, true, true, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			auth := &oneToken{}
+			access, err := Enter(t.Context(), auth, agent.NewSecret("key_1"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			tt.failure.Err = &agent.Error{Code: agent.Upstream, Message: "Not with token_1.", Err: errors.New("not with key_1")}
+			err = access.Refused(&tt.failure)
+			var retry *Retry
+			again := errors.As(err, &retry)
+			if again != tt.again || again && retry.AtOnce != tt.atOnce || auth.dropped != tt.dropped {
+				t.Errorf("%v: again %v, dropped %v", err, again, auth.dropped)
+			}
+			if strings.Contains(err.Error(), "_1") {
+				t.Errorf("a secret is in %q", err)
+			}
+		})
+	}
+}
