@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -48,7 +49,8 @@ func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, err
 	if id == "" {
 		id = agent.NewID("demo-", 22)
 	}
-	r := &run{player: b.playlist.Player(facts(req)), id: conversation(id), closed: make(chan struct{})}
+	f := facts(req)
+	r := &run{player: b.playlist.Player(f), tools: f.Tools, id: conversation(id), closed: make(chan struct{})}
 	if err := refusal(r.peek()); err != nil {
 		return nil, err
 	}
@@ -106,6 +108,7 @@ func (c conversation) MarshalBinary() ([]byte, error) { return []byte(restorePre
 // A run plays one turn of a script, which is one or more turns of ours: each tool call ends one.
 type run struct {
 	player *script.Player
+	tools  []string // names of those that may be called
 	id     conversation
 
 	closeOnce sync.Once
@@ -192,8 +195,12 @@ func (r *run) play(ctx context.Context, step script.Step) (e agent.Event, ok boo
 	case script.Calls:
 		r.inner, r.calling, r.open = s.Steps, true, map[string]int{}
 	case script.Call:
-		if s.Builtin {
+		switch {
+		case s.Builtin:
 			r.player.Result(s.N, script.Result{Text: "the demo has no tools of its own", IsError: true})
+			return e, false, nil
+		case !slices.Contains(r.tools, s.Tool):
+			r.player.Result(s.N, script.Result{Text: "tool not found: " + s.Tool, IsError: true})
 			return e, false, nil
 		}
 		call := &agent.ToolCall{ID: agent.NewCallID(), Name: s.Tool, Arguments: s.Args}

@@ -30,6 +30,25 @@ func TestAPromptMayHoldItsScript(t *testing.T) {
 	}
 }
 
+// TestOnlyTheClientsToolsAreCalled also shows that the script hears of it and goes on.
+func TestOnlyTheClientsToolsAreCalled(t *testing.T) {
+	for call, want := range map[string]string{
+		"call smell {}":  "error: tool not found: smell",
+		"builtin ls {}":  "error: the demo has no tools of its own",
+		"call look {}":   "",
+		"call listen {}": "",
+	} {
+		run, err := New(nil).Start(t.Context(), agenttest.Request("sim: "+call+"\nsim: text {result 1}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		turn, err := agenttest.Collect(t.Context(), run)
+		if err != nil || turn.Text != want || (len(turn.Calls) == 0) != (want != "") {
+			t.Errorf("%s: %q, %d calls, %v; want %q", call, turn.Text, len(turn.Calls), err, want)
+		}
+	}
+}
+
 func TestARefusalIsStartsError(t *testing.T) {
 	for source, want := range map[string]agent.Code{
 		"status 429 retry-after=3s Slow down.": agent.RateLimited,
