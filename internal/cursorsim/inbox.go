@@ -1,6 +1,7 @@
 package cursorsim
 
 import (
+	"errors"
 	"io"
 	"sync"
 
@@ -49,7 +50,7 @@ func (b *inbox) readAll(body io.Reader) {
 	for {
 		flags, payload, err := readFrame(body)
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			b.put(item{eof: true})
 			return
 		case err != nil:
