@@ -36,12 +36,20 @@ func readFrame(r io.Reader) (flags byte, payload []byte, err error) {
 	}
 	payload = make([]byte, size)
 	if _, err := io.ReadFull(r, payload); err != nil {
-		return 0, nil, errors.Join(io.ErrUnexpectedEOF, err)
+		return 0, nil, midway(err)
 	}
 	if head[0]&flagGzip != 0 {
 		payload, err = gunzip(payload)
 	}
 	return head[0], payload, err
+}
+
+// midway is err where a message is not over.
+func midway(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 func appendFrame(dst []byte, flags byte, payload []byte) []byte {
@@ -53,7 +61,7 @@ func appendFrame(dst []byte, flags byte, payload []byte) []byte {
 func gunzip(data []byte) ([]byte, error) {
 	z, err := gzip.NewReader(bytes.NewReader(data))
 	if err != nil {
-		return nil, err
+		return nil, midway(err)
 	}
 	plain, err := io.ReadAll(io.LimitReader(z, maxFrame+1))
 	if len(plain) > maxFrame {

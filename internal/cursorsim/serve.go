@@ -76,8 +76,13 @@ func (s *Sim) Server() *http.Server {
 	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
 		Handler: s, Protocols: protocols, ReadHeaderTimeout: 30 * time.Second,
-		// As many streams a connection as most servers allow, so that clients learn to open another one.
-		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 100},
+		HTTP2: &http.HTTP2Config{
+			// As many streams a connection as most servers allow, so that clients learn to open another one.
+			MaxConcurrentStreams: 100,
+			// HTTP/2's default, which most servers leave as it is. Go would take larger frames, so that clients would never
+			// have to cut a long prompt.
+			MaxReadFrameSize: 16 << 10,
+		},
 	}
 }
 
