@@ -35,7 +35,7 @@ func TestHowAnswersEndBadly(t *testing.T) {
 		}}, agent.RateLimited, "Slow down: Try later.", false, false},
 		{"a limit of the plan", &connectwire.Error{Code: "resource_exhausted", Message: "Error", Details: []connectwire.Detail{
 			{Type: "aiserver.v1.ErrorDetails", Value: []byte("\x08\x0a")},
-		}}, agent.QuotaExceeded, "Error", false, false},
+		}}, agent.QuotaExceeded, "The usage limit of your Cursor plan is reached.", false, false},
 		{"an outage", &connectwire.Error{Code: "unavailable", Message: "busy"}, agent.Overloaded, "busy", true, false},
 		{"a token that has ended", &connectwire.Error{Code: "unauthenticated"}, agent.InvalidKey, (&agent.Error{Code: agent.InvalidKey}).UserMessage(), true, true},
 		{"a wrong endpoint", &connectwire.Error{Code: "unimplemented"}, agent.NotConfigured, "Cursor has no such endpoint: check CURSOR_CHAT_ENDPOINT.", false, false},

@@ -50,8 +50,9 @@ func may(f *Failure) string {
 }
 
 const (
-	badKey  = "The API key is not valid. Create one in the Cursor dashboard under Integrations."
-	nothing = "The upstream service failed."
+	badKey   = "The API key is not valid. Create one in the Cursor dashboard under Integrations."
+	nothing  = "The upstream service failed."
+	longTalk = "The conversation is too long for the model."
 )
 
 func TestWhatErrorsMean(t *testing.T) {
@@ -84,14 +85,15 @@ func TestWhatErrorsMean(t *testing.T) {
 		{"a detail that can't be read", &connectwire.Error{Code: "internal", Message: "m", Details: []connectwire.Detail{{Type: detailType, Value: []byte{0xff}}, {Type: "other"}}}, agent.Upstream, "again", "m"},
 		{"a detail in JSON", inJSON("resource_exhausted", `{"details":{"title":"Slow down","detail":"Try later."}}`), agent.RateLimited, "", "Slow down: Try later."},
 		{"a title alone in JSON", inJSON("internal", `{"details":{"title":"Oh no."}}`), agent.Upstream, "again", "Oh no."},
-		{"JSON that can't be read", inJSON("internal", `{"details":5}`), agent.Upstream, "again", "Error"},
+		{"JSON that can't be read", inJSON("internal", `{"details":5}`), agent.Upstream, "again", nothing},
+		{"a number without words", said("invalid_argument", "Error", 20, nil), agent.ContextTooLong, "", longTalk},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := route.Read(tt.said)
 			if f.Err.Code != tt.code || may(f) != tt.may || f.Err.UserMessage() != tt.text {
 				t.Errorf("got %v, %q, %q; want %v, %q, %q", f.Err.Code, may(f), f.Err.UserMessage(), tt.code, tt.may, tt.text)
 			}
-			if ours := tt.text == badKey || tt.text == nothing || strings.HasSuffix(tt.text, "THE_ENDPOINT."); f.Err.FromUpstream == ours {
+			if ours := tt.text == badKey || tt.text == nothing || tt.text == longTalk || strings.HasSuffix(tt.text, "THE_ENDPOINT."); f.Err.FromUpstream == ours {
 				t.Errorf("%q is from upstream: %v", tt.text, f.Err.FromUpstream)
 			}
 			if !errors.Is(f, tt.said) {

@@ -82,7 +82,7 @@ func (r Route) failure(m meaning, said *connectwire.Error) *Failure {
 	if retryable != nil {
 		f.Again = *retryable && mayPass[m.code]
 	}
-	if m.code != agent.InvalidKey { // our own sentence about keys says what to do
+	if m.code != agent.InvalidKey && said.Message != wordless { // our own sentence about keys says what to do
 		words = cmp.Or(words, said.Message)
 	}
 	f.Err = &agent.Error{Code: m.code, Message: words, FromUpstream: words != "", Err: said}
@@ -91,6 +91,10 @@ func (r Route) failure(m meaning, said *connectwire.Error) *Failure {
 	}
 	return f
 }
+
+// wordless is the message that stands where all there is to say is in the details. When they hold no words either, our
+// own sentence for the code says more.
+const wordless = "Error"
 
 // A detail is what upstream says beside a Connect code.
 type detail struct {
