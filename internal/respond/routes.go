@@ -43,7 +43,7 @@ func (s *Service) Routes() []Route {
 
 // noWebSocket answers GET /responses, which only a client that wants a WebSocket can mean.
 func (s *Service) noWebSocket(w http.ResponseWriter, r *http.Request, _ Call) error {
-	w.Header().Set("Allow", http.MethodPost)
+	w.Header().Set("Allow", "POST, OPTIONS")
 	if r.Header.Get("Upgrade") == "" {
 		return agent.Errorf(agent.MethodNotAllowed, "Method GET is not allowed for this URL. Use POST, or GET with the id of a response.")
 	}
