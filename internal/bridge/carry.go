@@ -27,9 +27,6 @@ type carrier struct {
 	frames int  // passed on
 }
 
-// heartbeatEvery is how often upstream is told that the client is alive.
-const heartbeatEvery = 5 * time.Second
-
 // carry opens the stream and passes its frames on until it ends. nil means that the caller got the end that upstream
 // gave it.
 func (c *carrier) carry(ctx context.Context, q *request, target string) *failure {
@@ -200,7 +197,7 @@ func (o *outgoing) put(frame []byte) {
 
 // beat sends heartbeats until the body is closed.
 func (o *outgoing) beat() {
-	every := time.NewTicker(heartbeatEvery)
+	every := time.NewTicker(localagent.HeartbeatEvery)
 	defer every.Stop()
 	for {
 		select {

@@ -134,11 +134,7 @@ func (a *answer) ended(t *cursorpb.TurnEnded) {
 	if a.usage == nil {
 		a.usage = &agent.Usage{}
 	}
-	a.usage.Input += t.GetInputTokens()
-	a.usage.Output += t.GetOutputTokens()
-	a.usage.CacheRead += t.GetCacheReadTokens()
-	a.usage.CacheWrite += t.GetCacheWriteTokens()
-	a.usage.Reasoning += t.GetReasoningTokens()
+	localagent.AddCost(a.usage, t)
 }
 
 // exec ends the turn with a call of one of the client's tools. Other operations would need an answer, which the contract

@@ -80,7 +80,7 @@ func (r Route) failure(m meaning, said *connectwire.Error) *Failure {
 	}
 	f.Token, f.Again = m.token, m.again
 	if retryable != nil {
-		f.Again = *retryable && mayPass[m.code]
+		f.Again = *retryable && MayPass(m.code)
 	}
 	if m.code != agent.InvalidKey && said.Message != wordless { // our own sentence about keys says what to do
 		words = cmp.Or(words, said.Message)

@@ -105,6 +105,8 @@ var statuses = map[int]meaning{
 	http.StatusGatewayTimeout:        timedOut,
 }
 
-// mayPass are the kinds of failure that may be tried again if upstream says so: a bad key, a limit, a payment or a bad
-// model stay what they are.
-var mayPass = map[agent.Code]bool{agent.Upstream: true, agent.UpstreamTimeout: true, agent.Overloaded: true}
+// MayPass reports whether a failure of that kind may be tried again if upstream says so: a bad key, a limit, a payment or
+// a bad model stay what they are.
+func MayPass(c agent.Code) bool {
+	return c == agent.Upstream || c == agent.UpstreamTimeout || c == agent.Overloaded
+}

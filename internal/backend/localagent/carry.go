@@ -46,6 +46,9 @@ func RequestContextAnswer(execID uint32, tools []*cursorpb.McpToolDefinition) []
 	return append(b, control(controlClose, execID)...)
 }
 
+// HeartbeatEvery is how often upstream wants to hear [ClientHeartbeat].
+const HeartbeatEvery = clientEvery
+
 // ClientHeartbeat is the envelope that says that the client is alive.
 func ClientHeartbeat() []byte { return clientHeartbeat }
 

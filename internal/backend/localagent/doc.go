@@ -15,6 +15,7 @@
 //	transport.go     connections; stream.go one attempt; outbox.go its request body
 //	run.go           Next, Resume, Close: the turns as the gateway sees them
 //	reading.go       who reads, and what becomes of each message
+//	queue.go         events that wait for Next; calls.go when all calls of a step are there
 //	walk.go          the hot path: text out of a message, without allocation
 //	exec.go          what upstream asks us to do; builtin.go Cursor's own tools; blobs.go, queries.go the rest
 //	limits.go        heartbeats and time limits; pacer.go one clock for all runs

@@ -26,8 +26,7 @@ func failed(err error) *cursorerr.Failure {
 	case errors.As(err, &known):
 		return known
 	case errors.As(err, &coded): // before what upstream said, which may be its cause
-		again := coded.Code == agent.Upstream || coded.Code == agent.UpstreamTimeout || coded.Code == agent.Overloaded
-		return &cursorerr.Failure{Again: again, Err: coded}
+		return &cursorerr.Failure{Again: cursorerr.MayPass(coded.Code), Err: coded}
 	case errors.As(err, &said):
 		return route.Read(said)
 	case errors.As(err, &format):

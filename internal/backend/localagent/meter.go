@@ -20,11 +20,16 @@ type meter struct {
 func (m *meter) turnEnded(t *cursorpb.TurnEnded) {
 	m.ended = true
 	m.said = m.said || t.InputTokens != nil || t.OutputTokens != nil
-	m.total.Input += t.GetInputTokens()
-	m.total.Output += t.GetOutputTokens()
-	m.total.CacheRead += t.GetCacheReadTokens()
-	m.total.CacheWrite += t.GetCacheWriteTokens()
-	m.total.Reasoning += t.GetReasoningTokens()
+	AddCost(&m.total, t)
+}
+
+// AddCost adds what upstream says that a turn has cost.
+func AddCost(total *agent.Usage, t *cursorpb.TurnEnded) {
+	total.Input += t.GetInputTokens()
+	total.Output += t.GetOutputTokens()
+	total.CacheRead += t.GetCacheReadTokens()
+	total.CacheWrite += t.GetCacheWriteTokens()
+	total.Reasoning += t.GetReasoningTokens()
 }
 
 // bytesPerToken is the usual guess.

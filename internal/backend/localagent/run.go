@@ -70,9 +70,8 @@ const (
 	mendThere                 // what readBehind found broken
 )
 
-// Next implements agent.Run. One thing is not as agent.Run has it: when ctx ends, the stream is reset and the run is
-// over. Nothing else can interrupt a read, and the alternative, a goroutine beside each stream that waits for it, would
-// cost more than all the rest of an event.
+// Next implements agent.Run. When ctx ends, the stream is reset: nothing else can interrupt a read, and the alternative, a
+// goroutine beside each stream that waits for it, would cost more than all the rest of an event.
 func (r *run) Next(ctx context.Context) (agent.Event, error) {
 	for {
 		e, what, settled := r.decide(ctx)
@@ -341,82 +340,3 @@ func (r *run) interrupt(err error) {
 		s.close(err)
 	}
 }
-
-// queue holds events that were found before Next asked for them.
-type queue struct {
-	events []agent.Event
-	size   int
-}
-
-func (q *queue) len() int { return len(q.events) }
-
-// full reports whether nothing more should be read until something was taken out.
-func (q *queue) full() bool { return len(q.events) >= 1024 || q.size >= 256<<10 }
-
-func (q *queue) push(e agent.Event) {
-	q.events = append(q.events, e)
-	q.size += sizeEvent(&e)
-}
-
-func (q *queue) pop() agent.Event {
-	e := q.events[0]
-	q.events[0] = agent.Event{}
-	if q.events = q.events[1:]; len(q.events) == 0 {
-		q.events = nil
-	}
-	q.size -= sizeEvent(&e)
-	return e
-}
-
-// withdraw takes a call out that was not yielded yet.
-func (q *queue) withdraw(callID string) {
-	for i, e := range q.events {
-		if e.Kind == agent.Call && e.Call.ID == callID {
-			q.size -= sizeEvent(&e)
-			q.events = append(q.events[:i:i], q.events[i+1:]...)
-			return
-		}
-	}
-}
-
-func sizeEvent(e *agent.Event) int {
-	size := len(e.Text)
-	if e.Call != nil {
-		size += len(e.Call.Arguments)
-	}
-	return size
-}
-
-// calls is what is known about the calls of a step, to tell when the client can be given all of them at once.
-type calls struct {
-	announced int // by upstream; 0 when it hasn't said
-	arrived   int // whether a client's tool, a built-in one or an unknown one is called
-	given     int // to the client, in this turn
-	last      time.Time
-}
-
-// patience is how many times longer a turn waits for calls that were announced: siblings were seen to come more than a
-// second apart.
-const patience = 10
-
-// settled is when the turn need not wait for more calls: now (zero) when all are there.
-func (c *calls) settled(settle time.Duration) time.Time {
-	switch {
-	case c.announced == 0:
-		return c.last.Add(settle)
-	case c.arrived < c.announced:
-		return c.last.Add(patience * settle)
-	}
-	return time.Time{}
-}
-
-// announce notes how many calls the step makes. It comes before the calls or after the first.
-func (c *calls) announce(n int) {
-	if c.announced > 0 && c.arrived >= c.announced {
-		c.arrived = 0 // of a step before, whose beginning wasn't said
-	}
-	c.announced = n
-}
-
-// step begins a new step.
-func (c *calls) step() { c.announced, c.arrived = 0, 0 }

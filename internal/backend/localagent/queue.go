@@ -1,0 +1,48 @@
+package localagent
+
+import "composer-api/internal/agent"
+
+// A queue holds events that were found before Next asked for them.
+type queue struct {
+	events []agent.Event
+	size   int
+}
+
+func (q *queue) len() int { return len(q.events) }
+
+// full reports whether nothing more should be read until something was taken out.
+func (q *queue) full() bool { return len(q.events) >= 1024 || q.size >= 256<<10 }
+
+func (q *queue) push(e agent.Event) {
+	q.events = append(q.events, e)
+	q.size += sizeEvent(&e)
+}
+
+func (q *queue) pop() agent.Event {
+	e := q.events[0]
+	q.events[0] = agent.Event{}
+	if q.events = q.events[1:]; len(q.events) == 0 {
+		q.events = nil
+	}
+	q.size -= sizeEvent(&e)
+	return e
+}
+
+// withdraw takes a call out that was not yielded yet.
+func (q *queue) withdraw(callID string) {
+	for i, e := range q.events {
+		if e.Kind == agent.Call && e.Call.ID == callID {
+			q.size -= sizeEvent(&e)
+			q.events = append(q.events[:i:i], q.events[i+1:]...)
+			return
+		}
+	}
+}
+
+func sizeEvent(e *agent.Event) int {
+	size := len(e.Text)
+	if e.Call != nil {
+		size += len(e.Call.Arguments)
+	}
+	return size
+}
