@@ -58,8 +58,8 @@ type Storage struct {
 type Accounts struct {
 	SignupLimit         int      `var:"COMPOSER_SIGNUP_LIMIT" default:"5" placeholder:"N" help:"Most sign-ups an hour from one address."`
 	TrustedProxies      Networks `var:"COMPOSER_TRUSTED_PROXIES" placeholder:"CIDRS" help:"Proxies whose X-Forwarded-For names the client: networks, with commas between."`
-	WaitlistURL         BaseURL  `name:"waitlist-url" var:"COMPOSER_WAITLIST_URL" placeholder:"URL" help:"Where waiting-list entries are sent."`
-	WaitlistFallbackURL BaseURL  `name:"waitlist-fallback-url" var:"COMPOSER_WAITLIST_FALLBACK_URL" placeholder:"URL" help:"Where they are sent when there is no WAITLIST_API_TOKEN."`
+	WaitlistURL         URL      `name:"waitlist-url" var:"COMPOSER_WAITLIST_URL" placeholder:"URL" help:"Where waiting-list entries are sent."`
+	WaitlistFallbackURL URL      `name:"waitlist-fallback-url" var:"COMPOSER_WAITLIST_FALLBACK_URL" placeholder:"URL" help:"Where they are sent when there is no WAITLIST_API_TOKEN."`
 	WaitlistToken       Secret   `name:"waitlist-api-token" var:"WAITLIST_API_TOKEN" hidden:"" help:"Bearer token of the waiting list."`
 	WaitlistSource      string   `name:"waitlist-source" var:"WAITLIST_SOURCE" placeholder:"TEXT" help:"What the waiting list is told that entries come from."`
 }

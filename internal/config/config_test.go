@@ -108,6 +108,19 @@ func TestEndpoints(t *testing.T) {
 	}
 }
 
+func TestAWholeAddressIsKeptToTheLetterAndABaseHasNoSlash(t *testing.T) {
+	cfg, err := parse(t, []string{"COMPOSER_WAITLIST_URL=https://list.example/join/", "CURSOR_BACKEND_BASE_URL=https://b.example/"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.WaitlistURL != "https://list.example/join/" || cfg.BackendBase != "https://b.example" {
+		t.Errorf("%s and %s", cfg.WaitlistURL, cfg.BackendBase)
+	}
+	if _, err := parse(t, []string{"COMPOSER_WAITLIST_URL=list.example"}, nil); err == nil {
+		t.Error("an address without a scheme is accepted")
+	}
+}
+
 func TestABadValueNamesItsVariableAndWhereItWasSet(t *testing.T) {
 	tests := []struct {
 		name     string

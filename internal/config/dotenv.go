@@ -16,7 +16,8 @@ var assignmentStart = regexp.MustCompile(`^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9
 
 // parseDotenv reads the format of .dev.vars and .env files as the reference system's tools do: NAME=value, an optional
 // "export" before it, # comments, values bare or in single, double or back quotes; quoted ones may hold line breaks,
-// and in double quotes \n and \r stand for them. A quote after a backslash does not end the value, and both stay in it. A $ is an ordinary character: a password that holds one stays whole.
+// and in double quotes \n and \r stand for them. A quote after a backslash does not end the value, and both stay in it.
+// A $ is an ordinary character: a password that holds one stays whole.
 // An error names the line and shows nothing of it. When a name comes twice, the last counts.
 func parseDotenv(text string) ([]assignment, error) {
 	var all []assignment

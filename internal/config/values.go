@@ -22,6 +22,16 @@ func (b *BaseURL) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// URL is a whole http or https address, kept to the letter: a slash at its end may matter to who answers there. Empty
+// means that it isn't set.
+type URL string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (u *URL) UnmarshalText(text []byte) error {
+	*u = URL(text)
+	return checkURL(string(text))
+}
+
 // Endpoint is a path under a base URL, or a whole URL. Empty means that it isn't set.
 type Endpoint string
 
