@@ -27,11 +27,19 @@ func lastGroup(messages []agent.Message) int {
 	return i
 }
 
-// lastResults lists the calls that are answered after the assistant's last message.
-func lastResults(messages []agent.Message) []string {
+// waitedFor lists the calls that a parked run may wait for, if this is the request that it waits for: those that are
+// answered after the assistant's last message, and those of that message itself, which a client that was interrupted
+// leaves without answers.
+func waitedFor(messages []agent.Message) []string {
 	var ids []string
-	for _, m := range slices.Backward(messages) {
+	for i, m := range slices.Backward(messages) {
 		if m.Role == agent.Assistant {
+			if i == len(messages)-1 {
+				return nil // nothing came after it
+			}
+			for _, c := range m.Calls {
+				ids = append(ids, c.ID)
+			}
 			break
 		}
 		if m.Role == agent.ToolRole {

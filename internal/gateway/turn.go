@@ -103,7 +103,7 @@ func (t *turn) startAgain(ctx context.Context, err error) bool {
 // claim takes the parked run that waits for this request's results, if there is one and the request is about what
 // that run has seen.
 func (t *turn) claim() *waiting {
-	ids := lastResults(t.req.Messages)
+	ids := waitedFor(t.req.Messages)
 	if len(ids) == 0 {
 		return nil
 	}

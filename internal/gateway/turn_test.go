@@ -215,6 +215,15 @@ func TestAUserMessageGoesWithTheLastResult(t *testing.T) {
 	wantResults(t, fake.Runs()[0], "call_1 error=false a", "call_2 error=false b\n\nThe user says, along with this result:\nhurry")
 }
 
+func TestAUserMessageInPlaceOfTheResultsGoesToTheSameRun(t *testing.T) {
+	fake := twoCalls()
+	c := newChat(t, newGateway(t, fake)).user("what is there?")
+	c.must(agent.ResumeNew, "let me see ")
+	c.user("never mind").must(agent.ResumeParked, "seen")
+	wantResults(t, fake.Runs()[0], "call_1 error=true The client gave no result for this call.",
+		"call_2 error=true The client gave no result for this call.\n\nThe user says, along with this result:\nnever mind")
+}
+
 func TestTheSameResultsTwiceAtOnceResumeOnce(t *testing.T) {
 	fake := twoCalls()
 	c := newChat(t, newGateway(t, fake)).user("what is there?")
