@@ -3,10 +3,14 @@ package httpd
 import (
 	"compress/gzip"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
+	"net"
 	"net/http"
+	"os"
 	"strings"
+	"time"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api/openai"
@@ -29,7 +33,7 @@ func (s *Server) openBody(w *response, r *http.Request) error {
 	if err != nil {
 		return s.bodyError(err, true)
 	}
-	r.Body = &body{server: s, plain: plain, compressed: plain != io.Reader(within), left: s.cfg.MaxBody, under: within}
+	r.Body = &body{server: s, plain: plain, compressed: plain != io.Reader(within), left: s.cfg.MaxBody, under: within, control: w.control}
 	return nil
 }
 
@@ -59,7 +63,11 @@ type body struct {
 	compressed bool      // before plain
 	left       int64     // bytes that may still be read
 	under      io.Closer
+	control    *http.ResponseController
 }
+
+// bodyTimeout ends connections that begin a body and then send nothing.
+const bodyTimeout = 30 * time.Second
 
 func (b *body) Read(p []byte) (int, error) {
 	if b.left < 0 {
@@ -68,7 +76,12 @@ func (b *body) Read(p []byte) (int, error) {
 	if int64(len(p)) > b.left+1 {
 		p = p[:b.left+1] // one more than allowed, to see whether there is more
 	}
+	b.control.SetReadDeadline(time.Now().Add(bodyTimeout))
 	n, err := b.plain.Read(p)
+	if err != nil {
+		// From here on a read waits for the client to leave, which may take as long as the answer does.
+		b.control.SetReadDeadline(time.Time{})
+	}
 	if b.left -= int64(n); b.left < 0 {
 		return 0, b.server.tooLarge()
 	}
@@ -96,6 +109,12 @@ func (s *Server) bodyError(err error, compressed bool) error {
 	case compressed:
 		return &agent.Error{Code: agent.InvalidJSON, Message: "The request body can't be decompressed. Send it as it is, or compressed with gzip.", Err: err}
 	}
-	// What net/http tells us otherwise is that the connection broke, so nobody will read this.
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return &agent.Error{Code: agent.InvalidJSON, Message: fmt.Sprintf("The rest of the request body did not come within %v. Send it again.", bodyTimeout), Err: err}
+	}
+	if !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, net.ErrClosed) {
+		return &agent.Error{Code: agent.InvalidJSON, Message: "The request body can't be read. Check how it is sent: its length, or its chunks.", Err: err}
+	}
+	// The connection broke, so nobody will read this.
 	return &agent.Error{Code: agent.Canceled, Message: "The request body ended early.", Err: err}
 }

@@ -197,3 +197,72 @@ func TestShutdownWaitsForWhatIsInProgress(t *testing.T) {
 type sinkAfterAccept struct{ gateway.Sink }
 
 func (sinkAfterAccept) Accept(agent.Accepted) error { return nil }
+
+func TestABodyThatDoesNotComeIsNotWaitedForForEver(t *testing.T) {
+	overTheWire(t, httpd.Config{}, func(t *testing.T, _ *httpd.Server, client *http.Client) {
+		body, half := io.Pipe()
+		defer half.Close()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://gateway/v1/chat/completions", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header = withKey(key)
+		go io.WriteString(half, helloStream[:10])
+		began := time.Now()
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if waited := time.Since(began); resp.StatusCode != http.StatusBadRequest || waited < 30*time.Second || waited > 31*time.Second {
+			t.Errorf("status %d after %v", resp.StatusCode, waited)
+		}
+	})
+}
+
+func TestABodyThatIsSlowButComesIsRead(t *testing.T) {
+	overTheWire(t, httpd.Config{}, func(t *testing.T, _ *httpd.Server, client *http.Client) {
+		body, slow := io.Pipe()
+		go func() {
+			defer slow.Close()
+			for _, b := range []byte(hello) {
+				slow.Write([]byte{b})
+				time.Sleep(10 * time.Second)
+			}
+		}()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://gateway/v1/chat/completions", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header = withKey(key)
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("status %d", resp.StatusCode)
+		}
+	})
+}
+
+func TestAMalformedBodyIsTheClientsFault(t *testing.T) {
+	s := newServer(httpd.Config{})
+	l := memnet.Listen()
+	go s.Serve(l)
+	defer s.Shutdown(context.Background())
+	conn, err := l.Dial(t.Context(), "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	go io.WriteString(conn, "POST /v1/chat/completions HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer "+key+"\r\nTransfer-Encoding: chunked\r\n\r\nno length\r\n")
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusBadRequest {
+		t.Errorf("status %d", resp.StatusCode)
+	}
+}
