@@ -9,6 +9,7 @@ package gateway
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"sync"
@@ -191,7 +192,7 @@ func turnError(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		return agent.AsError(err)
 	}
-	if cause := context.Cause(ctx); cause == error(errStopped) {
+	if errors.Is(context.Cause(ctx), errStopped) {
 		return errStopped
 	}
 	return &agent.Error{Code: agent.Canceled, Err: context.Cause(ctx)}
