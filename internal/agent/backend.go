@@ -1,6 +1,9 @@
 package agent
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // A Backend starts runs. It is safe for concurrent use.
 //
@@ -49,6 +52,13 @@ type Run interface {
 type Identified interface {
 	// ConversationID is upstream's id of the conversation. It doesn't change over the run's life.
 	ConversationID() string
+}
+
+// A Retrying Run may begin again by itself as long as it has yielded nothing.
+type Retrying interface {
+	// AcceptedAt is when upstream accepted the attempt that the run stands on; zero while another one is being made.
+	// It may be called at any time and from any goroutine.
+	AcceptedAt() time.Time
 }
 
 // A Conversation is what a backend needs to carry on later with only the new messages: the state of upstream's

@@ -360,6 +360,41 @@ func TestTheClientHearsAtOnceOfARunThatThinks(t *testing.T) {
 	})
 }
 
+// stubborn is a backend whose runs are refused, begin again by themselves, and are refused for good after a while.
+type stubborn struct{ until time.Duration }
+
+func (b stubborn) Name() string { return "stubborn" }
+
+func (b stubborn) Start(context.Context, *agent.Request) (agent.Run, error) {
+	return &stubbornRun{agent.Run(nil), time.After(b.until)}, nil
+}
+
+type stubbornRun struct {
+	agent.Run
+	refused <-chan time.Time
+}
+
+func (r *stubbornRun) AcceptedAt() time.Time { return time.Time{} } // always at it again
+func (r *stubbornRun) Close() error          { return nil }
+func (r *stubbornRun) Next(context.Context) (agent.Event, error) {
+	<-r.refused
+	return agent.Event{}, &agent.Error{Code: agent.Overloaded}
+}
+
+func TestARunThatBeginsAgainIsNotAcceptedYetButNotForEver(t *testing.T) {
+	for _, tc := range []struct {
+		after    time.Duration
+		accepted int
+	}{{time.Second, 0}, {refusalLimit + time.Second, 1}} {
+		synctest.Test(t, func(t *testing.T) {
+			r, err := newChat(t, newGateway(t, stubborn{tc.after})).user("hi").send()
+			if agent.CodeOf(err) != agent.Overloaded || len(r.accepted) != tc.accepted {
+				t.Errorf("refused after %v: accepted %v, %v", tc.after, r.accepted, err)
+			}
+		})
+	}
+}
+
 func TestAnErrorAfterOutputIsNotRetried(t *testing.T) {
 	fake := agenttest.NewFake("fake", func(*agent.Request) (agenttest.Turns, error) {
 		return agenttest.Turns{{agenttest.Say("once"), agenttest.Fail(&agent.Error{Code: agent.Upstream})}}, nil

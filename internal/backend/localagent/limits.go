@@ -23,6 +23,7 @@ type clock struct {
 
 	since atomic.Int64 // when the current wait began, after start; 0: nobody waits
 	idle  atomic.Int64 // waited since the last progress, in waits that are over
+	taken atomic.Int64 // when upstream accepted the current attempt; 0: there is none
 	until atomic.Int64 // when to stop waiting for the end of the stream; 0: not yet
 }
 

@@ -11,6 +11,7 @@ import (
 
 const (
 	maxRetries   = 2                      // from the start, before there was any output
+	maxPatience  = 1                      // of those after a wait of ours in vain, because the client waits as long
 	maxResumes   = 3                      // from a checkpoint
 	maxFruitless = 2                      // resumes in a row that brought no new checkpoint
 	firstPause   = 250 * time.Millisecond // doubled each time, ±20 %
@@ -64,6 +65,8 @@ func (t *tries) again(f *cursorerr.Failure) (time.Duration, bool) {
 	switch {
 	case !f.Again || t.from != nil && f.Lost:
 		return 0, false
+	case !t.output && t.retries >= maxPatience && f.Err.Code == agent.UpstreamTimeout && !f.Err.FromUpstream:
+		return 0, false
 	case !t.output && t.retries < maxRetries:
 		t.retries++
 	case t.output && t.resumes < maxResumes && t.fruitless < maxFruitless:
@@ -97,6 +100,7 @@ func (r *run) mend(ctx context.Context, err error) {
 
 // makeGood makes attempts until one succeeds, or ends the run. The caller has the reading role.
 func (r *run) makeGood(ctx context.Context, f *cursorerr.Failure) {
+	r.clock.taken.Store(0)
 	for f != nil {
 		pause, again := r.tries.again(f)
 		if !again {
@@ -116,6 +120,15 @@ func (r *run) makeGood(ctx context.Context, f *cursorerr.Failure) {
 			return
 		}
 	}
+}
+
+// AcceptedAt implements agent.Retrying.
+func (r *run) AcceptedAt() time.Time {
+	taken := r.clock.taken.Load()
+	if taken == 0 {
+		return time.Time{}
+	}
+	return r.clock.at(taken)
 }
 
 // pause waits; it reports false when the run must end instead.
@@ -175,6 +188,7 @@ func (r *run) install(s *stream) *cursorerr.Failure {
 	r.stream, r.execs, r.calls = s, execs{}, calls{}
 	r.text, r.thinking = agent.TextJoiner{}, agent.TextJoiner{}
 	r.clock.restart()
+	r.clock.taken.Store(r.clock.now())
 	r.backend.pacer.set(&r.alarm, r.clock.nextBeat)
 	return nil
 }
