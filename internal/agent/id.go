@@ -43,3 +43,6 @@ func formatUUID(version byte, b [16]byte) string {
 	b[8] = b[8]&0x3f | 0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
+
+// NewConversationID mints the id of a conversation upstream, in the form that Cursor's SDK gives to its agents.
+func NewConversationID() string { return "agent-" + NewUUID() }

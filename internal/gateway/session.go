@@ -21,7 +21,7 @@ func (g *Gateway) pin(ctx context.Context, req *agent.Request) {
 	opening := opening(req.Messages)
 	session, err := g.cfg.Sessions.OpenSession(ctx, store.Session{
 		Key:     store.NewSessionKey(req.Caller.Owner, req.Session+"\x00"+hex.EncodeToString(opening[:])),
-		AgentID: "agent-" + agent.NewUUID(),
+		AgentID: agent.NewConversationID(),
 		Expires: time.Now().Add(store.SessionAge),
 	})
 	if err != nil {

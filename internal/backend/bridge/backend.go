@@ -56,7 +56,7 @@ func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, err
 	}
 	if req.ConversationID == "" { // all requests of the run are one conversation
 		named := *req
-		named.ConversationID = localagent.NewConversationID()
+		named.ConversationID = agent.NewConversationID()
 		req = &named
 	}
 	run, err := oneshot.Start(ctx, req, b.ask)

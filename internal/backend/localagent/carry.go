@@ -79,5 +79,3 @@ func UpstreamRefusal(resp *http.Response, body []byte) *cursorerr.Failure {
 	return route.ReadResponse(resp, body)
 }
 
-// NewConversationID is an id for a fresh conversation, for a request that brings none and will be encoded several times.
-func NewConversationID() string { return "agent-" + agent.NewUUID() }

@@ -36,7 +36,7 @@ func newTicket(req *agent.Request, tools *toolset) *ticket {
 	}
 	t.conversationID = req.ConversationID
 	if t.conversationID == "" {
-		t.conversationID = NewConversationID()
+		t.conversationID = agent.NewConversationID()
 	}
 	t.blobKey = blobKey(t.key, t.conversationID)
 	return t
