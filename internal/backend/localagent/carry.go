@@ -78,4 +78,3 @@ func UpstreamError(said *connectwire.Error) *cursorerr.Failure { return route.Re
 func UpstreamRefusal(resp *http.Response, body []byte) *cursorerr.Failure {
 	return route.ReadResponse(resp, body)
 }
-
