@@ -242,9 +242,9 @@ func fromListed(listed []Listed) ([]Model, map[string]string) {
 			plain.Upstream = withFast(entry.ID, "false")
 		}
 		models = append(models, plain)
-		if hasFast {
+		if fastID := entry.ID + "-fast"; hasFast && !slices.ContainsFunc(listed, func(l Listed) bool { return l.ID == fastID }) {
 			fast := plain
-			fast.ID += "-fast"
+			fast.ID = fastID
 			fast.DisplayName += " Fast"
 			fast.Upstream = withFast(entry.ID, "true")
 			models = append(models, fast)

@@ -72,6 +72,14 @@ func TestListSplitsTiers(t *testing.T) {
 	}
 }
 
+func TestAModelThatIsListedIsNotMadeUp(t *testing.T) {
+	fast := []Parameter{{ID: "fast", Values: []string{"false", "true"}}}
+	models, _ := fromListed([]Listed{{ID: "m", Parameters: fast}, {ID: "m-fast"}})
+	if len(models) != 2 || models[1].Upstream.String() != "m-fast" {
+		t.Errorf("%+v", models)
+	}
+}
+
 func TestListFallsBackWhenUpstreamIsDownButNotForABadKey(t *testing.T) {
 	down := New(Config{Fetch: func(context.Context, agent.Secret) ([]Listed, error) {
 		return nil, context.DeadlineExceeded
