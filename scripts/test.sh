@@ -18,6 +18,7 @@ if [ -x scripts/postgres.sh ]; then
 fi
 "${with[@]}" go test "${race[@]}" ./...
 
+# The conformance tests want a PostgreSQL, too: several processes share it.
 if [ -f conformance/go.mod ]; then
 	if [ -x conformance/install.sh ]; then
 		conformance/install.sh >&2
@@ -25,5 +26,5 @@ if [ -f conformance/go.mod ]; then
 	make -s build
 	COMPOSER_API_BINARY="$PWD/bin/composer-api"
 	export COMPOSER_API_BINARY
-	go -C conformance test -count=1 ./...
+	"${with[@]}" go -C conformance test -count=1 ./...
 fi

@@ -40,3 +40,20 @@ func (c *command) run(t testing.TB) (stdout, stderr []byte, err error) {
 	}
 	return out.Bytes(), errs.Bytes(), err
 }
+
+// Operate runs a command of the binary that ends by itself, with variables added to a clean environment, and returns
+// what it printed.
+func Operate(t testing.TB, variables []string, args ...string) string {
+	t.Helper()
+	binary, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	home := t.TempDir()
+	c := command{dir: home, env: append(cleanEnv(home), variables...), program: binary, args: args, limit: time.Minute}
+	stdout, stderr, err := c.run(t)
+	if err != nil {
+		t.Fatalf("composer-api %v: %v\n%s", args, err, stderr)
+	}
+	return string(stdout)
+}

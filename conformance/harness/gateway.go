@@ -24,14 +24,20 @@ func StartGateway(t testing.TB, sim *Sim, args ...string) *Gateway {
 // StartGatewayOn is StartGateway on a given database, which several gateways may use one after the other.
 func StartGatewayOn(t testing.TB, sim *Sim, db string, args ...string) *Gateway {
 	t.Helper()
-	env := []string{
-		"COMPOSER_DB=" + db,
+	return StartReplica(t, sim, []string{"COMPOSER_DB=" + db}, args...)
+}
+
+// StartReplica is StartGateway with variables instead of a database of its own: several gateways may run on one
+// database at once.
+func StartReplica(t testing.TB, sim *Sim, variables []string, args ...string) *Gateway {
+	t.Helper()
+	env := append([]string{
 		"CURSOR_API_BASE=" + sim.URL,
 		"CURSOR_BACKEND_BASE_URL=" + sim.URL,
 		"CURSOR_LOCAL_AGENT_ENDPOINT=" + agentPath,
 		"CURSOR_CHAT_ENDPOINT=" + chatPath,
 		"COMPOSER_UPSTREAM=localagent",
-	}
+	}, variables...)
 	return &Gateway{startServer(t, "/healthz", env, append([]string{"serve", "--addr=127.0.0.1:0"}, args...)...)}
 }
 
