@@ -70,6 +70,7 @@ var arrows = map[string][]string{
 	"config":   {"agent"},
 	"cli":      {"*"},
 	"memnet":   {},
+	"golden":   {}, // for tests
 	"archtest": {},
 }
 
