@@ -168,14 +168,16 @@ func TestFinishedRunsLeaveNothingBehind(t *testing.T) {
 		play("warm up", false) // the connection's goroutines stay
 		synctest.Wait()
 		before := runtime.NumGoroutine()
-		for range 20 {
+		const times = 20
+		for range times {
 			play("plain", false)
 			play("park", true)
 			play("park", false) // closed while parked
 		}
 		synctest.Wait()
-		if after := runtime.NumGoroutine(); after > before {
-			t.Errorf("%d goroutines more", after-before)
+		// The whole process is counted, where the runtime may begin one or two of its own at any time.
+		if more := runtime.NumGoroutine() - before; more >= times {
+			t.Errorf("%d goroutines more after %d runs of each kind", more, times)
 		}
 		r.pacer.mu.Lock()
 		defer r.pacer.mu.Unlock()
