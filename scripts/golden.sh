@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-grep -rl --include='*_test.go' 'flag\.Bool("update"' internal | xargs -n1 dirname | sort -u | while read -r package; do
+grep -rl --include='*_test.go' 'flag\.Bool("update"\|"composer-api/internal/golden"' internal | xargs -n1 dirname | sort -u | while read -r package; do
 	go test "./$package" -update
 done
 # The surfaces share the cases of apitest: without -update they show whether they agree.
