@@ -2,10 +2,7 @@ package cursorsim
 
 import (
 	"context"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,46 +12,22 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
 
+	"composer-api/internal/golden"
 	"composer-api/internal/script"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // TestGolden plays each testdata file: "client" says what the client is like, "script" what the model says, and each
 // "prompt" is a turn (an empty one resumes). "heard" is what the client was told, and then how the simulator judged it.
 func TestGolden(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no cases: %v", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			data, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			archive := txtar.Parse(data)
-			got := ""
-			synctest.Test(t, func(t *testing.T) { got = playCase(t, archive) })
-			last := &archive.Files[len(archive.Files)-1]
-			if *update {
-				last.Data = []byte(got)
-				if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if diff := cmp.Diff(string(last.Data), got); diff != "" {
-				t.Errorf("heard (-want +got):\n%s", diff)
-			}
-		})
-	}
+	golden.Cases(t, "testdata/*.txtar", func(t *testing.T, c *golden.Case) {
+		synctest.Test(t, func(t *testing.T) { c.Want(t, "heard", playCase(t, c.Files)) })
+	})
 }
 
-func playCase(t *testing.T, archive *txtar.Archive) string {
+func playCase(t *testing.T, files []txtar.File) string {
 	sim, c := newClient(t, Config{})
 	var heard strings.Builder
-	for _, f := range archive.Files {
+	for _, f := range files {
 		text := strings.TrimSuffix(string(f.Data), "\n")
 		switch f.Name {
 		case "client":
