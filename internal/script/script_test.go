@@ -1,59 +1,35 @@
 package script
 
 import (
-	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/tools/txtar"
-)
 
-var update = flag.Bool("update", false, "rewrite the golden files")
+	"composer-api/internal/golden"
+)
 
 // TestTranscripts plays each testdata file: "facts", "prompt" and "script" in, the steps that a
 // player yields out, in "played", which is the last file. The results of calls are "result-1", "result-2" and so on of the file, else "ok N".
 func TestTranscripts(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no cases: %v", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			data, err := os.ReadFile(file)
+	golden.Cases(t, "testdata/*.txtar", func(t *testing.T, file *golden.Case) {
+		c := map[string]string{}
+		for _, f := range file.Files {
+			c[f.Name] = string(f.Data)
+		}
+		var list Playlist
+		if text, ok := c["script"]; ok {
+			s, err := Parse("script", []byte(text))
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := map[string]string{}
-			archive := txtar.Parse(data)
-			for _, f := range archive.Files {
-				c[f.Name] = string(f.Data)
-			}
-			var list Playlist
-			if text, ok := c["script"]; ok {
-				s, err := Parse("script", []byte(text))
-				if err != nil {
-					t.Fatal(err)
-				}
-				list.Set(s)
-			}
-			got := transcript(list.Player(facts(c["facts"], c["prompt"])), c)
-			if *update {
-				archive.Files[len(archive.Files)-1].Data = []byte(got)
-				if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if diff := cmp.Diff(c["played"], got); diff != "" {
-				t.Errorf("played (-want +got):\n%s", diff)
-			}
-		})
-	}
+			list.Set(s)
+		}
+		file.Want(t, "played", transcript(list.Player(facts(c["facts"], c["prompt"])), c))
+	})
 }
 
 // facts reads lines of words: "tools read write", "continued", "resume", "images 2", "attempt 2", "model x".
