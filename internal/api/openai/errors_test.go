@@ -4,23 +4,18 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"maps"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"composer-api/internal/agent"
 	"composer-api/internal/api/openai"
+	"composer-api/internal/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // TestErrorTable compares every code's answer with testdata/errors.txt, which reads like the table in the
 // specification.
@@ -36,23 +31,7 @@ func TestErrorTable(t *testing.T) {
 		}
 		fmt.Fprintf(&table, "\n  %s", rec.Body)
 	}
-	golden(t, "testdata/errors.txt", table.String())
-}
-
-func golden(t *testing.T, file, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (make golden refreshes it): %s", file, diff)
-	}
+	golden.File(t, "testdata/errors.txt", table.String())
 }
 
 func TestEveryErrorHasAllFourKeys(t *testing.T) {
