@@ -1,22 +1,16 @@
 package chat
 
 import (
-	"bytes"
 	"encoding/json"
-	"flag"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/chat/markup"
+	"composer-api/internal/golden"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/tools/txtar"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // A conversation is a request in JSON, with the fields that a prompt depends on.
 type conversation struct {
@@ -65,43 +59,20 @@ func (c *conversation) request(t *testing.T) *agent.Request {
 
 // Each file of testdata/prompt holds why, a request, and the prompt that the model reads.
 func TestPrompts(t *testing.T) {
-	files, err := filepath.Glob("testdata/prompt/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no cases", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			archive, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var c conversation
-			d := json.NewDecoder(bytes.NewReader(archive.Files[0].Data))
-			d.DisallowUnknownFields()
-			if err := d.Decode(&c); err != nil {
-				t.Fatal(err)
-			}
-			req := c.request(t)
-			m := askMode
-			if c.Force || len(req.Offered()) > 0 {
-				m = agentMode
-			}
-			got := render(req, m).text + "\n"
-			if *update {
-				archive.Files = append(archive.Files[:1], txtar.File{Name: "prompt", Data: []byte(got)})
-				if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if len(archive.Files) != 2 || archive.Files[1].Name != "prompt" {
-				t.Fatal("the case holds no prompt; run with -update")
-			}
-			if diff := cmp.Diff(string(archive.Files[1].Data), got); diff != "" {
-				t.Errorf("(-want +got)\n%s", diff)
-			}
-		})
-	}
+	golden.Cases(t, "testdata/prompt/*.txtar", func(t *testing.T, file *golden.Case) {
+		var c conversation
+		d := json.NewDecoder(strings.NewReader(file.Section("request")))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&c); err != nil {
+			t.Fatal(err)
+		}
+		req := c.request(t)
+		m := askMode
+		if c.Force || len(req.Offered()) > 0 {
+			m = agentMode
+		}
+		file.Want(t, "prompt", render(req, m).text+"\n")
+	})
 }
 
 // What we write of earlier calls is what we read of new ones.

@@ -10,13 +10,13 @@ import (
 	"image/jpeg"
 	"image/png"
 	"net/http"
-	"os"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/golden"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -30,19 +30,7 @@ func TestRequestOnTheWire(t *testing.T) {
 		now: time.Date(2026, 11, 23, 20, 15, 0, 0, time.FixedZone("", 3600)),
 	}), "", []string{"1", "1.1", "1.1.10", "1.1.10.2", "1.5", "1.15", "1.15.6", "1.26", "1.30"})
 	got = strings.NewReplacer(`"`+runtime.GOOS+`"`, `"OS"`, `"`+runtime.GOARCH+`"`, `"ARCH"`).Replace(got)
-	const file = "testdata/request.txt"
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("(-want +got)\n%s", diff)
-	}
+	golden.File(t, "testdata/request.txt", got)
 }
 
 // dump writes a message one field a line; messages names the fields that hold messages.
