@@ -3,12 +3,10 @@ package accounts_test
 import (
 	"bufio"
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -16,19 +14,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"golang.org/x/tools/txtar"
-
 	"composer-api/internal/accounts"
 	"composer-api/internal/agent"
 	api "composer-api/internal/api/accounts"
 	"composer-api/internal/api/openai"
+	"composer-api/internal/golden"
 	"composer-api/internal/seal"
 	"composer-api/internal/sqlstore"
 	"composer-api/internal/waitlist"
 )
-
-var update = flag.Bool("update", false, "rewrite the answers in testdata")
 
 // Each file in testdata is one behaviour. After the comment that says why come
 //
@@ -38,40 +32,22 @@ var update = flag.Bool("update", false, "rewrite the answers in testdata")
 //
 // A request and its response may follow each other several times, all to the same server.
 func TestGolden(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no cases", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			golden, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
+	golden.Cases(t, "testdata/*.txtar", func(t *testing.T, c *golden.Case) {
+		s := newServer(t, "")
+		var last string
+		for i, f := range c.Files {
+			switch f.Name {
+			case "server":
+				s = newServer(t, string(f.Data))
+			case "request":
+				last = s.do(string(f.Data))
+			case "response":
+				c.WantAt(t, i, last)
+			default:
+				t.Fatalf("unknown section %q", f.Name)
 			}
-			s := newServer(t, "")
-			var last string
-			for i, f := range golden.Files {
-				switch f.Name {
-				case "server":
-					s = newServer(t, string(f.Data))
-				case "request":
-					last = s.do(string(f.Data))
-				case "response":
-					if diff := cmp.Diff(string(f.Data), last); diff != "" && !*update {
-						t.Errorf("(-want +got)\n%s", diff)
-					}
-					golden.Files[i].Data = []byte(last)
-				default:
-					t.Fatalf("unknown section %q", f.Name)
-				}
-			}
-			if *update {
-				if err := os.WriteFile(file, txtar.Format(golden), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-		})
-	}
+		}
+	})
 }
 
 // A server is the routes with a real service and a database, and a fake Cursor and waiting list.
