@@ -4,40 +4,23 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"flag"
-	"os"
 	"path/filepath"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"composer-api/internal/agent"
 	"composer-api/internal/catalog"
+	"composer-api/internal/golden"
 	"composer-api/internal/httpd"
 )
 
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-// golden compares a JSON answer, indented, with a file of testdata.
-func golden(t *testing.T, name string, answer []byte) {
+// goldenJSON compares a JSON answer, indented, with a file of testdata.
+func goldenJSON(t *testing.T, name string, answer []byte) {
 	t.Helper()
 	var pretty bytes.Buffer
 	if err := json.Indent(&pretty, answer, "", "  "); err != nil {
 		t.Fatalf("%v: %s", err, answer)
 	}
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, pretty.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), pretty.String()); diff != "" {
-		t.Errorf("%s (-want +got)\n%s", file, diff)
-	}
+	golden.File(t, filepath.Join("testdata", name), pretty.String())
 }
 
 func TestModels(t *testing.T) {
@@ -55,11 +38,11 @@ func TestModels(t *testing.T) {
 		"model.json":             "/v1/models/composer-2.5-fast",
 		"model-unknown.json":     "/v1/models/nobody:7b",
 	} {
-		golden(t, file, do(t, s, exchange{"GET " + path, nil, ""}).Body.Bytes())
+		goldenJSON(t, file, do(t, s, exchange{"GET " + path, nil, ""}).Body.Bytes())
 	}
 	w := do(t, s, exchange{"GET /v1/models", withKey("crsr_bad"), ""})
 	if w.Code != 401 {
 		t.Errorf("with a bad key: status %d", w.Code)
 	}
-	golden(t, "models-bad-key.json", w.Body.Bytes())
+	goldenJSON(t, "models-bad-key.json", w.Body.Bytes())
 }
