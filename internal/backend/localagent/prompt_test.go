@@ -2,15 +2,12 @@ package localagent
 
 import (
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 
-	"golang.org/x/tools/txtar"
-
 	"composer-api/internal/agent"
+	"composer-api/internal/golden"
 )
 
 // TestPrompts renders the conversations of testdata/prompts. A line of a conversation is a message:
@@ -22,36 +19,17 @@ import (
 //
 // or sets what the request asks: required, none, only TOOL, serial, json, schema JSON.
 func TestPrompts(t *testing.T) {
-	files, err := filepath.Glob("testdata/prompts/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no prompts", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			archive, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			p := render(requestOf(t, string(archive.Files[0].Data)))
-			got := string(p.text())
-			if !strings.HasSuffix(got, "\n") {
-				got += "\n"
-			}
-			for _, image := range p.images {
-				got += "+ image " + image.MIME + "\n"
-			}
-			if *update {
-				archive.Files = append(archive.Files[:1], txtar.File{Name: "prompt", Data: []byte(got)})
-				if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if want := string(archive.Files[1].Data); got != want {
-				t.Errorf("got:\n%s\nwant:\n%s", got, want)
-			}
-		})
-	}
+	golden.Cases(t, "testdata/prompts/*.txtar", func(t *testing.T, c *golden.Case) {
+		p := render(requestOf(t, c.Section("conversation")))
+		got := string(p.text())
+		if !strings.HasSuffix(got, "\n") {
+			got += "\n"
+		}
+		for _, image := range p.images {
+			got += "+ image " + image.MIME + "\n"
+		}
+		c.Want(t, "prompt", got)
+	})
 }
 
 func requestOf(t *testing.T, lines string) *agent.Request {

@@ -4,23 +4,17 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"golang.org/x/tools/txtar"
-
 	"composer-api/internal/agent"
 	"composer-api/internal/agent/agenttest"
 	"composer-api/internal/cursorsim"
+	"composer-api/internal/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // TestRuns plays the runs of testdata/runs. Each file says what it is about, what upstream does (script), what the
 // client does (client), and what must come of it: the events with the time at which each turn ends (events), and what
@@ -36,55 +30,20 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 //	seed N               how upstream misbehaves
 //	count heartbeats     which must not be due at the moment when something else happens
 func TestRuns(t *testing.T) {
-	files, err := filepath.Glob("testdata/runs/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no runs", err)
-	}
-	for _, file := range files {
-		name := strings.TrimSuffix(filepath.Base(file), ".txtar")
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { playFile(t, file) })
-		})
-	}
+	golden.Cases(t, "testdata/runs/*.txtar", func(t *testing.T, c *golden.Case) {
+		synctest.Test(t, func(t *testing.T) { playCase(t, c) })
+	})
 }
 
-func playFile(t *testing.T, file string) {
-	archive, err := txtar.ParseFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	parts := map[string]*txtar.File{}
-	for i := range archive.Files {
-		parts[archive.Files[i].Name] = &archive.Files[i]
-	}
+func playCase(t *testing.T, c *golden.Case) {
 	client := &client{t: t, req: agenttest.Request("hello")}
-	if c := parts["client"]; c != nil {
-		client.configure(string(c.Data))
-	}
-	r := newRig(t, string(parts["script"].Data), cursorsim.Config{Seed: client.seed}, nil)
-	got := map[string]string{"events": client.run(r)}
+	client.configure(c.Section("client"))
+	r := newRig(t, c.Section("script"), cursorsim.Config{Seed: client.seed}, nil)
+	events := client.run(r)
 	synctest.Wait()
-	got["upstream"] = upstream(r.sim, client.count)
 	r.noViolations(t)
-	for _, name := range []string{"events", "upstream"} {
-		if parts[name] == nil {
-			archive.Files = append(archive.Files, txtar.File{Name: name})
-			parts[name] = &archive.Files[len(archive.Files)-1]
-		}
-		if want := string(parts[name].Data); got[name] != want && !*update {
-			t.Errorf("%s:\n%s\nwant:\n%s", name, got[name], want)
-		}
-		for i := range archive.Files {
-			if archive.Files[i].Name == name {
-				archive.Files[i].Data = []byte(got[name])
-			}
-		}
-	}
-	if *update {
-		if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	c.Want(t, "events", events)
+	c.Want(t, "upstream", upstream(r.sim, client.count))
 }
 
 // A client makes one request and runs the tools that the model calls.

@@ -17,6 +17,7 @@ import (
 	"composer-api/internal/agent"
 	"composer-api/internal/agent/agenttest"
 	"composer-api/internal/cursorsim"
+	"composer-api/internal/golden"
 )
 
 // sdkFolder is where Cursor's own SDK checks the simulator: what the model says to it (script.txt), and what it sent
@@ -76,16 +77,7 @@ func TestOurClientSaysWhatTheSDKSays(t *testing.T) {
 			found[d] = append(found[d], stream)
 		}
 	}
-	got := explain(t, found)
-	const file = "testdata/sdk/differences.txt"
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if want, err := os.ReadFile(file); err != nil || got != string(want) {
-		t.Errorf("%v\n%s\nwant:\n%s", err, got, want)
-	}
+	golden.File(t, "testdata/sdk/differences.txt", explain(t, found))
 }
 
 // explain lists the differences under their reasons. It fails the test for a difference without a reason and for a
