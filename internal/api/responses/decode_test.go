@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,46 +15,19 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api/openai"
+	"composer-api/internal/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // Each file of testdata/decode says why it is there, and holds requests (*.json) with what each means for the model
 // (*.turn): the agent.Request in a readable form, or the error.
 func TestRequestsMeanForTheModel(t *testing.T) {
-	files, err := filepath.Glob("testdata/decode/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no cases:", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			archive, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
+	golden.Cases(t, "testdata/decode/*.txtar", func(t *testing.T, c *golden.Case) {
+		for _, f := range c.Files {
+			if name, isRequest := strings.CutSuffix(f.Name, ".json"); isRequest {
+				c.Want(t, name+".turn", describe(f.Data))
 			}
-			want := map[string]string{}
-			for _, f := range archive.Files {
-				want[f.Name] = string(f.Data)
-			}
-			rewritten := &txtar.Archive{Comment: archive.Comment}
-			for _, f := range archive.Files {
-				name, isRequest := strings.CutSuffix(f.Name, ".json")
-				if !isRequest {
-					continue
-				}
-				got := describe(f.Data)
-				if diff := cmp.Diff(want[name+".turn"], got); diff != "" && !*update {
-					t.Errorf("%s (-want +got):\n%s", f.Name, diff)
-				}
-				rewritten.Files = append(rewritten.Files, f, txtar.File{Name: name + ".turn", Data: []byte(got)})
-			}
-			if *update {
-				if err := os.WriteFile(file, txtar.Format(rewritten), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-		})
-	}
+		}
+	})
 }
 
 // describe decodes a request and says in lines what it means.
