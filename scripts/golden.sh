@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Rewrites the golden files of every package that has some: those whose tests know the -update flag.
+# Rewrites the golden files of every package that has some: those whose tests know the -update flag of
+# internal/golden, directly or through apitest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-grep -rl --include='*_test.go' 'flag\.Bool("update"\|"composer-api/internal/golden"' internal | xargs -n1 dirname | sort -u | while read -r package; do
+grep -rl --include='*_test.go' '"composer-api/internal/\(golden\|api/apitest\)"' internal | xargs -n1 dirname | sort -u | while read -r package; do
 	go test "./$package" -update
 done
 # The surfaces share the cases of apitest: without -update they show whether they agree.

@@ -47,7 +47,7 @@ var arrows = map[string][]string{
 	"api/responses":               {"agent", "api/openai", "seal", "sse"},
 	"api/responses/responsestest": {"sse"},
 	"api/accounts":                {"accounts", "agent", "api/openai", "waitlist"},
-	"api/apitest":                 {"agent", "api/chat", "api/openai", "api/responses", "sse"},
+	"api/apitest":                 {"agent", "api/chat", "api/openai", "api/responses", "golden", "sse"},
 	"sse":                         {},
 	"imagefetch":                  {"agent"},
 	"httpd":                       {"accounts", "agent", "api/chat", "api/openai", "catalog", "gateway", "keys", "store"},

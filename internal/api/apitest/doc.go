@@ -13,5 +13,5 @@
 // What a scenario lacks it takes from the file without a scenario. SURFACE.stream.request replaces SURFACE.request for
 // the stream. A case without events ends with decoding.
 //
-// Golden files are rewritten when the test binary has a boolean flag "update" and it is set.
+// Golden files are rewritten with -update, the flag of package golden.
 package apitest

@@ -1,7 +1,6 @@
 package apitest
 
 import (
-	"flag"
 	"fmt"
 	"maps"
 	"net/http"
@@ -17,6 +16,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/golden"
 )
 
 // Created is the time at which all answers in the cases are made.
@@ -99,7 +99,7 @@ func serve(surface Surface, request string, script Script) (decoded, answer stri
 
 // compare compares with the golden files, or rewrites them.
 func compare(t *testing.T, c *testCase, surface Surface, got map[string]string) {
-	if updating() {
+	if golden.Updating() {
 		if err := c.rewrite(surface, got); err != nil {
 			t.Fatal(err)
 		}
@@ -121,12 +121,6 @@ func compare(t *testing.T, c *testCase, surface Surface, got map[string]string) 
 func (s *Surface) isGolden(file string) bool {
 	kind, _, _ := strings.Cut(file, " ")
 	return kind == s.Name+".stream" || kind == s.Name+".body"
-}
-
-// updating looks for a flag that the test binary defines, so that a package may have one for more than these cases.
-func updating() bool {
-	f := flag.Lookup("update")
-	return f != nil && f.Value.String() == "true"
 }
 
 // A testCase is a case file.

@@ -1,7 +1,6 @@
 package chat_test
 
 import (
-	"flag"
 	"net/http"
 	"testing"
 
@@ -10,8 +9,6 @@ import (
 	"composer-api/internal/api/chat"
 	"composer-api/internal/api/openai"
 )
-
-var _ = flag.Bool("update", false, "rewrite the golden files")
 
 func TestGolden(t *testing.T) {
 	apitest.Run(t, apitest.Surface{
