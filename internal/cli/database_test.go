@@ -8,6 +8,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"composer-api/internal/golden"
 	"composer-api/internal/sqlstore"
 	"composer-api/internal/store"
 )
@@ -16,7 +17,7 @@ import (
 func TestDatabaseScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/database",
-		UpdateScripts:       *update,
+		UpdateScripts:       golden.Updating(),
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"signedup": signedUp,

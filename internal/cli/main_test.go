@@ -2,7 +2,6 @@ package cli_test
 
 import (
 	"context"
-	"flag"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,9 +12,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"composer-api/internal/cli"
+	"composer-api/internal/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files in the scripts")
 
 // TestMain lets the test binary stand in for composer-api.
 func TestMain(m *testing.M) {
@@ -32,7 +30,7 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
-		UpdateScripts:       *update,
+		UpdateScripts:       golden.Updating(),
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"publicapi": publicAPI,
