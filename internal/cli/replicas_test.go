@@ -192,3 +192,35 @@ func TestWithoutADatabaseToWriteOnlyHostedKeysStandStill(t *testing.T) {
 		})
 	}
 }
+
+// TestOnAFullDiskOnlyHostedKeysStandStill fills the pages that the database file has and may not exceed.
+func TestOnAFullDiskOnlyHostedKeysStandStill(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "composer.db")
+	environ := exports(t)
+	before := serve(t, append(environ, "COMPOSER_DB="+path))
+	up := before.signUp(t, hostedCursorKey)
+	before.stop()
+	<-before.exit
+	before.exit = nil
+
+	// SQLite takes a limit below the file's size for the file's size.
+	s := serve(t, append(environ, "COMPOSER_DB=file:"+path+"?_pragma=max_page_count(1)"))
+	status, body := http.StatusOK, ""
+	for n := 0; status == http.StatusOK; n++ {
+		if n == 2000 {
+			t.Fatal("the disk is not full after 2,000 hosted requests")
+		}
+		status, body = s.postTo(t, "/v1/chat/completions", up.APIKey, question)
+	}
+	if status != http.StatusServiceUnavailable {
+		t.Fatalf("status %d: %s", status, body)
+	}
+	if status, body := s.postTo(t, "/v1/chat/completions", directCursorKey, question); status != http.StatusOK {
+		t.Errorf("a direct key: status %d: %s", status, body)
+	}
+	large := strings.Repeat("x", 64<<10)
+	status, body = s.postTo(t, "/v1/responses", directCursorKey, `{"model":"composer-2.5","input":"`+large+`"}`)
+	if status != http.StatusOK || !strings.Contains(body, `"store":false`) {
+		t.Errorf("a response that can't be stored: status %d: %s", status, body)
+	}
+}
