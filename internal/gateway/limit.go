@@ -18,14 +18,8 @@ type limiter struct {
 	joined  []byte // scratch: held and the new text
 }
 
-// bytesPerToken is the usual size of a token, for counting what upstream doesn't count for us in time.
-const bytesPerToken = 4
-
-// estimateTokens is about how many tokens n bytes of text are.
-func estimateTokens(n int) int64 { return int64((n + bytesPerToken - 1) / bytesPerToken) }
-
 func newLimiter(req *agent.Request) limiter {
-	l := limiter{limited: req.MaxOutputTokens > 0, budget: min(req.MaxOutputTokens, math.MaxInt/bytesPerToken) * bytesPerToken}
+	l := limiter{limited: req.MaxOutputTokens > 0, budget: min(req.MaxOutputTokens, math.MaxInt/agent.SizePerToken) * agent.SizePerToken}
 	for _, s := range req.Stop {
 		l.stop = append(l.stop, []byte(s))
 	}

@@ -7,11 +7,8 @@ func (t *turn) usageOrEstimate() agent.Usage {
 	if t.usage != nil {
 		return *t.usage
 	}
-	return agent.Usage{Input: EstimatePrompt(t.req), Output: estimateTokens(t.written), Estimated: true}
+	return agent.Usage{Input: EstimatePrompt(t.req), Output: agent.EstimateTokens(t.written), Estimated: true}
 }
-
-// imageTokens is what an image counts for in an estimate, about what models charge for one of moderate size.
-const imageTokens = 1000
 
 // EstimatePrompt is about how many tokens req's conversation and tools are.
 func EstimatePrompt(req *agent.Request) int64 {
@@ -30,5 +27,5 @@ func EstimatePrompt(req *agent.Request) int64 {
 	for _, tool := range req.Tools {
 		size += len(tool.Name) + len(tool.Description) + len(tool.Parameters)
 	}
-	return estimateTokens(size) + int64(images)*imageTokens
+	return agent.EstimateTokens(size) + int64(images)*agent.TokensPerImage
 }

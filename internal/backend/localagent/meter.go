@@ -32,9 +32,6 @@ func AddCost(total *agent.Usage, t *cursorpb.TurnEnded) {
 	total.Reasoning += t.GetReasoningTokens()
 }
 
-// bytesPerToken is the usual guess.
-const bytesPerToken = 4
-
 // usage is what the run has cost so far. Before the end of the turn, and when upstream doesn't say, it is an estimate:
 // of the output by the token deltas or else its length, of the prompt by the context's size or else its length.
 func (m *meter) usage() agent.Usage {
@@ -43,10 +40,10 @@ func (m *meter) usage() agent.Usage {
 	}
 	u := agent.Usage{Output: m.tokens, Estimated: true}
 	if u.Output == 0 {
-		u.Output = int64(m.output+bytesPerToken-1) / bytesPerToken
+		u.Output = agent.EstimateTokens(m.output)
 	}
 	if u.Input = m.context - u.Output; u.Input <= 0 {
-		u.Input = int64(m.prompt+bytesPerToken-1) / bytesPerToken
+		u.Input = agent.EstimateTokens(m.prompt)
 	}
 	return u
 }

@@ -12,11 +12,6 @@ type Count struct {
 	images                  int
 }
 
-const (
-	charsPerToken  = 4    // of English and of code
-	tokensPerImage = 1000 // about what an image of a million pixels costs
-)
-
 // Prompt counts what was sent.
 func (c *Count) Prompt(text string, images int) {
 	c.prompt += utf8.RuneCountInString(text)
@@ -37,13 +32,11 @@ func (c *Count) Event(e *agent.Event) {
 
 // Usage is the estimate.
 func (c *Count) Usage() *agent.Usage {
-	reasoning := tokens(c.reasoning)
+	reasoning := agent.EstimateTokens(c.reasoning)
 	return &agent.Usage{
-		Input:     tokens(c.prompt) + int64(c.images)*tokensPerImage,
-		Output:    tokens(c.text) + reasoning,
+		Input:     agent.EstimateTokens(c.prompt) + int64(c.images)*agent.TokensPerImage,
+		Output:    agent.EstimateTokens(c.text) + reasoning,
 		Reasoning: reasoning,
 		Estimated: true,
 	}
 }
-
-func tokens(chars int) int64 { return int64(chars+charsPerToken-1) / charsPerToken }
