@@ -20,8 +20,9 @@ type turn struct {
 	accepted bool // sink.Accept was called
 	emitted  bool // the sink has got an event: a retry would repeat it
 
-	newFrom  int    // index of the first message that is new since the model's last answer
-	before   Digest // of the transcript without what is new; meaningless when newFrom is at the end
+	newFrom  int     // index of the first message that is new since the model's last answer
+	before   Digest  // of the transcript without what is new; meaningless when newFrom is at the end
+	tools    *Digest // of the tools offered; nil until toolsDigest was asked
 	limit    limiter
 	seen     *digester          // the transcript as the model has seen it, this turn's answer included
 	calls    []agent.ToolCall   // given to the client in this turn
@@ -119,6 +120,16 @@ func (t *turn) claim() *waiting {
 	return w
 }
 
+// toolsDigest identifies the tools that the model is offered. It is worked out once: a turn that resumes a run and
+// parks it again needs it twice.
+func (t *turn) toolsDigest() Digest {
+	if t.tools == nil {
+		d := toolsDigest(t.req.Offered())
+		t.tools = &d
+	}
+	return *t.tools
+}
+
 // mismatch says why the request can't carry on with w; "" when it can.
 func (t *turn) mismatch(w *waiting) string {
 	switch {
@@ -126,7 +137,7 @@ func (t *turn) mismatch(w *waiting) string {
 		return "another upstream"
 	case w.model != t.req.Model.String():
 		return "another model"
-	case w.tools != toolsDigest(t.req.Offered()):
+	case w.tools != t.toolsDigest():
 		return "other tools"
 	case w.seen != transcriptBefore(t.req.Messages, w.calls):
 		return "another transcript"
@@ -387,7 +398,7 @@ func (t *turn) finishWithCalls(ctx context.Context, done *agent.Done) error {
 		return ctx.Err()
 	}
 	w := &waiting{
-		run: t.run, backend: t.backend.Name(), model: t.req.Model.String(), tools: toolsDigest(t.req.Offered()),
+		run: t.run, backend: t.backend.Name(), model: t.req.Model.String(), tools: t.toolsDigest(),
 		seen: t.seen.sum(), held: t.held, answered: t.answered,
 	}
 	for _, c := range t.calls {
