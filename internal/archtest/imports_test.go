@@ -28,18 +28,18 @@ var arrows = map[string][]string{
 	"respond": {"agent", "gateway", "api/openai", "api/responses", "seal", "sse", "store"},
 
 	// The ways to a model.
-	"backend/localagent":  {"agent", "backend/cursorerr", "connectwire", "cursorauth", "cursorpb", "toolmap"},
-	"backend/chat":        {"agent", "backend/chat/markup", "backend/cursorerr", "backend/oneshot", "connectwire", "sse"},
+	"backend/localagent":  {"agent", "cursor/cursorerr", "cursor/connectwire", "cursor/auth", "cursor/pb", "toolmap"},
+	"backend/chat":        {"agent", "backend/chat/markup", "cursor/cursorerr", "backend/oneshot", "cursor/connectwire", "sse"},
 	"backend/chat/markup": {"agent"},
-	"backend/bridge":      {"agent", "backend/localagent", "backend/oneshot", "connectwire", "cursorpb"},
-	"backend/cursorerr":   {"agent", "connectwire", "cursorauth", "cursorpb"},
-	"backend/oneshot":     {"agent", "backend/cursorerr"},
+	"backend/bridge":      {"agent", "backend/localagent", "backend/oneshot", "cursor/connectwire", "cursor/pb"},
+	"cursor/cursorerr":    {"agent", "cursor/connectwire", "cursor/auth", "cursor/pb"},
+	"backend/oneshot":     {"agent", "cursor/cursorerr"},
 	"backend/demo":        {"agent", "script"},
-	"bridge":              {"agent", "backend/localagent", "backend/oneshot", "connectwire", "cursorpb"},
-	"connectwire":         {},
-	"cursorauth":          {"agent"},
-	"cursorpb":            {},
-	"cursorpb/agent/v1":   {},
+	"bridge":              {"agent", "backend/localagent", "backend/oneshot", "cursor/connectwire", "cursor/pb"},
+	"cursor/connectwire":  {},
+	"cursor/auth":         {"agent"},
+	"cursor/pb":           {},
+	"cursor/pb/agent/v1":  {},
 
 	// The public API.
 	"api/openai":                  {"agent"},
@@ -64,7 +64,7 @@ var arrows = map[string][]string{
 
 	// The simulator shares no framing code with the client, so that two readings of the protocol check each other.
 	"script":    {},
-	"cursorsim": {"cursorpb", "cursorpb/agent/v1", "script"},
+	"cursorsim": {"cursor/pb", "cursor/pb/agent/v1", "script"},
 
 	// The edge.
 	"config":   {"agent"},
@@ -75,11 +75,11 @@ var arrows = map[string][]string{
 }
 
 // pure packages import nothing outside the standard library.
-var pure = []string{"agent", "park", "toolmap", "connectwire", "sse", "seal", "store", "memnet", "imagefetch", "cursorauth"}
+var pure = []string{"agent", "park", "toolmap", "cursor/connectwire", "sse", "seal", "store", "memnet", "imagefetch", "cursor/auth"}
 
 // never holds for tests, too.
 var never = map[string][]string{
-	"cursorsim": {"backend/", "connectwire"},
+	"cursorsim": {"backend/", "cursor/connectwire"},
 	"agent":     {"backend/", "api/", "gateway"},
 }
 

@@ -20,9 +20,9 @@ import (
 	"composer-api/internal/agent/agenttest"
 	"composer-api/internal/backend/localagent"
 	"composer-api/internal/bridge"
-	"composer-api/internal/connectwire"
-	"composer-api/internal/cursorauth"
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/auth"
+	"composer-api/internal/cursor/connectwire"
+	"composer-api/internal/cursor/pb"
 	"composer-api/internal/cursorsim"
 	"composer-api/internal/memnet"
 	"composer-api/internal/script"
@@ -71,7 +71,7 @@ func newWorld(t *testing.T, seed uint64, source string, handler http.Handler, ch
 	w.client = &http.Client{Transport: w.serve(bridge.New(config), http1)}
 
 	simAlone := w.serve(w.sim, h2c)
-	auth := cursorauth.New(cursorauth.Config{BackendBase: upstreamBase, HTTP: &http.Client{Transport: simAlone}})
+	auth := auth.New(auth.Config{BackendBase: upstreamBase, HTTP: &http.Client{Transport: simAlone}})
 	token, err := auth.Token(t.Context(), agent.NewSecret("crsr_bridge"))
 	if err != nil {
 		t.Fatal(err)
@@ -169,7 +169,7 @@ func frames(t *testing.T, r io.Reader) (messages []string, end string) {
 
 func describe(t *testing.T, payload []byte) string {
 	t.Helper()
-	m := &cursorpb.AgentServerMessage{}
+	m := &pb.AgentServerMessage{}
 	if err := proto.Unmarshal(payload, m); err != nil {
 		t.Fatal(err)
 	}
@@ -338,7 +338,7 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		c.Allow = []string{"http://other.test", "https://third.test/whole/endpoint"}
 		c.MaxJSON = 4 << 10
 	})
-	heartbeat, _ := proto.Marshal(&cursorpb.AgentClientMessage{Message: &cursorpb.AgentClientMessage_ClientHeartbeat{ClientHeartbeat: &cursorpb.ClientHeartbeat{}}})
+	heartbeat, _ := proto.Marshal(&pb.AgentClientMessage{Message: &pb.AgentClientMessage_ClientHeartbeat{ClientHeartbeat: &pb.ClientHeartbeat{}}})
 	for _, c := range []struct {
 		name   string
 		body   any

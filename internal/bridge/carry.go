@@ -12,8 +12,8 @@ import (
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/localagent"
 	"composer-api/internal/backend/oneshot"
-	"composer-api/internal/connectwire"
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/connectwire"
+	"composer-api/internal/cursor/pb"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -65,7 +65,7 @@ func (c *carrier) copy(x *oneshot.Exchange) *failure {
 }
 
 // pass passes the frames on, and answers what asks for the request context.
-func (c *carrier) pass(x *oneshot.Exchange, out *outgoing, tools []*cursorpb.McpToolDefinition) *failure {
+func (c *carrier) pass(x *oneshot.Exchange, out *outgoing, tools []*pb.McpToolDefinition) *failure {
 	in := connectwire.NewReader(x, 0)
 	var frame []byte
 	for {
@@ -117,7 +117,7 @@ func requestContextExec(flags byte, payload []byte) (id uint32, ok bool) {
 	if flags&connectwire.EndOfStream != 0 || !hasField(payload, fieldExec) {
 		return 0, false
 	}
-	m := &cursorpb.AgentServerMessage{}
+	m := &pb.AgentServerMessage{}
 	if proto.Unmarshal(payload, m) != nil {
 		return 0, false
 	}

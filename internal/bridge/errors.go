@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"strings"
 
-	"composer-api/internal/connectwire"
+	"composer-api/internal/cursor/connectwire"
 )
 
 // A failure is an error of the contract.

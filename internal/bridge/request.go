@@ -11,8 +11,8 @@ import (
 	"net/http"
 	"strings"
 
-	"composer-api/internal/connectwire"
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/connectwire"
+	"composer-api/internal/cursor/pb"
 
 	"google.golang.org/protobuf/proto"
 )
@@ -31,7 +31,7 @@ type body struct {
 type request struct {
 	body
 	frame []byte // the envelope with the run request, as it goes out
-	run   *cursorpb.AgentRunRequest
+	run   *pb.AgentRunRequest
 }
 
 // readRequest reads a request of at most limit bytes.
@@ -68,7 +68,7 @@ func readRequest(w http.ResponseWriter, r *http.Request, limit int64) (*request,
 }
 
 // decodeRunFrame takes the frame apart far enough to answer for it; nil when it is not one frame with a run request.
-func decodeRunFrame(encoded string) (frame []byte, run *cursorpb.AgentRunRequest) {
+func decodeRunFrame(encoded string) (frame []byte, run *pb.AgentRunRequest) {
 	frame, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
 		return nil, nil
@@ -80,7 +80,7 @@ func decodeRunFrame(encoded string) (frame []byte, run *cursorpb.AgentRunRequest
 	if err != nil || flags&connectwire.EndOfStream != 0 {
 		return nil, nil
 	}
-	m := &cursorpb.AgentClientMessage{}
+	m := &pb.AgentClientMessage{}
 	if proto.Unmarshal(payload, m) != nil {
 		return nil, nil
 	}

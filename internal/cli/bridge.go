@@ -13,7 +13,7 @@ import (
 	"composer-api/internal/backend/oneshot"
 	"composer-api/internal/bridge"
 	"composer-api/internal/config"
-	"composer-api/internal/cursorauth"
+	"composer-api/internal/cursor/auth"
 )
 
 type bridgeCmd struct {
@@ -74,7 +74,7 @@ func bridgeServer(handler http.Handler) *http.Server {
 }
 
 // newBridge makes the upstream that goes through somebody's bridge.
-func newBridge(cfg *config.Config, auth *cursorauth.Client) (agent.Backend, error) {
+func newBridge(cfg *config.Config, auth *auth.Client) (agent.Backend, error) {
 	client, err := newHTTPClient(cfg.CAFile)
 	if err != nil {
 		return nil, err

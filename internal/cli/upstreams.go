@@ -17,7 +17,7 @@ import (
 	"composer-api/internal/backend/oneshot"
 	"composer-api/internal/catalog"
 	"composer-api/internal/config"
-	"composer-api/internal/cursorauth"
+	"composer-api/internal/cursor/auth"
 )
 
 // unconfigured is what a request is told when there is no backend for it.
@@ -54,7 +54,7 @@ func demoUpstreams() *upstreams {
 }
 
 // newUpstreams makes the upstreams that are configured.
-func newUpstreams(cfg *config.Config, auth *cursorauth.Client, log *slog.Logger) (*upstreams, error) {
+func newUpstreams(cfg *config.Config, auth *auth.Client, log *slog.Logger) (*upstreams, error) {
 	u := &upstreams{openCodeV2: localAgentName, openCode: openCodeName}
 	roots, err := rootCAs(cfg.CAFile)
 	if err != nil {
@@ -100,7 +100,7 @@ func (u *upstreams) close() error {
 	return errors.Join(errs...)
 }
 
-func newLocalAgent(cfg *config.Config, auth *cursorauth.Client, roots *x509.CertPool, log *slog.Logger) (agent.Backend, error) {
+func newLocalAgent(cfg *config.Config, auth *auth.Client, roots *x509.CertPool, log *slog.Logger) (agent.Backend, error) {
 	b, err := localagent.New(localagent.Config{
 		Endpoint: cfg.LocalAgentURL(), ClientVersion: cfg.SDKClientVersion, Auth: auth,
 		Transport: localagent.TransportConfig{RootCAs: roots},
@@ -114,7 +114,7 @@ func newLocalAgent(cfg *config.Config, auth *cursorauth.Client, roots *x509.Cert
 }
 
 // newChat makes the two faces of the chat endpoint.
-func newChat(cfg *config.Config, auth *cursorauth.Client, roots *x509.CertPool) (plain, agentMode agent.Backend, err error) {
+func newChat(cfg *config.Config, auth *auth.Client, roots *x509.CertPool) (plain, agentMode agent.Backend, err error) {
 	headers, err := chat.ParseHeaders(cfg.ChatHeaders)
 	if err != nil {
 		return nil, nil, &config.Error{Name: "COMPOSER_CHAT_HEADERS", Problem: err.Error(), Hint: "write one 'Name: value' a line"}
@@ -142,8 +142,8 @@ func newHTTPClient(file string) (*http.Client, error) {
 }
 
 // newAuth makes the client for key exchange, /v1/me and /v1/models.
-func newAuth(cfg *config.Upstream, client *http.Client) *cursorauth.Client {
-	return cursorauth.New(cursorauth.Config{BackendBase: string(cfg.BackendBase), APIBase: string(cfg.APIBase), HTTP: client})
+func newAuth(cfg *config.Upstream, client *http.Client) *auth.Client {
+	return auth.New(auth.Config{BackendBase: string(cfg.BackendBase), APIBase: string(cfg.APIBase), HTTP: client})
 }
 
 // rootCAs is the system's certificate authorities and those of file; nil, which means the system's, without a file.
@@ -169,7 +169,7 @@ func rootCAs(file string) (*x509.CertPool, error) {
 type fetchModels = func(context.Context, agent.Secret) ([]catalog.Listed, error)
 
 // modelsFrom puts what cursorauth reads into the catalogue's words.
-func modelsFrom(auth *cursorauth.Client) fetchModels {
+func modelsFrom(auth *auth.Client) fetchModels {
 	return func(ctx context.Context, key agent.Secret) ([]catalog.Listed, error) {
 		models, err := auth.Models(ctx, key)
 		if err != nil {

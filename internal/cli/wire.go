@@ -11,7 +11,7 @@ import (
 	apiaccounts "composer-api/internal/api/accounts"
 	"composer-api/internal/catalog"
 	"composer-api/internal/config"
-	"composer-api/internal/cursorauth"
+	"composer-api/internal/cursor/auth"
 	"composer-api/internal/gateway"
 	"composer-api/internal/httpd"
 	"composer-api/internal/imagefetch"
@@ -82,7 +82,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger) (*ser
 	return s, nil
 }
 
-func (c *serveCmd) newUpstreams(auth *cursorauth.Client, log *slog.Logger) (*upstreams, error) {
+func (c *serveCmd) newUpstreams(auth *auth.Client, log *slog.Logger) (*upstreams, error) {
 	if c.Demo {
 		return demoUpstreams(), nil
 	}
@@ -90,7 +90,7 @@ func (c *serveCmd) newUpstreams(auth *cursorauth.Client, log *slog.Logger) (*ups
 }
 
 // verify asks Cursor whose key it is.
-func verify(auth *cursorauth.Client) func(context.Context, agent.Secret) (accounts.Person, error) {
+func verify(auth *auth.Client) func(context.Context, agent.Secret) (accounts.Person, error) {
 	return func(ctx context.Context, key agent.Secret) (accounts.Person, error) {
 		me, err := auth.Me(ctx, key)
 		if err != nil {

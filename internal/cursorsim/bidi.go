@@ -9,7 +9,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/pb"
 )
 
 // A session is the client's side of a stream over HTTP/1.1: each message comes in a request of its own, and several may
@@ -19,7 +19,7 @@ type session struct {
 
 	mu   sync.Mutex
 	next int64
-	held map[int64]*cursorpb.AgentClientMessage // came before their turn
+	held map[int64]*pb.AgentClientMessage // came before their turn
 	done bool
 }
 
@@ -38,13 +38,13 @@ func (s *sessions) of(requestID string) *session {
 	if known, ok := s.items[requestID]; ok {
 		return known
 	}
-	fresh := &session{in: newInbox(), held: map[int64]*cursorpb.AgentClientMessage{}}
+	fresh := &session{in: newInbox(), held: map[int64]*pb.AgentClientMessage{}}
 	s.add(requestID, fresh, s.keep)
 	return fresh
 }
 
 // append takes message number seq and passes on what is in order. It reports whether the number is a new one.
-func (s *session) append(seq int64, m *cursorpb.AgentClientMessage) bool {
+func (s *session) append(seq int64, m *pb.AgentClientMessage) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, again := s.held[seq]; again || seq < s.next {
@@ -70,13 +70,13 @@ func (s *session) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.done = true
-	s.held = map[int64]*cursorpb.AgentClientMessage{}
+	s.held = map[int64]*pb.AgentClientMessage{}
 	s.in.take()
 }
 
 func (s *Sim) runSSE(w http.ResponseWriter, r *http.Request) {
 	_, payload, err := readFrame(r.Body)
-	var id cursorpb.BidiRequestId
+	var id pb.BidiRequestId
 	if err != nil || proto.Unmarshal(payload, &id) != nil || id.GetRequestId() == "" {
 		writeConnectError(w, http.StatusBadRequest, "invalid_argument", "the request id is missing")
 		return
@@ -98,8 +98,8 @@ func (s *Sim) bidiAppend(w http.ResponseWriter, r *http.Request) {
 	if err == nil && r.Header.Get("Content-Encoding") == "gzip" {
 		data, err = gunzip(data)
 	}
-	var req cursorpb.BidiAppendRequest
-	m := new(cursorpb.AgentClientMessage)
+	var req pb.BidiAppendRequest
+	m := new(pb.AgentClientMessage)
 	if err == nil {
 		err = proto.Unmarshal(data, &req)
 	}

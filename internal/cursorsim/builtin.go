@@ -9,7 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/pb"
 	"composer-api/internal/script"
 )
 
@@ -18,7 +18,7 @@ import (
 
 // builtinArgs is the field of a built-in tool; nil when there is none of that name.
 func builtinArgs(tool string) protoreflect.FieldDescriptor {
-	all := (*cursorpb.ExecServerMessage)(nil).ProtoReflect().Descriptor().Fields()
+	all := (*pb.ExecServerMessage)(nil).ProtoReflect().Descriptor().Fields()
 	return all.ByName(protoreflect.Name(tool + "_args"))
 }
 
@@ -27,7 +27,7 @@ func (p *run) callBuiltin(c script.Call) (*exec, error) {
 	if field == nil {
 		return nil, scriptError{&endError{Code: "invalid_argument", Message: "the simulator has no built-in tool " + c.Tool}}
 	}
-	exec := new(cursorpb.ExecServerMessage)
+	exec := new(pb.ExecServerMessage)
 	args := exec.ProtoReflect().Mutable(field).Message()
 	if err := protojson.Unmarshal(c.Args, args.Interface()); err != nil {
 		return nil, scriptError{&endError{Code: "invalid_argument", Message: c.Tool + ": " + err.Error()}}
@@ -39,7 +39,7 @@ func (p *run) callBuiltin(c script.Call) (*exec, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := p.ask(c.Tool, &c, payload, func(m *cursorpb.ExecClientMessage) {
+	e, err := p.ask(c.Tool, &c, payload, func(m *pb.ExecClientMessage) {
 		if answerTo(m, field.Number()) == nil {
 			p.violation("built-in tool %s was not answered with its result", c.Tool)
 		}
@@ -63,7 +63,7 @@ func answerTo(m proto.Message, question protoreflect.FieldNumber) protoreflect.M
 
 // builtinResult reads the answer to a built-in tool: the texts in it, one a line. Every result is a choice between a
 // success and several failures; a stream of shell output has no success, and only its refusal is a failure.
-func builtinResult(e *exec, m *cursorpb.ExecClientMessage) script.Result {
+func builtinResult(e *exec, m *pb.ExecClientMessage) script.Result {
 	answer := answerTo(m, builtinArgs(e.kind).Number())
 	if answer == nil {
 		return script.Result{Text: "(an answer of another kind)", IsError: true}

@@ -8,15 +8,15 @@ import (
 
 	"google.golang.org/protobuf/types/known/structpb"
 
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/pb"
 	"composer-api/internal/script"
 )
 
 // doCalls plays calls that are open together, and waits for all their results.
 func (p *run) doCalls(calls script.Calls) error {
 	if calls.Announced > 0 && !p.wire.chance(5) {
-		err := p.update(&cursorpb.InteractionUpdate{Message: &cursorpb.InteractionUpdate_ToolRequestsListed{
-			ToolRequestsListed: &cursorpb.ToolRequestsListed{CallCount: uint32(calls.Announced)},
+		err := p.update(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_ToolRequestsListed{
+			ToolRequestsListed: &pb.ToolRequestsListed{CallCount: uint32(calls.Announced)},
 		}})
 		if err != nil {
 			return err
@@ -71,7 +71,7 @@ func (p *run) call(c script.Call) (*exec, error) {
 	}
 	var args map[string]json.RawMessage
 	json.Unmarshal(c.Args, &args)
-	m := &cursorpb.McpArgs{
+	m := &pb.McpArgs{
 		Name: toolPrefix + c.Tool, ToolName: c.Tool, ProviderIdentifier: provider, ServerIdentifier: provider,
 		ToolCallId: "toolu_" + rand.Text(), Args: map[string]*structpb.Value{},
 	}
@@ -89,7 +89,7 @@ func (p *run) call(c script.Call) (*exec, error) {
 		return nil, err
 	}
 	offered := p.offers(c.Tool)
-	e, err := p.ask("mcp", &c, field(11, m), func(a *cursorpb.ExecClientMessage) {
+	e, err := p.ask("mcp", &c, field(11, m), func(a *pb.ExecClientMessage) {
 		switch r := a.GetMcpResult(); {
 		case r == nil:
 			p.violation("a call of %s was not answered with mcp_result", c.Tool)
@@ -122,12 +122,12 @@ const (
 )
 
 // result reads the answer to a call as a script sees it.
-func (p *run) result(e *exec, m *cursorpb.ExecClientMessage) script.Result {
+func (p *run) result(e *exec, m *pb.ExecClientMessage) script.Result {
 	if e.call.Builtin {
 		return builtinResult(e, m)
 	}
 	switch r := m.GetMcpResult().GetResult().(type) {
-	case *cursorpb.McpResult_Success:
+	case *pb.McpResult_Success:
 		var parts []string
 		for _, c := range r.Success.GetContent() {
 			if image := c.GetImage(); image != nil {
@@ -137,11 +137,11 @@ func (p *run) result(e *exec, m *cursorpb.ExecClientMessage) script.Result {
 			parts = append(parts, c.GetText().GetText())
 		}
 		return script.Result{Text: strings.Join(parts, "\n"), IsError: r.Success.GetIsError()}
-	case *cursorpb.McpResult_Error:
+	case *pb.McpResult_Error:
 		return script.Result{Text: r.Error.GetError(), IsError: true}
-	case *cursorpb.McpResult_Rejected:
+	case *pb.McpResult_Rejected:
 		return script.Result{Text: "rejected: " + r.Rejected.GetReason(), IsError: true}
-	case *cursorpb.McpResult_ToolNotFound:
+	case *pb.McpResult_ToolNotFound:
 		return script.Result{Text: "tool not found: " + r.ToolNotFound.GetName(), IsError: true}
 	}
 	return script.Result{Text: "(an answer of no known kind)", IsError: true}
@@ -156,9 +156,9 @@ func (p *run) abort(n int) error {
 	e.done, e.aborted = true, true
 	p.player.Result(n, script.Result{Text: "(aborted)", IsError: true})
 	p.record(func(r *Run) { r.Execs[e.index].Aborted = true })
-	return p.wire.send(&cursorpb.AgentServerMessage{Message: &cursorpb.AgentServerMessage_ExecServerControlMessage{
-		ExecServerControlMessage: &cursorpb.ExecServerControlMessage{
-			Message: &cursorpb.ExecServerControlMessage_Abort{Abort: &cursorpb.ExecAbort{Id: e.id}},
+	return p.wire.send(&pb.AgentServerMessage{Message: &pb.AgentServerMessage_ExecServerControlMessage{
+		ExecServerControlMessage: &pb.ExecServerControlMessage{
+			Message: &pb.ExecServerControlMessage_Abort{Abort: &pb.ExecAbort{Id: e.id}},
 		},
 	}})
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/pb"
 )
 
 // The values that x-cursor-agent-allowed-tools may have.
@@ -71,7 +71,7 @@ func (p *run) checkRequest() {
 	p.checkConversation()
 }
 
-func (p *run) checkTools(where string, tools []*cursorpb.McpToolDefinition) {
+func (p *run) checkTools(where string, tools []*pb.McpToolDefinition) {
 	for _, t := range tools {
 		switch {
 		case t.GetToolName() == "":

@@ -17,7 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/pb"
 	"composer-api/internal/memnet"
 )
 
@@ -38,11 +38,11 @@ type client struct {
 	sse bool
 
 	// greeting is sent after the run request; nil is nothing.
-	greeting *cursorpb.AgentClientMessage
+	greeting *pb.AgentClientMessage
 
 	conversation string
 	blobKey      string
-	state        *cursorpb.ConversationState // of the last checkpoint
+	state        *pb.ConversationState // of the last checkpoint
 	blobs        map[string][]byte
 	runs         int
 	requests     int
@@ -66,7 +66,7 @@ func newClient(t *testing.T, config Config) (*Sim, *client) {
 	})
 	c := &client{
 		t: t, http: &http.Client{Transport: transport}, conversation: "agent-1",
-		blobKey: strings.Repeat("0f", 32), state: &cursorpb.ConversationState{}, blobs: map[string][]byte{},
+		blobKey: strings.Repeat("0f", 32), state: &pb.ConversationState{}, blobs: map[string][]byte{},
 	}
 	c.token = c.exchange("crsr_ada")
 	return sim, c
@@ -109,18 +109,18 @@ func (c *client) prompt(text string) string {
 	return c.run(context.Background(), userMessage(text))
 }
 
-func userMessage(text string) *cursorpb.ConversationAction {
-	return &cursorpb.ConversationAction{Action: &cursorpb.ConversationAction_UserMessageAction{
-		UserMessageAction: &cursorpb.UserMessageAction{UserMessage: &cursorpb.UserMessage{Text: text}},
+func userMessage(text string) *pb.ConversationAction {
+	return &pb.ConversationAction{Action: &pb.ConversationAction_UserMessageAction{
+		UserMessageAction: &pb.UserMessageAction{UserMessage: &pb.UserMessage{Text: text}},
 	}}
 }
 
 // resume carries on after a broken stream.
 func (c *client) resume() string {
-	return c.run(context.Background(), &cursorpb.ConversationAction{Action: &cursorpb.ConversationAction_ResumeAction{ResumeAction: &cursorpb.ResumeAction{}}})
+	return c.run(context.Background(), &pb.ConversationAction{Action: &pb.ConversationAction_ResumeAction{ResumeAction: &pb.ResumeAction{}}})
 }
 
-func (c *client) run(ctx context.Context, action *cursorpb.ConversationAction) string {
+func (c *client) run(ctx context.Context, action *pb.ConversationAction) string {
 	if action.GetResumeAction() == nil {
 		c.runs++
 	}
@@ -129,7 +129,7 @@ func (c *client) run(ctx context.Context, action *cursorpb.ConversationAction) s
 	s := &stream{client: c, body: w, runID: fmt.Sprintf("run-%d", c.runs), requestID: fmt.Sprintf("request-%d", c.requests)}
 	req, _ := http.NewRequestWithContext(ctx, "POST", "http://sim/agent.v1.AgentService/Run", body)
 	if c.sse {
-		id, _ := proto.Marshal(&cursorpb.BidiRequestId{RequestId: s.requestID})
+		id, _ := proto.Marshal(&pb.BidiRequestId{RequestId: s.requestID})
 		req, _ = http.NewRequestWithContext(ctx, "POST", "http://sim/agent.v1.AgentService/RunSSE", bytes.NewReader(appendFrame(nil, 0, id)))
 	}
 	// Canceling alone resets nothing while the body is an open pipe.
@@ -137,7 +137,7 @@ func (c *client) run(ctx context.Context, action *cursorpb.ConversationAction) s
 	c.header(req, s.requestID, s.runID)
 	stop := make(chan struct{})
 	s.open.Go(func() {
-		s.send(&cursorpb.AgentClientMessage{Message: &cursorpb.AgentClientMessage_RunRequest{RunRequest: c.request(s.runID, action)}})
+		s.send(&pb.AgentClientMessage{Message: &pb.AgentClientMessage_RunRequest{RunRequest: c.request(s.runID, action)}})
 	})
 	if !c.has("no heartbeat") {
 		s.open.Go(func() { s.every(clientHeartbeat, stop, heartbeat) })
@@ -177,11 +177,11 @@ func (c *client) header(req *http.Request, requestID, runID string) {
 	}
 }
 
-func (c *client) request(runID string, action *cursorpb.ConversationAction) *cursorpb.AgentRunRequest {
-	r := &cursorpb.AgentRunRequest{
-		ConversationState: c.state, Action: action, McpTools: &cursorpb.McpTools{McpTools: c.definitions()},
+func (c *client) request(runID string, action *pb.ConversationAction) *pb.AgentRunRequest {
+	r := &pb.AgentRunRequest{
+		ConversationState: c.state, Action: action, McpTools: &pb.McpTools{McpTools: c.definitions()},
 		ConversationId: &c.conversation, RunId: &runID,
-		RequestedModel: &cursorpb.RequestedModel{ModelId: "composer-2.5", Parameters: []*cursorpb.RequestedModel_Param{{Id: "fast", Value: "false"}}},
+		RequestedModel: &pb.RequestedModel{ModelId: "composer-2.5", Parameters: []*pb.RequestedModel_Param{{Id: "fast", Value: "false"}}},
 	}
 	if c.has("no state") {
 		r.ConversationState = nil
@@ -189,18 +189,18 @@ func (c *client) request(runID string, action *cursorpb.ConversationAction) *cur
 	return r
 }
 
-func (c *client) definitions() []*cursorpb.McpToolDefinition {
-	var all []*cursorpb.McpToolDefinition
+func (c *client) definitions() []*pb.McpToolDefinition {
+	var all []*pb.McpToolDefinition
 	for _, name := range c.tools {
 		schema, _ := structpb.NewValue(map[string]any{"type": "object"})
-		all = append(all, &cursorpb.McpToolDefinition{Name: toolPrefix + name, ToolName: name, ProviderIdentifier: provider, InputSchema: schema})
+		all = append(all, &pb.McpToolDefinition{Name: toolPrefix + name, ToolName: name, ProviderIdentifier: provider, InputSchema: schema})
 	}
 	return all
 }
 
-var heartbeat = &cursorpb.AgentClientMessage{Message: &cursorpb.AgentClientMessage_ClientHeartbeat{ClientHeartbeat: &cursorpb.ClientHeartbeat{}}}
+var heartbeat = &pb.AgentClientMessage{Message: &pb.AgentClientMessage_ClientHeartbeat{ClientHeartbeat: &pb.ClientHeartbeat{}}}
 
-func (s *stream) every(d time.Duration, stop <-chan struct{}, m *cursorpb.AgentClientMessage) {
+func (s *stream) every(d time.Duration, stop <-chan struct{}, m *pb.AgentClientMessage) {
 	tick := time.NewTicker(d)
 	defer tick.Stop()
 	for {
@@ -213,7 +213,7 @@ func (s *stream) every(d time.Duration, stop <-chan struct{}, m *cursorpb.AgentC
 	}
 }
 
-func (s *stream) send(m *cursorpb.AgentClientMessage) {
+func (s *stream) send(m *pb.AgentClientMessage) {
 	data, err := proto.Marshal(m)
 	if err != nil {
 		s.t.Error(err)
@@ -257,7 +257,7 @@ func (s *stream) listen(resp *http.Response) {
 			s.say("end %s", payload)
 			return
 		}
-		m := new(cursorpb.AgentServerMessage)
+		m := new(pb.AgentServerMessage)
 		if err := proto.Unmarshal(payload, m); err != nil {
 			s.say("garbage")
 			continue
@@ -266,49 +266,49 @@ func (s *stream) listen(resp *http.Response) {
 	}
 }
 
-func (s *stream) hear(m *cursorpb.AgentServerMessage) {
+func (s *stream) hear(m *pb.AgentServerMessage) {
 	switch m := m.GetMessage().(type) {
-	case *cursorpb.AgentServerMessage_InteractionUpdate:
+	case *pb.AgentServerMessage_InteractionUpdate:
 		s.hearUpdate(m.InteractionUpdate)
-	case *cursorpb.AgentServerMessage_ExecServerMessage:
+	case *pb.AgentServerMessage_ExecServerMessage:
 		s.exec(m.ExecServerMessage)
-	case *cursorpb.AgentServerMessage_ExecServerControlMessage:
+	case *pb.AgentServerMessage_ExecServerControlMessage:
 		s.say("abort %d", m.ExecServerControlMessage.GetAbort().GetId())
-	case *cursorpb.AgentServerMessage_ConversationCheckpointUpdate:
+	case *pb.AgentServerMessage_ConversationCheckpointUpdate:
 		c := m.ConversationCheckpointUpdate
 		s.state = c
 		s.say("checkpoint turns=%d used=%d max=%d", len(c.Turns), c.TokenDetails.UsedTokens, c.TokenDetails.MaxTokens)
-	case *cursorpb.AgentServerMessage_KvServerMessage:
+	case *pb.AgentServerMessage_KvServerMessage:
 		s.kv(m.KvServerMessage)
-	case *cursorpb.AgentServerMessage_InteractionQuery:
+	case *pb.AgentServerMessage_InteractionQuery:
 		s.say("query %d", m.InteractionQuery.GetId())
-		response := &cursorpb.InteractionResponse{Id: m.InteractionQuery.GetId()}
+		response := &pb.InteractionResponse{Id: m.InteractionQuery.GetId()}
 		if !s.has("shrugs") {
-			response.Result = &cursorpb.InteractionResponse_WebSearchRequestResponse{WebSearchRequestResponse: &cursorpb.ApproveOrReject{
-				Result: &cursorpb.ApproveOrReject_Rejected{Rejected: &cursorpb.Reason{Reason: "no user"}},
+			response.Result = &pb.InteractionResponse_WebSearchRequestResponse{WebSearchRequestResponse: &pb.ApproveOrReject{
+				Result: &pb.ApproveOrReject_Rejected{Rejected: &pb.Reason{Reason: "no user"}},
 			}}
 		}
-		s.send(&cursorpb.AgentClientMessage{Message: &cursorpb.AgentClientMessage_InteractionResponse{InteractionResponse: response}})
+		s.send(&pb.AgentClientMessage{Message: &pb.AgentClientMessage_InteractionResponse{InteractionResponse: response}})
 	default:
 		s.say("unknown message")
 	}
 }
 
-func (s *stream) hearUpdate(u *cursorpb.InteractionUpdate) {
+func (s *stream) hearUpdate(u *pb.InteractionUpdate) {
 	switch u := u.GetMessage().(type) {
-	case *cursorpb.InteractionUpdate_TextDelta:
+	case *pb.InteractionUpdate_TextDelta:
 		s.say("text %q", u.TextDelta.GetText())
-	case *cursorpb.InteractionUpdate_ThinkingDelta:
+	case *pb.InteractionUpdate_ThinkingDelta:
 		s.say("think %q", u.ThinkingDelta.GetText())
-	case *cursorpb.InteractionUpdate_ToolCallStarted:
+	case *pb.InteractionUpdate_ToolCallStarted:
 		s.say("reported %s", u.ToolCallStarted.GetToolCall().GetMcpToolCall().GetArgs().GetToolName())
-	case *cursorpb.InteractionUpdate_ToolRequestsListed:
+	case *pb.InteractionUpdate_ToolRequestsListed:
 		s.say("announced %d", u.ToolRequestsListed.GetCallCount())
-	case *cursorpb.InteractionUpdate_TokenDelta:
+	case *pb.InteractionUpdate_TokenDelta:
 		s.say("tokens %d", u.TokenDelta.GetTokens())
-	case *cursorpb.InteractionUpdate_Heartbeat:
+	case *pb.InteractionUpdate_Heartbeat:
 		s.say("heartbeat")
-	case *cursorpb.InteractionUpdate_TurnEnded:
+	case *pb.InteractionUpdate_TurnEnded:
 		e := u.TurnEnded
 		s.say("turn ended input=%d output=%d cache_read=%d cache_write=%d reasoning=%d", e.GetInputTokens(), e.GetOutputTokens(),
 			e.GetCacheReadTokens(), e.GetCacheWriteTokens(), e.GetReasoningTokens())
@@ -317,60 +317,60 @@ func (s *stream) hearUpdate(u *cursorpb.InteractionUpdate) {
 	}
 }
 
-func (s *stream) kv(m *cursorpb.KvServerMessage) {
-	answer := &cursorpb.KvClientMessage{Id: m.GetId()}
+func (s *stream) kv(m *pb.KvServerMessage) {
+	answer := &pb.KvClientMessage{Id: m.GetId()}
 	if set := m.GetSetBlobArgs(); set != nil {
 		s.blobs[string(set.GetBlobId())] = set.GetBlobData()
-		answer.Message = &cursorpb.KvClientMessage_SetBlobResult{SetBlobResult: &cursorpb.SetBlobResult{}}
+		answer.Message = &pb.KvClientMessage_SetBlobResult{SetBlobResult: &pb.SetBlobResult{}}
 		s.say("set blob")
 	} else {
 		data, ok := s.blobs[string(m.GetGetBlobArgs().GetBlobId())]
-		result := &cursorpb.GetBlobResult{}
+		result := &pb.GetBlobResult{}
 		if ok && !s.has("loses blobs") {
 			result.BlobData = data
 		}
 		if s.has("mixes up blobs") {
 			result.BlobData = []byte("other")
 		}
-		answer.Message = &cursorpb.KvClientMessage_GetBlobResult{GetBlobResult: result}
+		answer.Message = &pb.KvClientMessage_GetBlobResult{GetBlobResult: result}
 		s.say("get blob")
 	}
-	s.send(&cursorpb.AgentClientMessage{Message: &cursorpb.AgentClientMessage_KvClientMessage{KvClientMessage: answer}})
+	s.send(&pb.AgentClientMessage{Message: &pb.AgentClientMessage_KvClientMessage{KvClientMessage: answer}})
 }
 
 // exec answers an operation. Calls of tools are answered after a while, with heartbeats; everything else at once.
-func (s *stream) exec(m *cursorpb.ExecServerMessage) {
-	answer := &cursorpb.ExecClientMessage{Id: m.GetId()}
+func (s *stream) exec(m *pb.ExecServerMessage) {
+	answer := &pb.ExecClientMessage{Id: m.GetId()}
 	later := false
 	switch x := m.GetMessage().(type) {
-	case *cursorpb.ExecServerMessage_RequestContextArgs:
-		answer.Message = &cursorpb.ExecClientMessage_RequestContextResult{RequestContextResult: s.context()}
-	case *cursorpb.ExecServerMessage_McpStateExecArgs:
-		answer.Message = &cursorpb.ExecClientMessage_McpStateExecResult{McpStateExecResult: &cursorpb.McpStateExecResult{
-			Result: &cursorpb.McpStateExecResult_Success{Success: &cursorpb.McpStateSuccess{
-				Servers: []*cursorpb.McpStateServer{{ServerName: provider, ServerIdentifier: provider, Tools: s.definitions()}},
+	case *pb.ExecServerMessage_RequestContextArgs:
+		answer.Message = &pb.ExecClientMessage_RequestContextResult{RequestContextResult: s.context()}
+	case *pb.ExecServerMessage_McpStateExecArgs:
+		answer.Message = &pb.ExecClientMessage_McpStateExecResult{McpStateExecResult: &pb.McpStateExecResult{
+			Result: &pb.McpStateExecResult_Success{Success: &pb.McpStateSuccess{
+				Servers: []*pb.McpStateServer{{ServerName: provider, ServerIdentifier: provider, Tools: s.definitions()}},
 			}},
 		}}
-	case *cursorpb.ExecServerMessage_McpAllowlistPrecheckArgs:
-		answer.Message = &cursorpb.ExecClientMessage_McpAllowlistPrecheckResult{McpAllowlistPrecheckResult: &cursorpb.McpAllowlistPrecheckResult{}}
-	case *cursorpb.ExecServerMessage_McpArgs:
+	case *pb.ExecServerMessage_McpAllowlistPrecheckArgs:
+		answer.Message = &pb.ExecClientMessage_McpAllowlistPrecheckResult{McpAllowlistPrecheckResult: &pb.McpAllowlistPrecheckResult{}}
+	case *pb.ExecServerMessage_McpArgs:
 		args, _ := json.Marshal((&structpb.Struct{Fields: x.McpArgs.GetArgs()}).AsMap())
 		s.say("call %s %s", x.McpArgs.GetToolName(), args)
 		later = true
-		answer.Message = &cursorpb.ExecClientMessage_McpResult{McpResult: s.result(x.McpArgs.GetToolName(), string(args))}
-	case *cursorpb.ExecServerMessage_ShellArgs:
+		answer.Message = &pb.ExecClientMessage_McpResult{McpResult: s.result(x.McpArgs.GetToolName(), string(args))}
+	case *pb.ExecServerMessage_ShellArgs:
 		s.say("shell %s", x.ShellArgs.GetCommand())
-		answer.Message = &cursorpb.ExecClientMessage_ShellResult{ShellResult: &cursorpb.ShellResult{
-			Result: &cursorpb.ShellResult_Rejected{Rejected: &cursorpb.ShellRejected{Command: x.ShellArgs.GetCommand(), Reason: "use bash"}},
+		answer.Message = &pb.ExecClientMessage_ShellResult{ShellResult: &pb.ShellResult{
+			Result: &pb.ShellResult_Rejected{Rejected: &pb.ShellRejected{Command: x.ShellArgs.GetCommand(), Reason: "use bash"}},
 		}}
-	case *cursorpb.ExecServerMessage_ReadArgs:
+	case *pb.ExecServerMessage_ReadArgs:
 		s.say("read %s", x.ReadArgs.GetPath())
-		answer.Message = &cursorpb.ExecClientMessage_ReadResult{ReadResult: &cursorpb.ReadResult{
-			Result: &cursorpb.ReadResult_Success{Success: &cursorpb.ReadSuccess{Path: x.ReadArgs.GetPath(), Output: &cursorpb.ReadSuccess_Content{Content: "its text"}}},
+		answer.Message = &pb.ExecClientMessage_ReadResult{ReadResult: &pb.ReadResult{
+			Result: &pb.ReadResult_Success{Success: &pb.ReadSuccess{Path: x.ReadArgs.GetPath(), Output: &pb.ReadSuccess_Content{Content: "its text"}}},
 		}}
 	default:
 		s.say("unknown exec")
-		s.control(&cursorpb.ExecClientControlMessage{Message: &cursorpb.ExecClientControlMessage_Throw{Throw: &cursorpb.ExecThrow{Id: m.GetId(), Error: "unknown"}}})
+		s.control(&pb.ExecClientControlMessage{Message: &pb.ExecClientControlMessage_Throw{Throw: &pb.ExecThrow{Id: m.GetId(), Error: "unknown"}}})
 		s.close(m.GetId())
 		return
 	}
@@ -381,8 +381,8 @@ func (s *stream) exec(m *cursorpb.ExecServerMessage) {
 	s.open.Go(func() {
 		stop := make(chan struct{})
 		if !s.has("no exec heartbeat") {
-			go s.every(execHeartbeat, stop, controlMessage(&cursorpb.ExecClientControlMessage{
-				Message: &cursorpb.ExecClientControlMessage_Heartbeat{Heartbeat: &cursorpb.ExecHeartbeat{Id: m.GetId()}},
+			go s.every(execHeartbeat, stop, controlMessage(&pb.ExecClientControlMessage{
+				Message: &pb.ExecClientControlMessage_Heartbeat{Heartbeat: &pb.ExecHeartbeat{Id: m.GetId()}},
 			}))
 		}
 		time.Sleep(s.think)
@@ -391,8 +391,8 @@ func (s *stream) exec(m *cursorpb.ExecServerMessage) {
 	})
 }
 
-func (s *stream) answer(m *cursorpb.ExecClientMessage) {
-	answer := &cursorpb.AgentClientMessage{Message: &cursorpb.AgentClientMessage_ExecClientMessage{ExecClientMessage: m}}
+func (s *stream) answer(m *pb.ExecClientMessage) {
+	answer := &pb.AgentClientMessage{Message: &pb.AgentClientMessage_ExecClientMessage{ExecClientMessage: m}}
 	s.send(answer)
 	if s.has("answers twice") {
 		s.send(answer)
@@ -402,49 +402,49 @@ func (s *stream) answer(m *cursorpb.ExecClientMessage) {
 	}
 }
 
-func controlMessage(m *cursorpb.ExecClientControlMessage) *cursorpb.AgentClientMessage {
-	return &cursorpb.AgentClientMessage{Message: &cursorpb.AgentClientMessage_ExecClientControlMessage{ExecClientControlMessage: m}}
+func controlMessage(m *pb.ExecClientControlMessage) *pb.AgentClientMessage {
+	return &pb.AgentClientMessage{Message: &pb.AgentClientMessage_ExecClientControlMessage{ExecClientControlMessage: m}}
 }
 
-func (s *stream) control(m *cursorpb.ExecClientControlMessage) { s.send(controlMessage(m)) }
+func (s *stream) control(m *pb.ExecClientControlMessage) { s.send(controlMessage(m)) }
 
 func (s *stream) close(id uint32) {
-	s.control(&cursorpb.ExecClientControlMessage{Message: &cursorpb.ExecClientControlMessage_StreamClose{StreamClose: &cursorpb.ExecStreamClose{Id: id}}})
+	s.control(&pb.ExecClientControlMessage{Message: &pb.ExecClientControlMessage_StreamClose{StreamClose: &pb.ExecStreamClose{Id: id}}})
 }
 
-func (s *stream) result(tool, args string) *cursorpb.McpResult {
+func (s *stream) result(tool, args string) *pb.McpResult {
 	if !slices.Contains(s.tools, tool) && !s.has("invents tools") {
-		return &cursorpb.McpResult{Result: &cursorpb.McpResult_ToolNotFound{ToolNotFound: &cursorpb.McpToolNotFound{Name: tool}}}
+		return &pb.McpResult{Result: &pb.McpResult_ToolNotFound{ToolNotFound: &pb.McpToolNotFound{Name: tool}}}
 	}
-	return &cursorpb.McpResult{Result: &cursorpb.McpResult_Success{Success: &cursorpb.McpSuccess{
-		Content: []*cursorpb.McpContent{{Content: &cursorpb.McpContent_Text{Text: &cursorpb.McpText{Text: tool + " did " + args}}}},
+	return &pb.McpResult{Result: &pb.McpResult_Success{Success: &pb.McpSuccess{
+		Content: []*pb.McpContent{{Content: &pb.McpContent_Text{Text: &pb.McpText{Text: tool + " did " + args}}}},
 	}}}
 }
 
-func (s *stream) context() *cursorpb.RequestContextResult {
+func (s *stream) context() *pb.RequestContextResult {
 	yes := true
-	c := &cursorpb.RequestContext{
-		Env:                 &cursorpb.RequestContextEnv{OsVersion: "linux 6.1", Shell: "bash", TimeZone: "UTC"},
+	c := &pb.RequestContext{
+		Env:                 &pb.RequestContextEnv{OsVersion: "linux 6.1", Shell: "bash", TimeZone: "UTC"},
 		Tools:               s.definitions(),
 		GitRepoInfoComplete: &yes,
 	}
 	if len(s.tools) > 0 {
-		d := &cursorpb.McpDescriptor{ServerName: provider, ServerIdentifier: provider}
+		d := &pb.McpDescriptor{ServerName: provider, ServerIdentifier: provider}
 		for _, name := range s.tools {
-			d.Tools = append(d.Tools, &cursorpb.McpToolDescriptor{ToolName: name})
+			d.Tools = append(d.Tools, &pb.McpToolDescriptor{ToolName: name})
 		}
-		c.McpMetaToolOptions = &cursorpb.McpMetaToolOptions{Enabled: true, McpDescriptors: []*cursorpb.McpDescriptor{d}}
+		c.McpMetaToolOptions = &pb.McpMetaToolOptions{Enabled: true, McpDescriptors: []*pb.McpDescriptor{d}}
 	}
 	if s.has("no tools in context") {
 		c.Tools = nil
 	}
-	return &cursorpb.RequestContextResult{Result: &cursorpb.RequestContextResult_Success{Success: &cursorpb.RequestContextSuccess{RequestContext: c}}}
+	return &pb.RequestContextResult{Result: &pb.RequestContextResult_Success{Success: &pb.RequestContextSuccess{RequestContext: c}}}
 }
 
 // append sends one message of the fall-back.
 func (c *client) append(requestID string, seq int64, message []byte) {
-	body, _ := proto.Marshal(&cursorpb.BidiAppendRequest{
-		Data: hex.EncodeToString(message), RequestId: &cursorpb.BidiRequestId{RequestId: requestID}, AppendSeqno: seq,
+	body, _ := proto.Marshal(&pb.BidiAppendRequest{
+		Data: hex.EncodeToString(message), RequestId: &pb.BidiRequestId{RequestId: requestID}, AppendSeqno: seq,
 	})
 	req, _ := http.NewRequestWithContext(context.Background(), "POST", "http://sim/aiserver.v1.BidiService/BidiAppend", bytes.NewReader(body))
 	req.Header.Set("Authorization", "Bearer "+c.token)

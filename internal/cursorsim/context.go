@@ -3,13 +3,13 @@ package cursorsim
 import (
 	"slices"
 
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/pb"
 )
 
 // askContext asks what a server wants to know before the model speaks: where the client runs and which tools it has.
 // Misbehaving, it asks for both at once.
 func (p *run) askContext() error {
-	first, err := p.ask("request_context", nil, field(10, &cursorpb.RequestContextArgs{}), p.checkContext)
+	first, err := p.ask("request_context", nil, field(10, &pb.RequestContextArgs{}), p.checkContext)
 	if err != nil {
 		return err
 	}
@@ -20,7 +20,7 @@ func (p *run) askContext() error {
 		}
 	}
 	if len(p.rec.Tools) > 0 && !p.sim.config.ContextOnly {
-		second, err := p.ask("mcp_state", nil, field(36, &cursorpb.McpStateExecArgs{ServerIdentifiers: []string{provider}}), p.checkState)
+		second, err := p.ask("mcp_state", nil, field(36, &pb.McpStateExecArgs{ServerIdentifiers: []string{provider}}), p.checkState)
 		if err != nil {
 			return err
 		}
@@ -35,7 +35,7 @@ func (p *run) awaitExecs(what string, execs []*exec) error {
 	})
 }
 
-func (p *run) checkContext(m *cursorpb.ExecClientMessage) {
+func (p *run) checkContext(m *pb.ExecClientMessage) {
 	c := m.GetRequestContextResult().GetSuccess().GetRequestContext()
 	if c == nil {
 		p.violation("request_context was not answered with success")
@@ -69,7 +69,7 @@ func (p *run) checkContext(m *cursorpb.ExecClientMessage) {
 	}
 }
 
-func toolNames(tools []*cursorpb.McpToolDefinition) []string {
+func toolNames(tools []*pb.McpToolDefinition) []string {
 	var names []string
 	for _, t := range tools {
 		names = append(names, t.GetToolName())
@@ -77,7 +77,7 @@ func toolNames(tools []*cursorpb.McpToolDefinition) []string {
 	return names
 }
 
-func (p *run) checkState(m *cursorpb.ExecClientMessage) {
+func (p *run) checkState(m *pb.ExecClientMessage) {
 	servers := m.GetMcpStateExecResult().GetSuccess().GetServers()
 	if len(servers) != 1 || servers[0].GetServerIdentifier() != provider {
 		p.violation("mcp_state: the answer is not the one server %s", provider)
@@ -94,9 +94,9 @@ func (p *run) askAllowed(tool, callID string) error {
 	if p.sim.config.ContextOnly {
 		return nil
 	}
-	e, err := p.ask("mcp_allowlist_precheck", nil, field(42, &cursorpb.McpAllowlistPrecheckArgs{
+	e, err := p.ask("mcp_allowlist_precheck", nil, field(42, &pb.McpAllowlistPrecheckArgs{
 		ProviderIdentifier: provider, ToolName: tool, ToolCallId: &callID,
-	}), func(m *cursorpb.ExecClientMessage) {
+	}), func(m *pb.ExecClientMessage) {
 		if m.GetMcpAllowlistPrecheckResult() == nil {
 			p.violation("mcp_allowlist_precheck was not answered with its result")
 		}

@@ -8,7 +8,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/pb"
 )
 
 // conversations is what the simulator remembers of each conversation, by its id. The conversation itself lives with the
@@ -34,7 +34,7 @@ type conversation struct {
 const checkpointsKept = 64
 
 // stateHash names a conversation state, however its fields are ordered on the wire.
-func stateHash(state *cursorpb.ConversationState) string {
+func stateHash(state *pb.ConversationState) string {
 	data, err := marshal(state)
 	if err != nil {
 		return ""
@@ -77,8 +77,8 @@ func excerpt(s string) string {
 // setBlob has the client keep bytes. Its answer is awaited when the run ends.
 func (p *run) setBlob(data []byte) ([]byte, error) {
 	id := blobID(data)
-	return id, p.askKV(&cursorpb.KvServerMessage{
-		Message: &cursorpb.KvServerMessage_SetBlobArgs{SetBlobArgs: &cursorpb.SetBlobArgs{BlobId: id, BlobData: data}},
+	return id, p.askKV(&pb.KvServerMessage{
+		Message: &pb.KvServerMessage_SetBlobArgs{SetBlobArgs: &pb.SetBlobArgs{BlobId: id, BlobData: data}},
 	}, func(a *kvAnswer) {
 		switch result := a.GetSetBlobResult(); {
 		case result == nil:
@@ -93,8 +93,8 @@ func (p *run) setBlob(data []byte) ([]byte, error) {
 func (p *run) getBlob(id []byte) error {
 	var miss error
 	done := false
-	err := p.askKV(&cursorpb.KvServerMessage{
-		Message: &cursorpb.KvServerMessage_GetBlobArgs{GetBlobArgs: &cursorpb.GetBlobArgs{BlobId: id}},
+	err := p.askKV(&pb.KvServerMessage{
+		Message: &pb.KvServerMessage_GetBlobArgs{GetBlobArgs: &pb.GetBlobArgs{BlobId: id}},
 	}, func(a *kvAnswer) {
 		done = true
 		result := a.GetGetBlobResult()
@@ -123,15 +123,15 @@ func errBlob(id []byte) error {
 	return &endError{Code: "not_found", Message: "Blob not found: " + hex.EncodeToString(id)}
 }
 
-func (p *run) askKV(m *cursorpb.KvServerMessage, answered func(*kvAnswer)) error {
+func (p *run) askKV(m *pb.KvServerMessage, answered func(*kvAnswer)) error {
 	p.nextKV++
 	m.Id = p.nextKV
 	p.kv[m.Id] = answered
-	return p.wire.send(&cursorpb.AgentServerMessage{Message: &cursorpb.AgentServerMessage_KvServerMessage{KvServerMessage: m}})
+	return p.wire.send(&pb.AgentServerMessage{Message: &pb.AgentServerMessage_KvServerMessage{KvServerMessage: m}})
 }
 
 // recall asks for what the checkpoint of a continued conversation names: its prompt and its last turns.
-func (p *run) recall(state *cursorpb.ConversationState) error {
+func (p *run) recall(state *pb.ConversationState) error {
 	turns := state.GetTurns()
 	if len(turns) > 4 {
 		turns = turns[len(turns)-4:]
@@ -169,14 +169,14 @@ func (p *run) sendCheckpoint(used, limit int) error {
 	if used == 0 {
 		used, limit = int(p.prior+p.tokens()), contextWindow
 	}
-	p.state.TokenDetails = &cursorpb.ConversationTokenDetails{UsedTokens: uint32(used), MaxTokens: uint32(limit)}
+	p.state.TokenDetails = &pb.ConversationTokenDetails{UsedTokens: uint32(used), MaxTokens: uint32(limit)}
 	if p.wire.luck != nil {
 		p.state.ProtoReflect().SetUnknown(appendString(nil, 4002, "state of a newer server"))
 	}
 	p.conversation.mu.Lock()
 	p.conversation.checkpoints.add(stateHash(p.state), struct{}{}, checkpointsKept)
 	p.conversation.mu.Unlock()
-	return p.wire.send(&cursorpb.AgentServerMessage{Message: &cursorpb.AgentServerMessage_ConversationCheckpointUpdate{
+	return p.wire.send(&pb.AgentServerMessage{Message: &pb.AgentServerMessage_ConversationCheckpointUpdate{
 		ConversationCheckpointUpdate: p.state,
 	}})
 }

@@ -7,7 +7,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/pb"
 	"composer-api/internal/script"
 )
 
@@ -17,8 +17,8 @@ type exec struct {
 	kind    string
 	index   int // in Run.Execs
 	call    *script.Call
-	mcp     *cursorpb.McpArgs                 // of a call of a client's tool
-	check   func(*cursorpb.ExecClientMessage) // judges the answer; may be nil
+	mcp     *pb.McpArgs                 // of a call of a client's tool
+	check   func(*pb.ExecClientMessage) // judges the answer; may be nil
 	asked   time.Time
 	beats   int
 	said    string // the result so far
@@ -29,7 +29,7 @@ type exec struct {
 }
 
 // ask sends an exec. fill sets the operation on a message that has its ids already.
-func (p *run) ask(kind string, call *script.Call, payload []byte, check func(*cursorpb.ExecClientMessage)) (*exec, error) {
+func (p *run) ask(kind string, call *script.Call, payload []byte, check func(*pb.ExecClientMessage)) (*exec, error) {
 	p.nextExec++
 	e := &exec{id: p.nextExec, kind: kind, call: call, check: check, asked: time.Now()}
 	p.execs[e.id] = e
@@ -41,7 +41,7 @@ func (p *run) ask(kind string, call *script.Call, payload []byte, check func(*cu
 		e.index = len(run.Execs)
 		run.Execs = append(run.Execs, r)
 	})
-	head, err := marshal(&cursorpb.ExecServerMessage{Id: e.id, ExecId: "exec-" + rand.Text()})
+	head, err := marshal(&pb.ExecServerMessage{Id: e.id, ExecId: "exec-" + rand.Text()})
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func field(number protowire.Number, m proto.Message) []byte {
 }
 
 // answered takes in the answer to an exec.
-func (p *run) answered(m *cursorpb.ExecClientMessage) {
+func (p *run) answered(m *pb.ExecClientMessage) {
 	e := p.execs[m.GetId()]
 	switch {
 	case e == nil:
@@ -90,28 +90,28 @@ func (p *run) answered(m *cursorpb.ExecClientMessage) {
 	}
 	p.record(func(r *Run) {
 		x := &r.Execs[e.index]
-		x.Answer, x.Answered, x.Result = &Message[*cursorpb.ExecClientMessage]{m}, time.Now(), result.Text
+		x.Answer, x.Answered, x.Result = &Message[*pb.ExecClientMessage]{m}, time.Now(), result.Text
 		r.Unknown = merged(r.Unknown, unknownFields(e.kind, m.ProtoReflect()))
 	})
 }
 
 // controlled takes in what a client says about an exec.
-func (p *run) controlled(m *cursorpb.ExecClientControlMessage) {
+func (p *run) controlled(m *pb.ExecClientControlMessage) {
 	var id uint32
 	switch c := m.GetMessage().(type) {
-	case *cursorpb.ExecClientControlMessage_StreamClose:
+	case *pb.ExecClientControlMessage_StreamClose:
 		id = c.StreamClose.GetId()
 		if e := p.execs[id]; e != nil {
 			p.closed(e)
 			return
 		}
-	case *cursorpb.ExecClientControlMessage_Throw:
+	case *pb.ExecClientControlMessage_Throw:
 		id = c.Throw.GetId()
 		if e := p.execs[id]; e != nil {
 			p.threw(e, c.Throw)
 			return
 		}
-	case *cursorpb.ExecClientControlMessage_Heartbeat:
+	case *pb.ExecClientControlMessage_Heartbeat:
 		id = c.Heartbeat.GetId()
 		if e := p.execs[id]; e != nil {
 			if e.closed && !e.aborted {
@@ -137,7 +137,7 @@ func (p *run) closed(e *exec) {
 	p.record(func(r *Run) { r.Execs[e.index].Closed = true })
 }
 
-func (p *run) threw(e *exec, t *cursorpb.ExecThrow) {
+func (p *run) threw(e *exec, t *pb.ExecThrow) {
 	if e.done && !e.aborted {
 		p.violation("exec %d (%s): a throw after an answer", e.id, e.kind)
 	}
@@ -156,7 +156,7 @@ func (p *run) threw(e *exec, t *cursorpb.ExecThrow) {
 
 // askUnknown asks for an operation that clients do not know; they must throw.
 func (p *run) askUnknown(number int) error {
-	e, err := p.ask("unknown", nil, appendMessage(nil, protowire.Number(number), nil), func(*cursorpb.ExecClientMessage) {
+	e, err := p.ask("unknown", nil, appendMessage(nil, protowire.Number(number), nil), func(*pb.ExecClientMessage) {
 		p.violation("an unknown exec was answered and not thrown")
 	})
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/pb"
 )
 
 func FuzzReadFrame(f *testing.F) {
@@ -29,16 +29,16 @@ func FuzzReadFrame(f *testing.F) {
 
 // Whatever a client sends, the simulator ends the run and does not fall over.
 func FuzzClientMessages(f *testing.F) {
-	seed, _ := proto.Marshal(&cursorpb.AgentClientMessage{Message: &cursorpb.AgentClientMessage_ExecClientMessage{
-		ExecClientMessage: &cursorpb.ExecClientMessage{Id: 1, Message: &cursorpb.ExecClientMessage_McpResult{McpResult: &cursorpb.McpResult{}}},
+	seed, _ := proto.Marshal(&pb.AgentClientMessage{Message: &pb.AgentClientMessage_ExecClientMessage{
+		ExecClientMessage: &pb.ExecClientMessage{Id: 1, Message: &pb.ExecClientMessage_McpResult{McpResult: &pb.McpResult{}}},
 	}})
 	f.Add(seed)
-	cancel, _ := proto.Marshal(&cursorpb.AgentClientMessage{Message: &cursorpb.AgentClientMessage_ConversationAction{
-		ConversationAction: &cursorpb.ConversationAction{Action: &cursorpb.ConversationAction_CancelAction{CancelAction: &cursorpb.CancelAction{}}},
+	cancel, _ := proto.Marshal(&pb.AgentClientMessage{Message: &pb.AgentClientMessage_ConversationAction{
+		ConversationAction: &pb.ConversationAction{Action: &pb.ConversationAction_CancelAction{CancelAction: &pb.CancelAction{}}},
 	}})
 	f.Add(cancel)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		m := new(cursorpb.AgentClientMessage)
+		m := new(pb.AgentClientMessage)
 		if proto.Unmarshal(data, m) != nil {
 			return
 		}
@@ -51,7 +51,7 @@ func FuzzClientMessages(f *testing.F) {
 				t.Error("the run goes on")
 			}
 			for _, v := range sim.Runs() {
-				if _, err := (Message[*cursorpb.AgentRunRequest]{v.Request.Msg}).MarshalJSON(); err != nil {
+				if _, err := (Message[*pb.AgentRunRequest]{v.Request.Msg}).MarshalJSON(); err != nil {
 					t.Error(err)
 				}
 			}

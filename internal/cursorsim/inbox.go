@@ -7,7 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/pb"
 )
 
 // inbox is what a client has said on one stream and the run has not read yet. Whoever receives puts, at once and
@@ -20,7 +20,7 @@ type inbox struct {
 
 // An item is a message, or the end of the client's side: eof when it ended well, err when it broke.
 type item struct {
-	message *cursorpb.AgentClientMessage
+	message *pb.AgentClientMessage
 	eof     bool
 	err     error
 }
@@ -59,7 +59,7 @@ func (b *inbox) readAll(body io.Reader) {
 		case flags&flagEnd != 0:
 			continue // clients need not send one, and may
 		}
-		m := new(cursorpb.AgentClientMessage)
+		m := new(pb.AgentClientMessage)
 		if err := proto.Unmarshal(payload, m); err != nil {
 			b.put(item{err: err})
 			return

@@ -11,7 +11,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/pb"
 )
 
 // A Run is the record of one stream: what the client sent, and how it ended. Keys and tokens are recorded as hashes.
@@ -37,12 +37,12 @@ type Run struct {
 	Images    int      `json:"images"`
 	Mode      string   `json:"mode,omitempty"` // chat: "Agent" or "Ask"
 
-	Request Message[*cursorpb.AgentRunRequest] `json:"request"`
-	Execs   []Exec                             `json:"execs"`
+	Request Message[*pb.AgentRunRequest] `json:"request"`
+	Execs   []Exec                       `json:"execs"`
 	// Blobs are the answers to set_blob and get_blob.
-	Blobs []Message[*cursorpb.KvClientMessage] `json:"blobs"`
+	Blobs []Message[*pb.KvClientMessage] `json:"blobs"`
 	// Answers are the interaction responses.
-	Answers []Message[*cursorpb.InteractionResponse] `json:"answers"`
+	Answers []Message[*pb.InteractionResponse] `json:"answers"`
 	// Unknown names the fields of Request and of the answers that the simulator does not know: "request.12",
 	// "request_context.success.request_context.3".
 	Unknown    []string `json:"unknown,omitempty"`
@@ -74,9 +74,9 @@ const (
 type Exec struct {
 	ID uint32 `json:"id"`
 	// Kind is the field's name in ExecServerMessage without "_args": "mcp", "request_context", "shell".
-	Kind   string                                `json:"kind"`
-	Tool   string                                `json:"tool,omitempty"` // mcp and built-in tools
-	Answer *Message[*cursorpb.ExecClientMessage] `json:"answer,omitempty"`
+	Kind   string                          `json:"kind"`
+	Tool   string                          `json:"tool,omitempty"` // mcp and built-in tools
+	Answer *Message[*pb.ExecClientMessage] `json:"answer,omitempty"`
 	// Result is what a call's answer says, as scripts see it.
 	Result     string    `json:"result,omitempty"`
 	Thrown     string    `json:"thrown,omitempty"` // the error of a throw

@@ -6,7 +6,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/structpb"
 
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/pb"
 	"composer-api/internal/script"
 )
 
@@ -14,18 +14,18 @@ import (
 // for the call.
 
 // mirrorStart reports a call that begins: as it is written, and then whole.
-func (p *run) mirrorStart(m *cursorpb.McpArgs, args json.RawMessage) error {
+func (p *run) mirrorStart(m *pb.McpArgs, args json.RawMessage) error {
 	call := mirrored(m)
 	for _, piece := range halves(string(args)) {
-		err := p.update(&cursorpb.InteractionUpdate{Message: &cursorpb.InteractionUpdate_PartialToolCall{
-			PartialToolCall: &cursorpb.PartialToolCall{CallId: m.ToolCallId, ToolCall: call, ArgsTextDelta: piece},
+		err := p.update(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_PartialToolCall{
+			PartialToolCall: &pb.PartialToolCall{CallId: m.ToolCallId, ToolCall: call, ArgsTextDelta: piece},
 		}})
 		if err != nil {
 			return err
 		}
 	}
-	return p.update(&cursorpb.InteractionUpdate{Message: &cursorpb.InteractionUpdate_ToolCallStarted{
-		ToolCallStarted: &cursorpb.ToolCallEvent{CallId: m.ToolCallId, ToolCall: call},
+	return p.update(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_ToolCallStarted{
+		ToolCallStarted: &pb.ToolCallEvent{CallId: m.ToolCallId, ToolCall: call},
 	}})
 }
 
@@ -34,14 +34,14 @@ func (p *run) mirrorEnd(e *exec) error {
 	if e.mcp == nil {
 		return nil
 	}
-	return p.update(&cursorpb.InteractionUpdate{Message: &cursorpb.InteractionUpdate_ToolCallCompleted{
-		ToolCallCompleted: &cursorpb.ToolCallEvent{CallId: e.mcp.ToolCallId, ToolCall: mirrored(e.mcp)},
+	return p.update(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_ToolCallCompleted{
+		ToolCallCompleted: &pb.ToolCallEvent{CallId: e.mcp.ToolCallId, ToolCall: mirrored(e.mcp)},
 	}})
 }
 
-func mirrored(m *cursorpb.McpArgs) *cursorpb.ToolCall {
-	return &cursorpb.ToolCall{
-		Tool:       &cursorpb.ToolCall_McpToolCall{McpToolCall: &cursorpb.McpToolCall{Args: m}},
+func mirrored(m *pb.McpArgs) *pb.ToolCall {
+	return &pb.ToolCall{
+		Tool:       &pb.ToolCall_McpToolCall{McpToolCall: &pb.McpToolCall{Args: m}},
 		ToolCallId: &m.ToolCallId,
 	}
 }
@@ -55,25 +55,25 @@ func halves(s string) []string {
 // mirrorOnly reports a call that the server carries out by itself: looking up the client's tools, or anything else.
 func (p *run) mirrorOnly(s script.Mirror) error {
 	id := "toolu_" + rand.Text()
-	call := &cursorpb.ToolCall{ToolCallId: &id}
+	call := &pb.ToolCall{ToolCallId: &id}
 	if s.Tool == "get_mcp_tools" {
 		server := provider
-		call.Tool = &cursorpb.ToolCall_GetMcpToolsToolCall{GetMcpToolsToolCall: &cursorpb.GetMcpToolsToolCall{
-			Args: &cursorpb.GetMcpToolsArgs{Server: &server, ToolCallId: id},
+		call.Tool = &pb.ToolCall_GetMcpToolsToolCall{GetMcpToolsToolCall: &pb.GetMcpToolsToolCall{
+			Args: &pb.GetMcpToolsArgs{Server: &server, ToolCallId: id},
 		}}
 	} else {
 		args := new(structpb.Struct)
 		if err := args.UnmarshalJSON(s.Args); err != nil {
 			return scriptError{&endError{Code: "invalid_argument", Message: err.Error()}}
 		}
-		call = mirrored(&cursorpb.McpArgs{
+		call = mirrored(&pb.McpArgs{
 			Name: toolPrefix + s.Tool, ToolName: s.Tool, ProviderIdentifier: provider, ToolCallId: id, Args: args.GetFields(),
 		})
 	}
-	event := &cursorpb.ToolCallEvent{CallId: id, ToolCall: call}
-	err := p.update(&cursorpb.InteractionUpdate{Message: &cursorpb.InteractionUpdate_ToolCallStarted{ToolCallStarted: event}})
+	event := &pb.ToolCallEvent{CallId: id, ToolCall: call}
+	err := p.update(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_ToolCallStarted{ToolCallStarted: event}})
 	if err != nil {
 		return err
 	}
-	return p.update(&cursorpb.InteractionUpdate{Message: &cursorpb.InteractionUpdate_ToolCallCompleted{ToolCallCompleted: event}})
+	return p.update(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_ToolCallCompleted{ToolCallCompleted: event}})
 }

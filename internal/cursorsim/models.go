@@ -3,7 +3,7 @@ package cursorsim
 import (
 	"net/http"
 
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/pb"
 )
 
 // The shape of GET /v1/models.
@@ -74,7 +74,7 @@ func known(id string) bool {
 }
 
 // modelString is "composer-2.5;fast=false".
-func modelString(m *cursorpb.RequestedModel) string {
+func modelString(m *pb.RequestedModel) string {
 	s := m.GetModelId()
 	for _, p := range m.GetParameters() {
 		s += ";" + p.GetId() + "=" + p.GetValue()

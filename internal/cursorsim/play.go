@@ -1,7 +1,7 @@
 package cursorsim
 
 import (
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/pb"
 	"composer-api/internal/script"
 )
 
@@ -32,8 +32,8 @@ func (p *run) do(step script.Step) error {
 	case script.Checkpoint:
 		return p.sendCheckpoint(s.Used, s.Max)
 	case script.Tokens:
-		return p.update(&cursorpb.InteractionUpdate{Message: &cursorpb.InteractionUpdate_TokenDelta{
-			TokenDelta: &cursorpb.TokenDelta{Tokens: int32(s.N)},
+		return p.update(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_TokenDelta{
+			TokenDelta: &pb.TokenDelta{Tokens: int32(s.N)},
 		}})
 	case script.Usage:
 		p.usage = &s

@@ -5,7 +5,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/pb"
 )
 
 // queryFields are the numbers of the questions in InteractionQuery, and of their answers in InteractionResponse.
@@ -27,8 +27,8 @@ func (p *run) query(kind string) error {
 	return p.await("the answer to a query", func() bool { _, open := p.queries[id]; return !open })
 }
 
-func (p *run) responded(m *cursorpb.InteractionResponse) {
-	p.record(func(r *Run) { r.Answers = append(r.Answers, Message[*cursorpb.InteractionResponse]{m}) })
+func (p *run) responded(m *pb.InteractionResponse) {
+	p.record(func(r *Run) { r.Answers = append(r.Answers, Message[*pb.InteractionResponse]{m}) })
 	kind, asked := p.queries[m.GetId()]
 	if !asked {
 		p.violation("query %d was answered but not asked", m.GetId())

@@ -11,11 +11,11 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/pb"
 	"composer-api/internal/script"
 )
 
-type kvAnswer = cursorpb.KvClientMessage
+type kvAnswer = pb.KvClientMessage
 
 // A run plays one turn on one stream. Everything that it owns belongs to the goroutine that serves the request; what
 // the client sends reaches it through the inbox, and whenever it waits, it reads.
@@ -28,12 +28,12 @@ type run struct {
 	wire    *wire
 	started time.Time
 
-	request      *cursorpb.AgentRunRequest
+	request      *pb.AgentRunRequest
 	conversation *conversation
 	player       *script.Player
-	state        *cursorpb.ConversationState // the conversation so far, as the next checkpoint says it
-	before       int                         // turns before this one
-	prior        int64                       // tokens of the turns before
+	state        *pb.ConversationState // the conversation so far, as the next checkpoint says it
+	before       int                   // turns before this one
+	prior        int64                 // tokens of the turns before
 
 	nextExec, nextKV, nextQuery uint32
 	execs                       map[uint32]*exec
@@ -83,7 +83,7 @@ func (p *run) awaitRequest() error {
 	p.conversation = p.sim.conversations.of(p.request.GetConversationId())
 	facts, err := p.facts()
 	p.record(func(r *Run) {
-		r.Request = Message[*cursorpb.AgentRunRequest]{p.request}
+		r.Request = Message[*pb.AgentRunRequest]{p.request}
 		r.RunID, r.ConversationID = p.request.GetRunId(), p.request.GetConversationId()
 		r.Attempt, r.Continued, r.Resume = facts.Attempt, facts.Continued, facts.Resume
 		r.Prompt, r.Model, r.Tools, r.Images = facts.Prompt, facts.Model, facts.Tools, facts.Images
@@ -132,7 +132,7 @@ func (p *run) open() error {
 	if err := p.askContext(); err != nil {
 		return err
 	}
-	p.state = &cursorpb.ConversationState{}
+	p.state = &pb.ConversationState{}
 	if p.rec.Continued {
 		if err := p.recall(p.request.GetConversationState()); err != nil {
 			return err
@@ -167,20 +167,20 @@ func (p *run) close() error {
 }
 
 // update sends an interaction update.
-func (p *run) update(u *cursorpb.InteractionUpdate) error {
-	return p.wire.send(&cursorpb.AgentServerMessage{Message: &cursorpb.AgentServerMessage_InteractionUpdate{InteractionUpdate: u}})
+func (p *run) update(u *pb.InteractionUpdate) error {
+	return p.wire.send(&pb.AgentServerMessage{Message: &pb.AgentServerMessage_InteractionUpdate{InteractionUpdate: u}})
 }
 
 func (p *run) beginStep() error {
 	p.step++
-	return p.update(&cursorpb.InteractionUpdate{Message: &cursorpb.InteractionUpdate_StepStarted{
-		StepStarted: &cursorpb.StepStarted{StepId: p.step},
+	return p.update(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_StepStarted{
+		StepStarted: &pb.StepStarted{StepId: p.step},
 	}})
 }
 
 func (p *run) endStep() error {
-	return p.update(&cursorpb.InteractionUpdate{Message: &cursorpb.InteractionUpdate_StepCompleted{
-		StepCompleted: &cursorpb.StepCompleted{StepId: p.step, StepDurationMs: time.Since(p.started).Milliseconds()},
+	return p.update(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_StepCompleted{
+		StepCompleted: &pb.StepCompleted{StepId: p.step, StepDurationMs: time.Since(p.started).Milliseconds()},
 	}})
 }
 
@@ -209,7 +209,7 @@ func appendMessage(b []byte, field protowire.Number, message []byte) []byte {
 }
 
 func (p *run) heartbeat() error {
-	return p.update(&cursorpb.InteractionUpdate{Message: &cursorpb.InteractionUpdate_Heartbeat{Heartbeat: &cursorpb.Empty{}}})
+	return p.update(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_Heartbeat{Heartbeat: &pb.Empty{}}})
 }
 
 // tokens is about how many tokens this turn has cost so far: four bytes a token.
@@ -229,7 +229,7 @@ func (p *run) endTurn() error {
 		u = *p.usage
 	}
 	p.ended, p.usage = true, nil
-	return p.update(&cursorpb.InteractionUpdate{Message: &cursorpb.InteractionUpdate_TurnEnded{TurnEnded: &cursorpb.TurnEnded{
+	return p.update(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_TurnEnded{TurnEnded: &pb.TurnEnded{
 		InputTokens: &u.Input, OutputTokens: &u.Output, CacheReadTokens: &u.CacheRead, CacheWriteTokens: &u.CacheWrite,
 		ReasoningTokens: &u.Reasoning,
 	}}})
@@ -314,17 +314,17 @@ func (p *run) receive(i item) error {
 		p.violation("the first message is not the run request")
 	}
 	switch m := i.message.GetMessage().(type) {
-	case *cursorpb.AgentClientMessage_RunRequest:
+	case *pb.AgentClientMessage_RunRequest:
 		if p.request != nil {
 			p.violation("a second run request")
 			return nil
 		}
 		p.request = m.RunRequest
-	case *cursorpb.AgentClientMessage_ExecClientMessage:
+	case *pb.AgentClientMessage_ExecClientMessage:
 		p.answered(m.ExecClientMessage)
-	case *cursorpb.AgentClientMessage_ExecClientControlMessage:
+	case *pb.AgentClientMessage_ExecClientControlMessage:
 		p.controlled(m.ExecClientControlMessage)
-	case *cursorpb.AgentClientMessage_KvClientMessage:
+	case *pb.AgentClientMessage_KvClientMessage:
 		p.record(func(r *Run) { r.Blobs = append(r.Blobs, Message[*kvAnswer]{m.KvClientMessage}) })
 		answer, ok := p.kv[m.KvClientMessage.GetId()]
 		if !ok {
@@ -333,11 +333,11 @@ func (p *run) receive(i item) error {
 		}
 		delete(p.kv, m.KvClientMessage.GetId())
 		answer(m.KvClientMessage)
-	case *cursorpb.AgentClientMessage_InteractionResponse:
+	case *pb.AgentClientMessage_InteractionResponse:
 		p.responded(m.InteractionResponse)
-	case *cursorpb.AgentClientMessage_ClientHeartbeat:
+	case *pb.AgentClientMessage_ClientHeartbeat:
 		p.record(func(r *Run) { r.Heartbeats++ })
-	case *cursorpb.AgentClientMessage_ConversationAction:
+	case *pb.AgentClientMessage_ConversationAction:
 		if m.ConversationAction.GetCancelAction() != nil {
 			return errCancel
 		}

@@ -9,7 +9,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/pb"
 )
 
 // wire writes the server's side of one stream and cuts it up: whole, split or merged frames, plain or compressed. It is
@@ -53,7 +53,7 @@ func (w *wire) misbehave(luck *rand.Rand) {
 // chance is true about once in n times when the simulator misbehaves.
 func (w *wire) chance(n int) bool { return w.luck != nil && w.luck.IntN(n) == 0 }
 
-func (w *wire) send(m *cursorpb.AgentServerMessage) error {
+func (w *wire) send(m *pb.AgentServerMessage) error {
 	payload, err := marshal(m)
 	if err != nil {
 		return err

@@ -9,8 +9,8 @@ import (
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/localagent"
 	"composer-api/internal/backend/oneshot"
-	"composer-api/internal/connectwire"
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/connectwire"
+	"composer-api/internal/cursor/pb"
 
 	"google.golang.org/protobuf/proto"
 )
@@ -106,31 +106,31 @@ func (a *answer) take(payload []byte) error {
 		}
 		return nil
 	}
-	m := &cursorpb.AgentServerMessage{}
+	m := &pb.AgentServerMessage{}
 	if err := proto.Unmarshal(payload, m); err != nil {
 		return &agent.Error{Code: agent.Upstream, Message: "The bridge sent what can't be understood.", Err: errMessage}
 	}
 	switch m := m.GetMessage().(type) {
-	case *cursorpb.AgentServerMessage_InteractionUpdate:
+	case *pb.AgentServerMessage_InteractionUpdate:
 		a.update(m.InteractionUpdate)
-	case *cursorpb.AgentServerMessage_ExecServerMessage:
+	case *pb.AgentServerMessage_ExecServerMessage:
 		return a.exec(m.ExecServerMessage)
 	}
 	return nil
 }
 
-func (a *answer) update(u *cursorpb.InteractionUpdate) {
+func (a *answer) update(u *pb.InteractionUpdate) {
 	switch m := u.GetMessage().(type) {
-	case *cursorpb.InteractionUpdate_Heartbeat:
+	case *pb.InteractionUpdate_Heartbeat:
 		return
-	case *cursorpb.InteractionUpdate_TurnEnded:
+	case *pb.InteractionUpdate_TurnEnded:
 		a.ended(m.TurnEnded)
 	}
 	a.x.Progressed()
 }
 
 // ended adds up what upstream says of its cost. It may say so several times.
-func (a *answer) ended(t *cursorpb.TurnEnded) {
+func (a *answer) ended(t *pb.TurnEnded) {
 	if a.usage == nil {
 		a.usage = &agent.Usage{}
 	}
@@ -139,10 +139,10 @@ func (a *answer) ended(t *cursorpb.TurnEnded) {
 
 // exec ends the turn with a call of one of the client's tools. Other operations would need an answer, which the contract
 // has no place for: those that the model waits for are the end, the server's own questions are left to the bridge.
-func (a *answer) exec(m *cursorpb.ExecServerMessage) error {
+func (a *answer) exec(m *pb.ExecServerMessage) error {
 	switch m.GetMessage().(type) {
-	case *cursorpb.ExecServerMessage_RequestContextArgs, *cursorpb.ExecServerMessage_McpStateExecArgs,
-		*cursorpb.ExecServerMessage_McpAllowlistPrecheckArgs:
+	case *pb.ExecServerMessage_RequestContextArgs, *pb.ExecServerMessage_McpStateExecArgs,
+		*pb.ExecServerMessage_McpAllowlistPrecheckArgs:
 		return nil
 	}
 	name, ours := localagent.CalledTool(m.GetMcpArgs())

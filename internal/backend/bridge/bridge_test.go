@@ -14,7 +14,7 @@ import (
 	"composer-api/internal/agent/agenttest"
 	backend "composer-api/internal/backend/bridge"
 	"composer-api/internal/bridge"
-	"composer-api/internal/cursorauth"
+	"composer-api/internal/cursor/auth"
 	"composer-api/internal/cursorsim"
 	"composer-api/internal/memnet"
 	"composer-api/internal/script"
@@ -46,7 +46,7 @@ func newChain(t *testing.T, seed uint64, s *script.Script, server http.Handler, 
 	config := backend.Config{
 		URL: "http://bridge.test/", Token: agent.NewSecret("the-bridges-token"), BackendBase: base,
 		Transport: serve(t, server, http1),
-		Auth:      cursorauth.New(cursorauth.Config{BackendBase: base, HTTP: &http.Client{Transport: upstream}}),
+		Auth:      auth.New(auth.Config{BackendBase: base, HTTP: &http.Client{Transport: upstream}}),
 	}
 	if change != nil {
 		change(&config)

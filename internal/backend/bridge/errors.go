@@ -10,7 +10,7 @@ import (
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/localagent"
 	"composer-api/internal/backend/oneshot"
-	"composer-api/internal/connectwire"
+	"composer-api/internal/cursor/connectwire"
 )
 
 // A meaning is what one of the bridge's own errors is to the client.

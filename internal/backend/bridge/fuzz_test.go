@@ -11,8 +11,8 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/agent/agenttest"
-	"composer-api/internal/connectwire"
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/connectwire"
+	"composer-api/internal/cursor/pb"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
@@ -33,7 +33,7 @@ func (freeAuth) Token(context.Context, agent.Secret) (agent.Secret, error) {
 }
 func (freeAuth) Drop(agent.Secret, agent.Secret) {}
 
-func envelope(m *cursorpb.AgentServerMessage) []byte {
+func envelope(m *pb.AgentServerMessage) []byte {
 	data, err := proto.Marshal(m)
 	if err != nil {
 		panic(err)
@@ -43,14 +43,14 @@ func envelope(m *cursorpb.AgentServerMessage) []byte {
 
 // FuzzAnswer checks, whatever a bridge sends: the answer ends, text is text, and calls are good.
 func FuzzAnswer(f *testing.F) {
-	text := envelope(&cursorpb.AgentServerMessage{Message: &cursorpb.AgentServerMessage_InteractionUpdate{
-		InteractionUpdate: &cursorpb.InteractionUpdate{Message: &cursorpb.InteractionUpdate_TextDelta{TextDelta: &cursorpb.TextDelta{Text: "hello"}}},
+	text := envelope(&pb.AgentServerMessage{Message: &pb.AgentServerMessage_InteractionUpdate{
+		InteractionUpdate: &pb.InteractionUpdate{Message: &pb.InteractionUpdate_TextDelta{TextDelta: &pb.TextDelta{Text: "hello"}}},
 	}})
-	ended := envelope(&cursorpb.AgentServerMessage{Message: &cursorpb.AgentServerMessage_InteractionUpdate{
-		InteractionUpdate: &cursorpb.InteractionUpdate{Message: &cursorpb.InteractionUpdate_TurnEnded{TurnEnded: &cursorpb.TurnEnded{InputTokens: proto.Int64(3)}}},
+	ended := envelope(&pb.AgentServerMessage{Message: &pb.AgentServerMessage_InteractionUpdate{
+		InteractionUpdate: &pb.InteractionUpdate{Message: &pb.InteractionUpdate_TurnEnded{TurnEnded: &pb.TurnEnded{InputTokens: proto.Int64(3)}}},
 	}})
-	called := envelope(&cursorpb.AgentServerMessage{Message: &cursorpb.AgentServerMessage_ExecServerMessage{
-		ExecServerMessage: &cursorpb.ExecServerMessage{Id: 1, Message: &cursorpb.ExecServerMessage_McpArgs{McpArgs: &cursorpb.McpArgs{
+	called := envelope(&pb.AgentServerMessage{Message: &pb.AgentServerMessage_ExecServerMessage{
+		ExecServerMessage: &pb.ExecServerMessage{Id: 1, Message: &pb.ExecServerMessage_McpArgs{McpArgs: &pb.McpArgs{
 			ToolName: "look", ProviderIdentifier: "custom-user-tools", Args: map[string]*structpb.Value{"path": structpb.NewStringValue("a")},
 		}}},
 	}})

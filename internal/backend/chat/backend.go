@@ -10,7 +10,7 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/oneshot"
-	"composer-api/internal/connectwire"
+	"composer-api/internal/cursor/connectwire"
 )
 
 // Config is what a Backend needs.

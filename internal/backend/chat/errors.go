@@ -4,8 +4,8 @@ import (
 	"errors"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/backend/cursorerr"
-	"composer-api/internal/connectwire"
+	"composer-api/internal/cursor/connectwire"
+	"composer-api/internal/cursor/cursorerr"
 )
 
 // route is how upstream's errors are read. The only thing that a request names, and so may not be there, is the model.

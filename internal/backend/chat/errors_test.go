@@ -7,7 +7,7 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/oneshot"
-	"composer-api/internal/connectwire"
+	"composer-api/internal/cursor/connectwire"
 )
 
 // tokenOnce has one token.

@@ -8,7 +8,7 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/oneshot"
-	"composer-api/internal/connectwire"
+	"composer-api/internal/cursor/connectwire"
 	"composer-api/internal/sse"
 
 	"google.golang.org/protobuf/encoding/protowire"

@@ -8,7 +8,7 @@ import (
 	"composer-api/internal/agent"
 	"composer-api/internal/agent/agenttest"
 	"composer-api/internal/backend/chat"
-	"composer-api/internal/cursorauth"
+	"composer-api/internal/cursor/auth"
 	"composer-api/internal/cursorsim"
 	"composer-api/internal/memnet"
 	"composer-api/internal/script"
@@ -49,7 +49,7 @@ func serve(t *testing.T, sim *cursorsim.Sim, handler http.Handler, change func(*
 	})
 	config := chat.Config{
 		Endpoint: "http://upstream.test/chat", Transport: transport,
-		Auth: cursorauth.New(cursorauth.Config{BackendBase: "http://upstream.test", HTTP: &http.Client{Transport: transport}}),
+		Auth: auth.New(auth.Config{BackendBase: "http://upstream.test", HTTP: &http.Client{Transport: transport}}),
 	}
 	if change != nil {
 		change(&config)

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/cursorauth"
+	"composer-api/internal/cursor/auth"
 )
 
 // Config is what a Backend needs. Endpoint and Auth are required.
@@ -21,7 +21,7 @@ type Config struct {
 	// ClientVersion is the version of Cursor's SDK that we say we are; "" means sdk-1.0.13.
 	ClientVersion string
 	// Auth exchanges users' keys for access tokens.
-	Auth *cursorauth.Client
+	Auth *auth.Client
 	// Transport says how connections are made.
 	Transport TransportConfig
 

@@ -6,8 +6,8 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"composer-api/internal/connectwire"
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/connectwire"
+	"composer-api/internal/cursor/pb"
 )
 
 // These two justify walk.go: generated code takes some twenty times as long, and allocates for each word.
@@ -26,7 +26,7 @@ func BenchmarkTextDeltaGenerated(b *testing.B) {
 	message := textMessage("hello, ")
 	b.ReportAllocs()
 	for b.Loop() {
-		var m cursorpb.AgentServerMessage
+		var m pb.AgentServerMessage
 		if proto.Unmarshal(message, &m) != nil || m.GetInteractionUpdate().GetTextDelta().GetText() == "" {
 			b.Fatal("no text")
 		}

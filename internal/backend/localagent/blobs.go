@@ -4,7 +4,7 @@ import (
 	"maps"
 	"slices"
 
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/pb"
 )
 
 // blobs is what upstream has us keep for a conversation. What earlier turns left is shared with them and not changed.
@@ -52,24 +52,24 @@ func (b *blobs) all() map[string][]byte {
 }
 
 // answer is the answer to a request for a blob or to keep one; nil when it is neither.
-func (b *blobs) answer(m *cursorpb.KvServerMessage) *cursorpb.KvClientMessage {
-	answer := &cursorpb.KvClientMessage{Id: m.GetId()}
+func (b *blobs) answer(m *pb.KvServerMessage) *pb.KvClientMessage {
+	answer := &pb.KvClientMessage{Id: m.GetId()}
 	switch ask := m.GetMessage().(type) {
-	case *cursorpb.KvServerMessage_SetBlobArgs:
-		result := &cursorpb.SetBlobResult{}
+	case *pb.KvServerMessage_SetBlobArgs:
+		result := &pb.SetBlobResult{}
 		if !b.set(ask.SetBlobArgs.GetBlobId(), ask.SetBlobArgs.GetBlobData()) {
-			result.Error = &cursorpb.KvError{Message: "there is no room for the blob"}
+			result.Error = &pb.KvError{Message: "there is no room for the blob"}
 		}
-		answer.Message = &cursorpb.KvClientMessage_SetBlobResult{SetBlobResult: result}
-	case *cursorpb.KvServerMessage_GetBlobArgs:
-		result := &cursorpb.GetBlobResult{}
+		answer.Message = &pb.KvClientMessage_SetBlobResult{SetBlobResult: result}
+	case *pb.KvServerMessage_GetBlobArgs:
+		result := &pb.GetBlobResult{}
 		if data, ok := b.get(ask.GetBlobArgs.GetBlobId()); ok {
 			result.BlobData = data
 			if data == nil {
 				result.BlobData = []byte{} // there, and empty
 			}
 		}
-		answer.Message = &cursorpb.KvClientMessage_GetBlobResult{GetBlobResult: result}
+		answer.Message = &pb.KvClientMessage_GetBlobResult{GetBlobResult: result}
 	default:
 		return nil
 	}

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"time"
 
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/pb"
 	"composer-api/internal/toolmap"
 )
 
@@ -13,9 +13,9 @@ type builtin struct {
 	name   string      // as refusals call it
 	callID string      // upstream's id of the model's call; an edit reads and writes under one
 	use    toolmap.Use // Kind 0: nothing that a client's tool could do
-	refuse func(reason string) *cursorpb.ExecClientMessage
+	refuse func(reason string) *pb.ExecClientMessage
 	// answer is the client's result in the built-in's form. Nil when it is never mapped.
-	answer func(o outcome) []*cursorpb.ExecClientMessage
+	answer func(o outcome) []*pb.ExecClientMessage
 }
 
 // An outcome is what a client's tool said.
@@ -25,73 +25,73 @@ type outcome struct {
 	ranged bool // the tool was told which lines to read
 }
 
-type answerMessage = cursorpb.ExecClientMessage
+type answerMessage = pb.ExecClientMessage
 
 // builtinOf reads a request for a built-in tool; nil when it isn't one that we know.
-func builtinOf(m *cursorpb.ExecServerMessage) *builtin {
+func builtinOf(m *pb.ExecServerMessage) *builtin {
 	switch args := m.GetMessage().(type) {
-	case *cursorpb.ExecServerMessage_ShellArgs:
+	case *pb.ExecServerMessage_ShellArgs:
 		return shell(args.ShellArgs)
-	case *cursorpb.ExecServerMessage_ShellStreamArgs:
+	case *pb.ExecServerMessage_ShellStreamArgs:
 		return shellStream(args.ShellStreamArgs)
-	case *cursorpb.ExecServerMessage_ReadArgs:
-		return read(args.ReadArgs, func(r *cursorpb.ReadResult) *answerMessage {
-			return &answerMessage{Message: &cursorpb.ExecClientMessage_ReadResult{ReadResult: r}}
+	case *pb.ExecServerMessage_ReadArgs:
+		return read(args.ReadArgs, func(r *pb.ReadResult) *answerMessage {
+			return &answerMessage{Message: &pb.ExecClientMessage_ReadResult{ReadResult: r}}
 		})
-	case *cursorpb.ExecServerMessage_RedactedReadArgs:
-		b := read(args.RedactedReadArgs, func(r *cursorpb.ReadResult) *answerMessage {
-			return &answerMessage{Message: &cursorpb.ExecClientMessage_RedactedReadResult{RedactedReadResult: r}}
+	case *pb.ExecServerMessage_RedactedReadArgs:
+		b := read(args.RedactedReadArgs, func(r *pb.ReadResult) *answerMessage {
+			return &answerMessage{Message: &pb.ExecClientMessage_RedactedReadResult{RedactedReadResult: r}}
 		})
 		b.use.Kind = 0 // nobody here would redact it
 		return b
-	case *cursorpb.ExecServerMessage_WriteArgs:
+	case *pb.ExecServerMessage_WriteArgs:
 		return write(args.WriteArgs)
-	case *cursorpb.ExecServerMessage_DeleteArgs:
+	case *pb.ExecServerMessage_DeleteArgs:
 		return deletion(args.DeleteArgs)
-	case *cursorpb.ExecServerMessage_GrepArgs:
+	case *pb.ExecServerMessage_GrepArgs:
 		return grep(args.GrepArgs)
-	case *cursorpb.ExecServerMessage_LsArgs:
+	case *pb.ExecServerMessage_LsArgs:
 		return listing(args.LsArgs)
-	case *cursorpb.ExecServerMessage_FetchArgs:
+	case *pb.ExecServerMessage_FetchArgs:
 		return fetch(args.FetchArgs)
 	}
 	return neverMapped(m)
 }
 
 // neverMapped are the built-in tools for which a client has nothing of the kind.
-func neverMapped(m *cursorpb.ExecServerMessage) *builtin {
+func neverMapped(m *pb.ExecServerMessage) *builtin {
 	switch args := m.GetMessage().(type) {
-	case *cursorpb.ExecServerMessage_DiagnosticsArgs:
+	case *pb.ExecServerMessage_DiagnosticsArgs:
 		return &builtin{name: "diagnostics", refuse: func(reason string) *answerMessage {
-			return &answerMessage{Message: &cursorpb.ExecClientMessage_DiagnosticsResult{DiagnosticsResult: &cursorpb.DiagnosticsResult{
-				Result: &cursorpb.DiagnosticsResult_Rejected{Rejected: &cursorpb.PathRejected{Path: args.DiagnosticsArgs.GetPath(), Reason: reason}},
+			return &answerMessage{Message: &pb.ExecClientMessage_DiagnosticsResult{DiagnosticsResult: &pb.DiagnosticsResult{
+				Result: &pb.DiagnosticsResult_Rejected{Rejected: &pb.PathRejected{Path: args.DiagnosticsArgs.GetPath(), Reason: reason}},
 			}}}
 		}}
-	case *cursorpb.ExecServerMessage_BackgroundShellSpawnArgs:
+	case *pb.ExecServerMessage_BackgroundShellSpawnArgs:
 		return &builtin{name: "background shell", refuse: func(reason string) *answerMessage {
 			a := args.BackgroundShellSpawnArgs
-			return &answerMessage{Message: &cursorpb.ExecClientMessage_BackgroundShellSpawnResult{BackgroundShellSpawnResult: &cursorpb.BackgroundShellSpawnResult{
-				Result: &cursorpb.BackgroundShellSpawnResult_Rejected{Rejected: &cursorpb.ShellRejected{
+			return &answerMessage{Message: &pb.ExecClientMessage_BackgroundShellSpawnResult{BackgroundShellSpawnResult: &pb.BackgroundShellSpawnResult{
+				Result: &pb.BackgroundShellSpawnResult_Rejected{Rejected: &pb.ShellRejected{
 					Command: a.GetCommand(), WorkingDirectory: a.GetWorkingDirectory(), Reason: reason,
 				}},
 			}}}
 		}}
-	case *cursorpb.ExecServerMessage_WriteShellStdinArgs:
+	case *pb.ExecServerMessage_WriteShellStdinArgs:
 		return &builtin{name: "shell input", refuse: func(reason string) *answerMessage {
-			return &answerMessage{Message: &cursorpb.ExecClientMessage_WriteShellStdinResult{WriteShellStdinResult: &cursorpb.WriteShellStdinResult{
-				Result: &cursorpb.WriteShellStdinResult_Error{Error: &cursorpb.ToolError{Error: reason}},
+			return &answerMessage{Message: &pb.ExecClientMessage_WriteShellStdinResult{WriteShellStdinResult: &pb.WriteShellStdinResult{
+				Result: &pb.WriteShellStdinResult_Error{Error: &pb.ToolError{Error: reason}},
 			}}}
 		}}
-	case *cursorpb.ExecServerMessage_ListMcpResourcesExecArgs:
+	case *pb.ExecServerMessage_ListMcpResourcesExecArgs:
 		return &builtin{name: "list MCP resources", refuse: func(reason string) *answerMessage {
-			return &answerMessage{Message: &cursorpb.ExecClientMessage_ListMcpResourcesExecResult{ListMcpResourcesExecResult: &cursorpb.ListMcpResourcesExecResult{
-				Result: &cursorpb.ListMcpResourcesExecResult_Rejected{Rejected: &cursorpb.Reason{Reason: reason}},
+			return &answerMessage{Message: &pb.ExecClientMessage_ListMcpResourcesExecResult{ListMcpResourcesExecResult: &pb.ListMcpResourcesExecResult{
+				Result: &pb.ListMcpResourcesExecResult_Rejected{Rejected: &pb.Reason{Reason: reason}},
 			}}}
 		}}
-	case *cursorpb.ExecServerMessage_ReadMcpResourceExecArgs:
+	case *pb.ExecServerMessage_ReadMcpResourceExecArgs:
 		return &builtin{name: "read MCP resource", refuse: func(reason string) *answerMessage {
-			return &answerMessage{Message: &cursorpb.ExecClientMessage_ReadMcpResourceExecResult{ReadMcpResourceExecResult: &cursorpb.ReadMcpResourceExecResult{
-				Result: &cursorpb.ReadMcpResourceExecResult_Rejected{Rejected: &cursorpb.ReadMcpResourceRejected{
+			return &answerMessage{Message: &pb.ExecClientMessage_ReadMcpResourceExecResult{ReadMcpResourceExecResult: &pb.ReadMcpResourceExecResult{
+				Result: &pb.ReadMcpResourceExecResult_Rejected{Rejected: &pb.ReadMcpResourceRejected{
 					Uri: args.ReadMcpResourceExecArgs.GetUri(), Reason: reason,
 				}},
 			}}}
@@ -101,33 +101,33 @@ func neverMapped(m *cursorpb.ExecServerMessage) *builtin {
 }
 
 // useShell is what a shell command asks for.
-func useShell(a *cursorpb.ShellArgs) toolmap.Use {
+func useShell(a *pb.ShellArgs) toolmap.Use {
 	return toolmap.Use{
 		Kind: toolmap.Shell, Command: a.GetCommand(), Dir: a.GetWorkingDirectory(), Description: a.GetDescription(),
 		Timeout: time.Duration(a.GetTimeout()) * time.Millisecond, Background: a.GetIsBackground(),
 	}
 }
 
-func rejectedShell(a *cursorpb.ShellArgs, reason string) *cursorpb.ShellRejected {
-	return &cursorpb.ShellRejected{Command: a.GetCommand(), WorkingDirectory: a.GetWorkingDirectory(), Reason: reason}
+func rejectedShell(a *pb.ShellArgs, reason string) *pb.ShellRejected {
+	return &pb.ShellRejected{Command: a.GetCommand(), WorkingDirectory: a.GetWorkingDirectory(), Reason: reason}
 }
 
-func shell(a *cursorpb.ShellArgs) *builtin {
-	message := func(r *cursorpb.ShellResult) *answerMessage {
-		return &answerMessage{Message: &cursorpb.ExecClientMessage_ShellResult{ShellResult: r}}
+func shell(a *pb.ShellArgs) *builtin {
+	message := func(r *pb.ShellResult) *answerMessage {
+		return &answerMessage{Message: &pb.ExecClientMessage_ShellResult{ShellResult: r}}
 	}
 	return &builtin{
 		name: "shell", callID: a.GetToolCallId(), use: useShell(a),
 		refuse: func(reason string) *answerMessage {
-			return message(&cursorpb.ShellResult{Result: &cursorpb.ShellResult_Rejected{Rejected: rejectedShell(a, reason)}})
+			return message(&pb.ShellResult{Result: &pb.ShellResult_Rejected{Rejected: rejectedShell(a, reason)}})
 		},
 		answer: func(o outcome) []*answerMessage {
 			if o.failed {
-				return []*answerMessage{message(&cursorpb.ShellResult{Result: &cursorpb.ShellResult_Failure{Failure: &cursorpb.ShellFailure{
+				return []*answerMessage{message(&pb.ShellResult{Result: &pb.ShellResult_Failure{Failure: &pb.ShellFailure{
 					Command: a.GetCommand(), WorkingDirectory: a.GetWorkingDirectory(), ExitCode: 1, Stdout: o.text,
 				}}})}
 			}
-			return []*answerMessage{message(&cursorpb.ShellResult{Result: &cursorpb.ShellResult_Success{Success: &cursorpb.ShellSuccess{
+			return []*answerMessage{message(&pb.ShellResult{Result: &pb.ShellResult_Success{Success: &pb.ShellSuccess{
 				Command: a.GetCommand(), WorkingDirectory: a.GetWorkingDirectory(), Stdout: o.text,
 			}}})}
 		},
@@ -135,66 +135,66 @@ func shell(a *cursorpb.ShellArgs) *builtin {
 }
 
 // shellStream is shell with its answer in pieces.
-func shellStream(a *cursorpb.ShellArgs) *builtin {
-	message := func(s *cursorpb.ShellStream) *answerMessage {
-		return &answerMessage{Message: &cursorpb.ExecClientMessage_ShellStream{ShellStream: s}}
+func shellStream(a *pb.ShellArgs) *builtin {
+	message := func(s *pb.ShellStream) *answerMessage {
+		return &answerMessage{Message: &pb.ExecClientMessage_ShellStream{ShellStream: s}}
 	}
 	return &builtin{
 		name: "shell", callID: a.GetToolCallId(), use: useShell(a),
 		refuse: func(reason string) *answerMessage {
-			return message(&cursorpb.ShellStream{Event: &cursorpb.ShellStream_Rejected{Rejected: rejectedShell(a, reason)}})
+			return message(&pb.ShellStream{Event: &pb.ShellStream_Rejected{Rejected: rejectedShell(a, reason)}})
 		},
 		answer: func(o outcome) []*answerMessage {
-			exit := &cursorpb.ShellStreamExit{Cwd: a.GetWorkingDirectory()}
+			exit := &pb.ShellStreamExit{Cwd: a.GetWorkingDirectory()}
 			if o.failed {
 				exit.Code = 1
 			}
 			return []*answerMessage{
-				message(&cursorpb.ShellStream{Event: &cursorpb.ShellStream_Start{Start: &cursorpb.ShellStreamStart{}}}),
-				message(&cursorpb.ShellStream{Event: &cursorpb.ShellStream_Stdout{Stdout: &cursorpb.ShellStreamData{Data: o.text}}}),
-				message(&cursorpb.ShellStream{Event: &cursorpb.ShellStream_Exit{Exit: exit}}),
+				message(&pb.ShellStream{Event: &pb.ShellStream_Start{Start: &pb.ShellStreamStart{}}}),
+				message(&pb.ShellStream{Event: &pb.ShellStream_Stdout{Stdout: &pb.ShellStreamData{Data: o.text}}}),
+				message(&pb.ShellStream{Event: &pb.ShellStream_Exit{Exit: exit}}),
 			}
 		},
 	}
 }
 
-func read(a *cursorpb.ReadArgs, message func(*cursorpb.ReadResult) *answerMessage) *builtin {
+func read(a *pb.ReadArgs, message func(*pb.ReadResult) *answerMessage) *builtin {
 	return &builtin{
 		name: "read", callID: a.GetToolCallId(),
 		use: toolmap.Use{Kind: toolmap.Read, Path: a.GetPath(), Offset: int(a.GetOffset()), Limit: int(a.GetLimit())},
 		refuse: func(reason string) *answerMessage {
-			return message(&cursorpb.ReadResult{Result: &cursorpb.ReadResult_Rejected{Rejected: &cursorpb.PathRejected{Path: a.GetPath(), Reason: reason}}})
+			return message(&pb.ReadResult{Result: &pb.ReadResult_Rejected{Rejected: &pb.PathRejected{Path: a.GetPath(), Reason: reason}}})
 		},
 		answer: func(o outcome) []*answerMessage {
 			if o.failed {
-				return []*answerMessage{message(&cursorpb.ReadResult{Result: &cursorpb.ReadResult_Error{Error: &cursorpb.PathError{Path: a.GetPath(), Error: o.text}}})}
+				return []*answerMessage{message(&pb.ReadResult{Result: &pb.ReadResult_Error{Error: &pb.PathError{Path: a.GetPath(), Error: o.text}}})}
 			}
-			success := &cursorpb.ReadSuccess{
-				Path: a.GetPath(), Output: &cursorpb.ReadSuccess_Content{Content: o.text}, RangeApplied: o.ranged,
+			success := &pb.ReadSuccess{
+				Path: a.GetPath(), Output: &pb.ReadSuccess_Content{Content: o.text}, RangeApplied: o.ranged,
 			}
 			if !o.ranged { // of a part nobody knows how large the whole is
 				success.TotalLines, success.FileSize = int32(strings.Count(o.text, "\n")+1), int64(len(o.text))
 			}
-			return []*answerMessage{message(&cursorpb.ReadResult{Result: &cursorpb.ReadResult_Success{Success: success}})}
+			return []*answerMessage{message(&pb.ReadResult{Result: &pb.ReadResult_Success{Success: success}})}
 		},
 	}
 }
 
-func write(a *cursorpb.WriteArgs) *builtin {
-	message := func(r *cursorpb.WriteResult) *answerMessage {
-		return &answerMessage{Message: &cursorpb.ExecClientMessage_WriteResult{WriteResult: r}}
+func write(a *pb.WriteArgs) *builtin {
+	message := func(r *pb.WriteResult) *answerMessage {
+		return &answerMessage{Message: &pb.ExecClientMessage_WriteResult{WriteResult: r}}
 	}
 	b := &builtin{
 		name: "write", callID: a.GetToolCallId(),
 		use: toolmap.Use{Kind: toolmap.Write, Path: a.GetPath(), Content: a.GetFileText()},
 		refuse: func(reason string) *answerMessage {
-			return message(&cursorpb.WriteResult{Result: &cursorpb.WriteResult_Rejected{Rejected: &cursorpb.PathRejected{Path: a.GetPath(), Reason: reason}}})
+			return message(&pb.WriteResult{Result: &pb.WriteResult_Rejected{Rejected: &pb.PathRejected{Path: a.GetPath(), Reason: reason}}})
 		},
 		answer: func(o outcome) []*answerMessage {
 			if o.failed {
-				return []*answerMessage{message(&cursorpb.WriteResult{Result: &cursorpb.WriteResult_Error{Error: &cursorpb.PathError{Path: a.GetPath(), Error: o.text}}})}
+				return []*answerMessage{message(&pb.WriteResult{Result: &pb.WriteResult_Error{Error: &pb.PathError{Path: a.GetPath(), Error: o.text}}})}
 			}
-			return []*answerMessage{message(&cursorpb.WriteResult{Result: &cursorpb.WriteResult_Success{Success: &cursorpb.WriteSuccess{
+			return []*answerMessage{message(&pb.WriteResult{Result: &pb.WriteResult_Success{Success: &pb.WriteSuccess{
 				Path: a.GetPath(), LinesCreated: int32(strings.Count(a.GetFileText(), "\n") + 1), FileSize: int32(len(a.GetFileText())),
 			}}})}
 		},
@@ -205,31 +205,31 @@ func write(a *cursorpb.WriteArgs) *builtin {
 	return b
 }
 
-func deletion(a *cursorpb.DeleteArgs) *builtin {
-	message := func(r *cursorpb.DeleteResult) *answerMessage {
-		return &answerMessage{Message: &cursorpb.ExecClientMessage_DeleteResult{DeleteResult: r}}
+func deletion(a *pb.DeleteArgs) *builtin {
+	message := func(r *pb.DeleteResult) *answerMessage {
+		return &answerMessage{Message: &pb.ExecClientMessage_DeleteResult{DeleteResult: r}}
 	}
 	return &builtin{
 		name: "delete", callID: a.GetToolCallId(),
 		use: toolmap.Use{Kind: toolmap.Delete, Path: a.GetPath()},
 		refuse: func(reason string) *answerMessage {
-			return message(&cursorpb.DeleteResult{Result: &cursorpb.DeleteResult_Rejected{Rejected: &cursorpb.PathRejected{Path: a.GetPath(), Reason: reason}}})
+			return message(&pb.DeleteResult{Result: &pb.DeleteResult_Rejected{Rejected: &pb.PathRejected{Path: a.GetPath(), Reason: reason}}})
 		},
 		answer: func(o outcome) []*answerMessage {
 			if o.failed {
-				return []*answerMessage{message(&cursorpb.DeleteResult{Result: &cursorpb.DeleteResult_Error{Error: &cursorpb.PathError{Path: a.GetPath(), Error: o.text}}})}
+				return []*answerMessage{message(&pb.DeleteResult{Result: &pb.DeleteResult_Error{Error: &pb.PathError{Path: a.GetPath(), Error: o.text}}})}
 			}
-			return []*answerMessage{message(&cursorpb.DeleteResult{Result: &cursorpb.DeleteResult_Success{Success: &cursorpb.DeleteSuccess{
+			return []*answerMessage{message(&pb.DeleteResult{Result: &pb.DeleteResult_Success{Success: &pb.DeleteSuccess{
 				Path: a.GetPath(), DeletedFile: a.GetPath(),
 			}}})}
 		},
 	}
 }
 
-func grep(a *cursorpb.GrepArgs) *builtin {
+func grep(a *pb.GrepArgs) *builtin {
 	failure := func(reason string) *answerMessage { // there is no form for a refusal
-		return &answerMessage{Message: &cursorpb.ExecClientMessage_GrepResult{GrepResult: &cursorpb.GrepResult{
-			Result: &cursorpb.GrepResult_Error{Error: &cursorpb.ToolError{Error: reason}},
+		return &answerMessage{Message: &pb.ExecClientMessage_GrepResult{GrepResult: &pb.GrepResult{
+			Result: &pb.GrepResult_Error{Error: &pb.ToolError{Error: reason}},
 		}}}
 	}
 	return &builtin{
@@ -245,10 +245,10 @@ func grep(a *cursorpb.GrepArgs) *builtin {
 			if o.failed {
 				return []*answerMessage{failure(o.text)}
 			}
-			return []*answerMessage{{Message: &cursorpb.ExecClientMessage_GrepResult{GrepResult: &cursorpb.GrepResult{
-				Result: &cursorpb.GrepResult_Success{Success: &cursorpb.GrepSuccess{
+			return []*answerMessage{{Message: &pb.ExecClientMessage_GrepResult{GrepResult: &pb.GrepResult{
+				Result: &pb.GrepResult_Success{Success: &pb.GrepSuccess{
 					Pattern: a.GetPattern(), Path: a.GetPath(), OutputMode: a.GetOutputMode(),
-					WorkspaceResults: map[string]*cursorpb.GrepUnionResult{a.GetPath(): found(a, o.text)},
+					WorkspaceResults: map[string]*pb.GrepUnionResult{a.GetPath(): found(a, o.text)},
 				}},
 			}}}}
 		},
@@ -257,14 +257,14 @@ func grep(a *cursorpb.GrepArgs) *builtin {
 
 // found is a search's output in upstream's form. Lines that can't be taken apart go whole, under the path that was
 // searched.
-func found(a *cursorpb.GrepArgs, output string) *cursorpb.GrepUnionResult {
+func found(a *pb.GrepArgs, output string) *pb.GrepUnionResult {
 	lines := toolmap.Lines(output)
 	if a.GetOutputMode() == "files_with_matches" {
-		return &cursorpb.GrepUnionResult{Result: &cursorpb.GrepUnionResult_Files{Files: &cursorpb.GrepFilesResult{
+		return &pb.GrepUnionResult{Result: &pb.GrepUnionResult_Files{Files: &pb.GrepFilesResult{
 			Files: lines, TotalFiles: int32(len(lines)),
 		}}}
 	}
-	content := &cursorpb.GrepContentResult{TotalLines: int32(len(lines)), TotalMatchedLines: int32(len(lines))}
+	content := &pb.GrepContentResult{TotalLines: int32(len(lines)), TotalMatchedLines: int32(len(lines))}
 	matches, ok := toolmap.Matches(output)
 	if !ok {
 		for _, line := range lines {
@@ -274,43 +274,43 @@ func found(a *cursorpb.GrepArgs, output string) *cursorpb.GrepUnionResult {
 	for _, match := range matches {
 		last := len(content.Matches) - 1
 		if last < 0 || content.Matches[last].GetFile() != match.File {
-			content.Matches = append(content.Matches, &cursorpb.GrepFileMatch{File: match.File})
+			content.Matches = append(content.Matches, &pb.GrepFileMatch{File: match.File})
 			last++
 		}
 		file := content.Matches[last]
-		file.Matches = append(file.Matches, &cursorpb.GrepContentMatch{LineNumber: int32(match.Line), Content: match.Text})
+		file.Matches = append(file.Matches, &pb.GrepContentMatch{LineNumber: int32(match.Line), Content: match.Text})
 	}
-	return &cursorpb.GrepUnionResult{Result: &cursorpb.GrepUnionResult_Content{Content: content}}
+	return &pb.GrepUnionResult{Result: &pb.GrepUnionResult_Content{Content: content}}
 }
 
-func listing(a *cursorpb.LsArgs) *builtin {
-	message := func(r *cursorpb.LsResult) *answerMessage {
-		return &answerMessage{Message: &cursorpb.ExecClientMessage_LsResult{LsResult: r}}
+func listing(a *pb.LsArgs) *builtin {
+	message := func(r *pb.LsResult) *answerMessage {
+		return &answerMessage{Message: &pb.ExecClientMessage_LsResult{LsResult: r}}
 	}
 	return &builtin{
 		name: "ls", callID: a.GetToolCallId(),
 		use: toolmap.Use{Kind: toolmap.List, Path: a.GetPath(), Ignore: a.GetIgnore()},
 		refuse: func(reason string) *answerMessage {
-			return message(&cursorpb.LsResult{Result: &cursorpb.LsResult_Rejected{Rejected: &cursorpb.PathRejected{Path: a.GetPath(), Reason: reason}}})
+			return message(&pb.LsResult{Result: &pb.LsResult_Rejected{Rejected: &pb.PathRejected{Path: a.GetPath(), Reason: reason}}})
 		},
 		answer: func(o outcome) []*answerMessage {
 			if o.failed {
-				return []*answerMessage{message(&cursorpb.LsResult{Result: &cursorpb.LsResult_Error{Error: &cursorpb.PathError{Path: a.GetPath(), Error: o.text}}})}
+				return []*answerMessage{message(&pb.LsResult{Result: &pb.LsResult_Error{Error: &pb.PathError{Path: a.GetPath(), Error: o.text}}})}
 			}
-			root := &cursorpb.LsDirectoryTreeNode{AbsPath: a.GetPath(), ChildrenWereProcessed: true}
+			root := &pb.LsDirectoryTreeNode{AbsPath: a.GetPath(), ChildrenWereProcessed: true}
 			for _, line := range toolmap.Lines(o.text) {
-				root.ChildrenFiles = append(root.ChildrenFiles, &cursorpb.LsDirectoryTreeNode_File{Name: line})
+				root.ChildrenFiles = append(root.ChildrenFiles, &pb.LsDirectoryTreeNode_File{Name: line})
 			}
 			root.NumFiles = int32(len(root.ChildrenFiles))
-			return []*answerMessage{message(&cursorpb.LsResult{Result: &cursorpb.LsResult_Success{Success: &cursorpb.LsSuccess{DirectoryTreeRoot: root}}})}
+			return []*answerMessage{message(&pb.LsResult{Result: &pb.LsResult_Success{Success: &pb.LsSuccess{DirectoryTreeRoot: root}}})}
 		},
 	}
 }
 
-func fetch(a *cursorpb.FetchArgs) *builtin {
+func fetch(a *pb.FetchArgs) *builtin {
 	failure := func(reason string) *answerMessage { // there is no form for a refusal
-		return &answerMessage{Message: &cursorpb.ExecClientMessage_FetchResult{FetchResult: &cursorpb.FetchResult{
-			Result: &cursorpb.FetchResult_Error{Error: &cursorpb.FetchError{Url: a.GetUrl(), Error: reason}},
+		return &answerMessage{Message: &pb.ExecClientMessage_FetchResult{FetchResult: &pb.FetchResult{
+			Result: &pb.FetchResult_Error{Error: &pb.FetchError{Url: a.GetUrl(), Error: reason}},
 		}}}
 	}
 	return &builtin{
@@ -320,8 +320,8 @@ func fetch(a *cursorpb.FetchArgs) *builtin {
 			if o.failed {
 				return []*answerMessage{failure(o.text)}
 			}
-			return []*answerMessage{{Message: &cursorpb.ExecClientMessage_FetchResult{FetchResult: &cursorpb.FetchResult{
-				Result: &cursorpb.FetchResult_Success{Success: &cursorpb.FetchSuccess{Url: a.GetUrl(), Content: o.text, StatusCode: 200}},
+			return []*answerMessage{{Message: &pb.ExecClientMessage_FetchResult{FetchResult: &pb.FetchResult{
+				Result: &pb.FetchResult_Success{Success: &pb.FetchSuccess{Url: a.GetUrl(), Content: o.text, StatusCode: 200}},
 			}}}}
 		},
 	}

@@ -8,9 +8,9 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/backend/cursorerr"
-	"composer-api/internal/connectwire"
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/connectwire"
+	"composer-api/internal/cursor/cursorerr"
+	"composer-api/internal/cursor/pb"
 )
 
 // This file is for those who carry a run to upstream by other means than a Backend: the bridge, at one end of which a
@@ -20,7 +20,7 @@ import (
 // CarriedHeader is the header of an attempt to carry out run, which somebody else has encoded. blobSecret is what the
 // conversation's blob encryption key is derived from. An empty requestID is a new one. Compressed messages are not asked
 // for: they would have to be passed on to somebody who has not.
-func CarriedHeader(run *cursorpb.AgentRunRequest, token agent.Secret, clientVersion, requestID string, blobSecret agent.Secret) http.Header {
+func CarriedHeader(run *pb.AgentRunRequest, token agent.Secret, clientVersion, requestID string, blobSecret agent.Secret) http.Header {
 	t := &ticket{runID: run.GetRunId(), blobKey: blobKey(blobSecret, run.GetConversationId()), tools: &toolset{}}
 	for _, tool := range run.GetMcpTools().GetMcpTools() {
 		t.tools.names = append(t.tools.names, tool.GetToolName())
@@ -34,12 +34,12 @@ func CarriedHeader(run *cursorpb.AgentRunRequest, token agent.Secret, clientVers
 }
 
 // RequestContextAnswer is what answers an exec that asks for the request context: envelopes for upstream.
-func RequestContextAnswer(execID uint32, tools []*cursorpb.McpToolDefinition) []byte {
-	b := appendEnvelope(nil, appendField(nil, fieldExecAnswer, encode(&cursorpb.ExecClientMessage{
+func RequestContextAnswer(execID uint32, tools []*pb.McpToolDefinition) []byte {
+	b := appendEnvelope(nil, appendField(nil, fieldExecAnswer, encode(&pb.ExecClientMessage{
 		Id: execID,
-		Message: &cursorpb.ExecClientMessage_RequestContextResult{RequestContextResult: &cursorpb.RequestContextResult{
-			Result: &cursorpb.RequestContextResult_Success{
-				Success: &cursorpb.RequestContextSuccess{RequestContext: requestContext(tools)},
+		Message: &pb.ExecClientMessage_RequestContextResult{RequestContextResult: &pb.RequestContextResult{
+			Result: &pb.RequestContextResult_Success{
+				Success: &pb.RequestContextSuccess{RequestContext: requestContext(tools)},
 			},
 		}},
 	})))
@@ -58,7 +58,7 @@ func ClientHeartbeat() []byte { return clientHeartbeat }
 func TextDelta(message []byte) (kind agent.Kind, text []byte, ok bool) { return textDelta(message) }
 
 // CalledTool is the client's tool that a call is for; false when it is for somebody else's.
-func CalledTool(args *cursorpb.McpArgs) (name string, ours bool) {
+func CalledTool(args *pb.McpArgs) (name string, ours bool) {
 	if p := args.GetProviderIdentifier(); p != "" && p != provider {
 		return "", false
 	}

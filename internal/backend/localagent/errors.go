@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/backend/cursorerr"
-	"composer-api/internal/connectwire"
+	"composer-api/internal/cursor/connectwire"
+	"composer-api/internal/cursor/cursorerr"
 )
 
 // route is how upstream's errors are read. What is not there is not the model, but a conversation or a blob.

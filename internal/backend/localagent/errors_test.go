@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/connectwire"
+	"composer-api/internal/cursor/connectwire"
 )
 
 func TestHowStreamsEndBadly(t *testing.T) {

@@ -7,8 +7,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/connectwire"
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/connectwire"
+	"composer-api/internal/cursor/pb"
 	"composer-api/internal/toolmap"
 )
 
@@ -71,21 +71,21 @@ func (e *execs) noteEdit(callID string) {
 }
 
 // doExec answers what upstream asks, or opens an exec for the client's tool. r.mu is held.
-func (r *run) doExec(m *cursorpb.ExecServerMessage) {
+func (r *run) doExec(m *pb.ExecServerMessage) {
 	id := m.GetId()
 	if r.execs.byID(id) != nil {
 		return // said twice
 	}
 	switch args := m.GetMessage().(type) {
-	case *cursorpb.ExecServerMessage_RequestContextArgs:
+	case *pb.ExecServerMessage_RequestContextArgs:
 		r.answerRaw(id, fieldRequestContextResult, r.ticket.tools.requestContext)
-	case *cursorpb.ExecServerMessage_McpStateExecArgs:
+	case *pb.ExecServerMessage_McpStateExecArgs:
 		r.answerRaw(id, fieldMcpStateResult, r.ticket.tools.mcpState)
-	case *cursorpb.ExecServerMessage_McpAllowlistPrecheckArgs:
-		r.answer(id, &answerMessage{Message: &cursorpb.ExecClientMessage_McpAllowlistPrecheckResult{
-			McpAllowlistPrecheckResult: &cursorpb.McpAllowlistPrecheckResult{},
+	case *pb.ExecServerMessage_McpAllowlistPrecheckArgs:
+		r.answer(id, &answerMessage{Message: &pb.ExecClientMessage_McpAllowlistPrecheckResult{
+			McpAllowlistPrecheckResult: &pb.McpAllowlistPrecheckResult{},
 		}})
-	case *cursorpb.ExecServerMessage_McpArgs:
+	case *pb.ExecServerMessage_McpArgs:
 		r.callTool(id, args.McpArgs)
 	default:
 		if b := builtinOf(m); b != nil {
@@ -97,12 +97,12 @@ func (r *run) doExec(m *cursorpb.ExecServerMessage) {
 }
 
 // callTool passes a call of one of the client's tools on, or says that there is no such tool.
-func (r *run) callTool(id uint32, args *cursorpb.McpArgs) {
+func (r *run) callTool(id uint32, args *pb.McpArgs) {
 	name, ours := CalledTool(args)
 	r.calls.arrived++
 	if !ours || !r.ticket.tools.has(name) {
-		r.answer(id, &answerMessage{Message: &cursorpb.ExecClientMessage_McpResult{McpResult: &cursorpb.McpResult{
-			Result: &cursorpb.McpResult_ToolNotFound{ToolNotFound: &cursorpb.McpToolNotFound{Name: name, AvailableTools: r.ticket.tools.names}},
+		r.answer(id, &answerMessage{Message: &pb.ExecClientMessage_McpResult{McpResult: &pb.McpResult{
+			Result: &pb.McpResult_ToolNotFound{ToolNotFound: &pb.McpToolNotFound{Name: name, AvailableTools: r.ticket.tools.names}},
 		}}})
 		return
 	}
@@ -170,16 +170,16 @@ func (r *run) giveResult(x *openExec, result *agent.ToolResult) bool {
 
 // mcpResult is a client's result of its own tool.
 func mcpResult(result *agent.ToolResult) *answerMessage {
-	success := &cursorpb.McpSuccess{IsError: result.IsError}
+	success := &pb.McpSuccess{IsError: result.IsError}
 	for _, p := range result.Parts {
-		content := &cursorpb.McpContent{Content: &cursorpb.McpContent_Text{Text: &cursorpb.McpText{Text: valid(p.Text)}}}
+		content := &pb.McpContent{Content: &pb.McpContent_Text{Text: &pb.McpText{Text: valid(p.Text)}}}
 		if p.Image != nil {
-			content.Content = &cursorpb.McpContent_Image{Image: &cursorpb.McpImage{Data: p.Image.Data, MimeType: valid(p.Image.MIME)}}
+			content.Content = &pb.McpContent_Image{Image: &pb.McpImage{Data: p.Image.Data, MimeType: valid(p.Image.MIME)}}
 		}
 		success.Content = append(success.Content, content)
 	}
-	return &answerMessage{Message: &cursorpb.ExecClientMessage_McpResult{McpResult: &cursorpb.McpResult{
-		Result: &cursorpb.McpResult_Success{Success: success},
+	return &answerMessage{Message: &pb.ExecClientMessage_McpResult{McpResult: &pb.McpResult{
+		Result: &pb.McpResult_Success{Success: success},
 	}}}
 }
 
@@ -225,8 +225,8 @@ func (r *run) answerRaw(id uint32, field protowire.Number, result []byte) bool {
 
 // throw is the answer to an exec that we can't do anything about, and its end.
 func throw(id uint32, reason string) []byte {
-	m := encode(&cursorpb.ExecClientControlMessage{Message: &cursorpb.ExecClientControlMessage_Throw{
-		Throw: &cursorpb.ExecThrow{Id: id, Error: reason},
+	m := encode(&pb.ExecClientControlMessage{Message: &pb.ExecClientControlMessage_Throw{
+		Throw: &pb.ExecThrow{Id: id, Error: reason},
 	}})
 	b := appendEnvelope(nil, appendField(nil, fieldExecControl, m))
 	return append(b, control(controlClose, id)...)

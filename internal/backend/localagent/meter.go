@@ -2,7 +2,7 @@ package localagent
 
 import (
 	"composer-api/internal/agent"
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/pb"
 )
 
 // A meter counts what a run costs: what upstream says at the end of its turns, and until then what can be gathered.
@@ -17,14 +17,14 @@ type meter struct {
 	output  int   // bytes got: text, thinking and arguments
 }
 
-func (m *meter) turnEnded(t *cursorpb.TurnEnded) {
+func (m *meter) turnEnded(t *pb.TurnEnded) {
 	m.ended = true
 	m.said = m.said || t.InputTokens != nil || t.OutputTokens != nil
 	AddCost(&m.total, t)
 }
 
 // AddCost adds what upstream says that a turn has cost.
-func AddCost(total *agent.Usage, t *cursorpb.TurnEnded) {
+func AddCost(total *agent.Usage, t *pb.TurnEnded) {
 	total.Input += t.GetInputTokens()
 	total.Output += t.GetOutputTokens()
 	total.CacheRead += t.GetCacheReadTokens()

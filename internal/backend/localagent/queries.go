@@ -1,44 +1,44 @@
 package localagent
 
-import "composer-api/internal/cursorpb"
+import "composer-api/internal/cursor/pb"
 
 // noOneToAsk is why a question that upstream would have us put to the user is refused.
 const noOneToAsk = "This is not available here: there is nobody who could approve it. Carry on without it, with the tools that you have."
 
 // refuseQuery is the answer to a question for the user: no, in the form that each has. One that we don't know gets an
 // answer without a result, so that nobody waits for it.
-func refuseQuery(q *cursorpb.InteractionQuery) *cursorpb.InteractionResponse {
-	r := &cursorpb.InteractionResponse{Id: q.GetId()}
-	no := &cursorpb.ApproveOrReject{Result: &cursorpb.ApproveOrReject_Rejected{Rejected: &cursorpb.Reason{Reason: noOneToAsk}}}
+func refuseQuery(q *pb.InteractionQuery) *pb.InteractionResponse {
+	r := &pb.InteractionResponse{Id: q.GetId()}
+	no := &pb.ApproveOrReject{Result: &pb.ApproveOrReject_Rejected{Rejected: &pb.Reason{Reason: noOneToAsk}}}
 	switch q.GetQuery().(type) {
-	case *cursorpb.InteractionQuery_WebSearchRequestQuery:
-		r.Result = &cursorpb.InteractionResponse_WebSearchRequestResponse{WebSearchRequestResponse: no}
-	case *cursorpb.InteractionQuery_AskQuestionInteractionQuery:
-		r.Result = &cursorpb.InteractionResponse_AskQuestionInteractionResponse{AskQuestionInteractionResponse: &cursorpb.AskQuestionAnswer{
-			Result: &cursorpb.AskQuestionResult{Result: &cursorpb.AskQuestionResult_Rejected{Rejected: &cursorpb.Reason{Reason: noOneToAsk}}},
+	case *pb.InteractionQuery_WebSearchRequestQuery:
+		r.Result = &pb.InteractionResponse_WebSearchRequestResponse{WebSearchRequestResponse: no}
+	case *pb.InteractionQuery_AskQuestionInteractionQuery:
+		r.Result = &pb.InteractionResponse_AskQuestionInteractionResponse{AskQuestionInteractionResponse: &pb.AskQuestionAnswer{
+			Result: &pb.AskQuestionResult{Result: &pb.AskQuestionResult_Rejected{Rejected: &pb.Reason{Reason: noOneToAsk}}},
 		}}
-	case *cursorpb.InteractionQuery_SwitchModeRequestQuery:
-		r.Result = &cursorpb.InteractionResponse_SwitchModeRequestResponse{SwitchModeRequestResponse: no}
-	case *cursorpb.InteractionQuery_CreatePlanRequestQuery:
-		r.Result = &cursorpb.InteractionResponse_CreatePlanRequestResponse{CreatePlanRequestResponse: &cursorpb.CreatePlanAnswer{
-			Result: &cursorpb.CreatePlanResult{Result: &cursorpb.CreatePlanResult_Error{Error: &cursorpb.ToolError{Error: noOneToAsk}}},
+	case *pb.InteractionQuery_SwitchModeRequestQuery:
+		r.Result = &pb.InteractionResponse_SwitchModeRequestResponse{SwitchModeRequestResponse: no}
+	case *pb.InteractionQuery_CreatePlanRequestQuery:
+		r.Result = &pb.InteractionResponse_CreatePlanRequestResponse{CreatePlanRequestResponse: &pb.CreatePlanAnswer{
+			Result: &pb.CreatePlanResult{Result: &pb.CreatePlanResult_Error{Error: &pb.ToolError{Error: noOneToAsk}}},
 		}}
-	case *cursorpb.InteractionQuery_WebFetchRequestQuery:
-		r.Result = &cursorpb.InteractionResponse_WebFetchRequestResponse{WebFetchRequestResponse: no}
-	case *cursorpb.InteractionQuery_PrManagementRequestQuery:
-		r.Result = &cursorpb.InteractionResponse_PrManagementResult{PrManagementResult: &cursorpb.PrManagementAnswer{
-			Result: &cursorpb.PrManagementAnswer_Rejected{Rejected: &cursorpb.Reason{Reason: noOneToAsk}},
+	case *pb.InteractionQuery_WebFetchRequestQuery:
+		r.Result = &pb.InteractionResponse_WebFetchRequestResponse{WebFetchRequestResponse: no}
+	case *pb.InteractionQuery_PrManagementRequestQuery:
+		r.Result = &pb.InteractionResponse_PrManagementResult{PrManagementResult: &pb.PrManagementAnswer{
+			Result: &pb.PrManagementAnswer_Rejected{Rejected: &pb.Reason{Reason: noOneToAsk}},
 		}}
-	case *cursorpb.InteractionQuery_McpAuthRequestQuery:
-		r.Result = &cursorpb.InteractionResponse_McpAuthRequestResponse{McpAuthRequestResponse: no}
-	case *cursorpb.InteractionQuery_GenerateImageRequestQuery:
-		r.Result = &cursorpb.InteractionResponse_GenerateImageRequestResponse{GenerateImageRequestResponse: no}
-	case *cursorpb.InteractionQuery_ReplaceEnvArgs:
-		r.Result = &cursorpb.InteractionResponse_ReplaceEnvResult{ReplaceEnvResult: &cursorpb.ReplaceEnvAnswer{
-			Result: &cursorpb.ReplaceEnvAnswer_Failure{Failure: &cursorpb.ReplaceEnvFailure{ErrorMessage: noOneToAsk}},
+	case *pb.InteractionQuery_McpAuthRequestQuery:
+		r.Result = &pb.InteractionResponse_McpAuthRequestResponse{McpAuthRequestResponse: no}
+	case *pb.InteractionQuery_GenerateImageRequestQuery:
+		r.Result = &pb.InteractionResponse_GenerateImageRequestResponse{GenerateImageRequestResponse: no}
+	case *pb.InteractionQuery_ReplaceEnvArgs:
+		r.Result = &pb.InteractionResponse_ReplaceEnvResult{ReplaceEnvResult: &pb.ReplaceEnvAnswer{
+			Result: &pb.ReplaceEnvAnswer_Failure{Failure: &pb.ReplaceEnvFailure{ErrorMessage: noOneToAsk}},
 		}}
-	case *cursorpb.InteractionQuery_ConnectScmRequestQuery:
-		r.Result = &cursorpb.InteractionResponse_ConnectScmRequestResponse{ConnectScmRequestResponse: no}
+	case *pb.InteractionQuery_ConnectScmRequestQuery:
+		r.Result = &pb.InteractionResponse_ConnectScmRequestResponse{ConnectScmRequestResponse: no}
 	}
 	return r
 }

@@ -4,7 +4,7 @@ import (
 	"bytes"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/pb"
 )
 
 // read reads the next message. The caller has the reading role.
@@ -137,20 +137,20 @@ func (r *run) handle(message []byte) error {
 		r.progress()
 	}
 	switch m := m.GetMessage().(type) {
-	case *cursorpb.AgentServerMessage_InteractionUpdate:
+	case *pb.AgentServerMessage_InteractionUpdate:
 		r.update(m.InteractionUpdate)
-	case *cursorpb.AgentServerMessage_ExecServerMessage:
+	case *pb.AgentServerMessage_ExecServerMessage:
 		r.doExec(m.ExecServerMessage)
-	case *cursorpb.AgentServerMessage_ExecServerControlMessage:
+	case *pb.AgentServerMessage_ExecServerControlMessage:
 		if a := m.ExecServerControlMessage.GetAbort(); a != nil {
 			r.abort(a.GetId())
 		}
-	case *cursorpb.AgentServerMessage_KvServerMessage:
+	case *pb.AgentServerMessage_KvServerMessage:
 		if answer := r.blobs.answer(m.KvServerMessage); answer != nil {
-			r.send(&cursorpb.AgentClientMessage{Message: &cursorpb.AgentClientMessage_KvClientMessage{KvClientMessage: answer}})
+			r.send(&pb.AgentClientMessage{Message: &pb.AgentClientMessage_KvClientMessage{KvClientMessage: answer}})
 		}
-	case *cursorpb.AgentServerMessage_InteractionQuery:
-		r.send(&cursorpb.AgentClientMessage{Message: &cursorpb.AgentClientMessage_InteractionResponse{
+	case *pb.AgentServerMessage_InteractionQuery:
+		r.send(&pb.AgentClientMessage{Message: &pb.AgentClientMessage_InteractionResponse{
 			InteractionResponse: refuseQuery(m.InteractionQuery),
 		}})
 	}
@@ -158,26 +158,26 @@ func (r *run) handle(message []byte) error {
 }
 
 // send sends a message. That the stream is over shows when it is read.
-func (r *run) send(m *cursorpb.AgentClientMessage) {
+func (r *run) send(m *pb.AgentClientMessage) {
 	r.stream.put(appendEnvelope(nil, encode(m)))
 }
 
 // update takes in what upstream says about the turn. Calls that are only mirrored here are not looked at: they come as
 // execs too, or upstream carries them out itself.
-func (r *run) update(u *cursorpb.InteractionUpdate) {
+func (r *run) update(u *pb.InteractionUpdate) {
 	switch u := u.GetMessage().(type) {
-	case *cursorpb.InteractionUpdate_StepStarted:
+	case *pb.InteractionUpdate_StepStarted:
 		r.calls.step()
-	case *cursorpb.InteractionUpdate_ToolRequestsListed:
+	case *pb.InteractionUpdate_ToolRequestsListed:
 		r.calls.announce(int(u.ToolRequestsListed.GetCallCount()))
-	case *cursorpb.InteractionUpdate_TokenDelta:
+	case *pb.InteractionUpdate_TokenDelta:
 		r.meter.tokens += int64(max(0, u.TokenDelta.GetTokens()))
-	case *cursorpb.InteractionUpdate_ToolCallStarted:
+	case *pb.InteractionUpdate_ToolCallStarted:
 		if call := u.ToolCallStarted; call.GetToolCall().GetEditToolCall() != nil {
 			r.execs.noteEdit(call.GetCallId())
 			r.execs.noteEdit(call.GetToolCall().GetToolCallId())
 		}
-	case *cursorpb.InteractionUpdate_TurnEnded:
+	case *pb.InteractionUpdate_TurnEnded:
 		r.meter.turnEnded(u.TurnEnded)
 		r.progress()
 	}

@@ -11,8 +11,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/connectwire"
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/connectwire"
+	"composer-api/internal/cursor/pb"
 )
 
 // A ticket is everything that the attempts of one run have in common: what is asked for, in which conversation, under
@@ -72,17 +72,17 @@ func selectedContext(images []*agent.Image) []byte {
 	if len(images) == 0 {
 		return nil
 	}
-	c := &cursorpb.SelectedContext{}
+	c := &pb.SelectedContext{}
 	for _, image := range images {
-		c.SelectedImages = append(c.SelectedImages, &cursorpb.SelectedImage{
-			DataOrBlobId: &cursorpb.SelectedImage_Data{Data: image.Data}, Uuid: agent.NewUUID(), MimeType: valid(image.MIME),
+		c.SelectedImages = append(c.SelectedImages, &pb.SelectedImage{
+			DataOrBlobId: &pb.SelectedImage_Data{Data: image.Data}, Uuid: agent.NewUUID(), MimeType: valid(image.MIME),
 		})
 	}
 	return appendField(nil, fieldSelectedContext, encode(c))
 }
 
-var resumeAction = encode(&cursorpb.ConversationAction{
-	Action: &cursorpb.ConversationAction_ResumeAction{ResumeAction: &cursorpb.ResumeAction{}},
+var resumeAction = encode(&pb.ConversationAction{
+	Action: &pb.ConversationAction_ResumeAction{ResumeAction: &pb.ResumeAction{}},
 })
 
 // The fields that are put together by hand: the state must go back byte for byte, and the prompt may be megabytes.
@@ -100,12 +100,12 @@ const (
 // envelope encodes the first message of a stream: the run request with the conversation's state (nil at its
 // beginning) and an action. It is in pieces, of which the action is one.
 func (t *ticket) envelope(state, action []byte) [][]byte {
-	rest := &cursorpb.AgentRunRequest{
+	rest := &pb.AgentRunRequest{
 		ConversationId: proto.String(valid(t.conversationID)), RunId: proto.String(t.runID),
-		RequestedModel: &cursorpb.RequestedModel{ModelId: valid(t.model.ID)},
+		RequestedModel: &pb.RequestedModel{ModelId: valid(t.model.ID)},
 	}
 	for _, p := range t.model.Params {
-		rest.RequestedModel.Parameters = append(rest.RequestedModel.Parameters, &cursorpb.RequestedModel_Param{Id: valid(p.ID), Value: valid(p.Value)})
+		rest.RequestedModel.Parameters = append(rest.RequestedModel.Parameters, &pb.RequestedModel_Param{Id: valid(p.ID), Value: valid(p.Value)})
 	}
 	tail := append(appendField(nil, fieldMcpTools, t.tools.mcpTools), encode(rest)...)
 	size := sizeField(fieldConversationState, state) + sizeField(fieldAction, action) + len(tail)

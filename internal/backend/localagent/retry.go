@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/backend/cursorerr"
+	"composer-api/internal/cursor/cursorerr"
 )
 
 const (

@@ -22,9 +22,9 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/agent/agenttest"
-	"composer-api/internal/connectwire"
-	"composer-api/internal/cursorauth"
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/auth"
+	"composer-api/internal/cursor/connectwire"
+	"composer-api/internal/cursor/pb"
 	"composer-api/internal/cursorsim"
 	"composer-api/internal/script"
 )
@@ -385,7 +385,7 @@ func TestTextCostsNoAllocation(t *testing.T) {
 }
 
 func TestBufferedLooksPastWhatIsNoEvent(t *testing.T) {
-	tokens := updateMessage(&cursorpb.InteractionUpdate{Message: &cursorpb.InteractionUpdate_TokenDelta{TokenDelta: &cursorpb.TokenDelta{Tokens: 3}}})
+	tokens := updateMessage(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_TokenDelta{TokenDelta: &pb.TokenDelta{Tokens: 3}}})
 	half := bytes.Replace(textMessage("hi"), []byte("hi"), []byte("\xc5"), 1)
 	var burst []byte
 	for _, m := range [][]byte{textMessage("one"), tokens, tokens, textMessage("two"), tokens, half} {
@@ -415,15 +415,15 @@ func TestBufferedLooksPastWhatIsNoEvent(t *testing.T) {
 func TestEditIsNeverTurnedIntoAWrite(t *testing.T) {
 	schema := []byte(`{"properties":{"path":{"type":"string"},"content":{"type":"string"}}}`)
 	write := func(id uint32, callID string) []byte {
-		return encode(&cursorpb.AgentServerMessage{Message: &cursorpb.AgentServerMessage_ExecServerMessage{ExecServerMessage: &cursorpb.ExecServerMessage{
-			Id: id, Message: &cursorpb.ExecServerMessage_WriteArgs{WriteArgs: &cursorpb.WriteArgs{Path: "/a", FileText: "x", ToolCallId: callID}},
+		return encode(&pb.AgentServerMessage{Message: &pb.AgentServerMessage_ExecServerMessage{ExecServerMessage: &pb.ExecServerMessage{
+			Id: id, Message: &pb.ExecServerMessage_WriteArgs{WriteArgs: &pb.WriteArgs{Path: "/a", FileText: "x", ToolCallId: callID}},
 		}}})
 	}
-	read := encode(&cursorpb.AgentServerMessage{Message: &cursorpb.AgentServerMessage_ExecServerMessage{ExecServerMessage: &cursorpb.ExecServerMessage{
-		Id: 1, Message: &cursorpb.ExecServerMessage_ReadArgs{ReadArgs: &cursorpb.ReadArgs{Path: "/a", ToolCallId: "edit-1"}},
+	read := encode(&pb.AgentServerMessage{Message: &pb.AgentServerMessage_ExecServerMessage{ExecServerMessage: &pb.ExecServerMessage{
+		Id: 1, Message: &pb.ExecServerMessage_ReadArgs{ReadArgs: &pb.ReadArgs{Path: "/a", ToolCallId: "edit-1"}},
 	}}})
-	mirror := updateMessage(&cursorpb.InteractionUpdate{Message: &cursorpb.InteractionUpdate_ToolCallStarted{ToolCallStarted: &cursorpb.ToolCallEvent{
-		CallId: "edit-2", ToolCall: &cursorpb.ToolCall{Tool: &cursorpb.ToolCall_EditToolCall{EditToolCall: &cursorpb.Opaque{}}},
+	mirror := updateMessage(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_ToolCallStarted{ToolCallStarted: &pb.ToolCallEvent{
+		CallId: "edit-2", ToolCall: &pb.ToolCall{Tool: &pb.ToolCall_EditToolCall{EditToolCall: &pb.Opaque{}}},
 	}}})
 	r := bareRun(t, strings.NewReader(""), agent.Tool{Name: "write", Parameters: schema})
 	for _, m := range [][]byte{read, mirror, write(2, "edit-1"), write(3, "edit-2"), write(4, "write-1")} {
@@ -440,16 +440,16 @@ func TestEditIsNeverTurnedIntoAWrite(t *testing.T) {
 }
 
 // sent decodes what a bare run has put into its outbox.
-func sent(t *testing.T, r *run) []*cursorpb.AgentClientMessage {
+func sent(t *testing.T, r *run) []*pb.AgentClientMessage {
 	r.stream.out.finish()
-	var all []*cursorpb.AgentClientMessage
+	var all []*pb.AgentClientMessage
 	in := connectwire.NewReader(r.stream.out, 0)
 	for {
 		data, err := in.Next()
 		if err != nil {
 			return all
 		}
-		m := &cursorpb.AgentClientMessage{}
+		m := &pb.AgentClientMessage{}
 		if err := proto.Unmarshal(data, m); err != nil {
 			t.Fatal(err)
 		}
@@ -493,7 +493,7 @@ func TestTLSWithAnotherAuthorityThroughAProxy(t *testing.T) {
 	roots.AddCert(server.Certificate())
 	cfg := Config{
 		Endpoint: server.URL + "/agent.v1.AgentService/Run",
-		Auth:     cursorauth.New(cursorauth.Config{BackendBase: server.URL, HTTP: server.Client()}),
+		Auth:     auth.New(auth.Config{BackendBase: server.URL, HTTP: server.Client()}),
 	}
 
 	cfg.Transport = TransportConfig{RootCAs: roots, Proxy: http.ProxyURL(proxyURL)}

@@ -8,7 +8,7 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/agent/agenttest"
-	"composer-api/internal/cursorauth"
+	"composer-api/internal/cursor/auth"
 	"composer-api/internal/cursorsim"
 	"composer-api/internal/memnet"
 	"composer-api/internal/script"
@@ -63,10 +63,10 @@ func serve(t *testing.T, handler http.Handler) dialer {
 	return l.Dial
 }
 
-func authFor(t *testing.T, dial dialer) *cursorauth.Client {
+func authFor(t *testing.T, dial dialer) *auth.Client {
 	transport := &http.Transport{DialContext: dial}
 	t.Cleanup(transport.CloseIdleConnections)
-	return cursorauth.New(cursorauth.Config{
+	return auth.New(auth.Config{
 		BackendBase: "http://cursor", APIBase: "http://cursor", HTTP: &http.Client{Transport: transport},
 	})
 }

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/backend/cursorerr"
-	"composer-api/internal/connectwire"
+	"composer-api/internal/cursor/connectwire"
+	"composer-api/internal/cursor/cursorerr"
 )
 
 // A stream is one attempt to carry out a run: one HTTP/2 request whose both bodies are open at once. It owns both.

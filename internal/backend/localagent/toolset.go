@@ -15,7 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/pb"
 	"composer-api/internal/toolmap"
 )
 
@@ -38,24 +38,24 @@ func (s *toolset) has(name string) bool { return slices.Contains(s.names, name) 
 // newToolset encodes the tools. Schemas that aren't JSON objects are taken as "any object".
 func newToolset(tools []agent.Tool) *toolset {
 	s := &toolset{}
-	defs := make([]*cursorpb.McpToolDefinition, 0, len(tools))
+	defs := make([]*pb.McpToolDefinition, 0, len(tools))
 	var owned []agent.Tool // the request's own may be part of a large body, which must not be kept
 	for _, t := range tools {
 		name := valid(strings.Clone(t.Name))
 		s.names = append(s.names, name)
 		owned = append(owned, agent.Tool{Name: name, Parameters: slices.Clone(t.Parameters)})
-		defs = append(defs, &cursorpb.McpToolDefinition{
+		defs = append(defs, &pb.McpToolDefinition{
 			Name: provider + "-" + name, ToolName: name, ProviderIdentifier: provider,
 			Description: valid(t.Description), InputSchema: schemaValue(t.Parameters),
 		})
 	}
 	s.mapper = toolmap.New(owned)
-	s.mcpTools = encode(&cursorpb.McpTools{McpTools: defs})
-	s.requestContext = encode(&cursorpb.RequestContextResult{Result: &cursorpb.RequestContextResult_Success{
-		Success: &cursorpb.RequestContextSuccess{RequestContext: requestContext(defs)},
+	s.mcpTools = encode(&pb.McpTools{McpTools: defs})
+	s.requestContext = encode(&pb.RequestContextResult{Result: &pb.RequestContextResult_Success{
+		Success: &pb.RequestContextSuccess{RequestContext: requestContext(defs)},
 	}})
-	s.mcpState = encode(&cursorpb.McpStateExecResult{Result: &cursorpb.McpStateExecResult_Success{
-		Success: &cursorpb.McpStateSuccess{Servers: []*cursorpb.McpStateServer{{
+	s.mcpState = encode(&pb.McpStateExecResult{Result: &pb.McpStateExecResult_Success{
+		Success: &pb.McpStateSuccess{Servers: []*pb.McpStateServer{{
 			ServerName: provider, ServerIdentifier: provider, Tools: defs, Instructions: instructions(defs),
 		}}},
 	}})
@@ -64,32 +64,32 @@ func newToolset(tools []agent.Tool) *toolset {
 
 // requestContext is what the model's surroundings look like: an empty workspace on a machine like ours. The paths of
 // this machine are nobody's business.
-func requestContext(defs []*cursorpb.McpToolDefinition) *cursorpb.RequestContext {
-	c := &cursorpb.RequestContext{
-		Env:                 &cursorpb.RequestContextEnv{OsVersion: runtime.GOOS, Shell: "bash", TimeZone: "UTC"},
+func requestContext(defs []*pb.McpToolDefinition) *pb.RequestContext {
+	c := &pb.RequestContext{
+		Env:                 &pb.RequestContextEnv{OsVersion: runtime.GOOS, Shell: "bash", TimeZone: "UTC"},
 		SupportsMcpAuth:     proto.Bool(true), // as Cursor's SDK says, which refuses it when asked, as we do
 		GitRepoInfoComplete: proto.Bool(true),
-		McpMetaToolOptions:  &cursorpb.McpMetaToolOptions{Enabled: true},
+		McpMetaToolOptions:  &pb.McpMetaToolOptions{Enabled: true},
 	}
 	if len(defs) == 0 {
 		return c
 	}
 	c.Tools, c.McpInstructions = defs, instructions(defs)
-	descriptor := &cursorpb.McpDescriptor{
+	descriptor := &pb.McpDescriptor{
 		ServerName: provider, ServerIdentifier: provider, ServerUseInstructions: proto.String(c.McpInstructions[0].GetInstructions()),
 	}
 	for _, d := range defs {
-		descriptor.Tools = append(descriptor.Tools, &cursorpb.McpToolDescriptor{
+		descriptor.Tools = append(descriptor.Tools, &pb.McpToolDescriptor{
 			ToolName: d.GetToolName(), Description: proto.String(d.GetDescription()), InputSchema: d.GetInputSchema(),
 		})
 	}
-	c.McpMetaToolOptions.McpDescriptors = []*cursorpb.McpDescriptor{descriptor}
+	c.McpMetaToolOptions.McpDescriptors = []*pb.McpDescriptor{descriptor}
 	return c
 }
 
 // instructions tell the model what the tools are. They name all of them, because it may have to look their schemas up
 // before it can call one.
-func instructions(defs []*cursorpb.McpToolDefinition) []*cursorpb.McpInstructions {
+func instructions(defs []*pb.McpToolDefinition) []*pb.McpInstructions {
 	var b strings.Builder
 	b.WriteString("These are the tools of the program that the user works with (server \"" + provider + "\"). They run on the user's " +
 		"machine: use them for everything that reads or changes something there. Where a tool can't be called directly, look its schema " +
@@ -101,7 +101,7 @@ func instructions(defs []*cursorpb.McpToolDefinition) []*cursorpb.McpInstruction
 		}
 		b.WriteByte('\n')
 	}
-	return []*cursorpb.McpInstructions{{ServerName: provider, ServerIdentifier: provider, Instructions: b.String()}}
+	return []*pb.McpInstructions{{ServerName: provider, ServerIdentifier: provider, Instructions: b.String()}}
 }
 
 // firstLine is the beginning of a description, for a list.

@@ -5,8 +5,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/connectwire"
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/connectwire"
+	"composer-api/internal/cursor/pb"
 )
 
 // The field numbers that are read by hand; all others are read by generated code.
@@ -99,7 +99,7 @@ func checkpointBytes(message []byte) ([]byte, bool) {
 
 // contextTokens reads the size of the context from a checkpoint; 0 when it doesn't say.
 func contextTokens(state []byte) int64 {
-	var d cursorpb.ConversationTokenDetails
+	var d pb.ConversationTokenDetails
 	if proto.Unmarshal(only(state, fieldTokenDetails), &d) != nil {
 		return 0
 	}
@@ -107,8 +107,8 @@ func contextTokens(state []byte) int64 {
 }
 
 // decode reads any other message.
-func decode(message []byte) (*cursorpb.AgentServerMessage, error) {
-	m := &cursorpb.AgentServerMessage{}
+func decode(message []byte) (*pb.AgentServerMessage, error) {
+	m := &pb.AgentServerMessage{}
 	if err := proto.Unmarshal(message, m); err != nil {
 		return nil, &connectwire.FormatError{Reason: "message: " + err.Error()}
 	}

@@ -8,25 +8,25 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/pb"
 )
 
 // A server message, for tests.
-func updateMessage(u *cursorpb.InteractionUpdate) []byte {
-	return encode(&cursorpb.AgentServerMessage{Message: &cursorpb.AgentServerMessage_InteractionUpdate{InteractionUpdate: u}})
+func updateMessage(u *pb.InteractionUpdate) []byte {
+	return encode(&pb.AgentServerMessage{Message: &pb.AgentServerMessage_InteractionUpdate{InteractionUpdate: u}})
 }
 
 func textMessage(text string) []byte {
-	return updateMessage(&cursorpb.InteractionUpdate{Message: &cursorpb.InteractionUpdate_TextDelta{TextDelta: &cursorpb.TextDelta{Text: text}}})
+	return updateMessage(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_TextDelta{TextDelta: &pb.TextDelta{Text: text}}})
 }
 
 func thinkingMessage(text string) []byte {
-	return updateMessage(&cursorpb.InteractionUpdate{Message: &cursorpb.InteractionUpdate_ThinkingDelta{ThinkingDelta: &cursorpb.ThinkingDelta{Text: text}}})
+	return updateMessage(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_ThinkingDelta{ThinkingDelta: &pb.ThinkingDelta{Text: text}}})
 }
 
 func TestTextDeltaFindsText(t *testing.T) {
-	notice := updateMessage(&cursorpb.InteractionUpdate{Message: &cursorpb.InteractionUpdate_TextDelta{
-		TextDelta: &cursorpb.TextDelta{Text: "low on quota", IsServerNotice: true},
+	notice := updateMessage(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_TextDelta{
+		TextDelta: &pb.TextDelta{Text: "low on quota", IsServerNotice: true},
 	}})
 	// An update with a time stamp and a field of the future before the text, and one behind it.
 	var update []byte
@@ -49,8 +49,8 @@ func TestTextDeltaFindsText(t *testing.T) {
 		{"empty text", textMessage(""), agent.Text, "", true},
 		{"a notice is no part of the answer", notice, agent.Reasoning, "low on quota", true},
 		{"unknown fields are passed over", future, agent.Text, "hi", true},
-		{"another update", updateMessage(&cursorpb.InteractionUpdate{Message: &cursorpb.InteractionUpdate_Heartbeat{Heartbeat: &cursorpb.Empty{}}}), 0, "", false},
-		{"another message", encode(&cursorpb.AgentServerMessage{Message: &cursorpb.AgentServerMessage_KvServerMessage{KvServerMessage: &cursorpb.KvServerMessage{Id: 1}}}), 0, "", false},
+		{"another update", updateMessage(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_Heartbeat{Heartbeat: &pb.Empty{}}}), 0, "", false},
+		{"another message", encode(&pb.AgentServerMessage{Message: &pb.AgentServerMessage_KvServerMessage{KvServerMessage: &pb.KvServerMessage{Id: 1}}}), 0, "", false},
 		{"nothing", nil, 0, "", false},
 		{"a cut message", textMessage("hi")[:4], 0, "", false},
 	} {
@@ -67,7 +67,7 @@ func FuzzTextDelta(f *testing.F) {
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, message []byte) {
 		_, text, ok := textDelta(message)
-		var m cursorpb.AgentServerMessage
+		var m pb.AgentServerMessage
 		if proto.Unmarshal(message, &m) != nil {
 			return
 		}
@@ -82,7 +82,7 @@ func FuzzTextDelta(f *testing.F) {
 }
 
 func TestCheckpointsAreKeptAsTheyCome(t *testing.T) {
-	state := encode(&cursorpb.ConversationState{TokenDetails: &cursorpb.ConversationTokenDetails{UsedTokens: 1234}})
+	state := encode(&pb.ConversationState{TokenDetails: &pb.ConversationTokenDetails{UsedTokens: 1234}})
 	state = appendField(state, 4002, []byte("of a newer server"))
 	got, ok := checkpointBytes(appendField(nil, fieldCheckpoint, state))
 	if !ok || !bytes.Equal(got, state) {

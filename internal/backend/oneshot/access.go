@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/backend/cursorerr"
+	"composer-api/internal/cursor/cursorerr"
 )
 
 // Auth gives access tokens for keys; *cursorauth.Client is one. It is safe for concurrent use.

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/backend/cursorerr"
+	"composer-api/internal/cursor/cursorerr"
 )
 
 // oneToken has the same token for everybody, until it is dropped.

@@ -1,4 +1,4 @@
-package cursorauth
+package auth
 
 import (
 	"context"

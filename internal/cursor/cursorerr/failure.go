@@ -12,9 +12,9 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/connectwire"
-	"composer-api/internal/cursorauth"
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/auth"
+	"composer-api/internal/cursor/connectwire"
+	"composer-api/internal/cursor/pb"
 )
 
 // A Route is an endpoint of Cursor's backend, as far as its errors differ from those of another.
@@ -60,7 +60,7 @@ func (r Route) ReadResponse(resp *http.Response, body []byte) *Failure {
 	} else if resp.StatusCode > http.StatusInternalServerError && said.Code == "unknown" { // of somebody between us
 		f = r.failure(passing, said)
 	}
-	f.Err.RetryAfter = cursorauth.RetryAfter(resp.Header, time.Now())
+	f.Err.RetryAfter = auth.RetryAfter(resp.Header, time.Now())
 	f.Err.Err = fmt.Errorf("%s: %w", resp.Status, said)
 	return f
 }
@@ -110,7 +110,7 @@ const detailType = "aiserver.v1.ErrorDetails"
 // Anything else says nothing.
 func readDetail(d *connectwire.Detail) detail {
 	var read detail
-	var e cursorpb.ErrorDetails
+	var e pb.ErrorDetails
 	if d.Type == detailType && proto.Unmarshal(d.Value, &e) == nil {
 		read = detail{e.GetError(), e.GetDetails().GetTitle(), e.GetDetails().GetDetail(), nil}
 		if e.GetDetails() != nil {

@@ -11,7 +11,7 @@
 // 	protoc        (unknown)
 // source: agent/v1/localagent.proto
 
-package cursorpb
+package pb
 
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -11531,7 +11531,7 @@ const file_agent_v1_localagent_proto_rawDesc = "" +
 	"\x18SHELL_TIMEOUT_BACKGROUND\x10\x022\x98\x01\n" +
 	"\fAgentService\x12E\n" +
 	"\x03Run\x12\x1c.agent.v1.AgentClientMessage\x1a\x1c.agent.v1.AgentServerMessage(\x010\x01\x12A\n" +
-	"\x06RunSSE\x12\x17.agent.v1.BidiRequestId\x1a\x1c.agent.v1.AgentServerMessage0\x01B Z\x1ecomposer-api/internal/cursorpbb\x06proto3"
+	"\x06RunSSE\x12\x17.agent.v1.BidiRequestId\x1a\x1c.agent.v1.AgentServerMessage0\x01B!Z\x1fcomposer-api/internal/cursor/pbb\x06proto3"
 
 var (
 	file_agent_v1_localagent_proto_rawDescOnce sync.Once

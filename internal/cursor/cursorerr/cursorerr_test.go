@@ -11,17 +11,17 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/connectwire"
-	"composer-api/internal/cursorpb"
+	"composer-api/internal/cursor/connectwire"
+	"composer-api/internal/cursor/pb"
 )
 
 var route = Route{Endpoint: "THE_ENDPOINT", Version: "THE_VERSION", NotFound: agent.ModelNotFound}
 
 // said is an error as upstream says it, with a detail when there is anything to put into it.
-func said(code, message string, number int32, d *cursorpb.CustomErrorDetails) *connectwire.Error {
+func said(code, message string, number int32, d *pb.CustomErrorDetails) *connectwire.Error {
 	e := &connectwire.Error{Code: code, Message: message}
 	if number != 0 || d != nil {
-		value, err := proto.Marshal(&cursorpb.ErrorDetails{Error: number, Details: d})
+		value, err := proto.Marshal(&pb.ErrorDetails{Error: number, Details: d})
 		if err != nil {
 			panic(err)
 		}
@@ -56,7 +56,7 @@ const (
 )
 
 func TestWhatErrorsMean(t *testing.T) {
-	busy := &cursorpb.CustomErrorDetails{Title: "Busy", Detail: "Try later."}
+	busy := &pb.CustomErrorDetails{Title: "Busy", Detail: "Try later."}
 	for _, tt := range []struct {
 		name string
 		said *connectwire.Error
@@ -72,13 +72,13 @@ func TestWhatErrorsMean(t *testing.T) {
 		{"the number goes before the code", said("internal", "m", 50, busy), agent.RateLimited, "", "Busy: Try later."},
 		{"a bad key is not the token's fault", said("unauthenticated", "m", 42, nil), agent.InvalidKey, "", badKey},
 		{"a passing failure", said("internal", "m", 57, nil), agent.Upstream, "again", "m"},
-		{"which upstream says is final", said("internal", "m", 57, &cursorpb.CustomErrorDetails{IsRetryable: proto.Bool(false)}), agent.Upstream, "", "m"},
-		{"a final one that upstream says is passing", said("unknown", "m", 0, &cursorpb.CustomErrorDetails{IsRetryable: proto.Bool(true)}), agent.Upstream, "again", "m"},
-		{"a limit stays one", said("resource_exhausted", "m", 10, &cursorpb.CustomErrorDetails{IsRetryable: proto.Bool(true)}), agent.QuotaExceeded, "", "m"},
-		{"a title with its own stop", said("", "", 44, &cursorpb.CustomErrorDetails{Title: "Pay!", Detail: "Add a card."}), agent.PaymentRequired, "", "Pay! Add a card."},
-		{"a title alone", said("", "m", 43, &cursorpb.CustomErrorDetails{Title: "Too long"}), agent.ContextTooLong, "", "Too long"},
-		{"a detail that repeats its title", said("", "m", 43, &cursorpb.CustomErrorDetails{Title: "Too long", Detail: "Too long by 5."}), agent.ContextTooLong, "", "Too long by 5."},
-		{"a newer client", said("failed_precondition", "m", 30, &cursorpb.CustomErrorDetails{Title: "Update required"}), agent.PermissionDenied, "", "Cursor asks for a newer client: set THE_VERSION. Update required"},
+		{"which upstream says is final", said("internal", "m", 57, &pb.CustomErrorDetails{IsRetryable: proto.Bool(false)}), agent.Upstream, "", "m"},
+		{"a final one that upstream says is passing", said("unknown", "m", 0, &pb.CustomErrorDetails{IsRetryable: proto.Bool(true)}), agent.Upstream, "again", "m"},
+		{"a limit stays one", said("resource_exhausted", "m", 10, &pb.CustomErrorDetails{IsRetryable: proto.Bool(true)}), agent.QuotaExceeded, "", "m"},
+		{"a title with its own stop", said("", "", 44, &pb.CustomErrorDetails{Title: "Pay!", Detail: "Add a card."}), agent.PaymentRequired, "", "Pay! Add a card."},
+		{"a title alone", said("", "m", 43, &pb.CustomErrorDetails{Title: "Too long"}), agent.ContextTooLong, "", "Too long"},
+		{"a detail that repeats its title", said("", "m", 43, &pb.CustomErrorDetails{Title: "Too long", Detail: "Too long by 5."}), agent.ContextTooLong, "", "Too long by 5."},
+		{"a newer client", said("failed_precondition", "m", 30, &pb.CustomErrorDetails{Title: "Update required"}), agent.PermissionDenied, "", "Cursor asks for a newer client: set THE_VERSION. Update required"},
 		{"a wrong endpoint", said("unimplemented", "", 0, nil), agent.NotConfigured, "", "Cursor has no such endpoint: check THE_ENDPOINT."},
 		{"a number that nobody knows", said("unavailable", "m", 999, nil), agent.Overloaded, "again", "m"},
 		{"something is not there", said("not_found", "No such model", 0, nil), agent.ModelNotFound, "lost", "No such model"},
