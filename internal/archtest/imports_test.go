@@ -18,7 +18,7 @@ const module = "composer-api/"
 var arrows = map[string][]string{
 	// The middle: what a request is, what a run yields.
 	"agent":           {},
-	"agent/agenttest": {"agent", "script"},
+	"agent/agenttest": {"agent", "sim/script"},
 
 	// A turn, and what it needs.
 	"gateway": {"agent", "catalog", "park", "store"},
@@ -34,7 +34,7 @@ var arrows = map[string][]string{
 	"backend/bridge":      {"agent", "backend/localagent", "backend/oneshot", "cursor/connectwire", "cursor/pb"},
 	"cursor/cursorerr":    {"agent", "cursor/connectwire", "cursor/auth", "cursor/pb"},
 	"backend/oneshot":     {"agent", "cursor/cursorerr"},
-	"backend/demo":        {"agent", "script"},
+	"backend/demo":        {"agent", "sim/script"},
 	"bridge":              {"agent", "backend/localagent", "backend/oneshot", "cursor/connectwire", "cursor/pb"},
 	"cursor/connectwire":  {},
 	"cursor/auth":         {"agent"},
@@ -63,8 +63,8 @@ var arrows = map[string][]string{
 	"waitlist":     {"agent"},
 
 	// The simulator shares no framing code with the client, so that two readings of the protocol check each other.
-	"script":    {},
-	"cursorsim": {"cursor/pb", "cursor/pb/agent/v1", "script"},
+	"sim/script":    {},
+	"sim/cursorsim": {"cursor/pb", "cursor/pb/agent/v1", "sim/script"},
 
 	// The edge.
 	"config":   {"agent"},
@@ -79,8 +79,8 @@ var pure = []string{"agent", "park", "toolmap", "cursor/connectwire", "sse", "se
 
 // never holds for tests, too.
 var never = map[string][]string{
-	"cursorsim": {"backend/", "cursor/connectwire"},
-	"agent":     {"backend/", "api/", "gateway"},
+	"sim/cursorsim": {"backend/", "cursor/connectwire"},
+	"agent":         {"backend/", "api/", "gateway"},
 }
 
 // A pkg is a folder of Go files and what they import.

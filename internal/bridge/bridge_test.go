@@ -23,9 +23,9 @@ import (
 	"composer-api/internal/cursor/auth"
 	"composer-api/internal/cursor/connectwire"
 	"composer-api/internal/cursor/pb"
-	"composer-api/internal/cursorsim"
 	"composer-api/internal/memnet"
-	"composer-api/internal/script"
+	"composer-api/internal/sim/cursorsim"
+	"composer-api/internal/sim/script"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"

@@ -11,8 +11,8 @@ import (
 	"testing"
 
 	"composer-api/internal/cli"
-	"composer-api/internal/cursorsim"
-	"composer-api/internal/script"
+	"composer-api/internal/sim/cursorsim"
+	"composer-api/internal/sim/script"
 )
 
 var bridgeListens = regexp.MustCompile(`^composer-api bridge listens on (http://\S+)`)

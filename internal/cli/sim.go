@@ -9,8 +9,8 @@ import (
 	"os"
 
 	"composer-api/internal/config"
-	"composer-api/internal/cursorsim"
-	"composer-api/internal/script"
+	"composer-api/internal/sim/cursorsim"
+	"composer-api/internal/sim/script"
 )
 
 type simCmd struct {

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/script"
+	"composer-api/internal/sim/script"
 )
 
 // Features says what a backend can't do by its nature, so that the exam asks for the rest only.

@@ -15,9 +15,9 @@ import (
 	backend "composer-api/internal/backend/bridge"
 	"composer-api/internal/bridge"
 	"composer-api/internal/cursor/auth"
-	"composer-api/internal/cursorsim"
 	"composer-api/internal/memnet"
-	"composer-api/internal/script"
+	"composer-api/internal/sim/cursorsim"
+	"composer-api/internal/sim/script"
 
 	"github.com/google/go-cmp/cmp"
 )

@@ -16,7 +16,7 @@ import (
 	"composer-api/internal/agent"
 	"composer-api/internal/agent/agenttest"
 	"composer-api/internal/backend/chat"
-	"composer-api/internal/cursorsim"
+	"composer-api/internal/sim/cursorsim"
 
 	"github.com/google/go-cmp/cmp"
 )

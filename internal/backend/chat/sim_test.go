@@ -9,9 +9,9 @@ import (
 	"composer-api/internal/agent/agenttest"
 	"composer-api/internal/backend/chat"
 	"composer-api/internal/cursor/auth"
-	"composer-api/internal/cursorsim"
 	"composer-api/internal/memnet"
-	"composer-api/internal/script"
+	"composer-api/internal/sim/cursorsim"
+	"composer-api/internal/sim/script"
 )
 
 // upstream is a simulator on a network in memory, and a backend that speaks to it.

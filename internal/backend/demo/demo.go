@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/script"
+	"composer-api/internal/sim/script"
 )
 
 // A Backend plays scripts. It is safe for concurrent use.

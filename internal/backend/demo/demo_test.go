@@ -7,7 +7,7 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/agent/agenttest"
-	"composer-api/internal/script"
+	"composer-api/internal/sim/script"
 )
 
 func TestExam(t *testing.T) {

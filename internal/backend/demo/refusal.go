@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/script"
+	"composer-api/internal/sim/script"
 )
 
 // byConnectCode says what a scripted error means. Codes that aren't here are upstream's failure.

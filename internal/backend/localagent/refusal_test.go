@@ -7,7 +7,7 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/agent/agenttest"
-	"composer-api/internal/cursorsim"
+	"composer-api/internal/sim/cursorsim"
 )
 
 // TestARefusalKeepsItsRetryAfter guards against reading upstream's words again once they are an *agent.Error.

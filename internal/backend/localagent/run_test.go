@@ -25,8 +25,8 @@ import (
 	"composer-api/internal/cursor/auth"
 	"composer-api/internal/cursor/connectwire"
 	"composer-api/internal/cursor/pb"
-	"composer-api/internal/cursorsim"
-	"composer-api/internal/script"
+	"composer-api/internal/sim/cursorsim"
+	"composer-api/internal/sim/script"
 )
 
 func (r *rig) start(t *testing.T, req *agent.Request) agent.Run {

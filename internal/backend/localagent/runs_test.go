@@ -12,8 +12,8 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/agent/agenttest"
-	"composer-api/internal/cursorsim"
 	"composer-api/internal/golden"
+	"composer-api/internal/sim/cursorsim"
 )
 
 // TestRuns plays the runs of testdata/runs. Each file says what it is about, what upstream does (script), what the

@@ -16,8 +16,8 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/agent/agenttest"
-	"composer-api/internal/cursorsim"
 	"composer-api/internal/golden"
+	"composer-api/internal/sim/cursorsim"
 )
 
 // sdkFolder is where Cursor's own SDK checks the simulator: what the model says to it (script.txt), and what it sent

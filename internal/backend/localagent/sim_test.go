@@ -9,9 +9,9 @@ import (
 	"composer-api/internal/agent"
 	"composer-api/internal/agent/agenttest"
 	"composer-api/internal/cursor/auth"
-	"composer-api/internal/cursorsim"
 	"composer-api/internal/memnet"
-	"composer-api/internal/script"
+	"composer-api/internal/sim/cursorsim"
+	"composer-api/internal/sim/script"
 )
 
 // A rig is a backend whose upstream is a simulator in this process.

@@ -15,7 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"composer-api/internal/script"
+	"composer-api/internal/sim/script"
 )
 
 func TestRoutes(t *testing.T) {

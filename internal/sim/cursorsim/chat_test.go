@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"composer-api/internal/script"
+	"composer-api/internal/sim/script"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/encoding/protowire"

@@ -2,7 +2,7 @@ package cursorsim
 
 import (
 	"composer-api/internal/cursor/pb"
-	"composer-api/internal/script"
+	"composer-api/internal/sim/script"
 )
 
 // do plays one step of the script.

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"composer-api/internal/script"
+	"composer-api/internal/sim/script"
 )
 
 // Config says how a Sim behaves. The zero value is a calm simulator that plays script's default.

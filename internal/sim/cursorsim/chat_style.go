@@ -7,7 +7,7 @@ import (
 	"math/rand/v2"
 	"strings"
 
-	"composer-api/internal/script"
+	"composer-api/internal/sim/script"
 )
 
 // A chatStyle is how the model writes what the older chat endpoint has no fields for: where thinking ends, and tool

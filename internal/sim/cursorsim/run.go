@@ -12,7 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"composer-api/internal/cursor/pb"
-	"composer-api/internal/script"
+	"composer-api/internal/sim/script"
 )
 
 type kvAnswer = pb.KvClientMessage

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"composer-api/internal/script"
+	"composer-api/internal/sim/script"
 )
 
 // A transcript is what the simulator's model makes of a prompt that holds a whole conversation: headings such as [user]

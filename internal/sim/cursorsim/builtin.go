@@ -10,7 +10,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"composer-api/internal/cursor/pb"
-	"composer-api/internal/script"
+	"composer-api/internal/sim/script"
 )
 
 // Cursor's own tools are the fields of ExecServerMessage that end in "_args"; each has its answer in the field of

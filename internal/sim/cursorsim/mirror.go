@@ -7,7 +7,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"composer-api/internal/cursor/pb"
-	"composer-api/internal/script"
+	"composer-api/internal/sim/script"
 )
 
 // Servers report every call in interaction updates, beside the exec that asks for it. A client must not take the report

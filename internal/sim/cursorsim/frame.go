@@ -12,7 +12,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
-	"composer-api/internal/script"
+	"composer-api/internal/sim/script"
 )
 
 // A message of a Connect stream is one byte of flags, four of length (the first the most significant) and the payload.

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"composer-api/internal/golden"
-	"composer-api/internal/script"
+	"composer-api/internal/sim/script"
 )
 
 // TestGolden plays each testdata file: "client" says what the client is like, "script" what the model says, and each

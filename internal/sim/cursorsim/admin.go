@@ -4,7 +4,7 @@ import (
 	"io"
 	"net/http"
 
-	"composer-api/internal/script"
+	"composer-api/internal/sim/script"
 )
 
 func (s *Sim) getRuns(w http.ResponseWriter, _ *http.Request) {

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"composer-api/internal/script"
+	"composer-api/internal/sim/script"
 )
 
 // runHTTP2 serves the stream as one HTTP/2 request.

@@ -8,7 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"composer-api/internal/cursor/pb"
-	"composer-api/internal/script"
+	"composer-api/internal/sim/script"
 )
 
 // An exec is an operation that the client was asked for and that may still be open.

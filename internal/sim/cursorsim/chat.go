@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"composer-api/internal/script"
+	"composer-api/internal/sim/script"
 )
 
 // chatPath is where the older chat endpoint is always served.
