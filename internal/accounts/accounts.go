@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/seal"
 	"composer-api/internal/store"
+	"composer-api/internal/store/seal"
 )
 
 // Store is what the service keeps.

@@ -20,9 +20,9 @@ import (
 	"composer-api/internal/accounts"
 	"composer-api/internal/agent"
 	"composer-api/internal/keys"
-	"composer-api/internal/seal"
-	"composer-api/internal/sqlstore"
 	"composer-api/internal/store"
+	"composer-api/internal/store/seal"
+	"composer-api/internal/store/sqlstore"
 )
 
 const (

@@ -6,8 +6,8 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/keys"
-	"composer-api/internal/seal"
 	"composer-api/internal/store"
+	"composer-api/internal/store/seal"
 )
 
 // Resolve finds out whose hosted key token is, and with which Cursor key to go on. It asks the store every time, so

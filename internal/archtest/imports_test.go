@@ -25,7 +25,7 @@ var arrows = map[string][]string{
 	"park":    {"agent"},
 	"catalog": {"agent"},
 	"toolmap": {"agent"},
-	"respond": {"agent", "gateway", "api/openai", "api/responses", "seal", "sse", "store"},
+	"respond": {"agent", "gateway", "api/openai", "api/responses", "store/seal", "sse", "store"},
 
 	// The ways to a model.
 	"backend/localagent":  {"agent", "cursor/cursorerr", "cursor/connectwire", "cursor/auth", "cursor/pb", "toolmap"},
@@ -44,7 +44,7 @@ var arrows = map[string][]string{
 	// The public API.
 	"api/openai":                  {"agent"},
 	"api/chat":                    {"agent", "api/openai", "sse"},
-	"api/responses":               {"agent", "api/openai", "seal", "sse"},
+	"api/responses":               {"agent", "api/openai", "store/seal", "sse"},
 	"api/responses/responsestest": {"sse"},
 	"api/accounts":                {"accounts", "agent", "api/openai", "waitlist"},
 	"api/apitest":                 {"agent", "api/chat", "api/openai", "api/responses", "golden", "sse"},
@@ -53,14 +53,14 @@ var arrows = map[string][]string{
 	"httpd":                       {"accounts", "agent", "api/chat", "api/openai", "catalog", "gateway", "keys", "store"},
 
 	// What is kept, and for whom.
-	"store":        {},
-	"store/sealed": {"seal", "store"},
-	"sqlstore":     {"store"},
-	"storetest":    {"store"},
-	"seal":         {},
-	"keys":         {"agent", "store"},
-	"accounts":     {"agent", "keys", "seal", "store"},
-	"waitlist":     {"agent"},
+	"store":           {},
+	"store/sealed":    {"store/seal", "store"},
+	"store/sqlstore":  {"store"},
+	"store/storetest": {"store"},
+	"store/seal":      {},
+	"keys":            {"agent", "store"},
+	"accounts":        {"agent", "keys", "store/seal", "store"},
+	"waitlist":        {"agent"},
 
 	// The simulator shares no framing code with the client, so that two readings of the protocol check each other.
 	"sim/script":    {},
@@ -75,7 +75,7 @@ var arrows = map[string][]string{
 }
 
 // pure packages import nothing outside the standard library.
-var pure = []string{"agent", "park", "toolmap", "cursor/connectwire", "sse", "seal", "store", "memnet", "imagefetch", "cursor/auth"}
+var pure = []string{"agent", "park", "toolmap", "cursor/connectwire", "sse", "store/seal", "store", "memnet", "imagefetch", "cursor/auth"}
 
 // never holds for tests, too.
 var never = map[string][]string{

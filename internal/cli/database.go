@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 
 	"composer-api/internal/config"
-	"composer-api/internal/seal"
-	"composer-api/internal/sqlstore"
 	"composer-api/internal/store"
+	"composer-api/internal/store/seal"
+	"composer-api/internal/store/sqlstore"
 )
 
 // dsn is the database that the settings name: COMPOSER_DB, or a file in the user's state folder.

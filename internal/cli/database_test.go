@@ -9,8 +9,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"composer-api/internal/golden"
-	"composer-api/internal/sqlstore"
 	"composer-api/internal/store"
+	"composer-api/internal/store/sqlstore"
 )
 
 // TestDatabaseScripts runs testdata/database: what the operator of hosted keys types, and sees.

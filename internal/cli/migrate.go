@@ -6,7 +6,7 @@ import (
 	"text/tabwriter"
 
 	"composer-api/internal/config"
-	"composer-api/internal/sqlstore"
+	"composer-api/internal/store/sqlstore"
 )
 
 type migrateCmd struct {

@@ -13,7 +13,7 @@ import (
 
 	"composer-api/internal/cli"
 	"composer-api/internal/keys"
-	"composer-api/internal/storetest"
+	"composer-api/internal/store/storetest"
 )
 
 // exports are the variables that point a server at a simulator.

@@ -12,9 +12,9 @@ import (
 	"composer-api/internal/agent"
 	"composer-api/internal/gateway"
 	"composer-api/internal/httpd"
-	"composer-api/internal/seal"
-	"composer-api/internal/sqlstore"
 	"composer-api/internal/store"
+	"composer-api/internal/store/seal"
+	"composer-api/internal/store/sqlstore"
 )
 
 // TestTurnsOfHostedKeysAreWrittenDown also shows that those of a Cursor key are not.

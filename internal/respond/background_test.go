@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"composer-api/internal/api/responses/responsestest"
-	"composer-api/internal/seal"
+	"composer-api/internal/store/seal"
 )
 
 // inBubble runs test in a world whose time passes when nothing else happens.

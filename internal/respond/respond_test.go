@@ -12,7 +12,7 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api/responses/responsestest"
-	"composer-api/internal/seal"
+	"composer-api/internal/store/seal"
 )
 
 func TestAStoredResponseIsFoundAgain(t *testing.T) {

@@ -9,9 +9,9 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/gateway"
-	"composer-api/internal/seal"
 	"composer-api/internal/sse"
 	"composer-api/internal/store"
+	"composer-api/internal/store/seal"
 )
 
 // Config is what a Service needs.

@@ -21,9 +21,9 @@ import (
 	"composer-api/internal/backend/demo"
 	"composer-api/internal/gateway"
 	"composer-api/internal/respond"
-	"composer-api/internal/seal"
-	"composer-api/internal/sqlstore"
 	"composer-api/internal/store"
+	"composer-api/internal/store/seal"
+	"composer-api/internal/store/sqlstore"
 )
 
 // A world is one process that serves the Responses API: the real gateway and a real database, with the demo backend,

@@ -19,8 +19,8 @@ import (
 	api "composer-api/internal/api/accounts"
 	"composer-api/internal/api/openai"
 	"composer-api/internal/golden"
-	"composer-api/internal/seal"
-	"composer-api/internal/sqlstore"
+	"composer-api/internal/store/seal"
+	"composer-api/internal/store/sqlstore"
 	"composer-api/internal/waitlist"
 )
 

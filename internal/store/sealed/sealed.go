@@ -16,8 +16,8 @@ import (
 	"strconv"
 	"time"
 
-	"composer-api/internal/seal"
 	"composer-api/internal/store"
+	"composer-api/internal/store/seal"
 )
 
 // The first byte of every content column.

@@ -7,10 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"composer-api/internal/seal"
-	"composer-api/internal/sqlstore"
 	"composer-api/internal/store"
+	"composer-api/internal/store/seal"
 	"composer-api/internal/store/sealed"
+	"composer-api/internal/store/sqlstore"
 )
 
 // database opens a store without sealing.

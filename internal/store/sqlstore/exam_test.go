@@ -4,11 +4,11 @@ import (
 	"testing"
 	"time"
 
-	"composer-api/internal/seal"
-	"composer-api/internal/sqlstore"
 	"composer-api/internal/store"
+	"composer-api/internal/store/seal"
 	"composer-api/internal/store/sealed"
-	"composer-api/internal/storetest"
+	"composer-api/internal/store/sqlstore"
+	"composer-api/internal/store/storetest"
 )
 
 func TestSQLitePassesTheExam(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 
-	"composer-api/internal/sqlstore"
+	"composer-api/internal/store/sqlstore"
 )
 
 // sqliteDSN names a database that doesn't exist yet.

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"composer-api/internal/seal"
+	"composer-api/internal/store/seal"
 )
 
 func ring(t testing.TB, current, previous string) *seal.Ring {

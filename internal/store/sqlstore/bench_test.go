@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"composer-api/internal/sqlstore"
 	"composer-api/internal/store"
+	"composer-api/internal/store/sqlstore"
 )
 
 // BenchmarkCreateResponse is what storing a response costs somebody who has thousands already: the disk's

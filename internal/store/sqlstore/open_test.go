@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"composer-api/internal/sqlstore"
 	"composer-api/internal/store"
-	"composer-api/internal/storetest"
+	"composer-api/internal/store/sqlstore"
+	"composer-api/internal/store/storetest"
 )
 
 // databases are the two kinds, for tests that hold for both.

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"composer-api/internal/sqlstore"
 	"composer-api/internal/store"
+	"composer-api/internal/store/sqlstore"
 )
 
 const (
