@@ -46,11 +46,11 @@ var arrows = map[string][]string{
 	"api/chat":                    {"agent", "api/openai", "sse"},
 	"api/responses":               {"agent", "api/openai", "store/seal", "sse"},
 	"api/responses/responsestest": {"sse"},
-	"api/accounts":                {"accounts", "agent", "api/openai", "waitlist"},
+	"api/accounts":                {"hosted", "agent", "api/openai", "hosted/waitlist"},
 	"api/apitest":                 {"agent", "api/chat", "api/openai", "api/responses", "golden", "sse"},
 	"sse":                         {},
 	"imagefetch":                  {"agent"},
-	"httpd":                       {"accounts", "agent", "api/chat", "api/openai", "catalog", "gateway", "keys", "store"},
+	"httpd":                       {"hosted", "agent", "api/chat", "api/openai", "catalog", "gateway", "hosted/keys", "store"},
 
 	// What is kept, and for whom.
 	"store":           {},
@@ -58,9 +58,9 @@ var arrows = map[string][]string{
 	"store/sqlstore":  {"store"},
 	"store/storetest": {"store"},
 	"store/seal":      {},
-	"keys":            {"agent", "store"},
-	"accounts":        {"agent", "keys", "store/seal", "store"},
-	"waitlist":        {"agent"},
+	"hosted/keys":     {"agent", "store"},
+	"hosted":          {"agent", "hosted/keys", "store/seal", "store"},
+	"hosted/waitlist": {"agent"},
 
 	// The simulator shares no framing code with the client, so that two readings of the protocol check each other.
 	"sim/script":    {},

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"text/tabwriter"
 
-	"composer-api/internal/accounts"
 	"composer-api/internal/config"
+	"composer-api/internal/hosted"
 	"composer-api/internal/store"
 )
 
@@ -48,7 +48,7 @@ type keysRevokeCmd struct {
 
 func (c *keysRevokeCmd) Run(ctx context.Context, p *process) error {
 	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
-		if err := accounts.New(accounts.Config{Store: db}).Revoke(ctx, c.Key); err != nil {
+		if err := hosted.New(hosted.Config{Store: db}).Revoke(ctx, c.Key); err != nil {
 			return noKey(err, c.Key)
 		}
 		fmt.Fprintf(p.stdout, "%s is revoked\n", c.Key)
@@ -64,7 +64,7 @@ type keysRotateCmd struct {
 // Run prints the new key alone on stdout, so that a script can take it.
 func (c *keysRotateCmd) Run(ctx context.Context, p *process) error {
 	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
-		token, key, err := accounts.New(accounts.Config{Store: db}).Rotate(ctx, c.Key)
+		token, key, err := hosted.New(hosted.Config{Store: db}).Rotate(ctx, c.Key)
 		if errors.Is(err, store.ErrConflict) {
 			return &hinted{fmt.Errorf("%s is revoked already", c.Key), "rotate a good key of the account, or let its owner sign up again"}
 		}

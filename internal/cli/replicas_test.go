@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"composer-api/internal/cli"
-	"composer-api/internal/keys"
+	"composer-api/internal/hosted/keys"
 	"composer-api/internal/store/storetest"
 )
 

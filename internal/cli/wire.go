@@ -6,19 +6,19 @@ import (
 	"net/http"
 	"time"
 
-	"composer-api/internal/accounts"
 	"composer-api/internal/agent"
 	apiaccounts "composer-api/internal/api/accounts"
 	"composer-api/internal/catalog"
 	"composer-api/internal/config"
 	"composer-api/internal/cursor/auth"
 	"composer-api/internal/gateway"
+	"composer-api/internal/hosted"
+	"composer-api/internal/hosted/waitlist"
 	"composer-api/internal/httpd"
 	"composer-api/internal/imagefetch"
 	"composer-api/internal/respond"
 	"composer-api/internal/store"
 	"composer-api/internal/store/sealed"
-	"composer-api/internal/waitlist"
 )
 
 // A service is everything that serve runs.
@@ -64,7 +64,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger) (*ser
 		Durable:  gateway.NewDurableMemory(gateway.DurableConfig{Store: s.store, Backends: up.backends, Log: log}),
 		Sessions: s.store, Images: imagefetch.New(imagefetch.Config{}),
 	})
-	hosted := accounts.New(accounts.Config{Store: s.store, Ring: ring, Verify: verify(auth), Log: log})
+	hosted := hosted.New(hosted.Config{Store: s.store, Ring: ring, Verify: verify(auth), Log: log})
 	turns := httpd.Record(s.gateway, hosted)
 	s.responses = respond.New(respond.Config{Turns: turns, Store: s.store, Seal: ring, Log: log})
 
@@ -90,13 +90,13 @@ func (c *serveCmd) newUpstreams(auth *auth.Client, log *slog.Logger) (*upstreams
 }
 
 // verify asks Cursor whose key it is.
-func verify(auth *auth.Client) func(context.Context, agent.Secret) (accounts.Person, error) {
-	return func(ctx context.Context, key agent.Secret) (accounts.Person, error) {
+func verify(auth *auth.Client) func(context.Context, agent.Secret) (hosted.Person, error) {
+	return func(ctx context.Context, key agent.Secret) (hosted.Person, error) {
 		me, err := auth.Me(ctx, key)
 		if err != nil {
-			return accounts.Person{}, err
+			return hosted.Person{}, err
 		}
-		return accounts.Person{
+		return hosted.Person{
 			UserID: string(me.UserID), Email: me.UserEmail, FirstName: me.UserFirstName, LastName: me.UserLastName, KeyName: me.APIKeyName,
 		}, nil
 	}
@@ -114,7 +114,7 @@ func responseRoutes(s *respond.Service) []httpd.Route {
 }
 
 // accountRoutes mounts sign-up and the waiting list.
-func accountRoutes(cfg *config.Accounts, hosted *accounts.Service, client *http.Client) []httpd.Route {
+func accountRoutes(cfg *config.Accounts, hosted *hosted.Service, client *http.Client) []httpd.Route {
 	list := waitlist.New(waitlist.Config{
 		URL: string(cfg.WaitlistURL), FallbackURL: string(cfg.WaitlistFallbackURL),
 		Token: cfg.WaitlistToken.Secret, Source: cfg.WaitlistSource, HTTP: client,

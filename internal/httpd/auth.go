@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/keys"
+	"composer-api/internal/hosted/keys"
 	"composer-api/internal/store"
 )
 

@@ -4,15 +4,15 @@ import (
 	"context"
 	"net/http"
 
-	"composer-api/internal/accounts"
 	"composer-api/internal/agent"
 	"composer-api/internal/api/openai"
 	"composer-api/internal/gateway"
+	"composer-api/internal/hosted"
 )
 
-// RequestLog writes down the requests of hosted keys: an *accounts.Service.
+// RequestLog writes down the requests of hosted keys: an *hosted.Service.
 type RequestLog interface {
-	BeginRequest(ctx context.Context, caller agent.Caller, requestID, endpoint string) (*accounts.Request, error)
+	BeginRequest(ctx context.Context, caller agent.Caller, requestID, endpoint string) (*hosted.Request, error)
 }
 
 // Record makes a Turner that writes every turn of a hosted key into log, before it begins and when it is over. A turn
@@ -47,7 +47,7 @@ func (t *recorded) Turn(ctx context.Context, req *agent.Request, sink gateway.Si
 // An observed sink notes what the log wants to know of what passes.
 type observed struct {
 	gateway.Sink
-	accounts.Outcome
+	hosted.Outcome
 }
 
 // Accept implements gateway.Sink.

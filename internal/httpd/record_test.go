@@ -8,9 +8,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"composer-api/internal/accounts"
 	"composer-api/internal/agent"
 	"composer-api/internal/gateway"
+	"composer-api/internal/hosted"
 	"composer-api/internal/httpd"
 	"composer-api/internal/store"
 	"composer-api/internal/store/seal"
@@ -24,10 +24,10 @@ func TestTurnsOfHostedKeysAreWrittenDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	hosted := accounts.New(accounts.Config{
+	hosted := hosted.New(hosted.Config{
 		Store: db, Ring: seal.Random(),
-		Verify: func(context.Context, agent.Secret) (accounts.Person, error) {
-			return accounts.Person{UserID: "user_1"}, nil
+		Verify: func(context.Context, agent.Secret) (hosted.Person, error) {
+			return hosted.Person{UserID: "user_1"}, nil
 		},
 	})
 	up, err := hosted.SignUp(t.Context(), agent.NewSecret("crsr_0123456789abcdefghijklmnopqrstuvwxyz"))

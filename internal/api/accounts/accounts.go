@@ -16,16 +16,16 @@ import (
 	"net/netip"
 	"time"
 
-	"composer-api/internal/accounts"
 	"composer-api/internal/agent"
 	"composer-api/internal/api/openai"
-	"composer-api/internal/waitlist"
+	"composer-api/internal/hosted"
+	"composer-api/internal/hosted/waitlist"
 )
 
 // Config is what the routes need.
 type Config struct {
-	// SignUp makes an account and its key: accounts.Service.SignUp.
-	SignUp func(ctx context.Context, cursorKey agent.Secret) (*accounts.SignedUp, error)
+	// SignUp makes an account and its key: hosted.Service.SignUp.
+	SignUp func(ctx context.Context, cursorKey agent.Secret) (*hosted.SignedUp, error)
 	// Join puts a person on the waiting list: waitlist.Client.Join.
 	Join func(ctx context.Context, e waitlist.Entry) error
 	// Limit is how often an address may sign up in an hour, and again how often it may ask for early access; less
@@ -51,8 +51,8 @@ type Route struct {
 func Routes(cfg Config) []Route {
 	h := &handlers{
 		cfg:         cfg,
-		signUps:     accounts.NewLimiter(cfg.Limit, time.Hour, cfg.Now),
-		earlyAccess: accounts.NewLimiter(cfg.Limit, time.Hour, cfg.Now),
+		signUps:     hosted.NewLimiter(cfg.Limit, time.Hour, cfg.Now),
+		earlyAccess: hosted.NewLimiter(cfg.Limit, time.Hour, cfg.Now),
 	}
 	return []Route{
 		{Pattern: "POST /api/signup", Handle: h.signUp},
@@ -62,8 +62,8 @@ func Routes(cfg Config) []Route {
 
 type handlers struct {
 	cfg         Config
-	signUps     *accounts.Limiter
-	earlyAccess *accounts.Limiter
+	signUps     *hosted.Limiter
+	earlyAccess *hosted.Limiter
 }
 
 type signUpRequest struct {
@@ -139,7 +139,7 @@ func (req *signUpRequest) check() (cursorKey agent.Secret, err error) {
 			return agent.Secret{}, err
 		}
 	}
-	return accounts.ParseCursorKey(req.CursorAPIKey)
+	return hosted.ParseCursorKey(req.CursorAPIKey)
 }
 
 // alsoJoin is for somebody who has signed up already: their key must reach them even if the list can't be reached.

@@ -7,11 +7,11 @@ import (
 	"strings"
 	"testing"
 
-	"composer-api/internal/accounts"
 	"composer-api/internal/agent"
 	api "composer-api/internal/api/accounts"
+	"composer-api/internal/hosted"
+	"composer-api/internal/hosted/waitlist"
 	"composer-api/internal/store"
-	"composer-api/internal/waitlist"
 )
 
 // Whatever is sent, the answer is a success or a fault of the request.
@@ -21,11 +21,11 @@ func FuzzRoutes(f *testing.F) {
 	f.Add(1, `{"name":"Ada","email":"ada@example.com"}`, "unknown, 192.0.2.1:99")
 	f.Add(1, "\xff", "[::1]")
 	routes := api.Routes(api.Config{
-		SignUp: func(_ context.Context, key agent.Secret) (*accounts.SignedUp, error) {
+		SignUp: func(_ context.Context, key agent.Secret) (*hosted.SignedUp, error) {
 			if key.IsZero() {
 				f.Error("an empty key got through")
 			}
-			return &accounts.SignedUp{Account: store.Account{ID: "acct_1"}, Key: agent.NewSecret("cmp_x")}, nil
+			return &hosted.SignedUp{Account: store.Account{ID: "acct_1"}, Key: agent.NewSecret("cmp_x")}, nil
 		},
 		Join: func(_ context.Context, e waitlist.Entry) error {
 			_, err := e.Clean()

@@ -14,14 +14,14 @@ import (
 	"testing"
 	"time"
 
-	"composer-api/internal/accounts"
 	"composer-api/internal/agent"
 	api "composer-api/internal/api/accounts"
 	"composer-api/internal/api/openai"
 	"composer-api/internal/golden"
+	"composer-api/internal/hosted"
+	"composer-api/internal/hosted/waitlist"
 	"composer-api/internal/store/seal"
 	"composer-api/internal/store/sqlstore"
-	"composer-api/internal/waitlist"
 )
 
 // Each file in testdata is one behaviour. After the comment that says why come
@@ -91,7 +91,7 @@ func newServer(t *testing.T, settings string) *server {
 			cfg.Limit = n
 		}
 	}
-	service := accounts.New(accounts.Config{Store: openDatabase(t, dsn), Ring: ring, Verify: me, Now: clock})
+	service := hosted.New(hosted.Config{Store: openDatabase(t, dsn), Ring: ring, Verify: me, Now: clock})
 	cfg.SignUp = service.SignUp
 	cfg.Join = func(ctx context.Context, e waitlist.Entry) error {
 		if _, err := e.Clean(); err != nil {
@@ -120,20 +120,20 @@ func openDatabase(t *testing.T, dsn string) *sqlstore.DB {
 }
 
 // me is Cursor's /v1/me: it knows Ada, Eve, who has no names, and a team's key.
-func me(_ context.Context, key agent.Secret) (accounts.Person, error) {
+func me(_ context.Context, key agent.Secret) (hosted.Person, error) {
 	switch name, _, _ := strings.Cut(key.Reveal(), "-"); name {
 	case "crsr_ada":
-		return accounts.Person{UserID: "user_1", Email: "ada@example.com", FirstName: "Ada", LastName: "Lovelace"}, nil
+		return hosted.Person{UserID: "user_1", Email: "ada@example.com", FirstName: "Ada", LastName: "Lovelace"}, nil
 	case "crsr_eve":
-		return accounts.Person{UserID: "user_2"}, nil
+		return hosted.Person{UserID: "user_2"}, nil
 	case "crsr_team":
-		return accounts.Person{KeyName: "CI of the team"}, nil
+		return hosted.Person{KeyName: "CI of the team"}, nil
 	case "crsr_limited":
-		return accounts.Person{}, &agent.Error{Code: agent.RateLimited, RetryAfter: 1500 * time.Millisecond}
+		return hosted.Person{}, &agent.Error{Code: agent.RateLimited, RetryAfter: 1500 * time.Millisecond}
 	case "crsr_down":
-		return accounts.Person{}, agent.Errorf(agent.UpstreamTimeout, "Cursor did not answer in time.")
+		return hosted.Person{}, agent.Errorf(agent.UpstreamTimeout, "Cursor did not answer in time.")
 	}
-	return accounts.Person{}, &agent.Error{Code: agent.InvalidKey}
+	return hosted.Person{}, &agent.Error{Code: agent.InvalidKey}
 }
 
 // minted is a hosted key, which is another one every time.

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/hosted/waitlist"
 	"composer-api/internal/memnet"
-	"composer-api/internal/waitlist"
 )
 
 // A list is the operator's waiting list: it writes down what it is sent and answers with a status.

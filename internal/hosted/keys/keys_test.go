@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"composer-api/internal/keys"
+	"composer-api/internal/hosted/keys"
 )
 
 func TestAMintedKeyIsReadBack(t *testing.T) {

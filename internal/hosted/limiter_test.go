@@ -1,4 +1,4 @@
-package accounts_test
+package hosted_test
 
 import (
 	"fmt"
@@ -6,13 +6,13 @@ import (
 	"testing"
 	"time"
 
-	"composer-api/internal/accounts"
 	"composer-api/internal/agent"
+	"composer-api/internal/hosted"
 )
 
 func TestTheLimiterLetsSoManyThroughInAnyHour(t *testing.T) {
 	clock := now
-	l := accounts.NewLimiter(2, time.Hour, func() time.Time { return clock })
+	l := hosted.NewLimiter(2, time.Hour, func() time.Time { return clock })
 	addr := netip.MustParseAddr("192.0.2.1")
 	for _, step := range []struct {
 		pass time.Duration
@@ -49,7 +49,7 @@ func TestTheLimiterTellsAddressesApart(t *testing.T) {
 		{"2001:db8::1", "2001:db8:0:1::1", false},
 		{"fe80::1%eth0", "fe80::1%eth1", true},
 	} {
-		l := accounts.NewLimiter(1, time.Hour, nil)
+		l := hosted.NewLimiter(1, time.Hour, nil)
 		if err := l.Allow(netip.MustParseAddr(c.first)); err != nil {
 			t.Error(err)
 		}
@@ -57,7 +57,7 @@ func TestTheLimiterTellsAddressesApart(t *testing.T) {
 			t.Errorf("%s after %s: %v", c.second, c.first, err)
 		}
 	}
-	unlimited := accounts.NewLimiter(0, time.Hour, nil)
+	unlimited := hosted.NewLimiter(0, time.Hour, nil)
 	for range 100 {
 		if err := unlimited.Allow(netip.Addr{}); err != nil {
 			t.Error(err)
@@ -67,7 +67,7 @@ func TestTheLimiterTellsAddressesApart(t *testing.T) {
 
 func TestTheLimiterForgetsTheQuietestAddressWhenItIsFull(t *testing.T) {
 	clock := now
-	l := accounts.NewLimiter(1, time.Hour, func() time.Time { return clock })
+	l := hosted.NewLimiter(1, time.Hour, func() time.Time { return clock })
 	addr := func(i int) netip.Addr { return netip.MustParseAddr(fmt.Sprintf("10.%d.%d.1", i/256, i%256)) }
 	for i := range 10_001 {
 		clock = clock.Add(time.Millisecond)

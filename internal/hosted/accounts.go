@@ -1,4 +1,4 @@
-// Package accounts is the hosted-key flow: a person hands over a Cursor API key once and gets a key of ours for it, so
+// Package hosted is the hosted-key flow: a person hands over a Cursor API key once and gets a key of ours for it, so
 // that the Cursor key need not lie on every machine that uses it.
 //
 // The Cursor key is kept encrypted (package seal), bound to the account that it belongs to. Of our own key only a hash
@@ -7,7 +7,7 @@
 // Signing up, resolving a key and logging its requests is for the server (signup.go, resolve.go, requests.go); listing,
 // revoking, rotating and deleting is for the operator (operator.go). Hosted keys are off while there is no encryption
 // key: then whatever needs it is answered with agent.NotConfigured, and the operator's half works all the same.
-package accounts
+package hosted
 
 import (
 	"context"

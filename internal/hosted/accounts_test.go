@@ -1,4 +1,4 @@
-package accounts_test
+package hosted_test
 
 import (
 	"bytes"
@@ -17,9 +17,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"composer-api/internal/accounts"
 	"composer-api/internal/agent"
-	"composer-api/internal/keys"
+	"composer-api/internal/hosted"
+	"composer-api/internal/hosted/keys"
 	"composer-api/internal/store"
 	"composer-api/internal/store/seal"
 	"composer-api/internal/store/sqlstore"
@@ -36,16 +36,16 @@ const (
 )
 
 // cursor is Cursor's /v1/me.
-func cursor(_ context.Context, key agent.Secret) (accounts.Person, error) {
+func cursor(_ context.Context, key agent.Secret) (hosted.Person, error) {
 	switch k := key.Reveal(); k {
 	case adasKey, adasNewKey:
-		return accounts.Person{UserID: "user_1", Email: "ada@example.com", FirstName: "Ada", LastName: "Lovelace", KeyName: "laptop"}, nil
+		return hosted.Person{UserID: "user_1", Email: "ada@example.com", FirstName: "Ada", LastName: "Lovelace", KeyName: "laptop"}, nil
 	case evesKey:
-		return accounts.Person{UserID: "user_2", Email: "eve@example.com", FirstName: "Eve"}, nil
+		return hosted.Person{UserID: "user_2", Email: "eve@example.com", FirstName: "Eve"}, nil
 	case teamKey:
-		return accounts.Person{KeyName: "CI of the team"}, nil
+		return hosted.Person{KeyName: "CI of the team"}, nil
 	}
-	return accounts.Person{}, &agent.Error{Code: agent.InvalidKey}
+	return hosted.Person{}, &agent.Error{Code: agent.InvalidKey}
 }
 
 var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -62,14 +62,14 @@ func newHosting(t *testing.T) *hosting {
 }
 
 // replica is a service on the database, with its store.
-func (h *hosting) replica(current, previous string) (*accounts.Service, store.Store) {
+func (h *hosting) replica(current, previous string) (*hosted.Service, store.Store) {
 	h.t.Helper()
 	ring, err := seal.Parse(current, previous)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	db := h.open(h.dsn)
-	return accounts.New(accounts.Config{
+	return hosted.New(hosted.Config{
 		Store: db, Ring: ring, Verify: cursor, Now: func() time.Time { return now },
 		Log: slog.New(slog.NewTextHandler(&h.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}), db
@@ -85,7 +85,7 @@ func (h *hosting) open(dsn string) store.Store {
 	return db
 }
 
-func signUp(t *testing.T, s *accounts.Service, key string) *accounts.SignedUp {
+func signUp(t *testing.T, s *hosted.Service, key string) *hosted.SignedUp {
 	t.Helper()
 	up, err := s.SignUp(t.Context(), agent.NewSecret(key))
 	if err != nil {
@@ -102,7 +102,7 @@ func wantCode(t *testing.T, err error, want agent.Code) {
 }
 
 // wantKey checks that a hosted key leads to a Cursor key.
-func wantKey(t *testing.T, s *accounts.Service, up *accounts.SignedUp, cursorKey string) {
+func wantKey(t *testing.T, s *hosted.Service, up *hosted.SignedUp, cursorKey string) {
 	t.Helper()
 	caller, err := s.Resolve(t.Context(), up.Key.Reveal())
 	if err != nil {
@@ -140,15 +140,15 @@ func TestSigningUpAgainReplacesTheCursorKeyAndNotTheAccount(t *testing.T) {
 }
 
 func TestTheAccountIDComesFromTheUserElseTheMailElseTheKey(t *testing.T) {
-	id := func(p accounts.Person, key string) string {
+	id := func(p hosted.Person, key string) string {
 		db := newHosting(t).open(filepath.Join(t.TempDir(), "composer.db"))
-		s := accounts.New(accounts.Config{Store: db, Ring: seal.Random(), Verify: func(context.Context, agent.Secret) (accounts.Person, error) { return p, nil }})
+		s := hosted.New(hosted.Config{Store: db, Ring: seal.Random(), Verify: func(context.Context, agent.Secret) (hosted.Person, error) { return p, nil }})
 		return signUp(t, s, key).Account.ID
 	}
-	user := accounts.Person{UserID: "user_1", Email: "ada@example.com"}
-	moved := accounts.Person{UserID: "user_1", Email: "ada@example.org"}
-	mail, shouted := accounts.Person{Email: "ada@example.com"}, accounts.Person{Email: "Ada@Example.com", KeyName: "x"}
-	nobody := accounts.Person{KeyName: "CI"}
+	user := hosted.Person{UserID: "user_1", Email: "ada@example.com"}
+	moved := hosted.Person{UserID: "user_1", Email: "ada@example.org"}
+	mail, shouted := hosted.Person{Email: "ada@example.com"}, hosted.Person{Email: "Ada@Example.com", KeyName: "x"}
+	nobody := hosted.Person{KeyName: "CI"}
 	if id(user, adasKey) != id(moved, adasNewKey) {
 		t.Error("a user's id must do whatever the mail address and the key are")
 	}
@@ -160,7 +160,7 @@ func TestTheAccountIDComesFromTheUserElseTheMailElseTheKey(t *testing.T) {
 	}
 	// Accounts live for years: these must never change.
 	for _, c := range []struct {
-		p    accounts.Person
+		p    hosted.Person
 		want string
 	}{{user, "acct_7901e753321589f9b07f888d"}, {mail, "acct_9b62a3a2bce7c868f30d60f0"}, {nobody, "acct_b6fe9ff7dc34664f38e4b99e"}} {
 		if got := id(c.p, teamKey); got != c.want {
@@ -173,7 +173,7 @@ func TestFiftySignUpsAtOnceLeaveOneAccount(t *testing.T) {
 	h := newHosting(t)
 	a, db := h.replica(secret, "")
 	b, _ := h.replica(secret, "")
-	ups := make([]*accounts.SignedUp, 50)
+	ups := make([]*hosted.SignedUp, 50)
 	var wg sync.WaitGroup
 	for i := range ups {
 		wg.Go(func() {
@@ -247,7 +247,7 @@ func TestRotationGivesAnotherKeyOfTheSameAccount(t *testing.T) {
 	if err != nil || key.Account != up.Account.ID {
 		t.Fatalf("%+v, %v", key, err)
 	}
-	wantKey(t, s, &accounts.SignedUp{Account: up.Account, Key: token}, adasKey)
+	wantKey(t, s, &hosted.SignedUp{Account: up.Account, Key: token}, adasKey)
 	_, err = s.Resolve(t.Context(), up.Key.Reveal())
 	wantCode(t, err, agent.InvalidKey)
 	if _, _, err := s.Rotate(t.Context(), old.ID); !errors.Is(err, store.ErrConflict) {
@@ -260,12 +260,12 @@ func TestRotationGivesAnotherKeyOfTheSameAccount(t *testing.T) {
 
 func TestWhatCanNotBeACursorKeyIsRefused(t *testing.T) {
 	for _, text := range []string{"", "  ", "cmp_abc", "with space", "ünicode", "new\nline", strings.Repeat("x", 5000)} {
-		_, err := accounts.ParseCursorKey(text)
+		_, err := hosted.ParseCursorKey(text)
 		if e := agent.AsError(err); e.Param != "cursorApiKey" || strings.Contains(err.Error(), "cmp_abc") {
 			t.Errorf("%.20q: %v", text, err)
 		}
 	}
-	if key, err := accounts.ParseCursorKey(" " + adasKey + "\n"); err != nil || key.Reveal() != adasKey {
+	if key, err := hosted.ParseCursorKey(" " + adasKey + "\n"); err != nil || key.Reveal() != adasKey {
 		t.Errorf("blanks around the key are no fault: %v", err)
 	}
 }
@@ -339,7 +339,7 @@ func TestARequestIsLoggedWithoutItsContent(t *testing.T) {
 	}
 	gone, leave := context.WithCancel(t.Context())
 	leave()
-	r.Finish(gone, accounts.Outcome{
+	r.Finish(gone, hosted.Outcome{
 		Model: "composer-2.5;fast=false", Status: 504, ConversationID: "conv-1", Err: agent.Errorf(agent.UpstreamTimeout, "what the user said"),
 		Usage: agent.Usage{Input: 10, CacheRead: 5, CacheWrite: 1, Output: 7, Reasoning: 3, CostUSD: 0.25, Estimated: true},
 	})
@@ -363,7 +363,7 @@ func TestARequestWithACursorKeyIsNotLogged(t *testing.T) {
 	if r != nil || err != nil {
 		t.Errorf("%v, %v", r, err)
 	}
-	r.Finish(t.Context(), accounts.Outcome{Status: 200})
+	r.Finish(t.Context(), hosted.Outcome{Status: 200})
 	if logs, err := db.ListRequests(t.Context(), "", 10); err != nil || len(logs) != 0 {
 		t.Errorf("%d logs, %v", len(logs), err)
 	}
@@ -402,7 +402,7 @@ func TestAStolenDatabaseRevealsNoKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Finish(t.Context(), accounts.Outcome{Status: 200})
+	r.Finish(t.Context(), hosted.Outcome{Status: 200})
 	if _, err := db.OpenSession(t.Context(), store.Session{Key: store.NewSessionKey(caller.Owner, "s"), AgentID: "a", Expires: now.Add(time.Hour)}); err != nil {
 		t.Fatal(err)
 	}

@@ -1,11 +1,11 @@
-package accounts
+package hosted
 
 import (
 	"context"
 	"errors"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/keys"
+	"composer-api/internal/hosted/keys"
 	"composer-api/internal/store"
 	"composer-api/internal/store/seal"
 )

@@ -1,4 +1,4 @@
-package accounts
+package hosted
 
 import (
 	"cmp"
@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/keys"
+	"composer-api/internal/hosted/keys"
 	"composer-api/internal/store"
 )
 
