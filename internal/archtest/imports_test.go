@@ -35,7 +35,7 @@ var arrows = map[string][]string{
 	"cursor/cursorerr":    {"agent", "cursor/connectwire", "cursor/auth", "cursor/pb"},
 	"backend/oneshot":     {"agent", "cursor/cursorerr"},
 	"backend/demo":        {"agent", "sim/script"},
-	"bridge":              {"agent", "backend/localagent", "backend/oneshot", "cursor/connectwire", "cursor/pb"},
+	"bridgeserver":        {"agent", "backend/localagent", "backend/oneshot", "cursor/connectwire", "cursor/pb"},
 	"cursor/connectwire":  {},
 	"cursor/auth":         {"agent"},
 	"cursor/pb":           {},

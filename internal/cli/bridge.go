@@ -11,7 +11,7 @@ import (
 	"composer-api/internal/agent"
 	backendbridge "composer-api/internal/backend/bridge"
 	"composer-api/internal/backend/oneshot"
-	"composer-api/internal/bridge"
+	"composer-api/internal/bridgeserver"
 	"composer-api/internal/config"
 	"composer-api/internal/cursor/auth"
 )
@@ -28,16 +28,16 @@ func (bridgeCmd) Help() string {
 
 // Run serves until ctx ends, and then lets requests in progress finish for a moment.
 func (c *bridgeCmd) Run(ctx context.Context, p *process) error {
-	if err := bridge.CheckAddress(c.Address(), c.Token.Reveal()); err != nil {
+	if err := bridgeserver.CheckAddress(c.Address(), c.Token.Reveal()); err != nil {
 		return &hinted{err, "a token is any long random text that the callers know, too"}
 	}
 	roots, err := rootCAs(c.CAFile)
 	if err != nil {
 		return err
 	}
-	transport := bridge.NewTransport(&tls.Config{RootCAs: roots}, time.Duration(c.HTTP2Idle)*time.Millisecond)
+	transport := bridgeserver.NewTransport(&tls.Config{RootCAs: roots}, time.Duration(c.HTTP2Idle)*time.Millisecond)
 	defer transport.CloseIdleConnections()
-	server := bridgeServer(bridge.New(bridge.Config{
+	server := bridgeServer(bridgeserver.New(bridgeserver.Config{
 		BackendBase: string(c.BackendBase), LocalAgentEndpoint: string(c.LocalAgentEndpoint), ClientVersion: c.SDKClientVersion,
 		Allow: c.Allow, Token: c.Token.Secret, MaxJSON: int64(c.MaxJSONBytes),
 		Timeout: time.Duration(c.RequestTimeout) * time.Millisecond, Transport: transport, Log: newLogger(p.stderr, c.LogLevel.Level),

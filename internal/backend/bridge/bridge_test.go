@@ -13,7 +13,7 @@ import (
 	"composer-api/internal/agent"
 	"composer-api/internal/agent/agenttest"
 	backend "composer-api/internal/backend/bridge"
-	"composer-api/internal/bridge"
+	"composer-api/internal/bridgeserver"
 	"composer-api/internal/cursor/auth"
 	"composer-api/internal/memnet"
 	"composer-api/internal/sim/cursorsim"
@@ -39,7 +39,7 @@ func newChain(t *testing.T, seed uint64, s *script.Script, server http.Handler, 
 	http1.SetHTTP1(true)
 	upstream := serve(t, sim, h2c)
 	if server == nil {
-		server = bridge.New(bridge.Config{
+		server = bridgeserver.New(bridgeserver.Config{
 			BackendBase: base, LocalAgentEndpoint: "/agent.v1.AgentService/Run", Token: agent.NewSecret("the-bridges-token"), Transport: upstream,
 		})
 	}

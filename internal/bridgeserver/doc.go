@@ -1,4 +1,4 @@
-// Package bridge serves the contract of the reference system's HTTP/2 bridge: one plain POST, and a stream of Cursor's
+// Package bridgeserver serves the contract of the reference system's HTTP/2 bridge: one plain POST, and a stream of Cursor's
 // local-agent protocol as its answer.
 //
 // It is for callers that can't speak HTTP/2 in both directions at once. Such a caller sends the encoded run request and
@@ -16,4 +16,4 @@
 //	request.go   the body of a request                 upstreams.go where a request may go
 //	carry.go     one stream, there and back            listen.go    which addresses need a token
 //	transport.go connections to upstream
-package bridge
+package bridgeserver

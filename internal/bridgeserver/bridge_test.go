@@ -1,4 +1,4 @@
-package bridge_test
+package bridgeserver_test
 
 import (
 	"bytes"
@@ -19,7 +19,7 @@ import (
 	"composer-api/internal/agent"
 	"composer-api/internal/agent/agenttest"
 	"composer-api/internal/backend/localagent"
-	"composer-api/internal/bridge"
+	"composer-api/internal/bridgeserver"
 	"composer-api/internal/cursor/auth"
 	"composer-api/internal/cursor/connectwire"
 	"composer-api/internal/cursor/pb"
@@ -46,7 +46,7 @@ type world struct {
 }
 
 // newWorld makes one. handler is the upstream; nil is the simulator.
-func newWorld(t *testing.T, seed uint64, source string, handler http.Handler, change func(*bridge.Config)) *world {
+func newWorld(t *testing.T, seed uint64, source string, handler http.Handler, change func(*bridgeserver.Config)) *world {
 	t.Helper()
 	s, err := script.Parse(t.Name(), []byte(source))
 	if err != nil {
@@ -59,7 +59,7 @@ func newWorld(t *testing.T, seed uint64, source string, handler http.Handler, ch
 	h2c := new(http.Protocols)
 	h2c.SetUnencryptedHTTP2(true)
 	upstream := w.serve(handler, h2c)
-	config := bridge.Config{
+	config := bridgeserver.Config{
 		BackendBase: upstreamBase, LocalAgentEndpoint: "/agent.v1.AgentService/Run", Token: agent.NewSecret(bridgeToken),
 		Transport: upstream, Log: slog.New(slog.NewTextHandler(w.log, nil)),
 	}
@@ -68,7 +68,7 @@ func newWorld(t *testing.T, seed uint64, source string, handler http.Handler, ch
 	}
 	http1 := new(http.Protocols)
 	http1.SetHTTP1(true)
-	w.client = &http.Client{Transport: w.serve(bridge.New(config), http1)}
+	w.client = &http.Client{Transport: w.serve(bridgeserver.New(config), http1)}
 
 	simAlone := w.serve(w.sim, h2c)
 	auth := auth.New(auth.Config{BackendBase: upstreamBase, HTTP: &http.Client{Transport: simAlone}})
@@ -334,7 +334,7 @@ func TestRequestsThatAreRefused(t *testing.T) {
 	runFrame := func(data []byte) func(map[string]any) {
 		return set("runFrame", base64.StdEncoding.EncodeToString(data))
 	}
-	w := newWorld(t, 0, "turn always\ntext ok\n", nil, func(c *bridge.Config) {
+	w := newWorld(t, 0, "turn always\ntext ok\n", nil, func(c *bridgeserver.Config) {
 		c.Allow = []string{"http://other.test", "https://third.test/whole/endpoint"}
 		c.MaxJSON = 4 << 10
 	})
@@ -374,7 +374,7 @@ func TestRequestsThatAreRefused(t *testing.T) {
 }
 
 func TestAllowedUpstreams(t *testing.T) {
-	w := newWorld(t, 0, "turn always\ntext ok\n", nil, func(c *bridge.Config) {
+	w := newWorld(t, 0, "turn always\ntext ok\n", nil, func(c *bridgeserver.Config) {
 		c.Allow = []string{"http://Other.test/", "http://third.test/agent.v1.AgentService/Run"}
 	})
 	for name, change := range map[string]func(map[string]any){
@@ -396,7 +396,7 @@ func TestAllowedUpstreams(t *testing.T) {
 }
 
 func TestNotConfigured(t *testing.T) {
-	w := newWorld(t, 0, "", nil, func(c *bridge.Config) { c.BackendBase = "" })
+	w := newWorld(t, 0, "", nil, func(c *bridgeserver.Config) { c.BackendBase = "" })
 	wantError(t, w.post(t.Context(), w.body(func(b map[string]any) { delete(b, "backendBaseUrl") })), 500, "cursor_sdk_bridge_not_configured")
 	wantError(t, w.post(t.Context(), w.body(nil)), 403, "upstream_not_allowed")
 }
@@ -479,7 +479,7 @@ func TestFailingUpstreams(t *testing.T) {
 }
 
 func TestAnUpstreamThatIsNotThere(t *testing.T) {
-	w := newWorld(t, 0, "", nil, func(c *bridge.Config) {
+	w := newWorld(t, 0, "", nil, func(c *bridgeserver.Config) {
 		listener := memnet.Listen()
 		listener.Close()
 		h2c := new(http.Protocols)
@@ -529,7 +529,7 @@ func TestCheckAddress(t *testing.T) {
 		{"0.0.0.0:8792", "secret", true},
 		{"nonsense", "", false},
 	} {
-		if err := bridge.CheckAddress(c.address, c.token); (err == nil) != c.ok {
+		if err := bridgeserver.CheckAddress(c.address, c.token); (err == nil) != c.ok {
 			t.Errorf("%q with token %q: %v", c.address, c.token, err)
 		}
 	}
@@ -540,7 +540,7 @@ func FuzzRequest(f *testing.F) {
 	good, _ := json.Marshal(map[string]string{"accessToken": "t", "runFrame": base64.StdEncoding.EncodeToString(frame), "backendBaseUrl": "http://elsewhere.test"})
 	f.Add(good)
 	f.Add([]byte(`{"accessToken": 5}`))
-	h := bridge.New(bridge.Config{BackendBase: upstreamBase, LocalAgentEndpoint: "/x", Transport: noTransport{f}})
+	h := bridgeserver.New(bridgeserver.Config{BackendBase: upstreamBase, LocalAgentEndpoint: "/x", Transport: noTransport{f}})
 	f.Fuzz(func(t *testing.T, body []byte) {
 		r := httptest.NewRequest("POST", "/sdk", bytes.NewReader(body))
 		r.Header.Set("Content-Type", "application/json")
