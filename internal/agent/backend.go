@@ -7,7 +7,7 @@ import (
 
 // A Backend starts runs. It is safe for concurrent use.
 //
-// Every Backend passes the exam in agenttest.
+// Every Backend passes the exam in backend/backendtest.
 type Backend interface {
 	// Name is the backend's short name, as the x-composer-upstream header shows it: "localagent", "chat", "demo".
 	Name() string

@@ -17,25 +17,25 @@ const module = "composer-api/"
 // import what they need, but for what never forbids.
 var arrows = map[string][]string{
 	// The middle: what a request is, what a run yields.
-	"agent":           {},
-	"agent/agenttest": {"agent", "sim/script"},
+	"agent":               {},
+	"backend/backendtest": {"agent", "sim/script"},
 
 	// A turn, and what it needs.
-	"gateway": {"agent", "catalog", "park", "store"},
-	"park":    {"agent"},
-	"catalog": {"agent"},
-	"toolmap": {"agent"},
-	"respond": {"agent", "gateway", "api/openai", "api/responses", "store/seal", "sse", "store"},
+	"gateway":                    {"agent", "catalog", "park", "store"},
+	"park":                       {"agent"},
+	"catalog":                    {"agent"},
+	"backend/localagent/toolmap": {"agent"},
+	"respond":                    {"agent", "gateway", "api/openai", "api/responses", "store/seal", "sse", "store"},
 
 	// The ways to a model.
-	"backend/localagent":  {"agent", "cursor/cursorerr", "cursor/connectwire", "cursor/auth", "cursor/pb", "toolmap"},
-	"backend/chat":        {"agent", "backend/chat/markup", "cursor/cursorerr", "backend/oneshot", "cursor/connectwire", "sse"},
+	"backend/localagent":  {"agent", "cursor/cursorerr", "cursor/connectwire", "cursor/auth", "cursor/pb", "backend/localagent/toolmap"},
+	"backend/chat":        {"agent", "backend/chat/markup", "cursor/cursorerr", "backend/replay", "cursor/connectwire", "sse"},
 	"backend/chat/markup": {"agent"},
-	"backend/bridge":      {"agent", "backend/localagent", "backend/oneshot", "cursor/connectwire", "cursor/pb"},
+	"backend/bridge":      {"agent", "backend/localagent", "backend/replay", "cursor/connectwire", "cursor/pb"},
 	"cursor/cursorerr":    {"agent", "cursor/connectwire", "cursor/auth", "cursor/pb"},
-	"backend/oneshot":     {"agent", "cursor/cursorerr"},
+	"backend/replay":      {"agent", "cursor/cursorerr"},
 	"backend/demo":        {"agent", "sim/script"},
-	"bridgeserver":        {"agent", "backend/localagent", "backend/oneshot", "cursor/connectwire", "cursor/pb"},
+	"bridgeserver":        {"agent", "backend/localagent", "backend/replay", "cursor/connectwire", "cursor/pb"},
 	"cursor/connectwire":  {},
 	"cursor/auth":         {"agent"},
 	"cursor/pb":           {},
@@ -75,7 +75,7 @@ var arrows = map[string][]string{
 }
 
 // pure packages import nothing outside the standard library.
-var pure = []string{"agent", "park", "toolmap", "cursor/connectwire", "sse", "store/seal", "store", "memnet", "imagefetch", "cursor/auth"}
+var pure = []string{"agent", "park", "backend/localagent/toolmap", "cursor/connectwire", "sse", "store/seal", "store", "memnet", "imagefetch", "cursor/auth"}
 
 // never holds for tests, too.
 var never = map[string][]string{

@@ -11,7 +11,7 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/localagent"
-	"composer-api/internal/backend/oneshot"
+	"composer-api/internal/backend/replay"
 	"composer-api/internal/cursor/connectwire"
 	"composer-api/internal/cursor/pb"
 
@@ -38,7 +38,7 @@ func (c *carrier) carry(ctx context.Context, q *request, target string) *failure
 		return errNotConfigured.because(err)
 	}
 	req.Header = localagent.CarriedHeader(q.run, agent.NewSecret(q.AccessToken), cmp.Or(q.ClientVersion, config.ClientVersion), q.RequestID, c.server.blobSecret)
-	x, err := oneshot.Send(ctx, config.Transport, req, oneshot.Limits{Start: config.Timeout, Stall: config.Timeout})
+	x, err := replay.Send(ctx, config.Transport, req, replay.Limits{Start: config.Timeout, Stall: config.Timeout})
 	if err != nil {
 		return broken(err)
 	}
@@ -57,7 +57,7 @@ func (c *carrier) carry(ctx context.Context, q *request, target string) *failure
 }
 
 // copy passes on an answer that is no stream.
-func (c *carrier) copy(x *oneshot.Exchange) *failure {
+func (c *carrier) copy(x *replay.Exchange) *failure {
 	if _, err := io.Copy(c.w, x); err != nil {
 		panic(http.ErrAbortHandler) // nothing else tells the caller that this is not all
 	}
@@ -65,7 +65,7 @@ func (c *carrier) copy(x *oneshot.Exchange) *failure {
 }
 
 // pass passes the frames on, and answers what asks for the request context.
-func (c *carrier) pass(x *oneshot.Exchange, out *outgoing, tools []*pb.McpToolDefinition) *failure {
+func (c *carrier) pass(x *replay.Exchange, out *outgoing, tools []*pb.McpToolDefinition) *failure {
 	in := connectwire.NewReader(x, 0)
 	var frame []byte
 	for {

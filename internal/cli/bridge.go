@@ -10,7 +10,7 @@ import (
 
 	"composer-api/internal/agent"
 	backendbridge "composer-api/internal/backend/bridge"
-	"composer-api/internal/backend/oneshot"
+	"composer-api/internal/backend/replay"
 	"composer-api/internal/bridgeserver"
 	"composer-api/internal/config"
 	"composer-api/internal/cursor/auth"
@@ -83,6 +83,6 @@ func newBridge(cfg *config.Config, auth *auth.Client) (agent.Backend, error) {
 		URL: string(cfg.BridgeURL), Token: cfg.BridgeToken.Secret,
 		BackendBase: string(cfg.BackendBase), Endpoint: string(cfg.LocalAgentEndpoint), ClientVersion: cfg.SDKClientVersion,
 		Auth: auth, Transport: client.Transport,
-		Limits: oneshot.Limits{Start: cfg.StartTimeout, Stall: cfg.StallTimeout, Progress: cfg.ProgressTimeout},
+		Limits: replay.Limits{Start: cfg.StartTimeout, Stall: cfg.StallTimeout, Progress: cfg.ProgressTimeout},
 	}), nil
 }

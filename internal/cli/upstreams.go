@@ -14,7 +14,7 @@ import (
 	"composer-api/internal/backend/chat"
 	"composer-api/internal/backend/demo"
 	"composer-api/internal/backend/localagent"
-	"composer-api/internal/backend/oneshot"
+	"composer-api/internal/backend/replay"
 	"composer-api/internal/catalog"
 	"composer-api/internal/config"
 	"composer-api/internal/cursor/auth"
@@ -121,8 +121,8 @@ func newChat(cfg *config.Config, auth *auth.Client, roots *x509.CertPool) (plain
 	}
 	c := chat.Config{
 		Endpoint: cfg.ChatURL(), ClientVersion: cfg.ClientVersion, Headers: headers, Auth: auth,
-		Transport: oneshot.NewTransport(cfg.ChatURL(), &tls.Config{RootCAs: roots}),
-		Limits:    oneshot.Limits{Start: cfg.StartTimeout, Stall: cfg.StallTimeout, Progress: cfg.ProgressTimeout},
+		Transport: replay.NewTransport(cfg.ChatURL(), &tls.Config{RootCAs: roots}),
+		Limits:    replay.Limits{Start: cfg.StartTimeout, Stall: cfg.StallTimeout, Progress: cfg.ProgressTimeout},
 	}
 	forced := c
 	forced.Name, forced.ForceAgent = openCodeName, true

@@ -15,13 +15,13 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/agent/agenttest"
+	"composer-api/internal/backend/backendtest"
 )
 
 // A recorder is a Sink that keeps what it gets.
 type recorder struct {
 	accepted []agent.Accepted
-	turn     agenttest.Turn
+	turn     backendtest.Turn
 	flushes  int
 	onEvent  func(*agent.Event) error
 }
@@ -108,7 +108,7 @@ func (c *chat) must(resume agent.Resume, text string) *recorder {
 	return r
 }
 
-func results(r *agenttest.FakeRun) []string {
+func results(r *backendtest.FakeRun) []string {
 	var all []string
 	for _, given := range r.Results() {
 		for _, result := range given {
@@ -122,7 +122,7 @@ func results(r *agenttest.FakeRun) []string {
 	return all
 }
 
-func wantResults(t *testing.T, r *agenttest.FakeRun, want ...string) {
+func wantResults(t *testing.T, r *backendtest.FakeRun, want ...string) {
 	t.Helper()
 	if diff := cmp.Diff(want, results(r)); diff != "" {
 		t.Error(diff)
@@ -130,14 +130,14 @@ func wantResults(t *testing.T, r *agenttest.FakeRun, want ...string) {
 }
 
 // twoCalls plays a run that asks for two tools and then answers; later runs answer at once.
-func twoCalls() *agenttest.Fake {
+func twoCalls() *backendtest.Fake {
 	var once sync.Once
-	return agenttest.NewFake("fake", func(*agent.Request) (agenttest.Turns, error) {
-		turns := agenttest.Turns{{agenttest.Say("from the transcript"), agenttest.End("")}}
+	return backendtest.NewFake("fake", func(*agent.Request) (backendtest.Turns, error) {
+		turns := backendtest.Turns{{backendtest.Say("from the transcript"), backendtest.End("")}}
 		once.Do(func() {
-			turns = agenttest.Turns{
-				{agenttest.Say("let me see "), agenttest.CallTool("call_1", "look", `{"at": 1}`), agenttest.CallTool("call_2", "listen", `{}`), agenttest.Wait()},
-				{agenttest.Say("seen"), agenttest.End("")},
+			turns = backendtest.Turns{
+				{backendtest.Say("let me see "), backendtest.CallTool("call_1", "look", `{"at": 1}`), backendtest.CallTool("call_2", "listen", `{}`), backendtest.Wait()},
+				{backendtest.Say("seen"), backendtest.End("")},
 			}
 		})
 		return turns, nil
@@ -302,18 +302,18 @@ func TestARunThatDiedWhileParkedIsMadeGood(t *testing.T) {
 	lost := &agent.Error{Code: agent.Upstream, Err: errors.New("connection reset")}
 	for _, tc := range []struct {
 		name   string
-		second []agenttest.Step
+		second []backendtest.Step
 		says   agent.Resume
 	}{
-		{"on resume", []agenttest.Step{agenttest.Fail(lost)}, agent.ResumeTranscript},
-		{"before any output", []agenttest.Step{agenttest.Spend(agent.Usage{}), agenttest.Fail(lost)}, agent.ResumeParked},
+		{"on resume", []backendtest.Step{backendtest.Fail(lost)}, agent.ResumeTranscript},
+		{"before any output", []backendtest.Step{backendtest.Spend(agent.Usage{}), backendtest.Fail(lost)}, agent.ResumeParked},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			fake := agenttest.NewFake("fake", func(req *agent.Request) (agenttest.Turns, error) {
+			fake := backendtest.NewFake("fake", func(req *agent.Request) (backendtest.Turns, error) {
 				if len(req.Messages) > 1 {
-					return agenttest.Turns{{agenttest.Say("again"), agenttest.End("")}}, nil
+					return backendtest.Turns{{backendtest.Say("again"), backendtest.End("")}}, nil
 				}
-				return agenttest.Turns{{agenttest.CallTool("call_1", "look", "{}"), agenttest.Wait()}, tc.second}, nil
+				return backendtest.Turns{{backendtest.CallTool("call_1", "look", "{}"), backendtest.Wait()}, tc.second}, nil
 			})
 			c := newChat(t, newGateway(t, fake)).user("hi")
 			c.must(agent.ResumeNew, "")
@@ -329,8 +329,8 @@ func TestARunThatDiedWhileParkedIsMadeGood(t *testing.T) {
 }
 
 func TestARefusalRightAfterTheStartIsNotAccepted(t *testing.T) {
-	fake := agenttest.NewFake("fake", func(*agent.Request) (agenttest.Turns, error) {
-		return agenttest.Turns{{agenttest.Fail(&agent.Error{Code: agent.RateLimited})}}, nil
+	fake := backendtest.NewFake("fake", func(*agent.Request) (backendtest.Turns, error) {
+		return backendtest.Turns{{backendtest.Fail(&agent.Error{Code: agent.RateLimited})}}, nil
 	})
 	r, err := newChat(t, newGateway(t, fake)).user("hi").send()
 	if agent.CodeOf(err) != agent.RateLimited || len(r.accepted) != 0 {
@@ -340,8 +340,8 @@ func TestARefusalRightAfterTheStartIsNotAccepted(t *testing.T) {
 
 func TestTheClientHearsAtOnceOfARunThatThinks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fake := agenttest.NewFake("fake", func(*agent.Request) (agenttest.Turns, error) {
-			return agenttest.Turns{{}}, nil // thinks for ever
+		fake := backendtest.NewFake("fake", func(*agent.Request) (backendtest.Turns, error) {
+			return backendtest.Turns{{}}, nil // thinks for ever
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		c := newChat(t, newGateway(t, fake)).user("hi")
@@ -396,8 +396,8 @@ func TestARunThatBeginsAgainIsNotAcceptedYetButNotForEver(t *testing.T) {
 }
 
 func TestAnErrorAfterOutputIsNotRetried(t *testing.T) {
-	fake := agenttest.NewFake("fake", func(*agent.Request) (agenttest.Turns, error) {
-		return agenttest.Turns{{agenttest.Say("once"), agenttest.Fail(&agent.Error{Code: agent.Upstream})}}, nil
+	fake := backendtest.NewFake("fake", func(*agent.Request) (backendtest.Turns, error) {
+		return backendtest.Turns{{backendtest.Say("once"), backendtest.Fail(&agent.Error{Code: agent.Upstream})}}, nil
 	})
 	r, err := newChat(t, newGateway(t, fake)).user("hi").send()
 	if agent.CodeOf(err) != agent.Upstream || r.turn.Text != "once" || len(fake.Runs()) != 1 || !fake.Runs()[0].IsClosed() {
@@ -422,10 +422,10 @@ func TestOneCallAtATime(t *testing.T) {
 }
 
 // remembering plays runs that can be continued, each saying how many messages it was told and how many are new.
-func remembering() *agenttest.Fake {
+func remembering() *backendtest.Fake {
 	var mu sync.Mutex
 	n := 0
-	return agenttest.NewFake("fake", func(req *agent.Request) (agenttest.Turns, error) {
+	return backendtest.NewFake("fake", func(req *agent.Request) (backendtest.Turns, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		n++
@@ -434,7 +434,7 @@ func remembering() *agenttest.Fake {
 			from = " from " + req.Continue.ID()
 		}
 		said := fmt.Sprintf("%d new%s", len(req.Messages)-req.New, from)
-		return agenttest.Turns{{agenttest.Say(said), agenttest.End(fmt.Sprintf("agent-%d", n))}}, nil
+		return backendtest.Turns{{backendtest.Say(said), backendtest.End(fmt.Sprintf("agent-%d", n))}}, nil
 	})
 }
 
@@ -474,11 +474,11 @@ func TestMemoryIsNeverSharedBy(t *testing.T) {
 }
 
 func TestALostConversationStartsAfreshAndIsForgotten(t *testing.T) {
-	fake := agenttest.NewFake("fake", func(req *agent.Request) (agenttest.Turns, error) {
+	fake := backendtest.NewFake("fake", func(req *agent.Request) (backendtest.Turns, error) {
 		if req.Continue != nil {
 			return nil, &agent.Error{Code: agent.ConversationLost}
 		}
-		return agenttest.Turns{{agenttest.Say("hello"), agenttest.End("agent-1")}}, nil
+		return backendtest.Turns{{backendtest.Say("hello"), backendtest.End("agent-1")}}, nil
 	})
 	c := newChat(t, newGateway(t, fake)).user("one")
 	c.must(agent.ResumeNew, "hello")
@@ -494,7 +494,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := NewMemory(MemoryLimits{Count: 2, Bytes: 20, Age: time.Hour}).(*memory)
 		keep := func(name, conversation string) {
-			m.Remember(t.Context(), MemoryKey{Owner: name}, agenttest.FakeConversation(conversation))
+			m.Remember(t.Context(), MemoryKey{Owner: name}, backendtest.FakeConversation(conversation))
 		}
 		has := func(name string) bool {
 			_, ok := m.Recall(t.Context(), MemoryKey{Owner: name})
@@ -534,8 +534,8 @@ func TestLimitsCutTheAnswerAndTheRun(t *testing.T) {
 		{"more tokens than an int of bytes", nil, 1 << 62, "one two STOP three", agent.Stop},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			fake := agenttest.NewFake("fake", func(*agent.Request) (agenttest.Turns, error) {
-				return agenttest.Turns{{agenttest.Say("one two ST"), agenttest.Say("OP three"), agenttest.End("agent-1")}}, nil
+			fake := backendtest.NewFake("fake", func(*agent.Request) (backendtest.Turns, error) {
+				return backendtest.Turns{{backendtest.Say("one two ST"), backendtest.Say("OP three"), backendtest.End("agent-1")}}, nil
 			})
 			c := newChat(t, newGateway(t, fake)).user("count")
 			req := c.request()
@@ -555,14 +555,14 @@ func TestUsageIsUpstreamsAndSaysWhenItIsNot(t *testing.T) {
 	spent := agent.Usage{Input: 10, CacheRead: 20, CacheWrite: 30, Output: 40, Reasoning: 5}
 	for _, tc := range []struct {
 		name  string
-		steps []agenttest.Step
+		steps []backendtest.Step
 		want  agent.Usage
 	}{
-		{"said", []agenttest.Step{agenttest.Spend(spent), agenttest.End("")}, agent.Usage{Input: 10, CacheRead: 20, CacheWrite: 30, Output: 40, Reasoning: 5, CostUSD: (10*.5 + 20*.2 + 30*.5 + 40*2.5) / 1e6}},
-		{"not said", []agenttest.Step{agenttest.Say("12345678"), agenttest.End("")}, agent.Usage{Input: 5, Output: 2, Estimated: true, CostUSD: (5*.5 + 2*2.5) / 1e6}},
+		{"said", []backendtest.Step{backendtest.Spend(spent), backendtest.End("")}, agent.Usage{Input: 10, CacheRead: 20, CacheWrite: 30, Output: 40, Reasoning: 5, CostUSD: (10*.5 + 20*.2 + 30*.5 + 40*2.5) / 1e6}},
+		{"not said", []backendtest.Step{backendtest.Say("12345678"), backendtest.End("")}, agent.Usage{Input: 5, Output: 2, Estimated: true, CostUSD: (5*.5 + 2*2.5) / 1e6}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			fake := agenttest.NewFake("fake", func(*agent.Request) (agenttest.Turns, error) { return agenttest.Turns{tc.steps}, nil })
+			fake := backendtest.NewFake("fake", func(*agent.Request) (backendtest.Turns, error) { return backendtest.Turns{tc.steps}, nil })
 			c := newChat(t, newGateway(t, fake)).user("12345678")
 			r, err := c.send()
 			if err != nil {
@@ -576,8 +576,8 @@ func TestUsageIsUpstreamsAndSaysWhenItIsNot(t *testing.T) {
 }
 
 func TestWhenTheClientLeavesTheRunIsClosed(t *testing.T) {
-	fake := agenttest.NewFake("fake", func(*agent.Request) (agenttest.Turns, error) {
-		return agenttest.Turns{{agenttest.Say("and then")}}, nil // and no more
+	fake := backendtest.NewFake("fake", func(*agent.Request) (backendtest.Turns, error) {
+		return backendtest.Turns{{backendtest.Say("and then")}}, nil // and no more
 	})
 	t.Run("while waiting", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -615,11 +615,11 @@ func TestAClientThatHangsUpAtTheEndOfAToolTurnMayResume(t *testing.T) {
 
 func TestCloseRefusesEndsAndWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fake := agenttest.NewFake("fake", func(req *agent.Request) (agenttest.Turns, error) {
+		fake := backendtest.NewFake("fake", func(req *agent.Request) (backendtest.Turns, error) {
 			if req.Messages[0].Text() == "use a tool" {
-				return agenttest.Turns{{agenttest.CallTool("call_1", "look", "{}"), agenttest.Wait()}}, nil
+				return backendtest.Turns{{backendtest.CallTool("call_1", "look", "{}"), backendtest.Wait()}}, nil
 			}
-			return agenttest.Turns{{agenttest.Say("hm")}}, nil // thinks for ever
+			return backendtest.Turns{{backendtest.Say("hm")}}, nil // thinks for ever
 		})
 		g := New(Config{Backends: []agent.Backend{fake}})
 		newChat(t, g).user("use a tool").must(agent.ResumeNew, "")
@@ -651,13 +651,13 @@ func TestCloseRefusesEndsAndWaits(t *testing.T) {
 func TestAThousandParkedRunsAreAllResumed(t *testing.T) {
 	var mu sync.Mutex
 	n := 0
-	fake := agenttest.NewFake("fake", func(*agent.Request) (agenttest.Turns, error) {
+	fake := backendtest.NewFake("fake", func(*agent.Request) (backendtest.Turns, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		n++
-		return agenttest.Turns{
-			{agenttest.CallTool(fmt.Sprint("call_", n), "look", "{}"), agenttest.Wait()},
-			{agenttest.Say("seen"), agenttest.End("")},
+		return backendtest.Turns{
+			{backendtest.CallTool(fmt.Sprint("call_", n), "look", "{}"), backendtest.Wait()},
+			{backendtest.Say("seen"), backendtest.End("")},
 		}, nil
 	})
 	g := newGateway(t, fake)

@@ -8,7 +8,7 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/localagent"
-	"composer-api/internal/backend/oneshot"
+	"composer-api/internal/backend/replay"
 	"composer-api/internal/cursor/connectwire"
 	"composer-api/internal/cursor/pb"
 
@@ -17,17 +17,17 @@ import (
 
 // An answer turns upstream's frames into the events of one turn, up to the first tool call.
 type answer struct {
-	x       *oneshot.Exchange
+	x       *replay.Exchange
 	offered []agent.Tool
-	access  *oneshot.Access
+	access  *replay.Access
 
 	text, thinking agent.TextJoiner
 	queue          []agent.Event // the end of the turn, in order
-	count          oneshot.Count // for when upstream doesn't say
+	count          replay.Count  // for when upstream doesn't say
 	usage          *agent.Usage  // what upstream has said; set once the turn has ended
 }
 
-func newAnswer(x *oneshot.Exchange, req *agent.Request, access *oneshot.Access) *answer {
+func newAnswer(x *replay.Exchange, req *agent.Request, access *replay.Access) *answer {
 	a := &answer{x: x, offered: req.Offered(), access: access}
 	for i := range req.Messages {
 		for _, p := range req.Messages[i].Parts {
@@ -56,7 +56,7 @@ func newAnswer(x *oneshot.Exchange, req *agent.Request, access *oneshot.Access) 
 // afterTurn is how long upstream's end frame is waited for once the turn has ended.
 const afterTurn = 2 * time.Second
 
-// Next implements oneshot.Answer.
+// Next implements replay.Answer.
 func (a *answer) Next(ctx context.Context) (agent.Event, error) {
 	for len(a.queue) == 0 {
 		payload, err := a.next(ctx)
@@ -87,10 +87,10 @@ func (a *answer) next(ctx context.Context) ([]byte, error) {
 	return a.x.Next(brief)
 }
 
-// Buffered implements oneshot.Answer.
+// Buffered implements replay.Answer.
 func (a *answer) Buffered() bool { return len(a.queue) > 0 || a.x.Buffered() }
 
-// Close implements oneshot.Answer.
+// Close implements replay.Answer.
 func (a *answer) Close() error { return a.x.Close() }
 
 var errMessage = errors.New("a frame that is no message")

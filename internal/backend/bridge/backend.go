@@ -12,7 +12,7 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/localagent"
-	"composer-api/internal/backend/oneshot"
+	"composer-api/internal/backend/replay"
 )
 
 // Config is what a Backend needs. URL and Auth are required.
@@ -24,11 +24,11 @@ type Config struct {
 	// BackendBase, Endpoint and ClientVersion are sent along; "" leaves the choice to the bridge.
 	BackendBase, Endpoint, ClientVersion string
 	// Auth exchanges the caller's key.
-	Auth oneshot.Auth
+	Auth replay.Auth
 	// Transport makes the requests; nil means net/http's default.
 	Transport http.RoundTripper
 	// Limits says how long the bridge may take. A zero Progress is 5 minutes here.
-	Limits oneshot.Limits
+	Limits replay.Limits
 }
 
 // A Backend speaks to a bridge. It is safe for concurrent use.
@@ -59,7 +59,7 @@ func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, err
 		named.ConversationID = agent.NewConversationID()
 		req = &named
 	}
-	run, err := oneshot.Start(ctx, req, b.ask)
+	run, err := replay.Start(ctx, req, b.ask)
 	if err != nil {
 		return nil, err
 	}
@@ -77,8 +77,8 @@ type body struct {
 }
 
 // ask sends one request and returns the answer that begins.
-func (b *Backend) ask(ctx context.Context, req *agent.Request) (oneshot.Answer, error) {
-	access, err := oneshot.Enter(ctx, b.config.Auth, req.Caller.CursorKey)
+func (b *Backend) ask(ctx context.Context, req *agent.Request) (replay.Answer, error) {
+	access, err := replay.Enter(ctx, b.config.Auth, req.Caller.CursorKey)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func (b *Backend) ask(ctx context.Context, req *agent.Request) (oneshot.Answer, 
 	if !b.config.Token.IsZero() {
 		httpReq.Header.Set("Authorization", "Bearer "+b.config.Token.Reveal())
 	}
-	x, err := oneshot.Send(ctx, b.config.Transport, httpReq, b.config.Limits)
+	x, err := replay.Send(ctx, b.config.Transport, httpReq, b.config.Limits)
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/agent/agenttest"
+	"composer-api/internal/backend/backendtest"
 	backend "composer-api/internal/backend/bridge"
 	"composer-api/internal/bridgeserver"
 	"composer-api/internal/cursor/auth"
@@ -77,21 +77,21 @@ func parse(t *testing.T, source string) *script.Script {
 	return s
 }
 
-func (c *chain) turn(t *testing.T, req *agent.Request) (agenttest.Turn, agent.Run, error) {
+func (c *chain) turn(t *testing.T, req *agent.Request) (backendtest.Turn, agent.Run, error) {
 	t.Helper()
 	run, err := c.Start(t.Context(), req)
 	if err != nil {
-		return agenttest.Turn{}, nil, err
+		return backendtest.Turn{}, nil, err
 	}
 	t.Cleanup(func() { run.Close() })
-	turn, err := agenttest.Collect(t.Context(), run)
+	turn, err := backendtest.Collect(t.Context(), run)
 	return turn, run, err
 }
 
 func TestExam(t *testing.T) {
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
-			agenttest.Exam(t, agenttest.Features{NoConversation: true, NoScriptedResults: true}, func(t *testing.T, s *script.Script) agent.Backend {
+			backendtest.Exam(t, backendtest.Features{NoConversation: true, NoScriptedResults: true}, func(t *testing.T, s *script.Script) agent.Backend {
 				return newChain(t, seed, s, nil, nil)
 			})
 		})
@@ -115,7 +115,7 @@ turn when prompt "heard b"
 text Both done.
 usage input=5 output=6
 `), nil, nil)
-			turn, run, err := c.turn(t, agenttest.Request("hello"))
+			turn, run, err := c.turn(t, backendtest.Request("hello"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -133,7 +133,7 @@ usage input=5 output=6
 				if err := run.Resume(t.Context(), []agent.ToolResult{result}); err != nil {
 					t.Fatal(err)
 				}
-				if turn, err = agenttest.Collect(t.Context(), run); err != nil {
+				if turn, err = backendtest.Collect(t.Context(), run); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -155,7 +155,7 @@ usage input=5 output=6
 func TestTheRequestEndsAtTheFirstCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newChain(t, 0, parse(t, "turn\ncall look {\"path\":\"a\"}\n"), nil, nil)
-		if _, _, err := c.turn(t, agenttest.Request("hello")); err != nil {
+		if _, _, err := c.turn(t, backendtest.Request("hello")); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -186,7 +186,7 @@ func TestFailures(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newChain(t, 0, parse(t, c.script), nil, nil)
-				turn, _, err := w.turn(t, agenttest.Request("hello"))
+				turn, _, err := w.turn(t, backendtest.Request("hello"))
 				if agent.CodeOf(err) != c.want || turn.Text != c.text {
 					t.Errorf("%v after %q", err, turn.Text)
 				}
@@ -223,7 +223,7 @@ func TestTheBridgesErrors(t *testing.T) {
 					io.WriteString(w, c.body)
 				})
 				w := newChain(t, 0, nil, server, nil)
-				_, _, err := w.turn(t, agenttest.Request("hello"))
+				_, _, err := w.turn(t, backendtest.Request("hello"))
 				if agent.CodeOf(err) != c.want || !strings.Contains(agent.AsError(err).UserMessage(), c.says) {
 					t.Errorf("got %v", err)
 				}
@@ -237,18 +237,18 @@ func TestTheBridgesErrors(t *testing.T) {
 
 func TestAWrongTokenForTheBridge(t *testing.T) {
 	c := newChain(t, 0, nil, nil, func(config *backend.Config) { config.Token = agent.NewSecret("wrong") })
-	if _, _, err := c.turn(t, agenttest.Request("hello")); agent.CodeOf(err) != agent.NotConfigured {
+	if _, _, err := c.turn(t, backendtest.Request("hello")); agent.CodeOf(err) != agent.NotConfigured {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestATokenThatEndedIsExchangedOnce(t *testing.T) {
 	c := newChain(t, 0, parse(t, "turn always\ntext ok\n"), nil, nil)
-	if _, _, err := c.turn(t, agenttest.Request("hello")); err != nil {
+	if _, _, err := c.turn(t, backendtest.Request("hello")); err != nil {
 		t.Fatal(err)
 	}
 	c.sim.RevokeTokens()
-	if turn, _, err := c.turn(t, agenttest.Request("hello")); err != nil || turn.Text != "ok" {
+	if turn, _, err := c.turn(t, backendtest.Request("hello")); err != nil || turn.Text != "ok" {
 		t.Fatalf("%q, %v", turn.Text, err)
 	}
 	if n := c.sim.Exchanges(); n != 2 {
@@ -266,7 +266,7 @@ func TestASilentBridge(t *testing.T) {
 		})
 		c := newChain(t, 0, nil, server, nil)
 		begin := time.Now()
-		_, _, err := c.turn(t, agenttest.Request("hello"))
+		_, _, err := c.turn(t, backendtest.Request("hello"))
 		if agent.CodeOf(err) != agent.UpstreamTimeout || time.Since(begin) != 25*time.Second {
 			t.Errorf("%v after %v", err, time.Since(begin))
 		}

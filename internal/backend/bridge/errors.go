@@ -9,7 +9,7 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/localagent"
-	"composer-api/internal/backend/oneshot"
+	"composer-api/internal/backend/replay"
 	"composer-api/internal/cursor/connectwire"
 )
 
@@ -35,7 +35,7 @@ var meanings = map[string]meaning{
 const badToken = "The bridge does not take our token. Check CURSOR_SDK_BRIDGE_TOKEN."
 
 // refusal is what an answer that is no stream means: the bridge's own error, or upstream's, passed on.
-func refusal(resp *http.Response, data []byte, access *oneshot.Access) error {
+func refusal(resp *http.Response, data []byte, access *replay.Access) error {
 	var own struct {
 		Error struct{ Message, Code string } `json:"error"`
 	}
@@ -55,7 +55,7 @@ func refusal(resp *http.Response, data []byte, access *oneshot.Access) error {
 	}
 	err := &agent.Error{Code: m.code, Message: m.message, Err: cause}
 	if m.again {
-		return &oneshot.Retry{Err: err}
+		return &replay.Retry{Err: err}
 	}
 	return err
 }
@@ -66,14 +66,14 @@ func (a *answer) fault(err error) error {
 	var said *connectwire.Error
 	var format *connectwire.FormatError
 	switch {
-	case errors.As(err, &known): // a *oneshot.Retry, too
+	case errors.As(err, &known): // a *replay.Retry, too
 		return err
 	case errors.As(err, &said):
 		return a.access.Refused(localagent.UpstreamError(said))
 	case errors.As(err, &format):
 		return &agent.Error{Code: agent.Upstream, Message: "The bridge sent what can't be understood.", Err: err}
 	case errors.Is(err, io.EOF): // a good end frame, but the turn has not ended
-		return &oneshot.Retry{Err: &agent.Error{Code: agent.Upstream, Message: "The upstream connection was cut before the answer was complete.", Err: err}}
+		return &replay.Retry{Err: &agent.Error{Code: agent.Upstream, Message: "The upstream connection was cut before the answer was complete.", Err: err}}
 	}
 	return a.x.Fault(err)
 }

@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/agent/agenttest"
+	"composer-api/internal/backend/backendtest"
 	"composer-api/internal/cursor/connectwire"
 	"composer-api/internal/cursor/pb"
 
@@ -61,7 +61,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0, 1, 0xff})
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		b := New(Config{URL: "http://bridge.test", Auth: freeAuth{}, Transport: canned(stream)})
-		a, err := b.ask(t.Context(), agenttest.Request("hello"))
+		a, err := b.ask(t.Context(), backendtest.Request("hello"))
 		if err != nil {
 			t.Fatal(err)
 		}

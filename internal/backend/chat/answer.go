@@ -8,13 +8,13 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/chat/markup"
-	"composer-api/internal/backend/oneshot"
+	"composer-api/internal/backend/replay"
 )
 
 // An answer turns the pieces of one exchange into events.
 type answer struct {
-	x      *oneshot.Exchange
-	access *oneshot.Access
+	x      *replay.Exchange
+	access *replay.Access
 
 	// The way of a piece: whole characters, then thinking from text, then calls from text, then the queue.
 	joinThinking, joinText agent.TextJoiner
@@ -24,12 +24,12 @@ type answer struct {
 	queue []agent.Event
 	next  int    // of queue
 	text  []byte // what the events in queue point to
-	count oneshot.Count
+	count replay.Count
 	done  agent.Reason
 	ended bool
 }
 
-func newAnswer(x *oneshot.Exchange, offered []agent.Tool, access *oneshot.Access) *answer {
+func newAnswer(x *replay.Exchange, offered []agent.Tool, access *replay.Access) *answer {
 	a := &answer{x: x, access: access, done: agent.Stop}
 	a.calls = markup.CallFilter{Tools: offered, Text: a.sayer(agent.Text), Call: a.call}
 	a.thinking = markup.ThinkingFilter{Reasoning: a.sayer(agent.Reasoning), Text: a.calls.Write}
@@ -38,7 +38,7 @@ func newAnswer(x *oneshot.Exchange, offered []agent.Tool, access *oneshot.Access
 	return a
 }
 
-// Next implements oneshot.Answer.
+// Next implements replay.Answer.
 func (a *answer) Next(ctx context.Context) (agent.Event, error) {
 	for a.next == len(a.queue) {
 		a.queue, a.next, a.text = a.queue[:0], 0, a.text[:0]
@@ -59,10 +59,10 @@ func (a *answer) Next(ctx context.Context) (agent.Event, error) {
 	return e, nil
 }
 
-// Buffered implements oneshot.Answer.
+// Buffered implements replay.Answer.
 func (a *answer) Buffered() bool { return a.next < len(a.queue) || a.x.Buffered() }
 
-// Close implements oneshot.Answer.
+// Close implements replay.Answer.
 func (a *answer) Close() error { return a.x.Close() }
 
 // take puts a piece through the filters.

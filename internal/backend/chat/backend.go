@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/backend/oneshot"
+	"composer-api/internal/backend/replay"
 	"composer-api/internal/cursor/connectwire"
 )
 
@@ -29,11 +29,11 @@ type Config struct {
 	Headers http.Header
 
 	// Auth exchanges the caller's key. Required.
-	Auth oneshot.Auth
-	// Transport makes the requests; nil means one with the environment's proxy. See [oneshot.NewTransport].
+	Auth replay.Auth
+	// Transport makes the requests; nil means one with the environment's proxy. See [replay.NewTransport].
 	Transport http.RoundTripper
 	// Limits says how long upstream may take. A zero Progress, the time without any text, is 5 minutes here.
-	Limits oneshot.Limits
+	Limits replay.Limits
 }
 
 // A Backend speaks to the chat endpoint. It is safe for concurrent use.
@@ -47,7 +47,7 @@ func New(config Config) *Backend {
 	config.ClientVersion = cmp.Or(config.ClientVersion, "2.6.22")
 	config.Limits.Progress = cmp.Or(config.Limits.Progress, 5*time.Minute)
 	if config.Transport == nil {
-		config.Transport = oneshot.NewTransport(config.Endpoint, nil)
+		config.Transport = replay.NewTransport(config.Endpoint, nil)
 	}
 	return &Backend{config: config}
 }
@@ -64,7 +64,7 @@ func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, err
 		return nil, agent.Errorf(agent.NotConfigured, "The chat upstream is not configured. Set CURSOR_BACKEND_BASE_URL and CURSOR_CHAT_ENDPOINT.")
 	}
 	id := conversationID(req)
-	run, err := oneshot.Start(ctx, req, func(ctx context.Context, req *agent.Request) (oneshot.Answer, error) {
+	run, err := replay.Start(ctx, req, func(ctx context.Context, req *agent.Request) (replay.Answer, error) {
 		return b.ask(ctx, req, id)
 	})
 	if err != nil {
@@ -74,7 +74,7 @@ func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, err
 }
 
 // ask sends one request and returns the answer that begins.
-func (b *Backend) ask(ctx context.Context, req *agent.Request, conversationID string) (oneshot.Answer, error) {
+func (b *Backend) ask(ctx context.Context, req *agent.Request, conversationID string) (replay.Answer, error) {
 	mode := askMode
 	if b.config.ForceAgent || len(req.Offered()) > 0 {
 		mode = agentMode
@@ -84,7 +84,7 @@ func (b *Backend) ask(ctx context.Context, req *agent.Request, conversationID st
 	if err != nil {
 		return nil, err
 	}
-	access, err := oneshot.Enter(ctx, b.config.Auth, req.Caller.CursorKey)
+	access, err := replay.Enter(ctx, b.config.Auth, req.Caller.CursorKey)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (b *Backend) ask(ctx context.Context, req *agent.Request, conversationID st
 	if err != nil {
 		return nil, err
 	}
-	x, err := oneshot.Send(ctx, b.config.Transport, httpReq, b.config.Limits)
+	x, err := replay.Send(ctx, b.config.Transport, httpReq, b.config.Limits)
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/agent/agenttest"
+	"composer-api/internal/backend/backendtest"
 	"composer-api/internal/backend/chat"
 	"composer-api/internal/sim/cursorsim"
 
@@ -22,14 +22,14 @@ import (
 )
 
 // turn starts a run and reads its first turn.
-func (u *upstream) turn(t *testing.T, req *agent.Request) (agenttest.Turn, agent.Run, error) {
+func (u *upstream) turn(t *testing.T, req *agent.Request) (backendtest.Turn, agent.Run, error) {
 	t.Helper()
 	run, err := u.Start(t.Context(), req)
 	if err != nil {
-		return agenttest.Turn{}, nil, err
+		return backendtest.Turn{}, nil, err
 	}
 	t.Cleanup(func() { run.Close() })
-	turn, err := agenttest.Collect(t.Context(), run)
+	turn, err := backendtest.Collect(t.Context(), run)
 	return turn, run, err
 }
 
@@ -47,7 +47,7 @@ func (u *upstream) good(t *testing.T) cursorsim.Run {
 }
 
 func question(text string) *agent.Request {
-	req := agenttest.Request(text)
+	req := backendtest.Request(text)
 	req.Tools = nil
 	return req
 }
@@ -66,7 +66,7 @@ func TestModes(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			u := start(t, 0, "", func(config *chat.Config) { config.ForceAgent = c.force })
-			req := agenttest.Request("hello")
+			req := backendtest.Request("hello")
 			c.change(req)
 			if _, _, err := u.turn(t, req); err != nil {
 				t.Fatal(err)
@@ -103,7 +103,7 @@ func TestImagesReachUpstream(t *testing.T) {
 	}
 	part := agent.Part{Image: &agent.Image{MIME: "image/png", Data: picture.Bytes()}}
 	u := start(t, 0, "turn\ncall look {\"path\":\"a\"}\ntext {images} images\n", nil)
-	req := agenttest.Request("Which?")
+	req := backendtest.Request("Which?")
 	req.Messages[0].Parts = append(req.Messages[0].Parts, part, part)
 	turn, run, err := u.turn(t, req)
 	if err != nil {
@@ -135,7 +135,7 @@ func TestABadImageIsTheClientsMistake(t *testing.T) {
 func TestConversationIDs(t *testing.T) {
 	u := start(t, 0, "turn always when tools\ncall look {\"path\":\"a\"}\ntext ok\n", nil)
 	for range 2 {
-		req := agenttest.Request("hello")
+		req := backendtest.Request("hello")
 		req.Session = "s"
 		turn, run, err := u.turn(t, req)
 		if err != nil {
@@ -144,7 +144,7 @@ func TestConversationIDs(t *testing.T) {
 		if err := run.Resume(t.Context(), []agent.ToolResult{{CallID: turn.Calls[0].ID}}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := agenttest.Collect(t.Context(), run); err != nil {
+		if _, err := backendtest.Collect(t.Context(), run); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -163,7 +163,7 @@ func TestConversationIDs(t *testing.T) {
 // A tool that the client has not offered is what the model says, not what it does.
 func TestACallOfAnUnknownToolIsText(t *testing.T) {
 	u := start(t, 0, "turn\ntext \"Now. \"\nbuiltin shell {\"command\":\"ls\"}\ntext Then.\n", nil)
-	turn, _, err := u.turn(t, agenttest.Request("hello"))
+	turn, _, err := u.turn(t, backendtest.Request("hello"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -335,7 +335,7 @@ func TestServerSentEvents(t *testing.T) {
 			"event: done\ndata: {}\n\n")
 	})
 	u := serve(t, sim, mux, nil)
-	turn, _, err := u.turn(t, agenttest.Request("hello"))
+	turn, _, err := u.turn(t, backendtest.Request("hello"))
 	if err != nil || turn.Text != "Look:" || turn.Reasoning != "Hm." || len(turn.Calls) != 1 || string(turn.Calls[0].Arguments) != `{"path":"a"}` {
 		t.Errorf("%+v, %v", turn, err)
 	}

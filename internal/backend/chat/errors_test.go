@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/backend/oneshot"
+	"composer-api/internal/backend/replay"
 	"composer-api/internal/cursor/connectwire"
 )
 
@@ -43,13 +43,13 @@ func TestHowAnswersEndBadly(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			auth := &tokenOnce{}
-			access, err := oneshot.Enter(t.Context(), auth, agent.NewSecret("key"))
+			access, err := replay.Enter(t.Context(), auth, agent.NewSecret("key"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			err = (&answer{access: access}).fault(tt.err)
 			got := agent.AsError(err)
-			var retry *oneshot.Retry
+			var retry *replay.Retry
 			again := errors.As(err, &retry)
 			if got.Code != tt.code || got.UserMessage() != tt.message || again != tt.again || auth.dropped != tt.dropped {
 				t.Errorf("got %v, %q, again %v, dropped %v", got.Code, got.UserMessage(), again, auth.dropped)

@@ -7,7 +7,7 @@ import (
 	"mime"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/backend/oneshot"
+	"composer-api/internal/backend/replay"
 	"composer-api/internal/cursor/connectwire"
 	"composer-api/internal/sse"
 
@@ -26,7 +26,7 @@ const (
 type pieceReader func(yield func(piece []byte) bool) error
 
 // readerFor chooses by what the server says its answer is.
-func readerFor(x *oneshot.Exchange) pieceReader {
+func readerFor(x *replay.Exchange) pieceReader {
 	if kind, _, _ := mime.ParseMediaType(x.Response.Header.Get("Content-Type")); kind == "text/event-stream" {
 		return func(yield func([]byte) bool) error { return readEvents(x, yield) }
 	}

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/agent/agenttest"
+	"composer-api/internal/backend/backendtest"
 	"composer-api/internal/backend/chat"
 	"composer-api/internal/cursor/auth"
 	"composer-api/internal/memnet"
@@ -61,7 +61,7 @@ func serve(t *testing.T, sim *cursorsim.Sim, handler http.Handler, change func(*
 func TestExam(t *testing.T) {
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
-			agenttest.Exam(t, agenttest.Features{NoUsage: true, NoConversation: true}, func(t *testing.T, s *script.Script) agent.Backend {
+			backendtest.Exam(t, backendtest.Features{NoUsage: true, NoConversation: true}, func(t *testing.T, s *script.Script) agent.Backend {
 				sim := cursorsim.New(cursorsim.Config{Seed: seed, Script: s})
 				u := serve(t, sim, sim, nil)
 				t.Cleanup(func() {

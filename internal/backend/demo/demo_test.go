@@ -6,17 +6,17 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/agent/agenttest"
+	"composer-api/internal/backend/backendtest"
 	"composer-api/internal/sim/script"
 )
 
 func TestExam(t *testing.T) {
-	agenttest.Exam(t, agenttest.Features{}, func(_ *testing.T, s *script.Script) agent.Backend { return New(s) })
+	backendtest.Exam(t, backendtest.Features{}, func(_ *testing.T, s *script.Script) agent.Backend { return New(s) })
 }
 
 // TestAPromptMayHoldItsScript also shows that only what the user said last counts.
 func TestAPromptMayHoldItsScript(t *testing.T) {
-	req := agenttest.Request("sim: text old news")
+	req := backendtest.Request("sim: text old news")
 	req.Messages = append(req.Messages,
 		agent.Message{Role: agent.Assistant, Parts: []agent.Part{{Text: "old news"}}},
 		agent.Message{Role: agent.User, Parts: []agent.Part{{Text: "say it\nsim: text {prompt} with {tools}"}}})
@@ -24,7 +24,7 @@ func TestAPromptMayHoldItsScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	turn, err := agenttest.Collect(t.Context(), run)
+	turn, err := backendtest.Collect(t.Context(), run)
 	if err != nil || turn.Text != "say it with look, listen" {
 		t.Errorf("%q, %v", turn.Text, err)
 	}
@@ -38,11 +38,11 @@ func TestOnlyTheClientsToolsAreCalled(t *testing.T) {
 		"call look {}":   "",
 		"call listen {}": "",
 	} {
-		run, err := New(nil).Start(t.Context(), agenttest.Request("sim: "+call+"\nsim: text {result 1}"))
+		run, err := New(nil).Start(t.Context(), backendtest.Request("sim: "+call+"\nsim: text {result 1}"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		turn, err := agenttest.Collect(t.Context(), run)
+		turn, err := backendtest.Collect(t.Context(), run)
 		if err != nil || turn.Text != want || (len(turn.Calls) == 0) != (want != "") {
 			t.Errorf("%s: %q, %d calls, %v; want %q", call, turn.Text, len(turn.Calls), err, want)
 		}
@@ -55,7 +55,7 @@ func TestARefusalIsStartsError(t *testing.T) {
 		"status 418 Teapot.":                   agent.Upstream,
 		"error unavailable Busy.":              agent.Overloaded,
 	} {
-		_, err := New(nil).Start(t.Context(), agenttest.Request("sim: "+source))
+		_, err := New(nil).Start(t.Context(), backendtest.Request("sim: "+source))
 		if agent.CodeOf(err) != want {
 			t.Errorf("%s: %v, want %v", source, err, want)
 		}
@@ -65,11 +65,11 @@ func TestARefusalIsStartsError(t *testing.T) {
 func TestDelaysTakeTheirTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		run, err := New(nil).Start(t.Context(), agenttest.Request("sim: many 3 1s tick\nsim: hold 1m\nsim: text end"))
+		run, err := New(nil).Start(t.Context(), backendtest.Request("sim: many 3 1s tick\nsim: hold 1m\nsim: text end"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		turn, err := agenttest.Collect(t.Context(), run)
+		turn, err := backendtest.Collect(t.Context(), run)
 		if err != nil || turn.Text != "tickticktickend" || time.Since(began) != time.Minute+2*time.Second {
 			t.Errorf("%q after %v: %v", turn.Text, time.Since(began), err)
 		}

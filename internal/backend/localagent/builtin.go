@@ -4,8 +4,8 @@ import (
 	"strings"
 	"time"
 
+	"composer-api/internal/backend/localagent/toolmap"
 	"composer-api/internal/cursor/pb"
-	"composer-api/internal/toolmap"
 )
 
 // A builtin is a request for one of Cursor's own tools: what it wants, and in which form its answers are.

@@ -7,9 +7,9 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/backend/localagent/toolmap"
 	"composer-api/internal/cursor/connectwire"
 	"composer-api/internal/cursor/pb"
-	"composer-api/internal/toolmap"
 )
 
 // execEvery is how often upstream is told that an open exec is being worked on.

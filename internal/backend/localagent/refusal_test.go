@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/agent/agenttest"
+	"composer-api/internal/backend/backendtest"
 	"composer-api/internal/sim/cursorsim"
 )
 
@@ -14,7 +14,7 @@ import (
 func TestARefusalKeepsItsRetryAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, "turn always\nstatus 503 retry-after=7s Busy.\n", cursorsim.Config{}, nil)
-		_, err := r.Start(t.Context(), agenttest.Request("hello"))
+		_, err := r.Start(t.Context(), backendtest.Request("hello"))
 		if e := agent.AsError(err); e.Code != agent.Overloaded || e.RetryAfter != 7*time.Second || !e.FromUpstream {
 			t.Errorf("%v, retry after %v", e, e.RetryAfter)
 		}

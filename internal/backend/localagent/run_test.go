@@ -21,7 +21,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/agent/agenttest"
+	"composer-api/internal/backend/backendtest"
 	"composer-api/internal/cursor/auth"
 	"composer-api/internal/cursor/connectwire"
 	"composer-api/internal/cursor/pb"
@@ -39,16 +39,16 @@ func (r *rig) start(t *testing.T, req *agent.Request) agent.Run {
 	return run
 }
 
-func collect(t *testing.T, run agent.Run) agenttest.Turn {
+func collect(t *testing.T, run agent.Run) backendtest.Turn {
 	t.Helper()
-	turn, err := agenttest.Collect(t.Context(), run)
+	turn, err := backendtest.Collect(t.Context(), run)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return turn
 }
 
-func resume(t *testing.T, run agent.Run, turn agenttest.Turn) {
+func resume(t *testing.T, run agent.Run, turn backendtest.Turn) {
 	t.Helper()
 	var results []agent.ToolResult
 	for _, c := range turn.Calls {
@@ -62,7 +62,7 @@ func resume(t *testing.T, run agent.Run, turn agenttest.Turn) {
 func TestFollowUpSendsOnlyWhatIsNew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, "turn\nset-blob a one\ntext one\nturn when continued\nget-blob a\ntext two", cursorsim.Config{}, nil)
-		req := agenttest.Request("first")
+		req := backendtest.Request("first")
 		done := collect(t, r.start(t, req)).Done
 		req.Messages = append(req.Messages,
 			agent.Message{Role: agent.Assistant, Parts: []agent.Part{{Text: "one"}}},
@@ -85,10 +85,10 @@ func TestFollowUpSendsOnlyWhatIsNew(t *testing.T) {
 func TestLostBlobIsALostConversation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, "turn always\ntext one", cursorsim.Config{}, nil)
-		req := agenttest.Request("first")
+		req := backendtest.Request("first")
 		c := collect(t, r.start(t, req)).Done.Conversation.(*conversation)
 		req.Continue, req.New = newConversation(c.id, c.blobKey, c.checkpoint, nil), 0
-		_, err := agenttest.Collect(t.Context(), r.start(t, req))
+		_, err := backendtest.Collect(t.Context(), r.start(t, req))
 		if agent.CodeOf(err) != agent.ConversationLost {
 			t.Errorf("got %v, want conversation_lost", err)
 		}
@@ -98,7 +98,7 @@ func TestLostBlobIsALostConversation(t *testing.T) {
 func TestConversationWithTooManyBlobsIsNotRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, "turn\nset-blob a "+strings.Repeat("x", 2000)+"\ntext one", cursorsim.Config{}, func(c *Config) { c.MaxBlobs = 1000 })
-		if turn := collect(t, r.start(t, agenttest.Request("first"))); turn.Text != "one" || turn.Done.Conversation != nil {
+		if turn := collect(t, r.start(t, backendtest.Request("first"))); turn.Text != "one" || turn.Done.Conversation != nil {
 			t.Errorf("got %+v", turn)
 		}
 	})
@@ -107,7 +107,7 @@ func TestConversationWithTooManyBlobsIsNotRemembered(t *testing.T) {
 func TestConversationOpensUnderTheIDThatIsAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, "turn always\ntext one", cursorsim.Config{}, nil)
-		req := agenttest.Request("first")
+		req := backendtest.Request("first")
 		req.ConversationID = "agent-of-a-session"
 		for range 2 { // the second stands for another process: it must come to the same blob key
 			collect(t, r.start(t, req))
@@ -130,9 +130,9 @@ func TestThousandParkedRunsAreAllResumed(t *testing.T) {
 				return dial(ctx, network, address)
 			}
 		})
-		runs, turns := make([]agent.Run, n), make([]agenttest.Turn, n)
+		runs, turns := make([]agent.Run, n), make([]backendtest.Turn, n)
 		for i := range n {
-			runs[i] = r.start(t, agenttest.Request(fmt.Sprint("p", i)))
+			runs[i] = r.start(t, backendtest.Request(fmt.Sprint("p", i)))
 			turns[i] = collect(t, runs[i])
 		}
 		time.Sleep(21 * time.Second)
@@ -157,7 +157,7 @@ func TestFinishedRunsLeaveNothingBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, "turn always when not prompt \"park\"\nsay one two\nturn always when prompt \"park\"\ncall look {}\ntext done", cursorsim.Config{}, nil)
 		play := func(prompt string, carryOn bool) {
-			run := r.start(t, agenttest.Request(prompt))
+			run := r.start(t, backendtest.Request(prompt))
 			turn := collect(t, run)
 			if carryOn {
 				resume(t, run, turn)
@@ -195,7 +195,7 @@ func TestCloseResetsTheStreamAtOnce(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, tt.script, cursorsim.Config{}, nil)
-				run := r.start(t, agenttest.Request("hello"))
+				run := r.start(t, backendtest.Request("hello"))
 				if _, err := run.Next(t.Context()); err != nil {
 					t.Fatal(err)
 				}
@@ -213,7 +213,7 @@ func TestCloseResetsTheStreamAtOnce(t *testing.T) {
 func TestCloseEndsTheWaitForAnotherAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, "turn always\ncut", cursorsim.Config{}, nil)
-		run := r.start(t, agenttest.Request("hello"))
+		run := r.start(t, backendtest.Request("hello"))
 		start := time.Now()
 		time.AfterFunc(100*time.Millisecond, func() { run.Close() })
 		_, err := run.Next(t.Context())
@@ -226,9 +226,9 @@ func TestCloseEndsTheWaitForAnotherAttempt(t *testing.T) {
 func TestTurnsContextDoesNotEndAParkedRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, "turn\ncall look {}\ntext done", cursorsim.Config{}, nil)
-		run := r.start(t, agenttest.Request("hello"))
+		run := r.start(t, backendtest.Request("hello"))
 		ctx, cancel := context.WithCancel(t.Context())
-		turn, err := agenttest.Collect(ctx, run)
+		turn, err := backendtest.Collect(ctx, run)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -252,7 +252,7 @@ func TestStreamThatBreaksWhileParkedFailsOnResume(t *testing.T) {
 				return conn, err
 			}
 		})
-		run := r.start(t, agenttest.Request("hello"))
+		run := r.start(t, backendtest.Request("hello"))
 		turn := collect(t, run)
 		conns[0].Close()
 		synctest.Wait()
@@ -279,7 +279,7 @@ func TestUpstreamThatNeverAnswers(t *testing.T) {
 		}
 		defer b.Close()
 		start := time.Now()
-		_, err = b.Start(t.Context(), agenttest.Request("hello"))
+		_, err = b.Start(t.Context(), backendtest.Request("hello"))
 		if agent.CodeOf(err) != agent.UpstreamTimeout || time.Since(start) != 25*time.Second {
 			t.Errorf("got %v after %v", err, time.Since(start))
 		}
@@ -289,7 +289,7 @@ func TestUpstreamThatNeverAnswers(t *testing.T) {
 func TestWhatIsNoStreamSaysWhatToCheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, "", cursorsim.Config{}, func(c *Config) { c.Endpoint = "http://cursor/v1/models" })
-		_, err := r.Start(t.Context(), agenttest.Request("hello"))
+		_, err := r.Start(t.Context(), backendtest.Request("hello"))
 		if agent.CodeOf(err) != agent.NotConfigured || !strings.Contains(agent.AsError(err).UserMessage(), "CURSOR_LOCAL_AGENT_ENDPOINT") {
 			t.Errorf("got %v", err)
 		}
@@ -299,7 +299,7 @@ func TestWhatIsNoStreamSaysWhatToCheck(t *testing.T) {
 func TestErrorsNeverHoldTheKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, "turn\nerror internal retryable=false The key crsr_exam is strange.", cursorsim.Config{}, nil)
-		_, err := agenttest.Collect(t.Context(), r.start(t, agenttest.Request("hello")))
+		_, err := backendtest.Collect(t.Context(), r.start(t, backendtest.Request("hello")))
 		if err == nil || strings.Contains(err.Error(), "crsr_exam") {
 			t.Errorf("got %v", err)
 		}
@@ -309,7 +309,7 @@ func TestErrorsNeverHoldTheKey(t *testing.T) {
 func TestImagesGoBothWays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, "turn\ncall look {}\ntext done", cursorsim.Config{}, nil)
-		req := agenttest.Request("what is this?")
+		req := backendtest.Request("what is this?")
 		image := &agent.Image{MIME: "image/png", Data: []byte("png")}
 		req.Messages[0].Parts = append(req.Messages[0].Parts, agent.Part{Image: image})
 		run := r.start(t, req)
@@ -334,7 +334,7 @@ func bareRun(t testing.TB, src io.Reader, tools ...agent.Tool) *run {
 	if err != nil {
 		t.Fatal(err)
 	}
-	req := agenttest.Request("hello")
+	req := backendtest.Request("hello")
 	req.Tools = tools
 	r := newRun(b, req)
 	r.stream = &stream{out: newOutbox(), in: connectwire.NewReader(src, 0), body: io.NopCloser(src), cancel: func(error) {}}
@@ -344,7 +344,7 @@ func bareRun(t testing.TB, src io.Reader, tools ...agent.Tool) *run {
 
 // longRequest is a conversation of 200 messages, 1 MB in all.
 func longRequest() *agent.Request {
-	req := agenttest.Request("")
+	req := backendtest.Request("")
 	req.Messages = nil
 	for i := range 200 {
 		role := agent.User
@@ -459,7 +459,7 @@ func sent(t *testing.T, r *run) []*pb.AgentClientMessage {
 
 func TestToolsetsAreSharedByRequestsWithTheSameTools(t *testing.T) {
 	var sets toolsets
-	one, two := sets.of(agenttest.Request("a").Tools), sets.of(agenttest.Request("b").Tools)
+	one, two := sets.of(backendtest.Request("a").Tools), sets.of(backendtest.Request("b").Tools)
 	if one != two {
 		t.Error("the same tools were encoded twice")
 	}
@@ -502,7 +502,7 @@ func TestTLSWithAnotherAuthorityThroughAProxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	run, err := b.Start(t.Context(), agenttest.Request("hello"))
+	run, err := b.Start(t.Context(), backendtest.Request("hello"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -518,7 +518,7 @@ func TestTLSWithAnotherAuthorityThroughAProxy(t *testing.T) {
 	}
 	defer b.Close()
 	b.jitter = func() float64 { return 0 }
-	if _, err := b.Start(t.Context(), agenttest.Request("hello")); agent.CodeOf(err) != agent.Upstream {
+	if _, err := b.Start(t.Context(), backendtest.Request("hello")); agent.CodeOf(err) != agent.Upstream {
 		t.Errorf("a server that nobody trusts: %v", err)
 	}
 }

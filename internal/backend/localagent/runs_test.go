@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/agent/agenttest"
+	"composer-api/internal/backend/backendtest"
 	"composer-api/internal/golden"
 	"composer-api/internal/sim/cursorsim"
 )
@@ -36,7 +36,7 @@ func TestRuns(t *testing.T) {
 }
 
 func playCase(t *testing.T, c *golden.Case) {
-	client := &client{t: t, req: agenttest.Request("hello")}
+	client := &client{t: t, req: backendtest.Request("hello")}
 	client.configure(c.Section("client"))
 	r := newRig(t, c.Section("script"), cursorsim.Config{Seed: client.seed}, nil)
 	events := client.run(r)

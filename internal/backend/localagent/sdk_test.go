@@ -15,7 +15,7 @@ import (
 	"testing/synctest"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/agent/agenttest"
+	"composer-api/internal/backend/backendtest"
 	"composer-api/internal/golden"
 	"composer-api/internal/sim/cursorsim"
 )
@@ -180,12 +180,12 @@ type sdkClient struct {
 // record to tell.
 func (c *sdkClient) turn(t *testing.T, message ...agent.Part) {
 	t.Helper()
-	req := agenttest.Request("")
+	req := backendtest.Request("")
 	req.Messages[0].Parts, req.Tools, req.Continue = message, c.tools, c.conversation
 	run := c.start(t, req)
 	defer run.Close()
 	for {
-		turn, err := agenttest.Collect(t.Context(), run)
+		turn, err := backendtest.Collect(t.Context(), run)
 		if err != nil {
 			return
 		}

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/agent/agenttest"
+	"composer-api/internal/backend/backendtest"
 	"composer-api/internal/cursor/auth"
 	"composer-api/internal/memnet"
 	"composer-api/internal/sim/cursorsim"
@@ -81,7 +81,7 @@ func (r *rig) noViolations(t *testing.T) {
 func TestExam(t *testing.T) {
 	for name, seed := range map[string]uint64{"calm": 0, "misbehaving": 7} {
 		t.Run(name, func(t *testing.T) {
-			agenttest.Exam(t, agenttest.Features{}, func(t *testing.T, s *script.Script) agent.Backend {
+			backendtest.Exam(t, backendtest.Features{}, func(t *testing.T, s *script.Script) agent.Backend {
 				r := newRig(t, "", cursorsim.Config{Seed: seed, Script: s}, nil)
 				t.Cleanup(func() { r.noViolations(t) })
 				return r

@@ -15,8 +15,8 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/backend/localagent/toolmap"
 	"composer-api/internal/cursor/pb"
-	"composer-api/internal/toolmap"
 )
 
 // provider is the server that a client's tools are said to belong to, as Cursor's SDK calls it.

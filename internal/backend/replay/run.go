@@ -1,4 +1,4 @@
-package oneshot
+package replay
 
 import (
 	"bytes"

@@ -1,6 +1,6 @@
-// Package agenttest helps to test what stands on either side of package agent: a [Fake] backend for the gateway and the
+// Package backendtest helps to test what stands on either side of package agent: a [Fake] backend for the gateway and the
 // surfaces, [Collect] to read a turn, and the exam that every real Backend must pass.
-package agenttest
+package backendtest
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-// Package oneshot is what backends share whose upstream answers one request with one stream and then forgets it.
+// Package replay is what backends share whose upstream answers one request with one stream and then forgets it.
 //
 // There is nothing to resume upstream, so a [Run] keeps its request. When the client's results come, it appends the calls
 // and the results to the transcript and asks again. A failure that may pass is tried again, too, as long as the turn has
@@ -9,4 +9,4 @@
 //
 //	backend ── Open ──► Answer ─┐        Run = Answer, Answer, …   (one a turn)
 //	              └─ Exchange   └─ Next
-package oneshot
+package replay

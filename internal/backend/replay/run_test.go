@@ -1,4 +1,4 @@
-package oneshot
+package replay
 
 import (
 	"context"
@@ -9,14 +9,14 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/agent/agenttest"
+	"composer-api/internal/backend/backendtest"
 
 	"github.com/google/go-cmp/cmp"
 )
 
 // A played is an Answer that yields steps and then waits.
 type played struct {
-	steps  []agenttest.Step
+	steps  []backendtest.Step
 	closed chan struct{}
 }
 
@@ -40,7 +40,7 @@ func (p *played) Close() error { close(p.closed); return nil }
 
 // An upstream gives one answer after the other: steps, or an error instead.
 type upstream struct {
-	answers []any // []agenttest.Step or error
+	answers []any // []backendtest.Step or error
 	asked   []*agent.Request
 	at      []time.Duration // when, since begin
 	begin   time.Time
@@ -55,14 +55,14 @@ func (u *upstream) open(ctx context.Context, req *agent.Request) (Answer, error)
 	if err, ok := next.(error); ok {
 		return nil, err
 	}
-	p := &played{steps: next.([]agenttest.Step), closed: make(chan struct{})}
+	p := &played{steps: next.([]backendtest.Step), closed: make(chan struct{})}
 	u.given = append(u.given, p)
 	return p, nil
 }
 
-func steps(s ...agenttest.Step) []agenttest.Step { return s }
+func steps(s ...backendtest.Step) []backendtest.Step { return s }
 
-func request() *agent.Request { return agenttest.Request("hello") }
+func request() *agent.Request { return backendtest.Request("hello") }
 
 var (
 	broken  = &Retry{Err: agent.Errorf(agent.Upstream, "cut")}
@@ -71,9 +71,9 @@ var (
 
 func TestResumeAsksAgainWithCallsAndResults(t *testing.T) {
 	u := &upstream{answers: []any{
-		steps(agenttest.Say("Let "), agenttest.Say("me look."), agenttest.CallTool("c1", "look", `{"path":"a"}`), agenttest.CallTool("c2", "look", `{}`), agenttest.Wait()),
-		steps(agenttest.CallTool("c3", "look", `{}`), agenttest.Wait()),
-		steps(agenttest.Say("Done."), agenttest.End("")),
+		steps(backendtest.Say("Let "), backendtest.Say("me look."), backendtest.CallTool("c1", "look", `{"path":"a"}`), backendtest.CallTool("c2", "look", `{}`), backendtest.Wait()),
+		steps(backendtest.CallTool("c3", "look", `{}`), backendtest.Wait()),
+		steps(backendtest.Say("Done."), backendtest.End("")),
 	}}
 	req := request()
 	run, err := Start(t.Context(), req, u.open)
@@ -81,7 +81,7 @@ func TestResumeAsksAgainWithCallsAndResults(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer run.Close()
-	if _, err := agenttest.Collect(t.Context(), run); err != nil {
+	if _, err := backendtest.Collect(t.Context(), run); err != nil {
 		t.Fatal(err)
 	}
 	text := func(s string) []agent.Part { return []agent.Part{{Text: s}} }
@@ -89,13 +89,13 @@ func TestResumeAsksAgainWithCallsAndResults(t *testing.T) {
 	if err := run.Resume(t.Context(), results); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := agenttest.Collect(t.Context(), run); err != nil {
+	if _, err := backendtest.Collect(t.Context(), run); err != nil {
 		t.Fatal(err)
 	}
 	if err := run.Resume(t.Context(), []agent.ToolResult{{CallID: "c3", Parts: text("three")}}); err != nil {
 		t.Fatal(err)
 	}
-	turn, err := agenttest.Collect(t.Context(), run)
+	turn, err := backendtest.Collect(t.Context(), run)
 	if err != nil || turn.Text != "Done." {
 		t.Fatalf("%+v, %v", turn, err)
 	}
@@ -126,8 +126,8 @@ func TestResumeAsksAgainWithCallsAndResults(t *testing.T) {
 
 // Whether a failure is tried again: how many attempts there were, with the waits between them, and what comes out.
 func TestRetries(t *testing.T) {
-	say := agenttest.Say("ok")
-	good := steps(say, agenttest.End(""))
+	say := backendtest.Say("ok")
+	good := steps(say, backendtest.End(""))
 	for _, c := range []struct {
 		name     string
 		answers  []any
@@ -137,17 +137,17 @@ func TestRetries(t *testing.T) {
 	}{
 		{"nothing fails", []any{good}, 1, nil, 0},
 		{"the first attempt can't be opened", []any{broken, good}, 2, []time.Duration{250 * time.Millisecond}, 0},
-		{"two attempts break before they say anything", []any{steps(agenttest.Fail(broken)), steps(agenttest.Fail(broken)), good}, 3,
+		{"two attempts break before they say anything", []any{steps(backendtest.Fail(broken)), steps(backendtest.Fail(broken)), good}, 3,
 			[]time.Duration{250 * time.Millisecond, 500 * time.Millisecond}, 0},
-		{"three attempts break", []any{broken, steps(agenttest.Fail(broken)), broken}, 3,
+		{"three attempts break", []any{broken, steps(backendtest.Fail(broken)), broken}, 3,
 			[]time.Duration{250 * time.Millisecond, 500 * time.Millisecond}, agent.Upstream},
-		{"it breaks after text", []any{steps(say, agenttest.Fail(broken))}, 1, nil, agent.Upstream},
-		{"it breaks after reasoning", []any{steps(agenttest.Think("hm"), agenttest.Fail(broken))}, 1, nil, agent.Upstream},
+		{"it breaks after text", []any{steps(say, backendtest.Fail(broken))}, 1, nil, agent.Upstream},
+		{"it breaks after reasoning", []any{steps(backendtest.Think("hm"), backendtest.Fail(broken))}, 1, nil, agent.Upstream},
 		{"a failure that lasts", []any{agent.Errorf(agent.ModelNotFound, "no")}, 1, nil, agent.ModelNotFound},
 		{"a failure that nobody knows", []any{errors.New("oh")}, 1, nil, agent.Internal},
 		{"upstream says how long to wait", []any{&Retry{Err: &agent.Error{Code: agent.Overloaded, RetryAfter: time.Second}}}, 1, nil, agent.Overloaded},
 		{"a token has ended", []any{refused, good}, 2, []time.Duration{0}, 0},
-		{"a token has ended in the stream", []any{steps(agenttest.Fail(refused)), good}, 2, []time.Duration{0}, 0},
+		{"a token has ended in the stream", []any{steps(backendtest.Fail(refused)), good}, 2, []time.Duration{0}, 0},
 		{"the new token is no better", []any{refused, refused}, 2, []time.Duration{0}, agent.InvalidKey},
 		{"a token has ended and then it breaks", []any{refused, broken, good}, 3, []time.Duration{0, 250 * time.Millisecond}, 0},
 	} {
@@ -157,7 +157,7 @@ func TestRetries(t *testing.T) {
 				run, err := Start(t.Context(), request(), u.open)
 				if err == nil {
 					defer run.Close()
-					_, err = agenttest.Collect(t.Context(), run)
+					_, err = backendtest.Collect(t.Context(), run)
 				}
 				if code := agent.CodeOf(err); code != c.want {
 					t.Errorf("it ended with %v, want %v", err, c.want)
@@ -182,20 +182,20 @@ func TestRetries(t *testing.T) {
 
 func TestEachTurnHasItsOwnAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		wait := steps(agenttest.CallTool("c", "look", `{}`), agenttest.Wait())
-		u := &upstream{answers: []any{broken, broken, wait, broken, broken, steps(agenttest.End(""))}}
+		wait := steps(backendtest.CallTool("c", "look", `{}`), backendtest.Wait())
+		u := &upstream{answers: []any{broken, broken, wait, broken, broken, steps(backendtest.End(""))}}
 		run, err := Start(t.Context(), request(), u.open)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer run.Close()
-		if _, err := agenttest.Collect(t.Context(), run); err != nil {
+		if _, err := backendtest.Collect(t.Context(), run); err != nil {
 			t.Fatal(err)
 		}
 		if err := run.Resume(t.Context(), []agent.ToolResult{{CallID: "c"}}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := agenttest.Collect(t.Context(), run); err != nil {
+		if _, err := backendtest.Collect(t.Context(), run); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -203,7 +203,7 @@ func TestEachTurnHasItsOwnAttempts(t *testing.T) {
 
 func TestCloseEndsAWaitBetweenAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u := &upstream{answers: []any{steps(agenttest.Fail(broken)), errors.New("too late")}, begin: time.Now()}
+		u := &upstream{answers: []any{steps(backendtest.Fail(broken)), errors.New("too late")}, begin: time.Now()}
 		run, err := Start(t.Context(), request(), u.open)
 		if err != nil {
 			t.Fatal(err)
@@ -229,7 +229,7 @@ func TestCloseEndsAnOpening(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				late := &played{closed: make(chan struct{})}
-				u := &upstream{answers: []any{steps(agenttest.CallTool("c", "look", `{}`), agenttest.Wait())}}
+				u := &upstream{answers: []any{steps(backendtest.CallTool("c", "look", `{}`), backendtest.Wait())}}
 				asked := 0
 				run, err := Start(t.Context(), request(), func(ctx context.Context, req *agent.Request) (Answer, error) {
 					if asked++; asked == 1 {
@@ -244,7 +244,7 @@ func TestCloseEndsAnOpening(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if _, err := agenttest.Collect(t.Context(), run); err != nil {
+				if _, err := backendtest.Collect(t.Context(), run); err != nil {
 					t.Fatal(err)
 				}
 				resumed := make(chan error)
@@ -274,7 +274,7 @@ func TestStartEndsWithItsContext(t *testing.T) {
 }
 
 func TestCallsOutOfOrderAreErrors(t *testing.T) {
-	u := &upstream{answers: []any{steps(agenttest.Say("a"), agenttest.End(""))}}
+	u := &upstream{answers: []any{steps(backendtest.Say("a"), backendtest.End(""))}}
 	run, err := Start(t.Context(), request(), u.open)
 	if err != nil {
 		t.Fatal(err)
@@ -283,7 +283,7 @@ func TestCallsOutOfOrderAreErrors(t *testing.T) {
 	if err := run.Resume(t.Context(), nil); agent.CodeOf(err) != agent.Internal {
 		t.Errorf("Resume in mid-turn: %v", err)
 	}
-	if _, err := agenttest.Collect(t.Context(), run); err != nil {
+	if _, err := backendtest.Collect(t.Context(), run); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := run.Next(t.Context()); agent.CodeOf(err) != agent.Internal {
