@@ -21,9 +21,9 @@ var arrows = map[string][]string{
 	"backend/backendtest": {"agent", "sim/script"},
 
 	// A turn, and what it needs.
-	"gateway":                    {"agent", "catalog", "park", "store"},
-	"park":                       {"agent"},
-	"catalog":                    {"agent"},
+	"gateway":                    {"agent", "gateway/catalog", "gateway/park", "store"},
+	"gateway/park":               {"agent"},
+	"gateway/catalog":            {"agent"},
 	"backend/localagent/toolmap": {"agent"},
 	"respond":                    {"agent", "gateway", "api/openai", "api/responses", "store/seal", "sse", "store"},
 
@@ -49,8 +49,8 @@ var arrows = map[string][]string{
 	"api/accounts":                {"hosted", "agent", "api/openai", "hosted/waitlist"},
 	"api/apitest":                 {"agent", "api/chat", "api/openai", "api/responses", "golden", "sse"},
 	"sse":                         {},
-	"imagefetch":                  {"agent"},
-	"httpd":                       {"hosted", "agent", "api/chat", "api/openai", "catalog", "gateway", "hosted/keys", "store"},
+	"gateway/imagefetch":          {"agent"},
+	"httpd":                       {"hosted", "agent", "api/chat", "api/openai", "gateway/catalog", "gateway", "hosted/keys", "store"},
 
 	// What is kept, and for whom.
 	"store":           {},
@@ -75,7 +75,7 @@ var arrows = map[string][]string{
 }
 
 // pure packages import nothing outside the standard library.
-var pure = []string{"agent", "park", "backend/localagent/toolmap", "cursor/connectwire", "sse", "store/seal", "store", "memnet", "imagefetch", "cursor/auth"}
+var pure = []string{"agent", "gateway/park", "backend/localagent/toolmap", "cursor/connectwire", "sse", "store/seal", "store", "memnet", "gateway/imagefetch", "cursor/auth"}
 
 // never holds for tests, too.
 var never = map[string][]string{

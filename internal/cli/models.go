@@ -6,8 +6,8 @@ import (
 	"text/tabwriter"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/catalog"
 	"composer-api/internal/config"
+	"composer-api/internal/gateway/catalog"
 	"composer-api/internal/httpd"
 )
 

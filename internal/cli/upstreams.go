@@ -15,9 +15,9 @@ import (
 	"composer-api/internal/backend/demo"
 	"composer-api/internal/backend/localagent"
 	"composer-api/internal/backend/replay"
-	"composer-api/internal/catalog"
 	"composer-api/internal/config"
 	"composer-api/internal/cursor/auth"
+	"composer-api/internal/gateway/catalog"
 )
 
 // unconfigured is what a request is told when there is no backend for it.

@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/catalog"
-	"composer-api/internal/park"
+	"composer-api/internal/gateway/catalog"
+	"composer-api/internal/gateway/park"
 	"composer-api/internal/store"
 )
 

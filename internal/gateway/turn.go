@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/catalog"
+	"composer-api/internal/gateway/catalog"
 )
 
 // A turn is one request being answered. It owns its run until that is parked or closed.

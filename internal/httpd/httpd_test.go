@@ -12,8 +12,8 @@ import (
 	"testing"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/catalog"
 	"composer-api/internal/gateway"
+	"composer-api/internal/gateway/catalog"
 	"composer-api/internal/httpd"
 )
 

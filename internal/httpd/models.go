@@ -5,7 +5,7 @@ import (
 	"net/http"
 
 	"composer-api/internal/api/openai"
-	"composer-api/internal/catalog"
+	"composer-api/internal/gateway/catalog"
 )
 
 // A modelList is the answer of GET /v1/models: OpenAI's list, and beside it the one that Codex looks for.

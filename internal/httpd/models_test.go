@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/catalog"
+	"composer-api/internal/gateway/catalog"
 	"composer-api/internal/golden"
 	"composer-api/internal/httpd"
 )

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/catalog"
 	"composer-api/internal/gateway"
+	"composer-api/internal/gateway/catalog"
 )
 
 // Config is what a Server needs.

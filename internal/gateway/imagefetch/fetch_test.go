@@ -16,7 +16,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/imagefetch"
+	"composer-api/internal/gateway/imagefetch"
 )
 
 const png = "\x89PNG\r\n\x1a\n and so on"
