@@ -25,7 +25,7 @@ var arrows = map[string][]string{
 	"gateway/park":               {"agent"},
 	"gateway/catalog":            {"agent"},
 	"backend/localagent/toolmap": {"agent"},
-	"respond":                    {"agent", "gateway", "api/openai", "api/responses", "store/seal", "sse", "store"},
+	"api/responses/service":      {"agent", "gateway", "api/openai", "api/responses", "store/seal", "sse", "store"},
 
 	// The ways to a model.
 	"backend/localagent":  {"agent", "cursor/cursorerr", "cursor/connectwire", "cursor/auth", "cursor/pb", "backend/localagent/toolmap"},

@@ -8,6 +8,7 @@ import (
 
 	"composer-api/internal/agent"
 	apiaccounts "composer-api/internal/api/accounts"
+	"composer-api/internal/api/responses/service"
 	"composer-api/internal/config"
 	"composer-api/internal/cursor/auth"
 	"composer-api/internal/gateway"
@@ -16,25 +17,24 @@ import (
 	"composer-api/internal/hosted"
 	"composer-api/internal/hosted/waitlist"
 	"composer-api/internal/httpd"
-	"composer-api/internal/respond"
 	"composer-api/internal/store"
 	"composer-api/internal/store/sealed"
 )
 
-// A service is everything that serve runs.
-type service struct {
+// An instance is everything that serve runs.
+type instance struct {
 	log       *slog.Logger
 	store     store.Store
 	gateway   *gateway.Gateway
-	responses *respond.Service
+	responses *service.Service
 	server    *httpd.Server
 	upstreams *upstreams
 	swept     chan struct{} // closed when nothing sweeps the store any more
 	stopSweep context.CancelFunc
 }
 
-// wire makes a service. The caller shuts it down.
-func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger) (*service, error) {
+// wire makes an instance. The caller shuts it down.
+func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger) (*instance, error) {
 	client, err := newHTTPClient(c.CAFile)
 	if err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger) (*ser
 	if err != nil {
 		return nil, err
 	}
-	s := &service{log: log, store: sealed.New(db, ring), upstreams: up}
+	s := &instance{log: log, store: sealed.New(db, ring), upstreams: up}
 
 	models := catalog.Config{Fetch: modelsFrom(auth), Log: log}
 	if c.Demo {
@@ -66,7 +66,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger) (*ser
 	})
 	hosted := hosted.New(hosted.Config{Store: s.store, Ring: ring, Verify: verify(auth), Log: log})
 	turns := httpd.Record(s.gateway, hosted)
-	s.responses = respond.New(respond.Config{Turns: turns, Store: s.store, Seal: ring, Log: log})
+	s.responses = service.New(service.Config{Turns: turns, Store: s.store, Seal: ring, Log: log})
 
 	routes := httpd.Config{
 		Turns: turns, Models: cat, ResolveKey: hosted.Resolve, PingStore: s.store.Ping,
@@ -103,11 +103,11 @@ func verify(auth *auth.Client) func(context.Context, agent.Secret) (hosted.Perso
 }
 
 // responseRoutes mounts the Responses API.
-func responseRoutes(s *respond.Service) []httpd.Route {
+func responseRoutes(s *service.Service) []httpd.Route {
 	var routes []httpd.Route
 	for _, r := range s.Routes() {
 		routes = append(routes, httpd.Route{Pattern: r.Pattern, Turn: r.Turn, Handle: func(w http.ResponseWriter, req *http.Request, call *httpd.Call) error {
-			return r.Handle(w, req, respond.Call{Caller: call.Caller, Upstream: call.Upstream, Session: call.Session})
+			return r.Handle(w, req, service.Call{Caller: call.Caller, Upstream: call.Upstream, Session: call.Session})
 		}})
 	}
 	return routes
@@ -134,7 +134,7 @@ func accountRoutes(cfg *config.Accounts, hosted *hosted.Service, client *http.Cl
 const sweepEvery = 5 * time.Minute
 
 // sweep throws away what has expired, now and then, until shutDown.
-func (s *service) sweep(ctx context.Context) {
+func (s *instance) sweep(ctx context.Context) {
 	ctx, s.stopSweep = context.WithCancel(ctx)
 	s.swept = make(chan struct{})
 	go func() {
@@ -156,7 +156,7 @@ func (s *service) sweep(ctx context.Context) {
 
 // shutDown takes no new turns, lets those that are on finish within the grace period, and ends the runs that wait for
 // tool results: their clients will start again from the transcript.
-func (s *service) shutDown(ctx context.Context, grace time.Duration) {
+func (s *instance) shutDown(ctx context.Context, grace time.Duration) {
 	s.log.Info("shutting down", "grace", grace)
 	s.server.Drain()
 	s.responses.Close()

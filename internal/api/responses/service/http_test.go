@@ -1,4 +1,4 @@
-package respond_test
+package service_test
 
 import (
 	"encoding/json"

@@ -1,4 +1,4 @@
-// Package respond is the stateful half of the Responses API: it keeps responses, continues them, runs them in the
+// Package service is the stateful half of the Responses API: it keeps responses, continues them, runs them in the
 // background, and answers for them later. What a request and a response look like is the business of package
 // api/responses, what a turn does that of package gateway.
 //
@@ -11,4 +11,4 @@
 // journal (journal.go), in memory for those who watch here and in the store for those who come later or elsewhere
 // (follow.go). When a process dies, another, or its successor, finds the lease expired and marks the response as
 // failed (lease.go).
-package respond
+package service

@@ -1,4 +1,4 @@
-package respond_test
+package service_test
 
 import (
 	"bytes"
@@ -18,9 +18,9 @@ import (
 	"composer-api/internal/agent"
 	"composer-api/internal/api/openai"
 	"composer-api/internal/api/responses/responsestest"
+	"composer-api/internal/api/responses/service"
 	"composer-api/internal/backend/demo"
 	"composer-api/internal/gateway"
-	"composer-api/internal/respond"
 	"composer-api/internal/store"
 	"composer-api/internal/store/seal"
 	"composer-api/internal/store/sqlstore"
@@ -35,7 +35,7 @@ type world struct {
 	store   *mortal
 	db      *sqlstore.DB
 	gateway *gateway.Gateway
-	service *respond.Service
+	service *service.Service
 	handler http.Handler
 	active  atomic.Int32 // turns in progress
 	log     bytes.Buffer // read it when the world has ended
@@ -60,13 +60,13 @@ func bornWorld(t testing.TB, path string, ring *seal.Ring) *world {
 	}
 	w := &world{t: t, path: path, ring: ring, db: db, store: &mortal{Store: db}}
 	w.gateway = gateway.New(gateway.Config{Backends: []agent.Backend{demo.New(nil)}})
-	w.service = respond.New(respond.Config{
+	w.service = service.New(service.Config{
 		Turns: w, Store: w.store, Seal: ring, MaxJobs: 5, MaxJobsPerOwner: 3, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 	})
 	mux := http.NewServeMux()
 	for _, route := range w.service.Routes() {
 		mux.HandleFunc(route.Pattern, func(rw http.ResponseWriter, r *http.Request) {
-			call := respond.Call{Caller: agent.Caller{Owner: r.Header.Get("X-Owner")}}
+			call := service.Call{Caller: agent.Caller{Owner: r.Header.Get("X-Owner")}}
 			err := route.Handle(rw, r, call)
 			var told *openai.Told
 			switch {
@@ -82,7 +82,7 @@ func bornWorld(t testing.TB, path string, ring *seal.Ring) *world {
 	return w
 }
 
-// Turn implements respond.Turner.
+// Turn implements service.Turner.
 func (w *world) Turn(ctx context.Context, req *agent.Request, sink gateway.Sink) error {
 	w.mu.Lock()
 	w.requests = append(w.requests, req)
@@ -121,7 +121,7 @@ func (w *world) again() *world { return bornWorld(w.t, w.path, w.ring) }
 
 // A mortal is a store that can be lost.
 type mortal struct {
-	respond.Store
+	service.Store
 	dead atomic.Bool
 }
 

@@ -1,4 +1,4 @@
-package respond
+package service
 
 import (
 	"context"
