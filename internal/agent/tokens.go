@@ -10,3 +10,23 @@ const (
 
 // EstimateTokens is about how many tokens a text of the given size is, rounded up.
 func EstimateTokens(size int) int64 { return int64(size+SizePerToken-1) / SizePerToken }
+
+// EstimatePrompt is about how many tokens req's conversation and tools are.
+func EstimatePrompt(req *Request) int64 {
+	size, images := 0, 0
+	for i := range req.Messages {
+		for _, p := range req.Messages[i].Parts {
+			size += len(p.Text)
+			if p.Image != nil {
+				images++
+			}
+		}
+		for _, c := range req.Messages[i].Calls {
+			size += len(c.Name) + len(c.Arguments)
+		}
+	}
+	for _, tool := range req.Tools {
+		size += len(tool.Name) + len(tool.Description) + len(tool.Parameters)
+	}
+	return EstimateTokens(size) + int64(images)*TokensPerImage
+}

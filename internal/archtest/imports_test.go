@@ -25,7 +25,7 @@ var arrows = map[string][]string{
 	"gateway/park":               {"agent"},
 	"gateway/catalog":            {"agent"},
 	"backend/localagent/toolmap": {"agent"},
-	"api/responses/service":      {"agent", "gateway", "api/openai", "api/responses", "store/seal", "sse", "store"},
+	"api/responses/service":      {"agent", "api/openai", "api/responses", "store/seal", "sse", "store"},
 
 	// The ways to a model.
 	"backend/localagent":  {"agent", "cursor/cursorerr", "cursor/connectwire", "cursor/auth", "cursor/pb", "backend/localagent/toolmap"},
@@ -50,7 +50,7 @@ var arrows = map[string][]string{
 	"api/apitest":                 {"agent", "api/chat", "api/openai", "api/responses", "golden", "sse"},
 	"sse":                         {},
 	"gateway/imagefetch":          {"agent"},
-	"httpd":                       {"hosted", "agent", "api/chat", "api/openai", "gateway/catalog", "gateway", "hosted/keys", "store"},
+	"httpd":                       {"hosted", "agent", "api/chat", "api/openai", "gateway/catalog", "hosted/keys", "store"},
 
 	// What is kept, and for whom.
 	"store":           {},

@@ -21,19 +21,6 @@ import (
 	"composer-api/internal/store"
 )
 
-// A Sink is what a turn writes to: a surface's encoder. Its methods are called by one goroutine. An error means that
-// the client can't be reached, and ends the turn.
-type Sink interface {
-	// Accept is called once, when upstream has taken the run and before the first event. A stream sends its response
-	// headers now.
-	Accept(agent.Accepted) error
-	// Event takes one event. It must not keep e.Text. The last two events of a turn that ends well are UsageKind and
-	// DoneKind.
-	Event(e *agent.Event) error
-	// Flush sends what Event may have buffered. It is called whenever the next event isn't there yet.
-	Flush() error
-}
-
 // An ImageFetcher gets the bytes of every image in req's messages that is known by URL only. Errors are *agent.Error.
 type ImageFetcher interface {
 	Fetch(ctx context.Context, req *agent.Request) error
@@ -99,7 +86,7 @@ func New(cfg Config) *Gateway {
 //
 // Errors are *agent.Error. Before sink.Accept was called nothing has been sent, and an error can still have a status of
 // its own; afterwards the surface reports it in its stream.
-func (g *Gateway) Turn(ctx context.Context, req *agent.Request, sink Sink) error {
+func (g *Gateway) Turn(ctx context.Context, req *agent.Request, sink agent.Sink) error {
 	if !g.enter() {
 		return &agent.Error{Code: agent.Overloaded, Message: "The server is shutting down. Please try again.", RetryAfter: time.Second}
 	}

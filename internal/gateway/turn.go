@@ -13,7 +13,7 @@ type turn struct {
 	g       *Gateway
 	backend agent.Backend
 	req     *agent.Request
-	sink    Sink
+	sink    agent.Sink
 
 	run      agent.Run
 	from     agent.Resume
@@ -44,7 +44,7 @@ type waiting struct {
 	answered []agent.ToolResult // results that are in while others are held
 }
 
-func newTurn(g *Gateway, backend agent.Backend, req *agent.Request, sink Sink) *turn {
+func newTurn(g *Gateway, backend agent.Backend, req *agent.Request, sink agent.Sink) *turn {
 	t := &turn{g: g, backend: backend, req: req, sink: sink, limit: newLimiter(req), seen: newDigester(), newFrom: newFrom(req.Messages)}
 	for i := range req.Messages {
 		if i == t.newFrom {

@@ -12,20 +12,19 @@ import (
 	"testing"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/gateway"
 	"composer-api/internal/gateway/catalog"
 	"composer-api/internal/httpd"
 )
 
 // turns is a Turner that hands the request to a function and otherwise answers "ok".
-type turns func(ctx context.Context, req *agent.Request, sink gateway.Sink) error
+type turns func(ctx context.Context, req *agent.Request, sink agent.Sink) error
 
-func (f turns) Turn(ctx context.Context, req *agent.Request, sink gateway.Sink) error {
+func (f turns) Turn(ctx context.Context, req *agent.Request, sink agent.Sink) error {
 	return f(ctx, req, sink)
 }
 
 // say answers text and ends the turn.
-func say(sink gateway.Sink, text string) error {
+func say(sink agent.Sink, text string) error {
 	if err := sink.Accept(agent.Accepted{Upstream: "fake", Resume: agent.ResumeNew, Model: agent.Model{ID: "composer-2.5"}}); err != nil {
 		return err
 	}
@@ -41,7 +40,7 @@ func say(sink gateway.Sink, text string) error {
 	return sink.Flush()
 }
 
-func sayOK(_ context.Context, _ *agent.Request, sink gateway.Sink) error { return say(sink, "ok") }
+func sayOK(_ context.Context, _ *agent.Request, sink agent.Sink) error { return say(sink, "ok") }
 
 // newServer makes a server with what a test leaves open filled in.
 func newServer(cfg httpd.Config) *httpd.Server {
@@ -173,7 +172,7 @@ func TestWhatARouteTellsTheTurn(t *testing.T) {
 		ResolveKey: func(context.Context, string) (agent.Caller, error) {
 			return agent.Caller{Owner: "a:acct_1", CursorKey: agent.NewSecret("crsr_x")}, nil
 		},
-		Turns: turns(func(_ context.Context, req *agent.Request, sink gateway.Sink) error {
+		Turns: turns(func(_ context.Context, req *agent.Request, sink agent.Sink) error {
 			got = req
 			return say(sink, "ok")
 		}),
@@ -305,7 +304,7 @@ func TestAPanicIsA500ThatSaysNothing(t *testing.T) {
 	var log bytes.Buffer
 	s := newServer(httpd.Config{
 		Log:   slog.New(slog.NewTextHandler(&log, nil)),
-		Turns: turns(func(context.Context, *agent.Request, gateway.Sink) error { panic("inside") }),
+		Turns: turns(func(context.Context, *agent.Request, agent.Sink) error { panic("inside") }),
 	})
 	w := do(t, s, exchange{"POST /v1/chat/completions", nil, hello})
 	if e := errorOf(t, w.Body.Bytes()); w.Code != 500 || strings.Contains(e.Message, "inside") {
@@ -320,7 +319,7 @@ func TestTheLogTellsWhatHappenedAndNothingThatWasSaid(t *testing.T) {
 	var log bytes.Buffer
 	s := newServer(httpd.Config{
 		Log:   slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Turns: turns(func(_ context.Context, _ *agent.Request, sink gateway.Sink) error { return say(sink, "the answer") }),
+		Turns: turns(func(_ context.Context, _ *agent.Request, sink agent.Sink) error { return say(sink, "the answer") }),
 	})
 	header := withKey(key)
 	header.Set("X-Request-Id", "abc")
@@ -361,7 +360,7 @@ func TestDraining(t *testing.T) {
 
 func TestLimitsOfTurnsInProgress(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
-	s := newServer(httpd.Config{MaxRequests: 2, MaxPerOwner: 1, Turns: turns(func(_ context.Context, _ *agent.Request, sink gateway.Sink) error {
+	s := newServer(httpd.Config{MaxRequests: 2, MaxPerOwner: 1, Turns: turns(func(_ context.Context, _ *agent.Request, sink agent.Sink) error {
 		entered <- struct{}{}
 		<-release
 		return say(sink, "ok")

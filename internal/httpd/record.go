@@ -6,7 +6,6 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api/openai"
-	"composer-api/internal/gateway"
 	"composer-api/internal/hosted"
 )
 
@@ -17,15 +16,15 @@ type RequestLog interface {
 
 // Record makes a Turner that writes every turn of a hosted key into log, before it begins and when it is over. A turn
 // that can't be written down is refused. What was said is not written.
-func Record(turns Turner, log RequestLog) Turner { return &recorded{turns, log} }
+func Record(turns agent.Turner, log RequestLog) agent.Turner { return &recorded{turns, log} }
 
 type recorded struct {
-	turns Turner
+	turns agent.Turner
 	log   RequestLog
 }
 
-// Turn implements Turner.
-func (t *recorded) Turn(ctx context.Context, req *agent.Request, sink gateway.Sink) error {
+// Turn implements agent.Turner.
+func (t *recorded) Turn(ctx context.Context, req *agent.Request, sink agent.Sink) error {
 	from, _ := ctx.Value(originKey{}).(origin)
 	entry, err := t.log.BeginRequest(ctx, req.Caller, from.requestID, from.route)
 	if err != nil {
@@ -46,17 +45,17 @@ func (t *recorded) Turn(ctx context.Context, req *agent.Request, sink gateway.Si
 
 // An observed sink notes what the log wants to know of what passes.
 type observed struct {
-	gateway.Sink
+	agent.Sink
 	hosted.Outcome
 }
 
-// Accept implements gateway.Sink.
+// Accept implements agent.Sink.
 func (o *observed) Accept(a agent.Accepted) error {
 	o.Model, o.ConversationID = a.Model.String(), a.ConversationID
 	return o.Sink.Accept(a)
 }
 
-// Event implements gateway.Sink.
+// Event implements agent.Sink.
 func (o *observed) Event(e *agent.Event) error {
 	if e.Kind == agent.UsageKind {
 		o.Usage = *e.Usage

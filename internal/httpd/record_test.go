@@ -9,7 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/gateway"
 	"composer-api/internal/hosted"
 	"composer-api/internal/httpd"
 	"composer-api/internal/store"
@@ -37,7 +36,7 @@ func TestTurnsOfHostedKeysAreWrittenDown(t *testing.T) {
 	fail := false
 	s := newServer(httpd.Config{
 		ResolveKey: hosted.Resolve,
-		Turns: httpd.Record(turns(func(ctx context.Context, req *agent.Request, sink gateway.Sink) error {
+		Turns: httpd.Record(turns(func(ctx context.Context, req *agent.Request, sink agent.Sink) error {
 			if fail {
 				return &agent.Error{Code: agent.UpstreamTimeout}
 			}

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/gateway"
 	"composer-api/internal/httpd"
 	"composer-api/internal/memnet"
 )
@@ -68,7 +67,7 @@ func post(ctx context.Context, t *testing.T, client *http.Client, body string) *
 
 func TestAStreamArrivesPieceByPiece(t *testing.T) {
 	goOn := make(chan struct{})
-	cfg := httpd.Config{Turns: turns(func(_ context.Context, _ *agent.Request, sink gateway.Sink) error {
+	cfg := httpd.Config{Turns: turns(func(_ context.Context, _ *agent.Request, sink agent.Sink) error {
 		if err := sink.Accept(agent.Accepted{Upstream: "fake"}); err != nil {
 			return err
 		}
@@ -109,7 +108,7 @@ func TestTheTurnEndsWhenTheClientLeaves(t *testing.T) {
 	left := make(chan struct{})
 	cfg := httpd.Config{
 		Log: slog.New(slog.NewTextHandler(&log, nil)),
-		Turns: turns(func(ctx context.Context, _ *agent.Request, sink gateway.Sink) error {
+		Turns: turns(func(ctx context.Context, _ *agent.Request, sink agent.Sink) error {
 			sink.Accept(agent.Accepted{})
 			<-ctx.Done()
 			close(left)
@@ -138,7 +137,7 @@ func TestTheTurnEndsWhenTheClientLeaves(t *testing.T) {
 
 func TestAFailureInMidStreamIsToldAndEndsTheStreamProperly(t *testing.T) {
 	var log bytes.Buffer
-	cfg := httpd.Config{Log: slog.New(slog.NewTextHandler(&log, nil)), Turns: turns(func(_ context.Context, _ *agent.Request, sink gateway.Sink) error {
+	cfg := httpd.Config{Log: slog.New(slog.NewTextHandler(&log, nil)), Turns: turns(func(_ context.Context, _ *agent.Request, sink agent.Sink) error {
 		sink.Accept(agent.Accepted{})
 		sink.Event(&agent.Event{Kind: agent.Text, Text: []byte("first")})
 		return &agent.Error{Code: agent.Upstream}
@@ -157,7 +156,7 @@ func TestAFailureInMidStreamIsToldAndEndsTheStreamProperly(t *testing.T) {
 }
 
 func TestAFailureInAWholeAnswerHasItsStatus(t *testing.T) {
-	cfg := httpd.Config{Turns: turns(func(_ context.Context, _ *agent.Request, sink gateway.Sink) error {
+	cfg := httpd.Config{Turns: turns(func(_ context.Context, _ *agent.Request, sink agent.Sink) error {
 		sink.Accept(agent.Accepted{Upstream: "fake"})
 		sink.Event(&agent.Event{Kind: agent.Text, Text: []byte("first")})
 		return &agent.Error{Code: agent.UpstreamTimeout}
@@ -173,7 +172,7 @@ func TestAFailureInAWholeAnswerHasItsStatus(t *testing.T) {
 }
 
 func TestShutdownWaitsForWhatIsInProgress(t *testing.T) {
-	cfg := httpd.Config{Turns: turns(func(_ context.Context, _ *agent.Request, sink gateway.Sink) error {
+	cfg := httpd.Config{Turns: turns(func(_ context.Context, _ *agent.Request, sink agent.Sink) error {
 		sink.Accept(agent.Accepted{})
 		time.Sleep(time.Minute)
 		return say(sinkAfterAccept{sink}, "late")
@@ -194,7 +193,7 @@ func TestShutdownWaitsForWhatIsInProgress(t *testing.T) {
 }
 
 // sinkAfterAccept is a sink whose Accept was called already.
-type sinkAfterAccept struct{ gateway.Sink }
+type sinkAfterAccept struct{ agent.Sink }
 
 func (sinkAfterAccept) Accept(agent.Accepted) error { return nil }
 

@@ -9,14 +9,13 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/gateway"
 	"composer-api/internal/gateway/catalog"
 )
 
 // Config is what a Server needs.
 type Config struct {
 	// Turns carries out completions.
-	Turns Turner
+	Turns agent.Turner
 	// Models answers what models there are.
 	Models Models
 	// ResolveKey finds whom a hosted key (cmp_…) belongs to. An unknown or revoked one is an *agent.Error with code
@@ -39,11 +38,6 @@ type Config struct {
 	PingStore func(context.Context) error
 	// Log receives one line a request, without content and keys. Nil discards it.
 	Log *slog.Logger
-}
-
-// A Turner carries out one turn: a *gateway.Gateway.
-type Turner interface {
-	Turn(ctx context.Context, req *agent.Request, sink gateway.Sink) error
 }
 
 // Models is the catalogue of a caller's models: a *catalog.Catalog.

@@ -30,7 +30,7 @@ type Surface struct {
 	StreamMembers string
 	// Serve answers a request as the real handler does: decode, turn, encode, failures included. turn stands for the
 	// gateway. Ids and times in the answer must not vary; its time is Created.
-	Serve func(w http.ResponseWriter, body []byte, turn func(*agent.Request, Sink) error)
+	Serve func(w http.ResponseWriter, body []byte, turn func(*agent.Request, agent.Sink) error)
 }
 
 // Dir is where the cases are, seen from the packages beside this one.
@@ -83,7 +83,7 @@ func runFile(t *testing.T, file string, surface Surface) {
 // serve has the surface answer a request, and gives what it understood and what the client got.
 func serve(surface Surface, request string, script Script) (decoded, answer string) {
 	rec := httptest.NewRecorder()
-	surface.Serve(rec, []byte(request), func(r *agent.Request, sink Sink) error {
+	surface.Serve(rec, []byte(request), func(r *agent.Request, sink agent.Sink) error {
 		decoded = Describe(r)
 		return script.Play(sink)
 	})

@@ -12,21 +12,14 @@ import (
 	"composer-api/internal/agent"
 )
 
-// A Sink is what the gateway writes to, as far as scripts need it.
-type Sink interface {
-	Accept(agent.Accepted) error
-	Event(*agent.Event) error
-	Flush() error
-}
-
 // A Script is what the gateway tells a surface in one turn.
 type Script []step
 
 // A step does one thing to the sink. A step's own error is the turn's failure.
-type step func(Sink) error
+type step func(agent.Sink) error
 
 // Play carries out the turn. The error is what the gateway's Turn would return.
-func (s Script) Play(sink Sink) error {
+func (s Script) Play(sink agent.Sink) error {
 	for _, step := range s {
 		if err := step(sink); err != nil {
 			return err
@@ -75,12 +68,12 @@ var verbs = map[string]func(string) (step, error){
 	"call":      parseCall,
 	"usage":     parseUsage,
 	"done":      parseDone,
-	"flush":     func(string) (step, error) { return Sink.Flush, nil },
+	"flush":     func(string) (step, error) { return agent.Sink.Flush, nil },
 	"fail":      parseFail,
 }
 
 func event(e agent.Event) step {
-	return func(s Sink) error {
+	return func(s agent.Sink) error {
 		copied := e
 		copied.Text = slices.Clone(e.Text)
 		err := s.Event(&copied)
@@ -102,7 +95,7 @@ func parseAccept(s string) (step, error) {
 		id, value, _ := strings.Cut(p, "=")
 		a.Model.Params = append(a.Model.Params, agent.Param{ID: id, Value: value})
 	}
-	return func(s Sink) error { return s.Accept(a) }, nil
+	return func(s agent.Sink) error { return s.Accept(a) }, nil
 }
 
 func parseText(kind agent.Kind, s string) (step, error) {
@@ -181,5 +174,5 @@ func parseFail(s string) (step, error) {
 			return nil, err
 		}
 	}
-	return func(Sink) error { failure := e; return &failure }, nil
+	return func(agent.Sink) error { failure := e; return &failure }, nil
 }

@@ -19,7 +19,7 @@ func TestGolden(t *testing.T) {
 }
 
 // serve answers as the real handler does.
-func serve(w http.ResponseWriter, body []byte, turn func(*agent.Request, apitest.Sink) error) {
+func serve(w http.ResponseWriter, body []byte, turn func(*agent.Request, agent.Sink) error) {
 	req, err := chat.Decode(body)
 	if err != nil {
 		openai.WriteError(w, err)

@@ -17,7 +17,7 @@ func TestGolden(t *testing.T) {
 }
 
 // serve answers as the real handler does, without a store.
-func serve(w http.ResponseWriter, body []byte, turn func(*agent.Request, apitest.Sink) error) {
+func serve(w http.ResponseWriter, body []byte, turn func(*agent.Request, agent.Sink) error) {
 	req, err := responses.Decode(body)
 	if err != nil {
 		openai.WriteError(w, err)

@@ -9,7 +9,6 @@ import (
 	"composer-api/internal/agent"
 	"composer-api/internal/api/openai"
 	"composer-api/internal/api/responses"
-	"composer-api/internal/gateway"
 )
 
 // compactionDocument is what POST /responses/compact answers.
@@ -60,18 +59,18 @@ type summary struct {
 	encoder *responses.Encoder
 }
 
-var _ gateway.Sink = (*summary)(nil)
+var _ agent.Sink = (*summary)(nil)
 
-// Accept implements gateway.Sink.
+// Accept implements agent.Sink.
 func (c *summary) Accept(a agent.Accepted) error {
 	openai.SetAccepted(c.header, a)
 	return c.encoder.Accept(a)
 }
 
-// Event implements gateway.Sink.
+// Event implements agent.Sink.
 func (c *summary) Event(e *agent.Event) error { return c.encoder.Event(e) }
 
-// Flush implements gateway.Sink.
+// Flush implements agent.Sink.
 func (c *summary) Flush() error { return nil }
 
 // decodePartial reads a request of which nothing is required.

@@ -3,8 +3,8 @@ package service
 import (
 	"net/http"
 
+	"composer-api/internal/agent"
 	"composer-api/internal/api/openai"
-	"composer-api/internal/gateway"
 )
 
 // countDocument is what POST /responses/input_tokens answers.
@@ -25,6 +25,6 @@ func (s *Service) countTokens(w http.ResponseWriter, r *http.Request, call Call)
 		return err
 	}
 	return openai.WriteJSON(w, openai.Encode(countDocument{
-		Object: "response.input_tokens", InputTokens: gateway.EstimatePrompt(turn), Estimated: true,
+		Object: "response.input_tokens", InputTokens: agent.EstimatePrompt(turn), Estimated: true,
 	}))
 }

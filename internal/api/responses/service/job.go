@@ -134,7 +134,7 @@ func (j *job) run() {
 	s.leave(j.rec.row.Owner)
 }
 
-// Accept implements gateway.Sink.
+// Accept implements agent.Sink.
 func (j *job) Accept(a agent.Accepted) error {
 	if err := j.encoder.Accept(a); err != nil {
 		return err
@@ -142,10 +142,10 @@ func (j *job) Accept(a agent.Accepted) error {
 	return j.keep(j.encoder.Response())
 }
 
-// Event implements gateway.Sink.
+// Event implements agent.Sink.
 func (j *job) Event(e *agent.Event) error { return j.encoder.Event(e) }
 
-// Flush implements gateway.Sink.
+// Flush implements agent.Sink.
 func (j *job) Flush() error { return j.encoder.Flush() }
 
 // fail ends a response whose turn ended with err, in the way that its cause asks for.

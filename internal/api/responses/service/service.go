@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/gateway"
 	"composer-api/internal/sse"
 	"composer-api/internal/store"
 	"composer-api/internal/store/seal"
@@ -17,7 +16,7 @@ import (
 // Config is what a Service needs.
 type Config struct {
 	// Turns carries out turns: a *gateway.Gateway.
-	Turns Turner
+	Turns agent.Turner
 	// Store keeps responses and the events of background ones.
 	Store Store
 	// Seal encrypts what clients carry for us: reasoning and compactions. Nil means a key that ends with the process.
@@ -31,11 +30,6 @@ type Config struct {
 	SSE sse.Config
 	// Log receives what happens to responses, never what they say. Nil discards it.
 	Log *slog.Logger
-}
-
-// A Turner carries out one turn and writes the answer to sink. Errors are *agent.Error.
-type Turner interface {
-	Turn(ctx context.Context, req *agent.Request, sink gateway.Sink) error
 }
 
 // Store is the part of the store that responses need.

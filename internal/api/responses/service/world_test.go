@@ -83,7 +83,7 @@ func bornWorld(t testing.TB, path string, ring *seal.Ring) *world {
 }
 
 // Turn implements service.Turner.
-func (w *world) Turn(ctx context.Context, req *agent.Request, sink gateway.Sink) error {
+func (w *world) Turn(ctx context.Context, req *agent.Request, sink agent.Sink) error {
 	w.mu.Lock()
 	w.requests = append(w.requests, req)
 	w.mu.Unlock()

@@ -1,0 +1,23 @@
+package agent
+
+import "context"
+
+// A Turner carries out turns: the gateway, or something around it. It may be called concurrently.
+type Turner interface {
+	// Turn carries out req and writes the answer to sink. It returns once the turn is over. req belongs to the
+	// Turner until then. Errors are *Error; after sink.Accept was called, the client has a part of the answer.
+	Turn(ctx context.Context, req *Request, sink Sink) error
+}
+
+// A Sink is what a turn writes to: a surface's encoder. Its methods are called by one goroutine. An error means that
+// the client can't be reached, and ends the turn.
+type Sink interface {
+	// Accept is called once, when upstream has taken the run and before the first event. A stream sends its response
+	// headers now.
+	Accept(Accepted) error
+	// Event takes one event. It must not keep e.Text. The last two events of a turn that ends well are UsageKind and
+	// DoneKind.
+	Event(e *Event) error
+	// Flush sends what Event may have buffered. It is called whenever the next event isn't there yet.
+	Flush() error
+}
