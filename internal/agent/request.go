@@ -10,6 +10,8 @@ import (
 type Request struct {
 	// Caller is who asks. Surfaces leave it; httpd fills it in.
 	Caller Caller
+	// Origin is the HTTP request that the turn came with, for the request log.
+	Origin Origin
 	// Upstream is the name of the backend that the route asks for; "" is the configured default.
 	Upstream string
 	// ModelName is the model as the client named it; the catalog turns it into Model.
@@ -60,6 +62,14 @@ type Caller struct {
 	CursorKey Secret
 	// KeyID names the hosted key that was sent, for request logs; "" when the caller brought a Cursor key.
 	KeyID string
+}
+
+// An Origin names the HTTP request that a turn came with. It holds nothing that was said.
+type Origin struct {
+	// RequestID is the id of the request, as the x-request-id header shows it.
+	RequestID string
+	// Endpoint is the route: "POST /v1/chat/completions".
+	Endpoint string
 }
 
 // A Secret is a string that doesn't print: not with fmt, not in JSON, not in a log. Reveal gives it to the one place

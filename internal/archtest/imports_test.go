@@ -25,7 +25,6 @@ var arrows = map[string][]string{
 	"gateway/park":               {"agent"},
 	"gateway/catalog":            {"agent"},
 	"backend/localagent/toolmap": {"agent"},
-	"api/responses/service":      {"agent", "api/openai", "api/responses", "store/seal", "sse", "store"},
 
 	// The ways to a model.
 	"backend/localagent":  {"agent", "cursor/cursorerr", "cursor/connectwire", "cursor/auth", "cursor/pb", "backend/localagent/toolmap"},
@@ -42,15 +41,18 @@ var arrows = map[string][]string{
 	"cursor/pb/agent/v1":  {},
 
 	// The public API.
+	"api":                         {"agent"},
 	"api/openai":                  {"agent"},
-	"api/chat":                    {"agent", "api/openai", "sse"},
-	"api/responses":               {"agent", "api/openai", "store/seal", "sse"},
+	"api/chat":                    {"agent", "api", "api/openai", "sse"},
+	"api/models":                  {"agent", "api", "gateway/catalog"},
+	"api/responses":               {"agent", "api", "api/openai", "sse"},
 	"api/responses/responsestest": {"sse"},
-	"api/accounts":                {"hosted", "agent", "api/openai", "hosted/waitlist"},
+	"api/responses/service":       {"agent", "api", "api/openai", "api/responses", "sse", "store", "store/seal"},
+	"api/accounts":                {"agent", "api", "api/openai", "hosted", "hosted/waitlist"},
 	"api/apitest":                 {"agent", "api/chat", "api/openai", "api/responses", "golden", "sse"},
 	"sse":                         {},
 	"gateway/imagefetch":          {"agent"},
-	"httpd":                       {"hosted", "agent", "api/chat", "api/openai", "gateway/catalog", "hosted/keys", "store"},
+	"httpd":                       {"agent", "api", "api/openai", "hosted/keys", "store"},
 
 	// What is kept, and for whom.
 	"store":           {},

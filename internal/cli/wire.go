@@ -4,10 +4,14 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"composer-api/internal/agent"
-	apiaccounts "composer-api/internal/api/accounts"
+	"composer-api/internal/api/accounts"
+	"composer-api/internal/api/chat"
+	"composer-api/internal/api/models"
+	"composer-api/internal/api/openai"
 	"composer-api/internal/api/responses/service"
 	"composer-api/internal/config"
 	"composer-api/internal/cursor/auth"
@@ -54,30 +58,38 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger) (*ins
 	}
 	s := &instance{log: log, store: sealed.New(db, ring), upstreams: up}
 
-	models := catalog.Config{Fetch: modelsFrom(auth), Log: log}
+	live := catalog.Config{Fetch: modelsFrom(auth), Log: log}
 	if c.Demo {
-		models.Fetch = nil
+		live.Fetch = nil
 	}
-	cat := catalog.New(models)
+	cat := catalog.New(live)
 	s.gateway = gateway.New(gateway.Config{
 		Backends: up.backends, Catalog: cat, ParkTimeout: c.ParkTimeout, Unconfigured: unconfigured, Log: log,
 		Durable:  gateway.NewDurableMemory(gateway.DurableConfig{Store: s.store, Backends: up.backends, Log: log}),
 		Sessions: s.store, Images: imagefetch.New(imagefetch.Config{}),
 	})
-	hosted := hosted.New(hosted.Config{Store: s.store, Ring: ring, Verify: verify(auth), Log: log})
-	turns := httpd.Record(s.gateway, hosted)
+	people := hosted.New(hosted.Config{Store: s.store, Ring: ring, Verify: verify(auth), Log: log})
+	turns := hosted.Record(s.gateway, people, openai.Status)
 	s.responses = service.New(service.Config{Turns: turns, Store: s.store, Seal: ring, Log: log})
+	list := newWaitlist(&c.Accounts, client)
 
-	routes := httpd.Config{
-		Turns: turns, Models: cat, ResolveKey: hosted.Resolve, PingStore: s.store.Ping,
+	server := httpd.Config{
+		Surfaces: slices.Concat(
+			chat.Routes(turns),
+			s.responses.Routes(),
+			models.Routes(cat),
+		),
+		Routes: accounts.Routes(accounts.Config{
+			SignUp: people.SignUp, Join: list.Join, Limit: c.Accounts.SignupLimit, TrustedProxies: c.Accounts.TrustedProxies,
+		}),
+		ResolveKey: people.Resolve, PingStore: s.store.Ping,
 		OpenCodeV2: up.openCodeV2, OpenCode: up.openCode,
-		Surfaces: responseRoutes(s.responses), Extra: accountRoutes(&c.Accounts, hosted, client),
 		MaxRequests: c.MaxRequests, MaxPerOwner: c.MaxPerKey, Log: log,
 	}
 	if c.Demo {
-		routes.Keyless = &agent.Caller{Owner: "demo"}
+		server.Keyless = &agent.Caller{Owner: "demo"}
 	}
-	s.server = httpd.New(routes)
+	s.server = httpd.New(server)
 	s.sweep(context.WithoutCancel(ctx))
 	return s, nil
 }
@@ -102,32 +114,11 @@ func verify(auth *auth.Client) func(context.Context, agent.Secret) (hosted.Perso
 	}
 }
 
-// responseRoutes mounts the Responses API.
-func responseRoutes(s *service.Service) []httpd.Route {
-	var routes []httpd.Route
-	for _, r := range s.Routes() {
-		routes = append(routes, httpd.Route{Pattern: r.Pattern, Turn: r.Turn, Handle: func(w http.ResponseWriter, req *http.Request, call *httpd.Call) error {
-			return r.Handle(w, req, service.Call{Caller: call.Caller, Upstream: call.Upstream, Session: call.Session})
-		}})
-	}
-	return routes
-}
-
-// accountRoutes mounts sign-up and the waiting list.
-func accountRoutes(cfg *config.Accounts, hosted *hosted.Service, client *http.Client) []httpd.Route {
-	list := waitlist.New(waitlist.Config{
+func newWaitlist(cfg *config.Accounts, client *http.Client) *waitlist.Client {
+	return waitlist.New(waitlist.Config{
 		URL: string(cfg.WaitlistURL), FallbackURL: string(cfg.WaitlistFallbackURL),
 		Token: cfg.WaitlistToken.Secret, Source: cfg.WaitlistSource, HTTP: client,
 	})
-	var routes []httpd.Route
-	for _, r := range apiaccounts.Routes(apiaccounts.Config{
-		SignUp: hosted.SignUp, Join: list.Join, Limit: cfg.SignupLimit, TrustedProxies: cfg.TrustedProxies,
-	}) {
-		routes = append(routes, httpd.Route{Pattern: r.Pattern, Open: true, Handle: func(w http.ResponseWriter, req *http.Request, _ *httpd.Call) error {
-			return r.Handle(w, req)
-		}})
-	}
-	return routes
 }
 
 // sweepEvery is how often what has expired is thrown away.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"composer-api/internal/api"
 	"composer-api/internal/api/openai"
 )
 
@@ -11,7 +12,7 @@ import (
 // client does not take a part for the whole.
 func (s *Server) fail(w *response, err error) {
 	w.err = err
-	var told *openai.Told
+	var told *api.Told
 	if errors.As(err, &told) {
 		return
 	}

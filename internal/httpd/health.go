@@ -1,10 +1,12 @@
 package httpd
 
 import (
+	"encoding/json"
 	"net/http"
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api"
 )
 
 // errDraining is what new turns are told while the server shuts down.
@@ -17,13 +19,13 @@ type health struct {
 }
 
 // healthz says that the process is alive.
-func (s *Server) healthz(w http.ResponseWriter, _ *http.Request, _ *Call) error {
+func (s *Server) healthz(w http.ResponseWriter, _ *http.Request, _ *api.Call) error {
 	return writeJSON(w, health{Status: "ok"})
 }
 
 // readyz says whether new turns should be sent here. A store that doesn't answer is told but does not count: whoever
 // brings a Cursor key of their own is served without it, and every replica would leave the load balancer at once.
-func (s *Server) readyz(w http.ResponseWriter, r *http.Request, _ *Call) error {
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 	if s.draining.Load() {
 		return errDraining
 	}
@@ -36,4 +38,13 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request, _ *Call) error {
 		}
 	}
 	return writeJSON(w, ready)
+}
+
+// writeJSON sends v, which encoding/json can always encode.
+func writeJSON(w http.ResponseWriter, v any) error {
+	doc, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return api.WriteJSON(w, doc)
 }

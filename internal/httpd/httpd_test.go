@@ -8,12 +8,19 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api"
+	"composer-api/internal/api/chat"
+	"composer-api/internal/api/models"
+	"composer-api/internal/api/responses/service"
 	"composer-api/internal/gateway/catalog"
 	"composer-api/internal/httpd"
+	"composer-api/internal/store/sqlstore"
 )
 
 // turns is a Turner that hands the request to a function and otherwise answers "ok".
@@ -42,13 +49,15 @@ func say(sink agent.Sink, text string) error {
 
 func sayOK(_ context.Context, _ *agent.Request, sink agent.Sink) error { return say(sink, "ok") }
 
+// surfaces are chat completions and the list of models, with turn for their turns.
+func surfaces(turn turns) []api.Route {
+	return slices.Concat(chat.Routes(turn), models.Routes(catalog.New(catalog.Config{})))
+}
+
 // newServer makes a server with what a test leaves open filled in.
 func newServer(cfg httpd.Config) *httpd.Server {
-	if cfg.Turns == nil {
-		cfg.Turns = turns(sayOK)
-	}
-	if cfg.Models == nil {
-		cfg.Models = catalog.New(catalog.Config{})
+	if cfg.Surfaces == nil {
+		cfg.Surfaces = surfaces(sayOK)
 	}
 	return httpd.New(cfg)
 }
@@ -172,7 +181,7 @@ func TestWhatARouteTellsTheTurn(t *testing.T) {
 		ResolveKey: func(context.Context, string) (agent.Caller, error) {
 			return agent.Caller{Owner: "a:acct_1", CursorKey: agent.NewSecret("crsr_x")}, nil
 		},
-		Turns: turns(func(_ context.Context, req *agent.Request, sink agent.Sink) error {
+		Surfaces: surfaces(func(_ context.Context, req *agent.Request, sink agent.Sink) error {
 			got = req
 			return say(sink, "ok")
 		}),
@@ -199,6 +208,42 @@ func TestWhatARouteTellsTheTurn(t *testing.T) {
 		if got.Upstream != tt.upstream || got.Session != tt.session || got.Caller.Owner != tt.owner {
 			t.Errorf("%s %v: upstream %q, session %q, owner %q; want %q, %q, %q", tt.line, tt.header,
 				got.Upstream, got.Session, got.Caller.Owner, tt.upstream, tt.session, tt.owner)
+		}
+	}
+}
+
+// Clients of the reference system reach both surfaces below these bases, so both pin a session to its conversation.
+func TestASessionIsPinnedOnEverySurface(t *testing.T) {
+	var got *agent.Request
+	turn := turns(func(_ context.Context, req *agent.Request, sink agent.Sink) error {
+		got = req
+		return say(sink, "ok")
+	})
+	db, err := sqlstore.Open(t.Context(), sqlstore.Config{DSN: filepath.Join(t.TempDir(), "composer.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	responses := service.New(service.Config{Turns: turn, Store: db})
+	defer responses.Close()
+	s := newServer(httpd.Config{Surfaces: append(surfaces(turn), responses.Routes()...)})
+	bodies := map[string]string{
+		"/chat/completions": hello,
+		"/responses":        `{"model":"composer-2.5","store":false,"input":"hello"}`,
+	}
+	for base, pinned := range map[string]bool{"/v1": false, "/opencodev2/v1": true, "/opencode/v1": true} {
+		for path, body := range bodies {
+			header := withKey(key)
+			header.Set("X-Opencode-Session", "s1")
+			header.Set("X-Request-Id", "req_1")
+			if w := do(t, s, exchange{"POST " + base + path, header, body}); w.Code != 200 {
+				t.Fatalf("%s%s: status %d: %s", base, path, w.Code, w.Body)
+			}
+			want := agent.Origin{RequestID: "req_1", Endpoint: "POST " + base + path}
+			if got.PinSession != pinned || got.Session != "s1" || got.Origin != want {
+				t.Errorf("%s%s: pinned %v, session %q, origin %+v; want %v, %q, %+v", base, path,
+					got.PinSession, got.Session, got.Origin, pinned, "s1", want)
+			}
 		}
 	}
 }
@@ -303,8 +348,8 @@ func TestPreflightsSucceedEverywhere(t *testing.T) {
 func TestAPanicIsA500ThatSaysNothing(t *testing.T) {
 	var log bytes.Buffer
 	s := newServer(httpd.Config{
-		Log:   slog.New(slog.NewTextHandler(&log, nil)),
-		Turns: turns(func(context.Context, *agent.Request, agent.Sink) error { panic("inside") }),
+		Log:      slog.New(slog.NewTextHandler(&log, nil)),
+		Surfaces: surfaces(func(context.Context, *agent.Request, agent.Sink) error { panic("inside") }),
 	})
 	w := do(t, s, exchange{"POST /v1/chat/completions", nil, hello})
 	if e := errorOf(t, w.Body.Bytes()); w.Code != 500 || strings.Contains(e.Message, "inside") {
@@ -318,8 +363,8 @@ func TestAPanicIsA500ThatSaysNothing(t *testing.T) {
 func TestTheLogTellsWhatHappenedAndNothingThatWasSaid(t *testing.T) {
 	var log bytes.Buffer
 	s := newServer(httpd.Config{
-		Log:   slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Turns: turns(func(_ context.Context, _ *agent.Request, sink agent.Sink) error { return say(sink, "the answer") }),
+		Log:      slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Surfaces: surfaces(func(_ context.Context, _ *agent.Request, sink agent.Sink) error { return say(sink, "the answer") }),
 	})
 	header := withKey(key)
 	header.Set("X-Request-Id", "abc")
@@ -360,7 +405,7 @@ func TestDraining(t *testing.T) {
 
 func TestLimitsOfTurnsInProgress(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
-	s := newServer(httpd.Config{MaxRequests: 2, MaxPerOwner: 1, Turns: turns(func(_ context.Context, _ *agent.Request, sink agent.Sink) error {
+	s := newServer(httpd.Config{MaxRequests: 2, MaxPerOwner: 1, Surfaces: surfaces(func(_ context.Context, _ *agent.Request, sink agent.Sink) error {
 		entered <- struct{}{}
 		<-release
 		return say(sink, "ok")

@@ -67,7 +67,7 @@ func post(ctx context.Context, t *testing.T, client *http.Client, body string) *
 
 func TestAStreamArrivesPieceByPiece(t *testing.T) {
 	goOn := make(chan struct{})
-	cfg := httpd.Config{Turns: turns(func(_ context.Context, _ *agent.Request, sink agent.Sink) error {
+	cfg := httpd.Config{Surfaces: surfaces(func(_ context.Context, _ *agent.Request, sink agent.Sink) error {
 		if err := sink.Accept(agent.Accepted{Upstream: "fake"}); err != nil {
 			return err
 		}
@@ -108,7 +108,7 @@ func TestTheTurnEndsWhenTheClientLeaves(t *testing.T) {
 	left := make(chan struct{})
 	cfg := httpd.Config{
 		Log: slog.New(slog.NewTextHandler(&log, nil)),
-		Turns: turns(func(ctx context.Context, _ *agent.Request, sink agent.Sink) error {
+		Surfaces: surfaces(func(ctx context.Context, _ *agent.Request, sink agent.Sink) error {
 			sink.Accept(agent.Accepted{})
 			<-ctx.Done()
 			close(left)
@@ -137,7 +137,7 @@ func TestTheTurnEndsWhenTheClientLeaves(t *testing.T) {
 
 func TestAFailureInMidStreamIsToldAndEndsTheStreamProperly(t *testing.T) {
 	var log bytes.Buffer
-	cfg := httpd.Config{Log: slog.New(slog.NewTextHandler(&log, nil)), Turns: turns(func(_ context.Context, _ *agent.Request, sink agent.Sink) error {
+	cfg := httpd.Config{Log: slog.New(slog.NewTextHandler(&log, nil)), Surfaces: surfaces(func(_ context.Context, _ *agent.Request, sink agent.Sink) error {
 		sink.Accept(agent.Accepted{})
 		sink.Event(&agent.Event{Kind: agent.Text, Text: []byte("first")})
 		return &agent.Error{Code: agent.Upstream}
@@ -156,7 +156,7 @@ func TestAFailureInMidStreamIsToldAndEndsTheStreamProperly(t *testing.T) {
 }
 
 func TestAFailureInAWholeAnswerHasItsStatus(t *testing.T) {
-	cfg := httpd.Config{Turns: turns(func(_ context.Context, _ *agent.Request, sink agent.Sink) error {
+	cfg := httpd.Config{Surfaces: surfaces(func(_ context.Context, _ *agent.Request, sink agent.Sink) error {
 		sink.Accept(agent.Accepted{Upstream: "fake"})
 		sink.Event(&agent.Event{Kind: agent.Text, Text: []byte("first")})
 		return &agent.Error{Code: agent.UpstreamTimeout}
@@ -172,7 +172,7 @@ func TestAFailureInAWholeAnswerHasItsStatus(t *testing.T) {
 }
 
 func TestShutdownWaitsForWhatIsInProgress(t *testing.T) {
-	cfg := httpd.Config{Turns: turns(func(_ context.Context, _ *agent.Request, sink agent.Sink) error {
+	cfg := httpd.Config{Surfaces: surfaces(func(_ context.Context, _ *agent.Request, sink agent.Sink) error {
 		sink.Accept(agent.Accepted{})
 		time.Sleep(time.Minute)
 		return say(sinkAfterAccept{sink}, "late")

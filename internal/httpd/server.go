@@ -9,15 +9,16 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/gateway/catalog"
+	"composer-api/internal/api"
 )
 
 // Config is what a Server needs.
 type Config struct {
-	// Turns carries out completions.
-	Turns agent.Turner
-	// Models answers what models there are.
-	Models Models
+	// Surfaces are the routes of the surfaces. They are mounted below each base (/v1, /u/{account}/v1, …); a pattern
+	// is a method and a path below the base, "POST /responses".
+	Surfaces []api.Route
+	// Routes are the routes outside the bases; a pattern is a method and the whole path.
+	Routes []api.Route
 	// ResolveKey finds whom a hosted key (cmp_…) belongs to. An unknown or revoked one is an *agent.Error with code
 	// InvalidKey. Nil means that there are no hosted keys.
 	ResolveKey func(ctx context.Context, token string) (agent.Caller, error)
@@ -25,11 +26,6 @@ type Config struct {
 	Keyless *agent.Caller
 	// OpenCodeV2 and OpenCode name the upstreams of /opencodev2 and /opencode; "" is the default.
 	OpenCodeV2, OpenCode string
-	// Surfaces are additional routes under each base (/v1, /u/{account}/v1, …); a pattern is a method and a path below
-	// the base, "POST /responses".
-	Surfaces []Route
-	// Extra are additional routes; a pattern is a method and the whole path.
-	Extra []Route
 	// MaxRequests bounds the turns in progress, and MaxPerOwner those of one owner; 0 is no limit.
 	MaxRequests, MaxPerOwner int
 	// MaxBody bounds a request body, decompressed; 0 means 32 MB.
@@ -38,12 +34,6 @@ type Config struct {
 	PingStore func(context.Context) error
 	// Log receives one line a request, without content and keys. Nil discards it.
 	Log *slog.Logger
-}
-
-// Models is the catalogue of a caller's models: a *catalog.Catalog.
-type Models interface {
-	List(ctx context.Context, caller agent.Caller) ([]catalog.Model, error)
-	Find(ctx context.Context, caller agent.Caller, name string) (catalog.Model, error)
 }
 
 // A Server answers HTTP requests. It owns the listener's connections, not the gateway.

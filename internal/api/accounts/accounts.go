@@ -13,58 +13,13 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"net/netip"
-	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api"
 	"composer-api/internal/api/openai"
 	"composer-api/internal/hosted"
 	"composer-api/internal/hosted/waitlist"
 )
-
-// Config is what the routes need.
-type Config struct {
-	// SignUp makes an account and its key: hosted.Service.SignUp.
-	SignUp func(ctx context.Context, cursorKey agent.Secret) (*hosted.SignedUp, error)
-	// Join puts a person on the waiting list: waitlist.Client.Join.
-	Join func(ctx context.Context, e waitlist.Entry) error
-	// Limit is how often an address may sign up in an hour, and again how often it may ask for early access; less
-	// than 1 is no limit.
-	Limit int
-	// TrustedProxies are the networks of proxies that are believed when they say whom they forward for. Everybody
-	// else is who their connection comes from.
-	TrustedProxies []netip.Prefix
-	// Now tells the time; nil means time.Now.
-	Now func() time.Time
-}
-
-// A Route is one line of the routing table. It needs no key.
-type Route struct {
-	// Pattern is a method and a path, as http.ServeMux takes them.
-	Pattern string
-	// Handle answers, or returns an error before it has written anything. The caller renders the error and bounds the
-	// body.
-	Handle func(w http.ResponseWriter, r *http.Request) error
-}
-
-// Routes makes the routes.
-func Routes(cfg Config) []Route {
-	h := &handlers{
-		cfg:         cfg,
-		signUps:     hosted.NewLimiter(cfg.Limit, time.Hour, cfg.Now),
-		earlyAccess: hosted.NewLimiter(cfg.Limit, time.Hour, cfg.Now),
-	}
-	return []Route{
-		{Pattern: "POST /api/signup", Handle: h.signUp},
-		{Pattern: "POST /api/early-access", Handle: h.joinWaitlist},
-	}
-}
-
-type handlers struct {
-	cfg         Config
-	signUps     *hosted.Limiter
-	earlyAccess *hosted.Limiter
-}
 
 type signUpRequest struct {
 	CursorAPIKey string `json:"cursorApiKey"`
@@ -99,7 +54,7 @@ type waitlistAnswer struct {
 	Error string `json:"error,omitempty"`
 }
 
-func (h *handlers) signUp(w http.ResponseWriter, r *http.Request) error {
+func (h *handlers) signUp(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 	var req signUpRequest
 	if err := decode(r, &req); err != nil {
 		return err
@@ -160,7 +115,7 @@ func endpointsAt(origin, account string) endpoints {
 	}
 }
 
-func (h *handlers) joinWaitlist(w http.ResponseWriter, r *http.Request) error {
+func (h *handlers) joinWaitlist(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 	var req struct {
 		Name  string `json:"name"`
 		Email string `json:"email"`
@@ -200,7 +155,7 @@ func encode(w http.ResponseWriter, v any) error {
 	if err != nil {
 		return err
 	}
-	return openai.WriteJSON(w, doc)
+	return api.WriteJSON(w, doc)
 }
 
 func orNull(s string) *string {

@@ -36,7 +36,7 @@ func FuzzRoutes(f *testing.F) {
 	f.Fuzz(func(t *testing.T, route int, body, forwardedFor string) {
 		r := httptest.NewRequest("POST", "/", strings.NewReader(body))
 		r.Header.Set("X-Forwarded-For", forwardedFor)
-		err := routes[uint(route)%uint(len(routes))].Handle(httptest.NewRecorder(), r)
+		err := routes[uint(route)%uint(len(routes))].Handle(httptest.NewRecorder(), r, nil)
 		switch agent.CodeOf(err) {
 		case 0, agent.InvalidJSON, agent.InvalidType, agent.InvalidValue, agent.MissingParameter, agent.TooLarge:
 		default:

@@ -101,7 +101,7 @@ func newServer(t *testing.T, settings string) *server {
 	}
 	for _, route := range api.Routes(cfg) {
 		s.mux.HandleFunc(route.Pattern, func(w http.ResponseWriter, r *http.Request) {
-			if err := route.Handle(w, r); err != nil {
+			if err := route.Handle(w, r, nil); err != nil {
 				openai.WriteError(w, err)
 			}
 		})

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api"
 	"composer-api/internal/api/openai"
 )
 
@@ -29,7 +30,7 @@ func NewBody(w http.ResponseWriter, req *Request, opt Options) *Body {
 
 // Accept sets headers. They go out with the answer.
 func (b *Body) Accept(a agent.Accepted) error {
-	openai.SetAccepted(b.w.Header(), a)
+	api.SetAccepted(b.w.Header(), a)
 	b.model = a.Model
 	return nil
 }
@@ -103,7 +104,7 @@ func (b *Body) write(reason agent.Reason) error {
 	doc = appendUsage(doc, &b.usage)
 	doc = append(doc, '}')
 	b.written = true
-	return openai.WriteJSON(b.w, doc)
+	return api.WriteJSON(b.w, doc)
 }
 
 // appendMessage appends the message. Its content is null only when there are calls and no text.

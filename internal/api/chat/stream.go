@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api"
 	"composer-api/internal/api/openai"
 	"composer-api/internal/sse"
 )
@@ -32,7 +33,7 @@ func NewStream(w http.ResponseWriter, req *Request, opt Options) *Stream {
 
 // Accept sends the response headers and the chunk that names the role: it says that the model is at work.
 func (s *Stream) Accept(a agent.Accepted) error {
-	openai.SetAccepted(s.w.Header(), a)
+	api.SetAccepted(s.w.Header(), a)
 	s.out = sse.NewWriter(s.w, s.opt.SSE)
 	s.begin = s.header.append([]byte("data: "), "chat.completion.chunk", a.Model)
 	s.end = `,"logprobs":null,"finish_reason":null}]` + s.usageNull() + "}\n\n"

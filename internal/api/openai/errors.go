@@ -76,6 +76,14 @@ func RowOf(code agent.Code) Row {
 	return rows[agent.Internal]
 }
 
+// Status is the HTTP status of an answer that failed with code; 200 for the code 0, which is no failure.
+func Status(code agent.Code) int {
+	if code == 0 {
+		return http.StatusOK
+	}
+	return RowOf(code).Status
+}
+
 // Message is the sentence that the client is told about e. What is our own fault says nothing of our inside.
 func Message(e *agent.Error) string {
 	if RowOf(e.Code).Status == http.StatusInternalServerError {
@@ -133,13 +141,3 @@ func appendErrorObject(b []byte, e *agent.Error) []byte {
 	b = appendStringOrNull(b, row.Code)
 	return append(b, '}')
 }
-
-// A Told error has been reported to the client already, in the stream that it ended: it is for the log only, and the
-// answer is whole.
-type Told struct{ Err error }
-
-// Error implements error.
-func (t *Told) Error() string { return t.Err.Error() }
-
-// Unwrap gives the error that was told.
-func (t *Told) Unwrap() error { return t.Err }

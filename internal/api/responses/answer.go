@@ -4,7 +4,7 @@ import (
 	"net/http"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/api/openai"
+	"composer-api/internal/api"
 	"composer-api/internal/sse"
 )
 
@@ -27,7 +27,7 @@ func NewAnswer(w http.ResponseWriter, req *Request, opt Options) *Answer {
 
 // Accept sets the headers that say how the turn is carried out. A stream begins.
 func (a *Answer) Accept(accepted agent.Accepted) error {
-	openai.SetAccepted(a.w.Header(), accepted)
+	api.SetAccepted(a.w.Header(), accepted)
 	if a.req.Stream {
 		a.stream = sse.NewWriter(a.w, a.opt.SSE)
 		a.encoder = NewStream(a.req, a.opt, a.stream)
@@ -43,7 +43,7 @@ func (a *Answer) Event(e *agent.Event) error {
 		return err
 	}
 	a.written = true
-	return openai.WriteJSON(a.w, a.encoder.Response().Encode())
+	return api.WriteJSON(a.w, a.encoder.Response().Encode())
 }
 
 // Flush sends what Event has buffered.

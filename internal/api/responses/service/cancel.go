@@ -5,14 +5,14 @@ import (
 	"net/http"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/api/openai"
+	"composer-api/internal/api"
 	"composer-api/internal/api/responses"
 	"composer-api/internal/store"
 )
 
 // cancel answers POST /responses/{id}/cancel with the response as it is afterwards. To cancel what has ended changes
 // nothing.
-func (s *Service) cancel(w http.ResponseWriter, r *http.Request, call Call) error {
+func (s *Service) cancel(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	owner, id := call.Caller.Owner, r.PathValue("id")
 	if j := s.job(store.ResponseRef{Owner: owner, ID: id}); j != nil {
 		j.cancel(errCancelled)
@@ -35,7 +35,7 @@ func (s *Service) cancel(w http.ResponseWriter, r *http.Request, call Call) erro
 			return agent.Errorf(agent.InvalidValue, "Only responses with 'background': true can be cancelled. To end another, close its connection.")
 		}
 		if object.Status.Ended() {
-			return openai.WriteJSON(w, row.Object)
+			return api.WriteJSON(w, row.Object)
 		}
 		// Another process works on it, and stops when it finds its row changed.
 		err = s.settle(r.Context(), row, func(r *responses.Response) { r.Status = responses.Cancelled })

@@ -7,6 +7,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api"
 	"composer-api/internal/api/openai"
 	"composer-api/internal/api/responses"
 )
@@ -21,7 +22,7 @@ type compactionDocument struct {
 }
 
 // compact answers POST /responses/compact: a turn of the model summarises the conversation. Nothing of it is stored.
-func (s *Service) compact(w http.ResponseWriter, r *http.Request, call Call) error {
+func (s *Service) compact(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	req, err := s.decodePartial(r)
 	if err != nil {
 		return err
@@ -47,7 +48,7 @@ func (s *Service) compact(w http.ResponseWriter, r *http.Request, call Call) err
 	if err != nil {
 		return err
 	}
-	return openai.WriteJSON(w, openai.Encode(compactionDocument{
+	return api.WriteJSON(w, openai.Encode(compactionDocument{
 		ID: resp.ID, Object: "response.compaction", CreatedAt: resp.CreatedAt,
 		Output: append(said, resp.Output...), Usage: resp.Usage,
 	}))
@@ -63,7 +64,7 @@ var _ agent.Sink = (*summary)(nil)
 
 // Accept implements agent.Sink.
 func (c *summary) Accept(a agent.Accepted) error {
-	openai.SetAccepted(c.header, a)
+	api.SetAccepted(c.header, a)
 	return c.encoder.Accept(a)
 }
 
@@ -75,7 +76,7 @@ func (c *summary) Flush() error { return nil }
 
 // decodePartial reads a request of which nothing is required.
 func (s *Service) decodePartial(r *http.Request) (*responses.Request, error) {
-	data, err := openai.ReadBody(r)
+	data, err := api.ReadBody(r)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api"
 	"composer-api/internal/api/openai"
 )
 
@@ -15,7 +16,7 @@ type countDocument struct {
 }
 
 // countTokens answers POST /responses/input_tokens.
-func (s *Service) countTokens(w http.ResponseWriter, r *http.Request, call Call) error {
+func (s *Service) countTokens(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	req, err := s.decodePartial(r)
 	if err != nil {
 		return err
@@ -24,7 +25,7 @@ func (s *Service) countTokens(w http.ResponseWriter, r *http.Request, call Call)
 	if err != nil {
 		return err
 	}
-	return openai.WriteJSON(w, openai.Encode(countDocument{
+	return api.WriteJSON(w, openai.Encode(countDocument{
 		Object: "response.input_tokens", InputTokens: agent.EstimatePrompt(turn), Estimated: true,
 	}))
 }

@@ -6,14 +6,15 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api"
 	"composer-api/internal/api/openai"
 	"composer-api/internal/api/responses"
 	"composer-api/internal/store"
 )
 
 // create answers POST /responses.
-func (s *Service) create(w http.ResponseWriter, r *http.Request, call Call) error {
-	data, err := openai.ReadBody(r)
+func (s *Service) create(w http.ResponseWriter, r *http.Request, call *api.Call) error {
+	data, err := api.ReadBody(r)
 	if err != nil {
 		return err
 	}
@@ -40,7 +41,7 @@ func (s *Service) create(w http.ResponseWriter, r *http.Request, call Call) erro
 	defer answer.Close()
 	err = s.cfg.Turns.Turn(r.Context(), turn, answer)
 	if err != nil && answer.Fail(agent.AsError(err)) {
-		return &openai.Told{Err: err}
+		return &api.Told{Err: err}
 	}
 	return err
 }
@@ -53,7 +54,7 @@ type record struct {
 }
 
 // newRecord begins the row of the response to req.
-func (s *Service) newRecord(call Call, req *responses.Request) (*record, error) {
+func (s *Service) newRecord(call *api.Call, req *responses.Request) (*record, error) {
 	id := responses.NewID()
 	input, err := responses.EncodeItems(id, req.Input)
 	if err != nil {

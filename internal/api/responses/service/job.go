@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/api/openai"
+	"composer-api/internal/api"
 	"composer-api/internal/api/responses"
 	"composer-api/internal/store"
 )
@@ -41,7 +41,7 @@ func (s *Service) createInBackground(w http.ResponseWriter, r *http.Request, req
 	if req.Stream {
 		return s.stream(w, r, j.ref(), -1)
 	}
-	return openai.WriteJSON(w, j.rec.queued)
+	return api.WriteJSON(w, j.rec.queued)
 }
 
 // startJob stores the response as queued and begins to work on it.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api"
 	"composer-api/internal/api/openai"
 	"composer-api/internal/api/responses"
 	"composer-api/internal/store"
@@ -16,7 +17,7 @@ import (
 
 // prepare makes the request for the model: it puts what went before in front of the input and replaces references by
 // what they refer to. history is what went before.
-func (s *Service) prepare(ctx context.Context, call Call, req *responses.Request) (turn *agent.Request, history []responses.Item, err error) {
+func (s *Service) prepare(ctx context.Context, call *api.Call, req *responses.Request) (turn *agent.Request, history []responses.Item, err error) {
 	past := &past{store: s.cfg.Store, owner: call.Caller.Owner, items: map[string][]responses.Item{}}
 	if history, err = past.history(ctx, req.PreviousResponseID); err != nil {
 		return nil, nil, err
@@ -33,7 +34,7 @@ func (s *Service) prepare(ctx context.Context, call Call, req *responses.Request
 	if len(unknown) > 0 || len(req.Dropped()) > 0 {
 		s.cfg.Log.Info("parts of a request that mean nothing here", "items_as_text", typeNames(unknown), "tools_dropped", typeNames(req.Dropped()))
 	}
-	turn.Caller, turn.Upstream, turn.Session = call.Caller, call.Upstream, call.Session
+	call.Fill(turn)
 	return turn, history, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api"
 	"composer-api/internal/api/openai"
 	"composer-api/internal/store"
 )
@@ -28,7 +29,7 @@ func (s *Service) load(ctx context.Context, owner, id string) (store.Response, e
 }
 
 // retrieve answers GET /responses/{id}, as a document or, with stream=true, as the stream of its events.
-func (s *Service) retrieve(w http.ResponseWriter, r *http.Request, call Call) error {
+func (s *Service) retrieve(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	row, err := s.load(r.Context(), call.Caller.Owner, r.PathValue("id"))
 	if err != nil {
 		return err
@@ -39,7 +40,7 @@ func (s *Service) retrieve(w http.ResponseWriter, r *http.Request, call Call) er
 		return err
 	}
 	if !stream {
-		return openai.WriteJSON(w, row.Object)
+		return api.WriteJSON(w, row.Object)
 	}
 	after, err := intParam(query, "starting_after", -1, 0, 1<<53)
 	if err != nil {
@@ -56,7 +57,7 @@ type deletedDocument struct {
 }
 
 // remove answers DELETE /responses/{id}. What still runs is stopped.
-func (s *Service) remove(w http.ResponseWriter, r *http.Request, call Call) error {
+func (s *Service) remove(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	ref := store.ResponseRef{Owner: call.Caller.Owner, ID: r.PathValue("id")}
 	err := s.cfg.Store.DeleteResponse(r.Context(), ref.Owner, ref.ID)
 	switch {
@@ -68,7 +69,7 @@ func (s *Service) remove(w http.ResponseWriter, r *http.Request, call Call) erro
 	if j := s.job(ref); j != nil {
 		j.cancel(errDeleted)
 	}
-	return openai.WriteJSON(w, openai.Encode(deletedDocument{ID: ref.ID, Object: "response", Deleted: true}))
+	return api.WriteJSON(w, openai.Encode(deletedDocument{ID: ref.ID, Object: "response", Deleted: true}))
 }
 
 // listDocument is a page of a list.
@@ -87,7 +88,7 @@ type listedItem struct {
 }
 
 // inputItems answers GET /responses/{id}/input_items.
-func (s *Service) inputItems(w http.ResponseWriter, r *http.Request, call Call) error {
+func (s *Service) inputItems(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	row, err := s.load(r.Context(), call.Caller.Owner, r.PathValue("id"))
 	if err != nil {
 		return err
@@ -100,7 +101,7 @@ func (s *Service) inputItems(w http.ResponseWriter, r *http.Request, call Call) 
 	if err != nil {
 		return err
 	}
-	return openai.WriteJSON(w, openai.Encode(doc))
+	return api.WriteJSON(w, openai.Encode(doc))
 }
 
 func listItems(list []byte) ([]listedItem, error) {

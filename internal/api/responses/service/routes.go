@@ -5,31 +5,14 @@ import (
 	"net/http"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api"
 	"composer-api/internal/api/openai"
 	"composer-api/internal/store"
 )
 
-// A Route is one line of the routing table.
-type Route struct {
-	// Pattern is a method and a path below the API's base, as http.ServeMux takes them.
-	Pattern string
-	// Turn routes start a turn.
-	Turn bool
-	// Handle answers. An error that it returns before it has written anything is for the caller to render; afterwards
-	// it must end the connection, because the answer is not whole, unless the error is an openai.Told.
-	Handle func(w http.ResponseWriter, r *http.Request, call Call) error
-}
-
-// A Call is who asks, and for what upstream.
-type Call struct {
-	Caller   agent.Caller
-	Upstream string // the backend that the path asks for; "" is the default
-	Session  string // the client's name for the conversation; "" when it sent none
-}
-
-// Routes are the routes of the Responses API.
-func (s *Service) Routes() []Route {
-	return []Route{
+// Routes are the routes of the Responses API, below the API's bases.
+func (s *Service) Routes() []api.Route {
+	return []api.Route{
 		{Pattern: "POST /responses", Turn: true, Handle: s.create},
 		{Pattern: "GET /responses", Handle: s.noWebSocket},
 		{Pattern: "POST /responses/input_tokens", Handle: s.countTokens},
@@ -42,7 +25,7 @@ func (s *Service) Routes() []Route {
 }
 
 // noWebSocket answers GET /responses, which only a client that wants a WebSocket can mean.
-func (s *Service) noWebSocket(w http.ResponseWriter, r *http.Request, _ Call) error {
+func (s *Service) noWebSocket(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 	w.Header().Set("Allow", "POST, OPTIONS")
 	if r.Header.Get("Upgrade") == "" {
 		return agent.Errorf(agent.MethodNotAllowed, "Method GET is not allowed for this URL. Use POST, or GET with the id of a response.")

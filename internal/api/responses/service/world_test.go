@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api"
 	"composer-api/internal/api/openai"
 	"composer-api/internal/api/responses/responsestest"
 	"composer-api/internal/api/responses/service"
@@ -66,9 +67,9 @@ func bornWorld(t testing.TB, path string, ring *seal.Ring) *world {
 	mux := http.NewServeMux()
 	for _, route := range w.service.Routes() {
 		mux.HandleFunc(route.Pattern, func(rw http.ResponseWriter, r *http.Request) {
-			call := service.Call{Caller: agent.Caller{Owner: r.Header.Get("X-Owner")}}
+			call := &api.Call{Caller: agent.Caller{Owner: r.Header.Get("X-Owner")}}
 			err := route.Handle(rw, r, call)
-			var told *openai.Told
+			var told *api.Told
 			switch {
 			case err == nil, agent.CodeOf(err) == agent.Canceled:
 			case errors.As(err, &told):

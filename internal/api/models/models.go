@@ -1,12 +1,6 @@
-package httpd
+package models
 
-import (
-	"encoding/json"
-	"net/http"
-
-	"composer-api/internal/api/openai"
-	"composer-api/internal/gateway/catalog"
-)
+import "composer-api/internal/gateway/catalog"
 
 // A modelList is the answer of GET /v1/models: OpenAI's list, and beside it the one that Codex looks for.
 type modelList struct {
@@ -69,40 +63,4 @@ func codexEntry(m catalog.Model) codexModel {
 		SupportedInAPI: true, Priority: 13, SupportVerbosity: true, TruncationPolicy: codexTruncation{"tokens", 10_000},
 		ExperimentalSupportedTools: []string{}, ApplyPatchToolType: "freeform", ContextWindow: m.ContextWindow, BaseInstructions: codexInstructions,
 	}
-}
-
-func (s *Server) listModels(w http.ResponseWriter, r *http.Request, call *Call) error {
-	models, err := s.cfg.Models.List(r.Context(), call.Caller)
-	if err != nil {
-		return err
-	}
-	if call.base.sdkModel {
-		if m, err := s.cfg.Models.Find(r.Context(), call.Caller, sdkModelID); err == nil {
-			m.ID, m.DisplayName = sdkModelID, sdkModelName
-			models = append([]catalog.Model{m}, models...)
-		}
-	}
-	list := modelList{Object: "list", Data: []model{}, Models: []codexModel{}}
-	for _, m := range models {
-		list.Data = append(list.Data, openAIModel(m))
-		list.Models = append(list.Models, codexEntry(m))
-	}
-	return writeJSON(w, list)
-}
-
-func (s *Server) getModel(w http.ResponseWriter, r *http.Request, call *Call) error {
-	m, err := s.cfg.Models.Find(r.Context(), call.Caller, r.PathValue("id"))
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, openAIModel(m))
-}
-
-// writeJSON sends v, which encoding/json can always encode.
-func writeJSON(w http.ResponseWriter, v any) error {
-	doc, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	return openai.WriteJSON(w, doc)
 }

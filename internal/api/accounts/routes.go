@@ -1,0 +1,47 @@
+package accounts
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api"
+	"composer-api/internal/hosted"
+	"composer-api/internal/hosted/waitlist"
+)
+
+// Config is what the routes need.
+type Config struct {
+	// SignUp makes an account and its key: hosted.Service.SignUp.
+	SignUp func(ctx context.Context, cursorKey agent.Secret) (*hosted.SignedUp, error)
+	// Join puts a person on the waiting list: waitlist.Client.Join.
+	Join func(ctx context.Context, e waitlist.Entry) error
+	// Limit is how often an address may sign up in an hour, and again how often it may ask for early access; less
+	// than 1 is no limit.
+	Limit int
+	// TrustedProxies are the networks of proxies that are believed when they say whom they forward for. Everybody
+	// else is who their connection comes from.
+	TrustedProxies []netip.Prefix
+	// Now tells the time; nil means time.Now.
+	Now func() time.Time
+}
+
+// Routes are the routes of sign-up and of the waiting list. Their paths are whole, and they need no key.
+func Routes(cfg Config) []api.Route {
+	h := &handlers{
+		cfg:         cfg,
+		signUps:     hosted.NewLimiter(cfg.Limit, time.Hour, cfg.Now),
+		earlyAccess: hosted.NewLimiter(cfg.Limit, time.Hour, cfg.Now),
+	}
+	return []api.Route{
+		{Pattern: "POST /api/signup", Open: true, Handle: h.signUp},
+		{Pattern: "POST /api/early-access", Open: true, Handle: h.joinWaitlist},
+	}
+}
+
+type handlers struct {
+	cfg         Config
+	signUps     *hosted.Limiter
+	earlyAccess *hosted.Limiter
+}

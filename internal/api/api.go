@@ -1,0 +1,67 @@
+// Package api is what every surface shares: how it is mounted, and what it knows of a request before it reads it.
+//
+// A surface is a public API: chat completions, Responses, the list of models, sign-up. Each lives in a package below
+// this one and has a Routes function, which returns its lines of the routing table. Package httpd mounts them and
+// does everything that is the same for all of them: the key, the limits, the size of the body, the rendering of an
+// error. So a surface is added by one package and one line in cli.
+package api
+
+import (
+	"net/http"
+
+	"composer-api/internal/agent"
+)
+
+// A Route is one line of the routing table.
+type Route struct {
+	// Pattern is a method and a path, as http.ServeMux takes them: "GET /models/{id...}". Whether the path is below
+	// the API's bases (/v1, /u/{account}/v1, …) or a whole one is decided by where the route is mounted.
+	Pattern string
+	// Open routes need no key.
+	Open bool
+	// Turn routes start a turn: they are refused while the server shuts down, and count for the limits.
+	Turn bool
+	// Handle answers the request.
+	Handle Handler
+}
+
+// A Handler answers a request, or returns an error for the caller to render.
+//
+// An error that it returns before it has written anything becomes the answer. Afterwards the error ends the
+// connection, because the answer is not whole, unless it is a [Told]. The body, if there is one, is JSON of bounded
+// size and already decompressed; reading it fails with *agent.Error. call belongs to this request; the handler may keep
+// it. Handlers run concurrently.
+type Handler func(w http.ResponseWriter, r *http.Request, call *Call) error
+
+// A Call is what is known of a request before its surface reads it: who asks (from the key), for which upstream (from
+// the path), in which session (from the headers).
+type Call struct {
+	// Caller is who asks; zero on an open route.
+	Caller agent.Caller
+	// Upstream is the backend that the path asks for; "" is the default.
+	Upstream string
+	// Session is the client's name for the conversation; "" when it sent none.
+	Session string
+	// PinSession asks that the session keeps its upstream conversation id; see agent.Request.
+	PinSession bool
+	// Origin is the HTTP request, for the request log.
+	Origin agent.Origin
+	// ReferenceNames asks that models are also listed under the names that the reference system gives them on this
+	// path, because clients have those in their settings.
+	ReferenceNames bool
+}
+
+// Fill writes what the call knows into req.
+func (c *Call) Fill(req *agent.Request) {
+	req.Caller, req.Upstream, req.Session, req.PinSession, req.Origin = c.Caller, c.Upstream, c.Session, c.PinSession, c.Origin
+}
+
+// A Told error has been reported to the client already, in the stream that it ended: it is for the log only, and the
+// answer is whole.
+type Told struct{ Err error }
+
+// Error implements error.
+func (t *Told) Error() string { return t.Err.Error() }
+
+// Unwrap gives the error that was told.
+func (t *Told) Unwrap() error { return t.Err }

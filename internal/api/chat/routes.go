@@ -1,0 +1,38 @@
+package chat
+
+import (
+	"net/http"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api"
+)
+
+// Routes are the routes of chat completions, below the API's bases. turns carries out the turns.
+func Routes(turns agent.Turner) []api.Route {
+	h := &handlers{turns}
+	return []api.Route{
+		{Pattern: "POST /chat/completions", Turn: true, Handle: h.complete},
+	}
+}
+
+type handlers struct{ turns agent.Turner }
+
+// complete answers POST …/chat/completions.
+func (h *handlers) complete(w http.ResponseWriter, r *http.Request, call *api.Call) error {
+	body, err := api.ReadBody(r)
+	if err != nil {
+		return err
+	}
+	req, err := Decode(body)
+	if err != nil {
+		return err
+	}
+	call.Fill(&req.Request)
+	encoder := NewEncoder(w, req, Options{})
+	defer encoder.Close()
+	err = h.turns.Turn(r.Context(), &req.Request, encoder)
+	if err != nil && encoder.Fail(agent.AsError(err)) {
+		return &api.Told{Err: err}
+	}
+	return err
+}

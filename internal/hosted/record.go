@@ -1,0 +1,56 @@
+package hosted
+
+import (
+	"context"
+
+	"composer-api/internal/agent"
+)
+
+// Record makes a Turner that writes every turn of a hosted key into the request log of s, before it begins and when it
+// is over. A turn that can't be written down is refused. What was said is not written. statusOf tells the HTTP status
+// that a code of failure has.
+func Record(turns agent.Turner, s *Service, statusOf func(agent.Code) int) agent.Turner {
+	return &recorder{turns, s, statusOf}
+}
+
+type recorder struct {
+	turns    agent.Turner
+	service  *Service
+	statusOf func(agent.Code) int // 200 for no failure
+}
+
+// Turn implements agent.Turner.
+func (t *recorder) Turn(ctx context.Context, req *agent.Request, sink agent.Sink) error {
+	entry, err := t.service.BeginRequest(ctx, req.Caller, req.Origin.RequestID, req.Origin.Endpoint)
+	if err != nil {
+		return err
+	}
+	if entry == nil { // the caller's own Cursor key: nothing is written
+		return t.turns.Turn(ctx, req, sink)
+	}
+	seen := &observed{Sink: sink}
+	err = t.turns.Turn(ctx, req, seen)
+	seen.Status, seen.Err = t.statusOf(agent.CodeOf(err)), err
+	entry.Finish(ctx, seen.Outcome)
+	return err
+}
+
+// An observed sink notes what the request log wants to know of what passes through it.
+type observed struct {
+	agent.Sink
+	Outcome
+}
+
+// Accept implements agent.Sink.
+func (o *observed) Accept(a agent.Accepted) error {
+	o.Model, o.ConversationID = a.Model.String(), a.ConversationID
+	return o.Sink.Accept(a)
+}
+
+// Event implements agent.Sink.
+func (o *observed) Event(e *agent.Event) error {
+	if e.Kind == agent.UsageKind {
+		o.Usage = *e.Usage
+	}
+	return o.Sink.Event(e)
+}
