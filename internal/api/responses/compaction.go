@@ -35,10 +35,7 @@ func (t *transcript) compaction(it *Item) error {
 		}
 	}
 	t.messages = append(kept, agent.Message{Role: agent.User, Parts: []agent.Part{{Text: summaryIntro + summary}}})
-	t.compacted = true
-	for id := range t.calls {
-		t.calls[id] = false
-	}
+	clear(t.calls)
 	return nil
 }
 

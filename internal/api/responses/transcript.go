@@ -12,11 +12,10 @@ import (
 // messages whichever surface it comes through: what the model said and called without anything in between is one
 // assistant message, and each result is a tool message.
 type transcript struct {
-	messages  []agent.Message
-	calls     map[string]bool // ids of the calls made so far; false when a compaction has replaced the call
-	compacted bool            // a compaction stands for some of what was said
-	tools     *toolSet
-	open      func(sealed string) (string, error)
+	messages []agent.Message
+	calls    map[string]bool // ids of the calls that messages holds
+	tools    *toolSet
+	open     func(sealed string) (string, error)
 	// unknown are the types of the items that were passed on as text because we know nothing better.
 	unknown []string
 }
@@ -126,7 +125,8 @@ func (t *transcript) toolSearchCall(it *Item) error {
 
 func (t *transcript) call(it *Item, name string, arguments json.RawMessage) error {
 	if it.wire.CallID == "" {
-		return openai.Missing(it.param + ".call_id")
+		t.asText(it) // nothing can answer it
+		return nil
 	}
 	if name == "" {
 		return openai.Missing(it.param + ".name")
@@ -168,24 +168,27 @@ func (t *transcript) toolSearchOutput(it *Item) error {
 	return t.result(it, []agent.Part{{Text: text}})
 }
 
-// result answers a call. The call may be gone, because a compaction has replaced it or because the client has left out
-// what a compaction stands for: then the result is told as a text.
+// result answers a call. The history may lack the call: a compaction has replaced it, the client has trimmed the
+// history, the call is of a type that is passed on as text, or the output has no call_id (Codex keeps such outputs).
+// Then the result is passed on as text. It is never an error, because the client would send the same history again.
 func (t *transcript) result(it *Item, parts []agent.Part) error {
 	id := it.wire.CallID
-	made, known := t.calls[id]
-	switch {
-	case id == "":
-		return openai.Missing(it.param + ".call_id")
-	case !known && !t.compacted:
-		return agent.ParamError(agent.InvalidValue, it.param+".call_id", "No tool call found for function call output with call_id %s. Send the call before its output, or continue with 'previous_response_id' the response that made it.", openai.Clip(id))
-	case !made:
-		intro := agent.Part{Text: "The result of a tool call that was made before (" + id + "):\n"}
+	if id == "" || !t.calls[id] {
+		intro := agent.Part{Text: orphanIntro(id)}
 		t.messages = append(t.messages, agent.Message{Role: agent.User, Parts: append([]agent.Part{intro}, parts...)})
 		return nil
 	}
 	failed := it.wire.Status == "incomplete" || it.wire.Status == "failed"
 	t.messages = append(t.messages, agent.Message{Role: agent.ToolRole, CallID: id, Parts: parts, IsError: failed})
 	return nil
+}
+
+// orphanIntro is the line above the result of a call that is not in the history.
+func orphanIntro(id string) string {
+	if id == "" {
+		return "The result of a tool call that was made before:\n"
+	}
+	return "The result of a tool call that was made before (" + openai.Clip(id) + "):\n"
 }
 
 func (t *transcript) additionalTools(it *Item) error {

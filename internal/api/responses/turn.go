@@ -22,7 +22,8 @@ func (r *Request) Turn(history []Item, open func(sealed string) (string, error))
 			}
 		}
 	}
-	if len(t.messages) == 0 {
+	// A compaction_trigger may be all that the input holds.
+	if len(t.messages) == 0 && (!r.Compact || len(r.Input) == 0) {
 		return nil, nil, openai.Missing("input")
 	}
 	if r.Compact {
