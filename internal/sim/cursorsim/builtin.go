@@ -39,13 +39,13 @@ func (p *run) callBuiltin(c script.Call) (*exec, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := p.ask(c.Tool, &c, payload, func(m *pb.ExecClientMessage) {
+	e, err := p.execs.ask(c.Tool, &c, payload, func(m *pb.ExecClientMessage) {
 		if answerTo(m, field.Number()) == nil {
 			p.violation("built-in tool %s was not answered with its result", c.Tool)
 		}
 	})
 	if e != nil {
-		p.calls[c.N] = e
+		p.execs.byCall[c.N] = e
 	}
 	return e, err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"composer-api/internal/cursor/pb"
@@ -15,7 +16,7 @@ import (
 // doCalls plays calls that are open together, and waits for all their results.
 func (p *run) doCalls(calls script.Calls) error {
 	if calls.Announced > 0 && !p.wire.chance(5) {
-		err := p.update(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_ToolRequestsListed{
+		err := p.updates.send(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_ToolRequestsListed{
 			ToolRequestsListed: &pb.ToolRequestsListed{CallCount: uint32(calls.Announced)},
 		}})
 		if err != nil {
@@ -41,14 +42,14 @@ func (p *run) doCalls(calls script.Calls) error {
 		return err
 	}
 	for _, e := range open {
-		if err := p.mirrorEnd(e); err != nil {
+		if err := p.updates.mirrorEnd(e); err != nil {
 			return err
 		}
 	}
-	if err := p.endStep(); err != nil {
+	if err := p.updates.endStep(); err != nil {
 		return err
 	}
-	return p.beginStep()
+	return p.updates.beginStep()
 }
 
 // awaitResults waits as long as the client wants: a user may have to be asked.
@@ -82,14 +83,14 @@ func (p *run) call(c script.Call) (*exec, error) {
 		}
 		m.Args[name] = v
 	}
-	if err := p.mirrorStart(m, c.Args); err != nil {
+	if err := p.updates.mirrorStart(m, c.Args); err != nil {
 		return nil, err
 	}
 	if err := p.askAllowed(c.Tool, m.ToolCallId); err != nil {
 		return nil, err
 	}
 	offered := p.offers(c.Tool)
-	e, err := p.ask("mcp", &c, field(11, m), func(a *pb.ExecClientMessage) {
+	e, err := p.execs.ask("mcp", &c, field(11, m), func(a *pb.ExecClientMessage) {
 		switch r := a.GetMcpResult(); {
 		case r == nil:
 			p.violation("a call of %s was not answered with mcp_result", c.Tool)
@@ -101,7 +102,7 @@ func (p *run) call(c script.Call) (*exec, error) {
 		}
 	})
 	if e != nil {
-		p.calls[c.N], e.mcp = e, m
+		p.execs.byCall[c.N], e.mcp = e, m
 	}
 	return e, err
 }
@@ -121,8 +122,8 @@ const (
 	toolPrefix = provider + "-"
 )
 
-// result reads the answer to a call as a script sees it.
-func (p *run) result(e *exec, m *pb.ExecClientMessage) script.Result {
+// resultOf reads the answer to a call as a script sees it.
+func resultOf(e *exec, m *pb.ExecClientMessage) script.Result {
 	if e.call.Builtin {
 		return builtinResult(e, m)
 	}
@@ -147,18 +148,13 @@ func (p *run) result(e *exec, m *pb.ExecClientMessage) script.Result {
 	return script.Result{Text: "(an answer of no known kind)", IsError: true}
 }
 
-// abort withdraws a call. Its result is no longer awaited.
-func (p *run) abort(n int) error {
-	e := p.calls[n]
-	if e == nil || e.done {
-		return nil
+// askUnknown asks for an operation that clients do not know; they must throw.
+func (p *run) askUnknown(number int) error {
+	e, err := p.execs.ask("unknown", nil, appendMessage(nil, protowire.Number(number), nil), func(*pb.ExecClientMessage) {
+		p.violation("an unknown exec was answered and not thrown")
+	})
+	if err != nil {
+		return err
 	}
-	e.done, e.aborted = true, true
-	p.player.Result(n, script.Result{Text: "(aborted)", IsError: true})
-	p.record(func(r *Run) { r.Execs[e.index].Aborted = true })
-	return p.wire.send(&pb.AgentServerMessage{Message: &pb.AgentServerMessage_ExecServerControlMessage{
-		ExecServerControlMessage: &pb.ExecServerControlMessage{
-			Message: &pb.ExecServerControlMessage_Abort{Abort: &pb.ExecAbort{Id: e.id}},
-		},
-	}})
+	return p.await("the throw for an unknown exec", func() bool { return e.done && e.closed })
 }

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"composer-api/internal/cursor/pb"
 )
 
 // The values that x-cursor-agent-allowed-tools may have.
@@ -71,21 +69,6 @@ func (p *run) checkRequest() {
 	p.checkConversation()
 }
 
-func (p *run) checkTools(where string, tools []*pb.McpToolDefinition) {
-	for _, t := range tools {
-		switch {
-		case t.GetToolName() == "":
-			p.violation("%s: a tool without tool_name", where)
-		case t.GetName() != toolPrefix+t.GetToolName():
-			p.violation("%s: tool %s has the name %q, not %q", where, t.GetToolName(), t.GetName(), toolPrefix+t.GetToolName())
-		case t.GetProviderIdentifier() != provider:
-			p.violation("%s: tool %s has the provider %q", where, t.GetToolName(), t.GetProviderIdentifier())
-		case t.GetInputSchema().GetStructValue() == nil:
-			p.violation("%s: tool %s has no schema", where, t.GetToolName())
-		}
-	}
-}
-
 // checkConversation checks a follow-up against what the conversation was before.
 func (p *run) checkConversation() {
 	c := p.conversation
@@ -111,7 +94,7 @@ const (
 // checkEnd checks what can be judged only when the run is over.
 func (p *run) checkEnd(end string) {
 	p.checkRhythm("client heartbeats", p.rec.Heartbeats, time.Since(p.started), clientHeartbeat)
-	for _, e := range p.execs {
+	for _, e := range p.execs.byID {
 		if !e.done {
 			p.checkRhythm("heartbeats of exec "+e.kind, e.beats, time.Since(e.asked), execHeartbeat)
 		}
@@ -119,17 +102,10 @@ func (p *run) checkEnd(end string) {
 	if end != EndedWell {
 		return
 	}
-	for _, id := range slices.Sorted(maps.Keys(p.execs)) {
-		if e := p.execs[id]; e.done && !e.closed && !e.aborted {
+	for _, id := range slices.Sorted(maps.Keys(p.execs.byID)) {
+		if e := p.execs.byID[id]; e.done && !e.closed && !e.aborted {
 			p.violation("exec %d (%s): no stream_close after the answer", e.id, e.kind)
 		}
-	}
-}
-
-// checkRhythm checks that something came about every so often, with room for one missed beat.
-func (p *run) checkRhythm(what string, got int, over, every time.Duration) {
-	if want := int(over/every) - 1; got < want {
-		p.violation("%d %s in %s, where one comes every %s", got, what, over.Round(time.Second), every)
 	}
 }
 
@@ -137,13 +113,6 @@ func (p *run) checkRhythm(what string, got int, over, every time.Duration) {
 func (p *run) awaitCloses() error {
 	grace := time.NewTimer(2 * time.Second)
 	defer grace.Stop()
-	_, err := p.read(func() bool {
-		for _, e := range p.execs {
-			if e.done && !e.closed && !e.aborted {
-				return false
-			}
-		}
-		return true
-	}, grace.C, false)
+	_, err := p.read(p.execs.allClosed, grace.C, false)
 	return err
 }

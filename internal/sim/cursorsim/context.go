@@ -9,7 +9,7 @@ import (
 // askContext asks what a server wants to know before the model speaks: where the client runs and which tools it has.
 // Misbehaving, it asks for both at once.
 func (p *run) askContext() error {
-	first, err := p.ask("request_context", nil, field(10, &pb.RequestContextArgs{}), p.checkContext)
+	first, err := p.execs.ask("request_context", nil, field(10, &pb.RequestContextArgs{}), p.checkContext)
 	if err != nil {
 		return err
 	}
@@ -20,7 +20,7 @@ func (p *run) askContext() error {
 		}
 	}
 	if len(p.rec.Tools) > 0 && !p.sim.config.ContextOnly {
-		second, err := p.ask("mcp_state", nil, field(36, &pb.McpStateExecArgs{ServerIdentifiers: []string{provider}}), p.checkState)
+		second, err := p.execs.ask("mcp_state", nil, field(36, &pb.McpStateExecArgs{ServerIdentifiers: []string{provider}}), p.checkState)
 		if err != nil {
 			return err
 		}
@@ -94,7 +94,7 @@ func (p *run) askAllowed(tool, callID string) error {
 	if p.sim.config.ContextOnly {
 		return nil
 	}
-	e, err := p.ask("mcp_allowlist_precheck", nil, field(42, &pb.McpAllowlistPrecheckArgs{
+	e, err := p.execs.ask("mcp_allowlist_precheck", nil, field(42, &pb.McpAllowlistPrecheckArgs{
 		ProviderIdentifier: provider, ToolName: tool, ToolCallId: &callID,
 	}), func(m *pb.ExecClientMessage) {
 		if m.GetMcpAllowlistPrecheckResult() == nil {

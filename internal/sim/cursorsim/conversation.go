@@ -1,8 +1,6 @@
 package cursorsim
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"sync"
 
@@ -53,12 +51,6 @@ func (c *conversations) of(id string) *conversation {
 	return fresh
 }
 
-// A blob's id is its hash, so that whoever holds the id can tell whether the bytes are right.
-func blobID(data []byte) []byte {
-	sum := sha256.Sum256(data)
-	return sum[:]
-}
-
 // turnBlob is what the simulator has a client keep for one turn.
 type turnBlob struct {
 	Turn   int    `json:"turn"`
@@ -74,60 +66,16 @@ func excerpt(s string) string {
 	return s
 }
 
-// setBlob has the client keep bytes. Its answer is awaited when the run ends.
-func (p *run) setBlob(data []byte) ([]byte, error) {
-	id := blobID(data)
-	return id, p.askKV(&pb.KvServerMessage{
-		Message: &pb.KvServerMessage_SetBlobArgs{SetBlobArgs: &pb.SetBlobArgs{BlobId: id, BlobData: data}},
-	}, func(a *kvAnswer) {
-		switch result := a.GetSetBlobResult(); {
-		case result == nil:
-			p.violation("kv %d: set_blob was not answered with set_blob_result", a.GetId())
-		case result.GetError() != nil:
-			p.violation("kv %d: set_blob failed: %s", a.GetId(), result.GetError().GetMessage())
-		}
-	})
-}
-
-// getBlob asks for bytes that the client was given; a miss fails the run.
+// getBlob asks for bytes that the client was given, and waits; a miss fails the run.
 func (p *run) getBlob(id []byte) error {
-	var miss error
-	done := false
-	err := p.askKV(&pb.KvServerMessage{
-		Message: &pb.KvServerMessage_GetBlobArgs{GetBlobArgs: &pb.GetBlobArgs{BlobId: id}},
-	}, func(a *kvAnswer) {
-		done = true
-		result := a.GetGetBlobResult()
-		switch {
-		case result == nil:
-			p.violation("kv %d: get_blob was not answered with get_blob_result", a.GetId())
-			miss = errBlob(id)
-		case result.BlobData == nil:
-			miss = errBlob(id)
-		case string(blobID(result.GetBlobData())) != string(id):
-			p.violation("kv %d: blob %s came back with other bytes", a.GetId(), hex.EncodeToString(id[:4]))
-			miss = errBlob(id)
-		}
-	})
+	g, err := p.blobs.get(id)
 	if err == nil {
-		err = p.await("the answer to get_blob", func() bool { return done })
+		err = p.await("the answer to get_blob", func() bool { return g.done })
 	}
 	if err == nil {
-		err = miss
+		err = g.miss
 	}
 	return err
-}
-
-// errBlob is how a run ends that needs a blob which the client no longer has.
-func errBlob(id []byte) error {
-	return &endError{Code: "not_found", Message: "Blob not found: " + hex.EncodeToString(id)}
-}
-
-func (p *run) askKV(m *pb.KvServerMessage, answered func(*kvAnswer)) error {
-	p.nextKV++
-	m.Id = p.nextKV
-	p.kv[m.Id] = answered
-	return p.wire.send(&pb.AgentServerMessage{Message: &pb.AgentServerMessage_KvServerMessage{KvServerMessage: m}})
 }
 
 // recall asks for what the checkpoint of a continued conversation names: its prompt and its last turns.
@@ -153,21 +101,21 @@ func (p *run) sendCheckpoint(used, limit int) error {
 		return nil
 	}
 	if len(p.state.RootPromptMessagesJson) == 0 {
-		id, err := p.setBlob([]byte(`{"role":"system","content":"You are simulated."}`))
+		id, err := p.blobs.set([]byte(`{"role":"system","content":"You are simulated."}`))
 		if err != nil {
 			return err
 		}
 		p.state.RootPromptMessagesJson = [][]byte{id}
 	}
-	data, _ := json.Marshal(turnBlob{p.before + 1, excerpt(p.rec.Prompt), excerpt(p.said.String())})
-	id, err := p.setBlob(data)
+	data, _ := json.Marshal(turnBlob{p.before + 1, excerpt(p.rec.Prompt), excerpt(p.updates.said.String())})
+	id, err := p.blobs.set(data)
 	if err != nil {
 		return err
 	}
 	// A later checkpoint of the same turn replaces the turn's blob.
 	p.state.Turns = append(p.state.Turns[:p.before:p.before], id)
 	if used == 0 {
-		used, limit = int(p.prior+p.tokens()), contextWindow
+		used, limit = int(p.prior+p.updates.tokens()), contextWindow
 	}
 	p.state.TokenDetails = &pb.ConversationTokenDetails{UsedTokens: uint32(used), MaxTokens: uint32(limit)}
 	if p.wire.luck != nil {

@@ -28,16 +28,28 @@ type exec struct {
 	closed  bool
 }
 
+// execs keeps the book of a stream's execs: which were asked, answered and closed, and in which order. Each goes
+// through asked → answered or thrown (done) → stream_close (closed); abort ends it early. Anything else is a violation.
+// It belongs to the run's goroutine.
+type execs struct {
+	notes
+	wire   *wire
+	result func(call int, r script.Result) // takes what a call gave, by script.Call.N
+	next   uint32                          // id of the last one asked
+	byID   map[uint32]*exec
+	byCall map[int]*exec // by script.Call.N
+}
+
 // ask sends an exec. fill sets the operation on a message that has its ids already.
-func (p *run) ask(kind string, call *script.Call, payload []byte, check func(*pb.ExecClientMessage)) (*exec, error) {
-	p.nextExec++
-	e := &exec{id: p.nextExec, kind: kind, call: call, check: check, asked: time.Now()}
-	p.execs[e.id] = e
+func (x *execs) ask(kind string, call *script.Call, payload []byte, check func(*pb.ExecClientMessage)) (*exec, error) {
+	x.next++
+	e := &exec{id: x.next, kind: kind, call: call, check: check, asked: time.Now()}
+	x.byID[e.id] = e
 	r := Exec{ID: e.id, Kind: kind, Asked: e.asked}
 	if call != nil {
 		r.Tool = call.Tool
 	}
-	p.record(func(run *Run) {
+	x.record(func(run *Run) {
 		e.index = len(run.Execs)
 		run.Execs = append(run.Execs, r)
 	})
@@ -45,7 +57,7 @@ func (p *run) ask(kind string, call *script.Call, payload []byte, check func(*pb
 	if err != nil {
 		return nil, err
 	}
-	return e, p.wire.sendPayload(appendMessage(nil, 2, append(head, payload...)))
+	return e, x.wire.sendPayload(appendMessage(nil, 2, append(head, payload...)))
 }
 
 // field encodes an operation as the field of ExecServerMessage with that number.
@@ -58,23 +70,23 @@ func field(number protowire.Number, m proto.Message) []byte {
 }
 
 // answered takes in the answer to an exec.
-func (p *run) answered(m *pb.ExecClientMessage) {
-	e := p.execs[m.GetId()]
+func (x *execs) answered(m *pb.ExecClientMessage) {
+	e := x.byID[m.GetId()]
 	switch {
 	case e == nil:
-		p.violation("exec %d was answered but not asked", m.GetId())
+		x.violation("exec %d was answered but not asked", m.GetId())
 		return
 	case e.aborted:
 		return // it may have been under way
 	case e.closed:
-		p.violation("exec %d (%s) was answered after its stream_close", e.id, e.kind)
+		x.violation("exec %d (%s) was answered after its stream_close", e.id, e.kind)
 		return
 	case e.done && e.kind != "shell_stream":
-		p.violation("exec %d (%s) was answered twice", e.id, e.kind)
+		x.violation("exec %d (%s) was answered twice", e.id, e.kind)
 		return
 	}
 	if e.call != nil && !e.done {
-		p.checkRhythm("heartbeats of exec "+e.kind, e.beats, time.Since(e.asked), execHeartbeat)
+		x.checkRhythm("heartbeats of exec "+e.kind, e.beats, time.Since(e.asked), execHeartbeat)
 	}
 	e.done = true
 	if e.check != nil {
@@ -82,85 +94,100 @@ func (p *run) answered(m *pb.ExecClientMessage) {
 	}
 	var result script.Result
 	if e.call != nil {
-		result = p.result(e, m)
+		result = resultOf(e, m)
 		// The output of a shell that is streamed comes in several answers.
 		e.said += result.Text
 		result.Text = e.said
-		p.player.Result(e.call.N, result)
+		x.result(e.call.N, result)
 	}
-	p.record(func(r *Run) {
-		x := &r.Execs[e.index]
-		x.Answer, x.Answered, x.Result = &Message[*pb.ExecClientMessage]{m}, time.Now(), result.Text
+	x.record(func(r *Run) {
+		entry := &r.Execs[e.index]
+		entry.Answer, entry.Answered, entry.Result = &Message[*pb.ExecClientMessage]{m}, time.Now(), result.Text
 		r.Unknown = merged(r.Unknown, unknownFields(e.kind, m.ProtoReflect()))
 	})
 }
 
 // controlled takes in what a client says about an exec.
-func (p *run) controlled(m *pb.ExecClientControlMessage) {
+func (x *execs) controlled(m *pb.ExecClientControlMessage) {
 	var id uint32
 	switch c := m.GetMessage().(type) {
 	case *pb.ExecClientControlMessage_StreamClose:
 		id = c.StreamClose.GetId()
-		if e := p.execs[id]; e != nil {
-			p.closed(e)
+		if e := x.byID[id]; e != nil {
+			x.closed(e)
 			return
 		}
 	case *pb.ExecClientControlMessage_Throw:
 		id = c.Throw.GetId()
-		if e := p.execs[id]; e != nil {
-			p.threw(e, c.Throw)
+		if e := x.byID[id]; e != nil {
+			x.threw(e, c.Throw)
 			return
 		}
 	case *pb.ExecClientControlMessage_Heartbeat:
 		id = c.Heartbeat.GetId()
-		if e := p.execs[id]; e != nil {
+		if e := x.byID[id]; e != nil {
 			if e.closed && !e.aborted {
-				p.violation("exec %d (%s): a heartbeat after its stream_close", e.id, e.kind)
+				x.violation("exec %d (%s): a heartbeat after its stream_close", e.id, e.kind)
 			}
 			e.beats++
-			p.record(func(r *Run) { r.Execs[e.index].Heartbeats++ })
+			x.record(func(r *Run) { r.Execs[e.index].Heartbeats++ })
 			return
 		}
 	}
-	p.violation("exec control: there is no exec %d", id)
+	x.violation("exec control: there is no exec %d", id)
 }
 
-func (p *run) closed(e *exec) {
+func (x *execs) closed(e *exec) {
 	switch {
 	case e.aborted:
 	case !e.done:
-		p.violation("exec %d (%s): stream_close without an answer", e.id, e.kind)
+		x.violation("exec %d (%s): stream_close without an answer", e.id, e.kind)
 	case e.closed:
-		p.violation("exec %d (%s): a second stream_close", e.id, e.kind)
+		x.violation("exec %d (%s): a second stream_close", e.id, e.kind)
 	}
 	e.closed = true
-	p.record(func(r *Run) { r.Execs[e.index].Closed = true })
+	x.record(func(r *Run) { r.Execs[e.index].Closed = true })
 }
 
-func (p *run) threw(e *exec, t *pb.ExecThrow) {
+func (x *execs) threw(e *exec, t *pb.ExecThrow) {
 	if e.done && !e.aborted {
-		p.violation("exec %d (%s): a throw after an answer", e.id, e.kind)
+		x.violation("exec %d (%s): a throw after an answer", e.id, e.kind)
 	}
 	if e.kind != "unknown" {
-		p.violation("exec %d (%s) was answered with a throw: %s", e.id, e.kind, t.GetError())
+		x.violation("exec %d (%s) was answered with a throw: %s", e.id, e.kind, t.GetError())
 	}
 	e.done, e.thrown = true, true
 	if e.call != nil {
-		p.player.Result(e.call.N, script.Result{Text: t.GetError(), IsError: true})
+		x.result(e.call.N, script.Result{Text: t.GetError(), IsError: true})
 	}
-	p.record(func(r *Run) {
-		x := &r.Execs[e.index]
-		x.Thrown, x.Answered = t.GetError(), time.Now()
+	x.record(func(r *Run) {
+		entry := &r.Execs[e.index]
+		entry.Thrown, entry.Answered = t.GetError(), time.Now()
 	})
 }
 
-// askUnknown asks for an operation that clients do not know; they must throw.
-func (p *run) askUnknown(number int) error {
-	e, err := p.ask("unknown", nil, appendMessage(nil, protowire.Number(number), nil), func(*pb.ExecClientMessage) {
-		p.violation("an unknown exec was answered and not thrown")
-	})
-	if err != nil {
-		return err
+// abort withdraws a call. Its result is no longer awaited.
+func (x *execs) abort(n int) error {
+	e := x.byCall[n]
+	if e == nil || e.done {
+		return nil
 	}
-	return p.await("the throw for an unknown exec", func() bool { return e.done && e.closed })
+	e.done, e.aborted = true, true
+	x.result(n, script.Result{Text: "(aborted)", IsError: true})
+	x.record(func(r *Run) { r.Execs[e.index].Aborted = true })
+	return x.wire.send(&pb.AgentServerMessage{Message: &pb.AgentServerMessage_ExecServerControlMessage{
+		ExecServerControlMessage: &pb.ExecServerControlMessage{
+			Message: &pb.ExecServerControlMessage_Abort{Abort: &pb.ExecAbort{Id: e.id}},
+		},
+	}})
+}
+
+// allClosed reports whether every exec that was answered was closed, too.
+func (x *execs) allClosed() bool {
+	for _, e := range x.byID {
+		if e.done && !e.closed && !e.aborted {
+			return false
+		}
+	}
+	return true
 }

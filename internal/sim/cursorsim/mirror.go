@@ -14,27 +14,27 @@ import (
 // for the call.
 
 // mirrorStart reports a call that begins: as it is written, and then whole.
-func (p *run) mirrorStart(m *pb.McpArgs, args json.RawMessage) error {
+func (u *updates) mirrorStart(m *pb.McpArgs, args json.RawMessage) error {
 	call := mirrored(m)
 	for _, piece := range halves(string(args)) {
-		err := p.update(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_PartialToolCall{
+		err := u.send(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_PartialToolCall{
 			PartialToolCall: &pb.PartialToolCall{CallId: m.ToolCallId, ToolCall: call, ArgsTextDelta: piece},
 		}})
 		if err != nil {
 			return err
 		}
 	}
-	return p.update(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_ToolCallStarted{
+	return u.send(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_ToolCallStarted{
 		ToolCallStarted: &pb.ToolCallEvent{CallId: m.ToolCallId, ToolCall: call},
 	}})
 }
 
 // mirrorEnd reports a call whose result is in.
-func (p *run) mirrorEnd(e *exec) error {
+func (u *updates) mirrorEnd(e *exec) error {
 	if e.mcp == nil {
 		return nil
 	}
-	return p.update(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_ToolCallCompleted{
+	return u.send(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_ToolCallCompleted{
 		ToolCallCompleted: &pb.ToolCallEvent{CallId: e.mcp.ToolCallId, ToolCall: mirrored(e.mcp)},
 	}})
 }
@@ -53,7 +53,7 @@ func halves(s string) []string {
 }
 
 // mirrorOnly reports a call that the server carries out by itself: looking up the client's tools, or anything else.
-func (p *run) mirrorOnly(s script.Mirror) error {
+func (u *updates) mirrorOnly(s script.Mirror) error {
 	id := "toolu_" + rand.Text()
 	call := &pb.ToolCall{ToolCallId: &id}
 	if s.Tool == "get_mcp_tools" {
@@ -71,9 +71,9 @@ func (p *run) mirrorOnly(s script.Mirror) error {
 		})
 	}
 	event := &pb.ToolCallEvent{CallId: id, ToolCall: call}
-	err := p.update(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_ToolCallStarted{ToolCallStarted: event}})
+	err := u.send(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_ToolCallStarted{ToolCallStarted: event}})
 	if err != nil {
 		return err
 	}
-	return p.update(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_ToolCallCompleted{ToolCallCompleted: event}})
+	return u.send(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_ToolCallCompleted{ToolCallCompleted: event}})
 }

@@ -9,22 +9,22 @@ import (
 func (p *run) do(step script.Step) error {
 	switch s := step.(type) {
 	case script.Text:
-		return p.text(s.Text, s.Notice)
+		return p.updates.text(s.Text, s.Notice)
 	case script.Think:
-		return p.think(s.Text)
+		return p.updates.think(s.Text)
 	case script.Calls:
 		return p.doCalls(s)
 	case script.Abort:
-		return p.abort(s.N)
+		return p.execs.abort(s.N)
 	case script.Mirror:
-		return p.mirrorOnly(s)
+		return p.updates.mirrorOnly(s)
 	case script.Query:
 		return p.query(s.Kind)
 	case script.Exec:
 		return p.askUnknown(s.Field)
 
 	case script.SetBlob:
-		id, err := p.setBlob([]byte(s.Text))
+		id, err := p.blobs.set([]byte(s.Text))
 		p.name(s.Name, id)
 		return err
 	case script.GetBlob:
@@ -32,14 +32,14 @@ func (p *run) do(step script.Step) error {
 	case script.Checkpoint:
 		return p.sendCheckpoint(s.Used, s.Max)
 	case script.Tokens:
-		return p.update(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_TokenDelta{
+		return p.updates.send(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_TokenDelta{
 			TokenDelta: &pb.TokenDelta{Tokens: int32(s.N)},
 		}})
 	case script.Usage:
-		p.usage = &s
+		p.updates.usage = &s
 		return nil
 	case script.TurnEnded:
-		return p.endTurn()
+		return p.updates.endTurn(p.prior)
 
 	case script.Delay:
 		if s.For == 0 {

@@ -13,36 +13,50 @@ var queryFields = map[string]protowire.Number{
 	"web-search": 2, "ask-question": 3, "switch-mode": 4, "create-plan": 7, "web-fetch": 9, "mcp-auth": 11, "generate-image": 12,
 }
 
-// query asks the user something. A client without a user refuses most of it; whether it must is for the script to say.
-func (p *run) query(kind string) error {
-	p.nextQuery++
-	id := p.nextQuery
-	p.queries[id] = kind
-	query := protowire.AppendTag(nil, 1, protowire.VarintType)
-	query = protowire.AppendVarint(query, uint64(id))
-	query = appendMessage(query, queryFields[kind], nil)
-	if err := p.wire.sendPayload(appendMessage(nil, 7, query)); err != nil {
-		return err
-	}
-	return p.await("the answer to a query", func() bool { _, open := p.queries[id]; return !open })
+// queries keeps the book of a stream's questions to the user. It belongs to the run's goroutine.
+type queries struct {
+	notes
+	wire *wire
+	next uint32            // id of the last question
+	open map[uint32]string // kinds by id, unanswered
 }
 
-func (p *run) responded(m *pb.InteractionResponse) {
-	p.record(func(r *Run) { r.Answers = append(r.Answers, Message[*pb.InteractionResponse]{m}) })
-	kind, asked := p.queries[m.GetId()]
+// ask asks the user something, and does not wait.
+func (q *queries) ask(kind string) (id uint32, err error) {
+	q.next++
+	q.open[q.next] = kind
+	query := protowire.AppendTag(nil, 1, protowire.VarintType)
+	query = protowire.AppendVarint(query, uint64(q.next))
+	query = appendMessage(query, queryFields[kind], nil)
+	return q.next, q.wire.sendPayload(appendMessage(nil, 7, query))
+}
+
+// answered takes in an answer and returns what it says, as a script sees it; false when it answers no question.
+func (q *queries) answered(m *pb.InteractionResponse) (said string, ok bool) {
+	q.record(func(r *Run) { r.Answers = append(r.Answers, Message[*pb.InteractionResponse]{m}) })
+	kind, asked := q.open[m.GetId()]
 	if !asked {
-		p.violation("query %d was answered but not asked", m.GetId())
-		return
+		q.violation("query %d was answered but not asked", m.GetId())
+		return "", false
 	}
-	delete(p.queries, m.GetId())
+	delete(q.open, m.GetId())
 	answer := answerTo(m, queryFields[kind])
 	if answer == nil {
-		p.violation("query %d (%s) got an answer of another kind", m.GetId(), kind)
-		return
+		q.violation("query %d (%s) got an answer of another kind", m.GetId(), kind)
+		return "", false
 	}
-	said := "approved"
 	if reasons := texts(answer); len(reasons) > 0 {
-		said = "rejected: " + strings.Join(reasons, ", ")
+		return "rejected: " + strings.Join(reasons, ", "), true
 	}
-	p.player.Answer(said)
+	return "approved", true
+}
+
+// query asks the user something, and waits. A client without a user refuses most of it; whether it must is for the
+// script to say.
+func (p *run) query(kind string) error {
+	id, err := p.queries.ask(kind)
+	if err != nil {
+		return err
+	}
+	return p.await("the answer to a query", func() bool { _, open := p.queries.open[id]; return !open })
 }

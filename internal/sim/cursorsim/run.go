@@ -5,23 +5,23 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
-	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"composer-api/internal/cursor/pb"
 	"composer-api/internal/sim/script"
 )
 
-type kvAnswer = pb.KvClientMessage
-
-// A run plays one turn on one stream. Everything that it owns belongs to the goroutine that serves the request; what
-// the client sends reaches it through the inbox, and whenever it waits, it reads.
+// A run plays one turn on one stream: it takes the script's steps in order, and whenever it waits, it reads what the
+// client sent and hands it to the book that it belongs to. updates speaks for the model; execs, blobs and queries know
+// what was asked and what was answered.
+//
+// Everything that a run owns belongs to the goroutine that serves the request, so there are no locks here. The inbox is
+// the only way in for other goroutines; the conversation is shared with other runs and has a lock of its own.
 type run struct {
+	notes
 	sim     *Sim
-	rec     *Run
 	ctx     context.Context
 	in      *inbox
 	header  http.Header
@@ -35,15 +35,10 @@ type run struct {
 	before       int                   // turns before this one
 	prior        int64                 // tokens of the turns before
 
-	nextExec, nextKV, nextQuery uint32
-	execs                       map[uint32]*exec
-	calls                       map[int]*exec              // by script.Call.N
-	kv                          map[uint32]func(*kvAnswer) // unanswered
-	queries                     map[uint32]string          // unanswered
-	step                        uint64
-	said, thought               strings.Builder
-	usage                       *script.Usage
-	ended                       bool // turn_ended was sent
+	updates *updates
+	execs   *execs
+	blobs   *blobs
+	queries *queries
 }
 
 // heartbeatEvery is how often the server shows that it is alive while it waits.
@@ -143,96 +138,27 @@ func (p *run) open() error {
 			return err
 		}
 	}
-	return p.beginStep()
+	return p.updates.beginStep()
 }
 
 // close is what the server says after the model has spoken.
 func (p *run) close() error {
-	if err := p.endStep(); err != nil {
+	if err := p.updates.endStep(); err != nil {
 		return err
 	}
 	if err := p.sendCheckpoint(0, 0); err != nil {
 		return err
 	}
-	if err := p.await("the answers to blobs and queries", func() bool { return len(p.kv) == 0 && len(p.queries) == 0 }); err != nil {
+	if err := p.await("the answers to blobs and queries", func() bool { return len(p.blobs.open) == 0 && len(p.queries.open) == 0 }); err != nil {
 		return err
 	}
 	if err := p.awaitCloses(); err != nil {
 		return err
 	}
-	if p.ended && p.usage == nil {
+	if p.updates.ended && p.updates.usage == nil {
 		return nil
 	}
-	return p.endTurn()
-}
-
-// update sends an interaction update.
-func (p *run) update(u *pb.InteractionUpdate) error {
-	return p.wire.send(&pb.AgentServerMessage{Message: &pb.AgentServerMessage_InteractionUpdate{InteractionUpdate: u}})
-}
-
-func (p *run) beginStep() error {
-	p.step++
-	return p.update(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_StepStarted{
-		StepStarted: &pb.StepStarted{StepId: p.step},
-	}})
-}
-
-func (p *run) endStep() error {
-	return p.update(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_StepCompleted{
-		StepCompleted: &pb.StepCompleted{StepId: p.step, StepDurationMs: time.Since(p.started).Milliseconds()},
-	}})
-}
-
-// text sends a text delta. It is encoded by hand because a script may cut a character in two, which generated code
-// refuses.
-func (p *run) text(s string, notice bool) error {
-	if !notice {
-		p.said.WriteString(s)
-	}
-	delta := appendString(nil, 1, s)
-	if notice {
-		delta = protowire.AppendTag(delta, 2, protowire.VarintType)
-		delta = protowire.AppendVarint(delta, 1)
-	}
-	return p.wire.sendPayload(appendMessage(nil, 1, appendMessage(nil, 1, delta)))
-}
-
-func (p *run) think(s string) error {
-	p.thought.WriteString(s)
-	return p.wire.sendPayload(appendMessage(nil, 1, appendMessage(nil, 4, appendString(nil, 1, s))))
-}
-
-func appendMessage(b []byte, field protowire.Number, message []byte) []byte {
-	b = protowire.AppendTag(b, field, protowire.BytesType)
-	return protowire.AppendBytes(b, message)
-}
-
-func (p *run) heartbeat() error {
-	return p.update(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_Heartbeat{Heartbeat: &pb.Empty{}}})
-}
-
-// tokens is about how many tokens this turn has cost so far: four bytes a token.
-func (p *run) tokens() int64 {
-	return int64(len(p.rec.Prompt)+p.said.Len()+p.thought.Len())/4 + 1
-}
-
-// endTurn says that the turn has ended and what it cost.
-func (p *run) endTurn() error {
-	u := script.Usage{
-		Input:     int64(len(p.rec.Prompt))/4 + 1,
-		CacheRead: p.prior,
-		Output:    int64(p.said.Len()+p.thought.Len())/4 + 1,
-		Reasoning: int64(p.thought.Len()) / 4,
-	}
-	if p.usage != nil {
-		u = *p.usage
-	}
-	p.ended, p.usage = true, nil
-	return p.update(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_TurnEnded{TurnEnded: &pb.TurnEnded{
-		InputTokens: &u.Input, OutputTokens: &u.Output, CacheReadTokens: &u.CacheRead, CacheWriteTokens: &u.CacheWrite,
-		ReasoningTokens: &u.Reasoning,
-	}}})
+	return p.updates.endTurn(p.prior)
 }
 
 // await reads the client until done. The client's patience is the simulator's: what is late ends the run.
@@ -274,7 +200,7 @@ func (p *run) read(done func() bool, timeout <-chan time.Time, alive bool) (bool
 		select {
 		case <-p.in.signal:
 		case <-beat:
-			if err := p.heartbeat(); err != nil {
+			if err := p.updates.heartbeat(); err != nil {
 				return false, err
 			}
 			if err := p.wire.settle(); err != nil {
@@ -321,20 +247,15 @@ func (p *run) receive(i item) error {
 		}
 		p.request = m.RunRequest
 	case *pb.AgentClientMessage_ExecClientMessage:
-		p.answered(m.ExecClientMessage)
+		p.execs.answered(m.ExecClientMessage)
 	case *pb.AgentClientMessage_ExecClientControlMessage:
-		p.controlled(m.ExecClientControlMessage)
+		p.execs.controlled(m.ExecClientControlMessage)
 	case *pb.AgentClientMessage_KvClientMessage:
-		p.record(func(r *Run) { r.Blobs = append(r.Blobs, Message[*kvAnswer]{m.KvClientMessage}) })
-		answer, ok := p.kv[m.KvClientMessage.GetId()]
-		if !ok {
-			p.violation("kv %d was answered but not asked", m.KvClientMessage.GetId())
-			return nil
-		}
-		delete(p.kv, m.KvClientMessage.GetId())
-		answer(m.KvClientMessage)
+		p.blobs.answered(m.KvClientMessage)
 	case *pb.AgentClientMessage_InteractionResponse:
-		p.responded(m.InteractionResponse)
+		if said, ok := p.queries.answered(m.InteractionResponse); ok {
+			p.player.Answer(said)
+		}
 	case *pb.AgentClientMessage_ClientHeartbeat:
 		p.record(func(r *Run) { r.Heartbeats++ })
 	case *pb.AgentClientMessage_ConversationAction:
@@ -345,12 +266,6 @@ func (p *run) receive(i item) error {
 		p.violation("a message of no known kind")
 	}
 	return nil
-}
-
-func (p *run) record(change func(*Run)) { p.sim.journal.update(p.rec, change) }
-
-func (p *run) violation(format string, args ...any) {
-	p.sim.journal.violation(p.rec.Seq, fmt.Sprintf(format, args...))
 }
 
 // failed lists the script's expectations that did not hold.

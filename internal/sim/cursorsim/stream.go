@@ -38,10 +38,7 @@ func (s *Sim) serveRun(w http.ResponseWriter, r *http.Request, transport, reques
 	rec.KeyHash = keyHash
 	fresh := s.journal.add(rec)
 
-	p := &run{
-		sim: s, rec: rec, ctx: r.Context(), in: in, header: r.Header, started: time.Now(), wire: newWire(w, r),
-		execs: map[uint32]*exec{}, calls: map[int]*exec{}, kv: map[uint32]func(*kvAnswer){}, queries: map[uint32]string{},
-	}
+	p := s.newRun(r.Context(), rec, in, r.Header, newWire(w, r))
 	if s.config.Seed != 0 {
 		p.wire.misbehave(rand.New(rand.NewPCG(s.config.Seed, uint64(rec.Seq))))
 	}
@@ -54,6 +51,24 @@ func (s *Sim) serveRun(w http.ResponseWriter, r *http.Request, transport, reques
 		err = p.play(w)
 	}
 	p.finish(w, err)
+}
+
+// newRun makes a run and its books, all of which write to the same wire and the same record.
+func (s *Sim) newRun(ctx context.Context, rec *Run, in *inbox, header http.Header, wire *wire) *run {
+	n := notes{journal: s.journal, rec: rec}
+	now := time.Now()
+	p := &run{
+		notes: n, sim: s, ctx: ctx, in: in, header: header, started: now, wire: wire,
+		updates: &updates{notes: n, wire: wire, started: now},
+		blobs:   &blobs{notes: n, wire: wire, open: map[uint32]func(*kvAnswer){}},
+		queries: &queries{notes: n, wire: wire, open: map[uint32]string{}},
+	}
+	p.execs = &execs{
+		notes: n, wire: wire, byID: map[uint32]*exec{}, byCall: map[int]*exec{},
+		// Calls are asked only after there is a player.
+		result: func(call int, r script.Result) { p.player.Result(call, r) },
+	}
+	return p
 }
 
 var errUnauthenticated error = &endError{Code: "unauthenticated", Message: "the access token is not valid"}

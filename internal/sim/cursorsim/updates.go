@@ -1,0 +1,88 @@
+package cursorsim
+
+import (
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"composer-api/internal/cursor/pb"
+	"composer-api/internal/sim/script"
+)
+
+// updates sends what the model says and does, as interaction updates, and counts what it cost. It belongs to the run's
+// goroutine and takes nothing in from the client.
+type updates struct {
+	notes
+	wire    *wire
+	started time.Time
+
+	step          uint64          // number of the current step, from 1
+	said, thought strings.Builder // of this turn, so far
+	usage         *script.Usage   // what the script wants turn_ended to say; nil: count it
+	ended         bool            // turn_ended was sent
+}
+
+// send sends an interaction update.
+func (u *updates) send(update *pb.InteractionUpdate) error {
+	return u.wire.send(&pb.AgentServerMessage{Message: &pb.AgentServerMessage_InteractionUpdate{InteractionUpdate: update}})
+}
+
+func (u *updates) beginStep() error {
+	u.step++
+	return u.send(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_StepStarted{
+		StepStarted: &pb.StepStarted{StepId: u.step},
+	}})
+}
+
+func (u *updates) endStep() error {
+	return u.send(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_StepCompleted{
+		StepCompleted: &pb.StepCompleted{StepId: u.step, StepDurationMs: time.Since(u.started).Milliseconds()},
+	}})
+}
+
+// text sends a text delta. It is encoded by hand because a script may cut a character in two, which generated code
+// refuses.
+func (u *updates) text(s string, notice bool) error {
+	if !notice {
+		u.said.WriteString(s)
+	}
+	delta := appendString(nil, 1, s)
+	if notice {
+		delta = protowire.AppendTag(delta, 2, protowire.VarintType)
+		delta = protowire.AppendVarint(delta, 1)
+	}
+	return u.wire.sendPayload(appendMessage(nil, 1, appendMessage(nil, 1, delta)))
+}
+
+func (u *updates) think(s string) error {
+	u.thought.WriteString(s)
+	return u.wire.sendPayload(appendMessage(nil, 1, appendMessage(nil, 4, appendString(nil, 1, s))))
+}
+
+func (u *updates) heartbeat() error {
+	return u.send(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_Heartbeat{Heartbeat: &pb.Empty{}}})
+}
+
+// tokens is about how many tokens this turn has cost so far: four bytes a token.
+func (u *updates) tokens() int64 {
+	return int64(len(u.rec.Prompt)+u.said.Len()+u.thought.Len())/4 + 1
+}
+
+// endTurn says that the turn has ended and what it cost. prior is the number of tokens of the turns before.
+func (u *updates) endTurn(prior int64) error {
+	usage := script.Usage{
+		Input:     int64(len(u.rec.Prompt))/4 + 1,
+		CacheRead: prior,
+		Output:    int64(u.said.Len()+u.thought.Len())/4 + 1,
+		Reasoning: int64(u.thought.Len()) / 4,
+	}
+	if u.usage != nil {
+		usage = *u.usage
+	}
+	u.ended, u.usage = true, nil
+	return u.send(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_TurnEnded{TurnEnded: &pb.TurnEnded{
+		InputTokens: &usage.Input, OutputTokens: &usage.Output, CacheReadTokens: &usage.CacheRead, CacheWriteTokens: &usage.CacheWrite,
+		ReasoningTokens: &usage.Reasoning,
+	}}})
+}
