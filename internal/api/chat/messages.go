@@ -3,6 +3,7 @@ package chat
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api/openai"
@@ -37,10 +38,12 @@ type wireCall struct {
 	ID       string            `json:"id"`
 	Type     string            `json:"type"`
 	Function *wireFunctionCall `json:"function"`
-	Custom   *struct {
-		Name  string `json:"name"`
-		Input string `json:"input"`
-	} `json:"custom"`
+	Custom   *wireCustomCall   `json:"custom"`
+}
+
+type wireCustomCall struct {
+	Name  string `json:"name"`
+	Input string `json:"input"`
 }
 
 // wireFunctionCall has its arguments as text, or, from clients that parse them and forget to put them back, as an
@@ -54,7 +57,11 @@ type wireFunctionCall struct {
 func (r *Request) setMessages(w *wireRequest) error {
 	c := conversation{messages: make([]agent.Message, 0, len(w.Messages)), announced: map[string]bool{}}
 	for i := range w.Messages {
-		if err := c.add(&w.Messages[i], fmt.Sprintf("messages[%d]", i)); err != nil {
+		param := "messages[" + strconv.Itoa(i) + "]"
+		if w.params != nil {
+			param = w.params[i]
+		}
+		if err := c.add(&w.Messages[i], param); err != nil {
 			return err
 		}
 	}
@@ -95,7 +102,7 @@ func (c *conversation) add(w *wireMessage, param string) error {
 	}
 	m := agent.Message{Role: role.role, Name: w.Name}
 	var err error
-	if m.Parts, err = parts(&w.Content, role.images, param+".content"); err != nil {
+	if m.Parts, err = parts(&w.Content, role.role, role.images, param+".content"); err != nil {
 		return err
 	}
 	switch w.Role {
@@ -110,8 +117,9 @@ func (c *conversation) add(w *wireMessage, param string) error {
 	return err
 }
 
-// parts reads content, which may be a string, a list, null or absent.
-func parts(content *openai.StringOr[[]wirePart], images bool, param string) ([]agent.Part, error) {
+// parts reads content, which may be a string, a list, null or absent. Thinking that a client sends back is left out: it
+// was never part of the answer. Parts with the names that the Responses API gives them are read, too.
+func parts(content *openai.StringOr[[]wirePart], role agent.Role, images bool, param string) ([]agent.Part, error) {
 	var list []agent.Part
 	if content.String != "" {
 		list = []agent.Part{{Text: content.String}}
@@ -120,11 +128,12 @@ func parts(content *openai.StringOr[[]wirePart], images bool, param string) ([]a
 		p := &content.Other[i]
 		at := fmt.Sprintf("%s[%d]", param, i)
 		switch {
-		case p.Type == "text", p.Type == "" && p.Text != "":
+		case p.Type == "text", p.Type == "input_text", p.Type == "output_text", p.Type == "" && p.Text != "":
 			list = appendText(list, p.Text)
 		case p.Type == "refusal":
 			list = appendText(list, p.Refusal)
-		case p.Type == "image_url" && images:
+		case role == agent.Assistant && isThinking(p.Type):
+		case (p.Type == "image_url" || p.Type == "input_image") && images:
 			image, err := image(p, at+".image_url")
 			if err != nil {
 				return nil, err
@@ -137,6 +146,11 @@ func parts(content *openai.StringOr[[]wirePart], images bool, param string) ([]a
 		}
 	}
 	return list, nil
+}
+
+// isThinking reports whether a part of the assistant's content is thinking and not answer.
+func isThinking(kind string) bool {
+	return kind == "thinking" || kind == "reasoning" || kind == "redacted_thinking"
 }
 
 func appendText(list []agent.Part, text string) []agent.Part {

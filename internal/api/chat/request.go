@@ -49,6 +49,10 @@ type wireRequest struct {
 
 	openai.Sampling
 	ignoredFields
+	inputFields
+
+	responsesShape bool     // the body came in the shape of the Responses API
+	params         []string // then: where each of Messages stands in the request
 }
 
 // ignoredFields can't change the shape of the answer. Only their types are checked.
@@ -78,6 +82,7 @@ func Decode(body []byte) (*Request, error) {
 	if err := openai.Decode(body, &w); err != nil {
 		return nil, err
 	}
+	w.adoptInput()
 	req := &Request{Stream: w.Stream}
 	req.ModelName, req.Effort = w.Model, w.ReasoningEffort
 	for _, step := range []func(*wireRequest) error{

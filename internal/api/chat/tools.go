@@ -12,6 +12,16 @@ type wireTool struct {
 	Type     string        `json:"type"`
 	Function *wireFunction `json:"function"`
 	Custom   *wireCustom   `json:"custom"`
+	flatTool
+}
+
+// flatTool are the fields of a tool in the shape of the Responses API.
+type flatTool struct {
+	Name        string         `json:"name"`
+	Description string         `json:"description"`
+	Parameters  openai.Object  `json:"parameters"`
+	Strict      bool           `json:"strict"`
+	Format      openai.Grammar `json:"format"`
 }
 
 type wireFunction struct {
@@ -36,6 +46,7 @@ type wireNamed struct {
 // wireToolChoice is tool_choice in its object form, and an entry of allowed_tools.
 type wireToolChoice struct {
 	Type     string    `json:"type"`
+	Name     string    `json:"name"` // in the shape of the Responses API
 	Function wireNamed `json:"function"`
 	Custom   wireNamed `json:"custom"`
 	Allowed  struct {
@@ -47,7 +58,12 @@ type wireToolChoice struct {
 // setTools takes the tools, and the deprecated functions as tools.
 func (r *Request) setTools(w *wireRequest) error {
 	for i := range w.Tools {
-		if err := r.addTool(&w.Tools[i], fmt.Sprintf("tools[%d]", i)); err != nil {
+		t := &w.Tools[i]
+		t.unflatten()
+		if w.responsesShape && t.Function == nil && t.Custom == nil && t.Type != "function" && t.Type != "custom" && t.Type != "" {
+			continue // OpenAI would run it on its side; the Responses API leaves such tools out, too
+		}
+		if err := r.addTool(t, fmt.Sprintf("tools[%d]", i)); err != nil {
 			return err
 		}
 	}
@@ -60,6 +76,19 @@ func (r *Request) setTools(w *wireRequest) error {
 	// A function_call has room for one call.
 	r.SerialToolCalls = r.legacy || w.ParallelToolCalls != nil && !*w.ParallelToolCalls
 	return nil
+}
+
+// unflatten gives a tool in the shape of the Responses API the shape of chat.
+func (t *wireTool) unflatten() {
+	switch {
+	case t.Name == "" || t.Function != nil || t.Custom != nil:
+	case t.Type == "custom":
+		t.Custom = &wireCustom{Name: t.Name, Description: t.Description}
+		t.Custom.Format.Grammar = t.Format
+	case t.Type == "function", t.Type == "":
+		t.Function = &wireFunction{Name: t.Name, Description: t.Description, Parameters: t.Parameters, Strict: t.Strict}
+		t.Type = "function"
+	}
 }
 
 // addTool takes a tool whose type may be left out when it is plain from the rest.
@@ -133,6 +162,8 @@ func objectChoice(c *wireToolChoice, param string) (agent.ToolChoice, error) {
 // chosen is the tool that c names, and the path of the name.
 func (c *wireToolChoice) chosen(param string) (name, namePath string, err error) {
 	switch {
+	case c.Name != "" && c.Function.Name == "" && c.Custom.Name == "" && (c.Type == "function" || c.Type == "custom"):
+		return c.Name, param + ".name", nil
 	case c.Type == "custom", c.Type == "" && c.Custom.Name != "":
 		return c.Custom.Name, param + ".custom.name", nil
 	case c.Type == "function", c.Type == "":

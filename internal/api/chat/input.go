@@ -1,0 +1,118 @@
+package chat
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"composer-api/internal/api/openai"
+)
+
+// Some clients (Cursor's editor with a key of its own) send the body of the Responses API to the chat route: "input"
+// instead of "messages", and tools whose name and parameters stand beside their type. Such a body is turned into the
+// messages of chat, and the answer has the form of chat.
+
+// inputFields are the fields of a Responses body that chat has under another name.
+type inputFields struct {
+	Input           openai.StringOr[[]wireItem] `json:"input"`
+	Instructions    openai.StringOr[[]wireItem] `json:"instructions"`
+	MaxOutputTokens *openai.Int                 `json:"max_output_tokens"`
+	Reasoning       jsontext.Value              `json:"reasoning"` // some clients of chat send other types, which are ignored
+}
+
+// wireItem is an input item of the Responses API.
+type wireItem struct {
+	Type      string                         `json:"type"`
+	Role      string                         `json:"role"`
+	Content   openai.StringOr[[]wirePart]    `json:"content"`
+	CallID    string                         `json:"call_id"`
+	Name      string                         `json:"name"`
+	Arguments openai.StringOr[openai.Object] `json:"arguments"`
+	Input     string                         `json:"input"`
+	Output    openai.StringOr[[]wirePart]    `json:"output"`
+}
+
+// adoptInput makes messages of the input of a body in Responses shape. It does nothing when the body has messages.
+func (w *wireRequest) adoptInput() {
+	if len(w.Messages) > 0 || w.Input.IsZero() {
+		return
+	}
+	w.responsesShape = true
+	a := adopter{announced: map[string]bool{}}
+	if w.Instructions.Kind == '"' && w.Instructions.String != "" {
+		a.message("system", openai.StringOr[[]wirePart]{Kind: '"', String: w.Instructions.String}, "instructions")
+	}
+	a.items(w.Instructions.Other, "instructions")
+	if w.Input.Kind == '"' {
+		a.message("user", openai.StringOr[[]wirePart]{Kind: '"', String: w.Input.String}, "input")
+	}
+	a.items(w.Input.Other, "input")
+	w.Messages, w.params = a.messages, a.params
+	if w.MaxTokens == nil {
+		w.MaxTokens = w.MaxOutputTokens
+	}
+	var reasoning struct {
+		Effort string `json:"effort"`
+	}
+	if w.Reasoning.Kind() == '{' && w.ReasoningEffort == "" && json.Unmarshal(w.Reasoning, &reasoning, openai.Liberal) == nil {
+		w.ReasoningEffort = reasoning.Effort
+	}
+}
+
+// An adopter turns items into messages.
+type adopter struct {
+	messages  []wireMessage
+	params    []string        // where each message stands in the request
+	announced map[string]bool // ids of the calls in messages
+}
+
+func (a *adopter) items(items []wireItem, param string) {
+	for i := range items {
+		a.item(&items[i], fmt.Sprintf("%s[%d]", param, i))
+	}
+}
+
+// item adds one item. Thinking and items of types that chat has no place for are left out.
+func (a *adopter) item(it *wireItem, param string) {
+	switch {
+	case it.Type == "message", it.Type == "" && (it.Role != "" || !it.Content.IsZero()):
+		role := it.Role
+		if role == "" {
+			role = "user"
+		}
+		a.message(role, it.Content, param)
+	case it.Type == "function_call" && it.CallID != "":
+		a.call(wireCall{ID: it.CallID, Function: &wireFunctionCall{Name: it.Name, Arguments: it.Arguments}}, param)
+	case it.Type == "custom_tool_call" && it.CallID != "":
+		a.call(wireCall{ID: it.CallID, Custom: &wireCustomCall{Name: it.Name, Input: it.Input}}, param)
+	case strings.HasSuffix(it.Type, "_call_output"):
+		a.output(it, param)
+	}
+}
+
+func (a *adopter) message(role string, content openai.StringOr[[]wirePart], param string) {
+	a.messages = append(a.messages, wireMessage{Role: role, Content: content})
+	a.params = append(a.params, param)
+}
+
+// call adds a call to the message of the assistant that it belongs to.
+func (a *adopter) call(c wireCall, param string) {
+	if n := len(a.messages); n == 0 || a.messages[n-1].Role != "assistant" {
+		a.message("assistant", openai.StringOr[[]wirePart]{}, param)
+	}
+	last := &a.messages[len(a.messages)-1]
+	last.ToolCalls = append(last.ToolCalls, c)
+	a.announced[c.ID] = true
+}
+
+// output adds the result of a call. A result whose call isn't there is what the user says.
+func (a *adopter) output(it *wireItem, param string) {
+	if !a.announced[it.CallID] {
+		a.message("user", it.Output, param)
+		return
+	}
+	a.message("tool", it.Output, param)
+	a.messages[len(a.messages)-1].ToolCallID = it.CallID
+}
