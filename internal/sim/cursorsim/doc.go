@@ -18,6 +18,7 @@
 //	POST   /agent.v1.AgentService/Run    the stream, over HTTP/2; also on Config.AgentPaths
 //	POST   /chat                         the older chat endpoint; also on Config.ChatPaths
 //	POST   /agent.v1.AgentService/RunSSE and /aiserver.v1.BidiService/BidiAppend: the same over HTTP/1.1
+//	POST   /aiserver.v1.DashboardService/GetTeamReposOrEmptyIfNotInTeam: an empty answer, for the SDK from 1.1.0 on
 //	GET    /sim/runs                     {"runs": […]}: see Run
 //	DELETE /sim/runs                     forgets them, and the violations
 //	GET    /sim/violations               {"violations": […]}

@@ -35,6 +35,7 @@ func TestRoutes(t *testing.T) {
 		{"a stranger", "GET", "/v1/me", "crsr_bad", "", 401, `{"error":{"code":"unauthenticated",`},
 		{"models", "GET", "/v1/models", "crsr_ada", "", 200, `{"items":[{"id":"composer-2.5","displayName":"Composer 2.5"`},
 		{"a method that the simulator lacks", "POST", "/aiserver.v1.DashboardService/GetUserPrivacyMode", "", "", 404, `"code":"unimplemented"`},
+		{"the repositories of no team", "POST", "/aiserver.v1.DashboardService/GetTeamReposOrEmptyIfNotInTeam", "", "", 200, ""},
 		{"the stream over HTTP/1.1", "POST", "/agent.v1.AgentService/Run", "", "", 505, `use RunSSE`},
 		{"an append without a token", "POST", "/aiserver.v1.BidiService/BidiAppend", "", "", 401, `"code":"unauthenticated"`},
 		{"no runs yet", "GET", "/sim/runs", "", "", 200, `{"runs":[]}`},

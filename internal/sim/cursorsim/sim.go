@@ -88,6 +88,12 @@ func (s *Sim) routes() {
 	s.mux.HandleFunc("POST /agent.v1.AgentService/RunSSE", s.runSSE)
 	s.mux.HandleFunc("POST /aiserver.v1.BidiService/BidiAppend", s.bidiAppend)
 
+	// The SDK asks this before a built-in tool runs, from 1.1.0 on. An answer without a body is an empty message, which
+	// says that the user is in no team; a 404 makes the tool fail.
+	s.mux.HandleFunc("POST /aiserver.v1.DashboardService/GetTeamReposOrEmptyIfNotInTeam", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/proto")
+	})
+
 	s.mux.HandleFunc("GET /sim/runs", s.getRuns)
 	s.mux.HandleFunc("DELETE /sim/runs", s.deleteRuns)
 	s.mux.HandleFunc("GET /sim/violations", s.getViolations)
