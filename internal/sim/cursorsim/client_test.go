@@ -370,8 +370,15 @@ func (s *stream) exec(m *pb.ExecServerMessage) {
 		}}
 	default:
 		s.say("unknown exec")
-		s.control(&pb.ExecClientControlMessage{Message: &pb.ExecClientControlMessage_Throw{Throw: &pb.ExecThrow{Id: m.GetId(), Error: "unknown"}}})
-		s.close(m.GetId())
+		s.throw(m.GetId(), "unknown")
+		return
+	}
+	if s.has("throws at everything") {
+		s.throw(m.GetId(), "broken")
+		return
+	}
+	if m.GetShellArgs() != nil && s.has("throws at shell") {
+		s.throw(m.GetId(), "no shell here")
 		return
 	}
 	if !later || s.think == 0 {
@@ -389,6 +396,11 @@ func (s *stream) exec(m *pb.ExecServerMessage) {
 		close(stop)
 		s.answer(answer)
 	})
+}
+
+func (s *stream) throw(id uint32, reason string) {
+	s.control(&pb.ExecClientControlMessage{Message: &pb.ExecClientControlMessage_Throw{Throw: &pb.ExecThrow{Id: id, Error: reason}}})
+	s.close(id)
 }
 
 func (s *stream) answer(m *pb.ExecClientMessage) {

@@ -137,6 +137,7 @@ func (x *execs) controlled(m *pb.ExecClientControlMessage) {
 	x.violation("exec control: there is no exec %d", id)
 }
 
+// closed takes in the stream_close after which the client says nothing more about an exec.
 func (x *execs) closed(e *exec) {
 	switch {
 	case e.aborted:
@@ -149,11 +150,17 @@ func (x *execs) closed(e *exec) {
 	x.record(func(r *Run) { r.Execs[e.index].Closed = true })
 }
 
+// mayThrow reports whether a throw is a proper answer: to an operation that the client does not know, and to a built-in
+// tool, which Cursor's SDK throws back when the tool fails before it has a result. What the server asks about the client
+// itself, and calls of the client's own tools, have results for every failure.
+func (e *exec) mayThrow() bool { return e.kind == "unknown" || e.call != nil && e.call.Builtin }
+
+// threw takes in the throw that ends an exec.
 func (x *execs) threw(e *exec, t *pb.ExecThrow) {
 	if e.done && !e.aborted {
 		x.violation("exec %d (%s): a throw after an answer", e.id, e.kind)
 	}
-	if e.kind != "unknown" {
+	if !e.mayThrow() {
 		x.violation("exec %d (%s) was answered with a throw: %s", e.id, e.kind, t.GetError())
 	}
 	e.done, e.thrown = true, true
