@@ -75,7 +75,7 @@ func (b *Body) call(c *agent.ToolCall) {
 		b.calls = append(b.calls, `,"type":"custom","custom":{"name":`...)
 		b.calls = openai.AppendString(b.calls, c.Name)
 		b.calls = append(b.calls, `,"input":`...)
-		b.calls = openai.AppendString(b.calls, openai.CustomInput(c.Arguments))
+		b.calls = openai.AppendString(b.calls, openai.CustomInput(c.Name, c.Arguments))
 		b.calls = append(b.calls, '}', '}')
 		return
 	}

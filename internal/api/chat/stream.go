@@ -115,7 +115,7 @@ func toolDelta(index string, c *agent.ToolCall) (first, second string) {
 
 func customDelta(index string, c *agent.ToolCall) (first, second string) {
 	return `{"tool_calls":[{"index":` + index + `,"id":` + quote(c.ID) + `,"type":"custom","custom":{"name":` + quote(c.Name) + `,"input":""}}]}`,
-		`{"tool_calls":[{"index":` + index + `,"custom":{"input":` + quote(openai.CustomInput(c.Arguments)) + `}}]}`
+		`{"tool_calls":[{"index":` + index + `,"custom":{"input":` + quote(openai.CustomInput(c.Name, c.Arguments)) + `}}]}`
 }
 
 func functionDelta(c *agent.ToolCall) (first, second string) {

@@ -71,31 +71,6 @@ func TestImageRefuses(t *testing.T) {
 	}
 }
 
-func TestCustomInput(t *testing.T) {
-	for arguments, want := range map[string]string{
-		`{"input":"*** Begin\n\"x\""}`: "*** Begin\n\"x\"",
-		`{"other":1,"input":"x"}`:      "x",
-		`{"input":7}`:                  `{"input":7}`,
-		`{}`:                           `{}`,
-		`not JSON`:                     `not JSON`,
-	} {
-		if got := openai.CustomInput([]byte(arguments)); got != want {
-			t.Errorf("%s: %q, want %q", arguments, got, want)
-		}
-	}
-}
-
-func FuzzCustomInput(f *testing.F) {
-	f.Add("*** Begin Patch\n+é\u2028")
-	f.Fuzz(func(t *testing.T, input string) {
-		want := strings.ToValidUTF8(input, "")
-		if got := openai.CustomInput(openai.CustomArguments(want)); got != want {
-			t.Errorf("%q came back as %q", want, got)
-		}
-		openai.CustomInput([]byte(input))
-	})
-}
-
 func TestArguments(t *testing.T) {
 	for text, want := range map[string]string{
 		``: `{}`, ` `: `{}`, `{"a": 1}`: `{"a": 1}`, `{"a":1,"a":2}`: `{"a":1,"a":2}`, `{"a`: `"{\"a"`, `{} {}`: `"{} {}"`,

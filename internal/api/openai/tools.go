@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"slices"
 
-	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"composer-api/internal/agent"
@@ -63,20 +62,6 @@ func CustomTool(name, description string, g Grammar) agent.Tool {
 	b = AppendString(b, about)
 	b = append(b, `}},"required":["input"],"additionalProperties":false}`...)
 	return agent.Tool{Name: name, Description: description, Parameters: b}
-}
-
-// CustomInput is the free text in the arguments of a call of a CustomTool. Arguments of another shape are given as
-// they are: the client's tool is the better judge of them than an error.
-func CustomInput(arguments []byte) string {
-	var v struct {
-		Input jsontext.Value `json:"input"`
-	}
-	if jsonv2.Unmarshal(arguments, &v, Liberal) == nil && v.Input.Kind() == '"' {
-		if text, err := jsontext.AppendUnquote(nil, v.Input); err == nil || len(text) > 0 {
-			return string(text)
-		}
-	}
-	return string(arguments)
 }
 
 // CustomArguments is the reverse of CustomInput: the arguments of a call that the client tells of.

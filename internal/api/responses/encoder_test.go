@@ -183,7 +183,7 @@ func TestPatchesComeAsRawText(t *testing.T) {
 		{"in a heredoc", `{"input":"apply_patch <<'EOF'\n*** Begin Patch\n*** Add File: a\n+x\n*** End Patch\nEOF\n"}`, patch},
 		{"cut short", `{"input":"*** Begin Patch\n*** Add File: a\n+x"}`, "*** Begin Patch\n*** Add File: a\n+x"},
 		{"not a patch", `{"input":"please"}`, "please"},
-		{"not the one argument", `{"patch":"x"}`, `{"patch":"x"}`},
+		{"not the one argument", `{"patch":"x"}`, `x`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e := NewBody(decodeTest(t, `{"model":"m","input":"go",`+testTools+`}`), testOptions())

@@ -231,31 +231,5 @@ func (s *toolSet) clientCall(c *agent.ToolCall) (toolForm, []byte) {
 	if form.kind != customCallItem {
 		return form, c.Arguments
 	}
-	input := openai.CustomInput(c.Arguments)
-	if form.name == "apply_patch" {
-		input = wholePatch(input)
-	}
-	return form, []byte(input)
-}
-
-// The first and the last line of a patch in the language of apply_patch.
-const (
-	patchBegin = "*** Begin Patch"
-	patchEnd   = "*** End Patch"
-)
-
-// wholePatch takes off what the model has put around a patch (a code fence, a heredoc, a sentence): Codex refuses a
-// patch whose first and last lines aren't these. A patch that is fine stays as it is to the byte, so that the client's
-// echo of it is what the model has seen. One that lacks a line may have been cut short: it is handed on, so that Codex
-// refuses it and the model learns of that. Nothing is ever added.
-func wholePatch(input string) string {
-	if fine := strings.TrimSpace(input); strings.HasPrefix(fine, patchBegin) && strings.HasSuffix(fine, patchEnd) {
-		return input
-	}
-	begin := strings.Index("\n"+input, "\n"+patchBegin)
-	end := strings.LastIndex(input, "\n"+patchEnd)
-	if begin < 0 || end < begin {
-		return input
-	}
-	return input[begin : end+len("\n"+patchEnd)]
+	return form, []byte(openai.CustomInput(form.name, c.Arguments))
 }

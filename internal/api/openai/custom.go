@@ -1,0 +1,106 @@
+package openai
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// CustomInput is the free text in the arguments of a call of a CustomTool named name. The model should write
+// {"input": "…"}, but it also writes other shapes: the text alone, an object with another key, an array whose last
+// string is the text (as for a shell), further keys beside it. The text is taken out of all of these. Arguments in
+// which no single text can be told apart are given as they are: the client's tool is a better judge of them than an
+// error would be. For apply_patch, what stands around the patch is taken off, too.
+func CustomInput(name string, arguments []byte) string {
+	input, ok := textIn(arguments)
+	if !ok {
+		input = string(arguments)
+	}
+	if name == "apply_patch" {
+		return wholePatch(input)
+	}
+	return input
+}
+
+// textIn is the text in arguments of any shape.
+func textIn(arguments []byte) (string, bool) {
+	v := jsontext.Value(bytes.TrimSpace(arguments))
+	if v.Kind() != '{' {
+		return lone(v)
+	}
+	var object map[string]jsontext.Value
+	if json.Unmarshal(v, &object, Liberal) != nil {
+		return "", false
+	}
+	if len(object) == 0 {
+		return "", true // called without an input
+	}
+	for _, name := range []string{"input", "patch"} {
+		if text, ok := lone(object[name]); ok {
+			return text, true
+		}
+	}
+	var texts, patches []string
+	for _, value := range object {
+		text, ok := lone(value)
+		if ok {
+			texts = append(texts, text)
+		}
+		if strings.Contains(text, patchBegin) {
+			patches = append(patches, text)
+		}
+	}
+	switch {
+	case len(texts) == 1:
+		return texts[0], true
+	case len(patches) == 1:
+		return patches[0], true
+	}
+	return "", false
+}
+
+// lone is the text of a JSON string, or of the last string of an array.
+func lone(v jsontext.Value) (string, bool) {
+	switch v.Kind() {
+	case '"':
+		var text string
+		err := json.Unmarshal(v, &text, Liberal)
+		return text, err == nil
+	case '[':
+		var list []jsontext.Value
+		if json.Unmarshal(v, &list, Liberal) != nil {
+			return "", false
+		}
+		for _, element := range slices.Backward(list) {
+			if element.Kind() == '"' {
+				return lone(element)
+			}
+		}
+	}
+	return "", false
+}
+
+// The first and the last line of a patch in the language of apply_patch.
+const (
+	patchBegin = "*** Begin Patch"
+	patchEnd   = "*** End Patch"
+)
+
+// wholePatch takes off what the model has put around a patch (a code fence, a heredoc, a sentence): Codex refuses a
+// patch whose first and last lines aren't these. A patch that is fine stays as it is to the byte, so that the client's
+// echo of it is what the model has seen. One that lacks a line may have been cut short: it is handed on, so that Codex
+// refuses it and the model learns of that. Nothing is ever added.
+func wholePatch(input string) string {
+	if fine := strings.TrimSpace(input); strings.HasPrefix(fine, patchBegin) && strings.HasSuffix(fine, patchEnd) {
+		return input
+	}
+	begin := strings.Index("\n"+input, "\n"+patchBegin)
+	end := strings.LastIndex(input, "\n"+patchEnd)
+	if begin < 0 || end < begin {
+		return input
+	}
+	return input[begin : end+len("\n"+patchEnd)]
+}
