@@ -71,7 +71,6 @@ func TestDecodeRefuses(t *testing.T) {
 		{message(`{"role":"user","content":[7]}`), agent.InvalidType, "messages[1].content[0]"},
 
 		{`"stream":"true"`, agent.InvalidType, "stream"},
-		{`"stream_options":{"include_usage":true}`, agent.InvalidValue, "stream_options"},
 		{`"stream":true,"stream_options":{"include_usage":1}`, agent.InvalidType, "stream_options.include_usage"},
 
 		{`"tools":{}`, agent.InvalidType, "tools"},
@@ -103,8 +102,8 @@ func TestDecodeRefuses(t *testing.T) {
 		{`"response_format":{"type":"json_schema"}`, agent.MissingParameter, "response_format.json_schema.schema"},
 		{`"response_format":{"type":"json_schema","json_schema":{"schema":true}}`, agent.InvalidType, "response_format.json_schema.schema"},
 
-		{`"max_tokens":0`, agent.InvalidValue, "max_tokens"},
-		{`"max_completion_tokens":-1`, agent.InvalidValue, "max_completion_tokens"},
+		{`"max_tokens":-2`, agent.InvalidValue, "max_tokens"},
+		{`"max_completion_tokens":-2`, agent.InvalidValue, "max_completion_tokens"},
 		{`"max_tokens":1.5`, agent.InvalidType, "max_tokens"},
 		{`"stop":["a","b","c","d","e"]`, agent.InvalidValue, "stop"},
 		{`"stop":7`, agent.InvalidType, "stop"},
@@ -136,6 +135,18 @@ func TestDecodeRefuses(t *testing.T) {
 				t.Errorf("got %v, param %q", e, e.Param)
 			}
 		})
+	}
+}
+
+// Clients send 0 or -1 for no limit, and stream_options whether they stream or not.
+func TestDecodeTakes(t *testing.T) {
+	for _, members := range []string{`"max_tokens":0`, `"max_tokens":-1`, `"max_completion_tokens":-1`, `"stream_options":{"include_usage":true}`} {
+		req, err := chat.Decode([]byte(`{"model":"m","messages":[{"role":"user","content":"Hi"}],` + members + `}`))
+		if err != nil {
+			t.Errorf("%s: %v", members, err)
+		} else if req.MaxOutputTokens != 0 || req.IncludeUsage {
+			t.Errorf("%s: a limit of %d, usage %v", members, req.MaxOutputTokens, req.IncludeUsage)
+		}
 	}
 }
 

@@ -137,14 +137,9 @@ func checkRanges(w *wireRequest) error {
 	return w.Sampling.Check()
 }
 
+// setStreamOptions reads the options of a stream. Some editors send them without "stream", where they mean nothing.
 func (r *Request) setStreamOptions(w *wireRequest) error {
-	if w.StreamOptions == nil {
-		return nil
-	}
-	if !w.Stream {
-		return agent.ParamError(agent.InvalidValue, "stream_options", "'stream_options' is only allowed together with 'stream': true.")
-	}
-	r.IncludeUsage = w.StreamOptions.IncludeUsage
+	r.IncludeUsage = w.Stream && w.StreamOptions != nil && w.StreamOptions.IncludeUsage
 	return nil
 }
 

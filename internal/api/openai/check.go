@@ -28,13 +28,14 @@ func InRange[N ~int | ~float64](param string, v *N, low, high N) error {
 	return agent.ParamError(agent.InvalidValue, param, "Invalid value %v for '%s': it must be from %v to %v.", *v, param, low, high)
 }
 
-// MaxTokens reads a token limit that may be absent; 0 is none.
+// MaxTokens reads a token limit that may be absent. Some clients send 0 or -1 when they mean no limit. The result is 0
+// when there is none.
 func MaxTokens(param string, v *Int) (int, error) {
-	if v == nil {
+	switch {
+	case v == nil, *v == 0, *v == -1:
 		return 0, nil
-	}
-	if *v < 1 {
-		return 0, agent.ParamError(agent.InvalidValue, param, "Invalid value %d for '%s': it must be at least 1.", *v, param)
+	case *v < 0:
+		return 0, agent.ParamError(agent.InvalidValue, param, "Invalid value %d for '%s': it must be at least 1. Leave it out for no limit.", *v, param)
 	}
 	return int(*v), nil
 }
