@@ -2,7 +2,6 @@ package chat
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 
 	"composer-api/internal/agent"
@@ -55,7 +54,8 @@ type wireFunctionCall struct {
 
 // setMessages takes the conversation in the client's order. Nothing is merged or left out.
 func (r *Request) setMessages(w *wireRequest) error {
-	c := conversation{messages: make([]agent.Message, 0, len(w.Messages)), announced: map[string]bool{}}
+	c := conversation{messages: make([]agent.Message, 0, len(w.Messages)), announced: map[string]bool{},
+		open: map[string][]string{}, answered: map[string]bool{}}
 	for i := range w.Messages {
 		param := "messages[" + strconv.Itoa(i) + "]"
 		if w.params != nil {
@@ -73,11 +73,13 @@ func (r *Request) setMessages(w *wireRequest) error {
 type conversation struct {
 	messages  []agent.Message
 	announced map[string]bool // ids of all calls so far
-	open      []openCall      // calls without a result, in order
-	functions int             // calls without an id
+	// open are the calls by name, oldest first, and answered the ids of those that have a result. Only the deprecated
+	// role function looks at them: its results name no id. Both are maps, so that the work grows with the number of
+	// calls and not with its square.
+	open      map[string][]string
+	answered  map[string]bool
+	functions int // calls without an id
 }
-
-type openCall struct{ id, name string }
 
 // roles are the roles of the wire, and where their content may have images.
 var roles = map[string]struct {
@@ -207,7 +209,8 @@ func (c *conversation) assistant(w *wireMessage, m *agent.Message, param string)
 	}
 	for _, call := range m.Calls {
 		c.announced[call.ID] = true
-		c.open = append(c.open, openCall{call.ID, call.Name})
+		c.open[call.Name] = append(c.open[call.Name], call.ID)
+		delete(c.answered, call.ID)
 	}
 	return nil
 }
@@ -256,7 +259,7 @@ func (c *conversation) toolResult(w *wireMessage, param string) (string, error) 
 		return "", agent.ParamError(agent.InvalidValue, param,
 			"'%s' answers a tool call that no assistant message before it announced. Send the assistant message with its 'tool_calls' first.", param)
 	}
-	c.open = slices.DeleteFunc(c.open, func(o openCall) bool { return o.id == w.ToolCallID })
+	c.answered[w.ToolCallID] = true
 	return w.ToolCallID, nil
 }
 
@@ -267,10 +270,14 @@ func (c *conversation) functionResult(w *wireMessage, param string) (string, err
 	if w.Name == "" {
 		return "", openai.Missing(param)
 	}
-	for i, o := range slices.Backward(c.open) {
-		if o.name == w.Name {
-			c.open = slices.Delete(c.open, i, i+1)
-			return o.id, nil
+	// Every call is looked at once: it leaves the list, answered or not.
+	for calls := c.open[w.Name]; len(calls) > 0; {
+		id := calls[len(calls)-1]
+		calls = calls[:len(calls)-1]
+		c.open[w.Name] = calls
+		if !c.answered[id] {
+			c.answered[id] = true
+			return id, nil
 		}
 	}
 	return "", agent.ParamError(agent.InvalidValue, param, "'%s' answers a function call that no assistant message before it announced.", param)

@@ -57,21 +57,23 @@ type wireToolChoice struct {
 
 // setTools takes the tools, and the deprecated functions as tools.
 func (r *Request) setTools(w *wireRequest) error {
+	var list openai.ToolList
 	for i := range w.Tools {
 		t := &w.Tools[i]
 		t.unflatten()
 		if w.responsesShape && t.Function == nil && t.Custom == nil && t.Type != "function" && t.Type != "custom" && t.Type != "" {
 			continue // OpenAI would run it on its side; the Responses API leaves such tools out, too
 		}
-		if err := r.addTool(t, fmt.Sprintf("tools[%d]", i)); err != nil {
+		if err := r.addTool(&list, t, fmt.Sprintf("tools[%d]", i)); err != nil {
 			return err
 		}
 	}
 	for i := range w.Functions {
-		if err := r.addFunction(&w.Functions[i], fmt.Sprintf("functions[%d]", i)); err != nil {
+		if err := r.addFunction(&list, &w.Functions[i], fmt.Sprintf("functions[%d]", i)); err != nil {
 			return err
 		}
 	}
+	r.Tools = list.Tools
 	r.legacy = len(w.Functions) > 0 && len(w.Tools) == 0
 	// A function_call has room for one call.
 	r.SerialToolCalls = r.legacy || w.ParallelToolCalls != nil && !*w.ParallelToolCalls
@@ -92,38 +94,34 @@ func (t *wireTool) unflatten() {
 }
 
 // addTool takes a tool whose type may be left out when it is plain from the rest.
-func (r *Request) addTool(t *wireTool, param string) error {
+func (r *Request) addTool(list *openai.ToolList, t *wireTool, param string) error {
 	switch {
 	case t.Type == "function" && t.Function == nil:
 		return openai.Missing(param + ".function")
 	case t.Type == "custom" && t.Custom == nil:
 		return openai.Missing(param + ".custom")
 	case t.Type == "function", t.Type == "" && t.Function != nil:
-		return r.addFunction(t.Function, param+".function")
+		return r.addFunction(list, t.Function, param+".function")
 	case t.Type == "custom", t.Type == "" && t.Custom != nil:
-		return r.addCustom(t.Custom, param+".custom")
+		return r.addCustom(list, t.Custom, param+".custom")
 	case t.Type == "":
 		return openai.Missing(param + ".type")
 	}
 	return openai.OneOf(param+".type", t.Type, "function", "custom")
 }
 
-func (r *Request) addFunction(f *wireFunction, param string) error {
-	var err error
-	r.Tools, err = openai.AddTool(r.Tools, agent.Tool{
+func (r *Request) addFunction(list *openai.ToolList, f *wireFunction, param string) error {
+	return list.Add(agent.Tool{
 		Name: f.Name, Description: f.Description, Parameters: json.RawMessage(f.Parameters), Strict: f.Strict,
 	}, param+".name")
-	return err
 }
 
-func (r *Request) addCustom(c *wireCustom, param string) error {
-	var err error
-	r.Tools, err = openai.AddTool(r.Tools, openai.CustomTool(c.Name, c.Description, c.Format.Grammar), param+".name")
+func (r *Request) addCustom(list *openai.ToolList, c *wireCustom, param string) error {
 	if r.custom == nil {
 		r.custom = map[string]bool{}
 	}
 	r.custom[c.Name] = true
-	return err
+	return list.Add(openai.CustomTool(c.Name, c.Description, c.Format.Grammar), param+".name")
 }
 
 // setToolChoice takes tool_choice or, when that is absent, the deprecated function_call.

@@ -81,19 +81,20 @@ func TestArguments(t *testing.T) {
 	}
 }
 
-func TestAddTool(t *testing.T) {
+func TestToolList(t *testing.T) {
+	var l openai.ToolList
 	a := agent.Tool{Name: "a", Parameters: []byte(`{}`)}
-	tools, err := openai.AddTool(nil, a, "p")
+	err := l.Add(a, "p")
 	if err == nil {
-		tools, err = openai.AddTool(tools, a, "p")
+		err = l.Add(a, "p")
 	}
-	if err != nil || len(tools) != 1 {
-		t.Errorf("the same tool twice: %v, %v", tools, err)
+	if err != nil || len(l.Tools) != 1 {
+		t.Errorf("the same tool twice: %v, %v", l.Tools, err)
 	}
-	if _, err := openai.AddTool(tools, agent.Tool{Name: "a"}, "p"); agent.CodeOf(err) != agent.InvalidValue {
+	if err := l.Add(agent.Tool{Name: "a"}, "p"); agent.CodeOf(err) != agent.InvalidValue {
 		t.Errorf("another tool of the same name: %v", err)
 	}
-	if _, err := openai.AddTool(tools, agent.Tool{}, "p"); agent.CodeOf(err) != agent.MissingParameter {
+	if err := l.Add(agent.Tool{}, "p"); agent.CodeOf(err) != agent.MissingParameter {
 		t.Errorf("no name: %v", err)
 	}
 }

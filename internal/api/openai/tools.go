@@ -3,37 +3,52 @@ package openai
 import (
 	"bytes"
 	"encoding/json"
-	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"composer-api/internal/agent"
 )
 
-// AddTool appends t to tools. The same tool may come twice; two different tools of one name are an error, because a
-// call could not be told apart. param names the field of the name.
-func AddTool(tools []agent.Tool, t agent.Tool, param string) ([]agent.Tool, error) {
+// A ToolList collects the tools of a request. Its zero value is empty. It finds a tool by its name in a map, because a
+// request may offer thousands.
+type ToolList struct {
+	Tools []agent.Tool
+	index map[string]int // by name
+}
+
+// Add appends t. The same tool may come twice; two different tools of one name are an error, because a call could not
+// be told apart. param names the field of the name.
+func (l *ToolList) Add(t agent.Tool, param string) error {
 	if t.Name == "" {
-		return nil, Missing(param)
+		return Missing(param)
 	}
-	for i := range tools {
-		if tools[i].Name != t.Name {
-			continue
+	if i, ok := l.index[t.Name]; ok {
+		known := &l.Tools[i]
+		if known.Description == t.Description && known.Strict == t.Strict && bytes.Equal(known.Parameters, t.Parameters) {
+			return nil
 		}
-		if tools[i].Description == t.Description && tools[i].Strict == t.Strict && bytes.Equal(tools[i].Parameters, t.Parameters) {
-			return tools, nil
-		}
-		return nil, agent.ParamError(agent.InvalidValue, param, "Two different tools are named '%s'. Give each tool its own name.", Clip(t.Name))
+		return agent.ParamError(agent.InvalidValue, param, "Two different tools are named '%s'. Give each tool its own name.", Clip(t.Name))
 	}
-	return append(tools, t), nil
+	if l.index == nil {
+		l.index = map[string]int{}
+	}
+	l.index[t.Name] = len(l.Tools)
+	l.Tools = append(l.Tools, t)
+	return nil
 }
 
 // CheckToolChoice checks that choice names tools that are there, and that there are any when one must be called. param
 // names the choice's field.
 func CheckToolChoice(choice agent.ToolChoice, tools []agent.Tool, param string) error {
-	for _, name := range choice.Names {
-		if !slices.ContainsFunc(tools, func(t agent.Tool) bool { return t.Name == name }) {
-			return agent.ParamError(agent.InvalidValue, param, "'%s' asks for the tool '%s', which is not among 'tools'.", param, Clip(name))
+	if len(choice.Names) > 0 {
+		offered := make(map[string]bool, len(tools))
+		for i := range tools {
+			offered[tools[i].Name] = true
+		}
+		for _, name := range choice.Names {
+			if !offered[name] {
+				return agent.ParamError(agent.InvalidValue, param, "'%s' asks for the tool '%s', which is not among 'tools'.", param, Clip(name))
+			}
 		}
 	}
 	if choice.Mode == agent.ToolsRequired && len(tools) == 0 {
