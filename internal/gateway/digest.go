@@ -50,6 +50,7 @@ func (d *digester) message(m *agent.Message) {
 	default:
 		d.closeGroup()
 		d.done.Write([]byte{byte(m.Role)})
+		hashString(d.done, m.Name)
 		hashParts(d.done, m.Parts)
 	}
 }
@@ -105,16 +106,26 @@ func (d *digester) hashGroup(h hash.Hash) {
 	}
 	results := slices.SortedStableFunc(slices.Values(d.results), func(a, b *agent.Message) int { return cmp.Compare(a.CallID, b.CallID) })
 	for _, m := range results {
-		h.Write([]byte{'r'})
+		h.Write([]byte{'r', errorFlag(m)})
 		hashString(h, m.CallID)
 		hashParts(h, m.Parts)
 	}
 }
 
-// canonical is the one form of a JSON value, whatever its spelling (RFC 8785). Bytes that are no JSON stay as they are.
+// errorFlag is 1 when the client says that the tool failed.
+func errorFlag(m *agent.Message) byte {
+	if m.IsError {
+		return 1
+	}
+	return 0
+}
+
+// canonical is the one form of a JSON value, whatever its spelling (RFC 8785), but for whole numbers: they keep all
+// their digits, because RFC 8785 would round those above 2^53 and ids are often larger. Bytes that are no JSON stay as
+// they are.
 func canonical(raw []byte) string {
 	v := jsontext.Value(slices.Clone(raw))
-	if v.Canonicalize() != nil {
+	if v.Canonicalize(jsontext.CanonicalizeRawInts(false)) != nil {
 		return string(raw)
 	}
 	return string(v)
@@ -125,6 +136,7 @@ func hashParts(h hash.Hash, parts []agent.Part) {
 	for _, p := range parts {
 		switch {
 		case p.Image == nil:
+			h.Write([]byte{'t'}) // every part begins with its kind, so that none can be taken for another
 			hashString(h, p.Text)
 		case p.Image.URL != "":
 			// What a URL gives may differ from one fetch to the next; what the client said is the URL.

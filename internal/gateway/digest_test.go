@@ -80,6 +80,11 @@ func TestDifferentConversationsHaveDifferentDigests(t *testing.T) {
 		"a result":                     digestOf(user, calls("{}", "1"), answers("1", "x")),
 		"another result":               digestOf(user, calls("{}", "1"), answers("1", "y")),
 		"a result of another":          digestOf(user, calls("{}", "1"), answers("2", "x")),
+		"a result that is an error":    digestOf(user, calls("{}", "1"), agent.Message{Role: agent.ToolRole, CallID: "1", IsError: true, Parts: []agent.Part{{Text: "x"}}}),
+		"a user with a name":           digestOf(agent.Message{Role: agent.User, Name: "ann", Parts: user.Parts}),
+		"a large number":               digestOf(user, calls(`{"a":9007199254740992}`, "1")),
+		"the next large number":        digestOf(user, calls(`{"a":9007199254740993}`, "1")),
+		"a text like an image's tag":   digestOf(says(agent.User, strings.Repeat("x", 'i'))),
 		"an image":                     digestOf(shows(agent.Image{Data: []byte{1}})),
 		"another image":                digestOf(shows(agent.Image{Data: []byte{2}})),
 		"an image by its URL":          digestOf(shows(agent.Image{URL: "https://x/y"})),
@@ -88,6 +93,17 @@ func TestDifferentConversationsHaveDifferentDigests(t *testing.T) {
 			t.Errorf("%q and %q have the same digest", name, other)
 		}
 		seen[d] = name
+	}
+}
+
+// An image's kind was once written where a text has its length, so that a text of that length could stand for an image.
+func TestNoTextHashesLikeAnImage(t *testing.T) {
+	url := strings.Repeat("a", 'u')
+	image := digestOf(shows(agent.Image{URL: url}))
+	for _, text := range []string{url, string(rune('u')) + url, url[1:], string(rune(len(url))) + url[1:]} {
+		if digestOf(says(agent.User, text)) == image {
+			t.Errorf("%q hashes like the image", text)
+		}
 	}
 }
 
