@@ -48,7 +48,7 @@ func (s *Sim) postScript(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		var next *script.Script
 		if next, err = script.Parse("script", data); err == nil {
-			s.SetScript(next)
+			s.setScript(next)
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}

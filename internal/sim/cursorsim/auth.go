@@ -31,6 +31,7 @@ var badKeys = []keyRule{
 	{prefix: "crsr_team", team: true},
 }
 
+// ruleOf is what becomes of a key. No key at all is a bad key.
 func ruleOf(key string) keyRule {
 	for _, rule := range badKeys {
 		if strings.HasPrefix(key, rule.prefix) {
@@ -52,18 +53,21 @@ type tokens struct {
 	exchanges int
 }
 
+// newTokens makes a signing key of its own, which ends with the process.
 func newTokens(lifetime time.Duration) *tokens {
 	t := &tokens{lifetime: lifetime}
 	t.revoke()
 	return t
 }
 
+// revoke replaces the signing key, so that no token made before is valid.
 func (t *tokens) revoke() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	rand.Read(t.secret[:])
 }
 
+// count is how many tokens were made.
 func (t *tokens) count() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -77,6 +81,7 @@ type claims struct {
 	ID      string `json:"jti"`
 }
 
+// mint makes a token for an API key. A lifetime of 0 is the default one.
 func (t *tokens) mint(key string, lifetime time.Duration) string {
 	if lifetime == 0 {
 		lifetime = t.lifetime
@@ -91,6 +96,7 @@ func (t *tokens) mint(key string, lifetime time.Duration) string {
 	return signed + "." + encode(t.sign(signed))
 }
 
+// sign returns the signature. The caller holds mu.
 func (t *tokens) sign(signed string) []byte {
 	mac := hmac.New(sha256.New, t.secret[:])
 	mac.Write([]byte(signed))
@@ -125,11 +131,13 @@ func hashOf(secret string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
+// bearer is the key or token of a request; empty when there is none.
 func bearer(r *http.Request) string {
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	return token
 }
 
+// exchangeKey answers POST /auth/exchange_user_api_key: an access token for an API key.
 func (s *Sim) exchangeKey(w http.ResponseWriter, r *http.Request) {
 	key := bearer(r)
 	rule := ruleOf(key)
@@ -171,6 +179,7 @@ type account struct {
 	UserLastName  string `json:"userLastName,omitempty"`
 }
 
+// me answers GET /v1/me: whose key it is. A team's key has no user.
 func (s *Sim) me(w http.ResponseWriter, r *http.Request) {
 	rule, ok := s.publicKey(w, r)
 	if !ok {
@@ -188,12 +197,14 @@ func (s *Sim) me(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, me)
 }
 
+// retryAfter sets the header that goes with 429, in seconds.
 func retryAfter(w http.ResponseWriter, status int) {
 	if status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "7")
 	}
 }
 
+// writeJSON writes a whole answer. A client that has left meanwhile is no error.
 func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)

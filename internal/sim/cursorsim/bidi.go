@@ -74,6 +74,8 @@ func (s *session) end() {
 	s.in.take()
 }
 
+// runSSE serves the stream over HTTP/1.1: its body names the request id, under which bidiAppend receives the
+// messages. The session is over when it returns; later appends are ignored.
 func (s *Sim) runSSE(w http.ResponseWriter, r *http.Request) {
 	_, payload, err := readFrame(r.Body)
 	var id pb.BidiRequestId
@@ -88,6 +90,8 @@ func (s *Sim) runSSE(w http.ResponseWriter, r *http.Request) {
 	s.serveRun(w, r, "sse", id.GetRequestId(), session.in)
 }
 
+// bidiAppend takes in one message of a stream over HTTP/1.1: a BidiAppendRequest with the message in hex. Requests
+// arrive in any order; session.append sorts them by append_seqno.
 func (s *Sim) bidiAppend(w http.ResponseWriter, r *http.Request) {
 	if _, ok := s.tokens.check(bearer(r)); !ok {
 		writeConnectError(w, http.StatusUnauthorized, "unauthenticated", "the access token is not valid")

@@ -22,6 +22,7 @@ func builtinArgs(tool string) protoreflect.FieldDescriptor {
 	return all.ByName(protoreflect.Name(tool + "_args"))
 }
 
+// callBuiltin asks for one of Cursor's own tools. The error is for the script's author when there is no such tool.
 func (p *run) callBuiltin(c script.Call) (*exec, error) {
 	field := builtinArgs(c.Tool)
 	if field == nil {

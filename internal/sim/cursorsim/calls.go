@@ -107,6 +107,7 @@ func (p *run) call(c script.Call) (*exec, error) {
 	return e, err
 }
 
+// offers reports whether the run request has the tool.
 func (p *run) offers(tool string) bool {
 	for _, t := range p.request.GetMcpTools().GetMcpTools() {
 		if t.GetToolName() == tool {

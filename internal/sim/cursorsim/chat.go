@@ -84,9 +84,9 @@ func (s *Sim) chat(w http.ResponseWriter, r *http.Request) {
 		wire: newWire(w, r),
 	}
 	if s.config.Seed != 0 {
-		luck := rand.New(rand.NewPCG(s.config.Seed, uint64(rec.Seq)))
-		c.wire.misbehave(luck)
-		c.style = luckyStyle(luck)
+		random := rand.New(rand.NewPCG(s.config.Seed, uint64(rec.Seq)))
+		c.wire.misbehave(random)
+		c.style = randomStyle(random)
 	}
 	if !fresh {
 		c.violation("x-request-id " + rec.RequestID + " was used before")
@@ -243,8 +243,8 @@ func (c *chatRun) say(text string) error {
 
 // sendPieces sends a text whose beginning comes in several frames, cut anywhere.
 func (c *chatRun) sendPieces(thinking bool, cut, whole string) error {
-	for c.style.luck != nil && len(cut) > 1 {
-		n := 1 + c.style.luck.IntN(len(cut)-1)
+	for c.style.random != nil && len(cut) > 1 {
+		n := 1 + c.style.random.IntN(len(cut)-1)
 		if err := c.send(thinking, cut[:n]); err != nil {
 			return err
 		}
@@ -389,6 +389,8 @@ func (c *chatRun) finish(w http.ResponseWriter, err error) {
 	}
 }
 
+// record changes the run's record, under the journal's lock.
 func (c *chatRun) record(change func(*Run)) { c.sim.journal.update(c.rec, change) }
 
+// violation notes what the client did wrong in this run.
 func (c *chatRun) violation(what string) { c.sim.journal.violation(c.rec.Seq, what) }

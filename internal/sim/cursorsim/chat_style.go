@@ -13,7 +13,7 @@ import (
 // A chatStyle is how the model writes what the older chat endpoint has no fields for: where thinking ends, and tool
 // calls. The zero value is the plainest.
 type chatStyle struct {
-	luck *rand.Rand
+	random *rand.Rand
 	// final is the marker behind which the answer follows in the thinking field; "" when it comes in the text field.
 	final string
 	wide  bool // full-width bars, and blocks for underscores
@@ -30,11 +30,11 @@ const (
 	bodyForms
 )
 
-func luckyStyle(luck *rand.Rand) chatStyle {
+func randomStyle(random *rand.Rand) chatStyle {
 	finals := []string{"", "", "</think>", "\n</think>\n<|final|>", "<｜final｜>", "< / think >", " <| final |>"}
 	return chatStyle{
-		luck: luck, final: finals[luck.IntN(len(finals))],
-		wide: luck.IntN(3) == 0, blank: luck.IntN(3) == 0, body: luck.IntN(bodyForms),
+		random: random, final: finals[random.IntN(len(finals))],
+		wide: random.IntN(3) == 0, blank: random.IntN(3) == 0, body: random.IntN(bodyForms),
 	}
 }
 

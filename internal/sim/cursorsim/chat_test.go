@@ -196,7 +196,7 @@ func TestTranscripts(t *testing.T) {
 // Whatever the style, a marker or a body never changes what the arguments are.
 func TestStylesKeepArguments(t *testing.T) {
 	for seed := range uint64(50) {
-		style := luckyStyle(rand.New(rand.NewPCG(seed, 0)))
+		style := randomStyle(rand.New(rand.NewPCG(seed, 0)))
 		for _, args := range []string{`{"a":"1"}`, `{"a":"x <|tool_sep|> y"}`} {
 			if body := style.callBody(script.Call{Tool: "t", Args: []byte(args)}); !strings.HasPrefix(body, "{") {
 				t.Errorf("%s is written as %q, which reads otherwise", args, body)

@@ -29,12 +29,14 @@ func (p *run) askContext() error {
 	return p.awaitExecs("the request context and the MCP state", wait)
 }
 
+// awaitExecs waits until all of these are answered, thrown or aborted; stream_close may come later.
 func (p *run) awaitExecs(what string, execs []*exec) error {
 	return p.await(what, func() bool {
 		return !slices.ContainsFunc(execs, func(e *exec) bool { return !e.done })
 	})
 }
 
+// checkContext checks the client's answer to request_context against the run request.
 func (p *run) checkContext(m *pb.ExecClientMessage) {
 	c := m.GetRequestContextResult().GetSuccess().GetRequestContext()
 	if c == nil {
@@ -69,6 +71,7 @@ func (p *run) checkContext(m *pb.ExecClientMessage) {
 	}
 }
 
+// toolNames lists the names as the model sees them, without the prefix of the server.
 func toolNames(tools []*pb.McpToolDefinition) []string {
 	var names []string
 	for _, t := range tools {
@@ -77,6 +80,7 @@ func toolNames(tools []*pb.McpToolDefinition) []string {
 	return names
 }
 
+// checkState checks the client's answer to mcp_state against the run request.
 func (p *run) checkState(m *pb.ExecClientMessage) {
 	servers := m.GetMcpStateExecResult().GetSuccess().GetServers()
 	if len(servers) != 1 || servers[0].GetServerIdentifier() != provider {

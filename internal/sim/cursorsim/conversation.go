@@ -40,6 +40,7 @@ func stateHash(state *pb.ConversationState) string {
 	return string(blobID(data))
 }
 
+// of returns the conversation of an id, a new one when it is not known or was forgotten.
 func (c *conversations) of(id string) *conversation {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -118,7 +119,7 @@ func (p *run) sendCheckpoint(used, limit int) error {
 		used, limit = int(p.prior+p.updates.tokens()), contextWindow
 	}
 	p.state.TokenDetails = &pb.ConversationTokenDetails{UsedTokens: uint32(used), MaxTokens: uint32(limit)}
-	if p.wire.luck != nil {
+	if p.wire.random != nil {
 		p.state.ProtoReflect().SetUnknown(appendString(nil, 4002, "state of a newer server"))
 	}
 	p.conversation.mu.Lock()

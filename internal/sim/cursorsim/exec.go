@@ -20,12 +20,12 @@ type exec struct {
 	mcp     *pb.McpArgs                 // of a call of a client's tool
 	check   func(*pb.ExecClientMessage) // judges the answer; may be nil
 	asked   time.Time
-	beats   int
+	beats   int    // heartbeats that came for it
 	said    string // the result so far
 	done    bool   // answered, thrown or aborted
-	thrown  bool
-	aborted bool
-	closed  bool
+	thrown  bool   // the client answered with a throw
+	aborted bool   // the server withdrew it; what still comes is ignored
+	closed  bool   // stream_close came
 }
 
 // execs keeps the book of a stream's execs: which were asked, answered and closed, and in which order. Each goes
@@ -40,7 +40,8 @@ type execs struct {
 	byCall map[int]*exec // by script.Call.N
 }
 
-// ask sends an exec. fill sets the operation on a message that has its ids already.
+// ask sends an exec and does not wait. payload is the encoded field with the operation. call is the tool call that the
+// exec stands for, nil when the server asks for itself; check judges the answer, in the run's goroutine.
 func (x *execs) ask(kind string, call *script.Call, payload []byte, check func(*pb.ExecClientMessage)) (*exec, error) {
 	x.next++
 	e := &exec{id: x.next, kind: kind, call: call, check: check, asked: time.Now()}

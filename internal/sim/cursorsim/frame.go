@@ -52,12 +52,14 @@ func midway(err error) error {
 	return err
 }
 
+// appendFrame appends one message in its frame.
 func appendFrame(dst []byte, flags byte, payload []byte) []byte {
 	dst = append(dst, flags)
 	dst = binary.BigEndian.AppendUint32(dst, uint32(len(payload)))
 	return append(dst, payload...)
 }
 
+// gunzip decompresses at most maxFrame bytes; more is an error.
 func gunzip(data []byte) ([]byte, error) {
 	z, err := gzip.NewReader(bytes.NewReader(data))
 	if err != nil {
@@ -70,6 +72,7 @@ func gunzip(data []byte) ([]byte, error) {
 	return plain, err
 }
 
+// gzipped compresses a payload. Writing to memory does not fail.
 func gzipped(data []byte) []byte {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
@@ -127,6 +130,7 @@ func endErrorOf(e script.Error) *endError {
 	}}
 }
 
+// appendString appends a string field. An empty string is left out, as proto3 does.
 func appendString(b []byte, field protowire.Number, s string) []byte {
 	if s == "" {
 		return b
@@ -135,6 +139,7 @@ func appendString(b []byte, field protowire.Number, s string) []byte {
 	return protowire.AppendString(b, s)
 }
 
+// appendMessage appends a field that holds an encoded message, also when that is empty.
 func appendMessage(b []byte, field protowire.Number, message []byte) []byte {
 	b = protowire.AppendTag(b, field, protowire.BytesType)
 	return protowire.AppendBytes(b, message)

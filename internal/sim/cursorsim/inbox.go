@@ -25,8 +25,10 @@ type item struct {
 	err     error
 }
 
+// newInbox makes an empty inbox. It needs no closing.
 func newInbox() *inbox { return &inbox{signal: make(chan struct{}, 1)} }
 
+// put adds an item and wakes the run. It never waits, and any goroutine may call it.
 func (b *inbox) put(i item) {
 	b.mu.Lock()
 	b.items = append(b.items, i)
@@ -37,6 +39,7 @@ func (b *inbox) put(i item) {
 	}
 }
 
+// take returns what came since the last call, oldest first. Only the run calls it.
 func (b *inbox) take() []item {
 	b.mu.Lock()
 	defer b.mu.Unlock()

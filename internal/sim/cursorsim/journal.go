@@ -146,6 +146,8 @@ func (j *journal) update(r *Run, change func(*Run)) {
 	change(r)
 }
 
+// violation notes what a client did wrong in a run, or outside of any run when run is 0. What exceeds keep is only
+// logged.
 func (j *journal) violation(run int, what string) {
 	j.log.Warn("violation", "run", run, "what", what)
 	j.mu.Lock()
@@ -155,6 +157,7 @@ func (j *journal) violation(run int, what string) {
 	}
 }
 
+// list copies the records under the lock, with the slices that a run in progress still appends to.
 func (j *journal) list() []Run {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -170,12 +173,14 @@ func (j *journal) list() []Run {
 	return runs
 }
 
-func (j *journal) wrongs() []Violation {
+// listViolations copies the violations under the lock.
+func (j *journal) listViolations() []Violation {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return slices.Clone(j.violations)
 }
 
+// reset forgets records and violations. Runs in progress go on and write to records that nobody can see any more.
 func (j *journal) reset() {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -39,6 +39,7 @@ func (u *updates) mirrorEnd(e *exec) error {
 	}})
 }
 
+// mirrored is a call as interaction updates report it.
 func mirrored(m *pb.McpArgs) *pb.ToolCall {
 	return &pb.ToolCall{
 		Tool:       &pb.ToolCall_McpToolCall{McpToolCall: &pb.McpToolCall{Args: m}},

@@ -48,6 +48,7 @@ var catalogue = []model{
 	{ID: "sim-plain", DisplayName: "Simulated Plain"},
 }
 
+// withFast gives a model the parameter fast, with its default as Cursor has it: true.
 func withFast(m model) model {
 	m.Parameters = []parameter{{ID: "fast", DisplayName: "Fast", Values: []parameterValue{{"false"}, {"true"}}}}
 	m.Variants = []variant{
@@ -57,6 +58,7 @@ func withFast(m model) model {
 	return m
 }
 
+// models answers GET /v1/models.
 func (s *Sim) models(w http.ResponseWriter, r *http.Request) {
 	if _, ok := s.publicKey(w, r); ok {
 		writeJSON(w, http.StatusOK, map[string]any{"items": catalogue})

@@ -83,6 +83,7 @@ func (p *run) garbage(kind string) error {
 	return errGarbage
 }
 
+// unknown sends a message, an update and a field that no client knows.
 func (p *run) unknown() error {
 	if err := p.wire.frame(0, unknownMessage()); err != nil {
 		return err
@@ -95,12 +96,14 @@ func (p *run) unknown() error {
 	return p.wire.frame(0, appendString(known, 4000, "from a newer server"))
 }
 
+// name remembers a blob by the script's name for it. It takes the conversation's lock.
 func (p *run) name(name string, id []byte) {
 	p.conversation.mu.Lock()
 	defer p.conversation.mu.Unlock()
 	p.conversation.names[name] = id
 }
 
+// getNamed asks for a blob by the script's name for it. It takes the conversation's lock, not while it waits.
 func (p *run) getNamed(name string) error {
 	p.conversation.mu.Lock()
 	id := p.conversation.names[name]

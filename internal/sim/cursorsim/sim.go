@@ -12,7 +12,7 @@ import (
 type Config struct {
 	// Seed decides how it misbehaves; 0 is not at all.
 	Seed uint64
-	// Script is what the first runs say; nil is the default. SetScript changes it later.
+	// Script is what the first runs say; nil is the default. POST /sim/script replaces it later.
 	Script *script.Script
 	// AgentPaths are further paths at which the stream is served, such as "/agent".
 	AgentPaths []string
@@ -72,6 +72,7 @@ func New(config Config) *Sim {
 	return s
 }
 
+// routes registers every path. Whatever else is asked gets a 404.
 func (s *Sim) routes() {
 	s.mux.HandleFunc("POST /auth/exchange_user_api_key", s.exchangeKey)
 	s.mux.HandleFunc("GET /v1/me", s.me)
@@ -111,14 +112,14 @@ func (s *Sim) routes() {
 // ServeHTTP implements http.Handler.
 func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
-// SetScript replaces what the runs to come will say; nil leaves script's default.
-func (s *Sim) SetScript(next *script.Script) { s.playlist.Set(next) }
+// setScript replaces what the runs to come will say; nil leaves script's default.
+func (s *Sim) setScript(next *script.Script) { s.playlist.Set(next) }
 
 // Runs returns a copy of the record of every run, those in progress included, in the order in which they came.
 func (s *Sim) Runs() []Run { return s.journal.list() }
 
 // Violations lists what clients did wrong, in the order in which it was seen.
-func (s *Sim) Violations() []Violation { return s.journal.wrongs() }
+func (s *Sim) Violations() []Violation { return s.journal.listViolations() }
 
 // Reset forgets runs and violations. Conversations and tokens stay.
 func (s *Sim) Reset() { s.journal.reset() }
@@ -135,6 +136,7 @@ type oldest[K comparable, V any] struct {
 	items map[K]V
 }
 
+// add sets a value. A key that is there already keeps its age.
 func (o *oldest[K, V]) add(key K, value V, keep int) {
 	if o.items == nil {
 		o.items = map[K]V{}

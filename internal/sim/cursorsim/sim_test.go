@@ -47,7 +47,7 @@ func playCase(t *testing.T, files []txtar.File) string {
 			if err != nil {
 				t.Fatal(err)
 			}
-			sim.SetScript(s)
+			sim.setScript(s)
 		case "prompt":
 			if heard.Len() > 0 {
 				heard.WriteString("---\n")

@@ -169,6 +169,7 @@ func (p *run) writeEnd(w http.ResponseWriter, end string, err error) error {
 	return nil
 }
 
+// write answers in place of the stream, with the Connect code that belongs to the status.
 func (e *statusError) write(w http.ResponseWriter) {
 	codes := map[int]string{401: "unauthenticated", 403: "permission_denied", 404: "unimplemented", 429: "resource_exhausted", 503: "unavailable"}
 	code, ok := codes[e.Code]

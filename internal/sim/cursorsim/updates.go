@@ -28,6 +28,7 @@ func (u *updates) send(update *pb.InteractionUpdate) error {
 	return u.wire.send(&pb.AgentServerMessage{Message: &pb.AgentServerMessage_InteractionUpdate{InteractionUpdate: update}})
 }
 
+// beginStep opens the next step. Every step is between step_started and step_completed.
 func (u *updates) beginStep() error {
 	u.step++
 	return u.send(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_StepStarted{
@@ -35,6 +36,7 @@ func (u *updates) beginStep() error {
 	}})
 }
 
+// endStep closes the current step. Its duration is in milliseconds since the run began.
 func (u *updates) endStep() error {
 	return u.send(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_StepCompleted{
 		StepCompleted: &pb.StepCompleted{StepId: u.step, StepDurationMs: time.Since(u.started).Milliseconds()},
@@ -55,11 +57,13 @@ func (u *updates) text(s string, notice bool) error {
 	return u.wire.sendPayload(appendMessage(nil, 1, appendMessage(nil, 1, delta)))
 }
 
+// think sends a thinking delta, by hand for the same reason as text.
 func (u *updates) think(s string) error {
 	u.thought.WriteString(s)
 	return u.wire.sendPayload(appendMessage(nil, 1, appendMessage(nil, 4, appendString(nil, 1, s))))
 }
 
+// heartbeat shows the client that the server is alive.
 func (u *updates) heartbeat() error {
 	return u.send(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_Heartbeat{Heartbeat: &pb.Empty{}}})
 }

@@ -23,8 +23,8 @@ type wire struct {
 	takesGzip bool
 	// compress is whether we compress for a client that takes it; compressed, whether we did.
 	compress, compressed bool
-	// luck is where misbehaviour comes from; nil is none.
-	luck *rand.Rand
+	// random is where misbehaviour comes from; nil is none.
+	random *rand.Rand
 
 	held []byte // merged: what is not written yet
 }
@@ -43,16 +43,17 @@ func newWire(w http.ResponseWriter, r *http.Request) *wire {
 // heldLimit is how much is merged at most.
 const heldLimit = 16 << 10
 
-// misbehave sets the stream's habits by luck.
-func (w *wire) misbehave(luck *rand.Rand) {
-	w.luck = luck
-	w.frames = []string{"whole", "split", "merged"}[luck.IntN(3)]
-	w.compress = luck.IntN(3) == 0
+// misbehave chooses the stream's habits at random.
+func (w *wire) misbehave(random *rand.Rand) {
+	w.random = random
+	w.frames = []string{"whole", "split", "merged"}[random.IntN(3)]
+	w.compress = random.IntN(3) == 0
 }
 
 // chance is true about once in n times when the simulator misbehaves.
-func (w *wire) chance(n int) bool { return w.luck != nil && w.luck.IntN(n) == 0 }
+func (w *wire) chance(n int) bool { return w.random != nil && w.random.IntN(n) == 0 }
 
+// send encodes and sends a message.
 func (w *wire) send(m *pb.AgentServerMessage) error {
 	payload, err := marshal(m)
 	if err != nil {
@@ -64,7 +65,7 @@ func (w *wire) send(m *pb.AgentServerMessage) error {
 // sendPayload sends an encoded AgentServerMessage.
 func (w *wire) sendPayload(payload []byte) error {
 	if w.chance(16) {
-		time.Sleep(time.Duration(w.luck.IntN(5)) * time.Millisecond)
+		time.Sleep(time.Duration(w.random.IntN(5)) * time.Millisecond)
 	}
 	if w.chance(24) {
 		if err := w.frame(0, unknownMessage()); err != nil {
@@ -98,6 +99,7 @@ func (w *wire) frame(flags byte, payload []byte) error {
 	return w.write(appendFrame(nil, flags, payload))
 }
 
+// write writes, cuts or holds back a frame, as frames says.
 func (w *wire) write(data []byte) error {
 	switch w.frames {
 	case "merged":
@@ -121,11 +123,11 @@ func (w *wire) write(data []byte) error {
 
 // cut is how much of n bytes the next write takes.
 func (w *wire) cut(n int) int {
-	if w.luck == nil {
+	if w.random == nil {
 		return min(n, 3)
 	}
 	// Large messages in small pieces would take for ever.
-	return min(n, 1+w.luck.IntN(7+n/8))
+	return min(n, 1+w.random.IntN(7+n/8))
 }
 
 // settle writes what is held back. It is called before every wait.
@@ -138,6 +140,7 @@ func (w *wire) settle() error {
 	return w.out(data)
 }
 
+// out writes and flushes at once. An error means that the client has left.
 func (w *wire) out(data []byte) error {
 	if _, err := w.w.Write(data); err != nil {
 		return err

@@ -14,10 +14,10 @@ import (
 var libraryFile []byte
 
 // library is parsed once, when first asked for. The package's test parses it too, so it is known to be right.
-var library = sync.OnceValues(func() (map[string]*Script, error) { return ParseArchive("library", libraryFile) })
+var library = sync.OnceValues(func() (map[string]*Script, error) { return parseArchive("library", libraryFile) })
 
-// ParseArchive reads a txtar archive, each file of which is a script of its own.
-func ParseArchive(name string, data []byte) (map[string]*Script, error) {
+// parseArchive reads a txtar archive, each file of which is a script of its own.
+func parseArchive(name string, data []byte) (map[string]*Script, error) {
 	scripts := map[string]*Script{}
 	for _, file := range txtar.Parse(data).Files {
 		s, err := Parse(file.Name, file.Data)

@@ -127,7 +127,7 @@ func parseTurn(a *args) (Turn, error) {
 	switch word := a.peek(); word {
 	case "always":
 		a.word()
-		t.Times = Always
+		t.Times = always
 	case "times":
 		a.word()
 		n, err := a.positive()
@@ -153,7 +153,7 @@ func parseTurn(a *args) (Turn, error) {
 	return t, nil
 }
 
-func parseCondition(a *args) (c Condition, err error) {
+func parseCondition(a *args) (c condition, err error) {
 	c.Word = a.word()
 	if c.Word == "not" {
 		c.Not = true

@@ -31,7 +31,7 @@ func (l *Playlist) Left() int {
 
 // Player gives a run the turn that it plays.
 func (l *Playlist) Player(f Facts) *Player {
-	rest, directives, err := FromPrompt(f.Prompt)
+	rest, directives, err := fromPrompt(f.Prompt)
 	f.Prompt = rest
 	if err != nil {
 		return newPlayer([]Step{complaint(err.Error())}, f)
@@ -60,7 +60,7 @@ func (l *Playlist) take(f *Facts) *Turn {
 			continue
 		}
 		switch {
-		case t.Times == Always:
+		case t.Times == always:
 		case t.Times > 1:
 			l.turns[i].Times--
 		default:

@@ -16,12 +16,12 @@ const (
 	fenceEnd   = "```"
 )
 
-// FromPrompt takes the script out of a prompt: rest is the prompt without any directives, and s the script of the last
+// fromPrompt takes the script out of a prompt: rest is the prompt without any directives, and s the script of the last
 // block of them; nil when there is none. A prompt may hold earlier blocks when it is a whole conversation in one text;
 // those were played already.
 //
 // Blanks and quotes may stand before a marker, because some clients quote what the user typed.
-func FromPrompt(prompt string) (rest string, s *Script, err error) {
+func fromPrompt(prompt string) (rest string, s *Script, err error) {
 	if !strings.Contains(prompt, marker) && !strings.Contains(prompt, fenceBegin) {
 		return prompt, nil, nil
 	}

@@ -14,18 +14,18 @@ type Script struct {
 
 // A Turn is what happens from one user message to the end of the answer.
 type Turn struct {
-	// Times is how many runs may play it; 0 is one, Always is no limit.
+	// Times is how many runs may play it; 0 is one, always is no limit.
 	Times int
 	// When must all hold for a run that plays it.
-	When  []Condition
+	When  []condition
 	Steps []Step
 }
 
-// Always is the Turn.Times of a turn that is never used up.
-const Always = -1
+// always is the Turn.Times of a turn that is never used up.
+const always = -1
 
-// A Condition says which runs a turn is for.
-type Condition struct {
+// A condition says which runs a turn is for.
+type condition struct {
 	Not  bool
 	Word string // tools, images, continued, resume, attempt, prompt
 	N    int    // attempt: the number
@@ -64,7 +64,7 @@ func (s *Script) String() string {
 func (t *Turn) header() string {
 	words := []string{"turn"}
 	switch {
-	case t.Times == Always:
+	case t.Times == always:
 		words = append(words, "always")
 	case t.Times > 0:
 		words = append(words, "times", strconv.Itoa(t.Times))
@@ -76,7 +76,7 @@ func (t *Turn) header() string {
 	return strings.Join(words, " ")
 }
 
-func (c Condition) format() []string {
+func (c condition) format() []string {
 	var words []string
 	if c.Not {
 		words = append(words, "not")
@@ -92,16 +92,16 @@ func (c Condition) format() []string {
 }
 
 // conditions say whether a fact holds; f.Prompt is without directives.
-var conditions = map[string]func(Condition, *Facts) bool{
-	"tools":     func(_ Condition, f *Facts) bool { return len(f.Tools) > 0 },
-	"images":    func(_ Condition, f *Facts) bool { return f.Images > 0 },
-	"continued": func(_ Condition, f *Facts) bool { return f.Continued },
-	"resume":    func(_ Condition, f *Facts) bool { return f.Resume },
-	"attempt":   func(c Condition, f *Facts) bool { return max(f.Attempt, 1) == c.N },
-	"prompt":    func(c Condition, f *Facts) bool { return strings.Contains(f.Prompt, c.Text) },
+var conditions = map[string]func(condition, *Facts) bool{
+	"tools":     func(_ condition, f *Facts) bool { return len(f.Tools) > 0 },
+	"images":    func(_ condition, f *Facts) bool { return f.Images > 0 },
+	"continued": func(_ condition, f *Facts) bool { return f.Continued },
+	"resume":    func(_ condition, f *Facts) bool { return f.Resume },
+	"attempt":   func(c condition, f *Facts) bool { return max(f.Attempt, 1) == c.N },
+	"prompt":    func(c condition, f *Facts) bool { return strings.Contains(f.Prompt, c.Text) },
 }
 
 // fits reports whether the turn is for such a run.
 func (t *Turn) fits(f *Facts) bool {
-	return !slices.ContainsFunc(t.When, func(c Condition) bool { return conditions[c.Word](c, f) == c.Not })
+	return !slices.ContainsFunc(t.When, func(c condition) bool { return conditions[c.Word](c, f) == c.Not })
 }
