@@ -103,6 +103,7 @@ func (g *Gateway) Turn(ctx context.Context, req *agent.Request, sink agent.Sink)
 		return err
 	}
 	g.pin(ctx, req)
+	req.Messages = withoutThinking(req.Messages)
 	t := newTurn(g, backend, req, sink)
 	if err := t.do(ctx); err != nil {
 		return turnError(ctx, err)

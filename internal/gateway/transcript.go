@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"slices"
+	"strings"
 
 	"composer-api/internal/agent"
 )
@@ -84,4 +85,52 @@ func resultsFor(calls []string, messages []agent.Message) []agent.ToolResult {
 		}
 	}
 	return results
+}
+
+// The tags that clients put around our thinking when they send it back as text of the answer.
+const (
+	thinkOpen  = "<think>"
+	thinkClose = "</think>"
+)
+
+// withoutThinking takes the thinking off the front of what the assistant said. Some clients send it back as text
+// between <think> and </think>, before the answer. It was never part of the answer: the model must not read it as such,
+// and the same conversation with and without it is the same. messages itself is not changed.
+func withoutThinking(messages []agent.Message) []agent.Message {
+	copied := false
+	for i := range messages {
+		m := &messages[i]
+		if m.Role != agent.Assistant || len(m.Parts) == 0 {
+			continue
+		}
+		text := m.Parts[0].Text
+		answer := afterThinking(text)
+		if len(answer) == len(text) {
+			continue
+		}
+		if !copied {
+			messages, copied = slices.Clone(messages), true
+			m = &messages[i]
+		}
+		m.Parts = slices.Clone(m.Parts)
+		if m.Parts[0].Text = answer; answer == "" {
+			m.Parts = m.Parts[1:]
+		}
+	}
+	return messages
+}
+
+// afterThinking is text without the thinking that it begins with. Thinking without an end is left as it is.
+func afterThinking(text string) string {
+	for {
+		rest, ok := strings.CutPrefix(strings.TrimLeft(text, " \t\r\n"), thinkOpen)
+		if !ok {
+			return text
+		}
+		_, after, closed := strings.Cut(rest, thinkClose)
+		if !closed {
+			return text
+		}
+		text = strings.TrimLeft(after, " \t\r\n")
+	}
 }
