@@ -2,6 +2,7 @@ package cursorsim
 
 import (
 	"net/http"
+	"slices"
 
 	"composer-api/internal/cursor/pb"
 )
@@ -28,6 +29,7 @@ type (
 		Params      []param `json:"params"`
 		DisplayName string  `json:"displayName"`
 		IsDefault   bool    `json:"isDefault,omitempty"`
+		IsMaxMode   bool    `json:"isMaxMode,omitempty"` // it needs max_mode in the run request; since SDK 1.1.0
 	}
 	param struct {
 		ID    string `json:"id"`
@@ -43,7 +45,10 @@ var catalogue = []model{
 	{
 		ID: "sim-thinker", DisplayName: "Simulated Thinker",
 		Parameters: []parameter{{ID: "effort", Values: []parameterValue{{"low"}, {"medium"}, {"high"}}}},
-		Variants:   []variant{{Params: []param{{"effort", "medium"}}, DisplayName: "Simulated Thinker", IsDefault: true}},
+		Variants: []variant{
+			{Params: []param{{"effort", "medium"}}, DisplayName: "Simulated Thinker", IsDefault: true},
+			{Params: []param{{"effort", "high"}}, DisplayName: "Simulated Thinker Max", IsMaxMode: true},
+		},
 	},
 	{ID: "sim-plain", DisplayName: "Simulated Plain"},
 }
@@ -63,6 +68,38 @@ func (s *Sim) models(w http.ResponseWriter, r *http.Request) {
 	if _, ok := s.publicKey(w, r); ok {
 		writeJSON(w, http.StatusOK, map[string]any{"items": catalogue})
 	}
+}
+
+// needsMaxMode reports whether every variant that fits a requested model needs max_mode, as SDK 1.1.0 decides it. A
+// variant fits when it has all the parameters that were requested. What Cursor's servers do when max_mode is missing
+// was not seen; the simulator refuses the run.
+func needsMaxMode(m *pb.RequestedModel) bool {
+	needs := false
+	for _, listed := range catalogue {
+		if listed.ID != m.GetModelId() {
+			continue
+		}
+		for _, v := range listed.Variants {
+			if !v.fits(m.GetParameters()) {
+				continue
+			}
+			if !v.IsMaxMode {
+				return false
+			}
+			needs = true
+		}
+	}
+	return needs
+}
+
+// fits reports whether the variant has all these parameters.
+func (v variant) fits(params []*pb.RequestedModel_Param) bool {
+	for _, p := range params {
+		if !slices.Contains(v.Params, param{p.GetId(), p.GetValue()}) {
+			return false
+		}
+	}
+	return true
 }
 
 // known reports whether the catalogue has the model.

@@ -88,6 +88,9 @@ func (p *run) awaitRequest() error {
 		return err
 	}
 	p.checkRequest()
+	if m := p.request.GetRequestedModel(); needsMaxMode(m) && !m.GetMaxMode() {
+		return &endError{Code: "invalid_argument", Message: "the model " + modelString(m) + " needs max_mode"}
+	}
 	p.player = p.sim.playlist.Player(facts)
 	return nil
 }
