@@ -3,8 +3,10 @@ package localagent
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"composer-api/internal/agent"
@@ -77,9 +79,53 @@ func firstAsked(messages []agent.Message) int {
 type promptWriter struct {
 	b        bytes.Buffer
 	images   []*agent.Image
-	sections bool // something other than the plain message was written
-	called   map[string]string
+	tags     *regexp.Regexp    // ownTag, made when it is needed
+	sections bool              // something other than the plain message was written
+	called   map[string]string // names of the tools called so far, by call id
+	answered map[string]bool   // ids of the calls that have a result
 }
+
+// A tag of ours in a client's text could pass for a section of the prompt: a file could speak as the system. ownTag
+// finds such tags, opening and closing, in any case and with any spacing, and its group is what follows the "<". The
+// names hold an underscore, so that ordinary code such as Array<User> is none of them.
+const ownTag = `(?i)<([\s\pZ\pC]*/?[\s\pZ\pC]*(?:system_instructions|conversation_so_far|user_message|assistant_message|tool_call|tool_result|json_schema)(?:[^\w-]|$))`
+
+// disarm rewrites the tags of ours in what was written since start: their "<" becomes less. All other text stays byte
+// for byte. It looks at whole sections, because a tag may be cut into several parts.
+func (w *promptWriter) disarm(start int, less string) {
+	text := w.b.Bytes()[start:]
+	if bytes.IndexByte(text, '<') < 0 {
+		return
+	}
+	if w.tags == nil {
+		w.tags = regexp.MustCompile(ownTag)
+	}
+	if !w.tags.Match(text) {
+		return
+	}
+	// A name inside a match may begin the next one, as in "<tool_call<tool_call>": the rest is looked at again.
+	var safe []byte
+	for {
+		at := w.tags.FindIndex(text)
+		if at == nil {
+			break
+		}
+		safe = append(append(safe, text[:at[0]]...), less...)
+		text = text[at[0]+1:]
+	}
+	safe = append(safe, text...)
+	w.b.Truncate(start)
+	w.b.Write(safe)
+}
+
+// The spellings of "<" in text and inside a JSON string.
+const (
+	lessInText = "&lt;"
+	lessInJSON = `\u003c`
+)
+
+// attribute is a quoted value inside a tag.
+func attribute(value string) string { return strings.ReplaceAll(strconv.Quote(value), "<", `\x3c`) }
 
 // system writes the system text of the conversation, wherever it stands, and what the request asks of the answer.
 func (w *promptWriter) system(messages []agent.Message, controls []string) {
@@ -89,12 +135,19 @@ func (w *promptWriter) system(messages []agent.Message, controls []string) {
 			w.sections = true
 		}
 	}
+	start := 0 // of the client's text
 	for i := range messages {
 		if messages[i].Role == agent.System && len(messages[i].Parts) > 0 {
 			open()
+			if start == 0 {
+				start = w.b.Len()
+			}
 			w.parts(messages[i].Parts)
 			w.b.WriteByte('\n')
 		}
+	}
+	if start > 0 {
+		w.disarm(start, lessInText)
 	}
 	for _, line := range controls {
 		open()
@@ -112,11 +165,17 @@ func (w *promptWriter) history(messages []agent.Message) {
 		return
 	}
 	w.sections = true
+	w.answered = map[string]bool{}
+	for i := range messages {
+		if messages[i].Role == agent.ToolRole {
+			w.answered[messages[i].CallID] = true
+		}
+	}
 	w.b.WriteString("<conversation_so_far>\n")
 	for i := range messages {
 		switch m := &messages[i]; m.Role {
 		case agent.User:
-			w.element("user", m.Parts)
+			w.element("user_message", m.Parts)
 		case agent.Assistant:
 			w.assistant(m)
 		case agent.ToolRole:
@@ -137,21 +196,29 @@ func (w *promptWriter) hasHistory(messages []agent.Message) bool {
 
 func (w *promptWriter) element(name string, parts []agent.Part) {
 	w.b.WriteString("<" + name + ">\n")
+	start := w.b.Len()
 	w.parts(parts)
+	w.disarm(start, lessInText)
 	w.b.WriteString("\n</" + name + ">\n")
 }
 
 func (w *promptWriter) assistant(m *agent.Message) {
 	if len(m.Parts) > 0 {
-		w.element("assistant", m.Parts)
+		w.element("assistant_message", m.Parts)
 	}
 	for _, c := range m.Calls {
 		if w.called == nil {
 			w.called = map[string]string{}
 		}
 		w.called[c.ID] = c.Name
-		w.b.WriteString("<tool_call tool=" + strconv.Quote(c.Name) + " id=" + strconv.Quote(c.ID) + ">\n")
+		w.b.WriteString("<tool_call tool=" + attribute(c.Name) + " id=" + attribute(c.ID))
+		if !w.answered[c.ID] {
+			w.b.WriteString(` status="unanswered"`)
+		}
+		w.b.WriteString(">\n")
+		start := w.b.Len()
 		w.b.Write(c.Arguments)
+		w.disarm(start, lessInJSON)
 		w.b.WriteString("\n</tool_call>\n")
 	}
 }
@@ -162,8 +229,10 @@ func (w *promptWriter) result(m *agent.Message) {
 	if m.IsError {
 		status = "failed"
 	}
-	w.b.WriteString("<tool_result tool=" + strconv.Quote(w.called[m.CallID]) + " id=" + strconv.Quote(m.CallID) + " status=" + strconv.Quote(status) + ">\n")
+	w.b.WriteString("<tool_result tool=" + attribute(w.called[m.CallID]) + " id=" + attribute(m.CallID) + " status=" + strconv.Quote(status) + ">\n")
+	start := w.b.Len()
 	w.parts(m.Parts)
+	w.disarm(start, lessInText)
 	w.b.WriteString("\n</tool_result>\n")
 }
 
@@ -177,12 +246,14 @@ func (w *promptWriter) ask(messages []agent.Message) {
 	if w.sections {
 		w.b.WriteString("<user_message>\n")
 	}
+	start := w.b.Len()
 	for i := range messages {
 		if i > 0 {
 			w.b.WriteString("\n\n")
 		}
 		w.parts(messages[i].Parts)
 	}
+	w.disarm(start, lessInText)
 	if w.sections {
 		w.b.WriteString("\n</user_message>\n")
 	}
