@@ -25,6 +25,9 @@ func Decode(body []byte, v any) error {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return agent.Errorf(agent.InvalidJSON, "The request body is empty. Send a JSON object.")
 	}
+	if err := checkValues(body); err != nil {
+		return err
+	}
 	err := json.Unmarshal(body, v, Liberal)
 	if err == nil {
 		return nil
