@@ -105,7 +105,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{`"max_tokens":-2`, agent.InvalidValue, "max_tokens"},
 		{`"max_completion_tokens":-2`, agent.InvalidValue, "max_completion_tokens"},
 		{`"max_tokens":1.5`, agent.InvalidType, "max_tokens"},
-		{`"stop":["a","b","c","d","e"]`, agent.InvalidValue, "stop"},
+		{`"stop":["a"` + strings.Repeat(`,"b"`, 64) + `]`, agent.InvalidValue, "stop"},
 		{`"stop":7`, agent.InvalidType, "stop"},
 		{`"stop":[7]`, agent.InvalidType, "stop[0]"},
 		{`"reasoning_effort":7`, agent.InvalidType, "reasoning_effort"},
@@ -140,7 +140,7 @@ func TestDecodeRefuses(t *testing.T) {
 
 // Clients send 0 or -1 for no limit, and stream_options whether they stream or not.
 func TestDecodeTakes(t *testing.T) {
-	for _, members := range []string{`"max_tokens":0`, `"max_tokens":-1`, `"max_completion_tokens":-1`, `"stream_options":{"include_usage":true}`} {
+	for _, members := range []string{`"max_tokens":0`, `"max_tokens":-1`, `"max_completion_tokens":-1`, `"stop":["a","b","c","d","e"]`, `"stream_options":{"include_usage":true}`} {
 		req, err := chat.Decode([]byte(`{"model":"m","messages":[{"role":"user","content":"Hi"}],` + members + `}`))
 		if err != nil {
 			t.Errorf("%s: %v", members, err)
@@ -206,7 +206,7 @@ func promises(req *chat.Request) error {
 			return fmt.Errorf("tool %v", t)
 		}
 	}
-	if req.MaxOutputTokens < 0 || len(req.Stop) > 4 || slices.Contains(req.Stop, "") {
+	if req.MaxOutputTokens < 0 || len(req.Stop) > 64 || slices.Contains(req.Stop, "") {
 		return fmt.Errorf("limits %d, %q", req.MaxOutputTokens, req.Stop)
 	}
 	if req.Format.Kind == agent.JSONSchema && !json.Valid(req.Format.Schema) {

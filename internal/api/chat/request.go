@@ -156,8 +156,8 @@ func (r *Request) setFormat(w *wireRequest) error {
 	return err
 }
 
-// maxStops is OpenAI's limit.
-const maxStops = 4
+// maxStops bounds the stops. All of them are applied. OpenAI takes four, but some clients send more.
+const maxStops = 64
 
 // setLimits reads what cuts the answer. Of the two spellings of the token limit the newer one counts.
 func (r *Request) setLimits(w *wireRequest) error {
