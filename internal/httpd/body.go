@@ -33,7 +33,7 @@ func (s *Server) openBody(w *response, r *http.Request) error {
 	if err != nil {
 		return s.bodyError(err, true)
 	}
-	r.Body = &body{server: s, plain: plain, compressed: plain != io.Reader(within), left: s.cfg.MaxBody, under: within, control: w.control}
+	r.Body = &body{server: s, plain: plain, compressed: plain != io.Reader(within), left: s.cfg.MaxBody, under: within, control: w.control, started: time.Now()}
 	return nil
 }
 
@@ -64,10 +64,29 @@ type body struct {
 	left       int64     // bytes that may still be read
 	under      io.Closer
 	control    *http.ResponseController
+	started    time.Time // when reading could begin
+	read       int64     // decompressed bytes so far
 }
 
-// bodyTimeout ends connections that begin a body and then send nothing.
-const bodyTimeout = 30 * time.Second
+const (
+	// bodyTimeout ends connections that begin a body and then send nothing. It is also the time that a body has before
+	// its rate counts.
+	bodyTimeout = 30 * time.Second
+	// minBodyRate is how many bytes a second a body must bring after that: a client that sends a byte now and then
+	// would hold its turn for ever.
+	minBodyRate = 16 << 10
+	// maxBodyTime bounds the whole body, however large it is.
+	maxBodyTime = 5 * time.Minute
+)
+
+// deadline is when the next bytes must have come, at the latest.
+func (b *body) deadline(now time.Time) time.Time {
+	whole := min(bodyTimeout+time.Duration(b.read/minBodyRate)*time.Second, maxBodyTime)
+	if next := now.Add(bodyTimeout); next.Before(b.started.Add(whole)) {
+		return next
+	}
+	return b.started.Add(whole)
+}
 
 func (b *body) Read(p []byte) (int, error) {
 	if b.left < 0 {
@@ -76,12 +95,13 @@ func (b *body) Read(p []byte) (int, error) {
 	if int64(len(p)) > b.left+1 {
 		p = p[:b.left+1] // one more than allowed, to see whether there is more
 	}
-	b.control.SetReadDeadline(time.Now().Add(bodyTimeout))
+	b.control.SetReadDeadline(b.deadline(time.Now()))
 	n, err := b.plain.Read(p)
 	if err != nil {
 		// From here on a read waits for the client to leave, which may take as long as the answer does.
 		b.control.SetReadDeadline(time.Time{})
 	}
+	b.read += int64(n)
 	if b.left -= int64(n); b.left < 0 {
 		return 0, b.server.tooLarge()
 	}
@@ -106,11 +126,10 @@ func (s *Server) bodyError(err error, compressed bool) error {
 		return ours
 	case errors.As(err, &limit):
 		return s.tooLarge()
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return &agent.Error{Code: agent.InvalidJSON, Message: fmt.Sprintf("The request body came too slowly: nothing for %v, or less than %d KB a second. Send it again.", bodyTimeout, minBodyRate>>10), Err: err}
 	case compressed:
 		return &agent.Error{Code: agent.InvalidJSON, Message: "The request body can't be decompressed. Send it as it is, or compressed with gzip.", Err: err}
-	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return &agent.Error{Code: agent.InvalidJSON, Message: fmt.Sprintf("The rest of the request body did not come within %v. Send it again.", bodyTimeout), Err: err}
 	}
 	if !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, net.ErrClosed) {
 		return &agent.Error{Code: agent.InvalidJSON, Message: "The request body can't be read. Check how it is sent: its length, or its chunks.", Err: err}

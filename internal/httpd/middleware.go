@@ -29,6 +29,9 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		}
 		w.Header().Set(requestIDHeader, id)
 		resp := newResponse(w)
+		// The deadline of the answer before, on the same connection, would make writing "100 Continue" fail.
+		_ = resp.control.SetWriteDeadline(time.Time{})
+		resp.watchBody(r)
 		start := time.Now()
 		defer func() { s.logRequest(resp, r, id, time.Since(start)) }()
 		next.ServeHTTP(resp, r)

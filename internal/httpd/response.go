@@ -1,6 +1,8 @@
 package httpd
 
 import (
+	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -16,6 +18,10 @@ type response struct {
 	status int    // 0 until the header is written
 	bytes  int64
 	err    error // how the request failed, for the log
+
+	// unread is true while a body of HTTP/1 has not been read to its end. HTTP/2 needs no such care: a stream ends
+	// without the connection.
+	unread bool
 }
 
 func newResponse(w http.ResponseWriter) *response {
@@ -41,6 +47,42 @@ func (w *response) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// lingering is how long the rest of a body that nobody wants may still come after the answer. Closing at once could
+// reset the connection before the client has read the answer.
+const lingering = time.Second
+
+// watchBody replaces r.Body by one that notes in w when its end was read. It is called once, before the handlers.
+func (w *response) watchBody(r *http.Request) {
+	if r.ProtoMajor == 1 && r.Body != nil && r.Body != http.NoBody {
+		w.unread = true
+		r.Body = &watchedBody{ReadCloser: r.Body, w: w}
+	}
+}
+
+// A watchedBody clears w.unread when its end was read.
+type watchedBody struct {
+	io.ReadCloser
+	w *response
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) {
+		b.w.unread = false
+	}
+	return n, err
+}
+
+// closeUnread makes the server answer without waiting for the rest of the body, and close the connection. Without it
+// net/http reads up to 256 KB before it sends the header, and a client that sends nothing would hold the connection
+// for ever.
+func (w *response) closeUnread() {
+	if w.unread {
+		w.Header().Set("Connection", "close")
+		_ = w.control.SetReadDeadline(time.Now().Add(lingering))
+	}
+}
+
 // writeTimeout is how long a client may take to read an answer that is no stream.
 const writeTimeout = time.Minute
 
@@ -48,6 +90,7 @@ const writeTimeout = time.Minute
 // Streams look after their own, see sse.Writer.
 func (w *response) begin(status int) {
 	w.status = status
+	w.closeUnread()
 	if !strings.HasPrefix(w.Header().Get("Content-Type"), "text/event-stream") {
 		// Where there are no deadlines (a recorder in a test) there is no such client.
 		_ = w.control.SetWriteDeadline(time.Now().Add(writeTimeout))
