@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"path"
 	"regexp"
 	"runtime/debug"
@@ -41,7 +42,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 // logRequest writes one line. It names the route and what upstream was asked for, and nothing that was said.
 func (s *Server) logRequest(w *response, r *http.Request, id string, took time.Duration) {
 	attrs := []slog.Attr{
-		slog.String("id", id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+		slog.String("id", id), slog.String("method", r.Method), slog.String("path", loggedPath(r.URL.Path)),
 		slog.Int("status", w.status), slog.Int64("bytes", w.bytes), slog.Duration("took", took.Round(time.Microsecond)),
 	}
 	for _, name := range []string{"x-composer-upstream", "x-composer-resume", "x-composer-model"} {
@@ -66,6 +67,27 @@ func (s *Server) logRequest(w *response, r *http.Request, id string, took time.D
 		}
 	}
 	s.cfg.Log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// maxLoggedPath is how many bytes of a path the log shows.
+const maxLoggedPath = 200
+
+// keyLike is what may be a key that somebody put into the address by mistake: one with a known prefix, or a long run
+// without a separator that no name of ours has. Ids of responses and accounts are shown: they find a request again.
+var keyLike = regexp.MustCompile(`(?i)(crsr_|cmp_|sk-|key_)[A-Za-z0-9_.-]+|[A-Za-z0-9_-]{40,}|[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]+`)
+
+// loggedPath is path as the log may show it: keys are masked first, so that a cut never leaves the start of one.
+func loggedPath(path string) string {
+	path = keyLike.ReplaceAllStringFunc(path, func(found string) string {
+		if strings.HasPrefix(found, "resp_") || strings.HasPrefix(found, "acct_") {
+			return found
+		}
+		return "***"
+	})
+	if len(path) > maxLoggedPath {
+		path = strings.ToValidUTF8(path[:maxLoggedPath], "") + "…"
+	}
+	return path
 }
 
 // recoverPanics answers 500 for a handler that panicked, and lets the panic through that aborts a connection on
@@ -110,11 +132,15 @@ func cors(next http.Handler) http.Handler {
 }
 
 // cleanPath takes "/v1//models/" for "/v1/models": a base URL with a slash at its end is an ordinary mistake, and
-// ServeMux would answer it with a redirect that loses the body.
+// ServeMux would answer it with a redirect that loses the body. It works on the escaped path, as ServeMux does: an
+// escaped slash is part of a segment, so "/u/..%2f/v1/models" does not become "/v1/models".
 func cleanPath(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p := r.URL.Path; strings.Contains(p, "//") || len(p) > 1 && strings.HasSuffix(p, "/") {
-			r.URL.Path, r.URL.RawPath = path.Clean(p), ""
+		if p := r.URL.EscapedPath(); strings.Contains(p, "//") || len(p) > 1 && strings.HasSuffix(p, "/") {
+			cleaned := path.Clean(p)
+			if plain, err := url.PathUnescape(cleaned); err == nil {
+				r.URL.Path, r.URL.RawPath = plain, cleaned
+			}
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -1,0 +1,45 @@
+package httpd_test
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"composer-api/internal/httpd"
+)
+
+// An escaped slash must not lead out of an account's address.
+func TestAnEscapedSlashStaysInItsSegment(t *testing.T) {
+	for line, want := range map[string]int{
+		"GET /u/..%2f/v1/models":            401, // the address of an account takes no direct key
+		"GET /u/..%2f/v1/models/":           401,
+		"GET /u/x%2f..%2f..%2f//v1/models":  401,
+		"GET /v1//models/":                  200,
+		"GET /v1//models/cursor%2Fcomposer": 200,
+	} {
+		if w := do(t, newServer(httpd.Config{}), exchange{line: line}); w.Code != want {
+			t.Errorf("%s: status %d, want %d: %s", line, w.Code, want, w.Body)
+		}
+	}
+}
+
+func TestAPathInTheLogIsCutAndHoldsNoKey(t *testing.T) {
+	const secret = "hunter2hunter2"
+	for _, tt := range []struct{ path, want string }{
+		{"/v1/crsr_" + secret, "path=/v1/***"},
+		{"/v1/CMP_" + secret, "path=/v1/***"},
+		{"/sk-proj-" + secret + "/v1", "path=/***/v1"},
+		{"/v1/" + strings.Repeat(secret, 4), "path=/v1/***"},
+		{"/" + strings.Repeat("a/", 90) + "/crsr_" + strings.Repeat(secret, 9), "/***"},
+		{"/v1/responses/resp_" + strings.Repeat("0", 48), "path=/v1/responses/resp_" + strings.Repeat("0", 48)},
+		{"/" + strings.Repeat("a/", 1000) + "b", "…"},
+	} {
+		var log bytes.Buffer
+		s := newServer(httpd.Config{Log: slog.New(slog.NewTextHandler(&log, nil))})
+		do(t, s, exchange{line: "GET " + tt.path})
+		if got := log.String(); !strings.Contains(got, tt.want) || strings.Contains(got, secret) || len(got) > 600 {
+			t.Errorf("%s is logged as %s", tt.path, got)
+		}
+	}
+}
