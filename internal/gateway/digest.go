@@ -1,12 +1,14 @@
 package gateway
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"hash"
 	"slices"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"composer-api/internal/agent"
@@ -102,7 +104,7 @@ func (d *digester) hashGroup(h hash.Hash) {
 		h.Write([]byte{'c'})
 		hashString(h, c.ID)
 		hashString(h, c.Name)
-		hashString(h, canonical(c.Arguments))
+		hashString(h, canonical(withoutID(&c)))
 	}
 	results := slices.SortedStableFunc(slices.Values(d.results), func(a, b *agent.Message) int { return cmp.Compare(a.CallID, b.CallID) })
 	for _, m := range results {
@@ -110,6 +112,27 @@ func (d *digester) hashGroup(h hash.Hash) {
 		hashString(h, m.CallID)
 		hashParts(h, m.Parts)
 	}
+}
+
+// withoutID is the call's arguments without a member "id" that is the call's own id: n8n adds it to what it sends back.
+func withoutID(c *agent.ToolCall) []byte {
+	if c.ID == "" || !bytes.Contains(c.Arguments, []byte(c.ID)) {
+		return c.Arguments
+	}
+	var arguments map[string]jsontext.Value
+	if json.Unmarshal(c.Arguments, &arguments) != nil {
+		return c.Arguments
+	}
+	var id string
+	if json.Unmarshal(arguments["id"], &id) != nil || id != c.ID {
+		return c.Arguments
+	}
+	delete(arguments, "id")
+	without, err := json.Marshal(arguments)
+	if err != nil {
+		return c.Arguments
+	}
+	return without
 }
 
 // errorFlag is 1 when the client says that the tool failed.
