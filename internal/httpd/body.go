@@ -1,7 +1,10 @@
 package httpd
 
 import (
+	"bufio"
+	"compress/flate"
 	"compress/gzip"
+	"compress/zlib"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +14,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/klauspost/compress/zstd"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api/openai"
@@ -52,8 +57,30 @@ func decompress(r io.Reader, encoding string) (io.Reader, error) {
 		return r, nil
 	case "gzip", "x-gzip":
 		return gzip.NewReader(r)
+	case "deflate":
+		return inflate(r)
+	case "zstd":
+		// One goroutine, ours: there is nothing to close. The window bounds what a small body can make us hold.
+		return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxZstdWindow))
 	}
-	return nil, agent.Errorf(agent.UnsupportedMediaType, "The content encoding %q is not supported. Send the body as it is, or with gzip.", openai.Clip(encoding))
+	return nil, agent.Errorf(agent.UnsupportedMediaType, "The content encoding %q is not supported. Send the body as it is, or with gzip, deflate or zstd.", openai.Clip(encoding))
+}
+
+// maxZstdWindow is the window that RFC 8878 asks every decoder to support.
+const maxZstdWindow = 8 << 20
+
+// inflate reads what RFC 9110 calls deflate, which has a zlib header, and the raw form that some clients send.
+func inflate(r io.Reader) (io.Reader, error) {
+	buffered := bufio.NewReader(r)
+	head, err := buffered.Peek(2)
+	if err != nil {
+		return nil, err
+	}
+	// A zlib header names method 8 and is a multiple of 31 (RFC 1950).
+	if head[0]&0x0f == 8 && (int(head[0])<<8|int(head[1]))%31 == 0 {
+		return zlib.NewReader(buffered)
+	}
+	return flate.NewReader(buffered), nil
 }
 
 // A body is a request body within its limit.
@@ -129,7 +156,7 @@ func (s *Server) bodyError(err error, compressed bool) error {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &agent.Error{Code: agent.InvalidJSON, Message: fmt.Sprintf("The request body came too slowly: nothing for %v, or less than %d KB a second. Send it again.", bodyTimeout, minBodyRate>>10), Err: err}
 	case compressed:
-		return &agent.Error{Code: agent.InvalidJSON, Message: "The request body can't be decompressed. Send it as it is, or compressed with gzip.", Err: err}
+		return &agent.Error{Code: agent.InvalidJSON, Message: "The request body can't be decompressed. Send it as it is, or compressed with gzip, deflate or zstd.", Err: err}
 	}
 	if !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, net.ErrClosed) {
 		return &agent.Error{Code: agent.InvalidJSON, Message: "The request body can't be read. Check how it is sent: its length, or its chunks.", Err: err}

@@ -2,12 +2,16 @@ package httpd_test
 
 import (
 	"bytes"
+	"compress/flate"
 	"compress/gzip"
+	"compress/zlib"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/klauspost/compress/zstd"
 
 	"composer-api/internal/httpd"
 )
@@ -16,6 +20,30 @@ func gzipped(t *testing.T, text string) string {
 	t.Helper()
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
+	io.WriteString(w, text)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// packed is text in the given format.
+func packed(t *testing.T, format, text string) string {
+	t.Helper()
+	var b bytes.Buffer
+	var w io.WriteCloser
+	var err error
+	switch format {
+	case "zlib":
+		w = zlib.NewWriter(&b)
+	case "flate":
+		w, err = flate.NewWriter(&b, flate.DefaultCompression)
+	case "zstd":
+		w, err = zstd.NewWriter(&b)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	io.WriteString(w, text)
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
@@ -53,6 +81,15 @@ func TestRequestBodies(t *testing.T) {
 		{"gzip that grows beyond it", header("Content-Encoding", "gzip"), gzipped(t, padded(limit+1)), 413, "request_too_large"},
 		{"no gzip, though it says so", header("Content-Encoding", "gzip"), hello, 400, "invalid_json"},
 		{"half of a gzip", header("Content-Encoding", "gzip"), gzipped(t, padded(limit))[:40], 400, "invalid_json"},
+		{"deflate", header("Content-Encoding", "deflate"), packed(t, "zlib", hello), 200, ""},
+		{"deflate without a zlib header", header("Content-Encoding", "deflate"), packed(t, "flate", hello), 200, ""},
+		{"deflate that grows beyond the limit", header("Content-Encoding", "deflate"), packed(t, "zlib", padded(limit+1)), 413, "request_too_large"},
+		{"no deflate, though it says so", header("Content-Encoding", "deflate"), hello, 400, "invalid_json"},
+		{"zstd", header("Content-Encoding", "zstd"), packed(t, "zstd", hello), 200, ""},
+		{"zstd that grows to the limit", header("Content-Encoding", "zstd"), packed(t, "zstd", padded(limit)), 200, ""},
+		{"zstd that grows beyond it", header("Content-Encoding", "zstd"), packed(t, "zstd", padded(limit+1)), 413, "request_too_large"},
+		{"no zstd, though it says so", header("Content-Encoding", "zstd"), hello, 400, "invalid_json"},
+		{"half of a zstd", header("Content-Encoding", "zstd"), packed(t, "zstd", padded(limit))[:20], 400, "invalid_json"},
 		{"an encoding that we don't know", header("Content-Encoding", "br"), hello, 415, "unsupported_media_type"},
 	}
 	s := newServer(httpd.Config{MaxBody: limit})
