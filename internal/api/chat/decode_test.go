@@ -138,9 +138,10 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
-// Clients send 0 or -1 for no limit, and stream_options whether they stream or not.
+// Clients send 0 or -1 for no limit, more than four stops, a format without its schema, and stream_options whether they
+// stream or not.
 func TestDecodeTakes(t *testing.T) {
-	for _, members := range []string{`"max_tokens":0`, `"max_tokens":-1`, `"max_completion_tokens":-1`, `"stop":["a","b","c","d","e"]`, `"stream_options":{"include_usage":true}`} {
+	for _, members := range []string{`"max_tokens":0`, `"max_tokens":-1`, `"max_completion_tokens":-1`, `"stop":["a","b","c","d","e"]`, `"response_format":{"type":"json_schema","json_schema":{"name":"any"}}`, `"stream_options":{"include_usage":true}`} {
 		req, err := chat.Decode([]byte(`{"model":"m","messages":[{"role":"user","content":"Hi"}],` + members + `}`))
 		if err != nil {
 			t.Errorf("%s: %v", members, err)

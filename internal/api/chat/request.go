@@ -150,6 +150,9 @@ func (r *Request) setFormat(w *wireRequest) error {
 	var schema openai.SchemaFormat
 	if w.ResponseFormat.JSONSchema != nil {
 		schema = *w.ResponseFormat.JSONSchema
+		if schema.Schema == nil && schema.Name != "" {
+			schema.Schema = openai.Object(`{}`) // chat's schema is optional, that of the Responses API is not
+		}
 	}
 	var err error
 	r.Format, err = openai.Format(w.ResponseFormat.Type, "response_format", schema, "response_format.json_schema")
