@@ -67,7 +67,10 @@ func bearer(h http.Header) string {
 			return token
 		}
 	}
-	return strings.TrimSpace(h.Get("X-Api-Key"))
+	if token = strings.TrimSpace(h.Get("X-Api-Key")); token != "" {
+		return token
+	}
+	return strings.TrimSpace(h.Get("Api-Key")) // what Azure's clients send
 }
 
 // sendable reports whether key can be sent on in a header at all.

@@ -22,10 +22,37 @@ func (s *Server) noRoute(w *response, r *http.Request, mux *http.ServeMux) {
 		return
 	}
 	message := "Unknown request URL: " + openai.Clip(r.Method) + " " + path + "."
-	if matches(mux, r.Method, "/v1"+r.URL.Path) {
-		message += " Did you mean /v1" + path + "? A client's base URL ends in /v1."
+	if hint := meant(mux, r.Method, r.URL.Path); hint != "" {
+		message += " " + hint
 	}
 	s.fail(w, &agent.Error{Code: agent.UnknownURL, Message: message})
+}
+
+// unsupported are OpenAI's routes that clients ask for and no model here can answer, by the end of their path.
+var unsupported = []string{"/embeddings", "/images/generations", "/audio/speech", "/audio/transcriptions", "/moderations"}
+
+// meant says what a path without a route was probably meant to be, "" when nothing comes to mind.
+func meant(mux *http.ServeMux, method, path string) string {
+	once := path
+	for strings.Contains(once, "/v1/v1/") {
+		once = strings.Replace(once, "/v1/v1/", "/v1/", 1)
+	}
+	switch {
+	case once != path && matches(mux, method, once):
+		return "Did you mean " + openai.Clip(once) + "? The base URL ends in /v1 already, so the path must not begin with it."
+	case matches(mux, method, "/v1"+path):
+		return "Did you mean /v1" + openai.Clip(path) + "? A client's base URL ends in /v1."
+	case path == "/health" || path == "/v1/health" || path == "/livez":
+		return "Did you mean /healthz? /readyz says whether new requests are taken."
+	case strings.HasPrefix(path, "/openai/deployments/"):
+		return "This is an address of Azure. Use an OpenAI client with a base URL that ends in /v1, and name the model in the body."
+	}
+	for _, end := range unsupported {
+		if strings.HasSuffix(path, end) {
+			return "Cursor's models answer chat completions and responses only. Use another provider for " + end + "."
+		}
+	}
+	return ""
 }
 
 // methods are those that a path may be served with.

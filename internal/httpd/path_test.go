@@ -43,3 +43,27 @@ func TestAPathInTheLogIsCutAndHoldsNoKey(t *testing.T) {
 		}
 	}
 }
+
+func TestAWrongAddressIsToldWhatWasMeant(t *testing.T) {
+	s := newServer(httpd.Config{})
+	for line, want := range map[string]string{
+		"POST /v1/v1/chat/completions": "Did you mean /v1/chat/completions?",
+		"GET /v1/v1/v1/models":         "Did you mean /v1/models?",
+		"GET /opencode/v1/v1/models":   "Did you mean /opencode/v1/models?",
+		"GET /models":                  "Did you mean /v1/models?",
+		"POST /v1/embeddings":          "another provider for /embeddings",
+		"GET /health":                  "Did you mean /healthz?",
+		"POST /openai/deployments/composer-2.5/chat/completions": "an address of Azure",
+	} {
+		w := do(t, s, exchange{line: line})
+		if e := errorOf(t, w.Body.Bytes()); w.Code != 404 || !strings.Contains(e.Message, want) {
+			t.Errorf("%s: status %d, %q; want %q", line, w.Code, e.Message, want)
+		}
+	}
+}
+
+func TestAzuresKeyHeaderIsTaken(t *testing.T) {
+	if w := do(t, newServer(httpd.Config{}), exchange{line: "GET /v1/models", header: map[string][]string{"Api-Key": {key}}}); w.Code != 200 {
+		t.Errorf("status %d: %s", w.Code, w.Body)
+	}
+}
