@@ -112,7 +112,7 @@ func (c *Catalog) Find(ctx context.Context, caller agent.Caller, name string) (M
 	}
 	for _, candidate := range spellings(name) {
 		id := cmp.Or(l.aliases[candidate], candidate)
-		if i := slices.IndexFunc(l.models, func(m Model) bool { return m.ID == id }); i >= 0 {
+		if i := slices.IndexFunc(l.models, func(m Model) bool { return strings.EqualFold(m.ID, id) }); i >= 0 {
 			return l.models[i], nil
 		}
 	}
@@ -134,9 +134,16 @@ func (c *Catalog) Resolve(ctx context.Context, caller agent.Caller, name, effort
 	return target, nil
 }
 
-// spellings lists the ids that a client's name may stand for, the likeliest first. Clients put the name of their
-// provider entry before a model ("cursor/composer-2.5").
+// spellings lists the ids that a client's name may stand for, the likeliest first, all in lower case. Clients put the
+// name of their provider entry before a model ("cursor/composer-2.5"), and the SDK writes the tier into brackets
+// ("composer-2.5[fast=true]").
 func spellings(name string) []string {
+	name = strings.ToLower(name)
+	if plain, ok := strings.CutSuffix(name, "["+fastParam+"=true]"); ok {
+		name = strings.TrimSuffix(plain, "-fast") + "-fast"
+	} else if plain, ok := strings.CutSuffix(name, "["+fastParam+"=false]"); ok {
+		name = strings.TrimSuffix(plain, "-fast")
+	}
 	names := []string{name}
 	if _, bare, ok := strings.Cut(name, "/"); ok {
 		names = append(names, bare)
@@ -250,7 +257,7 @@ func fromListed(listed []Listed) ([]Model, map[string]string) {
 			models = append(models, fast)
 		}
 		for _, alias := range entry.Aliases {
-			aliases[alias] = entry.ID
+			aliases[strings.ToLower(alias)] = entry.ID
 		}
 	}
 	return models, aliases
