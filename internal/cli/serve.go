@@ -26,7 +26,7 @@ func (serveCmd) Help() string {
 func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	log := newLogger(p.stderr, c.LogLevel.Level)
 	// First of all, so that a second gateway on the same port touches nothing, least of all the database's schema.
-	listener, err := listen(ctx, c.Addr)
+	listener, err := listen(ctx, string(c.Addr))
 	if err != nil {
 		return err
 	}

@@ -64,6 +64,20 @@ func TestFlagsBeatEnvironmentBeatsDevVarsBeatsDotenv(t *testing.T) {
 	}
 }
 
+func TestAnAddressMayBeAPortAlone(t *testing.T) {
+	for given, want := range map[string]Address{"21511": "127.0.0.1:21511", ":21511": ":21511", "localhost:1": "localhost:1"} {
+		for _, how := range []string{"flag", "variable"} {
+			environ, args := []string{"COMPOSER_ADDR=" + given}, []string(nil)
+			if how == "flag" {
+				environ, args = nil, []string{"--addr", given}
+			}
+			if cfg, err := parse(t, environ, nil, args...); err != nil || cfg.Addr != want {
+				t.Errorf("%s %s is %q, %v; want %q", how, given, cfg.Addr, err, want)
+			}
+		}
+	}
+}
+
 func TestNetworks(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                      "[]",
@@ -129,6 +143,7 @@ func TestABadValueNamesItsVariableAndWhereItWasSet(t *testing.T) {
 		wantName string
 		want     string
 	}{
+		{"duration without a unit", []string{"COMPOSER_SETTLE=30"}, nil, "COMPOSER_SETTLE", "COMPOSER_SETTLE (environment): has no unit: write 30s for seconds, 30ms for milliseconds or 30m for minutes"},
 		{"duration", []string{"COMPOSER_SETTLE=soon"}, nil, "COMPOSER_SETTLE", "COMPOSER_SETTLE (environment): is not a duration such as 30s or 10m"},
 		{"number", nil, map[string]string{".env": "\nCOMPOSER_SIGNUP_LIMIT=many"}, "COMPOSER_SIGNUP_LIMIT", "COMPOSER_SIGNUP_LIMIT (.env line 2): is not a whole number"},
 		{"level", nil, map[string]string{".dev.vars": "COMPOSER_LOG=loud"}, "COMPOSER_LOG", "COMPOSER_LOG (.dev.vars line 1): is not a log level: use debug, info, warn or error"},

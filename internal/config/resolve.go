@@ -50,6 +50,9 @@ func check(value string, flag *kong.Flag) error {
 	switch {
 	case target == reflect.TypeFor[time.Duration]():
 		if _, err = time.ParseDuration(value); err != nil {
+			if _, number := strconv.Atoi(value); number == nil {
+				return fmt.Errorf("has no unit: write %ss for seconds, %sms for milliseconds or %sm for minutes", value, value, value)
+			}
 			return errors.New("is not a duration such as 30s or 10m")
 		}
 	case target.Kind() == reflect.Int:

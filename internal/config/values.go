@@ -3,8 +3,10 @@ package config
 import (
 	"errors"
 	"log/slog"
+	"net"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"composer-api/internal/agent"
@@ -118,5 +120,17 @@ func (u *URLs) UnmarshalText(text []byte) error {
 		}
 	}
 	*u = list
+	return nil
+}
+
+// Address is where to listen: HOST:PORT. A port alone is one of this machine.
+type Address string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (a *Address) UnmarshalText(text []byte) error {
+	*a = Address(text)
+	if _, err := strconv.ParseUint(string(text), 10, 16); err == nil {
+		*a = Address(net.JoinHostPort("127.0.0.1", string(text)))
+	}
 	return nil
 }
