@@ -69,7 +69,7 @@ func Main(ctx context.Context, args, env []string, stdin io.Reader, stdout, stde
 	if err != nil {
 		return printError(stderr, err)
 	}
-	parsed, err := parser.Parse(args)
+	parsed, err := parser.Parse(usualForms(args))
 	switch {
 	case exited: // --help was printed
 		return exitOK
@@ -80,6 +80,17 @@ func Main(ctx context.Context, args, env []string, stdin io.Reader, stdout, stde
 		return printError(stderr, err)
 	}
 	return exitOK
+}
+
+// usualForms turns what people try first into our commands: --version, and "help COMMAND".
+func usualForms(args []string) []string {
+	switch {
+	case len(args) == 1 && args[0] == "--version":
+		return []string{"version"}
+	case len(args) > 0 && args[0] == "help":
+		return append(append([]string(nil), args[1:]...), "--help")
+	}
+	return args
 }
 
 // helpWidth keeps the lines of --help readable on a wide terminal.
