@@ -2,7 +2,7 @@
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 
-.PHONY: help build test check golden test-fuzz clean
+.PHONY: help build test test-quick check golden test-fuzz clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -12,6 +12,9 @@ build: ## the static binary, bin/composer-api
 
 test: ## every test, real clients included
 	@scripts/test.sh
+
+test-quick: ## the Go tests alone, without the race detector, PostgreSQL and the real clients
+	@go test ./...
 
 check: ## formatting, vet, linters, generated files, import rules, known vulnerabilities
 	@scripts/check.sh

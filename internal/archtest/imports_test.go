@@ -22,7 +22,7 @@ var arrows = map[string][]string{
 
 	// A turn, and what it needs.
 	"gateway":                    {"agent", "gateway/catalog", "gateway/park", "store"},
-	"gateway/park":               {"agent"},
+	"gateway/park":               {},
 	"gateway/catalog":            {"agent"},
 	"backend/localagent/toolmap": {"agent"},
 
@@ -38,7 +38,6 @@ var arrows = map[string][]string{
 	"cursor/connectwire":  {},
 	"cursor/auth":         {"agent"},
 	"cursor/pb":           {},
-	"cursor/pb/agent/v1":  {},
 
 	// The public API.
 	"api":                         {"agent"},
@@ -49,7 +48,7 @@ var arrows = map[string][]string{
 	"api/responses/responsestest": {"sse"},
 	"api/responses/service":       {"agent", "api", "api/openai", "api/responses", "sse", "store", "store/seal"},
 	"api/accounts":                {"agent", "api", "api/openai", "hosted", "hosted/waitlist"},
-	"api/apitest":                 {"agent", "api/chat", "api/openai", "api/responses", "golden", "sse"},
+	"api/apitest":                 {"agent", "golden"},
 	"sse":                         {},
 	"gateway/imagefetch":          {"agent"},
 	"httpd":                       {"agent", "api", "api/openai", "hosted/keys", "store"},
@@ -60,13 +59,13 @@ var arrows = map[string][]string{
 	"store/sqlstore":  {"store"},
 	"store/storetest": {"store"},
 	"store/seal":      {},
-	"hosted/keys":     {"agent", "store"},
+	"hosted/keys":     {"agent"},
 	"hosted":          {"agent", "hosted/keys", "store/seal", "store"},
 	"hosted/waitlist": {"agent"},
 
 	// The simulator shares no framing code with the client, so that two readings of the protocol check each other.
 	"sim/script":    {},
-	"sim/cursorsim": {"cursor/pb", "cursor/pb/agent/v1", "sim/script"},
+	"sim/cursorsim": {"cursor/pb", "sim/script"},
 
 	// The edge.
 	"config":   {"agent"},
@@ -81,7 +80,9 @@ var pure = []string{"agent", "gateway/park", "backend/localagent/toolmap", "curs
 
 // never holds for tests, too.
 var never = map[string][]string{
-	"sim/cursorsim": {"backend/", "cursor/connectwire"},
+	// Two readings of the protocol check each other only as long as they share no code.
+	"sim/cursorsim": {"backend/", "cursor/connectwire", "cursor/agentwire"},
+	"sim/script":    {"backend/", "cursor/"},
 	"agent":         {"backend/", "api/", "gateway"},
 }
 
@@ -113,6 +114,58 @@ func TestImportsFollowTheArrows(t *testing.T) {
 				if strings.HasPrefix(path, module+"internal/"+forbidden) {
 					t.Errorf("%s imports %s, not even its tests may", name, path)
 				}
+			}
+		}
+	}
+}
+
+// TestEveryArrowIsUsed keeps the table as small as the truth: an arrow that nobody uses is a door left open.
+func TestEveryArrowIsUsed(t *testing.T) {
+	packages := load(t, filepath.Join(root, "internal"))
+	for name, allowed := range arrows {
+		p, exists := packages[name]
+		if !exists {
+			t.Errorf("the table has a row for %s, which is no package: remove it", name)
+			continue
+		}
+		for _, ours := range allowed {
+			if ours != "*" && !slices.Contains(p.imports, module+"internal/"+ours) {
+				t.Errorf("%s may import %s and does not: remove the arrow", name, ours)
+			}
+		}
+	}
+}
+
+// A surface is a folder directly below api that has routes. What lies below it belongs to it.
+var surfaces = []string{"chat", "models", "responses", "accounts"}
+
+// TestSurfacesDoNotKnowEachOther holds for the server, too, which mounts routes without knowing whose they are.
+func TestSurfacesDoNotKnowEachOther(t *testing.T) {
+	for name, p := range load(t, filepath.Join(root, "internal")) {
+		for _, surface := range surfaces {
+			home := "api/" + surface
+			if name == home || strings.HasPrefix(name, home+"/") || name == "cli" {
+				continue
+			}
+			for _, path := range p.imports {
+				if ours := strings.TrimPrefix(path, module+"internal/"); ours == home || strings.HasPrefix(ours, home+"/") {
+					t.Errorf("%s imports %s: only cli knows the surfaces by name", name, ours)
+				}
+			}
+		}
+	}
+}
+
+// TestCursorsWireKnowsTheMiddleOnly keeps the gateway out of what knows Cursor's wire.
+func TestCursorsWireKnowsTheMiddleOnly(t *testing.T) {
+	for name, p := range load(t, filepath.Join(root, "internal")) {
+		if !strings.HasPrefix(name, "cursor/") {
+			continue
+		}
+		for _, path := range p.imports {
+			ours, isOurs := strings.CutPrefix(path, module+"internal/")
+			if isOurs && ours != "agent" && !strings.HasPrefix(ours, "cursor/") {
+				t.Errorf("%s imports %s: a package of Cursor's wire imports agent and its siblings only", name, ours)
 			}
 		}
 	}
