@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -141,6 +142,21 @@ func (s *server) Exited() bool {
 
 // Output is what the process has printed so far.
 func (s *server) Output() string { return s.output.String() }
+
+// awaitOutput waits until the process has printed text.
+func (s *server) awaitOutput(text string) {
+	s.t.Helper()
+	limit := time.After(startLimit)
+	for !strings.Contains(s.Output(), text) {
+		select {
+		case <-s.exited:
+			s.t.Fatalf("%s ended before it printed %q:\n%s", s.name, text, s.output)
+		case <-limit:
+			s.t.Fatalf("%s did not print %q:\n%s", s.name, text, s.output)
+		case <-time.After(pollGap):
+		}
+	}
+}
 
 // end is the cleanup of every server.
 func (s *server) end() {

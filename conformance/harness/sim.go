@@ -24,7 +24,10 @@ func StartSim(t testing.TB, args ...string) *Sim {
 		io.WriteString(name, t.Name())
 		args = []string{"--seed=" + strconv.Itoa(1+int(name.Sum32()%1_000_000))}
 	}
-	return &Sim{startServer(t, "/sim/state", nil, append([]string{"sim", "--addr=127.0.0.1:0"}, args...)...)}
+	s := &Sim{startServer(t, "/sim/state", nil, append([]string{"sim", "--addr=127.0.0.1:0"}, args...)...)}
+	// It answers before it has printed everything, and tests read its other addresses in what it prints.
+	s.awaitOutput("# ready")
+	return s
 }
 
 // A Run is one stream that the simulator received, as far as the tests look at it. The whole record is documented in
