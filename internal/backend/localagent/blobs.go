@@ -26,13 +26,18 @@ func (b *blobs) get(id []byte) ([]byte, bool) {
 	return data, ok
 }
 
-// set keeps a blob; false when there is no room.
+// set keeps a blob; false when there is no room. A blob that is set again takes the place of the one before, and one
+// that was refused takes no room.
 func (b *blobs) set(id, data []byte) bool {
-	b.size += len(id) + len(data) + blobOverhead
-	if b.size > b.max {
+	size := b.size + len(id) + len(data) + blobOverhead
+	if old, again := b.now[string(id)]; again {
+		size -= len(id) + len(old) + blobOverhead
+	}
+	if size > b.max {
 		b.full = true
 		return false
 	}
+	b.size = size
 	if b.now == nil {
 		b.now = map[string][]byte{}
 	}
