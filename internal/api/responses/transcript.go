@@ -15,6 +15,7 @@ type transcript struct {
 	messages []agent.Message
 	calls    map[string]bool // ids of the calls that messages holds
 	tools    *toolSet
+	tail     *strings.Builder // the text that was lengthened last; never nil
 	open     func(sealed string) (string, error)
 	// unknown are the types of the items that were passed on as text because we know nothing better.
 	unknown []string
@@ -93,10 +94,21 @@ func (t *transcript) message(it *Item) error {
 func (t *transcript) say(parts []agent.Part) {
 	m := t.assistant()
 	if n := len(m.Parts); n > 0 && len(parts) > 0 && parts[0].Image == nil && m.Parts[n-1].Image == nil {
-		m.Parts[n-1].Text += parts[0].Text // one text that a call or a thought has cut in two
+		t.lengthen(&m.Parts[n-1], parts[0].Text) // one text that a call or a thought has cut in two
 		parts = parts[1:]
 	}
 	m.Parts = append(m.Parts, parts...)
+}
+
+// lengthen adds text to the end of a part. A history may lengthen one part thousands of times, so the text so far is
+// not copied each time: it stays in a buffer, of which the part shows a view.
+func (t *transcript) lengthen(part *agent.Part, text string) {
+	if part.Text != t.tail.String() {
+		t.tail = new(strings.Builder)
+		t.tail.WriteString(part.Text)
+	}
+	t.tail.WriteString(text)
+	part.Text = t.tail.String()
 }
 
 // assistant is the message to add to what the model said: the last one, if that is its.
@@ -158,10 +170,12 @@ func (t *transcript) toolSearchOutput(it *Item) error {
 	}
 	text := "No tools were found."
 	if found := t.tools.list[before:]; len(found) > 0 {
-		text = "These tools can be called now:"
+		var list strings.Builder
+		list.WriteString("These tools can be called now:")
 		for _, tool := range found {
-			text += "\n" + tool.Name
+			list.WriteString("\n" + tool.Name)
 		}
+		text = list.String()
 	} else if len(it.wire.Tools) > 0 {
 		text = "The tools that were found can be called already."
 	}

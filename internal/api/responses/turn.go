@@ -1,6 +1,8 @@
 package responses
 
 import (
+	"strings"
+
 	"composer-api/internal/agent"
 	"composer-api/internal/api/openai"
 )
@@ -11,7 +13,7 @@ import (
 //
 // unknown are the types of items that were passed on as text because they are of a kind that we don't know.
 func (r *Request) Turn(history []Item, open func(sealed string) (string, error)) (req *agent.Request, unknown []string, err error) {
-	t := transcript{calls: map[string]bool{}, tools: &r.tools, open: open}
+	t := transcript{calls: map[string]bool{}, tail: new(strings.Builder), tools: &r.tools, open: open}
 	if text := r.instructions(); text != nil && *text != "" {
 		t.messages = append(t.messages, agent.Message{Role: agent.System, Parts: []agent.Part{{Text: *text}}})
 	}
