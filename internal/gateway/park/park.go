@@ -44,7 +44,8 @@ type Lot[W any] struct {
 	queue  *list.List // of *place[W], in order of expiry, because all wait equally long
 	timer  *time.Timer
 	closed bool
-	ending sync.WaitGroup
+	ending int       // how many are being ended now
+	ended  sync.Cond // on mu; tells Close that ending is 0
 }
 
 type key struct{ owner, call string }
@@ -59,7 +60,9 @@ type place[W any] struct {
 func New[W any](cfg Config[W]) *Lot[W] {
 	cfg.Timeout = cmp.Or(cfg.Timeout, 10*time.Minute)
 	cfg.Max = cmp.Or(cfg.Max, 20_000)
-	return &Lot[W]{cfg: cfg, byCall: map[key]*list.Element{}, queue: list.New()}
+	l := &Lot[W]{cfg: cfg, byCall: map[key]*list.Element{}, queue: list.New()}
+	l.ended.L = &l.mu
+	return l
 }
 
 // Park takes w over until somebody claims it for owner by one of calls, which are not empty. In a closed lot w is
@@ -115,7 +118,17 @@ func (l *Lot[W]) Close() {
 		l.timer.Stop()
 	}
 	l.mu.Unlock()
-	l.ending.Wait()
+	l.awaitEndings()
+}
+
+// awaitEndings returns when nothing is being ended. It is no WaitGroup, because Park may begin an ending while Close
+// waits for the others.
+func (l *Lot[W]) awaitEndings() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.ending > 0 {
+		l.ended.Wait()
+	}
 }
 
 // remove takes a place out of the lot. l.mu is held.
@@ -132,7 +145,17 @@ func (l *Lot[W]) remove(e *list.Element) *place[W] {
 
 // end lets go of a place that is no longer in the lot. l.mu is held.
 func (l *Lot[W]) end(p *place[W], cause Cause) {
-	l.ending.Go(func() { l.cfg.End(p.waiter, cause) })
+	l.ending++
+	go func() {
+		defer func() {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			if l.ending--; l.ending == 0 {
+				l.ended.Broadcast()
+			}
+		}()
+		l.cfg.End(p.waiter, cause)
+	}()
 }
 
 // schedule makes the one timer ring when the first place expires. l.mu is held.

@@ -103,7 +103,7 @@ func TestAFullLotEndsTheOldest(t *testing.T) {
 	for i := range 3 {
 		lot.Park("o", []string{fmt.Sprint(i)}, fmt.Sprint("run", i))
 	}
-	lot.ending.Wait()
+	lot.awaitEndings()
 	ended.want(t, map[string]Cause{"run0": Displaced})
 	lot.Close()
 	ended.want(t, map[string]Cause{"run0": Displaced, "run1": Closed, "run2": Closed})
@@ -117,5 +117,24 @@ func TestAClosedLotEndsWhatComesLate(t *testing.T) {
 	ended.want(t, map[string]Cause{"late": Closed})
 	if lot.Len() != 0 {
 		t.Error("still waiting")
+	}
+}
+
+// Turns park while the gateway closes: each run must be ended, and nothing may panic.
+func TestParkBesideClose(t *testing.T) {
+	for range 500 {
+		var ended atomic.Int32
+		lot := New(Config[int]{End: func(int, Cause) { ended.Add(1) }})
+		lot.Park("o", []string{"c"}, 0)
+		var turns sync.WaitGroup
+		for k := range 4 {
+			turns.Go(func() { lot.Park("o", []string{fmt.Sprint("d", k)}, k) })
+		}
+		lot.Close()
+		turns.Wait()
+		lot.Close()
+		if n := ended.Load(); n != 5 {
+			t.Fatalf("%d of 5 were ended", n)
+		}
 	}
 }
