@@ -87,13 +87,16 @@ func (t *turn) fetchImages(ctx context.Context, from int) error {
 	return t.g.cfg.Images.Fetch(ctx, &agent.Request{Messages: t.req.Messages[from:]})
 }
 
-// startAgain reports whether a fresh run may make good what failed with err.
+// startAgain reports whether the turn may start once from the transcript after the run that it continued has failed
+// with err. Nothing was sent to the client yet. A refusal counts, too: it may be meant for the old conversation or the
+// old token only. A limit that is real refuses the fresh run as well, and that error is the answer.
 func (t *turn) startAgain(ctx context.Context, err error) bool {
 	if err == nil || t.emitted || ctx.Err() != nil {
 		return false
 	}
 	switch agent.CodeOf(err) {
-	case agent.ConversationLost, agent.Upstream, agent.UpstreamTimeout, agent.Internal, agent.ContextTooLong:
+	case agent.ConversationLost, agent.Upstream, agent.UpstreamTimeout, agent.Internal, agent.ContextTooLong,
+		agent.RateLimited, agent.QuotaExceeded, agent.Overloaded, agent.InvalidKey, agent.PermissionDenied, agent.InvalidValue:
 		t.g.cfg.Log.Info("starting again from the transcript", "was", string(t.from), "err", err)
 		t.usage, t.answered, t.limit = nil, nil, newLimiter(t.req)
 		return true

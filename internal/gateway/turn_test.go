@@ -490,6 +490,62 @@ func TestALostConversationStartsAfreshAndIsForgotten(t *testing.T) {
 	}
 }
 
+// What upstream refuses may be the old conversation alone: the turn starts once more, with a new one. The memory is
+// forgotten, so that a retry doesn't run into the same refusal.
+func TestARefusedConversationStartsAfreshAndIsForgotten(t *testing.T) {
+	for _, code := range []agent.Code{agent.RateLimited, agent.QuotaExceeded, agent.Overloaded, agent.InvalidKey, agent.PermissionDenied, agent.InvalidValue} {
+		t.Run(code.String(), func(t *testing.T) {
+			limit := false // a real one, which every run meets
+			fake := backendtest.NewFake("fake", func(req *agent.Request) (backendtest.Turns, error) {
+				if req.Continue != nil || limit {
+					return backendtest.Turns{{backendtest.Fail(&agent.Error{Code: code})}}, nil
+				}
+				return backendtest.Turns{{backendtest.Say("hello"), backendtest.End("agent-1")}}, nil
+			})
+			c := newChat(t, newGateway(t, fake)).user("one")
+			c.must(agent.ResumeNew, "hello")
+			again := c.user("two").fork()
+			c.must(agent.ResumeTranscript, "hello")
+			again.must(agent.ResumeTranscript, "hello")
+			if n := len(fake.Runs()); n != 4 { // first; refused and afresh; afresh
+				t.Errorf("%d runs, want 4", n)
+			}
+			limit = true
+			if _, err := c.user("three").send(); agent.CodeOf(err) != code {
+				t.Errorf("a real limit: %v, want %v", err, code)
+			}
+			if n := len(fake.Runs()); n != 6 {
+				t.Errorf("%d runs after the limit, want 6", n)
+			}
+		})
+	}
+}
+
+// A run that was refused while its calls were waiting is no failure of the turn that brings the results.
+func TestARunThatIsRefusedWhileItIsParkedStartsAfresh(t *testing.T) {
+	for _, code := range []agent.Code{agent.RateLimited, agent.Overloaded, agent.InvalidKey, agent.PermissionDenied, agent.InvalidValue, agent.UpstreamTimeout} {
+		t.Run(code.String(), func(t *testing.T) {
+			first := true
+			fake := backendtest.NewFake("fake", func(*agent.Request) (backendtest.Turns, error) {
+				if first {
+					first = false
+					return backendtest.Turns{
+						{backendtest.CallTool("call_1", "look", "{}"), backendtest.Wait()},
+						{backendtest.Fail(&agent.Error{Code: code})},
+					}, nil
+				}
+				return backendtest.Turns{{backendtest.Say("seen"), backendtest.End("")}}, nil
+			})
+			c := newChat(t, newGateway(t, fake)).user("look")
+			c.must(agent.ResumeNew, "")
+			c.result("call_1", "a").must(agent.ResumeTranscript, "seen")
+			if n := len(fake.Runs()); n != 2 || !fake.Runs()[0].IsClosed() {
+				t.Errorf("%d runs, want 2, the first closed", n)
+			}
+		})
+	}
+}
+
 func TestMemoryIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := NewMemory(MemoryLimits{Count: 2, Bytes: 20, Age: time.Hour}).(*memory)
