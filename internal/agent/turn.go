@@ -15,7 +15,7 @@ type Sink interface {
 	// Accept is called once, when upstream has taken the run and before the first event. A stream sends its response
 	// headers now.
 	Accept(Accepted) error
-	// Event takes one event. It must not keep e.Text. The last two events of a turn that ends well are UsageKind and
+	// Event takes one event. It must keep neither e nor e.Text. The last two events of a turn that ends well are UsageKind and
 	// DoneKind.
 	Event(e *Event) error
 	// Flush sends what Event may have buffered. It is called whenever the next event isn't there yet.

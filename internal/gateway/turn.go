@@ -2,34 +2,26 @@ package gateway
 
 import (
 	"context"
-	"time"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/gateway/catalog"
 )
 
-// A turn is one request being answered. It owns its run until that is parked or closed.
+// A turn is one request being answered. It chooses the run that answers (a parked one, one that continues a
+// conversation, a fresh one), hands what the run says to the answer, and parks the run or closes it. It owns the run
+// from the moment it has it until then. One goroutine uses a turn, but for the run's first event, see first.
 type turn struct {
 	g       *Gateway
 	backend agent.Backend
 	req     *agent.Request
-	sink    agent.Sink
+	answer  *answer
 
-	run      agent.Run
-	from     agent.Resume
-	accepted bool // sink.Accept was called
-	emitted  bool // the sink has got an event: a retry would repeat it
-
-	newFrom  int     // index of the first message that is new since the model's last answer
-	before   Digest  // of the transcript without what is new; meaningless when newFrom is at the end
-	tools    *Digest // of the tools offered; nil until toolsDigest was asked
-	limit    limiter
-	seen     *digester          // the transcript as the model has seen it, this turn's answer included
-	calls    []agent.ToolCall   // given to the client in this turn
-	held     []agent.ToolCall   // announced, but given later because the client takes one at a time
+	run      agent.Run          // nil when the turn owns none
+	from     agent.Resume       // what the run continues
 	answered []agent.ToolResult // results of calls that were given one at a time, until the last is in
-	usage    *agent.Usage       // what upstream said
-	written  int                // bytes of text, thinking and arguments, for when it doesn't
+
+	newFrom int     // index of the first message that is new since the model's last answer
+	before  Digest  // of the transcript without what is new; meaningless when newFrom is at the end
+	tools   *Digest // of the tools offered; nil until toolsDigest was asked
 }
 
 // A waiting is a run that waits for tool results, and what is needed to carry on with it.
@@ -45,13 +37,15 @@ type waiting struct {
 }
 
 func newTurn(g *Gateway, backend agent.Backend, req *agent.Request, sink agent.Sink) *turn {
-	t := &turn{g: g, backend: backend, req: req, sink: sink, limit: newLimiter(req), seen: newDigester(), newFrom: newFrom(req.Messages)}
+	t := &turn{g: g, backend: backend, req: req, newFrom: newFrom(req.Messages)}
+	seen := newDigester()
 	for i := range req.Messages {
 		if i == t.newFrom {
-			t.before = t.seen.sum()
+			t.before = seen.sum()
 		}
-		t.seen.message(&req.Messages[i])
+		seen.message(&req.Messages[i])
 	}
+	t.answer = newAnswer(req, sink, seen)
 	return t
 }
 
@@ -91,14 +85,15 @@ func (t *turn) fetchImages(ctx context.Context, from int) error {
 // with err. Nothing was sent to the client yet. A refusal counts, too: it may be meant for the old conversation or the
 // old token only. A limit that is real refuses the fresh run as well, and that error is the answer.
 func (t *turn) startAgain(ctx context.Context, err error) bool {
-	if err == nil || t.emitted || ctx.Err() != nil {
+	if err == nil || t.answer.emitted || ctx.Err() != nil {
 		return false
 	}
 	switch agent.CodeOf(err) {
 	case agent.ConversationLost, agent.Upstream, agent.UpstreamTimeout, agent.Internal, agent.ContextTooLong,
 		agent.RateLimited, agent.QuotaExceeded, agent.Overloaded, agent.InvalidKey, agent.PermissionDenied, agent.InvalidValue:
 		t.g.cfg.Log.Info("starting again from the transcript", "was", string(t.from), "err", err)
-		t.usage, t.answered, t.limit = nil, nil, newLimiter(t.req)
+		t.answered = nil
+		t.answer.restart()
 		return true
 	}
 	return false
@@ -170,7 +165,7 @@ func (t *turn) giveHeld(ctx context.Context, held []agent.ToolCall) error {
 		return err
 	}
 	for i := range held {
-		if err := t.giveCall(&held[i]); err != nil {
+		if err := t.answer.call(&held[i]); err != nil {
 			return err
 		}
 	}
@@ -215,72 +210,13 @@ func (t *turn) letGo() {
 	}
 }
 
-// accept tells the sink that the run is on, unless an earlier attempt of this turn has.
+// accept tells the client that the run is on.
 func (t *turn) accept() error {
-	if t.accepted {
-		return nil
-	}
-	t.accepted = true
-	a := agent.Accepted{Upstream: t.backend.Name(), Resume: t.from, Model: t.req.Model}
+	how := agent.Accepted{Upstream: t.backend.Name(), Resume: t.from, Model: t.req.Model}
 	if run, ok := t.run.(agent.Identified); ok {
-		a.ConversationID = run.ConversationID()
+		how.ConversationID = run.ConversationID()
 	}
-	return clientGone(t.sink.Accept(a))
-}
-
-const (
-	// refusalGrace is how long the client's headers wait for upstream to refuse what it has accepted. Upstream says on
-	// an accepted stream, usually at once, that a limit is reached or a model is blocked; within this time that still
-	// becomes an honest status. What takes longer to speak is thinking, and the client should see that it is connected.
-	refusalGrace = 100 * time.Millisecond
-	// refusalLimit is how long they wait at most, while the backend makes good what upstream has refused.
-	refusalLimit = 3 * time.Second
-)
-
-// first waits for the turn's first event. The client learns that the run is on with it, or when the time for a refusal
-// is over.
-func (t *turn) first(ctx context.Context) (agent.Event, error) {
-	type next struct {
-		event agent.Event
-		err   error
-	}
-	run, got := t.run, make(chan next, 1)
-	go func() {
-		e, err := run.Next(ctx)
-		got <- next{e, err}
-	}()
-	limit := time.Now().Add(refusalLimit)
-	for wait := refusalGrace; wait > 0; wait = min(graceLeft(run), time.Until(limit)) {
-		select {
-		case n := <-got:
-			if n.err != nil {
-				return n.event, n.err
-			}
-			return n.event, t.accept()
-		case <-time.After(wait):
-		}
-	}
-	if err := t.accept(); err != nil {
-		run.Close() // ends Next
-		<-got
-		return agent.Event{}, err
-	}
-	n := <-got
-	return n.event, n.err
-}
-
-// graceLeft is how much of refusalGrace is left for a run that had some time already: none, unless it has begun again
-// since.
-func graceLeft(run agent.Run) time.Duration {
-	retrying, ok := run.(agent.Retrying)
-	if !ok {
-		return 0
-	}
-	accepted := retrying.AcceptedAt()
-	if accepted.IsZero() {
-		return refusalGrace
-	}
-	return refusalGrace - time.Since(accepted)
+	return t.answer.accept(how)
 }
 
 // pump hands the run's events to the sink until the turn is over.
@@ -292,7 +228,7 @@ func (t *turn) pump(ctx context.Context) error {
 			return err
 		}
 		if !t.run.Buffered() {
-			if err := clientGone(t.sink.Flush()); err != nil {
+			if err := t.answer.flush(); err != nil {
 				return err
 			}
 		}
@@ -303,17 +239,16 @@ func (t *turn) pump(ctx context.Context) error {
 // take handles one event. It reports whether the turn is over.
 func (t *turn) take(ctx context.Context, e *agent.Event) (over bool, err error) {
 	switch e.Kind {
-	case agent.Text:
-		out, cut := t.limit.text(e.Text)
-		return t.giveLimited(agent.Text, out, cut)
-	case agent.Reasoning:
-		out, cut := t.limit.thinking(e.Text)
-		return t.giveLimited(agent.Reasoning, out, cut)
+	case agent.Text, agent.Reasoning:
+		cut, err := t.answer.piece(e.Kind, e.Text)
+		if err != nil || cut == 0 {
+			return false, err
+		}
+		return true, t.finishCut(cut)
 	case agent.Call:
-		return false, t.giveCall(e.Call)
+		return false, t.answer.call(e.Call)
 	case agent.UsageKind:
-		usage := *e.Usage
-		t.usage = &usage
+		t.answer.spent(*e.Usage)
 	case agent.DoneKind:
 		if e.Done.Reason == agent.ToolCalls {
 			return true, t.finishWithCalls(ctx, e.Done)
@@ -323,55 +258,9 @@ func (t *turn) take(ctx context.Context, e *agent.Event) (over bool, err error) 
 	return false, nil
 }
 
-// giveLimited sends what the client's limits let pass, and ends the turn where they cut it. Once a call was given the
-// turn goes on to its end, because the client must be able to answer.
-func (t *turn) giveLimited(kind agent.Kind, out []byte, cut agent.Reason) (over bool, err error) {
-	if err := t.give(kind, out); err != nil {
-		return true, err
-	}
-	if cut == 0 || len(t.calls) > 0 {
-		return false, nil
-	}
-	return true, t.finishCut(cut)
-}
-
-// give sends a piece of text or thinking.
-func (t *turn) give(kind agent.Kind, text []byte) error {
-	if len(text) == 0 {
-		return nil
-	}
-	if kind == agent.Text {
-		t.seen.assistantText(text)
-	}
-	t.written += len(text)
-	return t.event(agent.Event{Kind: kind, Text: text})
-}
-
-// giveRest sends the text that was held back, and says why the answer must end after it, 0 when it needn't.
-func (t *turn) giveRest() (cut agent.Reason, err error) {
-	rest, cut := t.limit.rest()
-	return cut, t.give(agent.Text, rest)
-}
-
-// giveCall sends a call, or holds it back while the client, which takes one at a time, has another to answer.
-func (t *turn) giveCall(c *agent.ToolCall) error {
-	if t.req.SerialToolCalls && len(t.calls) > 0 {
-		t.held = append(t.held, *c)
-		return nil
-	}
-	// Text that was held back as a possible stop text isn't one: a call follows it.
-	if _, err := t.giveRest(); err != nil {
-		return err
-	}
-	t.calls = append(t.calls, *c)
-	t.seen.call(*c)
-	t.written += len(c.Arguments)
-	return t.event(agent.Event{Kind: agent.Call, Call: c})
-}
-
 // finish ends a turn whose run is done.
 func (t *turn) finish(ctx context.Context, done *agent.Done) error {
-	cut, err := t.giveRest()
+	cut, err := t.answer.rest()
 	if err != nil {
 		return err
 	}
@@ -380,21 +269,21 @@ func (t *turn) finish(ctx context.Context, done *agent.Done) error {
 	}
 	if done.Conversation != nil {
 		// Before the client learns that the turn is over: its next request may come at once.
-		t.memory().Remember(context.WithoutCancel(ctx), t.memoryKey(t.seen.sum()), done.Conversation)
+		t.memory().Remember(context.WithoutCancel(ctx), t.memoryKey(t.answer.seen.sum()), done.Conversation)
 	}
-	return t.end(*done)
+	return t.answer.end(*done)
 }
 
 // finishCut ends a turn at the client's limit. Upstream is cut off: what it would have gone on to say counts for
 // nobody.
 func (t *turn) finishCut(reason agent.Reason) error {
 	t.letGo()
-	return t.end(agent.Done{Reason: reason})
+	return t.answer.end(agent.Done{Reason: reason})
 }
 
 // finishWithCalls parks the run and ends the turn.
 func (t *turn) finishWithCalls(ctx context.Context, done *agent.Done) error {
-	if _, err := t.giveRest(); err != nil {
+	if _, err := t.answer.rest(); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
@@ -402,10 +291,7 @@ func (t *turn) finishWithCalls(ctx context.Context, done *agent.Done) error {
 	}
 	w := &waiting{
 		run: t.run, backend: t.backend.Name(), model: t.req.Model.String(), tools: t.toolsDigest(),
-		seen: t.seen.sum(), held: t.held, answered: t.answered,
-	}
-	for _, c := range t.calls {
-		w.calls = append(w.calls, c.ID)
+		seen: t.answer.seen.sum(), calls: t.answer.callIDs(), held: t.answer.held, answered: t.answered,
 	}
 	// Before the client learns that the turn is over: its results may come at once.
 	t.run = nil
@@ -413,25 +299,7 @@ func (t *turn) finishWithCalls(ctx context.Context, done *agent.Done) error {
 	// An error does not end the run any more. Codex hangs up as soon as it has read response.completed, so a write of
 	// what comes after that may fail although the client knows all it needs to resume. If it is really gone, the run
 	// waits in vain until its time is over.
-	return t.end(*done)
-}
-
-// end sends the usage and the end of the turn.
-func (t *turn) end(done agent.Done) error {
-	usage := t.usageOrEstimate()
-	usage.CostUSD = catalog.Cost(t.req.Model, usage)
-	if err := t.event(agent.Event{Kind: agent.UsageKind, Usage: &usage}); err != nil {
-		return err
-	}
-	if err := t.event(agent.Event{Kind: agent.DoneKind, Done: &done}); err != nil {
-		return err
-	}
-	return clientGone(t.sink.Flush())
-}
-
-func (t *turn) event(e agent.Event) error {
-	t.emitted = true
-	return clientGone(t.sink.Event(&e))
+	return t.answer.end(*done)
 }
 
 func (t *turn) memory() Memory { return t.g.memoryFor(t.req) }
@@ -454,12 +322,4 @@ func (t *turn) recall(ctx context.Context) (MemoryKey, agent.Conversation) {
 		return MemoryKey{}, nil
 	}
 	return key, c
-}
-
-// clientGone marks an error of the sink as the client's leaving.
-func clientGone(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &agent.Error{Code: agent.Canceled, Err: err}
 }

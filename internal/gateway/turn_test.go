@@ -607,6 +607,26 @@ func TestLimitsCutTheAnswerAndTheRun(t *testing.T) {
 	}
 }
 
+// After a call the turn goes on to its end, but what follows the stop text is still left out.
+func TestNothingPassesAStopTextAfterACall(t *testing.T) {
+	fake := backendtest.NewFake("fake", func(*agent.Request) (backendtest.Turns, error) {
+		return backendtest.Turns{{
+			backendtest.Think("STOP is a thought "), backendtest.Say("one "), backendtest.CallTool("call_1", "look", "{}"),
+			backendtest.Say("two STOP three"), backendtest.Think("late"), backendtest.Say(" four"), backendtest.Wait(),
+		}}, nil
+	})
+	c := newChat(t, newGateway(t, fake)).user("count")
+	req := c.request()
+	req.Stop = []string{"STOP"}
+	var r recorder
+	if err := c.g.Turn(t.Context(), req, &r); err != nil {
+		t.Fatal(err)
+	}
+	if r.turn.Text != "one two " || r.turn.Reasoning != "STOP is a thought " || r.turn.Done.Reason != agent.ToolCalls {
+		t.Errorf("text %q, thinking %q, end %v", r.turn.Text, r.turn.Reasoning, r.turn.Done.Reason)
+	}
+}
+
 func TestUsageIsUpstreamsAndSaysWhenItIsNot(t *testing.T) {
 	spent := agent.Usage{Input: 10, CacheRead: 20, CacheWrite: 30, Output: 40, Reasoning: 5}
 	for _, tc := range []struct {

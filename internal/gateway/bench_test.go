@@ -1,0 +1,57 @@
+package gateway
+
+import (
+	"context"
+	"testing"
+
+	"composer-api/internal/agent"
+)
+
+// An endless is a backend whose runs say n words and end.
+type endless struct{ n int }
+
+func (endless) Name() string { return "endless" }
+
+func (b endless) Start(context.Context, *agent.Request) (agent.Run, error) {
+	return &words{left: b.n, text: []byte("word ")}, nil
+}
+
+type words struct {
+	left int
+	text []byte
+	done agent.Done
+}
+
+func (w *words) Next(context.Context) (agent.Event, error) {
+	if w.left--; w.left >= 0 {
+		return agent.Event{Kind: agent.Text, Text: w.text}, nil
+	}
+	w.done = agent.Done{Reason: agent.Stop}
+	return agent.Event{Kind: agent.DoneKind, Done: &w.done}, nil
+}
+
+func (w *words) Buffered() bool                                 { return w.left > 0 }
+func (*words) Resume(context.Context, []agent.ToolResult) error { return nil }
+func (*words) Close() error                                     { return nil }
+
+// nowhere is a Sink that takes everything.
+type nowhere struct{}
+
+func (nowhere) Accept(agent.Accepted) error { return nil }
+func (nowhere) Event(*agent.Event) error    { return nil }
+func (nowhere) Flush() error                { return nil }
+
+// BenchmarkEvent is what one streamed event costs on its way through the gateway.
+func BenchmarkEvent(b *testing.B) {
+	g := New(Config{Backends: []agent.Backend{endless{b.N}}})
+	defer g.Close(context.Background())
+	req := &agent.Request{
+		Caller: agent.Caller{Owner: "bench"}, ModelName: "composer-2.5",
+		Messages: []agent.Message{{Role: agent.User, Parts: []agent.Part{{Text: "hello"}}}},
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	if err := g.Turn(context.Background(), req, nowhere{}); err != nil {
+		b.Fatal(err)
+	}
+}
