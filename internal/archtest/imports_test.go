@@ -21,13 +21,13 @@ var arrows = map[string][]string{
 	"backend/backendtest": {"agent", "sim/script"},
 
 	// A turn, and what it needs.
-	"gateway":                    {"agent", "gateway/catalog", "gateway/park", "store"},
+	"gateway":                    {"agent", "gateway/catalog", "gateway/park", "lru", "store"},
 	"gateway/park":               {},
 	"gateway/catalog":            {"agent"},
 	"backend/localagent/toolmap": {"agent"},
 
 	// The ways to a model.
-	"backend/localagent":  {"agent", "cursor/cursorerr", "cursor/connectwire", "cursor/auth", "cursor/pb", "backend/localagent/toolmap"},
+	"backend/localagent":  {"agent", "cursor/cursorerr", "cursor/connectwire", "cursor/auth", "cursor/pb", "backend/localagent/toolmap", "lru"},
 	"backend/chat":        {"agent", "backend/chat/markup", "cursor/cursorerr", "backend/replay", "cursor/connectwire", "sse"},
 	"backend/chat/markup": {"agent"},
 	"backend/bridge":      {"agent", "backend/localagent", "backend/replay", "cursor/connectwire", "cursor/pb"},
@@ -70,13 +70,14 @@ var arrows = map[string][]string{
 	// The edge.
 	"config":   {"agent"},
 	"cli":      {"*"},
+	"lru":      {},
 	"memnet":   {},
 	"golden":   {}, // for tests
 	"archtest": {},
 }
 
 // pure packages import nothing outside the standard library.
-var pure = []string{"agent", "gateway/park", "backend/localagent/toolmap", "cursor/connectwire", "sse", "store/seal", "store", "memnet", "gateway/imagefetch", "cursor/auth"}
+var pure = []string{"agent", "gateway/park", "backend/localagent/toolmap", "cursor/connectwire", "sse", "store/seal", "store", "lru", "memnet", "gateway/imagefetch", "cursor/auth"}
 
 // never holds for tests, too.
 var never = map[string][]string{

@@ -2,12 +2,12 @@ package gateway
 
 import (
 	"cmp"
-	"container/list"
 	"context"
 	"sync"
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/lru"
 )
 
 // A Memory remembers upstream conversations under what was said in them, so that the next request of the same client
@@ -44,74 +44,31 @@ func NewMemory(limits MemoryLimits) Memory {
 	limits.Count = cmp.Or(limits.Count, 10_000)
 	limits.Bytes = cmp.Or(limits.Bytes, 256<<20)
 	limits.Age = cmp.Or(limits.Age, 6*time.Hour)
-	return &memory{limits: limits, byKey: map[MemoryKey]*list.Element{}, recent: list.New()}
+	return &memory{kept: lru.New[MemoryKey, agent.Conversation](lru.Limits{Count: limits.Count, Bytes: limits.Bytes, Age: limits.Age})}
 }
 
 type memory struct {
-	limits MemoryLimits
-
-	mu     sync.Mutex
-	byKey  map[MemoryKey]*list.Element
-	recent *list.List // of *remembered, used last in front
-	bytes  int
-}
-
-type remembered struct {
-	key          MemoryKey
-	conversation agent.Conversation
-	size         int
-	used         time.Time
+	mu   sync.Mutex
+	kept *lru.Cache[MemoryKey, agent.Conversation]
 }
 
 func (m *memory) Recall(_ context.Context, key MemoryKey) (agent.Conversation, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.makeRoom()
-	e, ok := m.byKey[key]
-	if !ok {
-		return nil, false
-	}
-	r := e.Value.(*remembered)
-	r.used = time.Now()
-	m.recent.MoveToFront(e)
-	return r.conversation, true
+	return m.kept.Get(key)
 }
 
 func (m *memory) Remember(_ context.Context, key MemoryKey, c agent.Conversation) {
+	size := c.Size()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.drop(m.byKey[key])
-	r := &remembered{key: key, conversation: c, size: c.Size(), used: time.Now()}
-	m.byKey[key] = m.recent.PushFront(r)
-	m.bytes += r.size
-	m.makeRoom()
+	m.kept.Put(key, c, size)
 }
 
 func (m *memory) Forget(_ context.Context, key MemoryKey) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.drop(m.byKey[key])
-}
-
-// drop removes e; nil is fine. m.mu is held.
-func (m *memory) drop(e *list.Element) {
-	if e == nil {
-		return
-	}
-	r := m.recent.Remove(e).(*remembered)
-	delete(m.byKey, r.key)
-	m.bytes -= r.size
-}
-
-// makeRoom drops what is too old or too much. m.mu is held.
-func (m *memory) makeRoom() {
-	for e := m.recent.Back(); e != nil; e = m.recent.Back() {
-		old := time.Since(e.Value.(*remembered).used) > m.limits.Age
-		if !old && m.recent.Len() <= m.limits.Count && m.bytes <= m.limits.Bytes {
-			return
-		}
-		m.drop(e)
-	}
+	m.kept.Delete(key)
 }
 
 // tiered puts a Memory in this process before one that is written down.

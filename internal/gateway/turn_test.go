@@ -564,11 +564,11 @@ func TestMemoryIsBounded(t *testing.T) {
 			t.Error("count: the one that was used longest ago should be gone")
 		}
 		keep("d", strings.Repeat("x", 20))
-		if has("a") || has("c") || !has("d") || m.bytes != 20 {
-			t.Errorf("bytes: %d kept", m.bytes)
+		if has("a") || has("c") || !has("d") || m.kept.Bytes() != 20 {
+			t.Errorf("bytes: %d kept", m.kept.Bytes())
 		}
 		time.Sleep(time.Hour + 1)
-		if has("d") || m.bytes != 0 || m.recent.Len() != 0 || len(m.byKey) != 0 {
+		if has("d") || m.kept.Bytes() != 0 || m.kept.Len() != 0 {
 			t.Error("age: still there")
 		}
 	})

@@ -48,7 +48,7 @@ type Backend struct {
 	endpoint *url.URL
 	pool     *pool
 	pacer    *pacer
-	toolsets toolsets
+	toolsets *toolsets
 	jitter   func() float64 // from 0 to 1; varies the pauses before retries
 }
 
@@ -71,7 +71,7 @@ func New(cfg Config) (*Backend, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Backend{cfg: cfg, endpoint: endpoint, pool: pool, pacer: newPacer(), jitter: rand.Float64}, nil
+	return &Backend{cfg: cfg, endpoint: endpoint, pool: pool, pacer: newPacer(), jitter: rand.Float64, toolsets: newToolsets()}, nil
 }
 
 func parseEndpoint(endpoint string) (*url.URL, error) {

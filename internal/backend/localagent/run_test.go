@@ -458,7 +458,7 @@ func sent(t *testing.T, r *run) []*pb.AgentClientMessage {
 }
 
 func TestToolsetsAreSharedByRequestsWithTheSameTools(t *testing.T) {
-	var sets toolsets
+	sets := newToolsets()
 	one, two := sets.of(backendtest.Request("a").Tools), sets.of(backendtest.Request("b").Tools)
 	if one != two {
 		t.Error("the same tools were encoded twice")
@@ -466,8 +466,19 @@ func TestToolsetsAreSharedByRequestsWithTheSameTools(t *testing.T) {
 	for i := range 2 * maxToolsets {
 		sets.of([]agent.Tool{{Name: fmt.Sprint("tool", i)}})
 	}
-	if n := sets.recent.Len(); n != maxToolsets || len(sets.byHash) != n {
+	if n := sets.kept.Len(); n != maxToolsets {
 		t.Errorf("%d toolsets are kept, want %d", n, maxToolsets)
+	}
+}
+
+func TestLargeToolsetsAreKeptUpToABoundInBytes(t *testing.T) {
+	sets := newToolsets()
+	about := strings.Repeat("x", 4<<20)
+	for i := range 12 {
+		sets.of([]agent.Tool{{Name: fmt.Sprint("tool", i), Description: about}})
+	}
+	if n := sets.kept.Bytes(); n == 0 || n > maxToolsetBytes {
+		t.Errorf("%d bytes are kept, want up to %d", n, maxToolsetBytes)
 	}
 }
 

@@ -1,7 +1,6 @@
 package localagent
 
 import (
-	"container/list"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -17,6 +16,7 @@ import (
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/localagent/toolmap"
 	"composer-api/internal/cursor/pb"
+	"composer-api/internal/lru"
 )
 
 // provider is the server that a client's tools are said to belong to, as Cursor's SDK calls it.
@@ -31,6 +31,12 @@ type toolset struct {
 	mcpTools       []byte // an McpTools message, for the run request
 	requestContext []byte // a RequestContextResult message
 	mcpState       []byte // an McpStateExecResult message
+}
+
+// size is about how many bytes the set takes: what was encoded, and the schemas that the mapper keeps, which are a part
+// of each encoding.
+func (s *toolset) size() int {
+	return len(s.mcpTools)*2 + len(s.requestContext) + len(s.mcpState)
 }
 
 func (s *toolset) has(name string) bool { return slices.Contains(s.names, name) }
@@ -148,19 +154,20 @@ func appendField(b []byte, number protowire.Number, message []byte) []byte {
 	return protowire.AppendBytes(b, message)
 }
 
-// maxToolsets bounds the toolsets that are kept for the next request. Runs keep theirs as long as they live.
-const maxToolsets = 256
+// Bounds of the toolsets that are kept for the next request. Runs keep theirs as long as they live.
+const (
+	maxToolsets     = 256
+	maxToolsetBytes = 64 << 20
+)
 
 // toolsets finds the toolset of a request's tools. It is safe for concurrent use.
 type toolsets struct {
-	mu     sync.Mutex
-	byHash map[[sha256.Size]byte]*list.Element
-	recent list.List // of *knownToolset, used last in front
+	mu   sync.Mutex
+	kept *lru.Cache[[sha256.Size]byte, *toolset]
 }
 
-type knownToolset struct {
-	hash [sha256.Size]byte
-	set  *toolset
+func newToolsets() *toolsets {
+	return &toolsets{kept: lru.New[[sha256.Size]byte, *toolset](lru.Limits{Count: maxToolsets, Bytes: maxToolsetBytes})}
 }
 
 func (t *toolsets) of(tools []agent.Tool) *toolset {
@@ -168,31 +175,23 @@ func (t *toolsets) of(tools []agent.Tool) *toolset {
 	if set := t.find(hash); set != nil {
 		return set
 	}
+	// Encoding is not done under the lock: tools may be megabytes. If two requests encode the same tools at once, the
+	// one that comes second takes what the first has kept.
 	set := newToolset(tools)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.byHash == nil {
-		t.byHash = map[[sha256.Size]byte]*list.Element{}
+	if known, ok := t.kept.Get(hash); ok {
+		return known
 	}
-	if e := t.byHash[hash]; e != nil {
-		return e.Value.(*knownToolset).set // somebody was faster
-	}
-	t.byHash[hash] = t.recent.PushFront(&knownToolset{hash, set})
-	if t.recent.Len() > maxToolsets {
-		delete(t.byHash, t.recent.Remove(t.recent.Back()).(*knownToolset).hash)
-	}
+	t.kept.Put(hash, set, set.size())
 	return set
 }
 
 func (t *toolsets) find(hash [sha256.Size]byte) *toolset {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	e := t.byHash[hash]
-	if e == nil {
-		return nil
-	}
-	t.recent.MoveToFront(e)
-	return e.Value.(*knownToolset).set
+	set, _ := t.kept.Get(hash)
+	return set
 }
 
 // hashTools is the identity of a list of tools as upstream sees it.
