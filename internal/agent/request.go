@@ -236,3 +236,15 @@ func (r *Request) Offered() []Tool {
 	}
 	return offered
 }
+
+// FirstNew is the index of the first message that is new since the model last spoke: what follows the last message that
+// came from the model or answered it. It is 0 when the conversation begins with this request, and len(messages) when
+// the conversation ends with the model's words or with results.
+func FirstNew(messages []Message) int {
+	for i := len(messages) - 1; i >= 0; i-- {
+		if r := messages[i].Role; r == Assistant || r == ToolRole {
+			return i + 1
+		}
+	}
+	return 0
+}

@@ -7,21 +7,10 @@ import (
 	"composer-api/internal/agent"
 )
 
-// newFrom is the index of the first message after the last that came from the model or answered it: 0 when the
-// conversation begins with this request.
-func newFrom(messages []agent.Message) int {
-	for i := len(messages) - 1; i >= 0; i-- {
-		if r := messages[i].Role; r == agent.Assistant || r == agent.ToolRole {
-			return i + 1
-		}
-	}
-	return 0
-}
-
 // lastGroup is the index where the model's last calls and answers begin, with their results: nothing before it is new
 // to a run that is carried on.
 func lastGroup(messages []agent.Message) int {
-	i := newFrom(messages)
+	i := agent.FirstNew(messages)
 	for i > 0 && (messages[i-1].Role == agent.Assistant || messages[i-1].Role == agent.ToolRole) {
 		i--
 	}
@@ -54,7 +43,7 @@ func waitedFor(messages []agent.Message) []string {
 // in.
 func transcriptBefore(messages []agent.Message, calls []string) Digest {
 	d := newDigester()
-	for i := range messages[:newFrom(messages)] {
+	for i := range messages[:agent.FirstNew(messages)] {
 		m := &messages[i]
 		if m.Role == agent.ToolRole && slices.Contains(calls, m.CallID) {
 			continue
@@ -77,7 +66,7 @@ func resultsFor(calls []string, messages []agent.Message) []agent.ToolResult {
 			}
 		}
 	}
-	if said := messages[newFrom(messages):]; len(said) > 0 {
+	if said := messages[agent.FirstNew(messages):]; len(said) > 0 {
 		last := &results[len(results)-1]
 		last.Parts = append(slices.Clip(last.Parts), agent.Part{Text: "\n\nThe user says, along with this result:\n"})
 		for _, m := range said {

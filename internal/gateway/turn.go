@@ -37,7 +37,7 @@ type waiting struct {
 }
 
 func newTurn(g *Gateway, backend agent.Backend, req *agent.Request, sink agent.Sink) *turn {
-	t := &turn{g: g, backend: backend, req: req, newFrom: newFrom(req.Messages)}
+	t := &turn{g: g, backend: backend, req: req, newFrom: agent.FirstNew(req.Messages)}
 	seen := newDigester()
 	for i := range req.Messages {
 		if i == t.newFrom {

@@ -38,7 +38,7 @@ func render(req *agent.Request) prompt {
 	w := &promptWriter{}
 	w.b.Grow(headroom + promptSize(messages))
 	w.b.Write(make([]byte, headroom))
-	asked := firstAsked(messages)
+	asked := agent.FirstNew(messages)
 	w.system(messages, controls(req))
 	w.history(messages[:asked])
 	w.ask(messages[asked:])
@@ -62,17 +62,6 @@ func promptSize(messages []agent.Message) int {
 		}
 	}
 	return size
-}
-
-// firstAsked is the index of the first message of what is asked now: what follows the last that the model said or was
-// answered.
-func firstAsked(messages []agent.Message) int {
-	for i := len(messages) - 1; i >= 0; i-- {
-		if r := messages[i].Role; r == agent.Assistant || r == agent.ToolRole {
-			return i + 1
-		}
-	}
-	return 0
 }
 
 // A promptWriter writes the sections of a prompt. Images are numbered where they stood and go along beside the text.

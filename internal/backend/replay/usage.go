@@ -1,20 +1,16 @@
 package replay
 
-import (
-	"unicode/utf8"
+import "composer-api/internal/agent"
 
-	"composer-api/internal/agent"
-)
-
-// A Count estimates tokens from characters, for upstreams that don't say what a turn costs.
+// A Count estimates tokens from bytes, as agent.EstimateTokens does everywhere, for upstreams that don't say what a turn costs.
 type Count struct {
-	prompt, text, reasoning int // characters
+	prompt, text, reasoning int // bytes
 	images                  int
 }
 
 // Prompt counts what was sent.
 func (c *Count) Prompt(text string, images int) {
-	c.prompt += utf8.RuneCountInString(text)
+	c.prompt += len(text)
 	c.images += images
 }
 
@@ -22,11 +18,11 @@ func (c *Count) Prompt(text string, images int) {
 func (c *Count) Event(e *agent.Event) {
 	switch e.Kind {
 	case agent.Text:
-		c.text += utf8.RuneCount(e.Text)
+		c.text += len(e.Text)
 	case agent.Reasoning:
-		c.reasoning += utf8.RuneCount(e.Text)
+		c.reasoning += len(e.Text)
 	case agent.Call:
-		c.text += utf8.RuneCountInString(e.Call.Name) + utf8.RuneCount(e.Call.Arguments)
+		c.text += len(e.Call.Name) + len(e.Call.Arguments)
 	}
 }
 
