@@ -7,8 +7,10 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -243,5 +245,36 @@ func TestSIGTERMEndsTheProcessWithExitCode0(t *testing.T) {
 	cmd.Process.Signal(syscall.SIGTERM)
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("%v\n%s", err, s.rest)
+	}
+}
+
+// TestTheDemoNeverUsesTheNetwork has a server stand for everything that a setting or a request can name.
+func TestTheDemoNeverUsesTheNetwork(t *testing.T) {
+	world := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { t.Errorf("%s %s was asked for", r.Method, r.URL) }))
+	defer world.Close()
+	db := filepath.Join(t.TempDir(), "mine.db")
+	s := serve(t, []string{
+		"ENCRYPTION_KEY=correct horse battery staple", "COMPOSER_DB=" + db, "CURSOR_API_BASE=" + world.URL, "CURSOR_BACKEND_BASE_URL=" + world.URL,
+		"CURSOR_LOCAL_AGENT_ENDPOINT=/run", "COMPOSER_WAITLIST_FALLBACK_URL=" + world.URL, "HTTP_PROXY=" + world.URL,
+	}, "--demo")
+	for _, tt := range []struct {
+		path, body string
+		status     int
+		want       string
+	}{
+		{"/api/signup", `{"cursorApiKey":"` + directCursorKey + `"}`, 503, "Sign-up is off in the demo"},
+		{"/api/early-access", `{"name":"A","email":"a@b.example"}`, 503, "The waiting list is off in the demo"},
+		{"/v1/chat/completions", `{"model":"composer-2.5","messages":[{"role":"user","content":[{"type":"text","text":"sim: text fine"},{"type":"image_url","image_url":{"url":"` + world.URL + `/a.png"}}]}]}`, 200, "fine"},
+		{"/v1/responses", `{"model":"composer-2.5","input":"sim: text kept"}`, 200, "kept"},
+	} {
+		if status, body := s.postTo(t, tt.path, directCursorKey, tt.body); status != tt.status || !strings.Contains(body, tt.want) {
+			t.Errorf("%s: status %d: %s", tt.path, status, body)
+		}
+	}
+	if status, body := get(t, s.url+"/readyz"); status != 200 {
+		t.Errorf("readyz: status %d: %s", status, body)
+	}
+	if _, err := os.Stat(db); err == nil {
+		t.Error("the demo made the database of a real gateway")
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"composer-api/internal/httpd"
 	"composer-api/internal/store"
 	"composer-api/internal/store/sealed"
+	"composer-api/internal/store/sqlstore"
 )
 
 // An instance is everything that serve runs.
@@ -52,26 +53,35 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger) (*ins
 	if err != nil {
 		return nil, err
 	}
+	if c.Demo {
+		c.DB = sqlstore.Memory() // the demo neither reads nor changes what a real gateway keeps
+	}
 	db, err := openStore(ctx, p, &c.Storage)
 	if err != nil {
 		return nil, err
 	}
 	s := &instance{log: log, store: sealed.New(db, ring), upstreams: up}
 
-	live := catalog.Config{Fetch: modelsFrom(auth), Log: log}
-	if c.Demo {
-		live.Fetch = nil
+	list := newWaitlist(&c.Accounts, client)
+	world := outside{
+		fetch: modelsFrom(auth), images: imagefetch.New(imagefetch.Config{}), verify: verify(auth), join: list.Join,
 	}
-	cat := catalog.New(live)
+	if c.Demo {
+		world = demoOutside()
+	}
+	cat := catalog.New(catalog.Config{Fetch: world.fetch, Log: log})
 	s.gateway = gateway.New(gateway.Config{
 		Backends: up.backends, Catalog: cat, ParkTimeout: c.ParkTimeout, Unconfigured: unconfigured, Log: log,
 		Durable:  gateway.NewDurableMemory(gateway.DurableConfig{Store: s.store, Backends: up.backends, Log: log}),
-		Sessions: s.store, Images: imagefetch.New(imagefetch.Config{}),
+		Sessions: s.store, Images: world.images,
 	})
-	people := hosted.New(hosted.Config{Store: s.store, Ring: ring, Verify: verify(auth), Log: log})
+	people := hosted.New(hosted.Config{Store: s.store, Ring: ring, Verify: world.verify, Log: log})
+	signUp := people.SignUp
+	if c.Demo {
+		signUp = noSignUp
+	}
 	turns := hosted.Record(s.gateway, people, openai.Status)
 	s.responses = service.New(service.Config{Turns: turns, Store: s.store, Seal: ring, Log: log})
-	list := newWaitlist(&c.Accounts, client)
 
 	server := httpd.Config{
 		Surfaces: slices.Concat(
@@ -80,7 +90,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger) (*ins
 			models.Routes(cat),
 		),
 		Routes: accounts.Routes(accounts.Config{
-			SignUp: people.SignUp, Join: list.Join, Limit: c.Accounts.SignupLimit, TrustedProxies: c.Accounts.TrustedProxies,
+			SignUp: signUp, Join: world.join, Limit: c.Accounts.SignupLimit, TrustedProxies: c.Accounts.TrustedProxies,
 		}),
 		ResolveKey: people.Resolve, PingStore: s.store.Ping,
 		OpenCodeV2: up.openCodeV2, OpenCode: up.openCode,

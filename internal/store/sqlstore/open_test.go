@@ -55,6 +55,27 @@ func TestSQLiteFilesAreForTheUserAlone(t *testing.T) {
 	}
 }
 
+func TestADatabaseInMemoryIsSharedByItsConnectionsAlone(t *testing.T) {
+	one, other := open(t, sqlstore.Config{DSN: sqlstore.Memory()}), open(t, sqlstore.Config{DSN: sqlstore.Memory()})
+	s := store.Session{AgentID: "agent_1", Expires: time.Now().Add(time.Hour)}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if got, err := one.OpenSession(t.Context(), s); err != nil || got.AgentID != s.AgentID {
+				t.Errorf("%+v, %v", got, err)
+			}
+		})
+	}
+	wg.Wait()
+	s.AgentID = "agent_2"
+	if got, err := other.OpenSession(t.Context(), s); err != nil || got.AgentID != s.AgentID {
+		t.Errorf("the other database: %+v, %v", got, err)
+	}
+	if files, err := filepath.Glob("*memdb*"); err != nil || len(files) > 0 {
+		t.Errorf("there are files: %v, %v", files, err)
+	}
+}
+
 func TestSQLitePathsMayHoldAnything(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"plain.db", "with space.db", "50%41?.db", "#hash&x=1.db", "ö.db"} {

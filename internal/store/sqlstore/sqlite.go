@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -34,7 +35,7 @@ var sqlite = dialect{
 	dir:         "sqlite",
 	countTables: `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = $1`,
 	open:        openSQLite,
-	exists:      func(dsn string) bool { _, err := os.Stat(splitSQLite(dsn).path); return err == nil },
+	exists:      func(dsn string) bool { return splitSQLite(dsn).exists() },
 	create:      func(dsn string) error { return splitSQLite(dsn).create() },
 	lock:        lockSQLite,
 	meaning:     sqliteMeaning,
@@ -76,10 +77,27 @@ func splitSQLite(dsn string) sqliteFile {
 	return sqliteFile{path: path, options: options}
 }
 
+// inMemory names SQLite's own file system in memory. What it holds is shared by the connections of this process that
+// name the same path, and is gone when the last of them is closed.
+const inMemory = "vfs=memdb"
+
+// Memory is the DSN of a new database in memory, which no other call returns.
+func Memory() string { return "file:/" + rand.Text() + "?" + inMemory }
+
+func (f sqliteFile) inMemory() bool { return f.options == inMemory }
+
+func (f sqliteFile) exists() bool {
+	if f.inMemory() {
+		return true
+	}
+	_, err := os.Stat(f.path)
+	return err == nil
+}
+
 // create makes the file before SQLite does, because SQLite would make it readable for everybody. The log and the index
 // beside it get the file's mode.
 func (f sqliteFile) create() error {
-	if _, err := os.Stat(f.path); err == nil {
+	if f.exists() {
 		return nil
 	}
 	err := os.MkdirAll(filepath.Dir(f.path), 0o700)
@@ -112,7 +130,11 @@ func (f sqliteFile) dsn(option string) string {
 // transaction that could span them. It also turns on the write-ahead log, which stays on in the file and whose
 // switching two processes must not try at once.
 func lockSQLite(ctx context.Context, db *sql.DB, dsn string) (func(), error) {
-	unlock, err := lockedfile.MutexAt(splitSQLite(dsn).path + ".lock").Lock()
+	file := splitSQLite(dsn)
+	if file.inMemory() {
+		return func() {}, nil // nobody else knows it
+	}
+	unlock, err := lockedfile.MutexAt(file.path + ".lock").Lock()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}

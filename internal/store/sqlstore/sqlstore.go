@@ -21,7 +21,7 @@ import (
 // Config says which database to open, and how.
 type Config struct {
 	// DSN is a path of an SQLite file, a "file:" URI of one, or a "postgres://" URL. A missing SQLite file is made,
-	// with its folders, readable by the user alone. In the URI and the URL, options of the driver may follow a '?'.
+	// with its folders, readable by the user alone. [Memory] makes one without a file. In the URI and the URL, options of the driver may follow a '?'.
 	DSN string
 	// Limits bound what is kept.
 	Limits store.Limits
@@ -41,9 +41,11 @@ type DB struct {
 	dsn     string
 	write   *sql.DB // the only one with transactions
 	read    *sql.DB // the same as write on PostgreSQL
-	limits  store.Limits
-	now     func() time.Time
-	schema  schema
+	// anchor is a connection that nobody uses: a database in memory lives as long as one is open. Nil for others.
+	anchor *sql.Conn
+	limits store.Limits
+	now    func() time.Time
+	schema schema
 }
 
 var _ store.Store = (*DB)(nil)
@@ -84,6 +86,11 @@ func connect(cfg Config) (*DB, error) {
 		db.now = time.Now
 	}
 	db.schema.turn = make(chan struct{}, 1)
+	if d == &sqlite && splitSQLite(cfg.DSN).inMemory() {
+		if db.anchor, err = read.Conn(context.Background()); err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
+	}
 	return db, nil
 }
 
@@ -97,7 +104,11 @@ func (db *DB) Ping(ctx context.Context) error {
 
 // Close implements store.Store.
 func (db *DB) Close() error {
-	err := db.write.Close()
+	var err error
+	if db.anchor != nil {
+		err = db.anchor.Close()
+	}
+	err = errors.Join(err, db.write.Close())
 	if db.read != db.write {
 		err = errors.Join(err, db.read.Close())
 	}

@@ -1,0 +1,37 @@
+package cli
+
+import (
+	"context"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/gateway"
+	"composer-api/internal/hosted"
+	"composer-api/internal/hosted/waitlist"
+)
+
+// outside is everything that a gateway asks of the network, but for the upstreams.
+type outside struct {
+	fetch  fetchModels          // nil means that there is no live catalogue
+	images gateway.ImageFetcher // nil leaves images that are known by URL
+	verify func(context.Context, agent.Secret) (hosted.Person, error)
+	join   func(context.Context, waitlist.Entry) error
+}
+
+// demoOutside is the network of --demo: there is none.
+func demoOutside() outside {
+	return outside{
+		verify: func(context.Context, agent.Secret) (hosted.Person, error) {
+			return hosted.Person{}, notInDemo("Sign-up")
+		},
+		join: func(context.Context, waitlist.Entry) error { return notInDemo("The waiting list") },
+	}
+}
+
+// noSignUp is the sign-up of --demo, whether ENCRYPTION_KEY is set or not.
+func noSignUp(context.Context, agent.Secret) (*hosted.SignedUp, error) {
+	return nil, notInDemo("Sign-up")
+}
+
+func notInDemo(what string) error {
+	return agent.Errorf(agent.NotConfigured, "%s is off in the demo, which never uses the network. Start the server without --demo.", what)
+}
