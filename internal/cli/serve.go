@@ -31,7 +31,7 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	defer listener.Close()
-	s, err := c.wire(ctx, p, log)
+	s, err := c.wire(ctx, p, log, listener.Addr())
 	if err != nil {
 		return err
 	}
@@ -64,4 +64,10 @@ func upstreamsLine(names []string) string {
 
 func newLogger(w io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+}
+
+// local reports whether only this machine can reach addr.
+func local(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"log/slog"
+	"net"
 	"net/http"
 	"slices"
 	"time"
@@ -38,8 +39,8 @@ type instance struct {
 	stopSweep context.CancelFunc
 }
 
-// wire makes an instance. The caller shuts it down.
-func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger) (*instance, error) {
+// wire makes an instance that will listen on addr. The caller shuts it down.
+func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr net.Addr) (*instance, error) {
 	client, err := newHTTPClient(c.CAFile)
 	if err != nil {
 		return nil, err
@@ -94,6 +95,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger) (*ins
 		}),
 		ResolveKey: people.Resolve, PingStore: s.store.Ping,
 		OpenCodeV2: up.openCodeV2, OpenCode: up.openCode,
+		LocalOnly: local(addr), Hosts: c.Hosts,
 		MaxRequests: c.MaxRequests, MaxPerOwner: c.MaxPerKey, Log: log,
 	}
 	if c.Demo {

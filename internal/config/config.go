@@ -17,6 +17,7 @@ type Config struct {
 // Server is how the gateway is reached.
 type Server struct {
 	Addr        Address       `var:"COMPOSER_ADDR" default:"127.0.0.1:8787" placeholder:"HOST:PORT" help:"Address to listen on."`
+	Hosts       Hosts         `name:"allowed-hosts" var:"COMPOSER_ALLOWED_HOSTS" placeholder:"HOSTS" help:"Names beside localhost that a server which listens on 127.0.0.1 may be asked by, such as that of a proxy before it, with commas between."`
 	LogLevel    Level         `name:"log" var:"COMPOSER_LOG" default:"info" placeholder:"LEVEL" help:"Least important log level to print: debug, info, warn or error."`
 	Grace       time.Duration `var:"COMPOSER_GRACE" default:"20s" placeholder:"DURATION" help:"How long running streams may take to finish after SIGTERM."`
 	MaxRequests int           `var:"COMPOSER_MAX_REQUESTS" default:"0" placeholder:"N" help:"Most requests in progress at once; more are answered 503. 0 is no limit."`

@@ -134,3 +134,22 @@ func (a *Address) UnmarshalText(text []byte) error {
 	}
 	return nil
 }
+
+// Hosts is a list of host names, with commas or blanks between, in lower case. "*" is every name.
+type Hosts []string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (h *Hosts) UnmarshalText(text []byte) error {
+	var hosts Hosts
+	for _, host := range strings.FieldsFunc(strings.ToLower(string(text)), func(r rune) bool { return r == ',' || r == ' ' }) {
+		if strings.ContainsAny(host, "/@") {
+			return errors.New("is not a list of host names such as gateway.example: leave out http:// and paths")
+		}
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		hosts = append(hosts, strings.Trim(host, "[]"))
+	}
+	*h = hosts
+	return nil
+}

@@ -83,6 +83,9 @@ func (s *Server) serve(w *response, r *http.Request, b base, route api.Route) er
 		}
 		call.Caller = caller
 	}
+	if err := s.checkOrigin(r, route); err != nil {
+		return err
+	}
 	if route.Turn {
 		leave, err := s.limits.enter(call.Caller.Owner)
 		if err != nil {

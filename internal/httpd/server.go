@@ -24,6 +24,12 @@ type Config struct {
 	ResolveKey func(ctx context.Context, token string) (agent.Caller, error)
 	// Keyless, when not nil, is who asks when a request carries no key. Nil refuses such requests.
 	Keyless *agent.Caller
+	// LocalOnly says that the listener is on the loopback interface: requests for another host than this machine and
+	// Hosts are answered 403.
+	LocalOnly bool
+	// Hosts are other names of the server, in lower case and without a port; web pages of these hosts need no key
+	// where none is asked for. "*" is every name.
+	Hosts []string
 	// OpenCodeV2 and OpenCode name the upstreams of /opencodev2 and /opencode; "" is the default.
 	OpenCodeV2, OpenCode string
 	// MaxRequests bounds the turns in progress, and MaxPerOwner those of one owner; 0 is no limit.
@@ -67,6 +73,7 @@ func New(cfg Config) *Server {
 		Handler: chain(s.routes(),
 			s.observe,       // outermost, so that every answer has an id and a line in the log
 			s.recoverPanics, // inside observe, which logs the 500 that it makes
+			s.checkHost,     // outside cors: a page that has taken on our name is to read nothing
 			cors,            // before routing: a preflight succeeds on every path, and an error carries the headers too
 			cleanPath,       // last before the router
 		),

@@ -1,0 +1,68 @@
+package httpd
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api"
+	"composer-api/internal/api/openai"
+)
+
+// checkHost refuses requests for a name that is not the server's. A web page can make its own name stand for 127.0.0.1
+// after it was loaded (DNS rebinding): the browser then takes the server's answers for the page's own.
+func (s *Server) checkHost(next http.Handler) http.Handler {
+	if !s.cfg.LocalOnly {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// No Host is HTTP/1.0, which no browser speaks.
+		if r.Host != "" && !s.ourHost(r.Host) {
+			s.fail(w.(*response), agent.Errorf(agent.PermissionDenied,
+				"This server listens on its own machine only, and its name is not %q. Ask for 127.0.0.1 or localhost, or add the name to COMPOSER_ALLOWED_HOSTS.", openai.Clip(r.Host)))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// ourHost reports whether a host, with or without a port, is a name of this machine or one of Config.Hosts.
+func (s *Server) ourHost(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.TrimSuffix(strings.ToLower(strings.Trim(host, "[]")), ".")
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	if addr, err := netip.ParseAddr(host); err == nil && addr.Unmap().IsLoopback() {
+		return true
+	}
+	return slices.Contains(s.cfg.Hosts, host) || slices.Contains(s.cfg.Hosts, "*")
+}
+
+// checkOrigin refuses what a web page of somebody else asks for without a key. With a key, pages of any origin are
+// welcome: see cors. Programs that are no browser send no Origin.
+func (s *Server) checkOrigin(r *http.Request, route api.Route) error {
+	origin := r.Header.Get("Origin")
+	keyless := !route.Open && bearer(r.Header) == "" // let in by Config.Keyless
+	if origin == "" || !keyless && !(route.Open && r.Method == http.MethodPost) {
+		return nil
+	}
+	// Browsers send Sec-Fetch-Site themselves; no page can set it.
+	if r.Header.Get("Sec-Fetch-Site") == "same-origin" {
+		return nil
+	}
+	if u, err := url.Parse(origin); err == nil && (u.Scheme == "http" || u.Scheme == "https") && (u.Host == r.Host || s.ourHost(u.Host)) {
+		return nil
+	}
+	hint := "Add the page's host to COMPOSER_ALLOWED_HOSTS."
+	if keyless {
+		hint = "Send a key with the request (in the demo any will do), or add the page's host to COMPOSER_ALLOWED_HOSTS."
+	}
+	return agent.Errorf(agent.PermissionDenied, "Without a key, web pages of %q may not use this server. %s", openai.Clip(origin), hint)
+}
