@@ -27,8 +27,12 @@ func (s *Server) openBody(w *response, r *http.Request) error {
 	if r.Method != http.MethodPost || r.ContentLength == 0 {
 		return nil
 	}
-	if !isJSON(r.Header.Get("Content-Type")) {
-		return agent.Errorf(agent.UnsupportedMediaType, "The content type %q is not supported. Send JSON with 'Content-Type: application/json'.", openai.Clip(r.Header.Get("Content-Type")))
+	switch contentType := r.Header.Get("Content-Type"); {
+	case contentType == "":
+		// Any web page can make a browser send such a request without asking first.
+		return agent.Errorf(agent.UnsupportedMediaType, "The request has a body and no content type. Send it with 'Content-Type: application/json'.")
+	case !isJSON(contentType):
+		return agent.Errorf(agent.UnsupportedMediaType, "The content type %q is not supported. Send JSON with 'Content-Type: application/json'.", openai.Clip(contentType))
 	}
 	if r.ContentLength > s.cfg.MaxBody {
 		return s.tooLarge()
@@ -42,11 +46,8 @@ func (s *Server) openBody(w *response, r *http.Request) error {
 	return nil
 }
 
-// isJSON reports whether a content type may carry JSON. Having none is taken for JSON.
+// isJSON reports whether a content type may carry JSON.
 func isJSON(contentType string) bool {
-	if contentType == "" {
-		return true
-	}
 	mediaType, _, err := mime.ParseMediaType(contentType)
 	return err == nil && (mediaType == "application/json" || strings.HasSuffix(mediaType, "+json"))
 }

@@ -98,6 +98,9 @@ func TestRequestBodies(t *testing.T) {
 			t.Run(tt.name+", length "+length, func(t *testing.T) {
 				r := httptest.NewRequestWithContext(t.Context(), "POST", "/v1/chat/completions", strings.NewReader(tt.body))
 				r.Header = tt.header
+				if r.Header.Get("Content-Type") == "" {
+					r.Header.Set("Content-Type", "application/json")
+				}
 				if length == "unknown" {
 					r.ContentLength = -1
 				}
@@ -112,6 +115,19 @@ func TestRequestBodies(t *testing.T) {
 					}
 				}
 			})
+		}
+	}
+}
+
+func TestABodyNeedsAContentType(t *testing.T) {
+	s := newServer(httpd.Config{})
+	for body, status := range map[string]int{hello: 415, "": 400} { // nothing at all lacks JSON, not its type
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/chat/completions", strings.NewReader(body))
+		r.Header = withKey(key)
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, r)
+		if e := errorOf(t, w.Body.Bytes()); w.Code != status || status == 415 && !strings.Contains(e.Message, "application/json") {
+			t.Errorf("%q: status %d, want %d: %s", body, w.Code, status, e.Message)
 		}
 	}
 }

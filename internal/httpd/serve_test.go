@@ -121,6 +121,7 @@ func TestTheTurnEndsWhenTheClientLeaves(t *testing.T) {
 			ctx, leave := context.WithCancel(t.Context())
 			time.AfterFunc(time.Second, leave)
 			req, _ := http.NewRequestWithContext(ctx, http.MethodPost, "http://gateway/v1/chat/completions", strings.NewReader(body))
+			req.Header.Set("Content-Type", "application/json")
 			req.Header.Set("X-Api-Key", key)
 			if resp, err := client.Do(req); err == nil {
 				io.Copy(io.Discard, resp.Body)
@@ -206,6 +207,7 @@ func TestABodyThatDoesNotComeIsNotWaitedForForEver(t *testing.T) {
 			t.Fatal(err)
 		}
 		req.Header = withKey(key)
+		req.Header.Set("Content-Type", "application/json")
 		go io.WriteString(half, helloStream[:10])
 		began := time.Now()
 		resp, err := client.Do(req)
@@ -234,6 +236,7 @@ func TestABodyThatIsSlowButComesIsRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		req.Header = withKey(key)
+		req.Header.Set("Content-Type", "application/json")
 		resp, err := client.Do(req)
 		if err != nil {
 			t.Fatal(err)
@@ -255,7 +258,7 @@ func TestAMalformedBodyIsTheClientsFault(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	go io.WriteString(conn, "POST /v1/chat/completions HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer "+key+"\r\nTransfer-Encoding: chunked\r\n\r\nno length\r\n")
+	go io.WriteString(conn, "POST /v1/chat/completions HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\nAuthorization: Bearer "+key+"\r\nTransfer-Encoding: chunked\r\n\r\nno length\r\n")
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		t.Fatal(err)
