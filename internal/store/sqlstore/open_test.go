@@ -43,15 +43,14 @@ func TestSQLiteFilesAreForTheUserAlone(t *testing.T) {
 		if d.IsDir() {
 			want = 0o700
 		}
-		// The lock file is empty and stays so.
-		if info.Mode().Perm() != want && !strings.HasSuffix(path, ".lock") {
+		if info.Mode().Perm() != want {
 			t.Errorf("%s has mode %v, want %v", filepath.Base(path), info.Mode().Perm(), want)
 		}
 		seen++
 		return nil
 	})
-	if err != nil || seen < 4 {
-		t.Errorf("saw %d files (the database, its log and index, the folder), %v", seen, err)
+	if err != nil || seen < 5 {
+		t.Errorf("saw %d files (the database, its log, index and lock, the folder), %v", seen, err)
 	}
 }
 

@@ -134,10 +134,11 @@ func lockSQLite(ctx context.Context, db *sql.DB, dsn string) (func(), error) {
 	if file.inMemory() {
 		return func() {}, nil // nobody else knows it
 	}
-	unlock, err := lockedfile.MutexAt(file.path + ".lock").Lock()
+	lock, err := lockedfile.OpenFile(file.path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
+	unlock := func() { lock.Close() }
 	if _, err := db.ExecContext(ctx, "PRAGMA journal_mode = WAL"); err != nil {
 		unlock()
 		return nil, err
