@@ -76,6 +76,9 @@ func Main(ctx context.Context, args, env []string, stdin io.Reader, stdout, stde
 	case err != nil:
 		return printError(stderr, err)
 	}
+	for _, w := range environment.Warnings() {
+		fmt.Fprintf(stderr, "composer-api: warning: %s\nhint: %s\n", w.Text, w.Hint)
+	}
 	if err := parsed.Run(); err != nil {
 		return printError(stderr, err)
 	}

@@ -15,7 +15,8 @@ var files = []string{".dev.vars", ".env"}
 
 // An Env answers what a variable is set to, and where.
 type Env struct {
-	vars map[string]setting
+	vars     map[string]setting
+	warnings []Warning
 }
 
 type setting struct {
@@ -43,6 +44,11 @@ func NewEnv(environ []string, dir string) (*Env, error) {
 		if err != nil {
 			return nil, &Error{Name: name, Problem: err.Error(), Hint: `write one NAME="value" a line`}
 		}
+		if info, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			if w, bad := exposed(name, info.Mode(), assignments); bad {
+				e.warnings = append(e.warnings, w)
+			}
+		}
 		for _, a := range assignments {
 			e.add(a.name, a.value, fmt.Sprintf("%s line %d", name, a.line))
 		}
@@ -56,6 +62,9 @@ func (e *Env) add(name, value, origin string) {
 		e.vars[name] = setting{value, origin}
 	}
 }
+
+// Warnings are what NewEnv noticed.
+func (e *Env) Warnings() []Warning { return e.warnings }
 
 // Lookup gives the value of the variable name and where it was set; ok is false when it isn't set or empty.
 func (e *Env) Lookup(name string) (value, origin string, ok bool) {
