@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"composer-api/internal/config"
@@ -21,16 +22,33 @@ func dsn(p *process, c *config.Storage) (string, error) {
 	return filepath.Join(dir, "composer.db"), err
 }
 
-// openStore opens the database for serve and brings its schema up to date. When it is unavailable, serve goes on without
-// it for those who bring their own Cursor key, and every use tries again. The caller closes it.
+// makeStateFolder makes the folder of the default database. That of COMPOSER_DB is somebody's to name, and to mistype.
+func makeStateFolder(p *process, c *config.Storage) error {
+	if c.DB != "" {
+		return nil
+	}
+	dir, err := p.env.StateDir()
+	if err == nil {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	return err
+}
+
+// openStore opens the database for serve and brings its schema up to date. A file that can't be opened is a mistake in
+// the settings, and an error. A server that can't be reached may come back: serve goes on without it for those who bring
+// their own Cursor key, and every use tries again. The caller closes it.
 func openStore(ctx context.Context, p *process, c *config.Storage) (*sqlstore.DB, error) {
 	where, err := dsn(p, c)
 	if err != nil {
 		return nil, err
 	}
-	db, err := sqlstore.Open(ctx, sqlstore.Config{DSN: where, Patient: true})
+	if err := makeStateFolder(p, c); err != nil {
+		return nil, err
+	}
+	path, isFile := sqlstore.File(where)
+	db, err := sqlstore.Open(ctx, sqlstore.Config{DSN: where, Patient: !isFile})
 	if err != nil {
-		return nil, storeHint(err)
+		return nil, storeHint(cantOpen(path, err))
 	}
 	if err := db.Ping(ctx); err != nil {
 		fmt.Fprintf(p.stderr, "composer-api: hosted keys and stored responses don't work for now: %v\n", err)
@@ -44,9 +62,13 @@ func withStore(ctx context.Context, p *process, c *config.Storage, f func(store.
 	if err != nil {
 		return err
 	}
+	if err := makeStateFolder(p, c); err != nil {
+		return err
+	}
+	path, _ := sqlstore.File(where)
 	db, err := sqlstore.Open(ctx, sqlstore.Config{DSN: where})
 	if err != nil {
-		return storeHint(err)
+		return storeHint(cantOpen(path, err))
 	}
 	return errors.Join(storeHint(f(db)), db.Close())
 }
@@ -59,6 +81,14 @@ func newRing(c *config.Storage) (*seal.Ring, error) {
 		return nil, &config.Error{Name: bad.Name, Problem: bad.Problem, Hint: bad.Hint}
 	}
 	return ring, err
+}
+
+// cantOpen names the file that can't be opened: SQLite doesn't.
+func cantOpen(path string, err error) error {
+	if path != "" && errors.Is(err, store.ErrUnavailable) {
+		return &hinted{fmt.Errorf("the database %s can't be opened: %w", path, err), "see that its folder is there and that both can be written, or name another file with --db or COMPOSER_DB"}
+	}
+	return err
 }
 
 // storeHint tells the operator what to do about an error of the store.

@@ -23,9 +23,13 @@ func (c *migrateUpCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	if err := makeStateFolder(p, &c.Storage); err != nil {
+		return err
+	}
+	path, _ := sqlstore.File(where)
 	done, err := sqlstore.MigrateUp(ctx, where)
 	if err != nil {
-		return storeHint(err)
+		return storeHint(cantOpen(path, err))
 	}
 	for _, m := range done {
 		fmt.Fprintf(p.stdout, "applied %s\n", m.Name)

@@ -172,7 +172,7 @@ func TestWithoutADatabaseToWriteOnlyHostedKeysStandStill(t *testing.T) {
 
 	for name, dsn := range map[string]string{
 		"read-only":   "file:" + path + "?_pragma=query_only(1)",
-		"no database": path + "/no/such/folder.db",
+		"no database": "postgres://ada:hunter2@127.0.0.1:1/composer?sslmode=disable",
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, append(environ, "COMPOSER_DB="+dsn))

@@ -58,7 +58,7 @@ type hosting struct {
 }
 
 func newHosting(t *testing.T) *hosting {
-	return &hosting{t: t, dsn: filepath.Join(t.TempDir(), "state", "composer.db")}
+	return &hosting{t: t, dsn: filepath.Join(t.TempDir(), "composer.db")}
 }
 
 // replica is a service on the database, with its store.

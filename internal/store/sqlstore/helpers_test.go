@@ -12,7 +12,7 @@ import (
 )
 
 // sqliteDSN names a database that doesn't exist yet.
-func sqliteDSN(t *testing.T) string { return filepath.Join(t.TempDir(), "state", "composer.db") }
+func sqliteDSN(t *testing.T) string { return filepath.Join(t.TempDir(), "composer.db") }
 
 // rawPostgres talks to the server past the store.
 func rawPostgres(t *testing.T, dsn string) *sql.DB {

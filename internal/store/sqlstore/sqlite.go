@@ -86,6 +86,20 @@ func Memory() string { return "file:/" + rand.Text() + "?" + inMemory }
 
 func (f sqliteFile) inMemory() bool { return f.options == inMemory }
 
+// File is the path of the SQLite file that dsn names; ok is false when it names something else.
+func File(dsn string) (path string, ok bool) {
+	if d, err := dialectOf(dsn); err != nil || d != &sqlite {
+		return "", false
+	}
+	file := splitSQLite(dsn)
+	return file.path, !file.inMemory()
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
 func (f sqliteFile) exists() bool {
 	if f.inMemory() {
 		return true
@@ -95,14 +109,13 @@ func (f sqliteFile) exists() bool {
 }
 
 // create makes the file before SQLite does, because SQLite would make it readable for everybody. The log and the index
-// beside it get the file's mode.
+// beside it get the file's mode. A folder is not made: its name is more likely mistyped.
 func (f sqliteFile) create() error {
 	if f.exists() {
 		return nil
 	}
-	err := os.MkdirAll(filepath.Dir(f.path), 0o700)
-	if err != nil {
-		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	if dir := filepath.Dir(f.path); !isFolder(dir) {
+		return fmt.Errorf("%w: there is no folder %s", store.ErrUnavailable, dir)
 	}
 	file, err := os.OpenFile(f.path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 // Config says which database to open, and how.
 type Config struct {
 	// DSN is a path of an SQLite file, a "file:" URI of one, or a "postgres://" URL. A missing SQLite file is made,
-	// with its folders, readable by the user alone. [Memory] makes one without a file. In the URI and the URL, options of the driver may follow a '?'.
+	// readable by the user alone, in a folder that exists. [Memory] makes one without a file. In the URI and the URL, options of the driver may follow a '?'.
 	DSN string
 	// Limits bound what is kept.
 	Limits store.Limits
