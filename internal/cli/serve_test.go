@@ -278,3 +278,14 @@ func TestTheDemoNeverUsesTheNetwork(t *testing.T) {
 		t.Error("the demo made the database of a real gateway")
 	}
 }
+
+func TestAliasesAreOffUnlessTheyAreSet(t *testing.T) {
+	const asked = `{"model":"gpt-4o","messages":[{"role":"user","content":"sim: text fine"}]}`
+	if resp := serve(t, nil, "--demo").post(t, asked); resp.StatusCode != 404 {
+		t.Errorf("without: status %d: %s", resp.StatusCode, bodyOf(t, resp))
+	}
+	resp := serve(t, []string{"COMPOSER_ALIASES=gpt-*=composer-2.5, claude-*=composer-2.5-fast"}, "--demo").post(t, asked)
+	if body := bodyOf(t, resp); resp.StatusCode != 200 || resp.Header.Get("X-Composer-Model") != "composer-2.5;fast=false" {
+		t.Errorf("with: status %d, %v: %s", resp.StatusCode, resp.Header, body)
+	}
+}

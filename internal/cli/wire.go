@@ -70,7 +70,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 	if c.Demo {
 		world = demoOutside()
 	}
-	cat := catalog.New(catalog.Config{Fetch: world.fetch, Log: log})
+	cat := catalog.New(catalog.Config{Fetch: world.fetch, Aliases: aliases(c.Aliases), Log: log})
 	s.gateway = gateway.New(gateway.Config{
 		Backends: up.backends, Catalog: cat, ParkTimeout: c.ParkTimeout, Unconfigured: unconfigured, Log: log,
 		Durable:  gateway.NewDurableMemory(gateway.DurableConfig{Store: s.store, Backends: up.backends, Log: log}),
@@ -111,6 +111,15 @@ func (c *serveCmd) newUpstreams(auth *auth.Client, log *slog.Logger) (*upstreams
 		return demoUpstreams(), nil
 	}
 	return newUpstreams(&c.Config, auth, log)
+}
+
+// aliases puts the settings into the catalogue's words.
+func aliases(all config.Aliases) []catalog.Alias {
+	var list []catalog.Alias
+	for _, a := range all {
+		list = append(list, catalog.Alias(a))
+	}
+	return list
 }
 
 // verify asks Cursor whose key it is.

@@ -9,6 +9,7 @@ import (
 type Config struct {
 	Server   `embed:"" group:"Server"`
 	Upstream `embed:"" group:"Upstream"`
+	Models   `embed:"" group:"Models"`
 	Timing   `embed:"" group:"Timing"`
 	Storage  `embed:"" group:"Storage"`
 	Accounts `embed:"" group:"Accounts"`
@@ -37,6 +38,11 @@ type Upstream struct {
 	SDKClientVersion   string   `name:"cursor-sdk-client-version" var:"CURSOR_SDK_CLIENT_VERSION" default:"sdk-1.0.13" placeholder:"VERSION" help:"Client version told to the local-agent endpoint."`
 	Prefer             string   `name:"upstream" var:"COMPOSER_UPSTREAM" enum:",localagent,chat" default:"" placeholder:"NAME" help:"The upstream of /v1 when several are on: localagent or chat."`
 	CAFile             string   `name:"ca-file" var:"COMPOSER_CA_FILE" placeholder:"FILE" help:"Additional certificate authorities to trust, as PEM."`
+}
+
+// Models is which names models have.
+type Models struct {
+	Aliases Aliases `var:"COMPOSER_ALIASES" placeholder:"NAME=MODEL" help:"Other names that models are asked for by, with commas between; a * stands for any text: gpt-*=composer-2.5,claude-*=composer-2.5."`
 }
 
 // Timing is how long things may take.

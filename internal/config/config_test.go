@@ -149,6 +149,7 @@ func TestABadValueNamesItsVariableAndWhereItWasSet(t *testing.T) {
 		{"level", nil, map[string]string{".dev.vars": "COMPOSER_LOG=loud"}, "COMPOSER_LOG", "COMPOSER_LOG (.dev.vars line 1): is not a log level: use debug, info, warn or error"},
 		{"choice", []string{"COMPOSER_UPSTREAM=magic"}, nil, "COMPOSER_UPSTREAM", "COMPOSER_UPSTREAM (environment): must be one of localagent,chat"},
 		{"address", []string{"CURSOR_BACKEND_BASE_URL=user:hunter2@b.example"}, nil, "CURSOR_BACKEND_BASE_URL", "CURSOR_BACKEND_BASE_URL (environment): is not an http:// or https:// address"},
+		{"aliases", []string{"COMPOSER_ALIASES=gpt-4=*"}, nil, "COMPOSER_ALIASES", "COMPOSER_ALIASES (environment): is not a list of names such as gpt-*=composer-2.5,claude-*=composer-2.5"},
 		{"hosts", []string{"COMPOSER_ALLOWED_HOSTS=https://gateway.example"}, nil, "COMPOSER_ALLOWED_HOSTS", "COMPOSER_ALLOWED_HOSTS (environment): is not a list of host names such as gateway.example: leave out http:// and paths"},
 		{"upstream that is off", []string{"COMPOSER_UPSTREAM=chat"}, nil, "COMPOSER_UPSTREAM", "COMPOSER_UPSTREAM: asks for chat, which is not configured"},
 		{"broken file", nil, map[string]string{".dev.vars": "ENCRYPTION_KEY=\"hunter2"}, ".dev.vars", ".dev.vars: line 1 has a quote that never ends"},

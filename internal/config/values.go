@@ -153,3 +153,23 @@ func (h *Hosts) UnmarshalText(text []byte) error {
 	*h = hosts
 	return nil
 }
+
+// An Alias makes the names that fit a pattern stand for a model.
+type Alias struct{ Pattern, Model string }
+
+// Aliases is a list of PATTERN=MODEL, with commas or blanks between.
+type Aliases []Alias
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (a *Aliases) UnmarshalText(text []byte) error {
+	var aliases Aliases
+	for _, field := range strings.FieldsFunc(string(text), func(r rune) bool { return r == ',' || r == ' ' }) {
+		pattern, model, ok := strings.Cut(field, "=")
+		if !ok || pattern == "" || model == "" || strings.ContainsAny(model, "*=") {
+			return errors.New("is not a list of names such as gpt-*=composer-2.5,claude-*=composer-2.5")
+		}
+		aliases = append(aliases, Alias{pattern, model})
+	}
+	*a = aliases
+	return nil
+}

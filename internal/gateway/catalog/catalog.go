@@ -54,6 +54,9 @@ type Config struct {
 	TTL time.Duration
 	// MaxOwners bounds how many owners' lists are kept; 0 means 1,000.
 	MaxOwners int
+	// Aliases are names that the operator gives to models. They come before the live catalogue, so that a name means
+	// the same for every key, and never replace Composer's own names. The first that fits counts.
+	Aliases []Alias
 	// Log receives what goes wrong with Fetch. Nil discards it.
 	Log *slog.Logger
 }
@@ -99,12 +102,28 @@ func (c *Catalog) List(ctx context.Context, caller agent.Caller) ([]Model, error
 }
 
 // Find returns the model that name stands for: an id or an alias, with or without a client's provider prefix. An
-// unknown name is an *agent.Error with code ModelNotFound.
+// unknown name is an *agent.Error with code ModelNotFound; of an alias, it names the alias's model.
 func (c *Catalog) Find(ctx context.Context, caller agent.Caller, name string) (Model, error) {
+	if _, ok := builtinSpelt(name); !ok {
+		name = aliased(c.cfg.Aliases, name)
+	}
+	return c.find(ctx, caller, name)
+}
+
+// builtinSpelt is builtinNamed for every spelling of name.
+func builtinSpelt(name string) (Model, bool) {
 	for _, candidate := range spellings(name) {
 		if m, ok := builtinNamed(candidate); ok {
-			return m, nil
+			return m, true
 		}
+	}
+	return Model{}, false
+}
+
+// find is Find without the operator's aliases.
+func (c *Catalog) find(ctx context.Context, caller agent.Caller, name string) (Model, error) {
+	if m, ok := builtinSpelt(name); ok {
+		return m, nil
 	}
 	l, err := c.live(ctx, caller)
 	if err != nil {

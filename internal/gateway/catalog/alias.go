@@ -1,0 +1,40 @@
+package catalog
+
+import "strings"
+
+// An Alias makes names stand for a model.
+type Alias struct {
+	// Pattern is a name, in which each * stands for any text: "gpt-*". Upper and lower case are the same.
+	Pattern string
+	// Model is what is asked for instead: a name of the catalogue, and not of another alias.
+	Model string
+}
+
+// aliased is the model that the first fitting alias gives to name, or name itself.
+func aliased(aliases []Alias, name string) string {
+	candidates := spellings(name)
+	for _, a := range aliases {
+		pattern := strings.ToLower(a.Pattern)
+		for _, candidate := range candidates {
+			if fits(pattern, candidate) {
+				return a.Model
+			}
+		}
+	}
+	return name
+}
+
+// fits reports whether name is pattern with some text for each *.
+func fits(pattern, name string) bool {
+	parts := strings.Split(pattern, "*")
+	name, ok := strings.CutPrefix(name, parts[0])
+	if len(parts) == 1 {
+		return ok && name == ""
+	}
+	for _, part := range parts[1 : len(parts)-1] {
+		// The earliest place leaves the most for the parts that follow.
+		_, after, found := strings.Cut(name, part)
+		name, ok = after, ok && found
+	}
+	return ok && strings.HasSuffix(name, parts[len(parts)-1])
+}
