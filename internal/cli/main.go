@@ -76,13 +76,27 @@ func Main(ctx context.Context, args, env []string, stdin io.Reader, stdout, stde
 	case err != nil:
 		return printError(stderr, err)
 	}
-	for _, w := range environment.Warnings() {
+	for _, w := range append(environment.Warnings(), environment.Misspelt(variables(parser.Model.Node))...) {
 		fmt.Fprintf(stderr, "composer-api: warning: %s\nhint: %s\n", w.Text, w.Hint)
 	}
 	if err := parsed.Run(); err != nil {
 		return printError(stderr, err)
 	}
 	return exitOK
+}
+
+// variables lists every variable that some command reads.
+func variables(node *kong.Node) []string {
+	names := []string{"CURSOR_API_KEY"} // see modelsCmd
+	for _, flag := range node.Flags {
+		if name := flag.Tag.Get(config.VarTag); name != "" {
+			names = append(names, name)
+		}
+	}
+	for _, child := range node.Children {
+		names = append(names, variables(child)...)
+	}
+	return names
 }
 
 // usualForms turns what people try first into our commands: --version, and "help COMMAND".

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -29,4 +30,87 @@ func exposed(file string, mode fs.FileMode, assignments []assignment) (Warning, 
 		}
 	}
 	return Warning{}, false
+}
+
+// strangers are variables of other programs that look like ours misspelt: PHP's Composer has the first, Cursor's own
+// tools the others.
+var strangers = []string{"COMPOSER_PROCESS_TIMEOUT", "CURSOR_AGENT", "CURSOR_TRACE_ID"}
+
+// Misspelt warns of variables that begin like ours and are none of known. In .dev.vars and .env each is a mistake; in
+// the environment, where other programs have variables of these prefixes, only what resembles one of ours.
+func (e *Env) Misspelt(known []string) []Warning {
+	var warnings []Warning
+	for _, name := range slices.Sorted(maps.Keys(e.vars)) {
+		ours := strings.HasPrefix(name, "COMPOSER_") || strings.HasPrefix(name, "CURSOR_")
+		if !ours || slices.Contains(known, name) || slices.Contains(strangers, name) {
+			continue
+		}
+		nearest, near := nearestName(name, known)
+		origin := e.vars[name].origin
+		if origin == "environment" && !near {
+			continue
+		}
+		w := Warning{Text: fmt.Sprintf("%s (%s) is no setting of composer-api", name, origin), Hint: `"composer-api serve --help" lists the settings`}
+		if near {
+			w.Hint = "did you mean " + nearest + "?"
+		}
+		warnings = append(warnings, w)
+	}
+	return warnings
+}
+
+// nearestName is the one of known that name resembles most. It is near when few letters differ, or when one has a word
+// that the other has not.
+func nearestName(name string, known []string) (nearest string, near bool) {
+	best := -1
+	for _, k := range known {
+		prefix, word, _ := strings.Cut(name, "_")
+		knownPrefix, knownWord, _ := strings.Cut(k, "_")
+		d := distance(word, knownWord)
+		if prefix != knownPrefix {
+			d++
+		}
+		resembles := d <= max(1, min(len(word), len(knownWord))/4) || prefix == knownPrefix && oneWordMore(word, knownWord)
+		if resembles && (best < 0 || d < best) {
+			nearest, near, best = k, true, d
+		}
+	}
+	return nearest, near
+}
+
+// oneWordMore reports whether one of two names is the other with a word more.
+func oneWordMore(a, b string) bool {
+	long, short := strings.Split(a, "_"), strings.Split(b, "_")
+	if len(long) < len(short) {
+		long, short = short, long
+	}
+	if len(long) != len(short)+1 || len(short) < 2 {
+		return false
+	}
+	for i := range long {
+		if slices.Equal(slices.Delete(slices.Clone(long), i, i+1), short) {
+			return true
+		}
+	}
+	return false
+}
+
+// distance is how many letters must be put in, taken out or replaced to make b of a (Levenshtein's distance).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			next := diagonal
+			if a[i] != b[j] {
+				next = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], next
+		}
+	}
+	return row[len(b)]
 }
