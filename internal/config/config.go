@@ -32,7 +32,7 @@ type Upstream struct {
 	LocalAgentEndpoint Endpoint `name:"cursor-local-agent-endpoint" var:"CURSOR_LOCAL_AGENT_ENDPOINT" placeholder:"PATH" help:"Local-agent endpoint: a path under the base, or a whole URL. Turns the localagent upstream on."`
 	ChatEndpoint       Endpoint `name:"cursor-chat-endpoint" var:"CURSOR_CHAT_ENDPOINT" placeholder:"PATH" help:"Older chat endpoint: a path under the base, or a whole URL. Turns the chat upstream on."`
 	ChatHeaders        string   `name:"chat-headers" var:"COMPOSER_CHAT_HEADERS" placeholder:"LINES" help:"Additional headers for the chat endpoint, one 'Name: value' a line."`
-	BridgeURL          BaseURL  `name:"cursor-sdk-bridge-url" var:"CURSOR_SDK_BRIDGE_URL" placeholder:"URL" help:"An HTTP/2 bridge of the reference system that /opencodev2 goes through."`
+	BridgeURL          BaseURL  `name:"cursor-sdk-bridge-url" var:"CURSOR_SDK_BRIDGE_URL" placeholder:"URL" help:"An HTTP/2 bridge of the reference system that /opencodev2 goes through, with or without /sdk at its end."`
 	BridgeToken        Secret   `name:"cursor-sdk-bridge-token" var:"CURSOR_SDK_BRIDGE_TOKEN" hidden:"" help:"The bridge's bearer token."`
 	ClientVersion      string   `name:"cursor-client-version" var:"CURSOR_CLIENT_VERSION" default:"2.6.22" placeholder:"VERSION" help:"Client version told to the chat endpoint."`
 	SDKClientVersion   string   `name:"cursor-sdk-client-version" var:"CURSOR_SDK_CLIENT_VERSION" default:"sdk-1.0.13" placeholder:"VERSION" help:"Client version told to the local-agent endpoint."`

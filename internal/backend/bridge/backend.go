@@ -17,7 +17,7 @@ import (
 
 // Config is what a Backend needs. URL and Auth are required.
 type Config struct {
-	// URL is the bridge's base (CURSOR_SDK_BRIDGE_URL). It is spoken to as HTTP/1.1, or HTTP/2 by ALPN.
+	// URL is the bridge's base, with or without /sdk at its end (CURSOR_SDK_BRIDGE_URL). It is spoken to as HTTP/1.1, or HTTP/2 by ALPN.
 	URL string
 	// Token is the bridge's own bearer token (CURSOR_SDK_BRIDGE_TOKEN); zero is none.
 	Token agent.Secret
@@ -43,7 +43,16 @@ func New(config Config) *Backend {
 	if config.Transport == nil {
 		config.Transport = http.DefaultTransport
 	}
-	return &Backend{config: config, url: strings.TrimRight(config.URL, "/") + "/sdk"}
+	return &Backend{config: config, url: endpoint(config.URL)}
+}
+
+// endpoint is where the bridge takes requests. In the reference system the variable holds this whole address.
+func endpoint(url string) string {
+	url = strings.TrimRight(url, "/")
+	if strings.HasSuffix(url, "/sdk") && !strings.HasSuffix(url, "//sdk") { // a host may be called sdk
+		return url
+	}
+	return url + "/sdk"
 }
 
 // Name implements agent.Backend.
