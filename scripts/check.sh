@@ -16,6 +16,11 @@ fi
 step go vet
 go vet ./...
 go -C tools vet ./...
+if [ -d conformance ]; then go -C conformance vet ./...; fi
+
+step go vet for Windows
+GOOS=windows go vet ./...
+if [ -d conformance ]; then GOOS=windows go -C conformance vet ./...; fi
 
 step staticcheck and lint
 go -C tools build -o ../bin/staticcheck honnef.co/go/tools/cmd/staticcheck

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -28,8 +27,7 @@ func (c *command) run(t testing.TB) (stdout, stderr []byte, err error) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, c.program, c.args...)
 	cmd.Dir, cmd.Env, cmd.Stdin = c.dir, c.env, c.stdin
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	endWithChildren(cmd)
 	// Grandchildren may hold the pipes open.
 	cmd.WaitDelay = 2 * time.Second
 	var out, errs bytes.Buffer
