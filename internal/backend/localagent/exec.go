@@ -18,6 +18,7 @@ const execEvery = 3 * time.Second
 // An openExec is something that upstream has asked for and that a client's tool is to answer.
 type openExec struct {
 	id       uint32
+	modelID  string // upstream's id of the model's call; may be empty
 	callID   string // ours
 	opened   time.Time
 	nextBeat time.Time // when to say that it is being worked on
@@ -30,6 +31,45 @@ type openExec struct {
 type execs struct {
 	open  []*openExec     // few: a handful of parallel calls
 	edits map[string]bool // upstream's ids of calls that read a file or are edits
+
+	answered []answeredExec // that a client's tool has answered, oldest first
+	size     int            // bytes of the answers that are kept
+}
+
+// An answeredExec is an exec that a client's tool has answered. Upstream may send it again when it has not seen the
+// answer yet; the tool must not run a second time.
+type answeredExec struct {
+	id      uint32
+	modelID string
+	answer  []byte // the envelopes that were sent; nil when it is no longer kept
+}
+
+// maxAnswers is how many bytes of answers a stream keeps for execs that are sent again. The newest answer is kept
+// whatever its size.
+const maxAnswers = 1 << 20
+
+// keep remembers the answer to x. The answers that were sent first make room for it.
+func (e *execs) keep(x *openExec, answer []byte) {
+	for i := range e.answered {
+		if e.size+len(answer) <= maxAnswers {
+			break
+		}
+		e.size -= len(e.answered[i].answer)
+		e.answered[i].answer = nil
+	}
+	e.answered = append(e.answered, answeredExec{x.id, x.modelID, answer})
+	e.size += len(answer)
+}
+
+// answeredBefore returns the answer to an exec that was answered before, which is nil when it is no longer kept. The
+// latest counts, should upstream use an id for another call.
+func (e *execs) answeredBefore(id uint32, modelID string) (answer []byte, ok bool) {
+	for i := len(e.answered) - 1; i >= 0; i-- {
+		if a := &e.answered[i]; a.id == id {
+			return a.answer, a.modelID == modelID
+		}
+	}
+	return nil, false
 }
 
 func (e *execs) byID(id uint32) *openExec {
@@ -96,8 +136,26 @@ func (r *run) doExec(m *pb.ExecServerMessage) {
 	}
 }
 
+// answerAgain sends the answer again when a client's tool has answered the exec before. It reports whether it has. r.mu
+// is held.
+func (r *run) answerAgain(id uint32, modelID string) bool {
+	answer, ok := r.execs.answeredBefore(id, modelID)
+	switch {
+	case !ok:
+		return false
+	case answer == nil:
+		r.stream.put(throw(id, "This operation was answered before."))
+	default:
+		r.stream.put(answer)
+	}
+	return true
+}
+
 // callTool passes a call of one of the client's tools on, or says that there is no such tool.
 func (r *run) callTool(id uint32, args *pb.McpArgs) {
+	if r.answerAgain(id, args.GetToolCallId()) {
+		return
+	}
 	name, ours := CalledTool(args)
 	r.calls.arrived++
 	if !ours || !r.ticket.tools.has(name) {
@@ -106,11 +164,14 @@ func (r *run) callTool(id uint32, args *pb.McpArgs) {
 		}}})
 		return
 	}
-	r.open(&openExec{id: id}, name, argumentsJSON(args.GetArgs()))
+	r.open(&openExec{id: id, modelID: args.GetToolCallId()}, name, argumentsJSON(args.GetArgs()))
 }
 
 // callBuiltin turns a built-in tool into a call of the client's tool that does the same, or refuses it.
 func (r *run) callBuiltin(id uint32, b *builtin) {
+	if r.answerAgain(id, b.callID) {
+		return
+	}
 	r.calls.arrived++
 	mapper := r.ticket.tools.mapper
 	isEdit := b.use.Kind == toolmap.Write && r.execs.edits[b.callID]
@@ -126,7 +187,7 @@ func (r *run) callBuiltin(id uint32, b *builtin) {
 		r.answer(id, b.refuse(mapper.Refusal(b.name)))
 		return
 	}
-	r.open(&openExec{id: id, builtin: b, ranged: call.Ranged}, call.Tool, call.Arguments)
+	r.open(&openExec{id: id, modelID: b.callID, builtin: b, ranged: call.Ranged}, call.Tool, call.Arguments)
 }
 
 // open gives the client a call and keeps its exec alive until the result comes.
@@ -158,14 +219,21 @@ func (r *run) giveResult(x *openExec, result *agent.ToolResult) bool {
 	r.execs.drop(x)
 	took := int32(min(time.Since(x.opened).Milliseconds(), math.MaxInt32))
 	if x.builtin == nil {
-		return r.answerAfter(took, x.id, mcpResult(result))
+		return r.answerOpen(x, took, mcpResult(result))
 	}
 	o := outcome{failed: result.IsError, ranged: x.ranged}
 	for _, p := range result.Parts {
 		o.text += p.Text
 	}
 	o.text = valid(o.text)
-	return r.answerAfter(took, x.id, x.builtin.answer(o)...)
+	return r.answerOpen(x, took, x.builtin.answer(o)...)
+}
+
+// answerOpen sends the answers to an exec that a client's tool has worked on for so many milliseconds, and keeps them.
+func (r *run) answerOpen(x *openExec, took int32, answers ...*answerMessage) bool {
+	b := answerEnvelopes(took, x.id, answers...)
+	r.execs.keep(x, b)
+	return r.stream.put(b)
 }
 
 // mcpResult is a client's result of its own tool.
@@ -200,16 +268,18 @@ const (
 )
 
 // answer answers an exec at once and closes it.
-func (r *run) answer(id uint32, a *answerMessage) bool { return r.answerAfter(0, id, a) }
+func (r *run) answer(id uint32, a *answerMessage) bool {
+	return r.stream.put(answerEnvelopes(0, id, a))
+}
 
-// answerAfter sends the answers to an exec, normally one, that took so many milliseconds, and closes it.
-func (r *run) answerAfter(took int32, id uint32, answers ...*answerMessage) bool {
+// answerEnvelopes are the answers to an exec, normally one, that took so many milliseconds, and its end.
+func answerEnvelopes(took int32, id uint32, answers ...*answerMessage) []byte {
 	var b []byte
 	for _, a := range answers {
 		a.Id, a.LocalExecutionTimeMs = id, &took
 		b = appendEnvelope(b, appendField(nil, fieldExecAnswer, encode(a)))
 	}
-	return r.stream.put(append(b, control(controlClose, id)...))
+	return append(b, control(controlClose, id)...)
 }
 
 // answerRaw is answer for a result that is encoded already.

@@ -1,0 +1,108 @@
+package localagent
+
+import (
+	"bytes"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/backend/backendtest"
+	"composer-api/internal/cursor/auth"
+	"composer-api/internal/cursor/connectwire"
+	"composer-api/internal/cursor/pb"
+)
+
+// newOfflineRun makes a run whose upstream is the test: receive hands it messages, and sent is what it answers.
+func newOfflineRun(t *testing.T) *run {
+	b, err := New(Config{Endpoint: "http://cursor/agent.v1.AgentService/Run", Auth: auth.New(auth.Config{})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRun(b, backendtest.Request("hello"))
+	r.stream = &stream{out: newOutbox(), in: connectwire.NewReader(bytes.NewReader(nil), 0)}
+	t.Cleanup(func() {
+		r.end()
+		r.mu.Lock()
+		r.stopFor(errClosed)
+		r.mu.Unlock()
+		b.Close()
+	})
+	return r
+}
+
+func (r *run) receive(t *testing.T, m *pb.AgentServerMessage) {
+	t.Helper()
+	data, err := proto.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.take(data); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sent is what waits for the transport, which takes it with that.
+func (r *run) sent(t *testing.T) []byte {
+	t.Helper()
+	b := make([]byte, r.stream.out.waiting())
+	if len(b) == 0 {
+		return nil
+	}
+	n, err := r.stream.out.Read(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b[:n]
+}
+
+func callOfLook(execID uint32, modelID string) *pb.AgentServerMessage {
+	return &pb.AgentServerMessage{Message: &pb.AgentServerMessage_ExecServerMessage{ExecServerMessage: &pb.ExecServerMessage{
+		Id: execID,
+		Message: &pb.ExecServerMessage_McpArgs{McpArgs: &pb.McpArgs{
+			Name: provider + "-look", ToolName: "look", ProviderIdentifier: provider, ToolCallId: modelID,
+		}},
+	}}}
+}
+
+// giveCall yields the call that the run has for the client, and answers it.
+func (r *run) giveCall(t *testing.T, text string) {
+	t.Helper()
+	if r.queue.len() != 1 {
+		t.Fatalf("%d events for the client, want one call", r.queue.len())
+	}
+	call := r.queue.pop().Call
+	r.turnOver = true
+	if err := r.Resume(t.Context(), []agent.ToolResult{{CallID: call.ID, Parts: []agent.Part{{Text: text}}}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestExecThatIsSentAgainIsAnsweredAgain(t *testing.T) {
+	r := newOfflineRun(t)
+	r.receive(t, callOfLook(7, "toolu_1"))
+	r.giveCall(t, "found")
+	answer := r.sent(t)
+	r.receive(t, callOfLook(7, "toolu_1"))
+	if n := r.queue.len(); n != 0 {
+		t.Errorf("the client is given %d events for a call that it has answered", n)
+	}
+	if again := r.sent(t); len(answer) == 0 || !bytes.Equal(again, answer) {
+		t.Errorf("answered with %q, then with %q", answer, again)
+	}
+	r.receive(t, callOfLook(7, "toolu_2"))
+	r.giveCall(t, "another call under the same id")
+}
+
+func TestAnswersThatAreKeptAreBounded(t *testing.T) {
+	var e execs
+	for id := range uint32(3) {
+		e.keep(&openExec{id: id, modelID: "call"}, make([]byte, maxAnswers/2))
+	}
+	if answer, ok := e.answeredBefore(0, "call"); answer != nil || !ok {
+		t.Errorf("the oldest answer takes %d bytes, known %v", len(answer), ok)
+	}
+	if answer, _ := e.answeredBefore(1, "call"); answer == nil || e.size > maxAnswers {
+		t.Errorf("%d bytes are kept", e.size)
+	}
+}
