@@ -157,6 +157,7 @@ func (r *run) callTool(id uint32, args *pb.McpArgs) {
 		return
 	}
 	name, ours := CalledTool(args)
+	r.clock.goesOn()
 	r.calls.arrived++
 	if !ours || !r.ticket.tools.has(name) {
 		r.answer(id, &answerMessage{Message: &pb.ExecClientMessage_McpResult{McpResult: &pb.McpResult{
@@ -172,6 +173,7 @@ func (r *run) callBuiltin(id uint32, b *builtin) {
 	if r.answerAgain(id, b.callID) {
 		return
 	}
+	r.clock.goesOn()
 	r.calls.arrived++
 	mapper := r.ticket.tools.mapper
 	isEdit := b.use.Kind == toolmap.Write && r.execs.edits[b.callID]

@@ -8,8 +8,6 @@ import (
 const (
 	// clientEvery is how often upstream is told that we are there.
 	clientEvery = 5 * time.Second
-	// lingerFor is how long the end of the stream is waited for once the turn has ended.
-	lingerFor = 2 * time.Second
 	// maxUnsent is how much may wait for the transport before heartbeats are left out: upstream isn't reading, and more
 	// of them would not help.
 	maxUnsent = 64 << 10
@@ -24,7 +22,7 @@ type clock struct {
 	since atomic.Int64 // when the current wait began, after start; 0: nobody waits
 	idle  atomic.Int64 // waited since the last progress, in waits that are over
 	taken atomic.Int64 // when upstream accepted the current attempt; 0: there is none
-	until atomic.Int64 // when to stop waiting for the end of the stream; 0: not yet
+	ended atomic.Bool  // upstream has said that a turn has ended, and the model has done nothing since
 }
 
 func (c *clock) begin() {
@@ -53,11 +51,11 @@ func (c *clock) restart() {
 	}
 }
 
-// linger puts off the end of waiting for the end, and returns it.
-func (c *clock) linger() time.Time {
-	until := c.now() + int64(lingerFor)
-	c.until.Store(until)
-	return c.at(until)
+// goesOn notes that the model did something: a turn that ended before was a sub-agent's.
+func (c *clock) goesOn() {
+	if c.ended.Load() {
+		c.ended.Store(false)
+	}
 }
 
 func (c *clock) at(t int64) time.Time { return c.start.Add(time.Duration(t - 1)) }
@@ -118,17 +116,15 @@ func (r *run) limit() (time.Time, error) {
 	if since == 0 || r.turnOver || len(r.execs.open) > 0 {
 		return time.Time{}, nil
 	}
-	if until := r.clock.until.Load(); until != 0 {
-		return r.clock.at(until), errLingered
-	}
 	cfg := &r.backend.cfg
+	progress := cfg.ProgressTimeout
+	if r.clock.ended.Load() { // most likely everything has been said, and only the end of the stream is missing
+		progress = min(progress, cfg.StallTimeout)
+	}
 	stall := since + int64(cfg.StallTimeout)
-	stuck := since - r.clock.idle.Load() + int64(cfg.ProgressTimeout)
+	stuck := since - r.clock.idle.Load() + int64(progress)
 	if stuck < stall {
-		return r.clock.at(stuck), tooSlow("Cursor made no progress for %v.", cfg.ProgressTimeout)
+		return r.clock.at(stuck), tooSlow("Cursor made no progress for %v.", progress)
 	}
 	return r.clock.at(stall), tooSlow("Cursor sent nothing for %v.", cfg.StallTimeout)
 }
-
-// errLingered ends a stream whose turn has ended; it is no failure.
-var errLingered = tooSlow("Cursor did not end the stream within %v.", lingerFor)

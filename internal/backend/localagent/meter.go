@@ -7,8 +7,7 @@ import (
 
 // A meter counts what a run costs: what upstream says at the end of its turns, and until then what can be gathered.
 type meter struct {
-	ended bool        // upstream has said that a turn ended
-	said  bool        // and what it cost
+	said  bool        // upstream has said what a turn cost
 	total agent.Usage // the sum of what it said; sub-agents end turns of their own
 
 	context int64 // tokens of the whole context, by the last checkpoint
@@ -18,7 +17,6 @@ type meter struct {
 }
 
 func (m *meter) turnEnded(t *pb.TurnEnded) {
-	m.ended = true
 	m.said = m.said || t.InputTokens != nil || t.OutputTokens != nil
 	AddCost(&m.total, t)
 }

@@ -24,6 +24,9 @@ func (r *run) delta(message []byte) (agent.Event, bool) {
 	if !ok {
 		return agent.Event{}, false
 	}
+	if len(text) > 0 {
+		r.clock.goesOn()
+	}
 	if kind == agent.Text {
 		text = r.text.Add(text)
 	} else {
@@ -32,7 +35,7 @@ func (r *run) delta(message []byte) (agent.Event, bool) {
 	if len(text) == 0 {
 		return agent.Event{}, false
 	}
-	r.progress()
+	r.clock.progress()
 	r.meter.output += len(text)
 	r.said()
 	return agent.Event{Kind: kind, Text: text}, true
@@ -123,7 +126,7 @@ func (r *run) takeBroken() error {
 // is passed over. mu is held.
 func (r *run) handle(message []byte) error {
 	if state, ok := checkpointBytes(message); ok {
-		r.progress()
+		r.clock.progress()
 		r.checkpoint = bytes.Clone(state)
 		r.meter.context = contextTokens(state)
 		r.tries.checkpoint()
@@ -134,7 +137,7 @@ func (r *run) handle(message []byte) error {
 		return err
 	}
 	if m.GetInteractionUpdate().GetHeartbeat() == nil {
-		r.progress()
+		r.clock.progress() // everything but heartbeats says that the model gets on
 	}
 	switch m := m.GetMessage().(type) {
 	case *pb.AgentServerMessage_InteractionUpdate:
@@ -167,27 +170,23 @@ func (r *run) send(m *pb.AgentClientMessage) {
 func (r *run) update(u *pb.InteractionUpdate) {
 	switch u := u.GetMessage().(type) {
 	case *pb.InteractionUpdate_StepStarted:
+		r.clock.goesOn()
 		r.calls.step()
 	case *pb.InteractionUpdate_ToolRequestsListed:
+		r.clock.goesOn()
 		r.calls.announce(int(u.ToolRequestsListed.GetCallCount()))
 	case *pb.InteractionUpdate_TokenDelta:
 		r.meter.tokens += int64(max(0, u.TokenDelta.GetTokens()))
 	case *pb.InteractionUpdate_ToolCallStarted:
+		r.clock.goesOn()
 		if call := u.ToolCallStarted; call.GetToolCall().GetEditToolCall() != nil {
 			r.execs.noteEdit(call.GetCallId())
 			r.execs.noteEdit(call.GetToolCall().GetToolCallId())
 		}
+	case *pb.InteractionUpdate_ToolCallCompleted:
+		r.clock.goesOn()
 	case *pb.InteractionUpdate_TurnEnded:
+		r.clock.ended.Store(true)
 		r.meter.turnEnded(u.TurnEnded)
-		r.progress()
-	}
-}
-
-// progress notes that the model got on: everything but heartbeats says so. After a turn_ended it puts off the time at
-// which we stop waiting for the end of the stream. The caller has the reading role.
-func (r *run) progress() {
-	r.clock.progress()
-	if r.meter.ended {
-		r.backend.pacer.set(&r.alarm, r.clock.linger())
 	}
 }

@@ -39,6 +39,7 @@ type tries struct {
 
 // said notes output. The user's message is not needed any more once there was some, and it may be long.
 func (r *run) said() {
+	r.clock.goesOn()
 	if !r.tries.output {
 		r.ticket.userAction = nil
 	}
@@ -89,10 +90,12 @@ func (r *run) connect(ctx context.Context) error {
 	return nil
 }
 
-// mend decides what the end of a stream means: the end of the run, another attempt, or an error.
+// mend decides what the end of a stream means: the end of the run, another attempt, or an error. A turn_ended is not the
+// end yet, because a sub-agent's turn ends so too; but when the model did nothing after it, any end of the stream is a
+// good one, an error too. Source: the protocol's description of ends.
 func (r *run) mend(ctx context.Context, err error) {
-	if r.meter.ended {
-		r.finishWell() // whatever came after it
+	if r.clock.ended.Load() {
+		r.finishWell()
 		return
 	}
 	r.makeGood(ctx, failed(err))
