@@ -250,6 +250,10 @@ func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
 		return r.over
 	case !r.turnOver:
 		return errMisused
+	case r.broken != nil && r.clock.ended.Load():
+		// Upstream no longer wanted the results and has said everything: Next gives what it said.
+		r.turnOver = false
+		return nil
 	case r.broken != nil:
 		r.stopFor(r.tellable(failed(r.broken).Err))
 		return r.over

@@ -263,6 +263,31 @@ func TestStreamThatBreaksWhileParkedFailsOnResume(t *testing.T) {
 	})
 }
 
+func TestRunThatEndsWhileParkedGivesItsAnswer(t *testing.T) {
+	for name, c := range map[string]struct{ script, rest string }{
+		"with text":    {"turn\ncalls 1\ncall look {}\ndelay 5s\nabort 1\nend\ntext went on without it", "went on without it"},
+		"without text": {"turn\ncalls 1\ncall look {}\ndelay 5s\nabort 1\nend", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, c.script, cursorsim.Config{}, nil)
+				run := r.start(t, backendtest.Request("hello"))
+				turn := collect(t, run)
+				time.Sleep(20 * time.Second)
+				resume(t, run, turn)
+				rest := collect(t, run)
+				if rest.Text != c.rest || rest.Done.Reason != agent.Stop || rest.Usage == nil {
+					t.Errorf("got %q, done %+v, usage %+v", rest.Text, rest.Done, rest.Usage)
+				}
+				if _, err := run.Next(t.Context()); err == nil {
+					t.Error("something comes after the end")
+				}
+				r.noViolations(t)
+			})
+		})
+	}
+}
+
 func TestUpstreamThatNeverAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sim := cursorsim.New(cursorsim.Config{})
