@@ -7,8 +7,9 @@ import (
 
 // A meter counts what a run costs: what upstream says at the end of its turns, and until then what can be gathered.
 type meter struct {
-	said  bool        // upstream has said what a turn cost
-	total agent.Usage // the sum of what it said; sub-agents end turns of their own
+	said     bool        // upstream has said what a turn cost
+	total    agent.Usage // the sum of what it said; sub-agents end turns of their own
+	reported agent.Usage // the sum of what this run's turns have reported
 
 	context int64 // tokens of the whole context, by the last checkpoint
 	tokens  int64 // output tokens, by the deltas
@@ -30,18 +31,46 @@ func AddCost(total *agent.Usage, t *pb.TurnEnded) {
 	total.Reasoning += t.GetReasoningTokens()
 }
 
-// usage is what the run has cost so far. Before the end of the turn, and when upstream doesn't say, it is an estimate:
-// of the output by the token deltas or else its length, of the prompt by the context's size or else its length.
-func (m *meter) usage() agent.Usage {
-	if m.said {
-		return m.total
+// stopForTools is what a turn that ends in tool calls reports. Upstream says what a run costs at its end, so this is an
+// estimate: of the output by the token deltas or else its length, of the prompt by the context's size or else its
+// length.
+func (m *meter) stopForTools() agent.Usage { return m.report(m.estimate()) }
+
+// end is what the turn that ends the run reports: what upstream said and no turn before it has reported, so that the
+// turns add up to the run. An estimate that was too high can't be taken back; then the turn reports 0.
+func (m *meter) end() agent.Usage {
+	if !m.said {
+		return m.report(m.estimate())
 	}
-	u := agent.Usage{Output: m.tokens, Estimated: true}
-	if u.Output == 0 {
-		u.Output = agent.EstimateTokens(m.output)
+	u := m.total
+	u.Output = max(0, u.Output-m.reported.Output)
+	u.Reasoning = min(u.Reasoning, u.Output) // which estimates know nothing of
+	prompt := m.reported.Input               // estimates do not tell what the cache serves
+	for _, part := range []*int64{&u.Input, &u.CacheWrite, &u.CacheRead} {
+		taken := min(*part, prompt)
+		*part -= taken
+		prompt -= taken
 	}
+	u.Estimated = m.reported.Estimated
+	return m.report(u)
+}
+
+// estimate is what the current turn has cost.
+func (m *meter) estimate() agent.Usage {
+	output := m.tokens
+	if output == 0 {
+		output = agent.EstimateTokens(m.output)
+	}
+	u := agent.Usage{Output: max(0, output-m.reported.Output), Estimated: true}
 	if u.Input = m.context - u.Output; u.Input <= 0 {
 		u.Input = agent.EstimateTokens(m.prompt)
 	}
+	return u
+}
+
+func (m *meter) report(u agent.Usage) agent.Usage {
+	m.reported.Input += u.Input
+	m.reported.Output += u.Output
+	m.reported.Estimated = m.reported.Estimated || u.Estimated
 	return u
 }

@@ -159,7 +159,7 @@ var (
 func (r *run) finishWithCalls() {
 	r.readBehind()
 	r.calls.given = 0
-	r.finishTurn(agent.Done{Reason: agent.ToolCalls})
+	r.finishTurn(r.meter.stopForTools(), agent.Done{Reason: agent.ToolCalls})
 }
 
 // finishWell ends the run: upstream has said everything.
@@ -179,11 +179,11 @@ func (r *run) finishWell() {
 	if r.checkpoint != nil && !r.blobs.full {
 		done.Conversation = newConversation(r.ticket.conversationID, r.ticket.blobKey, r.checkpoint, r.blobs.all())
 	}
-	r.finishTurn(done)
+	r.finishTurn(r.meter.end(), done)
 }
 
-func (r *run) finishTurn(done agent.Done) {
-	usage := r.meter.usage()
+// finishTurn queues the end of a turn. mu is held.
+func (r *run) finishTurn(usage agent.Usage, done agent.Done) {
 	r.queue.push(agent.Event{Kind: agent.UsageKind, Usage: &usage})
 	r.queue.push(agent.Event{Kind: agent.DoneKind, Done: &done})
 }
