@@ -27,14 +27,15 @@ var arrows = map[string][]string{
 	"backend/localagent/toolmap": {"agent"},
 
 	// The ways to a model.
-	"backend/localagent":  {"agent", "cursor/cursorerr", "cursor/connectwire", "cursor/auth", "cursor/pb", "backend/localagent/toolmap", "lru"},
+	"backend/localagent":  {"agent", "cursor/agentwire", "cursor/cursorerr", "cursor/connectwire", "cursor/auth", "cursor/pb", "backend/localagent/toolmap", "lru"},
 	"backend/chat":        {"agent", "backend/chat/markup", "cursor/cursorerr", "backend/replay", "cursor/connectwire", "sse"},
 	"backend/chat/markup": {"agent"},
-	"backend/bridge":      {"agent", "backend/localagent", "backend/replay", "cursor/connectwire", "cursor/pb"},
+	"backend/bridge":      {"agent", "backend/replay", "cursor/agentwire", "cursor/connectwire", "cursor/cursorerr", "cursor/pb"},
 	"cursor/cursorerr":    {"agent", "cursor/connectwire", "cursor/auth", "cursor/pb"},
 	"backend/replay":      {"agent", "cursor/cursorerr"},
 	"backend/demo":        {"agent", "sim/script"},
-	"bridgeserver":        {"agent", "backend/localagent", "backend/replay", "cursor/connectwire", "cursor/pb"},
+	"bridgeserver":        {"agent", "backend/replay", "cursor/agentwire", "cursor/connectwire", "cursor/pb"},
+	"cursor/agentwire":    {"agent", "cursor/connectwire", "cursor/pb"},
 	"cursor/connectwire":  {},
 	"cursor/auth":         {"agent"},
 	"cursor/pb":           {},

@@ -18,7 +18,6 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/backendtest"
-	"composer-api/internal/backend/localagent"
 	"composer-api/internal/bridgeserver"
 	"composer-api/internal/cursor/auth"
 	"composer-api/internal/cursor/connectwire"
@@ -27,6 +26,7 @@ import (
 	"composer-api/internal/sim/cursorsim"
 	"composer-api/internal/sim/script"
 
+	"composer-api/internal/cursor/agentwire"
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
 )
@@ -97,7 +97,7 @@ func (w *world) serve(handler http.Handler, protocols *http.Protocols) *http.Tra
 
 // body is a request as bridge.md says.
 func (w *world) body(change func(map[string]any)) map[string]any {
-	frame, runID := localagent.EncodeRun(backendtest.Request("hello"))
+	frame, runID := agentwire.EncodeRun(backendtest.Request("hello"))
 	b := map[string]any{
 		"accessToken": w.token, "requestId": runID, "backendBaseUrl": upstreamBase,
 		"localAgentEndpoint": "/agent.v1.AgentService/Run", "clientVersion": "sdk-1.0.13",
@@ -536,7 +536,7 @@ func TestCheckAddress(t *testing.T) {
 }
 
 func FuzzRequest(f *testing.F) {
-	frame, _ := localagent.EncodeRun(backendtest.Request("hello"))
+	frame, _ := agentwire.EncodeRun(backendtest.Request("hello"))
 	good, _ := json.Marshal(map[string]string{"accessToken": "t", "runFrame": base64.StdEncoding.EncodeToString(frame), "backendBaseUrl": "http://elsewhere.test"})
 	f.Add(good)
 	f.Add([]byte(`{"accessToken": 5}`))

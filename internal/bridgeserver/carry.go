@@ -10,11 +10,11 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/backend/localagent"
 	"composer-api/internal/backend/replay"
 	"composer-api/internal/cursor/connectwire"
 	"composer-api/internal/cursor/pb"
 
+	"composer-api/internal/cursor/agentwire"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 )
@@ -37,7 +37,7 @@ func (c *carrier) carry(ctx context.Context, q *request, target string) *failure
 	if err != nil {
 		return errNotConfigured.because(err)
 	}
-	req.Header = localagent.CarriedHeader(q.run, agent.NewSecret(q.AccessToken), cmp.Or(q.ClientVersion, config.ClientVersion), q.RequestID, c.server.blobSecret)
+	req.Header = agentwire.CarriedHeader(q.run, agent.NewSecret(q.AccessToken), cmp.Or(q.ClientVersion, config.ClientVersion), q.RequestID, c.server.blobSecret)
 	x, err := replay.Send(ctx, config.Transport, req, replay.Limits{Start: config.Timeout, Stall: config.Timeout})
 	if err != nil {
 		return broken(err)
@@ -79,7 +79,7 @@ func (c *carrier) pass(x *replay.Exchange, out *outgoing, tools []*pb.McpToolDef
 			return broken(x.Fault(err))
 		}
 		if id, ok := requestContextExec(flags, payload); ok {
-			out.put(localagent.RequestContextAnswer(id, tools))
+			out.put(agentwire.RequestContextAnswer(id, tools))
 			continue
 		}
 		frame = connectwire.Append(frame[:0], flags&^connectwire.Compressed, payload) // payload is plain by now
@@ -197,12 +197,12 @@ func (o *outgoing) put(frame []byte) {
 
 // beat sends heartbeats until the body is closed.
 func (o *outgoing) beat() {
-	every := time.NewTicker(localagent.HeartbeatEvery)
+	every := time.NewTicker(agentwire.HeartbeatEvery)
 	defer every.Stop()
 	for {
 		select {
 		case <-every.C:
-			o.put(localagent.ClientHeartbeat())
+			o.put(agentwire.ClientHeartbeat())
 		case <-o.closed:
 			return
 		}

@@ -7,11 +7,11 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/backend/localagent"
 	"composer-api/internal/backend/replay"
 	"composer-api/internal/cursor/connectwire"
 	"composer-api/internal/cursor/pb"
 
+	"composer-api/internal/cursor/agentwire"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -97,7 +97,7 @@ var errMessage = errors.New("a frame that is no message")
 
 // take reads one message.
 func (a *answer) take(payload []byte) error {
-	if kind, text, ok := localagent.TextDelta(payload); ok {
+	if kind, text, ok := agentwire.TextDelta(payload); ok {
 		a.x.Progressed()
 		if kind == agent.Text {
 			a.say(kind, a.text.Add(text))
@@ -134,7 +134,7 @@ func (a *answer) ended(t *pb.TurnEnded) {
 	if a.usage == nil {
 		a.usage = &agent.Usage{}
 	}
-	localagent.AddCost(a.usage, t)
+	agentwire.AddCost(a.usage, t)
 }
 
 // exec ends the turn with a call of one of the client's tools. Other operations would need an answer, which the contract
@@ -145,12 +145,12 @@ func (a *answer) exec(m *pb.ExecServerMessage) error {
 		*pb.ExecServerMessage_McpAllowlistPrecheckArgs:
 		return nil
 	}
-	name, ours := localagent.CalledTool(m.GetMcpArgs())
+	name, ours := agentwire.CalledTool(m.GetMcpArgs())
 	if m.GetMcpArgs() == nil || !ours || !slices.ContainsFunc(a.offered, func(t agent.Tool) bool { return t.Name == name }) {
 		return &agent.Error{Code: agent.Upstream, Message: "The model asked for a tool that is not among the client's, and the bridge can't tell it so. Please try again."}
 	}
 	call := agent.Event{Kind: agent.Call, Call: &agent.ToolCall{
-		ID: agent.NewCallID(), Name: name, Arguments: localagent.ArgumentsJSON(m.GetMcpArgs().GetArgs()),
+		ID: agent.NewCallID(), Name: name, Arguments: agentwire.ArgumentsJSON(m.GetMcpArgs().GetArgs()),
 	}}
 	a.rest()
 	a.add(call)

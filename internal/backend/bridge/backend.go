@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/backend/localagent"
 	"composer-api/internal/backend/replay"
+	"composer-api/internal/cursor/agentwire"
 )
 
 // Config is what a Backend needs. URL and Auth are required.
@@ -91,7 +91,7 @@ func (b *Backend) ask(ctx context.Context, req *agent.Request) (replay.Answer, e
 	if err != nil {
 		return nil, err
 	}
-	frame, runID := localagent.EncodeRun(req)
+	frame, runID := agentwire.EncodeRun(req)
 	data, err := json.Marshal(body{
 		AccessToken: access.Token().Reveal(), RequestID: runID, BackendBaseURL: b.config.BackendBase,
 		LocalAgentEndpoint: b.config.Endpoint, ClientVersion: b.config.ClientVersion,

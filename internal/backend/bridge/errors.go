@@ -8,9 +8,9 @@ import (
 	"net/http"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/backend/localagent"
 	"composer-api/internal/backend/replay"
 	"composer-api/internal/cursor/connectwire"
+	"composer-api/internal/cursor/cursorerr"
 )
 
 // A meaning is what one of the bridge's own errors is to the client.
@@ -41,7 +41,7 @@ func refusal(resp *http.Response, data []byte, access *replay.Access) error {
 	}
 	cause := fmt.Errorf("the bridge answers %s", resp.Status)
 	if json.Unmarshal(data, &own) != nil || own.Error.Message == "" && own.Error.Code == "" {
-		return access.Refused(localagent.UpstreamRefusal(resp, data))
+		return access.Refused(cursorerr.LocalAgent().ReadResponse(resp, data))
 	}
 	m, known := meanings[own.Error.Code]
 	if !known {
@@ -69,7 +69,7 @@ func (a *answer) fault(err error) error {
 	case errors.As(err, &known): // a *replay.Retry, too
 		return err
 	case errors.As(err, &said):
-		return a.access.Refused(localagent.UpstreamError(said))
+		return a.access.Refused(cursorerr.LocalAgent().Read(said))
 	case errors.As(err, &format):
 		return &agent.Error{Code: agent.Upstream, Message: "The bridge sent what can't be understood.", Err: err}
 	case errors.Is(err, io.EOF): // a good end frame, but the turn has not ended

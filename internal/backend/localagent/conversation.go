@@ -118,3 +118,8 @@ func unmarshalConversation(data []byte) (*conversation, error) {
 	}
 	return newConversation(id, key, checkpoint, blobs), nil
 }
+
+func appendField(b []byte, number protowire.Number, value []byte) []byte {
+	b = protowire.AppendTag(b, number, protowire.BytesType)
+	return protowire.AppendBytes(b, value)
+}

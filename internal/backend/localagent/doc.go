@@ -8,17 +8,15 @@
 // A tour, in the order of a run:
 //
 //	backend.go       Config, New, Start
-//	prompt.go        a conversation as the one user message that opens a run
-//	request.go       the run request and its headers, encoded
-//	toolset.go       what upstream is told about the client's tools, encoded once and shared
+//	toolset.go       a client's tools, encoded once and shared
 //	retry.go         attempts: opening a stream, and what may follow when it breaks
 //	transport.go     connections; stream.go one attempt; outbox.go its request body
 //	run.go           Next, Resume, Close: the turns as the gateway sees them
 //	reading.go       who reads, and what becomes of each message
 //	queue.go         events that wait for Next; calls.go when all calls of a step are there
-//	walk.go          the hot path: text out of a message, without allocation
-//	exec.go          what upstream asks us to do; builtin.go Cursor's own tools; blobs.go, queries.go the rest
+//	exec.go          what upstream asks us to do; builtin.go Cursor's own tools; blobs.go what we keep for it
 //	limits.go        heartbeats and time limits; pacer.go one clock for all runs
 //	meter.go         tokens; conversation.go what a later request carries on from; errors.go what failures mean
-//	carry.go         for those who carry runs to upstream by other means: the bridge
+//
+// The messages themselves are written and read by package agentwire.
 package localagent

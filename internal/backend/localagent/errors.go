@@ -11,11 +11,6 @@ import (
 	"composer-api/internal/cursor/cursorerr"
 )
 
-// route is how upstream's errors are read. What is not there is not the model, but a conversation or a blob.
-var route = cursorerr.Route{
-	Endpoint: "CURSOR_LOCAL_AGENT_ENDPOINT", Version: "CURSOR_SDK_CLIENT_VERSION", NotFound: agent.Upstream,
-}
-
 // failed is the failure that ended a stream, whatever it was.
 func failed(err error) *cursorerr.Failure {
 	var known *cursorerr.Failure
@@ -28,7 +23,7 @@ func failed(err error) *cursorerr.Failure {
 	case errors.As(err, &coded): // before what upstream said, which may be its cause
 		return &cursorerr.Failure{Again: cursorerr.MayPass(coded.Code), Err: coded}
 	case errors.As(err, &said):
-		return route.Read(said)
+		return cursorerr.LocalAgent().Read(said)
 	case errors.As(err, &format):
 		return broke("Cursor's answer can't be understood.", err)
 	case errors.Is(err, context.Canceled):

@@ -4,16 +4,11 @@ import (
 	"math"
 	"time"
 
-	"google.golang.org/protobuf/encoding/protowire"
-
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/localagent/toolmap"
-	"composer-api/internal/cursor/connectwire"
+	"composer-api/internal/cursor/agentwire"
 	"composer-api/internal/cursor/pb"
 )
-
-// execEvery is how often upstream is told that an open exec is being worked on.
-const execEvery = 3 * time.Second
 
 // An openExec is something that upstream has asked for and that a client's tool is to answer.
 type openExec struct {
@@ -118,9 +113,9 @@ func (r *run) doExec(m *pb.ExecServerMessage) {
 	}
 	switch args := m.GetMessage().(type) {
 	case *pb.ExecServerMessage_RequestContextArgs:
-		r.answerRaw(id, fieldRequestContextResult, r.ticket.tools.requestContext)
+		r.stream.put(r.tools.RequestContextAnswer(id))
 	case *pb.ExecServerMessage_McpStateExecArgs:
-		r.answerRaw(id, fieldMcpStateResult, r.ticket.tools.mcpState)
+		r.stream.put(r.tools.McpStateAnswer(id))
 	case *pb.ExecServerMessage_McpAllowlistPrecheckArgs:
 		r.answer(id, &answerMessage{Message: &pb.ExecClientMessage_McpAllowlistPrecheckResult{
 			McpAllowlistPrecheckResult: &pb.McpAllowlistPrecheckResult{},
@@ -132,7 +127,7 @@ func (r *run) doExec(m *pb.ExecServerMessage) {
 			r.callBuiltin(id, b)
 			return
 		}
-		r.stream.put(throw(id, "This client doesn't know that operation."))
+		r.stream.put(agentwire.Throw(id, "This client doesn't know that operation."))
 	}
 }
 
@@ -144,7 +139,7 @@ func (r *run) answerAgain(id uint32, modelID string) bool {
 	case !ok:
 		return false
 	case answer == nil:
-		r.stream.put(throw(id, "This operation was answered before."))
+		r.stream.put(agentwire.Throw(id, "This operation was answered before."))
 	default:
 		r.stream.put(answer)
 	}
@@ -156,16 +151,16 @@ func (r *run) callTool(id uint32, args *pb.McpArgs) {
 	if r.answerAgain(id, args.GetToolCallId()) {
 		return
 	}
-	name, ours := CalledTool(args)
+	name, ours := agentwire.CalledTool(args)
 	r.clock.goesOn()
 	r.calls.arrived++
-	if !ours || !r.ticket.tools.has(name) {
+	if !ours || !r.tools.Has(name) {
 		r.answer(id, &answerMessage{Message: &pb.ExecClientMessage_McpResult{McpResult: &pb.McpResult{
-			Result: &pb.McpResult_ToolNotFound{ToolNotFound: &pb.McpToolNotFound{Name: name, AvailableTools: r.ticket.tools.names}},
+			Result: &pb.McpResult_ToolNotFound{ToolNotFound: &pb.McpToolNotFound{Name: name, AvailableTools: r.tools.Names()}},
 		}}})
 		return
 	}
-	r.open(&openExec{id: id, modelID: args.GetToolCallId()}, name, argumentsJSON(args.GetArgs()))
+	r.open(&openExec{id: id, modelID: args.GetToolCallId()}, name, agentwire.ArgumentsJSON(args.GetArgs()))
 }
 
 // callBuiltin turns a built-in tool into a call of the client's tool that does the same, or refuses it.
@@ -175,7 +170,7 @@ func (r *run) callBuiltin(id uint32, b *builtin) {
 	}
 	r.clock.goesOn()
 	r.calls.arrived++
-	mapper := r.ticket.tools.mapper
+	mapper := r.tools.mapper
 	isEdit := b.use.Kind == toolmap.Write && r.execs.edits[b.callID]
 	if b.use.Kind == toolmap.Read {
 		r.execs.noteEdit(b.callID)
@@ -196,7 +191,7 @@ func (r *run) callBuiltin(id uint32, b *builtin) {
 func (r *run) open(x *openExec, tool string, arguments []byte) {
 	now := time.Now()
 	x.callID = agent.NewCallID()
-	x.opened, x.nextBeat = now, now.Add(execEvery)
+	x.opened, x.nextBeat = now, now.Add(agentwire.ExecHeartbeatEvery)
 	r.execs.open = append(r.execs.open, x)
 	r.backend.pacer.set(&r.alarm, x.nextBeat)
 	r.meter.output += len(arguments)
@@ -221,97 +216,24 @@ func (r *run) giveResult(x *openExec, result *agent.ToolResult) bool {
 	r.execs.drop(x)
 	took := int32(min(time.Since(x.opened).Milliseconds(), math.MaxInt32))
 	if x.builtin == nil {
-		return r.answerOpen(x, took, mcpResult(result))
+		return r.answerOpen(x, took, agentwire.McpResult(result))
 	}
 	o := outcome{failed: result.IsError, ranged: x.ranged}
 	for _, p := range result.Parts {
 		o.text += p.Text
 	}
-	o.text = valid(o.text)
+	o.text = agentwire.Valid(o.text)
 	return r.answerOpen(x, took, x.builtin.answer(o)...)
 }
 
 // answerOpen sends the answers to an exec that a client's tool has worked on for so many milliseconds, and keeps them.
 func (r *run) answerOpen(x *openExec, took int32, answers ...*answerMessage) bool {
-	b := answerEnvelopes(took, x.id, answers...)
+	b := agentwire.Answer(took, x.id, answers...)
 	r.execs.keep(x, b)
 	return r.stream.put(b)
 }
 
-// mcpResult is a client's result of its own tool.
-func mcpResult(result *agent.ToolResult) *answerMessage {
-	success := &pb.McpSuccess{IsError: result.IsError}
-	for _, p := range result.Parts {
-		content := &pb.McpContent{Content: &pb.McpContent_Text{Text: &pb.McpText{Text: valid(p.Text)}}}
-		if p.Image != nil {
-			content.Content = &pb.McpContent_Image{Image: &pb.McpImage{Data: p.Image.Data, MimeType: valid(p.Image.MIME)}}
-		}
-		success.Content = append(success.Content, content)
-	}
-	return &answerMessage{Message: &pb.ExecClientMessage_McpResult{McpResult: &pb.McpResult{
-		Result: &pb.McpResult_Success{Success: success},
-	}}}
-}
-
-// The fields that answers are put together from.
-const (
-	fieldExecAnswer  protowire.Number = 2 // AgentClientMessage.exec_client_message
-	fieldExecControl protowire.Number = 5 // AgentClientMessage.exec_client_control_message
-	fieldHeartbeat   protowire.Number = 7 // AgentClientMessage.client_heartbeat
-
-	fieldExecID               protowire.Number = 1  // ExecClientMessage.id
-	fieldExecTime             protowire.Number = 39 // ExecClientMessage.local_execution_time_ms
-	fieldRequestContextResult protowire.Number = 10 // ExecClientMessage.request_context_result
-	fieldMcpStateResult       protowire.Number = 36 // ExecClientMessage.mcp_state_exec_result
-
-	controlClose     protowire.Number = 1 // ExecClientControlMessage.stream_close
-	controlThrow     protowire.Number = 2 // ExecClientControlMessage.throw
-	controlHeartbeat protowire.Number = 3 // ExecClientControlMessage.heartbeat
-)
-
 // answer answers an exec at once and closes it.
 func (r *run) answer(id uint32, a *answerMessage) bool {
-	return r.stream.put(answerEnvelopes(0, id, a))
+	return r.stream.put(agentwire.Answer(0, id, a))
 }
-
-// answerEnvelopes are the answers to an exec, normally one, that took so many milliseconds, and its end.
-func answerEnvelopes(took int32, id uint32, answers ...*answerMessage) []byte {
-	var b []byte
-	for _, a := range answers {
-		a.Id, a.LocalExecutionTimeMs = id, &took
-		b = appendEnvelope(b, appendField(nil, fieldExecAnswer, encode(a)))
-	}
-	return append(b, control(controlClose, id)...)
-}
-
-// answerRaw is answer for a result that is encoded already.
-func (r *run) answerRaw(id uint32, field protowire.Number, result []byte) bool {
-	message := protowire.AppendTag(nil, fieldExecID, protowire.VarintType)
-	message = protowire.AppendVarint(message, uint64(id))
-	message = protowire.AppendTag(message, fieldExecTime, protowire.VarintType)
-	message = protowire.AppendVarint(message, 0)
-	message = appendField(message, field, result)
-	b := appendEnvelope(nil, appendField(nil, fieldExecAnswer, message))
-	return r.stream.put(append(b, control(controlClose, id)...))
-}
-
-// throw is the answer to an exec that we can't do anything about, and its end.
-func throw(id uint32, reason string) []byte {
-	m := encode(&pb.ExecClientControlMessage{Message: &pb.ExecClientControlMessage_Throw{
-		Throw: &pb.ExecThrow{Id: id, Error: reason},
-	}})
-	b := appendEnvelope(nil, appendField(nil, fieldExecControl, m))
-	return append(b, control(controlClose, id)...)
-}
-
-// control is the envelope of an exec control message that holds nothing but the exec's id.
-func control(kind protowire.Number, id uint32) []byte {
-	what := protowire.AppendTag(nil, 1, protowire.VarintType)
-	what = protowire.AppendVarint(what, uint64(id))
-	return appendEnvelope(nil, appendField(nil, fieldExecControl, appendField(nil, kind, what)))
-}
-
-// clientHeartbeat says that the client of the whole stream is alive.
-var clientHeartbeat = appendEnvelope(nil, appendField(nil, fieldHeartbeat, nil))
-
-func appendEnvelope(b, message []byte) []byte { return connectwire.Append(b, 0, message) }

@@ -3,11 +3,11 @@ package localagent
 import (
 	"sync/atomic"
 	"time"
+
+	"composer-api/internal/cursor/agentwire"
 )
 
 const (
-	// clientEvery is how often upstream is told that we are there.
-	clientEvery = 5 * time.Second
 	// maxUnsent is how much may wait for the transport before heartbeats are left out: upstream isn't reading, and more
 	// of them would not help.
 	maxUnsent = 64 << 10
@@ -27,7 +27,7 @@ type clock struct {
 
 func (c *clock) begin() {
 	c.start = time.Now()
-	c.nextBeat = c.start.Add(clientEvery)
+	c.nextBeat = c.start.Add(agentwire.HeartbeatEvery)
 }
 
 // now is the time after start, and one nanosecond more, so that it is never 0.
@@ -82,14 +82,14 @@ func (r *run) ring(now time.Time) time.Time {
 func (r *run) beat(now time.Time) time.Time {
 	var due []byte
 	if !r.clock.nextBeat.After(now) {
-		r.clock.nextBeat = nextBeat(r.clock.nextBeat, now, clientEvery)
-		due = clientHeartbeat
+		r.clock.nextBeat = nextBeat(r.clock.nextBeat, now, agentwire.HeartbeatEvery)
+		due = agentwire.ClientHeartbeat()
 	}
 	next := r.clock.nextBeat
 	for _, x := range r.execs.open {
 		if !x.nextBeat.After(now) {
-			x.nextBeat = nextBeat(x.nextBeat, now, execEvery)
-			due = append(due[:len(due):len(due)], control(controlHeartbeat, x.id)...)
+			x.nextBeat = nextBeat(x.nextBeat, now, agentwire.ExecHeartbeatEvery)
+			due = append(due[:len(due):len(due)], agentwire.ExecHeartbeat(x.id)...)
 		}
 		if x.nextBeat.Before(next) {
 			next = x.nextBeat

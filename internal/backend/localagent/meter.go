@@ -2,6 +2,7 @@ package localagent
 
 import (
 	"composer-api/internal/agent"
+	"composer-api/internal/cursor/agentwire"
 	"composer-api/internal/cursor/pb"
 )
 
@@ -19,16 +20,7 @@ type meter struct {
 
 func (m *meter) turnEnded(t *pb.TurnEnded) {
 	m.said = m.said || t.InputTokens != nil || t.OutputTokens != nil
-	AddCost(&m.total, t)
-}
-
-// AddCost adds what upstream says that a turn has cost.
-func AddCost(total *agent.Usage, t *pb.TurnEnded) {
-	total.Input += t.GetInputTokens()
-	total.Output += t.GetOutputTokens()
-	total.CacheRead += t.GetCacheReadTokens()
-	total.CacheWrite += t.GetCacheWriteTokens()
-	total.Reasoning += t.GetReasoningTokens()
+	agentwire.AddCost(&m.total, t)
 }
 
 // stopForTools is what a turn that ends in tool calls reports. Upstream says what a run costs at its end, so this is an

@@ -33,11 +33,7 @@ func newOfflineRun(t *testing.T) *run {
 
 func (r *run) receive(t *testing.T, m *pb.AgentServerMessage) {
 	t.Helper()
-	data, err := proto.Marshal(m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := r.take(data); err != nil {
+	if err := r.take(encode(m)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -56,11 +52,28 @@ func (r *run) sent(t *testing.T) []byte {
 	return b[:n]
 }
 
+// encode encodes a server message.
+func encode(m *pb.AgentServerMessage) []byte {
+	data, err := proto.Marshal(m)
+	if err != nil {
+		panic(err) // its strings are UTF-8
+	}
+	return data
+}
+
+func updateMessage(u *pb.InteractionUpdate) []byte {
+	return encode(&pb.AgentServerMessage{Message: &pb.AgentServerMessage_InteractionUpdate{InteractionUpdate: u}})
+}
+
+func textMessage(text string) []byte {
+	return updateMessage(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_TextDelta{TextDelta: &pb.TextDelta{Text: text}}})
+}
+
 func callOfLook(execID uint32, modelID string) *pb.AgentServerMessage {
 	return &pb.AgentServerMessage{Message: &pb.AgentServerMessage_ExecServerMessage{ExecServerMessage: &pb.ExecServerMessage{
 		Id: execID,
 		Message: &pb.ExecServerMessage_McpArgs{McpArgs: &pb.McpArgs{
-			Name: provider + "-look", ToolName: "look", ProviderIdentifier: provider, ToolCallId: modelID,
+			Name: "custom-user-tools-look", ToolName: "look", ProviderIdentifier: "custom-user-tools", ToolCallId: modelID,
 		}},
 	}}}
 }

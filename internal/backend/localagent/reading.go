@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/cursor/agentwire"
 	"composer-api/internal/cursor/pb"
 )
 
@@ -20,7 +21,7 @@ func (r *run) read() ([]byte, error) {
 // when the message is something else, or no whole character. The caller has the reading role and, if it is
 // readBehind, mu.
 func (r *run) delta(message []byte) (agent.Event, bool) {
-	kind, text, ok := textDelta(message)
+	kind, text, ok := agentwire.TextDelta(message)
 	if !ok {
 		return agent.Event{}, false
 	}
@@ -43,7 +44,7 @@ func (r *run) delta(message []byte) (agent.Event, bool) {
 
 // wouldYield reports whether delta would make an event of the message.
 func (r *run) wouldYield(message []byte) bool {
-	kind, text, ok := textDelta(message)
+	kind, text, ok := agentwire.TextDelta(message)
 	if !ok {
 		return false
 	}
@@ -62,7 +63,7 @@ func (r *run) take(message []byte) error {
 
 // handleUnlessText is handle but for text, of which delta has kept a part of a character. mu is held.
 func (r *run) handleUnlessText(message []byte) error {
-	if _, _, ok := textDelta(message); ok {
+	if _, _, ok := agentwire.TextDelta(message); ok {
 		return nil
 	}
 	return r.handle(message)
@@ -125,14 +126,14 @@ func (r *run) takeBroken() error {
 // handle takes in any message that is not text, and answers it where upstream waits for an answer. What we don't know
 // is passed over. mu is held.
 func (r *run) handle(message []byte) error {
-	if state, ok := checkpointBytes(message); ok {
+	if state, ok := agentwire.Checkpoint(message); ok {
 		r.clock.progress()
 		r.checkpoint = bytes.Clone(state)
-		r.meter.context = contextTokens(state)
+		r.meter.context = agentwire.ContextTokens(state)
 		r.tries.checkpoint()
 		return nil
 	}
-	m, err := decode(message)
+	m, err := agentwire.Decode(message)
 	if err != nil {
 		return err
 	}
@@ -154,7 +155,7 @@ func (r *run) handle(message []byte) error {
 		}
 	case *pb.AgentServerMessage_InteractionQuery:
 		r.send(&pb.AgentClientMessage{Message: &pb.AgentClientMessage_InteractionResponse{
-			InteractionResponse: refuseQuery(m.InteractionQuery),
+			InteractionResponse: agentwire.RefuseQuery(m.InteractionQuery),
 		}})
 	}
 	return nil
@@ -162,7 +163,7 @@ func (r *run) handle(message []byte) error {
 
 // send sends a message. That the stream is over shows when it is read.
 func (r *run) send(m *pb.AgentClientMessage) {
-	r.stream.put(appendEnvelope(nil, encode(m)))
+	r.stream.put(agentwire.Envelope(m))
 }
 
 // update takes in what upstream says about the turn. Calls that are only mirrored here are not looked at: they come as

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/cursor/agentwire"
 	"composer-api/internal/cursor/cursorerr"
 )
 
@@ -41,7 +42,7 @@ type tries struct {
 func (r *run) said() {
 	r.clock.goesOn()
 	if !r.tries.output {
-		r.ticket.userAction = nil
+		r.ticket.UserAction = nil
 	}
 	r.tries.output, r.tries.dirty = true, true
 }
@@ -115,9 +116,9 @@ func (r *run) makeGood(ctx context.Context, f *cursorerr.Failure) {
 			return
 		}
 		if f.Token {
-			r.backend.cfg.Auth.Drop(r.ticket.key, r.tries.token)
+			r.backend.cfg.Auth.Drop(r.ticket.Key, r.tries.token)
 		}
-		r.backend.cfg.Log.Info("stream made good", "run", r.ticket.runID, "resumed", r.checkpoint != nil, "pause", pause, "code", f.Err.Code.String())
+		r.backend.cfg.Log.Info("stream made good", "run", r.ticket.RunID, "resumed", r.checkpoint != nil, "pause", pause, "code", f.Err.Code.String())
 		if f = r.attempt(ctx); ctx.Err() != nil {
 			r.interrupt(ctx.Err())
 			return
@@ -154,12 +155,12 @@ func (r *run) attempt(ctx context.Context) *cursorerr.Failure {
 	defer context.AfterFunc(r.life, cancel)()
 
 	b := r.backend
-	token, err := b.cfg.Auth.Token(ctx, r.ticket.key)
+	token, err := b.cfg.Auth.Token(ctx, r.ticket.Key)
 	if err != nil {
 		return failed(err)
 	}
 	r.tries.token = token
-	s, err := openStream(ctx, b.pool, b.endpoint, r.ticket.header(token, b.cfg.ClientVersion), r.opening(), b.cfg.StartTimeout)
+	s, err := openStream(ctx, b.pool, b.endpoint, r.ticket.Header(token, b.cfg.ClientVersion), r.opening(), b.cfg.StartTimeout)
 	if err != nil {
 		return failed(err)
 	}
@@ -170,11 +171,11 @@ func (r *run) attempt(ctx context.Context) *cursorerr.Failure {
 func (r *run) opening() [][]byte {
 	switch {
 	case r.checkpoint != nil:
-		return r.ticket.envelope(r.checkpoint, resumeAction)
+		return r.ticket.Envelope(r.checkpoint, agentwire.ResumeAction())
 	case r.tries.from != nil:
-		return r.ticket.envelope(r.tries.from.checkpoint, r.ticket.userAction)
+		return r.ticket.Envelope(r.tries.from.checkpoint, r.ticket.UserAction)
 	}
-	return r.ticket.envelope(nil, r.ticket.userAction)
+	return r.ticket.Envelope(nil, r.ticket.UserAction)
 }
 
 // install makes s the run's stream, in place of one that is over.
@@ -210,5 +211,5 @@ func (r *run) giveUp(f *cursorerr.Failure) {
 
 // tellable is err without our secrets, should upstream have repeated them.
 func (r *run) tellable(err *agent.Error) *agent.Error {
-	return cursorerr.Tellable(err, r.ticket.key, r.tries.token)
+	return cursorerr.Tellable(err, r.ticket.Key, r.tries.token)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/cursor/agentwire"
 )
 
 // A run is one conversation step upstream, over one stream or, after a broken connection, several.
@@ -17,7 +18,8 @@ import (
 // gives the role back when Next waits and no call does.
 type run struct {
 	backend *Backend
-	ticket  *ticket
+	ticket  *agentwire.Ticket
+	tools   *toolset
 	life    context.Context // ends with Close
 	end     context.CancelFunc
 	wake    chan struct{} // tells a waiting Next to look again
@@ -46,15 +48,18 @@ type run struct {
 
 // newRun makes a run that has no stream yet.
 func newRun(b *Backend, req *agent.Request) *run {
-	r := &run{backend: b, ticket: newTicket(req, b.toolsets.of(req.Offered())), wake: make(chan struct{}, 1)}
+	r := &run{backend: b, tools: b.toolsets.of(req.Offered()), wake: make(chan struct{}, 1)}
 	r.life, r.end = context.WithCancel(context.Background())
 	r.clock.begin()
 	r.blobs.max = b.cfg.MaxBlobs
+	var id, blobKey string
 	if from, ok := req.Continue.(*conversation); ok {
+		id, blobKey = from.id, from.blobKey
 		r.tries.from = from
 		r.blobs.before, r.blobs.size = from.blobs, sizeBlobs(from.blobs)
 	}
-	r.meter.prompt = len(r.ticket.userAction) + len(r.ticket.tools.mcpTools)
+	r.ticket = agentwire.NewTicket(req, r.tools.Toolset, id, blobKey)
+	r.meter.prompt = len(r.ticket.UserAction) + r.tools.Size()
 	r.alarm.ring = r.ring
 	return r
 }
@@ -177,7 +182,7 @@ func (r *run) finishWell() {
 	}
 	done := agent.Done{Reason: agent.Stop}
 	if r.checkpoint != nil && !r.blobs.full {
-		done.Conversation = newConversation(r.ticket.conversationID, r.ticket.blobKey, r.checkpoint, r.blobs.all())
+		done.Conversation = newConversation(r.ticket.ConversationID, r.ticket.BlobKey, r.checkpoint, r.blobs.all())
 	}
 	r.finishTurn(r.meter.end(), done)
 }

@@ -82,7 +82,7 @@ func refusal(resp *http.Response) error {
 	switch {
 	case resp.StatusCode != http.StatusOK:
 		said, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
-		return route.ReadResponse(resp, said)
+		return cursorerr.LocalAgent().ReadResponse(resp, said)
 	case resp.ProtoMajor < 2 || kind != connectwire.ContentType:
 		return &cursorerr.Failure{Err: agent.Errorf(agent.NotConfigured,
 			"The endpoint doesn't speak the local-agent protocol: check CURSOR_BACKEND_BASE_URL and CURSOR_LOCAL_AGENT_ENDPOINT.")}

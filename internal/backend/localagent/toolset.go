@@ -3,155 +3,33 @@ package localagent
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/json"
-	"runtime"
 	"slices"
-	"strings"
 	"sync"
-
-	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/structpb"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/localagent/toolmap"
-	"composer-api/internal/cursor/pb"
+	"composer-api/internal/cursor/agentwire"
 	"composer-api/internal/lru"
 )
 
-// provider is the server that a client's tools are said to belong to, as Cursor's SDK calls it.
-const provider = "custom-user-tools"
-
-// A toolset is what upstream is told about a client's tools, encoded once: agents send the same tools with every
-// request, and ten thousand parked runs of one agent share one toolset. It is immutable.
+// A toolset is what upstream is told about a client's tools, and how its built-in tools are mapped to them. It is
+// immutable.
 type toolset struct {
-	names  []string
+	*agentwire.Toolset
 	mapper *toolmap.Mapper
-
-	mcpTools       []byte // an McpTools message, for the run request
-	requestContext []byte // a RequestContextResult message
-	mcpState       []byte // an McpStateExecResult message
 }
 
-// size is about how many bytes the set takes: what was encoded, and the schemas that the mapper keeps, which are a part
-// of each encoding.
-func (s *toolset) size() int {
-	return len(s.mcpTools)*2 + len(s.requestContext) + len(s.mcpState)
-}
+// memory is about how many bytes the set keeps: the tools stand in the run request, twice in the request context and
+// once in the state of the MCP servers, and the mapper has a copy of their schemas.
+func (s *toolset) memory() int { return 5 * s.Size() }
 
-func (s *toolset) has(name string) bool { return slices.Contains(s.names, name) }
-
-// newToolset encodes the tools. Schemas that aren't JSON objects are taken as "any object".
 func newToolset(tools []agent.Tool) *toolset {
-	s := &toolset{}
-	defs := make([]*pb.McpToolDefinition, 0, len(tools))
+	wire := agentwire.NewToolset(tools)
 	var owned []agent.Tool // the request's own may be part of a large body, which must not be kept
-	for _, t := range tools {
-		name := valid(strings.Clone(t.Name))
-		s.names = append(s.names, name)
-		owned = append(owned, agent.Tool{Name: name, Parameters: slices.Clone(t.Parameters)})
-		defs = append(defs, &pb.McpToolDefinition{
-			Name: provider + "-" + name, ToolName: name, ProviderIdentifier: provider,
-			Description: valid(t.Description), InputSchema: schemaValue(t.Parameters),
-		})
+	for i, t := range tools {
+		owned = append(owned, agent.Tool{Name: wire.Names()[i], Parameters: slices.Clone(t.Parameters)})
 	}
-	s.mapper = toolmap.New(owned)
-	s.mcpTools = encode(&pb.McpTools{McpTools: defs})
-	s.requestContext = encode(&pb.RequestContextResult{Result: &pb.RequestContextResult_Success{
-		Success: &pb.RequestContextSuccess{RequestContext: requestContext(defs)},
-	}})
-	s.mcpState = encode(&pb.McpStateExecResult{Result: &pb.McpStateExecResult_Success{
-		Success: &pb.McpStateSuccess{Servers: []*pb.McpStateServer{{
-			ServerName: provider, ServerIdentifier: provider, Tools: defs, Instructions: instructions(defs),
-		}}},
-	}})
-	return s
-}
-
-// requestContext is what the model's surroundings look like: an empty workspace on a machine like ours. The paths of
-// this machine are nobody's business.
-func requestContext(defs []*pb.McpToolDefinition) *pb.RequestContext {
-	c := &pb.RequestContext{
-		Env:                 &pb.RequestContextEnv{OsVersion: runtime.GOOS, Shell: "bash", TimeZone: "UTC"},
-		SupportsMcpAuth:     proto.Bool(true), // as Cursor's SDK says, which refuses it when asked, as we do
-		GitRepoInfoComplete: proto.Bool(true),
-		McpMetaToolOptions:  &pb.McpMetaToolOptions{Enabled: true},
-	}
-	if len(defs) == 0 {
-		return c
-	}
-	c.Tools, c.McpInstructions = defs, instructions(defs)
-	descriptor := &pb.McpDescriptor{
-		ServerName: provider, ServerIdentifier: provider, ServerUseInstructions: proto.String(c.McpInstructions[0].GetInstructions()),
-	}
-	for _, d := range defs {
-		descriptor.Tools = append(descriptor.Tools, &pb.McpToolDescriptor{
-			ToolName: d.GetToolName(), Description: proto.String(d.GetDescription()), InputSchema: d.GetInputSchema(),
-		})
-	}
-	c.McpMetaToolOptions.McpDescriptors = []*pb.McpDescriptor{descriptor}
-	return c
-}
-
-// instructions tell the model what the tools are. They name all of them, because it may have to look their schemas up
-// before it can call one.
-func instructions(defs []*pb.McpToolDefinition) []*pb.McpInstructions {
-	var b strings.Builder
-	b.WriteString("These are the tools of the program that the user works with (server \"" + provider + "\"). They run on the user's " +
-		"machine: use them for everything that reads or changes something there. Where a tool can't be called directly, look its schema " +
-		"up in this server's tools and call it through the MCP call tool.\n\nTools:\n")
-	for _, d := range defs {
-		b.WriteString("- " + d.GetToolName())
-		if about := firstLine(d.GetDescription()); about != "" {
-			b.WriteString(": " + about)
-		}
-		b.WriteByte('\n')
-	}
-	return []*pb.McpInstructions{{ServerName: provider, ServerIdentifier: provider, Instructions: b.String()}}
-}
-
-// firstLine is the beginning of a description, for a list.
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
-	if len(line) > 200 {
-		line = strings.ToValidUTF8(line[:200], "") + "…"
-	}
-	return line
-}
-
-// anyObject is the schema of a tool that doesn't say what it takes.
-const anyObject = `{"type":"object","properties":{},"additionalProperties":true}`
-
-func schemaValue(schema json.RawMessage) *structpb.Value {
-	v := &structpb.Value{}
-	if len(schema) > 0 && v.UnmarshalJSON(schema) == nil && v.GetStructValue() != nil {
-		return v
-	}
-	if err := v.UnmarshalJSON([]byte(anyObject)); err != nil {
-		panic(err) // it is a constant
-	}
-	return v
-}
-
-// encode encodes a message of our own making, whose strings are valid UTF-8.
-func encode(m proto.Message) []byte {
-	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
-	if err != nil {
-		panic("localagent: " + err.Error())
-	}
-	return b
-}
-
-// valid makes s UTF-8, which protobuf insists on.
-func valid(s string) string { return strings.ToValidUTF8(s, replacement) }
-
-// replacement stands for what is no UTF-8.
-const replacement = "\uFFFD"
-
-// appendField appends an encoded message as a field of another.
-func appendField(b []byte, number protowire.Number, message []byte) []byte {
-	b = protowire.AppendTag(b, number, protowire.BytesType)
-	return protowire.AppendBytes(b, message)
+	return &toolset{wire, toolmap.New(owned)}
 }
 
 // Bounds of the toolsets that are kept for the next request. Runs keep theirs as long as they live.
@@ -183,7 +61,7 @@ func (t *toolsets) of(tools []agent.Tool) *toolset {
 	if known, ok := t.kept.Get(hash); ok {
 		return known
 	}
-	t.kept.Put(hash, set, set.size())
+	t.kept.Put(hash, set, set.memory())
 	return set
 }
 

@@ -24,6 +24,11 @@ type Route struct {
 	NotFound agent.Code // what is not there when it says not_found
 }
 
+// LocalAgent is the route of the local-agent protocol. What is not there is not the model, but a conversation or a blob.
+func LocalAgent() Route {
+	return Route{Endpoint: "CURSOR_LOCAL_AGENT_ENDPOINT", Version: "CURSOR_SDK_CLIENT_VERSION", NotFound: agent.Upstream}
+}
+
 // A Failure is how an exchange with upstream ended badly: the error for the client, and what may be done about it.
 type Failure struct {
 	Err   *agent.Error

@@ -1,4 +1,4 @@
-package localagent
+package agentwire
 
 import (
 	"google.golang.org/protobuf/encoding/protowire"
@@ -23,10 +23,10 @@ const (
 	fieldNotice    protowire.Number = 2 // TextDelta.is_server_notice
 )
 
-// textDelta finds the text of a message that is a text or thinking delta and nothing else that we know. It is most of
+// TextDelta finds the text of a message that is a text or thinking delta and nothing else that we know. It is most of
 // what a stream carries, so it allocates nothing: text points into message. It doesn't look at whether the text is
-// UTF-8, because upstream may cut a character in two. Anything else, and anything odd, is for decode.
-func textDelta(message []byte) (kind agent.Kind, text []byte, ok bool) {
+// UTF-8, because upstream may cut a character in two. Anything else, and anything odd, is for Decode.
+func TextDelta(message []byte) (kind agent.Kind, text []byte, ok bool) {
 	update := only(message, fieldUpdate)
 	if update == nil {
 		return 0, nil, false
@@ -90,15 +90,15 @@ func only(message []byte, field protowire.Number) []byte {
 	return found
 }
 
-// checkpointBytes returns the checkpoint that the message is, as upstream wrote it: what we don't know of it must go
+// Checkpoint returns the checkpoint that the message is, as upstream wrote it: what we don't know of it must go
 // back as it came.
-func checkpointBytes(message []byte) ([]byte, bool) {
+func Checkpoint(message []byte) ([]byte, bool) {
 	state := only(message, fieldCheckpoint)
 	return state, state != nil
 }
 
-// contextTokens reads the size of the context from a checkpoint; 0 when it doesn't say.
-func contextTokens(state []byte) int64 {
+// ContextTokens reads the size of the context from a checkpoint; 0 when it doesn't say.
+func ContextTokens(state []byte) int64 {
 	var d pb.ConversationTokenDetails
 	if proto.Unmarshal(only(state, fieldTokenDetails), &d) != nil {
 		return 0
@@ -106,8 +106,8 @@ func contextTokens(state []byte) int64 {
 	return int64(d.GetUsedTokens())
 }
 
-// decode reads any other message.
-func decode(message []byte) (*pb.AgentServerMessage, error) {
+// Decode reads any other message.
+func Decode(message []byte) (*pb.AgentServerMessage, error) {
 	m := &pb.AgentServerMessage{}
 	if err := proto.Unmarshal(message, m); err != nil {
 		return nil, &connectwire.FormatError{Reason: "message: " + err.Error()}

@@ -1,4 +1,4 @@
-package localagent
+package agentwire
 
 import (
 	"crypto/hmac"
@@ -15,36 +15,40 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
-// A ticket is everything that the attempts of one run have in common: what is asked for, in which conversation, under
+// A Ticket is everything that the attempts of one run have in common: what is asked for, in which conversation, under
 // which ids.
-type ticket struct {
-	key            agent.Secret
-	runID          string // x-original-request-id too
-	conversationID string
-	blobKey        string
-	model          agent.Model
-	tools          *toolset
-	userAction     []byte // a ConversationAction; nil once it can't be sent again
+type Ticket struct {
+	Key            agent.Secret
+	RunID          string // x-original-request-id too
+	ConversationID string
+	BlobKey        string // the conversation's blob encryption key
+	UserAction     []byte // a ConversationAction: the user's message; its owner may drop it once it can't be sent again
+
+	model agent.Model
+	tools *Toolset
 }
 
-// newTicket reads a request.
-func newTicket(req *agent.Request, tools *toolset) *ticket {
-	t := &ticket{key: req.Caller.CursorKey, runID: agent.NewUUID(), model: req.Model, tools: tools, userAction: userAction(render(req))}
-	if from, ok := req.Continue.(*conversation); ok {
-		t.conversationID, t.blobKey = from.id, from.blobKey
+// NewTicket reads a request. conversationID and its blobKey are those of the conversation that goes on; empty for a new
+// one.
+func NewTicket(req *agent.Request, tools *Toolset, conversationID, blobKey string) *Ticket {
+	t := &Ticket{
+		Key: req.Caller.CursorKey, RunID: agent.NewUUID(), ConversationID: conversationID, BlobKey: blobKey,
+		UserAction: userAction(render(req)), model: req.Model, tools: tools,
+	}
+	if conversationID != "" {
 		return t
 	}
-	t.conversationID = req.ConversationID
-	if t.conversationID == "" {
-		t.conversationID = agent.NewConversationID()
+	t.ConversationID = req.ConversationID
+	if t.ConversationID == "" {
+		t.ConversationID = agent.NewConversationID()
 	}
-	t.blobKey = blobKey(t.key, t.conversationID)
+	t.BlobKey = newBlobKey(t.Key, t.ConversationID)
 	return t
 }
 
-// blobKey derives a conversation's blob encryption key, which must be the same on its every turn, also when another
+// newBlobKey derives a conversation's blob encryption key, which must be the same on its every turn, also when another
 // process opens the conversation again under the same id. Nobody without the user's key can guess it.
-func blobKey(key agent.Secret, conversationID string) string {
+func newBlobKey(key agent.Secret, conversationID string) string {
 	h := hmac.New(sha256.New, []byte(key.Reveal()))
 	h.Write([]byte("composer-api blob key: " + conversationID))
 	return hex.EncodeToString(h.Sum(nil))
@@ -75,15 +79,18 @@ func selectedContext(images []*agent.Image) []byte {
 	c := &pb.SelectedContext{}
 	for _, image := range images {
 		c.SelectedImages = append(c.SelectedImages, &pb.SelectedImage{
-			DataOrBlobId: &pb.SelectedImage_Data{Data: image.Data}, Uuid: agent.NewUUID(), MimeType: valid(image.MIME),
+			DataOrBlobId: &pb.SelectedImage_Data{Data: image.Data}, Uuid: agent.NewUUID(), MimeType: Valid(image.MIME),
 		})
 	}
 	return appendField(nil, fieldSelectedContext, encode(c))
 }
 
-var resumeAction = encode(&pb.ConversationAction{
-	Action: &pb.ConversationAction_ResumeAction{ResumeAction: &pb.ResumeAction{}},
-})
+// ResumeAction is the action of a run that goes on from a checkpoint.
+func ResumeAction() []byte {
+	return encode(&pb.ConversationAction{
+		Action: &pb.ConversationAction_ResumeAction{ResumeAction: &pb.ResumeAction{}},
+	})
+}
 
 // The fields that are put together by hand: the state must go back byte for byte, and the prompt may be megabytes.
 const (
@@ -97,15 +104,15 @@ const (
 	fieldSelectedContext   protowire.Number = 3 // UserMessage.selected_context
 )
 
-// envelope encodes the first message of a stream: the run request with the conversation's state (nil at its
+// Envelope encodes the first message of a stream: the run request with the conversation's state (nil at its
 // beginning) and an action. It is in pieces, of which the action is one.
-func (t *ticket) envelope(state, action []byte) [][]byte {
+func (t *Ticket) Envelope(state, action []byte) [][]byte {
 	rest := &pb.AgentRunRequest{
-		ConversationId: proto.String(valid(t.conversationID)), RunId: proto.String(t.runID),
-		RequestedModel: &pb.RequestedModel{ModelId: valid(t.model.ID)},
+		ConversationId: proto.String(Valid(t.ConversationID)), RunId: proto.String(t.RunID),
+		RequestedModel: &pb.RequestedModel{ModelId: Valid(t.model.ID)},
 	}
 	for _, p := range t.model.Params {
-		rest.RequestedModel.Parameters = append(rest.RequestedModel.Parameters, &pb.RequestedModel_Param{Id: valid(p.ID), Value: valid(p.Value)})
+		rest.RequestedModel.Parameters = append(rest.RequestedModel.Parameters, &pb.RequestedModel_Param{Id: Valid(p.ID), Value: Valid(p.Value)})
 	}
 	tail := append(appendField(nil, fieldMcpTools, t.tools.mcpTools), encode(rest)...)
 	size := sizeField(fieldConversationState, state) + sizeField(fieldAction, action) + len(tail)
@@ -135,8 +142,8 @@ const (
 	onlyClient = "mcp_tool_call,get_mcp_tools_tool_call,list_mcp_resources_tool_call,read_mcp_resource_tool_call,mcp_auth_tool_call"
 )
 
-// header is what goes with each attempt.
-func (t *ticket) header(token agent.Secret, clientVersion string) http.Header {
+// Header is what goes with each attempt.
+func (t *Ticket) Header(token agent.Secret, clientVersion string) http.Header {
 	allowed := onlyClient
 	if len(t.tools.names) == 0 {
 		allowed = noTools // present and empty
@@ -152,8 +159,8 @@ func (t *ticket) header(token agent.Secret, clientVersion string) http.Header {
 		"X-Cursor-Client-Version":      clientVersion,
 		"X-Ghost-Mode":                 "true",
 		"X-Request-Id":                 agent.NewUUID(), // new for each attempt
-		"X-Original-Request-Id":        t.runID,
-		"X-Blob-Encryption-Key":        t.blobKey,
+		"X-Original-Request-Id":        t.RunID,
+		"X-Blob-Encryption-Key":        t.BlobKey,
 		"X-Cursor-Agent-Allowed-Tools": allowed,
 	} {
 		h[name] = []string{value}
@@ -161,12 +168,28 @@ func (t *ticket) header(token agent.Secret, clientVersion string) http.Header {
 	return h
 }
 
-// EncodeRun encodes the first envelope of a new run for req, for a caller that carries it to upstream by other means
-// than a [Backend]: through a bridge. req.Continue is not looked at. It returns the run's id, which is the request's id
-// too, beside the envelope.
+// EncodeRun encodes the first envelope of a new run for req, for a caller that opens no stream of its own but sends it
+// through a bridge. req.Continue is not looked at. It returns the run's id, which is the request's id too, beside the
+// envelope.
 func EncodeRun(req *agent.Request) (envelope []byte, runID string) {
 	fresh := *req
 	fresh.Continue, fresh.New = nil, 0
-	t := newTicket(&fresh, newToolset(req.Offered()))
-	return slices.Concat(t.envelope(nil, t.userAction)...), t.runID
+	t := NewTicket(&fresh, NewToolset(req.Offered()), "", "")
+	return slices.Concat(t.Envelope(nil, t.UserAction)...), t.RunID
+}
+
+// CarriedHeader is the header of an attempt to carry out run, which somebody else has encoded. blobSecret is what the
+// conversation's blob encryption key is derived from. An empty requestID is a new one. Compressed messages are not asked
+// for: they would have to be passed on to somebody who has not.
+func CarriedHeader(run *pb.AgentRunRequest, token agent.Secret, clientVersion, requestID string, blobSecret agent.Secret) http.Header {
+	t := &Ticket{RunID: run.GetRunId(), BlobKey: newBlobKey(blobSecret, run.GetConversationId()), tools: &Toolset{}}
+	for _, tool := range run.GetMcpTools().GetMcpTools() {
+		t.tools.names = append(t.tools.names, tool.GetToolName())
+	}
+	h := t.Header(token, clientVersion)
+	h.Del("Connect-Accept-Encoding")
+	if requestID != "" {
+		h.Set("X-Request-Id", requestID)
+	}
+	return h
 }

@@ -1,4 +1,4 @@
-package localagent
+package agentwire
 
 import (
 	"bytes"

@@ -1,13 +1,13 @@
-package localagent
+package agentwire
 
 import "composer-api/internal/cursor/pb"
 
 // noOneToAsk is why a question that upstream would have us put to the user is refused.
 const noOneToAsk = "This is not available here: there is nobody who could approve it. Carry on without it, with the tools that you have."
 
-// refuseQuery is the answer to a question for the user: no, in the form that each has. One that we don't know gets an
+// RefuseQuery is the answer to a question for the user: no, in the form that each has. One that we don't know gets an
 // answer without a result, so that nobody waits for it.
-func refuseQuery(q *pb.InteractionQuery) *pb.InteractionResponse {
+func RefuseQuery(q *pb.InteractionQuery) *pb.InteractionResponse {
 	r := &pb.InteractionResponse{Id: q.GetId()}
 	no := &pb.ApproveOrReject{Result: &pb.ApproveOrReject_Rejected{Rejected: &pb.Reason{Reason: noOneToAsk}}}
 	switch q.GetQuery().(type) {

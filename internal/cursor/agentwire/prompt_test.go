@@ -1,4 +1,4 @@
-package localagent
+package agentwire
 
 import (
 	"encoding/json"
@@ -34,6 +34,9 @@ func TestPrompts(t *testing.T) {
 	})
 }
 
+// A conversation stands for one that upstream has.
+type conversation struct{ agent.Conversation }
+
 func requestOf(t *testing.T, lines string) *agent.Request {
 	req := &agent.Request{Tools: []agent.Tool{{Name: "look"}, {Name: "listen"}}}
 	roles := map[string]agent.Role{"system": agent.System, "user": agent.User, "assistant": agent.Assistant}
@@ -67,7 +70,7 @@ func requestOf(t *testing.T, lines string) *agent.Request {
 				Role: agent.ToolRole, CallID: id, IsError: verb == "failed", Parts: []agent.Part{{Text: text}},
 			})
 		case "new":
-			req.Continue, req.New = &conversation{}, len(req.Messages)
+			req.Continue, req.New = conversation{}, len(req.Messages)
 		case "required":
 			req.ToolChoice.Mode = agent.ToolsRequired
 		case "none":

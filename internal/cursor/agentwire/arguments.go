@@ -1,4 +1,4 @@
-package localagent
+package agentwire
 
 import (
 	"encoding/json"
@@ -6,14 +6,28 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"google.golang.org/protobuf/types/known/structpb"
+
+	"composer-api/internal/cursor/pb"
 )
 
-// argumentsJSON writes a call's arguments as a JSON object, keys in order. Numbers come as doubles; those that are
+// CalledTool is the client's tool that a call is for; false when it is for somebody else's.
+func CalledTool(args *pb.McpArgs) (name string, ours bool) {
+	if p := args.GetProviderIdentifier(); p != "" && p != provider {
+		return "", false
+	}
+	if name = args.GetToolName(); name == "" {
+		name = strings.TrimPrefix(args.GetName(), provider+"-")
+	}
+	return name, true
+}
+
+// ArgumentsJSON writes a call's arguments as a JSON object, keys in order. Numbers come as doubles; those that are
 // whole are written without a fraction or an exponent, because clients decode them into integers.
-func argumentsJSON(args map[string]*structpb.Value) json.RawMessage {
+func ArgumentsJSON(args map[string]*structpb.Value) json.RawMessage {
 	return appendObject(nil, args)
 }
 

@@ -1,4 +1,4 @@
-package localagent
+package agentwire
 
 import (
 	"bytes"
@@ -54,7 +54,7 @@ func TestTextDeltaFindsText(t *testing.T) {
 		{"nothing", nil, 0, "", false},
 		{"a cut message", textMessage("hi")[:4], 0, "", false},
 	} {
-		kind, text, ok := textDelta(tt.message)
+		kind, text, ok := TextDelta(tt.message)
 		if ok != tt.ok || ok && (kind != tt.kind || string(text) != tt.text) {
 			t.Errorf("%s: got %v %q %v", tt.name, kind, text, ok)
 		}
@@ -66,7 +66,7 @@ func FuzzTextDelta(f *testing.F) {
 	f.Add(thinkingMessage("hm"))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, message []byte) {
-		_, text, ok := textDelta(message)
+		_, text, ok := TextDelta(message)
 		var m pb.AgentServerMessage
 		if proto.Unmarshal(message, &m) != nil {
 			return
@@ -84,14 +84,14 @@ func FuzzTextDelta(f *testing.F) {
 func TestCheckpointsAreKeptAsTheyCome(t *testing.T) {
 	state := encode(&pb.ConversationState{TokenDetails: &pb.ConversationTokenDetails{UsedTokens: 1234}})
 	state = appendField(state, 4002, []byte("of a newer server"))
-	got, ok := checkpointBytes(appendField(nil, fieldCheckpoint, state))
+	got, ok := Checkpoint(appendField(nil, fieldCheckpoint, state))
 	if !ok || !bytes.Equal(got, state) {
 		t.Errorf("got %x, want %x", got, state)
 	}
-	if n := contextTokens(got); n != 1234 {
+	if n := ContextTokens(got); n != 1234 {
 		t.Errorf("%d tokens, want 1234", n)
 	}
-	if _, ok := checkpointBytes(textMessage("hi")); ok {
+	if _, ok := Checkpoint(textMessage("hi")); ok {
 		t.Error("text was taken for a checkpoint")
 	}
 }

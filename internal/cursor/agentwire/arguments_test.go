@@ -1,4 +1,4 @@
-package localagent
+package agentwire
 
 import (
 	"encoding/json"
@@ -31,7 +31,7 @@ func FuzzArguments(f *testing.F) {
 		if s.UnmarshalJSON([]byte(source)) != nil {
 			return
 		}
-		got := argumentsJSON(s.GetFields())
+		got := ArgumentsJSON(s.GetFields())
 		if !json.Valid(got) {
 			t.Fatalf("%s became %s", source, got)
 		}
@@ -39,7 +39,7 @@ func FuzzArguments(f *testing.F) {
 		if err := back.UnmarshalJSON(got); err != nil {
 			t.Fatalf("%s: %v", got, err)
 		}
-		if again := argumentsJSON(back.GetFields()); string(again) != string(got) {
+		if again := ArgumentsJSON(back.GetFields()); string(again) != string(got) {
 			t.Errorf("%s, read again, became %s", got, again)
 		}
 	})

@@ -1,0 +1,115 @@
+package agentwire
+
+import (
+	"time"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/cursor/pb"
+)
+
+// HeartbeatEvery is how often upstream is told that we are there, with [ClientHeartbeat].
+const HeartbeatEvery = 5 * time.Second
+
+// ExecHeartbeatEvery is how often upstream is told that an open exec is being worked on, with [ExecHeartbeat].
+const ExecHeartbeatEvery = 3 * time.Second
+
+// The fields that answers are put together from.
+const (
+	fieldExecAnswer  protowire.Number = 2 // AgentClientMessage.exec_client_message
+	fieldExecControl protowire.Number = 5 // AgentClientMessage.exec_client_control_message
+	fieldHeartbeat   protowire.Number = 7 // AgentClientMessage.client_heartbeat
+
+	fieldExecID               protowire.Number = 1  // ExecClientMessage.id
+	fieldExecTime             protowire.Number = 39 // ExecClientMessage.local_execution_time_ms
+	fieldRequestContextResult protowire.Number = 10 // ExecClientMessage.request_context_result
+	fieldMcpStateResult       protowire.Number = 36 // ExecClientMessage.mcp_state_exec_result
+
+	controlClose     protowire.Number = 1 // ExecClientControlMessage.stream_close
+	controlThrow     protowire.Number = 2 // ExecClientControlMessage.throw
+	controlHeartbeat protowire.Number = 3 // ExecClientControlMessage.heartbeat
+)
+
+// Answer is the envelopes of the answers to an exec, normally one, that took so many milliseconds, and its end.
+func Answer(took int32, id uint32, answers ...*pb.ExecClientMessage) []byte {
+	var b []byte
+	for _, a := range answers {
+		a.Id, a.LocalExecutionTimeMs = id, &took
+		b = appendEnvelope(b, appendField(nil, fieldExecAnswer, encode(a)))
+	}
+	return append(b, control(controlClose, id)...)
+}
+
+// RequestContextAnswer is what answers an exec that asks for the request context: envelopes for upstream.
+func (s *Toolset) RequestContextAnswer(execID uint32) []byte {
+	return answerEncoded(execID, fieldRequestContextResult, s.requestContext)
+}
+
+// McpStateAnswer is what answers an exec that asks which tools there are: envelopes for upstream.
+func (s *Toolset) McpStateAnswer(execID uint32) []byte {
+	return answerEncoded(execID, fieldMcpStateResult, s.mcpState)
+}
+
+// answerEncoded is Answer, at once, for a result that is encoded already.
+func answerEncoded(id uint32, field protowire.Number, result []byte) []byte {
+	message := protowire.AppendTag(nil, fieldExecID, protowire.VarintType)
+	message = protowire.AppendVarint(message, uint64(id))
+	message = protowire.AppendTag(message, fieldExecTime, protowire.VarintType)
+	message = protowire.AppendVarint(message, 0)
+	message = appendField(message, field, result)
+	b := appendEnvelope(nil, appendField(nil, fieldExecAnswer, message))
+	return append(b, control(controlClose, id)...)
+}
+
+// RequestContextAnswer is the same for tools that somebody else has encoded.
+func RequestContextAnswer(execID uint32, tools []*pb.McpToolDefinition) []byte {
+	b := appendEnvelope(nil, appendField(nil, fieldExecAnswer, encode(&pb.ExecClientMessage{
+		Id: execID,
+		Message: &pb.ExecClientMessage_RequestContextResult{RequestContextResult: &pb.RequestContextResult{
+			Result: &pb.RequestContextResult_Success{
+				Success: &pb.RequestContextSuccess{RequestContext: requestContext(tools)},
+			},
+		}},
+	})))
+	return append(b, control(controlClose, execID)...)
+}
+
+// McpResult is a client's result of its own tool.
+func McpResult(result *agent.ToolResult) *pb.ExecClientMessage {
+	success := &pb.McpSuccess{IsError: result.IsError}
+	for _, p := range result.Parts {
+		content := &pb.McpContent{Content: &pb.McpContent_Text{Text: &pb.McpText{Text: Valid(p.Text)}}}
+		if p.Image != nil {
+			content.Content = &pb.McpContent_Image{Image: &pb.McpImage{Data: p.Image.Data, MimeType: Valid(p.Image.MIME)}}
+		}
+		success.Content = append(success.Content, content)
+	}
+	return &pb.ExecClientMessage{Message: &pb.ExecClientMessage_McpResult{McpResult: &pb.McpResult{
+		Result: &pb.McpResult_Success{Success: success},
+	}}}
+}
+
+// Throw is the answer to an exec that we can't do anything about, and its end.
+func Throw(id uint32, reason string) []byte {
+	m := encode(&pb.ExecClientControlMessage{Message: &pb.ExecClientControlMessage_Throw{
+		Throw: &pb.ExecThrow{Id: id, Error: reason},
+	}})
+	b := appendEnvelope(nil, appendField(nil, fieldExecControl, m))
+	return append(b, control(controlClose, id)...)
+}
+
+// ExecHeartbeat is the envelope that says that an exec is being worked on.
+func ExecHeartbeat(id uint32) []byte { return control(controlHeartbeat, id) }
+
+// control is the envelope of an exec control message that holds nothing but the exec's id.
+func control(kind protowire.Number, id uint32) []byte {
+	what := protowire.AppendTag(nil, 1, protowire.VarintType)
+	what = protowire.AppendVarint(what, uint64(id))
+	return appendEnvelope(nil, appendField(nil, fieldExecControl, appendField(nil, kind, what)))
+}
+
+// ClientHeartbeat is the envelope that says that the client of the whole stream is alive. The caller must not change it.
+func ClientHeartbeat() []byte { return clientHeartbeat }
+
+var clientHeartbeat = appendEnvelope(nil, appendField(nil, fieldHeartbeat, nil))

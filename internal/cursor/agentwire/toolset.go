@@ -1,0 +1,125 @@
+package agentwire
+
+import (
+	"encoding/json"
+	"runtime"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/cursor/pb"
+)
+
+// provider is the server that a client's tools are said to belong to, as Cursor's SDK calls it.
+const provider = "custom-user-tools"
+
+// A Toolset is what upstream is told about a client's tools, encoded once: agents send the same tools with every
+// request, and ten thousand parked runs of one agent share one toolset. It is immutable.
+type Toolset struct {
+	names []string
+
+	mcpTools       []byte // an McpTools message, for the run request
+	requestContext []byte // a RequestContextResult message
+	mcpState       []byte // an McpStateExecResult message
+}
+
+// Names are the tools' names as upstream is told them. The caller must not change them.
+func (s *Toolset) Names() []string { return s.names }
+
+// Has reports whether the tool is one of them.
+func (s *Toolset) Has(name string) bool { return slices.Contains(s.names, name) }
+
+// Size is how many bytes the tools take in a run request.
+func (s *Toolset) Size() int { return len(s.mcpTools) }
+
+// NewToolset encodes the tools. Schemas that aren't JSON objects are taken as "any object". It keeps no memory of tools.
+func NewToolset(tools []agent.Tool) *Toolset {
+	s := &Toolset{}
+	defs := make([]*pb.McpToolDefinition, 0, len(tools))
+	for _, t := range tools {
+		name := Valid(strings.Clone(t.Name)) // the request's own may be part of a large body, which must not be kept
+		s.names = append(s.names, name)
+		defs = append(defs, &pb.McpToolDefinition{
+			Name: provider + "-" + name, ToolName: name, ProviderIdentifier: provider,
+			Description: Valid(t.Description), InputSchema: schemaValue(t.Parameters),
+		})
+	}
+	s.mcpTools = encode(&pb.McpTools{McpTools: defs})
+	s.requestContext = encode(&pb.RequestContextResult{Result: &pb.RequestContextResult_Success{
+		Success: &pb.RequestContextSuccess{RequestContext: requestContext(defs)},
+	}})
+	s.mcpState = encode(&pb.McpStateExecResult{Result: &pb.McpStateExecResult_Success{
+		Success: &pb.McpStateSuccess{Servers: []*pb.McpStateServer{{
+			ServerName: provider, ServerIdentifier: provider, Tools: defs, Instructions: instructions(defs),
+		}}},
+	}})
+	return s
+}
+
+// requestContext is what the model's surroundings look like: an empty workspace on a machine like ours. The paths of
+// this machine are nobody's business.
+func requestContext(defs []*pb.McpToolDefinition) *pb.RequestContext {
+	c := &pb.RequestContext{
+		Env:                 &pb.RequestContextEnv{OsVersion: runtime.GOOS, Shell: "bash", TimeZone: "UTC"},
+		SupportsMcpAuth:     proto.Bool(true), // as Cursor's SDK says, which refuses it when asked, as we do
+		GitRepoInfoComplete: proto.Bool(true),
+		McpMetaToolOptions:  &pb.McpMetaToolOptions{Enabled: true},
+	}
+	if len(defs) == 0 {
+		return c
+	}
+	c.Tools, c.McpInstructions = defs, instructions(defs)
+	descriptor := &pb.McpDescriptor{
+		ServerName: provider, ServerIdentifier: provider, ServerUseInstructions: proto.String(c.McpInstructions[0].GetInstructions()),
+	}
+	for _, d := range defs {
+		descriptor.Tools = append(descriptor.Tools, &pb.McpToolDescriptor{
+			ToolName: d.GetToolName(), Description: proto.String(d.GetDescription()), InputSchema: d.GetInputSchema(),
+		})
+	}
+	c.McpMetaToolOptions.McpDescriptors = []*pb.McpDescriptor{descriptor}
+	return c
+}
+
+// instructions tell the model what the tools are. They name all of them, because it may have to look their schemas up
+// before it can call one.
+func instructions(defs []*pb.McpToolDefinition) []*pb.McpInstructions {
+	var b strings.Builder
+	b.WriteString("These are the tools of the program that the user works with (server \"" + provider + "\"). They run on the user's " +
+		"machine: use them for everything that reads or changes something there. Where a tool can't be called directly, look its schema " +
+		"up in this server's tools and call it through the MCP call tool.\n\nTools:\n")
+	for _, d := range defs {
+		b.WriteString("- " + d.GetToolName())
+		if about := firstLine(d.GetDescription()); about != "" {
+			b.WriteString(": " + about)
+		}
+		b.WriteByte('\n')
+	}
+	return []*pb.McpInstructions{{ServerName: provider, ServerIdentifier: provider, Instructions: b.String()}}
+}
+
+// firstLine is the beginning of a description, for a list.
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
+	if len(line) > 200 {
+		line = strings.ToValidUTF8(line[:200], "") + "…"
+	}
+	return line
+}
+
+// anyObject is the schema of a tool that doesn't say what it takes.
+const anyObject = `{"type":"object","properties":{},"additionalProperties":true}`
+
+func schemaValue(schema json.RawMessage) *structpb.Value {
+	v := &structpb.Value{}
+	if len(schema) > 0 && v.UnmarshalJSON(schema) == nil && v.GetStructValue() != nil {
+		return v
+	}
+	if err := v.UnmarshalJSON([]byte(anyObject)); err != nil {
+		panic(err) // it is a constant
+	}
+	return v
+}
