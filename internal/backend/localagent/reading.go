@@ -187,6 +187,7 @@ func (r *run) update(u *pb.InteractionUpdate) {
 	case *pb.InteractionUpdate_ToolCallCompleted:
 		r.clock.goesOn()
 	case *pb.InteractionUpdate_TurnEnded:
+		r.turnEnded = true
 		r.clock.ended.Store(true)
 		r.meter.turnEnded(u.TurnEnded)
 	}

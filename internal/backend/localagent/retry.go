@@ -3,6 +3,8 @@ package localagent
 import (
 	"cmp"
 	"context"
+	"errors"
+	"io"
 	"time"
 
 	"composer-api/internal/agent"
@@ -91,11 +93,17 @@ func (r *run) connect(ctx context.Context) error {
 	return nil
 }
 
-// mend decides what the end of a stream means: the end of the run, another attempt, or an error. A turn_ended is not the
-// end yet, because a sub-agent's turn ends so too; but when the model did nothing after it, any end of the stream is a
-// good one, an error too. Source: the protocol's description of ends.
+// endedWell reports whether the stream whose end is err has brought the whole answer. A turn_ended is not the end yet,
+// because a sub-agent's turn ends so too. After it, a good end of the stream is the end of the run. When the model did
+// nothing after it, any end of the stream is, an error too. Without it, none is. Source: the protocol's description of
+// ends. The caller has the reading role.
+func (r *run) endedWell(err error) bool {
+	return r.clock.ended.Load() || r.turnEnded && errors.Is(err, io.EOF)
+}
+
+// mend decides what the end of a stream means: the end of the run, another attempt, or an error.
 func (r *run) mend(ctx context.Context, err error) {
-	if r.clock.ended.Load() {
+	if r.endedWell(err) {
 		r.finishWell()
 		return
 	}
@@ -191,6 +199,7 @@ func (r *run) install(s *stream) *cursorerr.Failure {
 	}
 	r.stream, r.execs, r.calls = s, execs{}, calls{}
 	r.text, r.thinking = agent.TextJoiner{}, agent.TextJoiner{}
+	r.turnEnded = false
 	r.clock.restart()
 	r.clock.taken.Store(r.clock.now())
 	r.backend.pacer.set(&r.alarm, r.clock.nextBeat)

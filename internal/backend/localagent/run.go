@@ -29,6 +29,7 @@ type run struct {
 	text, thinking agent.TextJoiner
 	meter          meter
 	tries          tries
+	turnEnded      bool // upstream has said on this stream that a turn has ended
 
 	mu         sync.Mutex
 	stream     *stream // the current attempt; nil before the first. Changed by the reading role alone.
@@ -255,7 +256,7 @@ func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
 		return r.over
 	case !r.turnOver:
 		return errMisused
-	case r.broken != nil && r.clock.ended.Load():
+	case r.broken != nil && r.endedWell(r.broken):
 		// Upstream no longer wanted the results and has said everything: Next gives what it said.
 		r.turnOver = false
 		return nil
