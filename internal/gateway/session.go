@@ -18,17 +18,36 @@ func (g *Gateway) pin(ctx context.Context, req *agent.Request) {
 	if !req.PinSession || req.Session == "" || req.ConversationID != "" || g.cfg.Sessions == nil {
 		return
 	}
-	opening := opening(req.Messages)
-	session, err := g.cfg.Sessions.OpenSession(ctx, store.Session{
-		Key:     store.NewSessionKey(req.Caller.Owner, req.Session+"\x00"+hex.EncodeToString(opening[:])),
-		AgentID: agent.NewConversationID(),
-		Expires: time.Now().Add(store.SessionAge),
-	})
+	session, err := g.cfg.Sessions.OpenSession(ctx, sessionOf(req, agent.NewConversationID()))
 	if err != nil {
 		g.cfg.Log.Warn("session", "err", err)
 		return
 	}
 	req.ConversationID = session.AgentID
+}
+
+// repin gives a request that was pinned, and its session, a new conversation id: upstream has refused the old one.
+func (g *Gateway) repin(ctx context.Context, req *agent.Request) {
+	if req.ConversationID == "" {
+		return // the backend makes a new id for each fresh run
+	}
+	req.ConversationID = agent.NewConversationID()
+	if !req.PinSession || req.Session == "" || g.cfg.Sessions == nil {
+		return
+	}
+	if err := g.cfg.Sessions.PutSession(ctx, sessionOf(req, req.ConversationID)); err != nil {
+		g.cfg.Log.Warn("session", "err", err)
+	}
+}
+
+// sessionOf is the row that pins the session of req to a conversation id.
+func sessionOf(req *agent.Request, id string) store.Session {
+	opening := opening(req.Messages)
+	return store.Session{
+		Key:     store.NewSessionKey(req.Caller.Owner, req.Session+"\x00"+hex.EncodeToString(opening[:])),
+		AgentID: id,
+		Expires: time.Now().Add(store.SessionAge),
+	}
 }
 
 // opening is the digest of what was said before the model's first answer.

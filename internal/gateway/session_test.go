@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/backend/backendtest"
 	"composer-api/internal/store"
 )
 
@@ -19,7 +20,10 @@ func (r register) OpenSession(_ context.Context, s store.Session) (store.Session
 	r[s.Key] = s
 	return s, nil
 }
-func (r register) PutSession(context.Context, store.Session) error       { return nil }
+func (r register) PutSession(_ context.Context, s store.Session) error {
+	r[s.Key] = s
+	return nil
+}
 func (r register) DeleteSession(context.Context, store.SessionKey) error { return nil }
 
 func TestAPinnedSessionKeepsItsConversationIDAcrossRestarts(t *testing.T) {
@@ -61,5 +65,35 @@ func TestAPinnedSessionKeepsItsConversationIDAcrossRestarts(t *testing.T) {
 	}
 	if len(sessions) != 4 {
 		t.Errorf("%d sessions kept, want 4", len(sessions))
+	}
+}
+
+// Upstream refuses everything that belongs to the pinned conversation: the turn and all later ones use a new id.
+func TestARefusedConversationIsPinnedToANewID(t *testing.T) {
+	for _, code := range []agent.Code{agent.RateLimited, agent.PaymentRequired, agent.ConversationLost} {
+		t.Run(code.String(), func(t *testing.T) {
+			fake := backendtest.NewFake("fake", func(req *agent.Request) (backendtest.Turns, error) {
+				if req.Continue != nil {
+					return backendtest.Turns{{backendtest.Fail(&agent.Error{Code: code})}}, nil
+				}
+				return backendtest.Turns{{backendtest.Say("hello"), backendtest.End("old")}}, nil
+			})
+			sessions := register{}
+			g := New(Config{Backends: []agent.Backend{fake}, Sessions: sessions})
+			defer g.Close(context.Background())
+			c := newChat(t, g).user("one")
+			c.session, c.pin = "s1", true
+			c.must(agent.ResumeNew, "hello")
+			c.user("two").must(agent.ResumeTranscript, "hello")
+			first, fresh := fake.Runs()[0].Request.ConversationID, fake.Runs()[2].Request.ConversationID
+			if lost := code == agent.ConversationLost; fresh == "" || (fresh == first) != lost {
+				t.Errorf("the fresh run has id %q, the first had %q", fresh, first)
+			}
+			for _, s := range sessions {
+				if s.AgentID != fresh {
+					t.Errorf("the session is pinned to %q, want %q", s.AgentID, fresh)
+				}
+			}
+		})
 	}
 }

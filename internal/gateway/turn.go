@@ -83,17 +83,24 @@ func (t *turn) fetchImages(ctx context.Context, from int) error {
 
 // startAgain reports whether the turn may start once from the transcript after the run that it continued has failed
 // with err. Nothing was sent to the client yet. A refusal counts, too: it may be meant for the old conversation or the
-// old token only. A limit that is real refuses the fresh run as well, and that error is the answer.
+// old token only, so the fresh run gets a conversation id that upstream has not seen; where upstream has merely lost the
+// conversation, a pinned id stays. A limit that is real refuses the fresh run as well, and that error is the answer.
 func (t *turn) startAgain(ctx context.Context, err error) bool {
 	if err == nil || t.answer.emitted || ctx.Err() != nil {
 		return false
 	}
 	switch agent.CodeOf(err) {
 	case agent.ConversationLost, agent.Upstream, agent.UpstreamTimeout, agent.Internal, agent.ContextTooLong,
-		agent.RateLimited, agent.QuotaExceeded, agent.Overloaded, agent.InvalidKey, agent.PermissionDenied, agent.InvalidValue:
+		agent.RateLimited, agent.QuotaExceeded, agent.PaymentRequired, agent.Overloaded, agent.InvalidKey, agent.PermissionDenied,
+		agent.InvalidValue:
 		t.g.cfg.Log.Info("starting again from the transcript", "was", string(t.from), "err", err)
 		t.answered = nil
 		t.answer.restart()
+		if agent.CodeOf(err) != agent.ConversationLost {
+			req := *t.req // a backend may still look at the old one
+			t.g.repin(ctx, &req)
+			t.req = &req
+		}
 		return true
 	}
 	return false

@@ -53,6 +53,7 @@ type chat struct {
 	tools   []agent.Tool
 	serial  bool
 	session string
+	pin     bool
 }
 
 func newChat(t *testing.T, g *Gateway) *chat {
@@ -79,7 +80,7 @@ func (c *chat) result(id, text string) *chat {
 func (c *chat) request() *agent.Request {
 	return &agent.Request{
 		Caller: agent.Caller{Owner: c.owner}, ModelName: "composer-2.5", Messages: append([]agent.Message(nil), c.history...),
-		Tools: c.tools, SerialToolCalls: c.serial, Session: c.session,
+		Tools: c.tools, SerialToolCalls: c.serial, Session: c.session, PinSession: c.pin,
 	}
 }
 
