@@ -14,28 +14,35 @@ const (
 	refusalGrace = 100 * time.Millisecond
 	// refusalLimit is how long they wait at most, while the backend tries again what upstream has refused.
 	refusalLimit = 3 * time.Second
+	// parkedGrace is refusalGrace for a run that was parked. It may have died in the meantime, and a backend notices a
+	// dead connection only when its stall timeout (30 s by default) is over. The turn then starts again, and the headers
+	// should say so. It is less than the minute after which proxies give up.
+	parkedGrace = 40 * time.Second
 )
 
-// first waits for the turn's first event. The client learns that the run is on with it, or when the time for a refusal
-// is over.
+// A nextEvent is what a run's Next gave.
+type nextEvent struct {
+	event agent.Event
+	usage *agent.Usage // what came before it; nil when nothing did
+	err   error
+}
+
+// first waits for the turn's first output. The client learns with it that the run is on, or when the time for a refusal
+// is over; with an end that comes first it learns it from the end. Usage is no output.
+//
+// A goroutine reads meanwhile. It ends before first returns.
 func (t *turn) first(ctx context.Context) (agent.Event, error) {
-	type next struct {
-		event agent.Event
-		err   error
+	run, got := t.run, make(chan nextEvent, 1)
+	go func() { got <- firstOutput(ctx, run) }()
+	grace, limit := refusalGrace, refusalLimit
+	if t.from == agent.ResumeParked {
+		grace, limit = parkedGrace, parkedGrace
 	}
-	run, got := t.run, make(chan next, 1)
-	go func() {
-		e, err := run.Next(ctx)
-		got <- next{e, err}
-	}()
-	limit := time.Now().Add(refusalLimit)
-	for wait := refusalGrace; wait > 0; wait = min(graceLeft(run), time.Until(limit)) {
+	until := time.Now().Add(limit)
+	for wait := grace; wait > 0; wait = min(graceLeft(run), time.Until(until)) {
 		select {
 		case n := <-got:
-			if n.err != nil {
-				return n.event, n.err
-			}
-			return n.event, t.accept()
+			return t.took(n)
 		case <-time.After(wait):
 		}
 	}
@@ -44,8 +51,30 @@ func (t *turn) first(ctx context.Context) (agent.Event, error) {
 		<-got
 		return agent.Event{}, err
 	}
-	n := <-got
-	return n.event, n.err
+	return t.took(<-got)
+}
+
+// firstOutput reads up to the first event that is not usage.
+func firstOutput(ctx context.Context, run agent.Run) (n nextEvent) {
+	for {
+		n.event, n.err = run.Next(ctx)
+		if n.err != nil || n.event.Kind != agent.UsageKind {
+			return n
+		}
+		usage := *n.event.Usage
+		n.usage = &usage
+	}
+}
+
+// took handles what first has waited for.
+func (t *turn) took(n nextEvent) (agent.Event, error) {
+	if n.usage != nil {
+		t.answer.spent(*n.usage)
+	}
+	if n.err != nil || n.event.Kind == agent.DoneKind {
+		return n.event, n.err
+	}
+	return n.event, t.accept()
 }
 
 // graceLeft is how much of refusalGrace is left for a run that had some time already: none, unless it has begun again

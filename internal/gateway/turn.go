@@ -278,14 +278,14 @@ func (t *turn) finish(ctx context.Context, done *agent.Done) error {
 		// Before the client learns that the turn is over: its next request may come at once.
 		t.memory().Remember(context.WithoutCancel(ctx), t.memoryKey(t.answer.seen.sum()), done.Conversation)
 	}
-	return t.answer.end(*done)
+	return t.end(*done)
 }
 
 // finishCut ends a turn at the client's limit. Upstream is cut off: what it would have gone on to say counts for
 // nobody.
 func (t *turn) finishCut(reason agent.Reason) error {
 	t.letGo()
-	return t.answer.end(agent.Done{Reason: reason})
+	return t.end(agent.Done{Reason: reason})
 }
 
 // finishWithCalls parks the run and ends the turn.
@@ -306,7 +306,15 @@ func (t *turn) finishWithCalls(ctx context.Context, done *agent.Done) error {
 	// An error does not end the run any more. Codex hangs up as soon as it has read response.completed, so a write of
 	// what comes after that may fail although the client knows all it needs to resume. If it is really gone, the run
 	// waits in vain until its time is over.
-	return t.answer.end(*done)
+	return t.end(*done)
+}
+
+// end sends the usage and the end of the turn. A turn whose first event is its end has not been accepted before.
+func (t *turn) end(done agent.Done) error {
+	if err := t.accept(); err != nil {
+		return err
+	}
+	return t.answer.end(done)
 }
 
 func (t *turn) memory() Memory { return t.g.memoryFor(t.req) }

@@ -301,30 +301,76 @@ func TestAfterExpiryTheTranscriptServes(t *testing.T) {
 
 func TestARunThatDiedWhileParkedIsMadeGood(t *testing.T) {
 	lost := &agent.Error{Code: agent.Upstream, Err: errors.New("connection reset")}
-	for _, tc := range []struct {
-		name   string
-		second []backendtest.Step
-		says   agent.Resume
-	}{
-		{"on resume", []backendtest.Step{backendtest.Fail(lost)}, agent.ResumeTranscript},
-		{"before any output", []backendtest.Step{backendtest.Spend(agent.Usage{}), backendtest.Fail(lost)}, agent.ResumeParked},
+	for name, second := range map[string][]backendtest.Step{
+		"on resume":         {backendtest.Fail(lost)},
+		"before any output": {backendtest.Spend(agent.Usage{}), backendtest.Fail(lost)},
 	} {
-		t.Run(tc.name, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			fake := backendtest.NewFake("fake", func(req *agent.Request) (backendtest.Turns, error) {
 				if len(req.Messages) > 1 {
 					return backendtest.Turns{{backendtest.Say("again"), backendtest.End("")}}, nil
 				}
-				return backendtest.Turns{{backendtest.CallTool("call_1", "look", "{}"), backendtest.Wait()}, tc.second}, nil
+				return backendtest.Turns{{backendtest.CallTool("call_1", "look", "{}"), backendtest.Wait()}, second}, nil
 			})
 			c := newChat(t, newGateway(t, fake)).user("hi")
 			c.must(agent.ResumeNew, "")
-			r, err := c.result("call_1", "a").send()
-			if err != nil || r.turn.Text != "again" || len(r.accepted) != 1 || r.accepted[0].Resume != tc.says {
-				t.Errorf("%+v, %v", r, err)
-			}
+			c.result("call_1", "a").must(agent.ResumeTranscript, "again")
 			if !fake.Runs()[0].IsClosed() {
 				t.Error("the dead run was not closed")
 			}
+		})
+	}
+}
+
+// slow is a backend whose runs are silent for a while after they were resumed.
+type slow struct {
+	*backendtest.Fake
+	silence time.Duration
+}
+
+func (b slow) Start(ctx context.Context, req *agent.Request) (agent.Run, error) {
+	run, err := b.Fake.Start(ctx, req)
+	return &slowRun{Run: run, silence: b.silence}, err
+}
+
+type slowRun struct {
+	agent.Run
+	silence time.Duration
+	resumed bool
+}
+
+func (r *slowRun) Resume(ctx context.Context, results []agent.ToolResult) error {
+	r.resumed = true
+	return r.Run.Resume(ctx, results)
+}
+
+func (r *slowRun) Next(ctx context.Context) (agent.Event, error) {
+	if r.resumed {
+		time.Sleep(r.silence)
+		r.resumed = false
+	}
+	return r.Run.Next(ctx)
+}
+
+// A dead connection is noticed by its silence only, after the stall timeout. The headers wait for that.
+func TestTheHeadersOfAResumedRunWaitForItsStallTimeout(t *testing.T) {
+	for _, tc := range []struct {
+		silence time.Duration
+		says    agent.Resume
+	}{{30 * time.Second, agent.ResumeTranscript}, {parkedGrace + time.Second, agent.ResumeParked}} {
+		synctest.Test(t, func(t *testing.T) {
+			fake := backendtest.NewFake("fake", func(req *agent.Request) (backendtest.Turns, error) {
+				if len(req.Messages) > 1 {
+					return backendtest.Turns{{backendtest.Say("again"), backendtest.End("")}}, nil
+				}
+				return backendtest.Turns{
+					{backendtest.CallTool("call_1", "look", "{}"), backendtest.Wait()},
+					{backendtest.Spend(agent.Usage{}), backendtest.Fail(&agent.Error{Code: agent.UpstreamTimeout})},
+				}, nil
+			})
+			c := newChat(t, newGateway(t, slow{fake, tc.silence})).user("hi")
+			c.must(agent.ResumeNew, "")
+			c.result("call_1", "a").must(tc.says, "again")
 		})
 	}
 }
