@@ -15,6 +15,7 @@ type answer struct {
 
 	accepted bool // sink.Accept was called
 	emitted  bool // the sink has got an event: starting the run again would repeat it
+	spoke    bool // the model has written text or called a tool; thinking alone is no answer
 
 	limit   limiter
 	seen    *digester        // the transcript as the model has seen it, this answer included
@@ -30,8 +31,14 @@ func newAnswer(req *agent.Request, sink agent.Sink, seen *digester) *answer {
 	return &answer{req: req, sink: sink, seen: seen, limit: newLimiter(req)}
 }
 
-// restart forgets what the failed run has said. It must not be called once something was emitted.
-func (a *answer) restart() { a.usage, a.limit = nil, newLimiter(a.req) }
+// restart forgets what the failed run has said. Thinking that the client has got still counts against its limits; it
+// must have got nothing else.
+func (a *answer) restart() {
+	a.usage = nil
+	if !a.emitted {
+		a.limit = newLimiter(a.req)
+	}
+}
 
 // accept tells the sink that the run is on, unless an earlier attempt of this turn has.
 func (a *answer) accept(how agent.Accepted) error {
@@ -46,6 +53,7 @@ func (a *answer) accept(how agent.Accepted) error {
 // after it, 0 when it goes on. Once a call was given a turn is not cut, because the client must be able to answer the
 // call; what is over the limit is left out all the same.
 func (a *answer) piece(kind agent.Kind, text []byte) (cut agent.Reason, err error) {
+	a.spoke = a.spoke || kind == agent.Text
 	limit := a.limit.text
 	if kind == agent.Reasoning {
 		limit = a.limit.thinking
@@ -77,6 +85,7 @@ func (a *answer) give(kind agent.Kind, text []byte) error {
 
 // call gives a call, or holds it back while the client, which takes one at a time, has another to answer.
 func (a *answer) call(c *agent.ToolCall) error {
+	a.spoke = true
 	if a.req.SerialToolCalls && len(a.calls) > 0 {
 		a.held = append(a.held, *c)
 		return nil

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 
 	"composer-api/internal/agent"
 )
@@ -17,6 +18,7 @@ type turn struct {
 
 	run      agent.Run          // nil when the turn owns none
 	from     agent.Resume       // what the run continues
+	empty    bool               // an earlier run of this turn has ended without an answer
 	answered []agent.ToolResult // results of calls that were given one at a time, until the last is in
 
 	newFrom int     // index of the first message that is new since the model's last answer
@@ -50,7 +52,8 @@ func newTurn(g *Gateway, backend agent.Backend, req *agent.Request, sink agent.S
 }
 
 // do answers the request: claim or continue or start, pump, park or close. A run that was claimed or continued and
-// fails before the client has got anything is given up for a fresh one.
+// fails before the client has got anything is given up for a fresh one. So is, once a turn, a run that ends without an
+// answer.
 func (t *turn) do(ctx context.Context) error {
 	// Before a parked run is claimed, so that it is still there when the client comes back with a better image.
 	if err := t.fetchImages(ctx, lastGroup(t.req.Messages)); err != nil {
@@ -69,7 +72,11 @@ func (t *turn) do(ctx context.Context) error {
 		}
 		t.memory().Forget(ctx, key)
 	}
-	return t.startAfresh(ctx)
+	err := t.startAfresh(ctx)
+	if t.startAgain(ctx, err) {
+		err = t.startAfresh(ctx)
+	}
+	return err
 }
 
 // fetchImages gets the images of the messages from an index on. What upstream has seen already needs no fetching, and
@@ -81,30 +88,50 @@ func (t *turn) fetchImages(ctx context.Context, from int) error {
 	return t.g.cfg.Images.Fetch(ctx, &agent.Request{Messages: t.req.Messages[from:]})
 }
 
-// startAgain reports whether the turn may start once from the transcript after the run that it continued has failed
-// with err. Nothing was sent to the client yet. A refusal counts, too: it may be meant for the old conversation or the
+// startAgain reports whether the turn may start from the transcript after its run has failed with err: once after a run
+// that it continued and that has sent nothing to the client, and once after one that has ended without an answer, even
+// if its thinking was sent. A refusal counts, too: it may be meant for the old conversation or the
 // old token only, so the fresh run gets a conversation id that upstream has not seen; where upstream has merely lost the
 // conversation, a pinned id stays. A limit that is real refuses the fresh run as well, and that error is the answer.
 func (t *turn) startAgain(ctx context.Context, err error) bool {
-	if err == nil || t.answer.emitted || ctx.Err() != nil {
+	if err == nil || ctx.Err() != nil {
+		return false
+	}
+	if errors.Is(err, errEmpty) {
+		if t.empty {
+			return false
+		}
+		t.empty = true
+		t.resetFor(ctx, err)
+		return true
+	}
+	if t.answer.emitted || t.from == agent.ResumeNew || t.from == agent.ResumeTranscript {
 		return false
 	}
 	switch agent.CodeOf(err) {
 	case agent.ConversationLost, agent.Upstream, agent.UpstreamTimeout, agent.Internal, agent.ContextTooLong,
 		agent.RateLimited, agent.QuotaExceeded, agent.PaymentRequired, agent.Overloaded, agent.InvalidKey, agent.PermissionDenied,
 		agent.InvalidValue:
-		t.g.cfg.Log.Info("starting again from the transcript", "was", string(t.from), "err", err)
-		t.answered = nil
-		t.answer.restart()
-		if agent.CodeOf(err) != agent.ConversationLost {
-			req := *t.req // a backend may still look at the old one
-			t.g.repin(ctx, &req)
-			t.req = &req
-		}
+		t.resetFor(ctx, err)
 		return true
 	}
 	return false
 }
+
+// resetFor prepares the turn for another run after err.
+func (t *turn) resetFor(ctx context.Context, err error) {
+	t.g.cfg.Log.Info("starting again from the transcript", "was", string(t.from), "err", err)
+	t.answered = nil
+	t.answer.restart()
+	if agent.CodeOf(err) != agent.ConversationLost {
+		req := *t.req // a backend may still look at the old one
+		t.g.repin(ctx, &req)
+		t.req = &req
+	}
+}
+
+// errEmpty is the error of a turn that ends without an answer. Thinking is none: the client would show nothing.
+var errEmpty = &agent.Error{Code: agent.Upstream, Message: "The model ended its turn without an answer. Please try again."}
 
 // claim takes the parked run that waits for this request's results, if there is one and the request is about what
 // that run has seen.
@@ -273,6 +300,9 @@ func (t *turn) finish(ctx context.Context, done *agent.Done) error {
 	}
 	if cut != 0 {
 		return t.finishCut(cut)
+	}
+	if !t.answer.spoke {
+		return errEmpty
 	}
 	if done.Conversation != nil {
 		// Before the client learns that the turn is over: its next request may come at once.

@@ -593,6 +593,81 @@ func TestARunThatIsRefusedWhileItIsParkedStartsAfresh(t *testing.T) {
 	}
 }
 
+// A client that is given nothing shows nothing, and an agent stops.
+func TestATurnWithoutAnAnswerIsRetriedOnce(t *testing.T) {
+	empty := []backendtest.Step{backendtest.Spend(agent.Usage{Input: 7}), backendtest.End("agent-empty")}
+	thinks := []backendtest.Step{backendtest.Think("hm "), backendtest.End("agent-empty")}
+	says := []backendtest.Step{backendtest.Say("hello"), backendtest.End("agent-1")}
+	for _, tc := range []struct {
+		name            string
+		attempts        [][]backendtest.Step
+		text, reasoning string
+		failed          agent.Code
+	}{
+		{"nothing, then an answer", [][]backendtest.Step{empty, says}, "hello", "", 0},
+		{"thinking, then an answer", [][]backendtest.Step{thinks, says}, "hello", "hm ", 0},
+		{"nothing twice", [][]backendtest.Step{empty, empty}, "", "", agent.Upstream},
+		{"thinking twice", [][]backendtest.Step{thinks, thinks}, "", "hm hm ", agent.Upstream},
+		{"nothing, then a failure", [][]backendtest.Step{empty, {backendtest.Fail(&agent.Error{Code: agent.RateLimited})}}, "", "", agent.RateLimited},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			left := tc.attempts
+			fake := backendtest.NewFake("fake", func(*agent.Request) (backendtest.Turns, error) {
+				next := left[0]
+				left = left[1:]
+				return backendtest.Turns{slices.Clone(next)}, nil
+			})
+			r, err := newChat(t, newGateway(t, fake)).user("hi").send()
+			if agent.CodeOf(err) != tc.failed || r.turn.Text != tc.text || r.turn.Reasoning != tc.reasoning {
+				t.Errorf("%q after %q, %v", r.turn.Text, r.turn.Reasoning, err)
+			}
+			if accepted := tc.text+tc.reasoning != ""; (len(r.accepted) == 1) != accepted {
+				t.Errorf("accepted %v", r.accepted)
+			}
+			for i, run := range fake.Runs() {
+				if !run.IsClosed() {
+					t.Errorf("run %d is open", i)
+				}
+			}
+			if n := len(fake.Runs()); n != 2 {
+				t.Errorf("%d runs, want 2", n)
+			}
+		})
+	}
+}
+
+func TestAContinuedTurnWithoutAnAnswerStartsAfreshOnce(t *testing.T) {
+	for name, begin := range map[string]func(*chat){
+		"a parked run":              func(c *chat) { c.user("look").must(agent.ResumeNew, ""); c.result("call_1", "a") },
+		"a remembered conversation": func(c *chat) { c.user("hi").must(agent.ResumeNew, "hello"); c.user("go on") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			fake := backendtest.NewFake("fake", func(req *agent.Request) (backendtest.Turns, error) {
+				switch {
+				case req.Continue != nil || len(req.Messages) > 1:
+					return backendtest.Turns{{backendtest.End("")}}, nil
+				case req.Messages[0].Text() == "look":
+					return backendtest.Turns{{backendtest.CallTool("call_1", "look", "{}"), backendtest.Wait()}, {backendtest.End("")}}, nil
+				}
+				return backendtest.Turns{{backendtest.Say("hello"), backendtest.End("agent-1")}}, nil
+			})
+			c := newChat(t, newGateway(t, fake))
+			begin(c)
+			before := len(fake.Runs())
+			if r, err := c.send(); agent.CodeOf(err) != agent.Upstream || len(r.accepted) != 0 {
+				t.Errorf("accepted %v, %v", r.accepted, err)
+			}
+			want := 1
+			if name == "a remembered conversation" {
+				want = 2 // the one that continues it, too
+			}
+			if n := len(fake.Runs()) - before; n != want {
+				t.Errorf("%d runs, want %d", n, want)
+			}
+		})
+	}
+}
+
 func TestMemoryIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := NewMemory(MemoryLimits{Count: 2, Bytes: 20, Age: time.Hour}).(*memory)
@@ -681,7 +756,7 @@ func TestUsageIsUpstreamsAndSaysWhenItIsNot(t *testing.T) {
 		steps []backendtest.Step
 		want  agent.Usage
 	}{
-		{"said", []backendtest.Step{backendtest.Spend(spent), backendtest.End("")}, agent.Usage{Input: 10, CacheRead: 20, CacheWrite: 30, Output: 40, Reasoning: 5, CostUSD: (10*.5 + 20*.2 + 30*.5 + 40*2.5) / 1e6}},
+		{"said", []backendtest.Step{backendtest.Say("hi"), backendtest.Spend(spent), backendtest.End("")}, agent.Usage{Input: 10, CacheRead: 20, CacheWrite: 30, Output: 40, Reasoning: 5, CostUSD: (10*.5 + 20*.2 + 30*.5 + 40*2.5) / 1e6}},
 		{"not said", []backendtest.Step{backendtest.Say("12345678"), backendtest.End("")}, agent.Usage{Input: 5, Output: 2, Estimated: true, CostUSD: (5*.5 + 2*2.5) / 1e6}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
