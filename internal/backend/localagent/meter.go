@@ -29,7 +29,10 @@ func (m *meter) turnEnded(t *pb.TurnEnded) {
 func (m *meter) stopForTools() agent.Usage { return m.report(m.estimate()) }
 
 // end is what the turn that ends the run reports: what upstream said and no turn before it has reported, so that the
-// turns add up to the run. An estimate that was too high can't be taken back; then the turn reports 0.
+// turns add up to the run. An estimate that was too high can't be taken back.
+//
+// Of the prompt no more is taken off than leaves the context of this turn, or, if upstream counts less than that, all
+// that upstream said: clients read off the last answer how full the context is, and compact the conversation by it.
 func (m *meter) end() agent.Usage {
 	if !m.said {
 		return m.report(m.estimate())
@@ -38,6 +41,9 @@ func (m *meter) end() agent.Usage {
 	u.Output = max(0, u.Output-m.reported.Output)
 	u.Reasoning = min(u.Reasoning, u.Output) // which estimates know nothing of
 	prompt := m.reported.Input               // estimates do not tell what the cache serves
+	if m.reported.Input > 0 {
+		prompt = min(prompt, max(0, u.Prompt()-m.estimate().Input))
+	}
 	for _, part := range []*int64{&u.Input, &u.CacheWrite, &u.CacheRead} {
 		taken := min(*part, prompt)
 		*part -= taken

@@ -55,11 +55,12 @@ func TestUsageOfOneTurnIsWhatUpstreamSays(t *testing.T) {
 	}
 }
 
-func TestEstimatesThatWereTooHighLeaveNothing(t *testing.T) {
+// Clients read off the last answer how full the context is, so it never says 0.
+func TestEstimatesThatWereTooHighLeaveThePrompt(t *testing.T) {
 	m := meter{prompt: 400, tokens: 100}
 	m.stopForTools()
 	m.turnEnded(&pb.TurnEnded{InputTokens: proto.Int64(7), OutputTokens: proto.Int64(8), ReasoningTokens: proto.Int64(5)})
-	if got, want := m.end(), (agent.Usage{Estimated: true}); got != want {
+	if got, want := m.end(), (agent.Usage{Input: 7, Estimated: true}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
