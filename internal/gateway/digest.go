@@ -23,9 +23,10 @@ type Digest [sha256.Size]byte
 //
 // Clients don't echo an answer byte for byte: one surface sends text and calls in one message and another in several,
 // with results in between or after, white space trimmed, arguments formatted anew. So everything between two user or
-// system messages counts as one group, of which only what matters is hashed: the text without its white space, the
-// calls with canonical arguments, and the results, each sorted by call id. Ids are ours and unguessable, so sorting
-// loses nothing. What users and systems say is hashed as it is. Thinking is left out: most clients don't send it back.
+// system messages counts as one group, of which only what matters is hashed: the text without its white space, and the
+// calls with canonical arguments, each with its result, in an order that depends on nothing else. Some clients rename
+// the calls, so ids only say which result belongs to which call. What users and systems say is hashed as it is. Thinking
+// is left out: most clients don't send it back.
 type digester struct {
 	done hash.Hash // groups and messages that are complete
 
@@ -80,38 +81,73 @@ func isSpace(b byte) bool { return b == ' ' || b == '\n' || b == '\t' || b == '\
 func (d *digester) call(c agent.ToolCall) { d.calls = append(d.calls, c) }
 
 // sum is the digest of everything so far. More may be added afterwards.
-func (d *digester) sum() Digest {
+func (d *digester) sum() Digest { return d.with(d.results) }
+
+// asked is the digest of everything so far without the results of the group that is open: what a run that waits for
+// some of them is found by.
+func (d *digester) asked() Digest { return d.with(nil) }
+
+func (d *digester) with(results []*agent.Message) Digest {
 	whole := sha256.New()
 	whole.Write(d.done.Sum(nil))
-	d.hashGroup(whole)
+	d.hashGroup(whole, results)
 	return Digest(whole.Sum(nil))
 }
 
 // closeGroup moves the open group to what is complete.
 func (d *digester) closeGroup() {
-	d.hashGroup(d.done)
+	d.hashGroup(d.done, d.results)
 	d.text, d.calls, d.results = nil, nil, nil
 }
 
-// hashGroup writes the open group to h: nothing when it is empty.
-func (d *digester) hashGroup(h hash.Hash) {
+// hashGroup writes the open group, with these results, to h: nothing when it is empty.
+func (d *digester) hashGroup(h hash.Hash, results []*agent.Message) {
 	if d.text != nil {
 		h.Write([]byte{byte(agent.Assistant)})
 		h.Write(d.text.Sum(nil))
 	}
-	calls := slices.SortedFunc(slices.Values(d.calls), func(a, b agent.ToolCall) int { return cmp.Compare(a.ID, b.ID) })
-	for _, c := range calls {
-		h.Write([]byte{'c'})
-		hashString(h, c.ID)
-		hashString(h, c.Name)
-		hashString(h, canonical(withoutID(&c)))
-	}
-	results := slices.SortedStableFunc(slices.Values(d.results), func(a, b *agent.Message) int { return cmp.Compare(a.CallID, b.CallID) })
+	answers := make(map[string][]*agent.Message, len(results)) // by call id, in order: an id may occur again
 	for _, m := range results {
-		h.Write([]byte{'r', errorFlag(m)})
-		hashString(h, m.CallID)
-		hashParts(h, m.Parts)
+		answers[m.CallID] = append(answers[m.CallID], m)
 	}
+	entries := make([]Digest, 0, len(d.calls))
+	for i := range d.calls {
+		c := &d.calls[i]
+		entry := sha256.New()
+		said := callDigest(c)
+		entry.Write(said[:])
+		if mine := answers[c.ID]; len(mine) > 0 {
+			hashResult(entry, mine[0])
+			answers[c.ID] = mine[1:]
+		}
+		entries = append(entries, Digest(entry.Sum(nil)))
+	}
+	for _, more := range answers { // results that answer no call of the group
+		for _, m := range more {
+			entry := sha256.New()
+			hashResult(entry, m)
+			entries = append(entries, Digest(entry.Sum(nil)))
+		}
+	}
+	slices.SortFunc(entries, func(a, b Digest) int { return bytes.Compare(a[:], b[:]) })
+	for i := range entries {
+		h.Write([]byte{'c'})
+		h.Write(entries[i][:])
+	}
+}
+
+// callDigest identifies what a call asks for, whatever its id.
+func callDigest(c *agent.ToolCall) Digest {
+	h := sha256.New()
+	h.Write([]byte{'c'})
+	hashString(h, c.Name)
+	hashString(h, canonical(withoutID(c)))
+	return Digest(h.Sum(nil))
+}
+
+func hashResult(h hash.Hash, m *agent.Message) {
+	h.Write([]byte{'r', errorFlag(m)})
+	hashParts(h, m.Parts)
 }
 
 // withoutID is the call's arguments without a member "id" that is the call's own id: n8n adds it to what it sends back.

@@ -50,6 +50,8 @@ func TestTheSameConversationInOtherWordsHasTheSameDigest(t *testing.T) {
 		"the call's id among arguments":  {digestOf(user, calls(`{"a":1}`, "call_1")), digestOf(user, calls(`{"a":1,"id":"call_1"}`, "call_1"))},
 		"results out of order":           {digestOf(user, calls("{}", "1", "2"), answers("1", "x"), answers("2", "y")), digestOf(user, calls("{}", "1", "2"), answers("2", "y"), answers("1", "x"))},
 		"each call next to its result":   {digestOf(user, calls("{}", "1", "2"), answers("1", "x"), answers("2", "y")), digestOf(user, calls("{}", "1"), answers("1", "x"), calls("{}", "2"), answers("2", "y"))},
+		"calls with other ids":           {digestOf(user, calls("{}", "1", "2"), answers("1", "x"), answers("2", "y")), digestOf(user, calls("{}", "b", "a"), answers("b", "x"), answers("a", "y"))},
+		"one id for several calls":       {digestOf(user, calls("{}", "1"), answers("1", "x"), calls(`{"a":1}`, "2"), answers("2", "y")), digestOf(user, calls("{}", "0"), answers("0", "x"), calls(`{"a":1}`, "0"), answers("0", "y"))},
 		"what an image's URL gave today": {digestOf(shows(agent.Image{URL: "https://x/y"})), digestOf(shows(agent.Image{URL: "https://x/y", Data: []byte{1}}))},
 	} {
 		if pair[0] != pair[1] {
@@ -75,7 +77,9 @@ func TestDifferentConversationsHaveDifferentDigests(t *testing.T) {
 		"an answer between two users":  digestOf(user, says(agent.Assistant, "yes"), user),
 		"an answer after two users":    digestOf(user, user, says(agent.Assistant, "yes")),
 		"a call":                       digestOf(user, calls("{}", "1")),
-		"another call":                 digestOf(user, calls("{}", "2")),
+		"two calls":                    digestOf(user, calls("{}", "1", "2")),
+		"the first has a result":       digestOf(user, calls("{}", "1"), calls(`{"a":1}`, "2"), answers("1", "x")),
+		"the second has it":            digestOf(user, calls("{}", "1"), calls(`{"a":1}`, "2"), answers("2", "x")),
 		"other arguments":              digestOf(user, calls(`{"a":1}`, "1")),
 		"arguments that are no object": digestOf(user, calls(`{"a":`, "1")),
 		"a result":                     digestOf(user, calls("{}", "1"), answers("1", "x")),

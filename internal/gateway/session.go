@@ -50,6 +50,17 @@ func sessionOf(req *agent.Request, id string) store.Session {
 	}
 }
 
+// conversationOf names the conversation that a request belongs to, among those of its owner: its session, how it opens
+// and its tools, because clients ask for titles and summaries in the session of the real work. "" when the client names
+// no session: many conversations of one owner may open alike.
+func conversationOf(req *agent.Request, tools Digest) string {
+	if req.Session == "" {
+		return ""
+	}
+	opening := opening(req.Messages)
+	return string(opening[:]) + string(tools[:]) + req.Session
+}
+
 // opening is the digest of what was said before the model's first answer.
 func opening(messages []agent.Message) Digest {
 	d := newDigester()

@@ -53,6 +53,67 @@ func transcriptBefore(messages []agent.Message, calls []string) Digest {
 	return d.sum()
 }
 
+// An askedCall is a call that the model has made since a user or system last spoke.
+type askedCall struct {
+	id   string
+	said Digest // callDigest
+}
+
+// renamed is messages with the ids of asked in its last group, instead of those that the client has given to the same
+// calls. Equal calls are told apart by their order. It reports false when the group has other calls. messages itself is
+// not changed.
+func renamed(messages []agent.Message, asked []askedCall) ([]agent.Message, bool) {
+	ours := make(map[Digest][]string, len(asked))
+	for _, a := range asked {
+		ours[a.said] = append(ours[a.said], a.id)
+	}
+	messages = slices.Clone(messages)
+	group := messages[lastGroup(messages):agent.FirstNew(messages)]
+	names := map[string][]string{} // the client's id to ours, in order: a client may use one id for several calls
+	found := 0
+	for i := range group {
+		m := &group[i]
+		m.Calls = slices.Clone(m.Calls)
+		for j := range m.Calls {
+			c := &m.Calls[j]
+			said := callDigest(c)
+			if len(ours[said]) == 0 {
+				return nil, false
+			}
+			id := ours[said][0]
+			ours[said] = ours[said][1:]
+			names[c.ID] = append(names[c.ID], id)
+			c.Arguments = withoutID(c)
+			c.ID = id
+			found++
+		}
+	}
+	for i := range group {
+		m := &group[i]
+		if m.Role != agent.ToolRole {
+			continue
+		}
+		ids := names[m.CallID]
+		if len(ids) == 0 {
+			return nil, false
+		}
+		names[m.CallID] = ids[1:]
+		m.CallID = ids[0]
+	}
+	return messages, found == len(asked)
+}
+
+// callIDs lists the ids of all calls in messages.
+func callIDs(messages []agent.Message) []string {
+	var ids []string
+	for i := range messages {
+		for _, c := range messages[i].Calls {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids
+}
+
 // resultsFor gathers the results of calls from the transcript. A call without one is answered with an error result, so
 // that the model can go on. What the user says along with the results goes with the last of them.
 func resultsFor(calls []string, messages []agent.Message) []agent.ToolResult {

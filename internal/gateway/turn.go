@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/gateway/park"
 )
 
 // A turn is one request being answered. It chooses the run that answers (a parked one, one that continues a
@@ -33,6 +34,7 @@ type waiting struct {
 	model    string
 	tools    Digest
 	seen     Digest             // what the model has seen, up to the calls
+	asked    []askedCall        // the calls of the open group, in order, of which it waits for the last
 	calls    []string           // ids of the calls whose results it waits for
 	held     []agent.ToolCall   // calls that the client has not been given yet
 	answered []agent.ToolResult // results that are in while others are held
@@ -59,7 +61,9 @@ func (t *turn) do(ctx context.Context) error {
 	if err := t.fetchImages(ctx, lastGroup(t.req.Messages)); err != nil {
 		return err
 	}
-	if w := t.claim(); w != nil {
+	w := t.claim()
+	t.supersede()
+	if w != nil {
 		err := t.carryOn(ctx, w)
 		if !t.startAgain(ctx, err) {
 			return err
@@ -142,14 +146,63 @@ func (t *turn) claim() *waiting {
 	}
 	w, ok := t.g.lot.Claim(t.req.Caller.Owner, ids)
 	if !ok {
-		return nil
+		return t.claimBySaid()
 	}
-	if reason := t.mismatch(w); reason != "" {
+	if reason := t.mismatch(w, t.req.Messages); reason != "" {
 		t.g.cfg.Log.Info("parked run given up", "reason", reason)
 		w.run.Close()
 		return nil
 	}
 	return w
+}
+
+// maxTwins is how many runs that wait after the same words are compared with a request.
+const maxTwins = 8
+
+// claimBySaid takes the one parked run that has seen what this request says, when the client has renamed its calls. With
+// several such runs it takes none, because their results could be mixed up.
+func (t *turn) claimBySaid() *waiting {
+	if t.g.lot.Len() == 0 {
+		return nil
+	}
+	d := newDigester()
+	for i := range t.req.Messages[:t.newFrom] {
+		d.message(&t.req.Messages[i])
+	}
+	if len(d.calls) == 0 {
+		return nil
+	}
+	var found *waiting
+	var messages []agent.Message
+	asked := d.asked()
+	for _, w := range t.g.lot.Find(t.req.Caller.Owner, string(asked[:]), maxTwins) {
+		with, ok := renamed(t.req.Messages, w.asked)
+		if !ok || t.mismatch(w, with) != "" {
+			continue
+		}
+		if found != nil {
+			return nil
+		}
+		found, messages = w, with
+	}
+	if found == nil {
+		return nil
+	}
+	w, ok := t.g.lot.Claim(t.req.Caller.Owner, found.calls)
+	if !ok {
+		return nil // another request was faster
+	}
+	req := *t.req
+	req.Messages = messages
+	t.req = &req
+	return w
+}
+
+// supersede ends the runs that wait for results in this conversation: it goes on now without them.
+func (t *turn) supersede() {
+	if t.g.lot.Len() > 0 {
+		t.g.lot.Supersede(t.req.Caller.Owner, callIDs(t.req.Messages), conversationOf(t.req, t.toolsDigest()))
+	}
 }
 
 // toolsDigest identifies the tools that the model is offered. It is worked out once: a turn that resumes a run and
@@ -162,8 +215,8 @@ func (t *turn) toolsDigest() Digest {
 	return *t.tools
 }
 
-// mismatch says why the request can't carry on with w; "" when it can.
-func (t *turn) mismatch(w *waiting) string {
+// mismatch says why the request, with these messages, can't carry on with w; "" when it can.
+func (t *turn) mismatch(w *waiting, messages []agent.Message) string {
 	switch {
 	case w.backend != t.backend.Name():
 		return "another upstream"
@@ -171,7 +224,7 @@ func (t *turn) mismatch(w *waiting) string {
 		return "another model"
 	case w.tools != t.toolsDigest():
 		return "other tools"
-	case w.seen != transcriptBefore(t.req.Messages, w.calls):
+	case w.seen != transcriptBefore(messages, w.calls):
 		return "another transcript"
 	}
 	return ""
@@ -330,9 +383,15 @@ func (t *turn) finishWithCalls(ctx context.Context, done *agent.Done) error {
 		run: t.run, backend: t.backend.Name(), model: t.req.Model.String(), tools: t.toolsDigest(),
 		seen: t.answer.seen.sum(), calls: t.answer.callIDs(), held: t.answer.held, answered: t.answered,
 	}
+	for i := range t.answer.seen.calls {
+		c := &t.answer.seen.calls[i]
+		w.asked = append(w.asked, askedCall{c.ID, callDigest(c)})
+	}
+	asked := t.answer.seen.asked()
+	names := park.Names{Calls: w.calls, Said: string(asked[:]), Conversation: conversationOf(t.req, w.tools)}
 	// Before the client learns that the turn is over: its results may come at once.
 	t.run = nil
-	t.g.lot.Park(t.req.Caller.Owner, w.calls, w)
+	t.g.lot.Park(t.req.Caller.Owner, names, w)
 	// An error does not end the run any more. Codex hangs up as soon as it has read response.completed, so a write of
 	// what comes after that may fail although the client knows all it needs to resume. If it is really gone, the run
 	// waits in vain until its time is over.

@@ -1,10 +1,10 @@
 // Package park keeps what waits for tool results: a run whose turn ended in tool calls, until the client's next
 // request claims it.
 //
-// A waiter is found by its owner and the id of any call that it waits for. It leaves in one of three ways, exactly
-// once: Claim hands it to the caller, who then owns it; its time runs out; or the lot is closed or full. In the latter
-// two the lot ends it (the Config's End). One tenant can never claim another's waiter, because the owner is part of
-// the key.
+// A waiter is found by its owner and the id of any call that it waits for. It leaves in one of these ways, exactly
+// once: Claim hands it to the caller, who then owns it; its time runs out; its conversation goes on without it; or the
+// lot is closed or full. In all but the first the lot ends it (the Config's End). One tenant can never claim or end
+// another's waiter, because the owner is part of the key.
 package park
 
 import (
@@ -19,9 +19,10 @@ type Cause string
 
 // The causes.
 const (
-	Expired   Cause = "expired"   // nobody claimed it in time
-	Displaced Cause = "displaced" // the lot was full, and it had waited longest
-	Closed    Cause = "closed"    // the lot was closed
+	Expired    Cause = "expired"    // nobody claimed it in time
+	Displaced  Cause = "displaced"  // the lot was full, and it had waited longest
+	Superseded Cause = "superseded" // the conversation went on without it
+	Closed     Cause = "closed"     // the lot was closed
 )
 
 // Config says how long and how many.
@@ -41,14 +42,36 @@ type Lot[W any] struct {
 
 	mu     sync.Mutex
 	byCall map[key]*list.Element
-	queue  *list.List // of *place[W], in order of expiry, because all wait equally long
+	shared map[key]map[*list.Element]bool // by what several waiters may have in common
+	queue  *list.List                     // of *place[W], in order of expiry, because all wait equally long
 	timer  *time.Timer
 	closed bool
 	ending int       // how many are being ended now
 	ended  sync.Cond // on mu; tells Close that ending is 0
 }
 
-type key struct{ owner, call string }
+// Names are what a waiter is found by, within its owner's.
+type Names struct {
+	// Calls are the ids of the calls that it waits for, not empty. No two waiters share one.
+	Calls []string
+	// Said identifies what was said before; "" is unknown.
+	Said string
+	// Conversation names the conversation that it belongs to; "" is unknown.
+	Conversation string
+}
+
+type key struct {
+	kind        kind
+	owner, name string
+}
+
+type kind uint8
+
+const (
+	callKind kind = iota + 1
+	saidKind
+	conversationKind
+)
 
 type place[W any] struct {
 	waiter  W
@@ -60,14 +83,13 @@ type place[W any] struct {
 func New[W any](cfg Config[W]) *Lot[W] {
 	cfg.Timeout = cmp.Or(cfg.Timeout, 10*time.Minute)
 	cfg.Max = cmp.Or(cfg.Max, 20_000)
-	l := &Lot[W]{cfg: cfg, byCall: map[key]*list.Element{}, queue: list.New()}
+	l := &Lot[W]{cfg: cfg, byCall: map[key]*list.Element{}, shared: map[key]map[*list.Element]bool{}, queue: list.New()}
 	l.ended.L = &l.mu
 	return l
 }
 
-// Park takes w over until somebody claims it for owner by one of calls, which are not empty. In a closed lot w is
-// ended at once.
-func (l *Lot[W]) Park(owner string, calls []string, w W) {
+// Park takes w over until somebody claims it for owner by one of its calls. In a closed lot w is ended at once.
+func (l *Lot[W]) Park(owner string, names Names, w W) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p := &place[W]{waiter: w, expires: time.Now().Add(l.cfg.Timeout)}
@@ -79,12 +101,57 @@ func (l *Lot[W]) Park(owner string, calls []string, w W) {
 		l.end(l.remove(l.queue.Front()), Displaced)
 	}
 	e := l.queue.PushBack(p)
-	for _, call := range calls {
-		k := key{owner, call}
+	for _, call := range names.Calls {
+		k := key{callKind, owner, call}
 		p.keys = append(p.keys, k)
 		l.byCall[k] = e
 	}
+	l.share(e, key{saidKind, owner, names.Said})
+	l.share(e, key{conversationKind, owner, names.Conversation})
 	l.schedule()
+}
+
+// share makes the place findable under k, unless the name is unknown. l.mu is held.
+func (l *Lot[W]) share(e *list.Element, k key) {
+	if k.name == "" {
+		return
+	}
+	if l.shared[k] == nil {
+		l.shared[k] = map[*list.Element]bool{}
+	}
+	l.shared[k][e] = true
+	p := e.Value.(*place[W])
+	p.keys = append(p.keys, k)
+}
+
+// Find returns the waiters that were parked for owner after said, in no order; none when there are more than most. They
+// stay in the lot, and somebody else may claim them meanwhile: the caller may only look at what never changes in them.
+func (l *Lot[W]) Find(owner, said string, most int) []W {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	places := l.shared[key{saidKind, owner, said}]
+	if len(places) > most {
+		return nil
+	}
+	var found []W
+	for e := range places {
+		found = append(found, e.Value.(*place[W]).waiter)
+	}
+	return found
+}
+
+// Supersede ends the waiters of this owner that wait for any of calls or belong to the conversation; "" is none.
+func (l *Lot[W]) Supersede(owner string, calls []string, conversation string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, call := range calls {
+		if e, found := l.byCall[key{callKind, owner, call}]; found {
+			l.end(l.remove(e), Superseded)
+		}
+	}
+	for e := range l.shared[key{conversationKind, owner, conversation}] {
+		l.end(l.remove(e), Superseded)
+	}
 }
 
 // Claim takes out the waiter that waits for any of calls for this owner. The caller owns it from then on. A second
@@ -93,7 +160,7 @@ func (l *Lot[W]) Claim(owner string, calls []string) (w W, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, call := range calls {
-		if e, found := l.byCall[key{owner, call}]; found {
+		if e, found := l.byCall[key{callKind, owner, call}]; found {
 			return l.remove(e).waiter, true
 		}
 	}
@@ -138,6 +205,11 @@ func (l *Lot[W]) remove(e *list.Element) *place[W] {
 		// A call id that was parked again since belongs to the newer place.
 		if l.byCall[k] == e {
 			delete(l.byCall, k)
+		}
+		if places := l.shared[k]; places[e] {
+			if delete(places, e); len(places) == 0 {
+				delete(l.shared, k)
+			}
 		}
 	}
 	return p

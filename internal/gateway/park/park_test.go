@@ -37,7 +37,7 @@ func (e *ended) want(t *testing.T, want map[string]Cause) {
 
 func TestAnyCallClaimsOnceAndOnlyForItsOwner(t *testing.T) {
 	lot, ended := newLot(0)
-	lot.Park("ann", []string{"c1", "c2"}, "run")
+	lot.Park("ann", Names{Calls: []string{"c1", "c2"}}, "run")
 	if _, ok := lot.Claim("bob", []string{"c1", "c2"}); ok {
 		t.Error("bob claimed ann's run")
 	}
@@ -56,7 +56,7 @@ func TestAnyCallClaimsOnceAndOnlyForItsOwner(t *testing.T) {
 
 func TestManyClaimsAtOnceHaveOneWinner(t *testing.T) {
 	lot, _ := newLot(0)
-	lot.Park("ann", []string{"c"}, "run")
+	lot.Park("ann", Names{Calls: []string{"c"}}, "run")
 	var wins atomic.Int32
 	var wg sync.WaitGroup
 	for range 50 {
@@ -75,10 +75,10 @@ func TestManyClaimsAtOnceHaveOneWinner(t *testing.T) {
 func TestExpiryIsExact(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lot, ended := newLot(0)
-		lot.Park("o", []string{"a"}, "first")
+		lot.Park("o", Names{Calls: []string{"a"}}, "first")
 		time.Sleep(30 * time.Second)
-		lot.Park("o", []string{"b"}, "second")
-		lot.Park("o", []string{"c"}, "third")
+		lot.Park("o", Names{Calls: []string{"b"}}, "second")
+		lot.Park("o", Names{Calls: []string{"c"}}, "third")
 		time.Sleep(30*time.Second - 1)
 		synctest.Wait()
 		ended.want(t, map[string]Cause{})
@@ -101,7 +101,7 @@ func TestExpiryIsExact(t *testing.T) {
 func TestAFullLotEndsTheOldest(t *testing.T) {
 	lot, ended := newLot(2)
 	for i := range 3 {
-		lot.Park("o", []string{fmt.Sprint(i)}, fmt.Sprint("run", i))
+		lot.Park("o", Names{Calls: []string{fmt.Sprint(i)}}, fmt.Sprint("run", i))
 	}
 	lot.awaitEndings()
 	ended.want(t, map[string]Cause{"run0": Displaced})
@@ -112,7 +112,7 @@ func TestAFullLotEndsTheOldest(t *testing.T) {
 func TestAClosedLotEndsWhatComesLate(t *testing.T) {
 	lot, ended := newLot(0)
 	lot.Close()
-	lot.Park("o", []string{"a"}, "late")
+	lot.Park("o", Names{Calls: []string{"a"}}, "late")
 	lot.Close()
 	ended.want(t, map[string]Cause{"late": Closed})
 	if lot.Len() != 0 {
@@ -125,10 +125,10 @@ func TestParkBesideClose(t *testing.T) {
 	for range 500 {
 		var ended atomic.Int32
 		lot := New(Config[int]{End: func(int, Cause) { ended.Add(1) }})
-		lot.Park("o", []string{"c"}, 0)
+		lot.Park("o", Names{Calls: []string{"c"}}, 0)
 		var turns sync.WaitGroup
 		for k := range 4 {
-			turns.Go(func() { lot.Park("o", []string{fmt.Sprint("d", k)}, k) })
+			turns.Go(func() { lot.Park("o", Names{Calls: []string{fmt.Sprint("d", k)}}, k) })
 		}
 		lot.Close()
 		turns.Wait()
@@ -136,5 +136,37 @@ func TestParkBesideClose(t *testing.T) {
 		if n := ended.Load(); n != 5 {
 			t.Fatalf("%d of 5 were ended", n)
 		}
+	}
+}
+
+func TestFindLooksAndSupersedeEnds(t *testing.T) {
+	lot, ended := newLot(0)
+	lot.Park("ann", Names{Calls: []string{"c1"}, Said: "hi", Conversation: "s1"}, "one")
+	lot.Park("ann", Names{Calls: []string{"c2"}, Said: "hi", Conversation: "s2"}, "two")
+	lot.Park("ann", Names{Calls: []string{"c3", "c4"}}, "three")
+	lot.Park("ann", Names{Calls: []string{"c5"}}, "four")
+	lot.Park("bob", Names{Calls: []string{"c1"}, Said: "hi", Conversation: "s1"}, "bob's")
+	for _, tc := range []struct {
+		owner, said string
+		most, want  int
+	}{{"ann", "hi", 2, 2}, {"ann", "hi", 1, 0}, {"bob", "hi", 1, 1}, {"ann", "", 9, 0}, {"eve", "hi", 9, 0}} {
+		if n := len(lot.Find(tc.owner, tc.said, tc.most)); n != tc.want {
+			t.Errorf("%+v: found %d", tc, n)
+		}
+	}
+	lot.Supersede("ann", nil, "")
+	lot.Supersede("ann", []string{"c4", "c3", "unknown"}, "s1")
+	lot.awaitEndings()
+	ended.want(t, map[string]Cause{"one": Superseded, "three": Superseded})
+	if _, ok := lot.Claim("ann", []string{"c1", "c3", "c4"}); ok {
+		t.Error("claimed what is superseded")
+	}
+	for owner, calls := range map[string][]string{"ann": {"c2"}, "bob": {"c1"}} {
+		if _, ok := lot.Claim(owner, calls); !ok {
+			t.Errorf("%s's is gone", owner)
+		}
+	}
+	if _, ok := lot.Claim("ann", []string{"c5"}); !ok || len(lot.byCall) != 0 || len(lot.shared) != 0 {
+		t.Errorf("left: %v, %v", lot.byCall, lot.shared)
 	}
 }
