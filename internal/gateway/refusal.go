@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	"composer-api/internal/agent"
@@ -25,6 +27,8 @@ type nextEvent struct {
 	event agent.Event
 	usage *agent.Usage // what came before it; nil when nothing did
 	err   error
+
+	panicked string // the panic and its stack; "" when there was none
 }
 
 // first waits for the turn's first output. The client learns with it that the run is on, or when the time for a refusal
@@ -56,6 +60,11 @@ func (t *turn) first(ctx context.Context) (agent.Event, error) {
 
 // firstOutput reads up to the first event that is not usage.
 func firstOutput(ctx context.Context, run agent.Run) (n nextEvent) {
+	defer func() {
+		if p := recover(); p != nil {
+			n.panicked = fmt.Sprintf("%v\n%s", p, debug.Stack())
+		}
+	}()
 	for {
 		n.event, n.err = run.Next(ctx)
 		if n.err != nil || n.event.Kind != agent.UsageKind {
@@ -68,6 +77,9 @@ func firstOutput(ctx context.Context, run agent.Run) (n nextEvent) {
 
 // took handles what first has waited for.
 func (t *turn) took(n nextEvent) (agent.Event, error) {
+	if n.panicked != "" {
+		panic(n.panicked) // on the turn's own goroutine, where it is caught
+	}
 	if n.usage != nil {
 		t.answer.spent(*n.usage)
 	}
