@@ -10,7 +10,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -86,7 +88,15 @@ func New(cfg Config) *Gateway {
 //
 // Errors are *agent.Error. Before sink.Accept was called nothing has been sent, and an error can still have a status of
 // its own; afterwards the surface reports it in its stream.
-func (g *Gateway) Turn(ctx context.Context, req *agent.Request, sink agent.Sink) error {
+func (g *Gateway) Turn(ctx context.Context, req *agent.Request, sink agent.Sink) (err error) {
+	// A bug met in one turn must not end the others: a background response has nobody above who recovers. What the turn
+	// held is let go of by then.
+	defer func() {
+		if p := recover(); p != nil {
+			err = &agent.Error{Code: agent.Internal, Err: fmt.Errorf("panic: %v\n%s", p, debug.Stack())}
+			g.cfg.Log.Error("a turn panicked", "err", err)
+		}
+	}()
 	if !g.enter() {
 		return &agent.Error{Code: agent.Overloaded, Message: "The server is shutting down. Please try again.", RetryAfter: time.Second}
 	}

@@ -22,15 +22,15 @@ type brokenRun struct {
 func (r *brokenRun) Next(context.Context) (agent.Event, error) { panic("a bug") }
 func (r *brokenRun) Close() error                              { r.closed = true; return nil }
 
-// The first event is read on another goroutine, where nobody could recover, and one request would end the process.
-func TestAPanicOfABackendReachesTheCallerOfTheTurn(t *testing.T) {
+// The first event is read on another goroutine, where nobody above could recover, and one request would end the process.
+func TestAPanicOfABackendIsAnErrorOfItsTurn(t *testing.T) {
 	run := &brokenRun{}
-	c := newChat(t, newGateway(t, broken{run})).user("hi")
-	defer func() {
-		p, _ := recover().(string)
-		if !strings.HasPrefix(p, "a bug") || !strings.Contains(p, "brokenRun") || !run.closed {
-			t.Errorf("recovered %q, the run closed: %v", p, run.closed)
-		}
-	}()
-	c.send()
+	_, err := newChat(t, newGateway(t, broken{run})).user("hi").send()
+	e := agent.AsError(err)
+	if e.Code != agent.Internal || !strings.Contains(e.Error(), "a bug") || !strings.Contains(e.Error(), "brokenRun") || !run.closed {
+		t.Errorf("%v, the run closed: %v", err, run.closed)
+	}
+	if strings.Contains(e.UserMessage(), "bug") {
+		t.Errorf("the client is told %q", e.UserMessage())
+	}
 }
