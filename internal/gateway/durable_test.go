@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/store"
@@ -83,4 +85,47 @@ func TestDurableMemorySurvivesARestartAndKeepsOnlyWhatItMay(t *testing.T) {
 	if resume, _ := turn(stored.user("drei"), true); resume != agent.ResumeTranscript {
 		t.Errorf("with the store down: %v", resume)
 	}
+}
+
+// hanging is a store on the other side of a broken network: it answers when the caller gives up.
+type hanging struct{}
+
+func (hanging) Recall(ctx context.Context, _ MemoryKey) (agent.Conversation, bool) {
+	<-ctx.Done()
+	return nil, false
+}
+func (hanging) Remember(ctx context.Context, _ MemoryKey, _ agent.Conversation) { <-ctx.Done() }
+func (hanging) Forget(ctx context.Context, _ MemoryKey)                         { <-ctx.Done() }
+func (hanging) OpenSession(ctx context.Context, s store.Session) (store.Session, error) {
+	<-ctx.Done()
+	return store.Session{}, ctx.Err()
+}
+func (hanging) PutSession(ctx context.Context, _ store.Session) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+func (hanging) DeleteSession(ctx context.Context, _ store.SessionKey) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func TestAStoreThatHangsDoesNotHoldUpTheTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := remembering()
+		g := New(Config{Backends: []agent.Backend{fake}, Durable: hanging{}, Sessions: hanging{}})
+		defer g.Close(context.Background())
+		c := newChat(t, g).user("one")
+		c.session = "s1"
+		c.history = append(c.history, agent.Message{Role: agent.Assistant, Parts: []agent.Part{{Text: "yes"}}})
+		req := c.user("two").request()
+		req.Durable, req.PinSession = true, true
+		began := time.Now()
+		var r recorder
+		if err := g.Turn(t.Context(), req, &r); err != nil || r.turn.Text != "3 new" {
+			t.Errorf("%q, %v", r.turn.Text, err)
+		}
+		if took := time.Since(began); took != 3*storeTimeout { // the session, recall, remember
+			t.Errorf("took %v", took)
+		}
+	})
 }

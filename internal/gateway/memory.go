@@ -71,6 +71,10 @@ func (m *memory) Forget(_ context.Context, key MemoryKey) {
 	m.kept.Delete(key)
 }
 
+// storeTimeout bounds each access to what is written down. A store that hangs costs a turn this much, not its answer,
+// and doesn't hold up the shutdown.
+const storeTimeout = 2 * time.Second
+
 // tiered puts a Memory in this process before one that is written down.
 type tiered struct{ near, far Memory }
 
@@ -78,7 +82,9 @@ func (t tiered) Recall(ctx context.Context, key MemoryKey) (agent.Conversation, 
 	if c, ok := t.near.Recall(ctx, key); ok {
 		return c, true
 	}
-	c, ok := t.far.Recall(ctx, key)
+	short, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	c, ok := t.far.Recall(short, key)
 	if ok {
 		t.near.Remember(ctx, key, c)
 	}
@@ -87,10 +93,14 @@ func (t tiered) Recall(ctx context.Context, key MemoryKey) (agent.Conversation, 
 
 func (t tiered) Remember(ctx context.Context, key MemoryKey, c agent.Conversation) {
 	t.near.Remember(ctx, key, c)
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
 	t.far.Remember(ctx, key, c)
 }
 
 func (t tiered) Forget(ctx context.Context, key MemoryKey) {
 	t.near.Forget(ctx, key)
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
 	t.far.Forget(ctx, key)
 }

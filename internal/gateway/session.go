@@ -18,6 +18,8 @@ func (g *Gateway) pin(ctx context.Context, req *agent.Request) {
 	if !req.PinSession || req.Session == "" || req.ConversationID != "" || g.cfg.Sessions == nil {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
 	session, err := g.cfg.Sessions.OpenSession(ctx, sessionOf(req, agent.NewConversationID()))
 	if err != nil {
 		g.cfg.Log.Warn("session", "err", err)
@@ -35,6 +37,8 @@ func (g *Gateway) repin(ctx context.Context, req *agent.Request) {
 	if !req.PinSession || req.Session == "" || g.cfg.Sessions == nil {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
 	if err := g.cfg.Sessions.PutSession(ctx, sessionOf(req, req.ConversationID)); err != nil {
 		g.cfg.Log.Warn("session", "err", err)
 	}
