@@ -1,0 +1,98 @@
+package sdkv1
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"composer-api/internal/agent"
+)
+
+// A CallHandler runs a tool for the bridge. It blocks until the result is there, which may take as long as the client
+// takes: holding the call open is what keeps the run waiting. It must not return before the run was cancelled unless
+// it has a result, because whatever it answers reaches the model, and the run goes on at the user's cost.
+type CallHandler func(ctx context.Context, call CustomToolCall) ToolResult
+
+// A CallbackServer takes the bridge's calls on a loopback address. One server serves one bridge.
+type CallbackServer struct {
+	server   *http.Server
+	listener net.Listener
+	token    agent.Secret
+	handle   CallHandler
+	done     chan struct{} // closed when the listener is
+}
+
+// NewCallbackServer listens on a free port of 127.0.0.1. The caller closes it.
+func NewCallbackServer(handle CallHandler) (*CallbackServer, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	s := &CallbackServer{listener: l, token: agent.NewSecret(agent.NewID("", 43)), handle: handle, done: make(chan struct{})}
+	const headerTimeout = 10 * time.Second
+	s.server = &http.Server{Handler: http.HandlerFunc(s.serve), ReadHeaderTimeout: headerTimeout}
+	go func() {
+		defer close(s.done)
+		s.server.Serve(l)
+	}()
+	return s, nil
+}
+
+// URL is the address for [Client.SetToolCallback].
+func (s *CallbackServer) URL() string { return "http://" + s.listener.Addr().String() }
+
+// Token is what the bridge must send.
+func (s *CallbackServer) Token() agent.Secret { return s.token }
+
+// Close ends the server and the calls that it holds. Cancel their runs first.
+func (s *CallbackServer) Close() error {
+	err := s.server.Close()
+	<-s.done
+	return err
+}
+
+// callbackPath is the one method that the bridge calls.
+const callbackPath = "/sdk.v1.SdkCustomToolCallbackService/CallCustomTool"
+
+// maxCall bounds a call's body, in bytes. A larger one is answered as a failure of the tool.
+const maxCall = 32 << 20
+
+func (s *CallbackServer) serve(w http.ResponseWriter, r *http.Request) {
+	sent := []byte(r.Header.Get("Authorization"))
+	if subtle.ConstantTimeCompare(sent, []byte("Bearer "+s.token.Reveal())) != 1 {
+		http.Error(w, `{"code":"unauthenticated"}`, http.StatusUnauthorized)
+		return
+	}
+	if r.Method != http.MethodPost || r.URL.Path != callbackPath {
+		http.Error(w, `{"code":"unimplemented"}`, http.StatusNotFound)
+		return
+	}
+	var call CustomToolCall
+	var result ToolResult
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCall))
+	if err == nil {
+		err = json.Unmarshal(body, &call)
+	}
+	if err != nil {
+		result = ToolError("The arguments of this call could not be read. Call the tool again with smaller arguments.")
+	} else {
+		result = s.handle(r.Context(), call)
+	}
+	answer, err := encode(struct {
+		Result ToolResult `json:"result"`
+	}{result})
+	if err != nil {
+		panic(err) // ToolResult always encodes
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Write(answer)
+}
+
+// ToolError is a result that says that the call has failed.
+func ToolError(text string) ToolResult {
+	return ToolResult{Content: []ToolContent{{Type: "text", Text: text}}, IsError: true}
+}

@@ -1,0 +1,203 @@
+package sdkv1
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/cursor/connectwire"
+)
+
+// A Client calls one bridge. It may be used concurrently.
+type Client struct {
+	url   string // without a slash at its end
+	token agent.Secret
+	http  *http.Client
+}
+
+// NewClient makes a client of the bridge at url, which asks for token. http must not follow a proxy: the bridge is on
+// the loopback.
+func NewClient(url string, token agent.Secret, client *http.Client) *Client {
+	return &Client{url: strings.TrimSuffix(url, "/"), token: token, http: client}
+}
+
+// maxAnswer bounds the answer to a unary call, in bytes.
+const maxAnswer = 1 << 20
+
+// The methods, with the services that they belong to.
+const (
+	methodPing            = "SdkBridgeControlService/Ping"
+	methodGetVersion      = "SdkBridgeControlService/GetVersion"
+	methodSetToolCallback = "SdkBridgeControlService/SetToolCallback"
+	methodCreateAgent     = "SdkAgentService/CreateAgent"
+	methodDeleteAgent     = "SdkAgentService/DeleteAgent"
+	methodSend            = "SdkAgentService/Send"
+	methodCancelRun       = "SdkAgentService/CancelRun"
+)
+
+// Ping asks for a sign of life.
+func (c *Client) Ping(ctx context.Context) error {
+	return c.call(ctx, methodPing, struct{}{}, nil)
+}
+
+// A Version is what a bridge says about itself.
+type Version struct {
+	Bridge   string `json:"bridgeVersion"`
+	Protocol string `json:"protocolVersion"` // "sdk.v1"
+}
+
+// Version asks for the versions.
+func (c *Client) Version(ctx context.Context) (Version, error) {
+	var v Version
+	err := c.call(ctx, methodGetVersion, struct{}{}, &v)
+	return v, err
+}
+
+// SetToolCallback tells the bridge where custom tools are run, for all its agents. It must be called before an agent
+// with custom tools is created.
+func (c *Client) SetToolCallback(ctx context.Context, url string, token agent.Secret) error {
+	return c.call(ctx, methodSetToolCallback, struct {
+		URL       string `json:"url"`
+		AuthToken string `json:"authToken"`
+	}{url, token.Reveal()}, nil)
+}
+
+// CreateAgent makes an agent and returns its id. Errors are *connectwire.Error when the bridge has answered.
+func (c *Client) CreateAgent(ctx context.Context, options AgentOptions) (id string, err error) {
+	var answer struct {
+		AgentID string `json:"agentId"`
+	}
+	err = c.call(ctx, methodCreateAgent, struct {
+		Options AgentOptions `json:"options"`
+	}{options}, &answer)
+	return answer.AgentID, err
+}
+
+// DeleteAgent forgets an agent and what it has on disk. (CloseAgent, which keeps the disk, leaks three descriptors an
+// agent in bridge 1.0.0.)
+func (c *Client) DeleteAgent(ctx context.Context, id, cwd string, key agent.Secret) error {
+	type operation struct {
+		Cwd    string `json:"cwd"`
+		APIKey string `json:"apiKey"`
+	}
+	return c.call(ctx, methodDeleteAgent, struct {
+		AgentID string    `json:"agentId"`
+		Options operation `json:"options"`
+	}{id, operation{cwd, key.Reveal()}}, nil)
+}
+
+// CancelRun ends a run. Its stream then ends with StatusCancelled; a call of a tool that is being held is not ended by
+// it. Cancelling a run that is over is no error.
+func (c *Client) CancelRun(ctx context.Context, runID, agentID string) error {
+	return c.call(ctx, methodCancelRun, struct {
+		RunID   string `json:"runId"`
+		AgentID string `json:"agentId"`
+	}{runID, agentID}, nil)
+}
+
+// A Stream is the stream of a run. One goroutine reads it, for the run's whole life: a second reader would see neither
+// deltas nor the result. Dropping it does not end the run, see [Client.CancelRun].
+type Stream struct {
+	body   io.ReadCloser
+	reader *connectwire.Reader
+}
+
+// Send says message to an agent, which begins a run. One run at a time is possible for an agent. The stream lives until
+// ctx ends; the caller closes it.
+func (c *Client) Send(ctx context.Context, agentID string, message UserMessage) (*Stream, error) {
+	type options struct {
+		EnableDeltas bool `json:"enableDeltas"`
+	}
+	payload, err := encode(struct {
+		AgentID string      `json:"agentId"`
+		Message UserMessage `json:"message"`
+		Options options     `json:"options"`
+	}{agentID, message, options{EnableDeltas: true}})
+	if err != nil {
+		return nil, err
+	}
+	header := make([]byte, connectwire.HeaderLen)
+	connectwire.PutHeader(header, 0, len(payload))
+	body := io.MultiReader(bytes.NewReader(header), bytes.NewReader(payload))
+	resp, err := c.post(ctx, methodSend, "application/connect+json", body, int64(len(header)+len(payload)))
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, refusal(resp)
+	}
+	return &Stream{body: resp.Body, reader: connectwire.NewReader(resp.Body, 0)}, nil
+}
+
+// Next reads the next message into m, whose content before is lost. The end of the stream is an error: io.EOF after a
+// good end, *connectwire.Error after one that the bridge reports.
+func (s *Stream) Next(m *Message) error {
+	payload, err := s.reader.Next()
+	if err != nil {
+		return err
+	}
+	*m = Message{}
+	if err := json.Unmarshal(payload, m); err != nil {
+		return fmt.Errorf("sdk.v1: a message of a run can't be read: %w", err)
+	}
+	return nil
+}
+
+// Close lets go of the stream. It may be called at any time and unblocks Next.
+func (s *Stream) Close() error { return s.body.Close() }
+
+// call makes a unary call. answer may be nil.
+func (c *Client) call(ctx context.Context, method string, request, answer any) error {
+	body, err := encode(request)
+	if err != nil {
+		return err
+	}
+	resp, err := c.post(ctx, method, "application/json", bytes.NewReader(body), int64(len(body)))
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return refusal(resp)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil || answer == nil {
+		return err
+	}
+	return json.Unmarshal(data, answer)
+}
+
+func (c *Client) post(ctx context.Context, method, contentType string, body io.Reader, length int64) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url+"/sdk.v1."+method, body)
+	if err != nil {
+		return nil, err
+	}
+	req.ContentLength = length
+	req.Header.Set("Content-Type", contentType)
+	req.Header.Set("Connect-Protocol-Version", "1")
+	req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
+	return c.http.Do(req)
+}
+
+// refusal reads the error of a response that is not a 200, and closes it.
+func refusal(resp *http.Response) error {
+	defer resp.Body.Close()
+	data, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	return connectwire.ParseError(resp.StatusCode, data)
+}
+
+// encode writes JSON without the escapes that are for HTML pages alone.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
