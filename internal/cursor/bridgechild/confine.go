@@ -1,0 +1,34 @@
+package bridgechild
+
+import "slices"
+
+// A Rules says what a confined child may touch. Everything else is refused by the kernel.
+type Rules struct {
+	Read  []string // files and folders that may be read and executed
+	Write []string // files and folders that may be read and written
+}
+
+// system is what a Node program needs of a Linux system: its libraries, its certificates, its name resolution and what
+// it reads about itself.
+var system = []string{"/usr", "/lib", "/lib64", "/bin", "/etc", "/proc", "/sys/fs/cgroup", "/sys/devices/system/cpu", "/run/systemd/resolve"}
+
+// devices may be written as well.
+var devices = []string{"/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"}
+
+// rulesFor lets a child run the bridge in dir with the private folder private.
+func rulesFor(dir, private string) Rules {
+	return Rules{Read: append(slices.Clone(system), dir), Write: append(slices.Clone(devices), private)}
+}
+
+// Launcher is the command line that runs argv under rules: program is a copy of this program, which must hand the
+// arguments after "confined" to [RunConfined].
+func Launcher(program []string, rules Rules, argv []string) []string {
+	line := slices.Clone(program)
+	for _, path := range rules.Read {
+		line = append(line, "--read="+path)
+	}
+	for _, path := range rules.Write {
+		line = append(line, "--write="+path)
+	}
+	return append(append(line, "--"), argv...)
+}

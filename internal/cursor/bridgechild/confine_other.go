@@ -1,0 +1,13 @@
+//go:build !linux
+
+package bridgechild
+
+import "errors"
+
+// Confinement names how children are confined here: not at all.
+func Confinement() string { return "" }
+
+// RunConfined fails: there is no confinement here.
+func RunConfined(Rules, []string) error {
+	return errors.New("the bridge can't be confined on this system")
+}

@@ -1,0 +1,5 @@
+//go:build !windows
+
+package bridgechild
+
+const nodeName = "node"

@@ -1,0 +1,3 @@
+package bridgechild
+
+const nodeName = "node.exe"
