@@ -21,6 +21,12 @@ type Features struct {
 	NoUsage bool
 	// NoConversation: a finished conversation can't be continued.
 	NoConversation bool
+	// ContinueOnce: a conversation goes on with each run, so that it can be continued from its newest state alone. An older
+	// state is lost.
+	ContinueOnce bool
+	// NoCutCharacters: somebody between upstream and the backend decodes the text of each delta, so that a character that
+	// is cut in two is lost before the backend sees it. (Upstream's own deltas are whole.)
+	NoCutCharacters bool
 	// NoErrorCodes: a scripted error's code doesn't reach the backend.
 	NoErrorCodes bool
 	// NoScriptedResults: upstream forgets a run at its first call and begins another script with the result, so what the
@@ -40,6 +46,7 @@ func Exam(t *testing.T, features Features, start func(t *testing.T, s *script.Sc
 	t.Run("parallel calls are one turn", e.parallelCalls)
 	t.Run("several rounds of calls are one run", e.rounds)
 	t.Run("a conversation is continued with what is new", e.continued)
+	t.Run("an older state of a conversation is lost", e.onlyOnce)
 	t.Run("a conversation survives being written down", e.restored)
 	t.Run("a conversation of somebody else is lost", e.lost)
 	t.Run("upstream's errors keep their kind and words", e.errors)
@@ -146,6 +153,9 @@ func (e exam) text(t *testing.T) {
 }
 
 func (e exam) characters(t *testing.T) {
+	if e.features.NoCutCharacters {
+		t.Skip("cut characters are lost before this backend sees them")
+	}
 	b := e.backend(t, "turn\ntext \"k\\xc5\"\ntext \"\\xaf\\xc5\\x88 \\xf0\"\ntext \"\\x9f\\x90\"\ntext \"\\x8e!\"\n")
 	run := e.run(t, b, Request("hello"))
 	var text strings.Builder
@@ -250,9 +260,32 @@ const twoTurns = "turn when not continued\nset-blob b kept\ncheckpoint 100 20000
 func (e exam) continued(t *testing.T) {
 	b := e.backend(t, twoTurns)
 	c, req := e.converse(t, b)
-	for range 2 { // a conversation may be continued twice
+	times := 2 // a conversation may be continued twice
+	if e.features.ContinueOnce {
+		times = 1
+	}
+	for range times {
 		req.Continue, req.New = c, 2
 		wantText(t, collect(t, e.run(t, b, req), agent.Stop).Text, "two heard and now?")
+	}
+}
+
+// onlyOnce shows that a conversation that has gone on is lost for whoever holds an older state of it.
+func (e exam) onlyOnce(t *testing.T) {
+	if !e.features.ContinueOnce {
+		t.Skip("this backend can continue a conversation more than once")
+	}
+	b := e.backend(t, twoTurns)
+	c, req := e.converse(t, b)
+	req.Continue, req.New = c, 2
+	collect(t, e.run(t, b, req), agent.Stop)
+	run, err := b.Start(t.Context(), req)
+	if err == nil {
+		defer run.Close()
+		_, err = Collect(t.Context(), run)
+	}
+	if agent.CodeOf(err) != agent.ConversationLost {
+		t.Errorf("got %v, want %v", err, agent.ConversationLost)
 	}
 }
 

@@ -49,6 +49,13 @@ func render(req *agent.Request) prompt {
 	return p
 }
 
+// Prompt is the one user message that opens the run for req, for upstreams that have no place for anything else: its
+// text, and its images in the order in which the text numbers them.
+func Prompt(req *agent.Request) (text string, images []*agent.Image) {
+	p := render(req)
+	return string(p.text()), p.images
+}
+
 // promptSize is about how long the prompt gets.
 func promptSize(messages []agent.Message) int {
 	size := 256

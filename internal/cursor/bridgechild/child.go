@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,7 +31,7 @@ type Config struct {
 	BackendURL string
 	// CAFile names additional certificate authorities, as PEM; "" for none.
 	CAFile string
-	// Confine is the command line of this program that calls RunConfined; nil runs the child unconfined.
+	// Confine is the command line of this program that calls ConfinedMain; nil runs the child unconfined.
 	Confine []string
 	// Environ are further variables for the child, such as HTTPS_PROXY. Nothing else is passed on.
 	Environ []string
@@ -95,6 +96,9 @@ func (c *Child) start(ctx context.Context, cfg Config, handle sdkv1.CallHandler)
 		return fmt.Errorf("the bridge could not be started: %w", err)
 	}
 	c.PID = c.cmd.Process.Pid
+	if err := os.WriteFile(filepath.Join(c.folder.path, pidName), []byte(strconv.Itoa(c.PID)), 0o600); err != nil {
+		return err
+	}
 	ready := make(chan readyLine, 1)
 	go drain(stderr, ready)
 	select {

@@ -2,7 +2,6 @@ package bridgechild_test
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,28 +14,12 @@ import (
 // TestMain lets a copy of this test binary be the launcher of confined children.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "confined" {
-		if err := confined(os.Args[2:]); err != nil {
+		if err := bridgechild.ConfinedMain(os.Args[2:]); err != nil {
 			os.Stderr.WriteString(err.Error() + "\n")
 			os.Exit(1)
 		}
 	}
 	os.Exit(m.Run())
-}
-
-func confined(args []string) error {
-	var rules bridgechild.Rules
-	for i, arg := range args {
-		if arg == "--" {
-			return bridgechild.RunConfined(rules, args[i+1:])
-		}
-		name, path, _ := strings.Cut(arg, "=")
-		if name == "--read" {
-			rules.Read = append(rules.Read, path)
-		} else {
-			rules.Write = append(rules.Write, path)
-		}
-	}
-	return errors.New("no command")
 }
 
 // bridge is the folder of the real bridge; the test is skipped where there is none.

@@ -1,6 +1,11 @@
 package bridgechild
 
-import "slices"
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // A Rules says what a confined child may touch. Everything else is refused by the kernel.
 type Rules struct {
@@ -20,8 +25,8 @@ func rulesFor(dir, private string) Rules {
 	return Rules{Read: append(slices.Clone(system), dir), Write: append(slices.Clone(devices), private)}
 }
 
-// Launcher is the command line that runs argv under rules: program is a copy of this program, which must hand the
-// arguments after "confined" to [RunConfined].
+// Launcher is the command line that runs argv under rules. program begins the command line of a program that hands all
+// further arguments to [ConfinedMain].
 func Launcher(program []string, rules Rules, argv []string) []string {
 	line := slices.Clone(program)
 	for _, path := range rules.Read {
@@ -31,4 +36,27 @@ func Launcher(program []string, rules Rules, argv []string) []string {
 		line = append(line, "--write="+path)
 	}
 	return append(append(line, "--"), argv...)
+}
+
+// ConfinedMain restricts this process as args say, for good, and becomes the command in them: args are those that
+// [Launcher] has added. It returns only if that fails.
+func ConfinedMain(args []string) error {
+	var rules Rules
+	for i, arg := range args {
+		name, path, _ := strings.Cut(arg, "=")
+		switch name {
+		case "--read":
+			rules.Read = append(rules.Read, path)
+		case "--write":
+			rules.Write = append(rules.Write, path)
+		case "--":
+			if i+1 == len(args) {
+				return errors.New("there is no command to run")
+			}
+			return runConfined(rules, args[i+1:])
+		default:
+			return fmt.Errorf("unknown argument %q", arg)
+		}
+	}
+	return errors.New("there is no command to run")
 }

@@ -17,9 +17,9 @@ func Confinement() string {
 	return "landlock"
 }
 
-// RunConfined restricts this process by rules, for good, and becomes argv. It returns only if that fails. Landlock also
+// runConfined restricts this process by rules, for good, and becomes argv. It returns only if that fails. Landlock also
 // sets no_new_privs, so no program that it starts gains rights.
-func RunConfined(rules Rules, argv []string) error {
+func runConfined(rules Rules, argv []string) error {
 	err := landlock.V5.BestEffort().RestrictPaths(
 		landlock.RODirs(existing(rules.Read, true)...).IgnoreIfMissing(),
 		landlock.RWDirs(existing(rules.Write, true)...).IgnoreIfMissing(),

@@ -7,7 +7,7 @@ import "errors"
 // Confinement names how children are confined here: not at all.
 func Confinement() string { return "" }
 
-// RunConfined fails: there is no confinement here.
-func RunConfined(Rules, []string) error {
+// runConfined fails: there is no confinement here.
+func runConfined(Rules, []string) error {
 	return errors.New("the bridge can't be confined on this system")
 }

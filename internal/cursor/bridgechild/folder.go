@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 )
 
@@ -14,6 +15,9 @@ const prefix = "composer-api-bridge-"
 // lockName is a file in a private folder that its gateway holds locked for as long as it lives, so that the sweep can
 // tell a folder in use from one that a crash has left.
 const lockName = "lock"
+
+// pidName is a file with the process id of the bridge, for whoever asks what runs.
+const pidName = "pid"
 
 // A folder is the private folder of one child.
 type folder struct {
@@ -107,4 +111,17 @@ func inUse(path string) bool {
 	}
 	defer lock.Close()
 	return tryLock(lock) != nil
+}
+
+// PIDs are the process ids of the bridges whose private folders lie in root.
+func PIDs(root string) []int {
+	files, _ := filepath.Glob(filepath.Join(root, prefix+"*", pidName))
+	var pids []int
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if pid, bad := strconv.Atoi(string(text)); err == nil && bad == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
