@@ -18,12 +18,15 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/config"
+	"composer-api/internal/cursor/bridgechild"
+	"composer-api/internal/cursor/bridgeinstall"
 )
 
 // commands is the tree.
 type commands struct {
 	Serve    serveCmd    `cmd:"" help:"Run the gateway."`
 	Models   modelsCmd   `cmd:"" help:"List the models that a Cursor API key may use."`
+	Upstream upstreamCmd `cmd:"" help:"Install, see or remove Cursor's published bridge, which needs nothing but a key."`
 	Sim      simCmd      `cmd:"" help:"Run a simulator of Cursor, to try and test the gateway without a key."`
 	Bridge   bridgeCmd   `cmd:"" help:"Serve the reference system's HTTP/2 bridge."`
 	Accounts accountsCmd `cmd:"" help:"List and delete the accounts that have a hosted key."`
@@ -52,6 +55,10 @@ const description = "Makes Cursor's Composer models usable from every OpenAI cli
 // Main runs the command line and returns the exit code. It ends when ctx does: a server then shuts down gracefully.
 // Settings come from args, env (as os.Environ gives it) and the .dev.vars and .env files of the working directory.
 func Main(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == confinedCommand {
+		// Before anything is read: this process is about to become the bridge.
+		return printError(stderr, bridgechild.ConfinedMain(args[1:]))
+	}
 	environment, err := config.NewEnv(env, ".")
 	if err != nil {
 		return printError(stderr, err)
@@ -63,7 +70,7 @@ func Main(ctx context.Context, args, env []string, stdin io.Reader, stdout, stde
 		kong.Name("composer-api"), kong.Description(description),
 		kong.Writers(stdout, stderr), kong.Exit(func(int) { exited = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: helpWidth}),
-		kong.ValueFormatter(config.HelpValue),
+		kong.ValueFormatter(config.HelpValue), kong.Vars{"bridge_version": bridgeinstall.DefaultVersion},
 		kong.Resolvers(environment), kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(p),
 	)
 	if err != nil {

@@ -57,7 +57,7 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 
 func upstreamsLine(names []string) string {
 	if len(names) == 0 {
-		return "no upstream: set CURSOR_BACKEND_BASE_URL and CURSOR_LOCAL_AGENT_ENDPOINT, or use --demo"
+		return "no upstream yet: type 'composer-api upstream install', or use --demo"
 	}
 	return "upstreams: " + strings.Join(names, ", ")
 }

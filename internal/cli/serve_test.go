@@ -131,7 +131,7 @@ func get(t *testing.T, url string) (int, string) {
 
 func TestServeWithoutAnUpstreamSaysWhatToSet(t *testing.T) {
 	s := serve(t, nil)
-	if !strings.Contains(s.line, "CURSOR_BACKEND_BASE_URL") || !strings.Contains(s.line, "--demo") {
+	if !strings.Contains(s.line, "composer-api upstream install") || !strings.Contains(s.line, "--demo") {
 		t.Errorf("it said %q", s.line)
 	}
 	if status, body := get(t, s.url+"/healthz"); status != 200 {
@@ -142,7 +142,7 @@ func TestServeWithoutAnUpstreamSaysWhatToSet(t *testing.T) {
 	if resp.StatusCode != 503 {
 		t.Fatalf("status %d: %s", resp.StatusCode, body)
 	}
-	for _, want := range []string{"CURSOR_BACKEND_BASE_URL", "CURSOR_LOCAL_AGENT_ENDPOINT", "CURSOR_CHAT_ENDPOINT", "--demo"} {
+	for _, want := range []string{"composer-api upstream install", "--demo"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the answer does not name %s: %s", want, body)
 		}

@@ -15,14 +15,15 @@ import (
 	"composer-api/internal/backend/demo"
 	"composer-api/internal/backend/localagent"
 	"composer-api/internal/backend/replay"
+	"composer-api/internal/backend/sdkbridge"
 	"composer-api/internal/config"
 	"composer-api/internal/cursor/auth"
 	"composer-api/internal/gateway/catalog"
 )
 
 // unconfigured is what a request is told when there is no backend for it.
-const unconfigured = "No upstream is configured for this address. Set CURSOR_BACKEND_BASE_URL and CURSOR_LOCAL_AGENT_ENDPOINT " +
-	"(or CURSOR_CHAT_ENDPOINT), or start the server with --demo to try it without Cursor."
+const unconfigured = "No upstream is configured for this address. Install Cursor's bridge with 'composer-api upstream install' and start " +
+	"the server again, or start it with --demo to try it without Cursor."
 
 // upstreams are the backends that are on, and which of them the routes of OpenCode ask for.
 type upstreams struct {
@@ -54,7 +55,7 @@ func demoUpstreams() *upstreams {
 }
 
 // newUpstreams makes the upstreams that are configured.
-func newUpstreams(cfg *config.Config, auth *auth.Client, log *slog.Logger) (*upstreams, error) {
+func newUpstreams(p *process, cfg *config.Config, auth *auth.Client, log *slog.Logger) (*upstreams, error) {
 	u := &upstreams{openCodeV2: localAgentName, openCode: openCodeName}
 	roots, err := rootCAs(cfg.CAFile)
 	if err != nil {
@@ -76,6 +77,19 @@ func newUpstreams(cfg *config.Config, auth *auth.Client, log *slog.Logger) (*ups
 			u.backends = append([]agent.Backend{plain}, append(u.backends, agentMode)...)
 		} else {
 			u.backends = append(u.backends, plain, agentMode)
+		}
+	}
+	// The bridge is the upstream that needs no settings, so it is what serves when nothing else is configured.
+	if len(u.backends) == 0 && cfg.Prefer == "" || cfg.Prefer == sdkbridge.Name {
+		b, err := newSDKBridge(p, cfg, log)
+		if err != nil {
+			return nil, err
+		}
+		if b != nil {
+			u.backends = append([]agent.Backend{b}, u.backends...)
+			if len(u.backends) == 1 {
+				u.openCodeV2, u.openCode = b.Name(), b.Name()
+			}
 		}
 	}
 	if cfg.BridgeURL != "" {

@@ -46,7 +46,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 		return nil, err
 	}
 	auth := newAuth(&c.Upstream, client)
-	up, err := c.newUpstreams(auth, log)
+	up, err := c.newUpstreams(p, auth, log)
 	if err != nil {
 		return nil, err
 	}
@@ -106,11 +106,11 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 	return s, nil
 }
 
-func (c *serveCmd) newUpstreams(auth *auth.Client, log *slog.Logger) (*upstreams, error) {
+func (c *serveCmd) newUpstreams(p *process, auth *auth.Client, log *slog.Logger) (*upstreams, error) {
 	if c.Demo {
 		return demoUpstreams(), nil
 	}
-	return newUpstreams(&c.Config, auth, log)
+	return newUpstreams(p, &c.Config, auth, log)
 }
 
 // aliases puts the settings into the catalogue's words.

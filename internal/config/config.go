@@ -7,12 +7,13 @@ import (
 
 // Config is everything that `serve` can be told.
 type Config struct {
-	Server   `embed:"" group:"Server"`
-	Upstream `embed:"" group:"Upstream"`
-	Models   `embed:"" group:"Models"`
-	Timing   `embed:"" group:"Timing"`
-	Storage  `embed:"" group:"Storage"`
-	Accounts `embed:"" group:"Accounts"`
+	Server    `embed:"" group:"Server"`
+	Upstream  `embed:"" group:"Upstream"`
+	SDKBridge `embed:"" group:"Cursor's bridge"`
+	Models    `embed:"" group:"Models"`
+	Timing    `embed:"" group:"Timing"`
+	Storage   `embed:"" group:"Storage"`
+	Accounts  `embed:"" group:"Accounts"`
 }
 
 // Server is how the gateway is reached.
@@ -36,13 +37,22 @@ type Upstream struct {
 	BridgeToken        Secret   `name:"cursor-sdk-bridge-token" var:"CURSOR_SDK_BRIDGE_TOKEN" hidden:"" help:"The bridge's bearer token."`
 	ClientVersion      string   `name:"cursor-client-version" var:"CURSOR_CLIENT_VERSION" default:"2.6.22" placeholder:"VERSION" help:"Client version told to the chat endpoint."`
 	SDKClientVersion   string   `name:"cursor-sdk-client-version" var:"CURSOR_SDK_CLIENT_VERSION" default:"sdk-1.0.13" placeholder:"VERSION" help:"Client version told to the local-agent endpoint."`
-	Prefer             string   `name:"upstream" var:"COMPOSER_UPSTREAM" enum:",localagent,chat" default:"" placeholder:"NAME" help:"The upstream of /v1 when several are on: localagent or chat."`
+	Prefer             string   `name:"upstream" var:"COMPOSER_UPSTREAM" enum:",sdkbridge,localagent,chat" default:"" placeholder:"NAME" help:"The upstream of /v1: sdkbridge, localagent or chat. Unset: what is configured, else Cursor's bridge if it is installed."`
 	CAFile             string   `name:"ca-file" var:"COMPOSER_CA_FILE" placeholder:"FILE" help:"Additional certificate authorities to trust, as PEM."`
 }
 
 // Models is which names models have.
 type Models struct {
 	Aliases Aliases `var:"COMPOSER_ALIASES" placeholder:"NAME=MODEL" help:"Other names that models are asked for by, with commas between; a * stands for any text: gpt-*=composer-2.5,claude-*=composer-2.5."`
+}
+
+// SDKBridge is Cursor's published bridge, a child process.
+type SDKBridge struct {
+	Dir      string `name:"sdk-bridge" var:"COMPOSER_SDK_BRIDGE" placeholder:"FOLDER" help:"Folder of Cursor's bridge, the one that holds bin/node and dist/ (default: the one that 'upstream install' has installed)."`
+	Confine  string `name:"sdk-bridge-confine" var:"COMPOSER_SDK_BRIDGE_CONFINE" enum:"auto,require,off" default:"auto" placeholder:"HOW" help:"Confine the bridge to its own folders: auto (where the system can), require or off."`
+	PerOwner string `name:"sdk-bridge-per-owner" var:"COMPOSER_SDK_BRIDGE_PER_OWNER" enum:"auto,yes,no" default:"auto" placeholder:"WHEN" help:"A bridge of its own for each owner of a key: yes, no, or auto (when hosted keys are on)."`
+	Max      int    `name:"sdk-bridge-max" var:"COMPOSER_SDK_BRIDGE_MAX" default:"8" placeholder:"N" help:"Most bridges at once; each takes 130 to 400 MB."`
+	Recycle  int    `name:"sdk-bridge-recycle" var:"COMPOSER_SDK_BRIDGE_RECYCLE" default:"500" placeholder:"N" help:"Replace a bridge after so many runs."`
 }
 
 // Timing is how long things may take.

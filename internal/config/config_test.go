@@ -147,7 +147,7 @@ func TestABadValueNamesItsVariableAndWhereItWasSet(t *testing.T) {
 		{"duration", []string{"COMPOSER_SETTLE=soon"}, nil, "COMPOSER_SETTLE", "COMPOSER_SETTLE (environment): is not a duration such as 30s or 10m"},
 		{"number", nil, map[string]string{".env": "\nCOMPOSER_SIGNUP_LIMIT=many"}, "COMPOSER_SIGNUP_LIMIT", "COMPOSER_SIGNUP_LIMIT (.env line 2): is not a whole number"},
 		{"level", nil, map[string]string{".dev.vars": "COMPOSER_LOG=loud"}, "COMPOSER_LOG", "COMPOSER_LOG (.dev.vars line 1): is not a log level: use debug, info, warn or error"},
-		{"choice", []string{"COMPOSER_UPSTREAM=magic"}, nil, "COMPOSER_UPSTREAM", "COMPOSER_UPSTREAM (environment): must be one of localagent,chat"},
+		{"choice", []string{"COMPOSER_UPSTREAM=magic"}, nil, "COMPOSER_UPSTREAM", "COMPOSER_UPSTREAM (environment): must be one of sdkbridge,localagent,chat"},
 		{"address", []string{"CURSOR_BACKEND_BASE_URL=user:hunter2@b.example"}, nil, "CURSOR_BACKEND_BASE_URL", "CURSOR_BACKEND_BASE_URL (environment): is not an http:// or https:// address"},
 		{"aliases", []string{"COMPOSER_ALIASES=gpt-4=*"}, nil, "COMPOSER_ALIASES", "COMPOSER_ALIASES (environment): is not a list of names such as gpt-*=composer-2.5,claude-*=composer-2.5"},
 		{"hosts", []string{"COMPOSER_ALLOWED_HOSTS=https://gateway.example"}, nil, "COMPOSER_ALLOWED_HOSTS", "COMPOSER_ALLOWED_HOSTS (environment): is not a list of host names such as gateway.example: leave out http:// and paths"},

@@ -5,7 +5,7 @@ import "time"
 // Validate finds settings that can't be meant, each by itself or together. It stands on Config because kong asks only
 // the whole command's settings.
 func (c *Config) Validate() error {
-	for _, check := range []func() error{c.Server.Validate, c.Upstream.Validate, c.Timing.Validate, c.Accounts.Validate} {
+	for _, check := range []func() error{c.Server.Validate, c.Upstream.Validate, c.SDKBridge.Validate, c.Timing.Validate, c.Accounts.Validate} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -44,6 +44,16 @@ func (t *Timing) Validate() error {
 	} {
 		if limit.d <= 0 {
 			return &Error{Name: limit.name, Problem: "must be more than 0", Hint: "leave it out for the default, or give a long time such as 24h for no limit"}
+		}
+	}
+	return nil
+}
+
+// Validate finds numbers that can't be meant.
+func (b *SDKBridge) Validate() error {
+	for name, n := range map[string]int{"COMPOSER_SDK_BRIDGE_MAX": b.Max, "COMPOSER_SDK_BRIDGE_RECYCLE": b.Recycle} {
+		if n <= 0 {
+			return &Error{Name: name, Problem: "must be more than 0", Hint: "leave it out for the default"}
 		}
 	}
 	return nil

@@ -78,6 +78,21 @@ func New(cfg Config) *Backend {
 // Name implements agent.Backend.
 func (b *Backend) Name() string { return Name }
 
+// Warm starts the bridge that all owners share, so that the first run does not wait for it. It does nothing when each
+// owner has their own. It does not wait.
+func (b *Backend) Warm() {
+	if b.cfg.PerOwner {
+		return
+	}
+	b.closing.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), b.cfg.StartTimeout)
+		defer cancel()
+		if _, err := b.worker(ctx, ""); err != nil {
+			b.cfg.Log.Warn("Cursor's bridge is not ready", "err", err)
+		}
+	})
+}
+
 // Start implements agent.Backend.
 func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.cfg.StartTimeout)

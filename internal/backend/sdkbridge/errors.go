@@ -74,6 +74,9 @@ func meaning(code, message string, cause error) *agent.Error {
 		}
 	}
 	e := route.Read(&connectwire.Error{Code: code, Message: message}).Err
+	if e.Code == agent.InvalidValue && !e.FromUpstream {
+		e.Message = "Cursor refused the request and did not say why. Another model or a shorter conversation may help."
+	}
 	e.Err = errors.Join(cause, e.Err)
 	return e
 }

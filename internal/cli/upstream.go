@@ -1,0 +1,202 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"composer-api/internal/backend/sdkbridge"
+	"composer-api/internal/config"
+	"composer-api/internal/cursor/bridgechild"
+	"composer-api/internal/cursor/bridgeinstall"
+	"composer-api/internal/cursor/sdkv1"
+)
+
+// upstreamCmd sees to Cursor's published bridge, which serve drives when it is there.
+type upstreamCmd struct {
+	Install upstreamInstallCmd `cmd:"" help:"Install Cursor's published bridge, so that a Cursor key is all that serve needs."`
+	Status  upstreamStatusCmd  `cmd:"" help:"Show the bridge that serve would use, and whether it works."`
+	Remove  upstreamRemoveCmd  `cmd:"" help:"Remove the bridges that were installed."`
+}
+
+type upstreamInstallCmd struct {
+	Version string `default:"${bridge_version}" placeholder:"VERSION" help:"Version of Cursor's package cursor-sdk."`
+}
+
+// Help is the detail of --help.
+func (upstreamInstallCmd) Help() string {
+	return "Gets the package cursor-sdk from PyPI with your pip or uv, checks its SHA-256, and unpacks the bridge in it into your state folder: 59 MB to get, " +
+		"175 MB on disk. The bridge is Cursor's, not ours: it is proprietary, and Cursor's terms of service apply to it."
+}
+
+// Run installs a bridge.
+func (c *upstreamInstallCmd) Run(ctx context.Context, p *process) error {
+	installer, err := newInstaller(p)
+	if err != nil {
+		return err
+	}
+	installer.Out = p.stdout
+	fmt.Fprintln(p.stdout, "The bridge is proprietary software of Cursor; Cursor's terms of service apply to it.")
+	if _, err := installer.Install(ctx, c.Version); err != nil {
+		return &hinted{fmt.Errorf("the bridge was not installed: %w", err), "see that Python's pip or uv works here and reaches PyPI, or install the package cursor-sdk yourself and set COMPOSER_SDK_BRIDGE to the folder in it that holds bin/node"}
+	}
+	fmt.Fprintln(p.stdout, "next: composer-api serve")
+	return nil
+}
+
+type upstreamStatusCmd struct {
+	config.SDKBridge `embed:""`
+}
+
+// Run shows the bridge, and starts it once to see that it works.
+func (c *upstreamStatusCmd) Run(ctx context.Context, p *process) error {
+	found, err := findBridge(p, &c.SDKBridge)
+	if err != nil {
+		return err
+	}
+	if found == nil {
+		return &hinted{errors.New("no bridge is installed"), "install one with 'composer-api upstream install'"}
+	}
+	confine, how, err := confinement(&c.SDKBridge)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(p.stdout, "version      %s\npath         %s\nconfinement  %s\n", found.Version, found.Dir, how)
+	began := time.Now()
+	child, err := bridgechild.Start(ctx, bridgechild.Config{Dir: found.Dir, Confine: confine, Environ: proxies(p)}, noTools)
+	if err != nil {
+		return &hinted{fmt.Errorf("the bridge does not start: %w", err), "install it anew with 'composer-api upstream remove' and 'composer-api upstream install'"}
+	}
+	defer child.Close()
+	if err := child.Client.Ping(ctx); err != nil {
+		return fmt.Errorf("the bridge does not answer: %w", err)
+	}
+	fmt.Fprintf(p.stdout, "health       ok, ready after %v\n", time.Since(began).Round(time.Millisecond))
+	return nil
+}
+
+func noTools(context.Context, sdkv1.CustomToolCall) sdkv1.ToolResult {
+	return sdkv1.ToolError("There are no tools.")
+}
+
+type upstreamRemoveCmd struct{}
+
+// Run removes what install has put there.
+func (c *upstreamRemoveCmd) Run(_ context.Context, p *process) error {
+	installer, err := newInstaller(p)
+	if err != nil {
+		return err
+	}
+	removed, err := installer.Remove()
+	for _, version := range removed {
+		fmt.Fprintf(p.stdout, "removed version %s\n", version)
+	}
+	if err == nil && len(removed) == 0 {
+		fmt.Fprintln(p.stdout, "nothing was installed")
+	}
+	return err
+}
+
+func newInstaller(p *process) (*bridgeinstall.Installer, error) {
+	state, err := p.env.StateDir()
+	if err != nil {
+		return nil, err
+	}
+	return &bridgeinstall.Installer{Dir: filepath.Join(state, "bridge")}, nil
+}
+
+// findBridge is the bridge that the settings name, or else the one that is installed; nil when there is none.
+func findBridge(p *process, cfg *config.SDKBridge) (*bridgeinstall.Bridge, error) {
+	if cfg.Dir != "" {
+		b, err := bridgeinstall.At(cfg.Dir)
+		if err != nil {
+			return nil, &config.Error{Name: "COMPOSER_SDK_BRIDGE", Problem: err.Error(), Hint: "give the folder that holds bin/node and dist/, or leave it out and type 'composer-api upstream install'"}
+		}
+		return &b, nil
+	}
+	installer, err := newInstaller(p)
+	if err != nil {
+		return nil, nil // without a home folder nothing is installed
+	}
+	if b, ok := installer.Find(p.env.Get("VIRTUAL_ENV")); ok {
+		return &b, nil
+	}
+	return nil, nil
+}
+
+// confinedCommand begins the command line of a copy of this program that confines itself and becomes the bridge. It is
+// no command for people.
+const confinedCommand = "confined-bridge"
+
+// confinement is how bridges are launched, nil for unconfined, and what to tell about it.
+func confinement(cfg *config.SDKBridge) (launcher []string, how string, err error) {
+	kind := bridgechild.Confinement()
+	switch {
+	case cfg.Confine == "off":
+		return nil, "off, by COMPOSER_SDK_BRIDGE_CONFINE", nil
+	case kind == "" && cfg.Confine == "require":
+		return nil, "", &config.Error{Name: "COMPOSER_SDK_BRIDGE_CONFINE", Problem: "asks for a confinement, and this system has none", Hint: "use a Linux kernel with Landlock, or 'auto' to go on without"}
+	case kind == "":
+		return nil, "none: this system has no Landlock", nil
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, "", err
+	}
+	return []string{exe, confinedCommand}, kind + ": it reads the system and its own folder, and writes its private folder only", nil
+}
+
+// proxies are the variables of a proxy, which the bridge needs to reach Cursor.
+func proxies(p *process) []string {
+	var environ []string
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"} {
+		if v := p.env.Get(name); v != "" {
+			environ = append(environ, name+"="+v)
+		}
+	}
+	return environ
+}
+
+// newSDKBridge makes the backend for the bridge that is found; nil when there is none.
+func newSDKBridge(p *process, cfg *config.Config, log *slog.Logger) (*sdkbridge.Backend, error) {
+	found, err := findBridge(p, &cfg.SDKBridge)
+	if err != nil {
+		return nil, err
+	}
+	if found == nil {
+		if cfg.Prefer == sdkbridge.Name {
+			return nil, &config.Error{Name: "COMPOSER_UPSTREAM", Problem: "asks for sdkbridge, which is not installed", Hint: "type 'composer-api upstream install'"}
+		}
+		return nil, nil
+	}
+	launcher, how, err := confinement(&cfg.SDKBridge)
+	if err != nil {
+		return nil, err
+	}
+	if deleted, err := bridgechild.Sweep(bridgechild.DefaultRoot()); err != nil {
+		log.Warn("folders of bridges that have crashed could not be deleted", "err", err)
+	} else if deleted > 0 {
+		log.Info("deleted the folders of bridges that have crashed", "count", deleted)
+	}
+	caFile := cfg.CAFile
+	if caFile != "" {
+		if caFile, err = filepath.Abs(caFile); err != nil {
+			return nil, err
+		}
+	}
+	log.Info("Cursor's bridge", "version", found.Version, "confinement", how)
+	b := sdkbridge.New(sdkbridge.Config{
+		Child: bridgechild.Config{
+			Dir: found.Dir, BackendURL: string(cfg.BackendBase), CAFile: caFile, Confine: launcher, Environ: proxies(p),
+		},
+		PerOwner:   cfg.SDKBridge.PerOwner == "yes" || cfg.SDKBridge.PerOwner == "auto" && !cfg.EncryptionKey.IsZero(),
+		MaxWorkers: cfg.SDKBridge.Max, RecycleRuns: cfg.SDKBridge.Recycle,
+		Settle: cfg.Settle, StartTimeout: cfg.StartTimeout, ProgressTimeout: cfg.ProgressTimeout, Log: log,
+	})
+	b.Warm()
+	return b, nil
+}
