@@ -6,6 +6,7 @@ import (
 	"composer-api/internal/agent"
 	"composer-api/internal/cursor/connectwire"
 	"composer-api/internal/cursor/cursorerr"
+	"composer-api/internal/sse"
 )
 
 // route is how upstream's errors are read. The only thing that a request names, and so may not be there, is the model.
@@ -23,7 +24,7 @@ func (a *answer) fault(err error) error {
 		return err
 	case errors.As(err, &said):
 		return a.access.Refused(route.Read(said))
-	case errors.As(err, &format), errors.Is(err, errFrame):
+	case errors.As(err, &format), errors.Is(err, errFrame), errors.Is(err, sse.ErrTooLong): // the next answer would be no better
 		return &agent.Error{Code: agent.Upstream, Message: "The upstream service sent what can't be understood.", Err: err}
 	}
 	return a.x.Fault(err)

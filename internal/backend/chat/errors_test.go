@@ -1,13 +1,18 @@
 package chat
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/backend/backendtest"
 	"composer-api/internal/backend/replay"
 	"composer-api/internal/cursor/connectwire"
+	"composer-api/internal/sse"
 )
 
 // tokenOnce has one token.
@@ -40,6 +45,7 @@ func TestHowAnswersEndBadly(t *testing.T) {
 		{"a token that has ended", &connectwire.Error{Code: "unauthenticated"}, agent.InvalidKey, (&agent.Error{Code: agent.InvalidKey}).UserMessage(), true, true},
 		{"a wrong endpoint", &connectwire.Error{Code: "unimplemented"}, agent.NotConfigured, "Cursor has no such endpoint: check CURSOR_CHAT_ENDPOINT.", false, false},
 		{"garbage", &connectwire.FormatError{Reason: "x"}, agent.Upstream, "The upstream service sent what can't be understood.", false, false},
+		{"a line without an end", sse.ErrTooLong, agent.Upstream, "The upstream service sent what can't be understood.", false, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			auth := &tokenOnce{}
@@ -55,5 +61,31 @@ func TestHowAnswersEndBadly(t *testing.T) {
 				t.Errorf("got %v, %q, again %v, dropped %v", got.Code, got.UserMessage(), again, auth.dropped)
 			}
 		})
+	}
+}
+
+// TestAnEndlessLineIsFetchedOnce guards against a line without an end being read again and again, up to the limit each
+// time.
+func TestAnEndlessLineIsFetchedOnce(t *testing.T) {
+	requests := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests++
+		w.Header().Set("Content-Type", "text/event-stream")
+		line := bytes.Repeat([]byte("x"), 1<<20)
+		for range sse.MaxEvent>>20 + 1 {
+			if _, err := w.Write(line); err != nil {
+				return
+			}
+		}
+	}))
+	defer server.Close()
+	b := New(Config{Endpoint: server.URL, Auth: &tokenOnce{}, Transport: http.DefaultTransport})
+	run, err := b.Start(t.Context(), backendtest.Request("hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run.Close()
+	if _, err := run.Next(t.Context()); agent.CodeOf(err) != agent.Upstream || requests != 1 {
+		t.Errorf("%v after %d requests", err, requests)
 	}
 }
