@@ -19,6 +19,9 @@ type Error struct {
 	FromUpstream bool
 	// RetryAfter is how long to wait before trying again; 0 when unknown.
 	RetryAfter time.Duration
+	// Final says that trying again does not help, whatever the code says: our own retries are used up, or upstream would
+	// answer the same. Clients are told so (x-should-retry: false).
+	Final bool
 	// Err is the cause, for logs only.
 	Err error
 }

@@ -92,7 +92,8 @@ func Message(e *agent.Error) string {
 	return e.UserMessage()
 }
 
-// WriteError answers with err: status, headers and body. Nothing may have been written to w before. An err that is no
+// WriteError answers with err: status, headers and body. Clients are told not to retry (x-should-retry: false, which
+// OpenAI's SDKs follow) when its row or the error itself is final. Nothing may have been written to w before. An err that is no
 // *agent.Error is Internal.
 func WriteError(w http.ResponseWriter, err error) {
 	e := agent.AsError(err)
@@ -103,7 +104,7 @@ func WriteError(w http.ResponseWriter, err error) {
 	if wait := retryAfter(e, row); wait > 0 {
 		h.Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
 	}
-	if row.Final {
+	if row.Final || e.Final {
 		h.Set("X-Should-Retry", "false")
 	}
 	w.WriteHeader(row.Status)

@@ -68,7 +68,7 @@ func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, err
 		named.ConversationID = agent.NewConversationID()
 		req = &named
 	}
-	run, err := replay.Start(ctx, req, b.ask)
+	run, err := replay.Start(ctx, req, b.config.Limits, b.ask)
 	if err != nil {
 		return nil, err
 	}

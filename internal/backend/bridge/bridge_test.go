@@ -178,7 +178,7 @@ func TestFailures(t *testing.T) {
 		{"dropped after output", "turn\ntext \"It begins.\"\ndrop\n", 1, agent.Upstream, "It begins."},
 		{"an error after the end of the turn", "turn\ntext ok\nturn-ended\nerror internal Oops\n", 1, 0, "ok"},
 		{"nothing after the end of the turn", "turn\ntext ok\nturn-ended\nhold\n", 1, 0, "ok"},
-		{"only heartbeats", "turn always\nhold\n", 1, agent.UpstreamTimeout, ""},
+		{"only heartbeats", "turn always\nhold\n", 2, agent.UpstreamTimeout, ""},
 		{"a refusal", "turn\nstatus 429 retry-after=9s Slow.\n", 1, agent.RateLimited, ""},
 		{"a built-in tool", "turn\nbuiltin shell {\"command\":\"ls\"}\n", 1, agent.Upstream, ""},
 		{"a tool that was not offered", "turn\ncall nobody {}\n", 1, agent.Upstream, ""},

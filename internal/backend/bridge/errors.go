@@ -55,7 +55,7 @@ func refusal(resp *http.Response, data []byte, access *replay.Access) error {
 	}
 	err := &agent.Error{Code: m.code, Message: m.message, Err: cause}
 	if m.again {
-		return &replay.Retry{Err: err}
+		return &cursorerr.Failure{Again: true, Err: err}
 	}
 	return err
 }
@@ -66,14 +66,14 @@ func (a *answer) fault(err error) error {
 	var said *connectwire.Error
 	var format *connectwire.FormatError
 	switch {
-	case errors.As(err, &known): // a *replay.Retry, too
+	case errors.As(err, &known): // a *cursorerr.Failure has one, too
 		return err
 	case errors.As(err, &said):
 		return a.access.Refused(cursorerr.LocalAgent().Read(said))
 	case errors.As(err, &format):
 		return &agent.Error{Code: agent.Upstream, Message: "The bridge sent what can't be understood.", Err: err}
 	case errors.Is(err, io.EOF): // a good end frame, but the turn has not ended
-		return &replay.Retry{Err: &agent.Error{Code: agent.Upstream, Message: "The upstream connection was cut before the answer was complete.", Err: err}}
+		return &cursorerr.Failure{Again: true, Err: &agent.Error{Code: agent.Upstream, Message: "The upstream connection was cut before the answer was complete.", Err: err}}
 	}
 	return a.x.Fault(err)
 }

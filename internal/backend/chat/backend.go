@@ -64,7 +64,7 @@ func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, err
 		return nil, agent.Errorf(agent.NotConfigured, "The chat upstream is not configured. Set CURSOR_BACKEND_BASE_URL and CURSOR_CHAT_ENDPOINT.")
 	}
 	id := conversationID(req)
-	run, err := replay.Start(ctx, req, func(ctx context.Context, req *agent.Request) (replay.Answer, error) {
+	run, err := replay.Start(ctx, req, b.config.Limits, func(ctx context.Context, req *agent.Request) (replay.Answer, error) {
 		return b.ask(ctx, req, id)
 	})
 	if err != nil {

@@ -20,7 +20,7 @@ func (a *answer) fault(err error) error {
 	var said *connectwire.Error
 	var format *connectwire.FormatError
 	switch {
-	case errors.As(err, &known): // a *oneshot.Retry, too
+	case errors.As(err, &known): // a *cursorerr.Failure has one, too
 		return err
 	case errors.As(err, &said):
 		return a.access.Refused(route.Read(said))

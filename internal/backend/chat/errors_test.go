@@ -12,6 +12,7 @@ import (
 	"composer-api/internal/backend/backendtest"
 	"composer-api/internal/backend/replay"
 	"composer-api/internal/cursor/connectwire"
+	"composer-api/internal/cursor/cursorerr"
 	"composer-api/internal/sse"
 )
 
@@ -55,8 +56,8 @@ func TestHowAnswersEndBadly(t *testing.T) {
 			}
 			err = (&answer{access: access}).fault(tt.err)
 			got := agent.AsError(err)
-			var retry *replay.Retry
-			again := errors.As(err, &retry)
+			var f *cursorerr.Failure
+			again := errors.As(err, &f) && (f.Again || f.Token)
 			if got.Code != tt.code || got.UserMessage() != tt.message || again != tt.again || auth.dropped != tt.dropped {
 				t.Errorf("got %v, %q, again %v, dropped %v", got.Code, got.UserMessage(), again, auth.dropped)
 			}

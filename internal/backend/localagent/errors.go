@@ -43,5 +43,5 @@ func broke(message string, cause error) *cursorerr.Failure {
 
 // tooSlow is the failure of a stream that we gave up on.
 func tooSlow(format string, after time.Duration) *cursorerr.Failure {
-	return &cursorerr.Failure{Again: true, Err: agent.Errorf(agent.UpstreamTimeout, format, after)}
+	return &cursorerr.Failure{Again: true, OwnTimeout: true, Err: agent.Errorf(agent.UpstreamTimeout, format, after)}
 }

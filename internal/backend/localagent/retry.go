@@ -8,16 +8,9 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/backend/retry"
 	"composer-api/internal/cursor/agentwire"
 	"composer-api/internal/cursor/cursorerr"
-)
-
-const (
-	maxRetries   = 2                      // from the start, before there was any output
-	maxPatience  = 1                      // of those after a wait of ours in vain, because the client waits as long
-	maxResumes   = 3                      // from a checkpoint
-	maxFruitless = 2                      // resumes in a row that brought no new checkpoint
-	firstPause   = 250 * time.Millisecond // doubled each time, ±20 %
 )
 
 // tries is what a run has done and may still do to make good a stream that broke.
@@ -34,10 +27,8 @@ type tries struct {
 	output bool // something was given out, or a result was sent
 	dirty  bool // since the last checkpoint
 
-	retries, resumes, fruitless int
-
-	token     agent.Secret // the access token of the last attempt
-	exchanged bool         // the key was exchanged again because upstream would not take a token
+	attempts retry.Attempts
+	token    agent.Secret // the access token of the last attempt
 }
 
 // said notes output. The user's message is not needed any more once there was some, and it may be long.
@@ -50,42 +41,24 @@ func (r *run) said() {
 }
 
 // checkpoint notes a checkpoint.
-func (t *tries) checkpoint() { t.dirty, t.fruitless = false, 0 }
+func (t *tries) checkpoint() {
+	t.dirty = false
+	t.attempts.Checkpoint()
+}
 
-// again reports whether another attempt may follow on f, and after about which pause. The decision counts as the
-// attempt.
-func (t *tries) again(f *cursorerr.Failure) (time.Duration, bool) {
-	if t.output && t.dirty {
-		return 0, false
+// next decides what follows f: another attempt after pause when err is nil, else the run ends with err.
+func (t *tries) next(f *cursorerr.Failure) (pause time.Duration, err *agent.Error) {
+	if t.output && t.dirty || t.from != nil && f.Lost {
+		return 0, f.Err
 	}
-	if f.Token && !t.exchanged {
-		t.exchanged = true
-		return 0, true
-	}
-	n := t.retries
-	if t.output {
-		n = t.resumes
-	}
-	switch {
-	case !f.Again || t.from != nil && f.Lost:
-		return 0, false
-	case !t.output && t.retries >= maxPatience && f.Err.Code == agent.UpstreamTimeout && !f.Err.FromUpstream:
-		return 0, false
-	case !t.output && t.retries < maxRetries:
-		t.retries++
-	case t.output && t.resumes < maxResumes && t.fruitless < maxFruitless:
-		t.resumes++
-		t.fruitless++
-	default:
-		return 0, false
-	}
-	return firstPause << n, true
+	return t.attempts.Next(f, t.output)
 }
 
 // connect makes the first stream. Errors are *agent.Error.
 func (r *run) connect(ctx context.Context) error {
+	r.tries.attempts.Begin(r.backend.cfg.StartTimeout)
 	if f := r.attempt(ctx); f != nil {
-		r.makeGood(ctx, f)
+		r.retry(ctx, f)
 	}
 	if err := r.why(); err != nil {
 		return failed(err).Err
@@ -107,26 +80,27 @@ func (r *run) mend(ctx context.Context, err error) {
 		r.finishWell()
 		return
 	}
-	r.makeGood(ctx, failed(err))
+	r.tries.attempts.Begin(r.backend.cfg.StartTimeout)
+	r.retry(ctx, failed(err))
 }
 
-// makeGood makes attempts until one succeeds, or ends the run. The caller has the reading role.
-func (r *run) makeGood(ctx context.Context, f *cursorerr.Failure) {
+// retry makes attempts until one succeeds, or ends the run. The caller has the reading role.
+func (r *run) retry(ctx context.Context, f *cursorerr.Failure) {
 	r.clock.taken.Store(0)
 	for f != nil {
-		pause, again := r.tries.again(f)
-		if !again {
-			r.giveUp(f)
+		pause, err := r.tries.next(f)
+		if err != nil {
+			r.giveUp(f, err)
 			return
 		}
-		if !r.pause(ctx, time.Duration(float64(pause)*(0.8+0.4*r.backend.jitter()))) {
+		if !retry.Wait(pause, ctx, r.life) {
 			r.interrupt(cmp.Or(ctx.Err(), error(errClosed)))
 			return
 		}
 		if f.Token {
 			r.backend.cfg.Auth.Drop(r.ticket.Key, r.tries.token)
 		}
-		r.backend.cfg.Log.Info("stream made good", "run", r.ticket.RunID, "resumed", r.checkpoint != nil, "pause", pause, "code", f.Err.Code.String())
+		r.backend.cfg.Log.Info("another attempt", "run", r.ticket.RunID, "resumed", r.checkpoint != nil, "pause", pause, "code", f.Err.Code.String())
 		if f = r.attempt(ctx); ctx.Err() != nil {
 			r.interrupt(ctx.Err())
 			return
@@ -141,19 +115,6 @@ func (r *run) AcceptedAt() time.Time {
 		return time.Time{}
 	}
 	return r.clock.at(taken)
-}
-
-// pause waits; it reports false when the run must end instead.
-func (r *run) pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-	case <-r.life.Done():
-	}
-	return false
 }
 
 // attempt opens a stream: from the run's last checkpoint if it has one, else with the user's message.
@@ -206,9 +167,9 @@ func (r *run) install(s *stream) *cursorerr.Failure {
 	return nil
 }
 
-// giveUp ends the run with what f says.
-func (r *run) giveUp(f *cursorerr.Failure) {
-	err := r.tellable(f.Err)
+// giveUp ends the run with err, after the failure f.
+func (r *run) giveUp(f *cursorerr.Failure, err *agent.Error) {
+	err = r.tellable(err)
 	if r.tries.from != nil && !r.tries.output && (f.Lost || r.blobs.missed && err.Code == agent.Upstream) {
 		err = &agent.Error{Code: agent.ConversationLost, Err: err}
 	}

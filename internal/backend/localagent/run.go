@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/backend/retry"
 	"composer-api/internal/cursor/agentwire"
 )
 
@@ -60,6 +61,7 @@ func newRun(b *Backend, req *agent.Request) *run {
 		r.blobs.before, r.blobs.size = from.blobs, sizeBlobs(from.blobs)
 	}
 	r.ticket = agentwire.NewTicket(req, r.tools.Toolset, id, blobKey)
+	r.tries.attempts = retry.New(b.jitter)
 	r.meter.prompt = len(r.ticket.UserAction) + r.tools.Size()
 	r.alarm.ring = r.ring
 	return r

@@ -168,7 +168,14 @@ func (c *client) failed(err error) {
 	if e := (*agent.Error)(nil); !isAgentError(err, &e) {
 		fmt.Fprintf(&c.out, "%sended: %v\n", c.clock(), err)
 	} else {
-		fmt.Fprintf(&c.out, "%serror %v: %s\n", c.clock(), e.Code, e.UserMessage())
+		fmt.Fprintf(&c.out, "%serror %v: %s", c.clock(), e.Code, e.UserMessage())
+		if e.RetryAfter > 0 {
+			fmt.Fprintf(&c.out, " (retry after %v)", e.RetryAfter)
+		}
+		if e.Final {
+			c.out.WriteString(" (final)")
+		}
+		c.out.WriteByte('\n')
 	}
 }
 

@@ -33,15 +33,13 @@ func Enter(ctx context.Context, auth Auth, key agent.Secret) (*Access, error) {
 // Token is the access token, for the request.
 func (a *Access) Token() agent.Secret { return a.token }
 
-// Refused is the error of an answer in which upstream failed or would not begin: *agent.Error, or a *Retry. A token that
-// upstream would not take is dropped, and neither it nor the key is in the error.
-func (a *Access) Refused(f *cursorerr.Failure) error {
-	err := cursorerr.Tellable(f.Err, a.key, a.token)
+// Refused is the failure of an answer in which upstream failed or would not begin. A token that upstream would not take
+// is dropped, and neither it nor the key is in the error.
+func (a *Access) Refused(f *cursorerr.Failure) *cursorerr.Failure {
 	if f.Token {
 		a.auth.Drop(a.key, a.token)
 	}
-	if f.Again || f.Token {
-		return &Retry{Err: err, AtOnce: f.Token}
-	}
-	return err
+	clean := *f
+	clean.Err = cursorerr.Tellable(f.Err, a.key, a.token)
+	return &clean
 }

@@ -21,13 +21,13 @@ func (o *oneToken) Drop(_, token agent.Secret) { o.dropped = token.Reveal() == "
 
 func TestRefusals(t *testing.T) {
 	for _, tt := range []struct {
-		name                   string
-		failure                cursorerr.Failure
-		again, atOnce, dropped bool
+		name                  string
+		failure               cursorerr.Failure
+		again, token, dropped bool
 	}{
 		{"final", cursorerr.Failure{}, false, false, false},
 		{"passing", cursorerr.Failure{Again: true}, true, false, false},
-		{"the token's fault", cursorerr.Failure{Token: true}, true, true, true},
+		{"the token's fault", cursorerr.Failure{Token: true}, false, true, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			auth := &oneToken{}
@@ -37,10 +37,9 @@ func TestRefusals(t *testing.T) {
 			}
 			tt.failure.Err = &agent.Error{Code: agent.Upstream, Message: "Not with token_1.", Err: errors.New("not with key_1")}
 			err = access.Refused(&tt.failure)
-			var retry *Retry
-			again := errors.As(err, &retry)
-			if again != tt.again || again && retry.AtOnce != tt.atOnce || auth.dropped != tt.dropped {
-				t.Errorf("%v: again %v, dropped %v", err, again, auth.dropped)
+			var f *cursorerr.Failure
+			if !errors.As(err, &f) || f.Again != tt.again || f.Token != tt.token || auth.dropped != tt.dropped {
+				t.Errorf("%+v, dropped %v", f, auth.dropped)
 			}
 			if strings.Contains(err.Error(), "_1") {
 				t.Errorf("a secret is in %q", err)

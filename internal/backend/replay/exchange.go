@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/cursor/cursorerr"
 )
 
 // Limits says how long upstream may take.
@@ -63,7 +64,7 @@ var (
 
 // Send sends req and returns once the response headers are there. ctx bounds Send alone; the exchange lives until Close.
 // The request's body may still be open then; its end belongs to the caller, and Close closes it. Send follows no
-// redirects. Errors are *agent.Error, a *Retry, or ctx's own.
+// redirects. Errors are *agent.Error, *cursorerr.Failure, or ctx's own.
 func Send(ctx context.Context, transport http.RoundTripper, req *http.Request, limits Limits) (*Exchange, error) {
 	x := &Exchange{limits: limits.withDefaults()}
 	x.ctx, x.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
@@ -209,22 +210,22 @@ func (x *Exchange) Close() error {
 	return nil
 }
 
-// Fault is what to make of an error of the connection: *agent.Error, or a *Retry.
+// Fault is what to make of an error of the connection: *agent.Error, or *cursorerr.Failure when another attempt may help.
 func (x *Exchange) Fault(err error) error {
 	switch cause := context.Cause(x.ctx); {
 	case errors.Is(cause, errStart):
 		return &agent.Error{Code: agent.UpstreamTimeout, Err: errStart,
 			Message: fmt.Sprintf("The upstream service did not begin to answer within %v.", x.limits.Start)}
 	case errors.Is(cause, errStall):
-		return &agent.Error{Code: agent.UpstreamTimeout, Err: errStall,
-			Message: fmt.Sprintf("The upstream service has said nothing for %v.", x.limits.Stall)}
+		return &cursorerr.Failure{Again: true, OwnTimeout: true, Err: &agent.Error{Code: agent.UpstreamTimeout, Err: errStall,
+			Message: fmt.Sprintf("The upstream service has said nothing for %v.", x.limits.Stall)}}
 	case errors.Is(cause, errStuck):
-		return &agent.Error{Code: agent.UpstreamTimeout, Err: errStuck,
-			Message: fmt.Sprintf("The upstream service has made no progress for %v.", x.limits.Progress)}
+		return &cursorerr.Failure{Again: true, OwnTimeout: true, Err: &agent.Error{Code: agent.UpstreamTimeout, Err: errStuck,
+			Message: fmt.Sprintf("The upstream service has made no progress for %v.", x.limits.Progress)}}
 	case cause != nil:
 		return &agent.Error{Code: agent.Canceled, Err: cause}
 	case x.Response == nil:
-		return &Retry{Err: &agent.Error{Code: agent.Upstream, Message: "The upstream service can't be reached.", Err: err}}
+		return &cursorerr.Failure{Again: true, Err: &agent.Error{Code: agent.Upstream, Message: "The upstream service can't be reached.", Err: err}}
 	}
-	return &Retry{Err: &agent.Error{Code: agent.Upstream, Message: "The upstream connection was cut before the answer was complete.", Err: err}}
+	return &cursorerr.Failure{Again: true, Err: &agent.Error{Code: agent.Upstream, Message: "The upstream connection was cut before the answer was complete.", Err: err}}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/cursor/cursorerr"
 	"composer-api/internal/memnet"
 )
 
@@ -262,8 +263,8 @@ func TestACutStreamMayBeTriedAgain(t *testing.T) {
 		for err == nil {
 			_, err = x.Next(t.Context())
 		}
-		var retry *Retry
-		if err = x.Fault(err); !errors.As(err, &retry) || retry.Err.Code != agent.Upstream {
+		var f *cursorerr.Failure
+		if err = x.Fault(err); !errors.As(err, &f) || !f.Again || f.Err.Code != agent.Upstream {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -292,8 +293,8 @@ func TestAnUpstreamThatIsNotThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = Send(t.Context(), listener.Transport(protocols), req, Limits{})
-	var retry *Retry
-	if !errors.As(err, &retry) || retry.Err.Message != "The upstream service can't be reached." {
+	var f *cursorerr.Failure
+	if !errors.As(err, &f) || !f.Again || f.Err.Message != "The upstream service can't be reached." {
 		t.Errorf("got %v", err)
 	}
 }

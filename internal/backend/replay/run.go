@@ -2,20 +2,23 @@ package replay
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"slices"
 	"sync"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/backend/retry"
+	"composer-api/internal/cursor/cursorerr"
 )
 
 // Open sends a request upstream and returns once upstream has accepted it. ctx bounds Open alone. Errors are *agent.Error,
-// or a *Retry when another attempt may help.
+// or *cursorerr.Failure when another attempt may help.
 type Open func(ctx context.Context, req *agent.Request) (Answer, error)
 
 // An Answer is one upstream stream: Next, Buffered and Close are as in [agent.Run]. It ends with Done; an error may be a
-// *Retry.
+// *cursorerr.Failure.
 type Answer interface {
 	Next(ctx context.Context) (agent.Event, error)
 	Buffered() bool
@@ -24,9 +27,10 @@ type Answer interface {
 
 // A Run is an [agent.Run] over one answer after the other.
 type Run struct {
-	open Open
-	life context.Context // ends with Close
-	end  context.CancelFunc
+	open   Open
+	limits Limits
+	life   context.Context // ends with Close
+	end    context.CancelFunc
 
 	mu     sync.Mutex
 	answer Answer // nil between two turns and after Close
@@ -35,7 +39,7 @@ type Run struct {
 	req      *agent.Request
 	text     bytes.Buffer     // what this turn has said
 	calls    []agent.ToolCall // and called
-	attempts attempts
+	attempts retry.Attempts
 	state    state
 }
 
@@ -49,10 +53,10 @@ const (
 	over                 // Close
 )
 
-// Start opens the first answer. Errors are *agent.Error.
-func Start(ctx context.Context, req *agent.Request, open Open) (*Run, error) {
+// Start opens the first answer. limits are those that open keeps to. Errors are *agent.Error.
+func Start(ctx context.Context, req *agent.Request, limits Limits, open Open) (*Run, error) {
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
-	r := &Run{open: open, life: life, end: end, req: req}
+	r := &Run{open: open, limits: limits.withDefaults(), life: life, end: end, req: req, attempts: retry.New(nil)}
 	if err := r.ask(ctx); err != nil {
 		end()
 		return nil, err
@@ -83,8 +87,12 @@ func (r *Run) Next(ctx context.Context) (agent.Event, error) {
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			return agent.Event{}, ctx.Err()
 		}
-		if r.state == silent && r.life.Err() == nil && r.attempts.again(ctx, r.life, err) {
-			if err = r.ask(ctx); err == nil {
+		if r.state == silent && r.life.Err() == nil {
+			r.attempts.Begin(r.limits.Start)
+			if err = r.beforeRetry(ctx, err); err == nil {
+				err = r.reopen(ctx)
+			}
+			if err == nil {
 				continue
 			}
 		}
@@ -127,7 +135,7 @@ func (r *Run) Resume(ctx context.Context, results []agent.ToolResult) error {
 	r.req = extend(r.req, r.text.String(), r.calls, results)
 	r.text = bytes.Buffer{}
 	r.calls = nil
-	r.attempts = attempts{}
+	r.attempts = retry.New(nil)
 	r.state = silent
 	if err := r.ask(ctx); err != nil {
 		r.state = over
@@ -159,8 +167,14 @@ func (r *Run) Close() error {
 	return r.swap(nil)
 }
 
-// ask opens an answer in place of the one before, if there is one, and tries again where that may help.
+// ask opens the first answer of a turn, and tries again where that may help. Errors are *agent.Error.
 func (r *Run) ask(ctx context.Context) error {
+	r.attempts.Begin(r.limits.Start)
+	return r.reopen(ctx)
+}
+
+// reopen opens an answer in place of the one before, if there is one.
+func (r *Run) reopen(ctx context.Context) error {
 	if err := r.swap(nil); err != nil {
 		return &agent.Error{Code: agent.Internal, Err: err}
 	}
@@ -179,10 +193,28 @@ func (r *Run) ask(ctx context.Context) error {
 			return nil
 		case ctx.Err() != nil:
 			return &agent.Error{Code: agent.Canceled, Err: ctx.Err()}
-		case !r.attempts.again(ctx, r.life, err):
-			return agent.AsError(err)
+		}
+		if err := r.beforeRetry(ctx, err); err != nil {
+			return err
 		}
 	}
+}
+
+// beforeRetry waits until the time for another attempt has come. Otherwise it returns what the turn ends with, an
+// *agent.Error.
+func (r *Run) beforeRetry(ctx context.Context, err error) error {
+	var f *cursorerr.Failure
+	if !errors.As(err, &f) {
+		return agent.AsError(err)
+	}
+	pause, final := r.attempts.Next(f, false)
+	if final != nil {
+		return final
+	}
+	if !retry.Wait(pause, ctx, r.life) {
+		return &agent.Error{Code: agent.Canceled, Err: cmp.Or(ctx.Err(), errClosed)}
+	}
+	return nil
 }
 
 func (r *Run) current() Answer {

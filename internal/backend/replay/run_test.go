@@ -10,6 +10,7 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/backendtest"
+	"composer-api/internal/cursor/cursorerr"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -65,9 +66,14 @@ func steps(s ...backendtest.Step) []backendtest.Step { return s }
 func request() *agent.Request { return backendtest.Request("hello") }
 
 var (
-	broken  = &Retry{Err: agent.Errorf(agent.Upstream, "cut")}
-	refused = &Retry{Err: agent.Errorf(agent.InvalidKey, "token"), AtOnce: true}
+	broken  = &cursorerr.Failure{Again: true, Err: agent.Errorf(agent.Upstream, "cut")}
+	refused = &cursorerr.Failure{Token: true, Err: agent.Errorf(agent.InvalidKey, "token")}
 )
+
+// busy is a refusal that asks for a wait.
+func busy(wait time.Duration) error {
+	return &cursorerr.Failure{Again: true, Err: &agent.Error{Code: agent.Overloaded, RetryAfter: wait}}
+}
 
 func TestResumeAsksAgainWithCallsAndResults(t *testing.T) {
 	u := &upstream{answers: []any{
@@ -76,7 +82,7 @@ func TestResumeAsksAgainWithCallsAndResults(t *testing.T) {
 		steps(backendtest.Say("Done."), backendtest.End("")),
 	}}
 	req := request()
-	run, err := Start(t.Context(), req, u.open)
+	run, err := Start(t.Context(), req, Limits{}, u.open)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +151,10 @@ func TestRetries(t *testing.T) {
 		{"it breaks after reasoning", []any{steps(backendtest.Think("hm"), backendtest.Fail(broken))}, 1, nil, agent.Upstream},
 		{"a failure that lasts", []any{agent.Errorf(agent.ModelNotFound, "no")}, 1, nil, agent.ModelNotFound},
 		{"a failure that nobody knows", []any{errors.New("oh")}, 1, nil, agent.Internal},
-		{"upstream says how long to wait", []any{&Retry{Err: &agent.Error{Code: agent.Overloaded, RetryAfter: time.Second}}}, 1, nil, agent.Overloaded},
+		{"upstream asks for a short wait", []any{busy(time.Second), good}, 2, []time.Duration{time.Second}, 0},
+		{"upstream asks for less than we would wait", []any{broken, busy(100 * time.Millisecond), good}, 3,
+			[]time.Duration{250 * time.Millisecond, 500 * time.Millisecond}, 0},
+		{"upstream asks for a long wait", []any{busy(7 * time.Second)}, 1, nil, agent.Overloaded},
 		{"a token has ended", []any{refused, good}, 2, []time.Duration{0}, 0},
 		{"a token has ended in the stream", []any{steps(backendtest.Fail(refused)), good}, 2, []time.Duration{0}, 0},
 		{"the new token is no better", []any{refused, refused}, 2, []time.Duration{0}, agent.InvalidKey},
@@ -154,7 +163,7 @@ func TestRetries(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				u := &upstream{answers: c.answers, begin: time.Now()}
-				run, err := Start(t.Context(), request(), u.open)
+				run, err := Start(t.Context(), request(), Limits{}, u.open)
 				if err == nil {
 					defer run.Close()
 					_, err = backendtest.Collect(t.Context(), run)
@@ -184,7 +193,7 @@ func TestEachTurnHasItsOwnAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wait := steps(backendtest.CallTool("c", "look", `{}`), backendtest.Wait())
 		u := &upstream{answers: []any{broken, broken, wait, broken, broken, steps(backendtest.End(""))}}
-		run, err := Start(t.Context(), request(), u.open)
+		run, err := Start(t.Context(), request(), Limits{}, u.open)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -204,7 +213,7 @@ func TestEachTurnHasItsOwnAttempts(t *testing.T) {
 func TestCloseEndsAWaitBetweenAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &upstream{answers: []any{steps(backendtest.Fail(broken)), errors.New("too late")}, begin: time.Now()}
-		run, err := Start(t.Context(), request(), u.open)
+		run, err := Start(t.Context(), request(), Limits{}, u.open)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -231,7 +240,7 @@ func TestCloseEndsAnOpening(t *testing.T) {
 				late := &played{closed: make(chan struct{})}
 				u := &upstream{answers: []any{steps(backendtest.CallTool("c", "look", `{}`), backendtest.Wait())}}
 				asked := 0
-				run, err := Start(t.Context(), request(), func(ctx context.Context, req *agent.Request) (Answer, error) {
+				run, err := Start(t.Context(), request(), Limits{}, func(ctx context.Context, req *agent.Request) (Answer, error) {
 					if asked++; asked == 1 {
 						return u.open(ctx, req)
 					}
@@ -264,7 +273,7 @@ func TestCloseEndsAnOpening(t *testing.T) {
 
 func TestStartEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := Start(ctx, request(), func(context.Context, *agent.Request) (Answer, error) {
+	_, err := Start(ctx, request(), Limits{}, func(context.Context, *agent.Request) (Answer, error) {
 		cancel()
 		return nil, io.ErrUnexpectedEOF
 	})
@@ -275,7 +284,7 @@ func TestStartEndsWithItsContext(t *testing.T) {
 
 func TestCallsOutOfOrderAreErrors(t *testing.T) {
 	u := &upstream{answers: []any{steps(backendtest.Say("a"), backendtest.End(""))}}
-	run, err := Start(t.Context(), request(), u.open)
+	run, err := Start(t.Context(), request(), Limits{}, u.open)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,6 +35,8 @@ type Failure struct {
 	Again bool // the same request may succeed a moment later
 	Token bool // the access token was not taken; it should be dropped, and a new one may do
 	Lost  bool // would mean a lost conversation if one was being continued
+	// OwnTimeout says that it was we who gave up waiting, so that the client has waited as long as we have.
+	OwnTimeout bool
 }
 
 // Error implements error, so that a Failure passes through what returns errors.

@@ -1,0 +1,117 @@
+package retry_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/backend/retry"
+	"composer-api/internal/cursor/cursorerr"
+)
+
+// middle makes pauses that are neither shorter nor longer than the policy's.
+func middle() float64 { return 0.5 }
+
+const (
+	first  = 250 * time.Millisecond
+	second = 2 * first
+	third  = 2 * second
+)
+
+func passing(wait time.Duration) *cursorerr.Failure {
+	return &cursorerr.Failure{Again: true, Err: &agent.Error{Code: agent.Overloaded, RetryAfter: wait}}
+}
+
+// TestNext plays the failures of one run, one after the other: the pause before each next attempt, and how it ends.
+func TestNext(t *testing.T) {
+	broken := passing(0)
+	timeout := &cursorerr.Failure{Again: true, OwnTimeout: true, Err: &agent.Error{Code: agent.UpstreamTimeout}}
+	token := &cursorerr.Failure{Token: true, Err: &agent.Error{Code: agent.InvalidKey}}
+	lasting := &cursorerr.Failure{Err: &agent.Error{Code: agent.ModelNotFound}}
+	for _, tt := range []struct {
+		name     string
+		failures []*cursorerr.Failure
+		resumes  bool
+		pauses   []time.Duration
+		final    bool
+	}{
+		{"a failure that lasts", []*cursorerr.Failure{lasting}, false, nil, false},
+		{"before output", []*cursorerr.Failure{broken, broken, broken}, false, []time.Duration{first, second}, true},
+		{"after output", []*cursorerr.Failure{broken, broken, broken}, true, []time.Duration{first, second}, true},
+		{"a time-out of ours", []*cursorerr.Failure{timeout, timeout}, false, []time.Duration{first}, true},
+		{"a time-out of ours after a retry", []*cursorerr.Failure{broken, timeout}, false, []time.Duration{first}, true},
+		{"a token", []*cursorerr.Failure{token, token}, false, []time.Duration{0}, false},
+		{"a token does not count", []*cursorerr.Failure{broken, token, broken, broken}, false, []time.Duration{first, 0, second}, true},
+		{"a short wait", []*cursorerr.Failure{passing(2 * time.Second), passing(2 * time.Second), passing(2 * time.Second)}, false,
+			[]time.Duration{2 * time.Second, 2 * time.Second}, true},
+		{"a wait shorter than our pause", []*cursorerr.Failure{broken, passing(100 * time.Millisecond), lasting}, false, []time.Duration{first, second}, false},
+		{"a long wait", []*cursorerr.Failure{passing(7 * time.Second)}, false, nil, false},
+		{"a long wait after a retry", []*cursorerr.Failure{broken, passing(7 * time.Second)}, false, []time.Duration{first}, false},
+		{"waits that no longer fit into the time-out", []*cursorerr.Failure{passing(4 * time.Second), passing(4 * time.Second)}, false,
+			[]time.Duration{4 * time.Second}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := retry.New(middle)
+				a.Begin(7 * time.Second)
+				for i, f := range tt.failures {
+					pause, err := a.Next(f, tt.resumes)
+					if i < len(tt.pauses) {
+						if err != nil || pause != tt.pauses[i] {
+							t.Fatalf("failure %d: pause %v, %v, want %v", i+1, pause, err, tt.pauses[i])
+						}
+						time.Sleep(pause)
+						continue
+					}
+					if err == nil || err.Code != f.Err.Code || err.RetryAfter != f.Err.RetryAfter || err.Final != tt.final {
+						t.Errorf("failure %d: %+v after %v, final %v wanted", i+1, err, pause, tt.final)
+					}
+					if f.Err.Final {
+						t.Error("the failure itself was changed")
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestACheckpointAllowsAnotherResume(t *testing.T) {
+	a := retry.New(middle)
+	for i, want := range []time.Duration{first, second, third} {
+		if pause, err := a.Next(passing(0), true); err != nil || pause != want {
+			t.Fatalf("resume %d: %v, %v", i+1, pause, err)
+		}
+		a.Checkpoint()
+	}
+	if _, err := a.Next(passing(0), true); err == nil || !err.Final {
+		t.Errorf("a fourth resume: %v", err)
+	}
+}
+
+func TestJitterStaysWithinItsBounds(t *testing.T) {
+	for _, tt := range []struct {
+		random float64
+		want   time.Duration
+	}{{0, 200 * time.Millisecond}, {1, 300 * time.Millisecond}} {
+		a := retry.New(func() float64 { return tt.random })
+		if pause, err := a.Next(passing(0), false); err != nil || pause != tt.want {
+			t.Errorf("%v: %v, %v", tt.random, pause, err)
+		}
+	}
+}
+
+func TestWaitEndsWithEitherContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		brief, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		begin := time.Now()
+		if !retry.Wait(time.Millisecond, brief, brief) || retry.Wait(time.Minute, brief, t.Context()) || retry.Wait(time.Minute, t.Context(), brief) {
+			t.Error("it waited when it had to end, or the other way round")
+		}
+		if took := time.Since(begin); took != time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
