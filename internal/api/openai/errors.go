@@ -24,7 +24,7 @@ const (
 	serverError    = "server_error"
 )
 
-// rows has a row for every code. What a retry can't mend is a 4xx: a lasting 5xx costs thirty requests from Codex.
+// rows has a row for every code. What a retry can't repair is a 4xx: a lasting 5xx costs thirty requests from Codex.
 var rows = map[agent.Code]Row{
 	agent.InvalidJSON:              {Status: 400, Type: invalidRequest, Code: "invalid_json", Final: true},
 	agent.MissingParameter:         {Status: 400, Type: invalidRequest, Code: "missing_required_parameter", Final: true},
@@ -111,10 +111,10 @@ func WriteError(w http.ResponseWriter, err error) {
 	w.Write(append(AppendError(nil, e), '\n'))
 }
 
-// retryAfter is how long the client should wait; 0 when nobody knows or the status has no such header.
+// retryAfter is how long the client should wait; 0 when nobody knows, or when waiting does not help.
 func retryAfter(e *agent.Error, row Row) time.Duration {
 	switch {
-	case row.Status != http.StatusTooManyRequests && row.Status != http.StatusServiceUnavailable:
+	case row.Status != http.StatusTooManyRequests && row.Status < http.StatusInternalServerError:
 		return 0
 	case e.RetryAfter > 0:
 		return e.RetryAfter

@@ -58,12 +58,33 @@ func TestRetryAfter(t *testing.T) {
 		{agent.Error{Code: agent.Overloaded, RetryAfter: time.Nanosecond}, "1"},
 		{agent.Error{Code: agent.QuotaExceeded, RetryAfter: time.Hour}, "3600"},
 		{agent.Error{Code: agent.QuotaExceeded}, ""},
-		{agent.Error{Code: agent.Upstream, RetryAfter: time.Hour}, ""},
+		{agent.Error{Code: agent.Upstream, RetryAfter: time.Hour}, "3600"},
+		{agent.Error{Code: agent.Upstream}, ""},
+		{agent.Error{Code: agent.InvalidKey, RetryAfter: time.Hour}, ""},
 	} {
 		rec := httptest.NewRecorder()
 		openai.WriteError(rec, &test.err)
 		if got := rec.Header().Get("Retry-After"); got != test.want {
 			t.Errorf("%v: Retry-After %q, want %q", test.err, got, test.want)
+		}
+	}
+}
+
+// TestAFinalErrorTellsClientsNotToRetry guards against retries that multiply: ours, times the SDK's, times an agent's.
+func TestAFinalErrorTellsClientsNotToRetry(t *testing.T) {
+	for _, test := range []struct {
+		err  agent.Error
+		want string
+	}{
+		{agent.Error{Code: agent.Upstream}, ""},
+		{agent.Error{Code: agent.Upstream, Final: true}, "false"},
+		{agent.Error{Code: agent.Overloaded, Final: true, RetryAfter: time.Second}, "false"},
+		{agent.Error{Code: agent.InvalidKey}, "false"},
+	} {
+		rec := httptest.NewRecorder()
+		openai.WriteError(rec, fmt.Errorf("wrapped: %w", &test.err))
+		if got := rec.Header().Get("X-Should-Retry"); got != test.want {
+			t.Errorf("%v: X-Should-Retry %q, want %q", test.err, got, test.want)
 		}
 	}
 }

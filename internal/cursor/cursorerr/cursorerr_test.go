@@ -41,7 +41,7 @@ func may(f *Failure) string {
 	for _, c := range []struct {
 		is   bool
 		name string
-	}{{f.Again, "again"}, {f.Token, "token"}, {f.Lost, "lost"}} {
+	}{{f.Again, "again"}, {f.Token, "token"}, {f.Lost, "lost"}, {f.Err.Final, "final"}} {
 		if c.is {
 			what = append(what, c.name)
 		}
@@ -72,7 +72,7 @@ func TestWhatErrorsMean(t *testing.T) {
 		{"the number goes before the code", said("internal", "m", 50, busy), agent.RateLimited, "", "Busy: Try later."},
 		{"a bad key is not the token's fault", said("unauthenticated", "m", 42, nil), agent.InvalidKey, "", badKey},
 		{"a passing failure", said("internal", "m", 57, nil), agent.Upstream, "again", "m"},
-		{"which upstream says is final", said("internal", "m", 57, &pb.CustomErrorDetails{IsRetryable: proto.Bool(false)}), agent.Upstream, "", "m"},
+		{"which upstream says is final", said("internal", "m", 57, &pb.CustomErrorDetails{IsRetryable: proto.Bool(false)}), agent.Upstream, "final", "m"},
 		{"a final one that upstream says is passing", said("unknown", "m", 0, &pb.CustomErrorDetails{IsRetryable: proto.Bool(true)}), agent.Upstream, "again", "m"},
 		{"a limit stays one", said("resource_exhausted", "m", 10, &pb.CustomErrorDetails{IsRetryable: proto.Bool(true)}), agent.QuotaExceeded, "", "m"},
 		{"a title with its own stop", said("", "", 44, &pb.CustomErrorDetails{Title: "Pay!", Detail: "Add a card."}), agent.PaymentRequired, "", "Pay! Add a card."},
@@ -81,7 +81,12 @@ func TestWhatErrorsMean(t *testing.T) {
 		{"a newer client", said("failed_precondition", "m", 30, &pb.CustomErrorDetails{Title: "Update required"}), agent.PermissionDenied, "", "Cursor asks for a newer client: set THE_VERSION. Update required"},
 		{"a wrong endpoint", said("unimplemented", "", 0, nil), agent.NotConfigured, "", "Cursor has no such endpoint: check THE_ENDPOINT."},
 		{"a number that nobody knows", said("unavailable", "m", 999, nil), agent.Overloaded, "again", "m"},
-		{"something is not there", said("not_found", "No such model", 0, nil), agent.ModelNotFound, "lost", "No such model"},
+		{"something is not there", said("not_found", "No such model", 0, nil), agent.ModelNotFound, "lost final", "No such model"},
+		{"the state rules it out", said("failed_precondition", "m", 0, nil), agent.Upstream, "lost final", "m"},
+		{"upstream has ended it on purpose", said("canceled", "m", 0, nil), agent.Upstream, "final", "m"},
+		{"the number of a passing failure goes before a final code", said("failed_precondition", "m", 57, nil), agent.Upstream, "again", "m"},
+		{"a final code that upstream says is passing", said("canceled", "m", 0, &pb.CustomErrorDetails{IsRetryable: proto.Bool(true)}), agent.Upstream, "again", "m"},
+		{"a limit is never final", said("resource_exhausted", "m", 50, &pb.CustomErrorDetails{IsRetryable: proto.Bool(false)}), agent.RateLimited, "", "m"},
 		{"a detail that can't be read", &connectwire.Error{Code: "internal", Message: "m", Details: []connectwire.Detail{{Type: detailType, Value: []byte{0xff}}, {Type: "other"}}}, agent.Upstream, "again", "m"},
 		{"a detail in JSON", inJSON("resource_exhausted", `{"details":{"title":"Slow down","detail":"Try later."}}`), agent.RateLimited, "", "Slow down: Try later."},
 		{"a title alone in JSON", inJSON("internal", `{"details":{"title":"Oh no."}}`), agent.Upstream, "again", "Oh no."},
@@ -122,7 +127,8 @@ func TestWhatRefusalsMean(t *testing.T) {
 		{503, "<html>", agent.Overloaded, "again"},
 		{504, "<html>", agent.UpstreamTimeout, "again"},
 		{520, "<html>", agent.Upstream, "again"},
-		{404, `{"code":"not_found","message":"No such model"}`, agent.ModelNotFound, "lost"},
+		{404, `{"code":"not_found","message":"No such model"}`, agent.ModelNotFound, "lost final"},
+		{412, `{"code":"failed_precondition"}`, agent.Upstream, "lost final"},
 		// The detail is ErrorDetails{error: 10}.
 		{402, `{"code":"resource_exhausted","details":[{"type":"aiserver.v1.ErrorDetails","value":"CAo"}]}`, agent.QuotaExceeded, ""},
 	} {

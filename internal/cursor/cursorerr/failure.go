@@ -50,9 +50,9 @@ func (r Route) Read(said *connectwire.Error) *Failure {
 	m, known := connectCodes[said.Code]
 	switch {
 	case said.Code == "not_found":
-		m = meaning{code: r.NotFound}
+		m = meaning{code: r.NotFound, final: true}
 	case !known:
-		m = final
+		m = unknown
 	}
 	return r.failure(m, said)
 }
@@ -88,11 +88,12 @@ func (r Route) failure(m meaning, said *connectwire.Error) *Failure {
 	f.Token, f.Again = m.token, m.again
 	if retryable != nil {
 		f.Again = *retryable && MayPass(m.code)
+		m.final = m.final || !*retryable && MayPass(m.code) // a limit passes with time, whatever upstream says of a retry
 	}
 	if m.code != agent.InvalidKey && said.Message != wordless { // our own sentence about keys says what to do
 		words = cmp.Or(words, said.Message)
 	}
-	f.Err = &agent.Error{Code: m.code, Message: words, FromUpstream: words != "", Err: said}
+	f.Err = &agent.Error{Code: m.code, Message: words, FromUpstream: words != "", Final: m.final && !f.Again, Err: said}
 	if m.hint != nil {
 		f.Err.Message = strings.TrimSpace(m.hint(r) + " " + words)
 	}

@@ -13,6 +13,8 @@ type meaning struct {
 	again bool
 	// token: the access token is at fault; a new one may do.
 	token bool
+	// final: the same request would fail the same way, so that clients should not send it again.
+	final bool
 	// hint goes before what upstream says; nil is nothing.
 	hint func(Route) string
 }
@@ -26,7 +28,8 @@ var (
 	tooLong          = meaning{code: agent.ContextTooLong}
 	passing          = meaning{code: agent.Upstream, again: true}
 	timedOut         = meaning{code: agent.UpstreamTimeout, again: true}
-	final            = meaning{code: agent.Upstream}
+	unknown          = meaning{code: agent.Upstream} // may or may not last
+	lasting          = meaning{code: agent.Upstream, final: true}
 )
 
 // numbers is the table of ErrorDetails.error. The numbers are those of Cursor's public SDK. What isn't here goes by
@@ -80,7 +83,7 @@ var numbers = map[int32]meaning{
 	63: {code: agent.Overloaded, again: true}, // slow pool
 }
 
-// connectCodes is the table of Connect's codes. What isn't here, and not_found, is final.
+// connectCodes is the table of Connect's codes. not_found depends on the route. What isn't here is unknown.
 var connectCodes = map[string]meaning{
 	"unauthenticated":    notAuthenticated,
 	"permission_denied":  forbidden,
@@ -90,6 +93,9 @@ var connectCodes = map[string]meaning{
 	"internal":           passing,
 	"aborted":            passing,
 	"deadline_exceeded":  timedOut,
+	// The request itself is fine, but upstream's state rules it out; or upstream has ended the run on purpose.
+	"failed_precondition": lasting,
+	"canceled":            lasting,
 	"unimplemented": {code: agent.NotConfigured, hint: func(r Route) string {
 		return "Cursor has no such endpoint: check " + r.Endpoint + "."
 	}},
