@@ -8,11 +8,9 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/replay"
+	"composer-api/internal/cursor/agentwire"
 	"composer-api/internal/cursor/connectwire"
 	"composer-api/internal/cursor/pb"
-
-	"composer-api/internal/cursor/agentwire"
-	"google.golang.org/protobuf/proto"
 )
 
 // An answer turns upstream's frames into the events of one turn, up to the first tool call.
@@ -93,24 +91,21 @@ func (a *answer) Buffered() bool { return len(a.queue) > 0 || a.x.Buffered() }
 // Close implements replay.Answer.
 func (a *answer) Close() error { return a.x.Close() }
 
-var errMessage = errors.New("a frame that is no message")
-
 // take reads one message.
 func (a *answer) take(payload []byte) error {
-	if kind, text, ok := agentwire.TextDelta(payload); ok {
+	m, err := agentwire.Parse(payload)
+	if err != nil {
+		return &agent.Error{Code: agent.Upstream, Message: "The bridge sent what can't be understood.", Err: err}
+	}
+	switch m.Kind {
+	case agent.Text:
 		a.x.Progressed()
-		if kind == agent.Text {
-			a.say(kind, a.text.Add(text))
-		} else {
-			a.say(kind, a.thinking.Add(text))
-		}
-		return nil
+		a.say(m.Kind, a.text.Add(m.Text))
+	case agent.Reasoning:
+		a.x.Progressed()
+		a.say(m.Kind, a.thinking.Add(m.Text))
 	}
-	m := &pb.AgentServerMessage{}
-	if err := proto.Unmarshal(payload, m); err != nil {
-		return &agent.Error{Code: agent.Upstream, Message: "The bridge sent what can't be understood.", Err: errMessage}
-	}
-	switch m := m.GetMessage().(type) {
+	switch m := m.Other.GetMessage().(type) { // nil is no message
 	case *pb.AgentServerMessage_InteractionUpdate:
 		a.update(m.InteractionUpdate)
 	case *pb.AgentServerMessage_ExecServerMessage:

@@ -8,6 +8,7 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/backendtest"
+	"composer-api/internal/cursor/agentwire"
 	"composer-api/internal/cursor/auth"
 	"composer-api/internal/cursor/connectwire"
 	"composer-api/internal/cursor/pb"
@@ -33,9 +34,16 @@ func newOfflineRun(t *testing.T) *run {
 
 func (r *run) receive(t *testing.T, m *pb.AgentServerMessage) {
 	t.Helper()
-	if err := r.take(encode(m)); err != nil {
+	r.receiveBytes(t, encode(m))
+}
+
+func (r *run) receiveBytes(t *testing.T, message []byte) {
+	t.Helper()
+	parsed, err := agentwire.Parse(message)
+	if err != nil {
 		t.Fatal(err)
 	}
+	r.handle(parsed)
 }
 
 // sent is what waits for the transport, which takes it with that.

@@ -8,8 +8,13 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
-// read reads the next message. The caller has the reading role.
-func (r *run) read() ([]byte, error) {
+// read returns the next message: the one that Buffered has read ahead, or the stream's next. The caller has the reading
+// role.
+func (r *run) read() (agentwire.ServerMessage, error) {
+	if m := r.ahead; m.Kind != 0 {
+		r.ahead = agentwire.ServerMessage{}
+		return m, nil
+	}
 	if !r.stream.in.Buffered() {
 		r.clock.wait()
 		defer r.clock.waited()
@@ -18,55 +23,38 @@ func (r *run) read() ([]byte, error) {
 }
 
 // delta turns a message that is a piece of text into an event, which shares the message's memory. It reports false
-// when the message is something else, or no whole character. The caller has the reading role and, if it is
-// readBehind, mu.
-func (r *run) delta(message []byte) (agent.Event, bool) {
-	kind, text, ok := agentwire.TextDelta(message)
-	if !ok {
+// when the message is something else, or completes no character; then the joiner keeps what there is of one. The caller
+// has the reading role and, if it is readBehind, mu.
+func (r *run) delta(m agentwire.ServerMessage) (agent.Event, bool) {
+	if m.Kind == 0 {
 		return agent.Event{}, false
 	}
-	if len(text) > 0 {
+	if len(m.Text) > 0 {
 		r.clock.goesOn()
 	}
-	if kind == agent.Text {
-		text = r.text.Add(text)
-	} else {
-		text = r.thinking.Add(text)
-	}
+	text := r.joiner(m.Kind).Add(m.Text)
 	if len(text) == 0 {
 		return agent.Event{}, false
 	}
 	r.clock.progress()
 	r.meter.output += len(text)
 	r.said()
-	return agent.Event{Kind: kind, Text: text}, true
+	return agent.Event{Kind: m.Kind, Text: text}, true
 }
 
-// wouldYield reports whether delta would make an event of the message.
-func (r *run) wouldYield(message []byte) bool {
-	kind, text, ok := agentwire.TextDelta(message)
-	if !ok {
-		return false
-	}
+// joiner is the joiner of the text of that kind. The caller has the reading role.
+func (r *run) joiner(kind agent.Kind) *agent.TextJoiner {
 	if kind == agent.Text {
-		return r.text.Yields(text)
+		return &r.text
 	}
-	return r.thinking.Yields(text)
+	return &r.thinking
 }
 
-// take handles a message that delta has no use for.
-func (r *run) take(message []byte) error {
+// handle takes in a message of which delta made no event. It takes mu.
+func (r *run) handle(m agentwire.ServerMessage) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.handleUnlessText(message)
-}
-
-// handleUnlessText is handle but for text, of which delta has kept a part of a character. mu is held.
-func (r *run) handleUnlessText(message []byte) error {
-	if _, _, ok := agentwire.TextDelta(message); ok {
-		return nil
-	}
-	return r.handle(message)
+	r.handleLocked(m)
 }
 
 // readBehind begins to read beside Next, if nobody does and there is something to read. mu is held.
@@ -85,24 +73,24 @@ func (r *run) keepReading(s *stream) {
 			s.in.Idle() // the next message may be minutes away
 			r.clock.wait()
 		}
-		message, err := s.next()
+		m, err := s.next()
 		r.clock.waited()
-		if r.readOne(message, err) {
+		if r.readOne(m, err) {
 			return
 		}
 	}
 }
 
 // readOne takes in what keepReading has read, and reports whether the role was given back.
-func (r *run) readOne(message []byte, err error) bool {
+func (r *run) readOne(m agentwire.ServerMessage, err error) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err == nil {
-		if e, ok := r.delta(message); ok {
-			e.Text = bytes.Clone(e.Text)
+		if e, ok := r.delta(m); ok {
+			e.Text = bytes.Clone(e.Text) // the queue outlives the stream's buffer
 			r.queue.push(e)
 		} else {
-			err = r.handleUnlessText(message)
+			r.handleLocked(m)
 		}
 	}
 	r.broken = err
@@ -123,24 +111,22 @@ func (r *run) takeBroken() error {
 	return err
 }
 
-// handle takes in any message that is not text, and answers it where upstream waits for an answer. What we don't know
-// is passed over. mu is held.
-func (r *run) handle(message []byte) error {
-	if state, ok := agentwire.Checkpoint(message); ok {
+// handleLocked takes in any message that is not text, and answers it where upstream waits for an answer. What we don't
+// know is passed over. mu is held, and the caller has the reading role.
+func (r *run) handleLocked(m agentwire.ServerMessage) {
+	switch {
+	case m.Kind != 0: // a part of a character, which delta has kept
+		return
+	case m.Checkpoint != nil:
 		r.clock.progress()
-		r.checkpoint = bytes.Clone(state)
-		r.meter.context = agentwire.ContextTokens(state)
+		r.checkpoint = bytes.Clone(m.Checkpoint)
+		r.meter.context = agentwire.ContextTokens(m.Checkpoint)
 		r.tries.checkpoint()
-		return nil
-	}
-	m, err := agentwire.Decode(message)
-	if err != nil {
-		return err
-	}
-	if m.GetInteractionUpdate().GetHeartbeat() == nil {
+		return
+	case m.Other.GetInteractionUpdate().GetHeartbeat() == nil:
 		r.clock.progress() // everything but heartbeats says that the model gets on
 	}
-	switch m := m.GetMessage().(type) {
+	switch m := m.Other.GetMessage().(type) {
 	case *pb.AgentServerMessage_InteractionUpdate:
 		r.update(m.InteractionUpdate)
 	case *pb.AgentServerMessage_ExecServerMessage:
@@ -158,7 +144,6 @@ func (r *run) handle(message []byte) error {
 			InteractionResponse: agentwire.RefuseQuery(m.InteractionQuery),
 		}})
 	}
-	return nil
 }
 
 // send sends a message. That the stream is over shows when it is read.

@@ -28,6 +28,7 @@ type run struct {
 
 	// These belong to whoever has the reading role, which readBehind has only while it holds mu.
 	text, thinking agent.TextJoiner
+	ahead          agentwire.ServerMessage // text that Buffered has read for Next; Kind 0: none
 	meter          meter
 	tries          tries
 	turnEnded      bool // upstream has said on this stream that a turn has ended
@@ -91,16 +92,15 @@ func (r *run) Next(ctx context.Context) (agent.Event, error) {
 		case wait:
 			r.await(settled)
 		case readOn:
-			message, err := r.read()
-			if err == nil {
-				if e, ok := r.delta(message); ok {
-					return e, nil
-				}
-				err = r.take(message)
-			}
+			m, err := r.read()
 			if err != nil {
 				r.mend(ctx, err)
+				continue
 			}
+			if e, ok := r.delta(m); ok {
+				return e, nil
+			}
+			r.handle(m)
 		case mendThere:
 			r.mend(ctx, r.takeBroken())
 		}
@@ -224,27 +224,26 @@ func (r *run) Buffered() bool {
 	defer r.mu.Unlock()
 	for {
 		switch {
-		case r.queue.len() > 0 || r.over != nil:
+		case r.queue.len() > 0 || r.over != nil || r.ahead.Kind != 0:
 			return true
 		case r.behind || r.broken != nil || r.calls.given > 0 || r.turnOver:
 			return false
 		}
-		message, ok := r.stream.in.Peek()
-		if !ok {
+		if _, ok := r.stream.in.Peek(); !ok { // Peek, because what comes compressed would overwrite the event given last
 			return false
 		}
-		if r.wouldYield(message) {
-			return true
-		}
-		if _, err := r.stream.in.Next(); err != nil {
-			return false
-		}
-		if _, ok := r.delta(message); ok {
-			panic("localagent: text got lost") // wouldYield and delta disagree
-		}
-		if err := r.handleUnlessText(message); err != nil {
+		m, err := r.stream.next()
+		switch {
+		case err != nil:
 			r.broken = err
 			return false
+		case m.Kind == 0:
+			r.handleLocked(m)
+		case r.joiner(m.Kind).Yields(m.Text):
+			r.ahead = m
+			return true
+		default:
+			r.delta(m) // the joiner keeps the part of a character
 		}
 	}
 }

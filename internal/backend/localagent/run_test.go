@@ -452,9 +452,7 @@ func TestEditIsNeverTurnedIntoAWrite(t *testing.T) {
 	}}})
 	r := bareRun(t, strings.NewReader(""), agent.Tool{Name: "write", Parameters: schema})
 	for _, m := range [][]byte{read, mirror, write(2, "edit-1"), write(3, "edit-2"), write(4, "write-1")} {
-		if err := r.take(m); err != nil {
-			t.Fatal(err)
-		}
+		r.receiveBytes(t, m)
 	}
 	if n := r.queue.len(); n != 1 || r.execs.open[0].id != 4 {
 		t.Errorf("%d calls; open: %+v", n, r.execs.open)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/cursor/agentwire"
 	"composer-api/internal/cursor/connectwire"
 	"composer-api/internal/cursor/cursorerr"
 )
@@ -93,17 +94,19 @@ func refusal(resp *http.Response) error {
 // put sends an envelope. It reports false when the stream is over.
 func (s *stream) put(envelope []byte) bool { return s.out.put(envelope) }
 
-// next reads the next message. After close the error is the cause that was given there.
-func (s *stream) next() ([]byte, error) {
+// next reads and parses the next message, which is valid until the next call. After close the error is the cause that was
+// given there.
+func (s *stream) next() (agentwire.ServerMessage, error) {
 	message, err := s.in.Next()
-	if err != nil {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.cause != nil {
-			err = s.cause
-		}
+	if err == nil {
+		return agentwire.Parse(message)
 	}
-	return message, err
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cause != nil {
+		err = s.cause
+	}
+	return agentwire.ServerMessage{}, err
 }
 
 // close resets the stream at once. It may be called at any time and more than once; the first cause stays.

@@ -23,21 +23,51 @@ const (
 	fieldNotice    protowire.Number = 2 // TextDelta.is_server_notice
 )
 
-// TextDelta finds the text of a message that is a text or thinking delta and nothing else that we know. It is most of
-// what a stream carries, so it allocates nothing: text points into message. It doesn't look at whether the text is
-// UTF-8, because upstream may cut a character in two. Anything else, and anything odd, is for Decode.
-func TextDelta(message []byte) (kind agent.Kind, text []byte, ok bool) {
-	update := only(message, fieldUpdate)
-	if update == nil {
-		return 0, nil, false
-	}
-	kind = agent.Text
-	delta := only(update, fieldText)
-	if delta == nil {
-		kind = agent.Reasoning
-		if delta = only(update, fieldThinking); delta == nil {
-			return 0, nil, false
+// A ServerMessage is a message from upstream, parsed. Exactly one of its three forms is set.
+type ServerMessage struct {
+	// Kind is agent.Text or agent.Reasoning for a piece of text, else 0.
+	Kind agent.Kind
+	// Text is that piece. It may be empty, and need not be whole UTF-8: upstream may cut a character in two. It shares
+	// the message's memory.
+	Text []byte
+
+	// Checkpoint is a checkpoint as upstream wrote it, not nil: what we don't know of it must go back as it came. It
+	// shares the message's memory.
+	Checkpoint []byte
+
+	// Other is any other message.
+	Other *pb.AgentServerMessage
+}
+
+// Parse parses a message, whose memory the result shares. Text is most of what a stream carries, so it is found by hand
+// and without an allocation; so are checkpoints, which must stay as they are. Anything else, and anything odd, such as a
+// field that is repeated, is left to generated code. An error is a *connectwire.FormatError.
+func Parse(message []byte) (ServerMessage, error) {
+	switch field, body := sole(message, fieldUpdate, fieldCheckpoint); field {
+	case fieldUpdate:
+		if kind, text, ok := textDelta(body); ok {
+			return ServerMessage{Kind: kind, Text: text}, nil
 		}
+	case fieldCheckpoint:
+		return ServerMessage{Checkpoint: body}, nil
+	}
+	m := &pb.AgentServerMessage{}
+	if err := proto.Unmarshal(message, m); err != nil {
+		return ServerMessage{}, &connectwire.FormatError{Reason: "message: " + err.Error()}
+	}
+	return ServerMessage{Other: m}, nil
+}
+
+// textDelta finds the text of an update that is a text or thinking delta and nothing else that we know.
+func textDelta(update []byte) (kind agent.Kind, text []byte, ok bool) {
+	field, delta := sole(update, fieldText, fieldThinking)
+	switch field {
+	case fieldText:
+		kind = agent.Text
+	case fieldThinking:
+		kind = agent.Reasoning
+	default:
+		return 0, nil, false
 	}
 	for len(delta) > 0 {
 		number, wire, n := protowire.ConsumeTag(delta)
@@ -65,52 +95,38 @@ func TextDelta(message []byte) (kind agent.Kind, text []byte, ok bool) {
 	return kind, text, true
 }
 
-// only returns the bytes of a field that the message has once; else nil. Other fields are passed over.
-func only(message []byte, field protowire.Number) []byte {
-	var found []byte
+// sole returns the number and the bytes of the field a or b when the message has exactly one of the two, once. Otherwise,
+// and when the message is malformed, it returns 0. Other fields are skipped.
+func sole(message []byte, a, b protowire.Number) (found protowire.Number, body []byte) {
 	for len(message) > 0 {
 		number, wire, n := protowire.ConsumeTag(message)
 		if n < 0 {
-			return nil
+			return 0, nil
 		}
 		message = message[n:]
 		switch {
-		case number != field:
+		case number != a && number != b:
 			n = protowire.ConsumeFieldValue(number, wire, message)
-		case wire == protowire.BytesType && found == nil:
-			found, n = protowire.ConsumeBytes(message)
+		case wire == protowire.BytesType && found == 0:
+			found = number
+			body, n = protowire.ConsumeBytes(message)
 		default:
-			return nil
+			return 0, nil
 		}
 		if n < 0 {
-			return nil
+			return 0, nil
 		}
 		message = message[n:]
 	}
-	return found
-}
-
-// Checkpoint returns the checkpoint that the message is, as upstream wrote it: what we don't know of it must go
-// back as it came.
-func Checkpoint(message []byte) ([]byte, bool) {
-	state := only(message, fieldCheckpoint)
-	return state, state != nil
+	return found, body
 }
 
 // ContextTokens reads the size of the context from a checkpoint; 0 when it doesn't say.
 func ContextTokens(state []byte) int64 {
 	var d pb.ConversationTokenDetails
-	if proto.Unmarshal(only(state, fieldTokenDetails), &d) != nil {
+	_, details := sole(state, fieldTokenDetails, fieldTokenDetails)
+	if proto.Unmarshal(details, &d) != nil {
 		return 0
 	}
 	return int64(d.GetUsedTokens())
-}
-
-// Decode reads any other message.
-func Decode(message []byte) (*pb.AgentServerMessage, error) {
-	m := &pb.AgentServerMessage{}
-	if err := proto.Unmarshal(message, m); err != nil {
-		return nil, &connectwire.FormatError{Reason: "message: " + err.Error()}
-	}
-	return m, nil
 }

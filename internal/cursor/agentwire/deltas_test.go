@@ -2,12 +2,14 @@ package agentwire
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/cursor/connectwire"
 	"composer-api/internal/cursor/pb"
 )
 
@@ -24,7 +26,7 @@ func thinkingMessage(text string) []byte {
 	return updateMessage(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_ThinkingDelta{ThinkingDelta: &pb.ThinkingDelta{Text: text}}})
 }
 
-func TestTextDeltaFindsText(t *testing.T) {
+func TestParseFindsText(t *testing.T) {
 	notice := updateMessage(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_TextDelta{
 		TextDelta: &pb.TextDelta{Text: "low on quota", IsServerNotice: true},
 	}})
@@ -52,21 +54,35 @@ func TestTextDeltaFindsText(t *testing.T) {
 		{"another update", updateMessage(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_Heartbeat{Heartbeat: &pb.Empty{}}}), 0, "", false},
 		{"another message", encode(&pb.AgentServerMessage{Message: &pb.AgentServerMessage_KvServerMessage{KvServerMessage: &pb.KvServerMessage{Id: 1}}}), 0, "", false},
 		{"nothing", nil, 0, "", false},
-		{"a cut message", textMessage("hi")[:4], 0, "", false},
+		{"two updates, which generated code merges", append(textMessage("h"), textMessage("i")...), 0, "", false},
 	} {
-		kind, text, ok := TextDelta(tt.message)
-		if ok != tt.ok || ok && (kind != tt.kind || string(text) != tt.text) {
-			t.Errorf("%s: got %v %q %v", tt.name, kind, text, ok)
+		m, err := Parse(tt.message)
+		if err != nil || m.Kind != tt.kind || string(m.Text) != tt.text || (m.Other == nil) != tt.ok || m.Checkpoint != nil {
+			t.Errorf("%s: got %+v, %v", tt.name, m, err)
 		}
+	}
+	var format *connectwire.FormatError
+	if _, err := Parse(textMessage("hi")[:4]); !errors.As(err, &format) {
+		t.Errorf("a cut message: %v", err)
 	}
 }
 
-func FuzzTextDelta(f *testing.F) {
+func FuzzParse(f *testing.F) {
 	f.Add(textMessage("hi"))
 	f.Add(thinkingMessage("hm"))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, message []byte) {
-		_, text, ok := TextDelta(message)
+		parsed, err := Parse(message)
+		forms := 0
+		for _, set := range []bool{parsed.Kind != 0, parsed.Checkpoint != nil, parsed.Other != nil} {
+			if set {
+				forms++
+			}
+		}
+		if (forms == 1) != (err == nil) || forms > 1 {
+			t.Errorf("%+v, %v", parsed, err)
+		}
+		ok, text := parsed.Kind != 0, parsed.Text
 		var m pb.AgentServerMessage
 		if proto.Unmarshal(message, &m) != nil {
 			return
@@ -84,14 +100,14 @@ func FuzzTextDelta(f *testing.F) {
 func TestCheckpointsAreKeptAsTheyCome(t *testing.T) {
 	state := encode(&pb.ConversationState{TokenDetails: &pb.ConversationTokenDetails{UsedTokens: 1234}})
 	state = appendField(state, 4002, []byte("of a newer server"))
-	got, ok := Checkpoint(appendField(nil, fieldCheckpoint, state))
-	if !ok || !bytes.Equal(got, state) {
-		t.Errorf("got %x, want %x", got, state)
+	got, err := Parse(appendField(nil, fieldCheckpoint, state))
+	if err != nil || !bytes.Equal(got.Checkpoint, state) || got.Other != nil {
+		t.Errorf("got %+v, %v, want %x", got, err, state)
 	}
-	if n := ContextTokens(got); n != 1234 {
+	if n := ContextTokens(got.Checkpoint); n != 1234 {
 		t.Errorf("%d tokens, want 1234", n)
 	}
-	if _, ok := Checkpoint(textMessage("hi")); ok {
-		t.Error("text was taken for a checkpoint")
+	if empty, err := Parse(appendField(nil, fieldCheckpoint, nil)); err != nil || empty.Checkpoint == nil {
+		t.Errorf("an empty checkpoint: %+v, %v", empty, err)
 	}
 }
