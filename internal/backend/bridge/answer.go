@@ -93,8 +93,8 @@ func (a *answer) Close() error { return a.x.Close() }
 
 // take reads one message.
 func (a *answer) take(payload []byte) error {
-	m, err := agentwire.Parse(payload)
-	if err != nil {
+	var m agentwire.ServerMessage
+	if err := m.Parse(payload); err != nil {
 		return &agent.Error{Code: agent.Upstream, Message: "The bridge sent what can't be understood.", Err: err}
 	}
 	switch m.Kind {

@@ -8,7 +8,6 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/backendtest"
-	"composer-api/internal/cursor/agentwire"
 	"composer-api/internal/cursor/auth"
 	"composer-api/internal/cursor/connectwire"
 	"composer-api/internal/cursor/pb"
@@ -39,11 +38,10 @@ func (r *run) receive(t *testing.T, m *pb.AgentServerMessage) {
 
 func (r *run) receiveBytes(t *testing.T, message []byte) {
 	t.Helper()
-	parsed, err := agentwire.Parse(message)
-	if err != nil {
+	if err := r.message.Parse(message); err != nil {
 		t.Fatal(err)
 	}
-	r.handle(parsed)
+	r.handle()
 }
 
 // sent is what waits for the transport, which takes it with that.

@@ -8,24 +8,24 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
-// read returns the next message: the one that Buffered has read ahead, or the stream's next. The caller has the reading
-// role.
-func (r *run) read() (agentwire.ServerMessage, error) {
-	if m := r.ahead; m.Kind != 0 {
-		r.ahead = agentwire.ServerMessage{}
-		return m, nil
+// read makes r.message the next message, unless Buffered has done so already. The caller has the reading role.
+func (r *run) read() error {
+	if r.ahead {
+		r.ahead = false
+		return nil
 	}
 	if !r.stream.in.Buffered() {
 		r.clock.wait()
 		defer r.clock.waited()
 	}
-	return r.stream.next()
+	return r.stream.next(&r.message)
 }
 
-// delta turns a message that is a piece of text into an event, which shares the message's memory. It reports false
-// when the message is something else, or completes no character; then the joiner keeps what there is of one. The caller
+// delta turns r.message, if it is a piece of text, into an event, which shares its memory. It reports false
+// when it is something else, or completes no character; then the joiner keeps what there is of one. The caller
 // has the reading role and, if it is readBehind, mu.
-func (r *run) delta(m agentwire.ServerMessage) (agent.Event, bool) {
+func (r *run) delta() (agent.Event, bool) {
+	m := &r.message
 	if m.Kind == 0 {
 		return agent.Event{}, false
 	}
@@ -50,11 +50,11 @@ func (r *run) joiner(kind agent.Kind) *agent.TextJoiner {
 	return &r.thinking
 }
 
-// handle takes in a message of which delta made no event. It takes mu.
-func (r *run) handle(m agentwire.ServerMessage) {
+// handle takes r.message in, of which delta made no event. It takes mu.
+func (r *run) handle() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.handleLocked(m)
+	r.handleLocked()
 }
 
 // readBehind begins to read beside Next, if nobody does and there is something to read. mu is held.
@@ -73,24 +73,24 @@ func (r *run) keepReading(s *stream) {
 			s.in.Idle() // the next message may be minutes away
 			r.clock.wait()
 		}
-		m, err := s.next()
+		err := s.next(&r.message)
 		r.clock.waited()
-		if r.readOne(m, err) {
+		if r.readOne(err) {
 			return
 		}
 	}
 }
 
-// readOne takes in what keepReading has read, and reports whether the role was given back.
-func (r *run) readOne(m agentwire.ServerMessage, err error) bool {
+// readOne takes in what keepReading has read, r.message or an error, and reports whether the role was given back.
+func (r *run) readOne(err error) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err == nil {
-		if e, ok := r.delta(m); ok {
+		if e, ok := r.delta(); ok {
 			e.Text = bytes.Clone(e.Text) // the queue outlives the stream's buffer
 			r.queue.push(e)
 		} else {
-			r.handleLocked(m)
+			r.handleLocked()
 		}
 	}
 	r.broken = err
@@ -111,9 +111,11 @@ func (r *run) takeBroken() error {
 	return err
 }
 
-// handleLocked takes in any message that is not text, and answers it where upstream waits for an answer. What we don't
-// know is passed over. mu is held, and the caller has the reading role.
-func (r *run) handleLocked(m agentwire.ServerMessage) {
+// handleLocked takes r.message in unless it is text, and answers it where upstream waits for an answer. What we don't know
+// is passed over. mu is held, and the caller has the reading role.
+func (r *run) handleLocked() {
+	m := r.message
+	r.message = agentwire.ServerMessage{} // a run may be parked for minutes now, and must not keep what it has read
 	switch {
 	case m.Kind != 0: // a part of a character, which delta has kept
 		return

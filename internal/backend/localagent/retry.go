@@ -160,7 +160,7 @@ func (r *run) install(s *stream) *cursorerr.Failure {
 	}
 	r.stream, r.execs, r.calls = s, execs{}, calls{}
 	r.text, r.thinking = agent.TextJoiner{}, agent.TextJoiner{}
-	r.turnEnded, r.ahead = false, agentwire.ServerMessage{}
+	r.turnEnded, r.ahead = false, false
 	r.clock.restart()
 	r.clock.taken.Store(r.clock.now())
 	r.backend.pacer.set(&r.alarm, r.clock.nextBeat)

@@ -26,9 +26,11 @@ type run struct {
 	wake    chan struct{} // tells a waiting Next to look again
 	clock   clock
 
-	// These belong to whoever has the reading role, which readBehind has only while it holds mu.
+	// These belong to whoever has the reading role. readBehind holds mu when it uses them, but for message, which it reads
+	// into without.
 	text, thinking agent.TextJoiner
-	ahead          agentwire.ServerMessage // text that Buffered has read for Next; Kind 0: none
+	message        agentwire.ServerMessage // what was read last
+	ahead          bool                    // message is text that Buffered has read for Next
 	meter          meter
 	tries          tries
 	turnEnded      bool // upstream has said on this stream that a turn has ended
@@ -92,15 +94,14 @@ func (r *run) Next(ctx context.Context) (agent.Event, error) {
 		case wait:
 			r.await(settled)
 		case readOn:
-			m, err := r.read()
-			if err != nil {
+			if err := r.read(); err != nil {
 				r.mend(ctx, err)
 				continue
 			}
-			if e, ok := r.delta(m); ok {
+			if e, ok := r.delta(); ok {
 				return e, nil
 			}
-			r.handle(m)
+			r.handle()
 		case mendThere:
 			r.mend(ctx, r.takeBroken())
 		}
@@ -224,7 +225,7 @@ func (r *run) Buffered() bool {
 	defer r.mu.Unlock()
 	for {
 		switch {
-		case r.queue.len() > 0 || r.over != nil || r.ahead.Kind != 0:
+		case r.queue.len() > 0 || r.over != nil || r.ahead:
 			return true
 		case r.behind || r.broken != nil || r.calls.given > 0 || r.turnOver:
 			return false
@@ -232,18 +233,18 @@ func (r *run) Buffered() bool {
 		if _, ok := r.stream.in.Peek(); !ok { // Peek, because what comes compressed would overwrite the event given last
 			return false
 		}
-		m, err := r.stream.next()
-		switch {
-		case err != nil:
+		if err := r.stream.next(&r.message); err != nil {
 			r.broken = err
 			return false
+		}
+		switch m := &r.message; {
 		case m.Kind == 0:
-			r.handleLocked(m)
+			r.handleLocked()
 		case r.joiner(m.Kind).Yields(m.Text):
-			r.ahead = m
+			r.ahead = true
 			return true
 		default:
-			r.delta(m) // the joiner keeps the part of a character
+			r.delta() // the joiner keeps the part of a character
 		}
 	}
 }

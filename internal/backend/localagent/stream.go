@@ -94,19 +94,19 @@ func refusal(resp *http.Response) error {
 // put sends an envelope. It reports false when the stream is over.
 func (s *stream) put(envelope []byte) bool { return s.out.put(envelope) }
 
-// next reads and parses the next message, which is valid until the next call. After close the error is the cause that was
-// given there.
-func (s *stream) next() (agentwire.ServerMessage, error) {
+// next makes m the next message, which is valid until the next call. After close the error is the cause that was given
+// there.
+func (s *stream) next(m *agentwire.ServerMessage) error {
 	message, err := s.in.Next()
 	if err == nil {
-		return agentwire.Parse(message)
+		return m.Parse(message)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cause != nil {
 		err = s.cause
 	}
-	return agentwire.ServerMessage{}, err
+	return err
 }
 
 // close resets the stream at once. It may be called at any time and more than once; the first cause stays.

@@ -12,9 +12,10 @@ import (
 
 func BenchmarkParseText(b *testing.B) {
 	message := textMessage("hello, ")
+	var m ServerMessage
 	b.ReportAllocs()
 	for b.Loop() {
-		if m, err := Parse(message); err != nil || len(m.Text) == 0 {
+		if err := m.Parse(message); err != nil || len(m.Text) == 0 {
 			b.Fatal("no text")
 		}
 	}

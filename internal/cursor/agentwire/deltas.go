@@ -28,7 +28,7 @@ type ServerMessage struct {
 	// Kind is agent.Text or agent.Reasoning for a piece of text, else 0.
 	Kind agent.Kind
 	// Text is that piece. It may be empty, and need not be whole UTF-8: upstream may cut a character in two. It shares
-	// the message's memory.
+	// the message's memory. When Kind is 0 it means nothing.
 	Text []byte
 
 	// Checkpoint is a checkpoint as upstream wrote it, not nil: what we don't know of it must go back as it came. It
@@ -39,27 +39,35 @@ type ServerMessage struct {
 	Other *pb.AgentServerMessage
 }
 
-// Parse parses a message, whose memory the result shares. Text is most of what a stream carries, so it is found by hand
+// Parse makes m what the message says, whose memory it shares. Text is most of what a stream carries, so it is found by hand
 // and without an allocation; so are checkpoints, which must stay as they are. Anything else, and anything odd, such as a
-// field that is repeated, is left to generated code. An error is a *connectwire.FormatError.
-func Parse(message []byte) (ServerMessage, error) {
+// field that is repeated, is left to generated code. An error is a *connectwire.FormatError, and leaves m without a form.
+//
+// It fills m in, instead of returning one, because copying it for each word would cost more than finding the word.
+func (m *ServerMessage) Parse(message []byte) error {
+	m.Kind, m.Checkpoint, m.Other = 0, nil, nil
 	switch field, body := sole(message, fieldUpdate, fieldCheckpoint); field {
 	case fieldUpdate:
-		if kind, text, ok := textDelta(body); ok {
-			return ServerMessage{Kind: kind, Text: text}, nil
+		if m.parseText(body) {
+			return nil
 		}
 	case fieldCheckpoint:
-		return ServerMessage{Checkpoint: body}, nil
+		m.Checkpoint = body
+		return nil
 	}
-	m := &pb.AgentServerMessage{}
-	if err := proto.Unmarshal(message, m); err != nil {
-		return ServerMessage{}, &connectwire.FormatError{Reason: "message: " + err.Error()}
+	other := &pb.AgentServerMessage{}
+	if err := proto.Unmarshal(message, other); err != nil {
+		return &connectwire.FormatError{Reason: "message: " + err.Error()}
 	}
-	return ServerMessage{Other: m}, nil
+	m.Other = other
+	return nil
 }
 
-// textDelta finds the text of an update that is a text or thinking delta and nothing else that we know.
-func textDelta(update []byte) (kind agent.Kind, text []byte, ok bool) {
+// parseText finds the text of an update that is a text or thinking delta and nothing else that we know. Otherwise it
+// reports false.
+func (m *ServerMessage) parseText(update []byte) bool {
+	var kind agent.Kind
+	var text []byte
 	field, delta := sole(update, fieldText, fieldThinking)
 	switch field {
 	case fieldText:
@@ -67,12 +75,12 @@ func textDelta(update []byte) (kind agent.Kind, text []byte, ok bool) {
 	case fieldThinking:
 		kind = agent.Reasoning
 	default:
-		return 0, nil, false
+		return false
 	}
 	for len(delta) > 0 {
 		number, wire, n := protowire.ConsumeTag(delta)
 		if n < 0 {
-			return 0, nil, false
+			return false
 		}
 		delta = delta[n:]
 		switch {
@@ -88,11 +96,12 @@ func textDelta(update []byte) (kind agent.Kind, text []byte, ok bool) {
 			n = protowire.ConsumeFieldValue(number, wire, delta)
 		}
 		if n < 0 {
-			return 0, nil, false
+			return false
 		}
 		delta = delta[n:]
 	}
-	return kind, text, true
+	m.Kind, m.Text = kind, text
+	return true
 }
 
 // sole returns the number and the bytes of the field a or b when the message has exactly one of the two, once. Otherwise,

@@ -56,13 +56,14 @@ func TestParseFindsText(t *testing.T) {
 		{"nothing", nil, 0, "", false},
 		{"two updates, which generated code merges", append(textMessage("h"), textMessage("i")...), 0, "", false},
 	} {
-		m, err := Parse(tt.message)
-		if err != nil || m.Kind != tt.kind || string(m.Text) != tt.text || (m.Other == nil) != tt.ok || m.Checkpoint != nil {
+		m := ServerMessage{Kind: agent.Text, Checkpoint: []byte("of the message before"), Other: &pb.AgentServerMessage{}}
+		err := m.Parse(tt.message)
+		if err != nil || m.Kind != tt.kind || m.Kind != 0 && string(m.Text) != tt.text || (m.Other == nil) != tt.ok || m.Checkpoint != nil {
 			t.Errorf("%s: got %+v, %v", tt.name, m, err)
 		}
 	}
 	var format *connectwire.FormatError
-	if _, err := Parse(textMessage("hi")[:4]); !errors.As(err, &format) {
+	if err := new(ServerMessage).Parse(textMessage("hi")[:4]); !errors.As(err, &format) {
 		t.Errorf("a cut message: %v", err)
 	}
 }
@@ -72,7 +73,8 @@ func FuzzParse(f *testing.F) {
 	f.Add(thinkingMessage("hm"))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, message []byte) {
-		parsed, err := Parse(message)
+		var parsed ServerMessage
+		err := parsed.Parse(message)
 		forms := 0
 		for _, set := range []bool{parsed.Kind != 0, parsed.Checkpoint != nil, parsed.Other != nil} {
 			if set {
@@ -100,14 +102,15 @@ func FuzzParse(f *testing.F) {
 func TestCheckpointsAreKeptAsTheyCome(t *testing.T) {
 	state := encode(&pb.ConversationState{TokenDetails: &pb.ConversationTokenDetails{UsedTokens: 1234}})
 	state = appendField(state, 4002, []byte("of a newer server"))
-	got, err := Parse(appendField(nil, fieldCheckpoint, state))
+	var got, empty ServerMessage
+	err := got.Parse(appendField(nil, fieldCheckpoint, state))
 	if err != nil || !bytes.Equal(got.Checkpoint, state) || got.Other != nil {
 		t.Errorf("got %+v, %v, want %x", got, err, state)
 	}
 	if n := ContextTokens(got.Checkpoint); n != 1234 {
 		t.Errorf("%d tokens, want 1234", n)
 	}
-	if empty, err := Parse(appendField(nil, fieldCheckpoint, nil)); err != nil || empty.Checkpoint == nil {
+	if err := empty.Parse(appendField(nil, fieldCheckpoint, nil)); err != nil || empty.Checkpoint == nil {
 		t.Errorf("an empty checkpoint: %+v, %v", empty, err)
 	}
 }
