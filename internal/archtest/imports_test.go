@@ -28,9 +28,9 @@ var arrows = map[string][]string{
 
 	// The ways to a model.
 	"backend/localagent":   {"agent", "cursor/agentwire", "cursor/cursorerr", "cursor/connectwire", "cursor/auth", "cursor/pb", "backend/localagent/toolmap", "backend/retry", "lru"},
-	"backend/chat":         {"agent", "backend/chat/markup", "cursor/cursorerr", "backend/replay", "cursor/connectwire", "sse"},
+	"backend/chat":         {"agent", "backend/chat/markup", "cursor/cursorerr", "backend/replay", "backend/retry", "cursor/connectwire", "sse"},
 	"backend/chat/markup":  {"agent"},
-	"backend/bridge":       {"agent", "backend/replay", "cursor/agentwire", "cursor/connectwire", "cursor/cursorerr", "cursor/pb"},
+	"backend/bridge":       {"agent", "backend/replay", "backend/retry", "cursor/agentwire", "cursor/connectwire", "cursor/cursorerr", "cursor/pb"},
 	"cursor/cursorerr":     {"agent", "cursor/connectwire", "cursor/auth", "cursor/pb"},
 	"backend/replay":       {"agent", "backend/retry", "cursor/cursorerr"},
 	"backend/retry":        {"agent", "cursor/cursorerr"},

@@ -19,6 +19,7 @@ import (
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/backendtest"
 	"composer-api/internal/bridgeserver"
+	"composer-api/internal/cursor/agentwire"
 	"composer-api/internal/cursor/auth"
 	"composer-api/internal/cursor/connectwire"
 	"composer-api/internal/cursor/pb"
@@ -26,7 +27,6 @@ import (
 	"composer-api/internal/sim/cursorsim"
 	"composer-api/internal/sim/script"
 
-	"composer-api/internal/cursor/agentwire"
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
 )
@@ -100,7 +100,7 @@ func (w *world) body(change func(map[string]any)) map[string]any {
 	frame, runID := agentwire.EncodeRun(backendtest.Request("hello"))
 	b := map[string]any{
 		"accessToken": w.token, "requestId": runID, "backendBaseUrl": upstreamBase,
-		"localAgentEndpoint": "/agent.v1.AgentService/Run", "clientVersion": "sdk-1.0.13",
+		"localAgentEndpoint": "/agent.v1.AgentService/Run", "clientVersion": "sdk-of-a-caller",
 		"runFrame": base64.StdEncoding.EncodeToString(frame),
 	}
 	if change != nil {
@@ -324,7 +324,7 @@ func TestDefaults(t *testing.T) {
 	}
 	frames(t, resp.Body)
 	run := w.sim.Runs()[0]
-	if v := run.Header["x-cursor-client-version"]; len(v) != 1 || v[0] != "sdk-1.0.13" || run.RequestID == "" {
+	if v := run.Header["x-cursor-client-version"]; len(v) != 1 || v[0] != agentwire.DefaultClientVersion || run.RequestID == "" {
 		t.Errorf("version %q, request id %q", v, run.RequestID)
 	}
 }

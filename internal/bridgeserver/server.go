@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/cursor/agentwire"
 )
 
 // Config is what a Server needs.
@@ -20,7 +21,7 @@ type Config struct {
 	// BackendBase and LocalAgentEndpoint are the upstream of requests that name none (CURSOR_BACKEND_BASE_URL,
 	// CURSOR_LOCAL_AGENT_ENDPOINT). The endpoint is a path under the base or a whole URL.
 	BackendBase, LocalAgentEndpoint string
-	// ClientVersion is used for requests that name none; "" means sdk-1.0.13 (CURSOR_SDK_CLIENT_VERSION).
+	// ClientVersion is used for requests that name none; "" means agentwire.DefaultClientVersion (CURSOR_SDK_CLIENT_VERSION).
 	ClientVersion string
 	// Allow lists further upstreams that requests may name: whole URLs of endpoints, or bases under which
 	// LocalAgentEndpoint is served (COMPOSER_BRIDGE_ALLOW).
@@ -48,7 +49,7 @@ type Server struct {
 
 // New makes a Server.
 func New(config Config) *Server {
-	config.ClientVersion = cmp.Or(config.ClientVersion, "sdk-1.0.13")
+	config.ClientVersion = cmp.Or(config.ClientVersion, agentwire.DefaultClientVersion)
 	config.MaxJSON = cmp.Or(config.MaxJSON, 1<<20)
 	config.Timeout = cmp.Or(config.Timeout, 2*time.Minute)
 	if config.Log == nil {

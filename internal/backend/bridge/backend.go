@@ -8,10 +8,10 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
-	"time"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/replay"
+	"composer-api/internal/backend/retry"
 	"composer-api/internal/cursor/agentwire"
 )
 
@@ -27,7 +27,7 @@ type Config struct {
 	Auth replay.Auth
 	// Transport makes the requests; nil means net/http's default.
 	Transport http.RoundTripper
-	// Limits says how long the bridge may take. A zero Progress is 5 minutes here.
+	// Limits says how long the bridge may take. A zero Progress is retry.ProgressTimeout here.
 	Limits replay.Limits
 }
 
@@ -39,7 +39,7 @@ type Backend struct {
 
 // New makes a Backend.
 func New(config Config) *Backend {
-	config.Limits.Progress = cmp.Or(config.Limits.Progress, 5*time.Minute)
+	config.Limits.Progress = cmp.Or(config.Limits.Progress, retry.ProgressTimeout)
 	if config.Transport == nil {
 		config.Transport = http.DefaultTransport
 	}

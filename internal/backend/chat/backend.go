@@ -10,6 +10,7 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/replay"
+	"composer-api/internal/backend/retry"
 	"composer-api/internal/cursor/connectwire"
 )
 
@@ -22,7 +23,7 @@ type Config struct {
 
 	// Endpoint is the URL of the chat endpoint; "" is none.
 	Endpoint string
-	// ClientVersion is what we call ourselves; "" means 2.6.22 (CURSOR_CLIENT_VERSION).
+	// ClientVersion is what we call ourselves; "" means DefaultClientVersion (CURSOR_CLIENT_VERSION).
 	ClientVersion string
 	// Headers are further headers that the operator's endpoint wants. They go before our own of the same name, but for
 	// those that carry the protocol and the token. See [ParseHeaders].
@@ -32,9 +33,12 @@ type Config struct {
 	Auth replay.Auth
 	// Transport makes the requests; nil means one with the environment's proxy. See [replay.NewTransport].
 	Transport http.RoundTripper
-	// Limits says how long upstream may take. A zero Progress, the time without any text, is 5 minutes here.
+	// Limits says how long upstream may take. A zero Progress, the time without any text, is retry.ProgressTimeout here.
 	Limits replay.Limits
 }
+
+// DefaultClientVersion is the version of Cursor's editor that we say we are, as the reference system does.
+const DefaultClientVersion = "2.6.22"
 
 // A Backend speaks to the chat endpoint. It is safe for concurrent use.
 type Backend struct {
@@ -44,8 +48,8 @@ type Backend struct {
 // New makes a Backend. An endpoint that isn't configured makes every Start fail, with a sentence that says so.
 func New(config Config) *Backend {
 	config.Name = cmp.Or(config.Name, "chat")
-	config.ClientVersion = cmp.Or(config.ClientVersion, "2.6.22")
-	config.Limits.Progress = cmp.Or(config.Limits.Progress, 5*time.Minute)
+	config.ClientVersion = cmp.Or(config.ClientVersion, DefaultClientVersion)
+	config.Limits.Progress = cmp.Or(config.Limits.Progress, retry.ProgressTimeout)
 	if config.Transport == nil {
 		config.Transport = replay.NewTransport(config.Endpoint, nil)
 	}

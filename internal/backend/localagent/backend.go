@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/backend/retry"
+	"composer-api/internal/cursor/agentwire"
 	"composer-api/internal/cursor/auth"
 )
 
@@ -18,7 +20,7 @@ type Config struct {
 	// Endpoint is the URL at which the stream is served: "https://…" is spoken to as HTTP/2 over TLS, "http://…" as
 	// HTTP/2 with prior knowledge.
 	Endpoint string
-	// ClientVersion is the version of Cursor's SDK that we say we are; "" means sdk-1.0.13.
+	// ClientVersion is the version of Cursor's SDK that we say we are; "" means agentwire.DefaultClientVersion.
 	ClientVersion string
 	// Auth exchanges users' keys for access tokens.
 	Auth *auth.Client
@@ -26,13 +28,14 @@ type Config struct {
 	Transport TransportConfig
 
 	// Settle is how long a turn waits for a sibling after the last parallel call when upstream hasn't said how many
-	// there are; 0 means 200 ms.
+	// there are; 0 means DefaultSettle.
 	Settle time.Duration
-	// StartTimeout is how long upstream may take to accept a request; 0 means 25 s.
+	// StartTimeout is how long upstream may take to accept a request; 0 means retry.StartTimeout.
 	StartTimeout time.Duration
-	// StallTimeout is how long a stream may be silent while we wait for it; 0 means 30 s.
+	// StallTimeout is how long a stream may be silent while we wait for it; 0 means retry.StallTimeout.
 	StallTimeout time.Duration
-	// ProgressTimeout is how long a stream may send nothing but heartbeats while we wait for it; 0 means 5 min.
+	// ProgressTimeout is how long a stream may send nothing but heartbeats while we wait for it; 0 means
+	// retry.ProgressTimeout.
 	ProgressTimeout time.Duration
 
 	// MaxBlobs bounds the bytes that upstream may have us keep for one conversation. A conversation that needs more
@@ -41,6 +44,9 @@ type Config struct {
 	// Log receives what goes wrong with streams, never what they say. Nil discards it.
 	Log *slog.Logger
 }
+
+// DefaultSettle is long enough for siblings that upstream sends in one go, and short enough that a client doesn't notice.
+const DefaultSettle = 200 * time.Millisecond
 
 // Backend is an agent.Backend and an agent.Restorer.
 type Backend struct {
@@ -62,11 +68,11 @@ func New(cfg Config) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg.ClientVersion = cmp.Or(cfg.ClientVersion, "sdk-1.0.13")
-	cfg.Settle = cmp.Or(cfg.Settle, 200*time.Millisecond)
-	cfg.StartTimeout = cmp.Or(cfg.StartTimeout, 25*time.Second)
-	cfg.StallTimeout = cmp.Or(cfg.StallTimeout, 30*time.Second)
-	cfg.ProgressTimeout = cmp.Or(cfg.ProgressTimeout, 5*time.Minute)
+	cfg.ClientVersion = cmp.Or(cfg.ClientVersion, agentwire.DefaultClientVersion)
+	cfg.Settle = cmp.Or(cfg.Settle, DefaultSettle)
+	cfg.StartTimeout = cmp.Or(cfg.StartTimeout, retry.StartTimeout)
+	cfg.StallTimeout = cmp.Or(cfg.StallTimeout, retry.StallTimeout)
+	cfg.ProgressTimeout = cmp.Or(cfg.ProgressTimeout, retry.ProgressTimeout)
 	cfg.MaxBlobs = cmp.Or(cfg.MaxBlobs, 16<<20)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

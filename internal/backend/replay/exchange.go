@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,24 +10,21 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/backend/retry"
 	"composer-api/internal/cursor/cursorerr"
 )
 
 // Limits says how long upstream may take.
 type Limits struct {
-	Start time.Duration // until its response headers; 0 means 25 s
-	Stall time.Duration // without a byte, once it has begun; 0 means 30 s
+	Start time.Duration // until its response headers; 0 means retry.StartTimeout
+	Stall time.Duration // without a byte, once it has begun; 0 means retry.StallTimeout
 	// Progress is how long it may be alive without getting on, once Progressed has been called; 0 is for ever.
 	Progress time.Duration
 }
 
 func (l Limits) withDefaults() Limits {
-	if l.Start <= 0 {
-		l.Start = 25 * time.Second
-	}
-	if l.Stall <= 0 {
-		l.Stall = 30 * time.Second
-	}
+	l.Start = cmp.Or(max(l.Start, 0), retry.StartTimeout)
+	l.Stall = cmp.Or(max(l.Stall, 0), retry.StallTimeout)
 	return l
 }
 

@@ -142,6 +142,10 @@ const (
 	onlyClient = "mcp_tool_call,get_mcp_tools_tool_call,list_mcp_resources_tool_call,read_mcp_resource_tool_call,mcp_auth_tool_call"
 )
 
+// DefaultClientVersion is the version of Cursor's SDK that we say we are, unless the operator sets another
+// (CURSOR_SDK_CLIENT_VERSION). It is the reference system's.
+const DefaultClientVersion = "sdk-1.0.13"
+
 // Header is what goes with each attempt.
 func (t *Ticket) Header(token agent.Secret, clientVersion string) http.Header {
 	allowed := onlyClient
