@@ -29,6 +29,7 @@ type tries struct {
 
 	attempts retry.Attempts
 	token    agent.Secret // the access token of the last attempt
+	fresh    bool         // the next attempt takes a new connection, because the one before got no answer
 }
 
 // said notes output. The user's message is not needed any more once there was some, and it may be long.
@@ -97,6 +98,7 @@ func (r *run) retry(ctx context.Context, f *cursorerr.Failure) {
 			r.interrupt(cmp.Or(ctx.Err(), error(errClosed)))
 			return
 		}
+		r.tries.fresh = f.OwnTimeout
 		if f.Token {
 			r.backend.cfg.Auth.Drop(r.ticket.Key, r.tries.token)
 		}
@@ -129,7 +131,10 @@ func (r *run) attempt(ctx context.Context) *cursorerr.Failure {
 		return failed(err)
 	}
 	r.tries.token = token
-	s, err := openStream(ctx, b.pool, b.endpoint, r.ticket.Header(token, b.cfg.ClientVersion), r.opening(), b.cfg.StartTimeout)
+	s, err := openStream(ctx, opening{
+		pool: b.pool, fresh: r.tries.fresh, target: b.endpoint, header: r.ticket.Header(token, b.cfg.ClientVersion),
+		first: r.opening(), timeout: b.cfg.StartTimeout,
+	})
 	if err != nil {
 		return failed(err)
 	}

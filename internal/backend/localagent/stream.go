@@ -2,6 +2,8 @@ package localagent
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -29,40 +31,78 @@ type stream struct {
 // maxRefusal bounds what is read of an answer that isn't a stream.
 const maxRefusal = 64 << 10
 
+// An opening is what openStream needs to open a stream.
+type opening struct {
+	pool    *pool
+	fresh   bool // over a new connection
+	target  *url.URL
+	header  http.Header
+	first   [][]byte // the first envelope, in pieces
+	timeout time.Duration
+}
+
+// errStartTimeout cancels a request that upstream has not accepted in time.
+var errStartTimeout = errors.New("upstream did not accept the request in time")
+
 // openStream sends the headers and the first envelope, and waits until upstream has accepted them. When it returns an
 // error nothing is left open. Errors are *cursorerr.Failure.
 //
 // ctx ends the waiting alone. Ending a request's context doesn't reset its stream while the request body is open, so
 // close closes both bodies.
-func openStream(ctx context.Context, p *pool, target *url.URL, header http.Header, first [][]byte, timeout time.Duration) (*stream, error) {
+func openStream(ctx context.Context, o opening) (*stream, error) {
 	s := &stream{out: newOutbox()}
-	s.out.put(first...)
+	s.out.put(o.first...)
 	var own context.Context // not a child of ctx: the stream outlives it, and must not keep what it holds
 	own, s.cancel = context.WithCancelCause(context.Background())
+	begin := time.Now()
 	stopWatching := context.AfterFunc(ctx, func() { s.cancel(context.Cause(ctx)) })
-	late := time.AfterFunc(timeout, func() {
-		s.cancel(&cursorerr.Failure{Err: agent.Errorf(agent.UpstreamTimeout, "Cursor did not accept the request within %v. Please try again.", timeout)})
-	})
-	resp, err := p.RoundTrip((&http.Request{
-		Method: http.MethodPost, URL: target, Host: target.Host, Header: header, Body: s.out, ContentLength: -1,
-	}).WithContext(own))
+	late := time.AfterFunc(o.timeout, func() { s.cancel(errStartTimeout) })
+	c, resp, err := o.send(own, s.out)
 	stopWatching()
 	late.Stop()
+	if err == nil {
+		s.body = resp.Body
+		if err := refusal(resp); err != nil {
+			s.close(err)
+			return nil, err
+		}
+		if err = own.Err(); err == nil {
+			s.in = connectwire.NewReader(resp.Body, 0)
+			return s, nil
+		}
+		s.close(err) // cancelled just after the headers came
+	}
+	s.out.Close()
+	if errors.Is(context.Cause(own), errStartTimeout) {
+		reused := c != nil && c.made.Before(begin)
+		if reused {
+			o.pool.setAside(c)
+		}
+		return nil, startTimeout(o.timeout, reused)
+	}
+	return nil, notOpened(own, err)
+}
+
+// send sends the request and waits for the response's headers. The connection is nil when there was none to be had.
+func (o *opening) send(ctx context.Context, body io.ReadCloser) (*conn, *http.Response, error) {
+	c, err := o.pool.reserve(ctx, o.fresh)
 	if err != nil {
-		s.out.Close()
-		return nil, notOpened(own, err)
+		return nil, nil, err
 	}
-	s.body = resp.Body
-	if err := refusal(resp); err != nil {
-		s.close(err)
-		return nil, err
-	}
-	if own.Err() != nil { // just after the headers came
-		s.close(own.Err())
-		return nil, notOpened(own, own.Err())
-	}
-	s.in = connectwire.NewReader(resp.Body, 0)
-	return s, nil
+	resp, err := c.RoundTrip((&http.Request{
+		Method: http.MethodPost, URL: o.target, Host: o.target.Host, Header: o.header, Body: body, ContentLength: -1,
+	}).WithContext(ctx))
+	return c, resp, err
+}
+
+// startTimeout is the failure of a request that upstream has not accepted in time. On a connection that was reused, the
+// connection may be at fault (half-open: its other end is gone and nobody has told us), so that another attempt over a
+// fresh one may help. On a fresh one it is upstream that is slow.
+func startTimeout(timeout time.Duration, reused bool) *cursorerr.Failure {
+	return &cursorerr.Failure{Again: reused, OwnTimeout: true, Err: &agent.Error{
+		Code: agent.UpstreamTimeout, Err: errStartTimeout,
+		Message: fmt.Sprintf("Cursor did not accept the request within %v. Please try again.", timeout),
+	}}
 }
 
 // notOpened is the failure of a request that got no answer. own is its context.

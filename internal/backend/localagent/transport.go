@@ -43,21 +43,29 @@ const (
 )
 
 // A pool spreads streams over HTTP/2 connections to one host. net/http's own pool fills one connection up before it
-// opens the next, so that most streams would share one socket, one lock and one fate.
+// opens the next, so that most streams would share one socket, one lock and one fate. It is safe for concurrent use.
 type pool struct {
 	transport       *http.Transport
 	scheme, address string
 	spread, max     int
 
 	mu      sync.Mutex
-	conns   []*http.ClientConn
+	conns   []*conn
+	aside   []*conn  // get no new stream, and are closed when their last one has ended
 	dialing *dialing // at most one at a time
 	closed  bool
 }
 
-// A dialing is a connection being made. err is set when done is closed.
+// A conn is one connection.
+type conn struct {
+	*http.ClientConn
+	made time.Time
+}
+
+// A dialing is a connection being made. conn or err is set when done is closed.
 type dialing struct {
 	done chan struct{}
+	conn *conn
 	err  error
 }
 
@@ -98,31 +106,26 @@ func newPool(endpoint *url.URL, cfg TransportConfig) (*pool, error) {
 	}, nil
 }
 
-// RoundTrip sends the request over the connection that has least to do.
-func (p *pool) RoundTrip(req *http.Request) (*http.Response, error) {
-	conn, err := p.reserve(req.Context())
-	if err != nil {
-		return nil, err
-	}
-	return conn.RoundTrip(req)
-}
-
-// reserve returns a connection with a place kept for one stream.
-func (p *pool) reserve(ctx context.Context) (*http.ClientConn, error) {
+// reserve returns a connection with a place kept for one stream. When fresh is set it is a new one, if another may be
+// opened. Errors are ctx's, the dialer's, errPoolClosed, or *agent.Error.
+func (p *pool) reserve(ctx context.Context, fresh bool) (*conn, error) {
 	for {
-		conn, dial, err := p.pick()
+		c, dial, err := p.pick(fresh)
 		switch {
 		case err != nil:
 			return nil, err
-		case conn != nil && conn.Reserve() == nil:
-			return conn, nil
-		case conn != nil:
+		case c != nil && c.Reserve() == nil:
+			return c, nil
+		case c != nil:
 			continue // somebody else took its last place, or it broke: look again
 		}
 		select {
 		case <-dial.done:
 			if dial.err != nil {
 				return nil, dial.err
+			}
+			if fresh && dial.conn.Reserve() == nil {
+				return dial.conn, nil
 			}
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -131,15 +134,21 @@ func (p *pool) reserve(ctx context.Context) (*http.ClientConn, error) {
 }
 
 // pick returns the least busy connection that has a place, or else the dialing to wait for. It begins one as soon as
-// all connections are busy, so that it is seldom waited for.
-func (p *pool) pick() (*http.ClientConn, *dialing, error) {
+// all connections are busy, so that it is seldom waited for. When fresh is set it returns no connection as long as one
+// may be dialled.
+func (p *pool) pick(fresh bool) (*conn, *dialing, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return nil, nil, errPoolClosed
 	}
-	p.conns = slices.DeleteFunc(p.conns, func(c *http.ClientConn) bool { return c.Err() != nil })
-	var best *http.ClientConn
+	p.conns = slices.DeleteFunc(p.conns, broken)
+	p.aside = slices.DeleteFunc(p.aside, broken)
+	if fresh && (p.dialing != nil || len(p.conns) < p.max) {
+		p.beginDial()
+		return nil, p.dialing, nil
+	}
+	var best *conn
 	load := 0
 	for _, c := range p.conns {
 		if n := c.InFlight(); c.Available() > 0 && (best == nil || n < load) {
@@ -150,8 +159,7 @@ func (p *pool) pick() (*http.ClientConn, *dialing, error) {
 		switch {
 		case p.dialing != nil:
 		case len(p.conns) < p.max:
-			p.dialing = &dialing{done: make(chan struct{})}
-			go p.dial(p.dialing)
+			p.beginDial()
 		case best == nil:
 			return nil, nil, agent.Errorf(agent.Overloaded, "Too many runs are open at once. Please try again shortly.")
 		}
@@ -159,11 +167,40 @@ func (p *pool) pick() (*http.ClientConn, *dialing, error) {
 	return best, p.dialing, nil
 }
 
+// broken reports whether the connection has ended.
+func broken(c *conn) bool { return c.Err() != nil }
+
+// beginDial makes a connection, unless one is being made. mu is held.
+func (p *pool) beginDial() {
+	if p.dialing == nil {
+		p.dialing = &dialing{done: make(chan struct{})}
+		go p.dial(p.dialing)
+	}
+}
+
+// setAside gives c no more streams, because upstream doesn't seem to be there any more at its other end. Those that it
+// has go on: they may be parked, and we may be wrong. It is closed with the last of them.
+func (p *pool) setAside(c *conn) {
+	p.mu.Lock()
+	p.conns = slices.DeleteFunc(p.conns, func(other *conn) bool { return other == c })
+	if !p.closed && !slices.Contains(p.aside, c) {
+		p.aside = append(p.aside, c)
+	}
+	p.mu.Unlock()
+	closeUnused := func(cc *http.ClientConn) {
+		if cc.InFlight() == 0 {
+			go cc.Close() // the hook may be called with the connection's locks held
+		}
+	}
+	c.SetStateHook(closeUnused)
+	closeUnused(c.ClientConn)
+}
+
 // dial makes a connection for everybody who waits.
 func (p *pool) dial(d *dialing) {
 	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
 	defer cancel()
-	conn, err := p.transport.NewClientConn(ctx, p.scheme, p.address)
+	c, err := p.transport.NewClientConn(ctx, p.scheme, p.address)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.dialing = nil
@@ -171,10 +208,11 @@ func (p *pool) dial(d *dialing) {
 	switch {
 	case err != nil:
 	case p.closed:
-		conn.Close()
+		c.Close()
 		d.err = errPoolClosed
 	default:
-		p.conns = append(p.conns, conn)
+		d.conn = &conn{ClientConn: c, made: time.Now()}
+		p.conns = append(p.conns, d.conn)
 	}
 	close(d.done)
 }
@@ -183,8 +221,8 @@ func (p *pool) dial(d *dialing) {
 func (p *pool) close() {
 	p.mu.Lock()
 	p.closed = true
-	conns := p.conns
-	p.conns = nil
+	conns := append(p.conns, p.aside...)
+	p.conns, p.aside = nil, nil
 	p.mu.Unlock()
 	for _, c := range conns {
 		c.Close()

@@ -46,19 +46,19 @@ func (a *Attempts) Next(f *cursorerr.Failure, resumes bool) (pause time.Duration
 		a.token = true
 		return 0, nil
 	}
-	if !f.Again {
-		return 0, f.Err
-	}
 	count := &a.retries
 	usedUp := a.retries >= a.policy.Retries || f.OwnTimeout && a.retries >= a.policy.AfterTimeout
 	if resumes {
 		count = &a.resumes
 		usedUp = a.resumes >= a.policy.Resumes || a.fruitless >= a.policy.Fruitless
 	}
-	if usedUp {
+	switch {
+	case usedUp && (f.Again || f.OwnTimeout):
 		final := *f.Err
 		final.Final = true
 		return 0, &final
+	case !f.Again:
+		return 0, f.Err
 	}
 	pause = a.jittered(a.policy.FirstPause << *count)
 	if wait := f.Err.RetryAfter; wait > 0 {

@@ -28,6 +28,7 @@ func passing(wait time.Duration) *cursorerr.Failure {
 func TestNext(t *testing.T) {
 	broken := passing(0)
 	timeout := &cursorerr.Failure{Again: true, OwnTimeout: true, Err: &agent.Error{Code: agent.UpstreamTimeout}}
+	slow := &cursorerr.Failure{OwnTimeout: true, Err: &agent.Error{Code: agent.UpstreamTimeout}}
 	token := &cursorerr.Failure{Token: true, Err: &agent.Error{Code: agent.InvalidKey}}
 	lasting := &cursorerr.Failure{Err: &agent.Error{Code: agent.ModelNotFound}}
 	for _, tt := range []struct {
@@ -42,6 +43,8 @@ func TestNext(t *testing.T) {
 		{"after output", []*cursorerr.Failure{broken, broken, broken}, true, []time.Duration{first, second}, true},
 		{"a time-out of ours", []*cursorerr.Failure{timeout, timeout}, false, []time.Duration{first}, true},
 		{"a time-out of ours after a retry", []*cursorerr.Failure{broken, timeout}, false, []time.Duration{first}, true},
+		{"a start on a half-open connection, then a slow upstream", []*cursorerr.Failure{timeout, slow}, false, []time.Duration{first}, true},
+		{"a slow upstream", []*cursorerr.Failure{slow}, false, nil, false},
 		{"a token", []*cursorerr.Failure{token, token}, false, []time.Duration{0}, false},
 		{"a token does not count", []*cursorerr.Failure{broken, token, broken, broken}, false, []time.Duration{first, 0, second}, true},
 		{"a short wait", []*cursorerr.Failure{passing(2 * time.Second), passing(2 * time.Second), passing(2 * time.Second)}, false,

@@ -119,6 +119,7 @@ func TestWhatRefusalsMean(t *testing.T) {
 		{402, "<html>", agent.PaymentRequired, ""},
 		{403, "<html>", agent.PermissionDenied, ""},
 		{404, "<html>", agent.NotConfigured, ""},
+		{408, "<html>", agent.UpstreamTimeout, "again"},
 		{413, "<html>", agent.ContextTooLong, "lost"},
 		{418, "<html>", agent.Upstream, ""},
 		{429, "<html>", agent.RateLimited, ""},

@@ -108,6 +108,7 @@ var lostCodes = map[string]bool{"not_found": true, "failed_precondition": true, 
 var statuses = map[int]meaning{
 	http.StatusPaymentRequired:       {code: agent.PaymentRequired},
 	http.StatusRequestEntityTooLarge: tooLong,
+	http.StatusRequestTimeout:        timedOut, // a proxy has lost patience, most likely with an old connection
 	http.StatusGatewayTimeout:        timedOut,
 }
 
