@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/backend/replay"
 	"composer-api/internal/cursor/agentwire"
 )
 
@@ -52,6 +53,7 @@ func New(config Config) *Server {
 	config.ClientVersion = cmp.Or(config.ClientVersion, agentwire.DefaultClientVersion)
 	config.MaxJSON = cmp.Or(config.MaxJSON, 1<<20)
 	config.Timeout = cmp.Or(config.Timeout, 2*time.Minute)
+	config.Transport = replay.Renewable(config.Transport)
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
 	}

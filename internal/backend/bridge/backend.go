@@ -43,6 +43,7 @@ func New(config Config) *Backend {
 	if config.Transport == nil {
 		config.Transport = http.DefaultTransport
 	}
+	config.Transport = replay.Renewable(config.Transport)
 	return &Backend{config: config, url: endpoint(config.URL)}
 }
 

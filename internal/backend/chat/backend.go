@@ -53,6 +53,7 @@ func New(config Config) *Backend {
 	if config.Transport == nil {
 		config.Transport = replay.NewTransport(config.Endpoint, nil)
 	}
+	config.Transport = replay.Renewable(config.Transport)
 	return &Backend{config: config}
 }
 

@@ -3,62 +3,18 @@ package localagent
 import (
 	"context"
 	"net"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"composer-api/internal/backend/backendtest"
+	"composer-api/internal/memnet"
 	"composer-api/internal/sim/cursorsim"
 )
 
-// A halfOpen is a connection whose other end can vanish without a word, as behind a NAT that forgets it: from then on
-// what is written gets lost, and nothing comes.
-type halfOpen struct {
-	net.Conn
-	closed chan struct{}
-	once   sync.Once
-
-	mu   sync.Mutex
-	gone bool
-}
-
-func (h *halfOpen) vanish() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.gone = true
-}
-
-func (h *halfOpen) vanished() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.gone
-}
-
-func (h *halfOpen) Read(p []byte) (int, error) {
-	n, err := h.Conn.Read(p)
-	if h.vanished() {
-		<-h.closed
-		return 0, net.ErrClosed
-	}
-	return n, err
-}
-
-func (h *halfOpen) Write(p []byte) (int, error) {
-	if h.vanished() {
-		return len(p), nil
-	}
-	return h.Conn.Write(p)
-}
-
-func (h *halfOpen) Close() error {
-	h.once.Do(func() { close(h.closed) })
-	return h.Conn.Close()
-}
-
 // newHalfOpenRig is newRig with connections that can vanish, which it returns as they are made.
-func newHalfOpenRig(t *testing.T, script string) (*rig, *[]*halfOpen) {
-	conns := new([]*halfOpen)
+func newHalfOpenRig(t *testing.T, script string) (*rig, *[]*memnet.LossyConn) {
+	conns := new([]*memnet.LossyConn)
 	return newRig(t, script, cursorsim.Config{}, func(c *Config) {
 		dial := c.Transport.Dial
 		c.Transport.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -66,9 +22,9 @@ func newHalfOpenRig(t *testing.T, script string) (*rig, *[]*halfOpen) {
 			if err != nil {
 				return nil, err
 			}
-			h := &halfOpen{Conn: conn, closed: make(chan struct{})}
-			*conns = append(*conns, h)
-			return h, nil
+			lossy := memnet.Lossy(conn)
+			*conns = append(*conns, lossy)
+			return lossy, nil
 		}
 	}), conns
 }
@@ -78,7 +34,7 @@ func TestAStartOnAHalfOpenConnectionIsRetriedOnAFreshOne(t *testing.T) {
 		r, conns := newHalfOpenRig(t, "turn always\ntext ok")
 		collect(t, r.start(t, backendtest.Request("first")))
 		time.Sleep(time.Second)
-		(*conns)[0].vanish()
+		(*conns)[0].Vanish()
 		begin := time.Now()
 		run := r.start(t, backendtest.Request("second"))
 		if took := time.Since(begin); took != 25*time.Second+250*time.Millisecond {
@@ -93,9 +49,7 @@ func TestAStartOnAHalfOpenConnectionIsRetriedOnAFreshOne(t *testing.T) {
 			t.Errorf("the next run took %v, over %d connections", took, len(*conns))
 		}
 		time.Sleep(time.Minute)
-		select {
-		case <-(*conns)[0].closed:
-		default:
+		if !(*conns)[0].Closed() {
 			t.Error("the connection was left open")
 		}
 		r.noViolations(t)
@@ -119,9 +73,7 @@ func TestAConnectionSetAsideKeepsItsStreams(t *testing.T) {
 		}
 		run.Close()
 		synctest.Wait()
-		select {
-		case <-(*conns)[0].closed:
-		default:
+		if !(*conns)[0].Closed() {
 			t.Error("the connection was left open when its last stream had ended")
 		}
 	})

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
 	"time"
 
 	"composer-api/internal/agent"
@@ -37,6 +39,7 @@ type Exchange struct {
 	limits Limits
 	ctx    context.Context // of the request; its cause says why it was cancelled
 	cancel context.CancelCauseFunc
+	reused atomic.Bool // the request went out over a connection that had carried others
 
 	progress *time.Timer // nil before Progressed
 
@@ -62,7 +65,8 @@ var (
 
 // Send sends req and returns once the response headers are there. ctx bounds Send alone; the exchange lives until Close.
 // The request's body may still be open then; its end belongs to the caller, and Close closes it. Send follows no
-// redirects. Errors are *agent.Error, *cursorerr.Failure, or ctx's own.
+// redirects. When transport is a *Transport, a start that times out on a connection that was used before makes further
+// requests go out over new connections. Errors are *agent.Error, *cursorerr.Failure, or ctx's own.
 func Send(ctx context.Context, transport http.RoundTripper, req *http.Request, limits Limits) (*Exchange, error) {
 	x := &Exchange{limits: limits.withDefaults()}
 	x.ctx, x.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
@@ -75,8 +79,20 @@ func Send(ctx context.Context, transport http.RoundTripper, req *http.Request, l
 		context.AfterFunc(x.ctx, func() { req.Body.Close() })
 	}
 
-	resp, err := transport.RoundTrip(req.WithContext(x.ctx))
+	traced := httptrace.WithClientTrace(x.ctx, &httptrace.ClientTrace{
+		GotConn: func(info httptrace.GotConnInfo) { x.reused.Store(info.Reused) },
+	})
+	renewable, _ := transport.(*Transport)
+	var used *http.Transport
+	if renewable != nil {
+		used = renewable.now()
+		transport = used
+	}
+	resp, err := transport.RoundTrip(req.WithContext(traced))
 	if err != nil {
+		if renewable != nil && x.reused.Load() && errors.Is(context.Cause(x.ctx), errStart) {
+			renewable.renew(used)
+		}
 		err = x.Fault(err)
 		x.cancel(errHungUp)
 		if ctx.Err() != nil {
@@ -212,8 +228,10 @@ func (x *Exchange) Close() error {
 func (x *Exchange) Fault(err error) error {
 	switch cause := context.Cause(x.ctx); {
 	case errors.Is(cause, errStart):
-		return &agent.Error{Code: agent.UpstreamTimeout, Err: errStart,
-			Message: fmt.Sprintf("The upstream service did not begin to answer within %v.", x.limits.Start)}
+		// A connection that was reused may be at fault: half-open, which means that its other end is gone and nobody has
+		// told us. On a fresh one it is upstream that is slow.
+		return &cursorerr.Failure{Again: x.reused.Load(), OwnTimeout: true, Err: &agent.Error{Code: agent.UpstreamTimeout, Err: errStart,
+			Message: fmt.Sprintf("The upstream service did not begin to answer within %v.", x.limits.Start)}}
 	case errors.Is(cause, errStall):
 		return &cursorerr.Failure{Again: true, OwnTimeout: true, Err: &agent.Error{Code: agent.UpstreamTimeout, Err: errStall,
 			Message: fmt.Sprintf("The upstream service has said nothing for %v.", x.limits.Stall)}}

@@ -4,8 +4,48 @@ import (
 	"crypto/tls"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 )
+
+// A Transport makes requests over connections that [Send] can set aside when one of them no longer answers. It is safe for
+// concurrent use.
+type Transport struct {
+	mu      sync.Mutex
+	current *http.Transport // the next requests go out over its connections
+}
+
+// Renewable makes a Transport of an *http.Transport. Any other transport is returned as it is.
+func Renewable(transport http.RoundTripper) http.RoundTripper {
+	if t, ok := transport.(*http.Transport); ok {
+		return &Transport{current: t}
+	}
+	return transport
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	return t.now().RoundTrip(req)
+}
+
+// now returns the transport of the next request.
+func (t *Transport) now() *http.Transport {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.current
+}
+
+// renew sets the connections of used aside: the next requests get new ones, those that are on go on, and connections are
+// closed when they have been idle for long enough. net/http can't set one connection aside. When another request has
+// done so already, nothing happens.
+func (t *Transport) renew(used *http.Transport) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.current == used {
+		t.current = used.Clone()
+		used.CloseIdleConnections()
+	}
+}
 
 // NewTransport makes a transport for target: HTTP/2 with prior knowledge for http, HTTP/2 or HTTP/1.1 by ALPN for https.
 // It uses the environment's proxy and trusts what tls says, or the system's roots when that is nil.
