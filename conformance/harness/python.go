@@ -1,0 +1,40 @@
+package harness
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// pythonLimit is how long a script may take. Importing a client alone may take seconds of CPU time.
+const pythonLimit = 2 * time.Minute
+
+// RunPython runs a file with the Python in which the clients of python/requirements.txt are installed, and returns what
+// it printed. env is added to a clean environment. The test fails when the script does. It is skipped where the
+// clients aren't installed, unless COMPOSER_TEST_REQUIRE_PYTHON is set.
+func RunPython(t testing.TB, file string, env ...string) string {
+	t.Helper()
+	venv := filepath.Join(root(), ".cache/python")
+	if _, err := os.Stat(filepath.Join(venv, ".installed")); err != nil {
+		const reason = "the Python clients are not installed; conformance/python.sh installs them where it can"
+		if os.Getenv("COMPOSER_TEST_REQUIRE_PYTHON") != "" {
+			t.Fatal(reason)
+		}
+		t.Skip(reason)
+	}
+	file, err := filepath.Abs(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	home := t.TempDir()
+	c := command{
+		dir: home, env: append(append(cleanEnv(home), "PYTHONDONTWRITEBYTECODE=1"), env...),
+		program: filepath.Join(venv, "bin/python"), args: []string{file}, limit: pythonLimit,
+	}
+	stdout, stderr, err := c.run(t)
+	if err != nil {
+		t.Fatalf("python: %v\n%s%s", err, stdout, stderr)
+	}
+	return string(stdout)
+}

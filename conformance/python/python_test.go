@@ -1,0 +1,83 @@
+// Package python lets clients written in Python do a task with tools by way of the gateway. Each is a script in
+// testdata, which prints the model's last words.
+package python
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"composer-api/conformance/harness"
+)
+
+func TestMain(m *testing.M) { harness.Main(m) }
+
+const (
+	chat      = "/v1/chat/completions"
+	responses = "/v1/responses"
+)
+
+// task is what the model does: it thinks, talks, and calls tools one at a time and two at once. The numbers are such
+// that no result is like another.
+const task = `
+turn
+expect tools add
+expect prompt Add up.
+think I need the tool for this.
+text "I add. "
+call add {"a":1,"b":2}
+expect result 1 3
+think Two more sums.
+calls 2
+call add {"a":10,"b":20}
+call add {"a":100,"b":200}
+end
+expect result 2 30
+expect result 3 300
+text "The sums are {result 1}, {result 2} and {result 3}."
+usage input=900 output=80 cache_read=500 reasoning=20
+`
+
+// requests is how many requests the task takes: the prompt, the first result, and the two others.
+const requests = 3
+
+// TestAToolLoopIsOneRun lets each client run the whole loop by its own means. To go on, upstream must get the results
+// on the run that asked for them. A new run would mean that the gateway did not recognise what the client sends back.
+func TestAToolLoopIsOneRun(t *testing.T) {
+	for _, client := range []struct {
+		script string // in testdata, without .py
+		path   string // where its requests go
+		env    []string
+	}{
+		{"openai_chat", chat, nil},
+	} {
+		t.Run(client.script, func(t *testing.T) {
+			t.Parallel()
+			sim := harness.StartSim(t)
+			sim.Play(task)
+			recorder := harness.StartRecorder(t, harness.StartGateway(t, sim))
+			out := harness.RunPython(t, "testdata/"+client.script+".py",
+				slices.Concat([]string{"BASE_URL=" + recorder.URL + "/v1", "API_KEY=" + harness.Key}, client.env)...)
+
+			if !strings.HasSuffix(out, "The sums are 3, 30 and 300.\n") {
+				t.Errorf("the client ends with %q", out)
+			}
+			exchanges := recorder.Exchanges(client.path)
+			if len(exchanges) != requests {
+				t.Errorf("the client sent %d requests, want %d", len(exchanges), requests)
+			}
+			for i, e := range exchanges {
+				if e.Status != 200 {
+					t.Errorf("request %d was answered with %d: %s", i+1, e.Status, e.Answer)
+				}
+			}
+			runs := sim.AwaitIdle()
+			if len(runs) != 1 || runs[0].End != "well" || len(runs[0].Failures) > 0 {
+				t.Errorf("want one run that ends well, got\n%s", harness.Summary(runs))
+			}
+			if wrong := sim.Violations(); len(wrong) > 0 {
+				t.Errorf("the gateway broke the protocol:\n%s", strings.Join(wrong, "\n"))
+			}
+		})
+	}
+}
