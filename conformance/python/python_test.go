@@ -3,7 +3,8 @@
 package python
 
 import (
-	"slices"
+	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -12,10 +13,8 @@ import (
 
 func TestMain(m *testing.M) { harness.Main(m) }
 
-const (
-	chat      = "/v1/chat/completions"
-	responses = "/v1/responses"
-)
+// paths are where the requests of each surface go.
+var paths = map[string]string{"chat": "/v1/chat/completions", "responses": "/v1/responses"}
 
 // task is what the model does: it thinks, talks, and calls tools one at a time and two at once. The numbers are such
 // that no result is like another.
@@ -45,30 +44,43 @@ const requests = 3
 // on the run that asked for them. A new run would mean that the gateway did not recognise what the client sends back.
 func TestAToolLoopIsOneRun(t *testing.T) {
 	for _, client := range []struct {
-		script string // in testdata, without .py
-		path   string // where its requests go
-		env    []string
+		script  string // in testdata, without .py
+		surface string
+		stream  bool
 	}{
-		{"openai_chat", chat, nil},
+		{"openai_chat", "chat", false},
+		{"openai_chat_stream", "chat", true},
+		{"openai_responses", "responses", false},
+		{"openai_responses_stream", "responses", true},
 	} {
-		t.Run(client.script, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s %s stream=%t", client.script, client.surface, client.stream), func(t *testing.T) {
 			t.Parallel()
 			sim := harness.StartSim(t)
 			sim.Play(task)
 			recorder := harness.StartRecorder(t, harness.StartGateway(t, sim))
-			out := harness.RunPython(t, "testdata/"+client.script+".py",
-				slices.Concat([]string{"BASE_URL=" + recorder.URL + "/v1", "API_KEY=" + harness.Key}, client.env)...)
+			env := []string{
+				"BASE_URL=" + recorder.URL + "/v1", "API_KEY=" + harness.Key, "SURFACE=" + client.surface,
+				"LITELLM_LOCAL_MODEL_COST_MAP=True", // or it looks for a list of prices on the network
+			}
+			if client.stream {
+				env = append(env, "STREAM=1")
+			}
+			out := harness.RunPython(t, "testdata/"+client.script+".py", env...)
 
 			if !strings.HasSuffix(out, "The sums are 3, 30 and 300.\n") {
 				t.Errorf("the client ends with %q", out)
 			}
-			exchanges := recorder.Exchanges(client.path)
+			exchanges := recorder.Exchanges(paths[client.surface])
 			if len(exchanges) != requests {
 				t.Errorf("the client sent %d requests, want %d", len(exchanges), requests)
 			}
 			for i, e := range exchanges {
 				if e.Status != 200 {
 					t.Errorf("request %d was answered with %d: %s", i+1, e.Status, e.Answer)
+				}
+				var body struct{ Stream bool }
+				if err := json.Unmarshal(e.Body, &body); err != nil || body.Stream != client.stream {
+					t.Errorf("request %d asks for a stream: %t (%v), want %t", i+1, body.Stream, err, client.stream)
 				}
 			}
 			runs := sim.AwaitIdle()
