@@ -52,6 +52,10 @@ func TestAToolLoopIsOneRun(t *testing.T) {
 		{"openai_chat_stream", "chat", true},
 		{"openai_responses", "responses", false},
 		{"openai_responses_stream", "responses", true},
+		{"pydantic_ai_agent", "chat", false},
+		{"pydantic_ai_agent", "chat", true},
+		{"pydantic_ai_agent", "responses", false},
+		{"pydantic_ai_agent", "responses", true},
 	} {
 		t.Run(fmt.Sprintf("%s %s stream=%t", client.script, client.surface, client.stream), func(t *testing.T) {
 			t.Parallel()
