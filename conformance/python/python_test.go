@@ -56,6 +56,8 @@ func TestAToolLoopIsOneRun(t *testing.T) {
 		{"pydantic_ai_agent", "chat", true},
 		{"pydantic_ai_agent", "responses", false},
 		{"pydantic_ai_agent", "responses", true},
+		{"litellm_chat", "chat", false},
+		{"litellm_chat", "chat", true},
 	} {
 		t.Run(fmt.Sprintf("%s %s stream=%t", client.script, client.surface, client.stream), func(t *testing.T) {
 			t.Parallel()
