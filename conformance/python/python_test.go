@@ -58,6 +58,10 @@ func TestAToolLoopIsOneRun(t *testing.T) {
 		{"pydantic_ai_agent", "responses", true},
 		{"litellm_chat", "chat", false},
 		{"litellm_chat", "chat", true},
+		{"langchain_chat", "chat", false},
+		{"langchain_chat", "chat", true},
+		{"langchain_chat", "responses", false},
+		{"langchain_chat", "responses", true},
 	} {
 		t.Run(fmt.Sprintf("%s %s stream=%t", client.script, client.surface, client.stream), func(t *testing.T) {
 			t.Parallel()
