@@ -62,6 +62,10 @@ func TestAToolLoopIsOneRun(t *testing.T) {
 		{"langchain_chat", "chat", true},
 		{"langchain_chat", "responses", false},
 		{"langchain_chat", "responses", true},
+		{"openai_agents", "chat", false},
+		{"openai_agents", "chat", true},
+		{"openai_agents", "responses", false},
+		{"openai_agents", "responses", true},
 	} {
 		t.Run(fmt.Sprintf("%s %s stream=%t", client.script, client.surface, client.stream), func(t *testing.T) {
 			t.Parallel()
