@@ -1,5 +1,5 @@
 // Package python lets clients written in Python do a task with tools by way of the gateway. Each is a script in
-// testdata, which prints the model's last words.
+// testdata, which prints the model's last words to each of two prompts.
 package python
 
 import (
@@ -35,13 +35,25 @@ expect result 2 30
 expect result 3 300
 text "The sums are {result 1}, {result 2} and {result 3}."
 usage input=900 output=80 cache_read=500 reasoning=20
+turn when continued
+expect prompt And now?
+text Nothing.
 `
 
-// requests is how many requests the task takes: the prompt, the first result, and the two others.
-const requests = 3
+// requests is how many requests the task takes: the prompt, the first result, the two others, and the second prompt.
+const requests = 4
 
-// TestAToolLoopIsOneRun lets each client run the whole loop by its own means. To go on, upstream must get the results
-// on the run that asked for them. A new run would mean that the gateway did not recognise what the client sends back.
+// wantRuns is what upstream sees: the tool loop is one run, and the second prompt goes on in its conversation.
+const wantRuns = `run 1: composer-2.5;fast=false, tools add, end well
+  mcp add: "3"
+  mcp add: "30"
+  mcp add: "300"
+run 2: composer-2.5;fast=false, continued, tools add, end well
+`
+
+// TestAToolLoopIsOneRun lets each client run the whole loop by its own means, and then say one thing more. To go on,
+// upstream must get the results on the run that asked for them. A new run, or a new conversation, would mean that the
+// gateway did not recognise what the client sends back.
 func TestAToolLoopIsOneRun(t *testing.T) {
 	for _, client := range []struct {
 		script  string // in testdata, without .py
@@ -81,8 +93,8 @@ func TestAToolLoopIsOneRun(t *testing.T) {
 			}
 			out := harness.RunPython(t, "testdata/"+client.script+".py", env...)
 
-			if !strings.HasSuffix(out, "The sums are 3, 30 and 300.\n") {
-				t.Errorf("the client ends with %q", out)
+			if want := "The sums are 3, 30 and 300.\nNothing.\n"; out != want {
+				t.Errorf("the client prints %q, want %q", out, want)
 			}
 			exchanges := recorder.Exchanges(paths[client.surface])
 			if len(exchanges) != requests {
@@ -98,8 +110,10 @@ func TestAToolLoopIsOneRun(t *testing.T) {
 				}
 			}
 			runs := sim.AwaitIdle()
-			if len(runs) != 1 || runs[0].End != "well" || len(runs[0].Failures) > 0 {
-				t.Errorf("want one run that ends well, got\n%s", harness.Summary(runs))
+			if got := harness.Summary(runs); got != wantRuns {
+				t.Errorf("the runs are\n%swant\n%s", got, wantRuns)
+			} else if runs[1].ConversationID != runs[0].ConversationID || strings.Contains(runs[1].Prompt, "Add up.") {
+				t.Errorf("the second prompt is %q, and its conversation %s, want %s", runs[1].Prompt, runs[1].ConversationID, runs[0].ConversationID)
 			}
 			if wrong := sim.Violations(); len(wrong) > 0 {
 				t.Errorf("the gateway broke the protocol:\n%s", strings.Join(wrong, "\n"))

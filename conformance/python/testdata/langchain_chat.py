@@ -22,17 +22,19 @@ model = ChatOpenAI(
     stream_usage=True,
 ).bind_tools([add])
 
-messages = [HumanMessage("Add up.")]
-while True:
-    if os.environ.get("STREAM"):
-        message = None
-        for chunk in model.stream(messages):
-            message = chunk if message is None else message + chunk
-    else:
-        message = model.invoke(messages)
-    assert message.usage_metadata["total_tokens"] > 0, message
-    messages.append(message)
-    if not message.tool_calls:
-        break
-    messages += [add.invoke(call) for call in message.tool_calls]
-print(message.text)
+messages = []
+for prompt in ["Add up.", "And now?"]:
+    messages.append(HumanMessage(prompt))
+    while True:
+        if os.environ.get("STREAM"):
+            message = None
+            for chunk in model.stream(messages):
+                message = chunk if message is None else message + chunk
+        else:
+            message = model.invoke(messages)
+        assert message.usage_metadata["total_tokens"] > 0, message
+        messages.append(message)
+        if not message.tool_calls:
+            break
+        messages += [add.invoke(call) for call in message.tool_calls]
+    print(message.text)

@@ -5,6 +5,8 @@ import os
 
 import litellm
 
+litellm.suppress_debug_info = True  # it prints hints about models that it has no prices of
+
 tools = [
     {
         "type": "function",
@@ -19,24 +21,26 @@ tools = [
         },
     }
 ]
-messages = [{"role": "user", "content": "Add up."}]
-while True:
-    answer = litellm.completion(
-        model="openai/composer-2.5",
-        api_base=os.environ["BASE_URL"],
-        api_key=os.environ["API_KEY"],
-        max_retries=0,
-        messages=messages,
-        tools=tools,
-        stream=bool(os.environ.get("STREAM")),
-    )
-    if os.environ.get("STREAM"):
-        answer = litellm.stream_chunk_builder(list(answer), messages=messages)
-    message = answer.choices[0].message
-    messages.append(message.model_dump())
-    if not message.tool_calls:
-        break
-    for call in message.tool_calls:
-        numbers = json.loads(call.function.arguments)
-        messages.append({"role": "tool", "tool_call_id": call.id, "content": str(numbers["a"] + numbers["b"])})
-print(message.content)
+messages = []
+for prompt in ["Add up.", "And now?"]:
+    messages.append({"role": "user", "content": prompt})
+    while True:
+        answer = litellm.completion(
+            model="openai/composer-2.5",
+            api_base=os.environ["BASE_URL"],
+            api_key=os.environ["API_KEY"],
+            max_retries=0,
+            messages=messages,
+            tools=tools,
+            stream=bool(os.environ.get("STREAM")),
+        )
+        if os.environ.get("STREAM"):
+            answer = litellm.stream_chunk_builder(list(answer), messages=messages)
+        message = answer.choices[0].message
+        messages.append(message.model_dump())
+        if not message.tool_calls:
+            break
+        for call in message.tool_calls:
+            numbers = json.loads(call.function.arguments)
+            messages.append({"role": "tool", "tool_call_id": call.id, "content": str(numbers["a"] + numbers["b"])})
+    print(message.content)

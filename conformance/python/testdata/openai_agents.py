@@ -19,13 +19,17 @@ def add(a: int, b: int) -> str:
 
 async def main():
     agent = Agent(name="Adder", model=model("composer-2.5", openai_client=client), tools=[add])
-    if os.environ.get("STREAM"):
-        result = Runner.run_streamed(agent, "Add up.", max_turns=5)
-        async for _ in result.stream_events():
-            pass
-    else:
-        result = await Runner.run(agent, "Add up.", max_turns=5)
-    print(result.final_output)
+    items = []
+    for prompt in ["Add up.", "And now?"]:
+        items.append({"role": "user", "content": prompt})
+        if os.environ.get("STREAM"):
+            result = Runner.run_streamed(agent, items, max_turns=5)
+            async for _ in result.stream_events():
+                pass
+        else:
+            result = await Runner.run(agent, items, max_turns=5)
+        items = result.to_input_list()
+        print(result.final_output)
 
 
 asyncio.run(main())

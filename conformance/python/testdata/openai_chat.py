@@ -24,14 +24,16 @@ tools = [
         },
     }
 ]
-messages = [{"role": "user", "content": "Add up."}]
-while True:
-    completion = client.chat.completions.create(model="composer-2.5", messages=messages, tools=tools)
-    message = completion.choices[0].message
-    messages.append(message.model_dump(exclude_none=True))
-    if not message.tool_calls:
-        break
-    for call in message.tool_calls:
-        numbers = json.loads(call.function.arguments)
-        messages.append({"role": "tool", "tool_call_id": call.id, "content": str(numbers["a"] + numbers["b"])})
-print(message.content)
+messages = []
+for prompt in ["Add up.", "And now?"]:
+    messages.append({"role": "user", "content": prompt})
+    while True:
+        completion = client.chat.completions.create(model="composer-2.5", messages=messages, tools=tools)
+        message = completion.choices[0].message
+        messages.append(message.model_dump(exclude_none=True))
+        if not message.tool_calls:
+            break
+        for call in message.tool_calls:
+            numbers = json.loads(call.function.arguments)
+            messages.append({"role": "tool", "tool_call_id": call.id, "content": str(numbers["a"] + numbers["b"])})
+    print(message.content)

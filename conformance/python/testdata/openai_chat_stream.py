@@ -29,7 +29,13 @@ tools = [
 
 
 async def main():
-    messages = [{"role": "user", "content": "Add up."}]
+    messages = []
+    for prompt in ["Add up.", "And now?"]:
+        messages.append({"role": "user", "content": prompt})
+        await loop(messages)
+
+
+async def loop(messages):
     while True:
         text = ""
         async with client.chat.completions.stream(

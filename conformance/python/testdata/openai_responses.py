@@ -23,18 +23,20 @@ tools = [
         "strict": True,
     }
 ]
-items = [{"role": "user", "content": "Add up."}]
-while True:
-    response = client.responses.create(
-        model="composer-2.5", input=items, tools=tools, store=False, include=["reasoning.encrypted_content"]
-    )
-    items += response.output
-    calls = [item for item in response.output if item.type == "function_call"]
-    if not calls:
-        break
-    for call in calls:
-        numbers = json.loads(call.arguments)
-        items.append(
-            {"type": "function_call_output", "call_id": call.call_id, "output": str(numbers["a"] + numbers["b"])}
+items = []
+for prompt in ["Add up.", "And now?"]:
+    items.append({"role": "user", "content": prompt})
+    while True:
+        response = client.responses.create(
+            model="composer-2.5", input=items, tools=tools, store=False, include=["reasoning.encrypted_content"]
         )
-print(response.output_text)
+        items += response.output
+        calls = [item for item in response.output if item.type == "function_call"]
+        if not calls:
+            break
+        for call in calls:
+            numbers = json.loads(call.arguments)
+            items.append(
+                {"type": "function_call_output", "call_id": call.call_id, "output": str(numbers["a"] + numbers["b"])}
+            )
+    print(response.output_text)

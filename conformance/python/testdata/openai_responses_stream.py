@@ -28,7 +28,13 @@ tools = [
 
 
 async def main():
-    more = {"input": "Add up."}
+    last = None
+    for prompt in ["Add up.", "And now?"]:
+        last = await loop({"input": prompt, "previous_response_id": last})
+
+
+async def loop(more):
+    """Gives the model what it asks for until it has said its last words, and returns the id of the last answer."""
     while True:
         text = ""
         async with client.responses.stream(model="composer-2.5", tools=tools, **more) as stream:
@@ -40,7 +46,8 @@ async def main():
         assert response.usage.total_tokens > 0, response
         calls = [item for item in response.output if item.type == "function_call"]
         if not calls:
-            return print(text)
+            print(text)
+            return response.id
         results = []
         for call in calls:
             numbers = json.loads(call.arguments)

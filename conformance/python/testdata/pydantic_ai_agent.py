@@ -29,8 +29,11 @@ async def main():
     limits = UsageLimits(request_limit=5)
     # Not run_stream: that takes the first text for the model's last words, also when calls come with it.
     handler = read_all if os.environ.get("STREAM") else None
-    result = await agent.run("Add up.", usage_limits=limits, event_stream_handler=handler)
-    print(result.output)
+    history = None
+    for prompt in ["Add up.", "And now?"]:
+        result = await agent.run(prompt, message_history=history, usage_limits=limits, event_stream_handler=handler)
+        history = result.all_messages()
+        print(result.output)
 
 
 asyncio.run(main())
