@@ -121,3 +121,32 @@ func TestAToolLoopIsOneRun(t *testing.T) {
 		})
 	}
 }
+
+// TestEveryAnswerIsOfItsDeclaredType has OpenAI's SDK check them: it does so only when asked, and other clients rely on
+// those types without checking.
+func TestEveryAnswerIsOfItsDeclaredType(t *testing.T) {
+	sim := harness.StartSim(t)
+	sim.Play(`
+turn always when prompt "Call patch."
+calls 2
+call patch {"input":"*** a patch"}
+call look {}
+end
+turn always when prompt "Fail."
+think Oh.
+text "It begins. "
+error resource_exhausted Too much.
+turn always
+think Two numbers.
+text {"a":1,
+text "\"b\":2}"
+usage input=30 output=10 cache_read=5 reasoning=3
+`)
+	gateway := harness.StartGateway(t, sim)
+	if out := harness.RunPython(t, "testdata/openai_strict.py", "BASE_URL="+gateway.BaseURL(), "API_KEY="+harness.Key); out != "done\n" {
+		t.Errorf("the client prints %q", out)
+	}
+	if wrong := sim.Violations(); len(wrong) > 0 {
+		t.Errorf("the gateway broke the protocol:\n%s", strings.Join(wrong, "\n"))
+	}
+}
