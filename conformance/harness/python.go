@@ -29,7 +29,7 @@ func RunPython(t testing.TB, file string, env ...string) string {
 	}
 	home := t.TempDir()
 	c := command{
-		dir: home, env: append(append(cleanEnv(home), "PYTHONDONTWRITEBYTECODE=1"), env...),
+		dir: home, env: append(cleanEnv(home), env...),
 		program: filepath.Join(venv, "bin/python"), args: []string{file}, limit: pythonLimit,
 	}
 	stdout, stderr, err := c.run(t)
