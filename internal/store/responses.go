@@ -21,10 +21,12 @@ type Response struct {
 	Created time.Time
 	Expires time.Time
 
-	// Runner names the process that is working on the response in the background, and holds it until LeaseUntil; ""
-	// once the response is finished. A response with a Runner is never evicted.
-	Runner     string
-	LeaseUntil time.Time
+	// Runner names the process that is working on the response in the background; "" once the response is finished.
+	// A response with a Runner is never evicted.
+	Runner string
+	// Lease is how long Runner holds the response, counted from the write by the clock of the database, so that the
+	// clocks of the processes don't matter. It is only written: what is read has 0.
+	Lease time.Duration
 
 	// Revision counts the changes of this row; the first is 1.
 	Revision int64
@@ -36,7 +38,7 @@ type Responses interface {
 	// CreateResponse stores a new response; its Revision is ignored and becomes 1. ErrConflict: the owner has one
 	// with this ID. ErrTooLarge.
 	CreateResponse(ctx context.Context, r Response) error
-	// UpdateResponse replaces Status, Object, Input, Expires, Runner and LeaseUntil of the response, whose Revision
+	// UpdateResponse replaces Status, Object, Input, Expires, Runner and Lease of the response, whose Revision
 	// must be r.Revision, and adds one to it. ErrConflict: the stored one has another Revision, so somebody else
 	// (a cancel, another replica) has changed it. ErrNotFound. ErrTooLarge.
 	UpdateResponse(ctx context.Context, r Response) error
@@ -45,13 +47,14 @@ type Responses interface {
 	// DeleteResponse deletes a response and its events. ErrNotFound.
 	DeleteResponse(ctx context.Context, owner, id string) error
 
-	// RenewLeases moves LeaseUntil of everything that runner works on, without touching Revision, and returns what
-	// that is. What runner works on but is not in the answer was taken from it or deleted: it should stop.
-	RenewLeases(ctx context.Context, runner string, until time.Time) ([]ResponseRef, error)
-	// AbandonedResponses returns up to limit responses that have a Runner whose lease ended before the given time,
-	// longest ago first, of all owners. Their runner died: mark them as failed with UpdateResponse, taking ErrConflict
-	// for an answer (another replica was faster).
-	AbandonedResponses(ctx context.Context, before time.Time, limit int) ([]Response, error)
+	// RenewLeases gives runner a new lease on those of jobs that it still works on, without touching Revision, and
+	// returns which these are. The others were taken from it or deleted. It writes also when jobs is empty, so nil says
+	// that the database can be written.
+	RenewLeases(ctx context.Context, runner string, jobs []ResponseRef, lease time.Duration) ([]ResponseRef, error)
+	// AbandonedResponses returns up to limit responses of all owners that have a Runner other than self whose lease
+	// has ended by the clock of the database, longest ago first. Their runner died or can't reach the database: mark
+	// them as failed with UpdateResponse, taking ErrConflict for an answer (somebody else was faster).
+	AbandonedResponses(ctx context.Context, self string, limit int) ([]Response, error)
 }
 
 // A ResponseRef names a response.

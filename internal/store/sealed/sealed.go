@@ -14,7 +14,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"time"
 
 	"composer-api/internal/store"
 	"composer-api/internal/store/seal"
@@ -98,8 +97,8 @@ func (s *sealed) Response(ctx context.Context, owner, id string) (store.Response
 
 // AbandonedResponses skips nothing: a response that can't be opened comes with nil content, so that it can still be
 // marked as failed.
-func (s *sealed) AbandonedResponses(ctx context.Context, before time.Time, limit int) ([]store.Response, error) {
-	all, err := s.Store.AbandonedResponses(ctx, before, limit)
+func (s *sealed) AbandonedResponses(ctx context.Context, self string, limit int) ([]store.Response, error) {
+	all, err := s.Store.AbandonedResponses(ctx, self, limit)
 	if err != nil {
 		return nil, err
 	}

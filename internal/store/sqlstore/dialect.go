@@ -23,6 +23,8 @@ type dialect struct {
 	create func(dsn string) error
 	// lock waits until this process alone may change the schema.
 	lock func(ctx context.Context, db *sql.DB, dsn string) (unlock func(), err error)
+	// clock is an SQL expression for the time by the clock that all processes on one database share, in milliseconds.
+	clock func() string
 	// meaning is the error of package store that a driver's error stands for; nil when none does.
 	meaning func(error) error
 	// again reports whether a transaction that failed so should be tried again.

@@ -26,6 +26,7 @@ var postgres = dialect{
 	exists:      func(string) bool { return true },
 	create:      func(string) error { return nil }, // that is for whoever runs the server
 	lock:        lockPostgres,
+	clock:       func() string { return `CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)` },
 	meaning:     postgresMeaning,
 	again:       postgresAgain,
 }

@@ -7,14 +7,19 @@ import (
 	"composer-api/internal/store"
 )
 
-const responseColumns = `owner, id, previous, status, created, expires, runner, lease_until, revision, object, input`
+const responseColumns = `owner, id, previous, status, created, expires, runner, revision, object, input`
 
 func responseFields(r *store.Response) []any {
 	return []any{&r.Owner, &r.ID, &r.Previous, &r.Status, asTime{&r.Created}, asTime{&r.Expires}, &r.Runner,
-		asTime{&r.LeaseUntil}, &r.Revision, &r.Object, &r.Input}
+		&r.Revision, &r.Object, &r.Input}
 }
 
 func responseSize(r store.Response) int64 { return int64(len(r.Object) + len(r.Input)) }
+
+// leaseEnd is an SQL expression for lease_until of a row that is written now; parameter names where the lease is bound.
+func (db *DB) leaseEnd(parameter string) string {
+	return db.dialect.clock() + ` + CAST(` + parameter + ` AS BIGINT)`
+}
 
 // CreateResponse implements store.Responses.
 func (db *DB) CreateResponse(ctx context.Context, r store.Response) error {
@@ -28,8 +33,8 @@ func (db *DB) CreateResponse(ctx context.Context, r store.Response) error {
 		}
 		if _, err := t.exec(`
 			INSERT INTO responses (owner, id, previous, status, created, expires, runner, lease_until, revision, object, input, size)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, $10, $11)`,
-			r.Owner, r.ID, r.Previous, r.Status, r.Created, r.Expires, r.Runner, r.LeaseUntil, r.Object, r.Input, responseSize(r)); err != nil {
+			VALUES ($1, $2, $3, $4, $5, $6, $7, `+db.leaseEnd("$8")+`, 1, $9, $10, $11)`,
+			r.Owner, r.ID, r.Previous, r.Status, r.Created, r.Expires, r.Runner, r.Lease, r.Object, r.Input, responseSize(r)); err != nil {
 			return err
 		}
 		return t.evictResponses(r.Owner, r.ID)
@@ -43,10 +48,10 @@ func (db *DB) UpdateResponse(ctx context.Context, r store.Response) error {
 	}
 	return db.inTx(ctx, func(t *tx) error {
 		n, err := t.exec(`
-			UPDATE responses SET status = $4, object = $5, input = $6, size = $7, expires = $8, runner = $9, lease_until = $10,
+			UPDATE responses SET status = $4, object = $5, input = $6, size = $7, expires = $8, runner = $9, lease_until = `+db.leaseEnd("$10")+`,
 				revision = revision + 1
 			WHERE owner = $1 AND id = $2 AND revision = $3 AND expires > $11`,
-			r.Owner, r.ID, r.Revision, r.Status, r.Object, r.Input, responseSize(r), r.Expires, r.Runner, r.LeaseUntil, db.now())
+			r.Owner, r.ID, r.Revision, r.Status, r.Object, r.Input, responseSize(r), r.Expires, r.Runner, r.Lease, db.now())
 		if err != nil {
 			return err
 		}
@@ -80,22 +85,38 @@ func (db *DB) DeleteResponse(ctx context.Context, owner, id string) error {
 }
 
 // RenewLeases implements store.Responses.
-func (db *DB) RenewLeases(ctx context.Context, runner string, until time.Time) ([]store.ResponseRef, error) {
-	if runner == "" {
-		return nil, nil // "" is what a finished response has
-	}
-	if _, err := db.exec(ctx, `UPDATE responses SET lease_until = $2 WHERE runner = $1 AND runner <> ''`, runner, until); err != nil {
+func (db *DB) RenewLeases(ctx context.Context, runner string, jobs []store.ResponseRef, lease time.Duration) (held []store.ResponseRef, err error) {
+	err = db.inTx(ctx, func(t *tx) error {
+		held = nil
+		// It changes nothing, but PostgreSQL refuses it when nothing can be written. SQLite's transactions begin with the
+		// lock for writing.
+		if _, err := t.exec(`UPDATE responses SET runner = runner WHERE 1 = 0`); err != nil {
+			return err
+		}
+		for _, job := range jobs {
+			n, err := t.exec(`UPDATE responses SET lease_until = `+db.leaseEnd("$4")+`
+				WHERE owner = $1 AND id = $2 AND runner = $3 AND runner <> '' AND expires > $5`, job.Owner, job.ID, runner, lease, db.now())
+			if err != nil {
+				return err
+			}
+			if n > 0 {
+				held = append(held, job)
+			}
+		}
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
-	return queryAll(ctx, db, func(ref *store.ResponseRef) []any { return []any{&ref.Owner, &ref.ID} },
-		`SELECT owner, id FROM responses WHERE runner = $1 AND runner <> '' AND expires > $2 ORDER BY created, id`, runner, db.now())
+	return held, nil
 }
 
 // AbandonedResponses implements store.Responses.
-func (db *DB) AbandonedResponses(ctx context.Context, before time.Time, limit int) ([]store.Response, error) {
+func (db *DB) AbandonedResponses(ctx context.Context, self string, limit int) ([]store.Response, error) {
 	return queryAll(ctx, db, responseFields, `
 		SELECT `+responseColumns+` FROM responses
-		WHERE runner <> '' AND lease_until < $1 AND expires > $2 ORDER BY lease_until, owner, id LIMIT $3`, before, db.now(), limit)
+		WHERE runner <> '' AND runner <> $1 AND lease_until < `+db.dialect.clock()+` AND expires > $2
+		ORDER BY lease_until, owner, id LIMIT $3`, self, db.now(), limit)
 }
 
 // AppendEvents implements store.Events.

@@ -9,7 +9,9 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	"github.com/rogpeppe/go-internal/lockedfile"
@@ -38,8 +40,10 @@ var sqlite = dialect{
 	exists:      func(dsn string) bool { return splitSQLite(dsn).exists() },
 	create:      func(dsn string) error { return splitSQLite(dsn).create() },
 	lock:        lockSQLite,
-	meaning:     sqliteMeaning,
-	again:       func(error) bool { return false }, // transactions take the write lock at once, so they can't collide
+	// The processes on one file are on one machine.
+	clock:   func() string { return strconv.FormatInt(time.Now().UnixMilli(), 10) },
+	meaning: sqliteMeaning,
+	again:   func(error) bool { return false }, // transactions take the write lock at once, so they can't collide
 }
 
 func openSQLite(dsn string) (write, read *sql.DB, err error) {

@@ -19,7 +19,7 @@ func response(owner, id string, seconds int) store.Response {
 // running is one that runner works on.
 func running(owner, id, runner string, lease time.Duration) store.Response {
 	r := response(owner, id, 0)
-	r.Status, r.Runner, r.LeaseUntil = "in_progress", runner, at(lease)
+	r.Status, r.Runner, r.Lease = "in_progress", runner, lease
 	return r
 }
 
@@ -40,11 +40,21 @@ func kept(e *exam, owner string) (ids string) {
 	return ids
 }
 
+// abandoned lists the owners of what self finds abandoned.
+func abandoned(e *exam, s store.Store, self string, limit int) (owners []string) {
+	e.Helper()
+	for _, r := range get[[]store.Response](e)(s.AbandonedResponses(e.ctx, self, limit)) {
+		owners = append(owners, r.Owner)
+	}
+	return owners
+}
+
 var responseCases = []examCase{
 	{name: "a response comes back as it was stored", run: func(e *exam) {
 		r := running("k:1", "resp_1", "host-1", time.Minute)
 		r.Object, r.Input = bytes.Repeat([]byte("\x00\xff{}"), 1<<14), nil
 		e.ok(e.CreateResponse(e.ctx, r))
+		r.Lease = 0 // is only written
 		e.same(get[store.Response](e)(e.Response(e.ctx, "k:1", "resp_1")), r)
 	}},
 	{name: "ids are unique for an owner, and two owners never meet", run: func(e *exam) {
@@ -84,7 +94,7 @@ var responseCases = []examCase{
 		}
 	}},
 	{name: "after its end a response is gone", run: func(e *exam) {
-		e.ok(e.CreateResponse(e.ctx, running("k:1", "resp_1", "host-1", 0)))
+		e.ok(e.CreateResponse(e.ctx, running("k:1", "resp_1", "host-1", -time.Minute)))
 		e.ok(e.AppendEvents(e.ctx, "k:1", "resp_1", []store.Event{{Data: []byte("x")}}))
 		e.pass(24 * time.Hour)
 		_, err := e.Response(e.ctx, "k:1", "resp_1")
@@ -93,42 +103,58 @@ var responseCases = []examCase{
 		e.fails(e.DeleteResponse(e.ctx, "k:1", "resp_1"), store.ErrNotFound)
 		e.fails(e.AppendEvents(e.ctx, "k:1", "resp_1", []store.Event{{Sequence: 1, Data: []byte("x")}}), store.ErrNotFound)
 		e.same(len(get[[]store.Event](e)(e.ListEvents(e.ctx, "k:1", "resp_1", -1, 10))), 0)
-		e.same(len(get[[]store.Response](e)(e.AbandonedResponses(e.ctx, at(48*time.Hour), 10))), 0)
+		e.same(len(get[[]store.Response](e)(e.AbandonedResponses(e.ctx, "host-2", 10))), 0)
 		next := response("k:1", "resp_1", 0)
 		next.Expires = at(48 * time.Hour)
 		e.ok(e.CreateResponse(e.ctx, next))
 	}},
+	// A lease of less than nothing has ended at once: so nobody has to wait for the database's clock.
 	{name: "what outlives its runner's lease is abandoned", run: func(e *exam) {
-		for i, lease := range []time.Duration{3, 1, 2, 9} {
+		for i, lease := range []time.Duration{-3, -5, -4, 9} {
 			e.ok(e.CreateResponse(e.ctx, running(fmt.Sprint("k:", i), "resp_1", "host-1", lease*time.Minute)))
 		}
 		e.ok(e.CreateResponse(e.ctx, response("k:9", "resp_1", 0))) // finished
-		owners := func(limit int) (owners []string) {
-			for _, r := range get[[]store.Response](e)(e.AbandonedResponses(e.ctx, at(5*time.Minute), limit)) {
-				owners = append(owners, r.Owner)
-			}
-			return owners
-		}
-		e.same(owners(10), []string{"k:1", "k:2", "k:0"})
-		e.same(owners(2), []string{"k:1", "k:2"})
-		failed := running("k:1", "resp_1", "", 0)
-		failed.LeaseUntil = time.Time{}
-		e.ok(e.UpdateResponse(e.ctx, failed))
-		e.same(owners(10), []string{"k:2", "k:0"})
+		e.same(abandoned(e, e, "host-2", 10), []string{"k:1", "k:2", "k:0"})
+		e.same(abandoned(e, e, "host-2", 2), []string{"k:1", "k:2"})
+		e.ok(e.UpdateResponse(e.ctx, response("k:1", "resp_1", 0)))
+		e.same(abandoned(e, e, "host-2", 10), []string{"k:2", "k:0"})
 	}},
-	{name: "a runner renews all its leases and learns what it has lost", run: func(e *exam) {
+	{name: "an update gives a new lease", run: func(e *exam) {
+		e.ok(e.CreateResponse(e.ctx, running("k:1", "resp_1", "host-1", -time.Minute)))
+		e.ok(e.UpdateResponse(e.ctx, running("k:1", "resp_1", "host-1", time.Minute)))
+		e.same(abandoned(e, e, "host-2", 10), []string(nil))
+		again := running("k:1", "resp_1", "host-1", -time.Minute)
+		again.Revision = 2
+		e.ok(e.UpdateResponse(e.ctx, again))
+		e.same(abandoned(e, e, "host-2", 10), []string{"k:1"})
+	}},
+	{name: "nobody finds its own responses abandoned", run: func(e *exam) {
+		e.ok(e.CreateResponse(e.ctx, running("k:1", "resp_1", "host-1", -time.Minute)))
+		e.ok(e.CreateResponse(e.ctx, running("k:2", "resp_1", "host-2", -time.Minute)))
+		e.same(abandoned(e, e, "host-1", 10), []string{"k:2"})
+		e.same(abandoned(e, e, "host-2", 10), []string{"k:1"})
+	}},
+	{name: "leases don't depend on the clocks of the processes", run: func(e *exam) {
 		e.ok(e.CreateResponse(e.ctx, running("k:1", "resp_1", "host-1", time.Minute)))
-		e.ok(e.CreateResponse(e.ctx, running("k:2", "resp_2", "host-1", time.Minute)))
-		e.ok(e.CreateResponse(e.ctx, running("k:3", "resp_3", "host-2", time.Minute)))
-		cancelled := response("k:2", "resp_2", 0)
-		e.ok(e.UpdateResponse(e.ctx, cancelled))
-		refs := get[[]store.ResponseRef](e)(e.RenewLeases(e.ctx, "host-1", at(time.Hour)))
-		e.same(refs, []store.ResponseRef{{Owner: "k:1", ID: "resp_1"}})
-		r := get[store.Response](e)(e.Response(e.ctx, "k:1", "resp_1"))
-		e.same(r.LeaseUntil, at(time.Hour))
-		e.same(r.Revision, int64(1))
-		e.same(get[store.Response](e)(e.Response(e.ctx, "k:3", "resp_3")).LeaseUntil, at(time.Minute))
-		e.same(len(get[[]store.ResponseRef](e)(e.RenewLeases(e.ctx, "", at(time.Hour)))), 0)
+		e.ok(e.CreateResponse(e.ctx, running("k:2", "resp_1", "host-1", -time.Minute)))
+		e.pass(time.Hour) // both replicas see this clock
+		e.same(abandoned(e, e.open(), "host-2", 10), []string{"k:2"})
+		e.same(len(get[[]store.ResponseRef](e)(e.open().RenewLeases(e.ctx, "host-1", []store.ResponseRef{{Owner: "k:2", ID: "resp_1"}}, time.Minute))), 1)
+		e.same(abandoned(e, e, "host-2", 10), []string(nil))
+	}},
+	{name: "a runner renews the leases of its jobs and learns what it has lost", run: func(e *exam) {
+		e.ok(e.CreateResponse(e.ctx, running("k:1", "resp_1", "host-1", -time.Minute)))
+		e.ok(e.CreateResponse(e.ctx, running("k:2", "resp_2", "host-1", -time.Minute)))
+		e.ok(e.CreateResponse(e.ctx, running("k:3", "resp_3", "host-2", -time.Minute)))
+		e.ok(e.CreateResponse(e.ctx, running("k:4", "resp_4", "host-1", -time.Minute)))
+		e.ok(e.UpdateResponse(e.ctx, response("k:2", "resp_2", 0))) // cancelled by somebody
+		jobs := []store.ResponseRef{{Owner: "k:1", ID: "resp_1"}, {Owner: "k:2", ID: "resp_2"}, {Owner: "k:3", ID: "resp_3"}, {Owner: "k:5", ID: "resp_1"}}
+		e.same(get[[]store.ResponseRef](e)(e.RenewLeases(e.ctx, "host-1", jobs, time.Minute)), jobs[:1])
+		e.same(get[store.Response](e)(e.Response(e.ctx, "k:1", "resp_1")).Revision, int64(1))
+		// What host-1 no longer names is not renewed, whoever holds it.
+		e.same(abandoned(e, e, "host-3", 10), []string{"k:3", "k:4"})
+		e.same(len(get[[]store.ResponseRef](e)(e.RenewLeases(e.ctx, "", jobs, time.Minute))), 0)
+		e.same(len(get[[]store.ResponseRef](e)(e.RenewLeases(e.ctx, "host-1", nil, time.Minute))), 0)
 	}},
 	{name: "over the owner's bytes the oldest go", limits: store.Limits{OwnerBytes: 100_000}, run: func(e *exam) {
 		e.ok(e.CreateResponse(e.ctx, sized("a", 1, 30_000)))

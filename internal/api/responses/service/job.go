@@ -57,7 +57,7 @@ func (s *Service) startJob(req *responses.Request, turn *agent.Request, rec *rec
 		s.leave(rec.row.Owner)
 		return nil, err
 	}
-	rec.row.Runner, rec.row.LeaseUntil = s.runner, time.Now().Add(leaseTime)
+	rec.row.Runner, rec.row.Lease = s.runner, leaseTime
 	if err := rec.create(j.encoder.Response()); err != nil {
 		s.leave(rec.row.Owner)
 		return nil, storeError(err)
@@ -166,7 +166,7 @@ func (j *job) fail(err error) {
 // who could ask again.
 func (j *job) keep(r *responses.Response) error {
 	if responses.Status(r.Status).Ended() {
-		j.rec.row.Runner, j.rec.row.LeaseUntil = "", time.Time{}
+		j.rec.row.Runner, j.rec.row.Lease = "", 0
 	}
 	var err error
 	for range keepAttempts {

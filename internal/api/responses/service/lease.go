@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"composer-api/internal/api/responses"
@@ -18,42 +19,53 @@ const (
 
 // lookAfterLeases renews the leases of this process's jobs, and ends what dead processes have left, until the service
 // is closed.
+//
+// Others are judged only after the store could be written for the time of a whole lease: after an outage every living
+// process must have had the time to renew its own leases.
 func (s *Service) lookAfterLeases() {
 	ticker := time.NewTicker(leaseTick)
 	defer ticker.Stop()
+	var since time.Time // when the store could be written first, and ever since; zero while it can't
 	for {
-		s.endAbandoned()
+		switch err := s.renewLeases(); {
+		case s.ctx.Err() != nil:
+			return
+		case err != nil:
+			s.cfg.Log.Error("the leases of background responses could not be renewed", "err", err)
+			since = time.Time{}
+		case since.IsZero():
+			since = time.Now()
+		case time.Since(since) >= leaseTime:
+			s.endAbandoned()
+		}
 		select {
 		case <-s.ctx.Done():
 			return
 		case <-ticker.C:
-			s.renewLeases()
 		}
 	}
 }
 
-// renewLeases keeps what this process works on, and stops working on what it has lost.
-func (s *Service) renewLeases() {
+// renewLeases keeps what this process works on, and stops working on what it has lost. It writes also when there is
+// nothing to keep. The error is the store's.
+func (s *Service) renewLeases() error {
 	jobs := s.snapshot()
-	if len(jobs) == 0 {
-		return
+	refs := make([]store.ResponseRef, len(jobs))
+	for i, j := range jobs {
+		refs[i] = j.ref()
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, storeTimeout)
 	defer cancel()
-	refs, err := s.cfg.Store.RenewLeases(ctx, s.runner, time.Now().Add(leaseTime))
+	held, err := s.cfg.Store.RenewLeases(ctx, s.runner, refs, leaseTime)
 	if err != nil {
-		s.cfg.Log.Error("the leases of background responses could not be renewed", "err", err)
-		return
-	}
-	held := make(map[store.ResponseRef]bool, len(refs))
-	for _, ref := range refs {
-		held[ref] = true
+		return err
 	}
 	for _, j := range jobs {
-		if !held[j.ref()] {
+		if !slices.Contains(held, j.ref()) {
 			j.cancel(errLost) // cancelled or deleted through another process; a job that is just ending doesn't mind
 		}
 	}
+	return nil
 }
 
 func (s *Service) snapshot() []*job {
@@ -70,7 +82,7 @@ func (s *Service) snapshot() []*job {
 func (s *Service) endAbandoned() {
 	ctx, cancel := context.WithTimeout(s.ctx, storeTimeout)
 	defer cancel()
-	rows, err := s.cfg.Store.AbandonedResponses(ctx, time.Now(), abandonedMax)
+	rows, err := s.cfg.Store.AbandonedResponses(ctx, s.runner, abandonedMax)
 	if err != nil {
 		if s.ctx.Err() == nil {
 			s.cfg.Log.Error("abandoned background responses could not be looked for", "err", err)
@@ -100,7 +112,7 @@ func (s *Service) settle(ctx context.Context, row store.Response, end func(*resp
 		return err
 	}
 	row.Status, row.Object = string(object.Status), object.Encode()
-	row.Runner, row.LeaseUntil = "", time.Time{}
+	row.Runner, row.Lease = "", 0
 	if err := s.cfg.Store.UpdateResponse(ctx, row); err != nil {
 		return err
 	}

@@ -161,11 +161,11 @@ func (m *mortal) AppendEvents(ctx context.Context, owner, id string, events []st
 	return m.Store.AppendEvents(ctx, owner, id, events)
 }
 
-func (m *mortal) RenewLeases(ctx context.Context, runner string, until time.Time) ([]store.ResponseRef, error) {
+func (m *mortal) RenewLeases(ctx context.Context, runner string, jobs []store.ResponseRef, lease time.Duration) ([]store.ResponseRef, error) {
 	if err := m.err(); err != nil {
 		return nil, err
 	}
-	return m.Store.RenewLeases(ctx, runner, until)
+	return m.Store.RenewLeases(ctx, runner, jobs, lease)
 }
 
 // An answer is what the client got.
