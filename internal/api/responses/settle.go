@@ -2,6 +2,7 @@ package responses
 
 import (
 	"bytes"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -25,6 +26,27 @@ func (e *Encoder) Interrupt() error {
 func (r *Response) Interrupt() {
 	failure := interruptedFailure
 	r.Status, r.Error = Failed, &failure
+}
+
+// Interrupted reports whether [Response.Interrupt] or [Encoder.Interrupt] ended the response.
+func (r *Response) Interrupted() bool {
+	return r.Status == Failed && r.Error != nil && r.Error.Code == interruptedFailure.Code
+}
+
+// Unreadable stands for a stored background response that can't be read any more and whose process ended.
+func Unreadable(id string, created time.Time) *Response {
+	r := (&Request{Background: true, Store: true}).echo()
+	r.ID, r.CreatedAt = id, created.Unix()
+	r.Interrupt()
+	return &r
+}
+
+// EndEvent is the last event of a response that has ended, with the sequence number seq.
+func EndEvent(r *Response, seq int64) []byte {
+	var out collector
+	// A collector doesn't fail, and neither does encoding our own object.
+	(&stream{out: &out, seq: seq}).ended(r)
+	return out.events[0]
 }
 
 // Settle finishes what the encoder of a response has begun and is not there to finish. r says how the response ended,

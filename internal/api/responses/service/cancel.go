@@ -1,8 +1,10 @@
 package service
 
 import (
+	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api"
@@ -13,17 +15,14 @@ import (
 // cancel answers POST /responses/{id}/cancel with the response as it is afterwards. To cancel what has ended changes
 // nothing.
 func (s *Service) cancel(w http.ResponseWriter, r *http.Request, call *api.Call) error {
-	owner, id := call.Caller.Owner, r.PathValue("id")
-	if j := s.job(store.ResponseRef{Owner: owner, ID: id}); j != nil {
-		j.cancel(errCancelled)
-		select {
-		case <-j.done:
-		case <-r.Context().Done():
-			return &agent.Error{Code: agent.Canceled, Err: r.Context().Err()}
+	ref := store.ResponseRef{Owner: call.Caller.Owner, ID: r.PathValue("id")}
+	if j := s.job(ref); j != nil {
+		if err := j.stop(r.Context()); err != nil {
+			return err
 		}
 	}
 	for {
-		row, err := s.load(r.Context(), owner, id)
+		row, err := s.load(r.Context(), ref.Owner, ref.ID)
 		if err != nil {
 			return err
 		}
@@ -37,10 +36,48 @@ func (s *Service) cancel(w http.ResponseWriter, r *http.Request, call *api.Call)
 		if object.Status.Ended() {
 			return api.WriteJSON(w, row.Object)
 		}
-		// Another process works on it, and stops when it finds its row changed.
-		err = s.settle(r.Context(), row, func(r *responses.Response) { r.Status = responses.Cancelled })
+		err = s.cancelElsewhere(r.Context(), row)
 		if err != nil && !errors.Is(err, store.ErrConflict) {
 			return storeError(err)
 		}
 	}
+}
+
+// stop cancels the job and waits until that is stored. An error says that it is not known to be; the job has stopped
+// all the same, and its end is stored when the store is back.
+func (j *job) stop(ctx context.Context) error {
+	j.cancel(errCancelled)
+	select {
+	case <-j.turned:
+	case <-ctx.Done():
+		return &agent.Error{Code: agent.Canceled, Err: ctx.Err()}
+	}
+	timer := time.NewTimer(storeTimeout)
+	defer timer.Stop()
+	select {
+	case <-j.done:
+	case <-timer.C:
+		if j.unsaved.Load() != nil {
+			return storeError(store.ErrUnavailable)
+		}
+	case <-ctx.Done():
+		return &agent.Error{Code: agent.Canceled, Err: ctx.Err()}
+	}
+	return nil
+}
+
+// cancelElsewhere cancels a response that another process works on. That stops when it finds its row changed.
+func (s *Service) cancelElsewhere(ctx context.Context, row store.Response) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	first, rest, err := s.settle(ctx, row, func(r *responses.Response) { r.Status = responses.Cancelled })
+	if err != nil {
+		return err
+	}
+	if err := appendEvents(ctx, s.cfg.Store, &row, first, rest); err != nil {
+		// The other process has gone on meanwhile, and ends its events itself. Else whoever follows the stream makes up
+		// for it.
+		s.cfg.Log.Info("the end of a cancelled response could not be added to its events", "id", row.ID, "err", err)
+	}
+	return nil
 }

@@ -1,7 +1,9 @@
 package service
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -50,7 +52,6 @@ func (s *Service) create(w http.ResponseWriter, r *http.Request, call *api.Call)
 type record struct {
 	service *Service
 	row     store.Response
-	queued  []byte // a background response's object before anything has happened
 }
 
 // newRecord begins the row of the response to req.
@@ -80,15 +81,22 @@ func (rec *record) options() responses.Options {
 	}
 }
 
-// storeTimeout bounds a write that outlives its request.
-const storeTimeout = 10 * time.Second
+// storeTimeout bounds every use of the store. A store that hangs is as good as one that is away.
+const storeTimeout = 3 * time.Second
 
-// create stores the response as it stands.
+// createPause is how long create waits before it tries again.
+const createPause = 200 * time.Millisecond
+
+// create stores the response as it stands. A store that is away for a moment is asked twice.
 func (rec *record) create(r *responses.Response) error {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
-	rec.row.Status, rec.row.Object = string(r.Status), r.Encode()
-	err := rec.service.cfg.Store.CreateResponse(ctx, rec.row)
+	rec.set(r)
+	err := rec.insert(ctx)
+	if isAway(err) && ctx.Err() == nil {
+		time.Sleep(createPause)
+		err = rec.insert(ctx)
+	}
 	if err != nil {
 		rec.service.cfg.Log.Error("a response could not be stored", "id", rec.row.ID, "err", err)
 	}
@@ -96,16 +104,74 @@ func (rec *record) create(r *responses.Response) error {
 	return err
 }
 
-// update replaces the stored response by r.
-func (rec *record) update(r *responses.Response) error {
-	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
-	defer cancel()
-	rec.row.Status, rec.row.Object = string(r.Status), r.Encode()
-	err := rec.service.cfg.Store.UpdateResponse(ctx, rec.row)
-	if err == nil {
-		rec.row.Revision++
+func (rec *record) insert(ctx context.Context) error {
+	err := rec.service.cfg.Store.CreateResponse(ctx, rec.row)
+	if !errors.Is(err, store.ErrConflict) {
+		return err
+	}
+	// Nobody else makes this id, so this is most likely what an earlier try has stored without telling.
+	now, readErr := rec.service.cfg.Store.Response(ctx, rec.row.Owner, rec.row.ID)
+	switch {
+	case readErr != nil:
+		return readErr
+	case rec.holds(&now):
+		return nil
 	}
 	return err
+}
+
+// set makes r what the next write stores.
+func (rec *record) set(r *responses.Response) {
+	rec.row.Status, rec.row.Object = string(r.Status), r.Encode()
+}
+
+// holds reports whether the stored row now says the same as rec.
+func (rec *record) holds(now *store.Response) bool {
+	return now.Status == rec.row.Status && bytes.Equal(now.Object, rec.row.Object)
+}
+
+// updateTries bounds how often update follows a row that others change.
+const updateTries = 3
+
+// update replaces the stored response by rec. It may be called again after a failure, also when the store has done what
+// it was asked for and only its answer was lost.
+//
+// What another process wrote meanwhile stays, and the error is store.ErrConflict, unless it took this process for dead:
+// what the model answered counts more than that.
+func (rec *record) update() error {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	for try := 1; ; try++ {
+		err := rec.service.cfg.Store.UpdateResponse(ctx, rec.row)
+		if err == nil {
+			rec.row.Revision++
+			return nil
+		}
+		if !errors.Is(err, store.ErrConflict) || try == updateTries {
+			return err
+		}
+		now, readErr := rec.service.cfg.Store.Response(ctx, rec.row.Owner, rec.row.ID)
+		switch {
+		case readErr != nil:
+			return readErr
+		case rec.holds(&now) && now.Runner == rec.row.Runner: // an earlier try
+			rec.row.Revision = now.Revision
+			return nil
+		case now.Runner == rec.service.runner, interrupted(&now):
+			rec.row.Revision = now.Revision
+		default:
+			return err
+		}
+	}
+}
+
+// interrupted reports whether a row was ended because its process was taken for dead, or ended by a shutdown.
+func interrupted(row *store.Response) bool {
+	if responses.Status(row.Status) != responses.Failed {
+		return false
+	}
+	object, err := responses.DecodeResponse(row.Object)
+	return err == nil && object.Interrupted()
 }
 
 // appendEvents stores events of a response, of which the first has the sequence number first.

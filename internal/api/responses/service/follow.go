@@ -21,27 +21,28 @@ func (s *Service) streamStored(w http.ResponseWriter, r *http.Request, row store
 	if !object.Background {
 		return agent.ParamError(agent.InvalidValue, "stream", "Only background responses can be streamed again. Leave 'stream' out to get the whole response.")
 	}
-	return s.stream(w, r, store.ResponseRef{Owner: row.Owner, ID: row.ID}, after)
+	return s.stream(w, r, row, after)
 }
 
 // stream writes the events of a background response to w, up to its end.
-func (s *Service) stream(w http.ResponseWriter, r *http.Request, ref store.ResponseRef, after int64) error {
+func (s *Service) stream(w http.ResponseWriter, r *http.Request, row store.Response, after int64) error {
 	out := sse.NewWriter(w, s.cfg.SSE)
 	defer out.Close()
 	if err := out.Flush(); err != nil { // the headers, at once
 		return err
 	}
-	f := follower{service: s, ref: ref, out: out, last: after}
+	f := follower{service: s, row: row, out: out, last: after}
 	return f.follow(r.Context())
 }
 
 // A follower writes a background response's events to one client, wherever they are: in the journal of the job that
-// makes them, or in the store.
+// makes them, or in the store. While the store is away it waits. The last event is always that of the response's end.
 type follower struct {
 	service *Service
-	ref     store.ResponseRef
+	row     store.Response // as it was last seen
 	out     *sse.Writer
-	last    int64 // sequence number of the last event written; -1 for none
+	last    int64 // sequence number of the last event written, or that the client had before; -1 for none
+	wrote   bool  // something was written
 	ended   bool  // that event was the last of all
 }
 
@@ -54,26 +55,20 @@ const (
 )
 
 func (f *follower) follow(ctx context.Context) error {
-	if j := f.service.job(f.ref); j != nil {
+	if j := f.service.job(store.ResponseRef{Owner: f.row.Owner, ID: f.row.ID}); j != nil {
 		if err := f.fromJournal(ctx, j.journal); err != nil {
 			return err
 		}
 	}
 	var endSeen time.Time
 	for !f.ended {
-		if err := f.fromStore(ctx); err != nil || f.ended {
-			return err
-		}
-		row, err := f.service.load(ctx, f.ref.Owner, f.ref.ID)
-		if err != nil {
-			return err
-		}
-		if responses.Status(row.Status).Ended() {
-			if endSeen.IsZero() {
-				endSeen = time.Now()
-			} else if time.Since(endSeen) >= endGrace {
-				return f.makeEnd(ctx, &row)
-			}
+		end, err := f.fromStore(ctx, &endSeen)
+		switch {
+		case f.ended, err == nil && end:
+			return f.finish()
+		case err == nil, isAway(err) && ctx.Err() == nil:
+		default:
+			return f.failed(ctx, err)
 		}
 		select {
 		case <-ctx.Done():
@@ -82,6 +77,18 @@ func (f *follower) follow(ctx context.Context) error {
 		}
 	}
 	return f.finish()
+}
+
+// failed is the error of a follower that can't go on.
+func (f *follower) failed(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return &agent.Error{Code: agent.Canceled, Err: ctx.Err()}
+	}
+	var ours *agent.Error
+	if errors.As(err, &ours) {
+		return err
+	}
+	return storeError(err)
 }
 
 // fromJournal writes what the journal has until it ends.
@@ -107,51 +114,100 @@ func (f *follower) fromJournal(ctx context.Context, j *journal) error {
 	}
 }
 
-// fromStore writes what the store has now.
-func (f *follower) fromStore(ctx context.Context) error {
+// fromStore writes what the store has now, and, when the response has ended and nobody is going to write its last
+// events any more, those. It reports whether that was all. endSeen is when the response was first seen to have ended.
+// Errors are the store's, or of writing to the client.
+func (f *follower) fromStore(ctx context.Context, endSeen *time.Time) (end bool, err error) {
+	if err := f.events(ctx); err != nil || f.ended {
+		return f.ended, err
+	}
+	row, err := f.service.row(ctx, f.row.Owner, f.row.ID)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		// It was deleted, or has expired.
+		if !responses.Status(f.row.Status).Ended() {
+			f.row.Status = string(responses.Cancelled)
+		}
+		return true, f.writeEnd()
+	case err != nil:
+		return false, err
+	}
+	f.row = row
+	if !responses.Status(row.Status).Ended() {
+		return false, nil
+	}
+	if endSeen.IsZero() {
+		*endSeen = time.Now()
+	}
+	// Who ends the response of a dead process writes no events, so there is nothing to wait for.
+	if time.Since(*endSeen) < endGrace && !interrupted(&row) {
+		return false, nil
+	}
+	return f.makeEnd(ctx)
+}
+
+// events writes the events that the store has now. What can't be read any more isn't there.
+func (f *follower) events(ctx context.Context) error {
 	for {
-		events, err := f.service.cfg.Store.ListEvents(ctx, f.ref.Owner, f.ref.ID, f.last, followMax)
-		if err != nil {
-			return storeError(err)
+		events, err := f.service.listEvents(ctx, f.row.Owner, f.row.ID, f.last, followMax)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
 		}
 		for _, e := range events {
 			if err := f.write(e.Sequence, e.Data); err != nil {
 				return err
 			}
 		}
-		if f.ended {
-			return f.finish()
-		}
-		if len(events) < followMax {
+		if len(events) < followMax || f.ended {
 			return clientGone(f.out.Flush())
 		}
 	}
 }
 
-// makeEnd makes the events that nobody lived to write.
-func (f *follower) makeEnd(ctx context.Context, row *store.Response) error {
-	object, err := responses.DecodeResponse(row.Object)
-	if err != nil {
-		return &agent.Error{Code: agent.Internal, Err: err}
+// makeEnd makes the events that nobody lived to write. It reports false when there are others to be written before.
+func (f *follower) makeEnd(ctx context.Context) (end bool, err error) {
+	log, err := f.service.log(ctx, f.row.Owner, f.row.ID)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return false, err
 	}
-	log, err := f.service.log(ctx, f.ref.Owner, f.ref.ID)
+	stored := int64(len(log))
+	switch {
+	case f.wrote && f.last+1 < stored && !responses.IsEnd(log[stored-1]):
+		return false, nil // these came just now
+	case stored > 0 && responses.IsEnd(log[stored-1]) && !f.wrote:
+		return true, nil // the client had them all
+	}
+	object, err := responses.DecodeResponse(f.row.Object)
 	if err != nil {
-		return storeError(err)
+		return false, &agent.Error{Code: agent.Internal, Err: err}
 	}
 	rest, err := responses.Settle(object, log)
+	if err != nil || f.wrote && f.last+1 > stored {
+		// The events can't be read, or the client has seen more of them than were stored.
+		return true, f.writeEnd()
+	}
+	for i, event := range rest {
+		if number := stored + int64(i); number > f.last {
+			if err := f.write(number, event); err != nil {
+				return false, err
+			}
+		}
+	}
+	return true, nil
+}
+
+// writeEnd writes the event of the response's end as the next one.
+func (f *follower) writeEnd() error {
+	object, err := responses.DecodeResponse(f.row.Object)
 	if err != nil {
 		return &agent.Error{Code: agent.Internal, Err: err}
 	}
-	for i, event := range rest {
-		if err := f.write(int64(len(log)+i), event); err != nil {
-			return err
-		}
-	}
-	return f.finish()
+	object.Status = responses.Status(f.row.Status)
+	return f.write(f.last+1, responses.EndEvent(object, f.last+1))
 }
 
 func (f *follower) write(sequence int64, event []byte) error {
-	f.last, f.ended = sequence, responses.IsEnd(event)
+	f.last, f.wrote, f.ended = sequence, true, responses.IsEnd(event)
 	return clientGone(f.out.SetBuffer(append(f.out.Buffer(), event...)))
 }
 

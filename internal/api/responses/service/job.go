@@ -1,9 +1,11 @@
 package service
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"composer-api/internal/agent"
@@ -19,10 +21,17 @@ type job struct {
 	journal *journal
 	encoder *responses.Encoder
 	turn    *agent.Request
+	queued  store.Response // the row before anything has happened
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc // with one of the causes below
-	done   chan struct{}           // closed when everything about the job is written down
+	turned chan struct{}           // closed when the turn has ended
+	done   chan struct{}           // closed when everything about the job is written down, or can't be
+
+	// lost says that the row is gone or somebody else's: nothing is written any more. For the goroutine of run alone.
+	lost bool
+	// unsaved is the ended response while it waits for a store that is away; nil when nothing waits.
+	unsaved atomic.Pointer[store.Response]
 }
 
 // Why a job is stopped.
@@ -39,9 +48,9 @@ func (s *Service) createInBackground(w http.ResponseWriter, r *http.Request, req
 		return err
 	}
 	if req.Stream {
-		return s.stream(w, r, j.ref(), -1)
+		return s.stream(w, r, j.queued, -1)
 	}
-	return api.WriteJSON(w, j.rec.queued)
+	return api.WriteJSON(w, j.queued.Object)
 }
 
 // startJob stores the response as queued and begins to work on it.
@@ -49,7 +58,7 @@ func (s *Service) startJob(req *responses.Request, turn *agent.Request, rec *rec
 	if err := s.admit(rec.row.Owner); err != nil {
 		return nil, err
 	}
-	j := &job{service: s, rec: rec, journal: newJournal(), turn: turn, done: make(chan struct{})}
+	j := &job{service: s, rec: rec, journal: newJournal(), turn: turn, turned: make(chan struct{}), done: make(chan struct{})}
 	opt := rec.options()
 	opt.Keep = j.keep
 	j.encoder = responses.NewStream(req, opt, j.journal)
@@ -60,9 +69,10 @@ func (s *Service) startJob(req *responses.Request, turn *agent.Request, rec *rec
 	rec.row.Runner, rec.row.Lease = s.runner, leaseTime
 	if err := rec.create(j.encoder.Response()); err != nil {
 		s.leave(rec.row.Owner)
+		s.forget(j.ref(), err)
 		return nil, storeError(err)
 	}
-	rec.queued = rec.row.Object
+	j.queued = rec.row
 	j.ctx, j.cancel = context.WithCancelCause(s.ctx)
 	s.mu.Lock()
 	s.jobs[j.ref()] = j
@@ -112,7 +122,8 @@ func (j *job) ref() store.ResponseRef {
 	return store.ResponseRef{Owner: j.rec.row.Owner, ID: j.rec.row.ID}
 }
 
-// run does the work.
+// run does the work. The job is over when its end and its events are stored: until then it counts as one that runs, so
+// the limits on jobs bound also what waits for a store that is away.
 func (j *job) run() {
 	defer j.cancel(nil)
 	saved := make(chan struct{})
@@ -124,6 +135,8 @@ func (j *job) run() {
 		j.fail(err)
 	}
 	j.journal.end()
+	close(j.turned)
+	j.saveEnd()
 	<-saved
 
 	s := j.service
@@ -148,48 +161,110 @@ func (j *job) Event(e *agent.Event) error { return j.encoder.Event(e) }
 // Flush implements agent.Sink.
 func (j *job) Flush() error { return j.encoder.Flush() }
 
-// fail ends a response whose turn ended with err, in the way that its cause asks for.
+// fail ends a response whose turn ended with err, in the way that its cause asks for. Whoever reads the journal gets a
+// last event in any case.
 func (j *job) fail(err error) {
+	if j.encoder.Response().Status.Ended() {
+		return
+	}
 	switch cause := context.Cause(j.ctx); {
 	case cause == nil:
 		j.encoder.Fail(agent.AsError(err))
 	case errors.Is(cause, errCancelled):
 		j.encoder.Cancel()
 	case errors.Is(cause, errDeleted), errors.Is(cause, errLost):
-		// The row is gone, or somebody else's.
+		j.lost = true // the row is gone, or somebody else's
+		j.encoder.Cancel()
 	default: // the service is being closed
 		j.encoder.Interrupt()
 	}
 }
 
-// keep writes the response down as it stands. A store that is away for a moment is waited for: there is no client here
-// who could ask again.
+// keep writes the response down as it stands, once. While the store is away the turn goes on all the same; saveEnd
+// makes up for it.
 func (j *job) keep(r *responses.Response) error {
-	if responses.Status(r.Status).Ended() {
+	if j.lost {
+		return nil
+	}
+	if r.Status.Ended() {
 		j.rec.row.Runner, j.rec.row.Lease = "", 0
 	}
-	var err error
-	for range keepAttempts {
-		if err = j.rec.update(r); !errors.Is(err, store.ErrUnavailable) {
-			break
+	j.rec.set(r)
+	return j.write()
+}
+
+// write stores the record and notes whether that has to be tried again. An error is for good.
+func (j *job) write() error {
+	err := j.rec.update()
+	ended := responses.Status(j.rec.row.Status).Ended()
+	if errors.Is(err, store.ErrTooLarge) && ended {
+		// With what the model said it is too large, and an end it must have.
+		j.service.cfg.Log.Error("a background response is too large to be stored", "id", j.rec.row.ID)
+		j.rec.set(tooLarge(j.encoder.Response()))
+		err = j.rec.update()
+	}
+	switch {
+	case err == nil, errors.Is(err, store.ErrTooLarge):
+	case errors.Is(err, store.ErrNotFound):
+		j.lost = true
+		j.cancel(errDeleted)
+	case errors.Is(err, store.ErrConflict):
+		j.lost = true
+		j.cancel(errLost)
+	default:
+		j.service.cfg.Log.Error("a background response could not be stored", "id", j.rec.row.ID, "status", j.rec.row.Status, "err", err)
+		if ended {
+			row := j.rec.row
+			j.unsaved.Store(&row)
 		}
-		time.Sleep(keepPause)
+		return nil
 	}
-	if err != nil {
-		j.service.cfg.Log.Error("a background response could not be stored", "id", j.rec.row.ID, "status", string(r.Status), "err", err)
-	}
+	j.unsaved.Store(nil)
 	return err
 }
 
-const (
-	keepAttempts = 5
-	keepPause    = time.Second
-)
+// tooLarge is what is kept of a response that is too large to be kept.
+func tooLarge(r *responses.Response) *responses.Response {
+	small := *r
+	small.Status, small.Output, small.CompletedAt, small.IncompleteDetails = responses.Failed, nil, nil, nil
+	small.Error = &responses.Failure{Code: "server_error", Message: "The response is too large to be stored. Ask for a shorter one, or leave 'background' out."}
+	return &small
+}
+
+// saveEnd returns once the end of the response is stored, or can't be: the row is gone or somebody else's, or the
+// service is closed and the store still away.
+func (j *job) saveEnd() {
+	for try := 1; j.unsaved.Load() != nil; try++ {
+		closed := !j.retryPause(try)
+		j.write()
+		if closed && j.unsaved.Load() != nil {
+			j.service.cfg.Log.Error("the end of a background response is lost, because the store is away", "id", j.rec.row.ID)
+			return
+		}
+	}
+}
+
+// retryPause waits before the next try, longer after each. It returns false at once when the service is closed.
+func (j *job) retryPause(try int) bool {
+	timer := time.NewTimer(min(time.Duration(try)*time.Second, leaseTick))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-j.service.ctx.Done():
+		return false
+	}
+}
 
 // How often events are written down. Each time costs the store a transaction, and a client here reads them from memory.
 const saveEvery = 250 * time.Millisecond
 
-// saveEvents writes the journal's events to the store until it has ended.
+// saveMax is how many events are written at once.
+const saveMax = 500
+
+// saveEvents writes the journal's events to the store until it has ended and all are written. While the store is away
+// it waits. It gives up when the response is gone, when somebody else has ended its events, and when the service is
+// closed and the store still away.
 func (j *job) saveEvents() {
 	saved, failures := 0, 0
 	for {
@@ -202,28 +277,46 @@ func (j *job) saveEvents() {
 			j.pause(saveEvery)
 			continue
 		}
-		err := j.save(saved, events)
+		n, err := j.save(saved, events[:min(len(events), saveMax)])
+		saved += n
 		switch {
-		case err == nil:
-			saved += len(events)
+		case n > 0:
 			failures = 0
 		case errors.Is(err, store.ErrNotFound):
 			j.cancel(errDeleted)
 			return
+		case errors.Is(err, store.ErrConflict):
+			return // another process has ended the response, and its events
 		default:
 			j.service.cfg.Log.Error("events of a background response could not be stored", "id", j.rec.row.ID, "err", err)
-			if failures++; failures >= keepAttempts || !errors.Is(err, store.ErrUnavailable) {
+			if failures++; !j.retryPause(failures) && failures > 1 {
 				return // who reads from the store gets the end from the row
 			}
-			time.Sleep(keepPause)
 		}
 	}
 }
 
-func (j *job) save(first int, events [][]byte) error {
+// save stores events, of which the first has the sequence number first, and returns how many of them are stored. Some
+// may be stored already, by an earlier try whose answer was lost.
+func (j *job) save(first int, events [][]byte) (int, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
-	return appendEvents(ctx, j.service.cfg.Store, &j.rec.row, first, events)
+	err := appendEvents(ctx, j.service.cfg.Store, &j.rec.row, first, events)
+	if err == nil {
+		return len(events), nil
+	}
+	if !errors.Is(err, store.ErrConflict) {
+		return 0, err
+	}
+	stored, readErr := j.service.cfg.Store.ListEvents(ctx, j.rec.row.Owner, j.rec.row.ID, int64(first)-1, len(events))
+	if readErr != nil {
+		return 0, readErr
+	}
+	n := 0
+	for n < len(stored) && stored[n].Sequence == int64(first+n) && bytes.Equal(stored[n].Data, events[n]) {
+		n++
+	}
+	return n, err
 }
 
 // pause waits for d, or less when the journal has ended.

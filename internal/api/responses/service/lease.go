@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -62,10 +63,63 @@ func (s *Service) renewLeases() error {
 	}
 	for _, j := range jobs {
 		if !slices.Contains(held, j.ref()) {
-			j.cancel(errLost) // cancelled or deleted through another process; a job that is just ending doesn't mind
+			s.lookAfterLost(ctx, j)
 		}
 	}
+	s.deleteForgotten(ctx)
 	return nil
+}
+
+// lookAfterLost stops a job whose row this process no longer holds, because it was cancelled or deleted through another
+// process.
+func (s *Service) lookAfterLost(ctx context.Context, j *job) {
+	select {
+	case <-j.turned:
+		return // it has stored its end itself, or finds out when it does
+	default:
+	}
+	ref := j.ref()
+	switch row, err := s.cfg.Store.Response(ctx, ref.Owner, ref.ID); {
+	case errors.Is(err, store.ErrNotFound):
+		j.cancel(errDeleted)
+	case err != nil, row.Runner == s.runner:
+		// Not known, or held after all. The next renewal will tell.
+	case interrupted(&row):
+		// Another process took this one for dead. When the job ends, its answer takes the place of that.
+		s.cfg.Log.Warn("a running background response was taken for abandoned", "id", ref.ID)
+	default:
+		j.cancel(errLost)
+	}
+}
+
+// forgottenMax bounds Service.forgotten.
+const forgottenMax = 1000
+
+// forget takes note of a background response that could not be created: if the store has it all the same, and only its
+// answer was lost, nobody works on it and nobody would ever end it.
+func (s *Service) forget(ref store.ResponseRef, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if isAway(err) && len(s.forgotten) < forgottenMax {
+		s.forgotten = append(s.forgotten, ref)
+	}
+}
+
+// deleteForgotten deletes what forget has noted.
+func (s *Service) deleteForgotten(ctx context.Context) {
+	s.mu.Lock()
+	refs := s.forgotten
+	s.forgotten = nil
+	s.mu.Unlock()
+	for i, ref := range refs {
+		err := s.cfg.Store.DeleteResponse(ctx, ref.Owner, ref.ID)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			s.mu.Lock()
+			s.forgotten = append(s.forgotten, refs[i:]...)
+			s.mu.Unlock()
+			return
+		}
+	}
 }
 
 func (s *Service) snapshot() []*job {
@@ -90,43 +144,57 @@ func (s *Service) endAbandoned() {
 		return
 	}
 	for _, row := range rows {
-		err := s.settle(ctx, row, (*responses.Response).Interrupt)
+		ctx, cancel := context.WithTimeout(s.ctx, storeTimeout)
+		_, _, err := s.settle(ctx, row, (*responses.Response).Interrupt)
+		cancel()
 		// A conflict among the errors says that another process was faster.
 		s.cfg.Log.Info("a background response was abandoned", "id", row.ID, "err", err)
+		if isAway(err) {
+			return
+		}
 	}
 }
 
-// settle ends a response that this process doesn't work on, in the way that end says, and its events with it.
-func (s *Service) settle(ctx context.Context, row store.Response, end func(*responses.Response)) error {
-	object, err := responses.DecodeResponse(row.Object)
-	if err != nil {
-		return err
+// settle ends a response that this process doesn't work on, in the way that end says. It returns the events that are
+// still to come, of which the first has the sequence number first. What can't be read, or is too large with all that its
+// events hold, is ended as failed with nothing in it, so that nobody tries again. Errors are the store's.
+func (s *Service) settle(ctx context.Context, row store.Response, end func(*responses.Response)) (first int, rest [][]byte, err error) {
+	object, first, rest, err := s.settled(ctx, &row, end)
+	if isAway(err) || ctx.Err() != nil {
+		return 0, nil, err
+	}
+	if err == nil {
+		row.Status, row.Object = string(object.Status), object.Encode()
+		row.Runner, row.Lease = "", 0
+		if err = s.cfg.Store.UpdateResponse(ctx, row); !errors.Is(err, store.ErrTooLarge) {
+			return first, rest, err
+		}
+	}
+	s.cfg.Log.Error("a background response can't be read or kept any more", "id", row.ID, "err", err)
+	object = responses.Unreadable(row.ID, row.Created)
+	row.Status, row.Object, row.Input = string(object.Status), object.Encode(), []byte("[]")
+	row.Runner, row.Lease = "", 0
+	return 0, nil, s.cfg.Store.UpdateResponse(ctx, row)
+}
+
+// settled makes the object of a response that ends as end says, and the rest of its events.
+func (s *Service) settled(ctx context.Context, row *store.Response, end func(*responses.Response)) (object *responses.Response, first int, rest [][]byte, err error) {
+	if object, err = responses.DecodeResponse(row.Object); err != nil {
+		return nil, 0, nil, err
 	}
 	log, err := s.log(ctx, row.Owner, row.ID)
 	if err != nil {
-		return err
+		return nil, 0, nil, err
 	}
 	end(object)
-	rest, err := responses.Settle(object, log)
-	if err != nil {
-		return err
-	}
-	row.Status, row.Object = string(object.Status), object.Encode()
-	row.Runner, row.Lease = "", 0
-	if err := s.cfg.Store.UpdateResponse(ctx, row); err != nil {
-		return err
-	}
-	if err := appendEvents(ctx, s.cfg.Store, &row, len(log), rest); err != nil {
-		// Whoever follows the stream makes up for it.
-		s.cfg.Log.Info("the end of a background response could not be added to its events", "id", row.ID, "err", err)
-	}
-	return nil
+	rest, err = responses.Settle(object, log)
+	return object, len(log), rest, err
 }
 
 // log is all events of a response that are stored.
 func (s *Service) log(ctx context.Context, owner, id string) (log [][]byte, err error) {
 	for {
-		events, err := s.cfg.Store.ListEvents(ctx, owner, id, int64(len(log))-1, followMax)
+		events, err := s.listEvents(ctx, owner, id, int64(len(log))-1, followMax)
 		for _, e := range events {
 			log = append(log, e.Data)
 		}
@@ -134,4 +202,11 @@ func (s *Service) log(ctx context.Context, owner, id string) (log [][]byte, err 
 			return log, err
 		}
 	}
+}
+
+// listEvents is the store's ListEvents, within storeTimeout.
+func (s *Service) listEvents(ctx context.Context, owner, id string, after int64, limit int) ([]store.Event, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	return s.cfg.Store.ListEvents(ctx, owner, id, after, limit)
 }

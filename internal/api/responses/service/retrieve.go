@@ -16,9 +16,22 @@ import (
 	"composer-api/internal/store"
 )
 
-// load finds a stored response.
+// row reads a response: as it is stored, or, when it ended here while the store was away, as it will be stored. Errors
+// are the store's.
+func (s *Service) row(ctx context.Context, owner, id string) (store.Response, error) {
+	if j := s.job(store.ResponseRef{Owner: owner, ID: id}); j != nil {
+		if row := j.unsaved.Load(); row != nil {
+			return *row, nil
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	return s.cfg.Store.Response(ctx, owner, id)
+}
+
+// load is row for a client, with errors to match.
 func (s *Service) load(ctx context.Context, owner, id string) (store.Response, error) {
-	row, err := s.cfg.Store.Response(ctx, owner, id)
+	row, err := s.row(ctx, owner, id)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return row, notFound(id)
@@ -59,7 +72,9 @@ type deletedDocument struct {
 // remove answers DELETE /responses/{id}. What still runs is stopped.
 func (s *Service) remove(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	ref := store.ResponseRef{Owner: call.Caller.Owner, ID: r.PathValue("id")}
-	err := s.cfg.Store.DeleteResponse(r.Context(), ref.Owner, ref.ID)
+	ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
+	defer cancel()
+	err := s.cfg.Store.DeleteResponse(ctx, ref.Owner, ref.ID)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return notFound(ref.ID)

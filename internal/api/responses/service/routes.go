@@ -1,8 +1,10 @@
 package service
 
 import (
+	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api"
@@ -39,13 +41,26 @@ func notFound(id string) error {
 	return agent.Errorf(agent.NotFound, "Response with id '%s' not found. It may have expired or been deleted, or it was made with 'store': false or with another key.", openai.Clip(id))
 }
 
+// isAway reports whether an error of the store may pass: it can't be reached, or doesn't answer.
+func isAway(err error) bool {
+	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
+}
+
 // storeError is the error of the store for the client, other than that there is no such row.
 func storeError(err error) error {
 	switch {
-	case errors.Is(err, store.ErrUnavailable):
-		return &agent.Error{Code: agent.Overloaded, Message: "Stored responses can't be reached at the moment. Requests with 'store': false and without 'previous_response_id' still work.", Err: err}
+	case isAway(err):
+		return &agent.Error{
+			Code: agent.Overloaded, RetryAfter: storeRetryAfter, Err: err,
+			Message: "Stored responses can't be reached at the moment. Requests with 'store': false and without 'previous_response_id' still work.",
+		}
+	case errors.Is(err, context.Canceled):
+		return &agent.Error{Code: agent.Canceled, Err: err}
 	case errors.Is(err, store.ErrTooLarge):
 		return &agent.Error{Code: agent.TooLarge, Message: "The request is too large to be stored. Send it with 'store': false.", Err: err}
 	}
 	return &agent.Error{Code: agent.Internal, Err: err}
 }
+
+// storeRetryAfter is when to ask again after the store was away.
+const storeRetryAfter = 5 * time.Second

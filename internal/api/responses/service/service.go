@@ -51,6 +51,8 @@ type Service struct {
 	closed  bool
 	jobs    map[store.ResponseRef]*job
 	byOwner map[string]int // jobs of each owner; holds no zeros
+	// forgotten are background responses of which nobody knows whether they were created; see forget.
+	forgotten []store.ResponseRef
 }
 
 // New makes a Service and begins to look after the leases of background responses. The caller closes it, before the
