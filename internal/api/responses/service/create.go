@@ -139,7 +139,7 @@ const updateTries = 3
 // What another process wrote meanwhile stays, and the error is store.ErrConflict, unless it took this process for dead:
 // what the model answered counts more than that.
 func (rec *record) update() error {
-	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	ctx, cancel := context.WithTimeout(rec.service.writes, storeTimeout)
 	defer cancel()
 	for try := 1; ; try++ {
 		err := rec.service.cfg.Store.UpdateResponse(ctx, rec.row)

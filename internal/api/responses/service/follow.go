@@ -172,7 +172,7 @@ func (f *follower) makeEnd(ctx context.Context) (end bool, err error) {
 	}
 	stored := int64(len(log))
 	switch {
-	case f.wrote && f.last+1 < stored && !responses.IsEnd(log[stored-1]):
+	case f.last+1 < stored:
 		return false, nil // these came just now
 	case stored > 0 && responses.IsEnd(log[stored-1]) && !f.wrote:
 		return true, nil // the client had them all

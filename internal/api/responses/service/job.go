@@ -299,7 +299,7 @@ func (j *job) saveEvents() {
 // save stores events, of which the first has the sequence number first, and returns how many of them are stored. Some
 // may be stored already, by an earlier try whose answer was lost.
 func (j *job) save(first int, events [][]byte) (int, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	ctx, cancel := context.WithTimeout(j.service.writes, storeTimeout)
 	defer cancel()
 	err := appendEvents(ctx, j.service.cfg.Store, &j.rec.row, first, events)
 	if err == nil {

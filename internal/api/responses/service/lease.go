@@ -26,8 +26,11 @@ const (
 func (s *Service) lookAfterLeases() {
 	ticker := time.NewTicker(leaseTick)
 	defer ticker.Stop()
-	var since time.Time // when the store could be written first, and ever since; zero while it can't
+	var since, last time.Time // the first and the last of a series of successful writes; zero while there is none
 	for {
+		if now := time.Now().Round(0); now.Sub(last) > 2*leaseTick { // by the wall clock, which goes on while a machine sleeps
+			since = time.Time{}
+		}
 		switch err := s.renewLeases(); {
 		case s.ctx.Err() != nil:
 			return
@@ -39,6 +42,7 @@ func (s *Service) lookAfterLeases() {
 		case time.Since(since) >= leaseTime:
 			s.endAbandoned()
 		}
+		last = time.Now().Round(0)
 		select {
 		case <-s.ctx.Done():
 			return

@@ -45,6 +45,9 @@ type Service struct {
 
 	ctx  context.Context // of the jobs; done when the service is closed
 	stop context.CancelFunc
+	// writes is the context of what is written outside of requests; done when a closed service waits no longer for it.
+	writes    context.Context
+	cutWrites context.CancelFunc
 	idle sync.WaitGroup // jobs and the keeper
 
 	mu      sync.Mutex
@@ -69,9 +72,13 @@ func New(cfg Config) *Service {
 	cfg.MaxJobsPerOwner = cmp.Or(cfg.MaxJobsPerOwner, 16)
 	s := &Service{cfg: cfg, runner: agent.NewID("runner_", 16), jobs: map[store.ResponseRef]*job{}, byOwner: map[string]int{}}
 	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.writes, s.cutWrites = context.WithCancel(context.Background())
 	s.idle.Go(s.lookAfterLeases)
 	return s
 }
+
+// closeTime bounds how long Close waits for the store.
+const closeTime = 5 * time.Second
 
 // Close ends the background responses that run, marks them as failed and waits for that.
 func (s *Service) Close() {
@@ -79,7 +86,10 @@ func (s *Service) Close() {
 	s.closed = true
 	s.mu.Unlock()
 	s.stop()
+	timer := time.AfterFunc(closeTime, s.cutWrites)
+	defer timer.Stop()
 	s.idle.Wait()
+	s.cutWrites()
 }
 
 // purposes of the seal. They are part of what clients hold: never change one.

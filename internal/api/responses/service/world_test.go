@@ -13,7 +13,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api"
@@ -33,7 +32,7 @@ type world struct {
 	t       testing.TB
 	path    string
 	ring    *seal.Ring
-	store   *mortal
+	store   *faulty
 	db      *sqlstore.DB
 	gateway *gateway.Gateway
 	service *service.Service
@@ -55,11 +54,21 @@ func newWorld(t testing.TB) *world {
 
 func bornWorld(t testing.TB, path string, ring *seal.Ring) *world {
 	t.Helper()
-	db, err := sqlstore.Open(t.Context(), sqlstore.Config{DSN: path})
+	return worldOn(t, sqlstore.Config{DSN: path}, ring)
+}
+
+// worldOn is a world on a database that is used through fronts.
+func worldOn(t testing.TB, cfg sqlstore.Config, ring *seal.Ring, fronts ...func(store.Store) store.Store) *world {
+	t.Helper()
+	db, err := sqlstore.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, path: path, ring: ring, db: db, store: &mortal{Store: db}}
+	var front store.Store = db
+	for _, f := range fronts {
+		front = f(front)
+	}
+	w := &world{t: t, path: cfg.DSN, ring: ring, db: db, store: &faulty{Store: front}}
 	w.gateway = gateway.New(gateway.Config{Backends: []agent.Backend{demo.New(nil)}})
 	w.service = service.New(service.Config{
 		Turns: w, Store: w.store, Seal: ring, MaxJobs: 5, MaxJobsPerOwner: 3, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
@@ -119,54 +128,6 @@ func (w *world) die() {
 
 // again is the next process on the same database.
 func (w *world) again() *world { return bornWorld(w.t, w.path, w.ring) }
-
-// A mortal is a store that can be lost.
-type mortal struct {
-	service.Store
-	dead atomic.Bool
-}
-
-func (m *mortal) err() error {
-	if m.dead.Load() {
-		return store.ErrUnavailable
-	}
-	return nil
-}
-
-func (m *mortal) CreateResponse(ctx context.Context, r store.Response) error {
-	if err := m.err(); err != nil {
-		return err
-	}
-	return m.Store.CreateResponse(ctx, r)
-}
-
-func (m *mortal) UpdateResponse(ctx context.Context, r store.Response) error {
-	if err := m.err(); err != nil {
-		return err
-	}
-	return m.Store.UpdateResponse(ctx, r)
-}
-
-func (m *mortal) Response(ctx context.Context, owner, id string) (store.Response, error) {
-	if err := m.err(); err != nil {
-		return store.Response{}, err
-	}
-	return m.Store.Response(ctx, owner, id)
-}
-
-func (m *mortal) AppendEvents(ctx context.Context, owner, id string, events []store.Event) error {
-	if err := m.err(); err != nil {
-		return err
-	}
-	return m.Store.AppendEvents(ctx, owner, id, events)
-}
-
-func (m *mortal) RenewLeases(ctx context.Context, runner string, jobs []store.ResponseRef, lease time.Duration) ([]store.ResponseRef, error) {
-	if err := m.err(); err != nil {
-		return nil, err
-	}
-	return m.Store.RenewLeases(ctx, runner, jobs, lease)
-}
 
 // An answer is what the client got.
 type answer struct {
