@@ -61,6 +61,7 @@ var arrows = map[string][]string{
 
 	// What is kept, and for whom.
 	"store":           {},
+	"store/bounded":   {"store"},
 	"store/sealed":    {"store/seal", "store"},
 	"store/sqlstore":  {"store"},
 	"store/storetest": {"store"},

@@ -23,6 +23,7 @@ import (
 	"composer-api/internal/hosted/waitlist"
 	"composer-api/internal/httpd"
 	"composer-api/internal/store"
+	"composer-api/internal/store/bounded"
 	"composer-api/internal/store/sealed"
 	"composer-api/internal/store/sqlstore"
 )
@@ -61,7 +62,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 	if err != nil {
 		return nil, err
 	}
-	s := &instance{log: log, store: sealed.New(db, ring), upstreams: up}
+	s := &instance{log: log, store: bounded.New(sealed.New(db, ring), bounded.Limit), upstreams: up}
 
 	list := newWaitlist(&c.Accounts, client)
 	world := outside{

@@ -85,7 +85,7 @@ const retryAfter = 5 * time.Second
 
 // storeError is the error for a client whose request needed the store.
 func storeError(err error) error {
-	if errors.Is(err, store.ErrUnavailable) {
+	if errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
 		return &agent.Error{
 			Code: agent.Overloaded, Err: err, RetryAfter: retryAfter,
 			Message: "Hosted keys can't be used at the moment, because the server's database is unavailable. Please try again shortly. Your own Cursor API key works meanwhile.",

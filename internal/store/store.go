@@ -50,7 +50,7 @@ type Store interface {
 	Events
 	Conversations
 	Sweeper
-	// Ping checks that the database answers, for /readyz.
+	// Ping checks that the database answers and can be written, for /readyz.
 	Ping(ctx context.Context) error
 	// Close lets go of the database. No other method may be called afterwards or at the same time.
 	Close() error

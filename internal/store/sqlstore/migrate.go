@@ -72,9 +72,13 @@ func MigrateStatus(ctx context.Context, dsn string) ([]Migration, error) {
 // schema remembers whether the schema is up to date, so that a patient DB can find out later.
 type schema struct {
 	current atomic.Bool
-	turn    chan struct{} // holds whoever tries
+	turn    chan struct{} // holds whoever tries, and guards what follows
 	tried   time.Time     // when somebody last tried, and what came of it
 	err     error
+	// ctx is done when the DB is being closed. No caller's context ends a migration: one that takes longer than a
+	// request may would never come to its end.
+	ctx  context.Context
+	stop context.CancelFunc
 }
 
 // retryEvery is how long a patient DB believes that the database is unavailable.
@@ -89,23 +93,38 @@ func (db *DB) ready(ctx context.Context) error {
 	}
 	select {
 	case s.turn <- struct{}{}:
-		defer func() { <-s.turn }()
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	switch {
-	case s.current.Load():
+	if s.current.Load() {
+		<-s.turn
 		return nil
-	case s.err != nil && db.now().Sub(s.tried) < retryEvery:
+	}
+	if s.err != nil && db.now().Sub(s.tried) < retryEvery {
+		defer func() { <-s.turn }()
 		return s.err
 	}
-	_, err := db.migrate(ctx)
-	if ctx.Err() != nil {
-		return err // says nothing about the database
+	tried := make(chan error, 1)
+	go func() {
+		defer func() { <-s.turn }()
+		_, err := db.migrate(s.ctx)
+		s.tried, s.err = db.now(), err
+		s.current.Store(err == nil)
+		tried <- err
+	}()
+	select {
+	case err := <-tried:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
-	s.tried, s.err = db.now(), err
-	s.current.Store(err == nil)
-	return err
+}
+
+// end stops a migration that is going on and waits for it.
+func (s *schema) end() {
+	s.stop()
+	s.turn <- struct{}{}
+	<-s.turn
 }
 
 // migrate applies what is pending.

@@ -210,6 +210,12 @@ func TestAReadOnlyDatabaseCanBeReadAndIsUnavailableForWriting(t *testing.T) {
 			if err := db.BeginRequest(t.Context(), store.RequestLog{ID: "log_1", Account: "acct_1"}); !errors.Is(err, store.ErrUnavailable) {
 				t.Errorf("writing: %v, want ErrUnavailable", err)
 			}
+			if err := db.Ping(t.Context()); !errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("Ping: %v, want ErrUnavailable", err)
+			}
+			if _, err := db.RenewLeases(t.Context(), "host-1", nil, time.Second); !errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("renewing no lease: %v, want ErrUnavailable", err)
+			}
 		})
 	}
 }

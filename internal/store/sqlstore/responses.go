@@ -88,9 +88,7 @@ func (db *DB) DeleteResponse(ctx context.Context, owner, id string) error {
 func (db *DB) RenewLeases(ctx context.Context, runner string, jobs []store.ResponseRef, lease time.Duration) (held []store.ResponseRef, err error) {
 	err = db.inTx(ctx, func(t *tx) error {
 		held = nil
-		// It changes nothing, but PostgreSQL refuses it when nothing can be written. SQLite's transactions begin with the
-		// lock for writing.
-		if _, err := t.exec(`UPDATE responses SET runner = runner WHERE 1 = 0`); err != nil {
+		if err := t.probe(); err != nil {
 			return err
 		}
 		for _, job := range jobs {

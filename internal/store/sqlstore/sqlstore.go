@@ -86,6 +86,7 @@ func connect(cfg Config) (*DB, error) {
 		db.now = time.Now
 	}
 	db.schema.turn = make(chan struct{}, 1)
+	db.schema.ctx, db.schema.stop = context.WithCancel(context.Background())
 	if d == &sqlite && splitSQLite(cfg.DSN).inMemory() {
 		if db.anchor, err = read.Conn(context.Background()); err != nil {
 			return nil, errors.Join(err, db.Close())
@@ -94,16 +95,17 @@ func connect(cfg Config) (*DB, error) {
 	return db, nil
 }
 
-// Ping implements store.Store.
+// Ping implements store.Store. A server that answers may be one that only reads: a standby after a failover.
 func (db *DB) Ping(ctx context.Context) error {
 	if err := db.ready(ctx); err != nil {
 		return err
 	}
-	return db.failure(ctx, db.read.PingContext(ctx))
+	return db.inTx(ctx, (*tx).probe)
 }
 
 // Close implements store.Store.
 func (db *DB) Close() error {
+	db.schema.end()
 	var err error
 	if db.anchor != nil {
 		err = db.anchor.Close()

@@ -55,6 +55,13 @@ func (t *tx) exec(statement string, args ...any) (int64, error) {
 	return n, t.db.failure(t.ctx, err)
 }
 
+// probe fails when nothing can be written. The statement changes nothing, but PostgreSQL refuses it all the same where
+// only reading is allowed; SQLite's transactions begin with the lock for writing.
+func (t *tx) probe() error {
+	_, err := t.exec(`UPDATE responses SET runner = runner WHERE 1 = 0`)
+	return err
+}
+
 // exec1 runs a statement that changes exactly one row, or else there is no such row.
 func (t *tx) exec1(statement string, args ...any) error {
 	n, err := t.exec(statement, args...)

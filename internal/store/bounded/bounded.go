@@ -1,0 +1,191 @@
+// Package bounded is a store that answers in time.
+//
+// It stands in front of any store.Store and gives every call a deadline, because a database that hangs (a network that
+// swallows packets, a lock that somebody holds) must not hold up the requests that use it. A call that doesn't end in
+// time is store.ErrUnavailable. Reads that fail because the database is away are tried once more within the deadline:
+// after a restart of the database the first use of each old connection fails.
+package bounded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"composer-api/internal/store"
+)
+
+// Limit is a good time for New.
+const Limit = 3 * time.Second
+
+// New gives every call of s that a request may make the time limit. Sweep may take longer. The caller closes what it
+// gets instead of s.
+func New(s store.Store, limit time.Duration) store.Store { return &bounded{s, limit} }
+
+// bounded names its store instead of embedding it, so that a new method can't be forgotten here.
+type bounded struct {
+	s     store.Store
+	limit time.Duration
+}
+
+// write calls f once.
+func (b *bounded) write(ctx context.Context, f func(context.Context) error) error {
+	inner, cancel := context.WithTimeout(ctx, b.limit)
+	defer cancel()
+	return b.late(ctx, inner, f(inner))
+}
+
+// read calls f, and calls it again if the store was away and there is time left.
+func read[T any](ctx context.Context, b *bounded, f func(context.Context) (T, error)) (T, error) {
+	inner, cancel := context.WithTimeout(ctx, b.limit)
+	defer cancel()
+	v, err := f(inner)
+	if errors.Is(err, store.ErrUnavailable) && inner.Err() == nil {
+		v, err = f(inner)
+	}
+	return v, b.late(ctx, inner, err)
+}
+
+// late makes ErrUnavailable of an error that comes from our deadline.
+func (b *bounded) late(ctx, inner context.Context, err error) error {
+	if err == nil || inner.Err() == nil || ctx.Err() != nil || errors.Is(err, store.ErrUnavailable) {
+		return err
+	}
+	return fmt.Errorf("%w: no answer within %s (%w)", store.ErrUnavailable, b.limit, err)
+}
+
+func (b *bounded) SignUp(ctx context.Context, a store.Account, k store.Key) (stands store.Account, err error) {
+	err = b.write(ctx, func(ctx context.Context) (err error) {
+		stands, err = b.s.SignUp(ctx, a, k)
+		return err
+	})
+	return stands, err
+}
+
+func (b *bounded) Account(ctx context.Context, id string) (store.Account, error) {
+	return read(ctx, b, func(ctx context.Context) (store.Account, error) { return b.s.Account(ctx, id) })
+}
+
+func (b *bounded) ListAccounts(ctx context.Context, after string, limit int) ([]store.Account, error) {
+	return read(ctx, b, func(ctx context.Context) ([]store.Account, error) { return b.s.ListAccounts(ctx, after, limit) })
+}
+
+func (b *bounded) ReplaceSealedKey(ctx context.Context, id string, old, sealed []byte) error {
+	return b.write(ctx, func(ctx context.Context) error { return b.s.ReplaceSealedKey(ctx, id, old, sealed) })
+}
+
+func (b *bounded) DeleteAccount(ctx context.Context, id string) error {
+	return b.write(ctx, func(ctx context.Context) error { return b.s.DeleteAccount(ctx, id) })
+}
+
+func (b *bounded) Key(ctx context.Context, id string) (store.Key, store.Account, error) {
+	type pair struct {
+		key     store.Key
+		account store.Account
+	}
+	p, err := read(ctx, b, func(ctx context.Context) (p pair, err error) {
+		p.key, p.account, err = b.s.Key(ctx, id)
+		return p, err
+	})
+	return p.key, p.account, err
+}
+
+func (b *bounded) ListKeys(ctx context.Context, account string) ([]store.Key, error) {
+	return read(ctx, b, func(ctx context.Context) ([]store.Key, error) { return b.s.ListKeys(ctx, account) })
+}
+
+func (b *bounded) RevokeKey(ctx context.Context, id string, at time.Time) error {
+	return b.write(ctx, func(ctx context.Context) error { return b.s.RevokeKey(ctx, id, at) })
+}
+
+func (b *bounded) RotateKey(ctx context.Context, id string, next store.Key) error {
+	return b.write(ctx, func(ctx context.Context) error { return b.s.RotateKey(ctx, id, next) })
+}
+
+func (b *bounded) BeginRequest(ctx context.Context, l store.RequestLog) error {
+	return b.write(ctx, func(ctx context.Context) error { return b.s.BeginRequest(ctx, l) })
+}
+
+func (b *bounded) FinishRequest(ctx context.Context, l store.RequestLog) error {
+	return b.write(ctx, func(ctx context.Context) error { return b.s.FinishRequest(ctx, l) })
+}
+
+func (b *bounded) ListRequests(ctx context.Context, account string, limit int) ([]store.RequestLog, error) {
+	return read(ctx, b, func(ctx context.Context) ([]store.RequestLog, error) { return b.s.ListRequests(ctx, account, limit) })
+}
+
+func (b *bounded) OpenSession(ctx context.Context, s store.Session) (stands store.Session, err error) {
+	err = b.write(ctx, func(ctx context.Context) (err error) {
+		stands, err = b.s.OpenSession(ctx, s)
+		return err
+	})
+	return stands, err
+}
+
+func (b *bounded) PutSession(ctx context.Context, s store.Session) error {
+	return b.write(ctx, func(ctx context.Context) error { return b.s.PutSession(ctx, s) })
+}
+
+func (b *bounded) DeleteSession(ctx context.Context, k store.SessionKey) error {
+	return b.write(ctx, func(ctx context.Context) error { return b.s.DeleteSession(ctx, k) })
+}
+
+func (b *bounded) CreateResponse(ctx context.Context, r store.Response) error {
+	return b.write(ctx, func(ctx context.Context) error { return b.s.CreateResponse(ctx, r) })
+}
+
+func (b *bounded) UpdateResponse(ctx context.Context, r store.Response) error {
+	return b.write(ctx, func(ctx context.Context) error { return b.s.UpdateResponse(ctx, r) })
+}
+
+func (b *bounded) Response(ctx context.Context, owner, id string) (store.Response, error) {
+	return read(ctx, b, func(ctx context.Context) (store.Response, error) { return b.s.Response(ctx, owner, id) })
+}
+
+func (b *bounded) DeleteResponse(ctx context.Context, owner, id string) error {
+	return b.write(ctx, func(ctx context.Context) error { return b.s.DeleteResponse(ctx, owner, id) })
+}
+
+func (b *bounded) RenewLeases(ctx context.Context, runner string, jobs []store.ResponseRef, lease time.Duration) (held []store.ResponseRef, err error) {
+	err = b.write(ctx, func(ctx context.Context) (err error) {
+		held, err = b.s.RenewLeases(ctx, runner, jobs, lease)
+		return err
+	})
+	return held, err
+}
+
+func (b *bounded) AbandonedResponses(ctx context.Context, self string, limit int) ([]store.Response, error) {
+	return read(ctx, b, func(ctx context.Context) ([]store.Response, error) { return b.s.AbandonedResponses(ctx, self, limit) })
+}
+
+func (b *bounded) AppendEvents(ctx context.Context, owner, responseID string, events []store.Event) error {
+	return b.write(ctx, func(ctx context.Context) error { return b.s.AppendEvents(ctx, owner, responseID, events) })
+}
+
+func (b *bounded) ListEvents(ctx context.Context, owner, responseID string, after int64, limit int) ([]store.Event, error) {
+	return read(ctx, b, func(ctx context.Context) ([]store.Event, error) {
+		return b.s.ListEvents(ctx, owner, responseID, after, limit)
+	})
+}
+
+func (b *bounded) PutConversation(ctx context.Context, c store.Conversation) error {
+	return b.write(ctx, func(ctx context.Context) error { return b.s.PutConversation(ctx, c) })
+}
+
+func (b *bounded) Conversation(ctx context.Context, owner, backend string, hash []byte) (store.Conversation, error) {
+	return read(ctx, b, func(ctx context.Context) (store.Conversation, error) {
+		return b.s.Conversation(ctx, owner, backend, hash)
+	})
+}
+
+func (b *bounded) DeleteConversation(ctx context.Context, owner, backend string, hash []byte) error {
+	return b.write(ctx, func(ctx context.Context) error { return b.s.DeleteConversation(ctx, owner, backend, hash) })
+}
+
+func (b *bounded) Ping(ctx context.Context) error {
+	return b.write(ctx, b.s.Ping)
+}
+
+func (b *bounded) Sweep(ctx context.Context) (int64, error) { return b.s.Sweep(ctx) }
+
+func (b *bounded) Close() error { return b.s.Close() }
