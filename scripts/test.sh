@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 # First, so that a registry that can't be reached is known within seconds.
 if [ -x conformance/install.sh ]; then
 	if [ ! -e conformance/node_modules/.installed ]; then
-		echo "installing the real clients: about 0.9 GB, once" >&2
+		echo "installing the real clients: about 1.3 GB, once" >&2
 	fi
 	conformance/install.sh >&2
 	# Cursor's bridge lies in its Python package; where that can't be had, its tests are skipped.

@@ -40,7 +40,7 @@ var arrows = map[string][]string{
 	"cursor/connectwire":   {},
 	"cursor/auth":          {"agent"},
 	"cursor/pb":            {},
-	"backend/sdkbridge":    {"agent", "cursor/agentwire", "cursor/bridgechild", "cursor/connectwire", "cursor/cursorerr", "cursor/sdkv1"},
+	"backend/sdkbridge":    {"agent", "backend/retry", "cursor/agentwire", "cursor/bridgechild", "cursor/connectwire", "cursor/cursorerr", "cursor/sdkv1"},
 	"cursor/sdkv1":         {"agent", "cursor/connectwire"},
 	"cursor/bridgechild":   {"agent", "cursor/sdkv1"},
 	"cursor/bridgeinstall": {},

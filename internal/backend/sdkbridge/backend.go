@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/backend/retry"
 	"composer-api/internal/cursor/agentwire"
 	"composer-api/internal/cursor/bridgechild"
 	"composer-api/internal/cursor/sdkv1"
@@ -67,8 +68,8 @@ func New(cfg Config) *Backend {
 	cfg.RecycleRuns = cmp.Or(cfg.RecycleRuns, 500)
 	cfg.MaxIdleAgents = cmp.Or(cfg.MaxIdleAgents, 200)
 	cfg.Settle = cmp.Or(cfg.Settle, 200*time.Millisecond)
-	cfg.StartTimeout = cmp.Or(cfg.StartTimeout, 25*time.Second)
-	cfg.ProgressTimeout = cmp.Or(cfg.ProgressTimeout, 5*time.Minute)
+	cfg.StartTimeout = cmp.Or(cfg.StartTimeout, retry.StartTimeout)
+	cfg.ProgressTimeout = cmp.Or(cfg.ProgressTimeout, retry.ProgressTimeout)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
