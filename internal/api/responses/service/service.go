@@ -48,7 +48,7 @@ type Service struct {
 	// writes is the context of what is written outside of requests; done when a closed service waits no longer for it.
 	writes    context.Context
 	cutWrites context.CancelFunc
-	idle sync.WaitGroup // jobs and the keeper
+	idle      sync.WaitGroup // jobs and the keeper
 
 	mu      sync.Mutex
 	closed  bool
