@@ -38,4 +38,8 @@ if [ -f conformance/go.mod ]; then
 	COMPOSER_API_BINARY="$PWD/bin/composer-api"
 	export COMPOSER_API_BINARY
 	"${with[@]}" go -C conformance test -count=1 ./...
+	# Agents and SDKs do their tasks by way of Cursor's bridge, too.
+	if [ -n "${COMPOSER_TEST_SDK_BRIDGE-}" ]; then
+		COMPOSER_CONFORMANCE_UPSTREAM=sdkbridge go -C conformance test -count=1 ./codex ./opencode ./python
+	fi
 fi

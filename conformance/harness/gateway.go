@@ -1,6 +1,9 @@
 package harness
 
-import "testing"
+import (
+	"os"
+	"testing"
+)
 
 // Key is the Cursor API key that clients use unless a test is about keys.
 const Key = "crsr_conformance"
@@ -27,6 +30,10 @@ func StartGatewayOn(t testing.TB, sim *Sim, db string, args ...string) *Gateway 
 	return StartReplica(t, sim, []string{"COMPOSER_DB=" + db}, args...)
 }
 
+// UpstreamVariable names the upstream that /v1 uses in all tests: "sdkbridge" for Cursor's published bridge, else the
+// local agent. Tests of tool loops must pass with both.
+const UpstreamVariable = "COMPOSER_CONFORMANCE_UPSTREAM"
+
 // StartReplica is StartGateway with variables instead of a database of its own: several gateways may run on one
 // database at once.
 func StartReplica(t testing.TB, sim *Sim, variables []string, args ...string) *Gateway {
@@ -38,6 +45,9 @@ func StartReplica(t testing.TB, sim *Sim, variables []string, args ...string) *G
 		"CURSOR_CHAT_ENDPOINT=" + chatPath,
 		"COMPOSER_UPSTREAM=localagent",
 	}, variables...)
+	if os.Getenv(UpstreamVariable) == "sdkbridge" {
+		env = append(env, "COMPOSER_UPSTREAM=sdkbridge", "COMPOSER_SDK_BRIDGE="+Bridge(t))
+	}
 	return &Gateway{startServer(t, "/healthz", env, append([]string{"serve", "--addr=127.0.0.1:0"}, args...)...)}
 }
 

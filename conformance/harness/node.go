@@ -50,10 +50,7 @@ func RunNode(t testing.TB, source string, env ...string) string {
 // are none for some platforms.
 func RunBridgeSDK(t testing.TB, module string, env ...string) string {
 	t.Helper()
-	found, err := filepath.Glob(filepath.Join(root(), ".cache/cursor-sdk-1.1.0/lib/python*/site-packages/cursor_sdk/_vendor/bridge"))
-	if err != nil || len(found) == 0 {
-		t.Skip("the Python package cursor-sdk 1.1.0 is not installed; conformance/install.sh installs it where it can be had")
-	}
+	bridge := Bridge(t)
 	// A module finds its packages in a node_modules folder beside it.
 	home, work := t.TempDir(), t.TempDir()
 	source, err := os.ReadFile(filepath.Join(root(), module))
@@ -61,18 +58,29 @@ func RunBridgeSDK(t testing.TB, module string, env ...string) string {
 		err = os.WriteFile(filepath.Join(work, "main.mjs"), source, 0o600)
 	}
 	if err == nil {
-		err = os.Symlink(filepath.Join(found[0], "node_modules"), filepath.Join(work, "node_modules"))
+		err = os.Symlink(filepath.Join(bridge, "node_modules"), filepath.Join(work, "node_modules"))
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := command{
 		dir: work, env: append(append(cleanEnv(home), "NODE_NO_WARNINGS=1"), env...),
-		program: filepath.Join(found[0], "bin/node"), args: []string{"main.mjs"}, limit: nodeLimit,
+		program: filepath.Join(bridge, "bin/node"), args: []string{"main.mjs"}, limit: nodeLimit,
 	}
 	stdout, stderr, err := c.run(t)
 	if err != nil {
 		t.Fatalf("node: %v\n%s%s", err, stdout, stderr)
 	}
 	return string(stdout)
+}
+
+// Bridge is the folder of Cursor's published bridge, which lies in the Python package cursor-sdk. It skips the test where
+// the package isn't installed: there are none for some platforms.
+func Bridge(t testing.TB) string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(root(), ".cache/cursor-sdk-1.1.0/lib/python*/site-packages/cursor_sdk/_vendor/bridge"))
+	if err != nil || len(found) == 0 {
+		t.Skip("the Python package cursor-sdk 1.1.0 is not installed; conformance/install.sh installs it where it can be had")
+	}
+	return found[0]
 }

@@ -117,7 +117,7 @@ func (b *Backend) open(ctx context.Context, r *run, req *agent.Request) (*attemp
 		}
 		message.Images = append(message.Images, sdkv1.Image{Data: sdkv1.ImageData{Data: image.Data, MimeType: image.MIME}})
 	}
-	r.meter = meter{prompt: len(text)}
+	r.meter = meter{prompt: agent.EstimatePrompt(req)}
 	a, err := b.agentFor(ctx, req)
 	if err != nil {
 		return nil, err

@@ -9,14 +9,14 @@ import (
 // tool calls reports an estimate, and the last turn takes the output that was reported off what upstream says. The
 // prompt of the last turn is what upstream says for the run: clients read off it how full the context is.
 type meter struct {
-	prompt   int   // bytes sent
+	prompt   int64 // tokens of the whole conversation and the tools, estimated
 	written  int   // bytes got in this turn: text, thinking and arguments
 	reported int64 // output tokens that earlier turns have reported
 }
 
 // pause is what a turn that ends in tool calls reports.
 func (m *meter) pause() agent.Usage {
-	u := agent.Usage{Input: agent.EstimateTokens(m.prompt), Output: agent.EstimateTokens(m.written), Estimated: true}
+	u := agent.Usage{Input: m.prompt, Output: agent.EstimateTokens(m.written), Estimated: true}
 	m.reported += u.Output
 	m.written = 0
 	return u
