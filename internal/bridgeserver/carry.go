@@ -83,7 +83,7 @@ func (c *carrier) pass(x *replay.Exchange, out *outgoing, tools []*pb.McpToolDef
 			continue
 		}
 		frame = connectwire.Append(frame[:0], flags&^connectwire.Compressed, payload) // payload is plain by now
-		c.hurry()
+		c.limitWrite()
 		if _, err := c.w.Write(frame); err != nil {
 			return errClosed.because(err)
 		}
@@ -94,15 +94,15 @@ func (c *carrier) pass(x *replay.Exchange, out *outgoing, tools []*pb.McpToolDef
 	}
 }
 
-// hurry gives the caller, from now until flush, a limited time to read: one that no longer does must not hold a stream
+// limitWrite gives the caller, from now until flush, a limited time to read: one that no longer does must not hold a stream
 // for ever.
-func (c *carrier) hurry() {
+func (c *carrier) limitWrite() {
 	_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(c.server.config.Timeout)) // not every writer has one
 }
 
 // flush sends what was written. No deadline stays behind: over HTTP/2 it would end a stream on which nothing is written.
 func (c *carrier) flush() error {
-	c.hurry()
+	c.limitWrite()
 	response := http.NewResponseController(c.w)
 	err := response.Flush()
 	_ = response.SetWriteDeadline(time.Time{})

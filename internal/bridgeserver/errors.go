@@ -71,7 +71,7 @@ func (f *failure) write(w http.ResponseWriter) {
 // connectCodes says, in Connect's words, what has become of a stream that has begun.
 var connectCodes = map[string]string{errTimeout.code: "deadline_exceeded", errClosed.code: "aborted"}
 
-// endFrame is the failure as the end of a stream that has begun: its status is out, so this is all that can be said.
+// endFrame is the failure as the end of a stream that has begun: its status is out, so this is all that can be told.
 func (f *failure) endFrame() []byte {
 	payload, _ := json.Marshal(map[string]errorBody{"error": {
 		Message: strings.TrimSuffix(f.message, ".") + " (" + f.code + ").", Type: errorType(f.status), Code: connectCodes[f.code],

@@ -100,10 +100,10 @@ func (a *answer) take(payload []byte) error {
 	switch m.Kind {
 	case agent.Text:
 		a.x.Progressed()
-		a.say(m.Kind, a.text.Add(m.Text))
+		a.emit(m.Kind, a.text.Add(m.Text))
 	case agent.Reasoning:
 		a.x.Progressed()
-		a.say(m.Kind, a.thinking.Add(m.Text))
+		a.emit(m.Kind, a.thinking.Add(m.Text))
 	}
 	switch m := m.Other.GetMessage().(type) { // nil is no message
 	case *pb.AgentServerMessage_InteractionUpdate:
@@ -162,11 +162,11 @@ func (a *answer) end(reason agent.Reason, usage *agent.Usage) {
 
 // rest gives out what characters were cut off.
 func (a *answer) rest() {
-	a.say(agent.Reasoning, a.thinking.Rest())
-	a.say(agent.Text, a.text.Rest())
+	a.emit(agent.Reasoning, a.thinking.Rest())
+	a.emit(agent.Text, a.text.Rest())
 }
 
-func (a *answer) say(kind agent.Kind, text []byte) {
+func (a *answer) emit(kind agent.Kind, text []byte) {
 	if len(text) > 0 {
 		a.add(agent.Event{Kind: kind, Text: slices.Clone(text)}) // the joiner's own
 	}

@@ -21,7 +21,7 @@ type meaning struct {
 }
 
 // meanings is the table of the bridge's error codes. Those of another status than 5xx mean that we and the bridge don't
-// fit together, which only the operator can mend.
+// fit together, which only the operator can repair.
 var meanings = map[string]meaning{
 	"cursor_sdk_bridge_timeout":        {code: agent.UpstreamTimeout},
 	"cursor_sdk_bridge_stream_closed":  {code: agent.Upstream, again: true},
@@ -63,13 +63,13 @@ func refusal(resp *http.Response, data []byte, access *replay.Access) error {
 // fault is what to make of the end of an answer that was no good end.
 func (a *answer) fault(err error) error {
 	var known *agent.Error
-	var said *connectwire.Error
+	var connectErr *connectwire.Error
 	var format *connectwire.FormatError
 	switch {
 	case errors.As(err, &known): // a *cursorerr.Failure has one, too
 		return err
-	case errors.As(err, &said):
-		return a.access.Refused(cursorerr.LocalAgent().Read(said))
+	case errors.As(err, &connectErr):
+		return a.access.Refused(cursorerr.LocalAgent().Read(connectErr))
 	case errors.As(err, &format):
 		return &agent.Error{Code: agent.Upstream, Message: "The bridge sent what can't be understood.", Err: err}
 	case errors.Is(err, io.EOF): // a good end frame, but the turn has not ended

@@ -17,13 +17,13 @@ var route = cursorerr.Route{
 // fault is what to make of the end of an answer that was no good end.
 func (a *answer) fault(err error) error {
 	var known *agent.Error
-	var said *connectwire.Error
+	var connectErr *connectwire.Error
 	var format *connectwire.FormatError
 	switch {
 	case errors.As(err, &known): // a *cursorerr.Failure has one, too
 		return err
-	case errors.As(err, &said):
-		return a.access.Refused(route.Read(said))
+	case errors.As(err, &connectErr):
+		return a.access.Refused(route.Read(connectErr))
 	case errors.As(err, &format), errors.Is(err, errFrame), errors.Is(err, sse.ErrTooLong): // the next answer would be no better
 		return &agent.Error{Code: agent.Upstream, Message: "The upstream service sent what can't be understood.", Err: err}
 	}

@@ -137,7 +137,7 @@ func readEvents(src io.Reader, yield func([]byte) bool) error {
 type eventReader struct {
 	yield    func([]byte) bool
 	deltas   string // since the last whole message
-	said     bool   // anything at all
+	hasText  bool   // some of the answer has been read
 	complete bool   // the result has come
 }
 
@@ -163,18 +163,18 @@ func (r *eventReader) event(e sse.Event) error {
 		switch data.Type {
 		case "text-delta":
 			r.deltas += data.Text
-			return r.say(inAnswer, data.Text)
+			return r.emit(inAnswer, data.Text)
 		case "summary":
-			return r.say(inThinking, data.Summary)
+			return r.emit(inThinking, data.Summary)
 		}
 	case "assistant":
 		rest := remainder(data.Text, r.deltas)
 		r.deltas = ""
-		return r.say(inAnswer, rest)
+		return r.emit(inAnswer, rest)
 	case "result":
 		r.complete = true
-		if !r.said {
-			return r.say(inAnswer, data.Result+data.Text)
+		if !r.hasText {
+			return r.emit(inAnswer, data.Result+data.Text)
 		}
 	case "error":
 		return &agent.Error{Code: agent.Upstream, Message: data.Message, FromUpstream: data.Message != ""}
@@ -193,11 +193,11 @@ func remainder(whole, deltas string) string {
 	return ""
 }
 
-func (r *eventReader) say(field byte, text string) error {
+func (r *eventReader) emit(field byte, text string) error {
 	if text == "" {
 		return nil
 	}
-	r.said = r.said || field == inAnswer
+	r.hasText = r.hasText || field == inAnswer
 	if !r.yield(append([]byte{field}, text...)) {
 		return io.ErrUnexpectedEOF
 	}

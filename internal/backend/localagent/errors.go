@@ -14,7 +14,7 @@ import (
 // failed is the failure that ended a stream, whatever it was.
 func failed(err error) *cursorerr.Failure {
 	var known *cursorerr.Failure
-	var said *connectwire.Error
+	var connectErr *connectwire.Error
 	var format *connectwire.FormatError
 	var coded *agent.Error
 	switch {
@@ -22,8 +22,8 @@ func failed(err error) *cursorerr.Failure {
 		return known
 	case errors.As(err, &coded): // before what upstream said, which may be its cause
 		return &cursorerr.Failure{Again: cursorerr.MayPass(coded.Code), Err: coded}
-	case errors.As(err, &said):
-		return cursorerr.LocalAgent().Read(said)
+	case errors.As(err, &connectErr):
+		return cursorerr.LocalAgent().Read(connectErr)
 	case errors.As(err, &format):
 		return broke("Cursor's answer can't be understood.", err)
 	case errors.Is(err, context.Canceled):
@@ -36,7 +36,7 @@ func failed(err error) *cursorerr.Failure {
 	return broke("The connection to Cursor broke.", err)
 }
 
-// broke is the failure of a connection, which may be mended.
+// broke is the failure of a connection; another attempt may succeed.
 func broke(message string, cause error) *cursorerr.Failure {
 	return &cursorerr.Failure{Again: true, Err: &agent.Error{Code: agent.Upstream, Message: message, Err: cause}}
 }

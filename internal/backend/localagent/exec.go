@@ -109,7 +109,7 @@ func (e *execs) noteEdit(callID string) {
 func (r *run) doExec(m *pb.ExecServerMessage) {
 	id := m.GetId()
 	if r.execs.byID(id) != nil {
-		return // said twice
+		return // sent twice
 	}
 	switch args := m.GetMessage().(type) {
 	case *pb.ExecServerMessage_RequestContextArgs:
@@ -152,7 +152,7 @@ func (r *run) callTool(id uint32, args *pb.McpArgs) {
 		return
 	}
 	name, ours := agentwire.CalledTool(args)
-	r.clock.goesOn()
+	r.clock.modelContinues()
 	r.calls.arrived++
 	if !ours || !r.tools.Has(name) {
 		r.answer(id, &answerMessage{Message: &pb.ExecClientMessage_McpResult{McpResult: &pb.McpResult{
@@ -168,7 +168,7 @@ func (r *run) callBuiltin(id uint32, b *builtin) {
 	if r.answerAgain(id, b.callID) {
 		return
 	}
-	r.clock.goesOn()
+	r.clock.modelContinues()
 	r.calls.arrived++
 	mapper := r.tools.mapper
 	isEdit := b.use.Kind == toolmap.Write && r.execs.edits[b.callID]
@@ -196,7 +196,7 @@ func (r *run) open(x *openExec, tool string, arguments []byte) {
 	r.backend.pacer.set(&r.alarm, x.nextBeat)
 	r.meter.output += len(arguments)
 	r.calls.last = now
-	r.said()
+	r.noteOutput()
 	r.queue.push(agent.Event{Kind: agent.Call, Call: &agent.ToolCall{ID: x.callID, Name: tool, Arguments: arguments}})
 }
 

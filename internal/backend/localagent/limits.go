@@ -51,8 +51,8 @@ func (c *clock) restart() {
 	}
 }
 
-// goesOn notes that the model did something: a turn that ended before was a sub-agent's.
-func (c *clock) goesOn() {
+// modelContinues notes that the model did something: a turn that ended before was a sub-agent's.
+func (c *clock) modelContinues() {
 	if c.ended.Load() {
 		c.ended.Store(false)
 	}

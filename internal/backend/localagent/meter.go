@@ -8,7 +8,7 @@ import (
 
 // A meter counts what a run costs: what upstream says at the end of its turns, and until then what can be gathered.
 type meter struct {
-	said     bool        // upstream has said what a turn cost
+	hasUsage bool        // upstream has reported what a turn cost
 	total    agent.Usage // the sum of what it said; sub-agents end turns of their own
 	reported agent.Usage // the sum of what this run's turns have reported
 
@@ -19,7 +19,7 @@ type meter struct {
 }
 
 func (m *meter) turnEnded(t *pb.TurnEnded) {
-	m.said = m.said || t.InputTokens != nil || t.OutputTokens != nil
+	m.hasUsage = m.hasUsage || t.InputTokens != nil || t.OutputTokens != nil
 	agentwire.AddCost(&m.total, t)
 }
 
@@ -34,7 +34,7 @@ func (m *meter) stopForTools() agent.Usage { return m.report(m.estimate()) }
 // Of the prompt no more is taken off than leaves the context of this turn, or, if upstream counts less than that, all
 // that upstream said: clients read off the last answer how full the context is, and compact the conversation by it.
 func (m *meter) end() agent.Usage {
-	if !m.said {
+	if !m.hasUsage {
 		return m.report(m.estimate())
 	}
 	u := m.total

@@ -13,7 +13,7 @@ import (
 )
 
 func TestUsageOfTheTurnsAddsUpToTheRun(t *testing.T) {
-	for name, said := range map[string]agent.Usage{
+	for name, want := range map[string]agent.Usage{
 		"much":                    {Input: 1000, CacheRead: 2000, CacheWrite: 30, Output: 300, Reasoning: 50},
 		"the cache serves nearly": {Input: 10, CacheRead: 2000, CacheWrite: 30, Output: 300, Reasoning: 50},
 	} {
@@ -35,12 +35,12 @@ func TestUsageOfTheTurnsAddsUpToTheRun(t *testing.T) {
 			m.tokens, m.context = 200, 450
 			add(m.stopForTools())
 			m.turnEnded(&pb.TurnEnded{
-				InputTokens: proto.Int64(said.Input), CacheReadTokens: proto.Int64(said.CacheRead),
-				CacheWriteTokens: proto.Int64(said.CacheWrite), OutputTokens: proto.Int64(said.Output), ReasoningTokens: proto.Int64(said.Reasoning),
+				InputTokens: proto.Int64(want.Input), CacheReadTokens: proto.Int64(want.CacheRead),
+				CacheWriteTokens: proto.Int64(want.CacheWrite), OutputTokens: proto.Int64(want.Output), ReasoningTokens: proto.Int64(want.Reasoning),
 			})
 			add(m.end())
-			if sum.Prompt() != said.Prompt() || sum.Output != said.Output || sum.Reasoning != said.Reasoning {
-				t.Errorf("upstream says %+v, the turns add up to %+v", said, sum)
+			if sum.Prompt() != want.Prompt() || sum.Output != want.Output || sum.Reasoning != want.Reasoning {
+				t.Errorf("upstream says %+v, the turns add up to %+v", want, sum)
 			}
 		})
 	}

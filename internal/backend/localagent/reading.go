@@ -30,7 +30,7 @@ func (r *run) delta() (agent.Event, bool) {
 		return agent.Event{}, false
 	}
 	if len(m.Text) > 0 {
-		r.clock.goesOn()
+		r.clock.modelContinues()
 	}
 	text := r.joiner(m.Kind).Add(m.Text)
 	if len(text) == 0 {
@@ -38,7 +38,7 @@ func (r *run) delta() (agent.Event, bool) {
 	}
 	r.clock.progress()
 	r.meter.output += len(text)
-	r.said()
+	r.noteOutput()
 	return agent.Event{Kind: m.Kind, Text: text}, true
 }
 
@@ -97,7 +97,7 @@ func (r *run) readOne(err error) bool {
 	wanted := r.waiting && r.queue.len() > 0 && len(r.execs.open) == 0
 	r.behind = err == nil && !wanted && !r.queue.full()
 	if r.queue.len() > 0 || !r.behind {
-		r.rouse()
+		r.wakeNext()
 	}
 	return !r.behind
 }
@@ -158,21 +158,21 @@ func (r *run) send(m *pb.AgentClientMessage) {
 func (r *run) update(u *pb.InteractionUpdate) {
 	switch u := u.GetMessage().(type) {
 	case *pb.InteractionUpdate_StepStarted:
-		r.clock.goesOn()
+		r.clock.modelContinues()
 		r.calls.step()
 	case *pb.InteractionUpdate_ToolRequestsListed:
-		r.clock.goesOn()
+		r.clock.modelContinues()
 		r.calls.announce(int(u.ToolRequestsListed.GetCallCount()))
 	case *pb.InteractionUpdate_TokenDelta:
 		r.meter.tokens += int64(max(0, u.TokenDelta.GetTokens()))
 	case *pb.InteractionUpdate_ToolCallStarted:
-		r.clock.goesOn()
+		r.clock.modelContinues()
 		if call := u.ToolCallStarted; call.GetToolCall().GetEditToolCall() != nil {
 			r.execs.noteEdit(call.GetCallId())
 			r.execs.noteEdit(call.GetToolCall().GetToolCallId())
 		}
 	case *pb.InteractionUpdate_ToolCallCompleted:
-		r.clock.goesOn()
+		r.clock.modelContinues()
 	case *pb.InteractionUpdate_TurnEnded:
 		r.turnEnded = true
 		r.clock.ended.Store(true)

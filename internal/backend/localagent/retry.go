@@ -13,7 +13,7 @@ import (
 	"composer-api/internal/cursor/cursorerr"
 )
 
-// tries is what a run has done and may still do to make good a stream that broke.
+// tries is what a run has done, and may still do, to go on after its stream broke.
 //
 // A retry never repeats text. Before there was any output, a run may start again, or resume from a checkpoint if it
 // got one. After output, only a resume may carry on, and only from a checkpoint that covers everything that was given
@@ -32,9 +32,9 @@ type tries struct {
 	fresh    bool         // the next attempt takes a new connection, because the one before got no answer
 }
 
-// said notes output. The user's message is not needed any more once there was some, and it may be long.
-func (r *run) said() {
-	r.clock.goesOn()
+// noteOutput notes that there was output. The user's message is not needed any more once there was some, and it may be long.
+func (r *run) noteOutput() {
+	r.clock.modelContinues()
 	if !r.tries.output {
 		r.ticket.UserAction = nil
 	}
@@ -75,8 +75,8 @@ func (r *run) endedWell(err error) bool {
 	return r.clock.ended.Load() || r.turnEnded && errors.Is(err, io.EOF)
 }
 
-// mend decides what the end of a stream means: the end of the run, another attempt, or an error.
-func (r *run) mend(ctx context.Context, err error) {
+// streamEnded decides what the end of a stream means: the end of the run, another attempt, or an error.
+func (r *run) streamEnded(ctx context.Context, err error) {
 	if r.endedWell(err) {
 		r.finishWell()
 		return
@@ -174,7 +174,7 @@ func (r *run) install(s *stream) *cursorerr.Failure {
 
 // giveUp ends the run with err, after the failure f.
 func (r *run) giveUp(f *cursorerr.Failure, err *agent.Error) {
-	err = r.tellable(err)
+	err = r.withoutSecrets(err)
 	if r.tries.from != nil && !r.tries.output && (f.Lost || r.blobs.missed && err.Code == agent.Upstream) {
 		err = &agent.Error{Code: agent.ConversationLost, Err: err}
 	}
@@ -184,7 +184,7 @@ func (r *run) giveUp(f *cursorerr.Failure, err *agent.Error) {
 	r.unwatch()
 }
 
-// tellable is err without our secrets, should upstream have repeated them.
-func (r *run) tellable(err *agent.Error) *agent.Error {
-	return cursorerr.Tellable(err, r.ticket.Key, r.tries.token)
+// withoutSecrets is err without our secrets, should upstream have repeated them.
+func (r *run) withoutSecrets(err *agent.Error) *agent.Error {
+	return cursorerr.WithoutSecrets(err, r.ticket.Key, r.tries.token)
 }

@@ -74,11 +74,11 @@ func newRun(b *Backend, req *agent.Request) *run {
 type todo uint8
 
 const (
-	yield     todo = iota + 1 // an event is there
-	stop                      // there is nothing more to come
-	wait                      // for readBehind, or for the calls to settle
-	readOn                    // the next message
-	mendThere                 // what readBehind found broken
+	yield       todo = iota + 1 // an event is there
+	stop                        // there is nothing more to come
+	wait                        // for readBehind, or for the calls to settle
+	readOn                      // the next message
+	retryBroken                 // what readBehind found broken
 )
 
 // Next implements agent.Run. When ctx ends, the stream is reset: nothing else can interrupt a read, and the alternative, a
@@ -95,15 +95,15 @@ func (r *run) Next(ctx context.Context) (agent.Event, error) {
 			r.await(settled)
 		case readOn:
 			if err := r.read(); err != nil {
-				r.mend(ctx, err)
+				r.streamEnded(ctx, err)
 				continue
 			}
 			if e, ok := r.delta(); ok {
 				return e, nil
 			}
 			r.handle()
-		case mendThere:
-			r.mend(ctx, r.takeBroken())
+		case retryBroken:
+			r.streamEnded(ctx, r.takeBroken())
 		}
 	}
 }
@@ -135,7 +135,7 @@ func (r *run) decide(ctx context.Context) (e agent.Event, what todo, settled tim
 			r.waiting = true
 			return e, wait, settled
 		case r.broken != nil:
-			return e, mendThere, settled
+			return e, retryBroken, settled
 		default:
 			return e, readOn, settled
 		}
@@ -211,8 +211,8 @@ func (r *run) await(settled time.Time) {
 	}
 }
 
-// rouse makes a waiting Next look again.
-func (r *run) rouse() {
+// wakeNext makes a waiting Next look again.
+func (r *run) wakeNext() {
 	select {
 	case r.wake <- struct{}{}:
 	default:
@@ -263,10 +263,10 @@ func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
 		r.turnOver = false
 		return nil
 	case r.broken != nil:
-		r.stopFor(r.tellable(failed(r.broken).Err))
+		r.stopFor(r.withoutSecrets(failed(r.broken).Err))
 		return r.over
 	}
-	r.said()
+	r.noteOutput()
 	for i := range results {
 		x := r.execs.byCall(results[i].CallID)
 		if x == nil {
@@ -304,7 +304,7 @@ func (r *run) stopFor(why error) {
 		return
 	}
 	r.over = why
-	r.rouse()
+	r.wakeNext()
 	r.backend.pacer.remove(&r.alarm)
 }
 

@@ -206,14 +206,14 @@ func upstream(sim *cursorsim.Sim, count bool) string {
 			case "request_context", "mcp_state", "mcp_allowlist_precheck":
 				continue // always the same
 			}
-			said := x.Result
+			result := x.Result
 			if x.Thrown != "" {
-				said = "thrown: " + x.Thrown
+				result = "thrown: " + x.Thrown
 			}
 			if x.Aborted {
-				said += " (aborted)"
+				result += " (aborted)"
 			}
-			fmt.Fprintf(&b, "  %s %s: %q", x.Kind, x.Tool, said)
+			fmt.Fprintf(&b, "  %s %s: %q", x.Kind, x.Tool, result)
 			beats(x.Heartbeats)
 		}
 		for _, a := range run.Answers {

@@ -122,8 +122,8 @@ func refusal(resp *http.Response) error {
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	switch {
 	case resp.StatusCode != http.StatusOK:
-		said, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
-		return cursorerr.LocalAgent().ReadResponse(resp, said)
+		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
+		return cursorerr.LocalAgent().ReadResponse(resp, body)
 	case resp.ProtoMajor < 2 || kind != connectwire.ContentType:
 		return &cursorerr.Failure{Err: agent.Errorf(agent.NotConfigured,
 			"The endpoint doesn't speak the local-agent protocol: check CURSOR_BACKEND_BASE_URL and CURSOR_LOCAL_AGENT_ENDPOINT.")}

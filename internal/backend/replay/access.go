@@ -40,6 +40,6 @@ func (a *Access) Refused(f *cursorerr.Failure) *cursorerr.Failure {
 		a.auth.Drop(a.key, a.token)
 	}
 	clean := *f
-	clean.Err = cursorerr.Tellable(f.Err, a.key, a.token)
+	clean.Err = cursorerr.WithoutSecrets(f.Err, a.key, a.token)
 	return &clean
 }

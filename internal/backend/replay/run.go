@@ -37,7 +37,7 @@ type Run struct {
 
 	// What follows belongs to the goroutine that calls Next and Resume.
 	req      *agent.Request
-	text     bytes.Buffer     // what this turn has said
+	text     bytes.Buffer     // what this turn has given out
 	calls    []agent.ToolCall // and called
 	attempts retry.Attempts
 	state    state
@@ -148,11 +148,11 @@ func (r *Run) Resume(ctx context.Context, results []agent.ToolResult) error {
 func extend(req *agent.Request, text string, calls []agent.ToolCall, results []agent.ToolResult) *agent.Request {
 	longer := *req
 	longer.Messages = slices.Clip(req.Messages) // appending must not write into the caller's array
-	said := agent.Message{Role: agent.Assistant, Calls: calls}
+	turn := agent.Message{Role: agent.Assistant, Calls: calls}
 	if text != "" {
-		said.Parts = []agent.Part{{Text: text}}
+		turn.Parts = []agent.Part{{Text: text}}
 	}
-	longer.Messages = append(longer.Messages, said)
+	longer.Messages = append(longer.Messages, turn)
 	for _, result := range results {
 		longer.Messages = append(longer.Messages, agent.Message{
 			Role: agent.ToolRole, Parts: result.Parts, CallID: result.CallID, IsError: result.IsError,

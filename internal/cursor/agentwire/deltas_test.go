@@ -90,11 +90,11 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		u := m.GetInteractionUpdate()
-		said := u.GetTextDelta().GetText() + u.GetThinkingDelta().GetText()
+		want := u.GetTextDelta().GetText() + u.GetThinkingDelta().GetText()
 		// Both readings must agree on what upstream sends: a message with one update. (Where a field is repeated they
 		// may differ: generated code merges, and the walk leaves it to generated code.)
-		if canonical := encode(&m); ok && bytes.Equal(canonical, message) && len(m.ProtoReflect().GetUnknown()) == 0 && string(text) != said {
-			t.Errorf("the walk says %q, generated code %q", text, said)
+		if canonical := encode(&m); ok && bytes.Equal(canonical, message) && len(m.ProtoReflect().GetUnknown()) == 0 && string(text) != want {
+			t.Errorf("the walk says %q, generated code %q", text, want)
 		}
 	})
 }

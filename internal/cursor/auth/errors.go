@@ -40,14 +40,14 @@ func statusError(resp *http.Response, body []byte) *agent.Error {
 	case agent.NotConfigured:
 		e.Message = "Cursor's address doesn't answer as expected. Check CURSOR_BACKEND_BASE_URL and CURSOR_API_BASE."
 	default:
-		e.Message = saidBy(body)
+		e.Message = messageIn(body)
 		e.FromUpstream = e.Message != ""
 	}
 	return e
 }
 
-// saidBy finds the message in an error's body: {"error":{"message"}}, {"message"} or {"error":"…"}.
-func saidBy(body []byte) string {
+// messageIn finds the message in an error's body: {"error":{"message"}}, {"message"} or {"error":"…"}.
+func messageIn(body []byte) string {
 	var b struct {
 		Message string          `json:"message"`
 		Error   json.RawMessage `json:"error"`

@@ -17,8 +17,8 @@ import (
 
 var route = Route{Endpoint: "THE_ENDPOINT", Version: "THE_VERSION", NotFound: agent.ModelNotFound}
 
-// said is an error as upstream says it, with a detail when there is anything to put into it.
-func said(code, message string, number int32, d *pb.CustomErrorDetails) *connectwire.Error {
+// upstreamError is an error as upstream sends it, with a detail when there is anything to put into it.
+func upstreamError(code, message string, number int32, d *pb.CustomErrorDetails) *connectwire.Error {
 	e := &connectwire.Error{Code: code, Message: message}
 	if number != 0 || d != nil {
 		value, err := proto.Marshal(&pb.ErrorDetails{Error: number, Details: d})
@@ -59,49 +59,49 @@ func TestWhatErrorsMean(t *testing.T) {
 	busy := &pb.CustomErrorDetails{Title: "Busy", Detail: "Try later."}
 	for _, tt := range []struct {
 		name string
-		said *connectwire.Error
+		err  *connectwire.Error
 		code agent.Code
 		may  string
 		text string
 	}{
-		{"a Connect code alone", said("permission_denied", "no", 0, nil), agent.PermissionDenied, "", "no"},
-		{"an unknown code", said("whatever", "oops", 0, nil), agent.Upstream, "", "oops"},
-		{"no code at all", said("", "", 0, nil), agent.Upstream, "", nothing},
-		{"not authenticated", said("unauthenticated", "expired", 0, nil), agent.InvalidKey, "token", badKey},
-		{"not authenticated, in words for people", said("unauthenticated", "Error", 2, busy), agent.InvalidKey, "token", "Busy: Try later."},
-		{"the number goes before the code", said("internal", "m", 50, busy), agent.RateLimited, "", "Busy: Try later."},
-		{"a bad key is not the token's fault", said("unauthenticated", "m", 42, nil), agent.InvalidKey, "", badKey},
-		{"a passing failure", said("internal", "m", 57, nil), agent.Upstream, "again", "m"},
-		{"which upstream says is final", said("internal", "m", 57, &pb.CustomErrorDetails{IsRetryable: proto.Bool(false)}), agent.Upstream, "final", "m"},
-		{"a final one that upstream says is passing", said("unknown", "m", 0, &pb.CustomErrorDetails{IsRetryable: proto.Bool(true)}), agent.Upstream, "again", "m"},
-		{"a limit stays one", said("resource_exhausted", "m", 10, &pb.CustomErrorDetails{IsRetryable: proto.Bool(true)}), agent.QuotaExceeded, "", "m"},
-		{"a title with its own stop", said("", "", 44, &pb.CustomErrorDetails{Title: "Pay!", Detail: "Add a card."}), agent.PaymentRequired, "", "Pay! Add a card."},
-		{"a title alone", said("", "m", 43, &pb.CustomErrorDetails{Title: "Too long"}), agent.ContextTooLong, "", "Too long"},
-		{"a detail that repeats its title", said("", "m", 43, &pb.CustomErrorDetails{Title: "Too long", Detail: "Too long by 5."}), agent.ContextTooLong, "", "Too long by 5."},
-		{"a newer client", said("failed_precondition", "m", 30, &pb.CustomErrorDetails{Title: "Update required"}), agent.PermissionDenied, "", "Cursor asks for a newer client: set THE_VERSION. Update required"},
-		{"a wrong endpoint", said("unimplemented", "", 0, nil), agent.NotConfigured, "", "Cursor has no such endpoint: check THE_ENDPOINT."},
-		{"a number that nobody knows", said("unavailable", "m", 999, nil), agent.Overloaded, "again", "m"},
-		{"something is not there", said("not_found", "No such model", 0, nil), agent.ModelNotFound, "lost final", "No such model"},
-		{"the state rules it out", said("failed_precondition", "m", 0, nil), agent.Upstream, "lost final", "m"},
-		{"upstream has ended it on purpose", said("canceled", "m", 0, nil), agent.Upstream, "final", "m"},
-		{"the number of a passing failure goes before a final code", said("failed_precondition", "m", 57, nil), agent.Upstream, "again", "m"},
-		{"a final code that upstream says is passing", said("canceled", "m", 0, &pb.CustomErrorDetails{IsRetryable: proto.Bool(true)}), agent.Upstream, "again", "m"},
-		{"a limit is never final", said("resource_exhausted", "m", 50, &pb.CustomErrorDetails{IsRetryable: proto.Bool(false)}), agent.RateLimited, "", "m"},
+		{"a Connect code alone", upstreamError("permission_denied", "no", 0, nil), agent.PermissionDenied, "", "no"},
+		{"an unknown code", upstreamError("whatever", "oops", 0, nil), agent.Upstream, "", "oops"},
+		{"no code at all", upstreamError("", "", 0, nil), agent.Upstream, "", nothing},
+		{"not authenticated", upstreamError("unauthenticated", "expired", 0, nil), agent.InvalidKey, "token", badKey},
+		{"not authenticated, in words for people", upstreamError("unauthenticated", "Error", 2, busy), agent.InvalidKey, "token", "Busy: Try later."},
+		{"the number goes before the code", upstreamError("internal", "m", 50, busy), agent.RateLimited, "", "Busy: Try later."},
+		{"a bad key is not the token's fault", upstreamError("unauthenticated", "m", 42, nil), agent.InvalidKey, "", badKey},
+		{"a passing failure", upstreamError("internal", "m", 57, nil), agent.Upstream, "again", "m"},
+		{"which upstream says is final", upstreamError("internal", "m", 57, &pb.CustomErrorDetails{IsRetryable: proto.Bool(false)}), agent.Upstream, "final", "m"},
+		{"a final one that upstream says is passing", upstreamError("unknown", "m", 0, &pb.CustomErrorDetails{IsRetryable: proto.Bool(true)}), agent.Upstream, "again", "m"},
+		{"a limit stays one", upstreamError("resource_exhausted", "m", 10, &pb.CustomErrorDetails{IsRetryable: proto.Bool(true)}), agent.QuotaExceeded, "", "m"},
+		{"a title with its own stop", upstreamError("", "", 44, &pb.CustomErrorDetails{Title: "Pay!", Detail: "Add a card."}), agent.PaymentRequired, "", "Pay! Add a card."},
+		{"a title alone", upstreamError("", "m", 43, &pb.CustomErrorDetails{Title: "Too long"}), agent.ContextTooLong, "", "Too long"},
+		{"a detail that repeats its title", upstreamError("", "m", 43, &pb.CustomErrorDetails{Title: "Too long", Detail: "Too long by 5."}), agent.ContextTooLong, "", "Too long by 5."},
+		{"a newer client", upstreamError("failed_precondition", "m", 30, &pb.CustomErrorDetails{Title: "Update required"}), agent.PermissionDenied, "", "Cursor asks for a newer client: set THE_VERSION. Update required"},
+		{"a wrong endpoint", upstreamError("unimplemented", "", 0, nil), agent.NotConfigured, "", "Cursor has no such endpoint: check THE_ENDPOINT."},
+		{"a number that nobody knows", upstreamError("unavailable", "m", 999, nil), agent.Overloaded, "again", "m"},
+		{"something is not there", upstreamError("not_found", "No such model", 0, nil), agent.ModelNotFound, "lost final", "No such model"},
+		{"the state rules it out", upstreamError("failed_precondition", "m", 0, nil), agent.Upstream, "lost final", "m"},
+		{"upstream has ended it on purpose", upstreamError("canceled", "m", 0, nil), agent.Upstream, "final", "m"},
+		{"the number of a passing failure goes before a final code", upstreamError("failed_precondition", "m", 57, nil), agent.Upstream, "again", "m"},
+		{"a final code that upstream says is passing", upstreamError("canceled", "m", 0, &pb.CustomErrorDetails{IsRetryable: proto.Bool(true)}), agent.Upstream, "again", "m"},
+		{"a limit is never final", upstreamError("resource_exhausted", "m", 50, &pb.CustomErrorDetails{IsRetryable: proto.Bool(false)}), agent.RateLimited, "", "m"},
 		{"a detail that can't be read", &connectwire.Error{Code: "internal", Message: "m", Details: []connectwire.Detail{{Type: detailType, Value: []byte{0xff}}, {Type: "other"}}}, agent.Upstream, "again", "m"},
 		{"a detail in JSON", inJSON("resource_exhausted", `{"details":{"title":"Slow down","detail":"Try later."}}`), agent.RateLimited, "", "Slow down: Try later."},
 		{"a title alone in JSON", inJSON("internal", `{"details":{"title":"Oh no."}}`), agent.Upstream, "again", "Oh no."},
 		{"JSON that can't be read", inJSON("internal", `{"details":5}`), agent.Upstream, "again", nothing},
-		{"a number without words", said("invalid_argument", "Error", 20, nil), agent.ContextTooLong, "", longTalk},
+		{"a number without words", upstreamError("invalid_argument", "Error", 20, nil), agent.ContextTooLong, "", longTalk},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f := route.Read(tt.said)
+			f := route.Read(tt.err)
 			if f.Err.Code != tt.code || may(f) != tt.may || f.Err.UserMessage() != tt.text {
 				t.Errorf("got %v, %q, %q; want %v, %q, %q", f.Err.Code, may(f), f.Err.UserMessage(), tt.code, tt.may, tt.text)
 			}
 			if ours := tt.text == badKey || tt.text == nothing || tt.text == longTalk || strings.HasSuffix(tt.text, "THE_ENDPOINT."); f.Err.FromUpstream == ours {
 				t.Errorf("%q is from upstream: %v", tt.text, f.Err.FromUpstream)
 			}
-			if !errors.Is(f, tt.said) {
+			if !errors.Is(f, tt.err) {
 				t.Error("the cause is lost")
 			}
 		})

@@ -46,39 +46,39 @@ func (f *Failure) Error() string { return f.Err.Error() }
 func (f *Failure) Unwrap() error { return f.Err }
 
 // Read reads the error that upstream ended a stream with.
-func (r Route) Read(said *connectwire.Error) *Failure {
-	m, known := connectCodes[said.Code]
+func (r Route) Read(e *connectwire.Error) *Failure {
+	m, known := connectCodes[e.Code]
 	switch {
-	case said.Code == "not_found":
+	case e.Code == "not_found":
 		m = meaning{code: r.NotFound, final: true}
 	case !known:
 		m = unknown
 	}
-	return r.failure(m, said)
+	return r.failure(m, e)
 }
 
 // ReadResponse reads an answer that is a refusal by its status. body is as much of its body as matters; the response's
 // own is not read.
 func (r Route) ReadResponse(resp *http.Response, body []byte) *Failure {
-	said := connectwire.ParseError(resp.StatusCode, body)
-	f := r.Read(said)
+	e := connectwire.ParseError(resp.StatusCode, body)
+	f := r.Read(e)
 	if m, more := statuses[resp.StatusCode]; more {
-		f = r.failure(m, said)
-	} else if resp.StatusCode > http.StatusInternalServerError && said.Code == "unknown" { // of somebody between us
-		f = r.failure(passing, said)
+		f = r.failure(m, e)
+	} else if resp.StatusCode > http.StatusInternalServerError && e.Code == "unknown" { // of somebody between us
+		f = r.failure(passing, e)
 	}
 	f.Err.RetryAfter = auth.RetryAfter(resp.Header, time.Now())
-	f.Err.Err = fmt.Errorf("%s: %w", resp.Status, said)
+	f.Err.Err = fmt.Errorf("%s: %w", resp.Status, e)
 	return f
 }
 
 // failure is what an error comes to that means m, unless its details know better.
-func (r Route) failure(m meaning, said *connectwire.Error) *Failure {
-	f := &Failure{Lost: lostCodes[said.Code]}
+func (r Route) failure(m meaning, e *connectwire.Error) *Failure {
+	f := &Failure{Lost: lostCodes[e.Code]}
 	var words string
 	var retryable *bool
-	for i := range said.Details {
-		d := readDetail(&said.Details[i])
+	for i := range e.Details {
+		d := readDetail(&e.Details[i])
 		if better, ok := numbers[d.number]; ok {
 			m, f.Lost = better, false
 		}
@@ -90,10 +90,10 @@ func (r Route) failure(m meaning, said *connectwire.Error) *Failure {
 		f.Again = *retryable && MayPass(m.code)
 		m.final = m.final || !*retryable && MayPass(m.code) // a limit passes with time, whatever upstream says of a retry
 	}
-	if m.code != agent.InvalidKey && said.Message != wordless { // our own sentence about keys says what to do
-		words = cmp.Or(words, said.Message)
+	if m.code != agent.InvalidKey && e.Message != wordless { // our own sentence about keys says what to do
+		words = cmp.Or(words, e.Message)
 	}
-	f.Err = &agent.Error{Code: m.code, Message: words, FromUpstream: words != "", Final: m.final && !f.Again, Err: said}
+	f.Err = &agent.Error{Code: m.code, Message: words, FromUpstream: words != "", Final: m.final && !f.Again, Err: e}
 	if m.hint != nil {
 		f.Err.Message = strings.TrimSpace(m.hint(r) + " " + words)
 	}
@@ -137,9 +137,9 @@ func readDetail(d *connectwire.Detail) detail {
 	return read
 }
 
-// Tellable is err without what nobody but upstream may see, should upstream have repeated one of the secrets. err itself
+// WithoutSecrets is err without what nobody but upstream may see, should upstream have repeated one of the secrets. err itself
 // stays as it is.
-func Tellable(err *agent.Error, secrets ...agent.Secret) *agent.Error {
+func WithoutSecrets(err *agent.Error, secrets ...agent.Secret) *agent.Error {
 	clean := *err
 	if clean.Err != nil && holdsOne(clean.Err.Error(), secrets) {
 		clean.Err = nil

@@ -52,7 +52,7 @@ func (f *CallFilter) Write(p []byte) {
 func (f *CallFilter) End() {
 	f.giveUp()
 	if rest := f.scan.flush(); !f.called || len(bytes.TrimSpace(rest)) > 0 {
-		f.say(rest)
+		f.emit(rest)
 	}
 }
 
@@ -120,7 +120,7 @@ func (f *CallFilter) giveUp() {
 	}
 	f.shown = f.shown || f.opening
 	f.opening = false
-	f.say(f.pending)
+	f.emit(f.pending)
 	f.pending = f.pending[:0]
 }
 
@@ -129,11 +129,11 @@ func (f *CallFilter) take(t token) {
 }
 
 func (f *CallFilter) sayToken(t token) {
-	f.say(t.space)
-	f.say(t.raw)
+	f.emit(t.space)
+	f.emit(t.raw)
 }
 
-func (f *CallFilter) say(p []byte) {
+func (f *CallFilter) emit(p []byte) {
 	if len(p) > 0 {
 		f.called = false
 		f.Text(p)

@@ -39,7 +39,7 @@ func (f *ThinkingFilter) WriteText(p []byte) {
 	f.flushThinking()
 	f.answered = false // should thinking come again, it is reasoning again
 	if f.opened {
-		f.say(p)
+		f.emit(p)
 		return
 	}
 	f.answer.shapes = thinkingShapes
@@ -47,8 +47,8 @@ func (f *ThinkingFilter) WriteText(p []byte) {
 		if t.marker != noMarker && !f.opened {
 			return
 		}
-		f.say(t.space)
-		f.say(t.raw)
+		f.emit(t.space)
+		f.emit(t.raw)
 	})
 	if f.opened {
 		f.flushAnswer()
@@ -63,7 +63,7 @@ func (f *ThinkingFilter) End() {
 
 // A marker isn't split over two fields: when the other field goes on, what one held back was no marker.
 func (f *ThinkingFilter) flushThinking() { f.think(f.thinking.flush()) }
-func (f *ThinkingFilter) flushAnswer()   { f.say(f.answer.flush()) }
+func (f *ThinkingFilter) flushAnswer()   { f.emit(f.answer.flush()) }
 
 func (f *ThinkingFilter) think(p []byte) {
 	switch {
@@ -75,7 +75,7 @@ func (f *ThinkingFilter) think(p []byte) {
 	}
 }
 
-func (f *ThinkingFilter) say(p []byte) {
+func (f *ThinkingFilter) emit(p []byte) {
 	if len(p) > 0 {
 		f.opened = true
 		f.Text(p)
