@@ -103,6 +103,8 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 type Model struct {
 	ID     string  // upstream's id, "composer-2.5"
 	Params []Param // such as fast=false; always explicit, because upstream's default is the dear one
+	// MaxMode is set for a choice of parameters that upstream offers in its max mode only. It isn't part of String.
+	MaxMode bool
 }
 
 // A Param is one parameter of a model.

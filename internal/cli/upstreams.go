@@ -199,6 +199,9 @@ func modelsFrom(auth *auth.Client) fetchModels {
 				}
 				l.Parameters = append(l.Parameters, parameter)
 			}
+			for _, v := range m.Variants {
+				l.Variants = append(l.Variants, catalog.Variant{Params: v.Params, MaxMode: v.IsMaxMode})
+			}
 			listed = append(listed, l)
 		}
 		return listed, nil

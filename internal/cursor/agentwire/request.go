@@ -26,6 +26,7 @@ type Ticket struct {
 
 	model agent.Model
 	tools *Toolset
+	tried bool // Header was called, so that the next attempt is a retry
 }
 
 // NewTicket reads a request. conversationID and its blobKey are those of the conversation that goes on; empty for a new
@@ -109,7 +110,7 @@ const (
 func (t *Ticket) Envelope(state, action []byte) [][]byte {
 	rest := &pb.AgentRunRequest{
 		ConversationId: proto.String(Valid(t.ConversationID)), RunId: proto.String(t.RunID),
-		RequestedModel: &pb.RequestedModel{ModelId: Valid(t.model.ID)},
+		RequestedModel: &pb.RequestedModel{ModelId: Valid(t.model.ID), MaxMode: t.model.MaxMode},
 	}
 	for _, p := range t.model.Params {
 		rest.RequestedModel.Parameters = append(rest.RequestedModel.Parameters, &pb.RequestedModel_Param{Id: Valid(p.ID), Value: Valid(p.Value)})
@@ -146,12 +147,18 @@ const (
 // (CURSOR_SDK_CLIENT_VERSION). It is the reference system's.
 const DefaultClientVersion = "sdk-1.0.13"
 
-// Header is what goes with each attempt.
+// Header is what goes with the next attempt. It is called once for each, by one goroutine at a time. The request id is
+// the run's on the first attempt and new on each retry, as the SDK has it.
 func (t *Ticket) Header(token agent.Secret, clientVersion string) http.Header {
 	allowed := onlyClient
 	if len(t.tools.names) == 0 {
 		allowed = noTools // present and empty
 	}
+	requestID := t.RunID
+	if t.tried {
+		requestID = agent.NewUUID()
+	}
+	t.tried = true
 	h := http.Header{}
 	for name, value := range map[string]string{
 		"Authorization":                "Bearer " + token.Reveal(),
@@ -162,7 +169,7 @@ func (t *Ticket) Header(token agent.Secret, clientVersion string) http.Header {
 		"X-Cursor-Client-Type":         "sdk",
 		"X-Cursor-Client-Version":      clientVersion,
 		"X-Ghost-Mode":                 "true",
-		"X-Request-Id":                 agent.NewUUID(), // new for each attempt
+		"X-Request-Id":                 requestID,
 		"X-Original-Request-Id":        t.RunID,
 		"X-Blob-Encryption-Key":        t.BlobKey,
 		"X-Cursor-Agent-Allowed-Tools": allowed,
@@ -187,6 +194,7 @@ func EncodeRun(req *agent.Request) (envelope []byte, runID string) {
 // for: they would have to be passed on to somebody who has not.
 func CarriedHeader(run *pb.AgentRunRequest, token agent.Secret, clientVersion, requestID string, blobSecret agent.Secret) http.Header {
 	t := &Ticket{RunID: run.GetRunId(), BlobKey: newBlobKey(blobSecret, run.GetConversationId()), tools: &Toolset{}}
+	t.tried = true // whether this is the first attempt is for the caller to know
 	for _, tool := range run.GetMcpTools().GetMcpTools() {
 		t.tools.names = append(t.tools.names, tool.GetToolName())
 	}

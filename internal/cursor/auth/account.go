@@ -57,6 +57,8 @@ type Variant struct {
 	Params      []agent.Param `json:"params"`
 	DisplayName string        `json:"displayName"`
 	IsDefault   bool          `json:"isDefault"`
+	// IsMaxMode says that a run with these parameters must ask for max mode. Source: SDK 1.1.0.
+	IsMaxMode bool `json:"isMaxMode"`
 }
 
 // Me says who the key belongs to. Errors are *agent.Error.

@@ -60,7 +60,7 @@ func (f *fakeCursor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "GET /v1/models":
 		fmt.Fprint(w, `{"items":[{"id":"composer-2.5","displayName":"Composer 2.5","aliases":["composer"],
 			"parameters":[{"id":"fast","values":[{"value":"false"},{"value":"true"}]}],
-			"variants":[{"params":[{"id":"fast","value":"true"}],"displayName":"Fast","isDefault":true}]},{"id":"bare"}]}`)
+			"variants":[{"params":[{"id":"fast","value":"true"}],"displayName":"Fast","isDefault":true,"isMaxMode":true}]},{"id":"bare"}]}`)
 	default:
 		http.NotFound(w, r)
 	}
@@ -308,7 +308,7 @@ func TestMeAndModelsAreAskedWithTheKey(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := "[{composer-2.5 Composer 2.5  [composer] [{fast [{false} {true}]}] [{[{fast true}] Fast true}]} {bare   [] [] []}]"
+		want := "[{composer-2.5 Composer 2.5  [composer] [{fast [{false} {true}]}] [{[{fast true}] Fast true true}]} {bare   [] [] []}]"
 		if got := fmt.Sprint(models); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}

@@ -30,6 +30,14 @@ type Model struct {
 	Upstream agent.Model
 	// Efforts is the model's parameter for reasoning effort, nil when it has none.
 	Efforts *Parameter
+
+	variants []Variant // as upstream lists them; none for Composer's own models
+}
+
+// A Variant is a choice of parameters that upstream lists for a model.
+type Variant struct {
+	Params  []agent.Param
+	MaxMode bool // a run with these parameters must ask for max mode
 }
 
 // A Parameter is one that upstream's catalogue lists for a model.
@@ -43,6 +51,7 @@ type Listed struct {
 	ID, DisplayName, Description string
 	Aliases                      []string
 	Parameters                   []Parameter
+	Variants                     []Variant
 }
 
 // Config is what a Catalog needs. Its zero value knows Composer's own models only.
@@ -150,7 +159,24 @@ func (c *Catalog) Resolve(ctx context.Context, caller agent.Caller, name, effort
 	if m.Efforts != nil && slices.Contains(m.Efforts.Values, effort) {
 		target.Params = append(slices.Clip(slices.Clone(target.Params)), agent.Param{ID: m.Efforts.ID, Value: effort})
 	}
+	target.MaxMode = needsMaxMode(m.variants, target.Params)
 	return target, nil
+}
+
+// needsMaxMode reports whether every variant that has these parameters needs max mode, and there is one. Source: SDK 1.1.0
+// decides it so.
+func needsMaxMode(variants []Variant, params []agent.Param) bool {
+	needs := false
+	for _, v := range variants {
+		if slices.ContainsFunc(params, func(p agent.Param) bool { return !slices.Contains(v.Params, p) }) {
+			continue // it has not all of them
+		}
+		if !v.MaxMode {
+			return false
+		}
+		needs = true
+	}
+	return needs
 }
 
 // spellings lists the ids that a client's name may stand for, the likeliest first, all in lower case. Clients put the
@@ -254,6 +280,7 @@ func fromListed(listed []Listed) ([]Model, map[string]string) {
 		plain := Model{
 			ID: entry.ID, DisplayName: cmp.Or(entry.DisplayName, entry.ID), Description: entry.Description,
 			ContextWindow: defaultContextWindow, Upstream: agent.Model{ID: entry.ID}, Created: released,
+			variants: entry.Variants,
 		}
 		for _, p := range entry.Parameters {
 			if isEffort(p) {

@@ -140,3 +140,28 @@ func TestCost(t *testing.T) {
 		t.Errorf("unknown price: %v", got)
 	}
 }
+
+func TestMaxModeIsAskedForWhenEveryVariantThatFitsNeedsIt(t *testing.T) {
+	variant := func(effort string, maxMode bool) Variant {
+		return Variant{Params: []agent.Param{{ID: "effort", Value: effort}}, MaxMode: maxMode}
+	}
+	c := New(Config{Fetch: func(context.Context, agent.Secret) ([]Listed, error) {
+		return []Listed{
+			{ID: "thinker", Parameters: []Parameter{{ID: "effort", Values: []string{"low", "high"}}}, Variants: []Variant{variant("low", false), variant("high", true)}},
+			{ID: "large", Variants: []Variant{{MaxMode: true}}},
+			{ID: "plain"},
+		}, nil
+	}})
+	for _, tt := range []struct {
+		name, effort string
+		want         bool
+	}{
+		{"thinker", "", false}, {"thinker", "low", false}, {"thinker", "high", true}, {"large", "", true},
+		{"plain", "", false}, {"composer-2.5", "", false},
+	} {
+		m, err := c.Resolve(t.Context(), agent.Caller{Owner: "o"}, tt.name, tt.effort)
+		if err != nil || m.MaxMode != tt.want {
+			t.Errorf("%s with effort %q: max mode %v, %v", tt.name, tt.effort, m.MaxMode, err)
+		}
+	}
+}
