@@ -13,7 +13,7 @@ type Bridge struct {
 	Token              Secret   `name:"cursor-sdk-bridge-token" var:"CURSOR_SDK_BRIDGE_TOKEN" hidden:"" help:"The bearer token that callers must send."`
 	BackendBase        BaseURL  `name:"cursor-backend-base-url" var:"CURSOR_BACKEND_BASE_URL" placeholder:"URL" help:"Base of the Cursor backend that runs the models."`
 	LocalAgentEndpoint Endpoint `name:"cursor-local-agent-endpoint" var:"CURSOR_LOCAL_AGENT_ENDPOINT" placeholder:"PATH" help:"Local-agent endpoint: a path under the base, or a whole URL."`
-	SDKClientVersion   string   `name:"cursor-sdk-client-version" var:"CURSOR_SDK_CLIENT_VERSION" default:"sdk-1.0.13" placeholder:"VERSION" help:"Client version for requests that name none."`
+	SDKClientVersion   string   `name:"cursor-sdk-client-version" var:"CURSOR_SDK_CLIENT_VERSION" default:"sdk-1.1.0" placeholder:"VERSION" help:"Client version for requests that name none."`
 	Allow              URLs     `var:"COMPOSER_BRIDGE_ALLOW" placeholder:"URLS" help:"Other upstreams that requests may name: whole endpoints or bases, with commas between."`
 	MaxJSONBytes       int      `name:"max-json-bytes" var:"CURSOR_SDK_BRIDGE_MAX_JSON_BYTES" default:"1048576" placeholder:"N" help:"Largest request."`
 	RequestTimeout     int      `name:"request-timeout-ms" var:"CURSOR_SDK_BRIDGE_REQUEST_TIMEOUT_MS" default:"120000" placeholder:"MS" help:"How long upstream may take to answer, and then be silent, in milliseconds."`

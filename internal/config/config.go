@@ -36,7 +36,7 @@ type Upstream struct {
 	BridgeURL          BaseURL  `name:"cursor-sdk-bridge-url" var:"CURSOR_SDK_BRIDGE_URL" placeholder:"URL" help:"An HTTP/2 bridge of the reference system that /opencodev2 goes through, with or without /sdk at its end."`
 	BridgeToken        Secret   `name:"cursor-sdk-bridge-token" var:"CURSOR_SDK_BRIDGE_TOKEN" hidden:"" help:"The bridge's bearer token."`
 	ClientVersion      string   `name:"cursor-client-version" var:"CURSOR_CLIENT_VERSION" default:"2.6.22" placeholder:"VERSION" help:"Client version told to the chat endpoint."`
-	SDKClientVersion   string   `name:"cursor-sdk-client-version" var:"CURSOR_SDK_CLIENT_VERSION" default:"sdk-1.0.13" placeholder:"VERSION" help:"Client version told to the local-agent endpoint."`
+	SDKClientVersion   string   `name:"cursor-sdk-client-version" var:"CURSOR_SDK_CLIENT_VERSION" default:"sdk-1.1.0" placeholder:"VERSION" help:"Client version told to the local-agent endpoint."`
 	Prefer             string   `name:"upstream" var:"COMPOSER_UPSTREAM" enum:",sdkbridge,localagent,chat" default:"" placeholder:"NAME" help:"The upstream of /v1: sdkbridge, localagent or chat. Unset: what is configured, else Cursor's bridge if it is installed."`
 	CAFile             string   `name:"ca-file" var:"COMPOSER_CA_FILE" placeholder:"FILE" help:"Additional certificate authorities to trust, as PEM."`
 }

@@ -99,6 +99,8 @@ const (
 	fieldConversationState protowire.Number = 1 // AgentRunRequest.conversation_state
 	fieldAction            protowire.Number = 2 // AgentRunRequest.action
 	fieldMcpTools          protowire.Number = 4 // AgentRunRequest.mcp_tools
+	// AgentRunRequest.34, whose name is not known: SDK 1.1.0 sends it with the value 0.
+	fieldZero              protowire.Number = 34
 	fieldUserMessageAction protowire.Number = 1 // ConversationAction.user_message_action
 	fieldUserMessage       protowire.Number = 1 // UserMessageAction.user_message
 	fieldMessageText       protowire.Number = 1 // UserMessage.text
@@ -116,6 +118,8 @@ func (t *Ticket) Envelope(state, action []byte) [][]byte {
 		rest.RequestedModel.Parameters = append(rest.RequestedModel.Parameters, &pb.RequestedModel_Param{Id: Valid(p.ID), Value: Valid(p.Value)})
 	}
 	tail := append(appendField(nil, fieldMcpTools, t.tools.mcpTools), encode(rest)...)
+	tail = protowire.AppendTag(tail, fieldZero, protowire.VarintType)
+	tail = protowire.AppendVarint(tail, 0)
 	size := sizeField(fieldConversationState, state) + sizeField(fieldAction, action) + len(tail)
 	message := sizeLength(fieldRunRequest, size)
 
@@ -144,8 +148,11 @@ const (
 )
 
 // DefaultClientVersion is the version of Cursor's SDK that we say we are, unless the operator sets another
-// (CURSOR_SDK_CLIENT_VERSION). It is the reference system's.
-const DefaultClientVersion = "sdk-1.0.13"
+// (CURSOR_SDK_CLIENT_VERSION): the newest whose messages we have seen.
+const DefaultClientVersion = "sdk-1.1.0"
+
+// noTrace is a trace context of zeros, which belongs to no trace. SDK 1.1.0 sends it.
+const noTrace = "00-00000000000000000000000000000000-0000000000000000-00"
 
 // Header is what goes with the next attempt. It is called once for each, by one goroutine at a time. The request id is
 // the run's on the first attempt and new on each retry, as the SDK has it.
@@ -166,6 +173,8 @@ func (t *Ticket) Header(token agent.Secret, clientVersion string) http.Header {
 		"Connect-Protocol-Version":     "1",
 		"Connect-Accept-Encoding":      "gzip",
 		"User-Agent":                   "composer-api",
+		"Traceparent":                  noTrace,
+		"Backend-Traceparent":          noTrace,
 		"X-Cursor-Client-Type":         "sdk",
 		"X-Cursor-Client-Version":      clientVersion,
 		"X-Ghost-Mode":                 "true",
