@@ -7,16 +7,18 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
-// blobs is what upstream has us keep for a conversation. What earlier turns left is shared with them and not changed.
+// blobs is what upstream has us keep for a conversation, opaque to us: parts of its state that it doesn't want to send with
+// every checkpoint. What earlier turns left is shared with them and not changed. It is guarded by run.mu.
 type blobs struct {
 	before map[string][]byte // of the conversation that is continued
-	now    map[string][]byte
+	now    map[string][]byte // of this run; nil while there are none
 	size   int  // bytes in both
 	max    int  // above this nothing more is kept, and the conversation can't be continued
 	full   bool // something was not kept
 	missed bool // upstream asked for something that isn't here
 }
 
+// get returns a blob. A blob that isn't here is noted: an error that follows most likely comes of it.
 func (b *blobs) get(id []byte) ([]byte, bool) {
 	data, ok := b.now[string(id)]
 	if !ok {
@@ -45,7 +47,7 @@ func (b *blobs) set(id, data []byte) bool {
 	return true
 }
 
-// all is what the conversation needs when it goes on.
+// all is what the conversation needs when it goes on, for its next conversation value. It must not be changed.
 func (b *blobs) all() map[string][]byte {
 	if len(b.now) == 0 {
 		return b.before

@@ -11,13 +11,14 @@ import (
 )
 
 // A conversation is what upstream wants back when a finished conversation goes on: its last checkpoint, byte for byte,
-// and the blobs that it had us keep. It is immutable; conversations that follow from it share its blobs' bytes.
+// and the blobs that it had us keep. It is immutable, so that any number of requests may continue it at once;
+// conversations that follow from it share its blobs' bytes.
 type conversation struct {
-	id         string
-	blobKey    string
-	checkpoint []byte
-	blobs      map[string][]byte
-	size       int
+	id         string            // upstream's, the same on every turn
+	blobKey    string            // of x-blob-encryption-key, the same on every turn
+	checkpoint []byte            // a ConversationState as it came; never parsed and written again
+	blobs      map[string][]byte // by upstream's id
+	size       int               // bytes, with what maps cost
 }
 
 // ID implements agent.Conversation.
@@ -26,15 +27,17 @@ func (c *conversation) ID() string { return c.id }
 // Size implements agent.Conversation.
 func (c *conversation) Size() int { return c.size }
 
-// blobOverhead is about what a blob costs beside its bytes.
+// blobOverhead is about how many bytes a blob costs beside its own: the map's entry and two headers.
 const blobOverhead = 96
 
+// newConversation makes a conversation, which owns what it is given.
 func newConversation(id, blobKey string, checkpoint []byte, blobs map[string][]byte) *conversation {
 	c := &conversation{id: id, blobKey: blobKey, checkpoint: checkpoint, blobs: blobs}
 	c.size = len(id) + len(blobKey) + len(checkpoint) + sizeBlobs(blobs)
 	return c
 }
 
+// sizeBlobs is about how many bytes the blobs take in memory.
 func sizeBlobs(blobs map[string][]byte) int {
 	size := 0
 	for blob, data := range blobs {
@@ -43,7 +46,7 @@ func sizeBlobs(blobs map[string][]byte) int {
 	return size
 }
 
-// A conversation on disk: the magic, then protobuf fields.
+// A conversation on disk: the magic, then protobuf fields. A change that an older program can't read needs another magic.
 const (
 	conversationMagic = "composer-api localagent 1\n"
 
@@ -54,7 +57,7 @@ const (
 	fieldBlobData      protowire.Number = 5
 )
 
-// MarshalBinary implements agent.Conversation.
+// MarshalBinary implements agent.Conversation. It never fails. Equal conversations give equal bytes.
 func (c *conversation) MarshalBinary() ([]byte, error) {
 	b := append(make([]byte, 0, c.size), conversationMagic...)
 	b = appendField(b, fieldID, []byte(c.id))
@@ -70,7 +73,8 @@ func (c *conversation) MarshalBinary() ([]byte, error) {
 // errForeign is why bytes are no conversation of ours.
 var errForeign = errors.New("localagent: not a conversation of this backend and version")
 
-// Restore implements agent.Restorer.
+// Restore implements agent.Restorer. Bytes of another backend or version are agent.ConversationLost: the caller then starts
+// anew, with the whole transcript.
 func (b *Backend) Restore(data []byte) (agent.Conversation, error) {
 	c, err := unmarshalConversation(data)
 	if err != nil {
@@ -79,6 +83,7 @@ func (b *Backend) Restore(data []byte) (agent.Conversation, error) {
 	return c, nil
 }
 
+// unmarshalConversation reads what MarshalBinary has written. The conversation owns its memory. The only error is errForeign.
 func unmarshalConversation(data []byte) (*conversation, error) {
 	if len(data) < len(conversationMagic) || string(data[:len(conversationMagic)]) != conversationMagic {
 		return nil, errForeign
@@ -119,6 +124,7 @@ func unmarshalConversation(data []byte) (*conversation, error) {
 	return newConversation(id, key, checkpoint, blobs), nil
 }
 
+// appendField appends a field that holds bytes.
 func appendField(b []byte, number protowire.Number, value []byte) []byte {
 	b = protowire.AppendTag(b, number, protowire.BytesType)
 	return protowire.AppendBytes(b, value)

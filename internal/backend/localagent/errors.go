@@ -11,7 +11,8 @@ import (
 	"composer-api/internal/cursor/cursorerr"
 )
 
-// failed is the failure that ended a stream, whatever it was.
+// failed is the failure that ended a stream: upstream's own error, a broken connection, bytes that make no sense, a time-out
+// or the end of a context. It says whether another attempt may help.
 func failed(err error) *cursorerr.Failure {
 	var known *cursorerr.Failure
 	var connectErr *connectwire.Error

@@ -22,7 +22,8 @@ type openExec struct {
 	ranged  bool
 }
 
-// execs are the open execs of a stream, and what must be known to tell edits from writes.
+// execs are the open execs of a stream, and what must be known to tell edits from writes. It is guarded by run.mu, and
+// starts empty with each stream: upstream asks again for what it still wants.
 type execs struct {
 	open  []*openExec     // few: a handful of parallel calls
 	edits map[string]bool // upstream's ids of calls that read a file or are edits
@@ -67,6 +68,7 @@ func (e *execs) answeredBefore(id uint32, modelID string) (answer []byte, ok boo
 	return nil, false
 }
 
+// byID returns the open exec with upstream's id; nil when there is none.
 func (e *execs) byID(id uint32) *openExec {
 	for _, x := range e.open {
 		if x.id == id {
@@ -76,6 +78,7 @@ func (e *execs) byID(id uint32) *openExec {
 	return nil
 }
 
+// byCall returns the open exec of the client's call; nil when there is none.
 func (e *execs) byCall(callID string) *openExec {
 	for _, x := range e.open {
 		if x.callID == callID {
@@ -85,6 +88,7 @@ func (e *execs) byCall(callID string) *openExec {
 	return nil
 }
 
+// drop takes x out of the open ones, if it is there.
 func (e *execs) drop(x *openExec) {
 	for i, other := range e.open {
 		if other == x {
@@ -146,7 +150,7 @@ func (r *run) answerAgain(id uint32, modelID string) bool {
 	return true
 }
 
-// callTool passes a call of one of the client's tools on, or says that there is no such tool.
+// callTool passes a call of one of the client's tools on, or answers that there is no such tool. r.mu is held.
 func (r *run) callTool(id uint32, args *pb.McpArgs) {
 	if r.answerAgain(id, args.GetToolCallId()) {
 		return
@@ -163,7 +167,9 @@ func (r *run) callTool(id uint32, args *pb.McpArgs) {
 	r.open(&openExec{id: id, modelID: args.GetToolCallId()}, name, agentwire.ArgumentsJSON(args.GetArgs()))
 }
 
-// callBuiltin turns a built-in tool into a call of the client's tool that does the same, or refuses it.
+// callBuiltin turns a built-in tool into a call of the client's tool that does the same, or refuses it. An edit is refused
+// even where a tool for writing exists: upstream would send the whole file, built from a reading that the client did not
+// make. r.mu is held.
 func (r *run) callBuiltin(id uint32, b *builtin) {
 	if r.answerAgain(id, b.callID) {
 		return
@@ -187,7 +193,7 @@ func (r *run) callBuiltin(id uint32, b *builtin) {
 	r.open(&openExec{id: id, modelID: b.callID, builtin: b, ranged: call.Ranged}, call.Tool, call.Arguments)
 }
 
-// open gives the client a call and keeps its exec alive until the result comes.
+// open gives the client a call, and has heartbeats keep its exec alive until the result comes. r.mu is held.
 func (r *run) open(x *openExec, tool string, arguments []byte) {
 	now := time.Now()
 	x.callID = agent.NewCallID()
@@ -201,7 +207,7 @@ func (r *run) open(x *openExec, tool string, arguments []byte) {
 }
 
 // abort forgets an exec that upstream no longer wants. A call that the client was given already can't be taken back;
-// its result will be dropped.
+// its result will be dropped. r.mu is held.
 func (r *run) abort(id uint32) {
 	x := r.execs.byID(id)
 	if x == nil {
@@ -211,7 +217,7 @@ func (r *run) abort(id uint32) {
 	r.queue.withdraw(x.callID)
 }
 
-// giveResult answers an exec with what the client's tool said. It reports false when the stream is over.
+// giveResult answers an exec with what the client's tool returned. It reports false when the stream is over. r.mu is held.
 func (r *run) giveResult(x *openExec, result *agent.ToolResult) bool {
 	r.execs.drop(x)
 	took := int32(min(time.Since(x.opened).Milliseconds(), math.MaxInt32))

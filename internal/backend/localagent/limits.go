@@ -7,14 +7,15 @@ import (
 	"composer-api/internal/cursor/agentwire"
 )
 
-const (
-	// maxUnsent is how much may wait for the transport before heartbeats are left out: upstream isn't reading, and more
-	// of them would not help.
-	maxUnsent = 64 << 10
-)
+// maxUnsent is how many bytes may wait for the transport before heartbeats are left out: upstream isn't reading, and more
+// of them would not help.
+const maxUnsent = 64 << 10
 
 // A clock measures how long upstream has kept us waiting. Time in which nobody reads, because the client is slow or
-// runs its tools, doesn't count. It is written by the reading role and read by the pacer.
+// runs its tools, doesn't count. It is written by the reading role and read by the pacer, without a lock, because a lock
+// for each word would be felt.
+//
+// Times are nanoseconds after start, from 1 on; 0 stands for none.
 type clock struct {
 	start    time.Time
 	nextBeat time.Time // guarded by run.mu
@@ -22,7 +23,7 @@ type clock struct {
 	since atomic.Int64 // when the current wait began, after start; 0: nobody waits
 	idle  atomic.Int64 // waited since the last progress, in waits that are over
 	taken atomic.Int64 // when upstream accepted the current attempt; 0: there is none
-	ended atomic.Bool  // upstream has said that a turn has ended, and the model has done nothing since
+	ended atomic.Bool  // upstream has reported the end of a turn, and the model has done nothing since
 }
 
 func (c *clock) begin() {
@@ -30,20 +31,23 @@ func (c *clock) begin() {
 	c.nextBeat = c.start.Add(agentwire.HeartbeatEvery)
 }
 
-// now is the time after start, and one nanosecond more, so that it is never 0.
+// now is the time in nanoseconds after start, and one nanosecond more, so that it is never 0.
 func (c *clock) now() int64 { return int64(time.Since(c.start)) + 1 }
 
+// wait notes that we wait for upstream from now on.
 func (c *clock) wait() { c.since.Store(c.now()) }
 
+// waited notes that the wait is over, if there was one.
 func (c *clock) waited() {
 	if since := c.since.Swap(0); since != 0 {
 		c.idle.Add(c.now() - since)
 	}
 }
 
+// progress notes that upstream has got on: sent anything but a heartbeat.
 func (c *clock) progress() { c.idle.Store(0) }
 
-// restart forgets the waiting so far, if the wait goes on.
+// restart forgets the waiting so far: a new attempt, or a turn that goes on with results, has all of its time again.
 func (c *clock) restart() {
 	c.idle.Store(0)
 	if c.since.Load() != 0 {
@@ -58,10 +62,11 @@ func (c *clock) modelContinues() {
 	}
 }
 
+// at is the time that t stands for.
 func (c *clock) at(t int64) time.Time { return c.start.Add(time.Duration(t - 1)) }
 
 // ring is the run's alarm: it sends the heartbeats that are due and ends a stream that takes too long. It returns when
-// to be called again.
+// to be called again. The pacer calls it, on the one goroutine for all runs, so it must not wait for anything but mu.
 func (r *run) ring(now time.Time) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -118,7 +123,7 @@ func (r *run) limit() (time.Time, error) {
 	}
 	cfg := &r.backend.cfg
 	progress := cfg.ProgressTimeout
-	if r.clock.ended.Load() { // most likely everything has been said, and only the end of the stream is missing
+	if r.clock.ended.Load() { // most likely the answer is complete, and only the end of the stream is missing
 		progress = min(progress, cfg.StallTimeout)
 	}
 	stall := since + int64(cfg.StallTimeout)

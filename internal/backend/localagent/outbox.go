@@ -6,7 +6,8 @@ import (
 )
 
 // An outbox is the body of a stream's request: envelopes go in on one side, in order, and the transport reads them on
-// the other. Putting in never waits, so that heartbeats of ten thousand runs can come from one goroutine.
+// the other. Putting in never waits, so that heartbeats of ten thousand runs can come from one goroutine. It is safe for
+// concurrent use. Its size has no bound of its own: heartbeats stop at maxUnsent, and everything else answers upstream.
 type outbox struct {
 	mu     sync.Mutex
 	filled sync.Cond
@@ -15,6 +16,7 @@ type outbox struct {
 	err    error // what Read says once the queue is empty
 }
 
+// newOutbox makes an empty outbox. The transport closes it when the request ends; close may do so earlier.
 func newOutbox() *outbox {
 	o := &outbox{}
 	o.filled.L = &o.mu
@@ -81,6 +83,8 @@ func (o *outbox) Close() error {
 	return nil
 }
 
+// end ends the body with err; drop says that what is queued is not sent any more. The first end counts, but for one that
+// drops.
 func (o *outbox) end(err error, drop bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -7,9 +7,11 @@ import (
 )
 
 // A pacer rings alarms, those of all runs from one goroutine: ten thousand parked runs must not be ten thousand timers.
-// The goroutine lives while there are alarms.
+// The goroutine lives while there are alarms. It is safe for concurrent use.
+//
+// Locks: ring takes run.mu, and runs call set and remove with run.mu held. So the pacer never rings with its own mu held.
 type pacer struct {
-	mu      sync.Mutex
+	mu      sync.Mutex // guards what follows and every alarm's fields
 	alarms  alarms
 	running bool
 	sooner  chan struct{} // an alarm became the first
@@ -30,6 +32,7 @@ type alarm struct {
 // grid is the grain of time: alarms that are due at about the same time ring together, late by no more than this.
 const grid = 50 * time.Millisecond
 
+// newPacer makes a pacer without alarms, which needs no closing.
 func newPacer() *pacer { return &pacer{sooner: make(chan struct{}, 1)} }
 
 // set adds the alarm, or brings it forward. A removed alarm stays removed.
@@ -83,6 +86,7 @@ func (p *pacer) remove(a *alarm) {
 	}
 }
 
+// run rings alarms until there are none. It is the only one that rings, so ring is never called twice at once.
 func (p *pacer) run() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()

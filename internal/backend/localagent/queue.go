@@ -2,22 +2,32 @@ package localagent
 
 import "composer-api/internal/agent"
 
-// A queue holds events that were found before Next asked for them.
+// A queue holds events that were found before Next asked for them, in their order. It is guarded by run.mu. Its events own
+// their bytes, because the buffer that they were read into is used again.
 type queue struct {
 	events []agent.Event
-	size   int
+	size   int // bytes of text and arguments
 }
 
+// The bounds of a queue. Beyond them readBehind stops, and flow control slows upstream down.
+const (
+	maxQueued      = 1024      // events
+	maxQueuedBytes = 256 << 10 // a single event may be larger
+)
+
+// len is the number of events.
 func (q *queue) len() int { return len(q.events) }
 
 // full reports whether nothing more should be read until something was taken out.
-func (q *queue) full() bool { return len(q.events) >= 1024 || q.size >= 256<<10 }
+func (q *queue) full() bool { return len(q.events) >= maxQueued || q.size >= maxQueuedBytes }
 
+// push adds an event at the end, full or not.
 func (q *queue) push(e agent.Event) {
 	q.events = append(q.events, e)
 	q.size += sizeEvent(&e)
 }
 
+// pop takes the first event out. There must be one.
 func (q *queue) pop() agent.Event {
 	e := q.events[0]
 	q.events[0] = agent.Event{}
@@ -39,6 +49,7 @@ func (q *queue) withdraw(callID string) {
 	}
 }
 
+// sizeEvent is about how many bytes an event holds.
 func sizeEvent(e *agent.Event) int {
 	size := len(e.Text)
 	if e.Call != nil {

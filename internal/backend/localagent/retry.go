@@ -25,14 +25,15 @@ type tries struct {
 	from *conversation // what is being continued; nil at the beginning
 
 	output bool // something was given out, or a result was sent
-	dirty  bool // since the last checkpoint
+	dirty  bool // the same since the last checkpoint, so that a resume would repeat it
 
 	attempts retry.Attempts
 	token    agent.Secret // the access token of the last attempt
 	fresh    bool         // the next attempt takes a new connection, because the one before got no answer
 }
 
-// noteOutput notes that there was output. The user's message is not needed any more once there was some, and it may be long.
+// noteOutput notes that there was output. From then on a run only resumes, so the user's message, which may be megabytes, is
+// dropped. The caller has the reading role, or mu while the turn is over.
 func (r *run) noteOutput() {
 	r.clock.modelContinues()
 	if !r.tries.output {
@@ -41,7 +42,7 @@ func (r *run) noteOutput() {
 	r.tries.output, r.tries.dirty = true, true
 }
 
-// checkpoint notes a checkpoint.
+// checkpoint notes a checkpoint: it covers everything that was given out before.
 func (t *tries) checkpoint() {
 	t.dirty = false
 	t.attempts.Checkpoint()
@@ -55,7 +56,7 @@ func (t *tries) next(f *cursorerr.Failure) (pause time.Duration, err *agent.Erro
 	return t.attempts.Next(f, t.output)
 }
 
-// connect makes the first stream. Errors are *agent.Error.
+// connect makes the first stream, with retries. It returns when upstream has accepted the run. Errors are *agent.Error.
 func (r *run) connect(ctx context.Context) error {
 	r.tries.attempts.Begin(r.backend.cfg.StartTimeout)
 	if f := r.attempt(ctx); f != nil {
@@ -75,7 +76,8 @@ func (r *run) endedWell(err error) bool {
 	return r.clock.ended.Load() || r.turnEnded && errors.Is(err, io.EOF)
 }
 
-// streamEnded decides what the end of a stream means: the end of the run, another attempt, or an error.
+// streamEnded decides what err, the end of a stream, means: the end of the run, another attempt, or an error. It returns
+// when the next attempt is accepted or the run is over. The caller has the reading role and not mu.
 func (r *run) streamEnded(ctx context.Context, err error) {
 	if r.endedWell(err) {
 		r.finishWell()
@@ -85,7 +87,8 @@ func (r *run) streamEnded(ctx context.Context, err error) {
 	r.retry(ctx, failed(err))
 }
 
-// retry makes attempts until one succeeds, or ends the run. The caller has the reading role.
+// retry makes attempts after the failure f until one succeeds, or ends the run. The caller has the reading role and not mu:
+// pauses and attempts take seconds.
 func (r *run) retry(ctx context.Context, f *cursorerr.Failure) {
 	r.clock.taken.Store(0)
 	for f != nil {
@@ -110,7 +113,7 @@ func (r *run) retry(ctx context.Context, f *cursorerr.Failure) {
 	}
 }
 
-// AcceptedAt implements agent.Retrying.
+// AcceptedAt implements agent.Retrying. It is zero while a retry is under way. It takes no lock.
 func (r *run) AcceptedAt() time.Time {
 	taken := r.clock.taken.Load()
 	if taken == 0 {
@@ -119,7 +122,8 @@ func (r *run) AcceptedAt() time.Time {
 	return r.clock.at(taken)
 }
 
-// attempt opens a stream: from the run's last checkpoint if it has one, else with the user's message.
+// attempt opens a stream: from the run's last checkpoint if it has one, else with the user's message. It waits for the
+// access token, a connection and upstream's headers; ctx and Close end it. nil means that the stream is the run's.
 func (r *run) attempt(ctx context.Context) *cursorerr.Failure {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -152,7 +156,8 @@ func (r *run) opening() [][]byte {
 	return r.ticket.Envelope(nil, r.ticket.UserAction)
 }
 
-// install makes s the run's stream, in place of one that is over.
+// install makes s the run's stream, in place of one that is over. It forgets what belongs to a stream alone: open execs,
+// announced calls, halves of characters. When the run was closed meanwhile, s is closed and the failure says so.
 func (r *run) install(s *stream) *cursorerr.Failure {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -172,7 +177,8 @@ func (r *run) install(s *stream) *cursorerr.Failure {
 	return nil
 }
 
-// giveUp ends the run with err, after the failure f.
+// giveUp ends the run with err, after the failure f. A continued conversation that upstream does not know any more becomes
+// agent.ConversationLost, on which the gateway starts afresh with the whole transcript.
 func (r *run) giveUp(f *cursorerr.Failure, err *agent.Error) {
 	err = r.withoutSecrets(err)
 	if r.tries.from != nil && !r.tries.output && (f.Lost || r.blobs.missed && err.Code == agent.Upstream) {

@@ -13,11 +13,18 @@ import (
 
 // A run is one conversation step upstream, over one stream or, after a broken connection, several.
 //
+// Who may call what: Next, Buffered and Resume are called by one goroutine at a time; Close may be called by any, at any
+// time. Beside them the pacer calls ring, and the end of a turn's context calls interrupt. All of these take mu.
+//
+// Who closes what: the run owns its stream. Close, interrupt and the pacer close it; install closes the one before. A run
+// that has ended by itself still needs Close.
+//
 // Who reads: a stream is read by one goroutine at a time, which has the reading role. While a turn is on, that is Next
 // itself, so that a word costs no switch of goroutines. While calls wait for siblings or for the client, it is a
 // goroutine of the run's own (readBehind), because upstream goes on asking and pinging; it queues what it finds, and
 // gives the role back when Next waits and no call does.
 type run struct {
+	// These are set once and need no lock. clock and wake are safe for concurrent use.
 	backend *Backend
 	ticket  *agentwire.Ticket
 	tools   *toolset
@@ -35,6 +42,8 @@ type run struct {
 	tries          tries
 	turnEnded      bool // upstream has said on this stream that a turn has ended
 
+	// mu guards what follows. It is never held while something waits for the network: putting into a stream's outbox does
+	// not wait, reading and closing a stream may.
 	mu         sync.Mutex
 	stream     *stream // the current attempt; nil before the first. Changed by the reading role alone.
 	alarm      alarm
@@ -51,7 +60,8 @@ type run struct {
 	watched    watch
 }
 
-// newRun makes a run that has no stream yet.
+// newRun makes a run that has no stream yet. It reads the whole request and renders its prompt; it keeps nothing of req
+// but the caller's key. The caller closes the run.
 func newRun(b *Backend, req *agent.Request) *run {
 	r := &run{backend: b, tools: b.toolsets.of(req.Offered()), wake: make(chan struct{}, 1)}
 	r.life, r.end = context.WithCancel(context.Background())
@@ -70,7 +80,7 @@ func newRun(b *Backend, req *agent.Request) *run {
 	return r
 }
 
-// What Next has to do.
+// todo is what Next has to do.
 type todo uint8
 
 const (
@@ -81,7 +91,9 @@ const (
 	retryBroken                 // what readBehind found broken
 )
 
-// Next implements agent.Run. When ctx ends, the stream is reset: nothing else can interrupt a read, and the alternative, a
+// Next implements agent.Run. Errors are *agent.Error, or ctx's own.
+//
+// When ctx ends, the stream is reset: nothing else can interrupt a read, and the alternative, a
 // goroutine beside each stream that waits for it, would cost more than all the rest of an event.
 func (r *run) Next(ctx context.Context) (agent.Event, error) {
 	for {
@@ -108,7 +120,11 @@ func (r *run) Next(ctx context.Context) (agent.Event, error) {
 	}
 }
 
-// decide says what Next has to do. When it is to wait, settled is when to stop waiting for more calls; zero is never.
+// decide says what Next has to do. When it is to wait, settled is when to stop waiting for more calls; zero is never. When
+// the result is readOn or retryBroken, the caller has the reading role.
+//
+// The order of the cases is the order of what matters: what was queued comes before the end of a stream, and calls that the
+// client has been given end the turn before anything more is read.
 func (r *run) decide(ctx context.Context) (e agent.Event, what todo, settled time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -158,20 +174,23 @@ func (r *run) yieldNext() agent.Event {
 	return e
 }
 
-// These reach nobody who keeps to agent.Run's contract.
+// These errors reach only a caller that breaks agent.Run's contract.
 var (
 	errDone    = &agent.Error{Code: agent.Internal, Err: errors.New("localagent: Next after the end of a run")}
 	errMisused = &agent.Error{Code: agent.Internal, Err: errors.New("localagent: Next without Resume, or Resume without calls")}
 )
 
-// finishWithCalls ends the turn for the client to run its tools. From here on the run reads behind. mu is held.
+// finishWithCalls ends the turn, so that the client runs its tools. From here on readBehind reads the stream, because
+// upstream goes on sending while the run is parked. mu is held, and the caller has the reading role or readBehind has it.
 func (r *run) finishWithCalls() {
 	r.readBehind()
 	r.calls.given = 0
 	r.finishTurn(r.meter.stopForTools(), agent.Done{Reason: agent.ToolCalls})
 }
 
-// finishWell ends the run: upstream has said everything.
+// finishWell ends the run after a complete answer. It sends the end of the request, gives out what the joiners still hold,
+// and makes the conversation for a later request, if there is a checkpoint and all of its blobs were kept. The caller has
+// the reading role.
 func (r *run) finishWell() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -197,7 +216,8 @@ func (r *run) finishTurn(usage agent.Usage, done agent.Done) {
 	r.queue.push(agent.Event{Kind: agent.DoneKind, Done: &done})
 }
 
-// await waits until there is something to decide anew.
+// await waits until there is something to decide anew: readBehind has queued something or has ended, the run is over, or the
+// time settled has come. A zero settled is never.
 func (r *run) await(settled time.Time) {
 	if settled.IsZero() {
 		<-r.wake
@@ -211,7 +231,7 @@ func (r *run) await(settled time.Time) {
 	}
 }
 
-// wakeNext makes a waiting Next look again.
+// wakeNext makes a waiting Next look again. It never waits: the channel holds one signal, which is enough for any number.
 func (r *run) wakeNext() {
 	select {
 	case r.wake <- struct{}{}:
@@ -219,7 +239,9 @@ func (r *run) wakeNext() {
 	}
 }
 
-// Buffered implements agent.Run. It takes in what is no event, because such messages come between those that are.
+// Buffered implements agent.Run. It reads, without waiting, what has arrived, up to the first piece of text, which it leaves
+// for Next. Messages in between that are no events are handled here: were they left, Buffered would have to report false
+// although text stands behind them.
 func (r *run) Buffered() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -249,7 +271,8 @@ func (r *run) Buffered() bool {
 	}
 }
 
-// Resume implements agent.Run.
+// Resume implements agent.Run. It sends the results and does not wait for upstream. A result for a call that upstream has
+// aborted is dropped. Errors are *agent.Error; after one the run is over.
 func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -282,7 +305,8 @@ func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
 	return nil
 }
 
-// Close implements agent.Run.
+// Close implements agent.Run. It resets the stream at once, ends a wait for another attempt, and may be called more than
+// once and by any goroutine.
 func (r *run) Close() error {
 	r.end()
 	r.mu.Lock()
@@ -308,7 +332,7 @@ func (r *run) stopFor(why error) {
 	r.backend.pacer.remove(&r.alarm)
 }
 
-// why is the error that Next ends with.
+// why is the error that Next ends with; nil while the run goes on.
 func (r *run) why() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -342,7 +366,7 @@ func (r *run) unwatch() {
 	r.watched = watch{}
 }
 
-// interrupt ends the run because its turn's context has ended.
+// interrupt ends the run because its turn's context has ended. context.AfterFunc calls it on a goroutine of its own.
 func (r *run) interrupt(err error) {
 	r.mu.Lock()
 	r.stopFor(err)

@@ -17,11 +17,12 @@ import (
 	"composer-api/internal/cursor/cursorerr"
 )
 
-// A stream is one attempt to carry out a run: one HTTP/2 request whose both bodies are open at once. It owns both.
+// A stream is one attempt to carry out a run: one HTTP/2 request whose both bodies are open at once. It owns both, and close
+// closes both. put and close may be called by any goroutine at any time, next by the one with the reading role.
 type stream struct {
-	out    *outbox
-	in     *connectwire.Reader
-	body   io.ReadCloser
+	out    *outbox             // the request's body
+	in     *connectwire.Reader // reads body
+	body   io.ReadCloser       // the response's
 	cancel context.CancelCauseFunc
 
 	mu    sync.Mutex
@@ -117,7 +118,8 @@ func notOpened(own context.Context, err error) *cursorerr.Failure {
 	return f
 }
 
-// refusal is the failure that an answer is which isn't a stream; nil when it is one.
+// refusal is the error for a response that is not a stream, a *cursorerr.Failure; nil when it is a stream. It reads the body
+// of a refusal, and closes nothing.
 func refusal(resp *http.Response) error {
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	switch {
@@ -149,7 +151,8 @@ func (s *stream) next(m *agentwire.ServerMessage) error {
 	return err
 }
 
-// close resets the stream at once. It may be called at any time and more than once; the first cause stays.
+// close resets the stream at once. It may be called at any time and more than once; the first cause stays. It may wait for
+// the transport, so it must not be called with run.mu held.
 func (s *stream) close(cause error) {
 	s.mu.Lock()
 	if s.cause == nil {

@@ -23,6 +23,7 @@ type toolset struct {
 // once in the state of the MCP servers, and the mapper has a copy of their schemas.
 func (s *toolset) memory() int { return 5 * s.Size() }
 
+// newToolset encodes the tools. It keeps no memory of theirs.
 func newToolset(tools []agent.Tool) *toolset {
 	wire := agentwire.NewToolset(tools)
 	var owned []agent.Tool // the request's own may be part of a large body, which must not be kept
@@ -48,6 +49,7 @@ func newToolsets() *toolsets {
 	return &toolsets{kept: lru.New[[sha256.Size]byte, *toolset](lru.Limits{Count: maxToolsets, Bytes: maxToolsetBytes})}
 }
 
+// of returns the toolset of the tools, which may be shared with other runs.
 func (t *toolsets) of(tools []agent.Tool) *toolset {
 	hash := hashTools(tools)
 	if set := t.find(hash); set != nil {
@@ -65,6 +67,7 @@ func (t *toolsets) of(tools []agent.Tool) *toolset {
 	return set
 }
 
+// find returns the toolset that is kept under the hash; nil when there is none.
 func (t *toolsets) find(hash [sha256.Size]byte) *toolset {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -72,7 +75,8 @@ func (t *toolsets) find(hash [sha256.Size]byte) *toolset {
 	return set
 }
 
-// hashTools is the identity of a list of tools as upstream sees it.
+// hashTools is the identity of a list of tools as upstream sees it: each field with its length before it, so that no two
+// lists run together to the same bytes.
 func hashTools(tools []agent.Tool) [sha256.Size]byte {
 	h := sha256.New()
 	var size [8]byte

@@ -33,6 +33,8 @@ type TransportConfig struct {
 	MaxConnections int
 }
 
+// The time-outs and bounds of one connection. A connection whose other end is gone is found out by sendPingAfter and
+// pingTimeout, 30 s after its last byte.
 const (
 	sendPingAfter = 15 * time.Second // of silence on a connection
 	pingTimeout   = 15 * time.Second
@@ -71,7 +73,7 @@ type dialing struct {
 
 var errPoolClosed = errors.New("the backend is closed")
 
-// newPool makes the pool for an endpoint.
+// newPool makes the pool for an endpoint. It connects to nothing yet. Errors are for the operator. The caller closes it.
 func newPool(endpoint *url.URL, cfg TransportConfig) (*pool, error) {
 	protocols, proxy := new(http.Protocols), cfg.Proxy
 	switch endpoint.Scheme {
@@ -217,7 +219,7 @@ func (p *pool) dial(d *dialing) {
 	close(d.done)
 }
 
-// close closes every connection and what runs over it.
+// close closes every connection and what runs over it. After it, reserve fails with errPoolClosed.
 func (p *pool) close() {
 	p.mu.Lock()
 	p.closed = true
