@@ -51,7 +51,7 @@ func encodeRequest(r *request) []byte {
 	noSettings.str(1, "")
 	noSettings.str(2, "")
 	var settings wire
-	settings.str(1, "cursor\aisettings")
+	settings.str(1, `cursor\aisettings`) // a backslash: in quotes, \a would be the bell
 	settings.str(3, "")
 	settings.msg(6, noSettings)
 	settings.num(8, 1)

@@ -7,15 +7,14 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
-// blobs is what upstream has us keep for a conversation, opaque to us: parts of its state that it doesn't want to send with
-// every checkpoint. What earlier turns left is shared with them and not changed. It is guarded by run.mu.
+// blobs is what upstream has us keep for a conversation, opaque to us. What earlier turns left is shared with them and not changed. It is guarded by run.mu.
 type blobs struct {
 	before map[string][]byte // of the conversation that is continued
 	now    map[string][]byte // of this run; nil while there are none
-	size   int  // bytes in both
-	max    int  // above this nothing more is kept, and the conversation can't be continued
-	full   bool // something was not kept
-	missed bool // upstream asked for something that isn't here
+	size   int               // bytes in both
+	max    int               // above this nothing more is kept, and the conversation can't be continued
+	full   bool              // something was not kept
+	missed bool              // upstream asked for something that isn't here
 }
 
 // get returns a blob. A blob that isn't here is noted: an error that follows most likely comes of it.
