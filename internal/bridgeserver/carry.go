@@ -19,7 +19,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// A carrier carries one stream from upstream to a caller.
+// A carrier carries one stream from upstream to a caller. It is for the goroutine that serves the request; beside it only
+// outgoing.beat runs, which ends when the stream's request body is closed.
 type carrier struct {
 	server *Server
 	w      http.ResponseWriter
@@ -64,7 +65,8 @@ func (c *carrier) copy(x *replay.Exchange) *failure {
 	return nil
 }
 
-// pass passes the frames on, and answers what asks for the request context.
+// pass passes the frames on, and answers what asks for the request context: the caller has given the tools with its run, and
+// expects the bridge to answer for it. It flushes when nothing more is at hand, so that a burst costs one write.
 func (c *carrier) pass(x *replay.Exchange, out *outgoing, tools []*pb.McpToolDefinition) *failure {
 	in := connectwire.NewReader(x, 0)
 	var frame []byte
@@ -137,7 +139,7 @@ func hasField(message []byte, want protowire.Number) bool {
 	return false
 }
 
-// broken is the failure that an error of the exchange is.
+// broken is the failure for an error of the exchange.
 func broken(err error) *failure {
 	if agent.CodeOf(err) == agent.UpstreamTimeout {
 		return errTimeout.because(err)
@@ -155,14 +157,16 @@ func (c *carrier) fail(f *failure) {
 	_ = c.flush()
 }
 
-// outgoing is the body of the request to upstream: the run's frame, and then what is put.
+// outgoing is the body of the request to upstream: the run's frame, and then what is put. The transport reads it; put and
+// Close may be called by any goroutine.
 type outgoing struct {
-	frames chan []byte
-	rest   []byte // what Read has not given yet
-	once   sync.Once
+	frames chan []byte // few, because upstream reads them at once; never closed
+	rest   []byte      // what Read has not given yet
+	once   sync.Once   // closes closed
 	closed chan struct{}
 }
 
+// newOutgoing makes a body that begins with first.
 func newOutgoing(first []byte) *outgoing {
 	return &outgoing{frames: make(chan []byte, 4), rest: first, closed: make(chan struct{})}
 }

@@ -34,7 +34,8 @@ type request struct {
 	run   *pb.AgentRunRequest
 }
 
-// readRequest reads a request of at most limit bytes.
+// readRequest reads a request of at most limit bytes, and checks what will go into headers. Failures never quote the body,
+// which holds a token.
 func readRequest(w http.ResponseWriter, r *http.Request, limit int64) (*request, *failure) {
 	// To the end, because only then the server notices that the caller leaves.
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))

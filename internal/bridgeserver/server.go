@@ -48,7 +48,7 @@ type Server struct {
 	mux        *http.ServeMux
 }
 
-// New makes a Server.
+// New makes a Server. It connects to nothing yet.
 func New(config Config) *Server {
 	config.ClientVersion = cmp.Or(config.ClientVersion, agentwire.DefaultClientVersion)
 	config.MaxJSON = cmp.Or(config.MaxJSON, 1<<20)
@@ -72,12 +72,13 @@ func New(config Config) *Server {
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
+// health tells whoever watches the process that it serves. It needs no token and asks nothing of upstream.
 func health(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = io.WriteString(w, `{"ok": true}`+"\n")
 }
 
-// sdk carries one run.
+// sdk serves POST /sdk: it carries one run, and writes one line to the log.
 func (s *Server) sdk(w http.ResponseWriter, r *http.Request) {
 	begin := time.Now()
 	c := &carrier{server: s, w: w}

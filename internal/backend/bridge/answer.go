@@ -13,7 +13,8 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
-// An answer turns upstream's frames into the events of one turn, up to the first tool call.
+// An answer turns upstream's frames into the events of one turn, up to the first tool call: a replay.Answer. It owns its
+// exchange. Next and Buffered are called by one goroutine at a time, Close by any.
 type answer struct {
 	x       *replay.Exchange
 	offered []agent.Tool
@@ -25,6 +26,7 @@ type answer struct {
 	usage          *agent.Usage  // what upstream has said; set once the turn has ended
 }
 
+// newAnswer begins to read the exchange, which it closes in the end. req is looked at for the estimate of the prompt.
 func newAnswer(x *replay.Exchange, req *agent.Request, access *replay.Access) *answer {
 	a := &answer{x: x, offered: req.Offered(), access: access}
 	for i := range req.Messages {
@@ -76,6 +78,7 @@ func (a *answer) Next(ctx context.Context) (agent.Event, error) {
 	return e, nil
 }
 
+// next returns the next frame. Once the turn has ended it waits no longer than afterTurn for what comes after.
 func (a *answer) next(ctx context.Context) ([]byte, error) {
 	if a.usage == nil {
 		return a.x.Next(ctx)
@@ -91,7 +94,7 @@ func (a *answer) Buffered() bool { return len(a.queue) > 0 || a.x.Buffered() }
 // Close implements replay.Answer.
 func (a *answer) Close() error { return a.x.Close() }
 
-// take reads one message.
+// take reads one message and queues the events that it gives. Errors are *agent.Error.
 func (a *answer) take(payload []byte) error {
 	var m agentwire.ServerMessage
 	if err := m.Parse(payload); err != nil {
@@ -114,6 +117,7 @@ func (a *answer) take(payload []byte) error {
 	return nil
 }
 
+// update takes in what upstream tells about the turn. Everything but heartbeats is progress.
 func (a *answer) update(u *pb.InteractionUpdate) {
 	switch m := u.GetMessage().(type) {
 	case *pb.InteractionUpdate_Heartbeat:
@@ -124,7 +128,7 @@ func (a *answer) update(u *pb.InteractionUpdate) {
 	a.x.Progressed()
 }
 
-// ended adds up what upstream says of its cost. It may say so several times.
+// ended adds up the costs that upstream reports. It reports several when sub-agents had turns of their own.
 func (a *answer) ended(t *pb.TurnEnded) {
 	if a.usage == nil {
 		a.usage = &agent.Usage{}
@@ -160,18 +164,20 @@ func (a *answer) end(reason agent.Reason, usage *agent.Usage) {
 	a.add(agent.Event{Kind: agent.DoneKind, Done: &agent.Done{Reason: reason}})
 }
 
-// rest gives out what characters were cut off.
+// rest gives out the bytes of characters that never became whole.
 func (a *answer) rest() {
 	a.emit(agent.Reasoning, a.thinking.Rest())
 	a.emit(agent.Text, a.text.Rest())
 }
 
+// emit queues text as an event, if there is any.
 func (a *answer) emit(kind agent.Kind, text []byte) {
 	if len(text) > 0 {
 		a.add(agent.Event{Kind: kind, Text: slices.Clone(text)}) // the joiner's own
 	}
 }
 
+// add queues an event, and counts it for the estimate.
 func (a *answer) add(e agent.Event) {
 	a.count.Event(&e)
 	a.queue = append(a.queue, e)

@@ -32,9 +32,11 @@ var meanings = map[string]meaning{
 		message: "The conversation is larger than the bridge takes. Its limit is CURSOR_SDK_BRIDGE_MAX_JSON_BYTES."},
 }
 
+// badToken is said where the bridge refuses its own token. The caller's key has nothing to do with it.
 const badToken = "The bridge does not take our token. Check CURSOR_SDK_BRIDGE_TOKEN."
 
-// refusal is what an answer that is no stream means: the bridge's own error, or upstream's, passed on.
+// refusal is the error for a response that is not a stream: the bridge's own, or upstream's, passed on. data is its body. It is
+// *agent.Error, or *cursorerr.Failure.
 func refusal(resp *http.Response, data []byte, access *replay.Access) error {
 	var own struct {
 		Error struct{ Message, Code string } `json:"error"`
@@ -60,7 +62,8 @@ func refusal(resp *http.Response, data []byte, access *replay.Access) error {
 	return err
 }
 
-// fault is what to make of the end of an answer that was no good end.
+// fault is the error for an answer that ended with err before it was complete: *agent.Error, or *cursorerr.Failure when another
+// attempt may help.
 func (a *answer) fault(err error) error {
 	var known *agent.Error
 	var connectErr *connectwire.Error

@@ -11,10 +11,11 @@ import (
 	"composer-api/internal/backend/replay"
 )
 
-// An answer turns the pieces of one exchange into events.
+// An answer turns the pieces of one exchange into events: a replay.Answer. It owns its exchange. Next and Buffered are called
+// by one goroutine at a time, Close by any.
 type answer struct {
 	x      *replay.Exchange
-	access *replay.Access
+	access *replay.Access // drops a token that upstream refuses in the stream
 
 	// The way of a piece: whole characters, then thinking from text, then calls from text, then the queue.
 	joinThinking, joinText agent.TextJoiner
@@ -29,6 +30,7 @@ type answer struct {
 	ended bool
 }
 
+// newAnswer begins to read the exchange, which it closes in the end.
 func newAnswer(x *replay.Exchange, offered []agent.Tool, access *replay.Access) *answer {
 	a := &answer{x: x, access: access, done: agent.Stop}
 	a.calls = markup.CallFilter{Tools: offered, Text: a.sayer(agent.Text), Call: a.call}
@@ -65,7 +67,7 @@ func (a *answer) Buffered() bool { return a.next < len(a.queue) || a.x.Buffered(
 // Close implements replay.Answer.
 func (a *answer) Close() error { return a.x.Close() }
 
-// take puts a piece through the filters.
+// take puts a piece through the filters. Any piece is progress; heartbeats give none.
 func (a *answer) take(field byte, text []byte) {
 	a.x.Progressed()
 	if field == inThinking {
@@ -86,7 +88,7 @@ func (a *answer) end() {
 	a.add(agent.Event{Kind: agent.DoneKind, Done: &agent.Done{Reason: a.done}})
 }
 
-// sayer queues text as events of the kind.
+// sayer returns a function that queues text as events of the kind. The text is copied, because a filter uses its buffer again.
 func (a *answer) sayer(kind agent.Kind) func([]byte) {
 	return func(p []byte) {
 		start := len(a.text)
@@ -95,11 +97,13 @@ func (a *answer) sayer(kind agent.Kind) func([]byte) {
 	}
 }
 
+// call queues a call. An answer with one ends in agent.ToolCalls.
 func (a *answer) call(name string, arguments json.RawMessage) {
 	a.done = agent.ToolCalls
 	a.add(agent.Event{Kind: agent.Call, Call: &agent.ToolCall{ID: agent.NewCallID(), Name: name, Arguments: arguments}})
 }
 
+// add queues an event, and counts it for the estimate.
 func (a *answer) add(e agent.Event) {
 	a.count.Event(&e)
 	a.queue = append(a.queue, e)

@@ -14,7 +14,8 @@ var route = cursorerr.Route{
 	Endpoint: "CURSOR_CHAT_ENDPOINT", Version: "CURSOR_CLIENT_VERSION", NotFound: agent.ModelNotFound,
 }
 
-// fault is what to make of the end of an answer that was no good end.
+// fault is the error for an answer that ended with err before it was complete: *agent.Error, or *cursorerr.Failure when another
+// attempt may help.
 func (a *answer) fault(err error) error {
 	var known *agent.Error
 	var connectErr *connectwire.Error

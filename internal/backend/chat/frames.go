@@ -33,7 +33,7 @@ func readerFor(x *replay.Exchange) pieceReader {
 	return func(yield func([]byte) bool) error { return readFrames(x, yield) }
 }
 
-// readFrames reads Connect frames.
+// readFrames reads Connect frames. The end of the stream is connectwire's error; errFrame is a frame that is no message.
 func readFrames(src io.Reader, yield func([]byte) bool) error {
 	frames := connectwire.NewReader(src, 0)
 	var piece []byte
@@ -61,6 +61,7 @@ func readFrames(src io.Reader, yield func([]byte) bool) error {
 	}
 }
 
+// errFrame is the error for data that can't be decoded. The next answer would be no better, so it is not retried.
 var errFrame = errors.New("a frame that is no message")
 
 // The fields of a response frame that are read. Field 1 holds tool calls in a binary form that nobody knows; the same
@@ -134,6 +135,7 @@ func readEvents(src io.Reader, yield func([]byte) bool) error {
 	return io.ErrUnexpectedEOF
 }
 
+// An eventReader turns events into pieces. It is for one goroutine.
 type eventReader struct {
 	yield    func([]byte) bool
 	deltas   string // since the last whole message
@@ -182,7 +184,8 @@ func (r *eventReader) event(e sse.Event) error {
 	return nil
 }
 
-// remainder is what whole says beyond the deltas.
+// remainder is what whole holds beyond the deltas; nothing when it doesn't begin with them, because what was given out can't be
+// taken back.
 func remainder(whole, deltas string) string {
 	if len(whole) <= len(deltas) {
 		return ""
@@ -193,6 +196,7 @@ func remainder(whole, deltas string) string {
 	return ""
 }
 
+// emit yields text as a piece, if there is any. io.ErrUnexpectedEOF says that nobody wants more.
 func (r *eventReader) emit(field byte, text string) error {
 	if text == "" {
 		return nil

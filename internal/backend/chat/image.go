@@ -12,14 +12,15 @@ import (
 	_ "golang.org/x/image/webp" // the same
 )
 
-// An image is what the request says about one.
+// An image is what the request tells about one.
 type image struct {
-	data          []byte
-	width, height int
-	id            string
+	data          []byte // as the client sent it, in any of the formats that measure reads
+	width, height int    // in pixels
+	id            string // a UUID
 }
 
-// measure finds the size in pixels that the endpoint wants to know. Only the header of an image is read.
+// measure finds the size in pixels that the endpoint wants to know. Only the header of an image is read. An
+// image in another format is the client's mistake, agent.InvalidValue.
 func measure(images []*agent.Image) ([]image, error) {
 	measured := make([]image, len(images))
 	for i, img := range images {
@@ -33,6 +34,7 @@ func measure(images []*agent.Image) ([]image, error) {
 	return measured, nil
 }
 
+// encode writes the image's message. Source of the fields: the chat endpoint's description.
 func (i *image) encode() wire {
 	var size wire
 	size.num(1, uint64(i.width))

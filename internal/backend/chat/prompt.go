@@ -32,6 +32,8 @@ func render(req *agent.Request, m mode) prompt {
 	return prompt{r.text.String(), r.images}
 }
 
+// What the prompt tells the model, in the order in which it may stand there. The endpoint has no other place for tools and
+// for the form of an answer. Source of the markers: the chat endpoint's description.
 const (
 	agentRule  = "You are in agent mode, behind an API.\n"
 	answerRule = "The conversation so far stands below. Give the next answer of [assistant], without a heading.\n"
@@ -119,8 +121,10 @@ type renderer struct {
 	numbers map[string]int    // of the calls, by call id: results name them so
 }
 
+// headings are the names that the transcript gives to roles. A tool's result has a heading of its own.
 var headings = map[agent.Role]string{agent.System: "system", agent.User: "user", agent.Assistant: "assistant"}
 
+// transcript writes the messages, each under its heading.
 func (r *renderer) transcript(messages []agent.Message) {
 	for i := range messages {
 		m := &messages[i]

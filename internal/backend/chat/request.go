@@ -21,13 +21,13 @@ const (
 
 // A request is what varies in the message that opens an answer.
 type request struct {
-	text           string
+	text           string // the whole conversation as one user message
 	images         []image
-	model          string
+	model          string // upstream's name, the tier at its end
 	mode           mode
-	conversationID string
-	messageID      string
-	now            time.Time
+	conversationID string    // a UUID, the same for all requests of a run or session
+	messageID      string    // a UUID, new for each request
+	now            time.Time // told to the server in UTC
 }
 
 // encodeRequest writes the request. It is written by hand, because of most of its fields nobody knows the name or the
@@ -100,16 +100,20 @@ func encodeRequest(r *request) []byte {
 // wire is a protobuf message that is being written. Unlike generated code it writes zeros and empty texts.
 type wire []byte
 
+// str appends a field that holds a string.
 func (w *wire) str(field protowire.Number, s string) {
 	*w = protowire.AppendString(protowire.AppendTag(*w, field, protowire.BytesType), s)
 }
 
+// bytes appends a field that holds bytes.
 func (w *wire) bytes(field protowire.Number, b []byte) {
 	*w = protowire.AppendBytes(protowire.AppendTag(*w, field, protowire.BytesType), b)
 }
 
+// msg appends a field that holds a message.
 func (w *wire) msg(field protowire.Number, m wire) { w.bytes(field, m) }
 
+// num appends a field that holds an integer or a boolean.
 func (w *wire) num(field protowire.Number, n uint64) {
 	*w = protowire.AppendVarint(protowire.AppendTag(*w, field, protowire.VarintType), n)
 }

@@ -168,8 +168,8 @@ func (r *run) callTool(id uint32, args *pb.McpArgs) {
 }
 
 // callBuiltin turns a built-in tool into a call of the client's tool that does the same, or refuses it. An edit is refused
-// even where a tool for writing exists: upstream would send the whole file, built from a reading that the client did not
-// make. r.mu is held.
+// even where a tool for writing exists: it comes as a read and a write of the whole file, and is known by the id of the
+// model's call, which the two share or a mirror announces. r.mu is held.
 func (r *run) callBuiltin(id uint32, b *builtin) {
 	if r.answerAgain(id, b.callID) {
 		return

@@ -15,7 +15,7 @@ type Auth interface {
 	Drop(key, token agent.Secret)
 }
 
-// Access is what lets one request in: the caller's key, and the token that it was exchanged for.
+// Access is what lets one request in: the caller's key, and the token that it was exchanged for. It is immutable.
 type Access struct {
 	auth       Auth
 	key, token agent.Secret

@@ -24,6 +24,7 @@ type Limits struct {
 	Progress time.Duration
 }
 
+// withDefaults replaces what is 0 or less.
 func (l Limits) withDefaults() Limits {
 	l.Start = cmp.Or(max(l.Start, 0), retry.StartTimeout)
 	l.Stall = cmp.Or(max(l.Stall, 0), retry.StallTimeout)
@@ -33,7 +34,7 @@ func (l Limits) withDefaults() Limits {
 // An Exchange is one HTTP request and the stream that answers it. Close may be called at any time, from any goroutine and
 // more than once; everything else is for one goroutine at a time.
 type Exchange struct {
-	// Response is the answer's head; its Body is read through Read.
+	// Response is the answer's head; its Body is read through Read. It doesn't change after Send.
 	Response *http.Response
 
 	limits Limits
@@ -43,9 +44,9 @@ type Exchange struct {
 
 	progress *time.Timer // nil before Progressed
 
-	messages chan message
-	free     chan []byte // buffers for the next messages
-	last     []byte      // what Next returned, to be reused
+	messages chan message // from Stream's goroutine to Next; never closed
+	free     chan []byte  // buffers for the next messages, which go the other way
+	last     []byte       // what Next returned, to be reused
 }
 
 // A message is data, or the end of the stream.
@@ -54,7 +55,7 @@ type message struct {
 	err  error
 }
 
-// Why a request was cancelled.
+// Why a request was cancelled: the causes of an exchange's context. Fault turns them into errors.
 var (
 	errStart    = errors.New("upstream did not begin to answer in time")
 	errStall    = errors.New("upstream fell silent")
@@ -114,7 +115,8 @@ func Send(ctx context.Context, transport http.RoundTripper, req *http.Request, l
 	return x, nil
 }
 
-// Read reads the body, as long as upstream is not silent for too long.
+// Read reads the body, as long as upstream is not silent for too long. It is called by Stream's read function, or by one
+// goroutine when there is no Stream. Its error is for Fault.
 func (x *Exchange) Read(p []byte) (int, error) {
 	silence := time.AfterFunc(x.limits.Stall, func() { x.cancel(errStall) })
 	defer silence.Stop()
@@ -134,7 +136,7 @@ func (x *Exchange) Progressed() {
 	}
 }
 
-// maxErrorBody bounds what is read of the body of a refusal.
+// maxErrorBody bounds what is read of the body of a refusal, in bytes.
 const maxErrorBody = 64 << 10
 
 // Refusal reads the body of an answer that is no stream, as much of it as matters.
@@ -143,11 +145,12 @@ func (x *Exchange) Refusal() []byte {
 	return body
 }
 
-// readAhead is how many messages may wait to be taken. Beyond that we stop reading, and flow control reaches upstream.
+// readAhead is how many messages of an answer may wait to be taken. Beyond that we stop reading, and flow control reaches upstream.
 const readAhead = 16
 
 // Stream begins to read ahead: read is called on a goroutine of its own and yields messages, valid during yield only,
-// until it returns why the stream is over, or until yield is false. It is called once.
+// until it returns why the stream is over, or until yield is false. It is called once. The goroutine ends with the stream or
+// with Close.
 func (x *Exchange) Stream(read func(yield func([]byte) bool) error) {
 	x.messages = make(chan message, readAhead)
 	x.free = make(chan []byte, readAhead+1)
@@ -167,9 +170,10 @@ func (x *Exchange) Stream(read func(yield func([]byte) bool) error) {
 	}()
 }
 
-// maxKept is the largest buffer that is kept for the next message.
+// maxKept is the largest buffer, in bytes, that is kept for the next message.
 const maxKept = 16 << 10
 
+// buffer returns an empty buffer, used before if there is one.
 func (x *Exchange) buffer() []byte {
 	select {
 	case b := <-x.free:
@@ -204,6 +208,7 @@ func (x *Exchange) Next(ctx context.Context) ([]byte, error) {
 	}
 }
 
+// take is what Next returns for m.
 func (x *Exchange) take(m message) ([]byte, error) {
 	if m.err != nil && x.ctx.Err() != nil { // read broke because the exchange was cancelled
 		return nil, x.Fault(m.err)

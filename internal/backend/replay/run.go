@@ -25,15 +25,19 @@ type Answer interface {
 	Close() error
 }
 
-// A Run is an [agent.Run] over one answer after the other.
+// A Run is an [agent.Run] over one answer after the other: each turn is a request of its own, whose transcript holds what the
+// turns before have said and the results of their calls.
+//
+// Next, Buffered and Resume are called by one goroutine at a time. Close may be called by any, at any time. The run owns
+// its answer, and closes it before it opens another, at the end of a turn and in Close.
 type Run struct {
 	open   Open
 	limits Limits
 	life   context.Context // ends with Close
 	end    context.CancelFunc
 
-	mu     sync.Mutex
-	answer Answer // nil between two turns and after Close
+	mu     sync.Mutex // guards answer, and is not held while one is opened, read or closed
+	answer Answer     // nil between two turns and after Close
 
 	// What follows belongs to the goroutine that calls Next and Resume.
 	req      *agent.Request
@@ -53,7 +57,8 @@ const (
 	over                 // Close
 )
 
-// Start opens the first answer. limits are those that open keeps to. Errors are *agent.Error.
+// Start opens the first answer, with retries, and returns when upstream has accepted it. limits are those that open keeps to.
+// ctx bounds Start alone; its values stay with the run. The caller closes the run. Errors are *agent.Error.
 func Start(ctx context.Context, req *agent.Request, limits Limits, open Open) (*Run, error) {
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	r := &Run{open: open, limits: limits.withDefaults(), life: life, end: end, req: req, attempts: retry.New(nil)}
@@ -69,7 +74,8 @@ var (
 	errMisorder = errors.New("the run can't do this now")
 )
 
-// Next implements agent.Run.
+// Next implements agent.Run. An answer that fails before it has yielded anything is asked for again; text is never repeated.
+// Errors are *agent.Error, or ctx's own; after ctx's own the turn may go on.
 func (r *Run) Next(ctx context.Context) (agent.Event, error) {
 	for {
 		answer := r.current()
@@ -124,7 +130,8 @@ func (r *Run) Buffered() bool {
 	return answer != nil && (r.state == silent || r.state == talking) && answer.Buffered()
 }
 
-// Resume implements agent.Run: it asks again, with the calls and their results at the end of the transcript.
+// Resume implements agent.Run: it returns when upstream has accepted the next request. After an error, an *agent.Error, the
+// run is over. It asks again, with the calls and their results at the end of the transcript.
 func (r *Run) Resume(ctx context.Context, results []agent.ToolResult) error {
 	switch {
 	case r.life.Err() != nil:
@@ -173,7 +180,8 @@ func (r *Run) ask(ctx context.Context) error {
 	return r.reopen(ctx)
 }
 
-// reopen opens an answer in place of the one before, if there is one.
+// reopen opens an answer in place of the one before, if there is one, and tries again where that may help. ctx bounds the
+// opening, and so does Close. Errors are *agent.Error.
 func (r *Run) reopen(ctx context.Context) error {
 	if err := r.swap(nil); err != nil {
 		return &agent.Error{Code: agent.Internal, Err: err}
@@ -217,6 +225,7 @@ func (r *Run) beforeRetry(ctx context.Context, err error) error {
 	return nil
 }
 
+// current returns the open answer; nil when there is none.
 func (r *Run) current() Answer {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -9,7 +9,8 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
-// HeartbeatEvery is how often upstream is told that we are there, with [ClientHeartbeat].
+// HeartbeatEvery is how often upstream is told that we are there, with [ClientHeartbeat]. Source: the protocol's table of what
+// must be answered, as for everything in this file.
 const HeartbeatEvery = 5 * time.Second
 
 // ExecHeartbeatEvery is how often upstream is told that an open exec is being worked on, with [ExecHeartbeat].
@@ -31,7 +32,8 @@ const (
 	controlHeartbeat protowire.Number = 3 // ExecClientControlMessage.heartbeat
 )
 
-// Answer is the envelopes of the answers to an exec, normally one, that took so many milliseconds, and its end.
+// Answer is the envelopes of the answers to an exec, normally one, that took so many milliseconds, and of its end: every exec
+// is closed with stream_close. It sets the answers' ids.
 func Answer(took int32, id uint32, answers ...*pb.ExecClientMessage) []byte {
 	var b []byte
 	for _, a := range answers {
@@ -112,4 +114,5 @@ func control(kind protowire.Number, id uint32) []byte {
 // ClientHeartbeat is the envelope that says that the client of the whole stream is alive. The caller must not change it.
 func ClientHeartbeat() []byte { return clientHeartbeat }
 
+// clientHeartbeat is always the same, and shared by all streams.
 var clientHeartbeat = appendEnvelope(nil, appendField(nil, fieldHeartbeat, nil))

@@ -31,6 +31,7 @@ func ArgumentsJSON(args map[string]*structpb.Value) json.RawMessage {
 	return appendObject(nil, args)
 }
 
+// appendObject appends the fields as a JSON object, keys in order.
 func appendObject(b []byte, fields map[string]*structpb.Value) []byte {
 	b = append(b, '{')
 	for i, key := range slices.Sorted(maps.Keys(fields)) {
@@ -43,6 +44,7 @@ func appendObject(b []byte, fields map[string]*structpb.Value) []byte {
 	return append(b, '}')
 }
 
+// appendValue appends a protobuf value as JSON. One without a kind is null.
 func appendValue(b []byte, v *structpb.Value) []byte {
 	switch k := v.GetKind().(type) {
 	case *structpb.Value_BoolValue:
@@ -69,6 +71,7 @@ func appendValue(b []byte, v *structpb.Value) []byte {
 // exactInteger is where doubles stop holding every integer.
 const exactInteger = 1 << 53
 
+// appendNumber appends a double as a JSON number.
 func appendNumber(b []byte, f float64) []byte {
 	switch {
 	case math.IsNaN(f) || math.IsInf(f, 0): // JSON can't say it

@@ -9,7 +9,7 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
-// The field numbers that are read by hand; all others are read by generated code.
+// The field numbers that are read by hand; all others are read by generated code. Source: proto/agent/v1/localagent.proto.
 const (
 	fieldUpdate     protowire.Number = 1 // AgentServerMessage.interaction_update
 	fieldCheckpoint protowire.Number = 3 // AgentServerMessage.conversation_checkpoint_update

@@ -113,6 +113,7 @@ func firstLine(s string) string {
 // anyObject is the schema of a tool that doesn't say what it takes.
 const anyObject = `{"type":"object","properties":{},"additionalProperties":true}`
 
+// schemaValue is a tool's schema as upstream takes it. What isn't a JSON object becomes anyObject.
 func schemaValue(schema json.RawMessage) *structpb.Value {
 	v := &structpb.Value{}
 	if len(schema) > 0 && v.UnmarshalJSON(schema) == nil && v.GetStructValue() != nil {

@@ -13,21 +13,23 @@ import (
 	"composer-api/internal/agent"
 )
 
+// When tokens are refreshed. Source: the protocol's description of getting in.
 const (
 	refreshBefore = 5 * time.Minute  // a token is refreshed this long before it ends,
 	unreadableFor = 30 * time.Minute // or after this long when it doesn't say when it ends
 	refreshAgain  = 30 * time.Second // a refresh that failed is tried again after this long
 )
 
+// A keyHash stands for a key in the cache, which so holds none.
 type keyHash [sha256.Size]byte
 
 // An entry is the token of one key. Its fields are guarded by Client.mu.
 type entry struct {
 	token   agent.Secret // zero before the first exchange
-	expires time.Time
-	refresh time.Time // when to get the next one
-	used    time.Time
-	flight  *exchange // under way; at most one per key
+	expires time.Time    // zero: it doesn't tell
+	refresh time.Time    // when to get the next one
+	used    time.Time    // when Token last asked for it
+	flight  *exchange    // under way; at most one per key
 }
 
 // An exchange is a request for a token that everybody who needs it waits for. err is set when done is closed.
@@ -85,7 +87,8 @@ func (c *Client) cached(ctx context.Context, key agent.Secret) (agent.Secret, *e
 	return agent.Secret{}, e.flight
 }
 
-// exchange gets a token and settles what becomes of the entry.
+// exchange gets a token and settles what becomes of the entry: it keeps the new token; or the old one, when the failure may
+// pass; or it is dropped, when the key is at fault. It runs on a goroutine of its own and ends by Config.Timeout.
 func (c *Client) exchange(ctx context.Context, hash keyHash, key agent.Secret, e *entry) {
 	var answer struct {
 		AccessToken string `json:"accessToken"`

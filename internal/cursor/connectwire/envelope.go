@@ -37,6 +37,7 @@ type FormatError struct{ Reason string }
 // Error implements error.
 func (e *FormatError) Error() string { return "connect stream: " + e.Reason }
 
+// formatErrorf makes a FormatError. It never quotes a payload.
 func formatErrorf(format string, args ...any) *FormatError {
 	return &FormatError{Reason: fmt.Sprintf(format, args...)}
 }

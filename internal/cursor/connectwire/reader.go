@@ -105,6 +105,7 @@ func (r *Reader) Idle() {
 	}
 }
 
+// envelope takes the next envelope from the buffer or the source. Any error is the end of the stream.
 func (r *Reader) envelope() (byte, []byte, error) {
 	r.big = nil
 	if err := r.need(HeaderLen); err != nil {
@@ -190,6 +191,7 @@ func (r *Reader) fill() error {
 	return nil
 }
 
+// release gives the pooled buffer back, and forgets what is in it.
 func (r *Reader) release() {
 	if r.buf != nil {
 		buffers.Put(r.buf)
@@ -198,6 +200,7 @@ func (r *Reader) release() {
 	r.start, r.end = 0, 0
 }
 
+// unzip decompresses a payload, up to the limit. The result is valid until the next envelope.
 func (r *Reader) unzip(payload []byte) ([]byte, error) {
 	z := unzippers.Get().(*gzip.Reader)
 	defer unzippers.Put(z)
@@ -224,10 +227,12 @@ const bufferSize = 4 << 10
 // maxKept is the largest decompression buffer that a Reader keeps for the next envelope.
 const maxKept = 16 << 10
 
+// buffers and unzippers are shared by all Readers. A buffer has bufferSize bytes.
 var buffers = sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }}
 
 var unzippers = sync.Pool{New: func() any { return new(gzip.Reader) }}
 
+// copyAtMost writes at most n bytes of src to dst, and returns how many.
 func copyAtMost(dst *bytes.Buffer, src []byte, n int) int {
 	if len(src) > n {
 		src = src[:n]
@@ -244,6 +249,7 @@ func cut(err error) error {
 	return err
 }
 
+// orNoProgress is err, or io.ErrNoProgress for a source that gave neither bytes nor an error.
 func orNoProgress(err error) error {
 	if err == nil {
 		return io.ErrNoProgress

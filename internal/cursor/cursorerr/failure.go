@@ -72,7 +72,8 @@ func (r Route) ReadResponse(resp *http.Response, body []byte) *Failure {
 	return f
 }
 
-// failure is what an error comes to that means m, unless its details know better.
+// failure is the failure for upstream's error e, whose code or status means m, unless its details know better: a number of
+// Cursor's own goes before the code, and is_retryable before what we think of a retry.
 func (r Route) failure(m meaning, e *connectwire.Error) *Failure {
 	f := &Failure{Lost: lostCodes[e.Code]}
 	var words string
@@ -137,8 +138,8 @@ func readDetail(d *connectwire.Detail) detail {
 	return read
 }
 
-// WithoutSecrets is err without what nobody but upstream may see, should upstream have repeated one of the secrets. err itself
-// stays as it is.
+// WithoutSecrets is a copy of err without its message or its cause, should upstream have repeated one of the secrets there. err
+// itself stays as it is.
 func WithoutSecrets(err *agent.Error, secrets ...agent.Secret) *agent.Error {
 	clean := *err
 	if clean.Err != nil && holdsOne(clean.Err.Error(), secrets) {
@@ -150,6 +151,7 @@ func WithoutSecrets(err *agent.Error, secrets ...agent.Secret) *agent.Error {
 	return &clean
 }
 
+// holdsOne reports whether s holds one of the secrets.
 func holdsOne(s string, secrets []agent.Secret) bool {
 	return slices.ContainsFunc(secrets, func(secret agent.Secret) bool {
 		return !secret.IsZero() && strings.Contains(s, secret.Reveal())
