@@ -37,7 +37,7 @@ type Backend struct {
 	url    string
 }
 
-// New makes a Backend.
+// New makes a Backend. It connects to nothing yet.
 func New(config Config) *Backend {
 	config.Limits.Progress = cmp.Or(config.Limits.Progress, retry.ProgressTimeout)
 	if config.Transport == nil {
@@ -76,9 +76,9 @@ func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, err
 	return run, nil
 }
 
-// body is what the bridge is sent.
+// body is what the bridge is sent. Source: the reference system's contract of POST /sdk.
 type body struct {
-	AccessToken        string `json:"accessToken"`
+	AccessToken        string `json:"accessToken"` // the exchanged one: the bridge never sees the caller's key
 	RequestID          string `json:"requestId"`
 	BackendBaseURL     string `json:"backendBaseUrl,omitempty"`
 	LocalAgentEndpoint string `json:"localAgentEndpoint,omitempty"`
@@ -86,7 +86,8 @@ type body struct {
 	RunFrame           string `json:"runFrame"`
 }
 
-// ask sends one request and returns the answer that begins.
+// ask sends one request and returns the answer that begins: a replay.Open. Each call is an attempt, with a token and a run id of
+// its own. The bridge itself opens the stream to Cursor.
 func (b *Backend) ask(ctx context.Context, req *agent.Request) (replay.Answer, error) {
 	access, err := replay.Enter(ctx, b.config.Auth, req.Caller.CursorKey)
 	if err != nil {

@@ -78,7 +78,8 @@ func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, err
 	return run, nil
 }
 
-// ask sends one request and returns the answer that begins.
+// ask sends one request and returns the answer that begins: a replay.Open. Each call is an attempt, with a token and message id
+// of its own.
 func (b *Backend) ask(ctx context.Context, req *agent.Request, conversationID string) (replay.Answer, error) {
 	mode := askMode
 	if b.config.ForceAgent || len(req.Offered()) > 0 {
@@ -114,7 +115,8 @@ func (b *Backend) ask(ctx context.Context, req *agent.Request, conversationID st
 	return a, nil
 }
 
-// post makes the HTTP request.
+// post makes the HTTP request. The operator's headers replace ours of the same name, but not those that carry the protocol and
+// the token.
 func (b *Backend) post(ctx context.Context, body []byte, token agent.Secret, conversationID string) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.config.Endpoint, bytes.NewReader(body))
 	if err != nil {
@@ -142,7 +144,7 @@ func (b *Backend) post(ctx context.Context, body []byte, token agent.Secret, con
 	return req, nil
 }
 
-// modelName is the model as this endpoint knows it: one name, the tier at its end.
+// modelName is the model as this endpoint knows it: one name, the tier at its end. Other parameters have no place in it.
 func modelName(m agent.Model) string {
 	for _, p := range m.Params {
 		if p.ID == "fast" && p.Value == "true" {
@@ -179,4 +181,5 @@ func isHeaderName(name string) bool {
 	})
 }
 
+// isControl reports whether a header's value may not hold r.
 func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }

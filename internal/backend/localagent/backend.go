@@ -48,7 +48,8 @@ type Config struct {
 // DefaultSettle is long enough for siblings that upstream sends in one go, and short enough that a client doesn't notice.
 const DefaultSettle = 200 * time.Millisecond
 
-// Backend is an agent.Backend and an agent.Restorer.
+// Backend is an agent.Backend and an agent.Restorer. It is safe for concurrent use. All of its runs share its connections, the
+// goroutine that sends their heartbeats, and the encoded tool sets.
 type Backend struct {
 	cfg      Config
 	endpoint *url.URL
@@ -80,6 +81,7 @@ func New(cfg Config) (*Backend, error) {
 	return &Backend{cfg: cfg, endpoint: endpoint, pool: pool, pacer: newPacer(), jitter: rand.Float64, toolsets: newToolsets()}, nil
 }
 
+// parseEndpoint reads the configured endpoint. Errors are for the operator.
 func parseEndpoint(endpoint string) (*url.URL, error) {
 	u, err := url.Parse(endpoint)
 	switch {
@@ -94,7 +96,8 @@ func parseEndpoint(endpoint string) (*url.URL, error) {
 // Name implements agent.Backend.
 func (b *Backend) Name() string { return "localagent" }
 
-// Start implements agent.Backend.
+// Start implements agent.Backend. It returns when upstream has accepted the run, or after StartTimeout and the retries that may
+// follow it. ctx bounds Start alone. The caller closes the run. Errors are *agent.Error.
 func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, error) {
 	if req.Continue != nil {
 		if _, ours := req.Continue.(*conversation); !ours {

@@ -18,13 +18,14 @@ type builtin struct {
 	answer func(o outcome) []*pb.ExecClientMessage
 }
 
-// An outcome is what a client's tool said.
+// An outcome is what a client's tool returned.
 type outcome struct {
-	text   string
-	failed bool
-	ranged bool // the tool was told which lines to read
+	text   string // its texts in one; images don't fit into a built-in's answer
+	failed bool   // the client says that the tool failed
+	ranged bool   // the tool was told which lines to read
 }
 
+// An answerMessage is one message of an answer to an exec. Its id is set by agentwire.
 type answerMessage = pb.ExecClientMessage
 
 // builtinOf reads a request for a built-in tool; nil when it isn't one that we know.
@@ -108,10 +109,12 @@ func useShell(a *pb.ShellArgs) toolmap.Use {
 	}
 }
 
+// rejectedShell is the refusal of a command, for both forms of the shell.
 func rejectedShell(a *pb.ShellArgs, reason string) *pb.ShellRejected {
 	return &pb.ShellRejected{Command: a.GetCommand(), WorkingDirectory: a.GetWorkingDirectory(), Reason: reason}
 }
 
+// shell is a command whose output comes whole.
 func shell(a *pb.ShellArgs) *builtin {
 	message := func(r *pb.ShellResult) *answerMessage {
 		return &answerMessage{Message: &pb.ExecClientMessage_ShellResult{ShellResult: r}}
@@ -134,7 +137,8 @@ func shell(a *pb.ShellArgs) *builtin {
 	}
 }
 
-// shellStream is shell with its answer in pieces.
+// shellStream is shell with its answer in pieces: a start, the output in one piece, the exit. A client's tool tells no exit code,
+// so a failure is 1.
 func shellStream(a *pb.ShellArgs) *builtin {
 	message := func(s *pb.ShellStream) *answerMessage {
 		return &answerMessage{Message: &pb.ExecClientMessage_ShellStream{ShellStream: s}}
@@ -158,6 +162,7 @@ func shellStream(a *pb.ShellArgs) *builtin {
 	}
 }
 
+// read is the reading of a file. message wraps its result, because two execs share it.
 func read(a *pb.ReadArgs, message func(*pb.ReadResult) *answerMessage) *builtin {
 	return &builtin{
 		name: "read", callID: a.GetToolCallId(),
@@ -180,6 +185,7 @@ func read(a *pb.ReadArgs, message func(*pb.ReadResult) *answerMessage) *builtin 
 	}
 }
 
+// write is the writing of a whole file.
 func write(a *pb.WriteArgs) *builtin {
 	message := func(r *pb.WriteResult) *answerMessage {
 		return &answerMessage{Message: &pb.ExecClientMessage_WriteResult{WriteResult: r}}
@@ -205,6 +211,7 @@ func write(a *pb.WriteArgs) *builtin {
 	return b
 }
 
+// deletion is the deletion of a file.
 func deletion(a *pb.DeleteArgs) *builtin {
 	message := func(r *pb.DeleteResult) *answerMessage {
 		return &answerMessage{Message: &pb.ExecClientMessage_DeleteResult{DeleteResult: r}}
@@ -226,6 +233,7 @@ func deletion(a *pb.DeleteArgs) *builtin {
 	}
 }
 
+// grep is a search through files.
 func grep(a *pb.GrepArgs) *builtin {
 	failure := func(reason string) *answerMessage { // there is no form for a refusal
 		return &answerMessage{Message: &pb.ExecClientMessage_GrepResult{GrepResult: &pb.GrepResult{
@@ -283,6 +291,8 @@ func found(a *pb.GrepArgs, output string) *pb.GrepUnionResult {
 	return &pb.GrepUnionResult{Result: &pb.GrepUnionResult_Content{Content: content}}
 }
 
+// listing is a look into a folder. Whatever lines the client's tool returned become files of one folder: which of them are
+// folders can't be told.
 func listing(a *pb.LsArgs) *builtin {
 	message := func(r *pb.LsResult) *answerMessage {
 		return &answerMessage{Message: &pb.ExecClientMessage_LsResult{LsResult: r}}
@@ -307,6 +317,7 @@ func listing(a *pb.LsArgs) *builtin {
 	}
 }
 
+// fetch is the reading of a web page.
 func fetch(a *pb.FetchArgs) *builtin {
 	failure := func(reason string) *answerMessage { // there is no form for a refusal
 		return &answerMessage{Message: &pb.ExecClientMessage_FetchResult{FetchResult: &pb.FetchResult{

@@ -6,11 +6,12 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
-// A meter counts what a run costs: what upstream says at the end of its turns, and until then what can be gathered.
+// A meter counts what a run costs: what upstream reports at the end of its turns, and until then what can be gathered. It belongs
+// to the reading role. Everything is in tokens but where bytes are named.
 type meter struct {
 	hasUsage bool        // upstream has reported what a turn cost
-	total    agent.Usage // the sum of what it said; sub-agents end turns of their own
-	reported agent.Usage // the sum of what this run's turns have reported
+	total    agent.Usage // the sum of those reports; sub-agents end turns of their own
+	reported agent.Usage // the sum of what this run's turns have told the client
 
 	context int64 // tokens of the whole context, by the last checkpoint
 	tokens  int64 // output tokens, by the deltas
@@ -18,6 +19,7 @@ type meter struct {
 	output  int   // bytes got: text, thinking and arguments
 }
 
+// turnEnded adds up the cost that upstream reports for a turn. Source: turn_ended may come several times, and is to be added up.
 func (m *meter) turnEnded(t *pb.TurnEnded) {
 	m.hasUsage = m.hasUsage || t.InputTokens != nil || t.OutputTokens != nil
 	agentwire.AddCost(&m.total, t)
