@@ -27,6 +27,8 @@ type dialect struct {
 	clock func() string
 	// meaning is the error of package store that a driver's error stands for; nil when none does.
 	meaning func(error) error
+	// lost reports whether an error says that the other idle connections are most likely of no use either.
+	lost func(error) bool
 	// again reports whether a transaction that failed so should be tried again.
 	again func(error) bool
 }

@@ -21,6 +21,22 @@ func TestPostgreSQLPassesTheExam(t *testing.T) {
 	storetest.Test(t, func(t *testing.T) storetest.Open { return openAt(storetest.Postgres(t)) })
 }
 
+// Poolers of transactions don't go together with prepared statements that pgx remembers for a connection.
+func TestPostgreSQLPassesTheExamInEveryMode(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []string{"exec", "simple_protocol", "describe_exec"} {
+		t.Run(mode, func(t *testing.T) {
+			storetest.Test(t, func(t *testing.T) storetest.Open {
+				return openAt(storetest.Postgres(t) + "&pool_max_conns=3&pool_max_conn_lifetime=1m&default_query_exec_mode=" + mode)
+			})
+		})
+	}
+}
+
+func TestPgBouncerPassesTheExam(t *testing.T) {
+	storetest.Test(t, func(t *testing.T) storetest.Open { return openAt(storetest.PgBouncer(t)) })
+}
+
 func TestSealedPassesTheExam(t *testing.T) {
 	t.Parallel()
 	for name, ring := range map[string]*seal.Ring{"with a key": seal.Random(), "without a key": nil} {

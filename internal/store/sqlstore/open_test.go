@@ -18,11 +18,13 @@ import (
 	"composer-api/internal/store/storetest"
 )
 
-// databases are the two kinds, for tests that hold for both.
-var databases = []struct {
+type database struct {
 	name string
 	dsn  func(*testing.T) string
-}{{"SQLite", sqliteDSN}, {"PostgreSQL", storetest.Postgres}}
+}
+
+// databases are the two kinds, for tests that hold for both.
+var databases = []database{{"SQLite", sqliteDSN}, {"PostgreSQL", storetest.Postgres}}
 
 func TestSQLiteFilesAreForTheUserAlone(t *testing.T) {
 	dsn := sqliteDSN(t)
@@ -101,7 +103,8 @@ func TestSQLitePathsMayHoldAnything(t *testing.T) {
 }
 
 func TestManyMayOpenANewDatabaseAtOnce(t *testing.T) {
-	for _, kind := range databases {
+	kinds := append(slices.Clone(databases), database{"PgBouncer", storetest.PgBouncer})
+	for _, kind := range kinds {
 		t.Run(kind.name, func(t *testing.T) {
 			for range 5 {
 				dsn := kind.dsn(t)
@@ -261,6 +264,10 @@ func TestADatabaseThatCanNotBeReachedIsUnavailable(t *testing.T) {
 	for name, dsn := range map[string]string{
 		"no URL":           "postgres://ada:hunter2@[bad/composer",
 		"another database": "mysql://ada:hunter2@localhost/composer",
+		"no pool":          "postgres://ada:hunter2@localhost/composer?pool_max_conns=1",
+		"no number":        "postgres://ada:hunter2@localhost/composer?pool_max_conns=many",
+		"no duration":      "postgres://ada:hunter2@localhost/composer?pool_max_conn_lifetime=-1s",
+		"no mode":          "postgres://ada:hunter2@localhost/composer?default_query_exec_mode=fast",
 	} {
 		_, err := sqlstore.Open(t.Context(), sqlstore.Config{DSN: dsn})
 		if !errors.Is(err, sqlstore.ErrBadDSN) || strings.Contains(err.Error(), "hunter2") {

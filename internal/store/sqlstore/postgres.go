@@ -5,6 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -15,8 +18,20 @@ import (
 	"composer-api/internal/store"
 )
 
-// connections is how many connections one process opens to PostgreSQL at most. A stock server takes 100 in all.
-const connections = 10
+// The pool, unless the URL says otherwise with pgxpool's parameters of these names.
+const (
+	// pool_max_conns is how many connections one process opens at most. A stock server takes 100 in all.
+	maxConnections = 10
+	// idleConnections is how many of them are kept while nobody uses them.
+	idleConnections = maxConnections
+	// minConnections are needed while the schema changes: one holds the lock, another changes.
+	minConnections = 2
+	// pool_max_conn_lifetime is when a connection is replaced, so that after a failover or a change of addresses no
+	// old one stays.
+	connectionLifetime = 15 * time.Minute
+	// pool_max_conn_idle_time is when a connection that nobody uses is closed.
+	connectionIdleTime = 5 * time.Minute
+)
 
 var postgres = dialect{
 	goose:       goose.DialectPostgres,
@@ -28,6 +43,7 @@ var postgres = dialect{
 	lock:        lockPostgres,
 	clock:       func() string { return `CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)` },
 	meaning:     postgresMeaning,
+	lost:        postgresLost,
 	again:       postgresAgain,
 }
 
@@ -37,40 +53,123 @@ func openPostgres(dsn string) (write, read *sql.DB, err error) {
 		// pgx leaves the password out of this error.
 		return nil, nil, fmt.Errorf("%w: %w", ErrBadDSN, err)
 	}
+	pool, err := poolOptions(cfg.RuntimeParams)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrBadDSN, err)
+	}
 	if cfg.ConnectTimeout == 0 {
-		cfg.ConnectTimeout = 10 * time.Second
+		cfg.ConnectTimeout = 5 * time.Second
 	}
 	if cfg.RuntimeParams["application_name"] == "" {
 		cfg.RuntimeParams["application_name"] = "composer-api"
 	}
+	cfg.DialFunc = (&net.Dialer{KeepAliveConfig: keepAlive}).DialContext
+	cfg.OnPgError = keepConnection
 	db := stdlib.OpenDB(*cfg)
-	db.SetMaxOpenConns(connections)
-	db.SetMaxIdleConns(connections)
-	db.SetConnMaxIdleTime(5 * time.Minute)
+	db.SetMaxOpenConns(pool.connections)
+	db.SetMaxIdleConns(idleConnections)
+	db.SetConnMaxLifetime(pool.lifetime)
+	db.SetConnMaxIdleTime(pool.idleTime)
 	return db, db, nil
+}
+
+// keepAlive finds out within about twenty seconds that a silent server is gone, also for connections that lie in the
+// pool.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 3 * time.Second, Count: 3}
+
+// keepConnection reports whether a connection is of use after an error of the server. One that leads to a server which
+// only reads (the primary of before a failover), or which is about to stop, is not: the next one may lead elsewhere.
+func keepConnection(_ *pgconn.PgConn, e *pgconn.PgError) bool {
+	if leadsNowhere(e) {
+		return false
+	}
+	return !strings.EqualFold(e.SeverityUnlocalized, "FATAL") && !strings.EqualFold(e.Severity, "FATAL")
+}
+
+func leadsNowhere(e *pgconn.PgError) bool {
+	switch e.Code {
+	case "25006", "57P01", "57P02", "57P03": // read_only_sql_transaction, admin_shutdown, crash_shutdown, cannot_connect_now
+		return true
+	}
+	return false
+}
+
+// postgresLost is true for a connection that broke, or leads to a server that only reads or is about to stop.
+func postgresLost(err error) bool {
+	var e *pgconn.PgError
+	return !errors.As(err, &e) || leadsNowhere(e)
+}
+
+// A pool is how many connections there are and for how long.
+type pool struct {
+	connections        int
+	lifetime, idleTime time.Duration
+}
+
+// poolOptions takes the options of the pool out of the URL's parameters, of which the rest goes to the server.
+func poolOptions(params map[string]string) (p pool, err error) {
+	p = pool{connections: maxConnections, lifetime: connectionLifetime, idleTime: connectionIdleTime}
+	take := func(name string, parse func(string) error) {
+		value, ok := params[name]
+		delete(params, name)
+		if !ok || err != nil {
+			return
+		}
+		if parseErr := parse(value); parseErr != nil {
+			err = fmt.Errorf("%s: %w", name, parseErr)
+		}
+	}
+	duration := func(d *time.Duration) func(string) error {
+		return func(value string) (err error) {
+			if *d, err = time.ParseDuration(value); err == nil && *d <= 0 {
+				err = errors.New("it must be more than nothing")
+			}
+			return err
+		}
+	}
+	take("pool_max_conns", func(value string) (err error) {
+		if p.connections, err = strconv.Atoi(value); err == nil && p.connections < minConnections {
+			err = fmt.Errorf("it must be at least %d", minConnections)
+		}
+		return err
+	})
+	take("pool_max_conn_lifetime", duration(&p.lifetime))
+	take("pool_max_conn_idle_time", duration(&p.idleTime))
+	return p, err
 }
 
 // migrationLock is the advisory lock that a process holds while it changes the schema. The number means nothing, but
 // must never change.
 const migrationLock = 0x636f6d706f736572 // "composer"
 
-// lockPostgres holds an advisory lock on a connection of its own. The server lets go of it if we die.
+// lockEvery is how often a process tries to get the lock that another one holds.
+const lockEvery = 100 * time.Millisecond
+
+// lockPostgres holds an advisory lock in a transaction of its own, which does nothing else: migrations run on other
+// connections, each in its own transaction. A lock of the session would not do: behind a pooler of transactions
+// (PgBouncer) a session is on another connection with each transaction. Nor would waiting inside the server: whoever
+// waits takes a connection of the pooler from the one that migrates. The server lets go of the lock if we die.
 func lockPostgres(ctx context.Context, db *sql.DB, _ string) (func(), error) {
-	conn, err := db.Conn(ctx)
-	if err != nil {
-		return nil, err
+	for {
+		tx, err := db.BeginTx(ctx, nil)
+		if err != nil {
+			return nil, err
+		}
+		var got bool
+		err = tx.QueryRowContext(ctx, "SELECT pg_try_advisory_xact_lock($1)", int64(migrationLock)).Scan(&got)
+		if err == nil && got {
+			return func() { tx.Rollback() }, nil
+		}
+		tx.Rollback()
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(lockEvery):
+		}
 	}
-	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock($1)", int64(migrationLock)); err != nil {
-		conn.Close()
-		return nil, err
-	}
-	return func() {
-		// ctx may have ended, and the lock must go all the same.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		defer cancel()
-		conn.ExecContext(ctx, "SELECT pg_advisory_unlock($1)", int64(migrationLock))
-		conn.Close()
-	}, nil
 }
 
 // postgresMeanings maps whole codes and classes (the first two characters) of SQLSTATE.

@@ -43,6 +43,7 @@ var sqlite = dialect{
 	// The processes on one file are on one machine.
 	clock:   func() string { return strconv.FormatInt(time.Now().UnixMilli(), 10) },
 	meaning: sqliteMeaning,
+	lost:    func(error) bool { return false },
 	again:   func(error) bool { return false }, // transactions take the write lock at once, so they can't collide
 }
 

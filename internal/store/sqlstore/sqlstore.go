@@ -22,6 +22,10 @@ import (
 type Config struct {
 	// DSN is a path of an SQLite file, a "file:" URI of one, or a "postgres://" URL. A missing SQLite file is made,
 	// readable by the user alone, in a folder that exists. [Memory] makes one without a file. In the URI and the URL, options of the driver may follow a '?'.
+	//
+	// For PostgreSQL these are libpq's (several hosts and target_session_attrs=read-write follow a failover), pgx's
+	// (default_query_exec_mode=exec for PgBouncer in transaction mode) and, named as in pgxpool, pool_max_conns,
+	// pool_max_conn_lifetime and pool_max_conn_idle_time.
 	DSN string
 	// Limits bound what is kept.
 	Limits store.Limits
@@ -150,6 +154,11 @@ func (db *DB) failure(ctx context.Context, err error) error {
 		return err
 	case ctx.Err() != nil:
 		return fmt.Errorf("%w (%v)", context.Cause(ctx), err)
+	}
+	if db.dialect.lost(err) {
+		// Else each of them would have to fail once: at the next uses, one after the other.
+		db.write.SetMaxIdleConns(0)
+		db.write.SetMaxIdleConns(idleConnections)
 	}
 	if kind := db.dialect.meaning(err); kind != nil {
 		return fmt.Errorf("%w: %w", kind, err)

@@ -53,3 +53,34 @@ func run(t *testing.T, db *sql.DB, statement string) {
 		t.Fatal(err)
 	}
 }
+
+// PgBouncer makes an empty database on the PostgreSQL server behind the PgBouncer at COMPOSER_TEST_PGBOUNCER, which
+// pools transactions, returns the URL of it, and drops it at the test's end. It needs COMPOSER_TEST_POSTGRES, too.
+// Without the variable the test is skipped.
+func PgBouncer(t *testing.T) string {
+	t.Helper()
+	bouncer := os.Getenv("COMPOSER_TEST_PGBOUNCER")
+	if bouncer == "" {
+		t.Skip("COMPOSER_TEST_PGBOUNCER is not set; hint: scripts/postgres.sh with scripts/pgbouncer.sh with go test ./internal/store/...")
+	}
+	cfg, err := pgx.ParseConfig(os.Getenv("COMPOSER_TEST_POSTGRES"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := stdlib.OpenDB(*cfg)
+	name := "test_" + strings.ToLower(rand.Text())
+	run(t, db, "CREATE DATABASE "+name)
+	t.Cleanup(func() {
+		run(t, db, "DROP DATABASE "+name+" WITH (FORCE)")
+		db.Close()
+	})
+	u, err := url.Parse(bouncer)
+	if err != nil {
+		t.Fatal("COMPOSER_TEST_PGBOUNCER is not a URL")
+	}
+	u.Path = "/" + name
+	query := u.Query()
+	query.Set("default_query_exec_mode", "exec")
+	u.RawQuery = query.Encode()
+	return u.String()
+}

@@ -1,0 +1,72 @@
+package sqlstore_test
+
+import (
+	"database/sql"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"composer-api/internal/store"
+	"composer-api/internal/store/bounded"
+	"composer-api/internal/store/sqlstore"
+	"composer-api/internal/store/storetest"
+)
+
+// sessions are the processes of the server that serve the application.
+func sessions(t *testing.T, db *sql.DB, application string) (pids []int) {
+	t.Helper()
+	rows, err := db.Query(`SELECT pid FROM pg_stat_activity WHERE application_name = $1 ORDER BY pid`, application)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var pid int
+		if err := rows.Scan(&pid); err != nil {
+			t.Fatal(err)
+		}
+		pids = append(pids, pid)
+	}
+	return pids
+}
+
+// After a failover the server of before may go on, and only read. A connection to it is of no use.
+func TestAConnectionThatOnlyReadsIsThrownAway(t *testing.T) {
+	dsn := storetest.Postgres(t)
+	open(t, sqlstore.Config{DSN: dsn})
+	raw := rawPostgres(t, dsn)
+	db := open(t, sqlstore.Config{DSN: dsn + "&default_transaction_read_only=on&application_name=stale"})
+	before := sessions(t, raw, "stale")
+	if err := db.PutSession(t.Context(), store.Session{AgentID: "a"}); !errors.Is(err, store.ErrUnavailable) {
+		t.Fatalf("writing: %v", err)
+	}
+	if err := db.PutSession(t.Context(), store.Session{AgentID: "a"}); !errors.Is(err, store.ErrUnavailable) {
+		t.Fatalf("writing: %v", err)
+	}
+	for _, pid := range sessions(t, raw, "stale") {
+		if slices.Contains(before, pid) {
+			t.Errorf("connection %d is still in use", pid)
+		}
+	}
+}
+
+// A restart of the server ends all connections.
+func TestARestartedServerIsUsedAtOnce(t *testing.T) {
+	dsn := storetest.Postgres(t)
+	raw := rawPostgres(t, dsn)
+	db := bounded.New(open(t, sqlstore.Config{DSN: dsn + "&application_name=restarted"}), bounded.Limit)
+	r := store.Response{Owner: "k:1", ID: "resp_1", Expires: time.Now().Add(time.Hour)}
+	if err := db.CreateResponse(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := raw.Exec(`SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'restarted'`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Response(t.Context(), "k:1", "resp_1"); err != nil {
+		t.Errorf("reading: %v", err)
+	}
+	if err := db.DeleteResponse(t.Context(), "k:1", "resp_1"); err != nil {
+		t.Errorf("writing: %v", err)
+	}
+}

@@ -1,0 +1,66 @@
+#!/bin/sh
+# Runs a command with a PgBouncer in transaction mode in front of the PostgreSQL server at COMPOSER_TEST_POSTGRES, and
+# stops it afterwards.
+#
+#   scripts/postgres.sh with scripts/pgbouncer.sh with go test -run PgBouncer ./internal/store/sqlstore
+#
+# The command finds its URL in COMPOSER_TEST_PGBOUNCER. Whatever database the URL names is the server's of that name.
+set -eu
+
+[ "${1-}" = with ] && [ $# -ge 2 ] || {
+	echo "usage: $0 with COMMAND [ARGUMENT...]" >&2
+	exit 2
+}
+shift
+: "${COMPOSER_TEST_POSTGRES:?is not set; hint: scripts/postgres.sh with $0 with ...}"
+bouncer=$(command -v pgbouncer || echo /usr/sbin/pgbouncer)
+[ -x "$bouncer" ] || {
+	echo "$0: no pgbouncer found; hint: install it (Debian: pgbouncer)" >&2
+	exit 1
+}
+
+# postgres://USER:PASSWORD@HOST:PORT/...
+rest=${COMPOSER_TEST_POSTGRES#*://}
+login=${rest%%@*} address=${rest#*@}
+address=${address%%/*}
+
+dir=$(mktemp -d "${TMPDIR:-/tmp}/composer-pgbouncer.XXXXXX")
+port=$((42000 + $$ % 10000))
+cat >"$dir/pgbouncer.ini" <<END
+[databases]
+* = host=${address%%:*} port=${address#*:} user=${login%%:*} password=${login#*:}
+
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = $port
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 8
+max_client_conn = 500
+logfile = $dir/pgbouncer.log
+END
+as_user=
+if [ "$(id -u)" = 0 ]; then # which PgBouncer refuses to be
+	user=postgres
+	id "$user" >/dev/null 2>&1 || user=nobody
+	chown -R "$user" "$dir"
+	as_user="setpriv --reuid=$(id -u $user) --regid=$(id -g $user) --clear-groups"
+fi
+$as_user "$bouncer" -q "$dir/pgbouncer.ini" &
+server=$!
+trap 'kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; rm -rf "$dir"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+tries=0
+until grep -q 'process up' "$dir/pgbouncer.log" 2>/dev/null; do
+	tries=$((tries + 1))
+	if [ "$tries" = 100 ] || ! kill -0 "$server" 2>/dev/null; then
+		cat "$dir/pgbouncer.log" >&2
+		exit 1
+	fi
+	sleep 0.1
+done
+
+COMPOSER_TEST_PGBOUNCER="postgres://composer@127.0.0.1:$port/postgres?sslmode=disable" "$@"
