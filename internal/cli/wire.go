@@ -172,9 +172,12 @@ func (s *instance) sweep(ctx context.Context) {
 func (s *instance) shutDown(ctx context.Context, grace time.Duration) {
 	s.log.Info("shutting down", "grace", grace)
 	s.server.Drain()
-	s.responses.Close()
 	patience, cancel := context.WithTimeout(ctx, grace)
 	defer cancel()
+	if err := s.responses.Drain(patience); err != nil {
+		s.log.Warn("background responses were interrupted at the end of the grace period")
+	}
+	s.responses.Close() // before the gateway, which would end its turns as errors of their own
 	if err := s.gateway.Close(patience); err != nil {
 		s.log.Warn("streams were cut off at the end of the grace period")
 	}

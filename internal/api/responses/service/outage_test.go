@@ -360,3 +360,30 @@ func TestAShutdownWithAStoreThatIsAway(t *testing.T) {
 		}
 	})
 }
+
+// A shutdown gives background responses the time that everybody gets.
+func TestADrainWaitsForWhatRuns(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		short := w.create(slow(""))
+		long := w.create(say(`"background":true,`, "text One", "delay 3h", "text , two."))
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		drained := make(chan error)
+		go func() { drained <- w.service.Drain(ctx) }()
+		synctest.Wait()
+		w.do("POST", "/responses", slow("")).is(503, "server_is_overloaded", "")
+		if err := <-drained; err == nil {
+			t.Error("what runs for hours was waited for")
+		}
+		w.isWhole(short.ID, "One, two.")
+		w.end()
+		w = w.again()
+		defer w.end()
+		if now := w.retrieve(long.ID); now.Status != "failed" || now.Error.Code != "server_restarted" {
+			t.Errorf("kept as %+v", now)
+		}
+		if err := w.service.Drain(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -79,6 +81,23 @@ func New(cfg Config) *Service {
 
 // closeTime bounds how long Close waits for the store.
 const closeTime = 5 * time.Second
+
+// Drain takes no more background responses and waits for those that run until ctx ends. It returns ctx's error if some
+// still run. Everything else goes on, so also what has ended can be read; the caller closes the Service.
+func (s *Service) Drain(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed = true
+	jobs := slices.Collect(maps.Values(s.jobs))
+	s.mu.Unlock()
+	for _, j := range jobs {
+		select {
+		case <-j.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
 
 // Close ends the background responses that run, marks them as failed and waits for that.
 func (s *Service) Close() {
