@@ -44,8 +44,11 @@ type Responses interface {
 	UpdateResponse(ctx context.Context, r Response) error
 	// Response returns one response. ErrNotFound.
 	Response(ctx context.Context, owner, id string) (Response, error)
-	// DeleteResponse deletes a response and its events. ErrNotFound.
+	// DeleteResponse deletes a response and its events. ErrNotFound. While others of the owner continue it, directly or
+	// not, its row stays, and only Ancestor finds it; it goes with the last of them.
 	DeleteResponse(ctx context.Context, owner, id string) error
+	// Ancestor is Response for what another response continues: it also finds what was deleted meanwhile. ErrNotFound.
+	Ancestor(ctx context.Context, owner, id string) (Response, error)
 
 	// RenewLeases gives runner a new lease on those of jobs that it still works on, without touching Revision, and
 	// returns which these are. The others were taken from it or deleted. It writes also when jobs is empty, so nil says

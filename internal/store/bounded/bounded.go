@@ -142,6 +142,10 @@ func (b *bounded) Response(ctx context.Context, owner, id string) (store.Respons
 	return read(ctx, b, func(ctx context.Context) (store.Response, error) { return b.s.Response(ctx, owner, id) })
 }
 
+func (b *bounded) Ancestor(ctx context.Context, owner, id string) (store.Response, error) {
+	return read(ctx, b, func(ctx context.Context) (store.Response, error) { return b.s.Ancestor(ctx, owner, id) })
+}
+
 func (b *bounded) DeleteResponse(ctx context.Context, owner, id string) error {
 	return b.write(ctx, func(ctx context.Context) error { return b.s.DeleteResponse(ctx, owner, id) })
 }

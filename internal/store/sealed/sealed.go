@@ -85,7 +85,14 @@ func (s *sealed) UpdateResponse(ctx context.Context, r store.Response) error {
 }
 
 func (s *sealed) Response(ctx context.Context, owner, id string) (store.Response, error) {
-	r, err := s.Store.Response(ctx, owner, id)
+	return s.opened(s.Store.Response(ctx, owner, id))
+}
+
+func (s *sealed) Ancestor(ctx context.Context, owner, id string) (store.Response, error) {
+	return s.opened(s.Store.Ancestor(ctx, owner, id))
+}
+
+func (s *sealed) opened(r store.Response, err error) (store.Response, error) {
 	if err != nil {
 		return store.Response{}, err
 	}

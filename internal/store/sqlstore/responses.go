@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"composer-api/internal/store"
@@ -50,13 +51,13 @@ func (db *DB) UpdateResponse(ctx context.Context, r store.Response) error {
 		n, err := t.exec(`
 			UPDATE responses SET status = $4, object = $5, input = $6, size = $7, expires = $8, runner = $9, lease_until = `+db.leaseEnd("$10")+`,
 				revision = revision + 1
-			WHERE owner = $1 AND id = $2 AND revision = $3 AND expires > $11`,
+			WHERE owner = $1 AND id = $2 AND revision = $3 AND expires > $11 AND NOT hidden`,
 			r.Owner, r.ID, r.Revision, r.Status, r.Object, r.Input, responseSize(r), r.Expires, r.Runner, r.Lease, db.now())
 		if err != nil {
 			return err
 		}
 		if n == 0 {
-			return t.conflictIf(`SELECT count(*) FROM responses WHERE owner = $1 AND id = $2 AND expires > $3`, r.Owner, r.ID, db.now())
+			return t.conflictIf(`SELECT count(*) FROM responses WHERE owner = $1 AND id = $2 AND expires > $3 AND NOT hidden`, r.Owner, r.ID, db.now())
 		}
 		return t.evictResponses(r.Owner, r.ID)
 	})
@@ -75,13 +76,66 @@ func (t *tx) evictResponses(owner, keep string) error {
 // Response implements store.Responses.
 func (db *DB) Response(ctx context.Context, owner, id string) (r store.Response, err error) {
 	err = db.row(ctx, responseFields(&r),
+		`SELECT `+responseColumns+` FROM responses WHERE owner = $1 AND id = $2 AND expires > $3 AND NOT hidden`, owner, id, db.now())
+	return r, err
+}
+
+// Ancestor implements store.Responses.
+func (db *DB) Ancestor(ctx context.Context, owner, id string) (r store.Response, err error) {
+	err = db.row(ctx, responseFields(&r),
 		`SELECT `+responseColumns+` FROM responses WHERE owner = $1 AND id = $2 AND expires > $3`, owner, id, db.now())
 	return r, err
 }
 
 // DeleteResponse implements store.Responses. The events go with the row that they refer to.
 func (db *DB) DeleteResponse(ctx context.Context, owner, id string) error {
-	return db.exec1(ctx, `DELETE FROM responses WHERE owner = $1 AND id = $2 AND expires > $3`, owner, id, db.now())
+	return db.inTx(ctx, func(t *tx) error {
+		now := db.now()
+		hidden, err := t.exec(`
+			UPDATE responses SET hidden = TRUE, runner = '', lease_until = 0, events_size = 0, revision = revision + 1
+			WHERE owner = $1 AND id = $2 AND expires > $3 AND NOT hidden
+				AND EXISTS (SELECT 1 FROM responses AS next WHERE next.owner = $1 AND next.previous = $2 AND next.id <> $2 AND next.expires > $3)`,
+			owner, id, now)
+		if err != nil {
+			return err
+		}
+		if hidden > 0 {
+			_, err := t.exec(`DELETE FROM response_events WHERE owner = $1 AND response = $2`, owner, id)
+			return err
+		}
+		var previous string
+		if err := t.row([]any{&previous}, `DELETE FROM responses WHERE owner = $1 AND id = $2 AND expires > $3 AND NOT hidden RETURNING previous`, owner, id, now); err != nil {
+			return err
+		}
+		return t.deleteHidden(owner, previous)
+	})
+}
+
+// deleteHidden deletes a hidden response that nobody continues any more, and what only it continued.
+func (t *tx) deleteHidden(owner, id string) error {
+	for id != "" {
+		err := t.row([]any{&id}, `DELETE FROM responses WHERE owner = $1 AND id = $2 AND hidden AND NOT EXISTS (
+			SELECT 1 FROM responses AS next WHERE next.owner = $1 AND next.previous = $2) RETURNING previous`, owner, id)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweepHidden deletes the hidden responses whose descendants have expired or were evicted.
+func (db *DB) sweepHidden(ctx context.Context) (total int64, err error) {
+	for {
+		n, err := db.exec(ctx, `DELETE FROM responses WHERE hidden AND NOT EXISTS (
+			SELECT 1 FROM responses AS next WHERE next.owner = responses.owner AND next.previous = responses.id)`)
+		total += n
+		if err != nil || n == 0 {
+			return total, err
+		}
+	}
 }
 
 // RenewLeases implements store.Responses.
@@ -124,7 +178,7 @@ func (db *DB) AppendEvents(ctx context.Context, owner, responseID string, events
 		size += int64(len(e.Data))
 	}
 	return db.inTx(ctx, func(t *tx) error {
-		if err := t.exec1(`UPDATE responses SET events_size = events_size + $3 WHERE owner = $1 AND id = $2 AND expires > $4`,
+		if err := t.exec1(`UPDATE responses SET events_size = events_size + $3 WHERE owner = $1 AND id = $2 AND expires > $4 AND NOT hidden`,
 			owner, responseID, size, db.now()); err != nil {
 			return err
 		}
@@ -143,6 +197,6 @@ func (db *DB) ListEvents(ctx context.Context, owner, responseID string, after in
 	return queryAll(ctx, db, func(e *store.Event) []any { return []any{&e.Sequence, &e.Data} }, `
 		SELECT sequence, data FROM response_events
 		JOIN responses ON responses.owner = response_events.owner AND responses.id = response
-		WHERE response_events.owner = $1 AND response = $2 AND sequence > $3 AND expires > $4
+		WHERE response_events.owner = $1 AND response = $2 AND sequence > $3 AND expires > $4 AND NOT hidden
 		ORDER BY sequence LIMIT $5`, owner, responseID, after, db.now(), limit)
 }

@@ -140,7 +140,8 @@ func (db *DB) Sweep(ctx context.Context) (int64, error) {
 		}
 		total += n
 	}
-	return total, nil
+	n, err := db.sweepHidden(ctx)
+	return total + n, err
 }
 
 // failure gives a database's error the meaning that package store promises.

@@ -156,6 +156,68 @@ var responseCases = []examCase{
 		e.same(len(get[[]store.ResponseRef](e)(e.RenewLeases(e.ctx, "", jobs, time.Minute))), 0)
 		e.same(len(get[[]store.ResponseRef](e)(e.RenewLeases(e.ctx, "host-1", nil, time.Minute))), 0)
 	}},
+	{name: "what was deleted stays as the context of what continues it, hidden from all else", run: func(e *exam) {
+		chain := func(id, previous string) {
+			r := response("k:1", id, 0)
+			r.Previous = previous
+			e.ok(e.CreateResponse(e.ctx, r))
+		}
+		ancestors := func() (ids string) {
+			for c := 'a'; c <= 'z'; c++ {
+				if _, err := e.Ancestor(e.ctx, "k:1", string(c)); err == nil {
+					ids += string(c)
+				}
+			}
+			return ids
+		}
+		for _, link := range []string{"a", "ba", "cb", "dc", "eb"} { // b is continued twice
+			chain(link[:1], link[1:])
+		}
+		e.ok(e.AppendEvents(e.ctx, "k:1", "b", events(0, 3)))
+		e.ok(e.DeleteResponse(e.ctx, "k:1", "a"))
+		e.ok(e.DeleteResponse(e.ctx, "k:1", "b"))
+		e.same(kept(e, "k:1"), "cde")
+		e.same(ancestors(), "abcde")
+		b := get[store.Response](e)(e.Ancestor(e.ctx, "k:1", "b"))
+		e.same(b.Previous+string(b.Object), `a{"id":"b"}`)
+		e.fails(e.DeleteResponse(e.ctx, "k:1", "b"), store.ErrNotFound)
+		e.fails(e.UpdateResponse(e.ctx, b), store.ErrNotFound)
+		e.fails(e.AppendEvents(e.ctx, "k:1", "b", events(3, 4)), store.ErrNotFound)
+		e.same(len(get[[]store.Event](e)(e.ListEvents(e.ctx, "k:1", "b", -1, 10))), 0)
+		_, err := e.Ancestor(e.ctx, "k:2", "b")
+		e.fails(err, store.ErrNotFound)
+		e.same(get[int64](e)(e.Sweep(e.ctx)), int64(0))
+		e.ok(e.DeleteResponse(e.ctx, "k:1", "d"))
+		e.ok(e.DeleteResponse(e.ctx, "k:1", "c"))
+		e.same(ancestors(), "abe")
+		e.ok(e.DeleteResponse(e.ctx, "k:1", "e"))
+		e.same(ancestors(), "")
+	}},
+	{name: "what was deleted goes when what continues it expires", run: func(e *exam) {
+		for i, id := range []string{"a", "b", "c"} {
+			r := response("k:1", id, 0)
+			r.Previous = []string{"", "a", "b"}[i]
+			if id == "c" {
+				r.Expires = at(time.Hour)
+			}
+			e.ok(e.CreateResponse(e.ctx, r))
+		}
+		e.ok(e.DeleteResponse(e.ctx, "k:1", "a"))
+		e.ok(e.DeleteResponse(e.ctx, "k:1", "b"))
+		e.pass(2 * time.Hour)
+		e.same(get[int64](e)(e.Sweep(e.ctx)), int64(3))
+		_, err := e.Ancestor(e.ctx, "k:1", "a")
+		e.fails(err, store.ErrNotFound)
+	}},
+	{name: "one that runs stops when it is deleted, also if another continues it", run: func(e *exam) {
+		e.ok(e.CreateResponse(e.ctx, running("k:1", "a", "host-1", -time.Minute)))
+		next := response("k:1", "b", 0)
+		next.Previous = "a"
+		e.ok(e.CreateResponse(e.ctx, next))
+		e.ok(e.DeleteResponse(e.ctx, "k:1", "a"))
+		e.same(abandoned(e, e, "host-2", 10), []string(nil))
+		e.same(len(get[[]store.ResponseRef](e)(e.RenewLeases(e.ctx, "host-1", []store.ResponseRef{{Owner: "k:1", ID: "a"}}, time.Minute))), 0)
+	}},
 	{name: "over the owner's bytes the oldest go", limits: store.Limits{OwnerBytes: 100_000}, run: func(e *exam) {
 		e.ok(e.CreateResponse(e.ctx, sized("a", 1, 30_000)))
 		e.ok(e.CreateResponse(e.ctx, sized("b", 2, 30_000)))

@@ -387,3 +387,25 @@ func TestADrainWaitsForWhatRuns(t *testing.T) {
 		}
 	})
 }
+
+// What a client deletes is gone for it; the conversations that went on from there are other responses.
+func TestAConversationGoesOnWithoutADeletedAncestor(t *testing.T) {
+	w := newWorld(t)
+	defer w.end()
+	first := w.create(say("", "text One."))
+	second := w.create(say(fmt.Sprintf(`"previous_response_id":%q,`, first.ID), "text Two."))
+	third := w.create(say(fmt.Sprintf(`"previous_response_id":%q,`, second.ID), "text Three."))
+	for _, r := range []responsestest.Response{first, second} {
+		w.do("DELETE", "/responses/"+r.ID, "")
+		w.do("GET", "/responses/"+r.ID, "").is(404, "", "")
+		w.do("POST", "/responses", say(fmt.Sprintf(`"previous_response_id":%q,`, r.ID), "text x")).is(400, "previous_response_not_found", "previous_response_id")
+	}
+	if next := w.create(say(fmt.Sprintf(`"previous_response_id":%q,`, third.ID), "text Four.")); text(next) != "Four." {
+		t.Errorf("answered %+v", next)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n := len(w.requests[len(w.requests)-1].Messages); n != 7 {
+		t.Errorf("the model is shown %d messages, want 7", n)
+	}
+}

@@ -18,7 +18,7 @@ import (
 // prepare makes the request for the model: it puts what went before in front of the input and replaces references by
 // what they refer to. history is what went before.
 func (s *Service) prepare(ctx context.Context, call *api.Call, req *responses.Request) (turn *agent.Request, history []responses.Item, err error) {
-	past := &past{row: s.row, owner: call.Caller.Owner, items: map[string][]responses.Item{}}
+	past := &past{service: s, owner: call.Caller.Owner, items: map[string][]responses.Item{}}
 	if history, err = past.history(ctx, req.PreviousResponseID); err != nil {
 		return nil, nil, err
 	}
@@ -68,9 +68,9 @@ func (s *Service) open(sealed, purpose, owner string) (string, error) {
 
 // A past is what one owner's stored responses hold, as far as one request needs it.
 type past struct {
-	row   func(ctx context.Context, owner, id string) (store.Response, error)
-	owner string
-	items map[string][]responses.Item // input and output of the responses that were loaded, by id
+	service *Service
+	owner   string
+	items   map[string][]responses.Item // input and output of the responses that were loaded, by id
 }
 
 // history loads the conversation that ended with the response id, oldest item first.
@@ -78,7 +78,12 @@ func (p *past) history(ctx context.Context, id string) ([]responses.Item, error)
 	const param = "previous_response_id"
 	var turns [][]responses.Item
 	for next := id; next != ""; {
-		row, err := p.row(ctx, p.owner, next)
+		// The one that the client names must be there for it; what went before that may have been deleted.
+		read := p.service.row
+		if next != id {
+			read = p.service.ancestor
+		}
+		row, err := read(ctx, p.owner, next)
 		switch {
 		case errors.Is(err, store.ErrNotFound) && next == id:
 			return nil, agent.ParamError(agent.PreviousResponseNotFound, param, "Previous response with id '%s' not found. It may have expired or been deleted, or it was made with 'store': false or with another key. Send the conversation in 'input' instead.", openai.Clip(id))
@@ -143,7 +148,7 @@ func (p *past) resolve(ctx context.Context, items []responses.Item) error {
 func (p *past) find(ctx context.Context, id string) (*responses.Item, error) {
 	responseID := responses.ResponseOf(id)
 	if _, loaded := p.items[responseID]; !loaded && responseID != "" {
-		row, err := p.row(ctx, p.owner, responseID)
+		row, err := p.service.row(ctx, p.owner, responseID)
 		if err == nil {
 			_, err = p.load(&row)
 		} else if errors.Is(err, store.ErrNotFound) {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -128,7 +129,14 @@ func TestAChainWithAGapIsRefused(t *testing.T) {
 	defer w.end()
 	first := w.create(say("", "text One."))
 	second := w.create(say(fmt.Sprintf(`"previous_response_id":%q,`, first.ID), "text Two."))
-	w.do("DELETE", "/responses/"+first.ID, "")
+	row, err := w.db.Response(t.Context(), ann, first.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	row.Expires = time.Now().Add(-time.Second)
+	if err := w.db.UpdateResponse(t.Context(), row); err != nil {
+		t.Fatal(err)
+	}
 	w.do("POST", "/responses", say(fmt.Sprintf(`"previous_response_id":%q,`, second.ID), "text Three.")).
 		is(400, "previous_response_not_found", "previous_response_id")
 }

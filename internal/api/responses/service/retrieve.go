@@ -29,6 +29,13 @@ func (s *Service) row(ctx context.Context, owner, id string) (store.Response, er
 	return s.cfg.Store.Response(ctx, owner, id)
 }
 
+// ancestor is row for what another response continues: it also finds what was deleted meanwhile.
+func (s *Service) ancestor(ctx context.Context, owner, id string) (store.Response, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	return s.cfg.Store.Ancestor(ctx, owner, id)
+}
+
 // load is row for a client, with errors to match.
 func (s *Service) load(ctx context.Context, owner, id string) (store.Response, error) {
 	row, err := s.row(ctx, owner, id)
