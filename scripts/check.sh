@@ -28,6 +28,16 @@ go -C tools build -o ../bin/lint ./lint
 bin/staticcheck ./...
 bin/lint -test=false ./...
 
+step code that nobody calls
+go -C tools build -o ../bin/deadcode golang.org/x/tools/cmd/deadcode
+go -C tools build -o ../bin/unused ./unused
+dead=$(bin/deadcode -test ./...)
+if [ -n "$dead" ]; then
+	echo "$dead" >&2
+	exit 1
+fi
+bin/unused -dir .
+
 step generated files
 before=$(git status --porcelain; git diff)
 go generate ./...

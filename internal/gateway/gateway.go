@@ -74,7 +74,7 @@ func New(cfg Config) *Gateway {
 		cfg.Catalog = catalog.New(catalog.Config{})
 	}
 	if cfg.Memory == nil {
-		cfg.Memory = NewMemory(MemoryLimits{})
+		cfg.Memory = newMemory(memoryLimits{})
 	}
 	cfg.Unconfigured = cmp.Or(cfg.Unconfigured, "No upstream is configured for this route.")
 	g := &Gateway{cfg: cfg, memory: cfg.Memory}
@@ -121,8 +121,8 @@ func (g *Gateway) Turn(ctx context.Context, req *agent.Request, sink agent.Sink)
 	return nil
 }
 
-// Parked is how many runs wait for tool results now.
-func (g *Gateway) Parked() int { return g.lot.Len() }
+// parked is how many runs wait for tool results now.
+func (g *Gateway) parked() int { return g.lot.Len() }
 
 // Close takes no more turns, ends the runs that wait, and waits for the turns that are on. When ctx ends first, those
 // are cut off, and ctx's error is returned.

@@ -32,15 +32,15 @@ type MemoryKey struct {
 	Transcript Digest
 }
 
-// MemoryLimits bound a Memory. Zero fields mean the defaults.
-type MemoryLimits struct {
+// memoryLimits bound a Memory. Zero fields mean the defaults.
+type memoryLimits struct {
 	Count int           // conversations; 10,000
 	Bytes int           // of all conversations, by their Size; 256 MiB
 	Age   time.Duration // since it was last used; 6 hours
 }
 
-// NewMemory makes a Memory that lives in this process and keeps what was used last.
-func NewMemory(limits MemoryLimits) Memory {
+// newMemory makes a Memory that lives in this process and keeps what was used last.
+func newMemory(limits memoryLimits) Memory {
 	limits.Count = cmp.Or(limits.Count, 10_000)
 	limits.Bytes = cmp.Or(limits.Bytes, 256<<20)
 	limits.Age = cmp.Or(limits.Age, 6*time.Hour)

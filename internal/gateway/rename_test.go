@@ -122,7 +122,7 @@ func TestARenamedRunIsNotTakenFor(t *testing.T) {
 			c.result("call_1a", "A").result("call_1b", "B").result("call_1c", "C").rename(prefixed)
 			tc.change(c)
 			c.must(agent.ResumeTranscript, "from the transcript")
-			if n := c.g.Parked(); n != tc.parked {
+			if n := c.g.parked(); n != tc.parked {
 				t.Errorf("%d still wait, want %d", n, tc.parked)
 			}
 		})

@@ -135,7 +135,7 @@ func (t *turn) resetFor(ctx context.Context, err error) {
 }
 
 // errEmpty is the error of a turn that ends without an answer. Thinking is none: the client would show nothing.
-var errEmpty = &agent.Error{Code: agent.Upstream, Message: "The model ended its turn without an answer. Please try again."}
+var errEmpty = &agent.Error{Code: agent.Upstream, Final: true, Message: "The model ended its turn without an answer. Please try again."}
 
 // claim takes the parked run that waits for this request's results, if there is one and the request is about what
 // that run has seen.

@@ -149,7 +149,7 @@ func newGateway(t *testing.T, backends ...agent.Backend) *Gateway {
 	g := New(Config{Backends: backends, ParkTimeout: time.Minute})
 	t.Cleanup(func() {
 		g.Close(context.Background())
-		if n := g.Parked(); n != 0 {
+		if n := g.parked(); n != 0 {
 			t.Errorf("%d runs still parked", n)
 		}
 	})
@@ -670,7 +670,7 @@ func TestAContinuedTurnWithoutAnAnswerStartsAfreshOnce(t *testing.T) {
 
 func TestMemoryIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := NewMemory(MemoryLimits{Count: 2, Bytes: 20, Age: time.Hour}).(*memory)
+		m := newMemory(memoryLimits{Count: 2, Bytes: 20, Age: time.Hour}).(*memory)
 		keep := func(name, conversation string) {
 			m.Remember(t.Context(), MemoryKey{Owner: name}, backendtest.FakeConversation(conversation))
 		}
@@ -870,8 +870,8 @@ func TestAThousandParkedRunsAreAllResumed(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if g.Parked() != 1000 {
-		t.Fatalf("%d parked", g.Parked())
+	if g.parked() != 1000 {
+		t.Fatalf("%d parked", g.parked())
 	}
 	for _, c := range chats {
 		wg.Go(func() {
@@ -882,8 +882,8 @@ func TestAThousandParkedRunsAreAllResumed(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if g.Parked() != 0 || len(fake.Runs()) != 1000 {
-		t.Errorf("%d parked, %d runs", g.Parked(), len(fake.Runs()))
+	if g.parked() != 0 || len(fake.Runs()) != 1000 {
+		t.Errorf("%d parked, %d runs", g.parked(), len(fake.Runs()))
 	}
 }
 
@@ -938,8 +938,8 @@ func TestOnlyImagesThatUpstreamHasNotSeenAreFetched(t *testing.T) {
 	c.result("call_1", "a")
 	c.history = append(c.history, agent.Message{Role: agent.ToolRole, CallID: "call_2", Parts: image("second")})
 	var r recorder
-	if err := g.Turn(t.Context(), c.request(), &r); agent.CodeOf(err) != agent.InvalidValue || g.Parked() != 1 {
-		t.Errorf("a dead image: %v, %d parked", err, g.Parked())
+	if err := g.Turn(t.Context(), c.request(), &r); agent.CodeOf(err) != agent.InvalidValue || g.parked() != 1 {
+		t.Errorf("a dead image: %v, %d parked", err, g.parked())
 	}
 
 	images.dead = images.dead[:1]

@@ -35,7 +35,7 @@ func TestScriptErrorsNameTheLine(t *testing.T) {
 		"fail nonsense":       `line 1: fail: "nonsense" is no code`,
 		"fail internal why=x": `line 1: fail: "why" is not known`,
 	} {
-		if _, err := ParseScript(script); err == nil || err.Error() != want {
+		if _, err := parseScript(script); err == nil || err.Error() != want {
 			t.Errorf("%q: %v, want %s", script, err, want)
 		}
 	}

@@ -8,8 +8,8 @@ import (
 	"composer-api/internal/agent"
 )
 
-// Describe says in text what a surface understood of a request, as far as the client could say it.
-func Describe(r *agent.Request) string {
+// describe says in text what a surface understood of a request, as far as the client could say it.
+func describe(r *agent.Request) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "model %s\n", r.ModelName)
 	for _, m := range r.Messages {

@@ -3,7 +3,7 @@
 //
 // A case is a txtar file in testdata. Its comment says why it is there and which client breaks without it. Its files:
 //
-//	events            what the gateway tells the surface: see ParseScript
+//	events            what the gateway tells the surface: see parseScript
 //	SURFACE.request   the request, without what makes it a stream; a surface without one skips the case
 //	decoded           the request as agent.Request: one file, because all surfaces must understand the same
 //	SURFACE.stream    golden: status, headers and body of the streamed answer

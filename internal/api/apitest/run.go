@@ -61,7 +61,7 @@ func runFile(t *testing.T, file string, surface Surface) {
 				continue
 			}
 			ran = true
-			script, err := ParseScript(c.find("events", scenario))
+			script, err := parseScript(c.find("events", scenario))
 			if err != nil {
 				t.Fatalf("events of scenario %q: %v", scenario, err)
 			}
@@ -81,11 +81,11 @@ func runFile(t *testing.T, file string, surface Surface) {
 }
 
 // serve has the surface answer a request, and gives what it understood and what the client got.
-func serve(surface Surface, request string, script Script) (decoded, answer string) {
+func serve(surface Surface, request string, script turnScript) (decoded, answer string) {
 	rec := httptest.NewRecorder()
 	surface.Serve(rec, []byte(request), func(r *agent.Request, sink agent.Sink) error {
-		decoded = Describe(r)
-		return script.Play(sink)
+		decoded = describe(r)
+		return script.play(sink)
 	})
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d\n", rec.Code)

@@ -12,14 +12,14 @@ import (
 	"composer-api/internal/agent"
 )
 
-// A Script is what the gateway tells a surface in one turn.
-type Script []step
+// A turnScript is what the gateway tells a surface in one turn.
+type turnScript []step
 
 // A step does one thing to the sink. A step's own error is the turn's failure.
 type step func(agent.Sink) error
 
-// Play carries out the turn. The error is what the gateway's Turn would return.
-func (s Script) Play(sink agent.Sink) error {
+// play carries out the turn. The error is what the gateway's Turn would return.
+func (s turnScript) play(sink agent.Sink) error {
 	for _, step := range s {
 		if err := step(sink); err != nil {
 			return err
@@ -28,7 +28,7 @@ func (s Script) Play(sink agent.Sink) error {
 	return nil
 }
 
-// ParseScript reads events, one a line:
+// parseScript reads events, one a line:
 //
 //	accept UPSTREAM RESUME MODEL [PARAM=VALUE…]
 //	text "…"
@@ -40,8 +40,8 @@ func (s Script) Play(sink agent.Sink) error {
 //	fail CODE ["MESSAGE"] [param=PARAM] [retry_after=DURATION]
 //
 // Quoted text is quoted as in Go. Empty lines and lines that begin with # don't count.
-func ParseScript(text string) (Script, error) {
-	var script Script
+func parseScript(text string) (turnScript, error) {
+	var script turnScript
 	for n, line := range strings.Split(text, "\n") {
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {

@@ -8,9 +8,9 @@ import (
 	"composer-api/internal/api/openai"
 )
 
-// A Body is the Encoder of a request without "stream": true. It collects the answer and writes it, with its status,
+// A wholeAnswer is the Encoder of a request without "stream": true. It collects the answer and writes it, with its status,
 // when the turn is done.
-type Body struct {
+type wholeAnswer struct {
 	w      http.ResponseWriter
 	req    *Request
 	header header
@@ -23,20 +23,20 @@ type Body struct {
 	written   bool
 }
 
-// NewBody makes a Body that answers req on w.
-func NewBody(w http.ResponseWriter, req *Request, opt Options) *Body {
-	return &Body{w: w, req: req, header: newHeader(req, opt)}
+// newBody makes a wholeAnswer that answers req on w.
+func newBody(w http.ResponseWriter, req *Request, opt Options) *wholeAnswer {
+	return &wholeAnswer{w: w, req: req, header: newHeader(req, opt)}
 }
 
 // Accept sets headers. They go out with the answer.
-func (b *Body) Accept(a agent.Accepted) error {
+func (b *wholeAnswer) Accept(a agent.Accepted) error {
 	api.SetAccepted(b.w.Header(), a)
 	b.model = a.Model
 	return nil
 }
 
 // Event collects one event. The last one writes the answer.
-func (b *Body) Event(e *agent.Event) error {
+func (b *wholeAnswer) Event(e *agent.Event) error {
 	switch e.Kind {
 	case agent.Text:
 		b.content = openai.AppendEscaped(b.content, e.Text)
@@ -53,15 +53,15 @@ func (b *Body) Event(e *agent.Event) error {
 }
 
 // Flush does nothing: there is nothing to send before the end.
-func (b *Body) Flush() error { return nil }
+func (b *wholeAnswer) Flush() error { return nil }
 
 // Fail reports whether the answer was written before the turn failed.
-func (b *Body) Fail(*agent.Error) (told bool) { return b.written }
+func (b *wholeAnswer) Fail(*agent.Error) (told bool) { return b.written }
 
 // Close does nothing.
-func (b *Body) Close() {}
+func (b *wholeAnswer) Close() {}
 
-func (b *Body) call(c *agent.ToolCall) {
+func (b *wholeAnswer) call(c *agent.ToolCall) {
 	switch {
 	case b.req.legacy:
 		b.calls = appendFunction(b.calls[:0], c)
@@ -93,7 +93,7 @@ func appendFunction(b []byte, c *agent.ToolCall) []byte {
 }
 
 // write writes the whole answer.
-func (b *Body) write(reason agent.Reason) error {
+func (b *wholeAnswer) write(reason agent.Reason) error {
 	doc := make([]byte, 0, 1024+len(b.content)+len(b.reasoning)+len(b.calls))
 	doc = b.header.append(doc, "chat.completion", b.model)
 	doc = append(doc, `"choices":[{"index":0,"message":`...)
@@ -108,7 +108,7 @@ func (b *Body) write(reason agent.Reason) error {
 }
 
 // appendMessage appends the message. Its content is null only when there are calls and no text.
-func (b *Body) appendMessage(doc []byte) []byte {
+func (b *wholeAnswer) appendMessage(doc []byte) []byte {
 	doc = append(doc, `{"role":"assistant","content":`...)
 	if len(b.content) == 0 && len(b.calls) > 0 {
 		doc = append(doc, "null"...)

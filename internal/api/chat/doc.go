@@ -1,7 +1,7 @@
 // Package chat is the chat completions surface: POST /v1/chat/completions in OpenAI's form.
 //
 // [Decode] reads a request body into an [agent.Request] and the few facts that only this surface needs. An [Encoder]
-// writes a turn's events back, as a stream ([Stream]) or as one answer ([Body]). It is what the gateway calls a sink.
+// writes a turn's events back, as a stream ([Stream]) or as one answer ([wholeAnswer]). It is what the gateway calls a sink.
 // What happens between the two is no business of this package.
 //
 //   - request.go: the request's fields, in the order of the specification's table

@@ -37,7 +37,7 @@ func NewEncoder(w http.ResponseWriter, req *Request, opt Options) Encoder {
 	if req.Stream {
 		return NewStream(w, req, opt)
 	}
-	return NewBody(w, req, opt)
+	return newBody(w, req, opt)
 }
 
 // A header is what all documents of one completion begin with.

@@ -12,7 +12,7 @@ import (
 // Attempts counts the attempts of one turn or run and decides whether another may follow. It is for one goroutine at a
 // time.
 type Attempts struct {
-	policy   Policy
+	policy   policy
 	random   func() float64
 	deadline time.Time // until when a start may take; a wait for Retry-After has to fit
 
@@ -28,7 +28,7 @@ func New(random func() float64) Attempts {
 	if random == nil {
 		random = rand.Float64
 	}
-	return Attempts{policy: Default(), random: random}
+	return Attempts{policy: defaultPolicy(), random: random}
 }
 
 // Begin notes that upstream is asked to start now, and that it has so long for it, the pauses for Retry-After included.

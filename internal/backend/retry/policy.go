@@ -2,8 +2,8 @@ package retry
 
 import "time"
 
-// A Policy holds the numbers that say how often, and how soon, upstream is asked again.
-type Policy struct {
+// A policy holds the numbers that say how often, and how soon, upstream is asked again.
+type policy struct {
 	// Retries is how many attempts may follow the first, before there was any output.
 	Retries int
 	// AfterTimeout is how many of Retries may follow a time-out of our own: the client has waited as long as we have.
@@ -22,10 +22,10 @@ type Policy struct {
 	LongestWait time.Duration
 }
 
-// Default is the policy of all backends. Cursor's own SDK has more patience (three retries after errors of the server, ten
+// defaultPolicy is the policy of all backends. Cursor's own SDK has more patience (three retries after errors of the server, ten
 // after errors of the connection, pauses from 1 s to 60 s); source: the protocol's description of ends.
-func Default() Policy {
-	return Policy{
+func defaultPolicy() policy {
+	return policy{
 		Retries:      2,
 		AfterTimeout: 1,
 		Resumes:      3,

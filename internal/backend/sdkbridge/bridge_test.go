@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -137,7 +136,7 @@ func TestARunThatIsGivenUpIsCancelledBeforeItsCallIsReleased(t *testing.T) {
 	run.Close()
 	eventually(t, "the run has ended upstream", func() bool { return r.sim.Runs()[0].End != "" })
 	got := r.sim.Runs()[0]
-	if got.End != "left" {
+	if got.End != cursorsim.EndedLeft {
 		t.Errorf("the run ended %q", got.End)
 	}
 	for _, exec := range got.Execs {
@@ -175,7 +174,11 @@ func killBridge(t *testing.T, r *rig) {
 	if len(pids) != 1 {
 		t.Fatalf("bridges: %v", pids)
 	}
-	if err := syscall.Kill(pids[0], syscall.SIGKILL); err != nil {
+	bridge, err := os.FindProcess(pids[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := bridge.Kill(); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -77,14 +77,15 @@ func Start(ctx context.Context, cfg Config, handle sdkv1.CallHandler) (*Child, e
 }
 
 func (c *Child) start(ctx context.Context, cfg Config, handle sdkv1.CallHandler) (err error) {
-	if c.callback, err = sdkv1.NewCallbackServer(handle); err != nil {
+	if c.callback, err = sdkv1.NewCallbackServer(ctx, handle); err != nil {
 		return err
 	}
 	argv, err := c.commandLine(cfg)
 	if err != nil {
 		return err
 	}
-	c.cmd = exec.Command(argv[0], argv[1:]...)
+	// The process outlives ctx: only Close ends it.
+	c.cmd = exec.CommandContext(context.WithoutCancel(ctx), argv[0], argv[1:]...)
 	c.cmd.Dir = c.folder.workspace()
 	c.cmd.Env = c.environ(cfg)
 	isolate(c.cmd)
@@ -142,7 +143,7 @@ func (c *Child) commandLine(cfg Config) ([]string, error) {
 		if cfg.CAFile != "" {
 			rules.Read = append(rules.Read, filepath.Dir(cfg.CAFile))
 		}
-		argv = Launcher(cfg.Confine, rules, argv)
+		argv = launcher(cfg.Confine, rules, argv)
 	}
 	return argv, nil
 }

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// A Rules says what a confined child may touch. Everything else is refused by the kernel.
-type Rules struct {
+// accessRules say what a confined child may touch. Everything else is refused by the kernel.
+type accessRules struct {
 	Read  []string // files and folders that may be read and executed
 	Write []string // files and folders that may be read and written
 }
@@ -21,13 +21,13 @@ var system = []string{"/usr", "/lib", "/lib64", "/bin", "/etc", "/proc", "/sys/f
 var devices = []string{"/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"}
 
 // rulesFor lets a child run the bridge in dir with the private folder private.
-func rulesFor(dir, private string) Rules {
-	return Rules{Read: append(slices.Clone(system), dir), Write: append(slices.Clone(devices), private)}
+func rulesFor(dir, private string) accessRules {
+	return accessRules{Read: append(slices.Clone(system), dir), Write: append(slices.Clone(devices), private)}
 }
 
-// Launcher is the command line that runs argv under rules. program begins the command line of a program that hands all
+// launcher is the command line that runs argv under rules. program begins the command line of a program that hands all
 // further arguments to [ConfinedMain].
-func Launcher(program []string, rules Rules, argv []string) []string {
+func launcher(program []string, rules accessRules, argv []string) []string {
 	line := slices.Clone(program)
 	for _, path := range rules.Read {
 		line = append(line, "--read="+path)
@@ -39,9 +39,9 @@ func Launcher(program []string, rules Rules, argv []string) []string {
 }
 
 // ConfinedMain restricts this process as args say, for good, and becomes the command in them: args are those that
-// [Launcher] has added. It returns only if that fails.
+// [launcher] has added. It returns only if that fails.
 func ConfinedMain(args []string) error {
-	var rules Rules
+	var rules accessRules
 	for i, arg := range args {
 		name, path, _ := strings.Cut(arg, "=")
 		switch name {

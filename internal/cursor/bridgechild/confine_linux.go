@@ -19,7 +19,7 @@ func Confinement() string {
 
 // runConfined restricts this process by rules, for good, and becomes argv. It returns only if that fails. Landlock also
 // sets no_new_privs, so no program that it starts gains rights.
-func runConfined(rules Rules, argv []string) error {
+func runConfined(rules accessRules, argv []string) error {
 	err := landlock.V5.BestEffort().RestrictPaths(
 		landlock.RODirs(existing(rules.Read, true)...).IgnoreIfMissing(),
 		landlock.RWDirs(existing(rules.Write, true)...).IgnoreIfMissing(),

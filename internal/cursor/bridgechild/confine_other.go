@@ -8,6 +8,6 @@ import "errors"
 func Confinement() string { return "" }
 
 // runConfined fails: there is no confinement here.
-func runConfined(Rules, []string) error {
+func runConfined(accessRules, []string) error {
 	return errors.New("the bridge can't be confined on this system")
 }

@@ -46,15 +46,15 @@ type Installer struct {
 // marker is inside every bridge.
 const marker = "dist/bin/cursor-sdk-bridge.js"
 
-// Complete reports whether dir holds a bridge.
-func Complete(dir string) bool {
+// complete reports whether dir holds a bridge.
+func complete(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, filepath.FromSlash(marker)))
 	return err == nil
 }
 
 // At describes the bridge in dir.
 func At(dir string) (Bridge, error) {
-	if !Complete(dir) {
+	if !complete(dir) {
 		return Bridge{}, fmt.Errorf("%s holds no bridge: there is no %s in it", dir, marker)
 	}
 	b := Bridge{Dir: dir}
@@ -70,7 +70,7 @@ func At(dir string) (Bridge, error) {
 // Find finds the newest version that was installed, or else the one in the Python environment venv ("" for none). ok is
 // false when there is neither.
 func (i *Installer) Find(venv string) (b Bridge, ok bool) {
-	for _, version := range slices.Backward(Versions()) {
+	for _, version := range slices.Backward(versions()) {
 		if b, err := At(filepath.Join(i.Dir, version)); err == nil {
 			b.Ours = true
 			return b, true
@@ -125,7 +125,7 @@ func (i *Installer) Install(ctx context.Context, version string) (Bridge, error)
 	if err != nil {
 		return Bridge{}, fmt.Errorf("unpacking the bridge: %w", err)
 	}
-	if !Complete(unpacked) {
+	if !complete(unpacked) {
 		return Bridge{}, fmt.Errorf("cursor-sdk %s holds no bridge", version)
 	}
 	if err := os.Rename(unpacked, target); err != nil {
@@ -153,7 +153,7 @@ func (i *Installer) Remove() ([]string, error) {
 	var removed []string
 	for _, entry := range entries {
 		partial := strings.HasPrefix(entry.Name(), partialPrefix)
-		if !partial && !Complete(filepath.Join(i.Dir, entry.Name())) {
+		if !partial && !complete(filepath.Join(i.Dir, entry.Name())) {
 			continue // not ours
 		}
 		if err := os.RemoveAll(filepath.Join(i.Dir, entry.Name())); err != nil {

@@ -78,7 +78,7 @@ func TestAnotherPackageIsRefused(t *testing.T) {
 func TestUnknownVersionsAndPlatformsAreNamed(t *testing.T) {
 	for _, tc := range []struct{ version, goos, goarch, want string }{
 		{"0.0.1", "linux", "amd64", "known: 1.1.0"},
-		{DefaultVersion, "plan9", "mips", "no bridge for plan9/mips"},
+		{DefaultVersion, "plan9", "mips", "no bridge of Cursor's for plan9/mips"},
 		{DefaultVersion, "linux", "amd64", ""},
 	} {
 		_, err := wheelFor(tc.version, tc.goos, tc.goarch)

@@ -28,8 +28,8 @@ var wheels = map[string]map[string]wheel{
 	},
 }
 
-// Versions lists the known versions, the newest last.
-func Versions() []string {
+// versions lists the known versions, the newest last.
+func versions() []string {
 	var all []string
 	for version := range wheels {
 		all = append(all, version)
@@ -41,11 +41,11 @@ func Versions() []string {
 func wheelFor(version, goos, goarch string) (wheel, error) {
 	platforms, known := wheels[version]
 	if !known {
-		return wheel{}, fmt.Errorf("version %s of Cursor's bridge is not known here; known: %s", version, strings.Join(Versions(), ", "))
+		return wheel{}, fmt.Errorf("version %s of Cursor's bridge is not known here; known: %s", version, strings.Join(versions(), ", "))
 	}
 	w, known := platforms[goos+"/"+goarch]
 	if !known {
-		return wheel{}, fmt.Errorf("Cursor publishes no bridge for %s/%s", goos, goarch)
+		return wheel{}, fmt.Errorf("there is no bridge of Cursor's for %s/%s", goos, goarch)
 	}
 	return w, nil
 }

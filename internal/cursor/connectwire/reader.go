@@ -9,9 +9,9 @@ import (
 	"sync"
 )
 
-// DefaultLimit is the largest payload that a [Reader] takes when it isn't told otherwise: a blob or a checkpoint of a
+// defaultLimit is the largest payload that a [Reader] takes when it isn't told otherwise: a blob or a checkpoint of a
 // long conversation fits well.
-const DefaultLimit = 64 << 20
+const defaultLimit = 64 << 20
 
 // A Reader reads the envelopes of a stream. It is for one goroutine at a time.
 //
@@ -30,10 +30,10 @@ type Reader struct {
 }
 
 // NewReader makes a Reader. A payload of more than limit bytes, before or after decompression, is an error; 0 means
-// [DefaultLimit].
+// [defaultLimit].
 func NewReader(src io.Reader, limit int) *Reader {
 	if limit <= 0 {
-		limit = DefaultLimit
+		limit = defaultLimit
 	}
 	return &Reader{src: src, limit: limit}
 }

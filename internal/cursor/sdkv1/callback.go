@@ -26,9 +26,9 @@ type CallbackServer struct {
 	done     chan struct{} // closed when the listener is
 }
 
-// NewCallbackServer listens on a free port of 127.0.0.1. The caller closes it.
-func NewCallbackServer(handle CallHandler) (*CallbackServer, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// NewCallbackServer listens on a free port of 127.0.0.1. ctx bounds that alone. The caller closes the server.
+func NewCallbackServer(ctx context.Context, handle CallHandler) (*CallbackServer, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}

@@ -52,7 +52,7 @@ type client struct {
 func newClient(t *testing.T, config Config) (*Sim, *client) {
 	sim := New(config)
 	listener := memnet.Listen()
-	server := sim.Server()
+	server := sim.server()
 	served := make(chan struct{})
 	go func() { defer close(served); server.Serve(listener) }()
 	protocols := new(http.Protocols)

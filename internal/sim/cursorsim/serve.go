@@ -29,7 +29,7 @@ type Listeners struct {
 
 // Serve serves until ctx ends, and then closes listeners and connections. It returns nil when ctx ended it.
 func (s *Sim) Serve(ctx context.Context, l Listeners) error {
-	server := s.Server()
+	server := s.server()
 	defer server.Close()
 	failed := make(chan error, 2)
 	serving := 0
@@ -67,9 +67,9 @@ func (s *Sim) Serve(ctx context.Context, l Listeners) error {
 	return err
 }
 
-// Server makes an HTTP server for the Sim that speaks HTTP/1.1 and HTTP/2, with and without TLS. The caller serves and
+// server makes an HTTP server for the Sim that speaks HTTP/1.1 and HTTP/2, with and without TLS. The caller serves and
 // closes it.
-func (s *Sim) Server() *http.Server {
+func (s *Sim) server() *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)

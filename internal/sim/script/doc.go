@@ -84,5 +84,5 @@
 //
 //	curl … -d '{"model":"composer-2.5","messages":[{"role":"user","content":"sim: text one\nsim: error internal Ouch"}]}'
 //
-// With neither, the default answers: see [Default].
+// With neither, the default answers: see [defaultSteps].
 package script

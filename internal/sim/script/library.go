@@ -41,11 +41,11 @@ func Named(name string) (*Script, error) {
 	if s := scripts[name]; s != nil {
 		return s, nil
 	}
-	return nil, fmt.Errorf("there is no script %q; there are %s", name, strings.Join(Names(), ", "))
+	return nil, fmt.Errorf("there is no script %q; there are %s", name, strings.Join(names(), ", "))
 }
 
-// Names lists the library, sorted.
-func Names() []string {
+// names lists the library, sorted.
+func names() []string {
 	scripts, _ := library()
 	names := make([]string, 0, len(scripts))
 	for name := range scripts {

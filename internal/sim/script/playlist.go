@@ -42,12 +42,12 @@ func (l *Playlist) Player(f Facts) *Player {
 				return newPlayer(directives.Turns[i].Steps, f)
 			}
 		}
-		return newPlayer(Default(f), f)
+		return newPlayer(defaultSteps(f), f)
 	}
 	if t := l.take(&f); t != nil {
 		return newPlayer(t.Steps, f)
 	}
-	return newPlayer(Default(f), f)
+	return newPlayer(defaultSteps(f), f)
 }
 
 // take uses up the first turn left that fits.

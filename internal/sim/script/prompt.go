@@ -57,13 +57,13 @@ func fromPrompt(prompt string) (rest string, s *Script, err error) {
 // request is a line by which a person asks the default to call a tool.
 var request = regexp.MustCompile(`^call (\S+) (\{.*\})$`)
 
-// Default is what a run says when no script tells it: which model was asked, how much text, how many tools and images
+// defaultSteps is what a run says when no script tells it: which model was asked, how much text, how many tools and images
 // arrived, and the prompt's last line. When the prompt ends in lines of the form
 //
 //	call TOOL {"argument": "value"}
 //
 // whose tools are offered, it calls them, all at once, and then reports what they said. f.Prompt is without directives.
-func Default(f Facts) []Step {
+func defaultSteps(f Facts) []Step {
 	if calls := requestedCalls(f); len(calls) > 0 {
 		return []Step{Calls{Announced: len(calls), Steps: calls}, Say{"The tools said: {results}"}}
 	}

@@ -188,7 +188,7 @@ func TestLibraryIsReadable(t *testing.T) {
 	if _, err := library(); err != nil {
 		t.Fatal(err)
 	}
-	if len(Names()) == 0 {
+	if len(names()) == 0 {
 		t.Fatal("no names")
 	}
 	if _, err := Named("nobody"); err == nil {

@@ -8,7 +8,6 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -55,13 +54,13 @@ func schema(def string) *jsonschema.Schema {
 // Valid checks a document against a definition of schema.json: "response", "itemList", "error" and so on.
 func Valid(t testing.TB, def string, doc []byte) {
 	t.Helper()
-	if err := Check(def, doc); err != nil {
+	if err := check(def, doc); err != nil {
 		t.Errorf("not a valid %s: %v\n%s", def, err, doc)
 	}
 }
 
-// Check is Valid without a test.
-func Check(def string, doc []byte) error {
+// check is Valid without a test.
+func check(def string, doc []byte) error {
 	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(doc))
 	if err != nil {
 		return err
@@ -101,10 +100,10 @@ type Response struct {
 	} `json:"usage"`
 }
 
-// Stream checks a whole stream, from its first byte to its last, and returns its events. See [CheckStream].
+// Stream checks a whole stream, from its first byte to its last, and returns its events. See [checkStream].
 func Stream(t testing.TB, stream []byte) []Event {
 	t.Helper()
-	events, err := CheckStream(stream)
+	events, err := checkStream(stream)
 	if err != nil {
 		t.Errorf("%v\nin the stream\n%s", err, stream)
 	}
@@ -124,10 +123,10 @@ func Final(t testing.TB, events []Event) Response {
 	return r
 }
 
-// CheckStream checks a whole stream: each event fits its schema; event lines repeat the types; sequence numbers count
+// checkStream checks a whole stream: each event fits its schema; event lines repeat the types; sequence numbers count
 // from 0; items have dense indexes and keep their ids, one is open at a time, each is done before the end, and its
 // deltas add up to what it holds; the last response's output is the items that were emitted; [DONE] is the last line.
-func CheckStream(stream []byte) ([]Event, error) {
+func checkStream(stream []byte) ([]Event, error) {
 	if bytes.ContainsAny(stream, "\u2028\u2029") {
 		return nil, fmt.Errorf("the stream has U+2028 or U+2029 unescaped, which some SDKs take for the end of a line")
 	}
@@ -175,7 +174,7 @@ func (c *checker) event(name string, data []byte) error {
 	if c.ended {
 		return fmt.Errorf("comes after the last event")
 	}
-	if err := Check("event", data); err != nil {
+	if err := check("event", data); err != nil {
 		return err
 	}
 	e := Event{Raw: slices.Clone(data)}
@@ -289,15 +288,4 @@ func Types(events []Event) []string {
 		types = append(types, e.Type)
 	}
 	return slices.Compact(types)
-}
-
-// Definitions are the names that Valid takes.
-func Definitions() []string {
-	var doc struct {
-		Defs map[string]json.RawMessage `json:"$defs"`
-	}
-	if err := json.Unmarshal(schemaFile, &doc); err != nil {
-		panic(err)
-	}
-	return slices.Sorted(maps.Keys(doc.Defs))
 }
