@@ -299,6 +299,40 @@ func TestAStreamWhoseEncoderIsGoneCanBeEnded(t *testing.T) {
 	}
 }
 
+// The object of a response that ended by itself is whole. Wherever its events were cut, the rest is made from it.
+func TestTheEventsThatAWholeResponseLacksAreMadeFromIt(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	for range 50 {
+		var out collector
+		e := NewStream(decodeTest(t, `{"model":"m","input":"go","background":true,`+testTools+`}`), testOptions(), &out)
+		if err := e.Queue(); err != nil {
+			t.Fatal(err)
+		}
+		play(t, e, randomEvents(r), nil)
+		kept := e.Response().Encode()
+		for _, n := range []int{0, r.IntN(len(out.events)), len(out.events) - 1} {
+			if n == 1 {
+				continue // the two first events are written together
+			}
+			whole, err := DecodeResponse(kept)
+			if err != nil {
+				t.Fatal(err)
+			}
+			log := out.events[:n]
+			rest, err := Settle(whole, log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			responsestest.Stream(t, append(bytes.Join(append(slices.Clone(log), rest...), nil), DoneLine...))
+			if !bytes.Equal(whole.Encode(), kept) {
+				t.Errorf("cut after %d events the response became\n%s\ninstead of\n%s", n, whole.Encode(), kept)
+			}
+		}
+	}
+}
+
 func TestItemsLeadToTheirResponse(t *testing.T) {
 	id := NewID()
 	for _, item := range []string{outputItemID(id, messageItem, 0), outputItemID(id, customCallItem, 1_000_000), inputItemID(id, "fco_", 7)} {

@@ -51,24 +51,128 @@ func EndEvent(r *Response, seq int64) []byte {
 
 // Settle finishes what the encoder of a response has begun and is not there to finish. r says how the response ended,
 // and log is its events so far, whole and from the first. It returns the events that are still to come, without the
-// DoneLine, and puts the items that the log tells of into a failed or cancelled r. A response that ended by itself is
-// taken to be whole: then the one event to come is the last.
+// DoneLine. When r holds fewer items than the log tells of, because it was ended by somebody who saw the log only, they
+// are put into r.
 func Settle(r *Response, log [][]byte) (rest [][]byte, err error) {
 	if len(log) > 0 && IsEnd(log[len(log)-1]) {
 		return nil, nil
 	}
+	done, open, err := readLog(log)
+	if err != nil {
+		return nil, err
+	}
 	var out collector
 	e := &Encoder{req: &Request{}, resp: *r, steps: &stream{out: &out, seq: int64(len(log))}}
-	if r.Status == Failed || r.Status == Cancelled {
-		if e.resp.Output, e.open, err = readLog(log); err != nil {
+	if len(log) == 0 {
+		if err := e.begin(); err != nil {
 			return nil, err
 		}
+	}
+	told := len(done)
+	if open != nil {
+		told++
+	}
+	if (r.Status == Failed || r.Status == Cancelled) && len(r.Output) < told {
+		e.resp.Output, e.open = done, open
+	} else if err := e.repeat(r.Output[min(len(done), len(r.Output)):], open); err != nil {
+		return nil, err
 	}
 	if err := e.endEarly(r.Status); err != nil {
 		return nil, err
 	}
 	*r = e.resp
 	return out.events, nil
+}
+
+// begin announces a response of which nothing was announced.
+func (e *Encoder) begin() error {
+	queued := e.resp
+	queued.Status, queued.Output, queued.Error, queued.Usage = Queued, nil, nil, nil
+	queued.CompletedAt, queued.IncompleteDetails = nil, nil
+	return e.steps.created(&queued)
+}
+
+// repeat announces items of a whole output that were not announced, or, if the first of them is open, not to its end.
+// The output itself stays as it is.
+func (e *Encoder) repeat(items []jsontext.Value, open *item) error {
+	first := len(e.resp.Output) - len(items)
+	for i, raw := range items {
+		it, err := readDoneItem(raw, first+i)
+		if err != nil {
+			return err
+		}
+		var had []byte
+		if i == 0 && open != nil {
+			had = open.text
+			e.steps.(*stream).prepareDeltas(it)
+		} else {
+			begun := *it
+			begun.status, begun.text = InProgress, nil
+			switch it.kind {
+			case toolSearchCallItem:
+				begun.text = []byte("{}")
+			case reasoningItem:
+				begun.sealed = ""
+			}
+			if err := e.steps.added(&begun); err != nil {
+				return err
+			}
+		}
+		if missing, ok := bytes.CutPrefix(it.text, had); ok && len(missing) > 0 && int(it.kind) < len(deltaEvents) && it.kind != toolSearchCallItem {
+			if err := e.steps.delta(it, missing); err != nil {
+				return err
+			}
+		}
+		if err := e.steps.done(it, raw); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readDoneItem reads an item as output holds it.
+func readDoneItem(raw jsontext.Value, index int) (*item, error) {
+	var w struct {
+		ID        string         `json:"id"`
+		Type      string         `json:"type"`
+		Status    Status         `json:"status"`
+		CallID    string         `json:"call_id"`
+		Name      string         `json:"name"`
+		Namespace string         `json:"namespace"`
+		Content   []outputText   `json:"content"`
+		Summary   []summaryText  `json:"summary"`
+		Arguments jsontext.Value `json:"arguments"`
+		Input     string         `json:"input"`
+		Sealed    string         `json:"encrypted_content"`
+	}
+	if err := openai.DecodeOwn(raw, &w); err != nil {
+		return nil, err
+	}
+	it := &item{
+		kind: itemKinds[w.Type], index: index, id: w.ID, status: w.Status,
+		callID: w.CallID, name: w.Name, namespace: w.Namespace, sealed: w.Sealed,
+	}
+	switch it.kind {
+	case messageItem:
+		for _, part := range w.Content {
+			it.text = append(it.text, part.Text...)
+		}
+	case reasoningItem:
+		for _, part := range w.Summary {
+			it.text = append(it.text, part.Text...)
+		}
+	case customCallItem:
+		it.text = []byte(w.Input)
+	case functionCallItem:
+		var arguments string
+		if err := openai.DecodeOwn(w.Arguments, &arguments); err != nil {
+			return nil, err
+		}
+		it.text = []byte(arguments)
+	case toolSearchCallItem:
+		it.text = w.Arguments
+	}
+	return it, nil
 }
 
 // readLog gives the items that are done in a log, and the one that is open.
@@ -100,6 +204,7 @@ func readLog(log [][]byte) (done []jsontext.Value, open *item, err error) {
 var itemKinds = map[string]itemKind{
 	"message": messageItem, "reasoning": reasoningItem, "function_call": functionCallItem,
 	"custom_tool_call": customCallItem, "tool_search_call": toolSearchCallItem,
+	"compaction": compactionItem,
 }
 
 // readOpenItem reads an item as output_item.added tells of it.

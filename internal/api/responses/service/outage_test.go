@@ -409,3 +409,17 @@ func TestAConversationGoesOnWithoutADeletedAncestor(t *testing.T) {
 		t.Errorf("the model is shown %d messages, want 7", n)
 	}
 }
+
+// The process ended before it could store all events, but after it had stored the response.
+func TestMissingEventsAreMadeFromTheResponse(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		r := w.create(slow(""))
+		time.Sleep(5 * time.Second)
+		w.store.fail(outages["unavailable"], appendEvents)
+		time.Sleep(10 * time.Second)
+		w.end()
+		w = w.again()
+		defer w.end()
+		w.isWhole(r.ID, "One, two.")
+	})
+}
