@@ -46,6 +46,11 @@ func (s *Service) cancel(w http.ResponseWriter, r *http.Request, call *api.Call)
 // stop cancels the job and waits until that is stored. An error says that it is not known to be; the job has stopped
 // all the same, and its end is stored when the store is back.
 func (j *job) stop(ctx context.Context) error {
+	select {
+	case <-j.turned:
+		return nil // it has ended by itself, and row knows how
+	default:
+	}
 	j.cancel(errCancelled)
 	select {
 	case <-j.turned:

@@ -71,6 +71,9 @@ func TestAnUnsavedEndCanBeRetrieved(t *testing.T) {
 		if now := w.retrieve(r.ID); now.Status != "completed" || text(now) != "One, two." {
 			t.Errorf("is %+v", now)
 		}
+		if now := w.do("POST", "/responses/"+r.ID+"/cancel", "").response(); now.Status != "completed" {
+			t.Errorf("cancelling it makes it %s", now.Status)
+		}
 		w.store.fail(noFault, allMethods()...)
 		time.Sleep(10 * time.Second)
 		w.isWhole(r.ID, "One, two.")
