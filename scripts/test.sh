@@ -30,7 +30,12 @@ with=()
 if [ -x scripts/postgres.sh ]; then
 	with=(scripts/postgres.sh with)
 fi
-"${with[@]}" go test "${race[@]}" ./...
+# The database tests run behind PgBouncer as well, where it is installed.
+bounced=("${with[@]}")
+if [ ${#with[@]} -gt 0 ] && { command -v pgbouncer || [ -x /usr/sbin/pgbouncer ]; } >/dev/null; then
+	bounced+=(scripts/pgbouncer.sh with)
+fi
+"${bounced[@]}" go test "${race[@]}" ./...
 
 # The conformance tests want a PostgreSQL, too: several processes share it.
 if [ -f conformance/go.mod ]; then
