@@ -28,8 +28,7 @@ var arrows = map[string][]string{
 
 	// The ways to a model.
 	"backend/localagent":   {"agent", "cursor/agentwire", "cursor/cursorerr", "cursor/connectwire", "cursor/auth", "cursor/pb", "backend/localagent/toolmap", "backend/retry", "lru"},
-	"backend/chat":         {"agent", "backend/chat/markup", "cursor/cursorerr", "backend/replay", "backend/retry", "cursor/connectwire", "sse"},
-	"backend/chat/markup":  {"agent"},
+	"backend/chat":         {"agent", "cursor/markup", "cursor/cursorerr", "backend/replay", "backend/retry", "cursor/connectwire", "sse"},
 	"backend/bridge":       {"agent", "backend/replay", "backend/retry", "cursor/agentwire", "cursor/connectwire", "cursor/cursorerr", "cursor/pb"},
 	"cursor/cursorerr":     {"agent", "cursor/connectwire", "cursor/auth", "cursor/pb"},
 	"backend/replay":       {"agent", "backend/retry", "cursor/cursorerr"},
@@ -44,6 +43,7 @@ var arrows = map[string][]string{
 	"cursor/sdkv1":         {"agent", "cursor/connectwire"},
 	"cursor/bridgechild":   {"agent", "cursor/sdkv1"},
 	"cursor/bridgeinstall": {},
+	"cursor/markup":        {"agent"},
 
 	// The public API.
 	"api":                         {"agent"},

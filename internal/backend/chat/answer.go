@@ -7,8 +7,8 @@ import (
 	"io"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/backend/chat/markup"
 	"composer-api/internal/backend/replay"
+	"composer-api/internal/cursor/markup"
 )
 
 // An answer turns the pieces of one exchange into events: a replay.Answer. It owns its exchange. Next and Buffered are called

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/backend/chat/markup"
+	"composer-api/internal/cursor/markup"
 )
 
 // A prompt is a whole conversation as one user message.

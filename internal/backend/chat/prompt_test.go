@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/backend/chat/markup"
+	"composer-api/internal/cursor/markup"
 	"composer-api/internal/golden"
 
 	"github.com/google/go-cmp/cmp"

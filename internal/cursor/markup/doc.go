@@ -1,5 +1,5 @@
-// Package markup reads what Composer writes between its words on the older chat endpoint: where thinking ends and the
-// answer begins, and tool calls written as text.
+// Package markup reads what Composer writes between its words where an upstream gives its text as it is, as the older chat
+// endpoint does: where thinking ends and the answer begins, and tool calls written as text.
 //
 // It is two streaming filters, used one after the other:
 //
