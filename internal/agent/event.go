@@ -81,7 +81,17 @@ type Done struct {
 	Reason Reason
 	// Conversation lets a later request carry on from here; nil when it can't.
 	Conversation Conversation
+	// Repairs are the further attempts that the answer took, in order. The gateway fills it in, backends leave it.
+	Repairs []Repair
 }
+
+// A Repair is why the model was given another attempt, as the x-composer-repair header shows it.
+type Repair string
+
+// The repairs.
+const (
+	RepairToolChoice Repair = "tool_choice" // it had not called the tool that it must call
+)
 
 // Accepted is what is known once upstream has taken a run, before its first event: a surface's response headers.
 type Accepted struct {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"composer-api/internal/agent"
 )
@@ -24,6 +25,25 @@ func SetAccepted(h http.Header, a agent.Accepted) {
 	h.Set("X-Composer-Upstream", a.Upstream)
 	h.Set("X-Composer-Resume", string(a.Resume))
 	h.Set("X-Composer-Model", a.Model.String())
+}
+
+// SetFinished sets the response headers that are known once a turn is over: what it cost in US dollars (0 is unknown) and
+// the further attempts that it took. For a stream, whose headers are out by then, they become trailers.
+func SetFinished(h http.Header, costUSD float64, d *agent.Done, stream bool) {
+	prefix := ""
+	if stream {
+		prefix = http.TrailerPrefix
+	}
+	if costUSD > 0 {
+		h.Set(prefix+"X-Composer-Cost", strconv.FormatFloat(costUSD, 'f', -1, 64))
+	}
+	if len(d.Repairs) > 0 {
+		repairs := make([]string, len(d.Repairs))
+		for i, r := range d.Repairs {
+			repairs[i] = string(r)
+		}
+		h.Set(prefix+"X-Composer-Repair", strings.Join(repairs, ", "))
+	}
 }
 
 // WriteJSON answers 200 with a whole document, to which it adds a newline. It may append to doc.

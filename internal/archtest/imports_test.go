@@ -21,7 +21,8 @@ var arrows = map[string][]string{
 	"backend/backendtest": {"agent", "sim/script"},
 
 	// A turn, and what it needs.
-	"gateway":                    {"agent", "gateway/catalog", "gateway/park", "lru", "store"},
+	"gateway":                    {"agent", "gateway/catalog", "gateway/control", "gateway/park", "lru", "store"},
+	"gateway/control":            {"agent"},
 	"gateway/park":               {},
 	"gateway/catalog":            {"agent"},
 	"backend/localagent/toolmap": {"agent"},

@@ -19,6 +19,7 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/gateway/catalog"
+	"composer-api/internal/gateway/control"
 	"composer-api/internal/gateway/park"
 	"composer-api/internal/store"
 )
@@ -57,6 +58,7 @@ type Gateway struct {
 	cfg    Config
 	lot    *park.Lot[*waiting]
 	memory Memory
+	layer  *control.Layer
 
 	stop   context.CancelFunc // ends the turns that outlive Close's patience
 	ctx    context.Context    // done when stop was called
@@ -77,7 +79,7 @@ func New(cfg Config) *Gateway {
 		cfg.Memory = newMemory(memoryLimits{})
 	}
 	cfg.Unconfigured = cmp.Or(cfg.Unconfigured, "No upstream is configured for this route.")
-	g := &Gateway{cfg: cfg, memory: cfg.Memory}
+	g := &Gateway{cfg: cfg, memory: cfg.Memory, layer: control.New()}
 	g.ctx, g.stop = context.WithCancel(context.Background())
 	g.lot = park.New(park.Config[*waiting]{Timeout: cfg.ParkTimeout, Max: cfg.MaxParked, End: g.endWaiting})
 	return g
@@ -112,9 +114,13 @@ func (g *Gateway) Turn(ctx context.Context, req *agent.Request, sink agent.Sink)
 	if req.Model, err = g.cfg.Catalog.Resolve(ctx, req.Caller, req.ModelName, req.Effort); err != nil {
 		return err
 	}
+	asked, err := g.layer.Turn(req)
+	if err != nil {
+		return err
+	}
 	g.pin(ctx, req)
 	req.Messages = withoutThinking(req.Messages)
-	t := newTurn(g, backend, req, sink)
+	t := newTurn(g, backend, req, asked, sink)
 	if err := t.do(ctx); err != nil {
 		return turnError(ctx, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/gateway/control"
 	"composer-api/internal/gateway/park"
 )
 
@@ -15,12 +16,12 @@ type turn struct {
 	g       *Gateway
 	backend agent.Backend
 	req     *agent.Request
+	asked   *control.Turn // what req asks of its answer
 	answer  *answer
 
-	run      agent.Run          // nil when the turn owns none
-	from     agent.Resume       // what the run continues
-	empty    bool               // an earlier run of this turn has ended without an answer
-	answered []agent.ToolResult // results of calls that were given one at a time, until the last is in
+	run   *control.Run // nil when the turn owns none
+	from  agent.Resume // what the run continues
+	empty bool         // an earlier run of this turn has ended without an answer
 
 	newFrom int     // index of the first message that is new since the model's last answer
 	before  Digest  // of the transcript without what is new; meaningless when newFrom is at the end
@@ -29,19 +30,17 @@ type turn struct {
 
 // A waiting is a run that waits for tool results, and what is needed to carry on with it.
 type waiting struct {
-	run      agent.Run
-	backend  string
-	model    string
-	tools    Digest
-	seen     Digest             // what the model has seen, up to the calls
-	asked    []askedCall        // the calls of the open group, in order, of which it waits for the last
-	calls    []string           // ids of the calls whose results it waits for
-	held     []agent.ToolCall   // calls that the client has not been given yet
-	answered []agent.ToolResult // results that are in while others are held
+	run     *control.Run
+	backend string
+	model   string
+	tools   Digest
+	seen    Digest      // what the model has seen, up to the calls
+	asked   []askedCall // the calls of the open group, in order, of which it waits for the last
+	calls   []string    // ids of the calls whose results it waits for
 }
 
-func newTurn(g *Gateway, backend agent.Backend, req *agent.Request, sink agent.Sink) *turn {
-	t := &turn{g: g, backend: backend, req: req, newFrom: agent.FirstNew(req.Messages)}
+func newTurn(g *Gateway, backend agent.Backend, req *agent.Request, asked *control.Turn, sink agent.Sink) *turn {
+	t := &turn{g: g, backend: backend, req: req, asked: asked, newFrom: agent.FirstNew(req.Messages)}
 	seen := newDigester()
 	for i := range req.Messages {
 		if i == t.newFrom {
@@ -101,7 +100,7 @@ func (t *turn) startAgain(ctx context.Context, err error) bool {
 	if err == nil || ctx.Err() != nil {
 		return false
 	}
-	if errors.Is(err, errEmpty) {
+	if errors.Is(err, control.ErrEmpty) {
 		if t.empty {
 			return false
 		}
@@ -125,17 +124,16 @@ func (t *turn) startAgain(ctx context.Context, err error) bool {
 // resetFor prepares the turn for another run after err.
 func (t *turn) resetFor(ctx context.Context, err error) {
 	t.g.cfg.Log.Info("starting again from the transcript", "was", string(t.from), "err", err)
-	t.answered = nil
 	t.answer.restart()
+	if !t.answer.emitted { // thinking that the client has got still counts against its limits
+		t.asked.Restart()
+	}
 	if agent.CodeOf(err) != agent.ConversationLost {
 		req := *t.req // a backend may still look at the old one
 		t.g.repin(ctx, &req)
 		t.req = &req
 	}
 }
-
-// errEmpty is the error of a turn that ends without an answer. Thinking is none: the client would show nothing.
-var errEmpty = &agent.Error{Code: agent.Upstream, Final: true, Message: "The model ended its turn without an answer. Please try again."}
 
 // claim takes the parked run that waits for this request's results, if there is one and the request is about what
 // that run has seen.
@@ -230,33 +228,15 @@ func (t *turn) mismatch(w *waiting, messages []agent.Message) string {
 	return ""
 }
 
-// carryOn gives a parked run its results, or, while calls are held back, the client its next call.
+// carryOn gives a parked run its results.
 func (t *turn) carryOn(ctx context.Context, w *waiting) error {
 	t.run, t.from = w.run, agent.ResumeParked
 	defer t.letGo()
-	t.answered = append(w.answered, resultsFor(w.calls, t.req.Messages)...)
-	if len(w.held) > 0 {
-		return t.giveHeld(ctx, w.held)
-	}
-	results := t.answered
-	t.answered = nil
-	if err := t.run.Resume(ctx, results); err != nil {
+	t.run.Begin(t.asked, t.req)
+	if err := t.run.Resume(ctx, resultsFor(w.calls, t.req.Messages)); err != nil {
 		return err
 	}
 	return t.pump(ctx)
-}
-
-// giveHeld answers with the next of the calls that were announced before.
-func (t *turn) giveHeld(ctx context.Context, held []agent.ToolCall) error {
-	if err := t.accept(); err != nil {
-		return err
-	}
-	for i := range held {
-		if err := t.answer.call(&held[i]); err != nil {
-			return err
-		}
-	}
-	return t.finishWithCalls(ctx, &agent.Done{Reason: agent.ToolCalls})
 }
 
 // continueFrom sends what is new to a conversation that upstream still has.
@@ -280,7 +260,7 @@ func (t *turn) startAfresh(ctx context.Context) error {
 }
 
 func (t *turn) start(ctx context.Context, req *agent.Request) error {
-	run, err := t.backend.Start(ctx, req)
+	run, err := t.g.layer.Start(ctx, t.asked, t.backend, req)
 	if err != nil {
 		return err
 	}
@@ -300,8 +280,8 @@ func (t *turn) letGo() {
 // accept tells the client that the run is on.
 func (t *turn) accept() error {
 	how := agent.Accepted{Upstream: t.backend.Name(), Resume: t.from, Model: t.req.Model}
-	if run, ok := t.run.(agent.Identified); ok {
-		how.ConversationID = run.ConversationID()
+	if t.run != nil { // it may be parked already
+		how.ConversationID = t.run.ConversationID()
 	}
 	return t.answer.accept(how)
 }
@@ -327,11 +307,7 @@ func (t *turn) pump(ctx context.Context) error {
 func (t *turn) take(ctx context.Context, e *agent.Event) (over bool, err error) {
 	switch e.Kind {
 	case agent.Text, agent.Reasoning:
-		cut, err := t.answer.piece(e.Kind, e.Text)
-		if err != nil || cut == 0 {
-			return false, err
-		}
-		return true, t.finishCut(cut)
+		return false, t.answer.piece(e.Kind, e.Text)
 	case agent.Call:
 		return false, t.answer.call(e.Call)
 	case agent.UsageKind:
@@ -347,16 +323,6 @@ func (t *turn) take(ctx context.Context, e *agent.Event) (over bool, err error) 
 
 // finish ends a turn whose run is done.
 func (t *turn) finish(ctx context.Context, done *agent.Done) error {
-	cut, err := t.answer.rest()
-	if err != nil {
-		return err
-	}
-	if cut != 0 {
-		return t.finishCut(cut)
-	}
-	if !t.answer.spoke {
-		return errEmpty
-	}
 	if done.Conversation != nil {
 		// Before the client learns that the turn is over: its next request may come at once.
 		t.memory().Remember(context.WithoutCancel(ctx), t.memoryKey(t.answer.seen.sum()), done.Conversation)
@@ -364,24 +330,14 @@ func (t *turn) finish(ctx context.Context, done *agent.Done) error {
 	return t.end(*done)
 }
 
-// finishCut ends a turn at the client's limit. Upstream is cut off: what it would have gone on to say counts for
-// nobody.
-func (t *turn) finishCut(reason agent.Reason) error {
-	t.letGo()
-	return t.end(agent.Done{Reason: reason})
-}
-
 // finishWithCalls parks the run and ends the turn.
 func (t *turn) finishWithCalls(ctx context.Context, done *agent.Done) error {
-	if _, err := t.answer.rest(); err != nil {
-		return err
-	}
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	w := &waiting{
 		run: t.run, backend: t.backend.Name(), model: t.req.Model.String(), tools: t.toolsDigest(),
-		seen: t.answer.seen.sum(), calls: t.answer.callIDs(), held: t.answer.held, answered: t.answered,
+		seen: t.answer.seen.sum(), calls: t.answer.callIDs(),
 	}
 	for i := range t.answer.seen.calls {
 		c := &t.answer.seen.calls[i]

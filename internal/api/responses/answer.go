@@ -5,6 +5,7 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api"
+	"composer-api/internal/api/openai"
 	"composer-api/internal/sse"
 )
 
@@ -17,7 +18,8 @@ type Answer struct {
 
 	encoder *Encoder    // nil until the run was accepted
 	stream  *sse.Writer // nil for a document
-	written bool        // the document was
+	usage   agent.Usage
+	written bool // the document was
 }
 
 // NewAnswer makes an Answer on w. The caller closes it before its handler returns.
@@ -39,6 +41,12 @@ func (a *Answer) Accept(accepted agent.Accepted) error {
 
 // Event takes one event and keeps nothing of it. The last one writes the document.
 func (a *Answer) Event(e *agent.Event) error {
+	switch e.Kind {
+	case agent.UsageKind:
+		a.usage = *e.Usage
+	case agent.DoneKind:
+		api.SetFinished(a.w.Header(), openai.RoundCost(a.usage.CostUSD), e.Done, a.stream != nil)
+	}
 	if err := a.encoder.Event(e); err != nil || a.stream != nil || e.Kind != agent.DoneKind {
 		return err
 	}

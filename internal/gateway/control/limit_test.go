@@ -1,4 +1,4 @@
-package gateway
+package control
 
 import (
 	"strings"
@@ -43,7 +43,7 @@ func FuzzLimiter(f *testing.F) {
 
 // limited passes answer through a limiter in pieces of about size bytes.
 func limited(t *testing.T, req *agent.Request, answer string, size int) (out string, cut agent.Reason) {
-	l := newLimiter(req)
+	l := newLimiter(req.Stop, req.MaxOutputTokens)
 	for answer != "" {
 		end := min(max(size, 1), len(answer))
 		for end < len(answer) && !utf8.RuneStart(answer[end]) {

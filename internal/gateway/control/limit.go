@@ -1,4 +1,4 @@
-package gateway
+package control
 
 import (
 	"bytes"
@@ -19,9 +19,11 @@ type limiter struct {
 	joined  []byte // scratch: held and the new text
 }
 
-func newLimiter(req *agent.Request) limiter {
-	l := limiter{limited: req.MaxOutputTokens > 0, budget: min(req.MaxOutputTokens, math.MaxInt/agent.SizePerToken) * agent.SizePerToken}
-	for _, s := range req.Stop {
+// newLimiter makes a limiter that cuts before any of stops and after maxTokens; 0 is no limit. Tokens are counted by the
+// one estimate that the program has, agent.SizePerToken bytes each.
+func newLimiter(stops []string, maxTokens int) limiter {
+	l := limiter{limited: maxTokens > 0, budget: min(maxTokens, math.MaxInt/agent.SizePerToken) * agent.SizePerToken}
+	for _, s := range stops {
 		l.stop = append(l.stop, []byte(s))
 	}
 	return l

@@ -1,0 +1,47 @@
+package control
+
+import "composer-api/internal/agent"
+
+// calls are the calls of a run on their way to the client. A client that takes one call at a time gets the next with the
+// result of the one before; upstream gets the results when all are in.
+type calls struct {
+	given    []string           // ids of the calls that the client has got in this turn
+	waiting  []agent.ToolCall   // announced, but given later because the client takes one at a time
+	answered []agent.ToolResult // results that are in while others wait
+}
+
+// begin prepares for another turn.
+func (c *calls) begin() { c.given = c.given[:0] }
+
+// resume takes the client's results. It reports whether a call still waits for its turn.
+func (c *calls) resume(results []agent.ToolResult) (waits bool) {
+	c.answered = append(c.answered, results...)
+	return len(c.waiting) > 0
+}
+
+// takeWaiting returns the calls that wait, which are then the caller's.
+func (c *calls) takeWaiting() []agent.ToolCall {
+	waiting := c.waiting
+	c.waiting = nil
+	return waiting
+}
+
+// takeAnswered returns the results for upstream.
+func (c *calls) takeAnswered() []agent.ToolResult {
+	answered := c.answered
+	c.answered = nil
+	return answered
+}
+
+// giveOrHold gives a call to the client, or lets it wait while the client, which takes one at a time, has another to
+// answer. Text that waited for a call, or was held back as the possible beginning of a stop text, goes before it.
+func (r *Run) giveOrHold(c *agent.ToolCall) {
+	if r.turn.req.SerialToolCalls && len(r.calls.given) > 0 {
+		r.calls.waiting = append(r.calls.waiting, *c)
+		return
+	}
+	r.release()
+	r.calls.given = append(r.calls.given, c.ID)
+	call := *c
+	r.out.push(agent.Event{Kind: agent.Call, Call: &call})
+}

@@ -1,0 +1,19 @@
+// Package control enforces what a request asks of its answer: that a tool is called, that the text ends at a limit, that
+// one call comes at a time.
+//
+// It stands between the gateway and the backends. A [Run] is an [agent.Run] around a backend's own, so neither side
+// knows of it: the gateway reads events that keep to the request, and the backend carries out ordinary runs. A [Turn] is
+// what one request asks, and what has become of it so far; each turn of a run has its own, because the client's next
+// request may ask for something else.
+//
+// Where the model has not done what it must, the Run says so to the model and lets it try once more. That is one more
+// message in upstream's own conversation, unseen by the client, and not a second telling of the whole transcript. Both
+// attempts count in the usage.
+//
+//	run.go         the Run: events pass, are held back, or end in another attempt
+//	turn.go        the Turn
+//	repair.go      one more message in the same conversation
+//	limit.go       stop texts and the token limit
+//	calls.go       calls on their way to the client; one at a time when it asks for that
+//	toolchoice.go  a tool that must be called
+package control

@@ -1,0 +1,47 @@
+package control
+
+import (
+	"context"
+	"slices"
+
+	"composer-api/internal/agent"
+)
+
+// repair lets the model try again: it tells it, as the user's next message, what was wrong with the answer that ended in
+// done. The message is all that upstream is sent, in the conversation that it still has. Only where upstream keeps no
+// conversation, the whole transcript goes with it, as with every message there.
+//
+// Nothing of the answer before may have been given to the client but thinking. The new attempt has the whole token limit
+// for itself. Errors are *agent.Error.
+func (r *Run) repair(ctx context.Context, why agent.Repair, done *agent.Done, message string) error {
+	r.usage = addUsage(r.usage, r.attempt())
+	r.last, r.said = nil, 0
+	r.turn.repairs = append(r.turn.repairs, why)
+	answer := agent.Message{Role: agent.Assistant}
+	if len(r.held) > 0 {
+		answer.Parts = []agent.Part{{Text: string(r.held)}}
+	}
+	r.held, r.spoke = nil, false
+	r.turn.Restart()
+
+	req := *r.req
+	req.Messages = append(slices.Clip(req.Messages), answer, agent.Message{Role: agent.User, Parts: []agent.Part{{Text: message}}})
+	r.req = &req
+	return r.carryOn(ctx, done.Conversation, len(req.Messages)-1)
+}
+
+// carryOn starts the next inner run: with the messages of r.req from fresh on, where upstream has the conversation, else
+// with all of them.
+func (r *Run) carryOn(ctx context.Context, from agent.Conversation, fresh int) error {
+	req := *r.req
+	req.Continue, req.New = from, fresh
+	if from == nil {
+		req.New = 0
+	}
+	err := r.start(ctx, &req)
+	if from == nil || agent.CodeOf(err) != agent.ConversationLost {
+		return err
+	}
+	req.Continue, req.New = nil, 0
+	return r.start(ctx, &req)
+}

@@ -1,0 +1,340 @@
+package control
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"composer-api/internal/agent"
+)
+
+// A Run is an agent.Run around the runs of a backend. What the client reads are its events.
+//
+// Who may call what is as in agent.Run: Next, Buffered, Begin and Resume are called by one goroutine at a time, Close
+// and AcceptedAt by any. The Run owns the backend's run that it stands on, its inner run. An attempt to repair an answer
+// puts another in its place; the one before is closed by then.
+type Run struct {
+	backend agent.Backend
+	life    context.Context // ends with Close
+	end     context.CancelFunc
+
+	// mu guards changes of inner and what follows it. Next's goroutine alone changes inner, so it reads it without mu.
+	// mu is never held while something waits.
+	mu       sync.Mutex
+	inner    agent.Run // nil before the first start
+	started  time.Time // when inner was; zero while another is being started
+	isClosed bool
+
+	// The rest belongs to the goroutine that calls Next and Resume.
+
+	turn *Turn
+	req  *agent.Request // what the backend was asked last, or would be asked: the conversation so far
+	pass bool           // text and thinking need no look: nothing is held back or cut in this turn
+
+	out   queue
+	held  []byte // text that waits for the turn's end, or for a call; see holds
+	spoke bool   // the model has written text or called a tool in this turn; thinking alone is no answer
+	said  int    // bytes of text, thinking and arguments of the inner turn, for when upstream says no usage
+
+	calls calls
+	usage agent.Usage  // of this turn's attempts before the present one
+	last  *agent.Usage // what upstream said of the present one; nil until it has
+}
+
+// Start starts a run for req on backend, under turn. ctx bounds Start alone. The caller closes the run. Errors are those
+// of backend.Start.
+func (l *Layer) Start(ctx context.Context, turn *Turn, backend agent.Backend, req *agent.Request) (*Run, error) {
+	r := &Run{backend: backend}
+	r.life, r.end = context.WithCancel(context.Background())
+	r.Begin(turn, req)
+	if err := r.start(ctx, req); err != nil {
+		_ = r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// Begin says whose turn comes next: the request whose results Resume will bring.
+func (r *Run) Begin(turn *Turn, req *agent.Request) {
+	r.turn, r.req = turn, req
+	r.pass = !turn.limited() && !turn.mustCall()
+	r.held, r.spoke, r.said = nil, false, 0
+	r.usage, r.last = agent.Usage{}, nil
+	r.calls.begin()
+}
+
+// start makes a new inner run, in place of the one before.
+func (r *Run) start(ctx context.Context, req *agent.Request) error {
+	r.mu.Lock()
+	before := r.inner
+	r.started = time.Time{}
+	r.mu.Unlock()
+	if before != nil {
+		_ = before.Close()
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(r.life, cancel)()
+	inner, err := r.backend.Start(ctx, req)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.inner, r.started = inner, time.Now()
+	if r.isClosed {
+		_ = inner.Close()
+		return &agent.Error{Code: agent.Canceled, Err: errClosed}
+	}
+	return nil
+}
+
+// Next implements agent.Run.
+func (r *Run) Next(ctx context.Context) (agent.Event, error) {
+	for {
+		if e, ok := r.out.pop(); ok {
+			return e, nil
+		}
+		e, err := r.inner.Next(ctx)
+		if err != nil {
+			return agent.Event{}, err
+		}
+		passes, err := r.take(ctx, &e)
+		if err != nil {
+			return agent.Event{}, err
+		}
+		if passes {
+			return e, nil
+		}
+	}
+}
+
+// take handles an event of the inner run. It reports whether the event, which it may have changed, passes as it is; what
+// else is to be given is in the queue then.
+func (r *Run) take(ctx context.Context, e *agent.Event) (passes bool, err error) {
+	switch e.Kind {
+	case agent.Text, agent.Reasoning:
+		r.spoke = r.spoke || e.Kind == agent.Text
+		r.said += len(e.Text)
+		if r.pass {
+			return true, nil
+		}
+		return r.piece(e), nil
+	case agent.Call:
+		r.spoke = true
+		r.said += len(e.Call.Arguments)
+		r.giveOrHold(e.Call)
+	case agent.UsageKind:
+		usage := *e.Usage
+		r.last = &usage
+	case agent.DoneKind:
+		return false, r.done(ctx, e.Done)
+	}
+	return false, nil
+}
+
+// piece takes a piece of text or thinking. It reports whether e passes: cut to what the limits leave of it.
+//
+// Once a call was given a turn is not cut, because the client must be able to answer the call; what is over the limit is
+// left out all the same.
+func (r *Run) piece(e *agent.Event) (passes bool) {
+	holds := r.holds()
+	limit := r.turn.text.text
+	switch {
+	case e.Kind == agent.Reasoning && holds:
+		limit = r.turn.count.thinking
+	case e.Kind == agent.Reasoning:
+		limit = r.turn.text.thinking
+	case holds:
+		limit = r.turn.count.text
+	}
+	out, cut := limit(e.Text)
+	if holds && e.Kind == agent.Text {
+		r.hold(out)
+		out = nil
+	}
+	if cut != 0 && len(r.calls.given) == 0 {
+		r.out.text(e.Kind, out)
+		r.cut(cut)
+		return false
+	}
+	e.Text = out
+	return len(out) > 0
+}
+
+// cut ends the turn at the client's limit. Upstream is cut off: what it would have gone on to say counts for nobody.
+func (r *Run) cut(reason agent.Reason) {
+	_ = r.inner.Close()
+	if reason == agent.Length {
+		r.release()
+	}
+	r.finish(agent.Done{Reason: reason})
+}
+
+// maxHeld bounds the text that waits for the end of a turn, in bytes.
+const maxHeld = 16 << 20
+
+// holds reports whether text waits: for a call that must come, after which it is what the model said before it.
+func (r *Run) holds() bool { return r.turn.mustCall() && len(r.calls.given) == 0 }
+
+// hold keeps a piece of text. What is beyond all reason is dropped.
+func (r *Run) hold(text []byte) {
+	r.held = append(r.held, text[:min(len(text), maxHeld-len(r.held))]...)
+}
+
+// release gives the text that was held back, as far as the stop texts let it pass.
+func (r *Run) release() {
+	if len(r.held) > 0 {
+		out, _ := r.turn.text.text(r.held)
+		r.out.text(agent.Text, out)
+		r.held = nil
+	}
+	rest, _ := r.turn.text.rest()
+	r.out.text(agent.Text, rest)
+}
+
+// done handles the end of the inner run's turn.
+func (r *Run) done(ctx context.Context, done *agent.Done) error {
+	switch {
+	case done.Reason == agent.ToolCalls:
+		r.release()
+		r.finish(*done)
+	case !r.spoke:
+		return ErrEmpty
+	case r.turn.mustCall():
+		return r.withoutCall(ctx, done)
+	default:
+		return r.finishText(done)
+	}
+	return nil
+}
+
+// finishText ends a turn with the text that was held back as the possible beginning of a stop text. That may be over the
+// token limit.
+func (r *Run) finishText(done *agent.Done) error {
+	rest, cut := r.turn.text.rest()
+	r.out.text(agent.Text, rest)
+	if cut != 0 {
+		done = &agent.Done{Reason: cut}
+	}
+	r.finish(*done)
+	return nil
+}
+
+// finish gives the usage, as far as upstream has said it, and the end of the turn.
+func (r *Run) finish(done agent.Done) {
+	if usage, known := r.spent(); known {
+		r.out.push(agent.Event{Kind: agent.UsageKind, Usage: &usage})
+	}
+	done.Repairs = r.turn.repairs
+	r.out.push(agent.Event{Kind: agent.DoneKind, Done: &done})
+}
+
+// spent is what this turn has cost so far, all attempts together. It is not known while upstream has said nothing of the
+// only attempt: whoever reads the events estimates it then.
+func (r *Run) spent() (usage agent.Usage, known bool) {
+	if r.last == nil && len(r.turn.repairs) == 0 {
+		return agent.Usage{}, false
+	}
+	return addUsage(r.usage, r.attempt()), true
+}
+
+// attempt is what the present attempt has cost: what upstream said, or else an estimate.
+func (r *Run) attempt() agent.Usage {
+	if r.last != nil {
+		return *r.last
+	}
+	return agent.Usage{Input: agent.EstimatePrompt(r.req), Output: agent.EstimateTokens(r.said), Estimated: true}
+}
+
+func addUsage(a, b agent.Usage) agent.Usage {
+	return agent.Usage{
+		Input: a.Input + b.Input, CacheRead: a.CacheRead + b.CacheRead, CacheWrite: a.CacheWrite + b.CacheWrite,
+		Output: a.Output + b.Output, Reasoning: a.Reasoning + b.Reasoning, Estimated: a.Estimated || b.Estimated,
+	}
+}
+
+// Buffered implements agent.Run. While text is held back the inner run may have much that gives nothing, so it counts as
+// empty.
+func (r *Run) Buffered() bool { return r.out.len() > 0 || !r.holds() && r.inner.Buffered() }
+
+// Resume implements agent.Run. Begin comes before it. A call that waited its turn is given without asking upstream.
+func (r *Run) Resume(ctx context.Context, results []agent.ToolResult) error {
+	if r.calls.resume(results) {
+		for _, c := range r.calls.takeWaiting() {
+			r.giveOrHold(&c)
+		}
+		r.finish(agent.Done{Reason: agent.ToolCalls})
+		return nil
+	}
+	return r.inner.Resume(ctx, r.calls.takeAnswered())
+}
+
+// Close implements agent.Run.
+func (r *Run) Close() error {
+	r.end()
+	r.mu.Lock()
+	r.isClosed = true
+	inner := r.inner
+	r.mu.Unlock()
+	if inner == nil {
+		return nil
+	}
+	return inner.Close()
+}
+
+// ConversationID implements agent.Identified; it is "" when the backend's run can't tell.
+func (r *Run) ConversationID() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if inner, ok := r.inner.(agent.Identified); ok {
+		return inner.ConversationID()
+	}
+	return ""
+}
+
+// AcceptedAt implements agent.Retrying. A run that never begins again by itself was accepted when it was started.
+func (r *Run) AcceptedAt() time.Time {
+	r.mu.Lock()
+	inner, started := r.inner, r.started
+	r.mu.Unlock()
+	if retrying, ok := inner.(agent.Retrying); ok && !started.IsZero() {
+		return retrying.AcceptedAt()
+	}
+	return started
+}
+
+// A queue holds events that are to be given, with the memory of their text. Its memory is used again when it is empty.
+type queue struct {
+	events []agent.Event
+	next   int
+	memory []byte
+}
+
+func (q *queue) len() int { return len(q.events) - q.next }
+
+func (q *queue) push(e agent.Event) { q.events = append(q.events, e) }
+
+// text puts in a copy of text, unless it is empty.
+func (q *queue) text(kind agent.Kind, text []byte) {
+	if len(text) == 0 {
+		return
+	}
+	start := len(q.memory)
+	q.memory = append(q.memory, text...)
+	q.push(agent.Event{Kind: kind, Text: q.memory[start:len(q.memory):len(q.memory)]})
+}
+
+// pop takes out the first event. Its text is valid until the next pop.
+func (q *queue) pop() (e agent.Event, ok bool) {
+	if q.next == len(q.events) {
+		if q.next > 0 {
+			clear(q.events) // lets go of what they point to
+			q.events, q.next, q.memory = q.events[:0], 0, q.memory[:0]
+		}
+		return e, false
+	}
+	e = q.events[q.next]
+	q.next++
+	return e, true
+}

@@ -1,0 +1,60 @@
+package control
+
+import (
+	"errors"
+
+	"composer-api/internal/agent"
+)
+
+// A Layer makes turns and runs. It is safe for concurrent use.
+type Layer struct{}
+
+// New makes a Layer.
+func New() *Layer { return &Layer{} }
+
+// A Turn is what one request asks of its answer, and what has become of it: limits that are partly used up, attempts
+// that were made. It belongs to one request and one goroutine, and outlives a run that is given up for another.
+type Turn struct {
+	req *agent.Request
+
+	// text cuts what the client gets. Text that is held back until the turn's end is counted on its way in, by count, and
+	// searched for stop texts on its way out, by text.
+	count, text limiter
+
+	repairs []agent.Repair // attempts that were made
+}
+
+// Turn reads what req asks of its answer. Errors are *agent.Error about a field of the request.
+func (l *Layer) Turn(req *agent.Request) (*Turn, error) {
+	t := &Turn{req: req}
+	t.Restart()
+	return t, nil
+}
+
+// Restart renews the limits. It is for a turn whose client has got nothing but thinking yet, before another run.
+func (t *Turn) Restart() {
+	if t.mustCall() {
+		t.count, t.text = newLimiter(nil, t.req.MaxOutputTokens), newLimiter(t.req.Stop, 0)
+		return
+	}
+	t.count, t.text = limiter{}, newLimiter(t.req.Stop, t.req.MaxOutputTokens)
+}
+
+// limited reports whether anything can cut the answer.
+func (t *Turn) limited() bool { return t.req.MaxOutputTokens > 0 || len(t.req.Stop) > 0 }
+
+// repaired reports whether the model was given another attempt for this reason.
+func (t *Turn) repaired(why agent.Repair) bool {
+	for _, r := range t.repairs {
+		if r == why {
+			return true
+		}
+	}
+	return false
+}
+
+// ErrEmpty is the error of a turn that ends without an answer. Thinking is none: the client would show nothing.
+var ErrEmpty = &agent.Error{Code: agent.Upstream, Final: true, Message: "The model ended its turn without an answer. Please try again."}
+
+// errClosed is what a closed run answers.
+var errClosed = errors.New("control: the run is closed")
