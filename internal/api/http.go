@@ -2,6 +2,8 @@ package api
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -11,13 +13,57 @@ import (
 
 // ReadBody reads the whole body of a request. It must be read to its end before a turn starts: only then does net/http
 // notice that the client has left. The caller bounds the body.
+//
+// What it takes is little more than the body where the length is known, and twice the body at its end where it isn't. A
+// buffer that is copied whenever it is full would take three times as much.
 func ReadBody(r *http.Request) ([]byte, error) {
-	// The length is what the client says, so it only earns a first guess.
-	const firstGuess = 1 << 20
-	var buf bytes.Buffer
-	buf.Grow(int(min(max(r.ContentLength, 0), firstGuess)) + bytes.MinRead)
-	_, err := buf.ReadFrom(r.Body)
-	return buf.Bytes(), err
+	if r.ContentLength >= 0 {
+		return readSized(r.Body, r.ContentLength)
+	}
+	var pieces [][]byte
+	for size := smallestPiece; ; size = min(2*size, largestPiece) {
+		piece, err := fill(r.Body, make([]byte, 0, size))
+		pieces = append(pieces, piece)
+		switch {
+		case errors.Is(err, io.EOF) && len(pieces) == 1:
+			return piece, nil
+		case errors.Is(err, io.EOF):
+			return bytes.Join(pieces, nil), nil
+		case err != nil:
+			return nil, err
+		}
+	}
+}
+
+const (
+	smallestPiece = 4 << 10
+	largestPiece  = 1 << 20
+)
+
+// readSized reads a body of a length that the client has given. Its first piece earns that length trust. net/http sees to
+// it that no more comes.
+func readSized(r io.Reader, size int64) ([]byte, error) {
+	// One byte more than comes, so that the end is met before the buffer is full.
+	buf, err := fill(r, make([]byte, 0, min(size, largestPiece)+1))
+	if err == nil {
+		buf, err = fill(r, append(make([]byte, 0, size+1), buf...))
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return buf, err
+}
+
+// fill reads until buf is full or the reader has ended, which is io.EOF.
+func fill(r io.Reader, buf []byte) ([]byte, error) {
+	for len(buf) < cap(buf) {
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if err != nil {
+			return buf, err
+		}
+	}
+	return buf, nil
 }
 
 // SetAccepted sets the response headers that say how a turn is carried out. Streams and whole answers alike have them.

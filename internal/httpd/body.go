@@ -42,7 +42,11 @@ func (s *Server) openBody(w *response, r *http.Request) error {
 	if err != nil {
 		return s.bodyError(err, true)
 	}
-	r.Body = &body{server: s, plain: plain, compressed: plain != io.Reader(within), left: s.cfg.MaxBody, under: within, control: w.control, started: time.Now()}
+	b := &body{server: s, plain: plain, left: s.cfg.MaxBody, under: within, control: w.control, started: time.Now()}
+	if b.compressed = plain != io.Reader(within); b.compressed {
+		r.ContentLength = -1 // of the plain body, nobody knows
+	}
+	r.Body = b
 	return nil
 }
 
@@ -89,11 +93,14 @@ type body struct {
 	server     *Server
 	plain      io.Reader // decompressed
 	compressed bool      // before plain
-	left       int64     // bytes that may still be read
-	under      io.Closer
-	control    *http.ResponseController
-	started    time.Time // when reading could begin
-	read       int64     // decompressed bytes so far
+	// values are counted while a compressed body is being decompressed: a few kilobytes can hold millions, and what is
+	// refused need not be decompressed to its end. A body that comes as it is costs its sender as much as us.
+	values  openai.Values
+	left    int64 // bytes that may still be read
+	under   io.Closer
+	control *http.ResponseController
+	started time.Time // when reading could begin
+	read    int64     // decompressed bytes so far
 }
 
 const (
@@ -135,6 +142,11 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = b.server.bodyError(err, b.compressed)
+	}
+	if b.compressed {
+		if tooMany := b.values.Add(p[:n]); tooMany != nil {
+			return n, tooMany
+		}
 	}
 	return n, err
 }

@@ -131,3 +131,24 @@ func TestABodyNeedsAContentType(t *testing.T) {
 		}
 	}
 }
+
+// A body of a few kilobytes that holds millions of values is not decompressed to its end.
+func TestACompressedBodyIsCountedWhileItIsRead(t *testing.T) {
+	plain := `{"messages":[` + strings.Repeat("{},", 8<<20) + `{}]}`
+	for format, encoding := range map[string]string{"zlib": "deflate", "zstd": "zstd"} {
+		sent := strings.NewReader(packed(t, format, plain))
+		whole := sent.Len()
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/chat/completions", sent)
+		r.Header = withKey(key)
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Content-Encoding", encoding)
+		w := httptest.NewRecorder()
+		newServer(httpd.Config{}).Handler().ServeHTTP(w, r)
+		if e := errorOf(t, w.Body.Bytes()); w.Code != 400 || !strings.Contains(e.Message, "250000") {
+			t.Errorf("%s: status %d: %s", format, w.Code, e.Message)
+		}
+		if sent.Len() < whole/2 {
+			t.Errorf("%s: %d of %d bytes were read", format, whole-sent.Len(), whole)
+		}
+	}
+}

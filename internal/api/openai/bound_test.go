@@ -1,6 +1,8 @@
 package openai_test
 
 import (
+	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,5 +42,28 @@ func TestTextIsNotCounted(t *testing.T) {
 	}
 	if err := openai.Decode([]byte(`{"text":"`+text+`"}`), &v); err != nil {
 		t.Error(err)
+	}
+}
+
+// Where a document is cut into pieces changes nothing of the count.
+func TestValuesInPieces(t *testing.T) {
+	doc := []byte(`{"list":[` + strings.Repeat(`"\\\"[{,",{"a":[1,2]},`, openai.MaxValues/5-1) + `0]}`)
+	for _, size := range []int{1, 2, 3, 7, len(doc)} {
+		for _, fits := range []bool{true, false} {
+			var v openai.Values
+			var err error
+			whole := doc
+			if !fits {
+				whole = append(bytes.TrimSuffix(doc, []byte("]}")), bytes.Repeat([]byte(",0"), 10)...)
+			}
+			for piece := range slices.Chunk(whole, size) {
+				if err == nil {
+					err = v.Add(piece)
+				}
+			}
+			if (err == nil) != fits {
+				t.Errorf("pieces of %d: %v", size, err)
+			}
+		}
 	}
 }
