@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
+
 	"composer-api/internal/agent"
 	backendbridge "composer-api/internal/backend/bridge"
 	"composer-api/internal/backend/replay"
@@ -37,10 +39,12 @@ func (c *bridgeCmd) Run(ctx context.Context, p *process) error {
 	}
 	transport := bridgeserver.NewTransport(&tls.Config{RootCAs: roots}, time.Duration(c.HTTP2Idle)*time.Millisecond)
 	defer transport.CloseIdleConnections()
+	log := newLogger(p.stderr, c.LogLevel.Level)
+	limitMemory(memlimit.FromCgroup, log)
 	server := bridgeServer(bridgeserver.New(bridgeserver.Config{
 		BackendBase: string(c.BackendBase), LocalAgentEndpoint: string(c.LocalAgentEndpoint), ClientVersion: c.SDKClientVersion,
 		Allow: c.Allow, Token: c.Token.Secret, MaxJSON: int64(c.MaxJSONBytes),
-		Timeout: time.Duration(c.RequestTimeout) * time.Millisecond, Transport: transport, Log: newLogger(p.stderr, c.LogLevel.Level),
+		Timeout: time.Duration(c.RequestTimeout) * time.Millisecond, Transport: transport, Log: log,
 	}))
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Address())
 	if err != nil {

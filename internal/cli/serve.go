@@ -8,6 +8,8 @@ import (
 	"net"
 	"strings"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
+
 	"composer-api/internal/config"
 )
 
@@ -25,6 +27,7 @@ func (serveCmd) Help() string {
 // Run serves until ctx ends, then shuts down gracefully.
 func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	log := newLogger(p.stderr, c.LogLevel.Level)
+	limitMemory(memlimit.FromCgroup, log)
 	// First of all, so that a second gateway on the same port touches nothing, least of all the database's schema.
 	listener, err := listen(ctx, string(c.Addr))
 	if err != nil {

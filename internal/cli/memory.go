@@ -1,0 +1,38 @@
+package cli
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"runtime/debug"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+)
+
+// memoryShare is how much of the container's memory the Go heap may fill before the garbage collector works harder. The
+// rest is for what the runtime does not count: SQLite's pages, the kernel's socket buffers, and Cursor's bridge, if the
+// container is a small one.
+const memoryShare = 0.8
+
+// limitMemory tells the runtime how much memory the container (a cgroup, of version 1 or 2) allows, as read by from.
+// Without it the heap grows to twice what is live before anything is collected, and the kernel kills the process. A limit
+// that the user has set with GOMEMLIMIT stays.
+//
+// The limit is the process's, not the gateway's: it outlives the command.
+func limitMemory(from memlimit.Provider, log *slog.Logger) {
+	if own, ok := os.LookupEnv("GOMEMLIMIT"); ok {
+		log.Info("the memory limit is the user's", "GOMEMLIMIT", own)
+		return
+	}
+	container, err := from()
+	if errors.Is(err, memlimit.ErrNoLimit) || err == nil && container == 0 {
+		return
+	}
+	if err != nil {
+		log.Debug("no memory limit of a container", "err", err)
+		return
+	}
+	limit := int64(float64(container) * memoryShare)
+	debug.SetMemoryLimit(limit)
+	log.Info("the memory limit is the container's", "container_mb", container>>20, "heap_mb", limit>>20)
+}

@@ -1,0 +1,45 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"math"
+	"runtime/debug"
+	"strings"
+	"testing"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+)
+
+func TestTheContainersMemoryIsTheLimit(t *testing.T) {
+	before := debug.SetMemoryLimit(math.MaxInt64)
+	defer debug.SetMemoryLimit(before)
+	for name, tt := range map[string]struct {
+		from memlimit.Provider
+		env  string
+		want int64
+		log  string
+	}{
+		"a container of 1 GB": {memlimit.Limit(1000 << 20), "", 800 << 20, "container_mb=1000 heap_mb=800"},
+		"the user's limit":    {memlimit.Limit(1000 << 20), "3GiB", math.MaxInt64, "GOMEMLIMIT=3GiB"},
+		"no limit":            {func() (uint64, error) { return 0, memlimit.ErrNoLimit }, "", math.MaxInt64, ""},
+		"no container":        {func() (uint64, error) { return 0, memlimit.ErrNoCgroup }, "", math.MaxInt64, ""},
+		"an unreadable one":   {func() (uint64, error) { return 0, errors.New("permission denied") }, "", math.MaxInt64, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			debug.SetMemoryLimit(math.MaxInt64)
+			if tt.env != "" {
+				t.Setenv("GOMEMLIMIT", tt.env)
+			}
+			var out bytes.Buffer
+			limitMemory(tt.from, slog.New(slog.NewTextHandler(&out, nil)))
+			if got := debug.SetMemoryLimit(-1); got != tt.want {
+				t.Errorf("limit %d, want %d", got, tt.want)
+			}
+			if !strings.Contains(out.String(), tt.log) || tt.log == "" && out.Len() > 0 {
+				t.Errorf("log %q, want %q", out.String(), tt.log)
+			}
+		})
+	}
+}
