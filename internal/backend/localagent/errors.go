@@ -25,6 +25,8 @@ func failed(err error) *cursorerr.Failure {
 		return &cursorerr.Failure{Again: cursorerr.MayPass(coded.Code), Err: coded}
 	case errors.As(err, &connectErr):
 		return cursorerr.LocalAgent().Read(connectErr)
+	case errors.As(err, &format) && format.TooLarge: // reading as much once more would help nobody
+		return &cursorerr.Failure{Err: &agent.Error{Code: agent.Upstream, Message: "Cursor sent more at once than can be taken.", Err: err}}
 	case errors.As(err, &format):
 		return broke("Cursor's answer can't be understood.", err)
 	case errors.Is(err, context.Canceled):

@@ -25,6 +25,7 @@ func TestHowStreamsEndBadly(t *testing.T) {
 		{"the stream ends well, too early", io.EOF, agent.Upstream, "again", "The connection to Cursor ended before the answer did."},
 		{"the connection breaks", errors.New("reset"), agent.Upstream, "again", "The connection to Cursor broke."},
 		{"garbage", &connectwire.FormatError{Reason: "x"}, agent.Upstream, "again", "Cursor's answer can't be understood."},
+		{"too much of it at once", &connectwire.FormatError{TooLarge: true}, agent.Upstream, "", "Cursor sent more at once than can be taken."},
 		{"the client left", context.Canceled, agent.Canceled, "", "The client went away."},
 		{"our own error", agent.Errorf(agent.InvalidKey, "bad"), agent.InvalidKey, "", "bad"},
 		{"our own passing error", agent.Errorf(agent.Upstream, "m"), agent.Upstream, "again", "m"},

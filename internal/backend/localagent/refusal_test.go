@@ -1,14 +1,56 @@
 package localagent
 
 import (
+	"bytes"
+	"compress/gzip"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/backendtest"
+	"composer-api/internal/cursor/connectwire"
 	"composer-api/internal/sim/cursorsim"
 )
+
+// TestAnEndlessMessageIsFetchedOnce guards against a message that is over every limit being read again and again.
+func TestAnEndlessMessageIsFetchedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		requests := 0
+		mux := http.NewServeMux()
+		mux.Handle("/auth/", cursorsim.New(cursorsim.Config{}))
+		mux.HandleFunc("/run", func(w http.ResponseWriter, r *http.Request) {
+			requests++
+			w.Header().Set("Content-Type", connectwire.ContentType)
+			http.NewResponseController(w).Flush()
+			var zipped bytes.Buffer
+			z := gzip.NewWriter(&zipped)
+			zeros := make([]byte, 1<<20)
+			for range 65 {
+				z.Write(zeros)
+			}
+			z.Close()
+			w.Write(connectwire.Append(nil, connectwire.Compressed, zipped.Bytes()))
+			http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		})
+		dial := serve(t, mux)
+		b, err := New(Config{Endpoint: "http://cursor/run", Auth: authFor(t, dial), Transport: TransportConfig{Dial: dial}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Close()
+		run, err := b.Start(t.Context(), backendtest.Request("hello"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer run.Close()
+		if _, err := run.Next(t.Context()); agent.CodeOf(err) != agent.Upstream || requests != 1 {
+			t.Errorf("%v after %d requests", err, requests)
+		}
+	})
+}
 
 // TestARefusalKeepsItsRetryAfter guards against reading upstream's words again once they are an *agent.Error.
 func TestARefusalKeepsItsRetryAfter(t *testing.T) {

@@ -32,7 +32,12 @@ func Append(dst []byte, flags byte, payload []byte) []byte {
 }
 
 // A FormatError says that the bytes are not a Connect stream, or not one that we take.
-type FormatError struct{ Reason string }
+type FormatError struct {
+	Reason string
+	// TooLarge says that an envelope was over the limit once it was decompressed. The same request would bring it again,
+	// and cost as much. A length over the limit is more likely garbage, and costs nothing.
+	TooLarge bool
+}
 
 // Error implements error.
 func (e *FormatError) Error() string { return "connect stream: " + e.Reason }

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 )
@@ -213,7 +214,7 @@ func (r *Reader) unzip(payload []byte) ([]byte, error) {
 	case err != nil:
 		return nil, formatErrorf("compressed envelope: %v", err)
 	case n > int64(r.limit):
-		return nil, formatErrorf("envelope is over the limit of %d bytes once decompressed", r.limit)
+		return nil, &FormatError{TooLarge: true, Reason: fmt.Sprintf("envelope is over the limit of %d bytes once decompressed", r.limit)}
 	}
 	if out.Cap() <= maxKept {
 		r.unzipped = out.Bytes()
