@@ -258,7 +258,8 @@ func TestRefusalsBecomeErrorsThatHelp(t *testing.T) {
 		{500, "", `<html>`, "upstream: The upstream service failed.", 0},
 		{503, "", ``, "overloaded: The server is overloaded. Please try again shortly.", 0},
 		{404, "", ``, "not_configured: Cursor's address doesn't answer as expected. Check CURSOR_BACKEND_BASE_URL and CURSOR_API_BASE.", 0},
-		{200, "", `{}`, "upstream: Cursor's answer holds no access token.", 0},
+		{200, "", `{}`, "upstream: Cursor's answer holds no access token that can be sent.", 0},
+		{200, "", `{"accessToken":"` + strings.Repeat("x", 20_000) + `"}`, "upstream: Cursor's answer holds no access token that can be sent.", 0},
 		{200, "", `<html>`, "upstream: Cursor's answer can't be understood.", 0},
 	} {
 		t.Run(fmt.Sprint(tt.status), func(t *testing.T) {

@@ -20,6 +20,9 @@ const (
 	refreshAgain  = 30 * time.Second // a refresh that failed is tried again after this long
 )
 
+// maxToken bounds an access token, in bytes: a longer one fits into no header, and up to Config.MaxKeys of them are kept.
+const maxToken = 16 << 10
+
 // A keyHash stands for a key in the cache, which so holds none.
 type keyHash [sha256.Size]byte
 
@@ -94,8 +97,8 @@ func (c *Client) exchange(ctx context.Context, hash keyHash, key agent.Secret, e
 		AccessToken string `json:"accessToken"`
 	}
 	err := c.call(ctx, http.MethodPost, c.cfg.BackendBase, "/auth/exchange_user_api_key", key, "{}", &answer)
-	if err == nil && answer.AccessToken == "" {
-		err = agent.Errorf(agent.Upstream, "Cursor's answer holds no access token.")
+	if err == nil && (answer.AccessToken == "" || len(answer.AccessToken) > maxToken) {
+		err = agent.Errorf(agent.Upstream, "Cursor's answer holds no access token that can be sent.")
 	}
 
 	c.mu.Lock()

@@ -63,6 +63,8 @@ type Config struct {
 	TTL time.Duration
 	// MaxOwners bounds how many owners' lists are kept; 0 means 1,000.
 	MaxOwners int
+	// MaxBytes bounds what these lists hold together; 0 means 32 MiB.
+	MaxBytes int
 	// Aliases are names that the operator gives to models. They come before the live catalogue, so that a name means
 	// the same for every key, and never replace Composer's own names. The first that fits counts.
 	Aliases []Alias
@@ -82,6 +84,7 @@ type Catalog struct {
 type list struct {
 	ready   chan struct{}
 	expires time.Time // guarded by Catalog.mu
+	size    int       // about how many bytes it holds; 0 until it is there. Guarded by Catalog.mu
 	models  []Model
 	aliases map[string]string
 	err     error
@@ -91,6 +94,7 @@ type list struct {
 func New(cfg Config) *Catalog {
 	cfg.TTL = cmp.Or(cfg.TTL, 10*time.Minute)
 	cfg.MaxOwners = cmp.Or(cfg.MaxOwners, 1000)
+	cfg.MaxBytes = cmp.Or(cfg.MaxBytes, 32<<20)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -213,8 +217,8 @@ func (c *Catalog) live(ctx context.Context, caller agent.Caller) (*list, error) 
 	l := c.lists[caller.Owner]
 	if l == nil || time.Now().After(l.expires) {
 		l = &list{ready: make(chan struct{}), expires: time.Now().Add(c.cfg.TTL)}
-		c.makeRoom()
 		c.lists[caller.Owner] = l
+		c.makeRoom()
 		// The fetch serves everybody who waits, so it does not end with the one who asked first.
 		go c.fetch(context.WithoutCancel(ctx), caller, l)
 	}
@@ -227,18 +231,54 @@ func (c *Catalog) live(ctx context.Context, caller agent.Caller) (*list, error) 
 	}
 }
 
-// makeRoom drops the list that expires first when there are too many. c.mu is held.
+// makeRoom drops the lists that expire first while there are too many or they are too large. Whoever waits for one of
+// them still gets it. c.mu is held.
 func (c *Catalog) makeRoom() {
-	if len(c.lists) < c.cfg.MaxOwners {
-		return
+	for {
+		var oldest string
+		bytes := 0
+		for owner, l := range c.lists {
+			bytes += l.size
+			if oldest == "" || l.expires.Before(c.lists[oldest].expires) {
+				oldest = owner
+			}
+		}
+		if len(c.lists) <= c.cfg.MaxOwners && bytes <= c.cfg.MaxBytes {
+			return
+		}
+		delete(c.lists, oldest)
 	}
-	var oldest string
-	for owner, l := range c.lists {
-		if oldest == "" || l.expires.Before(c.lists[oldest].expires) {
-			oldest = owner
+}
+
+// keep notes how large a list has become.
+func (c *Catalog) keep(l *list) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range l.models {
+		l.size += m.size()
+	}
+	for alias, id := range l.aliases {
+		l.size += len(alias) + len(id)
+	}
+	c.makeRoom()
+}
+
+// size is about how many bytes m holds.
+func (m *Model) size() int {
+	const fixed = 256 // the struct itself, and what allocations round up to
+	size := fixed + len(m.ID) + len(m.DisplayName) + len(m.Description)
+	if m.Efforts != nil {
+		for _, v := range m.Efforts.Values {
+			size += len(v)
 		}
 	}
-	delete(c.lists, oldest)
+	for _, v := range m.variants {
+		size += fixed
+		for _, p := range v.Params {
+			size += len(p.ID) + len(p.Value)
+		}
+	}
+	return size
 }
 
 // fetchTimeout bounds one look at the live catalogue.
@@ -258,6 +298,7 @@ func (c *Catalog) fetch(ctx context.Context, caller agent.Caller, l *list) {
 		c.forget(caller.Owner, l)
 	} else {
 		l.models, l.aliases = fromListed(listed)
+		c.keep(l)
 	}
 	close(l.ready)
 }

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -127,6 +128,20 @@ func TestFetchIsSharedCachedAndRefreshed(t *testing.T) {
 			t.Errorf("%d lists kept, want 2", n)
 		}
 	})
+}
+
+func TestListsAreBoundedInBytes(t *testing.T) {
+	c := New(Config{MaxBytes: 25_000, Fetch: func(context.Context, agent.Secret) ([]Listed, error) {
+		return []Listed{{ID: "m", Description: strings.Repeat("x", 10_000)}}, nil
+	}})
+	for _, owner := range []string{"a", "b", "c"} {
+		if models, err := c.List(t.Context(), agent.Caller{Owner: owner}); err != nil || len(models) != 1 {
+			t.Errorf("%s: %v, %v", owner, models, err)
+		}
+	}
+	if len(c.lists) != 2 || c.lists["a"] != nil {
+		t.Errorf("%d lists are kept", len(c.lists))
+	}
 }
 
 func TestCost(t *testing.T) {
