@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -251,6 +252,26 @@ func TestABackgroundResponseWaitsForItsStore(t *testing.T) {
 			t.Errorf("kept as %+v", done)
 		}
 		w.do("GET", "/responses/"+r.ID+"?stream=true", "").events()
+	})
+}
+
+// The events of what runs are in memory; an answer without an end must not fill it.
+func TestTheEventsOfBackgroundResponsesAreBounded(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		defer w.end()
+		long := w.create(say(`"background":true,`, "delay 1s", "text "+strings.Repeat("x", 1<<20), "text and the end"))
+		time.Sleep(9 * time.Second)
+		done := w.retrieve(long.ID)
+		if done.Status != "failed" || done.Error == nil || !strings.Contains(done.Error.Message, "as many events") {
+			t.Errorf("kept as %+v", done)
+		}
+		w.do("GET", "/responses/"+long.ID+"?stream=true", "").events()
+		// There is room again.
+		short := w.create(slow(""))
+		time.Sleep(11 * time.Second)
+		if done := w.retrieve(short.ID); done.Status != "completed" {
+			t.Errorf("the next one is %+v", done)
+		}
 	})
 }
 

@@ -58,16 +58,18 @@ func (s *Service) startJob(req *responses.Request, turn *agent.Request, rec *rec
 	if err := s.admit(rec.row.Owner); err != nil {
 		return nil, err
 	}
-	j := &job{service: s, rec: rec, journal: newJournal(), turn: turn, turned: make(chan struct{}), done: make(chan struct{})}
+	j := &job{service: s, rec: rec, journal: newJournal(&s.events), turn: turn, turned: make(chan struct{}), done: make(chan struct{})}
 	opt := rec.options()
 	opt.Keep = j.keep
 	j.encoder = responses.NewStream(req, opt, j.journal)
 	if err := j.encoder.Queue(); err != nil {
+		j.journal.close()
 		s.leave(rec.row.Owner)
 		return nil, err
 	}
 	rec.row.Runner, rec.row.Lease = s.runner, leaseTime
 	if err := rec.create(j.encoder.Response()); err != nil {
+		j.journal.close()
 		s.leave(rec.row.Owner)
 		s.forget(j.ref(), err)
 		return nil, storeError(err)
@@ -143,6 +145,7 @@ func (j *job) run() {
 	s.mu.Lock()
 	delete(s.jobs, j.ref())
 	s.mu.Unlock()
+	j.journal.close()
 	close(j.done)
 	s.leave(j.rec.row.Owner)
 }
@@ -155,8 +158,13 @@ func (j *job) Accept(a agent.Accepted) error {
 	return j.keep(j.encoder.Response())
 }
 
-// Event implements agent.Sink.
-func (j *job) Event(e *agent.Event) error { return j.encoder.Event(e) }
+// Event implements agent.Sink. It is where a response ends for which there is no room.
+func (j *job) Event(e *agent.Event) error {
+	if j.journal.room.full() {
+		return errNoRoom
+	}
+	return j.encoder.Event(e)
+}
 
 // Flush implements agent.Sink.
 func (j *job) Flush() error { return j.encoder.Flush() }
@@ -168,6 +176,8 @@ func (j *job) fail(err error) {
 		return
 	}
 	switch cause := context.Cause(j.ctx); {
+	case errors.Is(err, errNoRoom): // to the turn it looked as if the client had left
+		j.encoder.Fail(errNoRoom)
 	case cause == nil:
 		j.encoder.Fail(agent.AsError(err))
 	case errors.Is(cause, errCancelled):

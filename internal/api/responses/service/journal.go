@@ -3,20 +3,45 @@ package service
 import (
 	"bytes"
 	"sync"
+	"sync/atomic"
+	"time"
+
+	"composer-api/internal/agent"
 )
 
 // A journal holds the events of a running background response, for the encoder to write and any number to read. It is
 // the encoder's [responses.Out]; reading is safe beside that.
 type journal struct {
-	buf []byte // the encoder's scratch
+	buf  []byte // the encoder's scratch
+	room *room  // that the events are in
 
 	mu      sync.Mutex
 	events  [][]byte      // whole events as they go to a client; their sequence numbers are their indexes
+	size    int           // bytes of the events
 	ended   bool          // nothing more will come
 	changed chan struct{} // closed and replaced whenever there is something new
 }
 
-func newJournal() *journal { return &journal{changed: make(chan struct{})} }
+func newJournal(in *room) *journal { return &journal{room: in, changed: make(chan struct{})} }
+
+// A room counts what the journals in it keep together. It is safe for concurrent use. The journals take whatever they are
+// given: a response must end with the events that say so.
+type room struct {
+	max int64 // bytes; when there are more, responses are ended
+	now atomic.Int64
+}
+
+func (r *room) full() bool { return r.now.Load() > r.max }
+
+// close gives the journal's room back. Readers may still read.
+func (j *journal) close() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.room.now.Add(-int64(j.size))
+}
+
+// errNoRoom ends a response whose events nobody has room for.
+var errNoRoom = &agent.Error{Code: agent.Overloaded, Message: "The server keeps as many events of background responses as it may. Please try again later.", RetryAfter: 10 * time.Second}
 
 // Buffer implements responses.Out.
 func (j *journal) Buffer() []byte { return j.buf[:0] }
@@ -30,6 +55,8 @@ func (j *journal) SetBuffer(event []byte) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.events = append(j.events, bytes.Clone(event))
+	j.size += len(event)
+	j.room.now.Add(int64(len(event)))
 	return nil
 }
 

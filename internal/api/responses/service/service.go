@@ -28,6 +28,8 @@ type Config struct {
 	// MaxJobs bounds the background responses that run at once in this process, and MaxJobsPerOwner those of one
 	// owner; 0 means 64 and 16.
 	MaxJobs, MaxJobsPerOwner int
+	// MaxEventBytes bounds the events of the running ones that are in memory, together; 0 means 256 MiB.
+	MaxEventBytes int
 	// SSE says how streams treat their connections.
 	SSE sse.Config
 	// Log receives what happens to responses, never what they say. Nil discards it.
@@ -51,6 +53,7 @@ type Service struct {
 	writes    context.Context
 	cutWrites context.CancelFunc
 	idle      sync.WaitGroup // jobs and the keeper
+	events    room           // of the jobs' journals
 
 	mu      sync.Mutex
 	closed  bool
@@ -73,6 +76,7 @@ func New(cfg Config) *Service {
 	cfg.MaxJobs = cmp.Or(cfg.MaxJobs, 64)
 	cfg.MaxJobsPerOwner = cmp.Or(cfg.MaxJobsPerOwner, 16)
 	s := &Service{cfg: cfg, runner: agent.NewID("runner_", 16), jobs: map[store.ResponseRef]*job{}, byOwner: map[string]int{}}
+	s.events.max = int64(cmp.Or(cfg.MaxEventBytes, 256<<20))
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.writes, s.cutWrites = context.WithCancel(context.Background())
 	s.idle.Go(s.lookAfterLeases)

@@ -71,7 +71,7 @@ func worldOn(t testing.TB, cfg sqlstore.Config, ring *seal.Ring, fronts ...func(
 	w := &world{t: t, path: cfg.DSN, ring: ring, db: db, store: &faulty{Store: front}}
 	w.gateway = gateway.New(gateway.Config{Backends: []agent.Backend{demo.New(nil)}})
 	w.service = service.New(service.Config{
-		Turns: w, Store: w.store, Seal: ring, MaxJobs: 5, MaxJobsPerOwner: 3, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
+		Turns: w, Store: w.store, Seal: ring, MaxJobs: 5, MaxJobsPerOwner: 3, MaxEventBytes: 1 << 20, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 	})
 	mux := http.NewServeMux()
 	for _, route := range w.service.Routes() {
