@@ -61,6 +61,12 @@ type Retrying interface {
 	AcceptedAt() time.Time
 }
 
+// A Sized Run can say how much memory it keeps while it waits for tool results.
+type Sized interface {
+	// Size is about how many bytes that is. It is called after Done with [ToolCalls] and before Resume.
+	Size() int
+}
+
 // A Conversation is what a backend needs to carry on later with only the new messages: the state of upstream's
 // conversation after a finished run. It is opaque to everybody but the backend that made it and immutable, so that it
 // may be continued several times, also at once.

@@ -218,6 +218,34 @@ const (
 	JSONSchema
 )
 
+// Size is about how many bytes the request keeps in memory.
+func (r *Request) Size() int {
+	size := len(r.Format.Schema)
+	for i := range r.Messages {
+		m := &r.Messages[i]
+		size += PartsSize(m.Parts)
+		for _, c := range m.Calls {
+			size += len(c.Arguments)
+		}
+	}
+	for i := range r.Tools {
+		size += len(r.Tools[i].Description) + len(r.Tools[i].Parameters)
+	}
+	return size
+}
+
+// PartsSize is about how many bytes the parts keep in memory.
+func PartsSize(parts []Part) int {
+	size := 0
+	for _, p := range parts {
+		size += len(p.Text)
+		if p.Image != nil {
+			size += len(p.Image.Data) + len(p.Image.URL)
+		}
+	}
+	return size
+}
+
 // Offered returns the tools that the model is shown: those of Tools that ToolChoice allows.
 func (r *Request) Offered() []Tool {
 	switch {

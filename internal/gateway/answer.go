@@ -8,7 +8,8 @@ import (
 // An answer is what the client has been given in one turn. It owns the sink: everything that the client gets passes
 // through it and is noted, so that the next request can be compared with it.
 //
-// It is used by one goroutine. Errors of its methods mean that the client can't be reached, and end the turn.
+// It is used by one goroutine. Errors of its methods mean that the client can't be reached or that the answer is too large,
+// and end the turn.
 type answer struct {
 	sink agent.Sink
 	req  *agent.Request
@@ -45,7 +46,9 @@ func (a *answer) piece(kind agent.Kind, text []byte) error {
 	if kind == agent.Text {
 		a.seen.assistantText(text)
 	}
-	a.written += len(text)
+	if err := a.wrote(len(text)); err != nil {
+		return err
+	}
 	return a.event(agent.Event{Kind: kind, Text: text})
 }
 
@@ -53,8 +56,23 @@ func (a *answer) piece(kind agent.Kind, text []byte) error {
 func (a *answer) call(c *agent.ToolCall) error {
 	a.calls = append(a.calls, *c)
 	a.seen.call(*c)
-	a.written += len(c.Arguments)
+	if err := a.wrote(len(c.Arguments)); err != nil {
+		return err
+	}
 	return a.event(agent.Event{Kind: agent.Call, Call: c})
+}
+
+// maxAnswer bounds the text, the thinking and the arguments of one answer. It is far more than any model writes in a turn.
+// Surfaces keep an answer that isn't streamed, and the Responses service keeps its events, so an upstream that doesn't end
+// would take all memory there is.
+const maxAnswer = 16 << 20
+
+// wrote counts n bytes of the answer.
+func (a *answer) wrote(n int) error {
+	if a.written += n; a.written > maxAnswer {
+		return &agent.Error{Code: agent.Upstream, Final: true, Message: "The model's answer is larger than 16 MB. Ask for less at once."}
+	}
+	return nil
 }
 
 // callIDs are the ids of the calls that were given.

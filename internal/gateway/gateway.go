@@ -39,8 +39,12 @@ type Config struct {
 	ParkTimeout time.Duration
 	// MaxParked bounds the runs that wait; 0 means 20,000.
 	MaxParked int
-	// Memory remembers conversations; nil means one in this process with the default limits.
+	// MaxParkedBytes bounds what those keep in memory; 0 means 256 MiB.
+	MaxParkedBytes int
+	// Memory remembers conversations; nil means one in this process.
 	Memory Memory
+	// MaxMemoryBytes bounds the conversations that a Memory of nil keeps; 0 means 256 MiB.
+	MaxMemoryBytes int
 	// Durable, when not nil, remembers the conversations of requests that may be written down.
 	Durable Memory
 	// Sessions pins the sessions of requests that ask for it; nil pins none.
@@ -76,12 +80,14 @@ func New(cfg Config) *Gateway {
 		cfg.Catalog = catalog.New(catalog.Config{})
 	}
 	if cfg.Memory == nil {
-		cfg.Memory = newMemory(memoryLimits{})
+		cfg.Memory = newMemory(memoryLimits{Bytes: cfg.MaxMemoryBytes})
 	}
 	cfg.Unconfigured = cmp.Or(cfg.Unconfigured, "No upstream is configured for this route.")
 	g := &Gateway{cfg: cfg, memory: cfg.Memory, layer: control.New()}
 	g.ctx, g.stop = context.WithCancel(context.Background())
-	g.lot = park.New(park.Config[*waiting]{Timeout: cfg.ParkTimeout, Max: cfg.MaxParked, End: g.endWaiting})
+	g.lot = park.New(park.Config[*waiting]{
+		Timeout: cfg.ParkTimeout, Max: cfg.MaxParked, MaxBytes: cfg.MaxParkedBytes, Size: func(w *waiting) int { return w.run.Size() }, End: g.endWaiting,
+	})
 	return g
 }
 

@@ -696,6 +696,46 @@ func TestMemoryIsBounded(t *testing.T) {
 	})
 }
 
+// An upstream that never ends would take all memory where an answer is kept until it is whole.
+func TestAnAnswerIsBounded(t *testing.T) {
+	large := strings.Repeat("x", 1<<20)
+	for name, step := range map[string]backendtest.Step{
+		"text": backendtest.Say(large), "thinking": backendtest.Think(large), "calls": backendtest.CallTool("call_1", "look", `"`+large+`"`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			fake := backendtest.NewFake("fake", func(*agent.Request) (backendtest.Turns, error) {
+				return backendtest.Turns{slices.Repeat([]backendtest.Step{step}, maxAnswer>>20+1)}, nil
+			})
+			_, err := newChat(t, newGateway(t, fake)).user("count").send()
+			if e := agent.AsError(err); err == nil || e.Code != agent.Upstream || !strings.Contains(e.UserMessage(), "16 MB") {
+				t.Errorf("error %v", err)
+			}
+			if runs := fake.Runs(); len(runs) != 1 || !runs[0].IsClosed() {
+				t.Errorf("%d runs", len(runs))
+			}
+		})
+	}
+}
+
+func TestParkedRunsAreBoundedInBytes(t *testing.T) {
+	fake := backendtest.NewFake("fake", func(*agent.Request) (backendtest.Turns, error) {
+		return backendtest.Turns{{backendtest.CallTool(agent.NewCallID(), "look", "{}"), backendtest.Wait()}}, nil
+	})
+	g := New(Config{Backends: []agent.Backend{fake}, MaxParkedBytes: 3 << 20})
+	defer g.Close(context.Background())
+	for range 5 {
+		if _, err := newChat(t, g).user(strings.Repeat("x", 1<<20-1000)).send(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := g.parked(); n != 3 {
+		t.Errorf("%d runs are parked", n)
+	}
+	runs := fake.Runs()
+	<-runs[0].Closed() // by a goroutine of the lot
+	<-runs[1].Closed()
+}
+
 func TestLimitsCutTheAnswerAndTheRun(t *testing.T) {
 	for _, tc := range []struct {
 		name      string

@@ -130,6 +130,9 @@ func (r *FakeRun) IsClosed() bool {
 	}
 }
 
+// Size implements agent.Sized: it keeps its request.
+func (r *FakeRun) Size() int { return r.Request.Size() }
+
 // Next implements agent.Run.
 func (r *FakeRun) Next(ctx context.Context) (agent.Event, error) {
 	step, ok := r.step()

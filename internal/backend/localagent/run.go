@@ -305,6 +305,13 @@ func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
 	return nil
 }
 
+// Size implements agent.Sized. The tools are not counted: they are shared with other runs.
+func (r *run) Size() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.blobs.size + len(r.checkpoint) + r.execs.size
+}
+
 // Close implements agent.Run. It resets the stream at once, ends a wait for another attempt, and may be called more than
 // once and by any goroutine.
 func (r *run) Close() error {

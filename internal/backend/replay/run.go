@@ -168,6 +168,9 @@ func extend(req *agent.Request, text string, calls []agent.ToolCall, results []a
 	return &longer
 }
 
+// Size implements agent.Sized: a run that waits keeps its request, for the next one is the same and more.
+func (r *Run) Size() int { return r.req.Size() }
+
 // Close implements agent.Run.
 func (r *Run) Close() error {
 	r.end()

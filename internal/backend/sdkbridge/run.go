@@ -67,6 +67,9 @@ var (
 // ConversationID implements agent.Identified.
 func (r *run) ConversationID() string { return r.current().agent.id }
 
+// Size implements agent.Sized: a run keeps its request until it is closed. What the bridge keeps is the bridge's.
+func (r *run) Size() int { return r.req.Size() }
+
 func (r *run) current() *attempt {
 	r.mu.Lock()
 	defer r.mu.Unlock()

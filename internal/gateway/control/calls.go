@@ -13,6 +13,18 @@ type calls struct {
 // begin prepares for another turn.
 func (c *calls) begin() { c.given = c.given[:0] }
 
+// size is about how many bytes the calls and results keep.
+func (c *calls) size() int {
+	size := 0
+	for i := range c.waiting {
+		size += len(c.waiting[i].Arguments)
+	}
+	for i := range c.answered {
+		size += agent.PartsSize(c.answered[i].Parts)
+	}
+	return size
+}
+
 // resume takes the client's results. It reports whether a call still waits for its turn.
 func (c *calls) resume(results []agent.ToolResult) (waits bool) {
 	c.answered = append(c.answered, results...)

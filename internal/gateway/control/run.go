@@ -293,6 +293,15 @@ func (r *Run) ConversationID() string {
 	return ""
 }
 
+// Size implements agent.Sized.
+func (r *Run) Size() int {
+	size := r.calls.size()
+	if inner, ok := r.inner.(agent.Sized); ok {
+		size += inner.Size()
+	}
+	return size
+}
+
 // AcceptedAt implements agent.Retrying. A run that never begins again by itself was accepted when it was started.
 func (r *Run) AcceptedAt() time.Time {
 	r.mu.Lock()

@@ -3,7 +3,7 @@
 //
 // A waiter is found by its owner and the id of any call that it waits for. It leaves in one of these ways, exactly
 // once: Claim hands it to the caller, who then owns it; its time runs out; its conversation goes on without it; or the
-// lot is closed or full. In all but the first the lot ends it (the Config's End). One tenant can never claim or end
+// lot is closed or full, be it of waiters or of what they keep in memory. In all but the first the lot ends it (the Config's End). One tenant can never claim or end
 // another's waiter, because the owner is part of the key.
 package park
 
@@ -31,6 +31,10 @@ type Config[W any] struct {
 	Timeout time.Duration
 	// Max bounds the waiters; 0 means 20,000.
 	Max int
+	// MaxBytes bounds what all waiters keep in memory, by their Size; 0 means 256 MiB.
+	MaxBytes int
+	// Size is about how many bytes a waiter keeps, when it is parked. Nil means nothing worth counting.
+	Size func(W) int
 	// End is called, on a goroutine of its own, with each waiter that leaves unclaimed. It must let go of everything
 	// the waiter holds.
 	End func(W, Cause)
@@ -44,6 +48,7 @@ type Lot[W any] struct {
 	byCall map[key]*list.Element
 	shared map[key]map[*list.Element]bool // by what several waiters may have in common
 	queue  *list.List                     // of *place[W], in order of expiry, because all wait equally long
+	bytes  int                            // of the places in the queue
 	timer  *time.Timer
 	closed bool
 	ending int       // how many are being ended now
@@ -75,6 +80,7 @@ const (
 
 type place[W any] struct {
 	waiter  W
+	size    int
 	keys    []key
 	expires time.Time
 }
@@ -83,24 +89,35 @@ type place[W any] struct {
 func New[W any](cfg Config[W]) *Lot[W] {
 	cfg.Timeout = cmp.Or(cfg.Timeout, 10*time.Minute)
 	cfg.Max = cmp.Or(cfg.Max, 20_000)
+	cfg.MaxBytes = cmp.Or(cfg.MaxBytes, 256<<20)
+	if cfg.Size == nil {
+		cfg.Size = func(W) int { return 0 }
+	}
 	l := &Lot[W]{cfg: cfg, byCall: map[key]*list.Element{}, shared: map[key]map[*list.Element]bool{}, queue: list.New()}
 	l.ended.L = &l.mu
 	return l
 }
 
-// Park takes w over until somebody claims it for owner by one of its calls. In a closed lot w is ended at once.
+// Park takes w over until somebody claims it for owner by one of its calls. In a closed lot w is ended at once, and so is
+// one that is larger than the whole lot. To make room, those that have waited longest are ended.
 func (l *Lot[W]) Park(owner string, names Names, w W) {
+	size := l.cfg.Size(w)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p := &place[W]{waiter: w, expires: time.Now().Add(l.cfg.Timeout)}
-	if l.closed {
+	p := &place[W]{waiter: w, size: size, expires: time.Now().Add(l.cfg.Timeout)}
+	switch {
+	case l.closed:
 		l.end(p, Closed)
 		return
+	case size > l.cfg.MaxBytes:
+		l.end(p, Displaced)
+		return
 	}
-	if l.queue.Len() >= l.cfg.Max {
+	for l.queue.Len() >= l.cfg.Max || l.bytes+size > l.cfg.MaxBytes {
 		l.end(l.remove(l.queue.Front()), Displaced)
 	}
 	e := l.queue.PushBack(p)
+	l.bytes += size
 	for _, call := range names.Calls {
 		k := key{callKind, owner, call}
 		p.keys = append(p.keys, k)
@@ -201,6 +218,7 @@ func (l *Lot[W]) awaitEndings() {
 // remove takes a place out of the lot. l.mu is held.
 func (l *Lot[W]) remove(e *list.Element) *place[W] {
 	p := l.queue.Remove(e).(*place[W])
+	l.bytes -= p.size
 	for _, k := range p.keys {
 		// A call id that was parked again since belongs to the newer place.
 		if l.byCall[k] == e {

@@ -109,6 +109,27 @@ func TestAFullLotEndsTheOldest(t *testing.T) {
 	ended.want(t, map[string]Cause{"run0": Displaced, "run1": Closed, "run2": Closed})
 }
 
+func TestALotIsBoundedInBytes(t *testing.T) {
+	ended := &ended{all: map[string]Cause{}}
+	lot := New(Config[string]{MaxBytes: 10, Size: func(w string) int { return len(w) }, End: func(w string, c Cause) {
+		ended.mu.Lock()
+		defer ended.mu.Unlock()
+		ended.all[w] = c
+	}})
+	for i, w := range []string{"four", "six666", "larger than all", "2x", "1"} {
+		lot.Park("o", Names{Calls: []string{fmt.Sprint(i)}}, w)
+	}
+	lot.awaitEndings()
+	ended.want(t, map[string]Cause{"larger than all": Displaced, "four": Displaced})
+	if _, ok := lot.Claim("o", []string{"1"}); !ok || lot.bytes != 3 {
+		t.Errorf("six666 was claimed: %v; %d bytes are left", ok, lot.bytes)
+	}
+	lot.Close()
+	if lot.bytes != 0 {
+		t.Errorf("%d bytes after the end", lot.bytes)
+	}
+}
+
 func TestAClosedLotEndsWhatComesLate(t *testing.T) {
 	lot, ended := newLot(0)
 	lot.Close()
