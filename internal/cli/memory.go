@@ -36,3 +36,12 @@ func limitMemory(from memlimit.Provider, log *slog.Logger) {
 	debug.SetMemoryLimit(limit)
 	log.Info("the memory limit is the container's", "container_mb", container>>20, "heap_mb", limit>>20)
 }
+
+// remembered is how many bytes each of the large things that are remembered may take: the conversations, the runs that wait
+// for tool results, and the events of background responses. It is an eighth of the memory limit, and 256 MiB where there is
+// no limit or a large one.
+func remembered() int {
+	const most = 256 << 20
+	limit := debug.SetMemoryLimit(-1) // a negative limit only asks
+	return int(min(most, limit/8))
+}

@@ -37,6 +37,9 @@ func TestTheContainersMemoryIsTheLimit(t *testing.T) {
 			if got := debug.SetMemoryLimit(-1); got != tt.want {
 				t.Errorf("limit %d, want %d", got, tt.want)
 			}
+			if want := int(min(256<<20, tt.want/8)); remembered() != want {
+				t.Errorf("%d bytes are remembered, want %d", remembered(), want)
+			}
 			if !strings.Contains(out.String(), tt.log) || tt.log == "" && out.Len() > 0 {
 				t.Errorf("log %q, want %q", out.String(), tt.log)
 			}

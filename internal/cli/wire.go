@@ -75,7 +75,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 	s.gateway = gateway.New(gateway.Config{
 		Backends: up.backends, Catalog: cat, ParkTimeout: c.ParkTimeout, Unconfigured: unconfigured, Log: log,
 		Durable:  gateway.NewDurableMemory(gateway.DurableConfig{Store: s.store, Backends: up.backends, Log: log}),
-		Sessions: s.store, Images: world.images,
+		Sessions: s.store, Images: world.images, MaxParkedBytes: remembered(), MaxMemoryBytes: remembered(),
 	})
 	people := hosted.New(hosted.Config{Store: s.store, Ring: ring, Verify: world.verify, Log: log})
 	signUp := people.SignUp
@@ -83,7 +83,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 		signUp = noSignUp
 	}
 	turns := hosted.Record(s.gateway, people, openai.Status)
-	s.responses = service.New(service.Config{Turns: turns, Store: s.store, Seal: ring, Log: log})
+	s.responses = service.New(service.Config{Turns: turns, Store: s.store, Seal: ring, MaxEventBytes: remembered(), Log: log})
 
 	server := httpd.Config{
 		Surfaces: slices.Concat(
