@@ -10,6 +10,10 @@ import (
 	"unicode/utf8"
 )
 
+// The format methods are the counterparts of the entries in [verbs]: what one of them writes, Parse
+// reads back as an equal step. TestScriptIsWrittenAsItIsRead and FuzzParse hold them together. So a
+// new kind of step is added in three places: a type in step.go, an entry in verbs, a method here.
+
 func (s Text) format() string {
 	if s.Notice {
 		return "notice " + formatText(s.Text)
@@ -22,6 +26,8 @@ func (s Many) format() string {
 	return fmt.Sprintf("many %d %s %s", s.N, s.Gap, formatText(s.Text))
 }
 
+// A single announced call is written without its block, because Parse turns the line "call read {…}"
+// into exactly that: a Calls with one step.
 func (s Calls) format() string {
 	if len(s.Steps) == 1 && s.Announced == 1 {
 		return s.Steps[0].format()
@@ -46,6 +52,8 @@ func (s Exec) format() string   { return "exec " + strconv.Itoa(s.Field) }
 
 func (s SetBlob) format() string { return "set-blob " + s.Name + " " + formatText(s.Text) }
 func (s GetBlob) format() string { return "get-blob " + s.Name }
+
+// A checkpoint without numbers is the zero value; the player chooses the numbers then.
 func (s Checkpoint) format() string {
 	if s == (Checkpoint{}) {
 		return "checkpoint"
@@ -53,6 +61,9 @@ func (s Checkpoint) format() string {
 	return fmt.Sprintf("checkpoint %d %d", s.Used, s.Max)
 }
 func (s Tokens) format() string { return "tokens " + strconv.Itoa(s.N) }
+
+// Only the fields that are not zero are written, in the order of usageFields, so that equal steps
+// have equal lines.
 func (s Usage) format() string {
 	line := "usage"
 	for _, name := range usageFields {
@@ -103,7 +114,9 @@ func (s Gzip) format() string {
 	return "gzip off"
 }
 
-// formatText writes a text plainly where Parse would read it back, else quoted.
+// formatText writes a TEXT. It is plain where Parse would read it back unchanged, and otherwise a Go
+// string in quotes: when it is empty, begins or ends with blanks, begins with a quote itself, is not
+// UTF-8, or has a control character (above all a line break, which would end the step).
 func formatText(s string) string {
 	plain := s != "" && s == strings.TrimSpace(s) && s[0] != '"' && utf8.ValidString(s) &&
 		!strings.ContainsFunc(s, unicode.IsControl)
@@ -113,7 +126,8 @@ func formatText(s string) string {
 	return strconv.Quote(s)
 }
 
-// formatMessage writes the message that follows options; one that looks like an option is quoted.
+// formatMessage writes the message that follows an error's or a status's options, with the blank
+// before it. A message that contains "=" could be read as one more option, so it is quoted.
 func formatMessage(s string) string {
 	if s == "" {
 		return ""
@@ -124,10 +138,13 @@ func formatMessage(s string) string {
 	return " " + strconv.Quote(s)
 }
 
+// formatCall writes a call. args was compacted by Parse, so it is one line.
 func formatCall(verb, tool string, args json.RawMessage) string {
 	return verb + " " + tool + " " + string(args)
 }
 
+// optional writes a number with the blank before it; nothing for 0, which is the default of every
+// optional number in the language.
 func optional(n int) string {
 	if n == 0 {
 		return ""
@@ -135,6 +152,7 @@ func optional(n int) string {
 	return " " + strconv.Itoa(n)
 }
 
+// optionalDuration is the same for a duration.
 func optionalDuration(d time.Duration) string {
 	if d == 0 {
 		return ""

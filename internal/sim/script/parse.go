@@ -13,7 +13,10 @@ import (
 )
 
 // Parse reads a script. Steps before the first "turn" line belong to a turn of their own. Errors say
-// "name:line: what is wrong".
+// "name:line: what is wrong", and the first one ends the parsing.
+//
+// data may come from a user's prompt, so nothing in it is trusted: FuzzParse checks that Parse never
+// panics and that what it accepts can be written (String) and read again.
 func Parse(name string, data []byte) (*Script, error) {
 	p := parser{script: &Script{Name: name}}
 	for i, text := range strings.Split(string(data), "\n") {
@@ -27,17 +30,21 @@ func Parse(name string, data []byte) (*Script, error) {
 	return p.script, nil
 }
 
+// A parser reads line by line. It has one piece of state beyond the script so far: whether it stands
+// between "calls" and "end".
 type parser struct {
 	script *Script
 	block  *Calls // the open calls block
 }
 
+// line reads one line, without its indentation. Empty lines and comments have no effect.
 func (p *parser) line(text string) error {
 	if text == "" || strings.HasPrefix(text, "#") {
 		return nil
 	}
 	a := &args{text}
 	verb := a.word()
+	// "turn" and "end" give the script its structure; every other line is a step.
 	if verb == "turn" {
 		if p.block != nil {
 			return errors.New("calls without end")
@@ -63,6 +70,8 @@ func (p *parser) line(text string) error {
 	return p.add(verb, step)
 }
 
+// endBlock closes the open calls block. A block in which nothing is called would leave the player
+// waiting for results that nobody sends, so it is an error.
 func (p *parser) endBlock(a *args) error {
 	if err := a.done(); err != nil {
 		return err
@@ -78,7 +87,13 @@ func (p *parser) endBlock(a *args) error {
 
 func isCall(s Step) bool { _, ok := s.(Call); return ok }
 
-// add puts a step where it belongs: into the open block, or into the turn.
+// add puts a step where it belongs: into the open block, or into the turn. It also checks what only
+// the place can tell:
+//
+//	calls    opens a block; blocks don't nest
+//	call     outside a block becomes a block of one announced call
+//	status   only first in its turn: later, the stream has its 200 already
+//	others   abort, delay, text and think may stand in a block, the rest not
 func (p *parser) add(verb string, step Step) error {
 	switch s := step.(type) {
 	case Calls:
@@ -109,11 +124,14 @@ func (p *parser) add(verb string, step Step) error {
 	return nil
 }
 
+// atTurnStart reports whether the next step is the first of its turn.
 func (p *parser) atTurnStart() bool {
 	n := len(p.script.Turns)
 	return n == 0 || len(p.script.Turns[n-1].Steps) == 0
 }
 
+// push appends a step to the current turn. Steps before any "turn" line get a turn without
+// conditions, so that the shortest script is a single step.
 func (p *parser) push(step Step) {
 	if len(p.script.Turns) == 0 {
 		p.script.Turns = append(p.script.Turns, Turn{})
@@ -122,6 +140,9 @@ func (p *parser) push(step Step) {
 	turn.Steps = append(turn.Steps, step)
 }
 
+// parseTurn reads what follows "turn":
+//
+//	turn [always | times N] [when CONDITION [and CONDITION]...]
 func parseTurn(a *args) (Turn, error) {
 	var t Turn
 	switch word := a.peek(); word {
@@ -153,6 +174,7 @@ func parseTurn(a *args) (Turn, error) {
 	return t, nil
 }
 
+// parseCondition reads [not] WORD [ARGUMENT], where only attempt and prompt have an argument.
 func parseCondition(a *args) (c condition, err error) {
 	c.Word = a.word()
 	if c.Word == "not" {
@@ -171,7 +193,8 @@ func parseCondition(a *args) (c condition, err error) {
 	return c, err
 }
 
-// verbs reads what follows a step's first word.
+// verbs reads what follows a step's first word. Each entry has to use up its line, or to return an
+// error for what is left (args.done), so that a misspelt option is not ignored.
 var verbs = map[string]func(*args) (Step, error){
 	"text":   textStep(func(s string) Step { return Text{Text: s} }),
 	"notice": textStep(func(s string) Step { return Text{Text: s, Notice: true} }),
@@ -256,10 +279,12 @@ var verbs = map[string]func(*args) (Step, error){
 	"gzip":    wordStep([]string{"on", "off"}, func(s string) Step { return Gzip{s == "on"} }),
 }
 
+// plainStep reads a step without arguments.
 func plainStep(s Step) func(*args) (Step, error) {
 	return func(a *args) (Step, error) { return s, a.done() }
 }
 
+// textStep reads a step whose only argument is a TEXT.
 func textStep(build func(string) Step) func(*args) (Step, error) {
 	return func(a *args) (Step, error) {
 		text, err := a.text()
@@ -267,6 +292,7 @@ func textStep(build func(string) Step) func(*args) (Step, error) {
 	}
 }
 
+// wordStep reads a step whose only argument is one of the allowed words.
 func wordStep(allowed []string, build func(string) Step) func(*args) (Step, error) {
 	return func(a *args) (Step, error) {
 		word := a.word()
@@ -274,6 +300,8 @@ func wordStep(allowed []string, build func(string) Step) func(*args) (Step, erro
 	}
 }
 
+// callStep reads TOOL JSON. The tool's name is not checked: to call a tool that the client never
+// offered is one of the things that a script is for.
 func callStep(builtin bool) func(*args) (Step, error) {
 	return func(a *args) (Step, error) {
 		tool := a.word()
@@ -282,6 +310,7 @@ func callStep(builtin bool) func(*args) (Step, error) {
 	}
 }
 
+// parseUsage reads K=N pairs in any order. A kind that is missing counts 0.
 func parseUsage(a *args) (Step, error) {
 	var u Usage
 	for a.rest != "" {
@@ -299,8 +328,10 @@ func parseUsage(a *args) (Step, error) {
 	return u, nil
 }
 
+// usageFields are the kinds of tokens, in the order in which format writes them.
 var usageFields = []string{"input", "output", "cache_read", "cache_write", "reasoning"}
 
+// field is where the number of that name is kept; nil when there is no such kind.
 func (u *Usage) field(key string) *int64 {
 	switch key {
 	case "input":
@@ -317,6 +348,8 @@ func (u *Usage) field(key string) *int64 {
 	return nil
 }
 
+// parseExpect reads WHAT [N] TEXT; only "result" has the number, which counts the turn's calls
+// from 1.
 func parseExpect(a *args) (Step, error) {
 	e := Expect{What: a.word()}
 	if err := oneOf(e.What, []string{"prompt", "tools", "model", "answer", "results", "result"}); err != nil {
@@ -330,6 +363,8 @@ func parseExpect(a *args) (Step, error) {
 	return e, errors.Join(err1, err2)
 }
 
+// parseError reads CODE [detail=N] [retryable=BOOL] [title=QUOTED] [TEXT]. The options may come in any
+// order. The first word that is none of them begins the message, which may be missing.
 func parseError(a *args) (Step, error) {
 	e := Error{Code: a.word()}
 	if err := oneOf(e.Code, connectCodes); err != nil {
@@ -358,6 +393,8 @@ func parseError(a *args) (Step, error) {
 	}
 }
 
+// parseStatus reads CODE [retry-after=DURATION] [TEXT]. 1xx is refused: in HTTP those are interim
+// responses, after which the final one is still to come.
 func parseStatus(a *args) (Step, error) {
 	code, err := number(a.word(), 100)
 	if err != nil || code < 200 || code > 599 {
@@ -374,9 +411,11 @@ func parseStatus(a *args) (Step, error) {
 	return s, err
 }
 
-// args is what is left of a line.
+// args is what is left of a line, without blanks at either end. Its methods take words off the front;
+// the error of each says what should have stood there.
 type args struct{ rest string }
 
+// peek is the next word, which stays; "" at the end of the line.
 func (a *args) peek() string {
 	if i := strings.IndexFunc(a.rest, unicode.IsSpace); i >= 0 {
 		return a.rest[:i]
@@ -384,12 +423,14 @@ func (a *args) peek() string {
 	return a.rest
 }
 
+// word takes the next word; "" at the end of the line.
 func (a *args) word() string {
 	w := a.peek()
 	a.rest = strings.TrimSpace(a.rest[len(w):])
 	return w
 }
 
+// done is an error when something is left on the line.
 func (a *args) done() error {
 	if a.rest != "" {
 		return fmt.Errorf("unexpected %q", a.rest)
@@ -405,6 +446,7 @@ func (a *args) text() (string, error) {
 	return a.optionalText()
 }
 
+// optionalText takes the rest of the line, plain or quoted. Nothing may follow a quoted text.
 func (a *args) optionalText() (string, error) {
 	if strings.HasPrefix(a.rest, `"`) {
 		s, err := a.quoted()
@@ -415,6 +457,8 @@ func (a *args) optionalText() (string, error) {
 	return s, nil
 }
 
+// quoted takes a Go string in double quotes, and leaves what follows it. Go's other quotes are not
+// part of the language.
 func (a *args) quoted() (string, error) {
 	prefix, err := strconv.QuotedPrefix(a.rest)
 	if err != nil || prefix[0] != '"' {
@@ -424,7 +468,8 @@ func (a *args) quoted() (string, error) {
 	return strconv.Unquote(prefix)
 }
 
-// json takes the rest of the line as a JSON object.
+// json takes the rest of the line as one JSON object, and removes the blanks between its tokens. It
+// checks the syntax only: that arguments don't fit a tool's schema may be what a script is about.
 func (a *args) json() (json.RawMessage, error) {
 	var b bytes.Buffer
 	if !strings.HasPrefix(a.rest, "{") {
@@ -437,8 +482,10 @@ func (a *args) json() (json.RawMessage, error) {
 	return b.Bytes(), nil
 }
 
+// positive takes a whole number of at least 1.
 func (a *args) positive() (int, error) { return number(a.word(), 1) }
 
+// optionalNumber takes the number that ends a line; 0 when there is none.
 func (a *args) optionalNumber() (int, error) {
 	if a.rest == "" {
 		return 0, nil
@@ -447,8 +494,10 @@ func (a *args) optionalNumber() (int, error) {
 	return n, errors.Join(err, a.done())
 }
 
+// duration takes a duration of at least 0.
 func (a *args) duration() (time.Duration, error) { return parseDuration(a.word()) }
 
+// optionalDuration takes the duration that ends a line; 0 when there is none.
 func (a *args) optionalDuration() (time.Duration, error) {
 	if a.rest == "" {
 		return 0, nil
@@ -465,7 +514,8 @@ func parseDuration(s string) (time.Duration, error) {
 	return d, nil
 }
 
-// number reads a whole number between least and a billion.
+// number reads a whole number between least and a billion. The upper bound keeps every number inside
+// an int32, which is what the wire has for most of them.
 func number(s string, least int) (int, error) {
 	n, err := strconv.Atoi(s)
 	if err != nil || n < least || n > 1e9 {
@@ -474,6 +524,7 @@ func number(s string, least int) (int, error) {
 	return n, nil
 }
 
+// oneOf is an error, with the list, unless word is one of the allowed words.
 func oneOf(word string, allowed []string) error {
 	if slices.Contains(allowed, word) {
 		return nil

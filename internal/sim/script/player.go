@@ -8,19 +8,29 @@ import (
 	"strings"
 )
 
-// A Player plays one turn: it yields the steps one after the other, with placeholders filled in. It is used by one
-// goroutine.
+// A Player plays one turn: it yields the steps one after the other, with placeholders filled in. It is
+// used by one goroutine.
 //
-// It yields what the wire or an event can show: Text, Think, Calls, Abort, Mirror, Query, Exec, SetBlob, GetBlob,
-// Checkpoint, Tokens, Usage, TurnEnded, Delay and the faults. Say, Many, Play and Expect it carries out itself. After
-// Calls, hand in the results with Result before the next call of Next.
+// What Next does with each kind of step:
+//
+//	Say               yields one Text for each word
+//	Many              yields N Texts with Delays between them
+//	Play              continues with the steps of the named script's first turn
+//	Expect            is evaluated, and yields nothing; see Failed
+//	everything else   is yielded, placeholders filled in
+//
+// After Calls, the caller hands in the results with Result before it calls Next again; after Query,
+// the answer with Answer. A result that is missing then reads "(no result)".
 type Player struct {
-	facts   Facts // Prompt without directives
+	facts Facts // Prompt without directives
+	// todo is what is left. It may share memory with the script's slice, so it is never written to in
+	// place; see unshift.
 	todo    []Step
 	results []*Result // by call number - 1; nil while there is none
 	answer  string    // to the last query
-	failed  []string
-	plays   int
+	// failed is what Failed returns, and plays counts the Play steps so far.
+	failed []string
+	plays  int
 }
 
 // A Result is what the client answered to a call.
@@ -29,14 +39,15 @@ type Result struct {
 	IsError bool
 }
 
-// maxPlays ends scripts of a library that play each other for ever.
+// maxPlays ends a turn in which scripts of the library play each other for ever.
 const maxPlays = 100
 
 func newPlayer(steps []Step, facts Facts) *Player {
 	return &Player{facts: facts, todo: steps}
 }
 
-// Next yields the next step; false when the turn is over.
+// Next yields the next step; false when the turn is over. It never blocks: a Delay, a Hold or a wait
+// for results is the caller's to carry out.
 func (p *Player) Next() (Step, bool) {
 	for len(p.todo) > 0 {
 		step := p.todo[0]
@@ -59,10 +70,12 @@ func (p *Player) Next() (Step, bool) {
 	return nil, false
 }
 
-// literal is text whose placeholders are filled in already: what they stood for may hold braces of its own.
+// literal is text whose placeholders are filled in already. It is not filled a second time: what a
+// placeholder stood for (a prompt, a result) comes from outside and may hold braces of its own.
 type literal struct{ Text }
 
-// Result hands in the client's answer to call number n.
+// Result hands in the client's answer to call number n, counted over the whole turn from 1. Numbers
+// that were never yielded are ignored, because they come from the wire.
 func (p *Player) Result(n int, r Result) {
 	if n >= 1 && n <= len(p.results) {
 		p.results[n-1] = &r
@@ -80,7 +93,8 @@ func (p *Player) unshift(steps []Step) {
 	p.todo = append(steps[:len(steps):len(steps)], p.todo...)
 }
 
-// many yields one piece and puts off the others, so that a million pieces cost no memory.
+// many yields one piece and puts the step back with one piece less, so that a million pieces cost no
+// memory. The text is filled in again for each piece.
 func (p *Player) many(s Many) Step {
 	text := Text{Text: p.fill(s.Text)}
 	if s.N--; s.N > 0 {
@@ -89,6 +103,8 @@ func (p *Player) many(s Many) Step {
 	return text
 }
 
+// library returns the steps that stand in for a Play. Its errors become an error of the turn, because
+// the person who wrote the script reads the client's output, not our log.
 func (p *Player) library(name string) []Step {
 	if p.plays++; p.plays > maxPlays {
 		return []Step{complaint("the library's scripts play each other without end")}
@@ -100,6 +116,8 @@ func (p *Player) library(name string) []Step {
 	return s.Turns[0].Steps
 }
 
+// expect compares and takes a note; the turn goes on in both cases. Whoever runs the simulator asks
+// for the notes at the end.
 func (p *Player) expect(e Expect) {
 	got := p.value(e.What)
 	if e.What == "result" {
@@ -161,6 +179,8 @@ func (p *Player) fillJSON(text json.RawMessage) json.RawMessage {
 	})
 }
 
+// value is what a placeholder stands for, by its name without braces. The regular expression lets
+// through only names that are handled here, so what is left at the end is "result N".
 func (p *Player) value(name string) string {
 	switch name {
 	case "prompt":
@@ -193,6 +213,8 @@ func (p *Player) value(name string) string {
 	return p.result(n)
 }
 
+// result is the text of call n's result as a placeholder shows it. A failed call's text begins with
+// "error: ".
 func (p *Player) result(n int) string {
 	switch {
 	case n < 1 || n > len(p.results) || p.results[n-1] == nil:
@@ -203,12 +225,14 @@ func (p *Player) result(n int) string {
 	return p.results[n-1].Text
 }
 
+// lastLine is what the user most likely typed last; see bodyLines.
 func lastLine(text string) string {
 	lines := bodyLines(text)
 	return lines[len(lines)-1]
 }
 
-// pieces cuts a text after each blank.
+// pieces cuts a text after each blank, so that the pieces put together are the text again. They are
+// literal, because text was filled in before it was cut.
 func pieces(text string) []Step {
 	var steps []Step
 	for _, word := range strings.SplitAfter(text, " ") {

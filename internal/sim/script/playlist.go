@@ -5,14 +5,22 @@ import (
 	"sync"
 )
 
-// A Playlist decides what each run says: the script in its prompt, else the first fitting turn left of the playlist's
-// script, else the default. It is safe for concurrent use; its zero value has no script.
+// A Playlist decides what each run says. The first of these that applies wins:
+//
+//  1. the script in the run's own prompt: its first turn whose conditions hold, and the default when
+//     none does
+//  2. the playlist's script: the first turn left whose conditions hold, which is used up by one
+//  3. the default answer
+//
+// A script in a prompt never uses up the playlist, so tests that share a simulator don't disturb each
+// other. A Playlist is safe for concurrent use; its zero value has no script.
 type Playlist struct {
 	mu    sync.Mutex
 	turns []Turn // Times is what is left
 }
 
-// Set replaces what is left to play. A nil script leaves only the default.
+// Set replaces what is left to play. A nil script leaves only the default. Runs that have their player
+// already keep it.
 func (l *Playlist) Set(s *Script) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -29,7 +37,10 @@ func (l *Playlist) Left() int {
 	return len(l.turns)
 }
 
-// Player gives a run the turn that it plays.
+// Player gives a run the turn that it plays. A script in the prompt that can't be parsed is played as
+// an error with the parser's message. Each call may use up a turn, so call it once for each run; a run
+// that is opened again after a broken stream is asked for again, with Facts.Resume or a higher
+// Facts.Attempt.
 func (l *Playlist) Player(f Facts) *Player {
 	rest, directives, err := fromPrompt(f.Prompt)
 	f.Prompt = rest
@@ -50,7 +61,8 @@ func (l *Playlist) Player(f Facts) *Player {
 	return newPlayer(defaultSteps(f), f)
 }
 
-// take uses up the first turn left that fits.
+// take uses up the first turn left that fits; nil when none does. It returns a copy, because the
+// entry may move when another run takes one.
 func (l *Playlist) take(f *Facts) *Turn {
 	l.mu.Lock()
 	defer l.mu.Unlock()

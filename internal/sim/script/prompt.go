@@ -16,15 +16,24 @@ const (
 	fenceEnd   = "```"
 )
 
-// fromPrompt takes the script out of a prompt: rest is the prompt without any directives, and s the script of the last
-// block of them; nil when there is none. A prompt may hold earlier blocks when it is a whole conversation in one text;
-// those were played already.
+// fromPrompt takes the script out of a prompt: rest is the prompt without any directives, and s the
+// script of the last block of them; nil when there is none. Two forms of a block:
+//
+//	sim: text one            ```sim
+//	sim: error internal      text one
+//	                         error internal
+//	                         ```
+//
+// A prompt may hold earlier blocks when it is a whole conversation in one text; those were played
+// already, so only the last block counts. The error is the parser's, about the last block.
 //
 // Blanks and quotes may stand before a marker, because some clients quote what the user typed.
 func fromPrompt(prompt string) (rest string, s *Script, err error) {
 	if !strings.Contains(prompt, marker) && !strings.Contains(prompt, fenceBegin) {
 		return prompt, nil, nil
 	}
+	// open is set while the lines before belong to one block of marked lines, fenced while we are
+	// inside a fence. block is nil until the first block, and empty for an empty fence.
 	var kept, block []string
 	open, fenced := false, false
 	for _, line := range strings.Split(prompt, "\n") {
@@ -57,12 +66,13 @@ func fromPrompt(prompt string) (rest string, s *Script, err error) {
 // request is a line by which a person asks the default to call a tool.
 var request = regexp.MustCompile(`^call (\S+) (\{.*\})$`)
 
-// defaultSteps is what a run says when no script tells it: which model was asked, how much text, how many tools and images
-// arrived, and the prompt's last line. When the prompt ends in lines of the form
+// defaultSteps is what a run says when no script tells it: which model was asked, how much text, how
+// many tools and images arrived, and the prompt's last line. When the prompt ends in lines of the form
 //
 //	call TOOL {"argument": "value"}
 //
-// whose tools are offered, it calls them, all at once, and then reports what they said. f.Prompt is without directives.
+// whose tools are offered, it calls them, all at once, and then reports their results. So a person can
+// try tools by hand without knowing the script language. f.Prompt is without directives.
 func defaultSteps(f Facts) []Step {
 	if calls := requestedCalls(f); len(calls) > 0 {
 		return []Step{Calls{Announced: len(calls), Steps: calls}, Say{"The tools said: {results}"}}
@@ -76,8 +86,9 @@ func defaultSteps(f Facts) []Step {
 	}
 }
 
-// bodyLines are the lines of a prompt, trimmed, at least one. What only closes a section of it at the end (a client may
-// wrap what the user said in tags) is left out.
+// bodyLines are the lines of a prompt, trimmed, at least one. Empty lines and closing tags at the end
+// are left out: some clients wrap what the user said in tags, as in "<user_query>…</user_query>", and
+// the last line is to be the user's.
 func bodyLines(prompt string) []string {
 	lines := strings.Split(prompt, "\n")
 	for i := range lines {
@@ -92,6 +103,9 @@ func bodyLines(prompt string) []string {
 	return lines
 }
 
+// requestedCalls reads the lines at the end of the prompt that ask for a call, in their order. It
+// stops at the first line from the end that is not one, names a tool that isn't offered, or has
+// arguments that are not JSON.
 func requestedCalls(f Facts) []Step {
 	var calls []Step
 	for _, line := range slices.Backward(bodyLines(f.Prompt)) {

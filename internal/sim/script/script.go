@@ -12,19 +12,21 @@ type Script struct {
 	Turns []Turn
 }
 
-// A Turn is what happens from one user message to the end of the answer.
+// A Turn is what happens from one user message to the end of the answer. It may take several HTTP
+// requests of the client: each tool result continues the same turn.
 type Turn struct {
 	// Times is how many runs may play it; 0 is one, always is no limit.
 	Times int
 	// When must all hold for a run that plays it.
-	When  []condition
+	When []condition
+	// Steps are played in order. A turn without steps answers nothing and ends.
 	Steps []Step
 }
 
 // always is the Turn.Times of a turn that is never used up.
 const always = -1
 
-// A condition says which runs a turn is for.
+// A condition says which runs a turn is for. It is valid only with a Word of [conditions].
 type condition struct {
 	Not  bool
 	Word string // tools, images, continued, resume, attempt, prompt
@@ -61,6 +63,7 @@ func (s *Script) String() string {
 	return b.String()
 }
 
+// header writes the "turn" line as parseTurn reads it.
 func (t *Turn) header() string {
 	words := []string{"turn"}
 	switch {
@@ -76,6 +79,7 @@ func (t *Turn) header() string {
 	return strings.Join(words, " ")
 }
 
+// format writes the condition's words as parseCondition reads them.
 func (c condition) format() []string {
 	var words []string
 	if c.Not {
@@ -91,7 +95,8 @@ func (c condition) format() []string {
 	return words
 }
 
-// conditions say whether a fact holds; f.Prompt is without directives.
+// conditions say whether a fact holds; f.Prompt is without directives. A player that doesn't count
+// attempts leaves Attempt at 0, which is the same as the first.
 var conditions = map[string]func(condition, *Facts) bool{
 	"tools":     func(_ condition, f *Facts) bool { return len(f.Tools) > 0 },
 	"images":    func(_ condition, f *Facts) bool { return f.Images > 0 },

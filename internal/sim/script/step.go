@@ -5,7 +5,11 @@ import (
 	"time"
 )
 
-// A Step is one thing that happens in a turn. The set is closed: the types of this file.
+// A Step is one thing that happens in a turn. The set is closed: the types of this file. Steps are
+// values, and nobody changes one after Parse; a Player yields changed copies.
+//
+// Most kinds have no meaning to the demo backend, which has no wire. It skips what it doesn't know,
+// so a script written for the simulator runs there, too.
 type Step interface {
 	// format writes the step as Parse reads it, without a line break at the end.
 	format() string
@@ -47,26 +51,30 @@ type (
 		// N numbers the turn's calls from 1. A Player sets it; in a Script it is 0.
 		N int
 	}
-	// Abort withdraws call number N of the turn.
+	// Abort withdraws call number N of the turn: the server no longer wants its result.
 	Abort struct{ N int }
-	// Mirror is a call that is reported and not to be run.
+	// Mirror is a call that the server reports although it runs the tool itself. A client that runs it
+	// has a bug.
 	Mirror struct {
 		Tool string
 		Args json.RawMessage
 	}
-	// Query asks the user something. Kind is one of the words below.
+	// Query asks the user something that only a person in an editor could answer. Kind is one of
+	// queryKinds.
 	Query struct{ Kind string }
-	// Exec asks the client for an operation that it does not know.
+	// Exec asks the client for an operation that it does not know, by the number of its protobuf
+	// field. A client must refuse it and not leave it unanswered.
 	Exec struct{ Field int }
 )
 
 // What the server keeps and counts.
 type (
-	// SetBlob gives the client bytes to keep.
+	// SetBlob gives the client bytes to keep, under a key that the player makes from Name.
 	SetBlob struct{ Name, Text string }
-	// GetBlob asks for them.
+	// GetBlob asks for what SetBlob of the same Name gave. The turn fails when the client has lost it.
 	GetBlob struct{ Name string }
-	// Checkpoint is the conversation's state so far. Zero Used and Max leave the numbers to the player.
+	// Checkpoint is the conversation's state so far, which the client sends back to continue. Used and
+	// Max are tokens of the context window; zero leaves the numbers to the player.
 	Checkpoint struct{ Used, Max int }
 	// Tokens says that N more tokens were written.
 	Tokens struct{ N int }
@@ -77,7 +85,8 @@ type (
 	TurnEnded struct{}
 	// Delay waits.
 	Delay struct{ For time.Duration }
-	// Expect notes a failure unless What contains Text. A Player evaluates it itself.
+	// Expect notes a failure unless What contains Text. A Player evaluates it itself, and the turn
+	// goes on.
 	Expect struct {
 		What string // prompt, tools, model, answer, results or result
 		N    int    // which result
@@ -97,7 +106,7 @@ type (
 	Cut struct{}
 	// Drop ends the stream properly but too early.
 	Drop struct{}
-	// Error ends the stream in an error.
+	// Error ends the stream in an error, as Connect's end-of-stream message has it.
 	Error struct {
 		Code      string // Connect's name: "resource_exhausted"
 		Detail    int    // number in Cursor's ErrorDetails enum; 0 is none
@@ -105,19 +114,21 @@ type (
 		Title     string
 		Message   string
 	}
-	// Status answers with an HTTP status instead of a stream.
+	// Status answers with an HTTP status instead of a stream, as a proxy or a load balancer would.
 	Status struct {
-		Code       int
+		Code int
+		// RetryAfter becomes the Retry-After header, in whole seconds; 0 sends none.
 		RetryAfter time.Duration
 		Message    string
 	}
-	// Garbage sends bytes that are no message. Kind is one of the words below.
+	// Garbage sends bytes that are no message. Kind is one of garbageKinds.
 	Garbage struct{ Kind string }
-	// Unknown sends messages and fields that nobody knows.
+	// Unknown sends messages and fields that nobody knows. A client must ignore them.
 	Unknown struct{}
-	// Frames sets how frames are cut into writes. How is one of the words below.
+	// Frames sets how frames are cut into writes from here on. How is one of frameModes.
 	Frames struct{ How string }
-	// Gzip turns compression on or off.
+	// Gzip turns compression on or off from here on. The player obeys it only if the client said that
+	// it accepts gzip.
 	Gzip struct{ On bool }
 )
 
@@ -128,7 +139,8 @@ var (
 	frameModes   = []string{"whole", "split", "merged"}
 )
 
-// connectCodes are the names that Connect gives to its codes.
+// connectCodes are the names that Connect gives to its codes, from the Connect protocol's
+// specification.
 var connectCodes = []string{
 	"canceled", "unknown", "invalid_argument", "deadline_exceeded", "not_found", "already_exists", "permission_denied",
 	"resource_exhausted", "failed_precondition", "aborted", "out_of_range", "unimplemented", "internal", "unavailable",
