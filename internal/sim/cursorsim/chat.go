@@ -192,7 +192,7 @@ func (c *chatRun) do(step script.Step) (waits bool, err error) {
 	case script.Unknown:
 		return false, c.unknown()
 	case script.Frames:
-		err := c.wire.settle()
+		err := c.wire.flushHeld()
 		c.wire.frames = s.How
 		return false, err
 	case script.Gzip:
@@ -290,7 +290,7 @@ func (c *chatRun) calls(s script.Calls) (waits bool, err error) {
 
 // pause waits; alive sends frames without anything in them meanwhile. 0 is until the client leaves.
 func (c *chatRun) pause(d time.Duration, alive bool) error {
-	if err := c.wire.settle(); err != nil {
+	if err := c.wire.flushHeld(); err != nil {
 		return err
 	}
 	var over <-chan time.Time
@@ -309,7 +309,7 @@ func (c *chatRun) pause(d time.Duration, alive bool) error {
 			if !alive {
 				continue
 			}
-			if err := errors.Join(c.wire.frame(0, nil), c.wire.settle()); err != nil {
+			if err := errors.Join(c.wire.frame(0, nil), c.wire.flushHeld()); err != nil {
 				return err
 			}
 		}
@@ -384,7 +384,7 @@ func (c *chatRun) finish(w http.ResponseWriter, err error) {
 	c.sim.config.Log.Info("chat", "run", c.rec.Seq, "end", end, "model", c.rec.Model, "tools", len(c.rec.Tools), "error", err)
 	if end == EndedCut {
 		// What was sent so far arrives before the reset.
-		_ = c.wire.settle()
+		_ = c.wire.flushHeld()
 		panic(http.ErrAbortHandler)
 	}
 }

@@ -17,7 +17,7 @@ import (
 type transcript struct {
 	tools    []string
 	messages int
-	prompt   string // what the user said last
+	prompt   string // the last user message
 	results  map[int]script.Result
 	lastCall int // the number of the last call that has a result
 }
@@ -36,7 +36,7 @@ func readTranscript(text string) transcript {
 	}
 	t.tools = readTools(text[:places[0][0]])
 	t.messages = len(places)
-	var said []string
+	var prompt []string
 	done := true // what the user says next is a new prompt
 	for i, p := range places {
 		end := len(text)
@@ -47,16 +47,16 @@ func readTranscript(text string) transcript {
 		switch {
 		case strings.HasPrefix(head, "[user"):
 			if done {
-				said, done = nil, false
+				prompt, done = nil, false
 			}
-			said = append(said, body)
+			prompt = append(prompt, body)
 		case strings.HasPrefix(head, "[system"):
 		default:
 			done = true
 			t.takeResult(head, body)
 		}
 	}
-	t.prompt = strings.Join(said, "\n")
+	t.prompt = strings.Join(prompt, "\n")
 	return t
 }
 

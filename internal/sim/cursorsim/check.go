@@ -96,7 +96,7 @@ func (p *run) checkEnd(end string) {
 	p.checkRhythm("client heartbeats", p.rec.Heartbeats, time.Since(p.started), clientHeartbeat)
 	for _, e := range p.execs.byID {
 		if !e.done {
-			p.checkRhythm("heartbeats of exec "+e.kind, e.beats, time.Since(e.asked), execHeartbeat)
+			p.checkRhythm("heartbeats of exec "+e.kind, e.heartbeats, time.Since(e.asked), execHeartbeat)
 		}
 	}
 	if end != EndedWell {

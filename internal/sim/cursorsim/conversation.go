@@ -79,8 +79,8 @@ func (p *run) getBlob(id []byte) error {
 	return err
 }
 
-// recall asks for what the checkpoint of a continued conversation names: its prompt and its last turns.
-func (p *run) recall(state *pb.ConversationState) error {
+// fetchState asks for what the checkpoint of a continued conversation names: its prompt and its last turns.
+func (p *run) fetchState(state *pb.ConversationState) error {
 	turns := state.GetTurns()
 	if len(turns) > 4 {
 		turns = turns[len(turns)-4:]
@@ -108,7 +108,7 @@ func (p *run) sendCheckpoint(used, limit int) error {
 		}
 		p.state.RootPromptMessagesJson = [][]byte{id}
 	}
-	data, _ := json.Marshal(turnBlob{p.before + 1, excerpt(p.rec.Prompt), excerpt(p.updates.said.String())})
+	data, _ := json.Marshal(turnBlob{p.before + 1, excerpt(p.rec.Prompt), excerpt(p.updates.answer.String())})
 	id, err := p.blobs.set(data)
 	if err != nil {
 		return err

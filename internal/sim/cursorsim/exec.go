@@ -13,19 +13,19 @@ import (
 
 // An exec is an operation that the client was asked for and that may still be open.
 type exec struct {
-	id      uint32
-	kind    string
-	index   int // in Run.Execs
-	call    *script.Call
-	mcp     *pb.McpArgs                 // of a call of a client's tool
-	check   func(*pb.ExecClientMessage) // judges the answer; may be nil
-	asked   time.Time
-	beats   int    // heartbeats that came for it
-	said    string // the result so far
-	done    bool   // answered, thrown or aborted
-	thrown  bool   // the client answered with a throw
-	aborted bool   // the server withdrew it; what still comes is ignored
-	closed  bool   // stream_close came
+	id         uint32
+	kind       string
+	index      int // in Run.Execs
+	call       *script.Call
+	mcp        *pb.McpArgs                 // of a call of a client's tool
+	check      func(*pb.ExecClientMessage) // judges the answer; may be nil
+	asked      time.Time
+	heartbeats int    // heartbeats that came for it
+	output     string // the result so far
+	done       bool   // answered, thrown or aborted
+	thrown     bool   // the client answered with a throw
+	aborted    bool   // the server withdrew it; what still comes is ignored
+	closed     bool   // stream_close came
 }
 
 // execs keeps the book of a stream's execs: which were asked, answered and closed, and in which order. Each goes
@@ -87,7 +87,7 @@ func (x *execs) answered(m *pb.ExecClientMessage) {
 		return
 	}
 	if e.call != nil && !e.done {
-		x.checkRhythm("heartbeats of exec "+e.kind, e.beats, time.Since(e.asked), execHeartbeat)
+		x.checkRhythm("heartbeats of exec "+e.kind, e.heartbeats, time.Since(e.asked), execHeartbeat)
 	}
 	e.done = true
 	if e.check != nil {
@@ -97,8 +97,8 @@ func (x *execs) answered(m *pb.ExecClientMessage) {
 	if e.call != nil {
 		result = resultOf(e, m)
 		// The output of a shell that is streamed comes in several answers.
-		e.said += result.Text
-		result.Text = e.said
+		e.output += result.Text
+		result.Text = e.output
 		x.result(e.call.N, result)
 	}
 	x.record(func(r *Run) {
@@ -130,7 +130,7 @@ func (x *execs) controlled(m *pb.ExecClientControlMessage) {
 			if e.closed && !e.aborted {
 				x.violation("exec %d (%s): a heartbeat after its stream_close", e.id, e.kind)
 			}
-			e.beats++
+			e.heartbeats++
 			x.record(func(r *Run) { r.Execs[e.index].Heartbeats++ })
 			return
 		}

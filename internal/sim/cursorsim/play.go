@@ -61,7 +61,7 @@ func (p *run) do(step script.Step) error {
 	case script.Unknown:
 		return p.unknown()
 	case script.Frames:
-		err := p.wire.settle()
+		err := p.wire.flushHeld()
 		p.wire.frames = s.How
 		return err
 	case script.Gzip:

@@ -32,7 +32,7 @@ func (q *queries) ask(kind string) (id uint32, err error) {
 }
 
 // answered takes in an answer and returns what it says, as a script sees it; false when it answers no question.
-func (q *queries) answered(m *pb.InteractionResponse) (said string, ok bool) {
+func (q *queries) answered(m *pb.InteractionResponse) (text string, ok bool) {
 	q.record(func(r *Run) { r.Answers = append(r.Answers, Message[*pb.InteractionResponse]{m}) })
 	kind, asked := q.open[m.GetId()]
 	if !asked {

@@ -132,7 +132,7 @@ func (p *run) open() error {
 	}
 	p.state = &pb.ConversationState{}
 	if p.rec.Continued {
-		if err := p.recall(p.request.GetConversationState()); err != nil {
+		if err := p.fetchState(p.request.GetConversationState()); err != nil {
 			return err
 		}
 	}
@@ -166,23 +166,23 @@ func (p *run) close() error {
 
 // await reads the client until done. The client's patience is the simulator's: what is late ends the run.
 func (p *run) await(what string, done func() bool) error {
-	timeout := time.NewTimer(p.sim.config.Patience)
+	timeout := time.NewTimer(p.sim.config.AnswerTimeout)
 	defer timeout.Stop()
 	ok, err := p.read(done, timeout.C, false)
 	if err == nil && !ok {
-		p.violation("%s did not come within %s", what, p.sim.config.Patience)
+		p.violation("%s did not come within %s", what, p.sim.config.AnswerTimeout)
 		err = &endError{Code: "deadline_exceeded", Message: "the simulator waited too long for " + what}
 	}
 	return err
 }
 
-// forever is done that never is.
-func forever() bool { return false }
+// never is done that never is.
+func never() bool { return false }
 
 // read takes in what the client sends until done, and reports true, or until timeout, and reports false. A nil timeout
 // never comes. With alive the server sends heartbeats meanwhile.
 func (p *run) read(done func() bool, timeout <-chan time.Time, alive bool) (bool, error) {
-	if err := p.wire.settle(); err != nil {
+	if err := p.wire.flushHeld(); err != nil {
 		return false, err
 	}
 	var beat <-chan time.Time
@@ -206,7 +206,7 @@ func (p *run) read(done func() bool, timeout <-chan time.Time, alive bool) (bool
 			if err := p.updates.heartbeat(); err != nil {
 				return false, err
 			}
-			if err := p.wire.settle(); err != nil {
+			if err := p.wire.flushHeld(); err != nil {
 				return false, err
 			}
 		case <-timeout:
@@ -225,7 +225,7 @@ func (p *run) pause(d time.Duration, alive bool) error {
 		defer timer.Stop()
 		timeout = timer.C
 	}
-	_, err := p.read(forever, timeout, alive)
+	_, err := p.read(never, timeout, alive)
 	return err
 }
 
@@ -256,8 +256,8 @@ func (p *run) receive(i item) error {
 	case *pb.AgentClientMessage_KvClientMessage:
 		p.blobs.answered(m.KvClientMessage)
 	case *pb.AgentClientMessage_InteractionResponse:
-		if said, ok := p.queries.answered(m.InteractionResponse); ok {
-			p.player.Answer(said)
+		if text, ok := p.queries.answered(m.InteractionResponse); ok {
+			p.player.Answer(text)
 		}
 	case *pb.AgentClientMessage_ClientHeartbeat:
 		p.record(func(r *Run) { r.Heartbeats++ })

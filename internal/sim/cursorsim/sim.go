@@ -23,9 +23,9 @@ type Config struct {
 	ContextOnly bool
 	// TokenLifetime is how long an access token is good; 0 is an hour.
 	TokenLifetime time.Duration
-	// Patience is how long a client may take for an answer that needs no user: context, blobs and the like. 0 is 30
+	// AnswerTimeout is how long a client may take for an answer that needs no user: context, blobs and the like. 0 is 30
 	// seconds.
-	Patience time.Duration
+	AnswerTimeout time.Duration
 	// Keep is how many finished runs and how many conversations are remembered; 0 is 10,000.
 	Keep int
 	// Log gets a line for each run and each violation; nil is silence.
@@ -49,8 +49,8 @@ func New(config Config) *Sim {
 	if config.TokenLifetime == 0 {
 		config.TokenLifetime = time.Hour
 	}
-	if config.Patience == 0 {
-		config.Patience = 30 * time.Second
+	if config.AnswerTimeout == 0 {
+		config.AnswerTimeout = 30 * time.Second
 	}
 	if config.Keep == 0 {
 		config.Keep = 10_000

@@ -106,23 +106,23 @@ func (p *run) finish(w http.ResponseWriter, err error) {
 	if p.writeEnd(w, end, err) != nil && end == EndedWell {
 		p.record(func(r *Run) { r.End = EndedLeft })
 	}
-	p.linger()
+	p.awaitHalfClose()
 	if end == EndedCut {
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// lingerFor is how long a compressed stream is kept open after its end frame.
-const lingerFor = time.Second
+// halfCloseWait is how long a compressed stream is kept open after its end frame.
+const halfCloseWait = time.Second
 
-// linger waits for the client to end its side. When the handler returns before that, net/http resets the stream, and
+// awaitHalfClose waits for the client to end its side. When the handler returns before that, net/http resets the stream, and
 // Node's client then throws away what it has received and not decompressed yet: Cursor's SDK loses the end of a
 // compressed answer.
-func (p *run) linger() {
+func (p *run) awaitHalfClose() {
 	if p.rec.Transport != "http2" || !p.wire.compressed {
 		return
 	}
-	timeout := time.NewTimer(lingerFor)
+	timeout := time.NewTimer(halfCloseWait)
 	defer timeout.Stop()
 	p.read(func() bool { return p.rec.HalfClosed }, timeout.C, false)
 }
@@ -156,7 +156,7 @@ func (p *run) writeEnd(w http.ResponseWriter, end string, err error) error {
 	case end == EndedWell, end == EndedDropped:
 		return p.wire.end(nil)
 	case end == EndedCut:
-		return p.wire.settle() // what was sent so far arrives before the reset
+		return p.wire.flushHeld() // what was sent so far arrives before the reset
 	case end == EndedCancel:
 		return p.wire.end(&endError{Code: "canceled", Message: "canceled by the client"})
 	case errors.As(err, &status):

@@ -17,10 +17,10 @@ type updates struct {
 	wire    *wire
 	started time.Time
 
-	step          uint64          // number of the current step, from 1
-	said, thought strings.Builder // of this turn, so far
-	usage         *script.Usage   // what the script wants turn_ended to say; nil: count it
-	ended         bool            // turn_ended was sent
+	step              uint64          // number of the current step, from 1
+	answer, reasoning strings.Builder // of this turn, so far
+	usage             *script.Usage   // what the script wants turn_ended to say; nil: count it
+	ended             bool            // turn_ended was sent
 }
 
 // send sends an interaction update.
@@ -47,7 +47,7 @@ func (u *updates) endStep() error {
 // refuses.
 func (u *updates) text(s string, notice bool) error {
 	if !notice {
-		u.said.WriteString(s)
+		u.answer.WriteString(s)
 	}
 	delta := appendString(nil, 1, s)
 	if notice {
@@ -59,7 +59,7 @@ func (u *updates) text(s string, notice bool) error {
 
 // think sends a thinking delta, by hand for the same reason as text.
 func (u *updates) think(s string) error {
-	u.thought.WriteString(s)
+	u.reasoning.WriteString(s)
 	return u.wire.sendPayload(appendMessage(nil, 1, appendMessage(nil, 4, appendString(nil, 1, s))))
 }
 
@@ -70,7 +70,7 @@ func (u *updates) heartbeat() error {
 
 // tokens is about how many tokens this turn has cost so far: four bytes a token.
 func (u *updates) tokens() int64 {
-	return int64(len(u.rec.Prompt)+u.said.Len()+u.thought.Len())/4 + 1
+	return int64(len(u.rec.Prompt)+u.answer.Len()+u.reasoning.Len())/4 + 1
 }
 
 // endTurn says that the turn has ended and what it cost. prior is the number of tokens of the turns before.
@@ -78,8 +78,8 @@ func (u *updates) endTurn(prior int64) error {
 	usage := script.Usage{
 		Input:     int64(len(u.rec.Prompt))/4 + 1,
 		CacheRead: prior,
-		Output:    int64(u.said.Len()+u.thought.Len())/4 + 1,
-		Reasoning: int64(u.thought.Len()) / 4,
+		Output:    int64(u.answer.Len()+u.reasoning.Len())/4 + 1,
+		Reasoning: int64(u.reasoning.Len()) / 4,
 	}
 	if u.usage != nil {
 		usage = *u.usage

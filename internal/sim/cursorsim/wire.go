@@ -107,7 +107,7 @@ func (w *wire) write(data []byte) error {
 		if len(w.held) < heldLimit {
 			return nil
 		}
-		return w.settle()
+		return w.flushHeld()
 	case "split":
 		for len(data) > 0 {
 			n := w.cut(len(data))
@@ -130,8 +130,8 @@ func (w *wire) cut(n int) int {
 	return min(n, 1+w.random.IntN(7+n/8))
 }
 
-// settle writes what is held back. It is called before every wait.
-func (w *wire) settle() error {
+// flushHeld writes what is held back. It is called before every wait.
+func (w *wire) flushHeld() error {
 	if len(w.held) == 0 {
 		return nil
 	}
@@ -153,7 +153,7 @@ func (w *wire) end(e *endError) error {
 	if err := w.frame(flagEnd, e.payload()); err != nil {
 		return err
 	}
-	return w.settle()
+	return w.flushHeld()
 }
 
 // garbage sends what is no message.
@@ -169,7 +169,7 @@ func (w *wire) garbage(kind string) error {
 	case "end":
 		data = appendFrame(nil, flagEnd, []byte(`{"error":`))
 	}
-	if err := w.settle(); err != nil {
+	if err := w.flushHeld(); err != nil {
 		return err
 	}
 	return w.out(data)
