@@ -7,15 +7,22 @@ import (
 	"composer-api/internal/sim/script"
 )
 
+// The handlers of /sim/…: what a test that talks HTTP (the conformance tests of other languages, a
+// person with curl) needs in place of the methods of [Sim].
+
+// getRuns answers GET /sim/runs.
 func (s *Sim) getRuns(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string][]Run{"runs": s.Runs()})
 }
 
+// deleteRuns answers DELETE /sim/runs.
 func (s *Sim) deleteRuns(w http.ResponseWriter, _ *http.Request) {
 	s.Reset()
 	w.WriteHeader(http.StatusNoContent)
 }
 
+// getViolations answers GET /sim/violations. None is an empty list and not null, because scripts in
+// other languages take its length.
 func (s *Sim) getViolations(w http.ResponseWriter, _ *http.Request) {
 	violations := s.Violations()
 	if violations == nil {
@@ -24,6 +31,7 @@ func (s *Sim) getViolations(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string][]Violation{"violations": violations})
 }
 
+// state is what GET /sim/state answers.
 type state struct {
 	Seed      uint64 `json:"seed"`
 	Exchanges int    `json:"exchanges"`
@@ -43,6 +51,8 @@ func (s *Sim) getState(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, st)
 }
 
+// postScript answers POST /sim/script, whose body is the script as text, at most 1 MiB. A script that
+// can't be parsed is answered with 400 and the parser's error, and changes nothing.
 func (s *Sim) postScript(w http.ResponseWriter, r *http.Request) {
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
 	if err == nil {
@@ -56,6 +66,8 @@ func (s *Sim) postScript(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
 }
 
+// postRevoke answers POST /sim/revoke: a client that holds a token gets "unauthenticated" from now on
+// and has to exchange its key again.
 func (s *Sim) postRevoke(w http.ResponseWriter, _ *http.Request) {
 	s.RevokeTokens()
 	w.WriteHeader(http.StatusNoContent)

@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// A keyRule says what becomes of API keys that begin with prefix.
+// A keyRule says what becomes of API keys that begin with prefix. The prefixes let a test choose a
+// fault by its key, also when the simulator is a process of its own.
 type keyRule struct {
 	prefix   string
 	status   int           // of the exchange and of the public API; 0 is 200
@@ -22,7 +23,7 @@ type keyRule struct {
 	team     bool          // a team's key: /v1/me names no user
 }
 
-// badKeys are the keys that are special. Every other key is good.
+// badKeys are the keys that are special. Every other key is good. The first rule that fits decides.
 var badKeys = []keyRule{
 	{prefix: "crsr_bad", status: http.StatusUnauthorized, code: "unauthenticated"},
 	{prefix: "crsr_limited", status: http.StatusTooManyRequests, code: "resource_exhausted"},
@@ -44,10 +45,15 @@ func ruleOf(key string) keyRule {
 	return keyRule{}
 }
 
-// tokens makes and checks access tokens: JWTs, signed with a key of this process, that name their API key by its hash.
+// tokens makes and checks access tokens: JWTs (HS256) that name their API key by its hash. They are
+// signed with a random key of this process, so a token of another process, or from before a restart,
+// is invalid.
+//
+// Clients read "exp" in the token to know when to exchange the key again, as they do with Cursor's.
 type tokens struct {
 	lifetime time.Duration
 
+	// mu protects what follows.
 	mu        sync.Mutex
 	secret    [32]byte
 	exchanges int
@@ -74,6 +80,7 @@ func (t *tokens) count() int {
 	return t.exchanges
 }
 
+// claims are the token's body. Times are seconds since 1970.
 type claims struct {
 	Subject string `json:"sub"` // hash of the API key
 	Expires int64  `json:"exp"`
@@ -86,6 +93,7 @@ func (t *tokens) mint(key string, lifetime time.Duration) string {
 	if lifetime == 0 {
 		lifetime = t.lifetime
 	}
+	// The id (jti) makes each token different from all others, also within a second.
 	now := time.Now()
 	body, _ := json.Marshal(claims{hashOf(key), now.Add(lifetime).Unix(), now.Unix(), rand.Text()})
 	encode := base64.RawURLEncoding.EncodeToString
@@ -103,7 +111,9 @@ func (t *tokens) sign(signed string) []byte {
 	return mac.Sum(nil)
 }
 
-// check returns the hash of the API key for which token was made; false when the token is not good (any more).
+// check returns the hash of the API key for which token was made; false when the token is not valid
+// (any more). The header of the JWT is not read: whatever algorithm it names, only our signature
+// counts.
 func (t *tokens) check(token string) (keyHash string, ok bool) {
 	i := strings.LastIndexByte(token, '.')
 	if i < 0 {
@@ -125,7 +135,8 @@ func (t *tokens) check(token string) (keyHash string, ok bool) {
 	return c.Subject, true
 }
 
-// hashOf is how a secret is recorded: enough to tell two apart.
+// hashOf is how a secret is recorded: the first 64 bits of its SHA-256. They tell two secrets apart, and
+// the secret can't be found from them.
 func hashOf(secret string) string {
 	sum := sha256.Sum256([]byte(secret))
 	return hex.EncodeToString(sum[:8])
@@ -152,8 +163,10 @@ func (s *Sim) exchangeKey(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// publicKey lets a request to the public API in, with an API key or an access token, and answers it when it may not
-// come in.
+// publicKey decides whether a request to the public API may pass, by its API key or access token. If
+// it may not, publicKey has answered the request and returns false.
+//
+// The error's form is the public API's, {"error":{"code":…,"message":…}}, which is not Connect's.
 func (s *Sim) publicKey(w http.ResponseWriter, r *http.Request) (keyRule, bool) {
 	token := bearer(r)
 	if _, ok := s.tokens.check(token); ok {
@@ -170,6 +183,7 @@ func (s *Sim) publicKey(w http.ResponseWriter, r *http.Request) (keyRule, bool) 
 	return rule, false
 }
 
+// account is what GET /v1/me answers. The fields about the user are missing for a team's key.
 type account struct {
 	APIKeyName    string `json:"apiKeyName"`
 	CreatedAt     string `json:"createdAt"`
@@ -197,7 +211,8 @@ func (s *Sim) me(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, me)
 }
 
-// retryAfter sets the header that goes with 429, in seconds.
+// retryAfter sets the header that goes with 429, in seconds. 7 is an unusual number, so a test can tell
+// that the header was honoured.
 func retryAfter(w http.ResponseWriter, status int) {
 	if status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "7")
@@ -211,7 +226,8 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	json.NewEncoder(w).Encode(body)
 }
 
-// writeConnectError answers as Connect's unary methods do.
+// writeConnectError answers as Connect's unary methods do: {"code":…,"message":…} with an HTTP status.
+// It is for errors before a stream begins; afterwards see wire.end.
 func writeConnectError(w http.ResponseWriter, status int, code, message string) {
 	writeJSON(w, status, map[string]string{"code": code, "message": message})
 }

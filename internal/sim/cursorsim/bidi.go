@@ -12,18 +12,27 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
-// A session is the client's side of a stream over HTTP/1.1: each message comes in a request of its own, and several may
-// be under way at once.
+// A session is the client's side of a stream over HTTP/1.1: each message comes in a request of its
+// own, and several may be under way at once.
+//
+//	BidiAppend seqno 1 ──► held until 0 is here
+//	BidiAppend seqno 0 ──► inbox: 0, 1
+//	RunSSE             ──► serveRun reads the inbox, and answers in its body
+//
+// Its methods may be called concurrently; mu protects all fields but in, which has its own lock.
 type session struct {
 	in *inbox
 
-	mu   sync.Mutex
+	mu sync.Mutex
+	// next is the number of the message that the inbox waits for; the first is 0.
 	next int64
 	held map[int64]*pb.AgentClientMessage // came before their turn
+	// done is set when the run is over; from then on messages are counted as received and dropped.
 	done bool
 }
 
-// sessions are the streams over HTTP/1.1, by request id.
+// sessions are the streams over HTTP/1.1, by request id. A finished session stays until newer ones
+// displace it, because a late append must not open a new one.
 type sessions struct {
 	mu   sync.Mutex
 	keep int
@@ -43,7 +52,8 @@ func (s *sessions) of(requestID string) *session {
 	return fresh
 }
 
-// append takes message number seq and passes on what is in order. It reports whether the number is a new one.
+// append takes message number seq and passes on what is in order. It reports whether the number is a
+// new one; a number that comes twice is dropped.
 func (s *session) append(seq int64, m *pb.AgentClientMessage) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,7 +75,7 @@ func (s *session) append(seq int64, m *pb.AgentClientMessage) bool {
 	}
 }
 
-// end lets go of what nobody will read.
+// end throws away what nobody will read. It is called when the run is over.
 func (s *session) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,8 +84,9 @@ func (s *session) end() {
 	s.in.take()
 }
 
-// runSSE serves the stream over HTTP/1.1: its body names the request id, under which bidiAppend receives the
-// messages. The session is over when it returns; later appends are ignored.
+// runSSE serves the stream over HTTP/1.1. The body is one frame with a BidiRequestId; under that id
+// bidiAppend receives the messages. Despite the method's name the answer is a Connect stream and not
+// text/event-stream. The session is over when runSSE returns; later appends are ignored.
 func (s *Sim) runSSE(w http.ResponseWriter, r *http.Request) {
 	_, payload, err := readFrame(r.Body)
 	var id pb.BidiRequestId
@@ -90,8 +101,12 @@ func (s *Sim) runSSE(w http.ResponseWriter, r *http.Request) {
 	s.serveRun(w, r, "sse", id.GetRequestId(), session.in)
 }
 
-// bidiAppend takes in one message of a stream over HTTP/1.1: a BidiAppendRequest with the message in hex. Requests
-// arrive in any order; session.append sorts them by append_seqno.
+// bidiAppend takes in one message of a stream over HTTP/1.1: a BidiAppendRequest with an
+// AgentClientMessage in hex. It is a unary Connect call, so its body has no frame, and compression is
+// in Content-Encoding. Requests arrive in any order; session.append sorts them by append_seqno.
+//
+// What a client could have got wrong without any harm here (upper-case hex, a content type) is noted
+// as a violation and accepted; a message that can't be decoded is refused with invalid_argument.
 func (s *Sim) bidiAppend(w http.ResponseWriter, r *http.Request) {
 	if _, ok := s.tokens.check(bearer(r)); !ok {
 		writeConnectError(w, http.StatusUnauthorized, "unauthenticated", "the access token is not valid")

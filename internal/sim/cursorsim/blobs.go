@@ -10,8 +10,11 @@ import (
 // kvAnswer is the client's answer to set_blob or get_blob.
 type kvAnswer = pb.KvClientMessage
 
-// blobs keeps the book of what a stream asked of the client's blob store: each question is answered once, by its id.
-// It belongs to the run's goroutine.
+// blobs keeps track of what a stream asked of the client's blob store: each question is answered once,
+// by its id. It belongs to the run's goroutine.
+//
+// A conversation's history lives with the client, as blobs that are named by the hash of their bytes.
+// The server sets blobs while it answers, and gets them when the conversation is continued.
 type blobs struct {
 	notes
 	wire *wire
@@ -19,13 +22,14 @@ type blobs struct {
 	open map[uint32]func(*kvAnswer) // takes the answer; by id, unanswered
 }
 
-// A blobGet is a get_blob that was asked.
+// A blobGet is a get_blob that was asked. Both fields are set by the answer.
 type blobGet struct {
 	done bool  // it was answered
 	miss error // why the answer is of no use; an *endError
 }
 
-// A blob's id is its hash, so that whoever holds the id can tell whether the bytes are right.
+// blobID is a blob's id: the SHA-256 of its bytes, so that whoever holds the id can tell whether the
+// bytes are right.
 func blobID(data []byte) []byte {
 	sum := sha256.Sum256(data)
 	return sum[:]
@@ -46,7 +50,8 @@ func (b *blobs) set(data []byte) (id []byte, err error) {
 	})
 }
 
-// get asks for bytes that the client was given, and does not wait.
+// get asks for bytes that the client was given, and does not wait; wait for done, then look at miss.
+// Bytes that don't match the id count as a miss, and as a violation.
 func (b *blobs) get(id []byte) (*blobGet, error) {
 	g := new(blobGet)
 	return g, b.ask(&pb.KvServerMessage{
@@ -58,6 +63,7 @@ func (b *blobs) get(id []byte) (*blobGet, error) {
 		case result == nil:
 			b.violation("kv %d: get_blob was not answered with get_blob_result", a.GetId())
 			g.miss = errBlob(id)
+		// A miss is no violation by itself: a client may bound its store. It ends this run.
 		case result.BlobData == nil:
 			g.miss = errBlob(id)
 		case string(blobID(result.GetBlobData())) != string(id):
@@ -67,7 +73,8 @@ func (b *blobs) get(id []byte) (*blobGet, error) {
 	})
 }
 
-// errBlob is how a run ends that needs a blob which the client no longer has.
+// errBlob is how a run ends that needs a blob which the client no longer has. The protocol only says
+// that the turn fails; the code is the simulator's choice.
 func errBlob(id []byte) error {
 	return &endError{Code: "not_found", Message: "Blob not found: " + hex.EncodeToString(id)}
 }
@@ -80,7 +87,8 @@ func (b *blobs) ask(m *pb.KvServerMessage, answered func(*kvAnswer)) error {
 	return b.wire.send(&pb.AgentServerMessage{Message: &pb.AgentServerMessage_KvServerMessage{KvServerMessage: m}})
 }
 
-// answered takes in the answer to set_blob or get_blob.
+// answered takes in the answer to set_blob or get_blob. One whose id was not asked, or was answered
+// before, is a violation and otherwise ignored.
 func (b *blobs) answered(m *kvAnswer) {
 	b.record(func(r *Run) { r.Blobs = append(r.Blobs, Message[*kvAnswer]{m}) })
 	answer, ok := b.open[m.GetId()]

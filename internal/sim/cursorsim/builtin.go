@@ -13,8 +13,9 @@ import (
 	"composer-api/internal/sim/script"
 )
 
-// Cursor's own tools are the fields of ExecServerMessage that end in "_args"; each has its answer in the field of
-// ExecClientMessage with the same number. So a tool that the protocol files learn is one that scripts can call.
+// Cursor's own tools are the fields of ExecServerMessage that end in "_args"; each has its answer in
+// the field of ExecClientMessage with the same number. So there is no table of tools here: a tool that
+// is added to the .proto file is one that scripts can call.
 
 // builtinArgs is the field of a built-in tool; nil when there is none of that name.
 func builtinArgs(tool string) protoreflect.FieldDescriptor {
@@ -22,7 +23,9 @@ func builtinArgs(tool string) protoreflect.FieldDescriptor {
 	return all.ByName(protoreflect.Name(tool + "_args"))
 }
 
-// callBuiltin asks for one of Cursor's own tools. The error is for the script's author when there is no such tool.
+// callBuiltin asks for one of Cursor's own tools. The arguments in the script are the JSON form
+// (protojson) of the tool's message; when there is no such tool, or the arguments don't fit, the error
+// is for the script's author. A tool_call_id is filled in where the message has the field.
 func (p *run) callBuiltin(c script.Call) (*exec, error) {
 	field := builtinArgs(c.Tool)
 	if field == nil {
@@ -51,8 +54,9 @@ func (p *run) callBuiltin(c script.Call) (*exec, error) {
 	return e, err
 }
 
-// answerTo is the answer to the question of that number: a question's field and that of its answer have the same, in
-// execs as in queries. It is nil when the message answers another question.
+// answerTo returns the part of m that answers the question with that field number: a question and its
+// answer have the same number, in execs as in queries. It is nil when the message answers another
+// question.
 func answerTo(m proto.Message, question protoreflect.FieldNumber) protoreflect.Message {
 	r := m.ProtoReflect()
 	field := r.Descriptor().Fields().ByNumber(question)
@@ -62,8 +66,11 @@ func answerTo(m proto.Message, question protoreflect.FieldNumber) protoreflect.M
 	return r.Get(field).Message()
 }
 
-// builtinResult reads the answer to a built-in tool: the texts in it, one a line. Every result is a choice between a
-// success and several failures; a stream of shell output has no success, and only its refusal is a failure.
+// builtinResult reads the answer to a built-in tool: the texts in it, one a line.
+//
+// Every result is a oneof of a success and several failures, and the name of the chosen field tells
+// them apart. A stream of shell output has no success; there only the refusal is a failure. Any other
+// name goes before the text, as in "file not found: go.mod".
 func builtinResult(e *exec, m *pb.ExecClientMessage) script.Result {
 	answer := answerTo(m, builtinArgs(e.kind).Number())
 	if answer == nil {
@@ -87,10 +94,12 @@ func builtinResult(e *exec, m *pb.ExecClientMessage) script.Result {
 	return r
 }
 
-// echoes are fields of results that only repeat the arguments.
+// echoes are fields of results that only repeat the arguments. Without them, what is left is the
+// tool's output.
 var echoes = []protoreflect.Name{"command", "working_directory", "path", "abs_path", "pattern", "url", "uri", "output_mode", "cwd"}
 
-// texts collects the strings of a message, in the order of its fields.
+// texts collects the strings of a message and of those within it, in the order of the fields; entries
+// of a map in the order of their keys, so that the result is always the same.
 func texts(m protoreflect.Message) []string {
 	var all []string
 	collect := func(kind protoreflect.Kind, v protoreflect.Value) {
@@ -129,7 +138,7 @@ func texts(m protoreflect.Message) []string {
 	return all
 }
 
-// marshal encodes a message, always in the same way, so that a seed decides everything.
+// marshal encodes a message, always in the same way, so that the bytes depend on the seed alone.
 func marshal(m proto.Message) ([]byte, error) {
 	return proto.MarshalOptions{Deterministic: true}.Marshal(m)
 }

@@ -13,7 +13,16 @@ import (
 	"composer-api/internal/sim/script"
 )
 
-// doCalls plays calls that are open together, and waits for all their results.
+// doCalls plays calls that are open together, and waits for all their results:
+//
+//	tool_requests_listed   how many there will be (left out now and then, as servers do)
+//	for each call          its mirror, the allow-list check, and the exec
+//	                       … the client answers, in any order …
+//	tool_call_completed    for each call
+//	step_completed, step_started
+//
+// A step that stands between the calls, such as a delay or an abort, is played in its place, while the
+// calls before it are open.
 func (p *run) doCalls(calls script.Calls) error {
 	if calls.Announced > 0 && !p.wire.chance(5) {
 		err := p.updates.send(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_ToolRequestsListed{
@@ -52,7 +61,8 @@ func (p *run) doCalls(calls script.Calls) error {
 	return p.updates.beginStep()
 }
 
-// awaitResults waits as long as the client wants: a user may have to be asked.
+// awaitResults waits for as long as the client wants, because a user may have to be asked, and sends
+// heartbeats meanwhile. Streamed shell output is complete only with its stream_close.
 func (p *run) awaitResults(open []*exec) error {
 	_, err := p.read(func() bool {
 		for _, e := range open {
@@ -65,7 +75,9 @@ func (p *run) awaitResults(open []*exec) error {
 	return err
 }
 
-// call makes one tool call: its mirror, the allow-list check, and the exec itself.
+// call makes one tool call: its mirror, the allow-list check, and the exec itself. It does not wait for
+// the result. A tool that the request doesn't offer is called all the same: clients must answer that
+// with tool_not_found.
 func (p *run) call(c script.Call) (*exec, error) {
 	if c.Builtin {
 		return p.callBuiltin(c)
@@ -90,6 +102,7 @@ func (p *run) call(c script.Call) (*exec, error) {
 		return nil, err
 	}
 	offered := p.offers(c.Tool)
+	// 11 is mcp_args in ExecServerMessage.
 	e, err := p.execs.ask("mcp", &c, field(11, m), func(a *pb.ExecClientMessage) {
 		switch r := a.GetMcpResult(); {
 		case r == nil:
@@ -117,13 +130,15 @@ func (p *run) offers(tool string) bool {
 	return false
 }
 
-// The MCP server under which clients offer their tools.
+// The MCP server under which clients offer their tools, as Cursor's SDK names it. Tool names on the
+// wire are custom-user-tools-read; tool_name has the bare name.
 const (
 	provider   = "custom-user-tools"
 	toolPrefix = provider + "-"
 )
 
-// resultOf reads the answer to a call as a script sees it.
+// resultOf reads the answer to a call as a script sees it: the text, with a placeholder for each image,
+// and whether it is an error.
 func resultOf(e *exec, m *pb.ExecClientMessage) script.Result {
 	if e.call.Builtin {
 		return builtinResult(e, m)
@@ -149,7 +164,7 @@ func resultOf(e *exec, m *pb.ExecClientMessage) script.Result {
 	return script.Result{Text: "(an answer of no known kind)", IsError: true}
 }
 
-// askUnknown asks for an operation that clients do not know; they must throw.
+// askUnknown asks for an operation that clients do not know; they must throw, and close.
 func (p *run) askUnknown(number int) error {
 	e, err := p.execs.ask("unknown", nil, appendMessage(nil, protowire.Number(number), nil), func(*pb.ExecClientMessage) {
 		p.violation("an unknown exec was answered and not thrown")

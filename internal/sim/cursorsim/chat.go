@@ -14,18 +14,27 @@ import (
 	"composer-api/internal/sim/script"
 )
 
-// chatPath is where the older chat endpoint is always served.
+// chatPath is where the older chat endpoint is always served. Config.ChatPaths adds others.
+//
+// That endpoint has one request and one streamed answer, and no way for the client to say anything
+// while the answer is streamed. Tool calls are text in the answer (see [chatStyle]), and their results
+// are in the text of the next request (see [transcript]). So a turn of the script with a call spans
+// several requests:
+//
+//	POST /chat   transcript                  the turn up to its first call; parked in chats
+//	POST /chat   transcript with results     claimed: the turn from there on
 const chatPath = "/chat"
 
-// chats are the turns that wait for the results of their calls, by conversation. The next request of the conversation
-// brings them in its transcript.
+// chats are the turns that wait for the results of their calls, by conversation. The next request of
+// the conversation brings them in its transcript. mu protects the map; a turn belongs to the request
+// that claimed it.
 type chats struct {
 	mu   sync.Mutex
 	keep int
 	oldest[string, *chatTurn]
 }
 
-// A chatTurn is a turn of the script that is played over several requests.
+// A chatTurn is a turn of the script that is played over several requests, one after the other.
 type chatTurn struct {
 	player *script.Player
 	open   map[int]int // calls without a result: the transcript's number → the script's
@@ -38,8 +47,9 @@ func (c *chats) park(conversation string, t *chatTurn) {
 	c.add(conversation, t, c.keep)
 }
 
-// claim returns the turn that waits for results which are all in the transcript; nil when there is none. What waited for
-// others is forgotten: the conversation has gone on without them.
+// claim returns the turn of this conversation, if all the results that it waits for are in the
+// transcript, and hands them to its player; nil otherwise. In both cases nothing waits any more: a
+// turn whose results did not come is forgotten, because the conversation has gone on without them.
 func (c *chats) claim(conversation string, results map[int]script.Result) *chatTurn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,7 +68,8 @@ func (c *chats) claim(conversation string, results map[int]script.Result) *chatT
 	return t
 }
 
-// A chatRun is one request of the older chat endpoint and its answer.
+// A chatRun is one request of the older chat endpoint and its answer. It belongs to the goroutine that
+// serves the request.
 type chatRun struct {
 	sim        *Sim
 	rec        *Run
@@ -71,7 +82,8 @@ type chatRun struct {
 	answering  bool // the answer has begun in the thinking field
 }
 
-// chat serves the older chat endpoint.
+// chat serves the older chat endpoint. The request is read before the token is judged, so that the
+// record of a refused request has its prompt, too.
 func (s *Sim) chat(w http.ResponseWriter, r *http.Request) {
 	rec := &Run{
 		Transport: "chat", Path: r.URL.Path, Header: publicHeader(r.Header), RequestID: r.Header.Get("X-Request-Id"),
@@ -102,7 +114,10 @@ func (s *Sim) chat(w http.ResponseWriter, r *http.Request) {
 	c.finish(w, err)
 }
 
-// read reads the one message of the request, and its end, without which net/http doesn't notice that the client leaves.
+// read reads the one message of the request, notes what is wrong with it, and finds the turn to play:
+// the one that waits for the results in this transcript, else a new one from the playlist.
+//
+// It reads the body to its end, because net/http notices only then that the client leaves.
 func (c *chatRun) read(body io.Reader) error {
 	_, payload, err := readFrame(body)
 	if err != nil {
@@ -134,7 +149,8 @@ func (c *chatRun) read(body io.Reader) error {
 	return nil
 }
 
-// attempt counts the requests of one name.
+// attempt counts the requests of one name, from 1. The older endpoint has no run id; its requests are
+// named by their text, so a client's retry counts as a second attempt.
 func (c *conversation) attempt(name string) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -142,12 +158,14 @@ func (c *conversation) attempt(name string) int {
 	return c.attempts[name]
 }
 
-// play plays the turn up to its end or to a call. nil means that the answer ended well.
+// play plays the turn up to its end or to a call of a client's tool. nil means that the answer ended
+// well.
 func (c *chatRun) play(w http.ResponseWriter) error {
 	step, more := c.turn.player.Next()
 	if s, ok := step.(script.Status); ok && more {
 		return &statusError{s}
 	}
+	// From here on an error can't have an HTTP status any more.
 	w.WriteHeader(http.StatusOK)
 	if err := c.wire.flush(); err != nil {
 		return err
@@ -162,8 +180,8 @@ func (c *chatRun) play(w http.ResponseWriter) error {
 	return nil
 }
 
-// do plays one step; waits says that the next one needs the results of calls. Steps that this endpoint has nothing for
-// are skipped.
+// do plays one step; waits says that the next one needs the results of calls. Steps that this endpoint
+// has no message for (blobs, checkpoints, queries, usage) are skipped.
 func (c *chatRun) do(step script.Step) (waits bool, err error) {
 	switch s := step.(type) {
 	case script.Text:
@@ -201,7 +219,7 @@ func (c *chatRun) do(step script.Step) (waits bool, err error) {
 	return false, nil
 }
 
-// The fields of a response frame.
+// The fields of a response frame: {1: binary tool call} or {2: {1: text, 25: {1: thinking}}}.
 const (
 	chatFrameBinaryCall = 1
 	chatFrameMessage    = 2
@@ -209,7 +227,7 @@ const (
 	chatMessageThinking = 25
 )
 
-// send sends a frame with a text in one of the two fields.
+// send sends a frame with a text in one of the two fields. No text is no frame.
 func (c *chatRun) send(thinking bool, text string) error {
 	if text == "" {
 		return nil
@@ -221,7 +239,8 @@ func (c *chatRun) send(thinking bool, text string) error {
 	return c.wire.sendPayload(appendMessage(nil, chatFrameMessage, message))
 }
 
-// think sends reasoning. A model that has begun its answer in the thinking field can't think any more.
+// think sends reasoning. Once the answer has begun in the thinking field there is no way to send more
+// of it, so it is dropped.
 func (c *chatRun) think(text string) error {
 	if c.answering {
 		return nil
@@ -229,7 +248,8 @@ func (c *chatRun) think(text string) error {
 	return c.send(true, text)
 }
 
-// say sends a piece of the answer, in the field that the style wants.
+// say sends a piece of the answer, in the field that the style wants. In the thinking field the first
+// piece has the marker before it that ends the reasoning.
 func (c *chatRun) say(text string) error {
 	if c.style.final == "" {
 		return c.send(false, text)
@@ -241,7 +261,9 @@ func (c *chatRun) say(text string) error {
 	return c.send(true, text)
 }
 
-// sendPieces sends a text whose beginning comes in several frames, cut anywhere.
+// sendPieces sends cut and then whole. When the simulator misbehaves, cut comes in several frames,
+// separated anywhere, also inside a character: clients have to recognise markers over the borders of
+// frames.
 func (c *chatRun) sendPieces(thinking bool, cut, whole string) error {
 	for c.style.random != nil && len(cut) > 1 {
 		n := 1 + c.style.random.IntN(len(cut)-1)
@@ -253,7 +275,12 @@ func (c *chatRun) sendPieces(thinking bool, cut, whole string) error {
 	return c.send(thinking, cut+whole)
 }
 
-// calls writes tool calls into the answer. The turn waits if the client is to run any of them.
+// calls writes tool calls into the answer, as one block of text. The turn waits if the client is to run
+// any of them. Calls are numbered over the whole conversation, on from the last one that has a result
+// in the transcript, because that is how clients name results.
+//
+// A call of a tool that wasn't offered gets its failure at once: a client shows it as text and sends
+// nothing back.
 func (c *chatRun) calls(s script.Calls) (waits bool, err error) {
 	var block strings.Builder
 	c.turn.open = map[int]int{}
@@ -288,7 +315,8 @@ func (c *chatRun) calls(s script.Calls) (waits bool, err error) {
 	return true, nil
 }
 
-// pause waits; alive sends frames without anything in them meanwhile. 0 is until the client leaves.
+// pause waits for d, or with 0 until the client leaves. With alive, an empty frame is sent every
+// heartbeatEvery meanwhile.
 func (c *chatRun) pause(d time.Duration, alive bool) error {
 	if err := c.wire.flushHeld(); err != nil {
 		return err
@@ -316,6 +344,8 @@ func (c *chatRun) pause(d time.Duration, alive bool) error {
 	}
 }
 
+// garbage sends bytes that are no message. After "length" the client is still reading, so the stream
+// stays open until it gives up.
 func (c *chatRun) garbage(kind string) error {
 	if err := c.wire.garbage(kind); err != nil {
 		return err
@@ -326,7 +356,8 @@ func (c *chatRun) garbage(kind string) error {
 	return errGarbage
 }
 
-// unknown sends a frame that nobody knows, and a tool call in the binary form, which clients are to ignore.
+// unknown sends a frame of an unknown kind, and a tool call in the binary form, which clients are to
+// ignore.
 func (c *chatRun) unknown() error {
 	if err := c.wire.frame(0, unknownMessage()); err != nil {
 		return err
@@ -335,7 +366,8 @@ func (c *chatRun) unknown() error {
 	return c.wire.frame(0, call)
 }
 
-// chatErrorOf is endErrorOf with the details as this endpoint says them, in JSON beside the bytes.
+// chatErrorOf is endErrorOf in the form of this endpoint: title and detail are also in debug.details,
+// as JSON, beside the encoded ErrorDetails.
 func chatErrorOf(s script.Error) *endError {
 	e := endErrorOf(s)
 	if len(e.Details) > 0 {
@@ -346,7 +378,8 @@ func chatErrorOf(s script.Error) *endError {
 	return e
 }
 
-// finish writes the end of the answer and of the record.
+// finish writes the end of the answer, and then that of the record. The cases go from the ends that a
+// script asked for to what is left: the client is gone.
 func (c *chatRun) finish(w http.ResponseWriter, err error) {
 	end, written := EndedError, error(nil)
 	var status *statusError

@@ -11,6 +11,10 @@ import (
 )
 
 // A chatRequest is the message that opens an answer on the older chat endpoint.
+//
+// There is no .proto file for it; the field numbers are those that the reference system sends. So it
+// is decoded without generated code: every value under the path of its field numbers, as text, whatever
+// its type.
 type chatRequest struct {
 	text           string
 	images         int
@@ -21,8 +25,8 @@ type chatRequest struct {
 	fields map[string][]string // by path from the request: "1.13"
 }
 
-// chatFields is what a client must send, whatever it asks: a path of field numbers below the request, and the value.
-// Nobody knows what most of them mean.
+// chatFields is what a client must send, whatever it asks: a path of field numbers below the request,
+// and the value. What most of them mean is unknown.
 var chatFields = map[string]string{
 	"1.2": "1", "1.47": "1",
 	"2": "1", "3": "", "4": "1",
@@ -37,6 +41,8 @@ var chatFields = map[string]string{
 // chatMessages are the paths that hold messages. Every other length-delimited field is text or bytes.
 var chatMessages = []string{"1", "1.10", "1.10.2", "5", "15", "15.6", "26", "30"}
 
+// decodeChatRequest decodes the payload of the one frame: {1: request}. It fails on what is not
+// protobuf; whether the fields are right is for check to say.
 func decodeChatRequest(payload []byte) (*chatRequest, error) {
 	outer := map[string][]string{}
 	if err := scanFields(payload, "", outer, func(string) bool { return false }); err != nil {
@@ -56,7 +62,9 @@ func decodeChatRequest(payload []byte) (*chatRequest, error) {
 	return q, nil
 }
 
-// scanFields puts the values of a message's fields under their paths, those of messages within it too.
+// scanFields adds the values of a message's fields to into, under their paths, and those of the
+// messages within it, too. Protobuf does not tell a message from bytes, so isMessage decides. Values of
+// the two fixed-width types are not used by this protocol and are kept as "".
 func scanFields(message []byte, prefix string, into map[string][]string, isMessage func(path string) bool) error {
 	for len(message) > 0 {
 		field, kind, n := protowire.ConsumeTag(message)
@@ -93,6 +101,7 @@ func scanFields(message []byte, prefix string, into map[string][]string, isMessa
 	return nil
 }
 
+// first is the first value of a field; "" when there is none.
 func (q *chatRequest) first(path string) string {
 	if values := q.fields[path]; len(values) > 0 {
 		return values[0]
@@ -100,7 +109,7 @@ func (q *chatRequest) first(path string) string {
 	return ""
 }
 
-// check lists what is wrong with the request.
+// check lists what is wrong with the request, sorted; each becomes a violation.
 func (q *chatRequest) check() (wrong []string) {
 	complain := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	for path, want := range chatFields {
@@ -122,6 +131,7 @@ func (q *chatRequest) check() (wrong []string) {
 	if q.mode != "Agent" && q.mode != "Ask" {
 		complain("the mode is %q, neither Agent nor Ask", q.mode)
 	}
+	// Each image has a width, a height and a UUID.
 	for _, path := range []string{"1.10.2.1", "1.10.2.2", "1.10.3"} {
 		if len(q.fields[path]) != q.images || slices.Contains(q.fields[path], "0") || slices.Contains(q.fields[path], "") {
 			complain("the %d images have %q in field %s", q.images, q.fields[path], path)
@@ -131,6 +141,7 @@ func (q *chatRequest) check() (wrong []string) {
 	return wrong
 }
 
+// isUUID reports whether s is a UUID in lower case, of any version.
 func isUUID(s string) bool {
 	if len(s) != 36 {
 		return false

@@ -10,8 +10,9 @@ import (
 	"composer-api/internal/sim/script"
 )
 
-// A chatStyle is how the model writes what the older chat endpoint has no fields for: where thinking ends, and tool
-// calls. The zero value is the plainest.
+// A chatStyle is how the model writes what the older chat endpoint has no fields for: where thinking
+// ends, and tool calls. Real models vary, so clients have to accept every combination. The zero value
+// is the plainest, and is used unless there is a seed.
 type chatStyle struct {
 	random *rand.Rand
 	// final is the marker behind which the answer follows in the thinking field; "" when it comes in the text field.
@@ -21,15 +22,19 @@ type chatStyle struct {
 	body  int  // how a call is written
 }
 
-// The forms of a call's body. A form that can't carry the arguments gives way to bodyObject.
+// The forms of a call's body. All of them were seen from Cursor's models. Where the arguments can't be
+// written in a form without a change, bodyObject is used in its place.
 const (
+	// <|tool_sep|>ARGUMENT and, on the next line, its value
 	bodySections = iota
+	// {"name":…,"arguments":{…}}
 	bodyObject
 	bodyFunction   // an object with function.name and function.arguments, a string
 	bodyExpression // NAME(argument: value)
 	bodyForms
 )
 
+// randomStyle chooses a style for one answer.
 func randomStyle(random *rand.Rand) chatStyle {
 	finals := []string{"", "", "</think>", "\n</think>\n<|final|>", "<｜final｜>", "< / think >", " <| final |>"}
 	return chatStyle{
@@ -38,7 +43,7 @@ func randomStyle(random *rand.Rand) chatStyle {
 	}
 }
 
-// mark writes a marker.
+// mark writes a marker in the answer's style: <|tool_sep|>, <| tool_sep |>, <｜tool▁sep｜>.
 func (s *chatStyle) mark(word string) string {
 	bar, blank := "|", ""
 	if s.wide {
@@ -57,6 +62,7 @@ func (s *chatStyle) writeCall(b *strings.Builder, call script.Call) {
 	b.WriteString(s.mark("tool_call_end"))
 }
 
+// callBody writes what is between the markers of one call.
 func (s *chatStyle) callBody(call script.Call) string {
 	arguments, plain := plainArguments(call.Args)
 	form := s.body
@@ -91,8 +97,9 @@ type argument struct {
 	raw   string // as JSON
 }
 
-// plainArguments takes the arguments apart. plain is false when a text among them would be taken for another value, or a
-// marker, if it were written without quotes.
+// plainArguments takes the arguments apart, in their order. plain is false when they can't be written
+// without quotes: a text would be taken for another kind of value ("true", "12", "{}"), or it contains
+// what could be a marker.
 func plainArguments(object json.RawMessage) (list []argument, plain bool) {
 	d := json.NewDecoder(bytes.NewReader(object))
 	if _, err := d.Token(); err != nil {

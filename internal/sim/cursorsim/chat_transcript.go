@@ -10,10 +10,23 @@ import (
 	"composer-api/internal/sim/script"
 )
 
-// A transcript is what the simulator's model makes of a prompt that holds a whole conversation: headings such as [user]
-// on lines of their own, tools as lines of JSON before the first of them, and results under
-// "[result of call 2, read]" or "[error from call 2, read]", the calls being counted from the beginning. A prompt without
-// headings is what the user says.
+// A transcript is what the simulator's model makes of a prompt that holds a whole conversation.
+//
+//	{"name":"read","description":"…","parameters":{…}}
+//
+//	[system]
+//	Be brief.
+//
+//	[user]
+//	What does go.mod say?
+//
+//	[result of call 2, read]
+//	module example
+//
+// Tools are lines of JSON before the first heading. Calls are counted from the beginning of the
+// conversation; a failed one is under "[error from call 2, read]". A prompt without headings is a
+// single message of the user. How our client writes a transcript is a choice of ours, not of Cursor's;
+// a real model reads anything.
 type transcript struct {
 	tools    []string
 	messages int
@@ -23,10 +36,14 @@ type transcript struct {
 }
 
 var (
+	// heading matches a line that begins a message. Only these words are headings, so that text in
+	// brackets inside a message stays text.
 	heading       = regexp.MustCompile(`(?m)^\[(system|user|assistant|result of|error from)( [^\]\n]*)?\]\n`)
 	resultHeading = regexp.MustCompile(`^\[(result of|error from) call (\d+), `)
 )
 
+// readTranscript reads the text of a request. Messages of the user in a row are one prompt. It never
+// fails: what it doesn't recognise is text.
 func readTranscript(text string) transcript {
 	t := transcript{results: map[int]script.Result{}}
 	places := heading.FindAllStringIndex(text, -1)
@@ -60,6 +77,7 @@ func readTranscript(text string) transcript {
 	return t
 }
 
+// takeResult keeps the body of a heading that is a tool's result; it ignores other headings.
 func (t *transcript) takeResult(head, body string) {
 	m := resultHeading.FindStringSubmatch(head)
 	if m == nil {
@@ -72,7 +90,7 @@ func (t *transcript) takeResult(head, body string) {
 
 func (t *transcript) offers(tool string) bool { return slices.Contains(t.tools, tool) }
 
-// readTools finds the names in the lines that describe a tool.
+// readTools finds the names in the lines that describe a tool: JSON with a name and parameters.
 func readTools(text string) []string {
 	var names []string
 	for line := range strings.Lines(text) {

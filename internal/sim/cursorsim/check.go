@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// The values that x-cursor-agent-allowed-tools may have.
+// The values that x-cursor-agent-allowed-tools may have: for requests without tools, and for those
+// with tools of the client. Both ask the server to keep Cursor's built-in tools away from the model.
 const (
 	allowNothing = ""
 	allowMCP     = "mcp_tool_call,get_mcp_tools_tool_call,list_mcp_resources_tool_call,read_mcp_resource_tool_call,mcp_auth_tool_call"
@@ -16,7 +17,8 @@ const (
 
 var hex64 = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
 
-// checkHeader checks what can be checked before the first message.
+// checkHeader checks what can be checked before the first message. The wanted values are those of
+// Cursor's SDK.
 func (p *run) checkHeader() {
 	h := p.header
 	for _, c := range []struct{ name, want string }{
@@ -48,6 +50,7 @@ func (p *run) checkRequest() {
 	if req.GetConversationId() == "" {
 		p.violation("conversation_id is missing")
 	}
+	// Cursor's SDK sends an empty one in the first turn, so present and empty is what we ask for.
 	if req.ConversationState == nil {
 		p.violation("conversation_state is missing; an empty one belongs into the first turn")
 	}
@@ -69,7 +72,9 @@ func (p *run) checkRequest() {
 	p.checkConversation()
 }
 
-// checkConversation checks a follow-up against what the conversation was before.
+// checkConversation checks a follow-up against what the conversation was before: the same blob key,
+// and a state that the server has given out. A conversation that this process doesn't know, or knows
+// only without a key, can't be checked. It takes the conversation's lock.
 func (p *run) checkConversation() {
 	c := p.conversation
 	c.mu.Lock()
@@ -85,13 +90,15 @@ func (p *run) checkConversation() {
 	c.blobKey = p.rec.BlobKey
 }
 
-// The client's rhythms.
+// How often a client has to send heartbeats: one for the stream, and one for each open exec.
 const (
 	clientHeartbeat = 5 * time.Second
 	execHeartbeat   = 3 * time.Second
 )
 
-// checkEnd checks what can be judged only when the run is over.
+// checkEnd checks what can be judged only when the run is over: the number of heartbeats, and, if the
+// run ended well, that every answered exec was closed. A run that ended early may have cut the client
+// off in the middle of it.
 func (p *run) checkEnd(end string) {
 	p.checkRhythm("client heartbeats", p.rec.Heartbeats, time.Since(p.started), clientHeartbeat)
 	for _, e := range p.execs.byID {
@@ -109,7 +116,8 @@ func (p *run) checkEnd(end string) {
 	}
 }
 
-// awaitCloses gives the last stream_close a moment to arrive; checkEnd judges.
+// awaitCloses gives the last stream_close two seconds to arrive. That it is missing is no error here;
+// checkEnd judges.
 func (p *run) awaitCloses() error {
 	grace := time.NewTimer(2 * time.Second)
 	defer grace.Stop()

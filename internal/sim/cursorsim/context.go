@@ -6,8 +6,8 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
-// askContext asks what a server wants to know before the model speaks: where the client runs and which tools it has.
-// Misbehaving, it asks for both at once.
+// askContext asks what a server wants to know before the model speaks: where the client runs and which
+// tools it has. A simulator with a seed sometimes asks for both at once, without waiting between.
 func (p *run) askContext() error {
 	first, err := p.execs.ask("request_context", nil, field(10, &pb.RequestContextArgs{}), p.checkContext)
 	if err != nil {
@@ -36,13 +36,15 @@ func (p *run) awaitExecs(what string, execs []*exec) error {
 	})
 }
 
-// checkContext checks the client's answer to request_context against the run request.
+// checkContext checks the client's answer to request_context against the run request: the same tools,
+// in the same order, in tools and in the descriptors.
 func (p *run) checkContext(m *pb.ExecClientMessage) {
 	c := m.GetRequestContextResult().GetSuccess().GetRequestContext()
 	if c == nil {
 		p.violation("request_context was not answered with success")
 		return
 	}
+	// Which values does not matter, but a model gets them in its prompt, so they must not be empty.
 	env := c.GetEnv()
 	if env.GetOsVersion() == "" || env.GetTimeZone() == "" || env.GetShell() == "" {
 		p.violation("request context: env has no os_version, shell or time_zone")
@@ -93,7 +95,8 @@ func (p *run) checkState(m *pb.ExecClientMessage) {
 	}
 }
 
-// askAllowed asks whether the user has allowed a tool for good. The answer changes nothing.
+// askAllowed asks whether the user has allowed a tool for good. Cursor's SDK says false for tools of
+// its user, and the call goes on; so the answer changes nothing here.
 func (p *run) askAllowed(tool, callID string) error {
 	if p.sim.config.ContextOnly {
 		return nil

@@ -9,15 +9,18 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
-// conversations is what the simulator remembers of each conversation, by its id. The conversation itself lives with the
-// client, in the checkpoint and its blobs, as it does with the real server; this is for checking, and so that a resumed
-// run still knows its prompt.
+// conversations is what the simulator remembers of each conversation, by its id. The conversation
+// itself lives with the client, in the checkpoint and its blobs, as it does with the real server. This
+// is for checking, and so that a resumed run still knows its prompt. mu protects the map; each
+// conversation has a lock of its own.
 type conversations struct {
 	mu   sync.Mutex
 	keep int
 	oldest[string, *conversation]
 }
 
+// A conversation is shared by all runs that name its id, also by two at the same time. mu protects all
+// fields.
 type conversation struct {
 	mu          sync.Mutex
 	blobKey     string // hash
@@ -28,10 +31,12 @@ type conversation struct {
 	names       map[string][]byte        // blob ids by a script's names
 }
 
-// checkpointsKept is how many checkpoints of a conversation are remembered; a client may go back to an earlier one.
+// checkpointsKept is how many checkpoints of a conversation are remembered. It is more than one,
+// because a client may go back to an earlier one, to try its last message again.
 const checkpointsKept = 64
 
-// stateHash names a conversation state, however its fields are ordered on the wire.
+// stateHash names a conversation state, however its fields are ordered on the wire. Fields that this
+// program does not know count, too: a client has to send back the bytes that it was given.
 func stateHash(state *pb.ConversationState) string {
 	data, err := marshal(state)
 	if err != nil {
@@ -40,7 +45,7 @@ func stateHash(state *pb.ConversationState) string {
 	return string(blobID(data))
 }
 
-// of returns the conversation of an id, a new one when it is not known or was forgotten.
+// of returns the conversation of an id. One that is not known, or was forgotten, begins anew.
 func (c *conversations) of(id string) *conversation {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -52,7 +57,8 @@ func (c *conversations) of(id string) *conversation {
 	return fresh
 }
 
-// turnBlob is what the simulator has a client keep for one turn.
+// turnBlob is what the simulator has a client keep for one turn. The real content is unknown to
+// clients, and they must not look at it.
 type turnBlob struct {
 	Turn   int    `json:"turn"`
 	User   string `json:"user"`
@@ -79,7 +85,9 @@ func (p *run) getBlob(id []byte) error {
 	return err
 }
 
-// fetchState asks for what the checkpoint of a continued conversation names: its prompt and its last turns.
+// fetchState asks for the blobs that the checkpoint of a continued conversation names: its prompt and
+// its last four turns. A real server needs them to build the model's input. One that is missing fails
+// the run, see errBlob.
 func (p *run) fetchState(state *pb.ConversationState) error {
 	turns := state.GetTurns()
 	if len(turns) > 4 {
@@ -96,7 +104,9 @@ func (p *run) fetchState(state *pb.ConversationState) error {
 	return nil
 }
 
-// sendCheckpoint gives the client the conversation as it stands. Zero used and limit are counted by the simulator.
+// sendCheckpoint gives the client the conversation as it stands: the ids of its blobs, and its tokens.
+// The blobs are set first, so that the client never holds a checkpoint that names bytes which it was
+// not given. Zero used and limit are counted by the simulator.
 func (p *run) sendCheckpoint(used, limit int) error {
 	if p.sim.config.ContextOnly {
 		return nil
@@ -119,6 +129,8 @@ func (p *run) sendCheckpoint(used, limit int) error {
 		used, limit = int(p.prior+p.updates.tokens()), contextWindow
 	}
 	p.state.TokenDetails = &pb.ConversationTokenDetails{UsedTokens: uint32(used), MaxTokens: uint32(limit)}
+	// A field that the client doesn't know. If it decodes and encodes the state, and loses the field on
+	// the way, the next run's stateHash doesn't match.
 	if p.wire.random != nil {
 		p.state.ProtoReflect().SetUnknown(appendString(nil, 4002, "state of a newer server"))
 	}
@@ -130,5 +142,5 @@ func (p *run) sendCheckpoint(used, limit int) error {
 	}})
 }
 
-// contextWindow is composer-2.5's.
+// contextWindow is composer-2.5's, in tokens.
 const contextWindow = 200_000

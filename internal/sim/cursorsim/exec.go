@@ -11,8 +11,17 @@ import (
 	"composer-api/internal/sim/script"
 )
 
-// An exec is an operation that the client was asked for and that may still be open.
+// An exec is an operation that the client was asked for and that may still be open. Its states:
+//
+//	          ask          answered, threw           closed
+//	(none) ─────────► open ───────────────► done ─────────────► closed
+//	                   │ abort
+//	                   └──────► done and aborted: what still comes is ignored
+//
+// Two exceptions: a shell_stream is answered several times before it is closed, and an aborted exec may
+// or may not be closed.
 type exec struct {
+	// id names the exec in every message about it.
 	id         uint32
 	kind       string
 	index      int // in Run.Execs
@@ -28,9 +37,8 @@ type exec struct {
 	closed     bool   // stream_close came
 }
 
-// execs keeps the book of a stream's execs: which were asked, answered and closed, and in which order. Each goes
-// through asked → answered or thrown (done) → stream_close (closed); abort ends it early. Anything else is a violation.
-// It belongs to the run's goroutine.
+// execs keeps track of a stream's execs: which were asked, answered and closed, and in which order.
+// Anything that doesn't fit the states of [exec] is a violation. It belongs to the run's goroutine.
 type execs struct {
 	notes
 	wire   *wire
@@ -54,6 +62,8 @@ func (x *execs) ask(kind string, call *script.Call, payload []byte, check func(*
 		e.index = len(run.Execs)
 		run.Execs = append(run.Execs, r)
 	})
+	// ExecServerMessage is an id, an exec_id and one field for the operation. The operation is
+	// appended as bytes, because a script may ask for one that has no Go type. 2 is exec_server_message.
 	head, err := marshal(&pb.ExecServerMessage{Id: e.id, ExecId: "exec-" + rand.Text()})
 	if err != nil {
 		return nil, err
@@ -70,7 +80,8 @@ func field(number protowire.Number, m proto.Message) []byte {
 	return appendMessage(nil, number, data)
 }
 
-// answered takes in the answer to an exec.
+// answered takes in the answer to an exec: it judges it, hands a tool's result to the player, and
+// records it. Answers come in any order.
 func (x *execs) answered(m *pb.ExecClientMessage) {
 	e := x.byID[m.GetId()]
 	switch {
@@ -108,7 +119,8 @@ func (x *execs) answered(m *pb.ExecClientMessage) {
 	})
 }
 
-// controlled takes in what a client says about an exec.
+// controlled takes in a control message about an exec: stream_close, throw or heartbeat. One about an
+// exec that was never asked is a violation.
 func (x *execs) controlled(m *pb.ExecClientControlMessage) {
 	var id uint32
 	switch c := m.GetMessage().(type) {
@@ -127,6 +139,7 @@ func (x *execs) controlled(m *pb.ExecClientControlMessage) {
 	case *pb.ExecClientControlMessage_Heartbeat:
 		id = c.Heartbeat.GetId()
 		if e := x.byID[id]; e != nil {
+			// A heartbeat may cross an abort on its way.
 			if e.closed && !e.aborted {
 				x.violation("exec %d (%s): a heartbeat after its stream_close", e.id, e.kind)
 			}
@@ -151,9 +164,10 @@ func (x *execs) closed(e *exec) {
 	x.record(func(r *Run) { r.Execs[e.index].Closed = true })
 }
 
-// mayThrow reports whether a throw is a proper answer: to an operation that the client does not know, and to a built-in
-// tool, which Cursor's SDK throws back when the tool fails before it has a result. What the server asks about the client
-// itself, and calls of the client's own tools, have results for every failure.
+// mayThrow reports whether a throw is a proper answer. It is one to an operation that the client does
+// not know, and to a built-in tool, which Cursor's SDK throws back when the tool fails before it has a
+// result. What the server asks about the client itself, and calls of the client's own tools, have
+// results for every failure.
 func (e *exec) mayThrow() bool { return e.kind == "unknown" || e.call != nil && e.call.Builtin }
 
 // threw takes in the throw that ends an exec.
@@ -174,7 +188,8 @@ func (x *execs) threw(e *exec, t *pb.ExecThrow) {
 	})
 }
 
-// abort withdraws a call. Its result is no longer awaited.
+// abort withdraws the script's call number n. Its result is no longer awaited, and an answer that is
+// under way is ignored. A call that was answered before stays as it is.
 func (x *execs) abort(n int) error {
 	e := x.byCall[n]
 	if e == nil || e.done {

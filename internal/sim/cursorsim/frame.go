@@ -15,16 +15,21 @@ import (
 	"composer-api/internal/sim/script"
 )
 
-// A message of a Connect stream is one byte of flags, four of length (the first the most significant) and the payload.
+// A message of a Connect stream is one byte of flags, four of length (the first the most significant)
+// and the payload:
+//
+//	00 00 00 00 05  0a 03 66 6f 6f     a message
+//	02 00 00 00 02  7b 7d              the end: {}
 const (
 	flagGzip = 1 << iota
 	flagEnd
 )
 
-// maxFrame is the largest message that the simulator takes.
+// maxFrame is the largest message that the simulator takes, in bytes, before and after decompression.
 const maxFrame = 64 << 20
 
-// readFrame reads one message, decompressed. It returns io.EOF only where a message may end.
+// readFrame reads one message, decompressed. It returns io.EOF only where a message may end, and
+// io.ErrUnexpectedEOF inside one. A length over maxFrame is an error before anything is allocated.
 func readFrame(r io.Reader) (flags byte, payload []byte, err error) {
 	var head [5]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
@@ -44,7 +49,7 @@ func readFrame(r io.Reader) (flags byte, payload []byte, err error) {
 	return head[0], payload, err
 }
 
-// midway is err where a message is not over.
+// midway turns io.EOF into io.ErrUnexpectedEOF, for reads in the middle of a message.
 func midway(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
@@ -59,7 +64,7 @@ func appendFrame(dst []byte, flags byte, payload []byte) []byte {
 	return append(dst, payload...)
 }
 
-// gunzip decompresses at most maxFrame bytes; more is an error.
+// gunzip decompresses at most maxFrame bytes; more is an error, so a small message can't fill memory.
 func gunzip(data []byte) ([]byte, error) {
 	z, err := gzip.NewReader(bytes.NewReader(data))
 	if err != nil {
@@ -81,13 +86,16 @@ func gzipped(data []byte) []byte {
 	return b.Bytes()
 }
 
-// endError is the error of an end frame.
+// endError is the error of an end frame: {"error":{"code":…,"message":…,"details":[…]}}. As a Go error
+// it ends a run that the client is to blame for; see also scriptError.
 type endError struct {
 	Code    string        `json:"code"`
 	Message string        `json:"message,omitempty"`
 	Details []errorDetail `json:"details,omitempty"`
 }
 
+// errorDetail is one entry of details. Value is the encoded message of that type in base64; Debug is
+// the same as JSON, which only the older endpoint sends.
 type errorDetail struct {
 	Type  string          `json:"type"`
 	Value string          `json:"value"`
@@ -97,7 +105,7 @@ type errorDetail struct {
 // Error implements error.
 func (e *endError) Error() string { return e.Code + ": " + e.Message }
 
-// payload is the JSON of the end frame; that of a good end for nil.
+// payload is the JSON of the end frame. A nil endError is a good end, "{}".
 func (e *endError) payload() []byte {
 	if e == nil {
 		return []byte("{}")
@@ -106,12 +114,13 @@ func (e *endError) payload() []byte {
 	return body
 }
 
-// endErrorOf turns a script's error into what Cursor's servers send: the sentence stands in the details when there are
-// details, and the outer message says nothing.
+// endErrorOf turns a script's error into what Cursor's servers send. When there are details, they hold
+// the sentence for the user, and the outer message is just "Error".
 func endErrorOf(e script.Error) *endError {
 	if e.Detail == 0 && e.Retryable == nil && e.Title == "" {
 		return &endError{Code: e.Code, Message: e.Message}
 	}
+	// ErrorDetails{1: enum, 2: {1: title, 2: detail, 4: is_retryable}}
 	var custom []byte
 	custom = appendString(custom, 1, e.Title)
 	custom = appendString(custom, 2, e.Message)

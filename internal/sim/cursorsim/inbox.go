@@ -10,8 +10,12 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
-// inbox is what a client has said on one stream and the run has not read yet. Whoever receives puts, at once and
-// without waiting; the run takes.
+// inbox is what a client has sent on one stream and the run has not read yet. The goroutine that
+// receives puts, at once and without waiting; the run takes.
+//
+// It is a list and not a channel, because a receiver must never block: over HTTP/1.1 that would hold up
+// the client's requests, and over HTTP/2 the reader could not end with the run. It has no bound; a run
+// that plays a long delay keeps reading, so little gathers.
 type inbox struct {
 	mu     sync.Mutex
 	items  []item
@@ -48,7 +52,8 @@ func (b *inbox) take() []item {
 	return items
 }
 
-// readAll puts every message of a request body, and then its end.
+// readAll puts every message of a request body, and then its end. It returns at the first error, which
+// becomes the last item; the caller may end it by closing the body.
 func (b *inbox) readAll(body io.Reader) {
 	for {
 		flags, payload, err := readFrame(body)

@@ -14,7 +14,9 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
-// A Run is the record of one stream: what the client sent, and how it ended. Keys and tokens are recorded as hashes.
+// A Run is the record of one stream: what the client sent, and how it ended. Keys and tokens are
+// recorded as hashes. Its JSON is the answer of GET /sim/runs, which tests in other languages read: keep
+// the names.
 type Run struct {
 	// Seq numbers the streams from 1.
 	Seq       int                 `json:"seq"`
@@ -70,7 +72,7 @@ const (
 	EndedCancel  = "canceled" // the client sent a cancel action
 )
 
-// An Exec is one operation that the server asked for.
+// An Exec is one operation that the server asked for, and what became of it. See exec for the states.
 type Exec struct {
 	ID uint32 `json:"id"`
 	// Kind is the field's name in ExecServerMessage without "_args": "mcp", "request_context", "shell".
@@ -87,13 +89,13 @@ type Exec struct {
 	Answered   time.Time `json:"answered,omitzero"`
 }
 
-// A Violation is something that a client did wrong.
+// A Violation is something that a client did wrong. What is a sentence for people, not to be parsed.
 type Violation struct {
 	Run  int    `json:"run"` // Run.Seq
 	What string `json:"what"`
 }
 
-// A Message is a protobuf message that is protojson in JSON.
+// A Message is a protobuf message whose JSON form is protojson. A nil one is null.
 type Message[M proto.Message] struct{ Msg M }
 
 // MarshalJSON implements json.Marshaler.
@@ -111,7 +113,9 @@ func (m Message[M]) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// journal holds the records and the violations of a Sim.
+// journal holds the records and the violations of a Sim, the newest keep of each kind of record and
+// the first keep violations. It may be used from any goroutine; mu also protects the records
+// themselves.
 type journal struct {
 	keep int
 	log  *slog.Logger

@@ -10,10 +10,15 @@ import (
 	"composer-api/internal/sim/script"
 )
 
-// Servers report every call in interaction updates, beside the exec that asks for it. A client must not take the report
-// for the call.
+// Servers report every call in interaction updates, beside the exec that asks for it, so that an editor
+// can show it. A client must not take the report for the call:
+//
+//	partial_tool_call      the arguments as the model writes them
+//	tool_call_started      the call, whole
+//	… the exec and its answer …
+//	tool_call_completed
 
-// mirrorStart reports a call that begins: as it is written, and then whole.
+// mirrorStart reports a call that begins: its arguments in two pieces of text, and then the whole.
 func (u *updates) mirrorStart(m *pb.McpArgs, args json.RawMessage) error {
 	call := mirrored(m)
 	for _, piece := range halves(string(args)) {
@@ -29,7 +34,7 @@ func (u *updates) mirrorStart(m *pb.McpArgs, args json.RawMessage) error {
 	}})
 }
 
-// mirrorEnd reports a call whose result is in.
+// mirrorEnd reports a call whose result is in. Built-in tools are not mirrored.
 func (u *updates) mirrorEnd(e *exec) error {
 	if e.mcp == nil {
 		return nil
@@ -53,7 +58,8 @@ func halves(s string) []string {
 	return []string{string(r[:len(r)/2]), string(r[len(r)/2:])}
 }
 
-// mirrorOnly reports a call that the server carries out by itself: looking up the client's tools, or anything else.
+// mirrorOnly reports a call that the server carries out by itself: get_mcp_tools, with which a model
+// looks up the client's tools, or any other name. Nothing is asked of the client.
 func (u *updates) mirrorOnly(s script.Mirror) error {
 	id := "toolu_" + rand.Text()
 	call := &pb.ToolCall{ToolCallId: &id}

@@ -37,8 +37,8 @@ type (
 	}
 )
 
-// catalogue is what the simulator offers: Composer as Cursor lists it, with the dear variant as default, and two models
-// of its own, one with another parameter and one with none.
+// catalogue is what the simulator offers: Composer as Cursor lists it, with the more expensive variant
+// as default, and two models of its own, one with another parameter and one with none.
 var catalogue = []model{
 	withFast(model{ID: "composer-2.5", DisplayName: "Composer 2.5", Description: "Cursor's coding model", Aliases: []string{"composer-latest"}}),
 	withFast(model{ID: "composer-2", DisplayName: "Composer 2"}),
@@ -70,9 +70,10 @@ func (s *Sim) models(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// needsMaxMode reports whether every variant that fits a requested model needs max_mode, as SDK 1.1.0 decides it. A
-// variant fits when it has all the parameters that were requested. What Cursor's servers do when max_mode is missing
-// was not seen; the simulator refuses the run.
+// needsMaxMode reports whether every variant that fits a requested model needs max_mode. That is how
+// the SDK from 1.1.0 on decides whether to set it. A variant fits when it has all the parameters that
+// were requested. What Cursor's servers do when max_mode is missing was not seen; the simulator refuses
+// the run.
 func needsMaxMode(m *pb.RequestedModel) bool {
 	needs := false
 	for _, listed := range catalogue {
@@ -102,7 +103,8 @@ func (v variant) fits(params []*pb.RequestedModel_Param) bool {
 	return true
 }
 
-// known reports whether the catalogue has the model.
+// known reports whether the catalogue has a model of that id. Aliases don't count: a client has to
+// resolve them.
 func known(id string) bool {
 	for _, m := range catalogue {
 		if m.ID == id {
@@ -112,7 +114,7 @@ func known(id string) bool {
 	return false
 }
 
-// modelString is "composer-2.5;fast=false".
+// modelString is a model as records and scripts show it: "composer-2.5;fast=false".
 func modelString(m *pb.RequestedModel) string {
 	s := m.GetModelId()
 	for _, p := range m.GetParameters() {

@@ -23,14 +23,16 @@ func (n notes) violation(format string, args ...any) {
 	n.journal.violation(n.rec.Seq, fmt.Sprintf(format, args...))
 }
 
-// checkRhythm checks that something came about every so often, with room for one missed beat.
+// checkRhythm checks that something came once in every interval, over a time. One may be missing,
+// because the last may be due at this very moment.
 func (n notes) checkRhythm(what string, got int, over, every time.Duration) {
 	if want := int(over/every) - 1; got < want {
 		n.violation("%d %s in %s, where one comes every %s", got, what, over.Round(time.Second), every)
 	}
 }
 
-// checkTools checks the tools that stand in a message of the client.
+// checkTools checks the tools that stand in a message of the client: each has a name with the prefix
+// and one without, the one provider, and a schema. where says which message.
 func (n notes) checkTools(where string, tools []*pb.McpToolDefinition) {
 	for _, t := range tools {
 		switch {

@@ -5,7 +5,8 @@ import (
 	"composer-api/internal/sim/script"
 )
 
-// do plays one step of the script.
+// do plays one step of the script. A step that has no case here is skipped. An error ends the run: it
+// may be one that the step asks for (errCut, scriptError), or a failed write.
 func (p *run) do(step script.Step) error {
 	switch s := step.(type) {
 	case script.Text:
@@ -71,8 +72,8 @@ func (p *run) do(step script.Step) error {
 	return nil
 }
 
-// garbage ends the run after bytes that are no message, except for those after which a client could go on reading:
-// then the client decides.
+// garbage sends bytes that are no message, and ends the run. Only after "length" the stream stays open:
+// the client waits for the bytes that were promised, and it is for the client to give up.
 func (p *run) garbage(kind string) error {
 	if err := p.wire.garbage(kind); err != nil {
 		return err
@@ -103,7 +104,8 @@ func (p *run) name(name string, id []byte) {
 	p.conversation.names[name] = id
 }
 
-// getNamed asks for a blob by the script's name for it. It takes the conversation's lock, not while it waits.
+// getNamed asks for a blob by the script's name for it, and waits. The conversation's lock is not held
+// while it waits.
 func (p *run) getNamed(name string) error {
 	p.conversation.mu.Lock()
 	id := p.conversation.names[name]

@@ -8,12 +8,14 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
-// queryFields are the numbers of the questions in InteractionQuery, and of their answers in InteractionResponse.
+// queryFields are the field numbers of the questions in InteractionQuery, which are also those of their
+// answers in InteractionResponse. The keys are script's words.
 var queryFields = map[string]protowire.Number{
 	"web-search": 2, "ask-question": 3, "switch-mode": 4, "create-plan": 7, "web-fetch": 9, "mcp-auth": 11, "generate-image": 12,
 }
 
-// queries keeps the book of a stream's questions to the user. It belongs to the run's goroutine.
+// queries keeps track of a stream's questions to the user: each is answered once, by its id. It belongs
+// to the run's goroutine.
 type queries struct {
 	notes
 	wire *wire
@@ -25,13 +27,15 @@ type queries struct {
 func (q *queries) ask(kind string) (id uint32, err error) {
 	q.next++
 	q.open[q.next] = kind
+	// InteractionQuery{1: id, KIND: {}}, in field 7 of AgentServerMessage. The question itself is empty.
 	query := protowire.AppendTag(nil, 1, protowire.VarintType)
 	query = protowire.AppendVarint(query, uint64(q.next))
 	query = appendMessage(query, queryFields[kind], nil)
 	return q.next, q.wire.sendPayload(appendMessage(nil, 7, query))
 }
 
-// answered takes in an answer and returns what it says, as a script sees it; false when it answers no question.
+// answered takes in an answer and returns what it says, as a script sees it ("approved", or "rejected:
+// " and the reasons). It is false when the message answers no open question.
 func (q *queries) answered(m *pb.InteractionResponse) (text string, ok bool) {
 	q.record(func(r *Run) { r.Answers = append(r.Answers, Message[*pb.InteractionResponse]{m}) })
 	kind, asked := q.open[m.GetId()]
@@ -51,8 +55,8 @@ func (q *queries) answered(m *pb.InteractionResponse) (text string, ok bool) {
 	return "approved", true
 }
 
-// query asks the user something, and waits. A client without a user refuses most of it; whether it must is for the
-// script to say.
+// query asks the user something, and waits. A client without a user refuses most of it; whether it must
+// is for the script to say (expect answer …).
 func (p *run) query(kind string) error {
 	id, err := p.queries.ask(kind)
 	if err != nil {

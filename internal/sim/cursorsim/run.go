@@ -13,12 +13,17 @@ import (
 	"composer-api/internal/sim/script"
 )
 
-// A run plays one turn on one stream: it takes the script's steps in order, and whenever it waits, it reads what the
-// client sent and hands it to the book that it belongs to. updates speaks for the model; execs, blobs and queries know
-// what was asked and what was answered.
+// A run plays one turn on one stream: it takes the script's steps in order, and whenever it waits, it
+// reads what the client sent and hands it to the part that keeps track of it.
 //
-// Everything that a run owns belongs to the goroutine that serves the request, so there are no locks here. The inbox is
-// the only way in for other goroutines; the conversation is shared with other runs and has a lock of its own.
+//	updates   speaks for the model
+//	execs     operations that the client was asked for
+//	blobs     the client's blob store
+//	queries   questions to the user
+//
+// Everything that a run owns belongs to the goroutine that serves the request, so there are no locks
+// here. The inbox is the only way in for other goroutines; the conversation is shared with other runs
+// and has a lock of its own.
 type run struct {
 	notes
 	sim     *Sim
@@ -28,6 +33,7 @@ type run struct {
 	wire    *wire
 	started time.Time
 
+	// These are set by awaitRequest; nil before.
 	request      *pb.AgentRunRequest
 	conversation *conversation
 	player       *script.Player
@@ -44,8 +50,11 @@ type run struct {
 // heartbeatEvery is how often the server shows that it is alive while it waits.
 const heartbeatEvery = 5 * time.Second
 
-// play is a run from its first message to what must come before the end frame. It returns nil when the turn ended
-// well.
+// play is a run from its first message to what must come before the end frame. It returns nil when the
+// turn ended well; any other end is an error, which endOf names.
+//
+// The status goes out only after the run request came and the first step is known, because the script
+// may want another one than 200.
 func (p *run) play(w http.ResponseWriter) error {
 	if err := p.awaitRequest(); err != nil {
 		return err
@@ -70,7 +79,7 @@ func (p *run) play(w http.ResponseWriter) error {
 	return p.close()
 }
 
-// awaitRequest reads the run request and finds out what to play.
+// awaitRequest reads the run request, records it, and finds out what to play.
 func (p *run) awaitRequest() error {
 	if err := p.await("the run request", func() bool { return p.request != nil }); err != nil {
 		return err
@@ -95,7 +104,8 @@ func (p *run) awaitRequest() error {
 	return nil
 }
 
-// facts are what a script may ask of this run. A resume action has no prompt: it is that of the run which broke.
+// facts are what a script may ask of this run. A resume action has no prompt: it is that of the run
+// which broke. It takes the conversation's lock.
 func (p *run) facts() (script.Facts, error) {
 	f := script.Facts{Model: modelString(p.request.GetRequestedModel())}
 	for _, t := range p.request.GetMcpTools().GetMcpTools() {
@@ -125,7 +135,8 @@ func (p *run) facts() (script.Facts, error) {
 	return f, err
 }
 
-// open is what the server asks before the model speaks.
+// open is what the server does before the model speaks: it asks for the context, and for the blobs of
+// a conversation that is continued.
 func (p *run) open() error {
 	if err := p.askContext(); err != nil {
 		return err
@@ -144,7 +155,10 @@ func (p *run) open() error {
 	return p.updates.beginStep()
 }
 
-// close is what the server says after the model has spoken.
+// close is what the server does after the model has spoken: it ends the step, sends a checkpoint, waits
+// for the answers that are still open, and says turn_ended with the usage. If the script has said
+// turn-ended already, it is said again only when there is a new usage to report, as servers do for
+// sub-agents.
 func (p *run) close() error {
 	if err := p.updates.endStep(); err != nil {
 		return err
@@ -164,7 +178,8 @@ func (p *run) close() error {
 	return p.updates.endTurn(p.prior)
 }
 
-// await reads the client until done. The client's patience is the simulator's: what is late ends the run.
+// await reads the client until done. What does not come within Config.AnswerTimeout ends the run, and
+// is a violation.
 func (p *run) await(what string, done func() bool) error {
 	timeout := time.NewTimer(p.sim.config.AnswerTimeout)
 	defer timeout.Stop()
@@ -176,12 +191,18 @@ func (p *run) await(what string, done func() bool) error {
 	return err
 }
 
-// never is done that never is.
+// never is a condition that is never true: read goes on until its timeout.
 func never() bool { return false }
 
-// read takes in what the client sends until done, and reports true, or until timeout, and reports false. A nil timeout
-// never comes. With alive the server sends heartbeats meanwhile.
+// read is the only place where a run waits. It takes in what the client sends, until done reports true
+// (then it returns true) or the timeout comes (then false). A nil timeout never comes. With alive the
+// server sends heartbeats meanwhile. done is called after each batch of messages, and once before the
+// first wait.
+//
+// The error is one that ends the run: the request is over, the client broke off or canceled, or a write
+// failed.
 func (p *run) read(done func() bool, timeout <-chan time.Time, alive bool) (bool, error) {
+	// The client may be waiting for the very messages that are held back for merging.
 	if err := p.wire.flushHeld(); err != nil {
 		return false, err
 	}
@@ -217,7 +238,7 @@ func (p *run) read(done func() bool, timeout <-chan time.Time, alive bool) (bool
 	}
 }
 
-// pause reads for a time; 0 is until the client leaves.
+// pause reads for d; 0 is until the client leaves.
 func (p *run) pause(d time.Duration, alive bool) error {
 	var timeout <-chan time.Time
 	if d > 0 {
@@ -229,7 +250,8 @@ func (p *run) pause(d time.Duration, alive bool) error {
 	return err
 }
 
-// receive takes in one thing that the client sent.
+// receive takes in one thing that the client sent: the end of its side, or a message, which goes to the
+// part of the run that asked for it.
 func (p *run) receive(i item) error {
 	switch {
 	case i.err != nil:
@@ -271,7 +293,8 @@ func (p *run) receive(i item) error {
 	return nil
 }
 
-// failed lists the script's expectations that did not hold.
+// failed lists the script's expectations that did not hold; none when the run ended before it had a
+// player.
 func (p *run) failed() []string {
 	if p.player == nil {
 		return nil

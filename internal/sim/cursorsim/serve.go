@@ -27,10 +27,13 @@ type Listeners struct {
 	CAFile string
 }
 
-// Serve serves until ctx ends, and then closes listeners and connections. It returns nil when ctx ended it.
+// Serve serves until ctx ends, and then closes listeners and connections, streams in progress
+// included. It returns nil when ctx ended it, and otherwise the error of the listener that failed
+// first. It has closed everything and ended its goroutines when it returns.
 func (s *Sim) Serve(ctx context.Context, l Listeners) error {
 	server := s.server()
 	defer server.Close()
+	// Room for both, so that neither goroutine waits for a reader that has left.
 	failed := make(chan error, 2)
 	serving := 0
 	if l.TLS != nil {
@@ -74,6 +77,8 @@ func (s *Sim) server() *http.Server {
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
+	// ReadHeaderTimeout bounds only the header. There is no ReadTimeout: the body of a stream stays open
+	// as long as the run.
 	return &http.Server{
 		Handler: s, Protocols: protocols, ReadHeaderTimeout: 30 * time.Second,
 		HTTP2: &http.HTTP2Config{
@@ -86,7 +91,11 @@ func (s *Sim) server() *http.Server {
 	}
 }
 
-// newCertificate makes an authority and a server certificate of it, good for a week. The authority's key is forgotten.
+// newCertificate makes an authority and a server certificate of it, valid for a week. The authority's
+// key is forgotten, so nothing else can ever be signed with it. ca is what a client has to trust, in
+// PEM.
+//
+// The certificate is made anew in each process, so that there is no private key in the repository.
 func newCertificate() (server tls.Certificate, ca []byte, err error) {
 	now := time.Now()
 	authority := &x509.Certificate{

@@ -8,9 +8,10 @@ import (
 	"composer-api/internal/sim/script"
 )
 
-// Config says how a Sim behaves. The zero value is a calm simulator that plays script's default.
+// Config says how a Sim behaves. The zero value is a simulator that behaves well and plays script's
+// default.
 type Config struct {
-	// Seed decides how it misbehaves; 0 is not at all.
+	// Seed decides which faults of its own it adds, and where; 0 is none. See [wire.misbehave].
 	Seed uint64
 	// Script is what the first runs say; nil is the default. POST /sim/script replaces it later.
 	Script *script.Script
@@ -18,13 +19,15 @@ type Config struct {
 	AgentPaths []string
 	// ChatPaths are paths at which the older chat endpoint is served, besides "/chat".
 	ChatPaths []string
-	// ContextOnly is how older servers were: they ask a client for the request context and for its tools, and for
-	// nothing else. There is no MCP state, no allow-list and no checkpoint, so no conversation goes on.
+	// ContextOnly makes it behave as older servers did: they ask a client for the request context
+	// (which holds its tools), and for nothing else. There is no MCP state, no allow-list and no
+	// checkpoint, so no conversation can be continued.
 	ContextOnly bool
-	// TokenLifetime is how long an access token is good; 0 is an hour.
+	// TokenLifetime is how long an access token is valid; 0 is an hour.
 	TokenLifetime time.Duration
-	// AnswerTimeout is how long a client may take for an answer that needs no user: context, blobs and the like. 0 is 30
-	// seconds.
+	// AnswerTimeout is how long a client may take for an answer that needs no user: context, blobs
+	// and the like. A run ends with deadline_exceeded after it. Results of tools have no limit,
+	// because a user may have to be asked. 0 is 30 seconds.
 	AnswerTimeout time.Duration
 	// Keep is how many finished runs and how many conversations are remembered; 0 is 10,000.
 	Keep int
@@ -32,7 +35,11 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// A Sim is a simulated Cursor. It is an http.Handler, safe for concurrent use, and owns nothing that needs closing.
+// A Sim is a simulated Cursor. It is an http.Handler, safe for concurrent use, and owns nothing that
+// needs closing: no goroutine of it outlives the request that it serves.
+//
+// Each of its parts has a lock of its own. The journal's and an inbox's are taken last: a conversation
+// or a session may hold its own meanwhile, never the other way round.
 type Sim struct {
 	config        Config
 	mux           *http.ServeMux
@@ -44,7 +51,8 @@ type Sim struct {
 	chats         *chats
 }
 
-// New makes a Sim.
+// New makes a Sim. Serve it with [Sim.Serve], or mount it as a handler. A handler behind HTTP/1.1
+// alone offers RunSSE but not Run.
 func New(config Config) *Sim {
 	if config.TokenLifetime == 0 {
 		config.TokenLifetime = time.Hour
@@ -74,10 +82,12 @@ func New(config Config) *Sim {
 
 // routes registers every path. Whatever else is asked gets a 404.
 func (s *Sim) routes() {
+	// The public API, and what the key is exchanged for.
 	s.mux.HandleFunc("POST /auth/exchange_user_api_key", s.exchangeKey)
 	s.mux.HandleFunc("GET /v1/me", s.me)
 	s.mux.HandleFunc("GET /v1/models", s.models)
 
+	// The streams: one request of HTTP/2, or the pair of RunSSE and BidiAppend.
 	s.mux.HandleFunc("POST /agent.v1.AgentService/Run", s.runHTTP2)
 	for _, path := range s.config.AgentPaths {
 		s.mux.HandleFunc("POST "+path, s.runHTTP2)
@@ -95,6 +105,7 @@ func (s *Sim) routes() {
 		w.Header().Set("Content-Type", "application/proto")
 	})
 
+	// For whoever tests. These need no key: the simulator is for loopback.
 	s.mux.HandleFunc("GET /sim/runs", s.getRuns)
 	s.mux.HandleFunc("DELETE /sim/runs", s.deleteRuns)
 	s.mux.HandleFunc("GET /sim/violations", s.getViolations)
@@ -112,7 +123,8 @@ func (s *Sim) routes() {
 // ServeHTTP implements http.Handler.
 func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
-// setScript replaces what the runs to come will say; nil leaves script's default.
+// setScript replaces what the runs to come will say; nil leaves script's default. Runs in progress
+// keep their turn.
 func (s *Sim) setScript(next *script.Script) { s.playlist.Set(next) }
 
 // Runs returns a copy of the record of every run, those in progress included, in the order in which they came.
@@ -131,6 +143,9 @@ func (s *Sim) RevokeTokens() { s.tokens.revoke() }
 func (s *Sim) Exchanges() int { return s.tokens.count() }
 
 // oldest keeps at most a number of things and forgets the oldest first. Its user holds the lock.
+//
+// It goes by the time of the first add, not of the last use: what is looked up often is forgotten as
+// soon as anything else. For records of a test run that is enough.
 type oldest[K comparable, V any] struct {
 	order []K
 	items map[K]V

@@ -11,7 +11,9 @@ import (
 	"composer-api/internal/sim/script"
 )
 
-// runHTTP2 serves the stream as one HTTP/2 request.
+// runHTTP2 serves the stream as one HTTP/2 request, which both sides write at the same time: the request
+// body has the client's messages, the response body the server's. HTTP/1.1 can't do that, so it is
+// refused with a status.
 func (s *Sim) runHTTP2(w http.ResponseWriter, r *http.Request) {
 	if r.ProtoMajor < 2 {
 		writeConnectError(w, http.StatusHTTPVersionNotSupported, "unimplemented", "the stream needs HTTP/2; over HTTP/1.1 use RunSSE")
@@ -28,7 +30,9 @@ func (s *Sim) runHTTP2(w http.ResponseWriter, r *http.Request) {
 	s.serveRun(w, r, "http2", r.Header.Get("X-Request-Id"), in)
 }
 
-// serveRun plays one stream to its end.
+// serveRun plays one stream to its end, on the goroutine of its request: it records, checks the header
+// and the token, and plays. It is the same for both transports; they differ in how messages come into
+// in, and in where the request id is.
 func (s *Sim) serveRun(w http.ResponseWriter, r *http.Request, transport, requestID string, in *inbox) {
 	rec := &Run{Transport: transport, Path: r.URL.Path, Header: publicHeader(r.Header), RequestID: requestID}
 	if key := r.Header.Get("X-Blob-Encryption-Key"); key != "" {
@@ -53,7 +57,7 @@ func (s *Sim) serveRun(w http.ResponseWriter, r *http.Request, transport, reques
 	p.finish(w, err)
 }
 
-// newRun makes a run and its books, all of which write to the same wire and the same record.
+// newRun makes a run and its parts, all of which write to the same wire and the same record.
 func (s *Sim) newRun(ctx context.Context, rec *Run, in *inbox, header http.Header, wire *wire) *run {
 	n := notes{journal: s.journal, rec: rec}
 	now := time.Now()
@@ -71,9 +75,12 @@ func (s *Sim) newRun(ctx context.Context, rec *Run, in *inbox, header http.Heade
 	return p
 }
 
+// errUnauthenticated is how a stream ends whose token is not valid: an HTTP 200 whose only frame is the
+// error, as Connect streams do.
 var errUnauthenticated error = &endError{Code: "unauthenticated", Message: "the access token is not valid"}
 
-// How a run is ended on purpose. Other errors are *endError.
+// Why a run does not end well. There are two more kinds: *endError blames the client, and a
+// scriptError or *statusError is what the script asked for. See endOf for how each is recorded.
 var (
 	errLeft    = errors.New("the client left")
 	errCut     = errors.New("cut")
@@ -87,11 +94,15 @@ type statusError struct{ script.Status }
 
 func (e *statusError) Error() string { return http.StatusText(e.Code) }
 
-// scriptError is an end that the script asked for, as against one for which the client is to blame.
+// scriptError is an end that the script asked for. An endError that is not wrapped in one is the
+// client's fault.
 type scriptError struct{ *endError }
 
-// finish judges the run, writes its end down, and only then tells the client: a test that has seen the end finds it
-// recorded.
+// finish judges the run, records its end, and only then tells the client: a test that has seen the end
+// of the answer finds it recorded. A failed write after that changes the record to EndedLeft.
+//
+// A cut is a panic with http.ErrAbortHandler, with which net/http resets the stream or closes the
+// connection.
 func (p *run) finish(w http.ResponseWriter, err error) {
 	end := endOf(err)
 	p.checkEnd(end)
@@ -112,12 +123,12 @@ func (p *run) finish(w http.ResponseWriter, err error) {
 	}
 }
 
-// halfCloseWait is how long a compressed stream is kept open after its end frame.
+// halfCloseWait is how long a compressed stream is kept open after its end frame, at most.
 const halfCloseWait = time.Second
 
-// awaitHalfClose waits for the client to end its side. When the handler returns before that, net/http resets the stream, and
-// Node's client then throws away what it has received and not decompressed yet: Cursor's SDK loses the end of a
-// compressed answer.
+// awaitHalfClose waits for the client to end its side of a compressed stream. When a handler returns
+// before that, net/http resets the stream, and Node's client then throws away what it has received but
+// not decompressed yet: Cursor's SDK loses the end of a compressed answer.
 func (p *run) awaitHalfClose() {
 	if p.rec.Transport != "http2" || !p.wire.compressed {
 		return
@@ -127,7 +138,16 @@ func (p *run) awaitHalfClose() {
 	p.read(func() bool { return p.rec.HalfClosed }, timeout.C, false)
 }
 
-// endOf names the end of a run that play left with err.
+// endOf names the end of a run that play left with err:
+//
+//	nil                        EndedWell
+//	errDrop                    EndedDropped
+//	errCut                     EndedCut
+//	errCancel                  EndedCancel
+//	errGarbage, *statusError,
+//	scriptError                EndedError
+//	another *endError          EndedRefused
+//	anything else              EndedLeft: a write failed, or the request is over
 func endOf(err error) string {
 	var refused *endError
 	switch {
@@ -147,7 +167,8 @@ func endOf(err error) string {
 	return EndedLeft // a write failed, or the context ended
 }
 
-// writeEnd is the last that the client gets.
+// writeEnd writes the last that the client gets: an end frame, a status in place of the stream, or
+// nothing when the client is gone.
 func (p *run) writeEnd(w http.ResponseWriter, end string, err error) error {
 	var status *statusError
 	var scripted scriptError
@@ -169,7 +190,9 @@ func (p *run) writeEnd(w http.ResponseWriter, end string, err error) error {
 	return nil
 }
 
-// write answers in place of the stream, with the Connect code that belongs to the status.
+// write answers in place of the stream, with the Connect code that belongs to the status, and
+// Retry-After in whole seconds if the script has one. It works only before the stream has begun; the
+// parser makes sure of that.
 func (e *statusError) write(w http.ResponseWriter) {
 	codes := map[int]string{401: "unauthenticated", 403: "permission_denied", 404: "unimplemented", 429: "resource_exhausted", 503: "unavailable"}
 	code, ok := codes[e.Code]
@@ -183,7 +206,7 @@ func (e *statusError) write(w http.ResponseWriter) {
 	writeConnectError(w, e.Code, code, e.Message)
 }
 
-// publicHeader is a request's header without what nobody may keep.
+// publicHeader is a request's header in lower case, without the credentials.
 func publicHeader(h http.Header) map[string][]string {
 	public := map[string][]string{}
 	for name, values := range h {
@@ -196,5 +219,5 @@ func publicHeader(h http.Header) map[string][]string {
 	return public
 }
 
-// contextErr is the run's reason to end when its request is over.
+// contextErr is how a run ends whose request is over: the client has left, or the server closes.
 func contextErr(ctx context.Context) error { return errors.Join(errLeft, context.Cause(ctx)) }

@@ -10,8 +10,12 @@ import (
 	"composer-api/internal/sim/script"
 )
 
-// updates sends what the model says and does, as interaction updates, and counts what it cost. It belongs to the run's
-// goroutine and takes nothing in from the client.
+// updates sends what the model says and does, as interaction updates, and counts what it cost. It
+// belongs to the run's goroutine and takes nothing in from the client. The order on the wire:
+//
+//	step_started  text_delta, thinking_delta, tool call mirrors …  step_completed
+//	step_started  …                                                step_completed   after tool results
+//	turn_ended
 type updates struct {
 	notes
 	wire    *wire
@@ -36,15 +40,16 @@ func (u *updates) beginStep() error {
 	}})
 }
 
-// endStep closes the current step. Its duration is in milliseconds since the run began.
+// endStep closes the current step. Its duration is counted from the start of the run, in milliseconds.
 func (u *updates) endStep() error {
 	return u.send(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_StepCompleted{
 		StepCompleted: &pb.StepCompleted{StepId: u.step, StepDurationMs: time.Since(u.started).Milliseconds()},
 	}})
 }
 
-// text sends a text delta. It is encoded by hand because a script may cut a character in two, which generated code
-// refuses.
+// text sends a text delta; notice marks it as the server's words, which are no part of the answer. It is
+// encoded by hand, because a script may cut a character in two, and generated code refuses strings that
+// are not UTF-8.
 func (u *updates) text(s string, notice bool) error {
 	if !notice {
 		u.answer.WriteString(s)
@@ -57,23 +62,25 @@ func (u *updates) text(s string, notice bool) error {
 	return u.wire.sendPayload(appendMessage(nil, 1, appendMessage(nil, 1, delta)))
 }
 
-// think sends a thinking delta, by hand for the same reason as text.
+// think sends a thinking delta, by hand for the same reason.
 func (u *updates) think(s string) error {
 	u.reasoning.WriteString(s)
 	return u.wire.sendPayload(appendMessage(nil, 1, appendMessage(nil, 4, appendString(nil, 1, s))))
 }
 
-// heartbeat shows the client that the server is alive.
+// heartbeat shows the client that the server is alive. It says nothing about progress.
 func (u *updates) heartbeat() error {
 	return u.send(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_Heartbeat{Heartbeat: &pb.Empty{}}})
 }
 
-// tokens is about how many tokens this turn has cost so far: four bytes a token.
+// tokens estimates how many tokens this turn has cost so far, at four bytes a token.
 func (u *updates) tokens() int64 {
 	return int64(len(u.rec.Prompt)+u.answer.Len()+u.reasoning.Len())/4 + 1
 }
 
-// endTurn says that the turn has ended and what it cost. prior is the number of tokens of the turns before.
+// endTurn says that the turn has ended and what it cost. prior is the number of tokens of the turns
+// before, which count as read from the cache; input_tokens excludes them. A Usage step of the script
+// replaces the estimate, once.
 func (u *updates) endTurn(prior int64) error {
 	usage := script.Usage{
 		Input:     int64(len(u.rec.Prompt))/4 + 1,

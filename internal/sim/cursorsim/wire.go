@@ -12,24 +12,30 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
-// wire writes the server's side of one stream and cuts it up: whole, split or merged frames, plain or compressed. It is
-// used by one goroutine.
+// wire writes the server's side of one stream and cuts it up: whole, split or merged frames, plain or
+// compressed. It is used by one goroutine. Methods call downwards only:
+//
+//	send         a message
+//	sendPayload  its bytes; with a seed, now and then late, with unknown fields, after an unknown message
+//	frame        compressed or not, with the five bytes of Connect before it
+//	write        whole, in pieces, or held back
+//	out          written and flushed
 type wire struct {
 	w     io.Writer
 	flush func() error
 	// frames is how messages become writes: "whole", "split" or "merged".
 	frames string
-	// takesGzip is what the client said.
+	// takesGzip: the client's header says that it accepts gzip.
 	takesGzip bool
-	// compress is whether we compress for a client that takes it; compressed, whether we did.
+	// compress is whether to compress for a client that accepts it; compressed, whether a frame was.
 	compress, compressed bool
-	// random is where misbehaviour comes from; nil is none.
+	// random decides the faults; nil is none.
 	random *rand.Rand
 
 	held []byte // merged: what is not written yet
 }
 
-// newWire makes the wire of an answer and sets its headers.
+// newWire makes the wire of an answer and sets its headers. The status is not written yet.
 func newWire(w http.ResponseWriter, r *http.Request) *wire {
 	takesGzip := strings.Contains(r.Header.Get("Connect-Accept-Encoding"), "gzip")
 	w.Header().Set("Content-Type", "application/connect+proto")
@@ -40,10 +46,12 @@ func newWire(w http.ResponseWriter, r *http.Request) *wire {
 	return &wire{w: w, flush: http.NewResponseController(w).Flush, frames: "whole", takesGzip: takesGzip}
 }
 
-// heldLimit is how much is merged at most.
+// heldLimit is how many bytes are held back for merging at most.
 const heldLimit = 16 << 10
 
-// misbehave chooses the stream's habits at random.
+// misbehave chooses how this stream is cut and whether it is compressed, and keeps random for what is
+// decided later, message by message. The same seed and the same number of the stream give the same
+// choices.
 func (w *wire) misbehave(random *rand.Rand) {
 	w.random = random
 	w.frames = []string{"whole", "split", "merged"}[random.IntN(3)]
@@ -62,8 +70,10 @@ func (w *wire) send(m *pb.AgentServerMessage) error {
 	return w.sendPayload(payload)
 }
 
-// sendPayload sends an encoded AgentServerMessage.
+// sendPayload sends an encoded AgentServerMessage. With a seed, one in 16 comes a few milliseconds late,
+// one in 24 after a message of an unknown kind, and one in 8 has a field more.
 func (w *wire) sendPayload(payload []byte) error {
+	// This is the simulator's own delay; in tests the clock is that of testing/synctest.
 	if w.chance(16) {
 		time.Sleep(time.Duration(w.random.IntN(5)) * time.Millisecond)
 	}
@@ -78,7 +88,8 @@ func (w *wire) sendPayload(payload []byte) error {
 	return w.frame(0, payload)
 }
 
-// unknownMessage is a server message of a kind that nobody knows.
+// unknownMessage is a server message of a kind that no client knows. 4001 is far above the numbers in
+// use.
 func unknownMessage() []byte {
 	b := protowire.AppendTag(nil, 4001, protowire.BytesType)
 	return protowire.AppendBytes(b, appendString(nil, 1, "a message from a newer server"))
@@ -90,7 +101,7 @@ func unknownUpdate() []byte {
 	return protowire.AppendBytes(b, unknownMessage())
 }
 
-// frame sends one message with the stream's habits.
+// frame sends one message in its frame, compressed if that was decided and the client accepts it.
 func (w *wire) frame(flags byte, payload []byte) error {
 	if w.takesGzip && w.compress {
 		w.compressed = true
@@ -99,7 +110,8 @@ func (w *wire) frame(flags byte, payload []byte) error {
 	return w.write(appendFrame(nil, flags, payload))
 }
 
-// write writes, cuts or holds back a frame, as frames says.
+// write writes, cuts or holds back a frame, depending on frames. What is held back stays until heldLimit
+// or flushHeld.
 func (w *wire) write(data []byte) error {
 	switch w.frames {
 	case "merged":
@@ -130,7 +142,8 @@ func (w *wire) cut(n int) int {
 	return min(n, 1+w.random.IntN(7+n/8))
 }
 
-// flushHeld writes what is held back. It is called before every wait.
+// flushHeld writes what is held back. It is called before every wait, because otherwise the client and
+// the server would wait for each other.
 func (w *wire) flushHeld() error {
 	if len(w.held) == 0 {
 		return nil
@@ -140,7 +153,8 @@ func (w *wire) flushHeld() error {
 	return w.out(data)
 }
 
-// out writes and flushes at once. An error means that the client has left.
+// out writes and flushes at once, so that each write arrives as a piece of its own. An error means that
+// the client has left.
 func (w *wire) out(data []byte) error {
 	if _, err := w.w.Write(data); err != nil {
 		return err
@@ -156,7 +170,12 @@ func (w *wire) end(e *endError) error {
 	return w.flushHeld()
 }
 
-// garbage sends what is no message.
+// garbage sends bytes that are no message. kind is one of script's words:
+//
+//	payload   a frame whose payload is no protobuf
+//	gzip      a frame that says it is compressed and is not
+//	length    a frame that promises 4 GiB
+//	end       an end frame that is no JSON
 func (w *wire) garbage(kind string) error {
 	var data []byte
 	switch kind {
