@@ -46,7 +46,7 @@ func openStore(ctx context.Context, p *process, c *config.Storage) (*sqlstore.DB
 		return nil, err
 	}
 	path, isFile := sqlstore.File(where)
-	db, err := sqlstore.Open(ctx, sqlstore.Config{DSN: where, Patient: !isFile})
+	db, err := sqlstore.Open(ctx, sqlstore.Config{DSN: where, AllowUnavailable: !isFile})
 	if err != nil {
 		return nil, storeHint(cantOpen(path, err))
 	}

@@ -105,7 +105,7 @@ func TestTwoServersOnOneDatabaseAreOne(t *testing.T) {
 					}
 				}
 				works(http.StatusOK)
-				key, _ := keys.Read(up.APIKey)
+				key, _ := keys.Parse(up.APIKey)
 				command(t, environ, "keys", "revoke", key.ID)
 				works(http.StatusUnauthorized)
 			})

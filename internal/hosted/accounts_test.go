@@ -205,7 +205,7 @@ func TestKeysThatAreNoGoodAreAllAlike(t *testing.T) {
 	s, _ := h.replica(secret, "")
 	other, _ := h.replica(secret, "")
 	up := signUp(t, s, adasKey)
-	key, _ := keys.Read(up.Key.Reveal())
+	key, _ := keys.Parse(up.Key.Reveal())
 	if err := other.Revoke(t.Context(), key.ID); err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +242,7 @@ func TestAKeyWithTheRightIDAndAnotherHashIsRefused(t *testing.T) {
 func TestRotationGivesAnotherKeyOfTheSameAccount(t *testing.T) {
 	s, _ := newHosting(t).replica(secret, "")
 	up := signUp(t, s, adasKey)
-	old, _ := keys.Read(up.Key.Reveal())
+	old, _ := keys.Parse(up.Key.Reveal())
 	token, key, err := s.Rotate(t.Context(), old.ID)
 	if err != nil || key.Account != up.Account.ID {
 		t.Fatalf("%+v, %v", key, err)
@@ -291,7 +291,7 @@ func TestWithoutAnEncryptionKeyHostedKeysAreOff(t *testing.T) {
 	if !strings.Contains(agent.AsError(err).Message, "ENCRYPTION_KEY") {
 		t.Errorf("no hint: %v", err)
 	}
-	key, _ := keys.Read(up.Key.Reveal())
+	key, _ := keys.Parse(up.Key.Reveal())
 	if err := off.Revoke(t.Context(), key.ID); err != nil {
 		t.Errorf("the operator can't revoke: %v", err)
 	}

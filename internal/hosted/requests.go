@@ -34,7 +34,7 @@ func (s *Service) BeginRequest(ctx context.Context, caller agent.Caller, request
 	err := s.cfg.Store.BeginRequest(ctx, r.log)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return nil, badKey()
+		return nil, invalidKey()
 	case err != nil:
 		return nil, storeError(err)
 	}

@@ -19,18 +19,18 @@ func (s *Service) Resolve(ctx context.Context, token string) (agent.Caller, erro
 	if err := s.ready(); err != nil {
 		return agent.Caller{}, err
 	}
-	sent, ok := keys.Read(token)
+	sent, ok := keys.Parse(token)
 	if !ok {
-		return agent.Caller{}, badKey()
+		return agent.Caller{}, invalidKey()
 	}
 	key, account, err := s.cfg.Store.Key(ctx, sent.ID)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return agent.Caller{}, badKey()
+		return agent.Caller{}, invalidKey()
 	case err != nil:
 		return agent.Caller{}, storeError(err)
 	case !sent.Matches(key.Hash) || !key.Revoked.IsZero():
-		return agent.Caller{}, badKey()
+		return agent.Caller{}, invalidKey()
 	}
 	cursorKey, err := s.openKey(ctx, account)
 	if err != nil {
@@ -39,8 +39,8 @@ func (s *Service) Resolve(ctx context.Context, token string) (agent.Caller, erro
 	return agent.Caller{Owner: store.AccountOwner(account.ID), CursorKey: cursorKey, KeyID: key.ID}, nil
 }
 
-// badKey is the error for every key that is no good, so that an answer doesn't tell why.
-func badKey() error {
+// invalidKey is the error for every key that is no good, so that an answer doesn't tell why.
+func invalidKey() error {
 	return agent.Errorf(agent.InvalidKey, "The hosted key (cmp_…) is not known here or was revoked. Sign up again for a new one, or use your own Cursor API key.")
 }
 

@@ -45,10 +45,10 @@ func (s *Service) SignUp(ctx context.Context, cursorKey agent.Secret) (*SignedUp
 	}
 	for try := 1; ; try++ {
 		token, key := s.mint(id)
-		stands, err := s.cfg.Store.SignUp(ctx, account, key)
+		stored, err := s.cfg.Store.SignUp(ctx, account, key)
 		switch {
 		case err == nil:
-			return &SignedUp{Account: stands, Key: token}, nil
+			return &SignedUp{Account: stored, Key: token}, nil
 		case !errors.Is(err, store.ErrConflict) || try == mints:
 			return nil, storeError(err)
 		}

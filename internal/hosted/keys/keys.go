@@ -40,8 +40,8 @@ func Mint() (agent.Secret, Key) {
 	return agent.NewSecret(token), describe(token)
 }
 
-// Read takes a token that somebody sent. It reports false when no such key can have been minted.
-func Read(token string) (Key, bool) {
+// Parse takes a token that somebody sent. It reports false when no such key can have been minted.
+func Parse(token string) (Key, bool) {
 	encoded, ours := strings.CutPrefix(token, Prefix)
 	if !ours || len(encoded) != encoding.EncodedLen(size) {
 		return Key{}, false

@@ -15,7 +15,7 @@ func TestAMintedKeyIsReadBack(t *testing.T) {
 	if !regexp.MustCompile(`^cmp_[A-Za-z0-9_-]{43}$`).MatchString(token) {
 		t.Errorf("minted %d characters that don't look like a key", len(token))
 	}
-	read, ok := keys.Read(token)
+	read, ok := keys.Parse(token)
 	if !ok || read != minted || !read.Matches(minted.Hash) || minted.Hash != sha256.Sum256([]byte(token)) {
 		t.Errorf("read %+v, minted %+v", read, minted)
 	}
@@ -35,7 +35,7 @@ func TestWhatCanNotHaveBeenMintedIsRefused(t *testing.T) {
 		"", "cmp_", "crsr_" + token[4:], token[4:], "CMP_" + token[4:], token + "A", token[:len(token)-1], token + "=", " " + token,
 		token[:10] + "\n" + token[10:], token[:10] + "+" + token[11:], "cmp_" + strings.Repeat("A", 42) + "B", // bits beyond the 32 bytes
 	} {
-		if _, ok := keys.Read(bad); ok {
+		if _, ok := keys.Parse(bad); ok {
 			t.Errorf("%q was taken for a key", bad)
 		}
 	}
@@ -61,7 +61,7 @@ func FuzzRead(f *testing.F) {
 	f.Add("cmp_")
 	f.Add("crsr_0123456789")
 	f.Fuzz(func(t *testing.T, token string) {
-		k, ok := keys.Read(token)
+		k, ok := keys.Parse(token)
 		if ok && (!strings.HasPrefix(token, keys.Prefix) || k.Hash != sha256.Sum256([]byte(token))) {
 			t.Errorf("%q was read as %+v", token, k)
 		}

@@ -32,7 +32,7 @@ type bounded struct {
 func (b *bounded) write(ctx context.Context, f func(context.Context) error) error {
 	inner, cancel := context.WithTimeout(ctx, b.limit)
 	defer cancel()
-	return b.late(ctx, inner, f(inner))
+	return b.deadlineError(ctx, inner, f(inner))
 }
 
 // read calls f, and calls it again if the store was away and there is time left.
@@ -43,23 +43,23 @@ func read[T any](ctx context.Context, b *bounded, f func(context.Context) (T, er
 	if errors.Is(err, store.ErrUnavailable) && inner.Err() == nil {
 		v, err = f(inner)
 	}
-	return v, b.late(ctx, inner, err)
+	return v, b.deadlineError(ctx, inner, err)
 }
 
-// late makes ErrUnavailable of an error that comes from our deadline.
-func (b *bounded) late(ctx, inner context.Context, err error) error {
+// deadlineError makes ErrUnavailable of an error that comes from our deadline.
+func (b *bounded) deadlineError(ctx, inner context.Context, err error) error {
 	if err == nil || inner.Err() == nil || ctx.Err() != nil || errors.Is(err, store.ErrUnavailable) {
 		return err
 	}
 	return fmt.Errorf("%w: no answer within %s (%w)", store.ErrUnavailable, b.limit, err)
 }
 
-func (b *bounded) SignUp(ctx context.Context, a store.Account, k store.Key) (stands store.Account, err error) {
+func (b *bounded) SignUp(ctx context.Context, a store.Account, k store.Key) (stored store.Account, err error) {
 	err = b.write(ctx, func(ctx context.Context) (err error) {
-		stands, err = b.s.SignUp(ctx, a, k)
+		stored, err = b.s.SignUp(ctx, a, k)
 		return err
 	})
-	return stands, err
+	return stored, err
 }
 
 func (b *bounded) Account(ctx context.Context, id string) (store.Account, error) {
@@ -114,12 +114,12 @@ func (b *bounded) ListRequests(ctx context.Context, account string, limit int) (
 	return read(ctx, b, func(ctx context.Context) ([]store.RequestLog, error) { return b.s.ListRequests(ctx, account, limit) })
 }
 
-func (b *bounded) OpenSession(ctx context.Context, s store.Session) (stands store.Session, err error) {
+func (b *bounded) OpenSession(ctx context.Context, s store.Session) (stored store.Session, err error) {
 	err = b.write(ctx, func(ctx context.Context) (err error) {
-		stands, err = b.s.OpenSession(ctx, s)
+		stored, err = b.s.OpenSession(ctx, s)
 		return err
 	})
-	return stands, err
+	return stored, err
 }
 
 func (b *bounded) PutSession(ctx context.Context, s store.Session) error {

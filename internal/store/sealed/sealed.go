@@ -42,14 +42,14 @@ const (
 	conversationData = "conversation-data"
 )
 
-func (s *sealed) close(plain []byte, context ...string) []byte {
+func (s *sealed) encrypt(plain []byte, context ...string) []byte {
 	if !s.ring.Ready() {
 		return append([]byte{plainMark}, plain...)
 	}
 	return append([]byte{sealedMark}, s.ring.Seal(plain, context...)...)
 }
 
-func (s *sealed) open(kept []byte, context ...string) ([]byte, error) {
+func (s *sealed) decrypt(kept []byte, context ...string) ([]byte, error) {
 	switch {
 	case len(kept) > 0 && kept[0] == plainMark:
 		return kept[1:], nil
@@ -62,41 +62,41 @@ func (s *sealed) open(kept []byte, context ...string) ([]byte, error) {
 	return nil, fmt.Errorf("%w: it was sealed with another ENCRYPTION_KEY", store.ErrNotFound)
 }
 
-func (s *sealed) closeResponse(r store.Response) store.Response {
-	r.Object = s.close(r.Object, responseObject, r.Owner, r.ID)
-	r.Input = s.close(r.Input, responseInput, r.Owner, r.ID)
+func (s *sealed) encryptResponse(r store.Response) store.Response {
+	r.Object = s.encrypt(r.Object, responseObject, r.Owner, r.ID)
+	r.Input = s.encrypt(r.Input, responseInput, r.Owner, r.ID)
 	return r
 }
 
-func (s *sealed) openResponse(r *store.Response) (err error) {
-	if r.Object, err = s.open(r.Object, responseObject, r.Owner, r.ID); err != nil {
+func (s *sealed) decryptResponse(r *store.Response) (err error) {
+	if r.Object, err = s.decrypt(r.Object, responseObject, r.Owner, r.ID); err != nil {
 		return err
 	}
-	r.Input, err = s.open(r.Input, responseInput, r.Owner, r.ID)
+	r.Input, err = s.decrypt(r.Input, responseInput, r.Owner, r.ID)
 	return err
 }
 
 func (s *sealed) CreateResponse(ctx context.Context, r store.Response) error {
-	return s.Store.CreateResponse(ctx, s.closeResponse(r))
+	return s.Store.CreateResponse(ctx, s.encryptResponse(r))
 }
 
 func (s *sealed) UpdateResponse(ctx context.Context, r store.Response) error {
-	return s.Store.UpdateResponse(ctx, s.closeResponse(r))
+	return s.Store.UpdateResponse(ctx, s.encryptResponse(r))
 }
 
 func (s *sealed) Response(ctx context.Context, owner, id string) (store.Response, error) {
-	return s.opened(s.Store.Response(ctx, owner, id))
+	return s.decrypted(s.Store.Response(ctx, owner, id))
 }
 
 func (s *sealed) Ancestor(ctx context.Context, owner, id string) (store.Response, error) {
-	return s.opened(s.Store.Ancestor(ctx, owner, id))
+	return s.decrypted(s.Store.Ancestor(ctx, owner, id))
 }
 
-func (s *sealed) opened(r store.Response, err error) (store.Response, error) {
+func (s *sealed) decrypted(r store.Response, err error) (store.Response, error) {
 	if err != nil {
 		return store.Response{}, err
 	}
-	if err := s.openResponse(&r); err != nil {
+	if err := s.decryptResponse(&r); err != nil {
 		return store.Response{}, err
 	}
 	return r, nil
@@ -110,7 +110,7 @@ func (s *sealed) AbandonedResponses(ctx context.Context, self string, limit int)
 		return nil, err
 	}
 	for i := range all {
-		if err := s.openResponse(&all[i]); err != nil {
+		if err := s.decryptResponse(&all[i]); err != nil {
 			all[i].Object, all[i].Input = nil, nil
 		}
 	}
@@ -120,7 +120,7 @@ func (s *sealed) AbandonedResponses(ctx context.Context, self string, limit int)
 func (s *sealed) AppendEvents(ctx context.Context, owner, responseID string, events []store.Event) error {
 	kept := make([]store.Event, len(events))
 	for i, e := range events {
-		kept[i] = store.Event{Sequence: e.Sequence, Data: s.close(e.Data, eventContext(owner, responseID, e)...)}
+		kept[i] = store.Event{Sequence: e.Sequence, Data: s.encrypt(e.Data, eventContext(owner, responseID, e)...)}
 	}
 	return s.Store.AppendEvents(ctx, owner, responseID, kept)
 }
@@ -131,7 +131,7 @@ func (s *sealed) ListEvents(ctx context.Context, owner, responseID string, after
 		return nil, err
 	}
 	for i, e := range events {
-		if events[i].Data, err = s.open(e.Data, eventContext(owner, responseID, e)...); err != nil {
+		if events[i].Data, err = s.decrypt(e.Data, eventContext(owner, responseID, e)...); err != nil {
 			return nil, err
 		}
 	}
@@ -143,7 +143,7 @@ func eventContext(owner, responseID string, e store.Event) []string {
 }
 
 func (s *sealed) PutConversation(ctx context.Context, c store.Conversation) error {
-	c.Data = s.close(c.Data, conversationContext(c.Owner, c.Backend, c.Hash)...)
+	c.Data = s.encrypt(c.Data, conversationContext(c.Owner, c.Backend, c.Hash)...)
 	return s.Store.PutConversation(ctx, c)
 }
 
@@ -152,7 +152,7 @@ func (s *sealed) Conversation(ctx context.Context, owner, backend string, hash [
 	if err != nil {
 		return store.Conversation{}, err
 	}
-	if c.Data, err = s.open(c.Data, conversationContext(owner, backend, hash)...); err != nil {
+	if c.Data, err = s.decrypt(c.Data, conversationContext(owner, backend, hash)...); err != nil {
 		return store.Conversation{}, err
 	}
 	return c, nil

@@ -21,10 +21,10 @@ func keyFields(k *store.Key) []any {
 
 // SignUp implements store.Accounts.
 func (db *DB) SignUp(ctx context.Context, a store.Account, k store.Key) (store.Account, error) {
-	var stands store.Account
+	var stored store.Account
 	err := db.inTx(ctx, func(t *tx) error {
-		stands = store.Account{}
-		if err := t.row(accountFields(&stands), `
+		stored = store.Account{}
+		if err := t.row(accountFields(&stored), `
 			INSERT INTO accounts (id, email, name, sealed_key, key_hint, created, updated)
 			VALUES ($1, $2, $3, $4, $5, $6, $7)
 			ON CONFLICT (id) DO UPDATE SET email = excluded.email, name = excluded.name, sealed_key = excluded.sealed_key,
@@ -35,7 +35,7 @@ func (db *DB) SignUp(ctx context.Context, a store.Account, k store.Key) (store.A
 		}
 		return t.addKey(k)
 	})
-	return stands, err
+	return stored, err
 }
 
 func (t *tx) addKey(k store.Key) error {

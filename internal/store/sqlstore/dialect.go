@@ -27,10 +27,10 @@ type dialect struct {
 	clock func() string
 	// meaning is the error of package store that a driver's error stands for; nil when none does.
 	meaning func(error) error
-	// lost reports whether an error says that the other idle connections are most likely of no use either.
-	lost func(error) bool
-	// again reports whether a transaction that failed so should be tried again.
-	again func(error) bool
+	// idleStale reports whether an error says that the other idle connections are most likely of no use either.
+	idleStale func(error) bool
+	// retryable reports whether a transaction that failed so should be tried again.
+	retryable func(error) bool
 }
 
 // dialectOf tells the databases apart by dsn. Another scheme is refused: as the path of a file it would make a folder

@@ -69,7 +69,7 @@ func MigrateStatus(ctx context.Context, dsn string) ([]Migration, error) {
 	return all, refuseNewer(all, applied)
 }
 
-// schema remembers whether the schema is up to date, so that a patient DB can find out later.
+// schema remembers whether the schema is up to date, so that a DB that allows it can find out later.
 type schema struct {
 	current atomic.Bool
 	turn    chan struct{} // holds whoever tries, and guards what follows
@@ -81,7 +81,7 @@ type schema struct {
 	stop context.CancelFunc
 }
 
-// retryEvery is how long a patient DB believes that the database is unavailable.
+// retryEvery is how long a DB that allows it believes that the database is unavailable.
 const retryEvery = 2 * time.Second
 
 // ready brings the schema up to date unless that is done. One caller tries at a time; the others wait for what comes of

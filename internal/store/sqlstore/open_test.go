@@ -282,7 +282,7 @@ func TestAPatientDatabaseIsUnavailableUntilItCanBeReached(t *testing.T) {
 		t.Fatal(err)
 	}
 	clock := time.Now()
-	db := open(t, sqlstore.Config{DSN: filepath.Join(dir, "composer.db"), Patient: true, Now: func() time.Time { return clock }})
+	db := open(t, sqlstore.Config{DSN: filepath.Join(dir, "composer.db"), AllowUnavailable: true, Now: func() time.Time { return clock }})
 	unavailable := func() {
 		t.Helper()
 		_, _, keyErr := db.Key(t.Context(), "key_1")
@@ -309,7 +309,7 @@ func TestPatienceEndsAtANewerSchema(t *testing.T) {
 	dsn := sqliteDSN(t)
 	open(t, sqlstore.Config{DSN: dsn})
 	run(t, rawSQLite(t, dsn), "INSERT INTO composer_api_schema (version_id, is_applied) VALUES (999, TRUE)")
-	if _, err := sqlstore.Open(t.Context(), sqlstore.Config{DSN: dsn, Patient: true}); !errors.Is(err, sqlstore.ErrNewerSchema) {
+	if _, err := sqlstore.Open(t.Context(), sqlstore.Config{DSN: dsn, AllowUnavailable: true}); !errors.Is(err, sqlstore.ErrNewerSchema) {
 		t.Errorf("%v, want ErrNewerSchema", err)
 	}
 }

@@ -43,8 +43,8 @@ var postgres = dialect{
 	lock:        lockPostgres,
 	clock:       func() string { return `CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)` },
 	meaning:     postgresMeaning,
-	lost:        postgresLost,
-	again:       postgresAgain,
+	idleStale:   postgresIdleStale,
+	retryable:   postgresRetryable,
 }
 
 func openPostgres(dsn string) (write, read *sql.DB, err error) {
@@ -80,13 +80,13 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interv
 // keepConnection reports whether a connection is of use after an error of the server. One that leads to a server which
 // only reads (the primary of before a failover), or which is about to stop, is not: the next one may lead elsewhere.
 func keepConnection(_ *pgconn.PgConn, e *pgconn.PgError) bool {
-	if leadsNowhere(e) {
+	if cannotServe(e) {
 		return false
 	}
 	return !strings.EqualFold(e.SeverityUnlocalized, "FATAL") && !strings.EqualFold(e.Severity, "FATAL")
 }
 
-func leadsNowhere(e *pgconn.PgError) bool {
+func cannotServe(e *pgconn.PgError) bool {
 	switch e.Code {
 	case "25006", "57P01", "57P02", "57P03": // read_only_sql_transaction, admin_shutdown, crash_shutdown, cannot_connect_now
 		return true
@@ -94,10 +94,10 @@ func leadsNowhere(e *pgconn.PgError) bool {
 	return false
 }
 
-// postgresLost is true for a connection that broke, or leads to a server that only reads or is about to stop.
-func postgresLost(err error) bool {
+// postgresIdleStale is true for a connection that broke, or leads to a server that only reads or is about to stop.
+func postgresIdleStale(err error) bool {
 	var e *pgconn.PgError
-	return !errors.As(err, &e) || leadsNowhere(e)
+	return !errors.As(err, &e) || cannotServe(e)
 }
 
 // A pool is how many connections there are and for how long.
@@ -203,8 +203,8 @@ func postgresMeaning(err error) error {
 	return postgresMeanings[e.Code[:2]]
 }
 
-// postgresAgain is true for a transaction that the server undid because of another one.
-func postgresAgain(err error) bool {
+// postgresRetryable is true for a transaction that the server undid because of another one.
+func postgresRetryable(err error) bool {
 	var e *pgconn.PgError
 	return errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01")
 }

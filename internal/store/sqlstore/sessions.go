@@ -8,9 +8,9 @@ import (
 
 // OpenSession implements store.Sessions.
 func (db *DB) OpenSession(ctx context.Context, s store.Session) (store.Session, error) {
-	stands := store.Session{Key: s.Key}
+	stored := store.Session{Key: s.Key}
 	err := db.inTx(ctx, func(t *tx) error {
-		return t.row([]any{&stands.AgentID, asTime{&stands.Expires}}, `
+		return t.row([]any{&stored.AgentID, asTime{&stored.Expires}}, `
 			INSERT INTO sessions (owner, session, agent_id, expires) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (owner, session) DO UPDATE SET
 				agent_id = CASE WHEN sessions.expires > $5 THEN sessions.agent_id ELSE excluded.agent_id END,
@@ -18,7 +18,7 @@ func (db *DB) OpenSession(ctx context.Context, s store.Session) (store.Session, 
 			RETURNING agent_id, expires`,
 			s.Key.Owner, s.Key.Session, s.AgentID, s.Expires, db.now())
 	})
-	return stands, err
+	return stored, err
 }
 
 // PutSession implements store.Sessions.

@@ -41,10 +41,10 @@ var sqlite = dialect{
 	create:      func(dsn string) error { return splitSQLite(dsn).create() },
 	lock:        lockSQLite,
 	// The processes on one file are on one machine.
-	clock:   func() string { return strconv.FormatInt(time.Now().UnixMilli(), 10) },
-	meaning: sqliteMeaning,
-	lost:    func(error) bool { return false },
-	again:   func(error) bool { return false }, // transactions take the write lock at once, so they can't collide
+	clock:     func() string { return strconv.FormatInt(time.Now().UnixMilli(), 10) },
+	meaning:   sqliteMeaning,
+	idleStale: func(error) bool { return false },
+	retryable: func(error) bool { return false }, // transactions take the write lock at once, so they can't collide
 }
 
 func openSQLite(dsn string) (write, read *sql.DB, err error) {

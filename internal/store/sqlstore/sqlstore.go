@@ -29,9 +29,9 @@ type Config struct {
 	DSN string
 	// Limits bound what is kept.
 	Limits store.Limits
-	// Patient makes Open succeed while the database is unavailable: every use tries again, at most once in a few
+	// AllowUnavailable makes Open succeed while the database is unavailable: every use tries again, at most once in a few
 	// seconds, and fails with store.ErrUnavailable until then.
-	Patient bool
+	AllowUnavailable bool
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
 }
@@ -57,7 +57,7 @@ var _ store.Store = (*DB)(nil)
 // Open connects, brings the schema up to date, and returns the store, which the caller closes. Any number of processes
 // may open one database at once: one changes the schema, the others wait.
 //
-// Errors: [ErrBadDSN]; [ErrNewerSchema]; unless cfg.Patient, store.ErrUnavailable when the database can't be reached or
+// Errors: [ErrBadDSN]; [ErrNewerSchema]; unless cfg.AllowUnavailable, store.ErrUnavailable when the database can't be reached or
 // written.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
 	db, err := connect(cfg)
@@ -65,7 +65,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		return nil, err
 	}
 	err = db.ready(ctx)
-	if cfg.Patient && errors.Is(err, store.ErrUnavailable) {
+	if cfg.AllowUnavailable && errors.Is(err, store.ErrUnavailable) {
 		err = nil
 	}
 	if err != nil {
@@ -156,7 +156,7 @@ func (db *DB) failure(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("%w (%v)", context.Cause(ctx), err)
 	}
-	if db.dialect.lost(err) {
+	if db.dialect.idleStale(err) {
 		// Else each of them would have to fail once: at the next uses, one after the other.
 		db.write.SetMaxIdleConns(0)
 		db.write.SetMaxIdleConns(idleConnections)

@@ -27,7 +27,7 @@ func (db *DB) inTx(ctx context.Context, f func(*tx) error) error {
 	}
 	for try := 1; ; try++ {
 		err := db.tryTx(ctx, f)
-		if err == nil || try == tries || !db.dialect.again(err) {
+		if err == nil || try == tries || !db.dialect.retryable(err) {
 			return err
 		}
 	}
