@@ -1,7 +1,13 @@
-// Package golden is for tests that compare what they got with what a file of testdata says, and rewrite the file when the
-// test runs with -update. Only tests import it: it defines that flag.
+// Package golden is for tests that compare what they got with a file in testdata, and rewrite the file
+// when the test runs with -update (make golden). Only tests import it: it defines that flag.
 //
 // A case is a txtar file: a comment that says why it is there, what goes in, and what must come out.
+//
+//	A stop sequence ends the text before it.
+//	-- request --
+//	{"stop":"END"}
+//	-- answer --
+//	data: {"choices":…}
 package golden
 
 import (
@@ -15,12 +21,14 @@ import (
 	"golang.org/x/tools/txtar"
 )
 
+// update is the flag -update of the test binary.
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 // Updating says whether -update is set. It is for tests whose files only they can rewrite.
 func Updating() bool { return *update }
 
-// File compares got with the file at path.
+// File compares got with the file at path. With -update it writes the file instead, so the test passes
+// and the diff is for a person to read.
 func File(t testing.TB, path, got string) {
 	t.Helper()
 	if *update {
@@ -38,16 +46,18 @@ func File(t testing.TB, path, got string) {
 	}
 }
 
-// A Case is a txtar file. It belongs to the test that it was given to.
+// A Case is a txtar file being played. It belongs to one test and its goroutine.
 type Case struct {
 	// Files are the sections. A test may read them; WantAt and Want write them.
 	Files []txtar.File
 
+	// comment is what stands before the first section. It is kept as it is.
 	comment []byte
 }
 
-// Cases runs play as a subtest for each file that matches the pattern, and fails if there is none. With -update it
-// writes the file when play returns; after a t.Fatal it doesn't.
+// Cases runs play as a subtest for each file that matches the pattern, and fails if there is none, so
+// that a wrong pattern is not a test that passes. With -update it writes the file when play returns;
+// after a t.Fatal it doesn't, so a case that broke in the middle loses nothing.
 func Cases(t *testing.T, pattern string, play func(*testing.T, *Case)) {
 	t.Helper()
 	paths, err := filepath.Glob(pattern)
@@ -80,7 +90,8 @@ func (c *Case) Section(name string) string {
 	return ""
 }
 
-// Want compares got with the first section of that name. One that isn't there is empty; -update adds it at the end.
+// Want compares got with the first section of that name. A section that is missing counts as empty;
+// -update adds it at the end.
 func (c *Case) Want(t testing.TB, name, got string) {
 	t.Helper()
 	i := c.index(name)
@@ -103,6 +114,7 @@ func (c *Case) WantAt(t testing.TB, i int, got string) {
 	}
 }
 
+// index is the place of the first section of that name; -1 if there is none.
 func (c *Case) index(name string) int {
 	for i, f := range c.Files {
 		if f.Name == name {

@@ -1,12 +1,17 @@
-// Package hosted is the hosted-key flow: a person hands over a Cursor API key once and gets a key of ours for it, so
-// that the Cursor key need not lie on every machine that uses it.
+// Package hosted is the hosted-key flow: a person hands over a Cursor API key once and gets a key of
+// ours for it, so that the Cursor key need not lie on every machine that uses it.
 //
-// The Cursor key is kept encrypted (package seal), bound to the account that it belongs to. Of our own key only a hash
-// is kept (package keys). Both are needed to use the account: who steals the database has neither.
+//	sign-up    Cursor key (crsr_…) ──► checked with Cursor, encrypted, stored ──► hosted key (cmp_…), shown once
+//	a request  hosted key ──► its hash is looked up ──► Cursor key, decrypted, in memory for this request
 //
-// Signing up, resolving a key and logging its requests is for the server (signup.go, resolve.go, requests.go); listing,
-// revoking, rotating and deleting is for the operator (operator.go). Hosted keys are off while there is no encryption
-// key: then whatever needs it is answered with agent.NotConfigured, and the operator's half works all the same.
+// The Cursor key is encrypted (package seal), bound to the account that it belongs to. Of our own key
+// only a hash is kept (package keys). So neither the database alone nor the encryption key alone is
+// enough to use an account.
+//
+// Signing up, resolving a key and logging its requests is for the server (signup.go, resolve.go,
+// requests.go); listing, revoking, rotating and deleting is for the operator (operator.go). Hosted keys
+// are off while there is no encryption key: then whatever needs it is answered with
+// agent.NotConfigured, and the operator's half works all the same.
 package hosted
 
 import (
@@ -31,12 +36,12 @@ type Store interface {
 type Config struct {
 	// Store is where accounts and keys are kept.
 	Store Store
-	// Ring encrypts the Cursor keys; nil turns hosted keys off. A Cursor key that was sealed with an older key of the
-	// ring is sealed anew when it is next used.
+	// Ring encrypts the Cursor keys; nil turns hosted keys off. A Cursor key that was encrypted with
+	// an older key of the ring is encrypted again with the current one when it is next used.
 	Ring *seal.Ring
 	// Verify asks Cursor whose key this is (GET /v1/me). Errors are *agent.Error.
 	Verify func(ctx context.Context, key agent.Secret) (Person, error)
-	// Log takes what nobody else is told; nil discards it.
+	// Log gets what fails without a client being told; nil discards it.
 	Log *slog.Logger
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
@@ -73,17 +78,19 @@ func (s *Service) ready() error {
 	return agent.Errorf(agent.NotConfigured, "Hosted keys are off on this server. Use your own Cursor API key as the bearer token, or ask the operator to set ENCRYPTION_KEY (at least %d characters).", seal.MinSecret)
 }
 
-// cursorKeyPurpose is part of what is on disk: never change it.
+// cursorKeyPurpose is part of what is on disk: never change it. See seal.Ring.Seal.
 const cursorKeyPurpose = "cursor-key"
 
+// sealKey encrypts the account's Cursor key. It needs a ring; see ready.
 func (s *Service) sealKey(account string, key agent.Secret) []byte {
 	return s.cfg.Ring.Seal([]byte(key.Reveal()), cursorKeyPurpose, account)
 }
 
-// retryAfter is when to try again after the store was unavailable.
+// retryAfter is what a client is told to wait after the store was unavailable.
 const retryAfter = 5 * time.Second
 
-// storeError is the error for a client whose request needed the store.
+// storeError turns an error of the store into the *agent.Error for a client whose request needed it.
+// Unavailable and too slow is Overloaded (503), a client that left is Canceled, anything else Internal.
 func storeError(err error) error {
 	if errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
 		return &agent.Error{

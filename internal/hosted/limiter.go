@@ -8,18 +8,23 @@ import (
 	"composer-api/internal/agent"
 )
 
-// A Limiter lets each address do something so many times within any window of time. It counts in this process only, and
-// remembers a bounded number of addresses. It is safe for concurrent use.
+// A Limiter lets each address do something a number of times within any window of time: a sliding
+// window, not a fixed one. It counts in this process only, and remembers a bounded number of addresses.
+// It is safe for concurrent use.
 type Limiter struct {
+	// most is how many attempts an address has within window.
 	most   int
 	window time.Duration
 	now    func() time.Time
 
-	mu   sync.Mutex
-	seen map[netip.Prefix][]time.Time // of each address, oldest first; never empty
+	mu sync.Mutex
+	// seen has the times of each address's attempts, oldest first; never empty. At most "most" of
+	// them are kept, because a refused attempt isn't counted.
+	seen map[netip.Prefix][]time.Time
 }
 
-// maxAddresses is how many addresses a Limiter remembers. Over it, the one that has been quiet longest is forgotten.
+// maxAddresses is how many addresses a Limiter remembers. Over it, the address whose last attempt is the
+// oldest is forgotten, so somebody with many addresses can get more attempts, but not more memory.
 const maxAddresses = 10_000
 
 // NewLimiter makes a Limiter; most < 1 is no limit. now nil means time.Now.
@@ -30,8 +35,9 @@ func NewLimiter(most int, window time.Duration, now func() time.Time) *Limiter {
 	return &Limiter{most: most, window: window, now: now, seen: map[netip.Prefix][]time.Time{}}
 }
 
-// Allow counts one more for addr, or fails with an *agent.Error with code RateLimited and when to come back. A whole
-// IPv6 network of the usual size (/64) counts as one address: each of its users has all of it.
+// Allow counts one attempt of addr, or fails with an *agent.Error with code RateLimited, whose
+// RetryAfter says when the oldest attempt leaves the window. A whole IPv6 network of the usual size
+// (/64) counts as one address, because each of its users can use all of it.
 func (l *Limiter) Allow(addr netip.Addr) error {
 	if l.most < 1 {
 		return nil
@@ -57,7 +63,9 @@ func (l *Limiter) Allow(addr netip.Addr) error {
 	return nil
 }
 
-// forget makes room for one address. l.mu is held.
+// forget makes room for one address: all whose attempts have left the window, or else the one whose last
+// attempt is the oldest. It looks at every address, which is fast enough for what a person does by hand.
+// l.mu is held.
 func (l *Limiter) forget(now time.Time) {
 	var quietest netip.Prefix
 	var since time.Time
@@ -74,6 +82,8 @@ func (l *Limiter) forget(now time.Time) {
 	}
 }
 
+// network is what counts as one address: the address itself for IPv4, also when it comes as IPv6, and
+// the /64 for IPv6.
 func network(addr netip.Addr) netip.Prefix {
 	addr = addr.Unmap().WithZone("")
 	bits := addr.BitLen()

@@ -10,7 +10,8 @@ import (
 // What the operator does needs no encryption key, and its errors are the store's: store.ErrNotFound,
 // store.ErrUnavailable. Lists come from the store as they are.
 
-// Rotate revokes a hosted key and mints another for the same account. store.ErrConflict: it was revoked before.
+// Rotate revokes a hosted key and mints another for the same account, which is returned and must be
+// shown to the operator. store.ErrConflict: the key was revoked before.
 func (s *Service) Rotate(ctx context.Context, keyID string) (agent.Secret, store.Key, error) {
 	old, _, err := s.cfg.Store.Key(ctx, keyID)
 	if err != nil {
@@ -23,7 +24,7 @@ func (s *Service) Rotate(ctx context.Context, keyID string) (agent.Secret, store
 	return token, key, nil
 }
 
-// Revoke makes a hosted key bad, from now on and on every replica.
+// Revoke makes a hosted key invalid, from now on and on every replica: Resolve asks the store each time.
 func (s *Service) Revoke(ctx context.Context, keyID string) error {
 	return s.cfg.Store.RevokeKey(ctx, keyID, s.cfg.Now())
 }

@@ -6,13 +6,15 @@ import (
 	"composer-api/internal/agent"
 )
 
-// Record makes a Turner that writes every turn of a hosted key into the request log of s, before it begins and when it
-// is over. A turn that can't be written down is refused. What was said is not written. statusOf tells the HTTP status
-// that a code of failure has.
+// Record returns a Turner that writes every turn with a hosted key into the request log of s, before it
+// begins and when it is over. A turn that can't be recorded is refused. Nothing of the content is
+// written. statusOf tells the HTTP status that an error code has, so that this package needs no table of
+// a surface.
 func Record(turns agent.Turner, s *Service, statusOf func(agent.Code) int) agent.Turner {
 	return &recorder{turns, s, statusOf}
 }
 
+// A recorder has no state of its own; it may be used concurrently.
 type recorder struct {
 	turns    agent.Turner
 	service  *Service
@@ -35,7 +37,8 @@ func (t *recorder) Turn(ctx context.Context, req *agent.Request, sink agent.Sink
 	return err
 }
 
-// An observed sink notes what the request log wants to know of what passes through it.
+// An observed sink remembers, of what passes through it, what the request log needs. It belongs to one
+// turn, whose goroutine is the only one to call it.
 type observed struct {
 	agent.Sink
 	Outcome
@@ -47,7 +50,7 @@ func (o *observed) Accept(a agent.Accepted) error {
 	return o.Sink.Accept(a)
 }
 
-// Event implements agent.Sink.
+// Event implements agent.Sink. Of several usages the last counts: each is the total so far.
 func (o *observed) Event(e *agent.Event) error {
 	if e.Kind == agent.UsageKind {
 		o.Usage = *e.Usage

@@ -10,19 +10,20 @@ import (
 	"composer-api/internal/store"
 )
 
-// A Request is one request with a hosted key, being logged.
+// A Request is one request with a hosted key, being logged: BeginRequest has written its row, and Finish
+// completes it. If the process dies between, the row stays with status 0.
 type Request struct {
 	service *Service
 	log     store.RequestLog
 }
 
-// BeginRequest writes down that a request with a hosted key has begun. It does so before the work, so that no request
-// goes unrecorded: when it can't be written, the request must be refused with the error that it returns. The caller
-// calls Finish, whatever happens. A request with a Cursor key of the caller's own is not logged: it gives nil, nil, and
-// Finish of nil does nothing.
+// BeginRequest records that a request with a hosted key has begun. It does so before the work, so that
+// no request goes unrecorded: when it can't be written, the request must be refused with the error that
+// BeginRequest returns. The caller calls Finish, whatever happens. A request with a Cursor key of the
+// caller's own is not logged: then BeginRequest returns nil, nil, and Finish of nil does nothing.
 //
-// requestID is what x-request-id shows, endpoint the route's pattern. Errors are *agent.Error: Overloaded when the store
-// is unavailable; InvalidKey when the account was deleted meanwhile.
+// requestID is what x-request-id shows, endpoint the route's pattern. Errors are *agent.Error:
+// Overloaded when the store is unavailable; InvalidKey when the account was deleted meanwhile.
 func (s *Service) BeginRequest(ctx context.Context, caller agent.Caller, requestID, endpoint string) (*Request, error) {
 	if caller.KeyID == "" {
 		return nil, nil
@@ -41,7 +42,7 @@ func (s *Service) BeginRequest(ctx context.Context, caller agent.Caller, request
 	return r, nil
 }
 
-// An Outcome is how a request went.
+// An Outcome is how a request ended.
 type Outcome struct {
 	Model          string // as upstream was asked for it; "" if it never was
 	Status         int    // HTTP
@@ -50,11 +51,12 @@ type Outcome struct {
 	Err            error  // nil when all went well
 }
 
-// finishTimeout bounds how long the end of a request waits for the store.
+// finishTimeout bounds how long the end of a request waits for the store. The client has its answer by
+// then, but the server counts the request as running.
 const finishTimeout = 5 * time.Second
 
-// Finish writes down how the request went. It works after ctx has ended, because the client may be gone. A failure is
-// logged and nothing else: the answer is already out.
+// Finish records how the request ended. It works after ctx has ended, because the client may be gone. A
+// failure is only logged, because the answer is already out.
 func (r *Request) Finish(ctx context.Context, o Outcome) {
 	if r == nil {
 		return

@@ -10,11 +10,12 @@ import (
 	"composer-api/internal/store/seal"
 )
 
-// Resolve finds out whose hosted key token is, and with which Cursor key to go on. It asks the store every time, so
-// that a key that is revoked anywhere is bad everywhere at once.
+// Resolve finds out whose hosted key token is, and which Cursor key belongs to it. It asks the store
+// every time and caches nothing, so that a key that is revoked anywhere is invalid everywhere at once.
 //
-// Errors are *agent.Error: NotConfigured; InvalidKey for a key that is malformed, unknown or revoked, all alike;
-// Overloaded when the store is unavailable.
+// Errors are *agent.Error: NotConfigured when hosted keys are off or the Cursor key can't be decrypted;
+// InvalidKey for a key that is malformed, unknown or revoked, all with the same words; Overloaded when
+// the store is unavailable.
 func (s *Service) Resolve(ctx context.Context, token string) (agent.Caller, error) {
 	if err := s.ready(); err != nil {
 		return agent.Caller{}, err
@@ -39,12 +40,13 @@ func (s *Service) Resolve(ctx context.Context, token string) (agent.Caller, erro
 	return agent.Caller{Owner: store.AccountOwner(account.ID), CursorKey: cursorKey, KeyID: key.ID}, nil
 }
 
-// invalidKey is the error for every key that is no good, so that an answer doesn't tell why.
+// invalidKey is the error for every key that is not valid, so that an answer doesn't tell why.
 func invalidKey() error {
 	return agent.Errorf(agent.InvalidKey, "The hosted key (cmp_…) is not known here or was revoked. Sign up again for a new one, or use your own Cursor API key.")
 }
 
-// openKey decrypts the account's Cursor key, and encrypts it anew if that was done with an older key.
+// openKey decrypts the account's Cursor key, and encrypts it again if that was done with an older key of
+// the ring.
 func (s *Service) openKey(ctx context.Context, a store.Account) (agent.Secret, error) {
 	plain, old, err := s.cfg.Ring.Open(a.SealedKey, cursorKeyPurpose, a.ID)
 	if errors.Is(err, seal.ErrOpen) {
@@ -60,8 +62,9 @@ func (s *Service) openKey(ctx context.Context, a store.Account) (agent.Secret, e
 	return key, nil
 }
 
-// reseal is a chore on the way: when it fails, the next use of the key tries again. A conflict means that a sign-up or
-// another request was faster.
+// reseal stores the Cursor key encrypted with the ring's current key. When it fails, the request goes on
+// and the next use of the key tries again. A conflict means that a sign-up or another request was
+// faster.
 func (s *Service) reseal(ctx context.Context, a store.Account, key agent.Secret) {
 	err := s.cfg.Store.ReplaceSealedKey(ctx, a.ID, a.SealedKey, s.sealKey(a.ID, key))
 	if err != nil && !errors.Is(err, store.ErrConflict) {

@@ -13,19 +13,21 @@ import (
 	"composer-api/internal/store"
 )
 
-// A SignedUp is what a sign-up gives.
+// SignedUp is the result of a sign-up.
 type SignedUp struct {
 	Account store.Account
 	// Key is the new hosted key. It exists nowhere else: who loses it signs up again.
 	Key agent.Secret
 }
 
-// mints is how often a key is minted whose id somebody has already. Once is as good as never.
+// mints is how often a new key is made when its id is taken. Ids have 64 random bits, so even the second
+// time is unlikely ever to happen.
 const mints = 3
 
-// SignUp asks Cursor whose key it is, keeps it encrypted, and mints a hosted key for it. The account is the same for the
-// same Cursor user however often they sign up, at once or on several replicas; the Cursor key is the one of the last
-// sign-up, and hosted keys of earlier ones stay good. cursorKey comes from ParseCursorKey.
+// SignUp asks Cursor whose key it is, stores it encrypted, and mints a hosted key for it. The account is
+// the same for the same Cursor user however often they sign up, at once or on several replicas; the
+// Cursor key is the one of the last sign-up, and hosted keys of earlier ones stay valid. cursorKey comes
+// from ParseCursorKey.
 //
 // Errors are *agent.Error: NotConfigured; Verify's; Overloaded when the store is unavailable.
 func (s *Service) SignUp(ctx context.Context, cursorKey agent.Secret) (*SignedUp, error) {
@@ -61,7 +63,7 @@ func (s *Service) mint(account string) (agent.Secret, store.Key) {
 	return token, store.Key{ID: key.ID, Account: account, Hash: key.Hash, Hint: key.Hint, Created: s.cfg.Now()}
 }
 
-// longestKey is far longer than any key of Cursor's.
+// longestKey is the most that is accepted as a Cursor key, in bytes. It is far longer than any.
 const longestKey = 4096
 
 // ParseCursorKey reads what a person gave as their Cursor key, and refuses what can't be one. Errors are *agent.Error:
@@ -80,8 +82,8 @@ func ParseCursorKey(text string) (agent.Secret, error) {
 	return agent.NewSecret(key), nil
 }
 
-// accountID is the same for the same Cursor user: it comes from the user's id, else the e-mail address, else (a team's
-// key belongs to nobody in particular) the key.
+// accountID is "acct_" and 24 hex digits, the same for the same Cursor user: it is a hash of the user's
+// id, else of the e-mail address, else (a team's key belongs to no single user) of the key.
 func accountID(p Person, key agent.Secret) string {
 	var of string
 	switch {
@@ -96,12 +98,12 @@ func accountID(p Person, key agent.Secret) string {
 	return "acct_" + hex.EncodeToString(sum[:12])
 }
 
-// name is the person's name, or for want of one that of the key.
+// name is the person's name; without one, the name of the key.
 func (p Person) name() string {
 	return cmp.Or(strings.TrimSpace(p.FirstName+" "+p.LastName), p.KeyName)
 }
 
-// clip bounds what we keep of what Cursor says of a person.
+// clip bounds what we store of what Cursor says about a person, in bytes.
 func clip(s string) string {
 	const most = 400
 	if len(s) > most {

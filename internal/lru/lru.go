@@ -1,7 +1,10 @@
 // Package lru is a cache that keeps what was used last.
 //
-// It is bounded in the number of its entries, in their bytes and in their age; whatever is over a bound leaves, the
-// entry that was used longest ago first. A Cache has no lock of its own: its users have one for what the entries mean.
+// It is bounded in the number of its entries, in their bytes and in their age. What is over a bound is
+// dropped, the entry that was used longest ago first. There is no timer: old entries are dropped at the
+// next call of any method.
+//
+// A Cache has no lock of its own: its users have one for what the entries mean.
 package lru
 
 import (
@@ -36,7 +39,7 @@ func New[K comparable, V any](limits Limits) *Cache[K, V] {
 	return &Cache[K, V]{limits: limits, byKey: map[K]*list.Element{}, recent: list.New()}
 }
 
-// Get returns the value under key, which is used by that.
+// Get returns the value under key, and counts as a use of it.
 func (c *Cache[K, V]) Get(key K) (value V, ok bool) {
 	c.makeRoom()
 	e, ok := c.byKey[key]
@@ -77,8 +80,10 @@ func (c *Cache[K, V]) Bytes() int {
 	return c.bytes
 }
 
+// entry is the list element's value.
 func (c *Cache[K, V]) entry(e *list.Element) *entry[K, V] { return e.Value.(*entry[K, V]) }
 
+// drop removes an entry from the list, the map and the count of bytes.
 func (c *Cache[K, V]) drop(e *list.Element) {
 	gone := c.entry(e)
 	c.recent.Remove(e)
@@ -86,7 +91,8 @@ func (c *Cache[K, V]) drop(e *list.Element) {
 	c.bytes -= gone.size
 }
 
-// makeRoom drops what is too old or too much.
+// makeRoom drops, from the back of the list, what is too old, and then as much as is over the bounds on
+// count and bytes. The back is the entry that was used longest ago, so when it is fine all others are.
 func (c *Cache[K, V]) makeRoom() {
 	for e := c.recent.Back(); e != nil; e = c.recent.Back() {
 		old := c.limits.Age > 0 && time.Since(c.entry(e).used) > c.limits.Age

@@ -5,8 +5,9 @@ import (
 	"sync"
 )
 
-// A LossyConn is a connection whose other end can vanish without a word, as behind a NAT that forgets it: from Vanish on,
-// what is written gets lost, and nothing comes. Its methods may be called concurrently.
+// A LossyConn is a connection whose other end can vanish without a word, as behind a NAT that forgets
+// it: from Vanish on, what is written is lost without an error, and nothing is received. Its methods may
+// be called concurrently.
 type LossyConn struct {
 	net.Conn
 	closed chan struct{}
@@ -19,7 +20,7 @@ type LossyConn struct {
 // Lossy makes a LossyConn of conn.
 func Lossy(conn net.Conn) *LossyConn { return &LossyConn{Conn: conn, closed: make(chan struct{})} }
 
-// Vanish makes the other end vanish.
+// Vanish makes the other end vanish. There is no way back.
 func (c *LossyConn) Vanish() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -32,7 +33,8 @@ func (c *LossyConn) vanished() bool {
 	return c.gone
 }
 
-// Read implements net.Conn. Once the other end has vanished, it returns only after Close.
+// Read implements net.Conn. Once the other end has vanished, it returns only after Close; what arrives
+// meanwhile is thrown away.
 func (c *LossyConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if c.vanished() {
@@ -42,7 +44,8 @@ func (c *LossyConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write implements net.Conn.
+// Write implements net.Conn. Once the other end has vanished it succeeds and writes nothing, as TCP does
+// while its buffers have room.
 func (c *LossyConn) Write(p []byte) (int, error) {
 	if c.vanished() {
 		return len(p), nil

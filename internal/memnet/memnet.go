@@ -11,7 +11,8 @@ import (
 	"sync"
 )
 
-// A Listener accepts the connections that its Dial makes. Its methods are safe for concurrent use.
+// A Listener accepts the connections that its Dial makes. There is no backlog: Dial waits until Accept
+// takes the connection. Its methods are safe for concurrent use.
 type Listener struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -33,7 +34,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// Close implements net.Listener. Connections that were made stay open.
+// Close implements net.Listener. Connections that were made stay open. It may be called more than once.
 func (l *Listener) Close() error {
 	l.once.Do(func() { close(l.closed) })
 	return nil
@@ -42,7 +43,8 @@ func (l *Listener) Close() error {
 // Addr implements net.Listener.
 func (l *Listener) Addr() net.Addr { return addr{} }
 
-// Dial connects to the listener, whatever network and address say.
+// Dial connects to the listener, whatever network and address say. The connection is a net.Pipe: a write
+// waits until the other end has read it.
 func (l *Listener) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	client, server := net.Pipe()
 	select {

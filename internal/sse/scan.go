@@ -8,7 +8,12 @@ import (
 	"iter"
 )
 
-// An Event is what a client of the stream gets to see.
+// An Event is one event of the stream, as a client sees it. The wire format:
+//
+//	event: response.created
+//	id: 7
+//	data: {"type":"response.created"}
+//	(blank line)
 type Event struct {
 	Type string // "" when the stream didn't name one, which clients call "message"
 	ID   string // the last id that the stream gave, this event's or an earlier one's
@@ -43,6 +48,7 @@ func Scan(r io.Reader) iter.Seq2[Event, error] {
 	}
 }
 
+// A scanner reads one stream. line is used again for each line, so nothing may keep it.
 type scanner struct {
 	r       *bufio.Reader
 	line    []byte
@@ -63,6 +69,7 @@ func (s *scanner) event() (Event, error) {
 			return Event{}, err
 		}
 		if len(s.line) == 0 {
+			// Without a data line there is no event, and the type is forgotten.
 			if some {
 				return Event{Type: typ, ID: s.id, Data: string(data)}, nil
 			}
@@ -82,6 +89,7 @@ func (s *scanner) event() (Event, error) {
 			}
 		case "event":
 			typ = string(value)
+		// The standard ignores an id with a NUL.
 		case "id":
 			if bytes.IndexByte(value, 0) < 0 {
 				s.id = string(value)
@@ -91,6 +99,9 @@ func (s *scanner) event() (Event, error) {
 }
 
 // readLine reads a line into s.line, without its end. A last line without an end is dropped with io.EOF.
+//
+// It works on what is buffered instead of byte by byte, and never waits for the byte after a CR: an
+// event that ends in CR is complete, and an LF that follows is skipped when it comes.
 func (s *scanner) readLine() error {
 	s.line = s.line[:0]
 	for {
@@ -115,6 +126,7 @@ func (s *scanner) readLine() error {
 		s.line = append(s.line, chunk[:end]...)
 		s.afterCR = chunk[end] == '\r'
 		s.r.Discard(end + 1)
+		// A byte order mark may begin the stream.
 		if !s.begun {
 			s.begun = true
 			s.line = bytes.TrimPrefix(s.line, []byte("\uFEFF"))

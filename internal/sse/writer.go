@@ -25,8 +25,8 @@ type Config struct {
 // is empty, and stop.
 const keepAlive = ": keepalive\n"
 
-// A burst larger than flushSize goes out in several writes. Buffers that grew beyond maxPooled don't return to the
-// pool.
+// A burst larger than flushSize goes out in several writes. Buffers that grew beyond maxPooled don't
+// return to the pool. Both are in bytes.
 const (
 	flushSize = 16 << 10
 	maxPooled = 32 << 10
@@ -35,12 +35,16 @@ const (
 // buffers holds buffers between a flush and the next event, so that a stream that waits holds none.
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
 
-// A Writer sends events to one client. Its methods are called by one goroutine; keep-alives, which come from a timer,
-// are safe beside them.
+// A Writer sends events to one client. Its methods are called by one goroutine, the handler's;
+// keep-alives, which come from a timer's goroutine, are safe beside them.
+//
+// An event's way: Buffer and SetBuffer append it, Flush (or Close, or a full buffer) writes it. The
+// first Flush also sends the headers and starts the keep-alives.
 type Writer struct {
 	cfg Config
 
 	// Of the caller's goroutine alone.
+	// No lock: only these two are used outside of it.
 	pooled *[]byte // what buf came in; nil when nothing is buffered
 	buf    []byte  // whole events, not written yet
 
@@ -88,8 +92,8 @@ func (w *Writer) SetBuffer(b []byte) error {
 	return w.Flush()
 }
 
-// Flush sends what is buffered with one write, and the response headers if they have not gone out. An error means that
-// the client can't be reached any more; it stays.
+// Flush sends what is buffered with one write, and the response headers if they have not gone out. An
+// error means that the client can't be reached any more; every later call returns the same.
 func (w *Writer) Flush() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -108,8 +112,8 @@ func (w *Writer) Flush() error {
 	return err
 }
 
-// Close flushes and stops the keep-alives. Afterwards nothing touches the ResponseWriter. Close may be called more
-// than once.
+// Close flushes and stops the keep-alives. Afterwards nothing touches the ResponseWriter, which the
+// server takes back when the handler returns. Close may be called more than once.
 func (w *Writer) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -128,7 +132,8 @@ func (w *Writer) Close() error {
 // errClosed is the error of a Flush after Close.
 var errClosed = errors.New("sse: writer is closed")
 
-// send writes p and flushes it through to the connection. The caller holds mu.
+// send writes p and flushes it through to the connection. The write deadline is set only when a quarter
+// of it has passed, because setting it has a cost of its own. The caller holds mu.
 func (w *Writer) send(p []byte) error {
 	if w.err != nil {
 		return w.err
@@ -150,7 +155,7 @@ func (w *Writer) send(p []byte) error {
 	return w.err
 }
 
-// release gives the buffer back.
+// release gives the buffer back to the pool. It belongs to the caller's goroutine.
 func (w *Writer) release() {
 	if w.pooled == nil {
 		return
@@ -162,7 +167,9 @@ func (w *Writer) release() {
 	w.pooled, w.buf = nil, nil
 }
 
-// tick sends a keep-alive if the silence was long enough, and comes back when the next may be due.
+// tick is called by the timer: it sends a keep-alive if the silence was long enough, and sets the timer
+// for when the next may be due. It must not wait for mu: a write to a client that doesn't read can hold
+// it for as long as WriteTimeout.
 func (w *Writer) tick() {
 	if !w.mu.TryLock() { // something is being written: that is no silence
 		w.timer.Reset(w.cfg.KeepAlive)

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// An Account is one Cursor user who has signed up for a hosted key.
+// An Account is one Cursor user who has signed up for a hosted key. It is created by the first sign-up
+// and changed by each later one.
 type Account struct {
 	ID    string // "acct_" and 24 hex digits, the same for the same Cursor user
 	Email string // as Cursor says; may be empty
@@ -18,10 +19,12 @@ type Account struct {
 	Updated time.Time // when SealedKey was last replaced by a sign-up
 }
 
-// AccountOwner is the owner of everything that the account leaves behind: agent.Caller.Owner of its requests.
+// AccountOwner is the owner of everything that the account leaves behind: agent.Caller.Owner of its
+// requests. The prefix keeps it apart from owners that are made from a Cursor key.
 func AccountOwner(accountID string) string { return "a:" + accountID }
 
-// Accounts keeps hosted accounts.
+// Accounts keeps hosted accounts. Who signs up twice at the same moment, on two replicas, still has one
+// account.
 type Accounts interface {
 	// SignUp creates the account together with its new key, or, if the account exists, replaces everything of it but
 	// its ID and Created and adds the key to those it has. It returns the account as it stands afterwards.
@@ -32,15 +35,17 @@ type Accounts interface {
 	// ListAccounts returns up to limit accounts in the order of their IDs, beginning after the ID after ("" from the
 	// start). No accounts is no error.
 	ListAccounts(ctx context.Context, after string, limit int) ([]Account, error)
-	// ReplaceSealedKey puts sealed in the place of old. ErrConflict when old is no longer what is stored: a sign-up
-	// came between, and its key must stand. ErrNotFound.
+	// ReplaceSealedKey replaces the sealed key, if it is still old. ErrConflict when old is no longer
+	// what is stored: a sign-up came between, and its key must stay. ErrNotFound.
 	ReplaceSealedKey(ctx context.Context, id string, old, sealed []byte) error
 	// DeleteAccount deletes the account and everything that belongs to it: keys, request logs, and what its owner
 	// (AccountOwner) has in sessions, responses and conversations. ErrNotFound.
 	DeleteAccount(ctx context.Context, id string) error
 }
 
-// A Key is a credential that we have minted for an account. The credential itself is not kept, only its hash.
+// A Key is a credential that we have minted for an account. The credential itself is not kept, only its
+// hash. Its life: SignUp or RotateKey adds it, RevokeKey or RotateKey revokes it, and it stays, revoked,
+// until its account is deleted.
 type Key struct {
 	ID      string // names the key to the operator and in look-ups; derived from the hash
 	Account string
@@ -50,20 +55,21 @@ type Key struct {
 	Revoked time.Time // zero while the key is good
 }
 
-// Keys keeps the keys of hosted accounts. They come into being through Accounts.SignUp and RotateKey.
+// Keys keeps the keys of hosted accounts. They are created by Accounts.SignUp and RotateKey.
 type Keys interface {
 	// Key returns a key, revoked or not, and its account. ErrNotFound.
 	Key(ctx context.Context, id string) (Key, Account, error)
 	// ListKeys returns the keys of one account, or of all when account is "", newest first. No keys is no error.
 	ListKeys(ctx context.Context, account string) ([]Key, error)
-	// RevokeKey makes the key bad from at on; a key that is revoked already stays as it is. ErrNotFound.
+	// RevokeKey makes the key invalid from at on; a key that is revoked already stays as it is.
+	// ErrNotFound.
 	RevokeKey(ctx context.Context, id string, at time.Time) error
 	// RotateKey revokes the key id and adds next, whose Account is the same, in one step. ErrNotFound; ErrConflict
 	// when id is revoked already or next.ID exists.
 	RotateKey(ctx context.Context, id string, next Key) error
 }
 
-// A RequestLog is one request with a hosted key. It never holds what was said.
+// A RequestLog is one request with a hosted key. It never holds anything of its content.
 type RequestLog struct {
 	ID        string // unique; not the request's id, which a client may choose and repeat
 	Account   string

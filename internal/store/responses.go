@@ -6,6 +6,15 @@ import (
 )
 
 // A Response is one answer of the Responses API, kept because its request said store: true.
+//
+// One that is made while its client waits is created when it is finished. One in the background is
+// created at once, with a Runner, and updated:
+//
+//	CreateResponse   Runner "", finished: it only stays, until it expires, is evicted or deleted
+//	CreateResponse   Runner R, leased ──► RenewLeases … ──► UpdateResponse, Runner ""
+//	                        └── the lease ends: AbandonedResponses ──► UpdateResponse by another process
+//
+// decisions/0016 says how processes judge each other.
 type Response struct {
 	Owner string
 	ID    string // unique for the owner
@@ -32,8 +41,11 @@ type Response struct {
 	Revision int64
 }
 
-// Responses keeps responses. When an owner is over the limits ([Limits]), CreateResponse and UpdateResponse delete the
-// owner's oldest finished ones, never the one at hand.
+// Responses keeps responses. When an owner is over the limits ([Limits]), CreateResponse and
+// UpdateResponse delete the owner's oldest finished ones, never the one at hand.
+//
+// There are no locks between calls. Who wants to change a row reads it, and gives the Revision that it
+// read to UpdateResponse, which refuses when somebody else was faster.
 type Responses interface {
 	// CreateResponse stores a new response; its Revision is ignored and becomes 1. ErrConflict: the owner has one
 	// with this ID. ErrTooLarge.
@@ -47,23 +59,26 @@ type Responses interface {
 	// DeleteResponse deletes a response and its events. ErrNotFound. While others of the owner continue it, directly or
 	// not, its row stays, and only Ancestor finds it; it goes with the last of them.
 	DeleteResponse(ctx context.Context, owner, id string) error
-	// Ancestor is Response for what another response continues: it also finds what was deleted meanwhile. ErrNotFound.
+	// Ancestor is Response for what another response continues: it also finds a response that was
+	// deleted but is still needed as context. ErrNotFound.
 	Ancestor(ctx context.Context, owner, id string) (Response, error)
 
-	// RenewLeases gives runner a new lease on those of jobs that it still works on, without touching Revision, and
-	// returns which these are. The others were taken from it or deleted. It writes also when jobs is empty, so nil says
-	// that the database can be written.
+	// RenewLeases gives runner a new lease on those of jobs that it still works on, without touching
+	// Revision, and returns which these are. The others were taken from it, finished or deleted. It
+	// writes to the database even when jobs is empty, so nil says that the database can be written.
 	RenewLeases(ctx context.Context, runner string, jobs []ResponseRef, lease time.Duration) ([]ResponseRef, error)
-	// AbandonedResponses returns up to limit responses of all owners that have a Runner other than self whose lease
-	// has ended by the clock of the database, longest ago first. Their runner died or can't reach the database: mark
-	// them as failed with UpdateResponse, taking ErrConflict for an answer (somebody else was faster).
+	// AbandonedResponses returns up to limit responses of all owners that have a Runner other than self
+	// and whose lease has ended by the clock of the database, longest ago first. Their runner died or
+	// can't reach the database: mark them as failed with UpdateResponse. ErrConflict from that is no
+	// problem: another process was faster.
 	AbandonedResponses(ctx context.Context, self string, limit int) ([]Response, error)
 }
 
 // A ResponseRef names a response.
 type ResponseRef struct{ Owner, ID string }
 
-// An Event is one event of a background response's stream, kept so that the stream can be read again from any place.
+// An Event is one event of a background response's stream, kept so that the stream can be read again
+// from any position.
 type Event struct {
 	Sequence int64  // the event's sequence_number
 	Data     []byte // opaque to the store
@@ -79,8 +94,8 @@ type Events interface {
 	ListEvents(ctx context.Context, owner, responseID string, after int64, limit int) ([]Event, error)
 }
 
-// A Conversation is a finished upstream conversation which a later request of the same owner may carry on: the durable
-// half of conversation memory.
+// A Conversation is a finished upstream conversation which a later request of the same owner may
+// continue: the durable half of conversation memory. The half in memory is gateway's.
 type Conversation struct {
 	Owner string
 	// Hash names the transcript, answer included, that the conversation holds.

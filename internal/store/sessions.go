@@ -15,8 +15,8 @@ type SessionKey struct {
 	Session [32]byte
 }
 
-// NewSessionKey hashes the owner and the client's name of the session. The session's hash depends on the owner too, so
-// that equal names of two owners can't be told to be equal.
+// NewSessionKey hashes the owner and the client's name of the session. The session's hash depends on
+// the owner too, so that nobody can see from the database that two owners use equal names.
 func NewSessionKey(owner, session string) SessionKey {
 	k := SessionKey{Owner: ownerHash(owner)}
 	h := sha256.New()
@@ -26,13 +26,14 @@ func NewSessionKey(owner, session string) SessionKey {
 	return k
 }
 
-// OwnerSessions is SessionKey.Owner of all sessions of owner.
+// OwnerSessions is SessionKey.Owner of all sessions of owner. DeleteAccount finds them by it.
 func OwnerSessions(owner string) [32]byte { return ownerHash(owner) }
 
+// ownerHash has a prefix of its own, so that it equals no other hash of an owner that is kept.
 func ownerHash(owner string) [32]byte { return sha256.Sum256([]byte("session-owner\x00" + owner)) }
 
-// A Session ties a client's session to upstream's agent, so that a session goes on after a restart and on another
-// replica. Nothing else of it is kept.
+// A Session ties a client's session to upstream's agent, so that a session goes on after a restart and
+// on another replica. Nothing else is kept about it.
 type Session struct {
 	Key     SessionKey
 	AgentID string // upstream's agent or conversation id
@@ -41,10 +42,11 @@ type Session struct {
 
 // Sessions keeps sessions. They are few bytes each and limited by their age alone.
 type Sessions interface {
-	// OpenSession returns the session that stands under s.Key, its expiry moved on to s.Expires, or stores s if there
-	// is none. However many open the same key at once, all get the same AgentID.
+	// OpenSession returns the session that is stored under s.Key, with its expiry moved on to
+	// s.Expires, or stores s if there is none. However many callers open the same key at once, all
+	// get the same AgentID.
 	OpenSession(ctx context.Context, s Session) (Session, error)
-	// PutSession stores s in the place of what stands under its key.
+	// PutSession stores s, in place of what is stored under its key. The last one wins.
 	PutSession(ctx context.Context, s Session) error
 	// DeleteSession forgets the session; one that isn't there is no error.
 	DeleteSession(ctx context.Context, k SessionKey) error

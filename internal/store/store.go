@@ -1,23 +1,30 @@
-// Package store says what Composer API keeps on disk: hosted accounts and their keys, request logs, agent sessions, and
-// what the Responses API remembers.
+// Package store says what Composer API keeps on disk: hosted accounts and their keys, request logs,
+// agent sessions, and what the Responses API remembers.
 //
-// It holds interfaces, rows and errors only, and imports the standard library alone. Package sqlstore implements them
-// on SQLite and PostgreSQL; package storetest is the exam that every implementation passes; package store/sealed
-// encrypts the content of what the Responses API keeps before it reaches any of them.
+// It holds interfaces, rows and errors only, and imports the standard library alone. The packages below
+// it:
 //
-// The interfaces are small and made for their users: take the one that you need, not [Store]. What holds for all of
-// them:
+//	sqlstore    SQLite or PostgreSQL
+//	sealed      stands in front of another store and encrypts the content of what the Responses API keeps
+//	bounded     stands in front of another store and gives every call a deadline
+//	seal        the encryption
+//	storetest   the exam that every implementation passes
 //
-//   - Every method may be called at any time from any goroutine, also from several processes on one database. Each is
-//     one transaction: it happens as a whole or not at all, and once it has returned nil its effect survives the death
-//     of the process.
+// The interfaces are small and made for their users: take the one that you need, not [Store]. What
+// holds for all of them:
+//
+//   - Every method may be called at any time from any goroutine, also from several processes on one
+//     database. Each is one transaction: it happens as a whole or not at all, and once it has returned
+//     nil its effect survives the death of the process.
 //   - Every method honours ctx and returns its error when it ends first.
 //   - Besides the errors that a method names, any may return [ErrUnavailable]. Test with errors.Is.
+//   - After ErrUnavailable, or a ctx that ended, a write may have happened all the same: the answer
+//     can be lost after the commit.
 //   - What belongs to one owner does not exist for another: the answer is [ErrNotFound].
 //   - Rows are copies. The store keeps nothing that it is given and gives nothing that it keeps.
 //   - No bytes and nil are the same.
 //   - Times are kept to the millisecond and come back in UTC. The zero time is kept as such.
-//   - Text is kept as valid UTF-8 without NUL; what isn't is replaced by U+FFFD.
+//   - Text is kept as valid UTF-8 without NUL; anything else in it is replaced by U+FFFD.
 //   - A row whose Expires has passed is not found, whether or not it has been swept away yet.
 package store
 
@@ -27,7 +34,8 @@ import (
 	"time"
 )
 
-// The errors. What an implementation returns wraps one of these, or is ctx's own error, or is a fault of ours.
+// The errors. What an implementation returns wraps one of these, or is ctx's own error, or is a fault
+// of ours (a statement that the database refuses), which callers treat as internal.
 var (
 	// ErrNotFound: there is no such row for this owner, or it has expired.
 	ErrNotFound = errors.New("not found in the store")
@@ -35,8 +43,9 @@ var (
 	ErrConflict = errors.New("conflict in the store")
 	// ErrTooLarge: the row alone is over the owner's limit.
 	ErrTooLarge = errors.New("too large for the store")
-	// ErrUnavailable: the database can't be reached, written or read now (disk full, read-only, connection lost,
-	// locked too long). It may pass; what doesn't need the store goes on.
+	// ErrUnavailable: the database can't be reached, read or written now (disk full, read-only,
+	// connection lost, locked too long). It may pass. A caller goes on where it can do without the
+	// store, and otherwise tells its client to come back (503).
 	ErrUnavailable = errors.New("the store is unavailable")
 )
 
@@ -52,11 +61,11 @@ type Store interface {
 	Sweeper
 	// Ping checks that the database answers and can be written, for /readyz.
 	Ping(ctx context.Context) error
-	// Close lets go of the database. No other method may be called afterwards or at the same time.
+	// Close closes the database. No other method may be called afterwards or at the same time.
 	Close() error
 }
 
-// A Sweeper throws away what nobody can find any more.
+// A Sweeper deletes what nobody can find any more.
 type Sweeper interface {
 	// Sweep deletes every row that has expired and the request logs that are older than the limit, and returns how
 	// many rows went. Several replicas may sweep at once. Call it every few minutes.

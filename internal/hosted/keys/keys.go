@@ -15,15 +15,16 @@ import (
 	"composer-api/internal/agent"
 )
 
-// Prefix begins every key that we mint, and no key of Cursor's. What begins so is never sent upstream.
+// Prefix begins every key that we mint, and no key of Cursor's. A token that begins with it is never
+// sent upstream.
 const Prefix = "cmp_"
 
 const size = 32 // random bytes
 
-// encoding is strict: one key has one spelling.
+// encoding is strict: one key has exactly one spelling, so one hash.
 var encoding = base64.RawURLEncoding.Strict()
 
-// A Key is what may be known of a minted key by others than its owner.
+// A Key is what others than its owner may know of a minted key.
 type Key struct {
 	// ID names the key to the operator and finds it in the store: "key_" and the first 8 bytes of Hash. Looking a key
 	// up by its ID can tell an attacker who measures time nothing but these 8 bytes of a hash.
@@ -40,13 +41,15 @@ func Mint() (agent.Secret, Key) {
 	return agent.NewSecret(token), describe(token)
 }
 
-// Parse takes a token that somebody sent. It reports false when no such key can have been minted.
+// Parse reads a token that somebody sent. It reports false when no such key can have been minted, which
+// saves a look into the store. That it reports true says nothing about whether the key exists.
 func Parse(token string) (Key, bool) {
 	encoded, ours := strings.CutPrefix(token, Prefix)
 	if !ours || len(encoded) != encoding.EncodedLen(size) {
 		return Key{}, false
 	}
 	// Decoding skips line breaks, so that the length has to be looked at twice.
+	// Go's decoder ignores \r and \n in its input, so the length of the text alone proves nothing.
 	if random, err := encoding.DecodeString(encoded); err != nil || len(random) != size {
 		return Key{}, false
 	}
@@ -63,8 +66,8 @@ func describe(token string) Key {
 	return Key{ID: "key_" + hex.EncodeToString(hash[:8]), Hash: hash, Hint: Hint(token)}
 }
 
-// Hint is what may be shown of a key of any kind: its prefix and its last four characters, "crsr_…a1b2". Of a key so
-// short that this would give much of it away, nothing is shown.
+// Hint is what may be shown of a key of any kind: its prefix and its last four characters, "crsr_…a1b2".
+// Of a key shorter than 20 characters nothing is shown, because four would be a good part of it.
 func Hint(key string) string {
 	const tail, longestPrefix, shortest = 4, 8, 20
 	if len(key) < shortest {

@@ -49,7 +49,7 @@ func New(cfg Config) *Client {
 	if cfg.HTTP != nil {
 		c.http = *cfg.HTTP
 	}
-	// A redirect could take name and address to somebody whom the operator doesn't know.
+	// A redirect could send name and address to somebody whom the operator doesn't know.
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return c
 }
@@ -60,13 +60,15 @@ type Entry struct {
 	Email string
 }
 
+// The limits of an entry's fields, in characters and bytes, and how long the list may take to answer.
 const (
 	maxName  = 200
 	maxEmail = 320
 	timeout  = 10 * time.Second
 )
 
-// mailbox is deliberately loose: the list's own mail finds out whether an address works.
+// mailbox is deliberately loose: something, an @, and something with a dot. Whether the address works,
+// the list finds out by sending mail to it.
 var mailbox = regexp.MustCompile(`^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+\.[^@\s\x00-\x1f]+$`)
 
 // Clean trims the entry and checks it. Errors are *agent.Error with Param "name" or "email".
@@ -85,8 +87,10 @@ func (e Entry) Clean() (Entry, error) {
 	return e, nil
 }
 
-// Join puts the entry on the list. Errors are *agent.Error: as of Clean; NotConfigured without a list; Upstream when
-// the list can't be reached or refuses.
+// Join puts the entry on the list. It is sent once and not retried.
+//
+// Errors are *agent.Error: as of Clean; NotConfigured without a list; Upstream when the list can't be
+// reached or refuses.
 func (c *Client) Join(ctx context.Context, e Entry) error {
 	e, err := e.Clean()
 	if err != nil {
@@ -114,7 +118,7 @@ func (c *Client) Join(ctx context.Context, e Entry) error {
 	return nil
 }
 
-// request builds the request to whichever address is configured.
+// request builds the request: to the list with its token if both are configured, else to the fallback.
 func (c *Client) request(ctx context.Context, e Entry) (*http.Request, error) {
 	// Source is for the list that knows our token; the other doesn't take it.
 	body := struct {
@@ -144,6 +148,7 @@ func (c *Client) request(ctx context.Context, e Entry) (*http.Request, error) {
 	return req, nil
 }
 
+// unreachable is the error for a list that gave no good answer. The cause is for our log only.
 func unreachable(cause error) error {
 	return &agent.Error{Code: agent.Upstream, Message: "The waiting list can't be reached. Please try again shortly.", Err: cause}
 }

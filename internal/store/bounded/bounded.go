@@ -1,9 +1,12 @@
 // Package bounded is a store that answers in time.
 //
-// It stands in front of any store.Store and gives every call a deadline, because a database that hangs (a network that
-// swallows packets, a lock that somebody holds) must not hold up the requests that use it. A call that doesn't end in
-// time is store.ErrUnavailable. Reads that fail because the database is away are tried once more within the deadline:
-// after a restart of the database the first use of each old connection fails.
+// It stands in front of any store.Store and gives every call a deadline, because a database that hangs
+// (a network that drops packets without a word, a lock that somebody holds) must not hold up the
+// requests that use it. A call that doesn't end in time fails with store.ErrUnavailable.
+//
+// Reads that fail because the database is unavailable are tried once more within the deadline: after a
+// restart of the database the first use of each old connection fails. Writes are not, because the first
+// try may have been applied although its answer was lost.
 package bounded
 
 import (
@@ -15,11 +18,11 @@ import (
 	"composer-api/internal/store"
 )
 
-// Limit is a good time for New.
+// Limit is the limit that the server uses: long enough for a database that is only busy.
 const Limit = 3 * time.Second
 
-// New gives every call of s that a request may make the time limit. Sweep may take longer. The caller closes what it
-// gets instead of s.
+// New gives every call of s the time limit, but Sweep, which no request waits for. The caller closes
+// what New returns instead of s.
 func New(s store.Store, limit time.Duration) store.Store { return &bounded{s, limit} }
 
 // bounded names its store instead of embedding it, so that a new method can't be forgotten here.
@@ -28,14 +31,14 @@ type bounded struct {
 	limit time.Duration
 }
 
-// write calls f once.
+// write calls f once. f gets a context with our deadline; ctx is the caller's.
 func (b *bounded) write(ctx context.Context, f func(context.Context) error) error {
 	inner, cancel := context.WithTimeout(ctx, b.limit)
 	defer cancel()
 	return b.deadlineError(ctx, inner, f(inner))
 }
 
-// read calls f, and calls it again if the store was away and there is time left.
+// read calls f, and calls it again if the store was unavailable and there is time left.
 func read[T any](ctx context.Context, b *bounded, f func(context.Context) (T, error)) (T, error) {
 	inner, cancel := context.WithTimeout(ctx, b.limit)
 	defer cancel()
@@ -46,13 +49,17 @@ func read[T any](ctx context.Context, b *bounded, f func(context.Context) (T, er
 	return v, b.deadlineError(ctx, inner, err)
 }
 
-// deadlineError makes ErrUnavailable of an error that comes from our deadline.
+// deadlineError turns an error that comes from our deadline into ErrUnavailable. If the caller's own
+// context has ended, the error is left alone: then it is the caller who gave up.
 func (b *bounded) deadlineError(ctx, inner context.Context, err error) error {
 	if err == nil || inner.Err() == nil || ctx.Err() != nil || errors.Is(err, store.ErrUnavailable) {
 		return err
 	}
 	return fmt.Errorf("%w: no answer within %s (%w)", store.ErrUnavailable, b.limit, err)
 }
+
+// The methods of store.Store, in the order of its interfaces. Each is either a write or a read; a
+// method that does both, such as OpenSession, counts as a write.
 
 func (b *bounded) SignUp(ctx context.Context, a store.Account, k store.Key) (stored store.Account, err error) {
 	err = b.write(ctx, func(ctx context.Context) (err error) {

@@ -21,10 +21,11 @@ import (
 	"fmt"
 )
 
-// MinSecret is the least length of ENCRYPTION_KEY in characters.
+// MinSecret is the minimum length of ENCRYPTION_KEY, in characters.
 const MinSecret = 16
 
 const (
+	// The sizes of the parts of a sealed message, in bytes.
 	version   = 1
 	idSize    = 4
 	nonceSize = 12
@@ -35,8 +36,8 @@ const (
 // Overhead is how many bytes longer a sealed message is than the plain one.
 const Overhead = header + tagSize
 
-// ErrOpen: the message was not sealed by this ring for this purpose, or was changed. It says no more, so that it helps
-// nobody who tries.
+// ErrOpen: the message was not sealed by this ring for this purpose, or was changed. It does not say
+// which, so that an attacker learns nothing from it.
 var ErrOpen = errors.New("seal: the sealed message can't be opened with these keys")
 
 // A Ring is a set of keys. It is immutable and safe for concurrent use. A nil *Ring has no keys: it can't be used, but
@@ -46,6 +47,7 @@ type Ring struct {
 	older   []key
 }
 
+// A key is one AES-256-GCM key with the id that messages name it by.
 type key struct {
 	id   [idSize]byte
 	aead cipher.AEAD
@@ -81,7 +83,7 @@ func Parse(current, previous string) (*Ring, error) {
 type SecretError struct {
 	Name    string // the variable
 	Problem string // what is wrong with it
-	Hint    string // how to mend it
+	Hint    string // how to fix it
 }
 
 // Error implements error; the hint is for whoever prints it.
@@ -96,7 +98,8 @@ func New(current [32]byte, older ...[32]byte) *Ring {
 	return r
 }
 
-// Random makes a ring with a key that ends with the process.
+// Random makes a ring with a key that ends with the process: for what has to be opened only by the same
+// process.
 func Random() *Ring {
 	var secret [32]byte
 	rand.Read(secret[:])
@@ -106,8 +109,12 @@ func Random() *Ring {
 // Ready reports whether the ring has a key.
 func (r *Ring) Ready() bool { return r != nil }
 
-// Seal encrypts plain for the purpose that context spells: what it is, and whom it belongs to. The same parts must be
-// given to Open. It must not be called on a nil ring.
+// Seal encrypts plain for the purpose that context names: what the message is, and whom it belongs to,
+// as in Seal(key, "cursor-key", accountID). Open needs the same parts. It must not be called on a nil
+// ring.
+//
+// A random nonce of 96 bits is good for about 2³² messages with one key, which is far more than one
+// installation writes.
 func (r *Ring) Seal(plain []byte, context ...string) []byte {
 	sealed := make([]byte, header, header+len(plain)+tagSize)
 	sealed[0] = version
@@ -126,6 +133,8 @@ func (r *Ring) Open(sealed []byte, context ...string) (plain []byte, old bool, e
 	id := [idSize]byte(sealed[1 : 1+idSize])
 	nonce, body := sealed[1+idSize:header], sealed[header:]
 	ad := associated(id, context)
+	// Ids are short, so two keys could have the same one. That is why each key with the message's id is
+	// tried, and a failure with one is not the end.
 	if id == r.current.id {
 		if plain, err := r.current.aead.Open(nil, nonce, body, ad); err == nil {
 			return plain, false, nil
@@ -142,7 +151,8 @@ func (r *Ring) Open(sealed []byte, context ...string) (plain []byte, old bool, e
 	return nil, false, ErrOpen
 }
 
-// associated spells out version, key and context so that no two different lists give the same bytes.
+// associated returns the associated data: version, key id and each part of the context with its length
+// before it, so that no two different lists give the same bytes.
 func associated(id [idSize]byte, context []string) []byte {
 	ad := append([]byte{version}, id[:]...)
 	for _, part := range context {
@@ -165,6 +175,9 @@ func newKey(secret [32]byte) key {
 	return key{id: [idSize]byte(sum[:idSize]), aead: aead}
 }
 
+// keyBytes reads one of the two variables; see Parse. The order of the decoders does not matter: a text
+// that is 32 bytes in one of the alphabets of base64 has the same value in the other, where it is valid
+// there at all.
 func keyBytes(name, text string) ([32]byte, error) {
 	if len(text) < MinSecret {
 		return [32]byte{}, &SecretError{Name: name, Problem: fmt.Sprintf("is too short: it needs at least %d characters", MinSecret), Hint: "make one with 'openssl rand -hex 32'"}

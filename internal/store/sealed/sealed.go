@@ -1,13 +1,18 @@
 // Package sealed is a store that encrypts what people said before it reaches the disk.
 //
-// It stands in front of any store.Store and seals the content columns: a response's object and input items, the data of
-// its events, and the data of a conversation. Ids, owners (hashes), times and statuses stay readable, because the store
-// searches by them. Accounts pass through: their Cursor key is sealed by package accounts, which refuses to work
-// without a key, while here sealing is on only when the operator has set one.
+// It stands in front of any store.Store and seals the content columns: a response's object and input
+// items, the data of its events, and the data of a conversation. Ids, owners (hashes), times and
+// statuses stay readable, because the store searches by them. Accounts pass through: their Cursor key is
+// sealed by package hosted, which refuses to work without a key, while here sealing is on only when the
+// operator has set one.
 //
-// Each value begins with a byte that says whether it is sealed, so that an operator may set ENCRYPTION_KEY later: what
-// lay in the open before stays readable. What was sealed with a key that is gone is answered with store.ErrNotFound;
-// there is no way back to it.
+// Each value begins with a byte that says whether it is sealed:
+//
+//	0 · plain bytes
+//	1 · a message of package seal
+//
+// So an operator may set ENCRYPTION_KEY later: what was stored without one stays readable. What was
+// sealed with a key that is gone is answered with store.ErrNotFound; there is no way to recover it.
 package sealed
 
 import (
@@ -25,16 +30,20 @@ const (
 	sealedMark = 1
 )
 
-// New puts the sealing in front of s. With a nil ring content is kept in the open. The caller closes what it gets
-// instead of s.
+// New puts the sealing in front of s. With a nil ring content is stored unencrypted. The caller closes
+// what New returns instead of s.
 func New(s store.Store, ring *seal.Ring) store.Store { return &sealed{Store: s, ring: ring} }
 
+// A sealed store embeds the one behind it, so methods without content need no line here. A new method
+// of store.Store that carries content has to be added by hand.
 type sealed struct {
 	store.Store
 	ring *seal.Ring
 }
 
-// The purposes of seal.Ring.Seal. They are part of what is on disk: never change one.
+// The purposes of seal.Ring.Seal. They, and the parts that follow them, are part of what is on disk:
+// never change one. Each value is bound to its row, so a value that was copied into another row does not
+// open.
 const (
 	responseObject   = "response-object"
 	responseInput    = "response-input"
@@ -42,6 +51,7 @@ const (
 	conversationData = "conversation-data"
 )
 
+// encrypt returns the bytes to store.
 func (s *sealed) encrypt(plain []byte, context ...string) []byte {
 	if !s.ring.Ready() {
 		return append([]byte{plainMark}, plain...)
@@ -49,6 +59,8 @@ func (s *sealed) encrypt(plain []byte, context ...string) []byte {
 	return append([]byte{sealedMark}, s.ring.Seal(plain, context...)...)
 }
 
+// decrypt returns the content of what encrypt returned. Its only error is store.ErrNotFound, because for
+// the caller a value that can't be opened is as good as lost.
 func (s *sealed) decrypt(kept []byte, context ...string) ([]byte, error) {
 	switch {
 	case len(kept) > 0 && kept[0] == plainMark:
@@ -62,12 +74,15 @@ func (s *sealed) decrypt(kept []byte, context ...string) ([]byte, error) {
 	return nil, fmt.Errorf("%w: it was sealed with another ENCRYPTION_KEY", store.ErrNotFound)
 }
 
+// encryptResponse returns r with encrypted content. r itself is a copy; the caller's slices stay as they
+// are.
 func (s *sealed) encryptResponse(r store.Response) store.Response {
 	r.Object = s.encrypt(r.Object, responseObject, r.Owner, r.ID)
 	r.Input = s.encrypt(r.Input, responseInput, r.Owner, r.ID)
 	return r
 }
 
+// decryptResponse decrypts r in place. After an error r is partly decrypted and must not be used.
 func (s *sealed) decryptResponse(r *store.Response) (err error) {
 	if r.Object, err = s.decrypt(r.Object, responseObject, r.Owner, r.ID); err != nil {
 		return err
@@ -92,6 +107,7 @@ func (s *sealed) Ancestor(ctx context.Context, owner, id string) (store.Response
 	return s.decrypted(s.Store.Ancestor(ctx, owner, id))
 }
 
+// decrypted is the end of the methods that return one response.
 func (s *sealed) decrypted(r store.Response, err error) (store.Response, error) {
 	if err != nil {
 		return store.Response{}, err
@@ -102,8 +118,8 @@ func (s *sealed) decrypted(r store.Response, err error) (store.Response, error) 
 	return r, nil
 }
 
-// AbandonedResponses skips nothing: a response that can't be opened comes with nil content, so that it can still be
-// marked as failed.
+// AbandonedResponses skips nothing: a response that can't be opened comes with nil content, so that it
+// can still be marked as failed. If it were skipped, it would stay "in progress" until it expires.
 func (s *sealed) AbandonedResponses(ctx context.Context, self string, limit int) ([]store.Response, error) {
 	all, err := s.Store.AbandonedResponses(ctx, self, limit)
 	if err != nil {

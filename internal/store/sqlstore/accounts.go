@@ -7,6 +7,9 @@ import (
 	"composer-api/internal/store"
 )
 
+// The columns of a row and the fields that they are scanned into are kept next to each other, in the
+// same order. The column names have their table's, because Key joins the two.
+
 const accountColumns = `accounts.id, accounts.email, accounts.name, accounts.sealed_key, accounts.key_hint, accounts.created, accounts.updated`
 
 func accountFields(a *store.Account) []any {
@@ -24,6 +27,7 @@ func (db *DB) SignUp(ctx context.Context, a store.Account, k store.Key) (store.A
 	var stored store.Account
 	err := db.inTx(ctx, func(t *tx) error {
 		stored = store.Account{}
+		// The row lock of the upsert makes concurrent sign-ups of one user wait for each other.
 		if err := t.row(accountFields(&stored), `
 			INSERT INTO accounts (id, email, name, sealed_key, key_hint, created, updated)
 			VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -38,6 +42,7 @@ func (db *DB) SignUp(ctx context.Context, a store.Account, k store.Key) (store.A
 	return stored, err
 }
 
+// addKey inserts a key. A key with its id is store.ErrConflict, and the transaction is rolled back.
 func (t *tx) addKey(k store.Key) error {
 	_, err := t.exec(`INSERT INTO keys (id, account, hash, hint, created, revoked) VALUES ($1, $2, $3, $4, $5, $6)`,
 		k.ID, k.Account, k.Hash, k.Hint, k.Created, k.Revoked)
@@ -67,7 +72,9 @@ func (db *DB) ReplaceSealedKey(ctx context.Context, id string, old, sealed []byt
 	})
 }
 
-// DeleteAccount implements store.Accounts. Keys and request logs go with the row that they refer to.
+// DeleteAccount implements store.Accounts. Keys, request logs and events are deleted by the foreign keys
+// (ON DELETE CASCADE). The other tables don't refer to accounts, because owners without an account have
+// rows there, too.
 func (db *DB) DeleteAccount(ctx context.Context, id string) error {
 	owner := store.AccountOwner(id)
 	return db.inTx(ctx, func(t *tx) error {
@@ -108,7 +115,8 @@ func (db *DB) RevokeKey(ctx context.Context, id string, at time.Time) error {
 	return db.exec1(ctx, `UPDATE keys SET revoked = CASE WHEN revoked = 0 THEN $2 ELSE revoked END WHERE id = $1`, id, at)
 }
 
-// RotateKey implements store.Keys.
+// RotateKey implements store.Keys. The condition on revoked makes two rotations of one key at the same
+// time end in one new key.
 func (db *DB) RotateKey(ctx context.Context, id string, next store.Key) error {
 	return db.inTx(ctx, func(t *tx) error {
 		n, err := t.exec(`UPDATE keys SET revoked = $2 WHERE id = $1 AND revoked = 0 AND account = $3`, id, next.Created, next.Account)
@@ -122,8 +130,9 @@ func (db *DB) RotateKey(ctx context.Context, id string, next store.Key) error {
 	})
 }
 
-// conflictIf tells the two reasons apart why a conditional update found nothing: the row is there but not as expected
-// (ErrConflict), or isn't there (ErrNotFound).
+// conflictIf tells apart why a conditional update changed no row: the row is there but not in the
+// expected state (ErrConflict), or isn't there (ErrNotFound). count is a query for the number of rows
+// without the condition.
 func (t *tx) conflictIf(count string, args ...any) error {
 	var n int
 	switch err := t.row([]any{&n}, count, args...); {

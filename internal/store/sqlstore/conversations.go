@@ -6,7 +6,8 @@ import (
 	"composer-api/internal/store"
 )
 
-// PutConversation implements store.Conversations.
+// PutConversation implements store.Conversations. What is evicted goes in the same transaction, so that
+// an owner is never seen above the limits.
 func (db *DB) PutConversation(ctx context.Context, c store.Conversation) error {
 	if int64(len(c.Data)) > db.limits.OwnerBytes {
 		return store.ErrTooLarge
@@ -23,7 +24,8 @@ func (db *DB) PutConversation(ctx context.Context, c store.Conversation) error {
 	})
 }
 
-// evictConversations deletes the owner's oldest conversations until the rest fits.
+// evictConversations deletes the owner's oldest conversations until the rest fits. keep is the one that
+// was just stored. The second and third column make the order of equally old ones definite.
 func (t *tx) evictConversations(keep store.Conversation) error {
 	return t.evict(
 		`SELECT count(*), CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM conversations WHERE owner = $1`,

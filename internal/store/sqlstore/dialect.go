@@ -9,32 +9,34 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// A dialect is what differs between the two databases.
+// A dialect is what differs between the two databases. Everything else in this package is the same for
+// both; a difference gets a field here and not an if elsewhere.
 type dialect struct {
 	goose goose.Dialect
 	dir   string // in migrations/
 	// countTables counts the tables named $1.
 	countTables string
-	// open makes the pools and does not connect.
+	// open makes the pools and does not connect. Both pools may be the same.
 	open func(dsn string) (write, read *sql.DB, err error)
 	// exists reports whether there is a database yet.
 	exists func(dsn string) bool
-	// create makes the database if it can be made and isn't there.
+	// create makes the database if it can be made and isn't there. It does not make tables.
 	create func(dsn string) error
-	// lock waits until this process alone may change the schema.
+	// lock waits until this process alone may change the schema. The caller unlocks.
 	lock func(ctx context.Context, db *sql.DB, dsn string) (unlock func(), err error)
 	// clock is an SQL expression for the time by the clock that all processes on one database share, in milliseconds.
 	clock func() string
 	// meaning is the error of package store that a driver's error stands for; nil when none does.
 	meaning func(error) error
-	// idleStale reports whether an error says that the other idle connections are most likely of no use either.
+	// idleStale reports whether an error means that the other idle connections are most likely
+	// useless, too, and should be closed.
 	idleStale func(error) bool
-	// retryable reports whether a transaction that failed so should be tried again.
+	// retryable reports whether a transaction that failed with this error should be tried again.
 	retryable func(error) bool
 }
 
-// dialectOf tells the databases apart by dsn. Another scheme is refused: as the path of a file it would make a folder
-// named mysql: and fill it.
+// dialectOf chooses the database by the form of dsn. A URL with another scheme is refused: as the path
+// of a file it would make a folder named "mysql:" and fill it.
 func dialectOf(dsn string) (*dialect, error) {
 	scheme, _, isURL := strings.Cut(dsn, "://")
 	switch {

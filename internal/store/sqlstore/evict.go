@@ -6,11 +6,13 @@ import (
 	"composer-api/internal/store"
 )
 
-// evict keeps an owner within the limits: totals counts the owner's rows and bytes, and deleteOldest deletes the oldest
-// row that may go and returns its bytes. keep are its arguments after the owner: the row at hand, which stays. What may
-// not go (it is being worked on) can leave an owner over the limits for a while.
+// evict keeps an owner within the limits. totals is a query for the owner's rows and bytes, and
+// deleteOldest a statement that deletes the oldest row that may go and returns its bytes. keep are its
+// arguments after the owner: they name the row at hand, which stays. What may not go (it is being worked
+// on) can leave an owner over the limits for a while.
 //
-// Counting reads one index, in which everything is that both statements need; see the migrations.
+// Counting reads one index that contains everything both statements need; see the migrations. In the
+// usual case, an owner at the limit who stores one row, one row is deleted.
 func (t *tx) evict(totals, deleteOldest, owner string, keep ...any) error {
 	var rows, bytes int64
 	if err := t.row([]any{&rows, &bytes}, totals, owner); err != nil {
@@ -19,6 +21,7 @@ func (t *tx) evict(totals, deleteOldest, owner string, keep ...any) error {
 	for rows > t.db.limits.OwnerRows || bytes > t.db.limits.OwnerBytes {
 		var size int64
 		err := t.row([]any{&size}, deleteOldest, append([]any{owner}, keep...)...)
+		// Nothing is left that may be deleted.
 		if errors.Is(err, store.ErrNotFound) {
 			return nil
 		}

@@ -13,13 +13,16 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
+// migrations holds the schema, as one folder of SQL files for each database. A file that was released
+// is never changed; the next change is a new file.
+//
 //go:embed migrations
 var migrations embed.FS
 
-// versionTable is where the database remembers which migrations it has had.
+// versionTable is where the database remembers which migrations have been applied. goose writes it.
 const versionTable = "composer_api_schema"
 
-// ErrNewerSchema: the database was made by a newer composer-api, and this one might harm it.
+// ErrNewerSchema: the database was changed by a newer composer-api, and this one might damage it.
 var ErrNewerSchema = errors.New("the database's schema is newer than this composer-api")
 
 // A Migration is one step of the schema.
@@ -69,23 +72,32 @@ func MigrateStatus(ctx context.Context, dsn string) ([]Migration, error) {
 	return all, refuseNewer(all, applied)
 }
 
-// schema remembers whether the schema is up to date, so that a DB that allows it can find out later.
+// schema remembers whether the schema is up to date, so that a DB with AllowUnavailable can find out
+// later:
+//
+//	          first use              migrate succeeds
+//	unknown ───────────► trying ───────────────────────► current, for good
+//	                     ▲    │ migrate fails
+//	   after retryEvery  │    ▼
+//	                     failed: every use gets the same error
 type schema struct {
 	current atomic.Bool
-	turn    chan struct{} // holds whoever tries, and guards what follows
-	tried   time.Time     // when somebody last tried, and what came of it
-	err     error
-	// ctx is done when the DB is being closed. No caller's context ends a migration: one that takes longer than a
-	// request may would never come to its end.
+	// turn is a semaphore of one: who has sent into it may try, and may use tried and err.
+	turn chan struct{}
+	// tried and err are when somebody last tried, and the result.
+	tried time.Time
+	err   error
+	// ctx is done when the DB is being closed. A migration runs under it and not under a caller's
+	// context: one that takes longer than a request may would never be finished.
 	ctx  context.Context
 	stop context.CancelFunc
 }
 
-// retryEvery is how long a DB that allows it believes that the database is unavailable.
+// retryEvery is how long a DB with AllowUnavailable believes that the database is unavailable.
 const retryEvery = 2 * time.Second
 
-// ready brings the schema up to date unless that is done. One caller tries at a time; the others wait for what comes of
-// it.
+// ready brings the schema up to date unless that is done. One caller tries at a time; the others wait
+// for the result. A caller whose ctx ends stops waiting, but the migration goes on.
 func (db *DB) ready(ctx context.Context) error {
 	s := &db.schema
 	if s.current.Load() {
@@ -96,6 +108,7 @@ func (db *DB) ready(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	// Somebody else was successful while we waited for the turn.
 	if s.current.Load() {
 		<-s.turn
 		return nil
@@ -120,14 +133,15 @@ func (db *DB) ready(ctx context.Context) error {
 	}
 }
 
-// end stops a migration that is going on and waits for it.
+// end stops a migration that is going on and waits for it. No other may begin afterwards: its context is
+// done.
 func (s *schema) end() {
 	s.stop()
 	s.turn <- struct{}{}
 	<-s.turn
 }
 
-// migrate applies what is pending.
+// migrate applies the pending migrations and returns them. Any number of processes may do so at once.
 func (db *DB) migrate(ctx context.Context) ([]Migration, error) {
 	all, err := known(db.dialect)
 	if err != nil {
@@ -164,7 +178,7 @@ func (db *DB) migrate(ctx context.Context) ([]Migration, error) {
 	return done, nil
 }
 
-// pending returns what of all has not been applied.
+// pending returns the migrations of all that have not been applied.
 func (db *DB) pending(ctx context.Context, all []Migration) ([]Migration, error) {
 	applied, err := db.applied(ctx)
 	if err != nil {
@@ -182,6 +196,7 @@ func (db *DB) pending(ctx context.Context, all []Migration) ([]Migration, error)
 	return pending, nil
 }
 
+// refuseNewer fails when the database has a migration that this binary doesn't know.
 func refuseNewer(all []Migration, applied map[int64]time.Time) error {
 	newest := all[len(all)-1].Version
 	for version := range applied {
@@ -192,7 +207,8 @@ func refuseNewer(all []Migration, applied map[int64]time.Time) error {
 	return nil
 }
 
-// applied returns when each migration was applied. It reads goose's table directly, because goose would create it first.
+// applied returns when each migration was applied. It reads goose's table directly, because goose would
+// create it first, and MigrateStatus must change nothing.
 func (db *DB) applied(ctx context.Context) (map[int64]time.Time, error) {
 	var tables int
 	if err := db.read.QueryRowContext(ctx, db.dialect.countTables, versionTable).Scan(&tables); err != nil {
@@ -218,6 +234,7 @@ func (db *DB) applied(ctx context.Context) (map[int64]time.Time, error) {
 	return applied, db.failure(ctx, rows.Err())
 }
 
+// newProvider makes goose's runner for this database. It takes no lock of its own; migrate has ours.
 func newProvider(db *DB) (*goose.Provider, error) {
 	dir, err := fs.Sub(migrations, "migrations/"+db.dialect.dir)
 	if err != nil {

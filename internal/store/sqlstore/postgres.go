@@ -47,6 +47,8 @@ var postgres = dialect{
 	retryable:   postgresRetryable,
 }
 
+// openPostgres makes one pool for reading and writing. It does not connect: a server that can't be
+// reached shows at the first use.
 func openPostgres(dsn string) (write, read *sql.DB, err error) {
 	cfg, err := pgx.ParseConfig(dsn)
 	if err != nil {
@@ -73,12 +75,13 @@ func openPostgres(dsn string) (write, read *sql.DB, err error) {
 	return db, db, nil
 }
 
-// keepAlive finds out within about twenty seconds that a silent server is gone, also for connections that lie in the
-// pool.
+// keepAlive finds out within about twenty seconds (10 s, then three probes 3 s apart) that a silent
+// server is gone, also for idle connections in the pool.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 3 * time.Second, Count: 3}
 
-// keepConnection reports whether a connection is of use after an error of the server. One that leads to a server which
-// only reads (the primary of before a failover), or which is about to stop, is not: the next one may lead elsewhere.
+// keepConnection reports whether a connection may be used again after an error of the server; pgx closes
+// it otherwise. A connection to a server that only reads (the primary of before a failover), or that is
+// about to stop, may not: a new one may lead to the new primary.
 func keepConnection(_ *pgconn.PgConn, e *pgconn.PgError) bool {
 	if cannotServe(e) {
 		return false
@@ -86,6 +89,7 @@ func keepConnection(_ *pgconn.PgConn, e *pgconn.PgError) bool {
 	return !strings.EqualFold(e.SeverityUnlocalized, "FATAL") && !strings.EqualFold(e.Severity, "FATAL")
 }
 
+// cannotServe reports whether a server that answers so can't be written to, now or ever.
 func cannotServe(e *pgconn.PgError) bool {
 	switch e.Code {
 	case "25006", "57P01", "57P02", "57P03": // read_only_sql_transaction, admin_shutdown, crash_shutdown, cannot_connect_now
@@ -94,19 +98,21 @@ func cannotServe(e *pgconn.PgError) bool {
 	return false
 }
 
-// postgresIdleStale is true for a connection that broke, or leads to a server that only reads or is about to stop.
+// postgresIdleStale is true for a connection that broke, or leads to a server that can't serve: most
+// likely the idle ones lead to the same place. Any other answer of the server says that it is well.
 func postgresIdleStale(err error) bool {
 	var e *pgconn.PgError
 	return !errors.As(err, &e) || cannotServe(e)
 }
 
-// A pool is how many connections there are and for how long.
+// A pool is the pool's size and the ages at which connections are replaced.
 type pool struct {
 	connections        int
 	lifetime, idleTime time.Duration
 }
 
-// poolOptions takes the options of the pool out of the URL's parameters, of which the rest goes to the server.
+// poolOptions removes the pool's options from the parameters of the URL, and returns them. What is left
+// in params goes to the server, which would refuse ours.
 func poolOptions(params map[string]string) (p pool, err error) {
 	p = pool{connections: maxConnections, lifetime: connectionLifetime, idleTime: connectionIdleTime}
 	take := func(name string, parse func(string) error) {
@@ -138,17 +144,20 @@ func poolOptions(params map[string]string) (p pool, err error) {
 	return p, err
 }
 
-// migrationLock is the advisory lock that a process holds while it changes the schema. The number means nothing, but
-// must never change.
+// migrationLock is the advisory lock that a process holds while it changes the schema. The number means
+// nothing, but must never change: an old and a new binary have to use the same one.
 const migrationLock = 0x636f6d706f736572 // "composer"
 
 // lockEvery is how often a process tries to get the lock that another one holds.
 const lockEvery = 100 * time.Millisecond
 
-// lockPostgres holds an advisory lock in a transaction of its own, which does nothing else: migrations run on other
-// connections, each in its own transaction. A lock of the session would not do: behind a pooler of transactions
-// (PgBouncer) a session is on another connection with each transaction. Nor would waiting inside the server: whoever
-// waits takes a connection of the pooler from the one that migrates. The server lets go of the lock if we die.
+// lockPostgres holds an advisory lock in a transaction of its own, which does nothing else: migrations
+// run on other connections, each in its own transaction. Unlocking is rolling it back.
+//
+// Two simpler ways don't work behind a pooler of transactions (PgBouncer). A lock of the session does
+// not, because there a session is on another connection with each transaction. Waiting for the lock
+// inside the server does not, because whoever waits takes a connection of the pooler from the one that
+// migrates; so we ask again every lockEvery. If we die, the server releases the lock.
 func lockPostgres(ctx context.Context, db *sql.DB, _ string) (func(), error) {
 	for {
 		tx, err := db.BeginTx(ctx, nil)
@@ -189,6 +198,8 @@ var postgresMeanings = map[string]error{
 	"XX":    store.ErrUnavailable, // corrupted
 }
 
+// postgresMeaning gives an error the meaning that package store knows: first by its whole code, then by
+// its class.
 func postgresMeaning(err error) error {
 	var e *pgconn.PgError
 	if !errors.As(err, &e) {
@@ -203,7 +214,8 @@ func postgresMeaning(err error) error {
 	return postgresMeanings[e.Code[:2]]
 }
 
-// postgresRetryable is true for a transaction that the server undid because of another one.
+// postgresRetryable is true for a transaction that the server rolled back because of another one: a
+// serialisation failure (40001) or a deadlock (40P01).
 func postgresRetryable(err error) bool {
 	var e *pgconn.PgError
 	return errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01")

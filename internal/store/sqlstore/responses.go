@@ -8,6 +8,13 @@ import (
 	"composer-api/internal/store"
 )
 
+// The columns and the fields that they are scanned into are in the same order. lease_until, size,
+// events_size and hidden are for statements only and are never read into a store.Response.
+//
+//	previous      the response that this one continues; "" for none. No foreign key: it may be gone
+//	lease_until   when the runner's lease ends, in milliseconds by dialect.clock
+//	hidden        deleted, but kept as context of what continues it; see DeleteResponse
+
 const responseColumns = `owner, id, previous, status, created, expires, runner, revision, object, input`
 
 func responseFields(r *store.Response) []any {
@@ -17,7 +24,8 @@ func responseFields(r *store.Response) []any {
 
 func responseSize(r store.Response) int64 { return int64(len(r.Object) + len(r.Input)) }
 
-// leaseEnd is an SQL expression for lease_until of a row that is written now; parameter names where the lease is bound.
+// leaseEnd is an SQL expression for lease_until of a row that is written now: the database's clock plus
+// the lease, which is bound as parameter ("$8").
 func (db *DB) leaseEnd(parameter string) string {
 	return db.dialect.clock() + ` + CAST(` + parameter + ` AS BIGINT)`
 }
@@ -42,7 +50,8 @@ func (db *DB) CreateResponse(ctx context.Context, r store.Response) error {
 	})
 }
 
-// UpdateResponse implements store.Responses.
+// UpdateResponse implements store.Responses. The condition on the revision is what makes it safe without
+// a lock: of two updates that read the same revision, the second changes no row.
 func (db *DB) UpdateResponse(ctx context.Context, r store.Response) error {
 	if responseSize(r) > db.limits.OwnerBytes {
 		return store.ErrTooLarge
@@ -63,7 +72,8 @@ func (db *DB) UpdateResponse(ctx context.Context, r store.Response) error {
 	})
 }
 
-// evictResponses deletes the owner's oldest finished responses until the rest fits.
+// evictResponses deletes the owner's oldest finished responses until the rest fits. One that is being
+// worked on (it has a runner) is never evicted. Hidden ones count and may go like any other.
 func (t *tx) evictResponses(owner, keep string) error {
 	return t.evict(
 		`SELECT count(*), CAST(COALESCE(SUM(size + events_size), 0) AS BIGINT) FROM responses WHERE owner = $1`,
@@ -87,10 +97,17 @@ func (db *DB) Ancestor(ctx context.Context, owner, id string) (r store.Response,
 	return r, err
 }
 
-// DeleteResponse implements store.Responses. The events go with the row that they refer to.
+// DeleteResponse implements store.Responses. If another response continues this one, its row is hidden
+// and only its events are deleted; otherwise the row is deleted, and with it every hidden ancestor that
+// nothing else continues:
+//
+//	a ◄── b ◄── c        delete b: hidden, c needs it
+//	a ◄── (b) ◄── c      delete c: its row goes, and b's; a stays
 func (db *DB) DeleteResponse(ctx context.Context, owner, id string) error {
 	return db.inTx(ctx, func(t *tx) error {
 		now := db.now()
+		// Revision goes up and the runner goes, so that a job that still works on the response finds out
+		// at its next write.
 		hidden, err := t.exec(`
 			UPDATE responses SET hidden = TRUE, runner = '', lease_until = 0, events_size = 0, revision = revision + 1
 			WHERE owner = $1 AND id = $2 AND expires > $3 AND NOT hidden
@@ -111,7 +128,8 @@ func (db *DB) DeleteResponse(ctx context.Context, owner, id string) error {
 	})
 }
 
-// deleteHidden deletes a hidden response that nobody continues any more, and what only it continued.
+// deleteHidden deletes the response id if it is hidden and nobody continues it any more, and then the
+// one that it continued, and so on. It scans each row's previous into id for the next round.
 func (t *tx) deleteHidden(owner, id string) error {
 	for id != "" {
 		err := t.row([]any{&id}, `DELETE FROM responses WHERE owner = $1 AND id = $2 AND hidden AND NOT EXISTS (
@@ -126,7 +144,8 @@ func (t *tx) deleteHidden(owner, id string) error {
 	return nil
 }
 
-// sweepHidden deletes the hidden responses whose descendants have expired or were evicted.
+// sweepHidden deletes the hidden responses whose descendants have expired or were evicted. Each round
+// deletes the last links of the chains, so it takes as many rounds as the longest chain has links.
 func (db *DB) sweepHidden(ctx context.Context) (total int64, err error) {
 	for {
 		n, err := db.exec(ctx, `DELETE FROM responses WHERE hidden AND NOT EXISTS (
@@ -138,7 +157,7 @@ func (db *DB) sweepHidden(ctx context.Context) (total int64, err error) {
 	}
 }
 
-// RenewLeases implements store.Responses.
+// RenewLeases implements store.Responses. It is one transaction for all jobs; a process has few.
 func (db *DB) RenewLeases(ctx context.Context, runner string, jobs []store.ResponseRef, lease time.Duration) (held []store.ResponseRef, err error) {
 	err = db.inTx(ctx, func(t *tx) error {
 		held = nil
@@ -171,7 +190,8 @@ func (db *DB) AbandonedResponses(ctx context.Context, self string, limit int) ([
 		ORDER BY lease_until, owner, id LIMIT $3`, self, db.now(), limit)
 }
 
-// AppendEvents implements store.Events.
+// AppendEvents implements store.Events. The update of events_size comes first: it locks the row, so a
+// response can't be deleted between.
 func (db *DB) AppendEvents(ctx context.Context, owner, responseID string, events []store.Event) error {
 	var size int64
 	for _, e := range events {

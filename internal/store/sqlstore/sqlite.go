@@ -47,6 +47,9 @@ var sqlite = dialect{
 	retryable: func(error) bool { return false }, // transactions take the write lock at once, so they can't collide
 }
 
+// openSQLite makes two pools on one file: one connection that writes and a few that only read. Neither
+// touches the file yet. _txlock=immediate makes every transaction take the lock for writing when it
+// begins, and not in the middle, where SQLite could only fail.
 func openSQLite(dsn string) (write, read *sql.DB, err error) {
 	file := splitSQLite(dsn)
 	write, err = sql.Open("sqlite", file.dsn("_txlock=immediate"))
@@ -68,7 +71,8 @@ func openSQLite(dsn string) (write, read *sql.DB, err error) {
 // A sqliteFile is a parsed DSN.
 type sqliteFile struct{ path, options string }
 
-// splitSQLite takes a path as it is, and undoes the escapes of a "file:" URI.
+// splitSQLite takes a path as it is, and undoes the escapes of a "file:" URI. The options behind the "?"
+// are the driver's.
 func splitSQLite(dsn string) sqliteFile {
 	rest, isURI := strings.CutPrefix(dsn, "file:")
 	if !isURI {
@@ -105,6 +109,7 @@ func isFolder(path string) bool {
 	return err == nil && info.IsDir()
 }
 
+// exists reports whether there is a database; a file of any content counts.
 func (f sqliteFile) exists() bool {
 	if f.inMemory() {
 		return true
@@ -113,8 +118,9 @@ func (f sqliteFile) exists() bool {
 	return err == nil
 }
 
-// create makes the file before SQLite does, because SQLite would make it readable for everybody. The log and the index
-// beside it get the file's mode. A folder is not made: its name is more likely mistyped.
+// create makes an empty file with mode 0600 before SQLite does, because SQLite would make it readable
+// for everybody. The log and the index beside it get the file's mode from SQLite. A missing folder is
+// not made: its name is more likely mistyped.
 func (f sqliteFile) create() error {
 	if f.exists() {
 		return nil
@@ -129,6 +135,7 @@ func (f sqliteFile) create() error {
 	return file.Close()
 }
 
+// dsn is the driver's DSN: the path as a URI, our option, the pragmas, and then the operator's options.
 func (f sqliteFile) dsn(option string) string {
 	options := []string{option}
 	for _, p := range pragmas {
@@ -144,9 +151,10 @@ func (f sqliteFile) dsn(option string) string {
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + strings.Join(options, "&")
 }
 
-// lockSQLite locks a file beside the database: while migrations run on the one writing connection there is no
-// transaction that could span them. It also turns on the write-ahead log, which stays on in the file and whose
-// switching two processes must not try at once.
+// lockSQLite locks a file beside the database (its name and ".lock"), which stays there. A transaction
+// can't be the lock, because the migrations run on the only writing connection. Under the lock it also
+// turns on the write-ahead log: the mode is remembered in the file, and two processes must not try to
+// switch it at once.
 func lockSQLite(ctx context.Context, db *sql.DB, dsn string) (func(), error) {
 	file := splitSQLite(dsn)
 	if file.inMemory() {
@@ -164,7 +172,7 @@ func lockSQLite(ctx context.Context, db *sql.DB, dsn string) (func(), error) {
 	return unlock, nil
 }
 
-// sqliteMeanings maps SQLite's primary result codes.
+// sqliteMeanings maps SQLite's primary result codes, which are the low byte of the extended ones.
 var sqliteMeanings = map[int]error{
 	lib.SQLITE_FULL:     store.ErrUnavailable,
 	lib.SQLITE_READONLY: store.ErrUnavailable,
@@ -180,6 +188,8 @@ var sqliteMeanings = map[int]error{
 	lib.SQLITE_TOOBIG:   store.ErrTooLarge,
 }
 
+// sqliteMeaning gives an error the meaning that package store knows. Violated constraints are told apart
+// by their extended code.
 func sqliteMeaning(err error) error {
 	var e *driver.Error
 	if !errors.As(err, &e) {

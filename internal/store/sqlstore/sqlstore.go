@@ -20,17 +20,19 @@ import (
 
 // Config says which database to open, and how.
 type Config struct {
-	// DSN is a path of an SQLite file, a "file:" URI of one, or a "postgres://" URL. A missing SQLite file is made,
-	// readable by the user alone, in a folder that exists. [Memory] makes one without a file. In the URI and the URL, options of the driver may follow a '?'.
+	// DSN is a path of an SQLite file, a "file:" URI of one, or a "postgres://" URL. A missing SQLite
+	// file is made, readable by the user alone, in a folder that exists. [Memory] makes one without a
+	// file. In the URI and the URL, options of the driver may follow a "?".
 	//
-	// For PostgreSQL these are libpq's (several hosts and target_session_attrs=read-write follow a failover), pgx's
-	// (default_query_exec_mode=exec for PgBouncer in transaction mode) and, named as in pgxpool, pool_max_conns,
-	// pool_max_conn_lifetime and pool_max_conn_idle_time.
+	// For PostgreSQL these are libpq's (several hosts and target_session_attrs=read-write follow a
+	// failover), pgx's (default_query_exec_mode=exec for PgBouncer in transaction mode) and, named as
+	// in pgxpool, pool_max_conns, pool_max_conn_lifetime and pool_max_conn_idle_time.
 	DSN string
 	// Limits bound what is kept.
 	Limits store.Limits
-	// AllowUnavailable makes Open succeed while the database is unavailable: every use tries again, at most once in a few
-	// seconds, and fails with store.ErrUnavailable until then.
+	// AllowUnavailable makes Open succeed while the database is unavailable: every use tries again, at
+	// most once in retryEvery, and fails with store.ErrUnavailable until then. A server that starts
+	// together with its database needs it.
 	AllowUnavailable bool
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
@@ -39,7 +41,8 @@ type Config struct {
 // ErrBadDSN: Config.DSN names no database. The error never holds the password.
 var ErrBadDSN = errors.New("the database's URL can't be read")
 
-// A DB is a store.Store on an SQL database.
+// A DB is a store.Store on an SQL database. All its state but schema is set by connect and not changed
+// afterwards; the pools have their own locks.
 type DB struct {
 	dialect *dialect
 	dsn     string
@@ -75,7 +78,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	return db, nil
 }
 
-// connect makes the pools without touching the database.
+// connect makes the pools without touching the database. The caller closes what it returns.
 func connect(cfg Config) (*DB, error) {
 	d, err := dialectOf(cfg.DSN)
 	if err != nil {
@@ -99,7 +102,8 @@ func connect(cfg Config) (*DB, error) {
 	return db, nil
 }
 
-// Ping implements store.Store. A server that answers may be one that only reads: a standby after a failover.
+// Ping implements store.Store. It writes, because a server that answers may be one that only reads: a
+// standby after a failover.
 func (db *DB) Ping(ctx context.Context) error {
 	if err := db.ready(ctx); err != nil {
 		return err
@@ -107,7 +111,8 @@ func (db *DB) Ping(ctx context.Context) error {
 	return db.inTx(ctx, (*tx).probe)
 }
 
-// Close implements store.Store.
+// Close implements store.Store. It waits for a migration that is going on, because the pools can't be
+// closed under it.
 func (db *DB) Close() error {
 	db.schema.end()
 	var err error
@@ -121,7 +126,8 @@ func (db *DB) Close() error {
 	return err
 }
 
-// Sweep implements store.Sweeper. Each table is its own transaction, so that nobody waits long.
+// Sweep implements store.Sweeper. Each table is its own transaction, so that nobody waits long for a
+// lock.
 func (db *DB) Sweep(ctx context.Context) (int64, error) {
 	now := db.now()
 	var total int64
@@ -144,7 +150,11 @@ func (db *DB) Sweep(ctx context.Context) (int64, error) {
 	return total + n, err
 }
 
-// failure gives a database's error the meaning that package store promises.
+// failure gives a database's error the meaning that package store promises. Every error of a driver goes
+// through it exactly once; it also decides whether the idle connections are closed.
+//
+// When ctx has ended, its error comes first, whatever the driver made of it: drivers report an ended
+// context in many forms.
 func (db *DB) failure(ctx context.Context, err error) error {
 	switch {
 	case err == nil:
@@ -158,6 +168,7 @@ func (db *DB) failure(ctx context.Context, err error) error {
 	}
 	if db.dialect.idleStale(err) {
 		// Else each of them would have to fail once: at the next uses, one after the other.
+		// Setting the maximum to 0 closes all idle connections.
 		db.write.SetMaxIdleConns(0)
 		db.write.SetMaxIdleConns(idleConnections)
 	}
@@ -167,6 +178,7 @@ func (db *DB) failure(ctx context.Context, err error) error {
 	return fmt.Errorf("store: %w", err)
 }
 
+// isStoreError reports whether err has its meaning already.
 func isStoreError(err error) bool {
 	for _, kind := range []error{store.ErrNotFound, store.ErrConflict, store.ErrTooLarge, store.ErrUnavailable} {
 		if errors.Is(err, kind) {

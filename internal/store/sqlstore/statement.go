@@ -10,17 +10,20 @@ import (
 	"composer-api/internal/store"
 )
 
-// A tx is a transaction that is going on. Its errors already mean what package store promises.
+// A tx is a transaction that is going on. Its errors already mean what package store promises. It is
+// used by one goroutine, inside inTx's f, and not kept.
 type tx struct {
 	db  *DB
 	ctx context.Context
 	sql *sql.Tx
 }
 
-// tries is how often a transaction is tried that the server undoes because of another one.
+// tries is how often a transaction is tried that the server rolls back because of another one.
 const tries = 5
 
-// inTx runs f in a transaction and commits it if f returns nil. f may run more than once.
+// inTx runs f in a transaction and commits it if f returns nil. f may run more than once, so it has to
+// reset what it fills in. f must use only its tx: on SQLite there is one writing connection, and the DB's
+// own methods would wait for it for ever.
 func (db *DB) inTx(ctx context.Context, f func(*tx) error) error {
 	if err := db.ready(ctx); err != nil {
 		return err
@@ -55,14 +58,14 @@ func (t *tx) exec(statement string, args ...any) (int64, error) {
 	return n, t.db.failure(t.ctx, err)
 }
 
-// probe fails when nothing can be written. The statement changes nothing, but PostgreSQL refuses it all the same where
-// only reading is allowed; SQLite's transactions begin with the lock for writing.
+// probe fails when nothing can be written. Its statement changes no row, but PostgreSQL refuses it all
+// the same where only reading is allowed; SQLite's transactions begin with the lock for writing.
 func (t *tx) probe() error {
 	_, err := t.exec(`UPDATE responses SET runner = runner WHERE 1 = 0`)
 	return err
 }
 
-// exec1 runs a statement that changes exactly one row, or else there is no such row.
+// exec1 runs a statement that changes one row. store.ErrNotFound when it changed none.
 func (t *tx) exec1(statement string, args ...any) error {
 	n, err := t.exec(statement, args...)
 	if err == nil && n == 0 {
@@ -71,7 +74,8 @@ func (t *tx) exec1(statement string, args ...any) error {
 	return err
 }
 
-// row runs a statement that returns one row into dest, or else there is no such row.
+// row runs a statement that returns one row, and scans it into dest. store.ErrNotFound when it returned
+// none.
 func (t *tx) row(dest []any, statement string, args ...any) error {
 	return t.db.failure(t.ctx, t.sql.QueryRowContext(t.ctx, statement, bind(args)...).Scan(dest...))
 }
@@ -85,12 +89,13 @@ func (db *DB) exec(ctx context.Context, statement string, args ...any) (n int64,
 	return n, err
 }
 
-// exec1 runs one statement that changes exactly one row as a transaction.
+// exec1 runs one statement that changes one row, as a transaction. store.ErrNotFound when it changed
+// none.
 func (db *DB) exec1(ctx context.Context, statement string, args ...any) error {
 	return db.inTx(ctx, func(t *tx) error { return t.exec1(statement, args...) })
 }
 
-// row reads one row into dest.
+// row reads one row into dest, outside of any transaction. store.ErrNotFound when there is none.
 func (db *DB) row(ctx context.Context, dest []any, statement string, args ...any) error {
 	if err := db.ready(ctx); err != nil {
 		return err
@@ -98,7 +103,8 @@ func (db *DB) row(ctx context.Context, dest []any, statement string, args ...any
 	return db.failure(ctx, db.read.QueryRowContext(ctx, statement, bind(args)...).Scan(dest...))
 }
 
-// queryAll reads rows. fields returns where the columns of a row go.
+// queryAll reads rows, outside of any transaction. fields returns where the columns of a row go. The
+// statement has a LIMIT, because everything is read into memory.
 func queryAll[T any](ctx context.Context, db *DB, fields func(*T) []any, statement string, args ...any) ([]T, error) {
 	if err := db.ready(ctx); err != nil {
 		return nil, err
@@ -122,7 +128,8 @@ func queryAll[T any](ctx context.Context, db *DB, fields func(*T) []any, stateme
 	return all, nil
 }
 
-// bind turns our types into the databases'.
+// bind turns our types into those that both drivers take: times and durations into milliseconds, hashes
+// into bytes, text into text that PostgreSQL accepts.
 func bind(args []any) []any {
 	bound := make([]any, len(args))
 	for i, arg := range args {
@@ -147,12 +154,13 @@ func bind(args []any) []any {
 	return bound
 }
 
-// text makes s acceptable for PostgreSQL, whose text has neither NUL nor broken UTF-8. SQLite would take anything, but
-// both must behave alike.
+// text makes s acceptable for PostgreSQL, whose text has neither NUL nor invalid UTF-8. SQLite would take
+// anything, but both must behave alike.
 func text(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
+// millis is a time as it is stored: milliseconds since 1970, and 0 for the zero time.
 func millis(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -180,6 +188,7 @@ func (a asDuration) Scan(src any) error {
 	return err
 }
 
+// scanInt takes the integer that both drivers return for an integer column.
 func scanInt(src any) (int64, error) {
 	n, ok := src.(int64)
 	if !ok {
