@@ -52,10 +52,13 @@ func (c *Cache[K, V]) Get(key K) (value V, ok bool) {
 	return found.value, true
 }
 
-// Put keeps value under key, in place of what was there. size is about how many bytes it takes; a value that is larger
-// than all the room there is isn't kept, and nothing else is.
+// Put keeps value under key, in place of what was there. size is about how many bytes it takes; a value
+// that is larger than the whole cache may be isn't kept, and costs no other entry its place.
 func (c *Cache[K, V]) Put(key K, value V, size int) {
 	c.Delete(key)
+	if c.limits.Bytes > 0 && size > c.limits.Bytes {
+		return
+	}
 	c.byKey[key] = c.recent.PushFront(&entry[K, V]{key: key, value: value, size: size, used: time.Now()})
 	c.bytes += size
 	c.makeRoom()

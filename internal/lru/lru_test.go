@@ -56,6 +56,12 @@ func TestWhatIsLargerThanTheRoomIsNotKept(t *testing.T) {
 	if has(c, "a") || c.Bytes() != 0 {
 		t.Errorf("%d bytes are kept", c.Bytes())
 	}
+	c.Put("a", 1, 4)
+	c.Put("b", 2, 4)
+	c.Put("b", 3, 11)
+	if !has(c, "a") || has(c, "b") || c.Bytes() != 4 {
+		t.Errorf("the value that is too large took others with it: %d bytes are kept", c.Bytes())
+	}
 }
 
 func TestWithoutLimitsEverythingStays(t *testing.T) {
