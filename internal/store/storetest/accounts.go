@@ -8,6 +8,8 @@ import (
 	"composer-api/internal/store"
 )
 
+// account and key make rows with every field set, so that a field which a store forgets shows.
+
 func account(id string) store.Account {
 	return store.Account{
 		ID: id, Email: id + "@example.com", Name: "Ada", SealedKey: []byte("sealed\x00" + id), KeyHint: "crsr_…a1b2",
@@ -19,6 +21,7 @@ func key(id, account string) store.Key {
 	return store.Key{ID: id, Account: account, Hash: sha256.Sum256([]byte(id)), Hint: "cmp_…" + id, Created: epoch}
 }
 
+// signUp signs up and fails the exam on an error.
 func signUp(e *exam, a store.Account, k store.Key) store.Account {
 	e.Helper()
 	return get[store.Account](e)(e.SignUp(e.ctx, a, k))
@@ -30,6 +33,7 @@ var accountCases = []examCase{
 		e.same(get[store.Account](e)(e.Account(e.ctx, "acct_1")), account("acct_1"))
 		e.same(get[[]store.Key](e)(e.ListKeys(e.ctx, "acct_1")), []store.Key{key("key_1", "acct_1")})
 	}},
+	// The hosted keys of the first sign-up stay valid: they may be in use on another machine.
 	{name: "a second sign-up replaces the Cursor key, not the account", run: func(e *exam) {
 		signUp(e, account("acct_1"), key("key_1", "acct_1"))
 		again := store.Account{ID: "acct_1", Email: "new@example.com", Name: "Ada L.", SealedKey: []byte("other"), KeyHint: "crsr_…9999", Created: at(time.Hour), Updated: at(time.Hour)}
@@ -39,6 +43,7 @@ var accountCases = []examCase{
 		e.same(got, want)
 		e.same(len(get[[]store.Key](e)(e.ListKeys(e.ctx, "acct_1"))), 2)
 	}},
+	// Account and key are one transaction: no account without the key that its owner was shown.
 	{name: "a sign-up whose key exists changes nothing", run: func(e *exam) {
 		signUp(e, account("acct_1"), key("key_1", "acct_1"))
 		_, err := e.SignUp(e.ctx, account("acct_2"), key("key_1", "acct_2"))
@@ -46,6 +51,7 @@ var accountCases = []examCase{
 		_, err = e.Account(e.ctx, "acct_2")
 		e.fails(err, store.ErrNotFound)
 	}},
+	// An impatient person presses the button again, and a load balancer sends that to another replica.
 	{name: "fifty sign-ups of one user at once, on two replicas, leave one account", run: func(e *exam) {
 		replicas := []store.Store{e.Store, e.open()}
 		e.together(50, func(i int) error {
@@ -55,6 +61,7 @@ var accountCases = []examCase{
 		e.same(len(get[[]store.Account](e)(e.ListAccounts(e.ctx, "", 100))), 1)
 		e.same(len(get[[]store.Key](e)(e.ListKeys(e.ctx, "acct_1"))), 50)
 	}},
+	// after is exclusive, and the last page is short or empty.
 	{name: "accounts are listed page by page", run: func(e *exam) {
 		for _, id := range []string{"acct_3", "acct_1", "acct_2"} {
 			signUp(e, account(id), key("key_of_"+id, id))
@@ -63,6 +70,8 @@ var accountCases = []examCase{
 		e.same(get[[]store.Account](e)(e.ListAccounts(e.ctx, "acct_2", 2)), []store.Account{account("acct_3")})
 		e.same(len(get[[]store.Account](e)(e.ListAccounts(e.ctx, "acct_3", 2))), 0)
 	}},
+	// Two requests may find the key sealed with the old ENCRYPTION_KEY at the same time, while a sign-up
+	// brings another Cursor key.
 	{name: "a sealed key is replaced only if nobody was faster", run: func(e *exam) {
 		signUp(e, account("acct_1"), key("key_1", "acct_1"))
 		e.ok(e.ReplaceSealedKey(e.ctx, "acct_1", account("acct_1").SealedKey, []byte("resealed")))
@@ -70,6 +79,7 @@ var accountCases = []examCase{
 		e.fails(e.ReplaceSealedKey(e.ctx, "acct_2", []byte("x"), []byte("y")), store.ErrNotFound)
 		e.same(string(get[store.Account](e)(e.Account(e.ctx, "acct_1")).SealedKey), "resealed")
 	}},
+	// One row of each kind for two accounts, of which one is deleted.
 	{name: "deleting an account deletes all that is its and nothing that isn't", run: func(e *exam) {
 		for _, id := range []string{"acct_1", "acct_2"} {
 			owner := store.AccountOwner(id)
@@ -123,6 +133,7 @@ var keyCases = []examCase{
 		e.same(get[[]store.Key](e)(e.ListKeys(e.ctx, "")), []store.Key{others, newer, older})
 		e.same(len(get[[]store.Key](e)(e.ListKeys(e.ctx, "acct_3"))), 0)
 	}},
+	// When a leaked key was revoked first is what an operator wants to know.
 	{name: "a revoked key stays, with the time of its first revocation", run: func(e *exam) {
 		signUp(e, account("acct_1"), key("key_1", "acct_1"))
 		e.ok(e.RevokeKey(e.ctx, "key_1", at(time.Hour)))
@@ -132,6 +143,7 @@ var keyCases = []examCase{
 		e.same(k.Revoked, at(time.Hour))
 		e.fails(e.RevokeKey(e.ctx, "key_2", epoch), store.ErrNotFound)
 	}},
+	// After a failed rotation the old key must still work.
 	{name: "rotation takes one key and gives another, both or neither", run: func(e *exam) {
 		signUp(e, account("acct_1"), key("key_1", "acct_1"))
 		signUp(e, account("acct_2"), key("key_other", "acct_2"))
@@ -154,6 +166,7 @@ func requestLog(id string) store.RequestLog {
 }
 
 var requestLogCases = []examCase{
+	// The numbers are chosen so that a column that is too small, or a swapped pair, shows.
 	{name: "a request is logged when it begins and when it ends", run: func(e *exam) {
 		signUp(e, account("acct_1"), key("key_1", "acct_1"))
 		l := requestLog("log_1")

@@ -13,8 +13,10 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// Postgres makes an empty schema on the PostgreSQL server at COMPOSER_TEST_POSTGRES, returns the URL of it, and drops it
-// at the test's end. Without the variable the test is skipped, or fails if COMPOSER_TEST_REQUIRE_POSTGRES is set.
+// Postgres makes an empty schema on the PostgreSQL server at COMPOSER_TEST_POSTGRES (a URL), returns the
+// URL of it, and drops it at the test's end. Without the variable the test is skipped, or fails if
+// COMPOSER_TEST_REQUIRE_POSTGRES is set, so that CI can't skip it unnoticed. Tests may run at the same
+// time, because each has a schema of its own.
 func Postgres(t *testing.T) string {
 	t.Helper()
 	server := os.Getenv("COMPOSER_TEST_POSTGRES")
@@ -46,7 +48,7 @@ func Postgres(t *testing.T) string {
 	return u.String()
 }
 
-// run outlives the test's context, because it also cleans up.
+// run runs a statement. It doesn't use the test's context, which has ended when the cleanup runs.
 func run(t *testing.T, db *sql.DB, statement string) {
 	t.Helper()
 	if _, err := db.ExecContext(context.Background(), statement); err != nil {
@@ -54,9 +56,12 @@ func run(t *testing.T, db *sql.DB, statement string) {
 	}
 }
 
-// PgBouncer makes an empty database on the PostgreSQL server behind the PgBouncer at COMPOSER_TEST_PGBOUNCER, which
-// pools transactions, returns the URL of it, and drops it at the test's end. It needs COMPOSER_TEST_POSTGRES, too.
-// Without the variable the test is skipped.
+// PgBouncer makes an empty database on the PostgreSQL server behind the PgBouncer at
+// COMPOSER_TEST_PGBOUNCER, which pools transactions, returns the URL of it, and drops it at the test's
+// end. It needs COMPOSER_TEST_POSTGRES, too. Without the variable the test is skipped.
+//
+// It is a database and not a schema, because search_path would be lost: with each transaction the session
+// may be another.
 func PgBouncer(t *testing.T) string {
 	t.Helper()
 	bouncer := os.Getenv("COMPOSER_TEST_PGBOUNCER")

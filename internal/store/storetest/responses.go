@@ -8,7 +8,7 @@ import (
 	"composer-api/internal/store"
 )
 
-// response is a finished one that was created after some seconds.
+// response is a finished response, created so many seconds after epoch, which expires after a day.
 func response(owner, id string, seconds int) store.Response {
 	return store.Response{
 		Owner: owner, ID: id, Previous: "resp_0", Status: "completed", Object: []byte(`{"id":"` + id + `"}`), Input: []byte(`[]`),
@@ -16,21 +16,21 @@ func response(owner, id string, seconds int) store.Response {
 	}
 }
 
-// running is one that runner works on.
+// running is a response that runner works on in the background.
 func running(owner, id, runner string, lease time.Duration) store.Response {
 	r := response(owner, id, 0)
 	r.Status, r.Runner, r.Lease = "in_progress", runner, lease
 	return r
 }
 
-// sized is a response of so many bytes in the database.
+// sized is a response of the owner k:1 with so many bytes of content.
 func sized(id string, seconds, size int) store.Response {
 	r := response("k:1", id, seconds)
 	r.Input, r.Object = nil, bytes.Repeat([]byte("x"), size)
 	return r
 }
 
-// kept lists which of the owner's responses "a", "b" … are there.
+// kept lists which of the owner's responses "a", "b" … are there, as one string.
 func kept(e *exam, owner string) (ids string) {
 	for c := 'a'; c <= 'z'; c++ {
 		if _, err := e.Response(e.ctx, owner, string(c)); err == nil {
@@ -40,7 +40,7 @@ func kept(e *exam, owner string) (ids string) {
 	return ids
 }
 
-// abandoned lists the owners of what self finds abandoned.
+// abandoned lists the owners of the responses that self finds abandoned, in order.
 func abandoned(e *exam, s store.Store, self string, limit int) (owners []string) {
 	e.Helper()
 	for _, r := range get[[]store.Response](e)(s.AbandonedResponses(e.ctx, self, limit)) {
@@ -50,6 +50,7 @@ func abandoned(e *exam, s store.Store, self string, limit int) (owners []string)
 }
 
 var responseCases = []examCase{
+	// Content is bytes, not text: NUL and invalid UTF-8 included.
 	{name: "a response comes back as it was stored", run: func(e *exam) {
 		r := running("k:1", "resp_1", "host-1", time.Minute)
 		r.Object, r.Input = bytes.Repeat([]byte("\x00\xff{}"), 1<<14), nil
@@ -57,6 +58,7 @@ var responseCases = []examCase{
 		r.Lease = 0 // is only written
 		e.same(get[store.Response](e)(e.Response(e.ctx, "k:1", "resp_1")), r)
 	}},
+	// An id of another owner must not even be told to exist.
 	{name: "ids are unique for an owner, and two owners never meet", run: func(e *exam) {
 		mine, theirs := response("k:1", "resp_1", 0), response("k:2", "resp_1", 0)
 		theirs.Object = []byte("theirs")
@@ -69,6 +71,7 @@ var responseCases = []examCase{
 		e.fails(e.DeleteResponse(e.ctx, "k:2", "resp_1"), store.ErrNotFound)
 		e.same(get[store.Response](e)(e.Response(e.ctx, "k:1", "resp_1")), mine)
 	}},
+	// The job finishes while a client cancels: whoever read the older revision loses.
 	{name: "an update needs the revision that it has read", run: func(e *exam) {
 		e.ok(e.CreateResponse(e.ctx, running("k:1", "resp_1", "host-1", time.Minute)))
 		mine := response("k:1", "resp_1", 0) // completed, no runner
@@ -81,6 +84,7 @@ var responseCases = []examCase{
 		e.fails(e.UpdateResponse(e.ctx, response("k:1", "resp_2", 0)), store.ErrNotFound)
 		e.fails(e.UpdateResponse(e.ctx, response("k:2", "resp_1", 0)), store.ErrNotFound)
 	}},
+	// The same on two connections at the same moment.
 	{name: "of two updates at once one wins", run: func(e *exam) {
 		e.ok(e.CreateResponse(e.ctx, response("k:1", "resp_1", 0)))
 		other := e.open()
@@ -93,6 +97,7 @@ var responseCases = []examCase{
 			e.Fatalf("both ended alike: %v, %v", errs[0], errs[1])
 		}
 	}},
+	// Nobody sweeps here: an expired row has to be invisible to every method, and in nobody's way.
 	{name: "after its end a response is gone", run: func(e *exam) {
 		e.ok(e.CreateResponse(e.ctx, running("k:1", "resp_1", "host-1", -time.Minute)))
 		e.ok(e.AppendEvents(e.ctx, "k:1", "resp_1", []store.Event{{Data: []byte("x")}}))
@@ -108,7 +113,7 @@ var responseCases = []examCase{
 		next.Expires = at(48 * time.Hour)
 		e.ok(e.CreateResponse(e.ctx, next))
 	}},
-	// A lease of less than nothing has ended at once: so nobody has to wait for the database's clock.
+	// Leases go by the database's clock, which a test can't move. A negative lease has ended at once.
 	{name: "what outlives its runner's lease is abandoned", run: func(e *exam) {
 		for i, lease := range []time.Duration{-3, -5, -4, 9} {
 			e.ok(e.CreateResponse(e.ctx, running(fmt.Sprint("k:", i), "resp_1", "host-1", lease*time.Minute)))
@@ -119,6 +124,7 @@ var responseCases = []examCase{
 		e.ok(e.UpdateResponse(e.ctx, response("k:1", "resp_1", 0)))
 		e.same(abandoned(e, e, "host-2", 10), []string{"k:2", "k:0"})
 	}},
+	// Every write of the runner shows that it is alive.
 	{name: "an update gives a new lease", run: func(e *exam) {
 		e.ok(e.CreateResponse(e.ctx, running("k:1", "resp_1", "host-1", -time.Minute)))
 		e.ok(e.UpdateResponse(e.ctx, running("k:1", "resp_1", "host-1", time.Minute)))
@@ -128,12 +134,14 @@ var responseCases = []examCase{
 		e.ok(e.UpdateResponse(e.ctx, again))
 		e.same(abandoned(e, e, "host-2", 10), []string{"k:1"})
 	}},
+	// A process knows which jobs it works on; see decisions/0016.
 	{name: "nobody finds its own responses abandoned", run: func(e *exam) {
 		e.ok(e.CreateResponse(e.ctx, running("k:1", "resp_1", "host-1", -time.Minute)))
 		e.ok(e.CreateResponse(e.ctx, running("k:2", "resp_1", "host-2", -time.Minute)))
 		e.same(abandoned(e, e, "host-1", 10), []string{"k:2"})
 		e.same(abandoned(e, e, "host-2", 10), []string{"k:1"})
 	}},
+	// An hour on the clock that stores are given must not end a lease.
 	{name: "leases don't depend on the clocks of the processes", run: func(e *exam) {
 		e.ok(e.CreateResponse(e.ctx, running("k:1", "resp_1", "host-1", time.Minute)))
 		e.ok(e.CreateResponse(e.ctx, running("k:2", "resp_1", "host-1", -time.Minute)))
@@ -142,6 +150,7 @@ var responseCases = []examCase{
 		e.same(len(get[[]store.ResponseRef](e)(e.open().RenewLeases(e.ctx, "host-1", []store.ResponseRef{{Owner: "k:2", ID: "resp_1"}}, time.Minute))), 1)
 		e.same(abandoned(e, e, "host-2", 10), []string(nil))
 	}},
+	// What another has cancelled or taken over must not be renewed, and the runner has to find out.
 	{name: "a runner renews the leases of its jobs and learns what it has lost", run: func(e *exam) {
 		e.ok(e.CreateResponse(e.ctx, running("k:1", "resp_1", "host-1", -time.Minute)))
 		e.ok(e.CreateResponse(e.ctx, running("k:2", "resp_2", "host-1", -time.Minute)))
@@ -156,6 +165,7 @@ var responseCases = []examCase{
 		e.same(len(get[[]store.ResponseRef](e)(e.RenewLeases(e.ctx, "", jobs, time.Minute))), 0)
 		e.same(len(get[[]store.ResponseRef](e)(e.RenewLeases(e.ctx, "host-1", nil, time.Minute))), 0)
 	}},
+	// a ◄── b ◄── c ◄── d, and b ◄── e. Deleting a and b hides them; they go with the last of c, d and e.
 	{name: "what was deleted stays as the context of what continues it, hidden from all else", run: func(e *exam) {
 		chain := func(id, previous string) {
 			r := response("k:1", id, 0)
@@ -193,6 +203,7 @@ var responseCases = []examCase{
 		e.ok(e.DeleteResponse(e.ctx, "k:1", "e"))
 		e.same(ancestors(), "")
 	}},
+	// Nobody deletes c, so only the sweep can find out that a and b aren't needed any more.
 	{name: "what was deleted goes when what continues it expires", run: func(e *exam) {
 		for i, id := range []string{"a", "b", "c"} {
 			r := response("k:1", id, 0)
@@ -209,6 +220,7 @@ var responseCases = []examCase{
 		_, err := e.Ancestor(e.ctx, "k:1", "a")
 		e.fails(err, store.ErrNotFound)
 	}},
+	// A hidden response has no runner, so its job can't renew the lease and stops.
 	{name: "one that runs stops when it is deleted, also if another continues it", run: func(e *exam) {
 		e.ok(e.CreateResponse(e.ctx, running("k:1", "a", "host-1", -time.Minute)))
 		next := response("k:1", "b", 0)
@@ -218,6 +230,7 @@ var responseCases = []examCase{
 		e.same(abandoned(e, e, "host-2", 10), []string(nil))
 		e.same(len(get[[]store.ResponseRef](e)(e.RenewLeases(e.ctx, "host-1", []store.ResponseRef{{Owner: "k:1", ID: "a"}}, time.Minute))), 0)
 	}},
+	// Another owner's bytes don't count, and what alone is over the limit changes nothing.
 	{name: "over the owner's bytes the oldest go", limits: store.Limits{OwnerBytes: 100_000}, run: func(e *exam) {
 		e.ok(e.CreateResponse(e.ctx, sized("a", 1, 30_000)))
 		e.ok(e.CreateResponse(e.ctx, sized("b", 2, 30_000)))
@@ -243,6 +256,7 @@ var responseCases = []examCase{
 		e.ok(e.CreateResponse(e.ctx, sized("c", 3, 10_000)))
 		e.same(kept(e, "k:1"), "bc")
 	}},
+	// A running response counts but is not evicted, so an owner may be over the limit for a while.
 	{name: "over the owner's count the oldest go, but never one that runs", limits: store.Limits{OwnerRows: 2}, run: func(e *exam) {
 		r := running("k:1", "a", "host-1", time.Minute)
 		e.ok(e.CreateResponse(e.ctx, r))
@@ -257,6 +271,7 @@ var responseCases = []examCase{
 	}},
 }
 
+// events are those with the sequence numbers from … to-1.
 func events(from, to int64) (events []store.Event) {
 	for i := from; i < to; i++ {
 		events = append(events, store.Event{Sequence: i, Data: fmt.Appendf(nil, "event %d", i)})
@@ -273,12 +288,14 @@ var eventCases = []examCase{
 		e.same(get[[]store.Event](e)(e.ListEvents(e.ctx, "k:1", "resp_1", 3, 4)), events(4, 8))
 		e.same(len(get[[]store.Event](e)(e.ListEvents(e.ctx, "k:1", "resp_1", 11, 100))), 0)
 	}},
+	// A job that retries an append must not store half of it twice.
 	{name: "a batch with a known number is refused as a whole", run: func(e *exam) {
 		e.ok(e.CreateResponse(e.ctx, response("k:1", "resp_1", 0)))
 		e.ok(e.AppendEvents(e.ctx, "k:1", "resp_1", events(0, 5)))
 		e.fails(e.AppendEvents(e.ctx, "k:1", "resp_1", []store.Event{{Sequence: 5}, {Sequence: 4}}), store.ErrConflict)
 		e.same(get[[]store.Event](e)(e.ListEvents(e.ctx, "k:1", "resp_1", -1, 100)), events(0, 5))
 	}},
+	// A new response with the id of a deleted one must not inherit its events.
 	{name: "events belong to their response and its owner", run: func(e *exam) {
 		e.fails(e.AppendEvents(e.ctx, "k:1", "resp_1", events(0, 1)), store.ErrNotFound)
 		e.ok(e.CreateResponse(e.ctx, response("k:1", "resp_1", 0)))
@@ -291,6 +308,7 @@ var eventCases = []examCase{
 	}},
 }
 
+// conversation is one that expires after a day.
 func conversation(owner, hash string, seconds int) store.Conversation {
 	return store.Conversation{
 		Owner: owner, Hash: []byte(hash), Backend: "localagent", Data: []byte("checkpoint of " + hash),
@@ -299,6 +317,7 @@ func conversation(owner, hash string, seconds int) store.Conversation {
 }
 
 var conversationCases = []examCase{
+	// A hash is bytes; one must not be cut off at a NUL.
 	{name: "a conversation is found by owner, backend and hash", run: func(e *exam) {
 		c := conversation("k:1", "hash\x00\xff", 0)
 		e.ok(e.PutConversation(e.ctx, c))
@@ -310,6 +329,7 @@ var conversationCases = []examCase{
 			e.fails(err, store.ErrNotFound)
 		}
 	}},
+	// The same transcript may be finished twice; the newer state counts. Forgetting twice is no error.
 	{name: "a conversation can be replaced and forgotten", run: func(e *exam) {
 		e.ok(e.PutConversation(e.ctx, conversation("k:1", "hash", 0)))
 		c := conversation("k:1", "hash", 5)
@@ -327,6 +347,7 @@ var conversationCases = []examCase{
 		_, err := e.Conversation(e.ctx, "k:1", "localagent", []byte("hash"))
 		e.fails(err, store.ErrNotFound)
 	}},
+	// A replaced conversation is as new as its replacement.
 	{name: "over the owner's bytes and count the oldest go", limits: store.Limits{OwnerBytes: 100_000, OwnerRows: 3}, run: func(e *exam) {
 		put := func(owner, hash string, seconds, size int) error {
 			c := conversation(owner, hash, seconds)

@@ -7,11 +7,13 @@ import (
 	"composer-api/internal/store"
 )
 
+// session has the agent id agent-1 and expires at until, counted from the exam's beginning.
 func session(owner, name string, until time.Duration) store.Session {
 	return store.Session{Key: store.NewSessionKey(owner, name), AgentID: "agent-1", Expires: at(until)}
 }
 
 var sessionCases = []examCase{
+	// The second caller must use the agent that the session has, and keeps it alive.
 	{name: "the first to open a session decides, and every use moves its end", run: func(e *exam) {
 		first := session("k:1", "s", time.Hour)
 		e.same(get[store.Session](e)(e.OpenSession(e.ctx, first)), first)
@@ -21,6 +23,7 @@ var sessionCases = []examCase{
 		want.AgentID = "agent-1"
 		e.same(get[store.Session](e)(e.OpenSession(e.ctx, second)), want)
 	}},
+	// A client that sends several requests at once with a new session id must not get several agents.
 	{name: "fifty that open one session at once, on two replicas, get one agent", run: func(e *exam) {
 		replicas := []store.Store{e.Store, e.open()}
 		agents := make([]string, 50)
@@ -35,6 +38,7 @@ var sessionCases = []examCase{
 			e.same(a, agents[0])
 		}
 	}},
+	// Upstream has forgotten the agent by then; nobody has swept the row.
 	{name: "after its end a session begins anew", run: func(e *exam) {
 		get[store.Session](e)(e.OpenSession(e.ctx, session("k:1", "s", time.Hour)))
 		e.pass(time.Hour)
@@ -52,6 +56,7 @@ var sessionCases = []examCase{
 		e.ok(e.DeleteSession(e.ctx, next.Key))
 		e.same(get[store.Session](e)(e.OpenSession(e.ctx, session("k:1", "s", time.Hour))), session("k:1", "s", time.Hour))
 	}},
+	// Clients choose the names, and two of them may choose the same.
 	{name: "sessions of one name belong to their owners", run: func(e *exam) {
 		get[store.Session](e)(e.OpenSession(e.ctx, session("k:1", "s", time.Hour)))
 		others := session("k:2", "s", time.Hour)

@@ -1,6 +1,9 @@
 // Package storetest is the exam that every store.Store passes.
 //
-// A store is done when Test is green on it; a bug that is found in one store becomes a case here, for all of them.
+// A store is done when Test is green on it; a bug that is found in one store becomes a case here, for all
+// of them. Cases use only the interfaces, so they say what package store promises and not how a database
+// does it. Each has a fresh database and a clock of its own, which only the case moves; the one thing
+// that goes by real time is the clock of leases, which is the database's.
 package storetest
 
 import (
@@ -17,11 +20,11 @@ import (
 	"composer-api/internal/store"
 )
 
-// Open opens a database; it fails the test if it can't, and closes the store at the test's end. It may be called several
-// times: each is another replica on the same database.
+// Open opens a database; it fails the test if it can't, and closes the store at the test's end. It may be
+// called several times: each result is another replica on the same database, with the same clock.
 type Open func(t *testing.T, limits store.Limits, now func() time.Time) store.Store
 
-// Test examines a store. fresh makes an empty database.
+// Test examines a store. fresh makes an empty database for one case; it is not used again.
 func Test(t *testing.T, fresh func(t *testing.T) Open) {
 	for _, part := range []struct {
 		name  string
@@ -57,13 +60,14 @@ type examCase struct {
 	run    func(*exam)
 }
 
-// An exam is one case being taken: the store, and helpers that fail the test.
+// An exam is one case being run: the store, and helpers that fail the test.
 type exam struct {
 	*testing.T
 	store.Store
 	ctx  context.Context
 	open func() store.Store // another replica on the same database
 
+	// mu protects now, because stores ask for the time from any goroutine.
 	mu  sync.Mutex
 	now time.Time
 }
@@ -71,20 +75,21 @@ type exam struct {
 // epoch is when every exam begins.
 var epoch = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
+// clock is the Now of every replica of this exam.
 func (e *exam) clock() time.Time {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.now
 }
 
-// pass lets time pass.
+// pass moves the clock forward; no real time passes.
 func (e *exam) pass(d time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.now = e.now.Add(d)
 }
 
-// at is a time counted from the beginning.
+// at is a time counted from the beginning of the exam.
 func at(d time.Duration) time.Time { return epoch.Add(d) }
 
 // ok fails the exam on an error.
@@ -111,7 +116,8 @@ func (e *exam) same(got, want any) {
 	}
 }
 
-// get is for calls that return a value and an error.
+// get is for calls that return a value and an error: get[T](e)(f()) is the value, and an error fails the
+// exam.
 func get[T any](e *exam) func(T, error) T {
 	return func(v T, err error) T {
 		e.Helper()
@@ -120,7 +126,8 @@ func get[T any](e *exam) func(T, error) T {
 	}
 }
 
-// together runs f(0) … f(n-1) at once and fails the exam on any error.
+// together runs f(0) … f(n-1) in goroutines of their own, and fails the exam on any error. f must not
+// fail the test by itself.
 func (e *exam) together(n int, f func(i int) error) {
 	e.Helper()
 	errs := make([]error, n)
@@ -132,7 +139,9 @@ func (e *exam) together(n int, f func(i int) error) {
 	e.ok(errors.Join(errs...))
 }
 
+// wholeCases are about what holds for every method.
 var wholeCases = []examCase{
+	// The write must not have happened either.
 	{name: "a context that has ended stops everything", run: func(e *exam) {
 		ctx, cancel := context.WithCancel(e.ctx)
 		cancel()
@@ -144,6 +153,7 @@ var wholeCases = []examCase{
 		_, err = e.Response(e.ctx, "k:1", "resp_1")
 		e.fails(err, store.ErrNotFound)
 	}},
+	// Nothing may be cached in a process: a key that is revoked on one replica is invalid on all.
 	{name: "what one replica writes, the other reads", run: func(e *exam) {
 		other := e.open()
 		e.ok(e.Ping(e.ctx))
@@ -157,6 +167,8 @@ var wholeCases = []examCase{
 		e.ok(err)
 		e.same(k.Revoked, at(time.Hour))
 	}},
+	// Four rows expire at each of three times: a session, a response, a conversation and a log. An event
+	// goes with its response and isn't counted.
 	{name: "the sweep takes what has expired and nothing else", limits: store.Limits{LogAge: 3 * time.Hour}, run: func(e *exam) {
 		signUp(e, account("acct_1"), key("key_1", "acct_1"))
 		for _, hours := range []time.Duration{1, 2, 4} {
@@ -184,6 +196,7 @@ var wholeCases = []examCase{
 		get[store.Response](e)(e.Response(e.ctx, "k:1", "4h0m0s"))
 		get[store.Account](e)(e.Account(e.ctx, "acct_1"))
 	}},
+	// PostgreSQL takes neither NUL nor invalid UTF-8. The ids come from clients, so they may hold anything.
 	{name: "text that a database may not like comes back as near as can be", run: func(e *exam) {
 		a := account("acct_1")
 		a.Name = "Zoë 'x' \x00 \xff \\ $1 ?"
