@@ -57,7 +57,7 @@ func refusal(resp *http.Response, data []byte, access *replay.Access) error {
 	}
 	err := &agent.Error{Code: m.code, Message: m.message, Err: cause}
 	if m.again {
-		return &cursorerr.Failure{Again: true, Err: err}
+		return &cursorerr.Failure{Retryable: true, Err: err}
 	}
 	return err
 }
@@ -76,7 +76,7 @@ func (a *answer) fault(err error) error {
 	case errors.As(err, &format):
 		return &agent.Error{Code: agent.Upstream, Message: "The bridge sent what can't be understood.", Err: err}
 	case errors.Is(err, io.EOF): // a good end frame, but the turn has not ended
-		return &cursorerr.Failure{Again: true, Err: &agent.Error{Code: agent.Upstream, Message: "The upstream connection was cut before the answer was complete.", Err: err}}
+		return &cursorerr.Failure{Retryable: true, Err: &agent.Error{Code: agent.Upstream, Message: "The upstream connection was cut before the answer was complete.", Err: err}}
 	}
 	return a.x.Fault(err)
 }

@@ -57,7 +57,7 @@ func TestHowAnswersEndBadly(t *testing.T) {
 			err = (&answer{access: access}).fault(tt.err)
 			got := agent.AsError(err)
 			var f *cursorerr.Failure
-			again := errors.As(err, &f) && (f.Again || f.Token)
+			again := errors.As(err, &f) && (f.Retryable || f.BadToken)
 			if got.Code != tt.code || got.UserMessage() != tt.message || again != tt.again || auth.dropped != tt.dropped {
 				t.Errorf("got %v, %q, again %v, dropped %v", got.Code, got.UserMessage(), again, auth.dropped)
 			}

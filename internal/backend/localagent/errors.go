@@ -22,7 +22,7 @@ func failed(err error) *cursorerr.Failure {
 	case errors.As(err, &known):
 		return known
 	case errors.As(err, &coded): // before what upstream said, which may be its cause
-		return &cursorerr.Failure{Again: cursorerr.MayPass(coded.Code), Err: coded}
+		return &cursorerr.Failure{Retryable: cursorerr.MayPass(coded.Code), Err: coded}
 	case errors.As(err, &connectErr):
 		return cursorerr.LocalAgent().Read(connectErr)
 	case errors.As(err, &format) && format.TooLarge: // reading as much once more would help nobody
@@ -41,10 +41,10 @@ func failed(err error) *cursorerr.Failure {
 
 // broke is the failure of a connection; another attempt may succeed.
 func broke(message string, cause error) *cursorerr.Failure {
-	return &cursorerr.Failure{Again: true, Err: &agent.Error{Code: agent.Upstream, Message: message, Err: cause}}
+	return &cursorerr.Failure{Retryable: true, Err: &agent.Error{Code: agent.Upstream, Message: message, Err: cause}}
 }
 
 // tooSlow is the failure of a stream that we gave up on.
 func tooSlow(format string, after time.Duration) *cursorerr.Failure {
-	return &cursorerr.Failure{Again: true, OwnTimeout: true, Err: agent.Errorf(agent.UpstreamTimeout, format, after)}
+	return &cursorerr.Failure{Retryable: true, OwnTimeout: true, Err: agent.Errorf(agent.UpstreamTimeout, format, after)}
 }

@@ -33,7 +33,7 @@ func TestHowStreamsEndBadly(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			f := failed(tt.err)
 			what := ""
-			for name, is := range map[string]bool{"again": f.Again, "token": f.Token, "lost": f.Lost} {
+			for name, is := range map[string]bool{"again": f.Retryable, "token": f.BadToken, "lost": f.LostConversation} {
 				if is {
 					what += name
 				}

@@ -50,7 +50,7 @@ func (t *tries) checkpoint() {
 
 // next decides what follows f: another attempt after pause when err is nil, else the run ends with err.
 func (t *tries) next(f *cursorerr.Failure) (pause time.Duration, err *agent.Error) {
-	if t.output && t.dirty || t.from != nil && f.Lost {
+	if t.output && t.dirty || t.from != nil && f.LostConversation {
 		return 0, f.Err
 	}
 	return t.attempts.Next(f, t.output)
@@ -102,7 +102,7 @@ func (r *run) retry(ctx context.Context, f *cursorerr.Failure) {
 			return
 		}
 		r.tries.fresh = f.OwnTimeout
-		if f.Token {
+		if f.BadToken {
 			r.backend.cfg.Auth.Drop(r.ticket.Key, r.tries.token)
 		}
 		r.backend.cfg.Log.Info("another attempt", "run", r.ticket.RunID, "resumed", r.checkpoint != nil, "pause", pause, "code", f.Err.Code.String())
@@ -181,7 +181,7 @@ func (r *run) install(s *stream) *cursorerr.Failure {
 // agent.ConversationLost, on which the gateway starts afresh with the whole transcript.
 func (r *run) giveUp(f *cursorerr.Failure, err *agent.Error) {
 	err = r.withoutSecrets(err)
-	if r.tries.from != nil && !r.tries.output && (f.Lost || r.blobs.missed && err.Code == agent.Upstream) {
+	if r.tries.from != nil && !r.tries.output && (f.LostConversation || r.blobs.missed && err.Code == agent.Upstream) {
 		err = &agent.Error{Code: agent.ConversationLost, Err: err}
 	}
 	r.mu.Lock()

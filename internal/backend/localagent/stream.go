@@ -100,7 +100,7 @@ func (o *opening) send(ctx context.Context, body io.ReadCloser) (*conn, *http.Re
 // connection may be at fault (half-open: its other end is gone and nobody has told us), so that another attempt over a
 // fresh one may help. On a fresh one it is upstream that is slow.
 func startTimeout(timeout time.Duration, reused bool) *cursorerr.Failure {
-	return &cursorerr.Failure{Again: reused, OwnTimeout: true, Err: &agent.Error{
+	return &cursorerr.Failure{Retryable: reused, OwnTimeout: true, Err: &agent.Error{
 		Code: agent.UpstreamTimeout, Err: errStartTimeout,
 		Message: fmt.Sprintf("Cursor did not accept the request within %v. Please try again.", timeout),
 	}}

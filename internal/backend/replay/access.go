@@ -36,7 +36,7 @@ func (a *Access) Token() agent.Secret { return a.token }
 // Refused is the failure of an answer in which upstream failed or would not begin. A token that upstream would not take
 // is dropped, and neither it nor the key is in the error.
 func (a *Access) Refused(f *cursorerr.Failure) *cursorerr.Failure {
-	if f.Token {
+	if f.BadToken {
 		a.auth.Drop(a.key, a.token)
 	}
 	clean := *f

@@ -26,8 +26,8 @@ func TestRefusals(t *testing.T) {
 		again, token, dropped bool
 	}{
 		{"final", cursorerr.Failure{}, false, false, false},
-		{"passing", cursorerr.Failure{Again: true}, true, false, false},
-		{"the token's fault", cursorerr.Failure{Token: true}, false, true, true},
+		{"passing", cursorerr.Failure{Retryable: true}, true, false, false},
+		{"the token's fault", cursorerr.Failure{BadToken: true}, false, true, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			auth := &oneToken{}
@@ -38,7 +38,7 @@ func TestRefusals(t *testing.T) {
 			tt.failure.Err = &agent.Error{Code: agent.Upstream, Message: "Not with token_1.", Err: errors.New("not with key_1")}
 			err = access.Refused(&tt.failure)
 			var f *cursorerr.Failure
-			if !errors.As(err, &f) || f.Again != tt.again || f.Token != tt.token || auth.dropped != tt.dropped {
+			if !errors.As(err, &f) || f.Retryable != tt.again || f.BadToken != tt.token || auth.dropped != tt.dropped {
 				t.Errorf("%+v, dropped %v", f, auth.dropped)
 			}
 			if strings.Contains(err.Error(), "_1") {

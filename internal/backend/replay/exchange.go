@@ -235,18 +235,18 @@ func (x *Exchange) Fault(err error) error {
 	case errors.Is(cause, errStart):
 		// A connection that was reused may be at fault: half-open, which means that its other end is gone and nobody has
 		// told us. On a fresh one it is upstream that is slow.
-		return &cursorerr.Failure{Again: x.reused.Load(), OwnTimeout: true, Err: &agent.Error{Code: agent.UpstreamTimeout, Err: errStart,
+		return &cursorerr.Failure{Retryable: x.reused.Load(), OwnTimeout: true, Err: &agent.Error{Code: agent.UpstreamTimeout, Err: errStart,
 			Message: fmt.Sprintf("The upstream service did not begin to answer within %v.", x.limits.Start)}}
 	case errors.Is(cause, errStall):
-		return &cursorerr.Failure{Again: true, OwnTimeout: true, Err: &agent.Error{Code: agent.UpstreamTimeout, Err: errStall,
+		return &cursorerr.Failure{Retryable: true, OwnTimeout: true, Err: &agent.Error{Code: agent.UpstreamTimeout, Err: errStall,
 			Message: fmt.Sprintf("The upstream service has said nothing for %v.", x.limits.Stall)}}
 	case errors.Is(cause, errStuck):
-		return &cursorerr.Failure{Again: true, OwnTimeout: true, Err: &agent.Error{Code: agent.UpstreamTimeout, Err: errStuck,
+		return &cursorerr.Failure{Retryable: true, OwnTimeout: true, Err: &agent.Error{Code: agent.UpstreamTimeout, Err: errStuck,
 			Message: fmt.Sprintf("The upstream service has made no progress for %v.", x.limits.Progress)}}
 	case cause != nil:
 		return &agent.Error{Code: agent.Canceled, Err: cause}
 	case x.Response == nil:
-		return &cursorerr.Failure{Again: true, Err: &agent.Error{Code: agent.Upstream, Message: "The upstream service can't be reached.", Err: err}}
+		return &cursorerr.Failure{Retryable: true, Err: &agent.Error{Code: agent.Upstream, Message: "The upstream service can't be reached.", Err: err}}
 	}
-	return &cursorerr.Failure{Again: true, Err: &agent.Error{Code: agent.Upstream, Message: "The upstream connection was cut before the answer was complete.", Err: err}}
+	return &cursorerr.Failure{Retryable: true, Err: &agent.Error{Code: agent.Upstream, Message: "The upstream connection was cut before the answer was complete.", Err: err}}
 }

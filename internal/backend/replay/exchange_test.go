@@ -264,7 +264,7 @@ func TestACutStreamMayBeTriedAgain(t *testing.T) {
 			_, err = x.Next(t.Context())
 		}
 		var f *cursorerr.Failure
-		if err = x.Fault(err); !errors.As(err, &f) || !f.Again || f.Err.Code != agent.Upstream {
+		if err = x.Fault(err); !errors.As(err, &f) || !f.Retryable || f.Err.Code != agent.Upstream {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -294,7 +294,7 @@ func TestAnUpstreamThatIsNotThere(t *testing.T) {
 	}
 	_, err = Send(t.Context(), listener.Transport(protocols), req, Limits{})
 	var f *cursorerr.Failure
-	if !errors.As(err, &f) || !f.Again || f.Err.Message != "The upstream service can't be reached." {
+	if !errors.As(err, &f) || !f.Retryable || f.Err.Message != "The upstream service can't be reached." {
 		t.Errorf("got %v", err)
 	}
 }

@@ -66,13 +66,13 @@ func steps(s ...backendtest.Step) []backendtest.Step { return s }
 func request() *agent.Request { return backendtest.Request("hello") }
 
 var (
-	broken  = &cursorerr.Failure{Again: true, Err: agent.Errorf(agent.Upstream, "cut")}
-	refused = &cursorerr.Failure{Token: true, Err: agent.Errorf(agent.InvalidKey, "token")}
+	broken  = &cursorerr.Failure{Retryable: true, Err: agent.Errorf(agent.Upstream, "cut")}
+	refused = &cursorerr.Failure{BadToken: true, Err: agent.Errorf(agent.InvalidKey, "token")}
 )
 
 // busy is a refusal that asks for a wait.
 func busy(wait time.Duration) error {
-	return &cursorerr.Failure{Again: true, Err: &agent.Error{Code: agent.Overloaded, RetryAfter: wait}}
+	return &cursorerr.Failure{Retryable: true, Err: &agent.Error{Code: agent.Overloaded, RetryAfter: wait}}
 }
 
 func TestResumeAsksAgainWithCallsAndResults(t *testing.T) {

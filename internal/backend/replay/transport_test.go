@@ -58,7 +58,7 @@ func TestAHalfOpenConnectionIsSetAside(t *testing.T) {
 		time.Sleep(time.Second)
 		conns[0].Vanish()
 		var f *cursorerr.Failure
-		if err := send(); !errors.As(err, &f) || !f.Again || !f.OwnTimeout || f.Err.Code != agent.UpstreamTimeout {
+		if err := send(); !errors.As(err, &f) || !f.Retryable || !f.OwnTimeout || f.Err.Code != agent.UpstreamTimeout {
 			t.Fatalf("on the half-open connection: %v", err)
 		}
 		begin := time.Now()

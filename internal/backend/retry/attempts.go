@@ -42,7 +42,7 @@ func (a *Attempts) Checkpoint() { a.fruitless = 0 }
 //
 // resumes says that there was output, so that another attempt would resume from a checkpoint.
 func (a *Attempts) Next(f *cursorerr.Failure, resumes bool) (pause time.Duration, err *agent.Error) {
-	if f.Token && !a.token {
+	if f.BadToken && !a.token {
 		a.token = true
 		return 0, nil
 	}
@@ -53,11 +53,11 @@ func (a *Attempts) Next(f *cursorerr.Failure, resumes bool) (pause time.Duration
 		usedUp = a.resumes >= a.policy.Resumes || a.fruitless >= a.policy.Fruitless
 	}
 	switch {
-	case usedUp && (f.Again || f.OwnTimeout):
+	case usedUp && (f.Retryable || f.OwnTimeout):
 		final := *f.Err
 		final.Final = true
 		return 0, &final
-	case !f.Again:
+	case !f.Retryable:
 		return 0, f.Err
 	}
 	pause = a.jittered(a.policy.FirstPause << *count)

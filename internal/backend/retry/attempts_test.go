@@ -21,15 +21,15 @@ const (
 )
 
 func passing(wait time.Duration) *cursorerr.Failure {
-	return &cursorerr.Failure{Again: true, Err: &agent.Error{Code: agent.Overloaded, RetryAfter: wait}}
+	return &cursorerr.Failure{Retryable: true, Err: &agent.Error{Code: agent.Overloaded, RetryAfter: wait}}
 }
 
 // TestNext plays the failures of one run, one after the other: the pause before each next attempt, and how it ends.
 func TestNext(t *testing.T) {
 	broken := passing(0)
-	timeout := &cursorerr.Failure{Again: true, OwnTimeout: true, Err: &agent.Error{Code: agent.UpstreamTimeout}}
+	timeout := &cursorerr.Failure{Retryable: true, OwnTimeout: true, Err: &agent.Error{Code: agent.UpstreamTimeout}}
 	slow := &cursorerr.Failure{OwnTimeout: true, Err: &agent.Error{Code: agent.UpstreamTimeout}}
-	token := &cursorerr.Failure{Token: true, Err: &agent.Error{Code: agent.InvalidKey}}
+	token := &cursorerr.Failure{BadToken: true, Err: &agent.Error{Code: agent.InvalidKey}}
 	lasting := &cursorerr.Failure{Err: &agent.Error{Code: agent.ModelNotFound}}
 	for _, tt := range []struct {
 		name     string

@@ -88,7 +88,7 @@ const ownTag = `(?i)<([\s\pZ\pC]*/?[\s\pZ\pC]*(?:system_instructions|conversatio
 
 // disarm rewrites the tags of ours in what was written since start: their "<" becomes less. All other text stays byte
 // for byte. It looks at whole sections, because a tag may be cut into several parts.
-func (w *promptWriter) disarm(start int, less string) {
+func (w *promptWriter) escapeTags(start int, less string) {
 	text := w.b.Bytes()[start:]
 	if bytes.IndexByte(text, '<') < 0 {
 		return
@@ -143,7 +143,7 @@ func (w *promptWriter) system(messages []agent.Message, controls []string) {
 		}
 	}
 	if start > 0 {
-		w.disarm(start, lessInText)
+		w.escapeTags(start, lessInText)
 	}
 	for _, line := range controls {
 		open()
@@ -194,7 +194,7 @@ func (w *promptWriter) element(name string, parts []agent.Part) {
 	w.b.WriteString("<" + name + ">\n")
 	start := w.b.Len()
 	w.parts(parts)
-	w.disarm(start, lessInText)
+	w.escapeTags(start, lessInText)
 	w.b.WriteString("\n</" + name + ">\n")
 }
 
@@ -214,7 +214,7 @@ func (w *promptWriter) assistant(m *agent.Message) {
 		w.b.WriteString(">\n")
 		start := w.b.Len()
 		w.b.Write(c.Arguments)
-		w.disarm(start, lessInJSON)
+		w.escapeTags(start, lessInJSON)
 		w.b.WriteString("\n</tool_call>\n")
 	}
 }
@@ -228,7 +228,7 @@ func (w *promptWriter) result(m *agent.Message) {
 	w.b.WriteString("<tool_result tool=" + attribute(w.called[m.CallID]) + " id=" + attribute(m.CallID) + " status=" + strconv.Quote(status) + ">\n")
 	start := w.b.Len()
 	w.parts(m.Parts)
-	w.disarm(start, lessInText)
+	w.escapeTags(start, lessInText)
 	w.b.WriteString("\n</tool_result>\n")
 }
 
@@ -236,7 +236,7 @@ func (w *promptWriter) result(m *agent.Message) {
 func (w *promptWriter) ask(messages []agent.Message) {
 	messages = slices.DeleteFunc(slices.Clone(messages), func(m agent.Message) bool { return m.Role != agent.User })
 	if len(messages) == 0 {
-		w.b.WriteString(carryOn)
+		w.b.WriteString(continueText)
 		return
 	}
 	if w.sections {
@@ -249,14 +249,14 @@ func (w *promptWriter) ask(messages []agent.Message) {
 		}
 		w.parts(messages[i].Parts)
 	}
-	w.disarm(start, lessInText)
+	w.escapeTags(start, lessInText)
 	if w.sections {
 		w.b.WriteString("\n</user_message>\n")
 	}
 }
 
 // carryOn stands where the user has nothing new to say: the conversation ends in tool results or in the model's words.
-const carryOn = "Carry on from where the conversation stops. Tool calls with a result are done: use their results and don't make the same calls again.\n"
+const continueText = "Carry on from where the conversation stops. Tool calls with a result are done: use their results and don't make the same calls again.\n"
 
 // parts writes text, and for an image where it stood. The image of a plain message needs no such mark.
 func (w *promptWriter) parts(parts []agent.Part) {

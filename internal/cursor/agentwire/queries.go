@@ -3,31 +3,31 @@ package agentwire
 import "composer-api/internal/cursor/pb"
 
 // noOneToAsk is why a question that upstream would have us put to the user is refused.
-const noOneToAsk = "This is not available here: there is nobody who could approve it. Carry on without it, with the tools that you have."
+const noUser = "This is not available here: there is nobody who could approve it. Carry on without it, with the tools that you have."
 
 // RefuseQuery is the answer to a question for the user: no, in the form that each has. One that we don't know gets an
 // answer without a result, so that nobody waits for it.
 func RefuseQuery(q *pb.InteractionQuery) *pb.InteractionResponse {
 	r := &pb.InteractionResponse{Id: q.GetId()}
-	no := &pb.ApproveOrReject{Result: &pb.ApproveOrReject_Rejected{Rejected: &pb.Reason{Reason: noOneToAsk}}}
+	no := &pb.ApproveOrReject{Result: &pb.ApproveOrReject_Rejected{Rejected: &pb.Reason{Reason: noUser}}}
 	switch q.GetQuery().(type) {
 	case *pb.InteractionQuery_WebSearchRequestQuery:
 		r.Result = &pb.InteractionResponse_WebSearchRequestResponse{WebSearchRequestResponse: no}
 	case *pb.InteractionQuery_AskQuestionInteractionQuery:
 		r.Result = &pb.InteractionResponse_AskQuestionInteractionResponse{AskQuestionInteractionResponse: &pb.AskQuestionAnswer{
-			Result: &pb.AskQuestionResult{Result: &pb.AskQuestionResult_Rejected{Rejected: &pb.Reason{Reason: noOneToAsk}}},
+			Result: &pb.AskQuestionResult{Result: &pb.AskQuestionResult_Rejected{Rejected: &pb.Reason{Reason: noUser}}},
 		}}
 	case *pb.InteractionQuery_SwitchModeRequestQuery:
 		r.Result = &pb.InteractionResponse_SwitchModeRequestResponse{SwitchModeRequestResponse: no}
 	case *pb.InteractionQuery_CreatePlanRequestQuery:
 		r.Result = &pb.InteractionResponse_CreatePlanRequestResponse{CreatePlanRequestResponse: &pb.CreatePlanAnswer{
-			Result: &pb.CreatePlanResult{Result: &pb.CreatePlanResult_Error{Error: &pb.ToolError{Error: noOneToAsk}}},
+			Result: &pb.CreatePlanResult{Result: &pb.CreatePlanResult_Error{Error: &pb.ToolError{Error: noUser}}},
 		}}
 	case *pb.InteractionQuery_WebFetchRequestQuery:
 		r.Result = &pb.InteractionResponse_WebFetchRequestResponse{WebFetchRequestResponse: no}
 	case *pb.InteractionQuery_PrManagementRequestQuery:
 		r.Result = &pb.InteractionResponse_PrManagementResult{PrManagementResult: &pb.PrManagementAnswer{
-			Result: &pb.PrManagementAnswer_Rejected{Rejected: &pb.Reason{Reason: noOneToAsk}},
+			Result: &pb.PrManagementAnswer_Rejected{Rejected: &pb.Reason{Reason: noUser}},
 		}}
 	case *pb.InteractionQuery_McpAuthRequestQuery:
 		r.Result = &pb.InteractionResponse_McpAuthRequestResponse{McpAuthRequestResponse: no}
@@ -35,7 +35,7 @@ func RefuseQuery(q *pb.InteractionQuery) *pb.InteractionResponse {
 		r.Result = &pb.InteractionResponse_GenerateImageRequestResponse{GenerateImageRequestResponse: no}
 	case *pb.InteractionQuery_ReplaceEnvArgs:
 		r.Result = &pb.InteractionResponse_ReplaceEnvResult{ReplaceEnvResult: &pb.ReplaceEnvAnswer{
-			Result: &pb.ReplaceEnvAnswer_Failure{Failure: &pb.ReplaceEnvFailure{ErrorMessage: noOneToAsk}},
+			Result: &pb.ReplaceEnvAnswer_Failure{Failure: &pb.ReplaceEnvFailure{ErrorMessage: noUser}},
 		}}
 	case *pb.InteractionQuery_ConnectScmRequestQuery:
 		r.Result = &pb.InteractionResponse_ConnectScmRequestResponse{ConnectScmRequestResponse: no}

@@ -109,7 +109,7 @@ func (c *Client) exchange(ctx context.Context, hash keyHash, key agent.Secret, e
 	case err == nil:
 		e.token = agent.NewSecret(answer.AccessToken)
 		e.expires, e.refresh = lifetime(answer.AccessToken, now)
-	case passing(err) && e.usable(now):
+	case temporary(err) && e.usable(now):
 		e.refresh = now.Add(refreshAgain)
 	case c.tokens[hash] == e:
 		delete(c.tokens, hash)
@@ -119,7 +119,7 @@ func (c *Client) exchange(ctx context.Context, hash keyHash, key agent.Secret, e
 }
 
 // passing reports whether the failure says nothing about the key itself.
-func passing(err error) bool {
+func temporary(err error) bool {
 	switch agent.CodeOf(err) {
 	case agent.InvalidKey, agent.PermissionDenied, agent.PaymentRequired:
 		return false

@@ -134,7 +134,7 @@ func (r *Reader) envelope() (byte, []byte, error) {
 func (r *Reader) payload(n int) ([]byte, error) {
 	if HeaderLen+n <= len(*r.buf) {
 		if err := r.need(HeaderLen + n); err != nil {
-			return nil, cut(err)
+			return nil, truncated(err)
 		}
 		p := (*r.buf)[r.start+HeaderLen : r.start+HeaderLen+n]
 		r.start += HeaderLen + n
@@ -147,7 +147,7 @@ func (r *Reader) payload(n int) ([]byte, error) {
 	have := copyAtMost(&big, (*r.buf)[r.start:r.end], n)
 	r.start += have
 	if _, err := io.CopyN(&big, r.src, int64(n-have)); err != nil {
-		return nil, cut(err)
+		return nil, truncated(err)
 	}
 	r.big = big.Bytes()
 	return r.big, nil
@@ -158,7 +158,7 @@ func (r *Reader) payload(n int) ([]byte, error) {
 func (r *Reader) need(n int) error {
 	for r.end-r.start < n {
 		if err := r.fill(); err != nil {
-			return cut(err)
+			return truncated(err)
 		}
 	}
 	return nil
@@ -170,7 +170,7 @@ func (r *Reader) fill() error {
 		// Waiting costs no pooled buffer: the first bytes come into the Reader itself.
 		n, err := r.src.Read(r.first[:])
 		if n == 0 {
-			return orNoProgress(err)
+			return noProgress(err)
 		}
 		r.buf = buffers.Get().(*[]byte)
 		r.start, r.end = 0, copy(*r.buf, r.first[:n])
@@ -186,7 +186,7 @@ func (r *Reader) fill() error {
 	}
 	n, err := r.src.Read(buf[r.end:])
 	if n == 0 {
-		return orNoProgress(err)
+		return noProgress(err)
 	}
 	r.end += n
 	return nil
@@ -243,7 +243,7 @@ func copyAtMost(dst *bytes.Buffer, src []byte, n int) int {
 }
 
 // cut turns the end of the source into io.ErrUnexpectedEOF.
-func cut(err error) error {
+func truncated(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
@@ -251,7 +251,7 @@ func cut(err error) error {
 }
 
 // orNoProgress is err, or io.ErrNoProgress for a source that gave neither bytes nor an error.
-func orNoProgress(err error) error {
+func noProgress(err error) error {
 	if err == nil {
 		return io.ErrNoProgress
 	}

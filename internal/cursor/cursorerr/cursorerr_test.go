@@ -41,7 +41,7 @@ func may(f *Failure) string {
 	for _, c := range []struct {
 		is   bool
 		name string
-	}{{f.Again, "again"}, {f.Token, "token"}, {f.Lost, "lost"}, {f.Err.Final, "final"}} {
+	}{{f.Retryable, "again"}, {f.BadToken, "token"}, {f.LostConversation, "lost"}, {f.Err.Final, "final"}} {
 		if c.is {
 			what = append(what, c.name)
 		}
@@ -162,7 +162,7 @@ func FuzzRead(f *testing.F) {
 		if got.Err.Code.String() == "unknown" || got.Err.UserMessage() == "" || got.Error() == "" {
 			t.Errorf("%v: %+v", e, got)
 		}
-		if got.Again && !MayPass(got.Err.Code) {
+		if got.Retryable && !MayPass(got.Err.Code) {
 			t.Errorf("%v may be tried again", got)
 		}
 	})

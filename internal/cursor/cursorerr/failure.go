@@ -31,10 +31,10 @@ func LocalAgent() Route {
 
 // A Failure is how an exchange with upstream ended badly: the error for the client, and what may be done about it.
 type Failure struct {
-	Err   *agent.Error
-	Again bool // the same request may succeed a moment later
-	Token bool // the access token was not taken; it should be dropped, and a new one may do
-	Lost  bool // would mean a lost conversation if one was being continued
+	Err              *agent.Error
+	Retryable        bool // the same request may succeed a moment later
+	BadToken         bool // the access token was not taken; it should be dropped, and a new one may do
+	LostConversation bool // would mean a lost conversation if one was being continued
 	// OwnTimeout says that it was we who gave up waiting, so that the client has waited as long as we have.
 	OwnTimeout bool
 }
@@ -65,7 +65,7 @@ func (r Route) ReadResponse(resp *http.Response, body []byte) *Failure {
 	if m, more := statuses[resp.StatusCode]; more {
 		f = r.failure(m, e)
 	} else if resp.StatusCode > http.StatusInternalServerError && e.Code == "unknown" { // of somebody between us
-		f = r.failure(passing, e)
+		f = r.failure(temporary, e)
 	}
 	f.Err.RetryAfter = auth.RetryAfter(resp.Header, time.Now())
 	f.Err.Err = fmt.Errorf("%s: %w", resp.Status, e)
@@ -75,26 +75,26 @@ func (r Route) ReadResponse(resp *http.Response, body []byte) *Failure {
 // failure is the failure for upstream's error e, whose code or status means m, unless its details know better: a number of
 // Cursor's own goes before the code, and is_retryable before what we think of a retry.
 func (r Route) failure(m meaning, e *connectwire.Error) *Failure {
-	f := &Failure{Lost: lostCodes[e.Code]}
+	f := &Failure{LostConversation: lostCodes[e.Code]}
 	var words string
 	var retryable *bool
 	for i := range e.Details {
 		d := readDetail(&e.Details[i])
 		if better, ok := numbers[d.number]; ok {
-			m, f.Lost = better, false
+			m, f.LostConversation = better, false
 		}
 		words = cmp.Or(words, sentence(d.title, d.detail))
 		retryable = cmp.Or(retryable, d.retryable)
 	}
-	f.Token, f.Again = m.token, m.again
+	f.BadToken, f.Retryable = m.badToken, m.retryable
 	if retryable != nil {
-		f.Again = *retryable && MayPass(m.code)
+		f.Retryable = *retryable && MayPass(m.code)
 		m.final = m.final || !*retryable && MayPass(m.code) // a limit passes with time, whatever upstream says of a retry
 	}
-	if m.code != agent.InvalidKey && e.Message != wordless { // our own sentence about keys says what to do
+	if m.code != agent.InvalidKey && e.Message != emptyMessage { // our own sentence about keys says what to do
 		words = cmp.Or(words, e.Message)
 	}
-	f.Err = &agent.Error{Code: m.code, Message: words, FromUpstream: words != "", Final: m.final && !f.Again, Err: e}
+	f.Err = &agent.Error{Code: m.code, Message: words, FromUpstream: words != "", Final: m.final && !f.Retryable, Err: e}
 	if m.hint != nil {
 		f.Err.Message = strings.TrimSpace(m.hint(r) + " " + words)
 	}
@@ -103,7 +103,7 @@ func (r Route) failure(m meaning, e *connectwire.Error) *Failure {
 
 // wordless is the message that stands where all there is to say is in the details. When they hold no words either, our
 // own sentence for the code says more.
-const wordless = "Error"
+const emptyMessage = "Error"
 
 // A detail is what upstream says beside a Connect code.
 type detail struct {

@@ -10,9 +10,9 @@ import (
 type meaning struct {
 	code agent.Code
 	// again: the same request may well succeed a moment later.
-	again bool
+	retryable bool
 	// token: the access token is at fault; a new one may do.
-	token bool
+	badToken bool
 	// final: the same request would fail the same way, so that clients should not send it again.
 	final bool
 	// hint goes before what upstream says; nil is nothing.
@@ -20,16 +20,16 @@ type meaning struct {
 }
 
 var (
-	notAuthenticated = meaning{code: agent.InvalidKey, token: true}
+	notAuthenticated = meaning{code: agent.InvalidKey, badToken: true}
 	rateLimited      = meaning{code: agent.RateLimited}
 	quotaExceeded    = meaning{code: agent.QuotaExceeded}
 	forbidden        = meaning{code: agent.PermissionDenied}
 	noSuchModel      = meaning{code: agent.ModelNotFound}
 	tooLong          = meaning{code: agent.ContextTooLong}
-	passing          = meaning{code: agent.Upstream, again: true}
-	timedOut         = meaning{code: agent.UpstreamTimeout, again: true}
+	temporary        = meaning{code: agent.Upstream, retryable: true}
+	timedOut         = meaning{code: agent.UpstreamTimeout, retryable: true}
 	unknown          = meaning{code: agent.Upstream} // may or may not last
-	lasting          = meaning{code: agent.Upstream, final: true}
+	permanent        = meaning{code: agent.Upstream, final: true}
 )
 
 // numbers is the table of ErrorDetails.error. The numbers are those of Cursor's public SDK. What isn't here goes by
@@ -75,12 +75,12 @@ var numbers = map[int32]meaning{
 	20: tooLong,                    // max tokens
 	43: tooLong,                    // conversation too long
 
-	13: passing, // the provider's own error
-	56: passing, // network error
-	57: passing, // provider error
-	59: passing, // internal
+	13: temporary, // the provider's own error
+	56: temporary, // network error
+	57: temporary, // provider error
+	59: temporary, // internal
 	25: timedOut,
-	63: {code: agent.Overloaded, again: true}, // slow pool
+	63: {code: agent.Overloaded, retryable: true}, // slow pool
 }
 
 // connectCodes is the table of Connect's codes. not_found depends on the route. What isn't here is unknown.
@@ -89,13 +89,13 @@ var connectCodes = map[string]meaning{
 	"permission_denied":  forbidden,
 	"resource_exhausted": rateLimited,
 	"invalid_argument":   {code: agent.InvalidValue},
-	"unavailable":        {code: agent.Overloaded, again: true},
-	"internal":           passing,
-	"aborted":            passing,
+	"unavailable":        {code: agent.Overloaded, retryable: true},
+	"internal":           temporary,
+	"aborted":            temporary,
 	"deadline_exceeded":  timedOut,
 	// The request itself is fine, but upstream's state rules it out; or upstream has ended the run on purpose.
-	"failed_precondition": lasting,
-	"canceled":            lasting,
+	"failed_precondition": permanent,
+	"canceled":            permanent,
 	"unimplemented": {code: agent.NotConfigured, hint: func(r Route) string {
 		return "Cursor has no such endpoint: check " + r.Endpoint + "."
 	}},
