@@ -9,14 +9,14 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
-// HeartbeatEvery is how often upstream is told that we are there, with [ClientHeartbeat]. Source: the protocol's table of what
-// must be answered, as for everything in this file.
+// HeartbeatEvery is how often upstream is told that we are there, with [ClientHeartbeat]. Source: the
+// protocol's table of what must be answered, as for everything in this file.
 const HeartbeatEvery = 5 * time.Second
 
 // ExecHeartbeatEvery is how often upstream is told that an open exec is being worked on, with [ExecHeartbeat].
 const ExecHeartbeatEvery = 3 * time.Second
 
-// The fields that answers are put together from.
+// The fields that answers are put together from. Source: proto/agent/v1/localagent.proto.
 const (
 	fieldExecAnswer  protowire.Number = 2 // AgentClientMessage.exec_client_message
 	fieldExecControl protowire.Number = 5 // AgentClientMessage.exec_client_control_message
@@ -32,8 +32,8 @@ const (
 	controlHeartbeat protowire.Number = 3 // ExecClientControlMessage.heartbeat
 )
 
-// Answer is the envelopes of the answers to an exec, normally one, that took so many milliseconds, and of its end: every exec
-// is closed with stream_close. It sets the answers' ids.
+// Answer is the envelopes of the answers to the exec id, normally one, and of its end: every exec is
+// closed with stream_close. took is how long the exec took, in milliseconds. It sets the answers' ids.
 func Answer(took int32, id uint32, answers ...*pb.ExecClientMessage) []byte {
 	var b []byte
 	for _, a := range answers {
@@ -43,17 +43,19 @@ func Answer(took int32, id uint32, answers ...*pb.ExecClientMessage) []byte {
 	return append(b, control(controlClose, id)...)
 }
 
-// RequestContextAnswer is what answers an exec that asks for the request context: envelopes for upstream.
+// RequestContextAnswer is the answer to an exec that asks for the request context: envelopes for
+// upstream.
 func (s *Toolset) RequestContextAnswer(execID uint32) []byte {
 	return answerEncoded(execID, fieldRequestContextResult, s.requestContext)
 }
 
-// McpStateAnswer is what answers an exec that asks which tools there are: envelopes for upstream.
+// McpStateAnswer is the answer to an exec that asks which tools there are: envelopes for upstream.
 func (s *Toolset) McpStateAnswer(execID uint32) []byte {
 	return answerEncoded(execID, fieldMcpStateResult, s.mcpState)
 }
 
-// answerEncoded is Answer, at once, for a result that is encoded already.
+// answerEncoded is Answer for a result that is encoded already, and with 0 milliseconds: an
+// ExecClientMessage, put together by hand around the bytes that all runs with this toolset share.
 func answerEncoded(id uint32, field protowire.Number, result []byte) []byte {
 	message := protowire.AppendTag(nil, fieldExecID, protowire.VarintType)
 	message = protowire.AppendVarint(message, uint64(id))
@@ -64,7 +66,8 @@ func answerEncoded(id uint32, field protowire.Number, result []byte) []byte {
 	return append(b, control(controlClose, id)...)
 }
 
-// RequestContextAnswer is the same for tools that somebody else has encoded.
+// RequestContextAnswer is the same for tools that somebody else has encoded: the far end of the bridge
+// knows a run only by its run request.
 func RequestContextAnswer(execID uint32, tools []*pb.McpToolDefinition) []byte {
 	b := appendEnvelope(nil, appendField(nil, fieldExecAnswer, encode(&pb.ExecClientMessage{
 		Id: execID,
@@ -77,7 +80,8 @@ func RequestContextAnswer(execID uint32, tools []*pb.McpToolDefinition) []byte {
 	return append(b, control(controlClose, execID)...)
 }
 
-// McpResult is a client's result of its own tool.
+// McpResult is a client's result of its own tool. A failed tool is a success with is_error, as MCP has
+// it; McpResult.error would mean that the call could not be made.
 func McpResult(result *agent.ToolResult) *pb.ExecClientMessage {
 	success := &pb.McpSuccess{IsError: result.IsError}
 	for _, p := range result.Parts {
@@ -92,7 +96,7 @@ func McpResult(result *agent.ToolResult) *pb.ExecClientMessage {
 	}}}
 }
 
-// Throw is the answer to an exec that we can't do anything about, and its end.
+// Throw is the answer to an exec that we can't do anything about, and its end. reason is for the model.
 func Throw(id uint32, reason string) []byte {
 	m := encode(&pb.ExecClientControlMessage{Message: &pb.ExecClientControlMessage_Throw{
 		Throw: &pb.ExecThrow{Id: id, Error: reason},
@@ -101,7 +105,7 @@ func Throw(id uint32, reason string) []byte {
 	return append(b, control(controlClose, id)...)
 }
 
-// ExecHeartbeat is the envelope that says that an exec is being worked on.
+// ExecHeartbeat is the envelope that says that the exec id is being worked on, or waits for its result.
 func ExecHeartbeat(id uint32) []byte { return control(controlHeartbeat, id) }
 
 // control is the envelope of an exec control message that holds nothing but the exec's id.

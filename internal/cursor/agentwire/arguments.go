@@ -14,7 +14,9 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
-// CalledTool is the client's tool that a call is for; false when it is for somebody else's.
+// CalledTool is the client's tool that a call is for; false when it is for another server's. A call
+// carries the tool's bare name, and the name with the prefix of the server, of which either may be
+// missing.
 func CalledTool(args *pb.McpArgs) (name string, ours bool) {
 	if p := args.GetProviderIdentifier(); p != "" && p != provider {
 		return "", false
@@ -25,8 +27,9 @@ func CalledTool(args *pb.McpArgs) (name string, ours bool) {
 	return name, true
 }
 
-// ArgumentsJSON writes a call's arguments as a JSON object, keys in order. Numbers come as doubles; those that are
-// whole are written without a fraction or an exponent, because clients decode them into integers.
+// ArgumentsJSON writes a call's arguments as a JSON object, keys in order. Numbers come as doubles; whole
+// ones are written without a fraction or an exponent (3, not 3.0 or 3e0), because clients decode them
+// into integers.
 func ArgumentsJSON(args map[string]*structpb.Value) json.RawMessage {
 	return appendObject(nil, args)
 }
@@ -68,7 +71,7 @@ func appendValue(b []byte, v *structpb.Value) []byte {
 	return append(b, "null"...)
 }
 
-// exactInteger is where doubles stop holding every integer.
+// exactInteger is 2⁵³: up to it, a double holds every integer exactly.
 const exactInteger = 1 << 53
 
 // appendNumber appends a double as a JSON number.

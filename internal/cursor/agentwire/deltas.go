@@ -23,27 +23,36 @@ const (
 	fieldNotice    protowire.Number = 2 // TextDelta.is_server_notice
 )
 
-// A ServerMessage is a message from upstream, parsed. Exactly one of its three forms is set.
+// A ServerMessage is a message from upstream, parsed. Exactly one of its three forms is set:
+//
+//	Kind and Text   a piece of the answer or of the reasoning
+//	Checkpoint      the conversation's state so far, as bytes
+//	Other           everything else
+//
+// Text and Checkpoint share the memory of the message that was parsed, so they are valid only as long as
+// it is.
 type ServerMessage struct {
 	// Kind is agent.Text or agent.Reasoning for a piece of text, else 0.
 	Kind agent.Kind
-	// Text is that piece. It may be empty, and need not be whole UTF-8: upstream may cut a character in two. It shares
-	// the message's memory. When Kind is 0 it means nothing.
+	// Text is that piece. It may be empty, and need not be whole UTF-8: upstream may cut a character in
+	// two. When Kind is 0 it means nothing.
 	Text []byte
 
-	// Checkpoint is a checkpoint as upstream wrote it, not nil: what we don't know of it must go back as it came. It
-	// shares the message's memory.
+	// Checkpoint is a checkpoint as upstream wrote it, not nil. It is not decoded and encoded again,
+	// because its fields that we don't know must be sent back, too.
 	Checkpoint []byte
 
 	// Other is any other message.
 	Other *pb.AgentServerMessage
 }
 
-// Parse makes m what the message says, whose memory it shares. Text is most of what a stream carries, so it is found by hand
-// and without an allocation; so are checkpoints, which must stay as they are. Anything else, and anything odd, such as a
-// field that is repeated, is left to generated code. An error is a *connectwire.FormatError, and leaves m without a form.
+// Parse fills in m from the message, whose memory it shares. Text is most of what a stream carries, so it
+// is found by hand and without an allocation; so are checkpoints, which must stay as they are. Anything
+// else, and anything unusual, such as a field that is repeated, is left to generated code. An error is a
+// *connectwire.FormatError, and leaves m without a form.
 //
-// It fills m in, instead of returning one, because copying it for each word would cost more than finding the word.
+// It fills m in, instead of returning one, because copying it for each word would cost more than finding
+// the word.
 func (m *ServerMessage) Parse(message []byte) error {
 	m.Kind, m.Checkpoint, m.Other = 0, nil, nil
 	switch field, body := sole(message, fieldUpdate, fieldCheckpoint); field {
@@ -63,8 +72,10 @@ func (m *ServerMessage) Parse(message []byte) error {
 	return nil
 }
 
-// parseText finds the text of an update that is a text or thinking delta and nothing else that we know. Otherwise it
-// reports false.
+// parseText finds the text of an update that is a text or thinking delta and nothing else that we know.
+// Otherwise it reports false and leaves m as it is. The nesting:
+//
+//	AgentServerMessage.interaction_update { text_delta { text, is_server_notice } }
 func (m *ServerMessage) parseText(update []byte) bool {
 	var kind agent.Kind
 	var text []byte
@@ -89,7 +100,8 @@ func (m *ServerMessage) parseText(update []byte) bool {
 		case number == fieldNotice && wire == protowire.VarintType && kind == agent.Text:
 			var notice uint64
 			if notice, n = protowire.ConsumeVarint(delta); notice != 0 {
-				// What the server says beside the answer must not get into it: it may be JSON.
+				// A notice is the server's, not the model's. It must not get into the answer, which may be
+				// JSON, so it is shown as reasoning.
 				kind = agent.Reasoning
 			}
 		default:
@@ -104,8 +116,9 @@ func (m *ServerMessage) parseText(update []byte) bool {
 	return true
 }
 
-// sole returns the number and the bytes of the field a or b when the message has exactly one of the two, once. Otherwise,
-// and when the message is malformed, it returns 0. Other fields are skipped.
+// sole finds the field a or b of the message: its number and bytes when the message has exactly one of
+// the two, once. Otherwise, and when the message is malformed, it returns 0, and the caller leaves the
+// message to generated code. Other fields are skipped. a and b may be the same.
 func sole(message []byte, a, b protowire.Number) (found protowire.Number, body []byte) {
 	for len(message) > 0 {
 		number, wire, n := protowire.ConsumeTag(message)
@@ -130,7 +143,7 @@ func sole(message []byte, a, b protowire.Number) (found protowire.Number, body [
 	return found, body
 }
 
-// ContextTokens reads the size of the context from a checkpoint; 0 when it doesn't say.
+// ContextTokens reads the size of the context, in tokens, from a checkpoint; 0 when it doesn't say.
 func ContextTokens(state []byte) int64 {
 	var d pb.ConversationTokenDetails
 	_, details := sole(state, fieldTokenDetails, fieldTokenDetails)

@@ -10,12 +10,14 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
-// Envelope encodes a message as an envelope.
+// Envelope encodes a message in an envelope, ready to be sent.
 func Envelope(m *pb.AgentClientMessage) []byte { return appendEnvelope(nil, encode(m)) }
 
+// appendEnvelope appends an encoded message in an uncompressed envelope.
 func appendEnvelope(b, message []byte) []byte { return connectwire.Append(b, 0, message) }
 
-// encode encodes a message of our own making, whose strings are valid UTF-8.
+// encode encodes a message of our own making. Its strings are valid UTF-8 (see [Valid]), so it can't
+// fail; if it does, that is a bug.
 func encode(m proto.Message) []byte {
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
 	if err != nil {
@@ -24,10 +26,10 @@ func encode(m proto.Message) []byte {
 	return b
 }
 
-// Valid makes s UTF-8, which protobuf insists on.
+// Valid replaces what isn't UTF-8 in s: protobuf refuses to encode it.
 func Valid(s string) string { return strings.ToValidUTF8(s, replacement) }
 
-// replacement stands for what is no UTF-8.
+// replacement is put in place of invalid UTF-8.
 const replacement = "\uFFFD"
 
 // appendField appends an encoded message as a field of another.

@@ -12,24 +12,30 @@ import (
 	"composer-api/internal/agent"
 )
 
-// A prompt is what a run's user message says. It may be megabytes, so its text is written once, with room in front for
-// what the encoded message puts before it.
+// A prompt is the text and the images of a run's user message. The text may be megabytes, so it is
+// written once, with room in front for what the encoded message puts before it; see userAction.
 type prompt struct {
 	buf    []byte // headroom, then the text, which is UTF-8
 	images []*agent.Image
 }
 
-// headroom is more than the tags and lengths before the text take.
+// headroom is how many bytes are left free before the text: more than its tags and lengths take.
 const headroom = 64
 
+// text is the text without the room before it. It shares the prompt's memory.
 func (p *prompt) text() []byte { return p.buf[headroom:] }
 
 // render turns a request into the one user message that opens a run.
 //
-// A new conversation of nothing but user messages is passed on as it is. Everything else is written down in sections:
-// the client's system text first (so that what never changes is in front, where upstream's cache looks), then what was
-// said before with its tool calls and results, then what is asked now. A continued conversation has its history
-// upstream already, so only the new messages count.
+// A new conversation of nothing but user messages is passed on as it is. Everything else is written in
+// sections, in this order:
+//
+//	<system_instructions>   the client's system text and what the request asks of the answer
+//	<conversation_so_far>   the messages before, with their tool calls and results
+//	<user_message>          what is asked now
+//
+// The system text is first because it never changes, and upstream's cache works from the beginning of
+// the prompt. A continued conversation has its history upstream already, so only the new messages count.
 func render(req *agent.Request) prompt {
 	messages := req.Messages
 	if req.Continue != nil {
@@ -49,14 +55,14 @@ func render(req *agent.Request) prompt {
 	return p
 }
 
-// Prompt is the one user message that opens the run for req, for upstreams that have no place for anything else: its
-// text, and its images in the order in which the text numbers them.
+// Prompt is the one user message that opens the run for req, for upstreams that have no place for
+// anything else: its text, and its images in the order in which the text numbers them.
 func Prompt(req *agent.Request) (text string, images []*agent.Image) {
 	p := render(req)
 	return string(p.text()), p.images
 }
 
-// promptSize is about how long the prompt gets.
+// promptSize estimates how long the prompt gets, in bytes, so that its buffer seldom has to grow.
 func promptSize(messages []agent.Message) int {
 	size := 256
 	for i := range messages {
@@ -71,7 +77,8 @@ func promptSize(messages []agent.Message) int {
 	return size
 }
 
-// A promptWriter writes the sections of a prompt. Images are numbered where they stood and go along beside the text.
+// A promptWriter writes the sections of a prompt. Images are numbered where they stood in the text and
+// are sent beside it.
 type promptWriter struct {
 	b        bytes.Buffer
 	images   []*agent.Image
@@ -81,13 +88,15 @@ type promptWriter struct {
 	answered map[string]bool   // ids of the calls that have a result
 }
 
-// A tag of ours in a client's text could pass for a section of the prompt: a file could speak as the system. ownTag
-// finds such tags, opening and closing, in any case and with any spacing, and its group is what follows the "<". The
-// names hold an underscore, so that ordinary code such as Array<User> is none of them.
+// A tag of ours in a client's text could pass for a section of the prompt: a file that a tool has read
+// could speak as the system. ownTag finds such tags, opening and closing, in any case and with any
+// spacing, and its group is what follows the "<". The names contain an underscore, so that ordinary code
+// such as Array<User> doesn't match.
 const ownTag = `(?i)<([\s\pZ\pC]*/?[\s\pZ\pC]*(?:system_instructions|conversation_so_far|user_message|assistant_message|tool_call|tool_result|json_schema)(?:[^\w-]|$))`
 
-// disarm rewrites the tags of ours in what was written since start: their "<" becomes less. All other text stays byte
-// for byte. It looks at whole sections, because a tag may be cut into several parts.
+// escapeTags rewrites the tags of ours in what was written since start: their "<" becomes less. All other
+// text stays byte for byte. It looks at whole sections, because a tag may be cut into several parts of a
+// message.
 func (w *promptWriter) escapeTags(start int, less string) {
 	text := w.b.Bytes()[start:]
 	if bytes.IndexByte(text, '<') < 0 {
@@ -120,10 +129,12 @@ const (
 	lessInJSON = `\u003c`
 )
 
-// attribute is a quoted value inside a tag.
+// attribute is a quoted value inside a tag. It holds no "<" and no unescaped quote, so it can't end the
+// tag.
 func attribute(value string) string { return strings.ReplaceAll(strconv.Quote(value), "<", `\x3c`) }
 
-// system writes the system text of the conversation, wherever it stands, and what the request asks of the answer.
+// system writes the system text of the conversation, wherever it stands, and what the request asks of
+// the answer. Our own lines come after the client's and are not escaped.
 func (w *promptWriter) system(messages []agent.Message, controls []string) {
 	open := func() {
 		if !w.sections {
@@ -155,7 +166,8 @@ func (w *promptWriter) system(messages []agent.Message, controls []string) {
 	}
 }
 
-// history writes down what was said before.
+// history writes the messages before what is asked now. System messages are not among them: they are in
+// the first section.
 func (w *promptWriter) history(messages []agent.Message) {
 	if !w.hasHistory(messages) {
 		return
@@ -181,6 +193,7 @@ func (w *promptWriter) history(messages []agent.Message) {
 	w.b.WriteString("</conversation_so_far>\n\n")
 }
 
+// hasHistory reports whether there is anything but system messages.
 func (w *promptWriter) hasHistory(messages []agent.Message) bool {
 	for i := range messages {
 		if messages[i].Role != agent.System {
@@ -190,6 +203,11 @@ func (w *promptWriter) hasHistory(messages []agent.Message) bool {
 	return false
 }
 
+// element writes one message between tags:
+//
+//	<user_message>
+//	What does go.mod say?
+//	</user_message>
 func (w *promptWriter) element(name string, parts []agent.Part) {
 	w.b.WriteString("<" + name + ">\n")
 	start := w.b.Len()
@@ -198,6 +216,13 @@ func (w *promptWriter) element(name string, parts []agent.Part) {
 	w.b.WriteString("\n</" + name + ">\n")
 }
 
+// assistant writes a message of the model: its text, and then each of its calls. The arguments are JSON
+// as the client sent it, so that a tag in them is escaped as JSON would be. A call without a result says
+// so, or the model would wait for it.
+//
+//	<tool_call tool="read" id="call_1">
+//	{"path":"go.mod"}
+//	</tool_call>
 func (w *promptWriter) assistant(m *agent.Message) {
 	if len(m.Parts) > 0 {
 		w.element("assistant_message", m.Parts)
@@ -219,7 +244,8 @@ func (w *promptWriter) assistant(m *agent.Message) {
 	}
 }
 
-// result writes what a tool said. Its status tells the model that this is over and need not be done again.
+// result writes what a tool returned. Its status tells the model that the call is done and need not be
+// made again.
 func (w *promptWriter) result(m *agent.Message) {
 	status := "completed"
 	if m.IsError {
@@ -232,7 +258,8 @@ func (w *promptWriter) result(m *agent.Message) {
 	w.b.WriteString("\n</tool_result>\n")
 }
 
-// ask writes what is asked now. After a history or system text it is set off from them.
+// ask writes what is asked now. Tags set it off from history or system text, if there are any. Messages
+// of other roles among them are in the history already.
 func (w *promptWriter) ask(messages []agent.Message) {
 	messages = slices.DeleteFunc(slices.Clone(messages), func(m agent.Message) bool { return m.Role != agent.User })
 	if len(messages) == 0 {
@@ -255,10 +282,12 @@ func (w *promptWriter) ask(messages []agent.Message) {
 	}
 }
 
-// carryOn stands where the user has nothing new to say: the conversation ends in tool results or in the model's words.
+// continueText is what is asked when the user has nothing new to say: the conversation ends in tool
+// results or in an answer of the model.
 const continueText = "Carry on from where the conversation stops. Tool calls with a result are done: use their results and don't make the same calls again.\n"
 
-// parts writes text, and for an image where it stood. The image of a plain message needs no such mark.
+// parts writes text, and a mark where an image stood ("[image 1]"). The images of a plain message need no
+// marks.
 func (w *promptWriter) parts(parts []agent.Part) {
 	for _, p := range parts {
 		if p.Image == nil {
@@ -272,7 +301,8 @@ func (w *promptWriter) parts(parts []agent.Part) {
 	}
 }
 
-// controls are the lines that put to the model what the request asks of its answer.
+// controls are the lines that tell the model what the request asks of its answer. The protocol has no
+// fields for tool_choice, parallel_tool_calls and response_format, so the model has to be asked.
 func controls(req *agent.Request) []string {
 	var lines []string
 	offered := req.Offered()

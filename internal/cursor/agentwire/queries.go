@@ -2,11 +2,12 @@ package agentwire
 
 import "composer-api/internal/cursor/pb"
 
-// noOneToAsk is why a question that upstream would have us put to the user is refused.
+// noUser is the reason that is given when a question for the user is refused. The model reads it.
 const noUser = "This is not available here: there is nobody who could approve it. Carry on without it, with the tools that you have."
 
-// RefuseQuery is the answer to a question for the user: no, in the form that each has. One that we don't know gets an
-// answer without a result, so that nobody waits for it.
+// RefuseQuery is the answer to a question for the user: no, in the form that each kind of question has.
+// There is nobody whom we could ask. One that we don't know gets an answer without a result, so that
+// upstream doesn't wait for it. Source: the protocol's table of what must be answered.
 func RefuseQuery(q *pb.InteractionQuery) *pb.InteractionResponse {
 	r := &pb.InteractionResponse{Id: q.GetId()}
 	no := &pb.ApproveOrReject{Result: &pb.ApproveOrReject_Rejected{Rejected: &pb.Reason{Reason: noUser}}}

@@ -15,8 +15,9 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
-// A Ticket is everything that the attempts of one run have in common: what is asked for, in which conversation, under
-// which ids.
+// A Ticket is everything that the attempts of one run have in common: what is asked for, in which
+// conversation, under which ids. A retry sends the same ticket again, under a new request id. It is used
+// by one goroutine at a time.
 type Ticket struct {
 	Key            agent.Secret
 	RunID          string // x-original-request-id too
@@ -29,8 +30,8 @@ type Ticket struct {
 	tried bool // Header was called, so that the next attempt is a retry
 }
 
-// NewTicket reads a request. conversationID and its blobKey are those of the conversation that goes on; empty for a new
-// one.
+// NewTicket makes the ticket for a request. conversationID and its blobKey are those of the conversation
+// that is continued; both are empty for a new one.
 func NewTicket(req *agent.Request, tools *Toolset, conversationID, blobKey string) *Ticket {
 	t := &Ticket{
 		Key: req.Caller.CursorKey, RunID: agent.NewUUID(), ConversationID: conversationID, BlobKey: blobKey,
@@ -47,20 +48,25 @@ func NewTicket(req *agent.Request, tools *Toolset, conversationID, blobKey strin
 	return t
 }
 
-// newBlobKey derives a conversation's blob encryption key, which must be the same on its every turn, also when another
-// process opens the conversation again under the same id. Nobody without the user's key can guess it.
+// newBlobKey derives a conversation's blob encryption key (64 hex digits), which must be the same on its
+// every turn, also when another process opens the conversation again under the same id. It can't be
+// guessed without the user's key.
 func newBlobKey(key agent.Secret, conversationID string) string {
 	h := hmac.New(sha256.New, []byte(key.Reveal()))
 	h.Write([]byte("composer-api blob key: " + conversationID))
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// userAction encodes the action of a user message, in the prompt's own memory.
+// userAction encodes the action of a user message in the prompt's own memory: the tags and lengths are
+// written into the headroom before the text, and the images are appended after it. p must not be used
+// afterwards.
 func userAction(p prompt) []byte {
 	text, extra := p.text(), selectedContext(p.images)
 	message := sizeField(fieldMessageText, text) + len(extra)
 	action := sizeLength(fieldUserMessage, message)
 	var prefix []byte
+	// ConversationAction{1: UserMessageAction{1: UserMessage{1: text, 3: images}}}. Each length covers
+	// everything inside, so they are computed from the inside out.
 	prefix = protowire.AppendTag(prefix, fieldUserMessageAction, protowire.BytesType)
 	prefix = protowire.AppendVarint(prefix, uint64(action))
 	prefix = protowire.AppendTag(prefix, fieldUserMessage, protowire.BytesType)
@@ -72,7 +78,8 @@ func userAction(p prompt) []byte {
 	return append(p.buf, extra...)[start:]
 }
 
-// selectedContext encodes a user message's images as the field that holds them; nothing when there are none.
+// selectedContext encodes a user message's images as the field that holds them; nothing when there are
+// none. Images are sent inline, not as blobs.
 func selectedContext(images []*agent.Image) []byte {
 	if len(images) == 0 {
 		return nil
@@ -86,7 +93,7 @@ func selectedContext(images []*agent.Image) []byte {
 	return appendField(nil, fieldSelectedContext, encode(c))
 }
 
-// ResumeAction is the action of a run that goes on from a checkpoint.
+// ResumeAction is the action of an attempt that continues from a checkpoint after its stream broke.
 func ResumeAction() []byte {
 	return encode(&pb.ConversationAction{
 		Action: &pb.ConversationAction_ResumeAction{ResumeAction: &pb.ResumeAction{}},
@@ -107,8 +114,9 @@ const (
 	fieldSelectedContext   protowire.Number = 3 // UserMessage.selected_context
 )
 
-// Envelope encodes the first message of a stream: the run request with the conversation's state (nil at its
-// beginning) and an action. It is in pieces, of which the action is one.
+// Envelope encodes the first message of a stream: the run request with the conversation's state (nil for
+// a new conversation) and an action, either t.UserAction or ResumeAction. The result is one envelope in
+// pieces, of which the action is one, so that megabytes are not copied.
 func (t *Ticket) Envelope(state, action []byte) [][]byte {
 	rest := &pb.AgentRunRequest{
 		ConversationId: proto.String(Valid(t.ConversationID)), RunId: proto.String(t.RunID),
@@ -141,21 +149,25 @@ func sizeLength(number protowire.Number, n int) int {
 	return protowire.SizeTag(number) + protowire.SizeBytes(n)
 }
 
-// The tools that upstream may use. Built-in tools would run on our machine, where the user's files aren't.
+// What upstream may use, in x-cursor-agent-allowed-tools. Built-in tools would run on our machine, where
+// the user's files aren't. Whether every server obeys is unknown, so calls of built-in tools are answered
+// all the same. Source: the protocol's description of the headers.
 const (
 	noTools    = ""
 	onlyClient = "mcp_tool_call,get_mcp_tools_tool_call,list_mcp_resources_tool_call,read_mcp_resource_tool_call,mcp_auth_tool_call"
 )
 
-// DefaultClientVersion is the version of Cursor's SDK that we say we are, unless the operator sets another
-// (CURSOR_SDK_CLIENT_VERSION): the newest whose messages we have seen.
+// DefaultClientVersion is the version of Cursor's SDK that we report, unless the operator sets another
+// (CURSOR_SDK_CLIENT_VERSION): the newest one whose messages we have seen.
 const DefaultClientVersion = "sdk-1.1.0"
 
 // noTrace is a trace context of zeros, which belongs to no trace. SDK 1.1.0 sends it.
 const noTrace = "00-00000000000000000000000000000000-0000000000000000-00"
 
-// Header is what goes with the next attempt. It is called once for each, by one goroutine at a time. The request id is
-// the run's on the first attempt and new on each retry, as the SDK has it.
+// Header is the header of the next attempt. It is called once for each attempt, by one goroutine at a
+// time. The request id is the run's on the first attempt and new on each retry, as Cursor's SDK does it.
+//
+// token is the exchanged access token, not the user's key.
 func (t *Ticket) Header(token agent.Secret, clientVersion string) http.Header {
 	allowed := onlyClient
 	if len(t.tools.names) == 0 {
@@ -188,9 +200,9 @@ func (t *Ticket) Header(token agent.Secret, clientVersion string) http.Header {
 	return h
 }
 
-// EncodeRun encodes the first envelope of a new run for req, for a caller that opens no stream of its own but sends it
-// through a bridge. req.Continue is not looked at. It returns the run's id, which is the request's id too, beside the
-// envelope.
+// EncodeRun encodes the first envelope of a new run for req, for a caller that opens no stream of its own
+// but sends it through a bridge. req.Continue is ignored. It returns the run's id, which is the request's
+// id too, beside the envelope.
 func EncodeRun(req *agent.Request) (envelope []byte, runID string) {
 	fresh := *req
 	fresh.Continue, fresh.New = nil, 0
@@ -198,9 +210,10 @@ func EncodeRun(req *agent.Request) (envelope []byte, runID string) {
 	return slices.Concat(t.Envelope(nil, t.UserAction)...), t.RunID
 }
 
-// CarriedHeader is the header of an attempt to carry out run, which somebody else has encoded. blobSecret is what the
-// conversation's blob encryption key is derived from. An empty requestID is a new one. Compressed messages are not asked
-// for: they would have to be passed on to somebody who has not.
+// CarriedHeader is the header of an attempt to carry out run, which somebody else has encoded. blobSecret
+// is what the conversation's blob encryption key is derived from. An empty requestID is replaced by a new
+// one. Compressed messages are not asked for, because they would be passed on to a client that has not
+// asked for them.
 func CarriedHeader(run *pb.AgentRunRequest, token agent.Secret, clientVersion, requestID string, blobSecret agent.Secret) http.Header {
 	t := &Ticket{RunID: run.GetRunId(), BlobKey: newBlobKey(blobSecret, run.GetConversationId()), tools: &Toolset{}}
 	t.tried = true // whether this is the first attempt is for the caller to know

@@ -13,11 +13,12 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
-// provider is the server that a client's tools are said to belong to, as Cursor's SDK calls it.
+// provider is the MCP server to which a client's tools belong, under the name that Cursor's SDK uses.
 const provider = "custom-user-tools"
 
-// A Toolset is what upstream is told about a client's tools, encoded once: agents send the same tools with every
-// request, and ten thousand parked runs of one agent share one toolset. It is immutable.
+// A Toolset is what upstream is told about a client's tools, encoded once: agents send the same tools
+// with every request, and ten thousand parked runs of one agent share one toolset. It is immutable, so it
+// may be used by any number of runs at once.
 type Toolset struct {
 	names []string
 
@@ -26,7 +27,7 @@ type Toolset struct {
 	mcpState       []byte // an McpStateExecResult message
 }
 
-// Names are the tools' names as upstream is told them. The caller must not change them.
+// Names are the tools' names as upstream knows them. The caller must not change them.
 func (s *Toolset) Names() []string { return s.names }
 
 // Has reports whether the tool is one of them.
@@ -35,7 +36,8 @@ func (s *Toolset) Has(name string) bool { return slices.Contains(s.names, name) 
 // Size is how many bytes the tools take in a run request.
 func (s *Toolset) Size() int { return len(s.mcpTools) }
 
-// NewToolset encodes the tools. Schemas that aren't JSON objects are taken as "any object". It keeps no memory of tools.
+// NewToolset encodes the tools. A schema that isn't a JSON object is replaced by one that allows any
+// object. The result shares no memory with tools, which may be part of a large request body.
 func NewToolset(tools []agent.Tool) *Toolset {
 	s := &Toolset{}
 	defs := make([]*pb.McpToolDefinition, 0, len(tools))
@@ -59,8 +61,8 @@ func NewToolset(tools []agent.Tool) *Toolset {
 	return s
 }
 
-// requestContext is what the model's surroundings look like: an empty workspace on a machine like ours. The paths of
-// this machine are nobody's business.
+// requestContext describes the model's surroundings: an empty workspace on a machine like ours. The paths
+// of this machine are not sent.
 func requestContext(defs []*pb.McpToolDefinition) *pb.RequestContext {
 	c := &pb.RequestContext{
 		Env:                 &pb.RequestContextEnv{OsVersion: runtime.GOOS, Shell: "bash", TimeZone: "UTC"},
@@ -84,8 +86,8 @@ func requestContext(defs []*pb.McpToolDefinition) *pb.RequestContext {
 	return c
 }
 
-// instructions tell the model what the tools are. They name all of them, because it may have to look their schemas up
-// before it can call one.
+// instructions tell the model what the tools are for. They name all of them, because it may have to look
+// their schemas up before it can call one.
 func instructions(defs []*pb.McpToolDefinition) []*pb.McpInstructions {
 	var b strings.Builder
 	b.WriteString("These are the tools of the program that the user works with (server \"" + provider + "\"). They run on the user's " +
@@ -101,7 +103,7 @@ func instructions(defs []*pb.McpToolDefinition) []*pb.McpInstructions {
 	return []*pb.McpInstructions{{ServerName: provider, ServerIdentifier: provider, Instructions: b.String()}}
 }
 
-// firstLine is the beginning of a description, for a list.
+// firstLine is the first line of a description, at most 200 bytes of it, for a list.
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
 	if len(line) > 200 {

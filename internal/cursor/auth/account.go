@@ -17,10 +17,10 @@ type Account struct {
 	UserLastName  string `json:"userLastName"`
 }
 
-// An ID is an identifier that comes as a JSON string or number.
+// An ID is an identifier that comes as a JSON string or number. Cursor sends numbers; both are accepted.
 type ID string
 
-// UnmarshalJSON implements json.Unmarshaler.
+// UnmarshalJSON implements json.Unmarshaler. Escapes in a string are kept as they are; ids have none.
 func (id *ID) UnmarshalJSON(b []byte) error {
 	if len(b) > 1 && b[0] == '"' {
 		b = b[1 : len(b)-1]
@@ -41,18 +41,18 @@ type Model struct {
 	Variants    []Variant   `json:"variants"`
 }
 
-// A Parameter is what can be set on a Model.
+// A Parameter is a setting of a Model, such as "fast" with the values "false" and "true".
 type Parameter struct {
 	ID     string  `json:"id"`
 	Values []Value `json:"values"`
 }
 
-// A Value is one that a Parameter can have.
+// A Value is one of a Parameter's values.
 type Value struct {
 	Value string `json:"value"`
 }
 
-// A Variant is a named choice of parameters.
+// A Variant is a named choice of parameters, as Cursor's own model menu shows it.
 type Variant struct {
 	Params      []agent.Param `json:"params"`
 	DisplayName string        `json:"displayName"`
@@ -61,7 +61,7 @@ type Variant struct {
 	IsMaxMode bool `json:"isMaxMode"`
 }
 
-// Me says who the key belongs to. Errors are *agent.Error.
+// Me asks who the key belongs to. Nothing is cached. Errors are *agent.Error.
 func (c *Client) Me(ctx context.Context, key agent.Secret) (*Account, error) {
 	var a Account
 	if err := c.call(ctx, http.MethodGet, c.cfg.APIBase, "/v1/me", key, "", &a); err != nil {

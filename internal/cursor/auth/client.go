@@ -25,7 +25,8 @@ type Config struct {
 	HTTP *http.Client
 	// Timeout bounds each request; 0 means 15 seconds.
 	Timeout time.Duration
-	// MaxKeys bounds how many keys' tokens are kept, the one used last first; 0 means 10,000.
+	// MaxKeys bounds how many keys' tokens are kept; over it, the one used longest ago is dropped. 0
+	// means 10,000.
 	MaxKeys int
 	// MaxIdle is how long the token of a key that nobody uses is kept; 0 means two hours.
 	MaxIdle time.Duration
@@ -35,6 +36,7 @@ type Config struct {
 type Client struct {
 	cfg Config
 
+	// mu protects the map, and the fields of its entries.
 	mu     sync.Mutex
 	tokens map[keyHash]*entry
 	swept  time.Time // when tokens that nobody uses were last dropped
@@ -50,11 +52,12 @@ func New(cfg Config) *Client {
 	return &Client{cfg: cfg, tokens: map[keyHash]*entry{}}
 }
 
-// maxAnswer bounds what is read of an answer.
+// maxAnswer bounds how much of an answer is read, in bytes.
 const maxAnswer = 8 << 20
 
-// call makes one request with the key as its bearer and decodes the answer into out. Errors are *agent.Error and
-// don't hold the key.
+// call makes one request with the key as its bearer token and decodes the JSON answer into out. body is
+// JSON; "" is none. Nothing is retried here. Errors are *agent.Error and never hold the key, even if the
+// server's answer quotes it.
 func (c *Client) call(ctx context.Context, method, base, path string, key agent.Secret, body string, out any) error {
 	if key.IsZero() {
 		return &agent.Error{Code: agent.MissingKey}

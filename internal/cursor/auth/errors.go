@@ -14,7 +14,7 @@ import (
 	"composer-api/internal/agent"
 )
 
-// statusCodes is what a refusal by HTTP status means. What isn't here is agent.Upstream.
+// statusCodes is what an HTTP status other than 200 means. What isn't here is agent.Upstream.
 var statusCodes = map[int]agent.Code{
 	http.StatusUnauthorized:       agent.InvalidKey,
 	http.StatusPaymentRequired:    agent.PaymentRequired,
@@ -27,8 +27,8 @@ var statusCodes = map[int]agent.Code{
 	http.StatusGatewayTimeout:     agent.UpstreamTimeout,
 }
 
-// statusError is the error for an answer that isn't 200. What upstream says is passed on, except where our own
-// sentence tells better what to do.
+// statusError is the error for an answer that isn't 200. Upstream's own message is passed on, except where
+// our sentence tells better what to do: for a bad key, and for a server that isn't Cursor's.
 func statusError(resp *http.Response, body []byte) *agent.Error {
 	e := &agent.Error{
 		Code:       cmp.Or(statusCodes[resp.StatusCode], agent.Upstream),
@@ -46,7 +46,11 @@ func statusError(resp *http.Response, body []byte) *agent.Error {
 	return e
 }
 
-// messageIn finds the message in an error's body: {"error":{"message"}}, {"message"} or {"error":"…"}.
+// messageIn finds the message in an error's body; "" when there is none. Three forms are known:
+//
+//	{"error":{"message":"…"}}
+//	{"message":"…"}
+//	{"error":"…"}
 func messageIn(body []byte) string {
 	var b struct {
 		Message string          `json:"message"`
@@ -69,7 +73,8 @@ func messageIn(body []byte) string {
 	return text
 }
 
-// RetryAfter reads a Retry-After header: seconds or a date. 0 means that there is none.
+// RetryAfter reads a Retry-After header, which is a number of seconds or a date. 0 means that there is
+// none, that it can't be read, or that its time has passed.
 func RetryAfter(h http.Header, now time.Time) time.Duration {
 	v := strings.TrimSpace(h.Get("Retry-After"))
 	if seconds, err := strconv.Atoi(v); err == nil {
@@ -81,7 +86,8 @@ func RetryAfter(h http.Header, now time.Time) time.Duration {
 	return 0
 }
 
-// transportError is the error for a request that got no answer.
+// transportError is the error for a request without an answer. ctx tells apart a caller that left
+// (Canceled), our own time limit (UpstreamTimeout) and a failed connection (Upstream).
 func transportError(ctx context.Context, err error) *agent.Error {
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):

@@ -23,10 +23,17 @@ const (
 // maxToken bounds an access token, in bytes: a longer one fits into no header, and up to Config.MaxKeys of them are kept.
 const maxToken = 16 << 10
 
-// A keyHash stands for a key in the cache, which so holds none.
+// A keyHash is how a key is known in the cache, so that the cache holds no key.
 type keyHash [sha256.Size]byte
 
-// An entry is the token of one key. Its fields are guarded by Client.mu.
+// An entry is the token of one key. Its fields are protected by Client.mu. Its states:
+//
+//	empty ── exchange ──► fresh ── refresh is due ──► still usable, with an exchange in flight
+//	  ▲                     ▲                                │ succeeds, or fails temporarily
+//	  │                     └────────────────────────────────┘
+//	  └── Drop, or the token expires: callers wait for the exchange
+//
+// An entry whose exchange fails for good leaves the cache.
 type entry struct {
 	token   agent.Secret // zero before the first exchange
 	expires time.Time    // zero: it doesn't tell
@@ -35,7 +42,8 @@ type entry struct {
 	flight  *exchange    // under way; at most one per key
 }
 
-// An exchange is a request for a token that everybody who needs it waits for. err is set when done is closed.
+// An exchange is a request for a token that everybody who needs it waits for. token and err are set when
+// done is closed.
 type exchange struct {
 	done  chan struct{}
 	token agent.Secret
@@ -47,10 +55,11 @@ func (e *entry) usable(now time.Time) bool {
 	return !e.token.IsZero() && (e.expires.IsZero() || now.Before(e.expires))
 }
 
-// Token returns an access token for the key, from the cache if it can. While a token is still good its refresh goes on
-// behind, so that only a key's first request waits. ctx ends the waiting, not the exchange, which serves others too.
+// Token returns an access token for the key, from the cache if it can. While a token is still valid it is
+// refreshed in the background, so that only a key's first request waits. ctx ends the waiting, not the
+// exchange, which serves others too.
 //
-// Errors are *agent.Error: InvalidKey, RateLimited, and so on.
+// Errors are *agent.Error: NotConfigured, InvalidKey, RateLimited, and so on.
 func (c *Client) Token(ctx context.Context, key agent.Secret) (agent.Secret, error) {
 	if c.cfg.BackendBase == "" {
 		return agent.Secret{}, agent.Errorf(agent.NotConfigured, "No Cursor backend is configured. Set CURSOR_BACKEND_BASE_URL.")
@@ -67,7 +76,8 @@ func (c *Client) Token(ctx context.Context, key agent.Secret) (agent.Secret, err
 	}
 }
 
-// cached returns the key's token, or the exchange to wait for. It begins one when it is time to.
+// cached returns the key's token, or the exchange to wait for. It starts one when the token is missing,
+// has expired, or is due for a refresh; there is at most one per key.
 func (c *Client) cached(ctx context.Context, key agent.Secret) (agent.Secret, *exchange) {
 	hash := keyHash(sha256.Sum256([]byte(key.Reveal())))
 	now := time.Now()
@@ -90,8 +100,13 @@ func (c *Client) cached(ctx context.Context, key agent.Secret) (agent.Secret, *e
 	return agent.Secret{}, e.flight
 }
 
-// exchange gets a token and settles what becomes of the entry: it keeps the new token; or the old one, when the failure may
-// pass; or it is dropped, when the key is at fault. It runs on a goroutine of its own and ends by Config.Timeout.
+// exchange gets a token and decides what becomes of the entry:
+//
+//	success                                        the new token
+//	a temporary failure, the old token is valid    the old token; tried again after refreshAgain
+//	any other failure                              dropped from the cache
+//
+// It runs in a goroutine of its own, which ends by Config.Timeout.
 func (c *Client) exchange(ctx context.Context, hash keyHash, key agent.Secret, e *entry) {
 	var answer struct {
 		AccessToken string `json:"accessToken"`
@@ -118,7 +133,7 @@ func (c *Client) exchange(ctx context.Context, hash keyHash, key agent.Secret, e
 	close(flight.done)
 }
 
-// passing reports whether the failure says nothing about the key itself.
+// temporary reports whether the failure says nothing about the key itself.
 func temporary(err error) bool {
 	switch agent.CodeOf(err) {
 	case agent.InvalidKey, agent.PermissionDenied, agent.PaymentRequired:
@@ -127,8 +142,8 @@ func temporary(err error) bool {
 	return true
 }
 
-// Drop forgets a token that upstream would not take, so that the next Token exchanges the key again. It does nothing
-// when the key has another token by now.
+// Drop forgets a token that upstream has refused, so that the next Token exchanges the key again. It does
+// nothing when the key has another token by now, because then somebody else has dropped it already.
 func (c *Client) Drop(key, token agent.Secret) {
 	hash := keyHash(sha256.Sum256([]byte(key.Reveal())))
 	c.mu.Lock()
@@ -138,8 +153,8 @@ func (c *Client) Drop(key, token agent.Secret) {
 	}
 }
 
-// makeRoom drops tokens that nobody uses, now and then, and the one that was used longest ago when there are too many.
-// c.mu is held.
+// makeRoom drops tokens that nobody uses, at intervals of an eighth of MaxIdle, and the one that was used
+// longest ago when there are too many. c.mu is held.
 func (c *Client) makeRoom(now time.Time) {
 	if now.Sub(c.swept) > c.cfg.MaxIdle/8 {
 		c.swept = now
@@ -158,8 +173,9 @@ func (c *Client) makeRoom(now time.Time) {
 	delete(c.tokens, oldest)
 }
 
-// lifetime says when a token ends (zero: it doesn't say) and when to get the next: five minutes before the end, or
-// after half of its life if that is later.
+// lifetime decides when a token ends (zero: it doesn't say) and when to get the next one: five minutes
+// before the end, or after half of its life if that is later. A token that has ended already, by our
+// clock, is treated as one that doesn't say: most likely the clock is wrong.
 func lifetime(token string, now time.Time) (expires, refresh time.Time) {
 	expires, ok := expiry(token)
 	if !ok || !expires.After(now) {
@@ -172,7 +188,8 @@ func lifetime(token string, now time.Time) (expires, refresh time.Time) {
 	return expires, refresh
 }
 
-// expiry reads the exp claim of a JWT. The signature is upstream's business.
+// expiry reads the exp claim of a JWT (header.payload.signature, each in base64). The signature is not
+// checked: the token is for upstream, and we only want to know when to get the next.
 func expiry(token string) (time.Time, bool) {
 	_, rest, _ := strings.Cut(token, ".")
 	payload, _, ok := strings.Cut(rest, ".")

@@ -8,7 +8,7 @@ import (
 // HeaderLen is the size of an envelope without its payload.
 const HeaderLen = 5
 
-// The flags of an envelope. The other bits are not defined.
+// The flags of an envelope. The other bits are not defined, and a [Reader] refuses them.
 const (
 	Compressed  byte = 1 << 0 // the payload is compressed with the stream's encoding
 	EndOfStream byte = 1 << 1 // the payload is the end of the stream, as JSON
@@ -18,6 +18,7 @@ const (
 const ContentType = "application/connect+proto"
 
 // PutHeader writes an envelope's header into the first [HeaderLen] bytes of b, for a payload of n bytes.
+// It is for senders that have the payload in several pieces.
 func PutHeader(b []byte, flags byte, n int) {
 	b[0] = flags
 	binary.BigEndian.PutUint32(b[1:], uint32(n))
@@ -31,7 +32,8 @@ func Append(dst []byte, flags byte, payload []byte) []byte {
 	return append(dst, payload...)
 }
 
-// A FormatError says that the bytes are not a Connect stream, or not one that we take.
+// A FormatError says that the bytes are not a Connect stream, or one that we don't accept (a payload that
+// is too large). Reason never quotes a payload.
 type FormatError struct {
 	Reason string
 	// TooLarge says that an envelope was over the limit once it was decompressed. The same request would bring it again,

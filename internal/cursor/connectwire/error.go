@@ -8,8 +8,10 @@ import (
 	"strings"
 )
 
-// An Error is the failure of a call as the server says it: at the end of a stream, or as the body of an answer whose
-// status is not 200.
+// An Error is the failure of a call, as the server reports it: at the end of a stream, or as the body of
+// an answer whose status is not 200.
+//
+//	{"error":{"code":"resource_exhausted","message":"Error","details":[{"type":"aiserver.v1.ErrorDetails","value":"CAo…"}]}}
 type Error struct {
 	// Code is Connect's name of the kind: "unauthenticated", "resource_exhausted". It may be one that Connect
 	// doesn't have, or empty.
@@ -37,13 +39,16 @@ func (e *Error) Error() string {
 	return code + ": " + e.Message
 }
 
-// wireError is Error in JSON. Details are decoded one by one, so that a strange one doesn't hide the rest.
+// wireError is Error in JSON. Details are decoded one by one, so that one that is malformed doesn't hide
+// the rest.
 type wireError struct {
 	Code    string            `json:"code"`
 	Message string            `json:"message"`
 	Details []json.RawMessage `json:"details"`
 }
 
+// decode makes the Error. A type may come with a URL before it ("type.googleapis.com/…"), which is
+// dropped.
 func (w *wireError) decode() *Error {
 	e := &Error{Code: w.Code, Message: w.Message}
 	for _, raw := range w.Details {
@@ -60,7 +65,8 @@ func (w *wireError) decode() *Error {
 	return e
 }
 
-// decodeBase64 takes both forms: Connect sends it without padding and asks receivers to accept it with.
+// decodeBase64 accepts both forms: Connect sends base64 without padding and asks receivers to accept it
+// with padding. nil when it is neither.
 func decodeBase64(s string) []byte {
 	b, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(s, "="))
 	if err != nil {
@@ -69,7 +75,8 @@ func decodeBase64(s string) []byte {
 	return b
 }
 
-// parseEnd reads the payload of an end-of-stream envelope: io.EOF, *Error or *FormatError.
+// parseEnd reads the payload of an end-of-stream envelope. Its result is the Reader's last error: io.EOF
+// for a good end, *Error, or *FormatError.
 func parseEnd(payload []byte) error {
 	var end struct {
 		Error *wireError `json:"error"`
@@ -86,8 +93,8 @@ func parseEnd(payload []byte) error {
 	return end.Error.decode()
 }
 
-// ParseError reads the answer to a call that the server refused with an HTTP status. A body that isn't Connect's JSON
-// gives an Error with the code of the status alone.
+// ParseError reads the answer to a call that the server refused with an HTTP status. A body that isn't
+// Connect's JSON (a proxy's page, for example) gives an Error with a code that is made from the status.
 func ParseError(status int, body []byte) *Error {
 	var w wireError
 	if json.Unmarshal(body, &w) != nil || w.Code == "" {
@@ -96,8 +103,8 @@ func ParseError(status int, body []byte) *Error {
 	return w.decode()
 }
 
-// codeOfStatus is the table "HTTP to Error Code" of the Connect protocol, with 413 and 500 added, and 429 told apart
-// from an outage.
+// codeOfStatus is the table "HTTP to Error Code" of the Connect protocol, with 413 and 500 added, and
+// with 429 as a limit instead of an outage.
 func codeOfStatus(status int) string {
 	switch status {
 	case http.StatusBadRequest, http.StatusInternalServerError:

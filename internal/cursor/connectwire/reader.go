@@ -10,14 +10,22 @@ import (
 	"sync"
 )
 
-// defaultLimit is the largest payload that a [Reader] takes when it isn't told otherwise: a blob or a checkpoint of a
-// long conversation fits well.
+// defaultLimit is the largest payload that a [Reader] accepts by default, in bytes: a blob or a checkpoint
+// of a long conversation fits well.
 const defaultLimit = 64 << 20
 
-// A Reader reads the envelopes of a stream. It is for one goroutine at a time.
+// A Reader reads the envelopes of a stream. It is for one goroutine at a time. It owns nothing that needs
+// closing; the caller closes the source.
 //
-// It holds a small pooled buffer while it has something to hold, and a larger one only while an envelope is being read
-// that needs it. [Reader.Idle] gives even that back.
+// Ten thousand streams may be waiting at once, so a Reader holds memory only while it has something to
+// hold:
+//
+//	waiting                       64 bytes, in the Reader
+//	something is buffered         a pooled buffer of 4 KiB
+//	a payload that doesn't fit    memory of its own, until the next envelope
+//	a compressed payload          a buffer that is used again, up to 16 KiB
+//
+// [Reader.Idle] releases even that.
 type Reader struct {
 	src   io.Reader
 	limit int
@@ -26,12 +34,13 @@ type Reader struct {
 	start, end int     // what is buffered: buf[start:end]
 	big        []byte  // the last payload, when it didn't fit into buf
 	unzipped   []byte  // the last payload, when it was compressed
-	first      [64]byte
-	err        error // what Next says from now on
+	// first takes the first bytes that arrive after a wait, before there is a pooled buffer.
+	first [64]byte
+	err   error // what Next says from now on
 }
 
-// NewReader makes a Reader. A payload of more than limit bytes, before or after decompression, is an error; 0 means
-// [defaultLimit].
+// NewReader makes a Reader. A payload of more than limit bytes, before or after decompression, is an
+// error; 0 means [defaultLimit].
 func NewReader(src io.Reader, limit int) *Reader {
 	if limit <= 0 {
 		limit = defaultLimit
@@ -41,9 +50,13 @@ func NewReader(src io.Reader, limit int) *Reader {
 
 // Next returns the next message, decompressed. It is valid until the next call.
 //
-// The end of the stream is an error: [io.EOF] after a good end-of-stream envelope, *[Error] after one that carries an
-// error, [io.ErrUnexpectedEOF] when the bytes ended without one, *[FormatError] when they make no sense, and otherwise
-// what the source said. It stays.
+// The end of the stream is an error, which every later call returns again:
+//
+//	io.EOF                a good end-of-stream envelope
+//	*Error                an end-of-stream envelope with an error
+//	io.ErrUnexpectedEOF   the bytes ended without such an envelope
+//	*FormatError          the bytes make no sense
+//	anything else         the source's error
 func (r *Reader) Next() ([]byte, error) {
 	flags, payload, err := r.Envelope()
 	if err != nil {
@@ -57,8 +70,8 @@ func (r *Reader) Next() ([]byte, error) {
 	return nil, r.err
 }
 
-// Envelope is Next without meaning: it returns every envelope, the end-of-stream one included, with its payload
-// decompressed. It is valid until the next call.
+// Envelope is Next without interpretation: it returns every envelope, the end-of-stream one included,
+// with its payload decompressed. The payload is valid until the next call.
 func (r *Reader) Envelope() (flags byte, payload []byte, err error) {
 	if r.err != nil {
 		return 0, nil, r.err
@@ -71,7 +84,8 @@ func (r *Reader) Envelope() (flags byte, payload []byte, err error) {
 	return flags, payload, err
 }
 
-// Buffered reports whether Next would return without reading from the source.
+// Buffered reports whether Next would return at once, without reading from the source. A caller uses it
+// to send what it has before it waits.
 func (r *Reader) Buffered() bool {
 	if r.err != nil {
 		return true
@@ -83,8 +97,9 @@ func (r *Reader) Buffered() bool {
 	return n-HeaderLen >= int(binary.BigEndian.Uint32((*r.buf)[r.start+1:]))
 }
 
-// Peek returns the next message without taking it, if it is buffered whole and needs no decompression. It is valid
-// until the next call of Next, and what Next returned before stays valid. The end of the stream is no message.
+// Peek returns the next message without consuming it, if it is buffered whole and needs no decompression.
+// It is valid until the next call of Next, and what Next returned before stays valid. The end of the
+// stream is no message.
 func (r *Reader) Peek() (message []byte, ok bool) {
 	if r.err != nil || !r.Buffered() {
 		return nil, false
@@ -97,8 +112,8 @@ func (r *Reader) Peek() (message []byte, ok bool) {
 	return envelope[HeaderLen : HeaderLen+size], true
 }
 
-// Idle gives the buffers back, if nothing is in them, until something arrives: for a stream that is expected to be
-// quiet for a long time. What Next returned before is no longer valid.
+// Idle releases the buffers, if nothing is in them, until something arrives: for a stream that is
+// expected to be quiet for a long time. What Next returned before is no longer valid.
 func (r *Reader) Idle() {
 	r.big, r.unzipped = nil, nil
 	if r.start == r.end {
@@ -106,7 +121,7 @@ func (r *Reader) Idle() {
 	}
 }
 
-// envelope takes the next envelope from the buffer or the source. Any error is the end of the stream.
+// envelope takes the next envelope from the buffer or the source. Any error ends the stream.
 func (r *Reader) envelope() (byte, []byte, error) {
 	r.big = nil
 	if err := r.need(HeaderLen); err != nil {
@@ -130,7 +145,8 @@ func (r *Reader) envelope() (byte, []byte, error) {
 	return flags, payload, err
 }
 
-// payload takes the header and the n bytes behind it.
+// payload consumes the header and the n bytes behind it. A small payload is a slice of the buffer, a
+// large one has memory of its own.
 func (r *Reader) payload(n int) ([]byte, error) {
 	if HeaderLen+n <= len(*r.buf) {
 		if err := r.need(HeaderLen + n); err != nil {
@@ -153,8 +169,9 @@ func (r *Reader) payload(n int) ([]byte, error) {
 	return r.big, nil
 }
 
-// need buffers at least n bytes, which must fit into the buffer. At a clean end of the source, with nothing of an
-// envelope there, it returns io.ErrUnexpectedEOF too: a stream must end with an end-of-stream envelope.
+// need buffers at least n bytes, which must fit into the buffer. When the source ends it returns
+// io.ErrUnexpectedEOF, also when nothing of an envelope is there: a stream must end with an
+// end-of-stream envelope.
 func (r *Reader) need(n int) error {
 	for r.end-r.start < n {
 		if err := r.fill(); err != nil {
@@ -164,7 +181,8 @@ func (r *Reader) need(n int) error {
 	return nil
 }
 
-// fill reads once from the source.
+// fill reads once from the source, into the buffer. It moves what is buffered to the front when the room
+// behind it gets small.
 func (r *Reader) fill() error {
 	if r.buf == nil {
 		// Waiting costs no pooled buffer: the first bytes come into the Reader itself.
@@ -192,7 +210,7 @@ func (r *Reader) fill() error {
 	return nil
 }
 
-// release gives the pooled buffer back, and forgets what is in it.
+// release returns the pooled buffer, and forgets what is in it.
 func (r *Reader) release() {
 	if r.buf != nil {
 		buffers.Put(r.buf)
@@ -228,7 +246,8 @@ const bufferSize = 4 << 10
 // maxKept is the largest decompression buffer that a Reader keeps for the next envelope.
 const maxKept = 16 << 10
 
-// buffers and unzippers are shared by all Readers. A buffer has bufferSize bytes.
+// buffers and unzippers are shared by all Readers. A buffer has bufferSize bytes. A gzip.Reader is about
+// 40 KB, which is why they are shared.
 var buffers = sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }}
 
 var unzippers = sync.Pool{New: func() any { return new(gzip.Reader) }}
@@ -242,7 +261,7 @@ func copyAtMost(dst *bytes.Buffer, src []byte, n int) int {
 	return len(src)
 }
 
-// cut turns the end of the source into io.ErrUnexpectedEOF.
+// truncated turns io.EOF into io.ErrUnexpectedEOF, for a source that ends inside a stream.
 func truncated(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
@@ -250,7 +269,8 @@ func truncated(err error) error {
 	return err
 }
 
-// orNoProgress is err, or io.ErrNoProgress for a source that gave neither bytes nor an error.
+// noProgress is err, or io.ErrNoProgress for a source that returned neither bytes nor an error. Without
+// it such a source would keep us in a loop.
 func noProgress(err error) error {
 	if err == nil {
 		return io.ErrNoProgress

@@ -17,19 +17,21 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
-// A Route is an endpoint of Cursor's backend, as far as its errors differ from those of another.
+// A Route is an endpoint of Cursor's backend, as far as its errors differ from those of other endpoints.
 type Route struct {
 	Endpoint string     // the setting that names it, for hints: "CURSOR_CHAT_ENDPOINT"
 	Version  string     // the setting of the client version that it is told
 	NotFound agent.Code // what is not there when it says not_found
 }
 
-// LocalAgent is the route of the local-agent protocol. What is not there is not the model, but a conversation or a blob.
+// LocalAgent is the route of the local-agent protocol. There "not_found" is not about the model, but about
+// a conversation or a blob.
 func LocalAgent() Route {
 	return Route{Endpoint: "CURSOR_LOCAL_AGENT_ENDPOINT", Version: "CURSOR_SDK_CLIENT_VERSION", NotFound: agent.Upstream}
 }
 
-// A Failure is how an exchange with upstream ended badly: the error for the client, and what may be done about it.
+// A Failure is how an exchange with upstream failed: the error for the client, and what may be done about
+// it. More than one of the fields may be set.
 type Failure struct {
 	Err              *agent.Error
 	Retryable        bool // the same request may succeed a moment later
@@ -39,13 +41,13 @@ type Failure struct {
 	OwnTimeout bool
 }
 
-// Error implements error, so that a Failure passes through what returns errors.
+// Error implements error, so that a Failure can be returned as one.
 func (f *Failure) Error() string { return f.Err.Error() }
 
-// Unwrap gives Err.
+// Unwrap returns Err, so that errors.As finds the *agent.Error.
 func (f *Failure) Unwrap() error { return f.Err }
 
-// Read reads the error that upstream ended a stream with.
+// Read reads the error with which upstream ended a stream.
 func (r Route) Read(e *connectwire.Error) *Failure {
 	m, known := connectCodes[e.Code]
 	switch {
@@ -57,11 +59,13 @@ func (r Route) Read(e *connectwire.Error) *Failure {
 	return r.failure(m, e)
 }
 
-// ReadResponse reads an answer that is a refusal by its status. body is as much of its body as matters; the response's
-// own is not read.
+// ReadResponse reads an answer whose status is a refusal. body is as much of its body as matters; the
+// response's own is not read, and the caller closes it.
 func (r Route) ReadResponse(resp *http.Response, body []byte) *Failure {
 	e := connectwire.ParseError(resp.StatusCode, body)
 	f := r.Read(e)
+	// A status of our own table comes first. A 5xx that no Connect server sent is from a proxy between
+	// us and upstream, which may be over in a moment.
 	if m, more := statuses[resp.StatusCode]; more {
 		f = r.failure(m, e)
 	} else if resp.StatusCode > http.StatusInternalServerError && e.Code == "unknown" { // of somebody between us
@@ -72,8 +76,9 @@ func (r Route) ReadResponse(resp *http.Response, body []byte) *Failure {
 	return f
 }
 
-// failure is the failure for upstream's error e, whose code or status means m, unless its details know better: a number of
-// Cursor's own goes before the code, and is_retryable before what we think of a retry.
+// failure makes the Failure for upstream's error e, whose code or status means m. The details, if there
+// are any, are more precise: a number of Cursor's own takes the place of the code, and is_retryable that
+// of our opinion about a retry.
 func (r Route) failure(m meaning, e *connectwire.Error) *Failure {
 	f := &Failure{LostConversation: lostCodes[e.Code]}
 	var words string
@@ -87,6 +92,7 @@ func (r Route) failure(m meaning, e *connectwire.Error) *Failure {
 		retryable = cmp.Or(retryable, d.retryable)
 	}
 	f.BadToken, f.Retryable = m.badToken, m.retryable
+	// is_retryable is obeyed only where a retry can help at all: a bad key or a limit stays what it is.
 	if retryable != nil {
 		f.Retryable = *retryable && MayPass(m.code)
 		m.final = m.final || !*retryable && MayPass(m.code) // a limit passes with time, whatever upstream says of a retry
@@ -101,11 +107,12 @@ func (r Route) failure(m meaning, e *connectwire.Error) *Failure {
 	return f
 }
 
-// wordless is the message that stands where all there is to say is in the details. When they hold no words either, our
-// own sentence for the code says more.
+// emptyMessage is the message that upstream puts where all there is to say is in the details. When they
+// hold no sentence either, our own for the code says more.
 const emptyMessage = "Error"
 
-// A detail is what upstream says beside a Connect code.
+// A detail is what upstream reports beside a Connect code: aiserver.v1.ErrorDetails{error, details{title,
+// detail, is_retryable}}.
 type detail struct {
 	number        int32
 	title, detail string
@@ -115,8 +122,8 @@ type detail struct {
 // detailType is the type of the message that holds it.
 const detailType = "aiserver.v1.ErrorDetails"
 
-// readDetail reads a detail from its bytes, and its words from its JSON too, which is all that some servers send.
-// Anything else says nothing.
+// readDetail reads a detail from its bytes, and its sentence also from its JSON (debug), which is all that
+// some servers send. A detail of another type is empty.
 func readDetail(d *connectwire.Detail) detail {
 	var read detail
 	var e pb.ErrorDetails
@@ -138,8 +145,8 @@ func readDetail(d *connectwire.Detail) detail {
 	return read
 }
 
-// WithoutSecrets is a copy of err without its message or its cause, should upstream have repeated one of the secrets there. err
-// itself stays as it is.
+// WithoutSecrets returns a copy of err, without its message or its cause if upstream has repeated one of
+// the secrets there. err itself is not changed.
 func WithoutSecrets(err *agent.Error, secrets ...agent.Secret) *agent.Error {
 	clean := *err
 	if clean.Err != nil && holdsOne(clean.Err.Error(), secrets) {
@@ -151,14 +158,14 @@ func WithoutSecrets(err *agent.Error, secrets ...agent.Secret) *agent.Error {
 	return &clean
 }
 
-// holdsOne reports whether s holds one of the secrets.
+// holdsOne reports whether s contains one of the secrets.
 func holdsOne(s string, secrets []agent.Secret) bool {
 	return slices.ContainsFunc(secrets, func(secret agent.Secret) bool {
 		return !secret.IsZero() && strings.Contains(s, secret.Reveal())
 	})
 }
 
-// sentence makes one of a title and a detail, either of which may be missing or repeat the other.
+// sentence joins a title and a detail, either of which may be missing or repeat the other.
 func sentence(title, detail string) string {
 	title, detail = strings.TrimSpace(title), strings.TrimSpace(detail)
 	switch {

@@ -6,7 +6,7 @@ import (
 	"composer-api/internal/agent"
 )
 
-// A meaning is what a number or code stands for.
+// A meaning is what a number or a code says: the code for our client, and what may be done.
 type meaning struct {
 	code agent.Code
 	// again: the same request may well succeed a moment later.
@@ -19,6 +19,7 @@ type meaning struct {
 	hint func(Route) string
 }
 
+// The meanings that several rows share.
 var (
 	notAuthenticated = meaning{code: agent.InvalidKey, badToken: true}
 	rateLimited      = meaning{code: agent.RateLimited}
@@ -32,8 +33,8 @@ var (
 	permanent        = meaning{code: agent.Upstream, final: true}
 )
 
-// numbers is the table of ErrorDetails.error. The numbers are those of Cursor's public SDK. What isn't here goes by
-// the Connect code beside it.
+// numbers is the table of ErrorDetails.error, which is an enum. The numbers and their names are those of
+// Cursor's public SDK. A number that isn't here is ignored, and the Connect code beside it decides.
 var numbers = map[int32]meaning{
 	1:  {code: agent.InvalidKey}, // bad API key
 	42: {code: agent.InvalidKey}, // bad user API key
@@ -83,7 +84,8 @@ var numbers = map[int32]meaning{
 	63: {code: agent.Overloaded, retryable: true}, // slow pool
 }
 
-// connectCodes is the table of Connect's codes. not_found depends on the route. What isn't here is unknown.
+// connectCodes is the table of Connect's codes. not_found depends on the route, see Route.Read. A code
+// that isn't here is unknown.
 var connectCodes = map[string]meaning{
 	"unauthenticated":    notAuthenticated,
 	"permission_denied":  forbidden,
@@ -101,19 +103,20 @@ var connectCodes = map[string]meaning{
 	}},
 }
 
-// lostCodes are the Connect codes with which upstream says, on a continued conversation, that it can't continue it.
+// lostCodes are the Connect codes with which upstream says, when a conversation is continued, that it
+// can't be continued. Then the backend may open a new one from the transcript.
 var lostCodes = map[string]bool{"not_found": true, "failed_precondition": true, "invalid_argument": true, "data_loss": true, "out_of_range": true}
 
-// statuses are the HTTP statuses of which Connect's table knows less than they say.
+// statuses are the HTTP statuses that say more than Connect's table makes of them.
 var statuses = map[int]meaning{
 	http.StatusPaymentRequired:       {code: agent.PaymentRequired},
 	http.StatusRequestEntityTooLarge: tooLong,
-	http.StatusRequestTimeout:        timedOut, // a proxy has lost patience, most likely with an old connection
+	http.StatusRequestTimeout:        timedOut, // a proxy waited too long, most likely for an old connection
 	http.StatusGatewayTimeout:        timedOut,
 }
 
-// MayPass reports whether a failure of that kind may be tried again if upstream says so: a bad key, a limit, a payment or
-// a bad model stay what they are.
+// MayPass reports whether a failure with this code may be retried if upstream says so. A bad key, a limit,
+// a payment or a bad model will be the same a moment later.
 func MayPass(c agent.Code) bool {
 	return c == agent.Upstream || c == agent.UpstreamTimeout || c == agent.Overloaded
 }
