@@ -150,3 +150,30 @@ usage input=30 output=10 cache_read=5 reasoning=3
 		t.Errorf("the gateway broke the protocol:\n%s", strings.Join(wrong, "\n"))
 	}
 }
+
+// TestUsageIsAddedUp has a client add up the usage of a tool loop, of which the turns with calls are estimated. What says
+// so must not be among the numbers: Python takes True for 1. The sum is what upstream says, 900 new and 500 cached tokens.
+func TestUsageIsAddedUp(t *testing.T) {
+	for _, surface := range []string{"chat", "responses"} {
+		t.Run(surface, func(t *testing.T) {
+			t.Parallel()
+			sim := harness.StartSim(t)
+			sim.Play(task)
+			recorder := harness.StartRecorder(t, harness.StartGateway(t, sim))
+			out := harness.RunPython(t, "testdata/pydantic_ai_usage.py",
+				"BASE_URL="+recorder.URL+"/v1", "API_KEY="+harness.Key, "SURFACE="+surface)
+			if want := "3 1400 80\n[]\n"; out != want {
+				t.Errorf("the client prints %q, want %q", out, want)
+			}
+			estimated := 0
+			for _, e := range recorder.Exchanges(paths[surface]) {
+				if strings.Contains(string(e.Answer), `"usage_estimated":true`) {
+					estimated++
+				}
+			}
+			if estimated == 0 {
+				t.Error("no answer says that its usage is estimated")
+			}
+		})
+	}
+}

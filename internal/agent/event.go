@@ -56,15 +56,31 @@ type Usage struct {
 
 	// Estimated is true when upstream has not said (all of) it and we counted ourselves.
 	Estimated bool
-	// CostUSD is in US dollars; 0 when the model's price is unknown. The gateway fills it in, backends leave it.
-	CostUSD float64
+	// Price is what the model's tokens cost; zero when it isn't known. The gateway fills it in, backends leave it.
+	Price Price
 }
+
+// A Price is what a model's tokens cost, in US dollars for a million of each kind.
+type Price struct{ Input, CacheWrite, CacheRead, Output float64 }
 
 // Prompt is the whole prompt, however it was served.
 func (u Usage) Prompt() int64 { return u.Input + u.CacheRead + u.CacheWrite }
 
 // Total is prompt and output together.
 func (u Usage) Total() int64 { return u.Prompt() + u.Output }
+
+const million = 1_000_000
+
+// InputUSD is what the prompt costs in US dollars, the cache's part included; 0 when the price isn't known.
+func (u Usage) InputUSD() float64 {
+	return (float64(u.Input)*u.Price.Input + float64(u.CacheWrite)*u.Price.CacheWrite + float64(u.CacheRead)*u.Price.CacheRead) / million
+}
+
+// OutputUSD is what the output costs in US dollars; 0 when the price isn't known.
+func (u Usage) OutputUSD() float64 { return float64(u.Output) * u.Price.Output / million }
+
+// CostUSD is InputUSD and OutputUSD together.
+func (u Usage) CostUSD() float64 { return u.InputUSD() + u.OutputUSD() }
 
 // Reason says why a turn ended.
 type Reason uint8

@@ -35,10 +35,10 @@ func (c *modelsCmd) Run(ctx context.Context, p *process) error {
 	}
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "MODEL\tNAME\tASKED FOR AS\tCONTEXT\tINPUT\tCACHED\tOUTPUT")
-	const million = 1_000_000
 	for _, m := range models {
+		price := catalog.Price(m.Upstream)
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", m.ID, m.DisplayName, m.Upstream, m.ContextWindow,
-			price(m, agent.Usage{Input: million}), price(m, agent.Usage{CacheRead: million}), price(m, agent.Usage{Output: million}))
+			dollars(price.Input), dollars(price.CacheRead), dollars(price.Output))
 	}
 	return w.Flush()
 }
@@ -59,9 +59,10 @@ func liveModels(ctx context.Context, fetch fetchModels, caller agent.Caller) ([]
 	return models, err
 }
 
-func price(m catalog.Model, u agent.Usage) string {
-	if usd := catalog.Cost(m.Upstream, u); usd > 0 {
-		return fmt.Sprintf("$%.2f", usd)
+// dollars is a price for people; a dash when it isn't known.
+func dollars(usd float64) string {
+	if usd == 0 {
+		return "-"
 	}
-	return "-"
+	return fmt.Sprintf("$%.2f", usd)
 }

@@ -90,7 +90,7 @@ func (a *answer) spent(u agent.Usage) { a.usage = &u }
 // end sends the usage and the end of the turn.
 func (a *answer) end(done agent.Done) error {
 	usage := a.usageOrEstimate()
-	usage.CostUSD = catalog.Cost(a.req.Model, usage)
+	usage.Price = catalog.Price(a.req.Model)
 	if err := a.event(agent.Event{Kind: agent.UsageKind, Usage: &usage}); err != nil {
 		return err
 	}

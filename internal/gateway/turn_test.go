@@ -791,13 +791,14 @@ func TestNothingPassesAStopTextAfterACall(t *testing.T) {
 
 func TestUsageIsUpstreamsAndSaysWhenItIsNot(t *testing.T) {
 	spent := agent.Usage{Input: 10, CacheRead: 20, CacheWrite: 30, Output: 40, Reasoning: 5}
+	price := agent.Price{Input: .5, CacheWrite: .5, CacheRead: .2, Output: 2.5}
 	for _, tc := range []struct {
 		name  string
 		steps []backendtest.Step
 		want  agent.Usage
 	}{
-		{"said", []backendtest.Step{backendtest.Say("hi"), backendtest.Spend(spent), backendtest.End("")}, agent.Usage{Input: 10, CacheRead: 20, CacheWrite: 30, Output: 40, Reasoning: 5, CostUSD: (10*.5 + 20*.2 + 30*.5 + 40*2.5) / 1e6}},
-		{"not said", []backendtest.Step{backendtest.Say("12345678"), backendtest.End("")}, agent.Usage{Input: 5, Output: 2, Estimated: true, CostUSD: (5*.5 + 2*2.5) / 1e6}},
+		{"said", []backendtest.Step{backendtest.Say("hi"), backendtest.Spend(spent), backendtest.End("")}, agent.Usage{Input: 10, CacheRead: 20, CacheWrite: 30, Output: 40, Reasoning: 5, Price: price}},
+		{"not said", []backendtest.Step{backendtest.Say("12345678"), backendtest.End("")}, agent.Usage{Input: 5, Output: 2, Estimated: true, Price: price}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			fake := backendtest.NewFake("fake", func(*agent.Request) (backendtest.Turns, error) { return backendtest.Turns{tc.steps}, nil })

@@ -341,7 +341,7 @@ func TestARequestIsLoggedWithoutItsContent(t *testing.T) {
 	leave()
 	r.Finish(gone, hosted.Outcome{
 		Model: "composer-2.5;fast=false", Status: 504, ConversationID: "conv-1", Err: agent.Errorf(agent.UpstreamTimeout, "what the user said"),
-		Usage: agent.Usage{Input: 10, CacheRead: 5, CacheWrite: 1, Output: 7, Reasoning: 3, CostUSD: 0.25, Estimated: true},
+		Usage: agent.Usage{Input: 10, CacheRead: 5, CacheWrite: 1, Output: 7, Reasoning: 3, Price: agent.Price{Input: 25_000}, Estimated: true},
 	})
 	logs, err := db.ListRequests(t.Context(), up.Account.ID, 10)
 	if err != nil || len(logs) != 1 {

@@ -65,7 +65,7 @@ func (r *Request) Finish(ctx context.Context, o Outcome) {
 	l.Model, l.Status, l.UpstreamRun = o.Model, o.Status, o.ConversationID
 	l.InputTokens, l.CachedTokens = o.Usage.Prompt(), o.Usage.CacheRead
 	l.OutputTokens, l.ReasoningTokens = o.Usage.Output, o.Usage.Reasoning
-	l.CostUSD, l.Estimated = o.Usage.CostUSD, o.Usage.Estimated
+	l.CostUSD, l.Estimated = o.Usage.CostUSD(), o.Usage.Estimated
 	l.Duration = r.service.cfg.Now().Sub(l.Created)
 	if o.Err != nil {
 		l.ErrorCode = agent.CodeOf(o.Err).String()

@@ -34,7 +34,7 @@ func (s turnScript) play(sink agent.Sink) error {
 //	text "…"
 //	reasoning "…"
 //	call ID NAME ARGUMENTS
-//	usage NAME=NUMBER… [estimated]      input cache_read cache_write output reasoning cost
+//	usage NAME=NUMBER… [estimated]      input cache_read cache_write output reasoning; price=INPUT/CACHE_WRITE/CACHE_READ/OUTPUT
 //	done stop|tool_calls|length
 //	flush
 //	fail CODE ["MESSAGE"] [param=PARAM] [retry_after=DURATION]
@@ -122,8 +122,8 @@ func parseUsage(s string) (step, error) {
 		switch {
 		case f == "estimated":
 			u.Estimated = true
-		case name == "cost":
-			u.CostUSD, err = strconv.ParseFloat(value, 64)
+		case name == "price":
+			_, err = fmt.Sscanf(value, "%g/%g/%g/%g", &u.Price.Input, &u.Price.CacheWrite, &u.Price.CacheRead, &u.Price.Output)
 		case counts[name] != nil:
 			*counts[name], err = strconv.ParseInt(value, 10, 64)
 		default:

@@ -102,7 +102,8 @@ func (b *wholeAnswer) write(reason agent.Reason) error {
 	doc = append(doc, `,"logprobs":null,"finish_reason":`...)
 	doc = openai.AppendString(doc, b.req.finishReason(reason))
 	doc = append(doc, `}],"usage":`...)
-	doc = appendUsage(doc, &b.usage)
+	doc = openai.AppendUsage(doc, &b.usage)
+	doc = openai.AppendEstimated(doc, &b.usage)
 	doc = append(doc, '}')
 	b.written = true
 	return api.WriteJSON(b.w, doc)

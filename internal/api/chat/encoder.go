@@ -88,20 +88,3 @@ func (r *Request) finishReason(reason agent.Reason) string {
 	}
 	return "stop"
 }
-
-// appendUsage appends a usage object.
-func appendUsage(b []byte, u *agent.Usage) []byte {
-	b = append(b, `{"prompt_tokens":`...)
-	b = strconv.AppendInt(b, u.Prompt(), 10)
-	b = append(b, `,"completion_tokens":`...)
-	b = strconv.AppendInt(b, u.Output, 10)
-	b = append(b, `,"total_tokens":`...)
-	b = strconv.AppendInt(b, u.Total(), 10)
-	b = append(b, `,"prompt_tokens_details":{"cached_tokens":`...)
-	b = strconv.AppendInt(b, u.CacheRead, 10)
-	b = append(b, `},"completion_tokens_details":{"reasoning_tokens":`...)
-	b = strconv.AppendInt(b, u.Reasoning, 10)
-	b = append(b, '}')
-	b = openai.AppendCost(b, u)
-	return append(b, '}')
-}

@@ -138,7 +138,8 @@ func (s *Stream) done(reason agent.Reason) error {
 	if s.req.IncludeUsage {
 		b = append(b, s.begin...)
 		b = append(b, `"choices":[],"usage":`...)
-		b = appendUsage(b, &s.usage)
+		b = openai.AppendUsage(b, &s.usage)
+		b = openai.AppendEstimated(b, &s.usage)
 		b = append(b, "}\n\n"...)
 	}
 	b = append(b, "data: [DONE]\n\n"...)

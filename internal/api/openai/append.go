@@ -1,14 +1,10 @@
 package openai
 
 import (
-	"math"
-	"strconv"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-
-	"composer-api/internal/agent"
 )
 
 // escapes says what becomes of an ASCII byte inside a JSON string: 0 as it is, 'u' as \u00xx, else a backslash and
@@ -88,22 +84,6 @@ func appendStringOrNull(b []byte, s string) []byte {
 	}
 	return AppendString(b, s)
 }
-
-// AppendCost appends our own members of a usage object, with a comma before each: the cost in US dollars when it is
-// known, and that the numbers are estimated when they are.
-func AppendCost(b []byte, u *agent.Usage) []byte {
-	if u.CostUSD > 0 {
-		b = append(b, `,"cost":`...)
-		b = strconv.AppendFloat(b, RoundCost(u.CostUSD), 'f', -1, 64)
-	}
-	if u.Estimated {
-		b = append(b, `,"estimated":true`...)
-	}
-	return b
-}
-
-// RoundCost rounds US dollars, so that a sum of prices doesn't show as 0.00012000000000000002.
-func RoundCost(usd float64) float64 { return math.Round(usd*1e9) / 1e9 }
 
 // Encode encodes what can't fail: our own types around values that were decoded from JSON and are not too deep. It
 // panics when that is not so.

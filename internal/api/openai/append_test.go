@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"composer-api/internal/agent"
 	"composer-api/internal/api/openai"
 )
 
@@ -34,21 +33,6 @@ func TestAppendEscapedAllocatesNothing(t *testing.T) {
 	text := []byte("plain, \"quoted\", é漢😀 \u2028\n")
 	if n := testing.AllocsPerRun(100, func() { b = openai.AppendEscaped(b[:0], text) }); n != 0 {
 		t.Errorf("%v allocations", n)
-	}
-}
-
-func TestCost(t *testing.T) {
-	for _, test := range []struct {
-		usage agent.Usage
-		want  string
-	}{
-		{agent.Usage{}, ``},
-		{agent.Usage{CostUSD: 0.1 + 0.2}, `,"cost":0.3`},
-		{agent.Usage{CostUSD: 0.0000125, Estimated: true}, `,"cost":0.0000125,"estimated":true`},
-	} {
-		if got := string(openai.AppendCost(nil, &test.usage)); got != test.want {
-			t.Errorf("got %s, want %s", got, test.want)
-		}
 	}
 }
 

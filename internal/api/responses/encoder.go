@@ -113,7 +113,7 @@ func (e *Encoder) Event(ev *agent.Event) error {
 	case agent.Call:
 		return e.call(ev.Call)
 	case agent.UsageKind:
-		e.resp.Usage = newUsage(*ev.Usage)
+		e.resp.setUsage(ev.Usage)
 	case agent.DoneKind:
 		return e.end(ev.Done.Reason)
 	}

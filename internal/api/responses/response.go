@@ -34,14 +34,16 @@ type Response struct {
 	Temperature        float64            `json:"temperature"`
 	Reasoning          ReasoningEcho      `json:"reasoning"`
 	Usage              *Usage             `json:"usage"` // null until the end
-	MaxOutputTokens    *openai.Int        `json:"max_output_tokens"`
-	MaxToolCalls       *openai.Int        `json:"max_tool_calls"`
-	Store              bool               `json:"store"`
-	Background         bool               `json:"background"`
-	ServiceTier        string             `json:"service_tier"`
-	Metadata           map[string]string  `json:"metadata"`
-	SafetyIdentifier   *string            `json:"safety_identifier"`
-	PromptCacheKey     *string            `json:"prompt_cache_key"`
+	// UsageEstimated is ours, and there only when true. It isn't a part of Usage, because clients add up all its members.
+	UsageEstimated   bool              `json:"usage_estimated,omitzero"`
+	MaxOutputTokens  *openai.Int       `json:"max_output_tokens"`
+	MaxToolCalls     *openai.Int       `json:"max_tool_calls"`
+	Store            bool              `json:"store"`
+	Background       bool              `json:"background"`
+	ServiceTier      string            `json:"service_tier"`
+	Metadata         map[string]string `json:"metadata"`
+	SafetyIdentifier *string           `json:"safety_identifier"`
+	PromptCacheKey   *string           `json:"prompt_cache_key"`
 }
 
 // Status is where a response or an item stands.
@@ -95,8 +97,9 @@ type Usage struct {
 	OutputTokens        int64         `json:"output_tokens"`
 	OutputTokensDetails OutputDetails `json:"output_tokens_details"`
 	TotalTokens         int64         `json:"total_tokens"`
-	CostUSD             float64       `json:"cost,omitzero"`      // ours; only when the price is known
-	Estimated           bool          `json:"estimated,omitzero"` // ours; only when true
+	// These two are the reference system's; there when the price is known.
+	CostUSD     *float64            `json:"cost,omitzero"`
+	CostDetails *openai.CostDetails `json:"cost_details,omitzero"`
 }
 
 // InputDetails says how the cache took part in the input.
@@ -122,14 +125,18 @@ func DecodeResponse(object []byte) (*Response, error) {
 	return r, nil
 }
 
-func newUsage(u agent.Usage) *Usage {
-	return &Usage{
+// setUsage says what the response took.
+func (r *Response) setUsage(u *agent.Usage) {
+	r.UsageEstimated = u.Estimated
+	r.Usage = &Usage{
 		InputTokens:         u.Prompt(),
 		InputTokensDetails:  InputDetails{CachedTokens: u.CacheRead, CacheWriteTokens: u.CacheWrite},
 		OutputTokens:        u.Output,
 		OutputTokensDetails: OutputDetails{ReasoningTokens: u.Reasoning},
 		TotalTokens:         u.Total(),
-		CostUSD:             openai.RoundCost(u.CostUSD),
-		Estimated:           u.Estimated,
+		CostDetails:         openai.NewCostDetails(u),
+	}
+	if d := r.Usage.CostDetails; d != nil {
+		r.Usage.CostUSD = &d.TotalUSD
 	}
 }

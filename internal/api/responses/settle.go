@@ -88,6 +88,7 @@ func Settle(r *Response, log [][]byte) (rest [][]byte, err error) {
 func (e *Encoder) begin() error {
 	queued := e.resp
 	queued.Status, queued.Output, queued.Error, queued.Usage = Queued, nil, nil, nil
+	queued.UsageEstimated = false
 	queued.CompletedAt, queued.IncompleteDetails = nil, nil
 	return e.steps.created(&queued)
 }

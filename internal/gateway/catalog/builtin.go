@@ -56,20 +56,13 @@ func builtinNamed(name string) (Model, bool) {
 	return Model{}, false
 }
 
-// A price is in US dollars per million tokens.
-type price struct{ input, cacheWrite, cacheRead, output float64 }
-
 // prices, by agent.Model.String, as Cursor publishes them.
-var prices = map[string]price{
-	"composer-2.5;fast=false": {0.50, 0.50, 0.20, 2.50},
-	"composer-2.5;fast=true":  {3.00, 3.00, 0.50, 15.00},
-	"composer-2;fast=false":   {0.50, 0.50, 0.20, 2.50},
-	"composer-2;fast=true":    {1.50, 1.50, 0.35, 7.50},
+var prices = map[string]agent.Price{
+	"composer-2.5;fast=false": {Input: 0.50, CacheWrite: 0.50, CacheRead: 0.20, Output: 2.50},
+	"composer-2.5;fast=true":  {Input: 3.00, CacheWrite: 3.00, CacheRead: 0.50, Output: 15.00},
+	"composer-2;fast=false":   {Input: 0.50, CacheWrite: 0.50, CacheRead: 0.20, Output: 2.50},
+	"composer-2;fast=true":    {Input: 1.50, CacheWrite: 1.50, CacheRead: 0.35, Output: 7.50},
 }
 
-// Cost is what usage of model costs in US dollars; 0 when the price isn't known.
-func Cost(model agent.Model, u agent.Usage) float64 {
-	p := prices[model.String()]
-	const million = 1e6
-	return (float64(u.Input)*p.input + float64(u.CacheWrite)*p.cacheWrite + float64(u.CacheRead)*p.cacheRead + float64(u.Output)*p.output) / million
-}
+// Price is what model costs; zero when that isn't known.
+func Price(model agent.Model) agent.Price { return prices[model.String()] }

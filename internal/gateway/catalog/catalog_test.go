@@ -144,14 +144,15 @@ func TestListsAreBoundedInBytes(t *testing.T) {
 	}
 }
 
-func TestCost(t *testing.T) {
+func TestPrice(t *testing.T) {
 	u := agent.Usage{Input: 1_000_000, CacheRead: 1_000_000, CacheWrite: 1_000_000, Output: 1_000_000}
 	for model, want := range map[string]float64{"false": 3.70, "true": 21.50} {
-		if got := Cost(withFast("composer-2.5", model), u); got != want {
+		u.Price = Price(withFast("composer-2.5", model))
+		if got := u.CostUSD(); got != want {
 			t.Errorf("fast=%s: %v, want %v", model, got, want)
 		}
 	}
-	if got := Cost(agent.Model{ID: "gpt-9"}, u); got != 0 {
+	if got := Price(agent.Model{ID: "gpt-9"}); got != (agent.Price{}) {
 		t.Errorf("unknown price: %v", got)
 	}
 }

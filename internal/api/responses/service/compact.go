@@ -14,11 +14,12 @@ import (
 
 // compactionDocument is what POST /responses/compact answers.
 type compactionDocument struct {
-	ID        string           `json:"id"`
-	Object    string           `json:"object"` // "response.compaction"
-	CreatedAt int64            `json:"created_at"`
-	Output    []jsontext.Value `json:"output"` // the conversation from now on: what the user said, and the summary
-	Usage     *responses.Usage `json:"usage"`
+	ID             string           `json:"id"`
+	Object         string           `json:"object"` // "response.compaction"
+	CreatedAt      int64            `json:"created_at"`
+	Output         []jsontext.Value `json:"output"` // the conversation from now on: what the user said, and the summary
+	Usage          *responses.Usage `json:"usage"`
+	UsageEstimated bool             `json:"usage_estimated,omitzero"` // ours
 }
 
 // compact answers POST /responses/compact: a turn of the model summarises the conversation. Nothing of it is stored.
@@ -50,7 +51,7 @@ func (s *Service) compact(w http.ResponseWriter, r *http.Request, call *api.Call
 	}
 	return api.WriteJSON(w, openai.Encode(compactionDocument{
 		ID: resp.ID, Object: "response.compaction", CreatedAt: resp.CreatedAt,
-		Output: append(said, resp.Output...), Usage: resp.Usage,
+		Output: append(said, resp.Output...), Usage: resp.Usage, UsageEstimated: resp.UsageEstimated,
 	}))
 }
 
