@@ -95,6 +95,8 @@ const (
 // Done ends a turn.
 type Done struct {
 	Reason Reason
+	// StopText is which of Request.Stop was met; "" when the model ended by itself. Only the gateway sets it.
+	StopText string
 	// Conversation lets a later request carry on from here; nil when it can't.
 	Conversation Conversation
 	// Repairs are the further attempts that the answer took, in order. The gateway fills it in, backends leave it.

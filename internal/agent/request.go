@@ -105,6 +105,9 @@ type Model struct {
 	Params []Param // such as fast=false; always explicit, because upstream's default is the dear one
 	// MaxMode is set for a choice of parameters that upstream offers in its max mode only. It isn't part of String.
 	MaxMode bool
+	// Name is the catalogue's name of the model, "composer-2.5-fast", by whatever alias the client has asked for it. It
+	// isn't part of String, and "" where no catalogue was asked.
+	Name string
 }
 
 // A Param is one parameter of a model.

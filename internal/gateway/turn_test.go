@@ -743,13 +743,14 @@ func TestLimitsCutTheAnswerAndTheRun(t *testing.T) {
 		maxTokens int
 		want      string
 		reason    agent.Reason
+		met       string
 	}{
-		{"a stop text over two pieces", []string{"STOP"}, 0, "one two ", agent.Stop},
-		{"the first of several", []string{"three", "two"}, 0, "one ", agent.Stop},
-		{"none met", []string{"STOPPED"}, 0, "one two STOP three", agent.Stop},
-		{"tokens", nil, 2, "one two ", agent.Length},
-		{"both", []string{"two"}, 1, "one ", agent.Stop},
-		{"more tokens than an int of bytes", nil, 1 << 62, "one two STOP three", agent.Stop},
+		{"a stop text over two pieces", []string{"STOP"}, 0, "one two ", agent.Stop, "STOP"},
+		{"the first of several", []string{"three", "two"}, 0, "one ", agent.Stop, "two"},
+		{"none met", []string{"STOPPED"}, 0, "one two STOP three", agent.Stop, ""},
+		{"tokens", nil, 2, "one two ", agent.Length, ""},
+		{"both", []string{"two"}, 1, "one ", agent.Stop, "two"},
+		{"more tokens than an int of bytes", nil, 1 << 62, "one two STOP three", agent.Stop, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			fake := backendtest.NewFake("fake", func(*agent.Request) (backendtest.Turns, error) {
@@ -762,8 +763,8 @@ func TestLimitsCutTheAnswerAndTheRun(t *testing.T) {
 			if err := c.g.Turn(t.Context(), req, &r); err != nil {
 				t.Fatal(err)
 			}
-			if r.turn.Text != tc.want || r.turn.Done.Reason != tc.reason || !fake.Runs()[0].IsClosed() {
-				t.Errorf("got %q, %v", r.turn.Text, r.turn.Done.Reason)
+			if r.turn.Text != tc.want || r.turn.Done.Reason != tc.reason || r.turn.Done.StopText != tc.met || !fake.Runs()[0].IsClosed() {
+				t.Errorf("got %q, %v, met %q", r.turn.Text, r.turn.Done.Reason, r.turn.Done.StopText)
 			}
 		})
 	}

@@ -47,7 +47,7 @@ func (b *wholeAnswer) Event(e *agent.Event) error {
 	case agent.UsageKind:
 		b.usage = *e.Usage
 	case agent.DoneKind:
-		api.SetFinished(b.w.Header(), openai.RoundCost(b.usage.CostUSD), e.Done, false)
+		api.SetFinished(b.w.Header(), openai.RoundCost(b.usage.CostUSD()), e.Done, false)
 		return b.write(e.Done.Reason)
 	}
 	return nil

@@ -65,7 +65,7 @@ func (s *Stream) Event(e *agent.Event) error {
 	case agent.UsageKind:
 		s.usage = *e.Usage
 	case agent.DoneKind:
-		api.SetFinished(s.w.Header(), openai.RoundCost(s.usage.CostUSD), e.Done, true)
+		api.SetFinished(s.w.Header(), openai.RoundCost(s.usage.CostUSD()), e.Done, true)
 		return s.done(e.Done.Reason)
 	}
 	return nil

@@ -69,12 +69,12 @@ func NewCostDetails(u *agent.Usage) *CostDetails {
 		return nil
 	}
 	return &CostDetails{
-		Currency: "USD", InputUSD: roundUSD(u.InputUSD()), OutputUSD: roundUSD(u.OutputUSD()), TotalUSD: roundUSD(u.CostUSD()),
+		Currency: "USD", InputUSD: RoundCost(u.InputUSD()), OutputUSD: RoundCost(u.OutputUSD()), TotalUSD: RoundCost(u.CostUSD()),
 		Pricing: Pricing{
 			Input: u.Price.Input, Output: u.Price.Output, CacheRead: u.Price.CacheRead, CacheWrite: u.Price.CacheWrite, Source: priceSource,
 		},
 	}
 }
 
-// roundUSD rounds US dollars, so that a sum of prices doesn't show as 0.00012000000000000002.
-func roundUSD(usd float64) float64 { return math.Round(usd*1e9) / 1e9 }
+// RoundCost rounds US dollars, so that a sum of prices doesn't show as 0.00012000000000000002.
+func RoundCost(usd float64) float64 { return math.Round(usd*1e9) / 1e9 }

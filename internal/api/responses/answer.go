@@ -45,7 +45,7 @@ func (a *Answer) Event(e *agent.Event) error {
 	case agent.UsageKind:
 		a.usage = *e.Usage
 	case agent.DoneKind:
-		api.SetFinished(a.w.Header(), openai.RoundCost(a.usage.CostUSD), e.Done, a.stream != nil)
+		api.SetFinished(a.w.Header(), openai.RoundCost(a.usage.CostUSD()), e.Done, a.stream != nil)
 	}
 	if err := a.encoder.Event(e); err != nil || a.stream != nil || e.Kind != agent.DoneKind {
 		return err

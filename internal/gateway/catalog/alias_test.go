@@ -26,6 +26,10 @@ func TestAliasesStandForModels(t *testing.T) {
 			t.Errorf("%s is %s, %v; want %s", name, got.String(), err, want)
 		}
 	}
+	// An answer names the model, not the alias.
+	if got, err := c.Resolve(t.Context(), agent.Caller{Owner: "o"}, "claude-opus-4-1", ""); err != nil || got.Name != "composer-2.5-fast" {
+		t.Errorf("the model is named %q, %v", got.Name, err)
+	}
 	for _, name := range []string{"lost", "exactly", "gpt", "my-gpt-4"} {
 		if _, err := c.Find(t.Context(), agent.Caller{Owner: "o"}, name); agent.CodeOf(err) != agent.ModelNotFound {
 			t.Errorf("%s: %v", name, err)

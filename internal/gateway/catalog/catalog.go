@@ -160,6 +160,7 @@ func (c *Catalog) Resolve(ctx context.Context, caller agent.Caller, name, effort
 		return agent.Model{}, err
 	}
 	target := m.Upstream
+	target.Name = m.ID
 	if m.Efforts != nil && slices.Contains(m.Efforts.Values, effort) {
 		target.Params = append(slices.Clip(slices.Clone(target.Params)), agent.Param{ID: m.Efforts.ID, Value: effort})
 	}

@@ -13,8 +13,8 @@ import (
 type limiter struct {
 	stop    [][]byte
 	limited bool
-	budget  int  // bytes that may still pass when limited
-	cut     bool // at a stop text: nothing passes any more
+	budget  int    // bytes that may still pass when limited
+	met     string // the stop text that was met: nothing passes any more
 	held    []byte
 	joined  []byte // scratch: held and the new text
 }
@@ -32,7 +32,7 @@ func newLimiter(stops []string, maxTokens int) limiter {
 // text takes a piece of the answer and returns what may pass now, valid until the next call, and why the answer must
 // end after it, 0 when it goes on.
 func (l *limiter) text(in []byte) (out []byte, cut agent.Reason) {
-	if l.cut {
+	if l.met != "" {
 		return nil, agent.Stop
 	}
 	if len(l.stop) > 0 {
@@ -47,7 +47,7 @@ func (l *limiter) text(in []byte) (out []byte, cut agent.Reason) {
 
 // thinking takes a piece of reasoning, which counts against the budget but holds no stop text.
 func (l *limiter) thinking(in []byte) (out []byte, cut agent.Reason) {
-	if l.cut {
+	if l.met != "" {
 		return nil, agent.Stop
 	}
 	out, spent := l.spend(in)
@@ -78,7 +78,7 @@ func (l *limiter) beforeStop(in []byte) (out []byte, cut agent.Reason) {
 		}
 	}
 	if start >= 0 {
-		l.held, l.cut = l.held[:0], true
+		l.held, l.met = l.held[:0], string(l.joined[start:end])
 		return l.joined[:start], agent.Stop
 	}
 	keep := l.possibleStop(l.joined)

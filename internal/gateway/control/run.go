@@ -165,10 +165,13 @@ func (r *Run) piece(e *agent.Event) (passes bool) {
 // cut ends the turn at the client's limit. Upstream is cut off: what it would have gone on to say counts for nobody.
 func (r *Run) cut(reason agent.Reason) {
 	_ = r.inner.Close()
+	done := agent.Done{Reason: reason}
 	if reason == agent.Length {
 		r.release()
+	} else {
+		done.StopText = r.turn.text.met
 	}
-	r.finish(agent.Done{Reason: reason})
+	r.finish(done)
 }
 
 // maxHeld bounds the text that waits for the end of a turn, in bytes.
