@@ -39,6 +39,9 @@ type Request struct {
 	// Session is the client's name for this conversation, from a session header; "" when it sent none. It narrows
 	// the look-up of conversation memory and gives the conversation a stable id. It never widens anything.
 	Session string
+	// SharedSession says that Session names a user rather than one conversation: what one conversation does says
+	// nothing of another that opens alike.
+	SharedSession bool
 	// PinSession asks that the conversations of Session keep one upstream id, across restarts and replicas: of that,
 	// hashes and the id are written to disk, and nothing else.
 	PinSession bool

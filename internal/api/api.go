@@ -56,6 +56,19 @@ func (c *Call) Fill(req *agent.Request) {
 	req.Caller, req.Upstream, req.Session, req.PinSession, req.Origin = c.Caller, c.Upstream, c.Session, c.PinSession, c.Origin
 }
 
+// An ErrorForm is how the clients of some surface expect failures to look, where that is not OpenAI's form.
+type ErrorForm struct {
+	// Fits reports whether whoever sent r expects this form. There may be no route for r.
+	Fits func(r *http.Request) bool
+	// Write answers with err: status, headers and body. Nothing but headers has been set on w before, among them
+	// X-Request-Id. An err that is no *agent.Error is our own fault.
+	Write func(w http.ResponseWriter, err error)
+}
+
+// AnthropicVersion is the header by which a client of Anthropic's API shows itself on a path that other clients use,
+// too. Its value, the version of that API, is not looked at.
+const AnthropicVersion = "Anthropic-Version"
+
 // A Told error has been reported to the client already, in the stream that it ended: it is for the log only, and the
 // answer is whole.
 type Told struct{ Err error }

@@ -50,6 +50,7 @@ var arrows = map[string][]string{
 	"api":                         {"agent"},
 	"api/openai":                  {"agent"},
 	"api/chat":                    {"agent", "api", "api/openai", "sse"},
+	"api/messages":                {"agent", "api", "api/openai", "sse", "store/seal"},
 	"api/models":                  {"agent", "api", "gateway/catalog"},
 	"api/responses":               {"agent", "api", "api/openai", "sse"},
 	"api/responses/responsestest": {"sse"},

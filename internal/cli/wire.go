@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api"
 	"composer-api/internal/api/accounts"
 	"composer-api/internal/api/chat"
+	"composer-api/internal/api/messages"
 	"composer-api/internal/api/models"
 	"composer-api/internal/api/openai"
 	"composer-api/internal/api/responses/service"
@@ -89,11 +91,13 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 		Surfaces: slices.Concat(
 			chat.Routes(turns),
 			s.responses.Routes(),
+			messages.Routes(messages.Config{Turns: hosted.Record(s.gateway, people, messages.Status), Seal: ring, Log: log}),
 			models.Routes(cat),
 		),
 		Routes: accounts.Routes(accounts.Config{
 			SignUp: signUp, Join: world.join, Limit: c.Accounts.SignupLimit, TrustedProxies: c.Accounts.TrustedProxies,
 		}),
+		ErrorForms: []api.ErrorForm{messages.ErrorForm()},
 		ResolveKey: people.Resolve, PingStore: s.store.Ping,
 		OpenCodeV2: up.openCodeV2, OpenCode: up.openCode,
 		LocalOnly: local(addr), Hosts: c.Hosts,

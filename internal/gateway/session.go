@@ -56,9 +56,9 @@ func sessionOf(req *agent.Request, id string) store.Session {
 
 // conversationOf names the conversation that a request belongs to, among those of its owner: its session, how it opens
 // and its tools, because clients ask for titles and summaries in the session of the real work. "" when the client names
-// no session: many conversations of one owner may open alike.
+// no session, or one for all that a user does: many conversations of one owner may open alike.
 func conversationOf(req *agent.Request, tools Digest) string {
-	if req.Session == "" {
+	if req.Session == "" || req.SharedSession {
 		return ""
 	}
 	opening := opening(req.Messages)

@@ -8,9 +8,9 @@ import (
 	"composer-api/internal/api/openai"
 )
 
-// fail answers with err. When the answer has begun it is too late for that, and the connection is cut off, so that the
+// fail answers r with err, in the form that r's client expects. When the answer has begun it is too late for that, and the connection is cut off, so that the
 // client does not take a part for the whole.
-func (s *Server) fail(w *response, err error) {
+func (s *Server) fail(w *response, r *http.Request, err error) {
 	w.err = err
 	var told *api.Told
 	if errors.As(err, &told) {
@@ -20,6 +20,12 @@ func (s *Server) fail(w *response, err error) {
 		panic(http.ErrAbortHandler)
 	}
 	s.closeWhenDraining(w)
+	for _, form := range s.cfg.ErrorForms {
+		if form.Fits(r) {
+			form.Write(w, err)
+			return
+		}
+	}
 	openai.WriteError(w, err)
 }
 

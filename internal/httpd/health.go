@@ -18,6 +18,18 @@ type health struct {
 	Store string `json:"store,omitempty"`
 }
 
+// home is what stands at the root.
+type home struct {
+	Name   string `json:"name"`
+	Status string `json:"status"`
+}
+
+// root answers whoever looks whether there is anybody at a base URL: Claude Code sends HEAD before it begins. It says the
+// same for every account, whether there is one or not.
+func root(w http.ResponseWriter, _ *http.Request, _ *api.Call) error {
+	return writeJSON(w, home{Name: "composer-api", Status: "ok"})
+}
+
 // healthz says that the process is alive.
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request, _ *api.Call) error {
 	return writeJSON(w, health{Status: "ok"})

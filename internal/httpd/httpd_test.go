@@ -135,7 +135,10 @@ func TestRoutes(t *testing.T) {
 		{"alive", exchange{"GET /healthz", http.Header{}, ""}, 200, ""},
 		{"ready", exchange{"GET /readyz", http.Header{}, ""}, 200, ""},
 		{"no such path", exchange{"GET /v2/models", nil, ""}, 404, "unknown_url"},
-		{"the root", exchange{"GET /", nil, ""}, 404, "unknown_url"},
+		{"the root", exchange{"GET /", http.Header{}, ""}, 200, ""},
+		{"the root, looked at", exchange{"HEAD /", http.Header{}, ""}, 200, ""},
+		{"the root of an account", exchange{"HEAD /u/acct_000000000000000000000000", http.Header{}, ""}, 200, ""},
+		{"the root, written to", exchange{"POST /", nil, ""}, 405, "unknown_url"},
 		{"wrong method", exchange{"GET /v1/chat/completions", nil, ""}, 405, "unknown_url"},
 		{"wrong method for models", exchange{"POST /v1/models", nil, "{}"}, 405, "unknown_url"},
 	}

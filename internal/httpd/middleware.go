@@ -103,7 +103,7 @@ func (s *Server) recoverPanics(next http.Handler) http.Handler {
 				panic(v)
 			}
 			s.cfg.Log.Error("panic", "value", v, "stack", string(debug.Stack()))
-			s.fail(w.(*response), &agent.Error{Code: agent.Internal, Err: errors.New("panic")})
+			s.fail(w.(*response), r, &agent.Error{Code: agent.Internal, Err: errors.New("panic")})
 		}()
 		next.ServeHTTP(w, r)
 	})
@@ -114,7 +114,7 @@ func cors(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Access-Control-Allow-Origin", "*")
-		h.Set("Access-Control-Expose-Headers", "x-request-id, retry-after, x-should-retry, x-composer-upstream, x-composer-resume, x-composer-model")
+		h.Set("Access-Control-Expose-Headers", "x-request-id, request-id, retry-after, x-should-retry, x-composer-upstream, x-composer-resume, x-composer-model")
 		if r.Method != http.MethodOptions {
 			next.ServeHTTP(w, r)
 			return

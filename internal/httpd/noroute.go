@@ -18,14 +18,14 @@ func (s *Server) noRoute(w *response, r *http.Request, mux *http.ServeMux) {
 	if allowed := allowedMethods(mux, r.URL.Path); len(allowed) > 0 {
 		allow := strings.Join(allowed, ", ")
 		w.Header().Set("Allow", allow)
-		s.fail(w, agent.Errorf(agent.MethodNotAllowed, "Method %s is not allowed for %s. Use %s.", openai.Clip(r.Method), path, allow))
+		s.fail(w, r, agent.Errorf(agent.MethodNotAllowed, "Method %s is not allowed for %s. Use %s.", openai.Clip(r.Method), path, allow))
 		return
 	}
 	message := "Unknown request URL: " + openai.Clip(r.Method) + " " + path + "."
 	if hint := meant(mux, r.Method, r.URL.Path); hint != "" {
 		message += " " + hint
 	}
-	s.fail(w, &agent.Error{Code: agent.UnknownURL, Message: message})
+	s.fail(w, r, &agent.Error{Code: agent.UnknownURL, Message: message})
 }
 
 // unsupported are OpenAI's routes that clients ask for and no model here can answer, by the end of their path.

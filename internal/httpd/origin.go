@@ -22,7 +22,7 @@ func (s *Server) checkHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// No Host is HTTP/1.0, which no browser speaks.
 		if r.Host != "" && !s.ourHost(r.Host) {
-			s.fail(w.(*response), agent.Errorf(agent.PermissionDenied,
+			s.fail(w.(*response), r, agent.Errorf(agent.PermissionDenied,
 				"This server listens on its own machine only, and its name is not %q. Ask for 127.0.0.1 or localhost, or add the name to COMPOSER_ALLOWED_HOSTS.", openai.Clip(r.Host)))
 			return
 		}

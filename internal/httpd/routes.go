@@ -37,6 +37,8 @@ func (s *Server) bases() []base {
 // fixed are the routes outside the bases.
 func (s *Server) fixed() []api.Route {
 	return append([]api.Route{
+		{Pattern: "GET /{$}", Open: true, Handle: root},
+		{Pattern: "GET /u/{account}", Open: true, Handle: root},
 		{Pattern: "GET /healthz", Open: true, Handle: s.healthz},
 		{Pattern: "GET /readyz", Open: true, Handle: s.readyz},
 	}, s.cfg.Routes...)
@@ -63,7 +65,7 @@ func (s *Server) adapt(b base, route api.Route) http.Handler {
 		resp := w.(*response)
 		resp.route = route.Pattern
 		if err := s.serve(resp, r, b, route); err != nil {
-			s.fail(resp, err)
+			s.fail(resp, r, err)
 		}
 	})
 }
@@ -100,7 +102,7 @@ func (s *Server) serve(w *response, r *http.Request, b base, route api.Route) er
 }
 
 // sessionHeaders are what clients call the name of a conversation, the most telling first.
-var sessionHeaders = []string{"X-Session-Affinity", "X-Opencode-Session-Id", "X-Opencode-Session", "X-Session-Id"}
+var sessionHeaders = []string{"X-Session-Affinity", "X-Opencode-Session-Id", "X-Opencode-Session", "X-Claude-Code-Session-Id", "X-Session-Id"}
 
 const maxSession = 256
 

@@ -11,9 +11,11 @@ import (
 
 // Config says how a Writer treats its connection. The zero value is good for everything but tests.
 type Config struct {
-	// KeepAlive is the silence after which a comment is sent; 0 means 12 s. Proxies and clients give up on a silent
+	// KeepAlive is the silence after which a sign of life is sent; 0 means 12 s. Proxies and clients give up on a silent
 	// connection after 15 s at the earliest.
 	KeepAlive time.Duration
+	// KeepAliveEvent is sent instead of a comment, for clients that wait for an event: whole, blank line included.
+	KeepAliveEvent string
 	// WriteTimeout is how long a write may wait for a client that doesn't read before the connection is given up;
 	// 0 means 60 s. The deadline is renewed lazily, so a stuck write ends after three quarters of it at the earliest.
 	// It must be more than twice KeepAlive: on HTTP/2 a deadline that passes ends the stream even if nothing is being
@@ -21,7 +23,7 @@ type Config struct {
 	WriteTimeout time.Duration
 }
 
-// keepAlive is a comment. One newline, not two: some older OpenAI SDKs take a blank line for the end of an event that
+// keepAlive is the usual sign of life, a comment. One newline, not two: some older OpenAI SDKs take a blank line for the end of an event that
 // is empty, and stop.
 const keepAlive = ": keepalive\n"
 
@@ -62,6 +64,7 @@ type Writer struct {
 // Writer before its handler returns.
 func NewWriter(w http.ResponseWriter, cfg Config) *Writer {
 	cfg.KeepAlive = cmp.Or(cfg.KeepAlive, 12*time.Second)
+	cfg.KeepAliveEvent = cmp.Or(cfg.KeepAliveEvent, keepAlive)
 	cfg.WriteTimeout = cmp.Or(cfg.WriteTimeout, time.Minute)
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
@@ -181,7 +184,7 @@ func (w *Writer) tick() {
 	}
 	silence := time.Since(w.last)
 	if silence >= w.cfg.KeepAlive {
-		w.send([]byte(keepAlive))
+		w.send([]byte(w.cfg.KeepAliveEvent))
 		silence = 0
 	}
 	w.timer.Reset(w.cfg.KeepAlive - silence)

@@ -35,7 +35,7 @@ func (s turnScript) play(sink agent.Sink) error {
 //	reasoning "…"
 //	call ID NAME ARGUMENTS
 //	usage NAME=NUMBER… [estimated]      input cache_read cache_write output reasoning; price=INPUT/CACHE_WRITE/CACHE_READ/OUTPUT
-//	done stop|tool_calls|length
+//	done stop ["STOP TEXT"]|tool_calls|length
 //	flush
 //	fail CODE ["MESSAGE"] [param=PARAM] [retry_after=DURATION]
 //
@@ -137,11 +137,17 @@ func parseUsage(s string) (step, error) {
 }
 
 func parseDone(s string) (step, error) {
-	reason, ok := map[string]agent.Reason{"stop": agent.Stop, "tool_calls": agent.ToolCalls, "length": agent.Length}[s]
+	name, quoted, _ := strings.Cut(s, " ")
+	reason, ok := map[string]agent.Reason{"stop": agent.Stop, "tool_calls": agent.ToolCalls, "length": agent.Length}[name]
 	if !ok {
 		return nil, fmt.Errorf("%q is no reason", s)
 	}
-	return event(agent.Event{Kind: agent.DoneKind, Done: &agent.Done{Reason: reason}}), nil
+	done := agent.Done{Reason: reason}
+	var err error
+	if quoted != "" {
+		done.StopText, err = strconv.Unquote(quoted)
+	}
+	return event(agent.Event{Kind: agent.DoneKind, Done: &done}), err
 }
 
 func parseFail(s string) (step, error) {

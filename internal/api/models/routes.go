@@ -2,6 +2,8 @@
 //
 //	GET /models       OpenAI's list, and beside it the catalogue that Codex looks for
 //	GET /models/{id}  one model; the id may hold "/" and ":"
+//
+// Clients of Anthropic's API get both in Anthropic's form.
 package models
 
 import (
@@ -45,6 +47,10 @@ func (h *handlers) list(w http.ResponseWriter, r *http.Request, call *api.Call) 
 			models = append([]catalog.Model{m}, models...)
 		}
 	}
+	if speaksAnthropic(r) {
+		w.Header().Set("Request-Id", call.Origin.RequestID)
+		return writeJSON(w, anthropicList(models))
+	}
 	list := modelList{Object: "list", Data: []model{}, Models: []codexModel{}}
 	for _, m := range models {
 		list.Data = append(list.Data, openAIModel(m))
@@ -57,6 +63,10 @@ func (h *handlers) get(w http.ResponseWriter, r *http.Request, call *api.Call) e
 	m, err := h.source.Find(r.Context(), call.Caller, r.PathValue("id"))
 	if err != nil {
 		return err
+	}
+	if speaksAnthropic(r) {
+		w.Header().Set("Request-Id", call.Origin.RequestID)
+		return writeJSON(w, newAnthropicModel(m))
 	}
 	return writeJSON(w, openAIModel(m))
 }

@@ -34,20 +34,25 @@ func Image(rawURL, param string) (*agent.Image, error) {
 	return nil, agent.ParamError(agent.InvalidValue, param, "The image URL is neither a data URL nor an http or https URL. Send one of those.")
 }
 
-// dataImage reads what follows "data:". What the bytes look like counts more than the declared type: clients declare
-// image/png for everything.
+// dataImage reads what follows "data:".
 func dataImage(rest, param string) (*agent.Image, error) {
 	meta, encoded, found := strings.Cut(rest, ",")
 	declared, isBase64 := strings.CutSuffix(meta, ";base64")
 	if !found || !isBase64 {
 		return nil, agent.ParamError(agent.InvalidValue, param, "An image data URL must look like 'data:image/png;base64,…'.")
 	}
+	return InlineImage(declared, encoded, param)
+}
+
+// InlineImage reads an image that is encoded in base64. What its bytes look like counts more than the declared type:
+// clients declare image/png for everything. param names the field.
+func InlineImage(declared, encoded, param string) (*agent.Image, error) {
 	if len(encoded)/4*3 > agent.MaxImageBytes+agent.MaxImageBytes/8 { // allows for line breaks and padding
 		return nil, imageTooLarge(param)
 	}
 	data, err := decodeBase64(encoded)
 	if err != nil {
-		return nil, &agent.Error{Code: agent.InvalidValue, Param: param, Message: "The image can't be decoded, because it is not valid base64. Send 'data:image/png;base64,' and the encoded file.", Err: err}
+		return nil, &agent.Error{Code: agent.InvalidValue, Param: param, Message: "The image can't be decoded, because it is not valid base64. Send the whole file, encoded in base64.", Err: err}
 	}
 	if len(data) > agent.MaxImageBytes {
 		return nil, imageTooLarge(param)

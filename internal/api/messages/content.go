@@ -1,0 +1,219 @@
+package messages
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
+)
+
+// content is what a message says or a tool gave: a list of blocks. A plain text is one block, null is none. Whatever
+// else stands there (the results of Anthropic's own tools have objects) is none either: it is read from the block
+// around it.
+type content []wireBlock
+
+// wireBlock is a block of any type. Which fields matter depends on the type.
+type wireBlock struct {
+	blockFields
+	span span
+}
+
+type blockFields struct {
+	Type      string                      `json:"type"`
+	Text      string                      `json:"text"`
+	Source    openai.StringOr[wireSource] `json:"source"` // image, document; that of a search_result is a string
+	Title     string                      `json:"title"`
+	Context   string                      `json:"context"`
+	ID        string                      `json:"id"` // tool_use
+	Name      string                      `json:"name"`
+	Input     jsontext.Value              `json:"input"`
+	ToolUseID string                      `json:"tool_use_id"` // tool_result
+	Content   content                     `json:"content"`
+	IsError   bool                        `json:"is_error"`
+	ToolName  string                      `json:"tool_name"` // tool_reference
+}
+
+// wireSource is where an image or a document comes from.
+type wireSource struct {
+	Type      string  `json:"type"`
+	MediaType string  `json:"media_type"`
+	Data      string  `json:"data"`
+	URL       string  `json:"url"`
+	Content   content `json:"content"`
+}
+
+// A span is where a value stands in what is being decoded. Blocks that we know nothing better of than their JSON are cut
+// out afterwards: to keep the JSON of every block would double the cost of a long prompt.
+type span struct{ start, end int64 }
+
+// cut is the value, an object.
+func (s span) cut(data []byte) []byte {
+	value := data[s.start:s.end]
+	return value[bytes.IndexByte(value, '{'):] // a comma and space may stand before it
+}
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	*c = nil
+	switch d.PeekKind() {
+	case '[':
+		return json.UnmarshalDecode(d, (*[]wireBlock)(c))
+	case '"':
+		*c = content{{}}
+		return json.UnmarshalDecode(d, &(*c)[0].Text)
+	}
+	return d.SkipValue()
+}
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (b *wireBlock) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	*b = wireBlock{}
+	switch d.PeekKind() {
+	case 'n':
+		return d.SkipValue()
+	case '"':
+		return json.UnmarshalDecode(d, &b.Text)
+	}
+	b.span.start = d.InputOffset()
+	if err := json.UnmarshalDecode(d, &b.blockFields); err != nil {
+		return err
+	}
+	b.span.end = d.InputOffset()
+	return nil
+}
+
+// isObject reports whether the block was sent as one, and not as a plain text or null.
+func (b *wireBlock) isObject() bool { return b.span.end > 0 }
+
+// parts appends what the blocks say to list. param is where they stand.
+func (c *conversation) parts(list []agent.Part, blocks content, param string) ([]agent.Part, error) {
+	for i := range blocks {
+		var err error
+		if list, err = c.block(list, &blocks[i], element(param, i)); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// block appends what a block says to list. Blocks that are calls or results mean something in messages only, which look
+// at them before; here they are what any other unknown block is, their own JSON.
+func (c *conversation) block(list []agent.Part, b *wireBlock, param string) ([]agent.Part, error) {
+	switch b.Type {
+	case "text":
+		return appendText(list, b.Text), nil
+	case "":
+		if b.isObject() && b.Text == "" {
+			return nil, openai.Missing(param + ".type")
+		}
+		return appendText(list, b.Text), nil
+	case "image":
+		image, err := b.image(param + ".source")
+		return append(list, agent.Part{Image: image}), err
+	case "document":
+		return c.document(list, b, param+".source")
+	case "search_result":
+		list = append(list, agent.Part{Text: heading("Search result", b.Title, b.Source.String)})
+		for i := range b.Content {
+			list = appendText(list, b.Content[i].Text)
+		}
+		return list, nil
+	case "tool_reference":
+		c.found[b.ToolName] = true
+		return append(list, agent.Part{Text: "The tool " + b.ToolName + " can be called now."}), nil
+	case "thinking", "redacted_thinking":
+		// It was never part of the answer, and upstream has no place for it, ours or another's. That it is not looked at
+		// is also why it can't cost a parked run.
+		return list, nil
+	}
+	return append(list, agent.Part{Text: string(b.span.cut(c.data))}), nil
+}
+
+// element is the path of an element of a list.
+func element(param string, i int) string { return param + "[" + strconv.Itoa(i) + "]" }
+
+func appendText(list []agent.Part, text string) []agent.Part {
+	if text == "" {
+		return list
+	}
+	return append(list, agent.Part{Text: text})
+}
+
+// image reads an image block; param is its source's.
+func (b *wireBlock) image(param string) (*agent.Image, error) {
+	source := &b.Source.Other
+	switch source.Type {
+	case "base64":
+		return openai.InlineImage(source.MediaType, source.Data, param+".data")
+	case "url":
+		return openai.Image(source.URL, param+".url")
+	case "file":
+		return nil, noFiles(param + ".type")
+	case "":
+		return nil, openai.Missing(param + ".type")
+	}
+	return nil, openai.OneOf(param+".type", source.Type, "base64", "url")
+}
+
+func noFiles(param string) error {
+	return agent.ParamError(agent.UnsupportedValue, param, "Files can't be uploaded here, so none can be referred to. Send the content itself: text, or an image in base64.")
+}
+
+// document appends a document, of which the models can read text and images; param is its source's.
+func (c *conversation) document(list []agent.Part, b *wireBlock, param string) ([]agent.Part, error) {
+	source := &b.Source.Other
+	list = append(list, agent.Part{Text: heading("Document", b.Title, b.Context)})
+	switch source.Type {
+	case "text":
+		return appendText(list, source.Data), nil
+	case "content":
+		return documentContent(list, source.Content, param+".content")
+	case "file":
+		return nil, noFiles(param + ".type")
+	case "":
+		return nil, openai.Missing(param + ".type")
+	case "base64", "url":
+		return nil, agent.ParamError(agent.UnsupportedValue, param+".type",
+			"The models here can't read PDF documents. Send the document's text (a source of type 'text'), or its pages as images.")
+	}
+	return nil, openai.OneOf(param+".type", source.Type, "text", "content")
+}
+
+// documentContent appends the blocks of a document: text and images. There are no documents in documents.
+func documentContent(list []agent.Part, blocks content, param string) ([]agent.Part, error) {
+	for i := range blocks {
+		b := &blocks[i]
+		switch {
+		case b.Type == "image":
+			image, err := b.image(element(param, i) + ".source")
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, agent.Part{Image: image})
+		case b.Type == "text" || !b.isObject():
+			list = appendText(list, b.Text)
+		default:
+			return nil, openai.OneOf(element(param, i)+".type", b.Type, "text", "image")
+		}
+	}
+	return list, nil
+}
+
+// heading is the line above a text that comes from somewhere.
+func heading(kind, title, about string) string {
+	var b strings.Builder
+	b.WriteString(kind)
+	if title != "" {
+		b.WriteString(": " + title)
+	}
+	if about != "" {
+		b.WriteString("\n(" + about + ")")
+	}
+	b.WriteString("\n")
+	return b.String()
+}

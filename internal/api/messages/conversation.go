@@ -1,0 +1,179 @@
+package messages
+
+import (
+	"encoding/json"
+	"strings"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
+)
+
+// wireMessage is a message of any role.
+type wireMessage struct {
+	Role    string  `json:"role"`
+	Content content `json:"content"`
+}
+
+const assistantRole = "assistant"
+
+// A conversation collects messages, so that the same conversation gives the same messages whichever surface it comes
+// through: each result of a tool is a message of its own.
+type conversation struct {
+	data      []byte // the request's body, which blocks are cut out of
+	messages  []agent.Message
+	announced map[string]bool // ids of all calls so far
+	found     map[string]bool // names of the tools that a result says can be called from then on
+}
+
+// setMessages takes the conversation in the client's order, and then the tools, because what was found in the
+// conversation decides about some of them.
+func (r *Request) setMessages(w *wireRequest) error {
+	c := conversation{
+		data: w.body, messages: make([]agent.Message, 0, len(w.Messages)+1), announced: map[string]bool{}, found: map[string]bool{},
+	}
+	if w.System != nil {
+		if err := c.system(w.System, "system"); err != nil {
+			return err
+		}
+	}
+	for i := range w.Messages {
+		if err := c.add(&w.Messages[i], element("messages", i)); err != nil {
+			return err
+		}
+	}
+	r.Messages = c.messages
+	return r.setTools(w, c.found)
+}
+
+func (c *conversation) add(m *wireMessage, param string) error {
+	switch m.Role {
+	case "user":
+		return c.user(m.Content, param+".content")
+	case assistantRole:
+		return c.assistant(m.Content, param+".content")
+	case "system":
+		return c.system(m.Content, param+".content")
+	case "":
+		return openai.Missing(param + ".role")
+	}
+	return openai.OneOf(param+".role", m.Role, "user", assistantRole, "system")
+}
+
+// billing begins the first block of Claude Code's system text. What stands behind it differs from one request to the
+// next: it is for Anthropic's accounting, and with it no conversation would ever be found again.
+const billing = "x-anthropic-billing-header:"
+
+// system takes system text, which may also stand between messages.
+func (c *conversation) system(blocks content, param string) error {
+	var said []agent.Part
+	for i := range blocks {
+		b := &blocks[i]
+		switch {
+		case strings.HasPrefix(b.Text, billing):
+		case b.Type == "text", b.Type == "" && (b.Text != "" || !b.isObject()):
+			said = appendText(said, b.Text)
+		case b.Type == "":
+			return openai.Missing(element(param, i) + ".type")
+		default:
+			return openai.OneOf(element(param, i)+".type", b.Type, "text")
+		}
+	}
+	c.messages = append(c.messages, agent.Message{Role: agent.System, Parts: said})
+	return nil
+}
+
+// user takes what the user says, and the results of calls. Results go first, where the model expects them, whatever the
+// client says along with them.
+func (c *conversation) user(blocks content, param string) error {
+	said := agent.Message{Role: agent.User}
+	results := false
+	for i := range blocks {
+		b, at := &blocks[i], element(param, i)
+		var err error
+		if b.Type == "tool_result" {
+			results = true
+			said.Parts, err = c.result(said.Parts, b, at)
+		} else {
+			said.Parts, err = c.block(said.Parts, b, at)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if len(said.Parts) > 0 || !results {
+		c.messages = append(c.messages, said)
+	}
+	return nil
+}
+
+// result takes the result of a call. The history may lack the call, because the client has shortened it: then the
+// result is something that the user says, and is appended to said. It is never an error, because the client would send
+// the same history again.
+func (c *conversation) result(said []agent.Part, b *wireBlock, param string) ([]agent.Part, error) {
+	if b.ToolUseID == "" {
+		return nil, openai.Missing(param + ".tool_use_id")
+	}
+	parts, err := c.parts(nil, b.Content, param+".content")
+	switch {
+	case err != nil:
+		return nil, err
+	case !c.announced[b.ToolUseID]:
+		said = append(said, agent.Part{Text: "The result of a tool call that was made before:\n"})
+		return append(said, parts...), nil
+	}
+	c.messages = append(c.messages, agent.Message{Role: agent.ToolRole, CallID: b.ToolUseID, Parts: parts, IsError: b.IsError})
+	return said, nil
+}
+
+// assistant takes what the model has said and called.
+func (c *conversation) assistant(blocks content, param string) error {
+	m := agent.Message{Role: agent.Assistant}
+	for i := range blocks {
+		b, at := &blocks[i], element(param, i)
+		var err error
+		switch b.Type {
+		case "tool_use":
+			err = c.call(&m, b, at)
+		case "image", "document":
+			err = agent.ParamError(agent.InvalidValue, at+".type", "Images and documents are only allowed in messages of the user and in tool results.")
+		default:
+			m.Parts, err = c.block(m.Parts, b, at)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	c.messages = append(c.messages, m)
+	return nil
+}
+
+// call adds a call that the client tells of to m.
+func (c *conversation) call(m *agent.Message, b *wireBlock, param string) error {
+	switch {
+	case b.ID == "":
+		return openai.Missing(param + ".id")
+	case b.Name == "":
+		return openai.Missing(param + ".name")
+	}
+	c.announced[b.ID] = true
+	m.Calls = append(m.Calls, agent.ToolCall{ID: b.ID, Name: b.Name, Arguments: arguments(b.Input)})
+	return nil
+}
+
+// arguments are the arguments of a call that the client tells of. They should be an object; a text is what clients send
+// that forget to decode it.
+func arguments(input jsontext.Value) json.RawMessage {
+	switch input.Kind() {
+	case 0, 'n':
+		return json.RawMessage("{}")
+	case '"':
+		var text string
+		if jsonv2.Unmarshal(input, &text, openai.Liberal) == nil {
+			return openai.Arguments(text)
+		}
+	}
+	return json.RawMessage(input)
+}

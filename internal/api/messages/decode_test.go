@@ -1,0 +1,263 @@
+package messages_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api/apitest"
+	"composer-api/internal/api/messages"
+	"composer-api/internal/api/openai"
+)
+
+// What the golden cases of apitest show that Decode understands isn't repeated here.
+
+func TestDecodeRefuses(t *testing.T) {
+	// Of duplicate members the last counts.
+	const rest = `"model":"composer-2.5","max_tokens":100,"messages":[{"role":"user","content":"Hi"}],`
+	message := func(m string) string { return `"messages":[{"role":"user","content":"Hi"},` + m + `]` }
+	block := func(b string) string { return message(`{"role":"user","content":[` + b + `]}`) }
+	said := func(b string) string {
+		return message(`{"role":"assistant","content":[` + b + `]},{"role":"user","content":"Go on."}`)
+	}
+	result := func(b string) string {
+		return message(`{"role":"assistant","content":[{"type":"tool_use","id":"c","name":"a","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"c","content":[` + b + `]}]}`)
+	}
+	const tool, search = `"tools":[{"name":"a"}],`, `"tools":[{"type":"web_search_20250305","name":"web_search"}],`
+	tooLarge := base64.StdEncoding.EncodeToString(make([]byte, agent.MaxImageBytes+1))
+
+	for _, test := range []struct {
+		members string // of the request
+		code    agent.Code
+		param   string
+	}{
+		{`"model":null`, agent.MissingParameter, "model"},
+		{`"model":7`, agent.InvalidType, "model"},
+		{`"messages":null`, agent.MissingParameter, "messages"},
+		{`"messages":[]`, agent.InvalidValue, "messages"},
+		{`"messages":"Hi"`, agent.InvalidType, "messages"},
+		{`"messages":["Hi"]`, agent.InvalidType, "messages[0]"},
+		{`"max_tokens":null`, agent.MissingParameter, "max_tokens"},
+		{`"max_tokens":0`, agent.InvalidValue, "max_tokens"},
+		{`"max_tokens":1.5`, agent.InvalidType, "max_tokens"},
+
+		{message(`{"content":"x"}`), agent.MissingParameter, "messages[1].role"},
+		{message(`{"role":"robot","content":"x"}`), agent.InvalidValue, "messages[1].role"},
+		{message(`{"role":"assistant","content":"The answer is"}`), agent.UnsupportedValue, "messages[1]"},
+		{block(`{}`), agent.MissingParameter, "messages[1].content[0].type"},
+		{block(`7`), agent.InvalidType, "messages[1].content[0]"},
+		{block(`{"type":"text","text":7}`), agent.InvalidType, "messages[1].content[0].text"},
+		{block(`{"type":"image"}`), agent.MissingParameter, "messages[1].content[0].source.type"},
+		{block(`{"type":"image","source":{"type":"hologram"}}`), agent.InvalidValue, "messages[1].content[0].source.type"},
+		{block(`{"type":"image","source":{"type":"file","file_id":"f"}}`), agent.UnsupportedValue, "messages[1].content[0].source.type"},
+		{block(`{"type":"image","source":{"type":"url","url":"ftp://x"}}`), agent.InvalidValue, "messages[1].content[0].source.url"},
+		{block(`{"type":"image","source":{"type":"base64","media_type":"image/png","data":"?"}}`), agent.InvalidValue, "messages[1].content[0].source.data"},
+		{block(`{"type":"image","source":{"type":"base64","media_type":"image/png","data":"` + tooLarge + `"}}`), agent.InvalidValue, "messages[1].content[0].source.data"},
+		{block(`{"type":"document"}`), agent.MissingParameter, "messages[1].content[0].source.type"},
+		{block(`{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":""}}`), agent.UnsupportedValue, "messages[1].content[0].source.type"},
+		{block(`{"type":"document","source":{"type":"url","url":"https://x/a.pdf"}}`), agent.UnsupportedValue, "messages[1].content[0].source.type"},
+		{block(`{"type":"document","source":{"type":"file","file_id":"f"}}`), agent.UnsupportedValue, "messages[1].content[0].source.type"},
+		{block(`{"type":"document","source":{"type":"scroll"}}`), agent.InvalidValue, "messages[1].content[0].source.type"},
+		{block(`{"type":"document","source":{"type":"content","content":[{"type":"document"}]}}`), agent.InvalidValue, "messages[1].content[0].source.content[0].type"},
+		{block(`{"type":"document","source":{"type":"content","content":[{"type":"image","source":{}}]}}`), agent.MissingParameter, "messages[1].content[0].source.content[0].source.type"},
+		{block(`{"type":"tool_result"}`), agent.MissingParameter, "messages[1].content[0].tool_use_id"},
+		{result(`{"type":"image","source":{"type":"url"}}`), agent.InvalidValue, "messages[2].content[0].content[0].source.url"},
+		{result(`{"type":"document","source":{"type":"base64"}}`), agent.UnsupportedValue, "messages[2].content[0].content[0].source.type"},
+		{said(`{"type":"tool_use","name":"a"}`), agent.MissingParameter, "messages[1].content[0].id"},
+		{said(`{"type":"tool_use","id":"c"}`), agent.MissingParameter, "messages[1].content[0].name"},
+		{said(`{"type":"image","source":{"type":"url","url":"https://x"}}`), agent.InvalidValue, "messages[1].content[0].type"},
+		{message(`{"role":"system","content":[{"type":"image"}]}`), agent.InvalidValue, "messages[1].content[0].type"},
+		{message(`{"role":"system","content":[{}]}`), agent.MissingParameter, "messages[1].content[0].type"},
+		{`"system":[{"type":"image"}]`, agent.InvalidValue, "system[0].type"},
+
+		{`"stream":"true"`, agent.InvalidType, "stream"},
+		{`"thinking":{}`, agent.MissingParameter, "thinking.type"},
+		{`"thinking":{"type":"deep"}`, agent.InvalidValue, "thinking.type"},
+		{`"stop_sequences":"x"`, agent.InvalidType, "stop_sequences"},
+		{`"stop_sequences":["a"` + strings.Repeat(`,"b"`, 64) + `]`, agent.InvalidValue, "stop_sequences"},
+		{`"output_config":{"effort":7}`, agent.InvalidType, "output_config.effort"},
+		{`"output_config":{"format":{}}`, agent.MissingParameter, "output_config.format.type"},
+		{`"output_config":{"format":{"type":"xml"}}`, agent.InvalidValue, "output_config.format.type"},
+		{`"output_config":{"format":{"type":"json_schema"}}`, agent.MissingParameter, "output_config.format.schema"},
+		{`"output_config":{"format":{"type":"json_schema","schema":true}}`, agent.InvalidType, "output_config.format.schema"},
+		{`"output_format":{"type":"json_schema"}`, agent.MissingParameter, "output_format.schema"},
+
+		{`"tools":{}`, agent.InvalidType, "tools"},
+		{`"tools":[{}]`, agent.MissingParameter, "tools[0].name"},
+		{`"tools":[{"name":"a","input_schema":[]}]`, agent.InvalidType, "tools[0].input_schema"},
+		{`"tools":[{"name":"a"},{"name":"a","strict":true}]`, agent.InvalidValue, "tools[1].name"},
+		{tool + `"tool_choice":"auto"`, agent.InvalidType, "tool_choice"},
+		{tool + `"tool_choice":{}`, agent.MissingParameter, "tool_choice.type"},
+		{tool + `"tool_choice":{"type":"maybe"}`, agent.InvalidValue, "tool_choice.type"},
+		{tool + `"tool_choice":{"type":"tool"}`, agent.MissingParameter, "tool_choice.name"},
+		{tool + `"tool_choice":{"type":"tool","name":"b"}`, agent.InvalidValue, "tool_choice"},
+		{`"tool_choice":{"type":"any"}`, agent.InvalidValue, "tool_choice"},
+		{search + `"tool_choice":{"type":"any"}`, agent.UnsupportedValue, "tool_choice"},
+		{search + `"tool_choice":{"type":"tool","name":"web_search"}`, agent.UnsupportedValue, "tool_choice"},
+	} {
+		t.Run(test.members[:min(len(test.members), 100)], func(t *testing.T) {
+			_, err := messages.Decode([]byte("{" + rest + test.members + "}"))
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if e := agent.AsError(err); e.Code != test.code || e.Param != test.param {
+				t.Errorf("got %v, param %q", e, e.Param)
+			}
+		})
+	}
+}
+
+// TestSentencesSayWhatToDo holds the sentences that users of Claude Code meet.
+func TestSentencesSayWhatToDo(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"JVBERg=="}}]}]}`: "can't read PDF documents. Send the document's text",
+		`{"model":"m","max_tokens":9,"messages":[{"role":"assistant","content":"{"}]}`:                                                                                            "(prefill). End with a message of the user.",
+		`{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"x"}],"tools":[{"type":"web_search_1","name":"s"}],"tool_choice":{"type":"tool","name":"s"}}`:          "Offer a tool of your own for it.",
+	} {
+		_, err := messages.Decode([]byte(body))
+		if err == nil || !strings.Contains(agent.AsError(err).UserMessage(), want) {
+			t.Errorf("got %v, want …%s", err, want)
+		}
+	}
+}
+
+// FuzzDecode checks that any body gives either an error that is the client's fault or a request that keeps the
+// promises of agent.Request.
+func FuzzDecode(f *testing.F) {
+	cases, _ := filepath.Glob(filepath.Join(apitest.Dir, "*.txtar"))
+	for _, file := range cases {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, file := range archive.Files {
+			if strings.HasPrefix(file.Name, "messages.request") {
+				f.Add(file.Data)
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		req, err := messages.Decode(body)
+		if err != nil {
+			if status := messages.Status(agent.CodeOf(err)); status != 400 {
+				t.Errorf("status %d: %v", status, err)
+			}
+			return
+		}
+		if err := promises(req); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// promises checks what agent.Request says of itself.
+func promises(req *messages.Request) error {
+	if req.ModelName == "" || len(req.Messages) == 0 {
+		return fmt.Errorf("model %q, %d messages", req.ModelName, len(req.Messages))
+	}
+	announced := map[string]bool{}
+	for _, m := range req.Messages {
+		for _, p := range m.Parts {
+			if p.Image != nil && (p.Image.Param == "" || (p.Image.URL == "") == (len(p.Image.Data) == 0)) {
+				return fmt.Errorf("image %v", p.Image)
+			}
+		}
+		for _, c := range m.Calls {
+			announced[c.ID] = true
+			if c.ID == "" || c.Name == "" || !json.Valid(c.Arguments) {
+				return fmt.Errorf("call %v", c)
+			}
+		}
+		if m.Role < agent.System || m.Role > agent.ToolRole || (m.Role == agent.ToolRole) != (m.CallID != "") || m.CallID != "" && !announced[m.CallID] {
+			return fmt.Errorf("message %v", m)
+		}
+	}
+	for _, t := range req.Tools {
+		if t.Name == "" || t.Parameters != nil && !json.Valid(t.Parameters) {
+			return fmt.Errorf("tool %v", t)
+		}
+	}
+	if req.MaxOutputTokens < 1 || len(req.Stop) > 64 || slices.Contains(req.Stop, "") {
+		return fmt.Errorf("limits %d, %q", req.MaxOutputTokens, req.Stop)
+	}
+	if req.Format.Kind == agent.JSONSchema && !json.Valid(req.Format.Schema) {
+		return fmt.Errorf("format %v", req.Format)
+	}
+	return openai.CheckToolChoice(req.ToolChoice, req.Tools, "tool_choice")
+}
+
+// Twice as much of anything may cost about twice as many allocations. Time isn't measured, because it differs from one
+// machine to the next.
+func TestTheWorkGrowsWithTheInput(t *testing.T) {
+	list := func(n int, format string) string {
+		var b strings.Builder
+		for i := range n {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			fmt.Fprintf(&b, format, i)
+		}
+		return b.String()
+	}
+	const hello = `"messages":[{"role":"user","content":"x"}]`
+	for name, members := range map[string]func(n int) string{
+		"messages": func(n int) string { return `"messages":[` + list(n, `{"role":"user","content":"%d"}`) + `]` },
+		"blocks": func(n int) string {
+			return `"messages":[{"role":"user","content":[` + list(n, `{"type":"text","text":"%d"}`) + `]}]`
+		},
+		"unknown blocks": func(n int) string {
+			return `"messages":[{"role":"user","content":[` + list(n, `{"type":"x%d"}`) + `]}]`
+		},
+		"calls and results": func(n int) string {
+			return `"messages":[{"role":"assistant","content":[` + list(n, `{"type":"tool_use","id":"%d","name":"f"}`) + `]},{"role":"user","content":[` +
+				list(n, `{"type":"tool_result","tool_use_id":"%d","content":"x"}`) + `]}]`
+		},
+		"tools": func(n int) string { return hello + `,"tools":[` + list(n, `{"name":"f%d"}`) + `]` },
+		"nested content": func(n int) string {
+			return `"messages":[{"role":"user","content":` + strings.Repeat(`[{"type":"x","content":`, n) + `null` + strings.Repeat(`}]`, n) + `}]`
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			allocations := func(n int) float64 {
+				body := []byte(`{"model":"m","max_tokens":9,` + members(n) + `}`)
+				return testing.AllocsPerRun(1, func() {
+					if _, err := messages.Decode(body); err != nil {
+						t.Fatal(err)
+					}
+				})
+			}
+			one, two := allocations(500), allocations(1000)
+			if two > 2.5*one {
+				t.Errorf("%v allocations for 500, %v for 1000", one, two)
+			}
+		})
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	var body strings.Builder
+	body.WriteString(`{"model":"composer-2.5","max_tokens":32000,"messages":[`)
+	for i := range 200 {
+		if i > 0 {
+			body.WriteByte(',')
+		}
+		text, _ := json.Marshal(strings.Repeat("func main() {\n\tfmt.Println(\"héllo\")\n}\n", 120))
+		fmt.Fprintf(&body, `{"role":"user","content":[{"type":"text","text":%s}]}`, text)
+	}
+	body.WriteString(`]}`)
+	raw := []byte(body.String())
+	b.SetBytes(int64(len(raw)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := messages.Decode(raw); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

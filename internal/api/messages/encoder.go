@@ -1,0 +1,229 @@
+package messages
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"hash"
+	"net/http"
+	"strconv"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api"
+	"composer-api/internal/api/openai"
+	"composer-api/internal/sse"
+)
+
+// An Encoder writes the events of one turn to the client: it is what the gateway calls a sink. It makes content blocks
+// of them, one after the other, and leaves it to an output how a block is written. So a stream and a whole answer hold
+// the same blocks. One goroutine may use it.
+type Encoder struct {
+	w   http.ResponseWriter
+	req *Request
+	opt Options
+	out output
+
+	open     blockKind
+	index    int       // of the open block, or of the next one
+	thought  hash.Hash // of the open block of thinking
+	usage    agent.Usage
+	accepted bool
+	over     bool // the answer's end was written
+}
+
+// Options are what an Encoder needs besides its request. The zero value is right for everything but the real routes.
+type Options struct {
+	ID        string // of the message; "" mints one
+	RequestID string // for an error in the stream; "" leaves it out
+	// Sign makes the signature of a block of thinking out of the digest of its text. Clients send both back. Nil gives
+	// an empty signature.
+	Sign func(digest []byte) string
+	SSE  sse.Config
+}
+
+// An output writes an answer in one of its two forms. Blocks come one at a time, and never two within each other.
+type output interface {
+	// start begins the answer.
+	start(message head) error
+	// begin opens a block. call is nil but for a block that is a call.
+	begin(index int, kind blockKind, call *agent.ToolCall) error
+	// delta adds to the open block: text, thinking, or the arguments of a call. It keeps nothing of text.
+	delta(text []byte) error
+	// stop closes the open block. signature is for thinking alone.
+	stop(signature string) error
+	// end ends the answer.
+	end(done *agent.Done, usage *agent.Usage) error
+	// flush sends what is buffered.
+	flush() error
+	// fail ends the answer with an error instead. It reports false when that is left to the caller, who can still
+	// answer with a status.
+	fail(e *agent.Error) (told bool)
+	// close lets go of the ResponseWriter. It may be called at any time, and more than once.
+	close()
+}
+
+// blockKind is the kind of a content block.
+type blockKind uint8
+
+const (
+	noBlock blockKind = iota
+	textBlock
+	thinkingBlock
+	callBlock
+)
+
+// NewEncoder makes the encoder that req asks for.
+func NewEncoder(w http.ResponseWriter, req *Request, opt Options) *Encoder {
+	e := &Encoder{w: w, req: req, opt: opt, out: &whole{w: w}}
+	if req.Stream {
+		e.out = &stream{w: w, opt: opt}
+	}
+	return e
+}
+
+// Accept sets the response headers and begins the answer. It is called once, when upstream has taken the run.
+func (e *Encoder) Accept(a agent.Accepted) error {
+	api.SetAccepted(e.w.Header(), a)
+	e.accepted = true
+	return e.out.start(head{id: cmp.Or(e.opt.ID, agent.NewID("msg_", 24)), model: cmp.Or(a.Model.Name, a.Model.ID)})
+}
+
+// Event writes one event and keeps nothing of it. The last two of a turn are UsageKind and DoneKind.
+func (e *Encoder) Event(ev *agent.Event) error {
+	switch ev.Kind {
+	case agent.Text:
+		return e.write(textBlock, ev.Text)
+	case agent.Reasoning:
+		if e.req.showThinking {
+			return e.write(thinkingBlock, ev.Text)
+		}
+	case agent.Call:
+		return e.call(ev.Call)
+	case agent.UsageKind:
+		e.usage = *ev.Usage
+	case agent.DoneKind:
+		if err := e.closeBlock(); err != nil {
+			return err
+		}
+		e.over = true
+		return e.out.end(ev.Done, &e.usage)
+	}
+	return nil
+}
+
+// Flush sends what was written so far.
+func (e *Encoder) Flush() error { return e.out.flush() }
+
+// Fail ends an answer whose turn failed, instead of further events. It reports whether the client has been told; if not,
+// nothing has been written and the caller answers with [WriteError].
+func (e *Encoder) Fail(failure *agent.Error) (told bool) {
+	if !e.accepted {
+		return false
+	}
+	if e.over {
+		// A client that can't be reached can't be told, and nothing else can be done about it.
+		e.out.flush()
+		return true
+	}
+	return e.out.fail(failure)
+}
+
+// Close lets go of the ResponseWriter. The handler must call it before it returns, however the turn went.
+func (e *Encoder) Close() { e.out.close() }
+
+// write adds to the open block, after opening one of this kind if need be.
+func (e *Encoder) write(kind blockKind, text []byte) error {
+	if e.open != kind {
+		if err := e.openBlock(kind, nil); err != nil {
+			return err
+		}
+	}
+	if kind == thinkingBlock {
+		e.thought.Write(text)
+	}
+	return e.out.delta(text)
+}
+
+func (e *Encoder) call(c *agent.ToolCall) error {
+	if err := e.openBlock(callBlock, c); err != nil {
+		return err
+	}
+	if err := e.out.delta(c.Arguments); err != nil {
+		return err
+	}
+	return e.closeBlock()
+}
+
+func (e *Encoder) openBlock(kind blockKind, call *agent.ToolCall) error {
+	if err := e.closeBlock(); err != nil {
+		return err
+	}
+	e.open = kind
+	if kind == thinkingBlock {
+		e.thought = sha256.New()
+	}
+	return e.out.begin(e.index, kind, call)
+}
+
+// closeBlock closes the open block, if there is one.
+func (e *Encoder) closeBlock() error {
+	if e.open == noBlock {
+		return nil
+	}
+	signature := ""
+	if e.open == thinkingBlock && e.opt.Sign != nil {
+		signature = e.opt.Sign(e.thought.Sum(nil))
+	}
+	e.open = noBlock
+	e.index++
+	return e.out.stop(signature)
+}
+
+// A head is what an answer begins with.
+type head struct{ id, model string }
+
+// append appends the message's opening brace and its first members, with a comma at the end.
+func (h *head) append(b []byte) []byte {
+	b = append(b, `{"id":`...)
+	b = openai.AppendString(b, h.id)
+	b = append(b, `,"type":"message","role":"assistant","model":`...)
+	b = openai.AppendString(b, h.model)
+	return append(b, ',')
+}
+
+// appendStop appends the members that say why the answer ended.
+func appendStop(b []byte, done *agent.Done) []byte {
+	b = append(b, `"stop_reason":`...)
+	b = openai.AppendString(b, stopReason(done))
+	b = append(b, `,"stop_sequence":`...)
+	if done.StopText == "" {
+		return append(b, "null"...)
+	}
+	return openai.AppendString(b, done.StopText)
+}
+
+func stopReason(done *agent.Done) string {
+	switch {
+	case done.Reason == agent.ToolCalls:
+		return "tool_use"
+	case done.Reason == agent.Length:
+		return "max_tokens"
+	case done.StopText != "":
+		return "stop_sequence"
+	}
+	return "end_turn"
+}
+
+// appendUsage appends a usage object. Here, unlike in OpenAI's, input_tokens are those alone that were read without the
+// cache.
+func appendUsage(b []byte, u *agent.Usage) []byte {
+	b = append(b, `{"input_tokens":`...)
+	b = strconv.AppendInt(b, u.Input, 10)
+	b = append(b, `,"cache_creation_input_tokens":`...)
+	b = strconv.AppendInt(b, u.CacheWrite, 10)
+	b = append(b, `,"cache_read_input_tokens":`...)
+	b = strconv.AppendInt(b, u.CacheRead, 10)
+	b = append(b, `,"output_tokens":`...)
+	b = strconv.AppendInt(b, u.Output, 10)
+	b = openai.AppendCost(b, u)
+	return append(b, '}')
+}

@@ -1,0 +1,183 @@
+package messages
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
+)
+
+// A Request is a decoded Messages request.
+type Request struct {
+	agent.Request
+	// Stream asks for a stream.
+	Stream bool
+
+	showThinking bool     // the client wants to see the model's thinking
+	dropped      []string // types of the tools that were left out because only Anthropic's servers can run them
+	userID       string   // metadata.user_id
+}
+
+// wireRequest is the request as it is sent. Fields that are not here are ignored, whatever they hold: temperature,
+// top_p and top_k, which upstream has no place for; cache_control and context_management, because what the cache holds
+// is upstream's business; service_tier, container, mcp_servers, and whatever comes next.
+type wireRequest struct {
+	Model         string          `json:"model"`
+	Messages      []wireMessage   `json:"messages"`
+	System        content         `json:"system"`
+	MaxTokens     *openai.Int     `json:"max_tokens"`
+	StopSequences []string        `json:"stop_sequences"`
+	Stream        bool            `json:"stream"`
+	Tools         []wireTool      `json:"tools"`
+	ToolChoice    *wireToolChoice `json:"tool_choice"`
+	Thinking      *wireThinking   `json:"thinking"`
+	OutputConfig  *struct {
+		Effort string      `json:"effort"`
+		Format *wireFormat `json:"format"`
+	} `json:"output_config"`
+	OutputFormat *wireFormat `json:"output_format"` // where the format stood in the API's beta
+	Metadata     *struct {
+		UserID string `json:"user_id"`
+	} `json:"metadata"`
+
+	body []byte // what it was decoded from
+}
+
+type wireThinking struct {
+	Type    string `json:"type"`
+	Display string `json:"display"`
+}
+
+type wireFormat struct {
+	Type   string        `json:"type"`
+	Schema openai.Object `json:"schema"`
+}
+
+// Decode reads a request body. Errors are *agent.Error with the field's path as Param. What the gateway and httpd fill
+// in is left empty; images with a URL are still to be fetched.
+func Decode(body []byte) (*Request, error) {
+	return decode(body, checkModel, checkMessages, checkMaxTokens, checkPrefill)
+}
+
+// decodeCount reads the body of a request that asks how long a prompt is. It has no answer to be limited or begun.
+func decodeCount(body []byte) (*Request, error) {
+	return decode(body, checkModel, checkMessages)
+}
+
+func decode(body []byte, checks ...func(*wireRequest) error) (*Request, error) {
+	w := wireRequest{body: bytes.TrimPrefix(body, []byte("\uFEFF"))}
+	if err := openai.Decode(w.body, &w); err != nil {
+		return nil, err
+	}
+	req := &Request{Stream: w.Stream}
+	req.ModelName = w.Model
+	steps := append(checks, req.setMessages, req.setToolChoice, req.setThinking, req.setOutput, req.setLimits)
+	for _, step := range steps {
+		if err := step(&w); err != nil {
+			return nil, err
+		}
+	}
+	if w.Metadata != nil {
+		req.userID = w.Metadata.UserID
+	}
+	return req, nil
+}
+
+func checkModel(w *wireRequest) error {
+	if w.Model == "" {
+		return openai.Missing("model")
+	}
+	return nil
+}
+
+func checkMessages(w *wireRequest) error {
+	switch {
+	case w.Messages == nil:
+		return openai.Missing("messages")
+	case len(w.Messages) == 0:
+		return agent.ParamError(agent.InvalidValue, "messages", "'messages' is empty. Send at least one message.")
+	}
+	return nil
+}
+
+func checkMaxTokens(w *wireRequest) error {
+	switch {
+	case w.MaxTokens == nil:
+		return openai.Missing("max_tokens")
+	case *w.MaxTokens < 1:
+		return agent.ParamError(agent.InvalidValue, "max_tokens", "Invalid value %d for 'max_tokens': it must be at least 1.", *w.MaxTokens)
+	}
+	return nil
+}
+
+// checkPrefill refuses a conversation that ends with the beginning of the answer: upstream's models begin their answers
+// themselves, and would repeat what stands there or answer it.
+func checkPrefill(w *wireRequest) error {
+	last := len(w.Messages) - 1
+	if w.Messages[last].Role == assistantRole {
+		return agent.ParamError(agent.UnsupportedValue, "messages["+strconv.Itoa(last)+"]",
+			"'messages' ends with a message of the assistant. The models here can't continue an answer that was begun (prefill). End with a message of the user.")
+	}
+	return nil
+}
+
+// setThinking reads whether the client wants to see the thinking. How much the model thinks is its own business.
+func (r *Request) setThinking(w *wireRequest) error {
+	if w.Thinking == nil {
+		return nil
+	}
+	switch w.Thinking.Type {
+	case "enabled", "adaptive":
+		r.showThinking = w.Thinking.Display != "omitted"
+	case "disabled":
+	case "":
+		return openai.Missing("thinking.type")
+	default:
+		return openai.OneOf("thinking.type", w.Thinking.Type, "enabled", "adaptive", "disabled")
+	}
+	return nil
+}
+
+// setOutput reads the effort and the form of the answer.
+func (r *Request) setOutput(w *wireRequest) error {
+	format, param := w.OutputFormat, "output_format"
+	if w.OutputConfig != nil {
+		r.Effort = w.OutputConfig.Effort
+		if w.OutputConfig.Format != nil {
+			format, param = w.OutputConfig.Format, "output_config.format"
+		}
+	}
+	switch {
+	case format == nil:
+		return nil
+	case format.Type == "":
+		return openai.Missing(param + ".type")
+	case format.Type != "json_schema":
+		return openai.OneOf(param+".type", format.Type, "json_schema")
+	case format.Schema == nil:
+		return openai.Missing(param + ".schema")
+	}
+	r.Format = agent.Format{Kind: agent.JSONSchema, Schema: json.RawMessage(format.Schema), Strict: true}
+	return nil
+}
+
+// maxStops bounds the stop sequences. All of them are applied.
+const maxStops = 64
+
+// setLimits reads what cuts the answer.
+func (r *Request) setLimits(w *wireRequest) error {
+	if w.MaxTokens != nil {
+		r.MaxOutputTokens = max(int(*w.MaxTokens), 0)
+	}
+	if n := len(w.StopSequences); n > maxStops {
+		return agent.ParamError(agent.InvalidValue, "stop_sequences", "'stop_sequences' has %d entries; at most %d are allowed.", n, maxStops)
+	}
+	for _, s := range w.StopSequences {
+		if s != "" { // an empty one would stop everything, which nobody means
+			r.Stop = append(r.Stop, s)
+		}
+	}
+	return nil
+}

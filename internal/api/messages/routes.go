@@ -1,0 +1,120 @@
+package messages
+
+import (
+	"encoding/base64"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api"
+	"composer-api/internal/store/seal"
+)
+
+// Config is what the routes need.
+type Config struct {
+	// Turns carries out the turns.
+	Turns agent.Turner
+	// Seal signs the thinking that clients carry for us. Nil means a key that ends with the process.
+	Seal *seal.Ring
+	// Log receives which tools were left out of a request, by their types. Nil discards it.
+	Log *slog.Logger
+}
+
+// Routes are the routes of the Messages API, below the API's bases.
+func Routes(cfg Config) []api.Route {
+	if cfg.Seal == nil {
+		cfg.Seal = seal.Random()
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	h := &handlers{cfg}
+	return []api.Route{
+		{Pattern: "POST /messages", Turn: true, Handle: h.create},
+		{Pattern: "POST /messages/count_tokens", Handle: h.countTokens},
+	}
+}
+
+type handlers struct{ cfg Config }
+
+// create answers POST …/messages.
+func (h *handlers) create(w http.ResponseWriter, r *http.Request, call *api.Call) error {
+	body, err := api.ReadBody(r)
+	if err != nil {
+		return err
+	}
+	req, err := Decode(body)
+	if err != nil {
+		return err
+	}
+	if len(req.dropped) > 0 {
+		h.cfg.Log.Info("tools that only Anthropic's servers can run were left out", "types", typeNames(req.dropped))
+	}
+	call.Fill(&req.Request)
+	req.nameSession()
+	w.Header().Set(requestIDHeader, call.Origin.RequestID)
+	encoder := NewEncoder(w, req, Options{RequestID: call.Origin.RequestID, Sign: h.signer(call.Caller.Owner)})
+	defer encoder.Close()
+	err = h.cfg.Turns.Turn(r.Context(), &req.Request, encoder)
+	if err != nil && encoder.Fail(agent.AsError(err)) {
+		return &api.Told{Err: err}
+	}
+	return err
+}
+
+// countTokens answers POST …/messages/count_tokens. It is an estimate, as everywhere where upstream has not counted.
+func (h *handlers) countTokens(w http.ResponseWriter, r *http.Request, call *api.Call) error {
+	body, err := api.ReadBody(r)
+	if err != nil {
+		return err
+	}
+	req, err := decodeCount(body)
+	if err != nil {
+		return err
+	}
+	w.Header().Set(requestIDHeader, call.Origin.RequestID)
+	doc := strconv.AppendInt([]byte(`{"input_tokens":`), agent.EstimatePrompt(&req.Request), 10)
+	return api.WriteJSON(w, append(doc, '}'))
+}
+
+// sealThinking is what a signature is sealed for, so that nothing else that we have sealed passes for one.
+const sealThinking = "messages-thinking"
+
+// signer makes signatures of thinking: the digest of its text, sealed for the owner. A signature so says that the text
+// is what one of our models has thought, without another copy of it.
+func (h *handlers) signer(owner string) func([]byte) string {
+	return func(digest []byte) string {
+		return base64.StdEncoding.EncodeToString(h.cfg.Seal.Seal(digest, sealThinking, owner))
+	}
+}
+
+// maxUserID bounds a user id that names a session.
+const maxUserID = 512
+
+// nameSession names the session of a request that came without a session header by metadata.user_id. Claude Code puts
+// its session's id into it; elsewhere it names a user, who may have several conversations at once.
+func (r *Request) nameSession() {
+	if r.Session != "" || r.userID == "" || len(r.userID) > maxUserID {
+		return
+	}
+	r.Session = r.userID
+	r.SharedSession = !strings.Contains(r.userID, "session_")
+}
+
+// typeNames are the types among names that look like some, for the log: a client may have put anything in their place.
+func typeNames(names []string) []string {
+	const most = 20
+	var known []string
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
+		if len(known) < most && typeName.MatchString(name) {
+			known = append(known, name)
+		}
+	}
+	return known
+}
+
+var typeName = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)

@@ -1,0 +1,134 @@
+package messages
+
+import (
+	"net/http"
+	"strconv"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
+	"composer-api/internal/sse"
+)
+
+// A stream is the output of "stream": true. Each event has its type twice, after "event:" and in its data, because some
+// clients look at the one and some at the other. The bytes around a piece of text are the same for a whole block, so
+// that a piece costs no allocation.
+type stream struct {
+	w   http.ResponseWriter
+	opt Options
+	out *sse.Writer // nil until start
+
+	kind   blockKind
+	index  int
+	before []byte // a delta of the open block up to its text
+}
+
+// ping says that the answer is still being made. It is an event of Anthropic's API, and its clients count on one instead
+// of a comment.
+const ping = "event: ping\ndata: {\"type\":\"ping\"}\n\n"
+
+// start sends the response headers and the event that begins the message. What the answer costs is known at its end
+// only: zeros here are replaced by the numbers of message_delta in every client, while an estimate would stay in those
+// that keep the larger number of the two.
+func (s *stream) start(message head) error {
+	cfg := s.opt.SSE
+	cfg.KeepAliveEvent = ping
+	s.out = sse.NewWriter(s.w, cfg)
+	b := append(s.out.Buffer(), "event: message_start\ndata: {\"type\":\"message_start\",\"message\":"...)
+	b = message.append(b)
+	b = append(b, `"content":[],"stop_reason":null,"stop_sequence":null,"usage":`...)
+	b = appendUsage(b, &agent.Usage{})
+	b = append(b, "}}\n\n"+ping...)
+	if err := s.out.SetBuffer(b); err != nil {
+		return err
+	}
+	return s.out.Flush()
+}
+
+// blockStarts are the blocks as they begin, without what is still to come, and deltaTypes the members of their deltas
+// up to the text.
+var (
+	blockStarts = [...]string{textBlock: `{"type":"text","text":""}`, thinkingBlock: `{"type":"thinking","thinking":"","signature":""}`}
+	deltaTypes  = [...]string{
+		textBlock:     `{"type":"text_delta","text":"`,
+		thinkingBlock: `{"type":"thinking_delta","thinking":"`,
+		callBlock:     `{"type":"input_json_delta","partial_json":"`,
+	}
+)
+
+func (s *stream) begin(index int, kind blockKind, call *agent.ToolCall) error {
+	s.kind, s.index = kind, index
+	b := s.about(s.out.Buffer(), "content_block_start")
+	b = append(b, `"content_block":`...)
+	if kind == callBlock {
+		b = append(b, `{"type":"tool_use","id":`...)
+		b = openai.AppendString(b, call.ID)
+		b = append(b, `,"name":`...)
+		b = openai.AppendString(b, call.Name)
+		b = append(b, `,"input":{}}`...)
+	} else {
+		b = append(b, blockStarts[kind]...)
+	}
+	s.before = s.about(s.before[:0], "content_block_delta")
+	s.before = append(s.before, `"delta":`...)
+	s.before = append(s.before, deltaTypes[kind]...)
+	return s.out.SetBuffer(append(b, "}\n\n"...))
+}
+
+// about appends an event about the open block, up to the member that differs.
+func (s *stream) about(b []byte, name string) []byte {
+	b = append(b, "event: "...)
+	b = append(b, name...)
+	b = append(b, "\ndata: {\"type\":\""...)
+	b = append(b, name...)
+	b = append(b, `","index":`...)
+	b = strconv.AppendInt(b, int64(s.index), 10)
+	return append(b, ',')
+}
+
+// delta is the hot path: nothing is allocated.
+func (s *stream) delta(text []byte) error {
+	b := append(s.out.Buffer(), s.before...)
+	b = openai.AppendEscaped(b, text)
+	return s.out.SetBuffer(append(b, "\"}}\n\n"...))
+}
+
+func (s *stream) stop(signature string) error {
+	b := s.out.Buffer()
+	if s.kind == thinkingBlock {
+		b = s.about(b, "content_block_delta")
+		b = append(b, `"delta":{"type":"signature_delta","signature":`...)
+		b = openai.AppendString(b, signature)
+		b = append(b, "}}\n\n"...)
+	}
+	b = s.about(b, "content_block_stop")
+	b[len(b)-1] = '}' // instead of the comma
+	return s.out.SetBuffer(append(b, "\n\n"...))
+}
+
+func (s *stream) end(done *agent.Done, usage *agent.Usage) error {
+	b := append(s.out.Buffer(), "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{"...)
+	b = appendStop(b, done)
+	b = append(b, `},"usage":`...)
+	b = appendUsage(b, usage)
+	b = append(b, "}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"...)
+	return s.out.SetBuffer(b)
+}
+
+func (s *stream) flush() error { return s.out.Flush() }
+
+// fail ends a stream that has begun with an error: no message_stop, so that nobody takes a part for the whole.
+func (s *stream) fail(e *agent.Error) (told bool) {
+	b := append(s.out.Buffer(), "event: error\ndata: "...)
+	b = appendError(b, e, s.opt.RequestID)
+	s.out.SetBuffer(append(b, "\n\n"...))
+	// A client that can't be reached can't be told, and nothing else can be done about it.
+	s.out.Flush()
+	return true
+}
+
+// close ends the keep-alives.
+func (s *stream) close() {
+	if s.out != nil {
+		s.out.Close()
+	}
+}

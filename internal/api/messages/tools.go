@@ -1,0 +1,111 @@
+package messages
+
+import (
+	"encoding/json"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
+)
+
+// wireTool is a tool of any kind. Tools of the client's own have a schema; those that Anthropic has defined have a type
+// instead.
+type wireTool struct {
+	Type         string        `json:"type"`
+	Name         string        `json:"name"`
+	Description  string        `json:"description"`
+	InputSchema  openai.Object `json:"input_schema"`
+	Strict       bool          `json:"strict"`
+	DeferLoading bool          `json:"defer_loading"`
+
+	// Of the computer tool alone.
+	Width  *openai.Int `json:"display_width_px"`
+	Height *openai.Int `json:"display_height_px"`
+}
+
+// wireToolChoice is tool_choice.
+type wireToolChoice struct {
+	Type            string `json:"type"`
+	Name            string `json:"name"`
+	DisableParallel bool   `json:"disable_parallel_tool_use"`
+}
+
+// setTools takes the tools that the model is offered. found are the names of deferred tools that were found in the
+// course of the conversation.
+func (r *Request) setTools(w *wireRequest, found map[string]bool) error {
+	var list openai.ToolList
+	deferring := defers(w.Tools)
+	for i := range w.Tools {
+		t := &w.Tools[i]
+		if deferring && t.DeferLoading && !found[t.Name] {
+			continue
+		}
+		tool, ok := t.tool()
+		if !ok {
+			r.dropped = append(r.dropped, t.Type)
+			continue
+		}
+		if err := list.Add(tool, element("tools", i)+".name"); err != nil {
+			return err
+		}
+	}
+	r.Tools = list.Tools
+	return nil
+}
+
+// defers reports whether deferred tools are to be kept back until they are found. Where Anthropic's servers would do the
+// searching nobody finds them here, so there they are offered at once.
+func defers(tools []wireTool) bool {
+	for i := range tools {
+		if hasFamily(tools[i].Type, "tool_search_tool_") {
+			return false
+		}
+	}
+	return true
+}
+
+// tool is the tool as the model gets it. It reports false for a tool that the client can't run.
+func (t *wireTool) tool() (agent.Tool, bool) {
+	if t.Type == "" || t.Type == "custom" || t.InputSchema != nil {
+		return agent.Tool{Name: t.Name, Description: t.Description, Parameters: json.RawMessage(t.InputSchema), Strict: t.Strict}, true
+	}
+	return clientTool(t)
+}
+
+// setToolChoice takes tool_choice.
+func (r *Request) setToolChoice(w *wireRequest) error {
+	const param = "tool_choice"
+	c := w.ToolChoice
+	if c == nil {
+		return nil
+	}
+	dropped := map[string]bool{} // by name
+	for i := range w.Tools {
+		if _, ours := w.Tools[i].tool(); !ours {
+			dropped[w.Tools[i].Name] = true
+		}
+	}
+	r.SerialToolCalls = c.DisableParallel
+	switch c.Type {
+	case "auto":
+		return nil
+	case "none":
+		r.ToolChoice.Mode = agent.ToolsNone
+		return nil
+	case "any":
+		r.ToolChoice.Mode = agent.ToolsRequired
+	case "tool":
+		if c.Name == "" {
+			return openai.Missing(param + ".name")
+		}
+		r.ToolChoice = agent.ToolChoice{Mode: agent.ToolsRequired, Names: []string{c.Name}}
+	case "":
+		return openai.Missing(param + ".type")
+	default:
+		return openai.OneOf(param+".type", c.Type, "auto", "any", "tool", "none")
+	}
+	err := openai.CheckToolChoice(r.ToolChoice, r.Tools, param)
+	if err != nil && (dropped[c.Name] || c.Type == "any" && len(dropped) > 0) {
+		return agent.ParamError(agent.UnsupportedValue, param, "'%s' asks for a tool that only Anthropic's servers can run. Offer a tool of your own for it.", param)
+	}
+	return err
+}
