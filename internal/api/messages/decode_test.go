@@ -118,8 +118,8 @@ func TestDecodeRefuses(t *testing.T) {
 func TestSentencesSayWhatToDo(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"JVBERg=="}}]}]}`: "can't read PDF documents. Send the document's text",
-		`{"model":"m","max_tokens":9,"messages":[{"role":"assistant","content":"{"}]}`:                                                                                            "(prefill). End with a message of the user.",
-		`{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"x"}],"tools":[{"type":"web_search_1","name":"s"}],"tool_choice":{"type":"tool","name":"s"}}`:          "Offer a tool of your own for it.",
+		`{"model":"m","max_tokens":9,"messages":[{"role":"assistant","content":"{"}]}`:                                                                                          "(prefill). End with a message of the user.",
+		`{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"x"}],"tools":[{"type":"web_search_1","name":"s"}],"tool_choice":{"type":"tool","name":"s"}}`:         "Offer a tool of your own for it.",
 	} {
 		_, err := messages.Decode([]byte(body))
 		if err == nil || !strings.Contains(agent.AsError(err).UserMessage(), want) {

@@ -104,6 +104,7 @@ func (e *Encoder) Event(ev *agent.Event) error {
 		if err := e.closeBlock(); err != nil {
 			return err
 		}
+		api.SetFinished(e.w.Header(), openai.RoundCost(e.usage.CostUSD()), ev.Done, e.req.Stream)
 		e.over = true
 		return e.out.end(ev.Done, &e.usage)
 	}

@@ -109,7 +109,7 @@ func (s *stream) end(done *agent.Done, usage *agent.Usage) error {
 	b := append(s.out.Buffer(), "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{"...)
 	b = appendStop(b, done)
 	b = append(b, `},"usage":`...)
-	b = appendUsage(b, usage)
+	b = openai.AppendEstimated(appendUsage(b, usage), usage)
 	b = append(b, "}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"...)
 	return s.out.SetBuffer(b)
 }

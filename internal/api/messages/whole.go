@@ -72,7 +72,7 @@ func (a *whole) end(done *agent.Done, usage *agent.Usage) error {
 	doc = append(doc, `],`...)
 	doc = appendStop(doc, done)
 	doc = append(doc, `,"usage":`...)
-	doc = appendUsage(doc, usage)
+	doc = openai.AppendEstimated(appendUsage(doc, usage), usage)
 	return api.WriteJSON(a.w, append(doc, '}'))
 }
 

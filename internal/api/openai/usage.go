@@ -24,13 +24,19 @@ func AppendUsage(b []byte, u *agent.Usage) []byte {
 	b = append(b, `},"completion_tokens_details":{"reasoning_tokens":`...)
 	b = strconv.AppendInt(b, u.Reasoning, 10)
 	b = append(b, '}')
-	if details := NewCostDetails(u); details != nil {
-		b = append(b, `,"cost":`...)
-		b = strconv.AppendFloat(b, details.TotalUSD, 'f', -1, 64)
-		b = append(b, `,"cost_details":`...)
-		b = append(b, Encode(details)...)
+	return append(AppendCost(b, u), '}')
+}
+
+// AppendCost appends, each with a comma before it, the members cost and cost_details; nothing when the price isn't known.
+func AppendCost(b []byte, u *agent.Usage) []byte {
+	details := NewCostDetails(u)
+	if details == nil {
+		return b
 	}
-	return append(b, '}')
+	b = append(b, `,"cost":`...)
+	b = strconv.AppendFloat(b, details.TotalUSD, 'f', -1, 64)
+	b = append(b, `,"cost_details":`...)
+	return append(b, Encode(details)...)
 }
 
 // AppendEstimated appends, with a comma before it, the member that stands beside usage when its numbers are estimated.
