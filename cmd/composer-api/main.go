@@ -1,4 +1,4 @@
-// Command composer-api makes Cursor's Composer models usable from every OpenAI client.
+// Command composer-api makes Cursor's Composer models usable from every OpenAI and Anthropic client.
 package main
 
 import (

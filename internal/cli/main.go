@@ -50,7 +50,7 @@ const (
 	exitUsage  = 2 // the command line or a setting is wrong
 )
 
-const description = "Makes Cursor's Composer models usable from every OpenAI client, with your own Cursor API key. Unofficial."
+const description = "Makes Cursor's Composer models usable from every OpenAI and Anthropic client, with your own Cursor API key. Unofficial."
 
 // Main runs the command line and returns the exit code. It ends when ctx does: a server then shuts down gracefully.
 // Settings come from args, env (as os.Environ gives it) and the .dev.vars and .env files of the working directory.
