@@ -136,7 +136,7 @@ var codes = [...]struct{ name, sentence string }{
 	NotFound:                 {"not_found", "Not found."},
 	UnknownURL:               {"unknown_url", "There is no such route."},
 	MethodNotAllowed:         {"method_not_allowed", "This method is not allowed for this URL."},
-	NoWebSocket:              {"no_websocket", "WebSockets are not supported here. Send the request with POST."},
+	NoWebSocket:              {"no_websocket", "A WebSocket needs HTTP/1.1, and proxies that pass on the Upgrade header. Send the request with POST."},
 	ContextTooLong:           {"context_too_long", "The conversation is too long for the model."},
 	MissingKey:               {"missing_key", "No API key was sent. Send your Cursor API key as 'Authorization: Bearer <key>'."},
 	InvalidKey:               {"invalid_key", "The API key is not valid. Create one in the Cursor dashboard under Integrations."},

@@ -7,6 +7,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 
 	"composer-api/internal/agent"
@@ -46,6 +47,11 @@ type Call struct {
 	PinSession bool
 	// Origin is the HTTP request, for the request log.
 	Origin agent.Origin
+	// Again counts one more turn of a request that carries out several: a WebSocket. It refuses the turn as a new request
+	// would be refused: while the server shuts down, when the key was revoked since, or beyond the limits. The call that
+	// it returns is for that turn. The caller calls leave when the turn is over. Errors are *agent.Error. It may be called
+	// concurrently.
+	Again func(ctx context.Context) (call *Call, leave func(), err error)
 	// ReferenceNames asks that models are also listed under the names that the reference system gives them on this
 	// path, because clients have those in their settings.
 	ReferenceNames bool

@@ -32,8 +32,12 @@ func newResponse(w http.ResponseWriter) *response {
 func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *response) WriteHeader(status int) {
-	if w.status == 0 && status >= 200 {
+	switch {
+	case w.status != 0:
+	case status >= 200:
 		w.begin(status)
+	case status == http.StatusSwitchingProtocols:
+		w.status = status // the connection is taken over next, deadlines and all
 	}
 	w.ResponseWriter.WriteHeader(status)
 }

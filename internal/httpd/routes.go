@@ -1,6 +1,7 @@
 package httpd
 
 import (
+	"context"
 	"net/http"
 	"strings"
 
@@ -98,7 +99,26 @@ func (s *Server) serve(w *response, r *http.Request, b base, route api.Route) er
 	if err := s.openBody(w, r); err != nil {
 		return err
 	}
+	call.Again = func(ctx context.Context) (*api.Call, func(), error) { return s.again(r.WithContext(ctx), b, call) }
 	return route.Handle(w, r, call)
+}
+
+// again is api.Call's Again for the request r below b, whose first call was call.
+func (s *Server) again(r *http.Request, b base, call *api.Call) (*api.Call, func(), error) {
+	if s.draining.Load() {
+		return nil, nil, errDraining
+	}
+	caller, err := s.authenticate(r, b)
+	if err != nil {
+		return nil, nil, err
+	}
+	leave, err := s.limits.enter(caller.Owner)
+	if err != nil {
+		return nil, nil, err
+	}
+	next := *call
+	next.Caller = caller
+	return &next, leave, nil
 }
 
 // sessionHeaders are what clients call the name of a conversation, the most telling first.

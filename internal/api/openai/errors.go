@@ -101,14 +101,20 @@ func WriteError(w http.ResponseWriter, err error) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Del("Content-Length")
+	SetRetryHeaders(h, e)
+	w.WriteHeader(row.Status)
+	w.Write(append(AppendError(nil, e), '\n'))
+}
+
+// SetRetryHeaders sets the headers that tell a client when to try again after e, and whether to.
+func SetRetryHeaders(h http.Header, e *agent.Error) {
+	row := RowOf(e.Code)
 	if wait := retryAfter(e, row); wait > 0 {
 		h.Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
 	}
 	if row.Final || e.Final {
 		h.Set("X-Should-Retry", "false")
 	}
-	w.WriteHeader(row.Status)
-	w.Write(append(AppendError(nil, e), '\n'))
 }
 
 // retryAfter is how long the client should wait; 0 when nobody knows, or when waiting does not help.
@@ -121,6 +127,9 @@ func retryAfter(e *agent.Error, row Row) time.Duration {
 	}
 	return row.RetryAfter
 }
+
+// ErrorObject is the object of e's body alone: {"message","type","param","code"}.
+func ErrorObject(e *agent.Error) []byte { return appendErrorObject(nil, e) }
 
 // AppendError appends the body of e, {"error":{…}}.
 func AppendError(b []byte, e *agent.Error) []byte {

@@ -32,7 +32,7 @@ func (s *Service) compact(w http.ResponseWriter, r *http.Request, call *api.Call
 		return openai.Missing("model")
 	}
 	req.Compact, req.Store = true, false
-	turn, history, err := s.prepare(r.Context(), call, req)
+	turn, history, err := s.prepare(r.Context(), call, req, nil)
 	if err != nil {
 		return err
 	}

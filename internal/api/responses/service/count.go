@@ -21,7 +21,7 @@ func (s *Service) countTokens(w http.ResponseWriter, r *http.Request, call *api.
 	if err != nil {
 		return err
 	}
-	turn, _, err := s.prepare(r.Context(), call, req)
+	turn, _, err := s.prepare(r.Context(), call, req, nil)
 	if err != nil {
 		return err
 	}

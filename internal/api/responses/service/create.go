@@ -24,7 +24,7 @@ func (s *Service) create(w http.ResponseWriter, r *http.Request, call *api.Call)
 	if err != nil {
 		return err
 	}
-	turn, _, err := s.prepare(r.Context(), call, req)
+	turn, _, err := s.prepare(r.Context(), call, req, nil)
 	if err != nil {
 		return err
 	}

@@ -16,9 +16,10 @@ import (
 )
 
 // prepare makes the request for the model: it puts what went before in front of the input and replaces references by
-// what they refer to. history is what went before.
-func (s *Service) prepare(ctx context.Context, call *api.Call, req *responses.Request) (turn *agent.Request, history []responses.Item, err error) {
-	past := &past{service: s, owner: call.Caller.Owner, items: map[string][]responses.Item{}}
+// what they refer to. history is what went before. recalled, when not nil, gives responses that are looked for before the
+// store is asked.
+func (s *Service) prepare(ctx context.Context, call *api.Call, req *responses.Request, recalled func(id string) (store.Response, bool)) (turn *agent.Request, history []responses.Item, err error) {
+	past := &past{service: s, owner: call.Caller.Owner, recalled: recalled, items: map[string][]responses.Item{}}
 	if history, err = past.history(ctx, req.PreviousResponseID); err != nil {
 		return nil, nil, err
 	}
@@ -70,7 +71,9 @@ func (s *Service) open(sealed, purpose, owner string) (string, error) {
 type past struct {
 	service *Service
 	owner   string
-	items   map[string][]responses.Item // input and output of the responses that were loaded, by id
+	// recalled gives responses that may not be in the store; nil when there are none.
+	recalled func(id string) (store.Response, bool)
+	items    map[string][]responses.Item // input and output of the responses that were loaded, by id
 }
 
 // history loads the conversation that ended with the response id, oldest item first.
@@ -78,12 +81,7 @@ func (p *past) history(ctx context.Context, id string) ([]responses.Item, error)
 	const param = "previous_response_id"
 	var turns [][]responses.Item
 	for next := id; next != ""; {
-		// The one that the client names must be there for it; what went before that may have been deleted.
-		read := p.service.row
-		if next != id {
-			read = p.service.ancestor
-		}
-		row, err := read(ctx, p.owner, next)
+		row, err := p.read(ctx, next, next == id)
 		switch {
 		case errors.Is(err, store.ErrNotFound) && next == id:
 			return nil, agent.ParamError(agent.PreviousResponseNotFound, param, "Previous response with id '%s' not found. It may have expired or been deleted, or it was made with 'store': false or with another key. Send the conversation in 'input' instead.", openai.Clip(id))
@@ -104,6 +102,20 @@ func (p *past) history(ctx context.Context, id string) ([]responses.Item, error)
 	}
 	slices.Reverse(turns)
 	return slices.Concat(turns...), nil
+}
+
+// read finds a response of the conversation. The one that the client names must be there for it; what went before that
+// may have been deleted.
+func (p *past) read(ctx context.Context, id string, named bool) (store.Response, error) {
+	if p.recalled != nil {
+		if row, ok := p.recalled(id); ok {
+			return row, nil
+		}
+	}
+	if named {
+		return p.service.row(ctx, p.owner, id)
+	}
+	return p.service.ancestor(ctx, p.owner, id)
 }
 
 // load decodes the items of a row.

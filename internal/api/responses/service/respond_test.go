@@ -524,16 +524,6 @@ func TestALostStoreCostsTheStateOnly(t *testing.T) {
 	w.do("POST", "/responses", say(`"background":true,`, "text x")).is(503, "server_is_overloaded", "")
 }
 
-// Codex tries a WebSocket first; 426 makes it go on without one at once.
-func TestWebSocketsAreRefused(t *testing.T) {
-	w := newWorld(t)
-	defer w.end()
-	w.do("GET", "/responses", "").is(405, "unknown_url", "")
-	req := upgrade(t)
-	rec := record(w.handler, req)
-	(&answer{t, rec.Code, rec.Header(), rec.Body.Bytes()}).is(426, "unknown_url", "")
-}
-
 // The cases of the public Open Responses suite, from its specification.
 func TestOpenResponsesCases(t *testing.T) {
 	const tools = `"tools":[{"type":"function","name":"get_weather","description":"Get the current weather for a location","parameters":{"type":"object","properties":{"location":{"type":"string"}},"required":["location"]}}]`

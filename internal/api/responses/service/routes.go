@@ -3,7 +3,6 @@ package service
 import (
 	"context"
 	"errors"
-	"net/http"
 	"time"
 
 	"composer-api/internal/agent"
@@ -16,7 +15,7 @@ import (
 func (s *Service) Routes() []api.Route {
 	return []api.Route{
 		{Pattern: "POST /responses", Turn: true, Handle: s.create},
-		{Pattern: "GET /responses", Handle: s.noWebSocket},
+		{Pattern: "GET /responses", Handle: s.connect},
 		{Pattern: "POST /responses/input_tokens", Handle: s.countTokens},
 		{Pattern: "POST /responses/compact", Turn: true, Handle: s.compact},
 		{Pattern: "GET /responses/{id}", Handle: s.retrieve},
@@ -24,16 +23,6 @@ func (s *Service) Routes() []api.Route {
 		{Pattern: "GET /responses/{id}/input_items", Handle: s.inputItems},
 		{Pattern: "POST /responses/{id}/cancel", Handle: s.cancel},
 	}
-}
-
-// noWebSocket answers GET /responses, which only a client that wants a WebSocket can mean.
-func (s *Service) noWebSocket(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
-	w.Header().Set("Allow", "POST, OPTIONS")
-	if r.Header.Get("Upgrade") == "" {
-		return agent.Errorf(agent.MethodNotAllowed, "Method GET is not allowed for this URL. Use POST, or GET with the id of a response.")
-	}
-	w.Header().Set("Upgrade", "HTTP/1.1")
-	return &agent.Error{Code: agent.NoWebSocket}
 }
 
 // notFound is the error for a response that doesn't exist for the caller.

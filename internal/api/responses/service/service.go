@@ -30,6 +30,8 @@ type Config struct {
 	MaxJobs, MaxJobsPerOwner int
 	// MaxEventBytes bounds the events of the running ones that are in memory, together; 0 means 256 MiB.
 	MaxEventBytes int
+	// MaxBody bounds a message on a WebSocket, which holds the body of a request; 0 means 32 MB.
+	MaxBody int64
 	// SSE says how streams treat their connections.
 	SSE sse.Config
 	// Log receives what happens to responses, never what they say. Nil discards it.
@@ -55,8 +57,11 @@ type Service struct {
 	idle      sync.WaitGroup // jobs and the keeper
 	events    room           // of the jobs' journals
 
+	recall *recall
+
 	mu      sync.Mutex
 	closed  bool
+	sockets map[*socket]bool
 	jobs    map[store.ResponseRef]*job
 	byOwner map[string]int // jobs of each owner; holds no zeros
 	// forgotten are background responses of which nobody knows whether they were created; see forget.
@@ -73,9 +78,11 @@ func New(cfg Config) *Service {
 		cfg.Seal = seal.Random()
 	}
 	cfg.Age = cmp.Or(cfg.Age, 30*24*time.Hour)
+	cfg.MaxBody = cmp.Or(cfg.MaxBody, 32<<20)
 	cfg.MaxJobs = cmp.Or(cfg.MaxJobs, 64)
 	cfg.MaxJobsPerOwner = cmp.Or(cfg.MaxJobsPerOwner, 16)
-	s := &Service{cfg: cfg, runner: agent.NewID("runner_", 16), jobs: map[store.ResponseRef]*job{}, byOwner: map[string]int{}}
+	s := &Service{cfg: cfg, runner: agent.NewID("runner_", 16), jobs: map[store.ResponseRef]*job{}, byOwner: map[string]int{},
+		sockets: map[*socket]bool{}, recall: newRecall()}
 	s.events.max = int64(cmp.Or(cfg.MaxEventBytes, 256<<20))
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.writes, s.cutWrites = context.WithCancel(context.Background())
@@ -86,13 +93,16 @@ func New(cfg Config) *Service {
 // closeTime bounds how long Close waits for the store.
 const closeTime = 5 * time.Second
 
-// Drain takes no more background responses and waits for those that run until ctx ends. It returns ctx's error if some
-// still run. Everything else goes on, so also what has ended can be read; the caller closes the Service.
+// Drain takes no more background responses and WebSockets. It waits for the responses that run, in the background and on
+// sockets, until ctx ends, and returns ctx's error if some still run. A socket is closed when it has no work. Everything else goes on, so also what has ended can be read; the caller closes the Service.
 func (s *Service) Drain(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
 	jobs := slices.Collect(maps.Values(s.jobs))
 	s.mu.Unlock()
+	if err := s.drainSockets(ctx); err != nil {
+		return err
+	}
 	for _, j := range jobs {
 		select {
 		case <-j.done:
@@ -103,11 +113,12 @@ func (s *Service) Drain(ctx context.Context) error {
 	return nil
 }
 
-// Close ends the background responses that run, marks them as failed and waits for that.
+// Close ends the background responses that run, marks them as failed and waits for that. It ends all sockets.
 func (s *Service) Close() {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
+	s.cutSockets()
 	s.stop()
 	timer := time.AfterFunc(closeTime, s.cutWrites)
 	defer timer.Stop()

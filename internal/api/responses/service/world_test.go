@@ -39,6 +39,7 @@ type world struct {
 	handler http.Handler
 	active  atomic.Int32 // turns in progress
 	log     bytes.Buffer // read it when the world has ended
+	refuse  atomic.Bool  // refuses further turns on sockets
 	told    atomic.Int32 // failures that clients were told of in their stream
 
 	mu       sync.Mutex
@@ -77,6 +78,13 @@ func worldOn(t testing.TB, cfg sqlstore.Config, ring *seal.Ring, fronts ...func(
 	for _, route := range w.service.Routes() {
 		mux.HandleFunc(route.Pattern, func(rw http.ResponseWriter, r *http.Request) {
 			call := &api.Call{Caller: agent.Caller{Owner: r.Header.Get("X-Owner")}}
+			call.Again = func(context.Context) (*api.Call, func(), error) {
+				if w.refuse.Load() {
+					return nil, nil, &agent.Error{Code: agent.InvalidKey}
+				}
+				next := *call
+				return &next, func() {}, nil
+			}
 			err := route.Handle(rw, r, call)
 			var told *api.Told
 			switch {

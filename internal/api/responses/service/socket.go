@@ -1,0 +1,413 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api"
+	"composer-api/internal/api/openai"
+)
+
+// Bounds of one socket.
+const (
+	// maxLanes is how many turns of one socket run at once; see socket.
+	maxLanes = 16
+	// maxWaiting is how many requests of one socket wait for their lane, all lanes together.
+	maxWaiting = 32
+	// maxWaitingBytes bounds the requests that wait. One request alone may be as large as Config.MaxBody.
+	maxWaitingBytes = 64 << 20
+)
+
+// Keep-alives of a socket. Proxies give up on a silent connection after 30 s or more; a client whose machine is gone
+// is noticed after pingEvery and pongTimeout.
+const (
+	pingEvery   = 25 * time.Second
+	pongTimeout = 20 * time.Second
+	// socketWriteTimeout is how long one message may wait for a client that doesn't read.
+	socketWriteTimeout = time.Minute
+)
+
+// maxSockets bounds the sockets of this process. One that waits for its client costs a few dozen KB.
+const maxSockets = 10_000
+
+// A socket is one WebSocket of GET /responses, as OpenAI's SDKs (responses.connect) and Codex open it.
+//
+// The client sends response.create messages, which hold the body of a POST. The events of the answers are the same as
+// those of a stream, one a message, without [DONE]. Requests with the same stream_id are a lane: they are answered one
+// after the other, in the order in which they came. Lanes run beside each other. Most clients name no lane, and so have
+// one.
+//
+// A response can be continued on its socket (previous_response_id) also when it was not stored: the socket remembers
+// its last responses (recall).
+//
+// The handler's goroutine reads; each lane that has work has a goroutine, and pings have one. The socket ends when the
+// client closes it or is gone, which cancels all its turns, or when the service drains and no lane has work.
+type socket struct {
+	service *Service
+	call    *api.Call
+	recent  *recent
+
+	// life ends with the connection; the library closes the connection when life ends, even in the middle of a message.
+	life context.Context
+	end  context.CancelFunc
+	// turns is the context of all turns, below life. Its cause is errDrained when the server ends them.
+	turns context.Context
+	cut   context.CancelCauseFunc
+	done  chan struct{} // closed when nothing of the socket runs any more
+
+	running sync.WaitGroup // the goroutines that mu guards the start of: lanes and the closing one
+
+	mu       sync.Mutex
+	conn     *websocket.Conn      // nil until the handshake is done; its Write may be called concurrently
+	waiting  map[string][]message // by lane, for each that has a goroutine; its goroutine takes from the front
+	count    int                  // messages in waiting
+	bytes    int                  // of the messages in waiting
+	draining bool                 // close when no lane has work
+	leaving  bool                 // the closing goroutine was started, or the connection has ended
+}
+
+// A message is a request that waits for its lane.
+type message struct {
+	data     []byte
+	lane     string // stream_id; "" when the client names none
+	generate bool   // false: only remember the input, without a turn
+}
+
+// errDrained is the cause of a turn's end when the server shuts down before it is done.
+var errDrained = errors.New("the server is shutting down")
+
+// connect answers GET /responses: it makes the connection a WebSocket and serves it until its end.
+func (s *Service) connect(w http.ResponseWriter, r *http.Request, call *api.Call) error {
+	if err := checkUpgrade(w, r); err != nil {
+		return err
+	}
+	k := &socket{service: s, call: call, recent: newRecent(), waiting: map[string][]message{}, done: make(chan struct{})}
+	// net/http ends the context of a request whose connection was taken over only when the handler returns.
+	k.life, k.end = context.WithCancel(context.WithoutCancel(r.Context()))
+	defer k.end()
+	k.turns, k.cut = context.WithCancelCause(k.life)
+	defer k.cut(nil)
+	if err := s.enter(k); err != nil {
+		return err
+	}
+	defer s.exit(k)
+	// Whether a page of another origin may use the server was decided before, for all routes.
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
+	if err != nil {
+		// The library has answered 400 or 426 with the reason.
+		return &api.Told{Err: &agent.Error{Code: agent.InvalidValue, Err: err}}
+	}
+	conn.SetReadLimit(s.cfg.MaxBody)
+	k.mu.Lock()
+	k.conn = conn
+	if k.draining {
+		k.goAway()
+	}
+	k.mu.Unlock()
+	k.serve()
+	return nil
+}
+
+// checkUpgrade refuses what can't become a WebSocket.
+func checkUpgrade(w http.ResponseWriter, r *http.Request) error {
+	wants := strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
+	switch {
+	case wants && r.ProtoMajor == 1:
+		return nil
+	case wants, r.Header.Get("Sec-Websocket-Key") != "":
+		// Codex takes exactly this status as the sign to go on with POST. A proxy that doesn't know WebSockets drops
+		// the Upgrade header and leaves the key.
+		w.Header().Set("Upgrade", "websocket")
+		return &agent.Error{Code: agent.NoWebSocket}
+	}
+	w.Header().Set("Allow", "POST, OPTIONS")
+	return agent.Errorf(agent.MethodNotAllowed, "Method GET is not allowed for this URL. Use POST, GET with the id of a response, or a WebSocket.")
+}
+
+// enter counts a socket in, until exit.
+func (s *Service) enter(k *socket) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return &agent.Error{Code: agent.Overloaded, Message: "The server is shutting down. Please try again.", RetryAfter: time.Second}
+	case len(s.sockets) >= maxSockets:
+		return &agent.Error{Code: agent.Overloaded, Message: "The server has as many WebSockets open as it may. Send the request with POST, or try again later.", RetryAfter: 10 * time.Second}
+	}
+	s.sockets[k] = true
+	return nil
+}
+
+func (s *Service) exit(k *socket) {
+	s.mu.Lock()
+	delete(s.sockets, k)
+	s.mu.Unlock()
+	s.recall.forget(k.recent)
+	close(k.done)
+}
+
+// serve reads messages until the socket ends. It returns when nothing of the socket runs any more.
+func (k *socket) serve() {
+	defer k.conn.CloseNow()
+	pings := make(chan struct{})
+	go func() {
+		defer close(pings)
+		defer k.recovered("pings")
+		k.ping()
+	}()
+	err := k.read()
+	if websocket.CloseStatus(err) == -1 && k.life.Err() == nil {
+		// A message that is too large is here, too: the library has closed the connection with 1009, which says so.
+		k.service.cfg.Log.Debug("a WebSocket broke", "id", k.call.Origin.RequestID, "err", err)
+	}
+	k.mu.Lock()
+	k.leaving = true // nothing starts any more
+	k.mu.Unlock()
+	k.end()
+	k.running.Wait()
+	<-pings
+}
+
+// read takes messages until one can't be read. The library answers the client's pings meanwhile.
+func (k *socket) read() error {
+	for {
+		kind, data, err := k.conn.Read(k.life)
+		if err != nil {
+			return err
+		}
+		if kind != websocket.MessageText {
+			k.conn.Close(websocket.StatusUnsupportedData, "send JSON in text messages")
+			return errors.New("a binary message")
+		}
+		k.take(data)
+	}
+}
+
+// take puts a message into its lane, or answers it with an error event. It doesn't wait, so that the end of the
+// connection is always noticed.
+func (k *socket) take(data []byte) {
+	m, err := readEnvelope(data)
+	if err == nil {
+		err = k.enqueue(m)
+	}
+	if err != nil {
+		out := &socketOut{socket: k, lane: m.lane}
+		_ = out.error(agent.AsError(err)) // when it can't be written, the next read fails, too
+	}
+}
+
+// envelope is what a message holds beside the body of a POST.
+type envelope struct {
+	Type     string  `json:"type"`
+	StreamID *string `json:"stream_id"`
+	Generate *bool   `json:"generate"`
+}
+
+// maxLaneName bounds the name of a lane, which stands in each of its events.
+const maxLaneName = 256
+
+func readEnvelope(data []byte) (message, error) {
+	var e envelope
+	m := message{data: data, generate: true}
+	if err := openai.Decode(data, &e); err != nil {
+		return m, err
+	}
+	if e.StreamID != nil {
+		if len(*e.StreamID) > maxLaneName {
+			return m, agent.ParamError(agent.InvalidValue, "stream_id", "'stream_id' is longer than %d bytes.", maxLaneName)
+		}
+		m.lane = *e.StreamID
+	}
+	m.generate = e.Generate == nil || *e.Generate
+	switch e.Type {
+	case "response.create":
+		return m, nil
+	case "":
+		return m, openai.Missing("type")
+	case "response.steer":
+		return m, agent.ParamError(agent.UnsupportedValue, "type", "A response can't be steered here. Wait for it to end, and send a new 'response.create'.")
+	}
+	return m, agent.ParamError(agent.InvalidValue, "type", "Messages of type %q are not supported here. Send 'response.create'.", openai.Clip(e.Type))
+}
+
+// enqueue gives m to its lane, which it starts if it isn't at work.
+func (k *socket) enqueue(m message) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	queue, busy := k.waiting[m.lane]
+	switch {
+	case k.draining:
+		return &agent.Error{Code: agent.Overloaded, Message: "The server is shutting down. Please connect again.", RetryAfter: time.Second}
+	case k.count >= maxWaiting, k.count > 0 && k.bytes+len(m.data) > maxWaitingBytes:
+		return &agent.Error{Code: agent.RateLimited, Message: "Too many requests wait on this WebSocket. Wait for a response to end, or open another.", RetryAfter: time.Second}
+	case !busy && len(k.waiting) >= maxLanes:
+		return &agent.Error{Code: agent.RateLimited, Message: "Too many responses are in progress on this WebSocket. Wait for one to end, or open another.", RetryAfter: time.Second}
+	}
+	k.waiting[m.lane] = append(queue, m)
+	k.count++
+	k.bytes += len(m.data)
+	if !busy {
+		k.running.Go(func() { k.runLane(m.lane) })
+	}
+	return nil
+}
+
+// next takes the oldest message of a lane. ok is false when there is none: the lane's goroutine must end then. The last
+// one closes the socket if the server drains.
+func (k *socket) next(lane string) (m message, ok bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	queue := k.waiting[lane]
+	if len(queue) == 0 || k.turns.Err() != nil {
+		delete(k.waiting, lane)
+		if k.draining && len(k.waiting) == 0 {
+			k.goAway()
+		}
+		return message{}, false
+	}
+	m = queue[0]
+	k.waiting[lane] = queue[1:]
+	k.count--
+	k.bytes -= len(m.data)
+	return m, true
+}
+
+// runLane answers the requests of a lane until there are none.
+func (k *socket) runLane(lane string) {
+	defer k.recovered("lane")
+	for {
+		m, ok := k.next(lane)
+		if !ok {
+			return
+		}
+		answer := &socketAnswer{out: &socketOut{socket: k, lane: lane}}
+		if err := k.turn(m, answer); err != nil {
+			k.fail(answer, err)
+		}
+	}
+}
+
+// turn answers one request.
+func (k *socket) turn(m message, answer *socketAnswer) error {
+	call, leave, err := k.call.Again(k.turns)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return k.service.createOnSocket(k, call, m, answer)
+}
+
+// fail tells the client why its request failed, and logs what is our fault.
+func (k *socket) fail(answer *socketAnswer, err error) {
+	e := agent.AsError(err)
+	if errors.Is(context.Cause(k.turns), errDrained) {
+		e = &agent.Error{Code: agent.Overloaded, Message: "The server is shutting down. Please send the request again.", RetryAfter: time.Second, Err: errDrained}
+	} else if e.Code != agent.Canceled {
+		k.service.cfg.Log.Info("a request on a WebSocket failed", "id", k.call.Origin.RequestID, "code", e.Code.String(), "cause", causeOf(e))
+	}
+	_ = answer.fail(e) // the reader notices when the client is gone
+}
+
+// causeOf is the cause of an error of ours or of upstream, for the log. The message of other errors may quote what the
+// client said.
+func causeOf(e *agent.Error) string {
+	if openai.RowOf(e.Code).Status < http.StatusInternalServerError {
+		return ""
+	}
+	return e.Error()
+}
+
+// recovered keeps a panic of one goroutine of the socket from ending the process. The socket ends.
+func (k *socket) recovered(where string) {
+	if v := recover(); v != nil {
+		k.service.cfg.Log.Error("panic", "where", "websocket "+where, "value", v, "stack", string(debug.Stack()))
+		k.end()
+	}
+}
+
+// ping asks now and then whether the client is still there, and ends the socket when it isn't.
+func (k *socket) ping() {
+	tick := time.NewTicker(pingEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-k.life.Done():
+			return
+		case <-tick.C:
+		}
+		ctx, cancel := context.WithTimeout(k.life, pongTimeout)
+		err := k.conn.Ping(ctx)
+		cancel()
+		if err != nil {
+			k.end()
+			return
+		}
+	}
+}
+
+// drain closes the socket as soon as no lane has work.
+func (k *socket) drain() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.draining = true; len(k.waiting) == 0 {
+		k.goAway()
+	}
+}
+
+// goAway closes the connection with the status that makes a client connect again. The caller holds mu.
+func (k *socket) goAway() {
+	if k.leaving || k.conn == nil {
+		return
+	}
+	k.leaving = true
+	k.running.Go(func() {
+		defer k.recovered("close")
+		k.conn.Close(websocket.StatusGoingAway, "the server is shutting down") // waits 5 s for the client, at most
+		k.end()
+	})
+}
+
+// allSockets are the sockets that are open.
+func (s *Service) allSockets() []*socket {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.sockets))
+}
+
+// drainSockets closes the sockets as their turns end, and waits for that until ctx ends.
+func (s *Service) drainSockets(ctx context.Context) error {
+	open := s.allSockets()
+	for _, k := range open {
+		k.drain()
+	}
+	for _, k := range open {
+		select {
+		case <-k.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// cutSockets ends the turns of all sockets, whose clients are told so, and the sockets. It waits for them.
+func (s *Service) cutSockets() {
+	open := s.allSockets()
+	for _, k := range open {
+		k.drain()
+		k.cut(errDrained)
+	}
+	for _, k := range open {
+		<-k.done
+	}
+}

@@ -1,0 +1,180 @@
+package service
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+
+	"github.com/coder/websocket"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api"
+	"composer-api/internal/api/openai"
+	"composer-api/internal/api/responses"
+)
+
+// createOnSocket carries out one response.create message of k. It is create for a socket.
+func (s *Service) createOnSocket(k *socket, call *api.Call, m message, answer *socketAnswer) error {
+	req, err := responses.Decode(m.data)
+	if err != nil {
+		return err
+	}
+	if req.Background {
+		return agent.ParamError(agent.UnsupportedValue, "background", "Background responses are not supported on a WebSocket. Send the request with POST.")
+	}
+	req.Stream = true
+	turn, _, err := s.prepare(k.turns, call, req, s.recall.of(k.recent))
+	if err != nil {
+		return err
+	}
+	rec, err := s.newRecord(call, req)
+	if err != nil {
+		return err
+	}
+	opt := rec.options()
+	opt.Keep = func(r *responses.Response) error {
+		rec.set(r)
+		// Before the client learns that the response is complete: it may continue it at once.
+		s.recall.remember(k.recent, &rec.row)
+		if !req.Store {
+			return nil
+		}
+		return rec.create(r)
+	}
+	answer.encoder = responses.NewStream(req, opt, answer.out)
+	if !m.generate {
+		return answer.empty()
+	}
+	return s.cfg.Turns.Turn(k.turns, turn, answer)
+}
+
+// A socketAnswer answers one request on a socket. It is what the gateway calls a sink. One goroutine uses it.
+type socketAnswer struct {
+	out      *socketOut
+	encoder  *responses.Encoder // nil until the request was understood
+	accepted bool
+}
+
+// Accept begins the response.
+func (a *socketAnswer) Accept(how agent.Accepted) error {
+	a.accepted = true
+	return a.encoder.Accept(how)
+}
+
+// Event takes one event and keeps nothing of it.
+func (a *socketAnswer) Event(e *agent.Event) error { return a.encoder.Event(e) }
+
+// Flush implements agent.Sink. Each event has been sent as a message of its own.
+func (a *socketAnswer) Flush() error { return nil }
+
+// empty answers a request with generate: false. Codex sends its instructions and tools so before the user has written
+// anything, and continues that response. No upstream is asked: its runs can't wait without a prompt.
+func (a *socketAnswer) empty() error {
+	if err := a.Accept(agent.Accepted{}); err != nil {
+		return err
+	}
+	for _, e := range []agent.Event{
+		{Kind: agent.UsageKind, Usage: &agent.Usage{}},
+		{Kind: agent.DoneKind, Done: &agent.Done{Reason: agent.Stop}},
+	} {
+		if err := a.Event(&e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fail ends the answer with an error. A request that was not accepted is answered by an error event alone, which has
+// the status that a POST would have had.
+func (a *socketAnswer) fail(e *agent.Error) error {
+	switch {
+	case !a.accepted:
+		if e.Code == agent.Canceled {
+			return nil
+		}
+		return a.out.error(e)
+	case a.encoder.Response().Status.Ended():
+		return nil
+	case e.Code == agent.Canceled:
+		return a.encoder.Cancel()
+	}
+	return a.encoder.Fail(e)
+}
+
+// A socketOut sends events as messages. It implements responses.Out; each event is sent as soon as it is whole. One
+// goroutine uses it.
+type socketOut struct {
+	socket *socket
+	lane   string // stands in each event as stream_id; "" when the client named none
+	buf    []byte
+}
+
+// maxKeptBuffer is how large a buffer may be that is kept for the next event.
+const maxKeptBuffer = 32 << 10
+
+// Buffer implements responses.Out.
+func (o *socketOut) Buffer() []byte { return o.buf[:0] }
+
+// SetBuffer implements responses.Out: it sends the one event that b holds.
+func (o *socketOut) SetBuffer(b []byte) error {
+	if o.buf = b; cap(b) > maxKeptBuffer {
+		o.buf = nil
+	}
+	_, data, ok := bytes.Cut(b, []byte("\ndata: "))
+	if !ok {
+		return nil // [DONE], which the API doesn't have here
+	}
+	return o.send(bytes.TrimRight(data, "\n"))
+}
+
+// Flush implements responses.Out.
+func (o *socketOut) Flush() error { return nil }
+
+// send writes one event, a JSON object, as a message. The error is *agent.Error.
+func (o *socketOut) send(event []byte) error {
+	if o.lane != "" {
+		named := append([]byte(`{"stream_id":`), openai.AppendString(nil, []byte(o.lane))...)
+		named = append(named, ',')
+		event = append(named, event[1:]...)
+	}
+	ctx, cancel := context.WithTimeout(o.socket.life, socketWriteTimeout)
+	defer cancel()
+	if err := o.socket.conn.Write(ctx, websocket.MessageText, event); err != nil {
+		return &agent.Error{Code: agent.Canceled, Err: err}
+	}
+	return nil
+}
+
+// socketError is the event that answers a request which was not accepted. Codex reads status, error and headers, as the
+// HTTP answer would have had them; OpenAI's SDKs read the fields of the API's error event.
+type socketError struct {
+	Type     string            `json:"type"`
+	Sequence int64             `json:"sequence_number"`
+	Status   int               `json:"status"`
+	Code     *string           `json:"code"`
+	Message  string            `json:"message"`
+	Param    *string           `json:"param"`
+	Error    jsontext.Value    `json:"error"`
+	Headers  map[string]string `json:"headers"`
+}
+
+// error sends the error event for e.
+func (o *socketOut) error(e *agent.Error) error {
+	row := openai.RowOf(e.Code)
+	event := socketError{
+		Type: "error", Status: row.Status, Message: openai.Message(e), Error: openai.ErrorObject(e), Headers: map[string]string{},
+	}
+	if row.Code != "" {
+		event.Code = &row.Code
+	}
+	if e.Param != "" {
+		event.Param = &e.Param
+	}
+	header := http.Header{}
+	openai.SetRetryHeaders(header, e)
+	for name := range header {
+		event.Headers[name] = header.Get(name)
+	}
+	return o.send(openai.Encode(event))
+}
