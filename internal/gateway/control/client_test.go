@@ -261,12 +261,9 @@ type chatCall struct {
 }
 
 type chatUsage struct {
-	Prompt     int  `json:"prompt_tokens"`
-	Completion int  `json:"completion_tokens"`
-	Estimated  bool `json:"estimated"`
+	Prompt     int `json:"prompt_tokens"`
+	Completion int `json:"completion_tokens"`
 }
-
-func (u *chatUsage) String() string { return usageText(u.Prompt, u.Completion, u.Estimated) }
 
 // usageText leaves out estimated numbers, which depend on how long a prompt of ours is.
 func usageText(in, out int, estimated bool) string {
@@ -294,14 +291,15 @@ func readChat(a *answer, events []json.RawMessage) {
 			Message chatMessage
 			Finish  string `json:"finish_reason"`
 		}
-		Usage *chatUsage
+		Usage     *chatUsage
+		Estimated bool `json:"usage_estimated"`
 	}
 	if err := json.Unmarshal(events[0], &body); err != nil || len(body.Choices) != 1 {
 		a.end = "in what is no completion: " + string(events[0])
 		return
 	}
 	a.addChat(&body.Choices[0].Message)
-	a.end, a.usage = body.Choices[0].Finish, body.Usage.String()
+	a.end, a.usage = body.Choices[0].Finish, usageText(body.Usage.Prompt, body.Usage.Completion, body.Estimated)
 }
 
 func readChatStream(a *answer, events []json.RawMessage) {
@@ -311,8 +309,9 @@ func readChatStream(a *answer, events []json.RawMessage) {
 				Delta  chatMessage
 				Finish *string `json:"finish_reason"`
 			}
-			Usage *chatUsage
-			Error *apiError
+			Usage     *chatUsage
+			Estimated bool `json:"usage_estimated"`
+			Error     *apiError
 		}
 		if err := json.Unmarshal(e, &chunk); err != nil {
 			a.end = "in what is no chunk: " + string(e)
@@ -329,7 +328,7 @@ func readChatStream(a *answer, events []json.RawMessage) {
 			}
 		}
 		if chunk.Usage != nil {
-			a.usage = chunk.Usage.String()
+			a.usage = usageText(chunk.Usage.Prompt, chunk.Usage.Completion, chunk.Estimated)
 		}
 	}
 }
@@ -429,10 +428,10 @@ type responseBody struct {
 		Content, Summary      []struct{ Text, Refusal string }
 	}
 	Usage *struct {
-		Input     int  `json:"input_tokens"`
-		Output    int  `json:"output_tokens"`
-		Estimated bool `json:"estimated"`
+		Input  int `json:"input_tokens"`
+		Output int `json:"output_tokens"`
 	}
+	Estimated bool `json:"usage_estimated"`
 }
 
 func (a *answer) setResponse(r *responseBody) {
@@ -459,7 +458,7 @@ func (a *answer) setResponse(r *responseBody) {
 		a.end = "stop"
 	}
 	if r.Usage != nil {
-		a.usage = usageText(r.Usage.Input, r.Usage.Output, r.Usage.Estimated)
+		a.usage = usageText(r.Usage.Input, r.Usage.Output, r.Estimated)
 	}
 }
 

@@ -349,6 +349,7 @@ func TestSocketsAreCutAtTheEndOfTheGracePeriod(t *testing.T) {
 	socketWorld(t, func(t *testing.T, w *world, dial func() *client) {
 		c := dial()
 		c.create(say("", "text Hi.", "delay 1h"))
+		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := w.service.Drain(ctx); !errors.Is(err, context.DeadlineExceeded) {
