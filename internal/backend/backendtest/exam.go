@@ -29,6 +29,8 @@ type Features struct {
 	NoCutCharacters bool
 	// NoErrorCodes: a scripted error's code doesn't reach the backend.
 	NoErrorCodes bool
+	// ExactNames: upstream's side of the backend looks for tools itself, by their exact names.
+	ExactNames bool
 	// NoScriptedResults: upstream forgets a run at its first call and begins another script with the result, so what the
 	// exam's scripts say after a call can't be asked for. Such a backend shows its tool rounds in tests of its own.
 	NoScriptedResults bool
@@ -43,6 +45,8 @@ func Exam(t *testing.T, features Features, start func(t *testing.T, s *script.Sc
 	t.Run("characters that are cut in two are joined", e.characters)
 	t.Run("usage is upstream's", e.usage)
 	t.Run("a tool's result reaches the model", e.toolCall)
+	t.Run("a tool's name may be written otherwise", e.otherName)
+	t.Run("the model is told of a tool that there isn't", e.noSuchTool)
 	t.Run("parallel calls are one turn", e.parallelCalls)
 	t.Run("several rounds of calls are one run", e.rounds)
 	t.Run("a conversation is continued with what is new", e.continued)
@@ -209,6 +213,26 @@ func (e exam) toolCall(t *testing.T) {
 	}
 	resume(t, run, result(turn.Calls[0], "42 <things>"))
 	wantText(t, strings.TrimSpace(collect(t, run, agent.Stop).Text), "It said 42 <things>.")
+}
+
+func (e exam) otherName(t *testing.T) {
+	if e.features.ExactNames {
+		t.Skip("names are none of this backend's business")
+	}
+	b := e.backend(t, "turn\ncall LOOK {\"path\":\"a\"}\n")
+	turn := collect(t, e.run(t, b, Request("hello")), agent.ToolCalls)
+	if len(turn.Calls) != 1 || turn.Calls[0].Name != "look" {
+		t.Errorf("calls: %+v", turn.Calls)
+	}
+}
+
+func (e exam) noSuchTool(t *testing.T) {
+	e.needsResults(t)
+	b := e.backend(t, "turn\ntext \"So. \"\ncall nobody {}\ntext I got: {result 1}\n")
+	turn := collect(t, e.run(t, b, Request("hello")), agent.Stop)
+	if !strings.HasPrefix(turn.Text, "So.") || !strings.Contains(turn.Text, "I got: error: ") || strings.Contains(turn.Text, "<|") || len(turn.Calls) > 0 {
+		t.Errorf("%q, and calls %+v", turn.Text, turn.Calls)
+	}
 }
 
 func (e exam) parallelCalls(t *testing.T) {

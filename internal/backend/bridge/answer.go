@@ -24,6 +24,7 @@ type answer struct {
 	queue          []agent.Event // the end of the turn, in order
 	count          replay.Count  // for when upstream doesn't say
 	usage          *agent.Usage  // what upstream has said; set once the turn has ended
+	refused        []replay.Refused
 }
 
 // newAnswer begins to read the exchange, which it closes in the end. req is looked at for the estimate of the prompt.
@@ -94,6 +95,9 @@ func (a *answer) Buffered() bool { return len(a.queue) > 0 || a.x.Buffered() }
 // Close implements replay.Answer.
 func (a *answer) Close() error { return a.x.Close() }
 
+// Refused implements replay.Answer.
+func (a *answer) Refused() []replay.Refused { return a.refused }
+
 // take reads one message and queues the events that it gives. Errors are *agent.Error.
 func (a *answer) take(payload []byte) error {
 	var m agentwire.ServerMessage
@@ -136,24 +140,33 @@ func (a *answer) ended(t *pb.TurnEnded) {
 	agentwire.AddCost(a.usage, t)
 }
 
-// exec ends the turn with a call of one of the client's tools. Other operations would need an answer, which the contract
-// has no place for: those that the model waits for are the end, the server's own questions are left to the bridge.
+// exec ends the turn with a call of one of the client's tools, or of one that the client doesn't have, which the model is
+// told in the next turn. Other operations would need an answer, which the contract has no place for: those that the model
+// waits for are the end, the server's own questions are left to the bridge.
 func (a *answer) exec(m *pb.ExecServerMessage) error {
 	switch m.GetMessage().(type) {
 	case *pb.ExecServerMessage_RequestContextArgs, *pb.ExecServerMessage_McpStateExecArgs,
 		*pb.ExecServerMessage_McpAllowlistPrecheckArgs:
 		return nil
 	}
-	name, ours := agentwire.CalledTool(m.GetMcpArgs())
-	if m.GetMcpArgs() == nil || !ours || !slices.ContainsFunc(a.offered, func(t agent.Tool) bool { return t.Name == name }) {
+	args := m.GetMcpArgs()
+	if args == nil {
 		return &agent.Error{Code: agent.Upstream, Message: "The model asked for a tool that is not among the client's, and the bridge can't tell it so. Please try again."}
 	}
-	call := agent.Event{Kind: agent.Call, Call: &agent.ToolCall{
-		ID: agent.NewCallID(), Name: name, Arguments: agentwire.ArgumentsJSON(m.GetMcpArgs().GetArgs()),
-	}}
+	name, ours := agentwire.CalledTool(args)
+	if !ours {
+		name = args.GetName()
+	}
+	call := agent.ToolCall{ID: agent.NewCallID(), Name: name, Arguments: agentwire.ArgumentsJSON(args.GetArgs())}
 	a.rest()
-	a.add(call)
-	a.end(agent.ToolCalls, a.count.Usage())
+	if tool := agent.IndexTools(a.offered).Find(name); ours && tool != nil {
+		call.Name = tool.Name
+		a.add(agent.Event{Kind: agent.Call, Call: &call})
+		a.end(agent.ToolCalls, a.count.Usage())
+	} else {
+		a.refused = append(a.refused, replay.Refused{Call: call, Why: agent.NoSuchTool(a.offered)})
+		a.end(agent.Stop, a.count.Usage())
+	}
 	return a.x.Close() // the caller of a bridge ends its request at the first call
 }
 

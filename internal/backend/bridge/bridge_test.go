@@ -181,7 +181,9 @@ func TestFailures(t *testing.T) {
 		{"only heartbeats", "turn always\nhold\n", 2, agent.UpstreamTimeout, ""},
 		{"a refusal", "turn\nstatus 429 retry-after=9s Slow.\n", 1, agent.RateLimited, ""},
 		{"a built-in tool", "turn\nbuiltin shell {\"command\":\"ls\"}\n", 1, agent.Upstream, ""},
-		{"a tool that was not offered", "turn\ncall nobody {}\n", 1, agent.Upstream, ""},
+		{"a tool that was not offered", "turn\ncall nobody {}\nturn\ntext sorry\n", 2, 0, "sorry"},
+		{"and again and again", "turn always\ncall nobody {}\n", 3, agent.Upstream, ""},
+		{"another server's tool", "turn\ntext \"It begins.\"\nbuiltin shell {}\n", 1, agent.Upstream, "It begins."},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/replay"
@@ -22,22 +23,33 @@ type answer struct {
 	thinking               markup.ThinkingFilter
 	calls                  markup.CallFilter
 
-	queue []agent.Event
-	next  int    // of queue
-	text  []byte // what the events in queue point to
-	count replay.Count
-	done  agent.Reason
-	ended bool
+	queue   []agent.Event
+	next    int    // of queue
+	text    []byte // what the events in queue point to
+	count   replay.Count
+	done    agent.Reason
+	made    int // calls
+	refused []replay.Refused
+	ended   bool
 }
 
 // newAnswer begins to read the exchange, which it closes in the end.
-func newAnswer(x *replay.Exchange, offered []agent.Tool, access *replay.Access) *answer {
+func newAnswer(x *replay.Exchange, req *agent.Request, access *replay.Access) *answer {
 	a := &answer{x: x, access: access, done: agent.Stop}
-	a.calls = markup.CallFilter{Tools: offered, Text: a.sayer(agent.Text), Call: a.call}
+	a.calls = markup.CallFilter{Tools: req.Offered(), Text: a.sayer(agent.Text), Call: a.call, Refuse: a.refuse}
 	a.thinking = markup.ThinkingFilter{Reasoning: a.sayer(agent.Reasoning), Text: a.calls.Write}
+	if !knowsTools(req) {
+		a.thinking.Text = a.calls.Text
+	}
 	x.Stream(readerFor(x))
 	x.Progressed()
 	return a
+}
+
+// knowsTools reports whether the conversation is about tools at all. Elsewhere the markup of a call is what the user has
+// asked about.
+func knowsTools(req *agent.Request) bool {
+	return len(req.Tools) > 0 || slices.ContainsFunc(req.Messages, func(m agent.Message) bool { return len(m.Calls) > 0 })
 }
 
 // Next implements replay.Answer.
@@ -100,8 +112,19 @@ func (a *answer) sayer(kind agent.Kind) func([]byte) {
 // call queues a call. An answer with one ends in agent.ToolCalls.
 func (a *answer) call(name string, arguments json.RawMessage) {
 	a.done = agent.ToolCalls
+	a.made++
 	a.add(agent.Event{Kind: agent.Call, Call: &agent.ToolCall{ID: agent.NewCallID(), Name: name, Arguments: arguments}})
 }
+
+// refuse notes a call that can't be made.
+func (a *answer) refuse(r markup.Refusal) {
+	call := agent.ToolCall{ID: agent.NewCallID(), Name: r.Name, Arguments: r.Arguments}
+	a.refused = append(a.refused, replay.Refused{Call: call, Why: r.Why, After: a.made})
+	a.count.Event(&agent.Event{Kind: agent.Call, Call: &call})
+}
+
+// Refused implements replay.Answer.
+func (a *answer) Refused() []replay.Refused { return a.refused }
 
 // add queues an event, and counts it for the estimate.
 func (a *answer) add(e agent.Event) {

@@ -110,7 +110,7 @@ func (b *Backend) ask(ctx context.Context, req *agent.Request, conversationID st
 		defer x.Close()
 		return nil, access.Refused(route.ReadResponse(x.Response, x.Refusal()))
 	}
-	a := newAnswer(x, req.Offered(), access)
+	a := newAnswer(x, req, access)
 	a.count.Prompt(prompt.text, len(images))
 	return a, nil
 }

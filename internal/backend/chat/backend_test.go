@@ -8,6 +8,7 @@ import (
 	"image/png"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -160,16 +161,47 @@ func TestConversationIDs(t *testing.T) {
 	}
 }
 
-// A tool that the client has not offered is what the model says, not what it does.
-func TestACallOfAnUnknownToolIsText(t *testing.T) {
-	u := start(t, 0, "turn\ntext \"Now. \"\nbuiltin shell {\"command\":\"ls\"}\ntext Then.\n", nil)
+// The model hears that it has called a tool that the client has not offered, and the client hears nothing of it.
+func TestTheModelIsToldOfAnUnknownTool(t *testing.T) {
+	u := start(t, 0, "turn\ntext \"Now. \"\nbuiltin shell {\"command\":\"ls\"}\ntext \"Then {result 1}\"\n", nil)
 	turn, _, err := u.turn(t, backendtest.Request("hello"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = "Now. <|tool_calls_begin|><|tool_call_begin|>\nshell\n<|tool_sep|>command\nls\n<|tool_call_end|><|tool_calls_end|>Then."
-	if diff := cmp.Diff(want, turn.Text); diff != "" || len(turn.Calls) > 0 || turn.Done.Reason != agent.Stop {
+	if diff := cmp.Diff("Now.Then error: There is no tool of that name. The tools are: look, listen.", turn.Text); diff != "" || len(turn.Calls) > 0 || turn.Done.Reason != agent.Stop {
 		t.Errorf("calls %v (-want +got)\n%s", turn.Calls, diff)
+	}
+	prompt := u.Runs()[1].Prompt
+	if !strings.Contains(prompt, "There is no tool of that name. The tools are: look, listen.") || !strings.Contains(prompt, "shell\n<|tool_sep|>command\nls\n") {
+		t.Errorf("the model is told\n%s", prompt)
+	}
+}
+
+// A call of such a tool beside another one is answered with the other's result.
+func TestAnUnknownToolBesideAnother(t *testing.T) {
+	u := start(t, 0, "turn\ncalls\nbuiltin shell {\"command\":\"ls\"}\ncall LOOK {\"path\":\"a\"}\nend\ntext \"{result 1}/{result 2}\"\n", nil)
+	turn, run, err := u.turn(t, backendtest.Request("hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(turn.Calls) != 1 || turn.Calls[0].Name != "look" {
+		t.Fatalf("calls %+v", turn.Calls)
+	}
+	if err := run.Resume(t.Context(), []agent.ToolResult{{CallID: turn.Calls[0].ID, Parts: []agent.Part{{Text: "seen"}}}}); err != nil {
+		t.Fatal(err)
+	}
+	turn, err = backendtest.Collect(t.Context(), run)
+	if want := "error: There is no tool of that name. The tools are: look, listen./seen"; err != nil || turn.Text != want {
+		t.Errorf("%q, %v", turn.Text, err)
+	}
+}
+
+// Where nobody has spoken of tools, the markup of a call is what the user has asked about.
+func TestMarkupWithoutToolsIsText(t *testing.T) {
+	const markup = "<|tool_calls_begin|><|tool_call_begin|>\nshell\n<|tool_call_end|><|tool_calls_end|>"
+	u := start(t, 0, "turn\ntext "+strconv.Quote(markup)+"\n", nil)
+	if turn, _, err := u.turn(t, question("How are calls written?")); err != nil || turn.Text != markup {
+		t.Errorf("%q, %v", turn.Text, err)
 	}
 }
 

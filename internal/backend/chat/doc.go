@@ -2,7 +2,7 @@
 //
 // The conversation goes out as one text. Composer writes its thinking and its tool calls into its own text; package
 // markup reads them out again. Tools work by replay: after a call the run asks again, with the call and its result at
-// the end of the transcript (package oneshot).
+// the end of the transcript (package replay).
 //
 //	backend.go   Config, Start                request.go  the request, field by field
 //	prompt.go    the conversation as a text   image.go    what the request says about an image

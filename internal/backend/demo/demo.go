@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -50,7 +49,7 @@ func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, err
 		id = agent.NewID("demo-", 22)
 	}
 	f := facts(req)
-	r := &run{player: b.playlist.Player(f), tools: f.Tools, id: conversation(id), closed: make(chan struct{})}
+	r := &run{player: b.playlist.Player(f), tools: agent.IndexTools(req.Offered()), id: conversation(id), closed: make(chan struct{})}
 	if err := refusal(r.peek()); err != nil {
 		return nil, err
 	}
@@ -108,7 +107,7 @@ func (c conversation) MarshalBinary() ([]byte, error) { return []byte(restorePre
 // A run plays one turn of a script, which is one or more turns of ours: each tool call ends one.
 type run struct {
 	player *script.Player
-	tools  []string // names of those that may be called
+	tools  *agent.ToolIndex // those that may be called
 	id     conversation
 
 	closeOnce sync.Once
@@ -195,15 +194,16 @@ func (r *run) play(ctx context.Context, step script.Step) (e agent.Event, ok boo
 	case script.Calls:
 		r.inner, r.calling, r.open = s.Steps, true, map[string]int{}
 	case script.Call:
+		tool := r.tools.Find(s.Tool)
 		switch {
 		case s.Builtin:
 			r.player.Result(s.N, script.Result{Text: "the demo has no tools of its own", IsError: true})
 			return e, false, nil
-		case !slices.Contains(r.tools, s.Tool):
+		case tool == nil:
 			r.player.Result(s.N, script.Result{Text: "tool not found: " + s.Tool, IsError: true})
 			return e, false, nil
 		}
-		call := &agent.ToolCall{ID: agent.NewCallID(), Name: s.Tool, Arguments: s.Args}
+		call := &agent.ToolCall{ID: agent.NewCallID(), Name: tool.Name, Arguments: s.Args}
 		r.open[call.ID] = s.N
 		return agent.Event{Kind: agent.Call, Call: call}, true, nil
 	case script.Usage:

@@ -158,13 +158,14 @@ func (r *run) callTool(id uint32, args *pb.McpArgs) {
 	name, ours := agentwire.CalledTool(args)
 	r.clock.modelContinues()
 	r.calls.arrived++
-	if !ours || !r.tools.Has(name) {
+	tool, known := r.tools.Find(name)
+	if !ours || !known {
 		r.answer(id, &answerMessage{Message: &pb.ExecClientMessage_McpResult{McpResult: &pb.McpResult{
 			Result: &pb.McpResult_ToolNotFound{ToolNotFound: &pb.McpToolNotFound{Name: name, AvailableTools: r.tools.Names()}},
 		}}})
 		return
 	}
-	r.open(&openExec{id: id, modelID: args.GetToolCallId()}, name, agentwire.ArgumentsJSON(args.GetArgs()))
+	r.open(&openExec{id: id, modelID: args.GetToolCallId()}, tool, agentwire.ArgumentsJSON(args.GetArgs()))
 }
 
 // callBuiltin turns a built-in tool into a call of the client's tool that does the same, or refuses it. An edit is refused

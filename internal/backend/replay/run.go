@@ -23,7 +23,21 @@ type Answer interface {
 	Next(ctx context.Context) (agent.Event, error)
 	Buffered() bool
 	Close() error
+	// Refused lists the calls of the answer that can't be made. It is complete once Done is there.
+	Refused() []Refused
 }
+
+// A Refused is a call that the client never hears of, because there is no such tool or because it can't be understood. The
+// model hears of it, as if the tool had failed. Its name and arguments are what the model wrote, and need be neither a
+// tool's name nor JSON.
+type Refused struct {
+	Call  agent.ToolCall
+	Why   string // a sentence for the model
+	After int    // how many of the answer's other calls come before it
+}
+
+// maxCorrections is how often in a turn the model is told of calls that can't be made. Each time costs another request.
+const maxCorrections = 2
 
 // A Run is an [agent.Run] over one answer after the other: each turn is a request of its own, whose transcript holds what the
 // turns before have said and the results of their calls.
@@ -41,8 +55,12 @@ type Run struct {
 
 	// What follows belongs to the goroutine that calls Next and Resume.
 	req      *agent.Request
-	text     bytes.Buffer     // what this turn has given out
+	text     bytes.Buffer     // what the answer has given out
 	calls    []agent.ToolCall // and called
+	refused  []Refused        // and called in vain
+	spoke    bool             // an answer of this turn has given out text
+	corrects int              // how often this turn has told the model of refused calls
+	usage    turnUsage
 	attempts retry.Attempts
 	state    state
 }
@@ -86,8 +104,16 @@ func (r *Run) Next(ctx context.Context) (agent.Event, error) {
 			return agent.Event{}, &agent.Error{Code: agent.Internal, Err: errMisorder}
 		}
 		e, err := answer.Next(ctx)
+		if err == nil && e.Kind == agent.DoneKind && e.Done.Reason == agent.Stop && len(answer.Refused()) > 0 {
+			if again, err := r.correct(ctx, answer.Refused()); again {
+				continue
+			} else if err != nil {
+				r.state = over
+				return agent.Event{}, err
+			}
+		}
 		if err == nil {
-			r.note(&e)
+			r.note(answer, &e)
 			return e, nil
 		}
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
@@ -108,20 +134,62 @@ func (r *Run) Next(ctx context.Context) (agent.Event, error) {
 }
 
 // note remembers what the next answer's transcript needs.
-func (r *Run) note(e *agent.Event) {
+func (r *Run) note(answer Answer, e *agent.Event) {
 	r.state = talking
 	switch e.Kind {
 	case agent.Text:
+		r.spoke = true
 		r.text.Write(e.Text)
+	case agent.UsageKind:
+		e.Usage = r.usage.sum(e.Usage)
 	case agent.Call:
 		r.calls = append(r.calls, *e.Call)
 	case agent.DoneKind:
 		r.state = over
 		if e.Done.Reason == agent.ToolCalls {
 			r.state = waiting
+			r.refused = answer.Refused()
 		}
 		_ = r.swap(nil) // a run that waits holds nothing but its request
 	}
+}
+
+// correct asks again after an answer that made no call but refused ones, which the model is told of. again is false when
+// the model has been told often enough: the turn is over then, with what was said or with an error. Errors are
+// *agent.Error.
+func (r *Run) correct(ctx context.Context, refused []Refused) (again bool, err error) {
+	if r.corrects == maxCorrections {
+		if r.spoke {
+			return false, nil
+		}
+		return false, &agent.Error{Code: agent.Upstream, Final: true,
+			Message: "The model keeps calling tools that it was not offered, or in a form that can't be read. Please try again."}
+	}
+	r.corrects++
+	r.refused = refused
+	r.goOn(nil)
+	r.usage.next()
+	if err := r.ask(ctx); err != nil {
+		return false, err
+	}
+	return true, nil
+}
+
+// goOn makes the request of the next answer, which has this one and the results of its calls at the end of its transcript.
+func (r *Run) goOn(results []agent.ToolResult) {
+	var calls []agent.ToolCall // in the order in which the model wrote them
+	made := 0
+	for _, refused := range r.refused {
+		calls = append(calls, r.calls[made:refused.After]...)
+		made = refused.After
+		calls = append(calls, refused.Call)
+		results = append(slices.Clip(results), agent.ToolResult{CallID: refused.Call.ID, Parts: []agent.Part{{Text: refused.Why}}, IsError: true})
+	}
+	r.req = extend(r.req, r.text.String(), append(calls, r.calls[made:]...), results)
+	r.text = bytes.Buffer{}
+	r.calls, r.refused = nil, nil
+	r.attempts = retry.New(nil)
+	r.state = silent
 }
 
 // Buffered implements agent.Run.
@@ -139,11 +207,8 @@ func (r *Run) Resume(ctx context.Context, results []agent.ToolResult) error {
 	case r.state != waiting:
 		return &agent.Error{Code: agent.Internal, Err: errMisorder}
 	}
-	r.req = extend(r.req, r.text.String(), r.calls, results)
-	r.text = bytes.Buffer{}
-	r.calls = nil
-	r.attempts = retry.New(nil)
-	r.state = silent
+	r.goOn(results)
+	r.spoke, r.corrects, r.usage = false, 0, turnUsage{}
 	if err := r.ask(ctx); err != nil {
 		r.state = over
 		return err

@@ -17,9 +17,12 @@ import (
 
 // A played is an Answer that yields steps and then waits.
 type played struct {
-	steps  []backendtest.Step
-	closed chan struct{}
+	steps   []backendtest.Step
+	closed  chan struct{}
+	refused []Refused
 }
+
+func (p *played) Refused() []Refused { return p.refused }
 
 func (p *played) Next(ctx context.Context) (agent.Event, error) {
 	if len(p.steps) == 0 {
@@ -41,7 +44,7 @@ func (p *played) Close() error { close(p.closed); return nil }
 
 // An upstream gives one answer after the other: steps, or an error instead.
 type upstream struct {
-	answers []any // []backendtest.Step or error
+	answers []any // []backendtest.Step, or *played with them and refused calls, or error
 	asked   []*agent.Request
 	at      []time.Duration // when, since begin
 	begin   time.Time
@@ -56,7 +59,11 @@ func (u *upstream) open(ctx context.Context, req *agent.Request) (Answer, error)
 	if err, ok := next.(error); ok {
 		return nil, err
 	}
-	p := &played{steps: next.([]backendtest.Step), closed: make(chan struct{})}
+	p, ok := next.(*played)
+	if !ok {
+		p = &played{steps: next.([]backendtest.Step)}
+	}
+	p.closed = make(chan struct{})
 	u.given = append(u.given, p)
 	return p, nil
 }
@@ -300,5 +307,94 @@ func TestCallsOutOfOrderAreErrors(t *testing.T) {
 	}
 	if run.Buffered() {
 		t.Error("something is buffered after the end")
+	}
+}
+
+// vain is an answer that calls a tool which there isn't.
+func vain(before ...backendtest.Step) *played {
+	call := agent.ToolCall{ID: "x1", Name: "nobody", Arguments: []byte(`{}`)}
+	return &played{steps: append(before, backendtest.Spend(agent.Usage{Input: 10, Output: 1, Estimated: true}), backendtest.End("")),
+		refused: []Refused{{Call: call, Why: "There is no such tool."}}}
+}
+
+func TestTheModelIsToldOfRefusedCalls(t *testing.T) {
+	synctest.Test(t, testTheModelIsToldOfRefusedCalls)
+}
+
+func testTheModelIsToldOfRefusedCalls(t *testing.T) {
+	u := &upstream{answers: []any{
+		vain(backendtest.Say("Let me see. ")),
+		broken, // before it has said anything: asked again
+		steps(backendtest.Say("Sorry."), backendtest.Spend(agent.Usage{Input: 20, Output: 2}), backendtest.End("")),
+	}}
+	run, err := Start(t.Context(), request(), Limits{}, u.open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run.Close()
+	turn, err := backendtest.Collect(t.Context(), run)
+	if err != nil || turn.Text != "Let me see. Sorry." || len(turn.Calls) > 0 {
+		t.Fatalf("%+v, %v", turn, err)
+	}
+	if diff := cmp.Diff(&agent.Usage{Input: 30, Output: 3, Estimated: true}, turn.Usage); diff != "" {
+		t.Errorf("the usage of both answers: %s", diff)
+	}
+	want := append(request().Messages,
+		agent.Message{Role: agent.Assistant, Parts: []agent.Part{{Text: "Let me see. "}}, Calls: []agent.ToolCall{{ID: "x1", Name: "nobody", Arguments: []byte(`{}`)}}},
+		agent.Message{Role: agent.ToolRole, CallID: "x1", Parts: []agent.Part{{Text: "There is no such tool."}}, IsError: true},
+	)
+	if diff := cmp.Diff(want, u.asked[2].Messages); diff != "" {
+		t.Errorf("the last transcript (-want +got)\n%s", diff)
+	}
+}
+
+// A model that calls in vain again and again is stopped; what it has said is the answer then, and nothing is an error.
+func TestRefusedCallsEndATurn(t *testing.T) {
+	for text, want := range map[string]agent.Code{"": agent.Upstream, "So.": 0} {
+		first := vain()
+		if text != "" {
+			first = vain(backendtest.Say(text))
+		}
+		u := &upstream{answers: []any{first, vain(), vain()}}
+		run, err := Start(t.Context(), request(), Limits{}, u.open)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer run.Close()
+		turn, err := backendtest.Collect(t.Context(), run)
+		if agent.CodeOf(err) != want || turn.Text != text || len(u.asked) != 1+maxCorrections {
+			t.Errorf("%q and %v after %d requests", turn.Text, err, len(u.asked))
+		}
+	}
+}
+
+// Beside a call that the client runs, a refused one waits for its result.
+func TestRefusedCallsBesideOthers(t *testing.T) {
+	mixed := vain()
+	mixed.steps = steps(backendtest.CallTool("c1", "look", `{}`), backendtest.CallTool("c2", "look", `{}`), backendtest.Wait())
+	mixed.refused[0].After = 1
+	u := &upstream{answers: []any{mixed, steps(backendtest.Say("Done."), backendtest.End(""))}}
+	run, err := Start(t.Context(), request(), Limits{}, u.open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run.Close()
+	if turn, err := backendtest.Collect(t.Context(), run); err != nil || len(turn.Calls) != 2 {
+		t.Fatalf("%+v, %v", turn, err)
+	}
+	if err := run.Resume(t.Context(), []agent.ToolResult{{CallID: "c2"}, {CallID: "c1"}}); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, m := range u.asked[1].Messages[1:] {
+		for _, c := range m.Calls {
+			got = append(got, "call "+c.ID)
+		}
+		if m.CallID != "" {
+			got = append(got, "result "+m.CallID)
+		}
+	}
+	if diff := cmp.Diff([]string{"call c1", "call x1", "call c2", "result c2", "result c1", "result x1"}, got); diff != "" {
+		t.Error(diff)
 	}
 }

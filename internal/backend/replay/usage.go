@@ -36,3 +36,27 @@ func (c *Count) Usage() *agent.Usage {
 		Estimated: true,
 	}
 }
+
+// A turnUsage adds up what the answers of one turn cost.
+type turnUsage struct {
+	before, last agent.Usage
+}
+
+// sum is the cost of the turn so far, when the answer that is being read has cost u.
+func (t *turnUsage) sum(u *agent.Usage) *agent.Usage {
+	t.last = *u
+	sum := *u
+	sum.Input += t.before.Input
+	sum.CacheRead += t.before.CacheRead
+	sum.CacheWrite += t.before.CacheWrite
+	sum.Output += t.before.Output
+	sum.Reasoning += t.before.Reasoning
+	sum.Estimated = sum.Estimated || t.before.Estimated
+	return &sum
+}
+
+// next notes that another answer begins.
+func (t *turnUsage) next() {
+	t.before = *t.sum(&t.last)
+	t.last = agent.Usage{}
+}

@@ -86,7 +86,7 @@ func (r *rig) start(t *testing.T, req *agent.Request) agent.Run {
 // words. Its agents go on with each run, so a conversation can be continued once.
 func TestExam(t *testing.T) {
 	r := newRig(t, nil)
-	backendtest.Exam(t, backendtest.Features{NoErrorCodes: true, NoCutCharacters: true, ContinueOnce: true}, func(t *testing.T, s *script.Script) agent.Backend {
+	backendtest.Exam(t, backendtest.Features{NoErrorCodes: true, NoCutCharacters: true, ContinueOnce: true, ExactNames: true}, func(t *testing.T, s *script.Script) agent.Backend {
 		r.play(t, s.String())
 		return r.Backend
 	})

@@ -18,6 +18,7 @@ import (
 type run struct {
 	backend *Backend
 	req     *agent.Request
+	tools   *agent.ToolIndex // that the client offers
 
 	wake     chan struct{} // tells a waiting Next that a call has come; holds at most one
 	closed   chan struct{} // closed by Close
@@ -53,7 +54,7 @@ type heldCall struct {
 
 func newRun(b *Backend, req *agent.Request) *run {
 	return &run{
-		backend: b, req: req, wake: make(chan struct{}, 1), closed: make(chan struct{}), released: make(chan struct{}),
+		backend: b, req: req, tools: agent.IndexTools(req.Offered()), wake: make(chan struct{}, 1), closed: make(chan struct{}), released: make(chan struct{}),
 		byID: map[string]*heldCall{}, waiting: map[string]*heldCall{}, progress: time.Now(),
 	}
 }
@@ -79,6 +80,11 @@ func (r *run) current() *attempt {
 // hold waits for the client's result of a call. A call that the bridge makes twice under one id runs once and answers
 // both. It returns without a result only when the run was cancelled upstream, so that nobody reads what it returns.
 func (r *run) hold(ctx context.Context, call sdkv1.CustomToolCall) sdkv1.ToolResult {
+	tool := r.tools.Find(call.Tool)
+	if tool == nil {
+		return sdkv1.ToolError(agent.NoSuchTool(r.req.Offered()))
+	}
+	call.Tool = tool.Name
 	h := r.register(call)
 	select {
 	case <-h.done:

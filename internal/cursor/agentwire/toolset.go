@@ -3,7 +3,6 @@ package agentwire
 import (
 	"encoding/json"
 	"runtime"
-	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -21,6 +20,7 @@ const provider = "custom-user-tools"
 // may be used by any number of runs at once.
 type Toolset struct {
 	names []string
+	index *agent.ToolIndex // of tools that have nothing but their names
 
 	mcpTools       []byte // an McpTools message, for the run request
 	requestContext []byte // a RequestContextResult message
@@ -30,8 +30,14 @@ type Toolset struct {
 // Names are the tools' names as upstream knows them. The caller must not change them.
 func (s *Toolset) Names() []string { return s.names }
 
-// Has reports whether the tool is one of them.
-func (s *Toolset) Has(name string) bool { return slices.Contains(s.names, name) }
+// Find is the tool that the model means by a name, as agent.ToolIndex has it. It reports false when there is none.
+func (s *Toolset) Find(name string) (string, bool) {
+	t := s.index.Find(name)
+	if t == nil {
+		return "", false
+	}
+	return t.Name, true
+}
 
 // Size is how many bytes the tools take in a run request.
 func (s *Toolset) Size() int { return len(s.mcpTools) }
@@ -41,14 +47,17 @@ func (s *Toolset) Size() int { return len(s.mcpTools) }
 func NewToolset(tools []agent.Tool) *Toolset {
 	s := &Toolset{}
 	defs := make([]*pb.McpToolDefinition, 0, len(tools))
+	named := make([]agent.Tool, 0, len(tools))
 	for _, t := range tools {
 		name := Valid(strings.Clone(t.Name)) // the request's own may be part of a large body, which must not be kept
 		s.names = append(s.names, name)
+		named = append(named, agent.Tool{Name: name})
 		defs = append(defs, &pb.McpToolDefinition{
 			Name: provider + "-" + name, ToolName: name, ProviderIdentifier: provider,
 			Description: Valid(t.Description), InputSchema: schemaValue(t.Parameters),
 		})
 	}
+	s.index = agent.IndexTools(named)
 	s.mcpTools = encode(&pb.McpTools{McpTools: defs})
 	s.requestContext = encode(&pb.RequestContextResult{Result: &pb.RequestContextResult_Success{
 		Success: &pb.RequestContextSuccess{RequestContext: requestContext(defs)},

@@ -4,31 +4,21 @@ import (
 	"encoding/json"
 	"strings"
 
-	"composer-api/internal/agent"
-
 	"github.com/go-json-experiment/json/jsontext"
 )
 
 // arguments gathers the arguments of one call that were written as text, and gives each the type that the tool's schema
 // leaves room for.
 type arguments struct {
-	schema schema
+	schema *schema
 	names  []string
 	values map[string]json.RawMessage
-}
-
-func newArguments(tool *agent.Tool) *arguments {
-	a := &arguments{values: map[string]json.RawMessage{}}
-	if json.Unmarshal(tool.Parameters, &a.schema) != nil {
-		a.schema = schema{} // a schema that can't be read allows anything
-	}
-	return a
 }
 
 // isName reports whether name can be an argument: one that the schema knows, or a plain word.
 func (a *arguments) isName(name string) bool {
 	_, known := a.schema.Properties[name]
-	return known || name != "" && strings.IndexFunc(name, notInWord) < 0
+	return known || isWord(name)
 }
 
 // isKnown is isName without words that the schema doesn't know, if it knows any.
@@ -36,6 +26,8 @@ func (a *arguments) isKnown(name string) bool {
 	_, known := a.schema.Properties[name]
 	return known || len(a.schema.Properties) == 0 && a.isName(name)
 }
+
+func isWord(s string) bool { return s != "" && strings.IndexFunc(s, notInWord) < 0 }
 
 func notInWord(r rune) bool {
 	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '_' || r == '-' || r == '.' || r == '$')

@@ -1,7 +1,6 @@
 package markup
 
 import (
-	"bytes"
 	"encoding/json"
 
 	"composer-api/internal/agent"
@@ -12,130 +11,127 @@ import (
 //	<|tool_calls_begin|><|tool_call_begin|> BODY <|tool_call_end|> … <|tool_calls_end|>
 //
 // A call counts from its own begin to its own end; the outer pair may be missing, so that a model which stops right after
-// its last call is still understood. A call that never ends, whose body can't be read, or whose tool was not offered is
-// text, markers and all.
+// its last call is still understood. A value may itself hold markup, as that of a call which writes a file about tool
+// calls does: nothing that stands in the value of a call is ever a call. Because such a value may hold half a pair,
+// where a call ends is only certain at the end of the answer, and what follows a call's begin is kept until then.
+//
+// A call that never ends, or whose body is no call at all, is text, markers and all. A result that the model has made up
+// is nothing.
 type CallFilter struct {
 	// Text takes pieces of the answer, never empty and valid during the call only.
 	Text func([]byte)
 	// Call takes a call of one of Tools; arguments is a JSON object.
 	Call func(name string, arguments json.RawMessage)
+	// Refuse takes a call that can't be made: the model should hear why.
+	Refuse func(Refusal)
 	// Tools are what the client offered.
 	Tools []agent.Tool
 
 	scan scanner
-	// pending is what was read but may still be text or part of a call: the outer begin, and the call so far.
-	pending []byte
-	body    int  // where in pending the call's body begins
-	block   bool // between the outer begin and the outer end
-	call    bool // between a call's begin and its end
-	opening bool // pending begins with the outer begin
-	shown   bool // the outer begin went out as text, and so must the outer end
-	called  bool // the last thing that went out was a call
+	// kept is what was read but is not decided: an outer begin, or everything since a call began. marks are its markers.
+	kept  []byte
+	marks []mark
+	block bool // something has begun in kept that is decided at the end
+	shown bool // an outer begin went out as text, and so must the next outer end
+	off   bool // the block was too large, so that all is text up to the end
 }
 
-// maxBlock is the size beyond which a call that has not ended is taken for text.
+// A Refusal is a call that can't be made, for its tool does not exist or it can't be understood.
+type Refusal struct {
+	// Name is the tool as the model named it.
+	Name string
+	// Arguments is a JSON object, or what the model wrote in its place.
+	Arguments json.RawMessage
+	// Why is a sentence for the model.
+	Why string
+}
+
+// maxBlock is the size, in bytes, beyond which what is kept is taken for text, and so is the rest of the answer.
 const maxBlock = 8 << 20
 
 // Write takes the next piece of text.
 func (f *CallFilter) Write(p []byte) {
 	f.scan.shapes = blockShapes
-	f.scan.write(p, func(t token) {
-		if f.call {
-			f.inside(t)
-		} else {
-			f.outside(t)
-		}
-	})
+	f.scan.write(p, f.take)
 }
 
-// End gives out what is held back: the stream is over. White space that ends a stream after a call is not text.
+// End gives out what is kept: the stream is over. White space that ends a stream after a call is not text.
 func (f *CallFilter) End() {
-	f.giveUp()
-	if rest := f.scan.flush(); !f.called || len(bytes.TrimSpace(rest)) > 0 {
-		f.emit(rest)
+	f.kept = append(f.kept, f.scan.flush()...)
+	if f.block {
+		f.decide()
+	} else {
+		f.giveUp()
 	}
 }
 
-// outside takes a token that is not in a call.
-func (f *CallFilter) outside(t token) {
-	switch t.marker {
+// take takes the next token.
+func (f *CallFilter) take(t token) {
+	if f.block {
+		f.keep(t)
+		if len(f.kept) > maxBlock {
+			f.giveUp()
+			f.off = true // what follows may stand in the value of a call
+		}
+		return
+	}
+	marker := t.marker
+	if f.off {
+		marker = noMarker
+	}
+	switch marker {
 	case callsBegin:
 		f.giveUp()
-		f.take(t)
-		f.block, f.opening, f.shown = true, true, false
-	case callBegin:
-		f.take(t)
-		f.body = len(f.pending)
-		f.call = true
-	case callsEnd:
-		f.giveUp()
-		if f.shown || !f.block && !f.called {
-			f.sayToken(t)
-		}
-		f.block, f.shown = false, false
+		f.keep(t)
+	case callBegin, resultsBegin, resultBegin:
+		f.keep(t)
+		f.block = true
 	default:
 		f.giveUp()
-		f.sayToken(t)
+		f.shown = f.shown && t.marker != callsEnd
+		f.emit(t.space)
+		f.emit(t.raw)
 	}
 }
 
-// inside takes a token that comes after a call's begin.
-func (f *CallFilter) inside(t token) {
-	switch t.marker {
-	case callEnd:
-		f.endCall(t)
-	case callsEnd:
-		f.endCall(token{})
-		f.outside(t)
-	case callBegin, callsBegin: // the call before never ended
-		f.giveUp()
-		f.outside(t)
-	default:
-		f.take(t)
-		if len(f.pending) > maxBlock {
-			f.giveUp()
-		}
+// keep puts a token behind what is kept.
+func (f *CallFilter) keep(t token) {
+	from := len(f.kept)
+	f.kept = append(append(f.kept, t.space...), t.raw...)
+	if t.marker != noMarker {
+		f.marks = append(f.marks, mark{t.marker, from, from + len(t.space), len(f.kept)})
 	}
 }
 
-// endCall gives out the call that has come to its end at t.
-func (f *CallFilter) endCall(t token) {
-	name, arguments, ok := parseCall(f.pending[f.body:], f.Tools)
-	if !ok {
-		f.take(t)
-		f.giveUp()
-		return
-	}
-	f.pending = f.pending[:0]
-	f.call, f.opening = false, false
-	f.called = true
-	f.Call(name, arguments)
-}
-
-// giveUp gives out what is pending as the text that it was.
+// giveUp gives out what is kept as the text that it was.
 func (f *CallFilter) giveUp() {
-	f.call = false
-	if len(f.pending) == 0 {
-		return
-	}
-	f.shown = f.shown || f.opening
-	f.opening = false
-	f.emit(f.pending)
-	f.pending = f.pending[:0]
+	f.shown = f.shown || len(f.marks) > 0 && f.marks[0].marker == callsBegin
+	f.emit(f.kept)
+	f.reset()
 }
 
-func (f *CallFilter) take(t token) {
-	f.pending = append(append(f.pending, t.space...), t.raw...)
-}
-
-func (f *CallFilter) sayToken(t token) {
-	f.emit(t.space)
-	f.emit(t.raw)
+func (f *CallFilter) reset() {
+	f.kept, f.marks, f.block = f.kept[:0], f.marks[:0], false
 }
 
 func (f *CallFilter) emit(p []byte) {
 	if len(p) > 0 {
-		f.called = false
 		f.Text(p)
 	}
+}
+
+// decide gives out what is kept, as calls and as text: no more will come.
+func (f *CallFilter) decide() {
+	d := decider{reader: newReader(f.kept, f.marks, newToolbox(f.Tools)), shown: f.shown}
+	for _, p := range d.run() {
+		switch {
+		case p.text != nil:
+			f.emit(p.text)
+		case p.refusal != nil:
+			f.Refuse(*p.refusal)
+		default:
+			f.Call(p.call.tool.Name, p.call.arguments)
+		}
+	}
+	f.reset()
 }

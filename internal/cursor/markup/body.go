@@ -8,83 +8,131 @@ import (
 	"composer-api/internal/agent"
 )
 
+// A call is a body that was understood.
+type call struct {
+	name      string      // as the model wrote it, also of a call that is refused
+	tool      *agent.Tool // what it means; only in a call that can be made
+	arguments json.RawMessage
+}
+
 // parseCall reads a call's body, in one of the forms that models write:
 //
 //	NAME <|tool_sep|>ARGUMENT⏎VALUE <|tool_sep|>ARGUMENT⏎VALUE …
 //	NAME(arg: value, arg=value)   NAME[…]   NAME({"arg": value})
 //	{"name": NAME, "arguments": {…}}   and its relatives
 //
-// ok is false when it is in none of them or names a tool that is not among tools.
-func parseCall(body []byte, tools []agent.Tool) (name string, arguments json.RawMessage, ok bool) {
-	call, ok := parseForm(body, tools)
-	if !ok {
-		return "", nil, false
+// ok is false when it is in none of them. The refusal says why the call can't be made, if it can't.
+func parseCall(body []byte, tools *toolbox) (c call, refusal *Refusal, ok bool) {
+	switch trimmed := bytes.TrimSpace(body); {
+	case len(trimmed) == 0:
+		return call{}, nil, false
+	case trimmed[0] == '{':
+		return parseObject(trimmed, tools)
 	}
-	return call.tool.Name, call.arguments, true
-}
-
-// A call is a body that was understood.
-type call struct {
-	tool      *agent.Tool
-	arguments json.RawMessage
-}
-
-func parseForm(body []byte, tools []agent.Tool) (call, bool) {
-	head, sections := cutSections(body)
-	head = bytes.TrimSpace(head)
-	switch {
-	case len(sections) > 0:
-		return parseSections(string(head), sections, tools)
-	case bytes.HasPrefix(head, []byte("{")):
-		return parseObject(head, tools)
-	default:
-		return parseExpression(string(head), tools)
-	}
-}
-
-func toolNamed(name string, tools []agent.Tool) (*agent.Tool, bool) {
-	for i := range tools {
-		if tools[i].Name == name {
-			return &tools[i], true
+	for k, m := range markersOf(body) {
+		if m.marker != callSep {
+			continue
 		}
+		if head := body[:m.from]; !bytes.ContainsAny(head, "([") { // else it stands in a value
+			return parseSections(string(head), body, k, tools)
+		}
+		break
 	}
-	return nil, false
+	return parseExpression(string(body), tools)
 }
 
-// cutSections cuts a body at its <|tool_sep|> markers.
-func cutSections(body []byte) (head []byte, sections [][]byte) {
-	parts := [][]byte{nil}
-	part := func() *[]byte { return &parts[len(parts)-1] }
-	take := func(p []byte) { *part() = append(*part(), p...) }
-	s := scanner{shapes: sepShapes}
-	s.write(body, func(t token) {
-		take(t.space) // whether it belongs to a value, its reader decides
-		if t.marker == callSep {
-			parts = append(parts, nil)
-			return
+// Why a call can't be made, for the model.
+const (
+	whyUnreadable = "The call was not made, because it can't be read. Write it exactly as described."
+	whyUncertain  = "The call was not made, because markers of tool calls in its text leave open where it ends. End every call with its own end marker, and write such markers within a value in pairs only."
+)
+
+// refuse makes a refusal. The model reads the name again in a heading, so it is one short line.
+func refuse(name string, arguments json.RawMessage, why string) *Refusal {
+	name = strings.Join(strings.Fields(name), " ")
+	if len(name) > maxName {
+		name = strings.ToValidUTF8(name[:maxName], "")
+	}
+	if arguments == nil {
+		arguments = json.RawMessage("{}")
+	}
+	return &Refusal{Name: name, Arguments: arguments, Why: why}
+}
+
+// markersOf finds the markers of a text.
+func markersOf(text []byte) []mark {
+	var marks []mark
+	at := 0
+	s := scanner{shapes: blockShapes}
+	s.write(text, func(t token) {
+		from := at
+		at += len(t.space) + len(t.raw)
+		if t.marker != noMarker {
+			marks = append(marks, mark{t.marker, from, from + len(t.space), at})
 		}
-		take(t.raw)
 	})
-	take(s.flush())
-	return parts[0], parts[1:]
+	return marks
 }
 
-// parseSections reads the form with separators: each section is the name of an argument, a line break and its value.
-func parseSections(name string, sections [][]byte, tools []agent.Tool) (call, bool) {
-	tool, ok := toolNamed(name, tools)
-	if !ok {
-		return call{}, false
-	}
-	args := newArguments(tool)
-	for _, s := range sections {
-		argument, value, _ := strings.Cut(string(s), "\n")
-		argument = strings.TrimSpace(argument)
-		if !args.isName(argument) {
-			return call{}, false
+// pairs gives for each begin that has an end the index of its end, and 0 for all other markers.
+func pairs(marks []mark) []int {
+	ends := make([]int, len(marks))
+	var open [numMarkers][]int // indexes of begins, by the marker that ends them
+	for k, m := range marks {
+		switch m.marker {
+		case callBegin:
+			open[callEnd] = append(open[callEnd], k)
+		case callsBegin:
+			open[callsEnd] = append(open[callsEnd], k)
+		case callEnd, callsEnd:
+			if of := open[m.marker]; len(of) > 0 {
+				ends[of[len(of)-1]] = k
+				open[m.marker] = of[:len(of)-1]
+			}
 		}
-		args.set(argument, trimLastBreak(value))
 	}
-	return call{tool, args.object()}, true
+	return ends
+}
+
+// parseSections reads the form with separators, of which the marker at index first is the first: behind each stands the
+// name of an argument, a line break and its value. A separator that stands in a pair of other markers, or with no name of
+// an argument behind it, belongs to the value before it.
+func parseSections(name string, body []byte, first int, tools *toolbox) (call, *Refusal, bool) {
+	name = strings.TrimSpace(name)
+	tool, refusal := tools.named(name, nil)
+	args := tools.arguments(tool)
+	marks := markersOf(body)
+	ends := pairs(marks)
+	start := marks[first].end // of the section that is being read
+	take := func(to int) bool {
+		argument, value, _ := strings.Cut(string(body[start:to]), "\n")
+		argument = strings.TrimSpace(argument)
+		args.set(argument, trimLastBreak(value))
+		return args.isName(argument)
+	}
+	ok := true
+	for k := first + 1; k < len(marks); k++ {
+		switch m := marks[k]; {
+		case ends[k] > 0:
+			k = ends[k]
+		case m.marker == callSep && args.isName(firstLine(body[m.end:])):
+			ok = take(m.at) && ok
+			start = m.end
+		}
+	}
+	switch ok = take(len(body)) && ok; {
+	case refusal != nil:
+		refusal.Arguments = args.object()
+	case !ok:
+		refusal = refuse(name, args.object(), whyUnreadable)
+	}
+	return call{name, tool, args.object()}, refusal, true
+}
+
+// firstLine is the line that a text begins with, if it is short, without the white space around it.
+func firstLine(p []byte) string {
+	line, _, _ := bytes.Cut(p[:min(len(p), maxName)], []byte("\n"))
+	return strings.TrimSpace(string(line))
 }
 
 // trimLastBreak takes the line break that belongs to the form, not to the value, off its end.
@@ -99,10 +147,13 @@ var (
 )
 
 // parseObject reads the form of a JSON object. {"function": {…}} holds both in one.
-func parseObject(body []byte, tools []agent.Tool) (call, bool) {
+func parseObject(body []byte, tools *toolbox) (call, *Refusal, bool) {
+	unreadable := func(name string) (call, *Refusal, bool) {
+		return call{name: name}, refuse(name, quote(string(body)), whyUnreadable), true
+	}
 	var object map[string]json.RawMessage
-	if json.Unmarshal(body, &object) != nil {
-		return call{}, false
+	if json.Unmarshal(bytes.TrimRight(body, ")]"+blanks), &object) != nil {
+		return unreadable("")
 	}
 	if inner, ok := object["function"]; ok {
 		var function map[string]json.RawMessage
@@ -112,14 +163,14 @@ func parseObject(body []byte, tools []agent.Tool) (call, bool) {
 	}
 	var name string
 	if json.Unmarshal(first(object, nameKeys), &name) != nil {
-		return call{}, false
-	}
-	tool, ok := toolNamed(name, tools)
-	if !ok {
-		return call{}, false
+		return unreadable("")
 	}
 	arguments, ok := objectOf(first(object, argumentKeys))
-	return call{tool, arguments}, ok
+	if !ok {
+		return unreadable(name)
+	}
+	tool, refusal := tools.named(name, arguments)
+	return call{name, tool, arguments}, refusal, true
 }
 
 func first(object map[string]json.RawMessage, keys []string) json.RawMessage {

@@ -8,7 +8,8 @@ import (
 	"composer-api/internal/agent"
 )
 
-// bodyCases are bodies of calls and what they mean: "NAME{arguments}", or "" when they are no call.
+// bodyCases are bodies of calls and what they mean: "NAME{arguments}", "!NAME{arguments}" for a call that is refused, or
+// "" when they are no call.
 var bodyCases = []struct{ name, body, want string }{
 	{"separators", "\nread\n<|tool_sep|>path\na.go\n<|tool_sep|>limit\n10\n", `read{"path":"a.go","limit":10}`},
 	{"only a name", "\nread\n", `read{}`},
@@ -23,9 +24,9 @@ var bodyCases = []struct{ name, body, want string }{
 	{"an argument the schema does not know", "shell\n<|tool_sep|>cwd\n/tmp\n", `shell{"cwd":"/tmp"}`},
 	{"an argument given twice", "read\n<|tool_sep|>path\na\n<|tool_sep|>path\nb\n", `read{"path":"b"}`},
 	{"markup and signs in a value", "shell\n<|tool_sep|>command\necho '<b>&\u2028' | cat <x\n", `shell{"command":"echo '<b>&` + "\u2028" + `' | cat <x"}`},
-	{"an argument without a name", "read\n<|tool_sep|>\n\n", ""},
-	{"an argument that is no name", "read\n<|tool_sep|>{\"path\": 1}\n", ""},
-	{"an unknown tool", "write\n<|tool_sep|>path\na\n", ""},
+	{"an argument without a name", "read\n<|tool_sep|>\n\n", `!read{"":""}`},
+	{"an argument that is no name", "read\n<|tool_sep|>{\"path\": 1}\n", `!read{"{\"path\": 1}":""}`},
+	{"an unknown tool", "write\n<|tool_sep|>path\na\n", `!write{"path":"a"}`},
 	{"prose", "I would like to read a file.", ""},
 	{"nothing", "", ""},
 
@@ -44,8 +45,8 @@ var bodyCases = []struct{ name, body, want string }{
 	{"JSON values", `shell(env: {"A": "b, c: d"}, timeout: 2)`, `shell{"env":{"A": "b, c: d"},"timeout":2}`},
 	{"escapes in quotes", `shell(command: "a\n\"b\"")`, `shell{"command":"a\n\"b\""}`},
 	{"quoted names", `any("a": 1)`, `any{"a":1}`},
-	{"a parenthesis that does not close", "read(path: a", ""},
-	{"an expression without names", "read(a.go)", ""},
+	{"a parenthesis that does not close", "read(path: a", `!read"path: a"`},
+	{"an expression without names", "read(a.go)", `!read"a.go"`},
 
 	{"an object", `{"name": "read", "arguments": {"path": "a.go"}}`, `read{"path": "a.go"}`},
 	{"arguments as a string", `{"name": "read", "arguments": "{\"path\": \"a.go\"}"}`, `read{"path": "a.go"}`},
@@ -57,22 +58,47 @@ var bodyCases = []struct{ name, body, want string }{
 	{"no arguments key", `{"name": "read"}`, `read{}`},
 	{"null arguments", `{"name": "read", "arguments": null}`, `read{}`},
 	{"empty arguments", `{"name": "read", "arguments": ""}`, `read{}`},
-	{"arguments that are no object", `{"name": "read", "arguments": [1]}`, ""},
-	{"arguments that are no JSON", `{"name": "read", "arguments": "path"}`, ""},
-	{"an object without a name", `{"arguments": {}}`, ""},
-	{"a name that is no string", `{"name": 1, "arguments": {}}`, ""},
-	{"an object that is cut off", `{"name": "read", "arguments": {`, ""},
+	{"arguments that are no object", `{"name": "read", "arguments": [1]}`, `!read"{\"name\": \"read\", \"arguments\": [1]}"`},
+	{"arguments that are no JSON", `{"name": "read", "arguments": "path"}`, `!read"{\"name\": \"read\", \"arguments\": \"path\"}"`},
+	{"an object without a name", `{"arguments": {}}`, `!"{\"arguments\": {}}"`},
+	{"a name that is no string", `{"name": 1, "arguments": {}}`, `!"{\"name\": 1, \"arguments\": {}}"`},
+	{"an object that is cut off", `{"name": "read", "arguments": {`, `!"{\"name\": \"read\", \"arguments\": {"`},
+
+	{"a name in another case", "\nREAD\n<|tool_sep|>path\na.go\n", `read{"path":"a.go"}`},
+	{"and with other signs", "MCP_X_Find()", `mcp-x.find{}`},
+	{"and in an object", `{"name": "Shell", "arguments": {"command": "ls"}}`, `shell{"command": "ls"}`},
+	{"an unknown name on a line", "\nrm\n", `!rm{}`},
+	{"an unknown name with arguments", `rm(path: a, force: true)`, `!rm"path: a, force: true"`},
+	{"an unknown name with an object", `rm({"path": "a"})`, `!rm{"path": "a"}`},
+	{"an unknown name in an object", `{"name": "rm", "arguments": {"path": "a"}}`, `!rm{"path": "a"}`},
+	{"a word between two markers", " and ", ""},
+	{"a name of many words", "\nremove the\tfile\n<|tool_sep|>path\na\n", `!remove the file{"path":"a"}`},
+
+	{"a call in a value", "any\n<|tool_sep|>a\n" + call2 + "\n<|tool_sep|>b\n2\n", `any{"a":` + quoted(call2) + `,"b":2}`},
+	{"a begin in a value", "any\n<|tool_sep|>a\n<|tool_call_begin|> opens\n<|tool_sep|>b\n2\n", `any{"a":"<|tool_call_begin|> opens","b":2}`},
+	{"an end in a value", "any\n<|tool_sep|>a\n<|tool_call_end|> closes\n<|tool_sep|>b\n2\n", `any{"a":"<|tool_call_end|> closes","b":2}`},
+	{"a separator in a value", "any\n<|tool_sep|>a\n<|tool_sep|> stands between\n<|tool_sep|>b\n2\n", `any{"a":"<|tool_sep|> stands between","b":2}`},
+	{"markers in JSON", `{"name": "any", "arguments": {"a": "<|tool_sep|>b\n<|tool_call_end|>"}}`, `any{"a": "<|tool_sep|>b\n<|tool_call_end|>"}`},
 }
+
+func quoted(s string) string { return string(quote(s)) }
 
 func TestParseCall(t *testing.T) {
 	for _, c := range bodyCases {
 		t.Run(c.name, func(t *testing.T) {
-			name, arguments, ok := parseCall([]byte(c.body), tools)
-			if got := name + string(arguments); got != c.want || ok != (c.want != "") {
-				t.Errorf("got %s, want %s", got, c.want)
+			call, refusal, ok := parseCall([]byte(c.body), newToolbox(tools))
+			got := ""
+			switch {
+			case refusal != nil:
+				got = "!" + refusal.Name + string(refusal.Arguments)
+			case ok:
+				got = call.tool.Name + string(call.arguments)
+				if !json.Valid(call.arguments) {
+					t.Errorf("%s is not JSON", call.arguments)
+				}
 			}
-			if ok && !json.Valid(arguments) {
-				t.Errorf("%s is not JSON", arguments)
+			if got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
 			}
 		})
 	}
@@ -103,7 +129,7 @@ func TestSchemaDecidesWhatIsAString(t *testing.T) {
 		{"a schema with odd types", `{"properties":{"a":{"type":7}}}`, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			args := newArguments(&agent.Tool{Parameters: json.RawMessage(c.schema)})
+			args := newToolbox(nil).arguments(&agent.Tool{Parameters: json.RawMessage(c.schema)})
 			args.set("a", "1")
 			want := `{"a":1}`
 			if c.isString {
@@ -123,13 +149,17 @@ func FuzzParseCall(f *testing.F) {
 	f.Add("any\n<|tool_sep|>a\n1", `{"properties":{"a":{"$ref":"#/$defs/a"}},"$defs":{"a":{"anyOf":[{"$ref":"#/$defs/a"}]}}}`)
 	f.Fuzz(func(t *testing.T, body, schema string) {
 		offered := []agent.Tool{{Name: "any", Parameters: json.RawMessage(schema)}, tools[0], tools[1]}
-		name, arguments, ok := parseCall([]byte(strings.ToValidUTF8(body, "?")), offered)
+		call, refusal, ok := parseCall([]byte(strings.ToValidUTF8(body, "?")), newToolbox(offered))
 		if !ok {
 			return
 		}
+		arguments := call.arguments
+		if refusal != nil {
+			arguments = refusal.Arguments
+		}
 		var object map[string]json.RawMessage
-		if name == "" || json.Unmarshal(arguments, &object) != nil || object == nil {
-			t.Errorf("%q became %s %s", body, name, arguments)
+		if !json.Valid(arguments) || refusal == nil && (json.Unmarshal(arguments, &object) != nil || object == nil) {
+			t.Errorf("%q became %+v %+v", body, call, refusal)
 		}
 	})
 }

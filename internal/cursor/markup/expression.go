@@ -3,49 +3,59 @@ package markup
 import (
 	"encoding/json"
 	"strings"
-
-	"composer-api/internal/agent"
 )
 
-// parseExpression reads NAME(arg: value, arg=value), the same in brackets, NAME({…}), and NAME on its own.
-func parseExpression(s string, tools []agent.Tool) (call, bool) {
-	name, inner, ok := cutExpression(s)
-	if !ok {
-		return call{}, false
+// parseExpression reads NAME(arg: value, arg=value), the same in brackets, NAME({…}), and NAME on its own. What doesn't
+// begin with a name is no call, and neither is a word that stands on no line of its own and names no tool: it may be the
+// "and" between two markers that a text is about.
+func parseExpression(s string, tools *toolbox) (call, *Refusal, bool) {
+	name, inner, bare, ok := cutExpression(s)
+	if !isWord(name) {
+		return call{}, nil, false
 	}
-	tool, ok := toolNamed(name, tools)
-	if !ok {
-		return call{}, false
+	tool, refusal := tools.named(name, quote(inner))
+	switch {
+	case refusal != nil && bare && !strings.Contains(s, "\n"):
+		return call{}, nil, false
+	case refusal != nil:
+		if arguments, ok := objectOf(json.RawMessage(strings.TrimSpace(inner))); ok {
+			refusal.Arguments = arguments
+		}
+		return call{name: name}, refusal, true
+	case !ok:
+		return call{name: name}, refuse(name, quote(inner), whyUnreadable), true
 	}
 	inner = strings.TrimSpace(inner)
 	if strings.HasPrefix(inner, "{") {
 		if arguments, ok := objectOf(json.RawMessage(inner)); ok {
-			return call{tool, arguments}, true
+			return call{name, tool, arguments}, nil, true
 		}
 	}
-	args := newArguments(tool)
-	for inner != "" {
-		argument, rest, found := cutName(inner)
+	args := tools.arguments(tool)
+	for rest := inner; rest != ""; {
+		argument, value, found := cutName(rest)
 		if !found || !args.isName(argument) {
-			return call{}, false
+			return call{name: name}, refuse(name, quote(inner), whyUnreadable), true
 		}
-		inner = args.cutValue(argument, rest)
+		rest = args.cutValue(argument, value)
 	}
-	return call{tool, args.object()}, true
+	return call{name, tool, args.object()}, nil, true
 }
 
-// cutExpression parts the name from what stands in parentheses or brackets behind it.
-func cutExpression(s string) (name, inner string, ok bool) {
+// cutExpression parts the name from what stands in parentheses or brackets behind it. bare says that nothing does. ok is
+// false when they are not closed.
+func cutExpression(s string) (name, inner string, bare, ok bool) {
+	s = strings.TrimSpace(s)
 	i := strings.IndexAny(s, "([")
 	if i < 0 {
-		return s, "", true
+		return s, "", true, true
 	}
 	closing := ")"
 	if s[i] == '[' {
 		closing = "]"
 	}
 	inner, ok = strings.CutSuffix(s[i+1:], closing)
-	return strings.TrimSpace(s[:i]), inner, ok
+	return strings.TrimSpace(s[:i]), inner, false, ok
 }
 
 // cutName takes "name:" or "name=" off s.
@@ -78,7 +88,7 @@ func (a *arguments) cutValue(name, s string) (rest string) {
 		if s[i] != ',' {
 			continue
 		}
-		if next, _, ok := cutName(s[i+1:]); ok && a.begins(next, s[:i]) {
+		if next, _, ok := cutName(s[i+1 : min(len(s), i+1+maxName)]); ok && a.begins(next, s[:i]) {
 			end, rest = i, strings.TrimLeft(s[i+1:], blanks)
 			break
 		}
@@ -88,9 +98,9 @@ func (a *arguments) cutValue(name, s string) (rest string) {
 }
 
 // begins reports whether next is an argument of its own, and not part of the value before it. A word that the schema
-// doesn't know only is when what stands before it is whole in itself.
+// doesn't know only is when what stands before it is whole in itself: a number, or true, false or null.
 func (a *arguments) begins(next, value string) bool {
-	return a.isKnown(next) || a.isName(next) && json.Valid([]byte(value))
+	return a.isKnown(next) || a.isName(next) && len(value) <= maxName && json.Valid([]byte(value))
 }
 
 // valueLength is the length of the JSON object or array or the quoted text that s begins with, 0 when there is none.

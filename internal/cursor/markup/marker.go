@@ -14,6 +14,14 @@ const (
 	callBegin         // <|tool_call_begin|>
 	callEnd           // <|tool_call_end|>
 	callSep           // <|tool_sep|>
+
+	// What serving software writes around a tool's result. A model that writes it makes the result up.
+	resultsBegin // <|tool_outputs_begin|>
+	resultsEnd   // <|tool_outputs_end|>
+	resultBegin  // <|tool_output_begin|>
+	resultEnd    // <|tool_output_end|>
+
+	numMarkers
 )
 
 // A shape is how a marker is written, in pieces between which blanks may stand. "|" also stands for a full-width bar and
@@ -33,9 +41,11 @@ var (
 		{callsEnd, []string{"<", "|", "tool_calls_end", "|", ">"}},
 		{callBegin, []string{"<", "|", "tool_call_begin", "|", ">"}},
 		{callEnd, []string{"<", "|", "tool_call_end", "|", ">"}},
-	}
-	sepShapes = []shape{
 		{callSep, []string{"<", "|", "tool_sep", "|", ">"}},
+		{resultsBegin, []string{"<", "|", "tool_outputs_begin", "|", ">"}},
+		{resultsEnd, []string{"<", "|", "tool_outputs_end", "|", ">"}},
+		{resultBegin, []string{"<", "|", "tool_output_begin", "|", ">"}},
+		{resultEnd, []string{"<", "|", "tool_output_end", "|", ">"}},
 	}
 )
 

@@ -21,7 +21,8 @@ var tools = []agent.Tool{
 	{Name: "mcp-x.find"},
 }
 
-// A record is what came out of the filters, adjacent pieces joined: "R:" reasoning, "T:" text, "C:" a call.
+// A record is what came out of the filters, adjacent pieces joined: "R:" reasoning, "T:" text, "C:" a call, "X:" a call
+// that is refused.
 type record struct {
 	out []string
 	bad string // a piece that broke the contract
@@ -31,7 +32,7 @@ func (r *record) add(kind string, p []byte) {
 	if len(p) == 0 || !utf8.Valid(p) {
 		r.bad = fmt.Sprintf("%s%q", kind, p)
 	}
-	if n := len(r.out); n > 0 && strings.HasPrefix(r.out[n-1], kind) && kind != "C:" {
+	if n := len(r.out); n > 0 && strings.HasPrefix(r.out[n-1], kind) && kind != "C:" && kind != "X:" {
 		r.out[n-1] += string(p)
 		return
 	}
@@ -48,6 +49,12 @@ func joined(r *record) (*ThinkingFilter, *CallFilter) {
 				r.bad = fmt.Sprintf("arguments %q", arguments)
 			}
 			r.add("C:", []byte(name+string(arguments)))
+		},
+		Refuse: func(refusal Refusal) {
+			if !json.Valid(refusal.Arguments) || refusal.Why == "" {
+				r.bad = fmt.Sprintf("refusal %+v", refusal)
+			}
+			r.add("X:", []byte(refusal.Name+string(refusal.Arguments)))
 		},
 	}
 	return &ThinkingFilter{Reasoning: func(p []byte) { r.add("R:", p) }, Text: calls.Write}, calls
@@ -89,6 +96,12 @@ const (
 	foreign  = "<|tool_call_begin|>\nrm\n<|tool_call_end|>"
 )
 
+// write is a call of any, whose argument is text, and wrote is what comes of it.
+func write(text string) string {
+	return "<|tool_call_begin|>\nany\n<|tool_sep|>a\n" + text + "\n<|tool_call_end|>"
+}
+func wrote(text string) string { return `C:any{"a":` + quoted(text) + "}" }
+
 // filterCases say what comes out of the two filters together. Every one of them is also a seed of the fuzz test, and is
 // tried with its frames cut in every way that matters.
 var filterCases = []struct {
@@ -126,18 +139,45 @@ var filterCases = []struct {
 	{"the outer begin is missing", []string{"T:a" + call1 + end}, []string{"T:a", call1Out}},
 	{"the outer pair is missing", []string{"T:a" + call1 + "b"}, []string{"T:a", call1Out, "T:b"}},
 	{"the outer end ends the call", []string{"T:" + begin + strings.TrimSuffix(call1, "<|tool_call_end|>") + end}, []string{call1Out}},
-	{"text between calls", []string{"T:" + begin + call1 + "then" + call2 + end}, []string{call1Out, "T:then", call2Out}},
+	{"text between calls may be that of a value", []string{"T:" + begin + call1 + "then" + call2 + end}, []string{"X:read{}"}},
 	{"a block that never ends is text", []string{"T:a\n" + begin + "<|tool_call_begin|>\nread\n<|tool_sep|>path\n"}, []string{"T:a\n" + begin + "<|tool_call_begin|>\nread\n<|tool_sep|>path\n"}},
 	{"a begin and nothing else is text", []string{"T:a " + begin + " "}, []string{"T:a " + begin + " "}},
 	{"a begin in prose is text", []string{"T:The marker " + begin + " opens, " + end + " closes."}, []string{"T:The marker " + begin + " opens, " + end + " closes."}},
 	{"an empty block is text", []string{"T:" + begin + end}, []string{"T:" + begin + end}},
-	{"a tool that was not offered is text", []string{"T:a " + begin + foreign + end}, []string{"T:a " + begin + foreign + end}},
-	{"the other call of its block is still made", []string{"T:" + begin + call1 + foreign + end + "b"}, []string{call1Out, "T:" + foreign + "b"}},
-	{"and after it, too", []string{"T:" + begin + foreign + call1 + end}, []string{"T:" + begin + foreign, call1Out, "T:" + end}},
+	{"a tool that was not offered is refused", []string{"T:a " + begin + foreign + end}, []string{"T:a", "X:rm{}"}},
+	{"the other call of its block is still made", []string{"T:" + begin + call1 + foreign + end + "b"}, []string{call1Out, "X:rm{}", "T:b"}},
+	{"and after it, too", []string{"T:" + begin + foreign + call1 + end}, []string{"X:rm{}", call1Out}},
+	{"what is no call between the markers is text", []string{"T:" + begin + "<|tool_call_begin|>the call<|tool_call_end|>" + end}, []string{"T:" + begin + "<|tool_call_begin|>the call<|tool_call_end|>" + end}},
+	{"an end that is written twice", []string{"T:" + begin + call1 + "\n<|tool_call_end|>" + end + end}, []string{call1Out}},
+	{"with several calls it may be that of the first", []string{"T:" + begin + call1 + call2 + "<|tool_call_end|>" + end}, []string{"X:read{}"}},
 	{"a call that never ends does not take the next with it", []string{"T:<|tool_call_begin|>\nread\n" + begin + call1 + end}, []string{"T:<|tool_call_begin|>\nread", call1Out}},
 	{"full-width bars and blocks for underscores", []string{"T:<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>\nread\n<｜tool▁sep｜>path\na.go\n<｜tool▁call▁end｜><｜tool▁calls▁end｜>"}, []string{call1Out}},
 	{"blanks around the words", []string{"T:< | tool_calls_begin | >< | tool_call_begin | >\nread\n< | tool_sep | >path\na.go\n< | tool_call_end | >< | tool_calls_end | >"}, []string{call1Out}},
 	{"separators in text are text", []string{"T:a <|tool_sep|> b"}, []string{"T:a <|tool_sep|> b"}},
+
+	{"a call in a value does not run", []string{"T:" + begin + write("See:\n"+begin+call2+end+"\nand so on") + end}, []string{wrote("See:\n" + begin + call2 + end + "\nand so on")}},
+	{"nor do two", []string{"T:" + begin + write(call2+"\n"+call1) + call1 + end}, []string{wrote(call2 + "\n" + call1), call1Out}},
+	{"nor does one in JSON", []string{"T:" + begin + `<|tool_call_begin|>{"name": "any", "arguments": {"a": ` + quoted(call2+end) + "}}<|tool_call_end|>" + end}, []string{`C:any{"a": ` + quoted(call2+end) + "}"}},
+	{"nor in parentheses", []string{"T:<|tool_call_begin|>any({\"a\": " + quoted("<|tool_call_end|>"+begin+call2) + "})<|tool_call_end|>b"}, []string{`C:any{"a": ` + quoted("<|tool_call_end|>"+begin+call2) + "}", "T:b"}},
+	{"a value holds a begin", []string{"T:" + begin + write("A call begins with <|tool_call_begin|> here.") + end}, []string{wrote("A call begins with <|tool_call_begin|> here.")}},
+	{"a value holds an end", []string{"T:" + begin + write("A call ends with <|tool_call_end|> here.") + end}, []string{wrote("A call ends with <|tool_call_end|> here.")}},
+	{"and another call follows", []string{"T:" + begin + write("A call ends with <|tool_call_end|> here.") + call1 + end}, []string{"X:any{}"}},
+	{"a value holds both ends", []string{"T:" + begin + write("It ends with <|tool_call_end|>"+end+" here.") + end}, []string{wrote("It ends with <|tool_call_end|>" + end + " here.")}},
+	{"a value holds an outer begin", []string{"T:" + begin + write("Calls begin with "+begin+" here.") + end}, []string{wrote("Calls begin with " + begin + " here.")}},
+	{"a value holds an outer end", []string{"T:" + begin + write("Calls end with "+end+" here.") + end}, []string{wrote("Calls end with " + end + " here.")}},
+	{"a value holds an end and a begin", []string{"T:" + begin + write("From <|tool_call_end|> to <|tool_call_begin|> is nothing.") + end}, []string{wrote("From <|tool_call_end|> to <|tool_call_begin|> is nothing.")}},
+	{"a value holds all markers", []string{"T:" + begin + write(begin+" <|tool_call_begin|> <|tool_sep|> <|tool_call_end|> "+end) + call1 + end}, []string{wrote(begin + " <|tool_call_begin|> <|tool_sep|> <|tool_call_end|> " + end), call1Out}},
+	{"a call that begins in a value and never ends", []string{"T:" + begin + write("<|tool_call_begin|>\nshell\n<|tool_sep|>command\nrm\n") + end}, []string{"X:any{}"}},
+	{"a call without an end before another", []string{"T:" + begin + strings.TrimSuffix(write("x"), "<|tool_call_end|>") + call2 + end}, []string{"X:any{}"}},
+	{"a value without an end runs nothing", []string{"T:" + begin + "<|tool_call_begin|>\nany\n<|tool_sep|>a\n" + begin + strings.TrimSuffix(call2, "<|tool_call_end|>") + end}, []string{"X:any{}"}},
+	{"an end and a call in a value", []string{"T:" + begin + write("It ends so: <|tool_call_end|>\n"+call2+"\nThat was it.") + end}, []string{"X:any{}"}},
+	{"a value keeps its line breaks", []string{"T:" + begin + write("\n\na\n\n") + end}, []string{wrote("\n\na\n\n")}},
+
+	{"a tool in another case", []string{"T:" + begin + strings.Replace(call1, "read", "Read", 1) + end}, []string{call1Out}},
+	{"a made-up result after a call is left out", []string{"T:" + begin + call1 + end + "<|tool_outputs_begin|><|tool_output_begin|>package a<|tool_output_end|><|tool_outputs_end|>It is empty." + begin + call2 + end}, []string{call1Out}},
+	{"one that does not end, too", []string{"T:" + call1 + "\n<｜tool▁output▁begin｜>package a"}, []string{call1Out}},
+	{"one without a call", []string{"T:So:\n<|tool_outputs_begin|><|tool_output_begin|>package a<|tool_output_end|><|tool_outputs_end|>It is empty."}, []string{"T:So:It is empty."}},
+	{"a begin of results is text", []string{"T:The marker <|tool_output_begin|> opens."}, []string{"T:The marker <|tool_output_begin|> opens."}},
 }
 
 func TestFilters(t *testing.T) {
@@ -184,13 +224,45 @@ func TestOutputIsIndependentOfFrames(t *testing.T) {
 	}
 }
 
+// Whatever stands in a value, no other call runs than the one that holds it; and where the markers in it come in pairs, it
+// runs with exactly that value. Only an end followed by the begin of a call can't be told from two calls that follow each
+// other, so no such text is tried.
+func TestNothingInAValueRuns(t *testing.T) {
+	singles := []string{begin, end, "<|tool_call_begin|>", "<|tool_call_end|>", "<|tool_sep|>", "<|tool_call_begin|>\nshell\n", "<|tool_sep|>command\n"}
+	paired := []string{"word", " ", "\n", "shell", "{", "\"", "(", call1, call2, foreign, begin + call1 + end, begin + "\n" + end, "<|tool_call_begin|> and <|tool_call_end|>"}
+	for seed := range uint64(3000) {
+		random := rand.New(rand.NewPCG(seed, 7))
+		var text strings.Builder
+		whole := true
+		for range 1 + random.IntN(6) {
+			text.WriteString(" x ") // text beside each marker: see above
+			if random.IntN(3) == 0 {
+				text.WriteString(singles[random.IntN(len(singles))])
+				whole = false
+				continue
+			}
+			text.WriteString(paired[random.IntN(len(paired))])
+		}
+		text.WriteString(" x")
+		got := play([]string{"T:Now.\n" + begin + write(text.String()) + end}, func(n int) int { return n }).out
+		for _, piece := range got {
+			if strings.HasPrefix(piece, "C:") && !strings.HasPrefix(piece, "C:any") {
+				t.Errorf("%q:\n%q runs %s", text.String(), got, piece)
+			}
+		}
+		if want := []string{"T:Now.", wrote(text.String())}; whole && !cmp.Equal(want, got) {
+			t.Errorf("%q:\n%q", text.String(), got)
+		}
+	}
+}
+
 // Nothing is held back but white space and the beginning of a marker.
 func TestNothingElseIsHeldBack(t *testing.T) {
 	// No shape is longer than this, whatever blanks and spellings it uses.
 	longest := len("<>") + 2*len("｜") + len("tool▁calls▁begin") + 4*maxBlanks
 	in := "a <b> </thin k> <|tool_calls_begi> </think" + strings.Repeat(" ", 1000) + "x\n\n\n<<<|||｜｜>< | final |x" +
 		strings.Repeat("\n", 3) + "<" + strings.Repeat(" ", 50) + "end."
-	for _, shapes := range [][]shape{thinkingShapes, blockShapes, sepShapes} {
+	for _, shapes := range [][]shape{thinkingShapes, blockShapes} {
 		s := scanner{shapes: shapes}
 		out := 0
 		for i := range len(in) {
@@ -217,7 +289,7 @@ func TestLongWhiteSpaceIsText(t *testing.T) {
 }
 
 func TestHugeBlockIsText(t *testing.T) {
-	in := "<|tool_call_begin|>" + strings.Repeat("x", maxBlock) + "<|tool_call_end|>"
+	in := "<|tool_call_begin|>\nany\n<|tool_sep|>a\n" + strings.Repeat("x", maxBlock) + call1 + "<|tool_call_end|>" + begin + call1 + end
 	for _, size := range []int{1 << 16, len(in)} {
 		got := play([]string{"T:" + in}, func(n int) int { return min(n, size) })
 		if len(got.out) != 1 || got.out[0] != "T:"+in {

@@ -101,7 +101,7 @@ func (p *run) call(c script.Call) (*exec, error) {
 	if err := p.askAllowed(c.Tool, m.ToolCallId); err != nil {
 		return nil, err
 	}
-	offered := p.offers(c.Tool)
+	offered, alike := p.offers(c.Tool)
 	// 11 is mcp_args in ExecServerMessage.
 	e, err := p.execs.ask("mcp", &c, field(11, m), func(a *pb.ExecClientMessage) {
 		switch r := a.GetMcpResult(); {
@@ -109,8 +109,8 @@ func (p *run) call(c script.Call) (*exec, error) {
 			p.violation("a call of %s was not answered with mcp_result", c.Tool)
 		case offered && r.GetToolNotFound() != nil:
 			p.violation("%s was not found although it was offered", c.Tool)
-		case !offered && r.GetToolNotFound() == nil && r.GetError() == nil:
-			// The SDK says error, the protocol has tool_not_found.
+		case !offered && !alike && r.GetToolNotFound() == nil && r.GetError() == nil:
+			// The SDK says error, the protocol has tool_not_found. A client may take another case for the tool that it has.
 			p.violation("%s was not offered, so its call must be answered with tool_not_found", c.Tool)
 		}
 	})
@@ -120,14 +120,13 @@ func (p *run) call(c script.Call) (*exec, error) {
 	return e, err
 }
 
-// offers reports whether the run request has the tool.
-func (p *run) offers(tool string) bool {
+// offers reports whether the run request has the tool, or else one whose name differs in case alone.
+func (p *run) offers(tool string) (exact, alike bool) {
 	for _, t := range p.request.GetMcpTools().GetMcpTools() {
-		if t.GetToolName() == tool {
-			return true
-		}
+		exact = exact || t.GetToolName() == tool
+		alike = alike || strings.EqualFold(t.GetToolName(), tool)
 	}
-	return false
+	return exact, alike
 }
 
 // The MCP server under which clients offer their tools, as Cursor's SDK names it. Tool names on the

@@ -275,12 +275,10 @@ func (c *chatRun) sendPieces(thinking bool, cut, whole string) error {
 	return c.send(thinking, cut+whole)
 }
 
-// calls writes tool calls into the answer, as one block of text. The turn waits if the client is to run
-// any of them. Calls are numbered over the whole conversation, on from the last one that has a result
-// in the transcript, because that is how clients name results.
-//
-// A call of a tool that wasn't offered gets its failure at once: a client shows it as text and sends
-// nothing back.
+// calls writes tool calls into the answer, as one block of text. The turn waits for their results.
+// Calls are numbered over the whole conversation, on from the last one that has a result in the
+// transcript, because that is how clients name results. A call of a tool that wasn't offered counts as
+// well: the client says under it that there is no such tool.
 func (c *chatRun) calls(s script.Calls) (waits bool, err error) {
 	var block strings.Builder
 	c.turn.open = map[int]int{}
@@ -294,11 +292,7 @@ func (c *chatRun) calls(s script.Calls) (waits bool, err error) {
 			continue
 		}
 		c.style.writeCall(&block, call)
-		if call.Builtin || !c.transcript.offers(call.Tool) {
-			c.turn.player.Result(call.N, script.Result{Text: "no tool of the name " + call.Tool, IsError: true})
-			continue // the client takes it for text
-		}
-		number++
+		number++ // also for a tool that wasn't offered: the transcript says so under the call
 		c.turn.open[number] = call.N
 	}
 	if !c.answering && c.style.final != "" {

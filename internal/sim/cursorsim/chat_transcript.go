@@ -3,7 +3,6 @@ package cursorsim
 import (
 	"encoding/json"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -87,8 +86,6 @@ func (t *transcript) takeResult(head, body string) {
 	t.results[n] = script.Result{Text: body, IsError: m[1] == "error from"}
 	t.lastCall = max(t.lastCall, n)
 }
-
-func (t *transcript) offers(tool string) bool { return slices.Contains(t.tools, tool) }
 
 // readTools finds the names in the lines that describe a tool: JSON with a name and parameters.
 func readTools(text string) []string {

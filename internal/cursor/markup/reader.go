@@ -1,0 +1,195 @@
+package markup
+
+import (
+	"bytes"
+	"encoding/json"
+)
+
+// A mark is a marker in a text that has been read to its end.
+type mark struct {
+	marker marker
+	from   int // where the white space before it begins
+	at     int // where it begins itself
+	end    int // what follows it begins here
+}
+
+// A reader finds out where the calls of a text begin and end. All that it does is linear in the text.
+type reader struct {
+	src   []byte
+	marks []mark
+	tools *toolbox
+	last  [numMarkers]int // index of the last mark of each kind; -1 is none
+}
+
+func newReader(src []byte, marks []mark, tools *toolbox) *reader {
+	r := &reader{src: src, marks: marks, tools: tools}
+	for i := range r.last {
+		r.last[i] = -1
+	}
+	for k, m := range marks {
+		r.last[m.marker] = k
+	}
+	return r
+}
+
+// A callBound is where a call ends.
+type callBound struct {
+	body int // end of its body in src
+	pos  int // in src; what follows the call begins here
+	next int // the mark after it; 0 when the call has no end
+}
+
+// boundAt is the end of a call at mark k, which is its own end or that of its block.
+func (r *reader) boundAt(k int) callBound {
+	m := r.marks[k]
+	if m.marker == callsEnd {
+		return callBound{m.at, m.from, k}
+	}
+	return callBound{m.at, m.end, k + 1}
+}
+
+// boundOf finds the end of the call that begins at mark k: its own, which is the first that ends no begin in its value, or
+// that of its block, if no marker stands before it. fits is false when there is none, or when a begin in the value is left
+// over. A call without an end, before which another begins when it has no value yet, fits: it holds nothing.
+func (r *reader) boundOf(k int) (end callBound, fits bool) {
+	if end, ok := r.boundOfJSON(k); ok {
+		return end, true
+	}
+	inValue := bytes.ContainsAny(r.upToNext(k), "([{")
+	var open begins
+	nested := false
+	for k++; k < len(r.marks); k++ {
+		switch m := r.marks[k].marker; m {
+		case callSep:
+			inValue = true
+		case callBegin, callsBegin:
+			if !inValue {
+				return callBound{}, true
+			}
+			open.push(m)
+			nested = true
+		case callEnd, callsEnd:
+			found, over := open.pop(beginOf[m])
+			if over > 0 {
+				return callBound{}, false
+			}
+			if !found {
+				return r.boundAt(k), m == callEnd || !nested
+			}
+		}
+	}
+	return callBound{}, false
+}
+
+// lastEnd is the end of a call that begins at mark k and is the last there is: nothing but ends of calls and blocks may
+// follow it. It reports false when there is no such end.
+func (r *reader) lastEnd(k int) (callBound, bool) {
+	end := max(r.last[callEnd], k)
+	if end == k {
+		end = max(r.last[callsEnd], k)
+	}
+	for i := end + 1; i < len(r.marks); i++ {
+		if r.marks[i].marker != callsEnd || !r.blank(i-1, i) {
+			return r.boundAt(end), false
+		}
+	}
+	rest := r.src[r.marks[len(r.marks)-1].end:]
+	ok := end > k && len(bytes.TrimSpace(rest)) == 0
+	for end-1 > k && r.marks[end-1].marker == callEnd && r.blank(end-1, end) { // it was written twice
+		end--
+	}
+	return r.boundAt(end), ok
+}
+
+// blank reports whether there is only white space between marks a and b.
+func (r *reader) blank(a, b int) bool {
+	return len(bytes.TrimSpace(r.src[r.marks[a].end:r.marks[b].at])) == 0
+}
+
+// upToNext is what stands between mark k and the next one.
+func (r *reader) upToNext(k int) []byte {
+	if k+1 == len(r.marks) {
+		return r.src[r.marks[k].end:]
+	}
+	return r.src[r.marks[k].end:r.marks[k+1].at]
+}
+
+// maxName is how many bytes are looked at for a name.
+const maxName = 256
+
+// begins reports whether a call begins at mark k, and not only a text about the marker: what follows is the name of a
+// tool, or any name that is written as it has to be, or an object.
+func (r *reader) begins(k int) bool {
+	head := r.upToNext(k)
+	head = head[:min(len(head), maxName)]
+	trimmed := bytes.TrimLeft(head, blanks)
+	if bytes.HasPrefix(trimmed, []byte("{")) {
+		return true
+	}
+	i := bytes.IndexAny(trimmed, "([\r\n")
+	if i < 0 {
+		i = len(trimmed)
+	}
+	name := string(bytes.TrimSpace(trimmed[:i]))
+	if r.tools.index.Find(name) != nil {
+		return true
+	}
+	onItsLine := bytes.ContainsAny(head[:len(head)-len(trimmed)], "\n") || k+1 < len(r.marks) && r.marks[k+1].marker == callSep
+	inForm := i < len(trimmed) && trimmed[i] != '\r' && trimmed[i] != '\n'
+	return name != "" && (onItsLine || inForm && isWord(name))
+}
+
+// boundOfJSON finds the end of a call whose body is an object or holds nothing else in its parentheses: JSON says itself
+// where it ends, whatever its strings hold.
+func (r *reader) boundOfJSON(k int) (callBound, bool) {
+	head := r.upToNext(k)
+	i := bytes.IndexByte(head, '{')
+	if i < 0 || bytes.ContainsAny(bytes.TrimSpace(head[:i]), blanks) {
+		return callBound{}, false
+	}
+	begin := r.marks[k].end + i
+	d := json.NewDecoder(bytes.NewReader(r.src[begin:]))
+	var object json.RawMessage
+	if d.Decode(&object) != nil {
+		return callBound{}, false
+	}
+	over := begin + int(d.InputOffset())
+	for k++; k < len(r.marks) && r.marks[k].at < over; k++ {
+	}
+	if k == len(r.marks) || r.marks[k].marker != callEnd && r.marks[k].marker != callsEnd ||
+		len(bytes.Trim(r.src[over:r.marks[k].at], ")]"+blanks)) > 0 {
+		return callBound{}, false
+	}
+	return r.boundAt(k), true
+}
+
+// beginOf is the begin that an end belongs to.
+var beginOf = map[marker]marker{callEnd: callBegin, callsEnd: callsBegin}
+
+// begins are the begins in a call's value that have no end yet, in their order.
+type begins struct {
+	open  []marker
+	count [numMarkers]int
+}
+
+func (b *begins) push(m marker) {
+	b.open = append(b.open, m)
+	b.count[m]++
+}
+
+// pop takes off the last m, and all that came after it: over is how many those are, which so have no end. found is false
+// when there is no m.
+func (b *begins) pop(m marker) (found bool, over int) {
+	if b.count[m] == 0 {
+		return false, 0
+	}
+	for {
+		last := b.open[len(b.open)-1]
+		b.open = b.open[:len(b.open)-1]
+		b.count[last]--
+		if last == m {
+			return true, over
+		}
+		over++
+	}
+}
