@@ -177,3 +177,31 @@ func TestUsageIsAddedUp(t *testing.T) {
 		})
 	}
 }
+
+// TestLegacyCompletions has the clients that still call POST /v1/completions do so, in every form that they know.
+func TestLegacyCompletions(t *testing.T) {
+	sim := harness.StartSim(t)
+	sim.Play(`
+turn always
+text " upon"
+text " a time."
+usage input=30 output=10 cache_read=5 reasoning=3
+`)
+	gateway := harness.StartGateway(t, sim)
+	out := harness.RunPython(t, "testdata/legacy_completions.py", "BASE_URL="+gateway.BaseURL(), "API_KEY="+harness.Key, "LITELLM_LOCAL_MODEL_COST_MAP=True")
+	const want = `text_completion stop 'Once upon a time.' 45
+[(0, ' upon a time.'), (1, ' upon a time.')] 90
+ upon a time. stop 45
+suffix unsupported_parameter
+litellm:  upon a time. 45
+litellm:  upon a time.
+langchain: [' upon a time.', ' upon a time.']
+langchain:  upon a time.
+`
+	if out != want {
+		t.Errorf("the clients print\n%swant\n%s", out, want)
+	}
+	if wrong := sim.Violations(); len(wrong) > 0 {
+		t.Errorf("the gateway broke the protocol:\n%s", strings.Join(wrong, "\n"))
+	}
+}

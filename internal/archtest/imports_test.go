@@ -51,6 +51,7 @@ var arrows = map[string][]string{
 	"api/openai":                  {"agent"},
 	"api/chat":                    {"agent", "api", "api/openai", "sse"},
 	"api/messages":                {"agent", "api", "api/openai", "sse", "store/seal"},
+	"api/completions":             {"agent", "api", "api/openai", "sse"},
 	"api/models":                  {"agent", "api", "gateway/catalog"},
 	"api/responses":               {"agent", "api", "api/openai", "sse"},
 	"api/responses/responsestest": {"sse"},
@@ -147,7 +148,7 @@ func TestEveryArrowIsUsed(t *testing.T) {
 }
 
 // A surface is a folder directly below api that has routes. What lies below it belongs to it.
-var surfaces = []string{"chat", "models", "responses", "accounts"}
+var surfaces = []string{"chat", "completions", "models", "responses", "accounts"}
 
 // TestSurfacesDoNotKnowEachOther holds for the server, too, which mounts routes without knowing whose they are.
 func TestSurfacesDoNotKnowEachOther(t *testing.T) {

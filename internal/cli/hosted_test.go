@@ -65,8 +65,14 @@ func TestAHostedKeyWorksFromSignUpOn(t *testing.T) {
 		{own, directCursorKey, 401},
 		{"/v1/chat/completions", up.APIKey + "x", 401},
 		{"/v1/chat/completions", directCursorKey, 200},
+		{"/u/" + up.Account.ID + "/v1/completions", up.APIKey, 200},
+		{"/u/" + up.Account.ID + "/v1/completions", directCursorKey, 401},
 	} {
-		if status, body := s.postTo(t, tt.path, tt.key, question); status != tt.status {
+		asked := question
+		if strings.HasSuffix(tt.path, "/v1/completions") {
+			asked = `{"model":"composer-2.5","prompt":"a question like no other"}`
+		}
+		if status, body := s.postTo(t, tt.path, tt.key, asked); status != tt.status {
 			t.Errorf("%s: status %d, want %d: %s", tt.path, status, tt.status, body)
 		}
 	}

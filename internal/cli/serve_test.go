@@ -172,6 +172,16 @@ func TestDemoAnswersWithoutAKey(t *testing.T) {
 	}
 }
 
+func TestLegacyCompletionsAreBelowEveryBase(t *testing.T) {
+	s := serve(t, nil, "--demo")
+	for _, base := range []string{"/v1", "/opencodev2/v1", "/opencode/v1"} {
+		const ask = `{"model":"composer-2.5","prompt":"sim: text upon a time","echo":true}`
+		if status, body := s.postTo(t, base+"/completions", "", ask); status != 200 || !strings.Contains(body, `"text":"sim: text upon a timeupon a time"`) {
+			t.Errorf("%s: status %d: %s", base, status, body)
+		}
+	}
+}
+
 const (
 	holding  = `{"model":"composer-2.5","stream":true,"messages":[{"role":"user","content":"sim: text begun\nsim: delay 1s\nsim: text finished"}]}`
 	hanging  = `{"model":"composer-2.5","stream":true,"messages":[{"role":"user","content":"sim: text begun\nsim: delay 1h\nsim: text finished"}]}`

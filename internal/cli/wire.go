@@ -12,6 +12,7 @@ import (
 	"composer-api/internal/api"
 	"composer-api/internal/api/accounts"
 	"composer-api/internal/api/chat"
+	"composer-api/internal/api/completions"
 	"composer-api/internal/api/messages"
 	"composer-api/internal/api/models"
 	"composer-api/internal/api/openai"
@@ -90,6 +91,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 	server := httpd.Config{
 		Surfaces: slices.Concat(
 			chat.Routes(turns),
+			completions.Routes(turns),
 			s.responses.Routes(),
 			messages.Routes(messages.Config{Turns: hosted.Record(s.gateway, people, messages.Status), Seal: ring, Log: log}),
 			models.Routes(cat),

@@ -159,9 +159,6 @@ func (r *Request) setFormat(w *wireRequest) error {
 	return err
 }
 
-// maxStops bounds the stops. All of them are applied. OpenAI takes four, but some clients send more.
-const maxStops = 64
-
 // setLimits reads what cuts the answer. Of the two spellings of the token limit the newer one counts.
 func (r *Request) setLimits(w *wireRequest) error {
 	for _, f := range []struct {
@@ -176,17 +173,7 @@ func (r *Request) setLimits(w *wireRequest) error {
 			r.MaxOutputTokens = limit
 		}
 	}
-	stops := w.Stop.Other
-	if w.Stop.Kind == '"' {
-		stops = []string{w.Stop.String}
-	}
-	if len(stops) > maxStops {
-		return agent.ParamError(agent.InvalidValue, "stop", "'stop' has %d entries; at most %d are allowed.", len(stops), maxStops)
-	}
-	for _, s := range stops {
-		if s != "" { // an empty one would stop everything, which nobody means
-			r.Stop = append(r.Stop, s)
-		}
-	}
-	return nil
+	var err error
+	r.Stop, err = openai.Stops("stop", w.Stop)
+	return err
 }

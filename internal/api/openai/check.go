@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"slices"
 	"strings"
 
 	"composer-api/internal/agent"
@@ -38,6 +39,22 @@ func MaxTokens(param string, v *Int) (int, error) {
 		return 0, agent.ParamError(agent.InvalidValue, param, "Invalid value %d for '%s': it must be at least 1. Leave it out for no limit.", *v, param)
 	}
 	return int(*v), nil
+}
+
+// maxStops bounds the stops. All of them are applied. OpenAI takes four, but some clients send more.
+const maxStops = 64
+
+// Stops reads the texts before which the answer is cut: one or a list. An empty one would stop everything, which nobody
+// means: it is left out.
+func Stops(param string, v StringOr[[]string]) ([]string, error) {
+	list := v.Other
+	if v.Kind == '"' {
+		list = []string{v.String}
+	}
+	if len(list) > maxStops {
+		return nil, agent.ParamError(agent.InvalidValue, param, "'%s' has %d entries; at most %d are allowed.", param, len(list), maxStops)
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return s == "" }), nil
 }
 
 // Clip shortens what a client sent for an error message.

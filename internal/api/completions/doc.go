@@ -1,0 +1,10 @@
+// Package completions is the legacy completions surface: POST /v1/completions in OpenAI's form, for clients that have
+// not moved to chat.
+//
+// Each prompt is one turn: the prompt is what the user says, and the model's text is the completion. Several prompts
+// are several turns, one after the other, whose answers are the choices. The models can't fill in a gap, so "suffix" is
+// refused.
+//
+//   - request.go: the request's fields
+//   - answer.go: what both encoders share; stream.go, body.go: the encoders
+package completions

@@ -1,0 +1,127 @@
+package completions
+
+import (
+	"net/http"
+	"strconv"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api"
+	"composer-api/internal/api/openai"
+	"composer-api/internal/sse"
+)
+
+// A stream is the answer to "stream": true. The bytes around a piece of text are the same for a whole choice, so that a
+// piece costs no allocation.
+type stream struct {
+	w   http.ResponseWriter
+	req *request
+	opt options
+
+	out   *sse.Writer // nil until the first turn is accepted
+	head  []byte      // a chunk up to its choices
+	usage agent.Usage // of all turns so far
+	last  agent.Done  // of the turn that ended last
+	over  bool        // the stream's end was written
+}
+
+// choice implements answer.
+func (s *stream) choice(index int) agent.Sink {
+	return &streamChoice{
+		stream: s, prompt: s.req.Prompts[index],
+		tail: `","index":` + strconv.Itoa(index) + `,"logprobs":null,"finish_reason":`,
+	}
+}
+
+// A streamChoice is the sink of one choice.
+type streamChoice struct {
+	*stream
+	prompt string
+	tail   string // a chunk from after its text to its finish reason
+}
+
+// Accept sends the response headers with the first turn, and the prompt if it is to be repeated.
+func (c *streamChoice) Accept(a agent.Accepted) error {
+	if c.out == nil {
+		api.SetAccepted(c.w.Header(), a)
+		c.out = sse.NewWriter(c.w, c.opt.sse)
+		c.head = appendHead([]byte("data: "), c.req, &c.opt, a.Model)
+	}
+	if c.req.Echo && c.prompt != "" {
+		if err := c.chunk([]byte(c.prompt), "null"); err != nil {
+			return err
+		}
+	}
+	return c.out.Flush()
+}
+
+// Event writes one event. Thinking has no place in this form, and no tools are offered.
+func (c *streamChoice) Event(e *agent.Event) error {
+	switch e.Kind {
+	case agent.Text:
+		return c.chunk(e.Text, "null")
+	case agent.UsageKind:
+		addUsage(&c.usage, e.Usage)
+	case agent.DoneKind:
+		c.last = *e.Done
+		return c.chunk(nil, `"`+finishReason(e.Done.Reason)+`"`)
+	}
+	return nil
+}
+
+// Flush sends what is buffered.
+func (c *streamChoice) Flush() error { return c.out.Flush() }
+
+// chunk writes a piece of text. finish is JSON.
+func (c *streamChoice) chunk(text []byte, finish string) error {
+	b := append(c.out.Buffer(), c.head...)
+	b = append(b, `"choices":[{"text":"`...)
+	b = openai.AppendEscaped(b, text)
+	b = append(b, c.tail...)
+	b = append(b, finish...)
+	b = append(b, `}]`...)
+	if c.req.IncludeUsage {
+		b = append(b, `,"usage":null`...)
+	}
+	return c.out.SetBuffer(append(b, "}\n\n"...))
+}
+
+// end writes the usage, if asked for, and the marker.
+func (s *stream) end() error {
+	s.over = true
+	api.SetFinished(s.w.Header(), openai.RoundCost(s.usage.CostUSD()), &s.last, true)
+	b := s.out.Buffer()
+	if s.req.IncludeUsage {
+		b = append(b, s.head...)
+		b = append(b, `"choices":[],"usage":`...)
+		b = openai.AppendUsage(b, &s.usage)
+		b = openai.AppendEstimated(b, &s.usage)
+		b = append(b, "}\n\n"...)
+	}
+	if err := s.out.SetBuffer(append(b, "data: [DONE]\n\n"...)); err != nil {
+		return err
+	}
+	return s.out.Flush()
+}
+
+// fail ends a stream that has begun with an error and without the marker, so that nobody takes a part for the whole.
+func (s *stream) fail(e *agent.Error) (told bool) {
+	if s.out == nil {
+		return false
+	}
+	if !s.over {
+		s.over = true
+		b := append(s.out.Buffer(), "data: "...)
+		b = openai.AppendError(b, e)
+		s.out.SetBuffer(append(b, "\n\n"...))
+	}
+	// A client that can't be reached can't be told, and nothing else can be done about it.
+	s.out.Flush()
+	return true
+}
+
+// close ends the keep-alives.
+func (s *stream) close() {
+	if s.out != nil {
+		s.out.Close()
+	}
+}
