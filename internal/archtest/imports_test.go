@@ -28,17 +28,18 @@ var arrows = map[string][]string{
 	"backend/localagent/toolmap": {"agent"},
 
 	// The ways to a model.
-	"backend/localagent":   {"agent", "cursor/agentwire", "cursor/cursorerr", "cursor/connectwire", "cursor/auth", "cursor/pb", "backend/localagent/toolmap", "backend/retry", "lru"},
+	"backend/localagent":   {"agent", "cursor/agentwire", "cursor/cursorerr", "cursor/connectwire", "cursor/auth", "cursor/pb", "cursor/reach", "backend/localagent/toolmap", "backend/retry", "lru"},
 	"backend/chat":         {"agent", "cursor/markup", "cursor/cursorerr", "backend/replay", "backend/retry", "cursor/connectwire", "sse"},
-	"backend/bridge":       {"agent", "backend/replay", "backend/retry", "cursor/agentwire", "cursor/connectwire", "cursor/cursorerr", "cursor/pb"},
+	"backend/bridge":       {"agent", "backend/replay", "backend/retry", "cursor/agentwire", "cursor/connectwire", "cursor/cursorerr", "cursor/pb", "cursor/reach"},
 	"cursor/cursorerr":     {"agent", "cursor/connectwire", "cursor/auth", "cursor/pb"},
-	"backend/replay":       {"agent", "backend/retry", "cursor/cursorerr"},
+	"backend/replay":       {"agent", "backend/retry", "cursor/cursorerr", "cursor/reach"},
 	"backend/retry":        {"agent", "cursor/cursorerr"},
 	"backend/demo":         {"agent", "sim/script"},
 	"bridgeserver":         {"agent", "backend/replay", "cursor/agentwire", "cursor/connectwire", "cursor/pb"},
 	"cursor/agentwire":     {"agent", "cursor/connectwire", "cursor/pb"},
 	"cursor/connectwire":   {},
-	"cursor/auth":          {"agent"},
+	"cursor/auth":          {"agent", "cursor/reach"},
+	"cursor/reach":         {"agent"},
 	"cursor/pb":            {},
 	"backend/sdkbridge":    {"agent", "backend/retry", "cursor/agentwire", "cursor/bridgechild", "cursor/connectwire", "cursor/cursorerr", "cursor/sdkv1"},
 	"cursor/sdkv1":         {"agent", "cursor/connectwire"},
@@ -87,7 +88,7 @@ var arrows = map[string][]string{
 }
 
 // pure packages import nothing outside the standard library.
-var pure = []string{"agent", "gateway/park", "backend/localagent/toolmap", "cursor/connectwire", "sse", "store/seal", "store", "lru", "memnet", "gateway/imagefetch", "cursor/auth"}
+var pure = []string{"agent", "gateway/park", "backend/localagent/toolmap", "cursor/connectwire", "sse", "store/seal", "store", "lru", "memnet", "gateway/imagefetch", "cursor/auth", "cursor/reach"}
 
 // never holds for tests, too.
 var never = map[string][]string{

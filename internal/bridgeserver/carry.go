@@ -39,7 +39,7 @@ func (c *carrier) carry(ctx context.Context, q *request, target string) *failure
 		return errNotConfigured.because(err)
 	}
 	req.Header = agentwire.CarriedHeader(q.run, agent.NewSecret(q.AccessToken), cmp.Or(q.ClientVersion, config.ClientVersion), q.RequestID, c.server.blobSecret)
-	x, err := replay.Send(ctx, config.Transport, req, replay.Limits{Start: config.Timeout, Stall: config.Timeout})
+	x, err := replay.Send(ctx, config.Transport, req, "CURSOR_BACKEND_BASE_URL", replay.Limits{Start: config.Timeout, Stall: config.Timeout})
 	if err != nil {
 		return broken(err)
 	}

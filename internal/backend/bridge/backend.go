@@ -13,6 +13,7 @@ import (
 	"composer-api/internal/backend/replay"
 	"composer-api/internal/backend/retry"
 	"composer-api/internal/cursor/agentwire"
+	"composer-api/internal/cursor/reach"
 )
 
 // Config is what a Backend needs. URL and Auth are required.
@@ -110,13 +111,18 @@ func (b *Backend) ask(ctx context.Context, req *agent.Request) (replay.Answer, e
 	if !b.config.Token.IsZero() {
 		httpReq.Header.Set("Authorization", "Bearer "+b.config.Token.Reveal())
 	}
-	x, err := replay.Send(ctx, b.config.Transport, httpReq, b.config.Limits)
+	const setting = "CURSOR_SDK_BRIDGE_URL"
+	x, err := replay.Send(ctx, b.config.Transport, httpReq, setting, b.config.Limits)
 	if err != nil {
 		return nil, err
 	}
 	if x.Response.StatusCode != http.StatusOK {
 		defer x.Close()
-		return nil, refusal(x.Response, x.Refusal(), access)
+		data := x.Refusal()
+		if wrong := reach.WrongScheme(httpReq.URL, setting, x.Response.StatusCode, data); wrong != nil {
+			return nil, wrong
+		}
+		return nil, refusal(x.Response, data, access)
 	}
 	return newAnswer(x, req, access), nil
 }

@@ -102,7 +102,7 @@ func (b *Backend) ask(ctx context.Context, req *agent.Request, conversationID st
 	if err != nil {
 		return nil, err
 	}
-	x, err := replay.Send(ctx, b.config.Transport, httpReq, b.config.Limits)
+	x, err := replay.Send(ctx, b.config.Transport, httpReq, "CURSOR_BACKEND_BASE_URL", b.config.Limits)
 	if err != nil {
 		return nil, err
 	}

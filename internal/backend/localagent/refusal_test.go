@@ -3,7 +3,11 @@ package localagent
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
+	"net"
 	"net/http"
+	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -59,6 +63,20 @@ func TestARefusalKeepsItsRetryAfter(t *testing.T) {
 		_, err := r.Start(t.Context(), backendtest.Request("hello"))
 		if e := agent.AsError(err); e.Code != agent.Overloaded || e.RetryAfter != 7*time.Second || !e.FromUpstream {
 			t.Errorf("%v, retry after %v", e, e.RetryAfter)
+		}
+	})
+}
+
+func TestAnUpstreamThatIsNotThereIsNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "turn always\ntext ok", cursorsim.Config{}, func(c *Config) {
+			c.Transport.Dial = func(_ context.Context, network, _ string) (net.Conn, error) {
+				return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
+			}
+		})
+		_, err := r.Start(t.Context(), backendtest.Request("hello"))
+		if e := agent.AsError(err); e.Code != agent.Upstream || !strings.HasPrefix(e.Message, "Cursor can't be reached at http://") || !strings.Contains(e.Message, "refused") {
+			t.Errorf("%v: %q", e, e.Message)
 		}
 	})
 }

@@ -15,6 +15,7 @@ import (
 	"composer-api/internal/cursor/agentwire"
 	"composer-api/internal/cursor/connectwire"
 	"composer-api/internal/cursor/cursorerr"
+	"composer-api/internal/cursor/reach"
 )
 
 // A stream is one attempt to carry out a run: one HTTP/2 request whose both bodies are open at once. It owns both, and close
@@ -81,7 +82,7 @@ func openStream(ctx context.Context, o opening) (*stream, error) {
 		}
 		return nil, startTimeout(o.timeout, reused)
 	}
-	return nil, notOpened(own, err)
+	return nil, o.notOpened(own, err)
 }
 
 // send sends the request and waits for the response's headers. The connection is nil when there was none to be had.
@@ -107,13 +108,13 @@ func startTimeout(timeout time.Duration, reused bool) *cursorerr.Failure {
 }
 
 // notOpened is the failure of a request that got no answer. own is its context.
-func notOpened(own context.Context, err error) *cursorerr.Failure {
+func (o *opening) notOpened(own context.Context, err error) *cursorerr.Failure {
 	if cause := context.Cause(own); cause != nil {
 		err = cause
 	}
 	f := failed(err)
 	if f.Err.Code == agent.Upstream {
-		f.Err.Message = "Cursor can't be reached."
+		f.Err = reach.Error(o.target, "CURSOR_BACKEND_BASE_URL", err)
 	}
 	return f
 }

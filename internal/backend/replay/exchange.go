@@ -8,12 +8,14 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"sync/atomic"
 	"time"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/retry"
 	"composer-api/internal/cursor/cursorerr"
+	"composer-api/internal/cursor/reach"
 )
 
 // Limits says how long upstream may take.
@@ -37,10 +39,12 @@ type Exchange struct {
 	// Response is the answer's head; its Body is read through Read. It doesn't change after Send.
 	Response *http.Response
 
-	limits Limits
-	ctx    context.Context // of the request; its cause says why it was cancelled
-	cancel context.CancelCauseFunc
-	reused atomic.Bool // the request went out over a connection that had carried others
+	target  *url.URL // of the request
+	setting string   // that names the target
+	limits  Limits
+	ctx     context.Context // of the request; its cause says why it was cancelled
+	cancel  context.CancelCauseFunc
+	reused  atomic.Bool // the request went out over a connection that had carried others
 
 	progress *time.Timer // nil before Progressed
 
@@ -67,9 +71,9 @@ var (
 // Send sends req and returns once the response headers are there. ctx bounds Send alone; the exchange lives until Close.
 // The request's body may still be open then; its end belongs to the caller, and Close closes it. Send follows no
 // redirects. When transport is a *Transport, a start that times out on a connection that was used before makes further
-// requests go out over new connections. Errors are *agent.Error, *cursorerr.Failure, or ctx's own.
-func Send(ctx context.Context, transport http.RoundTripper, req *http.Request, limits Limits) (*Exchange, error) {
-	x := &Exchange{limits: limits.withDefaults()}
+// requests go out over new connections. setting is the variable that names the target, for errors. Errors are *agent.Error, *cursorerr.Failure, or ctx's own.
+func Send(ctx context.Context, transport http.RoundTripper, req *http.Request, setting string, limits Limits) (*Exchange, error) {
+	x := &Exchange{target: req.URL, setting: setting, limits: limits.withDefaults()}
 	x.ctx, x.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { x.cancel(ctx.Err()) })
 	defer stop()
@@ -246,7 +250,7 @@ func (x *Exchange) Fault(err error) error {
 	case cause != nil:
 		return &agent.Error{Code: agent.Canceled, Err: cause}
 	case x.Response == nil:
-		return &cursorerr.Failure{Retryable: true, Err: &agent.Error{Code: agent.Upstream, Message: "The upstream service can't be reached.", Err: err}}
+		return &cursorerr.Failure{Retryable: true, Err: reach.Error(x.target, x.setting, err)}
 	}
 	return &cursorerr.Failure{Retryable: true, Err: &agent.Error{Code: agent.Upstream, Message: "The upstream connection was cut before the answer was complete.", Err: err}}
 }

@@ -33,7 +33,7 @@ func exchanging(t *testing.T, handler http.HandlerFunc, test func(t *testing.T, 
 			if err != nil {
 				t.Fatal(err)
 			}
-			return Send(ctx, transport, req, Limits{})
+			return Send(ctx, transport, req, "SETTING", Limits{})
 		})
 		transport.CloseIdleConnections()
 		server.Close()
@@ -292,9 +292,9 @@ func TestAnUpstreamThatIsNotThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Send(t.Context(), listener.Transport(protocols), req, Limits{})
+	_, err = Send(t.Context(), listener.Transport(protocols), req, "SETTING", Limits{})
 	var f *cursorerr.Failure
-	if !errors.As(err, &f) || !f.Retryable || f.Err.Message != "The upstream service can't be reached." {
+	if !errors.As(err, &f) || !f.Retryable || !strings.HasPrefix(f.Err.Message, "Cursor can't be reached at http://upstream.test: ") {
 		t.Errorf("got %v", err)
 	}
 }

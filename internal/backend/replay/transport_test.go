@@ -45,7 +45,7 @@ func TestAHalfOpenConnectionIsSetAside(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			x, err := Send(t.Context(), transport, req, Limits{})
+			x, err := Send(t.Context(), transport, req, "SETTING", Limits{})
 			if err != nil {
 				return err
 			}

@@ -64,7 +64,7 @@ type Variant struct {
 // Me asks who the key belongs to. Nothing is cached. Errors are *agent.Error.
 func (c *Client) Me(ctx context.Context, key agent.Secret) (*Account, error) {
 	var a Account
-	if err := c.call(ctx, http.MethodGet, c.cfg.APIBase, "/v1/me", key, "", &a); err != nil {
+	if err := c.call(ctx, http.MethodGet, c.public(), "/v1/me", key, "", &a); err != nil {
 		return nil, err
 	}
 	return &a, nil
@@ -75,7 +75,7 @@ func (c *Client) Models(ctx context.Context, key agent.Secret) ([]Model, error) 
 	var list struct {
 		Items []Model `json:"items"`
 	}
-	if err := c.call(ctx, http.MethodGet, c.cfg.APIBase, "/v1/models", key, "", &list); err != nil {
+	if err := c.call(ctx, http.MethodGet, c.public(), "/v1/models", key, "", &list); err != nil {
 		return nil, err
 	}
 	return list.Items, nil

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/cursor/reach"
 )
 
 // Config is what a Client needs.
@@ -55,16 +56,22 @@ func New(cfg Config) *Client {
 // maxAnswer bounds how much of an answer is read, in bytes.
 const maxAnswer = 8 << 20
 
+// An address is where a request goes, and the variable that says so.
+type address struct{ base, setting string }
+
+func (c *Client) public() address  { return address{c.cfg.APIBase, "CURSOR_API_BASE"} }
+func (c *Client) backend() address { return address{c.cfg.BackendBase, "CURSOR_BACKEND_BASE_URL"} }
+
 // call makes one request with the key as its bearer token and decodes the JSON answer into out. body is
 // JSON; "" is none. Nothing is retried here. Errors are *agent.Error and never hold the key, even if the
 // server's answer quotes it.
-func (c *Client) call(ctx context.Context, method, base, path string, key agent.Secret, body string, out any) error {
+func (c *Client) call(ctx context.Context, method string, to address, path string, key agent.Secret, body string, out any) error {
 	if key.IsZero() {
 		return &agent.Error{Code: agent.MissingKey}
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(base, "/")+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(to.base, "/")+path, strings.NewReader(body))
 	if err != nil {
 		return &agent.Error{Code: agent.NotConfigured, Message: "The URL of the Cursor backend is not valid.", Err: err}
 	}
@@ -75,12 +82,15 @@ func (c *Client) call(ctx context.Context, method, base, path string, key agent.
 	}
 	resp, err := c.cfg.HTTP.Do(req)
 	if err != nil {
-		return transportError(ctx, err)
+		return transportError(ctx, req.URL, to.setting, err)
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return transportError(ctx, err)
+		return transportError(ctx, req.URL, to.setting, err)
+	}
+	if wrong := reach.WrongScheme(req.URL, to.setting, resp.StatusCode, answer); wrong != nil {
+		return wrong
 	}
 	if resp.StatusCode != http.StatusOK {
 		return statusError(resp, bytes.ReplaceAll(answer, []byte(key.Reveal()), []byte("[redacted]")))

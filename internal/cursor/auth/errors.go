@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/cursor/reach"
 )
 
 // statusCodes is what an HTTP status other than 200 means. What isn't here is agent.Upstream.
@@ -86,14 +88,19 @@ func RetryAfter(h http.Header, now time.Time) time.Duration {
 	return 0
 }
 
-// transportError is the error for a request without an answer. ctx tells apart a caller that left
-// (Canceled), our own time limit (UpstreamTimeout) and a failed connection (Upstream).
-func transportError(ctx context.Context, err error) *agent.Error {
-	switch {
-	case errors.Is(ctx.Err(), context.Canceled):
-		return &agent.Error{Code: agent.Canceled, Err: err}
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+// transportError is the error for a request without an answer to target, which setting names. ctx tells apart a caller
+// that left (Canceled), our own time limit (UpstreamTimeout) and a failed connection (Upstream).
+func transportError(ctx context.Context, target *url.URL, setting string, err error) *agent.Error {
+	if ctx.Err() != nil {
+		return givenUp(ctx, err)
+	}
+	return reach.Error(target, setting, err)
+}
+
+// givenUp is the error for what ctx has ended.
+func givenUp(ctx context.Context, err error) *agent.Error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return &agent.Error{Code: agent.UpstreamTimeout, Message: "Cursor did not answer in time.", Err: err}
 	}
-	return &agent.Error{Code: agent.Upstream, Message: "Cursor can't be reached.", Err: err}
+	return &agent.Error{Code: agent.Canceled, Err: err}
 }

@@ -72,7 +72,7 @@ func (c *Client) Token(ctx context.Context, key agent.Secret) (agent.Secret, err
 	case <-flight.done:
 		return flight.token, flight.err
 	case <-ctx.Done():
-		return agent.Secret{}, transportError(ctx, ctx.Err())
+		return agent.Secret{}, givenUp(ctx, ctx.Err())
 	}
 }
 
@@ -111,7 +111,7 @@ func (c *Client) exchange(ctx context.Context, hash keyHash, key agent.Secret, e
 	var answer struct {
 		AccessToken string `json:"accessToken"`
 	}
-	err := c.call(ctx, http.MethodPost, c.cfg.BackendBase, "/auth/exchange_user_api_key", key, "{}", &answer)
+	err := c.call(ctx, http.MethodPost, c.backend(), "/auth/exchange_user_api_key", key, "{}", &answer)
 	if err == nil && (answer.AccessToken == "" || len(answer.AccessToken) > maxToken) {
 		err = agent.Errorf(agent.Upstream, "Cursor's answer holds no access token that can be sent.")
 	}

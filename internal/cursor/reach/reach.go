@@ -1,0 +1,121 @@
+// Package reach says, for people, why an address of Cursor's can't be reached: which address, which cause, and what to
+// do about it. Most causes are mistakes in a setting, such as http where https is spoken.
+package reach
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"syscall"
+
+	"composer-api/internal/agent"
+)
+
+// Error is the error of a connection to target that could not be made, or of a request that got no answer. It names the
+// address without its path, and never a password in it. setting is the variable that holds the address.
+func Error(target *url.URL, setting string, err error) *agent.Error {
+	return &agent.Error{
+		Code: agent.Upstream, Err: err,
+		Message: fmt.Sprintf("Cursor can't be reached at %s://%s: %s.", target.Scheme, target.Host, reason(target, setting, err)),
+	}
+}
+
+// reason says what went wrong and what may help, without a full stop at its end.
+func reason(target *url.URL, setting string, err error) string {
+	var (
+		dns     *net.DNSError
+		op      *net.OpError
+		host    x509.HostnameError
+		untrust *tls.CertificateVerificationError
+		timeout net.Error
+	)
+	check := "check " + setting
+	switch {
+	case errors.As(err, &op) && op.Op == "proxyconnect":
+		return "the proxy can't be reached; check HTTPS_PROXY"
+	case spokeHTTP(err) && target.Scheme == "https":
+		return "http is spoken there, not https; write http:// in " + setting
+	case spokeHTTP(err):
+		return "HTTP/2 is not spoken there; " + check
+	case strings.Contains(err.Error(), "no application protocol"): // crypto/tls has no type for this alert
+		return "HTTP/2 is not spoken there; " + check
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return "there is no host of this name; " + check
+	case errors.As(err, &dns):
+		return "the name of the host can't be looked up now"
+	case isErrno(err, syscall.ECONNREFUSED, windowsRefused):
+		return "the connection was refused, so nothing listens there; " + check
+	case isErrno(err, syscall.ENETUNREACH, windowsNetUnreachable), isErrno(err, syscall.EHOSTUNREACH, windowsHostUnreachable):
+		return "there is no route to the host; check the network"
+	case errors.As(err, &host):
+		return "its certificate is for another name; " + check
+	case errors.As(err, &untrust):
+		return "its certificate is not trusted; name its authority with COMPOSER_CA_FILE"
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return "there was no answer in time; check the network and " + setting
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), isErrno(err, syscall.ECONNRESET, windowsReset):
+		if target.Scheme == "http" {
+			return "the connection was closed at once; if https is spoken there, write https:// in " + setting
+		}
+		return "the connection was closed at once"
+	}
+	return "the connection failed"
+}
+
+// Windows has numbers of its own for what syscall's names mean elsewhere. No other system uses numbers so high.
+const (
+	windowsNetUnreachable  = syscall.Errno(10051)
+	windowsReset           = syscall.Errno(10054)
+	windowsRefused         = syscall.Errno(10061)
+	windowsHostUnreachable = syscall.Errno(10065)
+)
+
+func isErrno(err error, these ...syscall.Errno) bool {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return false
+	}
+	for _, e := range these {
+		if errno == e {
+			return true
+		}
+	}
+	return false
+}
+
+// spokeHTTP reports whether the other end answered in plain HTTP/1 where something else was spoken.
+func spokeHTTP(err error) bool {
+	var record tls.RecordHeaderError
+	if errors.As(err, &record) || errors.Is(err, http.ErrSchemeMismatch) {
+		return true
+	}
+	// net/http's HTTP/2 has no type for this.
+	return strings.Contains(err.Error(), "looked like an HTTP/1.1 header")
+}
+
+// sentToTLS are words of the answer that servers give to plain HTTP where they speak https: Go's and nginx's.
+var sentToTLS = []string{"HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port"}
+
+// WrongScheme is the error for an answer of status 400 that says that target speaks https and was asked in http; nil when
+// the answer says nothing of the kind.
+func WrongScheme(target *url.URL, setting string, status int, body []byte) *agent.Error {
+	if status != http.StatusBadRequest || target.Scheme != "http" {
+		return nil
+	}
+	for _, words := range sentToTLS {
+		if strings.Contains(string(body), words) {
+			return &agent.Error{
+				Code: agent.NotConfigured, Err: errors.New("reach: the server wants https"),
+				Message: fmt.Sprintf("Cursor can't be reached at http://%s: https is spoken there, not http; write https:// in %s.", target.Host, setting),
+			}
+		}
+	}
+	return nil
+}
