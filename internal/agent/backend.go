@@ -85,3 +85,10 @@ type Restorer interface {
 	// version give an *Error with code [ConversationLost].
 	Restore(data []byte) (Conversation, error)
 }
+
+// A Prober is a Backend that can find out whether its upstream is there, without a key and without a run.
+type Prober interface {
+	// Probe asks upstream for nothing, over the connections that runs use. nil says that it answered. Errors are *Error
+	// and say what is wrong. ctx bounds it. It may be called at any time and from any goroutine.
+	Probe(ctx context.Context) error
+}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"text/tabwriter"
 
-	"composer-api/internal/agent"
 	"composer-api/internal/config"
 	"composer-api/internal/gateway/catalog"
 	"composer-api/internal/httpd"
@@ -29,7 +28,7 @@ func (c *modelsCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	models, err := liveModels(ctx, modelsFrom(newAuth(&c.Upstream, client)), httpd.DirectCaller(key))
+	models, err := catalog.New(catalog.Config{Fetch: modelsFrom(newAuth(&c.Upstream, client))}).List(ctx, httpd.DirectCaller(key))
 	if err != nil {
 		return err
 	}
@@ -41,22 +40,6 @@ func (c *modelsCmd) Run(ctx context.Context, p *process) error {
 			dollars(price.Input), dollars(price.CacheRead), dollars(price.Output))
 	}
 	return w.Flush()
-}
-
-// liveModels lists what upstream says. The catalogue makes do with Composer's own models when it can't be reached; a
-// person who asks wants to know.
-func liveModels(ctx context.Context, fetch fetchModels, caller agent.Caller) ([]catalog.Model, error) {
-	var failed error
-	live := func(ctx context.Context, key agent.Secret) ([]catalog.Listed, error) {
-		listed, err := fetch(ctx, key)
-		failed = err
-		return listed, err
-	}
-	models, err := catalog.New(catalog.Config{Fetch: live}).List(ctx, caller)
-	if failed != nil {
-		return nil, failed
-	}
-	return models, err
 }
 
 // dollars is a price for people; a dash when it isn't known.

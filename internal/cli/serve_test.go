@@ -137,6 +137,12 @@ func TestServeWithoutAnUpstreamSaysWhatToSet(t *testing.T) {
 	if status, body := get(t, s.url+"/healthz"); status != 200 {
 		t.Errorf("healthz: status %d: %s", status, body)
 	}
+	if status, body := get(t, s.url+"/readyz"); status != 503 || !strings.Contains(body, `"upstream":"not_configured"`) {
+		t.Errorf("readyz: status %d: %s", status, body)
+	}
+	if status, body := s.getWith(t, "/v1/models", directCursorKey); status != 503 || !strings.Contains(body, "composer-api upstream install") {
+		t.Errorf("the list of models: status %d: %s", status, body)
+	}
 	resp := s.post(t, `{"model":"composer-2.5","messages":[{"role":"user","content":"hi"}]}`, "Authorization", "Bearer crsr_x")
 	body := bodyOf(t, resp)
 	if resp.StatusCode != 503 {

@@ -13,6 +13,7 @@ import (
 	"composer-api/internal/config"
 	"composer-api/internal/cursor/bridgechild"
 	"composer-api/internal/cursor/bridgeinstall"
+	"composer-api/internal/cursor/reach"
 	"composer-api/internal/cursor/sdkv1"
 )
 
@@ -189,6 +190,10 @@ func newSDKBridge(p *process, cfg *config.Config, log *slog.Logger) (*sdkbridge.
 		}
 	}
 	log.Info("Cursor's bridge", "version", found.Version, "confinement", how)
+	reachCursor, err := reachProbe(cfg)
+	if err != nil {
+		return nil, err
+	}
 	b := sdkbridge.New(sdkbridge.Config{
 		Child: bridgechild.Config{
 			Dir: found.Dir, BackendURL: string(cfg.BackendBase), CAFile: caFile, Confine: launcher, Environ: proxies(p),
@@ -196,7 +201,22 @@ func newSDKBridge(p *process, cfg *config.Config, log *slog.Logger) (*sdkbridge.
 		PerOwner:   cfg.SDKBridge.PerOwner == "yes" || cfg.SDKBridge.PerOwner == "auto" && !cfg.EncryptionKey.IsZero(),
 		MaxWorkers: cfg.SDKBridge.Max, RecycleRuns: cfg.SDKBridge.Recycle,
 		Settle: cfg.Settle, StartTimeout: cfg.StartTimeout, ProgressTimeout: cfg.ProgressTimeout, Log: log,
+		Reach: reachCursor,
 	})
 	b.Warm()
 	return b, nil
+}
+
+// reachProbe finds out whether Cursor can be reached from here: the backend that the bridge is told, or else the public
+// API, because where the bridge goes by itself only it knows.
+func reachProbe(cfg *config.Config) (func(context.Context) error, error) {
+	client, err := newHTTPClient(cfg.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	base, setting := string(cfg.APIBase), "CURSOR_API_BASE"
+	if cfg.BackendBase != "" {
+		base, setting = string(cfg.BackendBase), "CURSOR_BACKEND_BASE_URL"
+	}
+	return func(ctx context.Context) error { return reach.Probe(ctx, client.Transport, base, setting) }, nil
 }

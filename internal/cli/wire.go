@@ -94,14 +94,15 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 			completions.Routes(turns),
 			s.responses.Routes(),
 			messages.Routes(messages.Config{Turns: hosted.Record(s.gateway, people, messages.Status), Seal: ring, Log: log}),
-			models.Routes(cat),
+			models.Routes(cat, s.gateway),
 		),
 		Routes: accounts.Routes(accounts.Config{
 			SignUp: signUp, Join: world.join, Limit: c.Accounts.SignupLimit, TrustedProxies: c.Accounts.TrustedProxies,
 		}),
 		ErrorForms: []api.ErrorForm{messages.ErrorForm()},
 		ResolveKey: people.Resolve, PingStore: s.store.Ping,
-		OpenCodeV2: up.openCodeV2, OpenCode: up.openCode,
+		PingUpstream: func(ctx context.Context) error { return s.gateway.Reachable(ctx, "") },
+		OpenCodeV2:   up.openCodeV2, OpenCode: up.openCode,
 		LocalOnly: local(addr), Hosts: c.Hosts,
 		MaxRequests: c.MaxRequests, MaxPerOwner: c.MaxPerKey, Log: log,
 	}

@@ -63,6 +63,7 @@ type Gateway struct {
 	lot    *park.Lot[*waiting]
 	memory Memory
 	layer  *control.Layer
+	probes map[string]*probe // by the backend's name; never changed
 
 	stop   context.CancelFunc // ends the turns that outlive Close's patience
 	ctx    context.Context    // done when stop was called
@@ -85,6 +86,7 @@ func New(cfg Config) *Gateway {
 	cfg.Unconfigured = cmp.Or(cfg.Unconfigured, "No upstream is configured for this route.")
 	g := &Gateway{cfg: cfg, memory: cfg.Memory, layer: control.New()}
 	g.ctx, g.stop = context.WithCancel(context.Background())
+	g.probes = newProbes(g.ctx, cfg.Backends, cfg.Log)
 	g.lot = park.New(park.Config[*waiting]{
 		Timeout: cfg.ParkTimeout, Max: cfg.MaxParked, MaxBytes: cfg.MaxParkedBytes, Size: func(w *waiting) int { return w.run.Size() }, End: g.endWaiting,
 	})

@@ -13,9 +13,11 @@ import (
 var errDraining = &agent.Error{Code: agent.Overloaded, Message: "The server is shutting down. Please try again.", RetryAfter: time.Second}
 
 type health struct {
-	Status string `json:"status"`
+	Status string `json:"status"` // "ok" or "unavailable"
 	// Store is "ok" or "unavailable"; absent when nobody asked.
 	Store string `json:"store,omitempty"`
+	// Upstream is "ok", "unreachable" or "not_configured"; absent when nobody asked.
+	Upstream string `json:"upstream,omitempty"`
 }
 
 // home is what stands at the root.
@@ -35,8 +37,9 @@ func (s *Server) healthz(w http.ResponseWriter, _ *http.Request, _ *api.Call) er
 	return writeJSON(w, health{Status: "ok"})
 }
 
-// readyz says whether new turns should be sent here. A store that doesn't answer is told but does not count: whoever
-// brings a Cursor key of their own is served without it, and every replica would leave the load balancer at once.
+// readyz says whether new turns should be sent here. Without its upstream no turn can be carried out, so it counts. A
+// store that doesn't answer is told but does not count: whoever brings a Cursor key of their own is served without it,
+// and every replica would leave the load balancer at once. Decision 23 has the reasons.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 	if s.draining.Load() {
 		return errDraining
@@ -48,6 +51,20 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request, _ *api.Call) err
 			s.cfg.Log.Warn("the store does not answer", "err", err)
 			ready.Store = "unavailable"
 		}
+	}
+	if s.cfg.PingUpstream != nil {
+		ready.Upstream = "ok"
+		if err := s.cfg.PingUpstream(r.Context()); err != nil {
+			ready.Status, ready.Upstream = "unavailable", "unreachable"
+			if agent.CodeOf(err) == agent.NotConfigured {
+				ready.Upstream = "not_configured"
+			}
+		}
+	}
+	if ready.Status != "ok" {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return json.NewEncoder(w).Encode(ready)
 	}
 	return writeJSON(w, ready)
 }

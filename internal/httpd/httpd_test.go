@@ -49,9 +49,15 @@ func say(sink agent.Sink, text string) error {
 
 func sayOK(_ context.Context, _ *agent.Request, sink agent.Sink) error { return say(sink, "ok") }
 
+// upstreams are all there, whatever is asked for.
+type upstreams struct{}
+
+func (upstreams) Configured(string) error                 { return nil }
+func (upstreams) Reachable(context.Context, string) error { return nil }
+
 // surfaces are chat completions and the list of models, with turn for their turns.
 func surfaces(turn turns) []api.Route {
-	return slices.Concat(chat.Routes(turn), models.Routes(catalog.New(catalog.Config{})))
+	return slices.Concat(chat.Routes(turn), models.Routes(catalog.New(catalog.Config{}), upstreams{}))
 }
 
 // newServer makes a server with what a test leaves open filled in.

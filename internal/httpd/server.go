@@ -40,6 +40,9 @@ type Config struct {
 	MaxBody int64
 	// PingStore reports whether the store answers, for /readyz to say. Nil means that there is none to ask.
 	PingStore func(context.Context) error
+	// PingUpstream reports whether the upstream of /v1 can be reached, for /readyz. It needs no key. NotConfigured says that
+	// there is none. Nil means that there is none to ask.
+	PingUpstream func(context.Context) error
 	// Log receives one line a request, without content and keys. Nil discards it.
 	Log *slog.Logger
 }

@@ -38,7 +38,7 @@ func newWorld(t *testing.T, play func(*agent.Request) (backendtest.Turns, error)
 	g := gateway.New(gateway.Config{Backends: []agent.Backend{w.upstream}, Catalog: cat})
 	t.Cleanup(func() { g.Close(context.Background()) })
 	w.server = httpd.New(httpd.Config{
-		Surfaces:   slices.Concat(messages.Routes(messages.Config{Turns: g, Seal: w.ring}), models.Routes(cat)),
+		Surfaces:   slices.Concat(messages.Routes(messages.Config{Turns: g, Seal: w.ring}), models.Routes(cat, g)),
 		ErrorForms: []api.ErrorForm{messages.ErrorForm()},
 		MaxBody:    1 << 20,
 		ResolveKey: func(_ context.Context, token string) (agent.Caller, error) {

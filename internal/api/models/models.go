@@ -7,6 +7,8 @@ type modelList struct {
 	Object string       `json:"object"`
 	Data   []model      `json:"data"`
 	Models []codexModel `json:"models"`
+	// Catalogue is ours: "builtin" when the list is not the live one.
+	Catalogue string `json:"catalogue,omitempty"`
 }
 
 // A model is OpenAI's model object, with what other clients look for.

@@ -17,11 +17,23 @@ import (
 	"composer-api/internal/golden"
 )
 
+// upstreams are what the models would be asked by: err is nil when they are there.
+type upstreams struct{ err error }
+
+func (u upstreams) Configured(string) error {
+	if agent.CodeOf(u.err) == agent.NotConfigured {
+		return u.err
+	}
+	return nil
+}
+
+func (u upstreams) Reachable(context.Context, string) error { return u.err }
+
 // get carries out GET target for call on the surface's handler, and returns the answer as httpd would render it.
-func get(t *testing.T, source models.Source, target string, call *api.Call) *httptest.ResponseRecorder {
+func get(t *testing.T, source models.Source, behind upstreams, target string, call *api.Call) *httptest.ResponseRecorder {
 	t.Helper()
 	r, w := httptest.NewRequestWithContext(t.Context(), "GET", target, nil), httptest.NewRecorder()
-	routes := models.Routes(source)
+	routes := models.Routes(source, behind)
 	route := routes[0]
 	if id, ok := strings.CutPrefix(target, "/models/"); ok {
 		route = routes[1]
@@ -68,10 +80,43 @@ func TestModels(t *testing.T) {
 		{"model-unknown.json", "/models/nobody:7b", good, 404},
 		{"models-bad-key.json", "/models", bad, 401},
 	} {
-		w := get(t, source, tc.target, &tc.call)
+		w := get(t, source, upstreams{}, tc.target, &tc.call)
 		if w.Code != tc.status {
 			t.Errorf("%s: status %d, want %d", tc.file, w.Code, tc.status)
 		}
 		goldenJSON(t, tc.file, w.Body.Bytes())
+	}
+}
+
+// TestNoModelIsListedThatNobodyCouldAnswerFor has the catalogue away, so that it matters whether upstream is.
+func TestNoModelIsListedThatNobodyCouldAnswerFor(t *testing.T) {
+	away := catalog.New(catalog.Config{Fetch: func(context.Context, agent.Secret) ([]catalog.Listed, error) {
+		return nil, agent.Errorf(agent.Upstream, "The catalogue is away.")
+	}})
+	there := catalog.New(catalog.Config{})
+	unreachable := agent.Errorf(agent.Upstream, "Cursor can't be reached at http://cursor.test: nothing listens there.")
+	notConfigured := agent.Errorf(agent.NotConfigured, "There is no upstream.")
+	for _, tt := range []struct {
+		name   string
+		source *catalog.Catalog
+		behind error
+		target string
+		status int
+		want   string
+		warns  bool
+	}{
+		{"only the catalogue is away", away, nil, "/models", 200, `"catalogue":"builtin"`, true},
+		{"upstream is away, too", away, unreachable, "/models", 502, "http://cursor.test", false},
+		{"only upstream is away", there, unreachable, "/models", 200, `"id":"composer-2.5"`, false},
+		{"there is no upstream", there, notConfigured, "/models", 503, "There is no upstream.", false},
+		{"one model, and no upstream", there, notConfigured, "/models/composer-2.5", 503, "There is no upstream.", false},
+	} {
+		w := get(t, tt.source, upstreams{tt.behind}, tt.target, &api.Call{Caller: agent.Caller{Owner: "k:1"}})
+		if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.want) {
+			t.Errorf("%s: status %d: %s", tt.name, w.Code, w.Body)
+		}
+		if got := w.Header().Get("Warning"); (got != "") != tt.warns {
+			t.Errorf("%s: the warning is %q", tt.name, got)
+		}
 	}
 }

@@ -25,19 +25,31 @@ type Source interface {
 	Find(ctx context.Context, caller agent.Caller, name string) (catalog.Model, error)
 }
 
+// Upstreams knows what the models would be asked by: a *gateway.Gateway. It may be called concurrently. upstream is
+// api.Call's. Errors are *agent.Error.
+type Upstreams interface {
+	// Configured reports whether there is such an upstream at all.
+	Configured(upstream string) error
+	// Reachable finds out whether it can be reached.
+	Reachable(ctx context.Context, upstream string) error
+}
+
 // Routes are the routes of the list of models, below the API's bases.
-func Routes(source Source) []api.Route {
-	h := &handlers{source}
+func Routes(source Source, upstreams Upstreams) []api.Route {
+	h := &handlers{source, upstreams}
 	return []api.Route{
 		{Pattern: "GET /models", Handle: h.list},
 		{Pattern: "GET /models/{id...}", Handle: h.get},
 	}
 }
 
-type handlers struct{ source Source }
+type handlers struct {
+	source    Source
+	upstreams Upstreams
+}
 
 func (h *handlers) list(w http.ResponseWriter, r *http.Request, call *api.Call) error {
-	models, err := h.source.List(r.Context(), call.Caller)
+	models, live, err := h.models(r.Context(), call)
 	if err != nil {
 		return err
 	}
@@ -47,11 +59,15 @@ func (h *handlers) list(w http.ResponseWriter, r *http.Request, call *api.Call) 
 			models = append([]catalog.Model{m}, models...)
 		}
 	}
+	list := modelList{Object: "list", Data: []model{}, Models: []codexModel{}}
+	if !live {
+		list.Catalogue = "builtin"
+		w.Header().Set("Warning", `199 composer-api "Cursor's catalogue can't be reached: these are Composer's own models, not those of your key"`)
+	}
 	if speaksAnthropic(r) {
 		w.Header().Set("Request-Id", call.Origin.RequestID)
 		return writeJSON(w, anthropicList(models))
 	}
-	list := modelList{Object: "list", Data: []model{}, Models: []codexModel{}}
 	for _, m := range models {
 		list.Data = append(list.Data, openAIModel(m))
 		list.Models = append(list.Models, codexEntry(m))
@@ -59,7 +75,30 @@ func (h *handlers) list(w http.ResponseWriter, r *http.Request, call *api.Call) 
 	return writeJSON(w, list)
 }
 
+// models lists what the caller can use. No model is listed that nobody could answer for: not without an upstream, and
+// not while neither the catalogue nor upstream can be reached. When only the catalogue is away, live is false and the
+// models are Composer's own.
+func (h *handlers) models(ctx context.Context, call *api.Call) (models []catalog.Model, live bool, err error) {
+	if err := h.upstreams.Configured(call.Upstream); err != nil {
+		return nil, false, err
+	}
+	models, err = h.source.List(ctx, call.Caller)
+	switch agent.CodeOf(err) {
+	case 0:
+		return models, true, nil
+	case agent.InvalidKey, agent.PermissionDenied, agent.Canceled:
+		return nil, false, err
+	}
+	if err := h.upstreams.Reachable(ctx, call.Upstream); err != nil {
+		return nil, false, err
+	}
+	return catalog.Builtin(), false, nil
+}
+
 func (h *handlers) get(w http.ResponseWriter, r *http.Request, call *api.Call) error {
+	if err := h.upstreams.Configured(call.Upstream); err != nil {
+		return err
+	}
 	m, err := h.source.Find(r.Context(), call.Caller, r.PathValue("id"))
 	if err != nil {
 		return err

@@ -60,6 +60,14 @@ func endpoint(url string) string {
 // Name implements agent.Backend.
 func (b *Backend) Name() string { return "bridge" }
 
+// urlSetting is the variable that names the bridge.
+const urlSetting = "CURSOR_SDK_BRIDGE_URL"
+
+// Probe implements agent.Prober. Whether the bridge itself reaches Cursor, only a run can tell.
+func (b *Backend) Probe(ctx context.Context) error {
+	return reach.Probe(ctx, b.config.Transport, b.url, urlSetting)
+}
+
 // Start implements agent.Backend. No conversation can be continued through a bridge.
 func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, error) {
 	if req.Continue != nil {
@@ -111,15 +119,14 @@ func (b *Backend) ask(ctx context.Context, req *agent.Request) (replay.Answer, e
 	if !b.config.Token.IsZero() {
 		httpReq.Header.Set("Authorization", "Bearer "+b.config.Token.Reveal())
 	}
-	const setting = "CURSOR_SDK_BRIDGE_URL"
-	x, err := replay.Send(ctx, b.config.Transport, httpReq, setting, b.config.Limits)
+	x, err := replay.Send(ctx, b.config.Transport, httpReq, urlSetting, b.config.Limits)
 	if err != nil {
 		return nil, err
 	}
 	if x.Response.StatusCode != http.StatusOK {
 		defer x.Close()
 		data := x.Refusal()
-		if wrong := reach.WrongScheme(httpReq.URL, setting, x.Response.StatusCode, data); wrong != nil {
+		if wrong := reach.WrongScheme(httpReq.URL, urlSetting, x.Response.StatusCode, data); wrong != nil {
 			return nil, wrong
 		}
 		return nil, refusal(x.Response, data, access)

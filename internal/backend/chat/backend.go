@@ -12,6 +12,7 @@ import (
 	"composer-api/internal/backend/replay"
 	"composer-api/internal/backend/retry"
 	"composer-api/internal/cursor/connectwire"
+	"composer-api/internal/cursor/reach"
 )
 
 // Config is what a Backend needs.
@@ -60,6 +61,14 @@ func New(config Config) *Backend {
 // Name implements agent.Backend.
 func (b *Backend) Name() string { return b.config.Name }
 
+// backendSetting is the variable that names upstream.
+const backendSetting = "CURSOR_BACKEND_BASE_URL"
+
+// Probe implements agent.Prober.
+func (b *Backend) Probe(ctx context.Context) error {
+	return reach.Probe(ctx, b.config.Transport, b.config.Endpoint, backendSetting)
+}
+
 // Start implements agent.Backend. There is no conversation to continue here.
 func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, error) {
 	switch {
@@ -102,7 +111,7 @@ func (b *Backend) ask(ctx context.Context, req *agent.Request, conversationID st
 	if err != nil {
 		return nil, err
 	}
-	x, err := replay.Send(ctx, b.config.Transport, httpReq, "CURSOR_BACKEND_BASE_URL", b.config.Limits)
+	x, err := replay.Send(ctx, b.config.Transport, httpReq, backendSetting, b.config.Limits)
 	if err != nil {
 		return nil, err
 	}

@@ -3,10 +3,12 @@ package localagent
 import (
 	"context"
 	"net"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"composer-api/internal/agent"
 	"composer-api/internal/backend/backendtest"
 	"composer-api/internal/memnet"
 	"composer-api/internal/sim/cursorsim"
@@ -76,5 +78,42 @@ func TestAConnectionSetAsideKeepsItsStreams(t *testing.T) {
 		if !(*conns)[0].Closed() {
 			t.Error("the connection was left open when its last stream had ended")
 		}
+	})
+}
+
+// A probe and a run share connections, so that a probe is cheap, and finds a dead connection before a run does.
+func TestAProbeUsesTheConnectionsOfRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, conns := newHalfOpenRig(t, "turn always\ntext ok")
+		probe := func() error {
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			defer cancel()
+			return r.Probe(ctx)
+		}
+		for range 3 {
+			if err := probe(); err != nil {
+				t.Error(err)
+			}
+		}
+		if turn := collect(t, r.start(t, backendtest.Request("first"))); turn.Text != "ok" || len(*conns) != 1 {
+			t.Errorf("%q over %d connections", turn.Text, len(*conns))
+		}
+		(*conns)[0].Vanish()
+		time.Sleep(time.Second)
+		if err := probe(); err == nil || !strings.Contains(agent.AsError(err).Message, "there was no answer in time") {
+			t.Errorf("a probe over a dead connection: %v", err)
+		}
+		begin := time.Now()
+		if err := probe(); err != nil || len(*conns) != 2 {
+			t.Errorf("the next probe: %v, over %d connections", err, len(*conns))
+		}
+		collect(t, r.start(t, backendtest.Request("second")))
+		if took := time.Since(begin); took != 0 || len(*conns) != 2 {
+			t.Errorf("the next run took %v, over %d connections", took, len(*conns))
+		}
+		if n := len(r.sim.Runs()); n != 2 {
+			t.Errorf("upstream has seen %d runs", n)
+		}
+		r.noViolations(t)
 	})
 }

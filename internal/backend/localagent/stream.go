@@ -43,6 +43,9 @@ type opening struct {
 	timeout time.Duration
 }
 
+// backendSetting is the variable that names upstream.
+const backendSetting = "CURSOR_BACKEND_BASE_URL"
+
 // errStartTimeout cancels a request that upstream has not accepted in time.
 var errStartTimeout = errors.New("upstream did not accept the request in time")
 
@@ -114,7 +117,7 @@ func (o *opening) notOpened(own context.Context, err error) *cursorerr.Failure {
 	}
 	f := failed(err)
 	if f.Err.Code == agent.Upstream {
-		f.Err = reach.Error(o.target, "CURSOR_BACKEND_BASE_URL", err)
+		f.Err = reach.Error(o.target, backendSetting, err)
 	}
 	return f
 }

@@ -36,6 +36,8 @@ type Config struct {
 	StartTimeout time.Duration
 	// ProgressTimeout is how long a run may say nothing; 0 means five minutes.
 	ProgressTimeout time.Duration
+	// Reach finds out whether Cursor can be reached from here, for Probe; nil leaves that out. Its errors are *agent.Error.
+	Reach func(context.Context) error
 	// Log receives what happens to bridges, never what is said. Nil discards it.
 	Log *slog.Logger
 }
@@ -92,6 +94,24 @@ func (b *Backend) Warm() {
 			b.cfg.Log.Warn("Cursor's bridge is not ready", "err", err)
 		}
 	})
+}
+
+// Probe implements agent.Prober. The bridge that all owners share must answer; it is started if it is not there. What an
+// owner's own bridge would do isn't tried.
+func (b *Backend) Probe(ctx context.Context) error {
+	if !b.cfg.PerOwner {
+		w, err := b.worker(ctx, "")
+		if err == nil {
+			err = w.child.Client.Ping(ctx)
+		}
+		if err != nil {
+			return callError(err)
+		}
+	}
+	if b.cfg.Reach == nil {
+		return nil
+	}
+	return b.cfg.Reach(ctx)
 }
 
 // Start implements agent.Backend.

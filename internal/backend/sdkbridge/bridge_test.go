@@ -1,6 +1,8 @@
 package sdkbridge_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -275,5 +277,21 @@ func TestAConfinedBridgeReadsAndWritesNothingOutside(t *testing.T) {
 				t.Errorf("read %v, wrote %v: %q", read, wrote, turn.Text)
 			}
 		})
+	}
+}
+
+func TestAProbeAsksTheBridgeAndThenForCursor(t *testing.T) {
+	away := agent.Errorf(agent.Upstream, "Cursor can't be reached.")
+	var reached error
+	r := newRig(t, func(c *sdkbridge.Config) { c.Reach = func(context.Context) error { return reached } })
+	if err := r.Probe(t.Context()); err != nil {
+		t.Error(err)
+	}
+	reached = away
+	if err := r.Probe(t.Context()); !errors.Is(err, away) {
+		t.Errorf("without Cursor: %v", err)
+	}
+	if n := len(r.sim.Runs()); n != 0 {
+		t.Errorf("the probes took %d runs", n)
 	}
 }

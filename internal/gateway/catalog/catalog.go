@@ -101,18 +101,18 @@ func New(cfg Config) *Catalog {
 	return &Catalog{cfg: cfg, lists: map[string]*list{}}
 }
 
-// List returns the models that the caller's key may use, in upstream's order. When the live catalogue can't be
-// reached it is Composer's own models; a key that upstream refuses is an error (*agent.Error).
+// List returns the models that the caller's key may use, in upstream's order. Errors are *agent.Error: what to make of a
+// live catalogue that can't be reached is the caller's business.
 func (c *Catalog) List(ctx context.Context, caller agent.Caller) ([]Model, error) {
 	l, err := c.live(ctx, caller)
 	if err != nil {
-		if code := agent.CodeOf(err); code == agent.InvalidKey || code == agent.PermissionDenied || ctx.Err() != nil {
-			return nil, err
-		}
-		return slices.Clone(builtin), nil
+		return nil, err
 	}
 	return slices.Clone(l.models), nil
 }
+
+// Builtin are Composer's own models, which every key may use.
+func Builtin() []Model { return slices.Clone(builtin) }
 
 // Find returns the model that name stands for: an id or an alias, with or without a client's provider prefix. An
 // unknown name is an *agent.Error with code ModelNotFound; of an alias, it names the alias's model.

@@ -81,18 +81,15 @@ func TestAModelThatIsListedIsNotMadeUp(t *testing.T) {
 	}
 }
 
-func TestListFallsBackWhenUpstreamIsDownButNotForABadKey(t *testing.T) {
-	down := New(Config{Fetch: func(context.Context, agent.Secret) ([]Listed, error) {
-		return nil, context.DeadlineExceeded
-	}})
-	if models, err := down.List(t.Context(), agent.Caller{}); err != nil || len(models) != len(builtin) {
-		t.Errorf("down: %d models, %v", len(models), err)
-	}
-	badKey := New(Config{Fetch: func(context.Context, agent.Secret) ([]Listed, error) {
-		return nil, &agent.Error{Code: agent.InvalidKey}
-	}})
-	if _, err := badKey.List(t.Context(), agent.Caller{}); agent.CodeOf(err) != agent.InvalidKey {
-		t.Errorf("bad key: %v", err)
+func TestAListThatCanNotBeFetchedIsAnError(t *testing.T) {
+	for want, err := range map[agent.Code]error{
+		agent.Upstream:   context.DeadlineExceeded,
+		agent.InvalidKey: &agent.Error{Code: agent.InvalidKey},
+	} {
+		c := New(Config{Fetch: func(context.Context, agent.Secret) ([]Listed, error) { return nil, err }})
+		if models, err := c.List(t.Context(), agent.Caller{}); agent.CodeOf(err) != want || models != nil {
+			t.Errorf("%d models, %v", len(models), err)
+		}
 	}
 }
 

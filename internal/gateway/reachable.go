@@ -1,0 +1,118 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"composer-api/internal/agent"
+)
+
+// How long the answer of a probe stands, and how long it may take. One probe of an upstream is under way at a time,
+// however many ask.
+const (
+	reachableFor   = 10 * time.Second
+	unreachableFor = 2 * time.Second
+	probeTimeout   = 3 * time.Second
+)
+
+// Configured is the error that a turn for this upstream would get because there is none; "" is the default one.
+func (g *Gateway) Configured(upstream string) error {
+	_, err := g.backend(upstream)
+	return err
+}
+
+// Reachable finds out whether turns can reach an upstream, as it was a few seconds ago at most; "" is the default one. It
+// needs no key. Errors are *agent.Error. A backend that can't tell counts as reachable.
+func (g *Gateway) Reachable(ctx context.Context, upstream string) error {
+	b, err := g.backend(upstream)
+	if err != nil {
+		return err
+	}
+	p := g.probes[b.Name()]
+	if p == nil {
+		return nil
+	}
+	return p.result(ctx)
+}
+
+// A probe remembers whether a backend's upstream can be reached.
+type probe struct {
+	ctx     context.Context // of the gateway: looks end with it
+	backend agent.Prober
+	name    string
+	log     *slog.Logger
+
+	mu   sync.Mutex
+	last *look // nil before the first
+	away bool  // what the log was told last
+}
+
+// A look is one try to reach upstream. at and err are set when done is closed.
+type look struct {
+	done chan struct{}
+	at   time.Time
+	err  error
+}
+
+// newProbes makes a probe for each backend that can be probed. They do nothing until they are asked.
+func newProbes(ctx context.Context, backends []agent.Backend, log *slog.Logger) map[string]*probe {
+	probes := map[string]*probe{}
+	for _, b := range backends {
+		if p, ok := b.(agent.Prober); ok {
+			probes[b.Name()] = &probe{ctx: ctx, backend: p, name: b.Name(), log: log}
+		}
+	}
+	return probes
+}
+
+// result is what the last look has found, if that is not too long ago, or else what a new one finds.
+func (p *probe) result(ctx context.Context) error {
+	p.mu.Lock()
+	l := p.last
+	if l == nil || l.stale(time.Now()) {
+		l = &look{done: make(chan struct{})}
+		p.last = l
+		// It serves everybody who waits, so it does not end with the one who asked first.
+		go p.look(l)
+	}
+	p.mu.Unlock()
+	select {
+	case <-l.done:
+		return l.err
+	case <-ctx.Done():
+		return &agent.Error{Code: agent.Canceled, Err: ctx.Err()}
+	}
+}
+
+// stale reports whether a look is over and its answer too old.
+func (l *look) stale(now time.Time) bool {
+	select {
+	case <-l.done:
+	default:
+		return false
+	}
+	if l.err != nil {
+		return now.Sub(l.at) >= unreachableFor
+	}
+	return now.Sub(l.at) >= reachableFor
+}
+
+// look tries to reach upstream. The log hears of a change only.
+func (p *probe) look(l *look) {
+	ctx, cancel := context.WithTimeout(p.ctx, probeTimeout)
+	defer cancel()
+	err := p.backend.Probe(ctx)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l.err, l.at = err, time.Now()
+	switch {
+	case err != nil && !p.away:
+		p.log.Warn("upstream can't be reached", "upstream", p.name, "err", err)
+	case err == nil && p.away:
+		p.log.Info("upstream can be reached again", "upstream", p.name)
+	}
+	p.away = err != nil
+	close(l.done)
+}
