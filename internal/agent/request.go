@@ -167,18 +167,6 @@ type Part struct {
 	Image *Image
 }
 
-// An Image comes as bytes or, until it is fetched, as a URL. A backend sees bytes only.
-type Image struct {
-	MIME string // "image/png"; "" while only the URL is known
-	Data []byte
-	URL  string // http or https; "" when the image came inline
-	// Param names the request field that the image came in, for errors: "messages[2].content[1].image_url.url".
-	Param string
-}
-
-// MaxImageBytes bounds an image, decoded; surfaces and whoever fetches images refuse larger ones.
-const MaxImageBytes = 1 << 20
-
 // A Tool is something that the client can run.
 type Tool struct {
 	Name        string

@@ -40,8 +40,14 @@ func limitMemory(from memlimit.Provider, log *slog.Logger) {
 // remembered is how many bytes each of the large things that are remembered may take: the conversations, the runs that wait
 // for tool results, and the events of background responses. It is an eighth of the memory limit, and 256 MiB where there is
 // no limit or a large one.
-func remembered() int {
-	const most = 256 << 20
+func remembered() int { return int(share(8, 256<<20)) }
+
+// imageMemory is how many bytes the images may take that are being made smaller: half of the memory limit, and what the
+// largest that are allowed take. They take it for a second or two.
+func imageMemory() int64 { return share(2, 800<<20) }
+
+// share is the memory limit divided by parts, or most where that is less.
+func share(parts, most int64) int64 {
 	limit := debug.SetMemoryLimit(-1) // a negative limit only asks
-	return int(min(most, limit/8))
+	return min(most, limit/parts)
 }

@@ -69,7 +69,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 
 	list := newWaitlist(&c.Accounts, client)
 	world := outside{
-		fetch: modelsFrom(auth), images: imagefetch.New(imagefetch.Config{}), verify: verify(auth), join: list.Join,
+		fetch: modelsFrom(auth), images: imagefetch.New(imagefetch.Config{MaxMemory: imageMemory()}), verify: verify(auth), join: list.Join,
 	}
 	if c.Demo {
 		world = demoOutside()

@@ -201,6 +201,9 @@ func hashParts(h hash.Hash, parts []agent.Part) {
 			// What a URL gives may differ from one fetch to the next; what the client said is the URL.
 			h.Write([]byte{'u'})
 			hashString(h, p.Image.URL)
+		case p.Image.Original != nil:
+			h.Write([]byte{'i'})
+			h.Write(p.Image.Original)
 		default:
 			sum := sha256.Sum256(p.Image.Data)
 			h.Write([]byte{'i'})

@@ -24,9 +24,11 @@ import (
 	"composer-api/internal/store"
 )
 
-// An ImageFetcher gets the bytes of every image in req's messages that is known by URL only. Errors are *agent.Error.
+// An ImageFetcher makes the images in messages fit to be sent upstream: it gets the bytes of those that are known by URL
+// only, and makes large ones smaller. An image that can't be had gets a Fault. The one error is the end of ctx, an
+// *agent.Error.
 type ImageFetcher interface {
-	Fetch(ctx context.Context, req *agent.Request) error
+	Fetch(ctx context.Context, owner string, messages []agent.Message) error
 }
 
 // Config is what a Gateway needs.
@@ -49,7 +51,7 @@ type Config struct {
 	Durable Memory
 	// Sessions pins the sessions of requests that ask for it; nil pins none.
 	Sessions store.Sessions
-	// Images fetches the images that a request knows by URL only. Nil leaves them.
+	// Images prepares the images of a request. Nil leaves them as they came.
 	Images ImageFetcher
 	// Unconfigured is what a request is told when there is no backend for it: which variables to set.
 	Unconfigured string

@@ -82,13 +82,15 @@ func (t *turn) do(ctx context.Context) error {
 	return err
 }
 
-// fetchImages gets the images of the messages from an index on. What upstream has seen already needs no fetching, and
-// a URL in an old message may have died since.
+// fetchImages prepares the images of the messages from an index on. What upstream has seen already needs no fetching. An
+// image that can't be used is an error only if the user has just sent it.
 func (t *turn) fetchImages(ctx context.Context, from int) error {
-	if t.g.cfg.Images == nil {
-		return nil
+	if t.g.cfg.Images != nil {
+		if err := t.g.cfg.Images.Fetch(ctx, t.req.Caller.Owner, t.req.Messages[from:]); err != nil {
+			return err
+		}
 	}
-	return t.g.cfg.Images.Fetch(ctx, &agent.Request{Messages: t.req.Messages[from:]})
+	return agent.UnusableImage(t.req.Messages)
 }
 
 // startAgain reports whether the turn may start from the transcript after its run has failed with err: once after a run
@@ -232,8 +234,10 @@ func (t *turn) mismatch(w *waiting, messages []agent.Message) string {
 func (t *turn) carryOn(ctx context.Context, w *waiting) error {
 	t.run, t.from = w.run, agent.ResumeParked
 	defer t.letGo()
-	t.run.Begin(t.asked, t.req)
-	if err := t.run.Resume(ctx, resultsFor(w.calls, t.req.Messages)); err != nil {
+	req := *t.req
+	req.Messages = agent.WithoutUnusable(req.Messages)
+	t.run.Begin(t.asked, &req)
+	if err := t.run.Resume(ctx, resultsFor(w.calls, req.Messages)); err != nil {
 		return err
 	}
 	return t.pump(ctx)
@@ -244,7 +248,7 @@ func (t *turn) continueFrom(ctx context.Context, c agent.Conversation) error {
 	req := *t.req
 	req.Continue, req.New = c, t.newFrom
 	t.from = agent.ResumeMemory
-	return t.start(ctx, &req)
+	return t.start(ctx, req)
 }
 
 // startAfresh tells a new run the whole transcript.
@@ -256,11 +260,13 @@ func (t *turn) startAfresh(ctx context.Context) error {
 	if err := t.fetchImages(ctx, 0); err != nil {
 		return err
 	}
-	return t.start(ctx, t.req)
+	return t.start(ctx, *t.req)
 }
 
-func (t *turn) start(ctx context.Context, req *agent.Request) error {
-	run, err := t.g.layer.Start(ctx, t.asked, t.backend, req)
+// start begins a run. The backend gets notes for images that can't be used; the turn goes on with what the client said.
+func (t *turn) start(ctx context.Context, req agent.Request) error {
+	req.Messages = agent.WithoutUnusable(req.Messages)
+	run, err := t.g.layer.Start(ctx, t.asked, t.backend, &req)
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,8 @@ func describeMessage(b *strings.Builder, m *agent.Message) {
 		switch {
 		case p.Image == nil:
 			fmt.Fprintf(b, "  %q\n", p.Text)
+		case p.Image.Fault != nil:
+			fmt.Fprintf(b, "  image that can't be used: %v\n", p.Image.Fault)
 		case p.Image.URL != "":
 			fmt.Fprintf(b, "  image at %s\n", p.Image.URL)
 		default:

@@ -24,7 +24,7 @@ func TestDecodeRefuses(t *testing.T) {
 	const rest = `"model":"composer-2.5","messages":[{"role":"user","content":"Hi"}],`
 	message := func(m string) string { return `"messages":[{"role":"user","content":"Hi"},` + m + `]` }
 	tool := `"tools":[{"type":"function","function":{"name":"a"}}],`
-	tooLarge := `data:image/png;base64,` + base64.StdEncoding.EncodeToString(make([]byte, agent.MaxImageBytes+1))
+	tooLarge := `data:image/png;base64,` + base64.StdEncoding.EncodeToString(make([]byte, agent.MaxOriginalBytes+1))
 
 	for _, test := range []struct {
 		members string // of the request
@@ -188,7 +188,7 @@ func promises(req *chat.Request) error {
 	announced := map[string]bool{}
 	for _, m := range req.Messages {
 		for _, p := range m.Parts {
-			if p.Image != nil && (p.Image.Param == "" || (p.Image.URL == "") == (len(p.Image.Data) == 0)) {
+			if p.Image != nil && p.Image.Fault == nil && (p.Image.Param == "" || (p.Image.URL == "") == (len(p.Image.Data) == 0)) {
 				return fmt.Errorf("image %v", p.Image)
 			}
 		}

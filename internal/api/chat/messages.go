@@ -66,7 +66,7 @@ func (r *Request) setMessages(w *wireRequest) error {
 		}
 	}
 	r.Messages = c.messages
-	return nil
+	return agent.UnusableImage(r.Messages)
 }
 
 // A conversation collects messages and keeps track of the calls in them.
@@ -89,7 +89,7 @@ var roles = map[string]struct {
 	"developer": {agent.System, false},
 	"system":    {agent.System, false},
 	"user":      {agent.User, true},
-	"assistant": {agent.Assistant, false},
+	"assistant": {agent.Assistant, true}, // pictures that another model has made, where a client has changed models since
 	"tool":      {agent.ToolRole, true},
 	"function":  {agent.ToolRole, false},
 }
@@ -168,9 +168,9 @@ func image(p *wirePart, param string) (*agent.Image, error) {
 	case p.ImageURL.IsZero():
 		return nil, openai.Missing(param)
 	case p.ImageURL.Kind == '"':
-		return openai.Image(p.ImageURL.String, param)
+		return openai.Image(p.ImageURL.String, param), nil
 	}
-	return openai.Image(p.ImageURL.Other.URL, param+".url")
+	return openai.Image(p.ImageURL.Other.URL, param+".url"), nil
 }
 
 // unsupportedPart says why a part can't be taken: because nobody can, or because images don't belong there.
@@ -179,7 +179,7 @@ func unsupportedPart(typ string, images bool, param string) error {
 	case "input_audio", "file":
 		return agent.ParamError(agent.UnsupportedValue, param, "Content parts of type '%s' are not supported. Send text or images.", typ)
 	case "image_url":
-		return agent.ParamError(agent.InvalidValue, param, "Images are only allowed in user and tool messages.")
+		return agent.ParamError(agent.InvalidValue, param, "Images are only allowed in user, assistant and tool messages.")
 	}
 	if images {
 		return openai.OneOf(param, typ, "text", "image_url")

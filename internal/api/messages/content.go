@@ -149,18 +149,18 @@ func (b *wireBlock) image(param string) (*agent.Image, error) {
 	source := &b.Source.Other
 	switch source.Type {
 	case "base64":
-		return openai.InlineImage(source.MediaType, source.Data, param+".data")
+		return openai.InlineImage(source.MediaType, source.Data, param+".data"), nil
 	case "url":
-		return openai.Image(source.URL, param+".url")
+		return openai.Image(source.URL, param+".url"), nil
 	case "file":
-		return nil, noFiles(param + ".type")
+		return &agent.Image{Param: param + ".type", Fault: noFiles(param + ".type")}, nil
 	case "":
 		return nil, openai.Missing(param + ".type")
 	}
 	return nil, openai.OneOf(param+".type", source.Type, "base64", "url")
 }
 
-func noFiles(param string) error {
+func noFiles(param string) *agent.Error {
 	return agent.ParamError(agent.UnsupportedValue, param, "Files can't be uploaded here, so none can be referred to. Send the content itself: text, or an image in base64.")
 }
 

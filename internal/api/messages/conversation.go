@@ -44,6 +44,9 @@ func (r *Request) setMessages(w *wireRequest) error {
 			return err
 		}
 	}
+	if err := agent.UnusableImage(c.messages); err != nil {
+		return err
+	}
 	r.Messages = c.messages
 	return r.setTools(w, c.found)
 }

@@ -31,7 +31,7 @@ func TestDecodeRefuses(t *testing.T) {
 		return message(`{"role":"assistant","content":[{"type":"tool_use","id":"c","name":"a","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"c","content":[` + b + `]}]}`)
 	}
 	const tool, search = `"tools":[{"name":"a"}],`, `"tools":[{"type":"web_search_20250305","name":"web_search"}],`
-	tooLarge := base64.StdEncoding.EncodeToString(make([]byte, agent.MaxImageBytes+1))
+	tooLarge := base64.StdEncoding.EncodeToString(make([]byte, agent.MaxOriginalBytes+1))
 
 	for _, test := range []struct {
 		members string // of the request
@@ -68,7 +68,6 @@ func TestDecodeRefuses(t *testing.T) {
 		{block(`{"type":"document","source":{"type":"content","content":[{"type":"document"}]}}`), agent.InvalidValue, "messages[1].content[0].source.content[0].type"},
 		{block(`{"type":"document","source":{"type":"content","content":[{"type":"image","source":{}}]}}`), agent.MissingParameter, "messages[1].content[0].source.content[0].source.type"},
 		{block(`{"type":"tool_result"}`), agent.MissingParameter, "messages[1].content[0].tool_use_id"},
-		{result(`{"type":"image","source":{"type":"url"}}`), agent.InvalidValue, "messages[2].content[0].content[0].source.url"},
 		{result(`{"type":"document","source":{"type":"base64"}}`), agent.UnsupportedValue, "messages[2].content[0].content[0].source.type"},
 		{said(`{"type":"tool_use","name":"a"}`), agent.MissingParameter, "messages[1].content[0].id"},
 		{said(`{"type":"tool_use","id":"c"}`), agent.MissingParameter, "messages[1].content[0].name"},
@@ -165,7 +164,7 @@ func promises(req *messages.Request) error {
 	announced := map[string]bool{}
 	for _, m := range req.Messages {
 		for _, p := range m.Parts {
-			if p.Image != nil && (p.Image.Param == "" || (p.Image.URL == "") == (len(p.Image.Data) == 0)) {
+			if p.Image != nil && p.Image.Fault == nil && (p.Image.Param == "" || (p.Image.URL == "") == (len(p.Image.Data) == 0)) {
 				return fmt.Errorf("image %v", p.Image)
 			}
 		}

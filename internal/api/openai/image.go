@@ -15,8 +15,9 @@ var imageTypes = map[string]string{
 }
 
 // Image reads an image URL of a request: a data URL becomes the image itself, an http or https URL is kept for
-// whoever fetches it. param names the field.
-func Image(rawURL, param string) (*agent.Image, error) {
+// whoever fetches it. param names the field. An image that can't be used has a Fault, which may or may not be an error:
+// see agent.UnusableImage.
+func Image(rawURL, param string) *agent.Image {
 	scheme, rest, found := strings.Cut(rawURL, ":")
 	switch strings.ToLower(scheme) {
 	case "data":
@@ -24,38 +25,41 @@ func Image(rawURL, param string) (*agent.Image, error) {
 	case "http", "https":
 		u, err := url.Parse(rawURL)
 		if err != nil || u.Host == "" {
-			return nil, agent.ParamError(agent.InvalidValue, param, "The image URL is not a valid URL. Send a data URL or an https URL.")
+			return unusable(param, "The image URL is not a valid URL. Send a data URL or an https URL.")
 		}
-		return &agent.Image{URL: rawURL, Param: param}, nil
+		return &agent.Image{URL: rawURL, Param: param}
 	}
 	if rawURL == "" || !found {
-		return nil, agent.ParamError(agent.InvalidValue, param, "The image URL is empty or has no scheme. Send a data URL or an https URL.")
+		return unusable(param, "The image URL is empty or has no scheme. Send a data URL or an https URL.")
 	}
-	return nil, agent.ParamError(agent.InvalidValue, param, "The image URL is neither a data URL nor an http or https URL. Send one of those.")
+	return unusable(param, "The image URL is neither a data URL nor an http or https URL. Send one of those.")
 }
 
 // dataImage reads what follows "data:".
-func dataImage(rest, param string) (*agent.Image, error) {
+func dataImage(rest, param string) *agent.Image {
 	meta, encoded, found := strings.Cut(rest, ",")
 	declared, isBase64 := strings.CutSuffix(meta, ";base64")
 	if !found || !isBase64 {
-		return nil, agent.ParamError(agent.InvalidValue, param, "An image data URL must look like 'data:image/png;base64,…'.")
+		return unusable(param, "An image data URL must look like 'data:image/png;base64,…'.")
 	}
 	return InlineImage(declared, encoded, param)
 }
 
 // InlineImage reads an image that is encoded in base64. What its bytes look like counts more than the declared type:
-// clients declare image/png for everything. param names the field.
-func InlineImage(declared, encoded, param string) (*agent.Image, error) {
-	if len(encoded)/4*3 > agent.MaxImageBytes+agent.MaxImageBytes/8 { // allows for line breaks and padding
-		return nil, imageTooLarge(param)
+// clients declare image/png for everything. param names the field. Faults are as with Image.
+func InlineImage(declared, encoded, param string) *agent.Image {
+	const tooLarge = "The image is larger than 20 MB. Send a smaller one."
+	if len(encoded)/4*3 > agent.MaxOriginalBytes+agent.MaxOriginalBytes/8 { // allows for line breaks and padding
+		return unusable(param, tooLarge)
 	}
 	data, err := decodeBase64(encoded)
 	if err != nil {
-		return nil, &agent.Error{Code: agent.InvalidValue, Param: param, Message: "The image can't be decoded, because it is not valid base64. Send the whole file, encoded in base64.", Err: err}
+		image := unusable(param, "The image can't be decoded, because it is not valid base64. Send the whole file, encoded in base64.")
+		image.Fault.Err = err
+		return image
 	}
-	if len(data) > agent.MaxImageBytes {
-		return nil, imageTooLarge(param)
+	if len(data) > agent.MaxOriginalBytes {
+		return unusable(param, tooLarge)
 	}
 	mime := imageTypes[http.DetectContentType(data)]
 	if mime == "" {
@@ -63,13 +67,13 @@ func InlineImage(declared, encoded, param string) (*agent.Image, error) {
 		mime = imageTypes[strings.ToLower(strings.TrimSpace(declared))]
 	}
 	if mime == "" || len(data) == 0 {
-		return nil, agent.ParamError(agent.InvalidValue, param, "The image is empty or of a type that is not supported. Send PNG, JPEG, GIF or WebP.")
+		return unusable(param, "The image is empty or of a type that is not supported. Send PNG, JPEG, GIF or WebP.")
 	}
-	return &agent.Image{MIME: mime, Data: data, Param: param}, nil
+	return &agent.Image{MIME: mime, Data: data, Param: param}
 }
 
-func imageTooLarge(param string) error {
-	return agent.ParamError(agent.InvalidValue, param, "The image is larger than 1 MB. Send a smaller one.")
+func unusable(param, message string) *agent.Image {
+	return &agent.Image{Param: param, Fault: &agent.Error{Code: agent.InvalidValue, Param: param, Message: message}}
 }
 
 // decodeBase64 takes both alphabets, with or without padding and line breaks.

@@ -32,14 +32,11 @@ func TestImageTakes(t *testing.T) {
 		"a parameter":                   {data("image/JPG;charset=x", "?"), agent.Image{MIME: "image/jpeg", Data: []byte("?")}},
 		"upper case":                    {"DATA:image/png;base64,Pz8_", agent.Image{MIME: "image/png", Data: []byte("???")}},
 		"no padding, line breaks":       {"data:image/png;base64,Pz\r\n8", agent.Image{MIME: "image/png", Data: []byte("??")}},
-		"the largest":                   {data("image/png", png+strings.Repeat("x", agent.MaxImageBytes-len(png))), agent.Image{MIME: "image/png", Data: []byte(png + strings.Repeat("x", agent.MaxImageBytes-len(png)))}},
+		"the largest":                   {data("image/png", png+strings.Repeat("x", agent.MaxOriginalBytes-len(png))), agent.Image{MIME: "image/png", Data: []byte(png + strings.Repeat("x", agent.MaxOriginalBytes-len(png)))}},
 		"a remote one":                  {"https://example.com/a.png?x=1", agent.Image{URL: "https://example.com/a.png?x=1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := openai.Image(test.url, "p")
-			if err != nil {
-				t.Fatal(err)
-			}
+			got := openai.Image(test.url, "p")
 			test.want.Param = "p"
 			if diff := cmp.Diff(&test.want, got, cmp.Comparer(bytes.Equal)); diff != "" {
 				t.Error(diff)
@@ -59,13 +56,12 @@ func TestImageRefuses(t *testing.T) {
 		"bad base64":        "data:image/png;base64,*",
 		"no bytes":          "data:image/png;base64,",
 		"another type":      data("image/svg+xml", "<svg/>"),
-		"one byte too many": data("image/png", png+strings.Repeat("x", agent.MaxImageBytes-len(png)+1)),
-		"far too many":      data("image/png", strings.Repeat("x", 3*agent.MaxImageBytes)),
+		"one byte too many": data("image/png", png+strings.Repeat("x", agent.MaxOriginalBytes-len(png)+1)),
+		"far too many":      data("image/png", strings.Repeat("x", 2*agent.MaxOriginalBytes)),
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := openai.Image(url, "p")
-			if e := agent.AsError(err); err == nil || e.Code != agent.InvalidValue || e.Param != "p" {
-				t.Errorf("error %v", err)
+			if got := openai.Image(url, "p"); got.Fault == nil || got.Fault.Code != agent.InvalidValue || got.Fault.Param != "p" || got.Data != nil {
+				t.Errorf("got %+v", got)
 			}
 		})
 	}

@@ -126,23 +126,20 @@ func (p *wirePart) part(param string) (agent.Part, error) {
 	case "refusal":
 		return agent.Part{Text: p.Refusal}, nil
 	case "input_image", "image_url":
-		return p.image(param + ".image_url")
+		return p.image(param + ".image_url"), nil
 	case "input_file", "input_audio", "file":
 		return agent.Part{}, agent.ParamError(agent.UnsupportedValue, param+".type", "Content of type '%s' is not supported. Send text or images.", p.Type)
 	}
 	return agent.Part{}, openai.OneOf(param+".type", p.Type, "input_text", "input_image", "output_text", "refusal")
 }
 
-func (p *wirePart) image(param string) (agent.Part, error) {
+func (p *wirePart) image(param string) agent.Part {
 	url := cmp.Or(p.ImageURL.String, p.ImageURL.Other.URL)
 	if url == "" && p.FileID != "" {
-		return agent.Part{}, agent.ParamError(agent.UnsupportedValue, param, "Files can't be uploaded here: send the image as a data URL or an https URL.")
+		return agent.Part{Image: &agent.Image{Param: param, Fault: agent.ParamError(agent.UnsupportedValue, param,
+			"Files can't be uploaded here: send the image as a data URL or an https URL.")}}
 	}
-	image, err := openai.Image(url, param)
-	if err != nil {
-		return agent.Part{}, err
-	}
-	return agent.Part{Image: image}, nil
+	return agent.Part{Image: openai.Image(url, param)}
 }
 
 // textOf is the text of a JSON string, and the JSON of anything else but null.

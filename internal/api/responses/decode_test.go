@@ -103,6 +103,8 @@ func describeMessage(b *strings.Builder, m *agent.Message) {
 			fmt.Fprintf(b, "\t%q\n", p.Text)
 		case p.Image.URL != "":
 			fmt.Fprintf(b, "\timage at %s\n", p.Image.URL)
+		case p.Image != nil && p.Image.Fault != nil:
+			fmt.Fprintf(b, "\timage that can't be used: %s\n", p.Image.Fault.UserMessage())
 		default:
 			fmt.Fprintf(b, "\timage %s, %d bytes\n", p.Image.MIME, len(p.Image.Data))
 		}

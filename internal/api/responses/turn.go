@@ -28,6 +28,9 @@ func (r *Request) Turn(history []Item, open func(sealed string) (string, error))
 	if len(t.messages) == 0 && (!r.Compact || len(r.Input) == 0) {
 		return nil, nil, openai.Missing("input")
 	}
+	if err := agent.UnusableImage(t.messages); err != nil {
+		return nil, nil, err
+	}
 	if r.Compact {
 		t.messages = append(t.messages, agent.Message{Role: agent.User, Parts: []agent.Part{{Text: compactionPrompt}}})
 	}

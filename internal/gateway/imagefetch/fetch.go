@@ -1,14 +1,21 @@
-// Package imagefetch replaces the image URLs of a request by the images.
+// Package imagefetch makes the images of a request fit to be sent upstream: it replaces URLs by the images that they
+// lead to, and makes large images smaller.
 //
 // The URLs come from whoever may send a request, and the gateway may stand where that sender can't reach: so only
-// public addresses are connected to, at every redirect, and what comes back must be a small image. The address is
+// public addresses are connected to, at every redirect, and what comes back must be an image. The address is
 // checked when the connection is made, not when the name is looked up, so that a name which changes its mind in
 // between gains nothing. No proxy is used, because a proxy would do the looking up.
+//
+//	fetch.go   a request's images, and getting one from its URL
+//	shrink.go  making an image smaller
+//	gate.go    how much of this is done at once, and for whom
+//	public.go  which addresses are public
 package imagefetch
 
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +23,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -27,12 +35,16 @@ import (
 type Config struct {
 	// Timeout is for all images of a request together; 0 means 15 s.
 	Timeout time.Duration
-	// MaxImages is how many different URLs a request may have; 0 means 64.
+	// MaxImages is how many different URLs of a request are fetched; 0 means 64. Of more, the first are left out.
 	MaxImages int
 	// MaxRedirects is how many redirects are followed for one image; 0 means 3.
 	MaxRedirects int
-	// Concurrent is how many images are fetched at once, over all requests; 0 means 32.
-	Concurrent int
+	// Concurrent is how many images are fetched at once, over all requests, and PerOwner how many of one owner; 0 means
+	// 64 and 8.
+	Concurrent, PerOwner int
+	// MaxMemory bounds what images take in memory, in bytes, while they are made smaller, over all requests; 0 means
+	// 800 MiB. An image that would take more alone can't be used.
+	MaxMemory int64
 
 	// Resolver looks names up; nil means the system's. For tests.
 	Resolver *net.Resolver
@@ -40,15 +52,24 @@ type Config struct {
 	Allow func(netip.AddrPort) bool
 }
 
-// perRequest is how many images of one request are fetched at once.
+// perRequest is how many images of one request are worked on at once.
 const perRequest = 4
 
-// A Fetcher fetches images. It may be used concurrently and keeps nothing between requests.
+// How many fetched images above agent.MaxImageBytes are read at once, in all and of one owner. Each may take
+// agent.MaxOriginalBytes.
+const (
+	largeAtOnce   = 8
+	largePerOwner = 2
+)
+
+// A Fetcher prepares images. It may be used concurrently and keeps nothing between requests.
 type Fetcher struct {
-	cfg    Config
-	dialer net.Dialer
-	client *http.Client
-	slots  chan struct{}
+	cfg       Config
+	dialer    net.Dialer
+	client    *http.Client
+	fetching  *gate // images
+	large     *gate // images; who is in is in fetching, too
+	shrinking *gate // bytes; who is in waits for nothing
 }
 
 // New makes a Fetcher.
@@ -56,11 +77,16 @@ func New(cfg Config) *Fetcher {
 	cfg.Timeout = cmp.Or(cfg.Timeout, 15*time.Second)
 	cfg.MaxImages = cmp.Or(cfg.MaxImages, 64)
 	cfg.MaxRedirects = cmp.Or(cfg.MaxRedirects, 3)
-	cfg.Concurrent = cmp.Or(cfg.Concurrent, 32)
+	cfg.Concurrent = cmp.Or(cfg.Concurrent, 64)
+	cfg.PerOwner = cmp.Or(cfg.PerOwner, 8)
+	cfg.MaxMemory = cmp.Or(cfg.MaxMemory, 800<<20)
 	if cfg.Allow == nil {
 		cfg.Allow = func(a netip.AddrPort) bool { return Public(a.Addr()) }
 	}
-	f := &Fetcher{cfg: cfg, slots: make(chan struct{}, cfg.Concurrent)}
+	f := &Fetcher{
+		cfg: cfg, fetching: newGate(int64(cfg.Concurrent), int64(cfg.PerOwner)),
+		large: newGate(largeAtOnce, largePerOwner), shrinking: newGate(cfg.MaxMemory, cfg.MaxMemory),
+	}
 	f.dialer = net.Dialer{Resolver: cfg.Resolver, Control: f.checkAddress}
 	f.client = &http.Client{
 		CheckRedirect: f.checkRedirect,
@@ -69,37 +95,29 @@ func New(cfg Config) *Fetcher {
 	return f
 }
 
-// Fetch gets the bytes of every image in req that is known by URL only. Images with the same URL are fetched once.
+// Fetch gets the bytes of every image in messages that is known by URL only, and makes every image smaller that has more
+// than agent.MaxImageBytes. Images with the same URL are fetched once. owner is whose they are.
 //
-// Errors are *agent.Error: InvalidValue with the image's Param when an image can't be had, for whatever reason;
-// Canceled when ctx ended.
-func (f *Fetcher) Fetch(ctx context.Context, req *agent.Request) error {
-	wanted, err := f.wanted(req)
-	if err != nil || len(wanted) == 0 {
-		return err
+// An image that can't be had, for whatever reason, gets a Fault. The only error is the end of ctx, an *agent.Error with
+// code Canceled.
+func (f *Fetcher) Fetch(ctx context.Context, owner string, messages []agent.Message) error {
+	wanted := f.wanted(messages)
+	if len(wanted) == 0 {
+		return nil
 	}
 	parent := ctx
 	ctx, cancel := context.WithTimeout(ctx, f.cfg.Timeout)
 	defer cancel()
-
 	todo := make(chan []*agent.Image, len(wanted))
 	for _, same := range wanted {
 		todo <- same
 	}
 	close(todo)
-	var (
-		wg    sync.WaitGroup
-		once  sync.Once
-		first error
-	)
+	var wg sync.WaitGroup
 	for range min(perRequest, len(wanted)) {
 		wg.Go(func() {
 			for same := range todo {
-				if err := f.fetch(ctx, same); err != nil {
-					once.Do(func() { first = err })
-					cancel()
-					return
-				}
+				f.prepareAll(ctx, owner, same)
 			}
 		})
 	}
@@ -107,47 +125,135 @@ func (f *Fetcher) Fetch(ctx context.Context, req *agent.Request) error {
 	if parent.Err() != nil {
 		return &agent.Error{Code: agent.Canceled, Err: parent.Err()}
 	}
-	return first
-}
-
-// wanted lists the images to fetch; those in a group have the same URL.
-func (f *Fetcher) wanted(req *agent.Request) ([][]*agent.Image, error) {
-	var groups [][]*agent.Image
-	index := map[string]int{}
-	for i := range req.Messages {
-		for _, p := range req.Messages[i].Parts {
-			image := p.Image
-			if image == nil || image.URL == "" || len(image.Data) > 0 {
-				continue
-			}
-			if at, ok := index[image.URL]; ok {
-				groups[at] = append(groups[at], image)
-				continue
-			}
-			if len(groups) == f.cfg.MaxImages {
-				return nil, agent.ParamError(agent.InvalidValue, image.Param,
-					"The request has more than %d image URLs. Send the images as data URLs or leave some out.", f.cfg.MaxImages)
-			}
-			index[image.URL] = len(groups)
-			groups = append(groups, []*agent.Image{image})
-		}
-	}
-	return groups, nil
-}
-
-// fetch gets one URL and gives its bytes to all images that have it.
-func (f *Fetcher) fetch(ctx context.Context, same []*agent.Image) error {
-	mime, data, err := f.get(ctx, same[0].URL)
-	if err != nil {
-		return &agent.Error{
-			Code: agent.InvalidValue, Param: same[0].Param, Err: err,
-			Message: fmt.Sprintf("The image at the given URL can't be used: %s. Send it as a data URL, or send another.", reason(ctx, err)),
-		}
-	}
-	for _, image := range same {
-		image.MIME, image.Data = mime, data
-	}
 	return nil
+}
+
+// wanted lists the images that there is something to do about; those in a group have the same URL.
+func (f *Fetcher) wanted(messages []agent.Message) [][]*agent.Image {
+	var groups [][]*agent.Image
+	var urls []string // in order
+	index := map[string]int{}
+	for i := range messages {
+		for _, p := range messages[i].Parts {
+			image := p.Image
+			switch {
+			case image == nil, image.Fault != nil, len(image.Data) > 0 && (image.URL != "" || image.Original != nil):
+				// No image, or one that is done with.
+			case len(image.Data) > 0:
+				groups = append(groups, []*agent.Image{image})
+			default:
+				at, ok := index[image.URL]
+				if !ok {
+					at = len(groups)
+					index[image.URL] = at
+					urls = append(urls, image.URL)
+					groups = append(groups, nil)
+				}
+				groups[at] = append(groups[at], image)
+			}
+		}
+	}
+	for len(urls) > f.cfg.MaxImages {
+		at := index[urls[0]]
+		for _, image := range groups[at] {
+			image.Fault = agent.ParamError(agent.InvalidValue, image.Param,
+				"The request has more than %d image URLs. Send the images as data URLs or leave some out.", f.cfg.MaxImages)
+		}
+		groups[at], urls = nil, urls[1:]
+	}
+	return groups
+}
+
+// prepareAll does what is to be done about images that are the same. A panic, of which decoders of images have had their
+// share, is the fault of the image.
+func (f *Fetcher) prepareAll(ctx context.Context, owner string, same []*agent.Image) {
+	if len(same) == 0 {
+		return
+	}
+	first := same[0]
+	defer func() {
+		if p := recover(); p != nil {
+			first.Fault = &agent.Error{Code: agent.Internal, Err: fmt.Errorf("imagefetch: panic: %v\n%s", p, debug.Stack())}
+		}
+		for _, image := range same[1:] {
+			param := image.Param
+			*image = *first
+			image.Param = param
+			if first.Fault != nil {
+				own := *first.Fault
+				own.Param = param
+				image.Fault = &own
+			}
+		}
+	}()
+	if err := f.prepare(ctx, owner, first); err != nil {
+		first.Data, first.Fault = nil, fault(ctx, first, err)
+	}
+}
+
+// prepare does what is to be done about one image.
+func (f *Fetcher) prepare(ctx context.Context, owner string, image *agent.Image) error {
+	if len(image.Data) > 0 {
+		return f.fit(ctx, owner, image)
+	}
+	leave, err := f.fetching.enter(ctx, owner, 1)
+	if err != nil {
+		return errBusy
+	}
+	defer leave()
+	if image.Data, err = f.get(ctx, owner, image.URL); err != nil {
+		return err
+	}
+	// What the bytes are counts, not what the server says they are.
+	if image.MIME = http.DetectContentType(image.Data); !types[image.MIME] {
+		return errOtherType
+	}
+	return f.fit(ctx, owner, image)
+}
+
+// fit checks that an image can be read, and makes it smaller if it is too large.
+func (f *Fetcher) fit(ctx context.Context, owner string, image *agent.Image) error {
+	h, err := readHeader(image.Data)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUnreadable, err)
+	}
+	if len(image.Data) <= agent.MaxImageBytes {
+		return nil
+	}
+	switch {
+	case int64(h.width)*int64(h.height) > maxPixels:
+		return errTooManyPixels
+	case h.memory > f.cfg.MaxMemory:
+		return errTooMuchMemory
+	}
+	leave, err := f.shrinking.enter(ctx, owner, h.memory)
+	if err != nil {
+		return errBusy
+	}
+	defer leave()
+	mime, smaller, err := shrink(image.Data, h, upstreamTakes)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUnreadable, err)
+	}
+	original := sha256.Sum256(image.Data)
+	image.MIME, image.Data, image.Original = mime, smaller, original[:]
+	return nil
+}
+
+// fault is what the client is told of an image that can't be used because of err.
+func fault(ctx context.Context, image *agent.Image, err error) *agent.Error {
+	e := &agent.Error{Code: agent.InvalidValue, Param: image.Param, Err: err}
+	if errors.Is(err, errBusy) {
+		e.Code, e.RetryAfter = agent.Overloaded, time.Second
+		e.Message = "The server has more images to fetch than it may at once. Please try again shortly."
+		return e
+	}
+	what, cure := "The image", "Send another"
+	if image.URL != "" {
+		what, cure = "The image at the given URL", "Send it as a data URL, or send another"
+	}
+	e.Message = fmt.Sprintf("%s can't be used: %s. %s.", what, reason(ctx, err), cure)
+	return e
 }
 
 // reason is what the client is told of err: nothing of the network that we stand in.
@@ -166,16 +272,11 @@ func reason(ctx context.Context, err error) string {
 // types are the image types that models take, as http.DetectContentType names them.
 var types = map[string]bool{"image/png": true, "image/jpeg": true, "image/gif": true, "image/webp": true}
 
-func (f *Fetcher) get(ctx context.Context, rawURL string) (mime string, data []byte, err error) {
-	select {
-	case f.slots <- struct{}{}:
-		defer func() { <-f.slots }()
-	case <-ctx.Done():
-		return "", nil, ctx.Err()
-	}
+// get fetches the file at a URL.
+func (f *Fetcher) get(ctx context.Context, owner, rawURL string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, rawURL, nil)
 	if err != nil {
-		return "", nil, &refusal{"it is not a valid URL"}
+		return nil, &refusal{"it is not a valid URL"}
 	}
 	req.Header.Set("Accept", "image/png, image/jpeg, image/webp, image/gif")
 	req.Header.Set("User-Agent", "composer-api")
@@ -185,27 +286,40 @@ func (f *Fetcher) get(ctx context.Context, rawURL string) (mime string, data []b
 		if errors.As(err, &named) {
 			err = named.Err // without the URL, which may hold the client's secrets and is nothing for logs
 		}
-		return "", nil, err
+		return nil, err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return "", nil, &refusal{fmt.Sprintf("its server answered %d", resp.StatusCode)}
+	switch {
+	case resp.StatusCode != http.StatusOK:
+		return nil, &refusal{fmt.Sprintf("its server answered %d", resp.StatusCode)}
+	case resp.ContentLength > agent.MaxOriginalBytes:
+		return nil, errTooLarge
 	}
-	if resp.ContentLength > agent.MaxImageBytes {
-		return "", nil, errTooLarge
+	return f.read(ctx, owner, resp.Body)
+}
+
+// read reads a file. More than agent.MaxImageBytes of it are read only by so many at once.
+func (f *Fetcher) read(ctx context.Context, owner string, body io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(body, agent.MaxImageBytes+1))
+	if err != nil || len(data) <= agent.MaxImageBytes {
+		return data, err
 	}
-	data, err = io.ReadAll(io.LimitReader(resp.Body, agent.MaxImageBytes+1))
+	if !types[http.DetectContentType(data)] {
+		return nil, errOtherType // without reading on
+	}
+	leave, err := f.large.enter(ctx, owner, 1)
 	if err != nil {
-		return "", nil, err
+		return nil, errBusy
 	}
-	if len(data) > agent.MaxImageBytes {
-		return "", nil, errTooLarge
+	defer leave()
+	rest, err := io.ReadAll(io.LimitReader(body, int64(agent.MaxOriginalBytes+1-len(data))))
+	if err != nil {
+		return nil, err
 	}
-	// What the bytes are counts, not what the server says they are.
-	if mime = http.DetectContentType(data); !types[mime] {
-		return "", nil, &refusal{"it is not a PNG, JPEG, GIF or WebP image"}
+	if len(data)+len(rest) > agent.MaxOriginalBytes {
+		return nil, errTooLarge
 	}
-	return mime, data, nil
+	return append(data, rest...), nil
 }
 
 // A refusal is a reason that the client may know.
@@ -214,10 +328,16 @@ type refusal struct{ reason string }
 func (r *refusal) Error() string { return "imagefetch: " + r.reason }
 
 var (
-	errTooLarge   = &refusal{"it is larger than 1 MB"}
-	errNotPublic  = &refusal{"its address is not public"}
-	errRedirected = &refusal{"it redirects too often"}
-	errScheme     = &refusal{"it redirects to something that is no web address"}
+	errTooLarge      = &refusal{"it is larger than 20 MB"}
+	errTooManyPixels = &refusal{"it has more than 50 megapixels"}
+	errTooMuchMemory = &refusal{"it has more pixels than this server can take"}
+	errUnreadable    = &refusal{"it can't be read as PNG, JPEG, GIF or WebP"}
+	errOtherType     = &refusal{"it is not a PNG, JPEG, GIF or WebP image"}
+	errNotPublic     = &refusal{"its address is not public"}
+	errRedirected    = &refusal{"it redirects too often"}
+	errScheme        = &refusal{"it redirects to something that is no web address"}
+
+	errBusy = errors.New("imagefetch: no turn came in time")
 )
 
 func (f *Fetcher) checkRedirect(req *http.Request, via []*http.Request) error {

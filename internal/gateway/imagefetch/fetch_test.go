@@ -1,14 +1,24 @@
 package imagefetch_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
+	"image"
+	"image/color/palette"
+	"image/gif"
+	"image/jpeg"
+	"image/png"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,7 +29,42 @@ import (
 	"composer-api/internal/gateway/imagefetch"
 )
 
-const png = "\x89PNG\r\n\x1a\n and so on"
+// file is an image of w by h pixels whose colours are noise, so that it compresses badly, as the given format.
+func file(format string, w, h int) string {
+	m := image.NewNRGBA(image.Rect(0, 0, w, h))
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range m.Pix {
+		m.Pix[i] = byte(random.Uint32())
+		if i%4 == 3 {
+			m.Pix[i] = 255
+		}
+	}
+	var b bytes.Buffer
+	var err error
+	switch format {
+	case "png":
+		err = png.Encode(&b, m)
+	case "jpeg":
+		err = jpeg.Encode(&b, m, &jpeg.Options{Quality: 95})
+	case "gif":
+		p := image.NewPaletted(m.Rect, palette.Plan9)
+		copy(p.Pix, m.Pix)
+		err = gif.Encode(&b, p, nil)
+	}
+	if err != nil {
+		panic(err)
+	}
+	return b.String()
+}
+
+// These have somewhat more than agent.MaxImageBytes.
+var (
+	largePNG = sync.OnceValue(func() string { return file("png", 800, 600) })
+	largeGIF = sync.OnceValue(func() string { return file("gif", 1200, 1000) })
+)
+
+// webp is the smallest image of its kind, one pixel.
+const webp = "RIFF\x22\x00\x00\x00WEBPVP8 \x16\x00\x00\x000\x01\x00\x9d\x01*\x01\x00\x01\x00\x0e\xc0\xfe%\xa4\x00\x03p\x00\x00\x00\x00"
 
 // site serves images, and what pretends to be one. It is on loopback, which tests must allow.
 func site(t *testing.T) (url string, hits *atomic.Int64) {
@@ -29,15 +74,19 @@ func site(t *testing.T) (url string, hits *atomic.Int64) {
 	content := func(s string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { hits.Add(1); io.WriteString(w, s) }
 	}
-	serve("/a.png", content(png))
-	serve("/a.jpg", content("\xff\xd8\xff\xe0"))
-	serve("/a.gif", content("GIF89a"))
-	serve("/a.webp", content("RIFF\x00\x00\x00\x00WEBPVP8 "))
-	serve("/largest", content(png+strings.Repeat("x", agent.MaxImageBytes-len(png))))
-	serve("/too-large", content(png+strings.Repeat("x", agent.MaxImageBytes)))
+	small := file("png", 2, 2)
+	serve("/a.png", content(small))
+	serve("/a.jpg", content(file("jpeg", 2, 2)))
+	serve("/a.gif", content(file("gif", 2, 2)))
+	serve("/a.webp", content(webp))
+	serve("/large.png", content(largePNG()))
+	serve("/largest", content(small+strings.Repeat("x", agent.MaxOriginalBytes-len(small))))
+	serve("/too-large", content(small+strings.Repeat("x", agent.MaxOriginalBytes)))
+	serve("/broken", content(small[:20]))
+	serve("/megapixels", content("GIF89a\xff\xff\xff\xff"+largeGIF()[10:])) // the size stands there
 	serve("/endless", func(w http.ResponseWriter, r *http.Request) {
 		for r.Context().Err() == nil {
-			if _, err := io.WriteString(w, png); err != nil {
+			if _, err := io.WriteString(w, small); err != nil {
 				return
 			}
 		}
@@ -64,13 +113,23 @@ func site(t *testing.T) (url string, hits *atomic.Int64) {
 // loopback allows loopback beside what is public.
 func loopback(a netip.AddrPort) bool { return a.Addr().IsLoopback() || imagefetch.Public(a.Addr()) }
 
-// request has one message with these images.
-func request(urls ...string) *agent.Request {
+// message is one with these images.
+func message(urls ...string) agent.Message {
 	m := agent.Message{Role: agent.User, Parts: []agent.Part{{Text: "Look."}}}
 	for _, u := range urls {
 		m.Parts = append(m.Parts, agent.Part{Image: &agent.Image{URL: u, Param: "at " + u}})
 	}
-	return &agent.Request{Messages: []agent.Message{m}}
+	return m
+}
+
+// fetch fetches one image.
+func fetch(t *testing.T, f *imagefetch.Fetcher, url string) *agent.Image {
+	t.Helper()
+	m := message(url)
+	if err := f.Fetch(t.Context(), "ann", []agent.Message{m}); err != nil {
+		t.Errorf("%s: %v", url, err)
+	}
+	return m.Parts[1].Image
 }
 
 func TestFetch(t *testing.T) {
@@ -78,16 +137,11 @@ func TestFetch(t *testing.T) {
 	f := imagefetch.New(imagefetch.Config{Allow: loopback})
 	for path, want := range map[string]string{
 		"/a.png": "image/png", "/a.jpg": "image/jpeg", "/a.gif": "image/gif", "/a.webp": "image/webp",
-		"/largest": "image/png", "/redirect": "image/png",
+		"/large.png": "image/jpeg", "/largest": "image/png", "/redirect": "image/png",
 	} {
-		req := request(url + path)
-		if err := f.Fetch(t.Context(), req); err != nil {
-			t.Errorf("%s: %v", path, err)
-			continue
-		}
-		image := req.Messages[0].Parts[1].Image
-		if image.MIME != want || len(image.Data) == 0 || image.URL != url+path {
-			t.Errorf("%s: %s, %d bytes, URL %s", path, image.MIME, len(image.Data), image.URL)
+		got := fetch(t, f, url+path)
+		if got.Fault != nil || got.MIME != want || len(got.Data) == 0 || len(got.Data) > agent.MaxImageBytes || got.URL != url+path {
+			t.Errorf("%s: %v, %s, %d bytes, URL %s", path, got.Fault, got.MIME, len(got.Data), got.URL)
 		}
 	}
 }
@@ -96,8 +150,10 @@ func TestFetchRefuses(t *testing.T) {
 	url, _ := site(t)
 	for path, want := range map[string]string{
 		"/none":       "its server answered 404",
-		"/too-large":  "it is larger than 1 MB",
-		"/endless":    "it is larger than 1 MB",
+		"/too-large":  "it is larger than 20 MB",
+		"/endless":    "it is larger than 20 MB",
+		"/megapixels": "it has more than 50 megapixels",
+		"/broken":     "it can't be read as PNG, JPEG, GIF or WebP",
 		"/page":       "it is not a PNG, JPEG, GIF or WebP image",
 		"/svg":        "it is not a PNG, JPEG, GIF or WebP image",
 		"/empty":      "it is not a PNG, JPEG, GIF or WebP image",
@@ -106,23 +162,23 @@ func TestFetchRefuses(t *testing.T) {
 		"/to-private": "its address is not public",
 	} {
 		t.Run(path, func(t *testing.T) {
-			err := imagefetch.New(imagefetch.Config{Allow: loopback}).Fetch(t.Context(), request(url+path))
-			refused(t, err, "at "+url+path, want)
+			refused(t, fetch(t, imagefetch.New(imagefetch.Config{Allow: loopback}), url+path), want)
 		})
 	}
 }
 
-// refused checks that err is the client's fault, about param, and gives the reason.
-func refused(t *testing.T, err error, param, reason string) {
+// refused checks that an image can't be used by the client's fault, for the reason given.
+func refused(t *testing.T, image *agent.Image, reason string) {
 	t.Helper()
-	if err == nil {
-		t.Fatal("no error")
+	e := image.Fault
+	if e == nil {
+		t.Fatal("no fault")
 	}
-	if e := agent.AsError(err); e.Code != agent.InvalidValue || e.Param != param || !strings.Contains(e.Message, ": "+reason+".") {
+	if e.Code != agent.InvalidValue || e.Param != image.Param || !strings.Contains(e.Message, ": "+reason+".") || image.Data != nil {
 		t.Errorf("got %v, param %q", e, e.Param)
 	}
-	if strings.Contains(err.Error(), "http://") {
-		t.Errorf("the URL would reach the log: %v", err)
+	if strings.Contains(e.Error(), "http://") {
+		t.Errorf("the URL would reach the log: %v", e)
 	}
 }
 
@@ -133,16 +189,14 @@ func TestPrivateAddressesAreRefusedInEveryDisguise(t *testing.T) {
 		"[fe80::1]", "[fd00::1]", "[64:ff9b::7f00:1]",
 	} {
 		t.Run(host, func(t *testing.T) {
-			u := "http://" + host + "/a.png"
-			refused(t, f.Fetch(t.Context(), request(u)), "at "+u, "its address is not public")
+			refused(t, fetch(t, f, "http://"+host+"/a.png"), "its address is not public")
 		})
 	}
 }
 
 func TestNameThatLeadsInsideIsRefused(t *testing.T) {
 	f := imagefetch.New(imagefetch.Config{Resolver: resolver(t, netip.MustParseAddr("192.168.0.7"))})
-	u := "http://innocent.example/a.png"
-	refused(t, f.Fetch(t.Context(), request(u)), "at "+u, "its address is not public")
+	refused(t, fetch(t, f, "http://innocent.example/a.png"), "its address is not public")
 }
 
 // resolver answers every question with addr.
@@ -188,54 +242,109 @@ func answerDNS(c net.Conn, addr netip.Addr) {
 
 func TestSameURLIsFetchedOnce(t *testing.T) {
 	url, hits := site(t)
-	req := request(url+"/a.png", url+"/a.png", url+"/a.jpg")
-	req.Messages = append(req.Messages, request(url+"/a.png").Messages...)
-	if err := imagefetch.New(imagefetch.Config{Allow: loopback}).Fetch(t.Context(), req); err != nil {
+	messages := []agent.Message{message(url+"/a.png", url+"/a.png", url+"/a.jpg", url+"/none"), message(url+"/a.png", url+"/none")}
+	if err := imagefetch.New(imagefetch.Config{Allow: loopback}).Fetch(t.Context(), "ann", messages); err != nil {
 		t.Fatal(err)
 	}
 	if hits.Load() != 2 {
 		t.Errorf("%d fetches", hits.Load())
 	}
-	for _, m := range req.Messages {
+	messages[1].Parts[2].Image.Param = "another field"
+	for _, m := range messages {
 		for _, p := range m.Parts[1:] {
-			if len(p.Image.Data) == 0 {
-				t.Errorf("%s has no bytes", p.Image.URL)
+			if dead := strings.HasSuffix(p.Image.URL, "/none"); dead != (p.Image.Fault != nil) || dead != (len(p.Image.Data) == 0) {
+				t.Errorf("%s: %d bytes, %v", p.Image.URL, len(p.Image.Data), p.Image.Fault)
 			}
 		}
 	}
 }
 
-func TestNothingToFetch(t *testing.T) {
-	req := &agent.Request{Messages: []agent.Message{{Parts: []agent.Part{
-		{Text: "a"}, {Image: &agent.Image{Data: []byte(png), MIME: "image/png"}}, {Image: &agent.Image{Data: []byte(png), URL: "http://127.0.0.1/fetched"}},
-	}}}}
-	if err := imagefetch.New(imagefetch.Config{}).Fetch(t.Context(), req); err != nil {
-		t.Error(err)
+func TestInlineImagesAreFittedToo(t *testing.T) {
+	large := []byte(largePNG())
+	m := agent.Message{Parts: []agent.Part{
+		{Text: "a"}, {Image: &agent.Image{Data: []byte(webp), MIME: "image/webp"}}, {Image: &agent.Image{Data: large, MIME: "image/png"}},
+		{Image: &agent.Image{Data: []byte("\x89PNG\r\n\x1a\n and so on"), MIME: "image/png", Param: "p"}},
+		{Image: &agent.Image{Data: []byte("x"), URL: "http://127.0.0.1/fetched"}},
+	}}
+	f := imagefetch.New(imagefetch.Config{})
+	for range 2 { // the second time there is nothing to do
+		if err := f.Fetch(t.Context(), "ann", []agent.Message{m}); err != nil {
+			t.Error(err)
+		}
+	}
+	if small := m.Parts[1].Image; string(small.Data) != webp || small.Original != nil || small.Fault != nil {
+		t.Errorf("the small one: %+v", small)
+	}
+	sum := sha256.Sum256(large)
+	if got := m.Parts[2].Image; len(got.Data) > agent.MaxImageBytes || got.MIME != "image/jpeg" || !bytes.Equal(got.Original, sum[:]) || got.Fault != nil {
+		t.Errorf("the large one: %s, %d bytes, %v", got.MIME, len(got.Data), got.Fault)
+	}
+	refused(t, m.Parts[3].Image, "it can't be read as PNG, JPEG, GIF or WebP")
+	if fetched := m.Parts[4].Image; len(fetched.Data) != 1 || fetched.Fault != nil {
+		t.Errorf("what was fetched before: %+v", fetched)
 	}
 }
 
+// The oldest are left out: a conversation may have had many images, and its client sends them all again.
 func TestTooManyImages(t *testing.T) {
-	f := imagefetch.New(imagefetch.Config{MaxImages: 2})
-	err := f.Fetch(t.Context(), request("http://a", "http://a", "http://b", "http://c"))
-	if e := agent.AsError(err); err == nil || e.Code != agent.InvalidValue || e.Param != "at http://c" {
-		t.Errorf("error %v", err)
+	url, _ := site(t)
+	m := message(url+"/a.png", url+"/a.png", url+"/a.jpg", url+"/a.gif")
+	if err := imagefetch.New(imagefetch.Config{MaxImages: 2, Allow: loopback}).Fetch(t.Context(), "ann", []agent.Message{m}); err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range m.Parts[1:] {
+		if left := i < 2; left != (p.Image.Fault != nil) {
+			t.Errorf("image %d: %v", i, p.Image.Fault)
+		}
 	}
 }
 
 func TestSlowServerIsGivenUp(t *testing.T) {
 	url, _ := site(t)
 	f := imagefetch.New(imagefetch.Config{Allow: loopback, Timeout: time.Millisecond})
-	refused(t, f.Fetch(t.Context(), request(url+"/silent")), "at "+url+"/silent", "it takes too long")
+	refused(t, fetch(t, f, url+"/silent"), "it takes too long")
 }
 
 func TestClientThatLeavesEndsTheFetch(t *testing.T) {
 	url, _ := site(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	err := imagefetch.New(imagefetch.Config{Allow: loopback}).Fetch(ctx, request(url+"/silent"))
+	err := imagefetch.New(imagefetch.Config{Allow: loopback}).Fetch(ctx, "ann", []agent.Message{message(url + "/silent")})
 	if agent.CodeOf(err) != agent.Canceled {
 		t.Errorf("error %v", err)
 	}
+}
+
+// One owner has many requests whose hosts don't answer. Another's image comes at once all the same.
+func TestSlowHostsOfOneOwnerHoldUpNobodyElse(t *testing.T) {
+	site, _ := site(t)
+	arrived := make(chan struct{}, 100)
+	slow := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		arrived <- struct{}{}
+		<-r.Context().Done()
+	}))
+	t.Cleanup(slow.Close)
+	f := imagefetch.New(imagefetch.Config{Allow: loopback, Timeout: time.Hour, Concurrent: 6, PerOwner: 4})
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			var urls []string
+			for j := range 4 {
+				urls = append(urls, fmt.Sprintf("%s/%d-%d", slow.URL, i, j))
+			}
+			f.Fetch(ctx, "ann", []agent.Message{message(urls...)})
+		})
+	}
+	for range 4 {
+		<-arrived
+	}
+	m := message(site + "/a.png")
+	if err := f.Fetch(t.Context(), "bob", []agent.Message{m}); err != nil || m.Parts[1].Image.Fault != nil {
+		t.Errorf("bob's image: %v, %v", err, m.Parts[1].Image.Fault)
+	}
+	cancel()
+	wg.Wait()
 }
 
 func TestPublic(t *testing.T) {

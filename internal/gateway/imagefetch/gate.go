@@ -1,0 +1,126 @@
+package imagefetch
+
+import (
+	"container/list"
+	"context"
+	"slices"
+	"sync"
+)
+
+// A gate bounds what is done at once: so much in all, and so much for one owner, in whatever unit its user counts.
+// Those who must wait are let in owner by owner in turn, each owner's in the order in which they came: however many one
+// owner has waiting, another waits for one of them at most. It is safe for concurrent use.
+type gate struct {
+	max, perOwner int64
+
+	mu     sync.Mutex
+	used   int64
+	owners map[string]*line // that have something inside or waiting
+	turns  *list.List       // of *line that have somebody waiting, in order of their turn
+}
+
+// A line is what a gate knows of one owner. It is guarded by gate.mu.
+type line struct {
+	used    int64
+	waiting []*waiter
+	turn    *list.Element // in gate.turns; nil when nobody waits
+}
+
+type waiter struct {
+	size int64
+	in   chan struct{} // closed when it is let in
+}
+
+func newGate(limit, perOwner int64) *gate {
+	return &gate{max: limit, perOwner: perOwner, owners: map[string]*line{}, turns: list.New()}
+}
+
+// enter waits until there is room for size, which must be no more than perOwner. Who was let in calls leave, once. The
+// error is ctx's.
+func (g *gate) enter(ctx context.Context, owner string, size int64) (leave func(), err error) {
+	g.mu.Lock()
+	l := g.owners[owner]
+	if l == nil {
+		l = &line{}
+		g.owners[owner] = l
+	}
+	w := &waiter{size: size, in: make(chan struct{})}
+	l.waiting = append(l.waiting, w)
+	if l.turn == nil {
+		l.turn = g.turns.PushBack(l)
+	}
+	g.letIn()
+	g.mu.Unlock()
+	leave = func() { g.leave(owner, l, size) }
+	select {
+	case <-w.in:
+		return leave, nil
+	case <-ctx.Done():
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	select {
+	case <-w.in: // just now
+		g.free(owner, l, size)
+	default:
+		g.unqueue(l, w)
+		g.forget(owner, l)
+	}
+	g.letIn() // those behind w may be smaller
+	return nil, ctx.Err()
+}
+
+func (g *gate) leave(owner string, l *line, size int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.free(owner, l, size)
+	g.letIn()
+}
+
+// letIn lets in whoever may go in now. An owner who has its share is passed over; for anybody else the gate waits until
+// there is room, so that what is large gets its turn, too. g.mu is held.
+func (g *gate) letIn() {
+	for e := g.turns.Front(); e != nil; {
+		l := e.Value.(*line)
+		w := l.waiting[0]
+		if l.used+w.size > g.perOwner {
+			e = e.Next()
+			continue
+		}
+		if g.used+w.size > g.max {
+			return
+		}
+		g.used += w.size
+		l.used += w.size
+		close(w.in)
+		g.unqueue(l, w)
+		if l.turn != nil {
+			g.turns.MoveToBack(l.turn)
+		}
+		e = g.turns.Front()
+	}
+}
+
+// unqueue takes w out of the line, and the line out of turn when nobody waits in it any more. g.mu is held.
+func (g *gate) unqueue(l *line, w *waiter) {
+	i := slices.Index(l.waiting, w)
+	l.waiting = slices.Delete(l.waiting, i, i+1)
+	if len(l.waiting) == 0 {
+		g.turns.Remove(l.turn)
+		l.turn = nil
+	}
+}
+
+// free gives the room of somebody back who was let in. g.mu is held.
+func (g *gate) free(owner string, l *line, size int64) {
+	g.used -= size
+	l.used -= size
+	g.forget(owner, l)
+}
+
+// forget drops an owner who has nothing here. g.mu is held.
+func (g *gate) forget(owner string, l *line) {
+	if l.used == 0 && len(l.waiting) == 0 {
+		delete(g.owners, owner)
+	}
+}
