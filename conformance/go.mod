@@ -2,4 +2,7 @@ module composer-api/conformance
 
 go 1.26.0
 
-require golang.org/x/tools v0.52.0
+require (
+	github.com/coder/websocket v1.8.15
+	golang.org/x/tools v0.52.0
+)

@@ -33,22 +33,23 @@ type codex struct {
 	t        *testing.T
 	sim      *harness.Sim
 	recorder *harness.Recorder
+	settings string // config.toml, with the gateway's address left out
 }
 
 func newCodex(t *testing.T, script string) *codex {
 	t.Helper()
 	sim := harness.StartSim(t)
 	sim.Play(script)
-	return &codex{harness.NewAgent(t), t, sim, harness.StartRecorder(t, harness.StartGateway(t, sim))}
+	return &codex{harness.NewAgent(t), t, sim, harness.StartRecorder(t, harness.StartGateway(t, sim)), settings}
 }
 
 // run gives Codex a prompt and returns the messages that it prints.
 func (c *codex) run(prompt string, args ...string) []string {
 	c.t.Helper()
-	c.WriteFile(c.Home+"/config.toml", fmt.Sprintf(settings, c.recorder.URL))
+	c.WriteFile(c.Home+"/config.toml", fmt.Sprintf(c.settings, c.recorder.URL))
 	args = append([]string{"exec", "--json", "--skip-git-repo-check", "-s", "danger-full-access", "--disable", "plugins"}, args...)
 	out := c.Run(harness.Installed(c.t, "@openai/codex-linux-x64/vendor/x86_64-unknown-linux-musl/bin/codex"),
-		[]string{"CODEX_HOME=" + c.Home, "GW_KEY=" + harness.Key}, append(args, prompt)...)
+		[]string{"CODEX_HOME=" + c.Home, "GW_KEY=" + harness.Key, "CODEX_API_KEY=" + harness.Key}, append(args, prompt)...)
 	var messages []string
 	for line := range strings.Lines(out) {
 		var event struct {
@@ -75,6 +76,12 @@ func (c *codex) wantOneRun(requests, calls int) {
 	if n := len(c.recorder.Exchanges("/v1/responses")); n != requests {
 		c.t.Errorf("Codex sent %d requests, want %d", n, requests)
 	}
+	c.wantRun(calls)
+}
+
+// wantRun fails the test unless upstream saw one run that did all that the script expects.
+func (c *codex) wantRun(calls int) {
+	c.t.Helper()
 	runs := c.sim.AwaitIdle()
 	if len(runs) != 1 || runs[0].End != "well" || len(runs[0].Failures) > 0 || len(runs[0].Calls()) != calls {
 		c.t.Errorf("want one run with %d calls, got\n%s", calls, harness.Summary(runs))
