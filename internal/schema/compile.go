@@ -1,0 +1,168 @@
+package schema
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// Bounds on a schema. OpenAI takes 5,000 properties, ten levels deep.
+const (
+	maxSize    = 512 << 10 // bytes
+	maxObjects = 5_000     // objects in it; the library compares each with every other
+	maxDepth   = 200       // objects and arrays in each other, of a schema as of a value
+)
+
+// A Schema is ready to check values. It is safe for concurrent use, but checks one value at a time.
+type Schema struct {
+	mu       sync.Mutex // guards the budget, which is one check's
+	budget   *budget
+	compiled *jsonschema.Schema
+}
+
+// Compile reads a schema. strict closes its objects; see [closeObjects]. An error says in a sentence for the client what is
+// wrong with the schema; it may quote it.
+func Compile(raw []byte, strict bool) (*Schema, error) {
+	if len(raw) > maxSize {
+		return nil, fmt.Errorf("it is larger than %d KB", maxSize>>10)
+	}
+	doc, err := decode(raw, maxObjects)
+	if err != nil {
+		return nil, err
+	}
+	if strict {
+		closeObjects(doc)
+	}
+	s := &Schema{budget: &budget{}}
+	c := jsonschema.NewCompiler()
+	c.DefaultDraft(jsonschema.Draft2020)
+	c.AssertFormat()
+	c.UseLoader(nowhere{})
+	c.UseRegexpEngine(func(pattern string) (jsonschema.Regexp, error) { return compilePattern(pattern, s.budget) })
+	c.RegisterVocabulary(&jsonschema.Vocabulary{URL: "https://schema.invalid/counted", Compile: s.count})
+	c.AssertVocabs()
+	if err := c.AddResource(home, doc); err != nil {
+		return nil, unusable(err)
+	}
+	if s.compiled, err = c.Compile(home); err != nil {
+		return nil, unusable(err)
+	}
+	return s, nil
+}
+
+// home is the address that a schema without one is given. Its domain is one that never exists (RFC 2606).
+const home = "https://schema.invalid/schema"
+
+// nowhere is the loader of whatever a schema refers to outside of itself: there is nothing.
+type nowhere struct{}
+
+var errElsewhere = errors.New("is not fetched")
+
+// Load implements jsonschema.URLLoader.
+func (nowhere) Load(string) (any, error) { return nil, errElsewhere }
+
+// unusable says why the library would not take a schema.
+func unusable(err error) error {
+	var invalid *jsonschema.SchemaValidationError
+	var load *jsonschema.LoadURLError
+	var mismatch *jsonschema.ValidationError
+	switch {
+	case errors.As(err, &load):
+		url := strings.TrimPrefix(load.URL, "https://schema.invalid/")
+		return fmt.Errorf("it refers to '%s', which is not in it, and nothing is fetched. Put the definition into '$defs'", clip(url, maxQuoted))
+	case errors.As(err, &invalid) && errors.As(invalid.Err, &mismatch):
+		return fmt.Errorf("it is not a valid JSON Schema: %s", strings.Join(problems(mismatch), "; "))
+	}
+	return fmt.Errorf("it is not a valid JSON Schema: %s", clip(strings.ReplaceAll(err.Error(), home, ""), maxProblem))
+}
+
+// maxQuoted bounds what of a schema an error quotes, in bytes.
+const maxQuoted = 200
+
+// clip shortens s to about n bytes.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "") + "…"
+}
+
+// A budget bounds the work of one check.
+type budget struct {
+	steps   int // evaluations of a schema that are left
+	regexps     // time
+}
+
+// maxSteps is how often a check may evaluate a schema. References and alternatives within each other multiply: without a
+// bound a small schema and a small value could keep a processor busy for ever.
+const maxSteps = 300_000
+
+// errTooMuch is what a check panics with, within this package, when its budget is spent: the library has no other way out.
+var errTooMuch = errors.New("schema: checking the value takes too long")
+
+// count makes the library count the evaluations of each schema object.
+func (s *Schema) count(*jsonschema.CompilerContext, map[string]any) (jsonschema.SchemaExt, error) {
+	return step{s.budget}, nil
+}
+
+type step struct{ *budget }
+
+// Validate implements jsonschema.SchemaExt.
+func (s step) Validate(*jsonschema.ValidatorContext, any) {
+	if s.steps--; s.steps < 0 {
+		panic(errTooMuch)
+	}
+}
+
+var errNoJSON = errors.New("it is not valid JSON")
+
+// decode reads one JSON value of bounded depth, with at most so many objects, whose numbers are no larger than a double:
+// the library calculates with exact fractions, for which 1e999999999 would need a gigabyte.
+func decode(raw []byte, objects int) (any, error) {
+	d := jsontext.NewDecoder(bytes.NewReader(raw), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	for {
+		token, err := d.ReadToken()
+		switch {
+		case errors.Is(err, io.EOF):
+			v, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+			if err != nil { // two values
+				return nil, errNoJSON
+			}
+			return v, nil
+		case err != nil:
+			return nil, errNoJSON
+		case d.StackDepth() > maxDepth:
+			return nil, fmt.Errorf("it is nested more than %d levels deep", maxDepth)
+		case token.Kind() == '{':
+			if objects--; objects < 0 {
+				return nil, fmt.Errorf("it holds more than %d objects", maxObjects)
+			}
+		case token.Kind() == '0' && !ordinary(token.String()):
+			return nil, errors.New("it holds a number that is too large")
+		}
+	}
+}
+
+// ordinary reports whether a number is one that a double can hold, at least about.
+func ordinary(number string) bool {
+	const digits = 400 // more than the largest double has
+	f, err := strconv.ParseFloat(number, 64)
+	if err != nil || len(number) > digits {
+		return false
+	}
+	_, exponent, has := strings.Cut(strings.ToLower(number), "e")
+	if !has {
+		return true
+	}
+	// A number that is 0 to a double may have a huge exponent all the same.
+	n, err := strconv.Atoi(exponent)
+	return err == nil && n > -digits && n < digits && !math.IsInf(f, 0)
+}

@@ -1,0 +1,140 @@
+package schema
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+)
+
+// maxRounds is how often Fit converts and checks again: a string that holds an object brings that object's values.
+const maxRounds = 3
+
+// Fit is Check for values that a model wrote: where the schema leaves no doubt, a value of the wrong type is converted,
+// "5" to 5 where an integer must stand, a string that holds a list to that list, 5 to "5". fitted is the value when nothing
+// was to be converted. The members of a value that was converted come in alphabetical order. Errors are Check's, about the
+// value as it came.
+func (s *Schema) Fit(value []byte) (fitted []byte, err error) {
+	v, err := decode(value, maxValues)
+	if err != nil {
+		return nil, &mismatch{problems: []string{err.Error()}}
+	}
+	first := s.check(v)
+	err = first
+	for range maxRounds {
+		if err == nil {
+			break
+		}
+		var wrong *mismatch
+		if !errors.As(err, &wrong) || wrong.cause == nil {
+			return nil, first
+		}
+		converted := false
+		if v, converted = convert(v, leaves(wrong.cause, true)); !converted {
+			return nil, first
+		}
+		err = s.check(v)
+	}
+	switch {
+	case first == nil:
+		return value, nil
+	case err != nil:
+		return nil, first
+	}
+	return encode(v), nil
+}
+
+// convert converts every value in v that has a wrong type and only one right one. It changes v's objects and lists.
+func convert(v any, wrong []*jsonschema.ValidationError) (fixed any, converted bool) {
+	for _, e := range wrong {
+		k, ok := e.ErrorKind.(*kind.Type)
+		if !ok || len(k.Want) != 1 {
+			continue
+		}
+		v = replace(v, e.InstanceLocation, func(old any) any {
+			new, ok := as(old, k.Want[0])
+			if !ok {
+				return old
+			}
+			converted = true
+			return new
+		})
+	}
+	return v, converted
+}
+
+// replace changes what stands at a location in v.
+func replace(v any, location []string, change func(any) any) any {
+	if len(location) == 0 {
+		return change(v)
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		if inner, has := v[location[0]]; has {
+			v[location[0]] = replace(inner, location[1:], change)
+		}
+	case []any:
+		if i, err := strconv.Atoi(location[0]); err == nil && i < len(v) {
+			v[i] = replace(v[i], location[1:], change)
+		}
+	}
+	return v
+}
+
+// as is v as a value of type want, if there is but one way to understand it.
+func as(v any, want string) (any, bool) {
+	switch v := v.(type) {
+	case json.Number:
+		if want == "string" {
+			return v.String(), true
+		}
+	case bool:
+		if want == "string" {
+			return strconv.FormatBool(v), true
+		}
+	case string:
+		return fromString(v, want)
+	}
+	return nil, false
+}
+
+// fromString reads a string that holds a value of another type, as JSON.
+func fromString(s, want string) (any, bool) {
+	inner, err := decode([]byte(s), maxValues)
+	if err != nil {
+		return nil, false
+	}
+	is := ""
+	switch inner := inner.(type) {
+	case nil:
+		is = "null"
+	case bool:
+		is = "boolean"
+	case json.Number:
+		is = "number"
+		if !strings.ContainsAny(inner.String(), ".eE") && want == "integer" {
+			is = want
+		}
+	case map[string]any:
+		is = "object"
+	case []any:
+		is = "array"
+	}
+	return inner, is == want
+}
+
+// encode writes a value without changing its numbers.
+func encode(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic(err) // it came from JSON
+	}
+	return slices.Clip(bytes.TrimSpace(b.Bytes()))
+}
