@@ -2,7 +2,7 @@ package agent
 
 import "encoding/json"
 
-// Kind says which of the five events an [Event] is.
+// Kind says which of the six events an [Event] is.
 type Kind uint8
 
 // The events. The set is closed: an encoder that handles these handles everything.
@@ -12,6 +12,7 @@ const (
 	Call                      // Event.Call: a whole tool call
 	UsageKind                 // Event.Usage: what the run has cost so far; a later one replaces it
 	DoneKind                  // Event.Done: the end of the turn
+	Refusal                   // Event.Text: why the model declines to answer in the form that was asked for; backends give none
 )
 
 // An Event is one thing that a run yields. It is a struct and not an interface so that a streamed word costs no
@@ -19,7 +20,7 @@ const (
 type Event struct {
 	Kind Kind
 
-	// Text is the new text of Text and Reasoning: a delta, never the text so far, never empty, valid UTF-8 on its
+	// Text is the new text of Text, Reasoning and Refusal: a delta, never the text so far, never empty, valid UTF-8 on its
 	// own (no character is split over two events). It is valid until the next call of Run.Next.
 	Text []byte
 
@@ -109,6 +110,7 @@ type Repair string
 // The repairs.
 const (
 	RepairToolChoice Repair = "tool_choice" // it had not called the tool that it must call
+	RepairJSON       Repair = "json"        // its answer was not the JSON that was asked for
 )
 
 // Accepted is what is known once upstream has taken a run, before its first event: a surface's response headers.

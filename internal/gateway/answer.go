@@ -43,7 +43,7 @@ func (a *answer) accept(how agent.Accepted) error {
 
 // piece gives a piece of text or thinking.
 func (a *answer) piece(kind agent.Kind, text []byte) error {
-	if kind == agent.Text {
+	if kind != agent.Reasoning { // clients send a refusal back as text
 		a.seen.assistantText(text)
 	}
 	if err := a.wrote(len(text)); err != nil {

@@ -312,7 +312,7 @@ func (t *turn) pump(ctx context.Context) error {
 // take handles one event. It reports whether the turn is over.
 func (t *turn) take(ctx context.Context, e *agent.Event) (over bool, err error) {
 	switch e.Kind {
-	case agent.Text, agent.Reasoning:
+	case agent.Text, agent.Reasoning, agent.Refusal:
 		return false, t.answer.piece(e.Kind, e.Text)
 	case agent.Call:
 		return false, t.answer.call(e.Call)

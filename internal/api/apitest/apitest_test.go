@@ -26,7 +26,7 @@ func TestEveryErrorThatReachesAClientHasItsCases(t *testing.T) {
 
 func TestScriptErrorsNameTheLine(t *testing.T) {
 	for script, want := range map[string]string{
-		"sing \"a\"":          `line 1: "sing" is none of ["accept" "call" "done" "fail" "flush" "reasoning" "text" "usage"]`,
+		"sing \"a\"":          `line 1: "sing" is none of ["accept" "call" "done" "fail" "flush" "reasoning" "refusal" "text" "usage"]`,
 		"flush\ntext a":       "line 2: text: invalid syntax",
 		"accept localagent":   "line 1: accept: want upstream, resume and model",
 		"call id name {":      "line 1: call: want an id, a name and arguments as JSON",

@@ -33,6 +33,7 @@ func (s turnScript) play(sink agent.Sink) error {
 //	accept UPSTREAM RESUME MODEL [PARAM=VALUE…]
 //	text "…"
 //	reasoning "…"
+//	refusal "…"
 //	call ID NAME ARGUMENTS
 //	usage NAME=NUMBER… [estimated]      input cache_read cache_write output reasoning; price=INPUT/CACHE_WRITE/CACHE_READ/OUTPUT
 //	done stop ["STOP TEXT"]|tool_calls|length
@@ -65,6 +66,7 @@ var verbs = map[string]func(string) (step, error){
 	"accept":    parseAccept,
 	"text":      func(s string) (step, error) { return parseText(agent.Text, s) },
 	"reasoning": func(s string) (step, error) { return parseText(agent.Reasoning, s) },
+	"refusal":   func(s string) (step, error) { return parseText(agent.Refusal, s) },
 	"call":      parseCall,
 	"usage":     parseUsage,
 	"done":      parseDone,

@@ -18,6 +18,7 @@ type wholeAnswer struct {
 
 	content   []byte // inside of a JSON string
 	reasoning []byte // inside of a JSON string
+	refusal   []byte // inside of a JSON string
 	calls     []byte // members of a JSON array, or the function_call
 	usage     agent.Usage
 	written   bool
@@ -42,6 +43,8 @@ func (b *wholeAnswer) Event(e *agent.Event) error {
 		b.content = openai.AppendEscaped(b.content, e.Text)
 	case agent.Reasoning:
 		b.reasoning = openai.AppendEscaped(b.reasoning, e.Text)
+	case agent.Refusal:
+		b.refusal = openai.AppendEscaped(b.refusal, e.Text)
 	case agent.Call:
 		b.call(e.Call)
 	case agent.UsageKind:
@@ -109,15 +112,21 @@ func (b *wholeAnswer) write(reason agent.Reason) error {
 	return api.WriteJSON(b.w, doc)
 }
 
-// appendMessage appends the message. Its content is null only when there are calls and no text.
+// appendMessage appends the message. Its content is null only when there is no text, but calls or a refusal.
 func (b *wholeAnswer) appendMessage(doc []byte) []byte {
 	doc = append(doc, `{"role":"assistant","content":`...)
-	if len(b.content) == 0 && len(b.calls) > 0 {
+	if len(b.content) == 0 && (len(b.calls) > 0 || len(b.refusal) > 0) {
 		doc = append(doc, "null"...)
 	} else {
 		doc = appendQuoted(doc, b.content)
 	}
-	doc = append(doc, `,"refusal":null,"annotations":[]`...)
+	doc = append(doc, `,"refusal":`...)
+	if len(b.refusal) > 0 {
+		doc = appendQuoted(doc, b.refusal)
+	} else {
+		doc = append(doc, "null"...)
+	}
+	doc = append(doc, `,"annotations":[]`...)
 	if len(b.reasoning) > 0 {
 		doc = append(doc, `,"reasoning_content":`...)
 		doc = appendQuoted(doc, b.reasoning)

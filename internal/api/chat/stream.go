@@ -60,6 +60,8 @@ func (s *Stream) Event(e *agent.Event) error {
 		return s.text(`{"content":"`, e.Text)
 	case agent.Reasoning:
 		return s.text(`{"reasoning_content":"`, e.Text)
+	case agent.Refusal:
+		return s.text(`{"refusal":"`, e.Text)
 	case agent.Call:
 		return s.call(e.Call)
 	case agent.UsageKind:
@@ -71,7 +73,7 @@ func (s *Stream) Event(e *agent.Event) error {
 	return nil
 }
 
-// text writes a piece of text or thinking.
+// text writes a piece of text, thinking or a refusal.
 func (s *Stream) text(member string, text []byte) error {
 	b := append(s.out.Buffer(), s.begin...)
 	b = append(b, choice...)

@@ -110,6 +110,8 @@ func (e *Encoder) Event(ev *agent.Event) error {
 		return e.text(ev.Text)
 	case agent.Reasoning:
 		return e.write(reasoningItem, ev.Text)
+	case agent.Refusal:
+		return e.write(refusalItem, ev.Text)
 	case agent.Call:
 		return e.call(ev.Call)
 	case agent.UsageKind:

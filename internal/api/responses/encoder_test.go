@@ -75,7 +75,9 @@ func randomEvents(r *rand.Rand) []agent.Event {
 	var events []agent.Event
 	called := false
 	for range r.IntN(20) {
-		switch r.IntN(4) {
+		switch r.IntN(5) {
+		case 4:
+			events = append(events, agent.Event{Kind: agent.Refusal, Text: []byte(words[r.IntN(len(words))])})
 		case 0:
 			events = append(events, agent.Event{Kind: agent.Reasoning, Text: []byte(words[r.IntN(len(words))])})
 		case 1:

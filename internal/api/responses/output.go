@@ -15,6 +15,7 @@ const (
 	reasoningItem
 	functionCallItem
 	customCallItem
+	refusalItem // a message
 	toolSearchCallItem
 	compactionItem
 )
@@ -25,6 +26,7 @@ var idPrefixes = [...]string{
 	reasoningItem:      "rs_",
 	functionCallItem:   "fc_",
 	customCallItem:     "ctc_",
+	refusalItem:        "msg_",
 	toolSearchCallItem: "tsc_",
 	compactionItem:     "cmpt_",
 }
@@ -44,11 +46,11 @@ type item struct {
 // The items' forms on the wire.
 type (
 	wireMessage struct {
-		ID      string       `json:"id"`
-		Type    string       `json:"type"`
-		Status  Status       `json:"status"`
-		Role    string       `json:"role"`
-		Content []outputText `json:"content"`
+		ID      string `json:"id"`
+		Type    string `json:"type"`
+		Status  Status `json:"status"`
+		Role    string `json:"role"`
+		Content []any  `json:"content"` // outputText or refusal
 	}
 	wireReasoning struct {
 		ID               string        `json:"id"`
@@ -95,6 +97,10 @@ type (
 		Annotations []jsontext.Value `json:"annotations"`
 		Logprobs    []jsontext.Value `json:"logprobs"`
 	}
+	refusalText struct {
+		Type    string `json:"type"`
+		Refusal string `json:"refusal"`
+	}
 	summaryText struct {
 		Type string `json:"type"`
 		Text string `json:"text"`
@@ -105,10 +111,10 @@ type (
 // parts yet: they come with events of their own.
 func (it *item) wire() any {
 	switch it.kind {
-	case messageItem:
+	case messageItem, refusalItem:
 		m := wireMessage{ID: it.id, Type: "message", Status: it.status, Role: "assistant"}
 		if it.status != InProgress {
-			m.Content = []outputText{it.outputText()}
+			m.Content = []any{it.contentPart()}
 		}
 		return m
 	case reasoningItem:
@@ -128,7 +134,11 @@ func (it *item) wire() any {
 	}
 }
 
-func (it *item) outputText() outputText {
+// contentPart is a message's one part.
+func (it *item) contentPart() any {
+	if it.kind == refusalItem {
+		return refusalText{Type: "refusal", Refusal: string(it.text)}
+	}
 	return outputText{Type: "output_text", Text: string(it.text)}
 }
 

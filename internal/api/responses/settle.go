@@ -140,7 +140,7 @@ func readDoneItem(raw jsontext.Value, index int) (*item, error) {
 		CallID    string         `json:"call_id"`
 		Name      string         `json:"name"`
 		Namespace string         `json:"namespace"`
-		Content   []outputText   `json:"content"`
+		Content   []writtenPart  `json:"content"`
 		Summary   []summaryText  `json:"summary"`
 		Arguments jsontext.Value `json:"arguments"`
 		Input     string         `json:"input"`
@@ -156,7 +156,10 @@ func readDoneItem(raw jsontext.Value, index int) (*item, error) {
 	switch it.kind {
 	case messageItem:
 		for _, part := range w.Content {
-			it.text = append(it.text, part.Text...)
+			if part.Type == "refusal" {
+				it.kind = refusalItem
+			}
+			it.text = append(append(it.text, part.Text...), part.Refusal...)
 		}
 	case reasoningItem:
 		for _, part := range w.Summary {
@@ -176,6 +179,13 @@ func readDoneItem(raw jsontext.Value, index int) (*item, error) {
 	return it, nil
 }
 
+// A writtenPart is a part of a message, as we have written it down.
+type writtenPart struct {
+	Type    string `json:"type"`
+	Text    string `json:"text"`
+	Refusal string `json:"refusal"`
+}
+
 // readLog gives the items that are done in a log, and the one that is open.
 func readLog(log [][]byte) (done []jsontext.Value, open *item, err error) {
 	for _, event := range log {
@@ -184,6 +194,7 @@ func readLog(log [][]byte) (done []jsontext.Value, open *item, err error) {
 			Type  string         `json:"type"`
 			Item  jsontext.Value `json:"item"`
 			Delta string         `json:"delta"`
+			Part  writtenPart    `json:"part"`
 		}
 		if err := openai.DecodeOwn(data, &e); err != nil {
 			return nil, nil, err
@@ -195,6 +206,8 @@ func readLog(log [][]byte) (done []jsontext.Value, open *item, err error) {
 			}
 		case e.Type == "response.output_item.done":
 			done, open = append(done, e.Item), nil
+		case open != nil && e.Part.Type == "refusal":
+			open.kind = refusalItem
 		case open != nil && open.kind != toolSearchCallItem:
 			open.text = append(open.text, e.Delta...)
 		}

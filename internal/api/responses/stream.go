@@ -60,14 +60,19 @@ type (
 	}
 	contentPartEvent struct {
 		itemHead
-		ContentIndex int        `json:"content_index"`
-		Part         outputText `json:"part"`
+		ContentIndex int `json:"content_index"`
+		Part         any `json:"part"`
 	}
 	textDoneEvent struct {
 		itemHead
 		ContentIndex int              `json:"content_index"`
 		Text         string           `json:"text"`
 		Logprobs     []jsontext.Value `json:"logprobs"`
+	}
+	refusalDoneEvent struct {
+		itemHead
+		ContentIndex int    `json:"content_index"`
+		Refusal      string `json:"refusal"`
 	}
 	summaryPartEvent struct {
 		itemHead
@@ -159,9 +164,9 @@ func (s *stream) added(it *item) error {
 	}
 	s.prepareDeltas(it)
 	switch it.kind {
-	case messageItem:
+	case messageItem, refusalItem:
 		const name = "response.content_part.added"
-		return s.send(name, contentPartEvent{itemHead: s.itemHead(name, it), Part: it.outputText()})
+		return s.send(name, contentPartEvent{itemHead: s.itemHead(name, it), Part: it.contentPart()})
 	case reasoningItem:
 		const name = "response.reasoning_summary_part.added"
 		return s.send(name, summaryPartEvent{itemHead: s.itemHead(name, it), Part: it.summaryText()})
@@ -175,6 +180,7 @@ var deltaEvents = [...]struct{ name, before, after string }{
 	reasoningItem:    {"response.reasoning_summary_text.delta", `"summary_index":0,`, ``},
 	functionCallItem: {"response.function_call_arguments.delta", ``, ``},
 	customCallItem:   {"response.custom_tool_call_input.delta", ``, ``},
+	refusalItem:      {"response.refusal.delta", `"content_index":0,`, ``},
 }
 
 // prepareDeltas writes down what all deltas of it have in common, so that a delta costs no more than its text.
@@ -215,7 +221,14 @@ func (s *stream) partDone(it *item) error {
 			return err
 		}
 		name = "response.content_part.done"
-		return s.send(name, contentPartEvent{itemHead: s.itemHead(name, it), Part: it.outputText()})
+		return s.send(name, contentPartEvent{itemHead: s.itemHead(name, it), Part: it.contentPart()})
+	case refusalItem:
+		name := "response.refusal.done"
+		if err := s.send(name, refusalDoneEvent{itemHead: s.itemHead(name, it), Refusal: string(it.text)}); err != nil {
+			return err
+		}
+		name = "response.content_part.done"
+		return s.send(name, contentPartEvent{itemHead: s.itemHead(name, it), Part: it.contentPart()})
 	case reasoningItem:
 		name := "response.reasoning_summary_text.done"
 		if err := s.send(name, summaryDoneEvent{itemHead: s.itemHead(name, it), Text: string(it.text)}); err != nil {

@@ -12,6 +12,7 @@ import (
 type Turn struct {
 	Text      string
 	Reasoning string
+	Refusal   string
 	Calls     []agent.ToolCall
 	Usage     *agent.Usage // the last one; nil when there was none
 	Done      agent.Done
@@ -39,6 +40,8 @@ func (t *Turn) Add(e *agent.Event) {
 		t.Text += string(e.Text)
 	case agent.Reasoning:
 		t.Reasoning += string(e.Text)
+	case agent.Refusal:
+		t.Refusal += string(e.Text)
 	case agent.Call:
 		t.Calls = append(t.Calls, *e.Call)
 	case agent.UsageKind:

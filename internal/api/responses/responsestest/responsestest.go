@@ -76,6 +76,7 @@ type Event struct {
 	ItemID      string          `json:"item_id"`
 	Delta       string          `json:"delta"`
 	Text        *string         `json:"text"`
+	Refusal     *string         `json:"refusal"`
 	Arguments   *string         `json:"arguments"`
 	Input       *string         `json:"input"`
 	Item        json.RawMessage `json:"item"`
@@ -242,7 +243,7 @@ func (c *checker) part(e *Event) error {
 		return fmt.Errorf("item %s is not open", e.ItemID)
 	}
 	c.open.deltas.WriteString(e.Delta)
-	for _, text := range []*string{e.Text, e.Arguments, e.Input} {
+	for _, text := range []*string{e.Text, e.Refusal, e.Arguments, e.Input} {
 		if text != nil {
 			c.open.text = text
 		}
