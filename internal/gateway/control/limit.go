@@ -11,7 +11,7 @@ import (
 // A limiter cuts an answer at the client's limits: before a stop text, or after so many tokens. It holds back no more
 // than what may be the beginning of a stop text. The zero value cuts nothing.
 type limiter struct {
-	stop    [][]byte
+	stops   []stopText
 	limited bool
 	budget  int    // bytes that may still pass when limited
 	met     string // the stop text that was met: nothing passes any more
@@ -24,7 +24,7 @@ type limiter struct {
 func newLimiter(stops []string, maxTokens int) limiter {
 	l := limiter{limited: maxTokens > 0, budget: min(maxTokens, math.MaxInt/agent.SizePerToken) * agent.SizePerToken}
 	for _, s := range stops {
-		l.stop = append(l.stop, []byte(s))
+		l.stops = append(l.stops, newStopText(s))
 	}
 	return l
 }
@@ -35,7 +35,7 @@ func (l *limiter) text(in []byte) (out []byte, cut agent.Reason) {
 	if l.met != "" {
 		return nil, agent.Stop
 	}
-	if len(l.stop) > 0 {
+	if len(l.stops) > 0 {
 		in, cut = l.beforeStop(in)
 	}
 	out, spent := l.spend(in)
@@ -68,36 +68,75 @@ func (l *limiter) rest() (out []byte, cut agent.Reason) {
 }
 
 func (l *limiter) beforeStop(in []byte) (out []byte, cut agent.Reason) {
-	l.joined = append(append(l.joined[:0], l.held...), in...)
 	// Of several stop texts the one that is complete first counts, so that it doesn't matter how the answer came in
-	// pieces.
-	start, end := -1, len(l.joined)+1
-	for _, s := range l.stop {
-		if i := bytes.Index(l.joined, s); i >= 0 && (i+len(s) < end || i+len(s) == end && i < start) {
-			start, end = i, i+len(s)
+	// pieces; of those the longest.
+	end, length, keep := len(in), 0, 0
+	for i := range l.stops {
+		s := &l.stops[i]
+		if n := s.find(in[:end]); n > 0 && (n < end || len(s.text) > length) {
+			end, length = n, len(s.text)
 		}
+		keep = max(keep, s.matched)
 	}
-	if start >= 0 {
-		l.held, l.met = l.held[:0], string(l.joined[start:end])
-		return l.joined[:start], agent.Stop
+	text := in
+	if len(l.held) > 0 {
+		l.joined = append(append(l.joined[:0], l.held...), in...)
+		text = l.joined
 	}
-	keep := l.possibleStop(l.joined)
-	out = l.joined[:len(l.joined)-keep]
-	l.held = append(l.held[:0], l.joined[len(out):]...)
+	if length > 0 {
+		end += len(text) - len(in)
+		l.held, l.met = l.held[:0], string(text[end-length:end])
+		return text[:end-length], agent.Stop
+	}
+	out = text[:len(text)-keep]
+	l.held = append(l.held[:0], text[len(out):]...)
 	return out, 0
 }
 
-// possibleStop is the length of the longest end of text that a stop text begins with.
-func (l *limiter) possibleStop(text []byte) int {
-	longest := 0
-	for _, s := range l.stop {
-		for n := min(len(s)-1, len(text)); n > longest; n-- {
-			if bytes.HasSuffix(text, s[:n]) {
-				longest = n
+// A stopText finds a text in a stream, in time linear in the stream's length (the method of Knuth, Morris and Pratt).
+type stopText struct {
+	text    []byte
+	back    []int // back[n] is how much is left of n matched bytes when the next one differs
+	matched int   // bytes of text that the stream ends with now
+}
+
+func newStopText(s string) stopText {
+	t := stopText{text: []byte(s), back: make([]int, len(s)+1)}
+	for n := 2; n <= len(s); n++ {
+		k := t.back[n-1]
+		for k > 0 && s[k] != s[n-1] {
+			k = t.back[k]
+		}
+		if s[k] == s[n-1] {
+			k++
+		}
+		t.back[n] = k
+	}
+	return t
+}
+
+// find reads on, and returns how much of in there is up to the end of the text, 0 when it is not complete.
+func (t *stopText) find(in []byte) int {
+	for i := 0; i < len(in); i++ {
+		if t.matched == 0 {
+			skip := bytes.IndexByte(in[i:], t.text[0])
+			if skip < 0 {
+				return 0
 			}
+			i += skip
+		}
+		for t.matched > 0 && t.text[t.matched] != in[i] {
+			t.matched = t.back[t.matched]
+		}
+		if t.text[t.matched] == in[i] {
+			t.matched++
+		}
+		if t.matched == len(t.text) {
+			t.matched = 0
+			return i + 1
 		}
 	}
-	return longest
+	return 0
 }
 
 // spend takes in off the budget. When it doesn't fit, out is what does, whole characters only.
