@@ -22,7 +22,7 @@ var arrows = map[string][]string{
 
 	// A turn, and what it needs.
 	"gateway":                    {"agent", "gateway/catalog", "gateway/control", "gateway/park", "lru", "store"},
-	"gateway/control":            {"agent"},
+	"gateway/control":            {"agent", "schema"},
 	"gateway/park":               {},
 	"gateway/catalog":            {"agent"},
 	"backend/localagent/toolmap": {"agent"},
@@ -49,7 +49,7 @@ var arrows = map[string][]string{
 
 	// The public API.
 	"api":                         {"agent"},
-	"api/openai":                  {"agent"},
+	"api/openai":                  {"agent", "schema"},
 	"api/chat":                    {"agent", "api", "api/openai", "sse"},
 	"api/messages":                {"agent", "api", "api/openai", "sse", "store/seal"},
 	"api/completions":             {"agent", "api", "api/openai", "sse"},
@@ -82,6 +82,7 @@ var arrows = map[string][]string{
 	"config":   {"agent"},
 	"cli":      {"*"},
 	"lru":      {},
+	"schema":   {},
 	"memnet":   {},
 	"golden":   {}, // for tests
 	"archtest": {},

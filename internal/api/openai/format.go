@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/schema"
 )
 
 // A SchemaFormat is the description of a JSON schema in a request's format field.
@@ -14,21 +15,24 @@ type SchemaFormat struct {
 	Strict      bool   `json:"strict"`
 }
 
-// Format reads the format that the answer's text must have. typ is the format's type, at param+".type"; schema, which
+// Format reads the format that the answer's text must have. typ is the format's type, at param+".type"; s, which
 // counts for json_schema only, is at schemaParam.
-func Format(typ, param string, schema SchemaFormat, schemaParam string) (agent.Format, error) {
+func Format(typ, param string, s SchemaFormat, schemaParam string) (agent.Format, error) {
 	switch typ {
 	case "text":
 		return agent.Format{}, nil
 	case "json_object":
 		return agent.Format{Kind: agent.JSONObject}, nil
 	case "json_schema":
-		if schema.Schema == nil {
+		if s.Schema == nil {
 			return agent.Format{}, Missing(schemaParam + ".schema")
 		}
+		if _, err := schema.Compile(s.Schema, s.Strict); err != nil {
+			return agent.Format{}, agent.ParamError(agent.InvalidValue, param, "The JSON Schema in '%s' can't be used: %v.", param, err)
+		}
 		return agent.Format{
-			Kind: agent.JSONSchema, Name: schema.Name, Description: schema.Description,
-			Schema: json.RawMessage(schema.Schema), Strict: schema.Strict,
+			Kind: agent.JSONSchema, Name: s.Name, Description: s.Description,
+			Schema: json.RawMessage(s.Schema), Strict: s.Strict,
 		}, nil
 	case "":
 		return agent.Format{}, Missing(param + ".type")

@@ -17,6 +17,7 @@ import (
 //	script       what the simulated model says; see package script
 //	ask          the client's first request, in no surface's spelling; see type ask
 //	results      the client's next request: the results of the calls that it got, one a line
+//	question     the client's next request: what the user says
 //	got          golden: what the client gets from each request
 //	got SURFACE  golden: the same for one of the four clients, where it gets something else
 //	upstream     golden: what the simulator receives
@@ -56,13 +57,18 @@ func converse(t *testing.T, s surface, c *golden.Case, first ask) (got, upstream
 	b.WriteString(client.send().String())
 	for _, f := range c.Files {
 		name, _, _ := strings.Cut(f.Name, " ")
-		if name != "results" {
+		if name != "results" && name != "question" {
 			continue
 		}
 		if strings.HasSuffix(f.Name, "after a restart") {
 			w.restart()
 		}
-		client.results(strings.Split(strings.TrimSpace(string(f.Data)), "\n"))
+		said := strings.TrimSpace(string(f.Data))
+		if name == "question" {
+			client.question(said)
+		} else {
+			client.results(strings.Split(said, "\n"))
+		}
 		fmt.Fprintf(&b, "\n%s", client.send())
 	}
 	w.close()

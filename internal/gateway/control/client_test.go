@@ -43,6 +43,7 @@ type answer struct {
 	header   http.Header // x-composer headers and trailers
 	thinking string
 	text     string
+	refusal  string
 	calls    []agent.ToolCall
 	end      string // finish reason or error
 	usage    string
@@ -63,6 +64,9 @@ func (a *answer) String() string {
 	}
 	if a.text != "" {
 		fmt.Fprintf(&b, "says %q\n", a.text)
+	}
+	if a.refusal != "" {
+		fmt.Fprintf(&b, "declines %q\n", a.refusal)
 	}
 	for _, c := range a.calls {
 		fmt.Fprintf(&b, "calls %s %s\n", c.Name, c.Arguments)
@@ -99,10 +103,11 @@ type client struct {
 	history []said
 }
 
-// said is an answer of the model or the results for it.
+// said is an answer of the model, the results for it, or the next question.
 type said struct {
-	answer  *answer
-	results []string
+	answer   *answer
+	results  []string
+	question string
 }
 
 // send asks for an answer.
@@ -128,6 +133,9 @@ func (c *client) sendUntil(ctx context.Context) *answer {
 
 // results are what the client's tools said to the last answer's calls.
 func (c *client) results(texts []string) { c.history = append(c.history, said{results: texts}) }
+
+// question is what the user says next.
+func (c *client) question(text string) { c.history = append(c.history, said{question: text}) }
 
 func readAnswer(t *testing.T, rec *httptest.ResponseRecorder, s surface) *answer {
 	t.Helper()
@@ -190,6 +198,9 @@ func chatRequest(c *client) any {
 		if s.answer == nil {
 			for i, text := range s.results {
 				messages = append(messages, object{"role": "tool", "tool_call_id": ids[i], "content": text})
+			}
+			if s.question != "" {
+				messages = append(messages, object{"role": "user", "content": s.question})
 			}
 			continue
 		}
@@ -276,6 +287,7 @@ func usageText(in, out int, estimated bool) string {
 func (a *answer) addChat(m *chatMessage) {
 	a.thinking += m.Thinking
 	a.text += m.Content
+	a.refusal += m.Refusal
 	for _, c := range m.ToolCalls {
 		if c.ID != "" {
 			a.calls = append(a.calls, agent.ToolCall{ID: c.ID, Name: c.Function.Name})
@@ -367,6 +379,9 @@ func responsesRequest(c *client) any {
 			for i, text := range s.results {
 				input = append(input, object{"type": "function_call_output", "call_id": ids[i], "output": text})
 			}
+			if s.question != "" {
+				input = append(input, object{"role": "user", "content": s.question})
+			}
 			continue
 		}
 		if s.answer.text != "" {
@@ -441,6 +456,7 @@ func (a *answer) setResponse(r *responseBody) {
 			a.thinking += item.Summary[0].Text
 		case "message":
 			a.text += item.Content[0].Text
+			a.refusal += item.Content[0].Refusal
 		case "function_call":
 			a.calls = append(a.calls, agent.ToolCall{ID: item.CallID, Name: item.Name, Arguments: json.RawMessage(item.Arguments)})
 		}
@@ -473,7 +489,7 @@ func readResponse(a *answer, events []json.RawMessage) {
 
 // readResponseStream reads the last event, and checks that the text of the deltas is no other.
 func readResponseStream(a *answer, events []json.RawMessage) {
-	var streamed string
+	var streamed, refused string
 	for _, e := range events {
 		var event struct {
 			Type     string
@@ -487,11 +503,13 @@ func readResponseStream(a *answer, events []json.RawMessage) {
 		switch event.Type {
 		case "response.output_text.delta":
 			streamed += event.Delta
+		case "response.refusal.delta":
+			refused += event.Delta
 		case "response.completed", "response.incomplete", "response.failed":
 			a.setResponse(event.Response)
 		}
 	}
-	if streamed != a.text {
-		a.end = fmt.Sprintf("with the text %q and deltas %q", a.text, streamed)
+	if streamed != a.text || refused != a.refusal {
+		a.end = fmt.Sprintf("with the text %q%q and deltas %q%q", a.text, a.refusal, streamed, refused)
 	}
 }

@@ -16,4 +16,5 @@
 //	limit.go       stop texts and the token limit
 //	calls.go       calls on their way to the client; one at a time when it asks for that
 //	toolchoice.go  a tool that must be called
+//	format.go      JSON, with jsonvalues.go, which finds it in an answer, and refusal.go, which tells that there is none
 package control

@@ -57,7 +57,7 @@ func (l *Layer) Start(ctx context.Context, turn *Turn, backend agent.Backend, re
 // Begin says whose turn comes next: the request whose results Resume will bring.
 func (r *Run) Begin(turn *Turn, req *agent.Request) {
 	r.turn, r.req = turn, req
-	r.pass = !turn.limited() && !turn.mustCall()
+	r.pass = !turn.limited() && !turn.mustCall() && !turn.mustBeJSON()
 	r.held, r.spoke, r.said = nil, false, 0
 	r.usage, r.last = agent.Usage{}, nil
 	r.calls.begin()
@@ -177,16 +177,23 @@ func (r *Run) cut(reason agent.Reason) {
 // maxHeld bounds the text that waits for the end of a turn, in bytes.
 const maxHeld = 16 << 20
 
-// holds reports whether text waits: for a call that must come, after which it is what the model said before it.
-func (r *Run) holds() bool { return r.turn.mustCall() && len(r.calls.given) == 0 }
+// holds reports whether text waits: for the turn's end when it must be JSON, or for a call that must come, after which it is
+// what the model said before it.
+func (r *Run) holds() bool {
+	return r.turn.mustBeJSON() || r.turn.mustCall() && len(r.calls.given) == 0
+}
 
 // hold keeps a piece of text. What is beyond all reason is dropped.
 func (r *Run) hold(text []byte) {
 	r.held = append(r.held, text[:min(len(text), maxHeld-len(r.held))]...)
 }
 
-// release gives the text that was held back, as far as the stop texts let it pass.
+// release gives the text that was held back, as far as the stop texts let it pass. What should have been JSON and is not
+// the answer (a call follows it, or a limit has cut it) is dropped: a client that expects JSON reads all text as such.
 func (r *Run) release() {
+	if r.turn.mustBeJSON() {
+		r.held = nil
+	}
 	if len(r.held) > 0 {
 		out, _ := r.turn.text.text(r.held)
 		r.out.text(agent.Text, out)
@@ -206,6 +213,8 @@ func (r *Run) done(ctx context.Context, done *agent.Done) error {
 		return ErrEmpty
 	case r.turn.mustCall():
 		return r.withoutCall(ctx, done)
+	case r.turn.mustBeJSON():
+		return r.finishJSON(ctx, done)
 	default:
 		return r.finishText(done)
 	}

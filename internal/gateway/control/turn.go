@@ -17,6 +17,8 @@ func New() *Layer { return &Layer{} }
 type Turn struct {
 	req *agent.Request
 
+	format *format // of the answer; nil is plain text
+
 	// text cuts what the client gets. Text that is held back until the turn's end is counted on its way in, by count, and
 	// searched for stop texts on its way out, by text.
 	count, text limiter
@@ -27,13 +29,17 @@ type Turn struct {
 // Turn reads what req asks of its answer. Errors are *agent.Error about a field of the request.
 func (l *Layer) Turn(req *agent.Request) (*Turn, error) {
 	t := &Turn{req: req}
+	var err error
+	if t.format, err = newFormat(&req.Format); err != nil {
+		return nil, err
+	}
 	t.Restart()
 	return t, nil
 }
 
 // Restart renews the limits. It is for a turn whose client has got nothing but thinking yet, before another run.
 func (t *Turn) Restart() {
-	if t.mustCall() {
+	if t.mustCall() || t.mustBeJSON() {
 		t.count, t.text = newLimiter(nil, t.req.MaxOutputTokens), newLimiter(t.req.Stop, 0)
 		return
 	}

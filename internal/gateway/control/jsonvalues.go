@@ -1,0 +1,67 @@
+package control
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+const (
+	maxTried  = 64 // places in an answer that are tried as the beginning of a value
+	maxValues = 8  // values that are looked at
+)
+
+// jsonValues finds the JSON values of an answer, the longest first: the whole answer, if it is one value; else what stands
+// in code fences, and the objects and lists between words.
+func jsonValues(answer string) []string {
+	answer = strings.TrimSpace(answer)
+	if json.Valid([]byte(answer)) {
+		return []string{answer}
+	}
+	values := append(fenced(answer), bare(answer)...)
+	slices.SortStableFunc(values, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	values = slices.Compact(values)
+	return values[:min(len(values), maxValues)]
+}
+
+// fenced are the code blocks of a text that are JSON. The last one may have no end.
+func fenced(text string) []string {
+	const fence = "```"
+	var values []string
+	for {
+		_, after, found := strings.Cut(text, fence)
+		if !found {
+			return values
+		}
+		_, after, _ = strings.Cut(after, "\n") // the language
+		var block string
+		block, text, _ = strings.Cut(after, fence)
+		if block = strings.TrimSpace(block); json.Valid([]byte(block)) {
+			values = append(values, block)
+		}
+	}
+}
+
+// bare are the objects and lists that stand in a text. Where one begins that has no end, the next bracket is tried.
+func bare(text string) []string {
+	var values []string
+	for range maxTried {
+		start := strings.IndexAny(text, "{[")
+		if start < 0 {
+			break
+		}
+		text = text[start:]
+		d := jsontext.NewDecoder(strings.NewReader(text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+		value, err := d.ReadValue()
+		if err != nil {
+			text = text[1:]
+			continue
+		}
+		values = append(values, string(value))
+		text = text[d.InputOffset():]
+	}
+	return values
+}
