@@ -111,6 +111,7 @@ type Repair string
 const (
 	RepairToolChoice Repair = "tool_choice" // it had not called the tool that it must call
 	RepairJSON       Repair = "json"        // its answer was not the JSON that was asked for
+	RepairArguments  Repair = "arguments"   // its arguments did not fit the tool's schema
 )
 
 // Accepted is what is known once upstream has taken a run, before its first event: a surface's response headers.

@@ -8,6 +8,9 @@ type calls struct {
 	given    []string           // ids of the calls that the client has got in this turn
 	waiting  []agent.ToolCall   // announced, but given later because the client takes one at a time
 	answered []agent.ToolResult // results that are in while others wait
+	refused  []agent.ToolResult // our own results for calls that the client doesn't see
+	// corrected says that the model was told of arguments that do not fit, and has made no strict call since.
+	corrected bool
 }
 
 // begin prepares for another turn.
@@ -38,22 +41,35 @@ func (c *calls) takeWaiting() []agent.ToolCall {
 	return waiting
 }
 
-// takeAnswered returns the results for upstream.
+// takeRefused returns our own results, for upstream.
+func (c *calls) takeRefused() []agent.ToolResult {
+	refused := c.refused
+	c.refused, c.corrected = nil, c.corrected || len(refused) > 0
+	return refused
+}
+
+// takeAnswered returns the client's results, for upstream.
 func (c *calls) takeAnswered() []agent.ToolResult {
 	answered := c.answered
 	c.answered = nil
 	return answered
 }
 
+// call takes a call of the model.
+func (r *Run) call(c agent.ToolCall) {
+	if r.fit(&c) {
+		r.giveOrHold(c)
+	}
+}
+
 // giveOrHold gives a call to the client, or lets it wait while the client, which takes one at a time, has another to
 // answer. Text that waited for a call, or was held back as the possible beginning of a stop text, goes before it.
-func (r *Run) giveOrHold(c *agent.ToolCall) {
+func (r *Run) giveOrHold(c agent.ToolCall) {
 	if r.turn.req.SerialToolCalls && len(r.calls.given) > 0 {
-		r.calls.waiting = append(r.calls.waiting, *c)
+		r.calls.waiting = append(r.calls.waiting, c)
 		return
 	}
 	r.release()
 	r.calls.given = append(r.calls.given, c.ID)
-	call := *c
-	r.out.push(agent.Event{Kind: agent.Call, Call: &call})
+	r.out.push(agent.Event{Kind: agent.Call, Call: &c})
 }

@@ -15,6 +15,7 @@
 //	repair.go      one more message in the same conversation
 //	limit.go       stop texts and the token limit
 //	calls.go       calls on their way to the client; one at a time when it asks for that
+//	strict.go      arguments that must fit the tool's schema
 //	toolchoice.go  a tool that must be called
 //	format.go      JSON, with jsonvalues.go, which finds it in an answer, and refusal.go, which tells that there is none
 package control

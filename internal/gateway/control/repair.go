@@ -14,9 +14,7 @@ import (
 // Nothing of the answer before may have been given to the client but thinking. The new attempt has the whole token limit
 // for itself. Errors are *agent.Error.
 func (r *Run) repair(ctx context.Context, why agent.Repair, done *agent.Done, message string) error {
-	r.usage = addUsage(r.usage, r.attempt())
-	r.last, r.said = nil, 0
-	r.turn.repairs = append(r.turn.repairs, why)
+	r.endAttempt(why)
 	answer := agent.Message{Role: agent.Assistant}
 	if len(r.held) > 0 {
 		answer.Parts = []agent.Part{{Text: string(r.held)}}

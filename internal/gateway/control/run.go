@@ -123,7 +123,7 @@ func (r *Run) take(ctx context.Context, e *agent.Event) (passes bool, err error)
 	case agent.Call:
 		r.spoke = true
 		r.said += len(e.Call.Arguments)
-		r.giveOrHold(e.Call)
+		r.call(*e.Call)
 	case agent.UsageKind:
 		usage := *e.Usage
 		r.last = &usage
@@ -206,6 +206,8 @@ func (r *Run) release() {
 // done handles the end of the inner run's turn.
 func (r *Run) done(ctx context.Context, done *agent.Done) error {
 	switch {
+	case done.Reason == agent.ToolCalls && len(r.calls.given) == 0 && len(r.calls.refused) > 0:
+		return r.correct(ctx)
 	case done.Reason == agent.ToolCalls:
 		r.release()
 		r.finish(*done)
@@ -231,6 +233,13 @@ func (r *Run) finishText(done *agent.Done) error {
 	}
 	r.finish(*done)
 	return nil
+}
+
+// endAttempt counts the present attempt and begins another in its turn.
+func (r *Run) endAttempt(why agent.Repair) {
+	r.usage = addUsage(r.usage, r.attempt())
+	r.last, r.said = nil, 0
+	r.turn.repairs = append(r.turn.repairs, why)
 }
 
 // finish gives the usage, as far as upstream has said it, and the end of the turn.
@@ -274,12 +283,17 @@ func (r *Run) Buffered() bool { return r.out.len() > 0 || !r.holds() && r.inner.
 func (r *Run) Resume(ctx context.Context, results []agent.ToolResult) error {
 	if r.calls.resume(results) {
 		for _, c := range r.calls.takeWaiting() {
-			r.giveOrHold(&c)
+			r.giveOrHold(c)
 		}
 		r.finish(agent.Done{Reason: agent.ToolCalls})
 		return nil
 	}
-	return r.inner.Resume(ctx, r.calls.takeAnswered())
+	all := r.calls.takeAnswered()
+	if refused := r.calls.takeRefused(); len(refused) > 0 {
+		r.turn.repairs = append(r.turn.repairs, agent.RepairArguments)
+		all = append(all, refused...)
+	}
+	return r.inner.Resume(ctx, all)
 }
 
 // Close implements agent.Run.

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/schema"
 )
 
 // A Layer makes turns and runs. It is safe for concurrent use.
@@ -17,7 +18,8 @@ func New() *Layer { return &Layer{} }
 type Turn struct {
 	req *agent.Request
 
-	format *format // of the answer; nil is plain text
+	format *format                   // of the answer; nil is plain text
+	strict map[string]*schema.Schema // of strict tools, by name, as far as they were called; see strictSchema
 
 	// text cuts what the client gets. Text that is held back until the turn's end is counted on its way in, by count, and
 	// searched for stop texts on its way out, by text.
