@@ -91,6 +91,7 @@ const (
 	Stop      Reason = iota + 1 // the model is done, or a stop sequence was met
 	ToolCalls                   // the model waits for the results of the calls of this turn
 	Length                      // the token limit of the request was reached
+	Declined                    // the model declines to answer in the form that was asked for; Refusal events say why
 )
 
 // Done ends a turn.

@@ -140,7 +140,7 @@ func parseUsage(s string) (step, error) {
 
 func parseDone(s string) (step, error) {
 	name, quoted, _ := strings.Cut(s, " ")
-	reason, ok := map[string]agent.Reason{"stop": agent.Stop, "tool_calls": agent.ToolCalls, "length": agent.Length}[name]
+	reason, ok := map[string]agent.Reason{"stop": agent.Stop, "tool_calls": agent.ToolCalls, "length": agent.Length, "declined": agent.Declined}[name]
 	if !ok {
 		return nil, fmt.Errorf("%q is no reason", s)
 	}

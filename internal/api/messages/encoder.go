@@ -90,7 +90,7 @@ func (e *Encoder) Accept(a agent.Accepted) error {
 // Event writes one event and keeps nothing of it. The last two of a turn are UsageKind and DoneKind.
 func (e *Encoder) Event(ev *agent.Event) error {
 	switch ev.Kind {
-	case agent.Text:
+	case agent.Text, agent.Refusal:
 		return e.write(textBlock, ev.Text)
 	case agent.Reasoning:
 		if e.req.showThinking {
@@ -208,6 +208,8 @@ func stopReason(done *agent.Done) string {
 		return "tool_use"
 	case done.Reason == agent.Length:
 		return "max_tokens"
+	case done.Reason == agent.Declined:
+		return "refusal"
 	case done.StopText != "":
 		return "stop_sequence"
 	}

@@ -159,6 +159,9 @@ func (r *Request) setOutput(w *wireRequest) error {
 	case format.Schema == nil:
 		return openai.Missing(param + ".schema")
 	}
+	if err := openai.CheckSchema(format.Schema, true, param); err != nil {
+		return err
+	}
 	r.Format = agent.Format{Kind: agent.JSONSchema, Schema: json.RawMessage(format.Schema), Strict: true}
 	return nil
 }

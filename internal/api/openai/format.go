@@ -27,8 +27,8 @@ func Format(typ, param string, s SchemaFormat, schemaParam string) (agent.Format
 		if s.Schema == nil {
 			return agent.Format{}, Missing(schemaParam + ".schema")
 		}
-		if _, err := schema.Compile(s.Schema, s.Strict); err != nil {
-			return agent.Format{}, agent.ParamError(agent.InvalidValue, param, "The JSON Schema in '%s' can't be used: %v.", param, err)
+		if err := CheckSchema(s.Schema, s.Strict, param); err != nil {
+			return agent.Format{}, err
 		}
 		return agent.Format{
 			Kind: agent.JSONSchema, Name: s.Name, Description: s.Description,
@@ -38,4 +38,12 @@ func Format(typ, param string, s SchemaFormat, schemaParam string) (agent.Format
 		return agent.Format{}, Missing(param + ".type")
 	}
 	return agent.Format{}, OneOf(param+".type", typ, "text", "json_object", "json_schema")
+}
+
+// CheckSchema checks that the schema of an answer can be used. param names the format's field.
+func CheckSchema(raw Object, strict bool, param string) error {
+	if _, err := schema.Compile(raw, strict); err != nil {
+		return agent.ParamError(agent.InvalidValue, param, "The JSON Schema in '%s' can't be used: %v.", param, err)
+	}
+	return nil
 }

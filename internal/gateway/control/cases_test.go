@@ -10,8 +10,8 @@ import (
 	"composer-api/internal/golden"
 )
 
-// TestCases plays each case of testdata on two surfaces, chat completions and Responses, each as a stream and as a whole
-// answer: four clients, which must all get the same, from a simulator that must receive the same from all four. A case
+// TestCases plays each case of testdata on three surfaces, chat completions, Responses and Messages, each as a stream and
+// as a whole answer: six clients, which must all get the same, from a simulator that must receive the same from all. A case
 // is a txtar file; its comment says what it shows. Its sections:
 //
 //	script       what the simulated model says; see package script
@@ -19,7 +19,7 @@ import (
 //	results      the client's next request: the results of the calls that it got, one a line
 //	question     the client's next request: what the user says
 //	got          golden: what the client gets from each request
-//	got SURFACE  golden: the same for one of the four clients, where it gets something else
+//	got SURFACE  golden: the same for one of the six clients, where it gets something else
 //	upstream     golden: what the simulator receives
 func TestCases(t *testing.T) {
 	golden.Cases(t, "testdata/*.txtar", func(t *testing.T, c *golden.Case) {
@@ -30,6 +30,9 @@ func TestCases(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, surface := range surfaces {
+			if !surface.can(&first) {
+				continue
+			}
 			t.Run(surface.name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					got, upstream := converse(t, surface, c, first)

@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -78,7 +79,7 @@ func (a *answer) String() string {
 	return b.String()
 }
 
-// A surface is one of the four clients.
+// A surface is one of the six clients.
 type surface struct {
 	name    string
 	stream  bool
@@ -92,6 +93,13 @@ var surfaces = []surface{
 	{"chat stream", true, chatRequest, chatHandler, readChatStream},
 	{"responses", false, responsesRequest, responsesHandler, readResponse},
 	{"responses stream", true, responsesRequest, responsesHandler, readResponseStream},
+	{"messages", false, messagesRequest, messagesHandler, readMessage},
+	{"messages stream", true, messagesRequest, messagesHandler, readMessageStream},
+}
+
+// can reports whether the surface has a way to ask for that.
+func (s *surface) can(a *ask) bool {
+	return !strings.HasPrefix(s.name, "messages") || !strings.Contains(a.Choice, ",") && string(a.Format) != `"object"`
 }
 
 // A client has one conversation.
@@ -177,7 +185,7 @@ func readError(a *answer, body []byte) {
 		a.end = "in what is no error: " + string(body)
 		return
 	}
-	a.end = "in the error " + e.Error.Code
+	a.end = "in the error " + cmp.Or(e.Error.Code, e.Error.Type)
 	if e.Error.Param != nil {
 		a.end += " about " + *e.Error.Param
 	}

@@ -80,7 +80,7 @@ func (r *Run) finishJSON(ctx context.Context, done *agent.Done) error {
 			"A program reads your answer, and can't use it: %s. Give the whole answer again, as the JSON value alone: no code fence, no words before or after it.", problem))
 	case declines(answer):
 		r.out.text(agent.Refusal, []byte(strings.TrimSpace(answer)))
-		r.finish(*done)
+		r.finish(agent.Done{Reason: agent.Declined, Conversation: done.Conversation})
 		return nil
 	}
 	// What is wrong quotes the answer, and the message is logged.

@@ -16,7 +16,7 @@ func TestAClientLeavesDuringTheRepair(t *testing.T) {
 	const source = "turn\ntext No.\nturn\nthink Well.\nhold\n"
 	for name, asked := range map[string]ask{
 		"tool_choice": {Prompt: "Look.", Tools: []tool{{Name: "look"}}, Choice: "required"},
-		"json":        {Prompt: "Look.", Format: []byte(`{"type":"object"}`)},
+		"json":        {Prompt: "Look.", Format: []byte(`{"type":"object","properties":{}}`)},
 	} {
 		for _, s := range surfaces {
 			t.Run(name+" "+s.name, func(t *testing.T) {
