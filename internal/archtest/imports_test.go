@@ -55,10 +55,11 @@ var arrows = map[string][]string{
 	"api/completions":             {"agent", "api", "api/openai", "sse"},
 	"api/models":                  {"agent", "api", "gateway/catalog"},
 	"api/responses":               {"agent", "api", "api/openai", "sse"},
-	"api/responses/responsestest": {"sse"},
+	"api/responses/responsestest": {"api/published", "sse"},
 	"api/responses/service":       {"agent", "api", "api/openai", "api/responses", "lru", "sse", "store", "store/seal"},
 	"api/accounts":                {"agent", "api", "api/openai", "hosted", "hosted/waitlist"},
-	"api/apitest":                 {"agent", "golden"},
+	"api/apitest":                 {"agent", "api/published", "golden", "sse"},
+	"api/published":               {}, // for tests
 	"sse":                         {},
 	"gateway/imagefetch":          {"agent"},
 	"httpd":                       {"agent", "api", "api/openai", "hosted/keys", "store"},

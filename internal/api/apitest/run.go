@@ -16,7 +16,9 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api/published"
 	"composer-api/internal/golden"
+	"composer-api/internal/sse"
 )
 
 // Created is the time at which all answers in the cases are made.
@@ -31,6 +33,9 @@ type Surface struct {
 	// Always are lines of the description that every request of this surface has, because it must say what the others
 	// leave out. They don't count.
 	Always string
+	// Document and Event name what OpenAI's published document calls a whole answer and an event of a stream; "" for
+	// surfaces that are none of OpenAI's.
+	Document, Event string
 	// Serve answers a request as the real handler does: decode, turn, encode, failures included. turn stands for the
 	// gateway. Ids and times in the answer must not vary; its time is Created.
 	Serve func(w http.ResponseWriter, body []byte, turn func(*agent.Request, agent.Sink) error)
@@ -69,6 +74,9 @@ func runFile(t *testing.T, file string, surface Surface) {
 				t.Fatalf("events of scenario %q: %v", scenario, err)
 			}
 			decoded, answer := serve(surface, request, script)
+			if err := surface.published(answer); err != nil {
+				t.Errorf("%s of scenario %q: %v", mode, scenario, err)
+			}
 			if script != nil || decoded == "" {
 				got[name(surface.Name+"."+mode, scenario)] = answer
 			}
@@ -98,6 +106,35 @@ func serve(surface Surface, request string, script turnScript) (decoded, answer 
 	}
 	b.WriteString("\n" + rec.Body.String())
 	return decoded, b.String()
+}
+
+// published checks an answer against OpenAI's published document.
+func (s *Surface) published(answer string) error {
+	head, body, _ := strings.Cut(answer, "\n\n")
+	switch {
+	case s.Document == "", body == "": // a case without events ends with decoding
+		return nil
+	case strings.Contains(head, "content-type: text/event-stream"):
+		for event, err := range sse.Scan(strings.NewReader(body)) {
+			if err != nil {
+				return err
+			}
+			name := s.Event
+			switch {
+			case event.Data == "[DONE]":
+				continue
+			case strings.HasPrefix(event.Data, `{"error":`): // of chat, which has no other form for one
+				name = "ErrorResponse"
+			}
+			if err := published.Check(name, []byte(event.Data)); err != nil {
+				return fmt.Errorf("%w\n%s", err, event.Data)
+			}
+		}
+		return nil
+	case !strings.HasPrefix(head, "200\n"):
+		return published.Check("ErrorResponse", []byte(body))
+	}
+	return published.Check(s.Document, []byte(body))
 }
 
 // compare compares with the golden files, or rewrites them.

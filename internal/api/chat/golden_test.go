@@ -13,6 +13,8 @@ import (
 func TestGolden(t *testing.T) {
 	apitest.Run(t, apitest.Surface{
 		Name:          "chat",
+		Document:      "CreateChatCompletionResponse",
+		Event:         "CreateChatCompletionStreamResponse",
 		StreamMembers: `"stream":true,"stream_options":{"include_usage":true}`,
 		Serve:         serve,
 	})

@@ -117,8 +117,6 @@ func checkUnsupported(w *wireRequest) error {
 		message string
 	}{
 		{w.N != nil && *w.N > 1, agent.UnsupportedValue, "n", "There is one answer to a request. Leave 'n' out, or send the request several times."},
-		{w.Logprobs, agent.UnsupportedValue, "logprobs", "Log probabilities are not available. Leave 'logprobs' out."},
-		{w.TopLogprobs != nil && *w.TopLogprobs > 0, agent.UnsupportedValue, "top_logprobs", "Log probabilities are not available. Leave 'top_logprobs' out."},
 		{slices.Contains(w.Modalities, "audio"), agent.UnsupportedValue, "modalities", "The models answer in text only. Leave 'audio' out of 'modalities'."},
 		{w.Audio != nil, agent.UnsupportedParameter, "audio", "The models answer in text only. Leave 'audio' out."},
 		{len(w.WebSearchOptions) > 0, agent.UnsupportedParameter, "web_search_options", "This server does not search the web. Leave 'web_search_options' out, or offer a search of your own as a tool."},
@@ -126,6 +124,9 @@ func checkUnsupported(w *wireRequest) error {
 		if f.asked {
 			return agent.ParamError(f.code, f.param, "%s", f.message)
 		}
+	}
+	if w.Logprobs {
+		return openai.NoLogprobs("logprobs")
 	}
 	return nil
 }

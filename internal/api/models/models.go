@@ -13,12 +13,14 @@ type modelList struct {
 
 // A model is OpenAI's model object, with what other clients look for.
 type model struct {
-	ID            string `json:"id"`
-	Object        string `json:"object"`
-	Created       int64  `json:"created"`
-	OwnedBy       string `json:"owned_by"`
-	Name          string `json:"name"`
-	ContextWindow int    `json:"context_window,omitempty"`
+	ID      string `json:"id"`
+	Object  string `json:"object"`
+	Created int64  `json:"created"`
+	OwnedBy string `json:"owned_by"`
+	Name    string `json:"name"`
+	// The tokens that the model takes, under the two names that clients look for: context_length is OpenRouter's.
+	ContextWindow int `json:"context_window,omitempty"`
+	ContextLength int `json:"context_length,omitempty"`
 }
 
 // A codexModel is an entry of Codex's model catalogue. Without one Codex takes the model for an unknown one and does
@@ -56,7 +58,7 @@ const codexInstructions = "You are a coding agent. Work in the user's project wi
 	"make the smallest change that does the job, check it, and say briefly what you did."
 
 func openAIModel(m catalog.Model) model {
-	return model{ID: m.ID, Object: "model", Created: m.Created.Unix(), OwnedBy: "cursor", Name: m.DisplayName, ContextWindow: m.ContextWindow}
+	return model{ID: m.ID, Object: "model", Created: m.Created.Unix(), OwnedBy: "cursor", Name: m.DisplayName, ContextWindow: m.ContextWindow, ContextLength: m.ContextWindow}
 }
 
 func codexEntry(m catalog.Model) codexModel {

@@ -13,6 +13,7 @@ import (
 	"composer-api/internal/api"
 	"composer-api/internal/api/models"
 	"composer-api/internal/api/openai"
+	"composer-api/internal/api/published"
 	"composer-api/internal/gateway/catalog"
 	"composer-api/internal/golden"
 )
@@ -73,17 +74,19 @@ func TestModels(t *testing.T) {
 		file, target string
 		call         api.Call
 		status       int
+		published    string // what OpenAI calls the answer
 	}{
-		{"models.json", "/models", good, 200},
-		{"models-opencodev2.json", "/models", reference, 200},
-		{"model.json", "/models/composer-2.5-fast", good, 200},
-		{"model-unknown.json", "/models/nobody:7b", good, 404},
-		{"models-bad-key.json", "/models", bad, 401},
+		{"models.json", "/models", good, 200, "ListModelsResponse"},
+		{"models-opencodev2.json", "/models", reference, 200, "ListModelsResponse"},
+		{"model.json", "/models/composer-2.5-fast", good, 200, "Model"},
+		{"model-unknown.json", "/models/nobody:7b", good, 404, "ErrorResponse"},
+		{"models-bad-key.json", "/models", bad, 401, "ErrorResponse"},
 	} {
 		w := get(t, source, upstreams{}, tc.target, &tc.call)
 		if w.Code != tc.status {
 			t.Errorf("%s: status %d, want %d", tc.file, w.Code, tc.status)
 		}
+		published.Valid(t, tc.published, w.Body.Bytes())
 		goldenJSON(t, tc.file, w.Body.Bytes())
 	}
 }

@@ -18,6 +18,14 @@ func OneOf(param, got string, allowed ...string) *agent.Error {
 		Clip(got), param, strings.Join(allowed, "', '"))
 }
 
+// OneOfOr checks a text that may be absent. Absent is fine.
+func OneOfOr(param string, v *string, allowed ...string) error {
+	if v == nil || slices.Contains(allowed, *v) {
+		return nil
+	}
+	return OneOf(param, *v, allowed...)
+}
+
 // InRange checks a number that may be absent. Absent is fine.
 func InRange[N ~int | ~float64](param string, v *N, low, high N) error {
 	switch {

@@ -1,6 +1,10 @@
 package openai
 
-import "cmp"
+import (
+	"cmp"
+
+	"composer-api/internal/agent"
+)
 
 // Sampling are the fields of a request that steer how the model picks its words. Upstream has nothing of the kind, so
 // they change nothing; they are checked all the same, because a mistake should show here as it does elsewhere.
@@ -12,8 +16,12 @@ type Sampling struct {
 	TopLogprobs      *Int     `json:"top_logprobs"`
 }
 
-// Check checks the ranges that OpenAI gives.
+// Check checks the ranges that OpenAI gives. Log probabilities are refused, because an answer without them isn't what was
+// asked for.
 func (s *Sampling) Check() error {
+	if s.TopLogprobs != nil && *s.TopLogprobs > 0 {
+		return NoLogprobs("top_logprobs")
+	}
 	return cmp.Or(
 		InRange("temperature", s.Temperature, 0, 2),
 		InRange("top_p", s.TopP, 0, 1),
@@ -21,4 +29,9 @@ func (s *Sampling) Check() error {
 		InRange("frequency_penalty", s.FrequencyPenalty, -2, 2),
 		InRange("top_logprobs", s.TopLogprobs, 0, 20),
 	)
+}
+
+// NoLogprobs is the error of a request that asks for log probabilities in the field param.
+func NoLogprobs(param string) error {
+	return agent.ParamError(agent.UnsupportedValue, param, "Log probabilities are not available, because upstream does not give any. Leave '%s' out.", param)
 }

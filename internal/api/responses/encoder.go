@@ -178,7 +178,7 @@ func (e *Encoder) write(kind itemKind, text []byte) error {
 		}
 	}
 	e.open.text = append(e.open.text, text...)
-	if e.steps == nil {
+	if e.steps == nil || e.open.hidden {
 		return nil
 	}
 	return e.steps.delta(e.open, text)
@@ -189,6 +189,7 @@ func (e *Encoder) openItem(kind itemKind) error {
 		return err
 	}
 	e.open = e.newItem(kind)
+	e.open.hidden = kind == reasoningItem && e.req.noSummary()
 	return e.added(e.open)
 }
 

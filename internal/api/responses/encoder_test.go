@@ -111,6 +111,9 @@ func TestEveryStreamKeepsTheRules(t *testing.T) {
 		if i%2 == 0 {
 			include = `"include":["reasoning.encrypted_content"],`
 		}
+		if i%3 == 0 {
+			include += `"reasoning":{"summary":null},`
+		}
 		body := `{"model":"composer-2.5","input":"go","instructions":"a\u2028b",` + include + strings.Replace(testTools, `"name":"apply_patch"`, "\"name\":\"apply_patch\",\"description\":\"a\u2029b\"", 1) + `}`
 		events := randomEvents(r)
 		var failure *agent.Error
@@ -171,6 +174,26 @@ func TestEventOrder(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, responsestest.Types(responsestest.Stream(t, out.b))); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Who says that no summary is wanted gets none; who says nothing, gets it. Sealed reasoning is whole all the same.
+func TestASummaryThatIsNotWantedIsNotSent(t *testing.T) {
+	for members, wanted := range map[string]bool{
+		``: true, `"reasoning":{},`: true, `"reasoning":null,`: true, `"reasoning":{"summary":"auto"},`: true, `"reasoning":{"effort":"low","summary":null},`: false,
+	} {
+		var out memory
+		e := NewStream(decodeTest(t, `{"model":"m",`+members+`"include":["reasoning.encrypted_content"],"input":"go"}`), testOptions(), &out)
+		play(t, e, []agent.Event{
+			{Kind: agent.Reasoning, Text: []byte("Hm, ")}, {Kind: agent.Reasoning, Text: []byte("hm.")}, {Kind: agent.Text, Text: []byte("Yes.")},
+			{Kind: agent.UsageKind, Usage: &agent.Usage{}}, {Kind: agent.DoneKind, Done: &agent.Done{Reason: agent.Stop}},
+		}, nil)
+		responsestest.Stream(t, out.b)
+		sealed, _ := sealTest([]byte("Hm, hm."))
+		item := string(e.Response().Output[0])
+		if strings.Contains(string(out.b), "reasoning_summary") != wanted || strings.Contains(item, "summary_text") != wanted || !strings.Contains(item, `"encrypted_content":"`+sealed+`"`) {
+			t.Errorf("with %s: %s", members, out.b)
+		}
 	}
 }
 
@@ -270,9 +293,10 @@ func TestAStreamWhoseEncoderIsGoneCanBeEnded(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
-	for range 50 {
+	for i := range 50 {
 		var out collector
-		e := NewStream(decodeTest(t, `{"model":"m","input":"go","background":true,`+testTools+`}`), testOptions(), &out)
+		summary := []string{"null", `"auto"`}[i%2]
+		e := NewStream(decodeTest(t, `{"model":"m","input":"go","background":true,"reasoning":{"summary":`+summary+`},`+testTools+`}`), testOptions(), &out)
 		if err := e.Queue(); err != nil {
 			t.Fatal(err)
 		}
@@ -291,7 +315,7 @@ func TestAStreamWhoseEncoderIsGoneCanBeEnded(t *testing.T) {
 		}
 		whole := append(bytes.Join(append(slices.Clone(log), rest...), nil), DoneLine...)
 		final := responsestest.Final(t, responsestest.Stream(t, whole))
-		if final.Status != "failed" || final.Error.Code != "server_restarted" || len(final.Output) != len(left.Output) {
+		if !final.Interrupted() || len(final.Output) != len(left.Output) {
 			t.Errorf("ends as %+v", final)
 		}
 		responsestest.Valid(t, "response", left.Encode())
@@ -306,9 +330,10 @@ func TestTheEventsThatAWholeResponseLacksAreMadeFromIt(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
-	for range 50 {
+	for i := range 50 {
 		var out collector
-		e := NewStream(decodeTest(t, `{"model":"m","input":"go","background":true,`+testTools+`}`), testOptions(), &out)
+		summary := []string{"null", `"auto"`}[i%2]
+		e := NewStream(decodeTest(t, `{"model":"m","input":"go","background":true,"reasoning":{"summary":`+summary+`},`+testTools+`}`), testOptions(), &out)
 		if err := e.Queue(); err != nil {
 			t.Fatal(err)
 		}

@@ -13,7 +13,13 @@ import (
 )
 
 func TestGolden(t *testing.T) {
-	apitest.Run(t, apitest.Surface{Name: "responses", StreamMembers: `"stream":true`, Serve: serve})
+	apitest.Run(t, apitest.Surface{
+		Name:          "responses",
+		StreamMembers: `"stream":true`,
+		Document:      "Response",
+		Event:         "ResponseStreamEvent",
+		Serve:         serve,
+	})
 }
 
 // serve answers as the real handler does, without a store.

@@ -41,6 +41,7 @@ type item struct {
 
 	callID, name, namespace string // calls
 	sealed                  string // encrypted_content of reasoning and compaction
+	hidden                  bool   // reasoning whose summary the client doesn't want; text is for sealed alone
 }
 
 // The items' forms on the wire.
@@ -119,7 +120,7 @@ func (it *item) wire() any {
 		return m
 	case reasoningItem:
 		r := wireReasoning{ID: it.id, Type: "reasoning", Status: it.status, EncryptedContent: it.sealed}
-		if it.status != InProgress {
+		if it.status != InProgress && !it.hidden {
 			r.Summary = []summaryText{it.summaryText()}
 		}
 		return r

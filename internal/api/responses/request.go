@@ -2,7 +2,12 @@ package responses
 
 import (
 	"bytes"
+	"cmp"
+	"slices"
+	"strconv"
+	"unicode/utf8"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"composer-api/internal/agent"
@@ -45,17 +50,24 @@ type body struct {
 	ToolChoice         openai.StringOr[wireToolChoice] `json:"tool_choice"`
 	ParallelToolCalls  *bool                           `json:"parallel_tool_calls"`
 	Text               textSettings                    `json:"text"`
-	Reasoning          ReasoningEcho                   `json:"reasoning"`
+	Reasoning          reasoning                       `json:"reasoning"`
 	Include            []string                        `json:"include"`
 	MaxOutputTokens    *openai.Int                     `json:"max_output_tokens"`
 	MaxToolCalls       *openai.Int                     `json:"max_tool_calls"`
 	Conversation       jsontext.Value                  `json:"conversation"`
 	Prompt             jsontext.Value                  `json:"prompt"`
 	Truncation         *string                         `json:"truncation"`
-	Metadata           map[string]string               `json:"metadata"`
+	ServiceTier        *string                         `json:"service_tier"`
+	Metadata           openai.Metadata                 `json:"metadata"`
 	SafetyIdentifier   *string                         `json:"safety_identifier"`
 	PromptCacheKey     *string                         `json:"prompt_cache_key"`
 	openai.Sampling
+}
+
+// reasoning is the request's reasoning field.
+type reasoning struct {
+	Effort  *string          `json:"effort"`
+	Summary optional[string] `json:"summary"`
 }
 
 // textSettings are the request's text field.
@@ -95,7 +107,7 @@ func decode(data []byte) (*Request, error) {
 		return nil, err
 	}
 	steps := []func(*Request) error{
-		(*Request).refuse, (*Request).checkRanges, (*Request).takeFormat, (*Request).takeTools,
+		(*Request).refuse, (*Request).checkRanges, (*Request).checkChoices, (*Request).takeFormat, (*Request).takeTools,
 	}
 	for _, step := range steps {
 		if err := step(r); err != nil {
@@ -109,9 +121,7 @@ func decode(data []byte) (*Request, error) {
 	if b.PreviousResponseID != nil {
 		r.PreviousResponseID = *b.PreviousResponseID
 	}
-	for _, name := range b.Include {
-		r.encryptedReasoning = r.encryptedReasoning || name == "reasoning.encrypted_content"
-	}
+	r.encryptedReasoning = slices.Contains(b.Include, includeReasoning)
 	for i := range r.Input {
 		r.Compact = r.Compact || r.Input[i].wire.Type == triggerType
 	}
@@ -147,6 +157,62 @@ func (r *Request) checkRanges() error {
 	return err
 }
 
+// The values that OpenAI publishes for fields with a choice. Of these fields a value that isn't there is a mistake.
+var (
+	truncations  = []string{"auto", "disabled"}
+	verbosities  = []string{"low", "medium", "high"}
+	summaries    = []string{"auto", "concise", "detailed"}
+	serviceTiers = []string{"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"}
+	includes     = []string{
+		"file_search_call.results", "web_search_call.results", "web_search_call.action.sources", includeImages,
+		"computer_call_output.output.image_url", "code_interpreter_call.outputs", includeReasoning, includeLogprobs,
+	}
+	// Clients know new efforts before we do, so an unknown one is no mistake: it goes to the model, and is shown as null.
+	efforts = []string{"none", "minimal", "low", "medium", "high", "xhigh", "max"}
+)
+
+// What include may ask for, as far as it means something here.
+const (
+	includeReasoning = "reasoning.encrypted_content"
+	includeImages    = "message.input_image.image_url"
+	includeLogprobs  = "message.output_text.logprobs"
+)
+
+// maxIdentifier is the length of a safety_identifier that OpenAI allows.
+const maxIdentifier = 64
+
+// checkChoices checks the fields whose values OpenAI publishes.
+func (r *Request) checkChoices() error {
+	b := &r.body
+	if err := CheckInclude(b.Include); err != nil {
+		return err
+	}
+	if id := b.SafetyIdentifier; id != nil && utf8.RuneCountInString(*id) > maxIdentifier {
+		return agent.ParamError(agent.InvalidValue, "safety_identifier", "'safety_identifier' is longer than %d characters. Send a hash of it.", maxIdentifier)
+	}
+	return cmp.Or(
+		openai.OneOfOr("truncation", b.Truncation, truncations...),
+		openai.OneOfOr("text.verbosity", b.Text.Verbosity, verbosities...),
+		openai.OneOfOr("reasoning.summary", b.Reasoning.Summary.value, summaries...),
+		openai.OneOfOr("service_tier", b.ServiceTier, serviceTiers...),
+		b.Metadata.Check("metadata"),
+	)
+}
+
+// CheckInclude checks what a request's include asks for.
+func CheckInclude(include []string) error {
+	for i, name := range include {
+		param := "include[" + strconv.Itoa(i) + "]"
+		if err := openai.OneOfOr(param, &name, includes...); err != nil {
+			return err
+		}
+		if name == includeLogprobs {
+			return openai.NoLogprobs(param)
+		}
+	}
+	return nil
+}
+
 // takeTools offers the request's tools.
 func (r *Request) takeTools() error {
 	return r.tools.addAll(r.body.Tools, "tools")
@@ -167,12 +233,42 @@ func (r *Request) Dropped() []string { return r.tools.dropped }
 // takeFormat takes the form that the answer must have.
 func (r *Request) takeFormat() (err error) {
 	if f := r.body.Text.Format; f != nil {
+		if f.Type == "json_schema" && f.Name == "" {
+			return openai.Missing("text.format.name")
+		}
 		if tooDeep(jsontext.Value(f.Schema)) {
 			return nestedTooDeeply("text.format.schema")
 		}
 		r.format, err = openai.Format(f.Type, "text.format", f.SchemaFormat, "text.format")
 	}
 	return err
+}
+
+// An optional value tells null from absence.
+type optional[T any] struct {
+	value *T   // nil when null or absent
+	sent  bool // the member was there, null or not
+}
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (o *optional[T]) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	o.sent = true
+	return json.UnmarshalDecode(d, &o.value)
+}
+
+// noSummary reports whether the client has said that it wants no summary of the thinking. One that says nothing gets it.
+func (r *Request) noSummary() bool {
+	s := &r.body.Reasoning.Summary
+	return s.sent && s.value == nil
+}
+
+// echo is what the response shows of the settings.
+func (r *reasoning) echo() ReasoningEcho {
+	e := ReasoningEcho{Effort: r.Effort, Summary: r.Summary.value}
+	if e.Effort != nil && !slices.Contains(efforts, *e.Effort) {
+		e.Effort = nil
+	}
+	return e
 }
 
 // present reports whether an optional field was sent with a value.
@@ -188,7 +284,7 @@ func (r *Request) echo() Response {
 		ParallelToolCalls: b.ParallelToolCalls == nil || *b.ParallelToolCalls,
 		Text:              b.Text.echo(),
 		TopP:              1, Temperature: 1,
-		Reasoning:        b.Reasoning,
+		Reasoning:        b.Reasoning.echo(),
 		MaxOutputTokens:  b.MaxOutputTokens,
 		MaxToolCalls:     b.MaxToolCalls,
 		Store:            r.Store,
@@ -245,7 +341,7 @@ type (
 	schemaFormatEcho struct {
 		Type        string        `json:"type"`
 		Name        string        `json:"name"`
-		Description *string       `json:"description"`
+		Description string        `json:"description,omitzero"`
 		Schema      openai.Object `json:"schema"`
 		Strict      bool          `json:"strict"`
 	}
@@ -256,19 +352,11 @@ func (t *textSettings) echo() jsontext.Value {
 	switch f := t.Format; {
 	case f == nil:
 	case f.Type == "json_schema":
-		e.Format = schemaFormatEcho{f.Type, f.Name, orNull(f.Description), f.Schema, f.Strict}
+		e.Format = schemaFormatEcho{f.Type, f.Name, f.Description, f.Schema, f.Strict}
 	default:
 		e.Format = plainFormatEcho{f.Type}
 	}
 	return openai.Encode(e)
-}
-
-// orNull is s, or null when it is empty.
-func orNull(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
 }
 
 // maxDepth bounds how deeply what we repeat may be nested. The JSON package takes 10,000 levels, and a document of ours

@@ -1,7 +1,7 @@
 package responses
 
 import (
-	"cmp"
+	"net/http"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -35,15 +35,15 @@ type Response struct {
 	Reasoning          ReasoningEcho      `json:"reasoning"`
 	Usage              *Usage             `json:"usage"` // null until the end
 	// UsageEstimated is ours, and there only when true. It isn't a part of Usage, because clients add up all its members.
-	UsageEstimated   bool              `json:"usage_estimated,omitzero"`
-	MaxOutputTokens  *openai.Int       `json:"max_output_tokens"`
-	MaxToolCalls     *openai.Int       `json:"max_tool_calls"`
-	Store            bool              `json:"store"`
-	Background       bool              `json:"background"`
-	ServiceTier      string            `json:"service_tier"`
-	Metadata         map[string]string `json:"metadata"`
-	SafetyIdentifier *string           `json:"safety_identifier"`
-	PromptCacheKey   *string           `json:"prompt_cache_key"`
+	UsageEstimated   bool            `json:"usage_estimated,omitzero"`
+	MaxOutputTokens  *openai.Int     `json:"max_output_tokens"`
+	MaxToolCalls     *openai.Int     `json:"max_tool_calls"`
+	Store            bool            `json:"store"`
+	Background       bool            `json:"background"`
+	ServiceTier      string          `json:"service_tier"`
+	Metadata         openai.Metadata `json:"metadata"`
+	SafetyIdentifier *string         `json:"safety_identifier"`
+	PromptCacheKey   *string         `json:"prompt_cache_key"`
 }
 
 // Status is where a response or an item stands.
@@ -69,20 +69,43 @@ type IncompleteDetails struct {
 
 // A Failure says why a response failed.
 type Failure struct {
-	Code    string `json:"code"`
+	Code    string `json:"code"` // see failureCodes
 	Message string `json:"message"`
 
-	kind string // the HTTP error's type; "" once it was stored
-}
-
-// newFailure makes the failure that a response shows. Its code is that of the HTTP error, but never null.
-func newFailure(e *agent.Error) *Failure {
-	row := openai.RowOf(e.Code)
-	return &Failure{Code: cmp.Or(row.Code, serverError), Message: openai.Message(e), kind: row.Type}
+	// What an error event says beside that: the type and the code that the failure has as an HTTP error. "" once it was
+	// stored.
+	kind, httpCode string
 }
 
 // serverError is both the code and the type of a failure that has no better one.
 const serverError = "server_error"
+
+// failureCodes are the codes of failed responses, which OpenAI publishes as a list of its own: the codes of HTTP errors
+// aren't in it. Everything that isn't here is a server_error, which clients try again.
+//
+// Codex reads these codes. For three of them it has no name in the list, so they are not: it compacts the conversation
+// at context_length_exceeded, and gives up at insufficient_quota and server_is_overloaded. At invalid_prompt it gives up
+// and shows the message, which is right for everything that another try can't change.
+var failureCodes = map[agent.Code]string{
+	agent.ContextTooLong: "context_length_exceeded",
+	agent.QuotaExceeded:  "insufficient_quota",
+	agent.Overloaded:     "server_is_overloaded",
+	agent.RateLimited:    "rate_limit_exceeded",
+}
+
+// newFailure makes the failure that a response shows.
+func newFailure(e *agent.Error) *Failure {
+	row := openai.RowOf(e.Code)
+	code := failureCodes[e.Code]
+	switch {
+	case code != "":
+	case row.Final && row.Status < http.StatusInternalServerError:
+		code = "invalid_prompt"
+	default:
+		code = serverError
+	}
+	return &Failure{Code: code, Message: openai.Message(e), kind: row.Type, httpCode: row.Code}
+}
 
 // ReasoningEcho repeats the request's reasoning settings.
 type ReasoningEcho struct {

@@ -9,9 +9,10 @@ import (
 	"composer-api/internal/api/openai"
 )
 
-// interruptedFailure is that of a background response whose process ended.
+// interruptedFailure is that of a background response whose process ended. Its message, which is in the store, tells it
+// from other failures: never change it.
 var interruptedFailure = Failure{
-	Code:    "server_restarted",
+	Code:    serverError,
 	Message: "The server was restarted while this response was in progress. Please send the request again.",
 }
 
@@ -30,7 +31,7 @@ func (r *Response) Interrupt() {
 
 // Interrupted reports whether [Response.Interrupt] or [Encoder.Interrupt] ended the response.
 func (r *Response) Interrupted() bool {
-	return r.Status == Failed && r.Error != nil && r.Error.Code == interruptedFailure.Code
+	return r.Status == Failed && r.Error != nil && r.Error.Message == interruptedFailure.Message
 }
 
 // Unreadable stands for a stored background response that can't be read any more and whose process ended.
@@ -105,7 +106,15 @@ func (e *Encoder) repeat(items []jsontext.Value, open *item) error {
 		var had []byte
 		if i == 0 && open != nil {
 			had = open.text
-			e.steps.(*stream).prepareDeltas(it)
+			s := e.steps.(*stream)
+			s.prepareDeltas(it)
+			if open.hidden && !it.hidden { // cut between the item and its part
+				begun := *it
+				begun.text = nil
+				if err := s.partAdded(&begun); err != nil {
+					return err
+				}
+			}
 		} else {
 			begun := *it
 			begun.status, begun.text = InProgress, nil
@@ -119,7 +128,7 @@ func (e *Encoder) repeat(items []jsontext.Value, open *item) error {
 				return err
 			}
 		}
-		if missing, ok := bytes.CutPrefix(it.text, had); ok && len(missing) > 0 && int(it.kind) < len(deltaEvents) && it.kind != toolSearchCallItem {
+		if missing, ok := bytes.CutPrefix(it.text, had); ok && len(missing) > 0 && !it.hidden && int(it.kind) < len(deltaEvents) && it.kind != toolSearchCallItem {
 			if err := e.steps.delta(it, missing); err != nil {
 				return err
 			}
@@ -162,6 +171,7 @@ func readDoneItem(raw jsontext.Value, index int) (*item, error) {
 			it.text = append(append(it.text, part.Text...), part.Refusal...)
 		}
 	case reasoningItem:
+		it.hidden = len(w.Summary) == 0
 		for _, part := range w.Summary {
 			it.text = append(it.text, part.Text...)
 		}
@@ -208,6 +218,8 @@ func readLog(log [][]byte) (done []jsontext.Value, open *item, err error) {
 			done, open = append(done, e.Item), nil
 		case open != nil && e.Part.Type == "refusal":
 			open.kind = refusalItem
+		case e.Type == "response.reasoning_summary_part.added" && open != nil:
+			open.hidden = false
 		case open != nil && open.kind != toolSearchCallItem:
 			open.text = append(open.text, e.Delta...)
 		}
@@ -231,6 +243,7 @@ func readOpenItem(raw jsontext.Value, index int) (*item, error) {
 		kind: itemKinds[w.Type], index: index, id: w.ID, status: InProgress,
 		callID: w.CallID, name: w.Name, namespace: w.Namespace,
 	}
+	it.hidden = it.kind == reasoningItem // until its part is announced
 	if it.kind == toolSearchCallItem {
 		it.text = []byte("{}")
 	}

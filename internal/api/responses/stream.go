@@ -151,7 +151,8 @@ func (s *stream) ended(r *Response) error {
 }
 
 func (s *stream) failed(f *Failure) error {
-	return s.send("error", errorEvent{s.head("error"), f.Code, f.Message, nil, errorInfo{cmp.Or(f.kind, serverError), f.Code, f.Message, nil}})
+	code := cmp.Or(f.httpCode, f.Code)
+	return s.send("error", errorEvent{s.head("error"), code, f.Message, nil, errorInfo{cmp.Or(f.kind, serverError), code, f.Message, nil}})
 }
 
 func (s *stream) flush() error { return s.out.Flush() }
@@ -163,6 +164,14 @@ func (s *stream) added(it *item) error {
 		return err
 	}
 	s.prepareDeltas(it)
+	return s.partAdded(it)
+}
+
+// partAdded announces an item's part, where it has one.
+func (s *stream) partAdded(it *item) error {
+	if it.hidden {
+		return nil
+	}
 	switch it.kind {
 	case messageItem, refusalItem:
 		const name = "response.content_part.added"
@@ -214,6 +223,9 @@ func (s *stream) done(it *item, wire jsontext.Value) error {
 }
 
 func (s *stream) partDone(it *item) error {
+	if it.hidden {
+		return nil
+	}
 	switch it.kind {
 	case messageItem:
 		name := "response.output_text.done"

@@ -90,7 +90,14 @@ type functionEcho struct {
 }
 
 func (t *wireTool) echo() jsontext.Value {
-	if t.Type != "function" {
+	switch {
+	case t.Type == namespaceType && t.Description == nil: // which OpenAI requires
+		rest, err := members(t.raw, nil)
+		if err != nil {
+			return t.raw
+		}
+		return object(append(rest, member{"description", jsontext.Value(`""`)}))
+	case t.Type != "function":
 		return t.raw
 	}
 	return openai.Encode(functionEcho{t.Type, t.Name, t.Description, t.Parameters, t.Strict})

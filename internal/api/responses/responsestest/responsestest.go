@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"composer-api/internal/api/published"
 	"composer-api/internal/sse"
 )
 
@@ -65,7 +66,19 @@ func check(def string, doc []byte) error {
 	if err != nil {
 		return err
 	}
-	return schema(def).Validate(v)
+	if err := schema(def).Validate(v); err != nil {
+		return err
+	}
+	if name := publishedNames[def]; name != "" {
+		return published.Check(name, doc)
+	}
+	return nil
+}
+
+// publishedNames are the names that OpenAI's published document has for the definitions of schema.json that it knows.
+var publishedNames = map[string]string{
+	"response": "Response", "event": "ResponseStreamEvent", "itemList": "ResponseItemList",
+	"inputTokens": "TokenCountsResource", "compactedResponse": "CompactResource", "error": "ErrorResponse",
 }
 
 // An Event is one event of a stream.
@@ -99,6 +112,11 @@ type Response struct {
 	Usage *struct {
 		InputTokens int64 `json:"input_tokens"`
 	} `json:"usage"`
+}
+
+// Interrupted reports whether the response failed because its process ended.
+func (r *Response) Interrupted() bool {
+	return r.Status == "failed" && r.Error != nil && r.Error.Code == "server_error" && strings.Contains(r.Error.Message, "was restarted")
 }
 
 // Stream checks a whole stream, from its first byte to its last, and returns its events. See [checkStream].

@@ -45,7 +45,7 @@ func (s *Service) compact(w http.ResponseWriter, r *http.Request, call *api.Call
 		return err
 	}
 	resp := sink.encoder.Response()
-	said, err := responses.EncodeItems(resp.ID, responses.UserMessages(slices.Concat(history, req.Input)))
+	said, err := repeated(resp.ID, responses.UserMessages(slices.Concat(history, req.Input)))
 	if err != nil {
 		return err
 	}
@@ -53,6 +53,32 @@ func (s *Service) compact(w http.ResponseWriter, r *http.Request, call *api.Call
 		ID: resp.ID, Object: "response.compaction", CreatedAt: resp.CreatedAt,
 		Output: append(said, resp.Output...), Usage: resp.Usage, UsageEstimated: resp.UsageEstimated,
 	}))
+}
+
+// repeated are items of the input in the form of an output, for the client to send back: nothing of them may be lost.
+func repeated(responseID string, items []responses.Item) ([]jsontext.Value, error) {
+	encoded, err := responses.EncodeItems(responseID, items)
+	if err != nil {
+		return nil, err
+	}
+	listed, err := list(openai.Encode(encoded), responses.Everything())
+	if err != nil {
+		return nil, err
+	}
+	var raws []jsontext.Value
+	for _, it := range listed {
+		raws = append(raws, it.Item)
+	}
+	return raws, nil
+}
+
+// list brings a list of stored items into the form in which the API shows it.
+func list(stored []byte, as *responses.Lister) ([]responses.Listed, error) {
+	items, err := responses.StoredItems(stored)
+	if err != nil {
+		return nil, &agent.Error{Code: agent.Internal, Err: err}
+	}
+	return as.List(items)
 }
 
 // A summary is the sink of a compaction's turn.

@@ -19,7 +19,8 @@ import (
 // what they refer to. history is what went before. recalled, when not nil, gives responses that are looked for before the
 // store is asked.
 func (s *Service) prepare(ctx context.Context, call *api.Call, req *responses.Request, recalled func(id string) (store.Response, bool)) (turn *agent.Request, history []responses.Item, err error) {
-	past := &past{service: s, owner: call.Caller.Owner, recalled: recalled, items: map[string][]responses.Item{}}
+	past := s.past(call.Caller.Owner)
+	past.recalled = recalled
 	if history, err = past.history(ctx, req.PreviousResponseID); err != nil {
 		return nil, nil, err
 	}
@@ -74,6 +75,11 @@ type past struct {
 	// recalled gives responses that may not be in the store; nil when there are none.
 	recalled func(id string) (store.Response, bool)
 	items    map[string][]responses.Item // input and output of the responses that were loaded, by id
+	partial  bool                        // a beginning that is no longer kept may be missing from the history
+}
+
+func (s *Service) past(owner string) *past {
+	return &past{service: s, owner: owner, items: map[string][]responses.Item{}}
 }
 
 // history loads the conversation that ended with the response id, oldest item first.
@@ -81,7 +87,10 @@ func (p *past) history(ctx context.Context, id string) ([]responses.Item, error)
 	const param = "previous_response_id"
 	var turns [][]responses.Item
 	for next := id; next != ""; {
-		row, err := p.read(ctx, next, next == id)
+		row, err := p.read(ctx, next, next == id && !p.partial)
+		if p.partial && errors.Is(err, store.ErrNotFound) {
+			break
+		}
 		switch {
 		case errors.Is(err, store.ErrNotFound) && next == id:
 			return nil, agent.ParamError(agent.PreviousResponseNotFound, param, "Previous response with id '%s' not found. It may have expired or been deleted, or it was made with 'store': false or with another key. Send the conversation in 'input' instead.", openai.Clip(id))

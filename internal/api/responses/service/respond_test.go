@@ -1,6 +1,7 @@
 package service_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -149,6 +150,53 @@ type itemPage struct {
 	FirstID *string `json:"first_id"`
 	LastID  *string `json:"last_id"`
 	HasMore bool    `json:"has_more"`
+}
+
+// What a response answers begins with the first item of the conversation that it continues, also when its beginning was
+// deleted. What has expired is missing.
+func TestInputItemsHoldTheWholeConversation(t *testing.T) {
+	w := newWorld(t)
+	defer w.end()
+	ask := func(members, said string) string {
+		return `{"model":"composer-2.5",` + members + `"input":[{"role":"user","content":[{"type":"input_text","text":"` + said + `\nsim: text To ` + said + `"},{"type":"input_image","image_url":"data:image/png;base64,iVBORw0KGgo="}]}]}`
+	}
+	first := w.create(ask("", "one"))
+	second := w.create(ask(fmt.Sprintf(`"previous_response_id":%q,`, first.ID), "two"))
+	third := w.create(ask(fmt.Sprintf(`"previous_response_id":%q,`, second.ID), "three"))
+	texts := func() (all []string) {
+		for _, it := range document[itemPage](w.do("GET", "/responses/"+third.ID+"/input_items?order=asc", ""), "itemList").Data {
+			text, _, _ := strings.Cut(it.Content[0].Text, "\n")
+			all = append(all, it.Role+": "+text)
+		}
+		return all
+	}
+	whole := []string{"user: one", "assistant: To one", "user: two", "assistant: To two", "user: three"}
+	if diff := cmp.Diff(whole, texts()); diff != "" {
+		t.Error(diff)
+	}
+	w.do("DELETE", "/responses/"+second.ID, "")
+	if diff := cmp.Diff(whole, texts()); diff != "" {
+		t.Error(diff)
+	}
+	row, err := w.db.Response(t.Context(), ann, first.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	row.Expires = time.Now().Add(-time.Second)
+	if err := w.db.UpdateResponse(t.Context(), row); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(whole[2:], texts()); diff != "" {
+		t.Error(diff)
+	}
+
+	shown := func(query string) bool {
+		return bytes.Contains(w.do("GET", "/responses/"+third.ID+"/input_items"+query, "").body, []byte("iVBORw0KGgo"))
+	}
+	if shown("") || !shown("?include[]=message.input_image.image_url") || !shown("?include=reasoning.encrypted_content&include=message.input_image.image_url") {
+		t.Error("images are shown when they are not asked for, or not shown when they are")
+	}
+	w.do("GET", "/responses/"+third.ID+"/input_items?include=everything", "").is(400, "invalid_value", "include[0]")
 }
 
 func TestInputItemsAreListedInPages(t *testing.T) {

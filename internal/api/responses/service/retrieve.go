@@ -13,6 +13,7 @@ import (
 	"composer-api/internal/agent"
 	"composer-api/internal/api"
 	"composer-api/internal/api/openai"
+	"composer-api/internal/api/responses"
 	"composer-api/internal/store"
 )
 
@@ -98,54 +99,46 @@ func (s *Service) remove(w http.ResponseWriter, r *http.Request, call *api.Call)
 type listDocument struct {
 	Object  string           `json:"object"` // "list"
 	Data    []jsontext.Value `json:"data"`
-	FirstID *string          `json:"first_id"`
-	LastID  *string          `json:"last_id"`
+	FirstID string           `json:"first_id"` // "" for an empty page, as LastID: null is no value of theirs
+	LastID  string           `json:"last_id"`
 	HasMore bool             `json:"has_more"`
 }
 
-// A listedItem is an item of a list and its id.
-type listedItem struct {
-	id  string
-	raw jsontext.Value
-}
-
-// inputItems answers GET /responses/{id}/input_items.
+// inputItems answers GET /responses/{id}/input_items: what the response answers, with what it continues, to the first
+// item of the conversation.
 func (s *Service) inputItems(w http.ResponseWriter, r *http.Request, call *api.Call) error {
+	query := r.URL.Query()
+	include := slices.Concat(query["include"], query["include[]"])
+	if err := responses.CheckInclude(include); err != nil {
+		return err
+	}
 	row, err := s.load(r.Context(), call.Caller.Owner, r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	items, err := listItems(row.Input)
+	past := s.past(call.Caller.Owner)
+	past.partial = true
+	items, err := past.history(r.Context(), row.Previous)
 	if err != nil {
 		return err
 	}
-	doc, err := page(items, r.URL.Query())
+	input, err := responses.StoredItems(row.Input)
+	if err != nil {
+		return &agent.Error{Code: agent.Internal, Err: err}
+	}
+	listed, err := responses.NewLister(include).List(append(items, input...))
+	if err != nil {
+		return err
+	}
+	doc, err := page(listed, query)
 	if err != nil {
 		return err
 	}
 	return api.WriteJSON(w, openai.Encode(doc))
 }
 
-func listItems(list []byte) ([]listedItem, error) {
-	var raws []jsontext.Value
-	if err := openai.DecodeOwn(list, &raws); err != nil {
-		return nil, &agent.Error{Code: agent.Internal, Err: err}
-	}
-	items := make([]listedItem, len(raws))
-	for i, raw := range raws {
-		var head struct {
-			ID string `json:"id"`
-		}
-		if err := openai.DecodeOwn(raw, &head); err != nil {
-			return nil, &agent.Error{Code: agent.Internal, Err: err}
-		}
-		items[i] = listedItem{head.ID, raw}
-	}
-	return items, nil
-}
-
 // page cuts the page that a query asks for out of items, which are oldest first.
-func page(items []listedItem, query url.Values) (*listDocument, error) {
+func page(items []responses.Listed, query url.Values) (*listDocument, error) {
 	limit, err := intParam(query, "limit", 20, 1, 100)
 	if err != nil {
 		return nil, err
@@ -171,16 +164,16 @@ func page(items []listedItem, query url.Values) (*listDocument, error) {
 		}
 	}
 	for _, it := range items {
-		doc.Data = append(doc.Data, it.raw)
+		doc.Data = append(doc.Data, it.Item)
 	}
 	if n := len(items); n > 0 {
-		doc.FirstID, doc.LastID = &items[0].id, &items[n-1].id
+		doc.FirstID, doc.LastID = items[0].ID, items[n-1].ID
 	}
 	return doc, nil
 }
 
 // between cuts away what is up to the item after and from the item before on.
-func between(items []listedItem, query url.Values) ([]listedItem, error) {
+func between(items []responses.Listed, query url.Values) ([]responses.Listed, error) {
 	if id := query.Get("after"); id != "" {
 		i, err := indexOf(items, id, "after")
 		if err != nil {
@@ -198,8 +191,8 @@ func between(items []listedItem, query url.Values) ([]listedItem, error) {
 	return items, nil
 }
 
-func indexOf(items []listedItem, id, param string) (int, error) {
-	i := slices.IndexFunc(items, func(it listedItem) bool { return it.id == id })
+func indexOf(items []responses.Listed, id, param string) (int, error) {
+	i := slices.IndexFunc(items, func(it responses.Listed) bool { return it.ID == id })
 	if i < 0 {
 		return 0, agent.ParamError(agent.InvalidValue, param, "Item with id '%s' is not among the input items of this response.", openai.Clip(id))
 	}

@@ -1,0 +1,58 @@
+package openai
+
+import (
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"composer-api/internal/agent"
+)
+
+// Metadata is what a client attaches to an object of ours, for itself: names and texts of its own. Null and absence
+// leave it nil.
+//
+// Its names are the client's, so no error about it names more than the field: an error's Param goes into the log.
+type Metadata map[string]string
+
+// The limits that OpenAI gives. Lengths are in characters.
+const (
+	maxMetadata      = 16
+	maxMetadataKey   = 64
+	maxMetadataValue = 512
+)
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (m *Metadata) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	*m = nil
+	kind := d.PeekKind()
+	raw, err := d.ReadValue()
+	if err != nil || kind == 'n' {
+		return err
+	}
+	var texts map[string]string
+	if kind == '{' && json.Unmarshal(raw, &texts, Liberal) != nil {
+		kind = 0 // an object, but another one
+	}
+	if kind != '{' {
+		return &unionError{want: "an object whose values are strings", got: kind}
+	}
+	*m = texts
+	return nil
+}
+
+// Check checks the limits. param is where the metadata stands.
+func (m Metadata) Check(param string) error {
+	if len(m) > maxMetadata {
+		return agent.ParamError(agent.InvalidValue, param, "'%s' has %d entries; at most %d are allowed.", param, len(m), maxMetadata)
+	}
+	for key, value := range m {
+		switch {
+		case utf8.RuneCountInString(key) > maxMetadataKey:
+			return agent.ParamError(agent.InvalidValue, param, "A key in '%s' is longer than %d characters.", param, maxMetadataKey)
+		case utf8.RuneCountInString(value) > maxMetadataValue:
+			return agent.ParamError(agent.InvalidValue, param, "A value in '%s' is longer than %d characters.", param, maxMetadataValue)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,216 @@
+package published
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// An object of JSON is what jsonschema.UnmarshalJSON makes of one. Schemas are handled in this form because they are
+// changed before anything knows their meaning.
+type object = map[string]any
+
+// tighten changes the OpenAPI document so that a member that it doesn't know is an error.
+//
+// A schema refuses unknown members where it describes a whole value: a member, an element, a document. Where it is only
+// a part of the description (a branch of allOf or anyOf), it can't know what the other parts allow. So the refusal is
+// put at these places and not into the schemas that they refer to. branches is what [spec.branches] says.
+func tighten(doc any) (branches map[string]map[string]string, err error) {
+	schemas, err := schemasOf(doc)
+	if err != nil {
+		return nil, err
+	}
+	t := tightener{schemas}
+	for _, path := range slices.Sorted(maps.Keys(extensions)) {
+		if err := t.extend(path, extensions[path]); err != nil {
+			return nil, err
+		}
+	}
+	branches = t.branches()
+	for _, name := range slices.Sorted(maps.Keys(schemas)) {
+		nameRecursion(schemas[name], name)
+		t.part(schemas[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(schemas)) {
+		whole := object{"$ref": refPrefix + name}
+		t.whole(whole)
+		schemas[strictly(name)] = whole
+	}
+	return branches, nil
+}
+
+// refPrefix begins every reference to a schema.
+const refPrefix = "#/components/schemas/"
+
+// strictly is the name of the schema of whole documents of a kind.
+func strictly(name string) string { return name + ".document" }
+
+func schemasOf(doc any) (object, error) {
+	for _, name := range []string{"components", "schemas"} {
+		o, ok := doc.(object)
+		if !ok {
+			return nil, fmt.Errorf("it has no %s", name)
+		}
+		doc = o[name]
+	}
+	schemas, ok := doc.(object)
+	if !ok {
+		return nil, fmt.Errorf("it has no schemas")
+	}
+	return schemas, nil
+}
+
+// nameRecursion writes what JSON Schema 2019-09 calls a recursive reference as a reference to the schema by its name.
+func nameRecursion(v any, name string) {
+	switch v := v.(type) {
+	case []any:
+		for _, element := range v {
+			nameRecursion(element, name)
+		}
+	case object:
+		delete(v, "$recursiveAnchor")
+		if _, ok := v["$recursiveRef"]; ok {
+			delete(v, "$recursiveRef")
+			v["$ref"] = refPrefix + name
+		}
+		for _, member := range v {
+			nameRecursion(member, name)
+		}
+	}
+}
+
+type tightener struct{ schemas object }
+
+// extend lets the schema or the member at path also be what extension says.
+func (t tightener) extend(path string, extension object) error {
+	name, member, isMember := strings.Cut(path, ".")
+	place := t.schemas
+	if isMember {
+		schema, _ := t.schemas[name].(object)
+		place, name = t.properties(schema, member), member
+	}
+	if place == nil {
+		return fmt.Errorf("it has no place for %s, which is an extension of ours", path)
+	}
+	known := place[name]
+	switch {
+	case known == nil:
+		place[name] = maps.Clone(extension)
+	case len(extension) == 0:
+		return fmt.Errorf("it has %s itself, so that is no extension of ours", path)
+	default:
+		place[name] = object{"anyOf": []any{known, maps.Clone(extension)}}
+	}
+	return nil
+}
+
+// properties are the members of a schema, or of the part of it that has the member name, or of its last part.
+func (t tightener) properties(schema object, name string) (found object) {
+	if ref, ok := schema["$ref"].(string); ok {
+		schema, _ = t.schemas[strings.TrimPrefix(ref, refPrefix)].(object)
+	}
+	found, _ = schema["properties"].(object)
+	parts, _ := schema["allOf"].([]any)
+	for _, part := range parts {
+		p, _ := part.(object)
+		if properties := t.properties(p, name); properties != nil {
+			if found = properties; found[name] != nil {
+				break
+			}
+		}
+	}
+	return found
+}
+
+// branches are the schemas that are a choice of others by their type, with the schema for each type.
+func (t tightener) branches() map[string]map[string]string {
+	all := map[string]map[string]string{}
+	for name, schema := range t.schemas {
+		s, _ := schema.(object)
+		for _, key := range []string{"anyOf", "oneOf"} {
+			choices, _ := s[key].([]any)
+			for _, choice := range choices {
+				c, _ := choice.(object)
+				ref, _ := c["$ref"].(string)
+				target := strings.TrimPrefix(ref, refPrefix)
+				branch, _ := t.schemas[target].(object)
+				kind, _ := t.properties(branch, "type")["type"].(object)
+				values, _ := kind["enum"].([]any)
+				for _, value := range values {
+					if all[name] == nil {
+						all[name] = map[string]string{}
+					}
+					text, _ := value.(string)
+					if _, twice := all[name][text]; twice {
+						target = "" // the type doesn't tell
+					}
+					all[name][text] = target
+				}
+			}
+		}
+	}
+	return all
+}
+
+// part tightens what lies below a schema that may describe a value only in part.
+func (t tightener) part(schema any) {
+	s, ok := schema.(object)
+	if !ok {
+		return
+	}
+	if s["nullable"] == true { // OpenAPI 3.0 for what 3.1 writes as a type
+		delete(s, "nullable")
+		rest := maps.Clone(s)
+		clear(s)
+		s["anyOf"] = []any{rest, object{"type": "null"}}
+	}
+	for _, key := range []string{"allOf", "anyOf", "oneOf"} {
+		branches, _ := s[key].([]any)
+		for _, branch := range branches {
+			t.part(branch)
+		}
+	}
+	properties, _ := s["properties"].(object)
+	for _, property := range properties {
+		t.whole(property)
+	}
+	t.whole(s["items"])
+	t.whole(s["additionalProperties"])
+}
+
+// whole tightens a schema that describes a whole value.
+func (t tightener) whole(schema any) {
+	t.part(schema)
+	if s, ok := schema.(object); ok && !t.open(s, 0) {
+		s["unevaluatedProperties"] = false
+	}
+}
+
+// maxDepth ends the look into schemas that refer to themselves.
+const maxDepth = 20
+
+// open reports whether a schema says of an object nothing but that it is one.
+func (t tightener) open(s object, depth int) bool {
+	if depth > maxDepth {
+		return false
+	}
+	if ref, ok := s["$ref"].(string); ok {
+		target, _ := t.schemas[strings.TrimPrefix(ref, refPrefix)].(object)
+		return t.open(target, depth+1)
+	}
+	for _, key := range []string{"anyOf", "oneOf"} {
+		branches, _ := s[key].([]any)
+		for _, branch := range branches {
+			if b, ok := branch.(object); ok && t.open(b, depth+1) {
+				return true
+			}
+		}
+	}
+	for _, key := range []string{"properties", "allOf", "anyOf", "oneOf"} {
+		if s[key] != nil {
+			return false
+		}
+	}
+	return s["type"] == nil || s["type"] == "object"
+}

@@ -1,0 +1,341 @@
+package responses
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
+)
+
+// What the API lists as an item (an "item resource") is narrower than what it takes as input: every item has an id and
+// most a status, parts have all their members, and nothing is listed that OpenAI has no name for. So what a client sent
+// is kept as it was ([EncodeItems]), because it must mean later what it meant at first, and is brought into the form of
+// a list when a list is asked for.
+
+// A Lister brings items into the form in which the API lists them. It is for one list and one goroutine.
+type Lister struct {
+	images    bool           // show the addresses of images, which may hold the images themselves
+	reasoning bool           // show sealed reasoning
+	seen      map[string]int // ids so far, and how many items wanted each
+}
+
+// NewLister makes a Lister that shows what include asks for.
+func NewLister(include []string) *Lister {
+	return &Lister{images: slices.Contains(include, includeImages), reasoning: slices.Contains(include, includeReasoning)}
+}
+
+// Everything makes a Lister that leaves out nothing.
+func Everything() *Lister { return &Lister{images: true, reasoning: true} }
+
+// A Listed item is an item as the API lists it, and its id, which is unique in its list.
+type Listed struct {
+	ID   string
+	Item jsontext.Value
+}
+
+// List brings items into the form of a list. All of them must have an id, as stored items do. Items that mean something
+// for a request alone are left out.
+func (l *Lister) List(items []Item) ([]Listed, error) {
+	if l.seen == nil {
+		l.seen = map[string]int{}
+	}
+	list := make([]Listed, 0, len(items))
+	for i := range items {
+		it := &items[i]
+		head := resourceHead{ID: l.unique(it.wire.ID), Type: it.wire.Type}
+		v, err := l.resource(head, it)
+		if err != nil {
+			return nil, &agent.Error{Code: agent.Internal, Err: err}
+		}
+		if v != nil {
+			list = append(list, Listed{head.ID, openai.Encode(v)})
+		}
+	}
+	return list, nil
+}
+
+// unique is id, or, when an item before has it (clients may send an item twice), one like it.
+func (l *Lister) unique(id string) string {
+	free := id
+	for n := l.seen[id]; l.seen[free] > 0; n++ {
+		l.seen[id] = n + 1 // so that the next one needn't try again what is taken
+		free = id + "_" + strconv.Itoa(n)
+	}
+	l.seen[free]++
+	return free
+}
+
+// The forms of items in a list.
+type (
+	resourceHead struct {
+		ID   string `json:"id"`
+		Type string `json:"type"`
+	}
+	messageResource struct {
+		resourceHead
+		Status  Status `json:"status"`
+		Role    string `json:"role"`
+		Content []any  `json:"content"`
+		Phase   string `json:"phase,omitzero"`
+	}
+	callResource struct {
+		resourceHead
+		Status    Status  `json:"status"`
+		CallID    string  `json:"call_id"`
+		Name      string  `json:"name"`
+		Namespace string  `json:"namespace,omitzero"`
+		Arguments *string `json:"arguments,omitzero"` // function_call
+		Input     *string `json:"input,omitzero"`     // custom_tool_call
+	}
+	outputResource struct {
+		resourceHead
+		Status Status `json:"status"`
+		CallID string `json:"call_id"`
+		Output any    `json:"output"` // a string, or a list of parts
+	}
+	toolSearchResource struct {
+		resourceHead
+		Status    Status           `json:"status"`
+		CallID    *string          `json:"call_id"`
+		Execution string           `json:"execution"`
+		Arguments jsontext.Value   `json:"arguments,omitzero"` // tool_search_call
+		Tools     []jsontext.Value `json:"tools,omitzero"`     // tool_search_output
+	}
+	toolsResource struct {
+		resourceHead
+		Role  string           `json:"role"`
+		Tools []jsontext.Value `json:"tools"`
+	}
+	reasoningResource struct {
+		resourceHead
+		Status  Status     `json:"status"`
+		Summary []textForm `json:"summary"`
+		Content []textForm `json:"content,omitzero"`
+		Sealed  string     `json:"encrypted_content,omitzero"`
+	}
+	compactionResource struct {
+		resourceHead
+		Sealed string `json:"encrypted_content"`
+	}
+
+	// textForm is a part that is text and nothing else.
+	textForm struct {
+		Type string `json:"type"`
+		Text string `json:"text"`
+	}
+	refusalForm struct {
+		Type    string `json:"type"`
+		Refusal string `json:"refusal"`
+	}
+	imageForm struct {
+		Type     string  `json:"type"`
+		ImageURL *string `json:"image_url"`
+		FileID   *string `json:"file_id"`
+		Detail   string  `json:"detail"`
+	}
+)
+
+// further are members of items and parts that matter in a list only. They are of any type: a request whose phase is no
+// string means the same as one without.
+type further struct {
+	Phase       jsontext.Value `json:"phase"`
+	Execution   jsontext.Value `json:"execution"`
+	Summary     content        `json:"summary"`
+	Detail      jsontext.Value `json:"detail"`
+	Annotations jsontext.Value `json:"annotations"`
+}
+
+func furtherOf(raw jsontext.Value) (f further) {
+	if raw != nil {
+		// It was decoded before, so that it is an object; and nothing in further has a type that it could lack.
+		_ = openai.DecodeOwn(raw, &f)
+	}
+	return f
+}
+
+// passed are the types that OpenAI's own tools and other servers' have. Their items are listed as they were sent.
+var passed = map[string]bool{
+	"file_search_call": true, "web_search_call": true, "image_generation_call": true, "code_interpreter_call": true,
+	"computer_call": true, "computer_call_output": true, "local_shell_call": true, "local_shell_call_output": true,
+	"shell_call": true, "shell_call_output": true, "apply_patch_call": true, "apply_patch_call_output": true,
+	"mcp_list_tools": true, "mcp_approval_request": true, "mcp_approval_response": true, "mcp_call": true,
+	"program": true, "program_output": true,
+}
+
+// resource is the item in the form of a list; nil when it has no place there.
+func (l *Lister) resource(head resourceHead, it *Item) (any, error) {
+	w := &it.wire
+	f := furtherOf(it.raw)
+	status := statusOf(w.Status)
+	switch w.Type {
+	case messageType:
+		return l.message(head, it, textOf(f.Phase)), nil
+	case "function_call":
+		text := textOf(w.Arguments)
+		return callResource{head, status, w.CallID, w.Name, w.Namespace, &text, nil}, nil
+	case "custom_tool_call":
+		text := textOf(w.Input)
+		return callResource{head, status, w.CallID, w.Name, w.Namespace, nil, &text}, nil
+	case "function_call_output", "custom_tool_call_output":
+		return outputResource{head, status, w.CallID, l.output(w.Output)}, nil
+	case "tool_search_call":
+		arguments := w.Arguments
+		if len(arguments) == 0 {
+			arguments = jsontext.Value("{}")
+		}
+		return toolSearchResource{head, status, orNull(w.CallID), execution(textOf(f.Execution)), arguments, nil}, nil
+	case "tool_search_output":
+		return toolSearchResource{head, status, orNull(w.CallID), execution(textOf(f.Execution)), nil, echoTools(w.Tools)}, nil
+	case "additional_tools":
+		return toolsResource{head, cmp.Or(w.Role, "developer"), echoTools(w.Tools)}, nil
+	case "reasoning":
+		r := reasoningResource{resourceHead: head, Status: status, Summary: texts("summary_text", f.Summary), Content: texts("reasoning_text", w.Content)}
+		if l.reasoning {
+			r.Sealed = w.EncryptedContent
+		}
+		return r, nil
+	case compactionType:
+		return compactionResource{head, w.EncryptedContent}, nil
+	case triggerType:
+		return nil, nil
+	case "input_text", "input_image", "input_file": // a part without its message
+		var p wirePart
+		if err := openai.DecodeOwn(it.raw, &p); err != nil {
+			return nil, err
+		}
+		head.Type = messageType
+		return messageResource{resourceHead: head, Status: Completed, Role: "user", Content: l.inputParts(content{p})}, nil
+	}
+	if passed[w.Type] {
+		rest, err := members(it.raw, []member{{name: "id"}})
+		return object(append([]member{{"id", openai.Encode(head.ID)}}, rest...)), err
+	}
+	return foreign(head, it), nil
+}
+
+// foreign lists an item of a type that nobody has published as what the model got for it: its text.
+func foreign(head resourceHead, it *Item) messageResource {
+	head.Type = messageType
+	m := messageResource{resourceHead: head, Status: Completed, Role: "assistant", Content: []any{outputText{Type: "output_text", Text: it.text()}}}
+	if isResult(it.wire.Type) {
+		m.Role, m.Content = "user", []any{textForm{"input_text", it.text()}}
+	}
+	return m
+}
+
+// message lists a message. One of the assistant has the form of an answer.
+func (l *Lister) message(head resourceHead, it *Item, phase string) messageResource {
+	m := messageResource{resourceHead: head, Status: statusOf(it.wire.Status), Role: cmp.Or(it.wire.Role, "user")}
+	if m.Role != "assistant" {
+		m.Content = l.inputParts(it.wire.Content)
+		return m
+	}
+	if phase == "commentary" || phase == "final_answer" {
+		m.Phase = phase
+	}
+	for i := range it.wire.Content {
+		switch p := &it.wire.Content[i]; p.Type {
+		case "refusal":
+			m.Content = append(m.Content, refusalForm{"refusal", p.Refusal})
+		case "input_image", "image_url", "input_file", "file": // no answer has such parts
+		default:
+			m.Content = append(m.Content, outputText{Type: "output_text", Text: p.Text, Annotations: annotations(p.raw)})
+		}
+	}
+	return m
+}
+
+// annotations are those of a part of an answer.
+func annotations(part jsontext.Value) []jsontext.Value {
+	var list []jsontext.Value
+	if sent := furtherOf(part).Annotations; sent.Kind() == '[' {
+		_ = openai.DecodeOwn(sent, &list) // any array will do
+	}
+	return list
+}
+
+// inputParts lists parts of what isn't an answer.
+func (l *Lister) inputParts(c content) []any {
+	parts := make([]any, 0, len(c))
+	for i := range c {
+		switch p := &c[i]; p.Type {
+		case "input_image", "image_url":
+			parts = append(parts, l.image(p))
+		case "refusal":
+			parts = append(parts, textForm{"input_text", p.Refusal})
+		default:
+			parts = append(parts, textForm{"input_text", p.Text})
+		}
+	}
+	return parts
+}
+
+// details are the values of an image's detail.
+var details = []string{"low", "high", "auto", "original"}
+
+func (l *Lister) image(p *wirePart) imageForm {
+	form := imageForm{Type: "input_image", FileID: orNull(p.FileID), Detail: "auto"}
+	if detail := textOf(furtherOf(p.raw).Detail); slices.Contains(details, detail) {
+		form.Detail = detail
+	}
+	if l.images {
+		form.ImageURL = orNull(cmp.Or(p.ImageURL.String, p.ImageURL.Other.URL))
+	}
+	return form
+}
+
+// output lists the result of a call: as a text when it came as one.
+func (l *Lister) output(c content) any {
+	switch {
+	case len(c) == 0:
+		return ""
+	case len(c) == 1 && c[0].raw == nil && c[0].Type == "":
+		return c[0].Text
+	}
+	return l.inputParts(c)
+}
+
+// texts are parts as texts of one type.
+func texts(kind string, parts []wirePart) []textForm {
+	var list []textForm
+	for i := range parts {
+		list = append(list, textForm{kind, parts[i].Text})
+	}
+	return list
+}
+
+// statusOf is the status that a client gave an item, if it is one, else completed.
+func statusOf(sent string) Status {
+	if s := Status(sent); s == InProgress || s == Incomplete {
+		return s
+	}
+	return Completed
+}
+
+// execution says who carries out a search for tools.
+func execution(sent string) string {
+	if sent == "server" {
+		return sent
+	}
+	return "client"
+}
+
+func echoTools(tools []wireTool) []jsontext.Value {
+	list := make([]jsontext.Value, 0, len(tools))
+	for i := range tools {
+		list = append(list, tools[i].echo())
+	}
+	return list
+}
+
+// orNull is s, or null when it is empty.
+func orNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
