@@ -1,6 +1,8 @@
 package responses
 
 import (
+	"errors"
+
 	"composer-api/internal/agent"
 )
 
@@ -19,9 +21,17 @@ Be exact and complete rather than short. Don't call tools, don't answer the user
 // summaryIntro tells the model what the summary is.
 const summaryIntro = "What was said and done up to here was replaced by this summary of it. Requests above it have been dealt with as it says:\n\n"
 
-// compaction replaces what the model said and what its calls gave by the summary.
+// ErrForeign is the error of opening what was never sealed by a server like this one.
+var ErrForeign = errors.New("responses: sealed by somebody else")
+
+// compaction replaces what the model said and what its calls gave by the summary. A summary of another provider's says
+// nothing to us, like its reasoning, and is left out: the client has the rest of the conversation beside it. Without one
+// of ours, though, the conversation would be another.
 func (t *transcript) compaction(it *Item) error {
 	summary, err := t.open(it.wire.EncryptedContent)
+	if errors.Is(err, ErrForeign) {
+		return nil
+	}
 	if err != nil {
 		return &agent.Error{
 			Code: agent.InvalidValue, Param: it.param + ".encrypted_content", Err: err,

@@ -126,8 +126,11 @@ func sealTest(plain []byte) (string, error) {
 
 func openTest(sealed string) (string, error) {
 	text, ok := strings.CutPrefix(sealed, "sealed:")
-	if !ok {
-		return "", errors.New("not ours")
+	switch {
+	case strings.HasPrefix(sealed, "lost:"):
+		return "", errors.New("sealed with another key")
+	case !ok:
+		return "", ErrForeign
 	}
 	plain, err := base64.StdEncoding.DecodeString(text)
 	return string(plain), err

@@ -223,14 +223,14 @@ func (e *Encoder) call(c *agent.ToolCall) error {
 	form, text := e.req.tools.clientCall(c)
 	it := e.newItem(form.kind)
 	it.callID, it.name, it.namespace = c.ID, form.name, form.namespace
-	if it.kind == toolSearchCallItem {
-		it.text = []byte("{}")
+	if it.kind.whole() {
+		it.text = text
 	}
 	if err := e.added(it); err != nil {
 		return err
 	}
 	it.text = text
-	if e.steps != nil && it.kind != toolSearchCallItem {
+	if e.steps != nil && !it.kind.whole() {
 		if err := e.steps.delta(it, text); err != nil {
 			return err
 		}

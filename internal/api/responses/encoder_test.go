@@ -21,7 +21,7 @@ const testTools = `"tools":[
 	{"type":"function","name":"read","parameters":{"type":"object"}},
 	{"type":"custom","name":"apply_patch"},
 	{"type":"namespace","name":"mcp__files","tools":[{"type":"function","name":"list"},{"type":"custom","name":"note"}]},
-	{"type":"tool_search","execution":"client"}]`
+	{"type":"tool_search","execution":"client"},{"type":"shell"}]`
 
 func decodeTest(t testing.TB, body string) *Request {
 	t.Helper()
@@ -70,6 +70,7 @@ func randomEvents(r *rand.Rand) []agent.Event {
 		{Name: "mcp__files__list", Arguments: []byte(`{}`)},
 		{Name: "mcp__files__note", Arguments: []byte(`{"input":""}`)},
 		{Name: "tool_search", Arguments: []byte(`{"query":"x"}`)},
+		{Name: "shell", Arguments: []byte(`{"commands":["ls"]}`)},
 		{Name: "unheard_of", Arguments: []byte(`{"a":[1,2]}`)},
 	}
 	var events []agent.Event
@@ -193,6 +194,22 @@ func TestASummaryThatIsNotWantedIsNotSent(t *testing.T) {
 		item := string(e.Response().Output[0])
 		if strings.Contains(string(out.b), "reasoning_summary") != wanted || strings.Contains(item, "summary_text") != wanted || !strings.Contains(item, `"encrypted_content":"`+sealed+`"`) {
 			t.Errorf("with %s: %s", members, out.b)
+		}
+	}
+}
+
+// What a client leaves out of its format is left out of the answer, too: null is no value of it.
+func TestAFormatIsEchoedAsItWasSent(t *testing.T) {
+	for sent, want := range map[string]string{
+		`"name":"a","schema":{}`:                                    `{"type":"json_schema","name":"a","schema":{},"strict":false}`,
+		`"name":"a","schema":{},"description":null,"strict":null`:   `{"type":"json_schema","name":"a","schema":{},"strict":false}`,
+		`"name":"a","schema":{},"description":"An a","strict":true`: `{"type":"json_schema","name":"a","description":"An a","schema":{},"strict":true}`,
+	} {
+		e := NewBody(decodeTest(t, `{"model":"m","input":"go","text":{"format":{"type":"json_schema",`+sent+`}}}`), testOptions())
+		object := e.Response().Encode()
+		responsestest.Valid(t, "response", object)
+		if !strings.Contains(string(object), `"text":{"format":`+want+`}`) {
+			t.Errorf("with %s: %s", sent, object)
 		}
 	}
 }

@@ -18,6 +18,8 @@ const (
 	refusalItem // a message
 	toolSearchCallItem
 	compactionItem
+	shellCallItem
+	patchCallItem
 )
 
 // idPrefixes begin the ids of output items.
@@ -29,7 +31,12 @@ var idPrefixes = [...]string{
 	refusalItem:        "msg_",
 	toolSearchCallItem: "tsc_",
 	compactionItem:     "cmpt_",
+	shellCallItem:      "sh_",
+	patchCallItem:      "apc_",
 }
+
+// whole reports whether an item of this kind comes at once and has no deltas.
+func (k itemKind) whole() bool { return int(k) >= len(deltaEvents) }
 
 // An item is an output item while it is being written.
 type item struct {
@@ -130,6 +137,10 @@ func (it *item) wire() any {
 		return wireCustomCall{it.id, "custom_tool_call", it.status, it.callID, it.name, it.namespace, string(it.text)}
 	case toolSearchCallItem:
 		return wireToolSearchCall{it.id, "tool_search_call", it.status, it.callID, "client", jsontext.Value(it.text)}
+	case shellCallItem:
+		return shellCallResource{resourceHead{it.id, "shell_call"}, it.status, it.callID, it.text, localEnvironment}
+	case patchCallItem:
+		return patchCallResource{resourceHead{it.id, "apply_patch_call"}, it.status, it.callID, it.text}
 	default:
 		return wireCompaction{it.id, "compaction", it.sealed}
 	}

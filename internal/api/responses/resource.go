@@ -161,7 +161,6 @@ func furtherOf(raw jsontext.Value) (f further) {
 var passed = map[string]bool{
 	"file_search_call": true, "web_search_call": true, "image_generation_call": true, "code_interpreter_call": true,
 	"computer_call": true, "computer_call_output": true, "local_shell_call": true, "local_shell_call_output": true,
-	"shell_call": true, "shell_call_output": true, "apply_patch_call": true, "apply_patch_call_output": true,
 	"mcp_list_tools": true, "mcp_approval_request": true, "mcp_approval_response": true, "mcp_call": true,
 	"program": true, "program_output": true,
 }
@@ -209,6 +208,9 @@ func (l *Lister) resource(head resourceHead, it *Item) (any, error) {
 		}
 		head.Type = messageType
 		return messageResource{resourceHead: head, Status: Completed, Role: "user", Content: l.inputParts(content{p})}, nil
+	}
+	if local := localResource(head, it); local != nil {
+		return local, nil
 	}
 	if passed[w.Type] {
 		rest, err := members(it.raw, []member{{name: "id"}})

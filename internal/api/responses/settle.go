@@ -117,18 +117,18 @@ func (e *Encoder) repeat(items []jsontext.Value, open *item) error {
 			}
 		} else {
 			begun := *it
-			begun.status, begun.text = InProgress, nil
-			switch it.kind {
-			case toolSearchCallItem:
-				begun.text = []byte("{}")
-			case reasoningItem:
+			begun.status = InProgress
+			if !it.kind.whole() {
+				begun.text = nil
+			}
+			if it.kind == reasoningItem {
 				begun.sealed = ""
 			}
 			if err := e.steps.added(&begun); err != nil {
 				return err
 			}
 		}
-		if missing, ok := bytes.CutPrefix(it.text, had); ok && len(missing) > 0 && !it.hidden && int(it.kind) < len(deltaEvents) && it.kind != toolSearchCallItem {
+		if missing, ok := bytes.CutPrefix(it.text, had); ok && len(missing) > 0 && !it.hidden && !it.kind.whole() {
 			if err := e.steps.delta(it, missing); err != nil {
 				return err
 			}
@@ -153,6 +153,8 @@ func readDoneItem(raw jsontext.Value, index int) (*item, error) {
 		Summary   []summaryText  `json:"summary"`
 		Arguments jsontext.Value `json:"arguments"`
 		Input     string         `json:"input"`
+		Action    jsontext.Value `json:"action"`
+		Operation jsontext.Value `json:"operation"`
 		Sealed    string         `json:"encrypted_content"`
 	}
 	if err := openai.DecodeOwn(raw, &w); err != nil {
@@ -178,13 +180,13 @@ func readDoneItem(raw jsontext.Value, index int) (*item, error) {
 	case customCallItem:
 		it.text = []byte(w.Input)
 	case functionCallItem:
-		var arguments string
-		if err := openai.DecodeOwn(w.Arguments, &arguments); err != nil {
-			return nil, err
-		}
-		it.text = []byte(arguments)
+		it.text = []byte(textOf(w.Arguments))
 	case toolSearchCallItem:
 		it.text = w.Arguments
+	case shellCallItem:
+		it.text = w.Action
+	case patchCallItem:
+		it.text = w.Operation
 	}
 	return it, nil
 }
@@ -220,7 +222,7 @@ func readLog(log [][]byte) (done []jsontext.Value, open *item, err error) {
 			open.kind = refusalItem
 		case e.Type == "response.reasoning_summary_part.added" && open != nil:
 			open.hidden = false
-		case open != nil && open.kind != toolSearchCallItem:
+		case open != nil:
 			open.text = append(open.text, e.Delta...)
 		}
 	}
@@ -230,23 +232,16 @@ func readLog(log [][]byte) (done []jsontext.Value, open *item, err error) {
 var itemKinds = map[string]itemKind{
 	"message": messageItem, "reasoning": reasoningItem, "function_call": functionCallItem,
 	"custom_tool_call": customCallItem, "tool_search_call": toolSearchCallItem,
-	"compaction": compactionItem,
+	"compaction": compactionItem, "shell_call": shellCallItem, "apply_patch_call": patchCallItem,
 }
 
 // readOpenItem reads an item as output_item.added tells of it.
 func readOpenItem(raw jsontext.Value, index int) (*item, error) {
-	var w wireItem
-	if err := openai.DecodeOwn(raw, &w); err != nil {
+	it, err := readDoneItem(raw, index)
+	if err != nil {
 		return nil, err
 	}
-	it := &item{
-		kind: itemKinds[w.Type], index: index, id: w.ID, status: InProgress,
-		callID: w.CallID, name: w.Name, namespace: w.Namespace,
-	}
 	it.hidden = it.kind == reasoningItem // until its part is announced
-	if it.kind == toolSearchCallItem {
-		it.text = []byte("{}")
-	}
 	return it, nil
 }
 

@@ -194,7 +194,7 @@ var deltaEvents = [...]struct{ name, before, after string }{
 
 // prepareDeltas writes down what all deltas of it have in common, so that a delta costs no more than its text.
 func (s *stream) prepareDeltas(it *item) {
-	if int(it.kind) >= len(deltaEvents) {
+	if it.kind.whole() {
 		return
 	}
 	d := deltaEvents[it.kind]

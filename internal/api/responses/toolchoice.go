@@ -94,8 +94,8 @@ func (s *toolSet) allowedTools(c *wireToolChoice) (agent.ToolChoice, error) {
 // chosen is the model's name of a tool that the client has chosen.
 func (s *toolSet) chosen(c *choiceFields) (string, bool) {
 	name := clientName{c.Namespace, c.Name}
-	if c.Type == searchToolName {
-		name = clientName{"", searchToolName}
+	if _, local := localTools[c.Type]; local || c.Type == searchToolName {
+		name = clientName{"", c.Type} // these have no other name
 	}
 	model, ok := s.model[name]
 	return model, ok

@@ -14,8 +14,8 @@ import (
 )
 
 // toolSet holds the client's tools under the names that the model sees. The model knows functions only; the client
-// knows functions, custom tools with raw text, namespaces of both, and a search for more tools. A toolSet is filled
-// while a request is decoded, and by the items of its transcript, and not changed after that.
+// knows functions, custom tools with raw text, namespaces of both, a search for more tools, a shell and patches. A
+// toolSet is filled while a request is decoded, and by the items of its transcript, and not changed after that.
 type toolSet struct {
 	list    []agent.Tool
 	forms   map[string]toolForm // by the model's name
@@ -46,8 +46,9 @@ type toolFields struct {
 	Description *string         `json:"description"`
 	Parameters  openai.Object   `json:"parameters"`
 	Strict      *bool           `json:"strict"`
-	Format      *openai.Grammar `json:"format"`    // custom
-	Execution   string          `json:"execution"` // tool_search
+	Format      *openai.Grammar `json:"format"`      // custom
+	Execution   string          `json:"execution"`   // tool_search
+	Environment jsontext.Value  `json:"environment"` // shell
 }
 
 // UnmarshalJSON keeps the tool as it was sent, too.
@@ -76,6 +77,10 @@ func (t *toolFields) ours() bool {
 		return true
 	case searchToolName:
 		return t.Execution == "client"
+	case "shell":
+		return t.localShell()
+	case "apply_patch":
+		return true
 	}
 	return false
 }
@@ -153,8 +158,10 @@ func (s *toolSet) add(t *toolFields, namespace, param string) error {
 		return s.addFunction(t, namespace, param)
 	case t.Type == "custom":
 		return s.addCustom(t, namespace, param)
+	case t.Type == searchToolName:
+		return s.addToolSearch(t, param)
 	}
-	return s.addToolSearch(t, param)
+	return s.addLocal(t, param)
 }
 
 func (s *toolSet) addFunction(t *toolFields, namespace, param string) error {
@@ -235,8 +242,11 @@ func (s *toolSet) clientCall(c *agent.ToolCall) (toolForm, []byte) {
 	if form.kind == toolSearchCallItem && tooDeep(jsontext.Value(c.Arguments)) {
 		form.kind = functionCallItem // whose arguments are a string
 	}
-	if form.kind != customCallItem {
-		return form, c.Arguments
+	switch form.kind {
+	case customCallItem:
+		return form, []byte(openai.CustomInput(form.name, c.Arguments))
+	case shellCallItem, patchCallItem:
+		return form, localTools[form.name].content(c.Arguments)
 	}
-	return form, []byte(openai.CustomInput(form.name, c.Arguments))
+	return form, c.Arguments
 }

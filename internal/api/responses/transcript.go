@@ -31,6 +31,10 @@ var itemTypes = map[string]func(t *transcript, it *Item) error{
 	"custom_tool_call_output": (*transcript).output,
 	"tool_search_output":      (*transcript).toolSearchOutput,
 	"additional_tools":        (*transcript).additionalTools,
+	"shell_call":              (*transcript).shellCall,
+	"shell_call_output":       (*transcript).shellCallOutput,
+	"apply_patch_call":        (*transcript).patchCall,
+	"apply_patch_call_output": (*transcript).patchCallOutput,
 	compactionType:            (*transcript).compaction,
 	// Upstream has no place for earlier thinking, ours or another's, sealed or not.
 	"reasoning": (*transcript).nothing,
@@ -212,7 +216,7 @@ func (t *transcript) additionalTools(it *Item) error {
 // maxForeignText bounds what one item of a foreign type may add to the prompt: some hold whole files or images.
 const maxForeignText = 32 << 10
 
-// asText passes on an item that is none of ours, such as a shell call of OpenAI's, as the text that it is.
+// asText passes on an item that is none of ours, such as a web search of OpenAI's, as the text that it is.
 func (t *transcript) asText(it *Item) {
 	t.unknown = append(t.unknown, it.wire.Type)
 	text := it.text()

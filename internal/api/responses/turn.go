@@ -8,8 +8,8 @@ import (
 )
 
 // Turn makes the request for the model. history is what was said before Input, oldest first: the items of the stored
-// responses that this one continues. open decrypts what Options.SealCompaction has sealed for the same owner. Input must
-// hold no references any more, and Turn may be called once.
+// responses that this one continues. open decrypts what Options.SealCompaction has sealed for the same owner, and fails
+// with ErrForeign for what can't be of its making. Input must hold no references any more, and Turn may be called once.
 //
 // unknown are the types of items that were passed on as text because they are of a kind that we don't know.
 func (r *Request) Turn(history []Item, open func(sealed string) (string, error)) (req *agent.Request, unknown []string, err error) {

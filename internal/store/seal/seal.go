@@ -124,6 +124,10 @@ func (r *Ring) Seal(plain []byte, context ...string) []byte {
 	return r.current.aead.Seal(sealed, nonce, plain, associated(r.current.id, context))
 }
 
+// Plausible reports whether b has the form of a sealed message. That some ring has sealed it is not said: what others
+// encrypt begins otherwise almost always, but not necessarily.
+func Plausible(b []byte) bool { return len(b) > idSize && b[0] == version }
+
 // Open decrypts what Seal returned. old is true when the message was sealed with an older key: seal it again. The only
 // error is ErrOpen. On a nil ring nothing opens.
 func (r *Ring) Open(sealed []byte, context ...string) (plain []byte, old bool, err error) {

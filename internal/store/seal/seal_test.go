@@ -127,3 +127,19 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+func TestWhatOthersEncryptIsNotTakenForSealed(t *testing.T) {
+	sealed := ring(t, newSecret, "").Seal([]byte("hello"), "x")
+	fernet, err := base64.StdEncoding.DecodeString("gAAAAABoISQ24OyVRYbk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range [][]byte{nil, {1}, fernet, []byte("hello")} {
+		if seal.Plausible(b) {
+			t.Errorf("%q could be sealed", b)
+		}
+	}
+	if !seal.Plausible(sealed) || !seal.Plausible(sealed[:30]) {
+		t.Error("a sealed message could not be one")
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"composer-api/internal/api/openai"
 	"composer-api/internal/api/responses"
 	"composer-api/internal/store"
+	"composer-api/internal/store/seal"
 )
 
 // prepare makes the request for the model: it puts what went before in front of the input and replaces references by
@@ -61,8 +62,8 @@ func (s *Service) seal(plain []byte, purpose, owner string) (string, error) {
 
 func (s *Service) open(sealed, purpose, owner string) (string, error) {
 	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(sealed))
-	if err != nil {
-		return "", err
+	if err != nil || !seal.Plausible(raw) {
+		return "", responses.ErrForeign
 	}
 	plain, _, err := s.cfg.Seal.Open(raw, purpose, owner)
 	return string(plain), err

@@ -460,7 +460,11 @@ func TestACompactionStandsForTheConversation(t *testing.T) {
 		t.Errorf("the model was told %+v", told)
 	}
 	w.do("POST", "/responses", input(blob), "k:bob").is(400, "invalid_value", "input[2].encrypted_content")
-	w.do("POST", "/responses", input("gAAAAABforeign"), ann).is(400, "invalid_value", "input[2].encrypted_content")
+	// What another provider has sealed is left out, as its reasoning is.
+	w.create(input("gAAAAABforeign"))
+	if told := w.requests[len(w.requests)-1].Messages; len(told) != 3 || told[1].Text() != "dropped" {
+		t.Errorf("beside a foreign compaction the model was told %+v", told)
+	}
 	w.do("POST", "/responses/compact", `{"input":"x"}`).is(400, "missing_required_parameter", "model")
 	w.do("POST", "/responses/compact", `{"model":"composer-2.5"}`).is(400, "missing_required_parameter", "input")
 }
