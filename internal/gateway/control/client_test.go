@@ -497,12 +497,13 @@ func readResponse(a *answer, events []json.RawMessage) {
 
 // readResponseStream reads the last event, and checks that the text of the deltas is no other.
 func readResponseStream(a *answer, events []json.RawMessage) {
-	var streamed, refused string
+	var streamed, refused, failure string
 	for _, e := range events {
 		var event struct {
-			Type     string
-			Delta    string
-			Response *responseBody
+			Type          string
+			Delta         string
+			Code, Message string // of an error, which says more than the response's: that has OpenAI's few codes
+			Response      *responseBody
 		}
 		if err := json.Unmarshal(e, &event); err != nil {
 			a.end = "in what is no event: " + string(e)
@@ -513,9 +514,14 @@ func readResponseStream(a *answer, events []json.RawMessage) {
 			streamed += event.Delta
 		case "response.refusal.delta":
 			refused += event.Delta
+		case "error":
+			failure = "in the error " + event.Code + ": " + event.Message
 		case "response.completed", "response.incomplete", "response.failed":
 			a.setResponse(event.Response)
 		}
+	}
+	if failure != "" {
+		a.end = failure
 	}
 	if streamed != a.text || refused != a.refusal {
 		a.end = fmt.Sprintf("with the text %q%q and deltas %q%q", a.text, a.refusal, streamed, refused)
