@@ -47,6 +47,9 @@ type Request struct {
 	PinSession bool
 	// ConversationID, when set, is the id to open a fresh conversation under. The gateway fills it in.
 	ConversationID string
+	// RewritesCalls says that the client may have other arguments in the calls that it sends back than it was given: it
+	// ran them so. A run that waits for such calls is known by their ids then, and is told of the arguments.
+	RewritesCalls bool
 	// Durable allows what the turn leaves behind to be written to disk (a Responses request with store: true).
 	Durable bool
 

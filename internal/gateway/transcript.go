@@ -40,9 +40,10 @@ func waitedFor(messages []agent.Message) []string {
 }
 
 // transcriptBefore is the digest of what was said before the results of calls, and what the user said with them, came
-// in.
-func transcriptBefore(messages []agent.Message, calls []string) Digest {
+// in. For known see digester.
+func transcriptBefore(messages []agent.Message, calls []string, known map[callName]Digest) Digest {
 	d := newDigester()
+	d.known = known
 	for i := range messages[:agent.FirstNew(messages)] {
 		m := &messages[i]
 		if m.Role == agent.ToolRole && slices.Contains(calls, m.CallID) {
@@ -55,7 +56,7 @@ func transcriptBefore(messages []agent.Message, calls []string) Digest {
 
 // An askedCall is a call that the model has made since a user or system last spoke.
 type askedCall struct {
-	id   string
+	callName
 	said Digest // callDigest
 }
 

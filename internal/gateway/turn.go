@@ -34,9 +34,10 @@ type waiting struct {
 	backend string
 	model   string
 	tools   Digest
-	seen    Digest      // what the model has seen, up to the calls
-	asked   []askedCall // the calls of the open group, in order, of which it waits for the last
-	calls   []string    // ids of the calls whose results it waits for
+	seen    Digest           // what the model has seen, up to the calls
+	asked   []askedCall      // the calls of the open group, in order, of which it waits for the last
+	calls   []string         // ids of the calls whose results it waits for
+	given   []agent.ToolCall // those calls, as the client was given them
 }
 
 func newTurn(g *Gateway, backend agent.Backend, req *agent.Request, asked *control.Turn, sink agent.Sink) *turn {
@@ -224,7 +225,7 @@ func (t *turn) mismatch(w *waiting, messages []agent.Message) string {
 		return "another model"
 	case w.tools != t.toolsDigest():
 		return "other tools"
-	case w.seen != transcriptBefore(messages, w.calls):
+	case w.seen != transcriptBefore(messages, w.calls, t.known(w)):
 		return "another transcript"
 	}
 	return ""
@@ -237,7 +238,11 @@ func (t *turn) carryOn(ctx context.Context, w *waiting) error {
 	req := *t.req
 	req.Messages = agent.WithoutUnusable(req.Messages)
 	t.run.Begin(t.asked, &req)
-	if err := t.run.Resume(ctx, resultsFor(w.calls, req.Messages)); err != nil {
+	results := resultsFor(w.calls, req.Messages)
+	if req.RewritesCalls {
+		tellRewritten(results, w.given, req.Messages)
+	}
+	if err := t.run.Resume(ctx, results); err != nil {
 		return err
 	}
 	return t.pump(ctx)
@@ -343,11 +348,11 @@ func (t *turn) finishWithCalls(ctx context.Context, done *agent.Done) error {
 	}
 	w := &waiting{
 		run: t.run, backend: t.backend.Name(), model: t.req.Model.String(), tools: t.toolsDigest(),
-		seen: t.answer.seen.sum(), calls: t.answer.callIDs(),
+		seen: t.answer.seen.sum(), calls: t.answer.callIDs(), given: t.answer.calls,
 	}
 	for i := range t.answer.seen.calls {
 		c := &t.answer.seen.calls[i]
-		w.asked = append(w.asked, askedCall{c.ID, callDigest(c)})
+		w.asked = append(w.asked, askedCall{callName{c.ID, c.Name}, callDigest(c)})
 	}
 	asked := t.answer.seen.asked()
 	names := park.Names{Calls: w.calls, Said: string(asked[:]), Conversation: conversationOf(t.req, w.tools)}

@@ -54,6 +54,8 @@ type chat struct {
 	serial  bool
 	session string
 	pin     bool
+
+	rewrites bool // calls
 }
 
 func newChat(t *testing.T, g *Gateway) *chat {
@@ -80,7 +82,7 @@ func (c *chat) result(id, text string) *chat {
 func (c *chat) request() *agent.Request {
 	return &agent.Request{
 		Caller: agent.Caller{Owner: c.owner}, ModelName: "composer-2.5", Messages: append([]agent.Message(nil), c.history...),
-		Tools: c.tools, SerialToolCalls: c.serial, Session: c.session, PinSession: c.pin,
+		Tools: c.tools, SerialToolCalls: c.serial, Session: c.session, PinSession: c.pin, RewritesCalls: c.rewrites,
 	}
 }
 

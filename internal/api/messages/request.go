@@ -72,7 +72,7 @@ func decode(body []byte, checks ...func(*wireRequest) error) (*Request, error) {
 		return nil, err
 	}
 	req := &Request{Stream: w.Stream}
-	req.ModelName = w.Model
+	req.ModelName, req.RewritesCalls = w.Model, true
 	steps := append(checks, req.setMessages, req.setToolChoice, req.setThinking, req.setOutput, req.setLimits)
 	for _, step := range steps {
 		if err := step(&w); err != nil {
