@@ -36,6 +36,7 @@ type blockFields struct {
 	Content   content                     `json:"content"`
 	IsError   bool                        `json:"is_error"`
 	ToolName  string                      `json:"tool_name"` // tool_reference
+	Tool      jsontext.Value              `json:"tool"`      // tool_addition, tool_removal
 }
 
 // wireSource is where an image or a document comes from.
@@ -124,7 +125,7 @@ func (c *conversation) block(list []agent.Part, b *wireBlock, param string) ([]a
 		}
 		return list, nil
 	case "tool_reference":
-		c.found[b.ToolName] = true
+		c.offered[b.ToolName] = true
 		return append(list, agent.Part{Text: "The tool " + b.ToolName + " can be called now."}), nil
 	case "thinking", "redacted_thinking":
 		// It was never part of the answer, and upstream has no place for it, ours or another's. That it is not looked at

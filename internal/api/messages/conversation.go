@@ -25,14 +25,18 @@ type conversation struct {
 	data      []byte // the request's body, which blocks are cut out of
 	messages  []agent.Message
 	announced map[string]bool // ids of all calls so far
-	found     map[string]bool // names of the tools that a result says can be called from then on
+	// offered are the names of tools about which the conversation says, in results or to the system, that they can be
+	// called from then on (true) or no more (false), and defined those that it defines.
+	offered map[string]bool
+	defined map[string]wireTool
 }
 
 // setMessages takes the conversation in the client's order, and then the tools, because what was found in the
 // conversation decides about some of them.
 func (r *Request) setMessages(w *wireRequest) error {
 	c := conversation{
-		data: w.body, messages: make([]agent.Message, 0, len(w.Messages)+1), announced: map[string]bool{}, found: map[string]bool{},
+		data: w.body, messages: make([]agent.Message, 0, len(w.Messages)+1), announced: map[string]bool{},
+		offered: map[string]bool{}, defined: map[string]wireTool{},
 	}
 	if w.System != nil {
 		if err := c.system(w.System, "system"); err != nil {
@@ -48,7 +52,7 @@ func (r *Request) setMessages(w *wireRequest) error {
 		return err
 	}
 	r.Messages = c.messages
-	return r.setTools(w, c.found)
+	return r.setTools(w.Tools, &c)
 }
 
 func (c *conversation) add(m *wireMessage, param string) error {
@@ -78,13 +82,43 @@ func (c *conversation) system(blocks content, param string) error {
 		case strings.HasPrefix(b.Text, billing):
 		case b.Type == "text", b.Type == "" && (b.Text != "" || !b.isObject()):
 			said = appendText(said, b.Text)
+		case b.Type == "tool_addition", b.Type == "tool_removal":
+			if err := c.changeTools(b, element(param, i)+".tool"); err != nil {
+				return err
+			}
 		case b.Type == "":
 			return openai.Missing(element(param, i) + ".type")
 		default:
-			return openai.OneOf(element(param, i)+".type", b.Type, "text")
+			return openai.OneOf(element(param, i)+".type", b.Type, "text", "tool_addition", "tool_removal")
 		}
 	}
 	c.messages = append(c.messages, agent.Message{Role: agent.System, Parts: said})
+	return nil
+}
+
+// changeTools notes that a tool can be called from here on, or no more. It may be one of the request's, or be defined
+// here. Tools of an MCP server, which Anthropic's would call, are left out as everywhere.
+func (c *conversation) changeTools(b *wireBlock, param string) error {
+	var change struct {
+		Type       string   `json:"type"`
+		Name       string   `json:"name"`
+		Definition wireTool `json:"definition"`
+	}
+	if b.Tool == nil {
+		return openai.Missing(param)
+	}
+	if err := openai.Decode(b.Tool, &change); err != nil {
+		e := agent.AsError(err)
+		return agent.ParamError(e.Code, param, "'%s' is not what it should be: %s", param, e.UserMessage())
+	}
+	switch change.Type {
+	case "tool_definition":
+		tool := change.Definition
+		c.defined[tool.Name] = tool
+		c.offered[tool.Name] = true
+	case "tool_reference":
+		c.offered[change.Name] = b.Type == "tool_addition"
+	}
 	return nil
 }
 

@@ -227,6 +227,11 @@ func appendUsage(b []byte, u *agent.Usage) []byte {
 	b = strconv.AppendInt(b, u.CacheRead, 10)
 	b = append(b, `,"output_tokens":`...)
 	b = strconv.AppendInt(b, u.Output, 10)
+	if u.Reasoning > 0 {
+		b = append(b, `,"output_tokens_details":{"thinking_tokens":`...)
+		b = strconv.AppendInt(b, u.Reasoning, 10)
+		b = append(b, '}')
+	}
 	b = openai.AppendCost(b, u)
 	return append(b, '}')
 }

@@ -1,6 +1,7 @@
 package messages
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -107,6 +108,13 @@ func message(e *agent.Error) string {
 	return e.UserMessage()
 }
 
+// errThread is the cause of the error of a request that counts on its conversation being kept here.
+var errThread = errors.New("the request is part of a thread")
+
+// threadDetails is what the SDKs' tool runners read before they go on without a thread. They try one first, and then
+// send only what is new.
+const threadDetails = `,"details":{"error_code":"thread_unsupported_request","unsupported":["thread"]}`
+
 // requestIDHeader is what Anthropic's SDKs read the id of a request from.
 const requestIDHeader = "Request-Id"
 
@@ -161,6 +169,9 @@ func appendError(b []byte, e *agent.Error, requestID string) []byte {
 	b = openai.AppendString(b, rowOf(e.Code).kind)
 	b = append(b, `,"message":`...)
 	b = openai.AppendString(b, message(e))
+	if errors.Is(e, errThread) {
+		b = append(b, threadDetails...)
+	}
 	b = append(b, '}')
 	if requestID != "" {
 		b = append(b, `,"request_id":`...)

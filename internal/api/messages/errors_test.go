@@ -61,6 +61,16 @@ func TestAnErrorSaysWhereAndWhen(t *testing.T) {
 	}
 }
 
+// The tool runners of Anthropic's SDKs try a thread first, and go on without one when an error has these details.
+func TestAThreadIsRefusedSoThatToolRunnersGoOnWithout(t *testing.T) {
+	_, err := messages.Decode([]byte(`{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"x"}],"thread":{"type":"create"}}`))
+	rec := httptest.NewRecorder()
+	messages.WriteError(rec, err)
+	if rec.Code != 400 || !strings.Contains(rec.Body.String(), `"details":{"error_code":"thread_unsupported_request","unsupported":["thread"]}}}`) {
+		t.Errorf("status %d: %s", rec.Code, rec.Body)
+	}
+}
+
 func TestWhoExpectsAnthropicsErrors(t *testing.T) {
 	form := messages.ErrorForm()
 	for _, test := range []struct {

@@ -41,6 +41,8 @@ type wireRequest struct {
 	Metadata     *struct {
 		UserID string `json:"user_id"`
 	} `json:"metadata"`
+	Thread     openai.Object `json:"thread"`
+	Compaction openai.Object `json:"compaction"`
 
 	body []byte // what it was decoded from
 }
@@ -73,7 +75,7 @@ func decode(body []byte, checks ...func(*wireRequest) error) (*Request, error) {
 	}
 	req := &Request{Stream: w.Stream}
 	req.ModelName, req.RewritesCalls = w.Model, true
-	steps := append(checks, req.setMessages, req.setToolChoice, req.setThinking, req.setOutput, req.setLimits)
+	steps := append(checks, checkUnsupported, req.setMessages, req.setToolChoice, req.setThinking, req.setOutput, req.setLimits)
 	for _, step := range steps {
 		if err := step(&w); err != nil {
 			return nil, err
@@ -98,6 +100,20 @@ func checkMessages(w *wireRequest) error {
 		return openai.Missing("messages")
 	case len(w.Messages) == 0:
 		return agent.ParamError(agent.InvalidValue, "messages", "'messages' is empty. Send at least one message.")
+	}
+	return nil
+}
+
+// checkUnsupported refuses what would silently give the caller something other than asked.
+func checkUnsupported(w *wireRequest) error {
+	switch {
+	case w.Thread != nil:
+		return &agent.Error{
+			Code: agent.UnsupportedParameter, Param: "thread", Err: errThread,
+			Message: "Conversations are not kept here, so 'thread' can't be continued. Leave it out and send all messages.",
+		}
+	case w.Compaction != nil:
+		return agent.ParamError(agent.UnsupportedParameter, "compaction", "Conversations are not compacted here. Leave 'compaction' out and ask for a summary in a message.")
 	}
 	return nil
 }

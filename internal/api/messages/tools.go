@@ -2,6 +2,8 @@ package messages
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api/openai"
@@ -29,27 +31,43 @@ type wireToolChoice struct {
 	DisableParallel bool   `json:"disable_parallel_tool_use"`
 }
 
-// setTools takes the tools that the model is offered. found are the names of deferred tools that were found in the
-// course of the conversation.
-func (r *Request) setTools(w *wireRequest, found map[string]bool) error {
+// setTools takes the tools that the model is offered: those of the request, as c has changed them, and those that c
+// defines, in the order of their names.
+func (r *Request) setTools(tools []wireTool, c *conversation) error {
 	var list openai.ToolList
-	deferring := defers(w.Tools)
-	for i := range w.Tools {
-		t := &w.Tools[i]
-		if deferring && t.DeferLoading && !found[t.Name] {
+	deferring := defers(tools)
+	for i := range tools {
+		t := &tools[i]
+		if _, redefined := c.defined[t.Name]; redefined && t.Name != "" {
 			continue
 		}
-		tool, ok := t.tool()
-		if !ok {
-			r.dropped = append(r.dropped, t.Type)
+		if offered, said := c.offered[t.Name]; said && !offered || !said && t.DeferLoading && deferring {
 			continue
 		}
-		if err := list.Add(tool, element("tools", i)+".name"); err != nil {
+		if err := r.addTool(&list, t, element("tools", i)); err != nil {
+			return err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.defined)) {
+		t := c.defined[name]
+		if !c.offered[name] {
+			continue
+		}
+		if err := r.addTool(&list, &t, "tool_addition"); err != nil {
 			return err
 		}
 	}
 	r.Tools = list.Tools
 	return nil
+}
+
+func (r *Request) addTool(list *openai.ToolList, t *wireTool, param string) error {
+	tool, ok := t.tool()
+	if !ok {
+		r.dropped = append(r.dropped, t.Type)
+		return nil
+	}
+	return list.Add(tool, param+".name")
 }
 
 // defers reports whether deferred tools are to be kept back until they are found. Where Anthropic's servers would do the
