@@ -3,7 +3,6 @@ package messages
 import (
 	"bytes"
 	"encoding/json"
-	"strconv"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api/openai"
@@ -133,8 +132,9 @@ func checkMaxTokens(w *wireRequest) error {
 func checkPrefill(w *wireRequest) error {
 	last := len(w.Messages) - 1
 	if w.Messages[last].Role == assistantRole {
-		return agent.ParamError(agent.UnsupportedValue, "messages["+strconv.Itoa(last)+"]",
-			"'messages' ends with a message of the assistant. The models here can't continue an answer that was begun (prefill). End with a message of the user.")
+		param := element("messages", last)
+		return agent.ParamError(agent.UnsupportedValue, param,
+			"'%s' is the last message and the assistant's. The models here can't continue an answer that was begun (prefill). End with a message of the user.", param)
 	}
 	return nil
 }
