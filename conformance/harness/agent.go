@@ -1,7 +1,9 @@
 package harness
 
 import (
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -33,17 +35,33 @@ func NewAgent(t testing.TB) *Agent {
 // agent fails, or doesn't come to an end. What an agent achieved is judged by what it did: some exit 0 on errors.
 func (a *Agent) Run(program string, env []string, args ...string) (stdout string) {
 	a.t.Helper()
-	c := command{dir: a.Work, env: append(cleanEnv(a.Home), env...), program: program, args: args, limit: agentLimit}
-	out, errs, err := c.run(a.t)
+	out, errs, err := a.run(program, env, args)
 	if err != nil {
 		a.t.Fatalf("%s: %v\n%s%s", filepath.Base(program), err, out, errs)
 	}
+	return string(out)
+}
+
+// RunToFailure is Run for a program that must fail by itself.
+func (a *Agent) RunToFailure(program string, env []string, args ...string) (stdout string) {
+	a.t.Helper()
+	out, errs, err := a.run(program, env, args)
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		a.t.Fatalf("%s did not fail: %v\n%s%s", filepath.Base(program), err, out, errs)
+	}
+	return string(out)
+}
+
+func (a *Agent) run(program string, env, args []string) (stdout, stderr []byte, err error) {
+	c := command{dir: a.Work, env: append(cleanEnv(a.Home), env...), program: program, args: args, limit: agentLimit}
+	stdout, stderr, err = c.run(a.t)
 	a.t.Cleanup(func() {
 		if a.t.Failed() {
-			a.t.Logf("%s printed:\n%s\n%s", filepath.Base(program), shorten(out), shorten(errs))
+			a.t.Logf("%s printed:\n%s\n%s", filepath.Base(program), shorten(stdout), shorten(stderr))
 		}
 	})
-	return string(out)
+	return stdout, stderr, err
 }
 
 // WriteFile puts a file into the agent's folder, such as a.Work.
