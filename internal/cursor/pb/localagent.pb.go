@@ -10401,7 +10401,7 @@ func (*AskQuestionResult_Rejected) isAskQuestionResult_Result() {}
 // The detail that comes with an error at the end of a stream. Its type on the wire is aiserver.v1.ErrorDetails.
 type ErrorDetails struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Error         int32                  `protobuf:"varint,1,opt,name=error,proto3" json:"error,omitempty"` // an enum; the numbers of use are in backend/cursorerr
+	Error         int32                  `protobuf:"varint,1,opt,name=error,proto3" json:"error,omitempty"` // an enum; the numbers of use are in cursor/cursorerr
 	Details       *CustomErrorDetails    `protobuf:"bytes,2,opt,name=details,proto3" json:"details,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
