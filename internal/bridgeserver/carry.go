@@ -36,7 +36,7 @@ func (c *carrier) carry(ctx context.Context, q *request, target string) *failure
 	defer out.Close()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, out)
 	if err != nil {
-		return errNotConfigured.because(err)
+		return errNotConfigured.withCause(err)
 	}
 	req.Header = agentwire.CarriedHeader(q.run, agent.NewSecret(q.AccessToken), cmp.Or(q.ClientVersion, config.ClientVersion), q.RequestID, c.server.blobSecret)
 	x, err := replay.Send(ctx, config.Transport, req, "CURSOR_BACKEND_BASE_URL", replay.Limits{Start: config.Timeout, Stall: config.Timeout})
@@ -73,7 +73,7 @@ func (c *carrier) pass(x *replay.Exchange, out *outgoing, tools []*pb.McpToolDef
 	for {
 		if !in.Buffered() {
 			if err := c.flush(); err != nil {
-				return errClosed.because(err)
+				return errClosed.withCause(err)
 			}
 		}
 		flags, payload, err := in.Envelope()
@@ -87,7 +87,7 @@ func (c *carrier) pass(x *replay.Exchange, out *outgoing, tools []*pb.McpToolDef
 		frame = connectwire.Append(frame[:0], flags&^connectwire.Compressed, payload) // payload is plain by now
 		c.limitWrite()
 		if _, err := c.w.Write(frame); err != nil {
-			return errClosed.because(err)
+			return errClosed.withCause(err)
 		}
 		c.frames++
 		if flags&connectwire.EndOfStream != 0 {
@@ -142,9 +142,9 @@ func hasField(message []byte, want protowire.Number) bool {
 // broken is the failure for an error of the exchange.
 func broken(err error) *failure {
 	if agent.CodeOf(err) == agent.UpstreamTimeout {
-		return errTimeout.because(err)
+		return errTimeout.withCause(err)
 	}
-	return errClosed.because(err)
+	return errClosed.withCause(err)
 }
 
 // fail tells the caller: by status, or by the end of the stream.

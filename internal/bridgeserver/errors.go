@@ -32,13 +32,13 @@ var (
 )
 
 // because returns f with a cause.
-func (f failure) because(err error) *failure {
+func (f failure) withCause(err error) *failure {
 	f.err = err
 	return &f
 }
 
 // saying returns f with another message.
-func (f failure) saying(message string) *failure {
+func (f failure) withMessage(message string) *failure {
 	f.message = message
 	return &f
 }

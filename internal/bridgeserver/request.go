@@ -42,9 +42,9 @@ func readRequest(w http.ResponseWriter, r *http.Request, limit int64) (*request,
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, errTooLarge.saying(fmt.Sprintf("The request is larger than %d bytes. The limit is CURSOR_SDK_BRIDGE_MAX_JSON_BYTES.", limit))
+		return nil, errTooLarge.withMessage(fmt.Sprintf("The request is larger than %d bytes. The limit is CURSOR_SDK_BRIDGE_MAX_JSON_BYTES.", limit))
 	case err != nil:
-		return nil, errInvalidJSON.because(err)
+		return nil, errInvalidJSON.withCause(err)
 	}
 	q := &request{}
 	if json.Unmarshal(data, &q.body) != nil { // the cause may quote the token
@@ -52,17 +52,17 @@ func readRequest(w http.ResponseWriter, r *http.Request, limit int64) (*request,
 	}
 	for name, value := range map[string]string{"accessToken": q.AccessToken, "requestId": q.RequestID, "clientVersion": q.ClientVersion} {
 		if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r >= 0x7f }) {
-			return nil, errInvalid.saying("The field " + name + " holds what can't stand in a header.")
+			return nil, errInvalid.withMessage("The field " + name + " holds what can't stand in a header.")
 		}
 	}
 	switch {
 	case q.AccessToken == "":
-		return nil, errInvalid.saying("The field accessToken is missing.")
+		return nil, errInvalid.withMessage("The field accessToken is missing.")
 	case q.RunFrame == "":
-		return nil, errInvalid.saying("The field runFrame is missing.")
+		return nil, errInvalid.withMessage("The field runFrame is missing.")
 	}
 	if q.frame, q.run = decodeRunFrame(q.RunFrame); q.run == nil {
-		return nil, errInvalid.saying("The field runFrame is not a base64-encoded Connect frame with a run request.")
+		return nil, errInvalid.withMessage("The field runFrame is not a base64-encoded Connect frame with a run request.")
 	}
 	q.RunFrame = ""
 	return q, nil

@@ -50,7 +50,7 @@ func Exam(t *testing.T, features Features, start func(t *testing.T, s *script.Sc
 	t.Run("parallel calls are one turn", e.parallelCalls)
 	t.Run("several rounds of calls are one run", e.rounds)
 	t.Run("a conversation is continued with what is new", e.continued)
-	t.Run("an older state of a conversation is lost", e.onlyOnce)
+	t.Run("an older state of a conversation is lost", e.continueOnce)
 	t.Run("a conversation survives being written down", e.restored)
 	t.Run("a conversation of somebody else is lost", e.lost)
 	t.Run("upstream's errors keep their kind and words", e.errors)
@@ -66,7 +66,7 @@ type exam struct {
 }
 
 // patience bounds every wait of the exam.
-const patience = 20 * time.Second
+const timeout = 20 * time.Second
 
 func (e exam) backend(t *testing.T, source string) agent.Backend {
 	t.Helper()
@@ -101,7 +101,7 @@ func Request(prompt string) *agent.Request {
 
 func (e exam) run(t *testing.T, b agent.Backend, req *agent.Request) agent.Run {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	run, err := b.Start(ctx, req)
 	if err != nil {
@@ -114,7 +114,7 @@ func (e exam) run(t *testing.T, b agent.Backend, req *agent.Request) agent.Run {
 // collect reads a turn that must end with reason.
 func collect(t *testing.T, run agent.Run, reason agent.Reason) Turn {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	turn, err := Collect(ctx, run)
 	if err != nil {
@@ -128,7 +128,7 @@ func collect(t *testing.T, run agent.Run, reason agent.Reason) Turn {
 
 func resume(t *testing.T, run agent.Run, results ...agent.ToolResult) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	if err := run.Resume(ctx, results); err != nil {
 		t.Fatalf("Resume: %v", err)
@@ -295,7 +295,7 @@ func (e exam) continued(t *testing.T) {
 }
 
 // onlyOnce shows that a conversation that has gone on is lost for whoever holds an older state of it.
-func (e exam) onlyOnce(t *testing.T) {
+func (e exam) continueOnce(t *testing.T) {
 	if !e.features.ContinueOnce {
 		t.Skip("this backend can continue a conversation more than once")
 	}
@@ -352,7 +352,7 @@ func (e exam) lost(t *testing.T) {
 // failed is the error of a run that must fail, from Start or Next.
 func (e exam) failed(t *testing.T, b agent.Backend) (Turn, *agent.Error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	run, err := b.Start(ctx, Request("hello"))
 	var turn Turn
@@ -449,7 +449,7 @@ func (e exam) concurrent(t *testing.T) {
 
 // oneOfMany has a tool round under a name of its own and says what was wrong; "" when nothing was.
 func (e exam) oneOfMany(t *testing.T, b agent.Backend, name string) string {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	req := Request(name)
 	run, err := b.Start(ctx, req)

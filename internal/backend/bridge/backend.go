@@ -98,7 +98,7 @@ type body struct {
 // ask sends one request and returns the answer that begins: a replay.Open. Each call is an attempt, with a token and a run id of
 // its own. The bridge itself opens the stream to Cursor.
 func (b *Backend) ask(ctx context.Context, req *agent.Request) (replay.Answer, error) {
-	access, err := replay.Enter(ctx, b.config.Auth, req.Caller.CursorKey)
+	access, err := replay.Authenticate(ctx, b.config.Auth, req.Caller.CursorKey)
 	if err != nil {
 		return nil, err
 	}

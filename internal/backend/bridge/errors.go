@@ -15,16 +15,16 @@ import (
 
 // A meaning is what one of the bridge's own errors is to the client.
 type meaning struct {
-	code    agent.Code
-	message string // "" is the bridge's
-	again   bool
+	code      agent.Code
+	message   string // "" is the bridge's
+	retryable bool
 }
 
 // meanings is the table of the bridge's error codes. Those of another status than 5xx mean that we and the bridge don't
 // fit together, which only the operator can repair.
 var meanings = map[string]meaning{
 	"cursor_sdk_bridge_timeout":        {code: agent.UpstreamTimeout},
-	"cursor_sdk_bridge_stream_closed":  {code: agent.Upstream, again: true},
+	"cursor_sdk_bridge_stream_closed":  {code: agent.Upstream, retryable: true},
 	"cursor_sdk_bridge_not_configured": {code: agent.NotConfigured},
 	"upstream_not_allowed":             {code: agent.NotConfigured},
 	"unauthorized":                     {code: agent.NotConfigured, message: badToken},
@@ -56,7 +56,7 @@ func refusal(resp *http.Response, data []byte, access *replay.Access) error {
 		m.message = own.Error.Message
 	}
 	err := &agent.Error{Code: m.code, Message: m.message, Err: cause}
-	if m.again {
+	if m.retryable {
 		return &cursorerr.Failure{Retryable: true, Err: err}
 	}
 	return err

@@ -99,7 +99,7 @@ func (b *Backend) ask(ctx context.Context, req *agent.Request, conversationID st
 	if err != nil {
 		return nil, err
 	}
-	access, err := replay.Enter(ctx, b.config.Auth, req.Caller.CursorKey)
+	access, err := replay.Authenticate(ctx, b.config.Auth, req.Caller.CursorKey)
 	if err != nil {
 		return nil, err
 	}

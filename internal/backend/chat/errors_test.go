@@ -50,7 +50,7 @@ func TestHowAnswersEndBadly(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			auth := &tokenOnce{}
-			access, err := replay.Enter(t.Context(), auth, agent.NewSecret("key"))
+			access, err := replay.Authenticate(t.Context(), auth, agent.NewSecret("key"))
 			if err != nil {
 				t.Fatal(err)
 			}

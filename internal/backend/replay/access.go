@@ -22,7 +22,7 @@ type Access struct {
 }
 
 // Enter exchanges the key. Errors are *agent.Error.
-func Enter(ctx context.Context, auth Auth, key agent.Secret) (*Access, error) {
+func Authenticate(ctx context.Context, auth Auth, key agent.Secret) (*Access, error) {
 	token, err := auth.Token(ctx, key)
 	if err != nil {
 		return nil, err

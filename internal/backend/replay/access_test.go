@@ -31,7 +31,7 @@ func TestRefusals(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			auth := &oneToken{}
-			access, err := Enter(t.Context(), auth, agent.NewSecret("key_1"))
+			access, err := Authenticate(t.Context(), auth, agent.NewSecret("key_1"))
 			if err != nil {
 				t.Fatal(err)
 			}

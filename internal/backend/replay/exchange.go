@@ -61,11 +61,11 @@ type message struct {
 
 // Why a request was cancelled: the causes of an exchange's context. Fault turns them into errors.
 var (
-	errStart    = errors.New("upstream did not begin to answer in time")
-	errStall    = errors.New("upstream fell silent")
-	errStuck    = errors.New("upstream makes no progress")
-	errHungUp   = errors.New("the exchange is closed")
-	errSentAway = errors.New("upstream redirects") // an exchange carries a token, so it goes nowhere else
+	errStart          = errors.New("upstream did not begin to answer in time")
+	errStall          = errors.New("upstream fell silent")
+	errNoProgress     = errors.New("upstream makes no progress")
+	errExchangeClosed = errors.New("the exchange is closed")
+	errRedirect       = errors.New("upstream redirects") // an exchange carries a token, so it goes nowhere else
 )
 
 // Send sends req and returns once the response headers are there. ctx bounds Send alone; the exchange lives until Close.
@@ -77,8 +77,8 @@ func Send(ctx context.Context, transport http.RoundTripper, req *http.Request, s
 	x.ctx, x.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { x.cancel(ctx.Err()) })
 	defer stop()
-	late := time.AfterFunc(x.limits.Start, func() { x.cancel(errStart) })
-	defer late.Stop()
+	startTimer := time.AfterFunc(x.limits.Start, func() { x.cancel(errStart) })
+	defer startTimer.Stop()
 	if req.Body != nil {
 		// A cancelled request is not reset, and nobody who waits for it is woken, while its body is still being sent.
 		context.AfterFunc(x.ctx, func() { req.Body.Close() })
@@ -99,21 +99,21 @@ func Send(ctx context.Context, transport http.RoundTripper, req *http.Request, s
 			renewable.renew(used)
 		}
 		err = x.Fault(err)
-		x.cancel(errHungUp)
+		x.cancel(errExchangeClosed)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		return nil, err
 	}
 	x.Response = resp
-	if !late.Stop() || !stop() { // it came at the last moment, and the request is cancelled already
+	if !startTimer.Stop() || !stop() { // it came at the last moment, and the request is cancelled already
 		err := x.Fault(context.Cause(x.ctx))
 		_ = x.Close()
 		return nil, err
 	}
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		_ = x.Close()
-		return nil, &agent.Error{Code: agent.Upstream, Err: fmt.Errorf("%w: %s", errSentAway, resp.Status),
+		return nil, &agent.Error{Code: agent.Upstream, Err: fmt.Errorf("%w: %s", errRedirect, resp.Status),
 			Message: "The upstream service redirects elsewhere. Check the configured endpoint."}
 	}
 	return x, nil
@@ -133,7 +133,7 @@ func (x *Exchange) Progressed() {
 	switch {
 	case x.limits.Progress <= 0:
 	case x.progress == nil:
-		x.progress = time.AfterFunc(x.limits.Progress, func() { x.cancel(errStuck) })
+		x.progress = time.AfterFunc(x.limits.Progress, func() { x.cancel(errNoProgress) })
 		context.AfterFunc(x.ctx, func() { x.progress.Stop() })
 	default:
 		x.progress.Reset(x.limits.Progress)
@@ -226,7 +226,7 @@ func (x *Exchange) Buffered() bool { return len(x.messages) > 0 }
 
 // Close ends the exchange. An unfinished answer is reset upstream.
 func (x *Exchange) Close() error {
-	x.cancel(errHungUp)
+	x.cancel(errExchangeClosed)
 	if x.Response != nil {
 		_ = x.Response.Body.Close() // it only says that the request was cancelled
 	}
@@ -244,8 +244,8 @@ func (x *Exchange) Fault(err error) error {
 	case errors.Is(cause, errStall):
 		return &cursorerr.Failure{Retryable: true, OwnTimeout: true, Err: &agent.Error{Code: agent.UpstreamTimeout, Err: errStall,
 			Message: fmt.Sprintf("The upstream service has said nothing for %v.", x.limits.Stall)}}
-	case errors.Is(cause, errStuck):
-		return &cursorerr.Failure{Retryable: true, OwnTimeout: true, Err: &agent.Error{Code: agent.UpstreamTimeout, Err: errStuck,
+	case errors.Is(cause, errNoProgress):
+		return &cursorerr.Failure{Retryable: true, OwnTimeout: true, Err: &agent.Error{Code: agent.UpstreamTimeout, Err: errNoProgress,
 			Message: fmt.Sprintf("The upstream service has made no progress for %v.", x.limits.Progress)}}
 	case cause != nil:
 		return &agent.Error{Code: agent.Canceled, Err: cause}

@@ -69,10 +69,10 @@ type Run struct {
 type state uint8
 
 const (
-	silent  state = iota // Next; the turn has yielded nothing
-	talking              // Next
-	waiting              // Resume
-	over                 // Close
+	silent   state = iota // Next; the turn has yielded nothing
+	yielding              // Next
+	waiting               // Resume
+	over                  // Close
 )
 
 // Start opens the first answer, with retries, and returns when upstream has accepted it. limits are those that open keeps to.
@@ -88,8 +88,8 @@ func Start(ctx context.Context, req *agent.Request, limits Limits, open Open) (*
 }
 
 var (
-	errClosed   = errors.New("the run is closed")
-	errMisorder = errors.New("the run can't do this now")
+	errClosed     = errors.New("the run is closed")
+	errWrongState = errors.New("the run can't do this now")
 )
 
 // Next implements agent.Run. An answer that fails before it has yielded anything is asked for again; text is never repeated.
@@ -101,7 +101,7 @@ func (r *Run) Next(ctx context.Context) (agent.Event, error) {
 		case r.life.Err() != nil:
 			return agent.Event{}, &agent.Error{Code: agent.Canceled, Err: errClosed}
 		case r.state == waiting || r.state == over || answer == nil:
-			return agent.Event{}, &agent.Error{Code: agent.Internal, Err: errMisorder}
+			return agent.Event{}, &agent.Error{Code: agent.Internal, Err: errWrongState}
 		}
 		e, err := answer.Next(ctx)
 		if err == nil && e.Kind == agent.DoneKind && e.Done.Reason == agent.Stop && len(answer.Refused()) > 0 {
@@ -113,7 +113,7 @@ func (r *Run) Next(ctx context.Context) (agent.Event, error) {
 			}
 		}
 		if err == nil {
-			r.note(answer, &e)
+			r.remember(answer, &e)
 			return e, nil
 		}
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
@@ -133,9 +133,9 @@ func (r *Run) Next(ctx context.Context) (agent.Event, error) {
 	}
 }
 
-// note remembers what the next answer's transcript needs.
-func (r *Run) note(answer Answer, e *agent.Event) {
-	r.state = talking
+// remember keeps what the next answer's transcript needs.
+func (r *Run) remember(answer Answer, e *agent.Event) {
+	r.state = yielding
 	switch e.Kind {
 	case agent.Text:
 		r.spoke = true
@@ -195,7 +195,7 @@ func (r *Run) goOn(results []agent.ToolResult) {
 // Buffered implements agent.Run.
 func (r *Run) Buffered() bool {
 	answer := r.current()
-	return answer != nil && (r.state == silent || r.state == talking) && answer.Buffered()
+	return answer != nil && (r.state == silent || r.state == yielding) && answer.Buffered()
 }
 
 // Resume implements agent.Run: it returns when upstream has accepted the next request. After an error, an *agent.Error, the
@@ -205,7 +205,7 @@ func (r *Run) Resume(ctx context.Context, results []agent.ToolResult) error {
 	case r.life.Err() != nil:
 		return &agent.Error{Code: agent.Canceled, Err: errClosed}
 	case r.state != waiting:
-		return &agent.Error{Code: agent.Internal, Err: errMisorder}
+		return &agent.Error{Code: agent.Internal, Err: errWrongState}
 	}
 	r.goOn(results)
 	r.spoke, r.corrects, r.usage = false, 0, turnUsage{}

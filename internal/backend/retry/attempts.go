@@ -16,10 +16,10 @@ type Attempts struct {
 	random   func() float64
 	deadline time.Time // until when a start may take; a wait for Retry-After has to fit
 
-	retries   int  // before there was output
-	resumes   int  // after it
-	fruitless int  // resumes since the last checkpoint
-	token     bool // a new access token has been asked for
+	retries         int  // before there was output
+	resumes         int  // after it
+	sinceCheckpoint int  // resumes since the last checkpoint
+	token           bool // a new access token has been asked for
 }
 
 // New makes Attempts that follow the default policy. random gives numbers from 0 to 1 for the jitter; nil means
@@ -35,7 +35,7 @@ func New(random func() float64) Attempts {
 func (a *Attempts) Begin(timeout time.Duration) { a.deadline = time.Now().Add(timeout) }
 
 // Checkpoint notes that the run has got a new checkpoint.
-func (a *Attempts) Checkpoint() { a.fruitless = 0 }
+func (a *Attempts) Checkpoint() { a.sinceCheckpoint = 0 }
 
 // Next decides what follows f. When err is nil, another attempt may follow after pause, and has been counted. Otherwise
 // nothing may, and err is what to end with; it is Final when attempts were made and are used up.
@@ -50,7 +50,7 @@ func (a *Attempts) Next(f *cursorerr.Failure, resumes bool) (pause time.Duration
 	usedUp := a.retries >= a.policy.Retries || f.OwnTimeout && a.retries >= a.policy.AfterTimeout
 	if resumes {
 		count = &a.resumes
-		usedUp = a.resumes >= a.policy.Resumes || a.fruitless >= a.policy.Fruitless
+		usedUp = a.resumes >= a.policy.Resumes || a.sinceCheckpoint >= a.policy.ResumesWithoutCheckpoint
 	}
 	switch {
 	case usedUp && (f.Retryable || f.OwnTimeout):
@@ -62,14 +62,14 @@ func (a *Attempts) Next(f *cursorerr.Failure, resumes bool) (pause time.Duration
 	}
 	pause = a.jittered(a.policy.FirstPause << *count)
 	if wait := f.Err.RetryAfter; wait > 0 {
-		if wait > a.policy.LongestWait || time.Now().Add(wait).After(a.deadline) {
+		if wait > a.policy.MaxRetryAfter || time.Now().Add(wait).After(a.deadline) {
 			return 0, f.Err
 		}
 		pause = max(pause, wait) // never sooner than upstream has asked for
 	}
 	*count++
 	if resumes {
-		a.fruitless++
+		a.sinceCheckpoint++
 	}
 	return pause, nil
 }

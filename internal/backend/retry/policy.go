@@ -11,7 +11,7 @@ type policy struct {
 	// Resumes is how many times a run may resume from a checkpoint, once there was output.
 	Resumes int
 	// Fruitless is how many of Resumes may follow each other without a new checkpoint in between.
-	Fruitless int
+	ResumesWithoutCheckpoint int
 	// FirstPause is the pause before the first retry. It doubles each time.
 	FirstPause time.Duration
 	// Jitter is the part by which a pause is made shorter or longer at random, so that the clients of an upstream that
@@ -19,19 +19,19 @@ type policy struct {
 	Jitter float64
 	// LongestWait is the longest Retry-After of upstream that we wait for. A client that is told of a longer one can
 	// wait better than we can, because it knows for what.
-	LongestWait time.Duration
+	MaxRetryAfter time.Duration
 }
 
 // defaultPolicy is the policy of all backends. Cursor's own SDK has more patience (three retries after errors of the server, ten
 // after errors of the connection, pauses from 1 s to 60 s); source: the protocol's description of ends.
 func defaultPolicy() policy {
 	return policy{
-		Retries:      2,
-		AfterTimeout: 1,
-		Resumes:      3,
-		Fruitless:    2,
-		FirstPause:   250 * time.Millisecond,
-		Jitter:       0.2,
-		LongestWait:  5 * time.Second,
+		Retries:                  2,
+		AfterTimeout:             1,
+		Resumes:                  3,
+		ResumesWithoutCheckpoint: 2,
+		FirstPause:               250 * time.Millisecond,
+		Jitter:                   0.2,
+		MaxRetryAfter:            5 * time.Second,
 	}
 }
