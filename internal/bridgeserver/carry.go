@@ -19,8 +19,9 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// A carrier carries one stream from upstream to a caller. It is for the goroutine that serves the request; beside it only
-// outgoing.beat runs, which ends when the stream's request body is closed.
+// A carrier carries one stream from upstream to a caller. It belongs to the goroutine that serves the
+// request. Two others work beside it: the transport's, which reads the request body (outgoing), and the
+// one of outgoing.beat; both end when that body is closed.
 type carrier struct {
 	server *Server
 	w      http.ResponseWriter
@@ -28,8 +29,8 @@ type carrier struct {
 	frames int  // passed on
 }
 
-// carry opens the stream and passes its frames on until it ends. nil means that the caller got the end that upstream
-// gave it.
+// carry opens the stream and passes its frames on until it ends. nil means that the caller got the end
+// that upstream sent. It closes everything that it has opened.
 func (c *carrier) carry(ctx context.Context, q *request, target string) *failure {
 	config := &c.server.config
 	out := newOutgoing(q.frame)
@@ -44,8 +45,10 @@ func (c *carrier) carry(ctx context.Context, q *request, target string) *failure
 		return broken(err)
 	}
 	defer x.Close()
+	// When the caller leaves, closing the exchange ends the read in pass.
 	defer context.AfterFunc(ctx, func() { x.Close() })() // the caller leaves
 
+	// Status and content type are upstream's, also when it refuses.
 	kind := x.Response.Header.Get("Content-Type")
 	c.w.Header().Set("Content-Type", kind)
 	c.w.WriteHeader(x.Response.StatusCode)
@@ -57,7 +60,7 @@ func (c *carrier) carry(ctx context.Context, q *request, target string) *failure
 	return c.pass(x, out, q.run.GetMcpTools().GetMcpTools())
 }
 
-// copy passes on an answer that is no stream.
+// copy passes on an answer that is not a stream: a refusal by upstream, as it is.
 func (c *carrier) copy(x *replay.Exchange) *failure {
 	if _, err := io.Copy(c.w, x); err != nil {
 		panic(http.ErrAbortHandler) // nothing else tells the caller that this is not all
@@ -65,8 +68,10 @@ func (c *carrier) copy(x *replay.Exchange) *failure {
 	return nil
 }
 
-// pass passes the frames on, and answers what asks for the request context: the caller has given the tools with its run, and
-// expects the bridge to answer for it. It flushes when nothing more is at hand, so that a burst costs one write.
+// pass passes the frames on, and answers the exec that asks for the request context: the caller has sent
+// the tools with its run, and expects the bridge to answer for it. It flushes when nothing more is
+// buffered, so that a burst costs one write. Frames are passed on uncompressed, because the caller's
+// request did not say that it accepts compression.
 func (c *carrier) pass(x *replay.Exchange, out *outgoing, tools []*pb.McpToolDefinition) *failure {
 	in := connectwire.NewReader(x, 0)
 	var frame []byte
@@ -96,13 +101,14 @@ func (c *carrier) pass(x *replay.Exchange, out *outgoing, tools []*pb.McpToolDef
 	}
 }
 
-// limitWrite gives the caller, from now until flush, a limited time to read: one that no longer does must not hold a stream
-// for ever.
+// limitWrite gives the caller, from now until flush, a limited time to read: one that no longer reads
+// must not hold a stream for ever.
 func (c *carrier) limitWrite() {
 	_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(c.server.config.Timeout)) // not every writer has one
 }
 
-// flush sends what was written. No deadline stays behind: over HTTP/2 it would end a stream on which nothing is written.
+// flush sends what was written and removes the deadline. If one stayed, it would end an HTTP/2 stream on
+// which nothing is written.
 func (c *carrier) flush() error {
 	c.limitWrite()
 	response := http.NewResponseController(c.w)
@@ -114,7 +120,7 @@ func (c *carrier) flush() error {
 // fieldExec is AgentServerMessage.exec_server_message.
 const fieldExec protowire.Number = 2
 
-// requestContextExec finds out whether a frame asks for the request context, and in which exec.
+// requestContextExec reports whether a frame asks for the request context, and in which exec.
 func requestContextExec(flags byte, payload []byte) (id uint32, ok bool) {
 	if flags&connectwire.EndOfStream != 0 || !hasField(payload, fieldExec) {
 		return 0, false
@@ -127,7 +133,8 @@ func requestContextExec(flags byte, payload []byte) (id uint32, ok bool) {
 	return exec.GetId(), exec.GetRequestContextArgs() != nil
 }
 
-// hasField reports whether a message has a field, without decoding it: most frames are text.
+// hasField reports whether a message has a field at its top level, without decoding it: most frames are
+// text, which would be decoded for nothing. A malformed message counts as one without the field.
 func hasField(message []byte, want protowire.Number) bool {
 	for len(message) > 0 {
 		field, _, n := protowire.ConsumeField(message)
@@ -139,7 +146,7 @@ func hasField(message []byte, want protowire.Number) bool {
 	return false
 }
 
-// broken is the failure for an error of the exchange.
+// broken is the failure for an error of the exchange: upstream was too slow, or the stream broke.
 func broken(err error) *failure {
 	if agent.CodeOf(err) == agent.UpstreamTimeout {
 		return errTimeout.withCause(err)
@@ -147,7 +154,7 @@ func broken(err error) *failure {
 	return errClosed.withCause(err)
 }
 
-// fail tells the caller: by status, or by the end of the stream.
+// fail reports the failure to the caller: by status, or, when that is out, by an end-of-stream frame.
 func (c *carrier) fail(f *failure) {
 	if !c.begun {
 		f.write(c.w)
@@ -157,8 +164,9 @@ func (c *carrier) fail(f *failure) {
 	_ = c.flush()
 }
 
-// outgoing is the body of the request to upstream: the run's frame, and then what is put. The transport reads it; put and
-// Close may be called by any goroutine.
+// outgoing is the body of the request to upstream: the run's frame, and then what is put. It stays open
+// as long as the stream, because heartbeats go into it. The transport reads it, from a goroutine of its
+// own; put and Close may be called by any goroutine.
 type outgoing struct {
 	frames chan []byte // few, because upstream reads them at once; never closed
 	rest   []byte      // what Read has not given yet
@@ -171,7 +179,8 @@ func newOutgoing(first []byte) *outgoing {
 	return &outgoing{frames: make(chan []byte, 4), rest: first, closed: make(chan struct{})}
 }
 
-// Read implements io.Reader, for the transport.
+// Read implements io.Reader, for the transport. It waits for the next frame, and returns io.EOF after
+// Close.
 func (o *outgoing) Read(p []byte) (int, error) {
 	if len(o.rest) == 0 {
 		select {
@@ -185,13 +194,13 @@ func (o *outgoing) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Close implements io.Closer. The transport calls it, too.
+// Close implements io.Closer. The transport calls it, too. It may be called more than once.
 func (o *outgoing) Close() error {
 	o.once.Do(func() { close(o.closed) })
 	return nil
 }
 
-// put queues a frame. It waits while upstream doesn't read.
+// put queues a frame. It waits while upstream doesn't read, and does nothing after Close.
 func (o *outgoing) put(frame []byte) {
 	select {
 	case o.frames <- frame:
@@ -199,7 +208,7 @@ func (o *outgoing) put(frame []byte) {
 	}
 }
 
-// beat sends heartbeats until the body is closed.
+// beat sends heartbeats until the body is closed. The protocol asks every client for them.
 func (o *outgoing) beat() {
 	every := time.NewTicker(agentwire.HeartbeatEvery)
 	defer every.Stop()

@@ -1,16 +1,21 @@
-// Package bridgeserver serves the contract of the reference system's HTTP/2 bridge: one plain POST, and a stream of Cursor's
-// local-agent protocol as its answer.
+// Package bridgeserver serves the contract of the reference system's HTTP/2 bridge: one plain POST, and a
+// stream of Cursor's local-agent protocol as its answer.
 //
-// It is for callers that can't speak HTTP/2 in both directions at once. Such a caller sends the encoded run request and
-// gets upstream's frames one by one. Only what it can't answer any more is answered here: the request context, which
-// upstream asks for at the beginning. Everything else passes through, and the caller ends its request at the first tool
-// call. Nothing is kept between two requests.
+//	caller ── POST /sdk, one run request ──►  bridge  ── HTTP/2, both directions ──►  Cursor
+//	       ◄── frames, one by one ──────────          ◄── frames ──
+//	                                                  ── request context, heartbeats ──►
+//
+// It is for callers that can't use HTTP/2 in both directions at once. Such a caller sends the encoded run
+// request and gets upstream's frames one by one. What it has no way to answer is answered here: the
+// request context, which upstream asks for at the beginning. Everything else is passed on, and the caller
+// ends its request at the first tool call. Nothing is kept between two requests.
 //
 //	GET  /health  {"ok": true}
 //	POST /sdk     {"accessToken", "requestId", "backendBaseUrl", "localAgentEndpoint", "clientVersion", "runFrame"}
 //
-// A bridge carries other people's access tokens wherever a request says, so it goes to the configured upstream and to
-// those of an explicit list only, and it serves nobody beyond this machine without a token of its own.
+// A bridge carries other people's access tokens to wherever a request names, so it connects only to the
+// configured upstream and to those of an explicit list, and it serves nobody beyond this machine without a
+// token of its own.
 //
 //	server.go    Config, routes, /sdk step by step     errors.go    the errors by name
 //	request.go   the body of a request                 upstreams.go where a request may go

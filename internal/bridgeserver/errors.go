@@ -8,7 +8,7 @@ import (
 	"composer-api/internal/cursor/connectwire"
 )
 
-// A failure is an error of the contract.
+// A failure is an error of the contract: {"error":{"message":…,"type":…,"code":…}} with a status.
 type failure struct {
 	status  int
 	code    string
@@ -16,8 +16,9 @@ type failure struct {
 	err     error // the cause, for logs; it may not hold a token
 }
 
-// The failures. Their codes are those that callers of the reference's bridge know, and for what that bridge doesn't
-// have, ours.
+// The failures. The codes that begin with cursor_sdk_bridge, and invalid_json, invalid_request and
+// request_too_large, are those that callers of the reference's bridge know. The others are for what that
+// bridge doesn't have.
 var (
 	errUnauthorized  = failure{status: http.StatusUnauthorized, code: "unauthorized", message: "The bridge's token is missing or wrong. Send it as 'Authorization: Bearer <token>'."}
 	errInvalidJSON   = failure{status: http.StatusBadRequest, code: "invalid_json", message: "The request body is not valid JSON."}
@@ -31,19 +32,19 @@ var (
 	errNotFound      = failure{status: http.StatusNotFound, code: "not_found", message: "The bridge serves GET /health and POST /sdk."}
 )
 
-// because returns f with a cause.
+// withCause returns a copy of f with a cause, which is for the log.
 func (f failure) withCause(err error) *failure {
 	f.err = err
 	return &f
 }
 
-// saying returns f with another message.
+// withMessage returns a copy of f with another message.
 func (f failure) withMessage(message string) *failure {
 	f.message = message
 	return &f
 }
 
-// errorType is the type that goes with a status, as OpenAI's clients know it.
+// errorType is the type that goes with a status, in the words that OpenAI's clients know.
 func errorType(status int) string {
 	if status < http.StatusInternalServerError {
 		return "invalid_request_error"
@@ -68,10 +69,11 @@ func (f *failure) write(w http.ResponseWriter) {
 	_ = json.NewEncoder(w).Encode(map[string]errorBody{"error": {f.message, errorType(f.status), f.code}})
 }
 
-// connectCodes says, in Connect's words, what has become of a stream that has begun.
+// connectCodes has Connect's code for each failure that can happen after a stream has begun.
 var connectCodes = map[string]string{errTimeout.code: "deadline_exceeded", errClosed.code: "aborted"}
 
-// endFrame is the failure as the end of a stream that has begun: its status is out, so this is all that can be told.
+// endFrame is the failure as the end of a stream that has begun. The status is out by then, so this is
+// all that can be reported; our code is in parentheses at the end of the message.
 func (f *failure) endFrame() []byte {
 	payload, _ := json.Marshal(map[string]errorBody{"error": {
 		Message: strings.TrimSuffix(f.message, ".") + " (" + f.code + ").", Type: errorType(f.status), Code: connectCodes[f.code],

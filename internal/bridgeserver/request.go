@@ -17,7 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// body is the JSON that a caller sends.
+// body is the JSON that a caller sends, as the reference's contract names its fields.
 type body struct {
 	AccessToken        string `json:"accessToken"`
 	RequestID          string `json:"requestId"`
@@ -27,17 +27,17 @@ type body struct {
 	RunFrame           string `json:"runFrame"`
 }
 
-// A request is a body that was understood.
+// A request is a body that was checked and decoded.
 type request struct {
 	body
 	frame []byte // the envelope with the run request, as it goes out
 	run   *pb.AgentRunRequest
 }
 
-// readRequest reads a request of at most limit bytes, and checks what will go into headers. Failures never quote the body,
-// which holds a token.
+// readRequest reads a request of at most limit bytes, and checks the fields that become headers. Failures
+// never quote the body, which holds a token.
 func readRequest(w http.ResponseWriter, r *http.Request, limit int64) (*request, *failure) {
-	// To the end, because only then the server notices that the caller leaves.
+	// The body is read to its end: net/http notices only then that the caller leaves.
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	var tooLarge *http.MaxBytesError
 	switch {
@@ -68,12 +68,14 @@ func readRequest(w http.ResponseWriter, r *http.Request, limit int64) (*request,
 	return q, nil
 }
 
-// decodeRunFrame takes the frame apart far enough to answer for it; nil when it is not one frame with a run request.
+// decodeRunFrame decodes the one frame that goes upstream, to see what it asks for; frame itself is sent
+// as it came. Both are nil when it is not exactly one frame with a run request.
 func decodeRunFrame(encoded string) (frame []byte, run *pb.AgentRunRequest) {
 	frame, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
 		return nil, nil
 	}
+	// The length in the header must be that of the rest: a second frame would go upstream unseen.
 	if len(frame) < connectwire.HeaderLen || uint64(binary.BigEndian.Uint32(frame[1:]))+connectwire.HeaderLen != uint64(len(frame)) {
 		return nil, nil
 	}

@@ -19,10 +19,12 @@ import (
 
 // Config is what a Server needs.
 type Config struct {
-	// BackendBase and LocalAgentEndpoint are the upstream of requests that name none (CURSOR_BACKEND_BASE_URL,
-	// CURSOR_LOCAL_AGENT_ENDPOINT). The endpoint is a path under the base or a whole URL.
+	// BackendBase and LocalAgentEndpoint are the upstream of requests that name none
+	// (CURSOR_BACKEND_BASE_URL, CURSOR_LOCAL_AGENT_ENDPOINT). The endpoint is a path under the base or
+	// a whole URL.
 	BackendBase, LocalAgentEndpoint string
-	// ClientVersion is used for requests that name none; "" means agentwire.DefaultClientVersion (CURSOR_SDK_CLIENT_VERSION).
+	// ClientVersion is used for requests that name none (CURSOR_SDK_CLIENT_VERSION); "" means
+	// agentwire.DefaultClientVersion.
 	ClientVersion string
 	// Allow lists further upstreams that requests may name: whole URLs of endpoints, or bases under which
 	// LocalAgentEndpoint is served (COMPOSER_BRIDGE_ALLOW).
@@ -31,20 +33,24 @@ type Config struct {
 	Token agent.Secret
 	// MaxJSON is how many bytes a request may have; 0 means 1 MiB (CURSOR_SDK_BRIDGE_MAX_JSON_BYTES).
 	MaxJSON int64
-	// Timeout is how long upstream may take to begin to answer, and may then be silent; 0 means 2 minutes
-	// (CURSOR_SDK_BRIDGE_REQUEST_TIMEOUT_MS).
+	// Timeout is how long upstream may take until its answer begins, how long it may then be silent,
+	// and how long the caller may take to read (CURSOR_SDK_BRIDGE_REQUEST_TIMEOUT_MS); 0 means 2
+	// minutes.
 	Timeout time.Duration
-	// Transport makes the connections, which must be HTTP/2. Required.
+	// Transport makes the connections, which must be HTTP/2. Required. See [NewTransport].
 	Transport http.RoundTripper
-	// Log gets a line for each request, without what it says; nil is silence.
+	// Log gets a line for each request, without its content; nil is silence.
 	Log *slog.Logger
 }
 
-// A Server is the bridge, an http.Handler. It owns nothing that needs closing.
+// A Server is the bridge, an http.Handler. It is safe for concurrent use and owns nothing that needs
+// closing.
 type Server struct {
-	config     Config
-	upstreams  *upstreams
-	blobSecret agent.Secret // of this process: blobs never outlive a request here
+	config    Config
+	upstreams *upstreams
+	// blobSecret is what blob encryption keys are derived from. It is random for each process, because
+	// no conversation is continued through a bridge.
+	blobSecret agent.Secret
 	mux        *http.ServeMux
 }
 
@@ -72,13 +78,14 @@ func New(config Config) *Server {
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
-// health tells whoever watches the process that it serves. It needs no token and asks nothing of upstream.
+// health answers GET /health, for whoever watches the process. It needs no token and asks nothing of
+// upstream.
 func health(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = io.WriteString(w, `{"ok": true}`+"\n")
 }
 
-// sdk serves POST /sdk: it carries one run, and writes one line to the log.
+// sdk answers POST /sdk: it carries one run, and writes one line to the log.
 func (s *Server) sdk(w http.ResponseWriter, r *http.Request) {
 	begin := time.Now()
 	c := &carrier{server: s, w: w}
@@ -91,7 +98,8 @@ func (s *Server) sdk(w http.ResponseWriter, r *http.Request) {
 	s.config.Log.Info("bridge", log...)
 }
 
-// serve is a request from its token to the end of its stream.
+// serve is a request from its token to the end of its stream. The order matters: nothing of the body is
+// read before the token is checked.
 func (s *Server) serve(c *carrier, r *http.Request) *failure {
 	if !s.authorized(r) {
 		return &errUnauthorized
@@ -110,7 +118,8 @@ func (s *Server) serve(c *carrier, r *http.Request) *failure {
 	return c.carry(r.Context(), q, target)
 }
 
-// authorized compares the bearer token with ours, in a time that says nothing about either.
+// authorized compares the bearer token with ours. Hashes are compared, in constant time, so that the time
+// tells nothing about the token, its length included.
 func (s *Server) authorized(r *http.Request) bool {
 	if s.config.Token.IsZero() {
 		return true

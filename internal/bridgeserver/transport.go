@@ -16,7 +16,7 @@ func NewTransport(config *tls.Config, idle time.Duration) *http.Transport {
 	return &http.Transport{
 		Proxy: http.ProxyFromEnvironment, TLSClientConfig: config, Protocols: protocols, IdleConnTimeout: idle,
 		TLSHandshakeTimeout: 10 * time.Second, DisableCompression: true,
-		// A connection that no longer answers is found out while its streams are quiet.
+		// A dead connection is noticed while its streams are quiet.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, WriteByteTimeout: 30 * time.Second},
 	}
 }

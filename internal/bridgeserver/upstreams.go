@@ -5,14 +5,16 @@ import (
 	"strings"
 )
 
-// upstreams are where requests may go: the configured upstream, and those on the allow-list.
+// upstreams are where requests may go: the configured upstream, and those on the allow-list. Both are
+// compared as normalised URLs, see resolve. It is immutable.
 type upstreams struct {
 	base, endpoint string // configured; what a request leaves out
 	allowed        map[string]bool
 }
 
-// newUpstreams reads the configuration. An entry of the list is a whole URL of an endpoint, or a base under which the
-// configured endpoint may be reached.
+// newUpstreams reads the configuration. An entry of the list is either the whole URL of an endpoint, or a
+// base under which the configured endpoint may be reached; both readings of it are allowed. What isn't a
+// URL allows nothing.
 func newUpstreams(base, endpoint string, allow []string) *upstreams {
 	u := &upstreams{base: base, endpoint: endpoint, allowed: map[string]bool{}}
 	add := func(target string, ok bool) {
@@ -30,7 +32,8 @@ func newUpstreams(base, endpoint string, allow []string) *upstreams {
 	return u
 }
 
-// target is the URL to go to for a request, or why not.
+// target is the URL to go to for a request, or the failure: errNotConfigured when there is none, and
+// errNotAllowed when it is not among the allowed ones.
 func (u *upstreams) target(base, endpoint string) (string, *failure) {
 	if base == "" {
 		base = u.base
@@ -48,8 +51,9 @@ func (u *upstreams) target(base, endpoint string) (string, *failure) {
 	return target, nil
 }
 
-// resolve makes one URL of a base and an endpoint, which may be a whole URL. URLs that mean the same get the same
-// spelling. What could be read in two ways, user information and dot segments, is not accepted.
+// resolve makes one URL of a base and an endpoint, which may be a whole URL. URLs that mean the same get
+// the same spelling. What could be read in two ways (user information, fragments, dot segments,
+// backslashes) is refused: the allow-list would see one host or path and the transport another.
 func resolve(base, endpoint string) (string, bool) {
 	target := endpoint
 	if !strings.Contains(endpoint, "://") {

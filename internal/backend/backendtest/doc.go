@@ -1,5 +1,5 @@
-// Package backendtest helps to test what stands on either side of package agent: a [Fake] backend for the gateway and the
-// surfaces, [Collect] to read a turn, and the exam that every real Backend must pass.
+// Package backendtest helps to test what is on either side of package agent: a [Fake] backend for the
+// gateway and the surfaces, [Collect] to read a turn, and the [Exam] that every real Backend must pass.
 package backendtest
 
 import (
@@ -18,7 +18,7 @@ type Turn struct {
 	Done      agent.Done
 }
 
-// Collect reads one turn of run.
+// Collect reads one turn of run. After an error the turn holds what came before it.
 func Collect(ctx context.Context, run agent.Run) (Turn, error) {
 	var t Turn
 	for {
@@ -33,7 +33,7 @@ func Collect(ctx context.Context, run agent.Run) (Turn, error) {
 	}
 }
 
-// Add puts an event into the turn.
+// Add puts an event into the turn. It copies what the event doesn't own.
 func (t *Turn) Add(e *agent.Event) {
 	switch e.Kind {
 	case agent.Text:

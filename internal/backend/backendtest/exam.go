@@ -15,17 +15,19 @@ import (
 	"composer-api/internal/sim/script"
 )
 
-// Features says what a backend can't do by its nature, so that the exam asks for the rest only.
+// Features says what a backend can't do by its nature, so that the exam skips that. The zero value is a
+// backend that can do everything.
 type Features struct {
 	// NoUsage: upstream counts no tokens.
 	NoUsage bool
 	// NoConversation: a finished conversation can't be continued.
 	NoConversation bool
-	// ContinueOnce: a conversation goes on with each run, so that it can be continued from its newest state alone. An older
-	// state is lost.
+	// ContinueOnce: upstream keeps one state of a conversation, which changes with each run. So it can
+	// be continued from its newest state alone, and an older one is lost.
 	ContinueOnce bool
-	// NoCutCharacters: somebody between upstream and the backend decodes the text of each delta, so that a character that
-	// is cut in two is lost before the backend sees it. (Upstream's own deltas are whole.)
+	// NoCutCharacters: something between upstream and the backend decodes the text of each delta, so
+	// that a character that is cut in two is lost before the backend sees it. (Upstream's own deltas
+	// are whole.)
 	NoCutCharacters bool
 	// NoErrorCodes: a scripted error's code doesn't reach the backend.
 	NoErrorCodes bool
@@ -36,9 +38,11 @@ type Features struct {
 	NoScriptedResults bool
 }
 
-// Exam is what every Backend must pass. start makes a backend whose upstream plays s; it may be called several times
-// and cleans up through t. The exam takes no longer than upstream does, and must not be run in parallel with itself on
-// one upstream.
+// Exam is what every Backend must pass. start makes a backend whose upstream plays s; it may be called
+// several times and cleans up through t. The exam takes no longer than upstream does, and must not be run
+// in parallel with itself on one upstream.
+//
+// A bug that is found in one backend becomes a case here, for all of them.
 func Exam(t *testing.T, features Features, start func(t *testing.T, s *script.Script) agent.Backend) {
 	e := exam{features: features, start: start}
 	t.Run("text and reasoning arrive whole and in order", e.text)
@@ -60,14 +64,16 @@ func Exam(t *testing.T, features Features, start func(t *testing.T, s *script.Sc
 	t.Run("runs do not mix", e.concurrent)
 }
 
+// An exam is the cases, as methods. It has no state.
 type exam struct {
 	features Features
 	start    func(t *testing.T, s *script.Script) agent.Backend
 }
 
-// patience bounds every wait of the exam.
+// timeout bounds every wait of the exam, so that a backend that hangs fails instead of stopping the tests.
 const timeout = 20 * time.Second
 
+// backend makes a backend whose upstream plays the script.
 func (e exam) backend(t *testing.T, source string) agent.Backend {
 	t.Helper()
 	s, err := script.Parse(t.Name(), []byte(source))
@@ -77,6 +83,7 @@ func (e exam) backend(t *testing.T, source string) agent.Backend {
 	return e.start(t, s)
 }
 
+// needsResults skips a case whose script goes on after a call.
 func (e exam) needsResults(t *testing.T) {
 	t.Helper()
 	if e.features.NoScriptedResults {
@@ -99,6 +106,8 @@ func Request(prompt string) *agent.Request {
 	}
 }
 
+// run starts a run and closes it at the test's end. ctx bounds Start alone, so a run that ends with it is
+// found out.
 func (e exam) run(t *testing.T, b agent.Backend, req *agent.Request) agent.Run {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
@@ -126,6 +135,7 @@ func collect(t *testing.T, run agent.Run, reason agent.Reason) Turn {
 	return turn
 }
 
+// resume hands in results and fails the test on an error.
 func resume(t *testing.T, run agent.Run, results ...agent.ToolResult) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
@@ -135,6 +145,7 @@ func resume(t *testing.T, run agent.Run, results ...agent.ToolResult) {
 	}
 }
 
+// result is the result of a call: a text.
 func result(call agent.ToolCall, text string) agent.ToolResult {
 	return agent.ToolResult{CallID: call.ID, Parts: []agent.Part{{Text: text}}}
 }
@@ -146,6 +157,7 @@ func wantText(t *testing.T, got, want string) {
 	}
 }
 
+// text: reasoning and answer are kept apart, and pieces are neither lost nor put in another order.
 func (e exam) text(t *testing.T) {
 	b := e.backend(t, "turn\nthink \"First \"\nthink I think.\nsay This is the answer.\ntext \" Whole.\"\n")
 	turn := collect(t, e.run(t, b, Request("hello")), agent.Stop)
@@ -156,6 +168,8 @@ func (e exam) text(t *testing.T) {
 	}
 }
 
+// characters: upstream cuts a text anywhere, also inside a character, but an agent.Event is valid UTF-8 on
+// its own.
 func (e exam) characters(t *testing.T) {
 	if e.features.NoCutCharacters {
 		t.Skip("cut characters are lost before this backend sees them")
@@ -179,6 +193,7 @@ func (e exam) characters(t *testing.T) {
 	wantText(t, text.String(), "kůň 🐎!")
 }
 
+// usage: all five numbers come from upstream; an estimate must be marked as one.
 func (e exam) usage(t *testing.T) {
 	b := e.backend(t, "turn\ntext ok\nusage input=11 output=22 cache_read=33 cache_write=44 reasoning=5\n")
 	turn := collect(t, e.run(t, b, Request("hello")), agent.Stop)
@@ -194,6 +209,7 @@ func (e exam) usage(t *testing.T) {
 	}
 }
 
+// toolCall: one call, whose id is ours and short, and whose result the model sees in the same run.
 func (e exam) toolCall(t *testing.T) {
 	e.needsResults(t)
 	b := e.backend(t, "turn\ntext \"Let me look. \"\ncall look {\"path\":\"a b\",\"depth\":2,\"deep\":true}\ntext It said {result 1}.\n")
@@ -235,6 +251,8 @@ func (e exam) noSuchTool(t *testing.T) {
 	}
 }
 
+// parallelCalls: calls that are open at the same time end one turn together. The results come in another
+// order than the calls.
 func (e exam) parallelCalls(t *testing.T) {
 	e.needsResults(t)
 	b := e.backend(t, "turn\ncalls 2\ncall look {\"path\":\"a\"}\ncall listen {\"path\":\"b\"}\nend\ntext {result 1} and {result 2}\n")
@@ -247,6 +265,7 @@ func (e exam) parallelCalls(t *testing.T) {
 	wantText(t, strings.TrimSpace(collect(t, run, agent.Stop).Text), "seen and heard")
 }
 
+// rounds: a run has any number of turns, and each result reaches the right call.
 func (e exam) rounds(t *testing.T) {
 	e.needsResults(t)
 	b := e.backend(t, "turn\ncall look {\"path\":\"a\"}\ncall look {\"path\":\"{result 1}\"}\ncall listen {\"path\":\"{result 2}\"}\ntext {result 3}\n")
@@ -279,8 +298,11 @@ func (e exam) converse(t *testing.T, b agent.Backend) (agent.Conversation, *agen
 	return first.Done.Conversation, req
 }
 
+// twoTurns is a script whose second answer shows which messages reached the model.
 const twoTurns = "turn when not continued\nset-blob b kept\ncheckpoint 100 200000\ntext one\nturn times 2 when continued\ntext two heard {prompt}\n"
 
+// continued: only what is new reaches upstream, and the same state can be continued twice, as when a user
+// goes back and asks something else.
 func (e exam) continued(t *testing.T) {
 	b := e.backend(t, twoTurns)
 	c, req := e.converse(t, b)
@@ -294,7 +316,7 @@ func (e exam) continued(t *testing.T) {
 	}
 }
 
-// onlyOnce shows that a conversation that has gone on is lost for whoever holds an older state of it.
+// continueOnce: a conversation that has gone on is lost for whoever holds an older state of it.
 func (e exam) continueOnce(t *testing.T) {
 	if !e.features.ContinueOnce {
 		t.Skip("this backend can continue a conversation more than once")
@@ -313,6 +335,7 @@ func (e exam) continueOnce(t *testing.T) {
 	}
 }
 
+// restored: a conversation's bytes are enough to continue it in another process.
 func (e exam) restored(t *testing.T) {
 	b := e.backend(t, twoTurns)
 	c, req := e.converse(t, b)
@@ -335,6 +358,8 @@ func (e exam) restored(t *testing.T) {
 	}
 }
 
+// lost: a conversation of another backend fails with ConversationLost, from Start or Next, so that the
+// gateway begins anew from the transcript.
 func (e exam) lost(t *testing.T) {
 	b := e.backend(t, "turn always\ntext ok\n")
 	req := Request("hello")
@@ -367,6 +392,7 @@ func (e exam) failed(t *testing.T, b agent.Backend) (Turn, *agent.Error) {
 	return turn, coded
 }
 
+// errors: the code decides the client's status, and upstream's sentence reaches the user.
 func (e exam) errors(t *testing.T) {
 	if e.features.NoErrorCodes {
 		t.Skip("upstream's codes don't reach this backend")
@@ -383,6 +409,7 @@ func (e exam) errors(t *testing.T) {
 	}
 }
 
+// lateError: what came before the error is not lost, and the error holds no key.
 func (e exam) lateError(t *testing.T) {
 	b := e.backend(t, "turn always\ntext It begins.\nerror permission_denied retryable=false Enough.\n")
 	turn, err := e.failed(t, b)
@@ -392,6 +419,7 @@ func (e exam) lateError(t *testing.T) {
 	}
 }
 
+// closeUnblocks: Close may be called beside Next, and more than once.
 func (e exam) closeUnblocks(t *testing.T) {
 	b := e.backend(t, "turn always\ntext It begins.\nhold\n")
 	run := e.run(t, b, Request("hello"))
@@ -412,6 +440,7 @@ func (e exam) closeUnblocks(t *testing.T) {
 	}
 }
 
+// contextEnds: Next returns its context's own error, and not one of upstream.
 func (e exam) contextEnds(t *testing.T) {
 	b := e.backend(t, "turn always\ntext It begins.\nhold\n")
 	run := e.run(t, b, Request("hello"))
@@ -430,6 +459,7 @@ func (e exam) contextEnds(t *testing.T) {
 	}
 }
 
+// concurrent: ten runs at once on one backend, each with a tool round of its own.
 func (e exam) concurrent(t *testing.T) {
 	e.needsResults(t)
 	b := e.backend(t, "turn always\ncall look {\"path\":\"{prompt}\"}\ntext {prompt}: {result 1}\n")
@@ -447,7 +477,7 @@ func (e exam) concurrent(t *testing.T) {
 	}
 }
 
-// oneOfMany has a tool round under a name of its own and says what was wrong; "" when nothing was.
+// oneOfMany has a tool round with a name of its own and returns what was wrong; "" when nothing was.
 func (e exam) oneOfMany(t *testing.T, b agent.Backend, name string) string {
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()

@@ -10,8 +10,8 @@ import (
 	"composer-api/internal/agent"
 )
 
-// A Fake is a Backend in memory whose runs say what they are told to. It keeps the Backend's contract: it waits where a
-// real one waits, forgets nothing, and records what it was asked. Its methods may be called concurrently.
+// A Fake is a Backend in memory whose runs yield what a test tells them to. It keeps the Backend's contract:
+// it waits where a real one waits, and it records what it was asked. Its methods may be called concurrently.
 type Fake struct {
 	name string
 	play func(req *agent.Request) (Turns, error)
@@ -20,7 +20,8 @@ type Fake struct {
 	runs []*FakeRun
 }
 
-// Turns are what a run yields, turn by turn. A turn that doesn't end in Done or an error waits until it is closed.
+// Turns are what a run yields, turn by turn. A turn that doesn't end in Done or an error waits until the run
+// is closed.
 type Turns [][]Step
 
 // A Step is an event or an error.
@@ -29,7 +30,8 @@ type Step struct {
 	Err   error
 }
 
-// NewFake makes a Fake that asks play what each run says; an error of play is Start's. play may be called concurrently.
+// NewFake makes a Fake that calls play for each run; an error of play is Start's. play may be called
+// concurrently.
 func NewFake(name string, play func(req *agent.Request) (Turns, error)) *Fake {
 	return &Fake{name: name, play: play}
 }
@@ -98,7 +100,7 @@ func (f *Fake) Runs() []*FakeRun {
 	return slices.Clone(f.runs)
 }
 
-// A FakeRun is a run of a Fake.
+// A FakeRun is a run of a Fake. Request is what Start was given; it must not be changed.
 type FakeRun struct {
 	Request *agent.Request
 
@@ -110,7 +112,7 @@ type FakeRun struct {
 	results [][]agent.ToolResult
 }
 
-// Results are what each Resume gave.
+// Results are the results of each Resume so far.
 func (r *FakeRun) Results() [][]agent.ToolResult {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -150,6 +152,7 @@ func (r *FakeRun) Next(ctx context.Context) (agent.Event, error) {
 	return step.Event, step.Err
 }
 
+// step takes the next step of the current turn; false when the test has written none.
 func (r *FakeRun) step() (Step, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -13,8 +13,8 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
-// An answer turns upstream's frames into the events of one turn, up to the first tool call: a replay.Answer. It owns its
-// exchange. Next and Buffered are called by one goroutine at a time, Close by any.
+// An answer turns upstream's frames into the events of one turn, up to the first tool call: a replay.Answer.
+// It owns its exchange. Next and Buffered are called by one goroutine at a time, Close by any.
 type answer struct {
 	x       *replay.Exchange
 	offered []agent.Tool
@@ -27,7 +27,8 @@ type answer struct {
 	refused        []replay.Refused
 }
 
-// newAnswer begins to read the exchange, which it closes in the end. req is looked at for the estimate of the prompt.
+// newAnswer starts to read the exchange, which the answer's Close closes. req is used for the estimate of
+// the prompt.
 func newAnswer(x *replay.Exchange, req *agent.Request, access *replay.Access) *answer {
 	a := &answer{x: x, offered: req.Offered(), access: access}
 	for i := range req.Messages {
@@ -54,7 +55,8 @@ func newAnswer(x *replay.Exchange, req *agent.Request, access *replay.Access) *a
 	return a
 }
 
-// afterTurn is how long upstream's end frame is waited for once the turn has ended.
+// afterTurn is how long upstream's end frame is awaited once the turn has ended. It may bring another
+// turn_ended, with more costs; if nothing comes, the turn has ended all the same.
 const afterTurn = 2 * time.Second
 
 // Next implements replay.Answer.
@@ -98,7 +100,7 @@ func (a *answer) Close() error { return a.x.Close() }
 // Refused implements replay.Answer.
 func (a *answer) Refused() []replay.Refused { return a.refused }
 
-// take reads one message and queues the events that it gives. Errors are *agent.Error.
+// take reads one message and queues its events. Errors are *agent.Error.
 func (a *answer) take(payload []byte) error {
 	var m agentwire.ServerMessage
 	if err := m.Parse(payload); err != nil {
@@ -121,7 +123,7 @@ func (a *answer) take(payload []byte) error {
 	return nil
 }
 
-// update takes in what upstream tells about the turn. Everything but heartbeats is progress.
+// update handles an interaction update. Everything but a heartbeat counts as progress.
 func (a *answer) update(u *pb.InteractionUpdate) {
 	switch m := u.GetMessage().(type) {
 	case *pb.InteractionUpdate_Heartbeat:
@@ -132,7 +134,7 @@ func (a *answer) update(u *pb.InteractionUpdate) {
 	a.x.Progressed()
 }
 
-// ended adds up the costs that upstream reports. It reports several when sub-agents had turns of their own.
+// ended adds up the costs that upstream reports. There are several when sub-agents had turns of their own.
 func (a *answer) ended(t *pb.TurnEnded) {
 	if a.usage == nil {
 		a.usage = &agent.Usage{}
@@ -140,9 +142,12 @@ func (a *answer) ended(t *pb.TurnEnded) {
 	agentwire.AddCost(a.usage, t)
 }
 
-// exec ends the turn with a call of one of the client's tools, or of one that the client doesn't have, which the model is
-// told in the next turn. Other operations would need an answer, which the contract has no place for: those that the model
-// waits for are the end, the server's own questions are left to the bridge.
+// exec handles an operation that upstream asks for:
+//
+//	a call of one of the client's tools   ends the turn
+//	a call of a tool that isn't there     nothing now: the model is told in the next turn
+//	request context, MCP state, precheck  nothing: the bridge answers them, or nobody can
+//	anything else                         an error: the model waits for an answer that can't be sent
 func (a *answer) exec(m *pb.ExecServerMessage) error {
 	switch m.GetMessage().(type) {
 	case *pb.ExecServerMessage_RequestContextArgs, *pb.ExecServerMessage_McpStateExecArgs,
@@ -170,14 +175,14 @@ func (a *answer) exec(m *pb.ExecServerMessage) error {
 	return a.x.Close() // the caller of a bridge ends its request at the first call
 }
 
-// end puts the end of the turn into the queue.
+// end queues the end of the turn.
 func (a *answer) end(reason agent.Reason, usage *agent.Usage) {
 	a.rest()
 	a.add(agent.Event{Kind: agent.UsageKind, Usage: usage})
 	a.add(agent.Event{Kind: agent.DoneKind, Done: &agent.Done{Reason: reason}})
 }
 
-// rest gives out the bytes of characters that never became whole.
+// rest queues the bytes of characters that were never completed.
 func (a *answer) rest() {
 	a.emit(agent.Reasoning, a.thinking.Rest())
 	a.emit(agent.Text, a.text.Rest())
@@ -186,7 +191,7 @@ func (a *answer) rest() {
 // emit queues text as an event, if there is any.
 func (a *answer) emit(kind agent.Kind, text []byte) {
 	if len(text) > 0 {
-		a.add(agent.Event{Kind: kind, Text: slices.Clone(text)}) // the joiner's own
+		a.add(agent.Event{Kind: kind, Text: slices.Clone(text)}) // the joiner uses its memory again
 	}
 }
 

@@ -18,11 +18,13 @@ import (
 
 // Config is what a Backend needs. URL and Auth are required.
 type Config struct {
-	// URL is the bridge's base, with or without /sdk at its end (CURSOR_SDK_BRIDGE_URL). It is spoken to as HTTP/1.1, or HTTP/2 by ALPN.
+	// URL is the bridge's base, with or without /sdk at its end (CURSOR_SDK_BRIDGE_URL). It is reached
+	// over HTTP/1.1, or HTTP/2 by ALPN.
 	URL string
 	// Token is the bridge's own bearer token (CURSOR_SDK_BRIDGE_TOKEN); zero is none.
 	Token agent.Secret
-	// BackendBase, Endpoint and ClientVersion are sent along; "" leaves the choice to the bridge.
+	// BackendBase, Endpoint and ClientVersion are sent with each request; "" leaves the choice to the
+	// bridge.
 	BackendBase, Endpoint, ClientVersion string
 	// Auth exchanges the caller's key.
 	Auth replay.Auth
@@ -32,7 +34,7 @@ type Config struct {
 	Limits replay.Limits
 }
 
-// A Backend speaks to a bridge. It is safe for concurrent use.
+// A Backend sends requests to a bridge. It is safe for concurrent use.
 type Backend struct {
 	config Config
 	url    string
@@ -48,7 +50,8 @@ func New(config Config) *Backend {
 	return &Backend{config: config, url: endpoint(config.URL)}
 }
 
-// endpoint is where the bridge takes requests. In the reference system the variable holds this whole address.
+// endpoint is the URL that is posted to. In the reference system the variable holds this whole URL; here
+// the base is enough, too.
 func endpoint(url string) string {
 	url = strings.TrimRight(url, "/")
 	if strings.HasSuffix(url, "/sdk") && !strings.HasSuffix(url, "//sdk") { // a host may be called sdk
@@ -95,8 +98,8 @@ type body struct {
 	RunFrame           string `json:"runFrame"`
 }
 
-// ask sends one request and returns the answer that begins: a replay.Open. Each call is an attempt, with a token and a run id of
-// its own. The bridge itself opens the stream to Cursor.
+// ask sends one request and returns its answer: a replay.Open. Each call is an attempt, with a token and a
+// run id of its own. The bridge itself opens the stream to Cursor.
 func (b *Backend) ask(ctx context.Context, req *agent.Request) (replay.Answer, error) {
 	access, err := replay.Authenticate(ctx, b.config.Auth, req.Caller.CursorKey)
 	if err != nil {

@@ -13,15 +13,15 @@ import (
 	"composer-api/internal/cursor/cursorerr"
 )
 
-// A meaning is what one of the bridge's own errors is to the client.
+// A meaning is what one of the bridge's own errors means to the client.
 type meaning struct {
 	code      agent.Code
 	message   string // "" is the bridge's
 	retryable bool
 }
 
-// meanings is the table of the bridge's error codes. Those of another status than 5xx mean that we and the bridge don't
-// fit together, which only the operator can repair.
+// meanings is the table of the bridge's error codes. Those with another status than 5xx mean that we and the
+// bridge don't fit together, which only the operator can repair. The caller's key is never at fault.
 var meanings = map[string]meaning{
 	"cursor_sdk_bridge_timeout":        {code: agent.UpstreamTimeout},
 	"cursor_sdk_bridge_stream_closed":  {code: agent.Upstream, retryable: true},
@@ -32,11 +32,11 @@ var meanings = map[string]meaning{
 		message: "The conversation is larger than the bridge takes. Its limit is CURSOR_SDK_BRIDGE_MAX_JSON_BYTES."},
 }
 
-// badToken is said where the bridge refuses its own token. The caller's key has nothing to do with it.
+// badToken is the message when the bridge refuses its own token. The caller's key has nothing to do with it.
 const badToken = "The bridge does not take our token. Check CURSOR_SDK_BRIDGE_TOKEN."
 
-// refusal is the error for a response that is not a stream: the bridge's own, or upstream's, passed on. data is its body. It is
-// *agent.Error, or *cursorerr.Failure.
+// refusal is the error for a response that is not a stream: the bridge's own error (a JSON error with a code
+// or a message), or upstream's, passed on. data is its body. It is *agent.Error, or *cursorerr.Failure.
 func refusal(resp *http.Response, data []byte, access *replay.Access) error {
 	var own struct {
 		Error struct{ Message, Code string } `json:"error"`
@@ -62,14 +62,14 @@ func refusal(resp *http.Response, data []byte, access *replay.Access) error {
 	return err
 }
 
-// fault is the error for an answer that ended with err before it was complete: *agent.Error, or *cursorerr.Failure when another
-// attempt may help.
+// fault is the error for an answer that ended with err before it was complete: *agent.Error, or
+// *cursorerr.Failure when another attempt may help.
 func (a *answer) fault(err error) error {
 	var known *agent.Error
 	var connectErr *connectwire.Error
 	var format *connectwire.FormatError
 	switch {
-	case errors.As(err, &known): // a *cursorerr.Failure has one, too
+	case errors.As(err, &known): // a *cursorerr.Failure wraps one, too
 		return err
 	case errors.As(err, &connectErr):
 		return a.access.Refused(cursorerr.LocalAgent().Read(connectErr))

@@ -1,8 +1,8 @@
-// Package demo is a backend that plays scripts in process: no key, no network. It is what `serve --demo` answers with,
-// and it shows what a backend is in the fewest lines.
+// Package demo is a backend that plays scripts in process: no key, no network. It is the backend of
+// `serve --demo`, and it shows what a backend is in the fewest lines.
 //
-// A prompt may hold the script that it wants played (see package script); other prompts get the script's default
-// answer. Steps that only a wire can show (frames, blobs, heartbeats) are skipped.
+// A prompt may hold the script that it wants played (see package script); other prompts get the script's
+// default answer. Steps that only a wire can show (frames, blobs, heartbeats) are skipped.
 package demo
 
 import (
@@ -17,7 +17,7 @@ import (
 	"composer-api/internal/sim/script"
 )
 
-// A Backend plays scripts. It is safe for concurrent use.
+// A Backend plays scripts. It is safe for concurrent use and owns nothing that needs closing.
 type Backend struct {
 	playlist script.Playlist
 }
@@ -64,8 +64,8 @@ func (*Backend) Restore(data []byte) (agent.Conversation, error) {
 	return conversation(data[len(restorePrefix):]), nil
 }
 
-// facts is what a script may ask about the request. The prompt is what the user said last: directives of earlier
-// messages were played in their time.
+// facts is what a script may ask about the request. The prompt is the user's messages after the last answer
+// of the model: directives in earlier messages were played already.
 func facts(req *agent.Request) script.Facts {
 	f := script.Facts{Model: req.Model.String(), Messages: len(req.Messages), Continued: req.Continue != nil, Attempt: 1}
 	for _, t := range req.Offered() {
@@ -95,9 +95,11 @@ func facts(req *agent.Request) script.Facts {
 	return f
 }
 
-// conversation is the id of a conversation. There is nothing else to remember: a script knows what it says next.
+// conversation is the id of a conversation. Nothing else has to be remembered, because the script does not
+// depend on what was played before.
 type conversation string
 
+// restorePrefix begins the bytes of a conversation, so that bytes of another backend are refused.
 const restorePrefix = "demo:"
 
 func (c conversation) ID() string                     { return string(c) }
@@ -105,6 +107,11 @@ func (c conversation) Size() int                      { return len(c) }
 func (c conversation) MarshalBinary() ([]byte, error) { return []byte(restorePrefix + string(c)), nil }
 
 // A run plays one turn of a script, which is one or more turns of ours: each tool call ends one.
+//
+//	playing ── Calls ──► calling: yields each Call ──► Done(tool_calls) ──► waiting
+//	   ▲                                                                       │ Resume
+//	   └───────────────────────────────────────────────────────────────────────┘
+//	   └── the script ends ──► Usage, Done(stop) ──► over
 type run struct {
 	player *script.Player
 	tools  *agent.ToolIndex // those that may be called
@@ -127,8 +134,8 @@ type run struct {
 // errClosed is what Next and Resume return after Close.
 var errClosed = errors.New("the run is closed")
 
-// peek looks at the script's next step; nil at the end. It must not be called while calls are open: the player fills
-// their results in as it reads on.
+// peek looks at the script's next step; nil at the end. It must not be called while calls are open: the
+// player fills in their results when it reads the step.
 func (r *run) peek() script.Step {
 	if !r.peeked {
 		r.next, _ = r.player.Next()
@@ -178,9 +185,11 @@ func (r *run) Next(ctx context.Context) (agent.Event, error) {
 	}
 }
 
+// done is the event that ends a turn.
 func done(d agent.Done) agent.Event { return agent.Event{Kind: agent.DoneKind, Done: &d} }
 
-// play carries out one step; ok is false when it yields no event.
+// play carries out one step; ok is false when it yields no event. A call of a tool that the client doesn't
+// have never reaches the client: its result is an error at once, as a server would make it.
 func (r *run) play(ctx context.Context, step script.Step) (e agent.Event, ok bool, err error) {
 	switch s := step.(type) {
 	case nil:
@@ -222,7 +231,7 @@ func (r *run) play(ctx context.Context, step script.Step) (e agent.Event, ok boo
 	return e, false, nil
 }
 
-// finish ends the run: the usage first, if the script says one, then Done.
+// finish ends the run. It is called twice if the script has a usage: first for that, then for Done.
 func (r *run) finish() agent.Event {
 	if r.usage != nil {
 		e := agent.Event{Kind: agent.UsageKind, Usage: r.usage}
@@ -233,7 +242,7 @@ func (r *run) finish() agent.Event {
 	return done(agent.Done{Reason: agent.Stop, Conversation: r.id})
 }
 
-// hold waits for d, or for ever when d is 0.
+// hold waits for d, or until Close or the context's end when d is 0.
 func (r *run) hold(ctx context.Context, d time.Duration) error {
 	if d == 0 {
 		return r.wait(ctx, nil)
@@ -241,6 +250,7 @@ func (r *run) hold(ctx context.Context, d time.Duration) error {
 	return r.wait(ctx, time.After(d))
 }
 
+// wait waits for until, or fails with what ended first: the run or the context.
 func (r *run) wait(ctx context.Context, until <-chan time.Time) error {
 	select {
 	case <-until:
@@ -252,7 +262,7 @@ func (r *run) wait(ctx context.Context, until <-chan time.Time) error {
 	}
 }
 
-// Buffered implements agent.Run.
+// Buffered implements agent.Run. Only the steps that wait make Next wait.
 func (r *run) Buffered() bool {
 	if r.over || len(r.open) > 0 && len(r.inner) == 0 {
 		return false
@@ -268,7 +278,7 @@ func (r *run) Buffered() bool {
 	return true
 }
 
-// Resume implements agent.Run.
+// Resume implements agent.Run. It needs a result for each open call, and for no other.
 func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
 	select {
 	case <-r.closed:

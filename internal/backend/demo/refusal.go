@@ -8,7 +8,8 @@ import (
 	"composer-api/internal/sim/script"
 )
 
-// byConnectCode says what a scripted error means. Codes that aren't here are upstream's failure.
+// byConnectCode says what a scripted error means to a client. A code that isn't here is a failure of
+// upstream.
 var byConnectCode = map[string]agent.Code{
 	"unauthenticated":    agent.InvalidKey,
 	"permission_denied":  agent.PermissionDenied,
@@ -30,7 +31,7 @@ var byStatus = map[int]agent.Code{
 	504: agent.UpstreamTimeout,
 }
 
-// refusal is the error that a step stands for; nil when it is none.
+// refusal is the error that a step is; nil for any other step.
 func refusal(step script.Step) error {
 	switch s := step.(type) {
 	case script.Error:

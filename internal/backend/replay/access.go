@@ -7,21 +7,22 @@ import (
 	"composer-api/internal/cursor/cursorerr"
 )
 
-// Auth gives access tokens for keys; *cursorauth.Client is one. It is safe for concurrent use.
+// Auth gives access tokens for keys; *auth.Client is one. It is safe for concurrent use.
 type Auth interface {
 	// Token returns an access token for the key. Errors are *agent.Error.
 	Token(ctx context.Context, key agent.Secret) (agent.Secret, error)
-	// Drop forgets a token that upstream would not take.
+	// Drop forgets a token that upstream has refused.
 	Drop(key, token agent.Secret)
 }
 
-// Access is what lets one request in: the caller's key, and the token that it was exchanged for. It is immutable.
+// Access is what authorizes one request: the caller's key, and the token that it was exchanged for. It is
+// immutable.
 type Access struct {
 	auth       Auth
 	key, token agent.Secret
 }
 
-// Enter exchanges the key. Errors are *agent.Error.
+// Authenticate exchanges the key. Errors are *agent.Error.
 func Authenticate(ctx context.Context, auth Auth, key agent.Secret) (*Access, error) {
 	token, err := auth.Token(ctx, key)
 	if err != nil {
@@ -33,8 +34,9 @@ func Authenticate(ctx context.Context, auth Auth, key agent.Secret) (*Access, er
 // Token is the access token, for the request.
 func (a *Access) Token() agent.Secret { return a.token }
 
-// Refused is the failure of an answer in which upstream failed or would not begin. A token that upstream would not take
-// is dropped, and neither it nor the key is in the error.
+// Refused is to be called with the failure of an answer that upstream refused or broke off; it returns the
+// failure to report. A token that upstream has refused is dropped, and neither it nor the key is in the
+// error.
 func (a *Access) Refused(f *cursorerr.Failure) *cursorerr.Failure {
 	if f.BadToken {
 		a.auth.Drop(a.key, a.token)

@@ -33,8 +33,11 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// An Exchange is one HTTP request and the stream that answers it. Close may be called at any time, from any goroutine and
-// more than once; everything else is for one goroutine at a time.
+// An Exchange is one HTTP request and the stream that answers it. Close may be called at any time, from any
+// goroutine and more than once; everything else is for one goroutine at a time.
+//
+// Whatever ends it early (a time limit, Close, Send's caller) cancels ctx with a cause. Fault makes the
+// error from that cause, and not from what net/http makes of it, which differs from case to case.
 type Exchange struct {
 	// Response is the answer's head; its Body is read through Read. It doesn't change after Send.
 	Response *http.Response
@@ -48,6 +51,7 @@ type Exchange struct {
 
 	progress *time.Timer // nil before Progressed
 
+	// messages go from Stream's goroutine to Next, and empty buffers come back in free.
 	messages chan message // from Stream's goroutine to Next; never closed
 	free     chan []byte  // buffers for the next messages, which go the other way
 	last     []byte       // what Next returned, to be reused
@@ -68,10 +72,15 @@ var (
 	errRedirect       = errors.New("upstream redirects") // an exchange carries a token, so it goes nowhere else
 )
 
-// Send sends req and returns once the response headers are there. ctx bounds Send alone; the exchange lives until Close.
-// The request's body may still be open then; its end belongs to the caller, and Close closes it. Send follows no
-// redirects. When transport is a *Transport, a start that times out on a connection that was used before makes further
-// requests go out over new connections. setting is the variable that names the target, for errors. Errors are *agent.Error, *cursorerr.Failure, or ctx's own.
+// Send sends req and returns once the response headers are there. ctx bounds Send alone; the exchange lives
+// until Close, which the caller calls. The request's body may still be open when Send returns; its end
+// belongs to the caller, and Close closes it. Send follows no redirects, because the request carries a
+// token.
+//
+// When transport is a *Transport, a start that times out on a connection that was used before makes later
+// requests use new connections.
+//
+// setting is the variable that names the target, for errors. Errors are *agent.Error, *cursorerr.Failure, or ctx's own.
 func Send(ctx context.Context, transport http.RoundTripper, req *http.Request, setting string, limits Limits) (*Exchange, error) {
 	x := &Exchange{target: req.URL, setting: setting, limits: limits.withDefaults()}
 	x.ctx, x.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
@@ -80,7 +89,8 @@ func Send(ctx context.Context, transport http.RoundTripper, req *http.Request, s
 	startTimer := time.AfterFunc(x.limits.Start, func() { x.cancel(errStart) })
 	defer startTimer.Stop()
 	if req.Body != nil {
-		// A cancelled request is not reset, and nobody who waits for it is woken, while its body is still being sent.
+		// net/http neither resets a cancelled request nor wakes who waits for it while its body is still
+		// being sent. So the body is closed, too.
 		context.AfterFunc(x.ctx, func() { req.Body.Close() })
 	}
 
@@ -119,16 +129,16 @@ func Send(ctx context.Context, transport http.RoundTripper, req *http.Request, s
 	return x, nil
 }
 
-// Read reads the body, as long as upstream is not silent for too long. It is called by Stream's read function, or by one
-// goroutine when there is no Stream. Its error is for Fault.
+// Read reads the body. It cancels the exchange when nothing comes for Limits.Stall. It is called by
+// Stream's read function, or by one goroutine when there is no Stream. Its error is for Fault.
 func (x *Exchange) Read(p []byte) (int, error) {
 	silence := time.AfterFunc(x.limits.Stall, func() { x.cancel(errStall) })
 	defer silence.Stop()
 	return x.Response.Body.Read(p)
 }
 
-// Progressed notes that the answer has got on, which only the caller can tell: heartbeats are bytes, too. The first call
-// starts the clock.
+// Progressed records that the answer has made progress, which only the caller can know: heartbeats are
+// bytes, too. The first call starts the clock of Limits.Progress.
 func (x *Exchange) Progressed() {
 	switch {
 	case x.limits.Progress <= 0:
@@ -143,18 +153,20 @@ func (x *Exchange) Progressed() {
 // maxErrorBody bounds what is read of the body of a refusal, in bytes.
 const maxErrorBody = 64 << 10
 
-// Refusal reads the body of an answer that is no stream, as much of it as matters.
+// Refusal reads the body of an answer that is not a stream, up to maxErrorBody. It has no error: a part of
+// a message is better than none.
 func (x *Exchange) Refusal() []byte {
 	body, _ := io.ReadAll(io.LimitReader(x, maxErrorBody)) // half of a message is better than none
 	return body
 }
 
-// readAhead is how many messages of an answer may wait to be taken. Beyond that we stop reading, and flow control reaches upstream.
+// readAhead is how many messages of an answer may wait to be taken. Beyond that we stop reading, and flow
+// control makes upstream stop sending.
 const readAhead = 16
 
-// Stream begins to read ahead: read is called on a goroutine of its own and yields messages, valid during yield only,
-// until it returns why the stream is over, or until yield is false. It is called once. The goroutine ends with the stream or
-// with Close.
+// Stream starts to read ahead: read is called in a goroutine of its own and yields messages, valid during
+// yield only, until it returns why the stream has ended, or until yield is false. Stream is called at most
+// once. The goroutine ends with the stream or with Close.
 func (x *Exchange) Stream(read func(yield func([]byte) bool) error) {
 	x.messages = make(chan message, readAhead)
 	x.free = make(chan []byte, readAhead+1)
@@ -177,7 +189,7 @@ func (x *Exchange) Stream(read func(yield func([]byte) bool) error) {
 // maxKept is the largest buffer, in bytes, that is kept for the next message.
 const maxKept = 16 << 10
 
-// buffer returns an empty buffer, used before if there is one.
+// buffer returns an empty buffer, one that was used before if there is one.
 func (x *Exchange) buffer() []byte {
 	select {
 	case b := <-x.free:
@@ -187,8 +199,9 @@ func (x *Exchange) buffer() []byte {
 	}
 }
 
-// Next returns the next message, valid until Next is called again, and in the end the error that read returned. When ctx
-// ends first, it returns ctx's error and nothing is lost. When the exchange was cancelled, it returns Fault's error.
+// Next returns the next message, valid until Next is called again, and in the end the error that read
+// returned. When ctx ends first, it returns ctx's error and nothing is lost. When the exchange was
+// cancelled, it returns Fault's error.
 func (x *Exchange) Next(ctx context.Context) ([]byte, error) {
 	if cap(x.last) > 0 && cap(x.last) <= maxKept {
 		select {
@@ -197,6 +210,7 @@ func (x *Exchange) Next(ctx context.Context) ([]byte, error) {
 		}
 	}
 	x.last = nil
+	// What has arrived is returned even if a context has ended by now.
 	select {
 	case m := <-x.messages:
 		return x.take(m)
@@ -212,7 +226,7 @@ func (x *Exchange) Next(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// take is what Next returns for m.
+// take is what Next returns for m. If the exchange was cancelled, that is the reason why read failed.
 func (x *Exchange) take(m message) ([]byte, error) {
 	if m.err != nil && x.ctx.Err() != nil { // read broke because the exchange was cancelled
 		return nil, x.Fault(m.err)
@@ -224,7 +238,7 @@ func (x *Exchange) take(m message) ([]byte, error) {
 // Buffered reports whether Next would return at once.
 func (x *Exchange) Buffered() bool { return len(x.messages) > 0 }
 
-// Close ends the exchange. An unfinished answer is reset upstream.
+// Close ends the exchange. An answer that is not complete is reset upstream.
 func (x *Exchange) Close() error {
 	x.cancel(errExchangeClosed)
 	if x.Response != nil {
@@ -233,7 +247,13 @@ func (x *Exchange) Close() error {
 	return nil
 }
 
-// Fault is what to make of an error of the connection: *agent.Error, or *cursorerr.Failure when another attempt may help.
+// Fault is the error to report for an error of the connection. When another attempt may help it is a
+// *cursorerr.Failure, otherwise an *agent.Error.
+//
+//	no response headers in time      retried only if the connection was an old one
+//	silence, or no progress          retried, as a time-out of our own
+//	cancelled by Close or a caller   Canceled, not retried
+//	no connection, or it broke       retried
 func (x *Exchange) Fault(err error) error {
 	switch cause := context.Cause(x.ctx); {
 	case errors.Is(cause, errStart):

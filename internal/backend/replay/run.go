@@ -13,12 +13,12 @@ import (
 	"composer-api/internal/cursor/cursorerr"
 )
 
-// Open sends a request upstream and returns once upstream has accepted it. ctx bounds Open alone. Errors are *agent.Error,
-// or *cursorerr.Failure when another attempt may help.
+// Open sends a request upstream and returns once upstream has accepted it. ctx bounds Open alone. Errors are
+// *agent.Error, or *cursorerr.Failure when another attempt may help. The caller closes the answer.
 type Open func(ctx context.Context, req *agent.Request) (Answer, error)
 
-// An Answer is one upstream stream: Next, Buffered and Close are as in [agent.Run]. It ends with Done; an error may be a
-// *cursorerr.Failure.
+// An Answer is one upstream stream: Next, Buffered and Close are as in [agent.Run]. It ends with Done. An
+// error of Next may be a *cursorerr.Failure.
 type Answer interface {
 	Next(ctx context.Context) (agent.Event, error)
 	Buffered() bool
@@ -39,18 +39,18 @@ type Refused struct {
 // maxCorrections is how often in a turn the model is told of calls that can't be made. Each time costs another request.
 const maxCorrections = 2
 
-// A Run is an [agent.Run] over one answer after the other: each turn is a request of its own, whose transcript holds what the
-// turns before have said and the results of their calls.
+// A Run is an [agent.Run] over one answer after the other: each turn is a request of its own, whose
+// transcript ends with the text and the calls of the turns before and with the results.
 //
-// Next, Buffered and Resume are called by one goroutine at a time. Close may be called by any, at any time. The run owns
-// its answer, and closes it before it opens another, at the end of a turn and in Close.
+// Next, Buffered and Resume are called by one goroutine at a time. Close may be called by any, at any time.
+// The run owns its answer, and closes it before it opens another, at the end of a turn and in Close.
 type Run struct {
 	open   Open
 	limits Limits
 	life   context.Context // ends with Close
 	end    context.CancelFunc
 
-	mu     sync.Mutex // guards answer, and is not held while one is opened, read or closed
+	mu     sync.Mutex // protects answer; not held while one is opened, read or closed
 	answer Answer     // nil between two turns and after Close
 
 	// What follows belongs to the goroutine that calls Next and Resume.
@@ -65,7 +65,14 @@ type Run struct {
 	state    state
 }
 
-// state is what may be called next.
+// state says what may be called next:
+//
+//	         an event              Done, after calls
+//	silent ───────────► yielding ───────────────────► waiting ── Resume ──► silent
+//	   │                    │ Done, or an error          │ Resume fails
+//	   └───── an error ─────┴────────────► over ◄────────┘
+//
+// In silent, a failed answer is opened again. Close is possible in every state.
 type state uint8
 
 const (
@@ -75,8 +82,9 @@ const (
 	over                  // Close
 )
 
-// Start opens the first answer, with retries, and returns when upstream has accepted it. limits are those that open keeps to.
-// ctx bounds Start alone; its values stay with the run. The caller closes the run. Errors are *agent.Error.
+// Start opens the first answer, with retries, and returns when upstream has accepted it. limits are those
+// that open keeps to. ctx bounds Start alone; its values stay with the run. The caller closes the run.
+// Errors are *agent.Error.
 func Start(ctx context.Context, req *agent.Request, limits Limits, open Open) (*Run, error) {
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	r := &Run{open: open, limits: limits.withDefaults(), life: life, end: end, req: req, attempts: retry.New(nil)}
@@ -88,12 +96,13 @@ func Start(ctx context.Context, req *agent.Request, limits Limits, open Open) (*
 }
 
 var (
+	// Causes of an agent.Canceled and of an agent.Internal: the caller broke the contract of agent.Run.
 	errClosed     = errors.New("the run is closed")
 	errWrongState = errors.New("the run can't do this now")
 )
 
-// Next implements agent.Run. An answer that fails before it has yielded anything is asked for again; text is never repeated.
-// Errors are *agent.Error, or ctx's own; after ctx's own the turn may go on.
+// Next implements agent.Run. An answer that fails before it has yielded anything is opened again; text is
+// never repeated. Errors are *agent.Error, or ctx's own; after ctx's own the turn may go on.
 func (r *Run) Next(ctx context.Context) (agent.Event, error) {
 	for {
 		answer := r.current()
@@ -133,7 +142,7 @@ func (r *Run) Next(ctx context.Context) (agent.Event, error) {
 	}
 }
 
-// remember keeps what the next answer's transcript needs.
+// remember records an event: the text and calls that the next answer's transcript needs, and the state.
 func (r *Run) remember(answer Answer, e *agent.Event) {
 	r.state = yielding
 	switch e.Kind {
@@ -198,8 +207,8 @@ func (r *Run) Buffered() bool {
 	return answer != nil && (r.state == silent || r.state == yielding) && answer.Buffered()
 }
 
-// Resume implements agent.Run: it returns when upstream has accepted the next request. After an error, an *agent.Error, the
-// run is over. It asks again, with the calls and their results at the end of the transcript.
+// Resume implements agent.Run: it opens an answer to the transcript with the calls and their results at its
+// end, and returns when upstream has accepted it. After an error, an *agent.Error, the run is over.
 func (r *Run) Resume(ctx context.Context, results []agent.ToolResult) error {
 	switch {
 	case r.life.Err() != nil:
@@ -216,7 +225,8 @@ func (r *Run) Resume(ctx context.Context, results []agent.ToolResult) error {
 	return nil
 }
 
-// extend returns a copy of req whose transcript goes on with a turn and its results.
+// extend returns a copy of req whose transcript has one more turn of the model and its results. req is not
+// changed.
 func extend(req *agent.Request, text string, calls []agent.ToolCall, results []agent.ToolResult) *agent.Request {
 	longer := *req
 	longer.Messages = slices.Clip(req.Messages) // appending must not write into the caller's array
@@ -236,20 +246,20 @@ func extend(req *agent.Request, text string, calls []agent.ToolCall, results []a
 // Size implements agent.Sized: a run that waits keeps its request, for the next one is the same and more.
 func (r *Run) Size() int { return r.req.Size() }
 
-// Close implements agent.Run.
+// Close implements agent.Run. An opening that is under way is cancelled.
 func (r *Run) Close() error {
 	r.end()
 	return r.swap(nil)
 }
 
-// ask opens the first answer of a turn, and tries again where that may help. Errors are *agent.Error.
+// ask opens the first answer of a turn, with retries. Errors are *agent.Error.
 func (r *Run) ask(ctx context.Context) error {
 	r.attempts.Begin(r.limits.Start)
 	return r.reopen(ctx)
 }
 
-// reopen opens an answer in place of the one before, if there is one, and tries again where that may help. ctx bounds the
-// opening, and so does Close. Errors are *agent.Error.
+// reopen opens an answer in place of the one before, if there is one, with retries. ctx bounds the opening,
+// and so does Close. Errors are *agent.Error.
 func (r *Run) reopen(ctx context.Context) error {
 	if err := r.swap(nil); err != nil {
 		return &agent.Error{Code: agent.Internal, Err: err}
@@ -276,8 +286,8 @@ func (r *Run) reopen(ctx context.Context) error {
 	}
 }
 
-// beforeRetry waits until the time for another attempt has come. Otherwise it returns what the turn ends with, an
-// *agent.Error.
+// beforeRetry decides whether another attempt follows err, and waits until it is due. Otherwise it returns
+// the error that the turn ends with, an *agent.Error.
 func (r *Run) beforeRetry(ctx context.Context, err error) error {
 	var f *cursorerr.Failure
 	if !errors.As(err, &f) {
@@ -300,7 +310,7 @@ func (r *Run) current() Answer {
 	return r.answer
 }
 
-// swap puts answer in the place of the one before, which it closes.
+// swap puts answer in place of the one before, and closes that.
 func (r *Run) swap(answer Answer) error {
 	r.mu.Lock()
 	before := r.answer

@@ -2,13 +2,14 @@ package replay
 
 import "composer-api/internal/agent"
 
-// A Count estimates tokens from bytes, as agent.EstimateTokens does everywhere, for upstreams that don't say what a turn costs.
+// A Count estimates tokens from bytes, as agent.EstimateTokens does everywhere, for upstreams that don't
+// report what a turn costs. The zero value is an empty count.
 type Count struct {
 	prompt, text, reasoning int // bytes
 	images                  int
 }
 
-// Prompt counts what was sent.
+// Prompt counts text and images that were sent.
 func (c *Count) Prompt(text string, images int) {
 	c.prompt += len(text)
 	c.images += images
@@ -26,7 +27,7 @@ func (c *Count) Event(e *agent.Event) {
 	}
 }
 
-// Usage is the estimate.
+// Usage is the estimate. Output contains Reasoning, as in agent.Usage.
 func (c *Count) Usage() *agent.Usage {
 	reasoning := agent.EstimateTokens(c.reasoning)
 	return &agent.Usage{

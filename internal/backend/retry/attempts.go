@@ -12,9 +12,10 @@ import (
 // Attempts counts the attempts of one turn or run and decides whether another may follow. It is for one goroutine at a
 // time.
 type Attempts struct {
-	policy   policy
-	random   func() float64
-	deadline time.Time // until when a start may take; a wait for Retry-After has to fit
+	policy policy
+	random func() float64
+	// deadline is until when a start may take; a wait for Retry-After has to end before it.
+	deadline time.Time
 
 	retries         int  // before there was output
 	resumes         int  // after it
@@ -22,8 +23,8 @@ type Attempts struct {
 	token           bool // a new access token has been asked for
 }
 
-// New makes Attempts that follow the default policy. random gives numbers from 0 to 1 for the jitter; nil means
-// math/rand's.
+// New makes Attempts that follow the default policy. random returns numbers in [0, 1) for the jitter; nil
+// means math/rand's.
 func New(random func() float64) Attempts {
 	if random == nil {
 		random = rand.Float64
@@ -31,14 +32,16 @@ func New(random func() float64) Attempts {
 	return Attempts{policy: defaultPolicy(), random: random}
 }
 
-// Begin notes that upstream is asked to start now, and that it has so long for it, the pauses for Retry-After included.
+// Begin records that upstream is asked to start now, and how long that may take, pauses for Retry-After
+// included.
 func (a *Attempts) Begin(timeout time.Duration) { a.deadline = time.Now().Add(timeout) }
 
-// Checkpoint notes that the run has got a new checkpoint.
+// Checkpoint records that the run has got a new checkpoint, so that resuming is worth while again.
 func (a *Attempts) Checkpoint() { a.sinceCheckpoint = 0 }
 
-// Next decides what follows f. When err is nil, another attempt may follow after pause, and has been counted. Otherwise
-// nothing may, and err is what to end with; it is Final when attempts were made and are used up.
+// Next decides what to do after f. When err is nil, another attempt may be made after pause, and has been
+// counted. Otherwise none may, and err is the error to end with; it is Final when attempts were made and
+// are used up.
 //
 // resumes says that there was output, so that another attempt would resume from a checkpoint.
 func (a *Attempts) Next(f *cursorerr.Failure, resumes bool) (pause time.Duration, err *agent.Error) {
@@ -47,6 +50,7 @@ func (a *Attempts) Next(f *cursorerr.Failure, resumes bool) (pause time.Duration
 		return 0, nil
 	}
 	count := &a.retries
+	// After a time-out of our own the client has waited long already.
 	usedUp := a.retries >= a.policy.Retries || f.OwnTimeout && a.retries >= a.policy.AfterTimeout
 	if resumes {
 		count = &a.resumes
@@ -74,12 +78,13 @@ func (a *Attempts) Next(f *cursorerr.Failure, resumes bool) (pause time.Duration
 	return pause, nil
 }
 
-// jittered is pause, made shorter or longer at random.
+// jittered returns pause, made shorter or longer at random, so that clients spread out.
 func (a *Attempts) jittered(pause time.Duration) time.Duration {
 	return time.Duration(float64(pause) * (1 - a.policy.Jitter + 2*a.policy.Jitter*a.random()))
 }
 
-// Wait waits for pause. It reports false when one of the contexts has ended instead.
+// Wait waits for pause. It reports false when one of the contexts ended before. ctx is the caller's, life
+// that of the run.
 func Wait(pause time.Duration, ctx, life context.Context) bool {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()

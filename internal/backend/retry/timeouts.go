@@ -2,8 +2,8 @@ package retry
 
 import "time"
 
-// The time-outs of all backends, unless an operator sets others. The defaults of COMPOSER_START_TIMEOUT and so on repeat
-// them for the help text; a test in cli compares the two.
+// The time-outs of all backends, unless an operator sets others. The defaults of COMPOSER_START_TIMEOUT and
+// so on repeat them for the help text; a test in cli compares the two.
 const (
 	// StartTimeout is how long upstream may take to accept a request.
 	StartTimeout = 25 * time.Second
