@@ -13,7 +13,7 @@ type calls struct {
 
 // patience is how many times longer a turn waits for calls that were announced: siblings were seen to come more than a
 // second apart.
-const patience = 10
+const announcedFactor = 10
 
 // settled is when the turn need not wait for more calls: now (zero) when all are there.
 func (c *calls) settled(settle time.Duration) time.Time {
@@ -21,7 +21,7 @@ func (c *calls) settled(settle time.Duration) time.Time {
 	case c.announced == 0:
 		return c.last.Add(settle)
 	case c.arrived < c.announced:
-		return c.last.Add(patience * settle)
+		return c.last.Add(announcedFactor * settle)
 	}
 	return time.Time{}
 }

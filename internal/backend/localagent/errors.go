@@ -28,19 +28,19 @@ func failed(err error) *cursorerr.Failure {
 	case errors.As(err, &format) && format.TooLarge: // reading as much once more would help nobody
 		return &cursorerr.Failure{Err: &agent.Error{Code: agent.Upstream, Message: "Cursor sent more at once than can be taken.", Err: err}}
 	case errors.As(err, &format):
-		return broke("Cursor's answer can't be understood.", err)
+		return connectionFailure("Cursor's answer can't be understood.", err)
 	case errors.Is(err, context.Canceled):
 		return &cursorerr.Failure{Err: &agent.Error{Code: agent.Canceled, Err: err}}
 	case errors.Is(err, context.DeadlineExceeded):
 		return &cursorerr.Failure{Err: &agent.Error{Code: agent.UpstreamTimeout, Err: err}}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return broke("The connection to Cursor ended before the answer did.", err)
+		return connectionFailure("The connection to Cursor ended before the answer did.", err)
 	}
-	return broke("The connection to Cursor broke.", err)
+	return connectionFailure("The connection to Cursor broke.", err)
 }
 
 // broke is the failure of a connection; another attempt may succeed.
-func broke(message string, cause error) *cursorerr.Failure {
+func connectionFailure(message string, cause error) *cursorerr.Failure {
 	return &cursorerr.Failure{Retryable: true, Err: &agent.Error{Code: agent.Upstream, Message: message, Err: cause}}
 }
 

@@ -99,7 +99,7 @@ func (e *execs) drop(x *openExec) {
 }
 
 // noteEdit remembers a call that is an edit, or may turn out to be one when a write comes under the same id.
-func (e *execs) noteEdit(callID string) {
+func (e *execs) recordEdit(callID string) {
 	if callID == "" {
 		return
 	}
@@ -180,7 +180,7 @@ func (r *run) callBuiltin(id uint32, b *builtin) {
 	mapper := r.tools.mapper
 	isEdit := b.use.Kind == toolmap.Write && r.execs.edits[b.callID]
 	if b.use.Kind == toolmap.Read {
-		r.execs.noteEdit(b.callID)
+		r.execs.recordEdit(b.callID)
 	}
 	if b.answer == nil || isEdit {
 		r.answer(id, b.refuse(mapper.Refusal(b.name)))
@@ -203,7 +203,7 @@ func (r *run) open(x *openExec, tool string, arguments []byte) {
 	r.backend.pacer.set(&r.alarm, x.nextBeat)
 	r.meter.output += len(arguments)
 	r.calls.last = now
-	r.noteOutput()
+	r.recordOutput()
 	r.queue.push(agent.Event{Kind: agent.Call, Call: &agent.ToolCall{ID: x.callID, Name: tool, Arguments: arguments}})
 }
 

@@ -64,7 +64,7 @@ func TestAConnectionSetAsideKeepsItsStreams(t *testing.T) {
 		r, conns := newHalfOpenRig(t, "turn always\ncall look {}\ntext done")
 		run := r.start(t, backendtest.Request("parks"))
 		turn := collect(t, run)
-		r.pool.setAside(r.pool.conns[0])
+		r.pool.retire(r.pool.conns[0])
 		time.Sleep(time.Minute)
 		if other := collect(t, r.start(t, backendtest.Request("other"))); len(other.Calls) != 1 || len(*conns) != 2 {
 			t.Errorf("%d calls over %d connections", len(other.Calls), len(*conns))

@@ -20,10 +20,10 @@ type clock struct {
 	start    time.Time
 	nextBeat time.Time // guarded by run.mu
 
-	since atomic.Int64 // when the current wait began, after start; 0: nobody waits
-	idle  atomic.Int64 // waited since the last progress, in waits that are over
-	taken atomic.Int64 // when upstream accepted the current attempt; 0: there is none
-	ended atomic.Bool  // upstream has reported the end of a turn, and the model has done nothing since
+	since    atomic.Int64 // when the current wait began, after start; 0: nobody waits
+	idle     atomic.Int64 // waited since the last progress, in waits that are over
+	accepted atomic.Int64 // when upstream accepted the current attempt; 0: there is none
+	ended    atomic.Bool  // upstream has reported the end of a turn, and the model has done nothing since
 }
 
 func (c *clock) begin() {

@@ -14,7 +14,7 @@ type pacer struct {
 	mu      sync.Mutex // guards what follows and every alarm's fields
 	alarms  alarms
 	running bool
-	sooner  chan struct{} // an alarm became the first
+	wake    chan struct{} // an alarm became the first
 }
 
 // An alarm belongs to one run.
@@ -30,10 +30,10 @@ type alarm struct {
 }
 
 // grid is the grain of time: alarms that are due at about the same time ring together, late by no more than this.
-const grid = 50 * time.Millisecond
+const granularity = 50 * time.Millisecond
 
 // newPacer makes a pacer without alarms, which needs no closing.
-func newPacer() *pacer { return &pacer{sooner: make(chan struct{}, 1)} }
+func newPacer() *pacer { return &pacer{wake: make(chan struct{}, 1)} }
 
 // set adds the alarm, or brings it forward. A removed alarm stays removed.
 func (p *pacer) set(a *alarm, due time.Time) {
@@ -61,7 +61,7 @@ func (p *pacer) set(a *alarm, due time.Time) {
 		go p.run()
 	} else if a.index == 0 {
 		select {
-		case p.sooner <- struct{}{}:
+		case p.wake <- struct{}{}:
 		default:
 		}
 	}
@@ -80,7 +80,7 @@ func (p *pacer) remove(a *alarm) {
 	}
 	if len(p.alarms) == 0 {
 		select {
-		case p.sooner <- struct{}{}: // let the goroutine end
+		case p.wake <- struct{}{}: // let the goroutine end
 		default:
 		}
 	}
@@ -99,7 +99,7 @@ func (p *pacer) run() {
 		}
 		for _, a := range ringing {
 			next := a.ring(now)
-			p.again(a, next)
+			p.reschedule(a, next)
 		}
 		if len(ringing) > 0 {
 			continue
@@ -107,7 +107,7 @@ func (p *pacer) run() {
 		timer.Reset(wait)
 		select {
 		case <-timer.C:
-		case <-p.sooner:
+		case <-p.wake:
 		}
 	}
 }
@@ -128,14 +128,14 @@ func (p *pacer) due(ringing []*alarm, now time.Time) ([]*alarm, time.Duration) {
 		return nil, -1
 	}
 	due := p.alarms[0].due
-	if late := due.Truncate(grid); late.Before(due) {
-		due = late.Add(grid)
+	if late := due.Truncate(granularity); late.Before(due) {
+		due = late.Add(granularity)
 	}
 	return nil, due.Sub(now)
 }
 
 // again puts an alarm back that has rung.
-func (p *pacer) again(a *alarm, next time.Time) {
+func (p *pacer) reschedule(a *alarm, next time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if a.removed {

@@ -38,7 +38,7 @@ func (r *run) delta() (agent.Event, bool) {
 	}
 	r.clock.progress()
 	r.meter.output += len(text)
-	r.noteOutput()
+	r.recordOutput()
 	return agent.Event{Kind: m.Kind, Text: text}, true
 }
 
@@ -58,11 +58,11 @@ func (r *run) handle() {
 }
 
 // readBehind begins to read beside Next, if nobody does and there is something to read. mu is held.
-func (r *run) readBehind() {
-	if r.behind || r.broken != nil {
+func (r *run) readInBackground() {
+	if r.inBackground || r.broken != nil {
 		return
 	}
-	r.behind = true
+	r.inBackground = true
 	go r.keepReading(r.stream)
 }
 
@@ -95,11 +95,11 @@ func (r *run) readOne(err error) bool {
 	}
 	r.broken = err
 	wanted := r.waiting && r.queue.len() > 0 && len(r.execs.open) == 0
-	r.behind = err == nil && !wanted && !r.queue.full()
-	if r.queue.len() > 0 || !r.behind {
+	r.inBackground = err == nil && !wanted && !r.queue.full()
+	if r.queue.len() > 0 || !r.inBackground {
 		r.wakeNext()
 	}
-	return !r.behind
+	return !r.inBackground
 }
 
 // takeBroken returns how readBehind found the stream's end.
@@ -168,8 +168,8 @@ func (r *run) update(u *pb.InteractionUpdate) {
 	case *pb.InteractionUpdate_ToolCallStarted:
 		r.clock.modelContinues()
 		if call := u.ToolCallStarted; call.GetToolCall().GetEditToolCall() != nil {
-			r.execs.noteEdit(call.GetCallId())
-			r.execs.noteEdit(call.GetToolCall().GetToolCallId())
+			r.execs.recordEdit(call.GetCallId())
+			r.execs.recordEdit(call.GetToolCall().GetToolCallId())
 		}
 	case *pb.InteractionUpdate_ToolCallCompleted:
 		r.clock.modelContinues()

@@ -34,7 +34,7 @@ type tries struct {
 
 // noteOutput notes that there was output. From then on a run only resumes, so the user's message, which may be megabytes, is
 // dropped. The caller has the reading role, or mu while the turn is over.
-func (r *run) noteOutput() {
+func (r *run) recordOutput() {
 	r.clock.modelContinues()
 	if !r.tries.output {
 		r.ticket.UserAction = nil
@@ -62,7 +62,7 @@ func (r *run) connect(ctx context.Context) error {
 	if f := r.attempt(ctx); f != nil {
 		r.retry(ctx, f)
 	}
-	if err := r.why(); err != nil {
+	if err := r.endError(); err != nil {
 		return failed(err).Err
 	}
 	return nil
@@ -90,7 +90,7 @@ func (r *run) streamEnded(ctx context.Context, err error) {
 // retry makes attempts after the failure f until one succeeds, or ends the run. The caller has the reading role and not mu:
 // pauses and attempts take seconds.
 func (r *run) retry(ctx context.Context, f *cursorerr.Failure) {
-	r.clock.taken.Store(0)
+	r.clock.accepted.Store(0)
 	for f != nil {
 		pause, err := r.tries.next(f)
 		if err != nil {
@@ -115,7 +115,7 @@ func (r *run) retry(ctx context.Context, f *cursorerr.Failure) {
 
 // AcceptedAt implements agent.Retrying. It is zero while a retry is under way. It takes no lock.
 func (r *run) AcceptedAt() time.Time {
-	taken := r.clock.taken.Load()
+	taken := r.clock.accepted.Load()
 	if taken == 0 {
 		return time.Time{}
 	}
@@ -172,7 +172,7 @@ func (r *run) install(s *stream) *cursorerr.Failure {
 	r.text, r.thinking = agent.TextJoiner{}, agent.TextJoiner{}
 	r.turnEnded, r.ahead = false, false
 	r.clock.restart()
-	r.clock.taken.Store(r.clock.now())
+	r.clock.accepted.Store(r.clock.now())
 	r.backend.pacer.set(&r.alarm, r.clock.nextBeat)
 	return nil
 }

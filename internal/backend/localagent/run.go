@@ -44,20 +44,20 @@ type run struct {
 
 	// mu guards what follows. It is never held while something waits for the network: putting into a stream's outbox does
 	// not wait, reading and closing a stream may.
-	mu         sync.Mutex
-	stream     *stream // the current attempt; nil before the first. Changed by the reading role alone.
-	alarm      alarm
-	execs      execs
-	calls      calls
-	blobs      blobs
-	checkpoint []byte // the last that this run was given
-	queue      queue  // what Next yields before anything else
-	behind     bool   // readBehind has the reading role
-	waiting    bool   // Next waits for the queue
-	broken     error  // how readBehind found the stream's end
-	turnOver   bool   // Done{ToolCalls} was yielded and Resume has not been called
-	over       error  // why there is nothing more to come
-	watched    watch
+	mu           sync.Mutex
+	stream       *stream // the current attempt; nil before the first. Changed by the reading role alone.
+	alarm        alarm
+	execs        execs
+	calls        calls
+	blobs        blobs
+	checkpoint   []byte // the last that this run was given
+	queue        queue  // what Next yields before anything else
+	inBackground bool   // readBehind has the reading role
+	waiting      bool   // Next waits for the queue
+	broken       error  // how readBehind found the stream's end
+	turnOver     bool   // Done{ToolCalls} was yielded and Resume has not been called
+	over         error  // why there is nothing more to come
+	watched      watch
 }
 
 // newRun makes a run that has no stream yet. It reads the whole request and renders its prompt; it keeps nothing of req
@@ -102,7 +102,7 @@ func (r *run) Next(ctx context.Context) (agent.Event, error) {
 		case yield:
 			return e, nil
 		case stop:
-			return agent.Event{}, r.why()
+			return agent.Event{}, r.endError()
 		case wait:
 			r.await(settled)
 		case readOn:
@@ -142,12 +142,12 @@ func (r *run) decide(ctx context.Context) (e agent.Event, what todo, settled tim
 		case r.calls.given > 0:
 			settled = r.calls.settled(r.backend.cfg.Settle)
 			if r.broken == nil && time.Now().Before(settled) {
-				r.readBehind()
+				r.readInBackground()
 				r.waiting = true
 				return e, wait, settled
 			}
 			r.finishWithCalls()
-		case r.behind:
+		case r.inBackground:
 			r.waiting = true
 			return e, wait, settled
 		case r.broken != nil:
@@ -183,7 +183,7 @@ var (
 // finishWithCalls ends the turn, so that the client runs its tools. From here on readBehind reads the stream, because
 // upstream goes on sending while the run is parked. mu is held, and the caller has the reading role or readBehind has it.
 func (r *run) finishWithCalls() {
-	r.readBehind()
+	r.readInBackground()
 	r.calls.given = 0
 	r.finishTurn(r.meter.stopForTools(), agent.Done{Reason: agent.ToolCalls})
 }
@@ -249,7 +249,7 @@ func (r *run) Buffered() bool {
 		switch {
 		case r.queue.len() > 0 || r.over != nil || r.ahead:
 			return true
-		case r.behind || r.broken != nil || r.calls.given > 0 || r.turnOver:
+		case r.inBackground || r.broken != nil || r.calls.given > 0 || r.turnOver:
 			return false
 		}
 		if _, ok := r.stream.in.Peek(); !ok { // Peek, because what comes compressed would overwrite the event given last
@@ -289,7 +289,7 @@ func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
 		r.stopFor(r.withoutSecrets(failed(r.broken).Err))
 		return r.over
 	}
-	r.noteOutput()
+	r.recordOutput()
 	for i := range results {
 		x := r.execs.byCall(results[i].CallID)
 		if x == nil {
@@ -340,7 +340,7 @@ func (r *run) stopFor(why error) {
 }
 
 // why is the error that Next ends with; nil while the run goes on.
-func (r *run) why() error {
+func (r *run) endError() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.over

@@ -61,10 +61,10 @@ func openStream(ctx context.Context, o opening) (*stream, error) {
 	own, s.cancel = context.WithCancelCause(context.Background())
 	begin := time.Now()
 	stopWatching := context.AfterFunc(ctx, func() { s.cancel(context.Cause(ctx)) })
-	late := time.AfterFunc(o.timeout, func() { s.cancel(errStartTimeout) })
+	startTimer := time.AfterFunc(o.timeout, func() { s.cancel(errStartTimeout) })
 	c, resp, err := o.send(own, s.out)
 	stopWatching()
-	late.Stop()
+	startTimer.Stop()
 	if err == nil {
 		s.body = resp.Body
 		if err := refusal(resp); err != nil {
@@ -81,7 +81,7 @@ func openStream(ctx context.Context, o opening) (*stream, error) {
 	if errors.Is(context.Cause(own), errStartTimeout) {
 		reused := c != nil && c.made.Before(begin)
 		if reused {
-			o.pool.setAside(c)
+			o.pool.retire(c)
 		}
 		return nil, startTimeout(o.timeout, reused)
 	}

@@ -53,7 +53,7 @@ type pool struct {
 
 	mu      sync.Mutex
 	conns   []*conn
-	aside   []*conn  // get no new stream, and are closed when their last one has ended
+	retired []*conn  // get no new stream, and are closed when their last one has ended
 	dialing *dialing // at most one at a time
 	closed  bool
 }
@@ -145,7 +145,7 @@ func (p *pool) pick(fresh bool) (*conn, *dialing, error) {
 		return nil, nil, errPoolClosed
 	}
 	p.conns = slices.DeleteFunc(p.conns, broken)
-	p.aside = slices.DeleteFunc(p.aside, broken)
+	p.retired = slices.DeleteFunc(p.retired, broken)
 	if fresh && (p.dialing != nil || len(p.conns) < p.max) {
 		p.beginDial()
 		return nil, p.dialing, nil
@@ -182,11 +182,11 @@ func (p *pool) beginDial() {
 
 // setAside gives c no more streams, because upstream doesn't seem to be there any more at its other end. Those that it
 // has go on: they may be parked, and we may be wrong. It is closed with the last of them.
-func (p *pool) setAside(c *conn) {
+func (p *pool) retire(c *conn) {
 	p.mu.Lock()
 	p.conns = slices.DeleteFunc(p.conns, func(other *conn) bool { return other == c })
-	if !p.closed && !slices.Contains(p.aside, c) {
-		p.aside = append(p.aside, c)
+	if !p.closed && !slices.Contains(p.retired, c) {
+		p.retired = append(p.retired, c)
 	}
 	p.mu.Unlock()
 	closeUnused := func(cc *http.ClientConn) {
@@ -223,8 +223,8 @@ func (p *pool) dial(d *dialing) {
 func (p *pool) close() {
 	p.mu.Lock()
 	p.closed = true
-	conns := append(p.conns, p.aside...)
-	p.conns, p.aside = nil, nil
+	conns := append(p.conns, p.retired...)
+	p.conns, p.retired = nil, nil
 	p.mu.Unlock()
 	for _, c := range conns {
 		c.Close()

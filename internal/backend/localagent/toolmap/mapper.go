@@ -53,28 +53,28 @@ func (r *rule) call(t *agent.Tool, u *Use) (Call, bool) {
 	if s == nil {
 		return Call{}, false
 	}
-	args, said, carried := map[string]any{}, u.said(), map[role]bool{}
+	args, given, carried := map[string]any{}, u.values(), map[role]bool{}
 	for i := range r.params {
 		p := &r.params[i]
-		v, says := said[p.role]
+		v, isGiven := given[p.role]
 		into := s.find(p.names)
 		if into == nil {
-			if p.must || says && !p.hint {
+			if p.required || isGiven && !p.optional {
 				return Call{}, false
 			}
 			continue
 		}
-		if !says && into.required && p.fallback != nil {
-			v, says = p.fallback(u), true
+		if !isGiven && into.required && p.otherwise != nil {
+			v, isGiven = p.otherwise(u), true
 		}
-		if !says || p.role == limit && u.Offset != 0 && !carried[offset] {
+		if !isGiven || p.role == limit && u.Offset != 0 && !carried[offset] {
 			continue // a limit alone would ask for the first lines instead of those that are wanted
 		}
 		fitted, ok := p.into(v, into)
 		switch {
 		case ok:
 			args[into.name], carried[p.role] = fitted, true
-		case !p.hint:
+		case !p.optional:
 			return Call{}, false
 		}
 	}

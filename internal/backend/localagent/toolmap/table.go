@@ -41,13 +41,13 @@ type param struct {
 	role  role
 	names []string // what clients call it, simplified, the likeliest first
 	// must: a tool without this parameter is another kind of tool.
-	must bool
+	required bool
 	// hint: it may be left out when the client's tool has no place for it, because the result stays the same.
-	hint bool
+	optional bool
 	// fit turns the value into what the client's parameter takes; nil means fitPlain.
 	fit func(any, *property) (any, bool)
 	// fallback stands in when the client requires what the use doesn't say.
-	fallback func(*Use) any
+	otherwise func(*Use) any
 }
 
 var pathNames = []string{"path", "filepath", "file", "filename", "absolutepath", "targetfile", "relativepath"}
@@ -63,20 +63,20 @@ var rules = map[Kind]rule{
 			"runterminalcommand", "runinterminal", "terminal", "shellcommand", "localshell", "exec", "sh",
 		},
 		params: []param{
-			{role: command, names: []string{"command", "cmd", "commandline", "script"}, must: true, fit: fitCommand},
+			{role: command, names: []string{"command", "cmd", "commandline", "script"}, required: true, fit: fitCommand},
 			{role: dir, names: []string{"workdir", "cwd", "workingdirectory", "workingdir", "directory", "dir"}},
-			{role: timeout, names: []string{"timeout", "timeoutms", "timeoutseconds", "timeoutsec"}, hint: true, fit: fitTimeout},
-			{role: description, names: []string{"description", "explanation", "justification"}, hint: true, fallback: describe},
-			{role: background, names: []string{"isbackground", "background", "runinbackground"}, fallback: foreground},
+			{role: timeout, names: []string{"timeout", "timeoutms", "timeoutseconds", "timeoutsec"}, optional: true, fit: fitTimeout},
+			{role: description, names: []string{"description", "explanation", "justification"}, optional: true, otherwise: describe},
+			{role: background, names: []string{"isbackground", "background", "runinbackground"}, otherwise: foreground},
 		},
 	},
 	Read: {
 		name:  "read",
 		tools: []string{"read", "readfile", "viewfile", "view", "openfile", "fileread", "cat"},
 		params: []param{
-			{role: path, names: pathNames, must: true},
-			{role: offset, names: []string{"offset", "startline", "start"}, hint: true, fit: fitOffset},
-			{role: limit, names: []string{"limit", "lines", "maxlines", "numlines"}, hint: true},
+			{role: path, names: pathNames, required: true},
+			{role: offset, names: []string{"offset", "startline", "start"}, optional: true, fit: fitOffset},
+			{role: limit, names: []string{"limit", "lines", "maxlines", "numlines"}, optional: true},
 		},
 	},
 	Write: {
@@ -84,20 +84,20 @@ var rules = map[Kind]rule{
 		// Not among them: edit, create (which may refuse a file that is there), patch.
 		tools: []string{"write", "writefile", "writetofile", "filewrite"},
 		params: []param{
-			{role: path, names: pathNames, must: true},
-			{role: content, names: []string{"content", "contents", "text", "filetext"}, must: true},
+			{role: path, names: pathNames, required: true},
+			{role: content, names: []string{"content", "contents", "text", "filetext"}, required: true},
 		},
 	},
 	Delete: {
 		name:   "delete",
 		tools:  []string{"delete", "deletefile", "removefile", "filedelete"},
-		params: []param{{role: path, names: pathNames, must: true}},
+		params: []param{{role: path, names: pathNames, required: true}},
 	},
 	Grep: {
 		name:  "grep",
 		tools: []string{"grep", "grepsearch", "ripgrep", "searchfilecontent", "searchfiles"},
 		params: []param{
-			{role: pattern, names: []string{"pattern", "regex", "query"}, must: true},
+			{role: pattern, names: []string{"pattern", "regex", "query"}, required: true},
 			{role: path, names: dirNames},
 			{role: glob, names: []string{"glob", "include", "includepattern", "filepattern"}},
 			{role: fileType, names: []string{"type"}},
@@ -107,9 +107,9 @@ var rules = map[Kind]rule{
 			{role: around, names: []string{"-C", "context", "contextlines"}},
 			{role: ignoreCase, names: []string{"-i", "ignorecase", "caseinsensitive"}},
 			{role: multiline, names: []string{"multiline"}},
-			{role: headLimit, names: []string{"headlimit", "limit", "maxresults"}, hint: true},
+			{role: headLimit, names: []string{"headlimit", "limit", "maxresults"}, optional: true},
 			{role: skip, names: []string{"offset"}},
-			{role: sorting, names: []string{"sort"}, hint: true},
+			{role: sorting, names: []string{"sort"}, optional: true},
 		},
 	},
 	List: {
@@ -117,13 +117,13 @@ var rules = map[Kind]rule{
 		// Not among them: glob, which doesn't list folders.
 		tools: []string{"ls", "list", "listdir", "listdirectory", "listfiles"},
 		params: []param{
-			{role: path, names: dirNames, must: true},
-			{role: ignore, names: []string{"ignore", "exclude"}, hint: true},
+			{role: path, names: dirNames, required: true},
+			{role: ignore, names: []string{"ignore", "exclude"}, optional: true},
 		},
 	},
 	Fetch: {
 		name:   "fetch",
 		tools:  []string{"webfetch", "fetch", "fetchurl", "fetchwebpage"},
-		params: []param{{role: url, names: []string{"url", "uri"}, must: true}},
+		params: []param{{role: url, names: []string{"url", "uri"}, required: true}},
 	},
 }

@@ -49,21 +49,21 @@ type Use struct {
 }
 
 // said lists what the use says, by role. Content counts as said when it is empty: an empty file is a file.
-func (u *Use) said() map[role]any {
-	said := map[role]any{}
+func (u *Use) values() map[role]any {
+	values := map[role]any{}
 	text := func(r role, s string) {
 		if s != "" {
-			said[r] = s
+			values[r] = s
 		}
 	}
 	number := func(r role, n int) {
 		if n != 0 {
-			said[r] = n
+			values[r] = n
 		}
 	}
 	flag := func(r role, b bool) {
 		if b {
-			said[r] = true
+			values[r] = true
 		}
 	}
 	text(command, u.Command)
@@ -71,11 +71,11 @@ func (u *Use) said() map[role]any {
 	text(description, u.Description)
 	flag(background, u.Background)
 	if u.Timeout != 0 {
-		said[timeout] = u.Timeout
+		values[timeout] = u.Timeout
 	}
 	text(path, u.Path)
 	if u.Kind == Write {
-		said[content] = u.Content
+		values[content] = u.Content
 	}
 	number(offset, u.Offset)
 	number(limit, u.Limit)
@@ -92,8 +92,8 @@ func (u *Use) said() map[role]any {
 	number(skip, u.Skip)
 	text(sorting, u.Sort)
 	if len(u.Ignore) > 0 {
-		said[ignore] = u.Ignore
+		values[ignore] = u.Ignore
 	}
 	text(url, u.URL)
-	return said
+	return values
 }
