@@ -17,18 +17,19 @@ import (
 
 // Config is what a Backend needs. Endpoint and Auth are required.
 type Config struct {
-	// Endpoint is the URL at which the stream is served: "https://…" is spoken to as HTTP/2 over TLS, "http://…" as
-	// HTTP/2 with prior knowledge.
+	// Endpoint is the URL at which the stream is served: "https://…" is reached over HTTP/2 with TLS,
+	// "http://…" over HTTP/2 with prior knowledge.
 	Endpoint string
-	// ClientVersion is the version of Cursor's SDK that we say we are; "" means agentwire.DefaultClientVersion.
+	// ClientVersion is the version of Cursor's SDK that we report; "" means
+	// agentwire.DefaultClientVersion.
 	ClientVersion string
 	// Auth exchanges users' keys for access tokens.
 	Auth *auth.Client
 	// Transport says how connections are made.
 	Transport TransportConfig
 
-	// Settle is how long a turn waits for a sibling after the last parallel call when upstream hasn't said how many
-	// there are; 0 means DefaultSettle.
+	// Settle is how long a turn waits for another parallel call after the last one, when upstream
+	// hasn't announced how many there are; 0 means DefaultSettle.
 	Settle time.Duration
 	// StartTimeout is how long upstream may take to accept a request; 0 means retry.StartTimeout.
 	StartTimeout time.Duration
@@ -38,18 +39,19 @@ type Config struct {
 	// retry.ProgressTimeout.
 	ProgressTimeout time.Duration
 
-	// MaxBlobs bounds the bytes that upstream may have us keep for one conversation. A conversation that needs more
-	// can't be continued later. 0 means 16 MiB.
+	// MaxBlobs bounds the bytes that we keep for upstream in one conversation. A conversation that
+	// needs more can't be continued later. 0 means 16 MiB.
 	MaxBlobs int
-	// Log receives what goes wrong with streams, never what they say. Nil discards it.
+	// Log receives what goes wrong with streams, never their content. Nil discards it.
 	Log *slog.Logger
 }
 
-// DefaultSettle is long enough for siblings that upstream sends in one go, and short enough that a client doesn't notice.
+// DefaultSettle is long enough for parallel calls that upstream sends together, and short enough that a
+// client doesn't notice.
 const DefaultSettle = 200 * time.Millisecond
 
-// Backend is an agent.Backend and an agent.Restorer. It is safe for concurrent use. All of its runs share its connections, the
-// goroutine that sends their heartbeats, and the encoded tool sets.
+// Backend is an agent.Backend and an agent.Restorer. It is safe for concurrent use. All of its runs share its
+// connections, the goroutine that sends their heartbeats, and the encoded tool sets.
 type Backend struct {
 	cfg      Config
 	endpoint *url.URL
@@ -96,8 +98,8 @@ func parseEndpoint(endpoint string) (*url.URL, error) {
 // Name implements agent.Backend.
 func (b *Backend) Name() string { return "localagent" }
 
-// Start implements agent.Backend. It returns when upstream has accepted the run, or after StartTimeout and the retries that may
-// follow it. ctx bounds Start alone. The caller closes the run. Errors are *agent.Error.
+// Start implements agent.Backend. It returns when upstream has accepted the run, or after StartTimeout and
+// the retries that may follow it. ctx bounds Start alone. The caller closes the run. Errors are *agent.Error.
 func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, error) {
 	if req.Continue != nil {
 		if _, ours := req.Continue.(*conversation); !ours {
@@ -112,7 +114,7 @@ func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, err
 	return r, nil
 }
 
-// Close closes every connection. Runs that are on fail.
+// Close closes every connection, so runs that are under way fail. Start must not be called afterwards.
 func (b *Backend) Close() error {
 	b.pool.close()
 	return nil

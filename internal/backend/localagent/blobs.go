@@ -7,7 +7,9 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
-// blobs is what upstream has us keep for a conversation, opaque to us. What earlier turns left is shared with them and not changed. It is guarded by run.mu.
+// blobs are the bytes that upstream asks us to keep for a conversation, opaque to us. Source: the protocol's
+// table of what must be answered. Those of earlier turns are shared with the conversation value and with
+// other runs that continue it, and never changed. It is protected by run.mu.
 type blobs struct {
 	before map[string][]byte // of the conversation that is continued
 	now    map[string][]byte // of this run; nil while there are none
@@ -17,7 +19,8 @@ type blobs struct {
 	missed bool              // upstream asked for something that isn't here
 }
 
-// get returns a blob. A blob that isn't here is noted: an error that follows most likely comes of it.
+// get returns a blob. That one is missing is remembered: an error that follows most likely comes from it, see
+// run.giveUp.
 func (b *blobs) get(id []byte) ([]byte, bool) {
 	data, ok := b.now[string(id)]
 	if !ok {
@@ -27,8 +30,8 @@ func (b *blobs) get(id []byte) ([]byte, bool) {
 	return data, ok
 }
 
-// set keeps a blob; false when there is no room. A blob that is set again takes the place of the one before, and one
-// that was refused takes no room.
+// set keeps a blob; false when there is no room. A blob that is set again replaces the one before, and one
+// that was refused takes no room. It copies data, which is part of the message.
 func (b *blobs) set(id, data []byte) bool {
 	size := b.size + len(id) + len(data) + blobOverhead
 	if old, again := b.now[string(id)]; again {
@@ -46,7 +49,7 @@ func (b *blobs) set(id, data []byte) bool {
 	return true
 }
 
-// all is what the conversation needs when it goes on, for its next conversation value. It must not be changed.
+// all is every blob that the conversation needs when it is continued. It must not be changed.
 func (b *blobs) all() map[string][]byte {
 	if len(b.now) == 0 {
 		return b.before
@@ -57,7 +60,8 @@ func (b *blobs) all() map[string][]byte {
 	return all
 }
 
-// answer is the answer to a request for a blob or to keep one; nil when it is neither.
+// answer is the answer to a request to return or to keep a blob; nil when m is neither. Of a missing blob, both
+// fields of the result stay unset: that is how the protocol says so.
 func (b *blobs) answer(m *pb.KvServerMessage) *pb.KvClientMessage {
 	answer := &pb.KvClientMessage{Id: m.GetId()}
 	switch ask := m.GetMessage().(type) {

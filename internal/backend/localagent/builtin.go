@@ -9,23 +9,27 @@ import (
 )
 
 // A builtin is a request for one of Cursor's own tools: what it wants, and in which form its answers are.
+// Upstream has a message of its own for the arguments and the result of each tool; this is what they have in
+// common. What becomes of it is decided in callBuiltin.
 type builtin struct {
-	name   string      // as refusals call it
+	// name is the tool's name in refusals.
+	name   string
 	callID string      // upstream's id of the model's call; an edit reads and writes under one
 	use    toolmap.Use // Kind 0: nothing that a client's tool could do
+	// refuse makes the answer that says why the tool isn't available; the model reads the reason.
 	refuse func(reason string) *pb.ExecClientMessage
-	// answer is the client's result in the built-in's form. Nil when it is never mapped.
+	// answer makes the answer from the client's result. Nil when the tool is never mapped.
 	answer func(o outcome) []*pb.ExecClientMessage
 }
 
-// An outcome is what a client's tool returned.
+// An outcome is what a client's tool has returned, as far as a built-in's answer has room for it.
 type outcome struct {
 	text   string // its texts in one; images don't fit into a built-in's answer
 	failed bool   // the client says that the tool failed
 	ranged bool   // the tool was told which lines to read
 }
 
-// An answerMessage is one message of an answer to an exec. Its id is set by agentwire.
+// An answerMessage is one message of an answer to an exec. agentwire sets its id.
 type answerMessage = pb.ExecClientMessage
 
 // builtinOf reads a request for a built-in tool; nil when it isn't one that we know.
@@ -59,7 +63,7 @@ func builtinOf(m *pb.ExecServerMessage) *builtin {
 	return neverMapped(m)
 }
 
-// neverMapped are the built-in tools for which a client has nothing of the kind.
+// neverMapped are the built-in tools that no client has anything like. Each is refused in its own form.
 func neverMapped(m *pb.ExecServerMessage) *builtin {
 	switch args := m.GetMessage().(type) {
 	case *pb.ExecServerMessage_DiagnosticsArgs:
@@ -101,7 +105,7 @@ func neverMapped(m *pb.ExecServerMessage) *builtin {
 	return nil
 }
 
-// useShell is what a shell command asks for.
+// useShell is what a shell command asks for. Upstream's timeout is in milliseconds.
 func useShell(a *pb.ShellArgs) toolmap.Use {
 	return toolmap.Use{
 		Kind: toolmap.Shell, Command: a.GetCommand(), Dir: a.GetWorkingDirectory(), Description: a.GetDescription(),
@@ -114,7 +118,7 @@ func rejectedShell(a *pb.ShellArgs, reason string) *pb.ShellRejected {
 	return &pb.ShellRejected{Command: a.GetCommand(), WorkingDirectory: a.GetWorkingDirectory(), Reason: reason}
 }
 
-// shell is a command whose output comes whole.
+// shell is a command whose output comes in one piece. A client's tool reports no exit code, so a failure is 1.
 func shell(a *pb.ShellArgs) *builtin {
 	message := func(r *pb.ShellResult) *answerMessage {
 		return &answerMessage{Message: &pb.ExecClientMessage_ShellResult{ShellResult: r}}
@@ -137,8 +141,7 @@ func shell(a *pb.ShellArgs) *builtin {
 	}
 }
 
-// shellStream is shell with its answer in pieces: a start, the output in one piece, the exit. A client's tool tells no exit code,
-// so a failure is 1.
+// shellStream is shell with its answer in several messages: a start, the output in one piece, the exit.
 func shellStream(a *pb.ShellArgs) *builtin {
 	message := func(s *pb.ShellStream) *answerMessage {
 		return &answerMessage{Message: &pb.ExecClientMessage_ShellStream{ShellStream: s}}
@@ -162,7 +165,7 @@ func shellStream(a *pb.ShellArgs) *builtin {
 	}
 }
 
-// read is the reading of a file. message wraps its result, because two execs share it.
+// read is the reading of a file. message wraps its result, because two kinds of exec share it.
 func read(a *pb.ReadArgs, message func(*pb.ReadResult) *answerMessage) *builtin {
 	return &builtin{
 		name: "read", callID: a.GetToolCallId(),
@@ -185,7 +188,8 @@ func read(a *pb.ReadArgs, message func(*pb.ReadResult) *answerMessage) *builtin 
 	}
 }
 
-// write is the writing of a whole file.
+// write is the writing of a whole file. Its answer has the number of lines and bytes that were asked for; the
+// client's tool doesn't report them.
 func write(a *pb.WriteArgs) *builtin {
 	message := func(r *pb.WriteResult) *answerMessage {
 		return &answerMessage{Message: &pb.ExecClientMessage_WriteResult{WriteResult: r}}
@@ -263,8 +267,8 @@ func grep(a *pb.GrepArgs) *builtin {
 	}
 }
 
-// found is a search's output in upstream's form. Lines that can't be taken apart go whole, under the path that was
-// searched.
+// found is the output of a search in upstream's form. It is taken apart where it looks like grep's; otherwise
+// each line is a match in the path that was searched.
 func found(a *pb.GrepArgs, output string) *pb.GrepUnionResult {
 	lines := toolmap.Lines(output)
 	if a.GetOutputMode() == "files_with_matches" {
@@ -291,8 +295,8 @@ func found(a *pb.GrepArgs, output string) *pb.GrepUnionResult {
 	return &pb.GrepUnionResult{Result: &pb.GrepUnionResult_Content{Content: content}}
 }
 
-// listing is a look into a folder. Whatever lines the client's tool returned become files of one folder: which of them are
-// folders can't be told.
+// listing is the listing of a folder. Each line that the client's tool returned becomes a file of that folder:
+// which of them are folders can't be known.
 func listing(a *pb.LsArgs) *builtin {
 	message := func(r *pb.LsResult) *answerMessage {
 		return &answerMessage{Message: &pb.ExecClientMessage_LsResult{LsResult: r}}

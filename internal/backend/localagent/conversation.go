@@ -10,13 +10,15 @@ import (
 	"composer-api/internal/agent"
 )
 
-// A conversation is what upstream wants back when a finished conversation goes on: its last checkpoint, byte for byte,
-// and the blobs that it had us keep. It is immutable, so that any number of requests may continue it at once;
-// conversations that follow from it share its blobs' bytes.
+// A conversation is what upstream needs when a finished conversation is continued: its last checkpoint, byte
+// for byte, and the blobs that we keep for it. It is immutable, so any number of requests may continue it at
+// once; conversations that follow from it share its blobs' bytes.
 type conversation struct {
-	id         string            // upstream's, the same on every turn
-	blobKey    string            // of x-blob-encryption-key, the same on every turn
-	checkpoint []byte            // a ConversationState as it came; never parsed and written again
+	id      string // upstream's, the same on every turn
+	blobKey string // of x-blob-encryption-key, the same on every turn
+	// checkpoint is a ConversationState as it came. It is never decoded and encoded again, because
+	// fields that we don't know would be lost.
+	checkpoint []byte
 	blobs      map[string][]byte // by upstream's id
 	size       int               // bytes, with what maps cost
 }
@@ -27,7 +29,8 @@ func (c *conversation) ID() string { return c.id }
 // Size implements agent.Conversation.
 func (c *conversation) Size() int { return c.size }
 
-// blobOverhead is about how many bytes a blob costs beside its own: the map's entry and two headers.
+// blobOverhead is about how many bytes a blob costs beside its own: the map's entry, a string header and a
+// slice header.
 const blobOverhead = 96
 
 // newConversation makes a conversation, which owns what it is given.
@@ -46,7 +49,8 @@ func sizeBlobs(blobs map[string][]byte) int {
 	return size
 }
 
-// A conversation on disk: the magic, then protobuf fields. A change that an older program can't read needs another magic.
+// A conversation on disk: the magic, then protobuf fields, blob ids and their data in turn. Never change the
+// meaning of a field: a change that an older program can't read needs another magic.
 const (
 	conversationMagic = "composer-api localagent 1\n"
 
@@ -73,8 +77,8 @@ func (c *conversation) MarshalBinary() ([]byte, error) {
 // errForeign is why bytes are no conversation of ours.
 var errForeign = errors.New("localagent: not a conversation of this backend and version")
 
-// Restore implements agent.Restorer. Bytes of another backend or version are agent.ConversationLost: the caller then starts
-// anew, with the whole transcript.
+// Restore implements agent.Restorer. Bytes of another backend or version are agent.ConversationLost: the caller
+// then begins anew, with the whole transcript.
 func (b *Backend) Restore(data []byte) (agent.Conversation, error) {
 	c, err := unmarshalConversation(data)
 	if err != nil {
@@ -83,7 +87,8 @@ func (b *Backend) Restore(data []byte) (agent.Conversation, error) {
 	return c, nil
 }
 
-// unmarshalConversation reads what MarshalBinary has written. The conversation owns its memory. The only error is errForeign.
+// unmarshalConversation decodes the bytes of MarshalBinary. The conversation owns its memory. The only error is
+// errForeign. FuzzConversation makes sure that it never panics.
 func unmarshalConversation(data []byte) (*conversation, error) {
 	if len(data) < len(conversationMagic) || string(data[:len(conversationMagic)]) != conversationMagic {
 		return nil, errForeign

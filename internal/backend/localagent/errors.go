@@ -11,8 +11,9 @@ import (
 	"composer-api/internal/cursor/cursorerr"
 )
 
-// failed is the failure that ended a stream: upstream's own error, a broken connection, bytes that make no sense, a time-out
-// or the end of a context. It says whether another attempt may help.
+// failed turns the error that ended a stream, or prevented one, into a Failure: upstream's own error, a broken
+// connection, bytes that make no sense, a time-out or the end of a context. It says whether another attempt may
+// help. The order of the cases matters where one error wraps another.
 func failed(err error) *cursorerr.Failure {
 	var known *cursorerr.Failure
 	var connectErr *connectwire.Error
@@ -39,12 +40,12 @@ func failed(err error) *cursorerr.Failure {
 	return connectionFailure("The connection to Cursor broke.", err)
 }
 
-// broke is the failure of a connection; another attempt may succeed.
+// connectionFailure is the failure of a connection; another attempt may succeed.
 func connectionFailure(message string, cause error) *cursorerr.Failure {
 	return &cursorerr.Failure{Retryable: true, Err: &agent.Error{Code: agent.Upstream, Message: message, Err: cause}}
 }
 
-// tooSlow is the failure of a stream that we gave up on.
+// tooSlow is the failure of a stream that exceeded a time limit of ours.
 func tooSlow(format string, after time.Duration) *cursorerr.Failure {
 	return &cursorerr.Failure{Retryable: true, OwnTimeout: true, Err: agent.Errorf(agent.UpstreamTimeout, format, after)}
 }

@@ -10,7 +10,9 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
-// An openExec is something that upstream has asked for and that a client's tool is to answer.
+// An openExec is something that upstream has asked for and that a tool of the client is to answer. It is open
+// from the call's event until its result, an abort, or the end of the stream. While it is open, upstream gets
+// an exec heartbeat every three seconds.
 type openExec struct {
 	id       uint32
 	modelID  string // upstream's id of the model's call; may be empty
@@ -22,8 +24,8 @@ type openExec struct {
 	ranged  bool
 }
 
-// execs are the open execs of a stream, and what must be known to tell edits from writes. It is guarded by run.mu, and
-// starts empty with each stream: upstream asks again for what it still wants.
+// execs are the open execs of a stream, and what must be known to tell edits from writes. It is protected by
+// run.mu, and is empty at the beginning of each stream: upstream asks again for what it still wants.
 type execs struct {
 	open  []*openExec     // few: a handful of parallel calls
 	edits map[string]bool // upstream's ids of calls that read a file or are edits
@@ -32,19 +34,19 @@ type execs struct {
 	size     int            // bytes of the answers that are kept
 }
 
-// An answeredExec is an exec that a client's tool has answered. Upstream may send it again when it has not seen the
-// answer yet; the tool must not run a second time.
+// An answeredExec is an exec that a client's tool has answered. Upstream may send the exec again when it has
+// not seen the answer yet; then the answer is sent again, and the tool does not run a second time.
 type answeredExec struct {
 	id      uint32
 	modelID string
 	answer  []byte // the envelopes that were sent; nil when it is no longer kept
 }
 
-// maxAnswers is how many bytes of answers a stream keeps for execs that are sent again. The newest answer is kept
-// whatever its size.
+// maxAnswers is how many bytes of answers a stream keeps for execs that are sent again. The newest answer is
+// kept whatever its size.
 const maxAnswers = 1 << 20
 
-// keep remembers the answer to x. The answers that were sent first make room for it.
+// keep remembers the answer to x. The oldest answers make room for it; that they were answered is still known.
 func (e *execs) keep(x *openExec, answer []byte) {
 	for i := range e.answered {
 		if e.size+len(answer) <= maxAnswers {
@@ -57,8 +59,8 @@ func (e *execs) keep(x *openExec, answer []byte) {
 	e.size += len(answer)
 }
 
-// answeredBefore returns the answer to an exec that was answered before, which is nil when it is no longer kept. The
-// latest counts, should upstream use an id for another call.
+// answeredBefore returns the answer to an exec that was answered before; nil when it is no longer kept. ok is
+// false for an exec that is new: should upstream use an id for another call, the last call under it counts.
 func (e *execs) answeredBefore(id uint32, modelID string) (answer []byte, ok bool) {
 	for i := len(e.answered) - 1; i >= 0; i-- {
 		if a := &e.answered[i]; a.id == id {
@@ -88,7 +90,7 @@ func (e *execs) byCall(callID string) *openExec {
 	return nil
 }
 
-// drop takes x out of the open ones, if it is there.
+// drop removes x from the open ones, if it is there.
 func (e *execs) drop(x *openExec) {
 	for i, other := range e.open {
 		if other == x {
@@ -98,7 +100,7 @@ func (e *execs) drop(x *openExec) {
 	}
 }
 
-// noteEdit remembers a call that is an edit, or may turn out to be one when a write comes under the same id.
+// recordEdit remembers a call that is an edit, or may turn out to be one when a write comes under the same id.
 func (e *execs) recordEdit(callID string) {
 	if callID == "" {
 		return
@@ -109,7 +111,8 @@ func (e *execs) recordEdit(callID string) {
 	e.edits[callID] = true
 }
 
-// doExec answers what upstream asks, or opens an exec for the client's tool. r.mu is held.
+// doExec handles an exec: it answers at once what is about us, and opens an exec for a tool of the client.
+// Source: the protocol's table of what must be answered. r.mu is held.
 func (r *run) doExec(m *pb.ExecServerMessage) {
 	id := m.GetId()
 	if r.execs.byID(id) != nil {
@@ -135,8 +138,8 @@ func (r *run) doExec(m *pb.ExecServerMessage) {
 	}
 }
 
-// answerAgain sends the answer again when a client's tool has answered the exec before. It reports whether it has. r.mu
-// is held.
+// answerAgain sends the kept answer when a client's tool has answered the exec before. It reports whether that
+// is so. r.mu is held.
 func (r *run) answerAgain(id uint32, modelID string) bool {
 	answer, ok := r.execs.answeredBefore(id, modelID)
 	switch {
@@ -150,7 +153,7 @@ func (r *run) answerAgain(id uint32, modelID string) bool {
 	return true
 }
 
-// callTool passes a call of one of the client's tools on, or answers that there is no such tool. r.mu is held.
+// callTool gives the client a call of one of its tools, or answers that there is no such tool. r.mu is held.
 func (r *run) callTool(id uint32, args *pb.McpArgs) {
 	if r.answerAgain(id, args.GetToolCallId()) {
 		return
@@ -168,9 +171,11 @@ func (r *run) callTool(id uint32, args *pb.McpArgs) {
 	r.open(&openExec{id: id, modelID: args.GetToolCallId()}, tool, agentwire.ArgumentsJSON(args.GetArgs()))
 }
 
-// callBuiltin turns a built-in tool into a call of the client's tool that does the same, or refuses it. An edit is refused
-// even where a tool for writing exists: it comes as a read and a write of the whole file, and is known by the id of the
-// model's call, which the two share or a mirror announces. r.mu is held.
+// callBuiltin turns a built-in tool into a call of the client's tool that does the same, or refuses it.
+//
+// An edit is refused even where a tool for writing exists, because it comes as a read and a write of the whole
+// file. It is known by the id of the model's call, which the read and the write share or a mirror announces.
+// r.mu is held.
 func (r *run) callBuiltin(id uint32, b *builtin) {
 	if r.answerAgain(id, b.callID) {
 		return
@@ -194,7 +199,7 @@ func (r *run) callBuiltin(id uint32, b *builtin) {
 	r.open(&openExec{id: id, modelID: b.callID, builtin: b, ranged: call.Ranged}, call.Tool, call.Arguments)
 }
 
-// open gives the client a call, and has heartbeats keep its exec alive until the result comes. r.mu is held.
+// open opens an exec: it queues the client's call, and has heartbeats sent until the result comes. r.mu is held.
 func (r *run) open(x *openExec, tool string, arguments []byte) {
 	now := time.Now()
 	x.callID = agent.NewCallID()
@@ -207,8 +212,8 @@ func (r *run) open(x *openExec, tool string, arguments []byte) {
 	r.queue.push(agent.Event{Kind: agent.Call, Call: &agent.ToolCall{ID: x.callID, Name: tool, Arguments: arguments}})
 }
 
-// abort forgets an exec that upstream no longer wants. A call that the client was given already can't be taken back;
-// its result will be dropped. r.mu is held.
+// abort forgets an exec that upstream no longer wants. A call that the client has been given already can't be
+// taken back; its result will be dropped. r.mu is held.
 func (r *run) abort(id uint32) {
 	x := r.execs.byID(id)
 	if x == nil {
@@ -218,7 +223,8 @@ func (r *run) abort(id uint32) {
 	r.queue.withdraw(x.callID)
 }
 
-// giveResult answers an exec with what the client's tool returned. It reports false when the stream is over. r.mu is held.
+// giveResult answers an exec with the result of the client's tool. It reports false when the stream is over.
+// r.mu is held.
 func (r *run) giveResult(x *openExec, result *agent.ToolResult) bool {
 	r.execs.drop(x)
 	took := int32(min(time.Since(x.opened).Milliseconds(), math.MaxInt32))
@@ -233,14 +239,14 @@ func (r *run) giveResult(x *openExec, result *agent.ToolResult) bool {
 	return r.answerOpen(x, took, x.builtin.answer(o)...)
 }
 
-// answerOpen sends the answers to an exec that a client's tool has worked on for so many milliseconds, and keeps them.
+// answerOpen sends the answers to an exec that was open for took milliseconds, and keeps them.
 func (r *run) answerOpen(x *openExec, took int32, answers ...*answerMessage) bool {
 	b := agentwire.Answer(took, x.id, answers...)
 	r.execs.keep(x, b)
 	return r.stream.put(b)
 }
 
-// answer answers an exec at once and closes it.
+// answer answers an exec at once and closes it. It reports false when the stream is over.
 func (r *run) answer(id uint32, a *answerMessage) bool {
 	return r.stream.put(agentwire.Answer(0, id, a))
 }

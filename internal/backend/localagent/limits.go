@@ -7,15 +7,17 @@ import (
 	"composer-api/internal/cursor/agentwire"
 )
 
-// maxUnsent is how many bytes may wait for the transport before heartbeats are left out: upstream isn't reading, and more
-// of them would not help.
+// maxUnsent is how many bytes may wait for the transport before heartbeats are left out: upstream isn't reading
+// then, and more heartbeats would not help.
 const maxUnsent = 64 << 10
 
-// A clock measures how long upstream has kept us waiting. Time in which nobody reads, because the client is slow or
-// runs its tools, doesn't count. It is written by the reading role and read by the pacer, without a lock, because a lock
-// for each word would be felt.
+// A clock measures how long upstream has kept us waiting. Time in which nobody reads, because the client is slow
+// or runs its tools, doesn't count.
 //
-// Times are nanoseconds after start, from 1 on; 0 stands for none.
+// It is written by whoever has the reading role and read by the pacer. It is atomic and not under run.mu,
+// because taking a lock for each word would be noticeable.
+//
+// Times are nanoseconds after start, beginning at 1; 0 is none.
 type clock struct {
 	start    time.Time
 	nextBeat time.Time // guarded by run.mu
@@ -26,6 +28,7 @@ type clock struct {
 	ended    atomic.Bool  // upstream has reported the end of a turn, and the model has done nothing since
 }
 
+// begin starts the clock. It is called once, before the run is shared.
 func (c *clock) begin() {
 	c.start = time.Now()
 	c.nextBeat = c.start.Add(agentwire.HeartbeatEvery)
@@ -34,20 +37,21 @@ func (c *clock) begin() {
 // now is the time in nanoseconds after start, and one nanosecond more, so that it is never 0.
 func (c *clock) now() int64 { return int64(time.Since(c.start)) + 1 }
 
-// wait notes that we wait for upstream from now on.
+// wait records that somebody waits for upstream from now on.
 func (c *clock) wait() { c.since.Store(c.now()) }
 
-// waited notes that the wait is over, if there was one.
+// waited records that the wait is over, if there was one.
 func (c *clock) waited() {
 	if since := c.since.Swap(0); since != 0 {
 		c.idle.Add(c.now() - since)
 	}
 }
 
-// progress notes that upstream has got on: sent anything but a heartbeat.
+// progress records that upstream has sent anything but a heartbeat.
 func (c *clock) progress() { c.idle.Store(0) }
 
-// restart forgets the waiting so far: a new attempt, or a turn that goes on with results, has all of its time again.
+// restart forgets the waiting so far: a new attempt, or a turn that continues with results, has all of its time
+// again.
 func (c *clock) restart() {
 	c.idle.Store(0)
 	if c.since.Load() != 0 {
@@ -55,18 +59,20 @@ func (c *clock) restart() {
 	}
 }
 
-// modelContinues notes that the model did something: a turn that ended before was a sub-agent's.
+// modelContinues records that the model did something: if a turn has ended before, it was a sub-agent's. It
+// writes only when there is something to change, because it is called for each word.
 func (c *clock) modelContinues() {
 	if c.ended.Load() {
 		c.ended.Store(false)
 	}
 }
 
-// at is the time that t stands for.
+// at is t as a time.
 func (c *clock) at(t int64) time.Time { return c.start.Add(time.Duration(t - 1)) }
 
-// ring is the run's alarm: it sends the heartbeats that are due and ends a stream that takes too long. It returns when
-// to be called again. The pacer calls it, on the one goroutine for all runs, so it must not wait for anything but mu.
+// ring is the run's alarm: it sends the heartbeats that are due and ends a stream that takes too long. It
+// returns when it is to be called again. The pacer calls it, in the one goroutine for all runs, so it must not
+// wait for anything but mu.
 func (r *run) ring(now time.Time) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -106,7 +112,8 @@ func (r *run) beat(now time.Time) time.Time {
 	return next
 }
 
-// nextBeat keeps to the rhythm, but doesn't make up for beats that were missed while the machine slept.
+// nextBeat is when a heartbeat is due after one that was due at due. Heartbeats that were missed, while the
+// machine slept, are not made up for.
 func nextBeat(due, now time.Time, every time.Duration) time.Time {
 	if due = due.Add(every); due.After(now) {
 		return due
@@ -114,8 +121,9 @@ func nextBeat(due, now time.Time, every time.Duration) time.Time {
 	return now.Add(every)
 }
 
-// limit is when the stream has kept us waiting for too long, and what to say then; nil when nobody waits for upstream:
-// not while it waits for a client's tool. mu is held.
+// limit is when the stream exceeds a time limit, and the error for that; nil when nobody waits for upstream, or
+// upstream waits for a tool of the client. There are two limits, and the earlier counts: StallTimeout without
+// any byte in this wait, and ProgressTimeout of waiting without progress. mu is held.
 func (r *run) limit() (time.Time, error) {
 	since := r.clock.since.Load()
 	if since == 0 || r.turnOver || len(r.execs.open) > 0 {

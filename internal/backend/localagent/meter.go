@@ -6,8 +6,12 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
-// A meter counts what a run costs: what upstream reports at the end of its turns, and until then what can be gathered. It belongs
-// to the reading role. Everything is in tokens but where bytes are named.
+// A meter counts what a run costs: what upstream reports at the end of its turns, and estimates until then. It
+// belongs to whoever has the reading role. Numbers are tokens unless they are called bytes.
+//
+// Upstream reports the cost of a run once, at its end, but a run with tool calls is several turns for the client,
+// each with a usage of its own. So a turn that ends in calls reports an estimate, and the last turn what is left
+// of the true cost; decisions/0008 says why.
 type meter struct {
 	hasUsage bool        // upstream has reported what a turn cost
 	total    agent.Usage // the sum of those reports; sub-agents end turns of their own
@@ -19,22 +23,23 @@ type meter struct {
 	output  int   // bytes got: text, thinking and arguments
 }
 
-// turnEnded adds up the cost that upstream reports for a turn. Source: turn_ended may come several times, and is to be added up.
+// turnEnded adds up the cost that upstream reports for a turn. There are several reports when sub-agents had
+// turns of their own. Source: the protocol's description of events.
 func (m *meter) turnEnded(t *pb.TurnEnded) {
 	m.hasUsage = m.hasUsage || t.InputTokens != nil || t.OutputTokens != nil
 	agentwire.AddCost(&m.total, t)
 }
 
-// stopForTools is what a turn that ends in tool calls reports. Upstream says what a run costs at its end, so this is an
-// estimate: of the output by the token deltas or else its length, of the prompt by the context's size or else its
-// length.
+// stopForTools is what a turn that ends in tool calls reports: an estimate, of the output from the token deltas
+// or else its length, and of the prompt from the size of the context or else its length.
 func (m *meter) stopForTools() agent.Usage { return m.report(m.estimate()) }
 
-// end is what the turn that ends the run reports: what upstream said and no turn before it has reported, so that the
-// turns add up to the run. An estimate that was too high can't be taken back.
+// end is what the turn that ends the run reports: the cost that upstream has reported and no turn before this one
+// has, so that the turns add up to the run. An estimate that was too high can't be taken back.
 //
-// Of the prompt no more is taken off than leaves the context of this turn, or, if upstream counts less than that, all
-// that upstream said: clients read off the last answer how full the context is, and compact the conversation by it.
+// The prompt is an exception: it never becomes less than the context of this turn (or, if upstream counts less
+// than that, than all that upstream counts). Clients see from the last answer how full the context is, and
+// compact the conversation by it.
 func (m *meter) end() agent.Usage {
 	if !m.hasUsage {
 		return m.report(m.estimate())
@@ -55,7 +60,7 @@ func (m *meter) end() agent.Usage {
 	return m.report(u)
 }
 
-// estimate is what the current turn has cost.
+// estimate is what the current turn has cost, as far as we can know.
 func (m *meter) estimate() agent.Usage {
 	output := m.tokens
 	if output == 0 {
@@ -68,6 +73,7 @@ func (m *meter) estimate() agent.Usage {
 	return u
 }
 
+// report records what a turn reports, so that no later one reports it again.
 func (m *meter) report(u agent.Usage) agent.Usage {
 	m.reported.Input += u.Input
 	m.reported.Output += u.Output

@@ -5,9 +5,12 @@ import (
 	"sync"
 )
 
-// An outbox is the body of a stream's request: envelopes go in on one side, in order, and the transport reads them on
-// the other. Putting in never waits, so that heartbeats of ten thousand runs can come from one goroutine. It is safe for
-// concurrent use. Its size has no bound of its own: heartbeats stop at maxUnsent, and everything else answers upstream.
+// An outbox is the body of a stream's request: envelopes are put in on one side, in order, and the transport
+// reads them on the other. Putting in never waits, so that heartbeats of ten thousand runs can come from one
+// goroutine. It is safe for concurrent use.
+//
+// Its size has no bound of its own: heartbeats stop at maxUnsent, and everything else is an answer to something
+// that upstream has sent.
 type outbox struct {
 	mu     sync.Mutex
 	filled sync.Cond
@@ -16,15 +19,15 @@ type outbox struct {
 	err    error // what Read says once the queue is empty
 }
 
-// newOutbox makes an empty outbox. The transport closes it when the request ends; close may do so earlier.
+// newOutbox makes an empty outbox. The transport closes it when the request ends; stream.close may do so earlier.
 func newOutbox() *outbox {
 	o := &outbox{}
 	o.filled.L = &o.mu
 	return o
 }
 
-// put queues an envelope, in one or several pieces, which must not be changed any more. It reports false when the stream
-// is over.
+// put queues an envelope, in one or several pieces, which must not be changed any more. It reports false when the
+// stream is over.
 func (o *outbox) put(pieces ...[]byte) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -48,7 +51,8 @@ func (o *outbox) waiting() int {
 	return o.size
 }
 
-// Read implements io.Reader, for the transport. It gives as many envelopes as fit at once.
+// Read implements io.Reader, for the transport. It waits until there is something, and returns as many envelopes
+// as fit into p.
 func (o *outbox) Read(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -74,17 +78,17 @@ func (o *outbox) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// finish ends the body once everything is read.
+// finish ends the body once everything in it is read: the client's side of the stream ends properly.
 func (o *outbox) finish() { o.end(io.EOF, false) }
 
-// Close implements io.Closer: it ends the body at once and drops what wasn't read. The transport calls it too.
+// Close implements io.Closer: it ends the body at once and drops what wasn't read. The transport calls it, too.
 func (o *outbox) Close() error {
 	o.end(io.ErrClosedPipe, true)
 	return nil
 }
 
-// end ends the body with err; drop says that what is queued is not sent any more. The first end counts, but for one that
-// drops.
+// end ends the body with err; drop says that what is queued is not sent any more. The first end counts, except that
+// one that drops replaces one that doesn't.
 func (o *outbox) end(err error, drop bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

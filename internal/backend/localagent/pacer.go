@@ -6,10 +6,11 @@ import (
 	"time"
 )
 
-// A pacer rings alarms, those of all runs from one goroutine: ten thousand parked runs must not be ten thousand timers.
-// The goroutine lives while there are alarms. It is safe for concurrent use.
+// A pacer calls the alarms of all runs from one goroutine: ten thousand parked runs must not be ten thousand
+// timers. The goroutine lives while there are alarms. It is safe for concurrent use.
 //
-// Locks: ring takes run.mu, and runs call set and remove with run.mu held. So the pacer never rings with its own mu held.
+// Lock order: ring takes run.mu, and runs call set and remove with run.mu held, which take pacer.mu. So the pacer
+// never calls ring with its own mu held.
 type pacer struct {
 	mu      sync.Mutex // guards what follows and every alarm's fields
 	alarms  alarms
@@ -17,7 +18,12 @@ type pacer struct {
 	wake    chan struct{} // an alarm became the first
 }
 
-// An alarm belongs to one run.
+// An alarm belongs to one run. Its states:
+//
+//	      set             due              reschedule
+//	new ──────► in the heap ──────► ringing ──────────► in the heap
+//	                 │ remove          │ remove
+//	                 └──────────► removed, for good
 type alarm struct {
 	// ring is called when the alarm is due and returns when it is due next. It must not wait for anything.
 	ring func(now time.Time) (next time.Time)
@@ -29,13 +35,14 @@ type alarm struct {
 	removed bool
 }
 
-// grid is the grain of time: alarms that are due at about the same time ring together, late by no more than this.
+// granularity is the grain of time: alarms that are due at about the same time ring together, late by no more than
+// this.
 const granularity = 50 * time.Millisecond
 
-// newPacer makes a pacer without alarms, which needs no closing.
+// newPacer makes a pacer without alarms. It needs no closing.
 func newPacer() *pacer { return &pacer{wake: make(chan struct{}, 1)} }
 
-// set adds the alarm, or brings it forward. A removed alarm stays removed.
+// set adds the alarm, or brings it forward; it never puts it off. A removed alarm stays removed.
 func (p *pacer) set(a *alarm, due time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -67,7 +74,7 @@ func (p *pacer) set(a *alarm, due time.Time) {
 	}
 }
 
-// remove takes the alarm out for good. It may still be ringing when remove returns.
+// remove removes the alarm for good. It may still be ringing when remove returns.
 func (p *pacer) remove(a *alarm) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -86,7 +93,7 @@ func (p *pacer) remove(a *alarm) {
 	}
 }
 
-// run rings alarms until there are none. It is the only one that rings, so ring is never called twice at once.
+// run rings alarms until there are none. It is the only one that does, so ring is never called twice at once.
 func (p *pacer) run() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -112,8 +119,8 @@ func (p *pacer) run() {
 	}
 }
 
-// due takes out the alarms that are due, or else says how long to wait for the next; less than 0 when there is none and
-// the goroutine must end.
+// due takes out the alarms that are due, or else returns how long to wait for the next. The time is less than 0
+// when there is no alarm; then the goroutine must end, because running is false already.
 func (p *pacer) due(ringing []*alarm, now time.Time) ([]*alarm, time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -134,7 +141,7 @@ func (p *pacer) due(ringing []*alarm, now time.Time) ([]*alarm, time.Duration) {
 	return nil, due.Sub(now)
 }
 
-// again puts an alarm back that has rung.
+// reschedule puts an alarm back that has rung, for next or for what set has asked for meanwhile.
 func (p *pacer) reschedule(a *alarm, next time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -148,7 +155,7 @@ func (p *pacer) reschedule(a *alarm, next time.Time) {
 	heap.Push(&p.alarms, a)
 }
 
-// alarms is a heap, the first to ring in front.
+// alarms is a heap for container/heap, the first to ring in front. It keeps each alarm's index.
 type alarms []*alarm
 
 func (h alarms) Len() int           { return len(h) }

@@ -2,14 +2,14 @@ package localagent
 
 import "composer-api/internal/agent"
 
-// A queue holds events that were found before Next asked for them, in their order. It is guarded by run.mu. Its events own
-// their bytes, because the buffer that they were read into is used again.
+// A queue holds events that were found before Next asked for them, in their order. It is protected by run.mu. Its
+// events own their bytes, because the buffer that they were read into is used again.
 type queue struct {
 	events []agent.Event
 	size   int // bytes of text and arguments
 }
 
-// The bounds of a queue. Beyond them readBehind stops, and flow control slows upstream down.
+// The bounds of a queue. Beyond them the background reader stops, and flow control makes upstream wait.
 const (
 	maxQueued      = 1024      // events
 	maxQueuedBytes = 256 << 10 // a single event may be larger
@@ -27,7 +27,7 @@ func (q *queue) push(e agent.Event) {
 	q.size += sizeEvent(&e)
 }
 
-// pop takes the first event out. There must be one.
+// pop takes the first event out. There must be one. It clears the slot, so that the array keeps nothing alive.
 func (q *queue) pop() agent.Event {
 	e := q.events[0]
 	q.events[0] = agent.Event{}
@@ -38,7 +38,7 @@ func (q *queue) pop() agent.Event {
 	return e
 }
 
-// withdraw takes a call out that was not yielded yet.
+// withdraw removes a call that was not yielded yet.
 func (q *queue) withdraw(callID string) {
 	for i, e := range q.events {
 		if e.Kind == agent.Call && e.Call.ID == callID {

@@ -8,7 +8,8 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
-// read makes r.message the next message, unless Buffered has done so already. The caller has the reading role.
+// read makes r.message the next message, unless Buffered has read it already. It waits for upstream. The caller
+// has the reading role.
 func (r *run) read() error {
 	if r.ahead {
 		r.ahead = false
@@ -21,9 +22,9 @@ func (r *run) read() error {
 	return r.stream.next(&r.message)
 }
 
-// delta turns r.message, if it is a piece of text, into an event, which shares its memory. It reports false
-// when it is something else, or completes no character; then the joiner keeps what there is of one. The caller
-// has the reading role and, if it is readBehind, mu.
+// delta turns r.message, if it is a piece of text, into an event, which shares its memory. It reports false when
+// it is something else, or completes no character; then the joiner keeps the bytes that are there. The caller has
+// the reading role and, if it is the background reader, mu.
 func (r *run) delta() (agent.Event, bool) {
 	m := &r.message
 	if m.Kind == 0 {
@@ -42,7 +43,7 @@ func (r *run) delta() (agent.Event, bool) {
 	return agent.Event{Kind: m.Kind, Text: text}, true
 }
 
-// joiner is the joiner of the text of that kind. The caller has the reading role.
+// joiner is the joiner for text of that kind. The caller has the reading role.
 func (r *run) joiner(kind agent.Kind) *agent.TextJoiner {
 	if kind == agent.Text {
 		return &r.text
@@ -50,14 +51,15 @@ func (r *run) joiner(kind agent.Kind) *agent.TextJoiner {
 	return &r.thinking
 }
 
-// handle takes r.message in, of which delta made no event. It takes mu.
+// handle handles r.message if delta has made no event of it. It takes mu.
 func (r *run) handle() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.handleLocked()
 }
 
-// readBehind begins to read beside Next, if nobody does and there is something to read. mu is held.
+// readInBackground starts to read beside Next, if nobody does and the stream is not over. It gives the reading
+// role to a goroutine of the run's own. mu is held.
 func (r *run) readInBackground() {
 	if r.inBackground || r.broken != nil {
 		return
@@ -66,7 +68,8 @@ func (r *run) readInBackground() {
 	go r.keepReading(r.stream)
 }
 
-// keepReading reads until the role is wanted back.
+// keepReading is the background reader: it reads until the role is wanted back, the queue is full, or the stream
+// ends. s is the stream that was current when it began; it can't change while this goroutine has the role.
 func (r *run) keepReading(s *stream) {
 	for {
 		if !s.in.Buffered() {
@@ -81,7 +84,7 @@ func (r *run) keepReading(s *stream) {
 	}
 }
 
-// readOne takes in what keepReading has read, r.message or an error, and reports whether the role was given back.
+// readOne handles what keepReading has read, r.message or an error, and reports whether the role was given back.
 func (r *run) readOne(err error) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -102,7 +105,7 @@ func (r *run) readOne(err error) bool {
 	return !r.inBackground
 }
 
-// takeBroken returns how readBehind found the stream's end.
+// takeBroken returns, once, the error with which the background reader found the stream ended.
 func (r *run) takeBroken() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -111,8 +114,8 @@ func (r *run) takeBroken() error {
 	return err
 }
 
-// handleLocked takes r.message in unless it is text, and answers it where upstream waits for an answer. What we don't know
-// is passed over. mu is held, and the caller has the reading role.
+// handleLocked handles r.message unless it is text, and answers it where upstream waits for an answer. A message
+// that we don't know is skipped. mu is held, and the caller has the reading role.
 func (r *run) handleLocked() {
 	m := r.message
 	r.message = agentwire.ServerMessage{} // a run may be parked for minutes now, and must not keep what it has read
@@ -148,13 +151,13 @@ func (r *run) handleLocked() {
 	}
 }
 
-// send sends a message. That the stream is over shows when it is read.
+// send sends a message. Whether the stream is over is found out by reading.
 func (r *run) send(m *pb.AgentClientMessage) {
 	r.stream.put(agentwire.Envelope(m))
 }
 
-// update takes in what upstream says about the turn. Calls that are only mirrored here are not looked at: they come as
-// execs too, or upstream carries them out itself.
+// update handles an interaction update. Mirrors of calls are ignored, except to learn which are edits: the calls
+// come as execs, too, or upstream carries them out itself.
 func (r *run) update(u *pb.InteractionUpdate) {
 	switch u := u.GetMessage().(type) {
 	case *pb.InteractionUpdate_StepStarted:

@@ -13,14 +13,15 @@ import (
 	"composer-api/internal/cursor/cursorerr"
 )
 
-// tries is what a run has done, and may still do, to go on after its stream broke.
+// tries is what a run has done, and may still do, to continue after its stream broke.
 //
-// A retry never repeats text. Before there was any output, a run may start again, or resume from a checkpoint if it
-// got one. After output, only a resume may carry on, and only from a checkpoint that covers everything that was given
-// out: the model would say what comes after the checkpoint again, in other words perhaps, and would make its calls
-// again. We could hold back what repeats, but only as long as it repeats exactly; since models don't, a run that
-// breaks between a checkpoint and the next ends in an error instead. Cursor checkpoints after each step, so what is
-// lost so is at most a step.
+//	no output yet                          start again, or resume from a checkpoint if there is one
+//	output, all covered by a checkpoint    resume from it
+//	output after the last checkpoint       end with an error
+//
+// A retry never repeats text. After a resume, the model would write what comes after the checkpoint again, perhaps
+// in other words, and would make its calls again. We could hold back what repeats, but only as long as it repeats
+// exactly, which models don't. Cursor makes a checkpoint after each step, so at most a step is lost.
 type tries struct {
 	from *conversation // what is being continued; nil at the beginning
 
@@ -32,8 +33,8 @@ type tries struct {
 	fresh    bool         // the next attempt takes a new connection, because the one before got no answer
 }
 
-// noteOutput notes that there was output. From then on a run only resumes, so the user's message, which may be megabytes, is
-// dropped. The caller has the reading role, or mu while the turn is over.
+// recordOutput records that there was output. From then on a run can only resume, so the user's message, which may
+// be megabytes, is dropped. The caller has the reading role, or mu while the turn is over.
 func (r *run) recordOutput() {
 	r.clock.modelContinues()
 	if !r.tries.output {
@@ -42,7 +43,7 @@ func (r *run) recordOutput() {
 	r.tries.output, r.tries.dirty = true, true
 }
 
-// checkpoint notes a checkpoint: it covers everything that was given out before.
+// checkpoint records a checkpoint, which covers all output before it.
 func (t *tries) checkpoint() {
 	t.dirty = false
 	t.attempts.Checkpoint()
@@ -56,7 +57,8 @@ func (t *tries) next(f *cursorerr.Failure) (pause time.Duration, err *agent.Erro
 	return t.attempts.Next(f, t.output)
 }
 
-// connect makes the first stream, with retries. It returns when upstream has accepted the run. Errors are *agent.Error.
+// connect makes the first stream, with retries. It returns when upstream has accepted the run. Errors are
+// *agent.Error.
 func (r *run) connect(ctx context.Context) error {
 	r.tries.attempts.Begin(r.backend.cfg.StartTimeout)
 	if f := r.attempt(ctx); f != nil {
@@ -68,16 +70,19 @@ func (r *run) connect(ctx context.Context) error {
 	return nil
 }
 
-// endedWell reports whether the stream whose end is err has brought the whole answer. A turn_ended is not the end yet,
-// because a sub-agent's turn ends so too. After it, a good end of the stream is the end of the run. When the model did
-// nothing after it, any end of the stream is, an error too. Without it, none is. Source: the protocol's description of
-// ends. The caller has the reading role.
+// endedWell reports whether a stream that ended with err has brought the whole answer:
+//
+//	no turn_ended                                never
+//	turn_ended, then more of the model           only if the stream ended properly (io.EOF): the turn was a sub-agent's
+//	turn_ended and nothing of the model after    always, also after an error
+//
+// Source: the protocol's description of ends. The caller has the reading role.
 func (r *run) endedWell(err error) bool {
 	return r.clock.ended.Load() || r.turnEnded && errors.Is(err, io.EOF)
 }
 
-// streamEnded decides what err, the end of a stream, means: the end of the run, another attempt, or an error. It returns
-// when the next attempt is accepted or the run is over. The caller has the reading role and not mu.
+// streamEnded decides what err, the end of a stream, means: the end of the run, another attempt, or an error. It
+// returns when the next attempt is accepted or the run is over. The caller has the reading role and not mu.
 func (r *run) streamEnded(ctx context.Context, err error) {
 	if r.endedWell(err) {
 		r.finishWell()
@@ -87,8 +92,8 @@ func (r *run) streamEnded(ctx context.Context, err error) {
 	r.retry(ctx, failed(err))
 }
 
-// retry makes attempts after the failure f until one succeeds, or ends the run. The caller has the reading role and not mu:
-// pauses and attempts take seconds.
+// retry makes attempts after the failure f until one succeeds, or ends the run. The caller has the reading role and
+// not mu, because pauses and attempts take seconds.
 func (r *run) retry(ctx context.Context, f *cursorerr.Failure) {
 	r.clock.accepted.Store(0)
 	for f != nil {
@@ -113,7 +118,8 @@ func (r *run) retry(ctx context.Context, f *cursorerr.Failure) {
 	}
 }
 
-// AcceptedAt implements agent.Retrying. It is zero while a retry is under way. It takes no lock.
+// AcceptedAt implements agent.Retrying. It is zero while a retry is under way. It takes no lock, so it may be
+// called beside Next.
 func (r *run) AcceptedAt() time.Time {
 	taken := r.clock.accepted.Load()
 	if taken == 0 {
@@ -122,8 +128,9 @@ func (r *run) AcceptedAt() time.Time {
 	return r.clock.at(taken)
 }
 
-// attempt opens a stream: from the run's last checkpoint if it has one, else with the user's message. It waits for the
-// access token, a connection and upstream's headers; ctx and Close end it. nil means that the stream is the run's.
+// attempt opens a stream: from the run's last checkpoint if it has one, else with the user's message. It waits for
+// the access token, a connection and upstream's headers; ctx and Close end the waiting. nil means that the stream is
+// now the run's.
 func (r *run) attempt(ctx context.Context) *cursorerr.Failure {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -145,7 +152,8 @@ func (r *run) attempt(ctx context.Context) *cursorerr.Failure {
 	return r.install(s)
 }
 
-// opening is the first envelope of an attempt, in pieces.
+// opening is the first envelope of an attempt, in pieces: a resume of this run, a continued conversation, or a new
+// one.
 func (r *run) opening() [][]byte {
 	switch {
 	case r.checkpoint != nil:
@@ -156,8 +164,9 @@ func (r *run) opening() [][]byte {
 	return r.ticket.Envelope(nil, r.ticket.UserAction)
 }
 
-// install makes s the run's stream, in place of one that is over. It forgets what belongs to a stream alone: open execs,
-// announced calls, halves of characters. When the run was closed meanwhile, s is closed and the failure says so.
+// install makes s the run's stream, in place of one that is over. It resets everything that belongs to a single
+// stream: open execs, announced calls, incomplete characters. When the run was closed meanwhile, s is closed and the
+// failure says so.
 func (r *run) install(s *stream) *cursorerr.Failure {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -177,8 +186,8 @@ func (r *run) install(s *stream) *cursorerr.Failure {
 	return nil
 }
 
-// giveUp ends the run with err, after the failure f. A continued conversation that upstream does not know any more becomes
-// agent.ConversationLost, on which the gateway starts afresh with the whole transcript.
+// giveUp ends the run with err, after the failure f. A continued conversation that upstream does not know any more
+// becomes agent.ConversationLost, after which the gateway begins anew with the whole transcript.
 func (r *run) giveUp(f *cursorerr.Failure, err *agent.Error) {
 	err = r.withoutSecrets(err)
 	if r.tries.from != nil && !r.tries.output && (f.LostConversation || r.blobs.missed && err.Code == agent.Upstream) {
@@ -190,7 +199,7 @@ func (r *run) giveUp(f *cursorerr.Failure, err *agent.Error) {
 	r.unwatch()
 }
 
-// withoutSecrets is err without our secrets, should upstream have repeated them.
+// withoutSecrets is err without our secrets, in case upstream has repeated them.
 func (r *run) withoutSecrets(err *agent.Error) *agent.Error {
 	return cursorerr.WithoutSecrets(err, r.ticket.Key, r.tries.token)
 }

@@ -13,16 +13,21 @@ import (
 
 // A run is one conversation step upstream, over one stream or, after a broken connection, several.
 //
-// Who may call what: Next, Buffered and Resume are called by one goroutine at a time; Close may be called by any, at any
-// time. Beside them the pacer calls ring, and the end of a turn's context calls interrupt. All of these take mu.
+// Who may call what: Next, Buffered and Resume are called by one goroutine at a time; Close may be called by any, at
+// any time. Beside them the pacer calls ring, and the end of a turn's context calls interrupt. All of these take mu.
 //
-// Who closes what: the run owns its stream. Close, interrupt and the pacer close it; install closes the one before. A run
-// that has ended by itself still needs Close.
+// Who closes what: the run owns its stream. Close, interrupt and the pacer close it; install closes the one before. A
+// run that has ended by itself still needs Close.
 //
-// Who reads: a stream is read by one goroutine at a time, which has the reading role. While a turn is on, that is Next
-// itself, so that a word costs no switch of goroutines. While calls wait for siblings or for the client, it is a
-// goroutine of the run's own (readBehind), because upstream goes on asking and pinging; it queues what it finds, and
-// gives the role back when Next waits and no call does.
+// Who reads: a stream is read by one goroutine at a time, which has the reading role.
+//
+//	                        who has the role
+//	a turn is under way     Next itself, so that a word costs no switch of goroutines
+//	calls have come,        the background reader (readInBackground), because upstream
+//	or the run is parked    goes on asking and sending heartbeats; it queues what it finds
+//
+// The background reader gives the role back when Next waits, something is queued and no call is open; when the queue
+// is full; and at the end of the stream.
 type run struct {
 	// These are set once and need no lock. clock and wake are safe for concurrent use.
 	backend *Backend
@@ -33,17 +38,17 @@ type run struct {
 	wake    chan struct{} // tells a waiting Next to look again
 	clock   clock
 
-	// These belong to whoever has the reading role. readBehind holds mu when it uses them, but for message, which it reads
-	// into without.
+	// These belong to whoever has the reading role. The background reader holds mu when it uses them, except for
+	// message, which it reads into without.
 	text, thinking agent.TextJoiner
 	message        agentwire.ServerMessage // what was read last
-	ahead          bool                    // message is text that Buffered has read for Next
+	ahead          bool                    // message holds text that Buffered has read for Next
 	meter          meter
 	tries          tries
 	turnEnded      bool // upstream has said on this stream that a turn has ended
 
-	// mu guards what follows. It is never held while something waits for the network: putting into a stream's outbox does
-	// not wait, reading and closing a stream may.
+	// mu protects what follows. It is never held while something waits for the network: putting into a stream's
+	// outbox does not wait, reading and closing a stream may.
 	mu           sync.Mutex
 	stream       *stream // the current attempt; nil before the first. Changed by the reading role alone.
 	alarm        alarm
@@ -52,16 +57,16 @@ type run struct {
 	blobs        blobs
 	checkpoint   []byte // the last that this run was given
 	queue        queue  // what Next yields before anything else
-	inBackground bool   // readBehind has the reading role
+	inBackground bool   // the background reader has the reading role
 	waiting      bool   // Next waits for the queue
-	broken       error  // how readBehind found the stream's end
+	broken       error  // the error with which the background reader, or Buffered, found the stream ended
 	turnOver     bool   // Done{ToolCalls} was yielded and Resume has not been called
 	over         error  // why there is nothing more to come
 	watched      watch
 }
 
-// newRun makes a run that has no stream yet. It reads the whole request and renders its prompt; it keeps nothing of req
-// but the caller's key. The caller closes the run.
+// newRun makes a run that has no stream yet. It renders the prompt, and keeps nothing of req but the caller's key. The
+// caller closes the run.
 func newRun(b *Backend, req *agent.Request) *run {
 	r := &run{backend: b, tools: b.toolsets.of(req.Offered()), wake: make(chan struct{}, 1)}
 	r.life, r.end = context.WithCancel(context.Background())
@@ -80,21 +85,21 @@ func newRun(b *Backend, req *agent.Request) *run {
 	return r
 }
 
-// todo is what Next has to do.
+// todo is what Next has to do, as decide says.
 type todo uint8
 
 const (
 	yield       todo = iota + 1 // an event is there
 	stop                        // there is nothing more to come
-	wait                        // for readBehind, or for the calls to settle
+	wait                        // for the background reader, or for the calls to settle
 	readOn                      // the next message
-	retryBroken                 // what readBehind found broken
+	retryBroken                 // the stream that the background reader found broken
 )
 
 // Next implements agent.Run. Errors are *agent.Error, or ctx's own.
 //
-// When ctx ends, the stream is reset: nothing else can interrupt a read, and the alternative, a
-// goroutine beside each stream that waits for it, would cost more than all the rest of an event.
+// When ctx ends, the stream is reset and the run is over. Nothing else can interrupt a read; a goroutine beside each
+// stream that waits for it would cost more than all the rest of an event.
 func (r *run) Next(ctx context.Context) (agent.Event, error) {
 	for {
 		e, what, settled := r.decide(ctx)
@@ -120,11 +125,11 @@ func (r *run) Next(ctx context.Context) (agent.Event, error) {
 	}
 }
 
-// decide says what Next has to do. When it is to wait, settled is when to stop waiting for more calls; zero is never. When
-// the result is readOn or retryBroken, the caller has the reading role.
+// decide says what Next has to do. When it is to wait, settled is when to stop waiting for more calls; zero is never.
+// When the result is readOn or retryBroken, the caller has the reading role.
 //
-// The order of the cases is the order of what matters: what was queued comes before the end of a stream, and calls that the
-// client has been given end the turn before anything more is read.
+// The order of the cases matters: queued events come before the end of a stream, and calls that the client has been
+// given end the turn before anything more is read.
 func (r *run) decide(ctx context.Context) (e agent.Event, what todo, settled time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -158,7 +163,7 @@ func (r *run) decide(ctx context.Context) (e agent.Event, what todo, settled tim
 	}
 }
 
-// yieldNext takes the first event out of the queue. mu is held.
+// yieldNext takes the first event out of the queue, and records what it means for the turn. mu is held.
 func (r *run) yieldNext() agent.Event {
 	e := r.queue.pop()
 	switch {
@@ -180,16 +185,17 @@ var (
 	errMisused = &agent.Error{Code: agent.Internal, Err: errors.New("localagent: Next without Resume, or Resume without calls")}
 )
 
-// finishWithCalls ends the turn, so that the client runs its tools. From here on readBehind reads the stream, because
-// upstream goes on sending while the run is parked. mu is held, and the caller has the reading role or readBehind has it.
+// finishWithCalls ends the turn, so that the client runs its tools. From here on the background reader reads the
+// stream, because upstream goes on sending while the run is parked. mu is held, and the caller or the background reader
+// has the reading role.
 func (r *run) finishWithCalls() {
 	r.readInBackground()
 	r.calls.given = 0
 	r.finishTurn(r.meter.stopForTools(), agent.Done{Reason: agent.ToolCalls})
 }
 
-// finishWell ends the run after a complete answer. It sends the end of the request, gives out what the joiners still hold,
-// and makes the conversation for a later request, if there is a checkpoint and all of its blobs were kept. The caller has
+// finishWell ends the run after a complete answer. It ends the request body, queues what the joiners still hold, and
+// makes the conversation for a later request, if there is a checkpoint and all of its blobs were kept. The caller has
 // the reading role.
 func (r *run) finishWell() {
 	r.mu.Lock()
@@ -210,14 +216,14 @@ func (r *run) finishWell() {
 	r.finishTurn(r.meter.end(), done)
 }
 
-// finishTurn queues the end of a turn. mu is held.
+// finishTurn queues the end of a turn: the usage, then Done. mu is held.
 func (r *run) finishTurn(usage agent.Usage, done agent.Done) {
 	r.queue.push(agent.Event{Kind: agent.UsageKind, Usage: &usage})
 	r.queue.push(agent.Event{Kind: agent.DoneKind, Done: &done})
 }
 
-// await waits until there is something to decide anew: readBehind has queued something or has ended, the run is over, or the
-// time settled has come. A zero settled is never.
+// await waits until decide may have another answer: the background reader has queued something or has stopped, the run
+// is over, or the time settled has come. A zero settled is never.
 func (r *run) await(settled time.Time) {
 	if settled.IsZero() {
 		<-r.wake
@@ -231,7 +237,8 @@ func (r *run) await(settled time.Time) {
 	}
 }
 
-// wakeNext makes a waiting Next look again. It never waits: the channel holds one signal, which is enough for any number.
+// wakeNext makes a waiting Next call decide again. It never waits: the channel holds one signal, which is enough for
+// any number of reasons.
 func (r *run) wakeNext() {
 	select {
 	case r.wake <- struct{}{}:
@@ -239,9 +246,9 @@ func (r *run) wakeNext() {
 	}
 }
 
-// Buffered implements agent.Run. It reads, without waiting, what has arrived, up to the first piece of text, which it leaves
-// for Next. Messages in between that are no events are handled here: were they left, Buffered would have to report false
-// although text stands behind them.
+// Buffered implements agent.Run. It reads, without waiting, what has arrived, up to the first piece of text, which it
+// leaves for Next. Messages in between that make no event are handled here: otherwise Buffered would have to report
+// false although there is text after them.
 func (r *run) Buffered() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -271,8 +278,8 @@ func (r *run) Buffered() bool {
 	}
 }
 
-// Resume implements agent.Run. It sends the results and does not wait for upstream. A result for a call that upstream has
-// aborted is dropped. Errors are *agent.Error; after one the run is over.
+// Resume implements agent.Run. It sends the results and does not wait for upstream. A result for a call that upstream
+// has aborted is dropped. Errors are *agent.Error; after one the run is over.
 func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -312,8 +319,8 @@ func (r *run) Size() int {
 	return r.blobs.size + len(r.checkpoint) + r.execs.size
 }
 
-// Close implements agent.Run. It resets the stream at once, ends a wait for another attempt, and may be called more than
-// once and by any goroutine.
+// Close implements agent.Run. It resets the stream at once and ends a wait for another attempt. It may be called more
+// than once and by any goroutine.
 func (r *run) Close() error {
 	r.end()
 	r.mu.Lock()
@@ -327,9 +334,10 @@ func (r *run) Close() error {
 	return nil
 }
 
+// errClosed is how a run ends by Close, and the cause of closing a stream that was replaced.
 var errClosed = &agent.Error{Code: agent.Canceled, Err: context.Canceled}
 
-// stopFor ends the run for a reason, unless it has ended. mu is held.
+// stopFor ends the run with an error, unless it has ended. mu is held.
 func (r *run) stopFor(why error) {
 	if r.over != nil {
 		return
@@ -339,21 +347,21 @@ func (r *run) stopFor(why error) {
 	r.backend.pacer.remove(&r.alarm)
 }
 
-// why is the error that Next ends with; nil while the run goes on.
+// endError is the error that Next ends with; nil while the run goes on.
 func (r *run) endError() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.over
 }
 
-// A watch is what waits for the end of the context of the current turn.
+// A watch is the registration that waits for the end of the current turn's context.
 type watch struct {
 	done <-chan struct{} // of that context
 	stop func() bool
 }
 
-// watch has the stream reset when ctx ends. The registration holds for the whole turn, because making one for each
-// event would be most of what an event costs. mu is held.
+// watch makes the stream be reset when ctx ends. The registration holds for the whole turn, because making one for
+// each event would be most of what an event costs. mu is held.
 func (r *run) watch(ctx context.Context) {
 	done := ctx.Done()
 	if done == r.watched.done {
@@ -365,7 +373,7 @@ func (r *run) watch(ctx context.Context) {
 	}
 }
 
-// unwatch lets go of the turn's context. mu is held.
+// unwatch ends the registration, so that a context that ends after its turn does not end the run. mu is held.
 func (r *run) unwatch() {
 	if r.watched.stop != nil {
 		r.watched.stop()
@@ -373,7 +381,7 @@ func (r *run) unwatch() {
 	r.watched = watch{}
 }
 
-// interrupt ends the run because its turn's context has ended. context.AfterFunc calls it on a goroutine of its own.
+// interrupt ends the run because its turn's context has ended. context.AfterFunc calls it in a goroutine of its own.
 func (r *run) interrupt(err error) {
 	r.mu.Lock()
 	r.stopFor(err)

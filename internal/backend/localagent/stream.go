@@ -18,8 +18,8 @@ import (
 	"composer-api/internal/cursor/reach"
 )
 
-// A stream is one attempt to carry out a run: one HTTP/2 request whose both bodies are open at once. It owns both, and close
-// closes both. put and close may be called by any goroutine at any time, next by the one with the reading role.
+// A stream is one attempt to carry out a run: one HTTP/2 request whose two bodies are open at once. It owns both, and
+// close closes both. put and close may be called by any goroutine at any time, next by the one with the reading role.
 type stream struct {
 	out    *outbox             // the request's body
 	in     *connectwire.Reader // reads body
@@ -30,10 +30,10 @@ type stream struct {
 	cause error // why we ended it ourselves
 }
 
-// maxRefusal bounds what is read of an answer that isn't a stream.
+// maxRefusal bounds how much of an answer that isn't a stream is read, in bytes.
 const maxRefusal = 64 << 10
 
-// An opening is what openStream needs to open a stream.
+// An opening is what openStream needs.
 type opening struct {
 	pool    *pool
 	fresh   bool // over a new connection
@@ -49,11 +49,11 @@ const backendSetting = "CURSOR_BACKEND_BASE_URL"
 // errStartTimeout cancels a request that upstream has not accepted in time.
 var errStartTimeout = errors.New("upstream did not accept the request in time")
 
-// openStream sends the headers and the first envelope, and waits until upstream has accepted them. When it returns an
-// error nothing is left open. Errors are *cursorerr.Failure.
+// openStream sends the headers and the first envelope, and waits until upstream has accepted them with a status. When
+// it returns an error nothing is left open. Errors are *cursorerr.Failure.
 //
-// ctx ends the waiting alone. Ending a request's context doesn't reset its stream while the request body is open, so
-// close closes both bodies.
+// ctx ends the waiting alone. Ending a request's context doesn't reset its stream while the request body is open (seen
+// on Go 1.26), so close closes both bodies.
 func openStream(ctx context.Context, o opening) (*stream, error) {
 	s := &stream{out: newOutbox()}
 	s.out.put(o.first...)
@@ -88,7 +88,7 @@ func openStream(ctx context.Context, o opening) (*stream, error) {
 	return nil, o.notOpened(own, err)
 }
 
-// send sends the request and waits for the response's headers. The connection is nil when there was none to be had.
+// send sends the request and waits for the response's headers. The connection is nil when none could be had.
 func (o *opening) send(ctx context.Context, body io.ReadCloser) (*conn, *http.Response, error) {
 	c, err := o.pool.reserve(ctx, o.fresh)
 	if err != nil {
@@ -100,9 +100,9 @@ func (o *opening) send(ctx context.Context, body io.ReadCloser) (*conn, *http.Re
 	return c, resp, err
 }
 
-// startTimeout is the failure of a request that upstream has not accepted in time. On a connection that was reused, the
-// connection may be at fault (half-open: its other end is gone and nobody has told us), so that another attempt over a
-// fresh one may help. On a fresh one it is upstream that is slow.
+// startTimeout is the failure of a request that upstream has not accepted in time. A connection that was used before may
+// be half-open: its other end is gone without a word, and another attempt over a new one may help. On a new one it is
+// upstream that is slow.
 func startTimeout(timeout time.Duration, reused bool) *cursorerr.Failure {
 	return &cursorerr.Failure{Retryable: reused, OwnTimeout: true, Err: &agent.Error{
 		Code: agent.UpstreamTimeout, Err: errStartTimeout,
@@ -110,7 +110,7 @@ func startTimeout(timeout time.Duration, reused bool) *cursorerr.Failure {
 	}}
 }
 
-// notOpened is the failure of a request that got no answer. own is its context.
+// notOpened is the failure of a request that got no answer. own is its context, whose cause is more precise than err.
 func (o *opening) notOpened(own context.Context, err error) *cursorerr.Failure {
 	if cause := context.Cause(own); cause != nil {
 		err = cause
@@ -122,8 +122,8 @@ func (o *opening) notOpened(own context.Context, err error) *cursorerr.Failure {
 	return f
 }
 
-// refusal is the error for a response that is not a stream, a *cursorerr.Failure; nil when it is a stream. It reads the body
-// of a refusal, and closes nothing.
+// refusal is the error for a response that is not a stream, a *cursorerr.Failure; nil when it is a stream. It reads the
+// body of a refusal, and closes nothing.
 func refusal(resp *http.Response) error {
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	switch {
@@ -137,11 +137,11 @@ func refusal(resp *http.Response) error {
 	return nil
 }
 
-// put sends an envelope. It reports false when the stream is over.
+// put sends an envelope, without waiting. It reports false when the stream is over.
 func (s *stream) put(envelope []byte) bool { return s.out.put(envelope) }
 
-// next makes m the next message, which is valid until the next call. After close the error is the cause that was given
-// there.
+// next reads the next message into m, which is valid until the next call. After close, the error is the cause that was
+// given there.
 func (s *stream) next(m *agentwire.ServerMessage) error {
 	message, err := s.in.Next()
 	if err == nil {
@@ -155,8 +155,8 @@ func (s *stream) next(m *agentwire.ServerMessage) error {
 	return err
 }
 
-// close resets the stream at once. It may be called at any time and more than once; the first cause stays. It may wait for
-// the transport, so it must not be called with run.mu held.
+// close resets the stream at once. It may be called at any time and more than once; the first cause stays. It may wait
+// for the transport, so it must not be called with run.mu held.
 func (s *stream) close(cause error) {
 	s.mu.Lock()
 	if s.cause == nil {

@@ -12,18 +12,18 @@ import (
 	"composer-api/internal/lru"
 )
 
-// A toolset is what upstream is told about a client's tools, and how its built-in tools are mapped to them. It is
-// immutable.
+// A toolset is what upstream is told about a client's tools, and how built-in tools are mapped to them. It is immutable
+// and shared by runs.
 type toolset struct {
 	*agentwire.Toolset
 	mapper *toolmap.Mapper
 }
 
-// memory is about how many bytes the set keeps: the tools stand in the run request, twice in the request context and
-// once in the state of the MCP servers, and the mapper has a copy of their schemas.
+// memory is about how many bytes the set keeps: the tools are in the run request, twice in the request context and once
+// in the state of the MCP servers, and the mapper has a copy of their schemas.
 func (s *toolset) memory() int { return 5 * s.Size() }
 
-// newToolset encodes the tools. It keeps no memory of theirs.
+// newToolset encodes the tools. The result shares no memory with them.
 func newToolset(tools []agent.Tool) *toolset {
 	wire := agentwire.NewToolset(tools)
 	var owned []agent.Tool // the request's own may be part of a large body, which must not be kept
@@ -39,12 +39,14 @@ const (
 	maxToolsetBytes = 64 << 20
 )
 
-// toolsets finds the toolset of a request's tools. It is safe for concurrent use.
+// toolsets finds the toolset of a request's tools: agents send the same tools with every request. It is safe for
+// concurrent use.
 type toolsets struct {
 	mu   sync.Mutex
 	kept *lru.Cache[[sha256.Size]byte, *toolset]
 }
 
+// newToolsets makes an empty cache.
 func newToolsets() *toolsets {
 	return &toolsets{kept: lru.New[[sha256.Size]byte, *toolset](lru.Limits{Count: maxToolsets, Bytes: maxToolsetBytes})}
 }
@@ -76,7 +78,7 @@ func (t *toolsets) find(hash [sha256.Size]byte) *toolset {
 }
 
 // hashTools is the identity of a list of tools as upstream sees it: each field with its length before it, so that no two
-// lists run together to the same bytes.
+// lists give the same bytes.
 func hashTools(tools []agent.Tool) [sha256.Size]byte {
 	h := sha256.New()
 	var size [8]byte

@@ -33,7 +33,7 @@ type TransportConfig struct {
 	MaxConnections int
 }
 
-// The time-outs and bounds of one connection. A connection whose other end is gone is found out by sendPingAfter and
+// The time-outs and bounds of one connection. That a connection's other end is gone is found out by sendPingAfter and
 // pingTimeout, 30 s after its last byte.
 const (
 	sendPingAfter = 15 * time.Second // of silence on a connection
@@ -44,8 +44,11 @@ const (
 	streamWindow  = 256 << 10 // what upstream may send ahead of a slow client
 )
 
-// A pool spreads streams over HTTP/2 connections to one host. net/http's own pool fills one connection up before it
-// opens the next, so that most streams would share one socket, one lock and one fate. It is safe for concurrent use.
+// A pool spreads streams over HTTP/2 connections to one host. net/http's own pool fills one connection up before it opens
+// the next, so most streams would share one socket and one lock, and all break with it. It is safe for concurrent use.
+//
+//	dialing ──► conns ── retire ──► retired ── its last stream ends ──► closed
+//	              └── breaks, or is idle for too long ──► closed
 type pool struct {
 	transport       *http.Transport
 	scheme, address string
@@ -64,7 +67,7 @@ type conn struct {
 	made time.Time
 }
 
-// A dialing is a connection being made. conn or err is set when done is closed.
+// A dialing is a connection being made; any number of callers may wait for it. conn or err is set when done is closed.
 type dialing struct {
 	done chan struct{}
 	conn *conn
@@ -108,8 +111,8 @@ func newPool(endpoint *url.URL, cfg TransportConfig) (*pool, error) {
 	}, nil
 }
 
-// reserve returns a connection with a place kept for one stream. When fresh is set it is a new one, if another may be
-// opened. Errors are ctx's, the dialer's, errPoolClosed, or *agent.Error.
+// reserve returns a connection with a place reserved for one stream; the caller uses it by a RoundTrip. When fresh is set
+// it is a new connection, if another may be opened. Errors are ctx's, the dialer's, errPoolClosed, or *agent.Error.
 func (p *pool) reserve(ctx context.Context, fresh bool) (*conn, error) {
 	for {
 		c, dial, err := p.pick(fresh)
@@ -135,9 +138,9 @@ func (p *pool) reserve(ctx context.Context, fresh bool) (*conn, error) {
 	}
 }
 
-// pick returns the least busy connection that has a place, or else the dialing to wait for. It begins one as soon as
-// all connections are busy, so that it is seldom waited for. When fresh is set it returns no connection as long as one
-// may be dialled.
+// pick returns the least busy connection that has a place, or else the dialing to wait for. It starts one as soon as all
+// connections have spread streams, before they are full, so that callers seldom have to wait. When fresh is set it returns
+// no connection as long as one may be dialled.
 func (p *pool) pick(fresh bool) (*conn, *dialing, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -172,7 +175,7 @@ func (p *pool) pick(fresh bool) (*conn, *dialing, error) {
 // broken reports whether the connection has ended.
 func broken(c *conn) bool { return c.Err() != nil }
 
-// beginDial makes a connection, unless one is being made. mu is held.
+// beginDial starts to make a connection, unless one is being made. mu is held.
 func (p *pool) beginDial() {
 	if p.dialing == nil {
 		p.dialing = &dialing{done: make(chan struct{})}
@@ -180,8 +183,8 @@ func (p *pool) beginDial() {
 	}
 }
 
-// setAside gives c no more streams, because upstream doesn't seem to be there any more at its other end. Those that it
-// has go on: they may be parked, and we may be wrong. It is closed with the last of them.
+// retire gives c no more streams, because upstream doesn't seem to be at its other end any more. The streams that it has go
+// on: they may be parked, and we may be wrong. It is closed with the last of them.
 func (p *pool) retire(c *conn) {
 	p.mu.Lock()
 	p.conns = slices.DeleteFunc(p.conns, func(other *conn) bool { return other == c })
@@ -198,7 +201,8 @@ func (p *pool) retire(c *conn) {
 	closeUnused(c.ClientConn)
 }
 
-// dial makes a connection for everybody who waits.
+// dial makes a connection for everybody who waits. It runs in a goroutine of its own, bounded by dialTimeout: no single
+// caller's context may end it.
 func (p *pool) dial(d *dialing) {
 	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
 	defer cancel()
@@ -219,7 +223,7 @@ func (p *pool) dial(d *dialing) {
 	close(d.done)
 }
 
-// close closes every connection and what runs over it. After it, reserve fails with errPoolClosed.
+// close closes every connection and the streams over it. After it, reserve fails with errPoolClosed.
 func (p *pool) close() {
 	p.mu.Lock()
 	p.closed = true

@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// The fit functions turn a value of a Use into what one parameter accepts. They report false when that can't be done without
+// guessing; then the call is not mapped, or the parameter is left out if it is optional.
+
 // fitPlain takes a value that the parameter's type holds as it is.
 func fitPlain(v any, p *property) (any, bool) {
 	switch v := v.(type) {
@@ -29,7 +32,8 @@ func fitCommand(v any, p *property) (any, bool) {
 	return []any{"bash", "-lc", v}, p.takes("array")
 }
 
-// fitTimeout takes a duration where the unit is known, from the parameter's name or description.
+// fitTimeout takes a duration where the unit is known, from the parameter's name or description. Seconds are rounded up, so
+// that a command never has less time than the model asked for.
 func fitTimeout(v any, p *property) (any, bool) {
 	d, name, about := v.(time.Duration), simplify(p.name), strings.ToLower(p.Description)
 	_, numeric := fitPlain(0, p)
@@ -42,7 +46,8 @@ func fitTimeout(v any, p *property) (any, bool) {
 	return nil, false
 }
 
-// fitOffset takes a line number, which counts from 1, where it is known how the client counts.
+// fitOffset takes a line number, which counts from 1, where it is known from the description how the client counts. Off by
+// one, the model would see another part of the file than it asked for.
 func fitOffset(v any, p *property) (any, bool) {
 	n, about := v.(int), strings.ToLower(p.Description)
 	_, numeric := fitPlain(0, p)
@@ -57,7 +62,8 @@ func fitOffset(v any, p *property) (any, bool) {
 	return nil, false
 }
 
-// describe says what a command is for when the client wants to know and the model hasn't said: the command itself.
+// describe is the description of a command when the client requires one and the model has given none: the command's first
+// line.
 func describe(u *Use) any {
 	line, _, _ := strings.Cut(u.Command, "\n")
 	if len(line) > 80 {
@@ -66,4 +72,5 @@ func describe(u *Use) any {
 	return line
 }
 
+// foreground is the value for a parameter that asks whether to run in the background.
 func foreground(*Use) any { return false }

@@ -10,16 +10,16 @@ import (
 	"composer-api/internal/agent"
 )
 
-// A Mapper knows one client's tools. It is safe for concurrent use.
+// A Mapper knows one client's tools. It is immutable and safe for concurrent use.
 type Mapper struct {
 	tools []agent.Tool
 }
 
-// New makes a Mapper for the tools that a request offers. It keeps them and does no work yet: built-in tools are asked
-// for seldom.
+// New makes a Mapper for the tools that a request offers. It keeps them and does no work yet: built-in tools are seldom
+// asked for.
 func New(tools []agent.Tool) *Mapper { return &Mapper{tools: tools} }
 
-// A Call is a use in the terms of a client's tool.
+// A Call is a use of a built-in tool, in the terms of a client's tool.
 type Call struct {
 	Tool      string
 	Arguments json.RawMessage // a JSON object
@@ -27,7 +27,8 @@ type Call struct {
 	Ranged bool
 }
 
-// Map says u as a call of one of the client's tools. It reports false when none of them does exactly that.
+// Map expresses u as a call of one of the client's tools. It reports false when none of them does exactly that. If several
+// have a fitting name, the first in the rule's order that can take the call wins.
 func (m *Mapper) Map(u Use) (Call, bool) {
 	r, ok := rules[u.Kind]
 	if !ok {
@@ -47,7 +48,12 @@ func (m *Mapper) Map(u Use) (Call, bool) {
 	return Call{}, false
 }
 
-// call says u as a call of t.
+// call expresses u as a call of t, parameter by parameter:
+//
+//	given, t has a place for it       filled in, if it fits
+//	given, no place or doesn't fit    no call, unless the parameter is optional
+//	not given, but t requires it      the rule's own value (otherwise), if it has one
+//	required by t and left over       no call, unless the schema has a default
 func (r *rule) call(t *agent.Tool, u *Use) (Call, bool) {
 	s := readSchema(t)
 	if s == nil {
@@ -90,6 +96,7 @@ func (r *rule) call(t *agent.Tool, u *Use) (Call, bool) {
 	return Call{Tool: t.Name, Arguments: encoded, Ranged: carried[limit] || carried[offset] && u.Limit == 0}, true
 }
 
+// into turns the value v into what the client's parameter accepts.
 func (p *param) into(v any, into *property) (any, bool) {
 	if p.fit == nil {
 		return fitPlain(v, into)
@@ -97,11 +104,11 @@ func (p *param) into(v any, into *property) (any, bool) {
 	return p.fit(v, into)
 }
 
-// maxNamed bounds the tools that a refusal names.
+// maxNamed bounds how many tools a refusal names.
 const maxNamed = 50
 
-// Refusal is the sentence that tells the model to use the client's tools instead of a built-in one. builtin is what
-// upstream calls it.
+// Refusal is the sentence that tells the model to use the client's tools instead of a built-in one. builtin is upstream's
+// name of it.
 func (m *Mapper) Refusal(builtin string) string {
 	if len(m.tools) == 0 {
 		return fmt.Sprintf("The built-in tool %q is not available, and neither is any other tool. Answer with what you know.", builtin)

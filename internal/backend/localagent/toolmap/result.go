@@ -12,8 +12,8 @@ type Match struct {
 	Text string
 }
 
-// Matches reads a search's output as grep -n prints it: file:line:text, a line each. It reports false when a line isn't
-// like that, so that nothing is lost by half understanding.
+// Matches reads the output of a search as grep -n prints it: file:line:text, one match a line. It reports false when any line
+// has another form: then the caller passes all of it on as it is.
 func Matches(output string) ([]Match, bool) {
 	var found []Match
 	for _, line := range Lines(output) {

@@ -27,8 +27,8 @@ type property struct {
 	required bool
 }
 
-// takes reports whether the property can hold JSON of that type. One without a plain type (anyOf, $ref) holds nothing
-// that we would be sure of.
+// takes reports whether the property can hold JSON of that type. A property without a plain type (anyOf, $ref) takes nothing,
+// because we can't be sure.
 func (p *property) takes(kind string) bool {
 	for _, t := range p.Type {
 		if t == kind {
@@ -38,10 +38,10 @@ func (p *property) takes(kind string) bool {
 	return false
 }
 
-// types is a schema's type: a name or a list of names.
+// types is a schema's "type": a name or a list of names.
 type types []string
 
-// UnmarshalJSON implements json.Unmarshaler. It never fails: a type that isn't understood is no type.
+// UnmarshalJSON implements json.Unmarshaler. It never fails: a type of another form counts as none.
 func (t *types) UnmarshalJSON(b []byte) error {
 	var one string
 	if json.Unmarshal(b, &one) == nil {
@@ -55,7 +55,7 @@ func (t *types) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// texts is an enum's texts. Members of other types are left out, which can only prevent a mapping.
+// texts is the texts of an enum. Members of other types are left out, which can only prevent a mapping.
 type texts []string
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -73,7 +73,7 @@ func (s *texts) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// readSchema reads the parameters of a tool; nil when they aren't understood.
+// readSchema reads the parameters of a tool; nil when they can't be understood. Then nothing is mapped to the tool.
 func readSchema(t *agent.Tool) *schema {
 	var s schema
 	if json.Unmarshal(t.Parameters, &s) != nil {
@@ -96,7 +96,8 @@ func readSchema(t *agent.Tool) *schema {
 	return &s
 }
 
-// find returns the first of the names that the schema has, exactly or simplified.
+// find returns the property for the first of the names that the schema has, exactly or simplified. Names that begin with a dash
+// ("-A") match exactly only, because simplified they would be a letter. nil when there is none.
 func (s *schema) find(names []string) *property {
 	for _, want := range names {
 		if p := s.Properties[want]; p != nil {
@@ -112,7 +113,8 @@ func (s *schema) find(names []string) *property {
 	return nil
 }
 
-// simplify makes spellings of a name the same: read_file, ReadFile, fs__read-file.
+// simplify makes different spellings of a name equal: read_file, ReadFile and fs__read-file all become readfile. A prefix that
+// ends in "__" is that of an MCP server.
 func simplify(name string) string {
 	if i := strings.LastIndex(name, "__"); i >= 0 {
 		name = name[i+2:]

@@ -1,6 +1,6 @@
 package toolmap
 
-// A role is what a parameter is for, whatever it is called.
+// A role is what a parameter is for, whatever it is called. Each is a field of Use.
 type role uint8
 
 const (
@@ -29,27 +29,28 @@ const (
 	url
 )
 
-// A rule says which tools of clients do what a built-in tool does.
+// A rule says which tools of clients do the same as a built-in tool.
 type rule struct {
 	name   string   // the built-in's own name, for refusals
 	tools  []string // names of tools that do the same, simplified, the likeliest first
 	params []param
 }
 
-// A param is one thing that a use may say.
+// A param is one parameter that a use may have a value for.
 type param struct {
 	role  role
 	names []string // what clients call it, simplified, the likeliest first
-	// must: a tool without this parameter is another kind of tool.
+	// required: a tool without this parameter is another kind of tool.
 	required bool
-	// hint: it may be left out when the client's tool has no place for it, because the result stays the same.
+	// optional: it may be left out when the client's tool has no place for it, because the result stays the same.
 	optional bool
-	// fit turns the value into what the client's parameter takes; nil means fitPlain.
+	// fit turns the value into what the client's parameter accepts; nil means fitPlain.
 	fit func(any, *property) (any, bool)
-	// fallback stands in when the client requires what the use doesn't say.
+	// otherwise is the value when the client requires one and the use has none.
 	otherwise func(*Use) any
 }
 
+// What clients call the path of a file, and of a folder.
 var pathNames = []string{"path", "filepath", "file", "filename", "absolutepath", "targetfile", "relativepath"}
 
 var dirNames = []string{"path", "dir", "directory", "dirpath", "directorypath", "folder", "targetdirectory", "relativeworkspacepath"}

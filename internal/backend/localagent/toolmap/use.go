@@ -16,7 +16,7 @@ const (
 	Fetch
 )
 
-// A Use is what the model wants to do with a built-in tool. A zero field was not said.
+// A Use is what the model wants to do with a built-in tool. A zero field means that the model has given no value.
 type Use struct {
 	Kind Kind
 
@@ -48,7 +48,8 @@ type Use struct {
 	URL string // Fetch
 }
 
-// said lists what the use says, by role. Content counts as said when it is empty: an empty file is a file.
+// values lists what the use has a value for, by role. The content of a write counts even when it is empty: an empty file is a
+// file.
 func (u *Use) values() map[role]any {
 	values := map[role]any{}
 	text := func(r role, s string) {
