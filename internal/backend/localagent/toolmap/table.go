@@ -31,7 +31,6 @@ const (
 
 // A rule says which tools of clients do the same as a built-in tool.
 type rule struct {
-	name   string   // the built-in's own name, for refusals
 	tools  []string // names of tools that do the same, simplified, the likeliest first
 	params []param
 }
@@ -58,7 +57,6 @@ var dirNames = []string{"path", "dir", "directory", "dirpath", "directorypath", 
 // rules is the table. Names are simplified: lower case, letters and digits only, without the prefix of an MCP server.
 var rules = map[Kind]rule{
 	Shell: {
-		name: "shell",
 		tools: []string{
 			"bash", "shell", "execcommand", "runcommand", "runshellcommand", "executecommand", "runterminalcmd",
 			"runterminalcommand", "runinterminal", "terminal", "shellcommand", "localshell", "exec", "sh",
@@ -72,7 +70,6 @@ var rules = map[Kind]rule{
 		},
 	},
 	Read: {
-		name:  "read",
 		tools: []string{"read", "readfile", "viewfile", "view", "openfile", "fileread", "cat"},
 		params: []param{
 			{role: path, names: pathNames, required: true},
@@ -81,7 +78,6 @@ var rules = map[Kind]rule{
 		},
 	},
 	Write: {
-		name: "write",
 		// Not among them: edit, create (which may refuse a file that is there), patch.
 		tools: []string{"write", "writefile", "writetofile", "filewrite"},
 		params: []param{
@@ -90,12 +86,10 @@ var rules = map[Kind]rule{
 		},
 	},
 	Delete: {
-		name:   "delete",
 		tools:  []string{"delete", "deletefile", "removefile", "filedelete"},
 		params: []param{{role: path, names: pathNames, required: true}},
 	},
 	Grep: {
-		name:  "grep",
 		tools: []string{"grep", "grepsearch", "ripgrep", "searchfilecontent", "searchfiles"},
 		params: []param{
 			{role: pattern, names: []string{"pattern", "regex", "query"}, required: true},
@@ -114,7 +108,6 @@ var rules = map[Kind]rule{
 		},
 	},
 	List: {
-		name: "ls",
 		// Not among them: glob, which doesn't list folders.
 		tools: []string{"ls", "list", "listdir", "listdirectory", "listfiles"},
 		params: []param{
@@ -123,7 +116,6 @@ var rules = map[Kind]rule{
 		},
 	},
 	Fetch: {
-		name:   "fetch",
 		tools:  []string{"webfetch", "fetch", "fetchurl", "fetchwebpage"},
 		params: []param{{role: url, names: []string{"url", "uri"}, required: true}},
 	},
