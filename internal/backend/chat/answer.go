@@ -36,8 +36,8 @@ type answer struct {
 // newAnswer begins to read the exchange, which it closes in the end.
 func newAnswer(x *replay.Exchange, req *agent.Request, access *replay.Access) *answer {
 	a := &answer{x: x, access: access, done: agent.Stop}
-	a.calls = markup.CallFilter{Tools: req.Offered(), Text: a.sayer(agent.Text), Call: a.call, Refuse: a.refuse}
-	a.thinking = markup.ThinkingFilter{Reasoning: a.sayer(agent.Reasoning), Text: a.calls.Write}
+	a.calls = markup.CallFilter{Tools: req.Offered(), Text: a.emitter(agent.Text), Call: a.call, Refuse: a.refuse}
+	a.thinking = markup.ThinkingFilter{Reasoning: a.emitter(agent.Reasoning), Text: a.calls.Write}
 	if !knowsTools(req) {
 		a.thinking.Text = a.calls.Text
 	}
@@ -101,7 +101,7 @@ func (a *answer) end() {
 }
 
 // sayer returns a function that queues text as events of the kind. The text is copied, because a filter uses its buffer again.
-func (a *answer) sayer(kind agent.Kind) func([]byte) {
+func (a *answer) emitter(kind agent.Kind) func([]byte) {
 	return func(p []byte) {
 		start := len(a.text)
 		a.text = append(a.text, p...) // p is a filter's own

@@ -35,7 +35,7 @@ func notInWord(r rune) bool {
 
 // set gives name a value that was written as text; the last one counts.
 func (a *arguments) set(name, value string) {
-	a.setJSON(name, decode(value, a.schema.saysString(name)))
+	a.setJSON(name, decode(value, a.schema.allowsString(name)))
 }
 
 func (a *arguments) setJSON(name string, value json.RawMessage) {

@@ -51,7 +51,7 @@ func (o *oneOrMany) UnmarshalJSON(data []byte) error {
 }
 
 // saysString reports whether the property called name may be a string.
-func (s *schema) saysString(name string) bool {
+func (s *schema) allowsString(name string) bool {
 	p, ok := s.Properties[name]
 	if !ok && json.Unmarshal(s.Others, &p) != nil {
 		return false
