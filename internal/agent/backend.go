@@ -39,24 +39,26 @@ type Run interface {
 	// is false. It may err on the side of false.
 	Buffered() bool
 
-	// Resume gives the client's results for the calls that this turn yielded, one result for each, in any order, and
-	// begins the next turn. Calls that upstream announced too late for the last turn are the first thing that the
-	// new turn yields. It returns once the results are handed to the transport. Errors are *Error.
+	// Resume hands in the client's results for the calls that this turn yielded, one result for each,
+	// in any order, and begins the next turn. Calls that upstream announced too late for the last turn
+	// are the first events of the new one. It returns once the results are handed to the transport.
+	// Errors are *Error.
 	Resume(ctx context.Context, results []ToolResult) error
 
-	// Close ends the run and lets go of everything that it holds. An unfinished run is reset upstream at once.
+	// Close ends the run and releases everything that it holds. An unfinished run is reset upstream at
+	// once.
 	Close() error
 }
 
 // An Identified Run can say which of upstream's conversations it belongs to, for logs.
 type Identified interface {
-	// ConversationID is upstream's id of the conversation. It doesn't change over the run's life.
+	// ConversationID is upstream's id of the conversation. It doesn't change during the run.
 	ConversationID() string
 }
 
-// A Retrying Run may begin again by itself as long as it has yielded nothing.
+// A Retrying Run may start again by itself as long as it has yielded nothing.
 type Retrying interface {
-	// AcceptedAt is when upstream accepted the attempt that the run stands on; zero while another one is being made.
+	// AcceptedAt is when upstream accepted the current attempt; zero while another one is being made.
 	// It may be called at any time and from any goroutine.
 	AcceptedAt() time.Time
 }
@@ -67,9 +69,9 @@ type Sized interface {
 	Size() int
 }
 
-// A Conversation is what a backend needs to carry on later with only the new messages: the state of upstream's
-// conversation after a finished run. It is opaque to everybody but the backend that made it and immutable, so that it
-// may be continued several times, also at once.
+// A Conversation is what a backend needs to continue later with only the new messages: the state of upstream's
+// conversation after a finished run. It is opaque to everybody but the backend that made it, and immutable, so it may
+// be continued several times, also at the same time.
 type Conversation interface {
 	// ID is upstream's id of the conversation.
 	ID() string
@@ -79,7 +81,7 @@ type Conversation interface {
 	MarshalBinary() ([]byte, error)
 }
 
-// A Restorer is a Backend whose conversations can be written down and read back, in another process too.
+// A Restorer is a Backend whose conversations can be encoded and decoded, in another process too.
 type Restorer interface {
 	// Restore decodes what MarshalBinary of this backend's Conversation returned. Bytes of another backend or
 	// version give an *Error with code [ConversationLost].

@@ -1,14 +1,18 @@
 // Package agent is the middle of Composer API: what a request is, what a run yields, and how it fails.
 //
-// Surfaces (the public APIs) decode requests into a [Request] and encode [Event]s; backends (the ways to reach a model)
-// take a Request and produce Events. They meet here and never import each other, so a new surface works with every
-// backend and a new backend with every surface.
+// Surfaces (the public APIs) decode requests into a [Request] and encode [Event]s; backends (the ways to reach a
+// model) take a Request and produce Events. They meet here and never import each other, so a new surface works with
+// every backend and a new backend with every surface.
 //
-// A [Backend] starts a [Run]. A run is one upstream conversation step; it may span several turns, a turn being one
+// A [Backend] starts a [Run]. A run is one conversation step upstream; it may span several turns, a turn being one
 // HTTP request and its answer. A turn ends with a [Done] event. After Done with [ToolCalls] the run waits for the
-// client's results: Resume begins the next turn on the same run. What happens between the two HTTP requests (who may
-// claim the run, how long it waits) is the business of package park, and when to start, resume or close is that of
-// package gateway.
+// client's results, and Resume begins the next turn on the same run:
 //
-// This package imports the standard library only and holds no behaviour beyond its own types.
+//	Start ─► Next … Done(ToolCalls) ─► Resume ─► Next … Done(Stop) ─► Close
+//	         one turn                            one turn
+//
+// What happens between the two HTTP requests (who may claim the run, how long it waits) is decided by package park, and
+// when to start, resume or close by package gateway.
+//
+// This package imports the standard library only and has no behaviour beyond its own types.
 package agent

@@ -15,7 +15,7 @@ type Error struct {
 	Message string
 	// Param names the request field at fault, in the surface's own spelling: "messages[2].content".
 	Param string
-	// FromUpstream is set when Message is what upstream said.
+	// FromUpstream is set when Message is upstream's own.
 	FromUpstream bool
 	// RetryAfter is how long to wait before trying again; 0 when unknown.
 	RetryAfter time.Duration
@@ -45,7 +45,7 @@ func (e *Error) Error() string {
 	return s
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
 // UserMessage is the sentence for the user, never empty.
@@ -77,7 +77,7 @@ func CodeOf(err error) Code {
 // Code is the kind of a failure.
 type Code uint8
 
-// The codes. What each becomes in HTTP stands in the surfaces' tables.
+// The codes. Their HTTP statuses are in the surfaces' tables.
 const (
 	Internal Code = iota + 1 // our fault
 
@@ -120,7 +120,7 @@ const (
 	Canceled          // the client went away; never reaches a client
 )
 
-// codes holds a name for logs and the sentence that stands in when an Error has none.
+// codes has a name for logs, and the sentence that is used when an Error has none.
 var codes = [...]struct{ name, sentence string }{
 	Internal:                 {"internal", "Something went wrong on our side. Please try again."},
 	InvalidJSON:              {"invalid_json", "The request body is not valid JSON."},

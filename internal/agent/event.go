@@ -31,7 +31,7 @@ type Event struct {
 
 // A ToolCall is the model's request that the client runs a tool.
 type ToolCall struct {
-	// ID identifies the call within its run. It is minted by NewCallID, so that it is short, unique and
+	// ID identifies the call within its run. NewCallID makes it, so that it is short, unique and
 	// unguessable whatever upstream's own id looks like.
 	ID string
 	// Name is one of Request.Tools' names.
@@ -55,7 +55,7 @@ type Usage struct {
 	Output     int64 // tokens written, Reasoning included
 	Reasoning  int64 // the part of Output that is thinking
 
-	// Estimated is true when upstream has not said (all of) it and we counted ourselves.
+	// Estimated is true when upstream has not reported all of it and we have counted ourselves.
 	Estimated bool
 	// Price is what the model's tokens cost; zero when it isn't known. The gateway fills it in, backends leave it.
 	Price Price
@@ -86,7 +86,7 @@ func (u Usage) CostUSD() float64 { return u.InputUSD() + u.OutputUSD() }
 // Reason says why a turn ended.
 type Reason uint8
 
-// The reasons. Only the first two come from backends; the gateway cuts for the others.
+// The reasons. Only the first two come from backends; the gateway cuts answers off for the others.
 const (
 	Stop      Reason = iota + 1 // the model is done, or a stop sequence was met
 	ToolCalls                   // the model waits for the results of the calls of this turn
@@ -99,7 +99,7 @@ type Done struct {
 	Reason Reason
 	// StopText is which of Request.Stop was met; "" when the model ended by itself. Only the gateway sets it.
 	StopText string
-	// Conversation lets a later request carry on from here; nil when it can't.
+	// Conversation lets a later request continue from here; nil when it can't.
 	Conversation Conversation
 	// Repairs are the further attempts that the answer took, in order. The gateway fills it in, backends leave it.
 	Repairs []Repair
@@ -115,7 +115,8 @@ const (
 	RepairArguments  Repair = "arguments"   // its arguments did not fit the tool's schema
 )
 
-// Accepted is what is known once upstream has taken a run, before its first event: a surface's response headers.
+// Accepted is what is known once upstream has accepted a run, before its first event: what the surface puts into the
+// response's headers.
 type Accepted struct {
 	Upstream string // the backend's name
 	Resume   Resume

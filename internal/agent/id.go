@@ -25,7 +25,7 @@ func NewID(prefix string, n int) string {
 	return string(id)
 }
 
-// NewCallID mints the id of a tool call: 29 characters, because some clients cut ids that are longer than 40.
+// NewCallID makes the id of a tool call: 29 characters, because some clients truncate ids of more than 40.
 func NewCallID() string { return NewID("call_", 24) }
 
 // NewUUID returns a random UUID (RFC 9562, version 4).
@@ -35,7 +35,7 @@ func NewUUID() string {
 	return formatUUID(4, b)
 }
 
-// UUIDFrom returns the UUID that always stands for the hash (RFC 9562, version 8).
+// UUIDFrom returns a UUID that is always the same for the hash (RFC 9562, version 8).
 func UUIDFrom(hash [sha256.Size]byte) string { return formatUUID(8, [16]byte(hash[:16])) }
 
 func formatUUID(version byte, b [16]byte) string {
@@ -44,5 +44,5 @@ func formatUUID(version byte, b [16]byte) string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// NewConversationID mints the id of a conversation upstream, in the form that Cursor's SDK gives to its agents.
+// NewConversationID makes the id of a conversation upstream, in the form that Cursor's SDK gives to its agents.
 func NewConversationID() string { return "agent-" + NewUUID() }

@@ -19,8 +19,9 @@ type Request struct {
 	// Model is what upstream is asked for. The gateway fills it in; a backend reads only this.
 	Model Model
 
-	// Messages is the whole conversation as the client tells it, oldest first, never empty. Anything may follow
-	// anything; the surfaces have checked that each tool message answers a call that an earlier one announced.
+	// Messages is the whole conversation as the client tells it, oldest first, never empty. The roles
+	// may come in any order; the surfaces have checked that each tool message answers a call that an
+	// earlier message made.
 	Messages []Message
 	Tools    []Tool
 	// ToolChoice says which of Tools the model may or must call.
@@ -70,7 +71,7 @@ type Caller struct {
 	KeyID string
 }
 
-// An Origin names the HTTP request that a turn came with. It holds nothing that was said.
+// An Origin names the HTTP request that a turn came with. It holds nothing of its content.
 type Origin struct {
 	// RequestID is the id of the request, as the x-request-id header shows it.
 	RequestID string
@@ -108,7 +109,7 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // A Model is what upstream is asked for.
 type Model struct {
 	ID     string  // upstream's id, "composer-2.5"
-	Params []Param // such as fast=false; always explicit, because upstream's default is the dear one
+	Params []Param // such as fast=false; always explicit, because upstream's default is the expensive one
 	// MaxMode is set for a choice of parameters that upstream offers in its max mode only. It isn't part of String.
 	MaxMode bool
 	// Name is the catalogue's name of the model, "composer-2.5-fast", by whatever alias the client has asked for it. It
@@ -264,9 +265,9 @@ func (r *Request) Offered() []Tool {
 	return offered
 }
 
-// FirstNew is the index of the first message that is new since the model last spoke: what follows the last message that
-// came from the model or answered it. It is 0 when the conversation begins with this request, and len(messages) when
-// the conversation ends with the model's words or with results.
+// FirstNew is the index of the first message that is new since the model's last answer: the one after the last message
+// that is the model's or a tool's result. It is 0 when the conversation begins with this request, and len(messages)
+// when it ends with an answer or with results.
 func FirstNew(messages []Message) int {
 	for i := len(messages) - 1; i >= 0; i-- {
 		if r := messages[i].Role; r == Assistant || r == ToolRole {

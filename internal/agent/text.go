@@ -2,17 +2,17 @@ package agent
 
 import "unicode/utf8"
 
-// A TextJoiner makes whole characters of text that comes in pieces cut anywhere, as [Event].Text wants it. What can't
-// become a character is replaced by U+FFFD, one for each byte, as Go's own conversions do. So the pieces are the whole
-// text, however it was cut. The zero value is ready; it is used by one goroutine.
+// A TextJoiner makes whole characters of text that comes in pieces cut anywhere, because [Event].Text must be valid
+// UTF-8. Bytes that can't become a character are replaced by U+FFFD, one for each byte, as Go's own conversions do. So
+// the pieces joined are the whole text, however it was cut. The zero value is ready; it is used by one goroutine.
 type TextJoiner struct {
 	held   [utf8.UTFMax - 1]byte // the beginning of a character
 	n      int                   // of held
 	joined []byte                // what was held and the piece behind it
 }
 
-// Add takes a piece and returns what is whole now, maybe nothing. The result is valid until the next call and may share
-// piece's memory.
+// Add takes a piece and returns what is complete now, maybe nothing. The result is valid until the next call and may
+// share piece's memory.
 func (j *TextJoiner) Add(piece []byte) []byte {
 	if j.n > 0 {
 		j.joined = append(append(j.joined[:0], j.held[:j.n]...), piece...)
@@ -34,14 +34,14 @@ func (j *TextJoiner) Yields(piece []byte) bool {
 	return n > unfinished(both[:n])
 }
 
-// Rest returns what is left at the end of the text.
+// Rest returns what is left at the end of the text: bytes of a character that was never completed.
 func (j *TextJoiner) Rest() []byte {
 	rest := valid(j.held[:j.n])
 	j.n = 0
 	return rest
 }
 
-// unfinished is the length of the beginning of a character that b ends in.
+// unfinished is how many bytes at the end of b are the beginning of a character.
 func unfinished(b []byte) int {
 	for n := 1; n < utf8.UTFMax && n <= len(b); n++ {
 		if last := b[len(b)-n:]; utf8.RuneStart(last[0]) {

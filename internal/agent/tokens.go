@@ -1,6 +1,6 @@
 package agent
 
-// What is counted where upstream doesn't count for us, or not in time. Such counts go with Usage.Estimated.
+// Estimates for where upstream doesn't count, or not in time. They are marked with Usage.Estimated.
 const (
 	// SizePerToken is the usual size of a token of English or of code, in bytes or characters.
 	SizePerToken = 4
@@ -8,10 +8,10 @@ const (
 	TokensPerImage = 1000
 )
 
-// EstimateTokens is about how many tokens a text of the given size is, rounded up.
+// EstimateTokens estimates the tokens of a text of the given size, rounded up.
 func EstimateTokens(size int) int64 { return int64(size+SizePerToken-1) / SizePerToken }
 
-// EstimatePrompt is about how many tokens req's conversation and tools are.
+// EstimatePrompt estimates the tokens of req's conversation and tools.
 func EstimatePrompt(req *Request) int64 {
 	size, images := 0, 0
 	for i := range req.Messages {

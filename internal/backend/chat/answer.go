@@ -12,13 +12,16 @@ import (
 	"composer-api/internal/cursor/markup"
 )
 
-// An answer turns the pieces of one exchange into events: a replay.Answer. It owns its exchange. Next and Buffered are called
-// by one goroutine at a time, Close by any.
+// An answer turns the pieces of one exchange into events: a replay.Answer. It owns its exchange. Next and
+// Buffered are called by one goroutine at a time, Close by any.
+//
+//	piece ─► joiner: whole characters ─► ThinkingFilter ─► reasoning ─────────────────► queue
+//	                                          └──────────► CallFilter ─► text, calls ─► queue
 type answer struct {
 	x      *replay.Exchange
 	access *replay.Access // drops a token that upstream refuses in the stream
 
-	// The way of a piece: whole characters, then thinking from text, then calls from text, then the queue.
+	// The stages of a piece: whole characters, then thinking from text, then calls from text, then the queue.
 	joinThinking, joinText agent.TextJoiner
 	thinking               markup.ThinkingFilter
 	calls                  markup.CallFilter
@@ -79,7 +82,7 @@ func (a *answer) Buffered() bool { return a.next < len(a.queue) || a.x.Buffered(
 // Close implements replay.Answer.
 func (a *answer) Close() error { return a.x.Close() }
 
-// take puts a piece through the filters. Any piece is progress; heartbeats give none.
+// take puts a piece through the filters. Any piece is progress: a heartbeat makes no piece.
 func (a *answer) take(field byte, text []byte) {
 	a.x.Progressed()
 	if field == inThinking {
@@ -89,7 +92,8 @@ func (a *answer) take(field byte, text []byte) {
 	}
 }
 
-// end empties the filters and ends the turn.
+// end empties the filters, in the order of the stages, and queues the end of the turn. Usage is always an
+// estimate, because this endpoint reports none.
 func (a *answer) end() {
 	a.ended = true
 	a.thinking.WriteThinking(a.joinThinking.Rest())
@@ -100,7 +104,8 @@ func (a *answer) end() {
 	a.add(agent.Event{Kind: agent.DoneKind, Done: &agent.Done{Reason: a.done}})
 }
 
-// sayer returns a function that queues text as events of the kind. The text is copied, because a filter uses its buffer again.
+// emitter returns a function that queues text as events of the kind. The text is copied, because a filter
+// uses its buffer again.
 func (a *answer) emitter(kind agent.Kind) func([]byte) {
 	return func(p []byte) {
 		start := len(a.text)

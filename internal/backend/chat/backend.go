@@ -24,10 +24,11 @@ type Config struct {
 
 	// Endpoint is the URL of the chat endpoint; "" is none.
 	Endpoint string
-	// ClientVersion is what we call ourselves; "" means DefaultClientVersion (CURSOR_CLIENT_VERSION).
+	// ClientVersion is the version that we report (CURSOR_CLIENT_VERSION); "" means
+	// DefaultClientVersion.
 	ClientVersion string
-	// Headers are further headers that the operator's endpoint wants. They go before our own of the same name, but for
-	// those that carry the protocol and the token. See [ParseHeaders].
+	// Headers are further headers that the operator's endpoint wants. They replace our own of the same
+	// name, except those that carry the protocol and the token. See [ParseHeaders].
 	Headers http.Header
 
 	// Auth exchanges the caller's key. Required.
@@ -38,10 +39,11 @@ type Config struct {
 	Limits replay.Limits
 }
 
-// DefaultClientVersion is the version of Cursor's editor that we say we are, as the reference system does.
+// DefaultClientVersion is the version of Cursor's editor that we report, as the reference system does.
 const DefaultClientVersion = "2.6.22"
 
-// A Backend speaks to the chat endpoint. It is safe for concurrent use.
+// A Backend sends requests to the chat endpoint. It is safe for concurrent use and owns nothing that needs
+// closing.
 type Backend struct {
 	config Config
 }
@@ -69,7 +71,7 @@ func (b *Backend) Probe(ctx context.Context) error {
 	return reach.Probe(ctx, b.config.Transport, b.config.Endpoint, backendSetting)
 }
 
-// Start implements agent.Backend. There is no conversation to continue here.
+// Start implements agent.Backend. No conversation can be continued here, because upstream keeps none.
 func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, error) {
 	switch {
 	case req.Continue != nil:
@@ -87,8 +89,8 @@ func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, err
 	return run, nil
 }
 
-// ask sends one request and returns the answer that begins: a replay.Open. Each call is an attempt, with a token and message id
-// of its own.
+// ask sends one request and returns its answer: a replay.Open. Each call is an attempt, with a token and a
+// message id of its own.
 func (b *Backend) ask(ctx context.Context, req *agent.Request, conversationID string) (replay.Answer, error) {
 	mode := askMode
 	if b.config.ForceAgent || len(req.Offered()) > 0 {
@@ -124,8 +126,8 @@ func (b *Backend) ask(ctx context.Context, req *agent.Request, conversationID st
 	return a, nil
 }
 
-// post makes the HTTP request. The operator's headers replace ours of the same name, but not those that carry the protocol and
-// the token.
+// post makes the HTTP request. The operator's headers replace ours of the same name, but not those that
+// carry the protocol and the token.
 func (b *Backend) post(ctx context.Context, body []byte, token agent.Secret, conversationID string) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.config.Endpoint, bytes.NewReader(body))
 	if err != nil {
@@ -134,8 +136,8 @@ func (b *Backend) post(ctx context.Context, body []byte, token agent.Secret, con
 	}
 	for name, value := range map[string]string{
 		"X-Cursor-Client-Version": b.config.ClientVersion,
-		// The value that the local-agent protocol is known to use; an endpoint that wants another is told so by the
-		// operator's headers.
+		// The value that the local-agent protocol is known to use. For an endpoint that wants another, the
+		// operator configures a header.
 		"X-Cursor-Client-Type": "sdk",
 		"X-Cursor-Timezone":    "UTC",
 		"X-Request-Id":         agent.NewUUID(),
@@ -153,7 +155,8 @@ func (b *Backend) post(ctx context.Context, body []byte, token agent.Secret, con
 	return req, nil
 }
 
-// modelName is the model as this endpoint knows it: one name, the tier at its end. Other parameters have no place in it.
+// modelName is the model as this endpoint names it: "composer-2.5", or "composer-2.5-fast" for the fast
+// tier. Other parameters can't be expressed.
 func modelName(m agent.Model) string {
 	for _, p := range m.Params {
 		if p.ID == "fast" && p.Value == "true" {
@@ -163,8 +166,8 @@ func modelName(m agent.Model) string {
 	return m.ID
 }
 
-// ParseHeaders reads the lines of COMPOSER_CHAT_HEADERS, each "Name: value". Empty lines are skipped. Errors name the
-// line, not its value.
+// ParseHeaders reads the lines of COMPOSER_CHAT_HEADERS, each "Name: value". Empty lines are skipped, and a
+// name may come more than once. Errors name the line, not its value, which may be a secret.
 func ParseHeaders(lines string) (http.Header, error) {
 	headers := http.Header{}
 	n := 0
@@ -190,5 +193,5 @@ func isHeaderName(name string) bool {
 	})
 }
 
-// isControl reports whether a header's value may not hold r.
+// isControl reports whether r may not be in a header's value.
 func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }

@@ -1,4 +1,5 @@
-// Package chat is a backend on Cursor's older chat endpoint: one request, one answer, and nothing stays upstream.
+// Package chat is a backend on Cursor's older chat endpoint: one request, one answer, and nothing stays
+// upstream.
 //
 // The conversation goes out as one text. Composer writes its thinking and its tool calls into its own text; package
 // markup reads them out again. Tools work by replay: after a call the run asks again, with the call and its result at

@@ -9,19 +9,20 @@ import (
 	"composer-api/internal/sse"
 )
 
-// route is how upstream's errors are read. The only thing that a request names, and so may not be there, is the model.
+// route says how upstream's errors are read. The only thing that a request names, and that may be missing,
+// is the model.
 var route = cursorerr.Route{
 	Endpoint: "CURSOR_CHAT_ENDPOINT", Version: "CURSOR_CLIENT_VERSION", NotFound: agent.ModelNotFound,
 }
 
-// fault is the error for an answer that ended with err before it was complete: *agent.Error, or *cursorerr.Failure when another
-// attempt may help.
+// fault is the error for an answer that ended with err before it was complete: *agent.Error, or
+// *cursorerr.Failure when another attempt may help.
 func (a *answer) fault(err error) error {
 	var known *agent.Error
 	var connectErr *connectwire.Error
 	var format *connectwire.FormatError
 	switch {
-	case errors.As(err, &known): // a *cursorerr.Failure has one, too
+	case errors.As(err, &known): // a *cursorerr.Failure wraps one, too
 		return err
 	case errors.As(err, &connectErr):
 		return a.access.Refused(route.Read(connectErr))

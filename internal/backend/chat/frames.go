@@ -14,18 +14,18 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// An answer comes in one of two forms: Connect frames of protobuf messages, or, from older servers, server-sent events.
-// Both become pieces: text behind one byte that says which field it stands in.
+// An answer comes in one of two forms: Connect frames of protobuf messages, or, from older servers,
+// server-sent events. Both become pieces: text after one byte that says which field it comes from.
 const (
 	inThinking byte = 'R'
 	inAnswer   byte = 'T'
 )
 
-// A pieceReader reads an answer's pieces, which are valid during yield, until yield is false or the stream is over. It
-// returns io.EOF at a good end.
+// A pieceReader reads an answer's pieces, which are valid during yield, until yield is false or the stream is
+// over. It returns io.EOF at a good end.
 type pieceReader func(yield func(piece []byte) bool) error
 
-// readerFor chooses by what the server says its answer is.
+// readerFor chooses the reader by the answer's content type.
 func readerFor(x *replay.Exchange) pieceReader {
 	if kind, _, _ := mime.ParseMediaType(x.Response.Header.Get("Content-Type")); kind == "text/event-stream" {
 		return func(yield func([]byte) bool) error { return readEvents(x, yield) }
@@ -33,7 +33,8 @@ func readerFor(x *replay.Exchange) pieceReader {
 	return func(yield func([]byte) bool) error { return readFrames(x, yield) }
 }
 
-// readFrames reads Connect frames. The end of the stream is connectwire's error; errFrame is a frame that is no message.
+// readFrames reads Connect frames. At the end of the stream it returns connectwire's error, and errFrame for a
+// frame whose payload is not a message.
 func readFrames(src io.Reader, yield func([]byte) bool) error {
 	frames := connectwire.NewReader(src, 0)
 	var piece []byte
@@ -61,11 +62,15 @@ func readFrames(src io.Reader, yield func([]byte) bool) error {
 	}
 }
 
-// errFrame is the error for data that can't be decoded. The next answer would be no better, so it is not retried.
+// errFrame is the error for data that can't be decoded. It is not retried, because the next answer would be
+// no better.
 var errFrame = errors.New("a frame that is no message")
 
-// The fields of a response frame that are read. Field 1 holds tool calls in a binary form that nobody knows; the same
-// calls stand in the text.
+// The fields of a response frame that are read:
+//
+//	{2: {1: text, 25: {1: thinking}}}
+//
+// Field 1 holds tool calls in a binary form that is not known; the same calls are in the text.
 const (
 	frameMessage    = 2
 	messageText     = 1
@@ -73,7 +78,7 @@ const (
 	thinkingText    = 1
 )
 
-// decodeFrame finds the two texts in a frame. They are parts of payload.
+// decodeFrame finds the two texts in a frame. They share payload's memory.
 func decodeFrame(payload []byte) (thinking, text []byte, err error) {
 	message, err := lastField(payload, frameMessage)
 	if err != nil {
@@ -113,12 +118,13 @@ func lastField(message []byte, want protowire.Number) (value []byte, err error) 
 // readEvents reads the server-sent events of older servers:
 //
 //	interaction_update {"type":"text-delta","text":…} and {"type":"summary","summary":…}
-//	assistant {"text":…}      a message, whole
-//	result {"result":…}       the answer, whole
+//	assistant {"text":…}      a whole message
+//	result {"result":…}       the whole answer
 //	error {"message":…}
 //	done
 //
-// What comes whole repeats the deltas before it, if there were any; then only what they left out is a piece.
+// What comes whole repeats the deltas before it, if there were any; then only what they left out becomes a
+// piece. A stream that ends without a result or done was cut off.
 func readEvents(src io.Reader, yield func([]byte) bool) error {
 	r := eventReader{yield: yield}
 	for event, err := range sse.Scan(src) {
@@ -143,7 +149,8 @@ type eventReader struct {
 	complete bool   // the result has come
 }
 
-// event takes one event. io.EOF is the good end.
+// event handles one event. It returns io.EOF at the good end, and errFrame for data that is not the JSON that
+// its type has. Types that we don't know are skipped.
 func (r *eventReader) event(e sse.Event) error {
 	var data struct {
 		Type    string `json:"type"`
@@ -184,8 +191,8 @@ func (r *eventReader) event(e sse.Event) error {
 	return nil
 }
 
-// remainder is what whole holds beyond the deltas; nothing when it doesn't begin with them, because what was given out can't be
-// taken back.
+// remainder is what whole has after the deltas; nothing when it doesn't begin with them, because what was
+// yielded can't be taken back.
 func remainder(whole, deltas string) string {
 	if len(whole) <= len(deltas) {
 		return ""
@@ -196,7 +203,7 @@ func remainder(whole, deltas string) string {
 	return ""
 }
 
-// emit yields text as a piece, if there is any. io.ErrUnexpectedEOF says that nobody wants more.
+// emit yields text as a piece, if there is any. io.ErrUnexpectedEOF means that yield was false.
 func (r *eventReader) emit(field byte, text string) error {
 	if text == "" {
 		return nil

@@ -12,15 +12,16 @@ import (
 	_ "golang.org/x/image/webp" // the same
 )
 
-// An image is what the request tells about one.
+// An image is what the request has about one.
 type image struct {
 	data          []byte // as the client sent it, in any of the formats that measure reads
 	width, height int    // in pixels
 	id            string // a UUID
 }
 
-// measure finds the size in pixels that the endpoint wants to know. Only the header of an image is read. An
-// image in another format is the client's mistake, agent.InvalidValue.
+// measure finds the size in pixels that the endpoint wants to know. Only the header of an image is decoded, so
+// a small file with huge dimensions costs nothing. An image in another format is the client's mistake,
+// agent.InvalidValue.
 func measure(images []*agent.Image) ([]image, error) {
 	measured := make([]image, len(images))
 	for i, img := range images {
@@ -34,7 +35,8 @@ func measure(images []*agent.Image) ([]image, error) {
 	return measured, nil
 }
 
-// encode writes the image's message. Source of the fields: the chat endpoint's description.
+// encode encodes the image's message: {1: bytes, 2: {1: width, 2: height}, 3: uuid}. Source of the fields: the
+// chat endpoint's description.
 func (i *image) encode() wire {
 	var size wire
 	size.num(1, uint64(i.width))

@@ -15,8 +15,22 @@ type prompt struct {
 	images []*agent.Image
 }
 
-// render writes the conversation: what mode this is and how to call a tool, the tools, what the client asks of the
-// answer, and then the transcript. A single user message that asks for nothing else is its own prompt.
+// render writes the conversation: the mode and how to call a tool, the tools, what the client asks of the
+// answer, and then the transcript. A single user message that asks for nothing else is sent as it is.
+//
+//	(rules, tools as lines of JSON)
+//
+//	[system]
+//	Be brief.
+//
+//	[user]
+//	What does go.mod say?
+//
+//	[assistant]
+//	<|tool_calls_begin|>…<|tool_calls_end|>
+//
+//	[result of call 1, read]
+//	module example
 func render(req *agent.Request, m mode) prompt {
 	r := renderer{names: map[string]string{}, numbers: map[string]int{}}
 	rules := instructions(req)
@@ -32,8 +46,8 @@ func render(req *agent.Request, m mode) prompt {
 	return prompt{r.text.String(), r.images}
 }
 
-// What the prompt tells the model, in the order in which it may stand there. The endpoint has no other place for tools and
-// for the form of an answer. Source of the markers: the chat endpoint's description.
+// What the prompt tells the model, in the order in which it comes. The endpoint has no other place for tools
+// and for the form of an answer. Source of the markers: the chat endpoint's description.
 const (
 	agentRule  = "You are in agent mode, behind an API.\n"
 	answerRule = "The conversation so far stands below. Give the next answer of [assistant], without a heading.\n"
@@ -61,7 +75,8 @@ The tools, one on a line:
 	beforeMessage = "\n[%s]\n"
 )
 
-// instructions is what the client asks of the answer: the tools, and its form; "" when it asks nothing.
+// instructions is what the client asks of the answer: the tools, the choice among them, and the answer's form;
+// "" when it asks for nothing.
 func instructions(req *agent.Request) string {
 	var b strings.Builder
 	tools := req.Offered()
@@ -113,15 +128,17 @@ func writeTool(b *strings.Builder, t *agent.Tool) {
 	}
 }
 
-// A renderer writes a transcript.
+// A renderer writes a transcript. It is used once.
 type renderer struct {
-	text    strings.Builder
-	images  []*agent.Image
-	names   map[string]string // of the tools that were called, by call id
-	numbers map[string]int    // of the calls, by call id: results name them so
+	text   strings.Builder
+	images []*agent.Image
+	// names are the names of the tools that were called, and numbers the numbers of the calls from 1,
+	// both by call id: a result refers to its call by number, because the model has never seen our ids.
+	names   map[string]string
+	numbers map[string]int
 }
 
-// headings are the names that the transcript gives to roles. A tool's result has a heading of its own.
+// headings are the transcript's names for roles. A tool's result has a heading of its own.
 var headings = map[agent.Role]string{agent.System: "system", agent.User: "user", agent.Assistant: "assistant"}
 
 // transcript writes the messages, each under its heading.
@@ -137,13 +154,13 @@ func (r *renderer) transcript(messages []agent.Message) {
 	}
 }
 
-// heading says who speaks: "user", "user Ada", "result of call 2, read", "error from call 2, read".
+// heading names the speaker: "user", "user Ada", "result of call 2, read", "error from call 2, read".
 func (r *renderer) heading(m *agent.Message) string {
 	if m.Role != agent.ToolRole {
 		return strings.TrimSpace(headings[m.Role] + " " + oneLine(m.Name))
 	}
 	number, known := r.numbers[m.CallID]
-	if !known { // a call that the transcript no longer holds
+	if !known { // the transcript does not have the call
 		return "result of an earlier call"
 	}
 	what := "result of"
@@ -153,7 +170,7 @@ func (r *renderer) heading(m *agent.Message) string {
 	return fmt.Sprintf("%s call %d, %s", what, number, r.names[m.CallID])
 }
 
-// parts writes texts as they are and a note where an image belongs.
+// parts writes texts as they are, and a note where an image belongs, unless the image is all there is.
 func (r *renderer) parts(parts []agent.Part) {
 	for _, p := range parts {
 		if p.Image == nil {
@@ -167,7 +184,7 @@ func (r *renderer) parts(parts []agent.Part) {
 	}
 }
 
-// calls writes calls as the model itself writes them.
+// calls writes calls in the markup that the model itself uses.
 func (r *renderer) calls(calls []agent.ToolCall) {
 	var block []byte
 	for i := range calls {
@@ -181,7 +198,7 @@ func (r *renderer) calls(calls []agent.ToolCall) {
 	r.text.Write(markup.Block(block))
 }
 
-// oneLine makes a name fit for a heading.
+// oneLine makes a name fit for a heading: no line breaks and no brackets, so that it can't imitate one.
 func oneLine(s string) string {
 	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r <= ' ' || r == '[' || r == ']' }), " ")
 }

@@ -30,9 +30,10 @@ type request struct {
 	now            time.Time // told to the server in UTC
 }
 
-// encodeRequest writes the request. It is written by hand, because of most of its fields nobody knows the name or the
-// purpose, only the number and the value that is expected, explicit zeros included: a .proto file would have to invent
-// names and could not show the values. Every line is a line of the endpoint's description.
+// encodeRequest encodes the request. It is written by hand, because the names and purposes of most of its
+// fields are unknown: only the number and the value that is expected, explicit zeros included. A .proto file
+// would have to invent names and could not show the values. Every line is a line of the endpoint's
+// description.
 func encodeRequest(r *request) []byte {
 	var user wire
 	user.str(1, r.text)
@@ -60,7 +61,7 @@ func encodeRequest(r *request) []byte {
 	var client wire
 	client.str(1, runtime.GOOS)
 	client.str(2, runtime.GOARCH)
-	client.str(3, "") // the version of the operating system is nobody's business
+	client.str(3, "") // the version of the operating system is not sent
 	client.str(4, "composer-api")
 	client.str(5, r.now.UTC().Format(time.RFC3339))
 
@@ -97,7 +98,7 @@ func encodeRequest(r *request) []byte {
 	return outer
 }
 
-// wire is a protobuf message that is being written. Unlike generated code it writes zeros and empty texts.
+// wire is a protobuf message that is being written. Unlike generated code it writes zeros and empty strings.
 type wire []byte
 
 // str appends a field that holds a string.
@@ -121,8 +122,8 @@ func (w *wire) num(field protowire.Number, n uint64) {
 // localAgentPrefix begins the ids that the gateway chooses; the rest is the UUID that this endpoint wants.
 const localAgentPrefix = "agent-"
 
-// conversationID is upstream's id for the request's conversation, a UUID: the one that the gateway chose, or always the
-// same for one owner's session, or a new one.
+// conversationID is upstream's id for the request's conversation, a UUID: the one that the gateway has chosen,
+// or one that is always the same for one owner's session, or a new one.
 func conversationID(req *agent.Request) string {
 	switch {
 	case req.ConversationID != "":

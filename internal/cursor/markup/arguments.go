@@ -7,8 +7,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// arguments gathers the arguments of one call that were written as text, and gives each the type that the tool's schema
-// leaves room for.
+// arguments collects the arguments of one call that were written as text, and gives each the JSON type that the
+// tool's schema allows.
 type arguments struct {
 	schema *schema
 	names  []string
@@ -21,7 +21,7 @@ func (a *arguments) isName(name string) bool {
 	return known || isWord(name)
 }
 
-// isKnown is isName without words that the schema doesn't know, if it knows any.
+// isKnown is stricter than isName: if the schema has any properties, only their names count.
 func (a *arguments) isKnown(name string) bool {
 	_, known := a.schema.Properties[name]
 	return known || len(a.schema.Properties) == 0 && a.isName(name)
@@ -33,7 +33,7 @@ func notInWord(r rune) bool {
 	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '_' || r == '-' || r == '.' || r == '$')
 }
 
-// set gives name a value that was written as text; the last one counts.
+// set gives name a value that was written as text. If it comes again, the last value counts.
 func (a *arguments) set(name, value string) {
 	a.setJSON(name, decode(value, a.schema.allowsString(name)))
 }
@@ -45,8 +45,9 @@ func (a *arguments) setJSON(name string, value json.RawMessage) {
 	a.values[name] = value
 }
 
-// decode makes JSON of a value that was written as text: what reads as true, false, null, a number, an object or an
-// array is that, unless the schema says string; all else is a string, unchanged.
+// decode makes JSON of a value that was written as text: true, false, null, a number, an object or an array is
+// decoded, unless the schema allows a string; everything else is a string, unchanged. So {"zip": "01234"} is not
+// turned into a number where the schema says string.
 func decode(value string, isString bool) json.RawMessage {
 	if trimmed := strings.TrimSpace(value); !isString && trimmed != "" && trimmed[0] != '"' && json.Valid([]byte(trimmed)) {
 		return json.RawMessage(trimmed)
@@ -60,7 +61,7 @@ func quote(s string) json.RawMessage {
 	return quoted
 }
 
-// object is the arguments as a JSON object, in the order in which they were written.
+// object is the arguments as a JSON object, in the order in which they were first written.
 func (a *arguments) object() json.RawMessage {
 	object := []byte{'{'}
 	for i, name := range a.names {

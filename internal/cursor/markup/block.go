@@ -49,7 +49,7 @@ type Refusal struct {
 // maxBlock is the size, in bytes, beyond which what is kept is taken for text, and so is the rest of the answer.
 const maxBlock = 8 << 20
 
-// Write takes the next piece of text.
+// Write takes the next piece of text. Text and Call are called before it returns.
 func (f *CallFilter) Write(p []byte) {
 	f.scan.shapes = blockShapes
 	f.scan.write(p, f.take)
@@ -114,6 +114,7 @@ func (f *CallFilter) reset() {
 	f.kept, f.marks, f.block = f.kept[:0], f.marks[:0], false
 }
 
+// emit passes on text, if there is any.
 func (f *CallFilter) emit(p []byte) {
 	if len(p) > 0 {
 		f.Text(p)

@@ -135,12 +135,12 @@ func firstLine(p []byte) string {
 	return strings.TrimSpace(string(line))
 }
 
-// trimLastBreak takes the line break that belongs to the form, not to the value, off its end.
+// trimLastBreak removes the line break at the end that belongs to the form and not to the value.
 func trimLastBreak(s string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(s, "\n"), "\r")
 }
 
-// Where the name and the arguments stand in the object form, in order of preference.
+// Where the name and the arguments are in the object form, in order of preference.
 var (
 	nameKeys     = []string{"name", "tool", "tool_name", "toolName"}
 	argumentKeys = []string{"arguments", "args", "input", "parameters", "params"}
@@ -173,6 +173,7 @@ func parseObject(body []byte, tools *toolbox) (call, *Refusal, bool) {
 	return call{name, tool, arguments}, refusal, true
 }
 
+// first is the value of the first of the keys that the object has; nil when it has none.
 func first(object map[string]json.RawMessage, keys []string) json.RawMessage {
 	for _, k := range keys {
 		if v, ok := object[k]; ok {

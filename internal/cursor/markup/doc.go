@@ -1,5 +1,6 @@
-// Package markup reads what Composer writes between its words where an upstream gives its text as it is, as the older chat
-// endpoint does: where thinking ends and the answer begins, and tool calls written as text.
+// Package markup reads the markers that Composer writes into its text, where an upstream passes that text on as
+// it is, as the older chat endpoint does: where thinking ends and the answer begins, and tool calls written as
+// text.
 //
 // It is two streaming filters, used one after the other:
 //

@@ -58,7 +58,7 @@ func cutExpression(s string) (name, inner string, bare, ok bool) {
 	return strings.TrimSpace(s[:i]), inner, false, ok
 }
 
-// cutName takes "name:" or "name=" off s.
+// cutName cuts "name:" or "name=" off the beginning of s.
 func cutName(s string) (name, rest string, ok bool) {
 	i := strings.IndexAny(s, ":=")
 	if i < 0 {
@@ -69,8 +69,8 @@ func cutName(s string) (name, rest string, ok bool) {
 
 const blanks = " \t\r\n"
 
-// cutValue takes a value and the comma behind it off s and sets name to it. A value is quoted, or JSON, or runs up to a
-// comma behind which another argument begins: commas within a value need no quotes.
+// cutValue cuts a value, and the comma after it, off the beginning of s, and sets name to it. A value is quoted,
+// or JSON, or extends to a comma after which another argument begins; so a comma within a value needs no quotes.
 func (a *arguments) cutValue(name, s string) (rest string) {
 	if n := valueLength(s); n > 0 {
 		after, comma := strings.CutPrefix(strings.TrimLeft(s[n:], blanks), ",")
@@ -103,7 +103,8 @@ func (a *arguments) begins(next, value string) bool {
 	return a.isKnown(next) || a.isName(next) && len(value) <= maxName && json.Valid([]byte(value))
 }
 
-// valueLength is the length of the JSON object or array or the quoted text that s begins with, 0 when there is none.
+// valueLength is the length of the JSON object or array or the quoted text at the beginning of s; 0 when there is
+// none.
 func valueLength(s string) int {
 	switch {
 	case s == "":
@@ -124,7 +125,7 @@ func valueLength(s string) int {
 	return int(d.InputOffset())
 }
 
-// unquote takes the quotes off a quoted text.
+// unquote removes the quotes of a quoted text, single or double.
 func unquote(s string) (text string, quoted bool) {
 	switch s[0] {
 	case '"':

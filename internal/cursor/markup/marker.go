@@ -24,8 +24,8 @@ const (
 	numMarkers
 )
 
-// A shape is how a marker is written, in pieces between which blanks may stand. "|" also stands for a full-width bar and
-// "_" for a lower one-eighth block: models use both.
+// A shape is how a marker is written, in pieces between which blanks may be. "|" is also matched by a full-width
+// bar and "_" by a lower one-eighth block: models use both.
 type shape struct {
 	marker marker
 	pieces []string
@@ -49,17 +49,18 @@ var (
 	}
 )
 
-// maxBlanks is how many blanks may stand between two pieces of a marker. It bounds how much can look like the beginning
-// of one.
+// maxBlanks is how many blanks may be between two pieces of a marker. It bounds how much text can look like the
+// beginning of a marker, and so how much is held back.
 const maxBlanks = 4
 
 var (
+	// The spellings of "|" and of "_".
 	bars        = []string{"|", "｜"}
 	underscores = []string{"_", "▁"}
 )
 
-// find looks for one of shapes at the very beginning of p. n is the length of the marker that it found. When it found
-// none, partial says that more bytes could still make one.
+// find looks for one of shapes at the very beginning of p. n is the length of the marker that it found. When it
+// found none, partial says that with more bytes there could still be one.
 func find(p []byte, shapes []shape) (m marker, n int, partial bool) {
 	for i := range shapes {
 		n, part := shapes[i].match(p)
@@ -90,7 +91,7 @@ func (s *shape) match(p []byte) (n int, partial bool) {
 	return len(p) - len(rest), false
 }
 
-// letter takes one letter of a marker, in any of its spellings, off p.
+// letter cuts one letter of a marker, in any of its spellings, off p. partial says that p ends within the letter.
 func letter(p []byte, want string) (rest []byte, ok, partial bool) {
 	switch want {
 	case "|":
@@ -104,6 +105,7 @@ func letter(p []byte, want string) (rest []byte, ok, partial bool) {
 	return p[1:], p[0] == want[0], false
 }
 
+// oneOf is letter for a list of spellings.
 func oneOf(p []byte, spellings []string) (rest []byte, ok, partial bool) {
 	for _, s := range spellings {
 		if len(p) >= len(s) && string(p[:len(s)]) == s {
@@ -121,18 +123,20 @@ type token struct {
 	raw    []byte // the text, or the marker as it was written
 }
 
-// A scanner cuts a stream into tokens. The white space before a marker belongs to the marker. Adjacent texts may come in
-// any number of tokens; text tokens are never empty.
+// A scanner cuts a stream into tokens. The white space before a marker belongs to the marker. Adjacent texts may
+// come in any number of tokens; text tokens are never empty. It is for one goroutine, and the zero value with its
+// shapes is ready.
 type scanner struct {
 	shapes []shape
 	held   []byte // what may still become a marker, with the white space before it
 	buf    []byte
 }
 
-// maxSpace is how much white space before a marker belongs to it; more than that is text. It bounds what is held back.
+// maxSpace is how many bytes of white space before a marker belong to it; more than that is text. It bounds what
+// is held back.
 const maxSpace = 256
 
-// write scans p and yields what is certain. Tokens are valid during yield only.
+// write scans p and yields what is certain. Tokens are valid during yield only, because they share buf or p.
 func (s *scanner) write(p []byte, yield func(token)) {
 	data := p
 	if len(s.held) > 0 {
@@ -172,7 +176,7 @@ func (s *scanner) write(p []byte, yield func(token)) {
 	}
 }
 
-// flush gives what is held back as text and begins anew.
+// flush returns what is held back, as text, and resets the scanner. The result is valid until the next write.
 func (s *scanner) flush() []byte {
 	held := s.held
 	s.held = s.held[:0]

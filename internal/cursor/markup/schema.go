@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// A schema is the little of JSON Schema that tells a string from other values. It validates nothing.
+// A schema is the part of JSON Schema that tells whether a value may be a string. It validates nothing.
 type schema struct {
 	Type       oneOrMany         `json:"type"`
 	Enum       []json.RawMessage `json:"enum"`
@@ -22,7 +22,8 @@ type schema struct {
 	Definitions map[string]schema `json:"definitions"`
 }
 
-// UnmarshalJSON also takes the schemas true and false, and anything else that isn't an object, as one that says nothing.
+// UnmarshalJSON implements json.Unmarshaler. The schemas true and false, and anything else that isn't an object,
+// become an empty schema, which says nothing.
 func (s *schema) UnmarshalJSON(data []byte) error {
 	*s = schema{}
 	if len(data) == 0 || data[0] != '{' {
@@ -50,7 +51,8 @@ func (o *oneOrMany) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// saysString reports whether the property called name may be a string.
+// allowsString reports whether the property called name may be a string. A property that the schema doesn't
+// name is one of additionalProperties.
 func (s *schema) allowsString(name string) bool {
 	p, ok := s.Properties[name]
 	if !ok && json.Unmarshal(s.Others, &p) != nil {
@@ -60,10 +62,11 @@ func (s *schema) allowsString(name string) bool {
 	return s.isString(&p, &budget)
 }
 
-// maxVisits bounds how many references and alternatives are followed: references may go in circles.
+// maxVisits bounds how many references and alternatives are followed, because references may form a circle.
 const maxVisits = 100
 
-// isString reports whether p, a schema within s, names strings among what it allows.
+// isString reports whether p, a schema within s, has strings among what it allows. budget is what is left of
+// maxVisits.
 func (s *schema) isString(p *schema, budget *int) bool {
 	if *budget--; *budget < 0 {
 		return false
@@ -87,9 +90,10 @@ func (s *schema) isString(p *schema, budget *int) bool {
 	return false
 }
 
+// isQuoted reports whether a JSON value is a string.
 func isQuoted(value json.RawMessage) bool { return len(value) > 0 && value[0] == '"' }
 
-// resolve follows a reference to one of s's own definitions.
+// resolve follows a reference to one of s's own definitions. Other references are not followed.
 func (s *schema) resolve(ref string) (*schema, bool) {
 	for prefix, defs := range map[string]map[string]schema{"#/$defs/": s.Defs, "#/definitions/": s.Definitions} {
 		if name, ok := strings.CutPrefix(ref, prefix); ok {

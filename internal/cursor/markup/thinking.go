@@ -1,10 +1,11 @@
 package markup
 
-// A ThinkingFilter parts reasoning from the answer. The thinking field is reasoning up to a marker (</think> or
-// <|final|>) and answer after it; without a marker it is all reasoning. The text field is answer.
+// A ThinkingFilter separates reasoning from the answer. The thinking field is reasoning up to a marker (</think>
+// or <|final|>) and answer after it; without a marker it is all reasoning. The text field is answer.
 //
-// When several markers come, the last one counts, as far as a stream allows: what follows the first goes out as text at
-// once and cannot be called back. A marker right after a marker vanishes, and so does one that opens the text field.
+// When several markers come, the last one counts, as far as a stream allows: what follows the first is passed on
+// as text at once and can't be taken back. A marker right after a marker is dropped, and so is one that opens the
+// text field.
 type ThinkingFilter struct {
 	// Reasoning and Text take the pieces, which are never empty and valid during the call only.
 	Reasoning, Text func([]byte)
@@ -55,16 +56,18 @@ func (f *ThinkingFilter) WriteText(p []byte) {
 	}
 }
 
-// End gives out what is held back: the stream is over.
+// End ends the stream and passes on what is held back.
 func (f *ThinkingFilter) End() {
 	f.flushThinking()
 	f.flushAnswer()
 }
 
-// A marker isn't split over two fields: when the other field goes on, what one held back was no marker.
+// A marker isn't split over two fields: when a piece of the other field comes, what one has held back was no
+// marker.
 func (f *ThinkingFilter) flushThinking() { f.think(f.thinking.flush()) }
 func (f *ThinkingFilter) flushAnswer()   { f.emit(f.answer.flush()) }
 
+// think passes on a piece of the thinking field, which is answer after a marker.
 func (f *ThinkingFilter) think(p []byte) {
 	switch {
 	case len(p) == 0:
@@ -75,6 +78,7 @@ func (f *ThinkingFilter) think(p []byte) {
 	}
 }
 
+// emit passes on a piece of the text field.
 func (f *ThinkingFilter) emit(p []byte) {
 	if len(p) > 0 {
 		f.opened = true

@@ -5,13 +5,14 @@ import (
 	"encoding/json"
 )
 
-// Block puts calls that AppendCall wrote between the outer markers.
+// Block puts calls that AppendCall has written between the outer markers.
 func Block(calls []byte) []byte {
 	return append(append([]byte("<|tool_calls_begin|>"), calls...), "<|tool_calls_end|>"...)
 }
 
-// AppendCall writes a call as the model is told to write it: what a CallFilter reads back, unless a value looks like a
-// marker. Arguments that are not an object of JSON, which only a client can send, are written as they are.
+// AppendCall writes a call as the model is told to write it. A CallFilter reads it back, unless a value contains
+// what looks like a marker. Arguments that are not a JSON object, which only a client can send, are written as
+// they are.
 func AppendCall(dst []byte, name string, arguments json.RawMessage) []byte {
 	dst = append(append(dst, "<|tool_call_begin|>\n"...), name...)
 	dst = append(dst, '\n')
@@ -32,6 +33,7 @@ func AppendCall(dst []byte, name string, arguments json.RawMessage) []byte {
 	return append(dst, "<|tool_call_end|>"...)
 }
 
+// A pair is one member of a JSON object.
 type pair struct {
 	name  string
 	value json.RawMessage

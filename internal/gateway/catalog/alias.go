@@ -2,15 +2,15 @@ package catalog
 
 import "strings"
 
-// An Alias makes names stand for a model.
+// An Alias is another name, or a pattern of names, for a model.
 type Alias struct {
-	// Pattern is a name, in which each * stands for any text: "gpt-*". Upper and lower case are the same.
+	// Pattern is a name, in which each * matches any text: "gpt-*". Upper and lower case are the same.
 	Pattern string
-	// Model is what is asked for instead: a name of the catalogue, and not of another alias.
+	// Model is the model that is used: a name of the catalogue, and not of another alias.
 	Model string
 }
 
-// aliased is the model that the first fitting alias gives to name, or name itself.
+// aliased is the model of the first alias that matches name, or name itself.
 func aliased(aliases []Alias, name string) string {
 	candidates := spellings(name)
 	for _, a := range aliases {
@@ -24,7 +24,8 @@ func aliased(aliases []Alias, name string) string {
 	return name
 }
 
-// fits reports whether name is pattern with some text for each *.
+// fits reports whether name matches the pattern. It takes time linear in the name for each part of the pattern; there
+// is no backtracking.
 func fits(pattern, name string) bool {
 	parts := strings.Split(pattern, "*")
 	name, ok := strings.CutPrefix(name, parts[0])

@@ -7,18 +7,19 @@ import (
 )
 
 const (
-	// fastParam picks a model's tier. Leaving it out asks for the catalogue's default variant, which is the fast one
-	// at six times the price: so it is always sent.
+	// fastParam selects a model's tier. It is always sent: without it, upstream uses the catalogue's
+	// default variant, which is the fast one at six times the price.
 	fastParam = "fast"
 
 	// defaultContextWindow is what composer-2.5's checkpoints report as max_tokens.
 	defaultContextWindow = 200_000
 )
 
-// released stands in for a model's creation time, which Cursor's catalogue doesn't tell. It is fixed, so that the
-// same question gets the same answer.
+// released is given as every model's creation time, which OpenAI's clients expect and Cursor's catalogue doesn't have.
+// It is fixed, so that the same request has the same answer.
 var released = time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
 
+// withFast is a model with an explicit tier.
 func withFast(id, value string) agent.Model {
 	return agent.Model{ID: id, Params: []agent.Param{{ID: fastParam, Value: value}}}
 }
@@ -44,6 +45,7 @@ var builtinAliases = map[string]string{
 	"default":               "composer-2.5",
 }
 
+// builtinNamed finds a builtin model by its id or alias, in lower case.
 func builtinNamed(name string) (Model, bool) {
 	if id, ok := builtinAliases[name]; ok {
 		name = id
@@ -64,5 +66,5 @@ var prices = map[string]agent.Price{
 	"composer-2;fast=true":    {Input: 1.50, CacheWrite: 1.50, CacheRead: 0.35, Output: 7.50},
 }
 
-// Price is what model costs; zero when that isn't known.
+// Price is what model costs; zero when the price isn't known.
 func Price(model agent.Model) agent.Price { return prices[model.String()] }

@@ -1,9 +1,11 @@
-// Package catalog knows what model names mean: which model a client's name stands for, with which parameters it is
-// asked for, how much it holds and what it costs.
+// Package catalog knows what model names mean: which model a client's name refers to, with which parameters
+// upstream is asked for it, how large its context is and what it costs.
 //
-// Composer's own models are compiled in, so that a completion for one of them needs no look-up. Everything else comes
-// from the live catalogue of the caller's key, which is fetched when somebody asks for it and cached for a while per
-// owner. A [Catalog] is safe for concurrent use.
+//	"cursor/Composer-2.5-fast" ──► agent.Model{composer-2.5, fast=true}
+//
+// Composer's own models are compiled in, so that a request for one of them needs no look-up. Everything else comes
+// from the live catalogue of the caller's key, which is fetched when somebody asks for it and cached for a while
+// per owner. A [Catalog] is safe for concurrent use.
 package catalog
 
 import (
@@ -26,7 +28,7 @@ type Model struct {
 	Description   string
 	ContextWindow int // tokens
 	Created       time.Time
-	// Upstream is what the model is asked for as. Its parameters are always explicit.
+	// Upstream is what upstream is asked for. Its parameters are always explicit.
 	Upstream agent.Model
 	// Efforts is the model's parameter for reasoning effort, nil when it has none.
 	Efforts *Parameter
@@ -40,7 +42,7 @@ type Variant struct {
 	MaxMode bool // a run with these parameters must ask for max mode
 }
 
-// A Parameter is one that upstream's catalogue lists for a model.
+// A Parameter is a setting of a model that upstream's catalogue lists.
 type Parameter struct {
 	ID     string
 	Values []string
@@ -65,14 +67,15 @@ type Config struct {
 	MaxOwners int
 	// MaxBytes bounds what these lists hold together; 0 means 32 MiB.
 	MaxBytes int
-	// Aliases are names that the operator gives to models. They come before the live catalogue, so that a name means
-	// the same for every key, and never replace Composer's own names. The first that fits counts.
+	// Aliases are names that the operator gives to models. They come before the live catalogue, so that
+	// a name means the same for every key, and never replace Composer's own names. The first that
+	// matches counts.
 	Aliases []Alias
 	// Log receives what goes wrong with Fetch. Nil discards it.
 	Log *slog.Logger
 }
 
-// A Catalog answers what model names mean.
+// A Catalog answers what model names mean. It owns nothing that needs closing.
 type Catalog struct {
 	cfg Config
 
@@ -80,7 +83,8 @@ type Catalog struct {
 	lists map[string]*list // by owner
 }
 
-// A list is the live catalogue of one owner. models and err are set when ready is closed.
+// A list is the live catalogue of one owner. models, aliases and err are set when ready is closed, and not changed
+// afterwards.
 type list struct {
 	ready   chan struct{}
 	expires time.Time // guarded by Catalog.mu
@@ -114,8 +118,9 @@ func (c *Catalog) List(ctx context.Context, caller agent.Caller) ([]Model, error
 // Builtin are Composer's own models, which every key may use.
 func Builtin() []Model { return slices.Clone(builtin) }
 
-// Find returns the model that name stands for: an id or an alias, with or without a client's provider prefix. An
-// unknown name is an *agent.Error with code ModelNotFound; of an alias, it names the alias's model.
+// Find returns the model that name refers to: an id or an alias, with or without a client's provider prefix. It
+// looks among Composer's own names, the operator's aliases and the live catalogue, in this order. An unknown name is
+// an *agent.Error with code ModelNotFound; for an alias, the error names the alias's model.
 func (c *Catalog) Find(ctx context.Context, caller agent.Caller, name string) (Model, error) {
 	if _, ok := builtinSpelt(name); !ok {
 		name = aliased(c.cfg.Aliases, name)
@@ -153,7 +158,7 @@ func (c *Catalog) find(ctx context.Context, caller agent.Caller, name string) (M
 }
 
 // Resolve returns what upstream is asked for when a client names a model and a reasoning effort. An effort that the
-// model doesn't know is ignored. Errors are those of Find.
+// model doesn't have is ignored, because clients send one whatever the model. Errors are those of Find.
 func (c *Catalog) Resolve(ctx context.Context, caller agent.Caller, name, effort string) (agent.Model, error) {
 	m, err := c.Find(ctx, caller, name)
 	if err != nil {
@@ -168,8 +173,8 @@ func (c *Catalog) Resolve(ctx context.Context, caller agent.Caller, name, effort
 	return target, nil
 }
 
-// needsMaxMode reports whether every variant that has these parameters needs max mode, and there is one. Source: SDK 1.1.0
-// decides it so.
+// needsMaxMode reports whether there is a variant that has these parameters, and all such variants need max mode.
+// Source: SDK 1.1.0 decides it this way.
 func needsMaxMode(variants []Variant, params []agent.Param) bool {
 	needs := false
 	for _, v := range variants {
@@ -184,8 +189,8 @@ func needsMaxMode(variants []Variant, params []agent.Param) bool {
 	return needs
 }
 
-// spellings lists the ids that a client's name may stand for, the likeliest first, all in lower case. Clients put the
-// name of their provider entry before a model ("cursor/composer-2.5"), and the SDK writes the tier into brackets
+// spellings lists the ids that a client's name may refer to, the most likely first, all in lower case. Clients put
+// the name of their provider entry before a model ("cursor/composer-2.5"), and the SDK writes the tier in brackets
 // ("composer-2.5[fast=true]").
 func spellings(name string) []string {
 	name = strings.ToLower(name)
@@ -201,6 +206,7 @@ func spellings(name string) []string {
 	return names
 }
 
+// shorten bounds how much of a client's text is quoted in an error.
 func shorten(name string) string {
 	if len(name) > 100 {
 		return strings.ToValidUTF8(name[:100], "") + "…"
@@ -208,7 +214,7 @@ func shorten(name string) string {
 	return name
 }
 
-// live returns the owner's live catalogue, fetching it when there is none that is fresh. One fetch is under way per
+// live returns the owner's live catalogue, and fetches it when there is none that is fresh. One fetch is under way per
 // owner; everybody else waits for it.
 func (c *Catalog) live(ctx context.Context, caller agent.Caller) (*list, error) {
 	if c.cfg.Fetch == nil {
@@ -282,9 +288,11 @@ func (m *Model) size() int {
 	return size
 }
 
-// fetchTimeout bounds one look at the live catalogue.
+// fetchTimeout bounds one request for the live catalogue.
 const fetchTimeout = 15 * time.Second
 
+// fetch fills in l and closes l.ready. A list that could not be fetched is returned to those who wait, and to nobody
+// after them.
 func (c *Catalog) fetch(ctx context.Context, caller agent.Caller, l *list) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
@@ -313,8 +321,8 @@ func (c *Catalog) forget(owner string, l *list) {
 	}
 }
 
-// fromListed turns upstream's catalogue into ours. A model with a fast parameter becomes two: itself, asked for with
-// fast=false, and "-fast".
+// fromListed turns upstream's catalogue into ours. A model with the parameter "fast" becomes two: itself, asked for
+// with fast=false, and one whose id ends in "-fast", unless upstream lists that id itself.
 func fromListed(listed []Listed) ([]Model, map[string]string) {
 	var models []Model
 	aliases := map[string]string{}

@@ -269,7 +269,7 @@ func reason(ctx context.Context, err error) string {
 	return "it can't be reached"
 }
 
-// types are the image types that models take, as http.DetectContentType names them.
+// types are the image types that models accept, as http.DetectContentType names them.
 var types = map[string]bool{"image/png": true, "image/jpeg": true, "image/gif": true, "image/webp": true}
 
 // get fetches the file at a URL.
@@ -322,7 +322,7 @@ func (f *Fetcher) read(ctx context.Context, owner string, body io.Reader) ([]byt
 	return append(data, rest...), nil
 }
 
-// A refusal is a reason that the client may know.
+// A refusal is a reason that may be told to the client.
 type refusal struct{ reason string }
 
 func (r *refusal) Error() string { return "imagefetch: " + r.reason }
@@ -340,6 +340,7 @@ var (
 	errBusy = errors.New("imagefetch: no turn came in time")
 )
 
+// checkRedirect bounds the redirects and where they lead. The address is checked by dial, as for the first request.
 func (f *Fetcher) checkRedirect(req *http.Request, via []*http.Request) error {
 	switch {
 	case req.URL.Scheme != "http" && req.URL.Scheme != "https":
@@ -359,7 +360,7 @@ func (f *Fetcher) dial(ctx context.Context, network, address string) (net.Conn, 
 	return f.dialer.DialContext(ctx, network, address)
 }
 
-// checkAddress is called with the address that is about to be connected to, whatever name it came from.
+// checkAddress is called by the dialer with the address that is about to be connected to, whatever name it came from.
 func (f *Fetcher) checkAddress(_, address string, _ syscall.RawConn) error {
 	a, err := netip.ParseAddrPort(address)
 	if err != nil || !f.cfg.Allow(a) {

@@ -2,8 +2,8 @@ package imagefetch
 
 import "net/netip"
 
-// Public reports whether a is a unicast address of the public internet. What isn't surely one isn't: addresses that
-// carry another address inside (IPv4-mapped apart, NAT64, 6to4, Teredo) could lead anywhere.
+// Public reports whether a is a unicast address of the public internet. When in doubt it is not: addresses that carry
+// another address inside (NAT64, 6to4, Teredo) could lead anywhere. IPv4 in IPv6 form is treated as IPv4.
 func Public(a netip.Addr) bool {
 	a = a.Unmap()
 	if a.Zone() != "" || a.Is6() && !globalIPv6.Contains(a) {
@@ -17,10 +17,10 @@ func Public(a netip.Addr) bool {
 	return a.IsValid()
 }
 
-// globalIPv6 is all that has been given out for unicast.
+// globalIPv6 is the range from which unicast addresses are assigned.
 var globalIPv6 = netip.MustParsePrefix("2000::/3")
 
-// notPublic is from IANA's registries of special-purpose addresses; of IPv6 only what lies within globalIPv6.
+// notPublic is from IANA's registries of special-purpose addresses; for IPv6 only what lies within globalIPv6.
 var notPublic = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),       // this network
 	netip.MustParsePrefix("10.0.0.0/8"),      // private

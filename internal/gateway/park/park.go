@@ -1,10 +1,17 @@
 // Package park keeps what waits for tool results: a run whose turn ended in tool calls, until the client's next
 // request claims it.
 //
-// A waiter is found by its owner and the id of any call that it waits for. It leaves in one of these ways, exactly
-// once: Claim hands it to the caller, who then owns it; its time runs out; its conversation goes on without it; or the
-// lot is closed or full, be it of waiters or of what they keep in memory. In all but the first the lot ends it (the Config's End). One tenant can never claim or end
-// another's waiter, because the owner is part of the key.
+//	          Park                      Claim
+//	(gateway) ────► waiting in the lot ───────► (gateway), which owns it
+//	                   │ timeout            Expired
+//	                   │ lot is full        Displaced
+//	                   │ Supersede          Superseded
+//	                   │ Close              Closed
+//	                   └──────────────────► Config.End
+//
+// A waiter is found by its owner and the id of any call that it waits for. It leaves exactly once. When it is
+// claimed, the caller owns it from then on; in all other cases the lot ends it (Config.End). One tenant can never
+// claim or end another's waiter, because the owner is part of the key.
 package park
 
 import (
@@ -35,15 +42,17 @@ type Config[W any] struct {
 	MaxBytes int
 	// Size is about how many bytes a waiter keeps, when it is parked. Nil means nothing worth counting.
 	Size func(W) int
-	// End is called, on a goroutine of its own, with each waiter that leaves unclaimed. It must let go of everything
-	// the waiter holds.
+	// End is called, in a goroutine of its own, with each waiter that leaves unclaimed. It must release
+	// everything that the waiter holds. Close waits for it.
 	End func(W, Cause)
 }
 
 // A Lot holds waiters of type W. Its methods may be called concurrently.
 type Lot[W any] struct {
+	// cfg is not changed after New.
 	cfg Config[W]
 
+	// mu protects everything below. It is not held while End runs.
 	mu     sync.Mutex
 	byCall map[key]*list.Element
 	shared map[key]map[*list.Element]bool // by what several waiters may have in common
@@ -55,7 +64,7 @@ type Lot[W any] struct {
 	ended  sync.Cond // on mu; tells Close that ending is 0
 }
 
-// Names are what a waiter is found by, within its owner's.
+// Names are what a waiter is found by, besides its owner.
 type Names struct {
 	// Calls are the ids of the calls that it waits for, not empty. No two waiters share one.
 	Calls []string
@@ -65,6 +74,7 @@ type Names struct {
 	Conversation string
 }
 
+// A key is one of a waiter's names, with its owner and what kind of name it is.
 type key struct {
 	kind        kind
 	owner, name string
@@ -78,6 +88,7 @@ const (
 	conversationKind
 )
 
+// A place is a waiter in the lot, with all the keys that lead to it.
 type place[W any] struct {
 	waiter  W
 	size    int
@@ -98,8 +109,8 @@ func New[W any](cfg Config[W]) *Lot[W] {
 	return l
 }
 
-// Park takes w over until somebody claims it for owner by one of its calls. In a closed lot w is ended at once, and so is
-// one that is larger than the whole lot. To make room, those that have waited longest are ended.
+// Park takes w over until somebody claims it for owner by one of its calls. In a closed lot w is ended at once. In
+// a full one, the waiter that has waited longest makes room.
 func (l *Lot[W]) Park(owner string, names Names, w W) {
 	size := l.cfg.Size(w)
 	l.mu.Lock()
@@ -128,7 +139,8 @@ func (l *Lot[W]) Park(owner string, names Names, w W) {
 	l.schedule()
 }
 
-// share makes the place findable under k, unless the name is unknown. l.mu is held.
+// share makes the place findable under k, unless the name is unknown. Unlike call ids, these names may belong to
+// several places. l.mu is held.
 func (l *Lot[W]) share(e *list.Element, k key) {
 	if k.name == "" {
 		return
@@ -157,7 +169,8 @@ func (l *Lot[W]) Find(owner, said string, most int) []W {
 	return found
 }
 
-// Supersede ends the waiters of this owner that wait for any of calls or belong to the conversation; "" is none.
+// Supersede ends the waiters of this owner that wait for any of calls or belong to the conversation; "" is no
+// conversation. It is for when the conversation has gone on without them.
 func (l *Lot[W]) Supersede(owner string, calls []string, conversation string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -172,7 +185,7 @@ func (l *Lot[W]) Supersede(owner string, calls []string, conversation string) {
 }
 
 // Claim takes out the waiter that waits for any of calls for this owner. The caller owns it from then on. A second
-// claim for the same calls finds nothing.
+// claim for the same calls finds nothing, so of two requests with the same results one continues the run.
 func (l *Lot[W]) Claim(owner string, calls []string) (w W, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -191,7 +204,8 @@ func (l *Lot[W]) Len() int {
 	return l.queue.Len()
 }
 
-// Close ends all waiters, and every one that is parked from now on, and returns when they are ended.
+// Close ends all waiters, and every one that is parked from now on, and returns when they are ended. It may be
+// called more than once.
 func (l *Lot[W]) Close() {
 	l.mu.Lock()
 	l.closed = true
@@ -205,8 +219,8 @@ func (l *Lot[W]) Close() {
 	l.awaitEndings()
 }
 
-// awaitEndings returns when nothing is being ended. It is no WaitGroup, because Park may begin an ending while Close
-// waits for the others.
+// awaitEndings returns when nothing is being ended. It can't be a sync.WaitGroup, because Park may begin an ending
+// while Close waits for the others.
 func (l *Lot[W]) awaitEndings() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -215,7 +229,7 @@ func (l *Lot[W]) awaitEndings() {
 	}
 }
 
-// remove takes a place out of the lot. l.mu is held.
+// remove takes a place out of the lot and all of its maps. l.mu is held.
 func (l *Lot[W]) remove(e *list.Element) *place[W] {
 	p := l.queue.Remove(e).(*place[W])
 	l.bytes -= p.size
@@ -233,7 +247,7 @@ func (l *Lot[W]) remove(e *list.Element) *place[W] {
 	return p
 }
 
-// end lets go of a place that is no longer in the lot. l.mu is held.
+// end calls Config.End for a place that is no longer in the lot, and counts it for awaitEndings. l.mu is held.
 func (l *Lot[W]) end(p *place[W], cause Cause) {
 	l.ending++
 	go func() {
@@ -248,7 +262,8 @@ func (l *Lot[W]) end(p *place[W], cause Cause) {
 	}()
 }
 
-// schedule makes the one timer ring when the first place expires. l.mu is held.
+// schedule sets the one timer for when the first place expires. All wait equally long, so the first in the queue is
+// the first to expire. l.mu is held.
 func (l *Lot[W]) schedule() {
 	first := l.queue.Front()
 	if first == nil {
@@ -262,7 +277,7 @@ func (l *Lot[W]) schedule() {
 	}
 }
 
-// expire ends everything whose time has come.
+// expire ends everything whose time has come. The timer calls it.
 func (l *Lot[W]) expire() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
