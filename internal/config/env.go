@@ -38,7 +38,7 @@ func NewEnv(environ []string, dir string) (*Env, error) {
 			continue
 		}
 		if err != nil {
-			return nil, &Error{Name: name, Problem: "can't be read: " + err.Error(), Hint: "mend its permissions, or remove it"}
+			return nil, &Error{Name: name, Problem: "can't be read: " + err.Error(), Hint: "fix its permissions, or remove it"}
 		}
 		assignments, err := parseDotenv(string(data))
 		if err != nil {

@@ -34,7 +34,7 @@ func exposed(file string, mode fs.FileMode, assignments []assignment) (Warning, 
 
 // strangers are variables of other programs that look like ours misspelt: PHP's Composer has the first, Cursor's own
 // tools the others.
-var strangers = []string{"COMPOSER_PROCESS_TIMEOUT", "CURSOR_AGENT", "CURSOR_TRACE_ID"}
+var foreignVariables = []string{"COMPOSER_PROCESS_TIMEOUT", "CURSOR_AGENT", "CURSOR_TRACE_ID"}
 
 // Misspelt warns of variables that begin like ours and are none of known. In .dev.vars and .env each is a mistake; in
 // the environment, where other programs have variables of these prefixes, only what resembles one of ours.
@@ -42,7 +42,7 @@ func (e *Env) Misspelt(known []string) []Warning {
 	var warnings []Warning
 	for _, name := range slices.Sorted(maps.Keys(e.vars)) {
 		ours := strings.HasPrefix(name, "COMPOSER_") || strings.HasPrefix(name, "CURSOR_")
-		if !ours || slices.Contains(known, name) || slices.Contains(strangers, name) {
+		if !ours || slices.Contains(known, name) || slices.Contains(foreignVariables, name) {
 			continue
 		}
 		nearest, near := nearestName(name, known)

@@ -22,7 +22,7 @@ func (s *Server) noRoute(w *response, r *http.Request, mux *http.ServeMux) {
 		return
 	}
 	message := "Unknown request URL: " + openai.Clip(r.Method) + " " + path + "."
-	if hint := meant(mux, r.Method, r.URL.Path); hint != "" {
+	if hint := suggestion(mux, r.Method, r.URL.Path); hint != "" {
 		message += " " + hint
 	}
 	s.fail(w, r, &agent.Error{Code: agent.UnknownURL, Message: message})
@@ -32,7 +32,7 @@ func (s *Server) noRoute(w *response, r *http.Request, mux *http.ServeMux) {
 var unsupported = []string{"/embeddings", "/images/generations", "/audio/speech", "/audio/transcriptions", "/moderations"}
 
 // meant says what a path without a route was probably meant to be, "" when nothing comes to mind.
-func meant(mux *http.ServeMux, method, path string) string {
+func suggestion(mux *http.ServeMux, method, path string) string {
 	once := path
 	for strings.Contains(once, "/v1/v1/") {
 		once = strings.Replace(once, "/v1/v1/", "/v1/", 1)

@@ -53,7 +53,7 @@ func (w *response) Write(p []byte) (int, error) {
 
 // lingering is how long the rest of a body that nobody wants may still come after the answer. Closing at once could
 // reset the connection before the client has read the answer.
-const lingering = time.Second
+const bodyGrace = time.Second
 
 // watchBody replaces r.Body by one that notes in w when its end was read. It is called once, before the handlers.
 func (w *response) watchBody(r *http.Request) {
@@ -83,7 +83,7 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 func (w *response) closeUnread() {
 	if w.unread {
 		w.Header().Set("Connection", "close")
-		_ = w.control.SetReadDeadline(time.Now().Add(lingering))
+		_ = w.control.SetReadDeadline(time.Now().Add(bodyGrace))
 	}
 }
 

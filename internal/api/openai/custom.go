@@ -29,7 +29,7 @@ func CustomInput(name string, arguments []byte) string {
 func textIn(arguments []byte) (string, bool) {
 	v := jsontext.Value(bytes.TrimSpace(arguments))
 	if v.Kind() != '{' {
-		return lone(v)
+		return singleText(v)
 	}
 	var object map[string]jsontext.Value
 	if json.Unmarshal(v, &object, Liberal) != nil {
@@ -39,13 +39,13 @@ func textIn(arguments []byte) (string, bool) {
 		return "", true // called without an input
 	}
 	for _, name := range []string{"input", "patch"} {
-		if text, ok := lone(object[name]); ok {
+		if text, ok := singleText(object[name]); ok {
 			return text, true
 		}
 	}
 	var texts, patches []string
 	for _, value := range object {
-		text, ok := lone(value)
+		text, ok := singleText(value)
 		if ok {
 			texts = append(texts, text)
 		}
@@ -63,7 +63,7 @@ func textIn(arguments []byte) (string, bool) {
 }
 
 // lone is the text of a JSON string, or of the last string of an array.
-func lone(v jsontext.Value) (string, bool) {
+func singleText(v jsontext.Value) (string, bool) {
 	switch v.Kind() {
 	case '"':
 		var text string
@@ -76,7 +76,7 @@ func lone(v jsontext.Value) (string, bool) {
 		}
 		for _, element := range slices.Backward(list) {
 			if element.Kind() == '"' {
-				return lone(element)
+				return singleText(element)
 			}
 		}
 	}
