@@ -1,9 +1,13 @@
-// Package api is what every surface shares: how it is mounted, and what it knows of a request before it reads it.
+// Package api is what every surface shares: how it is mounted, and what it knows of a request before
+// it reads it.
 //
-// A surface is a public API: chat completions, Responses, the list of models, sign-up. Each lives in a package below
-// this one and has a Routes function, which returns its lines of the routing table. Package httpd mounts them and
-// does everything that is the same for all of them: the key, the limits, the size of the body, the rendering of an
-// error. So a surface is added by one package and one line in cli.
+// A surface is a public API: chat completions, Responses, the list of models, sign-up. Each lives in a
+// package below this one and has a Routes function, which returns its lines of the routing table.
+// Package httpd mounts them and does everything that is the same for all of them:
+//
+//	request ──► httpd: id, key, limits, body ──► Handler(w, r, call) ──► its error, rendered by httpd
+//
+// So a surface is added by one package and one line in cli.
 package api
 
 import (
@@ -15,8 +19,9 @@ import (
 
 // A Route is one line of the routing table.
 type Route struct {
-	// Pattern is a method and a path, as http.ServeMux takes them: "GET /models/{id...}". Whether the path is below
-	// the API's bases (/v1, /u/{account}/v1, …) or a whole one is decided by where the route is mounted.
+	// Pattern is a method and a path, as http.ServeMux takes them: "GET /models/{id...}". Whether the
+	// path is relative to the API's bases (/v1, /u/{account}/v1, …) or absolute depends on where the
+	// route is mounted.
 	Pattern string
 	// Open routes need no key.
 	Open bool
@@ -28,10 +33,10 @@ type Route struct {
 
 // A Handler answers a request, or returns an error for the caller to render.
 //
-// An error that it returns before it has written anything becomes the answer. Afterwards the error ends the
-// connection, because the answer is not whole, unless it is a [Told]. The body, if there is one, is JSON of bounded
-// size and already decompressed; reading it fails with *agent.Error. call belongs to this request; the handler may keep
-// it. Handlers run concurrently.
+// An error that it returns before it has written anything becomes the answer. Afterwards the error
+// cuts the connection off, because the answer is not complete, unless it is a [Told]. The body, if
+// there is one, is JSON of bounded size and already decompressed; reading it fails with *agent.Error.
+// call belongs to this request; the handler may keep it. Handlers run concurrently.
 type Handler func(w http.ResponseWriter, r *http.Request, call *Call) error
 
 // A Call is what is known of a request before its surface reads it: who asks (from the key), for which upstream (from
@@ -57,7 +62,7 @@ type Call struct {
 	ReferenceNames bool
 }
 
-// Fill writes what the call knows into req.
+// Fill copies what the call knows into req.
 func (c *Call) Fill(req *agent.Request) {
 	req.Caller, req.Upstream, req.Session, req.PinSession, req.Origin = c.Caller, c.Upstream, c.Session, c.PinSession, c.Origin
 }
@@ -75,12 +80,12 @@ type ErrorForm struct {
 // too. Its value, the version of that API, is not looked at.
 const AnthropicVersion = "Anthropic-Version"
 
-// A Told error has been reported to the client already, in the stream that it ended: it is for the log only, and the
-// answer is whole.
+// A Told error has been reported to the client already, as the last event of a stream: it is for the
+// log only, and the answer is complete.
 type Told struct{ Err error }
 
 // Error implements error.
 func (t *Told) Error() string { return t.Err.Error() }
 
-// Unwrap gives the error that was told.
+// Unwrap returns the error that was reported.
 func (t *Told) Unwrap() error { return t.Err }

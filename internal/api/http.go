@@ -11,8 +11,8 @@ import (
 	"composer-api/internal/agent"
 )
 
-// ReadBody reads the whole body of a request. It must be read to its end before a turn starts: only then does net/http
-// notice that the client has left. The caller bounds the body.
+// ReadBody reads the whole body of a request. It must be read to its end before a turn starts: net/http
+// notices only then that the client has left. The caller bounds the body.
 //
 // What it takes is little more than the body where the length is known, and twice the body at its end where it isn't. A
 // buffer that is copied whenever it is full would take three times as much.

@@ -5,7 +5,7 @@ import (
 	"strconv"
 )
 
-// Bridge is everything that `bridge` can be told. The variables are those of the reference system's bridge; those that
+// Bridge is the settings of `bridge`. The variables are those of the reference system's bridge; those that
 // the gateway has, too, mean the same.
 type Bridge struct {
 	Host               string   `var:"CURSOR_SDK_BRIDGE_HOST" default:"127.0.0.1" placeholder:"HOST" help:"Address to listen on. Beyond this machine it needs CURSOR_SDK_BRIDGE_TOKEN."`
@@ -22,10 +22,10 @@ type Bridge struct {
 	LogLevel           Level    `name:"log" var:"COMPOSER_LOG" default:"info" placeholder:"LEVEL" help:"Least important log level to print: debug, info, warn or error."`
 }
 
-// Address is where to listen.
+// Address is the address to listen on.
 func (b *Bridge) Address() string { return net.JoinHostPort(b.Host, strconv.Itoa(b.Port)) }
 
-// Validate finds numbers that can't be meant.
+// Validate refuses numbers that can't be meant. kong calls it.
 func (b *Bridge) Validate() error {
 	for name, n := range map[string]int{
 		"CURSOR_SDK_BRIDGE_MAX_JSON_BYTES": b.MaxJSONBytes, "CURSOR_SDK_BRIDGE_REQUEST_TIMEOUT_MS": b.RequestTimeout,

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Config is everything that `serve` can be told.
+// Config is the settings of `serve`, in the groups of its help text.
 type Config struct {
 	Server    `embed:"" group:"Server"`
 	Upstream  `embed:"" group:"Upstream"`
@@ -26,7 +26,8 @@ type Server struct {
 	MaxPerKey   int           `name:"max-requests-per-key" var:"COMPOSER_MAX_REQUESTS_PER_KEY" default:"0" placeholder:"N" help:"The same for the requests of one key."`
 }
 
-// Upstream is how Cursor is reached. No origin or private path is compiled in, but for the public API's base.
+// Upstream is how Cursor is reached. Except for the base of the public API, no address or path of Cursor's
+// is compiled in.
 type Upstream struct {
 	APIBase            BaseURL  `name:"cursor-api-base" var:"CURSOR_API_BASE" default:"https://api.cursor.com" placeholder:"URL" help:"Base of Cursor's public API, for /v1/me and /v1/models."`
 	BackendBase        BaseURL  `name:"cursor-backend-base-url" var:"CURSOR_BACKEND_BASE_URL" placeholder:"URL" help:"Base of the Cursor backend that runs the models."`
@@ -41,12 +42,12 @@ type Upstream struct {
 	CAFile             string   `name:"ca-file" var:"COMPOSER_CA_FILE" placeholder:"FILE" help:"Additional certificate authorities to trust, as PEM."`
 }
 
-// Models is which names models have.
+// Models is the names that models have besides their own.
 type Models struct {
 	Aliases Aliases `var:"COMPOSER_ALIASES" placeholder:"NAME=MODEL" help:"Other names that models are asked for by, with commas between; a * stands for any text: gpt-*=composer-2.5,claude-*=composer-2.5."`
 }
 
-// SDKBridge is Cursor's published bridge, a child process.
+// SDKBridge is how Cursor's published bridge, a child process, is run.
 type SDKBridge struct {
 	Dir      string `name:"sdk-bridge" var:"COMPOSER_SDK_BRIDGE" placeholder:"FOLDER" help:"Folder of Cursor's bridge, the one that holds bin/node and dist/ (default: the one that 'upstream install' has installed)."`
 	Confine  string `name:"sdk-bridge-confine" var:"COMPOSER_SDK_BRIDGE_CONFINE" enum:"auto,require,off" default:"auto" placeholder:"HOW" help:"Confine the bridge to its own folders: auto (where the system can), require or off."`
@@ -55,7 +56,7 @@ type SDKBridge struct {
 	Recycle  int    `name:"sdk-bridge-recycle" var:"COMPOSER_SDK_BRIDGE_RECYCLE" default:"500" placeholder:"N" help:"Replace a bridge after so many runs."`
 }
 
-// Timing is how long things may take.
+// Timing is the time limits of a turn and of parked runs.
 type Timing struct {
 	ParkTimeout     time.Duration `var:"COMPOSER_PARK_TIMEOUT" default:"10m" placeholder:"DURATION" help:"How long a run waits for tool results."`
 	Settle          time.Duration `var:"COMPOSER_SETTLE" default:"200ms" placeholder:"DURATION" help:"How long to wait for sibling tool calls that were not announced."`
@@ -64,7 +65,7 @@ type Timing struct {
 	ProgressTimeout time.Duration `var:"COMPOSER_PROGRESS_TIMEOUT" default:"5m" placeholder:"DURATION" help:"How long upstream may send nothing but heartbeats."`
 }
 
-// Storage is what is kept on disk, and how.
+// Storage is the database and the keys that encrypt its content.
 type Storage struct {
 	DB                    string `var:"COMPOSER_DB" placeholder:"FILE" help:"SQLite file (default: composer.db in the user's state folder), or a postgres:// URL."`
 	EncryptionKey         Secret `name:"encryption-key" var:"ENCRYPTION_KEY" hidden:"" help:"Encrypts what is stored; at least 16 characters. Turns hosted keys on."`
@@ -91,13 +92,13 @@ func (u *Upstream) ChatOn() bool {
 	return u.ChatEndpoint != "" && (u.BackendBase != "" || u.ChatEndpoint.whole())
 }
 
-// LocalAgentURL is the whole address of the local-agent endpoint. It has no meaning unless LocalAgentOn.
+// LocalAgentURL is the whole URL of the local-agent endpoint. It has no meaning unless LocalAgentOn.
 func (u *Upstream) LocalAgentURL() string { return u.LocalAgentEndpoint.under(u.BackendBase) }
 
-// ChatURL is the whole address of the chat endpoint. It has no meaning unless ChatOn.
+// ChatURL is the whole URL of the chat endpoint. It has no meaning unless ChatOn.
 func (u *Upstream) ChatURL() string { return u.ChatEndpoint.under(u.BackendBase) }
 
-// Validate finds settings that are fine by themselves but not together.
+// Validate refuses settings that are fine each by itself but not together.
 func (u *Upstream) Validate() error {
 	switch {
 	case u.Prefer == "localagent" && !u.LocalAgentOn():
@@ -108,7 +109,7 @@ func (u *Upstream) Validate() error {
 	return nil
 }
 
-// under resolves e against base: a whole URL is taken as it is.
+// under resolves e against base. A whole URL is used as it is.
 func (e Endpoint) under(base BaseURL) string {
 	if e.whole() {
 		return string(e)

@@ -12,13 +12,21 @@ type assignment struct {
 	line        int // the first line is 1
 }
 
+// assignmentStart matches the beginning of an assignment, up to its value.
 var assignmentStart = regexp.MustCompile(`^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*=[ \t]*`)
 
-// parseDotenv reads the format of .dev.vars and .env files as the reference system's tools do: NAME=value, an optional
-// "export" before it, # comments, values bare or in single, double or back quotes; quoted ones may hold line breaks,
-// and in double quotes \n and \r stand for them. A quote after a backslash does not end the value, and both stay in it.
-// A $ is an ordinary character: a password that holds one stays whole.
-// An error names the line and shows nothing of it. When a name comes twice, the last counts.
+// parseDotenv reads the format of .dev.vars and .env files as the reference system's tools do:
+//
+//	# a comment
+//	NAME=bare value        # up to the comment, blanks trimmed
+//	export NAME='text'     an "export" is ignored
+//	NAME="two\nlines"      \n and \r are escapes in double quotes only
+//	NAME=`over
+//	two lines`             quoted values may contain line breaks
+//
+// A quote after a backslash does not end the value, and both stay in it. A $ is an ordinary character, so a
+// password that contains one stays whole. An error names the line and shows nothing of it. When a name comes
+// twice, the last one counts.
 func parseDotenv(text string) ([]assignment, error) {
 	var all []assignment
 	text = strings.TrimPrefix(strings.ReplaceAll(text, "\r\n", "\n"), "\ufeff")
@@ -47,7 +55,8 @@ func parseDotenv(text string) ([]assignment, error) {
 	return lastOfEach(all), nil
 }
 
-// dotenvValue reads the value that s begins with; length is how much of s it takes.
+// dotenvValue reads the value at the beginning of s; length is how many bytes of s it takes, quotes
+// included. ok is false for a quote that is never closed.
 func dotenvValue(s string) (value string, length int, ok bool) {
 	if s != "" && strings.IndexByte("\"'`", s[0]) >= 0 {
 		quote := s[0]
@@ -68,6 +77,7 @@ func dotenvValue(s string) (value string, length int, ok bool) {
 	return strings.TrimSpace(s[:end]), end, true
 }
 
+// unescape replaces the escapes of a double-quoted value.
 func unescape(s string, quote byte) string {
 	if quote != '"' {
 		return s

@@ -10,22 +10,23 @@ import (
 	"strings"
 )
 
-// files are read from the working directory. Where both set a variable, the first wins.
+// files are read from the working directory. If both set a variable, the first file wins.
 var files = []string{".dev.vars", ".env"}
 
-// An Env answers what a variable is set to, and where.
+// An Env is the variables, with the place where each was set. It is not changed after NewEnv.
 type Env struct {
 	vars     map[string]setting
 	warnings []Warning
 }
 
+// A setting is a variable's value and its origin: "environment", or ".env line 3".
 type setting struct {
 	value  string
 	origin string
 }
 
-// NewEnv reads the process's environment, as os.Environ gives it, and the files in dir that exist. A file that can't
-// be read or understood is an [*Error].
+// NewEnv reads the process's environment, in the form of os.Environ, and the files in dir that exist. A file
+// that can't be read or parsed is an [*Error].
 func NewEnv(environ []string, dir string) (*Env, error) {
 	e := &Env{vars: make(map[string]setting)}
 	for _, pair := range environ {
@@ -56,17 +57,18 @@ func NewEnv(environ []string, dir string) (*Env, error) {
 	return e, nil
 }
 
-// add sets name unless a stronger source has.
+// add sets name unless a source that was added earlier has set it.
 func (e *Env) add(name, value, origin string) {
 	if _, set := e.vars[name]; !set && value != "" {
 		e.vars[name] = setting{value, origin}
 	}
 }
 
-// Warnings are what NewEnv noticed.
+// Warnings are the problems that NewEnv has noticed and that prevent nothing.
 func (e *Env) Warnings() []Warning { return e.warnings }
 
-// Lookup gives the value of the variable name and where it was set; ok is false when it isn't set or empty.
+// Lookup returns the value of the variable name and where it was set; ok is false when it isn't set or is
+// empty.
 func (e *Env) Lookup(name string) (value, origin string, ok bool) {
 	s, ok := e.vars[name]
 	return s.value, s.origin, ok
@@ -75,8 +77,9 @@ func (e *Env) Lookup(name string) (value, origin string, ok bool) {
 // Get is the value of the variable name, "" when it isn't set.
 func (e *Env) Get(name string) string { return e.vars[name].value }
 
-// StateDir is the folder for what the gateway keeps between two starts, which may not exist yet: XDG_STATE_HOME or its
-// default on Unix, the application support folder on macOS, the local application data on Windows.
+// StateDir is the folder for what the gateway keeps between two starts; it may not exist yet. It is
+// XDG_STATE_HOME or its default on Unix, the application support folder on macOS, and the local application
+// data on Windows.
 func (e *Env) StateDir() (string, error) {
 	const app = "composer-api"
 	home := e.Get("HOME")

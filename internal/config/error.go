@@ -1,18 +1,18 @@
 package config
 
-// An Error is a setting that can't be used, with a hint how to mend it.
+// An Error is a setting that can't be used, with a hint how to fix it.
 type Error struct {
-	// Name is the variable or flag at fault; empty when the fault is not with one setting.
+	// Name is the variable or flag at fault; empty when no single setting is.
 	Name string
 	// Origin says where the value was set: "environment", ".dev.vars line 3", "flag". Empty when it was not set.
 	Origin string
 	// Problem says what is wrong. It never holds a secret.
 	Problem string
-	// Hint says how to mend it.
+	// Hint says how to fix it.
 	Hint string
 }
 
-// Error is the whole story but for the hint, which the command line prints on a line of its own.
+// Error is everything but the hint, which the command line prints on a line of its own.
 func (e *Error) Error() string {
 	s := e.Name
 	if e.Origin != "" {

@@ -17,11 +17,11 @@ const VarTag = "var"
 
 var _ kong.Resolver = (*Env)(nil)
 
-// Validate implements kong.Resolver; there is nothing to do.
+// Validate implements kong.Resolver. The values are checked by Resolve.
 func (e *Env) Validate(*kong.Application) error { return nil }
 
-// Resolve implements kong.Resolver: it fills in a flag that the command line did not set. It checks the value itself,
-// because only here is it known which file a bad one came from.
+// Resolve implements kong.Resolver: it returns the variable's value for a flag that the command line did not
+// set. It checks the value itself, because only here is it known which file a bad one came from.
 func (e *Env) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	name := flag.Tag.Get(VarTag)
 	if name == "" {
@@ -37,7 +37,7 @@ func (e *Env) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, erro
 	return value, nil
 }
 
-// check reports why value does not fit flag.
+// check returns what is wrong with value for flag, as the end of a sentence ("is not a whole number").
 func check(value string, flag *kong.Flag) error {
 	target := flag.Target.Type()
 	if u, ok := reflect.New(target).Interface().(encoding.TextUnmarshaler); ok {

@@ -2,8 +2,8 @@ package config
 
 import "time"
 
-// Validate finds settings that can't be meant, each by itself or together. It stands on Config because kong asks only
-// the whole command's settings.
+// Validate refuses settings that can't be meant. It is a method of Config, because kong calls Validate only
+// on the settings of a whole command, not on the groups in it.
 func (c *Config) Validate() error {
 	for _, check := range []func() error{c.Server.Validate, c.Upstream.Validate, c.SDKBridge.Validate, c.Timing.Validate, c.Accounts.Validate} {
 		if err := check(); err != nil {
@@ -13,7 +13,7 @@ func (c *Config) Validate() error {
 	return nil
 }
 
-// Validate finds an address that would listen to the whole network, and numbers that can't be meant.
+// Validate refuses an address that would listen to the whole network, and negative numbers.
 func (s *Server) Validate() error {
 	switch {
 	case s.Addr == "":
@@ -29,8 +29,8 @@ func (s *Server) Validate() error {
 	return nil
 }
 
-// Validate finds limits that would end every run at once. Zero is refused, too: it would silently mean the default,
-// though whoever writes it means no limit.
+// Validate refuses limits that would end every run at once. Zero is refused, too: it would silently mean the
+// default, although whoever writes it means no limit.
 func (t *Timing) Validate() error {
 	for _, limit := range []struct {
 		name string
@@ -49,7 +49,7 @@ func (t *Timing) Validate() error {
 	return nil
 }
 
-// Validate finds numbers that can't be meant.
+// Validate refuses numbers of 0 or less.
 func (b *SDKBridge) Validate() error {
 	for name, n := range map[string]int{"COMPOSER_SDK_BRIDGE_MAX": b.Max, "COMPOSER_SDK_BRIDGE_RECYCLE": b.Recycle} {
 		if n <= 0 {
@@ -59,7 +59,7 @@ func (b *SDKBridge) Validate() error {
 	return nil
 }
 
-// Validate finds a number that can't be meant.
+// Validate refuses a negative number. 0 is no limit.
 func (a *Accounts) Validate() error {
 	if a.SignupLimit < 0 {
 		return negative("COMPOSER_SIGNUP_LIMIT")
@@ -67,6 +67,7 @@ func (a *Accounts) Validate() error {
 	return nil
 }
 
+// negative is the error for a number below 0.
 func negative(name string) *Error {
 	return &Error{Name: name, Problem: "is less than 0", Hint: "leave it out for the default"}
 }

@@ -12,6 +12,9 @@ import (
 	"composer-api/internal/agent"
 )
 
+// The types of settings. Each checks its text when it is set (UnmarshalText), with an error that ends a
+// sentence: "COMPOSER_ADDR … is not an http:// or https:// address".
+
 // BaseURL is an http or https address, without a trailing slash. Empty means that it isn't set.
 type BaseURL string
 
@@ -24,7 +27,7 @@ func (b *BaseURL) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// URL is a whole http or https address, kept to the letter: a slash at its end may matter to who answers there. Empty
+// URL is a whole http or https address, kept as it is: a slash at its end may matter to the server. Empty
 // means that it isn't set.
 type URL string
 
@@ -49,9 +52,10 @@ func (e *Endpoint) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// whole reports whether the endpoint is a whole URL.
 func (e Endpoint) whole() bool { return strings.Contains(string(e), "://") }
 
-// checkURL never quotes the address in its error: it may hold a password.
+// checkURL never quotes the address in its error, because it may contain a password.
 func checkURL(s string) error {
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -60,7 +64,7 @@ func checkURL(s string) error {
 	return nil
 }
 
-// Secret is a setting that never prints. It can be set by variable only.
+// Secret is a setting that never prints. It can be set by its variable only.
 type Secret struct{ agent.Secret }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -69,7 +73,7 @@ func (s *Secret) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// BeforeResolve is kong's hook for a flag that was given on the command line.
+// BeforeResolve is kong's hook for a flag that was given on the command line; it refuses the flag.
 func (s Secret) BeforeResolve() error {
 	return &Error{
 		Problem: "a secret can't be given as a flag, where other users of this machine can read it",
@@ -77,7 +81,8 @@ func (s Secret) BeforeResolve() error {
 	}
 }
 
-// Networks is a list of IP networks, with commas or blanks between. A single address is a network, too.
+// Networks is a list of IP networks, separated by commas or blanks. A single address counts as a network of
+// one.
 type Networks []netip.Prefix
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -108,7 +113,7 @@ func (l *Level) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// URLs is a list of http or https addresses, with commas or blanks between.
+// URLs is a list of http or https addresses, separated by commas or blanks.
 type URLs []string
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -123,7 +128,7 @@ func (u *URLs) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Address is where to listen: HOST:PORT. A port alone is one of this machine.
+// Address is an address to listen on: HOST:PORT. A port alone means this machine only.
 type Address string
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -135,7 +140,8 @@ func (a *Address) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Hosts is a list of host names, with commas or blanks between, in lower case. "*" is every name.
+// Hosts is a list of host names, separated by commas or blanks, in lower case. "*" is every name. Ports are
+// dropped.
 type Hosts []string
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -154,10 +160,10 @@ func (h *Hosts) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// An Alias makes the names that fit a pattern stand for a model.
+// An Alias is another name for a model. In Pattern, each * matches any text.
 type Alias struct{ Pattern, Model string }
 
-// Aliases is a list of PATTERN=MODEL, with commas or blanks between.
+// Aliases is a list of PATTERN=MODEL, separated by commas or blanks.
 type Aliases []Alias
 
 // UnmarshalText implements encoding.TextUnmarshaler.

@@ -9,16 +9,17 @@ import (
 	"strings"
 )
 
-// A Warning is something that works and is probably not meant.
+// A Warning is about something that works but is probably not meant.
 type Warning struct {
 	Text string // never holds a value
 	Hint string
 }
 
-// secretNames are how the names of variables end that hold a secret.
+// secretNames are the endings of the names of variables that hold a secret.
 var secretNames = []string{"_KEY", "_KEY_PREVIOUS", "_TOKEN", "_HEADERS"}
 
-// exposed warns of a file that holds a secret and that others can read. On Windows the mode says nothing about that.
+// exposed warns about a file that has a secret in it and that others can read. On Windows the mode says
+// nothing about that.
 func exposed(file string, mode fs.FileMode, assignments []assignment) (Warning, bool) {
 	const othersRead = 0o044
 	if runtime.GOOS == "windows" || mode.Perm()&othersRead == 0 {
@@ -32,12 +33,13 @@ func exposed(file string, mode fs.FileMode, assignments []assignment) (Warning, 
 	return Warning{}, false
 }
 
-// strangers are variables of other programs that look like ours misspelt: PHP's Composer has the first, Cursor's own
-// tools the others.
+// foreignVariables are variables of other programs that look like ours misspelt: PHP's Composer has the
+// first, Cursor's own tools have the others.
 var foreignVariables = []string{"COMPOSER_PROCESS_TIMEOUT", "CURSOR_AGENT", "CURSOR_TRACE_ID"}
 
-// Misspelt warns of variables that begin like ours and are none of known. In .dev.vars and .env each is a mistake; in
-// the environment, where other programs have variables of these prefixes, only what resembles one of ours.
+// Misspelt warns about variables that begin like ours and are not in known. In .dev.vars and .env any such
+// variable is a mistake. In the environment, where other programs have variables with these prefixes, only a
+// name that resembles one of ours is.
 func (e *Env) Misspelt(known []string) []Warning {
 	var warnings []Warning
 	for _, name := range slices.Sorted(maps.Keys(e.vars)) {
@@ -59,8 +61,8 @@ func (e *Env) Misspelt(known []string) []Warning {
 	return warnings
 }
 
-// nearestName is the one of known that name resembles most. It is near when few letters differ, or when one has a word
-// that the other has not.
+// nearestName is the name in known that name resembles most. Names are near when few letters differ (a quarter
+// of the shorter one, but at least one), or when one has a word that the other doesn't have.
 func nearestName(name string, known []string) (nearest string, near bool) {
 	best := -1
 	for _, k := range known {
@@ -78,7 +80,8 @@ func nearestName(name string, known []string) (nearest string, near bool) {
 	return nearest, near
 }
 
-// oneWordMore reports whether one of two names is the other with a word more.
+// oneWordMore reports whether the names are equal if one word of one of them is left out. Words are separated
+// by "_".
 func oneWordMore(a, b string) bool {
 	long, short := strings.Split(a, "_"), strings.Split(b, "_")
 	if len(long) < len(short) {
@@ -95,7 +98,8 @@ func oneWordMore(a, b string) bool {
 	return false
 }
 
-// distance is how many letters must be put in, taken out or replaced to make b of a (Levenshtein's distance).
+// distance is how many letters must be inserted, deleted or replaced to turn a into b (the Levenshtein
+// distance). It keeps one row of the usual table.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

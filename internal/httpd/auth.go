@@ -12,14 +12,21 @@ import (
 )
 
 const (
-	// directOwner begins the owner of a direct key, so that it is never that of an account.
+	// directOwner begins the owner of a caller with a Cursor key, so that it is never equal to that of
+	// an account.
 	directOwner = "k:"
 
 	maxKey = 4096
 )
 
-// authenticate finds out who asks. A key that does not begin with cmp_ is the caller's own Cursor key: it is kept in
-// memory for this request only.
+// authenticate finds out who asks:
+//
+//	no key                      Config.Keyless, if there is one; else MissingKey
+//	cmp_…                       a hosted key: looked up in our store, never sent upstream
+//	anything else               the caller's own Cursor key; kept in memory for this request only
+//
+// Below /u/{account} only the hosted keys of that account are accepted. A Cursor key is not checked here:
+// upstream does that.
 func (s *Server) authenticate(r *http.Request, b base) (agent.Caller, error) {
 	token := bearer(r.Header)
 	switch {
@@ -38,6 +45,7 @@ func (s *Server) authenticate(r *http.Request, b base) (agent.Caller, error) {
 	return DirectCaller(token), nil
 }
 
+// hostedCaller resolves a hosted key, and checks that it belongs to the account in the path, if there is one.
 func (s *Server) hostedCaller(r *http.Request, b base, token string) (agent.Caller, error) {
 	if s.cfg.ResolveKey == nil {
 		return agent.Caller{}, agent.Errorf(agent.InvalidKey, "This server has no hosted keys. Use your own Cursor API key.")
@@ -52,14 +60,16 @@ func (s *Server) hostedCaller(r *http.Request, b base, token string) (agent.Call
 	return caller, nil
 }
 
-// DirectCaller is the caller who brought a Cursor API key of their own.
+// DirectCaller is the caller with a Cursor API key of their own. The owner is a hash of the key, so it can
+// be stored and logged.
 func DirectCaller(key string) agent.Caller {
-	// The prefix sets this hash apart from every other hash of the same key.
+	// The prefix makes this hash different from every other hash of the same key.
 	sum := sha256.Sum256([]byte("composer-api owner\x00" + key))
 	return agent.Caller{Owner: directOwner + hex.EncodeToString(sum[:]), CursorKey: agent.NewSecret(key)}
 }
 
-// bearer is the key that the headers carry, "" when they carry none.
+// bearer is the key in the headers, "" when there is none. OpenAI's clients send Authorization: Bearer,
+// Anthropic's X-Api-Key, Azure's Api-Key.
 func bearer(h http.Header) string {
 	scheme, token, ok := strings.Cut(strings.TrimSpace(h.Get("Authorization")), " ")
 	if ok && strings.EqualFold(scheme, "Bearer") {
@@ -73,7 +83,7 @@ func bearer(h http.Header) string {
 	return strings.TrimSpace(h.Get("Api-Key")) // what Azure's clients send
 }
 
-// sendable reports whether key can be sent on in a header at all.
+// sendable reports whether key can be sent in a header at all. If not, it can't be a key of Cursor's.
 func sendable(key string) bool {
 	return len(key) <= maxKey && !strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r >= 0x7f })
 }

@@ -21,15 +21,16 @@ import (
 	"composer-api/internal/api/openai"
 )
 
-// openBody checks what a body is said to be, and replaces r.Body by one that is decompressed and bounded. Its read
-// errors are *agent.Error.
+// openBody checks the headers of a body, and replaces r.Body by one that is decompressed, bounded in size
+// and bounded in time. Read errors of the new body are *agent.Error. A request without a body, and one
+// whose method needs none, is left alone.
 func (s *Server) openBody(w *response, r *http.Request) error {
 	if r.Method != http.MethodPost || r.ContentLength == 0 {
 		return nil
 	}
 	switch contentType := r.Header.Get("Content-Type"); {
 	case contentType == "":
-		// Any web page can make a browser send such a request without asking first.
+		// A web page can make a browser send such a request to any address without a preflight.
 		return agent.Errorf(agent.UnsupportedMediaType, "The request has a body and no content type. Send it with 'Content-Type: application/json'.")
 	case !isJSON(contentType):
 		return agent.Errorf(agent.UnsupportedMediaType, "The content type %q is not supported. Send JSON with 'Content-Type: application/json'.", openai.Clip(contentType))
@@ -50,12 +51,13 @@ func (s *Server) openBody(w *response, r *http.Request) error {
 	return nil
 }
 
-// isJSON reports whether a content type may carry JSON.
+// isJSON reports whether a content type is JSON: application/json, or anything that ends in +json.
 func isJSON(contentType string) bool {
 	mediaType, _, err := mime.ParseMediaType(contentType)
 	return err == nil && (mediaType == "application/json" || strings.HasSuffix(mediaType, "+json"))
 }
 
+// decompress returns a reader of the decompressed body. The bound on the decompressed size is body's.
 func decompress(r io.Reader, encoding string) (io.Reader, error) {
 	switch strings.ToLower(strings.TrimSpace(encoding)) {
 	case "", "identity":
@@ -65,16 +67,18 @@ func decompress(r io.Reader, encoding string) (io.Reader, error) {
 	case "deflate":
 		return inflate(r)
 	case "zstd":
-		// One goroutine, ours: there is nothing to close. The window bounds what a small body can make us hold.
+		// With concurrency 1 there is no goroutine, so nothing to close. The window bounds how much memory
+		// a small body can make us use.
 		return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxZstdWindow))
 	}
 	return nil, agent.Errorf(agent.UnsupportedMediaType, "The content encoding %q is not supported. Send the body as it is, or with gzip, deflate or zstd.", openai.Clip(encoding))
 }
 
-// maxZstdWindow is the window that RFC 8878 asks every decoder to support.
+// maxZstdWindow is the window that RFC 8878 asks every decoder to support, in bytes.
 const maxZstdWindow = 8 << 20
 
-// inflate reads what RFC 9110 calls deflate, which has a zlib header, and the raw form that some clients send.
+// inflate reads "deflate" as RFC 9110 defines it, with a zlib header, and also the raw form that some
+// clients send.
 func inflate(r io.Reader) (io.Reader, error) {
 	buffered := bufio.NewReader(r)
 	head, err := buffered.Peek(2)
@@ -88,7 +92,7 @@ func inflate(r io.Reader) (io.Reader, error) {
 	return flate.NewReader(buffered), nil
 }
 
-// A body is a request body within its limit.
+// A body is a request body within its limits of size and time. It is read by one goroutine.
 type body struct {
 	server     *Server
 	plain      io.Reader // decompressed
@@ -114,7 +118,8 @@ const (
 	maxBodyTime = 5 * time.Minute
 )
 
-// deadline is when the next bytes must have come, at the latest.
+// deadline is when the next bytes must have come: within bodyTimeout from now, and early enough that the body
+// as a whole keeps to minBodyRate and maxBodyTime.
 func (b *body) deadline(now time.Time) time.Time {
 	whole := min(bodyTimeout+time.Duration(b.read/minBodyRate)*time.Second, maxBodyTime)
 	if next := now.Add(bodyTimeout); next.Before(b.started.Add(whole)) {
@@ -123,6 +128,8 @@ func (b *body) deadline(now time.Time) time.Time {
 	return b.started.Add(whole)
 }
 
+// Read implements io.Reader. It sets the connection's read deadline before each read, and removes it after the
+// last: net/http then keeps reading, to notice when the client leaves.
 func (b *body) Read(p []byte) (int, error) {
 	if b.left < 0 {
 		return 0, b.server.tooLarge()
@@ -151,13 +158,16 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Close implements io.Closer.
 func (b *body) Close() error { return b.under.Close() }
 
+// tooLarge is the error for a body over Config.MaxBody.
 func (s *Server) tooLarge() *agent.Error {
 	return agent.Errorf(agent.TooLarge, "The request body is larger than %d MB. Send less at once, for example smaller images.", s.cfg.MaxBody>>20)
 }
 
-// bodyError says in our words why a body could not be read.
+// bodyError is the *agent.Error for a body that could not be read. compressed says that it was, so that a
+// failure is most likely the decompressor's.
 func (s *Server) bodyError(err error, compressed bool) error {
 	var ours *agent.Error
 	var limit *http.MaxBytesError

@@ -8,8 +8,9 @@ import (
 	"composer-api/internal/api/openai"
 )
 
-// fail answers r with err, in the form that r's client expects. When the answer has begun it is too late for that, and the connection is cut off, so that the
-// client does not take a part for the whole.
+// fail answers r with err, in the form that r's client expects. When the answer has begun it is too late for that, and
+// the connection is cut off, so that the client does not take a part for the whole. An api.Told was reported in the
+// stream already.
 func (s *Server) fail(w *response, r *http.Request, err error) {
 	w.err = err
 	var told *api.Told
@@ -29,7 +30,8 @@ func (s *Server) fail(w *response, r *http.Request, err error) {
 	openai.WriteError(w, err)
 }
 
-// closeWhenDraining makes the client open its next connection elsewhere.
+// closeWhenDraining makes the client open a new connection for its next request, which a load balancer sends
+// to another replica.
 func (s *Server) closeWhenDraining(w *response) {
 	if s.draining.Load() {
 		w.Header().Set("Connection", "close")

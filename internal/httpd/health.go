@@ -9,9 +9,10 @@ import (
 	"composer-api/internal/api"
 )
 
-// errDraining is what new turns are told while the server shuts down.
+// errDraining is the answer to new turns while the server shuts down.
 var errDraining = &agent.Error{Code: agent.Overloaded, Message: "The server is shutting down. Please try again.", RetryAfter: time.Second}
 
+// health is the body of both health routes.
 type health struct {
 	Status string `json:"status"` // "ok" or "unavailable"
 	// Store is "ok" or "unavailable"; absent when nobody asked.
@@ -32,7 +33,7 @@ func root(w http.ResponseWriter, _ *http.Request, _ *api.Call) error {
 	return writeJSON(w, home{Name: "composer-api", Status: "ok"})
 }
 
-// healthz says that the process is alive.
+// healthz answers GET /healthz: the process is alive. It is 200 also while draining.
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request, _ *api.Call) error {
 	return writeJSON(w, health{Status: "ok"})
 }
@@ -69,7 +70,7 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request, _ *api.Call) err
 	return writeJSON(w, ready)
 }
 
-// writeJSON sends v, which encoding/json can always encode.
+// writeJSON answers with v, which encoding/json can always encode.
 func writeJSON(w http.ResponseWriter, v any) error {
 	doc, err := json.Marshal(v)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"composer-api/internal/agent"
 )
 
-// limits counts the turns in progress and refuses those beyond the limits.
+// limits counts the turns in progress and refuses those beyond the limits. It is safe for concurrent use.
 type limits struct {
 	max, maxPerOwner int // 0 is no limit
 
@@ -16,7 +16,8 @@ type limits struct {
 	byOwner map[string]int // holds no zeros
 }
 
-// enter counts a turn of owner in; the caller calls leave once it is over. The error is an *agent.Error.
+// enter counts a turn of owner. The caller calls leave, once, when the turn is over. The error is an
+// *agent.Error.
 func (l *limits) enter(owner string) (leave func(), err error) {
 	if l.max == 0 && l.maxPerOwner == 0 {
 		return func() {}, nil
@@ -34,6 +35,7 @@ func (l *limits) enter(owner string) (leave func(), err error) {
 	return func() { l.leave(owner) }, nil
 }
 
+// leave ends what enter began.
 func (l *limits) leave(owner string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -15,13 +15,15 @@ import (
 	"composer-api/internal/api/openai"
 )
 
-// requestIDHeader carries the id of a request, in both directions.
+// requestIDHeader has the id of a request, in both directions.
 const requestIDHeader = "X-Request-Id"
 
-// saneRequestID is what is taken over from a client: it goes into logs and headers.
+// saneRequestID matches an id that is taken over from a client. Others are replaced, because the id goes into
+// logs and headers.
 var saneRequestID = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
 
-// observe gives the request an id, and writes its line of the log when it is over.
+// observe gives the request an id, and writes its line of the log when it is over. It makes the *response that
+// everything further in writes to.
 func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.Header.Get(requestIDHeader)
@@ -30,7 +32,8 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		}
 		w.Header().Set(requestIDHeader, id)
 		resp := newResponse(w)
-		// The deadline of the answer before, on the same connection, would make writing "100 Continue" fail.
+		// On a kept connection the deadline of the answer before is still set, and writing "100
+		// Continue" would fail.
 		_ = resp.control.SetWriteDeadline(time.Time{})
 		resp.watchBody(r)
 		start := time.Now()
@@ -39,7 +42,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 	})
 }
 
-// logRequest writes one line. It names the route and what upstream was asked for, and nothing that was said.
+// logRequest writes one line. It names the route and what upstream was asked for, and nothing of the content.
 func (s *Server) logRequest(w *response, r *http.Request, id string, took time.Duration) {
 	attrs := []slog.Attr{
 		slog.String("id", id), slog.String("method", r.Method), slog.String("path", loggedPath(r.URL.Path)),
@@ -60,7 +63,7 @@ func (s *Server) logRequest(w *response, r *http.Request, id string, took time.D
 		if openai.RowOf(e.Code).Status >= http.StatusInternalServerError {
 			attrs = append(attrs, slog.String("error", e.Error()))
 		} else if e.Param != "" {
-			attrs = append(attrs, slog.String("param", e.Param)) // the message may quote what the client said
+			attrs = append(attrs, slog.String("param", e.Param)) // the message may quote the request
 		}
 		if e.Code == agent.Internal {
 			level = slog.LevelError
@@ -72,11 +75,13 @@ func (s *Server) logRequest(w *response, r *http.Request, id string, took time.D
 // maxLoggedPath is how many bytes of a path the log shows.
 const maxLoggedPath = 200
 
-// keyLike is what may be a key that somebody put into the address by mistake: one with a known prefix, or a long run
-// without a separator that no name of ours has. Ids of responses and accounts are shown: they find a request again.
+// keyLike matches what may be a key that somebody has put into the URL by mistake: one with a known prefix, a
+// long run without a separator, or a JWT. Ids of responses and accounts, which are as long, are shown: they are
+// needed to find a request again.
 var keyLike = regexp.MustCompile(`(?i)(crsr_|cmp_|sk-|key_)[A-Za-z0-9_.-]+|[A-Za-z0-9_-]{40,}|[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]+`)
 
-// loggedPath is path as the log may show it: keys are masked first, so that a cut never leaves the start of one.
+// loggedPath is path as the log may show it. Keys are masked before the path is cut, so that no part of one
+// remains.
 func loggedPath(path string) string {
 	path = keyLike.ReplaceAllStringFunc(path, func(found string) string {
 		if strings.HasPrefix(found, "resp_") || strings.HasPrefix(found, "acct_") {
@@ -90,8 +95,8 @@ func loggedPath(path string) string {
 	return path
 }
 
-// recoverPanics answers 500 for a handler that panicked, and lets the panic through that aborts a connection on
-// purpose.
+// recoverPanics answers 500 for a handler that panicked. http.ErrAbortHandler is passed on: with it fail cuts a
+// connection off on purpose.
 func (s *Server) recoverPanics(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
@@ -109,7 +114,8 @@ func (s *Server) recoverPanics(next http.Handler) http.Handler {
 	})
 }
 
-// cors lets web pages of any origin use the gateway: a key is sent with each request, never a cookie.
+// cors lets web pages of any origin use the gateway. That is safe, because a request is allowed by the key that
+// is sent with it, never by a cookie.
 func cors(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -131,9 +137,9 @@ func cors(next http.Handler) http.Handler {
 	})
 }
 
-// cleanPath takes "/v1//models/" for "/v1/models": a base URL with a slash at its end is an ordinary mistake, and
-// ServeMux would answer it with a redirect that loses the body. It works on the escaped path, as ServeMux does: an
-// escaped slash is part of a segment, so "/u/..%2f/v1/models" does not become "/v1/models".
+// cleanPath turns "/v1//models/" into "/v1/models": a base URL with a slash at its end is a common mistake, and
+// ServeMux would answer it with a redirect, which loses the body. It works on the escaped path, as ServeMux does:
+// an escaped slash is part of a segment, so "/u/..%2f/v1/models" does not become "/v1/models".
 func cleanPath(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if p := r.URL.EscapedPath(); strings.Contains(p, "//") || len(p) > 1 && strings.HasSuffix(p, "/") {

@@ -9,7 +9,7 @@ import (
 	"composer-api/internal/api/openai"
 )
 
-// anything is the pattern of what no route matches.
+// anything is the pattern of the handler for requests that no route matches.
 const anything = "/"
 
 // noRoute answers a request that no route matches: 405 when its path is served with another method, else 404.
@@ -28,10 +28,12 @@ func (s *Server) noRoute(w *response, r *http.Request, mux *http.ServeMux) {
 	s.fail(w, r, &agent.Error{Code: agent.UnknownURL, Message: message})
 }
 
-// unsupported are OpenAI's routes that clients ask for and no model here can answer, by the end of their path.
+// unsupported are the ends of the paths of OpenAI's routes that clients ask for and that no model here can
+// answer.
 var unsupported = []string{"/embeddings", "/images/generations", "/audio/speech", "/audio/transcriptions", "/moderations"}
 
-// meant says what a path without a route was probably meant to be, "" when nothing comes to mind.
+// suggestion is a sentence that says what the client probably meant, for the usual mistakes with base URLs; "" for
+// any other path.
 func suggestion(mux *http.ServeMux, method, path string) string {
 	once := path
 	for strings.Contains(once, "/v1/v1/") {
@@ -55,10 +57,10 @@ func suggestion(mux *http.ServeMux, method, path string) string {
 	return ""
 }
 
-// methods are those that a path may be served with.
+// methods are the methods that are tried to find out which a path is served with.
 var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 
-// allowedMethods lists the methods that path is served with.
+// allowedMethods lists the methods that path is served with, for the Allow header; none when it is not served.
 func allowedMethods(mux *http.ServeMux, path string) []string {
 	var allowed []string
 	for _, method := range methods {
@@ -72,7 +74,7 @@ func allowedMethods(mux *http.ServeMux, path string) []string {
 	return allowed
 }
 
-// matches reports whether there is a route.
+// matches reports whether a route matches.
 func matches(mux *http.ServeMux, method, path string) bool {
 	_, pattern := mux.Handler(&http.Request{Method: method, URL: &url.URL{Path: path}})
 	return pattern != "" && pattern != anything

@@ -13,14 +13,16 @@ import (
 	"composer-api/internal/api/openai"
 )
 
-// checkHost refuses requests for a name that is not the server's. A web page can make its own name stand for 127.0.0.1
-// after it was loaded (DNS rebinding): the browser then takes the server's answers for the page's own.
+// checkHost refuses requests whose Host is not a name of this server, when it listens on loopback only.
+//
+// A web page can make its own name resolve to 127.0.0.1 after it was loaded (DNS rebinding). The browser then
+// treats the server's answers as the page's own, and the page could use a keyless server.
 func (s *Server) checkHost(next http.Handler) http.Handler {
 	if !s.cfg.LocalOnly {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// No Host is HTTP/1.0, which no browser speaks.
+		// A request without Host is HTTP/1.0, which no browser uses.
 		if r.Host != "" && !s.ourHost(r.Host) {
 			s.fail(w.(*response), r, agent.Errorf(agent.PermissionDenied,
 				"This server listens on its own machine only, and its name is not %q. Ask for 127.0.0.1 or localhost, or add the name to COMPOSER_ALLOWED_HOSTS.", openai.Clip(r.Host)))
@@ -45,15 +47,16 @@ func (s *Server) ourHost(host string) bool {
 	return slices.Contains(s.cfg.Hosts, host) || slices.Contains(s.cfg.Hosts, "*")
 }
 
-// checkOrigin refuses what a web page of somebody else asks for without a key. With a key, pages of any origin are
-// welcome: see cors. Programs that are no browser send no Origin.
+// checkOrigin refuses requests without a key from web pages of other origins: to a keyless server, and POSTs to
+// open routes, such as sign-up. With a key, pages of any origin are allowed: see cors. Programs other than
+// browsers send no Origin.
 func (s *Server) checkOrigin(r *http.Request, route api.Route) error {
 	origin := r.Header.Get("Origin")
 	keyless := !route.Open && bearer(r.Header) == "" // let in by Config.Keyless
 	if origin == "" || !keyless && !(route.Open && r.Method == http.MethodPost) {
 		return nil
 	}
-	// Browsers send Sec-Fetch-Site themselves; no page can set it.
+	// Browsers set Sec-Fetch-Site themselves; a page can't.
 	if r.Header.Get("Sec-Fetch-Site") == "same-origin" {
 		return nil
 	}

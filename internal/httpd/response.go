@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// A response is the http.ResponseWriter that routes write to. It remembers what the log wants to know. One goroutine
-// uses it at a time.
+// A response is the http.ResponseWriter that routes write to. It remembers what the log needs, and bounds how long
+// an answer may take to be read. One goroutine uses it at a time.
 type response struct {
 	http.ResponseWriter
 	control *http.ResponseController
@@ -19,11 +19,12 @@ type response struct {
 	bytes  int64
 	err    error // how the request failed, for the log
 
-	// unread is true while a body of HTTP/1 has not been read to its end. HTTP/2 needs no such care: a stream ends
-	// without the connection.
+	// unread is true while a body of HTTP/1 has not been read to its end. With HTTP/2 it doesn't
+	// matter: a stream ends without the connection.
 	unread bool
 }
 
+// newResponse wraps w. It is called once for each request, by observe.
 func newResponse(w http.ResponseWriter) *response {
 	return &response{ResponseWriter: w, control: http.NewResponseController(w)}
 }
@@ -31,6 +32,7 @@ func newResponse(w http.ResponseWriter) *response {
 // Unwrap is for http.ResponseController.
 func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
+// WriteHeader implements http.ResponseWriter. Interim statuses (1xx) don't begin the answer.
 func (w *response) WriteHeader(status int) {
 	switch {
 	case w.status != 0:
@@ -42,6 +44,7 @@ func (w *response) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
+// Write implements http.ResponseWriter.
 func (w *response) Write(p []byte) (int, error) {
 	if w.status == 0 {
 		w.begin(http.StatusOK)
@@ -51,11 +54,12 @@ func (w *response) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// lingering is how long the rest of a body that nobody wants may still come after the answer. Closing at once could
+// bodyGrace is how long the rest of a body that nobody reads may still come after the answer. Closing at once could
 // reset the connection before the client has read the answer.
 const bodyGrace = time.Second
 
-// watchBody replaces r.Body by one that notes in w when its end was read. It is called once, before the handlers.
+// watchBody replaces r.Body by one that records in w when its end was read. It is called once, before the
+// handlers.
 func (w *response) watchBody(r *http.Request) {
 	if r.ProtoMajor == 1 && r.Body != nil && r.Body != http.NoBody {
 		w.unread = true
@@ -69,6 +73,7 @@ type watchedBody struct {
 	w *response
 }
 
+// Read implements io.Reader.
 func (b *watchedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if errors.Is(err, io.EOF) {
@@ -77,9 +82,9 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// closeUnread makes the server answer without waiting for the rest of the body, and close the connection. Without it
-// net/http reads up to 256 KB before it sends the header, and a client that sends nothing would hold the connection
-// for ever.
+// closeUnread makes the server answer without waiting for the rest of the body, and close the connection. Without
+// it net/http reads up to 256 KB before it sends the header, and a client that sends nothing would hold the
+// connection for ever.
 func (w *response) closeUnread() {
 	if w.unread {
 		w.Header().Set("Connection", "close")
@@ -87,16 +92,16 @@ func (w *response) closeUnread() {
 	}
 }
 
-// writeTimeout is how long a client may take to read an answer that is no stream.
+// writeTimeout is how long a client may take to read an answer that is not a stream.
 const writeTimeout = time.Minute
 
-// begin notes the status, and gives a whole answer a deadline: a client that doesn't read would hold it for ever.
-// Streams look after their own, see sse.Writer.
+// begin records the status, and gives an answer that is not a stream a deadline: a client that doesn't read would
+// hold it for ever. Streams set deadlines of their own, see sse.Writer.
 func (w *response) begin(status int) {
 	w.status = status
 	w.closeUnread()
 	if !strings.HasPrefix(w.Header().Get("Content-Type"), "text/event-stream") {
-		// Where there are no deadlines (a recorder in a test) there is no such client.
+		// A writer without deadlines is a recorder in a test.
 		_ = w.control.SetWriteDeadline(time.Now().Add(writeTimeout))
 	}
 }
@@ -112,5 +117,5 @@ func (w *response) FlushError() error {
 // Flush implements http.Flusher.
 func (w *response) Flush() { w.FlushError() }
 
-// began reports whether it is too late for a status.
+// began reports whether the status has been written.
 func (w *response) began() bool { return w.status != 0 }

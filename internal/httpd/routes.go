@@ -9,7 +9,7 @@ import (
 	"composer-api/internal/api"
 )
 
-// A base is a path below which every surface lies.
+// A base is a path below which every surface is mounted.
 type base struct {
 	path     string
 	upstream string // the backend that this base asks for
@@ -19,13 +19,18 @@ type base struct {
 	referenceNames bool
 }
 
-// pattern is the route's pattern with its path below b.
+// pattern is the route's pattern with b's path before its own: "POST /v1/chat/completions".
 func (b *base) pattern(r *api.Route) string {
 	method, path, _ := strings.Cut(r.Pattern, " ")
 	return method + " " + b.path + path
 }
 
-// bases are where the surfaces are found.
+// bases are the paths below which the surfaces are mounted:
+//
+//	/v1                 the usual one
+//	/u/{account}/v1     the same, for hosted keys of that account only
+//	/opencodev2/v1      as in the reference system: the local agent, with pinned sessions
+//	/opencode/v1        as in the reference system: the older chat endpoint, with pinned sessions
 func (s *Server) bases() []base {
 	return []base{
 		{path: "/v1"},
@@ -60,7 +65,7 @@ func (s *Server) routes() http.Handler {
 	return mux
 }
 
-// adapt runs a route: everything that must hold before its handler is called, and its error after.
+// adapt makes an http.Handler of a route. It renders the error that serve returns.
 func (s *Server) adapt(b base, route api.Route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		resp := w.(*response)
@@ -71,6 +76,8 @@ func (s *Server) adapt(b base, route api.Route) http.Handler {
 	})
 }
 
+// serve is everything that must hold before the route's handler is called, and the call. The order matters: what
+// costs least is checked first, and the body is read only for a caller who may send one.
 func (s *Server) serve(w *response, r *http.Request, b base, route api.Route) error {
 	call := &api.Call{
 		Upstream: b.upstream, Session: session(r.Header), PinSession: b.openCode, ReferenceNames: b.referenceNames,
@@ -103,7 +110,8 @@ func (s *Server) serve(w *response, r *http.Request, b base, route api.Route) er
 	return route.Handle(w, r, call)
 }
 
-// again is api.Call's Again for the request r below b, whose first call was call.
+// again is api.Call's Again for the request r below b, whose first call was call. The caller of again calls the
+// function that it returns when that turn is over.
 func (s *Server) again(r *http.Request, b base, call *api.Call) (*api.Call, func(), error) {
 	if s.draining.Load() {
 		return nil, nil, errDraining
@@ -121,11 +129,14 @@ func (s *Server) again(r *http.Request, b base, call *api.Call) (*api.Call, func
 	return &next, leave, nil
 }
 
-// sessionHeaders are what clients call the name of a conversation, the most telling first.
+// sessionHeaders are the headers in which clients send the name of a conversation. If several are there, the first
+// of these counts.
 var sessionHeaders = []string{"X-Session-Affinity", "X-Opencode-Session-Id", "X-Opencode-Session", "X-Claude-Code-Session-Id", "X-Session-Id"}
 
+// maxSession is the longest name that is used, in bytes; a longer one is ignored.
 const maxSession = 256
 
+// session is the client's name of the conversation; "" when it sends none.
 func session(h http.Header) string {
 	for _, name := range sessionHeaders {
 		if v := strings.TrimSpace(h.Get(name)); v != "" && len(v) <= maxSession {

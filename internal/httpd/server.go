@@ -24,7 +24,7 @@ type Config struct {
 	// ResolveKey finds whom a hosted key (cmp_…) belongs to. An unknown or revoked one is an *agent.Error with code
 	// InvalidKey. Nil means that there are no hosted keys.
 	ResolveKey func(ctx context.Context, token string) (agent.Caller, error)
-	// Keyless, when not nil, is who asks when a request carries no key. Nil refuses such requests.
+	// Keyless, when not nil, is the caller of requests without a key. Nil refuses such requests.
 	Keyless *agent.Caller
 	// LocalOnly says that the listener is on the loopback interface: requests for another host than this machine and
 	// Hosts are answered 403.
@@ -38,7 +38,7 @@ type Config struct {
 	MaxRequests, MaxPerOwner int
 	// MaxBody bounds a request body, decompressed; 0 means 32 MB.
 	MaxBody int64
-	// PingStore reports whether the store answers, for /readyz to say. Nil means that there is none to ask.
+	// PingStore reports whether the store answers; /readyz shows it. Nil means that there is no store.
 	PingStore func(context.Context) error
 	// PingUpstream reports whether the upstream of /v1 can be reached, for /readyz. It needs no key. NotConfigured says that
 	// there is none. Nil means that there is none to ask.
@@ -47,7 +47,8 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// A Server answers HTTP requests. It owns the listener's connections, not the gateway.
+// A Server answers HTTP requests. It owns the listener's connections, not the gateway. Its methods may be called
+// concurrently.
 type Server struct {
 	cfg      Config
 	http     *http.Server
@@ -57,12 +58,13 @@ type Server struct {
 
 const (
 	defaultMaxBody = 32 << 20
-	// headerTimeout ends connections that never ask for anything, idleTimeout those that have stopped asking.
+	// headerTimeout ends connections that never send a request, idleTimeout those that have stopped
+	// sending them.
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 2 * time.Minute
 )
 
-// New makes a Server. It serves nothing until Serve, but Handler may be used at once.
+// New makes a Server. It serves nothing until Serve, but Handler may be used at once. The caller shuts it down.
 func New(cfg Config) *Server {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -91,7 +93,7 @@ func New(cfg Config) *Server {
 	return s
 }
 
-// chain puts the first middleware outermost.
+// chain wraps h in the middleware. The first of them is outermost, so it sees a request first.
 func chain(h http.Handler, middleware ...func(http.Handler) http.Handler) http.Handler {
 	for i := len(middleware) - 1; i >= 0; i-- {
 		h = middleware[i](h)
@@ -102,11 +104,12 @@ func chain(h http.Handler, middleware ...func(http.Handler) http.Handler) http.H
 // Handler is the whole server as a handler.
 func (s *Server) Handler() http.Handler { return s.http.Handler }
 
-// Serve answers what comes to l, HTTP/1.1 and HTTP/2 with prior knowledge, until Shutdown. It closes l. The error is
-// http.ErrServerClosed after Shutdown.
+// Serve answers the connections of l, with HTTP/1.1 or HTTP/2 with prior knowledge, until Shutdown. It closes l. The
+// error is http.ErrServerClosed after Shutdown.
 func (s *Server) Serve(l net.Listener) error { return s.http.Serve(l) }
 
-// Drain makes the server refuse new turns with 503 and stop being ready. What is in progress goes on.
+// Drain makes the server refuse new turns with 503 and report that it is not ready. Turns in progress go on. There is
+// no way back.
 func (s *Server) Drain() { s.draining.Store(true) }
 
 // Shutdown closes the listener, waits for the requests in progress and, when ctx ends first, cuts them off and returns

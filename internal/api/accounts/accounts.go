@@ -21,6 +21,7 @@ import (
 	"composer-api/internal/hosted/waitlist"
 )
 
+// signUpRequest is the body of POST /api/signup.
 type signUpRequest struct {
 	CursorAPIKey string `json:"cursorApiKey"`
 	Name         string `json:"name"`  // for the waiting list
@@ -28,6 +29,7 @@ type signUpRequest struct {
 	JoinWaitlist bool   `json:"joinWaitlist"`
 }
 
+// signUpAnswer is the answer. APIKey is shown here once and never again.
 type signUpAnswer struct {
 	Account   accountAnswer   `json:"account"`
 	APIKey    string          `json:"apiKey"`
@@ -35,6 +37,7 @@ type signUpAnswer struct {
 	Waitlist  *waitlistAnswer `json:"waitlist,omitempty"` // only if the request asked for it
 }
 
+// accountAnswer is the account as its owner may see it: the Cursor key only as a hint.
 type accountAnswer struct {
 	ID               string  `json:"id"`
 	CursorEmail      *string `json:"cursorEmail"`
@@ -42,6 +45,7 @@ type accountAnswer struct {
 	CursorAPIKeyHint string  `json:"cursorApiKeyHint"`
 }
 
+// endpoints are the URLs to put into a client's settings, under the name by which we were reached.
 type endpoints struct {
 	BaseURL         string `json:"baseUrl"`
 	AccountBaseURL  string `json:"accountBaseUrl"`
@@ -49,11 +53,14 @@ type endpoints struct {
 	Responses       string `json:"responses"`
 }
 
+// waitlistAnswer says what became of a place on the waiting list.
 type waitlistAnswer struct {
 	OK    bool   `json:"ok"`
 	Error string `json:"error,omitempty"`
 }
 
+// signUp answers POST /api/signup. What can be checked for free is checked before the attempt is
+// counted, so that a typing error doesn't use up an attempt.
 func (h *handlers) signUp(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 	var req signUpRequest
 	if err := decode(r, &req); err != nil {
@@ -87,7 +94,8 @@ func (h *handlers) signUp(w http.ResponseWriter, r *http.Request, _ *api.Call) e
 	return encode(w, answer)
 }
 
-// check refuses what can be seen to be wrong before anything is done or counted.
+// check refuses what is obviously wrong, before anything is done or counted. A name that is missing may
+// still come from Cursor, so only the address is checked.
 func (req *signUpRequest) check() (cursorKey agent.Secret, err error) {
 	if req.JoinWaitlist && req.Email != "" {
 		if _, err := (waitlist.Entry{Name: cmp.Or(req.Name, "unknown yet"), Email: req.Email}).Clean(); err != nil {
@@ -97,7 +105,8 @@ func (req *signUpRequest) check() (cursorKey agent.Secret, err error) {
 	return hosted.ParseCursorKey(req.CursorAPIKey)
 }
 
-// alsoJoin is for somebody who has signed up already: their key must reach them even if the list can't be reached.
+// alsoJoin puts somebody on the waiting list who has signed up already. It has no error: their key must
+// reach them even if the list can't be reached.
 func (h *handlers) alsoJoin(ctx context.Context, e waitlist.Entry) *waitlistAnswer {
 	if err := h.cfg.Join(ctx, e); err != nil {
 		return &waitlistAnswer{Error: openai.Message(agent.AsError(err))}
@@ -105,6 +114,7 @@ func (h *handlers) alsoJoin(ctx context.Context, e waitlist.Entry) *waitlistAnsw
 	return &waitlistAnswer{OK: true}
 }
 
+// endpointsAt builds the URLs for an account.
 func endpointsAt(origin, account string) endpoints {
 	base := origin + "/u/" + account + "/v1"
 	return endpoints{
@@ -115,6 +125,7 @@ func endpointsAt(origin, account string) endpoints {
 	}
 }
 
+// joinWaitlist answers POST /api/early-access.
 func (h *handlers) joinWaitlist(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 	var req struct {
 		Name  string `json:"name"`
@@ -136,9 +147,10 @@ func (h *handlers) joinWaitlist(w http.ResponseWriter, r *http.Request, _ *api.C
 	return encode(w, waitlistAnswer{OK: true})
 }
 
-// maxBody is far more than either request needs.
+// maxBody is the largest body, in bytes: far more than either request needs.
 const maxBody = 64 << 10
 
+// decode reads the body into v. Errors are *agent.Error.
 func decode(r *http.Request, v any) error {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if err != nil {
@@ -150,6 +162,7 @@ func decode(r *http.Request, v any) error {
 	return openai.Decode(body, v)
 }
 
+// encode answers with v as JSON.
 func encode(w http.ResponseWriter, v any) error {
 	doc, err := json.Marshal(v)
 	if err != nil {
@@ -158,6 +171,7 @@ func encode(w http.ResponseWriter, v any) error {
 	return api.WriteJSON(w, doc)
 }
 
+// orNull is nil for "", which becomes null.
 func orNull(s string) *string {
 	if s == "" {
 		return nil

@@ -7,9 +7,12 @@ import (
 	"strings"
 )
 
-// clientAddress is where a request comes from. The X-Forwarded-For header is believed as far as trusted proxies wrote
-// it: from its right end, each trusted address vouches for the one before it. Everything further left, the client may
-// have made up.
+// clientAddress is the address of the client, not of the proxies before us. X-Forwarded-For is believed
+// only as far as trusted proxies wrote it: from its right end, each trusted address vouches for the one
+// to its left. Everything further left, the client may have made up.
+//
+//	X-Forwarded-For: made-up, client, proxy1      connection from proxy2
+//	                          └── the answer, if proxy1 and proxy2 are trusted
 func clientAddress(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	addr := peer(r)
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
@@ -26,7 +29,8 @@ func clientAddress(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	return addr
 }
 
-// origin is the scheme and host under which the client reached us.
+// origin is the scheme and host under which the client has reached us. The X-Forwarded headers count
+// only if the connection comes from a trusted proxy.
 func origin(r *http.Request, trusted []netip.Prefix) string {
 	scheme, host := "http", r.Host
 	if r.TLS != nil {
@@ -43,7 +47,7 @@ func origin(r *http.Request, trusted []netip.Prefix) string {
 	return scheme + "://" + host
 }
 
-// peer is the other end of the connection; the invalid address when that isn't an IP connection.
+// peer is the address at the other end of the connection; invalid when that isn't an IP connection.
 func peer(r *http.Request) netip.Addr {
 	addr, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -61,6 +65,7 @@ func parseHop(hop string) (netip.Addr, error) {
 	return addr.Unmap(), err
 }
 
+// contains reports whether the address is in one of the networks.
 func contains(networks []netip.Prefix, addr netip.Addr) bool {
 	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(addr) })
 }

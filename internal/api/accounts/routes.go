@@ -17,17 +17,18 @@ type Config struct {
 	SignUp func(ctx context.Context, cursorKey agent.Secret) (*hosted.SignedUp, error)
 	// Join puts a person on the waiting list: waitlist.Client.Join.
 	Join func(ctx context.Context, e waitlist.Entry) error
-	// Limit is how often an address may sign up in an hour, and again how often it may ask for early access; less
-	// than 1 is no limit.
+	// Limit is how often an address may sign up in an hour, and separately how often it may ask for
+	// early access; less than 1 is no limit.
 	Limit int
-	// TrustedProxies are the networks of proxies that are believed when they say whom they forward for. Everybody
-	// else is who their connection comes from.
+	// TrustedProxies are the networks of proxies whose X-Forwarded headers are believed. For any other
+	// peer, its own address counts.
 	TrustedProxies []netip.Prefix
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
 }
 
-// Routes are the routes of sign-up and of the waiting list. Their paths are whole, and they need no key.
+// Routes are the routes of sign-up and of the waiting list. Their paths are absolute, and they need no
+// key.
 func Routes(cfg Config) []api.Route {
 	h := &handlers{
 		cfg:         cfg,
@@ -40,6 +41,7 @@ func Routes(cfg Config) []api.Route {
 	}
 }
 
+// handlers has no state but the limiters, which have locks of their own.
 type handlers struct {
 	cfg         Config
 	signUps     *hosted.Limiter

@@ -2,7 +2,8 @@ package models
 
 import "composer-api/internal/gateway/catalog"
 
-// A modelList is the answer of GET /v1/models: OpenAI's list, and beside it the one that Codex looks for.
+// A modelList is the answer of GET /v1/models: OpenAI's list (data), and beside it the catalogue that
+// Codex reads (models). Each client ignores the other's.
 type modelList struct {
 	Object string       `json:"object"`
 	Data   []model      `json:"data"`
@@ -11,7 +12,7 @@ type modelList struct {
 	Catalogue string `json:"catalogue,omitempty"`
 }
 
-// A model is OpenAI's model object, with what other clients look for.
+// A model is OpenAI's model object, with members that other clients read.
 type model struct {
 	ID      string `json:"id"`
 	Object  string `json:"object"`
@@ -23,8 +24,8 @@ type model struct {
 	ContextLength int `json:"context_length,omitempty"`
 }
 
-// A codexModel is an entry of Codex's model catalogue. Without one Codex takes the model for an unknown one and does
-// not offer it apply_patch.
+// A codexModel is an entry of Codex's model catalogue. Without an entry Codex treats the model as
+// unknown and does not offer it apply_patch.
 type codexModel struct {
 	Slug                       string          `json:"slug"`
 	DisplayName                string          `json:"display_name"`
@@ -41,6 +42,7 @@ type codexModel struct {
 	BaseInstructions           string          `json:"base_instructions"`
 }
 
+// codexTruncation is how much of a tool's output Codex keeps.
 type codexTruncation struct {
 	Mode  string `json:"mode"`
 	Limit int    `json:"limit"`
@@ -52,15 +54,18 @@ const (
 	sdkModelName = "Composer 2.5 SDK Harness"
 )
 
-// codexInstructions are Codex's base_instructions: a required field, whose place the developer message that Codex
-// sends takes anyway.
+// codexInstructions are Codex's base_instructions. The field is required, but the developer message
+// that Codex sends takes its place anyway.
 const codexInstructions = "You are a coding agent. Work in the user's project with the tools that you are given: read before you change, " +
 	"make the smallest change that does the job, check it, and say briefly what you did."
 
+// openAIModel is a model in OpenAI's form.
 func openAIModel(m catalog.Model) model {
 	return model{ID: m.ID, Object: "model", Created: m.Created.Unix(), OwnedBy: "cursor", Name: m.DisplayName, ContextWindow: m.ContextWindow, ContextLength: m.ContextWindow}
 }
 
+// codexEntry is a model in Codex's form. Apart from names and sizes, the values are those with which
+// Codex works well with Composer: freeform apply_patch, and unified_exec as its shell.
 func codexEntry(m catalog.Model) codexModel {
 	return codexModel{
 		Slug: m.ID, DisplayName: m.DisplayName, SupportedReasoningLevels: []string{}, ShellType: "unified_exec", Visibility: "list",

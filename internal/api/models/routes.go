@@ -48,6 +48,7 @@ type handlers struct {
 	upstreams Upstreams
 }
 
+// list answers GET /models. On paths with ReferenceNames, the reference system's name comes first.
 func (h *handlers) list(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	models, live, err := h.models(r.Context(), call)
 	if err != nil {
@@ -95,6 +96,7 @@ func (h *handlers) models(ctx context.Context, call *api.Call) (models []catalog
 	return catalog.Builtin(), false, nil
 }
 
+// get answers GET /models/{id}.
 func (h *handlers) get(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	if err := h.upstreams.Configured(call.Upstream); err != nil {
 		return err
@@ -110,7 +112,7 @@ func (h *handlers) get(w http.ResponseWriter, r *http.Request, call *api.Call) e
 	return writeJSON(w, openAIModel(m))
 }
 
-// writeJSON sends v, which encoding/json can always encode.
+// writeJSON answers with v, which encoding/json can always encode.
 func writeJSON(w http.ResponseWriter, v any) error {
 	doc, err := json.Marshal(v)
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// escapes says what becomes of an ASCII byte inside a JSON string: 0 as it is, 'u' as \u00xx, else a backslash and
-// this letter.
+// escapes says how an ASCII byte is written inside a JSON string: 0 for as it is, 'u' for \u00xx, any
+// other letter for a backslash and that letter.
 var escapes = func() (t [utf8.RuneSelf]byte) {
 	for c := range 0x20 {
 		t[c] = 'u'
@@ -27,11 +27,13 @@ func AppendString[S ~string | ~[]byte](b []byte, s S) []byte {
 	return append(b, '"')
 }
 
-// AppendEscaped appends what AppendString does, without the quotes: the inside of a string whose quotes are written
-// elsewhere. Pieces of one string may be appended one by one when no character is split.
+// AppendEscaped appends what AppendString does, without the quotes: the inside of a string whose quotes
+// are written elsewhere. Pieces of one string may be appended one after the other, if no character is
+// split between them.
 //
-// The form is that of encoding/json without HTML escaping: U+2028 and U+2029, which end a line in JavaScript, are
-// escaped, and invalid UTF-8 becomes U+FFFD. It allocates nothing beyond what b needs to grow.
+// The form is that of encoding/json without HTML escaping: U+2028 and U+2029, which end a line in
+// JavaScript, are escaped, and invalid UTF-8 becomes U+FFFD. It allocates nothing except to grow b,
+// because it is called for every streamed word.
 func AppendEscaped[S ~string | ~[]byte](b []byte, s S) []byte {
 	done := 0 // s[:done] is in b
 	for i := 0; i < len(s); {
@@ -72,7 +74,8 @@ func AppendEscaped[S ~string | ~[]byte](b []byte, s S) []byte {
 	return append(b, s[done:]...)
 }
 
-// decodeRune is utf8.DecodeRune for strings and bytes. It doesn't copy more than one character, which fits the stack.
+// decodeRune is utf8.DecodeRune for strings and bytes. It converts at most one character, which the
+// compiler keeps on the stack.
 func decodeRune[S ~string | ~[]byte](s S) (rune, int) {
 	return utf8.DecodeRuneInString(string(s[:min(len(s), utf8.UTFMax)]))
 }
@@ -85,8 +88,8 @@ func appendStringOrNull(b []byte, s string) []byte {
 	return AppendString(b, s)
 }
 
-// Encode encodes what can't fail: our own types around values that were decoded from JSON and are not too deep. It
-// panics when that is not so.
+// Encode encodes values that can't fail: our own types around values that were decoded from JSON and are
+// not nested too deeply. It panics when that is not so.
 func Encode(v any) jsontext.Value {
 	b, err := json.Marshal(v, Liberal)
 	if err != nil {

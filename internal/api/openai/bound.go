@@ -2,8 +2,9 @@ package openai
 
 import "composer-api/internal/agent"
 
-// MaxValues bounds how many objects, arrays and list elements one request may hold. A long conversation with many tools
-// holds some ten thousand. Without a bound a body of a few megabytes of "{}" would take a gigabyte once decoded.
+// MaxValues bounds how many objects, arrays and list elements one request may have. A long conversation
+// with many tools has some ten thousand. Without a bound a body of a few megabytes of "{}" would take a
+// gigabyte once decoded.
 const MaxValues = 250_000
 
 // checkValues counts before anything is decoded.
@@ -12,13 +13,14 @@ func checkValues(body []byte) error {
 	return v.Add(body)
 }
 
-// Values counts the objects, arrays and list elements of a document that comes in pieces. It allocates nothing but for
-// deep nesting, and it needn't judge whether the document is valid JSON: the decoder does. The zero value is ready.
+// Values counts the objects, arrays and list elements of a document that comes in pieces. It allocates nothing except
+// for deep nesting. Whether the document is valid JSON is for the decoder to say; of invalid JSON the count means nothing.
+// The zero value is ready.
 type Values struct {
 	count   int
-	open    []byte // the brackets around the place that is looked at
+	open    []byte // the brackets that are open at this byte
 	quoted  bool   // within a string
-	escaped bool   // behind a backslash in a string
+	escaped bool   // after a backslash in a string
 }
 
 // Add counts what is in the next piece. It fails with an *agent.Error once the document holds more than MaxValues.
@@ -53,7 +55,7 @@ func (v *Values) Add(piece []byte) error {
 	return nil
 }
 
-// endOfString is where the string ends that the place at start is in: the index of its closing quote, or the end of the
+// endOfString is the index of the closing quote of the string that start is in, or len(piece) when it ends in a later
 // piece.
 func (v *Values) endOfString(piece []byte, start int) int {
 	for i := start; i < len(piece); i++ {

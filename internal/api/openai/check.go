@@ -7,12 +7,12 @@ import (
 	"composer-api/internal/agent"
 )
 
-// Missing is the error of a required field that is absent, null or empty.
+// Missing is the error for a required field that is absent, null or empty.
 func Missing(param string) *agent.Error {
 	return agent.ParamError(agent.MissingParameter, param, "Missing required parameter: '%s'.", param)
 }
 
-// OneOf is the error of a field whose value is none of those allowed.
+// OneOf is the error for a field whose value is none of those allowed.
 func OneOf(param, got string, allowed ...string) *agent.Error {
 	return agent.ParamError(agent.InvalidValue, param, "Invalid value '%s' for '%s': it must be one of '%s'.",
 		Clip(got), param, strings.Join(allowed, "', '"))
@@ -65,7 +65,7 @@ func Stops(param string, v StringOr[[]string]) ([]string, error) {
 	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return s == "" }), nil
 }
 
-// Clip shortens what a client sent for an error message.
+// Clip shortens what a client has sent, so that it can be quoted in an error message.
 func Clip(s string) string {
 	const most = 200
 	if len(s) > most {

@@ -9,11 +9,17 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// CustomInput is the free text in the arguments of a call of a CustomTool named name. The model should write
-// {"input": "…"}, but it also writes other shapes: the text alone, an object with another key, an array whose last
-// string is the text (as for a shell), further keys beside it. The text is taken out of all of these. Arguments in
-// which no single text can be told apart are given as they are: the client's tool is a better judge of them than an
-// error would be. For apply_patch, what stands around the patch is taken off, too.
+// CustomInput is the free text in the arguments of a call of a CustomTool named name. The model should
+// write {"input": "…"}, but it also writes other shapes:
+//
+//	"the text"                              the text alone
+//	{"patch": "the text"}                   another key
+//	["apply_patch", "the text"]             an array whose last string is the text, as for a shell
+//	{"input": "the text", "reason": "…"}    further keys beside it
+//
+// The text is taken out of all of these. Arguments in which no single text can be told apart are
+// returned as they are: the client's tool knows better what to make of them. For apply_patch, what is
+// around the patch is removed, too.
 func CustomInput(name string, arguments []byte) string {
 	input, ok := textIn(arguments)
 	if !ok {
@@ -25,7 +31,7 @@ func CustomInput(name string, arguments []byte) string {
 	return input
 }
 
-// textIn is the text in arguments of any shape.
+// textIn is the text in arguments of any shape; ok is false when there is none, or more than one.
 func textIn(arguments []byte) (string, bool) {
 	v := jsontext.Value(bytes.TrimSpace(arguments))
 	if v.Kind() != '{' {
@@ -62,7 +68,7 @@ func textIn(arguments []byte) (string, bool) {
 	return "", false
 }
 
-// lone is the text of a JSON string, or of the last string of an array.
+// singleText is the text of a JSON string, or of the last string of an array.
 func singleText(v jsontext.Value) (string, bool) {
 	switch v.Kind() {
 	case '"':
@@ -89,10 +95,12 @@ const (
 	patchEnd   = "*** End Patch"
 )
 
-// wholePatch takes off what the model has put around a patch (a code fence, a heredoc, a sentence): Codex refuses a
-// patch whose first and last lines aren't these. A patch that is fine stays as it is to the byte, so that the client's
-// echo of it is what the model has seen. One that lacks a line may have been cut short: it is handed on, so that Codex
-// refuses it and the model learns of that. Nothing is ever added.
+// wholePatch removes what the model has put around a patch (a code fence, a heredoc, a sentence): Codex
+// refuses a patch whose first and last lines aren't these.
+//
+// A patch that is fine stays as it is to the byte, so that the client's echo of it is what the model
+// wrote. A patch without one of the lines may have been cut off: it is passed on, so that Codex refuses
+// it and the model learns of that. Nothing is ever added.
 func wholePatch(input string) string {
 	if fine := strings.TrimSpace(input); strings.HasPrefix(fine, patchBegin) && strings.HasSuffix(fine, patchEnd) {
 		return input

@@ -14,12 +14,13 @@ import (
 	"composer-api/internal/agent"
 )
 
-// Decode reads a request body into v, a pointer to a struct. Names are case-sensitive, unknown members are ignored,
-// null leaves a field at its zero value, of duplicate names the last counts, and invalid UTF-8 becomes U+FFFD. Nesting
-// is bounded at 10,000 by the JSON package.
+// Decode decodes a request body into v, a pointer to a struct. Names are case-sensitive, unknown members
+// are ignored, null leaves a field at its zero value, of duplicate names the last counts, and invalid
+// UTF-8 becomes U+FFFD. Nesting is limited to 10,000 levels by the JSON package, and the number of values
+// by MaxValues.
 //
-// Errors are *agent.Error: InvalidJSON when body isn't one JSON value, InvalidType with the field's path as Param when
-// a value has the wrong type.
+// Errors are *agent.Error: InvalidJSON when body isn't one JSON value, InvalidType with the field's path
+// as Param when a value has the wrong type, InvalidValue when there are too many values.
 func Decode(body []byte, v any) error {
 	body = bytes.TrimPrefix(body, []byte("\uFEFF"))
 	if len(bytes.TrimSpace(body)) == 0 {
@@ -43,8 +44,8 @@ func Decode(body []byte, v any) error {
 	return &agent.Error{Code: agent.InvalidJSON, Err: err}
 }
 
-// DecodeOwn reads what we have written down ourselves, so that a mistake in it is ours. Unlike the JSON package's, its
-// errors quote nothing of data, which holds what people said: they may be logged.
+// DecodeOwn decodes JSON that we have written ourselves, so an error in it is ours. Unlike those of the
+// JSON package, its errors don't quote data, which holds what people wrote: they may be logged.
 func DecodeOwn(data []byte, v any) error {
 	err := json.Unmarshal(data, v, Liberal)
 	var semantic *json.SemanticError
@@ -60,13 +61,13 @@ func DecodeOwn(data []byte, v any) error {
 	return errors.New("openai: JSON of ours can't be read")
 }
 
-// Liberal are the options of reading and writing what clients sent for what it is: invalid UTF-8 becomes U+FFFD, of
-// duplicate names the last counts. U+2028 and U+2029 are written escaped, because some SDKs take them for the end of a
-// line.
+// Liberal are the options for reading what clients send and for writing it again: invalid UTF-8 becomes
+// U+FFFD, and of duplicate names the last counts. U+2028 and U+2029 are written escaped, because some SDKs
+// take them for the end of a line.
 var Liberal = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true), jsontext.EscapeForJS(true))
 
-// semanticError says what is wrong with the value that e is about. e itself is left out: it quotes the request, which
-// is nothing for logs.
+// semanticError says what is wrong with the value that e is about. e itself is not kept as the cause: it
+// quotes the request, which must not be logged.
 func semanticError(e *json.SemanticError) *agent.Error {
 	param := paramPath(e.JSONPointer)
 	want, got := kindOfType(e.GoType), e.JSONKind
@@ -80,7 +81,8 @@ func semanticError(e *json.SemanticError) *agent.Error {
 	return agent.ParamError(agent.InvalidType, param, "Invalid type for '%s': expected %s, but got %s.", param, want, kindNames[got])
 }
 
-// paramPath turns a JSON pointer into the form that OpenAI's errors use: "/messages/2/content" is "messages[2].content".
+// paramPath turns a JSON pointer into the form of OpenAI's errors: "/messages/2/content" becomes
+// "messages[2].content".
 func paramPath(p jsontext.Pointer) string {
 	var b strings.Builder
 	for token := range p.Tokens() {
@@ -96,13 +98,13 @@ func paramPath(p jsontext.Pointer) string {
 	return Clip(b.String())
 }
 
-// kindNames says what a JSON value is, for error messages.
+// kindNames are the names of JSON values in error messages.
 var kindNames = map[jsontext.Kind]string{
 	'n': "null", 't': "a boolean", 'f': "a boolean", '"': "a string", '0': "a number", '{': "an object", '[': "an array",
 	0: "something else",
 }
 
-// kindOfType says what a Go type takes, for error messages.
+// kindOfType is the name, in error messages, of the JSON value that a Go type is decoded from.
 func kindOfType(t reflect.Type) string {
 	if t == nil {
 		return "another type"
@@ -122,7 +124,8 @@ func kindOfType(t reflect.Type) string {
 	return "an object"
 }
 
-// A StringOr is a value that is a string or a T: content, stop, tool_choice. Null and absence leave it zero.
+// A StringOr is a value that is either a string or a T: content, stop, tool_choice. Null and absence leave
+// it zero.
 type StringOr[T any] struct {
 	// Kind is '"' for a string, the kind of a T, '[' or '{', or 0 when the value is null or absent.
 	Kind   jsontext.Kind
@@ -156,7 +159,7 @@ func (s *StringOr[T]) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	}
 }
 
-// kindOf is the JSON kind of a struct or slice type, or of Object.
+// kindOf is the kind of JSON value that a struct or slice type, or Object, is decoded from.
 func kindOf(t reflect.Type) jsontext.Kind {
 	if t.Kind() == reflect.Slice && t != reflect.TypeFor[Object]() {
 		return '['
@@ -164,7 +167,8 @@ func kindOf(t reflect.Type) jsontext.Kind {
 	return '{'
 }
 
-// A unionError is the wrong type where several are right.
+// A unionError is the error for a value of the wrong type where more than one is right. It passes through
+// the JSON package to semanticError.
 type unionError struct {
 	want string
 	got  jsontext.Kind
@@ -172,7 +176,7 @@ type unionError struct {
 
 func (e *unionError) Error() string { return "want " + e.want + ", got " + kindNames[e.got] }
 
-// An Object is a JSON object that is carried as it is: a schema, metadata. Null and absence leave it nil.
+// An Object is a JSON object that is not decoded: a schema, metadata. Null and absence leave it nil.
 type Object []byte
 
 // UnmarshalJSONFrom implements json.UnmarshalerFrom.
@@ -201,7 +205,8 @@ func (o Object) MarshalJSONTo(e *jsontext.Encoder) error {
 	return e.WriteValue(jsontext.Value(o))
 }
 
-// An Int is a whole number that may be written as 1, 1.0 or 1e3, as clients that know only floats do.
+// An Int is a whole number that may be written as 1, 1.0 or 1e3: clients whose language has only floats
+// write it so.
 type Int int
 
 // UnmarshalJSONFrom implements json.UnmarshalerFrom.

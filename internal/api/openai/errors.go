@@ -8,12 +8,12 @@ import (
 	"composer-api/internal/agent"
 )
 
-// A Row is what a code of failure is in OpenAI's terms.
+// A Row says how one of our codes looks in OpenAI's API.
 type Row struct {
 	Status int
 	Type   string
 	Code   string // "" is null
-	// Final says that a retry cannot help, so that clients are told not to (x-should-retry: false).
+	// Final says that a retry cannot help; then clients are told not to retry (x-should-retry: false).
 	Final bool
 	// RetryAfter is the Retry-After header's value when the error has none of its own; 0 for no header.
 	RetryAfter time.Duration
@@ -24,7 +24,8 @@ const (
 	serverError    = "server_error"
 )
 
-// rows has a row for every code. What a retry can't repair is a 4xx: a lasting 5xx costs thirty requests from Codex.
+// rows has a row for every code. A failure that a retry can't cure is a 4xx, because a lasting 5xx costs
+// thirty requests from Codex.
 var rows = map[agent.Code]Row{
 	agent.InvalidJSON:              {Status: 400, Type: invalidRequest, Code: "invalid_json", Final: true},
 	agent.MissingParameter:         {Status: 400, Type: invalidRequest, Code: "missing_required_parameter", Final: true},
@@ -48,7 +49,7 @@ var rows = map[agent.Code]Row{
 	agent.TooLarge:             {Status: 413, Type: invalidRequest, Code: "request_too_large", Final: true},
 	agent.UnsupportedMediaType: {Status: 415, Type: invalidRequest, Code: "unsupported_media_type", Final: true},
 
-	// Codex tries a WebSocket first, and takes exactly this status as the sign to go on without one.
+	// Codex tries a WebSocket first, and goes on without one after exactly this status.
 	agent.NoWebSocket: {Status: 426, Type: invalidRequest, Code: "unknown_url", Final: true},
 
 	agent.RateLimited:   {Status: 429, Type: "rate_limit_error", Code: "rate_limit_exceeded", RetryAfter: 10 * time.Second},
@@ -59,11 +60,13 @@ var rows = map[agent.Code]Row{
 	agent.InvalidJSONOutput: {Status: 502, Type: serverError, Code: "invalid_json_output"},
 	agent.ToolChoiceUnmet:   {Status: 502, Type: serverError, Code: "tool_choice_unmet"},
 	agent.Overloaded:        {Status: 503, Type: "service_unavailable_error", Code: "server_is_overloaded", RetryAfter: 5 * time.Second},
-	// Only the operator can help, but a request by hand some time later may meet a configured server.
+	// Only the operator can help, but a request made by hand some time later may find a configured
+	// server.
 	agent.NotConfigured:   {Status: 503, Type: "service_unavailable_error", Code: "not_configured", Final: true, RetryAfter: time.Minute},
 	agent.UpstreamTimeout: {Status: 504, Type: serverError, Code: "upstream_timeout"},
 
-	// These two don't reach a client; should one slip through, it is our fault or is written to nobody.
+	// These two don't reach a client. If one does, ConversationLost is our fault, and nobody reads the
+	// other.
 	agent.ConversationLost: {Status: 500, Type: serverError},
 	agent.Canceled:         {Status: 499, Type: invalidRequest},
 }
@@ -84,7 +87,7 @@ func Status(code agent.Code) int {
 	return RowOf(code).Status
 }
 
-// Message is the sentence that the client is told about e. What is our own fault says nothing of our inside.
+// Message is the sentence that the client is told about e. An error that is our own fault reveals nothing.
 func Message(e *agent.Error) string {
 	if RowOf(e.Code).Status == http.StatusInternalServerError {
 		return (&agent.Error{Code: agent.Internal}).UserMessage()
@@ -92,9 +95,11 @@ func Message(e *agent.Error) string {
 	return e.UserMessage()
 }
 
-// WriteError answers with err: status, headers and body. Clients are told not to retry (x-should-retry: false, which
-// OpenAI's SDKs follow) when its row or the error itself is final. Nothing may have been written to w before. An err that is no
-// *agent.Error is Internal.
+// WriteError answers with err: status, headers and body. Nothing may have been written to w before. An err
+// that is not an *agent.Error is Internal.
+//
+// When its row or the error itself is final, clients are told not to retry (x-should-retry: false, which
+// OpenAI's SDKs obey).
 func WriteError(w http.ResponseWriter, err error) {
 	e := agent.AsError(err)
 	row := RowOf(e.Code)
@@ -117,7 +122,7 @@ func SetRetryHeaders(h http.Header, e *agent.Error) {
 	}
 }
 
-// retryAfter is how long the client should wait; 0 when nobody knows, or when waiting does not help.
+// retryAfter is how long the client should wait; 0 when it is not known, or when waiting does not help.
 func retryAfter(e *agent.Error, row Row) time.Duration {
 	switch {
 	case row.Status != http.StatusTooManyRequests && row.Status < http.StatusInternalServerError:
@@ -138,7 +143,7 @@ func AppendError(b []byte, e *agent.Error) []byte {
 	return append(b, '}')
 }
 
-// appendErrorObject appends e as {"message","type","param","code"}, all four always there.
+// appendErrorObject appends e as {"message":…,"type":…,"param":…,"code":…}, always with all four members.
 func appendErrorObject(b []byte, e *agent.Error) []byte {
 	row := RowOf(e.Code)
 	b = append(b, `{"message":`...)

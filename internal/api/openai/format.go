@@ -7,7 +7,7 @@ import (
 	"composer-api/internal/schema"
 )
 
-// A SchemaFormat is the description of a JSON schema in a request's format field.
+// A SchemaFormat is the JSON schema in a request's format field.
 type SchemaFormat struct {
 	Name        string `json:"name"`
 	Description string `json:"description"`

@@ -9,7 +9,7 @@ import (
 	"composer-api/internal/agent"
 )
 
-// imageTypes are the image types that models take, with the spelling that counts.
+// imageTypes are the image types that models accept, with their usual spelling.
 var imageTypes = map[string]string{
 	"image/png": "image/png", "image/jpeg": "image/jpeg", "image/jpg": "image/jpeg", "image/gif": "image/gif", "image/webp": "image/webp",
 }
@@ -76,7 +76,7 @@ func unusable(param, message string) *agent.Image {
 	return &agent.Image{Param: param, Fault: &agent.Error{Code: agent.InvalidValue, Param: param, Message: message}}
 }
 
-// decodeBase64 takes both alphabets, with or without padding and line breaks.
+// decodeBase64 accepts both alphabets, with or without padding, line breaks and URL escapes.
 func decodeBase64(s string) ([]byte, error) {
 	if data, err := base64.StdEncoding.DecodeString(s); err == nil {
 		return data, nil

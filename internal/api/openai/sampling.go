@@ -6,8 +6,9 @@ import (
 	"composer-api/internal/agent"
 )
 
-// Sampling are the fields of a request that steer how the model picks its words. Upstream has nothing of the kind, so
-// they change nothing; they are checked all the same, because a mistake should show here as it does elsewhere.
+// Sampling are the fields of a request that control how the model picks its words. Upstream has nothing
+// like them, so they have no effect. They are checked all the same, so that a mistake shows here as it
+// would with OpenAI.
 type Sampling struct {
 	Temperature      *float64 `json:"temperature"`
 	TopP             *float64 `json:"top_p"`

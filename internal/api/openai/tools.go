@@ -9,15 +9,15 @@ import (
 	"composer-api/internal/agent"
 )
 
-// A ToolList collects the tools of a request. Its zero value is empty. It finds a tool by its name in a map, because a
-// request may offer thousands.
+// A ToolList collects the tools of a request. Its zero value is empty. It finds tools by name in a map,
+// because a request may offer thousands.
 type ToolList struct {
 	Tools []agent.Tool
 	index map[string]int // by name
 }
 
-// Add appends t. The same tool may come twice; two different tools of one name are an error, because a call could not
-// be told apart. param names the field of the name.
+// Add appends t. The same tool may come twice; two different tools of one name are an error, because their
+// calls could not be told apart. param names the field of the name.
 func (l *ToolList) Add(t agent.Tool, param string) error {
 	if t.Name == "" {
 		return Missing(param)
@@ -37,8 +37,8 @@ func (l *ToolList) Add(t agent.Tool, param string) error {
 	return nil
 }
 
-// CheckToolChoice checks that choice names tools that are there, and that there are any when one must be called. param
-// names the choice's field.
+// CheckToolChoice checks that choice names tools that exist, and that there are any when one must be called.
+// param names the choice's field.
 func CheckToolChoice(choice agent.ToolChoice, tools []agent.Tool, param string) error {
 	if len(choice.Names) > 0 {
 		offered := make(map[string]bool, len(tools))
@@ -60,14 +60,14 @@ func CheckToolChoice(choice agent.ToolChoice, tools []agent.Tool, param string) 
 // ToolModes are the strings that a tool choice may be.
 var ToolModes = map[string]agent.ToolMode{"auto": agent.ToolsAuto, "none": agent.ToolsNone, "required": agent.ToolsRequired}
 
-// A Grammar is what a custom tool's input must follow. Its zero value is free text.
+// A Grammar is the grammar of a custom tool's input. Its zero value is free text.
 type Grammar struct {
 	Syntax     string `json:"syntax"` // "lark" or "regex"
 	Definition string `json:"definition"`
 }
 
-// CustomTool is a custom tool, whose input is free text, as the model gets it: a function with the one argument
-// input. The grammar is told, not enforced.
+// CustomTool is a custom tool, whose input is free text, in the form that the model gets: a function with
+// the one argument "input". The model is told the grammar, but nothing enforces it.
 func CustomTool(name, description string, g Grammar) agent.Tool {
 	about := "The tool's whole input, as plain text and not as JSON."
 	if g.Definition != "" {
@@ -79,15 +79,16 @@ func CustomTool(name, description string, g Grammar) agent.Tool {
 	return agent.Tool{Name: name, Description: description, Parameters: b}
 }
 
-// CustomArguments is the reverse of CustomInput: the arguments of a call that the client tells of.
+// CustomArguments is the reverse of CustomInput: the arguments of a call that the client repeats.
 func CustomArguments(input string) json.RawMessage {
 	b := AppendString([]byte(`{"input":`), input)
 	return append(b, '}')
 }
 
-// Arguments is the arguments of a function call that the client tells of. They should be a JSON object, but a model
-// may have written anything and clients echo it: no arguments become {}, and what is no JSON is carried as one JSON
-// string, so that the model sees what it wrote and nothing downstream meets invalid JSON.
+// Arguments is the arguments of a function call that the client repeats in its transcript. They should be a
+// JSON object, but a model may have written anything, and clients repeat it. No arguments become {}. What is
+// not JSON is kept as one JSON string, so that the model sees what it wrote and no other code meets invalid
+// JSON.
 func Arguments(text string) json.RawMessage {
 	raw := jsontext.Value(text)
 	switch {
