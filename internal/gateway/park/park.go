@@ -4,7 +4,7 @@
 //	          Park                      Claim
 //	(gateway) ────► waiting in the lot ───────► (gateway), which owns it
 //	                   │ timeout            Expired
-//	                   │ lot is full        Displaced
+//	                   │ lot is full        Displaced (of waiters, or of what they keep in memory)
 //	                   │ Supersede          Superseded
 //	                   │ Close              Closed
 //	                   └──────────────────► Config.End
@@ -109,8 +109,8 @@ func New[W any](cfg Config[W]) *Lot[W] {
 	return l
 }
 
-// Park takes w over until somebody claims it for owner by one of its calls. In a closed lot w is ended at once. In
-// a full one, the waiter that has waited longest makes room.
+// Park takes w over until somebody claims it for owner by one of its calls. In a closed lot w is ended at once, and so
+// is one that is larger than the whole lot. In a full one, the waiters that have waited longest are ended to make room.
 func (l *Lot[W]) Park(owner string, names Names, w W) {
 	size := l.cfg.Size(w)
 	l.mu.Lock()
