@@ -30,7 +30,7 @@ func (b *Backend) Probe(ctx context.Context) error {
 	var resp *http.Response
 	if resp, err = c.RoundTrip(req); err != nil {
 		if c.made.Before(begin) {
-			b.pool.setAside(c) // its other end may be gone: a run is not to find that out
+			b.pool.retire(c) // its other end may be gone: a run is not to find that out
 		}
 		return reach.Error(req.URL, backendSetting, err)
 	}
