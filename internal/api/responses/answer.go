@@ -47,11 +47,28 @@ func (a *Answer) Event(e *agent.Event) error {
 	case agent.DoneKind:
 		api.SetFinished(a.w.Header(), openai.RoundCost(a.usage.CostUSD()), e.Done, a.stream != nil)
 	}
-	if err := a.encoder.Event(e); err != nil || a.stream != nil || e.Kind != agent.DoneKind {
+	if err := a.encoder.Event(e); err != nil || e.Kind != agent.DoneKind {
 		return err
+	}
+	a.warn()
+	if a.stream != nil {
+		return nil
 	}
 	a.written = true
 	return api.WriteJSON(a.w, a.encoder.Response().Encode())
+}
+
+// warn says in a header that a response which was to be stored is not. The response itself says "store": false then, but
+// few clients look. For a stream, whose headers are out by then, it becomes a trailer.
+func (a *Answer) warn() {
+	if !a.req.Store || a.encoder.Response().Store {
+		return
+	}
+	name := "Warning"
+	if a.stream != nil {
+		name = http.TrailerPrefix + name
+	}
+	a.w.Header().Set(name, `199 composer-api "The response could not be stored: it can't be retrieved or continued by its id"`)
 }
 
 // Flush sends what Event has buffered.
@@ -70,6 +87,7 @@ func (a *Answer) Fail(e *agent.Error) (told bool) {
 	default:
 		a.encoder.Fail(e)
 	}
+	a.warn()
 	return true
 }
 

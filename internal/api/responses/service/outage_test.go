@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -424,5 +426,34 @@ func TestMissingEventsAreMadeFromTheResponse(t *testing.T) {
 		w = w.again()
 		defer w.end()
 		w.isWhole(r.ID, "One, two.")
+	})
+}
+
+// A response that could not be stored says so, in itself and in a header, so that nobody builds on its id.
+func TestAResponseThatCouldNotBeStoredSaysSo(t *testing.T) {
+	inOutages(t, func(t *testing.T, w *world, outage fault) {
+		w.store.fail(outage, createResponse)
+		whole := w.do("POST", "/responses", say("", "text One."))
+		r := whole.response()
+		if got := whole.header.Get("Warning"); r.Store || text(r) != "One." || !strings.HasPrefix(got, "199 composer-api ") {
+			t.Errorf("store is %t, the text %q, the warning %q", r.Store, text(r), got)
+		}
+		stream := w.do("POST", "/responses", say(`"stream":true,`, "text One."))
+		final := responsestest.Final(t, stream.events())
+		if got := stream.header.Get(http.TrailerPrefix + "Warning"); final.Store || text(final) != "One." || !strings.HasPrefix(got, "199 composer-api ") {
+			t.Errorf("a stream: store is %t, the text %q, the warning %q", final.Store, text(final), got)
+		}
+		failed := w.do("POST", "/responses", say(`"stream":true,`, "text One.", "error internal Oh."))
+		if got := failed.header.Get(http.TrailerPrefix + "Warning"); responsestest.Final(t, failed.events()).Store || got == "" {
+			t.Errorf("a stream that fails: the warning is %q", got)
+		}
+		w.do("GET", "/responses/"+r.ID, "").is(404, "", "")
+		w.store.fail(noFault, createResponse)
+		for _, options := range []string{"", `"store":false,`} {
+			a := w.do("POST", "/responses", say(options, "text One."))
+			if got := a.header.Get("Warning"); got != "" || a.response().Store != (options == "") {
+				t.Errorf("with %s the warning is %q", options, got)
+			}
+		}
 	})
 }
