@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -78,7 +79,7 @@ func bridgeServer(handler http.Handler) *http.Server {
 }
 
 // newBridge makes the upstream that goes through somebody's bridge.
-func newBridge(cfg *config.Config, auth *auth.Client) (agent.Backend, error) {
+func newBridge(cfg *config.Config, auth *auth.Client, log *slog.Logger) (agent.Backend, error) {
 	client, err := newHTTPClient(cfg.CAFile)
 	if err != nil {
 		return nil, err
@@ -86,7 +87,7 @@ func newBridge(cfg *config.Config, auth *auth.Client) (agent.Backend, error) {
 	return backendbridge.New(backendbridge.Config{
 		URL: string(cfg.BridgeURL), Token: cfg.BridgeToken.Secret,
 		BackendBase: string(cfg.BackendBase), Endpoint: string(cfg.LocalAgentEndpoint), ClientVersion: cfg.SDKClientVersion,
-		Auth: auth, Transport: client.Transport,
+		Auth: auth, Transport: client.Transport, Log: log,
 		Limits: replay.Limits{Start: cfg.StartTimeout, Stall: cfg.StallTimeout, Progress: cfg.ProgressTimeout},
 	}), nil
 }

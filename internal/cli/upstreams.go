@@ -69,7 +69,7 @@ func newUpstreams(p *process, cfg *config.Config, auth *auth.Client, log *slog.L
 		u.backends = append(u.backends, b)
 	}
 	if cfg.ChatOn() {
-		plain, agentMode, err := newChat(cfg, auth, roots)
+		plain, agentMode, err := newChat(cfg, auth, roots, log)
 		if err != nil {
 			return nil, err
 		}
@@ -93,7 +93,7 @@ func newUpstreams(p *process, cfg *config.Config, auth *auth.Client, log *slog.L
 		}
 	}
 	if cfg.BridgeURL != "" {
-		b, err := newBridge(cfg, auth)
+		b, err := newBridge(cfg, auth, log)
 		if err != nil {
 			return nil, err
 		}
@@ -128,7 +128,7 @@ func newLocalAgent(cfg *config.Config, auth *auth.Client, roots *x509.CertPool, 
 }
 
 // newChat makes the two faces of the chat endpoint.
-func newChat(cfg *config.Config, auth *auth.Client, roots *x509.CertPool) (plain, agentMode agent.Backend, err error) {
+func newChat(cfg *config.Config, auth *auth.Client, roots *x509.CertPool, log *slog.Logger) (plain, agentMode agent.Backend, err error) {
 	headers, err := chat.ParseHeaders(cfg.ChatHeaders)
 	if err != nil {
 		return nil, nil, &config.Error{Name: "COMPOSER_CHAT_HEADERS", Problem: err.Error(), Hint: "write one 'Name: value' a line"}
@@ -136,6 +136,7 @@ func newChat(cfg *config.Config, auth *auth.Client, roots *x509.CertPool) (plain
 	c := chat.Config{
 		Endpoint: cfg.ChatURL(), ClientVersion: cfg.ClientVersion, Headers: headers, Auth: auth,
 		Transport: replay.NewTransport(cfg.ChatURL(), &tls.Config{RootCAs: roots}),
+		Log:       log,
 		Limits:    replay.Limits{Start: cfg.StartTimeout, Stall: cfg.StallTimeout, Progress: cfg.ProgressTimeout},
 	}
 	forced := c

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"strings"
 
@@ -32,6 +33,8 @@ type Config struct {
 	Transport http.RoundTripper
 	// Limits says how long the bridge may take. A zero Progress is retry.ProgressTimeout here.
 	Limits replay.Limits
+	// Log hears of retries; nil discards that.
+	Log *slog.Logger
 }
 
 // A Backend sends requests to a bridge. It is safe for concurrent use.
@@ -81,7 +84,7 @@ func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, err
 		named.ConversationID = agent.NewConversationID()
 		req = &named
 	}
-	run, err := replay.Start(ctx, req, b.config.Limits, b.ask)
+	run, err := replay.Start(ctx, req, b.config.Limits, b.config.Log, b.ask)
 	if err != nil {
 		return nil, err
 	}

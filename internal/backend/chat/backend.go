@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -37,6 +38,8 @@ type Config struct {
 	Transport http.RoundTripper
 	// Limits says how long upstream may take. A zero Progress, the time without any text, is retry.ProgressTimeout here.
 	Limits replay.Limits
+	// Log hears of retries; nil discards that.
+	Log *slog.Logger
 }
 
 // DefaultClientVersion is the version of Cursor's editor that we report, as the reference system does.
@@ -80,7 +83,7 @@ func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, err
 		return nil, agent.Errorf(agent.NotConfigured, "The chat upstream is not configured. Set CURSOR_BACKEND_BASE_URL and CURSOR_CHAT_ENDPOINT.")
 	}
 	id := conversationID(req)
-	run, err := replay.Start(ctx, req, b.config.Limits, func(ctx context.Context, req *agent.Request) (replay.Answer, error) {
+	run, err := replay.Start(ctx, req, b.config.Limits, b.config.Log, func(ctx context.Context, req *agent.Request) (replay.Answer, error) {
 		return b.ask(ctx, req, id)
 	})
 	if err != nil {

@@ -110,12 +110,12 @@ func (r *run) retry(ctx context.Context, f *cursorerr.Failure) {
 		if f.BadToken {
 			r.backend.cfg.Auth.Drop(r.ticket.Key, r.tries.token)
 		}
-		r.backend.cfg.Log.Info("another attempt", "run", r.ticket.RunID, "resumed", r.checkpoint != nil, "pause", pause, "code", f.Err.Code.String())
 		if f = r.attempt(ctx); ctx.Err() != nil {
 			r.interrupt(ctx.Err())
 			return
 		}
 	}
+	r.tries.attempts.Accepted()
 }
 
 // AcceptedAt implements agent.Retrying. It is zero while a retry is under way. It takes no lock, so it may be

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"sync"
 
@@ -53,6 +54,8 @@ type Run struct {
 	mu     sync.Mutex // protects answer; not held while one is opened, read or closed
 	answer Answer     // nil between two turns and after Close
 
+	log *slog.Logger // hears of attempts; may be nil
+
 	// What follows belongs to the goroutine that calls Next and Resume.
 	req      *agent.Request
 	text     bytes.Buffer     // what the answer has given out
@@ -83,11 +86,11 @@ const (
 )
 
 // Start opens the first answer, with retries, and returns when upstream has accepted it. limits are those
-// that open keeps to. ctx bounds Start alone; its values stay with the run. The caller closes the run.
+// that open keeps to. log hears of retries; nil discards that. ctx bounds Start alone; its values stay with the run. The caller closes the run.
 // Errors are *agent.Error.
-func Start(ctx context.Context, req *agent.Request, limits Limits, open Open) (*Run, error) {
+func Start(ctx context.Context, req *agent.Request, limits Limits, log *slog.Logger, open Open) (*Run, error) {
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
-	r := &Run{open: open, limits: limits.withDefaults(), life: life, end: end, req: req, attempts: retry.New(nil)}
+	r := &Run{open: open, limits: limits.withDefaults(), life: life, end: end, req: req, log: log, attempts: retry.New(nil, log, req.Origin.RequestID)}
 	if err := r.ask(ctx); err != nil {
 		end()
 		return nil, err
@@ -197,7 +200,7 @@ func (r *Run) goOn(results []agent.ToolResult) {
 	r.req = extend(r.req, r.text.String(), append(calls, r.calls[made:]...), results)
 	r.text = bytes.Buffer{}
 	r.calls, r.refused = nil, nil
-	r.attempts = retry.New(nil)
+	r.attempts = retry.New(nil, r.log, r.req.Origin.RequestID)
 	r.state = silent
 }
 
@@ -271,6 +274,7 @@ func (r *Run) reopen(ctx context.Context) error {
 		answer, err := r.open(opening, r.req)
 		switch {
 		case err == nil:
+			r.attempts.Accepted()
 			_ = r.swap(answer)
 			if r.life.Err() != nil { // Close has missed it
 				_ = r.swap(nil)

@@ -89,7 +89,7 @@ func TestResumeAsksAgainWithCallsAndResults(t *testing.T) {
 		steps(backendtest.Say("Done."), backendtest.End("")),
 	}}
 	req := request()
-	run, err := Start(t.Context(), req, Limits{}, u.open)
+	run, err := Start(t.Context(), req, Limits{}, nil, u.open)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +170,7 @@ func TestRetries(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				u := &upstream{answers: c.answers, begin: time.Now()}
-				run, err := Start(t.Context(), request(), Limits{}, u.open)
+				run, err := Start(t.Context(), request(), Limits{}, nil, u.open)
 				if err == nil {
 					defer run.Close()
 					_, err = backendtest.Collect(t.Context(), run)
@@ -200,7 +200,7 @@ func TestEachTurnHasItsOwnAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wait := steps(backendtest.CallTool("c", "look", `{}`), backendtest.Wait())
 		u := &upstream{answers: []any{broken, broken, wait, broken, broken, steps(backendtest.End(""))}}
-		run, err := Start(t.Context(), request(), Limits{}, u.open)
+		run, err := Start(t.Context(), request(), Limits{}, nil, u.open)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -220,7 +220,7 @@ func TestEachTurnHasItsOwnAttempts(t *testing.T) {
 func TestCloseEndsAWaitBetweenAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &upstream{answers: []any{steps(backendtest.Fail(broken)), errors.New("too late")}, begin: time.Now()}
-		run, err := Start(t.Context(), request(), Limits{}, u.open)
+		run, err := Start(t.Context(), request(), Limits{}, nil, u.open)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -247,7 +247,7 @@ func TestCloseEndsAnOpening(t *testing.T) {
 				late := &played{closed: make(chan struct{})}
 				u := &upstream{answers: []any{steps(backendtest.CallTool("c", "look", `{}`), backendtest.Wait())}}
 				asked := 0
-				run, err := Start(t.Context(), request(), Limits{}, func(ctx context.Context, req *agent.Request) (Answer, error) {
+				run, err := Start(t.Context(), request(), Limits{}, nil, func(ctx context.Context, req *agent.Request) (Answer, error) {
 					if asked++; asked == 1 {
 						return u.open(ctx, req)
 					}
@@ -280,7 +280,7 @@ func TestCloseEndsAnOpening(t *testing.T) {
 
 func TestStartEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := Start(ctx, request(), Limits{}, func(context.Context, *agent.Request) (Answer, error) {
+	_, err := Start(ctx, request(), Limits{}, nil, func(context.Context, *agent.Request) (Answer, error) {
 		cancel()
 		return nil, io.ErrUnexpectedEOF
 	})
@@ -291,7 +291,7 @@ func TestStartEndsWithItsContext(t *testing.T) {
 
 func TestCallsOutOfOrderAreErrors(t *testing.T) {
 	u := &upstream{answers: []any{steps(backendtest.Say("a"), backendtest.End(""))}}
-	run, err := Start(t.Context(), request(), Limits{}, u.open)
+	run, err := Start(t.Context(), request(), Limits{}, nil, u.open)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -327,7 +327,7 @@ func testTheModelIsToldOfRefusedCalls(t *testing.T) {
 		broken, // before it has said anything: asked again
 		steps(backendtest.Say("Sorry."), backendtest.Spend(agent.Usage{Input: 20, Output: 2}), backendtest.End("")),
 	}}
-	run, err := Start(t.Context(), request(), Limits{}, u.open)
+	run, err := Start(t.Context(), request(), Limits{}, nil, u.open)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -356,7 +356,7 @@ func TestRefusedCallsEndATurn(t *testing.T) {
 			first = vain(backendtest.Say(text))
 		}
 		u := &upstream{answers: []any{first, vain(), vain()}}
-		run, err := Start(t.Context(), request(), Limits{}, u.open)
+		run, err := Start(t.Context(), request(), Limits{}, nil, u.open)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -374,7 +374,7 @@ func TestRefusedCallsBesideOthers(t *testing.T) {
 	mixed.steps = steps(backendtest.CallTool("c1", "look", `{}`), backendtest.CallTool("c2", "look", `{}`), backendtest.Wait())
 	mixed.refused[0].After = 1
 	u := &upstream{answers: []any{mixed, steps(backendtest.Say("Done."), backendtest.End(""))}}
-	run, err := Start(t.Context(), request(), Limits{}, u.open)
+	run, err := Start(t.Context(), request(), Limits{}, nil, u.open)
 	if err != nil {
 		t.Fatal(err)
 	}

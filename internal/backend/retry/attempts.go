@@ -2,6 +2,7 @@ package retry
 
 import (
 	"context"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -14,6 +15,8 @@ import (
 type Attempts struct {
 	policy policy
 	random func() float64
+	log    *slog.Logger
+	id     string // of the request, for the log
 	// deadline is until when a start may take; a wait for Retry-After has to end before it.
 	deadline time.Time
 
@@ -21,15 +24,20 @@ type Attempts struct {
 	resumes         int  // after it
 	sinceCheckpoint int  // resumes since the last checkpoint
 	token           bool // a new access token has been asked for
+	unsettled       int  // attempts allowed since the last that upstream accepted
 }
 
 // New makes Attempts that follow the default policy. random returns numbers in [0, 1) for the jitter; nil
-// means math/rand's.
-func New(random func() float64) Attempts {
+// means math/rand's. log hears "retrying" before a pause and "recovered" once upstream has accepted again,
+// each with the request's id; nil discards that.
+func New(random func() float64, log *slog.Logger, id string) Attempts {
 	if random == nil {
 		random = rand.Float64
 	}
-	return Attempts{policy: defaultPolicy(), random: random}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return Attempts{policy: defaultPolicy(), random: random, log: log, id: id}
 }
 
 // Begin records that upstream is asked to start now, and how long that may take, pauses for Retry-After
@@ -39,12 +47,28 @@ func (a *Attempts) Begin(timeout time.Duration) { a.deadline = time.Now().Add(ti
 // Checkpoint records that the run has got a new checkpoint, so that resuming is worth while again.
 func (a *Attempts) Checkpoint() { a.sinceCheckpoint = 0 }
 
+// Accepted records that upstream has accepted an attempt.
+func (a *Attempts) Accepted() {
+	if a.unsettled > 0 {
+		a.log.Info("recovered", "id", a.id, "attempts", a.unsettled)
+		a.unsettled = 0
+	}
+}
+
 // Next decides what to do after f. When err is nil, another attempt may be made after pause, and has been
 // counted. Otherwise none may, and err is the error to end with; it is Final when attempts were made and
 // are used up.
 //
 // resumes says that there was output, so that another attempt would resume from a checkpoint.
 func (a *Attempts) Next(f *cursorerr.Failure, resumes bool) (pause time.Duration, err *agent.Error) {
+	if pause, err = a.decide(f, resumes); err == nil {
+		a.unsettled++
+		a.log.Info("retrying", "id", a.id, "pause", pause, "resumes", resumes, "code", f.Err.Code.String())
+	}
+	return pause, err
+}
+
+func (a *Attempts) decide(f *cursorerr.Failure, resumes bool) (pause time.Duration, err *agent.Error) {
 	if f.BadToken && !a.token {
 		a.token = true
 		return 0, nil

@@ -2,6 +2,9 @@ package retry_test
 
 import (
 	"context"
+	"log/slog"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,7 +60,7 @@ func TestNext(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := retry.New(middle)
+				a := retry.New(middle, nil, "")
 				a.Begin(7 * time.Second)
 				for i, f := range tt.failures {
 					pause, err := a.Next(f, tt.resumes)
@@ -81,7 +84,7 @@ func TestNext(t *testing.T) {
 }
 
 func TestACheckpointAllowsAnotherResume(t *testing.T) {
-	a := retry.New(middle)
+	a := retry.New(middle, nil, "")
 	for i, want := range []time.Duration{first, second, third} {
 		if pause, err := a.Next(passing(0), true); err != nil || pause != want {
 			t.Fatalf("resume %d: %v, %v", i+1, pause, err)
@@ -98,7 +101,7 @@ func TestJitterStaysWithinItsBounds(t *testing.T) {
 		random float64
 		want   time.Duration
 	}{{0, 200 * time.Millisecond}, {1, 300 * time.Millisecond}} {
-		a := retry.New(func() float64 { return tt.random })
+		a := retry.New(func() float64 { return tt.random }, nil, "")
 		if pause, err := a.Next(passing(0), false); err != nil || pause != tt.want {
 			t.Errorf("%v: %v, %v", tt.random, pause, err)
 		}
@@ -117,4 +120,32 @@ func TestWaitEndsWithEitherContext(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 	})
+}
+
+// What is said of attempts is said before the pause, which may be long, and once when it is over.
+func TestTheLogHearsOfAttempts(t *testing.T) {
+	var out strings.Builder
+	a := retry.New(middle, slog.New(slog.NewTextHandler(&out, nil)), "req_1")
+	said := func(want ...string) {
+		t.Helper()
+		var lines []string
+		for line := range strings.Lines(out.String()) {
+			_, line, _ = strings.Cut(strings.TrimSpace(line), " ") // without the time
+			lines = append(lines, line)
+		}
+		if !slices.Equal(lines, want) {
+			t.Errorf("the log says %q, want %q", lines, want)
+		}
+		out.Reset()
+	}
+	a.Accepted()
+	said()
+	a.Next(passing(0), false)
+	said(`level=INFO msg=retrying id=req_1 pause=250ms resumes=false code=overloaded`)
+	a.Next(passing(0), false)
+	a.Accepted()
+	a.Accepted()
+	said(`level=INFO msg=retrying id=req_1 pause=500ms resumes=false code=overloaded`, `level=INFO msg=recovered id=req_1 attempts=2`)
+	a.Next(passing(0), false)
+	said() // they are used up
 }
