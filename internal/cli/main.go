@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -70,7 +71,7 @@ func Main(ctx context.Context, args, env []string, stdin io.Reader, stdout, stde
 		kong.Name("composer-api"), kong.Description(description),
 		kong.Writers(stdout, stderr), kong.Exit(func(int) { exited = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: helpWidth}),
-		kong.ValueFormatter(config.HelpValue), kong.Vars{"bridge_version": bridgeinstall.DefaultVersion},
+		config.Durations(), kong.ValueFormatter(config.HelpValue), kong.Vars{"bridge_version": bridgeinstall.DefaultVersion},
 		kong.Resolvers(environment), kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(p),
 	)
 	if err != nil {
@@ -81,7 +82,7 @@ func Main(ctx context.Context, args, env []string, stdin io.Reader, stdout, stde
 	case exited: // --help was printed
 		return exitOK
 	case err != nil:
-		return printError(stderr, err)
+		return printError(stderr, withoutCommand(err, parser.Model.Node, args))
 	}
 	for _, w := range append(environment.Warnings(), environment.Misspelt(variables(parser.Model.Node))...) {
 		fmt.Fprintf(stderr, "composer-api: warning: %s\nhint: %s\n", w.Text, w.Hint)
@@ -115,6 +116,23 @@ func usualForms(args []string) []string {
 		return append(append([]string(nil), args[1:]...), "--help")
 	}
 	return args
+}
+
+// withoutCommand is err with a better hint when the command line begins with a flag that is one of a command's, of serve's
+// as a rule: "composer-api --demo". Only the flag's name is repeated, for its value may be a secret.
+func withoutCommand(err error, root *kong.Node, args []string) error {
+	if len(args) == 0 || !strings.HasPrefix(args[0], "--") {
+		return err
+	}
+	name, _, _ := strings.Cut(strings.TrimPrefix(args[0], "--"), "=")
+	for _, command := range root.Children { // serve is the first
+		for _, flag := range command.Flags {
+			if flag.Name == name && !flag.Hidden {
+				return &config.Error{Problem: err.Error(), Hint: fmt.Sprintf("the command is missing: did you mean %q?", "composer-api "+command.Name+" --"+name)}
+			}
+		}
+	}
+	return err
 }
 
 // helpWidth keeps the lines of --help readable on a wide terminal.

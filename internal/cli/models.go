@@ -11,12 +11,12 @@ import (
 )
 
 type modelsCmd struct {
-	config.Upstream `embed:""`
+	config.PublicAPI `embed:""`
 }
 
 // Help is the detail of --help.
 func (modelsCmd) Help() string {
-	return "The key comes from the variable CURSOR_API_KEY. Prices are in US dollars for a million tokens."
+	return "The key comes from the variable CURSOR_API_KEY, and is shown to Cursor's public API alone: no upstream is needed. Prices are in US dollars for a million tokens."
 }
 
 func (c *modelsCmd) Run(ctx context.Context, p *process) error {
@@ -28,7 +28,7 @@ func (c *modelsCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	models, err := catalog.New(catalog.Config{Fetch: modelsFrom(newAuth(&c.Upstream, client))}).List(ctx, httpd.DirectCaller(key))
+	models, err := catalog.New(catalog.Config{Fetch: modelsFrom(newAuth(&c.PublicAPI, "", client))}).List(ctx, httpd.DirectCaller(key))
 	if err != nil {
 		return err
 	}

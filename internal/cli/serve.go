@@ -34,12 +34,13 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	defer listener.Close()
+	warnOfEverybody(p.stderr, listener.Addr())
 	s, err := c.wire(ctx, p, log, listener.Addr())
 	if err != nil {
 		return err
 	}
 	defer s.shutDown(context.WithoutCancel(ctx), c.Grace)
-	fmt.Fprintf(p.stderr, "composer-api listens on http://%s (%s)\n", listener.Addr(), upstreamsLine(s.upstreams.names()))
+	newBanner(listener.Addr(), s.upstreams.names(), c.Demo).print(p.stderr)
 	served := make(chan error, 1)
 	go func() { served <- s.server.Serve(listener) }()
 	select {

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -70,20 +71,24 @@ func serve(t *testing.T, environ []string, args ...string) *server {
 
 var listens = regexp.MustCompile(`^composer-api listens on (http://\S+)`)
 
-// listen waits for the line that says where the server listens.
+// listen waits for the lines that say where the server listens, and how to go on.
 func (s *server) listen(t *testing.T, stderr io.Reader) {
 	t.Helper()
 	r := bufio.NewReader(stderr)
-	for s.url == "" {
+	for last := false; !last; {
 		line, err := r.ReadString('\n')
 		if err != nil {
 			t.Fatalf("the server ended: %s%s", s.rest, line)
 		}
 		if m := listens.FindStringSubmatch(line); m != nil {
-			s.url, s.line = m[1], line
-		} else {
-			io.WriteString(s.rest, line)
+			s.url = m[1]
 		}
+		if s.url == "" {
+			io.WriteString(s.rest, line)
+			continue
+		}
+		s.line += line
+		last = strings.HasPrefix(line, "  next")
 	}
 	go io.Copy(s.rest, r)
 }
@@ -303,5 +308,25 @@ func TestAliasesAreOffUnlessTheyAreSet(t *testing.T) {
 	resp := serve(t, []string{"COMPOSER_ALIASES=gpt-*=composer-2.5, claude-*=composer-2.5-fast"}, "--demo").post(t, asked)
 	if body := bodyOf(t, resp); resp.StatusCode != 200 || resp.Header.Get("X-Composer-Model") != "composer-2.5;fast=false" {
 		t.Errorf("with: status %d, %v: %s", resp.StatusCode, resp.Header, body)
+	}
+}
+
+// TestTheFirstThingToTryWorks runs the command line that the server prints, if there is a curl.
+func TestTheFirstThingToTryWorks(t *testing.T) {
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("there is no curl")
+	}
+	if runtime.GOOS == "windows" {
+		t.Skip("the line is for another shell")
+	}
+	s := serve(t, nil, "--demo")
+	found := regexp.MustCompile(`(?m)^  try +(curl .*)$`).FindStringSubmatch(s.line)
+	if found == nil {
+		t.Fatalf("it says %q", s.line)
+	}
+	line := found[1]
+	out, err := exec.CommandContext(t.Context(), "sh", "-c", line+" --silent --noproxy '*'").CombinedOutput()
+	if err != nil || !bytes.Contains(out, []byte(`"object":"chat.completion"`)) {
+		t.Errorf("%s: %v\n%s", line, err, out)
 	}
 }

@@ -14,13 +14,13 @@ import (
 )
 
 type simCmd struct {
-	Addr    string       `default:"127.0.0.1:8790" placeholder:"HOST:PORT" help:"Address to listen on for HTTP/1.1 and HTTP/2 in plaintext."`
-	TLSAddr string       `name:"tls-addr" placeholder:"HOST:PORT" help:"Address to listen on for TLS, with a self-made certificate."`
-	CAOut   string       `name:"ca-out" placeholder:"FILE" help:"Where to write the certificate of the authority that made it, as PEM."`
-	Seed    uint64       `placeholder:"N" help:"Seed of its small misbehaviour (odd frames, unknown fields, delays). A random one is chosen and printed."`
-	Calm    bool         `help:"Don't misbehave."`
-	Script  string       `placeholder:"FILE" help:"What its model says; the name of a file or of a script that comes with it."`
-	Log     config.Level `default:"warn" placeholder:"LEVEL" help:"Least important log level to print: debug, info, warn or error."`
+	Addr    config.Address `default:"127.0.0.1:8790" placeholder:"HOST:PORT" help:"Address to listen on for HTTP/1.1 and HTTP/2 in plaintext."`
+	TLSAddr config.Address `name:"tls-addr" placeholder:"HOST:PORT" help:"Address to listen on for TLS, with a self-made certificate."`
+	CAOut   string         `name:"ca-out" placeholder:"FILE" help:"Where to write the certificate of the authority that made it, as PEM."`
+	Seed    uint64         `placeholder:"N" help:"Seed of its small misbehaviour (odd frames, unknown fields, delays). A random one is chosen and printed."`
+	Calm    bool           `help:"Don't misbehave."`
+	Script  string         `placeholder:"FILE" help:"What its model says; the name of a file or of a script that comes with it."`
+	Log     config.Level   `default:"warn" placeholder:"LEVEL" help:"Least important log level to print: debug, info, warn or error."`
 }
 
 // Help is the detail of --help.
@@ -37,11 +37,11 @@ func (c *simCmd) Run(ctx context.Context, p *process) error {
 	}
 	seed := c.seed()
 	listeners := cursorsim.Listeners{CAFile: c.CAOut}
-	if listeners.Plain, err = listen(ctx, c.Addr); err != nil {
+	if listeners.Plain, err = listen(ctx, string(c.Addr)); err != nil {
 		return err
 	}
 	if c.TLSAddr != "" {
-		if listeners.TLS, err = listen(ctx, c.TLSAddr); err != nil {
+		if listeners.TLS, err = listen(ctx, string(c.TLSAddr)); err != nil {
 			return err
 		}
 	}
@@ -80,13 +80,15 @@ func findScript(name string) (*script.Script, error) {
 		return nil, nil
 	}
 	data, err := os.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		if found, err := script.Named(name); err == nil {
-			return found, nil
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		found, err := script.Named(name)
+		if err != nil {
+			return nil, &hinted{fmt.Errorf("there is no file of that name, and %w", err), "give the name of a script, or a file that holds one"}
 		}
-	}
-	if err != nil {
-		return nil, &hinted{err, "give a file, or the name of a script of package script's library"}
+		return found, nil
+	case err != nil:
+		return nil, &hinted{err, "see that the file can be read"}
 	}
 	return script.Parse(name, data)
 }

@@ -47,7 +47,10 @@ func sim(t *testing.T, args ...string) map[string]string {
 
 func TestSimSaysHowToUseIt(t *testing.T) {
 	ca := filepath.Join(t.TempDir(), "ca.pem")
-	exports := sim(t, "--calm", "--tls-addr=127.0.0.1:0", "--ca-out="+ca)
+	exports := sim(t, "--calm", "--addr=0", "--tls-addr=0", "--ca-out="+ca) // a port alone is one of this machine
+	if base := exports["CURSOR_API_BASE"]; !strings.HasPrefix(base, "http://127.0.0.1:") {
+		t.Errorf("it listens on %s", base)
+	}
 	for _, name := range []string{"CURSOR_API_BASE", "CURSOR_BACKEND_BASE_URL", "CURSOR_LOCAL_AGENT_ENDPOINT", "CURSOR_CHAT_ENDPOINT"} {
 		if exports[name] == "" {
 			t.Errorf("%s is not among %v", name, exports)

@@ -156,9 +156,9 @@ func newHTTPClient(file string) (*http.Client, error) {
 	return &http.Client{Transport: transport}, nil
 }
 
-// newAuth makes the client for key exchange, /v1/me and /v1/models.
-func newAuth(cfg *config.Upstream, client *http.Client) *auth.Client {
-	return auth.New(auth.Config{BackendBase: string(cfg.BackendBase), APIBase: string(cfg.APIBase), HTTP: client})
+// newAuth makes the client for key exchange, /v1/me and /v1/models. Without backendBase it exchanges no keys.
+func newAuth(api *config.PublicAPI, backendBase config.BaseURL, client *http.Client) *auth.Client {
+	return auth.New(auth.Config{BackendBase: string(backendBase), APIBase: string(api.APIBase), HTTP: client})
 }
 
 // rootCAs is the system's certificate authorities and those of file; nil, which means the system's, without a file.

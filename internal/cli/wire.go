@@ -49,7 +49,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 	if err != nil {
 		return nil, err
 	}
-	auth := newAuth(&c.Upstream, client)
+	auth := newAuth(&c.PublicAPI, c.BackendBase, client)
 	up, err := c.newUpstreams(p, auth, log)
 	if err != nil {
 		return nil, err

@@ -26,10 +26,16 @@ type Server struct {
 	MaxPerKey   int           `name:"max-requests-per-key" var:"COMPOSER_MAX_REQUESTS_PER_KEY" default:"0" placeholder:"N" help:"The same for the requests of one key."`
 }
 
+// PublicAPI is Cursor's public API, which lists models and says whose a key is.
+type PublicAPI struct {
+	APIBase BaseURL `name:"cursor-api-base" var:"CURSOR_API_BASE" default:"https://api.cursor.com" placeholder:"URL" help:"Base of Cursor's public API, for /v1/me and /v1/models."`
+	CAFile  string  `name:"ca-file" var:"COMPOSER_CA_FILE" placeholder:"FILE" help:"Additional certificate authorities to trust, as PEM."`
+}
+
 // Upstream is how Cursor is reached. Except for the base of the public API, no address or path of Cursor's
 // is compiled in.
 type Upstream struct {
-	APIBase            BaseURL  `name:"cursor-api-base" var:"CURSOR_API_BASE" default:"https://api.cursor.com" placeholder:"URL" help:"Base of Cursor's public API, for /v1/me and /v1/models."`
+	PublicAPI          `embed:""`
 	BackendBase        BaseURL  `name:"cursor-backend-base-url" var:"CURSOR_BACKEND_BASE_URL" placeholder:"URL" help:"Base of the Cursor backend that runs the models."`
 	LocalAgentEndpoint Endpoint `name:"cursor-local-agent-endpoint" var:"CURSOR_LOCAL_AGENT_ENDPOINT" placeholder:"PATH" help:"Local-agent endpoint: a path under the base, or a whole URL. Turns the localagent upstream on."`
 	ChatEndpoint       Endpoint `name:"cursor-chat-endpoint" var:"CURSOR_CHAT_ENDPOINT" placeholder:"PATH" help:"Older chat endpoint: a path under the base, or a whole URL. Turns the chat upstream on."`
@@ -39,7 +45,6 @@ type Upstream struct {
 	ClientVersion      string   `name:"cursor-client-version" var:"CURSOR_CLIENT_VERSION" default:"2.6.22" placeholder:"VERSION" help:"Client version told to the chat endpoint."`
 	SDKClientVersion   string   `name:"cursor-sdk-client-version" var:"CURSOR_SDK_CLIENT_VERSION" default:"sdk-1.1.0" placeholder:"VERSION" help:"Client version told to the local-agent endpoint."`
 	Prefer             string   `name:"upstream" var:"COMPOSER_UPSTREAM" enum:",sdkbridge,localagent,chat" default:"" placeholder:"NAME" help:"The upstream of /v1: sdkbridge, localagent or chat. Unset: what is configured, else Cursor's bridge if it is installed."`
-	CAFile             string   `name:"ca-file" var:"COMPOSER_CA_FILE" placeholder:"FILE" help:"Additional certificate authorities to trust, as PEM."`
 }
 
 // Models is the names that models have besides their own.

@@ -49,12 +49,8 @@ func check(value string, flag *kong.Flag) error {
 	var err error
 	switch {
 	case target == reflect.TypeFor[time.Duration]():
-		if _, err = time.ParseDuration(value); err != nil {
-			if _, number := strconv.Atoi(value); number == nil {
-				return fmt.Errorf("has no unit: write %ss for seconds, %sms for milliseconds or %sm for minutes", value, value, value)
-			}
-			return errors.New("is not a duration such as 30s or 10m")
-		}
+		_, err := parseDuration(value)
+		return err
 	case target.Kind() == reflect.Int:
 		if _, err = strconv.Atoi(value); err != nil {
 			return errors.New("is not a whole number")
@@ -65,6 +61,34 @@ func check(value string, flag *kong.Flag) error {
 		}
 	}
 	return nil
+}
+
+// parseDuration is time.ParseDuration with errors for people.
+func parseDuration(value string) (time.Duration, error) {
+	d, err := time.ParseDuration(value)
+	if err == nil {
+		return d, nil
+	}
+	if _, number := strconv.Atoi(value); number == nil {
+		return 0, fmt.Errorf("has no unit: write %ss for seconds, %sms for milliseconds or %sm for minutes", value, value, value)
+	}
+	return 0, errors.New("is not a duration such as 30s or 10m")
+}
+
+// Durations makes kong's errors about durations on the command line those of variables.
+func Durations() kong.Option {
+	return kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(func(ctx *kong.DecodeContext, target reflect.Value) error {
+		var value string
+		if err := ctx.Scan.PopValueInto("duration", &value); err != nil {
+			return err
+		}
+		d, err := parseDuration(value)
+		if err != nil {
+			return fmt.Errorf("%s %w", value, err)
+		}
+		target.SetInt(int64(d))
+		return nil
+	}))
 }
 
 // HelpValue is what --help says about a flag: its sentence, its default and its variable. It is a

@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"runtime"
+	"strings"
+)
+
+// A banner is what serve says when it begins to listen: for a person at a terminal, who wants to know how to go on.
+type banner struct {
+	addr      net.Addr
+	upstreams []string
+	demo      bool
+	goos      string // "windows" has another shell
+}
+
+// print writes the banner to w. Its first line is for scripts, too, that wait for the server.
+func (b *banner) print(w io.Writer) {
+	fmt.Fprintf(w, "composer-api listens on http://%s (%s)\n", b.addr, upstreamsLine(b.upstreams))
+	root := "http://" + reachedAt(b.addr)
+	fmt.Fprintf(w, "  base URL  %s/v1 for OpenAI clients, %s for Anthropic's\n", root, root)
+	switch {
+	case len(b.upstreams) == 0:
+		fmt.Fprintln(w, "  next      composer-api upstream install, then composer-api serve")
+		return
+	case b.demo:
+		fmt.Fprintf(w, "  try       %s\n", b.curl(root))
+		fmt.Fprintln(w, "  next      these are scripts and no model: for the real ones, composer-api upstream install, then composer-api serve")
+		return
+	}
+	fmt.Fprintf(w, "  try       %s\n", b.curl(root))
+	fmt.Fprintln(w, "  next      give your client the base URL, and as its key a Cursor API key (Cursor dashboard, Integrations)")
+}
+
+// curl is a command line that asks for an answer. In double quotes it is the same for a Unix shell and for Windows, but
+// for the variable.
+func (b *banner) curl(root string) string {
+	line := "curl " + root + `/v1/chat/completions -H "Content-Type: application/json"`
+	if !b.demo {
+		key := "$CURSOR_API_KEY"
+		if b.goos == "windows" {
+			key = "%CURSOR_API_KEY%"
+		}
+		line += ` -H "Authorization: Bearer ` + key + `"`
+	}
+	const body = `{"model":"composer-2.5","messages":[{"role":"user","content":"Hello"}]}`
+	return line + ` -d "` + strings.ReplaceAll(body, `"`, `\"`) + `"`
+}
+
+// reachedAt is the address by which this machine reaches addr, with 127.0.0.1 for every interface.
+func reachedAt(addr net.Addr) string {
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return fmt.Sprintf("127.0.0.1:%d", tcp.Port)
+	}
+	return addr.String()
+}
+
+// warnOfEverybody warns when other machines can reach the server, which may not be meant.
+func warnOfEverybody(w io.Writer, addr net.Addr) {
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		fmt.Fprintln(w, "composer-api: warning: this server listens on every interface, so that other machines can reach it, and keys come in plain HTTP")
+		fmt.Fprintln(w, "hint: listen on 127.0.0.1, or put a TLS proxy before it")
+	}
+}
+
+// newBanner makes the banner of a server on this machine.
+func newBanner(addr net.Addr, upstreams []string, demo bool) *banner {
+	return &banner{addr: addr, upstreams: upstreams, demo: demo, goos: runtime.GOOS}
+}
