@@ -12,6 +12,6 @@ go test -count=1 ./internal/api/...
 
 # aisdk's tests write the same files from two clients: without -update they show whether both agree.
 conformance/install.sh >&2
-go -C conformance test -p 1 ./openai ./aisdk ./cursorsdk -update
+go -C conformance test -p 1 ./openai ./anthropic ./aisdk ./cursorsdk -update
 go -C conformance test -count=1 ./aisdk
 git status --short

@@ -1,4 +1,5 @@
-"""LiteLLM's completion function. With STREAM, it puts the message together from the pieces."""
+"""LiteLLM's completion function. With STREAM, it puts the message together from the pieces. For the surface messages it
+speaks Anthropic's API."""
 
 import json
 import os
@@ -7,6 +8,9 @@ import litellm
 
 litellm.suppress_debug_info = True  # it prints hints about models that it has no prices of
 
+provider, address = "openai", os.environ["BASE_URL"]
+if os.environ["SURFACE"] == "messages":
+    provider, address = "anthropic", os.environ["ROOT_URL"]
 tools = [
     {
         "type": "function",
@@ -26,8 +30,8 @@ for prompt in ["Add up.", "And now?"]:
     messages.append({"role": "user", "content": prompt})
     while True:
         answer = litellm.completion(
-            model="openai/composer-2.5",
-            api_base=os.environ["BASE_URL"],
+            model=provider + "/composer-2.5",
+            api_base=address,
             api_key=os.environ["API_KEY"],
             max_retries=0,
             messages=messages,

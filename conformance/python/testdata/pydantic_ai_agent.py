@@ -4,12 +4,18 @@ import asyncio
 import os
 
 from pydantic_ai import Agent
+from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
+from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.usage import UsageLimits
 
-provider = OpenAIProvider(base_url=os.environ["BASE_URL"], api_key=os.environ["API_KEY"])
-model = {"chat": OpenAIChatModel, "responses": OpenAIResponsesModel}[os.environ["SURFACE"]]
+key = os.environ["API_KEY"]
+if os.environ["SURFACE"] == "messages":
+    provider, model = AnthropicProvider(base_url=os.environ["ROOT_URL"], api_key=key), AnthropicModel
+else:
+    provider = OpenAIProvider(base_url=os.environ["BASE_URL"], api_key=key)
+    model = {"chat": OpenAIChatModel, "responses": OpenAIResponsesModel}[os.environ["SURFACE"]]
 agent = Agent(model("composer-2.5", provider=provider))
 
 

@@ -173,6 +173,7 @@ func TestModelsAreListedInAnthropicsForm(t *testing.T) {
 			Type, ID    string
 			DisplayName string `json:"display_name"`
 			CreatedAt   string `json:"created_at"`
+			Lifecycle   string
 		}
 		HasMore *bool  `json:"has_more"`
 		FirstID string `json:"first_id"`
@@ -186,7 +187,7 @@ func TestModelsAreListedInAnthropicsForm(t *testing.T) {
 	if last < 1 || page.HasMore == nil || *page.HasMore || page.FirstID != page.Data[0].ID || page.LastID != page.Data[last].ID {
 		t.Fatalf("the page is %s", body)
 	}
-	if m := page.Data[0]; m.Type != "model" || m.ID != "composer-2.5" || m.DisplayName != "Composer 2.5" || m.CreatedAt != "2026-05-01T00:00:00Z" {
+	if m := page.Data[0]; m.Type != "model" || m.ID != "composer-2.5" || m.DisplayName != "Composer 2.5" || m.CreatedAt != "2026-05-01T00:00:00Z" || m.Lifecycle != "active" {
 		t.Errorf("a model is %+v", m)
 	}
 	// Without the header the same path speaks OpenAI's.

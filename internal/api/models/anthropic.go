@@ -22,6 +22,7 @@ type anthropicModel struct {
 	ID             string    `json:"id"`
 	DisplayName    string    `json:"display_name"`
 	CreatedAt      time.Time `json:"created_at"`
+	Lifecycle      string    `json:"lifecycle"` // "active": what is listed can be used
 	MaxInputTokens int       `json:"max_input_tokens,omitempty"`
 }
 
@@ -29,7 +30,7 @@ type anthropicModel struct {
 func speaksAnthropic(r *http.Request) bool { return r.Header.Get(api.AnthropicVersion) != "" }
 
 func newAnthropicModel(m catalog.Model) anthropicModel {
-	return anthropicModel{Type: "model", ID: m.ID, DisplayName: m.DisplayName, CreatedAt: m.Created.UTC(), MaxInputTokens: m.ContextWindow}
+	return anthropicModel{Type: "model", ID: m.ID, DisplayName: m.DisplayName, CreatedAt: m.Created.UTC(), Lifecycle: "active", MaxInputTokens: m.ContextWindow}
 }
 
 func anthropicList(models []catalog.Model) anthropicPage {
