@@ -119,11 +119,11 @@ func (c *conversation) block(list []agent.Part, b *wireBlock, param string) ([]a
 	case "document":
 		return c.document(list, b, param+".source")
 	case "search_result":
-		list = append(list, agent.Part{Text: heading("Search result", b.Title, b.Source.String)})
+		list = append(list, agent.Part{Text: "<search_result" + attribute("title", b.Title) + attribute("source", b.Source.String) + ">\n"})
 		for i := range b.Content {
 			list = appendText(list, b.Content[i].Text)
 		}
-		return list, nil
+		return append(list, agent.Part{Text: "\n</search_result>\n"}), nil
 	case "tool_reference":
 		c.offered[b.ToolName] = true
 		return append(list, agent.Part{Text: "The tool " + b.ToolName + " can be called now."}), nil
@@ -168,21 +168,24 @@ func noFiles(param string) *agent.Error {
 // document appends a document, of which the models can read text and images; param is its source's.
 func (c *conversation) document(list []agent.Part, b *wireBlock, param string) ([]agent.Part, error) {
 	source := &b.Source.Other
-	list = append(list, agent.Part{Text: heading("Document", b.Title, b.Context)})
+	list = append(list, agent.Part{Text: "<document" + attribute("title", b.Title) + attribute("context", b.Context) + ">\n"})
+	var err error
 	switch source.Type {
 	case "text":
-		return appendText(list, source.Data), nil
+		list = appendText(list, source.Data)
 	case "content":
-		return documentContent(list, source.Content, param+".content")
+		list, err = documentContent(list, source.Content, param+".content")
 	case "file":
-		return nil, noFiles(param + ".type")
+		err = noFiles(param + ".type")
 	case "":
-		return nil, openai.Missing(param + ".type")
+		err = openai.Missing(param + ".type")
 	case "base64", "url":
-		return nil, agent.ParamError(agent.UnsupportedValue, param+".type",
+		err = agent.ParamError(agent.UnsupportedValue, param+".type",
 			"The models here can't read PDF documents. Send the document's text (a source of type 'text'), or its pages as images.")
+	default:
+		err = openai.OneOf(param+".type", source.Type, "text", "content")
 	}
-	return nil, openai.OneOf(param+".type", source.Type, "text", "content")
+	return append(list, agent.Part{Text: "\n</document>\n"}), err
 }
 
 // documentContent appends the blocks of a document: text and images. There are no documents in documents.
@@ -205,16 +208,22 @@ func documentContent(list []agent.Part, blocks content, param string) ([]agent.P
 	return list, nil
 }
 
-// heading is the line above a text that comes from somewhere.
-func heading(kind, title, about string) string {
-	var b strings.Builder
-	b.WriteString(kind)
-	if title != "" {
-		b.WriteString(": " + title)
+// attribute is a quoted attribute of a tag, with a blank before it; "" for an empty value.
+func attribute(name, value string) string {
+	if value == "" {
+		return ""
 	}
-	if about != "" {
-		b.WriteString("\n(" + about + ")")
+	return " " + name + "=" + strconv.Quote(value)
+}
+
+// separate puts a line break between texts that were blocks of their own: further down, texts are put together as they
+// are.
+func separate(parts []agent.Part) []agent.Part {
+	for i := 1; i < len(parts); i++ {
+		before, text := &parts[i-1], &parts[i]
+		if before.Image == nil && text.Image == nil && !strings.HasSuffix(before.Text, "\n") && !strings.HasPrefix(text.Text, "\n") {
+			text.Text = "\n" + text.Text
+		}
 	}
-	b.WriteString("\n")
-	return b.String()
+	return parts
 }

@@ -92,7 +92,7 @@ func (c *conversation) system(blocks content, param string) error {
 			return openai.OneOf(element(param, i)+".type", b.Type, "text", "tool_addition", "tool_removal")
 		}
 	}
-	c.messages = append(c.messages, agent.Message{Role: agent.System, Parts: said})
+	c.messages = append(c.messages, agent.Message{Role: agent.System, Parts: separate(said)})
 	return nil
 }
 
@@ -141,6 +141,7 @@ func (c *conversation) user(blocks content, param string) error {
 		}
 	}
 	if len(said.Parts) > 0 || !results {
+		said.Parts = separate(said.Parts)
 		c.messages = append(c.messages, said)
 	}
 	return nil
