@@ -4,17 +4,20 @@ import (
 	"bytes"
 	"encoding/json"
 	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"composer-api/internal/store/sqlstore"
 )
 
 const (
 	hostedCursorKey = "crsr_0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnop"
 	directCursorKey = "crsr_zyxwvutsrqponmlkjihgfedcba9876543210zyxwvutsrqponmlkjihgfedcba"
-	question        = `{"model":"composer-2.5","messages":[{"role":"user","content":"a question like no other"}]}`
+	question        = `{"model":"composer-2.5","max_tokens":100,"messages":[{"role":"user","content":"a question like no other"}]}`
 )
 
 // simulated is a server in front of the simulator, with hosted keys on.
@@ -54,13 +57,16 @@ func TestAHostedKeyWorksFromSignUpOn(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &up); err != nil || status != 200 || !strings.HasPrefix(up.APIKey, "cmp_") {
 		t.Fatalf("sign-up: status %d: %s", status, body)
 	}
-	own := "/u/" + up.Account.ID + "/v1/chat/completions"
+	own, ownMessages := "/u/"+up.Account.ID+"/v1/chat/completions", "/u/"+up.Account.ID+"/v1/messages"
 	for _, tt := range []struct {
 		path, key string
 		status    int
 	}{
 		{"/v1/chat/completions", up.APIKey, 200},
 		{own, up.APIKey, 200},
+		{"/v1/messages", up.APIKey, 200},
+		{ownMessages, up.APIKey, 200},
+		{ownMessages, directCursorKey, 401},
 		{"/u/acct_000000000000000000000000/v1/chat/completions", up.APIKey, 403},
 		{own, directCursorKey, 401},
 		{"/v1/chat/completions", up.APIKey + "x", 401},
@@ -102,6 +108,41 @@ func TestAHostedKeyWorksFromSignUpOn(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestTheRequestLogHasTheStatusThatTheClientGot is about Anthropic's API, whose statuses differ from OpenAI's.
+func TestTheRequestLogHasTheStatusThatTheClientGot(t *testing.T) {
+	s, dir := simulated(t)
+	_, body := s.postTo(t, "/api/signup", "", `{"cursorApiKey":"`+hostedCursorKey+`"}`)
+	var up struct {
+		Account struct{ ID string }
+		APIKey  string
+	}
+	if err := json.Unmarshal([]byte(body), &up); err != nil {
+		t.Fatal(err)
+	}
+	busy := `{"model":"composer-2.5","max_tokens":100,"messages":[{"role":"user","content":"sim: error unavailable Busy."}]}`
+	for path, status := range map[string]int{"/v1/messages": 529, "/v1/chat/completions": 503} {
+		if got, body := s.postTo(t, path, up.APIKey, busy); got != status {
+			t.Errorf("%s: status %d, want %d: %s", path, got, status, body)
+		}
+	}
+	s.stop()
+	<-s.exit
+	s.exit = nil
+	db, err := sqlstore.Open(t.Context(), sqlstore.Config{DSN: filepath.Join(dir, "composer.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	logs, err := db.ListRequests(t.Context(), up.Account.ID, 10)
+	got := map[string]int{}
+	for _, l := range logs {
+		got[l.Endpoint] = l.Status
+	}
+	if want := map[string]int{"POST /v1/messages": 529, "POST /v1/chat/completions": 503}; err != nil || !maps.Equal(got, want) {
+		t.Errorf("the log says %v, %v", got, err)
 	}
 }
 
