@@ -45,6 +45,6 @@ if [ -f conformance/go.mod ]; then
 	"${with[@]}" go -C conformance test -count=1 ./...
 	# Agents and SDKs do their tasks by way of Cursor's bridge, too.
 	if [ -n "${COMPOSER_TEST_SDK_BRIDGE-}" ]; then
-		COMPOSER_CONFORMANCE_UPSTREAM=sdkbridge go -C conformance test -count=1 ./codex ./opencode ./python
+		COMPOSER_CONFORMANCE_UPSTREAM=sdkbridge go -C conformance test -count=1 ./claudecode ./codex ./opencode ./python
 	fi
 fi

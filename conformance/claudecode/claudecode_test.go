@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -204,31 +205,32 @@ text They are 17 and 25.
 // TestAConversationThatIsTooLongIsCompacted has upstream refuse one. Claude Code knows by the words of the error that a
 // summary helps, asks for one, and goes on from it.
 func TestAConversationThatIsTooLongIsCompacted(t *testing.T) {
+	if os.Getenv(harness.UpstreamVariable) == "sdkbridge" {
+		t.Skip("Cursor's bridge does not say why a conversation is refused")
+	}
 	t.Parallel()
-	const refused = "turn\nerror invalid_argument detail=43 title=\"Too long\" It is too long.\n"
-	// The conversation is continued, refused, and then refused from the transcript as well.
-	c := newClaude(t, "turn\ntext One.\nturn\ntext Two.\n"+refused+refused+`
+	c := newClaude(t, `
+turn when prompt "SUMMARY: two numbers were said."
+text Three.
 turn when prompt "Do NOT call any tools"
 text <summary>SUMMARY: two numbers were said.</summary>
+turn always when prompt "the third number"
+error invalid_argument detail=43 title="Too long" It is too long.
+turn when prompt "the second number"
+text Two.
 turn
-expect prompt SUMMARY: two numbers were said.
-text Three.
+text One.
 `)
 	for i, want := range []string{"One.", "Two.", "Three."} {
 		var more []string
 		if i > 0 {
 			more = []string{"--continue"}
 		}
-		if said := c.run("Say a number.", more...); said != want {
+		if said := c.run("Say "+[]string{"the first number", "the second number", "the third number"}[i]+".", more...); said != want {
 			t.Errorf("Claude Code says %q, want %q", said, want)
 		}
 	}
 	c.wantStatuses(200, 200, 400, 200, 200)
-	for _, r := range c.sim.AwaitIdle() {
-		if len(r.Failures) > 0 {
-			t.Errorf("%v\nthe prompt is\n%s", r.Failures, r.Prompt)
-		}
-	}
 }
 
 // TestToolsThatAreFoundLaterAreOffered lets the model look for one of the tools that Claude Code keeps back.
