@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 )
 
@@ -64,6 +65,17 @@ func AsError(err error) *Error {
 		return e
 	}
 	return &Error{Code: Internal, Err: err}
+}
+
+// CatchPanic, deferred, makes an error of a panic on this goroutine and hands it to then: code Internal, with the stack in
+// its cause. Without a panic it does nothing. A panic that nobody catches ends the process and with it everybody's runs, so
+// each goroutine that runs more than a line has somebody who catches; a test in archtest knows them all.
+//
+// It may run while then's caller holds nothing: locks are released by what was deferred after it.
+func CatchPanic(then func(*Error)) {
+	if p := recover(); p != nil {
+		then(&Error{Code: Internal, Err: fmt.Errorf("panic: %v\n%s", p, debug.Stack())})
+	}
 }
 
 // CodeOf is the code of err; 0 for nil.

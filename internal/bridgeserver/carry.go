@@ -56,7 +56,13 @@ func (c *carrier) carry(ctx context.Context, q *request, target string) *failure
 	if mediaType, _, _ := mime.ParseMediaType(kind); x.Response.StatusCode != http.StatusOK || mediaType != connectwire.ContentType {
 		return c.copy(x)
 	}
-	go out.beat()
+	go func() {
+		defer agent.CatchPanic(func(err *agent.Error) {
+			c.server.config.Log.Error("heartbeats of a stream panicked", "err", err)
+			x.Close()
+		})
+		out.beat()
+	}()
 	return c.pass(x, out, q.run.GetMcpTools().GetMcpTools())
 }
 

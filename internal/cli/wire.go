@@ -167,11 +167,16 @@ func (s *instance) sweep(ctx context.Context) {
 				return
 			case <-tick.C:
 			}
-			if _, err := s.store.Sweep(ctx); err != nil && ctx.Err() == nil {
-				s.log.Warn("sweeping the store", "err", err)
-			}
+			s.sweepOnce(ctx)
 		}
 	}()
+}
+
+func (s *instance) sweepOnce(ctx context.Context) {
+	defer agent.CatchPanic(func(err *agent.Error) { s.log.Error("sweeping the store panicked", "err", err) })
+	if _, err := s.store.Sweep(ctx); err != nil && ctx.Err() == nil {
+		s.log.Warn("sweeping the store", "err", err)
+	}
 }
 
 // shutDown takes no new turns, lets those that are on finish within the grace period, and ends the runs that wait for

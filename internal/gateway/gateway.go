@@ -10,9 +10,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -91,6 +89,7 @@ func New(cfg Config) *Gateway {
 	g.probes = newProbes(g.ctx, cfg.Backends, cfg.Log)
 	g.lot = park.New(park.Config[*waiting]{
 		Timeout: cfg.ParkTimeout, Max: cfg.MaxParked, MaxBytes: cfg.MaxParkedBytes, Size: func(w *waiting) int { return w.run.Size() }, End: g.endWaiting,
+		Panicked: func(p any) { cfg.Log.Error("the lot of parked runs panicked", "value", p) },
 	})
 	return g
 }
@@ -101,14 +100,12 @@ func New(cfg Config) *Gateway {
 // Errors are *agent.Error. Before sink.Accept was called nothing has been sent, and an error can still have a status of
 // its own; afterwards the surface reports it in its stream.
 func (g *Gateway) Turn(ctx context.Context, req *agent.Request, sink agent.Sink) (err error) {
-	// A bug met in one turn must not end the others: a background response has nobody above who recovers. What the turn
+	// A bug met in one turn must not end the others: a background response has nobody above who catches. What the turn
 	// held is let go of by then.
-	defer func() {
-		if p := recover(); p != nil {
-			err = &agent.Error{Code: agent.Internal, Err: fmt.Errorf("panic: %v\n%s", p, debug.Stack())}
-			g.cfg.Log.Error("a turn panicked", "err", err)
-		}
-	}()
+	defer agent.CatchPanic(func(panicked *agent.Error) {
+		err = panicked
+		g.cfg.Log.Error("a turn panicked", "err", err)
+	})
 	if !g.enter() {
 		return &agent.Error{Code: agent.Overloaded, Message: "The server is shutting down. Please try again.", RetryAfter: time.Second}
 	}
@@ -184,7 +181,9 @@ func (g *Gateway) backend(name string) (agent.Backend, error) {
 	return nil, &agent.Error{Code: agent.NotConfigured, Message: g.cfg.Unconfigured}
 }
 
+// endWaiting ends a run that nobody claimed. The lot calls it on a goroutine of its own.
 func (g *Gateway) endWaiting(w *waiting, cause park.Cause) {
+	defer agent.CatchPanic(func(err *agent.Error) { g.cfg.Log.Error("ending a parked run panicked", "err", err) })
 	g.cfg.Log.Info("parked run ended", "cause", string(cause), "calls", strings.Join(w.calls, " "))
 	w.run.Close()
 }

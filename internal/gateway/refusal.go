@@ -2,8 +2,6 @@ package gateway
 
 import (
 	"context"
-	"fmt"
-	"runtime/debug"
 	"time"
 
 	"composer-api/internal/agent"
@@ -27,8 +25,6 @@ type nextEvent struct {
 	event agent.Event
 	usage *agent.Usage // what came before it; nil when nothing did
 	err   error
-
-	panicked string // the panic and its stack; "" when there was none
 }
 
 // first waits for the turn's first output. The client learns with it that the run is on, or when the time for a refusal
@@ -37,7 +33,7 @@ type nextEvent struct {
 // A goroutine reads meanwhile. It ends before first returns.
 func (t *turn) first(ctx context.Context) (agent.Event, error) {
 	run, got := t.run, make(chan nextEvent, 1)
-	go func() { got <- firstOutput(ctx, run) }()
+	go func() { got <- t.firstOutput(ctx, run) }()
 	grace, limit := refusalGrace, refusalLimit
 	if t.from == agent.ResumeParked {
 		grace, limit = parkedGrace, parkedGrace
@@ -59,12 +55,11 @@ func (t *turn) first(ctx context.Context) (agent.Event, error) {
 }
 
 // firstOutput reads up to the first event that is not usage.
-func firstOutput(ctx context.Context, run agent.Run) (n nextEvent) {
-	defer func() {
-		if p := recover(); p != nil {
-			n.panicked = fmt.Sprintf("%v\n%s", p, debug.Stack())
-		}
-	}()
+func (t *turn) firstOutput(ctx context.Context, run agent.Run) (n nextEvent) {
+	defer agent.CatchPanic(func(err *agent.Error) {
+		t.g.cfg.Log.Error("a run panicked", "err", err)
+		n.err = err
+	})
 	for {
 		n.event, n.err = run.Next(ctx)
 		if n.err != nil || n.event.Kind != agent.UsageKind {
@@ -77,9 +72,6 @@ func firstOutput(ctx context.Context, run agent.Run) (n nextEvent) {
 
 // took handles what first has waited for.
 func (t *turn) took(n nextEvent) (agent.Event, error) {
-	if n.panicked != "" {
-		panic(n.panicked) // on the turn's own goroutine, where it is caught
-	}
 	if n.usage != nil {
 		t.answer.spent(*n.usage)
 	}

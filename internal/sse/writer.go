@@ -3,6 +3,7 @@ package sse
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"sync"
@@ -174,6 +175,14 @@ func (w *Writer) release() {
 // for when the next may be due. It must not wait for mu: a write to a client that doesn't read can hold
 // it for as long as WriteTimeout.
 func (w *Writer) tick() {
+	// net/http's writers panic when they are used in a way that they don't expect. Of that only this client may notice.
+	defer func() {
+		if p := recover(); p != nil {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.err = fmt.Errorf("sse: panic in a keep-alive: %v", p)
+		}
+	}()
 	if !w.mu.TryLock() { // something is being written: that is no silence
 		w.timer.Reset(w.cfg.KeepAlive)
 		return

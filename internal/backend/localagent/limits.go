@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"composer-api/internal/agent"
 	"composer-api/internal/cursor/agentwire"
 )
 
@@ -72,15 +73,18 @@ func (c *clock) at(t int64) time.Time { return c.start.Add(time.Duration(t - 1))
 
 // ring is the run's alarm: it sends the heartbeats that are due and ends a stream that takes too long. It
 // returns when it is to be called again. The pacer calls it, in the one goroutine for all runs, so it must not
-// wait for anything but mu.
-func (r *run) ring(now time.Time) time.Time {
+// wait for anything but mu, and a panic must end this run alone.
+func (r *run) ring(now time.Time) (next time.Time) {
+	defer agent.CatchPanic(func(err *agent.Error) {
+		r.panicked(err)
+		next = now.Add(agentwire.HeartbeatEvery)
+	})
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	next := r.beat(now)
+	next = r.beat(now)
 	due, why := r.limit()
 	if why != nil && !due.After(now) {
-		s := r.stream
-		go s.close(why) // which may wait for the transport
+		r.closeBehind(r.stream, why)
 		return next
 	}
 	if why != nil && due.Before(next) {

@@ -71,6 +71,7 @@ func (r *run) readInBackground() {
 // keepReading is the background reader: it reads until the role is wanted back, the queue is full, or the stream
 // ends. s is the stream that was current when it began; it can't change while this goroutine has the role.
 func (r *run) keepReading(s *stream) {
+	defer agent.CatchPanic(r.panicked)
 	for {
 		if !s.in.Buffered() {
 			s.in.Idle() // the next message may be minutes away

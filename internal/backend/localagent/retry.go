@@ -171,11 +171,11 @@ func (r *run) install(s *stream) *cursorerr.Failure {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.over != nil { // closed meanwhile
-		go s.close(r.over)
+		r.closeBehind(s, r.over)
 		return failed(r.over)
 	}
 	if old := r.stream; old != nil {
-		go old.close(errClosed)
+		r.closeBehind(old, errClosed)
 	}
 	r.stream, r.execs, r.calls = s, execs{}, calls{}
 	r.text, r.thinking = agent.TextJoiner{}, agent.TextJoiner{}

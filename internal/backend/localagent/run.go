@@ -347,6 +347,23 @@ func (r *run) stopFor(why error) {
 	r.backend.pacer.remove(&r.alarm)
 }
 
+// panicked ends the run because of a bug that was met in a goroutine where nobody waits for an error. Next gives it. The
+// caller holds no lock.
+func (r *run) panicked(err *agent.Error) {
+	r.backend.cfg.Log.Error("a run panicked", "run", r.ticket.RunID, "err", err)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopFor(err)
+}
+
+// closeBehind closes a stream in a goroutine of its own, because that may wait for the transport.
+func (r *run) closeBehind(s *stream, why error) {
+	go func() {
+		defer agent.CatchPanic(r.panicked)
+		s.close(why)
+	}()
+}
+
 // endError is the error that Next ends with; nil while the run goes on.
 func (r *run) endError() error {
 	r.mu.Lock()
@@ -383,6 +400,7 @@ func (r *run) unwatch() {
 
 // interrupt ends the run because its turn's context has ended. context.AfterFunc calls it in a goroutine of its own.
 func (r *run) interrupt(err error) {
+	defer agent.CatchPanic(r.panicked)
 	r.mu.Lock()
 	r.stopFor(err)
 	s := r.stream

@@ -204,9 +204,7 @@ func (p *pool) retire(c *conn) {
 // dial makes a connection for everybody who waits. It runs in a goroutine of its own, bounded by dialTimeout: no single
 // caller's context may end it.
 func (p *pool) dial(d *dialing) {
-	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
-	defer cancel()
-	c, err := p.transport.NewClientConn(ctx, p.scheme, p.address)
+	c, err := p.connect()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.dialing = nil
@@ -221,6 +219,14 @@ func (p *pool) dial(d *dialing) {
 		p.conns = append(p.conns, d.conn)
 	}
 	close(d.done)
+}
+
+// connect makes a connection. Whoever waits for it gets the error, whatever it is.
+func (p *pool) connect() (c *http.ClientConn, err error) {
+	defer agent.CatchPanic(func(panicked *agent.Error) { err = panicked })
+	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
+	defer cancel()
+	return p.transport.NewClientConn(ctx, p.scheme, p.address)
 }
 
 // close closes every connection and the streams over it. After it, reserve fails with errPoolClosed.

@@ -179,6 +179,7 @@ func (x *Exchange) Stream(read func(yield func([]byte) bool) error) {
 		}
 	}
 	go func() {
+		defer agent.CatchPanic(func(err *agent.Error) { send(message{err: err}) })
 		err := read(func(data []byte) bool {
 			return send(message{data: append(x.buffer(), data...)})
 		})

@@ -298,3 +298,18 @@ func TestAnUpstreamThatIsNotThere(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// Answers are read on a goroutine of their own, where nobody above could recover.
+func TestAPanicOfAReaderIsAnError(t *testing.T) {
+	exchanging(t, func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("answer")) }, func(t *testing.T, send func(context.Context) (*Exchange, error)) {
+		x, err := send(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer x.Close()
+		x.Stream(func(func([]byte) bool) error { panic("a bug") })
+		if _, err := x.Next(t.Context()); agent.CodeOf(err) != agent.Internal || !strings.Contains(err.Error(), "a bug") {
+			t.Errorf("error %v", err)
+		}
+	})
+}

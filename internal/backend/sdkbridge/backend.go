@@ -88,6 +88,7 @@ func (b *Backend) Warm() {
 		return
 	}
 	b.closing.Go(func() {
+		defer agent.CatchPanic(b.panicked)
 		ctx, cancel := context.WithTimeout(context.Background(), b.cfg.StartTimeout)
 		defer cancel()
 		if _, err := b.worker(ctx, ""); err != nil {
@@ -238,7 +239,7 @@ const (
 func (b *Backend) startInto(s *slot) {
 	w := &worker{log: b.cfg.Log, max: b.cfg.MaxIdleAgents, agents: map[string]*bridgeAgent{}}
 	began := time.Now()
-	child, err := bridgechild.Start(context.Background(), b.cfg.Child, w.callTool)
+	child, err := b.startChild(w)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	defer func() {
@@ -266,6 +267,15 @@ func (b *Backend) startInto(s *slot) {
 	}
 }
 
+// startChild starts the process of a bridge. Whoever waits for it gets the error, whatever it is.
+func (b *Backend) startChild(w *worker) (child *bridgechild.Child, err error) {
+	defer agent.CatchPanic(func(panicked *agent.Error) { err = panicked })
+	return bridgechild.Start(context.Background(), b.cfg.Child, w.callTool)
+}
+
+// panicked notes a bug that was met where nobody waits for an error.
+func (b *Backend) panicked(err *agent.Error) { b.cfg.Log.Error("the bridge's upstream panicked", "err", err) }
+
 // makeRoom ends the bridge that was used longest ago, if there are as many as there may be. mu is held.
 func (b *Backend) makeRoom() error {
 	if len(b.slots) < b.cfg.MaxWorkers {
@@ -292,6 +302,7 @@ func (b *Backend) makeRoom() error {
 func (b *Backend) retire(w *worker) {
 	drained := w.retire()
 	b.closing.Go(func() {
+		defer agent.CatchPanic(b.panicked)
 		select {
 		case <-drained:
 		case <-w.child.Exited():

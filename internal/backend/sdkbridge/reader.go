@@ -45,7 +45,7 @@ const ahead = 64
 func send(ctx context.Context, r *run, a *bridgeAgent, message sdkv1.UserMessage) (*attempt, error) {
 	at := &attempt{run: r, agent: a, events: make(chan said, ahead), begun: make(chan struct{}), read: make(chan struct{})}
 	at.life, at.stop = context.WithCancel(context.Background())
-	unwatch := context.AfterFunc(ctx, at.stop)
+	unwatch := context.AfterFunc(ctx, func() { at.stop() })
 	stream, err := a.worker.child.Client.Send(at.life, a.id, message)
 	if !unwatch() && err == nil { // ctx ended meanwhile, and the stream with it
 		err = ctx.Err()
@@ -73,6 +73,7 @@ func (at *attempt) readAll() {
 	defer close(at.read)
 	defer at.begin("")
 	defer at.stream.Close()
+	defer agent.CatchPanic(func(err *agent.Error) { at.tell(said{err: err}) })
 	var result *sdkv1.RunResult
 	var m sdkv1.Message
 	for {

@@ -180,6 +180,7 @@ func (w *worker) forget(a *bridgeAgent) {
 func (w *worker) remove(a *bridgeAgent) {
 	w.forget(a)
 	w.deleting.Go(func() {
+		defer agent.CatchPanic(func(err *agent.Error) { w.log.Error("deleting an agent panicked", "err", err) })
 		ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 		defer cancel()
 		if err := w.child.Client.DeleteAgent(ctx, a.id, w.child.Workspace(), a.key); err != nil && !w.gone() {

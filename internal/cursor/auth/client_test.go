@@ -328,3 +328,18 @@ func FuzzExpiry(f *testing.F) {
 		}
 	})
 }
+
+// broken is a transport with a bug.
+type broken struct{}
+
+func (broken) RoundTrip(*http.Request) (*http.Response, error) { panic("a bug") }
+
+// The key is exchanged on a goroutine of its own, where nobody above could recover.
+func TestAPanicInAnExchangeIsAnError(t *testing.T) {
+	c := New(Config{BackendBase: "http://backend", HTTP: &http.Client{Transport: broken{}}})
+	for range 2 { // nothing stays behind that the second would wait for
+		if _, err := c.Token(t.Context(), key); agent.CodeOf(err) != agent.Internal || !strings.Contains(err.Error(), "a bug") {
+			t.Errorf("error %v", err)
+		}
+	}
+}

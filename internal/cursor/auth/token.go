@@ -108,22 +108,15 @@ func (c *Client) cached(ctx context.Context, key agent.Secret) (agent.Secret, *e
 //
 // It runs in a goroutine of its own, which ends by Config.Timeout.
 func (c *Client) exchange(ctx context.Context, hash keyHash, key agent.Secret, e *entry) {
-	var answer struct {
-		AccessToken string `json:"accessToken"`
-	}
-	err := c.call(ctx, http.MethodPost, c.backend(), "/auth/exchange_user_api_key", key, "{}", &answer)
-	if err == nil && (answer.AccessToken == "" || len(answer.AccessToken) > maxToken) {
-		err = agent.Errorf(agent.Upstream, "Cursor's answer holds no access token that can be sent.")
-	}
-
+	token, err := c.ask(ctx, key)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	flight, now := e.flight, time.Now()
 	e.flight = nil
 	switch {
 	case err == nil:
-		e.token = agent.NewSecret(answer.AccessToken)
-		e.expires, e.refresh = lifetime(answer.AccessToken, now)
+		e.token = agent.NewSecret(token)
+		e.expires, e.refresh = lifetime(token, now)
 	case temporary(err) && e.usable(now):
 		e.refresh = now.Add(refreshAgain)
 	case c.tokens[hash] == e:
@@ -131,6 +124,19 @@ func (c *Client) exchange(ctx context.Context, hash keyHash, key agent.Secret, e
 	}
 	flight.token, flight.err = e.token, err
 	close(flight.done)
+}
+
+// ask asks Cursor for a token. Everybody who waits for it gets the error, whatever it is.
+func (c *Client) ask(ctx context.Context, key agent.Secret) (token string, err error) {
+	defer agent.CatchPanic(func(panicked *agent.Error) { err = panicked })
+	var answer struct {
+		AccessToken string `json:"accessToken"`
+	}
+	err = c.call(ctx, http.MethodPost, c.backend(), "/auth/exchange_user_api_key", key, "{}", &answer)
+	if err == nil && (answer.AccessToken == "" || len(answer.AccessToken) > maxToken) {
+		err = agent.Errorf(agent.Upstream, "Cursor's answer holds no access token that can be sent.")
+	}
+	return answer.AccessToken, err
 }
 
 // temporary reports whether the failure says nothing about the key itself.

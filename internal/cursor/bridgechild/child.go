@@ -115,15 +115,16 @@ func (c *Child) start(ctx context.Context, cfg Config, handle sdkv1.CallHandler)
 // launch starts the process on a thread that stays for as long as the process does: on Linux the child is killed when
 // the thread that started it ends.
 func (c *Child) launch() error {
-	started := make(chan error, 1)
+	started := make(chan error, 2) // a start, and a panic after it
 	go func() {
+		defer close(c.exited)
+		defer agent.CatchPanic(func(err *agent.Error) { started <- err })
 		runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
 		err := c.cmd.Start()
 		started <- err
 		if err == nil {
 			_ = c.cmd.Wait() // how it ended says nothing: it is told to end, or it has crashed
 		}
-		close(c.exited)
 	}()
 	return <-started
 }
@@ -174,6 +175,8 @@ const readyPrefix = "cursor-sdk-bridge ready "
 // drain reads what the bridge writes until it ends, and finds the ready line in it. It keeps and logs nothing: the bridge
 // may write what was said.
 func drain(stderr io.Reader, ready chan<- readyLine) {
+	// Whatever it was that we could not read: a bridge that nobody reads would stop when the pipe is full.
+	defer agent.CatchPanic(func(*agent.Error) { io.Copy(io.Discard, stderr) })
 	const longest = 64 << 10
 	r := bufio.NewReaderSize(stderr, longest)
 	for {

@@ -294,6 +294,12 @@ const fetchTimeout = 15 * time.Second
 // fetch fills in l and closes l.ready. A list that could not be fetched is returned to those who wait, and to nobody
 // after them.
 func (c *Catalog) fetch(ctx context.Context, caller agent.Caller, l *list) {
+	defer close(l.ready)
+	defer agent.CatchPanic(func(err *agent.Error) {
+		c.cfg.Log.Error("model catalogue", "err", err)
+		l.err = err
+		c.forget(caller.Owner, l)
+	})
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	listed, err := c.cfg.Fetch(ctx, caller.CursorKey)
@@ -309,7 +315,6 @@ func (c *Catalog) fetch(ctx context.Context, caller agent.Caller, l *list) {
 		l.models, l.aliases = fromListed(listed)
 		c.keep(l)
 	}
-	close(l.ready)
 }
 
 // forget drops a list that could not be fetched, so that the next request asks again.

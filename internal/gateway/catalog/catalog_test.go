@@ -178,3 +178,24 @@ func TestMaxModeIsAskedForWhenEveryVariantThatFitsNeedsIt(t *testing.T) {
 		}
 	}
 }
+
+// The list is fetched on a goroutine of its own, where nobody above could recover. Whoever waits gets the error, and the
+// next request asks again.
+func TestAPanicInAFetchIsAnError(t *testing.T) {
+	panicking := true
+	c := New(Config{Fetch: func(context.Context, agent.Secret) ([]Listed, error) {
+		if panicking {
+			panic("a bug")
+		}
+		return live(), nil
+	}})
+	for range 2 {
+		if _, err := c.Find(t.Context(), agent.Caller{Owner: "o"}, "gpt-9"); agent.CodeOf(err) != agent.Internal || !strings.Contains(err.Error(), "a bug") {
+			t.Errorf("error %v", err)
+		}
+	}
+	panicking = false
+	if _, err := c.Find(t.Context(), agent.Caller{Owner: "o"}, "gpt-9"); err != nil {
+		t.Error(err)
+	}
+}

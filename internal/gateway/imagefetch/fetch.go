@@ -23,7 +23,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -172,9 +171,6 @@ func (f *Fetcher) prepareAll(ctx context.Context, owner string, same []*agent.Im
 	}
 	first := same[0]
 	defer func() {
-		if p := recover(); p != nil {
-			first.Fault = &agent.Error{Code: agent.Internal, Err: fmt.Errorf("imagefetch: panic: %v\n%s", p, debug.Stack())}
-		}
 		for _, image := range same[1:] {
 			param := image.Param
 			*image = *first
@@ -186,6 +182,7 @@ func (f *Fetcher) prepareAll(ctx context.Context, owner string, same []*agent.Im
 			}
 		}
 	}()
+	defer agent.CatchPanic(func(err *agent.Error) { first.Data, first.Fault = nil, err })
 	if err := f.prepare(ctx, owner, first); err != nil {
 		first.Data, first.Fault = nil, fault(ctx, first, err)
 	}

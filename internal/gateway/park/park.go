@@ -45,6 +45,8 @@ type Config[W any] struct {
 	// End is called, in a goroutine of its own, with each waiter that leaves unclaimed. It must release
 	// everything that the waiter holds. Close waits for it.
 	End func(W, Cause)
+	// Panicked is told of a panic of the lot's timer, which must not end the process. Nil ignores it.
+	Panicked func(any)
 }
 
 // A Lot holds waiters of type W. Its methods may be called concurrently.
@@ -277,8 +279,13 @@ func (l *Lot[W]) schedule() {
 	}
 }
 
-// expire ends everything whose time has come. The timer calls it.
+// expire ends everything whose time has come. The timer calls it in a goroutine of its own.
 func (l *Lot[W]) expire() {
+	defer func() {
+		if p := recover(); p != nil && l.cfg.Panicked != nil {
+			l.cfg.Panicked(p)
+		}
+	}()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()

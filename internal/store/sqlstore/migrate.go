@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -120,7 +121,7 @@ func (db *DB) ready(ctx context.Context) error {
 	tried := make(chan error, 1)
 	go func() {
 		defer func() { <-s.turn }()
-		_, err := db.migrate(s.ctx)
+		err := db.migrateOnce(s.ctx)
 		s.tried, s.err = db.now(), err
 		s.current.Store(err == nil)
 		tried <- err
@@ -131,6 +132,17 @@ func (db *DB) ready(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// migrateOnce is migrate, of which a panic is an error, too: everybody who needs the schema waits for one.
+func (db *DB) migrateOnce(ctx context.Context) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("sqlstore: panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	_, err = db.migrate(ctx)
+	return err
 }
 
 // end stops a migration that is going on and waits for it. No other may begin afterwards: its context is

@@ -290,3 +290,30 @@ func TestBackgroundResponsesAreBounded(t *testing.T) {
 		time.Sleep(11 * time.Second)
 	})
 }
+
+// A panic ends one background response, which is kept as failed. It takes nothing along: not the process, not the place
+// that it had, not the leases of others.
+func TestAPanicInABackgroundResponseFailsItAlone(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		other := w.create(slow(""))
+		w.panics.Store(true)
+		for range 3 { // as many as one owner may have
+			r := w.create(slow(""), "k:bob")
+			synctest.Wait()
+			if now := w.do("GET", "/responses/"+r.ID, "", "k:bob").response(); now.Status != "failed" || now.Error == nil || strings.Contains(now.Error.Message, "bug") {
+				t.Errorf("kept as %+v", now)
+			}
+			w.do("GET", "/responses/"+r.ID+"?stream=true", "", "k:bob").events()
+		}
+		w.panics.Store(false)
+		w.create(slow(""), "k:bob")
+		time.Sleep(time.Minute)
+		if now := w.retrieve(other.ID); now.Status != "completed" {
+			t.Errorf("the other one is %+v", now)
+		}
+		w.end()
+		if !strings.Contains(w.log.String(), "a bug") {
+			t.Error("the log does not say so")
+		}
+	})
+}

@@ -126,21 +126,52 @@ func (j *job) ref() store.ResponseRef {
 
 // run does the work. The job is over when its end and its events are stored: until then it counts as one that runs, so
 // the limits on jobs bound also what waits for a store that is away.
+//
+// A panic ends this response alone: it is logged, the response is kept as failed, and the job is over all the same.
 func (j *job) run() {
-	defer j.cancel(nil)
+	defer j.over()
 	saved := make(chan struct{})
 	go func() {
 		defer close(saved)
+		defer agent.CatchPanic(j.panicked)
 		j.saveEvents()
 	}()
-	if err := j.service.cfg.Turns.Turn(j.ctx, j.turn, j); err != nil {
-		j.fail(err)
-	}
+	j.work()
 	j.journal.end()
 	close(j.turned)
 	j.saveEnd()
 	<-saved
+}
 
+// work carries out the turn. The response has ended when it returns.
+func (j *job) work() {
+	defer agent.CatchPanic(func(err *agent.Error) {
+		j.panicked(err)
+		j.giveUp()
+	})
+	if err := j.service.cfg.Turns.Turn(j.ctx, j.turn, j); err != nil {
+		j.fail(err)
+	}
+}
+
+// giveUp keeps the response as failed without asking the encoder, which may be where the bug is.
+func (j *job) giveUp() {
+	defer agent.CatchPanic(j.panicked)
+	if r := j.encoder.Response(); !j.lost && !r.Status.Ended() {
+		j.rec.row.Runner, j.rec.row.Lease = "", 0
+		j.rec.set(failedWith(r, (&agent.Error{Code: agent.Internal}).UserMessage()))
+		_ = j.write() // which logs it, and notes what saveEnd has to do
+	}
+}
+
+// panicked notes a bug.
+func (j *job) panicked(err *agent.Error) {
+	j.service.cfg.Log.Error("a background response panicked", "id", j.rec.row.ID, "err", err)
+}
+
+// over lets go of everything that a job holds.
+func (j *job) over() {
+	defer j.cancel(nil)
 	s := j.service
 	s.mu.Lock()
 	delete(s.jobs, j.ref())
@@ -210,7 +241,7 @@ func (j *job) write() error {
 	if errors.Is(err, store.ErrTooLarge) && ended {
 		// With what the model said it is too large, and an end it must have.
 		j.service.cfg.Log.Error("a background response is too large to be stored", "id", j.rec.row.ID)
-		j.rec.set(tooLarge(j.encoder.Response()))
+		j.rec.set(failedWith(j.encoder.Response(), "The response is too large to be stored. Ask for a shorter one, or leave 'background' out."))
 		err = j.rec.update()
 	}
 	switch {
@@ -233,17 +264,18 @@ func (j *job) write() error {
 	return err
 }
 
-// tooLarge is what is kept of a response that is too large to be kept.
-func tooLarge(r *responses.Response) *responses.Response {
+// failedWith is what is kept of a response that can't be kept as it is.
+func failedWith(r *responses.Response, message string) *responses.Response {
 	small := *r
 	small.Status, small.Output, small.CompletedAt, small.IncompleteDetails = responses.Failed, nil, nil, nil
-	small.Error = &responses.Failure{Code: "server_error", Message: "The response is too large to be stored. Ask for a shorter one, or leave 'background' out."}
+	small.Error = &responses.Failure{Code: "server_error", Message: message}
 	return &small
 }
 
 // saveEnd returns once the end of the response is stored, or can't be: the row is gone or somebody else's, or the
 // service is closed and the store still away.
 func (j *job) saveEnd() {
+	defer agent.CatchPanic(j.panicked)
 	for try := 1; j.unsaved.Load() != nil; try++ {
 		closed := !j.retryPause(try)
 		j.write()

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"composer-api/internal/agent"
 	"composer-api/internal/api/responses"
 	"composer-api/internal/store"
 )
@@ -53,7 +54,8 @@ func (s *Service) lookAfterLeases() {
 
 // renewLeases keeps what this process works on, and stops working on what it has lost. It writes also when there is
 // nothing to keep. The error is the store's.
-func (s *Service) renewLeases() error {
+func (s *Service) renewLeases() (err error) {
+	defer agent.CatchPanic(func(panicked *agent.Error) { err = panicked })
 	jobs := s.snapshot()
 	refs := make([]store.ResponseRef, len(jobs))
 	for i, j := range jobs {
@@ -138,6 +140,9 @@ func (s *Service) snapshot() []*job {
 
 // endAbandoned marks as failed what was running in processes that died.
 func (s *Service) endAbandoned() {
+	defer agent.CatchPanic(func(err *agent.Error) {
+		s.cfg.Log.Error("ending abandoned background responses panicked", "err", err)
+	})
 	ctx, cancel := context.WithTimeout(s.ctx, storeTimeout)
 	defer cancel()
 	rows, err := s.cfg.Store.AbandonedResponses(ctx, s.runner, abandonedMax)
@@ -163,6 +168,8 @@ func (s *Service) endAbandoned() {
 // still to come, of which the first has the sequence number first. What can't be read, or is too large with all that its
 // events hold, is ended as failed with nothing in it, so that nobody tries again. Errors are the store's.
 func (s *Service) settle(ctx context.Context, row store.Response, end func(*responses.Response)) (first int, rest [][]byte, err error) {
+	// One row that makes us panic must not keep us from the others.
+	defer agent.CatchPanic(func(panicked *agent.Error) { err = panicked })
 	object, first, rest, err := s.settled(ctx, &row, end)
 	if isAway(err) || ctx.Err() != nil {
 		return 0, nil, err

@@ -40,6 +40,7 @@ type world struct {
 	active  atomic.Int32 // turns in progress
 	log     bytes.Buffer // read it when the world has ended
 	refuse  atomic.Bool  // refuses further turns on sockets
+	panics  atomic.Bool  // turns meet a bug
 	told    atomic.Int32 // failures that clients were told of in their stream
 
 	mu       sync.Mutex
@@ -105,6 +106,9 @@ func (w *world) Turn(ctx context.Context, req *agent.Request, sink agent.Sink) e
 	w.mu.Lock()
 	w.requests = append(w.requests, req)
 	w.mu.Unlock()
+	if w.panics.Load() {
+		panic("a bug")
+	}
 	w.active.Add(1)
 	defer w.active.Add(-1)
 	return w.gateway.Turn(ctx, req, sink)
