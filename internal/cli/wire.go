@@ -97,13 +97,13 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 			models.Routes(cat, s.gateway),
 		),
 		Routes: accounts.Routes(accounts.Config{
-			SignUp: signUp, Join: world.join, Limit: c.Accounts.SignupLimit, TrustedProxies: c.Accounts.TrustedProxies,
+			SignUp: signUp, Join: world.join, Limit: c.Accounts.SignupLimit, TrustedProxies: c.Accounts.TrustedProxies, PublicURL: string(c.PublicURL), Log: log,
 		}),
 		ErrorForms: []api.ErrorForm{messages.ErrorForm()},
 		ResolveKey: people.Resolve, PingStore: s.store.Ping,
 		PingUpstream: func(ctx context.Context) error { return s.gateway.Reachable(ctx, "") },
 		OpenCodeV2:   up.openCodeV2, OpenCode: up.openCode,
-		LocalOnly: local(addr), Hosts: c.Hosts,
+		LocalOnly: local(addr), Hosts: c.Names(),
 		MaxRequests: c.MaxRequests, MaxPerOwner: c.MaxPerKey, Log: log,
 	}
 	if c.Demo {

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -20,6 +22,7 @@ type Config struct {
 type Server struct {
 	Addr        Address       `var:"COMPOSER_ADDR" default:"127.0.0.1:8787" placeholder:"HOST:PORT" help:"Address to listen on."`
 	Hosts       Hosts         `name:"allowed-hosts" var:"COMPOSER_ALLOWED_HOSTS" placeholder:"HOSTS" help:"Names beside localhost that a server which listens on 127.0.0.1 may be asked by, such as that of a proxy before it, with commas between."`
+	PublicURL   BaseURL       `var:"COMPOSER_PUBLIC_URL" placeholder:"URL" help:"Address of this server for its clients, which sign-up tells them (default: the one that the request came to)."`
 	LogLevel    Level         `name:"log" var:"COMPOSER_LOG" default:"info" placeholder:"LEVEL" help:"Least important log level to print: debug, info, warn or error."`
 	Grace       time.Duration `var:"COMPOSER_GRACE" default:"20s" placeholder:"DURATION" help:"How long running streams may take to finish after SIGTERM."`
 	MaxRequests int           `var:"COMPOSER_MAX_REQUESTS" default:"0" placeholder:"N" help:"Most requests in progress at once; more are answered 503. 0 is no limit."`
@@ -80,11 +83,20 @@ type Storage struct {
 // Accounts is the sign-up of hosted keys and the waiting list.
 type Accounts struct {
 	SignupLimit         int      `var:"COMPOSER_SIGNUP_LIMIT" default:"5" placeholder:"N" help:"Most sign-ups an hour from one address."`
-	TrustedProxies      Networks `var:"COMPOSER_TRUSTED_PROXIES" placeholder:"CIDRS" help:"Proxies whose X-Forwarded-For names the client: networks, with commas between."`
+	TrustedProxies      Networks `var:"COMPOSER_TRUSTED_PROXIES" placeholder:"CIDRS" help:"Proxies that are believed when they say in X-Forwarded headers or Forwarded who the client is: networks, with commas between."`
 	WaitlistURL         URL      `name:"waitlist-url" var:"COMPOSER_WAITLIST_URL" placeholder:"URL" help:"Where waiting-list entries are sent."`
 	WaitlistFallbackURL URL      `name:"waitlist-fallback-url" var:"COMPOSER_WAITLIST_FALLBACK_URL" placeholder:"URL" help:"Where they are sent when there is no WAITLIST_API_TOKEN."`
 	WaitlistToken       Secret   `name:"waitlist-api-token" var:"WAITLIST_API_TOKEN" hidden:"" help:"Bearer token of the waiting list."`
 	WaitlistSource      string   `name:"waitlist-source" var:"WAITLIST_SOURCE" placeholder:"TEXT" help:"What the waiting list is told that entries come from."`
+}
+
+// Names are the host names that the server may be asked by: Hosts, and that of PublicURL.
+func (s *Server) Names() []string {
+	names := slices.Clone([]string(s.Hosts))
+	if u, err := url.Parse(string(s.PublicURL)); err == nil && u.Hostname() != "" {
+		names = append(names, strings.ToLower(u.Hostname()))
+	}
+	return names
 }
 
 // LocalAgentOn reports whether the localagent upstream is configured.

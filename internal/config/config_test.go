@@ -95,6 +95,24 @@ func TestNetworks(t *testing.T) {
 	}
 }
 
+func TestThePublicURL(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                 " [gw.example]",
+		"https://API.example/":             "https://API.example [gw.example api.example]",
+		"http://api.example:8080/composer": "http://api.example:8080/composer [gw.example api.example]",
+	} {
+		cfg, err := parse(t, []string{"COMPOSER_PUBLIC_URL=" + text, "COMPOSER_ALLOWED_HOSTS=gw.example"}, nil)
+		if got := fmt.Sprint(cfg.PublicURL, " ", cfg.Names()); err != nil || got != want {
+			t.Errorf("%q: %v, %v; want %s", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"api.example", "ftp://api.example", "https://api.example/v1", "https://api.example/v1/", "https://a@api.example", "https://api.example?a", "https://api.example#a"} {
+		if _, err := parse(t, []string{"COMPOSER_PUBLIC_URL=" + text}, nil); err == nil || !strings.Contains(err.Error(), "COMPOSER_PUBLIC_URL") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
 func TestEndpoints(t *testing.T) {
 	tests := []struct {
 		base, endpoint, want string

@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"net/url"
+	"strings"
+	"time"
+)
 
 // Validate refuses settings that can't be meant. It is a method of Config, because kong calls Validate only
 // on the settings of a whole command, not on the groups in it.
@@ -19,6 +23,8 @@ func (s *Server) Validate() error {
 	case s.Addr == "":
 		// net.Listen would take it for any port on every interface.
 		return &Error{Name: "COMPOSER_ADDR", Problem: "is empty", Hint: "leave it out for 127.0.0.1:8787, or give HOST:PORT"}
+	case s.PublicURL != "" && !plainBase(string(s.PublicURL)):
+		return &Error{Name: "COMPOSER_PUBLIC_URL", Problem: "is more than an address and a path", Hint: "give something like https://gateway.example, without a user, a query and /v1"}
 	case s.Grace < 0:
 		return negative("COMPOSER_GRACE")
 	case s.MaxRequests < 0:
@@ -27,6 +33,12 @@ func (s *Server) Validate() error {
 		return negative("COMPOSER_MAX_REQUESTS_PER_KEY")
 	}
 	return nil
+}
+
+// plainBase reports whether /v1 can be put behind a URL.
+func plainBase(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && u.User == nil && u.RawQuery == "" && !u.ForceQuery && u.Fragment == "" && !strings.HasSuffix(u.Path, "/v1")
 }
 
 // Validate refuses limits that would end every run at once. Zero is refused, too: it would silently mean the

@@ -70,7 +70,8 @@ func (h *handlers) signUp(w http.ResponseWriter, r *http.Request, _ *api.Call) e
 	if err != nil {
 		return err
 	}
-	if err := h.signUps.Allow(clientAddress(r, h.cfg.TrustedProxies)); err != nil {
+	from := h.hop(r)
+	if err := h.signUps.Allow(from.client); err != nil {
 		return err
 	}
 	up, err := h.cfg.SignUp(r.Context(), cursorKey)
@@ -82,7 +83,7 @@ func (h *handlers) signUp(w http.ResponseWriter, r *http.Request, _ *api.Call) e
 			ID: up.Account.ID, CursorEmail: orNull(up.Account.Email), CursorName: orNull(up.Account.Name), CursorAPIKeyHint: up.Account.KeyHint,
 		},
 		APIKey:    up.Key.Reveal(),
-		Endpoints: endpointsAt(origin(r, h.cfg.TrustedProxies), up.Account.ID),
+		Endpoints: endpointsAt(cmp.Or(h.cfg.PublicURL, from.origin()), up.Account.ID),
 	}
 	if req.JoinWaitlist {
 		answer.Waitlist = h.alsoJoin(r.Context(), waitlist.Entry{
@@ -115,10 +116,10 @@ func (h *handlers) alsoJoin(ctx context.Context, e waitlist.Entry) *waitlistAnsw
 }
 
 // endpointsAt builds the URLs for an account.
-func endpointsAt(origin, account string) endpoints {
-	base := origin + "/u/" + account + "/v1"
+func endpointsAt(public, account string) endpoints {
+	base := public + "/u/" + account + "/v1"
 	return endpoints{
-		BaseURL:         origin + "/v1",
+		BaseURL:         public + "/v1",
 		AccountBaseURL:  base,
 		ChatCompletions: base + "/chat/completions",
 		Responses:       base + "/responses",
@@ -138,7 +139,7 @@ func (h *handlers) joinWaitlist(w http.ResponseWriter, r *http.Request, _ *api.C
 	if err != nil {
 		return err
 	}
-	if err := h.earlyAccess.Allow(clientAddress(r, h.cfg.TrustedProxies)); err != nil {
+	if err := h.earlyAccess.Allow(h.hop(r).client); err != nil {
 		return err
 	}
 	if err := h.cfg.Join(r.Context(), entry); err != nil {

@@ -62,6 +62,7 @@ type server struct {
 //	encryption-key off      no ENCRYPTION_KEY
 //	database read-only
 //	waitlist off|down       not configured, or unreachable
+//	public-url URL          COMPOSER_PUBLIC_URL
 //	limit N                 COMPOSER_SIGNUP_LIMIT, default none
 func newServer(t *testing.T, settings string) *server {
 	s := &server{t: t, mux: http.NewServeMux(), now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
@@ -83,6 +84,10 @@ func newServer(t *testing.T, settings string) *server {
 				return agent.Errorf(agent.Upstream, "The waiting list can't be reached. Please try again shortly.")
 			}
 		default:
+			if url, ok := strings.CutPrefix(setting, "public-url "); ok {
+				cfg.PublicURL = url
+				continue
+			}
 			limit, ok := strings.CutPrefix(setting, "limit ")
 			n, err := strconv.Atoi(limit)
 			if !ok || err != nil {

@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"log/slog"
 	"net/netip"
 	"time"
 
@@ -23,14 +24,26 @@ type Config struct {
 	// TrustedProxies are the networks of proxies whose X-Forwarded headers are believed. For any other
 	// peer, its own address counts.
 	TrustedProxies []netip.Prefix
+	// PublicURL is the address of this server for its clients, without a slash at its end. "" means that it is found out
+	// from each request.
+	PublicURL string
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
+	// Log is told of proxies that nobody trusts. Nil discards it.
+	Log *slog.Logger
 }
 
 // Routes are the routes of sign-up and of the waiting list. Their paths are absolute, and they need no
 // key.
 func Routes(cfg Config) []api.Route {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
 	h := &handlers{
+		warner:      warner{log: cfg.Log, now: cfg.Now},
 		cfg:         cfg,
 		signUps:     hosted.NewLimiter(cfg.Limit, time.Hour, cfg.Now),
 		earlyAccess: hosted.NewLimiter(cfg.Limit, time.Hour, cfg.Now),
@@ -46,4 +59,5 @@ type handlers struct {
 	cfg         Config
 	signUps     *hosted.Limiter
 	earlyAccess *hosted.Limiter
+	warner      warner
 }

@@ -1,0 +1,274 @@
+package accounts
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"net/textproto"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A hop is what the proxies that are believed say of a request: who it is from, and under which address its client has
+// reached them.
+type hop struct {
+	client netip.Addr // invalid when the connection is no IP connection
+	scheme string     // "http" or "https"
+	host   string     // with the port, if it isn't the scheme's own
+	prefix string     // "" or a path that a proxy has cut off, such as "/gateway"
+
+	// unbelieved says that the request came with forwarding headers which nobody that is trusted has written, or which
+	// contradict each other.
+	unbelieved bool
+}
+
+// origin is the base of the addresses under which the client reaches us.
+func (h *hop) origin() string { return h.scheme + "://" + h.host + h.prefix }
+
+// readHop finds out who a request comes from. Two kinds of headers are read: X-Forwarded-For and its companions, and
+// Forwarded (RFC 7239). They are believed as far as trusted proxies wrote them: from the right end of a list, each
+// trusted address vouches for the one before it. Everything further left, the client may have made up.
+//
+// A proxy that writes one kind passes the other on as the client sent it. So when both are there and name different
+// clients, neither is believed.
+func readHop(r *http.Request, trusted []netip.Prefix) hop {
+	direct := hop{client: peer(r), scheme: "http", host: r.Host}
+	if r.TLS != nil {
+		direct.scheme = "https"
+	}
+	x, standard := xForwarded(r.Header), forwarded(r.Header)
+	if x == nil && standard == nil {
+		return direct
+	}
+	if !contains(trusted, direct.client) {
+		direct.unbelieved = true
+		return direct
+	}
+	var believed hop
+	switch {
+	case standard == nil:
+		believed = x.follow(direct, trusted)
+	case x == nil:
+		believed = standard.follow(direct, trusted)
+	default:
+		believed = x.follow(direct, trusted)
+		if believed.client != standard.follow(direct, trusted).client {
+			direct.unbelieved = true
+			return direct
+		}
+	}
+	return believed
+}
+
+// A chain is what a request's headers say of its way, in lists whose last entries were added last. The lists may be of
+// different lengths, since some proxies replace what others add to.
+type chain struct {
+	clients, schemes, hosts, ports []string
+	prefix                         string
+}
+
+// xForwarded reads the headers that most proxies write; nil when there are none.
+func xForwarded(h http.Header) *chain {
+	c := &chain{
+		clients: list(h, "X-Forwarded-For"), schemes: list(h, "X-Forwarded-Proto"), hosts: list(h, "X-Forwarded-Host"), ports: list(h, "X-Forwarded-Port"),
+		prefix: strings.Join(list(h, "X-Forwarded-Prefix"), ""), // each proxy adds what it cuts off, the first proxy first
+	}
+	if c.clients == nil && c.schemes == nil && c.hosts == nil && c.ports == nil && c.prefix == "" {
+		return nil
+	}
+	return c
+}
+
+// list reads a header that holds a list, in one line or several.
+func list(h http.Header, name string) []string {
+	var entries []string
+	for _, line := range h[textproto.CanonicalMIMEHeaderKey(name)] {
+		for _, entry := range strings.Split(line, ",") {
+			entries = append(entries, strings.TrimSpace(entry))
+		}
+	}
+	return entries
+}
+
+// forwarded reads the header of RFC 7239; nil when there is none.
+//
+//	Forwarded: for=192.0.2.43;proto=https;host=gateway.example, for="[2001:db8::1]:4711"
+func forwarded(h http.Header) *chain {
+	lines := h["Forwarded"]
+	if len(lines) == 0 {
+		return nil
+	}
+	c := &chain{}
+	for _, element := range splitQuoted(strings.Join(lines, ","), ',') {
+		parameters := map[string]string{}
+		for _, pair := range splitQuoted(element, ';') {
+			name, value, _ := strings.Cut(pair, "=")
+			parameters[strings.ToLower(strings.TrimSpace(name))] = unquote(strings.TrimSpace(value))
+		}
+		// An entry that is missing is there as an empty one: of each proxy there is one of everything.
+		c.clients = append(c.clients, parameters["for"])
+		c.schemes = append(c.schemes, parameters["proto"])
+		c.hosts = append(c.hosts, parameters["host"])
+	}
+	return c
+}
+
+// splitQuoted splits at the separators that are not within quotes.
+func splitQuoted(s string, separator byte) []string {
+	var parts []string
+	quoted, start := false, 0
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '\\' && quoted:
+			i++
+		case s[i] == '"':
+			quoted = !quoted
+		case s[i] == separator && !quoted:
+			parts = append(parts, s[start:i])
+			start = i + 1
+		}
+	}
+	return append(parts, s[start:])
+}
+
+// unquote takes a value out of its quotes. What is escaped in it is nothing that we take.
+func unquote(s string) string {
+	if len(s) >= 2 && s[0] == '"' && s[len(s)-1] == '"' {
+		return s[1 : len(s)-1]
+	}
+	return s
+}
+
+// follow goes the way back from direct, whose client is a trusted proxy, as far as the proxies are trusted. What makes no
+// sense is passed over.
+func (c *chain) follow(direct hop, trusted []netip.Prefix) hop {
+	at := direct
+	steps := 0
+	for _, entry := range slices.Backward(c.clients) {
+		if !contains(trusted, at.client) {
+			break
+		}
+		before, ok := parseClient(entry)
+		if !ok {
+			break
+		}
+		at.client = before
+		steps++
+	}
+	// The proxy that stands next to the client knows best under which address it was reached. It wrote its entry as many
+	// steps before the end as there were proxies.
+	steps = max(steps, 1)
+	if scheme := strings.ToLower(before(c.schemes, steps)); scheme == "http" || scheme == "https" {
+		at.scheme = scheme
+	}
+	if host, ok := parseHost(before(c.hosts, steps)); ok {
+		at.host = host
+	}
+	at.host = withPort(at.host, before(c.ports, steps), at.scheme)
+	if prefix, ok := parsePrefix(c.prefix); ok {
+		at.prefix = prefix
+	}
+	return at
+}
+
+// before is the entry so many steps before the end, or the first of a shorter list; "" of an empty one.
+func before(list []string, steps int) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return list[max(len(list)-steps, 0)]
+}
+
+// peer is the other end of the connection; the invalid address when that isn't an IP connection.
+func peer(r *http.Request) netip.Addr {
+	addr, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr.Addr().Unmap()
+}
+
+// parseClient reads a client's address, which some proxies write with a port, and with brackets around IPv6.
+func parseClient(entry string) (netip.Addr, bool) {
+	if withPort, err := netip.ParseAddrPort(entry); err == nil {
+		return withPort.Addr().Unmap(), true
+	}
+	entry = strings.TrimSuffix(strings.TrimPrefix(entry, "["), "]")
+	addr, err := netip.ParseAddr(entry)
+	return addr.Unmap(), err == nil && addr.Zone() == ""
+}
+
+// maxHost is the longest name that DNS allows, with a port.
+const maxHost = 253 + len(":65535")
+
+// parseHost reads a host name or an IP address, with or without a port, in lower case. Anything else could lead the
+// user elsewhere than the address looks.
+func parseHost(entry string) (host string, ok bool) {
+	entry = strings.ToLower(entry)
+	name, port, err := net.SplitHostPort(entry)
+	if err != nil {
+		name, port = strings.TrimSuffix(strings.TrimPrefix(entry, "["), "]"), ""
+	} else if !isPort(port) {
+		return "", false
+	}
+	if entry == "" || len(entry) > maxHost {
+		return "", false
+	}
+	if addr, err := netip.ParseAddr(name); err == nil {
+		if addr.Zone() != "" || addr.Is6() != strings.HasPrefix(entry, "[") {
+			return "", false
+		}
+		return entry, true
+	}
+	notInNames := func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '.' || r == '_')
+	}
+	return entry, name != "" && !strings.HasPrefix(name, ".") && !strings.Contains(name, "..") && !strings.ContainsFunc(name, notInNames)
+}
+
+func isPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && n > 0
+}
+
+// ownPort is the port that an address need not name.
+var ownPort = map[string]string{"http": "80", "https": "443"}
+
+// withPort is host with the port that a proxy says beside it, and without one that needs no saying. A port that stands in
+// the host goes before.
+func withPort(host, port, scheme string) string {
+	name, inHost, err := net.SplitHostPort(host)
+	switch {
+	case err == nil && inHost == ownPort[scheme]:
+		return strings.TrimSuffix(host, ":"+inHost)
+	case err == nil, !isPort(port), port == ownPort[scheme]:
+		return host
+	}
+	name = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	return net.JoinHostPort(name, port)
+}
+
+// parsePrefix reads a path of plain segments.
+func parsePrefix(s string) (prefix string, ok bool) {
+	s = strings.TrimRight(s, "/")
+	if s == "" {
+		return "", true
+	}
+	if len(s) > 200 || s[0] != '/' {
+		return "", false
+	}
+	for segment := range strings.SplitSeq(s[1:], "/") {
+		plain := !strings.ContainsFunc(segment, func(r rune) bool {
+			return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.~", r))
+		})
+		if !plain || strings.Trim(segment, ".") == "" { // an empty segment, too
+			return "", false
+		}
+	}
+	return s, true
+}
+
+func contains(networks []netip.Prefix, addr netip.Addr) bool {
+	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
