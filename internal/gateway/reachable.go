@@ -99,11 +99,17 @@ func (l *look) stale(now time.Time) bool {
 	return now.Sub(l.at) >= reachableFor
 }
 
-// look tries to reach upstream. The log hears of a change only.
-func (p *probe) look(l *look) {
+// ask tries to reach upstream. Whoever waits gets the error, whatever it is.
+func (p *probe) ask() (err error) {
+	defer agent.CatchPanic(func(panicked *agent.Error) { err = panicked })
 	ctx, cancel := context.WithTimeout(p.ctx, probeTimeout)
 	defer cancel()
-	err := p.backend.Probe(ctx)
+	return p.backend.Probe(ctx)
+}
+
+// look finds out whether upstream can be reached. The log hears of a change only.
+func (p *probe) look(l *look) {
+	err := p.ask()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l.err, l.at = err, time.Now()
