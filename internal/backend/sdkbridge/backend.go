@@ -274,7 +274,9 @@ func (b *Backend) startChild(w *worker) (child *bridgechild.Child, err error) {
 }
 
 // panicked notes a bug that was met where nobody waits for an error.
-func (b *Backend) panicked(err *agent.Error) { b.cfg.Log.Error("the bridge's upstream panicked", "err", err) }
+func (b *Backend) panicked(err *agent.Error) {
+	b.cfg.Log.Error("the bridge's upstream panicked", "err", err)
+}
 
 // makeRoom ends the bridge that was used longest ago, if there are as many as there may be. mu is held.
 func (b *Backend) makeRoom() error {
