@@ -37,8 +37,9 @@ if [ ${#with[@]} -gt 0 ] && { command -v pgbouncer || [ -x /usr/sbin/pgbouncer ]
 fi
 "${bounced[@]}" go test "${race[@]}" ./...
 
-# The conformance tests want a PostgreSQL, too: several processes share it.
+# The conformance tests want a PostgreSQL, too: several processes share it. What can't be installed is skipped.
 if [ -f conformance/go.mod ]; then
+	scripts/deployment.sh >&2
 	make -s build
 	COMPOSER_API_BINARY="$PWD/bin/composer-api"
 	export COMPOSER_API_BINARY
