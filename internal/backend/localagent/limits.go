@@ -84,7 +84,7 @@ func (r *run) ring(now time.Time) (next time.Time) {
 	next = r.beat(now)
 	due, why := r.limit()
 	if why != nil && !due.After(now) {
-		r.closeBehind(r.stream, why)
+		r.closeInBackground(r.stream, why)
 		return next
 	}
 	if why != nil && due.Before(next) {

@@ -171,11 +171,11 @@ func (r *run) install(s *stream) *cursorerr.Failure {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.over != nil { // closed meanwhile
-		r.closeBehind(s, r.over)
+		r.closeInBackground(s, r.over)
 		return failed(r.over)
 	}
 	if old := r.stream; old != nil {
-		r.closeBehind(old, errClosed)
+		r.closeInBackground(old, errClosed)
 	}
 	r.stream, r.execs, r.calls = s, execs{}, calls{}
 	r.text, r.thinking = agent.TextJoiner{}, agent.TextJoiner{}

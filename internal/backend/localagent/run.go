@@ -356,8 +356,8 @@ func (r *run) panicked(err *agent.Error) {
 	r.stopFor(err)
 }
 
-// closeBehind closes a stream in a goroutine of its own, because that may wait for the transport.
-func (r *run) closeBehind(s *stream, why error) {
+// closeInBackground closes a stream in a goroutine of its own, because that may wait for the transport.
+func (r *run) closeInBackground(s *stream, why error) {
 	go func() {
 		defer agent.CatchPanic(r.panicked)
 		s.close(why)
