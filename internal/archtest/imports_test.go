@@ -29,14 +29,15 @@ var arrows = map[string][]string{
 
 	// The ways to a model.
 	"backend/localagent":   {"agent", "cursor/agentwire", "cursor/cursorerr", "cursor/connectwire", "cursor/auth", "cursor/pb", "cursor/reach", "backend/localagent/toolmap", "backend/retry", "lru"},
-	"backend/chat":         {"agent", "cursor/markup", "cursor/cursorerr", "backend/replay", "backend/retry", "cursor/connectwire", "cursor/reach", "sse"},
+	"backend/chat":         {"agent", "cursor/markup", "cursor/sections", "cursor/cursorerr", "backend/replay", "backend/retry", "cursor/connectwire", "cursor/reach", "sse"},
 	"backend/bridge":       {"agent", "backend/replay", "backend/retry", "cursor/agentwire", "cursor/connectwire", "cursor/cursorerr", "cursor/pb", "cursor/reach"},
 	"cursor/cursorerr":     {"agent", "cursor/connectwire", "cursor/auth", "cursor/pb"},
 	"backend/replay":       {"agent", "backend/retry", "cursor/cursorerr", "cursor/reach"},
 	"backend/retry":        {"agent", "cursor/cursorerr"},
 	"backend/demo":         {"agent", "sim/script"},
 	"bridgeserver":         {"agent", "backend/replay", "cursor/agentwire", "cursor/connectwire", "cursor/pb"},
-	"cursor/agentwire":     {"agent", "cursor/connectwire", "cursor/pb"},
+	"cursor/agentwire":     {"agent", "cursor/connectwire", "cursor/pb", "cursor/sections"},
+	"cursor/sections":      {},
 	"cursor/connectwire":   {},
 	"cursor/auth":          {"agent", "cursor/reach"},
 	"cursor/reach":         {"agent"},

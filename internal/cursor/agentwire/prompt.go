@@ -2,14 +2,11 @@ package agentwire
 
 import (
 	"bytes"
-	"fmt"
-	"regexp"
 	"slices"
-	"strconv"
-	"strings"
 	"unicode/utf8"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/cursor/sections"
 )
 
 // A prompt is the text and the images of a run's user message. The text may be megabytes, so it is
@@ -42,13 +39,13 @@ func render(req *agent.Request) prompt {
 		messages = messages[req.New:]
 	}
 	w := &promptWriter{}
-	w.b.Grow(headroom + promptSize(messages))
-	w.b.Write(make([]byte, headroom))
+	w.Grow(headroom + promptSize(messages))
+	w.Own(string(make([]byte, headroom)))
 	asked := agent.FirstNew(messages)
-	w.system(messages, controls(req))
+	w.system(messages, req)
 	w.history(messages[:asked])
 	w.ask(messages[asked:])
-	p := prompt{buf: w.b.Bytes(), images: w.images}
+	p := prompt{buf: w.Bytes(), images: w.images}
 	if !utf8.Valid(p.text()) {
 		p.buf = append(p.buf[:headroom:headroom], bytes.ToValidUTF8(p.text(), []byte(replacement))...)
 	}
@@ -80,90 +77,52 @@ func promptSize(messages []agent.Message) int {
 // A promptWriter writes the sections of a prompt. Images are numbered where they stood in the text and
 // are sent beside it.
 type promptWriter struct {
-	b        bytes.Buffer
+	sections.Writer
 	images   []*agent.Image
-	tags     *regexp.Regexp    // ownTag, made when it is needed
-	sections bool              // something other than the plain message was written
+	tagged   bool              // something other than the plain message was written
 	called   map[string]string // names of the tools called so far, by call id
 	answered map[string]bool   // ids of the calls that have a result
 }
 
-// A tag of ours in a client's text could pass for a section of the prompt: a file that a tool has read
-// could speak as the system. ownTag finds such tags, opening and closing, in any case and with any
-// spacing, and its group is what follows the "<". The names contain an underscore, so that ordinary code
-// such as Array<User> doesn't match.
-const ownTag = `(?i)<([\s\pZ\pC]*/?[\s\pZ\pC]*(?:system_instructions|conversation_so_far|user_message|assistant_message|tool_call|tool_result|json_schema)(?:[^\w-]|$))`
-
-// escapeTags rewrites the tags of ours in what was written since start: their "<" becomes less. All other
-// text stays byte for byte. It looks at whole sections, because a tag may be cut into several parts of a
-// message.
-func (w *promptWriter) escapeTags(start int, less string) {
-	text := w.b.Bytes()[start:]
-	if bytes.IndexByte(text, '<') < 0 {
-		return
-	}
-	if w.tags == nil {
-		w.tags = regexp.MustCompile(ownTag)
-	}
-	if !w.tags.Match(text) {
-		return
-	}
-	// A name inside a match may begin the next one, as in "<tool_call<tool_call>": the rest is looked at again.
-	var safe []byte
-	for {
-		at := w.tags.FindIndex(text)
-		if at == nil {
-			break
-		}
-		safe = append(append(safe, text[:at[0]]...), less...)
-		text = text[at[0]+1:]
-	}
-	safe = append(safe, text...)
-	w.b.Truncate(start)
-	w.b.Write(safe)
-}
-
-// The spellings of "<" in text and inside a JSON string.
-const (
-	lessInText = "&lt;"
-	lessInJSON = `\u003c`
-)
-
-// attribute is a quoted value inside a tag. It holds no "<" and no unescaped quote, so it can't end the
-// tag.
-func attribute(value string) string { return strings.ReplaceAll(strconv.Quote(value), "<", `\x3c`) }
-
 // system writes the system text of the conversation, wherever it stands, and what the request asks of
-// the answer. Our own lines come after the client's and are not escaped.
-func (w *promptWriter) system(messages []agent.Message, controls []string) {
+// the answer.
+func (w *promptWriter) system(messages []agent.Message, req *agent.Request) {
 	open := func() {
-		if !w.sections {
-			w.b.WriteString("<system_instructions>\n")
-			w.sections = true
+		if !w.tagged {
+			w.Own("<system_instructions>\n")
+			w.tagged = true
 		}
 	}
-	start := 0 // of the client's text
 	for i := range messages {
 		if messages[i].Role == agent.System && len(messages[i].Parts) > 0 {
 			open()
-			if start == 0 {
-				start = w.b.Len()
-			}
 			w.parts(messages[i].Parts)
-			w.b.WriteByte('\n')
+			w.Text("\n")
 		}
 	}
-	if start > 0 {
-		w.escapeTags(start, lessInText)
-	}
-	for _, line := range controls {
+	for _, line := range controls(req) {
 		open()
-		w.b.WriteString(line)
-		w.b.WriteByte('\n')
+		w.Own(line, "\n")
 	}
-	if w.sections {
-		w.b.WriteString("</system_instructions>\n\n")
+	if f := req.Format; f.Kind == agent.JSONSchema {
+		open()
+		w.schema(&f)
 	}
+	if w.tagged {
+		w.Own("</system_instructions>\n\n")
+	}
+}
+
+// schema writes that the answer must fit the client's schema.
+func (w *promptWriter) schema(f *agent.Format) {
+	w.Own("Your answer must be one JSON value that fits the JSON Schema below and nothing else: no code fence, no words around it.")
+	if f.Description != "" {
+		w.Own(" What it is for: ")
+		w.Text(f.Description)
+	}
+	w.Own("\n<json_schema>\n")
+	w.JSON(f.Schema)
+	w.Own("\n</json_schema>\n")
 }
 
 // history writes the messages before what is asked now. System messages are not among them: they are in
@@ -172,14 +131,14 @@ func (w *promptWriter) history(messages []agent.Message) {
 	if !w.hasHistory(messages) {
 		return
 	}
-	w.sections = true
+	w.tagged = true
 	w.answered = map[string]bool{}
 	for i := range messages {
 		if messages[i].Role == agent.ToolRole {
 			w.answered[messages[i].CallID] = true
 		}
 	}
-	w.b.WriteString("<conversation_so_far>\n")
+	w.Own("<conversation_so_far>\n")
 	for i := range messages {
 		switch m := &messages[i]; m.Role {
 		case agent.User:
@@ -190,7 +149,7 @@ func (w *promptWriter) history(messages []agent.Message) {
 			w.result(m)
 		}
 	}
-	w.b.WriteString("</conversation_so_far>\n\n")
+	w.Own("</conversation_so_far>\n\n")
 }
 
 // hasHistory reports whether there is anything but system messages.
@@ -209,11 +168,9 @@ func (w *promptWriter) hasHistory(messages []agent.Message) bool {
 //	What does go.mod say?
 //	</user_message>
 func (w *promptWriter) element(name string, parts []agent.Part) {
-	w.b.WriteString("<" + name + ">\n")
-	start := w.b.Len()
+	w.Own("<", name, ">\n")
 	w.parts(parts)
-	w.escapeTags(start, lessInText)
-	w.b.WriteString("\n</" + name + ">\n")
+	w.Own("\n</", name, ">\n")
 }
 
 // assistant writes a message of the model: its text, and then each of its calls. The arguments are JSON
@@ -232,15 +189,13 @@ func (w *promptWriter) assistant(m *agent.Message) {
 			w.called = map[string]string{}
 		}
 		w.called[c.ID] = c.Name
-		w.b.WriteString("<tool_call tool=" + attribute(c.Name) + " id=" + attribute(c.ID))
+		w.Own("<tool_call tool=", sections.Attribute(c.Name), " id=", sections.Attribute(c.ID))
 		if !w.answered[c.ID] {
-			w.b.WriteString(` status="unanswered"`)
+			w.Own(` status="unanswered"`)
 		}
-		w.b.WriteString(">\n")
-		start := w.b.Len()
-		w.b.Write(c.Arguments)
-		w.escapeTags(start, lessInJSON)
-		w.b.WriteString("\n</tool_call>\n")
+		w.Own(">\n")
+		w.JSON(c.Arguments)
+		w.Own("\n</tool_call>\n")
 	}
 }
 
@@ -251,11 +206,9 @@ func (w *promptWriter) result(m *agent.Message) {
 	if m.IsError {
 		status = "failed"
 	}
-	w.b.WriteString("<tool_result tool=" + attribute(w.called[m.CallID]) + " id=" + attribute(m.CallID) + " status=" + strconv.Quote(status) + ">\n")
-	start := w.b.Len()
+	w.Own("<tool_result tool=", sections.Attribute(w.called[m.CallID]), " id=", sections.Attribute(m.CallID), " status=", sections.Attribute(status), ">\n")
 	w.parts(m.Parts)
-	w.escapeTags(start, lessInText)
-	w.b.WriteString("\n</tool_result>\n")
+	w.Own("\n</tool_result>\n")
 }
 
 // ask writes what is asked now. Tags set it off from history or system text, if there are any. Messages
@@ -263,22 +216,20 @@ func (w *promptWriter) result(m *agent.Message) {
 func (w *promptWriter) ask(messages []agent.Message) {
 	messages = slices.DeleteFunc(slices.Clone(messages), func(m agent.Message) bool { return m.Role != agent.User })
 	if len(messages) == 0 {
-		w.b.WriteString(continueText)
+		w.Own(continueText)
 		return
 	}
-	if w.sections {
-		w.b.WriteString("<user_message>\n")
+	if w.tagged {
+		w.Own("<user_message>\n")
 	}
-	start := w.b.Len()
 	for i := range messages {
 		if i > 0 {
-			w.b.WriteString("\n\n")
+			w.Text("\n\n")
 		}
 		w.parts(messages[i].Parts)
 	}
-	w.escapeTags(start, lessInText)
-	if w.sections {
-		w.b.WriteString("\n</user_message>\n")
+	if w.tagged {
+		w.Own("\n</user_message>\n")
 	}
 }
 
@@ -286,17 +237,16 @@ func (w *promptWriter) ask(messages []agent.Message) {
 // results or in an answer of the model.
 const continueText = "Carry on from where the conversation stops. Tool calls with a result are done: use their results and don't make the same calls again.\n"
 
-// parts writes text, and a mark where an image stood ("[image 1]"). The images of a plain message need no
-// marks.
+// parts writes text, and a mark where an image stood. The images of a plain message need no marks.
 func (w *promptWriter) parts(parts []agent.Part) {
 	for _, p := range parts {
 		if p.Image == nil {
-			w.b.WriteString(p.Text)
+			w.Text(p.Text)
 			continue
 		}
 		w.images = append(w.images, p.Image)
-		if w.sections {
-			fmt.Fprintf(&w.b, "[image %d]", len(w.images))
+		if w.tagged {
+			w.Own(sections.ImageMark(len(w.images)))
 		}
 	}
 }
@@ -312,22 +262,15 @@ func controls(req *agent.Request) []string {
 			lines = append(lines, "Do not call any tool. Answer in text.")
 		}
 	case req.ToolChoice.Mode == agent.ToolsRequired && len(offered) == 1:
-		lines = append(lines, fmt.Sprintf("You must call the tool %q before you answer.", offered[0].Name))
+		lines = append(lines, "You must call the tool "+sections.Attribute(offered[0].Name)+" before you answer.")
 	case req.ToolChoice.Mode == agent.ToolsRequired:
 		lines = append(lines, "You must call at least one tool before you answer.")
 	}
 	if len(offered) > 0 && req.SerialToolCalls {
 		lines = append(lines, "Call one tool at a time: wait for its result before you call the next.")
 	}
-	switch f := req.Format; f.Kind {
-	case agent.JSONObject:
+	if req.Format.Kind == agent.JSONObject {
 		lines = append(lines, "Your answer must be one JSON object and nothing else: no code fence, no words around it.")
-	case agent.JSONSchema:
-		line := "Your answer must be one JSON value that fits the JSON Schema below and nothing else: no code fence, no words around it."
-		if f.Description != "" {
-			line += " What it is for: " + f.Description
-		}
-		lines = append(lines, line, "<json_schema>", string(f.Schema), "</json_schema>")
 	}
 	return lines
 }
