@@ -46,7 +46,7 @@ var arrows = map[string][]string{
 	"cursor/sdkv1":         {"agent", "cursor/connectwire"},
 	"cursor/bridgechild":   {"agent", "cursor/sdkv1"},
 	"cursor/bridgeinstall": {},
-	"cursor/markup":        {"agent"},
+	"cursor/markup":        {"agent", "cursor/sections"},
 
 	// The public API.
 	"api":                         {"agent"},

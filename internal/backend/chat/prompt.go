@@ -1,12 +1,15 @@
 package chat
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/cursor/markup"
+	"composer-api/internal/cursor/sections"
 )
 
 // A prompt is a whole conversation as one user message.
@@ -15,42 +18,47 @@ type prompt struct {
 	images []*agent.Image
 }
 
-// render writes the conversation: the mode and how to call a tool, the tools, what the client asks of the
-// answer, and then the transcript. A single user message that asks for nothing else is sent as it is.
+// render writes the conversation: what mode this is and how to call a tool, the tools, what the client asks of the
+// answer, and then the transcript. A single user message that asks for nothing else is its own prompt.
 //
 //	(rules, tools as lines of JSON)
 //
-//	[system]
+//	<system_instructions>
 //	Be brief.
-//
-//	[user]
+//	</system_instructions>
+//	<user_message>
 //	What does go.mod say?
-//
-//	[assistant]
+//	</user_message>
+//	<assistant_message>
 //	<|tool_calls_begin|>…<|tool_calls_end|>
-//
-//	[result of call 1, read]
+//	</assistant_message>
+//	<tool_result tool="read" call="1" status="completed">
 //	module example
+//	</tool_result>
+//
+// Calls are written as the model writes them. What a client sent can be taken neither for a tag nor for a marker; see
+// package sections.
 func render(req *agent.Request, m mode) prompt {
-	r := renderer{names: map[string]string{}, numbers: map[string]int{}}
-	rules := instructions(req)
-	if rules == "" && m == askMode && len(req.Messages) == 1 && req.Messages[0].Role == agent.User {
+	r := renderer{calls: map[string]calledTool{}, answered: map[string]bool{}}
+	r.Also = markup.IsMarker
+	if asks := m == agentMode || len(req.Tools) > 0 || req.Format.Kind != agent.PlainText; !asks && len(req.Messages) == 1 && req.Messages[0].Role == agent.User {
 		r.parts(req.Messages[0].Parts)
 	} else {
 		if m == agentMode {
-			r.text.WriteString(agentRule)
+			r.Own(agentRule)
 		}
-		r.text.WriteString(answerRule + rules)
+		r.Own(answerRule)
+		r.instructions(req)
 		r.transcript(req.Messages)
 	}
-	return prompt{r.text.String(), r.images}
+	return prompt{string(r.Bytes()), r.images}
 }
 
 // What the prompt tells the model, in the order in which it comes. The endpoint has no other place for tools
 // and for the form of an answer. Source of the markers: the chat endpoint's description.
 const (
 	agentRule  = "You are in agent mode, behind an API.\n"
-	answerRule = "The conversation so far stands below. Give the next answer of [assistant], without a heading.\n"
+	answerRule = "The conversation so far stands below, in tags. Give the next answer of the assistant, without a tag around it.\n"
 	toolRules  = `
 You may call the client's tools. The client runs them and sends you their results; you can do nothing else but write text. To call tools, write exactly this, as the last thing in your answer:
 
@@ -66,57 +74,57 @@ Repeat <|tool_call_begin|>...<|tool_call_end|> within the block to make several 
 
 The tools, one on a line:
 `
-	serialRule    = "\nMake at most one call in an answer.\n"
-	noneRule      = "\nDon't call any tools; answer in text.\n"
-	requiredRule  = "\nYou must call at least one of these tools now.\n"
-	namedRule     = "\nYou must call the tool %s now.\n"
-	objectRule    = "\nWrite nothing but one JSON object: no other text, no code fence.\n"
-	schemaRule    = "\nWrite nothing but JSON that fits this JSON Schema: no other text, no code fence.\n%s%s\n"
-	beforeMessage = "\n[%s]\n"
+	serialRule   = "\nMake at most one call in an answer.\n"
+	noneRule     = "\nDon't call any tools; answer in text.\n"
+	requiredRule = "\nYou must call at least one of these tools now.\n"
+	objectRule   = "\nWrite nothing but one JSON object: no other text, no code fence.\n"
+	schemaRule   = "\nWrite nothing but JSON that fits this JSON Schema: no other text, no code fence.\n"
 )
 
-// instructions is what the client asks of the answer: the tools, the choice among them, and the answer's form;
-// "" when it asks for nothing.
-func instructions(req *agent.Request) string {
-	var b strings.Builder
+// instructions writes what the client asks of the answer: the tools, and its form.
+func (r *renderer) instructions(req *agent.Request) {
 	tools := req.Offered()
 	if len(tools) > 0 {
-		b.WriteString(toolRules)
+		r.Own(toolRules)
 		for i := range tools {
-			writeTool(&b, &tools[i])
+			r.JSON(toolLine(&tools[i]))
 		}
 		if req.SerialToolCalls {
-			b.WriteString(serialRule)
+			r.Own(serialRule)
 		}
 	}
 	switch choice := req.ToolChoice; {
 	case choice.Mode == agent.ToolsNone && len(req.Tools) > 0:
-		b.WriteString(noneRule)
+		r.Own(noneRule)
 	case choice.Mode == agent.ToolsRequired && len(tools) == 1:
-		fmt.Fprintf(&b, namedRule, tools[0].Name)
+		r.Own("\nYou must call the tool ")
+		r.Text(oneLine(tools[0].Name))
+		r.Own(" now.\n")
 	case choice.Mode == agent.ToolsRequired && len(tools) > 0:
-		b.WriteString(requiredRule)
+		r.Own(requiredRule)
 	}
 	switch req.Format.Kind {
 	case agent.JSONObject:
-		b.WriteString(objectRule)
+		r.Own(objectRule)
 	case agent.JSONSchema:
-		about := req.Format.Description
-		if about != "" {
-			about += "\n"
+		r.Own(schemaRule)
+		if req.Format.Description != "" {
+			r.Text(req.Format.Description + "\n")
 		}
-		fmt.Fprintf(&b, schemaRule, about, req.Format.Schema)
+		r.Own("<json_schema>\n")
+		r.JSON(req.Format.Schema)
+		r.Own("\n</json_schema>\n")
 	}
-	return b.String()
 }
 
-// writeTool writes a tool as one line of JSON.
-func writeTool(b *strings.Builder, t *agent.Tool) {
+// toolLine is a tool as one line of JSON.
+func toolLine(t *agent.Tool) []byte {
 	parameters := t.Parameters
 	if len(parameters) == 0 {
 		parameters = json.RawMessage(`{"type":"object"}`)
 	}
-	encoder := json.NewEncoder(b) // it ends the line, and makes one of parameters
+	var line bytes.Buffer
+	encoder := json.NewEncoder(&line) // it ends the line, and makes one of parameters
 	encoder.SetEscapeHTML(false)
 	err := encoder.Encode(struct {
 		Name        string          `json:"name"`
@@ -124,81 +132,113 @@ func writeTool(b *strings.Builder, t *agent.Tool) {
 		Parameters  json.RawMessage `json:"parameters"`
 	}{t.Name, t.Description, parameters})
 	if err != nil { // a schema that isn't JSON: the surfaces let none through
-		fmt.Fprintf(b, "{\"name\":%q}\n", t.Name)
+		return fmt.Appendf(nil, "{\"name\":%q}\n", t.Name)
 	}
+	return line.Bytes()
 }
 
-// A renderer writes a transcript. It is used once.
+// A renderer writes a prompt.
 type renderer struct {
-	text   strings.Builder
-	images []*agent.Image
-	// names are the names of the tools that were called, and numbers the numbers of the calls from 1,
-	// both by call id: a result refers to its call by number, because the model has never seen our ids.
-	names   map[string]string
-	numbers map[string]int
+	sections.Writer
+	images   []*agent.Image
+	calls    map[string]calledTool // that the transcript holds so far, by id
+	count    int                   // of calls
+	answered map[string]bool       // ids of the calls that have a result
 }
 
-// headings are the transcript's names for roles. A tool's result has a heading of its own.
-var headings = map[agent.Role]string{agent.System: "system", agent.User: "user", agent.Assistant: "assistant"}
+// A calledTool is the tool of a call, and the call's number in the transcript: results name their call by it.
+type calledTool struct {
+	name   string
+	number int
+}
 
-// transcript writes the messages, each under its heading.
+// elements are the tags of messages, by role. A tool's result has one of its own.
+var elements = map[agent.Role]string{agent.System: "system_instructions", agent.User: "user_message", agent.Assistant: "assistant_message"}
+
+// transcript writes the messages, each in its section.
 func (r *renderer) transcript(messages []agent.Message) {
 	for i := range messages {
-		m := &messages[i]
-		fmt.Fprintf(&r.text, beforeMessage, r.heading(m))
-		r.parts(m.Parts)
-		if len(m.Calls) > 0 {
-			r.calls(m.Calls)
+		if messages[i].Role == agent.ToolRole {
+			r.answered[messages[i].CallID] = true
 		}
-		r.text.WriteByte('\n')
+	}
+	r.Own("\n")
+	for i := range messages {
+		m := &messages[i]
+		if m.Role == agent.ToolRole {
+			r.result(m)
+			continue
+		}
+		name := elements[m.Role]
+		r.Own("<", name)
+		if m.Name != "" {
+			r.Own(" name=", sections.Attribute(m.Name))
+		}
+		r.Own(">\n")
+		r.parts(m.Parts)
+		r.makeCalls(m)
+		r.Own("\n</", name, ">\n")
+		r.unanswered(m.Calls)
 	}
 }
 
-// heading names the speaker: "user", "user Ada", "result of call 2, read", "error from call 2, read".
-func (r *renderer) heading(m *agent.Message) string {
-	if m.Role != agent.ToolRole {
-		return strings.TrimSpace(headings[m.Role] + " " + oneLine(m.Name))
+// result writes what a tool said: <tool_result tool="read" call="2" status="completed">. A call that the transcript no
+// longer holds has no number.
+func (r *renderer) result(m *agent.Message) {
+	r.Own("<tool_result")
+	if call, known := r.calls[m.CallID]; known {
+		r.Own(" tool=", sections.Attribute(call.name), ` call="`, strconv.Itoa(call.number), `"`)
 	}
-	number, known := r.numbers[m.CallID]
-	if !known { // the transcript does not have the call
-		return "result of an earlier call"
-	}
-	what := "result of"
+	status := "completed"
 	if m.IsError {
-		what = "error from"
+		status = "failed"
 	}
-	return fmt.Sprintf("%s call %d, %s", what, number, r.names[m.CallID])
+	r.Own(` status="`, status, "\">\n")
+	r.parts(m.Parts)
+	r.Own("\n</tool_result>\n")
 }
 
-// parts writes texts as they are, and a note where an image belongs, unless the image is all there is.
+// unanswered says of calls that they have no result, or the model would go on waiting for it.
+func (r *renderer) unanswered(calls []agent.ToolCall) {
+	for i := range calls {
+		if id := calls[i].ID; !r.answered[id] {
+			r.Own("<tool_result tool=", sections.Attribute(calls[i].Name), ` call="`, strconv.Itoa(r.calls[id].number), "\" status=\"unanswered\"/>\n")
+		}
+	}
+}
+
+// parts writes texts as they are and a mark where an image belongs. The only image of a message that is nothing else
+// needs none.
 func (r *renderer) parts(parts []agent.Part) {
 	for _, p := range parts {
 		if p.Image == nil {
-			r.text.WriteString(p.Text)
+			r.Text(p.Text)
 			continue
 		}
 		r.images = append(r.images, p.Image)
 		if len(parts) > 1 || len(r.images) > 1 {
-			fmt.Fprintf(&r.text, "\n[image %d]\n", len(r.images))
+			r.Own("\n", sections.ImageMark(len(r.images)), "\n")
 		}
 	}
 }
 
-// calls writes calls in the markup that the model itself uses.
-func (r *renderer) calls(calls []agent.ToolCall) {
-	var block []byte
-	for i := range calls {
-		r.numbers[calls[i].ID] = len(r.numbers) + 1
-		r.names[calls[i].ID] = calls[i].Name
-		block = markup.AppendCall(block, calls[i].Name, calls[i].Arguments)
+// makeCalls writes the calls of a message as the model itself writes them.
+func (r *renderer) makeCalls(m *agent.Message) {
+	if len(m.Calls) == 0 {
+		return
 	}
-	if r.text.Len() > 0 && !strings.HasSuffix(r.text.String(), "\n") {
-		r.text.WriteByte('\n')
+	if len(m.Parts) > 0 {
+		r.Own("\n")
 	}
-	r.text.Write(markup.Block(block))
+	r.Own(markup.BlockBegin)
+	for i := range m.Calls {
+		c := &m.Calls[i]
+		r.count++
+		r.calls[c.ID] = calledTool{c.Name, r.count}
+		markup.WriteCall(&r.Writer, oneLine(c.Name), c.Arguments)
+	}
+	r.Own(markup.BlockEnd)
 }
 
-// oneLine makes a name fit for a heading: no line breaks and no brackets, so that it can't imitate one.
-func oneLine(s string) string {
-	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r <= ' ' || r == '[' || r == ']' }), " ")
-}
+// oneLine makes a name fit for a line of its own.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

@@ -131,10 +131,10 @@ func conversationOf(text string) *agent.Request {
 			{Role: agent.User, Parts: cut()},
 			{Role: agent.Assistant, Calls: []agent.ToolCall{
 				{ID: "1", Name: "f", Arguments: []byte(`{"a":` + string(quoted) + `}`)},
-				{ID: text, Name: text, Arguments: []byte(`{}`)},
+				{ID: "id" + text, Name: text, Arguments: []byte(`{}`)},
 			}},
 			{Role: agent.ToolRole, CallID: "1", Parts: cut()},
-			{Role: agent.ToolRole, CallID: text, Parts: []agent.Part{{Text: "ok"}}},
+			{Role: agent.ToolRole, CallID: "id" + text, Parts: []agent.Part{{Text: "ok"}}},
 			{Role: agent.User, Parts: cut()},
 		},
 	}

@@ -1,6 +1,12 @@
 package markup
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+	"unicode/utf8"
+
+	"composer-api/internal/cursor/sections"
+)
 
 // marker says which marker a piece of text is.
 type marker uint8
@@ -46,6 +52,11 @@ var (
 		{resultsEnd, []string{"<", "|", "tool_outputs_end", "|", ">"}},
 		{resultBegin, []string{"<", "|", "tool_output_begin", "|", ">"}},
 		{resultEnd, []string{"<", "|", "tool_output_end", "|", ">"}},
+		// As results stand in our own prompts; see package sections.
+		{resultBegin, []string{"<", "tool_result", "tool", "="}},
+		{resultBegin, []string{"<", "tool_result", "call", "="}},
+		{resultBegin, []string{"<", "tool_result", ">"}},
+		{resultEnd, []string{"<", "/", "tool_result", ">"}},
 	}
 )
 
@@ -184,3 +195,46 @@ func (s *scanner) flush() []byte {
 }
 
 func isSpace(b byte) bool { return b == ' ' || b == '\t' || b == '\r' || b == '\n' }
+
+// barred are the names of the markers between bars that mean something in a prompt, without their underscores.
+var barred = []string{
+	"toolcallsbegin", "toolcallsend", "toolcallbegin", "toolcallend", "toolsep",
+	"tooloutputsbegin", "tooloutputsend", "tooloutputbegin", "tooloutputend",
+}
+
+// IsMarker reports whether text, which begins with "<", begins with a marker of calls or results, or with what a model
+// could take for one: in any case, and with any spacing.
+func IsMarker(text []byte) bool {
+	text, ok := afterBar(text[1:])
+	if !ok {
+		return false
+	}
+	var name []byte
+	for len(name) <= len("tooloutputsbegin") {
+		text = sections.SkipBlank(text)
+		r, size := utf8.DecodeRune(text)
+		switch {
+		case r == '_' || r == '▁':
+		case 'a' <= r && r <= 'z':
+			name = append(name, byte(r))
+		case 'A' <= r && r <= 'Z':
+			name = append(name, byte(r-'A'+'a'))
+		default:
+			_, ok = afterBar(text)
+			return ok && slices.Contains(barred, string(name))
+		}
+		text = text[size:]
+	}
+	return false
+}
+
+// afterBar is what follows a bar, of either spelling, that text begins with.
+func afterBar(text []byte) (rest []byte, ok bool) {
+	text = sections.SkipBlank(text)
+	for _, bar := range bars {
+		if rest, ok = bytes.CutPrefix(text, []byte(bar)); ok {
+			return rest, true
+		}
+	}
+	return nil, false
+}

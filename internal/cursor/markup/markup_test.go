@@ -177,6 +177,9 @@ var filterCases = []struct {
 	{"a made-up result after a call is left out", []string{"T:" + begin + call1 + end + "<|tool_outputs_begin|><|tool_output_begin|>package a<|tool_output_end|><|tool_outputs_end|>It is empty." + begin + call2 + end}, []string{call1Out}},
 	{"one that does not end, too", []string{"T:" + call1 + "\n<｜tool▁output▁begin｜>package a"}, []string{call1Out}},
 	{"one without a call", []string{"T:So:\n<|tool_outputs_begin|><|tool_output_begin|>package a<|tool_output_end|><|tool_outputs_end|>It is empty."}, []string{"T:So:It is empty."}},
+	{"one as our prompts have it", []string{"T:" + begin + call1 + end + "\n<tool_result tool=\"read\" call=\"1\" status=\"completed\">\npackage a\n</tool_result>\nIt is empty."}, []string{call1Out}},
+	{"and without a call", []string{"T:So: <tool_result call=\"1\">\npackage a\n</tool_result>\nIt is empty."}, []string{"T:So:\nIt is empty."}},
+	{"other tags are text", []string{"T:<tool_results> <tool_result_id> <tool> </tool_result>"}, []string{"T:<tool_results> <tool_result_id> <tool> </tool_result>"}},
 	{"a begin of results is text", []string{"T:The marker <|tool_output_begin|> opens."}, []string{"T:The marker <|tool_output_begin|> opens."}},
 }
 

@@ -5,32 +5,41 @@ import (
 	"encoding/json"
 )
 
-// Block puts calls that AppendCall has written between the outer markers.
-func Block(calls []byte) []byte {
-	return append(append([]byte("<|tool_calls_begin|>"), calls...), "<|tool_calls_end|>"...)
+// The outer markers, around calls that WriteCall has written.
+const (
+	BlockBegin = "<|tool_calls_begin|>"
+	BlockEnd   = "<|tool_calls_end|>"
+)
+
+// A Writer takes the pieces of a prompt: what is ours, and what is a client's, which it keeps from being taken for what
+// is ours.
+type Writer interface {
+	Own(texts ...string)
+	Text(text string)
+	JSON(value []byte)
 }
 
-// AppendCall writes a call as the model is told to write it. A CallFilter reads it back, unless a value contains
-// what looks like a marker. Arguments that are not a JSON object, which only a client can send, are written as
-// they are.
-func AppendCall(dst []byte, name string, arguments json.RawMessage) []byte {
-	dst = append(append(dst, "<|tool_call_begin|>\n"...), name...)
-	dst = append(dst, '\n')
+// WriteCall writes a call as the model is told to write it: what a CallFilter reads back. Arguments that are not an object
+// of JSON, which only a client or a confused model can send, are written as they are.
+func WriteCall(w Writer, name string, arguments json.RawMessage) {
+	w.Own("<|tool_call_begin|>\n")
+	w.Text(name + "\n")
 	pairs, ok := pairsOf(arguments)
 	if !ok {
-		dst = append(append(dst, arguments...), '\n')
+		w.Text(string(arguments) + "\n")
 	}
 	for _, p := range pairs {
-		dst = append(append(append(dst, "<|tool_sep|>"...), p.name...), '\n')
+		w.Own("<|tool_sep|>")
+		w.Text(p.name + "\n")
 		var text string
 		if json.Unmarshal(p.value, &text) == nil && p.value[0] == '"' {
-			dst = append(dst, text...)
+			w.Text(text)
 		} else {
-			dst = append(dst, p.value...)
+			w.JSON(p.value)
 		}
-		dst = append(dst, '\n')
+		w.Own("\n")
 	}
-	return append(dst, "<|tool_call_end|>"...)
+	w.Own("<|tool_call_end|>")
 }
 
 // A pair is one member of a JSON object.

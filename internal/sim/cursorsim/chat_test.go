@@ -178,9 +178,12 @@ func TestTranscripts(t *testing.T) {
 		want       facts
 	}{
 		{"a question", "What is [this]?", facts{Messages: 1, Prompt: "What is [this]?"}},
-		{"a history", "Rules.\n\n[system]\nBe brief.\n\n[user Ada]\nOne.\n\n[assistant]\nTwo.\n\n[user]\nThree\n\n[user]\nfour.\n\n",
-			facts{Messages: 5, Prompt: "Three\nfour.\n"}},
-		{"results", "{\"name\":\"read\",\"parameters\":{}}\nnot a tool: {\"name\":\"x\"}\n\n[user]\nGo.\n\n[assistant]\n\n\n[error from call 1, read]\nno\n\n[result of call 2, read]\n\n",
+		{"a history", "Rules.\n\n<system_instructions>\nBe brief.\n</system_instructions>\n<user_message name=\"Ada\">\nOne.\n</user_message>\n" +
+			"<assistant_message>\nTwo.\n</assistant_message>\n<user_message>\nThree\n</user_message>\n<user_message>\nfour.\n</user_message>\n",
+			facts{Messages: 5, Prompt: "Three\nfour."}},
+		{"results", "{\"name\":\"read\",\"parameters\":{}}\nnot a tool: {\"name\":\"x\"}\n\n<user_message>\nGo.\n</user_message>\n<assistant_message>\n\n</assistant_message>\n" +
+			"<tool_result tool=\"read\" call=\"1\" status=\"failed\">\nno\n</tool_result>\n<tool_result tool=\"read\" call=\"2\" status=\"completed\">\n\n</tool_result>\n" +
+			"<tool_result tool=\"read\" call=\"3\" status=\"unanswered\"/>\n",
 			facts{Tools: []string{"read"}, Messages: 4, Prompt: "Go.", Results1: "no", Failed: true, Last: 2}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -206,7 +209,7 @@ func TestStylesKeepArguments(t *testing.T) {
 }
 
 func FuzzChatRequest(f *testing.F) {
-	f.Add(chatMessage("[user]\nhello", nil))
+	f.Add(chatMessage("<user_message>\nhello\n</user_message>\n", nil))
 	f.Add([]byte{0x0a, 0xff})
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		q, err := decodeChatRequest(payload)

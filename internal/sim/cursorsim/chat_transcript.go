@@ -13,19 +13,19 @@ import (
 //
 //	{"name":"read","description":"…","parameters":{…}}
 //
-//	[system]
+//	<system_instructions>
 //	Be brief.
-//
-//	[user]
+//	</system_instructions>
+//	<user_message>
 //	What does go.mod say?
-//
-//	[result of call 2, read]
+//	</user_message>
+//	<tool_result tool="read" call="2" status="completed">
 //	module example
+//	</tool_result>
 //
-// Tools are lines of JSON before the first heading. Calls are counted from the beginning of the
-// conversation; a failed one is under "[error from call 2, read]". A prompt without headings is a
-// single message of the user. How our client writes a transcript is a choice of ours, not of Cursor's;
-// a real model reads anything.
+// Tools are lines of JSON before the first tag. Calls are counted from the beginning of the
+// conversation. A prompt without tags is a single message of the user. How our client writes a
+// transcript is a choice of ours, not of Cursor's; a real model reads anything.
 type transcript struct {
 	tools    []string
 	messages int
@@ -35,17 +35,16 @@ type transcript struct {
 }
 
 var (
-	// heading matches a line that begins a message. Only these words are headings, so that text in
-	// brackets inside a message stays text.
-	heading       = regexp.MustCompile(`(?m)^\[(system|user|assistant|result of|error from)( [^\]\n]*)?\]\n`)
-	resultHeading = regexp.MustCompile(`^\[(result of|error from) call (\d+), `)
+	// element matches a line that begins a message, and resultCall what it says of a tool's result.
+	element    = regexp.MustCompile(`(?m)^<(system_instructions|user_message|assistant_message|tool_result)( [^>\n]*)?>\n`)
+	resultCall = regexp.MustCompile(` call="(\d+)" status="(completed|failed)"$`)
 )
 
 // readTranscript reads the text of a request. Messages of the user in a row are one prompt. It never
 // fails: what it doesn't recognise is text.
 func readTranscript(text string) transcript {
 	t := transcript{results: map[int]script.Result{}}
-	places := heading.FindAllStringIndex(text, -1)
+	places := element.FindAllStringSubmatchIndex(text, -1)
 	if len(places) == 0 {
 		t.prompt, t.messages = text, 1
 		return t
@@ -57,33 +56,37 @@ func readTranscript(text string) transcript {
 	for i, p := range places {
 		end := len(text)
 		if i+1 < len(places) {
-			end = places[i+1][0] - 1 // the empty line before the heading
+			end = places[i+1][0]
 		}
-		head, body := text[p[0]:p[1]], strings.TrimSuffix(text[p[1]:max(p[1], end)], "\n")
-		switch {
-		case strings.HasPrefix(head, "[user"):
+		name, attributes := text[p[2]:p[3]], ""
+		if p[4] >= 0 {
+			attributes = text[p[4]:p[5]]
+		}
+		body, _, _ := strings.Cut(text[p[1]:end], "\n</"+name+">\n")
+		switch name {
+		case "user_message":
 			if done {
 				prompt, done = nil, false
 			}
 			prompt = append(prompt, body)
-		case strings.HasPrefix(head, "[system"):
+		case "system_instructions":
 		default:
 			done = true
-			t.takeResult(head, body)
+			t.takeResult(attributes, body)
 		}
 	}
 	t.prompt = strings.Join(prompt, "\n")
 	return t
 }
 
-// takeResult keeps the body of a heading that is a tool's result; it ignores other headings.
-func (t *transcript) takeResult(head, body string) {
-	m := resultHeading.FindStringSubmatch(head)
+// takeResult keeps the body of a tool's result; it ignores other messages.
+func (t *transcript) takeResult(attributes, body string) {
+	m := resultCall.FindStringSubmatch(attributes)
 	if m == nil {
 		return
 	}
-	n, _ := strconv.Atoi(m[2])
-	t.results[n] = script.Result{Text: body, IsError: m[1] == "error from"}
+	n, _ := strconv.Atoi(m[1])
+	t.results[n] = script.Result{Text: body, IsError: m[2] == "failed"}
 	t.lastCall = max(t.lastCall, n)
 }
 
