@@ -45,6 +45,9 @@ type ToolResult struct {
 	CallID  string
 	Parts   []Part // text and images
 	IsError bool   // the tool failed, and Parts says how
+	// Said is what the user says along with the results, in the last of them. It is no result: the model must be able to
+	// tell the two apart, whatever a tool gives back.
+	Said []Part
 }
 
 // Usage counts tokens. Input excludes what the cache served.

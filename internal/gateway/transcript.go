@@ -44,9 +44,13 @@ func waitedFor(messages []agent.Message) []string {
 func transcriptBefore(messages []agent.Message, calls []string, known map[callName]Digest) Digest {
 	d := newDigester()
 	d.known = known
+	pending := make(map[string]bool, len(calls))
+	for _, id := range calls {
+		pending[id] = true
+	}
 	for i := range messages[:agent.FirstNew(messages)] {
 		m := &messages[i]
-		if m.Role == agent.ToolRole && slices.Contains(calls, m.CallID) {
+		if m.Role == agent.ToolRole && pending[m.CallID] {
 			continue
 		}
 		d.message(m)
@@ -115,25 +119,28 @@ func callIDs(messages []agent.Message) []string {
 	return ids
 }
 
-// resultsFor gathers the results of calls from the transcript. A call without one is answered with an error result, so
-// that the model can go on. What the user says along with the results goes with the last of them.
+// resultsFor gathers the results of calls from the transcript: the last one of each. A call without one is answered with
+// an error result, so that the model can go on. What the user says along with the results goes with the last of them.
 func resultsFor(calls []string, messages []agent.Message) []agent.ToolResult {
+	given := make(map[string]*agent.Message, len(calls))
+	for i := range messages {
+		if m := &messages[i]; m.Role == agent.ToolRole {
+			given[m.CallID] = m
+		}
+	}
 	results := make([]agent.ToolResult, len(calls))
 	for i, id := range calls {
 		results[i] = agent.ToolResult{CallID: id, IsError: true, Parts: []agent.Part{{Text: "The client gave no result for this call."}}}
-		for _, m := range slices.Backward(messages) {
-			if m.Role == agent.ToolRole && m.CallID == id {
-				results[i] = agent.ToolResult{CallID: id, IsError: m.IsError, Parts: m.Parts}
-				break
-			}
+		if m := given[id]; m != nil {
+			results[i] = agent.ToolResult{CallID: id, IsError: m.IsError, Parts: m.Parts}
 		}
 	}
-	if said := messages[agent.FirstNew(messages):]; len(said) > 0 {
+	for i, m := range messages[agent.FirstNew(messages):] {
 		last := &results[len(results)-1]
-		last.Parts = append(slices.Clip(last.Parts), agent.Part{Text: "\n\nThe user says, along with this result:\n"})
-		for _, m := range said {
-			last.Parts = append(last.Parts, m.Parts...)
+		if i > 0 {
+			last.Said = append(last.Said, agent.Part{Text: "\n\n"})
 		}
+		last.Said = append(last.Said, m.Parts...)
 	}
 	return results
 }

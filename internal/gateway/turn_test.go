@@ -119,6 +119,9 @@ func results(r *backendtest.FakeRun) []string {
 			for _, p := range result.Parts {
 				text.WriteString(p.Text)
 			}
+			if said := (&agent.Message{Parts: result.Said}).Text(); said != "" {
+				text.WriteString(", and the user says " + said)
+			}
 			all = append(all, fmt.Sprintf("%s error=%v %s", result.CallID, result.IsError, text.String()))
 		}
 	}
@@ -215,7 +218,7 @@ func TestAUserMessageGoesWithTheLastResult(t *testing.T) {
 	c := newChat(t, newGateway(t, fake)).user("what is there?")
 	c.must(agent.ResumeNew, "let me see ")
 	c.result("call_1", "a").result("call_2", "b").user("hurry").must(agent.ResumeParked, "seen")
-	wantResults(t, fake.Runs()[0], "call_1 error=false a", "call_2 error=false b\n\nThe user says, along with this result:\nhurry")
+	wantResults(t, fake.Runs()[0], "call_1 error=false a", "call_2 error=false b, and the user says hurry")
 }
 
 func TestAUserMessageInPlaceOfTheResultsGoesToTheSameRun(t *testing.T) {
@@ -224,7 +227,7 @@ func TestAUserMessageInPlaceOfTheResultsGoesToTheSameRun(t *testing.T) {
 	c.must(agent.ResumeNew, "let me see ")
 	c.user("never mind").must(agent.ResumeParked, "seen")
 	wantResults(t, fake.Runs()[0], "call_1 error=true The client gave no result for this call.",
-		"call_2 error=true The client gave no result for this call.\n\nThe user says, along with this result:\nnever mind")
+		"call_2 error=true The client gave no result for this call., and the user says never mind")
 }
 
 func TestTheSameResultsTwiceAtOnceResumeOnce(t *testing.T) {

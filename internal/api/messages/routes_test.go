@@ -291,7 +291,7 @@ func TestAToolLoopIsOneRunWhateverTheClientSendsBack(t *testing.T) {
 				t.Fatalf("there were %d runs", len(runs))
 			}
 			results := runs[0].Results()
-			if len(results) != 1 || len(results[0]) != 2 || results[0][0].Parts[0].Text != "A cat." || !strings.Contains(results[0][1].Parts[2].Text, "It is late.") {
+			if len(results) != 1 || len(results[0]) != 2 || results[0][0].Parts[0].Text != "A cat." || results[0][1].Said[0].Text != "It is late." {
 				t.Errorf("the run got %+v", results)
 			}
 		})

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -291,7 +292,7 @@ func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
 			return &agent.Error{Code: agent.Internal, Err: fmt.Errorf("a result for call %q, which is not open", result.CallID)}
 		}
 		delete(r.open, result.CallID)
-		m := agent.Message{Parts: result.Parts}
+		m := agent.Message{Parts: append(slices.Clip(result.Parts), result.Said...)}
 		r.player.Result(n, script.Result{Text: m.Text(), IsError: result.IsError})
 	}
 	if len(r.open) > 0 {

@@ -232,7 +232,7 @@ func (r *run) giveResult(x *openExec, result *agent.ToolResult) bool {
 		return r.answerOpen(x, took, agentwire.McpResult(result))
 	}
 	o := outcome{failed: result.IsError, ranged: x.ranged}
-	for _, p := range result.Parts {
+	for _, p := range agentwire.ResultParts(result) {
 		o.text += p.Text
 	}
 	o.text = agentwire.Valid(o.text)

@@ -243,6 +243,11 @@ func extend(req *agent.Request, text string, calls []agent.ToolCall, results []a
 			Role: agent.ToolRole, Parts: result.Parts, CallID: result.CallID, IsError: result.IsError,
 		})
 	}
+	for _, result := range results {
+		if len(result.Said) > 0 {
+			longer.Messages = append(longer.Messages, agent.Message{Role: agent.User, Parts: result.Said})
+		}
+	}
 	return &longer
 }
 

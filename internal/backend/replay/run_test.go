@@ -105,7 +105,7 @@ func TestResumeAsksAgainWithCallsAndResults(t *testing.T) {
 	if _, err := backendtest.Collect(t.Context(), run); err != nil {
 		t.Fatal(err)
 	}
-	if err := run.Resume(t.Context(), []agent.ToolResult{{CallID: "c3", Parts: text("three")}}); err != nil {
+	if err := run.Resume(t.Context(), []agent.ToolResult{{CallID: "c3", Parts: text("three"), Said: text("Hurry.")}}); err != nil {
 		t.Fatal(err)
 	}
 	turn, err := backendtest.Collect(t.Context(), run)
@@ -121,6 +121,7 @@ func TestResumeAsksAgainWithCallsAndResults(t *testing.T) {
 		agent.Message{Role: agent.ToolRole, CallID: "c1", Parts: text("one")},
 		agent.Message{Role: agent.Assistant, Calls: []agent.ToolCall{call("c3", `{}`)}},
 		agent.Message{Role: agent.ToolRole, CallID: "c3", Parts: text("three")},
+		agent.Message{Role: agent.User, Parts: text("Hurry.")},
 	)
 	if diff := cmp.Diff(want, u.asked[2].Messages); diff != "" {
 		t.Errorf("the last transcript (-want +got)\n%s", diff)

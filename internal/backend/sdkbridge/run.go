@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/cursor/agentwire"
 	"composer-api/internal/cursor/sdkv1"
 )
 
@@ -349,7 +350,7 @@ func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
 // toolResult is a client's result in the contract's words.
 func toolResult(result *agent.ToolResult) sdkv1.ToolResult {
 	answer := sdkv1.ToolResult{IsError: result.IsError, Content: []sdkv1.ToolContent{}}
-	for _, p := range result.Parts {
+	for _, p := range agentwire.ResultParts(result) {
 		if p.Image != nil {
 			answer.Content = append(answer.Content, sdkv1.ToolContent{Type: "image", Data: p.Image.Data, MimeType: p.Image.MIME})
 		} else {

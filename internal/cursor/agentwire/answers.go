@@ -1,12 +1,15 @@
 package agentwire
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/cursor/pb"
+	"composer-api/internal/cursor/sections"
 )
 
 // HeartbeatEvery is how often upstream is told that we are there, with [ClientHeartbeat]. Source: the
@@ -84,7 +87,7 @@ func RequestContextAnswer(execID uint32, tools []*pb.McpToolDefinition) []byte {
 // it; McpResult.error would mean that the call could not be made.
 func McpResult(result *agent.ToolResult) *pb.ExecClientMessage {
 	success := &pb.McpSuccess{IsError: result.IsError}
-	for _, p := range result.Parts {
+	for _, p := range ResultParts(result) {
 		content := &pb.McpContent{Content: &pb.McpContent_Text{Text: &pb.McpText{Text: Valid(p.Text)}}}
 		if p.Image != nil {
 			content.Content = &pb.McpContent_Image{Image: &pb.McpImage{Data: p.Image.Data, MimeType: Valid(p.Image.MIME)}}
@@ -94,6 +97,58 @@ func McpResult(result *agent.ToolResult) *pb.ExecClientMessage {
 	return &pb.ExecClientMessage{Message: &pb.ExecClientMessage_McpResult{McpResult: &pb.McpResult{
 		Result: &pb.McpResult_Success{Success: success},
 	}}}
+}
+
+// ResultParts are the parts of a result as the model reads them. The protocol has no place for what the
+// user says along with a result, so that it follows it, in a section of its own. The result can't pass for
+// such a section.
+func ResultParts(result *agent.ToolResult) []agent.Part {
+	parts := escapeParts(result.Parts)
+	if len(result.Said) > 0 {
+		parts = append(slices.Clip(parts), agent.Part{Text: "\n\nThe user says, along with this result:\n<user_message>\n"})
+		parts = append(append(parts, escapeParts(result.Said)...), agent.Part{Text: "\n</user_message>"})
+	}
+	return parts
+}
+
+// escapeParts keeps the texts of a client from being taken for tags of ours. Parts stay apart, unless a tag
+// is cut in two by their border. parts itself is not changed.
+func escapeParts(parts []agent.Part) []agent.Part {
+	if !slices.ContainsFunc(parts, func(p agent.Part) bool { return strings.Contains(p.Text, "<") }) {
+		return parts
+	}
+	var escaped []agent.Part
+	for len(parts) > 0 {
+		texts := 0
+		for texts < len(parts) && parts[texts].Image == nil {
+			texts++
+		}
+		escaped = append(escaped, escapeTexts(parts[:texts])...)
+		if texts < len(parts) {
+			escaped = append(escaped, parts[texts])
+			texts++
+		}
+		parts = parts[texts:]
+	}
+	return escaped
+}
+
+// escapeTexts is escapeParts for parts without images.
+func escapeTexts(parts []agent.Part) []agent.Part {
+	var joined sections.Writer
+	var escaped []agent.Part
+	var apart strings.Builder
+	for _, p := range parts {
+		joined.Text(p.Text)
+		var w sections.Writer
+		w.Text(p.Text)
+		escaped = append(escaped, agent.Part{Text: string(w.Bytes())})
+		apart.Write(w.Bytes())
+	}
+	if whole := string(joined.Bytes()); whole != apart.String() {
+		return []agent.Part{{Text: whole}}
+	}
+	return escaped
 }
 
 // Throw is the answer to an exec that we can't do anything about, and its end. reason is for the model.

@@ -23,7 +23,7 @@ func (c *calls) size() int {
 		size += len(c.waiting[i].Arguments)
 	}
 	for i := range c.answered {
-		size += agent.PartsSize(c.answered[i].Parts)
+		size += agent.PartsSize(c.answered[i].Parts) + agent.PartsSize(c.answered[i].Said)
 	}
 	return size
 }

@@ -114,13 +114,13 @@ func newChatClient(t *testing.T, source string) chatClient {
 
 func TestChatPlaysATurnOverTwoRequests(t *testing.T) {
 	c := newChatClient(t, "turn\nthink Hm.\ncall read {\"path\":\"a\"}\ntext It says {result 1}\n")
-	const tools = "{\"name\":\"read\",\"parameters\":{}}\n\n[user]\nRead a.\n"
+	const tools = "{\"name\":\"read\",\"parameters\":{}}\n\n<user_message>\nRead a.\n</user_message>\n"
 	frames, end := c.ask(t, chatMessage(tools, nil))
 	want := []string{"R:Hm.", "T:<|tool_calls_begin|><|tool_call_begin|>\nread\n<|tool_sep|>path\na\n<|tool_call_end|><|tool_calls_end|>"}
 	if diff := cmp.Diff(want, frames); diff != "" || end != "{}" {
 		t.Errorf("end %s (-want +got)\n%s", end, diff)
 	}
-	frames, end = c.ask(t, chatMessage(tools+"\n[assistant]\n…\n\n[result of call 1, read]\nforty\ntwo\n", nil))
+	frames, end = c.ask(t, chatMessage(tools+"<assistant_message>\n…\n</assistant_message>\n<tool_result tool=\"read\" call=\"1\" status=\"completed\">\nforty\ntwo\n</tool_result>\n", nil))
 	if diff := cmp.Diff([]string{"T:It says forty\ntwo"}, frames); diff != "" || end != "{}" {
 		t.Errorf("end %s (-want +got)\n%s", end, diff)
 	}

@@ -36,7 +36,7 @@ type transcript struct {
 
 var (
 	// element matches a line that begins a message, and resultCall what it says of a tool's result.
-	element    = regexp.MustCompile(`(?m)^<(system_instructions|user_message|assistant_message|tool_result)( [^>\n]*)?>\n`)
+	element    = regexp.MustCompile(`(?m)^<(system_instructions|user_message|assistant_message|tool_result)( [^>\n]*[^>\n/])?>\n`)
 	resultCall = regexp.MustCompile(` call="(\d+)" status="(completed|failed)"$`)
 )
 
