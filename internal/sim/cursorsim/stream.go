@@ -99,12 +99,15 @@ func (e *statusError) Error() string { return http.StatusText(e.Code) }
 type scriptError struct{ *endError }
 
 // finish judges the run, records its end, and only then tells the client: a test that has seen the end
-// of the answer finds it recorded. A failed write after that changes the record to EndedLeft.
+// of the answer finds it recorded.
 //
 // A cut is a panic with http.ErrAbortHandler, with which net/http resets the stream or closes the
 // connection.
 func (p *run) finish(w http.ResponseWriter, err error) {
 	end := endOf(err)
+	if end == EndedWell && p.ctx.Err() != nil {
+		end = EndedLeft
+	}
 	p.checkEnd(end)
 	failed := p.failed()
 	p.record(func(r *Run) {
@@ -114,9 +117,9 @@ func (p *run) finish(w http.ResponseWriter, err error) {
 		}
 	})
 	p.sim.config.Log.Info("run", "run", p.rec.Seq, "end", end, "model", p.rec.Model, "tools", len(p.rec.Tools), "error", err)
-	if p.writeEnd(w, end, err) != nil && end == EndedWell {
-		p.record(func(r *Run) { r.End = EndedLeft })
-	}
+	// Whether this fails doesn't matter: a client that resets the stream as soon as it has read the end frame can make
+	// the flush of that very frame fail.
+	_ = p.writeEnd(w, end, err)
 	p.awaitHalfClose()
 	if end == EndedCut {
 		panic(http.ErrAbortHandler)
