@@ -296,6 +296,7 @@ func TestBackgroundResponsesAreBounded(t *testing.T) {
 func TestAPanicInABackgroundResponseFailsItAlone(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		other := w.create(slow(""))
+		synctest.Wait() // until its turn has begun, which panics would hit otherwise
 		w.panics.Store(true)
 		for range 3 { // as many as one owner may have
 			r := w.create(slow(""), "k:bob")
