@@ -135,15 +135,25 @@ func resultsFor(calls []string, messages []agent.Message) []agent.ToolResult {
 			results[i] = agent.ToolResult{CallID: id, IsError: m.IsError, Parts: m.Parts}
 		}
 	}
-	for i, m := range messages[agent.FirstNew(messages):] {
-		last := &results[len(results)-1]
-		if i > 0 {
+	last := &results[len(results)-1]
+	for _, m := range messages[agent.FirstNew(messages):] {
+		if len(m.Parts) == 0 {
+			continue
+		}
+		if len(last.Said) > 0 {
 			last.Said = append(last.Said, agent.Part{Text: "\n\n"})
+		}
+		if m.Role == agent.System {
+			last.Said = append(last.Said, agent.Part{Text: systemSays})
 		}
 		last.Said = append(last.Said, m.Parts...)
 	}
 	return results
 }
+
+// systemSays stands before what the system says among what the user says: Claude Code tells the model of new tools and
+// the like there.
+const systemSays = "(This is from the system, not from the user.)\n"
 
 // The tags that clients put around our thinking when they send it back as text of the answer.
 const (

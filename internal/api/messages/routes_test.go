@@ -291,7 +291,13 @@ func TestAToolLoopIsOneRunWhateverTheClientSendsBack(t *testing.T) {
 				t.Fatalf("there were %d runs", len(runs))
 			}
 			results := runs[0].Results()
-			if len(results) != 1 || len(results[0]) != 2 || results[0][0].Parts[0].Text != "A cat." || results[0][1].Said[0].Text != "It is late." {
+			var said string
+			if len(results) == 1 && len(results[0]) == 2 {
+				for _, p := range results[0][1].Said {
+					said += p.Text
+				}
+			}
+			if said != "(This is from the system, not from the user.)\nIt is late." || results[0][0].Parts[0].Text != "A cat." {
 				t.Errorf("the run got %+v", results)
 			}
 		})
