@@ -2,11 +2,11 @@ package control
 
 import "composer-api/internal/agent"
 
-// calls are the calls of a run on their way to the client. A client that takes one call at a time gets the next with the
-// result of the one before; upstream gets the results when all are in.
+// calls are the calls of a run on their way to the client. A client that takes one call at a time, or has no room for
+// more, gets the next with the result of the one before; upstream gets the results when all are in.
 type calls struct {
 	given    []string           // ids of the calls that the client has got in this turn
-	waiting  []agent.ToolCall   // announced, but given later because the client takes one at a time
+	waiting  []agent.ToolCall   // announced, but given later; see giveOrHold
 	answered []agent.ToolResult // results that are in while others wait
 	refused  []agent.ToolResult // our own results for calls that the client doesn't see
 	// corrected says that the model was told of arguments that do not fit, and has made no strict call since.
@@ -62,14 +62,27 @@ func (r *Run) call(c agent.ToolCall) {
 	}
 }
 
-// giveOrHold gives a call to the client, or lets it wait while the client, which takes one at a time, has another to
-// answer. Text that waited for a call, or was held back as the possible beginning of a stop text, goes before it.
-func (r *Run) giveOrHold(c agent.ToolCall) {
-	if r.turn.req.SerialToolCalls && len(r.calls.given) > 0 {
+// giveOrHold gives a call to the client, or lets it wait: while the client, which takes one at a time, has another to
+// answer, or when the token limit leaves no room for its arguments beside the calls that were given. When there are none,
+// the turn is cut, and giveOrHold reports that. Text that waited for a call, or was held back as the possible beginning
+// of a stop text, goes before it.
+func (r *Run) giveOrHold(c agent.ToolCall) (cut bool) {
+	given := len(r.calls.given) > 0
+	if given && r.turn.req.SerialToolCalls {
 		r.calls.waiting = append(r.calls.waiting, c)
-		return
+		return false
+	}
+	fits := r.turn.leaves(len(c.Arguments))
+	switch {
+	case !fits && given:
+		r.calls.waiting = append(r.calls.waiting, c)
+		return false
+	case !fits:
+		r.cut(agent.Length)
+		return true
 	}
 	r.release()
 	r.calls.given = append(r.calls.given, c.ID)
 	r.out.push(agent.Event{Kind: agent.Call, Call: &c})
+	return false
 }

@@ -152,3 +152,16 @@ func (l *limiter) spend(in []byte) (out []byte, spent bool) {
 	l.budget = 0
 	return in[:end], true
 }
+
+// spendWhole takes something off the budget that can't be given in part: so many bytes, with the text that is held back
+// before it. It reports whether that fits.
+func (l *limiter) spendWhole(size int) bool {
+	if !l.limited {
+		return true
+	}
+	if size > l.budget-len(l.held) {
+		return false
+	}
+	l.budget -= size
+	return true
+}

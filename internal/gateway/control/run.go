@@ -283,7 +283,9 @@ func (r *Run) Buffered() bool { return r.out.len() > 0 || !r.holds() && r.inner.
 func (r *Run) Resume(ctx context.Context, results []agent.ToolResult) error {
 	if r.calls.resume(results) {
 		for _, c := range r.calls.takeWaiting() {
-			r.giveOrHold(c)
+			if r.giveOrHold(c) {
+				return nil // what else waited is lost with the run
+			}
 		}
 		r.finish(agent.Done{Reason: agent.ToolCalls})
 		return nil

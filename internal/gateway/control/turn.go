@@ -48,6 +48,14 @@ func (t *Turn) Restart() {
 	t.count, t.text = limiter{}, newLimiter(t.req.Stop, t.req.MaxOutputTokens)
 }
 
+// leaves takes the arguments of a call, so many bytes, off what the token limit allows. It reports whether they fit.
+func (t *Turn) leaves(size int) bool {
+	if t.mustCall() || t.mustBeJSON() {
+		return t.count.spendWhole(size)
+	}
+	return t.text.spendWhole(size)
+}
+
 // limited reports whether anything can cut the answer.
 func (t *Turn) limited() bool { return t.req.MaxOutputTokens > 0 || len(t.req.Stop) > 0 }
 
