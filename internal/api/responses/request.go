@@ -125,9 +125,6 @@ func decode(data []byte) (*Request, error) {
 	for i := range r.Input {
 		r.Compact = r.Compact || r.Input[i].wire.Type == triggerType
 	}
-	if r.Background && !r.Store {
-		return nil, agent.ParamError(agent.UnsupportedValue, "background", "A background response must be stored: leave 'store' out or set it to true.")
-	}
 	return r, nil
 }
 

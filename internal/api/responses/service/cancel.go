@@ -79,7 +79,7 @@ func (s *Service) cancelElsewhere(ctx context.Context, row store.Response) error
 	if err != nil {
 		return err
 	}
-	if err := appendEvents(ctx, s.cfg.Store, &row, first, rest); err != nil {
+	if err := appendEvents(ctx, s.store, &row, first, rest); err != nil {
 		// The other process has gone on meanwhile, and ends its events itself. Else whoever follows the stream makes up
 		// for it.
 		s.cfg.Log.Info("the end of a cancelled response could not be added to its events", "id", row.ID, "err", err)

@@ -52,6 +52,7 @@ func (s *Service) create(w http.ResponseWriter, r *http.Request, call *api.Call)
 type record struct {
 	service *Service
 	row     store.Response
+	brief   bool // not to be stored
 }
 
 // newRecord begins the row of the response to req.
@@ -62,7 +63,7 @@ func (s *Service) newRecord(call *api.Call, req *responses.Request) (*record, er
 		return nil, err
 	}
 	now := time.Now()
-	return &record{service: s, row: store.Response{
+	return &record{service: s, brief: !req.Store, row: store.Response{
 		Owner: call.Caller.Owner, ID: id, Previous: req.PreviousResponseID,
 		Input: openai.Encode(input), Created: now, Expires: now.Add(s.cfg.Age),
 	}}, nil
@@ -87,8 +88,14 @@ const storeTimeout = 3 * time.Second
 // createPause is how long create waits before it tries again.
 const createPause = 200 * time.Millisecond
 
-// create stores the response as it stands. A store that is away for a moment is asked twice.
+// create stores the response as it stands, or keeps it briefly when it isn't to be stored. A store that is away for a moment is asked twice.
 func (rec *record) create(r *responses.Response) error {
+	if rec.brief {
+		rec.set(r)
+		rec.row.Revision = 1
+		rec.service.store.create(rec.row)
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
 	rec.set(r)
@@ -105,12 +112,12 @@ func (rec *record) create(r *responses.Response) error {
 }
 
 func (rec *record) insert(ctx context.Context) error {
-	err := rec.service.cfg.Store.CreateResponse(ctx, rec.row)
+	err := rec.service.store.CreateResponse(ctx, rec.row)
 	if !errors.Is(err, store.ErrConflict) {
 		return err
 	}
 	// Nobody else makes this id, so this is most likely what an earlier try has stored without telling.
-	now, readErr := rec.service.cfg.Store.Response(ctx, rec.row.Owner, rec.row.ID)
+	now, readErr := rec.service.store.Response(ctx, rec.row.Owner, rec.row.ID)
 	switch {
 	case readErr != nil:
 		return readErr
@@ -142,7 +149,7 @@ func (rec *record) update() error {
 	ctx, cancel := context.WithTimeout(rec.service.writes, storeTimeout)
 	defer cancel()
 	for try := 1; ; try++ {
-		err := rec.service.cfg.Store.UpdateResponse(ctx, rec.row)
+		err := rec.service.store.UpdateResponse(ctx, rec.row)
 		if err == nil {
 			rec.row.Revision++
 			return nil
@@ -150,7 +157,7 @@ func (rec *record) update() error {
 		if !errors.Is(err, store.ErrConflict) || try == updateTries {
 			return err
 		}
-		now, readErr := rec.service.cfg.Store.Response(ctx, rec.row.Owner, rec.row.ID)
+		now, readErr := rec.service.store.Response(ctx, rec.row.Owner, rec.row.ID)
 		switch {
 		case readErr != nil:
 			return readErr

@@ -343,14 +343,14 @@ func (j *job) saveEvents() {
 func (j *job) save(first int, events [][]byte) (int, error) {
 	ctx, cancel := context.WithTimeout(j.service.writes, storeTimeout)
 	defer cancel()
-	err := appendEvents(ctx, j.service.cfg.Store, &j.rec.row, first, events)
+	err := appendEvents(ctx, j.service.store, &j.rec.row, first, events)
 	if err == nil {
 		return len(events), nil
 	}
 	if !errors.Is(err, store.ErrConflict) {
 		return 0, err
 	}
-	stored, readErr := j.service.cfg.Store.ListEvents(ctx, j.rec.row.Owner, j.rec.row.ID, int64(first)-1, len(events))
+	stored, readErr := j.service.store.ListEvents(ctx, j.rec.row.Owner, j.rec.row.ID, int64(first)-1, len(events))
 	if readErr != nil {
 		return 0, readErr
 	}

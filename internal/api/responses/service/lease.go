@@ -63,7 +63,7 @@ func (s *Service) renewLeases() (err error) {
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, storeTimeout)
 	defer cancel()
-	held, err := s.cfg.Store.RenewLeases(ctx, s.runner, refs, leaseTime)
+	held, err := s.store.RenewLeases(ctx, s.runner, refs, leaseTime)
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (s *Service) lookAfterLost(ctx context.Context, j *job) {
 	default:
 	}
 	ref := j.ref()
-	switch row, err := s.cfg.Store.Response(ctx, ref.Owner, ref.ID); {
+	switch row, err := s.store.Response(ctx, ref.Owner, ref.ID); {
 	case errors.Is(err, store.ErrNotFound):
 		j.cancel(errDeleted)
 	case err != nil, row.Runner == s.runner:
@@ -118,7 +118,7 @@ func (s *Service) deleteForgotten(ctx context.Context) {
 	s.forgotten = nil
 	s.mu.Unlock()
 	for i, ref := range refs {
-		err := s.cfg.Store.DeleteResponse(ctx, ref.Owner, ref.ID)
+		err := s.store.DeleteResponse(ctx, ref.Owner, ref.ID)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			s.mu.Lock()
 			s.forgotten = append(s.forgotten, refs[i:]...)
@@ -145,7 +145,7 @@ func (s *Service) endAbandoned() {
 	})
 	ctx, cancel := context.WithTimeout(s.ctx, storeTimeout)
 	defer cancel()
-	rows, err := s.cfg.Store.AbandonedResponses(ctx, s.runner, abandonedMax)
+	rows, err := s.store.AbandonedResponses(ctx, s.runner, abandonedMax)
 	if err != nil {
 		if s.ctx.Err() == nil {
 			s.cfg.Log.Error("abandoned background responses could not be looked for", "err", err)
@@ -177,7 +177,7 @@ func (s *Service) settle(ctx context.Context, row store.Response, end func(*resp
 	if err == nil {
 		row.Status, row.Object = string(object.Status), object.Encode()
 		row.Runner, row.Lease = "", 0
-		if err = s.cfg.Store.UpdateResponse(ctx, row); !errors.Is(err, store.ErrTooLarge) {
+		if err = s.store.UpdateResponse(ctx, row); !errors.Is(err, store.ErrTooLarge) {
 			return first, rest, err
 		}
 	}
@@ -185,7 +185,7 @@ func (s *Service) settle(ctx context.Context, row store.Response, end func(*resp
 	object = responses.Unreadable(row.ID, row.Created)
 	row.Status, row.Object, row.Input = string(object.Status), object.Encode(), []byte("[]")
 	row.Runner, row.Lease = "", 0
-	return 0, nil, s.cfg.Store.UpdateResponse(ctx, row)
+	return 0, nil, s.store.UpdateResponse(ctx, row)
 }
 
 // settled makes the object of a response that ends as end says, and the rest of its events.
@@ -219,5 +219,5 @@ func (s *Service) log(ctx context.Context, owner, id string) (log [][]byte, err 
 func (s *Service) listEvents(ctx context.Context, owner, id string, after int64, limit int) ([]store.Event, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	return s.cfg.Store.ListEvents(ctx, owner, id, after, limit)
+	return s.store.ListEvents(ctx, owner, id, after, limit)
 }

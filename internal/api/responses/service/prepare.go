@@ -122,7 +122,7 @@ func (p *past) read(ctx context.Context, id string, named bool) (store.Response,
 			return row, nil
 		}
 	}
-	if named {
+	if named && !p.service.store.has(p.owner, id) {
 		return p.service.row(ctx, p.owner, id)
 	}
 	return p.service.ancestor(ctx, p.owner, id)

@@ -612,3 +612,19 @@ func TestOpenResponsesCases(t *testing.T) {
 		w.do("POST", "/responses", `{"input":"Hi"}`).is(400, "missing_required_parameter", "model")
 	})
 }
+
+// An empty input with a response to continue asks the model to go on.
+func TestAnEmptyInputContinuesAResponse(t *testing.T) {
+	w := newWorld(t)
+	defer w.end()
+	first := w.create(say("", "text One."))
+	w.create(fmt.Sprintf(`{"model":"composer-2.5","previous_response_id":%q,"input":[]}`, first.ID))
+	w.create(fmt.Sprintf(`{"model":"composer-2.5","previous_response_id":%q}`, first.ID))
+	w.create(fmt.Sprintf(`{"model":"composer-2.5","previous_response_id":%q,"input":""}`, first.ID))
+	for _, told := range w.requests[1:3] {
+		if len(told.Messages) != 2 || told.Messages[1].Text() != "One." {
+			t.Errorf("the model was told %+v", told.Messages)
+		}
+	}
+	w.do("POST", "/responses", `{"model":"composer-2.5","input":[]}`).is(400, "missing_required_parameter", "input")
+}

@@ -27,14 +27,14 @@ func (s *Service) row(ctx context.Context, owner, id string) (store.Response, er
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	return s.cfg.Store.Response(ctx, owner, id)
+	return s.store.Response(ctx, owner, id)
 }
 
 // ancestor is row for what another response continues: it also finds what was deleted meanwhile.
 func (s *Service) ancestor(ctx context.Context, owner, id string) (store.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	return s.cfg.Store.Ancestor(ctx, owner, id)
+	return s.store.Ancestor(ctx, owner, id)
 }
 
 // load is row for a client, with errors to match.
@@ -82,7 +82,7 @@ func (s *Service) remove(w http.ResponseWriter, r *http.Request, call *api.Call)
 	ref := store.ResponseRef{Owner: call.Caller.Owner, ID: r.PathValue("id")}
 	ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
 	defer cancel()
-	err := s.cfg.Store.DeleteResponse(ctx, ref.Owner, ref.ID)
+	err := s.store.DeleteResponse(ctx, ref.Owner, ref.ID)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return notFound(ref.ID)

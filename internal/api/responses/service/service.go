@@ -47,6 +47,7 @@ type Store interface {
 // A Service answers the routes of the Responses API. Its methods may be called concurrently.
 type Service struct {
 	cfg    Config
+	store  *brief // in front of cfg.Store
 	runner string // names this process on the rows that it works on
 
 	ctx  context.Context // of the jobs; done when the service is closed
@@ -81,7 +82,7 @@ func New(cfg Config) *Service {
 	cfg.MaxBody = cmp.Or(cfg.MaxBody, 32<<20)
 	cfg.MaxJobs = cmp.Or(cfg.MaxJobs, 64)
 	cfg.MaxJobsPerOwner = cmp.Or(cfg.MaxJobsPerOwner, 16)
-	s := &Service{cfg: cfg, runner: agent.NewID("runner_", 16), jobs: map[store.ResponseRef]*job{}, byOwner: map[string]int{},
+	s := &Service{cfg: cfg, store: newBrief(cfg.Store), runner: agent.NewID("runner_", 16), jobs: map[store.ResponseRef]*job{}, byOwner: map[string]int{},
 		sockets: map[*socket]bool{}, recall: newRecall()}
 	s.events.max = int64(cmp.Or(cfg.MaxEventBytes, 256<<20))
 	s.ctx, s.stop = context.WithCancel(context.Background())
