@@ -39,7 +39,7 @@ type Accounts interface {
 	// what is stored: a sign-up came between, and its key must stay. ErrNotFound.
 	ReplaceSealedKey(ctx context.Context, id string, old, sealed []byte) error
 	// DeleteAccount deletes the account and everything that belongs to it: keys, request logs, and what its owner
-	// (AccountOwner) has in sessions, responses and conversations. ErrNotFound.
+	// (AccountOwner) has in sessions, responses, conversations and documents. ErrNotFound.
 	DeleteAccount(ctx context.Context, id string) error
 }
 

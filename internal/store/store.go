@@ -58,6 +58,7 @@ type Store interface {
 	Responses
 	Events
 	Conversations
+	Documents
 	Sweeper
 	// Ping checks that the database answers and can be written, for /readyz.
 	Ping(ctx context.Context) error
@@ -74,10 +75,10 @@ type Sweeper interface {
 
 // Limits bound what is kept. A zero field means its default.
 type Limits struct {
-	// OwnerBytes is how many bytes of responses (with their events), and again of conversations, one owner may keep;
-	// default 256 MiB. Over it, the oldest go.
+	// OwnerBytes is how many bytes of responses (with their events), again of conversations, and again of documents (with
+	// their parts) one owner may keep; default 256 MiB. Over it, the oldest go.
 	OwnerBytes int64
-	// OwnerRows is how many responses, and again how many conversations, one owner may keep; default 10,000.
+	// OwnerRows is how many responses, conversations and documents one owner may keep, of each; default 10,000.
 	OwnerRows int64
 	// LogAge is how long request logs are kept; default 90 days.
 	LogAge time.Duration

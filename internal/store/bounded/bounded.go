@@ -193,6 +193,46 @@ func (b *bounded) DeleteConversation(ctx context.Context, owner, backend string,
 	return b.write(ctx, func(ctx context.Context) error { return b.s.DeleteConversation(ctx, owner, backend, hash) })
 }
 
+func (b *bounded) CreateDocument(ctx context.Context, d store.Document, parts []store.DocumentPart) error {
+	return b.write(ctx, func(ctx context.Context) error { return b.s.CreateDocument(ctx, d, parts) })
+}
+
+func (b *bounded) UpdateDocument(ctx context.Context, d store.Document) error {
+	return b.write(ctx, func(ctx context.Context) error { return b.s.UpdateDocument(ctx, d) })
+}
+
+func (b *bounded) Document(ctx context.Context, owner, id string) (store.Document, error) {
+	return read(ctx, b, func(ctx context.Context) (store.Document, error) { return b.s.Document(ctx, owner, id) })
+}
+
+func (b *bounded) ListDocuments(ctx context.Context, owner, kind string, page store.Page) ([]store.Document, error) {
+	return read(ctx, b, func(ctx context.Context) ([]store.Document, error) { return b.s.ListDocuments(ctx, owner, kind, page) })
+}
+
+func (b *bounded) DeleteDocument(ctx context.Context, owner, id string) error {
+	return b.write(ctx, func(ctx context.Context) error { return b.s.DeleteDocument(ctx, owner, id) })
+}
+
+func (b *bounded) AddParts(ctx context.Context, owner, document string, expires time.Time, parts []store.DocumentPart) error {
+	return b.write(ctx, func(ctx context.Context) error { return b.s.AddParts(ctx, owner, document, expires, parts) })
+}
+
+func (b *bounded) DocumentPart(ctx context.Context, owner, document, id string) (store.DocumentPart, error) {
+	return read(ctx, b, func(ctx context.Context) (store.DocumentPart, error) {
+		return b.s.DocumentPart(ctx, owner, document, id)
+	})
+}
+
+func (b *bounded) ListParts(ctx context.Context, owner, document string, page store.Page) ([]store.DocumentPart, error) {
+	return read(ctx, b, func(ctx context.Context) ([]store.DocumentPart, error) {
+		return b.s.ListParts(ctx, owner, document, page)
+	})
+}
+
+func (b *bounded) DeletePart(ctx context.Context, owner, document, id string) error {
+	return b.write(ctx, func(ctx context.Context) error { return b.s.DeletePart(ctx, owner, document, id) })
+}
+
 func (b *bounded) Ping(ctx context.Context) error {
 	return b.write(ctx, b.s.Ping)
 }

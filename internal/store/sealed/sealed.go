@@ -1,7 +1,8 @@
 // Package sealed is a store that encrypts what people said before it reaches the disk.
 //
 // It stands in front of any store.Store and seals the content columns: a response's object and input
-// items, the data of its events, and the data of a conversation. Ids, owners (hashes), times and
+// items, the data of its events, the data of a conversation, and the data of a document and of its
+// parts. Ids, owners (hashes), times and
 // statuses stay readable, because the store searches by them. Accounts pass through: their Cursor key is
 // sealed by package hosted, which refuses to work without a key, while here sealing is on only when the
 // operator has set one.
@@ -19,6 +20,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"composer-api/internal/store"
 	"composer-api/internal/store/seal"
@@ -49,6 +51,8 @@ const (
 	responseInput    = "response-input"
 	responseEvent    = "response-event"
 	conversationData = "conversation-data"
+	documentData     = "document-data"
+	documentPart     = "document-part"
 )
 
 // encrypt returns the bytes to store.
@@ -176,4 +180,75 @@ func (s *sealed) Conversation(ctx context.Context, owner, backend string, hash [
 
 func conversationContext(owner, backend string, hash []byte) []string {
 	return []string{conversationData, owner, backend, string(hash)}
+}
+
+func (s *sealed) CreateDocument(ctx context.Context, d store.Document, parts []store.DocumentPart) error {
+	d.Data = s.encrypt(d.Data, documentData, d.Owner, d.ID)
+	return s.Store.CreateDocument(ctx, d, s.encryptParts(d.Owner, d.ID, parts))
+}
+
+func (s *sealed) UpdateDocument(ctx context.Context, d store.Document) error {
+	d.Data = s.encrypt(d.Data, documentData, d.Owner, d.ID)
+	return s.Store.UpdateDocument(ctx, d)
+}
+
+func (s *sealed) Document(ctx context.Context, owner, id string) (store.Document, error) {
+	d, err := s.Store.Document(ctx, owner, id)
+	if err != nil {
+		return store.Document{}, err
+	}
+	if d.Data, err = s.decrypt(d.Data, documentData, owner, id); err != nil {
+		return store.Document{}, err
+	}
+	return d, nil
+}
+
+// ListDocuments gives documents that can't be opened with nil Data: without them a page would look like the last one.
+func (s *sealed) ListDocuments(ctx context.Context, owner, kind string, page store.Page) ([]store.Document, error) {
+	documents, err := s.Store.ListDocuments(ctx, owner, kind, page)
+	if err != nil {
+		return nil, err
+	}
+	for i, d := range documents {
+		if documents[i].Data, err = s.decrypt(d.Data, documentData, owner, d.ID); err != nil {
+			documents[i].Data = nil
+		}
+	}
+	return documents, nil
+}
+
+func (s *sealed) AddParts(ctx context.Context, owner, document string, expires time.Time, parts []store.DocumentPart) error {
+	return s.Store.AddParts(ctx, owner, document, expires, s.encryptParts(owner, document, parts))
+}
+
+func (s *sealed) DocumentPart(ctx context.Context, owner, document, id string) (store.DocumentPart, error) {
+	p, err := s.Store.DocumentPart(ctx, owner, document, id)
+	if err != nil {
+		return store.DocumentPart{}, err
+	}
+	if p.Data, err = s.decrypt(p.Data, documentPart, owner, document, id); err != nil {
+		return store.DocumentPart{}, err
+	}
+	return p, nil
+}
+
+func (s *sealed) ListParts(ctx context.Context, owner, document string, page store.Page) ([]store.DocumentPart, error) {
+	parts, err := s.Store.ListParts(ctx, owner, document, page)
+	if err != nil {
+		return nil, err
+	}
+	for i, p := range parts {
+		if parts[i].Data, err = s.decrypt(p.Data, documentPart, owner, document, p.ID); err != nil {
+			return nil, err
+		}
+	}
+	return parts, nil
+}
+
+func (s *sealed) encryptParts(owner, document string, parts []store.DocumentPart) []store.DocumentPart {
+	kept := make([]store.DocumentPart, len(parts))
+	for i, p := range parts {
+		kept[i] = store.DocumentPart{ID: p.ID, Data: s.encrypt(p.Data, documentPart, owner, document, p.ID)}
+	}
+	return kept
 }

@@ -32,6 +32,7 @@ func response(id string) store.Response {
 
 var (
 	event        = store.Event{Sequence: 7, Data: []byte("what the model said")}
+	document     = store.Document{Owner: "k:1", ID: "doc_1", Kind: "letter", Data: []byte("what was said in it"), Expires: time.Now().Add(time.Hour)}
 	conversation = store.Conversation{Owner: "k:1", Backend: "chat", Hash: []byte("hash"), Data: []byte("what was said"), Expires: time.Now().Add(time.Hour)}
 )
 
@@ -40,7 +41,9 @@ func fill(t *testing.T, s store.Store) {
 	err := errors.Join(
 		s.CreateResponse(t.Context(), response("resp_1")),
 		s.AppendEvents(t.Context(), "k:1", "resp_1", []store.Event{event}),
-		s.PutConversation(t.Context(), conversation))
+		s.PutConversation(t.Context(), conversation),
+		s.CreateDocument(t.Context(), document, []store.DocumentPart{{ID: "a", Data: []byte("said first")}}),
+		s.AddParts(t.Context(), "k:1", "doc_1", time.Time{}, []store.DocumentPart{{ID: "b", Data: []byte("said then")}}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,13 +54,19 @@ func contents(t *testing.T, s store.Store) (all [][]byte, err error) {
 	r, err1 := s.Response(t.Context(), "k:1", "resp_1")
 	events, err2 := s.ListEvents(t.Context(), "k:1", "resp_1", -1, 10)
 	c, err3 := s.Conversation(t.Context(), "k:1", "chat", []byte("hash"))
-	if err := errors.Join(err1, err2, err3); err != nil {
+	d, err4 := s.Document(t.Context(), "k:1", "doc_1")
+	a, err5 := s.DocumentPart(t.Context(), "k:1", "doc_1", "a")
+	parts, err6 := s.ListParts(t.Context(), "k:1", "doc_1", store.Page{Limit: 10})
+	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
 		return nil, err
 	}
-	return [][]byte{r.Object, r.Input, events[0].Data, c.Data}, nil
+	return [][]byte{r.Object, r.Input, events[0].Data, c.Data, d.Data, a.Data, parts[0].Data, parts[1].Data}, nil
 }
 
-var want = [][]byte{[]byte("what the model said"), []byte("what the user said"), event.Data, conversation.Data}
+var want = [][]byte{
+	[]byte("what the model said"), []byte("what the user said"), event.Data, conversation.Data,
+	document.Data, []byte("said first"), []byte("said first"), []byte("said then"),
+}
 
 func TestContentIsSealedBeforeItReachesTheStore(t *testing.T) {
 	db := database(t)
@@ -95,6 +104,11 @@ func TestWhatWasSealedWithALostKeyIsNotFound(t *testing.T) {
 		all, err := s.AbandonedResponses(t.Context(), "self", 10)
 		if err != nil || len(all) != 1 || all[0].Object != nil || all[0].Input != nil {
 			t.Errorf("%s: abandoned %+v, %v", name, all, err)
+		}
+		// A list without it would look like its end.
+		documents, err := s.ListDocuments(t.Context(), "k:1", "letter", store.Page{Limit: 10})
+		if err != nil || len(documents) != 1 || documents[0].Data != nil {
+			t.Errorf("%s: listed %+v, %v", name, documents, err)
 		}
 	}
 }

@@ -88,6 +88,7 @@ func (db *DB) DeleteAccount(ctx context.Context, id string) error {
 			{`DELETE FROM sessions WHERE owner = $1`, store.OwnerSessions(owner)},
 			{`DELETE FROM responses WHERE owner = $1`, owner},
 			{`DELETE FROM conversations WHERE owner = $1`, owner},
+			{`DELETE FROM documents WHERE owner = $1`, owner},
 		} {
 			if _, err := t.exec(d.statement, d.owner); err != nil {
 				return err

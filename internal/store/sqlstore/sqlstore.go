@@ -138,6 +138,7 @@ func (db *DB) Sweep(ctx context.Context) (int64, error) {
 		{`DELETE FROM sessions WHERE expires <= $1`, now},
 		{`DELETE FROM responses WHERE expires <= $1`, now},
 		{`DELETE FROM conversations WHERE expires <= $1`, now},
+		{`DELETE FROM documents WHERE expires <= $1`, now},
 		{`DELETE FROM request_logs WHERE created <= $1`, now.Add(-db.limits.LogAge)},
 	} {
 		n, err := db.exec(ctx, s.statement, s.before)

@@ -91,8 +91,9 @@ var accountCases = []examCase{
 			e.ok(e.CreateResponse(e.ctx, response(owner, "resp_1", 0)))
 			e.ok(e.AppendEvents(e.ctx, owner, "resp_1", []store.Event{{Data: []byte("x")}}))
 			e.ok(e.PutConversation(e.ctx, conversation(owner, "hash", 0)))
+			e.ok(e.CreateDocument(e.ctx, document(owner, "doc_1", 0), parts("a")))
 		}
-		// what is left of an account: account, key, logs, session, response, events, conversation
+		// what is left of an account: account, key, logs, response, events, conversation, document, session
 		left := func(id string) []bool {
 			owner := store.AccountOwner(id)
 			_, noAccount := e.Account(e.ctx, id)
@@ -101,14 +102,15 @@ var accountCases = []examCase{
 			_, noResponse := e.Response(e.ctx, owner, "resp_1")
 			events := get[[]store.Event](e)(e.ListEvents(e.ctx, owner, "resp_1", -1, 10))
 			_, noConversation := e.Conversation(e.ctx, owner, "localagent", []byte("hash"))
+			_, noDocument := e.Document(e.ctx, owner, "doc_1")
 			s := session(owner, "s", time.Hour)
 			s.AgentID = "a new one"
 			s = get[store.Session](e)(e.OpenSession(e.ctx, s))
-			return []bool{noAccount == nil, noKey == nil, len(logs) > 0, noResponse == nil, len(events) > 0, noConversation == nil, s.AgentID != "a new one"}
+			return []bool{noAccount == nil, noKey == nil, len(logs) > 0, noResponse == nil, len(events) > 0, noConversation == nil, noDocument == nil, s.AgentID != "a new one"}
 		}
 		e.ok(e.DeleteAccount(e.ctx, "acct_1"))
-		e.same(left("acct_1"), []bool{false, false, false, false, false, false, false})
-		e.same(left("acct_2"), []bool{true, true, true, true, true, true, true})
+		e.same(left("acct_1"), make([]bool, 8))
+		e.same(left("acct_2"), []bool{true, true, true, true, true, true, true, true})
 		e.fails(e.DeleteAccount(e.ctx, "acct_1"), store.ErrNotFound)
 	}},
 }

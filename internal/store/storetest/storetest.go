@@ -37,6 +37,7 @@ func Test(t *testing.T, fresh func(t *testing.T) Open) {
 		{"Responses", responseCases},
 		{"Events", eventCases},
 		{"Conversations", conversationCases},
+		{"Documents", documentCases},
 		{"Whole", wholeCases},
 	} {
 		t.Run(part.name, func(t *testing.T) {
@@ -182,6 +183,9 @@ var wholeCases = []examCase{
 			c := conversation("k:1", name, 0)
 			c.Expires = at(until)
 			e.ok(e.PutConversation(e.ctx, c))
+			d := document("k:1", name, 0)
+			d.Expires = at(until)
+			e.ok(e.CreateDocument(e.ctx, d, parts("a")))
 			l := requestLog(name)
 			l.Created = at(until - 3*time.Hour) // so that it, too, is too old at until
 			e.ok(e.BeginRequest(e.ctx, l))
@@ -189,7 +193,7 @@ var wholeCases = []examCase{
 		for _, step := range []struct {
 			pass time.Duration
 			want int64
-		}{{time.Hour - time.Millisecond, 0}, {time.Millisecond, 4}, {time.Hour, 4}, {0, 0}} {
+		}{{time.Hour - time.Millisecond, 0}, {time.Millisecond, 5}, {time.Hour, 5}, {0, 0}} {
 			e.pass(step.pass)
 			e.same(get[int64](e)(e.Sweep(e.ctx)), step.want)
 		}
