@@ -52,6 +52,8 @@ var arrows = map[string][]string{
 	"api":                         {"agent"},
 	"api/openai":                  {"agent", "schema"},
 	"api/chat":                    {"agent", "api", "api/openai", "sse"},
+	"api/chat/stored":             {"agent", "api", "api/chat", "api/kept", "api/openai", "store"},
+	"api/kept":                    {"agent", "api/openai", "store"},
 	"api/messages":                {"agent", "api", "api/openai", "sse", "store/seal"},
 	"api/completions":             {"agent", "api", "api/openai", "sse"},
 	"api/models":                  {"agent", "api", "gateway/catalog"},

@@ -12,6 +12,7 @@ import (
 	"composer-api/internal/api"
 	"composer-api/internal/api/accounts"
 	"composer-api/internal/api/chat"
+	"composer-api/internal/api/chat/stored"
 	"composer-api/internal/api/completions"
 	"composer-api/internal/api/messages"
 	"composer-api/internal/api/models"
@@ -88,9 +89,12 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 	turns := hosted.Record(s.gateway, people, openai.Status)
 	s.responses = service.New(service.Config{Turns: turns, Store: s.store, Seal: ring, MaxEventBytes: remembered(), Log: log})
 
+	shelf := stored.New(stored.Config{Store: s.store, Log: log})
+
 	server := httpd.Config{
 		Surfaces: slices.Concat(
-			chat.Routes(turns),
+			chat.Routes(turns, shelf),
+			shelf.Routes(),
 			completions.Routes(turns),
 			s.responses.Routes(),
 			messages.Routes(messages.Config{Turns: hosted.Record(s.gateway, people, messages.Status), Seal: ring, Log: log}),

@@ -47,10 +47,16 @@ type header struct {
 	model   string
 }
 
+// The id of a completion: what it begins with, and how many random characters follow.
+const (
+	idPrefix = "chatcmpl-"
+	idRandom = 24
+)
+
 func newHeader(req *Request, opt Options) header {
 	h := header{id: opt.ID, created: opt.Created.Unix(), model: req.ModelName}
 	if h.id == "" {
-		h.id = agent.NewID("chatcmpl-", 24)
+		h.id = agent.NewID(idPrefix, idRandom)
 	}
 	if opt.Created.IsZero() {
 		h.created = time.Now().Unix()

@@ -15,6 +15,10 @@ type Request struct {
 	// Stream asks for a stream, and IncludeUsage for a last chunk with its usage.
 	Stream, IncludeUsage bool
 
+	store    bool            // the answer is to be kept
+	metadata openai.Metadata // when it is
+	sent     []wireMessage   // when it is
+
 	custom map[string]bool // the names of tools whose calls come back as custom calls
 	legacy bool            // tools came as functions, and calls go back as function_call
 }
@@ -47,6 +51,9 @@ type wireRequest struct {
 	Audio            openai.Object             `json:"audio"`
 	WebSearchOptions map[string]jsontext.Value `json:"web_search_options"`
 
+	Store    *bool         `json:"store"`
+	Metadata openai.Object `json:"metadata"` // counts with store only; some clients send other things without
+
 	openai.Sampling
 	ignoredFields
 	inputFields
@@ -66,8 +73,6 @@ type ignoredFields struct {
 	SafetyIdentifier     string        `json:"safety_identifier"`
 	User                 string        `json:"user"`
 	ServiceTier          string        `json:"service_tier"`
-	Metadata             openai.Object `json:"metadata"`
-	Store                *bool         `json:"store"`
 }
 
 type wireFormat struct {
@@ -87,7 +92,7 @@ func Decode(body []byte) (*Request, error) {
 	req.ModelName, req.Effort = w.Model, w.ReasoningEffort
 	for _, step := range []func(*wireRequest) error{
 		checkRequired, checkUnsupported, checkRanges,
-		req.setStreamOptions, req.setTools, req.setToolChoice, req.setMessages, req.setFormat, req.setLimits,
+		req.setStreamOptions, req.setTools, req.setToolChoice, req.setMessages, req.setFormat, req.setLimits, req.keep,
 	} {
 		if err := step(&w); err != nil {
 			return nil, err

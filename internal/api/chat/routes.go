@@ -7,15 +7,19 @@ import (
 	"composer-api/internal/api"
 )
 
-// Routes are the routes of chat completions, below the API's bases. turns carries out the turns.
-func Routes(turns agent.Turner) []api.Route {
-	h := &handlers{turns}
+// Routes are the routes of chat completions, below the API's bases. turns carries out the turns. keeper keeps completions
+// with store: true; nil keeps none.
+func Routes(turns agent.Turner, keeper Keeper) []api.Route {
+	h := &handlers{turns, keeper}
 	return []api.Route{
 		{Pattern: "POST /chat/completions", Turn: true, Handle: h.complete},
 	}
 }
 
-type handlers struct{ turns agent.Turner }
+type handlers struct {
+	turns  agent.Turner
+	keeper Keeper
+}
 
 // complete answers POST …/chat/completions.
 func (h *handlers) complete(w http.ResponseWriter, r *http.Request, call *api.Call) error {
@@ -28,7 +32,12 @@ func (h *handlers) complete(w http.ResponseWriter, r *http.Request, call *api.Ca
 		return err
 	}
 	call.Fill(&req.Request)
-	encoder := NewEncoder(w, req, Options{})
+	var encoder Encoder
+	if req.store && h.keeper != nil {
+		encoder = newKeepingEncoder(w, req, h.keeper)
+	} else {
+		encoder = NewEncoder(w, req, Options{})
+	}
 	defer encoder.Close()
 	err = h.turns.Turn(r.Context(), &req.Request, encoder)
 	if err != nil && encoder.Fail(agent.AsError(err)) {

@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"bytes"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
@@ -55,4 +56,30 @@ func (m Metadata) Check(param string) error {
 		}
 	}
 	return nil
+}
+
+// WithMember is a JSON object of ours in which the member name has another value. It stands at the end.
+func WithMember(object jsontext.Value, name string, value jsontext.Value) (jsontext.Value, error) {
+	d := jsontext.NewDecoder(bytes.NewReader(object), Liberal)
+	if _, err := d.ReadToken(); err != nil {
+		return nil, err
+	}
+	changed := []byte{'{'}
+	for d.PeekKind() == '"' {
+		member, err := d.ReadToken()
+		if err != nil {
+			return nil, err
+		}
+		known := member.String()
+		kept, err := d.ReadValue()
+		if err != nil {
+			return nil, err
+		}
+		if known != name {
+			changed = append(AppendString(changed, known), ':')
+			changed = append(append(changed, kept...), ',')
+		}
+	}
+	changed = append(AppendString(changed, name), ':')
+	return append(append(changed, value...), '}'), nil
 }

@@ -22,6 +22,12 @@ var extensions = map[string]object{
 	"ChatCompletionMessageToolCallChunk.type":   {"const": "custom"},
 	"ChatCompletionMessageToolCallChunk.custom": anything,
 
+	// A stored completion as OpenAI's own examples show it; its messages are those of the request, of all roles.
+	"CreateChatCompletionResponse.metadata":      {"type": "object", "additionalProperties": object{"type": "string"}},
+	"ChatCompletionResponseMessage.role":         {"enum": []any{"system", "developer", "user", "tool", "function"}},
+	"ChatCompletionResponseMessage.name":         {"type": "string"},
+	"ChatCompletionResponseMessage.tool_call_id": {"type": "string"},
+
 	// What clients look for in a list of models; models is Codex's list.
 	"Model.name":                anything,
 	"Model.context_window":      anything,

@@ -1,0 +1,193 @@
+package chat
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
+)
+
+// A Keeper keeps completions whose client wants to come back to them (store: true). It may be called concurrently.
+type Keeper interface {
+	// Keep keeps a completion of owner. It is called before the client learns that the completion is done, and doesn't
+	// fail the turn: who can't keep one says so in the log.
+	Keep(owner string, c *Completion)
+}
+
+// A Completion is a whole answer that is to be kept, with what it answers.
+type Completion struct {
+	ID       string
+	Created  time.Time
+	Object   []byte           // the completion as the API shows it, metadata included
+	Messages []jsontext.Value // the request's messages in the form of the API's list
+}
+
+// keep prepares what a Keeper needs of a request with store: true.
+func (r *Request) keep(w *wireRequest) error {
+	if w.Store == nil || !*w.Store {
+		return nil
+	}
+	r.store = true
+	if w.Metadata != nil {
+		if json.Unmarshal(w.Metadata, &r.metadata, openai.Liberal) != nil {
+			return agent.ParamError(agent.InvalidType, "metadata", "Invalid type for 'metadata': expected an object whose values are strings.")
+		}
+		if err := r.metadata.Check("metadata"); err != nil {
+			return err
+		}
+	}
+	r.sent = w.Messages
+	return nil
+}
+
+// A keepingEncoder is an Encoder whose answer is kept, too, as the whole answer that it would be without a stream.
+type keepingEncoder struct {
+	Encoder
+	req    *Request
+	whole  *wholeAnswer
+	copied copied
+	keeper Keeper
+	at     time.Time
+}
+
+// copied is a ResponseWriter that holds what is written to it.
+type copied struct {
+	header http.Header
+	body   []byte
+}
+
+func (c *copied) Header() http.Header { return c.header }
+func (c *copied) WriteHeader(int)     {}
+func (c *copied) Write(p []byte) (int, error) {
+	c.body = append(c.body, p...)
+	return len(p), nil
+}
+
+// newKeepingEncoder makes the encoder of a request whose answer keeper keeps. Both answers have the same id.
+func newKeepingEncoder(w http.ResponseWriter, req *Request, keeper Keeper) *keepingEncoder {
+	opt := Options{ID: agent.NewID(idPrefix, idRandom), Created: time.Now()}
+	k := &keepingEncoder{Encoder: NewEncoder(w, req, opt), req: req, keeper: keeper, at: opt.Created}
+	k.copied.header = http.Header{}
+	k.whole = newBody(&k.copied, req, opt)
+	return k
+}
+
+// Accept implements Encoder.
+func (k *keepingEncoder) Accept(a agent.Accepted) error {
+	if err := k.whole.Accept(a); err != nil {
+		return err
+	}
+	return k.Encoder.Accept(a)
+}
+
+// Event implements Encoder. At the end the completion is kept first.
+func (k *keepingEncoder) Event(e *agent.Event) error {
+	if err := k.whole.Event(e); err != nil {
+		return err
+	}
+	if e.Kind == agent.DoneKind {
+		k.keeper.Keep(k.req.Caller.Owner, &Completion{
+			ID: k.whole.header.id, Created: k.at, Object: k.object(), Messages: listMessages(k.whole.header.id, k.req.sent),
+		})
+	}
+	return k.Encoder.Event(e)
+}
+
+// object is the whole answer with the request's metadata.
+func (k *keepingEncoder) object() []byte {
+	doc := jsontext.Value(k.copied.body)
+	end := len(doc) - len("}\n")
+	doc = append(doc[:end:end], `,"metadata":`...)
+	doc = append(doc, openai.Encode(k.req.metadata)...)
+	return append(doc, '}')
+}
+
+// A listedMessage is a message of a kept completion in the form of the API's list.
+type listedMessage struct {
+	ID           string          `json:"id"`
+	Role         string          `json:"role"`
+	Content      *string         `json:"content"`
+	ContentParts []any           `json:"content_parts,omitempty"`
+	Refusal      *string         `json:"refusal"`
+	Name         string          `json:"name,omitzero"`
+	ToolCalls    []listedCall    `json:"tool_calls,omitempty"`
+	FunctionCall *listedFunction `json:"function_call,omitempty"`
+	ToolCallID   string          `json:"tool_call_id,omitzero"`
+}
+
+type (
+	listedCall struct {
+		ID       string          `json:"id"`
+		Type     string          `json:"type"`
+		Function *listedFunction `json:"function,omitempty"`
+		Custom   *wireCustomCall `json:"custom,omitempty"`
+	}
+	listedFunction struct {
+		Name      string `json:"name"`
+		Arguments string `json:"arguments"`
+	}
+	listedText struct {
+		Type string `json:"type"`
+		Text string `json:"text"`
+	}
+	listedImage struct {
+		Type     string       `json:"type"`
+		ImageURL wireImageURL `json:"image_url"`
+	}
+)
+
+// listMessages brings messages into the form of the list. Their ids derive from the completion's.
+func listMessages(id string, sent []wireMessage) []jsontext.Value {
+	list := make([]jsontext.Value, len(sent))
+	for i := range sent {
+		list[i] = openai.Encode(sent[i].listed(id + "-" + strconv.Itoa(i)))
+	}
+	return list
+}
+
+func (w *wireMessage) listed(id string) listedMessage {
+	m := listedMessage{ID: id, Role: w.Role, Name: w.Name, ToolCallID: w.ToolCallID}
+	if w.Refusal != "" {
+		m.Refusal = &w.Refusal
+	}
+	if w.Content.Kind == '"' {
+		m.Content = &w.Content.String
+	}
+	for i := range w.Content.Other {
+		switch p := &w.Content.Other[i]; p.Type {
+		case "image_url", "input_image":
+			url := p.ImageURL.Other
+			if p.ImageURL.Kind == '"' {
+				url.URL = p.ImageURL.String
+			}
+			m.ContentParts = append(m.ContentParts, listedImage{"image_url", url})
+		case "refusal":
+			m.ContentParts = append(m.ContentParts, listedText{"text", p.Refusal})
+		default:
+			m.ContentParts = append(m.ContentParts, listedText{"text", p.Text})
+		}
+	}
+	for i := range w.ToolCalls {
+		m.ToolCalls = append(m.ToolCalls, w.ToolCalls[i].listed())
+	}
+	if f := w.FunctionCall; f != nil {
+		m.FunctionCall = &listedFunction{f.Name, string(f.arguments())}
+	}
+	return m
+}
+
+func (w *wireCall) listed() listedCall {
+	if w.Custom != nil && w.Type != "function" {
+		return listedCall{ID: w.ID, Type: "custom", Custom: w.Custom}
+	}
+	c := listedCall{ID: w.ID, Type: "function", Function: &listedFunction{}}
+	if w.Function != nil {
+		c.Function = &listedFunction{w.Function.Name, string(w.Function.arguments())}
+	}
+	return c
+}

@@ -1,0 +1,289 @@
+// Package stored keeps chat completions whose client asks for that (store: true), and answers for them later:
+//
+//	GET    /chat/completions                list, with metadata[key]=value and model as filters
+//	GET    /chat/completions/{id}           one
+//	POST   /chat/completions/{id}           give it other metadata
+//	DELETE /chat/completions/{id}
+//	GET    /chat/completions/{id}/messages  what it answers
+//
+// A completion is a document of the store, and the messages that it answers are its parts. It belongs to the owner who
+// made it; to everybody else it doesn't exist. What a completion looks like is the business of package api/chat.
+package stored
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api"
+	"composer-api/internal/api/chat"
+	"composer-api/internal/api/kept"
+	"composer-api/internal/api/openai"
+	"composer-api/internal/store"
+)
+
+// Config is what a Shelf needs.
+type Config struct {
+	// Store keeps the completions.
+	Store store.Documents
+	// Age is how long one is kept; 0 means 30 days.
+	Age time.Duration
+	// Log receives what can't be kept, never what it says. Nil discards it.
+	Log *slog.Logger
+}
+
+// A Shelf keeps completions and answers for them. It is safe for concurrent use.
+type Shelf struct{ cfg Config }
+
+var _ chat.Keeper = (*Shelf)(nil)
+
+// New makes a Shelf.
+func New(cfg Config) *Shelf {
+	cfg.Age = cmp.Or(cfg.Age, 30*24*time.Hour)
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Shelf{cfg}
+}
+
+// kind is that of the documents. It is part of what is on disk: never change it.
+const kind = "chat.completion"
+
+// keepTimeout bounds how long the end of a completion waits for the store.
+const keepTimeout = 3 * time.Second
+
+// Keep implements chat.Keeper. It has no context, because the client may leave when it has its answer.
+func (s *Shelf) Keep(owner string, c *chat.Completion) {
+	ctx, cancel := context.WithTimeout(context.Background(), keepTimeout)
+	defer cancel()
+	parts := make([]store.DocumentPart, len(c.Messages))
+	for i, m := range c.Messages {
+		parts[i] = store.DocumentPart{ID: idOf(m), Data: m}
+	}
+	err := s.cfg.Store.CreateDocument(ctx, store.Document{
+		Owner: owner, ID: c.ID, Kind: kind, Data: c.Object, Created: c.Created, Expires: time.Now().Add(s.cfg.Age),
+	}, parts)
+	if err != nil {
+		s.cfg.Log.Error("a chat completion could not be stored", "id", c.ID, "err", err)
+	}
+}
+
+// idOf is the id of a message of ours.
+func idOf(message jsontext.Value) string {
+	var head struct {
+		ID string `json:"id"`
+	}
+	_ = openai.DecodeOwn(message, &head) // it is an object that has been encoded just now
+	return head.ID
+}
+
+// Routes are the routes that answer for what is kept, below the API's bases.
+func (s *Shelf) Routes() []api.Route {
+	return []api.Route{
+		{Pattern: "GET /chat/completions", Handle: s.list},
+		{Pattern: "GET /chat/completions/{id}", Handle: s.get},
+		{Pattern: "POST /chat/completions/{id}", Handle: s.update},
+		{Pattern: "DELETE /chat/completions/{id}", Handle: s.remove},
+		{Pattern: "GET /chat/completions/{id}/messages", Handle: s.messages},
+	}
+}
+
+// load reads a completion.
+func (s *Shelf) load(ctx context.Context, call *api.Call, id string) (store.Document, error) {
+	d, err := s.cfg.Store.Document(ctx, call.Caller.Owner, id)
+	switch {
+	case errors.Is(err, store.ErrNotFound), err == nil && d.Kind != kind:
+		return d, notFound(id)
+	case err != nil:
+		return d, kept.Error(err)
+	}
+	return d, nil
+}
+
+func notFound(id string) error {
+	return agent.Errorf(agent.NotFound, "Chat completion with id '%s' not found. It may have expired or been deleted, or it was made without 'store': true or with another key.", openai.Clip(id))
+}
+
+func (s *Shelf) get(w http.ResponseWriter, r *http.Request, call *api.Call) error {
+	d, err := s.load(r.Context(), call, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	return api.WriteJSON(w, d.Data)
+}
+
+// deletedDocument is what DELETE answers.
+type deletedDocument struct {
+	Object  string `json:"object"` // "chat.completion.deleted"
+	ID      string `json:"id"`
+	Deleted bool   `json:"deleted"`
+}
+
+func (s *Shelf) remove(w http.ResponseWriter, r *http.Request, call *api.Call) error {
+	d, err := s.load(r.Context(), call, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	switch err := s.cfg.Store.DeleteDocument(r.Context(), d.Owner, d.ID); {
+	case errors.Is(err, store.ErrNotFound):
+		return notFound(d.ID)
+	case err != nil:
+		return kept.Error(err)
+	}
+	return api.WriteJSON(w, openai.Encode(deletedDocument{"chat.completion.deleted", d.ID, true}))
+}
+
+// updateTries bounds how often an update follows a document that others change.
+const updateTries = 3
+
+// update gives a completion other metadata, which is all that can be changed.
+func (s *Shelf) update(w http.ResponseWriter, r *http.Request, call *api.Call) error {
+	body, err := api.ReadBody(r)
+	if err != nil {
+		return err
+	}
+	var change struct {
+		Metadata openai.Metadata `json:"metadata"`
+	}
+	if err := openai.Decode(body, &change); err != nil {
+		return err
+	}
+	if change.Metadata == nil {
+		return openai.Missing("metadata")
+	}
+	if err := change.Metadata.Check("metadata"); err != nil {
+		return err
+	}
+	for try := 1; ; try++ {
+		d, err := s.load(r.Context(), call, r.PathValue("id"))
+		if err != nil {
+			return err
+		}
+		if d.Data, err = openai.WithMember(d.Data, "metadata", openai.Encode(change.Metadata)); err != nil {
+			return &agent.Error{Code: agent.Internal, Err: err}
+		}
+		switch err := s.cfg.Store.UpdateDocument(r.Context(), d); {
+		case errors.Is(err, store.ErrConflict) && try < updateTries:
+			continue
+		case errors.Is(err, store.ErrNotFound):
+			return notFound(d.ID)
+		case err != nil:
+			return kept.Error(err)
+		}
+		return api.WriteJSON(w, d.Data)
+	}
+}
+
+// A filter says which completions a list holds.
+type filter struct {
+	model    string
+	metadata map[string]string
+}
+
+// readFilter reads model and metadata[key]=value.
+func readFilter(query url.Values) filter {
+	f := filter{model: query.Get("model"), metadata: map[string]string{}}
+	for name, values := range query {
+		if key, ok := strings.CutPrefix(name, "metadata["); ok && strings.HasSuffix(key, "]") {
+			f.metadata[strings.TrimSuffix(key, "]")] = values[0]
+		}
+	}
+	return f
+}
+
+// takes reports whether the list holds a completion. One that can't be read is in no list.
+func (f *filter) takes(object []byte) bool {
+	var c struct {
+		Model    string            `json:"model"`
+		Metadata map[string]string `json:"metadata"`
+	}
+	if openai.DecodeOwn(object, &c) != nil || f.model != "" && f.model != c.Model {
+		return false
+	}
+	for key, want := range f.metadata {
+		if got, ok := c.Metadata[key]; !ok || got != want {
+			return false
+		}
+	}
+	return true
+}
+
+func (f *filter) takesAll() bool { return f.model == "" && len(f.metadata) == 0 }
+
+// listStep is how many completions are read at once while a filter looks for those that it takes.
+const listStep = 100
+
+func (s *Shelf) list(w http.ResponseWriter, r *http.Request, call *api.Call) error {
+	query := r.URL.Query()
+	wanted, err := kept.ReadPage(query, false)
+	if err != nil {
+		return err
+	}
+	filter := readFilter(query)
+	list := kept.NewList()
+	page := wanted
+	page.Limit = wanted.Limit + 1
+	if !filter.takesAll() {
+		page.Limit = listStep
+	}
+	for {
+		found, err := s.cfg.Store.ListDocuments(r.Context(), call.Caller.Owner, kind, page)
+		switch {
+		case errors.Is(err, store.ErrNotFound) && page.After == wanted.After:
+			return kept.NotAfter(wanted.After)
+		case errors.Is(err, store.ErrNotFound):
+			found = nil // the last one that was looked at was deleted meanwhile; the client asks again from the last it got
+			list.HasMore = true
+		case err != nil:
+			return kept.Error(err)
+		}
+		for _, d := range found {
+			switch {
+			case !filter.takes(d.Data):
+			case len(list.Data) == wanted.Limit:
+				list.HasMore = true
+				return api.WriteJSON(w, openai.Encode(list))
+			default:
+				list.Add(d.ID, d.Data)
+			}
+		}
+		if len(found) < page.Limit {
+			return api.WriteJSON(w, openai.Encode(list))
+		}
+		page.After = found[len(found)-1].ID
+	}
+}
+
+func (s *Shelf) messages(w http.ResponseWriter, r *http.Request, call *api.Call) error {
+	page, err := kept.ReadPage(r.URL.Query(), false)
+	if err != nil {
+		return err
+	}
+	d, err := s.load(r.Context(), call, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	wanted := page.Limit
+	page.Limit++
+	parts, err := s.cfg.Store.ListParts(r.Context(), d.Owner, d.ID, page)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return kept.NotAfter(page.After)
+	case err != nil:
+		return kept.Error(err)
+	}
+	list := kept.NewList()
+	for _, p := range parts[:min(wanted, len(parts))] {
+		list.Add(p.ID, p.Data)
+	}
+	list.HasMore = len(parts) > wanted
+	return api.WriteJSON(w, openai.Encode(list))
+}
