@@ -59,7 +59,7 @@ var arrows = map[string][]string{
 	"api/models":                  {"agent", "api", "gateway/catalog"},
 	"api/responses":               {"agent", "api", "api/openai", "sse"},
 	"api/responses/responsestest": {"api/published", "sse"},
-	"api/responses/service":       {"agent", "api", "api/openai", "api/responses", "lru", "sse", "store", "store/seal"},
+	"api/responses/service":       {"agent", "api", "api/kept", "api/openai", "api/responses", "lru", "sse", "store", "store/seal"},
 	"api/accounts":                {"agent", "api", "api/openai", "hosted", "hosted/waitlist"},
 	"api/apitest":                 {"agent", "api/published", "golden", "sse"},
 	"api/published":               {}, // for tests

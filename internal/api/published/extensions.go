@@ -42,8 +42,9 @@ var extensions = map[string]object{
 	"ResponseErrorEvent.error": anything,
 	// Codes that Codex reads in response.failed, and has no other name for.
 	"ResponseErrorCode": {"enum": []any{"context_length_exceeded", "insufficient_quota", "server_is_overloaded"}},
-	// OpenAI sends a status with the calls of custom tools, too.
-	"CustomToolCall.status": {"enum": []any{"in_progress", "completed", "incomplete"}},
+	// OpenAI sends a status with the calls of custom tools and their outputs, too.
+	"CustomToolCallOutput.status": {"enum": []any{"in_progress", "completed", "incomplete"}},
+	"CustomToolCall.status":       {"enum": []any{"in_progress", "completed", "incomplete"}},
 	// OpenAI sends null while there is no usage yet.
 	"Response.usage": null,
 }

@@ -56,6 +56,9 @@ func describe(body []byte) string {
 	if req.PreviousResponseID != "" {
 		fmt.Fprintf(&b, "continues %s\n", req.PreviousResponseID)
 	}
+	if req.ConversationID != "" {
+		fmt.Fprintf(&b, "belongs to %s\n", req.ConversationID)
+	}
 	if turn.MaxOutputTokens > 0 {
 		fmt.Fprintf(&b, "at most %d tokens\n", turn.MaxOutputTokens)
 	}
@@ -262,6 +265,34 @@ func FuzzSettle(f *testing.F) {
 		r.Interrupt()
 		if _, err := Settle(&r, events); err == nil {
 			r.Encode()
+		}
+	})
+}
+
+// What a client adds to a conversation can be kept and listed, or is refused as its own fault.
+func FuzzDecodeConversation(f *testing.F) {
+	for _, body := range []string{``, `{}`, `{"metadata":{"a":"b"},"items":[{"role":"user","content":"Hi"},null,{"type":"compaction_trigger"}]}`, `{"items":{}}`} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		body, err := DecodeConversation(data)
+		if err == nil {
+			err = CheckItems(body.Items, openTest)
+		}
+		if err != nil {
+			checkClientError(t, err)
+			return
+		}
+		encoded, err := EncodeItems("resp_"+strings.Repeat("x", responseIDRandom), WithoutIDs(body.Items))
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored, err := StoredItems(openai.Encode(encoded))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := NewLister(nil).List(stored); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -137,6 +137,20 @@ func EncodeItems(responseID string, items []Item) ([]jsontext.Value, error) {
 	return list, nil
 }
 
+// WithoutIDs are the items as if they had come without an id, so that EncodeItems gives them one of ours. The caller's
+// items stay as they are.
+func WithoutIDs(items []Item) []Item {
+	anonymous := slices.Clone(items)
+	for i := range anonymous {
+		anonymous[i].wire.ID = ""
+	}
+	return anonymous
+}
+
+// OfRequest reports whether the item means something for the request alone that it came in, so that nothing of it is to
+// be kept in a conversation.
+func (it *Item) OfRequest() bool { return it.wire.Type == triggerType }
+
 // ID is the item's id; "" when it has none.
 func (it *Item) ID() string { return it.wire.ID }
 

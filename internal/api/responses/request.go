@@ -23,9 +23,11 @@ type Request struct {
 	Input []Item
 	// PreviousResponseID names the stored response that this one continues; "" when none.
 	PreviousResponseID string
-	Stream             bool
-	Store              bool // keep the response; true unless the client says otherwise
-	Background         bool
+	// ConversationID names the conversation that this one belongs to; "" when none. Only one of the two is set.
+	ConversationID string
+	Stream         bool
+	Store          bool // keep the response; true unless the client says otherwise
+	Background     bool
 	// Compact asks for a summary of the conversation instead of an answer: a compaction_trigger is in the input, or
 	// the caller has set it.
 	Compact bool
@@ -54,7 +56,7 @@ type body struct {
 	Include            []string                        `json:"include"`
 	MaxOutputTokens    *openai.Int                     `json:"max_output_tokens"`
 	MaxToolCalls       *openai.Int                     `json:"max_tool_calls"`
-	Conversation       jsontext.Value                  `json:"conversation"`
+	Conversation       openai.StringOr[conversation]   `json:"conversation"`
 	Prompt             jsontext.Value                  `json:"prompt"`
 	Truncation         *string                         `json:"truncation"`
 	ServiceTier        *string                         `json:"service_tier"`
@@ -62,6 +64,11 @@ type body struct {
 	SafetyIdentifier   *string                         `json:"safety_identifier"`
 	PromptCacheKey     *string                         `json:"prompt_cache_key"`
 	openai.Sampling
+}
+
+// conversation is a conversation in its object form.
+type conversation struct {
+	ID string `json:"id"`
 }
 
 // reasoning is the request's reasoning field.
@@ -90,7 +97,7 @@ func Decode(data []byte) (*Request, error) {
 	if r.Model == "" {
 		return nil, openai.Missing("model")
 	}
-	if len(r.Input) == 0 && r.PreviousResponseID == "" {
+	if len(r.Input) == 0 && r.PreviousResponseID == "" && r.ConversationID == "" {
 		return nil, openai.Missing("input")
 	}
 	return r, nil
@@ -121,6 +128,9 @@ func decode(data []byte) (*Request, error) {
 	if b.PreviousResponseID != nil {
 		r.PreviousResponseID = *b.PreviousResponseID
 	}
+	if err := r.takeConversation(); err != nil {
+		return nil, err
+	}
 	r.encryptedReasoning = slices.Contains(b.Include, includeReasoning)
 	for i := range r.Input {
 		r.Compact = r.Compact || r.Input[i].wire.Type == triggerType
@@ -131,11 +141,24 @@ func decode(data []byte) (*Request, error) {
 // refuse turns away what would silently give the caller something else than asked for.
 func (r *Request) refuse() error {
 	b := &r.body
-	switch {
-	case present(b.Conversation):
-		return agent.ParamError(agent.UnsupportedParameter, "conversation", "'conversation' is not supported here. Use 'previous_response_id' to continue a response.")
-	case present(b.Prompt):
+	if present(b.Prompt) {
 		return agent.ParamError(agent.UnsupportedParameter, "prompt", "Prompt templates are not supported here. Send 'instructions' and 'input'.")
+	}
+	return nil
+}
+
+// takeConversation takes the conversation that the response belongs to.
+func (r *Request) takeConversation() error {
+	sent := &r.body.Conversation
+	switch {
+	case sent.IsZero():
+		return nil
+	case r.PreviousResponseID != "":
+		return agent.ParamError(agent.InvalidValue, "conversation", "'conversation' and 'previous_response_id' can't be used together. Send one of them.")
+	}
+	r.ConversationID = cmp.Or(sent.String, sent.Other.ID)
+	if r.ConversationID == "" {
+		return openai.Missing("conversation.id")
 	}
 	return nil
 }
@@ -290,6 +313,9 @@ func (r *Request) echo() Response {
 		Metadata:         b.Metadata,
 		SafetyIdentifier: b.SafetyIdentifier,
 		PromptCacheKey:   b.PromptCacheKey,
+	}
+	if r.ConversationID != "" {
+		resp.Conversation = &Conversation{r.ConversationID}
 	}
 	for i := range b.Tools {
 		if t := &b.Tools[i]; t.ours() || t.Type == namespaceType {

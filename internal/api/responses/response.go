@@ -44,6 +44,13 @@ type Response struct {
 	Metadata         openai.Metadata `json:"metadata"`
 	SafetyIdentifier *string         `json:"safety_identifier"`
 	PromptCacheKey   *string         `json:"prompt_cache_key"`
+	// Conversation is there only when the response belongs to one.
+	Conversation *Conversation `json:"conversation,omitzero"`
+}
+
+// A Conversation names the conversation that a response belongs to.
+type Conversation struct {
+	ID string `json:"id"`
 }
 
 // Status is where a response or an item stands.

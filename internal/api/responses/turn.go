@@ -58,3 +58,15 @@ func (r *Request) Turn(history []Item, open func(sealed string) (string, error))
 	}
 	return req, t.unknown, nil
 }
+
+// CheckItems checks that items can be a part of a conversation. open is as for [Request.Turn]. Errors are *agent.Error
+// and name the field at fault.
+func CheckItems(items []Item, open func(sealed string) (string, error)) error {
+	t := transcript{calls: map[string]bool{}, tail: new(strings.Builder), tools: &toolSet{}, open: open}
+	for i := range items {
+		if err := t.add(&items[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -2,6 +2,7 @@ package service
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -36,9 +37,7 @@ func (s *Service) create(w http.ResponseWriter, r *http.Request, call *api.Call)
 		return s.createInBackground(w, r, req, turn, rec)
 	}
 	opt := rec.options()
-	if req.Store {
-		opt.Keep = rec.create
-	}
+	opt.Keep = rec.keep
 	answer := responses.NewAnswer(w, req, opt)
 	defer answer.Close()
 	err = s.cfg.Turns.Turn(r.Context(), turn, answer)
@@ -53,17 +52,25 @@ type record struct {
 	service *Service
 	row     store.Response
 	brief   bool // not to be stored
+
+	conversation string              // that the response belongs to; "" when none
+	conversed    bool                // what it says was added there
+	now          *responses.Response // what set was given last
 }
 
 // newRecord begins the row of the response to req.
 func (s *Service) newRecord(call *api.Call, req *responses.Request) (*record, error) {
 	id := responses.NewID()
-	input, err := responses.EncodeItems(id, req.Input)
+	items := req.Input
+	if req.ConversationID != "" {
+		items = responses.WithoutIDs(items) // a conversation has ids of ours only, so that no two of its items have the same
+	}
+	input, err := responses.EncodeItems(id, items)
 	if err != nil {
 		return nil, err
 	}
 	now := time.Now()
-	return &record{service: s, brief: !req.Store, row: store.Response{
+	return &record{service: s, brief: !req.Store, conversation: req.ConversationID, row: store.Response{
 		Owner: call.Caller.Owner, ID: id, Previous: req.PreviousResponseID,
 		Input: openai.Encode(input), Created: now, Expires: now.Add(s.cfg.Age),
 	}}, nil
@@ -85,10 +92,26 @@ func (rec *record) options() responses.Options {
 // storeTimeout bounds every use of the store. A store that hangs is as good as one that is away.
 const storeTimeout = 3 * time.Second
 
+// keep stores a response that has ended, if it is to be stored, and adds what it says to its conversation. The error is
+// that one of the two failed.
+func (rec *record) keep(r *responses.Response) error {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	talked := rec.converse(ctx, r)
+	if talked != nil {
+		rec.service.cfg.Log.Error("a response could not be added to its conversation", "id", rec.row.ID, "err", talked)
+	}
+	if rec.brief {
+		return talked
+	}
+	return cmp.Or(rec.create(r), talked)
+}
+
 // createPause is how long create waits before it tries again.
 const createPause = 200 * time.Millisecond
 
-// create stores the response as it stands, or keeps it briefly when it isn't to be stored. A store that is away for a moment is asked twice.
+// create stores the response as it stands, or keeps it briefly when it isn't to be stored. A store that is away for a
+// moment is asked twice.
 func (rec *record) create(r *responses.Response) error {
 	if rec.brief {
 		rec.set(r)
@@ -129,6 +152,7 @@ func (rec *record) insert(ctx context.Context) error {
 
 // set makes r what the next write stores.
 func (rec *record) set(r *responses.Response) {
+	rec.now = r
 	rec.row.Status, rec.row.Object = string(r.Status), r.Encode()
 }
 
@@ -148,6 +172,9 @@ const updateTries = 3
 func (rec *record) update() error {
 	ctx, cancel := context.WithTimeout(rec.service.writes, storeTimeout)
 	defer cancel()
+	if err := rec.converse(ctx, rec.now); err != nil {
+		return err
+	}
 	for try := 1; ; try++ {
 		err := rec.service.store.UpdateResponse(ctx, rec.row)
 		if err == nil {

@@ -22,6 +22,7 @@ const (
 	abandonedResponses
 	appendEvents
 	listEvents
+	addParts
 	methods // how many there are
 )
 
@@ -124,4 +125,8 @@ func (f *faulty) AppendEvents(ctx context.Context, owner, id string, events []st
 func (f *faulty) ListEvents(ctx context.Context, owner, id string, after int64, limit int) (events []store.Event, err error) {
 	err = f.do(ctx, listEvents, func() (err error) { events, err = f.Store.ListEvents(ctx, owner, id, after, limit); return err })
 	return events, err
+}
+
+func (f *faulty) AddParts(ctx context.Context, owner, id string, expires time.Time, parts []store.DocumentPart) error {
+	return f.do(ctx, addParts, func() error { return f.Store.AddParts(ctx, owner, id, expires, parts) })
 }

@@ -22,7 +22,12 @@ import (
 func (s *Service) prepare(ctx context.Context, call *api.Call, req *responses.Request, recalled func(id string) (store.Response, bool)) (turn *agent.Request, history []responses.Item, err error) {
 	past := s.past(call.Caller.Owner)
 	past.recalled = recalled
-	if history, err = past.history(ctx, req.PreviousResponseID); err != nil {
+	if req.ConversationID != "" {
+		history, err = past.conversation(ctx, req.ConversationID, "")
+	} else {
+		history, err = past.history(ctx, req.PreviousResponseID)
+	}
+	if err != nil {
 		return nil, nil, err
 	}
 	if err := past.resolve(ctx, req.Input); err != nil {
@@ -103,15 +108,41 @@ func (p *past) history(ctx context.Context, id string) ([]responses.Item, error)
 		case !responses.Status(row.Status).Ended():
 			return nil, agent.ParamError(agent.InvalidValue, param, "Response '%s' is still in progress. Wait for it to end, or cancel it.", openai.Clip(next))
 		}
-		items, err := p.load(&row)
+		items, conversation, err := p.load(&row)
 		if err != nil {
 			return nil, err
 		}
 		turns = append(turns, items)
-		next = row.Previous
+		if next = row.Previous; conversation != "" {
+			// It began a chain of its own out of a conversation.
+			before, err := p.conversation(ctx, conversation, row.ID)
+			if p.partial && agent.CodeOf(err) == agent.NotFound {
+				err = nil
+			}
+			if err != nil {
+				return nil, err
+			}
+			turns = append(turns, before)
+		}
 	}
 	slices.Reverse(turns)
 	return slices.Concat(turns...), nil
+}
+
+// before is what a response went on from, oldest item first.
+func (p *past) before(ctx context.Context, row *store.Response) ([]responses.Item, error) {
+	_, conversation, err := p.load(row)
+	if err != nil {
+		return nil, err
+	}
+	if conversation == "" {
+		return p.history(ctx, row.Previous)
+	}
+	items, err := p.conversation(ctx, conversation, row.ID)
+	if p.partial && agent.CodeOf(err) == agent.NotFound {
+		return nil, nil
+	}
+	return items, err
 }
 
 // read finds a response of the conversation. The one that the client names must be there for it; what went before that
@@ -128,23 +159,26 @@ func (p *past) read(ctx context.Context, id string, named bool) (store.Response,
 	return p.service.ancestor(ctx, p.owner, id)
 }
 
-// load decodes the items of a row.
-func (p *past) load(row *store.Response) ([]responses.Item, error) {
+// load decodes the items of a row. conversation is the one that the response belongs to; "" when none.
+func (p *past) load(row *store.Response) (items []responses.Item, conversation string, err error) {
 	object, err := responses.DecodeResponse(row.Object)
 	if err != nil {
-		return nil, &agent.Error{Code: agent.Internal, Err: err}
+		return nil, "", &agent.Error{Code: agent.Internal, Err: err}
 	}
-	items, err := responses.StoredItems(row.Input)
+	if object.Conversation != nil {
+		conversation = object.Conversation.ID
+	}
+	items, err = responses.StoredItems(row.Input)
 	if err != nil {
-		return nil, &agent.Error{Code: agent.Internal, Err: err}
+		return nil, "", &agent.Error{Code: agent.Internal, Err: err}
 	}
 	output, err := responses.StoredItems(openai.Encode(object.Output))
 	if err != nil {
-		return nil, &agent.Error{Code: agent.Internal, Err: err}
+		return nil, "", &agent.Error{Code: agent.Internal, Err: err}
 	}
 	items = append(items, output...)
 	p.items[row.ID] = items
-	return items, nil
+	return items, conversation, nil
 }
 
 // resolve replaces the references among items.
@@ -172,7 +206,7 @@ func (p *past) find(ctx context.Context, id string) (*responses.Item, error) {
 	if _, loaded := p.items[responseID]; !loaded && responseID != "" {
 		row, err := p.service.row(ctx, p.owner, responseID)
 		if err == nil {
-			_, err = p.load(&row)
+			_, _, err = p.load(&row)
 		} else if errors.Is(err, store.ErrNotFound) {
 			p.items[responseID], err = nil, nil
 		} else {

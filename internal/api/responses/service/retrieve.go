@@ -108,8 +108,8 @@ type listDocument struct {
 // item of the conversation.
 func (s *Service) inputItems(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	query := r.URL.Query()
-	include := slices.Concat(query["include"], query["include[]"])
-	if err := responses.CheckInclude(include); err != nil {
+	include, err := readInclude(r)
+	if err != nil {
 		return err
 	}
 	row, err := s.load(r.Context(), call.Caller.Owner, r.PathValue("id"))
@@ -118,7 +118,7 @@ func (s *Service) inputItems(w http.ResponseWriter, r *http.Request, call *api.C
 	}
 	past := s.past(call.Caller.Owner)
 	past.partial = true
-	items, err := past.history(r.Context(), row.Previous)
+	items, err := past.before(r.Context(), &row)
 	if err != nil {
 		return err
 	}
@@ -135,6 +135,13 @@ func (s *Service) inputItems(w http.ResponseWriter, r *http.Request, call *api.C
 		return err
 	}
 	return api.WriteJSON(w, openai.Encode(doc))
+}
+
+// readInclude reads what a query wants included in items.
+func readInclude(r *http.Request) ([]string, error) {
+	query := r.URL.Query()
+	include := slices.Concat(query["include"], query["include[]"])
+	return include, responses.CheckInclude(include)
 }
 
 // page cuts the page that a query asks for out of items, which are oldest first.

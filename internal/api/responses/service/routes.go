@@ -22,6 +22,15 @@ func (s *Service) Routes() []api.Route {
 		{Pattern: "DELETE /responses/{id}", Handle: s.remove},
 		{Pattern: "GET /responses/{id}/input_items", Handle: s.inputItems},
 		{Pattern: "POST /responses/{id}/cancel", Handle: s.cancel},
+
+		{Pattern: "POST /conversations", Handle: s.createConversation},
+		{Pattern: "GET /conversations/{id}", Handle: s.getConversation},
+		{Pattern: "POST /conversations/{id}", Handle: s.updateConversation},
+		{Pattern: "DELETE /conversations/{id}", Handle: s.deleteConversation},
+		{Pattern: "POST /conversations/{id}/items", Handle: s.addItems},
+		{Pattern: "GET /conversations/{id}/items", Handle: s.listConversation},
+		{Pattern: "GET /conversations/{id}/items/{item}", Handle: s.getItem},
+		{Pattern: "DELETE /conversations/{id}/items/{item}", Handle: s.deleteItem},
 	}
 }
 

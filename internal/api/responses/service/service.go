@@ -38,10 +38,11 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Store is the part of the store that responses need.
+// Store is the part of the store that responses and conversations need.
 type Store interface {
 	store.Responses
 	store.Events
+	store.Documents
 }
 
 // A Service answers the routes of the Responses API. Its methods may be called concurrently.

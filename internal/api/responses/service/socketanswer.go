@@ -37,10 +37,7 @@ func (s *Service) createOnSocket(k *socket, call *api.Call, m message, answer *s
 		rec.set(r)
 		// Before the client learns that the response is complete: it may continue it at once.
 		s.recall.remember(k.recent, &rec.row)
-		if !req.Store {
-			return nil
-		}
-		return rec.create(r)
+		return rec.keep(r)
 	}
 	answer.encoder = responses.NewStream(req, opt, answer.out)
 	if !m.generate {
