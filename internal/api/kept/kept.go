@@ -67,15 +67,15 @@ func NotAfter(id string) error {
 // retryAfter is when to ask again after the store was away.
 const retryAfter = 5 * time.Second
 
-// IsAway reports whether an error of the store may pass: it can't be reached, or doesn't answer.
-func IsAway(err error) bool {
+// isAway reports whether an error of the store may pass: it can't be reached, or doesn't answer.
+func isAway(err error) bool {
 	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // Error is an error of the store for the client, other than that there is no such thing.
 func Error(err error) error {
 	switch {
-	case IsAway(err):
+	case isAway(err):
 		return &agent.Error{Code: agent.Overloaded, RetryAfter: retryAfter, Err: err, Message: "What is stored can't be reached at the moment. Please try again."}
 	case errors.Is(err, context.Canceled):
 		return &agent.Error{Code: agent.Canceled, Err: err}

@@ -7,8 +7,8 @@ import (
 	"composer-api/internal/api/openai"
 )
 
-// MaxNewItems is how many items one request may add to a conversation.
-const MaxNewItems = 20
+// maxNewItems is how many items one request may add to a conversation.
+const maxNewItems = 20
 
 // A ConversationBody is the body of a request that makes or changes a conversation.
 type ConversationBody struct {
@@ -32,8 +32,8 @@ func DecodeConversation(data []byte) (*ConversationBody, error) {
 	if err := w.Metadata.Check("metadata"); err != nil {
 		return nil, err
 	}
-	if len(w.Items) > MaxNewItems {
-		return nil, agent.ParamError(agent.InvalidValue, "items", "'items' has %d entries; at most %d can be added at once.", len(w.Items), MaxNewItems)
+	if len(w.Items) > maxNewItems {
+		return nil, agent.ParamError(agent.InvalidValue, "items", "'items' has %d entries; at most %d can be added at once.", len(w.Items), maxNewItems)
 	}
 	return &ConversationBody{Items: locate(w.Items, "items", data), Metadata: w.Metadata}, nil
 }

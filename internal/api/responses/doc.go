@@ -2,7 +2,7 @@
 // turn's events as a response object or as a stream of the API's own events.
 //
 // It holds no state between requests. A request that continues a stored response is decoded here, but the items that
-// came before are handed in by the caller ([Request.Turn]); keeping them is the business of package respond.
+// came before are handed in by the caller ([Request.Turn]); keeping them is the business of package service.
 //
 // The parts:
 //
@@ -11,6 +11,8 @@
 //   - tools.go, toolchoice.go: the client's tools under the names that the model sees, and back.
 //   - response.go, output.go: the response object and what it may hold; encoder.go: events become a response;
 //     stream.go: and each step of it an event on the wire; answer.go: and that the answer to an HTTP request.
+//   - resource.go: items as the API lists them; conversation.go: requests about conversations
+//   - localtools.go: the tools that OpenAI has defined and the client runs
 //   - compaction.go: a history replaced by a sealed summary of it.
 //   - settle.go: a response whose process died is ended by the rules.
 //

@@ -4,8 +4,9 @@
 //
 // The routes are in routes.go, one line each. A response is stored when its request says so (store, which is true
 // unless the client says otherwise) and before the client learns that it is complete, so that whatever a client has
-// been told can be found again, by this process or another. With store: false nothing reaches the disk. A response
-// belongs to the owner who made it; to everybody else it doesn't exist.
+// been told can be found again, by this process or another. With store: false nothing of it reaches the disk, unless it
+// belongs to a conversation (conversation.go); a background response is then kept in memory for a while (brief.go). A
+// response belongs to the owner who made it; to everybody else it doesn't exist.
 //
 // A background response runs as a job (job.go) of one process, which holds a lease on its row. Its events go into a
 // journal (journal.go), in memory for those who watch here and in the store for those who come later or elsewhere
