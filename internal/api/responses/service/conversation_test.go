@@ -152,7 +152,6 @@ func TestTheItemsOfAConversation(t *testing.T) {
 		`{}`: "items", `{"items":[]}`: "items", `{"items":[{"role":"robot","content":"x"}]}`: "items[0].role",
 		`{"items":[` + strings.Repeat(`{"role":"user","content":"x"},`, 20) + `{"role":"user","content":"x"}]}`: "items",
 		`{"items":[{"type":"item_reference","id":"msg_x"}]}`:                                                    "items[0].id",
-		`{"items":[{"role":"user","content":[{"type":"input_image","image_url":"ftp://x"}]}]}`:                  "items[0].content[0].image_url",
 	} {
 		var doc struct{ Error struct{ Param string } }
 		if a := w.do("POST", path, body); a.status != 400 || json.Unmarshal(a.body, &doc) != nil || doc.Error.Param != param {
