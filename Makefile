@@ -2,10 +2,10 @@
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 
-.PHONY: help build test test-quick check golden test-fuzz clean
+.PHONY: help build test test-quick check golden test-fuzz test-outages clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 build: ## the static binary, bin/composer-api
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X composer-api/internal/cli.version=$(VERSION)' -o bin/composer-api ./cmd/composer-api
@@ -24,6 +24,9 @@ golden: ## rewrite the golden files; read the diff before you commit it
 
 test-fuzz: ## every fuzz target, 30 seconds each
 	@scripts/fuzz.sh
+
+test-outages: ## a PostgreSQL taken away from running gateways, in each way that databases go away; a minute
+	@scripts/outages.sh
 
 clean: ## what the other targets made
 	rm -rf bin

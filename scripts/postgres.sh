@@ -6,6 +6,11 @@
 # The server lives in a temporary folder, listens on a free port of 127.0.0.1 and needs no set-up. The command finds its
 # URL in COMPOSER_TEST_POSTGRES; if that is set already, the command runs with it as it is. Debian's package is installed
 # when there is no PostgreSQL and we are root. PostgreSQL refuses to run as root, so root runs it as the user postgres.
+#
+# The command may also stop the server and start it, and make a replica of it: COMPOSER_TEST_POSTGRES_CTL is a program
+# that takes one word. stop ends the server as a crash does; start starts it again on the same port; standby makes a
+# replica that follows it, and prints the replica's URL; promote makes the replica a server of its own. Whoever shares
+# the server with others leaves it alone.
 set -eu
 
 usage() {
@@ -55,7 +60,9 @@ child=
 stop() {
 	trap - EXIT INT TERM
 	[ -z "$child" ] || kill "$child" 2>/dev/null || true
-	[ ! -e "$dir/data/postmaster.pid" ] || (cd "$dir" && $as_user "$bin/pg_ctl" -D "$dir/data" -m immediate -s stop) || true
+	for data in data standby; do
+		[ ! -e "$dir/$data/postmaster.pid" ] || (cd "$dir" && $as_user "$bin/pg_ctl" -D "$dir/$data" -m immediate -s stop) || true
+	done
 	rm -rf "$dir"
 }
 trap stop EXIT
@@ -86,7 +93,30 @@ until cd_run "$bin/pg_ctl" -D "$dir/data" -s -w -t 60 -l "$dir/server.log" \
 	port=$((port + 37))
 done
 
-COMPOSER_TEST_POSTGRES="postgres://composer:$password@127.0.0.1:$port/postgres?sslmode=disable" "$@" &
+cat >"$dir/ctl" <<END
+#!/bin/sh
+set -eu
+cd "$dir"
+options() { echo "-c listen_addresses=127.0.0.1 -c port=\$1 -c unix_socket_directories='' -c max_connections=200 -c fsync=off"; }
+run() { $as_user "$bin/pg_ctl" -s -w -t 60 "\$@" >>"$dir/ctl.log" 2>&1; } # a server keeps the output open
+case \$1 in
+stop) run -D "$dir/data" -m immediate stop ;;
+start) $as_user "$bin/pg_ctl" -s -D "$dir/data" status >/dev/null || run -D "$dir/data" -l "$dir/server.log" -o "\$(options $port)" start ;;
+standby)
+	$as_user env PGPASSWORD="$password" "$bin/pg_basebackup" -h 127.0.0.1 -p "$port" -U composer -D "$dir/standby" -c fast -R >>"$dir/ctl.log" 2>&1
+	other=$((port + 1))
+	until run -D "$dir/standby" -l "$dir/standby.log" -o "\$(options \$other)" start; do
+		other=\$((other + 1))
+		[ "\$other" -lt $((port + 30)) ] || { cat "$dir/standby.log" >&2; exit 1; }
+	done
+	echo "postgres://composer:$password@127.0.0.1:\$other/postgres?sslmode=disable"
+	;;
+promote) run -D "$dir/standby" promote ;;
+esac
+END
+chmod 700 "$dir/ctl"
+
+COMPOSER_TEST_POSTGRES="postgres://composer:$password@127.0.0.1:$port/postgres?sslmode=disable" COMPOSER_TEST_POSTGRES_CTL="$dir/ctl" "$@" &
 child=$!
 status=0
 wait "$child" || status=$?

@@ -44,6 +44,10 @@ if [ -f conformance/go.mod ]; then
 	COMPOSER_API_BINARY="$PWD/bin/composer-api"
 	export COMPOSER_API_BINARY
 	"${with[@]}" go -C conformance test -count=1 ./...
+	# With a PostgreSQL of their own, which they take away; not where the caller has named the only one there is.
+	if [ ${#with[@]} -gt 0 ] && [ -z "${COMPOSER_TEST_POSTGRES-}" ]; then
+		scripts/outages.sh
+	fi
 	# Agents and SDKs do their tasks by way of Cursor's bridge, too.
 	if [ -n "${COMPOSER_TEST_SDK_BRIDGE-}" ]; then
 		COMPOSER_CONFORMANCE_UPSTREAM=sdkbridge go -C conformance test -count=1 ./claudecode ./codex ./opencode ./python

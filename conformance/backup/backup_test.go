@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -121,24 +120,7 @@ func TestSQLite(t *testing.T) {
 
 // TestPostgreSQL does the same with a dump.
 func TestPostgreSQL(t *testing.T) {
-	server := os.Getenv("COMPOSER_TEST_POSTGRES")
-	if server == "" {
-		t.Skip("no PostgreSQL; hint: scripts/postgres.sh with go test ./...")
-	}
-	// Debian keeps the programs of each version in a folder of its own; those in PATH choose one.
-	folders, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
-	slices.Reverse(folders) // an older one can't read a newer server
-	path := strings.Join(append(folders, os.Getenv("PATH")), ":")
-	if out, err := exec.CommandContext(t.Context(), "/usr/bin/env", "PATH="+path, "pg_dump", "--version").CombinedOutput(); err != nil {
-		t.Skipf("no pg_dump: %v: %s", err, out)
-	}
-	name := "backup_" + strings.ToLower(rand.Text())
-	create := exec.CommandContext(t.Context(), "/usr/bin/env", "PATH="+path, "psql", server, "-c", "CREATE DATABASE "+name)
-	if out, err := create.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	address, query, _ := strings.Cut(server, "?")
-	database := address[:strings.LastIndex(address, "/")+1] + name + "?" + query
+	database, path := harness.NewPostgres(t), harness.PostgresPath()
 
 	sim := harness.StartSim(t, "--calm")
 	sim.Play("turn always\ntext Well.")
