@@ -48,7 +48,7 @@ func openStore(ctx context.Context, p *process, c *config.Storage) (*sqlstore.DB
 	path, isFile := sqlstore.File(where)
 	db, err := sqlstore.Open(ctx, sqlstore.Config{DSN: where, AllowUnavailable: !isFile})
 	if err != nil {
-		return nil, storeHint(cantOpen(path, err))
+		return nil, storeHint(openError(path, err))
 	}
 	if err := db.Ping(ctx); err != nil {
 		fmt.Fprintf(p.stderr, "composer-api: hosted keys and stored responses don't work for now: %v\n", err)
@@ -68,7 +68,7 @@ func withStore(ctx context.Context, p *process, c *config.Storage, f func(store.
 	path, _ := sqlstore.File(where)
 	db, err := sqlstore.Open(ctx, sqlstore.Config{DSN: where})
 	if err != nil {
-		return storeHint(cantOpen(path, err))
+		return storeHint(openError(path, err))
 	}
 	return errors.Join(storeHint(f(db)), db.Close())
 }
@@ -84,7 +84,7 @@ func newRing(c *config.Storage) (*seal.Ring, error) {
 }
 
 // cantOpen names the file that can't be opened: SQLite doesn't.
-func cantOpen(path string, err error) error {
+func openError(path string, err error) error {
 	if path != "" && errors.Is(err, store.ErrUnavailable) {
 		return &hinted{fmt.Errorf("the database %s can't be opened: %w", path, err), "see that its folder is there and that both can be written, or name another file with --db or COMPOSER_DB"}
 	}

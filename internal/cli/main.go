@@ -77,7 +77,7 @@ func Main(ctx context.Context, args, env []string, stdin io.Reader, stdout, stde
 	if err != nil {
 		return printError(stderr, err)
 	}
-	parsed, err := parser.Parse(usualForms(args))
+	parsed, err := parser.Parse(normalizeArgs(args))
 	switch {
 	case exited: // --help was printed
 		return exitOK
@@ -108,7 +108,7 @@ func variables(node *kong.Node) []string {
 }
 
 // usualForms turns what people try first into our commands: --version, and "help COMMAND".
-func usualForms(args []string) []string {
+func normalizeArgs(args []string) []string {
 	switch {
 	case len(args) == 1 && args[0] == "--version":
 		return []string{"version"}

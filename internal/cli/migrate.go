@@ -29,7 +29,7 @@ func (c *migrateUpCmd) Run(ctx context.Context, p *process) error {
 	path, _ := sqlstore.File(where)
 	done, err := sqlstore.MigrateUp(ctx, where)
 	if err != nil {
-		return storeHint(cantOpen(path, err))
+		return storeHint(openError(path, err))
 	}
 	for _, m := range done {
 		fmt.Fprintf(p.stdout, "applied %s\n", m.Name)

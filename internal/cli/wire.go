@@ -188,13 +188,13 @@ func (s *instance) sweepOnce(ctx context.Context) {
 func (s *instance) shutDown(ctx context.Context, grace time.Duration) {
 	s.log.Info("shutting down", "grace", grace)
 	s.server.Drain()
-	patience, cancel := context.WithTimeout(ctx, grace)
+	graceCtx, cancel := context.WithTimeout(ctx, grace)
 	defer cancel()
-	if err := s.responses.Drain(patience); err != nil {
+	if err := s.responses.Drain(graceCtx); err != nil {
 		s.log.Warn("background responses were interrupted at the end of the grace period")
 	}
 	s.responses.Close() // before the gateway, which would end its turns as errors of their own
-	if err := s.gateway.Close(patience); err != nil {
+	if err := s.gateway.Close(graceCtx); err != nil {
 		s.log.Warn("streams were cut off at the end of the grace period")
 	}
 	// What is left has its last bytes to write.

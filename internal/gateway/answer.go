@@ -85,7 +85,7 @@ func (a *answer) callIDs() []string {
 }
 
 // spent notes what upstream says the run has cost.
-func (a *answer) spent(u agent.Usage) { a.usage = &u }
+func (a *answer) setUsage(u agent.Usage) { a.usage = &u }
 
 // end sends the usage and the end of the turn.
 func (a *answer) end(done agent.Done) error {

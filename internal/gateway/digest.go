@@ -120,11 +120,11 @@ func (d *digester) hashGroup(h hash.Hash, results []*agent.Message) {
 	for i := range d.calls {
 		c := &d.calls[i]
 		entry := sha256.New()
-		said, ok := d.known[callName{c.ID, c.Name}]
+		asked, ok := d.known[callName{c.ID, c.Name}]
 		if !ok {
-			said = callDigest(c)
+			asked = callDigest(c)
 		}
-		entry.Write(said[:])
+		entry.Write(asked[:])
 		if mine := answers[c.ID]; len(mine) > 0 {
 			hashResult(entry, mine[0])
 			answers[c.ID] = mine[1:]

@@ -73,7 +73,7 @@ func (t *turn) firstOutput(ctx context.Context, run agent.Run) (n nextEvent) {
 // took handles what first has waited for.
 func (t *turn) took(n nextEvent) (agent.Event, error) {
 	if n.usage != nil {
-		t.answer.spent(*n.usage)
+		t.answer.setUsage(*n.usage)
 	}
 	if n.err != nil || n.event.Kind == agent.DoneKind {
 		return n.event, n.err

@@ -25,7 +25,7 @@ func (t *turn) known(w *waiting) map[callName]Digest {
 	}
 	known := make(map[callName]Digest, len(w.asked))
 	for _, a := range w.asked {
-		known[a.callName] = a.said
+		known[a.callName] = a.digest
 	}
 	return known
 }

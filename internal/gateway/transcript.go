@@ -61,7 +61,7 @@ func transcriptBefore(messages []agent.Message, calls []string, known map[callNa
 // An askedCall is a call that the model has made since a user or system last spoke.
 type askedCall struct {
 	callName
-	said Digest // callDigest
+	digest Digest // callDigest
 }
 
 // renamed is messages with the ids of asked in its last group, instead of those that the client has given to the same
@@ -70,7 +70,7 @@ type askedCall struct {
 func renamed(messages []agent.Message, asked []askedCall) ([]agent.Message, bool) {
 	ours := make(map[Digest][]string, len(asked))
 	for _, a := range asked {
-		ours[a.said] = append(ours[a.said], a.id)
+		ours[a.digest] = append(ours[a.digest], a.id)
 	}
 	messages = slices.Clone(messages)
 	group := messages[lastGroup(messages):agent.FirstNew(messages)]
@@ -81,12 +81,12 @@ func renamed(messages []agent.Message, asked []askedCall) ([]agent.Message, bool
 		m.Calls = slices.Clone(m.Calls)
 		for j := range m.Calls {
 			c := &m.Calls[j]
-			said := callDigest(c)
-			if len(ours[said]) == 0 {
+			digest := callDigest(c)
+			if len(ours[digest]) == 0 {
 				return nil, false
 			}
-			id := ours[said][0]
-			ours[said] = ours[said][1:]
+			id := ours[digest][0]
+			ours[digest] = ours[digest][1:]
 			names[c.ID] = append(names[c.ID], id)
 			c.Arguments = withoutID(c)
 			c.ID = id

@@ -64,7 +64,7 @@ func (t *turn) do(ctx context.Context) error {
 	w := t.claim()
 	t.supersede()
 	if w != nil {
-		err := t.carryOn(ctx, w)
+		err := t.resume(ctx, w)
 		if !t.startAgain(ctx, err) {
 			return err
 		}
@@ -76,9 +76,9 @@ func (t *turn) do(ctx context.Context) error {
 		}
 		t.memory().Forget(ctx, key)
 	}
-	err := t.startAfresh(ctx)
+	err := t.startNew(ctx)
 	if t.startAgain(ctx, err) {
-		err = t.startAfresh(ctx)
+		err = t.startNew(ctx)
 	}
 	return err
 }
@@ -147,7 +147,7 @@ func (t *turn) claim() *waiting {
 	}
 	w, ok := t.g.lot.Claim(t.req.Caller.Owner, ids)
 	if !ok {
-		return t.claimBySaid()
+		return t.claimByTranscript()
 	}
 	if reason := t.mismatch(w, t.req.Messages); reason != "" {
 		t.g.cfg.Log.Info("parked run given up", "reason", reason)
@@ -158,11 +158,11 @@ func (t *turn) claim() *waiting {
 }
 
 // maxTwins is how many runs that wait after the same words are compared with a request.
-const maxTwins = 8
+const maxCandidates = 8
 
 // claimBySaid takes the one parked run that has seen what this request says, when the client has renamed its calls. With
 // several such runs it takes none, because their results could be mixed up.
-func (t *turn) claimBySaid() *waiting {
+func (t *turn) claimByTranscript() *waiting {
 	if t.g.lot.Len() == 0 {
 		return nil
 	}
@@ -176,7 +176,7 @@ func (t *turn) claimBySaid() *waiting {
 	var found *waiting
 	var messages []agent.Message
 	asked := d.asked()
-	for _, w := range t.g.lot.Find(t.req.Caller.Owner, string(asked[:]), maxTwins) {
+	for _, w := range t.g.lot.Find(t.req.Caller.Owner, string(asked[:]), maxCandidates) {
 		with, ok := renamed(t.req.Messages, w.asked)
 		if !ok || t.mismatch(w, with) != "" {
 			continue
@@ -232,9 +232,9 @@ func (t *turn) mismatch(w *waiting, messages []agent.Message) string {
 }
 
 // carryOn gives a parked run its results.
-func (t *turn) carryOn(ctx context.Context, w *waiting) error {
+func (t *turn) resume(ctx context.Context, w *waiting) error {
 	t.run, t.from = w.run, agent.ResumeParked
-	defer t.letGo()
+	defer t.closeRun()
 	req := *t.req
 	req.Messages = agent.WithoutUnusable(req.Messages)
 	t.run.Begin(t.asked, &req)
@@ -257,7 +257,7 @@ func (t *turn) continueFrom(ctx context.Context, c agent.Conversation) error {
 }
 
 // startAfresh tells a new run the whole transcript.
-func (t *turn) startAfresh(ctx context.Context) error {
+func (t *turn) startNew(ctx context.Context) error {
 	t.from = agent.ResumeNew
 	if t.newFrom > 0 {
 		t.from = agent.ResumeTranscript
@@ -276,12 +276,12 @@ func (t *turn) start(ctx context.Context, req agent.Request) error {
 		return err
 	}
 	t.run = run
-	defer t.letGo()
+	defer t.closeRun()
 	return t.pump(ctx)
 }
 
 // letGo closes the run if the turn still owns it.
-func (t *turn) letGo() {
+func (t *turn) closeRun() {
 	if t.run != nil {
 		t.run.Close()
 		t.run = nil
@@ -322,7 +322,7 @@ func (t *turn) take(ctx context.Context, e *agent.Event) (over bool, err error) 
 	case agent.Call:
 		return false, t.answer.call(e.Call)
 	case agent.UsageKind:
-		t.answer.spent(*e.Usage)
+		t.answer.setUsage(*e.Usage)
 	case agent.DoneKind:
 		if e.Done.Reason == agent.ToolCalls {
 			return true, t.finishWithCalls(ctx, e.Done)
@@ -355,7 +355,7 @@ func (t *turn) finishWithCalls(ctx context.Context, done *agent.Done) error {
 		w.asked = append(w.asked, askedCall{callName{c.ID, c.Name}, callDigest(c)})
 	}
 	asked := t.answer.seen.asked()
-	names := park.Names{Calls: w.calls, Said: string(asked[:]), Conversation: conversationOf(t.req, w.tools)}
+	names := park.Names{Calls: w.calls, Transcript: string(asked[:]), Conversation: conversationOf(t.req, w.tools)}
 	// Before the client learns that the turn is over: its results may come at once.
 	t.run = nil
 	t.g.lot.Park(t.req.Caller.Owner, names, w)

@@ -70,8 +70,8 @@ type Lot[W any] struct {
 type Names struct {
 	// Calls are the ids of the calls that it waits for, not empty. No two waiters share one.
 	Calls []string
-	// Said identifies what was said before; "" is unknown.
-	Said string
+	// Transcript identifies the transcript up to these calls; "" is unknown.
+	Transcript string
 	// Conversation names the conversation that it belongs to; "" is unknown.
 	Conversation string
 }
@@ -86,7 +86,7 @@ type kind uint8
 
 const (
 	callKind kind = iota + 1
-	saidKind
+	transcriptKind
 	conversationKind
 )
 
@@ -136,7 +136,7 @@ func (l *Lot[W]) Park(owner string, names Names, w W) {
 		p.keys = append(p.keys, k)
 		l.byCall[k] = e
 	}
-	l.share(e, key{saidKind, owner, names.Said})
+	l.share(e, key{transcriptKind, owner, names.Transcript})
 	l.share(e, key{conversationKind, owner, names.Conversation})
 	l.schedule()
 }
@@ -155,12 +155,12 @@ func (l *Lot[W]) share(e *list.Element, k key) {
 	p.keys = append(p.keys, k)
 }
 
-// Find returns the waiters that were parked for owner after said, in no order; none when there are more than most. They
+// Find returns the waiters that were parked for owner after this transcript, in no order; none when there are more than most. They
 // stay in the lot, and somebody else may claim them meanwhile: the caller may only look at what never changes in them.
-func (l *Lot[W]) Find(owner, said string, most int) []W {
+func (l *Lot[W]) Find(owner, transcript string, most int) []W {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	places := l.shared[key{saidKind, owner, said}]
+	places := l.shared[key{transcriptKind, owner, transcript}]
 	if len(places) > most {
 		return nil
 	}

@@ -162,11 +162,11 @@ func TestParkBesideClose(t *testing.T) {
 
 func TestFindLooksAndSupersedeEnds(t *testing.T) {
 	lot, ended := newLot(0)
-	lot.Park("ann", Names{Calls: []string{"c1"}, Said: "hi", Conversation: "s1"}, "one")
-	lot.Park("ann", Names{Calls: []string{"c2"}, Said: "hi", Conversation: "s2"}, "two")
+	lot.Park("ann", Names{Calls: []string{"c1"}, Transcript: "hi", Conversation: "s1"}, "one")
+	lot.Park("ann", Names{Calls: []string{"c2"}, Transcript: "hi", Conversation: "s2"}, "two")
 	lot.Park("ann", Names{Calls: []string{"c3", "c4"}}, "three")
 	lot.Park("ann", Names{Calls: []string{"c5"}}, "four")
-	lot.Park("bob", Names{Calls: []string{"c1"}, Said: "hi", Conversation: "s1"}, "bob's")
+	lot.Park("bob", Names{Calls: []string{"c1"}, Transcript: "hi", Conversation: "s1"}, "bob's")
 	for _, tc := range []struct {
 		owner, said string
 		most, want  int
