@@ -12,6 +12,8 @@ import (
 	"composer-api/internal/store"
 )
 
+// accountsCmd is what an operator does with the accounts of hosted keys. It works on the database alone,
+// also while a server runs on it.
 type accountsCmd struct {
 	List   accountsListCmd   `cmd:"" help:"List the accounts that have signed up for a hosted key."`
 	Delete accountsDeleteCmd `cmd:"" help:"Delete an account and everything that belongs to it."`
@@ -21,6 +23,7 @@ type accountsListCmd struct {
 	config.Storage `embed:""`
 }
 
+// Run prints the accounts as a table. It reads them page by page, because there may be very many.
 func (c *accountsListCmd) Run(ctx context.Context, p *process) error {
 	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
 		w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
@@ -48,6 +51,7 @@ type accountsDeleteCmd struct {
 	Yes            bool   `help:"Do it. There is no way back."`
 }
 
+// Run deletes an account, or without --yes says what would be deleted.
 func (c *accountsDeleteCmd) Run(ctx context.Context, p *process) error {
 	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
 		const hint = "'composer-api accounts list' lists them"
@@ -69,7 +73,8 @@ func (c *accountsDeleteCmd) Run(ctx context.Context, p *process) error {
 	})
 }
 
-// printable shows text that somebody else wrote without letting it steer the terminal. Nothing is shown as "-".
+// printable is text that somebody else wrote, made safe for a terminal: control characters, which could
+// steer it, are escaped. An empty text is shown as "-".
 func printable(s string) string {
 	if s == "" {
 		return "-"
@@ -81,4 +86,5 @@ func printable(s string) string {
 	return quoted
 }
 
+// timestamp is a time for people, in UTC.
 func timestamp(t time.Time) string { return t.UTC().Format(time.DateTime) + "Z" }

@@ -19,17 +19,18 @@ import (
 	"composer-api/internal/cursor/auth"
 )
 
+// bridgeCmd serves package bridgeserver, a process of its own beside the gateway.
 type bridgeCmd struct {
 	config.Bridge `embed:""`
 }
 
-// Help is the detail of --help.
+// Help is what --help prints below the command's line.
 func (bridgeCmd) Help() string {
 	return "It takes the place of the reference system's bridge, for callers that can't speak HTTP/2 in both directions. The gateway itself needs none. " +
 		"Requests may name the configured upstream and those of --allow, nothing else. The token is a variable only: CURSOR_SDK_BRIDGE_TOKEN."
 }
 
-// Run serves until ctx ends, and then lets requests in progress finish for a moment.
+// Run serves until ctx ends, and then gives requests in progress five seconds to finish.
 func (c *bridgeCmd) Run(ctx context.Context, p *process) error {
 	if err := bridgeserver.CheckAddress(c.Address(), c.Token.Reveal()); err != nil {
 		return &hinted{err, "a token is any long random text that the callers know, too"}
@@ -68,6 +69,8 @@ func (c *bridgeCmd) Run(ctx context.Context, p *process) error {
 	return nil
 }
 
+// bridgeServer is the HTTP server: HTTP/1.1, and HTTP/2 with prior knowledge. There is no WriteTimeout,
+// because an answer is a stream; bridgeserver bounds each write.
 func bridgeServer(handler http.Handler) *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)

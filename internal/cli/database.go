@@ -13,7 +13,7 @@ import (
 	"composer-api/internal/store/sqlstore"
 )
 
-// dsn is the database that the settings name: COMPOSER_DB, or a file in the user's state folder.
+// dsn names the database: COMPOSER_DB, or a file in the user's state folder.
 func dsn(p *process, c *config.Storage) (string, error) {
 	if c.DB != "" {
 		return c.DB, nil
@@ -22,7 +22,8 @@ func dsn(p *process, c *config.Storage) (string, error) {
 	return filepath.Join(dir, "composer.db"), err
 }
 
-// makeStateFolder makes the folder of the default database. That of COMPOSER_DB is somebody's to name, and to mistype.
+// makeStateFolder makes the folder of the default database. A folder that COMPOSER_DB names is not made,
+// because its name may be mistyped.
 func makeStateFolder(p *process, c *config.Storage) error {
 	if c.DB != "" {
 		return nil
@@ -34,9 +35,11 @@ func makeStateFolder(p *process, c *config.Storage) error {
 	return err
 }
 
-// openStore opens the database for serve and brings its schema up to date. A file that can't be opened is a mistake in
-// the settings, and an error. A server that can't be reached may come back: serve goes on without it for those who bring
-// their own Cursor key, and every use tries again. The caller closes it.
+// openStore opens the database for serve and brings its schema up to date. The caller closes it.
+//
+// A file that can't be opened is an error, because the settings must be wrong. A database server that
+// can't be reached is not, because it may come back: serve works without it for callers with their own
+// Cursor key, and every use of the store tries again.
 func openStore(ctx context.Context, p *process, c *config.Storage) (*sqlstore.DB, error) {
 	where, err := dsn(p, c)
 	if err != nil {
@@ -56,7 +59,8 @@ func openStore(ctx context.Context, p *process, c *config.Storage) (*sqlstore.DB
 	return db, nil
 }
 
-// withStore opens the database for the time of f, a command that can do nothing without it.
+// withStore opens the database while f runs, for a command that can do nothing without it. The schema is
+// brought up to date first.
 func withStore(ctx context.Context, p *process, c *config.Storage, f func(store.Store) error) error {
 	where, err := dsn(p, c)
 	if err != nil {
@@ -73,7 +77,7 @@ func withStore(ctx context.Context, p *process, c *config.Storage, f func(store.
 	return errors.Join(storeHint(f(db)), db.Close())
 }
 
-// newRing makes the keys that content is encrypted with; nil when ENCRYPTION_KEY isn't set.
+// newRing makes the ring of encryption keys; nil when ENCRYPTION_KEY isn't set.
 func newRing(c *config.Storage) (*seal.Ring, error) {
 	ring, err := seal.Parse(c.EncryptionKey.Reveal(), c.EncryptionKeyPrevious.Reveal())
 	var bad *seal.SecretError
@@ -83,7 +87,7 @@ func newRing(c *config.Storage) (*seal.Ring, error) {
 	return ring, err
 }
 
-// cantOpen names the file that can't be opened: SQLite doesn't.
+// openError adds the name of the file that can't be opened, which SQLite's errors don't have.
 func openError(path string, err error) error {
 	if path != "" && errors.Is(err, store.ErrUnavailable) {
 		return &hinted{fmt.Errorf("the database %s can't be opened: %w", path, err), "see that its folder is there and that both can be written, or name another file with --db or COMPOSER_DB"}
@@ -91,7 +95,8 @@ func openError(path string, err error) error {
 	return err
 }
 
-// storeHint tells the operator what to do about an error of the store.
+// storeHint adds to an error of the store what the operator can do about it. An error that has a hint
+// already stays as it is.
 func storeHint(err error) error {
 	var hint *hinted
 	switch {
@@ -107,7 +112,7 @@ func storeHint(err error) error {
 	return err
 }
 
-// notFound says in the command's words that there is no such row.
+// notFound turns store.ErrNotFound into a sentence of the command, with a hint.
 func notFound(err error, what, hint string) error {
 	if errors.Is(err, store.ErrNotFound) {
 		return &hinted{errors.New(what), hint}

@@ -11,6 +11,7 @@ import (
 	"composer-api/internal/store"
 )
 
+// keysCmd is what an operator does with hosted keys. Like accountsCmd it works on the database alone.
 type keysCmd struct {
 	List   keysListCmd   `cmd:"" help:"List the hosted keys, newest first."`
 	Revoke keysRevokeCmd `cmd:"" help:"Make a hosted key bad, at once and on every replica."`
@@ -22,6 +23,7 @@ type keysListCmd struct {
 	Account        string `help:"Only the keys of this account." placeholder:"ID"`
 }
 
+// Run prints the keys as a table. Of the key itself, only its hint exists.
 func (c *keysListCmd) Run(ctx context.Context, p *process) error {
 	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
 		keys, err := db.ListKeys(ctx, c.Account)
@@ -46,6 +48,7 @@ type keysRevokeCmd struct {
 	Key            string `arg:"" help:"The key's name, as 'keys list' shows it: key_…"`
 }
 
+// Run revokes a key. Servers notice at its next use.
 func (c *keysRevokeCmd) Run(ctx context.Context, p *process) error {
 	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
 		if err := hosted.New(hosted.Config{Store: db}).Revoke(ctx, c.Key); err != nil {
@@ -77,6 +80,7 @@ func (c *keysRotateCmd) Run(ctx context.Context, p *process) error {
 	})
 }
 
+// noKey turns store.ErrNotFound into the error for a key that doesn't exist.
 func noKey(err error, id string) error {
 	return notFound(err, fmt.Sprintf("there is no hosted key %q", id), "'composer-api keys list' lists them")
 }

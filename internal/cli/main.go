@@ -1,11 +1,15 @@
-// Package cli is the command line: the tree of subcommands, and the only place that wires packages together.
+// Package cli is the command line: the tree of subcommands, and the only place that wires packages
+// together.
 //
-// There is one file a command. A command is a struct whose tagged fields are its flags (see package config for the
-// settings that several share), with a method
+// There is one file for each command. A command is a struct whose tagged fields are its flags (see package
+// config for the settings that several commands share), with a method
 //
 //	Run(ctx context.Context, p *process) error
 //
 // and a line in [commands]. Its error is printed with a hint, if it has one: see printError.
+//
+//	composer-api: there is no hosted key "key_1"
+//	hint: 'composer-api keys list' lists them
 package cli
 
 import (
@@ -23,7 +27,7 @@ import (
 	"composer-api/internal/cursor/bridgeinstall"
 )
 
-// commands is the tree.
+// commands is the tree of commands. kong fills it in and calls Run of the one that was chosen.
 type commands struct {
 	Serve    serveCmd    `cmd:"" help:"Run the gateway."`
 	Models   modelsCmd   `cmd:"" help:"List the models that a Cursor API key may use."`
@@ -36,7 +40,8 @@ type commands struct {
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 
-// A process is what a command has of its surroundings.
+// A process is the surroundings of a command: its variables and its standard streams. Commands use these
+// instead of package os, so that tests can run them.
 type process struct {
 	env    *config.Env
 	stdin  io.Reader
@@ -51,13 +56,14 @@ const (
 	exitUsage  = 2 // the command line or a setting is wrong
 )
 
+// description is the first paragraph of --help.
 const description = "Makes Cursor's Composer models usable from every OpenAI and Anthropic client, with your own Cursor API key. Unofficial."
 
 // Main runs the command line and returns the exit code. It ends when ctx does: a server then shuts down gracefully.
 // Settings come from args, env (as os.Environ gives it) and the .dev.vars and .env files of the working directory.
 func Main(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == confinedCommand {
-		// Before anything is read: this process is about to become the bridge.
+		// Before anything else: this process is about to become the bridge.
 		return printError(stderr, bridgechild.ConfinedMain(args[1:]))
 	}
 	environment, err := config.NewEnv(env, ".")
@@ -93,7 +99,7 @@ func Main(ctx context.Context, args, env []string, stdin io.Reader, stdout, stde
 	return exitOK
 }
 
-// variables lists every variable that some command reads.
+// variables lists every variable that some command reads, for config.Env.Misspelt.
 func variables(node *kong.Node) []string {
 	names := []string{"CURSOR_API_KEY"} // see modelsCmd
 	for _, flag := range node.Flags {
@@ -107,7 +113,7 @@ func variables(node *kong.Node) []string {
 	return names
 }
 
-// usualForms turns what people try first into our commands: --version, and "help COMMAND".
+// normalizeArgs turns what people often type first into our commands: --version, and "help COMMAND".
 func normalizeArgs(args []string) []string {
 	switch {
 	case len(args) == 1 && args[0] == "--version":
@@ -138,15 +144,17 @@ func withoutCommand(err error, root *kong.Node, args []string) error {
 // helpWidth keeps the lines of --help readable on a wide terminal.
 const helpWidth = 120
 
-// A hinted error says how to mend it.
+// A hinted error has a hint that says how to fix it.
 type hinted struct {
 	error
 	hint string
 }
 
+// Unwrap returns the error without the hint.
 func (h *hinted) Unwrap() error { return h.error }
 
-// printError prints err for a person, and returns the exit code that fits it.
+// printError prints err for a person, and returns the exit code for it. An *agent.Error shows only its
+// sentence for users: its cause is for logs.
 func printError(stderr io.Writer, err error) int {
 	var (
 		setting *config.Error
@@ -172,6 +180,7 @@ func printError(stderr io.Writer, err error) int {
 	return code
 }
 
+// usageHint names the --help of the command that was typed.
 func usageHint(err *kong.ParseError) string {
 	command := "composer-api"
 	if err.Context != nil {

@@ -9,6 +9,7 @@ import (
 	"composer-api/internal/store/sqlstore"
 )
 
+// migrateCmd is for operators who want to change the schema themselves, before the new version serves.
 type migrateCmd struct {
 	Up     migrateUpCmd     `cmd:"" help:"Bring the database's schema up to date, as serve does when it starts."`
 	Status migrateStatusCmd `cmd:"" help:"List the steps of the schema and when each was applied."`
@@ -18,6 +19,7 @@ type migrateUpCmd struct {
 	config.Storage `embed:""`
 }
 
+// Run applies the pending migrations and prints them.
 func (c *migrateUpCmd) Run(ctx context.Context, p *process) error {
 	where, err := dsn(p, &c.Storage)
 	if err != nil {
@@ -44,6 +46,7 @@ type migrateStatusCmd struct {
 	config.Storage `embed:""`
 }
 
+// Run lists the migrations and changes nothing.
 func (c *migrateStatusCmd) Run(ctx context.Context, p *process) error {
 	where, err := dsn(p, &c.Storage)
 	if err != nil {

@@ -10,15 +10,17 @@ import (
 	"composer-api/internal/httpd"
 )
 
+// modelsCmd shows what a key may use and what it costs.
 type modelsCmd struct {
 	config.PublicAPI `embed:""`
 }
 
-// Help is the detail of --help.
+// Help is what --help prints below the command's line.
 func (modelsCmd) Help() string {
 	return "The key comes from the variable CURSOR_API_KEY, and is shown to Cursor's public API alone: no upstream is needed. Prices are in US dollars for a million tokens."
 }
 
+// Run prints the models as a table. The key is a variable and no argument, which other users could read.
 func (c *modelsCmd) Run(ctx context.Context, p *process) error {
 	key := p.env.Get("CURSOR_API_KEY")
 	if key == "" {

@@ -9,7 +9,8 @@ import (
 	"composer-api/internal/hosted/waitlist"
 )
 
-// outside is everything that a gateway asks of the network, but for the upstreams.
+// outside is everything that a gateway needs from the network, except for the upstreams. The demo has
+// another one, so that --demo can't reach the network by mistake.
 type outside struct {
 	fetch  fetchModels          // nil means that there is no live catalogue
 	images gateway.ImageFetcher // nil leaves images that are known by URL
@@ -17,7 +18,7 @@ type outside struct {
 	join   func(context.Context, waitlist.Entry) error
 }
 
-// demoOutside is the network of --demo: there is none.
+// demoOutside is the outside of --demo: nothing. It fails what needs the network.
 func demoOutside() outside {
 	return outside{
 		verify: func(context.Context, agent.Secret) (hosted.Person, error) {
@@ -32,6 +33,7 @@ func noSignUp(context.Context, agent.Secret) (*hosted.SignedUp, error) {
 	return nil, notInDemo("Sign-up")
 }
 
+// notInDemo is the error for what the demo doesn't have.
 func notInDemo(what string) error {
 	return agent.Errorf(agent.NotConfigured, "%s is off in the demo, which never uses the network. Start the server without --demo.", what)
 }

@@ -13,12 +13,13 @@ import (
 	"composer-api/internal/config"
 )
 
+// serveCmd is the gateway. wire.go puts it together.
 type serveCmd struct {
 	config.Config `embed:""`
 	Demo          bool `help:"Answer from the simulator's script engine, without a key and without the network. For trying things out."`
 }
 
-// Help is the detail of --help.
+// Help is what --help prints below the command's line.
 func (serveCmd) Help() string {
 	return "Every setting is a flag or a variable. A variable is taken from the environment, from .dev.vars or from .env, in this order. " +
 		"Secrets are variables only: ENCRYPTION_KEY, ENCRYPTION_KEY_PREVIOUS, CURSOR_SDK_BRIDGE_TOKEN, WAITLIST_API_TOKEN."
@@ -28,7 +29,8 @@ func (serveCmd) Help() string {
 func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	log := newLogger(p.stderr, c.LogLevel.Level)
 	limitMemory(memlimit.FromCgroup, log)
-	// First of all, so that a second gateway on the same port touches nothing, least of all the database's schema.
+	// Listen first, so that a second gateway on the same port changes nothing, least of all the
+	// database's schema.
 	listener, err := listen(ctx, string(c.Addr))
 	if err != nil {
 		return err
@@ -51,6 +53,7 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	}
 }
 
+// listen opens a TCP listener, with a hint when it can't.
 func listen(ctx context.Context, addr string) (net.Listener, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
@@ -59,6 +62,7 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 	return listener, nil
 }
 
+// upstreamsLine is the part of serve's first line that says which upstreams there are.
 func upstreamsLine(names []string) string {
 	if len(names) == 0 {
 		return "no upstream yet: type 'composer-api upstream install', or use --demo"
@@ -66,11 +70,12 @@ func upstreamsLine(names []string) string {
 	return "upstreams: " + strings.Join(names, ", ")
 }
 
+// newLogger writes to w as key=value lines.
 func newLogger(w io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
 }
 
-// local reports whether only this machine can reach addr.
+// local reports whether addr is on the loopback interface, so that only this machine can reach it.
 func local(addr net.Addr) bool {
 	tcp, ok := addr.(*net.TCPAddr)
 	return ok && tcp.IP.IsLoopback()

@@ -13,6 +13,7 @@ import (
 	"composer-api/internal/sim/script"
 )
 
+// simCmd serves package cursorsim, a fake Cursor.
 type simCmd struct {
 	Addr    config.Address `default:"127.0.0.1:8790" placeholder:"HOST:PORT" help:"Address to listen on for HTTP/1.1 and HTTP/2 in plaintext."`
 	TLSAddr config.Address `name:"tls-addr" placeholder:"HOST:PORT" help:"Address to listen on for TLS, with a self-made certificate."`
@@ -23,13 +24,14 @@ type simCmd struct {
 	Log     config.Level   `default:"warn" placeholder:"LEVEL" help:"Least important log level to print: debug, info, warn or error."`
 }
 
-// Help is the detail of --help.
+// Help is what --help prints below the command's line.
 func (simCmd) Help() string {
 	return "A fake Cursor on the real wire, for trying and testing the gateway without a key: any key is good. A prompt may hold the script that it wants played, " +
 		"in lines that begin with 'sim:'. GET /sim/runs shows what it received, GET /sim/violations what was wrong with it."
 }
 
-// Run serves until ctx ends.
+// Run serves until ctx ends. It prints the settings to use the simulator as a shell script; the line
+// "# ready" says that it is complete.
 func (c *simCmd) Run(ctx context.Context, p *process) error {
 	play, err := findScript(c.Script)
 	if err != nil {
@@ -63,7 +65,7 @@ func (c *simCmd) Run(ctx context.Context, p *process) error {
 	return cursorsim.New(cursorsim.Config{Seed: seed, Script: play, Log: log}).Serve(ctx, listeners)
 }
 
-// seed is 0, which is no misbehaviour, only when the user wants calm.
+// seed is the simulator's seed: 0, which is no misbehaviour, only with --calm.
 func (c *simCmd) seed() uint64 {
 	switch {
 	case c.Calm:

@@ -17,7 +17,7 @@ import (
 	"composer-api/internal/cursor/sdkv1"
 )
 
-// upstreamCmd sees to Cursor's published bridge, which serve drives when it is there.
+// upstreamCmd installs, shows and removes Cursor's published bridge. serve uses it if it is installed.
 type upstreamCmd struct {
 	Install upstreamInstallCmd `cmd:"" help:"Install Cursor's published bridge, so that a Cursor key is all that serve needs."`
 	Status  upstreamStatusCmd  `cmd:"" help:"Show the bridge that serve would use, and whether it works."`
@@ -28,7 +28,7 @@ type upstreamInstallCmd struct {
 	Version string `default:"${bridge_version}" placeholder:"VERSION" help:"Version of Cursor's package cursor-sdk."`
 }
 
-// Help is the detail of --help.
+// Help is what --help prints below the command's line.
 func (upstreamInstallCmd) Help() string {
 	return "Gets the package cursor-sdk from PyPI with your pip or uv, checks its SHA-256, and unpacks the bridge in it into your state folder: 59 MB to get, " +
 		"175 MB on disk. The bridge is Cursor's, not ours: it is proprietary, and Cursor's terms of service apply to it."
@@ -53,7 +53,7 @@ type upstreamStatusCmd struct {
 	config.SDKBridge `embed:""`
 }
 
-// Run shows the bridge, and starts it once to see that it works.
+// Run shows the bridge, and starts it once to see whether it works.
 func (c *upstreamStatusCmd) Run(ctx context.Context, p *process) error {
 	found, err := findBridge(p, &c.SDKBridge)
 	if err != nil {
@@ -80,13 +80,14 @@ func (c *upstreamStatusCmd) Run(ctx context.Context, p *process) error {
 	return nil
 }
 
+// noTools answers tool calls of the bridge that status starts. It runs no model, so there are none.
 func noTools(context.Context, sdkv1.CustomToolCall) sdkv1.ToolResult {
 	return sdkv1.ToolError("There are no tools.")
 }
 
 type upstreamRemoveCmd struct{}
 
-// Run removes what install has put there.
+// Run removes what install has installed.
 func (c *upstreamRemoveCmd) Run(_ context.Context, p *process) error {
 	installer, err := newInstaller(p)
 	if err != nil {
@@ -102,6 +103,7 @@ func (c *upstreamRemoveCmd) Run(_ context.Context, p *process) error {
 	return err
 }
 
+// newInstaller makes the installer for the user's state folder.
 func newInstaller(p *process) (*bridgeinstall.Installer, error) {
 	state, err := p.env.StateDir()
 	if err != nil {
@@ -110,7 +112,8 @@ func newInstaller(p *process) (*bridgeinstall.Installer, error) {
 	return &bridgeinstall.Installer{Dir: filepath.Join(state, "bridge")}, nil
 }
 
-// findBridge is the bridge that the settings name, or else the one that is installed; nil when there is none.
+// findBridge is the bridge that the settings name, else the installed one; nil when there is none. A
+// setting that names no bridge is an error; a missing installation is not.
 func findBridge(p *process, cfg *config.SDKBridge) (*bridgeinstall.Bridge, error) {
 	if cfg.Dir != "" {
 		b, err := bridgeinstall.At(cfg.Dir)
@@ -129,11 +132,12 @@ func findBridge(p *process, cfg *config.SDKBridge) (*bridgeinstall.Bridge, error
 	return nil, nil
 }
 
-// confinedCommand begins the command line of a copy of this program that confines itself and becomes the bridge. It is
-// no command for people.
+// confinedCommand is the first argument of a copy of this program that confines itself and then becomes
+// the bridge. It is not a command for people, and not in the tree.
 const confinedCommand = "confined-bridge"
 
-// confinement is how bridges are launched, nil for unconfined, and what to tell about it.
+// confinement decides how bridges are started: launcher is the command line that confines them (nil for
+// none), and how is a description for the operator.
 func confinement(cfg *config.SDKBridge) (launcher []string, how string, err error) {
 	kind := bridgechild.Confinement()
 	switch {
@@ -151,7 +155,7 @@ func confinement(cfg *config.SDKBridge) (launcher []string, how string, err erro
 	return []string{exe, confinedCommand}, kind + ": it reads the system and its own folder, and writes its private folder only", nil
 }
 
-// proxies are the variables of a proxy, which the bridge needs to reach Cursor.
+// proxies are the variables of a proxy, as NAME=value, which the bridge needs to reach Cursor.
 func proxies(p *process) []string {
 	var environ []string
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"} {
@@ -162,7 +166,8 @@ func proxies(p *process) []string {
 	return environ
 }
 
-// newSDKBridge makes the backend for the bridge that is found; nil when there is none.
+// newSDKBridge makes the backend for the bridge that is found; nil when there is none. It also deletes the
+// folders that crashed bridges have left, and starts the first bridge in the background.
 func newSDKBridge(p *process, cfg *config.Config, log *slog.Logger) (*sdkbridge.Backend, error) {
 	found, err := findBridge(p, &cfg.SDKBridge)
 	if err != nil {

@@ -21,17 +21,18 @@ import (
 	"composer-api/internal/gateway/catalog"
 )
 
-// unconfigured is what a request is told when there is no backend for it.
+// unconfigured is the error message for a request when there is no backend for it.
 const unconfigured = "No upstream is configured for this address. Install Cursor's bridge with 'composer-api upstream install' and start " +
 	"the server again, or start it with --demo to try it without Cursor."
 
-// upstreams are the backends that are on, and which of them the routes of OpenCode ask for.
+// upstreams are the backends in use, and the names of those for the routes of OpenCode.
 type upstreams struct {
 	backends             []agent.Backend // the one of /v1 first
 	openCodeV2, openCode string
 }
 
-// names is for the line that serve begins with. The chat endpoint's second name is left out.
+// names are the backends' names, for the line that serve prints first. The chat endpoint's second name is
+// left out.
 func (u *upstreams) names() []string {
 	var names []string
 	for _, b := range u.backends {
@@ -48,13 +49,19 @@ const (
 	openCodeName = "opencode"
 )
 
-// demoUpstreams is what answers with --demo: nothing else, so that no answer can be mistaken for a model's.
+// demoUpstreams is the only backend of --demo, so that no answer can be mistaken for a model's.
 func demoUpstreams() *upstreams {
 	b := demo.New(nil)
 	return &upstreams{backends: []agent.Backend{b}, openCodeV2: b.Name(), openCode: b.Name()}
 }
 
-// newUpstreams makes the upstreams that are configured.
+// newUpstreams makes the backends that are configured. The order decides which serves /v1: the first.
+//
+//	sdkbridge    if COMPOSER_UPSTREAM asks for it, or if nothing else is configured and it is installed
+//	chat         if COMPOSER_UPSTREAM asks for it
+//	localagent   if CURSOR_LOCAL_AGENT_ENDPOINT is set
+//	chat         if CURSOR_CHAT_ENDPOINT is set
+//	bridge       if CURSOR_SDK_BRIDGE_URL is set, for /opencodev2 only
 func newUpstreams(p *process, cfg *config.Config, auth *auth.Client, log *slog.Logger) (*upstreams, error) {
 	u := &upstreams{openCodeV2: localAgentName, openCode: openCodeName}
 	roots, err := rootCAs(cfg.CAFile)
@@ -103,7 +110,7 @@ func newUpstreams(p *process, cfg *config.Config, auth *auth.Client, log *slog.L
 	return u, nil
 }
 
-// close closes the backends that hold something. The gateway must be closed before.
+// close closes the backends that need it. The gateway must be closed before, because it owns their runs.
 func (u *upstreams) close() error {
 	var errs []error
 	for _, b := range u.backends {
@@ -114,6 +121,7 @@ func (u *upstreams) close() error {
 	return errors.Join(errs...)
 }
 
+// newLocalAgent makes the backend for Cursor's local-agent endpoint.
 func newLocalAgent(cfg *config.Config, auth *auth.Client, roots *x509.CertPool, log *slog.Logger) (agent.Backend, error) {
 	b, err := localagent.New(localagent.Config{
 		Endpoint: cfg.LocalAgentURL(), ClientVersion: cfg.SDKClientVersion, Auth: auth,
@@ -144,8 +152,8 @@ func newChat(cfg *config.Config, auth *auth.Client, roots *x509.CertPool, log *s
 	return chat.New(c), chat.New(forced), nil
 }
 
-// newHTTPClient makes the client for everything but completions: the environment's proxy, and the certificate
-// authorities of file, if any, beside the system's.
+// newHTTPClient makes the client for everything but completions. It uses the environment's proxy, and
+// trusts the certificate authorities in file, if there is one, besides the system's.
 func newHTTPClient(file string) (*http.Client, error) {
 	roots, err := rootCAs(file)
 	if err != nil {
@@ -161,7 +169,8 @@ func newAuth(api *config.PublicAPI, backendBase config.BaseURL, client *http.Cli
 	return auth.New(auth.Config{BackendBase: string(backendBase), APIBase: string(api.APIBase), HTTP: client})
 }
 
-// rootCAs is the system's certificate authorities and those of file; nil, which means the system's, without a file.
+// rootCAs is the certificate authorities of the system and of file. Without a file it is nil, which
+// crypto/tls takes for the system's.
 func rootCAs(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
@@ -172,7 +181,7 @@ func rootCAs(file string) (*x509.CertPool, error) {
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
-		pool = x509.NewCertPool() // Windows of old: the file is all there is
+		pool = x509.NewCertPool() // an old Windows, where only the file's count
 	}
 	if !pool.AppendCertsFromPEM(pem) {
 		return nil, &config.Error{Name: "COMPOSER_CA_FILE", Problem: "holds no certificate", Hint: "give a file with certificates in PEM form"}
@@ -180,10 +189,11 @@ func rootCAs(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// A fetchModels asks upstream for the models that a key may use.
+// A fetchModels asks upstream for the models that a key may use. Errors are *agent.Error.
 type fetchModels = func(context.Context, agent.Secret) ([]catalog.Listed, error)
 
-// modelsFrom puts what cursorauth reads into the catalogue's words.
+// modelsFrom translates the models of package auth into those of package catalog, which don't know each
+// other.
 func modelsFrom(auth *auth.Client) fetchModels {
 	return func(ctx context.Context, key agent.Secret) ([]catalog.Listed, error) {
 		models, err := auth.Models(ctx, key)

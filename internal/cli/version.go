@@ -11,6 +11,7 @@ import (
 // version is set by the linker for a release; see the Makefile.
 var version string
 
+// versionCmd prints the version and the platform.
 type versionCmd struct{}
 
 func (versionCmd) Run(_ context.Context, p *process) error {
@@ -18,7 +19,7 @@ func (versionCmd) Run(_ context.Context, p *process) error {
 	return err
 }
 
-// buildVersion is the release's version, else what Go knows of the checkout that it was built from.
+// buildVersion is the release's version, else the version that Go has recorded for the build.
 func buildVersion() string {
 	if version != "" {
 		return version

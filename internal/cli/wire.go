@@ -32,7 +32,8 @@ import (
 	"composer-api/internal/store/sqlstore"
 )
 
-// An instance is everything that serve runs.
+// An instance is everything that serve runs. It owns all of its fields; shutDown closes them, in the order
+// that the users of each are closed before it.
 type instance struct {
 	log       *slog.Logger
 	store     store.Store
@@ -44,7 +45,12 @@ type instance struct {
 	stopSweep context.CancelFunc
 }
 
-// wire makes an instance that will listen on addr. The caller shuts it down.
+// wire makes an instance that will listen on addr. The caller shuts it down. It is the one place where the
+// packages meet:
+//
+//	httpd ──► surfaces ──► hosted.Record ──► gateway ──► backends
+//	  │          │              │               │
+//	  └──────────┴──────────────┴───────────────┴──► store: bounded ──► sealed ──► sqlstore
 func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr net.Addr) (*instance, error) {
 	client, err := newHTTPClient(c.CAFile)
 	if err != nil {
@@ -118,6 +124,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 	return s, nil
 }
 
+// newUpstreams makes the demo's backend or the configured ones.
 func (c *serveCmd) newUpstreams(p *process, auth *auth.Client, log *slog.Logger) (*upstreams, error) {
 	if c.Demo {
 		return demoUpstreams(), nil
@@ -125,7 +132,7 @@ func (c *serveCmd) newUpstreams(p *process, auth *auth.Client, log *slog.Logger)
 	return newUpstreams(p, &c.Config, auth, log)
 }
 
-// aliases puts the settings into the catalogue's words.
+// aliases translates the setting into the catalogue's type.
 func aliases(all config.Aliases) []catalog.Alias {
 	var list []catalog.Alias
 	for _, a := range all {
@@ -134,7 +141,7 @@ func aliases(all config.Aliases) []catalog.Alias {
 	return list
 }
 
-// verify asks Cursor whose key it is.
+// verify asks Cursor who a key belongs to, for sign-up.
 func verify(auth *auth.Client) func(context.Context, agent.Secret) (hosted.Person, error) {
 	return func(ctx context.Context, key agent.Secret) (hosted.Person, error) {
 		me, err := auth.Me(ctx, key)
@@ -147,6 +154,7 @@ func verify(auth *auth.Client) func(context.Context, agent.Secret) (hosted.Perso
 	}
 }
 
+// newWaitlist makes the client of the operator's waiting list.
 func newWaitlist(cfg *config.Accounts, client *http.Client) *waitlist.Client {
 	return waitlist.New(waitlist.Config{
 		URL: string(cfg.WaitlistURL), FallbackURL: string(cfg.WaitlistFallbackURL),
@@ -154,10 +162,11 @@ func newWaitlist(cfg *config.Accounts, client *http.Client) *waitlist.Client {
 	})
 }
 
-// sweepEvery is how often what has expired is thrown away.
+// sweepEvery is how often rows that have expired are deleted.
 const sweepEvery = 5 * time.Minute
 
-// sweep throws away what has expired, now and then, until shutDown.
+// sweep deletes expired rows at intervals, in a goroutine that ends with shutDown. A failure is logged and
+// tried again at the next interval.
 func (s *instance) sweep(ctx context.Context) {
 	ctx, s.stopSweep = context.WithCancel(ctx)
 	s.swept = make(chan struct{})
@@ -197,7 +206,7 @@ func (s *instance) shutDown(ctx context.Context, grace time.Duration) {
 	if err := s.gateway.Close(graceCtx); err != nil {
 		s.log.Warn("streams were cut off at the end of the grace period")
 	}
-	// What is left has its last bytes to write.
+	// Turns that were cut off have an error to write.
 	const lastBytes = 2 * time.Second
 	closing, cancel := context.WithTimeout(ctx, lastBytes)
 	defer cancel()

@@ -5,11 +5,11 @@ import (
 	"composer-api/internal/gateway/catalog"
 )
 
-// An answer is what the client has been given in one turn. It owns the sink: everything that the client gets passes
-// through it and is noted, so that the next request can be compared with it.
+// An answer is what the client has been given in one turn. It owns the sink: everything that the client gets
+// passes through it and is recorded, so that the next request can be compared with it.
 //
-// It is used by one goroutine. Errors of its methods mean that the client can't be reached or that the answer is too large,
-// and end the turn.
+// It is used by one goroutine. Errors of its methods mean that the client can't be reached or that the answer
+// is too large, and end the turn.
 type answer struct {
 	sink agent.Sink
 	req  *agent.Request
@@ -19,20 +19,20 @@ type answer struct {
 
 	seen    *digester        // the transcript as the model has seen it, this answer included
 	calls   []agent.ToolCall // given to the client
-	usage   *agent.Usage     // what upstream said; nil until it has
-	written int              // bytes of text, thinking and arguments, for when upstream says no usage
+	usage   *agent.Usage     // what upstream has reported; nil until it has
+	written int              // bytes of text, thinking and arguments, for when upstream reports no usage
 	out     agent.Event      // what the sink is being given; here, so that an event costs no allocation
 }
 
-// newAnswer makes the answer to req. seen is the digest of req's messages; the answer goes on with it.
+// newAnswer makes the answer to req. seen is the digest of req's messages, to which the answer is added.
 func newAnswer(req *agent.Request, sink agent.Sink, seen *digester) *answer {
 	return &answer{req: req, sink: sink, seen: seen}
 }
 
-// restart forgets what the failed run has said. The client must have got nothing of it but thinking.
+// restart forgets what a failed run has reported. The client must have got nothing of it but thinking.
 func (a *answer) restart() { a.usage = nil }
 
-// accept tells the sink that the run is on, unless an earlier attempt of this turn has.
+// accept tells the sink that upstream has accepted the run, unless an earlier attempt of this turn has done so.
 func (a *answer) accept(how agent.Accepted) error {
 	if a.accepted {
 		return nil
@@ -41,7 +41,7 @@ func (a *answer) accept(how agent.Accepted) error {
 	return clientGone(a.sink.Accept(how))
 }
 
-// piece gives a piece of text or thinking.
+// piece gives the client a piece of text or thinking.
 func (a *answer) piece(kind agent.Kind, text []byte) error {
 	if kind != agent.Reasoning { // clients send a refusal back as text
 		a.seen.assistantText(text)
@@ -52,7 +52,7 @@ func (a *answer) piece(kind agent.Kind, text []byte) error {
 	return a.event(agent.Event{Kind: kind, Text: text})
 }
 
-// call gives a call.
+// call gives the client a call.
 func (a *answer) call(c *agent.ToolCall) error {
 	a.calls = append(a.calls, *c)
 	a.seen.call(*c)
@@ -75,7 +75,7 @@ func (a *answer) wrote(n int) error {
 	return nil
 }
 
-// callIDs are the ids of the calls that were given.
+// callIDs are the ids of the calls that the client has been given.
 func (a *answer) callIDs() []string {
 	var ids []string
 	for _, c := range a.calls {
@@ -84,7 +84,7 @@ func (a *answer) callIDs() []string {
 	return ids
 }
 
-// spent notes what upstream says the run has cost.
+// setUsage records what upstream reports about the cost of the run.
 func (a *answer) setUsage(u agent.Usage) { a.usage = &u }
 
 // end sends the usage and the end of the turn.
@@ -100,7 +100,7 @@ func (a *answer) end(done agent.Done) error {
 	return a.flush()
 }
 
-// usageOrEstimate is what upstream said, or else our own count.
+// usageOrEstimate is what upstream has reported, or else our own count.
 func (a *answer) usageOrEstimate() agent.Usage {
 	if a.usage != nil {
 		return *a.usage
@@ -108,6 +108,7 @@ func (a *answer) usageOrEstimate() agent.Usage {
 	return agent.Usage{Input: agent.EstimatePrompt(a.req), Output: agent.EstimateTokens(a.written), Estimated: true}
 }
 
+// event passes an event to the sink. From here on the turn can't start again with another run.
 func (a *answer) event(e agent.Event) error {
 	a.emitted = true
 	a.out = e
@@ -117,7 +118,7 @@ func (a *answer) event(e agent.Event) error {
 // flush sends what the sink has buffered.
 func (a *answer) flush() error { return clientGone(a.sink.Flush()) }
 
-// clientGone marks an error of the sink as the client's leaving.
+// clientGone turns an error of the sink into Canceled: the client has left.
 func clientGone(err error) error {
 	if err == nil {
 		return nil

@@ -14,19 +14,23 @@ import (
 	"composer-api/internal/agent"
 )
 
-// A Digest identifies a conversation by all that was said in it. Two transcripts have the same digest when a model
-// that has seen the one has seen the other.
+// A Digest identifies a conversation by its content. Two transcripts have the same digest when a model that has
+// seen one has in effect seen the other. See decisions/0009.
 type Digest [sha256.Size]byte
 
-// A digester hashes a transcript as it grows, message by message and, for the answer that is being streamed, piece by
-// piece.
+// A digester hashes a transcript as it grows, message by message and, for the answer that is being streamed,
+// piece by piece.
 //
-// Clients don't echo an answer byte for byte: one surface sends text and calls in one message and another in several,
-// with results in between or after, white space trimmed, arguments formatted anew. So everything between two user or
-// system messages counts as one group, of which only what matters is hashed: the text without its white space, and the
-// calls with canonical arguments, each with its result, in an order that depends on nothing else. Some clients rename
-// the calls, so ids only say which result belongs to which call. What users and systems say is hashed as it is. Thinking
-// is left out: most clients don't send it back.
+// Clients don't send an answer back byte for byte: one surface has text and calls in one message and another in
+// several, with results in between or after, white space trimmed, arguments formatted differently. So everything
+// between two messages of a user or system counts as one group:
+//
+//	system, user     hashed as they are
+//	a group          the text of the model, without white space
+//	                 each call (name, canonical arguments) with its result, in sorted order
+//
+// Some clients rename the calls, so ids only say which result belongs to which call. Thinking is left out, because
+// most clients don't send it back.
 type digester struct {
 	done hash.Hash // groups and messages that are complete
 
@@ -43,10 +47,10 @@ type digester struct {
 
 // A callName is what a call keeps when a client rewrites its arguments.
 type callName struct{ id, tool string }
-
+// newDigester makes the digester of an empty transcript.
 func newDigester() *digester { return &digester{done: sha256.New()} }
 
-// message adds a whole message. m must not change until the digester is done with.
+// message adds a whole message. m must not be changed until the digester is no longer used.
 func (d *digester) message(m *agent.Message) {
 	switch m.Role {
 	case agent.Assistant:
@@ -81,6 +85,7 @@ func (d *digester) assistantText(text []byte) {
 	d.text.Write(d.scratch)
 }
 
+// isSpace reports whether a byte is white space that a client may have trimmed.
 func isSpace(b byte) bool { return b == ' ' || b == '\n' || b == '\t' || b == '\r' }
 
 // call adds a call of the answer.
@@ -89,10 +94,11 @@ func (d *digester) call(c agent.ToolCall) { d.calls = append(d.calls, c) }
 // sum is the digest of everything so far. More may be added afterwards.
 func (d *digester) sum() Digest { return d.with(d.results) }
 
-// asked is the digest of everything so far without the results of the group that is open: what a run that waits for
-// some of them is found by.
+// asked is the digest of everything so far, but without the results of the open group: a run that waits for some of
+// those results is found by it.
 func (d *digester) asked() Digest { return d.with(nil) }
 
+// with is the digest of everything so far, with these results for the calls of the open group.
 func (d *digester) with(results []*agent.Message) Digest {
 	whole := sha256.New()
 	whole.Write(d.done.Sum(nil))
@@ -100,13 +106,13 @@ func (d *digester) with(results []*agent.Message) Digest {
 	return Digest(whole.Sum(nil))
 }
 
-// closeGroup moves the open group to what is complete.
+// closeGroup adds the open group to what is complete, and opens an empty one.
 func (d *digester) closeGroup() {
 	d.hashGroup(d.done, d.results)
 	d.text, d.calls, d.results = nil, nil, nil
 }
 
-// hashGroup writes the open group, with these results, to h: nothing when it is empty.
+// hashGroup writes the open group, with these results, to h; nothing when it is empty.
 func (d *digester) hashGroup(h hash.Hash, results []*agent.Message) {
 	if d.text != nil {
 		h.Write([]byte{byte(agent.Assistant)})
@@ -154,12 +160,14 @@ func callDigest(c *agent.ToolCall) Digest {
 	return Digest(h.Sum(nil))
 }
 
+// hashResult writes a tool's result to h.
 func hashResult(h hash.Hash, m *agent.Message) {
 	h.Write([]byte{'r', errorFlag(m)})
 	hashParts(h, m.Parts)
 }
 
-// withoutID is the call's arguments without a member "id" that is the call's own id: n8n adds it to what it sends back.
+// withoutID is the call's arguments without a member "id" that equals the call's own id: n8n adds one to what it sends
+// back.
 func withoutID(c *agent.ToolCall) []byte {
 	if c.ID == "" || !bytes.Contains(c.Arguments, []byte(c.ID)) {
 		return c.Arguments
@@ -188,9 +196,9 @@ func errorFlag(m *agent.Message) byte {
 	return 0
 }
 
-// canonical is the one form of a JSON value, whatever its spelling (RFC 8785), but for whole numbers: they keep all
-// their digits, because RFC 8785 would round those above 2^53 and ids are often larger. Bytes that are no JSON stay as
-// they are.
+// canonical is the canonical form of a JSON value (RFC 8785), whatever its spelling, with one exception: whole numbers
+// keep all their digits. RFC 8785 would round those above 2^53, and ids are often larger. Bytes that are not JSON stay
+// as they are.
 func canonical(raw []byte) string {
 	v := jsontext.Value(slices.Clone(raw))
 	if v.Canonicalize(jsontext.CanonicalizeRawInts(false)) != nil {
@@ -199,15 +207,16 @@ func canonical(raw []byte) string {
 	return string(v)
 }
 
+// hashParts writes the parts of a message to h. Every part begins with its kind, so that none can be taken for another.
 func hashParts(h hash.Hash, parts []agent.Part) {
 	h.Write(binary.AppendUvarint(nil, uint64(len(parts))))
 	for _, p := range parts {
 		switch {
 		case p.Image == nil:
-			h.Write([]byte{'t'}) // every part begins with its kind, so that none can be taken for another
+			h.Write([]byte{'t'})
 			hashString(h, p.Text)
 		case p.Image.URL != "":
-			// What a URL gives may differ from one fetch to the next; what the client said is the URL.
+			// What a URL returns may differ from one fetch to the next, but the client has sent the URL.
 			h.Write([]byte{'u'})
 			hashString(h, p.Image.URL)
 		case p.Image.Original != nil:
@@ -221,14 +230,14 @@ func hashParts(h hash.Hash, parts []agent.Part) {
 	}
 }
 
-// hashString writes s with its length before it, so that no two sequences of strings hash alike.
+// hashString writes s with its length before it, so that no two sequences of strings have the same hash.
 func hashString(h hash.Hash, s string) {
 	h.Write(binary.AppendUvarint(nil, uint64(len(s))))
 	h.Write([]byte(s))
 }
 
-// toolsDigest identifies the tools that a run was opened with, in whatever order: clients that gather them from several
-// servers send them as they come.
+// toolsDigest identifies the tools that a run was opened with, in any order: clients that collect them from several
+// servers send them in the order in which these answer.
 func toolsDigest(tools []agent.Tool) Digest {
 	h := sha256.New()
 	byName := func(a, b agent.Tool) int { return cmp.Compare(a.Name, b.Name) }

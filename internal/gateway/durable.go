@@ -14,9 +14,10 @@ import (
 
 // DurableConfig is what NewDurableMemory needs.
 type DurableConfig struct {
-	// Store keeps the conversations. What it is given is not encrypted here.
+	// Store keeps the conversations. Encrypting them is the store's business.
 	Store store.Conversations
-	// Backends read back what they wrote; those that are no agent.Restorer have no durable memory.
+	// Backends decode their own conversations. Those that are not an agent.Restorer have no durable
+	// memory.
 	Backends []agent.Backend
 	// Age is how long a conversation is kept; 0 means 30 days.
 	Age time.Duration
@@ -24,7 +25,8 @@ type DurableConfig struct {
 	Log *slog.Logger
 }
 
-// NewDurableMemory makes a Memory that outlives the process. A store that fails is a memory that forgets: turns go on.
+// NewDurableMemory makes a Memory that outlives the process. When the store fails, the memory has forgotten, and turns
+// go on.
 func NewDurableMemory(cfg DurableConfig) Memory {
 	cfg.Age = cmp.Or(cfg.Age, 30*24*time.Hour)
 	if cfg.Log == nil {
@@ -39,11 +41,13 @@ func NewDurableMemory(cfg DurableConfig) Memory {
 	return m
 }
 
+// A durable memory has no state but the store. It may be used concurrently.
 type durable struct {
 	cfg       DurableConfig
 	restorers map[string]agent.Restorer
 }
 
+// Recall implements Memory.
 func (m *durable) Recall(ctx context.Context, key MemoryKey) (agent.Conversation, bool) {
 	r := m.restorers[key.Upstream]
 	if r == nil {
@@ -62,6 +66,7 @@ func (m *durable) Recall(ctx context.Context, key MemoryKey) (agent.Conversation
 	return c, true
 }
 
+// Remember implements Memory. It does nothing for backends that can't restore a conversation.
 func (m *durable) Remember(ctx context.Context, key MemoryKey, c agent.Conversation) {
 	if m.restorers[key.Upstream] == nil {
 		return
@@ -76,18 +81,19 @@ func (m *durable) Remember(ctx context.Context, key MemoryKey, c agent.Conversat
 	m.failed("remember", err)
 }
 
+// Forget implements Memory.
 func (m *durable) Forget(ctx context.Context, key MemoryKey) {
 	m.failed("forget", m.cfg.Store.DeleteConversation(ctx, key.Owner, key.Upstream, key.hash()))
 }
 
-// failed logs what went wrong, if anything did. A conversation that isn't there is nothing wrong.
+// failed logs err, if there is one. That a conversation isn't there is no failure.
 func (m *durable) failed(doing string, err error) {
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		m.cfg.Log.Warn("conversation memory", "doing", doing, "err", err)
 	}
 }
 
-// hash names the key in a store. Owner and upstream are columns of their own.
+// hash is the key's name in a store. Owner and upstream are columns of their own.
 func (k MemoryKey) hash() []byte {
 	h := sha256.New()
 	hashString(h, k.Model)

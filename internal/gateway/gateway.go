@@ -1,9 +1,16 @@
-// Package gateway carries out one turn: it claims the run that waits for the request's tool results, or continues the
-// conversation that upstream still has, or starts afresh from the transcript; pumps the run's events into the
-// surface's encoder; and then parks the run, remembers the conversation, or closes it.
+// Package gateway carries out one turn: it finds the run that answers, passes the run's events to the surface's encoder,
+// and then parks the run, remembers the conversation, or closes it.
 //
-// Everything here can be lost at any time (the process restarts, a run expires, the next request reaches another
-// replica) without the client noticing: the transcript that it sends is always enough to start again.
+//	a parked run waits for these tool results     claim ──► Resume
+//	upstream still has the conversation           recall ──► Start with the new messages
+//	neither, or it failed early                   Start with the whole transcript
+//
+//	events … Done(tool calls)                     park
+//	events … Done(stop)                           remember, close
+//	an error                                      close
+//
+// Everything here can be lost at any time (the process restarts, a run expires, the next request reaches another replica)
+// without the client noticing: the transcript that it sends is always enough to start again.
 package gateway
 
 import (
@@ -31,7 +38,7 @@ type ImageFetcher interface {
 
 // Config is what a Gateway needs.
 type Config struct {
-	// Backends are the upstreams by their names; the first is what requests get that ask for none.
+	// Backends are the upstreams by their names; the first serves requests that name none.
 	Backends []agent.Backend
 	// Catalog resolves model names. Nil means Composer's own models.
 	Catalog *catalog.Catalog
@@ -51,13 +58,15 @@ type Config struct {
 	Sessions store.Sessions
 	// Images prepares the images of a request. Nil leaves them as they came.
 	Images ImageFetcher
-	// Unconfigured is what a request is told when there is no backend for it: which variables to set.
+	// Unconfigured is the error message for a request when there is no backend for it: which variables
+	// to set.
 	Unconfigured string
-	// Log receives what happens to runs, never what they say. Nil discards it.
+	// Log receives what happens to runs, never their content. Nil discards it.
 	Log *slog.Logger
 }
 
-// A Gateway carries out turns. Its methods may be called concurrently.
+// A Gateway carries out turns. Its methods may be called concurrently. It owns the parked runs; each run in a turn is
+// owned by that turn.
 type Gateway struct {
 	cfg    Config
 	lot    *park.Lot[*waiting]
@@ -65,8 +74,9 @@ type Gateway struct {
 	layer  *control.Layer
 	probes map[string]*probe // by the backend's name; never changed
 
-	stop   context.CancelFunc // ends the turns that outlive Close's patience
-	ctx    context.Context    // done when stop was called
+	// stop ends the turns that have not finished when Close's context ends; ctx is done then.
+	stop   context.CancelFunc
+	ctx    context.Context // done when stop was called
 	mu     sync.Mutex
 	closed bool
 	turns  sync.WaitGroup
@@ -104,7 +114,7 @@ func (g *Gateway) Turn(ctx context.Context, req *agent.Request, sink agent.Sink)
 	// held is let go of by then.
 	defer agent.CatchPanic(func(panicked *agent.Error) {
 		err = panicked
-		g.cfg.Log.Error("a turn panicked", "err", err)
+			g.cfg.Log.Error("a turn panicked", "err", err)
 	})
 	if !g.enter() {
 		return &agent.Error{Code: agent.Overloaded, Message: "The server is shutting down. Please try again.", RetryAfter: time.Second}
@@ -137,8 +147,8 @@ func (g *Gateway) Turn(ctx context.Context, req *agent.Request, sink agent.Sink)
 // parked is how many runs wait for tool results now.
 func (g *Gateway) parked() int { return g.lot.Len() }
 
-// Close takes no more turns, ends the runs that wait, and waits for the turns that are on. When ctx ends first, those
-// are cut off, and ctx's error is returned.
+// Close takes no more turns, ends the parked runs, and waits for the turns in progress. When ctx ends first, those are cut
+// off with errStopped, and ctx's error is returned. It may be called once.
 func (g *Gateway) Close(ctx context.Context) error {
 	g.mu.Lock()
 	g.closed = true
@@ -162,6 +172,7 @@ func (g *Gateway) Close(ctx context.Context) error {
 	return err
 }
 
+// enter counts a turn, unless the gateway is closed. mu makes sure that no turn is counted after Close began to wait.
 func (g *Gateway) enter() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -172,6 +183,7 @@ func (g *Gateway) enter() bool {
 	return true
 }
 
+// backend finds a backend by its name; "" is the first.
 func (g *Gateway) backend(name string) (agent.Backend, error) {
 	for _, b := range g.cfg.Backends {
 		if name == "" || b.Name() == name {
@@ -199,8 +211,7 @@ func (g *Gateway) memoryFor(req *agent.Request) Memory {
 // errStopped is the cause of a turn that Close cut off.
 var errStopped = &agent.Error{Code: agent.Overloaded, Message: "The server was shut down before the answer was complete. Please try again.", RetryAfter: time.Second}
 
-// turnError is the error that the client of a failed turn is told: the end of its context explains whatever came
-// after.
+// turnError is the error for the client of a failed turn. If its context has ended, that explains whatever came after.
 func turnError(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		return agent.AsError(err)

@@ -10,9 +10,9 @@ import (
 	"composer-api/internal/lru"
 )
 
-// A Memory remembers upstream conversations under what was said in them, so that the next request of the same client
-// continues one with only its new message. It forgets whenever it likes: a miss costs tokens, not correctness.
-// Its methods may be called concurrently.
+// A Memory remembers upstream conversations by their content, so that the next request of the same client continues one
+// with only its new message. It may forget at any time: a miss costs tokens, not correctness. Its methods may be called
+// concurrently. They have no errors; a memory that fails behaves as if it had forgotten.
 type Memory interface {
 	// Recall returns the conversation that was remembered under key.
 	Recall(ctx context.Context, key MemoryKey) (agent.Conversation, bool)
@@ -22,8 +22,8 @@ type Memory interface {
 	Forget(ctx context.Context, key MemoryKey)
 }
 
-// A MemoryKey says whose conversation it is and what was said. Nothing in it is a prefix of anything: conversations
-// that merely begin alike have different keys.
+// A MemoryKey says whose conversation it is and what its transcript is. It is compared as a whole: conversations that
+// merely begin alike have different keys.
 type MemoryKey struct {
 	Owner      string
 	Upstream   string // the backend that can continue it
@@ -39,7 +39,7 @@ type memoryLimits struct {
 	Age   time.Duration // since it was last used; 6 hours
 }
 
-// newMemory makes a Memory that lives in this process and keeps what was used last.
+// newMemory makes a Memory in this process that keeps what was used last.
 func newMemory(limits memoryLimits) Memory {
 	limits.Count = cmp.Or(limits.Count, 10_000)
 	limits.Bytes = cmp.Or(limits.Bytes, 256<<20)
@@ -47,6 +47,7 @@ func newMemory(limits memoryLimits) Memory {
 	return &memory{kept: lru.New[MemoryKey, agent.Conversation](lru.Limits{Count: limits.Count, Bytes: limits.Bytes, Age: limits.Age})}
 }
 
+// memory is a Memory in this process. mu protects the cache, which has no lock of its own.
 type memory struct {
 	mu   sync.Mutex
 	kept *lru.Cache[MemoryKey, agent.Conversation]
@@ -71,13 +72,14 @@ func (m *memory) Forget(_ context.Context, key MemoryKey) {
 	m.kept.Delete(key)
 }
 
-// storeTimeout bounds each access to what is written down. A store that hangs costs a turn this much, not its answer,
+// storeTimeout bounds each access to the store during a turn. A store that hangs costs a turn this much, not its answer,
 // and doesn't hold up the shutdown.
 const storeTimeout = 2 * time.Second
 
-// tiered puts a Memory in this process before one that is written down.
+// tiered is two Memories: near is in this process and asked first, far is in the store.
 type tiered struct{ near, far Memory }
 
+// Recall implements Memory. What far has is also kept in near.
 func (t tiered) Recall(ctx context.Context, key MemoryKey) (agent.Conversation, bool) {
 	if c, ok := t.near.Recall(ctx, key); ok {
 		return c, true

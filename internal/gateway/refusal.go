@@ -8,11 +8,13 @@ import (
 )
 
 const (
-	// refusalGrace is how long the client's headers wait for upstream to refuse what it has accepted. Upstream says on
-	// an accepted stream, usually at once, that a limit is reached or a model is blocked; within this time that still
-	// becomes an honest status. What takes longer to speak is thinking, and the client should see that it is connected.
+	// refusalGrace is how long the client's headers wait for upstream to refuse what it has accepted.
+	// Upstream reports on an accepted stream, usually at once, that a limit is reached or a model is
+	// blocked; within this time that can still become an HTTP status. If nothing comes, the model is
+	// thinking, and the client should see that it is connected. See decisions/0007.
 	refusalGrace = 100 * time.Millisecond
-	// refusalLimit is how long they wait at most, while the backend tries again what upstream has refused.
+	// refusalLimit is how long the headers wait at most, while the backend retries what upstream has
+	// refused.
 	refusalLimit = 3 * time.Second
 	// parkedGrace is refusalGrace for a run that was parked. It may have died in the meantime, and a backend notices a
 	// dead connection only when its stall timeout (30 s by default) is over. The turn then starts again, and the headers
@@ -20,15 +22,15 @@ const (
 	parkedGrace = 40 * time.Second
 )
 
-// A nextEvent is what a run's Next gave.
+// A nextEvent is the result of a run's Next, in another goroutine.
 type nextEvent struct {
 	event agent.Event
 	usage *agent.Usage // what came before it; nil when nothing did
 	err   error
 }
 
-// first waits for the turn's first output. The client learns with it that the run is on, or when the time for a refusal
-// is over; with an end that comes first it learns it from the end. Usage is no output.
+// first waits for the turn's first output. The client's headers are sent with it, or when the time for a refusal is over. If
+// the run ends before that, its end decides what the client gets. Usage is no output.
 //
 // A goroutine reads meanwhile. It ends before first returns.
 func (t *turn) first(ctx context.Context) (agent.Event, error) {
@@ -70,7 +72,7 @@ func (t *turn) firstOutput(ctx context.Context, run agent.Run) (n nextEvent) {
 	}
 }
 
-// took handles what first has waited for.
+// took handles what first has waited for, in the turn's own goroutine.
 func (t *turn) took(n nextEvent) (agent.Event, error) {
 	if n.usage != nil {
 		t.answer.setUsage(*n.usage)
@@ -81,8 +83,8 @@ func (t *turn) took(n nextEvent) (agent.Event, error) {
 	return n.event, t.accept()
 }
 
-// graceLeft is how much of refusalGrace is left for a run that had some time already: none, unless it has begun again
-// since.
+// graceLeft is how much of refusalGrace is left for a run that had some time already: none, unless the backend has started it
+// again since.
 func graceLeft(run agent.Run) time.Duration {
 	retrying, ok := run.(agent.Retrying)
 	if !ok {

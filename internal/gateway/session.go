@@ -9,11 +9,11 @@ import (
 	"composer-api/internal/store"
 )
 
-// pin gives the request the upstream conversation id of its session, a new one at the session's first request.
+// pin gives the request the upstream conversation id of its session, which is a new one at the session's first request.
 //
-// A client's session is more than one conversation: OpenCode asks for a title under the same name while the real work
-// is under way. So the name that is pinned is the client's together with how the conversation opens. A store that
-// fails costs the stable id, not the turn.
+// A client's session is more than one conversation: OpenCode asks for a title under the same name while the real work is
+// under way. So the pinned name is the client's together with the beginning of the conversation. When the store fails, the
+// turn goes on without a stable id.
 func (g *Gateway) pin(ctx context.Context, req *agent.Request) {
 	if !req.PinSession || req.Session == "" || req.ConversationID != "" || g.cfg.Sessions == nil {
 		return
@@ -28,7 +28,7 @@ func (g *Gateway) pin(ctx context.Context, req *agent.Request) {
 	req.ConversationID = session.AgentID
 }
 
-// repin gives a request that was pinned, and its session, a new conversation id: upstream has refused the old one.
+// repin gives a request that was pinned, and its session, a new conversation id, because upstream has refused the old one.
 func (g *Gateway) repin(ctx context.Context, req *agent.Request) {
 	if req.ConversationID == "" {
 		return // the backend makes a new id for each fresh run
@@ -65,7 +65,7 @@ func conversationOf(req *agent.Request, tools Digest) string {
 	return string(opening[:]) + string(tools[:]) + req.Session
 }
 
-// opening is the digest of what was said before the model's first answer.
+// opening is the digest of the messages before the model's first answer.
 func opening(messages []agent.Message) Digest {
 	d := newDigester()
 	for i := range messages {

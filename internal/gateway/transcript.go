@@ -7,8 +7,8 @@ import (
 	"composer-api/internal/agent"
 )
 
-// lastGroup is the index where the model's last calls and answers begin, with their results: nothing before it is new
-// to a run that is carried on.
+// lastGroup is the index where the model's last calls and answers begin, with their results: a run that is resumed has seen
+// everything before it.
 func lastGroup(messages []agent.Message) int {
 	i := agent.FirstNew(messages)
 	for i > 0 && (messages[i-1].Role == agent.Assistant || messages[i-1].Role == agent.ToolRole) {
@@ -17,9 +17,9 @@ func lastGroup(messages []agent.Message) int {
 	return i
 }
 
-// waitedFor lists the calls that a parked run may wait for, if this is the request that it waits for: those that are
-// answered after the assistant's last message, and those of that message itself, which a client that was interrupted
-// leaves without answers.
+// waitedFor lists the calls that a parked run may be waiting for, if this request has its results: the calls that have a
+// result after the assistant's last message, and the calls of that message itself, which an interrupted client leaves
+// without results. It is nil when nothing follows the assistant's last message.
 func waitedFor(messages []agent.Message) []string {
 	var ids []string
 	for i, m := range slices.Backward(messages) {
@@ -58,15 +58,16 @@ func transcriptBefore(messages []agent.Message, calls []string, known map[callNa
 	return d.sum()
 }
 
-// An askedCall is a call that the model has made since a user or system last spoke.
+// An askedCall is a call that the model has made since the last message of a user or system. Clients may rename calls, so it
+// is compared by its digest.
 type askedCall struct {
 	callName
 	digest Digest // callDigest
 }
 
-// renamed is messages with the ids of asked in its last group, instead of those that the client has given to the same
-// calls. Equal calls are told apart by their order. It reports false when the group has other calls. messages itself is
-// not changed.
+// renamed returns messages with the ids of asked in its last group, in place of those that the client has given to the same
+// calls. Equal calls are told apart by their order. It reports false when the group has other calls. messages itself is not
+// changed.
 func renamed(messages []agent.Message, asked []askedCall) ([]agent.Message, bool) {
 	ours := make(map[Digest][]string, len(asked))
 	for _, a := range asked {
@@ -161,9 +162,9 @@ const (
 	thinkClose = "</think>"
 )
 
-// withoutThinking takes the thinking off the front of what the assistant said. Some clients send it back as text
-// between <think> and </think>, before the answer. It was never part of the answer: the model must not read it as such,
-// and the same conversation with and without it is the same. messages itself is not changed.
+// withoutThinking removes thinking from the beginning of the assistant's messages. Some clients send it back as text between
+// <think> and </think>, before the answer. It was never part of the answer: the model must not read it as such, and the
+// conversation must have the same digest with and without it. messages itself is not changed.
 func withoutThinking(messages []agent.Message) []agent.Message {
 	copied := false
 	for i := range messages {
@@ -188,7 +189,7 @@ func withoutThinking(messages []agent.Message) []agent.Message {
 	return messages
 }
 
-// afterThinking is text without the thinking that it begins with. Thinking without an end is left as it is.
+// afterThinking is text without the thinking at its beginning. Thinking that isn't closed is left as it is.
 func afterThinking(text string) string {
 	for {
 		rest, ok := strings.CutPrefix(strings.TrimLeft(text, " \t\r\n"), thinkOpen)

@@ -9,9 +9,11 @@ import (
 	"composer-api/internal/gateway/park"
 )
 
-// A turn is one request being answered. It chooses the run that answers (a parked one, one that continues a
-// conversation, a fresh one), hands what the run says to the answer, and parks the run or closes it. It owns the run
-// from the moment it has it until then. One goroutine uses a turn, but for the run's first event, see first.
+// A turn is one request being answered. It chooses the run that answers (a parked one, one that continues a conversation, a
+// new one), passes the run's events to the answer, and then parks or closes the run.
+//
+// It owns the run while run is not nil: from carryOn or start until park or closeRun. One goroutine uses a turn, except that
+// first reads the run's first event in another.
 type turn struct {
 	g       *Gateway
 	backend agent.Backend
@@ -28,7 +30,8 @@ type turn struct {
 	tools   *Digest // of the tools offered; nil until toolsDigest was asked
 }
 
-// A waiting is a run that waits for tool results, and what is needed to carry on with it.
+// A waiting is a parked run that waits for tool results, and what is needed to decide whether a request has them. It is not
+// changed once it is parked; its run belongs to whoever claims it.
 type waiting struct {
 	run     *control.Run
 	backend string
@@ -40,6 +43,7 @@ type waiting struct {
 	given   []agent.ToolCall // those calls, as the client was given them
 }
 
+// newTurn makes the turn for req, and hashes its transcript. Nothing is started yet.
 func newTurn(g *Gateway, backend agent.Backend, req *agent.Request, asked *control.Turn, sink agent.Sink) *turn {
 	t := &turn{g: g, backend: backend, req: req, asked: asked, newFrom: agent.FirstNew(req.Messages)}
 	seen := newDigester()
@@ -53,11 +57,11 @@ func newTurn(g *Gateway, backend agent.Backend, req *agent.Request, asked *contr
 	return t
 }
 
-// do answers the request: claim or continue or start, pump, park or close. A run that was claimed or continued and
-// fails before the client has got anything is given up for a fresh one. So is, once a turn, a run that ends without an
-// answer.
+// do answers the request: claim or continue or start, pump, park or close. A run that was claimed or continued and fails
+// before the client has got anything is replaced by a new one. So is, once in a turn, a run that ends without an answer.
 func (t *turn) do(ctx context.Context) error {
-	// Before a parked run is claimed, so that it is still there when the client comes back with a better image.
+	// Images come before the claim: if one can't be fetched, the parked run is still there when the
+	// client comes back with a better URL.
 	if err := t.fetchImages(ctx, lastGroup(t.req.Messages)); err != nil {
 		return err
 	}
@@ -94,11 +98,13 @@ func (t *turn) fetchImages(ctx context.Context, from int) error {
 	return agent.UnusableImage(t.req.Messages)
 }
 
-// startAgain reports whether the turn may start from the transcript after its run has failed with err: once after a run
-// that it continued and that has sent nothing to the client, and once after one that has ended without an answer, even
-// if its thinking was sent. A refusal counts, too: it may be meant for the old conversation or the
-// old token only, so the fresh run gets a conversation id that upstream has not seen; where upstream has merely lost the
-// conversation, a pinned id stays. A limit that is real refuses the fresh run as well, and that error is the answer.
+// startAgain reports whether the turn may start from the transcript after its run has failed with err: once after a run that it
+// continued and of which the client has got nothing, and once after one that has ended without an answer, even if the client
+// has got its thinking.
+//
+// A refusal counts, too: it may be meant for the old conversation or the old token only. So the new run gets a conversation id
+// that upstream has not seen, unless upstream has merely lost the conversation. A limit that is real refuses the new run as
+// well, and that error is the answer.
 func (t *turn) startAgain(ctx context.Context, err error) bool {
 	if err == nil || ctx.Err() != nil {
 		return false
@@ -138,8 +144,8 @@ func (t *turn) resetFor(ctx context.Context, err error) {
 	}
 }
 
-// claim takes the parked run that waits for this request's results, if there is one and the request is about what
-// that run has seen.
+// claim takes the parked run that waits for this request's results, if there is one and the request has the transcript that the
+// run has seen. A run that was waiting for these results but has seen something else is closed: nothing can continue it.
 func (t *turn) claim() *waiting {
 	ids := waitedFor(t.req.Messages)
 	if len(ids) == 0 {
@@ -157,11 +163,11 @@ func (t *turn) claim() *waiting {
 	return w
 }
 
-// maxTwins is how many runs that wait after the same words are compared with a request.
+// maxCandidates is how many runs that wait after the same transcript are compared with a request.
 const maxCandidates = 8
 
-// claimBySaid takes the one parked run that has seen what this request says, when the client has renamed its calls. With
-// several such runs it takes none, because their results could be mixed up.
+// claimByTranscript takes the one parked run that has seen this request's transcript, for clients that rename their calls. With
+// several such runs it takes none, because their results could be mixed up. See decisions/0013.
 func (t *turn) claimByTranscript() *waiting {
 	if t.g.lot.Len() == 0 {
 		return nil
@@ -199,15 +205,15 @@ func (t *turn) claimByTranscript() *waiting {
 	return w
 }
 
-// supersede ends the runs that wait for results in this conversation: it goes on now without them.
+// supersede ends the runs that wait for results in this conversation, because it goes on now without them.
 func (t *turn) supersede() {
 	if t.g.lot.Len() > 0 {
 		t.g.lot.Supersede(t.req.Caller.Owner, callIDs(t.req.Messages), conversationOf(t.req, t.toolsDigest()))
 	}
 }
 
-// toolsDigest identifies the tools that the model is offered. It is worked out once: a turn that resumes a run and
-// parks it again needs it twice.
+// toolsDigest identifies the tools that the model is offered. It is computed once: a turn that resumes a run and parks it again
+// needs it twice.
 func (t *turn) toolsDigest() Digest {
 	if t.tools == nil {
 		d := toolsDigest(t.req.Offered())
@@ -216,7 +222,7 @@ func (t *turn) toolsDigest() Digest {
 	return *t.tools
 }
 
-// mismatch says why the request, with these messages, can't carry on with w; "" when it can.
+// mismatch says why the request, with these messages, can't continue w; "" when it can.
 func (t *turn) mismatch(w *waiting, messages []agent.Message) string {
 	switch {
 	case w.backend != t.backend.Name():
@@ -231,7 +237,7 @@ func (t *turn) mismatch(w *waiting, messages []agent.Message) string {
 	return ""
 }
 
-// carryOn gives a parked run its results.
+// resume gives a parked run its results, and passes its answer on.
 func (t *turn) resume(ctx context.Context, w *waiting) error {
 	t.run, t.from = w.run, agent.ResumeParked
 	defer t.closeRun()
@@ -248,7 +254,7 @@ func (t *turn) resume(ctx context.Context, w *waiting) error {
 	return t.pump(ctx)
 }
 
-// continueFrom sends what is new to a conversation that upstream still has.
+// continueFrom sends the new messages to a conversation that upstream still has.
 func (t *turn) continueFrom(ctx context.Context, c agent.Conversation) error {
 	req := *t.req
 	req.Continue, req.New = c, t.newFrom
@@ -256,7 +262,7 @@ func (t *turn) continueFrom(ctx context.Context, c agent.Conversation) error {
 	return t.start(ctx, req)
 }
 
-// startAfresh tells a new run the whole transcript.
+// startNew starts a run with the whole transcript.
 func (t *turn) startNew(ctx context.Context) error {
 	t.from = agent.ResumeNew
 	if t.newFrom > 0 {
@@ -280,7 +286,7 @@ func (t *turn) start(ctx context.Context, req agent.Request) error {
 	return t.pump(ctx)
 }
 
-// letGo closes the run if the turn still owns it.
+// closeRun closes the run if the turn still owns it.
 func (t *turn) closeRun() {
 	if t.run != nil {
 		t.run.Close()
@@ -288,7 +294,7 @@ func (t *turn) closeRun() {
 	}
 }
 
-// accept tells the client that the run is on.
+// accept tells the client that upstream has accepted the run.
 func (t *turn) accept() error {
 	how := agent.Accepted{Upstream: t.backend.Name(), Resume: t.from, Model: t.req.Model}
 	if t.run != nil { // it may be parked already
@@ -297,7 +303,8 @@ func (t *turn) accept() error {
 	return t.answer.accept(how)
 }
 
-// pump hands the run's events to the sink until the turn is over.
+// pump passes the run's events to the sink until the turn is over. It flushes whenever the next event isn't there yet, so that a
+// burst costs one write and a single word goes out at once.
 func (t *turn) pump(ctx context.Context) error {
 	e, err := t.first(ctx)
 	for ; err == nil; e, err = t.run.Next(ctx) {
@@ -335,7 +342,7 @@ func (t *turn) take(ctx context.Context, e *agent.Event) (over bool, err error) 
 // finish ends a turn whose run is done.
 func (t *turn) finish(ctx context.Context, done *agent.Done) error {
 	if done.Conversation != nil {
-		// Before the client learns that the turn is over: its next request may come at once.
+		// Before the client learns that the turn is over, because its next request may come at once.
 		t.memory().Remember(context.WithoutCancel(ctx), t.memoryKey(t.answer.seen.sum()), done.Conversation)
 	}
 	return t.end(*done)
@@ -356,12 +363,12 @@ func (t *turn) finishWithCalls(ctx context.Context, done *agent.Done) error {
 	}
 	asked := t.answer.seen.asked()
 	names := park.Names{Calls: w.calls, Transcript: string(asked[:]), Conversation: conversationOf(t.req, w.tools)}
-	// Before the client learns that the turn is over: its results may come at once.
+	// Before the client learns that the turn is over, because its results may come at once.
 	t.run = nil
 	t.g.lot.Park(t.req.Caller.Owner, names, w)
-	// An error does not end the run any more. Codex hangs up as soon as it has read response.completed, so a write of
-	// what comes after that may fail although the client knows all it needs to resume. If it is really gone, the run
-	// waits in vain until its time is over.
+	// From here on an error does not end the run. Codex closes the connection as soon as it has read
+	// response.completed, so writing what comes after may fail although the client can resume. If it is
+	// really gone, the run is ended by the lot's timeout.
 	return t.end(*done)
 }
 
@@ -373,8 +380,10 @@ func (t *turn) end(done agent.Done) error {
 	return t.answer.end(done)
 }
 
+// memory is where this request's conversations are remembered.
 func (t *turn) memory() Memory { return t.g.memoryFor(t.req) }
 
+// memoryKey is the key of a conversation that has this transcript.
 func (t *turn) memoryKey(transcript Digest) MemoryKey {
 	return MemoryKey{
 		Owner: t.req.Caller.Owner, Upstream: t.backend.Name(), Model: t.req.Model.String(),
@@ -382,7 +391,8 @@ func (t *turn) memoryKey(transcript Digest) MemoryKey {
 	}
 }
 
-// recall finds the conversation that ended with all but the new messages of this request.
+// recall finds the conversation that ended with all but the new messages of this request. There can be one only when the last
+// message before the new ones is an answer; results without new text belong to a parked run.
 func (t *turn) recall(ctx context.Context) (MemoryKey, agent.Conversation) {
 	if t.newFrom == 0 || t.newFrom == len(t.req.Messages) || t.req.Messages[t.newFrom-1].Role != agent.Assistant {
 		return MemoryKey{}, nil
