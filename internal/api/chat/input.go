@@ -35,12 +35,12 @@ type wireItem struct {
 }
 
 // adoptInput makes messages of the input of a body in Responses shape. It does nothing when the body has messages.
-func (w *wireRequest) adoptInput() {
+func (w *wireRequest) convertInput() {
 	if len(w.Messages) > 0 || w.Input.IsZero() {
 		return
 	}
 	w.responsesShape = true
-	a := adopter{announced: map[string]bool{}}
+	a := inputConverter{announced: map[string]bool{}}
 	if w.Instructions.Kind == '"' && w.Instructions.String != "" {
 		a.message("system", openai.StringOr[[]wirePart]{Kind: '"', String: w.Instructions.String}, "instructions")
 	}
@@ -62,20 +62,20 @@ func (w *wireRequest) adoptInput() {
 }
 
 // An adopter turns items into messages.
-type adopter struct {
+type inputConverter struct {
 	messages  []wireMessage
 	params    []string        // where each message stands in the request
 	announced map[string]bool // ids of the calls in messages
 }
 
-func (a *adopter) items(items []wireItem, param string) {
+func (a *inputConverter) items(items []wireItem, param string) {
 	for i := range items {
 		a.item(&items[i], fmt.Sprintf("%s[%d]", param, i))
 	}
 }
 
 // item adds one item. Thinking and items of types that chat has no place for are left out.
-func (a *adopter) item(it *wireItem, param string) {
+func (a *inputConverter) item(it *wireItem, param string) {
 	switch {
 	case it.Type == "message", it.Type == "" && (it.Role != "" || !it.Content.IsZero()):
 		role := it.Role
@@ -92,13 +92,13 @@ func (a *adopter) item(it *wireItem, param string) {
 	}
 }
 
-func (a *adopter) message(role string, content openai.StringOr[[]wirePart], param string) {
+func (a *inputConverter) message(role string, content openai.StringOr[[]wirePart], param string) {
 	a.messages = append(a.messages, wireMessage{Role: role, Content: content})
 	a.params = append(a.params, param)
 }
 
 // call adds a call to the message of the assistant that it belongs to.
-func (a *adopter) call(c wireCall, param string) {
+func (a *inputConverter) call(c wireCall, param string) {
 	if n := len(a.messages); n == 0 || a.messages[n-1].Role != "assistant" {
 		a.message("assistant", openai.StringOr[[]wirePart]{}, param)
 	}
@@ -108,7 +108,7 @@ func (a *adopter) call(c wireCall, param string) {
 }
 
 // output adds the result of a call. A result whose call isn't there is what the user says.
-func (a *adopter) output(it *wireItem, param string) {
+func (a *inputConverter) output(it *wireItem, param string) {
 	if !a.announced[it.CallID] {
 		a.message("user", it.Output, param)
 		return

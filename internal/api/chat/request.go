@@ -87,7 +87,7 @@ func Decode(body []byte) (*Request, error) {
 	if err := openai.Decode(body, &w); err != nil {
 		return nil, err
 	}
-	w.adoptInput()
+	w.convertInput()
 	req := &Request{Stream: w.Stream}
 	req.ModelName, req.Effort = w.Model, w.ReasoningEffort
 	for _, step := range []func(*wireRequest) error{

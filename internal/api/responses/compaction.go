@@ -51,11 +51,11 @@ func (t *transcript) compaction(it *Item) error {
 
 // UserMessages are those of items that a compaction's answer repeats before the summary: what the user said.
 func UserMessages(items []Item) []Item {
-	var said []Item
+	var messages []Item
 	for _, it := range items {
 		if it.wire.Type == messageType && (it.wire.Role == "user" || it.wire.Role == "") {
-			said = append(said, it)
+			messages = append(messages, it)
 		}
 	}
-	return said
+	return messages
 }

@@ -35,12 +35,12 @@ func NewID() string { return agent.NewID(responseIDPrefix, responseIDRandom) }
 // An Encoder turns the events of one turn into a response object and, when it was made by [NewStream], into the
 // events of a stream. It is what the gateway calls a sink. One goroutine may use it.
 type Encoder struct {
-	req    *Request
-	opt    Options
-	resp   Response
-	open   *item   // the message or reasoning that is still being written
-	summed []byte  // the summary, in a compaction turn
-	steps  watcher // nil for a body
+	req     *Request
+	opt     Options
+	resp    Response
+	open    *item   // the message or reasoning that is still being written
+	summary []byte  // the summary, in a compaction turn
+	steps   watcher // nil for a body
 }
 
 // A watcher is told each step by which a response comes into being, in order.
@@ -161,7 +161,7 @@ func (e *Encoder) endEarly(status Status) error {
 // text adds to the answer, or, when the turn is a compaction, to the summary.
 func (e *Encoder) text(text []byte) error {
 	if e.req.Compact {
-		e.summed = append(e.summed, text...)
+		e.summary = append(e.summary, text...)
 		return nil
 	}
 	return e.write(messageItem, text)
@@ -285,7 +285,7 @@ func (e *Encoder) end(reason agent.Reason) error {
 
 // compaction seals the summary and makes it the response's one item.
 func (e *Encoder) compaction() error {
-	summary := bytes.TrimSpace(e.summed)
+	summary := bytes.TrimSpace(e.summary)
 	if len(summary) == 0 {
 		return agent.Errorf(agent.Upstream, "The model gave no summary of the conversation. Please try again.")
 	}

@@ -57,7 +57,7 @@ func (it *Item) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		return err
 	}
 	it.span.end = d.InputOffset()
-	it.settleType()
+	it.inferType()
 	return nil
 }
 
@@ -103,7 +103,7 @@ func locate(items []Item, param string, data []byte) []Item {
 }
 
 // settleType names the type of an item that came without one.
-func (it *Item) settleType() {
+func (it *Item) inferType() {
 	w := &it.wire
 	switch {
 	case w.Type != "":

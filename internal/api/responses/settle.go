@@ -69,11 +69,11 @@ func Settle(r *Response, log [][]byte) (rest [][]byte, err error) {
 			return nil, err
 		}
 	}
-	told := len(done)
+	announced := len(done)
 	if open != nil {
-		told++
+		announced++
 	}
-	if (r.Status == Failed || r.Status == Cancelled) && len(r.Output) < told {
+	if (r.Status == Failed || r.Status == Cancelled) && len(r.Output) < announced {
 		e.resp.Output, e.open = done, open
 	} else if err := e.repeat(r.Output[min(len(done), len(r.Output)):], open); err != nil {
 		return nil, err
