@@ -8,7 +8,8 @@ import (
 	"composer-api/internal/agent"
 )
 
-// describe says in text what a surface understood of a request, as far as the client could say it.
+// describe writes what a surface has understood of a request as text, as far as the client can say it. It is
+// the "decoded" file of a case.
 func describe(r *agent.Request) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "model %s\n", r.ModelName)
@@ -22,8 +23,10 @@ func describe(r *agent.Request) string {
 	return b.String()
 }
 
+// roleNames are the roles in descriptions.
 var roleNames = map[agent.Role]string{agent.System: "system", agent.User: "user", agent.Assistant: "assistant", agent.ToolRole: "tool"}
 
+// describeMessage writes the role, and each part and call on a line of its own.
 func describeMessage(b *strings.Builder, m *agent.Message) {
 	b.WriteString(roleNames[m.Role])
 	if m.CallID != "" {
@@ -67,6 +70,7 @@ func describeTool(b *strings.Builder, t *agent.Tool) {
 	b.WriteByte('\n')
 }
 
+// describeControls writes what the request asks of its answer; defaults are left out.
 func describeControls(b *strings.Builder, r *agent.Request) {
 	modes := map[agent.ToolMode]string{agent.ToolsAuto: "auto", agent.ToolsNone: "none", agent.ToolsRequired: "required"}
 	if r.ToolChoice.Mode != agent.ToolsAuto || len(r.ToolChoice.Names) > 0 {

@@ -1,17 +1,18 @@
-// Package apitest is the exam of a surface's decoder and encoders: cases that every surface runs, each with the exact
-// bytes that the client gets.
+// Package apitest is the exam of a surface's decoder and encoders: cases that every surface runs, each with
+// the exact bytes that the client gets.
 //
-// A case is a txtar file in testdata. Its comment says why it is there and which client breaks without it. Its files:
+// A case is a txtar file in testdata. Its comment says why it is there and which client fails without it. Its
+// files:
 //
-//	events            what the gateway tells the surface: see parseScript
+//	events            what the gateway does in the turn: see parseScript
 //	SURFACE.request   the request, without what makes it a stream; a surface without one skips the case
 //	decoded           the request as agent.Request: one file, because all surfaces must understand the same
 //	SURFACE.stream    golden: status, headers and body of the streamed answer
 //	SURFACE.body      golden: the same of the whole answer
 //
-// A file may hold several scenarios: after a file's name comes a space and the scenario's name, as in "events cut".
-// What a scenario lacks it takes from the file without a scenario. SURFACE.stream.request replaces SURFACE.request for
-// the stream. A case without events ends with decoding.
+// A file may have several scenarios: after a file's name comes a blank and the scenario's name, as in "events
+// cut". A file that a scenario lacks is taken from the files without a scenario. SURFACE.stream.request
+// replaces SURFACE.request for the stream. A case without events ends after decoding.
 //
 // Golden files are rewritten with -update, the flag of package golden.
 package apitest

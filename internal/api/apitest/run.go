@@ -21,7 +21,7 @@ import (
 	"composer-api/internal/sse"
 )
 
-// Created is the time at which all answers in the cases are made.
+// Created is the time of all answers in the cases.
 var Created = time.Unix(1_790_000_000, 0)
 
 // A Surface is what the cases are run against.
@@ -30,18 +30,18 @@ type Surface struct {
 	Name string
 	// StreamMembers are the members that make a request one for a stream: `"stream":true`.
 	StreamMembers string
-	// Always are lines of the description that every request of this surface has, because it must say what the others
-	// leave out. They don't count.
+	// Always are lines of the description that every request of this surface has, because its API requires
+	// what the others leave out. They are ignored.
 	Always string
 	// Document and Event name what OpenAI's published document calls a whole answer and an event of a stream; "" for
 	// surfaces that are none of OpenAI's.
 	Document, Event string
-	// Serve answers a request as the real handler does: decode, turn, encode, failures included. turn stands for the
-	// gateway. Ids and times in the answer must not vary; its time is Created.
+	// Serve answers a request as the real handler does: decode, turn, encode, failures included. turn takes
+	// the place of the gateway. Ids and times in the answer must not vary; its time is Created.
 	Serve func(w http.ResponseWriter, body []byte, turn func(*agent.Request, agent.Sink) error)
 }
 
-// Dir is where the cases are, seen from the packages beside this one.
+// Dir is the folder of the cases, relative to the packages beside this one.
 const Dir = "../apitest/testdata"
 
 // Run runs the cases of Dir that are for surface.
@@ -55,6 +55,7 @@ func Run(t *testing.T, surface Surface) {
 	}
 }
 
+// runFile runs one case: each of its scenarios, streamed and whole.
 func runFile(t *testing.T, file string, surface Surface) {
 	c, err := readCase(file)
 	if err != nil {
@@ -91,7 +92,7 @@ func runFile(t *testing.T, file string, surface Surface) {
 	compare(t, c, surface, got)
 }
 
-// serve has the surface answer a request, and gives what it understood and what the client got.
+// serve makes the surface answer a request, and returns what it has understood and what the client got.
 func serve(surface Surface, request string, script turnScript) (decoded, answer string) {
 	rec := httptest.NewRecorder()
 	surface.Serve(rec, []byte(request), func(r *agent.Request, sink agent.Sink) error {
@@ -157,7 +158,7 @@ func compare(t *testing.T, c *testCase, surface Surface, got map[string]string) 
 	}
 }
 
-// isGolden reports whether a file of a case is this surface's alone, and golden.
+// isGolden reports whether a file of a case is a golden file of this surface alone.
 func (s *Surface) isGolden(file string) bool {
 	kind, _, _ := strings.Cut(file, " ")
 	return kind == s.Name+".stream" || kind == s.Name+".body"
@@ -170,6 +171,7 @@ type testCase struct {
 	files   map[string]string
 }
 
+// readCase reads a case file.
 func readCase(path string) (*testCase, error) {
 	archive, err := txtar.ParseFile(path)
 	if err != nil {
@@ -182,6 +184,7 @@ func readCase(path string) (*testCase, error) {
 	return c, nil
 }
 
+// name is the name of a file in a scenario.
 func name(kind, scenario string) string {
 	if scenario == "" {
 		return kind
@@ -189,7 +192,7 @@ func name(kind, scenario string) string {
 	return kind + " " + scenario
 }
 
-// scenarios are those that inputs name, or the one without a name.
+// scenarios are the scenarios that the case's inputs name, or the one without a name.
 func (c *testCase) scenarios() []string {
 	var all []string
 	for _, f := range c.archive.Files {
@@ -212,7 +215,7 @@ func (c *testCase) find(kind, scenario string) string {
 	return c.files[kind]
 }
 
-// request is what the surface is asked.
+// request is the request that the surface gets; ok is false when the case is not for this surface.
 func (c *testCase) request(s Surface, mode, scenario string) (string, bool) {
 	if mode == "stream" {
 		if own := c.find(s.Name+".stream.request", scenario); own != "" {
@@ -230,15 +233,14 @@ func (c *testCase) request(s Surface, mode, scenario string) (string, bool) {
 	return request, request != ""
 }
 
-// ownsRequest reports whether the scenario's request isn't one that all scenarios share: only those are worth a
-// description each.
+// ownsRequest reports whether the scenario has a request of its own. Only then is there a description for it.
 func (c *testCase) ownsRequest(s Surface, scenario string) bool {
 	_, own := c.files[name(s.Name+".request", scenario)]
 	return own
 }
 
-// rewrite replaces the surface's golden files in the case. It reads the file anew, because another surface may have
-// rewritten its own in the meantime.
+// rewrite replaces the surface's golden files in the case. It reads the file again, because the test of another
+// surface may have rewritten its own files meanwhile.
 func (c *testCase) rewrite(s Surface, got map[string]string) error {
 	archive, err := txtar.ParseFile(c.path)
 	if err != nil {

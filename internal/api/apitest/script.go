@@ -12,10 +12,10 @@ import (
 	"composer-api/internal/agent"
 )
 
-// A turnScript is what the gateway tells a surface in one turn.
+// A turnScript is what the gateway does with a surface's sink in one turn.
 type turnScript []step
 
-// A step does one thing to the sink. A step's own error is the turn's failure.
+// A step does one thing to the sink. An error that it returns is the turn's failure.
 type step func(agent.Sink) error
 
 // play carries out the turn. The error is what the gateway's Turn would return.
@@ -40,7 +40,7 @@ func (s turnScript) play(sink agent.Sink) error {
 //	flush
 //	fail CODE ["MESSAGE"] [param=PARAM] [retry_after=DURATION]
 //
-// Quoted text is quoted as in Go. Empty lines and lines that begin with # don't count.
+// Quoted text is quoted as in Go. Empty lines and lines that begin with # are ignored.
 func parseScript(text string) (turnScript, error) {
 	var script turnScript
 	for n, line := range strings.Split(text, "\n") {
@@ -62,6 +62,7 @@ func parseScript(text string) (turnScript, error) {
 	return script, nil
 }
 
+// verbs are the parsers of the lines, by their first word.
 var verbs = map[string]func(string) (step, error){
 	"accept":    parseAccept,
 	"text":      func(s string) (step, error) { return parseText(agent.Text, s) },
@@ -74,12 +75,13 @@ var verbs = map[string]func(string) (step, error){
 	"fail":      parseFail,
 }
 
+// event is the step that gives the sink an event.
 func event(e agent.Event) step {
 	return func(s agent.Sink) error {
 		copied := e
 		copied.Text = slices.Clone(e.Text)
 		err := s.Event(&copied)
-		// The text is valid during the call only. A sink that keeps it shall be found out.
+		// The text is valid during the call only. Overwriting it shows whether the sink has kept it.
 		for i := range copied.Text {
 			copied.Text[i] = '#'
 		}

@@ -8,8 +8,8 @@ import (
 	"composer-api/internal/api/openai"
 )
 
-// A wholeAnswer is the Encoder of a request without "stream": true. It collects the answer and writes it, with its status,
-// when the turn is done.
+// A wholeAnswer is the Encoder of a request without "stream": true. It collects the answer, already
+// escaped for JSON, and writes it, with its status, when the turn is done.
 type wholeAnswer struct {
 	w      http.ResponseWriter
 	req    *Request
@@ -29,14 +29,14 @@ func newBody(w http.ResponseWriter, req *Request, opt Options) *wholeAnswer {
 	return &wholeAnswer{w: w, req: req, header: newHeader(req, opt)}
 }
 
-// Accept sets headers. They go out with the answer.
+// Accept implements Encoder. The headers that it sets are sent with the answer.
 func (b *wholeAnswer) Accept(a agent.Accepted) error {
 	api.SetAccepted(b.w.Header(), a)
 	b.model = a.Model
 	return nil
 }
 
-// Event collects one event. The last one writes the answer.
+// Event implements Encoder. The last event writes the answer.
 func (b *wholeAnswer) Event(e *agent.Event) error {
 	switch e.Kind {
 	case agent.Text:
@@ -56,15 +56,18 @@ func (b *wholeAnswer) Event(e *agent.Event) error {
 	return nil
 }
 
-// Flush does nothing: there is nothing to send before the end.
+// Flush implements Encoder: there is nothing to send before the end.
 func (b *wholeAnswer) Flush() error { return nil }
 
-// Fail reports whether the answer was written before the turn failed.
+// Fail implements Encoder. The client has been told only if the answer was written before the turn
+// failed.
 func (b *wholeAnswer) Fail(*agent.Error) (told bool) { return b.written }
 
-// Close does nothing.
+// Close implements Encoder.
 func (b *wholeAnswer) Close() {}
 
+// call adds a call in the form that its tool has: tool_calls, with function or custom, or the deprecated
+// function_call, of which there is only one.
 func (b *wholeAnswer) call(c *agent.ToolCall) {
 	switch {
 	case b.req.legacy:
@@ -88,6 +91,7 @@ func (b *wholeAnswer) call(c *agent.ToolCall) {
 	b.calls = append(b.calls, '}')
 }
 
+// appendFunction appends {"name":…,"arguments":…}. The arguments are JSON inside a JSON string.
 func appendFunction(b []byte, c *agent.ToolCall) []byte {
 	b = append(b, `{"name":`...)
 	b = openai.AppendString(b, c.Name)
@@ -144,7 +148,7 @@ func (b *wholeAnswer) appendMessage(doc []byte) []byte {
 	return append(doc, '}')
 }
 
-// appendQuoted appends what is escaped already.
+// appendQuoted appends text that is escaped already as a JSON string.
 func appendQuoted(doc, escaped []byte) []byte {
 	doc = append(doc, '"')
 	doc = append(doc, escaped...)

@@ -10,29 +10,31 @@ import (
 	"composer-api/internal/sse"
 )
 
-// An Encoder writes the events of one turn to the client. One goroutine may use it.
+// An Encoder writes the events of one turn to the client: an agent.Sink. One goroutine may use it.
 type Encoder interface {
-	// Accept is called once, when upstream has taken the run. It sets the x-composer headers; a stream begins.
+	// Accept is called once, when upstream has accepted the run. It sets the x-composer headers; a stream
+	// begins.
 	Accept(agent.Accepted) error
 	// Event takes one event and keeps nothing of it. The last two of a turn are UsageKind and DoneKind.
 	Event(*agent.Event) error
 	// Flush sends what Event has buffered.
 	Flush() error
-	// Fail ends an answer whose turn failed, instead of further events. It reports whether the client has been told;
-	// if not, nothing has been written and the caller answers with [openai.WriteError].
+	// Fail ends an answer whose turn failed, in place of further events. It reports whether the client
+	// has been told; if not, nothing has been written and the caller answers with [openai.WriteError].
 	Fail(*agent.Error) (told bool)
-	// Close lets go of the ResponseWriter. The handler must call it before it returns, however the turn went.
+	// Close releases the ResponseWriter. The handler must call it before it returns, however the turn
+	// ended.
 	Close()
 }
 
-// Options are what an Encoder needs besides its request. The zero value is right for everything but tests.
+// Options are what an Encoder needs besides its request. The zero value is right except in tests.
 type Options struct {
-	ID      string    // of the completion; "" mints one
+	ID      string    // of the completion; "" means a new one
 	Created time.Time // of the completion; zero means now
 	SSE     sse.Config
 }
 
-// NewEncoder makes the encoder that req asks for.
+// NewEncoder makes the encoder that req asks for. The caller closes it.
 func NewEncoder(w http.ResponseWriter, req *Request, opt Options) Encoder {
 	if req.Stream {
 		return NewStream(w, req, opt)
@@ -40,7 +42,7 @@ func NewEncoder(w http.ResponseWriter, req *Request, opt Options) Encoder {
 	return newBody(w, req, opt)
 }
 
-// A header is what all documents of one completion begin with.
+// A header is the members with which all documents of one completion begin.
 type header struct {
 	id      string
 	created int64
@@ -53,6 +55,7 @@ const (
 	idRandom = 24
 )
 
+// newHeader makes the header for req. The model's name is the one that the client has used.
 func newHeader(req *Request, opt Options) header {
 	h := header{id: opt.ID, created: opt.Created.Unix(), model: req.ModelName}
 	if h.id == "" {
@@ -64,9 +67,10 @@ func newHeader(req *Request, opt Options) header {
 	return h
 }
 
-// append appends the opening brace and the members up to choices, with a comma at the end. The fingerprint is meant to
-// say which configuration of the backend has answered: here the model with its parameters, so that the client sees
-// which tier was asked for.
+// append appends the opening brace and the members up to choices, with a comma at the end.
+//
+// system_fingerprint is meant to identify the configuration that has answered: here it is the model with
+// its parameters, so that the client sees which tier was used.
 func (h *header) append(b []byte, object string, model agent.Model) []byte {
 	b = append(b, `{"id":`...)
 	b = openai.AppendString(b, h.id)
@@ -81,7 +85,7 @@ func (h *header) append(b []byte, object string, model agent.Model) []byte {
 	return append(b, ',')
 }
 
-// finishReason is the reason's name. Functions have a name of their own for a call.
+// finishReason is OpenAI's name of the reason. A call of a deprecated function has a name of its own.
 func (r *Request) finishReason(reason agent.Reason) string {
 	switch reason {
 	case agent.ToolCalls:

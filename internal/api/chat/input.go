@@ -10,9 +10,9 @@ import (
 	"composer-api/internal/api/openai"
 )
 
-// Some clients (Cursor's editor with a key of its own) send the body of the Responses API to the chat route: "input"
-// instead of "messages", and tools whose name and parameters stand beside their type. Such a body is turned into the
-// messages of chat, and the answer has the form of chat.
+// Some clients (Cursor's editor with a key of its own) send the body of the Responses API to the chat
+// route: "input" in place of "messages", and tools whose name and parameters are beside their type. Such a
+// body is converted to the messages of chat, and the answer has the form of chat.
 
 // inputFields are the fields of a Responses body that chat has under another name.
 type inputFields struct {
@@ -34,7 +34,8 @@ type wireItem struct {
 	Output    openai.StringOr[[]wirePart]    `json:"output"`
 }
 
-// adoptInput makes messages of the input of a body in Responses shape. It does nothing when the body has messages.
+// convertInput makes messages of the input of a body in Responses shape. It does nothing when the body has
+// messages.
 func (w *wireRequest) convertInput() {
 	if len(w.Messages) > 0 || w.Input.IsZero() {
 		return
@@ -61,20 +62,21 @@ func (w *wireRequest) convertInput() {
 	}
 }
 
-// An adopter turns items into messages.
+// An inputConverter turns items into messages.
 type inputConverter struct {
 	messages  []wireMessage
-	params    []string        // where each message stands in the request
+	params    []string        // the path of each message in the request
 	announced map[string]bool // ids of the calls in messages
 }
 
+// items adds a list of items.
 func (a *inputConverter) items(items []wireItem, param string) {
 	for i := range items {
 		a.item(&items[i], fmt.Sprintf("%s[%d]", param, i))
 	}
 }
 
-// item adds one item. Thinking and items of types that chat has no place for are left out.
+// item adds one item. Thinking, and items of types that chat has no place for, are left out.
 func (a *inputConverter) item(it *wireItem, param string) {
 	switch {
 	case it.Type == "message", it.Type == "" && (it.Role != "" || !it.Content.IsZero()):
@@ -92,12 +94,13 @@ func (a *inputConverter) item(it *wireItem, param string) {
 	}
 }
 
+// message adds a message.
 func (a *inputConverter) message(role string, content openai.StringOr[[]wirePart], param string) {
 	a.messages = append(a.messages, wireMessage{Role: role, Content: content})
 	a.params = append(a.params, param)
 }
 
-// call adds a call to the message of the assistant that it belongs to.
+// call adds a call to the assistant's message that it belongs to, or to a new one.
 func (a *inputConverter) call(c wireCall, param string) {
 	if n := len(a.messages); n == 0 || a.messages[n-1].Role != "assistant" {
 		a.message("assistant", openai.StringOr[[]wirePart]{}, param)
@@ -107,7 +110,7 @@ func (a *inputConverter) call(c wireCall, param string) {
 	a.announced[c.ID] = true
 }
 
-// output adds the result of a call. A result whose call isn't there is what the user says.
+// output adds the result of a call. A result whose call isn't there becomes a message of the user.
 func (a *inputConverter) output(it *wireItem, param string) {
 	if !a.announced[it.CallID] {
 		a.message("user", it.Output, param)

@@ -8,7 +8,8 @@ import (
 	"composer-api/internal/api/openai"
 )
 
-// wireMessage is a message of any role. Echoed reasoning_content and annotations are not even read.
+// A wireMessage is a message of any role. reasoning_content and annotations that a client sends back are
+// not even decoded.
 type wireMessage struct {
 	Role    string                      `json:"role"`
 	Content openai.StringOr[[]wirePart] `json:"content"`
@@ -22,6 +23,7 @@ type wireMessage struct {
 	ToolCallID string `json:"tool_call_id"` // tool
 }
 
+// A wirePart is a part of content, in chat's form or in that of the Responses API.
 type wirePart struct {
 	Type     string                        `json:"type"`
 	Text     string                        `json:"text"`
@@ -33,6 +35,7 @@ type wireImageURL struct {
 	URL string `json:"url"`
 }
 
+// A wireCall is a call that the client sends back, of a function or of a custom tool.
 type wireCall struct {
 	ID       string            `json:"id"`
 	Type     string            `json:"type"`
@@ -45,14 +48,15 @@ type wireCustomCall struct {
 	Input string `json:"input"`
 }
 
-// wireFunctionCall has its arguments as text, or, from clients that parse them and forget to put them back, as an
-// object.
+// A wireFunctionCall has its arguments as a string, or, from clients that decode them and don't encode them
+// again, as an object.
 type wireFunctionCall struct {
 	Name      string                         `json:"name"`
 	Arguments openai.StringOr[openai.Object] `json:"arguments"`
 }
 
-// setMessages takes the conversation in the client's order. Nothing is merged or left out.
+// setMessages converts the conversation, in the client's order. Nothing is merged or left out. The digest
+// of the gateway takes care of clients that arrange the same conversation in different ways.
 func (r *Request) setMessages(w *wireRequest) error {
 	c := conversation{messages: make([]agent.Message, 0, len(w.Messages)), announced: map[string]bool{},
 		open: map[string][]string{}, answered: map[string]bool{}}
@@ -69,7 +73,7 @@ func (r *Request) setMessages(w *wireRequest) error {
 	return agent.UnusableImage(r.Messages)
 }
 
-// A conversation collects messages and keeps track of the calls in them.
+// A conversation collects messages and keeps track of the calls in them: a result must follow its call.
 type conversation struct {
 	messages  []agent.Message
 	announced map[string]bool // ids of all calls so far
@@ -81,7 +85,7 @@ type conversation struct {
 	functions int // calls without an id
 }
 
-// roles are the roles of the wire, and where their content may have images.
+// roles maps the roles on the wire to ours, and says whether their content may have images.
 var roles = map[string]struct {
 	role   agent.Role
 	images bool
@@ -94,6 +98,7 @@ var roles = map[string]struct {
 	"function":  {agent.ToolRole, false},
 }
 
+// add adds one message.
 func (c *conversation) add(w *wireMessage, param string) error {
 	if w.Role == "" {
 		return openai.Missing(param + ".role")
@@ -119,8 +124,9 @@ func (c *conversation) add(w *wireMessage, param string) error {
 	return err
 }
 
-// parts reads content, which may be a string, a list, null or absent. Thinking that a client sends back is left out: it
-// was never part of the answer. Parts with the names that the Responses API gives them are read, too.
+// parts converts content, which may be a string, a list, null or absent. Thinking that a client sends back
+// is left out, because it was never part of the answer. Parts with the names of the Responses API are
+// accepted, too.
 func parts(content *openai.StringOr[[]wirePart], role agent.Role, images bool, param string) ([]agent.Part, error) {
 	var list []agent.Part
 	if content.String != "" {
@@ -150,11 +156,12 @@ func parts(content *openai.StringOr[[]wirePart], role agent.Role, images bool, p
 	return list, nil
 }
 
-// isThinking reports whether a part of the assistant's content is thinking and not answer.
+// isThinking reports whether a part of the assistant's content is thinking.
 func isThinking(kind string) bool {
 	return kind == "thinking" || kind == "reasoning" || kind == "redacted_thinking"
 }
 
+// appendText appends text, if there is any.
 func appendText(list []agent.Part, text string) []agent.Part {
 	if text == "" {
 		return list
@@ -162,7 +169,7 @@ func appendText(list []agent.Part, text string) []agent.Part {
 	return append(list, agent.Part{Text: text})
 }
 
-// image reads an image part, whose URL some clients send without the object around it.
+// image converts an image part. Some clients send its URL without the object around it.
 func image(p *wirePart, param string) (*agent.Image, error) {
 	switch {
 	case p.ImageURL.IsZero():
@@ -173,7 +180,8 @@ func image(p *wirePart, param string) (*agent.Image, error) {
 	return openai.Image(p.ImageURL.Other.URL, param+".url"), nil
 }
 
-// unsupportedPart says why a part can't be taken: because nobody can, or because images don't belong there.
+// unsupportedPart says why a part can't be accepted: because no model here can use it, or because images
+// aren't allowed in this message.
 func unsupportedPart(typ string, images bool, param string) error {
 	switch typ {
 	case "input_audio", "file":
@@ -203,7 +211,8 @@ func (c *conversation) assistant(w *wireMessage, m *agent.Message, param string)
 		if f.Name == "" {
 			return openai.Missing(param + ".function_call.name")
 		}
-		// Functions know no ids. Counting gives the same one each time that the client tells the conversation.
+		// Deprecated functions have no ids. Counting gives the same id each time that the client sends the
+		// conversation.
 		m.Calls = append(m.Calls, agent.ToolCall{ID: fmt.Sprintf("call_function_%d", c.functions), Name: f.Name, Arguments: f.arguments()})
 		c.functions++
 	}
@@ -215,7 +224,7 @@ func (c *conversation) assistant(w *wireMessage, m *agent.Message, param string)
 	return nil
 }
 
-// echoedCall reads a call that the client tells of. Its type may be left out when it is plain from the rest.
+// echoedCall converts a call that the client sends back. Its type may be missing when the rest shows it.
 func echoedCall(w *wireCall, param string) (agent.ToolCall, error) {
 	call := agent.ToolCall{ID: w.ID}
 	if w.ID == "" {
@@ -241,7 +250,7 @@ func echoedCall(w *wireCall, param string) (agent.ToolCall, error) {
 	return call, nil
 }
 
-// arguments is always valid JSON; see openai.Arguments for what isn't.
+// arguments is always valid JSON; see openai.Arguments for arguments that aren't.
 func (f *wireFunctionCall) arguments() []byte {
 	if f.Arguments.Kind == '{' {
 		return f.Arguments.Other
@@ -249,7 +258,7 @@ func (f *wireFunctionCall) arguments() []byte {
 	return openai.Arguments(f.Arguments.String)
 }
 
-// toolResult is the call that a tool message answers. A call may be answered more than once.
+// toolResult is the id of the call that a tool message answers. A call may be answered more than once.
 func (c *conversation) toolResult(w *wireMessage, param string) (string, error) {
 	param += ".tool_call_id"
 	switch {
@@ -263,8 +272,8 @@ func (c *conversation) toolResult(w *wireMessage, param string) (string, error) 
 	return w.ToolCallID, nil
 }
 
-// functionResult is the call that a message of the deprecated role function answers: the last of its name without a
-// result.
+// functionResult is the id of the call that a message of the deprecated role "function" answers: the last of
+// its name without a result.
 func (c *conversation) functionResult(w *wireMessage, param string) (string, error) {
 	param += ".name"
 	if w.Name == "" {

@@ -23,7 +23,7 @@ type Request struct {
 	legacy bool            // tools came as functions, and calls go back as function_call
 }
 
-// wireRequest is the request as it is sent.
+// wireRequest is the request as it is sent. Fields that are named nowhere are ignored.
 type wireRequest struct {
 	Model    string        `json:"model"`
 	Messages []wireMessage `json:"messages"`
@@ -59,10 +59,10 @@ type wireRequest struct {
 	inputFields
 
 	responsesShape bool     // the body came in the shape of the Responses API
-	params         []string // then: where each of Messages stands in the request
+	params         []string // then: the path of each of Messages in the request
 }
 
-// ignoredFields can't change the shape of the answer. Only their types are checked.
+// ignoredFields have no effect and can't change the form of the answer. Only their types are checked.
 type ignoredFields struct {
 	Seed                 *float64      `json:"seed"`
 	LogitBias            openai.Object `json:"logit_bias"`
@@ -75,13 +75,16 @@ type ignoredFields struct {
 	ServiceTier          string        `json:"service_tier"`
 }
 
+// wireFormat is response_format.
 type wireFormat struct {
 	Type       string               `json:"type"`
 	JSONSchema *openai.SchemaFormat `json:"json_schema"`
 }
 
-// Decode reads a request body. Errors are *agent.Error with the field's path as Param. What the gateway and httpd fill
-// in is left empty; images with a URL are still to be fetched.
+// Decode reads a request body. Errors are *agent.Error with the field's path as Param. The fields of
+// agent.Request that the gateway and httpd fill in are empty; images with a URL are not fetched yet.
+//
+// The order of the steps decides which error a request with several mistakes gets.
 func Decode(body []byte) (*Request, error) {
 	var w wireRequest
 	if err := openai.Decode(body, &w); err != nil {
@@ -101,6 +104,7 @@ func Decode(body []byte) (*Request, error) {
 	return req, nil
 }
 
+// checkRequired checks the fields without which there is no request.
 func checkRequired(w *wireRequest) error {
 	switch {
 	case w.Model == "":
@@ -113,7 +117,8 @@ func checkRequired(w *wireRequest) error {
 	return nil
 }
 
-// checkUnsupported refuses what would silently give the caller something other than asked.
+// checkUnsupported refuses fields that would silently give the caller something other than what was asked
+// for.
 func checkUnsupported(w *wireRequest) error {
 	for _, f := range []struct {
 		asked   bool
@@ -136,6 +141,7 @@ func checkUnsupported(w *wireRequest) error {
 	return nil
 }
 
+// checkRanges checks the numbers that OpenAI's API bounds.
 func checkRanges(w *wireRequest) error {
 	if err := openai.InRange("n", w.N, 1, 1); err != nil {
 		return err
@@ -143,12 +149,14 @@ func checkRanges(w *wireRequest) error {
 	return w.Sampling.Check()
 }
 
-// setStreamOptions reads the options of a stream. Some editors send them without "stream", where they mean nothing.
+// setStreamOptions reads the options of a stream. Some editors send them without "stream", where they are
+// ignored.
 func (r *Request) setStreamOptions(w *wireRequest) error {
 	r.IncludeUsage = w.Stream && w.StreamOptions != nil && w.StreamOptions.IncludeUsage
 	return nil
 }
 
+// setFormat reads response_format.
 func (r *Request) setFormat(w *wireRequest) error {
 	if w.ResponseFormat == nil {
 		return nil

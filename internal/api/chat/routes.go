@@ -21,7 +21,8 @@ type handlers struct {
 	keeper Keeper
 }
 
-// complete answers POST …/chat/completions.
+// complete answers POST …/chat/completions. A turn that fails after the answer has begun has its error in the
+// stream; httpd then only logs it.
 func (h *handlers) complete(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	body, err := api.ReadBody(r)
 	if err != nil {

@@ -10,8 +10,15 @@ import (
 	"composer-api/internal/sse"
 )
 
-// A Stream is the Encoder of "stream": true. The bytes around a piece of text are the same for a whole stream, so that
-// a piece costs no allocation.
+// A Stream is the Encoder of "stream": true. Its chunks:
+//
+//	data: {…,"choices":[{"index":0,"delta":{"role":"assistant","content":""},…}]}
+//	data: {…,"choices":[{"index":0,"delta":{"content":"Hel"},…}]}
+//	data: {…,"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}
+//	data: {…,"choices":[],"usage":{…}}                                      if asked for
+//	data: [DONE]
+//
+// The bytes around a piece of text are the same for a whole stream, so a piece costs no allocation.
 type Stream struct {
 	w      http.ResponseWriter
 	req    *Request
@@ -26,12 +33,13 @@ type Stream struct {
 	over  bool // the stream's end was written
 }
 
-// NewStream makes a Stream that answers req on w.
+// NewStream makes a Stream that answers req on w. The caller closes it.
 func NewStream(w http.ResponseWriter, req *Request, opt Options) *Stream {
 	return &Stream{w: w, req: req, opt: opt, header: newHeader(req, opt)}
 }
 
-// Accept sends the response headers and the chunk that names the role: it says that the model is at work.
+// Accept implements Encoder. It sends the response headers and the chunk with the role, which shows the client
+// that the model is at work.
 func (s *Stream) Accept(a agent.Accepted) error {
 	api.SetAccepted(s.w.Header(), a)
 	s.out = sse.NewWriter(s.w, s.opt.SSE)
@@ -43,7 +51,7 @@ func (s *Stream) Accept(a agent.Accepted) error {
 	return s.out.Flush()
 }
 
-// usageNull is what all chunks but the last carry once usage is asked for.
+// usageNull is the usage member of all chunks but the last, if usage was asked for.
 func (s *Stream) usageNull() string {
 	if s.req.IncludeUsage {
 		return `,"usage":null`
@@ -51,9 +59,10 @@ func (s *Stream) usageNull() string {
 	return ""
 }
 
+// choice is the beginning of the one choice, up to its delta.
 const choice = `"choices":[{"index":0,"delta":`
 
-// Event writes one event, as one chunk or several.
+// Event implements Encoder. An event is one chunk or several.
 func (s *Stream) Event(e *agent.Event) error {
 	switch e.Kind {
 	case agent.Text:
@@ -93,8 +102,8 @@ func (s *Stream) chunk(delta string) error {
 	return s.out.SetBuffer(b)
 }
 
-// call writes a call as two chunks: who is called, then what with. The second must not repeat id, type or name:
-// openai-node would append them.
+// call writes a call as two chunks: the name, then the arguments. The second must not repeat id, type or name,
+// because openai-node would append them to the first.
 func (s *Stream) call(c *agent.ToolCall) error {
 	index := strconv.Itoa(s.calls)
 	s.calls++
@@ -111,6 +120,7 @@ func (s *Stream) call(c *agent.ToolCall) error {
 	return s.chunk(second)
 }
 
+// toolDelta, customDelta and functionDelta are the two deltas of a call, in the three forms that calls have.
 func toolDelta(index string, c *agent.ToolCall) (first, second string) {
 	return `{"tool_calls":[{"index":` + index + `,"id":` + quote(c.ID) + `,"type":"function","function":{"name":` + quote(c.Name) + `,"arguments":""}}]}`,
 		`{"tool_calls":[{"index":` + index + `,"function":{"arguments":` + quote(c.Arguments) + `}}]}`
@@ -125,9 +135,10 @@ func functionDelta(c *agent.ToolCall) (first, second string) {
 	return `{"function_call":{"name":` + quote(c.Name) + `,"arguments":""}}`, `{"function_call":{"arguments":` + quote(c.Arguments) + `}}`
 }
 
+// quote is s as a JSON string.
 func quote[S ~string | ~[]byte](s S) string { return string(openai.AppendString(nil, s)) }
 
-// done writes the end: the finish reason, the usage if asked for, and the marker.
+// done writes the end: the finish reason, the usage if it was asked for, and the end marker.
 func (s *Stream) done(reason agent.Reason) error {
 	s.over = true
 	b := append(s.out.Buffer(), s.begin...)
@@ -148,11 +159,11 @@ func (s *Stream) done(reason agent.Reason) error {
 	return s.out.SetBuffer(b)
 }
 
-// Flush sends what is buffered.
+// Flush implements Encoder.
 func (s *Stream) Flush() error { return s.out.Flush() }
 
-// Fail ends a stream that has begun with an error: no finish reason and no marker, so that nobody takes a part for the
-// whole.
+// Fail implements Encoder. It ends a stream with an error, without a finish reason and an end marker, so that no
+// client takes a part for the whole.
 func (s *Stream) Fail(e *agent.Error) (told bool) {
 	if s.out == nil {
 		return false
@@ -163,12 +174,12 @@ func (s *Stream) Fail(e *agent.Error) (told bool) {
 		b = openai.AppendError(b, e)
 		s.out.SetBuffer(append(b, "\n\n"...))
 	}
-	// A client that can't be reached can't be told, and nothing else can be done about it.
+	// When the client can't be reached there is nothing else to do.
 	s.out.Flush()
 	return true
 }
 
-// Close ends the keep-alives.
+// Close implements Encoder. It ends the keep-alives.
 func (s *Stream) Close() {
 	if s.out != nil {
 		s.out.Close()

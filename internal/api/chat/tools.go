@@ -8,6 +8,7 @@ import (
 	"composer-api/internal/api/openai"
 )
 
+// wireTool is an entry of tools, in chat's form or in that of the Responses API.
 type wireTool struct {
 	Type     string        `json:"type"`
 	Function *wireFunction `json:"function"`
@@ -15,7 +16,7 @@ type wireTool struct {
 	flatTool
 }
 
-// flatTool are the fields of a tool in the shape of the Responses API.
+// flatTool are the fields of a tool in the form of the Responses API.
 type flatTool struct {
 	Name        string         `json:"name"`
 	Description string         `json:"description"`
@@ -24,6 +25,7 @@ type flatTool struct {
 	Format      openai.Grammar `json:"format"`
 }
 
+// wireFunction is a function, also an entry of the deprecated functions.
 type wireFunction struct {
 	Name        string        `json:"name"`
 	Description string        `json:"description"`
@@ -31,6 +33,7 @@ type wireFunction struct {
 	Strict      bool          `json:"strict"`
 }
 
+// wireCustom is a custom tool, whose input is free text.
 type wireCustom struct {
 	Name        string `json:"name"`
 	Description string `json:"description"`
@@ -55,14 +58,14 @@ type wireToolChoice struct {
 	} `json:"allowed_tools"`
 }
 
-// setTools takes the tools, and the deprecated functions as tools.
+// setTools converts the tools, and the deprecated functions to tools.
 func (r *Request) setTools(w *wireRequest) error {
 	var list openai.ToolList
 	for i := range w.Tools {
 		t := &w.Tools[i]
 		t.unflatten()
 		if w.responsesShape && t.Function == nil && t.Custom == nil && t.Type != "function" && t.Type != "custom" && t.Type != "" {
-			continue // OpenAI would run it on its side; the Responses API leaves such tools out, too
+			continue // OpenAI runs such tools itself; on the Responses API we leave them out, too
 		}
 		if err := r.addTool(&list, t, fmt.Sprintf("tools[%d]", i)); err != nil {
 			return err
@@ -80,7 +83,7 @@ func (r *Request) setTools(w *wireRequest) error {
 	return nil
 }
 
-// unflatten gives a tool in the shape of the Responses API the shape of chat.
+// unflatten converts a tool in the form of the Responses API to that of chat.
 func (t *wireTool) unflatten() {
 	switch {
 	case t.Name == "" || t.Function != nil || t.Custom != nil:
@@ -93,7 +96,7 @@ func (t *wireTool) unflatten() {
 	}
 }
 
-// addTool takes a tool whose type may be left out when it is plain from the rest.
+// addTool adds a tool. Its type may be missing when the rest shows it.
 func (r *Request) addTool(list *openai.ToolList, t *wireTool, param string) error {
 	switch {
 	case t.Type == "function" && t.Function == nil:
@@ -110,12 +113,14 @@ func (r *Request) addTool(list *openai.ToolList, t *wireTool, param string) erro
 	return openai.OneOf(param+".type", t.Type, "function", "custom")
 }
 
+// addFunction adds a function.
 func (r *Request) addFunction(list *openai.ToolList, f *wireFunction, param string) error {
 	return list.Add(agent.Tool{
 		Name: f.Name, Description: f.Description, Parameters: json.RawMessage(f.Parameters), Strict: f.Strict,
 	}, param+".name")
 }
 
+// addCustom adds a custom tool. The model gets it as a function; its calls are converted back.
 func (r *Request) addCustom(list *openai.ToolList, c *wireCustom, param string) error {
 	if r.custom == nil {
 		r.custom = map[string]bool{}
@@ -124,7 +129,7 @@ func (r *Request) addCustom(list *openai.ToolList, c *wireCustom, param string) 
 	return list.Add(openai.CustomTool(c.Name, c.Description, c.Format.Grammar), param+".name")
 }
 
-// setToolChoice takes tool_choice or, when that is absent, the deprecated function_call.
+// setToolChoice reads tool_choice or, when that is absent, the deprecated function_call.
 func (r *Request) setToolChoice(w *wireRequest) error {
 	param := "tool_choice"
 	var err error
@@ -146,6 +151,7 @@ func (r *Request) setToolChoice(w *wireRequest) error {
 	return openai.CheckToolChoice(r.ToolChoice, r.Tools, param)
 }
 
+// objectChoice reads a choice in its object form.
 func objectChoice(c *wireToolChoice, param string) (agent.ToolChoice, error) {
 	if c.Type == "allowed_tools" {
 		return allowedTools(c, param+".allowed_tools")
@@ -157,7 +163,7 @@ func objectChoice(c *wireToolChoice, param string) (agent.ToolChoice, error) {
 	return oneTool(name, namePath)
 }
 
-// chosen is the tool that c names, and the path of the name.
+// chosen is the tool that c names, and the path of the name, for errors.
 func (c *wireToolChoice) chosen(param string) (name, namePath string, err error) {
 	switch {
 	case c.Name != "" && c.Function.Name == "" && c.Custom.Name == "" && (c.Type == "function" || c.Type == "custom"):
@@ -170,6 +176,7 @@ func (c *wireToolChoice) chosen(param string) (name, namePath string, err error)
 	return "", "", openai.OneOf(param+".type", c.Type, "function", "custom", "allowed_tools")
 }
 
+// oneTool is the choice that requires a single tool.
 func oneTool(name, param string) (agent.ToolChoice, error) {
 	if name == "" {
 		return agent.ToolChoice{}, openai.Missing(param)
@@ -177,6 +184,7 @@ func oneTool(name, param string) (agent.ToolChoice, error) {
 	return agent.ToolChoice{Mode: agent.ToolsRequired, Names: []string{name}}, nil
 }
 
+// allowedTools is the choice among some of the tools.
 func allowedTools(c *wireToolChoice, param string) (agent.ToolChoice, error) {
 	mode, err := toolMode(c.Allowed.Mode, param+".mode", "auto", "required")
 	if err != nil {
@@ -199,7 +207,7 @@ func allowedTools(c *wireToolChoice, param string) (agent.ToolChoice, error) {
 	return choice, nil
 }
 
-// toolMode reads a choice in its string form.
+// toolMode reads a choice in its string form, which must be one of allowed.
 func toolMode(s, param string, allowed ...string) (agent.ToolMode, error) {
 	for _, a := range allowed {
 		if s == a {

@@ -9,8 +9,8 @@ import (
 	"composer-api/internal/sse"
 )
 
-// An Answer answers an HTTP request with the events of its turn, as the request asks: as a stream, or as a document once
-// the turn is done. It is what the gateway calls a sink. One goroutine may use it.
+// An Answer answers an HTTP request with the events of its turn, as the request asks: as a stream, or as a document
+// when the turn is done. It is an agent.Sink. One goroutine may use it.
 type Answer struct {
 	w   http.ResponseWriter
 	req *Request
@@ -27,7 +27,7 @@ func NewAnswer(w http.ResponseWriter, req *Request, opt Options) *Answer {
 	return &Answer{w: w, req: req, opt: opt}
 }
 
-// Accept sets the headers that say how the turn is carried out. A stream begins.
+// Accept implements agent.Sink. It sets the headers that say how the turn is carried out, and begins a stream.
 func (a *Answer) Accept(accepted agent.Accepted) error {
 	api.SetAccepted(a.w.Header(), accepted)
 	if a.req.Stream {
@@ -39,7 +39,7 @@ func (a *Answer) Accept(accepted agent.Accepted) error {
 	return a.encoder.Accept(accepted)
 }
 
-// Event takes one event and keeps nothing of it. The last one writes the document.
+// Event implements agent.Sink. The last event writes the document.
 func (a *Answer) Event(e *agent.Event) error {
 	switch e.Kind {
 	case agent.UsageKind:
@@ -74,9 +74,9 @@ func (a *Answer) warn() {
 // Flush sends what Event has buffered.
 func (a *Answer) Flush() error { return a.encoder.Flush() }
 
-// Fail ends the answer of a turn that failed, instead of further events. It reports whether the client has been told;
+// Fail ends the answer of a turn that failed, in place of further events. It reports whether the client has been told;
 // if not, nothing has been written and the caller answers with [openai.WriteError]. A response whose client has left is
-// kept as cancelled, because its id was given out.
+// stored as cancelled, because the client knows its id.
 func (a *Answer) Fail(e *agent.Error) (told bool) {
 	switch {
 	case a.stream == nil:
@@ -91,7 +91,7 @@ func (a *Answer) Fail(e *agent.Error) (told bool) {
 	return true
 }
 
-// Close lets go of the ResponseWriter.
+// Close releases the ResponseWriter.
 func (a *Answer) Close() {
 	if a.stream != nil {
 		a.stream.Close()

@@ -6,12 +6,15 @@ import (
 	"composer-api/internal/agent"
 )
 
-// A compaction replaces a history by a summary that only we can read: a turn of the model's writes it, and it goes to
-// the client sealed, as an item that the client sends back in place of what was said. What the system and the user
-// said stays in the transcript word for word where the client still sends it (clients put their rules and their
-// surroundings into such messages); answers, calls and results give way to the summary.
+// A compaction replaces a history by a summary that only we can read. The model writes it, in a turn of its own, and the
+// client gets it sealed, as an item that it sends back in place of the history.
+//
+//	{"type":"compaction","encrypted_content":"…"}
+//
+// Messages of the system and the user stay in the transcript word for word where the client still sends them (clients put
+// their rules and their surroundings into such messages); answers, calls and results are replaced by the summary.
 
-// compactionPrompt asks for the summary. The model that reads it later knows nothing else of what was done.
+// compactionPrompt asks for the summary. The model that reads it later knows nothing else about what was done.
 const compactionPrompt = `Write a summary of this conversation that will stand in the place of everything that was said, called and answered so far. Whoever reads it carries on with the work and sees nothing else of it. Say:
 - what the user wants, with every requirement and decision that still holds;
 - what has been done, with the names of files, functions, commands and values that matter, and what was found out;
@@ -49,7 +52,7 @@ func (t *transcript) compaction(it *Item) error {
 	return nil
 }
 
-// UserMessages are those of items that a compaction's answer repeats before the summary: what the user said.
+// UserMessages are the user's messages among items. A compaction's answer repeats them before the summary.
 func UserMessages(items []Item) []Item {
 	var messages []Item
 	for _, it := range items {

@@ -11,8 +11,8 @@ import (
 	"composer-api/internal/api/openai"
 )
 
-// content is what a message says or a call gave: a list of parts. A plain text is one part, null is none, and anything
-// else (a tool's result that isn't the text that it should be) is the text of its JSON.
+// content is the content of a message or a call's output: a list of parts. A plain string is one part, null is none, and
+// anything else (a tool's result that isn't text as it should be) becomes the text of its JSON.
 type content []wirePart
 
 // wirePart is a part of content.
@@ -22,6 +22,7 @@ type wirePart struct {
 	raw  jsontext.Value // as it was sent; nil for a part that was a plain text
 }
 
+// partFields are the members of a part, of any type.
 type partFields struct {
 	Type     string                    `json:"type"`
 	Text     string                    `json:"text"`
@@ -72,22 +73,23 @@ func (p *wirePart) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return nil
 }
 
-// locate cuts the parts out of the data that they were decoded from.
+// locate sets each part's raw by cutting it out of the data that the parts were decoded from.
 func (c content) locate(data []byte) {
 	for i := range c {
 		c[i].raw = c[i].span.cut(data)
 	}
 }
 
+// textPart is a part that was sent as a plain string.
 func textPart(text string) wirePart { return wirePart{partFields: partFields{Text: text}} }
 
-// partEcho is a part that was a plain text, in the API's form.
+// partEcho is such a part in the API's form.
 type partEcho struct {
 	Type string `json:"type"`
 	Text string `json:"text"`
 }
 
-// echo is the content of a message as a list of parts.
+// echo is the content of a message as a list of parts, as the API shows it.
 func (c content) echo(role string) jsontext.Value {
 	kind := "input_text"
 	if role == "assistant" {
@@ -103,7 +105,7 @@ func (c content) echo(role string) jsontext.Value {
 	return openai.Encode(list)
 }
 
-// parts is the content for the model; param is where it stands.
+// parts is the content for the model; param is its path in the request.
 func (c content) parts(param string) ([]agent.Part, error) {
 	if len(c) == 0 {
 		return nil, nil
@@ -119,6 +121,7 @@ func (c content) parts(param string) ([]agent.Part, error) {
 	return parts, nil
 }
 
+// part is one part for the model. Errors are *agent.Error.
 func (p *wirePart) part(param string) (agent.Part, error) {
 	switch p.Type {
 	case "input_text", "output_text", "text", "summary_text", "reasoning_text", "":
@@ -142,7 +145,7 @@ func (p *wirePart) image(param string) agent.Part {
 	return agent.Part{Image: openai.Image(url, param)}
 }
 
-// textOf is the text of a JSON string, and the JSON of anything else but null.
+// textOf is the text of a JSON string, "" for null, and the JSON of anything else.
 func textOf(raw jsontext.Value) string {
 	switch raw.Kind() {
 	case 'n', 0:

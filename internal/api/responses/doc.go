@@ -1,12 +1,12 @@
-// Package responses is the Responses API as a surface: it decodes a request into an [agent.Request] and encodes a
-// turn's events as a response object or as a stream of the API's own events.
+// Package responses is the Responses API as a surface: it decodes a request into an [agent.Request] and encodes
+// a turn's events as a response object or as a stream of the API's own events.
 //
 // It holds no state between requests. A request that continues a stored response is decoded here, but the items that
 // came before are handed in by the caller ([Request.Turn]); keeping them is the business of package service.
 //
 // The parts:
 //
-//   - request.go: the request's fields; items.go and content.go: what stands in input; transcript.go and turn.go: items
+//   - request.go: the request's fields; items.go and content.go: what is in input; transcript.go and turn.go: items
 //     become the messages of an agent.Request.
 //   - tools.go, toolchoice.go: the client's tools under the names that the model sees, and back.
 //   - response.go, output.go: the response object and what it may hold; encoder.go: events become a response;
@@ -14,7 +14,7 @@
 //   - resource.go: items as the API lists them; conversation.go: requests about conversations
 //   - localtools.go: the tools that OpenAI has defined and the client runs
 //   - compaction.go: a history replaced by a sealed summary of it.
-//   - settle.go: a response whose process died is ended by the rules.
+//   - settle.go: a response whose process died gets the end that its encoder would have given it.
 //
 // The facts about OpenAI's formats are those of its public OpenAPI document and of the Open Responses specification,
 // and what real clients (Codex, openai-node, the AI SDK) were seen to need.

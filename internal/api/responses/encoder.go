@@ -13,27 +13,33 @@ import (
 
 // Options are what an Encoder needs besides its request.
 type Options struct {
-	// ID is the response's id, from [NewID]. Items' ids derive from it.
+	// ID is the response's id, from [NewID]. Items' ids are derived from it.
 	ID string
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// SealReasoning and SealCompaction encrypt what the client is to carry for us: thinking that it asked for as
-	// encrypted_content, and the summary of a compaction. Without the first reasoning has no encrypted_content; the
-	// second is needed where Request.Compact is set.
+	// SealReasoning and SealCompaction encrypt what the client keeps for us: thinking that it asked for
+	// as encrypted_content, and the summary of a compaction. Without the first, reasoning has no
+	// encrypted_content; the second is needed when Request.Compact is set.
 	SealReasoning, SealCompaction func(plain []byte) (string, error)
-	// Keep, when not nil, is called with the whole response once it has ended and before the client learns of that,
-	// so that a response which the client knows to be complete can be found again. When it fails, the response says
-	// store: false. The encoder must not be used in it, and r must not be kept.
+	// Keep, when not nil, is called with the whole response once it has ended and before the client
+	// learns that, so that a response which the client knows to be complete can be found. When it
+	// fails, the response says store: false. It must not use the encoder, and must not keep r.
 	Keep func(r *Response) error
 	// SSE says how an Answer's stream treats its connection.
 	SSE sse.Config
 }
 
-// NewID mints a response's id.
+// NewID makes a response's id.
 func NewID() string { return agent.NewID(responseIDPrefix, responseIDRandom) }
 
-// An Encoder turns the events of one turn into a response object and, when it was made by [NewStream], into the
-// events of a stream. It is what the gateway calls a sink. One goroutine may use it.
+// An Encoder turns the events of one turn into a response object and, when it was made by [NewStream], into the events of
+// a stream. It is an agent.Sink. One goroutine may use it.
+//
+//	        Queue              Accept               Event(Done), Fail, Cancel, Interrupt
+//	(new) ──────────► queued ──────────► in_progress ────────────────────────────────────► ended
+//	  └────────────────────── Accept ────────┘
+//
+// Text and thinking go into the open item; an event of another kind closes it. Calls are items that are complete at once.
 type Encoder struct {
 	req     *Request
 	opt     Options
@@ -43,7 +49,7 @@ type Encoder struct {
 	steps   watcher // nil for a body
 }
 
-// A watcher is told each step by which a response comes into being, in order.
+// A watcher is told each step of making a response, in order. stream is the only one.
 type watcher interface {
 	created(r *Response) error
 	inProgress(r *Response) error
@@ -55,7 +61,7 @@ type watcher interface {
 	flush() error
 }
 
-// NewBody makes an Encoder whose result is the response object alone.
+// NewBody makes an Encoder whose only result is the response object.
 func NewBody(req *Request, opt Options) *Encoder {
 	if opt.Now == nil {
 		opt.Now = time.Now
@@ -73,10 +79,10 @@ func NewStream(req *Request, opt Options, out Out) *Encoder {
 	return e
 }
 
-// Response is the response as it stands. It is valid until the next event.
+// Response is the response in its present state. It is valid until the next event.
 func (e *Encoder) Response() *Response { return &e.resp }
 
-// Queue announces the response before upstream has taken it: the first thing that a background response does.
+// Queue announces the response before upstream has accepted it: the first step of a background response.
 func (e *Encoder) Queue() error {
 	e.resp.Status = Queued
 	if e.steps == nil {
@@ -85,7 +91,7 @@ func (e *Encoder) Queue() error {
 	return e.steps.created(&e.resp)
 }
 
-// Accept begins the response: upstream has taken the run.
+// Accept implements agent.Sink. It begins the response: upstream has accepted the run.
 func (e *Encoder) Accept(agent.Accepted) error {
 	announced := e.resp.Status == Queued
 	e.resp.Status = InProgress
@@ -103,7 +109,7 @@ func (e *Encoder) Accept(agent.Accepted) error {
 	return e.steps.flush()
 }
 
-// Event adds one event.
+// Event implements agent.Sink.
 func (e *Encoder) Event(ev *agent.Event) error {
 	switch ev.Kind {
 	case agent.Text:
@@ -122,7 +128,7 @@ func (e *Encoder) Event(ev *agent.Event) error {
 	return nil
 }
 
-// Flush sends what was written so far.
+// Flush implements agent.Sink.
 func (e *Encoder) Flush() error {
 	if e.steps == nil {
 		return nil
@@ -130,8 +136,8 @@ func (e *Encoder) Flush() error {
 	return e.steps.flush()
 }
 
-// Fail ends the response with an error, instead of further events. A stream says so twice, because Codex reads
-// response.failed only and openai-node the error only.
+// Fail ends the response with an error, in place of further events. A stream has the error twice, because Codex reads only
+// response.failed and openai-node only the error event.
 func (e *Encoder) Fail(failure *agent.Error) error {
 	e.resp.Error = newFailure(failure)
 	return e.endEarly(Failed)
@@ -142,7 +148,7 @@ func (e *Encoder) Cancel() error {
 	return e.endEarly(Cancelled)
 }
 
-// endEarly ends a response whose turn has not ended. The response is kept also when nobody listens any more.
+// endEarly ends a response whose turn has not ended. The response is kept even if nobody listens any more.
 func (e *Encoder) endEarly(status Status) error {
 	err := e.close(Incomplete)
 	e.resp.Status = status
@@ -158,7 +164,7 @@ func (e *Encoder) endEarly(status Status) error {
 	return e.finish()
 }
 
-// text adds to the answer, or, when the turn is a compaction, to the summary.
+// text adds to the answer, or, in a compaction turn, to the summary.
 func (e *Encoder) text(text []byte) error {
 	if e.req.Compact {
 		e.summary = append(e.summary, text...)
@@ -167,10 +173,10 @@ func (e *Encoder) text(text []byte) error {
 	return e.write(messageItem, text)
 }
 
-// write adds text to the open item, after opening one of this kind if need be.
+// write adds text to the open item, after opening one of this kind if there is none.
 func (e *Encoder) write(kind itemKind, text []byte) error {
 	if e.req.Compact {
-		return nil // the thinking that goes into a summary is nobody's
+		return nil // the thinking behind a summary is not shown
 	}
 	if e.open == nil || e.open.kind != kind {
 		if err := e.openItem(kind); err != nil {
@@ -184,6 +190,7 @@ func (e *Encoder) write(kind itemKind, text []byte) error {
 	return e.steps.delta(e.open, text)
 }
 
+// openItem closes the open item, if there is one, and opens another.
 func (e *Encoder) openItem(kind itemKind) error {
 	if err := e.close(Completed); err != nil {
 		return err
@@ -193,12 +200,13 @@ func (e *Encoder) openItem(kind itemKind) error {
 	return e.added(e.open)
 }
 
+// newItem makes the next item of the output.
 func (e *Encoder) newItem(kind itemKind) *item {
 	index := len(e.resp.Output)
 	return &item{kind: kind, index: index, id: outputItemID(e.resp.ID, kind, index), status: InProgress}
 }
 
-// close ends the open item, if there is one.
+// close ends the open item, if there is one. Reasoning is sealed then, if the client asked for that.
 func (e *Encoder) close(status Status) error {
 	it := e.open
 	if it == nil {
@@ -215,7 +223,7 @@ func (e *Encoder) close(status Status) error {
 	return e.done(it, status)
 }
 
-// call adds a whole tool call in the form that its tool has for the client.
+// call adds a whole tool call, in the form that its tool has for the client.
 func (e *Encoder) call(c *agent.ToolCall) error {
 	if err := e.close(Completed); err != nil {
 		return err
@@ -238,6 +246,7 @@ func (e *Encoder) call(c *agent.ToolCall) error {
 	return e.done(it, Completed)
 }
 
+// added announces an item.
 func (e *Encoder) added(it *item) error {
 	if e.steps == nil {
 		return nil
@@ -245,7 +254,7 @@ func (e *Encoder) added(it *item) error {
 	return e.steps.added(it)
 }
 
-// done puts a finished item into the output.
+// done puts a finished item into the output. The bytes in the output are exactly those of its event.
 func (e *Encoder) done(it *item, status Status) error {
 	it.status = status
 	wire := openai.Encode(it.wire())
@@ -256,7 +265,7 @@ func (e *Encoder) done(it *item, status Status) error {
 	return e.steps.done(it, wire)
 }
 
-// end closes the response at the end of its turn.
+// end ends the response at the end of its turn.
 func (e *Encoder) end(reason agent.Reason) error {
 	status := Completed
 	if reason == agent.Length {
@@ -283,7 +292,7 @@ func (e *Encoder) end(reason agent.Reason) error {
 	return e.finish()
 }
 
-// compaction seals the summary and makes it the response's one item.
+// compaction seals the summary and makes it the response's only item.
 func (e *Encoder) compaction() error {
 	summary := bytes.TrimSpace(e.summary)
 	if len(summary) == 0 {
@@ -301,12 +310,14 @@ func (e *Encoder) compaction() error {
 	return e.done(it, Completed)
 }
 
+// keep calls Options.Keep. It comes before the client learns that the response has ended.
 func (e *Encoder) keep() {
 	if e.opt.Keep != nil && e.opt.Keep(&e.resp) != nil {
 		e.resp.Store = false
 	}
 }
 
+// finish announces the end of the response.
 func (e *Encoder) finish() error {
 	if err := e.steps.ended(&e.resp); err != nil {
 		return err

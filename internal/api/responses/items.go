@@ -13,8 +13,8 @@ import (
 	"composer-api/internal/api/openai"
 )
 
-// An Item is an input item: something that was said, called or answered. It comes from a request's input, or from a
-// stored response's input and output, which have the same form.
+// An Item is an input item: a message, a call, a result. It comes from a request's input, or from a stored response's input
+// and output, which have the same form.
 type Item struct {
 	span  span
 	raw   jsontext.Value // as it was sent; nil for input that is a plain string
@@ -22,7 +22,7 @@ type Item struct {
 	param string // where it stands in the request
 }
 
-// wireItem is an item of any type. Which fields matter depends on the type.
+// A wireItem is an item of any type. Which fields are used depends on the type.
 type wireItem struct {
 	Type             string         `json:"type"`
 	ID               string         `json:"id"`
@@ -46,7 +46,7 @@ func (it *Item) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	case 'n':
 		return d.SkipValue()
 	case '"':
-		// Not the API's form, but there is only one thing that it can mean.
+		// Not the API's form, but it can mean only one thing.
 		var text string
 		err := json.UnmarshalDecode(d, &text)
 		*it = textItem(text)
@@ -61,11 +61,11 @@ func (it *Item) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return nil
 }
 
-// A span is where a value stands in what is being decoded. What a client sent is kept by cutting it out afterwards: to
-// have every value read twice, once as it is and once for what it means, would double the cost of a long prompt.
+// A span is the position of a value in what is being decoded. What a client sent is kept by cutting it out afterwards:
+// decoding every value twice, once as raw JSON and once into fields, would double the cost of a long prompt.
 type span struct{ start, end int64 }
 
-// cut is the value, an object; nil for no span.
+// cut is the value, an object, out of data; nil for an empty span.
 func (s span) cut(data []byte) jsontext.Value {
 	if s.end == 0 {
 		return nil
@@ -74,7 +74,7 @@ func (s span) cut(data []byte) jsontext.Value {
 	return value[bytes.IndexByte(value, '{'):] // a comma and space may stand before it
 }
 
-// Types of items that are more than something to read.
+// The types of items that are handled specially.
 const (
 	messageType    = "message"
 	referenceType  = "item_reference"
@@ -82,12 +82,12 @@ const (
 	triggerType    = "compaction_trigger"
 )
 
-// textItem is what input is when it is a plain string.
+// textItem is the item for input that is a plain string.
 func textItem(text string) Item {
 	return Item{wire: wireItem{Type: messageType, Role: "user", Content: content{textPart(text)}}}
 }
 
-// locate tells items, which were decoded from data, where they stand, and leaves out those that are null.
+// locate tells items, which were decoded from data, their path and their bytes, and leaves out those that are null.
 func locate(items []Item, param string, data []byte) []Item {
 	located := make([]Item, 0, len(items))
 	for i, it := range items {
@@ -102,7 +102,7 @@ func locate(items []Item, param string, data []byte) []Item {
 	return located
 }
 
-// settleType names the type of an item that came without one.
+// inferType sets the type of an item that came without one.
 func (it *Item) inferType() {
 	w := &it.wire
 	switch {
@@ -114,7 +114,7 @@ func (it *Item) inferType() {
 	}
 }
 
-// StoredItems decodes items that were kept: a list that [EncodeItems] has made, or a response's output.
+// StoredItems decodes items that were stored: a list that [EncodeItems] has made, or a response's output.
 func StoredItems(list []byte) ([]Item, error) {
 	var items []Item
 	if err := openai.DecodeOwn(list, &items); err != nil {
@@ -123,8 +123,8 @@ func StoredItems(list []byte) ([]Item, error) {
 	return locate(items, "previous_response_id", list), nil
 }
 
-// EncodeItems encodes items as the API shows a response's input items: each with an id, a type and, for messages, a
-// list of parts and a status. responseID is whose input they are; the ids of items that have none derive from it.
+// EncodeItems encodes items as the API shows a response's input items: each with an id, a type and, for messages, a list of
+// parts and a status. responseID is the response that they are the input of; ids of items without one are derived from it.
 func EncodeItems(responseID string, items []Item) ([]jsontext.Value, error) {
 	list := make([]jsontext.Value, 0, len(items))
 	for i := range items {
@@ -154,10 +154,10 @@ func (it *Item) OfRequest() bool { return it.wire.Type == triggerType }
 // ID is the item's id; "" when it has none.
 func (it *Item) ID() string { return it.wire.ID }
 
-// Param is where the item stands in the request, such as "input[3]".
+// Param is the item's path in the request, such as "input[3]".
 func (it *Item) Param() string { return it.param }
 
-// Reference is the id of the item that this one stands for; "" when it stands for itself.
+// Reference is the id of the item that this item_reference refers to; "" for any other item.
 func (it *Item) Reference() string {
 	if it.wire.Type != referenceType {
 		return ""
@@ -165,14 +165,15 @@ func (it *Item) Reference() string {
 	return it.wire.ID
 }
 
-// Resolve puts the item that it refers to in the place of a reference.
+// Resolve replaces a reference by the item that it refers to. The path stays, for errors.
 func (it *Item) Resolve(to Item) {
 	param := it.param
 	*it = to
 	it.param = param
 }
 
-// itemIDPrefixes begin the ids that we give to input items without one. What isn't listed gets "item_".
+// itemIDPrefixes are the beginnings of the ids that we give to input items without one. A type that isn't here gets
+// "item_".
 var itemIDPrefixes = map[string]string{
 	messageType:               "msg_",
 	"reasoning":               "rs_",
@@ -185,7 +186,7 @@ var itemIDPrefixes = map[string]string{
 	compactionType:            "cmpt_",
 }
 
-// encode writes the item with what it lacks. Its other members stay as the client sent them.
+// encode encodes the item, with the members that it lacks. Its other members stay as the client sent them.
 func (it *Item) encode(responseID string, index int) (jsontext.Value, error) {
 	id := it.wire.ID
 	if id == "" {
@@ -206,8 +207,8 @@ func (it *Item) encode(responseID string, index int) (jsontext.Value, error) {
 	return object(append(first, rest...)), err
 }
 
-// text is an item of a foreign type as it is passed on: without its id, which says nothing, so that it reads the same
-// when it was stored in between.
+// text is an item of an unknown type as text for the model: its JSON without its id, which means nothing, so that it is
+// the same after it was stored.
 func (it *Item) text() string {
 	first := []member{{"type", openai.Encode(it.wire.Type)}}
 	rest, err := members(it.raw, []member{{name: "id"}, first[0]})
@@ -223,8 +224,8 @@ type member struct {
 	value jsontext.Value
 }
 
-// members are the members of an object, in order, but for those that are null or have a name among besides. Of
-// members with the same name the last counts, as it does when an object is decoded.
+// members are the members of an object, in order, without those that are null or whose name is among besides. Of members
+// with the same name the last counts, as when an object is decoded.
 func members(object jsontext.Value, besides []member) ([]member, error) {
 	dec := jsontext.NewDecoder(bytes.NewReader(object), openai.Liberal)
 	if _, err := dec.ReadToken(); err != nil {
@@ -257,6 +258,7 @@ func members(object jsontext.Value, besides []member) ([]member, error) {
 	return slices.DeleteFunc(list, func(m member) bool { return m.value.Kind() == 'n' }), nil
 }
 
+// object is the JSON object with these members.
 func object(members []member) jsontext.Value {
 	b := []byte{'{'}
 	for i, m := range members {

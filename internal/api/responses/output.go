@@ -7,7 +7,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// itemKind is the kind of an output item.
+// An itemKind is the kind of an output item.
 type itemKind uint8
 
 const (
@@ -22,7 +22,7 @@ const (
 	patchCallItem
 )
 
-// idPrefixes begin the ids of output items.
+// idPrefixes are the beginnings of the ids of output items.
 var idPrefixes = [...]string{
 	messageItem:        "msg_",
 	reasoningItem:      "rs_",
@@ -51,7 +51,7 @@ type item struct {
 	hidden                  bool   // reasoning whose summary the client doesn't want; text is for sealed alone
 }
 
-// The items' forms on the wire.
+// The items on the wire, as OpenAI's OpenAPI document names their members.
 type (
 	wireMessage struct {
 		ID      string `json:"id"`
@@ -115,8 +115,8 @@ type (
 	}
 )
 
-// wire is the item as output_item.done and output show it. A message or a reasoning item that is still open has no
-// parts yet: they come with events of their own.
+// wire is the item as output_item.added, output_item.done and output show it. A message or a reasoning item that is still
+// open has no parts yet: they come with events of their own.
 func (it *item) wire() any {
 	switch it.kind {
 	case messageItem, refusalItem:
@@ -154,13 +154,14 @@ func (it *item) contentPart() any {
 	return outputText{Type: "output_text", Text: string(it.text)}
 }
 
+// summaryText is a reasoning item's one part.
 func (it *item) summaryText() summaryText {
 	return summaryText{Type: "summary_text", Text: string(it.text)}
 }
 
-// Ids of items hold the id of their response, so that a later request that merely refers to one (item_reference, which
-// the AI SDK sends for whatever is stored) leads to where it is kept: resp_X has the output items msg_X0000, fc_X0001
-// and so on, and the input items msg_Xi000.
+// The id of an item contains the id of its response, so that a later request that merely refers to the item
+// (item_reference, which the AI SDK sends for whatever is stored) leads to the stored response: resp_X has the output items
+// msg_X0000, fc_X0001 and so on, and the input items msg_Xi000.
 
 const (
 	responseIDPrefix = "resp_"
@@ -168,10 +169,12 @@ const (
 	itemIDSuffix     = 4
 )
 
+// outputItemID is the id of the output item at index.
 func outputItemID(responseID string, kind itemKind, index int) string {
 	return idPrefixes[kind] + strings.TrimPrefix(responseID, responseIDPrefix) + pad(index, itemIDSuffix)
 }
 
+// inputItemID is the id of the input item at index.
 func inputItemID(responseID, prefix string, index int) string {
 	return prefix + strings.TrimPrefix(responseID, responseIDPrefix) + "i" + pad(index, itemIDSuffix-1)
 }
@@ -182,7 +185,7 @@ func pad(n, width int) string {
 	return strings.Repeat("0", max(0, width-len(s))) + s
 }
 
-// ResponseOf is the id of the response that the item with this id belongs to; "" when the id is not of our making.
+// ResponseOf is the id of the response that the item with this id belongs to; "" when we have not made the id.
 func ResponseOf(itemID string) string {
 	_, rest, ok := strings.Cut(itemID, "_")
 	if !ok || len(rest) < responseIDRandom+itemIDSuffix {

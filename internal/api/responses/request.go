@@ -14,12 +14,12 @@ import (
 	"composer-api/internal/api/openai"
 )
 
-// A Request is a decoded request. What is for the model alone is reached through [Request.Turn]; the fields are what
-// whoever carries the request out must know.
+// A Request is a decoded request. The fields are what the service must know to carry it out; what is for the model alone is
+// reached through [Request.Turn].
 type Request struct {
 	Model string
-	// Input is what this request adds to the conversation. References in it ([Item.Reference]) stand for items of
-	// stored responses and must be replaced before Turn.
+	// Input is what this request adds to the conversation. References in it ([Item.Reference]) stand
+	// for items of stored responses and must be replaced before Turn.
 	Input []Item
 	// PreviousResponseID names the stored response that this one continues; "" when none.
 	PreviousResponseID string
@@ -39,7 +39,7 @@ type Request struct {
 	encryptedReasoning bool
 }
 
-// body is the request on the wire. What isn't named here is ignored.
+// body is the request on the wire. Members that aren't named here are ignored.
 type body struct {
 	Model              string                          `json:"model"`
 	Input              openai.StringOr[[]Item]         `json:"input"`
@@ -88,7 +88,7 @@ type textFormat struct {
 	openai.SchemaFormat
 }
 
-// Decode decodes the body of a request that makes a response. Errors are *agent.Error and name the field at fault.
+// Decode decodes the body of a request that creates a response. Errors are *agent.Error with the field's path as Param.
 func Decode(data []byte) (*Request, error) {
 	r, err := decode(data)
 	if err != nil {
@@ -103,12 +103,13 @@ func Decode(data []byte) (*Request, error) {
 	return r, nil
 }
 
-// DecodePartial decodes the body of a request that counts or compacts a conversation: the same, but nothing is
+// DecodePartial decodes the body of a request that counts or compacts a conversation. It is Decode, but no field is
 // required.
 func DecodePartial(data []byte) (*Request, error) { return decode(data) }
 
+// decode is what both have in common. The order of the steps decides which error a request with several mistakes gets.
 func decode(data []byte) (*Request, error) {
-	data = bytes.TrimPrefix(data, []byte("\uFEFF")) // so that spans count from where the decoder does
+	data = bytes.TrimPrefix(data, []byte("\uFEFF")) // so that spans count from the same byte as the decoder
 	r := &Request{}
 	if err := openai.Decode(data, &r.body); err != nil {
 		return nil, err
@@ -138,7 +139,7 @@ func decode(data []byte) (*Request, error) {
 	return r, nil
 }
 
-// refuse turns away what would silently give the caller something else than asked for.
+// refuse refuses fields that would silently give the caller something other than what was asked for.
 func (r *Request) refuse() error {
 	b := &r.body
 	if present(b.Prompt) {
@@ -238,7 +239,7 @@ func (r *Request) takeTools() error {
 	return r.tools.addAll(r.body.Tools, "tools")
 }
 
-// takeInput puts instructions that are a list before the input, and makes an item of input that is a text.
+// takeInput puts instructions that are a list before the input, and makes an item of input that is a string.
 func (r *Request) takeInput(data []byte) {
 	b := &r.body
 	if b.Input.Kind == '"' {
@@ -250,7 +251,7 @@ func (r *Request) takeInput(data []byte) {
 // Dropped are the types of the tools that were left out because OpenAI would run them on its side.
 func (r *Request) Dropped() []string { return r.tools.dropped }
 
-// takeFormat takes the form that the answer must have.
+// takeFormat reads the form that the answer must have.
 func (r *Request) takeFormat() (err error) {
 	if f := r.body.Text.Format; f != nil {
 		if f.Type == "json_schema" && f.Name == "" {
@@ -294,7 +295,7 @@ func (r *reasoning) echo() ReasoningEcho {
 // present reports whether an optional field was sent with a value.
 func present(v jsontext.Value) bool { return len(v) > 0 && v.Kind() != 'n' }
 
-// echo is the response object as it is before anything has happened: the request's fields with their defaults.
+// echo is the response object before anything has happened: the request's fields, or their defaults.
 func (r *Request) echo() Response {
 	b := &r.body
 	resp := Response{
@@ -337,7 +338,7 @@ func (r *Request) echo() Response {
 	return resp
 }
 
-// instructions are the request's instructions when they are text.
+// instructions are the request's instructions if they are a string.
 func (r *Request) instructions() *string {
 	if r.body.Instructions.Kind != '"' {
 		return nil
@@ -345,7 +346,7 @@ func (r *Request) instructions() *string {
 	return &r.body.Instructions.String
 }
 
-// set overwrites a default with what the client sent, if it did.
+// set overwrites a default with the client's value, if there is one.
 func set[T any](to *T, sent *T) {
 	if sent != nil {
 		*to = *sent
@@ -370,6 +371,7 @@ type (
 	}
 )
 
+// echo is the text member of the response.
 func (t *textSettings) echo() jsontext.Value {
 	e := textEcho{Format: plainFormatEcho{"text"}, Verbosity: t.Verbosity}
 	switch f := t.Format; {
@@ -407,6 +409,7 @@ func tooDeep(v jsontext.Value) bool {
 	return false
 }
 
+// nestedTooDeeply is the error for a value over maxDepth.
 func nestedTooDeeply(param string) error {
 	return agent.ParamError(agent.InvalidValue, param, "'%s' is nested more than %d levels deep. Make it flatter.", param, maxDepth)
 }

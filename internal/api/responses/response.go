@@ -9,7 +9,8 @@ import (
 	"composer-api/internal/api/openai"
 )
 
-// A Response is the response object. Every key is always there: clients check for null, not for absence.
+// A Response is the response object. Every key is always there, because clients check for null and not for absence. Its JSON
+// is also what is stored.
 type Response struct {
 	ID                 string             `json:"id"`
 	Object             string             `json:"object"` // "response"
@@ -53,7 +54,7 @@ type Conversation struct {
 	ID string `json:"id"`
 }
 
-// Status is where a response or an item stands.
+// Status is the state of a response or of an item.
 type Status string
 
 // The statuses. Items know only in_progress, completed and incomplete.
@@ -84,7 +85,7 @@ type Failure struct {
 	kind, httpCode string
 }
 
-// serverError is both the code and the type of a failure that has no better one.
+// serverError is both the code and the type of a failure that has none of its own.
 const serverError = "server_error"
 
 // failureCodes are the codes of failed responses, which OpenAI publishes as a list of its own: the codes of HTTP errors
@@ -146,7 +147,7 @@ type OutputDetails struct {
 // Encode is the response object as JSON.
 func (r *Response) Encode() []byte { return openai.Encode(r) }
 
-// DecodeResponse reads what Encode has written.
+// DecodeResponse decodes the JSON of Encode.
 func DecodeResponse(object []byte) (*Response, error) {
 	r := new(Response)
 	if err := openai.DecodeOwn(object, r); err != nil {
@@ -155,7 +156,7 @@ func DecodeResponse(object []byte) (*Response, error) {
 	return r, nil
 }
 
-// setUsage says what the response took.
+// setUsage sets what the response has cost.
 func (r *Response) setUsage(u *agent.Usage) {
 	r.UsageEstimated = u.Estimated
 	r.Usage = &Usage{

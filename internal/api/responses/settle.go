@@ -23,7 +23,7 @@ func (e *Encoder) Interrupt() error {
 	return e.endEarly(Failed)
 }
 
-// Interrupt marks a response as failed because the process that worked on it ended.
+// Interrupt marks a response as failed because the process that was working on it has ended.
 func (r *Response) Interrupt() {
 	failure := interruptedFailure
 	r.Status, r.Error = Failed, &failure
@@ -34,7 +34,7 @@ func (r *Response) Interrupted() bool {
 	return r.Status == Failed && r.Error != nil && r.Error.Message == interruptedFailure.Message
 }
 
-// Unreadable stands for a stored background response that can't be read any more and whose process ended.
+// Unreadable takes the place of a stored background response that can't be read any more and whose process has ended.
 func Unreadable(id string, created time.Time) *Response {
 	r := (&Request{Background: true, Store: true}).echo()
 	r.ID, r.CreatedAt = id, created.Unix()
@@ -50,10 +50,15 @@ func EndEvent(r *Response, seq int64) []byte {
 	return out.events[0]
 }
 
-// Settle finishes what the encoder of a response has begun and is not there to finish. r says how the response ended,
-// and log is its events so far, whole and from the first. It returns the events that are still to come, without the
-// DoneLine. When r holds fewer items than the log tells of, because it was ended by somebody who saw the log only, they
-// are put into r.
+// Settle makes the events that the encoder of a response would still have made, had its process lived. r says how the
+// response ended, and log is its events so far, complete and from the first. rest is the events that are still to come,
+// without the DoneLine.
+//
+//	log                         r                           rest
+//	ends with the end event     any                         none
+//	items that are in r, too    ended well                  the items that the log lacks, and the end
+//	more items than r has       failed or cancelled by      the end; the items of the log are put into r
+//	                            somebody who saw only it
 func Settle(r *Response, log [][]byte) (rest [][]byte, err error) {
 	if len(log) > 0 && IsEnd(log[len(log)-1]) {
 		return nil, nil
@@ -85,7 +90,7 @@ func Settle(r *Response, log [][]byte) (rest [][]byte, err error) {
 	return out.events, nil
 }
 
-// begin announces a response of which nothing was announced.
+// begin announces a response of which the log has nothing.
 func (e *Encoder) begin() error {
 	queued := e.resp
 	queued.Status, queued.Output, queued.Error, queued.Usage = Queued, nil, nil, nil
@@ -94,8 +99,8 @@ func (e *Encoder) begin() error {
 	return e.steps.created(&queued)
 }
 
-// repeat announces items of a whole output that were not announced, or, if the first of them is open, not to its end.
-// The output itself stays as it is.
+// repeat announces the items of a complete output that were not announced. The first of them may be announced in part: open is
+// what the log has of it. The output itself stays as it is.
 func (e *Encoder) repeat(items []jsontext.Value, open *item) error {
 	first := len(e.resp.Output) - len(items)
 	for i, raw := range items {
@@ -140,7 +145,7 @@ func (e *Encoder) repeat(items []jsontext.Value, open *item) error {
 	return nil
 }
 
-// readDoneItem reads an item as output holds it.
+// readDoneItem decodes an item of an output.
 func readDoneItem(raw jsontext.Value, index int) (*item, error) {
 	var w struct {
 		ID        string         `json:"id"`
@@ -229,13 +234,14 @@ func readLog(log [][]byte) (done []jsontext.Value, open *item, err error) {
 	return done, open, nil
 }
 
+// itemKinds is the reverse of the types that item.wire writes.
 var itemKinds = map[string]itemKind{
 	"message": messageItem, "reasoning": reasoningItem, "function_call": functionCallItem,
 	"custom_tool_call": customCallItem, "tool_search_call": toolSearchCallItem,
 	"compaction": compactionItem, "shell_call": shellCallItem, "apply_patch_call": patchCallItem,
 }
 
-// readOpenItem reads an item as output_item.added tells of it.
+// readOpenItem decodes an item of an output_item.added event.
 func readOpenItem(raw jsontext.Value, index int) (*item, error) {
 	it, err := readDoneItem(raw, index)
 	if err != nil {
@@ -245,7 +251,7 @@ func readOpenItem(raw jsontext.Value, index int) (*item, error) {
 	return it, nil
 }
 
-// A collector is an Out that keeps the events, each by itself.
+// A collector is an Out that keeps the events, each as a slice of its own.
 type collector struct{ events [][]byte }
 
 func (c *collector) Buffer() []byte { return nil }

@@ -12,7 +12,7 @@ import (
 	"composer-api/internal/api/openai"
 )
 
-// Out takes a stream: an *sse.Writer, or what stands in for one. One goroutine uses it.
+// Out is where a stream is written: an *sse.Writer, or something that behaves like one. One goroutine uses it.
 type Out interface {
 	// Buffer returns what is buffered, to be appended to and given to SetBuffer before any other call.
 	Buffer() []byte
@@ -22,25 +22,32 @@ type Out interface {
 	Flush() error
 }
 
-// DoneLine ends every stream. It is no event: it has no sequence number.
+// DoneLine ends every stream. It is not an event: it has no sequence number.
 const DoneLine = "data: [DONE]\n\n"
 
-// A stream writes the events of a response. Sequence numbers count from 0 without a gap.
+// A stream writes the events of a response. Sequence numbers count from 0 without a gap. The order:
+//
+//	response.created  [response.queued]  response.in_progress
+//	for each item:
+//	  response.output_item.added  [content_part.added]
+//	  deltas
+//	  …_text.done, or arguments.done  [content_part.done]  response.output_item.done
+//	[error]  response.completed, .incomplete or .failed  data: [DONE]
 type stream struct {
 	out Out
 	seq int64
 
-	// Constant bytes around the text of the open item's deltas.
+	// The bytes before and after the text of each delta of the open item.
 	before, after []byte
 }
 
-// eventHead begins every event.
+// eventHead is the members with which every event begins.
 type eventHead struct {
 	Type string `json:"type"`
 	Seq  int64  `json:"sequence_number"`
 }
 
-// itemHead begins every event about a part of an item.
+// itemHead is the members with which every event about a part of an item begins.
 type itemHead struct {
 	eventHead
 	ItemID      string `json:"item_id"`
@@ -108,8 +115,8 @@ type (
 	}
 )
 
-// endEvents name the last event of a response by how it ended. A cancelled response has no event of its own in the
-// API; clients that watch it learn its status from the response inside.
+// endEvents are the names of a response's last event, by how it ended. The API has no event for a cancelled response; clients
+// read its status from the response in the event.
 var endEvents = map[Status]string{
 	Completed:  "response.completed",
 	Incomplete: "response.incomplete",
@@ -117,7 +124,7 @@ var endEvents = map[Status]string{
 	Cancelled:  "response.incomplete",
 }
 
-// IsEnd reports whether an event, as SetBuffer got it, is the last of its response.
+// IsEnd reports whether an event, in the form that SetBuffer got it, is the last of its response.
 func IsEnd(event []byte) bool {
 	name, _, _ := bytes.Cut(event, []byte("\n"))
 	for _, end := range endEvents {
@@ -128,6 +135,7 @@ func IsEnd(event []byte) bool {
 	return false
 }
 
+// created implements watcher. A response that is queued has a second event.
 func (s *stream) created(r *Response) error {
 	name := "response.created"
 	if err := s.send(name, responseEvent{s.head(name), r}); err != nil || r.Status != Queued {
@@ -137,11 +145,13 @@ func (s *stream) created(r *Response) error {
 	return s.send(name, responseEvent{s.head(name), r})
 }
 
+// inProgress implements watcher.
 func (s *stream) inProgress(r *Response) error {
 	name := "response.in_progress"
 	return s.send(name, responseEvent{s.head(name), r})
 }
 
+// ended implements watcher.
 func (s *stream) ended(r *Response) error {
 	name := endEvents[r.Status]
 	if err := s.send(name, responseEvent{s.head(name), r}); err != nil {
@@ -150,6 +160,8 @@ func (s *stream) ended(r *Response) error {
 	return s.out.SetBuffer(append(s.out.Buffer(), DoneLine...))
 }
 
+// failed implements watcher. The error is in the event twice: flat, as the OpenAPI document has it, and in "error", where
+// some clients look for it.
 func (s *stream) failed(f *Failure) error {
 	code := cmp.Or(f.httpCode, f.Code)
 	return s.send("error", errorEvent{s.head("error"), code, f.Message, nil, errorInfo{cmp.Or(f.kind, serverError), code, f.Message, nil}})
@@ -157,7 +169,7 @@ func (s *stream) failed(f *Failure) error {
 
 func (s *stream) flush() error { return s.out.Flush() }
 
-// added announces an item and, where it has parts, its one part.
+// added implements watcher. It announces an item and, if it has parts, its one part.
 func (s *stream) added(it *item) error {
 	const name = "response.output_item.added"
 	if err := s.send(name, itemEvent{s.head(name), it.index, it.wire()}); err != nil {
@@ -183,7 +195,7 @@ func (s *stream) partAdded(it *item) error {
 	return nil
 }
 
-// deltaEvents name the deltas of each kind of item, with what stands before and after the text.
+// deltaEvents are the deltas of each kind of item: their names, and the members before and after the text.
 var deltaEvents = [...]struct{ name, before, after string }{
 	messageItem:      {"response.output_text.delta", `"content_index":0,`, `,"logprobs":[]`},
 	reasoningItem:    {"response.reasoning_summary_text.delta", `"summary_index":0,`, ``},
@@ -192,7 +204,7 @@ var deltaEvents = [...]struct{ name, before, after string }{
 	refusalItem:      {"response.refusal.delta", `"content_index":0,`, ``},
 }
 
-// prepareDeltas writes down what all deltas of it have in common, so that a delta costs no more than its text.
+// prepareDeltas builds the bytes that all deltas of it have in common, so that a delta costs no more than its text.
 func (s *stream) prepareDeltas(it *item) {
 	if it.kind.whole() {
 		return
@@ -204,7 +216,7 @@ func (s *stream) prepareDeltas(it *item) {
 	s.after = append(append(s.after[:0], d.after...), `,"sequence_number":`...)
 }
 
-// delta is the hot path: nothing is allocated.
+// delta implements watcher. It is the hot path: it allocates nothing.
 func (s *stream) delta(_ *item, text []byte) error {
 	b := append(s.out.Buffer(), s.before...)
 	b = openai.AppendString(b, text)
@@ -213,7 +225,7 @@ func (s *stream) delta(_ *item, text []byte) error {
 	return s.out.SetBuffer(append(b, "}\n\n"...))
 }
 
-// done closes an item's part, where it has one, and the item.
+// done implements watcher. It ends the item's part, if it has one, and the item.
 func (s *stream) done(it *item, wire jsontext.Value) error {
 	if err := s.partDone(it); err != nil {
 		return err
@@ -222,6 +234,7 @@ func (s *stream) done(it *item, wire jsontext.Value) error {
 	return s.send(name, itemEvent{s.head(name), it.index, wire})
 }
 
+// partDone writes the events that end an item's part, or its arguments.
 func (s *stream) partDone(it *item) error {
 	if it.hidden {
 		return nil
@@ -258,6 +271,7 @@ func (s *stream) partDone(it *item) error {
 	return nil
 }
 
+// head takes the next sequence number.
 func (s *stream) head(name string) eventHead { return eventHead{name, s.next()} }
 
 func (s *stream) itemHead(name string, it *item) itemHead {
@@ -270,7 +284,7 @@ func (s *stream) next() int64 {
 	return n
 }
 
-// send writes one event whole.
+// send writes one event.
 func (s *stream) send(name string, event any) error {
 	data, err := json.Marshal(event, openai.Liberal)
 	if err != nil {

@@ -12,13 +12,14 @@ import (
 	"composer-api/internal/api/openai"
 )
 
-// wireToolChoice is tool_choice in its object form.
+// wireToolChoice is tool_choice in its object form. raw is kept, because the response repeats it.
 type wireToolChoice struct {
 	choiceFields
 	Tools []choiceFields `json:"tools"` // allowed_tools
 	raw   jsontext.Value
 }
 
+// choiceFields name a tool: in tool_choice itself, or in the list of allowed_tools.
 type choiceFields struct {
 	Type      string `json:"type"`
 	Name      string `json:"name"`
@@ -26,7 +27,7 @@ type choiceFields struct {
 	Mode      string `json:"mode"` // allowed_tools
 }
 
-// UnmarshalJSON keeps the choice as it was sent, too.
+// UnmarshalJSON implements json.Unmarshaler. It also keeps the choice as it was sent.
 func (c *wireToolChoice) UnmarshalJSON(b []byte) error {
 	type plain wireToolChoice // without this method
 	if err := json.Unmarshal(b, (*plain)(c), openai.Liberal); err != nil {
@@ -36,8 +37,8 @@ func (c *wireToolChoice) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// toolChoice turns the request's tool_choice into the model's names. It must know all tools, those of the history
-// too.
+// toolChoice converts the request's tool_choice to the model's names. All tools must be known by then, also those that the
+// history adds.
 func (s *toolSet) toolChoice(sent *openai.StringOr[wireToolChoice]) (agent.ToolChoice, error) {
 	const param = "tool_choice"
 	c := &sent.Other
@@ -58,6 +59,7 @@ func (s *toolSet) toolChoice(sent *openai.StringOr[wireToolChoice]) (agent.ToolC
 	return agent.ToolChoice{Mode: agent.ToolsRequired, Names: []string{name}}, nil
 }
 
+// choiceMode reads a choice in its string form.
 func (s *toolSet) choiceMode(name, param string) (agent.ToolChoice, error) {
 	mode, ok := openai.ToolModes[name]
 	if !ok {
@@ -67,7 +69,7 @@ func (s *toolSet) choiceMode(name, param string) (agent.ToolChoice, error) {
 	return choice, openai.CheckToolChoice(choice, s.list, param)
 }
 
-// allowedTools leaves out allowed tools that were dropped, but not all of them.
+// allowedTools leaves out allowed tools that were dropped. If none is left and a call is required, the request is refused.
 func (s *toolSet) allowedTools(c *wireToolChoice) (agent.ToolChoice, error) {
 	choice, err := s.choiceMode(cmp.Or(c.Mode, "auto"), "tool_choice.mode")
 	if err != nil {
@@ -91,7 +93,7 @@ func (s *toolSet) allowedTools(c *wireToolChoice) (agent.ToolChoice, error) {
 	return agent.ToolChoice{Mode: agent.ToolsNone}, nil
 }
 
-// chosen is the model's name of a tool that the client has chosen.
+// chosen is the model's name of the tool that the client names.
 func (s *toolSet) chosen(c *choiceFields) (string, bool) {
 	name := clientName{c.Namespace, c.Name}
 	if _, local := localTools[c.Type]; local || c.Type == searchToolName {
@@ -101,6 +103,7 @@ func (s *toolSet) chosen(c *choiceFields) (string, bool) {
 	return model, ok
 }
 
+// notOffered is the error for a choice of a tool that isn't there, or isn't the client's to run.
 func notOffered(c *choiceFields, param string) error {
 	if c.Name == "" {
 		return agent.ParamError(agent.UnsupportedValue, param, "'%s' asks for a tool of type '%s', but this server runs no tools of its own. Leave it out, or offer a function that does the same.", param, openai.Clip(c.Type))

@@ -23,23 +23,24 @@ type toolSet struct {
 	dropped []string // types of tools that are not ours to run
 }
 
-// A toolForm is what a tool is for the client.
+// A toolForm is what a tool is for the client. A call of the model is converted back by it.
 type toolForm struct {
 	kind itemKind // the kind of item that a call of it becomes
 	clientName
-	at int // where it stands in the list
+	at int // its index in the list
 }
 
 // clientName is a tool's name for the client.
 type clientName struct{ namespace, name string }
 
-// wireTool is a tool as a client sends it, of any type.
+// wireTool is a tool as a client sends it, of any type. raw is kept, because the response repeats it.
 type wireTool struct {
 	toolFields
 	Tools []toolFields `json:"tools"` // namespace
 	raw   jsontext.Value
 }
 
+// toolFields are the members of a tool, of any type.
 type toolFields struct {
 	Type        string          `json:"type"`
 	Name        string          `json:"name"`
@@ -51,7 +52,7 @@ type toolFields struct {
 	Environment jsontext.Value  `json:"environment"` // shell
 }
 
-// UnmarshalJSON keeps the tool as it was sent, too.
+// UnmarshalJSON implements json.Unmarshaler. It also keeps the tool as it was sent.
 func (t *wireTool) UnmarshalJSON(b []byte) error {
 	type plain wireTool // without this method
 	if err := json.Unmarshal(b, (*plain)(t), openai.Liberal); err != nil {
@@ -69,8 +70,8 @@ func (t *toolFields) description() string {
 	return *t.Description
 }
 
-// ours reports whether the tool is one that the client runs. Others are such that OpenAI runs them on its side; they
-// are dropped, because Codex sends web_search whatever the model.
+// ours reports whether the tool is one that the client runs. The others are run by OpenAI. They are dropped and not refused,
+// because Codex sends web_search whatever the model.
 func (t *toolFields) ours() bool {
 	switch t.Type {
 	case "function", "custom":
@@ -85,7 +86,7 @@ func (t *toolFields) ours() bool {
 	return false
 }
 
-// functionEcho is a function tool as the response shows it: all keys are there.
+// functionEcho is a function tool as the response shows it, with all keys.
 type functionEcho struct {
 	Type        string        `json:"type"`
 	Name        string        `json:"name"`
@@ -94,6 +95,7 @@ type functionEcho struct {
 	Strict      *bool         `json:"strict"`
 }
 
+// echo is the tool as the response shows it.
 func (t *wireTool) echo() jsontext.Value {
 	switch {
 	case t.Type == namespaceType && t.Description == nil: // which OpenAI requires
@@ -108,13 +110,13 @@ func (t *wireTool) echo() jsontext.Value {
 	return openai.Encode(functionEcho{t.Type, t.Name, t.Description, t.Parameters, t.Strict})
 }
 
-// searchToolName is the model's and the client's name of the tool_search tool, which has none on the wire.
+// searchToolName is the name of the tool_search tool for the model. On the wire it has a type and no name.
 const searchToolName = "tool_search"
 
-// namespaceType is the type of what holds tools that the client tells apart by its name.
+// namespaceType is the type of a namespace: a list of tools whose names are unique only in it.
 const namespaceType = "namespace"
 
-// addAll offers tools. A tool with the name of an earlier one takes its place.
+// addAll adds tools. A tool with the name of an earlier one replaces it.
 func (s *toolSet) addAll(tools []wireTool, param string) error {
 	for i := range tools {
 		if err := s.addTop(&tools[i], param+"["+strconv.Itoa(i)+"]"); err != nil {
@@ -124,6 +126,7 @@ func (s *toolSet) addAll(tools []wireTool, param string) error {
 	return nil
 }
 
+// addTop adds a tool or a namespace.
 func (s *toolSet) addTop(t *wireTool, param string) error {
 	switch {
 	case tooDeep(t.raw):
@@ -134,6 +137,7 @@ func (s *toolSet) addTop(t *wireTool, param string) error {
 	return s.add(&t.toolFields, "", param)
 }
 
+// addNamespace adds the tools of a namespace.
 func (s *toolSet) addNamespace(t *wireTool, param string) error {
 	if t.Name == "" {
 		return openai.Missing(param + ".name")
@@ -146,7 +150,7 @@ func (s *toolSet) addNamespace(t *wireTool, param string) error {
 	return nil
 }
 
-// add offers a tool that is no namespace.
+// add adds a tool that is not a namespace. Tools that aren't ours are recorded as dropped.
 func (s *toolSet) add(t *toolFields, namespace, param string) error {
 	switch {
 	case t.Type == "":
@@ -164,11 +168,13 @@ func (s *toolSet) add(t *toolFields, namespace, param string) error {
 	return s.addLocal(t, param)
 }
 
+// addFunction adds a function.
 func (s *toolSet) addFunction(t *toolFields, namespace, param string) error {
 	tool := agent.Tool{Description: t.description(), Parameters: []byte(t.Parameters), Strict: t.Strict != nil && *t.Strict}
 	return s.offer(functionCallItem, clientName{namespace, t.Name}, tool, param)
 }
 
+// addCustom adds a custom tool.
 func (s *toolSet) addCustom(t *toolFields, namespace, param string) error {
 	var grammar openai.Grammar
 	if t.Format != nil {
@@ -177,14 +183,15 @@ func (s *toolSet) addCustom(t *toolFields, namespace, param string) error {
 	return s.offer(customCallItem, clientName{namespace, t.Name}, openai.CustomTool("", t.description(), grammar), param)
 }
 
-// addToolSearch offers the search for more tools, which the client carries out. OpenAI's own search isn't needed: all
-// tools of the request are offered anyway.
+// addToolSearch adds the search for more tools, if the client carries it out. OpenAI's own search isn't needed, because the
+// model gets all tools of the request anyway.
 func (s *toolSet) addToolSearch(t *toolFields, param string) error {
 	description := cmp.Or(t.description(), "Searches for further tools by what they do. The tools found can be called afterwards.")
 	tool := agent.Tool{Description: description, Parameters: []byte(t.Parameters)}
 	return s.offer(toolSearchCallItem, clientName{"", searchToolName}, tool, param)
 }
 
+// offer puts a tool into the list, in the place of an earlier one with the same name.
 func (s *toolSet) offer(kind itemKind, name clientName, tool agent.Tool, param string) error {
 	if name.name == "" {
 		return openai.Missing(param + ".name")
@@ -205,7 +212,7 @@ func (s *toolSet) offer(kind itemKind, name clientName, tool agent.Tool, param s
 	return nil
 }
 
-// freeName is the name for the model of a tool that it doesn't know yet.
+// freeName is a name for the model that no other tool has.
 func (s *toolSet) freeName(name clientName) string {
 	flat := flatName(name)
 	free := flat
@@ -217,7 +224,7 @@ func (s *toolSet) freeName(name clientName) string {
 	}
 }
 
-// flatName joins namespace and name the way MCP clients do.
+// flatName joins namespace and name as MCP clients do.
 func flatName(name clientName) string {
 	if name.namespace == "" {
 		return name.name
@@ -225,7 +232,7 @@ func flatName(name clientName) string {
 	return strings.TrimRight(name.namespace, "_") + "__" + name.name
 }
 
-// modelName is the model's name of a tool that a call in the history names. The tool may no longer be offered.
+// modelName is the model's name of a tool that a call in the history names. The tool may no longer be there.
 func (s *toolSet) modelName(name clientName) string {
 	if known, ok := s.model[name]; ok {
 		return known
@@ -233,7 +240,7 @@ func (s *toolSet) modelName(name clientName) string {
 	return flatName(name)
 }
 
-// clientCall is what the model's call is for the client: the tool's form, and the text of its arguments or input.
+// clientCall converts the model's call: the tool's form for the client, and the text of its arguments or input.
 func (s *toolSet) clientCall(c *agent.ToolCall) (toolForm, []byte) {
 	form, ok := s.forms[c.Name]
 	if !ok {

@@ -8,20 +8,20 @@ import (
 	"composer-api/internal/api/openai"
 )
 
-// A transcript grows item by item into the messages of an agent.Request, so that the same conversation gives the same
-// messages whichever surface it comes through: what the model said and called without anything in between is one
-// assistant message, and each result is a tool message.
+// A transcript grows item by item into the messages of an agent.Request, so that the same conversation becomes the same
+// messages whichever surface it comes through: text and calls of the model with nothing in between are one assistant message,
+// and each result is a tool message.
 type transcript struct {
 	messages []agent.Message
 	calls    map[string]bool // ids of the calls that messages holds
 	tools    *toolSet
-	tail     *strings.Builder // the text that was lengthened last; never nil
+	tail     *strings.Builder // the text that was lengthened last, see lengthen; never nil
 	open     func(sealed string) (string, error)
-	// unknown are the types of the items that were passed on as text because we know nothing better.
+	// unknown are the types of the items that were passed on as text because we don't know them.
 	unknown []string
 }
 
-// itemTypes says what each type of item adds to a transcript. A type that isn't here is passed on as text.
+// itemTypes says what each type of item adds to a transcript. An item of another type is passed on as text.
 var itemTypes = map[string]func(t *transcript, it *Item) error{
 	messageType:               (*transcript).message,
 	"function_call":           (*transcript).functionCall,
@@ -36,10 +36,10 @@ var itemTypes = map[string]func(t *transcript, it *Item) error{
 	"apply_patch_call":        (*transcript).patchCall,
 	"apply_patch_call_output": (*transcript).patchCallOutput,
 	compactionType:            (*transcript).compaction,
-	// Upstream has no place for earlier thinking, ours or another's, sealed or not.
+	// Upstream has no field for earlier thinking, ours or another's, sealed or not.
 	"reasoning": (*transcript).nothing,
 	triggerType: (*transcript).nothing,
-	// Parts of a message without the message: not the API's form, but clear.
+	// Parts of a message without the message are not the API's form, but their meaning is clear.
 	"input_text":  (*transcript).loosePart,
 	"input_image": (*transcript).loosePart,
 }
@@ -56,6 +56,7 @@ func (t *transcript) add(it *Item) error {
 	return nil
 }
 
+// loosePart adds a part that came without a message, as a message of the user.
 func (t *transcript) loosePart(it *Item) error {
 	var p wirePart
 	if err := openai.Decode(it.raw, &p); err != nil {
@@ -69,6 +70,7 @@ func (t *transcript) loosePart(it *Item) error {
 	return nil
 }
 
+// nothing adds nothing.
 func (t *transcript) nothing(*Item) error { return nil }
 
 // roles are the roles of messages.
@@ -77,6 +79,7 @@ var roles = map[string]agent.Role{
 	"": agent.User,
 }
 
+// message adds a message.
 func (t *transcript) message(it *Item) error {
 	role, ok := roles[it.wire.Role]
 	if !ok {
@@ -94,18 +97,18 @@ func (t *transcript) message(it *Item) error {
 	return nil
 }
 
-// say adds text of the model's.
+// say adds text of the model.
 func (t *transcript) say(parts []agent.Part) {
 	m := t.assistant()
 	if n := len(m.Parts); n > 0 && len(parts) > 0 && parts[0].Image == nil && m.Parts[n-1].Image == nil {
-		t.lengthen(&m.Parts[n-1], parts[0].Text) // one text that a call or a thought has cut in two
+		t.lengthen(&m.Parts[n-1], parts[0].Text) // one text that was interrupted by a call or by thinking
 		parts = parts[1:]
 	}
 	m.Parts = append(m.Parts, parts...)
 }
 
-// lengthen adds text to the end of a part. A history may lengthen one part thousands of times, so the text so far is
-// not copied each time: it stays in a buffer, of which the part shows a view.
+// lengthen adds text to the end of a part. A history may lengthen one part thousands of times, so the text so far is not
+// copied each time: it stays in a buffer, of which the part shows a view.
 func (t *transcript) lengthen(part *agent.Part, text string) {
 	if part.Text != t.tail.String() {
 		t.tail = new(strings.Builder)
@@ -115,7 +118,8 @@ func (t *transcript) lengthen(part *agent.Part, text string) {
 	part.Text = t.tail.String()
 }
 
-// assistant is the message to add to what the model said: the last one, if that is its.
+// assistant is the message to which the model's text and calls are added: the last message if it is the model's, else a new
+// one.
 func (t *transcript) assistant() *agent.Message {
 	if n := len(t.messages); n > 0 && t.messages[n-1].Role == agent.Assistant {
 		return &t.messages[n-1]
@@ -124,6 +128,7 @@ func (t *transcript) assistant() *agent.Message {
 	return &t.messages[len(t.messages)-1]
 }
 
+// functionCall, customCall and toolSearchCall add a call, in the form of its type.
 func (t *transcript) functionCall(it *Item) error {
 	return t.call(it, it.wire.Name, openai.Arguments(textOf(it.wire.Arguments)))
 }
@@ -139,6 +144,7 @@ func (t *transcript) toolSearchCall(it *Item) error {
 	return t.call(it, searchToolName, openai.Arguments(textOf(it.wire.Arguments)))
 }
 
+// call adds a call to the model's message. Its name is the one that the model knows.
 func (t *transcript) call(it *Item, name string, arguments json.RawMessage) error {
 	if it.wire.CallID == "" {
 		t.asText(it) // nothing can answer it
@@ -155,6 +161,7 @@ func (t *transcript) call(it *Item, name string, arguments json.RawMessage) erro
 	return nil
 }
 
+// output adds the result of a call.
 func (t *transcript) output(it *Item) error {
 	parts, err := it.wire.Output.parts(it.param + ".output")
 	if err != nil {
@@ -163,7 +170,7 @@ func (t *transcript) output(it *Item) error {
 	return t.result(it, parts)
 }
 
-// toolSearchOutput offers the tools that were found from here on.
+// toolSearchOutput adds the tools that were found, which the model may call from here on, and tells it their names.
 func (t *transcript) toolSearchOutput(it *Item) error {
 	before := len(t.tools.list)
 	if err := t.tools.addAll(it.wire.Tools, it.param+".tools"); err != nil {
@@ -186,9 +193,9 @@ func (t *transcript) toolSearchOutput(it *Item) error {
 	return t.result(it, []agent.Part{{Text: text}})
 }
 
-// result answers a call. The history may lack the call: a compaction has replaced it, the client has trimmed the
-// history, the call is of a type that is passed on as text, or the output has no call_id (Codex keeps such outputs).
-// Then the result is passed on as text. It is never an error, because the client would send the same history again.
+// result adds the result of a call. The history may lack the call: a compaction has replaced it, the client has shortened the
+// history, the call is of a type that is passed on as text, or the output has no call_id (Codex keeps such outputs). Then the
+// result is passed on as text. It is never an error, because the client would send the same history again.
 func (t *transcript) result(it *Item, parts []agent.Part) error {
 	id := it.wire.CallID
 	if id == "" || !t.calls[id] {
@@ -209,11 +216,12 @@ func orphanIntro(id string) string {
 	return "The result of a tool call that was made before (" + openai.Clip(id) + "):\n"
 }
 
+// additionalTools adds tools that the client has added in the middle of the conversation.
 func (t *transcript) additionalTools(it *Item) error {
 	return t.tools.addAll(it.wire.Tools, it.param+".tools")
 }
 
-// maxForeignText bounds what one item of a foreign type may add to the prompt: some hold whole files or images.
+// maxForeignText bounds how much one item of an unknown type may add to the prompt, in bytes: some hold whole files or images.
 const maxForeignText = 32 << 10
 
 // asText passes on an item that is none of ours, such as a web search of OpenAI's, as the text that it is.
@@ -231,7 +239,7 @@ func (t *transcript) asText(it *Item) {
 	t.say(parts)
 }
 
-// isResult reports whether items of the type come from the client's side: shell_call_output, mcp_approval_response.
+// isResult reports whether items of the type come from the client: shell_call_output, mcp_approval_response.
 func isResult(kind string) bool {
 	return strings.HasSuffix(kind, "_output") || strings.HasSuffix(kind, "_response")
 }

@@ -11,7 +11,7 @@ import (
 // responses that this one continues. open decrypts what Options.SealCompaction has sealed for the same owner, and fails
 // with ErrForeign for what can't be of its making. Input must hold no references any more, and Turn may be called once.
 //
-// unknown are the types of items that were passed on as text because they are of a kind that we don't know.
+// unknown are the types of items that were passed on as text because we don't know them.
 func (r *Request) Turn(history []Item, open func(sealed string) (string, error)) (req *agent.Request, unknown []string, err error) {
 	t := transcript{calls: map[string]bool{}, tail: new(strings.Builder), tools: &r.tools, open: open}
 	if text := r.instructions(); text != nil && *text != "" {
@@ -24,7 +24,7 @@ func (r *Request) Turn(history []Item, open func(sealed string) (string, error))
 			}
 		}
 	}
-	// A compaction_trigger may be all that the input holds.
+	// A compaction_trigger may be the only item of the input.
 	if len(t.messages) == 0 && (!r.Compact || len(r.Input) == 0) {
 		return nil, nil, openai.Missing("input")
 	}
@@ -52,7 +52,7 @@ func (r *Request) Turn(history []Item, open func(sealed string) (string, error))
 		req.Effort = *r.body.Reasoning.Effort
 	}
 	if r.Compact {
-		// A summary that is cut, called for or formatted is none.
+		// A summary must not be cut off, replaced by a call or formatted as JSON.
 		req.ToolChoice = agent.ToolChoice{Mode: agent.ToolsNone}
 		req.Format, req.MaxOutputTokens = agent.Format{}, 0
 	}
