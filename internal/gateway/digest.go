@@ -47,6 +47,7 @@ type digester struct {
 
 // A callName is what a call keeps when a client rewrites its arguments.
 type callName struct{ id, tool string }
+
 // newDigester makes the digester of an empty transcript.
 func newDigester() *digester { return &digester{done: sha256.New()} }
 

@@ -114,7 +114,7 @@ func (g *Gateway) Turn(ctx context.Context, req *agent.Request, sink agent.Sink)
 	// held is let go of by then.
 	defer agent.CatchPanic(func(panicked *agent.Error) {
 		err = panicked
-			g.cfg.Log.Error("a turn panicked", "err", err)
+		g.cfg.Log.Error("a turn panicked", "err", err)
 	})
 	if !g.enter() {
 		return &agent.Error{Code: agent.Overloaded, Message: "The server is shutting down. Please try again.", RetryAfter: time.Second}

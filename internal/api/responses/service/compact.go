@@ -45,13 +45,13 @@ func (s *Service) compact(w http.ResponseWriter, r *http.Request, call *api.Call
 		return err
 	}
 	resp := sink.encoder.Response()
-	said, err := repeated(resp.ID, responses.UserMessages(slices.Concat(history, req.Input)))
+	userMessages, err := repeated(resp.ID, responses.UserMessages(slices.Concat(history, req.Input)))
 	if err != nil {
 		return err
 	}
 	return api.WriteJSON(w, openai.Encode(compactionDocument{
 		ID: resp.ID, Object: "response.compaction", CreatedAt: resp.CreatedAt,
-		Output: append(said, resp.Output...), Usage: resp.Usage, UsageEstimated: resp.UsageEstimated,
+		Output: append(userMessages, resp.Output...), Usage: resp.Usage, UsageEstimated: resp.UsageEstimated,
 	}))
 }
 

@@ -123,7 +123,7 @@ func (rec *record) create(r *responses.Response) error {
 	defer cancel()
 	rec.set(r)
 	err := rec.insert(ctx)
-	if isAway(err) && ctx.Err() == nil {
+	if isUnavailable(err) && ctx.Err() == nil {
 		time.Sleep(createPause)
 		err = rec.insert(ctx)
 	}

@@ -66,7 +66,7 @@ func (f *follower) follow(ctx context.Context) error {
 		switch {
 		case f.ended, err == nil && end:
 			return f.finish()
-		case err == nil, isAway(err) && ctx.Err() == nil:
+		case err == nil, isUnavailable(err) && ctx.Err() == nil:
 		default:
 			return f.failed(ctx, err)
 		}
@@ -143,7 +143,7 @@ func (f *follower) fromStore(ctx context.Context, endSeen *time.Time) (end bool,
 	if time.Since(*endSeen) < endGrace && !interrupted(&row) {
 		return false, nil
 	}
-	return f.makeEnd(ctx)
+	return f.synthesizeEnd(ctx)
 }
 
 // events writes the events that the store has now. What can't be read any more isn't there.
@@ -165,7 +165,7 @@ func (f *follower) events(ctx context.Context) error {
 }
 
 // makeEnd makes the events that nobody lived to write. It reports false when there are others to be written before.
-func (f *follower) makeEnd(ctx context.Context) (end bool, err error) {
+func (f *follower) synthesizeEnd(ctx context.Context) (end bool, err error) {
 	log, err := f.service.log(ctx, f.row.Owner, f.row.ID)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return false, err

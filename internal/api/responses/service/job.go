@@ -58,19 +58,19 @@ func (s *Service) startJob(req *responses.Request, turn *agent.Request, rec *rec
 	if err := s.admit(rec.row.Owner); err != nil {
 		return nil, err
 	}
-	j := &job{service: s, rec: rec, journal: newJournal(&s.events), turn: turn, turned: make(chan struct{}), done: make(chan struct{})}
+	j := &job{service: s, rec: rec, journal: newJournal(&s.eventBudget), turn: turn, turned: make(chan struct{}), done: make(chan struct{})}
 	opt := rec.options()
 	opt.Keep = j.keep
 	j.encoder = responses.NewStream(req, opt, j.journal)
 	if err := j.encoder.Queue(); err != nil {
 		j.journal.close()
-		s.leave(rec.row.Owner)
+		s.release(rec.row.Owner)
 		return nil, err
 	}
 	rec.row.Runner, rec.row.Lease = s.runner, leaseTime
 	if err := rec.create(j.encoder.Response()); err != nil {
 		j.journal.close()
-		s.leave(rec.row.Owner)
+		s.release(rec.row.Owner)
 		s.forget(j.ref(), err)
 		return nil, storeError(err)
 	}
@@ -104,7 +104,7 @@ func (s *Service) admit(owner string) error {
 	return nil
 }
 
-func (s *Service) leave(owner string) {
+func (s *Service) release(owner string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.byOwner[owner]--; s.byOwner[owner] == 0 {
@@ -178,7 +178,7 @@ func (j *job) over() {
 	s.mu.Unlock()
 	j.journal.close()
 	close(j.done)
-	s.leave(j.rec.row.Owner)
+	s.release(j.rec.row.Owner)
 }
 
 // Accept implements agent.Sink.
@@ -191,8 +191,8 @@ func (j *job) Accept(a agent.Accepted) error {
 
 // Event implements agent.Sink. It is where a response ends for which there is no room.
 func (j *job) Event(e *agent.Event) error {
-	if j.journal.room.full() {
-		return errNoRoom
+	if j.journal.budget.exceeded() {
+		return errOverBudget
 	}
 	return j.encoder.Event(e)
 }
@@ -207,8 +207,8 @@ func (j *job) fail(err error) {
 		return
 	}
 	switch cause := context.Cause(j.ctx); {
-	case errors.Is(err, errNoRoom): // to the turn it looked as if the client had left
-		j.encoder.Fail(errNoRoom)
+	case errors.Is(err, errOverBudget): // to the turn it looked as if the client had left
+		j.encoder.Fail(errOverBudget)
 	case cause == nil:
 		j.encoder.Fail(agent.AsError(err))
 	case errors.Is(cause, errCancelled):

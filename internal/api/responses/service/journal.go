@@ -12,8 +12,8 @@ import (
 // A journal holds the events of a running background response, for the encoder to write and any number to read. It is
 // the encoder's [responses.Out]; reading is safe beside that.
 type journal struct {
-	buf  []byte // the encoder's scratch
-	room *room  // that the events are in
+	buf    []byte  // the encoder's scratch
+	budget *budget // that the events are in
 
 	mu      sync.Mutex
 	events  [][]byte      // whole events as they go to a client; their sequence numbers are their indexes
@@ -22,26 +22,26 @@ type journal struct {
 	changed chan struct{} // closed and replaced whenever there is something new
 }
 
-func newJournal(in *room) *journal { return &journal{room: in, changed: make(chan struct{})} }
+func newJournal(in *budget) *journal { return &journal{budget: in, changed: make(chan struct{})} }
 
 // A room counts what the journals in it keep together. It is safe for concurrent use. The journals take whatever they are
 // given: a response must end with the events that say so.
-type room struct {
-	max int64 // bytes; when there are more, responses are ended
-	now atomic.Int64
+type budget struct {
+	max  int64 // bytes; when there are more, responses are ended
+	used atomic.Int64
 }
 
-func (r *room) full() bool { return r.now.Load() > r.max }
+func (r *budget) exceeded() bool { return r.used.Load() > r.max }
 
 // close gives the journal's room back. Readers may still read.
 func (j *journal) close() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.room.now.Add(-int64(j.size))
+	j.budget.used.Add(-int64(j.size))
 }
 
 // errNoRoom ends a response whose events nobody has room for.
-var errNoRoom = &agent.Error{Code: agent.Overloaded, Message: "The server keeps as many events of background responses as it may. Please try again later.", RetryAfter: 10 * time.Second}
+var errOverBudget = &agent.Error{Code: agent.Overloaded, Message: "The server keeps as many events of background responses as it may. Please try again later.", RetryAfter: 10 * time.Second}
 
 // Buffer implements responses.Out.
 func (j *journal) Buffer() []byte { return j.buf[:0] }
@@ -56,7 +56,7 @@ func (j *journal) SetBuffer(event []byte) error {
 	defer j.mu.Unlock()
 	j.events = append(j.events, bytes.Clone(event))
 	j.size += len(event)
-	j.room.now.Add(int64(len(event)))
+	j.budget.used.Add(int64(len(event)))
 	return nil
 }
 

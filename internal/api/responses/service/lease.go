@@ -24,7 +24,7 @@ const (
 //
 // Others are judged only after the store could be written for the time of a whole lease: after an outage every living
 // process must have had the time to renew its own leases.
-func (s *Service) lookAfterLeases() {
+func (s *Service) keepLeases() {
 	ticker := time.NewTicker(leaseTick)
 	defer ticker.Stop()
 	var since, last time.Time // the first and the last of a series of successful writes; zero while there is none
@@ -56,7 +56,7 @@ func (s *Service) lookAfterLeases() {
 // nothing to keep. The error is the store's.
 func (s *Service) renewLeases() (err error) {
 	defer agent.CatchPanic(func(panicked *agent.Error) { err = panicked })
-	jobs := s.snapshot()
+	jobs := s.allJobs()
 	refs := make([]store.ResponseRef, len(jobs))
 	for i, j := range jobs {
 		refs[i] = j.ref()
@@ -69,7 +69,7 @@ func (s *Service) renewLeases() (err error) {
 	}
 	for _, j := range jobs {
 		if !slices.Contains(held, j.ref()) {
-			s.lookAfterLost(ctx, j)
+			s.checkLost(ctx, j)
 		}
 	}
 	s.deleteForgotten(ctx)
@@ -78,7 +78,7 @@ func (s *Service) renewLeases() (err error) {
 
 // lookAfterLost stops a job whose row this process no longer holds, because it was cancelled or deleted through another
 // process.
-func (s *Service) lookAfterLost(ctx context.Context, j *job) {
+func (s *Service) checkLost(ctx context.Context, j *job) {
 	select {
 	case <-j.turned:
 		return // it has stored its end itself, or finds out when it does
@@ -106,7 +106,7 @@ const forgottenMax = 1000
 func (s *Service) forget(ref store.ResponseRef, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if isAway(err) && len(s.forgotten) < forgottenMax {
+	if isUnavailable(err) && len(s.forgotten) < forgottenMax {
 		s.forgotten = append(s.forgotten, ref)
 	}
 }
@@ -128,7 +128,7 @@ func (s *Service) deleteForgotten(ctx context.Context) {
 	}
 }
 
-func (s *Service) snapshot() []*job {
+func (s *Service) allJobs() []*job {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	jobs := make([]*job, 0, len(s.jobs))
@@ -158,7 +158,7 @@ func (s *Service) endAbandoned() {
 		cancel()
 		// A conflict among the errors says that another process was faster.
 		s.cfg.Log.Info("a background response was abandoned", "id", row.ID, "err", err)
-		if isAway(err) {
+		if isUnavailable(err) {
 			return
 		}
 	}
@@ -171,7 +171,7 @@ func (s *Service) settle(ctx context.Context, row store.Response, end func(*resp
 	// One row that makes us panic must not keep us from the others.
 	defer agent.CatchPanic(func(panicked *agent.Error) { err = panicked })
 	object, first, rest, err := s.settled(ctx, &row, end)
-	if isAway(err) || ctx.Err() != nil {
+	if isUnavailable(err) || ctx.Err() != nil {
 		return 0, nil, err
 	}
 	if err == nil {

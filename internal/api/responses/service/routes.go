@@ -40,14 +40,14 @@ func notFound(id string) error {
 }
 
 // isAway reports whether an error of the store may pass: it can't be reached, or doesn't answer.
-func isAway(err error) bool {
+func isUnavailable(err error) bool {
 	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // storeError is the error of the store for the client, other than that there is no such row.
 func storeError(err error) error {
 	switch {
-	case isAway(err):
+	case isUnavailable(err):
 		return &agent.Error{
 			Code: agent.Overloaded, RetryAfter: storeRetryAfter, Err: err,
 			Message: "Stored responses can't be reached at the moment. Requests with 'store': false and without 'previous_response_id' still work.",

@@ -54,10 +54,10 @@ type Service struct {
 	ctx  context.Context // of the jobs; done when the service is closed
 	stop context.CancelFunc
 	// writes is the context of what is written outside of requests; done when a closed service waits no longer for it.
-	writes    context.Context
-	cutWrites context.CancelFunc
-	idle      sync.WaitGroup // jobs and the keeper
-	events    room           // of the jobs' journals
+	writes       context.Context
+	cancelWrites context.CancelFunc
+	idle         sync.WaitGroup // jobs and the keeper
+	eventBudget       budget         // of the jobs' journals
 
 	recall *recall
 
@@ -85,10 +85,10 @@ func New(cfg Config) *Service {
 	cfg.MaxJobsPerOwner = cmp.Or(cfg.MaxJobsPerOwner, 16)
 	s := &Service{cfg: cfg, store: newBrief(cfg.Store), runner: agent.NewID("runner_", 16), jobs: map[store.ResponseRef]*job{}, byOwner: map[string]int{},
 		sockets: map[*socket]bool{}, recall: newRecall()}
-	s.events.max = int64(cmp.Or(cfg.MaxEventBytes, 256<<20))
+	s.eventBudget.max = int64(cmp.Or(cfg.MaxEventBytes, 256<<20))
 	s.ctx, s.stop = context.WithCancel(context.Background())
-	s.writes, s.cutWrites = context.WithCancel(context.Background())
-	s.idle.Go(s.lookAfterLeases)
+	s.writes, s.cancelWrites = context.WithCancel(context.Background())
+	s.idle.Go(s.keepLeases)
 	return s
 }
 
@@ -120,12 +120,12 @@ func (s *Service) Close() {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
-	s.cutSockets()
+	s.closeSockets()
 	s.stop()
-	timer := time.AfterFunc(closeTime, s.cutWrites)
+	timer := time.AfterFunc(closeTime, s.cancelWrites)
 	defer timer.Stop()
 	s.idle.Wait()
-	s.cutWrites()
+	s.cancelWrites()
 }
 
 // purposes of the seal. They are part of what clients hold: never change one.

@@ -58,12 +58,12 @@ type socket struct {
 	recent  *recent
 
 	// life ends with the connection; the library closes the connection when life ends, even in the middle of a message.
-	life context.Context
-	end  context.CancelFunc
+	connCtx    context.Context
+	cancelConn context.CancelFunc
 	// turns is the context of all turns, below life. Its cause is errDrained when the server ends them.
-	turns context.Context
-	cut   context.CancelCauseFunc
-	done  chan struct{} // closed when nothing of the socket runs any more
+	turnCtx     context.Context
+	cancelTurns context.CancelCauseFunc
+	done        chan struct{} // closed when nothing of the socket runs any more
 
 	running sync.WaitGroup // the goroutines that mu guards the start of: lanes and the closing one
 
@@ -93,14 +93,14 @@ func (s *Service) connect(w http.ResponseWriter, r *http.Request, call *api.Call
 	}
 	k := &socket{service: s, call: call, recent: newRecent(), waiting: map[string][]message{}, done: make(chan struct{})}
 	// net/http ends the context of a request whose connection was taken over only when the handler returns.
-	k.life, k.end = context.WithCancel(context.WithoutCancel(r.Context()))
-	defer k.end()
-	k.turns, k.cut = context.WithCancelCause(k.life)
-	defer k.cut(nil)
-	if err := s.enter(k); err != nil {
+	k.connCtx, k.cancelConn = context.WithCancel(context.WithoutCancel(r.Context()))
+	defer k.cancelConn()
+	k.turnCtx, k.cancelTurns = context.WithCancelCause(k.connCtx)
+	defer k.cancelTurns(nil)
+	if err := s.addSocket(k); err != nil {
 		return err
 	}
-	defer s.exit(k)
+	defer s.removeSocket(k)
 	// Whether a page of another origin may use the server was decided before, for all routes.
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
 	if err != nil {
@@ -111,7 +111,7 @@ func (s *Service) connect(w http.ResponseWriter, r *http.Request, call *api.Call
 	k.mu.Lock()
 	k.conn = conn
 	if k.draining {
-		k.goAway()
+		k.closeGoingAway()
 	}
 	k.mu.Unlock()
 	k.serve()
@@ -135,7 +135,7 @@ func checkUpgrade(w http.ResponseWriter, r *http.Request) error {
 }
 
 // enter counts a socket in, until exit.
-func (s *Service) enter(k *socket) error {
+func (s *Service) addSocket(k *socket) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -148,7 +148,7 @@ func (s *Service) enter(k *socket) error {
 	return nil
 }
 
-func (s *Service) exit(k *socket) {
+func (s *Service) removeSocket(k *socket) {
 	s.mu.Lock()
 	delete(s.sockets, k)
 	s.mu.Unlock()
@@ -166,14 +166,14 @@ func (k *socket) serve() {
 		k.ping()
 	}()
 	err := k.read()
-	if websocket.CloseStatus(err) == -1 && k.life.Err() == nil {
+	if websocket.CloseStatus(err) == -1 && k.connCtx.Err() == nil {
 		// A message that is too large is here, too: the library has closed the connection with 1009, which says so.
 		k.service.cfg.Log.Debug("a WebSocket broke", "id", k.call.Origin.RequestID, "err", err)
 	}
 	k.mu.Lock()
 	k.leaving = true // nothing starts any more
 	k.mu.Unlock()
-	k.end()
+	k.cancelConn()
 	k.running.Wait()
 	<-pings
 }
@@ -181,7 +181,7 @@ func (k *socket) serve() {
 // read takes messages until one can't be read. The library answers the client's pings meanwhile.
 func (k *socket) read() error {
 	for {
-		kind, data, err := k.conn.Read(k.life)
+		kind, data, err := k.conn.Read(k.connCtx)
 		if err != nil {
 			return err
 		}
@@ -268,10 +268,10 @@ func (k *socket) next(lane string) (m message, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	queue := k.waiting[lane]
-	if len(queue) == 0 || k.turns.Err() != nil {
+	if len(queue) == 0 || k.turnCtx.Err() != nil {
 		delete(k.waiting, lane)
 		if k.draining && len(k.waiting) == 0 {
-			k.goAway()
+			k.closeGoingAway()
 		}
 		return message{}, false
 	}
@@ -299,7 +299,7 @@ func (k *socket) runLane(lane string) {
 
 // turn answers one request.
 func (k *socket) turn(m message, answer *socketAnswer) error {
-	call, leave, err := k.call.Again(k.turns)
+	call, leave, err := k.call.Again(k.turnCtx)
 	if err != nil {
 		return err
 	}
@@ -310,7 +310,7 @@ func (k *socket) turn(m message, answer *socketAnswer) error {
 // fail tells the client why its request failed, and logs what is our fault.
 func (k *socket) fail(answer *socketAnswer, err error) {
 	e := agent.AsError(err)
-	if errors.Is(context.Cause(k.turns), errDrained) {
+	if errors.Is(context.Cause(k.turnCtx), errDrained) {
 		e = &agent.Error{Code: agent.Overloaded, Message: "The server is shutting down. Please send the request again.", RetryAfter: time.Second, Err: errDrained}
 	} else if e.Code != agent.Canceled {
 		k.service.cfg.Log.Info("a request on a WebSocket failed", "id", k.call.Origin.RequestID, "code", e.Code.String(), "cause", causeOf(e))
@@ -331,7 +331,7 @@ func causeOf(e *agent.Error) string {
 func (k *socket) recovered(where string) {
 	if v := recover(); v != nil {
 		k.service.cfg.Log.Error("panic", "where", "websocket "+where, "value", v, "stack", string(debug.Stack()))
-		k.end()
+		k.cancelConn()
 	}
 }
 
@@ -341,15 +341,15 @@ func (k *socket) ping() {
 	defer tick.Stop()
 	for {
 		select {
-		case <-k.life.Done():
+		case <-k.connCtx.Done():
 			return
 		case <-tick.C:
 		}
-		ctx, cancel := context.WithTimeout(k.life, pongTimeout)
+		ctx, cancel := context.WithTimeout(k.connCtx, pongTimeout)
 		err := k.conn.Ping(ctx)
 		cancel()
 		if err != nil {
-			k.end()
+			k.cancelConn()
 			return
 		}
 	}
@@ -360,12 +360,12 @@ func (k *socket) drain() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.draining = true; len(k.waiting) == 0 {
-		k.goAway()
+		k.closeGoingAway()
 	}
 }
 
 // goAway closes the connection with the status that makes a client connect again. The caller holds mu.
-func (k *socket) goAway() {
+func (k *socket) closeGoingAway() {
 	if k.leaving || k.conn == nil {
 		return
 	}
@@ -373,7 +373,7 @@ func (k *socket) goAway() {
 	k.running.Go(func() {
 		defer k.recovered("close")
 		k.conn.Close(websocket.StatusGoingAway, "the server is shutting down") // waits 5 s for the client, at most
-		k.end()
+		k.cancelConn()
 	})
 }
 
@@ -401,11 +401,11 @@ func (s *Service) drainSockets(ctx context.Context) error {
 }
 
 // cutSockets ends the turns of all sockets, whose clients are told so, and the sockets. It waits for them.
-func (s *Service) cutSockets() {
+func (s *Service) closeSockets() {
 	open := s.allSockets()
 	for _, k := range open {
 		k.drain()
-		k.cut(errDrained)
+		k.cancelTurns(errDrained)
 	}
 	for _, k := range open {
 		<-k.done

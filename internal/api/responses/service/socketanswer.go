@@ -24,7 +24,7 @@ func (s *Service) createOnSocket(k *socket, call *api.Call, m message, answer *s
 		return agent.ParamError(agent.UnsupportedValue, "background", "Background responses are not supported on a WebSocket. Send the request with POST.")
 	}
 	req.Stream = true
-	turn, _, err := s.prepare(k.turns, call, req, s.recall.of(k.recent))
+	turn, _, err := s.prepare(k.turnCtx, call, req, s.recall.of(k.recent))
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (s *Service) createOnSocket(k *socket, call *api.Call, m message, answer *s
 	if !m.generate {
 		return answer.empty()
 	}
-	return s.cfg.Turns.Turn(k.turns, turn, answer)
+	return s.cfg.Turns.Turn(k.turnCtx, turn, answer)
 }
 
 // A socketAnswer answers one request on a socket. It is what the gateway calls a sink. One goroutine uses it.
@@ -135,7 +135,7 @@ func (o *socketOut) send(event []byte) error {
 		named = append(named, ',')
 		event = append(named, event[1:]...)
 	}
-	ctx, cancel := context.WithTimeout(o.socket.life, socketWriteTimeout)
+	ctx, cancel := context.WithTimeout(o.socket.connCtx, socketWriteTimeout)
 	defer cancel()
 	if err := o.socket.conn.Write(ctx, websocket.MessageText, event); err != nil {
 		return &agent.Error{Code: agent.Canceled, Err: err}
