@@ -13,7 +13,11 @@ import (
 )
 
 // cancel answers POST /responses/{id}/cancel with the response as it is afterwards. To cancel what has ended changes
-// nothing.
+// nothing, and is no error.
+//
+// A job of this process is stopped, and its row is read when that is stored. For a job of another process the row is
+// changed; that process finds out when it renews its leases. When both change it at once, one gets store.ErrConflict:
+// hence the loop, which ends at the latest when the response has ended by itself.
 func (s *Service) cancel(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	ref := store.ResponseRef{Owner: call.Caller.Owner, ID: r.PathValue("id")}
 	if j := s.job(ref); j != nil {
@@ -44,7 +48,7 @@ func (s *Service) cancel(w http.ResponseWriter, r *http.Request, call *api.Call)
 }
 
 // stop cancels the job and waits until that is stored. An error says that it is not known to be; the job has stopped
-// all the same, and its end is stored when the store is back.
+// all the same, and its end is stored when the store is back. It may be called by several at once.
 func (j *job) stop(ctx context.Context) error {
 	select {
 	case <-j.turned:

@@ -22,7 +22,10 @@ type compactionDocument struct {
 	UsageEstimated bool             `json:"usage_estimated,omitzero"` // ours
 }
 
-// compact answers POST /responses/compact: a turn of the model summarises the conversation. Nothing of it is stored.
+// compact answers POST /responses/compact: a turn of the model summarises the conversation. Nothing of it is stored;
+// the client holds the summary, which only we can read, and sends it as an item of its next input:
+//
+//	{"type": "compaction", "id": "cmp_…", "encrypted_content": "…"}
 func (s *Service) compact(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	req, err := s.decodePartial(r)
 	if err != nil {
@@ -101,7 +104,7 @@ func (c *summary) Event(e *agent.Event) error { return c.encoder.Event(e) }
 // Flush implements agent.Sink.
 func (c *summary) Flush() error { return nil }
 
-// decodePartial reads a request of which nothing is required.
+// decodePartial reads the body of a request of which nothing is required, not even model and input.
 func (s *Service) decodePartial(r *http.Request) (*responses.Request, error) {
 	data, err := api.ReadBody(r)
 	if err != nil {

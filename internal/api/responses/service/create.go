@@ -15,7 +15,8 @@ import (
 	"composer-api/internal/store"
 )
 
-// create answers POST /responses.
+// create answers POST /responses: with the whole response, a stream, or at once with a queued response when it is to
+// run in the background.
 func (s *Service) create(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	data, err := api.ReadBody(r)
 	if err != nil {
@@ -41,13 +42,15 @@ func (s *Service) create(w http.ResponseWriter, r *http.Request, call *api.Call)
 	answer := responses.NewAnswer(w, req, opt)
 	defer answer.Close()
 	err = s.cfg.Turns.Turn(r.Context(), turn, answer)
+	// Fail says whether something was sent before: then the error went out as an event, and the caller, which would
+	// write an error document, must write nothing.
 	if err != nil && answer.Fail(agent.AsError(err)) {
 		return &api.Told{Err: err}
 	}
 	return err
 }
 
-// A record is a response's row in the making.
+// A record is a response's row in the making: what the next write to the store will hold. One goroutine uses it.
 type record struct {
 	service *Service
 	row     store.Response
@@ -58,7 +61,8 @@ type record struct {
 	now          *responses.Response // what set was given last
 }
 
-// newRecord begins the row of the response to req.
+// newRecord begins the row of the response to req: with a new id, what it continues, and its input, whose items get ids
+// from the response's. It writes nothing yet.
 func (s *Service) newRecord(call *api.Call, req *responses.Request) (*record, error) {
 	id := responses.NewID()
 	items := req.Input
@@ -76,7 +80,8 @@ func (s *Service) newRecord(call *api.Call, req *responses.Request) (*record, er
 	}}, nil
 }
 
-// options are the encoder's for this response.
+// options are the encoder's for this response. What it seals can be opened only for the same purpose and owner, so one
+// user's reasoning is of no use to another, and a compaction can't be sent as reasoning.
 func (rec *record) options() responses.Options {
 	purpose := func(purpose string) func([]byte) (string, error) {
 		return func(plain []byte) (string, error) { return rec.service.seal(plain, purpose, rec.row.Owner) }
@@ -89,7 +94,8 @@ func (rec *record) options() responses.Options {
 	}
 }
 
-// storeTimeout bounds every use of the store. A store that hangs is as good as one that is away.
+// storeTimeout bounds every use of the store. A store that hangs is as good as one that is away, and a client must not
+// wait for it longer than for an error.
 const storeTimeout = 3 * time.Second
 
 // keep stores a response that has ended, if it is to be stored, and adds what it says to its conversation. The error is
@@ -134,6 +140,7 @@ func (rec *record) create(r *responses.Response) error {
 	return err
 }
 
+// insert tries once. That the row exists already is no error when it holds the same.
 func (rec *record) insert(ctx context.Context) error {
 	err := rec.service.store.CreateResponse(ctx, rec.row)
 	if !errors.Is(err, store.ErrConflict) {
@@ -161,7 +168,8 @@ func (rec *record) holds(now *store.Response) bool {
 	return now.Status == rec.row.Status && bytes.Equal(now.Object, rec.row.Object)
 }
 
-// updateTries bounds how often update follows a row that others change.
+// updateTries bounds how often update follows a row that others change. Only cancelling and ending it from another
+// process change it, which is rare; renewing its lease doesn't.
 const updateTries = 3
 
 // update replaces the stored response by rec. It may be called again after a failure, also when the store has done what

@@ -12,4 +12,14 @@
 // journal (journal.go), in memory for those who watch here and in the store for those who come later or elsewhere
 // (follow.go). When a process dies, another, or its successor, finds the lease expired and marks the response as
 // failed (lease.go).
+//
+// The states of a stored response, and who may take it from one to the next:
+//
+//	queued ─► in_progress ─┬─► completed, incomplete, failed   by the job
+//	   │                   ├─► cancelled                       by any process whose client cancels it
+//	   │                   └─► failed (interrupted)            by any process that finds the lease expired
+//	   └─► failed, cancelled: when the turn never began
+//
+// Every change names the revision of the row that it replaces, so of two who change it one gets store.ErrConflict, and
+// reads again. A response that isn't a background one is written once, when it has ended.
 package service

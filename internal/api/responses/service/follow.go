@@ -12,7 +12,8 @@ import (
 	"composer-api/internal/store"
 )
 
-// streamStored answers with the events of a stored response that come after a sequence number.
+// streamStored answers with the events of a stored response whose sequence number is greater than after, and with those
+// to come while it runs. Other responses than background ones have no events in the store.
 func (s *Service) streamStored(w http.ResponseWriter, r *http.Request, row store.Response, after int64) error {
 	object, err := responses.DecodeResponse(row.Object)
 	if err != nil {
@@ -24,7 +25,7 @@ func (s *Service) streamStored(w http.ResponseWriter, r *http.Request, row store
 	return s.stream(w, r, row, after)
 }
 
-// stream writes the events of a background response to w, up to its end.
+// stream writes the events of a background response to w, up to its end. The client that leaves ends only the stream.
 func (s *Service) stream(w http.ResponseWriter, r *http.Request, row store.Response, after int64) error {
 	out := sse.NewWriter(w, s.cfg.SSE)
 	defer out.Close()
@@ -37,6 +38,13 @@ func (s *Service) stream(w http.ResponseWriter, r *http.Request, row store.Respo
 
 // A follower writes a background response's events to one client, wherever they are: in the journal of the job that
 // makes them, or in the store. While the store is away it waits. The last event is always that of the response's end.
+//
+// It goes through these states, of which the first is left out when the job runs elsewhere or has ended:
+//
+//	journal ─► store, again and again ─► last event seen ─────────────► [DONE]
+//	                    │                                                  ▲
+//	                    └─► row ended, but the last events don't come ─────┘
+//	                        within endGrace, or never (dead process): they are made from the row
 type follower struct {
 	service *Service
 	row     store.Response // as it was last seen
@@ -47,13 +55,15 @@ type follower struct {
 }
 
 const (
-	// followEvery is how often the store is asked for the events of a job of another process.
+	// followEvery is how often the store is asked for the events of a job of another process. The store
+	// doesn't announce them.
 	followEvery = 500 * time.Millisecond
 	// endGrace is how long after the end of a response its last events may still be on their way into the store.
 	endGrace  = 5 * time.Second
 	followMax = 256 // events taken from the store at once
 )
 
+// follow runs to the end of the response, of the client, or to an error that doesn't pass. The error is *agent.Error.
 func (f *follower) follow(ctx context.Context) error {
 	if j := f.service.job(store.ResponseRef{Owner: f.row.Owner, ID: f.row.ID}); j != nil {
 		if err := f.fromJournal(ctx, j.journal); err != nil {
@@ -146,7 +156,8 @@ func (f *follower) fromStore(ctx context.Context, endSeen *time.Time) (end bool,
 	return f.synthesizeEnd(ctx)
 }
 
-// events writes the events that the store has now. What can't be read any more isn't there.
+// events writes the events that the store has now. That the response is gone (store.ErrNotFound) is not an error here:
+// fromStore finds that out from its row.
 func (f *follower) events(ctx context.Context) error {
 	for {
 		events, err := f.service.listEvents(ctx, f.row.Owner, f.row.ID, f.last, followMax)
@@ -164,7 +175,9 @@ func (f *follower) events(ctx context.Context) error {
 	}
 }
 
-// makeEnd makes the events that nobody lived to write. It reports false when there are others to be written before.
+// synthesizeEnd makes the events that nobody lived to write, from the row and the events that are stored. It reports
+// false when there are stored events to be written first. A client that comes back with starting_after gets the same
+// ones again: they are made from the same row with the same numbers.
 func (f *follower) synthesizeEnd(ctx context.Context) (end bool, err error) {
 	log, err := f.service.log(ctx, f.row.Owner, f.row.ID)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -206,18 +219,20 @@ func (f *follower) writeEnd() error {
 	return f.write(f.last+1, responses.EndEvent(object, f.last+1))
 }
 
+// write sends one event, whose sequence number is sequence.
 func (f *follower) write(sequence int64, event []byte) error {
 	f.last, f.wrote, f.ended = sequence, true, responses.IsEnd(event)
 	return clientGone(f.out.SetBuffer(append(f.out.Buffer(), event...)))
 }
 
-// finish writes the line after the last event.
+// finish writes the line after the last event, data: [DONE].
 func (f *follower) finish() error {
 	f.out.SetBuffer(append(f.out.Buffer(), responses.DoneLine...))
 	return clientGone(f.out.Flush())
 }
 
-// clientGone marks an error of writing to the client.
+// clientGone marks an error of writing to the client as agent.Canceled, so that it is neither logged as a fault nor
+// answered. Errors that are *agent.Error already, and nil, stay.
 func clientGone(err error) error {
 	var ours *agent.Error
 	if err == nil || errors.As(err, &ours) {

@@ -15,6 +15,13 @@ import (
 )
 
 // A job is a background response that this process works on. It goes on when its client leaves.
+//
+// Two goroutines work for it: run carries out the turn and owns rec and encoder; saveEvents copies the journal into the
+// store and reads only rec's owner and id, which don't change. Everybody else may call cancel and stop, wait for turned
+// and done, follow the journal, and read queued and unsaved.
+//
+//	startJob ─► the turn runs ─► journal ended, turned closed ─► end and events stored ─► done closed
+//	              ▲ cancel(cause) ends it here                    ▲ waits here while the store is away
 type job struct {
 	service *Service
 	rec     *record
@@ -35,6 +42,8 @@ type job struct {
 }
 
 // Why a job is stopped.
+// The causes with which a job's context is cancelled; fail tells them apart. When the Service is closed the
+// cause is context.Canceled.
 var (
 	errCancelled = errors.New("the client cancelled the response")
 	errDeleted   = errors.New("the client deleted the response")
@@ -53,7 +62,8 @@ func (s *Service) createInBackground(w http.ResponseWriter, r *http.Request, req
 	return api.WriteJSON(w, j.queued.Object)
 }
 
-// startJob stores the response as queued and begins to work on it.
+// startJob stores the response as queued and begins to work on it. When it returns an error nothing runs, and nothing
+// counts against the limits any more.
 func (s *Service) startJob(req *responses.Request, turn *agent.Request, rec *record) (*job, error) {
 	if err := s.admit(rec.row.Owner); err != nil {
 		return nil, err
@@ -74,6 +84,7 @@ func (s *Service) startJob(req *responses.Request, turn *agent.Request, rec *rec
 		s.forget(j.ref(), err)
 		return nil, storeError(err)
 	}
+	// A copy, because run changes rec.row from now on.
 	j.queued = rec.row
 	j.ctx, j.cancel = context.WithCancelCause(s.ctx)
 	s.mu.Lock()
@@ -83,7 +94,7 @@ func (s *Service) startJob(req *responses.Request, turn *agent.Request, rec *rec
 	return j, nil
 }
 
-// admit counts a job of owner in, and its end in what Close waits for.
+// admit counts a job of owner in, and its end in what Close waits for. The caller owes a release.
 func (s *Service) admit(owner string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,6 +115,7 @@ func (s *Service) admit(owner string) error {
 	return nil
 }
 
+// release undoes admit.
 func (s *Service) release(owner string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,13 +125,15 @@ func (s *Service) release(owner string) {
 	s.idle.Done()
 }
 
-// job is the job that works on a response here; nil when there is none.
+// job is the job that works on a response in this process; nil when there is none, because the response has ended or
+// another process works on it.
 func (s *Service) job(ref store.ResponseRef) *job {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.jobs[ref]
 }
 
+// ref names the job's row. It may be called by any goroutine.
 func (j *job) ref() store.ResponseRef {
 	return store.ResponseRef{Owner: j.rec.row.Owner, ID: j.rec.row.ID}
 }
@@ -181,7 +195,7 @@ func (j *job) over() {
 	s.release(j.rec.row.Owner)
 }
 
-// Accept implements agent.Sink.
+// Accept implements agent.Sink. The response is in_progress from here, also in the store.
 func (j *job) Accept(a agent.Accepted) error {
 	if err := j.encoder.Accept(a); err != nil {
 		return err
@@ -189,7 +203,8 @@ func (j *job) Accept(a agent.Accepted) error {
 	return j.keep(j.encoder.Response())
 }
 
-// Event implements agent.Sink. It is where a response ends for which there is no room.
+// Event implements agent.Sink. It is where a response ends for which there is no room: the error makes the gateway end
+// the turn, and fail recognises it.
 func (j *job) Event(e *agent.Event) error {
 	if j.journal.budget.exceeded() {
 		return errOverBudget
@@ -222,7 +237,8 @@ func (j *job) fail(err error) {
 }
 
 // keep writes the response down as it stands, once. While the store is away the turn goes on all the same; saveEnd
-// makes up for it.
+// makes up for it. A response that has ended gives up its lease in the same write, so no other process can find it
+// without a runner and not ended.
 func (j *job) keep(r *responses.Response) error {
 	if j.lost {
 		return nil
@@ -234,7 +250,8 @@ func (j *job) keep(r *responses.Response) error {
 	return j.write()
 }
 
-// write stores the record and notes whether that has to be tried again. An error is for good.
+// write stores the record and notes whether that has to be tried again. An error is for good: the row is gone, is
+// another's, or can't hold the response. That the store is away is no error: it is logged, and an end waits in unsaved.
 func (j *job) write() error {
 	err := j.rec.update()
 	ended := responses.Status(j.rec.row.Status).Ended()
@@ -286,7 +303,8 @@ func (j *job) saveEnd() {
 	}
 }
 
-// retryPause waits before the next try, longer after each. It returns false at once when the service is closed.
+// retryPause waits before the next try: 1 s after the first, a second longer after each, leaseTick at most. It returns
+// false at once when the service is closed; then one last try is due.
 func (j *job) retryPause(try int) bool {
 	timer := time.NewTimer(min(time.Duration(try)*time.Second, leaseTick))
 	defer timer.Stop()
@@ -298,15 +316,18 @@ func (j *job) retryPause(try int) bool {
 	}
 }
 
-// How often events are written down. Each time costs the store a transaction, and a client here reads them from memory.
+// saveEvery is how often events are written down. Each time costs the store a transaction, and a client here reads
+// them from memory.
 const saveEvery = 250 * time.Millisecond
 
-// saveMax is how many events are written at once.
+// saveMax is how many events are written in one transaction.
 const saveMax = 500
 
 // saveEvents writes the journal's events to the store until it has ended and all are written. While the store is away
 // it waits. It gives up when the response is gone, when somebody else has ended its events, and when the service is
 // closed and the store still away.
+//
+// Sequence numbers have no gaps in the store: a batch is tried until it is stored before the next.
 func (j *job) saveEvents() {
 	saved, failures := 0, 0
 	for {
@@ -361,7 +382,7 @@ func (j *job) save(first int, events [][]byte) (int, error) {
 	return n, err
 }
 
-// pause waits for d, or less when the journal has ended.
+// pause waits for d, so that events gather, or less when the journal has ended: the last ones are written at once.
 func (j *job) pause(d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

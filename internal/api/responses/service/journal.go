@@ -10,7 +10,12 @@ import (
 )
 
 // A journal holds the events of a running background response, for the encoder to write and any number to read. It is
-// the encoder's [responses.Out]; reading is safe beside that.
+// the encoder's [responses.Out]; reading is safe beside that. The events are bytes as a stream sends them:
+//
+//	event: response.output_text.delta
+//	data: {"type":"response.output_text.delta","sequence_number":4,…}
+//
+// so a follower copies them to its client, and the store keeps them as they are.
 type journal struct {
 	buf    []byte  // the encoder's scratch
 	budget *budget // that the events are in
@@ -24,23 +29,26 @@ type journal struct {
 
 func newJournal(in *budget) *journal { return &journal{budget: in, changed: make(chan struct{})} }
 
-// A room counts what the journals in it keep together. It is safe for concurrent use. The journals take whatever they are
-// given: a response must end with the events that say so.
+// A budget counts the bytes that the journals which share it hold together. It is safe for concurrent use. The journals
+// take whatever they are given, also beyond it: a response must end with the events that say so. Who makes the events
+// asks exceeded first.
 type budget struct {
 	max  int64 // bytes; when there are more, responses are ended
 	used atomic.Int64
 }
 
+// exceeded reports whether more is held than max.
 func (r *budget) exceeded() bool { return r.used.Load() > r.max }
 
-// close gives the journal's room back. Readers may still read.
+// close gives the journal's bytes back to the budget, once. Readers may still read: the events are garbage only after
+// the last of them.
 func (j *journal) close() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.budget.used.Add(-int64(j.size))
 }
 
-// errNoRoom ends a response whose events nobody has room for.
+// errOverBudget ends a response when the budget for events is exceeded. It is the answer for the client, too.
 var errOverBudget = &agent.Error{Code: agent.Overloaded, Message: "The server keeps as many events of background responses as it may. Please try again later.", RetryAfter: 10 * time.Second}
 
 // Buffer implements responses.Out.
@@ -60,7 +68,8 @@ func (j *journal) SetBuffer(event []byte) error {
 	return nil
 }
 
-// Flush implements responses.Out: readers learn of what is new.
+// Flush implements responses.Out: readers learn of what is new. The encoder calls it after each group of events, so
+// that a reader wakes up once for several.
 func (j *journal) Flush() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -76,13 +85,19 @@ func (j *journal) end() {
 	j.announce()
 }
 
+// announce wakes all readers. The caller holds mu.
 func (j *journal) announce() {
 	close(j.changed)
 	j.changed = make(chan struct{})
 }
 
 // from returns the events from sequence number n on, whether they are the last, and a channel that is closed when
-// there is more to know. The events must not be changed.
+// there is more to know. The events must not be changed. A reader's loop:
+//
+//	events, ended, changed := j.from(next)
+//	… write events, next += len(events) …
+//	if ended { return }
+//	<-changed // what came since from is not missed: the channel is closed already
 func (j *journal) from(n int) (events [][]byte, ended bool, changed <-chan struct{}) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

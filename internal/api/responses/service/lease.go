@@ -12,18 +12,19 @@ import (
 )
 
 const (
-	// leaseTime is how long after its last sign of life a process is taken for dead.
+	// leaseTime is how long after its last sign of life a process is taken for dead. It is three times leaseTick, so a
+	// renewal may fail.
 	leaseTime = 15 * time.Second
 	leaseTick = 5 * time.Second
 	// abandonedMax is how many responses of dead processes are ended at once.
 	abandonedMax = 100
 )
 
-// lookAfterLeases renews the leases of this process's jobs, and ends what dead processes have left, until the service
+// keepLeases renews the leases of this process's jobs, and ends what dead processes have left, until the service
 // is closed.
 //
 // Others are judged only after the store could be written for the time of a whole lease: after an outage every living
-// process must have had the time to renew its own leases.
+// process must have had the time to renew its own leases. A machine that slept counts as an outage.
 func (s *Service) keepLeases() {
 	ticker := time.NewTicker(leaseTick)
 	defer ticker.Stop()
@@ -76,8 +77,14 @@ func (s *Service) renewLeases() (err error) {
 	return nil
 }
 
-// lookAfterLost stops a job whose row this process no longer holds, because it was cancelled or deleted through another
+// checkLost stops a job whose row this process no longer holds, because it was cancelled or deleted through another
 // process.
+//
+//	row                         the job
+//	gone                        is cancelled: errDeleted
+//	can't be read, ours again   goes on; the next renewal tells
+//	failed as interrupted       goes on; its answer will replace the failure (see update)
+//	anything else               is cancelled: errLost
 func (s *Service) checkLost(ctx context.Context, j *job) {
 	select {
 	case <-j.turned:
@@ -98,7 +105,7 @@ func (s *Service) checkLost(ctx context.Context, j *job) {
 	}
 }
 
-// forgottenMax bounds Service.forgotten.
+// forgottenMax bounds Service.forgotten. What doesn't fit stays in the store as queued until it expires.
 const forgottenMax = 1000
 
 // forget takes note of a background response that could not be created: if the store has it all the same, and only its
@@ -128,6 +135,7 @@ func (s *Service) deleteForgotten(ctx context.Context) {
 	}
 }
 
+// allJobs are the jobs that run now.
 func (s *Service) allJobs() []*job {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -138,7 +146,8 @@ func (s *Service) allJobs() []*job {
 	return jobs
 }
 
-// endAbandoned marks as failed what was running in processes that died.
+// endAbandoned marks as failed what was running in processes that died: abandonedMax rows at a time, so that a crash
+// with many doesn't hold up the renewals.
 func (s *Service) endAbandoned() {
 	defer agent.CatchPanic(func(err *agent.Error) {
 		s.cfg.Log.Error("ending abandoned background responses panicked", "err", err)
@@ -166,7 +175,8 @@ func (s *Service) endAbandoned() {
 
 // settle ends a response that this process doesn't work on, in the way that end says. It returns the events that are
 // still to come, of which the first has the sequence number first. What can't be read, or is too large with all that its
-// events hold, is ended as failed with nothing in it, so that nobody tries again. Errors are the store's.
+// events hold, is ended as failed with nothing in it, so that nobody tries again. Errors are the store's;
+// store.ErrConflict means that somebody else was faster, and that nothing was changed.
 func (s *Service) settle(ctx context.Context, row store.Response, end func(*responses.Response)) (first int, rest [][]byte, err error) {
 	// One row that makes us panic must not keep us from the others.
 	defer agent.CatchPanic(func(panicked *agent.Error) { err = panicked })
@@ -188,7 +198,8 @@ func (s *Service) settle(ctx context.Context, row store.Response, end func(*resp
 	return 0, nil, s.store.UpdateResponse(ctx, row)
 }
 
-// settled makes the object of a response that ends as end says, and the rest of its events.
+// settled makes the object of a response that ends as end says, and the rest of its events. The object gets the output
+// that its stored events tell of: the row of a response that runs has none.
 func (s *Service) settled(ctx context.Context, row *store.Response, end func(*responses.Response)) (object *responses.Response, first int, rest [][]byte, err error) {
 	if object, err = responses.DecodeResponse(row.Object); err != nil {
 		return nil, 0, nil, err

@@ -19,6 +19,10 @@ import (
 // prepare makes the request for the model: it puts what went before in front of the input and replaces references by
 // what they refer to. history is what went before. recalled, when not nil, gives responses that are looked for before the
 // store is asked.
+//
+// The error is *agent.Error: PreviousResponseNotFound and InvalidValue for what the client named wrongly, Overloaded
+// when the store is away. The store isn't asked for a request that names no response and no item, so such requests work
+// without it.
 func (s *Service) prepare(ctx context.Context, call *api.Call, req *responses.Request, recalled func(id string) (store.Response, bool)) (turn *agent.Request, history []responses.Item, err error) {
 	past := s.past(call.Caller.Owner)
 	past.recalled = recalled
@@ -46,7 +50,8 @@ func (s *Service) prepare(ctx context.Context, call *api.Call, req *responses.Re
 	return turn, history, nil
 }
 
-// typeNames are the types among names that look like some, for the log: a client may have put anything in their place.
+// typeNames are the types among names that look like some, each once and sorted, for the log: a client may have put
+// anything in their place, and nothing of what it says goes there.
 func typeNames(names []string) []string {
 	const most = 20
 	var known []string
@@ -58,13 +63,16 @@ func typeNames(names []string) []string {
 	return known
 }
 
+// typeName is what the types of items and tools look like, such as web_search_call.
 var typeName = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
 
-// seal encrypts what the client is to carry for us, readable for the same owner only.
+// seal encrypts what the client is to carry for us, as base64. Only open with the same purpose and owner reads it.
 func (s *Service) seal(plain []byte, purpose, owner string) (string, error) {
 	return base64.StdEncoding.EncodeToString(s.cfg.Seal.Seal(plain, purpose, owner)), nil
 }
 
+// open is the reverse of seal. An error says that the text was not sealed with our keys, or for another purpose or owner,
+// or has changed since.
 func (s *Service) open(sealed, purpose, owner string) (string, error) {
 	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(sealed))
 	if err != nil || !seal.Plausible(raw) {
@@ -74,7 +82,7 @@ func (s *Service) open(sealed, purpose, owner string) (string, error) {
 	return string(plain), err
 }
 
-// A past is what one owner's stored responses hold, as far as one request needs it.
+// A past is what one owner's stored responses hold, as far as one request needs it. It belongs to one request.
 type past struct {
 	service *Service
 	owner   string
@@ -88,7 +96,11 @@ func (s *Service) past(owner string) *past {
 	return &past{service: s, owner: owner, items: map[string][]responses.Item{}}
 }
 
-// history loads the conversation that ended with the response id, oldest item first.
+// history loads the conversation that ended with the response id, oldest item first; none for "". Each response of the
+// chain holds only its own input and output, so all of them are read, one after the other, back to the first:
+//
+//	resp_3 ──previous──► resp_2 ──previous──► resp_1
+//	items: resp_1's input, resp_1's output, resp_2's input, …
 func (p *past) history(ctx context.Context, id string) ([]responses.Item, error) {
 	const param = "previous_response_id"
 	var turns [][]responses.Item
@@ -181,7 +193,9 @@ func (p *past) load(row *store.Response) (items []responses.Item, conversation s
 	return items, conversation, nil
 }
 
-// resolve replaces the references among items.
+// resolve replaces the references among items, in place. On the wire a reference is
+//
+//	{"type": "item_reference", "id": "msg_…"}
 func (p *past) resolve(ctx context.Context, items []responses.Item) error {
 	for i := range items {
 		id := items[i].Reference()
@@ -200,7 +214,10 @@ func (p *past) resolve(ctx context.Context, items []responses.Item) error {
 	return nil
 }
 
-// find finds the item with an id; nil when there is none. The ids of our items say which response holds them.
+// find finds the item with an id; nil when there is none. The ids of our items say which response holds them, so one
+// row is read at most; other ids can only be those of items that were loaded already.
+//
+// That a response doesn't exist is kept in items as a nil list, and so asked for once a request.
 func (p *past) find(ctx context.Context, id string) (*responses.Item, error) {
 	responseID := responses.ResponseOf(id)
 	if _, loaded := p.items[responseID]; !loaded && responseID != "" {

@@ -20,6 +20,8 @@ type recall struct {
 	rows *lru.Cache[recallKey, store.Response]
 }
 
+// A recallKey names a row. The socket is part of it: a response can't be continued on another socket, not even by the
+// same owner, unless it was stored.
 type recallKey struct {
 	of *recent
 	id string

@@ -37,7 +37,7 @@ func (s *Service) ancestor(ctx context.Context, owner, id string) (store.Respons
 	return s.store.Ancestor(ctx, owner, id)
 }
 
-// load is row for a client, with errors to match.
+// load is row for a route: its errors are those that the client gets.
 func (s *Service) load(ctx context.Context, owner, id string) (store.Response, error) {
 	row, err := s.row(ctx, owner, id)
 	switch {
@@ -49,7 +49,8 @@ func (s *Service) load(ctx context.Context, owner, id string) (store.Response, e
 	return row, nil
 }
 
-// retrieve answers GET /responses/{id}, as a document or, with stream=true, as the stream of its events.
+// retrieve answers GET /responses/{id}, as a document or, with stream=true, as the stream of its events. The document
+// is what was stored, byte for byte; starting_after is the sequence number of the last event that the client has.
 func (s *Service) retrieve(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	row, err := s.load(r.Context(), call.Caller.Owner, r.PathValue("id"))
 	if err != nil {
@@ -206,6 +207,7 @@ func indexOf(items []responses.Listed, id, param string) (int, error) {
 	return i, nil
 }
 
+// intParam reads a whole number from least to most; otherwise is its value when the query doesn't have it.
 func intParam(query url.Values, name string, otherwise, least, most int) (int, error) {
 	text := query.Get(name)
 	if text == "" {
@@ -218,6 +220,7 @@ func intParam(query url.Values, name string, otherwise, least, most int) (int, e
 	return n, nil
 }
 
+// boolParam reads a boolean, as strconv knows them: true, false, 1, 0 and so on. It is false when it isn't there.
 func boolParam(query url.Values, name string) (bool, error) {
 	text := query.Get(name)
 	if text == "" {

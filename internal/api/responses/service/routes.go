@@ -11,7 +11,9 @@ import (
 	"composer-api/internal/store"
 )
 
-// Routes are the routes of the Responses API, below the API's bases.
+// Routes are the routes of the Responses API, below the API's bases (/v1 and others). Turn marks those that ask a
+// model: they count against the limits on concurrent requests. A WebSocket counts once for each of its turns, so its
+// route doesn't (see socket.turn).
 func (s *Service) Routes() []api.Route {
 	return []api.Route{
 		{Pattern: "POST /responses", Turn: true, Handle: s.create},
@@ -34,17 +36,19 @@ func (s *Service) Routes() []api.Route {
 	}
 }
 
-// notFound is the error for a response that doesn't exist for the caller.
+// notFound is the error for a response that doesn't exist for the caller. What belongs to others gets the same words:
+// whether an id exists is their secret.
 func notFound(id string) error {
 	return agent.Errorf(agent.NotFound, "Response with id '%s' not found. It may have expired or been deleted, or it was made with 'store': false or with another key.", openai.Clip(id))
 }
 
-// isAway reports whether an error of the store may pass: it can't be reached, or doesn't answer.
+// isUnavailable reports whether an error of the store may pass: it can't be reached, or doesn't answer in time.
 func isUnavailable(err error) bool {
 	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// storeError is the error of the store for the client, other than that there is no such row.
+// storeError is the store's error as the client gets it. store.ErrNotFound and ErrConflict mean something else for each
+// caller, who looks for them before.
 func storeError(err error) error {
 	switch {
 	case isUnavailable(err):

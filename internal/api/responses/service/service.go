@@ -17,13 +17,14 @@ import (
 
 // Config is what a Service needs.
 type Config struct {
-	// Turns carries out turns: a *gateway.Gateway.
+	// Turns carries out turns: a *gateway.Gateway. It must outlive the Service.
 	Turns agent.Turner
 	// Store keeps responses and the events of background ones.
 	Store Store
-	// Seal encrypts what clients carry for us: reasoning and compactions. Nil means a key that ends with the process.
+	// Seal encrypts what clients carry for us: reasoning and compactions. Nil means a key that ends with the process:
+	// what was sealed before a restart, or by another process, is refused then.
 	Seal *seal.Ring
-	// Age is how long a response is kept; 0 means 30 days.
+	// Age is how long a response is kept; 0 means 30 days, as at OpenAI.
 	Age time.Duration
 	// MaxJobs bounds the background responses that run at once in this process, and MaxJobsPerOwner those of one
 	// owner; 0 means 64 and 16.
@@ -32,7 +33,7 @@ type Config struct {
 	MaxEventBytes int
 	// MaxBody bounds a message on a WebSocket, which holds the body of a request; 0 means 32 MB.
 	MaxBody int64
-	// SSE says how streams treat their connections.
+	// SSE says how streams treat their connections: heartbeats, and how long a write may take.
 	SSE sse.Config
 	// Log receives what happens to responses, never what they say. Nil discards it.
 	Log *slog.Logger
@@ -46,6 +47,8 @@ type Store interface {
 }
 
 // A Service answers the routes of the Responses API. Its methods may be called concurrently.
+//
+// mu guards the tables at the end and is held for their lookups only, never while the store or a client is waited for.
 type Service struct {
 	cfg    Config
 	store  *brief // in front of cfg.Store
@@ -57,7 +60,7 @@ type Service struct {
 	writes       context.Context
 	cancelWrites context.CancelFunc
 	idle         sync.WaitGroup // jobs and the keeper
-	eventBudget       budget         // of the jobs' journals
+	eventBudget  budget         // of the jobs' journals
 
 	recall *recall
 
@@ -70,8 +73,8 @@ type Service struct {
 	forgotten []store.ResponseRef
 }
 
-// New makes a Service and begins to look after the leases of background responses. The caller closes it, before the
-// gateway.
+// New makes a Service and begins to renew the leases of background responses. The caller closes it, before the gateway:
+// its jobs are turns of the gateway.
 func New(cfg Config) *Service {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -95,8 +98,9 @@ func New(cfg Config) *Service {
 // closeTime bounds how long Close waits for the store.
 const closeTime = 5 * time.Second
 
-// Drain takes no more background responses and WebSockets. It waits for the responses that run, in the background and on
-// sockets, until ctx ends, and returns ctx's error if some still run. A socket is closed when it has no work. Everything else goes on, so also what has ended can be read; the caller closes the Service.
+// Drain takes no more background responses and WebSockets. It waits for the responses that run, in the background and
+// on sockets, until ctx ends, and returns ctx's error if some still run. A socket is closed when it has no work.
+// Everything else goes on, so also what has ended can be read; the caller closes the Service.
 func (s *Service) Drain(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true
@@ -115,7 +119,8 @@ func (s *Service) Drain(ctx context.Context) error {
 	return nil
 }
 
-// Close ends the background responses that run, marks them as failed and waits for that. It ends all sockets.
+// Close ends the background responses that run, marks them as failed and waits for that, closeTime at most when the
+// store is away. It ends all sockets. Requests that run must have ended before: Close doesn't wait for them.
 func (s *Service) Close() {
 	s.mu.Lock()
 	s.closed = true

@@ -134,7 +134,7 @@ func checkUpgrade(w http.ResponseWriter, r *http.Request) error {
 	return agent.Errorf(agent.MethodNotAllowed, "Method GET is not allowed for this URL. Use POST, GET with the id of a response, or a WebSocket.")
 }
 
-// enter counts a socket in, until exit.
+// addSocket counts a socket in, until removeSocket.
 func (s *Service) addSocket(k *socket) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -148,6 +148,7 @@ func (s *Service) addSocket(k *socket) error {
 	return nil
 }
 
+// removeSocket forgets a socket that has ended, with the responses that could be continued on it alone.
 func (s *Service) removeSocket(k *socket) {
 	s.mu.Lock()
 	delete(s.sockets, k)
@@ -193,8 +194,9 @@ func (k *socket) read() error {
 	}
 }
 
-// take puts a message into its lane, or answers it with an error event. It doesn't wait, so that the end of the
-// connection is always noticed.
+// take puts a message into its lane, or answers it with an error event. It doesn't wait for turns, so that the end of
+// the connection is noticed while they run; only a client that sends and doesn't read can hold it up, until its error
+// event was written or socketWriteTimeout is over.
 func (k *socket) take(data []byte) {
 	m, err := readEnvelope(data)
 	if err == nil {
@@ -216,6 +218,8 @@ type envelope struct {
 // maxLaneName bounds the name of a lane, which stands in each of its events.
 const maxLaneName = 256
 
+// readEnvelope reads what the message says about itself. The lane is set also with an error, if it could be read, so
+// that the error event can name it. The rest of the message is decoded when its turn comes.
 func readEnvelope(data []byte) (message, error) {
 	var e envelope
 	m := message{data: data, generate: true}
@@ -240,7 +244,8 @@ func readEnvelope(data []byte) (message, error) {
 	return m, agent.ParamError(agent.InvalidValue, "type", "Messages of type %q are not supported here. Send 'response.create'.", openai.Clip(e.Type))
 }
 
-// enqueue gives m to its lane, which it starts if it isn't at work.
+// enqueue gives m to its lane, which it starts if it isn't at work. It never blocks: what can't wait is refused, with
+// Overloaded while the server drains and RateLimited otherwise.
 func (k *socket) enqueue(m message) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -282,7 +287,8 @@ func (k *socket) next(lane string) (m message, ok bool) {
 	return m, true
 }
 
-// runLane answers the requests of a lane until there are none.
+// runLane answers the requests of a lane until there are none, one after the other. Errors end the request, not the
+// lane.
 func (k *socket) runLane(lane string) {
 	defer k.recovered("lane")
 	for {
@@ -297,7 +303,7 @@ func (k *socket) runLane(lane string) {
 	}
 }
 
-// turn answers one request.
+// turn answers one request. It counts as a request of its own for the limits of its owner, until leave.
 func (k *socket) turn(m message, answer *socketAnswer) error {
 	call, leave, err := k.call.Again(k.turnCtx)
 	if err != nil {
@@ -384,7 +390,8 @@ func (s *Service) allSockets() []*socket {
 	return slices.Collect(maps.Keys(s.sockets))
 }
 
-// drainSockets closes the sockets as their turns end, and waits for that until ctx ends.
+// drainSockets closes the sockets as their turns end, and waits for that until ctx ends, whose error it returns then.
+// The caller has set closed, so there are no new ones.
 func (s *Service) drainSockets(ctx context.Context) error {
 	open := s.allSockets()
 	for _, k := range open {

@@ -53,13 +53,13 @@ type socketAnswer struct {
 	accepted bool
 }
 
-// Accept begins the response.
+// Accept implements agent.Sink. From here on errors are told as the end of the response, and no longer as a refusal.
 func (a *socketAnswer) Accept(how agent.Accepted) error {
 	a.accepted = true
 	return a.encoder.Accept(how)
 }
 
-// Event takes one event and keeps nothing of it.
+// Event implements agent.Sink. It keeps nothing of e.
 func (a *socketAnswer) Event(e *agent.Event) error { return a.encoder.Event(e) }
 
 // Flush implements agent.Sink. Each event has been sent as a message of its own.
@@ -82,8 +82,13 @@ func (a *socketAnswer) empty() error {
 	return nil
 }
 
-// fail ends the answer with an error. A request that was not accepted is answered by an error event alone, which has
-// the status that a POST would have had.
+// fail ends the answer with an error:
+//
+//	not accepted, client gone  nothing
+//	not accepted               one error event, with the status that a POST would have had
+//	ended                      nothing: the client knows the end
+//	accepted, client gone      the response ends as cancelled, which is kept; nobody may read its last event
+//	otherwise                  response.failed with e
 func (a *socketAnswer) fail(e *agent.Error) error {
 	switch {
 	case !a.accepted:
@@ -128,7 +133,9 @@ func (o *socketOut) SetBuffer(b []byte) error {
 // Flush implements responses.Out.
 func (o *socketOut) Flush() error { return nil }
 
-// send writes one event, a JSON object, as a message. The error is *agent.Error.
+// send writes one event, a JSON object, as a message, with the lane as its first member. It waits for a client that
+// doesn't read, socketWriteTimeout at most; after that the connection is broken. The error is *agent.Error with the
+// code Canceled.
 func (o *socketOut) send(event []byte) error {
 	if o.lane != "" {
 		named := append([]byte(`{"stream_id":`), openai.AppendString(nil, []byte(o.lane))...)
