@@ -87,8 +87,8 @@ func (t *turn) do(ctx context.Context) error {
 	return err
 }
 
-// fetchImages prepares the images of the messages from an index on. What upstream has seen already needs no fetching. An
-// image that can't be used is an error only if the user has just sent it.
+// fetchImages prepares the images of the messages from an index on. What upstream has seen already needs no fetching, and
+// a URL in an old message may no longer work. An image that can't be used is an error only if the user has just sent it.
 func (t *turn) fetchImages(ctx context.Context, from int) error {
 	if t.g.cfg.Images != nil {
 		if err := t.g.cfg.Images.Fetch(ctx, t.req.Caller.Owner, t.req.Messages[from:]); err != nil {
@@ -274,7 +274,8 @@ func (t *turn) startNew(ctx context.Context) error {
 	return t.start(ctx, *t.req)
 }
 
-// start begins a run. The backend gets notes for images that can't be used; the turn goes on with what the client said.
+// start starts a run for req, and passes its answer on. The backend gets notes for images that can't be used; the turn
+// goes on with what the client said.
 func (t *turn) start(ctx context.Context, req agent.Request) error {
 	req.Messages = agent.WithoutUnusable(req.Messages)
 	run, err := t.g.layer.Start(ctx, t.asked, t.backend, &req)

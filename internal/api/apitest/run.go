@@ -138,7 +138,7 @@ func (s *Surface) published(answer string) error {
 	return published.Check(s.Document, []byte(body))
 }
 
-// compare compares with the golden files, or rewrites them.
+// compare compares with the golden files, or rewrites them. A golden file that no scenario makes any more is an error.
 func compare(t *testing.T, c *testCase, surface Surface, got map[string]string) {
 	if golden.Updating() {
 		if err := c.rewrite(surface, got); err != nil {

@@ -116,7 +116,8 @@ func (b *wholeAnswer) write(reason agent.Reason) error {
 	return api.WriteJSON(b.w, doc)
 }
 
-// appendMessage appends the message. Its content is null only when there is no text, but calls or a refusal.
+// appendMessage appends the message. Its content is null only when there is no text, but calls or a refusal: some
+// clients fail on null otherwise.
 func (b *wholeAnswer) appendMessage(doc []byte) []byte {
 	doc = append(doc, `{"role":"assistant","content":`...)
 	if len(b.content) == 0 && (len(b.calls) > 0 || len(b.refusal) > 0) {

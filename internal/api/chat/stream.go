@@ -82,7 +82,7 @@ func (s *Stream) Event(e *agent.Event) error {
 	return nil
 }
 
-// text writes a piece of text, thinking or a refusal.
+// text writes a piece of text, thinking or a refusal. It is called for every streamed word, so it allocates nothing.
 func (s *Stream) text(member string, text []byte) error {
 	b := append(s.out.Buffer(), s.begin...)
 	b = append(b, choice...)

@@ -136,6 +136,8 @@ func (p *wirePart) part(param string) (agent.Part, error) {
 	return agent.Part{}, openai.OneOf(param+".type", p.Type, "input_text", "input_image", "output_text", "refusal")
 }
 
+// image is an image part. What is wrong with it is noted as its Fault: whether that refuses the request depends on where
+// the image stands. Files that were uploaded can't be used, because there is no route to upload them.
 func (p *wirePart) image(param string) agent.Part {
 	url := cmp.Or(p.ImageURL.String, p.ImageURL.Other.URL)
 	if url == "" && p.FileID != "" {

@@ -234,7 +234,7 @@ func CheckInclude(include []string) error {
 	return nil
 }
 
-// takeTools offers the request's tools.
+// takeTools adds the request's tools.
 func (r *Request) takeTools() error {
 	return r.tools.addAll(r.body.Tools, "tools")
 }
@@ -384,8 +384,8 @@ func (t *textSettings) echo() jsontext.Value {
 	return openai.Encode(e)
 }
 
-// maxDepth bounds how deeply what we repeat may be nested. The JSON package takes 10,000 levels, and a document of ours
-// puts a few around what a client sent.
+// maxDepth bounds how deeply values that we repeat may be nested. The JSON package accepts 10,000 levels, and a document
+// of ours has a few more levels around what a client sent.
 const maxDepth = 500
 
 // tooDeep reports whether a valid JSON value is nested more deeply than maxDepth.

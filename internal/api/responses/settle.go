@@ -203,7 +203,7 @@ type writtenPart struct {
 	Refusal string `json:"refusal"`
 }
 
-// readLog gives the items that are done in a log, and the one that is open.
+// readLog returns the items of a log that are done, and the one that is open.
 func readLog(log [][]byte) (done []jsontext.Value, open *item, err error) {
 	for _, event := range log {
 		_, data, _ := bytes.Cut(event, []byte("\ndata: "))

@@ -13,9 +13,16 @@ import (
 	"composer-api/internal/api/openai"
 )
 
-// toolSet holds the client's tools under the names that the model sees. The model knows functions only; the client
-// knows functions, custom tools with raw text, namespaces of both, a search for more tools, a shell and patches. A
-// toolSet is filled while a request is decoded, and by the items of its transcript, and not changed after that.
+// A toolSet holds the client's tools under the names that the model sees. The model knows only functions; the client knows
+// functions, custom tools with free text, namespaces of both, a search for more tools, a shell and patches.
+//
+//	client                                   model
+//	function "read"                          read
+//	namespace "fs", function "read"          fs__read
+//	custom "apply_patch"                     apply_patch {"input": …}
+//	tool_search                              tool_search
+//
+// It is filled while a request is decoded, and by the items of its transcript, and not changed after that.
 type toolSet struct {
 	list    []agent.Tool
 	forms   map[string]toolForm // by the model's name

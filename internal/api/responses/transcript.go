@@ -224,7 +224,7 @@ func (t *transcript) additionalTools(it *Item) error {
 // maxForeignText bounds how much one item of an unknown type may add to the prompt, in bytes: some hold whole files or images.
 const maxForeignText = 32 << 10
 
-// asText passes on an item that is none of ours, such as a web search of OpenAI's, as the text that it is.
+// asText passes on an item of an unknown type, such as a web search of OpenAI's, as the text of its JSON.
 func (t *transcript) asText(it *Item) {
 	t.unknown = append(t.unknown, it.wire.Type)
 	text := it.text()

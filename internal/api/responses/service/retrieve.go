@@ -106,7 +106,8 @@ type listDocument struct {
 }
 
 // inputItems answers GET /responses/{id}/input_items: what the response answers, with what it continues, to the first
-// item of the conversation.
+// item of the conversation. The query takes limit (1 to 100, 20 unless given), order (desc unless given), after and
+// before, which are ids of items, and include.
 func (s *Service) inputItems(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	query := r.URL.Query()
 	include, err := readInclude(r)
@@ -180,7 +181,8 @@ func page(items []responses.Listed, query url.Values) (*listDocument, error) {
 	return doc, nil
 }
 
-// between cuts away what is up to the item after and from the item before on.
+// between cuts away what is up to the item after and from the item before on. Both are places in items, whatever the
+// order is: after comes later in the list that the client sees.
 func between(items []responses.Listed, query url.Values) ([]responses.Listed, error) {
 	if id := query.Get("after"); id != "" {
 		i, err := indexOf(items, id, "after")
@@ -199,6 +201,7 @@ func between(items []responses.Listed, query url.Values) ([]responses.Listed, er
 	return items, nil
 }
 
+// indexOf finds the item that a parameter names. An unknown one is an error, as at OpenAI, and not an empty page.
 func indexOf(items []responses.Listed, id, param string) (int, error) {
 	i := slices.IndexFunc(items, func(it responses.Listed) bool { return it.ID == id })
 	if i < 0 {
