@@ -11,6 +11,9 @@ import (
 
 // An Answer answers an HTTP request with the events of its turn, as the request asks: as a stream, or as a document
 // when the turn is done. It is an agent.Sink. One goroutine may use it.
+//
+// Nothing is written before Accept, so a turn that fails before can still be answered with its own status. From Accept on
+// a stream has status 200, and an error is an event; a document is still open until its end.
 type Answer struct {
 	w   http.ResponseWriter
 	req *Request
@@ -39,7 +42,8 @@ func (a *Answer) Accept(accepted agent.Accepted) error {
 	return a.encoder.Accept(accepted)
 }
 
-// Event implements agent.Sink. The last event writes the document.
+// Event implements agent.Sink. The last event writes the document. The headers about cost are set before that, or sent as
+// trailers after a stream.
 func (a *Answer) Event(e *agent.Event) error {
 	switch e.Kind {
 	case agent.UsageKind:
@@ -91,7 +95,7 @@ func (a *Answer) Fail(e *agent.Error) (told bool) {
 	return true
 }
 
-// Close releases the ResponseWriter.
+// Close releases the ResponseWriter: nothing writes to it afterwards. The handler may return then.
 func (a *Answer) Close() {
 	if a.stream != nil {
 		a.stream.Close()

@@ -52,7 +52,8 @@ func (t *transcript) compaction(it *Item) error {
 	return nil
 }
 
-// UserMessages are the user's messages among items. A compaction's answer repeats them before the summary.
+// UserMessages are the user's messages among items, as they were sent. A compaction's answer repeats them before the
+// summary, so that the client's next input holds the user's own words.
 func UserMessages(items []Item) []Item {
 	var messages []Item
 	for _, it := range items {

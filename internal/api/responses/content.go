@@ -13,9 +13,13 @@ import (
 
 // content is the content of a message or a call's output: a list of parts. A plain string is one part, null is none, and
 // anything else (a tool's result that isn't text as it should be) becomes the text of its JSON.
+//
+//	"hi"                                          one part
+//	[{"type": "input_text", "text": "hi"}, …]     its parts
+//	{"exit_code": 0}                              one part: {"exit_code": 0} as text
 type content []wirePart
 
-// wirePart is a part of content.
+// A wirePart is a part of content. In a list a plain string is a part, too.
 type wirePart struct {
 	partFields
 	span span
@@ -31,12 +35,13 @@ type partFields struct {
 	FileID   string                    `json:"file_id"`
 }
 
-// imageURL is chat's form of an image's address.
+// imageURL is the form of an image's address in chat completions. The Responses API has a string there, but clients that
+// convert from one to the other send this: {"type": "input_image", "image_url": {"url": "…"}}.
 type imageURL struct {
 	URL string `json:"url"`
 }
 
-// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+// UnmarshalJSONFrom implements json.UnmarshalerFrom. See content for the forms.
 func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	switch d.PeekKind() {
 	case '[':
@@ -56,7 +61,7 @@ func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return nil
 }
 
-// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+// UnmarshalJSONFrom implements json.UnmarshalerFrom. It notes where the part stands, for locate; null is an empty text.
 func (p *wirePart) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	*p = wirePart{}
 	switch d.PeekKind() {
@@ -73,7 +78,8 @@ func (p *wirePart) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return nil
 }
 
-// locate sets each part's raw by cutting it out of the data that the parts were decoded from.
+// locate sets each part's raw by cutting it out of the data that the parts were decoded from. It must be the same data:
+// spans are offsets in it.
 func (c content) locate(data []byte) {
 	for i := range c {
 		c[i].raw = c[i].span.cut(data)
@@ -121,7 +127,8 @@ func (c content) parts(param string) ([]agent.Part, error) {
 	return parts, nil
 }
 
-// part is one part for the model. Errors are *agent.Error.
+// part is one part for the model. Errors are *agent.Error: UnsupportedValue for files and audio, InvalidValue for a type that
+// doesn't exist. A part without a type is text. An image never gives an error here, see image.
 func (p *wirePart) part(param string) (agent.Part, error) {
 	switch p.Type {
 	case "input_text", "output_text", "text", "summary_text", "reasoning_text", "":

@@ -11,7 +11,7 @@ import (
 	"composer-api/internal/sse"
 )
 
-// Options are what an Encoder needs besides its request.
+// Options are what an Encoder needs besides its request. Only ID is required.
 type Options struct {
 	// ID is the response's id, from [NewID]. Items' ids are derived from it.
 	ID string
@@ -49,7 +49,8 @@ type Encoder struct {
 	steps   watcher // nil for a body
 }
 
-// A watcher is told each step of making a response, in order. stream is the only one.
+// A watcher is told each step of making a response, in order. stream is the only one; an Encoder without one makes only the
+// response object. For each item: added, any number of deltas, done.
 type watcher interface {
 	created(r *Response) error
 	inProgress(r *Response) error
@@ -72,7 +73,8 @@ func NewBody(req *Request, opt Options) *Encoder {
 	return e
 }
 
-// NewStream makes an Encoder that writes a stream of events to out.
+// NewStream makes an Encoder that writes a stream of events to out. It flushes out at the steps that a client waits for, and
+// when Flush is called.
 func NewStream(req *Request, opt Options, out Out) *Encoder {
 	e := NewBody(req, opt)
 	e.steps = &stream{out: out}
@@ -82,7 +84,8 @@ func NewStream(req *Request, opt Options, out Out) *Encoder {
 // Response is the response in its present state. It is valid until the next event.
 func (e *Encoder) Response() *Response { return &e.resp }
 
-// Queue announces the response before upstream has accepted it: the first step of a background response.
+// Queue announces the response before upstream has accepted it: the first step of a background response. Accept then goes on
+// where Queue has stopped.
 func (e *Encoder) Queue() error {
 	e.resp.Status = Queued
 	if e.steps == nil {
@@ -109,7 +112,7 @@ func (e *Encoder) Accept(agent.Accepted) error {
 	return e.steps.flush()
 }
 
-// Event implements agent.Sink.
+// Event implements agent.Sink. Text of the event is copied: the caller may use its memory again.
 func (e *Encoder) Event(ev *agent.Event) error {
 	switch ev.Kind {
 	case agent.Text:
@@ -143,12 +146,13 @@ func (e *Encoder) Fail(failure *agent.Error) error {
 	return e.endEarly(Failed)
 }
 
-// Cancel ends a response that its client no longer wants.
+// Cancel ends a response that its client no longer wants. What was written so far stays in it.
 func (e *Encoder) Cancel() error {
 	return e.endEarly(Cancelled)
 }
 
-// endEarly ends a response whose turn has not ended. The response is kept even if nobody listens any more.
+// endEarly ends a response whose turn has not ended. The open item is ended as incomplete. The response is kept even if nobody
+// listens any more, and so even if the stream can't be written.
 func (e *Encoder) endEarly(status Status) error {
 	err := e.close(Incomplete)
 	e.resp.Status = status
@@ -190,7 +194,8 @@ func (e *Encoder) write(kind itemKind, text []byte) error {
 	return e.steps.delta(e.open, text)
 }
 
-// openItem closes the open item, if there is one, and opens another.
+// openItem closes the open item, if there is one, and opens another. Thinking is hidden when the client has asked for no
+// summary: its item is announced without a part, and its text goes only into encrypted_content.
 func (e *Encoder) openItem(kind itemKind) error {
 	if err := e.close(Completed); err != nil {
 		return err
@@ -206,7 +211,8 @@ func (e *Encoder) newItem(kind itemKind) *item {
 	return &item{kind: kind, index: index, id: outputItemID(e.resp.ID, kind, index), status: InProgress}
 }
 
-// close ends the open item, if there is one. Reasoning is sealed then, if the client asked for that.
+// close ends the open item, if there is one. Reasoning is sealed then, if the client asked for that. The client sends the
+// sealed thinking back with its next request; nothing reads it there yet (see itemTypes), but clients expect the member.
 func (e *Encoder) close(status Status) error {
 	it := e.open
 	if it == nil {
@@ -223,7 +229,8 @@ func (e *Encoder) close(status Status) error {
 	return e.done(it, status)
 }
 
-// call adds a whole tool call, in the form that its tool has for the client.
+// call adds a whole tool call, in the form that its tool has for the client. Calls come in one piece from upstream, so a call
+// that has deltas on the wire has exactly one.
 func (e *Encoder) call(c *agent.ToolCall) error {
 	if err := e.close(Completed); err != nil {
 		return err
@@ -265,7 +272,8 @@ func (e *Encoder) done(it *item, status Status) error {
 	return e.steps.done(it, wire)
 }
 
-// end ends the response at the end of its turn.
+// end ends the response at the end of its turn. An answer that was cut off at its token limit is incomplete; one that ends in
+// calls is completed, as is one that ends at a stop text.
 func (e *Encoder) end(reason agent.Reason) error {
 	status := Completed
 	if reason == agent.Length {

@@ -14,7 +14,11 @@ import (
 )
 
 // An Item is an input item: a message, a call, a result. It comes from a request's input, or from a stored response's input
-// and output, which have the same form.
+// and output, which have the same form:
+//
+//	{"role": "user", "content": "hi"}
+//	{"type": "function_call", "call_id": "call_1", "name": "read", "arguments": "{\"path\": \"go.mod\"}"}
+//	{"type": "function_call_output", "call_id": "call_1", "output": "module …"}
 type Item struct {
 	span  span
 	raw   jsontext.Value // as it was sent; nil for input that is a plain string
@@ -22,7 +26,8 @@ type Item struct {
 	param string // where it stands in the request
 }
 
-// A wireItem is an item of any type. Which fields are used depends on the type.
+// A wireItem is an item of any type. Which fields are used depends on the type. Arguments and Input are raw, because their
+// form depends on the type and clients don't keep to it.
 type wireItem struct {
 	Type             string         `json:"type"`
 	ID               string         `json:"id"`
@@ -39,7 +44,8 @@ type wireItem struct {
 	Tools            []wireTool     `json:"tools"` // additional_tools, tool_search_output
 }
 
-// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+// UnmarshalJSONFrom implements json.UnmarshalerFrom. It notes where the item stands in the data; locate does the rest. A null
+// becomes an Item without a type, which locate leaves out.
 func (it *Item) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	*it = Item{}
 	switch d.PeekKind() {
@@ -87,7 +93,8 @@ func textItem(text string) Item {
 	return Item{wire: wireItem{Type: messageType, Role: "user", Content: content{textPart(text)}}}
 }
 
-// locate tells items, which were decoded from data, their path and their bytes, and leaves out those that are null.
+// locate tells items, which were decoded from data, their path and their bytes, and leaves out those that are null. The path
+// counts the nulls, so that "input[3]" in an error is the client's fourth.
 func locate(items []Item, param string, data []byte) []Item {
 	located := make([]Item, 0, len(items))
 	for i, it := range items {
@@ -102,7 +109,8 @@ func locate(items []Item, param string, data []byte) []Item {
 	return located
 }
 
-// inferType sets the type of an item that came without one.
+// inferType sets the type of an item that came without one: what has a role or content is a message, as in OpenAI's own
+// examples; what has only an id is a reference. Otherwise the type stays "", which is an error later.
 func (it *Item) inferType() {
 	w := &it.wire
 	switch {
@@ -114,7 +122,8 @@ func (it *Item) inferType() {
 	}
 }
 
-// StoredItems decodes items that were stored: a list that [EncodeItems] has made, or a response's output.
+// StoredItems decodes items that were stored: a list that [EncodeItems] has made, or a response's output. An error means that
+// what is stored is damaged: the caller treats it as its own fault and not the client's.
 func StoredItems(list []byte) ([]Item, error) {
 	var items []Item
 	if err := openai.DecodeOwn(list, &items); err != nil {
@@ -123,8 +132,9 @@ func StoredItems(list []byte) ([]Item, error) {
 	return locate(items, "previous_response_id", list), nil
 }
 
-// EncodeItems encodes items as the API shows a response's input items: each with an id, a type and, for messages, a list of
-// parts and a status. responseID is the response that they are the input of; ids of items without one are derived from it.
+// EncodeItems encodes items for the store: each with an id, a type and, for messages, a list of parts and a status. Everything
+// else stays as the client sent it, so that StoredItems gives an item that means the same. responseID is the response that they
+// are the input of; ids of items without one are derived from it.
 func EncodeItems(responseID string, items []Item) ([]jsontext.Value, error) {
 	list := make([]jsontext.Value, 0, len(items))
 	for i := range items {
@@ -165,7 +175,7 @@ func (it *Item) Reference() string {
 	return it.wire.ID
 }
 
-// Resolve replaces a reference by the item that it refers to. The path stays, for errors.
+// Resolve replaces a reference by the item that it refers to. The path stays, so that errors name what the client sent.
 func (it *Item) Resolve(to Item) {
 	param := it.param
 	*it = to
@@ -225,7 +235,7 @@ type member struct {
 }
 
 // members are the members of an object, in order, without those that are null or whose name is among besides. Of members
-// with the same name the last counts, as when an object is decoded.
+// with the same name the last counts, as when an object is decoded, but stands where the first stood.
 func members(object jsontext.Value, besides []member) ([]member, error) {
 	dec := jsontext.NewDecoder(bytes.NewReader(object), openai.Liberal)
 	if _, err := dec.ReadToken(); err != nil {
@@ -258,7 +268,7 @@ func members(object jsontext.Value, besides []member) ([]member, error) {
 	return slices.DeleteFunc(list, func(m member) bool { return m.value.Kind() == 'n' }), nil
 }
 
-// object is the JSON object with these members.
+// object is the JSON object with these members, in their order. Their values must be valid JSON.
 func object(members []member) jsontext.Value {
 	b := []byte{'{'}
 	for i, m := range members {

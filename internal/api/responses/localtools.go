@@ -14,7 +14,12 @@ import (
 
 // OpenAI has defined two tools without a schema that the client runs all the same: a shell, and one that changes files.
 // The model gets each as a function with the arguments that the published item has, and a call of it goes to the client
-// as that item.
+// as that item:
+//
+//	the model calls   shell {"commands": ["ls"], "timeout_ms": 1000}
+//	the client gets   {"type": "shell_call", "call_id": "…", "action": {"commands": ["ls"], "timeout_ms": 1000, "max_output_length": null}, …}
+//	it answers        {"type": "shell_call_output", "call_id": "…", "output": [{"stdout": "…", "stderr": "", "outcome": {"type": "exit", "exit_code": 0}}]}
+//	the model reads   the output as a terminal would show it
 
 // A localTool is one of these tools.
 type localTool struct {
@@ -142,6 +147,7 @@ type shellOutput struct {
 	Outcome shellOutcome `json:"outcome"`
 }
 
+// A shellOutcome says how a command ended. The exit code is there for "exit" alone.
 type shellOutcome struct {
 	Type     string      `json:"type"` // "exit" or "timeout"
 	ExitCode *openai.Int `json:"exit_code,omitzero"`
@@ -178,8 +184,8 @@ func (l *localItem) outputs() []shellOutput {
 	return list
 }
 
-// shellCall makes of an action what the model wrote: an action has null for what a call leaves out. A run that waits for
-// the result is known by its calls.
+// shellCall adds a call of the shell. It makes of an action what the model wrote: an action has null for what a call leaves
+// out. That matters because a run that waits for the result is known by its calls.
 func (t *transcript) shellCall(it *Item) error {
 	l := it.local()
 	action := shellAction(l.Action)
@@ -190,12 +196,14 @@ func (t *transcript) shellCall(it *Item) error {
 	return t.call(it, "shell", []byte(object(arguments)))
 }
 
+// patchCall adds a call that changes a file.
 func (t *transcript) patchCall(it *Item) error {
 	l := it.local()
 	return t.call(it, "apply_patch", []byte(patchOperation(l.Operation)))
 }
 
-// shellCallOutput says what the commands have written, in the words of a terminal.
+// shellCallOutput adds what the commands have written, in the words of a terminal: the outputs one after the other, stderr
+// after stdout, and the exit code only if it isn't 0.
 func (t *transcript) shellCallOutput(it *Item) error {
 	l := it.local()
 	var text strings.Builder
@@ -220,6 +228,7 @@ func (t *transcript) shellCallOutput(it *Item) error {
 	return t.result(it, []agent.Part{{Text: text.String()}})
 }
 
+// patchCallOutput adds the result of a change. The client's output may be empty; the model gets a sentence then.
 func (t *transcript) patchCallOutput(it *Item) error {
 	l := it.local()
 	text := textOf(l.Output)

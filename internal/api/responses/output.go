@@ -7,7 +7,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// An itemKind is the kind of an output item.
+// An itemKind is the kind of an output item. The order matters: kinds that come with deltas stand first, see deltaEvents and
+// whole.
 type itemKind uint8
 
 const (
@@ -38,7 +39,7 @@ var idPrefixes = [...]string{
 // whole reports whether an item of this kind comes at once and has no deltas.
 func (k itemKind) whole() bool { return int(k) >= len(deltaEvents) }
 
-// An item is an output item while it is being written.
+// An item is an output item while it is being written. Once it is done only its JSON is kept, in the response's output.
 type item struct {
 	kind   itemKind
 	index  int // its place in output
@@ -53,6 +54,7 @@ type item struct {
 
 // The items on the wire, as OpenAI's OpenAPI document names their members.
 type (
+	// {"id": "msg_…", "type": "message", "status": "completed", "role": "assistant", "content": [{"type": "output_text", …}]}
 	wireMessage struct {
 		ID      string `json:"id"`
 		Type    string `json:"type"`
@@ -60,6 +62,7 @@ type (
 		Role    string `json:"role"`
 		Content []any  `json:"content"` // outputText or refusal
 	}
+	// {"id": "rs_…", "type": "reasoning", "summary": [{"type": "summary_text", …}], "encrypted_content": "…"}
 	wireReasoning struct {
 		ID               string        `json:"id"`
 		Type             string        `json:"type"`
@@ -67,6 +70,7 @@ type (
 		Summary          []summaryText `json:"summary"`
 		EncryptedContent string        `json:"encrypted_content,omitzero"`
 	}
+	// {"id": "fc_…", "type": "function_call", "call_id": "call_…", "name": "read", "arguments": "{\"path\":\"go.mod\"}"}
 	wireFunctionCall struct {
 		ID        string `json:"id"`
 		Type      string `json:"type"`
@@ -76,6 +80,7 @@ type (
 		Namespace string `json:"namespace,omitzero"`
 		Arguments string `json:"arguments"`
 	}
+	// As a function call, but its input is free text.
 	wireCustomCall struct {
 		ID        string `json:"id"`
 		Type      string `json:"type"`
@@ -85,6 +90,7 @@ type (
 		Namespace string `json:"namespace,omitzero"`
 		Input     string `json:"input"`
 	}
+	// As a function call, but its arguments are an object, and it has no name.
 	wireToolSearchCall struct {
 		ID        string         `json:"id"`
 		Type      string         `json:"type"`
@@ -93,6 +99,7 @@ type (
 		Execution string         `json:"execution"`
 		Arguments jsontext.Value `json:"arguments"`
 	}
+	// See compaction.go. Alone among the items it has no status.
 	wireCompaction struct {
 		ID               string `json:"id"`
 		Type             string `json:"type"`
@@ -160,8 +167,14 @@ func (it *item) summaryText() summaryText {
 }
 
 // The id of an item contains the id of its response, so that a later request that merely refers to the item
-// (item_reference, which the AI SDK sends for whatever is stored) leads to the stored response: resp_X has the output items
-// msg_X0000, fc_X0001 and so on, and the input items msg_Xi000.
+// (item_reference, which the AI SDK sends for whatever is stored) leads to the stored response:
+//
+//	resp_X       the response
+//	msg_X0000    its first output item, a message
+//	fc_X0001     its second, a call
+//	msg_Xi000    its first input item
+//
+// The part after the prefix is the index in base 36.
 
 const (
 	responseIDPrefix = "resp_"
@@ -185,7 +198,8 @@ func pad(n, width int) string {
 	return strings.Repeat("0", max(0, width-len(s))) + s
 }
 
-// ResponseOf is the id of the response that the item with this id belongs to; "" when we have not made the id.
+// ResponseOf is the id of the response that the item with this id belongs to; "" when we can't have made the id. It may be the
+// id of a response that doesn't exist: a client can write what it likes.
 func ResponseOf(itemID string) string {
 	_, rest, ok := strings.Cut(itemID, "_")
 	if !ok || len(rest) < responseIDRandom+itemIDSuffix {

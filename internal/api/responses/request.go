@@ -15,7 +15,7 @@ import (
 )
 
 // A Request is a decoded request. The fields are what the service must know to carry it out; what is for the model alone is
-// reached through [Request.Turn].
+// reached through [Request.Turn]. A Request belongs to one goroutine.
 type Request struct {
 	Model string
 	// Input is what this request adds to the conversation. References in it ([Item.Reference]) stand
@@ -32,6 +32,7 @@ type Request struct {
 	// the caller has set it.
 	Compact bool
 
+	// The request as it was sent. The response repeats most of it, see echo.
 	body               body
 	tools              toolSet
 	format             agent.Format
@@ -39,7 +40,15 @@ type Request struct {
 	encryptedReasoning bool
 }
 
-// body is the request on the wire. Members that aren't named here are ignored.
+// body is the request on the wire. Members that aren't named here are ignored: clients send members that are newer than
+// this code, and most change nothing about the answer. Those that would are refused, see refuse.
+//
+// A small one, and what Codex sends after its first turn:
+//
+//	{"model": "composer-1", "input": "hi"}
+//	{"model": "composer-1", "previous_response_id": "resp_…", "store": false, "stream": true, "tools": […],
+//	 "include": ["reasoning.encrypted_content"],
+//	 "input": [{"type": "function_call_output", "call_id": "call_…", "output": "…"}]}
 type body struct {
 	Model              string                          `json:"model"`
 	Input              openai.StringOr[[]Item]         `json:"input"`
@@ -77,12 +86,16 @@ type reasoning struct {
 	Summary optional[string] `json:"summary"`
 }
 
-// textSettings are the request's text field.
+// textSettings are the request's text field:
+//
+//	{"format": {"type": "json_schema", "name": "…", "schema": {…}, "strict": true}, "verbosity": "low"}
 type textSettings struct {
 	Format    *textFormat `json:"format"`
 	Verbosity *string     `json:"verbosity"`
 }
 
+// A textFormat is the form that the answer must have: text, json_object or json_schema. The members of a schema stand beside
+// the type, where chat completions have them one level deeper.
 type textFormat struct {
 	Type string `json:"type"`
 	openai.SchemaFormat
@@ -104,7 +117,7 @@ func Decode(data []byte) (*Request, error) {
 }
 
 // DecodePartial decodes the body of a request that counts or compacts a conversation. It is Decode, but no field is
-// required.
+// required; the caller checks what it needs.
 func DecodePartial(data []byte) (*Request, error) { return decode(data) }
 
 // decode is what both have in common. The order of the steps decides which error a request with several mistakes gets.
@@ -133,13 +146,15 @@ func decode(data []byte) (*Request, error) {
 		return nil, err
 	}
 	r.encryptedReasoning = slices.Contains(b.Include, includeReasoning)
+	// A trigger anywhere in the input makes the whole request a compaction.
 	for i := range r.Input {
 		r.Compact = r.Compact || r.Input[i].wire.Type == triggerType
 	}
 	return r, nil
 }
 
-// refuse refuses fields that would silently give the caller something other than what was asked for.
+// refuse refuses fields that would silently give the caller something other than what was asked for: a conversation or a
+// prompt that is kept at OpenAI is not here.
 func (r *Request) refuse() error {
 	b := &r.body
 	if present(b.Prompt) {
@@ -220,7 +235,9 @@ func (r *Request) checkChoices() error {
 	)
 }
 
-// CheckInclude checks what a request's include asks for.
+// CheckInclude checks what a request's include asks for. Log probabilities are refused, because upstream has none.
+// Sealed reasoning and the addresses of images are shown when they are asked for; the other values ask for parts of items that
+// never occur here.
 func CheckInclude(include []string) error {
 	for i, name := range include {
 		param := "include[" + strconv.Itoa(i) + "]"
@@ -239,7 +256,8 @@ func (r *Request) takeTools() error {
 	return r.tools.addAll(r.body.Tools, "tools")
 }
 
-// takeInput puts instructions that are a list before the input, and makes an item of input that is a string.
+// takeInput puts instructions that are a list before the input, and makes an item of input that is a string. data is the
+// body that both were decoded from.
 func (r *Request) takeInput(data []byte) {
 	b := &r.body
 	if b.Input.Kind == '"' {
@@ -295,7 +313,8 @@ func (r *reasoning) echo() ReasoningEcho {
 // present reports whether an optional field was sent with a value.
 func present(v jsontext.Value) bool { return len(v) > 0 && v.Kind() != 'n' }
 
-// echo is the response object before anything has happened: the request's fields, or their defaults.
+// echo is the response object before anything has happened: the request's fields, or their defaults. Tools that were
+// dropped aren't repeated, so a client can see which are in use.
 func (r *Request) echo() Response {
 	b := &r.body
 	resp := Response{
@@ -388,7 +407,8 @@ func (t *textSettings) echo() jsontext.Value {
 // of ours has a few more levels around what a client sent.
 const maxDepth = 500
 
-// tooDeep reports whether a valid JSON value is nested more deeply than maxDepth.
+// tooDeep reports whether a valid JSON value is nested more deeply than maxDepth. It counts brackets outside of strings,
+// which is enough for valid JSON, and doesn't recurse, so no input is too deep for it.
 func tooDeep(v jsontext.Value) bool {
 	depth, inString := 0, false
 	for i := 0; i < len(v); i++ {

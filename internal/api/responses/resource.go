@@ -16,7 +16,8 @@ import (
 // is kept as it was ([EncodeItems]), because it must mean later what it meant at first, and is brought into the form of
 // a list when a list is asked for.
 
-// A Lister brings items into the form in which the API lists them. It is for one list and one goroutine.
+// A Lister brings items into the form in which the API lists them. It is for one list and one goroutine: it remembers the
+// ids that were listed, which must be unique in a list.
 type Lister struct {
 	images    bool           // show the addresses of images, which may hold the images themselves
 	reasoning bool           // show sealed reasoning
@@ -38,7 +39,7 @@ type Listed struct {
 }
 
 // List brings items into the form of a list. All of them must have an id, as stored items do. Items that mean something
-// for a request alone are left out.
+// for a request alone are left out. It may be called several times for one list. Errors are *agent.Error, and our own fault.
 func (l *Lister) List(items []Item) ([]Listed, error) {
 	if l.seen == nil {
 		l.seen = map[string]int{}
@@ -149,6 +150,7 @@ type further struct {
 	Annotations jsontext.Value `json:"annotations"`
 }
 
+// furtherOf reads the further members of an item or a part; none when raw is nil.
 func furtherOf(raw jsontext.Value) (f further) {
 	if raw != nil {
 		// It was decoded before, so that it is an object; and nothing in further has a type that it could lack.
@@ -219,7 +221,8 @@ func (l *Lister) resource(head resourceHead, it *Item) (any, error) {
 	return foreign(head, it), nil
 }
 
-// foreign lists an item of a type that nobody has published as what the model got for it: its text.
+// foreign lists an item of a type that nobody has published as what the model got for it: its text, in a message of the model
+// or, for a result, of the user. OpenAI's SDKs fail on types that they don't know.
 func foreign(head resourceHead, it *Item) messageResource {
 	head.Type = messageType
 	m := messageResource{resourceHead: head, Status: Completed, Role: "assistant", Content: []any{outputText{Type: "output_text", Text: it.text()}}}
@@ -279,6 +282,7 @@ func (l *Lister) inputParts(c content) []any {
 // details are the values of an image's detail.
 var details = []string{"low", "high", "auto", "original"}
 
+// image lists an image. Its address is null unless include asks for it: it may be a data URL of megabytes.
 func (l *Lister) image(p *wirePart) imageForm {
 	form := imageForm{Type: "input_image", FileID: orNull(p.FileID), Detail: "auto"}
 	if detail := textOf(furtherOf(p.raw).Detail); slices.Contains(details, detail) {
@@ -326,6 +330,7 @@ func execution(sent string) string {
 	return "client"
 }
 
+// echoTools are tools as a list shows them.
 func echoTools(tools []wireTool) []jsontext.Value {
 	list := make([]jsontext.Value, 0, len(tools))
 	for i := range tools {

@@ -10,7 +10,7 @@ import (
 )
 
 // A Response is the response object. Every key is always there, because clients check for null and not for absence. Its JSON
-// is also what is stored.
+// is also what is stored, so a change of a member must still read what was stored before.
 type Response struct {
 	ID                 string             `json:"id"`
 	Object             string             `json:"object"` // "response"
@@ -67,7 +67,7 @@ const (
 	Cancelled  Status = "cancelled"
 )
 
-// Ended reports whether a response in this status will not change any more.
+// Ended reports whether a response in this status will not change any more. See package service for who may change it before.
 func (s Status) Ended() bool { return s != Queued && s != InProgress }
 
 // IncompleteDetails says why a response is incomplete.
@@ -121,7 +121,8 @@ type ReasoningEcho struct {
 	Summary *string `json:"summary"`
 }
 
-// Usage is the response's token counts, in OpenAI's terms: input includes what the cache served.
+// Usage is the response's token counts, in OpenAI's terms: input includes what the cache served, output includes the
+// thinking.
 type Usage struct {
 	InputTokens         int64         `json:"input_tokens"`
 	InputTokensDetails  InputDetails  `json:"input_tokens_details"`
@@ -144,7 +145,7 @@ type OutputDetails struct {
 	ReasoningTokens int64 `json:"reasoning_tokens"`
 }
 
-// Encode is the response object as JSON.
+// Encode is the response object as JSON, for clients and for the store.
 func (r *Response) Encode() []byte { return openai.Encode(r) }
 
 // DecodeResponse decodes the JSON of Encode.

@@ -16,14 +16,15 @@ var interruptedFailure = Failure{
 	Message: "The server was restarted while this response was in progress. Please send the request again.",
 }
 
-// Interrupt ends a response whose process is about to end.
+// Interrupt ends a response whose process is about to end. The response fails with interruptedFailure, in its stream, too.
 func (e *Encoder) Interrupt() error {
 	failure := interruptedFailure
 	e.resp.Error = &failure
 	return e.endEarly(Failed)
 }
 
-// Interrupt marks a response as failed because the process that was working on it has ended.
+// Interrupt marks a response as failed because the process that was working on it has ended. It is the same as
+// [Encoder.Interrupt], for who has only the stored object.
 func (r *Response) Interrupt() {
 	failure := interruptedFailure
 	r.Status, r.Error = Failed, &failure
@@ -52,7 +53,7 @@ func EndEvent(r *Response, seq int64) []byte {
 
 // Settle makes the events that the encoder of a response would still have made, had its process lived. r says how the
 // response ended, and log is its events so far, complete and from the first. rest is the events that are still to come,
-// without the DoneLine.
+// without the DoneLine. r may be changed, as the table says. An error means that the log can't be read.
 //
 //	log                         r                           rest
 //	ends with the end event     any                         none
@@ -90,7 +91,7 @@ func Settle(r *Response, log [][]byte) (rest [][]byte, err error) {
 	return out.events, nil
 }
 
-// begin announces a response of which the log has nothing.
+// begin announces a response of which the log has nothing: as it was when it was queued.
 func (e *Encoder) begin() error {
 	queued := e.resp
 	queued.Status, queued.Output, queued.Error, queued.Usage = Queued, nil, nil, nil
@@ -133,6 +134,7 @@ func (e *Encoder) repeat(items []jsontext.Value, open *item) error {
 				return err
 			}
 		}
+		// 	What was announced of the text is a prefix of it, unless the log is another's; then no delta can make up for it.
 		if missing, ok := bytes.CutPrefix(it.text, had); ok && len(missing) > 0 && !it.hidden && !it.kind.whole() {
 			if err := e.steps.delta(it, missing); err != nil {
 				return err
@@ -145,7 +147,7 @@ func (e *Encoder) repeat(items []jsontext.Value, open *item) error {
 	return nil
 }
 
-// readDoneItem decodes an item of an output.
+// readDoneItem decodes an item of an output: the reverse of item.wire, for what item holds.
 func readDoneItem(raw jsontext.Value, index int) (*item, error) {
 	var w struct {
 		ID        string         `json:"id"`
@@ -203,7 +205,8 @@ type writtenPart struct {
 	Refusal string `json:"refusal"`
 }
 
-// readLog returns the items of a log that are done, and the one that is open.
+// readLog returns the items of a log that are done, and the one that is open, nil when none is. It reads only events of items:
+// the order is that of stream.
 func readLog(log [][]byte) (done []jsontext.Value, open *item, err error) {
 	for _, event := range log {
 		_, data, _ := bytes.Cut(event, []byte("\ndata: "))
@@ -251,7 +254,7 @@ func readOpenItem(raw jsontext.Value, index int) (*item, error) {
 	return it, nil
 }
 
-// A collector is an Out that keeps the events, each as a slice of its own.
+// A collector is an Out that keeps the events, each as a slice of its own, and leaves out the DoneLine.
 type collector struct{ events [][]byte }
 
 func (c *collector) Buffer() []byte { return nil }

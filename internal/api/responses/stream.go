@@ -22,7 +22,8 @@ type Out interface {
 	Flush() error
 }
 
-// DoneLine ends every stream. It is not an event: it has no sequence number.
+// DoneLine ends every stream. It is not an event: it has no sequence number. The Open
+// Responses specification requires it, while OpenAI's own streams of this API end without it.
 const DoneLine = "data: [DONE]\n\n"
 
 // A stream writes the events of a response. Sequence numbers count from 0 without a gap. The order:
@@ -41,7 +42,10 @@ type stream struct {
 	before, after []byte
 }
 
-// eventHead is the members with which every event begins.
+// eventHead is the members with which every event begins. On the wire:
+//
+//	event: response.output_text.delta
+//	data: {"type":"response.output_text.delta","item_id":"msg_…","output_index":0,"content_index":0,"delta":"Hel","logprobs":[],"sequence_number":4}
 type eventHead struct {
 	Type string `json:"type"`
 	Seq  int64  `json:"sequence_number"`
@@ -56,50 +60,60 @@ type itemHead struct {
 
 // The events, by what they carry.
 type (
+	// response.created, .queued, .in_progress, .completed, .incomplete and .failed
 	responseEvent struct {
 		eventHead
 		Response *Response `json:"response"`
 	}
+	// response.output_item.added and .done; Item is an item, or its JSON
 	itemEvent struct {
 		eventHead
 		OutputIndex int `json:"output_index"`
 		Item        any `json:"item"`
 	}
+	// response.content_part.added and .done
 	contentPartEvent struct {
 		itemHead
 		ContentIndex int `json:"content_index"`
 		Part         any `json:"part"`
 	}
+	// response.output_text.done
 	textDoneEvent struct {
 		itemHead
 		ContentIndex int              `json:"content_index"`
 		Text         string           `json:"text"`
 		Logprobs     []jsontext.Value `json:"logprobs"`
 	}
+	// response.refusal.done
 	refusalDoneEvent struct {
 		itemHead
 		ContentIndex int    `json:"content_index"`
 		Refusal      string `json:"refusal"`
 	}
+	// response.reasoning_summary_part.added and .done
 	summaryPartEvent struct {
 		itemHead
 		SummaryIndex int         `json:"summary_index"`
 		Part         summaryText `json:"part"`
 	}
+	// response.reasoning_summary_text.done
 	summaryDoneEvent struct {
 		itemHead
 		SummaryIndex int    `json:"summary_index"`
 		Text         string `json:"text"`
 	}
+	// response.function_call_arguments.done
 	argumentsDoneEvent struct {
 		itemHead
 		Name      string `json:"name"`
 		Arguments string `json:"arguments"`
 	}
+	// response.custom_tool_call_input.done
 	inputDoneEvent struct {
 		itemHead
 		Input string `json:"input"`
 	}
+	// error; see failed
 	errorEvent struct {
 		eventHead
 		Code    string    `json:"code"`
@@ -135,7 +149,7 @@ func IsEnd(event []byte) bool {
 	return false
 }
 
-// created implements watcher. A response that is queued has a second event.
+// created implements watcher. A response that is queued has a second event, response.queued.
 func (s *stream) created(r *Response) error {
 	name := "response.created"
 	if err := s.send(name, responseEvent{s.head(name), r}); err != nil || r.Status != Queued {
@@ -145,13 +159,13 @@ func (s *stream) created(r *Response) error {
 	return s.send(name, responseEvent{s.head(name), r})
 }
 
-// inProgress implements watcher.
+// inProgress implements watcher. Clients show from here on that the model is at work.
 func (s *stream) inProgress(r *Response) error {
 	name := "response.in_progress"
 	return s.send(name, responseEvent{s.head(name), r})
 }
 
-// ended implements watcher.
+// ended implements watcher. The event holds the whole response, with all of its output.
 func (s *stream) ended(r *Response) error {
 	name := endEvents[r.Status]
 	if err := s.send(name, responseEvent{s.head(name), r}); err != nil {
@@ -167,6 +181,7 @@ func (s *stream) failed(f *Failure) error {
 	return s.send("error", errorEvent{s.head("error"), code, f.Message, nil, errorInfo{cmp.Or(f.kind, serverError), code, f.Message, nil}})
 }
 
+// flush implements watcher.
 func (s *stream) flush() error { return s.out.Flush() }
 
 // added implements watcher. It announces an item and, if it has parts, its one part.
@@ -179,7 +194,7 @@ func (s *stream) added(it *item) error {
 	return s.partAdded(it)
 }
 
-// partAdded announces an item's part, where it has one.
+// partAdded announces an item's part, where it has one. Hidden reasoning has none.
 func (s *stream) partAdded(it *item) error {
 	if it.hidden {
 		return nil
@@ -274,17 +289,19 @@ func (s *stream) partDone(it *item) error {
 // head takes the next sequence number.
 func (s *stream) head(name string) eventHead { return eventHead{name, s.next()} }
 
+// itemHead begins an event about a part of it, with the next sequence number.
 func (s *stream) itemHead(name string, it *item) itemHead {
 	return itemHead{s.head(name), it.id, it.index}
 }
 
+// next takes the next sequence number.
 func (s *stream) next() int64 {
 	n := s.seq
 	s.seq++
 	return n
 }
 
-// send writes one event.
+// send writes one event. Our own types always encode, so an error is out's, or ours as agent.Internal.
 func (s *stream) send(name string, event any) error {
 	data, err := json.Marshal(event, openai.Liberal)
 	if err != nil {

@@ -12,7 +12,12 @@ import (
 	"composer-api/internal/api/openai"
 )
 
-// wireToolChoice is tool_choice in its object form. raw is kept, because the response repeats it.
+// A wireToolChoice is tool_choice in its object form. raw is kept, because the response repeats it.
+//
+//	"none", "auto", "required"                                     (its string form)
+//	{"type": "function", "name": "read"}                           this tool, exactly
+//	{"type": "shell"}                                              this tool, which has no other name
+//	{"type": "allowed_tools", "mode": "auto", "tools": [{…}, …]}   these tools, or none of them
 type wireToolChoice struct {
 	choiceFields
 	Tools []choiceFields `json:"tools"` // allowed_tools
@@ -38,7 +43,7 @@ func (c *wireToolChoice) UnmarshalJSON(b []byte) error {
 }
 
 // toolChoice converts the request's tool_choice to the model's names. All tools must be known by then, also those that the
-// history adds.
+// history adds. Errors are *agent.Error with the path of what is wrong.
 func (s *toolSet) toolChoice(sent *openai.StringOr[wireToolChoice]) (agent.ToolChoice, error) {
 	const param = "tool_choice"
 	c := &sent.Other
@@ -69,7 +74,8 @@ func (s *toolSet) choiceMode(name, param string) (agent.ToolChoice, error) {
 	return choice, openai.CheckToolChoice(choice, s.list, param)
 }
 
-// allowedTools leaves out allowed tools that were dropped. If none is left and a call is required, the request is refused.
+// allowedTools is the choice among the allowed tools. Those that were dropped are left out; a name that isn't offered is an
+// error. If none is left and a call is required, the request is refused, and without that the model gets no tools at all.
 func (s *toolSet) allowedTools(c *wireToolChoice) (agent.ToolChoice, error) {
 	choice, err := s.choiceMode(cmp.Or(c.Mode, "auto"), "tool_choice.mode")
 	if err != nil {
@@ -93,7 +99,7 @@ func (s *toolSet) allowedTools(c *wireToolChoice) (agent.ToolChoice, error) {
 	return agent.ToolChoice{Mode: agent.ToolsNone}, nil
 }
 
-// chosen is the model's name of the tool that the client names.
+// chosen is the model's name of the tool that the client names; false when it isn't offered.
 func (s *toolSet) chosen(c *choiceFields) (string, bool) {
 	name := clientName{c.Namespace, c.Name}
 	if _, local := localTools[c.Type]; local || c.Type == searchToolName {

@@ -30,17 +30,25 @@ type toolSet struct {
 	dropped []string // types of tools that are not ours to run
 }
 
-// A toolForm is what a tool is for the client. A call of the model is converted back by it.
+// A toolForm is what a tool is for the client. A call of the model is converted back by it: the model calls fs__read, the
+// client gets the name read and the namespace fs.
 type toolForm struct {
 	kind itemKind // the kind of item that a call of it becomes
 	clientName
 	at int // its index in the list
 }
 
-// clientName is a tool's name for the client.
+// A clientName is a tool's name for the client. The namespace is "" for a tool outside of any.
 type clientName struct{ namespace, name string }
 
-// wireTool is a tool as a client sends it, of any type. raw is kept, because the response repeats it.
+// A wireTool is a tool as a client sends it, of any type. raw is kept, because the response repeats it.
+//
+//	{"type": "function", "name": "read", "description": "…", "parameters": {…}, "strict": true}
+//	{"type": "custom", "name": "apply_patch", "format": {"type": "grammar", "syntax": "lark", "definition": "…"}}
+//	{"type": "namespace", "name": "mcp__fs", "tools": [{"type": "function", …}]}
+//	{"type": "tool_search", "execution": "client", "description": "…", "parameters": {…}}
+//	{"type": "shell"}
+//	{"type": "web_search"}
 type wireTool struct {
 	toolFields
 	Tools []toolFields `json:"tools"` // namespace
@@ -79,6 +87,10 @@ func (t *toolFields) description() string {
 
 // ours reports whether the tool is one that the client runs. The others are run by OpenAI. They are dropped and not refused,
 // because Codex sends web_search whatever the model.
+//
+//	function, custom, apply_patch   always
+//	tool_search                     with "execution": "client"
+//	shell                           unless its environment is a container
 func (t *toolFields) ours() bool {
 	switch t.Type {
 	case "function", "custom":
@@ -102,7 +114,7 @@ type functionEcho struct {
 	Strict      *bool         `json:"strict"`
 }
 
-// echo is the tool as the response shows it.
+// echo is the tool as the response shows it. Only functions need work: all their members must be there, also as null.
 func (t *wireTool) echo() jsontext.Value {
 	switch {
 	case t.Type == namespaceType && t.Description == nil: // which OpenAI requires
@@ -123,7 +135,8 @@ const searchToolName = "tool_search"
 // namespaceType is the type of a namespace: a list of tools whose names are unique only in it.
 const namespaceType = "namespace"
 
-// addAll adds tools. A tool with the name of an earlier one replaces it.
+// addAll adds tools. A tool with the name of an earlier one replaces it, in its place: a later request may describe a tool
+// anew, and the list of tools should stay the same for the model as far as it can.
 func (s *toolSet) addAll(tools []wireTool, param string) error {
 	for i := range tools {
 		if err := s.addTop(&tools[i], param+"["+strconv.Itoa(i)+"]"); err != nil {
@@ -133,7 +146,7 @@ func (s *toolSet) addAll(tools []wireTool, param string) error {
 	return nil
 }
 
-// addTop adds a tool or a namespace.
+// addTop adds a tool or a namespace. The response repeats it, so it must not be nested too deeply.
 func (s *toolSet) addTop(t *wireTool, param string) error {
 	switch {
 	case tooDeep(t.raw):
@@ -144,7 +157,8 @@ func (s *toolSet) addTop(t *wireTool, param string) error {
 	return s.add(&t.toolFields, "", param)
 }
 
-// addNamespace adds the tools of a namespace.
+// addNamespace adds the tools of a namespace. Namespaces don't nest: a namespace in one has a type that isn't ours, and is
+// dropped.
 func (s *toolSet) addNamespace(t *wireTool, param string) error {
 	if t.Name == "" {
 		return openai.Missing(param + ".name")
@@ -175,13 +189,14 @@ func (s *toolSet) add(t *toolFields, namespace, param string) error {
 	return s.addLocal(t, param)
 }
 
-// addFunction adds a function.
+// addFunction adds a function, with its schema as it was sent.
 func (s *toolSet) addFunction(t *toolFields, namespace, param string) error {
 	tool := agent.Tool{Description: t.description(), Parameters: []byte(t.Parameters), Strict: t.Strict != nil && *t.Strict}
 	return s.offer(functionCallItem, clientName{namespace, t.Name}, tool, param)
 }
 
-// addCustom adds a custom tool.
+// addCustom adds a custom tool, whose input is free text or text of a grammar. The model gets it as a function with one
+// string argument, see [openai.CustomTool].
 func (s *toolSet) addCustom(t *toolFields, namespace, param string) error {
 	var grammar openai.Grammar
 	if t.Format != nil {
@@ -219,7 +234,8 @@ func (s *toolSet) offer(kind itemKind, name clientName, tool agent.Tool, param s
 	return nil
 }
 
-// freeName is a name for the model that no other tool has.
+// freeName is a name for the model that no other tool has: two tools of the client may have the same flat name, such as
+// the function fs__read and the function read in fs.
 func (s *toolSet) freeName(name clientName) string {
 	flat := flatName(name)
 	free := flat
@@ -239,7 +255,8 @@ func flatName(name clientName) string {
 	return strings.TrimRight(name.namespace, "_") + "__" + name.name
 }
 
-// modelName is the model's name of a tool that a call in the history names. The tool may no longer be there.
+// modelName is the model's name of a tool that a call in the history names. The tool may no longer be there; then it is
+// what the name would be if it were.
 func (s *toolSet) modelName(name clientName) string {
 	if known, ok := s.model[name]; ok {
 		return known
@@ -247,7 +264,9 @@ func (s *toolSet) modelName(name clientName) string {
 	return flatName(name)
 }
 
-// clientCall converts the model's call: the tool's form for the client, and the text of its arguments or input.
+// clientCall converts the model's call: the tool's form for the client, and the text of its arguments or input. A call of a
+// tool that isn't in the set, which a model may make up, is a function call of that name: the client says what it says to
+// such calls.
 func (s *toolSet) clientCall(c *agent.ToolCall) (toolForm, []byte) {
 	form, ok := s.forms[c.Name]
 	if !ok {

@@ -11,6 +11,15 @@ import (
 // A transcript grows item by item into the messages of an agent.Request, so that the same conversation becomes the same
 // messages whichever surface it comes through: text and calls of the model with nothing in between are one assistant message,
 // and each result is a tool message.
+//
+//	items                            messages
+//	message user "read it"           user "read it"
+//	reasoning                        (nothing)
+//	message assistant "I'll look."   assistant "I'll look." with the call read
+//	function_call read               ↑
+//	function_call_output             tool "module …"
+//
+// That matters beyond tidiness: the gateway finds a run that waits by the digest of these messages.
 type transcript struct {
 	messages []agent.Message
 	calls    map[string]bool // ids of the calls that messages holds
@@ -44,7 +53,7 @@ var itemTypes = map[string]func(t *transcript, it *Item) error{
 	"input_image": (*transcript).loosePart,
 }
 
-// add adds one item.
+// add adds one item. Errors are *agent.Error with the item's path; an item of an unknown type is no error.
 func (t *transcript) add(it *Item) error {
 	if it.wire.Type == "" {
 		return openai.Missing(it.param + ".type")
@@ -73,13 +82,13 @@ func (t *transcript) loosePart(it *Item) error {
 // nothing adds nothing.
 func (t *transcript) nothing(*Item) error { return nil }
 
-// roles are the roles of messages.
+// roles are the roles of messages. A message without a role is the user's.
 var roles = map[string]agent.Role{
 	"system": agent.System, "developer": agent.System, "user": agent.User, "assistant": agent.Assistant,
 	"": agent.User,
 }
 
-// message adds a message.
+// message adds a message. One of the model may be added to the message before, see say.
 func (t *transcript) message(it *Item) error {
 	role, ok := roles[it.wire.Role]
 	if !ok {
@@ -97,7 +106,8 @@ func (t *transcript) message(it *Item) error {
 	return nil
 }
 
-// say adds text of the model.
+// say adds text of the model. Text after text becomes one part: clients split and join texts as they like, and it must not
+// matter for the digest of the conversation.
 func (t *transcript) say(parts []agent.Part) {
 	m := t.assistant()
 	if n := len(m.Parts); n > 0 && len(parts) > 0 && parts[0].Image == nil && m.Parts[n-1].Image == nil {
@@ -108,7 +118,8 @@ func (t *transcript) say(parts []agent.Part) {
 }
 
 // lengthen adds text to the end of a part. A history may lengthen one part thousands of times, so the text so far is not
-// copied each time: it stays in a buffer, of which the part shows a view.
+// copied each time: it stays in a buffer, of which the part shows a view. The buffer is for the part that was lengthened
+// last; another part starts a new one. Comparing them costs nothing: they are the same memory then.
 func (t *transcript) lengthen(part *agent.Part, text string) {
 	if part.Text != t.tail.String() {
 		t.tail = new(strings.Builder)
@@ -144,7 +155,8 @@ func (t *transcript) toolSearchCall(it *Item) error {
 	return t.call(it, searchToolName, openai.Arguments(textOf(it.wire.Arguments)))
 }
 
-// call adds a call to the model's message. Its name is the one that the model knows.
+// call adds a call to the model's message. Its name is the one that the model knows. A call without a name is an error; one
+// without an id is passed on as text, because no result can belong to it.
 func (t *transcript) call(it *Item, name string, arguments json.RawMessage) error {
 	if it.wire.CallID == "" {
 		t.asText(it) // nothing can answer it
@@ -161,7 +173,7 @@ func (t *transcript) call(it *Item, name string, arguments json.RawMessage) erro
 	return nil
 }
 
-// output adds the result of a call.
+// output adds the result of a call: function_call_output and custom_tool_call_output. It may hold images.
 func (t *transcript) output(it *Item) error {
 	parts, err := it.wire.Output.parts(it.param + ".output")
 	if err != nil {

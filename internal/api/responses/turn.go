@@ -17,6 +17,7 @@ func (r *Request) Turn(history []Item, open func(sealed string) (string, error))
 	if text := r.instructions(); text != nil && *text != "" {
 		t.messages = append(t.messages, agent.Message{Role: agent.System, Parts: []agent.Part{{Text: *text}}})
 	}
+	// The history's additional_tools and tool_search_output add to the tools, so they must come before tool_choice is read.
 	for _, items := range [][]Item{history, r.Input} {
 		for i := range items {
 			if err := t.add(&items[i]); err != nil {
