@@ -19,6 +19,7 @@ type accountsCmd struct {
 	Delete accountsDeleteCmd `cmd:"" help:"Delete an account and everything that belongs to it."`
 }
 
+// accountsListCmd is 'accounts list'. It has no filter: the table is made to be searched with grep.
 type accountsListCmd struct {
 	config.Storage `embed:""`
 }
@@ -45,13 +46,15 @@ func (c *accountsListCmd) Run(ctx context.Context, p *process) error {
 	})
 }
 
+// accountsDeleteCmd is 'accounts delete ID'. Nothing is deleted without --yes.
 type accountsDeleteCmd struct {
 	config.Storage `embed:""`
 	Account        string `arg:"" help:"The account's id, as 'accounts list' shows it: acct_…"`
 	Yes            bool   `help:"Do it. There is no way back."`
 }
 
-// Run deletes an account, or without --yes says what would be deleted.
+// Run deletes an account, or without --yes says what would be deleted, as an error: a script that forgot the flag must not
+// go on as if the account were gone.
 func (c *accountsDeleteCmd) Run(ctx context.Context, p *process) error {
 	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
 		const hint = "'composer-api accounts list' lists them"
@@ -73,8 +76,8 @@ func (c *accountsDeleteCmd) Run(ctx context.Context, p *process) error {
 	})
 }
 
-// printable is text that somebody else wrote, made safe for a terminal: control characters, which could
-// steer it, are escaped. An empty text is shown as "-".
+// printable is text that somebody else wrote, made safe for a terminal: control characters, which could steer it, are
+// escaped, and the text is quoted then, so that an escape can be told from a backslash. An empty text is shown as "-".
 func printable(s string) string {
 	if s == "" {
 		return "-"

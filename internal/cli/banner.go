@@ -9,6 +9,11 @@ import (
 )
 
 // A banner is what serve says when it begins to listen: for a person at a terminal, who wants to know how to go on.
+//
+//	composer-api listens on http://127.0.0.1:8787 (upstreams: sdkbridge)
+//	  base URL  http://127.0.0.1:8787/v1 for OpenAI clients, http://127.0.0.1:8787 for Anthropic's
+//	  try       curl http://127.0.0.1:8787/v1/chat/completions -H "Content-Type: application/json" …
+//	  next      give your client the base URL, and as its key a Cursor API key (Cursor dashboard, Integrations)
 type banner struct {
 	addr      net.Addr
 	upstreams []string
@@ -16,7 +21,8 @@ type banner struct {
 	goos      string // "windows" has another shell
 }
 
-// print writes the banner to w. Its first line is for scripts, too, that wait for the server.
+// print writes the banner to w. Its first line is for scripts, too, that wait for the server: they find "listens on" and the
+// address, which has the port that was chosen when :0 was asked for.
 func (b *banner) print(w io.Writer) {
 	fmt.Fprintf(w, "composer-api listens on http://%s (%s)\n", b.addr, upstreamsLine(b.upstreams))
 	root := "http://" + reachedAt(b.addr)
@@ -57,7 +63,8 @@ func reachedAt(addr net.Addr) string {
 	return addr.String()
 }
 
-// warnOfEverybody warns when other machines can reach the server, which may not be meant.
+// warnOfEverybody warns when other machines can reach the server, which may not be meant. It is only a warning: in a
+// container every interface is the right choice.
 func warnOfEverybody(w io.Writer, addr net.Addr) {
 	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
 		fmt.Fprintln(w, "composer-api: warning: this server listens on every interface, so that other machines can reach it, and keys come in plain HTTP")

@@ -30,7 +30,8 @@ func (bridgeCmd) Help() string {
 		"Requests may name the configured upstream and those of --allow, nothing else. The token is a variable only: CURSOR_SDK_BRIDGE_TOKEN."
 }
 
-// Run serves until ctx ends, and then gives requests in progress five seconds to finish.
+// Run serves until ctx ends, and then gives requests in progress five seconds to finish. It refuses an address that other
+// machines can reach when there is no token.
 func (c *bridgeCmd) Run(ctx context.Context, p *process) error {
 	if err := bridgeserver.CheckAddress(c.Address(), c.Token.Reveal()); err != nil {
 		return &hinted{err, "a token is any long random text that the callers know, too"}
@@ -69,8 +70,7 @@ func (c *bridgeCmd) Run(ctx context.Context, p *process) error {
 	return nil
 }
 
-// bridgeServer is the HTTP server: HTTP/1.1, and HTTP/2 with prior knowledge. There is no WriteTimeout,
-// because an answer is a stream; bridgeserver bounds each write.
+// bridgeServer is the HTTP server: HTTP/1.1, and HTTP/2 without TLS for clients that know that it is there. There is no WriteTimeout, because an answer is a stream; bridgeserver bounds each write.
 func bridgeServer(handler http.Handler) *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
@@ -81,7 +81,8 @@ func bridgeServer(handler http.Handler) *http.Server {
 	}
 }
 
-// newBridge makes the upstream that goes through somebody's bridge.
+// newBridge makes the upstream that goes through somebody's bridge, such as one that 'composer-api bridge' serves. Keys are
+// exchanged here and not there.
 func newBridge(cfg *config.Config, auth *auth.Client, log *slog.Logger) (agent.Backend, error) {
 	client, err := newHTTPClient(cfg.CAFile)
 	if err != nil {

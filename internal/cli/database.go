@@ -59,8 +59,8 @@ func openStore(ctx context.Context, p *process, c *config.Storage) (*sqlstore.DB
 	return db, nil
 }
 
-// withStore opens the database while f runs, for a command that can do nothing without it. The schema is
-// brought up to date first.
+// withStore opens the database while f runs, for a command that can do nothing without it: unlike openStore it fails when
+// the database can't be reached. The schema is brought up to date first. It may run beside a server on the same database.
 func withStore(ctx context.Context, p *process, c *config.Storage, f func(store.Store) error) error {
 	where, err := dsn(p, c)
 	if err != nil {
@@ -77,7 +77,8 @@ func withStore(ctx context.Context, p *process, c *config.Storage, f func(store.
 	return errors.Join(storeHint(f(db)), db.Close())
 }
 
-// newRing makes the ring of encryption keys; nil when ENCRYPTION_KEY isn't set.
+// newRing makes the ring of encryption keys; nil when ENCRYPTION_KEY isn't set: then there are no hosted keys, and stored
+// responses are in the clear. ENCRYPTION_KEY_PREVIOUS only decrypts.
 func newRing(c *config.Storage) (*seal.Ring, error) {
 	ring, err := seal.Parse(c.EncryptionKey.Reveal(), c.EncryptionKeyPrevious.Reveal())
 	var bad *seal.SecretError
@@ -87,7 +88,7 @@ func newRing(c *config.Storage) (*seal.Ring, error) {
 	return ring, err
 }
 
-// openError adds the name of the file that can't be opened, which SQLite's errors don't have.
+// openError adds the name of the file that can't be opened, which SQLite's errors don't have. path is "" for a server.
 func openError(path string, err error) error {
 	if path != "" && errors.Is(err, store.ErrUnavailable) {
 		return &hinted{fmt.Errorf("the database %s can't be opened: %w", path, err), "see that its folder is there and that both can be written, or name another file with --db or COMPOSER_DB"}
@@ -95,8 +96,8 @@ func openError(path string, err error) error {
 	return err
 }
 
-// storeHint adds to an error of the store what the operator can do about it. An error that has a hint
-// already stays as it is.
+// storeHint adds to an error of the store what the operator can do about it: for a wrong setting, a schema from the future
+// and a database that is away. An error that has a hint already stays as it is, as do those that nothing is known about.
 func storeHint(err error) error {
 	var hint *hinted
 	switch {
@@ -112,7 +113,7 @@ func storeHint(err error) error {
 	return err
 }
 
-// notFound turns store.ErrNotFound into a sentence of the command, with a hint.
+// notFound turns store.ErrNotFound into a sentence of the command, with a hint. Other errors stay.
 func notFound(err error, what, hint string) error {
 	if errors.Is(err, store.ErrNotFound) {
 		return &hinted{errors.New(what), hint}

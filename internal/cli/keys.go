@@ -18,6 +18,7 @@ type keysCmd struct {
 	Rotate keysRotateCmd `cmd:"" help:"Revoke a hosted key and print a new one for the same account."`
 }
 
+// keysListCmd is 'keys list'.
 type keysListCmd struct {
 	config.Storage `embed:""`
 	Account        string `help:"Only the keys of this account." placeholder:"ID"`
@@ -43,12 +44,14 @@ func (c *keysListCmd) Run(ctx context.Context, p *process) error {
 	})
 }
 
+// keysRevokeCmd is 'keys revoke KEY'. It takes the key's name and never the key itself, which would end up in the shell's
+// history.
 type keysRevokeCmd struct {
 	config.Storage `embed:""`
 	Key            string `arg:"" help:"The key's name, as 'keys list' shows it: key_…"`
 }
 
-// Run revokes a key. Servers notice at its next use.
+// Run revokes a key. Servers notice at its next use, because they look keys up each time. To revoke it again is no error.
 func (c *keysRevokeCmd) Run(ctx context.Context, p *process) error {
 	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
 		if err := hosted.New(hosted.Config{Store: db}).Revoke(ctx, c.Key); err != nil {
@@ -59,12 +62,14 @@ func (c *keysRevokeCmd) Run(ctx context.Context, p *process) error {
 	})
 }
 
+// keysRotateCmd is 'keys rotate KEY'.
 type keysRotateCmd struct {
 	config.Storage `embed:""`
 	Key            string `arg:"" help:"The key's name, as 'keys list' shows it: key_…"`
 }
 
-// Run prints the new key alone on stdout, so that a script can take it.
+// Run prints the new key alone on stdout, so that a script can take it, and everything else on stderr. Nobody can see the key
+// again later: only its hash is stored.
 func (c *keysRotateCmd) Run(ctx context.Context, p *process) error {
 	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
 		token, key, err := hosted.New(hosted.Config{Store: db}).Rotate(ctx, c.Key)

@@ -27,7 +27,8 @@ import (
 	"composer-api/internal/cursor/bridgeinstall"
 )
 
-// commands is the tree of commands. kong fills it in and calls Run of the one that was chosen.
+// commands is the tree of commands. kong fills it in from the command line and the variables, and calls Run of the one that
+// was chosen. The order is that of --help.
 type commands struct {
 	Serve    serveCmd    `cmd:"" help:"Run the gateway."`
 	Models   modelsCmd   `cmd:"" help:"List the models that a Cursor API key may use."`
@@ -51,6 +52,7 @@ type process struct {
 
 // Exit codes.
 const (
+	// Scripts may rely on these; never change one.
 	exitOK     = 0
 	exitFailed = 1 // the command could not do its work
 	exitUsage  = 2 // the command line or a setting is wrong
@@ -60,7 +62,9 @@ const (
 const description = "Makes Cursor's Composer models usable from every OpenAI and Anthropic client, with your own Cursor API key. Unofficial."
 
 // Main runs the command line and returns the exit code. It ends when ctx does: a server then shuts down gracefully.
-// Settings come from args, env (as os.Environ gives it) and the .dev.vars and .env files of the working directory.
+// Settings come from args, env (as os.Environ gives it) and the .dev.vars and .env files of the working directory, the first
+// that has one counts. It is safe to call more than once in a process, but not at the same time: the memory limit is the
+// process's.
 func Main(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == confinedCommand {
 		// Before anything else: this process is about to become the bridge.
@@ -90,6 +94,7 @@ func Main(ctx context.Context, args, env []string, stdin io.Reader, stdout, stde
 	case err != nil:
 		return printError(stderr, withoutCommand(err, parser.Model.Node, args))
 	}
+	// Warnings come before the command's own output, so that one that is about to fail has told why.
 	for _, w := range append(environment.Warnings(), environment.Misspelt(variables(parser.Model.Node))...) {
 		fmt.Fprintf(stderr, "composer-api: warning: %s\nhint: %s\n", w.Text, w.Hint)
 	}
@@ -99,7 +104,8 @@ func Main(ctx context.Context, args, env []string, stdin io.Reader, stdout, stde
 	return exitOK
 }
 
-// variables lists every variable that some command reads, for config.Env.Misspelt.
+// variables lists every variable that some command reads, for config.Env.Misspelt, which warns of names that are almost one
+// of these.
 func variables(node *kong.Node) []string {
 	names := []string{"CURSOR_API_KEY"} // see modelsCmd
 	for _, flag := range node.Flags {
@@ -126,6 +132,9 @@ func normalizeArgs(args []string) []string {
 
 // withoutCommand is err with a better hint when the command line begins with a flag that is one of a command's, of serve's
 // as a rule: "composer-api --demo". Only the flag's name is repeated, for its value may be a secret.
+//
+//	composer-api: unknown flag --demo
+//	hint: the command is missing: did you mean "composer-api serve --demo"?
 func withoutCommand(err error, root *kong.Node, args []string) error {
 	if len(args) == 0 || !strings.HasPrefix(args[0], "--") {
 		return err
@@ -144,7 +153,7 @@ func withoutCommand(err error, root *kong.Node, args []string) error {
 // helpWidth keeps the lines of --help readable on a wide terminal.
 const helpWidth = 120
 
-// A hinted error has a hint that says how to fix it.
+// A hinted error has a hint that says how to fix it. printError prints it on a line of its own.
 type hinted struct {
 	error
 	hint string
@@ -155,6 +164,13 @@ func (h *hinted) Unwrap() error { return h.error }
 
 // printError prints err for a person, and returns the exit code for it. An *agent.Error shows only its
 // sentence for users: its cause is for logs.
+//
+//	error               hint                    exit code
+//	*config.Error       its own                 2
+//	*kong.ParseError    which --help to read    2
+//	*hinted             its own                 1
+//	*agent.Error        none                    1
+//	any other           none                    1
 func printError(stderr io.Writer, err error) int {
 	var (
 		setting *config.Error

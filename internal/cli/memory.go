@@ -46,7 +46,8 @@ func remembered() int { return int(share(8, 256<<20)) }
 // largest that are allowed take. They take it for a second or two.
 func imageMemory() int64 { return share(2, 800<<20) }
 
-// share is the memory limit divided by parts, or most where that is less.
+// share is the memory limit divided by parts, or most where that is less. Without a limit of its own Go says MaxInt64, so most
+// counts then.
 func share(parts, most int64) int64 {
 	limit := debug.SetMemoryLimit(-1) // a negative limit only asks
 	return min(most, limit/parts)

@@ -15,6 +15,8 @@ type migrateCmd struct {
 	Status migrateStatusCmd `cmd:"" help:"List the steps of the schema and when each was applied."`
 }
 
+// migrateUpCmd is 'migrate up'. serve migrates by itself; this is for operators who want the schema changed before the
+// first server of a new version starts.
 type migrateUpCmd struct {
 	config.Storage `embed:""`
 }
@@ -42,11 +44,13 @@ func (c *migrateUpCmd) Run(ctx context.Context, p *process) error {
 	return nil
 }
 
+// migrateStatusCmd is 'migrate status'.
 type migrateStatusCmd struct {
 	config.Storage `embed:""`
 }
 
-// Run lists the migrations and changes nothing.
+// Run lists the migrations, oldest first, and changes nothing: it doesn't even make the default database's folder. Of a schema
+// that is newer than this program it prints what it knows before the error.
 func (c *migrateStatusCmd) Run(ctx context.Context, p *process) error {
 	where, err := dsn(p, &c.Storage)
 	if err != nil {

@@ -20,7 +20,9 @@ func (modelsCmd) Help() string {
 	return "The key comes from the variable CURSOR_API_KEY, and is shown to Cursor's public API alone: no upstream is needed. Prices are in US dollars for a million tokens."
 }
 
-// Run prints the models as a table. The key is a variable and no argument, which other users could read.
+// Run prints the models as a table, with prices in US dollars for a million tokens. The key is a variable and no argument,
+// which other users of the machine could read. It fails when Cursor can't be reached: the catalogue's own list would say
+// nothing about the key.
 func (c *modelsCmd) Run(ctx context.Context, p *process) error {
 	key := p.env.Get("CURSOR_API_KEY")
 	if key == "" {

@@ -18,7 +18,8 @@ type outside struct {
 	join   func(context.Context, waitlist.Entry) error
 }
 
-// demoOutside is the outside of --demo: nothing. It fails what needs the network.
+// demoOutside is the outside of --demo: nothing. It fails what needs the network. fetch is nil, so that the catalogue lists
+// Composer's own models, and images is nil, so that the demo's backend gets images as they came.
 func demoOutside() outside {
 	return outside{
 		verify: func(context.Context, agent.Secret) (hosted.Person, error) {

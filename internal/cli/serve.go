@@ -25,7 +25,8 @@ func (serveCmd) Help() string {
 		"Secrets are variables only: ENCRYPTION_KEY, ENCRYPTION_KEY_PREVIOUS, CURSOR_SDK_BRIDGE_TOKEN, WAITLIST_API_TOKEN."
 }
 
-// Run serves until ctx ends, then shuts down gracefully.
+// Run serves until ctx ends, then shuts down gracefully; see shutDown for the order. It returns an error when it could not
+// start, or can't go on.
 func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	log := newLogger(p.stderr, c.LogLevel.Level)
 	limitMemory(memlimit.FromCgroup, log)
@@ -53,7 +54,7 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	}
 }
 
-// listen opens a TCP listener, with a hint when it can't.
+// listen opens a TCP listener, with a hint when it can't. A port of 0 is chosen by the system.
 func listen(ctx context.Context, addr string) (net.Listener, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
@@ -70,12 +71,13 @@ func upstreamsLine(names []string) string {
 	return "upstreams: " + strings.Join(names, ", ")
 }
 
-// newLogger writes to w as key=value lines.
+// newLogger writes to w as key=value lines. There is no JSON form: log collectors read both, and people only this.
 func newLogger(w io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
 }
 
-// local reports whether addr is on the loopback interface, so that only this machine can reach it.
+// local reports whether addr is on the loopback interface, so that only this machine can reach it. httpd then refuses
+// requests for other host names, which a web page could send by DNS rebinding.
 func local(addr net.Addr) bool {
 	tcp, ok := addr.(*net.TCPAddr)
 	return ok && tcp.IP.IsLoopback()

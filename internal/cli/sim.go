@@ -31,7 +31,12 @@ func (simCmd) Help() string {
 }
 
 // Run serves until ctx ends. It prints the settings to use the simulator as a shell script; the line
-// "# ready" says that it is complete.
+// "# ready" says that it is complete:
+//
+//	# the simulator listens on http://127.0.0.1:41333 (seed 7); to use it:
+//	export CURSOR_API_BASE=http://127.0.0.1:41333
+//	…
+//	# ready
 func (c *simCmd) Run(ctx context.Context, p *process) error {
 	play, err := findScript(c.Script)
 	if err != nil {
@@ -76,7 +81,8 @@ func (c *simCmd) seed() uint64 {
 	return 1 + rand.Uint64N(999_999) // short enough to type
 }
 
-// findScript reads a script from a file, or finds it in the library.
+// findScript reads a script from a file, or finds it in the library; nil for no name. A file goes before a script of the
+// same name.
 func findScript(name string) (*script.Script, error) {
 	if name == "" {
 		return nil, nil

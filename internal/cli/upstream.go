@@ -24,6 +24,7 @@ type upstreamCmd struct {
 	Remove  upstreamRemoveCmd  `cmd:"" help:"Remove the bridges that were installed."`
 }
 
+// upstreamInstallCmd is 'upstream install'. It uses the user's own pip or uv, so that their proxies and mirrors are used.
 type upstreamInstallCmd struct {
 	Version string `default:"${bridge_version}" placeholder:"VERSION" help:"Version of Cursor's package cursor-sdk."`
 }
@@ -49,11 +50,12 @@ func (c *upstreamInstallCmd) Run(ctx context.Context, p *process) error {
 	return nil
 }
 
+// upstreamStatusCmd is 'upstream status'. It finds the bridge as serve does, so it takes the same settings.
 type upstreamStatusCmd struct {
 	config.SDKBridge `embed:""`
 }
 
-// Run shows the bridge, and starts it once to see whether it works.
+// Run shows the bridge, and starts it once to see whether it works. It needs no key: the bridge answers a ping without one.
 func (c *upstreamStatusCmd) Run(ctx context.Context, p *process) error {
 	found, err := findBridge(p, &c.SDKBridge)
 	if err != nil {
@@ -85,9 +87,11 @@ func noTools(context.Context, sdkv1.CustomToolCall) sdkv1.ToolResult {
 	return sdkv1.ToolError("There are no tools.")
 }
 
+// upstreamRemoveCmd is 'upstream remove'.
 type upstreamRemoveCmd struct{}
 
-// Run removes what install has installed.
+// Run removes what install has installed, of every version. A bridge that COMPOSER_SDK_BRIDGE or a virtual environment has
+// is not ours, and stays. What could be removed is printed also when the rest fails.
 func (c *upstreamRemoveCmd) Run(_ context.Context, p *process) error {
 	installer, err := newInstaller(p)
 	if err != nil {
@@ -112,8 +116,10 @@ func newInstaller(p *process) (*bridgeinstall.Installer, error) {
 	return &bridgeinstall.Installer{Dir: filepath.Join(state, "bridge")}, nil
 }
 
-// findBridge is the bridge that the settings name, else the installed one; nil when there is none. A
-// setting that names no bridge is an error; a missing installation is not.
+// findBridge is the bridge that serve uses; nil when there is none:
+//
+//  1. the one that COMPOSER_SDK_BRIDGE names; that it isn't there is an error
+//  2. the one that 'upstream install' has installed, or that the active virtual environment has
 func findBridge(p *process, cfg *config.SDKBridge) (*bridgeinstall.Bridge, error) {
 	if cfg.Dir != "" {
 		b, err := bridgeinstall.At(cfg.Dir)
@@ -138,6 +144,11 @@ const confinedCommand = "confined-bridge"
 
 // confinement decides how bridges are started: launcher is the command line that confines them (nil for
 // none), and how is a description for the operator.
+//
+//	COMPOSER_SDK_BRIDGE_CONFINE   the system can confine   it can't
+//	off                           not confined             not confined
+//	auto                          confined                 not confined
+//	require                       confined                 an error
 func confinement(cfg *config.SDKBridge) (launcher []string, how string, err error) {
 	kind := bridgechild.Confinement()
 	switch {
@@ -155,7 +166,8 @@ func confinement(cfg *config.SDKBridge) (launcher []string, how string, err erro
 	return []string{exe, confinedCommand}, kind + ": it reads the system and its own folder, and writes its private folder only", nil
 }
 
-// proxies are the variables of a proxy, as NAME=value, which the bridge needs to reach Cursor.
+// proxies are the variables of a proxy, as NAME=value, which the bridge needs to reach Cursor. It gets no other variables of
+// the operator's: they may hold secrets.
 func proxies(p *process) []string {
 	var environ []string
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"} {
@@ -167,7 +179,8 @@ func proxies(p *process) []string {
 }
 
 // newSDKBridge makes the backend for the bridge that is found; nil when there is none. It also deletes the
-// folders that crashed bridges have left, and starts the first bridge in the background.
+// folders that crashed bridges have left, and starts the first bridge in the background, so that the first request needn't
+// wait for it. The caller closes the backend, which ends the bridges.
 func newSDKBridge(p *process, cfg *config.Config, log *slog.Logger) (*sdkbridge.Backend, error) {
 	found, err := findBridge(p, &cfg.SDKBridge)
 	if err != nil {
@@ -188,6 +201,7 @@ func newSDKBridge(p *process, cfg *config.Config, log *slog.Logger) (*sdkbridge.
 	} else if deleted > 0 {
 		log.Info("deleted the folders of bridges that have crashed", "count", deleted)
 	}
+	// The bridge runs in a folder of its own, where a relative path would mean another file.
 	caFile := cfg.CAFile
 	if caFile != "" {
 		if caFile, err = filepath.Abs(caFile); err != nil {
@@ -203,6 +217,7 @@ func newSDKBridge(p *process, cfg *config.Config, log *slog.Logger) (*sdkbridge.
 		Child: bridgechild.Config{
 			Dir: found.Dir, BackendURL: string(cfg.BackendBase), CAFile: caFile, Confine: launcher, Environ: proxies(p),
 		},
+		// With an encryption key there may be hosted keys, and so users who don't know each other: each gets a bridge.
 		PerOwner:   cfg.SDKBridge.PerOwner == "yes" || cfg.SDKBridge.PerOwner == "auto" && !cfg.EncryptionKey.IsZero(),
 		MaxWorkers: cfg.SDKBridge.Max, RecycleRuns: cfg.SDKBridge.Recycle,
 		Settle: cfg.Settle, StartTimeout: cfg.StartTimeout, ProgressTimeout: cfg.ProgressTimeout, Log: log,

@@ -31,8 +31,8 @@ type upstreams struct {
 	openCodeV2, openCode string
 }
 
-// names are the backends' names, for the line that serve prints first. The chat endpoint's second name is
-// left out.
+// names are the backends' names, for the line that serve prints first. The chat endpoint's second name is left out, because
+// it is the same endpoint.
 func (u *upstreams) names() []string {
 	var names []string
 	for _, b := range u.backends {
@@ -80,6 +80,7 @@ func newUpstreams(p *process, cfg *config.Config, auth *auth.Client, log *slog.L
 		if err != nil {
 			return nil, err
 		}
+		// The first backend serves /v1, so what COMPOSER_UPSTREAM names goes to the front.
 		if cfg.Prefer == plain.Name() {
 			u.backends = append([]agent.Backend{plain}, append(u.backends, agentMode)...)
 		} else {
@@ -121,7 +122,7 @@ func (u *upstreams) close() error {
 	return errors.Join(errs...)
 }
 
-// newLocalAgent makes the backend for Cursor's local-agent endpoint.
+// newLocalAgent makes the backend for Cursor's local-agent endpoint. An error is about its address.
 func newLocalAgent(cfg *config.Config, auth *auth.Client, roots *x509.CertPool, log *slog.Logger) (agent.Backend, error) {
 	b, err := localagent.New(localagent.Config{
 		Endpoint: cfg.LocalAgentURL(), ClientVersion: cfg.SDKClientVersion, Auth: auth,
@@ -135,7 +136,8 @@ func newLocalAgent(cfg *config.Config, auth *auth.Client, roots *x509.CertPool, 
 	return b, nil
 }
 
-// newChat makes the two faces of the chat endpoint.
+// newChat makes the two backends for the chat endpoint: one chooses its mode by the tools, and the other, for /opencode,
+// always asks for Agent mode. They share a transport.
 func newChat(cfg *config.Config, auth *auth.Client, roots *x509.CertPool, log *slog.Logger) (plain, agentMode agent.Backend, err error) {
 	headers, err := chat.ParseHeaders(cfg.ChatHeaders)
 	if err != nil {
@@ -153,7 +155,8 @@ func newChat(cfg *config.Config, auth *auth.Client, roots *x509.CertPool, log *s
 }
 
 // newHTTPClient makes the client for everything but completions. It uses the environment's proxy, and
-// trusts the certificate authorities in file, if there is one, besides the system's.
+// trusts the certificate authorities in file, if there is one, besides the system's. It has no timeout of its own: who uses
+// it bounds each request.
 func newHTTPClient(file string) (*http.Client, error) {
 	roots, err := rootCAs(file)
 	if err != nil {
@@ -169,8 +172,8 @@ func newAuth(api *config.PublicAPI, backendBase config.BaseURL, client *http.Cli
 	return auth.New(auth.Config{BackendBase: string(backendBase), APIBase: string(api.APIBase), HTTP: client})
 }
 
-// rootCAs is the certificate authorities of the system and of file. Without a file it is nil, which
-// crypto/tls takes for the system's.
+// rootCAs is the certificate authorities of the system and of file. Without a file it is nil, which crypto/tls takes for the
+// system's. A file that can't be read or holds none is an error: to go on without it would fail later, and less clearly.
 func rootCAs(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil

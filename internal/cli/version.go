@@ -8,7 +8,7 @@ import (
 	"runtime/debug"
 )
 
-// version is set by the linker for a release; see the Makefile.
+// version is set by the linker for a release: -X composer-api/internal/cli.version=v1.2.3. See the Makefile.
 var version string
 
 // versionCmd prints the version and the platform.

@@ -72,6 +72,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 	if err != nil {
 		return nil, err
 	}
+	// From here on something is open. What fails below is closed by the end of the process: every error here ends the command.
 	s := &instance{log: log, store: bounded.New(sealed.New(db, ring), bounded.Limit), upstreams: up}
 
 	list := newWaitlist(&c.Accounts, client)
@@ -92,6 +93,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 	if c.Demo {
 		signUp = noSignUp
 	}
+	// What records requests stands between surfaces and gateway, so the log knows how each request ended, as the client saw it.
 	turns := hosted.Record(s.gateway, people, openai.Status)
 	s.responses = service.New(service.Config{Turns: turns, Store: s.store, Seal: ring, MaxEventBytes: remembered(), Log: log})
 
@@ -132,7 +134,7 @@ func (c *serveCmd) newUpstreams(p *process, auth *auth.Client, log *slog.Logger)
 	return newUpstreams(p, &c.Config, auth, log)
 }
 
-// aliases translates the setting into the catalogue's type.
+// aliases translates the setting into the catalogue's type: package config doesn't know the catalogue.
 func aliases(all config.Aliases) []catalog.Alias {
 	var list []catalog.Alias
 	for _, a := range all {
@@ -141,7 +143,7 @@ func aliases(all config.Aliases) []catalog.Alias {
 	return list
 }
 
-// verify asks Cursor who a key belongs to, for sign-up.
+// verify asks Cursor who a key belongs to, for sign-up. Errors are *agent.Error: a bad key, or that Cursor can't be reached.
 func verify(auth *auth.Client) func(context.Context, agent.Secret) (hosted.Person, error) {
 	return func(ctx context.Context, key agent.Secret) (hosted.Person, error) {
 		me, err := auth.Me(ctx, key)
@@ -154,7 +156,7 @@ func verify(auth *auth.Client) func(context.Context, agent.Secret) (hosted.Perso
 	}
 }
 
-// newWaitlist makes the client of the operator's waiting list.
+// newWaitlist makes the client of the operator's waiting list. Without a URL it refuses every entry.
 func newWaitlist(cfg *config.Accounts, client *http.Client) *waitlist.Client {
 	return waitlist.New(waitlist.Config{
 		URL: string(cfg.WaitlistURL), FallbackURL: string(cfg.WaitlistFallbackURL),
@@ -185,6 +187,7 @@ func (s *instance) sweep(ctx context.Context) {
 	}()
 }
 
+// sweepOnce deletes what has expired now. A bug in it is logged, and doesn't end the server.
 func (s *instance) sweepOnce(ctx context.Context) {
 	defer agent.CatchPanic(func(err *agent.Error) { s.log.Error("sweeping the store panicked", "err", err) })
 	if _, err := s.store.Sweep(ctx); err != nil && ctx.Err() == nil {
@@ -192,8 +195,16 @@ func (s *instance) sweepOnce(ctx context.Context) {
 	}
 }
 
-// shutDown takes no new turns, lets those that are on finish within the grace period, and ends the runs that wait for
-// tool results: their clients will start again from the transcript.
+// shutDown stops everything, in this order:
+//
+//  1. no new turns (503), while the listener stays open
+//  2. background responses get the grace period, and are then interrupted
+//  3. turns in progress get what is left of it; runs that wait for tool results are ended, and their clients
+//     will start again from the transcript
+//  4. connections get two seconds for their last bytes
+//  5. backends, the sweeper, and last the store, which everything before may use
+//
+// It never fails: what doesn't end in time is logged and cut off. ctx must outlive the signal that led here.
 func (s *instance) shutDown(ctx context.Context, grace time.Duration) {
 	s.log.Info("shutting down", "grace", grace)
 	s.server.Drain()
