@@ -43,6 +43,8 @@ func (s *Schema) Check(value []byte) error {
 	return s.check(v)
 }
 
+// check checks a decoded value. The library has no way to stop a check, so a spent budget panics with errTooMuch, which is
+// caught here and nowhere else; any other panic goes on.
 func (s *Schema) check(v any) (err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,7 +69,7 @@ func (s *Schema) check(v any) (err error) {
 	}
 }
 
-// problems are the sentences for a mismatch.
+// problems are the sentences for a mismatch, sorted, so that the same value gets the same sentences each time.
 func problems(e *jsonschema.ValidationError) []string {
 	printer := message.NewPrinter(language.English)
 	var all []string

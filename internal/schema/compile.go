@@ -21,7 +21,8 @@ const (
 	maxDepth   = 200       // objects and arrays in each other, of a schema as of a value
 )
 
-// A Schema is ready to check values. It is safe for concurrent use, but checks one value at a time.
+// A Schema is ready to check values. It is safe for concurrent use, but checks one value at a time: the budget is reached by
+// way of the compiled schema, which has one.
 type Schema struct {
 	mu       sync.Mutex // guards the budget, which is one check's
 	budget   *budget
@@ -29,7 +30,7 @@ type Schema struct {
 }
 
 // Compile reads a schema. strict closes its objects; see [closeObjects]. An error says in a sentence for the client what is
-// wrong with the schema; it may quote it.
+// wrong with the schema, such as "it is nested more than 200 levels deep"; it may quote it.
 func Compile(raw []byte, strict bool) (*Schema, error) {
 	if len(raw) > maxSize {
 		return nil, fmt.Errorf("it is larger than %d KB", maxSize>>10)
@@ -45,6 +46,7 @@ func Compile(raw []byte, strict bool) (*Schema, error) {
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
 	c.AssertFormat()
+	// Nothing is fetched, whatever $ref and $schema name.
 	c.UseLoader(nowhere{})
 	c.UseRegexpEngine(func(pattern string) (jsonschema.Regexp, error) { return compilePattern(pattern, s.budget) })
 	c.RegisterVocabulary(&jsonschema.Vocabulary{URL: "https://schema.invalid/counted", Compile: s.count})
@@ -69,7 +71,7 @@ var errElsewhere = errors.New("is not fetched")
 // Load implements jsonschema.URLLoader.
 func (nowhere) Load(string) (any, error) { return nil, errElsewhere }
 
-// unusable says why the library would not take a schema.
+// unusable says why the library would not take a schema, without the address that we gave it.
 func unusable(err error) error {
 	var invalid *jsonschema.SchemaValidationError
 	var load *jsonschema.LoadURLError
@@ -113,6 +115,7 @@ func (s *Schema) count(*jsonschema.CompilerContext, map[string]any) (jsonschema.
 	return step{s.budget}, nil
 }
 
+// A step counts one evaluation. The library calls Validate for each object of the schema that it evaluates.
 type step struct{ *budget }
 
 // Validate implements jsonschema.SchemaExt.
@@ -122,10 +125,12 @@ func (s step) Validate(*jsonschema.ValidatorContext, any) {
 	}
 }
 
+// errNoJSON is the error of what no JSON parser takes.
 var errNoJSON = errors.New("it is not valid JSON")
 
 // decode reads one JSON value of bounded depth, with at most so many objects, whose numbers are no larger than a double:
-// the library calculates with exact fractions, for which 1e999999999 would need a gigabyte.
+// the library calculates with exact fractions, for which 1e999999999 would need a gigabyte. It reads the value twice: first its
+// tokens, to see that it keeps to the bounds, then into memory.
 func decode(raw []byte, objects int) (any, error) {
 	d := jsontext.NewDecoder(bytes.NewReader(raw), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	for {

@@ -49,7 +49,8 @@ func (s *Schema) Fit(value []byte) (fitted []byte, err error) {
 	return encode(v), nil
 }
 
-// convert converts every value in v that has a wrong type and only one right one. It changes v's objects and lists.
+// convert converts every value in v that has a wrong type and only one right one. It changes v's objects and lists in place, and
+// returns v, or what has taken its place.
 func convert(v any, wrong []*jsonschema.ValidationError) (fixed any, converted bool) {
 	for _, e := range wrong {
 		k, ok := e.ErrorKind.(*kind.Type)
@@ -68,7 +69,7 @@ func convert(v any, wrong []*jsonschema.ValidationError) (fixed any, converted b
 	return v, converted
 }
 
-// replace changes what stands at a location in v.
+// replace changes what stands at a location in v. A location that isn't there changes nothing.
 func replace(v any, location []string, change func(any) any) any {
 	if len(location) == 0 {
 		return change(v)
@@ -86,7 +87,8 @@ func replace(v any, location []string, change func(any) any) any {
 	return v
 }
 
-// as is v as a value of type want, if there is but one way to understand it.
+// as is v as a value of type want, if there is but one way to understand it: 5 as "5", true as "true", and a string as the
+// JSON that it holds.
 func as(v any, want string) (any, bool) {
 	switch v := v.(type) {
 	case json.Number:

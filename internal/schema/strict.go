@@ -37,7 +37,7 @@ var (
 	mapKeywords    = []string{"properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies"}
 )
 
-// eachSchema visits s and the schemas in it that are objects.
+// eachSchema visits s and the schemas in it that are objects. visit may change them.
 func eachSchema(s any, visit func(map[string]any)) {
 	object, ok := s.(map[string]any)
 	if !ok {

@@ -13,7 +13,7 @@ type calls struct {
 	corrected bool
 }
 
-// begin prepares for another turn.
+// begin prepares for another turn. What waits, and what was answered, stays: a later turn hands it on.
 func (c *calls) begin() { c.given = c.given[:0] }
 
 // size is about how many bytes the calls and results keep.
@@ -55,7 +55,8 @@ func (c *calls) takeAnswered() []agent.ToolResult {
 	return answered
 }
 
-// call takes a call of the model.
+// call takes a call of the model. It is given to the client, waits for its turn, or is refused because its arguments don't
+// fit (then it is in calls.refused).
 func (r *Run) call(c agent.ToolCall) {
 	if r.fit(&c) {
 		r.giveOrHold(c)

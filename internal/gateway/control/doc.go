@@ -10,6 +10,16 @@
 // message in upstream's own conversation, unseen by the client, and not a second telling of the whole transcript. Both
 // attempts count in the usage.
 //
+// What happens to the end of the inner run's turn (see Run.done), the first line that fits:
+//
+//	the inner turn ended with            and the request   the client gets
+//	calls, all of them refused by us     any               nothing yet; the same turn goes on
+//	calls                                any               the calls
+//	neither text nor calls               any               an error
+//	text                                 requires a call   nothing yet: another attempt; after that an error
+//	text                                 requires JSON     the JSON; or another attempt; after that a refusal or an error
+//	text                                 neither           the text
+//
 //	run.go         the Run: events pass, are held back, or end in another attempt
 //	turn.go        the Turn
 //	repair.go      one more message in the same conversation

@@ -53,7 +53,7 @@ func (f *format) read(answer string) (value string, err error) {
 	return "", err
 }
 
-// check reports what is wrong with a JSON value.
+// check reports what is wrong with a JSON value, in words for the model; nil when it fits.
 func (f *format) check(value string) error {
 	switch {
 	case f.schema != nil:
@@ -65,7 +65,8 @@ func (f *format) check(value string) error {
 }
 
 // finishJSON ends a turn whose text must be JSON: with the value alone, or with another attempt, or with an error. Nothing
-// of the text has been given to the client so far.
+// of the text has been given to the client so far. A model that declines, twice, is believed: its words become a refusal,
+// which clients know how to show, instead of JSON that isn't there.
 func (r *Run) finishJSON(ctx context.Context, done *agent.Done) error {
 	answer := string(r.held)
 	value, problem := r.turn.format.read(answer)

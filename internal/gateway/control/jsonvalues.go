@@ -10,12 +10,14 @@ import (
 )
 
 const (
+	// A text with very many brackets must not cost a parse for each. Both bounds are far above what answers need.
 	maxTried  = 64 // places in an answer that are tried as the beginning of a value
 	maxValues = 8  // values that are looked at
 )
 
 // jsonValues finds the JSON values of an answer, the longest first: the whole answer, if it is one value; else what stands
-// in code fences, and the objects and lists between words.
+// in code fences, and the objects and lists between words. Numbers and words of JSON (true, null) count only as the whole
+// answer or in a fence: they stand in any text.
 func jsonValues(answer string) []string {
 	answer = strings.TrimSpace(answer)
 	if json.Valid([]byte(answer)) {

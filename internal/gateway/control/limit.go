@@ -9,7 +9,12 @@ import (
 )
 
 // A limiter cuts an answer at the client's limits: before a stop text, or after so many tokens. It holds back no more
-// than what may be the beginning of a stop text. The zero value cuts nothing.
+// than what may be the beginning of a stop text. The zero value cuts nothing. With the stop text "END":
+//
+//	in     "one E"   "N"   "D two"
+//	out    "one "    ""    "" and Stop
+//
+// One goroutine uses it.
 type limiter struct {
 	stops   []stopText
 	limited bool
@@ -67,6 +72,7 @@ func (l *limiter) rest() (out []byte, cut agent.Reason) {
 	return out, cut
 }
 
+// beforeStop takes a piece of the answer and returns what stands before a stop text, or can't belong to one any more.
 func (l *limiter) beforeStop(in []byte) (out []byte, cut agent.Reason) {
 	// Of several stop texts the one that is complete first counts, so that it doesn't matter how the answer came in
 	// pieces; of those the longest.
@@ -100,6 +106,7 @@ type stopText struct {
 	matched int   // bytes of text that the stream ends with now
 }
 
+// newStopText makes the table back: back[n] is the length of the longest proper prefix of text that its first n bytes end with.
 func newStopText(s string) stopText {
 	t := stopText{text: []byte(s), back: make([]int, len(s)+1)}
 	for n := 2; n <= len(s); n++ {

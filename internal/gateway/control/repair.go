@@ -12,7 +12,7 @@ import (
 // conversation, the whole transcript goes with it, as with every message there.
 //
 // Nothing of the answer before may have been given to the client but thinking. The new attempt has the whole token limit
-// for itself. Errors are *agent.Error.
+// for itself. Errors are *agent.Error, and end the turn: the caller must not call repair again for the same reason.
 func (r *Run) repair(ctx context.Context, why agent.Repair, done *agent.Done, message string) error {
 	r.endAttempt(why)
 	answer := agent.Message{Role: agent.Assistant}

@@ -13,6 +13,13 @@ import (
 // Who may call what is as in agent.Run: Next, Buffered, Begin and Resume are called by one goroutine at a time, Close
 // and AcceptedAt by any. The Run owns the backend's run that it stands on, its inner run. An attempt to repair an answer
 // puts another in its place; the one before is closed by then.
+//
+// Events come in from inner, and go out through out or, where a turn asks for nothing, unchanged:
+//
+//	inner ─► take ─┬─► passes as it is ──────────────────────────► Next
+//	               ├─► held: text that waits for the turn's end    ▲
+//	               ├─► calls: calls that wait, or were refused     │
+//	               └─► out, a queue ───────────────────────────────┘
 type Run struct {
 	backend agent.Backend
 	life    context.Context // ends with Close
@@ -54,7 +61,8 @@ func (l *Layer) Start(ctx context.Context, turn *Turn, backend agent.Backend, re
 	return r, nil
 }
 
-// Begin says whose turn comes next: the request whose results Resume will bring.
+// Begin says whose turn comes next: the request whose results Resume will bring. turn is new; req is kept until the next
+// Begin, and must not be changed. Without Begin between two turns the limits of the first would go on.
 func (r *Run) Begin(turn *Turn, req *agent.Request) {
 	r.turn, r.req = turn, req
 	r.pass = !turn.limited() && !turn.mustCall() && !turn.mustBeJSON()
@@ -63,7 +71,8 @@ func (r *Run) Begin(turn *Turn, req *agent.Request) {
 	r.calls.begin()
 }
 
-// start makes a new inner run, in place of the one before.
+// start makes a new inner run, in place of the one before, which it closes first. Close
+// may come at any moment, also while the backend starts; then the new run is closed, too, and the error is Canceled.
 func (r *Run) start(ctx context.Context, req *agent.Request) error {
 	r.mu.Lock()
 	before := r.inner
@@ -89,7 +98,7 @@ func (r *Run) start(ctx context.Context, req *agent.Request) error {
 	return nil
 }
 
-// Next implements agent.Run.
+// Next implements agent.Run. The text of the event is valid until the next call of Next.
 func (r *Run) Next(ctx context.Context) (agent.Event, error) {
 	for {
 		if e, ok := r.out.pop(); ok {
@@ -162,7 +171,8 @@ func (r *Run) piece(e *agent.Event) (passes bool) {
 	return len(out) > 0
 }
 
-// cut ends the turn at the client's limit. Upstream is cut off: what it would have gone on to say counts for nobody.
+// cut ends the turn at the client's limit. Upstream is cut off: what it would have gone on to say counts for nobody. The
+// conversation isn't in the Done event then: it holds more than the client has seen, so it can't be continued.
 func (r *Run) cut(reason agent.Reason) {
 	_ = r.inner.Close()
 	done := agent.Done{Reason: reason}
@@ -183,7 +193,7 @@ func (r *Run) holds() bool {
 	return r.turn.mustBeJSON() || r.turn.mustCall() && len(r.calls.given) == 0
 }
 
-// hold keeps a piece of text. What is beyond all reason is dropped.
+// hold keeps a piece of text. What is beyond maxHeld is dropped: as JSON it is cut off then, and doesn't fit.
 func (r *Run) hold(text []byte) {
 	r.held = append(r.held, text[:min(len(text), maxHeld-len(r.held))]...)
 }
@@ -203,7 +213,7 @@ func (r *Run) release() {
 	r.out.text(agent.Text, rest)
 }
 
-// done handles the end of the inner run's turn.
+// done handles the end of the inner run's turn. See the package comment for the table.
 func (r *Run) done(ctx context.Context, done *agent.Done) error {
 	switch {
 	case done.Reason == agent.ToolCalls && len(r.calls.given) == 0 && len(r.calls.refused) > 0:
@@ -268,6 +278,7 @@ func (r *Run) attempt() agent.Usage {
 	return agent.Usage{Input: agent.EstimatePrompt(r.req), Output: agent.EstimateTokens(r.said), Estimated: true}
 }
 
+// addUsage adds two attempts. Prices aren't added: they are those of the model, and set later.
 func addUsage(a, b agent.Usage) agent.Usage {
 	return agent.Usage{
 		Input: a.Input + b.Input, CacheRead: a.CacheRead + b.CacheRead, CacheWrite: a.CacheWrite + b.CacheWrite,
@@ -279,7 +290,8 @@ func addUsage(a, b agent.Usage) agent.Usage {
 // empty.
 func (r *Run) Buffered() bool { return r.out.len() > 0 || !r.holds() && r.inner.Buffered() }
 
-// Resume implements agent.Run. Begin comes before it. A call that waited its turn is given without asking upstream.
+// Resume implements agent.Run. Begin comes before it. A call that waited its turn is given without asking upstream. Calls that
+// were refused get our own results, beside the client's.
 func (r *Run) Resume(ctx context.Context, results []agent.ToolResult) error {
 	if r.calls.resume(results) {
 		for _, c := range r.calls.takeWaiting() {
@@ -298,7 +310,8 @@ func (r *Run) Resume(ctx context.Context, results []agent.ToolResult) error {
 	return r.inner.Resume(ctx, all)
 }
 
-// Close implements agent.Run.
+// Close implements agent.Run. It may be called by any goroutine, more than once, and also while a start is under way, which it
+// ends.
 func (r *Run) Close() error {
 	r.end()
 	r.mu.Lock()
@@ -348,8 +361,10 @@ type queue struct {
 	memory []byte
 }
 
+// len is the number of events that pop has not taken.
 func (q *queue) len() int { return len(q.events) - q.next }
 
+// push puts in an event. What it points to must stay as it is; for text see queue.text.
 func (q *queue) push(e agent.Event) { q.events = append(q.events, e) }
 
 // text puts in a copy of text, unless it is empty.

@@ -10,7 +10,8 @@ import (
 )
 
 // strictSchema is what the arguments of a call of the tool must fit; nil when anything goes: the tool isn't strict, or its
-// schema can't be used.
+// schema can't be used. A schema is compiled when its tool is first called in the turn: requests have many tools, of which few
+// are called.
 func (t *Turn) strictSchema(name string) *schema.Schema {
 	if s, known := t.strict[name]; known {
 		return s
@@ -51,7 +52,8 @@ func (r *Run) fit(c *agent.ToolCall) bool {
 	return true
 }
 
-// correct answers the calls that were refused, when the client has no call to answer in this turn: the same turn goes on.
+// correct answers the calls that were refused, when the client has no call to answer in this turn: the same turn goes on. The
+// client notices nothing but the time that it takes.
 func (r *Run) correct(ctx context.Context) error {
 	r.endAttempt(agent.RepairArguments)
 	return r.inner.Resume(ctx, r.calls.takeRefused())

@@ -7,7 +7,7 @@ import (
 	"composer-api/internal/schema"
 )
 
-// A Layer makes turns and runs. It is safe for concurrent use.
+// A Layer makes turns and runs. It is safe for concurrent use, and has nothing to close.
 type Layer struct{}
 
 // New makes a Layer.
@@ -28,7 +28,8 @@ type Turn struct {
 	repairs []agent.Repair // attempts that were made
 }
 
-// Turn reads what req asks of its answer. Errors are *agent.Error about a field of the request.
+// Turn reads what req asks of its answer. Errors are *agent.Error about a field of the request. req is kept, and must not be
+// changed while the turn lives.
 func (l *Layer) Turn(req *agent.Request) (*Turn, error) {
 	t := &Turn{req: req}
 	var err error

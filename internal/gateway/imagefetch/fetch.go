@@ -55,13 +55,16 @@ type Config struct {
 const perRequest = 4
 
 // How many fetched images above agent.MaxImageBytes are read at once, in all and of one owner. Each may take
-// agent.MaxOriginalBytes.
+// agent.MaxOriginalBytes, so without this bound the 64 that are fetched at once could take 64 times as much memory.
 const (
 	largeAtOnce   = 8
 	largePerOwner = 2
 )
 
 // A Fetcher prepares images. It may be used concurrently and keeps nothing between requests.
+//
+// The gates are entered in the order fetching, large, shrinking, and left in the reverse order. Nobody waits for an earlier one
+// while in a later one, so they can't deadlock.
 type Fetcher struct {
 	cfg       Config
 	dialer    net.Dialer
@@ -71,7 +74,7 @@ type Fetcher struct {
 	shrinking *gate // bytes; who is in waits for nothing
 }
 
-// New makes a Fetcher.
+// New makes a Fetcher. It has nothing to close: connections aren't kept.
 func New(cfg Config) *Fetcher {
 	cfg.Timeout = cmp.Or(cfg.Timeout, 15*time.Second)
 	cfg.MaxImages = cmp.Or(cfg.MaxImages, 64)
@@ -127,7 +130,8 @@ func (f *Fetcher) Fetch(ctx context.Context, owner string, messages []agent.Mess
 	return nil
 }
 
-// wanted lists the images that there is something to do about; those in a group have the same URL.
+// wanted lists the images that there is something to do about; those in a group have the same URL. An image that came as data
+// is a group of its own. Of too many URLs the first get a Fault: what the user sent last matters most.
 func (f *Fetcher) wanted(messages []agent.Message) [][]*agent.Image {
 	var groups [][]*agent.Image
 	var urls []string // in order
@@ -163,7 +167,8 @@ func (f *Fetcher) wanted(messages []agent.Message) [][]*agent.Image {
 	return groups
 }
 
-// prepareAll does what is to be done about images that are the same. A panic, of which decoders of images have had their
+// prepareAll does what is to be done about images that are the same, once, and gives all of them the result. They share the
+// bytes; each has its own place in the request, and so its own Fault. A panic, of which decoders of images have had their
 // share, is the fault of the image.
 func (f *Fetcher) prepareAll(ctx context.Context, owner string, same []*agent.Image) {
 	if len(same) == 0 {
@@ -188,7 +193,7 @@ func (f *Fetcher) prepareAll(ctx context.Context, owner string, same []*agent.Im
 	}
 }
 
-// prepare does what is to be done about one image.
+// prepare does what is to be done about one image. The error is a refusal, errBusy, ctx's, or of the network.
 func (f *Fetcher) prepare(ctx context.Context, owner string, image *agent.Image) error {
 	if len(image.Data) > 0 {
 		return f.fit(ctx, owner, image)
@@ -208,7 +213,8 @@ func (f *Fetcher) prepare(ctx context.Context, owner string, image *agent.Image)
 	return f.fit(ctx, owner, image)
 }
 
-// fit checks that an image can be read, and makes it smaller if it is too large.
+// fit checks that an image can be read, and makes it smaller if it is too large. The header says what decoding would take,
+// before anything is decoded: a small file can hold a huge image.
 func (f *Fetcher) fit(ctx context.Context, owner string, image *agent.Image) error {
 	h, err := readHeader(image.Data)
 	if err != nil {
@@ -253,7 +259,8 @@ func fault(ctx context.Context, image *agent.Image, err error) *agent.Error {
 	return e
 }
 
-// reason is what the client is told of err: nothing of the network that we stand in.
+// reason is what the client is told of err: nothing of the network that we stand in, which addresses and errors of
+// connections would tell.
 func reason(ctx context.Context, err error) string {
 	var why *refusal
 	var timeout net.Error
@@ -269,7 +276,7 @@ func reason(ctx context.Context, err error) string {
 // types are the image types that models accept, as http.DetectContentType names them.
 var types = map[string]bool{"image/png": true, "image/jpeg": true, "image/gif": true, "image/webp": true}
 
-// get fetches the file at a URL.
+// get fetches the file at a URL. Only a status of 200 will do. The request has no cookies and no credentials.
 func (f *Fetcher) get(ctx context.Context, owner, rawURL string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, rawURL, nil)
 	if err != nil {
@@ -319,9 +326,10 @@ func (f *Fetcher) read(ctx context.Context, owner string, body io.Reader) ([]byt
 	return append(data, rest...), nil
 }
 
-// A refusal is a reason that may be told to the client.
+// A refusal is a reason that may be told to the client. It completes the sentence "The image can't be used: …".
 type refusal struct{ reason string }
 
+// Error implements error; it is for logs.
 func (r *refusal) Error() string { return "imagefetch: " + r.reason }
 
 var (
@@ -334,10 +342,12 @@ var (
 	errRedirected    = &refusal{"it redirects too often"}
 	errScheme        = &refusal{"it redirects to something that is no web address"}
 
+	// errBusy says that no turn came before the time was up. The client may try again.
 	errBusy = errors.New("imagefetch: no turn came in time")
 )
 
-// checkRedirect bounds the redirects and where they lead. The address is checked by dial, as for the first request.
+// checkRedirect bounds the redirects and where they lead. The address is checked by dial, as for the first request. via are the
+// requests so far.
 func (f *Fetcher) checkRedirect(req *http.Request, via []*http.Request) error {
 	switch {
 	case req.URL.Scheme != "http" && req.URL.Scheme != "https":
@@ -357,7 +367,8 @@ func (f *Fetcher) dial(ctx context.Context, network, address string) (net.Conn, 
 	return f.dialer.DialContext(ctx, network, address)
 }
 
-// checkAddress is called by the dialer with the address that is about to be connected to, whatever name it came from.
+// checkAddress is called by the dialer with the address that is about to be connected to, whatever name it came from. This is
+// the check that counts: dial sees names, too, and lets them pass.
 func (f *Fetcher) checkAddress(_, address string, _ syscall.RawConn) error {
 	a, err := netip.ParseAddrPort(address)
 	if err != nil || !f.cfg.Allow(a) {

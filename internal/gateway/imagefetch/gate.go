@@ -26,17 +26,19 @@ type line struct {
 	turn    *list.Element // in gate.turns; nil when nobody waits
 }
 
+// A waiter is somebody who wants to go in, with as much as size.
 type waiter struct {
 	size int64
 	in   chan struct{} // closed when it is let in
 }
 
+// newGate makes a gate for limit in all, and perOwner for each.
 func newGate(limit, perOwner int64) *gate {
 	return &gate{max: limit, perOwner: perOwner, owners: map[string]*line{}, turns: list.New()}
 }
 
-// enter waits until there is room for size, which must be no more than perOwner. Who was let in calls leave, once. The
-// error is ctx's.
+// enter waits until there is room for size, which must be no more than perOwner: more would wait until ctx ends. Who was let in
+// calls leave, once. The error is ctx's; then there is nothing to leave.
 func (g *gate) enter(ctx context.Context, owner string, size int64) (leave func(), err error) {
 	g.mu.Lock()
 	l := g.owners[owner]
@@ -75,6 +77,7 @@ func (g *gate) enter(ctx context.Context, owner string, size int64) (leave func(
 	return nil, ctx.Err()
 }
 
+// leave gives the room of somebody back who was let in, and lets others in.
 func (g *gate) leave(owner string, l *line, size int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -3,7 +3,8 @@ package imagefetch
 import "net/netip"
 
 // Public reports whether a is a unicast address of the public internet. When in doubt it is not: addresses that carry
-// another address inside (NAT64, 6to4, Teredo) could lead anywhere. IPv4 in IPv6 form is treated as IPv4.
+// another address inside (NAT64, 6to4, Teredo) could lead anywhere. IPv4 in IPv6 form is treated as IPv4. An address with a
+// zone (fe80::1%eth0) belongs to one link.
 func Public(a netip.Addr) bool {
 	a = a.Unmap()
 	if a.Zone() != "" || a.Is6() && !globalIPv6.Contains(a) {
