@@ -21,14 +21,17 @@ func (a *arguments) isName(name string) bool {
 	return known || isWord(name)
 }
 
-// isKnown is stricter than isName: if the schema has any properties, only their names count.
+// isKnown is stricter than isName: if the schema has any properties, only their names count. It decides where a value ends that is
+// written without quotes, and there a plain word may well be part of the value.
 func (a *arguments) isKnown(name string) bool {
 	_, known := a.schema.Properties[name]
 	return known || len(a.schema.Properties) == 0 && a.isName(name)
 }
 
+// isWord reports whether s is written like the name of a tool or of an argument.
 func isWord(s string) bool { return s != "" && strings.IndexFunc(s, notInWord) < 0 }
 
+// notInWord reports whether r stands in no name.
 func notInWord(r rune) bool {
 	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '_' || r == '-' || r == '.' || r == '$')
 }
@@ -38,6 +41,7 @@ func (a *arguments) set(name, value string) {
 	a.setJSON(name, decode(value, a.schema.allowsString(name)))
 }
 
+// setJSON gives name a value that is JSON. The argument keeps the place where it was first written.
 func (a *arguments) setJSON(name string, value json.RawMessage) {
 	if _, ok := a.values[name]; !ok {
 		a.names = append(a.names, name)
@@ -46,8 +50,14 @@ func (a *arguments) setJSON(name string, value json.RawMessage) {
 }
 
 // decode makes JSON of a value that was written as text: true, false, null, a number, an object or an array is
-// decoded, unless the schema allows a string; everything else is a string, unchanged. So {"zip": "01234"} is not
-// turned into a number where the schema says string.
+// decoded, unless the schema allows a string; everything else is a string, unchanged.
+//
+//	text    the schema has    JSON
+//	5       integer           5
+//	5       string            "5"
+//	01234   anything          "01234", because it is no JSON
+//	[1, 2]  array             [1, 2]
+//	"a"     string            "\"a\"": the quotes belong to it
 func decode(value string, isString bool) json.RawMessage {
 	if trimmed := strings.TrimSpace(value); !isString && trimmed != "" && trimmed[0] != '"' && json.Valid([]byte(trimmed)) {
 		return json.RawMessage(trimmed)
@@ -55,6 +65,7 @@ func decode(value string, isString bool) json.RawMessage {
 	return quote(value)
 }
 
+// quote makes a JSON string of s.
 func quote(s string) json.RawMessage {
 	// The only error is about invalid UTF-8, which has been replaced by then.
 	quoted, _ := jsontext.AppendQuote(nil, s)

@@ -17,6 +17,15 @@ import (
 //
 // A call that never ends, or whose body is no call at all, is text, markers and all. A result that the model has made up
 // is nothing.
+//
+//	the filter is in   and reads            it
+//	text               text                 gives it out
+//	text               an outer begin       keeps it, until the next token says what it is
+//	text               a begin              is in a block
+//	a block            anything             keeps it, until End; beyond maxBlock it is off
+//	off                anything             gives it out as text
+//
+// It is for one goroutine. Text, Call and Refuse are called in the order of the answer, by Write and End.
 type CallFilter struct {
 	// Text takes pieces of the answer, never empty and valid during the call only.
 	Text func([]byte)
@@ -55,7 +64,8 @@ func (f *CallFilter) Write(p []byte) {
 	f.scan.write(p, f.take)
 }
 
-// End gives out what is kept: the stream is over. White space that ends a stream after a call is not text.
+// End gives out what is kept: the stream is over. White space that ends a stream after a call is not text. Nothing may be
+// written afterwards.
 func (f *CallFilter) End() {
 	f.kept = append(f.kept, f.scan.flush()...)
 	if f.block {
@@ -110,6 +120,7 @@ func (f *CallFilter) giveUp() {
 	f.reset()
 }
 
+// reset forgets what is kept, which was given out or decided.
 func (f *CallFilter) reset() {
 	f.kept, f.marks, f.block = f.kept[:0], f.marks[:0], false
 }

@@ -47,7 +47,7 @@ const (
 	whyUncertain  = "The call was not made, because markers of tool calls in its text leave open where it ends. End every call with its own end marker, and write such markers within a value in pairs only."
 )
 
-// refuse makes a refusal. The model reads the name again in a heading, so it is one short line.
+// refuse makes a refusal. The model reads the name again in a heading, so it is one short line. Without arguments they are {}.
 func refuse(name string, arguments json.RawMessage, why string) *Refusal {
 	name = strings.Join(strings.Fields(name), " ")
 	if len(name) > maxName {
@@ -59,7 +59,7 @@ func refuse(name string, arguments json.RawMessage, why string) *Refusal {
 	return &Refusal{Name: name, Arguments: arguments, Why: why}
 }
 
-// markersOf finds the markers of a text.
+// markersOf finds the markers of a text that is whole.
 func markersOf(text []byte) []mark {
 	var marks []mark
 	at := 0
@@ -74,7 +74,8 @@ func markersOf(text []byte) []mark {
 	return marks
 }
 
-// pairs gives for each begin that has an end the index of its end, and 0 for all other markers.
+// pairs gives for each begin that has an end the index of its end, and 0 for all other markers. The first marker is never an
+// end of another, so 0 can't be meant.
 func pairs(marks []mark) []int {
 	ends := make([]int, len(marks))
 	var open [numMarkers][]int // indexes of begins, by the marker that ends them
@@ -97,6 +98,13 @@ func pairs(marks []mark) []int {
 // parseSections reads the form with separators, of which the marker at index first is the first: behind each stands the
 // name of an argument, a line break and its value. A separator that stands in a pair of other markers, or with no name of
 // an argument behind it, belongs to the value before it.
+//
+//	write_file
+//	<|tool_sep|>path
+//	notes.txt
+//	<|tool_sep|>content
+//	two
+//	lines
 func parseSections(name string, body []byte, first int, tools *toolbox) (call, *Refusal, bool) {
 	name = strings.TrimSpace(name)
 	tool, refusal := tools.named(name, nil)
@@ -146,7 +154,11 @@ var (
 	argumentKeys = []string{"arguments", "args", "input", "parameters", "params"}
 )
 
-// parseObject reads the form of a JSON object. {"function": {…}} holds both in one.
+// parseObject reads the form of a JSON object:
+//
+//	{"name": "read", "arguments": {"path": "go.mod"}}
+//	{"tool": "read", "args": "{\"path\": \"go.mod\"}"}
+//	{"function": {"name": "read", "arguments": {…}}}
 func parseObject(body []byte, tools *toolbox) (call, *Refusal, bool) {
 	unreadable := func(name string) (call, *Refusal, bool) {
 		return call{name: name}, refuse(name, quote(string(body)), whyUnreadable), true

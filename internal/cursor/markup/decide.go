@@ -7,6 +7,13 @@ import "bytes"
 // Markers may be quoted in a value, in pairs or singly. As long as all of them fit together, depth tells the calls from
 // the quotations. When one does not fit, it is quoted somewhere. Then there may still be one call only, which holds all
 // the others' markers; but with several it can't be told which are real, and nobody may run any of them.
+//
+//	markers (B: begin, E: end of a call)   decided
+//	B E B E                                two calls
+//	B B E E                                one call, whose value quotes a pair
+//	B E text E                             one call, which goes to the last E
+//	B E text B E                           a call that is refused: the text may be part of its value
+//	B                                      text
 type decider struct {
 	*reader
 	shown  bool // as in CallFilter
@@ -27,7 +34,7 @@ type piece struct {
 	refusal *Refusal
 }
 
-// run goes through all of it.
+// run goes through all of it, and returns the pieces in the order of the answer.
 func (d *decider) run() []piece {
 	d.first = -1
 	for d.next < len(d.marks) {
@@ -37,7 +44,8 @@ func (d *decider) run() []piece {
 	return d.pieces
 }
 
-// step decides about the next marker, and about the call or the result that begins with it.
+// step decides about the next marker, and about the call or the result that begins with it. It always moves on: next grows, or
+// misfit takes the rest.
 func (d *decider) step() {
 	switch d.marks[d.next].marker {
 	case callsBegin:
@@ -114,6 +122,7 @@ func (d *decider) add(begin int, end callBound) {
 	d.addCall(begin, end, piece{call: c, refusal: refusal})
 }
 
+// addCall adds the piece of a call, and makes the text before it a piece. An outer begin right before it belongs to it.
 func (d *decider) addCall(begin int, end callBound, p piece) {
 	from := d.marks[begin].from
 	if begin > 0 && d.marks[begin-1].marker == callsBegin && d.blank(begin-1, begin) {

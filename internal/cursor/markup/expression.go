@@ -8,6 +8,10 @@ import (
 // parseExpression reads NAME(arg: value, arg=value), the same in brackets, NAME({…}), and NAME on its own. What doesn't
 // begin with a name is no call, and neither is a word that stands on no line of its own and names no tool: it may be the
 // "and" between two markers that a text is about.
+//
+//	read(path: go.mod, limit: 5)
+//	read[path="a, b.txt"]
+//	read({"path": "go.mod"})
 func parseExpression(s string, tools *toolbox) (call, *Refusal, bool) {
 	name, inner, bare, ok := cutExpression(s)
 	if !isWord(name) {
@@ -67,10 +71,12 @@ func cutName(s string) (name, rest string, ok bool) {
 	return strings.Trim(strings.TrimSpace(s[:i]), `"'`), strings.TrimLeft(s[i+1:], blanks), true
 }
 
+// blanks is the white space that may stand between the parts of a call.
 const blanks = " \t\r\n"
 
 // cutValue cuts a value, and the comma after it, off the beginning of s, and sets name to it. A value is quoted,
-// or JSON, or extends to a comma after which another argument begins; so a comma within a value needs no quotes.
+// or JSON, or extends to a comma after which another argument begins; so a comma within a value needs no quotes. The rest
+// begins with the next argument, or is "".
 func (a *arguments) cutValue(name, s string) (rest string) {
 	if n := valueLength(s); n > 0 {
 		after, comma := strings.CutPrefix(strings.TrimLeft(s[n:], blanks), ",")
@@ -88,6 +94,7 @@ func (a *arguments) cutValue(name, s string) (rest string) {
 		if s[i] != ',' {
 			continue
 		}
+		// Only maxName bytes are looked at, so that a long value full of commas takes linear time.
 		if next, _, ok := cutName(s[i+1 : min(len(s), i+1+maxName)]); ok && a.begins(next, s[:i]) {
 			end, rest = i, strings.TrimLeft(s[i+1:], blanks)
 			break

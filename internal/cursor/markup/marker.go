@@ -31,7 +31,9 @@ const (
 )
 
 // A shape is how a marker is written, in pieces between which blanks may be. "|" is also matched by a full-width
-// bar and "_" by a lower one-eighth block: models use both.
+// bar and "_" by a lower one-eighth block: models use both. So these are all the same marker:
+//
+//	<|tool_sep|>   < | tool_sep | >   <｜tool▁sep｜>
 type shape struct {
 	marker marker
 	pieces []string
@@ -137,6 +139,9 @@ type token struct {
 // A scanner cuts a stream into tokens. The white space before a marker belongs to the marker. Adjacent texts may
 // come in any number of tokens; text tokens are never empty. It is for one goroutine, and the zero value with its
 // shapes is ready.
+//
+// The markers that it finds don't depend on how the stream was cut into pieces: what may still become a marker is held until
+// more has come. At most maxSpace and the longest marker are held.
 type scanner struct {
 	shapes []shape
 	held   []byte // what may still become a marker, with the white space before it
@@ -194,6 +199,7 @@ func (s *scanner) flush() []byte {
 	return held
 }
 
+// isSpace reports whether b is white space that may belong to a marker.
 func isSpace(b byte) bool { return b == ' ' || b == '\t' || b == '\r' || b == '\n' }
 
 // barred are the names of the markers between bars that mean something in a prompt, without their underscores.
@@ -203,7 +209,8 @@ var barred = []string{
 }
 
 // IsMarker reports whether text, which begins with "<", begins with a marker of calls or results, or with what a model
-// could take for one: in any case, and with any spacing.
+// could take for one: in any case, and with any spacing. It is wider than the shapes, because it guards our prompts against text
+// of clients, where a marker too many is taken for one does no harm.
 func IsMarker(text []byte) bool {
 	text, ok := afterBar(text[1:])
 	if !ok {

@@ -21,6 +21,7 @@ type reader struct {
 	last  [numMarkers]int // index of the last mark of each kind; -1 is none
 }
 
+// newReader makes a reader of src, whose markers marks are.
 func newReader(src []byte, marks []mark, tools *toolbox) *reader {
 	r := &reader{src: src, marks: marks, tools: tools}
 	for i := range r.last {
@@ -32,7 +33,7 @@ func newReader(src []byte, marks []mark, tools *toolbox) *reader {
 	return r
 }
 
-// A callBound is where a call ends.
+// A callBound is where a call ends. Its zero value is that of a call without an end.
 type callBound struct {
 	body int // end of its body in src
 	pos  int // in src; what follows the call begins here
@@ -119,6 +120,11 @@ const maxName = 256
 
 // begins reports whether a call begins at mark k, and not only a text about the marker: what follows is the name of a
 // tool, or any name that is written as it has to be, or an object.
+//
+//	<|tool_call_begin|> marks the begin of a call   no: a text about it
+//	<|tool_call_begin|>⏎read⏎                       yes
+//	<|tool_call_begin|>read(path: x)                yes
+//	<|tool_call_begin|>{"name": …                   yes
 func (r *reader) begins(k int) bool {
 	head := r.upToNext(k)
 	head = head[:min(len(head), maxName)]
@@ -172,6 +178,7 @@ type begins struct {
 	count [numMarkers]int
 }
 
+// push adds a begin.
 func (b *begins) push(m marker) {
 	b.open = append(b.open, m)
 	b.count[m]++

@@ -52,7 +52,8 @@ func (o *oneOrMany) UnmarshalJSON(data []byte) error {
 }
 
 // allowsString reports whether the property called name may be a string. A property that the schema doesn't
-// name is one of additionalProperties.
+// name is one of additionalProperties. A schema that says nothing about a property doesn't allow a string: its value is taken
+// for what it looks like.
 func (s *schema) allowsString(name string) bool {
 	p, ok := s.Properties[name]
 	if !ok && json.Unmarshal(s.Others, &p) != nil {

@@ -3,9 +3,14 @@ package markup
 // A ThinkingFilter separates reasoning from the answer. The thinking field is reasoning up to a marker (</think>
 // or <|final|>) and answer after it; without a marker it is all reasoning. The text field is answer.
 //
+//	field      piece                    becomes
+//	thinking   "Let me see. </think>"   reasoning "Let me see."
+//	thinking   "It is 4."               text
+//	text       "<|final|>It is 4."      text "It is 4."
+//
 // When several markers come, the last one counts, as far as a stream allows: what follows the first is passed on
 // as text at once and can't be taken back. A marker right after a marker is dropped, and so is one that opens the
-// text field.
+// text field. It is for one goroutine.
 type ThinkingFilter struct {
 	// Reasoning and Text take the pieces, which are never empty and valid during the call only.
 	Reasoning, Text func([]byte)
@@ -62,8 +67,8 @@ func (f *ThinkingFilter) End() {
 	f.flushAnswer()
 }
 
-// A marker isn't split over two fields: when a piece of the other field comes, what one has held back was no
-// marker.
+// flushThinking and flushAnswer pass on what a field has held back. A marker isn't split over two fields: when a piece of
+// the other field comes, what one has held back was no marker.
 func (f *ThinkingFilter) flushThinking() { f.think(f.thinking.flush()) }
 func (f *ThinkingFilter) flushAnswer()   { f.emit(f.answer.flush()) }
 

@@ -13,11 +13,12 @@ type toolbox struct {
 	schemas map[*agent.Tool]*schema
 }
 
+// newToolbox makes a toolbox of tools, which must not be changed while it is used.
 func newToolbox(tools []agent.Tool) *toolbox {
 	return &toolbox{tools, agent.IndexTools(tools), map[*agent.Tool]*schema{}}
 }
 
-// named finds the tool that a name means, or refuses the call with these arguments.
+// named finds the tool that a name means, or refuses the call with these arguments. The refusal lists the tools that there are.
 func (b *toolbox) named(name string, arguments json.RawMessage) (*agent.Tool, *Refusal) {
 	if tool := b.index.Find(name); tool != nil {
 		return tool, nil

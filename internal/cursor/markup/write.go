@@ -12,7 +12,7 @@ const (
 )
 
 // A Writer takes the pieces of a prompt: what is ours, and what is a client's, which it keeps from being taken for what
-// is ours.
+// is ours. Own writes markers; Text and JSON must not let one through.
 type Writer interface {
 	Own(texts ...string)
 	Text(text string)
@@ -20,7 +20,8 @@ type Writer interface {
 }
 
 // WriteCall writes a call as the model is told to write it: what a CallFilter reads back. Arguments that are not an object
-// of JSON, which only a client or a confused model can send, are written as they are.
+// of JSON, which only a client or a confused model can send, are written as they are. The caller writes BlockBegin before the
+// calls of a message and BlockEnd after them.
 func WriteCall(w Writer, name string, arguments json.RawMessage) {
 	w.Own("<|tool_call_begin|>\n")
 	w.Text(name + "\n")
