@@ -43,14 +43,14 @@ var goroutines = map[string]goroutine{
 	"gateway/park Lot.schedule":        {catches: "itself", waits: "nobody: it holds the lock, and Close stops the timer"},
 
 	// Surfaces.
-	"sse NewWriter":                          {catches: "itself", waits: "nobody: it holds the lock, and Close stops the timer"},
-	"api/responses/service New":              {catches: "renewLeases", waits: "Close"},
-	"api/responses/service Service.startJob": {catches: "work", waits: "Drain and Close"},
-	"api/responses/service job.run":          {catches: "itself", waits: "run"},
-	"api/responses/service Service.Close":    {catches: "nothing", waits: "Close stops the timer", why: "it only cancels a context"},
-	"api/responses/service socket.serve":     {catches: "itself", waits: "serve"},
-	"api/responses/service socket.enqueue":   {catches: "runLane", waits: "serve"},
-	"api/responses/service socket.goAway":    {catches: "itself", waits: "serve"},
+	"sse NewWriter":                               {catches: "itself", waits: "nobody: it holds the lock, and Close stops the timer"},
+	"api/responses/service New":                   {catches: "renewLeases", waits: "Close"},
+	"api/responses/service Service.startJob":      {catches: "work", waits: "Drain and Close"},
+	"api/responses/service job.run":               {catches: "itself", waits: "run"},
+	"api/responses/service Service.Close":         {catches: "nothing", waits: "Close stops the timer", why: "it only cancels a context"},
+	"api/responses/service socket.serve":          {catches: "itself", waits: "serve"},
+	"api/responses/service socket.enqueue":        {catches: "runLane", waits: "serve"},
+	"api/responses/service socket.closeGoingAway": {catches: "itself", waits: "serve"},
 
 	// Ways to a model.
 	"backend/localagent pacer.set":             {catches: "ring", waits: "nobody: it ends with the last alarm, and each run removes its own"},
