@@ -9,7 +9,8 @@ import (
 )
 
 // A wholeAnswer is the Encoder of a request without "stream": true. It collects the answer, already
-// escaped for JSON, and writes it, with its status, when the turn is done.
+// escaped for JSON, and writes it, with its status, when the turn is done. Until then nothing is written, so a turn that fails
+// gets the status of its error.
 type wholeAnswer struct {
 	w      http.ResponseWriter
 	req    *Request
@@ -100,7 +101,7 @@ func appendFunction(b []byte, c *agent.ToolCall) []byte {
 	return append(b, '}')
 }
 
-// write writes the whole answer.
+// write writes the whole answer. The buffer is made large enough at once: the parts are long compared to the rest.
 func (b *wholeAnswer) write(reason agent.Reason) error {
 	doc := make([]byte, 0, 1024+len(b.content)+len(b.reasoning)+len(b.calls))
 	doc = b.header.append(doc, "chat.completion", b.model)

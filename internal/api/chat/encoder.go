@@ -10,7 +10,11 @@ import (
 	"composer-api/internal/sse"
 )
 
-// An Encoder writes the events of one turn to the client: an agent.Sink. One goroutine may use it.
+// An Encoder writes the events of one turn to the client: an agent.Sink. One goroutine may use it. The order of calls:
+//
+//	Accept  Event…  Close           the turn succeeded; the last event was DoneKind
+//	Accept  Event…  Fail  Close     it failed on the way
+//	Fail  Close                     it failed before upstream accepted it
 type Encoder interface {
 	// Accept is called once, when upstream has accepted the run. It sets the x-composer headers; a stream
 	// begins.

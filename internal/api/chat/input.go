@@ -76,7 +76,8 @@ func (a *inputConverter) items(items []wireItem, param string) {
 	}
 }
 
-// item adds one item. Thinking, and items of types that chat has no place for, are left out.
+// item adds one item. Thinking, and items of types that chat has no place for, are left out: the Responses API's own route
+// passes them on as text.
 func (a *inputConverter) item(it *wireItem, param string) {
 	switch {
 	case it.Type == "message", it.Type == "" && (it.Role != "" || !it.Content.IsZero()):
@@ -110,7 +111,8 @@ func (a *inputConverter) call(c wireCall, param string) {
 	a.announced[c.ID] = true
 }
 
-// output adds the result of a call. A result whose call isn't there becomes a message of the user.
+// output adds the result of a call. A result whose call isn't there becomes a message of the user, where chat's own messages would
+// be refused: the clients that send this shape shorten their histories.
 func (a *inputConverter) output(it *wireItem, param string) {
 	if !a.announced[it.CallID] {
 		a.message("user", it.Output, param)

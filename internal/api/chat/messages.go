@@ -10,6 +10,10 @@ import (
 
 // A wireMessage is a message of any role. reasoning_content and annotations that a client sends back are
 // not even decoded.
+//
+//	{"role": "user", "content": "Read go.mod."}
+//	{"role": "assistant", "content": null, "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "read", "arguments": "{…}"}}]}
+//	{"role": "tool", "tool_call_id": "call_1", "content": "module …"}
 type wireMessage struct {
 	Role    string                      `json:"role"`
 	Content openai.StringOr[[]wirePart] `json:"content"`
@@ -31,6 +35,8 @@ type wirePart struct {
 	ImageURL openai.StringOr[wireImageURL] `json:"image_url"`
 }
 
+// A wireImageURL is the address of an image: {"url": "https://…"} or {"url": "data:image/png;base64,…"}. Its detail has no
+// effect.
 type wireImageURL struct {
 	URL string `json:"url"`
 }
@@ -43,6 +49,7 @@ type wireCall struct {
 	Custom   *wireCustomCall   `json:"custom"`
 }
 
+// A wireCustomCall is a call of a custom tool; its input is free text.
 type wireCustomCall struct {
 	Name  string `json:"name"`
 	Input string `json:"input"`
@@ -56,7 +63,8 @@ type wireFunctionCall struct {
 }
 
 // setMessages converts the conversation, in the client's order. Nothing is merged or left out. The digest
-// of the gateway takes care of clients that arrange the same conversation in different ways.
+// of the gateway takes care of clients that arrange the same conversation in different ways. Errors name the message's path in the
+// body as it was sent, also when it came in the shape of the Responses API.
 func (r *Request) setMessages(w *wireRequest) error {
 	c := conversation{messages: make([]agent.Message, 0, len(w.Messages)), announced: map[string]bool{},
 		open: map[string][]string{}, answered: map[string]bool{}}
@@ -73,7 +81,8 @@ func (r *Request) setMessages(w *wireRequest) error {
 	return agent.UnusableImage(r.Messages)
 }
 
-// A conversation collects messages and keeps track of the calls in them: a result must follow its call.
+// A conversation collects messages and keeps track of the calls in them: a result must follow its call. OpenAI refuses other
+// conversations, too, and a model that sees a result without its call makes nothing good of it.
 type conversation struct {
 	messages  []agent.Message
 	announced map[string]bool // ids of all calls so far
@@ -126,7 +135,7 @@ func (c *conversation) add(w *wireMessage, param string) error {
 
 // parts converts content, which may be a string, a list, null or absent. Thinking that a client sends back
 // is left out, because it was never part of the answer. Parts with the names of the Responses API are
-// accepted, too.
+// accepted, too. An image that can't be used is no error here: whether it matters depends on the message that it is in.
 func parts(content *openai.StringOr[[]wirePart], role agent.Role, images bool, param string) ([]agent.Part, error) {
 	var list []agent.Part
 	if content.String != "" {
@@ -195,7 +204,8 @@ func unsupportedPart(typ string, images bool, param string) error {
 	return openai.OneOf(param, typ, "text")
 }
 
-// assistant adds what only assistant messages have.
+// assistant adds what only assistant messages have: calls in either form, and a refusal, which counts only when there is no
+// other text.
 func (c *conversation) assistant(w *wireMessage, m *agent.Message, param string) error {
 	if len(m.Parts) == 0 {
 		m.Parts = appendText(m.Parts, w.Refusal)
@@ -224,7 +234,8 @@ func (c *conversation) assistant(w *wireMessage, m *agent.Message, param string)
 	return nil
 }
 
-// echoedCall converts a call that the client sends back. Its type may be missing when the rest shows it.
+// echoedCall converts a call that the client sends back. Its type may be missing when the rest shows it. Arguments are taken as
+// they are: a model may have written them wrong, and the client still has to be able to send the conversation.
 func echoedCall(w *wireCall, param string) (agent.ToolCall, error) {
 	call := agent.ToolCall{ID: w.ID}
 	if w.ID == "" {
@@ -258,7 +269,8 @@ func (f *wireFunctionCall) arguments() []byte {
 	return openai.Arguments(f.Arguments.String)
 }
 
-// toolResult is the id of the call that a tool message answers. A call may be answered more than once.
+// toolResult is the id of the call that a tool message answers. A call may be answered more than once; the gateway takes the last
+// answer.
 func (c *conversation) toolResult(w *wireMessage, param string) (string, error) {
 	param += ".tool_call_id"
 	switch {

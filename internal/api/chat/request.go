@@ -9,7 +9,8 @@ import (
 	"composer-api/internal/api/openai"
 )
 
-// A Request is a decoded chat completion request.
+// A Request is a decoded chat completion request: what the gateway gets, and what only the encoder must know. The encoder reads
+// it while the turn runs, so it must not be changed then.
 type Request struct {
 	agent.Request
 	// Stream asks for a stream, and IncludeUsage for a last chunk with its usage.
@@ -75,7 +76,7 @@ type ignoredFields struct {
 	ServiceTier          string        `json:"service_tier"`
 }
 
-// wireFormat is response_format.
+// wireFormat is response_format: {"type": "json_schema", "json_schema": {"name": "…", "schema": {…}, "strict": true}}.
 type wireFormat struct {
 	Type       string               `json:"type"`
 	JSONSchema *openai.SchemaFormat `json:"json_schema"`
@@ -118,7 +119,7 @@ func checkRequired(w *wireRequest) error {
 }
 
 // checkUnsupported refuses fields that would silently give the caller something other than what was asked
-// for.
+// for. Their harmless values, such as "n": 1, are accepted, because clients send them always.
 func checkUnsupported(w *wireRequest) error {
 	for _, f := range []struct {
 		asked   bool
@@ -156,7 +157,7 @@ func (r *Request) setStreamOptions(w *wireRequest) error {
 	return nil
 }
 
-// setFormat reads response_format.
+// setFormat reads response_format. What it asks for is enforced by package control.
 func (r *Request) setFormat(w *wireRequest) error {
 	if w.ResponseFormat == nil {
 		return nil
@@ -173,7 +174,7 @@ func (r *Request) setFormat(w *wireRequest) error {
 	return err
 }
 
-// setLimits reads what cuts the answer. Of the two spellings of the token limit the newer one counts.
+// setLimits reads the limits at which the answer is cut off. If both spellings of the token limit are there, the newer one counts.
 func (r *Request) setLimits(w *wireRequest) error {
 	for _, f := range []struct {
 		param string

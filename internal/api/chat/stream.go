@@ -39,7 +39,7 @@ func NewStream(w http.ResponseWriter, req *Request, opt Options) *Stream {
 }
 
 // Accept implements Encoder. It sends the response headers and the chunk with the role, which shows the client
-// that the model is at work.
+// that the model is at work. From here on the status is 200, whatever happens.
 func (s *Stream) Accept(a agent.Accepted) error {
 	api.SetAccepted(s.w.Header(), a)
 	s.out = sse.NewWriter(s.w, s.opt.SSE)
@@ -120,17 +120,19 @@ func (s *Stream) call(c *agent.ToolCall) error {
 	return s.chunk(second)
 }
 
-// toolDelta, customDelta and functionDelta are the two deltas of a call, in the three forms that calls have.
+// toolDelta is the two deltas of a call in tool_calls.
 func toolDelta(index string, c *agent.ToolCall) (first, second string) {
 	return `{"tool_calls":[{"index":` + index + `,"id":` + quote(c.ID) + `,"type":"function","function":{"name":` + quote(c.Name) + `,"arguments":""}}]}`,
 		`{"tool_calls":[{"index":` + index + `,"function":{"arguments":` + quote(c.Arguments) + `}}]}`
 }
 
+// customDelta is those of a call of a custom tool.
 func customDelta(index string, c *agent.ToolCall) (first, second string) {
 	return `{"tool_calls":[{"index":` + index + `,"id":` + quote(c.ID) + `,"type":"custom","custom":{"name":` + quote(c.Name) + `,"input":""}}]}`,
 		`{"tool_calls":[{"index":` + index + `,"custom":{"input":` + quote(openai.CustomInput(c.Name, c.Arguments)) + `}}]}`
 }
 
+// functionDelta is those of the deprecated function_call.
 func functionDelta(c *agent.ToolCall) (first, second string) {
 	return `{"function_call":{"name":` + quote(c.Name) + `,"arguments":""}}`, `{"function_call":{"arguments":` + quote(c.Arguments) + `}}`
 }

@@ -8,7 +8,11 @@ import (
 	"composer-api/internal/api/openai"
 )
 
-// wireTool is an entry of tools, in chat's form or in that of the Responses API.
+// A wireTool is an entry of tools, in chat's form or in that of the Responses API:
+//
+//	{"type": "function", "function": {"name": "read", "description": "…", "parameters": {…}}}
+//	{"type": "custom", "custom": {"name": "patch", "format": {"type": "grammar", "grammar": {…}}}}
+//	{"type": "function", "name": "read", "description": "…", "parameters": {…}}
 type wireTool struct {
 	Type     string        `json:"type"`
 	Function *wireFunction `json:"function"`
@@ -42,11 +46,15 @@ type wireCustom struct {
 	} `json:"format"`
 }
 
+// A wireNamed names a tool in a choice, and is the object form of the deprecated function_call.
 type wireNamed struct {
 	Name string `json:"name"`
 }
 
 // wireToolChoice is tool_choice in its object form, and an entry of allowed_tools.
+//
+//	{"type": "function", "function": {"name": "read"}}
+//	{"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [{"type": "function", …}]}}
 type wireToolChoice struct {
 	Type     string    `json:"type"`
 	Name     string    `json:"name"` // in the shape of the Responses API
@@ -58,7 +66,8 @@ type wireToolChoice struct {
 	} `json:"allowed_tools"`
 }
 
-// setTools converts the tools, and the deprecated functions to tools.
+// setTools converts the tools, and the deprecated functions to tools. legacy is set when there are only functions: their calls
+// go back as function_call, because such clients know nothing else.
 func (r *Request) setTools(w *wireRequest) error {
 	var list openai.ToolList
 	for i := range w.Tools {
@@ -113,7 +122,7 @@ func (r *Request) addTool(list *openai.ToolList, t *wireTool, param string) erro
 	return openai.OneOf(param+".type", t.Type, "function", "custom")
 }
 
-// addFunction adds a function.
+// addFunction adds a function. Its schema is not looked at here.
 func (r *Request) addFunction(list *openai.ToolList, f *wireFunction, param string) error {
 	return list.Add(agent.Tool{
 		Name: f.Name, Description: f.Description, Parameters: json.RawMessage(f.Parameters), Strict: f.Strict,
@@ -129,7 +138,7 @@ func (r *Request) addCustom(list *openai.ToolList, c *wireCustom, param string) 
 	return list.Add(openai.CustomTool(c.Name, c.Description, c.Format.Grammar), param+".name")
 }
 
-// setToolChoice reads tool_choice or, when that is absent, the deprecated function_call.
+// setToolChoice reads tool_choice or, when that is absent, the deprecated function_call. Tools that it names must be there.
 func (r *Request) setToolChoice(w *wireRequest) error {
 	param := "tool_choice"
 	var err error
@@ -151,7 +160,7 @@ func (r *Request) setToolChoice(w *wireRequest) error {
 	return openai.CheckToolChoice(r.ToolChoice, r.Tools, param)
 }
 
-// objectChoice reads a choice in its object form.
+// objectChoice reads a choice in its object form: one tool, or some.
 func objectChoice(c *wireToolChoice, param string) (agent.ToolChoice, error) {
 	if c.Type == "allowed_tools" {
 		return allowedTools(c, param+".allowed_tools")
@@ -184,7 +193,7 @@ func oneTool(name, param string) (agent.ToolChoice, error) {
 	return agent.ToolChoice{Mode: agent.ToolsRequired, Names: []string{name}}, nil
 }
 
-// allowedTools is the choice among some of the tools.
+// allowedTools is the choice among some of the tools. Unlike in tools, the order means nothing.
 func allowedTools(c *wireToolChoice, param string) (agent.ToolChoice, error) {
 	mode, err := toolMode(c.Allowed.Mode, param+".mode", "auto", "required")
 	if err != nil {

@@ -10,7 +10,10 @@ import (
 	"composer-api/internal/sse"
 )
 
-// An answer writes the choices of one request to the client. One goroutine may use it.
+// An answer writes the choices of one request to the client. One goroutine may use it. The order of calls, for n prompts:
+//
+//	choice(0) … choice(n-1)  end  close      every turn succeeded
+//	choice(0) … choice(k)    fail  close     turn k failed
 type answer interface {
 	// choice is the sink of the turn that makes the choice at index. The choices are made one after the other, in order.
 	choice(index int) agent.Sink
@@ -30,6 +33,7 @@ type options struct {
 	sse     sse.Config
 }
 
+// newAnswer makes the answer that req asks for. The caller closes it.
 func newAnswer(w http.ResponseWriter, req *request, opt options) answer {
 	if opt.id == "" {
 		opt.id = agent.NewID("cmpl-", 24)
@@ -65,7 +69,7 @@ func finishReason(reason agent.Reason) string {
 	return "stop"
 }
 
-// addUsage adds what one turn took to the sum. The turns of a request have one model, and so one price.
+// addUsage adds what one turn took to the sum. The turns of a request have one model, and so one price for a token.
 func addUsage(sum *agent.Usage, u *agent.Usage) {
 	sum.Input += u.Input
 	sum.CacheRead += u.CacheRead

@@ -64,6 +64,7 @@ func (c *bodyChoice) Event(e *agent.Event) error {
 // Flush does nothing: there is nothing to send before the end.
 func (c *bodyChoice) Flush() error { return nil }
 
+// done adds the choice, which is complete, to the answer.
 func (c *bodyChoice) done(reason agent.Reason) {
 	b := c.choices
 	if len(b) > 0 {

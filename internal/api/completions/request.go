@@ -23,7 +23,10 @@ type request struct {
 	all agent.Request // what the turns have in common
 }
 
-// wireRequest is the request as it is sent.
+// wireRequest is the request as it is sent. Fields that aren't named here are ignored.
+//
+//	{"model": "composer-1", "prompt": "Once upon a time", "max_tokens": 16}
+//	{"model": "composer-1", "prompt": ["Once", "Twice"], "echo": true, "stream": true}
 type wireRequest struct {
 	Model    string         `json:"model"`
 	Prompt   jsontext.Value `json:"prompt"`
@@ -103,6 +106,7 @@ func prompts(w *wireRequest) ([]string, error) {
 	return nil, agent.ParamError(agent.InvalidType, param, "Invalid type for 'prompt': expected a string or an array of strings.")
 }
 
+// promptList reads a list of texts. A list of numbers, or of lists of them, is a prompt in tokens.
 func promptList(raw jsontext.Value) ([]string, error) {
 	const param = "prompt"
 	var list []jsontext.Value

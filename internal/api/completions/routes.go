@@ -15,6 +15,7 @@ func Routes(turns agent.Turner) []api.Route {
 	}
 }
 
+// handlers has no state of its own.
 type handlers struct{ turns agent.Turner }
 
 // complete answers POST …/completions.
@@ -31,7 +32,8 @@ func (h *handlers) complete(w http.ResponseWriter, r *http.Request, call *api.Ca
 	return complete(w, req, options{}, func(turn *agent.Request, sink agent.Sink) error { return h.turns.Turn(r.Context(), turn, sink) })
 }
 
-// complete has run carry out the turns of req, one after the other, and answers on w.
+// complete has run carry out the turns of req, one after the other, and answers on w. The first turn that fails ends it. The error
+// is *api.Told when the client knows of it already.
 func complete(w http.ResponseWriter, req *request, opt options, run func(*agent.Request, agent.Sink) error) error {
 	a := newAnswer(w, req, opt)
 	defer a.close()

@@ -10,8 +10,14 @@ import (
 	"composer-api/internal/sse"
 )
 
-// A stream is the answer to "stream": true. The bytes around a piece of text are the same for a whole choice, so that a
-// piece costs no allocation.
+// A stream is the answer to "stream": true. Its chunks, all of which have the same head:
+//
+//	data: {…,"choices":[{"text":"Once","index":0,"logprobs":null,"finish_reason":null}]}
+//	data: {…,"choices":[{"text":"","index":0,"logprobs":null,"finish_reason":"stop"}]}
+//	data: {…,"choices":[],"usage":{…}}                  if asked for
+//	data: [DONE]
+//
+// The bytes around a piece of text are the same for a whole choice, so a piece costs no allocation.
 type stream struct {
 	w   http.ResponseWriter
 	req *request

@@ -18,7 +18,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// Variable names the environment variable that says where the OpenAPI document is.
+// variable names the environment variable that says where the OpenAPI document is.
 const variable = "COMPOSER_TEST_OPENAI_SPEC"
 
 // besides is where the document is looked for, seen from the root of the repository.
