@@ -95,7 +95,8 @@ func parseEndpoint(endpoint string) (*url.URL, error) {
 	return u, nil
 }
 
-// Name implements agent.Backend.
+// Name implements agent.Backend. Clients see it in X-Composer-Upstream, and the store keeps it with conversations: never change
+// it.
 func (b *Backend) Name() string { return "localagent" }
 
 // Start implements agent.Backend. It returns when upstream has accepted the run, or after StartTimeout and
@@ -114,7 +115,8 @@ func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, err
 	return r, nil
 }
 
-// Close closes every connection, so runs that are under way fail. Start must not be called afterwards.
+// Close closes every connection, so runs that are under way fail. It closes no run: their owner does. Start must not be called
+// afterwards.
 func (b *Backend) Close() error {
 	b.pool.close()
 	return nil

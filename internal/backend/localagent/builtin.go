@@ -11,6 +11,15 @@ import (
 // A builtin is a request for one of Cursor's own tools: what it wants, and in which form its answers are.
 // Upstream has a message of its own for the arguments and the result of each tool; this is what they have in
 // common. What becomes of it is decided in callBuiltin.
+//
+//	exec            answered by a client's tool   refused
+//	shell           success or failure            rejected
+//	shell stream    start, stdout, exit           rejected
+//	read            success or error              rejected
+//	write, delete   success or error              rejected
+//	ls              success or error              rejected
+//	grep, fetch     success or error              error: they have no rejected
+//	any other       never                         rejected, or an error
 type builtin struct {
 	// name is the tool's name in refusals.
 	name   string

@@ -51,6 +51,9 @@ func sizeBlobs(blobs map[string][]byte) int {
 
 // A conversation on disk: the magic, then protobuf fields, blob ids and their data in turn. Never change the
 // meaning of a field: a change that an older program can't read needs another magic.
+//
+//	"composer-api localagent 1\n"
+//	1: id   2: blob key   3: checkpoint   4: blob id   5: its data   4: blob id   5: its data   …
 const (
 	conversationMagic = "composer-api localagent 1\n"
 

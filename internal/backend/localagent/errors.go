@@ -13,7 +13,7 @@ import (
 
 // failed turns the error that ended a stream, or prevented one, into a Failure: upstream's own error, a broken
 // connection, bytes that make no sense, a time-out or the end of a context. It says whether another attempt may
-// help. The order of the cases matters where one error wraps another.
+// help. The order of the cases matters where one error wraps another. It never returns nil.
 func failed(err error) *cursorerr.Failure {
 	var known *cursorerr.Failure
 	var connectErr *connectwire.Error
@@ -45,7 +45,8 @@ func connectionFailure(message string, cause error) *cursorerr.Failure {
 	return &cursorerr.Failure{Retryable: true, Err: &agent.Error{Code: agent.Upstream, Message: message, Err: cause}}
 }
 
-// tooSlow is the failure of a stream that exceeded a time limit of ours.
+// tooSlow is the failure of a stream that exceeded a time limit of ours, which is the one value that format takes. The next attempt
+// takes a new connection.
 func tooSlow(format string, after time.Duration) *cursorerr.Failure {
 	return &cursorerr.Failure{Retryable: true, OwnTimeout: true, Err: agent.Errorf(agent.UpstreamTimeout, format, after)}
 }

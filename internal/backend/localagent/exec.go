@@ -13,6 +13,10 @@ import (
 // An openExec is something that upstream has asked for and that a tool of the client is to answer. It is open
 // from the call's event until its result, an abort, or the end of the stream. While it is open, upstream gets
 // an exec heartbeat every three seconds.
+//
+//	            ┌─ answered: its answer is kept, for when the exec comes again
+//	(new) ─► open ─┼─ aborted by upstream: the result will be dropped
+//	            └─ the stream ended: forgotten; the next stream brings it again, if it is still wanted
 type openExec struct {
 	id       uint32
 	modelID  string // upstream's id of the model's call; may be empty
@@ -46,7 +50,8 @@ type answeredExec struct {
 // kept whatever its size.
 const maxAnswers = 1 << 20
 
-// keep remembers the answer to x. The oldest answers make room for it; that they were answered is still known.
+// keep remembers the answer to x. The oldest answers make room for it; that they were answered is still known: a tool must not
+// run twice, even if upstream then only gets an error.
 func (e *execs) keep(x *openExec, answer []byte) {
 	for i := range e.answered {
 		if e.size+len(answer) <= maxAnswers {
@@ -153,7 +158,8 @@ func (r *run) answerAgain(id uint32, modelID string) bool {
 	return true
 }
 
-// callTool gives the client a call of one of its tools, or answers that there is no such tool. r.mu is held.
+// callTool gives the client a call of one of its tools, or answers that there is no such tool, with the names of those that there
+// are: the model then chooses another. r.mu is held.
 func (r *run) callTool(id uint32, args *pb.McpArgs) {
 	if r.answerAgain(id, args.GetToolCallId()) {
 		return
@@ -174,7 +180,12 @@ func (r *run) callTool(id uint32, args *pb.McpArgs) {
 // callBuiltin turns a built-in tool into a call of the client's tool that does the same, or refuses it.
 //
 // An edit is refused even where a tool for writing exists, because it comes as a read and a write of the whole
-// file. It is known by the id of the model's call, which the read and the write share or a mirror announces.
+// file. It is known by the id of the model's call, which the read and the write share or a mirror announces:
+//
+//	read  call 7 "a.go"      recorded as a possible edit; mapped, as any read
+//	write call 7 "a.go" …    call 7 is recorded: an edit, refused
+//	write call 8 "b.go" …    a plain write; mapped
+//
 // r.mu is held.
 func (r *run) callBuiltin(id uint32, b *builtin) {
 	if r.answerAgain(id, b.callID) {
@@ -239,14 +250,15 @@ func (r *run) giveResult(x *openExec, result *agent.ToolResult) bool {
 	return r.answerOpen(x, took, x.builtin.answer(o)...)
 }
 
-// answerOpen sends the answers to an exec that was open for took milliseconds, and keeps them.
+// answerOpen sends the answers to an exec that was open for took milliseconds, and keeps them. It reports false when the stream
+// is over. r.mu is held.
 func (r *run) answerOpen(x *openExec, took int32, answers ...*answerMessage) bool {
 	b := agentwire.Answer(took, x.id, answers...)
 	r.execs.keep(x, b)
 	return r.stream.put(b)
 }
 
-// answer answers an exec at once and closes it. It reports false when the stream is over.
+// answer answers an exec at once, in no time, and closes it. It reports false when the stream is over. r.mu is held.
 func (r *run) answer(id uint32, a *answerMessage) bool {
 	return r.stream.put(agentwire.Answer(0, id, a))
 }

@@ -93,7 +93,7 @@ func (r *run) ring(now time.Time) (next time.Time) {
 	return next
 }
 
-// beat sends the heartbeats that are due and returns when the next is. mu is held.
+// beat sends the heartbeats that are due and returns when the next is. All that are due go out as one write. mu is held.
 func (r *run) beat(now time.Time) time.Time {
 	var due []byte
 	if !r.clock.nextBeat.After(now) {
@@ -127,7 +127,13 @@ func nextBeat(due, now time.Time, every time.Duration) time.Time {
 
 // limit is when the stream exceeds a time limit, and the error for that; nil when nobody waits for upstream, or
 // upstream waits for a tool of the client. There are two limits, and the earlier counts: StallTimeout without
-// any byte in this wait, and ProgressTimeout of waiting without progress. mu is held.
+// any byte in this wait, and ProgressTimeout of waiting without progress:
+//
+//	wait ├──heartbeat──heartbeat──text──┤ client slow ├ wait ──heartbeat── …
+//	stall     restarts  restarts   restarts            restarts
+//	progress  goes on   goes on    restarts   stops    goes on  goes on
+//
+// mu is held.
 func (r *run) limit() (time.Time, error) {
 	since := r.clock.since.Load()
 	if since == 0 || r.turnOver || len(r.execs.open) > 0 {

@@ -11,7 +11,11 @@ import (
 //
 // Upstream reports the cost of a run once, at its end, but a run with tool calls is several turns for the client,
 // each with a usage of its own. So a turn that ends in calls reports an estimate, and the last turn what is left
-// of the true cost; decisions/0008 says why.
+// of the true cost; decisions/0008 says why. For a run of two turns:
+//
+//	                      output tokens
+//	turn 1 ends in calls  50, estimated
+//	turn 2 ends           upstream reports 120 for the run: 70
 type meter struct {
 	hasUsage bool        // upstream has reported what a turn cost
 	total    agent.Usage // the sum of those reports; sub-agents end turns of their own

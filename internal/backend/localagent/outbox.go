@@ -19,7 +19,8 @@ type outbox struct {
 	err    error // what Read says once the queue is empty
 }
 
-// newOutbox makes an empty outbox. The transport closes it when the request ends; stream.close may do so earlier.
+// newOutbox makes an empty outbox. The transport closes it when the request ends; stream.close may do so earlier, which makes the
+// transport reset the stream.
 func newOutbox() *outbox {
 	o := &outbox{}
 	o.filled.L = &o.mu

@@ -96,6 +96,15 @@ const (
 	retryBroken                 // the stream that the background reader found broken
 )
 
+// The states of a run:
+//
+//	              accepted           calls given           Resume
+//	connecting ─────────► a turn ───────────────► parked ─────────► a turn
+//	     ▲                  │  │                     │
+//	     └── stream broke ──┘  │ Done{Stop}, error   │ Close, error
+//	         (see tries)       ▼                     ▼
+//	                         over: Next gives r.over, whatever happened
+
 // Next implements agent.Run. Errors are *agent.Error, or ctx's own.
 //
 // When ctx ends, the stream is reset and the run is over. Nothing else can interrupt a read; a goroutine beside each
@@ -280,6 +289,12 @@ func (r *run) Buffered() bool {
 
 // Resume implements agent.Run. It sends the results and does not wait for upstream. A result for a call that upstream
 // has aborted is dropped. Errors are *agent.Error; after one the run is over.
+//
+// What the stream did while the run was parked decides what Resume does:
+//
+//	it is still open                     the results are sent
+//	it has ended with a whole answer     the results are dropped; Next gives the rest of the answer
+//	it broke                             an error: a retry would have to make the calls again
 func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -312,7 +327,8 @@ func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
 	return nil
 }
 
-// Size implements agent.Sized. The tools are not counted: they are shared with other runs.
+// Size implements agent.Sized. The tools are not counted: they are shared with other runs. Nor is what waits in the outbox, which
+// is empty but for moments.
 func (r *run) Size() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()

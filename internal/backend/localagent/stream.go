@@ -20,6 +20,14 @@ import (
 
 // A stream is one attempt to carry out a run: one HTTP/2 request whose two bodies are open at once. It owns both, and
 // close closes both. put and close may be called by any goroutine at any time, next by the one with the reading role.
+//
+//	us                                      upstream
+//	POST, headers, run request   ─────────►
+//	                             ◄───────── 200, headers
+//	                             ◄───────── text, thinking, execs, checkpoints, heartbeats
+//	answers to execs, heartbeats ─────────►
+//	                             ◄───────── turn_ended, end-stream envelope
+//	end of the request body      ─────────►
 type stream struct {
 	out    *outbox             // the request's body
 	in     *connectwire.Reader // reads body
@@ -33,7 +41,7 @@ type stream struct {
 // maxRefusal bounds how much of an answer that isn't a stream is read, in bytes.
 const maxRefusal = 64 << 10
 
-// An opening is what openStream needs.
+// An opening is what openStream needs. It is for one attempt.
 type opening struct {
 	pool    *pool
 	fresh   bool // over a new connection
@@ -102,7 +110,7 @@ func (o *opening) send(ctx context.Context, body io.ReadCloser) (*conn, *http.Re
 
 // startTimeout is the failure of a request that upstream has not accepted in time. A connection that was used before may
 // be half-open: its other end is gone without a word, and another attempt over a new one may help. On a new one it is
-// upstream that is slow.
+// upstream that is slow, and another attempt would only make the client wait twice as long.
 func startTimeout(timeout time.Duration, reused bool) *cursorerr.Failure {
 	return &cursorerr.Failure{Retryable: reused, OwnTimeout: true, Err: &agent.Error{
 		Code: agent.UpstreamTimeout, Err: errStartTimeout,
@@ -123,7 +131,8 @@ func (o *opening) notOpened(own context.Context, err error) *cursorerr.Failure {
 }
 
 // refusal is the error for a response that is not a stream, a *cursorerr.Failure; nil when it is a stream. It reads the
-// body of a refusal, and closes nothing.
+// body of a refusal, and closes nothing. A response over HTTP/1.1 can't be a stream whose two bodies are open at once: something
+// in between has translated it.
 func refusal(resp *http.Response) error {
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	switch {

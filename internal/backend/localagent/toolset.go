@@ -23,7 +23,8 @@ type toolset struct {
 // in the state of the MCP servers, and the mapper has a copy of their schemas.
 func (s *toolset) memory() int { return 5 * s.Size() }
 
-// newToolset encodes the tools. The result shares no memory with them.
+// newToolset encodes the tools. The result shares no memory with them. Only names and schemas are kept for the mapper, which
+// looks at nothing else.
 func newToolset(tools []agent.Tool) *toolset {
 	wire := agentwire.NewToolset(tools)
 	var owned []agent.Tool // the request's own may be part of a large body, which must not be kept
@@ -39,8 +40,8 @@ const (
 	maxToolsetBytes = 64 << 20
 )
 
-// toolsets finds the toolset of a request's tools: agents send the same tools with every request. It is safe for
-// concurrent use.
+// toolsets finds the toolset of a request's tools: agents send the same tools with every request, often a hundred of them. It is
+// safe for concurrent use.
 type toolsets struct {
 	mu   sync.Mutex
 	kept *lru.Cache[[sha256.Size]byte, *toolset]

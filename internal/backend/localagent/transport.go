@@ -36,6 +36,7 @@ type TransportConfig struct {
 // The time-outs and bounds of one connection. That a connection's other end is gone is found out by sendPingAfter and
 // pingTimeout, 30 s after its last byte.
 const (
+	// Upstream sends heartbeats on open streams, so silence says that something is wrong.
 	sendPingAfter = 15 * time.Second // of silence on a connection
 	pingTimeout   = 15 * time.Second
 	writeTimeout  = 30 * time.Second // without a byte getting out
@@ -74,6 +75,7 @@ type dialing struct {
 	err  error
 }
 
+// errPoolClosed is the error of reserve after close.
 var errPoolClosed = errors.New("the backend is closed")
 
 // newPool makes the pool for an endpoint. It connects to nothing yet. Errors are for the operator. The caller closes it.
@@ -111,8 +113,9 @@ func newPool(endpoint *url.URL, cfg TransportConfig) (*pool, error) {
 	}, nil
 }
 
-// reserve returns a connection with a place reserved for one stream; the caller uses it by a RoundTrip. When fresh is set
-// it is a new connection, if another may be opened. Errors are ctx's, the dialer's, errPoolClosed, or *agent.Error.
+// reserve returns a connection with a place reserved for one stream; the caller uses it by a RoundTrip, which gives the place back
+// when the stream ends. When fresh is set it is a new connection, if another may be opened. Errors are ctx's, the dialer's,
+// errPoolClosed, or *agent.Error.
 func (p *pool) reserve(ctx context.Context, fresh bool) (*conn, error) {
 	for {
 		c, dial, err := p.pick(fresh)
@@ -141,6 +144,11 @@ func (p *pool) reserve(ctx context.Context, fresh bool) (*conn, error) {
 // pick returns the least busy connection that has a place, or else the dialing to wait for. It starts one as soon as all
 // connections have spread streams, before they are full, so that callers seldom have to wait. When fresh is set it returns
 // no connection as long as one may be dialled.
+//
+//	the least busy has         another may be dialled   at the bound
+//	fewer than spread streams  it                       it
+//	a place, but more          it; dials beside         it
+//	no place                   the dialing              an error
 func (p *pool) pick(fresh bool) (*conn, *dialing, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

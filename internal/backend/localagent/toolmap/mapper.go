@@ -10,7 +10,8 @@ import (
 	"composer-api/internal/agent"
 )
 
-// A Mapper knows one client's tools. It is immutable and safe for concurrent use.
+// A Mapper knows one client's tools. It is immutable and safe for concurrent use. It keeps nothing between calls: schemas are read
+// anew each time, because that is seldom.
 type Mapper struct {
 	tools []agent.Tool
 }
@@ -29,6 +30,10 @@ type Call struct {
 
 // Map expresses u as a call of one of the client's tools. It reports false when none of them does exactly that. If several
 // have a fitting name, the first in the rule's order that can take the call wins.
+//
+//	upstream asks     shell "go test ./...", timeout 60 s
+//	the client has    Bash {"command": string, "timeout": number "in milliseconds"}
+//	the call          Bash {"command": "go test ./...", "timeout": 60000}
 func (m *Mapper) Map(u Use) (Call, bool) {
 	r, ok := rules[u.Kind]
 	if !ok {

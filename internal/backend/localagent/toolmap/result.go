@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// A Match is one line that a search found.
+// A Match is one line that a search found. Line counts from 1.
 type Match struct {
 	File string
 	Line int

@@ -73,7 +73,8 @@ func (s *texts) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// readSchema reads the parameters of a tool; nil when they can't be understood. Then nothing is mapped to the tool.
+// readSchema reads the parameters of a tool; nil when they can't be understood, or when something is required that isn't
+// described. Then nothing is mapped to the tool.
 func readSchema(t *agent.Tool) *schema {
 	var s schema
 	if json.Unmarshal(t.Parameters, &s) != nil {

@@ -1,6 +1,6 @@
 package toolmap
 
-// A role is what a parameter is for, whatever it is called. Each is a field of Use.
+// A role is what a parameter is for, whatever it is called. Each is a field of Use, and Use.values gives its value.
 type role uint8
 
 const (
@@ -29,7 +29,8 @@ const (
 	url
 )
 
-// A rule says which tools of clients do the same as a built-in tool.
+// A rule says which tools of clients do the same as a built-in tool. A name alone isn't enough: the tool's schema must have a place
+// for everything that the use asks for, or the rule must say that it may be left out.
 type rule struct {
 	tools  []string // names of tools that do the same, simplified, the likeliest first
 	params []param
@@ -39,9 +40,9 @@ type rule struct {
 type param struct {
 	role  role
 	names []string // what clients call it, simplified, the likeliest first
-	// required: a tool without this parameter is another kind of tool.
+	// required: a tool without this parameter is another kind of tool, whatever its name.
 	required bool
-	// optional: it may be left out when the client's tool has no place for it, because the result stays the same.
+	// optional: it may be left out when the client's tool has no place for it, because the result is the same or a longer one.
 	optional bool
 	// fit turns the value into what the client's parameter accepts; nil means fitPlain.
 	fit func(any, *property) (any, bool)
@@ -54,7 +55,9 @@ var pathNames = []string{"path", "filepath", "file", "filename", "absolutepath",
 
 var dirNames = []string{"path", "dir", "directory", "dirpath", "directorypath", "folder", "targetdirectory", "relativeworkspacepath"}
 
-// rules is the table. Names are simplified: lower case, letters and digits only, without the prefix of an MCP server.
+// rules is the table. Names are simplified: lower case, letters and digits only, without the prefix of an MCP server. They are
+// those of tools that real agents offer. To add one, look at what its tool does with each parameter: a call that does something else
+// than the model asked for is worse than a refusal, after which the model uses the client's tool itself.
 var rules = map[Kind]rule{
 	Shell: {
 		tools: []string{
