@@ -41,7 +41,7 @@ func (a *answer) accept(how agent.Accepted) error {
 	return clientGone(a.sink.Accept(how))
 }
 
-// piece gives the client a piece of text or thinking.
+// piece gives the client a piece of text or thinking, and adds text to the transcript that the next request will have.
 func (a *answer) piece(kind agent.Kind, text []byte) error {
 	if kind != agent.Reasoning { // clients send a refusal back as text
 		a.seen.assistantText(text)
@@ -87,7 +87,8 @@ func (a *answer) callIDs() []string {
 // setUsage records what upstream reports about the cost of the run.
 func (a *answer) setUsage(u agent.Usage) { a.usage = &u }
 
-// end sends the usage and the end of the turn.
+// end sends the usage and the end of the turn, in this order, and flushes. The price is set here, because only the gateway knows the
+// model that the client has asked for.
 func (a *answer) end(done agent.Done) error {
 	usage := a.usageOrEstimate()
 	usage.Price = catalog.Price(a.req.Model)

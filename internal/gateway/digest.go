@@ -15,11 +15,12 @@ import (
 )
 
 // A Digest identifies a conversation by its content. Two transcripts have the same digest when a model that has
-// seen one has in effect seen the other. See decisions/0009.
+// seen one has in effect seen the other. See decisions/0009. Digests are kept in the store: what they are made of may change only
+// at the price that conversations from before the change are not found.
 type Digest [sha256.Size]byte
 
 // A digester hashes a transcript as it grows, message by message and, for the answer that is being streamed,
-// piece by piece.
+// piece by piece. It belongs to one goroutine.
 //
 // Clients don't send an answer back byte for byte: one surface has text and calls in one message and another in
 // several, with results in between or after, white space trimmed, arguments formatted differently. So everything
@@ -30,7 +31,11 @@ type Digest [sha256.Size]byte
 //	                 each call (name, canonical arguments) with its result, in sorted order
 //
 // Some clients rename the calls, so ids only say which result belongs to which call. Thinking is left out, because
-// most clients don't send it back.
+// most clients don't send it back. These three are one transcript:
+//
+//	assistant "I'll look. " + call 1 read {"path":"a"}    tool 1 "x"
+//	assistant "I'll look."    assistant call 1 read {"path": "a"}    tool 1 "x"
+//	assistant "I'll look." + call 9 read {"path":"a"}     tool 9 "x"
 type digester struct {
 	done hash.Hash // groups and messages that are complete
 
@@ -51,7 +56,8 @@ type callName struct{ id, tool string }
 // newDigester makes the digester of an empty transcript.
 func newDigester() *digester { return &digester{done: sha256.New()} }
 
-// message adds a whole message. m must not be changed until the digester is no longer used.
+// message adds a whole message. m must not be changed until the digester is no longer used: results are hashed when their group
+// is closed.
 func (d *digester) message(m *agent.Message) {
 	switch m.Role {
 	case agent.Assistant:
@@ -168,7 +174,7 @@ func hashResult(h hash.Hash, m *agent.Message) {
 }
 
 // withoutID is the call's arguments without a member "id" that equals the call's own id: n8n adds one to what it sends
-// back.
+// back. Ids are random, so an argument of the model's own is never taken for one.
 func withoutID(c *agent.ToolCall) []byte {
 	if c.ID == "" || !bytes.Contains(c.Arguments, []byte(c.ID)) {
 		return c.Arguments

@@ -47,7 +47,7 @@ type durable struct {
 	restorers map[string]agent.Restorer
 }
 
-// Recall implements Memory.
+// Recall implements Memory. A conversation of an older version of the backend can't be restored, and is as good as none.
 func (m *durable) Recall(ctx context.Context, key MemoryKey) (agent.Conversation, bool) {
 	r := m.restorers[key.Upstream]
 	if r == nil {

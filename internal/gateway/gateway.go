@@ -31,7 +31,7 @@ import (
 
 // An ImageFetcher makes the images in messages fit to be sent upstream: it gets the bytes of those that are known by URL
 // only, and makes large ones smaller. An image that can't be had gets a Fault. The one error is the end of ctx, an
-// *agent.Error.
+// *agent.Error. owner is whose request it is, for fairness between users. It may be called concurrently.
 type ImageFetcher interface {
 	Fetch(ctx context.Context, owner string, messages []agent.Message) error
 }
@@ -66,7 +66,7 @@ type Config struct {
 }
 
 // A Gateway carries out turns. Its methods may be called concurrently. It owns the parked runs; each run in a turn is
-// owned by that turn.
+// owned by that turn. It has no state of a request between turns but what the lot and the memory hold.
 type Gateway struct {
 	cfg    Config
 	lot    *park.Lot[*waiting]
@@ -172,7 +172,8 @@ func (g *Gateway) Close(ctx context.Context) error {
 	return err
 }
 
-// enter counts a turn, unless the gateway is closed. mu makes sure that no turn is counted after Close began to wait.
+// enter counts a turn, unless the gateway is closed; Turn uncounts it. mu makes sure that no turn is counted after Close began to
+// wait.
 func (g *Gateway) enter() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -193,7 +194,8 @@ func (g *Gateway) backend(name string) (agent.Backend, error) {
 	return nil, &agent.Error{Code: agent.NotConfigured, Message: g.cfg.Unconfigured}
 }
 
-// endWaiting ends a run that nobody claimed. The lot calls it on a goroutine of its own.
+// endWaiting closes a run that leaves the lot unclaimed: because of its age, for want of room, because the conversation has gone on
+// without it, or at the end. The lot calls it on a goroutine of its own, so it may wait for the network.
 func (g *Gateway) endWaiting(w *waiting, cause park.Cause) {
 	defer agent.CatchPanic(func(err *agent.Error) { g.cfg.Log.Error("ending a parked run panicked", "err", err) })
 	g.cfg.Log.Info("parked run ended", "cause", string(cause), "calls", strings.Join(w.calls, " "))

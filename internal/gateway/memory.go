@@ -53,12 +53,14 @@ type memory struct {
 	kept *lru.Cache[MemoryKey, agent.Conversation]
 }
 
+// Recall implements Memory. It counts as a use, which keeps the conversation longer.
 func (m *memory) Recall(_ context.Context, key MemoryKey) (agent.Conversation, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.kept.Get(key)
 }
 
+// Remember implements Memory. One that is larger than all the room there is isn't kept.
 func (m *memory) Remember(_ context.Context, key MemoryKey, c agent.Conversation) {
 	size := c.Size()
 	m.mu.Lock()
@@ -66,6 +68,7 @@ func (m *memory) Remember(_ context.Context, key MemoryKey, c agent.Conversation
 	m.kept.Put(key, c, size)
 }
 
+// Forget implements Memory.
 func (m *memory) Forget(_ context.Context, key MemoryKey) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -93,6 +96,7 @@ func (t tiered) Recall(ctx context.Context, key MemoryKey) (agent.Conversation, 
 	return c, ok
 }
 
+// Remember implements Memory. It returns when far has it, so that the next request finds it, whichever replica it reaches.
 func (t tiered) Remember(ctx context.Context, key MemoryKey, c agent.Conversation) {
 	t.near.Remember(ctx, key, c)
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
@@ -100,6 +104,7 @@ func (t tiered) Remember(ctx context.Context, key MemoryKey, c agent.Conversatio
 	t.far.Remember(ctx, key, c)
 }
 
+// Forget implements Memory.
 func (t tiered) Forget(ctx context.Context, key MemoryKey) {
 	t.near.Forget(ctx, key)
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)

@@ -32,6 +32,11 @@ type nextEvent struct {
 // first waits for the turn's first output. The client's headers are sent with it, or when the time for a refusal is over. If
 // the run ends before that, its end decides what the client gets. Usage is no output.
 //
+//	within the grace      the client gets
+//	output                its headers and the output
+//	an error              an error with a status of its own, or the answer of another run
+//	nothing               its headers; an error that comes later is in the stream
+//
 // A goroutine reads meanwhile. It ends before first returns.
 func (t *turn) first(ctx context.Context) (agent.Event, error) {
 	run, got := t.run, make(chan nextEvent, 1)

@@ -56,6 +56,9 @@ const maxChanges = 1000
 
 // changes says which arguments that the model gave were changed or left out; "" for none. What was added is not told:
 // the model has left it to the client. Neither is a change of white space, or of a number to its text.
+//
+//	gave {"command": "cd /w && go test", "timeout": 5}    ran {"command": "go test", "timeout": "5", "cwd": "/w"}
+//	The client ran the call with these arguments instead of yours: {"command":"go test"}
 func changes(given, ran []byte) string {
 	var gave, has map[string]jsontext.Value
 	if json.Unmarshal(given, &gave) != nil || json.Unmarshal(ran, &has) != nil {

@@ -65,7 +65,7 @@ func conversationOf(req *agent.Request, tools Digest) string {
 	return string(opening[:]) + string(tools[:]) + req.Session
 }
 
-// opening is the digest of the messages before the model's first answer.
+// opening is the digest of the messages before the model's first answer: it stays the same while a conversation grows.
 func opening(messages []agent.Message) Digest {
 	d := newDigester()
 	for i := range messages {

@@ -9,6 +9,9 @@ import (
 
 // lastGroup is the index where the model's last calls and answers begin, with their results: a run that is resumed has seen
 // everything before it.
+//
+//	user   assistant+calls   tool   tool   assistant+calls   tool   user
+//	       ▲ lastGroup                                              ▲ agent.FirstNew
 func lastGroup(messages []agent.Message) int {
 	i := agent.FirstNew(messages)
 	for i > 0 && (messages[i-1].Role == agent.Assistant || messages[i-1].Role == agent.ToolRole) {
@@ -39,8 +42,8 @@ func waitedFor(messages []agent.Message) []string {
 	return ids
 }
 
-// transcriptBefore is the digest of what was said before the results of calls, and what the user said with them, came
-// in. For known see digester.
+// transcriptBefore is the digest of the transcript without the results of calls, and without what the user has added to
+// them: what a run that waits for those results has seen. For known see digester.
 func transcriptBefore(messages []agent.Message, calls []string, known map[callName]Digest) Digest {
 	d := newDigester()
 	d.known = known
@@ -120,8 +123,9 @@ func callIDs(messages []agent.Message) []string {
 	return ids
 }
 
-// resultsFor gathers the results of calls from the transcript: the last one of each. A call without one is answered with
-// an error result, so that the model can go on. What the user says along with the results goes with the last of them.
+// resultsFor collects the results of calls from the transcript: the last one of each. A call without one gets an error result, so
+// that the model can go on: upstream waits for all of them. What the user says along with the results goes with the last of them,
+// because upstream takes only results then.
 func resultsFor(calls []string, messages []agent.Message) []agent.ToolResult {
 	given := make(map[string]*agent.Message, len(calls))
 	for i := range messages {

@@ -12,8 +12,14 @@ import (
 // A turn is one request being answered. It chooses the run that answers (a parked one, one that continues a conversation, a
 // new one), passes the run's events to the answer, and then parks or closes the run.
 //
-// It owns the run while run is not nil: from carryOn or start until park or closeRun. One goroutine uses a turn, except that
+// It owns the run while run is not nil: from resume or start until park or closeRun. One goroutine uses a turn, except that
 // first reads the run's first event in another.
+//
+//	claim ──► resume ────────┐                    ┌─ Done(calls): parked, no longer the turn's
+//	recall ─► continueFrom ──┼─► pump ─► take ────┼─ Done: remembered, closed
+//	neither ► startNew ──────┘     ▲              └─ error: closed
+//	             ▲                 │                    │
+//	             └─────────────────┴── startAgain ◄─────┘
 type turn struct {
 	g       *Gateway
 	backend agent.Backend
@@ -43,7 +49,7 @@ type waiting struct {
 	given   []agent.ToolCall // those calls, as the client was given them
 }
 
-// newTurn makes the turn for req, and hashes its transcript. Nothing is started yet.
+// newTurn makes the turn for req, and hashes its transcript. Nothing is started yet, so there is nothing to close.
 func newTurn(g *Gateway, backend agent.Backend, req *agent.Request, asked *control.Turn, sink agent.Sink) *turn {
 	t := &turn{g: g, backend: backend, req: req, asked: asked, newFrom: agent.FirstNew(req.Messages)}
 	seen := newDigester()
@@ -130,7 +136,8 @@ func (t *turn) startAgain(ctx context.Context, err error) bool {
 	return false
 }
 
-// resetFor prepares the turn for another run after err.
+// resetFor prepares the turn for another run after err. Unless upstream has merely lost the conversation, the new run gets a new
+// conversation id.
 func (t *turn) resetFor(ctx context.Context, err error) {
 	t.g.cfg.Log.Info("starting again from the transcript", "was", string(t.from), "err", err)
 	t.answer.restart()
@@ -145,7 +152,8 @@ func (t *turn) resetFor(ctx context.Context, err error) {
 }
 
 // claim takes the parked run that waits for this request's results, if there is one and the request has the transcript that the
-// run has seen. A run that was waiting for these results but has seen something else is closed: nothing can continue it.
+// run has seen. A run that was waiting for these results but has seen something else is closed: nothing can continue it. The caller
+// owns the run that it gets.
 func (t *turn) claim() *waiting {
 	ids := waitedFor(t.req.Messages)
 	if len(ids) == 0 {
@@ -222,7 +230,8 @@ func (t *turn) toolsDigest() Digest {
 	return *t.tools
 }
 
-// mismatch says why the request, with these messages, can't continue w; "" when it can.
+// mismatch says why the request, with these messages, can't continue w; "" when it can. The answer is for the log. That a
+// client has edited its history shows as another transcript.
 func (t *turn) mismatch(w *waiting, messages []agent.Message) string {
 	switch {
 	case w.backend != t.backend.Name():
@@ -237,7 +246,7 @@ func (t *turn) mismatch(w *waiting, messages []agent.Message) string {
 	return ""
 }
 
-// resume gives a parked run its results, and passes its answer on.
+// resume gives a parked run its results, and passes its answer on. The run is closed when the turn ends, unless it is parked again.
 func (t *turn) resume(ctx context.Context, w *waiting) error {
 	t.run, t.from = w.run, agent.ResumeParked
 	defer t.closeRun()
@@ -262,7 +271,7 @@ func (t *turn) continueFrom(ctx context.Context, c agent.Conversation) error {
 	return t.start(ctx, req)
 }
 
-// startNew starts a run with the whole transcript.
+// startNew starts a run with the whole transcript. It always can: the request holds all that is needed.
 func (t *turn) startNew(ctx context.Context) error {
 	t.from = agent.ResumeNew
 	if t.newFrom > 0 {
@@ -322,7 +331,7 @@ func (t *turn) pump(ctx context.Context) error {
 	return err
 }
 
-// take handles one event. It reports whether the turn is over.
+// take handles one event. It reports whether the turn is over. The event's text is valid only until the run's next call.
 func (t *turn) take(ctx context.Context, e *agent.Event) (over bool, err error) {
 	switch e.Kind {
 	case agent.Text, agent.Reasoning, agent.Refusal:
@@ -340,7 +349,7 @@ func (t *turn) take(ctx context.Context, e *agent.Event) (over bool, err error) 
 	return false, nil
 }
 
-// finish ends a turn whose run is done.
+// finish ends a turn whose run is done. The run stays the turn's, and is closed by who began it.
 func (t *turn) finish(ctx context.Context, done *agent.Done) error {
 	if done.Conversation != nil {
 		// Before the client learns that the turn is over, because its next request may come at once.
