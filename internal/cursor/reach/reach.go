@@ -60,13 +60,30 @@ func reason(target *url.URL, setting string, err error) string {
 		return "its certificate is not trusted; name its authority with COMPOSER_CA_FILE"
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return "there was no answer in time; check the network and " + setting
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), isErrno(err, syscall.ECONNRESET, windowsReset):
+	case closedEarly(err):
 		if target.Scheme == "http" {
 			return "the connection was closed at once; if https is spoken there, write https:// in " + setting
 		}
 		return "the connection was closed at once"
+	case closedWithoutCause(err) && target.Scheme == "http":
+		return "the connection was closed at once; HTTP/2 is not spoken there, or only with TLS: then write https:// in " + setting
+	case closedWithoutCause(err):
+		return "the connection was closed at once; HTTP/2 is not spoken there; " + check
 	}
 	return "the connection failed"
+}
+
+// closedEarly reports whether the other side closed the connection before it answered, as we found out while reading.
+func closedEarly(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || isErrno(err, syscall.ECONNRESET, windowsReset)
+}
+
+// closedWithoutCause reports whether the connection was found closed while we were writing, or before HTTP/2's client could
+// use it. What the server had said before is lost then: it may speak TLS, or HTTP/1 alone. The client's errors have no types.
+func closedWithoutCause(err error) bool {
+	text := err.Error()
+	return errors.Is(err, net.ErrClosed) || isErrno(err, syscall.EPIPE, windowsReset) || strings.Contains(text, "client conn could not be established") || strings.Contains(text, "client conn not usable") ||
+		strings.Contains(text, "client connection lost")
 }
 
 // Windows has numbers of its own for what syscall's names mean elsewhere. No other system uses numbers so high.

@@ -87,8 +87,11 @@ func TestTheCauseIsNamed(t *testing.T) {
 			} else {
 				message = reach.Error(target, "SETTING", err).Message
 			}
-			if want := "Cursor can't be reached at " + test.scheme + "://" + target.Host + ": " + test.want + "."; message != want {
-				t.Errorf("it says %q, want %q (%v)", message, want, err)
+			told, ok := strings.CutPrefix(message, "Cursor can't be reached at "+test.scheme+"://"+target.Host+": ")
+			// HTTP/2's client may lose the cause when the other side closes at the same moment.
+			lost := test.protocols == http2 && strings.HasPrefix(told, "the connection was closed at once")
+			if !ok || told != test.want+"." && !lost {
+				t.Errorf("it says %q, want %q (%v)", message, test.want, err)
 			}
 		})
 	}
