@@ -45,7 +45,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 // logRequest writes one line. It names the route and what upstream was asked for, and nothing of the content.
 func (s *Server) logRequest(w *response, r *http.Request, id string, took time.Duration) {
 	attrs := []slog.Attr{
-		slog.String("id", id), slog.String("method", r.Method), slog.String("path", loggedPath(r.URL.Path)),
+		slog.String("id", id), slog.String("method", r.Method), slog.String("path", s.words.path(r.URL.Path)),
 		slog.Int("status", w.status), slog.Int64("bytes", w.bytes), slog.Duration("took", took.Round(time.Microsecond)),
 	}
 	for _, name := range []string{"x-composer-upstream", "x-composer-resume", "x-composer-model"} {
@@ -70,29 +70,6 @@ func (s *Server) logRequest(w *response, r *http.Request, id string, took time.D
 		}
 	}
 	s.cfg.Log.LogAttrs(r.Context(), level, "request", attrs...)
-}
-
-// maxLoggedPath is how many bytes of a path the log shows.
-const maxLoggedPath = 200
-
-// keyLike matches what may be a key that somebody has put into the URL by mistake: one with a known prefix, a
-// long run without a separator, or a JWT. Ids of responses and accounts, which are as long, are shown: they are
-// needed to find a request again.
-var keyLike = regexp.MustCompile(`(?i)(crsr_|cmp_|sk-|key_)[A-Za-z0-9_.-]+|[A-Za-z0-9_-]{40,}|[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]+`)
-
-// loggedPath is path as the log may show it. Keys are masked before the path is cut, so that no part of one
-// remains.
-func loggedPath(path string) string {
-	path = keyLike.ReplaceAllStringFunc(path, func(found string) string {
-		if strings.HasPrefix(found, "resp_") || strings.HasPrefix(found, "acct_") {
-			return found
-		}
-		return "***"
-	})
-	if len(path) > maxLoggedPath {
-		path = strings.ToValidUTF8(path[:maxLoggedPath], "") + "…"
-	}
-	return path
 }
 
 // recoverPanics answers 500 for a handler that panicked. http.ErrAbortHandler is passed on: with it fail cuts a

@@ -54,6 +54,7 @@ type Server struct {
 	http     *http.Server
 	draining atomic.Bool
 	limits   limits
+	words    words // of paths, for the log
 }
 
 const (
@@ -73,6 +74,7 @@ func New(cfg Config) *Server {
 		cfg.MaxBody = defaultMaxBody
 	}
 	s := &Server{cfg: cfg, limits: limits{max: cfg.MaxRequests, maxPerOwner: cfg.MaxPerOwner, byOwner: make(map[string]int)}}
+	s.words = newWords(s.patterns())
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)

@@ -167,6 +167,20 @@ var passed = map[string]bool{
 	"program": true, "program_output": true,
 }
 
+// hostedTools are the types of tools that OpenAI runs on its side.
+var hostedTools = map[string]bool{
+	"web_search": true, "web_search_preview": true, "web_search_2025_08_26": true, "web_search_preview_2025_03_11": true,
+	"file_search": true, "code_interpreter": true, "image_generation": true, "computer": true, "computer_use_preview": true,
+	"mcp": true, "local_shell": true, "shell": true, "tool_search": true, "programmatic_tool_calling": true,
+}
+
+// Published reports whether OpenAI has published a type of items or tools of this name, so that the name says nothing
+// about a client.
+func Published(name string) bool {
+	_, ours := itemTypes[name]
+	return ours || passed[name] || hostedTools[name]
+}
+
 // resource is the item in the form of a list; nil when it has no place there.
 func (l *Lister) resource(head resourceHead, it *Item) (any, error) {
 	w := &it.wire

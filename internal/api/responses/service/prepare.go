@@ -4,8 +4,8 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"composer-api/internal/agent"
@@ -50,21 +50,25 @@ func (s *Service) prepare(ctx context.Context, call *api.Call, req *responses.Re
 	return turn, history, nil
 }
 
-// typeNames are the types among names that look like some, each once and sorted, for the log: a client may have put
-// anything in their place, and nothing of what it says goes there.
+// typeNames are names in the order of the alphabet, each once, for the log. They are types that OpenAI has published;
+// others may be anything that a client has put in their place, and are counted only.
 func typeNames(names []string) []string {
-	const most = 20
 	var known []string
-	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
-		if len(known) < most && typeName.MatchString(name) {
+	others := 0
+	for _, name := range names {
+		if responses.Published(name) {
 			known = append(known, name)
+		} else {
+			others++
 		}
+	}
+	slices.Sort(known)
+	known = slices.Compact(known)
+	if others > 0 {
+		known = append(known, strconv.Itoa(others)+" others")
 	}
 	return known
 }
-
-// typeName is what the types of items and tools look like, such as web_search_call.
-var typeName = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)
 
 // seal encrypts what the client is to carry for us, as base64. Only open with the same purpose and owner reads it.
 func (s *Service) seal(plain []byte, purpose, owner string) (string, error) {
