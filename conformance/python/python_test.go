@@ -162,6 +162,9 @@ turn always when prompt "Refuse."
 error resource_exhausted Too much.
 turn always when prompt "Be busy."
 error unavailable Busy.
+turn always when prompt "Call shell."
+call shell {"commands":["ls"]}
+text It is there.
 turn always when prompt "Fail."
 think Oh.
 text "It begins. "

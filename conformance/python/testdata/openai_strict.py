@@ -58,6 +58,13 @@ tools = [{"type": "custom", "custom": patch}]
 call = client.chat.completions.create(model=model, messages=asked, tools=tools).choices[0].message.tool_calls[0]
 assert call.custom.input == "*** a patch", call
 
+# Chat: what is kept.
+kept = client.chat.completions.create(model=model, messages=messages, store=True, metadata={"kept": "yes"})
+assert [c.id for c in client.chat.completions.list(metadata={"kept": "yes"})] == [kept.id]
+assert client.chat.completions.retrieve(kept.id).choices == kept.choices
+assert client.chat.completions.update(kept.id, metadata={"kept": "changed"}).id == kept.id
+assert client.chat.completions.delete(kept.id).deleted
+
 # Legacy completions. Their streams are left out: the SDK's declared type has no null for a finish reason, which OpenAI sends.
 completion = client.completions.create(
     model=model, prompt=["Two numbers, please."], temperature=0, top_p=1, seed=1, stop="never", user="somebody", best_of=1
@@ -97,12 +104,44 @@ response = client.responses.create(model=model, input="Two numbers, please.", ma
 assert response.status in ("completed", "incomplete"), response
 assert client.responses.input_tokens.count(model=model, input="Two numbers, please.").input_tokens > 0
 
+# A chain whose input is listed whole, images included; OpenAI's shell, which we run; a call goes back with its result.
+pixel = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+picture = {"role": "user", "content": [{"type": "input_text", "text": "See."}, {"type": "input_image", "image_url": pixel, "detail": "auto"}]}
+first = client.responses.create(model=model, input=[picture])
+shell = client.responses.create(model=model, input="Call shell.", previous_response_id=first.id, tools=[{"type": "shell"}])
+call = shell.output[-1]
+assert call.type == "shell_call" and call.action.commands == ["ls"], shell
+result = {"type": "shell_call_output", "call_id": call.call_id, "output": [{"stdout": "a", "stderr": "", "outcome": {"type": "exit", "exit_code": 0}}]}
+last = client.responses.create(model=model, input=[result], previous_response_id=shell.id, tools=[{"type": "shell"}])
+include = ["message.input_image.image_url"]
+items = list(client.responses.input_items.list(last.id, order="asc", limit=2, include=include))
+assert [i.type for i in items if i.type != "reasoning"] == ["message", "message", "message", "shell_call", "shell_call_output"], items
+assert items[0].content[1].image_url == pixel, items
+
+# A conversation.
+conversation = client.conversations.create(items=[{"type": "message", "role": "user", "content": "Hello."}], metadata={"a": "b"})
+response = client.responses.create(model=model, input="Two numbers, please.", conversation=conversation.id)
+assert response.conversation.id == conversation.id, response
+items = list(client.conversations.items.list(conversation.id, order="asc"))
+assert [i.type for i in items if i.type != "reasoning"] == ["message", "message", "message"], items
+item = client.conversations.items.retrieve(items[0].id, conversation_id=conversation.id)
+assert item == items[0], item
+assert client.conversations.items.delete(item.id, conversation_id=conversation.id).id == conversation.id
+assert client.conversations.update(conversation.id, metadata={"a": "c"}).metadata == {"a": "c"}
+assert client.conversations.retrieve(conversation.id).id == conversation.id
+assert client.conversations.delete(conversation.id).deleted
+
 # In the background: waited for, and as a stream that is read a second time from its middle.
 response = client.responses.create(model=model, input="Two numbers, please.", background=True)
 while response.status in ("queued", "in_progress"):
     time.sleep(0.05)
     response = client.responses.retrieve(response.id)
 assert response.status == "completed", response
+response = client.responses.create(model=model, input="Two numbers, please.", background=True, store=False)
+while response.status in ("queued", "in_progress"):
+    time.sleep(0.05)
+    response = client.responses.retrieve(response.id)
+assert response.status == "completed" and response.output_text, response
 events = list(client.responses.create(model=model, input="Two numbers, please.", background=True, stream=True))
 assert events[-1].type == "response.completed", events
 response = events[-1].response
