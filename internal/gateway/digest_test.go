@@ -91,6 +91,8 @@ func TestDifferentConversationsHaveDifferentDigests(t *testing.T) {
 		"the next large number":        digestOf(user, calls(`{"a":9007199254740993}`, "1")),
 		"a text like an image's tag":   digestOf(says(agent.User, strings.Repeat("x", 'i'))),
 		"an id of the tool's own":      digestOf(user, calls(`{"id":"7"}`, "1")),
+		"parts cut here":               digestOf(says(agent.User, "atb", "c")),
+		"parts cut there":              digestOf(says(agent.User, "a", "btc")),
 		"an image":                     digestOf(shows(agent.Image{Data: []byte{1}})),
 		"another image":                digestOf(shows(agent.Image{Data: []byte{2}})),
 		"an image by its URL":          digestOf(shows(agent.Image{URL: "https://x/y"})),
@@ -110,6 +112,20 @@ func TestNoTextHashesLikeAnImage(t *testing.T) {
 		if digestOf(says(agent.User, text)) == image {
 			t.Errorf("%q hashes like the image", text)
 		}
+	}
+}
+
+func TestToolsThatDifferHaveDifferentDigests(t *testing.T) {
+	seen := map[Digest]agent.Tool{}
+	for _, tool := range []agent.Tool{
+		{Name: "ab", Description: "c"}, {Name: "a", Description: "bc"}, {Name: "abc"}, {Name: "a", Description: "b", Parameters: []byte(`"c"`)},
+		{Name: "ab", Description: "c", Parameters: []byte(`{}`)}, {Name: "ab", Description: "c", Parameters: []byte(`{"a":1}`)},
+	} {
+		d := toolsDigest([]agent.Tool{tool})
+		if other, ok := seen[d]; ok {
+			t.Errorf("%v and %v have the same digest", other, tool)
+		}
+		seen[d] = tool
 	}
 }
 

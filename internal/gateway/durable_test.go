@@ -87,6 +87,20 @@ func TestDurableMemorySurvivesARestartAndKeepsOnlyWhatItMay(t *testing.T) {
 	}
 }
 
+// The conversations of two models or two sessions may have the same words.
+func TestADurableKeyNamesAllThatMakesAConversation(t *testing.T) {
+	seen := map[string]MemoryKey{}
+	for _, key := range []MemoryKey{
+		{}, {Model: "m"}, {Session: "m"}, {Model: "m", Session: "s"}, {Model: "ms"}, {Model: "m", Session: "t"}, {Model: "m", Session: "s", Transcript: Digest{1}},
+	} {
+		hash := string(key.hash())
+		if other, ok := seen[hash]; ok {
+			t.Errorf("%+v and %+v have the same hash", other, key)
+		}
+		seen[hash] = key
+	}
+}
+
 // hanging is a store on the other side of a broken network: it answers when the caller gives up.
 type hanging struct{}
 
