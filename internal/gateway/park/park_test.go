@@ -72,6 +72,23 @@ func TestManyClaimsAtOnceHaveOneWinner(t *testing.T) {
 	}
 }
 
+// Ids are the model's or the client's, so one may come again while another run still waits for it.
+func TestACallIDThatComesAgainBelongsToTheNewerRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lot, ended := newLot(0)
+		defer lot.Close()
+		lot.Park("o", Names{Calls: []string{"a"}}, "older")
+		time.Sleep(30 * time.Second)
+		lot.Park("o", Names{Calls: []string{"a"}}, "newer")
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		ended.want(t, map[string]Cause{"older": Expired})
+		if w, ok := lot.Claim("o", []string{"a"}); !ok || w != "newer" {
+			t.Errorf("claimed %q, %v", w, ok)
+		}
+	})
+}
+
 func TestExpiryIsExact(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lot, ended := newLot(0)
