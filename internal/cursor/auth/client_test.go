@@ -142,6 +142,26 @@ func TestTokenIsRefreshedBehindTheCallersBack(t *testing.T) {
 	}
 }
 
+// A refresh takes a while, and everybody who comes meanwhile sees that it is due.
+func TestOneRefreshIsUnderWayAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeCursor{delay: time.Second, life: time.Hour}
+		c := start(t, f, Config{})
+		number(t, c, key)
+		time.Sleep(57 * time.Minute)
+		for range 3 {
+			if n := number(t, c, key); n != "1" {
+				t.Errorf("token %s while it is refreshed, want the first", n)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		time.Sleep(2 * time.Second)
+		if n := f.exchanges.Load(); n != 2 {
+			t.Errorf("%d exchanges, want 2", n)
+		}
+	})
+}
+
 func TestTokenThatEndedIsNotGivenOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := start(t, &fakeCursor{life: time.Hour, delay: time.Second}, Config{})

@@ -127,6 +127,31 @@ func TestFetchIsSharedCachedAndRefreshed(t *testing.T) {
 	})
 }
 
+// After the TTL everybody waits for one fetch. A fetch that fails late takes nothing away from the one after it.
+func TestOneRefreshIsUnderWayAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fetched := 0
+		c := New(Config{TTL: time.Second, Fetch: func(context.Context, agent.Secret) ([]Listed, error) {
+			if fetched++; fetched == 1 {
+				time.Sleep(1500 * time.Millisecond)
+				return nil, &agent.Error{Code: agent.Upstream}
+			}
+			time.Sleep(900 * time.Millisecond)
+			return live(), nil
+		}})
+		list := func() { c.List(t.Context(), agent.Caller{}) }
+		go list() // fails after 1.5 s
+		time.Sleep(1100 * time.Millisecond)
+		go list() // begins again
+		go list()
+		time.Sleep(600 * time.Millisecond)
+		list() // joins the second
+		if fetched != 2 {
+			t.Errorf("%d fetches, want 2", fetched)
+		}
+	})
+}
+
 func TestListsAreBoundedInBytes(t *testing.T) {
 	c := New(Config{MaxBytes: 25_000, Fetch: func(context.Context, agent.Secret) ([]Listed, error) {
 		return []Listed{{ID: "m", Description: strings.Repeat("x", 10_000)}}, nil
