@@ -135,6 +135,56 @@ func TestContentMovedToAnotherPlaceDoesNotOpen(t *testing.T) {
 	}
 }
 
+// Whoever can write to the database must not be able to tell another story with the events that are there.
+func TestEventsThatSwapPlacesDoNotOpen(t *testing.T) {
+	db := database(t)
+	s := sealed.New(db, seal.Random())
+	if err := errors.Join(
+		s.CreateResponse(t.Context(), response("resp_1")),
+		s.AppendEvents(t.Context(), "k:1", "resp_1", []store.Event{{Sequence: 0, Data: []byte("one")}, {Sequence: 1, Data: []byte("two")}}),
+	); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := db.ListEvents(t.Context(), "k:1", "resp_1", -1, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw[0].Data, raw[1].Data = raw[1].Data, raw[0].Data
+	if err := errors.Join(db.CreateResponse(t.Context(), response("resp_2")), db.AppendEvents(t.Context(), "k:1", "resp_2", raw)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.ListEvents(t.Context(), "k:1", "resp_2", -1, 10); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("in another response: %v, %v", got, err)
+	}
+	if err := errors.Join(
+		db.DeleteResponse(t.Context(), "k:1", "resp_1"),
+		s.CreateResponse(t.Context(), response("resp_1")),
+		db.AppendEvents(t.Context(), "k:1", "resp_1", raw),
+	); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.ListEvents(t.Context(), "k:1", "resp_1", -1, 10); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("in another order: %v, %v", got, err)
+	}
+}
+
+// Only what says that it is plain is taken for that.
+func TestWhatCannotBeOpenedIsNeverGivenOutAsItIs(t *testing.T) {
+	db := database(t)
+	for i, data := range [][]byte{{}, {1}, {2, 'x'}, []byte("x"), append([]byte{1}, seal.Random().Seal([]byte("x"))...)} {
+		c := conversation
+		c.Data = data
+		if err := db.PutConversation(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		for _, ring := range []*seal.Ring{nil, seal.Random()} {
+			if got, err := sealed.New(db, ring).Conversation(t.Context(), c.Owner, c.Backend, c.Hash); !errors.Is(err, store.ErrNotFound) || got.Data != nil {
+				t.Errorf("%d: %q, %v", i, got.Data, err)
+			}
+		}
+	}
+}
+
 func equal(a, b [][]byte) bool {
 	return bytes.Equal(bytes.Join(a, []byte{0}), bytes.Join(b, []byte{0}))
 }
