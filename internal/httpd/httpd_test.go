@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -366,6 +367,22 @@ func TestAPanicIsA500ThatSaysNothing(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), "inside") || !strings.Contains(log.String(), "status=500") {
 		t.Errorf("the log does not tell: %s", &log)
+	}
+}
+
+// With http.ErrAbortHandler a handler cuts its connection, so that the client does not take a part for the whole.
+func TestAnAbortReachesTheServer(t *testing.T) {
+	for _, value := range []error{http.ErrAbortHandler, fmt.Errorf("wrapped: %w", http.ErrAbortHandler)} {
+		s := newServer(httpd.Config{Surfaces: surfaces(func(context.Context, *agent.Request, agent.Sink) error { panic(value) })})
+		func() {
+			defer func() {
+				if got := recover(); got != value {
+					t.Errorf("%v arrives as %v", value, got)
+				}
+			}()
+			w := do(t, s, exchange{"POST /v1/chat/completions", nil, hello})
+			t.Errorf("%v: answered with %d", value, w.Code)
+		}()
 	}
 }
 
