@@ -1,0 +1,36 @@
+package localagent
+
+import (
+	"testing"
+	"time"
+)
+
+// A machine that has slept for an hour sends one heartbeat, not all that it has missed.
+func TestMissedHeartbeatsAreNotMadeUpFor(t *testing.T) {
+	due := time.Unix(1000, 0)
+	const every = 5 * time.Second
+	for late, want := range map[time.Duration]time.Time{
+		0: due.Add(every), time.Second: due.Add(every), // in step with the one before
+		every: due.Add(2 * every), time.Hour: due.Add(time.Hour + every),
+	} {
+		if next := nextBeat(due, due.Add(late), every); !next.Equal(want) {
+			t.Errorf("late by %v: the next is at %v, want %v", late, next, want)
+		}
+	}
+}
+
+// While upstream waits for a tool of the client it may say nothing for as long as the tool takes.
+func TestUpstreamMayBeSilentWhileACallIsOpen(t *testing.T) {
+	r := newOfflineRun(t)
+	r.receive(t, callOfLook(7, "toolu_1"))
+	r.clock.wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, why := r.limit(); why != nil {
+		t.Errorf("limited with an open call: %v", why)
+	}
+	r.execs.drop(r.execs.byID(7))
+	if _, why := r.limit(); why == nil {
+		t.Error("no limit although no call is open")
+	}
+}

@@ -1,0 +1,117 @@
+package localagent
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/cursor/connectwire"
+)
+
+// brokenAfterACall is a run whose stream ends with rest after one call.
+func brokenAfterACall(t *testing.T, rest []byte) *run {
+	src := connectwire.Append(nil, 0, encode(callOfLook(1, "toolu_1")))
+	return bareRun(t, bytes.NewReader(append(src, rest...)), agent.Tool{Name: "look"})
+}
+
+// On a stream that has broken no other call can come.
+func TestABrokenStreamIsNotWaitedForAfterACall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := brokenAfterACall(t, nil)
+		begin := time.Now()
+		turn := collect(t, r)
+		if took := time.Since(begin); len(turn.Calls) != 1 || turn.Done.Reason != agent.ToolCalls || took != 0 {
+			t.Errorf("%d calls, ended with %v after %v", len(turn.Calls), turn.Done.Reason, took)
+		}
+	})
+}
+
+// What upstream said when it ended the stream is what the client has to know, and the results go nowhere.
+func TestResumeTellsWhyTheStreamEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const end = 2 // the flag of a stream's last message
+		r := brokenAfterACall(t, connectwire.Append(nil, end, []byte(`{"error":{"code":"permission_denied","message":"No more of that."}}`)))
+		turn := collect(t, r)
+		before := r.stream.out.waiting()
+		err := r.Resume(t.Context(), []agent.ToolResult{{CallID: turn.Calls[0].ID}})
+		if agent.CodeOf(err) != agent.PermissionDenied || r.stream.out.waiting() != before {
+			t.Errorf("%v, %d bytes more to send", err, r.stream.out.waiting()-before)
+		}
+		if _, again := r.Next(t.Context()); again != err {
+			t.Errorf("then %v", again)
+		}
+	})
+}
+
+// A checkpoint from before the results doesn't hold them, so the run can't carry on from it.
+func TestResultsAreNotInTheCheckpointBeforeThem(t *testing.T) {
+	r := newOfflineRun(t)
+	r.receive(t, callOfLook(7, "toolu_1"))
+	r.tries.checkpoint()
+	broken := failed(io.ErrUnexpectedEOF)
+	if _, err := r.tries.next(broken); err != nil {
+		t.Errorf("before the results: %v", err)
+	}
+	r.giveCall(t, "found")
+	if _, err := r.tries.next(broken); err == nil {
+		t.Error("another attempt would ask for the call again")
+	}
+}
+
+// While a call is open, upstream's messages are read in the background, whether or not Next has something to give.
+func TestTheBackgroundReaderStaysWhileACallIsOpen(t *testing.T) {
+	r := newOfflineRun(t)
+	r.receive(t, callOfLook(7, "toolu_1"))
+	r.inBackground, r.waiting = true, true
+	read := func() bool {
+		if err := r.message.Parse(textMessage("text")); err != nil {
+			t.Fatal(err)
+		}
+		return r.readOne(nil)
+	}
+	if read() || !r.inBackground {
+		t.Error("the reading role was given back with an open call")
+	}
+	r.execs.drop(r.execs.byID(7))
+	if !read() || r.inBackground {
+		t.Error("the reading role was not given back although Next waits for it")
+	}
+}
+
+func TestACallThatIsSentTwiceIsGivenOnce(t *testing.T) {
+	r := newOfflineRun(t)
+	r.receive(t, callOfLook(7, "toolu_1"))
+	r.receive(t, callOfLook(7, "toolu_1"))
+	if r.queue.len() != 1 || len(r.execs.open) != 1 {
+		t.Errorf("%d events for the client, %d open", r.queue.len(), len(r.execs.open))
+	}
+}
+
+func TestACallThatIsWithdrawnInTimeIsNotGiven(t *testing.T) {
+	r := newOfflineRun(t)
+	r.receive(t, callOfLook(7, "toolu_1"))
+	r.receive(t, callOfLook(8, "toolu_2"))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.abort(7)
+	if r.queue.len() != 1 || r.execs.byCall(r.queue.events[0].Call.ID).id != 8 {
+		t.Errorf("%d events for the client", r.queue.len())
+	}
+}
+
+// The beginning of a character from a stream that broke is no beginning of what another stream sends.
+func TestAnotherStreamBeginsWithWholeCharacters(t *testing.T) {
+	r := bareRun(t, strings.NewReader(""))
+	r.text.Add([]byte("\xc5"))
+	r.thinking.Add([]byte("\xc5"))
+	if f := r.install(bareRun(t, strings.NewReader("")).stream); f != nil {
+		t.Fatal(f.Err)
+	}
+	if text, thinking := r.text.Rest(), r.thinking.Rest(); len(text)+len(thinking) > 0 {
+		t.Errorf("left over: %q and %q", text, thinking)
+	}
+}
