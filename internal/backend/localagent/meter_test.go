@@ -18,7 +18,7 @@ func TestUsageOfTheTurnsAddsUpToTheRun(t *testing.T) {
 		"the cache serves nearly": {Input: 10, CacheRead: 2000, CacheWrite: 30, Output: 300, Reasoning: 50},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := meter{prompt: 400}
+			m := runMeter{prompt: 400}
 			var sum agent.Usage
 			add := func(u agent.Usage) {
 				sum.Input += u.Input
@@ -47,7 +47,7 @@ func TestUsageOfTheTurnsAddsUpToTheRun(t *testing.T) {
 }
 
 func TestUsageOfOneTurnIsWhatUpstreamSays(t *testing.T) {
-	var m meter
+	var m runMeter
 	m.tokens, m.context = 100, 300
 	m.turnEnded(&pb.TurnEnded{InputTokens: proto.Int64(7), OutputTokens: proto.Int64(8), CacheReadTokens: proto.Int64(9)})
 	if got, want := m.end(), (agent.Usage{Input: 7, Output: 8, CacheRead: 9}); got != want {
@@ -57,7 +57,7 @@ func TestUsageOfOneTurnIsWhatUpstreamSays(t *testing.T) {
 
 // Clients read off the last answer how full the context is, so it never says 0.
 func TestEstimatesThatWereTooHighLeaveThePrompt(t *testing.T) {
-	m := meter{prompt: 400, tokens: 100}
+	m := runMeter{prompt: 400, tokens: 100}
 	m.stopForTools()
 	m.turnEnded(&pb.TurnEnded{InputTokens: proto.Int64(7), OutputTokens: proto.Int64(8), ReasoningTokens: proto.Int64(5)})
 	if got, want := m.end(), (agent.Usage{Input: 7, Estimated: true}); got != want {

@@ -43,7 +43,7 @@ type run struct {
 	text, thinking agent.TextJoiner
 	message        agentwire.ServerMessage // what was read last
 	ahead          bool                    // message holds text that Buffered has read for Next
-	meter          meter
+	meter          runMeter
 	tries          tries
 	turnEnded      bool // upstream has said on this stream that a turn has ended
 
