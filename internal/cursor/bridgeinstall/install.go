@@ -16,12 +16,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/gofrs/flock"
 )
 
 // A Bridge is an installed bridge.
@@ -34,13 +34,15 @@ type Bridge struct {
 	Ours bool
 }
 
-// An Installer puts bridges below a folder and finds them there. Its methods must not be called concurrently, by several
-// processes neither, but for Find.
+// An Installer puts bridges below a folder and finds them there. Install and Remove keep others out while they work, in
+// other processes, too.
 type Installer struct {
 	// Dir is the folder for bridges: "bridge" in the state folder. Each version has a folder of its own in it.
 	Dir string
 	// Out receives what is being done, line by line; nil discards it.
 	Out io.Writer
+
+	known map[string]map[string]wheel // in place of wheels, for tests
 }
 
 // marker is inside every bridge.
@@ -90,19 +92,28 @@ func (i *Installer) Find(venv string) (b Bridge, ok bool) {
 	return Bridge{}, false
 }
 
-// Install gets a version, unless it is there. ctx ends it; what is half done is undone.
-func (i *Installer) Install(ctx context.Context, version string) (Bridge, error) {
+// Install gets a version, unless it is there. ctx ends it; what is half done is undone. What an installation has left that
+// was killed is deleted first.
+func (i *Installer) Install(ctx context.Context, version string) (b Bridge, err error) {
 	target := filepath.Join(i.Dir, version)
 	if b, err := At(target); err == nil {
 		i.say("version %s is installed already, in %s", version, target)
 		b.Ours = true
 		return b, nil
 	}
-	wheel, err := wheelFor(version, runtime.GOOS, runtime.GOARCH)
+	wheel, err := i.wheelFor(version)
 	if err != nil {
 		return Bridge{}, err
 	}
 	if err := os.MkdirAll(i.Dir, 0o700); err != nil {
+		return Bridge{}, err
+	}
+	unlock, err := i.lock()
+	if err != nil {
+		return Bridge{}, err
+	}
+	defer unlock()
+	if err := i.removePartial(); err != nil {
 		return Bridge{}, err
 	}
 	// In the same folder, so that the last step is a rename.
@@ -110,9 +121,9 @@ func (i *Installer) Install(ctx context.Context, version string) (Bridge, error)
 	if err != nil {
 		return Bridge{}, err
 	}
-	defer os.RemoveAll(partial)
+	defer func() { err = errors.Join(err, os.RemoveAll(partial)) }()
 	i.say("getting cursor-sdk %s (about %d MB) ...", version, wheel.size>>20)
-	file, err := download(ctx, partial, version)
+	file, err := i.download(ctx, partial, version, wheel.size)
 	if err != nil {
 		return Bridge{}, err
 	}
@@ -132,17 +143,42 @@ func (i *Installer) Install(ctx context.Context, version string) (Bridge, error)
 		return Bridge{}, err
 	}
 	i.say("installed in %s (%d MB)", target, size>>20)
-	b, err := At(target)
+	b, err = At(target)
 	b.Ours = true
 	return b, err
+}
+
+// lockName is a file in the folder for bridges that whoever changes something there holds locked.
+const lockName = "lock"
+
+// lock keeps other installers out until unlock is called.
+func (i *Installer) lock() (unlock func(), err error) {
+	lock := flock.New(filepath.Join(i.Dir, lockName), flock.SetPermissions(0o600))
+	ok, err := lock.TryLock()
+	switch {
+	case err != nil:
+		return nil, err
+	case !ok:
+		return nil, errors.New("another 'upstream install' or 'upstream remove' is running")
+	}
+	return func() { lock.Close() }, nil
 }
 
 // partialPrefix begins the folders of installations that are on.
 const partialPrefix = "partial-"
 
+// removePartial deletes what installations have left that were killed. The lock is held.
+func (i *Installer) removePartial() error {
+	left, err := filepath.Glob(filepath.Join(i.Dir, partialPrefix+"*"))
+	for _, dir := range left {
+		err = errors.Join(err, os.RemoveAll(dir))
+	}
+	return err
+}
+
 // Remove deletes every version that Install has put there, and what interrupted installations have left. It returns the
 // versions.
-func (i *Installer) Remove() ([]string, error) {
+func (i *Installer) Remove() (removed []string, err error) {
 	entries, err := os.ReadDir(i.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -150,18 +186,22 @@ func (i *Installer) Remove() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var removed []string
+	unlock, err := i.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if err := i.removePartial(); err != nil {
+		return nil, err
+	}
 	for _, entry := range entries {
-		partial := strings.HasPrefix(entry.Name(), partialPrefix)
-		if !partial && !complete(filepath.Join(i.Dir, entry.Name())) {
+		if !complete(filepath.Join(i.Dir, entry.Name())) {
 			continue // not ours
 		}
 		if err := os.RemoveAll(filepath.Join(i.Dir, entry.Name())); err != nil {
 			return removed, err
 		}
-		if !partial {
-			removed = append(removed, entry.Name())
-		}
+		removed = append(removed, entry.Name())
 	}
 	return removed, nil
 }
@@ -170,48 +210,6 @@ func (i *Installer) say(format string, args ...any) {
 	if i.Out != nil {
 		fmt.Fprintf(i.Out, format+"\n", args...)
 	}
-}
-
-// downloaders are the programs that can get a package, the likeliest first.
-var downloaders = [][]string{
-	{"python3", "-m", "pip"}, {"python", "-m", "pip"}, {"pip3"}, {"pip"}, {"uv", "tool", "run", "pip"},
-}
-
-// download gets the package into dir with the first downloader that works here.
-func download(ctx context.Context, dir, version string) (file string, err error) {
-	var failed error
-	for _, argv := range downloaders {
-		if exec.CommandContext(ctx, argv[0], append(slices.Clone(argv[1:]), "--version")...).Run() != nil {
-			continue
-		}
-		args := append(slices.Clone(argv[1:]), "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--dest", dir, "cursor-sdk=="+version)
-		out, err := exec.CommandContext(ctx, argv[0], args...).CombinedOutput()
-		if err == nil {
-			return onlyWheel(dir)
-		}
-		failed = fmt.Errorf("%s could not get cursor-sdk %s: %w: %s", strings.Join(argv, " "), version, err, lastLine(out))
-	}
-	if ctx.Err() != nil {
-		return "", ctx.Err()
-	}
-	if failed != nil {
-		return "", failed
-	}
-	return "", errors.New("neither pip nor uv was found, which get Cursor's package")
-}
-
-// lastLine is the end of what a program has printed, where it says what went wrong.
-func lastLine(out []byte) string {
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	return lines[len(lines)-1]
-}
-
-func onlyWheel(dir string) (string, error) {
-	found, err := filepath.Glob(filepath.Join(dir, "cursor_sdk-*.whl"))
-	if err != nil || len(found) != 1 {
-		return "", fmt.Errorf("%d wheels came instead of one", len(found))
-	}
-	return found[0], nil
 }
 
 // check compares the SHA-256 of a file.

@@ -76,12 +76,17 @@ func TestAnotherPackageIsRefused(t *testing.T) {
 }
 
 func TestUnknownVersionsAndPlatformsAreNamed(t *testing.T) {
-	for _, tc := range []struct{ version, goos, goarch, want string }{
-		{"0.0.1", "linux", "amd64", "known: 1.1.0"},
-		{DefaultVersion, "plan9", "mips", "no bridge of Cursor's for plan9/mips"},
-		{DefaultVersion, "linux", "amd64", ""},
+	for _, tc := range []struct {
+		version, goos, goarch string
+		musl                  bool
+		want                  string
+	}{
+		{"0.0.1", "linux", "amd64", false, "known: 1.1.0"},
+		{DefaultVersion, "plan9", "mips", false, "no bridge of Cursor's for plan9/mips"},
+		{DefaultVersion, "linux", "amd64", true, "musl"},
+		{DefaultVersion, "linux", "amd64", false, ""},
 	} {
-		_, err := wheelFor(tc.version, tc.goos, tc.goarch)
+		_, err := wheelFor(wheels, tc.version, tc.goos, tc.goarch, tc.musl)
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
 			t.Errorf("%+v: %v", tc, err)
 		}
@@ -125,7 +130,21 @@ func TestFindInstallAndRemove(t *testing.T) {
 	if removed, err := i.Remove(); err != nil || len(removed) != 1 {
 		t.Errorf("removed %v, %v", removed, err)
 	}
-	if left, _ := os.ReadDir(i.Dir); len(left) != 1 || left[0].Name() != "notes" {
+	if left := list(t, i.Dir); left != "lock notes" {
 		t.Errorf("left: %v", left)
 	}
+}
+
+// list names what is in a folder.
+func list(t *testing.T, dir string) string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, entry := range entries {
+		names = append(names, entry.Name())
+	}
+	return strings.Join(names, " ")
 }

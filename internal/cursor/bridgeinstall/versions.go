@@ -1,7 +1,10 @@
 package bridgeinstall
 
 import (
+	"errors"
 	"fmt"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 )
@@ -38,14 +41,35 @@ func versions() []string {
 	return all
 }
 
-func wheelFor(version, goos, goarch string) (wheel, error) {
-	platforms, known := wheels[version]
-	if !known {
+// wheelFor is the package of a version for this system.
+func (i *Installer) wheelFor(version string) (wheel, error) {
+	known := i.known
+	if known == nil {
+		known = wheels
+	}
+	return wheelFor(known, version, runtime.GOOS, runtime.GOARCH, musl())
+}
+
+func wheelFor(known map[string]map[string]wheel, version, goos, goarch string, musl bool) (wheel, error) {
+	platforms, ok := known[version]
+	if !ok {
 		return wheel{}, fmt.Errorf("version %s of Cursor's bridge is not known here; known: %s", version, strings.Join(versions(), ", "))
 	}
-	w, known := platforms[goos+"/"+goarch]
-	if !known {
+	w, ok := platforms[goos+"/"+goarch]
+	switch {
+	case !ok:
 		return wheel{}, fmt.Errorf("there is no bridge of Cursor's for %s/%s", goos, goarch)
+	case musl:
+		return wheel{}, errors.New("there is no bridge of Cursor's for systems with musl, such as Alpine; use one with glibc, such as Debian")
 	}
 	return w, nil
+}
+
+// musl reports whether this is a Linux with musl as its C library, and without glibc beside it.
+func musl() bool {
+	exists := func(pattern string) bool {
+		found, err := filepath.Glob(pattern)
+		return err == nil && len(found) > 0
+	}
+	return exists("/lib/ld-musl-*.so.1") && !exists("/lib*/ld-linux-*.so.*")
 }

@@ -1,0 +1,14 @@
+//go:build unix
+
+package bridgeinstall
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// endWithChildren makes the end of cmd's context end what cmd has started, too: uv runs pip.
+func endWithChildren(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+}
