@@ -53,7 +53,7 @@ func TestAKilledGatewayLeavesNoBridge(t *testing.T) {
 	var pid int
 	eventually(t, "the bridge runs", func() bool {
 		for _, folder := range folders(t, root) {
-			text, err := os.ReadFile(filepath.Join(folder, "pid"))
+			text, err := os.ReadFile(filepath.Join(folder, "child-1", "pid"))
 			if err == nil {
 				pid, _ = strconv.Atoi(string(text))
 			}

@@ -70,21 +70,24 @@ var goroutines = map[string]goroutine{
 	"backend/replay Exchange.Progressed 2":     {catches: "nothing", waits: "nobody: it ends at once", why: "it stops a timer"},
 	"backend/replay Exchange.Stream":           {catches: "itself", waits: "nobody: Close closes the body that it reads"},
 	"backend/replay Run.reopen":                {catches: "nothing", waits: "AfterFunc's stop, when the answer is open", why: "it only cancels a context"},
-	"backend/sdkbridge Backend.Warm":           {catches: "itself", waits: "Close"},
-	"backend/sdkbridge Backend.worker":         {catches: "startChild", waits: "those who want the bridge, and Close"},
+	"backend/sdkbridge Backend.poolOf":         {catches: "tidy", waits: "Close"},
+	"backend/sdkbridge Backend.startFor":       {catches: "start", waits: "those who want the bridge, and Close"},
+	"backend/sdkbridge Backend.start":          {catches: "exited", waits: "Close"},
 	"backend/sdkbridge Backend.retire":         {catches: "itself", waits: "Close"},
-	"backend/sdkbridge Backend.Close":          {catches: "nothing", waits: "Close", why: "it waits for a channel"},
-	"backend/sdkbridge send":                   {catches: "nothing", waits: "AfterFunc's stop, when the message is sent", why: "it only cancels a context"},
-	"backend/sdkbridge send 2":                 {catches: "itself", waits: "abandon"},
-	"backend/sdkbridge worker.remove":          {catches: "itself", waits: "the bridge's end"},
+	"backend/sdkbridge Backend.dropIfEmpty":    {catches: "itself", waits: "Close"},
+	"backend/sdkbridge Backend.tidy":           {catches: "check", waits: "Close"},
+	"backend/sdkbridge after":                  {catches: "nothing", waits: "nobody: it ends at once", why: "it closes a channel"},
+	"backend/sdkbridge worker.delete":          {catches: "itself", waits: "the bridge's end"},
+	"backend/sdkbridge begin":                  {catches: "itself", waits: "abandon"},
 	"bridgeserver carrier.carry":               {catches: "nothing", waits: "AfterFunc's stop, when the request ends", why: "it only cancels a request"},
 	"bridgeserver carrier.carry 2":             {catches: "itself", waits: "nobody: it ends when the outgoing frames are closed"},
 
 	// Cursor's wire.
-	"cursor/auth Client.cached":       {catches: "ask", waits: "those who want the token; it ends by its time-out"},
-	"cursor/bridgechild Child.start":  {catches: "itself", waits: "nobody: it ends with the process whose output it reads"},
-	"cursor/bridgechild Child.launch": {catches: "itself", waits: "Close, by the channel that it closes"},
-	"cursor/sdkv1 NewCallbackServer":  {catches: "nothing", waits: "Close", why: "net/http catches what handlers do"},
+	"cursor/auth Client.cached":            {catches: "ask", waits: "those who want the token; it ends by its time-out"},
+	"cursor/bridgechild child.start":       {catches: "itself", waits: "nobody: it ends with the process whose output it reads"},
+	"cursor/bridgechild child.launch":      {catches: "itself", waits: "Close, by the channel that it closes"},
+	"cursor/bridgeinstall Installer.watch": {catches: "itself", waits: "the end of the download"},
+	"cursor/sdkv1 NewCallbackServer":       {catches: "nothing", waits: "Close", why: "net/http catches what handlers do"},
 
 	// What is kept.
 	"store/sqlstore DB.ready": {catches: "migrateOnce", waits: "schema.end"},
@@ -96,7 +99,7 @@ var goroutines = map[string]goroutine{
 }
 
 // forTests are packages that only tests use.
-var forTests = []string{"backend/backendtest", "store/storetest", "api/apitest", "api/responses/responsestest", "memnet", "golden", "archtest"}
+var forTests = []string{"backend/backendtest", "store/storetest", "api/apitest", "api/responses/responsestest", "sim/bridgesim", "memnet", "golden", "archtest"}
 
 // mostUncaught is how many statements may run where nobody catches. What grows beyond it needs somebody who does.
 const mostUncaught = 2

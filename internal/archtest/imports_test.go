@@ -28,7 +28,7 @@ var arrows = map[string][]string{
 	"backend/localagent/toolmap": {"agent"},
 
 	// The ways to a model.
-	"backend/localagent":   {"agent", "cursor/agentwire", "cursor/cursorerr", "cursor/connectwire", "cursor/auth", "cursor/pb", "cursor/reach", "backend/localagent/toolmap", "backend/retry", "lru"},
+	"backend/localagent":   {"agent", "cursor/agentwire", "cursor/cursorerr", "cursor/connectwire", "cursor/auth", "cursor/pb", "cursor/reach", "backend/localagent/toolmap", "backend/meter", "backend/retry", "lru"},
 	"backend/chat":         {"agent", "cursor/markup", "cursor/sections", "cursor/cursorerr", "backend/replay", "backend/retry", "cursor/connectwire", "cursor/reach", "sse"},
 	"backend/bridge":       {"agent", "backend/replay", "backend/retry", "cursor/agentwire", "cursor/connectwire", "cursor/cursorerr", "cursor/pb", "cursor/reach"},
 	"cursor/cursorerr":     {"agent", "cursor/connectwire", "cursor/auth", "cursor/pb"},
@@ -42,10 +42,11 @@ var arrows = map[string][]string{
 	"cursor/auth":          {"agent", "cursor/reach"},
 	"cursor/reach":         {"agent"},
 	"cursor/pb":            {},
-	"backend/sdkbridge":    {"agent", "backend/retry", "cursor/agentwire", "cursor/bridgechild", "cursor/connectwire", "cursor/cursorerr", "cursor/sdkv1"},
+	"backend/sdkbridge":    {"agent", "backend/meter", "backend/retry", "cursor/agentwire", "cursor/connectwire", "cursor/cursorerr", "cursor/sdkv1"},
+	"backend/meter":        {"agent"},
 	"cursor/sdkv1":         {"agent", "cursor/connectwire"},
 	"cursor/bridgechild":   {"agent", "cursor/sdkv1"},
-	"cursor/bridgeinstall": {},
+	"cursor/bridgeinstall": {"agent"},
 	"cursor/markup":        {"agent", "cursor/sections"},
 
 	// The public API.
@@ -81,6 +82,7 @@ var arrows = map[string][]string{
 	// The simulator shares no framing code with the client, so that two readings of the protocol check each other.
 	"sim/script":    {},
 	"sim/cursorsim": {"cursor/pb", "sim/script"},
+	"sim/bridgesim": {"agent", "cursor/sdkv1", "memnet", "sim/script"},
 
 	// The edge.
 	"config":   {"agent"},
@@ -99,6 +101,7 @@ var pure = []string{"agent", "gateway/park", "backend/localagent/toolmap", "curs
 var never = map[string][]string{
 	// Two readings of the protocol check each other only as long as they share no code.
 	"sim/cursorsim": {"backend/", "cursor/connectwire", "cursor/agentwire"},
+	"sim/bridgesim": {"backend/", "cursor/connectwire", "cursor/agentwire"},
 	"sim/script":    {"backend/", "cursor/"},
 	"agent":         {"backend/", "api/", "gateway"},
 }

@@ -8,6 +8,7 @@ import (
 	"composer-api/internal/backend/chat"
 	"composer-api/internal/backend/localagent"
 	"composer-api/internal/backend/retry"
+	"composer-api/internal/backend/sdkbridge"
 	"composer-api/internal/config"
 	"composer-api/internal/cursor/agentwire"
 )
@@ -33,6 +34,9 @@ func TestDefaultsAreTheBackendsOwn(t *testing.T) {
 		{"COMPOSER_STALL_TIMEOUT", serve.StallTimeout, retry.StallTimeout},
 		{"COMPOSER_PROGRESS_TIMEOUT", serve.ProgressTimeout, retry.ProgressTimeout},
 		{"COMPOSER_SETTLE", serve.Settle, localagent.DefaultSettle},
+		{"COMPOSER_SDK_BRIDGE_MAX", serve.SDKBridge.Max, sdkbridge.DefaultMaxBridges},
+		{"COMPOSER_SDK_BRIDGE_RECYCLE", serve.SDKBridge.Recycle, sdkbridge.DefaultRecycleRuns},
+		{"COMPOSER_SDK_BRIDGE_MEMORY", serve.SDKBridge.Memory << 20, sdkbridge.DefaultRecycleMemory},
 		{"CURSOR_CLIENT_VERSION", serve.ClientVersion, chat.DefaultClientVersion},
 		{"CURSOR_SDK_CLIENT_VERSION", serve.SDKClientVersion, agentwire.DefaultClientVersion},
 		{"CURSOR_SDK_CLIENT_VERSION of the bridge", bridge.SDKClientVersion, agentwire.DefaultClientVersion},

@@ -69,17 +69,29 @@ func (c *upstreamStatusCmd) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	fmt.Fprintf(p.stdout, "version      %s\npath         %s\nconfinement  %s\n", found.Version, found.Dir, how)
-	began := time.Now()
-	child, err := bridgechild.Start(ctx, bridgechild.Config{Dir: found.Dir, Confine: confine, Environ: proxies(p)}, noTools)
+	took, err := tryBridge(ctx, bridgechild.Config{Dir: found.Dir, Confine: confine, Environ: proxies(p)})
 	if err != nil {
-		return &hinted{fmt.Errorf("the bridge does not start: %w", err), "install it anew with 'composer-api upstream remove' and 'composer-api upstream install'"}
+		return &hinted{fmt.Errorf("the bridge does not work: %w", err), "install it anew with 'composer-api upstream remove' and 'composer-api upstream install'"}
 	}
-	defer child.Close()
-	if err := child.Client.Ping(ctx); err != nil {
-		return fmt.Errorf("the bridge does not answer: %w", err)
-	}
-	fmt.Fprintf(p.stdout, "health       ok, ready after %v\n", time.Since(began).Round(time.Millisecond))
+	fmt.Fprintf(p.stdout, "health       ok, ready after %v\n", took.Round(time.Millisecond))
 	return nil
+}
+
+// tryBridge starts a bridge, asks it for a sign of life and ends it. It returns how long the start took.
+func tryBridge(ctx context.Context, cfg bridgechild.Config) (took time.Duration, err error) {
+	home, err := bridgechild.NewHome(cfg)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, home.Close()) }()
+	began := time.Now()
+	bridge, err := home.Start(ctx, noTools)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, bridge.Close()) }()
+	took = time.Since(began)
+	return took, bridge.Client().Ping(ctx)
 }
 
 // noTools answers tool calls of the bridge that status starts. It runs no model, so there are none.
@@ -201,25 +213,23 @@ func newSDKBridge(p *process, cfg *config.Config, log *slog.Logger) (*sdkbridge.
 	} else if deleted > 0 {
 		log.Info("deleted the folders of bridges that have crashed", "count", deleted)
 	}
-	// The bridge runs in a folder of its own, where a relative path would mean another file.
-	caFile := cfg.CAFile
-	if caFile != "" {
-		if caFile, err = filepath.Abs(caFile); err != nil {
-			return nil, err
-		}
+	if launcher == nil {
+		log.Warn("Cursor's bridge is not confined: it runs what Cursor's server asks it to, as this user", "version", found.Version, "confinement", how)
+	} else {
+		log.Info("Cursor's bridge", "version", found.Version, "confinement", how)
 	}
-	log.Info("Cursor's bridge", "version", found.Version, "confinement", how)
+	child := bridgechild.Config{
+		Dir: found.Dir, BackendURL: string(cfg.BackendBase), CAFile: cfg.CAFile, Confine: launcher, Environ: proxies(p),
+	}
 	reachCursor, err := reachProbe(cfg)
 	if err != nil {
 		return nil, err
 	}
 	b := sdkbridge.New(sdkbridge.Config{
-		Child: bridgechild.Config{
-			Dir: found.Dir, BackendURL: string(cfg.BackendBase), CAFile: caFile, Confine: launcher, Environ: proxies(p),
-		},
+		NewHome: func() (sdkv1.Home, error) { return bridgechild.NewHome(child) },
 		// With an encryption key there may be hosted keys, and so users who don't know each other: each gets a bridge.
 		PerOwner:   cfg.SDKBridge.PerOwner == "yes" || cfg.SDKBridge.PerOwner == "auto" && !cfg.EncryptionKey.IsZero(),
-		MaxWorkers: cfg.SDKBridge.Max, RecycleRuns: cfg.SDKBridge.Recycle,
+		MaxBridges: cfg.SDKBridge.Max, RecycleRuns: cfg.SDKBridge.Recycle, RecycleMemory: int64(cfg.SDKBridge.Memory) << 20,
 		Settle: cfg.Settle, StartTimeout: cfg.StartTimeout, ProgressTimeout: cfg.ProgressTimeout, Log: log,
 		Reach: reachCursor,
 	})

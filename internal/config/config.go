@@ -62,6 +62,7 @@ type SDKBridge struct {
 	PerOwner string `name:"sdk-bridge-per-owner" var:"COMPOSER_SDK_BRIDGE_PER_OWNER" enum:"auto,yes,no" default:"auto" placeholder:"WHEN" help:"A bridge of its own for each owner of a key: yes, no, or auto (when hosted keys are on)."`
 	Max      int    `name:"sdk-bridge-max" var:"COMPOSER_SDK_BRIDGE_MAX" default:"8" placeholder:"N" help:"Most bridges at once; each takes 130 to 400 MB."`
 	Recycle  int    `name:"sdk-bridge-recycle" var:"COMPOSER_SDK_BRIDGE_RECYCLE" default:"500" placeholder:"N" help:"Replace a bridge after so many runs."`
+	Memory   int    `name:"sdk-bridge-memory" var:"COMPOSER_SDK_BRIDGE_MEMORY" default:"768" placeholder:"MIB" help:"Replace a bridge that takes so many MiB of memory."`
 }
 
 // Timing is the time limits of a turn and of parked runs.

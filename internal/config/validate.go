@@ -63,7 +63,7 @@ func (t *Timing) Validate() error {
 
 // Validate refuses numbers of 0 or less.
 func (b *SDKBridge) Validate() error {
-	for name, n := range map[string]int{"COMPOSER_SDK_BRIDGE_MAX": b.Max, "COMPOSER_SDK_BRIDGE_RECYCLE": b.Recycle} {
+	for name, n := range map[string]int{"COMPOSER_SDK_BRIDGE_MAX": b.Max, "COMPOSER_SDK_BRIDGE_RECYCLE": b.Recycle, "COMPOSER_SDK_BRIDGE_MEMORY": b.Memory} {
 		if n <= 0 {
 			return &Error{Name: name, Problem: "must be more than 0", Hint: "leave it out for the default"}
 		}

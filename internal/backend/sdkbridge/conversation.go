@@ -23,21 +23,9 @@ func (c *conversation) Size() int {
 	return about
 }
 
-// MarshalBinary implements agent.Conversation. An agent ends with its bridge, so there is nothing to write down.
+// MarshalBinary implements agent.Conversation. An agent ends with its pool's home, so there is nothing to write down.
 func (c *conversation) MarshalBinary() ([]byte, error) {
 	return nil, &agent.Error{Code: agent.ConversationLost}
-}
-
-// A bridgeAgent is an agent of a bridge. Its fields but id and setup are guarded by worker.mu.
-type bridgeAgent struct {
-	id     string
-	worker *worker
-	setup  setup
-	key    agent.Secret
-
-	run  *run   // the run that is on; nil between runs
-	runs int    // begun so far
-	used uint64 // worker.clock at the last use
 }
 
 // A setup is what an agent is created with and can't be changed later. Another one means another agent.

@@ -11,11 +11,18 @@
 // heartbeats upstream meanwhile. A run that is given up is cancelled before its callbacks are released: whatever they
 // answered would reach the model, which would go on at the user's cost.
 //
-//	backend.go       start a run: on a new agent, or on one that is kept
-//	worker.go        one bridge process with its agents
+// A bridge is a process with one thread. A pool is the bridges of all owners, or of one, with the agents that they share:
+// agents lie in the pool's home, so they outlive the bridge that has made them. Bridges come and go: one that has become
+// large or stopped answering is replaced, a second one is started when the first is busy, and one that nobody needs ends.
+//
+//	backend.go       the way in: start a run, on a new agent or on one that is kept
+//	agents.go        create, resume and delete agents
+//	pool.go          which bridge takes a run, and when one is started
+//	worker.go        one bridge
+//	upkeep.go        what is done from time to time: health, memory, age
 //	run.go           a run, seen by the gateway
+//	calls.go         the calls of a run that wait for the client
 //	reader.go        a run, seen by the bridge's stream
 //	conversation.go  what is needed to go on with an agent
 //	errors.go        what the bridge's errors mean
-//	usage.go         what the turns of a run report
 package sdkbridge

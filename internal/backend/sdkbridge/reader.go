@@ -11,11 +11,11 @@ import (
 	"composer-api/internal/cursor/sdkv1"
 )
 
-// An attempt is one message sent to an agent: the agent, the stream, and the goroutine that reads it.
+// An attempt is one message sent to an agent: the agent, its bridge, the stream, and the goroutine that reads it.
 type attempt struct {
 	run    *run
 	agent  *bridgeAgent
-	stream *sdkv1.Stream
+	worker *worker
 	life   context.Context // of the stream
 	stop   context.CancelFunc
 
@@ -23,16 +23,25 @@ type attempt struct {
 	begun  chan struct{} // closed when the run's id is known, or never will be
 	read   chan struct{} // closed when the reader has ended
 
-	mu       sync.Mutex
-	runID    string
+	mu    sync.Mutex
+	runID string
+	err   error // of Send; valid when begun is closed
+
 	overOnce sync.Once
+	canceled bool // the run has ended upstream, or its bridge has; valid after overOnce
+	over     bool // the same as overOnce; guarded by Backend.mu
+	parked   bool // the run waits for its client; guarded by Backend.mu
 }
 
-// A said is one thing that the stream says. One of its fields is set.
+// A said is one thing that the stream says. One of its fields is set, or kind with text.
 type said struct {
 	kind      agent.Kind // of text
 	text      string
-	announced int
+	tokens    int    // so many more were written
+	announced int    // so many calls will come
+	started   string // upstream's id of a call that the model makes
+	completed string // the same of one that has got its result
+	anew      bool   // the bridge asks upstream again: what was said comes once more
 	result    *sdkv1.RunResult
 	err       error
 }
@@ -40,44 +49,56 @@ type said struct {
 // ahead is how many events the reader may be ahead of the gateway. Then it stops reading, and the bridge stops sending.
 const ahead = 64
 
-// send sends message to the agent and begins to read. ctx bounds it until upstream has taken the run. The run of a is
-// begun already; a failure ends it.
-func send(ctx context.Context, r *run, a *bridgeAgent, message sdkv1.UserMessage) (*attempt, error) {
-	at := &attempt{run: r, agent: a, events: make(chan said, ahead), begun: make(chan struct{}), read: make(chan struct{})}
+// begin sends message to the agent and begins to read. ctx bounds it until upstream has taken the run. r is the agent's run
+// already; a failure ends that.
+func begin(ctx context.Context, r *run, a *bridgeAgent, w *worker, message sdkv1.UserMessage) (*attempt, error) {
+	r.backend.mu.Lock()
+	a.runs++
+	r.backend.mu.Unlock()
+	at := &attempt{run: r, agent: a, worker: w, events: make(chan said, ahead), begun: make(chan struct{}), read: make(chan struct{})}
 	at.life, at.stop = context.WithCancel(context.Background())
-	unwatch := context.AfterFunc(ctx, func() { at.stop() })
-	stream, err := a.worker.child.Client.Send(at.life, a.id, message)
-	if !unwatch() && err == nil { // ctx ended meanwhile, and the stream with it
-		err = ctx.Err()
-		stream.Close()
-	}
-	if err != nil {
-		close(at.begun)
-		close(at.read)
-		at.finished(false)
-		return nil, err
-	}
-	at.stream = stream
-	go at.readAll()
+	go at.readAll(message)
 	select {
 	case <-at.begun:
 	case <-ctx.Done():
 		at.abandon()
 		return nil, ctx.Err()
 	}
+	at.mu.Lock()
+	err := at.err
+	at.mu.Unlock()
+	if err != nil {
+		at.end(false)
+		at.stop()
+		return nil, err
+	}
 	return at, nil
 }
 
-// readAll reads the stream to its end. It is the only reader, for the run's whole life.
-func (at *attempt) readAll() {
+// errAnew is the error of a run that upstream has begun again after there was output. The bridge does so by itself when
+// its connection breaks, and passes what the model says then on as if it were new: it repeats the answer, in other words
+// perhaps, and makes its calls again. Nothing tells whether it resumes from a checkpoint.
+var errAnew = &agent.Error{Code: agent.Upstream, Message: "The connection to Cursor broke in the middle of the answer. Please try again."}
+
+// readAll sends the message and reads the stream to its end. It is the only reader, for the run's whole life.
+func (at *attempt) readAll(message sdkv1.UserMessage) {
 	defer close(at.read)
-	defer at.begin("")
-	defer at.stream.Close()
-	defer agent.CatchPanic(func(err *agent.Error) { at.tell(said{err: err}) })
+	defer agent.CatchPanic(func(err *agent.Error) {
+		at.begin("", err)
+		at.tell(said{err: err})
+	})
+	stream, err := at.worker.bridge.Client().Send(at.life, at.agent.id, message)
+	if err != nil {
+		at.begin("", err)
+		return
+	}
+	defer at.begin("", nil)
+	defer stream.Close()
 	var result *sdkv1.RunResult
 	var m sdkv1.Message
+	step := 0
 	for {
-		err := at.stream.Next(&m)
+		err := stream.Next(&m)
 		switch {
 		case err == nil:
 		case errors.Is(err, io.EOF) && result != nil:
@@ -85,9 +106,11 @@ func (at *attempt) readAll() {
 			at.tell(said{result: result})
 			return
 		case errors.Is(err, io.EOF):
+			at.begin("", io.ErrUnexpectedEOF)
 			at.tell(said{err: io.ErrUnexpectedEOF})
 			return
 		default:
+			at.begin("", err)
 			at.tell(said{err: err})
 			return
 		}
@@ -98,31 +121,49 @@ func (at *attempt) readAll() {
 			}
 		}
 		if m.SDKMessage != nil && m.SDKMessage.Message.RunID != "" {
-			at.begin(m.SDKMessage.Message.RunID)
+			at.begin(m.SDKMessage.Message.RunID, nil)
 		}
-		if m.InteractionUpdate != nil && !at.tell(read(m.InteractionUpdate)) {
+		if m.InteractionUpdate == nil {
+			continue
+		}
+		s := read(m.InteractionUpdate, &step)
+		if s.anew && at.run.spoken.Load() {
+			at.end(true) // now, and not when the client comes back: a parked run may be read much later
+			s = said{err: errAnew}
+		}
+		if !at.tell(s) || s.err != nil {
 			return
 		}
 	}
 }
 
-// read is what an update says; nothing if it is of a kind that doesn't matter here. The stream says each delta a second
-// time, as an SDK message, which is passed over.
-func read(u *sdkv1.InteractionUpdate) said {
+// read is what an update says; nothing if it is of a kind that doesn't matter here. step is the number of the last step,
+// which it keeps. The stream says each delta a second time, as an SDK message, which is passed over.
+func read(u *sdkv1.InteractionUpdate, step *int) said {
 	switch u.Type {
 	case sdkv1.UpdateText:
 		return said{kind: agent.Text, text: u.Update.Text}
 	case sdkv1.UpdateThinking:
 		return said{kind: agent.Reasoning, text: u.Update.Text}
+	case sdkv1.UpdateTokens:
+		return said{tokens: max(0, u.Update.Tokens)}
 	case sdkv1.UpdateToolRequests:
-		return said{announced: u.Update.CallCount}
+		return said{announced: max(0, u.Update.CallCount)}
+	case sdkv1.UpdateToolStarted:
+		return said{started: u.Update.CallID}
+	case sdkv1.UpdateToolCompleted:
+		return said{completed: u.Update.CallID}
+	case sdkv1.UpdateStepStarted:
+		anew := *step > 0 && u.Update.StepID <= *step
+		*step = u.Update.StepID
+		return said{anew: anew}
 	}
 	return said{}
 }
 
 // tell hands something to the run; false when nobody listens any more.
 func (at *attempt) tell(s said) bool {
-	if s == (said{}) {
+	if s == (said{}) || s.kind != 0 && s.text == "" {
 		return true
 	}
 	select {
@@ -133,46 +174,72 @@ func (at *attempt) tell(s said) bool {
 	}
 }
 
-// begin notes the id of the run, the first time.
-func (at *attempt) begin(runID string) {
+// begin notes the id of the run, or the error of Send, the first time.
+func (at *attempt) begin(runID string, err error) {
 	at.mu.Lock()
 	defer at.mu.Unlock()
 	select {
 	case <-at.begun:
 	default:
-		at.runID = runID
+		at.runID, at.err = runID, err
 		close(at.begun)
 	}
 }
 
-// finished ends the run of the agent. keep says that the agent can be continued. It returns how many runs the agent has
-// had.
-func (at *attempt) finished(keep bool) (runs int) {
-	w := at.agent.worker
-	w.mu.Lock()
-	runs = at.agent.runs
-	w.mu.Unlock()
-	at.overOnce.Do(func() { w.end(at.agent, at.run, keep) })
-	return runs
+// finished notes that the run has ended well upstream, and returns how many runs the agent has had.
+func (at *attempt) finished() (runs int) {
+	at.overOnce.Do(func() {
+		at.canceled = true
+		at.letGo(true)
+	})
+	b := at.run.backend
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return at.agent.runs
 }
 
-// abandon ends the run wherever it is: it is cancelled upstream at once, and nobody reads on. It returns when upstream
-// has been told, so that held callbacks may be released after it.
-func (at *attempt) abandon() {
+// end ends the run wherever it is, once. cancel says that it may still be on upstream: it is cancelled there at once.
+func (at *attempt) end(cancel bool) {
 	at.overOnce.Do(func() {
-		at.cancel()
-		at.agent.worker.end(at.agent, at.run, false)
+		at.canceled = !cancel || at.cancel()
+		at.letGo(false)
 	})
+}
+
+// letGo lets go of the agent and of the bridge. keep says that the agent can be continued.
+func (at *attempt) letGo(keep bool) {
+	b := at.run.backend
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	at.worker.park(at, false)
+	at.over = true
+	b.letGo(at.agent, at.worker, at.run, keep)
+}
+
+// park notes that the run begins or ends to wait for its client.
+func (at *attempt) park(parked bool) {
+	b := at.run.backend
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !at.over {
+		at.worker.park(at, parked)
+	}
+}
+
+// abandon ends the run, and nobody reads on. It reports whether the run is known to have ended upstream, so that held calls
+// may be answered.
+func (at *attempt) abandon() bool {
+	at.end(true)
 	at.stop()
 	<-at.read
+	return at.canceled
 }
 
 // cancelWait is how long a run that is given up may take to say its id, which it must be cancelled by.
 const cancelWait = 2 * time.Second
 
-func (at *attempt) cancel() {
-	ctx, stop := context.WithTimeout(context.Background(), callTimeout)
-	defer stop()
+// cancel ends the run upstream. It reports whether that has succeeded.
+func (at *attempt) cancel() bool {
 	timer := time.NewTimer(cancelWait)
 	defer timer.Stop()
 	select {
@@ -183,10 +250,15 @@ func (at *attempt) cancel() {
 	id := at.runID
 	at.mu.Unlock()
 	if id == "" {
-		return // it has never begun
+		return true // it has never begun, so there is no call to answer either
 	}
-	w := at.agent.worker
-	if err := w.child.Client.CancelRun(ctx, id, at.agent.id); err != nil && !w.gone() {
-		w.log.Warn("a run of the bridge could not be cancelled", "err", callError(err))
+	ctx, stop := context.WithTimeout(context.Background(), callTimeout)
+	defer stop()
+	w := at.worker
+	err := w.bridge.Client().CancelRun(ctx, id, at.agent.id)
+	if err != nil && !w.gone() {
+		w.backend.cfg.Log.Warn("a run of the bridge could not be cancelled", "err", failed(err).Err)
+		return false
 	}
+	return true
 }

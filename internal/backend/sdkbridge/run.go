@@ -2,13 +2,14 @@ package sdkbridge
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/cursor/agentwire"
+	"composer-api/internal/backend/meter"
+	"composer-api/internal/backend/retry"
 	"composer-api/internal/cursor/sdkv1"
 )
 
@@ -23,40 +24,41 @@ type run struct {
 
 	wake     chan struct{} // tells a waiting Next that a call has come; holds at most one
 	closed   chan struct{} // closed by Close
-	released chan struct{} // closed when held callbacks may end, after the run was cancelled upstream
+	released chan struct{} // closed when held callbacks may end: the run has ended upstream
+
+	taken  atomic.Int64 // when upstream has taken the attempt, in nanoseconds; 0 while another one is being made
+	spoken atomic.Bool  // text or a call was yielded: the run can't begin again
 
 	// These belong to the goroutine of Next and Resume.
-	meter     meter
-	out       []agent.Event // what Next yields before anything else
-	yielded   bool          // something was yielded: the run can't begin again
-	restarted bool
-	turnOver  bool // Done{ToolCalls} was yielded and Resume has not been called
-	given     int  // calls yielded in this turn
-	announced int  // calls that upstream has announced and that were not yielded yet or in this turn; 0 if it hasn't said
-	progress  time.Time
+	attempts retry.Attempts
+	meter    meter.Meter
+	prompt   int64         // tokens of the whole conversation and the tools, estimated
+	grown    int64         // the part of prompt that the run has written itself
+	written  int           // bytes got: text, thinking and arguments
+	tokens   int64         // the same in tokens, if upstream says it
+	out      []agent.Event // what Next yields before anything else
+	begunOn  int           // times that the bridge has asked upstream again
+	turnOver bool          // Done{ToolCalls} was yielded and Resume has not been called
+	progress time.Time
 
-	mu      sync.Mutex
-	attempt *attempt             // the agent and the stream that the run stands on
-	over    error                // why there is nothing more to come
-	arrived []*heldCall          // calls that were not yielded yet, in order
-	byID    map[string]*heldCall // every call that waits, by upstream's id
-	waiting map[string]*heldCall // calls that were yielded, by our id
-	last    time.Time            // when the last call came
+	mu        sync.Mutex
+	attempt   *attempt             // the agent and the stream that the run stands on
+	over      error                // why there is nothing more to come
+	announced int                  // calls that upstream has announced and that were not yielded yet; 0 if it hasn't said
+	arrived   []*heldCall          // calls that were not yielded yet
+	byID      map[string]*heldCall // every call of the run, by upstream's id
+	places    map[string]int       // of the calls, by upstream's id: in which order the model makes them
+	waiting   map[string]*heldCall // calls that were yielded, by our id
+	last      time.Time            // when the last call came
 
 	closeOnce sync.Once
-}
-
-// A heldCall is a callback of the bridge that waits for the client's result.
-type heldCall struct {
-	call   agent.ToolCall
-	done   chan struct{} // closed when result is there
-	result sdkv1.ToolResult
 }
 
 func newRun(b *Backend, req *agent.Request) *run {
 	return &run{
 		backend: b, req: req, tools: agent.IndexTools(req.Offered()), wake: make(chan struct{}, 1), closed: make(chan struct{}), released: make(chan struct{}),
-		byID: map[string]*heldCall{}, waiting: map[string]*heldCall{}, progress: time.Now(),
+		byID: map[string]*heldCall{}, waiting: map[string]*heldCall{}, places: map[string]int{}, progress: time.Now(),
+		attempts: retry.New(nil, b.cfg.Log, req.Origin.RequestID), prompt: agent.EstimatePrompt(req),
 	}
 }
 
@@ -66,58 +68,52 @@ var (
 	errDone   = &agent.Error{Code: agent.Internal, Err: errors.New("sdkbridge: Next after the end of a run")}
 )
 
+// open makes attempts until upstream takes one, as far as the policy of retries goes. Errors are *agent.Error, or ctx's own.
+func (r *run) open(ctx context.Context) error {
+	for {
+		at, f := r.backend.send(ctx, r)
+		if f == nil {
+			r.mu.Lock()
+			r.attempt = at
+			r.mu.Unlock()
+			r.taken.Store(time.Now().UnixNano())
+			r.attempts.Accepted()
+			return nil
+		}
+		if r.req.Continue != nil {
+			if f.Retryable || f.Err.Code == agent.Overloaded { // the agent may have got the message, or has another run
+				return &agent.Error{Code: agent.ConversationLost, Err: f.Err}
+			}
+			return f.Err
+		}
+		pause, err := r.attempts.Next(f, false)
+		if err != nil {
+			return err
+		}
+		if !retry.Wait(pause, ctx, r.backend.life) {
+			return f.Err
+		}
+	}
+}
+
 // ConversationID implements agent.Identified.
 func (r *run) ConversationID() string { return r.current().agent.id }
 
 // Size implements agent.Sized: a run keeps its request until it is closed. What the bridge keeps is the bridge's.
 func (r *run) Size() int { return r.req.Size() }
 
+// AcceptedAt implements agent.Retrying.
+func (r *run) AcceptedAt() time.Time {
+	if taken := r.taken.Load(); taken != 0 {
+		return time.Unix(0, taken)
+	}
+	return time.Time{}
+}
+
 func (r *run) current() *attempt {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.attempt
-}
-
-// hold waits for the client's result of a call. A call that the bridge makes twice under one id runs once and answers
-// both. It returns without a result only when the run was cancelled upstream, so that nobody reads what it returns.
-func (r *run) hold(ctx context.Context, call sdkv1.CustomToolCall) sdkv1.ToolResult {
-	tool := r.tools.Find(call.Tool)
-	if tool == nil {
-		return sdkv1.ToolError(agent.NoSuchTool(r.req.Offered()))
-	}
-	call.Tool = tool.Name
-	h := r.register(call)
-	select {
-	case <-h.done:
-		return h.result
-	case <-r.released:
-	case <-ctx.Done(): // the bridge has gone
-	}
-	return sdkv1.ToolError("The conversation was given up.")
-}
-
-func (r *run) register(call sdkv1.CustomToolCall) *heldCall {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if known := r.byID[call.CallID]; known != nil && call.CallID != "" {
-		return known
-	}
-	arguments := call.Args
-	if len(arguments) == 0 || !json.Valid(arguments) {
-		arguments = json.RawMessage("{}")
-	}
-	h := &heldCall{
-		call: agent.ToolCall{ID: agent.NewCallID(), Name: call.Tool, Arguments: arguments},
-		done: make(chan struct{}),
-	}
-	r.byID[call.CallID] = h
-	r.arrived = append(r.arrived, h)
-	r.last = time.Now()
-	select {
-	case r.wake <- struct{}{}:
-	default:
-	}
-	return h
 }
 
 // Next implements agent.Run.
@@ -174,10 +170,14 @@ func (r *run) pop() (agent.Event, bool) {
 	}
 	e := r.out[0]
 	r.out = r.out[1:]
-	r.yielded = true
-	if e.Kind == agent.DoneKind {
+	switch e.Kind {
+	case agent.Text, agent.Call:
+		r.spoken.Store(true)
+	case agent.DoneKind:
 		r.turnOver = true
-		if e.Done.Reason != agent.ToolCalls {
+		if e.Done.Reason == agent.ToolCalls {
+			r.current().park(true)
+		} else {
 			r.stop(errDone)
 		}
 	}
@@ -210,67 +210,48 @@ func (r *run) stop(err error) error {
 
 // take handles what the reader has read.
 func (r *run) take(ctx context.Context, at *attempt, said said) error {
-	r.progress = time.Now()
 	switch {
 	case said.err != nil:
 		return r.broken(ctx, at, said.err)
 	case said.result != nil:
 		return r.finish(at, said.result)
+	case said.anew:
+		return r.anew(at)
+	case said.started != "":
+		r.order(said.started)
+		return nil
+	case said.completed != "":
+		r.answeredElsewhere(said.completed)
+		return nil
+	}
+	r.progress = time.Now()
+	switch {
 	case said.announced > 0:
+		r.mu.Lock()
 		r.announced = said.announced
+		r.mu.Unlock()
+	case said.tokens > 0:
+		r.tokens += int64(said.tokens)
 	case said.text != "":
-		r.meter.written += len(said.text)
+		r.written += len(said.text)
 		r.push(agent.Event{Kind: said.kind, Text: []byte(said.text)})
 	}
 	return nil
 }
 
-// takeCalls yields the calls that may be yielded, or the end of the turn when all are there. Otherwise it returns how
-// long to wait before it is asked again.
-func (r *run) takeCalls() (wait time.Duration) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	settle := r.backend.cfg.Settle
-	settled := time.Until(r.last.Add(settle))
-	if len(r.arrived) > 0 {
-		// Until upstream has announced calls, text that was said before them may still be on its way.
-		if r.announced == 0 && settled > 0 {
-			return settled
-		}
-		for _, h := range r.arrived {
-			call := h.call
-			r.waiting[call.ID] = h
-			r.meter.written += len(call.Arguments)
-			r.push(agent.Event{Kind: agent.Call, Call: &call})
-			r.given++
-		}
-		r.arrived = nil
-		return 0
+// output is about how many tokens the run has written so far.
+func (r *run) output() int64 {
+	if r.tokens > 0 {
+		return r.tokens
 	}
-	if r.given == 0 {
-		return max(r.backend.cfg.ProgressTimeout-time.Since(r.progress), time.Millisecond)
-	}
-	if r.announced > r.given {
-		// Some are missing. Siblings of a call were seen to come more than a second later.
-		const patience = 10
-		settled = time.Until(r.last.Add(patience * settle))
-	} else if r.announced > 0 {
-		settled = 0
-	}
-	if settled > 0 {
-		return settled
-	}
-	usage := r.meter.pause()
-	r.push(agent.Event{Kind: agent.UsageKind, Usage: &usage}, agent.Event{Kind: agent.DoneKind, Done: &agent.Done{Reason: agent.ToolCalls}})
-	r.announced, r.given = max(0, r.announced-r.given), 0
-	return 0
+	return agent.EstimateTokens(r.written)
 }
 
 // stalled is the error of a run that has said nothing for too long; nil when it may take longer.
 func (r *run) stalled() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.given > 0 || len(r.arrived) > 0 || time.Since(r.progress) < r.backend.cfg.ProgressTimeout {
+	if len(r.arrived) > 0 || time.Since(r.progress) < r.backend.cfg.ProgressTimeout {
 		return nil
 	}
 	return &agent.Error{Code: agent.UpstreamTimeout, Message: "The model made no progress for too long. Please try again."}
@@ -279,38 +260,77 @@ func (r *run) stalled() error {
 // finish ends the run as upstream says.
 func (r *run) finish(at *attempt, result *sdkv1.RunResult) error {
 	if result.Status != sdkv1.StatusFinished {
-		at.finished(false)
+		at.end(false)
 		return resultError(result)
 	}
-	runs := at.finished(true)
-	usage := r.meter.end(result.Usage)
+	runs := at.finished()
+	var usage agent.Usage
+	if u := result.Usage; u == nil {
+		usage = r.meter.Pause(r.prompt, r.output())
+	} else {
+		usage = r.meter.End(agent.Usage{
+			Input: int64(u.Input), CacheRead: int64(u.CacheRead), CacheWrite: int64(u.CacheWrite), Output: int64(u.Output), Reasoning: int64(u.Reasoning),
+		}, r.prompt)
+	}
 	done := agent.Done{Reason: agent.Stop, Conversation: &conversation{agent: at.agent, runs: runs}}
 	r.push(agent.Event{Kind: agent.UsageKind, Usage: &usage}, agent.Event{Kind: agent.DoneKind, Done: &done})
 	return nil
 }
 
-// broken handles the loss of the stream. When the bridge has died before anything was yielded, a fresh conversation
-// begins again, once, on a new bridge.
+// maxAnew is how many times the bridge may ask upstream again by itself before there is output. After an error it does so
+// three times, and reports the error then; when connections break, it would go on for minutes.
+const maxAnew = 4
+
+// anew handles that the bridge asks upstream again. What was said before is forgotten, if nobody has heard it yet; thinking
+// that was heard stays.
+func (r *run) anew(at *attempt) error {
+	if r.spoken.Load() { // since the reader has looked
+		at.abandon()
+		return errAnew
+	}
+	if r.begunOn++; r.begunOn > maxAnew {
+		at.abandon()
+		return &agent.Error{Code: agent.Upstream, Final: true, Message: "The connection to Cursor broke several times. Please try again later."}
+	}
+	r.out, r.written, r.tokens = nil, 0, 0
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.announced = 0
+	return nil
+}
+
+// broken handles the loss of the stream. A run that stood on a bridge which has died begins again on another one, if
+// nothing was said yet.
 func (r *run) broken(ctx context.Context, at *attempt, err error) error {
-	at.finished(false)
-	if r.yielded || r.restarted || !at.agent.worker.died() {
-		return callError(err)
+	if ours := (*agent.Error)(nil); errors.As(err, &ours) { // the reader has ended it
+		return ours
 	}
-	if r.req.Continue != nil {
-		return &agent.Error{Code: agent.ConversationLost, Err: err}
+	at.end(!at.worker.died()) // a run that is still on is cancelled
+	f := failed(err)
+	if r.spoken.Load() {
+		return f.Err
 	}
-	r.restarted = true
-	r.backend.cfg.Log.Warn("the bridge has died, the run begins again on a new one")
-	next, err := r.backend.open(ctx, r, r.req)
-	if err != nil {
+	if r.req.Continue != nil { // the agent may have got the message
+		return &agent.Error{Code: agent.ConversationLost, Err: f.Err}
+	}
+	r.taken.Store(0)
+	ctx, cancel := context.WithTimeout(ctx, r.backend.cfg.StartTimeout)
+	defer cancel()
+	r.attempts.Begin(r.backend.cfg.StartTimeout)
+	pause, final := r.attempts.Next(f, false)
+	if final != nil {
+		return final
+	}
+	if !retry.Wait(pause, ctx, at.life) {
+		return f.Err
+	}
+	r.out, r.written, r.tokens = nil, 0, 0
+	if err := r.open(ctx); err != nil {
 		return err
 	}
-	r.mu.Lock()
-	r.attempt = next
-	r.mu.Unlock()
 	select {
 	case <-r.closed: // meanwhile, and with the attempt before
-		next.abandon()
+		r.current().abandon()
 	default:
 	}
 	return nil
@@ -323,51 +343,17 @@ func (r *run) Buffered() bool {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.arrived) > 0 && r.announced > 0
+	return len(r.arrived) > 0 && len(r.arrived) == r.announced
 }
 
-// Resume implements agent.Run.
-func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
-	if err := r.why(); err != nil {
-		return err
-	}
-	if !r.turnOver {
-		return r.stop(errDone)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.turnOver, r.progress = false, time.Now()
-	for i := range results {
-		if h := r.waiting[results[i].CallID]; h != nil {
-			delete(r.waiting, results[i].CallID)
-			h.result = toolResult(&results[i])
-			close(h.done)
-		}
-	}
-	return nil
-}
-
-// toolResult is a client's result in the contract's words.
-func toolResult(result *agent.ToolResult) sdkv1.ToolResult {
-	answer := sdkv1.ToolResult{IsError: result.IsError, Content: []sdkv1.ToolContent{}}
-	for _, p := range agentwire.ResultParts(result) {
-		if p.Image != nil {
-			answer.Content = append(answer.Content, sdkv1.ToolContent{Type: "image", Data: p.Image.Data, MimeType: p.Image.MIME})
-		} else {
-			answer.Content = append(answer.Content, sdkv1.ToolContent{Type: "text", Text: p.Text})
-		}
-	}
-	return answer
-}
-
-// Close implements agent.Run.
+// Close implements agent.Run. What the run's calls would be told reaches the model unless the run was cancelled before, so
+// they are released only then; otherwise they end with the bridge.
 func (r *run) Close() error {
 	r.closeOnce.Do(func() {
 		close(r.closed)
-		if at := r.current(); at != nil {
-			at.abandon()
+		if r.current().abandon() {
+			close(r.released)
 		}
-		close(r.released)
 	})
 	return nil
 }

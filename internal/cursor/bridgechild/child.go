@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,31 +22,12 @@ import (
 	"composer-api/internal/cursor/sdkv1"
 )
 
-// Config says how a child is started.
-type Config struct {
-	// Dir is the bridge's folder: the one that holds bin/node and dist/.
-	Dir string
-	// Root is where the private folder is made; "" means DefaultRoot.
-	Root string
-	// BackendURL, when not empty, is told to the bridge in place of Cursor's own address.
-	BackendURL string
-	// CAFile names additional certificate authorities, as PEM; "" for none.
-	CAFile string
-	// Confine is the command line of this program that calls ConfinedMain; nil runs the child unconfined.
-	Confine []string
-	// Environ are further variables for the child, such as HTTPS_PROXY. Nothing else is passed on.
-	Environ []string
-}
-
-// A Child is a running bridge. Its methods may be called concurrently.
-type Child struct {
-	// Client calls the bridge.
-	Client *sdkv1.Client
-	// PID is the bridge's process id.
-	PID int
-
+// A child is a running bridge. It implements sdkv1.Bridge. Its methods may be called concurrently.
+type child struct {
+	home     *Home
+	folder   string // of this child alone
+	client   *sdkv1.Client
 	cmd      *exec.Cmd
-	folder   *folder
 	callback *sdkv1.CallbackServer
 	exited   chan struct{} // closed when the process is gone
 }
@@ -56,48 +38,31 @@ const (
 	endTimeout   = 4 * time.Second // after SIGTERM; the bridge needs 0.04 s, or 1.6 s after a cancelled run
 )
 
-// Start runs a bridge and waits until it is ready. handle runs the client's tools for its agents, see
-// sdkv1.CallHandler. ctx bounds the start alone. The caller closes the child.
-func Start(ctx context.Context, cfg Config, handle sdkv1.CallHandler) (*Child, error) {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	root := cfg.Root
-	if root == "" {
-		root = DefaultRoot()
-	}
-	f, err := newFolder(root)
-	if err != nil {
-		return nil, fmt.Errorf("the bridge's private folder: %w", err)
-	}
-	c := &Child{folder: f, exited: make(chan struct{})}
-	if err := c.start(ctx, cfg, handle); err != nil {
-		return nil, errors.Join(err, c.Close())
-	}
-	return c, nil
-}
-
-func (c *Child) start(ctx context.Context, cfg Config, handle sdkv1.CallHandler) (err error) {
-	if c.callback, err = sdkv1.NewCallbackServer(ctx, handle); err != nil {
-		return err
-	}
-	argv, err := c.commandLine(cfg)
+// start runs the process and waits until it is ready. A child that could not be started is closed, too.
+func (c *child) start(ctx context.Context, handle sdkv1.CallHandler) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
+	}
+	c.callback = sdkv1.NewCallbackServer(listener, handle)
+	argv := append(commandLine(c.home.cfg.Dir), "--workspace", c.home.Workspace())
+	if confine := c.home.cfg.Confine; confine != nil {
+		argv = launcher(confine, c.rules(), argv)
 	}
 	// The process outlives ctx: only Close ends it.
 	c.cmd = exec.CommandContext(context.WithoutCancel(ctx), argv[0], argv[1:]...)
-	c.cmd.Dir = c.folder.workspace()
-	c.cmd.Env = c.environ(cfg)
+	c.cmd.Dir = c.home.Workspace()
+	c.cmd.Env = c.environ()
 	isolate(c.cmd)
 	stderr, err := c.cmd.StderrPipe()
 	if err != nil {
 		return err
 	}
+	raiseFileLimit()
 	if err := c.launch(); err != nil {
 		return fmt.Errorf("the bridge could not be started: %w", err)
 	}
-	c.PID = c.cmd.Process.Pid
-	if err := os.WriteFile(filepath.Join(c.folder.path, pidName), []byte(strconv.Itoa(c.PID)), 0o600); err != nil {
+	if err := os.WriteFile(c.pidFile(), []byte(strconv.Itoa(c.cmd.Process.Pid)), 0o600); err != nil {
 		return err
 	}
 	ready := make(chan readyLine, 1)
@@ -112,9 +77,39 @@ func (c *Child) start(ctx context.Context, cfg Config, handle sdkv1.CallHandler)
 	}
 }
 
+// commandLine runs node itself: the script beside it stays between us and node, and takes our signals.
+func commandLine(dir string) []string {
+	return []string{filepath.Join(dir, "bin", nodeName), filepath.Join(dir, "dist", "bin", "cursor-sdk-bridge.js")}
+}
+
+func (c *child) temp() string    { return filepath.Join(c.folder, tempName) }
+func (c *child) pidFile() string { return filepath.Join(c.folder, pidName) }
+
+// rules say what the child may touch when it is confined.
+func (c *child) rules() accessRules {
+	rules := systemRules()
+	rules.Read = append(rules.Read, c.home.cfg.Dir, filepath.Join(c.home.path, caName))
+	rules.Write = append(rules.Write, filepath.Join(c.home.path, homeName), c.home.Workspace(), c.temp())
+	return rules
+}
+
+// environ is all that the child sees of our environment. Without HOME the bridge would write into the user's own home.
+func (c *child) environ() []string {
+	env := []string{
+		"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "TZ=UTC", "HOME=" + filepath.Join(c.home.path, homeName), "TMPDIR=" + c.temp(), "CURSOR_SDK_CLIENT_LANGUAGE=go",
+	}
+	if c.home.cfg.BackendURL != "" {
+		env = append(env, "CURSOR_BACKEND_URL="+c.home.cfg.BackendURL)
+	}
+	if c.home.cfg.CAFile != "" {
+		env = append(env, "NODE_EXTRA_CA_CERTS="+filepath.Join(c.home.path, caName))
+	}
+	return append(env, c.home.cfg.Environ...)
+}
+
 // launch starts the process on a thread that stays for as long as the process does: on Linux the child is killed when
 // the thread that started it ends.
-func (c *Child) launch() error {
+func (c *child) launch() error {
 	started := make(chan error, 2) // a start, and a panic after it
 	go func() {
 		defer close(c.exited)
@@ -127,40 +122,6 @@ func (c *Child) launch() error {
 		}
 	}()
 	return <-started
-}
-
-// commandLine runs node itself: the script beside it stays between us and node, and takes our signals.
-func (c *Child) commandLine(cfg Config) ([]string, error) {
-	argv := []string{
-		filepath.Join(cfg.Dir, "bin", nodeName), filepath.Join(cfg.Dir, "dist", "bin", "cursor-sdk-bridge.js"), "--workspace", c.folder.workspace(),
-	}
-	for _, file := range argv[:2] {
-		if _, err := os.Stat(file); err != nil {
-			return nil, fmt.Errorf("no bridge is installed in %s: %w", cfg.Dir, err)
-		}
-	}
-	if cfg.Confine != nil {
-		rules := rulesFor(cfg.Dir, c.folder.path)
-		if cfg.CAFile != "" {
-			rules.Read = append(rules.Read, filepath.Dir(cfg.CAFile))
-		}
-		argv = launcher(cfg.Confine, rules, argv)
-	}
-	return argv, nil
-}
-
-// environ is all that the child sees of our environment. Without HOME the bridge would write into the user's own home.
-func (c *Child) environ(cfg Config) []string {
-	env := []string{
-		"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "TZ=UTC", "HOME=" + c.folder.home(), "TMPDIR=" + c.folder.temp(), "CURSOR_SDK_CLIENT_LANGUAGE=go",
-	}
-	if cfg.BackendURL != "" {
-		env = append(env, "CURSOR_BACKEND_URL="+cfg.BackendURL)
-	}
-	if cfg.CAFile != "" {
-		env = append(env, "NODE_EXTRA_CA_CERTS="+cfg.CAFile)
-	}
-	return append(env, cfg.Environ...)
 }
 
 // A readyLine is what the bridge says of itself once it listens.
@@ -197,35 +158,39 @@ func drain(stderr io.Reader, ready chan<- readyLine) {
 }
 
 // connect makes the client, and tells the bridge where tools are run.
-func (c *Child) connect(ctx context.Context, line readyLine) error {
-	if !strings.HasPrefix(line.AuthTokenFile, c.folder.path+string(filepath.Separator)) {
+func (c *child) connect(ctx context.Context, line readyLine) error {
+	// The bridge names a file for us to read, and what is in it is sent back: it must be one of its own.
+	file, err := filepath.Rel(c.folder, line.AuthTokenFile)
+	if err != nil || !filepath.IsLocal(file) {
 		return errors.New("the bridge keeps its token outside of its private folder")
 	}
-	token, err := os.ReadFile(line.AuthTokenFile)
+	token, err := os.ReadFile(filepath.Join(c.folder, file))
 	if err != nil {
 		return fmt.Errorf("the bridge's token: %w", err)
 	}
 	transport := &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: time.Minute} // no proxy: it is on the loopback
-	c.Client = sdkv1.NewClient(line.URL, agent.NewSecret(strings.TrimSpace(string(token))), &http.Client{Transport: transport})
-	version, err := c.Client.Version(ctx)
+	c.client = sdkv1.NewClient(line.URL, agent.NewSecret(strings.TrimSpace(string(token))), &http.Client{Transport: transport})
+	version, err := c.client.Version(ctx)
 	if err != nil {
 		return fmt.Errorf("the bridge does not answer: %w", err)
 	}
 	if version.Protocol != "sdk.v1" {
 		return fmt.Errorf("the bridge speaks %q, not sdk.v1; hint: install another version with 'composer-api upstream install'", version.Protocol)
 	}
-	return c.Client.SetToolCallback(ctx, c.callback.URL(), c.callback.Token())
+	return c.client.SetToolCallback(ctx, c.callback.URL(), c.callback.Token())
 }
 
-// Workspace is the empty folder that the child's agents work in.
-func (c *Child) Workspace() string { return c.folder.workspace() }
+// Client implements sdkv1.Bridge.
+func (c *child) Client() *sdkv1.Client { return c.client }
 
-// Exited is closed when the process is gone, whatever the reason.
-func (c *Child) Exited() <-chan struct{} { return c.exited }
+// Exited implements sdkv1.Bridge.
+func (c *child) Exited() <-chan struct{} { return c.exited }
 
-// Close ends the process, waits until it is gone, and deletes its private folder. Cancel its runs before: it would wait
-// for them. Close must be called once, also after the process has ended by itself.
-func (c *Child) Close() error {
+// Memory implements sdkv1.Bridge: what is resident of the process, not of programs that it has started.
+func (c *child) Memory() int64 { return residentMemory(c.cmd.Process.Pid) }
+
+// Close implements sdkv1.Bridge. What the child has kept stays in the home; its own folder is deleted.
+func (c *child) Close() error {
 	if c.cmd != nil && c.cmd.Process != nil {
 		terminate(c.cmd)
 		select {
@@ -235,9 +200,12 @@ func (c *Child) Close() error {
 		kill(c.cmd) // and what it has started
 		<-c.exited
 	}
+	if c.client != nil {
+		c.client.Close()
+	}
 	var err error
 	if c.callback != nil {
 		err = c.callback.Close()
 	}
-	return errors.Join(err, c.folder.remove())
+	return errors.Join(err, os.RemoveAll(c.folder))
 }

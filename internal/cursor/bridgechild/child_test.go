@@ -2,21 +2,29 @@ package bridgechild_test
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"composer-api/internal/cursor/bridgechild"
 	"composer-api/internal/cursor/sdkv1"
 )
 
-// TestMain lets a copy of this test binary be the launcher of confined children.
+// TestMain lets a copy of this test binary be the launcher of confined children, and what they become.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "confined" {
-		if err := bridgechild.ConfinedMain(os.Args[2:]); err != nil {
-			os.Stderr.WriteString(err.Error() + "\n")
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "confined":
+			fmt.Fprintln(os.Stderr, bridgechild.ConfinedMain(os.Args[2:]))
 			os.Exit(1)
+		case "probe":
+			probe(os.Args[2:])
+			os.Exit(0)
 		}
 	}
 	os.Exit(m.Run())
@@ -43,16 +51,28 @@ func noTools(context.Context, sdkv1.CustomToolCall) sdkv1.ToolResult { return sd
 
 func TestTheRealBridgeStartsAnswersAndLeavesNothing(t *testing.T) {
 	root, dir := t.TempDir(), bridge(t)
-	launcher := self(t)
-	if bridgechild.Confinement() == "" {
-		launcher = nil
+	cfg := bridgechild.Config{Dir: dir, Root: root, BackendURL: "http://127.0.0.1:9"}
+	if bridgechild.Confinement() != "" {
+		cfg.Confine = self(t)
 	}
-	child, err := bridgechild.Start(t.Context(), bridgechild.Config{Dir: dir, Root: root, BackendURL: "http://127.0.0.1:9", Confine: launcher}, noTools)
+	home, err := bridgechild.NewHome(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := child.Client.Ping(t.Context()); err != nil {
+	child, err := home.Start(t.Context(), noTools)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Client().Ping(t.Context()); err != nil {
 		t.Error(err)
+	}
+	if runtime.GOOS == "linux" && child.Memory() < 50<<20 {
+		t.Errorf("it takes %d bytes", child.Memory())
+	}
+	if pids := bridgechild.PIDs(root); len(pids) != 1 {
+		t.Errorf("process ids: %v", pids)
+	} else if runtime.GOOS == "linux" {
+		atItsLimit(t, pids[0])
 	}
 	if deleted, err := bridgechild.Sweep(root); deleted != 0 || err != nil {
 		t.Errorf("the sweep deletes a folder in use: %d, %v", deleted, err)
@@ -60,21 +80,50 @@ func TestTheRealBridgeStartsAnswersAndLeavesNothing(t *testing.T) {
 	if err := child.Close(); err != nil {
 		t.Error(err)
 	}
+	if err := home.Close(); err != nil {
+		t.Error(err)
+	}
 	if left, err := os.ReadDir(root); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
 }
 
-func TestAFolderThatNobodyOwnsIsSwept(t *testing.T) {
-	root := t.TempDir()
-	left := filepath.Join(root, "composer-api-bridge-123")
-	foreign := filepath.Join(root, "something-else")
-	for _, dir := range []string{left, foreign} {
-		if err := os.MkdirAll(filepath.Join(dir, "home"), 0o700); err != nil {
+// atItsLimit checks that a process may open as many files as the system allows.
+func atItsLimit(t *testing.T, pid int) {
+	t.Helper()
+	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(limits)) {
+		if rest, ok := strings.CutPrefix(line, "Max open files"); ok {
+			if f := strings.Fields(rest); f[0] != f[1] {
+				t.Errorf("it may open %s files, and could open %s", f[0], f[1])
+			}
+		}
+	}
+}
+
+// leave makes a private folder as a gateway that was killed leaves it, with a bridge of the process id pid.
+func leave(t *testing.T, root string, pid int) string {
+	t.Helper()
+	folder := filepath.Join(root, "composer-api-bridge-123")
+	if err := os.MkdirAll(filepath.Join(folder, "child-1"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"lock": "", "child-1/pid": fmt.Sprint(pid)} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(left, "lock"), nil, 0o600); err != nil {
+	return folder
+}
+
+func TestAFolderThatNobodyOwnsIsSwept(t *testing.T) {
+	root := t.TempDir()
+	leave(t, root, os.Getpid()) // by now another process has the id
+	foreign := filepath.Join(root, "something-else")
+	if err := os.Mkdir(foreign, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if deleted, err := bridgechild.Sweep(root); deleted != 1 || err != nil {
@@ -85,9 +134,41 @@ func TestAFolderThatNobodyOwnsIsSwept(t *testing.T) {
 	}
 }
 
+// Where the system does not end a bridge with its gateway, the next gateway does.
+func TestTheSweepEndsABridgeThatHasOutlivedItsGateway(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no shell")
+	}
+	root := t.TempDir()
+	folder := filepath.Join(root, "composer-api-bridge-123")
+	orphan := exec.CommandContext(t.Context(), "sh", "-c", "read line", "--workspace", folder+"/workspace")
+	stdin, err := orphan.StdinPipe() // it waits for a line that never comes
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stdin.Close()
+	if err := orphan.Start(); err != nil {
+		t.Fatal(err)
+	}
+	leave(t, root, orphan.Process.Pid)
+	if deleted, err := bridgechild.Sweep(root); deleted != 1 || err != nil {
+		t.Errorf("%d were deleted, %v", deleted, err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- orphan.Wait() }()
+	select {
+	case err := <-ended:
+		if err == nil {
+			t.Error("it ended well")
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it still runs")
+	}
+}
+
 func TestAFolderWithoutABridgeIsAClearError(t *testing.T) {
 	root := t.TempDir()
-	_, err := bridgechild.Start(t.Context(), bridgechild.Config{Dir: t.TempDir(), Root: root}, noTools)
+	_, err := bridgechild.NewHome(bridgechild.Config{Dir: t.TempDir(), Root: root})
 	if err == nil || !strings.Contains(err.Error(), "no bridge is installed in") {
 		t.Errorf("got %v", err)
 	}

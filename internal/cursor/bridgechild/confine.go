@@ -3,6 +3,7 @@ package bridgechild
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 )
@@ -13,16 +14,35 @@ type accessRules struct {
 	Write []string // files and folders that may be read and written
 }
 
-// system is what a Node program needs of a Linux system: its libraries, its certificates, its name resolution and what
-// it reads about itself.
-var system = []string{"/usr", "/lib", "/lib64", "/bin", "/etc", "/proc", "/sys/fs/cgroup", "/sys/devices/system/cpu", "/run/systemd/resolve"}
+// system is what a Node program needs of a Linux system: its libraries, its name resolution and what it reads about
+// itself.
+var system = []string{"/usr", "/lib", "/lib64", "/bin", "/proc", "/sys/fs/cgroup", "/sys/devices/system/cpu", "/run/systemd/resolve"}
+
+// settings is where the system's settings lie: certificates, name resolution, users. An ordinary user may read none of
+// the secrets there; for root, who may, settingsForRoot names what is needed. (A file that is replaced by another one
+// is lost to a process that is confined already, so the folder is better where it is harmless: laptops change their
+// resolv.conf.)
+const settings = "/etc"
+
+var settingsForRoot = []string{
+	"/etc/resolv.conf", "/etc/hosts", "/etc/host.conf", "/etc/nsswitch.conf", "/etc/gai.conf", "/etc/services", "/etc/protocols",
+	"/etc/passwd", "/etc/group", "/etc/localtime", "/etc/timezone", "/etc/os-release", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d",
+	"/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/ca-certificates", "/etc/pki/tls/certs", "/etc/pki/tls/openssl.cnf", "/etc/pki/ca-trust", "/etc/crypto-policies",
+	"/etc/alternatives",
+}
 
 // devices may be written as well.
 var devices = []string{"/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"}
 
-// rulesFor lets a child run the bridge in dir with the private folder private.
-func rulesFor(dir, private string) accessRules {
-	return accessRules{Read: append(slices.Clone(system), dir), Write: append(slices.Clone(devices), private)}
+// systemRules are what every child may touch of the system.
+func systemRules() accessRules {
+	rules := accessRules{Read: slices.Clone(system), Write: slices.Clone(devices)}
+	if os.Geteuid() == 0 {
+		rules.Read = append(rules.Read, settingsForRoot...)
+	} else {
+		rules.Read = append(rules.Read, settings)
+	}
+	return rules
 }
 
 // launcher is the command line that runs argv under rules. program begins the command line of a program that hands all

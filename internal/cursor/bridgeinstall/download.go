@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"composer-api/internal/agent"
 )
 
 // downloaders are the programs that can get a package, the likeliest first. uv has no download of its own, and runs pip.
@@ -61,6 +63,7 @@ func (i *Installer) watch(dir string, size int64) (stop func()) {
 	end, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
+		defer agent.CatchPanic(func(err *agent.Error) { i.say("  (%v)", err) })
 		const every = 300 * time.Millisecond
 		tick := time.NewTicker(every)
 		defer tick.Stop()

@@ -17,7 +17,7 @@ import (
 // it has a result, because whatever it answers reaches the model, and the run goes on at the user's cost.
 type CallHandler func(ctx context.Context, call CustomToolCall) ToolResult
 
-// A CallbackServer takes the bridge's calls on a loopback address. One server serves one bridge.
+// A CallbackServer takes the bridge's calls. One server serves one bridge.
 type CallbackServer struct {
 	server   *http.Server
 	listener net.Listener
@@ -26,12 +26,8 @@ type CallbackServer struct {
 	done     chan struct{} // closed when the listener is
 }
 
-// NewCallbackServer listens on a free port of 127.0.0.1. ctx bounds that alone. The caller closes the server.
-func NewCallbackServer(ctx context.Context, handle CallHandler) (*CallbackServer, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
+// NewCallbackServer serves on l, which nobody but this machine may reach. The caller closes the server, which closes l.
+func NewCallbackServer(l net.Listener, handle CallHandler) *CallbackServer {
 	s := &CallbackServer{listener: l, token: agent.NewSecret(agent.NewID("", 43)), handle: handle, done: make(chan struct{})}
 	const headerTimeout = 10 * time.Second
 	s.server = &http.Server{Handler: http.HandlerFunc(s.serve), ReadHeaderTimeout: headerTimeout}
@@ -39,7 +35,7 @@ func NewCallbackServer(ctx context.Context, handle CallHandler) (*CallbackServer
 		defer close(s.done)
 		s.server.Serve(l)
 	}()
-	return s, nil
+	return s
 }
 
 // URL is the address for [Client.SetToolCallback].

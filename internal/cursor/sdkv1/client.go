@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -26,6 +27,9 @@ func NewClient(url string, token agent.Secret, client *http.Client) *Client {
 	return &Client{url: strings.TrimSuffix(url, "/"), token: token, http: client}
 }
 
+// Close lets go of connections that nobody uses. Those in use are not touched.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
 // maxAnswer bounds the answer to a unary call, in bytes.
 const maxAnswer = 1 << 20
 
@@ -35,6 +39,7 @@ const (
 	methodGetVersion      = "SdkBridgeControlService/GetVersion"
 	methodSetToolCallback = "SdkBridgeControlService/SetToolCallback"
 	methodCreateAgent     = "SdkAgentService/CreateAgent"
+	methodResumeAgent     = "SdkAgentService/ResumeAgent"
 	methodDeleteAgent     = "SdkAgentService/DeleteAgent"
 	methodSend            = "SdkAgentService/Send"
 	methodCancelRun       = "SdkAgentService/CancelRun"
@@ -76,6 +81,16 @@ func (c *Client) CreateAgent(ctx context.Context, options AgentOptions) (id stri
 		Options AgentOptions `json:"options"`
 	}{options}, &answer)
 	return answer.AgentID, err
+}
+
+// ResumeAgent makes an agent known to this bridge that another one has created in the same home. The options are those that
+// it was created with: the bridge keeps what was said, and nothing else. An unknown agent is the Connect code not_found.
+func (c *Client) ResumeAgent(ctx context.Context, id string, options AgentOptions) error {
+	options.AgentID = "" // it stands outside
+	return c.call(ctx, methodResumeAgent, struct {
+		AgentID string       `json:"agentId"`
+		Options AgentOptions `json:"options"`
+	}{id, options}, nil)
 }
 
 // DeleteAgent forgets an agent and what it has on disk. (CloseAgent, which keeps the disk, leaks three descriptors an
@@ -134,15 +149,17 @@ func (c *Client) Send(ctx context.Context, agentID string, message UserMessage) 
 	return &Stream{body: resp.Body, reader: connectwire.NewReader(resp.Body, 0)}, nil
 }
 
-// Next reads the next message into m, whose content before is lost. The end of the stream is an error: io.EOF after a
-// good end, *connectwire.Error after one that the bridge reports.
+// Next reads the next message into m, whose content before is lost. A field that is of another type than the contract says
+// is left out, and costs no more than itself: what a newer bridge adds must not end a run. The end of the stream is an
+// error: io.EOF after a good end, *connectwire.Error after one that the bridge reports.
 func (s *Stream) Next(m *Message) error {
 	payload, err := s.reader.Next()
 	if err != nil {
 		return err
 	}
 	*m = Message{}
-	if err := json.Unmarshal(payload, m); err != nil {
+	var mismatch *json.UnmarshalTypeError // the rest was decoded
+	if err := json.Unmarshal(payload, m); err != nil && !errors.As(err, &mismatch) {
 		return fmt.Errorf("sdk.v1: a message of a run can't be read: %w", err)
 	}
 	return nil

@@ -102,15 +102,23 @@ type InteractionUpdate struct {
 	Update struct {
 		Text      string `json:"text"`      // UpdateText and UpdateThinking
 		CallCount int    `json:"callCount"` // UpdateToolRequests: how many calls this step makes
+		CallID    string `json:"callId"`    // UpdateToolStarted and UpdateToolCompleted
+		StepID    int    `json:"stepId"`    // UpdateStepStarted: from 1
+		Tokens    int    `json:"tokens"`    // UpdateTokens: how many more were written
 	} `json:"update"`
 }
 
 // The update types that matter to a gateway.
 const (
-	UpdateText         = "text-delta"
-	UpdateThinking     = "thinking-delta"
-	UpdateToolRequests = "tool-requests-listed"
-	UpdateStepStarted  = "step-started"
+	UpdateText          = "text-delta"
+	UpdateThinking      = "thinking-delta"
+	UpdateTokens        = "token-delta"
+	UpdateToolRequests  = "tool-requests-listed"
+	UpdateToolStarted   = "tool-call-started"
+	UpdateToolCompleted = "tool-call-completed"
+	// UpdateStepStarted begins a step of the model. When the bridge asks upstream again after a failure, by itself, the
+	// numbers of the steps start over, and what upstream says then is passed on once more. Nothing else tells of it.
+	UpdateStepStarted = "step-started"
 )
 
 // A StreamResult ends a run, well or badly: look at Result.Status.

@@ -1,0 +1,157 @@
+package sdkbridge
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"composer-api/internal/agent"
+)
+
+// A bridgeAgent is an agent: a conversation in a pool's home. Its fields but the first four are guarded by Backend.mu.
+type bridgeAgent struct {
+	id    string
+	pool  *pool
+	setup setup
+	key   agent.Secret
+
+	worker *worker   // the bridge that has it; nil once that has ended
+	run    *run      // the run that is on; nil between runs
+	runs   int       // messages sent so far
+	used   uint64    // Backend.clock at the last use
+	rested time.Time // when the last run ended
+}
+
+// create makes an agent for r's request.
+func (b *Backend) create(ctx context.Context, r *run) (*bridgeAgent, *worker, error) {
+	w, err := b.acquire(ctx, r.req.Caller.Owner)
+	if err != nil {
+		return nil, nil, err
+	}
+	a := b.register(w, r)
+	options := w.options(r.req)
+	options.AgentID = a.id
+	id, err := w.bridge.Client().CreateAgent(ctx, options)
+	if err == nil && id != a.id {
+		err = &agent.Error{Code: agent.Upstream, Message: "Cursor's bridge gave the conversation another id than the one it was asked for."}
+	}
+	if err != nil {
+		b.finish(a, w, r, false)
+		return nil, nil, err
+	}
+	return a, w, nil
+}
+
+// register notes an agent before the bridge knows it, so that its calls find it.
+func (b *Backend) register(w *worker, r *run) *bridgeAgent {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a := &bridgeAgent{id: r.req.ConversationID, pool: w.pool, setup: setupOf(r.req), key: r.req.Caller.CursorKey, worker: w, run: r}
+	if a.id == "" || w.pool.agents[a.id] != nil || w.pool.dying[a.id] != nil {
+		a.id = agent.NewConversationID()
+	}
+	w.pool.agents[a.id] = a
+	return a
+}
+
+// resume takes the agent of a conversation for r. When its bridge has ended, another one of the pool takes it over.
+func (b *Backend) resume(ctx context.Context, c *conversation, r *run) (*bridgeAgent, *worker, error) {
+	a := c.agent
+	w, err := b.claim(c, r)
+	if w != nil || err != nil {
+		return a, w, err
+	}
+	if w, err = b.acquire(ctx, a.pool.owner); err != nil {
+		b.finish(a, nil, r, true)
+		return nil, nil, err
+	}
+	if err := w.bridge.Client().ResumeAgent(ctx, a.id, w.options(r.req)); err != nil {
+		b.finish(a, w, r, false)
+		return nil, nil, &agent.Error{Code: agent.ConversationLost, Err: err}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a.worker = w
+	return a, w, nil
+}
+
+// claim makes r the run of a conversation's agent. The worker is nil when no bridge has the agent just now.
+func (b *Backend) claim(c *conversation, r *run) (*worker, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a := c.agent
+	if b.closed || a.pool.agents[a.id] != a || a.run != nil || a.runs != c.runs || a.setup != setupOf(r.req) {
+		return nil, &agent.Error{Code: agent.ConversationLost, Err: errors.New("sdkbridge: the agent has gone on, or is gone")}
+	}
+	b.clock++
+	a.run, a.used, a.pool.used = r, b.clock, b.clock
+	if w := a.worker; w != nil && !w.retired && !w.gone() {
+		w.take()
+		return w, nil
+	}
+	return nil, nil
+}
+
+// finish lets go of an agent's run, and of the worker unless that is nil. keep says that the agent can be continued; it is
+// deleted otherwise.
+func (b *Backend) finish(a *bridgeAgent, w *worker, r *run, keep bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.letGo(a, w, r, keep)
+}
+
+// letGo is finish with mu held.
+func (b *Backend) letGo(a *bridgeAgent, w *worker, r *run, keep bool) {
+	if w != nil {
+		w.release()
+	}
+	if a.run != r {
+		return
+	}
+	b.clock++
+	a.run, a.used, a.rested = nil, b.clock, time.Now()
+	if !keep {
+		b.remove(a)
+	} else if oldest := b.surplus(); oldest != nil {
+		b.remove(oldest)
+	}
+}
+
+// surplus is the idle agent that was used longest ago, if there are more idle agents than are kept. mu is held.
+func (b *Backend) surplus() *bridgeAgent {
+	idle := 0
+	var oldest *bridgeAgent
+	for _, p := range b.pools {
+		for _, a := range p.agents {
+			if a.run != nil {
+				continue
+			}
+			idle++
+			if oldest == nil || a.used < oldest.used {
+				oldest = a
+			}
+		}
+	}
+	if idle <= b.cfg.MaxIdleAgents {
+		return nil
+	}
+	return oldest
+}
+
+// remove forgets an agent and deletes what was said with it: closing it would leave that on the disk, and three files open.
+// Any bridge of the pool can do so. mu is held.
+func (b *Backend) remove(a *bridgeAgent) {
+	p := a.pool
+	delete(p.agents, a.id)
+	p.dying[a.id] = a
+	w := a.worker
+	if w == nil || w.retired || w.gone() {
+		w = p.leastBusy()
+	}
+	if w == nil {
+		p.doomed = append(p.doomed, a)
+		b.dropIfEmpty(p)
+		return
+	}
+	w.delete(a)
+}

@@ -1,0 +1,174 @@
+package sdkbridge
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/cursor/agentwire"
+	"composer-api/internal/cursor/sdkv1"
+)
+
+// A heldCall is a callback of the bridge that waits for the client's result.
+type heldCall struct {
+	id     string // upstream's
+	call   agent.ToolCall
+	done   chan struct{} // closed when result is there
+	result sdkv1.ToolResult
+}
+
+// hold waits for the client's result of a call. A call that the bridge makes twice under one id runs once and answers
+// both. It returns without a result only when the run was cancelled upstream, or the bridge has gone, so that nobody reads
+// what it returns.
+func (r *run) hold(ctx context.Context, call sdkv1.CustomToolCall) sdkv1.ToolResult {
+	tool := r.tools.Find(call.Tool)
+	if tool == nil {
+		return sdkv1.ToolError(agent.NoSuchTool(r.req.Offered()))
+	}
+	call.Tool = tool.Name
+	h := r.register(call)
+	select {
+	case <-h.done:
+		return h.result
+	case <-r.released:
+	case <-ctx.Done():
+	}
+	return sdkv1.ToolError("The conversation was given up.")
+}
+
+func (r *run) register(call sdkv1.CustomToolCall) *heldCall {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if known := r.byID[call.CallID]; known != nil && call.CallID != "" {
+		return known
+	}
+	arguments := call.Args
+	if len(arguments) == 0 || !json.Valid(arguments) {
+		arguments = json.RawMessage("{}")
+	}
+	h := &heldCall{
+		id:   call.CallID,
+		call: agent.ToolCall{ID: agent.NewCallID(), Name: call.Tool, Arguments: arguments},
+		done: make(chan struct{}),
+	}
+	r.byID[call.CallID] = h
+	r.arrived = append(r.arrived, h)
+	r.last = time.Now()
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+	return h
+}
+
+// order notes that the model makes a call. Callbacks come over connections of their own, and may overtake each other.
+func (r *run) order(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, known := r.places[id]; !known {
+		r.places[id] = len(r.places)
+	}
+}
+
+// place is where a call stands in the order of the model; those of which it hasn't said come last. mu is held.
+func (r *run) place(h *heldCall) int {
+	if place, known := r.places[h.id]; known {
+		return place
+	}
+	return len(r.places)
+}
+
+// answeredElsewhere notes that a call has got its result, maybe from the bridge itself: one of a tool that it doesn't know
+// never comes to us, although it was announced.
+func (r *run) answeredElsewhere(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.byID[id] == nil {
+		r.announced = max(0, r.announced-1)
+	}
+}
+
+// missingPatience is how many settle times to wait for calls that were announced and have not come. Siblings of a call were
+// seen to come more than a second later.
+const missingPatience = 10
+
+// takeCalls yields the calls of a turn and its end, when all are there. Otherwise it returns how long to wait before it is
+// asked again.
+func (r *run) takeCalls() (wait time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.arrived) == 0 {
+		return max(r.backend.cfg.ProgressTimeout-time.Since(r.progress), time.Millisecond)
+	}
+	// Until upstream has announced calls, text that was said before them may still be on its way.
+	patience := r.backend.cfg.Settle
+	if r.announced > 0 {
+		patience *= missingPatience
+	}
+	if len(r.arrived) < r.announced || r.announced == 0 {
+		if wait := time.Until(r.last.Add(patience)); wait > 0 {
+			return wait
+		}
+	}
+	slices.SortStableFunc(r.arrived, func(a, b *heldCall) int { return cmp.Compare(r.place(a), r.place(b)) })
+	for _, h := range r.arrived {
+		call := h.call
+		r.waiting[call.ID] = h
+		r.written += len(call.Arguments)
+		r.push(agent.Event{Kind: agent.Call, Call: &call})
+	}
+	r.announced = max(0, r.announced-len(r.arrived))
+	r.arrived = nil
+	usage := r.meter.Pause(r.prompt, r.output())
+	r.push(agent.Event{Kind: agent.UsageKind, Usage: &usage}, agent.Event{Kind: agent.DoneKind, Done: &agent.Done{Reason: agent.ToolCalls}})
+	return 0
+}
+
+// Resume implements agent.Run.
+func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
+	if err := r.why(); err != nil {
+		return err
+	}
+	if !r.turnOver {
+		return r.stop(errDone)
+	}
+	r.current().park(false)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.turnOver, r.progress = false, time.Now()
+	r.prompt += agent.EstimateTokens(r.written) - r.grown
+	r.grown = agent.EstimateTokens(r.written)
+	for i := range results {
+		r.prompt += agent.EstimateTokens(sizeOf(&results[i]))
+		if h := r.waiting[results[i].CallID]; h != nil {
+			delete(r.waiting, results[i].CallID)
+			h.result = toolResult(&results[i])
+			close(h.done)
+		}
+	}
+	return nil
+}
+
+func sizeOf(result *agent.ToolResult) int {
+	size := 0
+	for _, p := range result.Parts {
+		size += len(p.Text)
+	}
+	return size
+}
+
+// toolResult is a client's result in the contract's words.
+func toolResult(result *agent.ToolResult) sdkv1.ToolResult {
+	answer := sdkv1.ToolResult{IsError: result.IsError, Content: []sdkv1.ToolContent{}}
+	for _, p := range agentwire.ResultParts(result) {
+		if p.Image != nil {
+			answer.Content = append(answer.Content, sdkv1.ToolContent{Type: "image", Data: p.Image.Data, MimeType: p.Image.MIME})
+		} else {
+			answer.Content = append(answer.Content, sdkv1.ToolContent{Type: "text", Text: p.Text})
+		}
+	}
+	return answer
+}

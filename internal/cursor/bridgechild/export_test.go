@@ -1,0 +1,9 @@
+package bridgechild
+
+// Launcher is the command line of a confined child that may read file and write into folder, beside what every child may.
+func Launcher(program []string, file, folder string, argv []string) []string {
+	rules := systemRules()
+	rules.Read = append(rules.Read, file)
+	rules.Write = append(rules.Write, folder)
+	return launcher(program, rules, argv)
+}

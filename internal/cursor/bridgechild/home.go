@@ -1,0 +1,123 @@
+package bridgechild
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+
+	"github.com/gofrs/flock"
+
+	"composer-api/internal/cursor/sdkv1"
+)
+
+// Config says how bridges are started.
+type Config struct {
+	// Dir is the bridge's folder: the one that holds bin/node and dist/.
+	Dir string
+	// Root is where private folders are made; "" means DefaultRoot.
+	Root string
+	// BackendURL, when not empty, is told to the bridge in place of Cursor's own address.
+	BackendURL string
+	// CAFile names additional certificate authorities, as PEM; "" for none. Each home has a copy: a confined bridge can't
+	// read the file itself.
+	CAFile string
+	// Confine is the command line of this program that calls ConfinedMain; nil runs children unconfined.
+	Confine []string
+	// Environ are further variables for children, such as HTTPS_PROXY. Nothing else is passed on.
+	Environ []string
+}
+
+// prefix begins the names of the private folders.
+const prefix = "composer-api-bridge-"
+
+// The names inside a private folder.
+const (
+	lockName      = "lock" // locked by the gateway for as long as it lives, so that the sweep knows a folder in use
+	homeName      = "home"
+	workspaceName = "workspace"
+	caName        = "ca.pem"
+	childPrefix   = "child-" // a folder for each child
+	tempName      = "tmp"    // in a child's folder
+	pidName       = "pid"    // in a child's folder: a file with the process id, for whoever asks what runs
+)
+
+// A Home is a private folder with the bridges that run in it. It implements sdkv1.Home.
+type Home struct {
+	cfg  Config
+	path string
+	lock *flock.Flock
+
+	mu       sync.Mutex
+	children int // started so far
+}
+
+// NewHome makes a private folder. The caller closes the home.
+func NewHome(cfg Config) (*Home, error) {
+	for _, file := range commandLine(cfg.Dir) {
+		if _, err := os.Stat(file); err != nil {
+			return nil, fmt.Errorf("no bridge is installed in %s: %w", cfg.Dir, err)
+		}
+	}
+	if cfg.Root == "" {
+		cfg.Root = DefaultRoot()
+	}
+	path, err := os.MkdirTemp(cfg.Root, prefix) // mode 0700
+	if err != nil {
+		return nil, fmt.Errorf("the bridge's private folder: %w", err)
+	}
+	h := &Home{cfg: cfg, path: path, lock: flock.New(filepath.Join(path, lockName), flock.SetPermissions(0o600))}
+	if err := h.fill(); err != nil {
+		return nil, errors.Join(fmt.Errorf("the bridge's private folder: %w", err), h.Close())
+	}
+	return h, nil
+}
+
+// fill makes what is inside.
+func (h *Home) fill() error {
+	if ok, err := h.lock.TryLock(); err != nil || !ok {
+		return errors.Join(errors.New("it can't be locked"), err)
+	}
+	for _, name := range []string{homeName, workspaceName} {
+		if err := os.Mkdir(filepath.Join(h.path, name), 0o700); err != nil {
+			return err
+		}
+	}
+	if h.cfg.CAFile == "" {
+		return nil
+	}
+	pem, err := os.ReadFile(h.cfg.CAFile)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(h.path, caName), pem, 0o600)
+}
+
+// Workspace implements sdkv1.Home.
+func (h *Home) Workspace() string { return filepath.Join(h.path, workspaceName) }
+
+// Start implements sdkv1.Home.
+func (h *Home) Start(ctx context.Context, handle sdkv1.CallHandler) (sdkv1.Bridge, error) {
+	h.mu.Lock()
+	h.children++
+	folder := filepath.Join(h.path, childPrefix+strconv.Itoa(h.children))
+	h.mu.Unlock()
+	if err := os.MkdirAll(filepath.Join(folder, tempName), 0o700); err != nil {
+		return nil, err
+	}
+	c := &child{home: h, folder: folder, exited: make(chan struct{})}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err := c.start(ctx, handle); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+// Close implements sdkv1.Home. It deletes the folder with everything in it.
+func (h *Home) Close() error {
+	return errors.Join(h.lock.Close(), os.RemoveAll(h.path))
+}

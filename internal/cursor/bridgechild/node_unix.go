@@ -1,5 +1,0 @@
-//go:build !windows
-
-package bridgechild
-
-const nodeName = "node"

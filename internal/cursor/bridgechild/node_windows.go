@@ -1,3 +1,0 @@
-package bridgechild
-
-const nodeName = "node.exe"

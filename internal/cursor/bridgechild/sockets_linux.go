@@ -1,0 +1,74 @@
+package bridgechild
+
+import (
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// An architecture is what a filter of system calls has to know about a processor.
+type architecture struct {
+	audit   uint32 // how the kernel names it
+	socket  uint32 // number of socket(2)
+	ioUring uint32 // number of io_uring_setup(2), through which sockets can be made, too
+	foreign uint32 // numbers from here on belong to another kind of program (x32); 0 for none
+}
+
+var architectures = map[string]architecture{
+	"amd64": {audit: unix.AUDIT_ARCH_X86_64, socket: 41, ioUring: 425, foreign: 0x40000000},
+	"arm64": {audit: unix.AUDIT_ARCH_AARCH64, socket: 198, ioUring: 425},
+}
+
+// Offsets in struct seccomp_data.
+const (
+	offsetCall     = 0
+	offsetArch     = 4
+	offsetFirstArg = 16 // the lower half, on the processors above
+)
+
+// socketFilter is a seccomp filter that refuses sockets of other kinds than IPv4, IPv6 and netlink (which name resolution
+// uses): above all sockets in the file system. Pairs of sockets, by which a program talks to its own children, are another
+// call and stay possible. Programs for another processor are ended. It is nil for a processor that isn't known.
+func socketFilter(goarch string) ([]unix.SockFilter, error) {
+	arch, known := architectures[goarch]
+	if !known {
+		return nil, nil
+	}
+	const (
+		allow  = unix.SECCOMP_RET_ALLOW
+		refuse = unix.SECCOMP_RET_ERRNO | uint32(unix.EACCES)
+		end    = unix.SECCOMP_RET_KILL_PROCESS
+	)
+	program := []bpf.Instruction{
+		bpf.LoadAbsolute{Off: offsetArch, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: arch.audit, SkipTrue: 1},
+		bpf.RetConstant{Val: end},
+		bpf.LoadAbsolute{Off: offsetCall, Size: 4},
+	}
+	if arch.foreign != 0 {
+		program = append(program,
+			bpf.JumpIf{Cond: bpf.JumpLessThan, Val: arch.foreign, SkipTrue: 1},
+			bpf.RetConstant{Val: end},
+		)
+	}
+	program = append(program,
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: arch.ioUring, SkipTrue: 1},
+		bpf.RetConstant{Val: refuse},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: arch.socket, SkipTrue: 1},
+		bpf.RetConstant{Val: allow},
+		bpf.LoadAbsolute{Off: offsetFirstArg, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.AF_INET, SkipTrue: 3},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.AF_INET6, SkipTrue: 2},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.AF_NETLINK, SkipTrue: 1},
+		bpf.RetConstant{Val: refuse},
+		bpf.RetConstant{Val: allow},
+	)
+	raw, err := bpf.Assemble(program)
+	if err != nil {
+		return nil, err
+	}
+	filter := make([]unix.SockFilter, len(raw))
+	for i, instruction := range raw {
+		filter[i] = unix.SockFilter{Code: instruction.Op, Jt: instruction.Jt, Jf: instruction.Jf, K: instruction.K}
+	}
+	return filter, nil
+}

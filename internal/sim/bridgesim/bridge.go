@@ -1,0 +1,341 @@
+package bridgesim
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/cursor/sdkv1"
+	"composer-api/internal/memnet"
+)
+
+// A Bridge is one simulated bridge. It implements sdkv1.Bridge; the rest of its methods are for tests. They may be called
+// concurrently.
+type Bridge struct {
+	home     *home
+	number   int // from 1, of all that the host has started
+	token    string
+	listener *memnet.Listener
+	server   *http.Server
+	callback *sdkv1.CallbackServer
+	client   *sdkv1.Client
+	tools    *http.Client // for the calls of tools
+	life     context.Context
+	end      context.CancelFunc
+	exited   chan struct{}
+	over     sync.Once
+
+	mu       sync.Mutex
+	hung     chan struct{} // not nil once it answers nothing any more; closed at its end
+	memory   int64
+	toolURL  string
+	toolKey  string
+	loaded   map[string]*loaded
+	runs     map[string]*run // by id; those that have ended, too
+	runCount int
+}
+
+// A loaded agent is one that this bridge has created or resumed.
+type loaded struct {
+	agent *bridgeAgent
+	key   string
+	model string
+	tools []string
+}
+
+// idleMemory is what a bridge takes when it has done nothing yet, in bytes.
+const idleMemory = 130 << 20
+
+// newBridge starts a bridge that calls handle for its tools.
+func newBridge(h *home, handle sdkv1.CallHandler) *Bridge {
+	tools := memnet.Listen()
+	b := &Bridge{
+		home: h, token: rand.Text(), listener: memnet.Listen(), exited: make(chan struct{}),
+		callback: sdkv1.NewCallbackServer(tools, handle), tools: &http.Client{Transport: tools.Transport(nil)},
+		memory: idleMemory, loaded: map[string]*loaded{}, runs: map[string]*run{},
+	}
+	h.host.mu.Lock()
+	h.host.started++
+	b.number = h.host.started
+	h.host.mu.Unlock()
+	b.life, b.end = context.WithCancel(context.Background())
+	b.server = &http.Server{Handler: http.HandlerFunc(b.serve), ReadHeaderTimeout: time.Minute}
+	go b.server.Serve(b.listener)
+	return b
+}
+
+// connect makes the client for the bridge, and tells the bridge where tools are run.
+func (b *Bridge) connect(ctx context.Context) error {
+	b.client = sdkv1.NewClient("http://bridge", agent.NewSecret(b.token), &http.Client{Transport: b.listener.Transport(nil)})
+	return b.client.SetToolCallback(ctx, b.callback.URL(), b.callback.Token())
+}
+
+// Client implements sdkv1.Bridge.
+func (b *Bridge) Client() *sdkv1.Client { return b.client }
+
+// Exited implements sdkv1.Bridge.
+func (b *Bridge) Exited() <-chan struct{} { return b.exited }
+
+// Memory implements sdkv1.Bridge.
+func (b *Bridge) Memory() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.memory
+}
+
+// Grow sets what Memory says.
+func (b *Bridge) Grow(bytes int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.memory = bytes
+}
+
+// Hang makes the bridge answer nothing any more, as one whose only thread is stuck.
+func (b *Bridge) Hang() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.hung = make(chan struct{})
+}
+
+// Disconnect breaks the connections to Cursor that the bridge's runs have at this moment.
+func (b *Bridge) Disconnect() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, r := range b.runs {
+		select {
+		case r.cut <- struct{}{}:
+		default: // it is broken already, or has ended
+		}
+	}
+}
+
+// Kill ends the bridge as a crash would.
+func (b *Bridge) Kill() {
+	b.over.Do(func() {
+		b.mu.Lock()
+		if b.hung != nil {
+			close(b.hung)
+		}
+		b.mu.Unlock()
+		b.end()
+		b.listener.Close()
+		b.server.Close()
+		host := b.home.host
+		host.mu.Lock()
+		host.bridges = slices.DeleteFunc(host.bridges, func(other *Bridge) bool { return other == b })
+		host.mu.Unlock()
+		close(b.exited)
+	})
+}
+
+// Close implements sdkv1.Bridge.
+func (b *Bridge) Close() error {
+	b.Kill()
+	b.client.Close()
+	b.tools.CloseIdleConnections()
+	return b.callback.Close()
+}
+
+// The prefix of every method, and the services.
+const (
+	control = "/sdk.v1.SdkBridgeControlService/"
+	agents  = "/sdk.v1.SdkAgentService/"
+)
+
+func (b *Bridge) serve(w http.ResponseWriter, r *http.Request) {
+	b.mu.Lock()
+	hung := b.hung
+	b.mu.Unlock()
+	if hung != nil {
+		<-hung
+		panic(http.ErrAbortHandler)
+	}
+	if r.Header.Get("Authorization") != "Bearer "+b.token {
+		writeError(w, &wireError{Code: "unauthenticated", Message: "Unauthorized"})
+		return
+	}
+	if e := b.home.host.refused(r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]); e != nil {
+		writeError(w, e)
+		return
+	}
+	if r.URL.Path == agents+"Send" {
+		b.send(w, r)
+		return
+	}
+	unary := map[string]func(*json.Decoder) (any, *wireError){
+		control + "Ping":            func(*json.Decoder) (any, *wireError) { return map[string]string{"message": "pong"}, nil },
+		control + "SetToolCallback": b.setToolCallback,
+		agents + "CreateAgent":      b.createAgent,
+		agents + "ResumeAgent":      b.resumeAgent,
+		agents + "DeleteAgent":      b.deleteAgent,
+		agents + "CancelRun":        b.cancelRun,
+	}[r.URL.Path]
+	if unary == nil {
+		writeError(w, &wireError{Code: "unimplemented", Message: "no such method"})
+		return
+	}
+	answer, e := unary(json.NewDecoder(r.Body))
+	if e != nil {
+		writeError(w, e)
+		return
+	}
+	writeJSON(w, answer)
+}
+
+// unreadable is the error for a request that is not JSON of the contract.
+func unreadable(err error) *wireError {
+	return &wireError{Code: "invalid_argument", Message: "cannot decode message: " + err.Error()}
+}
+
+func (b *Bridge) setToolCallback(d *json.Decoder) (any, *wireError) {
+	var in struct{ URL, AuthToken string }
+	if err := d.Decode(&in); err != nil {
+		return nil, unreadable(err)
+	}
+	if in.URL != "" && in.AuthToken == "" {
+		return nil, told("invalid_argument", "auth_token is required with url")
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.toolURL, b.toolKey = in.URL, in.AuthToken
+	return struct{}{}, nil
+}
+
+// options are what an agent is created or resumed with.
+type options struct {
+	Model struct {
+		ID     string
+		Params []struct{ ID, Value string }
+	}
+	APIKey  string
+	AgentID string
+	Local   struct {
+		Cwd         []string
+		CustomTools map[string]struct{}
+	}
+	Tools *struct{ Names []string }
+}
+
+// check says what the bridge refuses. It checks little: not the key, not the parameters, not the folder.
+func (o *options) check(toolURL string) *wireError {
+	if len(o.Local.CustomTools) > 0 && toolURL == "" {
+		return told("failed_precondition", "local.custom_tools requires a host tool callback server")
+	}
+	if !strings.HasPrefix(o.Model.ID, "composer-") {
+		return told("invalid_argument", "Cannot use this model: "+o.Model.ID+". Available models: composer-2.5")
+	}
+	return nil
+}
+
+// model is the model as agent.Model prints it.
+func (o *options) model() string {
+	text := o.Model.ID
+	for _, p := range o.Model.Params {
+		text += ";" + p.ID + "=" + p.Value
+	}
+	return text
+}
+
+// load makes the agent one of this bridge's. mu is held.
+func (b *Bridge) load(a *bridgeAgent, o *options) {
+	l := &loaded{agent: a, key: o.APIKey, model: o.model()}
+	for name := range o.Local.CustomTools {
+		l.tools = append(l.tools, name)
+	}
+	slices.Sort(l.tools)
+	b.loaded[a.id] = l
+}
+
+func (b *Bridge) createAgent(d *json.Decoder) (any, *wireError) {
+	var in struct{ Options options }
+	if err := d.Decode(&in); err != nil {
+		return nil, unreadable(err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e := in.Options.check(b.toolURL); e != nil {
+		return nil, e
+	}
+	a := &bridgeAgent{id: in.Options.AgentID}
+	if a.id == "" {
+		a.id = "agent-" + rand.Text()
+	}
+	b.home.mu.Lock()
+	b.home.agents[a.id] = a
+	b.home.mu.Unlock()
+	b.load(a, &in.Options)
+	return map[string]string{"agentId": a.id}, nil
+}
+
+func (b *Bridge) resumeAgent(d *json.Decoder) (any, *wireError) {
+	var in struct {
+		AgentID string
+		Options options
+	}
+	if err := d.Decode(&in); err != nil {
+		return nil, unreadable(err)
+	}
+	a := b.home.find(in.AgentID)
+	if a == nil {
+		return nil, told("not_found", "Agent "+in.AgentID+" not found")
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e := in.Options.check(b.toolURL); e != nil {
+		return nil, e
+	}
+	b.load(a, &in.Options)
+	return map[string]string{"agentId": a.id}, nil
+}
+
+func (b *Bridge) deleteAgent(d *json.Decoder) (any, *wireError) {
+	var in struct{ AgentID string }
+	if err := d.Decode(&in); err != nil {
+		return nil, unreadable(err)
+	}
+	b.home.mu.Lock()
+	_, known := b.home.agents[in.AgentID]
+	delete(b.home.agents, in.AgentID)
+	b.home.mu.Unlock()
+	b.mu.Lock()
+	delete(b.loaded, in.AgentID)
+	b.mu.Unlock()
+	if !known {
+		return nil, told("not_found", "Agent "+in.AgentID+" not found")
+	}
+	return struct{}{}, nil
+}
+
+// cancelRun ends a run. A call that is held is not ended by it. To cancel a run that has ended is no error.
+func (b *Bridge) cancelRun(d *json.Decoder) (any, *wireError) {
+	var in struct{ RunID string }
+	if err := d.Decode(&in); err != nil {
+		return nil, unreadable(err)
+	}
+	b.mu.Lock()
+	r := b.runs[in.RunID]
+	b.mu.Unlock()
+	if r == nil {
+		return nil, told("invalid_argument", "Run "+in.RunID+" not found")
+	}
+	r.cancel()
+	return struct{}{}, nil
+}
+
+// Agents are the ids of the agents that the bridge's home keeps.
+func (b *Bridge) Agents() []string {
+	b.home.mu.Lock()
+	defer b.home.mu.Unlock()
+	var ids []string
+	for id := range b.home.agents {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}

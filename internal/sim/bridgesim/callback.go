@@ -1,0 +1,139 @@
+package bridgesim
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+
+	"composer-api/internal/sim/script"
+)
+
+// calls makes the calls of a step, all at once, and waits until each has an answer. It reports whether the connection to
+// Cursor has broken meanwhile.
+func (r *run) calls(player *script.Player, s script.Calls) (broken bool) {
+	if s.Announced > 0 {
+		r.update("tool-requests-listed", message{"callCount": s.Announced})
+	}
+	type answer struct {
+		call   script.Call
+		id     string
+		result script.Result
+	}
+	var open int
+	answers := make(chan answer)
+	for _, step := range s.Steps {
+		call, ok := step.(script.Call)
+		if !ok {
+			r.do(player, step)
+			continue
+		}
+		id := fmt.Sprintf("toolu_%s_%d", r.id, call.N)
+		open++
+		if !call.Builtin { // of its own tools the bridge says nothing
+			r.reportCall(id, &call, "running", "partial-tool-call", "partial-tool-call", "tool-call-started")
+		}
+		go func() {
+			answers <- answer{call, id, r.callTool(id, &call)}
+		}()
+	}
+	for ; open > 0; open-- {
+		select {
+		case a := <-answers:
+			player.Result(a.call.N, a.result)
+			said := a.result.Text
+			if a.result.IsError {
+				said = "error: " + said
+			}
+			r.bridge.home.host.note(r, func(record *Run) { record.Results = append(record.Results, said) })
+			if !a.call.Builtin {
+				r.reportCall(a.id, &a.call, "completed", "tool-call-completed")
+			}
+		case <-r.cut:
+			broken = true
+		case <-r.life.Done():
+			broken = true // do looks at life itself
+		}
+		if broken {
+			// A call that is held is ended neither by the end of its run nor by another attempt. Its answer reaches nobody.
+			go func() {
+				for range open {
+					<-answers
+				}
+			}()
+			return true
+		}
+	}
+	return false
+}
+
+// reportCall says what becomes of a call, once for each kind, and each time twice.
+func (r *run) reportCall(id string, call *script.Call, status string, kinds ...string) {
+	arguments := message{"providerIdentifier": "custom-user-tools", "toolName": call.Tool, "args": call.Args}
+	for _, kind := range kinds {
+		r.update(kind, message{"callId": id, "toolCall": message{"type": "mcp", "args": arguments}, "modelCallId": ""})
+		r.tell("tool_call", message{"call_id": id, "name": "mcp", "status": status, "args": arguments})
+	}
+}
+
+// callTool asks the host to run a tool. Whatever else it answers than a result becomes an error that the model sees: the
+// run goes on.
+func (r *run) callTool(id string, call *script.Call) script.Result {
+	if call.Builtin {
+		return script.Result{Text: "the simulated bridge has no tools of its own", IsError: true}
+	}
+	if !slices.Contains(r.loaded.tools, call.Tool) {
+		return script.Result{Text: "Unknown custom tool: " + call.Tool, IsError: true}
+	}
+	text, isError, err := r.post(id, call)
+	if err != nil {
+		return script.Result{Text: "[internal] " + err.Error(), IsError: true}
+	}
+	return script.Result{Text: text, IsError: isError}
+}
+
+func (r *run) post(id string, call *script.Call) (text string, isError bool, err error) {
+	b := r.bridge
+	b.mu.Lock()
+	url, key := b.toolURL, b.toolKey
+	b.mu.Unlock()
+	body, err := json.Marshal(map[string]any{"toolName": call.Tool, "args": call.Args, "toolCallId": id, "agentId": r.loaded.agent.id})
+	if err != nil {
+		return "", false, err
+	}
+	// Bound to the bridge and not to the run, see calls.
+	req, err := http.NewRequestWithContext(b.life, http.MethodPost, url+"/sdk.v1.SdkCustomToolCallbackService/CallCustomTool", bytes.NewReader(body))
+	if err != nil {
+		return "", false, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+key)
+	resp, err := b.tools.Do(req)
+	if err != nil {
+		return "", false, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		said, _ := io.ReadAll(resp.Body)
+		return "", false, fmt.Errorf("%s", said)
+	}
+	var answer struct {
+		Result struct {
+			Content []struct{ Type, Text string }
+			IsError bool
+		}
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		return "", false, err
+	}
+	for _, part := range answer.Result.Content {
+		if part.Type == "text" {
+			text += part.Text
+		} else {
+			text += "(" + part.Type + ")"
+		}
+	}
+	return text, answer.Result.IsError, nil
+}

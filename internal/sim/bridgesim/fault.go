@@ -1,0 +1,94 @@
+package bridgesim
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"composer-api/internal/sim/script"
+)
+
+// A fault is how an attempt of a run failed.
+type fault struct {
+	message  string
+	again    bool // the bridge tries again by itself
+	broken   bool // upstream's stream broke: it tries more often
+	canceled bool
+}
+
+// faultOf is the fault that a step stands for; nil when it is none.
+func faultOf(step script.Step) *fault {
+	switch s := step.(type) {
+	case script.Error:
+		return errorOf(&s)
+	case script.Status:
+		return statusOf(s.Code)
+	case script.Cut, script.Drop:
+		return disconnected()
+	}
+	return nil
+}
+
+func disconnected() *fault { return &fault{again: true, broken: true} }
+
+// atOnce are the codes that end a run at once when upstream says nothing more than the code. All others are tried again.
+var atOnce = []string{"unauthenticated", "permission_denied"}
+
+// errorOf is what the bridge makes of an error at the end of upstream's stream. With details that rule another attempt
+// out it says their words, and the code is lost. Without, it puts the code before the message. Details that say nothing of
+// another attempt count as none, and their words are lost.
+func errorOf(s *script.Error) *fault {
+	detailed := s.Detail != 0 || s.Title != "" || s.Retryable != nil
+	switch s.Code {
+	case "aborted", "canceled":
+		return disconnected()
+	case "invalid_argument", "failed_precondition":
+		if detailed && s.Retryable == nil {
+			return &fault{message: "[" + s.Code + "] Error", again: true}
+		}
+	}
+	switch {
+	case detailed && (s.Retryable == nil || !*s.Retryable):
+		return &fault{message: strings.TrimSpace(s.Title + " " + s.Message)}
+	case detailed:
+		return &fault{message: "[" + s.Code + "] Error", again: true}
+	}
+	return &fault{message: "[" + s.Code + "] " + s.Message, again: !slices.Contains(atOnce, s.Code)}
+}
+
+// statusOf is what the bridge makes of a refusal by HTTP status. The body is lost.
+func statusOf(status int) *fault {
+	code := map[int]string{401: "unauthenticated", 403: "permission_denied", 404: "unimplemented", 429: "unavailable", 502: "unavailable", 503: "unavailable", 504: "unavailable"}[status]
+	if code == "" {
+		code = "unknown"
+	}
+	return &fault{message: fmt.Sprintf("[%s] HTTP %d", code, status), again: !slices.Contains(atOnce, code)}
+}
+
+// The pauses before another attempt: after an error, and after a stream that broke.
+var (
+	afterError  = []time.Duration{2 * time.Second, 5 * time.Second, 9 * time.Second}
+	afterBroken = []time.Duration{
+		500 * time.Millisecond, 4 * time.Second, 9 * time.Second, 16 * time.Second, 30 * time.Second,
+		time.Minute, time.Minute, time.Minute, time.Minute, time.Minute,
+	}
+)
+
+// pauseBefore waits before the attempt that follows one that has failed; false when there is no other one.
+func (r *run) pauseBefore(attempt int, f *fault) bool {
+	pauses := afterError
+	if f.broken {
+		pauses = afterBroken
+		f.message = "[aborted] the connection was lost"
+	}
+	if !f.again || attempt > len(pauses) {
+		return false
+	}
+	r.wait(pauses[attempt-1])
+	if r.life.Err() != nil {
+		*f = fault{canceled: true}
+		return false
+	}
+	return true
+}

@@ -1,0 +1,70 @@
+package bridgesim
+
+import (
+	"context"
+	"sync"
+
+	"composer-api/internal/cursor/sdkv1"
+)
+
+// A home keeps agents, as the disk does for the real bridge. Several bridges may share one, one after the other or at once.
+type home struct {
+	host *Host
+
+	mu     sync.Mutex
+	agents map[string]*bridgeAgent
+	closed bool
+}
+
+// A bridgeAgent is an agent as the disk keeps it. It is guarded by home.mu.
+type bridgeAgent struct {
+	id   string
+	runs int // that have ended well
+	// running is set while a run is on. It stays set when the bridge is killed in the middle, as on the real one's disk.
+	running bool
+}
+
+// Workspace implements sdkv1.Home.
+func (*home) Workspace() string { return "/workspace" }
+
+// Start implements sdkv1.Home.
+func (h *home) Start(ctx context.Context, handle sdkv1.CallHandler) (sdkv1.Bridge, error) {
+	if err := h.host.admit(ctx); err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	closed := h.closed
+	h.mu.Unlock()
+	if closed {
+		return nil, errNoHome
+	}
+	b := newBridge(h, handle)
+	if err := b.connect(ctx); err != nil {
+		b.Close()
+		return nil, err
+	}
+	h.host.mu.Lock()
+	defer h.host.mu.Unlock()
+	h.host.bridges = append(h.host.bridges, b)
+	return b, nil
+}
+
+// Close implements sdkv1.Home.
+func (h *home) Close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.closed {
+		h.closed = true
+		h.host.mu.Lock()
+		defer h.host.mu.Unlock()
+		h.host.homes--
+	}
+	return nil
+}
+
+// find is the agent with an id; nil when there is none.
+func (h *home) find(id string) *bridgeAgent {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.agents[id]
+}

@@ -1,0 +1,248 @@
+package bridgesim
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"composer-api/internal/sim/script"
+)
+
+// A run is one message sent to an agent. It goes on without whoever has sent it, until it ends or is canceled.
+type run struct {
+	bridge *Bridge
+	loaded *loaded
+	id     string
+	facts  script.Facts
+	stream *stream
+	life   context.Context
+	cancel context.CancelFunc
+	cut    chan struct{} // tells that the connection to Cursor has broken; holds at most one
+	step   int           // of this attempt
+	usage  *script.Usage // of this attempt
+	record Run           // guarded by Host.mu
+}
+
+// A sendRequest is what Send is called with.
+type sendRequest struct {
+	AgentID string
+	Message struct {
+		Text   string
+		Images []struct {
+			URL  json.RawMessage
+			Data *struct{ Data, MimeType string }
+		}
+	}
+	Options struct{ EnableDeltas bool }
+}
+
+func (b *Bridge) send(w http.ResponseWriter, req *http.Request) {
+	var in sendRequest
+	payload, err := unframe(req.Body)
+	if err == nil {
+		err = json.NewDecoder(bytes.NewReader(payload)).Decode(&in)
+	}
+	if err != nil {
+		writeError(w, unreadable(err))
+		return
+	}
+	r, e := b.begin(&in)
+	if e != nil {
+		// An error of Send is one of its stream, which has the status 200.
+		w.Header().Set("Content-Type", "application/connect+json")
+		w.Write(frame(endOfStream, map[string]*wireError{"error": e}))
+		return
+	}
+	go r.play()
+	r.stream.write(w, req)
+}
+
+// begin makes a run, if the agent is free.
+func (b *Bridge) begin(in *sendRequest) (*run, *wireError) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l := b.loaded[in.AgentID]
+	if l == nil {
+		return nil, &wireError{Code: "not_found", Message: "Unknown agent: " + in.AgentID}
+	}
+	for _, image := range in.Message.Images {
+		if image.Data == nil {
+			return nil, told("invalid_argument", "URL images are only supported for cloud-routed agents")
+		}
+	}
+	b.home.mu.Lock()
+	defer b.home.mu.Unlock()
+	if l.agent.running {
+		return nil, told("internal", "Agent "+in.AgentID+" already has active run")
+	}
+	l.agent.running = true
+	b.runCount++
+	r := &run{
+		bridge: b, loaded: l, id: fmt.Sprintf("run-%d-%d", b.number, b.runCount), stream: newStream(), cut: make(chan struct{}, 1),
+		facts: script.Facts{Prompt: in.Message.Text, Model: l.model, Tools: l.tools, Images: len(in.Message.Images), Continued: l.agent.runs > 0},
+	}
+	r.life, r.cancel = context.WithCancel(b.life)
+	r.record = Run{Bridge: b.number, Agent: l.agent.id, Prompt: in.Message.Text, Model: l.model, Tools: l.tools, Images: r.facts.Images, Continued: r.facts.Continued}
+	b.runs[r.id] = r
+	host := b.home.host
+	host.mu.Lock()
+	defer host.mu.Unlock()
+	host.runs = append(host.runs, r)
+	return r, nil
+}
+
+// play plays a turn of the script, and another one for each time that the bridge begins again by itself.
+func (r *run) play() {
+	defer close(r.stream.messages)
+	r.tell("status", message{"status": "RUNNING"})
+	var f *fault
+	for attempt := 1; ; attempt++ {
+		r.facts.Attempt, r.step, r.usage = attempt, 0, nil
+		r.bridge.home.host.note(r, func(record *Run) { record.Attempts = attempt })
+		if f = r.attempt(); f == nil || !r.pauseBefore(attempt, f) {
+			break
+		}
+	}
+	r.finish(f)
+}
+
+// attempt plays one turn; nil when it came to a good end.
+func (r *run) attempt() *fault {
+	player := r.bridge.home.host.playlist.Player(r.facts)
+	for begun := false; ; {
+		step, more := player.Next()
+		if !more {
+			break
+		}
+		if _, refused := step.(script.Status); !begun && !refused {
+			r.beginStep()
+			begun = true
+		}
+		if f := r.do(player, step); f != nil {
+			return f
+		}
+	}
+	r.endStep()
+	return nil
+}
+
+// do plays one step. Steps that only Cursor's wire can show are skipped.
+func (r *run) do(player *script.Player, step script.Step) *fault {
+	switch s := step.(type) {
+	case script.Text:
+		r.text(s.Text)
+	case script.Think:
+		r.thinking(s.Text)
+	case script.Tokens:
+		r.update("token-delta", message{"tokens": s.N})
+	case script.Calls:
+		if r.calls(player, s) {
+			return disconnected()
+		}
+		r.endStep()
+		r.beginStep()
+	case script.Usage:
+		r.usage = &s
+	case script.Delay:
+		if s.For > 0 && r.wait(s.For) {
+			return disconnected()
+		}
+	case script.Hold:
+		if r.wait(s.For) {
+			return disconnected()
+		}
+	case script.Stall:
+		if r.wait(s.For) {
+			return disconnected()
+		}
+	case script.Unknown:
+		r.update("something-new", message{"text": "not for you"})
+		r.stream.say(message{"anotherThing": message{"a": 1}})
+	case script.Garbage:
+		r.stream.say(message{"raw": []byte("\x00 is no JSON")})
+	default:
+		return faultOf(step)
+	}
+	if r.life.Err() != nil {
+		return &fault{canceled: true}
+	}
+	return nil
+}
+
+// wait waits for d, or until the end of the run when d is 0. It reports whether the connection to Cursor has broken
+// meanwhile.
+func (r *run) wait(d time.Duration) (broken bool) {
+	var over <-chan time.Time
+	if d > 0 {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		over = timer.C
+	}
+	select {
+	case <-over:
+	case <-r.cut:
+		return true
+	case <-r.life.Done():
+	}
+	return false
+}
+
+// finish ends the run: well when f is nil.
+func (r *run) finish(f *fault) {
+	end := EndedWell
+	switch {
+	case f == nil:
+	case r.bridge.life.Err() != nil:
+		end = EndedKilled
+	case f.canceled:
+		end = EndedCanceled
+	default:
+		end = EndedError
+	}
+	r.bridge.home.host.note(r, func(record *Run) { record.End = end })
+	if end == EndedKilled {
+		return // the agent stays marked as running
+	}
+	r.bridge.home.mu.Lock()
+	r.loaded.agent.running = false
+	if f == nil {
+		r.loaded.agent.runs++
+	}
+	r.bridge.home.mu.Unlock()
+	switch end {
+	case EndedWell:
+		u := r.usageFields(func(n int64) any { return n })
+		r.update("turn-ended", message{"usage": u})
+		r.tell("usage", message{"usage": u})
+		r.tell("status", message{"status": "FINISHED"})
+		r.result(finished, "", r.usageFields(func(n int64) any { return strconv.FormatInt(n, 10) }))
+	case EndedCanceled:
+		r.tell("status", message{"status": "CANCELLED"})
+		r.result(canceled, "", nil)
+	default:
+		r.tell("status", message{"status": "ERROR", "message": f.message})
+		r.result(failed, f.message, nil)
+	}
+}
+
+// usageFields is the usage of the run; number writes a number. In a result numbers are strings, as protobuf's JSON has
+// them, and zeros are left out.
+func (r *run) usageFields(number func(int64) any) message {
+	u := r.usage
+	if u == nil {
+		u = &script.Usage{Input: 1, Output: 1}
+	}
+	fields := message{"totalTokens": number(u.Input + u.Output)}
+	for name, n := range map[string]int64{
+		"inputTokens": u.Input, "outputTokens": u.Output, "cacheReadTokens": u.CacheRead, "cacheWriteTokens": u.CacheWrite, "reasoningTokens": u.Reasoning,
+	} {
+		if n != 0 {
+			fields[name] = number(n)
+		}
+	}
+	return fields
+}

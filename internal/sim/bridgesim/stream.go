@@ -1,0 +1,123 @@
+package bridgesim
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// A message is one message of the stream of a run, in JSON.
+type message map[string]any
+
+// keepAlive is how often the bridge sends an empty message, whatever the run does.
+const keepAlive = 15 * time.Second
+
+// A stream carries what a run says to whoever has sent the message. When they have gone, it carries it to nobody: the run
+// goes on.
+type stream struct {
+	messages chan message // closed at the end of the run
+	left     chan struct{}
+	offset   int
+}
+
+func newStream() *stream { return &stream{messages: make(chan message), left: make(chan struct{})} }
+
+// say gives a message to the reader. One goroutine at a time calls it.
+func (s *stream) say(m message) {
+	s.offset++
+	m["offset"] = strconv.Itoa(s.offset)
+	select {
+	case s.messages <- m:
+	case <-s.left:
+	}
+}
+
+// write writes the stream until the run ends or the reader leaves.
+func (s *stream) write(w http.ResponseWriter, r *http.Request) {
+	defer close(s.left)
+	w.Header().Set("Content-Type", "application/connect+json")
+	flush := http.NewResponseController(w)
+	tick := time.NewTicker(keepAlive)
+	defer tick.Stop()
+	for {
+		var payload []byte
+		select {
+		case m, more := <-s.messages:
+			if !more {
+				w.Write(frame(endOfStream, struct{}{}))
+				return
+			}
+			if raw, ok := m["raw"].([]byte); ok {
+				payload = enclose(0, raw)
+			} else {
+				payload = frame(0, m)
+			}
+		case <-tick.C:
+			payload = frame(0, struct{}{})
+		case <-r.Context().Done():
+			return
+		}
+		if _, err := w.Write(payload); err != nil {
+			return
+		}
+		if flush.Flush() != nil {
+			return
+		}
+	}
+}
+
+// update says something as an update, as it happens.
+func (r *run) update(kind string, fields message) {
+	if fields == nil {
+		fields = message{}
+	}
+	fields["type"] = kind
+	r.stream.say(message{"interactionUpdate": message{"type": kind, "update": fields}})
+}
+
+// tell says something as an SDK message. Its names are written with underscores, unlike those of updates.
+func (r *run) tell(kind string, fields message) {
+	fields["type"], fields["agent_id"], fields["run_id"] = kind, r.loaded.agent.id, r.id
+	r.stream.say(message{"sdkMessage": message{"type": kind, "message": fields}})
+}
+
+// text says a piece of the answer: everything comes twice.
+func (r *run) text(text string) {
+	r.update("text-delta", message{"text": text})
+	r.tell("assistant", message{"message": message{"role": "assistant", "content": []message{{"type": "text", "text": text}}}})
+}
+
+func (r *run) thinking(text string) {
+	r.update("thinking-delta", message{"text": text})
+	r.tell("thinking", message{"text": text})
+}
+
+// beginStep begins a step. The numbers start over when the bridge asks upstream again after a failure; nothing else tells.
+func (r *run) beginStep() {
+	r.step++
+	r.update("step-started", message{"stepId": r.step})
+}
+
+func (r *run) endStep() {
+	r.update("step-completed", message{"stepId": r.step, "stepDurationMs": 1})
+}
+
+// The lifecycle states, as a result names them.
+const (
+	finished = "RUN_LIFECYCLE_STATUS_FINISHED"
+	failed   = "RUN_LIFECYCLE_STATUS_ERROR"
+	canceled = "RUN_LIFECYCLE_STATUS_CANCELLED"
+)
+
+// result ends the run in a state. usage and errorMessage may be missing.
+func (r *run) result(state, errorMessage string, usage message) {
+	result := message{"runId": r.id, "agentId": r.loaded.agent.id, "status": state, "durationMs": "1"}
+	if errorMessage != "" {
+		result["errorMessage"] = errorMessage
+	}
+	if usage != nil {
+		result["usage"] = usage
+	}
+	r.stream.say(message{"result": message{"agentId": r.loaded.agent.id, "runId": r.id, "status": state, "result": result}})
+	r.stream.say(message{"done": message{"agentId": r.loaded.agent.id, "runId": r.id}})
+}

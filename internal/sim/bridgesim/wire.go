@@ -1,0 +1,88 @@
+package bridgesim
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"io"
+	"net/http"
+)
+
+// A wireError is an error in Connect's JSON form.
+type wireError struct {
+	Code    string       `json:"code"`
+	Message string       `json:"message"`
+	Details []wireDetail `json:"details,omitempty"`
+}
+
+// A wireDetail is a typed message that comes with an error.
+type wireDetail struct {
+	Type  string `json:"type"`
+	Value string `json:"value"`
+	Debug any    `json:"debug"`
+}
+
+// told is an error as the bridge tells most: with its message once more in a detail, and no code of the SDK's.
+func told(code, message string) *wireError {
+	return &wireError{Code: code, Message: message, Details: []wireDetail{{
+		Type:  "sdk.v1.SdkErrorDetails",
+		Value: base64.RawStdEncoding.EncodeToString(appendString(nil, 3, message)),
+		Debug: map[string]string{"message": message},
+	}}}
+}
+
+// appendString appends a field of protobuf that holds a string.
+func appendString(b []byte, field int, s string) []byte {
+	b = binary.AppendUvarint(b, uint64(field)<<3|2)
+	b = binary.AppendUvarint(b, uint64(len(s)))
+	return append(b, s...)
+}
+
+// statuses are the HTTP statuses of Connect's codes. What isn't here is a 500.
+var statuses = map[string]int{
+	"invalid_argument": http.StatusBadRequest, "failed_precondition": http.StatusBadRequest, "unauthenticated": http.StatusUnauthorized,
+	"not_found": http.StatusNotFound, "unimplemented": http.StatusNotFound, "unavailable": http.StatusServiceUnavailable,
+}
+
+func writeError(w http.ResponseWriter, e *wireError) {
+	status := statuses[e.Code]
+	if status == 0 {
+		status = http.StatusInternalServerError
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(e)
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(v)
+}
+
+// frame puts a message of a stream into Connect's envelope: flags, length, payload.
+func frame(flags byte, message any) []byte {
+	payload, err := json.Marshal(message)
+	if err != nil {
+		panic(err) // the messages of this package always encode
+	}
+	return enclose(flags, payload)
+}
+
+func enclose(flags byte, payload []byte) []byte {
+	b := binary.BigEndian.AppendUint32([]byte{flags}, uint32(len(payload)))
+	return append(b, payload...)
+}
+
+// endOfStream is the flag of a stream's last envelope.
+const endOfStream = 2
+
+// unframe reads the one message of a request whose answer is a stream.
+func unframe(r io.Reader) ([]byte, error) {
+	var header [5]byte
+	if _, err := io.ReadFull(r, header[:]); err != nil {
+		return nil, err
+	}
+	payload := make([]byte, binary.BigEndian.Uint32(header[1:]))
+	_, err := io.ReadFull(r, payload)
+	return payload, err
+}
