@@ -70,6 +70,17 @@ type Price struct{ Input, CacheWrite, CacheRead, Output float64 }
 // Prompt is the whole prompt, however it was served.
 func (u Usage) Prompt() int64 { return u.Input + u.CacheRead + u.CacheWrite }
 
+// Plus is both together. The price is u's.
+func (u Usage) Plus(v Usage) Usage {
+	u.Input += v.Input
+	u.CacheRead += v.CacheRead
+	u.CacheWrite += v.CacheWrite
+	u.Output += v.Output
+	u.Reasoning += v.Reasoning
+	u.Estimated = u.Estimated || v.Estimated
+	return u
+}
+
 // Total is prompt and output together.
 func (u Usage) Total() int64 { return u.Prompt() + u.Output }
 

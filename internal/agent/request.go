@@ -34,6 +34,8 @@ type Request struct {
 	MaxOutputTokens int
 	// Stop cuts the answer before the first of these texts; none is empty.
 	Stop []string
+	// MaxCostUSD is what the conversation may cost, in US dollars; 0 is no limit of the client's.
+	MaxCostUSD float64
 	// Effort is the reasoning effort as the client named it; "" is the model's own default.
 	Effort string
 

@@ -52,6 +52,8 @@ type Call struct {
 	PinSession bool
 	// Origin is the HTTP request, for the request log.
 	Origin agent.Origin
+	// MaxCostUSD is what the client lets the conversation cost, in US dollars; 0 is no limit.
+	MaxCostUSD float64
 	// Again counts one more turn of a request that carries out several: a WebSocket. It refuses the turn as a new request
 	// would be refused: while the server shuts down, when the key was revoked since, or beyond the limits. The call that
 	// it returns is for that turn. The caller calls leave when the turn is over. Errors are *agent.Error. It may be called
@@ -65,6 +67,7 @@ type Call struct {
 // Fill copies what the call knows into req.
 func (c *Call) Fill(req *agent.Request) {
 	req.Caller, req.Upstream, req.Session, req.PinSession, req.Origin = c.Caller, c.Upstream, c.Session, c.PinSession, c.Origin
+	req.MaxCostUSD = c.MaxCostUSD
 }
 
 // An ErrorForm is how the clients of some surface expect failures to look, where that is not OpenAI's form.

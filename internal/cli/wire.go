@@ -22,6 +22,7 @@ import (
 	"composer-api/internal/cursor/auth"
 	"composer-api/internal/gateway"
 	"composer-api/internal/gateway/catalog"
+	"composer-api/internal/gateway/control"
 	"composer-api/internal/gateway/imagefetch"
 	"composer-api/internal/hosted"
 	"composer-api/internal/hosted/waitlist"
@@ -87,6 +88,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 		Backends: up.backends, Catalog: cat, ParkTimeout: c.ParkTimeout, Unconfigured: unconfigured, Log: log,
 		Durable:  gateway.NewDurableMemory(gateway.DurableConfig{Store: s.store, Backends: up.backends, Log: log}),
 		Sessions: s.store, Images: world.images, MaxParkedBytes: remembered(), MaxMemoryBytes: remembered(),
+		Controls: controls(&c.Controls),
 	})
 	people := hosted.New(hosted.Config{Store: s.store, Ring: ring, Verify: world.verify, Log: log})
 	signUp := people.SignUp
@@ -185,6 +187,15 @@ func (s *instance) sweep(ctx context.Context) {
 			s.sweepOnce(ctx)
 		}
 	}()
+}
+
+// controls are the settings as the gateway takes them.
+func controls(c *config.Controls) control.Config {
+	return control.Config{
+		MaxRepeats:   c.MaxRepeatedCalls,
+		Conversation: control.Budget{CostUSD: c.MaxCost, Tokens: c.MaxTokens, Turns: c.MaxTurns},
+		Key:          control.Budget{CostUSD: c.KeyMaxCost, Tokens: c.KeyMaxTokens, Turns: c.KeyMaxTurns},
+	}
 }
 
 // sweepOnce deletes what has expired now. A bug in it is logged, and doesn't end the server.

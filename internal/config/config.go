@@ -13,6 +13,7 @@ type Config struct {
 	Upstream  `embed:"" group:"Upstream"`
 	SDKBridge `embed:"" group:"Cursor's bridge"`
 	Models    `embed:"" group:"Models"`
+	Controls  `embed:"" group:"Answers and budgets"`
 	Timing    `embed:"" group:"Timing"`
 	Storage   `embed:"" group:"Storage"`
 	Accounts  `embed:"" group:"Accounts"`
@@ -63,6 +64,17 @@ type SDKBridge struct {
 	Max      int    `name:"sdk-bridge-max" var:"COMPOSER_SDK_BRIDGE_MAX" default:"8" placeholder:"N" help:"Most bridges at once; each takes 130 to 400 MB."`
 	Recycle  int    `name:"sdk-bridge-recycle" var:"COMPOSER_SDK_BRIDGE_RECYCLE" default:"500" placeholder:"N" help:"Replace a bridge after so many runs."`
 	Memory   int    `name:"sdk-bridge-memory" var:"COMPOSER_SDK_BRIDGE_MEMORY" default:"768" placeholder:"MIB" help:"Replace a bridge that takes so many MiB of memory."`
+}
+
+// Controls is what is asked of every answer, beside what its request asks, and what may be spent.
+type Controls struct {
+	MaxRepeatedCalls int     `name:"max-repeated-calls" var:"COMPOSER_MAX_REPEATED_CALLS" default:"8" placeholder:"N" help:"End a run that makes the same tool call with the same arguments more often than this in a row; 0 is never."`
+	MaxCost          float64 `var:"COMPOSER_MAX_COST" default:"0" placeholder:"USD" help:"What one conversation may cost, in US dollars; 0 is no limit. A client may ask for less with the header x-composer-max-cost."`
+	MaxTokens        int64   `var:"COMPOSER_MAX_TOKENS" default:"0" placeholder:"N" help:"How many tokens one conversation may use, prompts and answers; 0 is no limit."`
+	MaxTurns         int     `var:"COMPOSER_MAX_TURNS" default:"0" placeholder:"N" help:"How many answers one conversation may have; 0 is no limit."`
+	KeyMaxCost       float64 `var:"COMPOSER_KEY_MAX_COST" default:"0" placeholder:"USD" help:"What one key may spend a day (UTC), in US dollars; 0 is no limit."`
+	KeyMaxTokens     int64   `var:"COMPOSER_KEY_MAX_TOKENS" default:"0" placeholder:"N" help:"How many tokens one key may use a day (UTC); 0 is no limit."`
+	KeyMaxTurns      int     `var:"COMPOSER_KEY_MAX_TURNS" default:"0" placeholder:"N" help:"How many answers one key may have a day (UTC); 0 is no limit."`
 }
 
 // Timing is the time limits of a turn and of parked runs.

@@ -196,6 +196,9 @@ func TestASettingThatCannotBeMeantIsRefused(t *testing.T) {
 	for flag, want := range map[string]string{
 		"--addr=":                       "COMPOSER_ADDR: is empty",
 		"--grace=-1s":                   "COMPOSER_GRACE: is less than 0",
+		"--max-cost=-1":                 "COMPOSER_MAX_COST: is less than 0",
+		"--max-cost=NaN":                "COMPOSER_MAX_COST: is less than 0",
+		"--key-max-turns=-1":            "COMPOSER_KEY_MAX_TURNS: is less than 0",
 		"--max-requests=-1":             "COMPOSER_MAX_REQUESTS: is less than 0",
 		"--max-requests-per-key=-1":     "COMPOSER_MAX_REQUESTS_PER_KEY: is less than 0",
 		"--upstream=chat":               "COMPOSER_UPSTREAM: asks for chat, which is not configured",

@@ -9,7 +9,7 @@ import (
 // Validate refuses settings that can't be meant. It is a method of Config, because kong calls Validate only
 // on the settings of a whole command, not on the groups in it.
 func (c *Config) Validate() error {
-	for _, check := range []func() error{c.Server.Validate, c.Upstream.Validate, c.SDKBridge.Validate, c.Timing.Validate, c.Accounts.Validate} {
+	for _, check := range []func() error{c.Server.Validate, c.Upstream.Validate, c.SDKBridge.Validate, c.Timing.Validate, c.Controls.Validate, c.Accounts.Validate} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -56,6 +56,27 @@ func (t *Timing) Validate() error {
 	} {
 		if limit.d <= 0 {
 			return &Error{Name: limit.name, Problem: "must be more than 0", Hint: "leave it out for the default, or give a long time such as 24h for no limit"}
+		}
+	}
+	return nil
+}
+
+// Validate refuses budgets below 0, and what is not a number.
+func (c *Controls) Validate() error {
+	for _, limit := range []struct {
+		name string
+		n    float64
+	}{
+		{"COMPOSER_MAX_REPEATED_CALLS", float64(c.MaxRepeatedCalls)},
+		{"COMPOSER_MAX_COST", c.MaxCost},
+		{"COMPOSER_MAX_TOKENS", float64(c.MaxTokens)},
+		{"COMPOSER_MAX_TURNS", float64(c.MaxTurns)},
+		{"COMPOSER_KEY_MAX_COST", c.KeyMaxCost},
+		{"COMPOSER_KEY_MAX_TOKENS", float64(c.KeyMaxTokens)},
+		{"COMPOSER_KEY_MAX_TURNS", float64(c.KeyMaxTurns)},
+	} {
+		if !(limit.n >= 0) {
+			return negative(limit.name)
 		}
 	}
 	return nil

@@ -89,8 +89,7 @@ func (a *answer) setUsage(u agent.Usage) { a.usage = &u }
 
 // end sends the usage and the end of the turn, in this order, and flushes. The price is set here, because only the gateway knows the
 // model that the client has asked for.
-func (a *answer) end(done agent.Done) error {
-	usage := a.usageOrEstimate()
+func (a *answer) end(usage agent.Usage, done agent.Done) error {
 	usage.Price = catalog.Price(a.req.Model)
 	if err := a.event(agent.Event{Kind: agent.UsageKind, Usage: &usage}); err != nil {
 		return err

@@ -167,6 +167,11 @@ func callDigest(c *agent.ToolCall) Digest {
 	return Digest(h.Sum(nil))
 }
 
+// sameCall reports whether two calls ask for the same, whatever their ids.
+func sameCall(a, b *agent.ToolCall) bool {
+	return a.Name == b.Name && (bytes.Equal(a.Arguments, b.Arguments) || callDigest(a) == callDigest(b))
+}
+
 // hashResult writes a tool's result to h.
 func hashResult(h hash.Hash, m *agent.Message) {
 	h.Write([]byte{'r', errorFlag(m)})

@@ -61,6 +61,8 @@ type Config struct {
 	// Unconfigured is the error message for a request when there is no backend for it: which variables
 	// to set.
 	Unconfigured string
+	// Controls is what the operator asks of every answer. SameCall is the gateway's to fill in.
+	Controls control.Config
 	// Log receives what happens to runs, never their content. Nil discards it.
 	Log *slog.Logger
 }
@@ -94,7 +96,8 @@ func New(cfg Config) *Gateway {
 		cfg.Memory = newMemory(memoryLimits{Bytes: cfg.MaxMemoryBytes})
 	}
 	cfg.Unconfigured = cmp.Or(cfg.Unconfigured, "No upstream is configured for this route.")
-	g := &Gateway{cfg: cfg, memory: cfg.Memory, layer: control.New()}
+	cfg.Controls.SameCall = sameCall
+	g := &Gateway{cfg: cfg, memory: cfg.Memory, layer: control.New(cfg.Controls)}
 	g.ctx, g.stop = context.WithCancel(context.Background())
 	g.probes = newProbes(g.ctx, cfg.Backends, cfg.Log)
 	g.lot = park.New(park.Config[*waiting]{
@@ -131,14 +134,14 @@ func (g *Gateway) Turn(ctx context.Context, req *agent.Request, sink agent.Sink)
 	if req.Model, err = g.cfg.Catalog.Resolve(ctx, req.Caller, req.ModelName, req.Effort); err != nil {
 		return err
 	}
-	asked, err := g.layer.Turn(req)
+	req.Messages = withoutThinking(req.Messages)
+	t, err := newTurn(g, backend, req, sink)
 	if err != nil {
 		return err
 	}
 	g.pin(ctx, req)
-	req.Messages = withoutThinking(req.Messages)
-	t := newTurn(g, backend, req, asked, sink)
 	if err := t.do(ctx); err != nil {
+		t.chargeFailure()
 		return turnError(ctx, err)
 	}
 	return nil

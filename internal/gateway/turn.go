@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/gateway/catalog"
 	"composer-api/internal/gateway/control"
 	"composer-api/internal/gateway/park"
 )
@@ -27,9 +28,11 @@ type turn struct {
 	asked   *control.Turn // what req asks of its answer
 	answer  *answer
 
-	run   *control.Run // nil when the turn owns none
-	from  agent.Resume // what the run continues
-	empty bool         // an earlier run of this turn has ended without an answer
+	run     *control.Run // nil when the turn owns none
+	wasted  agent.Usage  // of runs that have failed
+	charged bool         // the turn's cost is booked
+	from    agent.Resume // what the run continues
+	empty   bool         // an earlier run of this turn has ended without an answer
 
 	newFrom int     // index of the first message that is new since the model's last answer
 	before  Digest  // of the transcript without what is new; meaningless when newFrom is at the end
@@ -49,18 +52,42 @@ type waiting struct {
 	given   []agent.ToolCall // those calls, as the client was given them
 }
 
-// newTurn makes the turn for req, and hashes its transcript. Nothing is started yet, so there is nothing to close.
-func newTurn(g *Gateway, backend agent.Backend, req *agent.Request, asked *control.Turn, sink agent.Sink) *turn {
-	t := &turn{g: g, backend: backend, req: req, asked: asked, newFrom: agent.FirstNew(req.Messages)}
+// newTurn makes the turn for req, and hashes its transcript. Nothing is started yet, so there is nothing to close. Errors are
+// *agent.Error: about what req asks of the answer, or because a budget is spent.
+func newTurn(g *Gateway, backend agent.Backend, req *agent.Request, sink agent.Sink) (*turn, error) {
+	t := &turn{g: g, backend: backend, req: req, newFrom: agent.FirstNew(req.Messages)}
 	seen := newDigester()
+	account := control.Account{Key: req.Caller.Owner + "\x00" + req.Caller.KeyID, Price: catalog.Price(req.Model)}
 	for i := range req.Messages {
 		if i == t.newFrom {
 			t.before = seen.sum()
+			account.Conversation = t.billName(seen)
 		}
 		seen.message(&req.Messages[i])
 	}
+	if t.newFrom == len(req.Messages) {
+		account.Conversation = t.billName(seen)
+	}
 	t.answer = newAnswer(req, sink, seen)
-	return t
+	var err error
+	t.asked, err = g.layer.Turn(req, account)
+	return t, err
+}
+
+// billName is what the conversation is called in the books of what was spent: its session, or else what was said in it up
+// to now. It is "" for one that begins, and when nothing is booked.
+func (t *turn) billName(seen *digester) string {
+	switch {
+	case !t.g.layer.Budgeted(t.req):
+		return ""
+	case t.req.Session != "":
+		return "session " + t.req.Session
+	case t.newFrom == 0 && t.answer == nil:
+		return ""
+	}
+	// Without the results of the last group, which a turn that ends in calls can't know yet.
+	said := seen.asked()
+	return "said " + string(said[:])
 }
 
 // do answers the request: claim or continue or start, pump, park or close. A run that was claimed or continued and fails
@@ -298,10 +325,14 @@ func (t *turn) start(ctx context.Context, req agent.Request) error {
 
 // closeRun closes the run if the turn still owns it.
 func (t *turn) closeRun() {
-	if t.run != nil {
-		t.run.Close()
-		t.run = nil
+	if t.run == nil {
+		return
 	}
+	t.run.Close()
+	if !t.charged {
+		t.wasted = t.wasted.Plus(t.run.Spent())
+	}
+	t.run = nil
 }
 
 // accept tells the client that upstream has accepted the run.
@@ -387,7 +418,18 @@ func (t *turn) end(done agent.Done) error {
 	if err := t.accept(); err != nil {
 		return err
 	}
-	return t.answer.end(done)
+	usage := t.answer.usageOrEstimate()
+	// Before the client learns that the turn is over, again.
+	t.charged = true
+	t.asked.Charge(t.billName(t.answer.seen), usage.Plus(t.wasted))
+	return t.answer.end(usage, done)
+}
+
+// chargeFailure books what is known of the cost of a turn that has failed.
+func (t *turn) chargeFailure() {
+	if !t.charged {
+		t.asked.Charge("", t.wasted)
+	}
 }
 
 // memory is where this request's conversations are remembered.

@@ -3,6 +3,7 @@ package httpd
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"composer-api/internal/agent"
@@ -93,6 +94,10 @@ func (s *Server) serve(w *response, r *http.Request, b base, route api.Route) er
 		}
 		call.Caller = caller
 	}
+	var err error
+	if call.MaxCostUSD, err = maxCost(r.Header); err != nil {
+		return err
+	}
 	if err := s.checkOrigin(r, route); err != nil {
 		return err
 	}
@@ -144,4 +149,19 @@ func session(h http.Header) string {
 		}
 	}
 	return ""
+}
+
+// maxCostHeader is what a conversation may cost, in US dollars.
+const maxCostHeader = "X-Composer-Max-Cost"
+
+func maxCost(h http.Header) (usd float64, err error) {
+	value := strings.TrimSpace(h.Get(maxCostHeader))
+	if value == "" {
+		return 0, nil
+	}
+	usd, err = strconv.ParseFloat(value, 64)
+	if err != nil || !(usd > 0) {
+		return 0, agent.ParamError(agent.InvalidValue, strings.ToLower(maxCostHeader), "The header '%s' must be a number of US dollars above 0, such as 0.50.", strings.ToLower(maxCostHeader))
+	}
+	return usd, nil
 }

@@ -22,8 +22,10 @@ func (c *calls) size() int {
 	for i := range c.waiting {
 		size += len(c.waiting[i].Arguments)
 	}
-	for i := range c.answered {
-		size += agent.PartsSize(c.answered[i].Parts) + agent.PartsSize(c.answered[i].Said)
+	for _, results := range [][]agent.ToolResult{c.answered, c.refused} {
+		for i := range results {
+			size += agent.PartsSize(results[i].Parts) + agent.PartsSize(results[i].Said)
+		}
 	}
 	return size
 }
@@ -56,11 +58,16 @@ func (c *calls) takeAnswered() []agent.ToolResult {
 }
 
 // call takes a call of the model. It is given to the client, waits for its turn, or is refused because its arguments don't
-// fit (then it is in calls.refused).
-func (r *Run) call(c agent.ToolCall) {
-	if r.fit(&c) {
-		r.giveOrHold(c)
+// fit (then it is in calls.refused). An error ends the run.
+func (r *Run) call(c agent.ToolCall) error {
+	if !r.fit(&c) {
+		return nil
 	}
+	if err := r.guard(&c); err != nil {
+		return err
+	}
+	r.giveOrHold(c)
+	return nil
 }
 
 // giveOrHold gives a call to the client, or lets it wait: while the client, which takes one at a time, has another to

@@ -16,6 +16,7 @@ import (
 	"composer-api/internal/api"
 	"composer-api/internal/api/chat"
 	"composer-api/internal/api/responses"
+	"composer-api/internal/gateway/control"
 	"composer-api/internal/sse"
 )
 
@@ -30,6 +31,9 @@ type ask struct {
 	Format    json.RawMessage `json:"schema"` // json_schema; "object" is json_object
 
 	Forgetful bool `json:"upstream_forgets"` // upstream keeps no conversation
+
+	MaxCost  float64        `json:"max_cost"` // x-composer-max-cost
+	Settings control.Config `json:"settings"` // of the gateway
 }
 
 type tool struct {

@@ -1,5 +1,5 @@
-// Package control enforces what a request asks of its answer: that a tool is called, that the text ends at a limit, that
-// one call comes at a time.
+// Package control enforces what a request asks of its answer (that a tool is called, that the text is JSON of some form,
+// that it ends at a limit), and what the operator asks of every answer: that it gets somewhere and stays in its budget.
 //
 // It stands between the gateway and the backends. A [Run] is an [agent.Run] around a backend's own, so neither side
 // knows of it: the gateway reads events that keep to the request, and the backend carries out ordinary runs. A [Turn] is
@@ -25,6 +25,8 @@
 //	repair.go      one more message in the same conversation
 //	limit.go       stop texts and the token limit
 //	calls.go       calls on their way to the client; one at a time when it asks for that
+//	guard.go       the same call over and over
+//	budget.go      what conversations and keys may spend
 //	strict.go      arguments that must fit the tool's schema
 //	toolchoice.go  a tool that must be called
 //	format.go      JSON, with jsonvalues.go, which finds it in an answer, and refusal.go, which tells that there is none

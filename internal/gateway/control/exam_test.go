@@ -18,7 +18,7 @@ type controlled struct {
 }
 
 func (b controlled) Start(ctx context.Context, req *agent.Request) (agent.Run, error) {
-	turn, err := b.layer.Turn(req)
+	turn, err := b.layer.Turn(req, control.Account{})
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ type controlledRun struct {
 }
 
 func (r *controlledRun) Resume(ctx context.Context, results []agent.ToolResult) error {
-	turn, err := r.layer.Turn(r.req)
+	turn, err := r.layer.Turn(r.req, control.Account{})
 	if err != nil {
 		return err
 	}
@@ -51,6 +51,6 @@ func (r *controlledRun) Resume(ctx context.Context, results []agent.ToolResult) 
 // A run behind the layer is a run like any other.
 func TestExam(t *testing.T) {
 	backendtest.Exam(t, backendtest.Features{}, func(t *testing.T, s *script.Script) agent.Backend {
-		return controlled{demo.New(s), control.New()}
+		return controlled{demo.New(s), control.New(control.Config{})}
 	})
 }

@@ -81,8 +81,8 @@ func answerTo(t *testing.T, req *agent.Request, first, second string, size int) 
 		}
 		return backendtest.Turns{append(steps, backendtest.End("conversation"))}, nil
 	})
-	layer := control.New()
-	asked, err := layer.Turn(req)
+	layer := control.New(control.Config{})
+	asked, err := layer.Turn(req, control.Account{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,9 @@ import (
 // Nothing of the answer before may have been given to the client but thinking. The new attempt has the whole token limit
 // for itself. Errors are *agent.Error, and end the turn: the caller must not call repair again for the same reason.
 func (r *Run) repair(ctx context.Context, why agent.Repair, done *agent.Done, message string) error {
+	if err := r.turn.bill.check(r.usage.Plus(r.attempt())); err != nil {
+		return err
+	}
 	r.endAttempt(why)
 	answer := agent.Message{Role: agent.Assistant}
 	if len(r.held) > 0 {

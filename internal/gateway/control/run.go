@@ -21,6 +21,7 @@ import (
 //	               ├─► calls: calls that wait, or were refused     │
 //	               └─► out, a queue ───────────────────────────────┘
 type Run struct {
+	layer   *Layer
 	backend agent.Backend
 	life    context.Context // ends with Close
 	end     context.CancelFunc
@@ -43,15 +44,17 @@ type Run struct {
 	spoke bool   // the model has written text or called a tool in this turn; thinking alone is no answer
 	said  int    // bytes of text, thinking and arguments of the inner turn, for when upstream says no usage
 
-	calls calls
-	usage agent.Usage  // of this turn's attempts before the present one
-	last  *agent.Usage // what upstream said of the present one; nil until it has
+	calls   calls
+	row     row          // of equal calls, up to now
+	counted bool         // row takes the transcript in; it does from the turn's first call on
+	usage   agent.Usage  // of this turn's attempts before the present one
+	last    *agent.Usage // what upstream said of the present one; nil until it has
 }
 
 // Start starts a run for req on backend, under turn. ctx bounds Start alone. The caller closes the run. Errors are those
 // of backend.Start.
 func (l *Layer) Start(ctx context.Context, turn *Turn, backend agent.Backend, req *agent.Request) (*Run, error) {
-	r := &Run{backend: backend}
+	r := &Run{layer: l, backend: backend}
 	r.life, r.end = context.WithCancel(context.Background())
 	r.Begin(turn, req)
 	if err := r.start(ctx, req); err != nil {
@@ -69,6 +72,7 @@ func (r *Run) Begin(turn *Turn, req *agent.Request) {
 	r.held, r.spoke, r.said = nil, false, 0
 	r.usage, r.last = agent.Usage{}, nil
 	r.calls.begin()
+	r.row, r.counted = row{}, false
 }
 
 // start makes a new inner run, in place of the one before, which it closes first. Close
@@ -132,7 +136,7 @@ func (r *Run) take(ctx context.Context, e *agent.Event) (passes bool, err error)
 	case agent.Call:
 		r.spoke = true
 		r.said += len(e.Call.Arguments)
-		r.call(*e.Call)
+		return false, r.call(*e.Call)
 	case agent.UsageKind:
 		usage := *e.Usage
 		r.last = &usage
@@ -247,7 +251,7 @@ func (r *Run) finishText(done *agent.Done) error {
 
 // endAttempt counts the present attempt and begins another in its turn.
 func (r *Run) endAttempt(why agent.Repair) {
-	r.usage = addUsage(r.usage, r.attempt())
+	r.usage = r.usage.Plus(r.attempt())
 	r.last, r.said = nil, 0
 	r.turn.repairs = append(r.turn.repairs, why)
 }
@@ -267,7 +271,13 @@ func (r *Run) spent() (usage agent.Usage, known bool) {
 	if r.last == nil && len(r.turn.repairs) == 0 {
 		return agent.Usage{}, false
 	}
-	return addUsage(r.usage, r.attempt()), true
+	return r.usage.Plus(r.attempt()), true
+}
+
+// Spent is what the turn has cost so far, as far as it is known: for a turn that fails.
+func (r *Run) Spent() agent.Usage {
+	usage, _ := r.spent()
+	return usage
 }
 
 // attempt is what the present attempt has cost: what upstream said, or else an estimate.
@@ -276,14 +286,6 @@ func (r *Run) attempt() agent.Usage {
 		return *r.last
 	}
 	return agent.Usage{Input: agent.EstimatePrompt(r.req), Output: agent.EstimateTokens(r.said), Estimated: true}
-}
-
-// addUsage adds two attempts. Prices aren't added: they are those of the model, and set later.
-func addUsage(a, b agent.Usage) agent.Usage {
-	return agent.Usage{
-		Input: a.Input + b.Input, CacheRead: a.CacheRead + b.CacheRead, CacheWrite: a.CacheWrite + b.CacheWrite,
-		Output: a.Output + b.Output, Reasoning: a.Reasoning + b.Reasoning, Estimated: a.Estimated || b.Estimated,
-	}
 }
 
 // Buffered implements agent.Run. While text is held back the inner run may have much that gives nothing, so it counts as

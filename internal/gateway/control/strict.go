@@ -55,6 +55,9 @@ func (r *Run) fit(c *agent.ToolCall) bool {
 // correct answers the calls that were refused, when the client has no call to answer in this turn: the same turn goes on. The
 // client notices nothing but the time that it takes.
 func (r *Run) correct(ctx context.Context) error {
+	if err := r.turn.bill.check(r.usage.Plus(r.attempt())); err != nil {
+		return err
+	}
 	r.endAttempt(agent.RepairArguments)
 	return r.inner.Resume(ctx, r.calls.takeRefused())
 }

@@ -7,11 +7,25 @@ import (
 	"composer-api/internal/schema"
 )
 
+// Config is what the operator asks of every answer. Its zero value asks nothing: what requests ask is enforced all the same.
+type Config struct {
+	// MaxRepeats is how often the model may make the same call one after the other; 0 is as often as it likes.
+	MaxRepeats int
+	// SameCall reports whether two calls ask for the same. Required with MaxRepeats.
+	SameCall func(a, b *agent.ToolCall) bool
+
+	// Conversation bounds what one conversation may spend, and Key what one key may spend on a day (UTC).
+	Conversation, Key Budget
+}
+
 // A Layer makes turns and runs. It is safe for concurrent use, and has nothing to close.
-type Layer struct{}
+type Layer struct {
+	cfg    Config
+	ledger *ledger
+}
 
 // New makes a Layer.
-func New() *Layer { return &Layer{} }
+func New(cfg Config) *Layer { return &Layer{cfg, newLedger()} }
 
 // A Turn is what one request asks of its answer, and what has become of it: limits that are partly used up, attempts
 // that were made. It belongs to one request and one goroutine, and outlives a run that is given up for another.
@@ -26,13 +40,17 @@ type Turn struct {
 	count, text limiter
 
 	repairs []agent.Repair // attempts that were made
+	bill    *bill          // nil when nothing bounds what may be spent
 }
 
-// Turn reads what req asks of its answer. Errors are *agent.Error about a field of the request. req is kept, and must not be
-// changed while the turn lives.
-func (l *Layer) Turn(req *agent.Request) (*Turn, error) {
+// Turn reads what req asks of its answer, which will be charged to the account. Errors are *agent.Error: about a field of
+// the request, or because a budget is spent. req is kept, and must not be changed while the turn lives.
+func (l *Layer) Turn(req *agent.Request, account Account) (*Turn, error) {
 	t := &Turn{req: req}
 	var err error
+	if t.bill, err = l.newBill(req, account); err != nil {
+		return nil, err
+	}
 	if t.format, err = newFormat(&req.Format); err != nil {
 		return nil, err
 	}

@@ -63,7 +63,7 @@ func newWorld(t *testing.T, source string, settings ask) *world {
 }
 
 func (w *world) newGateway() *gateway.Gateway {
-	return gateway.New(gateway.Config{Backends: []agent.Backend{w.backend}})
+	return gateway.New(gateway.Config{Backends: []agent.Backend{w.backend}, Controls: w.ask.Settings})
 }
 
 // restart is what a restart of the process does: parked runs and remembered conversations are gone.
@@ -83,7 +83,9 @@ func (w *world) close() {
 
 // handle answers a request as httpd does.
 func (w *world) handle(rw http.ResponseWriter, r *http.Request, handler api.Handler) {
-	err := handler(rw, r, &api.Call{Caller: agent.Caller{Owner: "k:ann", CursorKey: agent.NewSecret("crsr_ann")}})
+	err := handler(rw, r, &api.Call{
+		Caller: agent.Caller{Owner: "k:ann", CursorKey: agent.NewSecret("crsr_ann")}, MaxCostUSD: w.ask.MaxCost,
+	})
 	var told *api.Told
 	if err != nil && !errors.As(err, &told) {
 		openai.WriteError(rw, err)

@@ -1,0 +1,55 @@
+package control
+
+import (
+	"fmt"
+	"slices"
+
+	"composer-api/internal/agent"
+)
+
+// A row counts how often the same call comes one after the other.
+type row struct {
+	last *agent.ToolCall // nil when there is none
+	n    int
+}
+
+// rowIn is the row that a transcript ends in. What the user says between two calls doesn't end a row, because some clients
+// put reminders there; an answer of the model does.
+func rowIn(messages []agent.Message, same func(a, b *agent.ToolCall) bool) row {
+	var r row
+	for i := len(messages) - 1; i >= 0; i-- {
+		m := &messages[i]
+		if m.Role == agent.User && i > 0 && messages[i-1].Role == agent.Assistant && len(messages[i-1].Calls) == 0 {
+			return r
+		}
+		for j := range slices.Backward(m.Calls) {
+			c := &m.Calls[j]
+			if r.last != nil && !same(c, r.last) {
+				return r
+			}
+			r.last = c
+			r.n++
+		}
+	}
+	return r
+}
+
+// guard counts a call that the client is to get. An error ends a run that goes in circles: it costs money and gets nowhere.
+func (r *Run) guard(c *agent.ToolCall) error {
+	limit := r.layer.cfg.MaxRepeats
+	if limit <= 0 {
+		return nil
+	}
+	if !r.counted {
+		r.row, r.counted = rowIn(r.req.Messages, r.layer.cfg.SameCall), true
+	}
+	if r.row.last == nil || !r.layer.cfg.SameCall(c, r.row.last) {
+		r.row = row{}
+	}
+	r.row.last = c
+	if r.row.n++; r.row.n <= limit {
+		return nil
+	}
+	return &agent.Error{Code: agent.RepeatedToolCall, Final: true, Message: fmt.Sprintf(
+		"The model has made the same tool call with the same arguments %d times in a row, so its run was ended. Tell it what to do instead, or raise COMPOSER_MAX_REPEATED_CALLS.", r.row.n)}
+}
