@@ -56,6 +56,10 @@ type Identified interface {
 	ConversationID() string
 }
 
+// A MarkupReader is a Backend that reads the tool calls which the model writes into its text. What still looks like one in the
+// text of its runs stands there as text.
+type MarkupReader interface{ ReadsMarkup() }
+
 // A Retrying Run may start again by itself as long as it has yielded nothing.
 type Retrying interface {
 	// AcceptedAt is when upstream accepted the current attempt; zero while another one is being made.

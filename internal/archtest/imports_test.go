@@ -22,7 +22,7 @@ var arrows = map[string][]string{
 
 	// A turn, and what it needs.
 	"gateway":                    {"agent", "gateway/catalog", "gateway/control", "gateway/park", "lru", "store"},
-	"gateway/control":            {"agent", "lru", "schema"},
+	"gateway/control":            {"agent", "cursor/markup", "lru", "schema"},
 	"gateway/park":               {},
 	"gateway/catalog":            {"agent"},
 	"backend/localagent/toolmap": {"agent"},

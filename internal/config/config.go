@@ -69,6 +69,7 @@ type SDKBridge struct {
 // Controls is what is asked of every answer, beside what its request asks, and what may be spent.
 type Controls struct {
 	MaxRepeatedCalls int     `name:"max-repeated-calls" var:"COMPOSER_MAX_REPEATED_CALLS" default:"8" placeholder:"N" help:"End a run that makes the same tool call with the same arguments more often than this in a row; 0 is never."`
+	RepairNarrated   bool    `name:"repair-narrated-calls" var:"COMPOSER_REPAIR_NARRATED_CALLS" help:"Ask a model that tells of a tool call in its text, instead of making it, to make it."`
 	MaxCost          float64 `var:"COMPOSER_MAX_COST" default:"0" placeholder:"USD" help:"What one conversation may cost, in US dollars; 0 is no limit. A client may ask for less with the header x-composer-max-cost."`
 	MaxTokens        int64   `var:"COMPOSER_MAX_TOKENS" default:"0" placeholder:"N" help:"How many tokens one conversation may use, prompts and answers; 0 is no limit."`
 	MaxTurns         int     `var:"COMPOSER_MAX_TURNS" default:"0" placeholder:"N" help:"How many answers one conversation may have; 0 is no limit."`

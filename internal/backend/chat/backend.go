@@ -74,6 +74,9 @@ func (b *Backend) Probe(ctx context.Context) error {
 	return reach.Probe(ctx, b.config.Transport, b.config.Endpoint, backendSetting)
 }
 
+// ReadsMarkup implements agent.MarkupReader.
+func (b *Backend) ReadsMarkup() {}
+
 // Start implements agent.Backend. No conversation can be continued here, because upstream keeps none.
 func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, error) {
 	switch {

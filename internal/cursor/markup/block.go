@@ -64,6 +64,9 @@ func (f *CallFilter) Write(p []byte) {
 	f.scan.write(p, f.take)
 }
 
+// Keeps reports whether some text is kept, because it may still be part of a call.
+func (f *CallFilter) Keeps() bool { return len(f.kept) > 0 || len(f.scan.held) > 0 }
+
 // End gives out what is kept: the stream is over. White space that ends a stream after a call is not text. Nothing may be
 // written afterwards.
 func (f *CallFilter) End() {

@@ -41,6 +41,16 @@ func parseCall(body []byte, tools *toolbox) (c call, refusal *Refusal, ok bool) 
 	return parseExpression(string(body), tools)
 }
 
+// ParseCall reads a call of one of tools in one of the forms that models write, without the markers around it. It reports
+// false for everything else.
+func ParseCall(body []byte, tools []agent.Tool) (name string, arguments json.RawMessage, ok bool) {
+	c, refusal, ok := parseCall(body, newToolbox(tools))
+	if !ok || refusal != nil {
+		return "", nil, false
+	}
+	return c.tool.Name, c.arguments, true
+}
+
 // Why a call can't be made, for the model.
 const (
 	whyUnreadable = "The call was not made, because it can't be read. Write it exactly as described."

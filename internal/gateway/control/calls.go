@@ -60,7 +60,7 @@ func (c *calls) takeAnswered() []agent.ToolResult {
 // call takes a call of the model. It is given to the client, waits for its turn, or is refused because its arguments don't
 // fit (then it is in calls.refused). An error ends the run.
 func (r *Run) call(c agent.ToolCall) error {
-	if !r.fit(&c) {
+	if r.isCut || !r.fit(&c) {
 		return nil
 	}
 	if err := r.guard(&c); err != nil {

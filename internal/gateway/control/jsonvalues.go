@@ -29,21 +29,24 @@ func jsonValues(answer string) []string {
 	return values[:min(len(values), maxValues)]
 }
 
-// fenced are the code blocks of a text that are JSON. The last one may have no end.
+// fenced are the code blocks of a text that are JSON.
 func fenced(text string) []string {
+	return slices.DeleteFunc(blocks(text), func(block string) bool { return !json.Valid([]byte(block)) })
+}
+
+// blocks are the code blocks of a text. The last one may have no end.
+func blocks(text string) []string {
 	const fence = "```"
-	var values []string
+	var all []string
 	for {
 		_, after, found := strings.Cut(text, fence)
 		if !found {
-			return values
+			return all
 		}
 		_, after, _ = strings.Cut(after, "\n") // the language
 		var block string
 		block, text, _ = strings.Cut(after, fence)
-		if block = strings.TrimSpace(block); json.Valid([]byte(block)) {
-			values = append(values, block)
-		}
+		all = append(all, strings.TrimSpace(block))
 	}
 }
 

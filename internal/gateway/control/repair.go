@@ -11,8 +11,8 @@ import (
 // done. The message is all that upstream is sent, in the conversation that it still has. Only where upstream keeps no
 // conversation, the whole transcript goes with it, as with every message there.
 //
-// Nothing of the answer before may have been given to the client but thinking. The new attempt has the whole token limit
-// for itself. Errors are *agent.Error, and end the turn: the caller must not call repair again for the same reason.
+// The new attempt has the whole token limit for itself, unless the client has a part of the answer already. Errors are
+// *agent.Error, and end the turn: the caller must not call repair again for the same reason.
 func (r *Run) repair(ctx context.Context, why agent.Repair, done *agent.Done, message string) error {
 	if err := r.turn.bill.check(r.usage.Plus(r.attempt())); err != nil {
 		return err
@@ -23,7 +23,10 @@ func (r *Run) repair(ctx context.Context, why agent.Repair, done *agent.Done, me
 		answer.Parts = []agent.Part{{Text: string(r.held)}}
 	}
 	r.held, r.spoke = nil, false
-	r.turn.Restart()
+	if !r.shown {
+		r.turn.Restart()
+	}
+	r.narration = narration{}
 
 	req := *r.req
 	req.Messages = append(slices.Clip(req.Messages), answer, agent.Message{Role: agent.User, Parts: []agent.Part{{Text: message}}})

@@ -35,9 +35,11 @@ type Run struct {
 
 	// The rest belongs to the goroutine that calls Next and Resume.
 
-	turn *Turn
-	req  *agent.Request // what the backend was asked last, or would be asked: the conversation so far
-	pass bool           // text and thinking need no look: nothing is held back or cut in this turn
+	turn  *Turn
+	req   *agent.Request // what the backend was asked last, or would be asked: the conversation so far
+	pass  bool           // text and thinking need no look: nothing is held back or cut in this turn
+	isCut bool           // the turn was ended at a limit of the client's
+	shown bool           // the client has got text in this turn; known only without pass
 
 	out   queue
 	held  []byte // text that waits for the turn's end, or for a call; see holds
@@ -45,10 +47,14 @@ type Run struct {
 	said  int    // bytes of text, thinking and arguments of the inner turn, for when upstream says no usage
 
 	calls   calls
-	row     row          // of equal calls, up to now
-	counted bool         // row takes the transcript in; it does from the turn's first call on
-	usage   agent.Usage  // of this turn's attempts before the present one
-	last    *agent.Usage // what upstream said of the present one; nil until it has
+	written written
+
+	narration   narration
+	corrections int          // in this turn; see correct
+	row         row          // of equal calls, up to now
+	counted     bool         // row takes the transcript in; it does from the turn's first call on
+	usage       agent.Usage  // of this turn's attempts before the present one
+	last        *agent.Usage // what upstream said of the present one; nil until it has
 }
 
 // Start starts a run for req on backend, under turn. ctx bounds Start alone. The caller closes the run. Errors are those
@@ -68,11 +74,13 @@ func (l *Layer) Start(ctx context.Context, turn *Turn, backend agent.Backend, re
 // Begin, and must not be changed. Without Begin between two turns the limits of the first would go on.
 func (r *Run) Begin(turn *Turn, req *agent.Request) {
 	r.turn, r.req = turn, req
-	r.pass = !turn.limited() && !turn.mustCall() && !turn.mustBeJSON()
-	r.held, r.spoke, r.said = nil, false, 0
+	r.watchNarration()
+	r.pass = !turn.limited() && !turn.mustCall() && !turn.mustBeJSON() && !r.narration.on
+	r.held, r.spoke, r.said, r.isCut, r.shown = nil, false, 0, false, false
 	r.usage, r.last = agent.Usage{}, nil
+	r.readMarkup()
 	r.calls.begin()
-	r.row, r.counted = row{}, false
+	r.row, r.counted, r.corrections = row{}, false, 0
 }
 
 // start makes a new inner run, in place of the one before, which it closes first. Close
@@ -129,10 +137,15 @@ func (r *Run) take(ctx context.Context, e *agent.Event) (passes bool, err error)
 	case agent.Text, agent.Reasoning:
 		r.spoke = r.spoke || e.Kind == agent.Text
 		r.said += len(e.Text)
-		if r.pass {
+		switch {
+		case e.Kind == agent.Text && r.written.hasMarkup(e.Text):
+			r.written.filter.Write(e.Text)
+			return false, r.written.err
+		case r.pass:
 			return true, nil
 		}
-		return r.piece(e), nil
+		e.Text = r.piece(e.Kind, e.Text)
+		return len(e.Text) > 0, nil
 	case agent.Call:
 		r.spoke = true
 		r.said += len(e.Call.Arguments)
@@ -141,43 +154,62 @@ func (r *Run) take(ctx context.Context, e *agent.Event) (passes bool, err error)
 		usage := *e.Usage
 		r.last = &usage
 	case agent.DoneKind:
+		if err := r.endMarkup(); err != nil {
+			return false, err
+		}
 		return false, r.done(ctx, e.Done)
 	}
 	return false, nil
 }
 
-// piece takes a piece of text or thinking. It reports whether e passes: cut to what the limits leave of it.
+// text takes a piece of text whose markup was read.
+func (r *Run) text(text []byte) {
+	if !r.pass {
+		text = r.piece(agent.Text, text)
+	}
+	r.out.text(agent.Text, text)
+}
+
+// piece returns what may pass now of a piece of text or thinking. It ends the turn, in the queue, when that is all that may
+// pass.
 //
 // Once a call was given a turn is not cut, because the client must be able to answer the call; what is over the limit is
 // left out all the same.
-func (r *Run) piece(e *agent.Event) (passes bool) {
+func (r *Run) piece(kind agent.Kind, text []byte) []byte {
+	if r.isCut {
+		return nil
+	}
+	if kind == agent.Text {
+		text = r.narration.watch(text, r.turn.req.Tools)
+	}
 	holds := r.holds()
 	limit := r.turn.text.text
 	switch {
-	case e.Kind == agent.Reasoning && holds:
+	case kind == agent.Reasoning && holds:
 		limit = r.turn.count.thinking
-	case e.Kind == agent.Reasoning:
+	case kind == agent.Reasoning:
 		limit = r.turn.text.thinking
 	case holds:
 		limit = r.turn.count.text
 	}
-	out, cut := limit(e.Text)
-	if holds && e.Kind == agent.Text {
+	out, cut := limit(text)
+	if holds && kind == agent.Text {
 		r.hold(out)
 		out = nil
 	}
 	if cut != 0 && len(r.calls.given) == 0 {
-		r.out.text(e.Kind, out)
+		r.out.text(kind, out)
 		r.cut(cut)
-		return false
+		return nil
 	}
-	e.Text = out
-	return len(out) > 0
+	r.shown = r.shown || kind == agent.Text && len(out) > 0
+	return out
 }
 
 // cut ends the turn at the client's limit. Upstream is cut off: what it would have gone on to say counts for nobody. The
 // conversation isn't in the Done event then: it holds more than the client has seen, so it can't be continued.
 func (r *Run) cut(reason agent.Reason) {
+	r.isCut = true
 	_ = r.inner.Close()
 	done := agent.Done{Reason: reason}
 	if reason == agent.Length {
@@ -219,27 +251,47 @@ func (r *Run) release() {
 
 // done handles the end of the inner run's turn. See the package comment for the table.
 func (r *Run) done(ctx context.Context, done *agent.Done) error {
+	if r.isCut {
+		return nil // by the last of the text that was kept
+	}
+	called := len(r.calls.given) > 0
+	if done.Reason != agent.ToolCalls && len(r.written.calls) > 0 {
+		r.written.over, r.written.from = true, done.Conversation
+		_ = r.inner.Close() // it has said everything, and may have to wait for long
+	}
 	switch {
-	case done.Reason == agent.ToolCalls && len(r.calls.given) == 0 && len(r.calls.refused) > 0:
+	case !called && len(r.calls.refused) > 0:
 		return r.correct(ctx)
-	case done.Reason == agent.ToolCalls:
+	case called || done.Reason == agent.ToolCalls:
 		r.release()
-		r.finish(*done)
+		r.finish(agent.Done{Reason: agent.ToolCalls})
+		return nil
 	case !r.spoke:
 		return ErrEmpty
 	case r.turn.mustCall():
 		return r.withoutCall(ctx, done)
 	case r.turn.mustBeJSON():
 		return r.finishJSON(ctx, done)
-	default:
-		return r.finishText(done)
 	}
-	return nil
+	return r.finishText(ctx, done)
 }
 
-// finishText ends a turn with the text that was held back as the possible beginning of a stop text. That may be over the
-// token limit.
-func (r *Run) finishText(done *agent.Done) error {
+// finishText ends a turn with the text that was held back, as the possible beginning of a call or of a stop text. That may be
+// over the token limit. A call that is told of gets another attempt, which may follow text that was given.
+func (r *Run) finishText(ctx context.Context, done *agent.Done) error {
+	if n := &r.narration; n.on {
+		if name, ok := narratedCall(string(n.text), r.turn.req.Offered()); ok {
+			r.held = n.text
+			return r.repair(ctx, agent.RepairToolChoice, done, makeTheCall(name))
+		}
+		if n.deciding {
+			n.on = false
+			r.text(n.text)
+			if r.isCut {
+				return nil
+			}
+		}
+	}
 	rest, cut := r.turn.text.rest()
 	r.out.text(agent.Text, rest)
 	if cut != 0 {
@@ -290,7 +342,9 @@ func (r *Run) attempt() agent.Usage {
 
 // Buffered implements agent.Run. While text is held back the inner run may have much that gives nothing, so it counts as
 // empty.
-func (r *Run) Buffered() bool { return r.out.len() > 0 || !r.holds() && r.inner.Buffered() }
+func (r *Run) Buffered() bool {
+	return r.out.len() > 0 || !r.holds() && !r.narration.deciding && r.inner.Buffered()
+}
 
 // Resume implements agent.Run. Begin comes before it. A call that waited its turn is given without asking upstream. Calls that
 // were refused get our own results, beside the client's.
@@ -309,7 +363,7 @@ func (r *Run) Resume(ctx context.Context, results []agent.ToolResult) error {
 		r.turn.repairs = append(r.turn.repairs, agent.RepairArguments)
 		all = append(all, refused...)
 	}
-	return r.inner.Resume(ctx, all)
+	return r.deliver(ctx, all)
 }
 
 // Close implements agent.Run. It may be called by any goroutine, more than once, and also while a start is under way, which it
@@ -339,6 +393,9 @@ func (r *Run) ConversationID() string {
 // Size implements agent.Sized.
 func (r *Run) Size() int {
 	size := r.calls.size()
+	if r.written.from != nil {
+		size += r.written.from.Size()
+	}
 	if inner, ok := r.inner.(agent.Sized); ok {
 		size += inner.Size()
 	}

@@ -52,12 +52,19 @@ func (r *Run) fit(c *agent.ToolCall) bool {
 	return true
 }
 
+// maxCorrections is how often in a turn the model is told of calls that the client doesn't see.
+const maxCorrections = 2
+
 // correct answers the calls that were refused, when the client has no call to answer in this turn: the same turn goes on. The
-// client notices nothing but the time that it takes.
+// client notices nothing but the time that it takes. Arguments that do not fit are refused once in a row. Calls that can't be
+// made at all might be written for ever.
 func (r *Run) correct(ctx context.Context) error {
+	if r.corrections++; r.corrections > maxCorrections {
+		return errUnreadable
+	}
 	if err := r.turn.bill.check(r.usage.Plus(r.attempt())); err != nil {
 		return err
 	}
 	r.endAttempt(agent.RepairArguments)
-	return r.inner.Resume(ctx, r.calls.takeRefused())
+	return r.deliver(ctx, r.calls.takeRefused())
 }

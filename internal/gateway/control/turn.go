@@ -14,6 +14,9 @@ type Config struct {
 	// SameCall reports whether two calls ask for the same. Required with MaxRepeats.
 	SameCall func(a, b *agent.ToolCall) bool
 
+	// RepairNarrated has a model that tells of a call, instead of making it, asked to make it, also where it may choose.
+	RepairNarrated bool
+
 	// Conversation bounds what one conversation may spend, and Key what one key may spend on a day (UTC).
 	Conversation, Key Budget
 }

@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -104,7 +105,10 @@ func (w *world) upstream() string {
 		if r.Continued {
 			how = "continued"
 		}
-		fmt.Fprintf(&b, "conversation %d %s, tools %s, ended %s\n", numbers[r.ConversationID], how, strings.Join(r.Tools, " "), r.End)
+		fmt.Fprintf(&b, "conversation %d %s, tools %s\n", numbers[r.ConversationID], how, cmp.Or(strings.Join(r.Tools, " "), "none"))
+		if r.End == "" {
+			w.t.Errorf("run %d has not ended", r.Seq)
+		}
 		for line := range strings.Lines(strings.TrimSpace(r.Prompt) + "\n") {
 			fmt.Fprintf(&b, "\t%s", line)
 		}
