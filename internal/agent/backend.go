@@ -56,6 +56,16 @@ type Identified interface {
 	ConversationID() string
 }
 
+// A SystemPrompter is a Backend that can give upstream the client's system text as the model's system prompt. Whether the
+// account may do that, upstream says when it refuses the run.
+type SystemPrompter interface{ TakesSystemPrompt() }
+
+// A SystemPrompted Run says how the client's system text has reached the model.
+type SystemPrompted interface {
+	// NativeSystem reports whether it is the model's system prompt. It may be called at any time.
+	NativeSystem() bool
+}
+
 // A MarkupReader is a Backend that reads the tool calls which the model writes into its text. What still looks like one in the
 // text of its runs stands there as text.
 type MarkupReader interface{ ReadsMarkup() }

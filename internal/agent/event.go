@@ -135,9 +135,20 @@ type Accepted struct {
 	Upstream string // the backend's name
 	Resume   Resume
 	Model    Model
+	// System says how the client's system text reaches the model; empty when there is none.
+	System SystemWay
 	// ConversationID is upstream's id of the conversation, for logs; empty when unknown.
 	ConversationID string
 }
+
+// SystemWay is how the client's system text reaches the model, as the x-composer-system header shows it.
+type SystemWay string
+
+// The ways.
+const (
+	SystemNative SystemWay = "native" // as the model's system prompt
+	SystemText   SystemWay = "text"   // as text in the first message
+)
 
 // Resume says what a turn continues.
 type Resume string

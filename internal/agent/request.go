@@ -56,6 +56,10 @@ type Request struct {
 	// Durable allows what the turn leaves behind to be written to disk (a Responses request with store: true).
 	Durable bool
 
+	// NativeSystem asks a [SystemPrompter] to give upstream the system text in its own place for it, where it replaces the
+	// prompt of Cursor's harness. A conversation that is continued keeps to the way in which it began. The gateway fills it in.
+	NativeSystem bool
+
 	// Continue, when not nil, is the upstream conversation that already holds Messages[:New]; only Messages[New:]
 	// are sent. The gateway fills both in.
 	Continue Conversation
@@ -244,6 +248,17 @@ func PartsSize(parts []Part) int {
 		}
 	}
 	return size
+}
+
+// SystemText is what the conversation's system messages say, wherever they stand; "" when there are none.
+func (r *Request) SystemText() string {
+	var texts []string
+	for i := range r.Messages {
+		if m := &r.Messages[i]; m.Role == System {
+			texts = append(texts, m.Text())
+		}
+	}
+	return strings.Join(texts, "\n")
 }
 
 // Offered returns the tools that the model is shown: those of Tools that ToolChoice allows.

@@ -71,6 +71,9 @@ func SetAccepted(h http.Header, a agent.Accepted) {
 	h.Set("X-Composer-Upstream", a.Upstream)
 	h.Set("X-Composer-Resume", string(a.Resume))
 	h.Set("X-Composer-Model", a.Model.String())
+	if a.System != "" {
+		h.Set("X-Composer-System", string(a.System))
+	}
 }
 
 // SetFinished sets the response headers that are known once a turn is over: what it cost in US dollars (0 is unknown) and

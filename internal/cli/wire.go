@@ -192,7 +192,7 @@ func (s *instance) sweep(ctx context.Context) {
 // controls are the settings as the gateway takes them.
 func controls(c *config.Controls) control.Config {
 	return control.Config{
-		MaxRepeats: c.MaxRepeatedCalls, RepairNarrated: c.RepairNarrated,
+		MaxRepeats: c.MaxRepeatedCalls, RepairNarrated: c.RepairNarrated, System: control.SystemMode(c.SystemPrompt),
 		Conversation: control.Budget{CostUSD: c.MaxCost, Tokens: c.MaxTokens, Turns: c.MaxTurns},
 		Key:          control.Budget{CostUSD: c.KeyMaxCost, Tokens: c.KeyMaxTokens, Turns: c.KeyMaxTurns},
 	}

@@ -70,6 +70,7 @@ type SDKBridge struct {
 type Controls struct {
 	MaxRepeatedCalls int     `name:"max-repeated-calls" var:"COMPOSER_MAX_REPEATED_CALLS" default:"8" placeholder:"N" help:"End a run that makes the same tool call with the same arguments more often than this in a row; 0 is never."`
 	RepairNarrated   bool    `name:"repair-narrated-calls" var:"COMPOSER_REPAIR_NARRATED_CALLS" help:"Ask a model that tells of a tool call in its text, instead of making it, to make it."`
+	SystemPrompt     string  `var:"COMPOSER_SYSTEM_PROMPT" enum:"auto,native,text" default:"auto" placeholder:"HOW" help:"Where the client's system text goes: native, as the model's system prompt, which Cursor grants to some accounts; text, in the first message; auto, native where it is granted."`
 	MaxCost          float64 `var:"COMPOSER_MAX_COST" default:"0" placeholder:"USD" help:"What one conversation may cost, in US dollars; 0 is no limit. A client may ask for less with the header x-composer-max-cost."`
 	MaxTokens        int64   `var:"COMPOSER_MAX_TOKENS" default:"0" placeholder:"N" help:"How many tokens one conversation may use, prompts and answers; 0 is no limit."`
 	MaxTurns         int     `var:"COMPOSER_MAX_TURNS" default:"0" placeholder:"N" help:"How many answers one conversation may have; 0 is no limit."`

@@ -339,7 +339,7 @@ func (t *turn) closeRun() {
 func (t *turn) accept() error {
 	how := agent.Accepted{Upstream: t.backend.Name(), Resume: t.from, Model: t.req.Model}
 	if t.run != nil { // it may be parked already
-		how.ConversationID = t.run.ConversationID()
+		how.ConversationID, how.System = t.run.ConversationID(), t.run.System()
 	}
 	return t.answer.accept(how)
 }

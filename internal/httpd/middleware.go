@@ -97,7 +97,7 @@ func cors(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Access-Control-Allow-Origin", "*")
-		h.Set("Access-Control-Expose-Headers", "x-request-id, request-id, retry-after, x-should-retry, x-composer-upstream, x-composer-resume, x-composer-model, x-composer-cost, x-composer-repair")
+		h.Set("Access-Control-Expose-Headers", "x-request-id, request-id, retry-after, x-should-retry, x-composer-upstream, x-composer-resume, x-composer-model, x-composer-system, x-composer-cost, x-composer-repair")
 		if r.Method != http.MethodOptions {
 			next.ServeHTTP(w, r)
 			return

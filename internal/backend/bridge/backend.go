@@ -74,6 +74,9 @@ func (b *Backend) Probe(ctx context.Context) error {
 	return reach.Probe(ctx, b.config.Transport, b.url, urlSetting)
 }
 
+// TakesSystemPrompt implements agent.SystemPrompter.
+func (b *Backend) TakesSystemPrompt() {}
+
 // Start implements agent.Backend. No conversation can be continued through a bridge.
 func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, error) {
 	if req.Continue != nil {

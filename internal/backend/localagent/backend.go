@@ -99,6 +99,9 @@ func parseEndpoint(endpoint string) (*url.URL, error) {
 // it.
 func (b *Backend) Name() string { return "localagent" }
 
+// TakesSystemPrompt implements agent.SystemPrompter.
+func (b *Backend) TakesSystemPrompt() {}
+
 // Start implements agent.Backend. It returns when upstream has accepted the run, or after StartTimeout and
 // the retries that may follow it. ctx bounds Start alone. The caller closes the run. Errors are *agent.Error.
 func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, error) {

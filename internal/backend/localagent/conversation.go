@@ -21,6 +21,9 @@ type conversation struct {
 	checkpoint []byte
 	blobs      map[string][]byte // by upstream's id
 	size       int               // bytes, with what maps cost
+	// native says that the client's system text is the model's system prompt. It isn't part of the checkpoint, so it goes
+	// with every run, and a conversation keeps to the way in which it began.
+	native bool
 }
 
 // ID implements agent.Conversation.
@@ -34,8 +37,8 @@ func (c *conversation) Size() int { return c.size }
 const blobOverhead = 96
 
 // newConversation makes a conversation, which owns what it is given.
-func newConversation(id, blobKey string, checkpoint []byte, blobs map[string][]byte) *conversation {
-	c := &conversation{id: id, blobKey: blobKey, checkpoint: checkpoint, blobs: blobs}
+func newConversation(id, blobKey string, checkpoint []byte, blobs map[string][]byte, native bool) *conversation {
+	c := &conversation{id: id, blobKey: blobKey, checkpoint: checkpoint, blobs: blobs, native: native}
 	c.size = len(id) + len(blobKey) + len(checkpoint) + sizeBlobs(blobs)
 	return c
 }
@@ -62,6 +65,7 @@ const (
 	fieldCheckpointRaw protowire.Number = 3
 	fieldBlobID        protowire.Number = 4 // followed by its data
 	fieldBlobData      protowire.Number = 5
+	fieldNative        protowire.Number = 6 // empty; only with native. Programs that don't know it begin anew
 )
 
 // MarshalBinary implements agent.Conversation. It never fails. Equal conversations give equal bytes.
@@ -70,6 +74,9 @@ func (c *conversation) MarshalBinary() ([]byte, error) {
 	b = appendField(b, fieldID, []byte(c.id))
 	b = appendField(b, fieldBlobKey, []byte(c.blobKey))
 	b = appendField(b, fieldCheckpointRaw, c.checkpoint)
+	if c.native {
+		b = appendField(b, fieldNative, nil)
+	}
 	for _, id := range slices.Sorted(maps.Keys(c.blobs)) {
 		b = appendField(b, fieldBlobID, []byte(id))
 		b = appendField(b, fieldBlobData, c.blobs[id])
@@ -99,6 +106,7 @@ func unmarshalConversation(data []byte) (*conversation, error) {
 	data = slices.Clone(data[len(conversationMagic):]) // kept in pieces below
 	var id, key, blob string
 	var checkpoint []byte
+	native := false
 	blobs := map[string][]byte{}
 	for len(data) > 0 {
 		number, wire, n := protowire.ConsumeTag(data)
@@ -118,6 +126,8 @@ func unmarshalConversation(data []byte) (*conversation, error) {
 			key = string(value)
 		case fieldCheckpointRaw:
 			checkpoint = value
+		case fieldNative:
+			native = true
 		case fieldBlobID:
 			blob = string(value)
 		case fieldBlobData:
@@ -129,7 +139,7 @@ func unmarshalConversation(data []byte) (*conversation, error) {
 	if id == "" || key == "" || len(checkpoint) == 0 {
 		return nil, errForeign
 	}
-	return newConversation(id, key, checkpoint, blobs), nil
+	return newConversation(id, key, checkpoint, blobs, native), nil
 }
 
 // appendField appends a field that holds bytes.

@@ -9,7 +9,7 @@ import (
 )
 
 func someConversation() *conversation {
-	return newConversation("agent-1", "00ff", []byte{1, 2, 3}, map[string][]byte{"\x01\x02": []byte("one"), "b": {}})
+	return newConversation("agent-1", "00ff", []byte{1, 2, 3}, map[string][]byte{"\x01\x02": []byte("one"), "b": {}}, false)
 }
 
 func TestConversationComesBackFromItsBytes(t *testing.T) {

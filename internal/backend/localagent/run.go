@@ -75,6 +75,11 @@ func newRun(b *Backend, req *agent.Request) *run {
 	var id, blobKey string
 	if from, ok := req.Continue.(*conversation); ok {
 		id, blobKey = from.id, from.blobKey
+		if req.NativeSystem != from.native {
+			kept := *req
+			kept.NativeSystem = from.native
+			req = &kept
+		}
 		r.tries.from = from
 		r.blobs.before, r.blobs.size = from.blobs, sizeBlobs(from.blobs)
 	}
@@ -220,7 +225,7 @@ func (r *run) finishWell() {
 	}
 	done := agent.Done{Reason: agent.Stop}
 	if r.checkpoint != nil && !r.blobs.full {
-		done.Conversation = newConversation(r.ticket.ConversationID, r.ticket.BlobKey, r.checkpoint, r.blobs.all())
+		done.Conversation = newConversation(r.ticket.ConversationID, r.ticket.BlobKey, r.checkpoint, r.blobs.all(), r.NativeSystem())
 	}
 	r.finishTurn(r.meter.end(), done)
 }
@@ -254,6 +259,9 @@ func (r *run) wakeNext() {
 	default:
 	}
 }
+
+// NativeSystem implements agent.SystemPrompted.
+func (r *run) NativeSystem() bool { return r.ticket.System != "" }
 
 // Buffered implements agent.Run. It reads, without waiting, what has arrived, up to the first piece of text, which it
 // leaves for Next. Messages in between that make no event are handled here: otherwise Buffered would have to report

@@ -87,7 +87,7 @@ func TestLostBlobIsALostConversation(t *testing.T) {
 		r := newRig(t, "turn always\ntext one", cursorsim.Config{}, nil)
 		req := backendtest.Request("first")
 		c := collect(t, r.start(t, req)).Done.Conversation.(*conversation)
-		req.Continue, req.New = newConversation(c.id, c.blobKey, c.checkpoint, nil), 0
+		req.Continue, req.New = newConversation(c.id, c.blobKey, c.checkpoint, nil, false), 0
 		_, err := backendtest.Collect(t.Context(), r.start(t, req))
 		if agent.CodeOf(err) != agent.ConversationLost {
 			t.Errorf("got %v, want conversation_lost", err)

@@ -42,7 +42,11 @@ func render(req *agent.Request) prompt {
 	w.Grow(headroom + promptSize(messages))
 	w.Own(string(make([]byte, headroom)))
 	asked := agent.FirstNew(messages)
-	w.system(messages, req)
+	said := messages
+	if req.NativeSystem {
+		said = nil // upstream gets it in its own place
+	}
+	w.system(said, req)
 	w.history(messages[:asked])
 	w.ask(messages[asked:])
 	p := prompt{buf: w.Bytes(), images: w.images}

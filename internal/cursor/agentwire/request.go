@@ -25,6 +25,10 @@ type Ticket struct {
 	BlobKey        string // the conversation's blob encryption key
 	UserAction     []byte // a ConversationAction: the user's message; its owner may drop it once it can't be sent again
 
+	// System is the client's system text, as custom_system_prompt; "" when it stands in the message, or there is none. It goes
+	// with every run of a conversation, not only with the first.
+	System string
+
 	model agent.Model
 	tools *Toolset
 	tried bool // Header was called, so that the next attempt is a retry
@@ -36,6 +40,9 @@ func NewTicket(req *agent.Request, tools *Toolset, conversationID, blobKey strin
 	t := &Ticket{
 		Key: req.Caller.CursorKey, RunID: agent.NewUUID(), ConversationID: conversationID, BlobKey: blobKey,
 		UserAction: userAction(render(req)), model: req.Model, tools: tools,
+	}
+	if req.NativeSystem {
+		t.System = req.SystemText()
 	}
 	if conversationID != "" {
 		return t
@@ -124,6 +131,9 @@ func (t *Ticket) Envelope(state, action []byte) [][]byte {
 	}
 	for _, p := range t.model.Params {
 		rest.RequestedModel.Parameters = append(rest.RequestedModel.Parameters, &pb.RequestedModel_Param{Id: Valid(p.ID), Value: Valid(p.Value)})
+	}
+	if t.System != "" {
+		rest.CustomSystemPrompt = proto.String(Valid(t.System))
 	}
 	tail := append(appendField(nil, fieldMcpTools, t.tools.mcpTools), encode(rest)...)
 	tail = protowire.AppendTag(tail, fieldZero, protowire.VarintType)

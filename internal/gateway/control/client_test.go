@@ -22,6 +22,7 @@ import (
 
 // An ask is a request in no surface's spelling.
 type ask struct {
+	System    string          `json:"system"`
 	Prompt    string          `json:"prompt"`
 	Tools     []tool          `json:"tools"`
 	Choice    string          `json:"tool_choice"` // "required", a tool's name, or names with commas: any of these
@@ -205,6 +206,9 @@ type object = map[string]any
 
 func chatRequest(c *client) any {
 	messages := []object{{"role": "user", "content": c.ask.Prompt}}
+	if c.ask.System != "" {
+		messages = append([]object{{"role": "system", "content": c.ask.System}}, messages...)
+	}
 	var ids []string
 	for _, s := range c.history {
 		if s.answer == nil {
@@ -416,6 +420,9 @@ func responsesRequest(c *client) any {
 		tools = append(tools, f)
 	}
 	request := object{"model": "composer-2.5", "input": input, "stream": c.surface.stream, "store": false}
+	if c.ask.System != "" {
+		request["instructions"] = c.ask.System
+	}
 	if c.ask.MaxTokens > 0 {
 		request["max_output_tokens"] = c.ask.MaxTokens
 	}

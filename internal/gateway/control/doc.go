@@ -28,6 +28,7 @@
 //	guard.go       the same call over and over
 //	budget.go      what conversations and keys may spend
 //	strict.go      arguments that must fit the tool's schema
+//	system.go      where the client's system text goes
 //	written.go     calls that the model wrote as text, between its own markers
 //	narrated.go    calls that the model tells of instead of making them
 //	toolchoice.go  a tool that must be called

@@ -43,6 +43,9 @@ func messagesRequest(c *client) any {
 		"model": "composer-2.5", "messages": history, "stream": c.surface.stream, "max_tokens": c.ask.MaxTokens,
 		"thinking": object{"type": "enabled", "budget_tokens": 1024},
 	}
+	if c.ask.System != "" {
+		request["system"] = c.ask.System
+	}
 	if c.ask.MaxTokens == 0 {
 		request["max_tokens"] = 32_000
 	}

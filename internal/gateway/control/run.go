@@ -37,9 +37,13 @@ type Run struct {
 
 	turn  *Turn
 	req   *agent.Request // what the backend was asked last, or would be asked: the conversation so far
-	pass  bool           // text and thinking need no look: nothing is held back or cut in this turn
-	isCut bool           // the turn was ended at a limit of the client's
-	shown bool           // the client has got text in this turn; known only without pass
+	asked *agent.Request // what the inner run was started with
+	heard bool           // the inner run has yielded something
+	// suspected says that the run was refused, maybe because of its system prompt; see withoutNative.
+	suspected bool
+	pass      bool // text and thinking need no look: nothing is held back or cut in this turn
+	isCut     bool // the turn was ended at a limit of the client's
+	shown     bool // the client has got text in this turn; known only without pass
 
 	out   queue
 	held  []byte // text that waits for the turn's end, or for a call; see holds
@@ -86,6 +90,26 @@ func (r *Run) Begin(turn *Turn, req *agent.Request) {
 // start makes a new inner run, in place of the one before, which it closes first. Close
 // may come at any moment, also while the backend starts; then the new run is closed, too, and the error is Canceled.
 func (r *Run) start(ctx context.Context, req *agent.Request) error {
+	asked := *req
+	asked.NativeSystem = r.layer.native(r.backend, req)
+	err := r.open(ctx, &asked)
+	if err != nil && r.withoutNative(err) {
+		return r.openWithoutNative(ctx)
+	}
+	return err
+}
+
+// openWithoutNative starts the run again that upstream has refused because of its system prompt. A conversation that has one
+// can't be continued without.
+func (r *Run) openWithoutNative(ctx context.Context) error {
+	asked := *r.asked
+	asked.NativeSystem, asked.Continue, asked.New = false, nil, 0
+	return r.open(ctx, &asked)
+}
+
+// open starts an inner run for a request as the backend gets it.
+func (r *Run) open(ctx context.Context, req *agent.Request) error {
+	r.asked, r.heard = req, false
 	r.mu.Lock()
 	before := r.inner
 	r.started = time.Time{}
@@ -117,6 +141,11 @@ func (r *Run) Next(ctx context.Context) (agent.Event, error) {
 			return e, nil
 		}
 		e, err := r.inner.Next(ctx)
+		if err != nil && r.withoutNative(err) {
+			if err = r.openWithoutNative(ctx); err == nil {
+				continue
+			}
+		}
 		if err != nil {
 			return agent.Event{}, err
 		}
@@ -133,6 +162,10 @@ func (r *Run) Next(ctx context.Context) (agent.Event, error) {
 // take handles an event of the inner run. It reports whether the event, which it may have changed, passes as it is; what
 // else is to be given is in the queue then.
 func (r *Run) take(ctx context.Context, e *agent.Event) (passes bool, err error) {
+	if !r.heard && e.Kind != agent.UsageKind {
+		r.heard = true
+		r.confirm()
+	}
 	switch e.Kind {
 	case agent.Text, agent.Reasoning:
 		r.spoke = r.spoke || e.Kind == agent.Text

@@ -17,18 +17,22 @@ type Config struct {
 	// RepairNarrated has a model that tells of a call, instead of making it, asked to make it, also where it may choose.
 	RepairNarrated bool
 
+	// System says where the client's system text goes; "" means SystemText.
+	System SystemMode
+
 	// Conversation bounds what one conversation may spend, and Key what one key may spend on a day (UTC).
 	Conversation, Key Budget
 }
 
 // A Layer makes turns and runs. It is safe for concurrent use, and has nothing to close.
 type Layer struct {
-	cfg    Config
-	ledger *ledger
+	cfg      Config
+	ledger   *ledger
+	refusers *refusers
 }
 
 // New makes a Layer.
-func New(cfg Config) *Layer { return &Layer{cfg, newLedger()} }
+func New(cfg Config) *Layer { return &Layer{cfg, newLedger(), newRefusers()} }
 
 // A Turn is what one request asks of its answer, and what has become of it: limits that are partly used up, attempts
 // that were made. It belongs to one request and one goroutine, and outlives a run that is given up for another.

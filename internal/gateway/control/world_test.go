@@ -106,6 +106,9 @@ func (w *world) upstream() string {
 			how = "continued"
 		}
 		fmt.Fprintf(&b, "conversation %d %s, tools %s\n", numbers[r.ConversationID], how, cmp.Or(strings.Join(r.Tools, " "), "none"))
+		if r.System != "" {
+			fmt.Fprintf(&b, "  system prompt %q\n", r.System)
+		}
 		if r.End == "" {
 			w.t.Errorf("run %d has not ended", r.Seq)
 		}

@@ -76,7 +76,9 @@ func (r *Run) deliver(ctx context.Context, results []agent.ToolResult) error {
 	}
 	var waited []agent.ToolResult // for by upstream
 	var others []string
+	var said []agent.Part
 	for i := range results {
+		said = append(said, results[i].Said...)
 		if c := find(of, results[i].CallID); c != nil {
 			m := agent.Message{Parts: results[i].Parts}
 			others = append(others, "\n\nThe result of the call of "+c.Name+" that you wrote as text:\n"+m.Text())
@@ -86,6 +88,7 @@ func (r *Run) deliver(ctx context.Context, results []agent.ToolResult) error {
 	}
 	if len(others) > 0 && len(waited) > 0 {
 		last := &waited[len(waited)-1]
+		last.Said = said
 		last.Parts = append(slices.Clip(last.Parts), agent.Part{Text: strings.Join(others, "")})
 	}
 	return r.inner.Resume(ctx, waited)

@@ -37,7 +37,8 @@ type Run struct {
 	Model     string   `json:"model"`
 	Tools     []string `json:"tools"`
 	Images    int      `json:"images"`
-	Mode      string   `json:"mode,omitempty"` // chat: "Agent" or "Ask"
+	System    string   `json:"system,omitempty"` // custom_system_prompt
+	Mode      string   `json:"mode,omitempty"`   // chat: "Agent" or "Ask"
 
 	Request Message[*pb.AgentRunRequest] `json:"request"`
 	Execs   []Exec                       `json:"execs"`

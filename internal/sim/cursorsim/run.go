@@ -91,6 +91,7 @@ func (p *run) awaitRequest() error {
 		r.RunID, r.ConversationID = p.request.GetRunId(), p.request.GetConversationId()
 		r.Attempt, r.Continued, r.Resume = facts.Attempt, facts.Continued, facts.Resume
 		r.Prompt, r.Model, r.Tools, r.Images = facts.Prompt, facts.Model, facts.Tools, facts.Images
+		r.System = facts.System
 		r.Unknown = merged(r.Unknown, unknownFields("request", p.request.ProtoReflect()))
 	})
 	if err != nil {
@@ -107,7 +108,7 @@ func (p *run) awaitRequest() error {
 // facts are what a script may ask of this run. A resume action has no prompt: it is that of the run
 // which broke. It takes the conversation's lock.
 func (p *run) facts() (script.Facts, error) {
-	f := script.Facts{Model: modelString(p.request.GetRequestedModel())}
+	f := script.Facts{Model: modelString(p.request.GetRequestedModel()), System: p.request.GetCustomSystemPrompt()}
 	for _, t := range p.request.GetMcpTools().GetMcpTools() {
 		f.Tools = append(f.Tools, t.GetToolName())
 	}

@@ -63,7 +63,7 @@
 // # Placeholders
 //
 // In every TEXT and in the strings of JSON: {prompt}, {line} (its last line), {chars} (its length), {model}, {tools}
-// (their names), {images} and {messages} (how many), {result N} (what the client said to call number N of this turn),
+// (their names), {system} (the system prompt that the client gives in place of the server's), {images} and {messages} (how many), {result N} (what the client said to call number N of this turn),
 // {results} (to all of them), {answer} (to the last query). Other braces mean themselves.
 //
 // # Who gets which turn
@@ -74,7 +74,7 @@
 //	turn times 3 when attempt 1
 //	turn always
 //
-// The conditions are: tools, images, continued (the conversation has a checkpoint), resume (the run carries on after a
+// The conditions are: tools, images, system (the client gives a system prompt), continued (the conversation has a checkpoint), resume (the run carries on after a
 // broken stream), attempt N, prompt TEXT (in quotes; what the prompt contains). A [Playlist] gives each run the first
 // turn left whose conditions hold; a turn is left once, N times or always.
 //

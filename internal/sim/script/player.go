@@ -165,7 +165,7 @@ func (p *Player) filled(step Step) Step {
 	return step
 }
 
-var placeholder = regexp.MustCompile(`\{(prompt|line|chars|model|tools|images|messages|answer|results|result [0-9]{1,4})\}`)
+var placeholder = regexp.MustCompile(`\{(prompt|line|chars|model|tools|images|system|messages|answer|results|result [0-9]{1,4})\}`)
 
 func (p *Player) fill(text string) string {
 	return placeholder.ReplaceAllStringFunc(text, func(match string) string { return p.value(match[1 : len(match)-1]) })
@@ -196,6 +196,8 @@ func (p *Player) value(name string) string {
 			return "none"
 		}
 		return strings.Join(p.facts.Tools, ", ")
+	case "system":
+		return p.facts.System
 	case "images":
 		return strconv.Itoa(p.facts.Images)
 	case "messages":

@@ -29,7 +29,7 @@ const always = -1
 // A condition says which runs a turn is for. It is valid only with a Word of [conditions].
 type condition struct {
 	Not  bool
-	Word string // tools, images, continued, resume, attempt, prompt
+	Word string // tools, images, system, continued, resume, attempt, prompt
 	N    int    // attempt: the number
 	Text string // prompt: what it contains
 }
@@ -41,6 +41,8 @@ type Facts struct {
 	Model  string // as agent.Model prints it: "composer-2.5;fast=false"
 	Tools  []string
 	Images int
+	// System is the system prompt that the client gives in place of the server's own; "" when it gives none.
+	System string
 	// Messages is how many messages the conversation has; 0 when the player can't know.
 	Messages int
 	// Continued is set when the run carries on a conversation from a checkpoint.
@@ -100,6 +102,7 @@ func (c condition) format() []string {
 var conditions = map[string]func(condition, *Facts) bool{
 	"tools":     func(_ condition, f *Facts) bool { return len(f.Tools) > 0 },
 	"images":    func(_ condition, f *Facts) bool { return f.Images > 0 },
+	"system":    func(_ condition, f *Facts) bool { return f.System != "" },
 	"continued": func(_ condition, f *Facts) bool { return f.Continued },
 	"resume":    func(_ condition, f *Facts) bool { return f.Resume },
 	"attempt":   func(c condition, f *Facts) bool { return max(f.Attempt, 1) == c.N },
