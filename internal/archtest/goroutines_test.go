@@ -36,7 +36,7 @@ var goroutines = map[string]goroutine{
 	"gateway Gateway.Close":            {catches: "nothing", waits: "Close", why: "it waits for the turns, and closes a channel"},
 	"gateway turn.first":               {catches: "firstOutput", waits: "first"},
 	"gateway probe.result":             {catches: "ask", waits: "those who ask for the result; it ends by its time-out, and with the gateway"},
-	"gateway/control Run.open":        {catches: "nothing", waits: "AfterFunc's stop, when start returns", why: "it only cancels a context"},
+	"gateway/control Run.open":         {catches: "nothing", waits: "AfterFunc's stop, when start returns", why: "it only cancels a context"},
 	"gateway/catalog Catalog.live":     {catches: "itself", waits: "those who ask for the list; it ends by its time-out"},
 	"gateway/imagefetch Fetcher.Fetch": {catches: "prepareAll", waits: "Fetch"},
 	"gateway/park Lot.end":             {catches: "gateway.endWaiting", waits: "Close"},
