@@ -130,9 +130,9 @@ func TestFetchIsSharedCachedAndRefreshed(t *testing.T) {
 // After the TTL everybody waits for one fetch. A fetch that fails late takes nothing away from the one after it.
 func TestOneRefreshIsUnderWayAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fetched := 0
+		var fetched atomic.Int32
 		c := New(Config{TTL: time.Second, Fetch: func(context.Context, agent.Secret) ([]Listed, error) {
-			if fetched++; fetched == 1 {
+			if fetched.Add(1) == 1 {
 				time.Sleep(1500 * time.Millisecond)
 				return nil, &agent.Error{Code: agent.Upstream}
 			}
@@ -146,8 +146,8 @@ func TestOneRefreshIsUnderWayAtATime(t *testing.T) {
 		go list()
 		time.Sleep(600 * time.Millisecond)
 		list() // joins the second
-		if fetched != 2 {
-			t.Errorf("%d fetches, want 2", fetched)
+		if n := fetched.Load(); n != 2 {
+			t.Errorf("%d fetches, want 2", n)
 		}
 	})
 }
