@@ -75,7 +75,7 @@
 //	turn always
 //
 // The conditions are: tools, images, system (the client gives a system prompt), continued (the conversation has a checkpoint), resume (the run carries on after a
-// broken stream), attempt N, prompt TEXT (in quotes; what the prompt contains). A [Playlist] gives each run the first
+// broken stream), attempt N, prompt TEXT (in quotes; what the prompt, or a system prompt of the client's, contains). A [Playlist] gives each run the first
 // turn left whose conditions hold; a turn is left once, N times or always.
 //
 // A prompt may carry a script of its own, which goes before the playlist: its last block of lines that begin with

@@ -120,8 +120,11 @@ func (p *Player) library(name string) []Step {
 // for the notes at the end.
 func (p *Player) expect(e Expect) {
 	got := p.value(e.What)
-	if e.What == "result" {
+	switch e.What {
+	case "result":
 		got = p.result(e.N)
+	case "prompt":
+		got = p.facts.told()
 	}
 	if want := p.fill(e.Text); !strings.Contains(got, want) {
 		p.failed = append(p.failed, fmt.Sprintf("%s: got %q", e.format(), got))

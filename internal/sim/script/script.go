@@ -97,6 +97,14 @@ func (c condition) format() []string {
 	return words
 }
 
+// told is all that the model is told at the start: a system prompt of the client's, and the prompt.
+func (f *Facts) told() string {
+	if f.System == "" {
+		return f.Prompt
+	}
+	return f.System + "\n" + f.Prompt
+}
+
 // conditions say whether a fact holds; f.Prompt is without directives. A player that doesn't count
 // attempts leaves Attempt at 0, which is the same as the first.
 var conditions = map[string]func(condition, *Facts) bool{
@@ -106,7 +114,7 @@ var conditions = map[string]func(condition, *Facts) bool{
 	"continued": func(_ condition, f *Facts) bool { return f.Continued },
 	"resume":    func(_ condition, f *Facts) bool { return f.Resume },
 	"attempt":   func(c condition, f *Facts) bool { return max(f.Attempt, 1) == c.N },
-	"prompt":    func(c condition, f *Facts) bool { return strings.Contains(f.Prompt, c.Text) },
+	"prompt":    func(c condition, f *Facts) bool { return strings.Contains(f.told(), c.Text) },
 }
 
 // fits reports whether the turn is for such a run.
