@@ -238,14 +238,14 @@ var ownPort = map[string]string{"http": "80", "https": "443"}
 // withPort is host with the port that a proxy says beside it, and without one that needs no saying. A port that stands in
 // the host goes before.
 func withPort(host, port, scheme string) string {
-	name, inHost, err := net.SplitHostPort(host)
+	_, inHost, err := net.SplitHostPort(host)
 	switch {
 	case err == nil && inHost == ownPort[scheme]:
 		return strings.TrimSuffix(host, ":"+inHost)
 	case err == nil, !isPort(port), port == ownPort[scheme]:
 		return host
 	}
-	name = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	name := strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 	return net.JoinHostPort(name, port)
 }
 
