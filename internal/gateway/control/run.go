@@ -32,6 +32,8 @@ type Run struct {
 	inner    agent.Run // nil before the first start
 	started  time.Time // when inner was; zero while another is being started
 	isClosed bool
+	// hasSystem says that the request of this turn has system text.
+	hasSystem bool
 
 	// The rest belongs to the goroutine that calls Next and Resume.
 
@@ -78,6 +80,9 @@ func (l *Layer) Start(ctx context.Context, turn *Turn, backend agent.Backend, re
 // Begin, and must not be changed. Without Begin between two turns the limits of the first would go on.
 func (r *Run) Begin(turn *Turn, req *agent.Request) {
 	r.turn, r.req = turn, req
+	r.mu.Lock()
+	r.hasSystem = req.SystemText() != ""
+	r.mu.Unlock()
 	r.watchNarration()
 	r.pass = !turn.limited() && !turn.mustCall() && !turn.mustBeJSON() && !r.narration.on
 	r.held, r.spoke, r.said, r.isCut, r.shown = nil, false, 0, false, false

@@ -91,15 +91,16 @@ func (r *Run) confirm() {
 	}
 }
 
-// System says how the client's system text reaches the model; "" when there is none.
+// System says how the client's system text reaches the model; "" when there is none. It may be called at any time and from
+// any goroutine: the turn says so to the client while another goroutine waits in Next.
 func (r *Run) System() agent.SystemWay {
 	r.mu.Lock()
-	inner := r.inner
+	inner, hasSystem := r.inner, r.hasSystem
 	r.mu.Unlock()
 	if prompted, ok := inner.(agent.SystemPrompted); ok && prompted.NativeSystem() {
 		return agent.SystemNative
 	}
-	if r.req.SystemText() == "" {
+	if !hasSystem {
 		return ""
 	}
 	return agent.SystemText
