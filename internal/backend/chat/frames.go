@@ -144,7 +144,7 @@ func readEvents(src io.Reader, yield func([]byte) bool) error {
 // An eventReader turns events into pieces. It is for one goroutine.
 type eventReader struct {
 	yield    func([]byte) bool
-	deltas   string // since the last whole message
+	deltas   []byte // since the last whole message
 	hasText  bool   // some of the answer has been read
 	complete bool   // the result has come
 }
@@ -171,14 +171,14 @@ func (r *eventReader) event(e sse.Event) error {
 	case "interaction_update":
 		switch data.Type {
 		case "text-delta":
-			r.deltas += data.Text
+			r.deltas = append(r.deltas, data.Text...)
 			return r.emit(inAnswer, data.Text)
 		case "summary":
 			return r.emit(inThinking, data.Summary)
 		}
 	case "assistant":
 		rest := remainder(data.Text, r.deltas)
-		r.deltas = ""
+		r.deltas = r.deltas[:0]
 		return r.emit(inAnswer, rest)
 	case "result":
 		r.complete = true
@@ -193,14 +193,11 @@ func (r *eventReader) event(e sse.Event) error {
 
 // remainder is what whole has after the deltas; nothing when it doesn't begin with them, because what was
 // yielded can't be taken back.
-func remainder(whole, deltas string) string {
-	if len(whole) <= len(deltas) {
+func remainder(whole string, deltas []byte) string {
+	if len(whole) <= len(deltas) || whole[:len(deltas)] != string(deltas) {
 		return ""
 	}
-	if whole[:len(deltas)] == deltas {
-		return whole[len(deltas):]
-	}
-	return ""
+	return whole[len(deltas):]
 }
 
 // emit yields text as a piece, if there is any. io.ErrUnexpectedEOF means that yield was false.

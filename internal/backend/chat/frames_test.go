@@ -3,6 +3,7 @@ package chat
 import (
 	"errors"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -129,4 +130,23 @@ func FuzzFrames(f *testing.F) {
 			}
 		}
 	})
+}
+
+// An answer of an older server may come in very many deltas. What they say so far is kept to compare it with the whole message,
+// and must not be copied for each.
+func TestManyDeltasTakeLinearWork(t *testing.T) {
+	read := func(n int) uint64 {
+		stream := strings.Repeat("event: interaction_update\ndata: {\"type\":\"text-delta\",\"text\":\"word \"}\n\n", n) + "event: done\ndata: {}\n\n"
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if err := readEvents(strings.NewReader(stream), func([]byte) bool { return true }); !errors.Is(err, io.EOF) {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	one, four := read(2_000), read(8_000)
+	if four > 6*one {
+		t.Errorf("%d bytes allocated for 2,000 deltas, %d for 8,000", one, four)
+	}
 }

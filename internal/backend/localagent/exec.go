@@ -242,11 +242,8 @@ func (r *run) giveResult(x *openExec, result *agent.ToolResult) bool {
 	if x.builtin == nil {
 		return r.answerOpen(x, took, agentwire.McpResult(result))
 	}
-	o := outcome{failed: result.IsError, ranged: x.ranged}
-	for _, p := range agentwire.ResultParts(result) {
-		o.text += p.Text
-	}
-	o.text = agentwire.Valid(o.text)
+	text := agent.Message{Parts: agentwire.ResultParts(result)}
+	o := outcome{text: agentwire.Valid(text.Text()), failed: result.IsError, ranged: x.ranged}
 	return r.answerOpen(x, took, x.builtin.answer(o)...)
 }
 
