@@ -18,6 +18,7 @@ var escapes = func() (t [utf8.RuneSelf]byte) {
 	return t
 }()
 
+// hex are the digits of \u escapes.
 const hex = "0123456789abcdef"
 
 // AppendString appends s as a JSON string.
@@ -89,7 +90,7 @@ func appendStringOrNull(b []byte, s string) []byte {
 }
 
 // Encode encodes values that can't fail: our own types around values that were decoded from JSON and are
-// not nested too deeply. It panics when that is not so.
+// not nested too deeply. It panics when that is not so, which is a bug.
 func Encode(v any) jsontext.Value {
 	b, err := json.Marshal(v, Liberal)
 	if err != nil {

@@ -7,7 +7,7 @@ import "composer-api/internal/agent"
 // gigabyte once decoded.
 const MaxValues = 250_000
 
-// checkValues counts before anything is decoded.
+// checkValues counts before anything is decoded. Its error is Values.Add's.
 func checkValues(body []byte) error {
 	var v Values
 	return v.Add(body)

@@ -12,7 +12,7 @@ func Missing(param string) *agent.Error {
 	return agent.ParamError(agent.MissingParameter, param, "Missing required parameter: '%s'.", param)
 }
 
-// OneOf is the error for a field whose value is none of those allowed.
+// OneOf is the error for a field whose value is none of those allowed. It quotes the value, clipped: it goes to the client alone.
 func OneOf(param, got string, allowed ...string) *agent.Error {
 	return agent.ParamError(agent.InvalidValue, param, "Invalid value '%s' for '%s': it must be one of '%s'.",
 		Clip(got), param, strings.Join(allowed, "', '"))
@@ -53,7 +53,7 @@ func MaxTokens(param string, v *Int) (int, error) {
 const maxStops = 64
 
 // Stops reads the texts before which the answer is cut: one or a list. An empty one would stop everything, which nobody
-// means: it is left out.
+// means: it is left out. The result is the caller's.
 func Stops(param string, v StringOr[[]string]) ([]string, error) {
 	list := v.Other
 	if v.Kind == '"' {
@@ -65,7 +65,7 @@ func Stops(param string, v StringOr[[]string]) ([]string, error) {
 	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return s == "" }), nil
 }
 
-// Clip shortens what a client has sent, so that it can be quoted in an error message.
+// Clip shortens what a client has sent to 200 bytes, so that it can be quoted in an error message.
 func Clip(s string) string {
 	const most = 200
 	if len(s) > most {

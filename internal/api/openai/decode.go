@@ -67,7 +67,9 @@ func DecodeOwn(data []byte, v any) error {
 var Liberal = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true), jsontext.EscapeForJS(true))
 
 // semanticError says what is wrong with the value that e is about. e itself is not kept as the cause: it
-// quotes the request, which must not be logged.
+// quotes the request, which must not be logged. For {"messages": [{"role": 7}]}:
+//
+//	Invalid type for 'messages[0].role': expected a string, but got a number.
 func semanticError(e *json.SemanticError) *agent.Error {
 	param := paramPath(e.JSONPointer)
 	want, got := kindOfType(e.GoType), e.JSONKind
@@ -136,7 +138,7 @@ type StringOr[T any] struct {
 // IsZero reports whether the value was null or absent.
 func (s *StringOr[T]) IsZero() bool { return s.Kind == 0 }
 
-// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+// UnmarshalJSONFrom implements json.UnmarshalerFrom. A value of another type is an error that names both types that would do.
 func (s *StringOr[T]) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	*s = StringOr[T]{}
 	other := kindOf(reflect.TypeFor[T]())
@@ -174,12 +176,13 @@ type unionError struct {
 	got  jsontext.Kind
 }
 
+// Error implements error. Clients get the words of semanticError.
 func (e *unionError) Error() string { return "want " + e.want + ", got " + kindNames[e.got] }
 
 // An Object is a JSON object that is not decoded: a schema, metadata. Null and absence leave it nil.
 type Object []byte
 
-// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+// UnmarshalJSONFrom implements json.UnmarshalerFrom. It copies the object.
 func (o *Object) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	kind := d.PeekKind()
 	v, err := d.ReadValue()
@@ -197,7 +200,7 @@ func (o *Object) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return nil
 }
 
-// MarshalJSONTo implements json.MarshalerTo.
+// MarshalJSONTo implements json.MarshalerTo. A nil Object is null.
 func (o Object) MarshalJSONTo(e *jsontext.Encoder) error {
 	if o == nil {
 		return e.WriteToken(jsontext.Null)
@@ -209,7 +212,7 @@ func (o Object) MarshalJSONTo(e *jsontext.Encoder) error {
 // write it so.
 type Int int
 
-// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+// UnmarshalJSONFrom implements json.UnmarshalerFrom. A number with a fraction, or beyond 2^53, is an error.
 func (i *Int) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	kind := d.PeekKind()
 	v, err := d.ReadValue()

@@ -8,7 +8,7 @@ import (
 	"composer-api/internal/agent"
 )
 
-// A Row says how one of our codes looks in OpenAI's API.
+// A Row says how one of our codes looks in OpenAI's API. SDKs raise exceptions by Status; agents read Type and Code.
 type Row struct {
 	Status int
 	Type   string
@@ -97,6 +97,11 @@ func Message(e *agent.Error) string {
 
 // WriteError answers with err: status, headers and body. Nothing may have been written to w before. An err
 // that is not an *agent.Error is Internal.
+//
+//	HTTP/1.1 429
+//	Retry-After: 10
+//
+//	{"error":{"message":"…","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded"}}
 //
 // When its row or the error itself is final, clients are told not to retry (x-should-retry: false, which
 // OpenAI's SDKs obey).

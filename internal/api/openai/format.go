@@ -16,7 +16,8 @@ type SchemaFormat struct {
 }
 
 // Format reads the format that the answer's text must have. typ is the format's type, at param+".type"; s, which
-// counts for json_schema only, is at schemaParam.
+// counts for json_schema only, is at schemaParam. The schema is compiled, so that one that can't be used is refused at once, and not
+// after the model has answered.
 func Format(typ, param string, s SchemaFormat, schemaParam string) (agent.Format, error) {
 	switch typ {
 	case "text":

@@ -72,6 +72,7 @@ func InlineImage(declared, encoded, param string) *agent.Image {
 	return &agent.Image{MIME: mime, Data: data, Param: param}
 }
 
+// unusable is an image whose Fault says why it can't be used.
 func unusable(param, message string) *agent.Image {
 	return &agent.Image{Param: param, Fault: &agent.Error{Code: agent.InvalidValue, Param: param, Message: message}}
 }
@@ -85,4 +86,5 @@ func decodeBase64(s string) ([]byte, error) {
 	return base64.RawStdEncoding.DecodeString(s)
 }
 
+// base64Dialects brings the ways in which clients write base64 to the standard alphabet without line breaks.
 var base64Dialects = strings.NewReplacer("-", "+", "_", "/", "\n", "", "\r", "", " ", "", "%2B", "+", "%2F", "/", "%3D", "=")

@@ -16,7 +16,7 @@ import (
 // Its names are the client's, so no error about it names more than the field: an error's Param goes into the log.
 type Metadata map[string]string
 
-// The limits that OpenAI gives. Lengths are in characters.
+// The limits that OpenAI gives. Lengths are in characters, that is, in code points.
 const (
 	maxMetadata      = 16
 	maxMetadataKey   = 64

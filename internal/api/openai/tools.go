@@ -38,7 +38,7 @@ func (l *ToolList) Add(t agent.Tool, param string) error {
 }
 
 // CheckToolChoice checks that choice names tools that exist, and that there are any when one must be called.
-// param names the choice's field.
+// param names the choice's field. The error is *agent.Error with InvalidValue.
 func CheckToolChoice(choice agent.ToolChoice, tools []agent.Tool, param string) error {
 	if len(choice.Names) > 0 {
 		offered := make(map[string]bool, len(tools))
@@ -67,7 +67,9 @@ type Grammar struct {
 }
 
 // CustomTool is a custom tool, whose input is free text, in the form that the model gets: a function with
-// the one argument "input". The model is told the grammar, but nothing enforces it.
+// the one argument "input". The model is told the grammar, but nothing enforces it:
+//
+//	{"type": "object", "properties": {"input": {"type": "string", "description": "…"}}, "required": ["input"], …}
 func CustomTool(name, description string, g Grammar) agent.Tool {
 	about := "The tool's whole input, as plain text and not as JSON."
 	if g.Definition != "" {

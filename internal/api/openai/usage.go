@@ -10,6 +10,8 @@ import (
 // AppendUsage appends the usage object of chat and legacy completions. The members cost and cost_details, which stand
 // there when the price is known, are the reference system's. The object holds no flag: clients add up all that looks like a number,
 // and Python's booleans do.
+//
+//	{"prompt_tokens":30,"completion_tokens":12,"total_tokens":42,"prompt_tokens_details":{"cached_tokens":20,…},…}
 func AppendUsage(b []byte, u *agent.Usage) []byte {
 	b = append(b, `{"prompt_tokens":`...)
 	b = strconv.AppendInt(b, u.Prompt(), 10)
@@ -57,7 +59,7 @@ type CostDetails struct {
 	Pricing   Pricing `json:"pricing"`
 }
 
-// Pricing is the model's price.
+// Pricing is the model's price, in US dollars for a million tokens.
 type Pricing struct {
 	Input      float64 `json:"input_per_million_tokens_usd"`
 	Output     float64 `json:"output_per_million_tokens_usd"`
@@ -82,5 +84,5 @@ func NewCostDetails(u *agent.Usage) *CostDetails {
 	}
 }
 
-// RoundCost rounds US dollars, so that a sum of prices doesn't show as 0.00012000000000000002.
+// RoundCost rounds US dollars to a billionth, so that a sum of prices doesn't show as 0.00012000000000000002.
 func RoundCost(usd float64) float64 { return math.Round(usd*1e9) / 1e9 }

@@ -36,7 +36,7 @@ type answer struct {
 	ended   bool
 }
 
-// newAnswer begins to read the exchange, which it closes in the end.
+// newAnswer begins to read the exchange, which it closes in the end. Without tools in the conversation, calls are left in the text.
 func newAnswer(x *replay.Exchange, req *agent.Request, access *replay.Access) *answer {
 	a := &answer{x: x, access: access, done: agent.Stop}
 	a.calls = markup.CallFilter{Tools: req.Offered(), Text: a.emitter(agent.Text), Call: a.call, Refuse: a.refuse}
@@ -55,7 +55,8 @@ func knowsTools(req *agent.Request) bool {
 	return len(req.Tools) > 0 || slices.ContainsFunc(req.Messages, func(m agent.Message) bool { return len(m.Calls) > 0 })
 }
 
-// Next implements replay.Answer.
+// Next implements replay.Answer. The event's text is valid until the next call. Errors are *agent.Error, *cursorerr.Failure when
+// another attempt may help, or ctx's.
 func (a *answer) Next(ctx context.Context) (agent.Event, error) {
 	for a.next == len(a.queue) {
 		a.queue, a.next, a.text = a.queue[:0], 0, a.text[:0]
@@ -121,7 +122,7 @@ func (a *answer) call(name string, arguments json.RawMessage) {
 	a.add(agent.Event{Kind: agent.Call, Call: &agent.ToolCall{ID: agent.NewCallID(), Name: name, Arguments: arguments}})
 }
 
-// refuse notes a call that can't be made.
+// refuse notes a call that can't be made. The client doesn't see it; the run tells the model why (replay.Answer.Refused).
 func (a *answer) refuse(r markup.Refusal) {
 	call := agent.ToolCall{ID: agent.NewCallID(), Name: r.Name, Arguments: r.Arguments}
 	a.refused = append(a.refused, replay.Refused{Call: call, Why: r.Why, After: a.made})

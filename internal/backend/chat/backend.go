@@ -96,7 +96,7 @@ func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, err
 }
 
 // ask sends one request and returns its answer: a replay.Open. Each call is an attempt, with a token and a
-// message id of its own.
+// message id of its own. Errors are *agent.Error, or *cursorerr.Failure when another attempt may help; then nothing is left open.
 func (b *Backend) ask(ctx context.Context, req *agent.Request, conversationID string) (replay.Answer, error) {
 	mode := askMode
 	if b.config.ForceAgent || len(req.Offered()) > 0 {
@@ -133,7 +133,15 @@ func (b *Backend) ask(ctx context.Context, req *agent.Request, conversationID st
 }
 
 // post makes the HTTP request. The operator's headers replace ours of the same name, but not those that
-// carry the protocol and the token.
+// carry the protocol and the token:
+//
+//	POST {endpoint}
+//	Authorization: Bearer {access token}
+//	Content-Type: application/connect+proto
+//	Connect-Protocol-Version: 1
+//	X-Cursor-Client-Version, -Client-Type, -Timezone, X-Request-Id, X-Session-Id
+//
+//	one Connect envelope with the request's message
 func (b *Backend) post(ctx context.Context, body []byte, token agent.Secret, conversationID string) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, b.config.Endpoint, bytes.NewReader(body))
 	if err != nil {

@@ -34,7 +34,9 @@ func readerFor(x *replay.Exchange) pieceReader {
 }
 
 // readFrames reads Connect frames. At the end of the stream it returns connectwire's error, and errFrame for a
-// frame whose payload is not a message.
+// frame whose payload is not a message. A frame may have thinking and text; thinking comes first. On the wire:
+//
+//	{2: {1: "text", 25: {1: "thinking"}}}
 func readFrames(src io.Reader, yield func([]byte) bool) error {
 	frames := connectwire.NewReader(src, 0)
 	var piece []byte
@@ -150,7 +152,7 @@ type eventReader struct {
 }
 
 // event handles one event. It returns io.EOF at the good end, and errFrame for data that is not the JSON that
-// its type has. Types that we don't know are skipped.
+// its type has. Types that we don't know are skipped. An error of upstream's becomes an *agent.Error with its words.
 func (r *eventReader) event(e sse.Event) error {
 	var data struct {
 		Type    string `json:"type"`

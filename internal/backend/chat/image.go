@@ -35,8 +35,9 @@ func measure(images []*agent.Image) ([]image, error) {
 	return measured, nil
 }
 
-// encode encodes the image's message: {1: bytes, 2: {1: width, 2: height}, 3: uuid}. Source of the fields: the
-// chat endpoint's description.
+// encode encodes the image's message. Source of the fields: the chat endpoint's description.
+//
+//	{1: bytes, 2: {1: width, 2: height}, 3: uuid}
 func (i *image) encode() wire {
 	var size wire
 	size.num(1, uint64(i.width))

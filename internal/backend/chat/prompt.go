@@ -12,7 +12,7 @@ import (
 	"composer-api/internal/cursor/sections"
 )
 
-// A prompt is a whole conversation as one user message.
+// A prompt is a whole conversation as one user message. The images are referred to by their order.
 type prompt struct {
 	text   string
 	images []*agent.Image
@@ -81,7 +81,8 @@ The tools, one on a line:
 	schemaRule   = "\nWrite nothing but JSON that fits this JSON Schema: no other text, no code fence.\n"
 )
 
-// instructions writes what the client asks of the answer: the tools, and its form.
+// instructions writes what the client asks of the answer: the tools, and its form. Package control checks afterwards whether the
+// model has kept to it.
 func (r *renderer) instructions(req *agent.Request) {
 	tools := req.Offered()
 	if len(tools) > 0 {
@@ -198,7 +199,8 @@ func (r *renderer) result(m *agent.Message) {
 	r.Own("\n</tool_result>\n")
 }
 
-// unanswered says of calls that they have no result, or the model would go on waiting for it.
+// unanswered says of calls that they have no result, or the model would go on waiting for it. That happens when a user interrupts
+// a tool.
 func (r *renderer) unanswered(calls []agent.ToolCall) {
 	for i := range calls {
 		if id := calls[i].ID; !r.answered[id] {

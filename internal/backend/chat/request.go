@@ -11,7 +11,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// A mode is how the model is to behave.
+// A mode is how the model is to behave. The words are upstream's.
 type mode string
 
 const (
@@ -123,7 +123,7 @@ func (w *wire) num(field protowire.Number, n uint64) {
 const localAgentPrefix = "agent-"
 
 // conversationID is upstream's id for the request's conversation, a UUID: the one that the gateway has chosen,
-// or one that is always the same for one owner's session, or a new one.
+// or one that is always the same for one owner's session, or a new one. It is for upstream's own records: nothing is continued by it.
 func conversationID(req *agent.Request) string {
 	switch {
 	case req.ConversationID != "":
