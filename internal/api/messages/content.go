@@ -17,12 +17,19 @@ import (
 // around it.
 type content []wireBlock
 
-// wireBlock is a block of any type. Which fields matter depends on the type.
+// wireBlock is a block of any type. Which fields matter depends on the type. Its span is where it stands in the body.
 type wireBlock struct {
 	blockFields
 	span span
 }
 
+// blockFields are the members of a block, of any type:
+//
+//	{"type": "text", "text": "…"}
+//	{"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "…"}}
+//	{"type": "document", "source": {"type": "text", "data": "…"}, "title": "…"}
+//	{"type": "tool_use", "id": "toolu_1", "name": "Read", "input": {…}}
+//	{"type": "tool_result", "tool_use_id": "toolu_1", "content": "…", "is_error": false}
 type blockFields struct {
 	Type      string                      `json:"type"`
 	Text      string                      `json:"text"`
@@ -52,13 +59,13 @@ type wireSource struct {
 // out afterwards: to keep the JSON of every block would double the cost of a long prompt.
 type span struct{ start, end int64 }
 
-// cut is the value, an object.
+// cut is the value, an object, out of the body that it was decoded from.
 func (s span) cut(data []byte) []byte {
 	value := data[s.start:s.end]
 	return value[bytes.IndexByte(value, '{'):] // a comma and space may stand before it
 }
 
-// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+// UnmarshalJSONFrom implements json.UnmarshalerFrom. See content for the forms.
 func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	*c = nil
 	switch d.PeekKind() {
@@ -71,7 +78,7 @@ func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return d.SkipValue()
 }
 
-// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+// UnmarshalJSONFrom implements json.UnmarshalerFrom. A null is a block without text; a plain text in a list is a text block.
 func (b *wireBlock) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	*b = wireBlock{}
 	switch d.PeekKind() {
@@ -91,7 +98,7 @@ func (b *wireBlock) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 // isObject reports whether the block was sent as one, and not as a plain text or null.
 func (b *wireBlock) isObject() bool { return b.span.end > 0 }
 
-// parts appends what the blocks say to list. param is where they stand.
+// parts appends the content of the blocks to list. param is their path. Errors are *agent.Error.
 func (c *conversation) parts(list []agent.Part, blocks content, param string) ([]agent.Part, error) {
 	for i := range blocks {
 		var err error
@@ -102,7 +109,7 @@ func (c *conversation) parts(list []agent.Part, blocks content, param string) ([
 	return list, nil
 }
 
-// block appends what a block says to list. Blocks that are calls or results mean something in messages only, which look
+// block appends the content of one block to list. Blocks that are calls or results mean something in messages only, which look
 // at them before; here they are what any other unknown block is, their own JSON.
 func (c *conversation) block(list []agent.Part, b *wireBlock, param string) ([]agent.Part, error) {
 	switch b.Type {
@@ -138,6 +145,7 @@ func (c *conversation) block(list []agent.Part, b *wireBlock, param string) ([]a
 // element is the path of an element of a list.
 func element(param string, i int) string { return param + "[" + strconv.Itoa(i) + "]" }
 
+// appendText appends text, if there is any.
 func appendText(list []agent.Part, text string) []agent.Part {
 	if text == "" {
 		return list
@@ -145,7 +153,8 @@ func appendText(list []agent.Part, text string) []agent.Part {
 	return append(list, agent.Part{Text: text})
 }
 
-// image reads an image block; param is its source's.
+// image reads an image block; param is its source's path. An image that can't be used has a Fault, and is no error yet; a source
+// that isn't there is one.
 func (b *wireBlock) image(param string) (*agent.Image, error) {
 	source := &b.Source.Other
 	switch source.Type {
@@ -161,11 +170,16 @@ func (b *wireBlock) image(param string) (*agent.Image, error) {
 	return nil, openai.OneOf(param+".type", source.Type, "base64", "url")
 }
 
+// noFiles is the error of a reference to an uploaded file.
 func noFiles(param string) *agent.Error {
 	return agent.ParamError(agent.UnsupportedValue, param, "Files can't be uploaded here, so none can be referred to. Send the content itself: text, or an image in base64.")
 }
 
-// document appends a document, of which the models can read text and images; param is its source's.
+// document appends a document, of which the models can read text and images; param is its source's path. It becomes
+//
+//	<document title="…" context="…">
+//	the text
+//	</document>
 func (c *conversation) document(list []agent.Part, b *wireBlock, param string) ([]agent.Part, error) {
 	source := &b.Source.Other
 	list = append(list, agent.Part{Text: "<document" + attribute("title", b.Title) + attribute("context", b.Context) + ">\n"})

@@ -11,16 +11,22 @@ import (
 	"composer-api/internal/api/openai"
 )
 
-// wireMessage is a message of any role.
+// wireMessage is a message of any role. A system message may stand between the others.
+//
+//	{"role": "user", "content": "Read go.mod."}
+//	{"role": "assistant", "content": [{"type": "text", "text": "I'll look."},
+//	  {"type": "tool_use", "id": "toolu_1", "name": "Read", "input": {"file_path": "go.mod"}}]}
+//	{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "module …"}]}
 type wireMessage struct {
 	Role    string  `json:"role"`
 	Content content `json:"content"`
 }
 
+// assistantRole is the role of the model's messages.
 const assistantRole = "assistant"
 
 // A conversation collects messages, so that the same conversation gives the same messages whichever surface it comes
-// through: each result of a tool is a message of its own.
+// through: each result of a tool is a message of its own. It belongs to one request.
 type conversation struct {
 	data      []byte // the request's body, which blocks are cut out of
 	messages  []agent.Message
@@ -31,7 +37,7 @@ type conversation struct {
 	defined map[string]wireTool
 }
 
-// setMessages takes the conversation in the client's order, and then the tools, because what was found in the
+// setMessages converts the conversation, in the client's order, and then the tools, because what was found in the
 // conversation decides about some of them.
 func (r *Request) setMessages(w *wireRequest) error {
 	c := conversation{
@@ -55,6 +61,7 @@ func (r *Request) setMessages(w *wireRequest) error {
 	return r.setTools(w.Tools, &c)
 }
 
+// add adds one message, which may become several: a user's message with two results and a text becomes three.
 func (c *conversation) add(m *wireMessage, param string) error {
 	switch m.Role {
 	case "user":
@@ -73,7 +80,8 @@ func (c *conversation) add(m *wireMessage, param string) error {
 // next: it is for Anthropic's accounting, and with it no conversation would ever be found again.
 const billing = "x-anthropic-billing-header:"
 
-// system takes system text, which may also stand between messages.
+// system adds system text, which may also stand between messages. In it may be blocks that offer a tool from here on, or
+// withdraw one.
 func (c *conversation) system(blocks content, param string) error {
 	var said []agent.Part
 	for i := range blocks {
@@ -98,6 +106,10 @@ func (c *conversation) system(blocks content, param string) error {
 
 // changeTools notes that a tool can be called from here on, or no more. It may be one of the request's, or be defined
 // here. Tools of an MCP server, which Anthropic's would call, are left out as everywhere.
+//
+//	{"type": "tool_addition", "tool": {"type": "tool_definition", "definition": {"name": "read", "input_schema": {…}}}}
+//	{"type": "tool_addition", "tool": {"type": "tool_reference", "name": "read"}}
+//	{"type": "tool_removal", "tool": {"type": "tool_reference", "name": "read"}}
 func (c *conversation) changeTools(b *wireBlock, param string) error {
 	var change struct {
 		Type       string   `json:"type"`
@@ -122,8 +134,8 @@ func (c *conversation) changeTools(b *wireBlock, param string) error {
 	return nil
 }
 
-// user takes what the user says, and the results of calls. Results go first, where the model expects them, whatever the
-// client says along with them.
+// user adds a message of the user, and the results of calls in it. Results go first, where the model expects them, wherever the
+// client has put them.
 func (c *conversation) user(blocks content, param string) error {
 	said := agent.Message{Role: agent.User}
 	results := false
@@ -147,7 +159,7 @@ func (c *conversation) user(blocks content, param string) error {
 	return nil
 }
 
-// result takes the result of a call. The history may lack the call, because the client has shortened it: then the
+// result adds the result of a call. The history may lack the call, because the client has shortened it: then the
 // result is something that the user says, and is appended to said. It is never an error, because the client would send
 // the same history again.
 func (c *conversation) result(said []agent.Part, b *wireBlock, param string) ([]agent.Part, error) {
@@ -166,7 +178,7 @@ func (c *conversation) result(said []agent.Part, b *wireBlock, param string) ([]
 	return said, nil
 }
 
-// assistant takes what the model has said and called.
+// assistant adds a message of the model: its text and its calls. Its thinking is left out.
 func (c *conversation) assistant(blocks content, param string) error {
 	m := agent.Message{Role: agent.Assistant}
 	for i := range blocks {
@@ -188,7 +200,7 @@ func (c *conversation) assistant(blocks content, param string) error {
 	return nil
 }
 
-// call adds a call that the client tells of to m.
+// call adds a call that the client repeats to m.
 func (c *conversation) call(m *agent.Message, b *wireBlock, param string) error {
 	switch {
 	case b.ID == "":
@@ -201,8 +213,8 @@ func (c *conversation) call(m *agent.Message, b *wireBlock, param string) error 
 	return nil
 }
 
-// arguments are the arguments of a call that the client tells of. They should be an object; a text is what clients send
-// that forget to decode it.
+// arguments are the arguments of a call that the client repeats. They should be an object; some clients send them encoded, as a
+// text.
 func arguments(input jsontext.Value) json.RawMessage {
 	switch input.Kind() {
 	case 0, 'n':

@@ -13,9 +13,16 @@ import (
 	"composer-api/internal/sse"
 )
 
-// An Encoder writes the events of one turn to the client: it is what the gateway calls a sink. It makes content blocks
+// An Encoder writes the events of one turn to the client: an agent.Sink. It makes content blocks
 // of them, one after the other, and leaves it to an output how a block is written. So a stream and a whole answer hold
 // the same blocks. One goroutine may use it.
+//
+//	events                       blocks
+//	Reasoning Reasoning          thinking, if the client wants to see it
+//	Text Text                    text
+//	Call                         tool_use
+//	Text                         text
+//	Usage Done                   the end of the message
 type Encoder struct {
 	w   http.ResponseWriter
 	req *Request
@@ -61,7 +68,7 @@ type output interface {
 	close()
 }
 
-// blockKind is the kind of a content block.
+// blockKind is the kind of a content block; noBlock means that none is open.
 type blockKind uint8
 
 const (
@@ -71,7 +78,7 @@ const (
 	callBlock
 )
 
-// NewEncoder makes the encoder that req asks for.
+// NewEncoder makes the encoder that req asks for. The caller closes it.
 func NewEncoder(w http.ResponseWriter, req *Request, opt Options) *Encoder {
 	e := &Encoder{w: w, req: req, opt: opt, out: &whole{w: w}}
 	if req.Stream {
@@ -80,14 +87,15 @@ func NewEncoder(w http.ResponseWriter, req *Request, opt Options) *Encoder {
 	return e
 }
 
-// Accept sets the response headers and begins the answer. It is called once, when upstream has taken the run.
+// Accept implements agent.Sink. It sets the response headers and begins the answer. It is called once, when upstream has accepted
+// the run.
 func (e *Encoder) Accept(a agent.Accepted) error {
 	api.SetAccepted(e.w.Header(), a)
 	e.accepted = true
 	return e.out.start(head{id: cmp.Or(e.opt.ID, agent.NewID("msg_", 24)), model: cmp.Or(a.Model.Name, a.Model.ID)})
 }
 
-// Event writes one event and keeps nothing of it. The last two of a turn are UsageKind and DoneKind.
+// Event implements agent.Sink. It writes one event and keeps nothing of it. The last two of a turn are UsageKind and DoneKind.
 func (e *Encoder) Event(ev *agent.Event) error {
 	switch ev.Kind {
 	case agent.Text, agent.Refusal:
@@ -111,7 +119,7 @@ func (e *Encoder) Event(ev *agent.Event) error {
 	return nil
 }
 
-// Flush sends what was written so far.
+// Flush implements agent.Sink. It sends what was written so far.
 func (e *Encoder) Flush() error { return e.out.flush() }
 
 // Fail ends an answer whose turn failed, instead of further events. It reports whether the client has been told; if not,
@@ -128,7 +136,7 @@ func (e *Encoder) Fail(failure *agent.Error) (told bool) {
 	return e.out.fail(failure)
 }
 
-// Close lets go of the ResponseWriter. The handler must call it before it returns, however the turn went.
+// Close releases the ResponseWriter. The handler must call it before it returns, however the turn ended.
 func (e *Encoder) Close() { e.out.close() }
 
 // write adds to the open block, after opening one of this kind if need be.
@@ -144,6 +152,7 @@ func (e *Encoder) write(kind blockKind, text []byte) error {
 	return e.out.delta(text)
 }
 
+// call writes a call as a block of its own, whole.
 func (e *Encoder) call(c *agent.ToolCall) error {
 	if err := e.openBlock(callBlock, c); err != nil {
 		return err
@@ -154,6 +163,7 @@ func (e *Encoder) call(c *agent.ToolCall) error {
 	return e.closeBlock()
 }
 
+// openBlock closes the open block, if there is one, and opens another.
 func (e *Encoder) openBlock(kind blockKind, call *agent.ToolCall) error {
 	if err := e.closeBlock(); err != nil {
 		return err
@@ -165,7 +175,7 @@ func (e *Encoder) openBlock(kind blockKind, call *agent.ToolCall) error {
 	return e.out.begin(e.index, kind, call)
 }
 
-// closeBlock closes the open block, if there is one.
+// closeBlock closes the open block, if there is one. Thinking is signed then.
 func (e *Encoder) closeBlock() error {
 	if e.open == noBlock {
 		return nil
@@ -202,6 +212,7 @@ func appendStop(b []byte, done *agent.Done) []byte {
 	return openai.AppendString(b, done.StopText)
 }
 
+// stopReason is Anthropic's name of the reason. A stop text that was met has one of its own.
 func stopReason(done *agent.Done) string {
 	switch {
 	case done.Reason == agent.ToolCalls:

@@ -124,6 +124,7 @@ func ErrorForm() api.ErrorForm {
 	return api.ErrorForm{Fits: fits, Write: WriteError}
 }
 
+// fits reports whether the client that sent r expects Anthropic's form of errors.
 func fits(r *http.Request) bool {
 	path := r.URL.Path + "/"
 	return r.Header.Get(api.AnthropicVersion) != "" || strings.Contains(path, "/v1/messages/")
@@ -132,6 +133,12 @@ func fits(r *http.Request) bool {
 // WriteError answers with err: status, headers and body. Nothing may have been written to w before but the header
 // X-Request-Id, whose value is repeated where Anthropic's clients look for it. An err that is no *agent.Error is
 // Internal.
+//
+//	HTTP/1.1 429
+//	Request-Id: req_…
+//	Retry-After: 10
+//
+//	{"type":"error","error":{"type":"rate_limit_error","message":"…"},"request_id":"req_…"}
 func WriteError(w http.ResponseWriter, err error) {
 	e := agent.AsError(err)
 	r := rowOf(e.Code)
@@ -152,7 +159,7 @@ func WriteError(w http.ResponseWriter, err error) {
 	w.Write(append(appendError(nil, e, id), '\n'))
 }
 
-// retryAfter is how long the client should wait; 0 when nobody knows, or when waiting does not help.
+// retryAfter is how long the client should wait; 0 when it is not known, or when waiting does not help.
 func retryAfter(e *agent.Error, r row) time.Duration {
 	switch {
 	case r.status != http.StatusTooManyRequests && r.status < http.StatusInternalServerError:

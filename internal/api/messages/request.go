@@ -8,7 +8,7 @@ import (
 	"composer-api/internal/api/openai"
 )
 
-// A Request is a decoded Messages request.
+// A Request is a decoded Messages request: what the gateway gets, and what only this surface needs.
 type Request struct {
 	agent.Request
 	// Stream asks for a stream.
@@ -46,11 +46,14 @@ type wireRequest struct {
 	body []byte // what it was decoded from
 }
 
+// wireThinking is thinking: {"type": "enabled", "budget_tokens": 1024}, whose budget has no effect, or
+// {"type": "adaptive", "display": "omitted"}.
 type wireThinking struct {
 	Type    string `json:"type"`
 	Display string `json:"display"`
 }
 
+// wireFormat is the form that the answer must have: {"type": "json_schema", "schema": {…}}.
 type wireFormat struct {
 	Type   string        `json:"type"`
 	Schema openai.Object `json:"schema"`
@@ -67,6 +70,7 @@ func decodeCount(body []byte) (*Request, error) {
 	return decode(body, checkModel, checkMessages)
 }
 
+// decode reads a request with these checks first. The order of the steps decides which error a request with several mistakes gets.
 func decode(body []byte, checks ...func(*wireRequest) error) (*Request, error) {
 	w := wireRequest{body: bytes.TrimPrefix(body, []byte("\uFEFF"))}
 	if err := openai.Decode(w.body, &w); err != nil {
@@ -86,6 +90,7 @@ func decode(body []byte, checks ...func(*wireRequest) error) (*Request, error) {
 	return req, nil
 }
 
+// checkModel requires the model.
 func checkModel(w *wireRequest) error {
 	if w.Model == "" {
 		return openai.Missing("model")
@@ -93,6 +98,7 @@ func checkModel(w *wireRequest) error {
 	return nil
 }
 
+// checkMessages requires a message.
 func checkMessages(w *wireRequest) error {
 	switch {
 	case w.Messages == nil:
@@ -117,6 +123,7 @@ func checkUnsupported(w *wireRequest) error {
 	return nil
 }
 
+// checkMaxTokens requires the token limit, as Anthropic's API does: SDKs make it a required argument.
 func checkMaxTokens(w *wireRequest) error {
 	switch {
 	case w.MaxTokens == nil:
@@ -185,7 +192,7 @@ func (r *Request) setOutput(w *wireRequest) error {
 // maxStops bounds the stop sequences. All of them are applied.
 const maxStops = 64
 
-// setLimits reads what cuts the answer.
+// setLimits reads the limits at which the answer is cut off. A limit of 0 tokens can only come with a count.
 func (r *Request) setLimits(w *wireRequest) error {
 	if w.MaxTokens != nil {
 		r.MaxOutputTokens = max(int(*w.MaxTokens), 0)

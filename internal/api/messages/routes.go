@@ -39,9 +39,11 @@ func Routes(cfg Config) []api.Route {
 	}
 }
 
+// handlers has no state of its own.
 type handlers struct{ cfg Config }
 
-// create answers POST …/messages.
+// create answers POST …/messages: with a stream or a whole answer. A turn that fails after the answer has begun has its error in
+// the stream.
 func (h *handlers) create(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	body, err := api.ReadBody(r)
 	if err != nil {
@@ -117,4 +119,5 @@ func typeNames(names []string) []string {
 	return known
 }
 
+// typeName is what the types of tools look like, such as web_search_20250305.
 var typeName = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)

@@ -11,7 +11,15 @@ import (
 
 // A stream is the output of "stream": true. Each event has its type twice, after "event:" and in its data, because some
 // clients look at the one and some at the other. The bytes around a piece of text are the same for a whole block, so
-// that a piece costs no allocation.
+// a piece costs no allocation.
+//
+//	event: message_start        data: {"type":"message_start","message":{"id":"msg_…",…,"content":[],…}}
+//	event: ping
+//	event: content_block_start  data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}
+//	event: content_block_delta  data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hel"}}
+//	event: content_block_stop   data: {"type":"content_block_stop","index":0}
+//	event: message_delta        data: {"type":"message_delta","delta":{"stop_reason":"end_turn",…},"usage":{…}}
+//	event: message_stop
 type stream struct {
 	w   http.ResponseWriter
 	opt Options
@@ -55,6 +63,7 @@ var (
 	}
 )
 
+// begin implements output. It also prepares what all deltas of the block have in common.
 func (s *stream) begin(index int, kind blockKind, call *agent.ToolCall) error {
 	s.kind, s.index = kind, index
 	b := s.about(s.out.Buffer(), "content_block_start")
@@ -85,13 +94,14 @@ func (s *stream) about(b []byte, name string) []byte {
 	return append(b, ',')
 }
 
-// delta is the hot path: nothing is allocated.
+// delta implements output. It is the hot path: nothing is allocated.
 func (s *stream) delta(text []byte) error {
 	b := append(s.out.Buffer(), s.before...)
 	b = openai.AppendEscaped(b, text)
 	return s.out.SetBuffer(append(b, "\"}}\n\n"...))
 }
 
+// stop implements output. Thinking has its signature in a delta of its own, before its end.
 func (s *stream) stop(signature string) error {
 	b := s.out.Buffer()
 	if s.kind == thinkingBlock {
@@ -105,6 +115,7 @@ func (s *stream) stop(signature string) error {
 	return s.out.SetBuffer(append(b, "\n\n"...))
 }
 
+// end implements output. The usage of message_delta is the whole message's.
 func (s *stream) end(done *agent.Done, usage *agent.Usage) error {
 	b := append(s.out.Buffer(), "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{"...)
 	b = appendStop(b, done)
@@ -114,9 +125,11 @@ func (s *stream) end(done *agent.Done, usage *agent.Usage) error {
 	return s.out.SetBuffer(b)
 }
 
+// flush implements output.
 func (s *stream) flush() error { return s.out.Flush() }
 
-// fail ends a stream that has begun with an error: no message_stop, so that nobody takes a part for the whole.
+// fail implements output. It ends a stream that has begun with an error: no message_stop, so that no client takes a part for the
+// whole.
 func (s *stream) fail(e *agent.Error) (told bool) {
 	b := append(s.out.Buffer(), "event: error\ndata: "...)
 	b = appendError(b, e, s.opt.RequestID)
@@ -126,7 +139,7 @@ func (s *stream) fail(e *agent.Error) (told bool) {
 	return true
 }
 
-// close ends the keep-alives.
+// close implements output. It ends the keep-alives.
 func (s *stream) close() {
 	if s.out != nil {
 		s.out.Close()

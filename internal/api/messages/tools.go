@@ -11,6 +11,10 @@ import (
 
 // wireTool is a tool of any kind. Tools of the client's own have a schema; those that Anthropic has defined have a type
 // instead.
+//
+//	{"name": "Read", "description": "…", "input_schema": {…}}
+//	{"type": "bash_20250124", "name": "bash"}                  the client runs it: see clienttools.go
+//	{"type": "web_search_20250305", "name": "web_search"}      Anthropic runs it: left out
 type wireTool struct {
 	Type         string        `json:"type"`
 	Name         string        `json:"name"`
@@ -24,15 +28,21 @@ type wireTool struct {
 	Height *openai.Int `json:"display_height_px"`
 }
 
-// wireToolChoice is tool_choice.
+// wireToolChoice is tool_choice: {"type": "auto"}, "any", "none", or {"type": "tool", "name": "Read"}.
 type wireToolChoice struct {
 	Type            string `json:"type"`
 	Name            string `json:"name"`
 	DisableParallel bool   `json:"disable_parallel_tool_use"`
 }
 
-// setTools takes the tools that the model is offered: those of the request, as c has changed them, and those that c
-// defines, in the order of their names.
+// setTools lists the tools that the model is offered: those of the request, as c has changed them, and those that c
+// defines, in the order of their names. A tool whose loading is deferred is offered once a result has named it:
+//
+//	the conversation says   deferred   offered
+//	it can be called        any        yes
+//	it can no longer be     any        no
+//	nothing                 no         yes
+//	nothing                 yes        no, unless Anthropic's servers would search for it
 func (r *Request) setTools(tools []wireTool, c *conversation) error {
 	var list openai.ToolList
 	deferring := defers(tools)
@@ -61,6 +71,7 @@ func (r *Request) setTools(tools []wireTool, c *conversation) error {
 	return nil
 }
 
+// addTool adds a tool, or notes that it was left out.
 func (r *Request) addTool(list *openai.ToolList, t *wireTool, param string) error {
 	tool, ok := t.tool()
 	if !ok {
@@ -89,7 +100,7 @@ func (t *wireTool) tool() (agent.Tool, bool) {
 	return clientTool(t)
 }
 
-// setToolChoice takes tool_choice.
+// setToolChoice reads tool_choice. It comes after the tools, among which the tool that it names must be.
 func (r *Request) setToolChoice(w *wireRequest) error {
 	const param = "tool_choice"
 	c := w.ToolChoice

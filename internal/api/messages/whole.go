@@ -18,11 +18,13 @@ type whole struct {
 	kind    blockKind
 }
 
+// start implements output. Nothing is written before the end, so a turn that fails gets a status of its own.
 func (a *whole) start(message head) error {
 	a.head = message
 	return nil
 }
 
+// begin implements output. It writes the block up to its text, or up to the input of a call.
 func (a *whole) begin(index int, kind blockKind, call *agent.ToolCall) error {
 	if index > 0 {
 		a.content = append(a.content, ',')
@@ -43,6 +45,7 @@ func (a *whole) begin(index int, kind blockKind, call *agent.ToolCall) error {
 	return nil
 }
 
+// delta implements output.
 func (a *whole) delta(text []byte) error {
 	if a.kind == callBlock {
 		a.content = append(a.content, text...) // JSON already
@@ -52,6 +55,7 @@ func (a *whole) delta(text []byte) error {
 	return nil
 }
 
+// stop implements output.
 func (a *whole) stop(signature string) error {
 	switch a.kind {
 	case textBlock:
@@ -64,6 +68,7 @@ func (a *whole) stop(signature string) error {
 	return nil
 }
 
+// end implements output. It writes the answer.
 func (a *whole) end(done *agent.Done, usage *agent.Usage) error {
 	doc := make([]byte, 0, 512+len(a.content))
 	doc = a.head.append(doc)
@@ -76,10 +81,11 @@ func (a *whole) end(done *agent.Done, usage *agent.Usage) error {
 	return api.WriteJSON(a.w, append(doc, '}'))
 }
 
-// flush does nothing: there is nothing to send before the end.
+// flush implements output: there is nothing to send before the end.
 func (a *whole) flush() error { return nil }
 
-// fail leaves the error to the caller: nothing has been written.
+// fail implements output. It leaves the error to the caller: nothing has been written.
 func (a *whole) fail(*agent.Error) (told bool) { return false }
 
+// close implements output.
 func (a *whole) close() {}
