@@ -10,19 +10,24 @@ import (
 // The columns of a row and the fields that they are scanned into are kept next to each other, in the
 // same order. The column names have their table's, because Key joins the two.
 
+// The columns of an account. Its id is a hash of who the user is (see package hosted), so a second sign-up meets the first.
 const accountColumns = `accounts.id, accounts.email, accounts.name, accounts.sealed_key, accounts.key_hint, accounts.created, accounts.updated`
 
+// accountFields are where accountColumns are scanned into.
 func accountFields(a *store.Account) []any {
 	return []any{&a.ID, &a.Email, &a.Name, &a.SealedKey, &a.KeyHint, asTime{&a.Created}, asTime{&a.Updated}}
 }
 
+// The columns of a key. hash is the SHA-256 of the credential, and revoked is 0 while the key is good.
 const keyColumns = `keys.id, keys.account, keys.hash, keys.hint, keys.created, keys.revoked`
 
+// keyFields are where keyColumns are scanned into.
 func keyFields(k *store.Key) []any {
 	return []any{&k.ID, &k.Account, asHash{&k.Hash}, &k.Hint, asTime{&k.Created}, asTime{&k.Revoked}}
 }
 
-// SignUp implements store.Accounts.
+// SignUp implements store.Accounts. Account and key are one transaction: there is no account without the key that its owner is
+// shown.
 func (db *DB) SignUp(ctx context.Context, a store.Account, k store.Key) (store.Account, error) {
 	var stored store.Account
 	err := db.inTx(ctx, func(t *tx) error {
@@ -61,7 +66,7 @@ func (db *DB) ListAccounts(ctx context.Context, after string, limit int) ([]stor
 		`SELECT `+accountColumns+` FROM accounts WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
 }
 
-// ReplaceSealedKey implements store.Accounts.
+// ReplaceSealedKey implements store.Accounts. The condition on the old value makes it safe without a lock.
 func (db *DB) ReplaceSealedKey(ctx context.Context, id string, old, sealed []byte) error {
 	return db.inTx(ctx, func(t *tx) error {
 		n, err := t.exec(`UPDATE accounts SET sealed_key = $3 WHERE id = $1 AND sealed_key = $2`, id, old, sealed)
@@ -98,7 +103,7 @@ func (db *DB) DeleteAccount(ctx context.Context, id string) error {
 	})
 }
 
-// Key implements store.Keys.
+// Key implements store.Keys. Every request with a hosted key reads both rows, so they are one statement.
 func (db *DB) Key(ctx context.Context, id string) (k store.Key, a store.Account, err error) {
 	err = db.row(ctx, append(keyFields(&k), accountFields(&a)...),
 		`SELECT `+keyColumns+`, `+accountColumns+` FROM keys JOIN accounts ON accounts.id = keys.account WHERE keys.id = $1`, id)
@@ -111,7 +116,7 @@ func (db *DB) ListKeys(ctx context.Context, account string) ([]store.Key, error)
 		`SELECT `+keyColumns+` FROM keys WHERE account = $1 OR $1 = '' ORDER BY created DESC, id`, account)
 }
 
-// RevokeKey implements store.Keys.
+// RevokeKey implements store.Keys. The time of the first revocation stays.
 func (db *DB) RevokeKey(ctx context.Context, id string, at time.Time) error {
 	return db.exec1(ctx, `UPDATE keys SET revoked = CASE WHEN revoked = 0 THEN $2 ELSE revoked END WHERE id = $1`, id, at)
 }

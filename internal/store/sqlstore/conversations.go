@@ -44,7 +44,7 @@ func (db *DB) Conversation(ctx context.Context, owner, backend string, hash []by
 	return c, err
 }
 
-// DeleteConversation implements store.Conversations.
+// DeleteConversation implements store.Conversations. That there is none is no error.
 func (db *DB) DeleteConversation(ctx context.Context, owner, backend string, hash []byte) error {
 	_, err := db.exec(ctx, `DELETE FROM conversations WHERE owner = $1 AND backend = $2 AND hash = $3`, owner, backend, hash)
 	return err

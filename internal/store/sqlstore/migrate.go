@@ -26,7 +26,8 @@ const versionTable = "composer_api_schema"
 // ErrNewerSchema: the database was changed by a newer composer-api, and this one might damage it.
 var ErrNewerSchema = errors.New("the database's schema is newer than this composer-api")
 
-// A Migration is one step of the schema.
+// A Migration is one step of the schema. Steps are applied in the order of their versions, each in a transaction of its own, and
+// never undone.
 type Migration struct {
 	Version int64
 	Name    string    // its file's name
@@ -153,7 +154,9 @@ func (s *schema) end() {
 	<-s.turn
 }
 
-// migrate applies the pending migrations and returns them. Any number of processes may do so at once.
+// migrate applies the pending migrations and returns them. Any number of processes may do so at once. It looks for pending ones
+// twice, before and after it has the lock: the first time so that the usual start needs no lock, the second because another process
+// may have been faster.
 func (db *DB) migrate(ctx context.Context) ([]Migration, error) {
 	all, err := known(db.dialect)
 	if err != nil {
@@ -190,7 +193,7 @@ func (db *DB) migrate(ctx context.Context) ([]Migration, error) {
 	return done, nil
 }
 
-// pending returns the migrations of all that have not been applied.
+// pending returns the migrations of all that have not been applied. ErrNewerSchema when others have.
 func (db *DB) pending(ctx context.Context, all []Migration) ([]Migration, error) {
 	applied, err := db.applied(ctx)
 	if err != nil {

@@ -33,6 +33,7 @@ const (
 	connectionIdleTime = 5 * time.Minute
 )
 
+// postgres is the dialect of PostgreSQL.
 var postgres = dialect{
 	goose:       goose.DialectPostgres,
 	dir:         "postgres",
@@ -48,7 +49,7 @@ var postgres = dialect{
 }
 
 // openPostgres makes one pool for reading and writing. It does not connect: a server that can't be
-// reached shows at the first use.
+// reached shows at the first use. What the operator's URL says goes before our defaults.
 func openPostgres(dsn string) (write, read *sql.DB, err error) {
 	cfg, err := pgx.ParseConfig(dsn)
 	if err != nil {
@@ -112,7 +113,7 @@ type pool struct {
 }
 
 // poolOptions removes the pool's options from the parameters of the URL, and returns them. What is left
-// in params goes to the server, which would refuse ours.
+// in params goes to the server, which would refuse ours. An error names the option and not the URL, which holds the password.
 func poolOptions(params map[string]string) (p pool, err error) {
 	p = pool{connections: maxConnections, lifetime: connectionLifetime, idleTime: connectionIdleTime}
 	take := func(name string, parse func(string) error) {

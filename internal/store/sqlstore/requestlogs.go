@@ -6,14 +6,15 @@ import (
 	"composer-api/internal/store"
 )
 
-// BeginRequest implements store.RequestLogs.
+// BeginRequest implements store.RequestLogs. The columns that only the end of a request knows have defaults until FinishRequest; a
+// process that dies in between leaves them so.
 func (db *DB) BeginRequest(ctx context.Context, l store.RequestLog) error {
 	_, err := db.exec(ctx, `INSERT INTO request_logs (id, account, key_id, request_id, endpoint, created) VALUES ($1, $2, $3, $4, $5, $6)`,
 		l.ID, l.Account, l.KeyID, l.RequestID, l.Endpoint, l.Created)
 	return err
 }
 
-// FinishRequest implements store.RequestLogs.
+// FinishRequest implements store.RequestLogs. The account may have been deleted meanwhile, and its logs with it: store.ErrNotFound.
 func (db *DB) FinishRequest(ctx context.Context, l store.RequestLog) error {
 	return db.exec1(ctx, `
 		UPDATE request_logs SET model = $2, status = $3, input_tokens = $4, cached_tokens = $5, output_tokens = $6,
@@ -23,7 +24,7 @@ func (db *DB) FinishRequest(ctx context.Context, l store.RequestLog) error {
 		l.ReasoningTokens, l.CostUSD, l.Estimated, l.Duration, l.UpstreamRun, l.ErrorCode)
 }
 
-// ListRequests implements store.RequestLogs.
+// ListRequests implements store.RequestLogs. "" as account lists all.
 func (db *DB) ListRequests(ctx context.Context, account string, limit int) ([]store.RequestLog, error) {
 	return queryAll(ctx, db, func(l *store.RequestLog) []any {
 		return []any{&l.ID, &l.Account, &l.KeyID, &l.RequestID, &l.Endpoint, asTime{&l.Created}, &l.Model, &l.Status,

@@ -17,11 +17,13 @@ import (
 
 const responseColumns = `owner, id, previous, status, created, expires, runner, revision, object, input`
 
+// responseFields are where responseColumns are scanned into.
 func responseFields(r *store.Response) []any {
 	return []any{&r.Owner, &r.ID, &r.Previous, &r.Status, asTime{&r.Created}, asTime{&r.Expires}, &r.Runner,
 		&r.Revision, &r.Object, &r.Input}
 }
 
+// responseSize is what a response counts against its owner's bytes, beside its events.
 func responseSize(r store.Response) int64 { return int64(len(r.Object) + len(r.Input)) }
 
 // leaseEnd is an SQL expression for lease_until of a row that is written now: the database's clock plus
@@ -83,14 +85,14 @@ func (t *tx) evictResponses(owner, keep string) error {
 		owner, keep)
 }
 
-// Response implements store.Responses.
+// Response implements store.Responses. A hidden row is not found.
 func (db *DB) Response(ctx context.Context, owner, id string) (r store.Response, err error) {
 	err = db.row(ctx, responseFields(&r),
 		`SELECT `+responseColumns+` FROM responses WHERE owner = $1 AND id = $2 AND expires > $3 AND NOT hidden`, owner, id, db.now())
 	return r, err
 }
 
-// Ancestor implements store.Responses.
+// Ancestor implements store.Responses. It finds hidden rows, too.
 func (db *DB) Ancestor(ctx context.Context, owner, id string) (r store.Response, err error) {
 	err = db.row(ctx, responseFields(&r),
 		`SELECT `+responseColumns+` FROM responses WHERE owner = $1 AND id = $2 AND expires > $3`, owner, id, db.now())
@@ -182,7 +184,8 @@ func (db *DB) RenewLeases(ctx context.Context, runner string, jobs []store.Respo
 	return held, nil
 }
 
-// AbandonedResponses implements store.Responses.
+// AbandonedResponses implements store.Responses. It changes nothing: of several processes that find the same row, the first to
+// update it wins.
 func (db *DB) AbandonedResponses(ctx context.Context, self string, limit int) ([]store.Response, error) {
 	return queryAll(ctx, db, responseFields, `
 		SELECT `+responseColumns+` FROM responses
@@ -191,7 +194,7 @@ func (db *DB) AbandonedResponses(ctx context.Context, self string, limit int) ([
 }
 
 // AppendEvents implements store.Events. The update of events_size comes first: it locks the row, so a
-// response can't be deleted between.
+// response can't be deleted between. A number that exists already is store.ErrConflict, and nothing is stored.
 func (db *DB) AppendEvents(ctx context.Context, owner, responseID string, events []store.Event) error {
 	var size int64
 	for _, e := range events {
@@ -212,7 +215,8 @@ func (db *DB) AppendEvents(ctx context.Context, owner, responseID string, events
 	})
 }
 
-// ListEvents implements store.Events.
+// ListEvents implements store.Events. Events of a response that is hidden or has expired are not found, and that is no error: the
+// list is empty.
 func (db *DB) ListEvents(ctx context.Context, owner, responseID string, after int64, limit int) ([]store.Event, error) {
 	return queryAll(ctx, db, func(e *store.Event) []any { return []any{&e.Sequence, &e.Data} }, `
 		SELECT sequence, data FROM response_events

@@ -22,7 +22,7 @@ func (db *DB) OpenSession(ctx context.Context, s store.Session) (store.Session, 
 	return stored, err
 }
 
-// PutSession implements store.Sessions.
+// PutSession implements store.Sessions. It replaces what is there, expired or not.
 func (db *DB) PutSession(ctx context.Context, s store.Session) error {
 	_, err := db.exec(ctx, `
 		INSERT INTO sessions (owner, session, agent_id, expires) VALUES ($1, $2, $3, $4)
@@ -31,7 +31,7 @@ func (db *DB) PutSession(ctx context.Context, s store.Session) error {
 	return err
 }
 
-// DeleteSession implements store.Sessions.
+// DeleteSession implements store.Sessions. That there is none is no error.
 func (db *DB) DeleteSession(ctx context.Context, k store.SessionKey) error {
 	_, err := db.exec(ctx, `DELETE FROM sessions WHERE owner = $1 AND session = $2`, k.Owner, k.Session)
 	return err

@@ -32,6 +32,7 @@ var pragmas = []string{
 	"secure_delete(1)",  // what a user deletes is overwritten
 }
 
+// sqlite is the dialect of SQLite, in the version that is part of this program.
 var sqlite = dialect{
 	goose:       goose.DialectSQLite3,
 	dir:         "sqlite",
@@ -93,6 +94,7 @@ const inMemory = "vfs=memdb"
 // Memory is the DSN of a new database in memory, which no other call returns.
 func Memory() string { return "file:/" + rand.Text() + "?" + inMemory }
 
+// inMemory reports whether the database is one of Memory's.
 func (f sqliteFile) inMemory() bool { return f.options == inMemory }
 
 // File is the path of the SQLite file that dsn names; ok is false when it names something else.
@@ -104,6 +106,7 @@ func File(dsn string) (path string, ok bool) {
 	return file.path, !file.inMemory()
 }
 
+// isFolder reports whether there is a folder at path.
 func isFolder(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir()

@@ -6,6 +6,16 @@
 //
 // SQLite is used with a write-ahead log and full synchronisation, so that what has been acknowledged survives the loss
 // of power, with one connection that writes and a few that only read.
+//
+// Every use goes through the same steps:
+//
+//	ready       the schema is up to date, or is brought up to date now
+//	bind        our types become the drivers': milliseconds, bytes, text without NUL
+//	statement   a read outside of any transaction, or a transaction on the writing pool
+//	failure     the driver's error becomes one of package store's
+//
+// Rows that have expired are as good as gone from then on: every statement compares expires with Config.Now. Sweep only frees
+// their space.
 package sqlstore
 
 import (
@@ -127,7 +137,7 @@ func (db *DB) Close() error {
 }
 
 // Sweep implements store.Sweeper. Each table is its own transaction, so that nobody waits long for a
-// lock.
+// lock. It returns what it has deleted so far also with an error. Replicas may sweep at the same time.
 func (db *DB) Sweep(ctx context.Context) (int64, error) {
 	now := db.now()
 	var total int64

@@ -23,7 +23,8 @@ const tries = 5
 
 // inTx runs f in a transaction and commits it if f returns nil. f may run more than once, so it has to
 // reset what it fills in. f must use only its tx: on SQLite there is one writing connection, and the DB's
-// own methods would wait for it for ever.
+// own methods would wait for it for ever. Errors are those of package store, f's own, or ctx's. An error of the commit may come
+// although the server has committed: callers who can't tell must be able to do the same again.
 func (db *DB) inTx(ctx context.Context, f func(*tx) error) error {
 	if err := db.ready(ctx); err != nil {
 		return err
@@ -36,6 +37,7 @@ func (db *DB) inTx(ctx context.Context, f func(*tx) error) error {
 	}
 }
 
+// tryTx runs f in one transaction, once.
 func (db *DB) tryTx(ctx context.Context, f func(*tx) error) error {
 	sqlTx, err := db.write.BeginTx(ctx, nil)
 	if err != nil {
@@ -171,6 +173,7 @@ func millis(t time.Time) int64 {
 // asTime scans milliseconds into a time.
 type asTime struct{ *time.Time }
 
+// Scan implements sql.Scanner. 0 leaves the zero time.
 func (a asTime) Scan(src any) error {
 	ms, err := scanInt(src)
 	if err == nil && ms != 0 {
@@ -182,6 +185,7 @@ func (a asTime) Scan(src any) error {
 // asDuration scans milliseconds into a duration.
 type asDuration struct{ *time.Duration }
 
+// Scan implements sql.Scanner.
 func (a asDuration) Scan(src any) error {
 	ms, err := scanInt(src)
 	*a.Duration = time.Duration(ms) * time.Millisecond
@@ -200,6 +204,7 @@ func scanInt(src any) (int64, error) {
 // asHash scans 32 bytes.
 type asHash struct{ hash *[32]byte }
 
+// Scan implements sql.Scanner.
 func (a asHash) Scan(src any) error {
 	b, ok := src.([]byte)
 	if !ok || len(b) != 32 {
