@@ -289,6 +289,9 @@ func (s *Service) getItem(w http.ResponseWriter, r *http.Request, call *api.Call
 	if err != nil {
 		return err
 	}
+	if len(listed) == 0 { // it means something for its request alone; we no longer keep such items
+		return noItem(part.ID)
+	}
 	return api.WriteJSON(w, listed[0].Item)
 }
 
@@ -358,8 +361,8 @@ func (rec *record) converse(ctx context.Context, r *responses.Response) error {
 	if rec.conversation == "" || rec.conversed || r.Status != responses.Completed && r.Status != responses.Incomplete {
 		return nil
 	}
-	var input []jsontext.Value
-	if err := openai.DecodeOwn(rec.row.Input, &input); err != nil {
+	input, err := lastingInput(rec.row.Input)
+	if err != nil {
 		return err
 	}
 	parts, err := partsOf(slices.Concat(input, r.Output))
@@ -377,4 +380,24 @@ func (rec *record) converse(ctx context.Context, r *responses.Response) error {
 	}
 	rec.conversed = true
 	return nil
+}
+
+// lastingInput are the items of a stored input that belong into a conversation: all but those that mean something for their
+// request alone.
+func lastingInput(stored []byte) ([]jsontext.Value, error) {
+	var raws []jsontext.Value
+	if err := openai.DecodeOwn(stored, &raws); err != nil {
+		return nil, err
+	}
+	items, err := responses.StoredItems(stored) // one for each of raws, none of which is null
+	if err != nil {
+		return nil, err
+	}
+	var lasting []jsontext.Value
+	for i := range items {
+		if !items[i].OfRequest() {
+			lasting = append(lasting, raws[i])
+		}
+	}
+	return lasting, nil
 }

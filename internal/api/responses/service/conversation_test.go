@@ -227,3 +227,26 @@ func TestAConversationWhoseStoreIsAway(t *testing.T) {
 		t.Errorf("the response ends as %s, store: %v", final.Status, final.Store)
 	}
 }
+
+// A compaction_trigger asks something of its request alone. In the conversation nothing is left of it that could be listed
+// or fetched.
+func TestTheTriggerOfACompactionIsNoItemOfItsConversation(t *testing.T) {
+	w := newWorld(t)
+	defer w.end()
+	c := w.converse(`{}`)
+	r := w.do("POST", "/responses", in(c.ID, "", "My name is Alice.", "Hello.")).response()
+	compacted := w.do("POST", "/responses", fmt.Sprintf(
+		`{"model":"composer-2.5","conversation":%q,"input":[{"role":"user","content":"sim: text She is Alice."},{"type":"compaction_trigger"}]}`, c.ID)).response()
+	if compacted.Status != "completed" || r.ID == compacted.ID {
+		t.Fatalf("%+v", compacted)
+	}
+	parts, err := w.store.ListParts(t.Context(), ann, c.ID, store.Page{Limit: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range parts {
+		if answer := w.do("GET", "/conversations/"+c.ID+"/items/"+p.ID, ""); answer.status != 200 {
+			t.Errorf("%s: status %d: %s", p.Data, answer.status, answer.body)
+		}
+	}
+}
