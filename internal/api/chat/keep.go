@@ -50,20 +50,20 @@ type keepingEncoder struct {
 	Encoder
 	req    *Request
 	whole  *wholeAnswer
-	copied copied
+	copied buffer
 	keeper Keeper
 	at     time.Time
 }
 
 // copied is a ResponseWriter that holds what is written to it.
-type copied struct {
+type buffer struct {
 	header http.Header
 	body   []byte
 }
 
-func (c *copied) Header() http.Header { return c.header }
-func (c *copied) WriteHeader(int)     {}
-func (c *copied) Write(p []byte) (int, error) {
+func (c *buffer) Header() http.Header { return c.header }
+func (c *buffer) WriteHeader(int)     {}
+func (c *buffer) Write(p []byte) (int, error) {
 	c.body = append(c.body, p...)
 	return len(p), nil
 }

@@ -68,14 +68,14 @@ func NotAfter(id string) error {
 const retryAfter = 5 * time.Second
 
 // isAway reports whether an error of the store may pass: it can't be reached, or doesn't answer.
-func isAway(err error) bool {
+func isUnavailable(err error) bool {
 	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // Error is an error of the store for the client, other than that there is no such thing.
 func Error(err error) error {
 	switch {
-	case isAway(err):
+	case isUnavailable(err):
 		return &agent.Error{Code: agent.Overloaded, RetryAfter: retryAfter, Err: err, Message: "What is stored can't be reached at the moment. Please try again."}
 	case errors.Is(err, context.Canceled):
 		return &agent.Error{Code: agent.Canceled, Err: err}

@@ -30,7 +30,7 @@ import (
 	"composer-api/internal/store"
 )
 
-// Config is what a Shelf needs.
+// Config is what a Service needs.
 type Config struct {
 	// Store keeps the completions.
 	Store store.Documents
@@ -40,18 +40,18 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// A Shelf keeps completions and answers for them. It is safe for concurrent use.
-type Shelf struct{ cfg Config }
+// A Service keeps completions and answers for them. It is safe for concurrent use.
+type Service struct{ cfg Config }
 
-var _ chat.Keeper = (*Shelf)(nil)
+var _ chat.Keeper = (*Service)(nil)
 
-// New makes a Shelf.
-func New(cfg Config) *Shelf {
+// New makes a Service.
+func New(cfg Config) *Service {
 	cfg.Age = cmp.Or(cfg.Age, 30*24*time.Hour)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Shelf{cfg}
+	return &Service{cfg}
 }
 
 // kind is that of the documents. It is part of what is on disk: never change it.
@@ -61,7 +61,7 @@ const kind = "chat.completion"
 const keepTimeout = 3 * time.Second
 
 // Keep implements chat.Keeper. It has no context, because the client may leave when it has its answer.
-func (s *Shelf) Keep(owner string, c *chat.Completion) {
+func (s *Service) Keep(owner string, c *chat.Completion) {
 	ctx, cancel := context.WithTimeout(context.Background(), keepTimeout)
 	defer cancel()
 	parts := make([]store.DocumentPart, len(c.Messages))
@@ -86,7 +86,7 @@ func idOf(message jsontext.Value) string {
 }
 
 // Routes are the routes that answer for what is kept, below the API's bases.
-func (s *Shelf) Routes() []api.Route {
+func (s *Service) Routes() []api.Route {
 	return []api.Route{
 		{Pattern: "GET /chat/completions", Handle: s.list},
 		{Pattern: "GET /chat/completions/{id}", Handle: s.get},
@@ -97,7 +97,7 @@ func (s *Shelf) Routes() []api.Route {
 }
 
 // load reads a completion.
-func (s *Shelf) load(ctx context.Context, call *api.Call, id string) (store.Document, error) {
+func (s *Service) load(ctx context.Context, call *api.Call, id string) (store.Document, error) {
 	d, err := s.cfg.Store.Document(ctx, call.Caller.Owner, id)
 	switch {
 	case errors.Is(err, store.ErrNotFound), err == nil && d.Kind != kind:
@@ -112,7 +112,7 @@ func notFound(id string) error {
 	return agent.Errorf(agent.NotFound, "Chat completion with id '%s' not found. It may have expired or been deleted, or it was made without 'store': true or with another key.", openai.Clip(id))
 }
 
-func (s *Shelf) get(w http.ResponseWriter, r *http.Request, call *api.Call) error {
+func (s *Service) get(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	d, err := s.load(r.Context(), call, r.PathValue("id"))
 	if err != nil {
 		return err
@@ -127,7 +127,7 @@ type deletedDocument struct {
 	Deleted bool   `json:"deleted"`
 }
 
-func (s *Shelf) remove(w http.ResponseWriter, r *http.Request, call *api.Call) error {
+func (s *Service) remove(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	d, err := s.load(r.Context(), call, r.PathValue("id"))
 	if err != nil {
 		return err
@@ -145,7 +145,7 @@ func (s *Shelf) remove(w http.ResponseWriter, r *http.Request, call *api.Call) e
 const updateTries = 3
 
 // update gives a completion other metadata, which is all that can be changed.
-func (s *Shelf) update(w http.ResponseWriter, r *http.Request, call *api.Call) error {
+func (s *Service) update(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	body, err := api.ReadBody(r)
 	if err != nil {
 		return err
@@ -221,7 +221,7 @@ func (f *filter) takesAll() bool { return f.model == "" && len(f.metadata) == 0 
 // listStep is how many completions are read at once while a filter looks for those that it takes.
 const listStep = 100
 
-func (s *Shelf) list(w http.ResponseWriter, r *http.Request, call *api.Call) error {
+func (s *Service) list(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	query := r.URL.Query()
 	wanted, err := kept.ReadPage(query, false)
 	if err != nil {
@@ -262,7 +262,7 @@ func (s *Shelf) list(w http.ResponseWriter, r *http.Request, call *api.Call) err
 	}
 }
 
-func (s *Shelf) messages(w http.ResponseWriter, r *http.Request, call *api.Call) error {
+func (s *Service) messages(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	page, err := kept.ReadPage(r.URL.Query(), false)
 	if err != nil {
 		return err

@@ -38,7 +38,7 @@ type conversationDocument struct {
 	Metadata  openai.Metadata `json:"metadata"`
 }
 
-func showConversation(w http.ResponseWriter, d *store.Document) error {
+func writeConversation(w http.ResponseWriter, d *store.Document) error {
 	var data conversationData
 	if err := openai.DecodeOwn(d.Data, &data); err != nil {
 		return &agent.Error{Code: agent.Internal, Err: err}
@@ -96,7 +96,7 @@ func (s *Service) createConversation(w http.ResponseWriter, r *http.Request, cal
 	if err := s.store.CreateDocument(r.Context(), d, parts); err != nil {
 		return kept.Error(err)
 	}
-	return showConversation(w, &d)
+	return writeConversation(w, &d)
 }
 
 // newItems makes parts of items that a client adds, with ids of ours, and the list of them.
@@ -138,7 +138,7 @@ func (s *Service) getConversation(w http.ResponseWriter, r *http.Request, call *
 	if err != nil {
 		return err
 	}
-	return showConversation(w, &d)
+	return writeConversation(w, &d)
 }
 
 // updateConversation answers POST /conversations/{id}, which changes the metadata.
@@ -164,7 +164,7 @@ func (s *Service) updateConversation(w http.ResponseWriter, r *http.Request, cal
 		case err != nil:
 			return kept.Error(err)
 		}
-		return showConversation(w, &d)
+		return writeConversation(w, &d)
 	}
 }
 
@@ -307,7 +307,7 @@ func (s *Service) deleteItem(w http.ResponseWriter, r *http.Request, call *api.C
 	case err != nil:
 		return kept.Error(err)
 	}
-	return showConversation(w, &d)
+	return writeConversation(w, &d)
 }
 
 // conversationStep is how many items of a conversation are read at once.
@@ -357,7 +357,7 @@ func (s *Service) conversationParts(ctx context.Context, owner, id string, page 
 // converse adds what a response has asked and answered to its conversation, once. Only a response that has come to its
 // end by itself is added. It may be called again after a failure, also when the store has done what it was asked for and
 // only its answer was lost.
-func (rec *record) converse(ctx context.Context, r *responses.Response) error {
+func (rec *record) appendToConversation(ctx context.Context, r *responses.Response) error {
 	if rec.conversation == "" || rec.conversed || r.Status != responses.Completed && r.Status != responses.Incomplete {
 		return nil
 	}

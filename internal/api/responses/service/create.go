@@ -103,14 +103,14 @@ const storeTimeout = 3 * time.Second
 func (rec *record) keep(r *responses.Response) error {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
-	talked := rec.converse(ctx, r)
-	if talked != nil {
-		rec.service.cfg.Log.Error("a response could not be added to its conversation", "id", rec.row.ID, "err", talked)
+	appendErr := rec.appendToConversation(ctx, r)
+	if appendErr != nil {
+		rec.service.cfg.Log.Error("a response could not be added to its conversation", "id", rec.row.ID, "err", appendErr)
 	}
 	if rec.brief {
-		return talked
+		return appendErr
 	}
-	return cmp.Or(rec.create(r), talked)
+	return cmp.Or(rec.create(r), appendErr)
 }
 
 // createPause is how long create waits before it tries again.
@@ -180,7 +180,7 @@ const updateTries = 3
 func (rec *record) update() error {
 	ctx, cancel := context.WithTimeout(rec.service.writes, storeTimeout)
 	defer cancel()
-	if err := rec.converse(ctx, rec.now); err != nil {
+	if err := rec.appendToConversation(ctx, rec.now); err != nil {
 		return err
 	}
 	for try := 1; ; try++ {
