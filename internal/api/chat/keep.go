@@ -45,7 +45,11 @@ func (r *Request) keep(w *wireRequest) error {
 	return nil
 }
 
-// A keepingEncoder is an Encoder whose answer is kept, too, as the whole answer that it would be without a stream.
+// A keepingEncoder is an Encoder whose answer is kept, too, as the whole answer that it would be without a stream. Each event goes
+// to two encoders:
+//
+//	event ─┬─► whole ─► copied ─► Keeper   in memory, always the whole answer
+//	       └─► Encoder ─► client           a stream or the whole answer
 type keepingEncoder struct {
 	Encoder
 	req    *Request
@@ -77,7 +81,7 @@ func newKeepingEncoder(w http.ResponseWriter, req *Request, keeper Keeper) *keep
 	return k
 }
 
-// Accept implements Encoder.
+// Accept implements Encoder. The headers that whole sets go nowhere.
 func (k *keepingEncoder) Accept(a agent.Accepted) error {
 	if err := k.whole.Accept(a); err != nil {
 		return err
@@ -98,7 +102,7 @@ func (k *keepingEncoder) Event(e *agent.Event) error {
 	return k.Encoder.Event(e)
 }
 
-// object is the whole answer with the request's metadata.
+// object is the whole answer with the request's metadata, which the answer itself doesn't repeat.
 func (k *keepingEncoder) object() []byte {
 	doc := jsontext.Value(k.copied.body)
 	end := len(doc) - len("}\n")
@@ -150,6 +154,7 @@ func listMessages(id string, sent []wireMessage) []jsontext.Value {
 	return list
 }
 
+// listed is the message in the form of the list. A plain text is in content, a list of parts in content_parts.
 func (w *wireMessage) listed(id string) listedMessage {
 	m := listedMessage{ID: id, Role: w.Role, Name: w.Name, ToolCallID: w.ToolCallID}
 	if w.Refusal != "" {
@@ -181,6 +186,7 @@ func (w *wireMessage) listed(id string) listedMessage {
 	return m
 }
 
+// listed is the call in the form of the list, with its type.
 func (w *wireCall) listed() listedCall {
 	if w.Custom != nil && w.Type != "function" {
 		return listedCall{ID: w.ID, Type: "custom", Custom: w.Custom}

@@ -16,7 +16,11 @@ import (
 	"composer-api/internal/store"
 )
 
-// A List is a page of a list as OpenAI's lists are.
+// A List is a page of a list as OpenAI's lists are:
+//
+//	{"object": "list", "data": [{…}, {…}], "first_id": "conv_1", "last_id": "conv_2", "has_more": true}
+//
+// The client asks for the next page with after=last_id.
 type List struct {
 	Object  string           `json:"object"` // "list"
 	Data    []jsontext.Value `json:"data"`
@@ -38,7 +42,8 @@ func (l *List) Add(id string, entry jsontext.Value) {
 }
 
 // ReadPage reads which page a query asks for: limit, order and after. Lists begin with their newest entry when newest is
-// true and the query doesn't say otherwise.
+// true and the query doesn't say otherwise. The error is *agent.Error with the parameter's name. To know whether more follows, the
+// caller asks the store for one entry more than Limit.
 func ReadPage(query url.Values, newest bool) (store.Page, error) {
 	const least, otherwise, most = 1, 20, 100
 	page := store.Page{After: query.Get("after"), Descending: newest, Limit: otherwise}
@@ -67,12 +72,13 @@ func NotAfter(id string) error {
 // retryAfter is when to ask again after the store was away.
 const retryAfter = 5 * time.Second
 
-// isAway reports whether an error of the store may pass: it can't be reached, or doesn't answer.
+// isUnavailable reports whether an error of the store may pass: it can't be reached, or doesn't answer in time.
 func isUnavailable(err error) bool {
 	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// Error is an error of the store for the client, other than that there is no such thing.
+// Error is an error of the store for the client, an *agent.Error. store.ErrNotFound and ErrConflict mean something else for each
+// caller, who looks for them before.
 func Error(err error) error {
 	switch {
 	case isUnavailable(err):

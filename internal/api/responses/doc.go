@@ -1,18 +1,21 @@
 // Package responses is the Responses API as a surface: it decodes a request into an [agent.Request] and encodes
 // a turn's events as a response object or as a stream of the API's own events.
 //
-// It holds no state between requests. A request that continues a stored response is decoded here, but the items that
-// came before are handed in by the caller ([Request.Turn]); keeping them is the business of package service.
+// It has no state between requests. A request that continues a stored response is decoded here, but the earlier
+// items are passed in by the caller ([Request.Turn]); package service stores them.
+//
+//	body ─► Decode ─► Request ─► Turn(history) ─► agent.Request
+//	events ─► Encoder ─► Response ─► (watcher) ─► stream of events
 //
 // The parts:
 //
 //   - request.go: the request's fields; items.go and content.go: what is in input; transcript.go and turn.go: items
 //     become the messages of an agent.Request.
 //   - tools.go, toolchoice.go: the client's tools under the names that the model sees, and back.
-//   - response.go, output.go: the response object and what it may hold; encoder.go: events become a response;
-//     stream.go: and each step of it an event on the wire; answer.go: and that the answer to an HTTP request.
-//   - resource.go: items as the API lists them; conversation.go: requests about conversations
-//   - localtools.go: the tools that OpenAI has defined and the client runs
+//   - localtools.go: the tools that OpenAI has defined and the client runs.
+//   - response.go, output.go: the response object and its items; encoder.go: events become a response; stream.go: each
+//     step of that becomes an event on the wire; answer.go: all that as the answer to an HTTP request.
+//   - resource.go: items as the API lists them; conversation.go: requests about conversations.
 //   - compaction.go: a history replaced by a sealed summary of it.
 //   - settle.go: a response whose process died gets the end that its encoder would have given it.
 //

@@ -80,7 +80,8 @@ type conversation struct {
 	ID string `json:"id"`
 }
 
-// reasoning is the request's reasoning field.
+// reasoning is the request's reasoning field: {"effort": "high", "summary": "auto"}. A summary of null means none, and is
+// not the same as no summary member.
 type reasoning struct {
 	Effort  *string          `json:"effort"`
 	Summary optional[string] `json:"summary"`
@@ -179,7 +180,8 @@ func (r *Request) takeConversation() error {
 	return nil
 }
 
-// checkRanges checks the numbers that the API bounds.
+// checkRanges checks the numbers that the API bounds. Some of them, such as temperature, have no effect here, but a wrong
+// one is still refused, so that a client finds its mistake here as it would at OpenAI.
 func (r *Request) checkRanges() error {
 	b := &r.body
 	if err := b.Sampling.Check(); err != nil {

@@ -7,12 +7,16 @@ import (
 	"composer-api/internal/store"
 )
 
+// The columns of a document and the fields that they are scanned into are in the same order. size and parts_size, the bytes of data
+// and of the parts, are for the limits alone.
 const documentColumns = `owner, id, kind, created, expires, revision, data`
 
+// documentFields are where documentColumns are scanned into.
 func documentFields(d *store.Document) []any {
 	return []any{&d.Owner, &d.ID, &d.Kind, asTime{&d.Created}, asTime{&d.Expires}, &d.Revision, &d.Data}
 }
 
+// partsSize is what parts count against their owner's bytes.
 func partsSize(parts []store.DocumentPart) (size int64) {
 	for _, p := range parts {
 		size += int64(len(p.Data)) + store.PartOverhead
@@ -20,7 +24,7 @@ func partsSize(parts []store.DocumentPart) (size int64) {
 	return size
 }
 
-// CreateDocument implements store.Documents.
+// CreateDocument implements store.Documents. Document and parts are one transaction.
 func (db *DB) CreateDocument(ctx context.Context, d store.Document, parts []store.DocumentPart) error {
 	if int64(len(d.Data))+partsSize(parts) > db.limits.OwnerBytes {
 		return store.ErrTooLarge
@@ -64,7 +68,7 @@ func (t *tx) evictDocuments(owner, keep string) error {
 		owner, keep)
 }
 
-// UpdateDocument implements store.Documents.
+// UpdateDocument implements store.Documents. The condition on the revision makes it safe without a lock.
 func (db *DB) UpdateDocument(ctx context.Context, d store.Document) error {
 	if int64(len(d.Data)) > db.limits.OwnerBytes {
 		return store.ErrTooLarge
@@ -99,7 +103,8 @@ func direction(descending bool) (beyond, order string) {
 	return ">", "ASC"
 }
 
-// ListDocuments implements store.Documents.
+// ListDocuments implements store.Documents. A page begins behind the place (created, id) of page.After, so that documents which come
+// or go meanwhile don't move it.
 func (db *DB) ListDocuments(ctx context.Context, owner, kind string, page store.Page) ([]store.Document, error) {
 	beyond, order := direction(page.Descending)
 	args := []any{owner, kind, db.now(), page.Limit}
@@ -160,7 +165,7 @@ func (db *DB) DocumentPart(ctx context.Context, owner, document, id string) (p s
 	return p, err
 }
 
-// ListParts implements store.Documents.
+// ListParts implements store.Documents. A page begins behind the position of page.After.
 func (db *DB) ListParts(ctx context.Context, owner, document string, page store.Page) ([]store.DocumentPart, error) {
 	beyond, order := direction(page.Descending)
 	args := []any{owner, document, db.now(), page.Limit}
@@ -183,7 +188,7 @@ func (db *DB) ListParts(ctx context.Context, owner, document string, page store.
 		ORDER BY position `+order+` LIMIT $4`, args...)
 }
 
-// DeletePart implements store.Documents.
+// DeletePart implements store.Documents. Its position stays unused.
 func (db *DB) DeletePart(ctx context.Context, owner, document, id string) error {
 	return db.inTx(ctx, func(t *tx) error {
 		var size int64

@@ -96,7 +96,7 @@ func (s *Service) Routes() []api.Route {
 	}
 }
 
-// load reads a completion.
+// load reads a completion, for a client. A document of another kind, such as a conversation, is not found.
 func (s *Service) load(ctx context.Context, call *api.Call, id string) (store.Document, error) {
 	d, err := s.cfg.Store.Document(ctx, call.Caller.Owner, id)
 	switch {
@@ -108,10 +108,12 @@ func (s *Service) load(ctx context.Context, call *api.Call, id string) (store.Do
 	return d, nil
 }
 
+// notFound is the error for a completion that doesn't exist for the caller. What belongs to others gets the same words.
 func notFound(id string) error {
 	return agent.Errorf(agent.NotFound, "Chat completion with id '%s' not found. It may have expired or been deleted, or it was made without 'store': true or with another key.", openai.Clip(id))
 }
 
+// get answers GET /chat/completions/{id} with the document as it was kept.
 func (s *Service) get(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	d, err := s.load(r.Context(), call, r.PathValue("id"))
 	if err != nil {
@@ -127,6 +129,7 @@ type deletedDocument struct {
 	Deleted bool   `json:"deleted"`
 }
 
+// remove answers DELETE /chat/completions/{id}. The messages go with the completion.
 func (s *Service) remove(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	d, err := s.load(r.Context(), call, r.PathValue("id"))
 	if err != nil {
@@ -144,7 +147,8 @@ func (s *Service) remove(w http.ResponseWriter, r *http.Request, call *api.Call)
 // updateTries bounds how often an update follows a document that others change.
 const updateTries = 3
 
-// update gives a completion other metadata, which is all that can be changed.
+// update answers POST /chat/completions/{id}. It gives a completion other metadata, which is all that can be changed. Of two who
+// change it at once, the one that comes second reads it again.
 func (s *Service) update(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	body, err := api.ReadBody(r)
 	if err != nil {
@@ -216,11 +220,14 @@ func (f *filter) takes(object []byte) bool {
 	return true
 }
 
+// takesAll reports whether nothing is filtered. Then one page of the store is one page of the list.
 func (f *filter) takesAll() bool { return f.model == "" && len(f.metadata) == 0 }
 
 // listStep is how many completions are read at once while a filter looks for those that it takes.
 const listStep = 100
 
+// list answers GET /chat/completions, oldest first unless the query says otherwise. The store knows nothing of models and metadata, so a
+// list with a filter reads on, step by step, until its page is full or there is nothing more.
 func (s *Service) list(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	query := r.URL.Query()
 	wanted, err := kept.ReadPage(query, false)
@@ -262,6 +269,7 @@ func (s *Service) list(w http.ResponseWriter, r *http.Request, call *api.Call) e
 	}
 }
 
+// messages answers GET /chat/completions/{id}/messages.
 func (s *Service) messages(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	page, err := kept.ReadPage(r.URL.Query(), false)
 	if err != nil {

@@ -40,6 +40,7 @@ const (
 	maxBriefBytes = 64 << 20
 )
 
+// newBrief makes a brief store in front of another one. It has nothing to close.
 func newBrief(behind Store) *brief {
 	return &brief{
 		Store: behind, running: map[store.ResponseRef]*briefRow{},
@@ -47,7 +48,7 @@ func newBrief(behind Store) *brief {
 	}
 }
 
-// create takes in a new response.
+// create adds a new response, which will have the revision 1.
 func (b *brief) create(r store.Response) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -74,7 +75,7 @@ func (b *brief) has(owner, id string) bool {
 	return b.find(owner, id) != nil
 }
 
-// UpdateResponse implements store.Responses.
+// UpdateResponse implements store.Responses. The lock isn't held while the store behind is asked.
 func (b *brief) UpdateResponse(ctx context.Context, r store.Response) error {
 	b.mu.Lock()
 	kept := b.find(r.Owner, r.ID)
@@ -152,7 +153,8 @@ func (b *brief) RenewLeases(ctx context.Context, runner string, jobs []store.Res
 	return append(here, held...), nil
 }
 
-// AppendEvents implements store.Events.
+// AppendEvents implements store.Events. Events may come after the response has ended: the two goroutines of a job don't wait for
+// each other.
 func (b *brief) AppendEvents(ctx context.Context, owner, responseID string, events []store.Event) error {
 	b.mu.Lock()
 	kept := b.find(owner, responseID)

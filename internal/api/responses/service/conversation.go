@@ -38,6 +38,7 @@ type conversationDocument struct {
 	Metadata  openai.Metadata `json:"metadata"`
 }
 
+// writeConversation answers with a conversation.
 func writeConversation(w http.ResponseWriter, d *store.Document) error {
 	var data conversationData
 	if err := openai.DecodeOwn(d.Data, &data); err != nil {
@@ -51,6 +52,7 @@ func noConversation(id string) error {
 	return agent.Errorf(agent.NotFound, "Conversation with id '%s' not found. It may have expired or been deleted, or it was made with another key.", openai.Clip(id))
 }
 
+// noItem is the error for an item that isn't in the conversation.
 func noItem(id string) error {
 	return agent.Errorf(agent.NotFound, "Item with id '%s' not found in this conversation.", openai.Clip(id))
 }
@@ -99,7 +101,9 @@ func (s *Service) createConversation(w http.ResponseWriter, r *http.Request, cal
 	return writeConversation(w, &d)
 }
 
-// newItems makes parts of items that a client adds, with ids of ours, and the list of them.
+// newItems makes parts of items that a client adds, with ids of ours, and the list of them. References are replaced, what means
+// something for a request alone is left out, and what couldn't be sent to the model is refused now: later it would make the
+// conversation unusable.
 func (p *past) newItems(ctx context.Context, items []responses.Item) ([]store.DocumentPart, []byte, error) {
 	if err := p.resolve(ctx, items); err != nil {
 		return nil, nil, err
@@ -219,7 +223,7 @@ func (s *Service) addItems(w http.ResponseWriter, r *http.Request, call *api.Cal
 	return writeItems(w, encoded, include, false)
 }
 
-// listConversation answers GET /conversations/{id}/items.
+// listConversation answers GET /conversations/{id}/items, newest first unless the query says otherwise.
 func (s *Service) listConversation(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	include, err := readInclude(r)
 	if err != nil {
@@ -348,13 +352,14 @@ func (p *past) conversation(ctx context.Context, id, before string) ([]responses
 	}
 }
 
+// conversationParts is the store's ListParts, within storeTimeout.
 func (s *Service) conversationParts(ctx context.Context, owner, id string, page store.Page) ([]store.DocumentPart, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	return s.store.ListParts(ctx, owner, id, page)
 }
 
-// converse adds what a response has asked and answered to its conversation, once. Only a response that has come to its
+// appendToConversation adds what a response has asked and answered to its conversation, once. Only a response that has come to its
 // end by itself is added. It may be called again after a failure, also when the store has done what it was asked for and
 // only its answer was lost.
 func (rec *record) appendToConversation(ctx context.Context, r *responses.Response) error {

@@ -116,8 +116,11 @@ func (rec *record) keep(r *responses.Response) error {
 // createPause is how long create waits before it tries again.
 const createPause = 200 * time.Millisecond
 
-// create stores the response as it stands, or keeps it briefly when it isn't to be stored. A store that is away for a
-// moment is asked twice.
+// create stores the response as it stands, for the first time, or keeps it briefly when it isn't to be stored. A store that is away
+// for a moment is asked twice.
+//
+// It doesn't take the request's context: a client that leaves at the last event still finds what it has paid for. An
+// error doesn't mean that the row isn't there: the answer of the store may have been lost (see forget).
 func (rec *record) create(r *responses.Response) error {
 	if rec.brief {
 		rec.set(r)

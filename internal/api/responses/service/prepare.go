@@ -175,7 +175,8 @@ func (p *past) read(ctx context.Context, id string, named bool) (store.Response,
 	return p.service.ancestor(ctx, p.owner, id)
 }
 
-// load decodes the items of a row. conversation is the one that the response belongs to; "" when none.
+// load decodes the items of a row, its input followed by its output. conversation is the one that the response belongs to; "" when
+// none. What the store holds was written by us, so an error is ours.
 func (p *past) load(row *store.Response) (items []responses.Item, conversation string, err error) {
 	object, err := responses.DecodeResponse(row.Object)
 	if err != nil {
