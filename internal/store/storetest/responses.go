@@ -165,6 +165,15 @@ var responseCases = []examCase{
 		e.same(len(get[[]store.ResponseRef](e)(e.RenewLeases(e.ctx, "", jobs, time.Minute))), 0)
 		e.same(len(get[[]store.ResponseRef](e)(e.RenewLeases(e.ctx, "host-1", nil, time.Minute))), 0)
 	}},
+	{name: "the lease of what has expired is not renewed", run: func(e *exam) {
+		r := running("k:1", "resp_1", "host-1", time.Minute)
+		e.ok(e.CreateResponse(e.ctx, r))
+		jobs := []store.ResponseRef{{Owner: "k:1", ID: "resp_1"}}
+		e.pass(r.Expires.Sub(e.clock()) - time.Millisecond)
+		e.same(get[[]store.ResponseRef](e)(e.RenewLeases(e.ctx, "host-1", jobs, time.Minute)), jobs)
+		e.pass(time.Millisecond)
+		e.same(len(get[[]store.ResponseRef](e)(e.RenewLeases(e.ctx, "host-1", jobs, time.Minute))), 0)
+	}},
 	// a ◄── b ◄── c ◄── d, and b ◄── e. Deleting a and b hides them; they go with the last of c, d and e.
 	{name: "what was deleted stays as the context of what continues it, hidden from all else", run: func(e *exam) {
 		chain := func(id, previous string) {
