@@ -62,6 +62,19 @@ func TestResultsAreNotInTheCheckpointBeforeThem(t *testing.T) {
 	}
 }
 
+// Resumes that bring the run no further are few; one that brought a checkpoint counts no more.
+func TestACheckpointMakesResumingWorthWhileAgain(t *testing.T) {
+	r := newOfflineRun(t)
+	r.tries.output = true
+	broken := failed(io.ErrUnexpectedEOF)
+	for i := range 3 {
+		if _, err := r.tries.next(broken); err != nil {
+			t.Fatalf("resume %d: %v", i+1, err)
+		}
+		r.tries.checkpoint()
+	}
+}
+
 // While a call is open, upstream's messages are read in the background, whether or not Next has something to give.
 func TestTheBackgroundReaderStaysWhileACallIsOpen(t *testing.T) {
 	r := newOfflineRun(t)
