@@ -147,6 +147,33 @@ func TestALotIsBoundedInBytes(t *testing.T) {
 	}
 }
 
+func TestALotMayBeFullToItsLastByte(t *testing.T) {
+	for _, tc := range []struct{ max, size int }{{10, 5}, {0, 128 << 20}} { // 0 is the default, 256 MiB
+		lot := New(Config[string]{MaxBytes: tc.max, Size: func(string) int { return tc.size }, End: func(string, Cause) {}})
+		for i, want := range []int{1, 2, 2} {
+			lot.Park("o", Names{Calls: []string{fmt.Sprint(i)}}, "run")
+			if n := lot.Len(); n != want {
+				t.Errorf("%d bytes: %d waiters after %d were parked, want %d", tc.max, n, i+1, want)
+			}
+		}
+		lot.Close()
+	}
+}
+
+// The timer's goroutine has nobody who would notice that it went wrong, but for Panicked.
+func TestTheLastExpiryIsQuiet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lot := New(Config[string]{Timeout: time.Minute, End: func(string, Cause) {}, Panicked: func(p any) { t.Errorf("it panicked: %v", p) }})
+		defer lot.Close()
+		lot.Park("o", Names{Calls: []string{"a"}}, "run")
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if n := lot.Len(); n != 0 {
+			t.Errorf("%d still wait", n)
+		}
+	})
+}
+
 func TestAClosedLotEndsWhatComesLate(t *testing.T) {
 	lot, ended := newLot(0)
 	lot.Close()

@@ -39,6 +39,17 @@ func TestOpensOnlyForThePurposeItWasSealedFor(t *testing.T) {
 	}
 }
 
+func TestAMessageOfAnyLengthComesBackWithTheOverhead(t *testing.T) {
+	r := ring(t, newSecret, "")
+	for _, n := range []int{0, 1, 16, 100, 1 << 20} {
+		plain := bytes.Repeat([]byte("x"), n)
+		sealed := r.Seal(plain, "x")
+		if got, _, err := r.Open(sealed, "x"); err != nil || !bytes.Equal(got, plain) || len(sealed) != n+seal.Overhead || cap(sealed) != len(sealed) {
+			t.Errorf("%d bytes: %d come back of %d with room for %d, %v", n, len(got), len(sealed), cap(sealed), err)
+		}
+	}
+}
+
 func TestEveryChangedByteIsNoticed(t *testing.T) {
 	r := ring(t, newSecret, oldSecret)
 	sealed := r.Seal([]byte("hello"), "x")
@@ -69,6 +80,12 @@ func TestThePreviousKeyOpensAndSaysSo(t *testing.T) {
 	}
 }
 
+func TestARandomRingIsLikeNoOther(t *testing.T) {
+	if _, _, err := seal.Random().Open(seal.Random().Seal([]byte("hello"))); !errors.Is(err, seal.ErrOpen) {
+		t.Errorf("another ring opens it: %v", err)
+	}
+}
+
 func TestSpellingsOfOneKeyAreOneKey(t *testing.T) {
 	secret := sha256.Sum256([]byte("some 32 bytes with + and / in base64: \xff\xef"))
 	spellings := []string{
@@ -96,6 +113,7 @@ func TestSpellingsOfOneKeyAreOneKey(t *testing.T) {
 
 func TestParseRefusesWithAHint(t *testing.T) {
 	for _, c := range []struct{ name, current, previous, want string }{
+		{"a character too short", strings.Repeat("x", seal.MinSecret-1), "", "ENCRYPTION_KEY: is too short: it needs at least 16 characters"},
 		{"short", "hunter2", "", "ENCRYPTION_KEY: is too short: it needs at least 16 characters"},
 		{"short previous", newSecret, "hunter2", "ENCRYPTION_KEY_PREVIOUS: is too short: it needs at least 16 characters"},
 		{"previous alone", "", oldSecret, "ENCRYPTION_KEY_PREVIOUS: is set, but ENCRYPTION_KEY is not"},
@@ -106,6 +124,7 @@ func TestParseRefusesWithAHint(t *testing.T) {
 			t.Errorf("%s: %v, want %s", c.name, err, c.want)
 		}
 	}
+	ring(t, strings.Repeat("x", seal.MinSecret), strings.Repeat("y", seal.MinSecret)) // just long enough
 	r, err := seal.Parse("", "")
 	if err != nil || r.Ready() {
 		t.Errorf("no key: ready=%v, %v", r.Ready(), err)
