@@ -178,11 +178,11 @@ func TestAClosedLotEndsWhatComesLate(t *testing.T) {
 	lot, ended := newLot(0)
 	lot.Close()
 	lot.Park("o", Names{Calls: []string{"a"}}, "late")
+	if lot.Len() != 0 {
+		t.Error("it waits in a closed lot")
+	}
 	lot.Close()
 	ended.want(t, map[string]Cause{"late": Closed})
-	if lot.Len() != 0 {
-		t.Error("still waiting")
-	}
 }
 
 // Turns park while the gateway closes: each run must be ended, and nothing may panic.

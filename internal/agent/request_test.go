@@ -1,0 +1,112 @@
+package agent
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// conversation is one in which an image of the user and one of a tool can't be used.
+func conversation() []Message {
+	fault := &Error{Code: InvalidValue, Message: "It is broken."}
+	return []Message{
+		{Role: User, Parts: []Part{{Text: "look"}, {Image: &Image{Fault: fault}}, {Image: &Image{URL: "https://x/y"}}}},
+		{Role: Assistant, Parts: []Part{{Text: "I "}, {Text: "do"}}, Calls: []ToolCall{{ID: "c", Name: "look", Arguments: []byte("{}")}}},
+		{Role: ToolRole, CallID: "c", Parts: []Part{{Image: &Image{Fault: fault}}}},
+	}
+}
+
+func TestAnImageThatCannotBeUsedBecomesANote(t *testing.T) {
+	before := conversation()
+	after := WithoutUnusable(before)
+	const note = "[There was an image here. It is broken.]"
+	if got := after[0].Parts; got[0].Text != "look" || got[1] != (Part{Text: note}) || got[2].Image == nil {
+		t.Errorf("the user's parts: %+v", got)
+	}
+	if got := after[2].Parts; len(got) != 1 || got[0] != (Part{Text: note}) {
+		t.Errorf("the tool's parts: %+v", got)
+	}
+	if before[0].Parts[1].Image == nil || before[2].Parts[0].Image == nil {
+		t.Error("the messages themselves were changed")
+	}
+	if good := before[1:2]; &WithoutUnusable(good)[0] != &good[0] {
+		t.Error("messages without such images were copied")
+	}
+}
+
+func TestOnlyANewImageIsAnError(t *testing.T) {
+	messages := conversation()
+	if err := UnusableImage(messages); err != nil {
+		t.Errorf("old ones: %v", err)
+	}
+	usable := Message{Role: User, Parts: []Part{{Text: "and?"}, {Image: &Image{}}}}
+	if err := UnusableImage(append(messages, usable)); err != nil {
+		t.Errorf("a good one: %v", err)
+	}
+	if err := UnusableImage(append(messages, usable, messages[0])); CodeOf(err) != InvalidValue {
+		t.Errorf("a new one: %v", err)
+	}
+}
+
+func TestFirstNewFollowsWhatTheModelHasSeen(t *testing.T) {
+	messages := append(conversation(), Message{Role: User}, Message{Role: System})
+	for n, want := range []int{0, 0, 2, 3, 3, 3} {
+		if got := FirstNew(messages[:n]); got != want {
+			t.Errorf("of %d messages: %d, want %d", n, got, want)
+		}
+	}
+}
+
+func TestTheTextOfAMessageIsJoined(t *testing.T) {
+	messages := conversation()
+	for i, want := range []string{"look", "I do", ""} {
+		if got := messages[i].Text(); got != want {
+			t.Errorf("message %d: %q", i, got)
+		}
+	}
+	if got := (&Message{}).Text(); got != "" {
+		t.Errorf("no parts: %q", got)
+	}
+}
+
+func TestTokensAreEstimatedFromAllThatIsSent(t *testing.T) {
+	for size, want := range map[int]int64{0: 0, 1: 1, 4: 1, 5: 2, 400: 100} {
+		if got := EstimateTokens(size); got != want {
+			t.Errorf("%d bytes: %d tokens, want %d", size, got, want)
+		}
+	}
+	req := &Request{Messages: conversation(), Tools: []Tool{{Name: "look", Description: "looks", Parameters: []byte("{}")}}}
+	// look, I do, look{}, and the tool: 4 + 4 + 6 + 11 bytes; three images.
+	if got, want := EstimatePrompt(req), EstimateTokens(25)+3*TokensPerImage; got != want {
+		t.Errorf("%d tokens, want %d", got, want)
+	}
+}
+
+func TestEveryCodeHasAName(t *testing.T) {
+	all := Codes()
+	if len(all) != len(codes)-int(Internal) || !slices.Contains(all, Canceled) {
+		t.Errorf("%d codes", len(all))
+	}
+	seen := map[string]bool{}
+	for _, c := range all {
+		if name := c.String(); name == "unknown" || name == "" || seen[name] {
+			t.Errorf("code %d is called %q", c, name)
+		} else {
+			seen[name] = true
+		}
+	}
+	for _, c := range []Code{Code(len(codes)), Code(len(codes) + 1)} {
+		if c.String() != "unknown" {
+			t.Errorf("code %d is called %q", c, c)
+		}
+	}
+}
+
+func TestManyToolsAreNotAllListed(t *testing.T) {
+	tools := make([]Tool, maxListed+1)
+	for n, more := range map[int]bool{maxListed: false, maxListed + 1: true} {
+		if said := NoSuchTool(tools[:n]); strings.HasSuffix(said, " and others.") != more {
+			t.Errorf("%d tools: %q", n, said)
+		}
+	}
+}
