@@ -110,3 +110,26 @@ func TestManyToolsAreNotAllListed(t *testing.T) {
 		}
 	}
 }
+
+func TestSizeCountsAllThatIsKept(t *testing.T) {
+	req := &Request{
+		Format: Format{Schema: []byte("{}")}, Tools: []Tool{{Description: "looks", Parameters: []byte("{}")}},
+		Messages: []Message{
+			{Parts: []Part{{Text: "look"}, {Image: &Image{Data: make([]byte, 100), URL: "https://x"}}}},
+			{Calls: []ToolCall{{Arguments: []byte("{}")}, {Arguments: []byte(`{"a":1}`)}}},
+		},
+	}
+	if got, want := req.Size(), 2+5+2+4+100+9+2+7; got != want {
+		t.Errorf("%d bytes, want %d", got, want)
+	}
+}
+
+func TestEachKindOfTokenHasItsPrice(t *testing.T) {
+	u := Usage{Input: 1, CacheWrite: 20, CacheRead: 300, Output: 4000, Price: Price{Input: 1e6, CacheWrite: 2e6, CacheRead: 3e6, Output: 4e6}}
+	if in, out := u.InputUSD(), u.OutputUSD(); in != 1+40+900 || out != 16000 || u.CostUSD() != in+out {
+		t.Errorf("%v and %v, %v in all", in, out, u.CostUSD())
+	}
+	if u.Prompt() != 321 || u.Total() != 4321 {
+		t.Errorf("%d tokens of the prompt, %d in all", u.Prompt(), u.Total())
+	}
+}
