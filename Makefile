@@ -28,5 +28,14 @@ test-fuzz: ## every fuzz target, 30 seconds each
 test-outages: ## a PostgreSQL taken away from running gateways, in each way that databases go away; a minute
 	@scripts/outages.sh
 
+# Both may be set: make mutate MUTATE="./internal/agent" MUTATE_FLAGS="-sample 0 -budget 1h"
+MUTATE ?= ./internal/agent ./internal/gateway ./internal/gateway/park ./internal/gateway/control ./internal/backend/localagent \
+	./internal/api/responses/service ./internal/store/...
+MUTATE_FLAGS ?=
+
+mutate: ## small changes of the core's code that no test notices; docs/mutation.md
+	@go -C tools build -o ../bin/mutate ./mutate
+	@bin/mutate $(MUTATE_FLAGS) $(MUTATE)
+
 clean: ## what the other targets made
 	rm -rf bin
