@@ -5,6 +5,7 @@ package python
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -176,7 +177,12 @@ text "\"b\":2}"
 usage input=30 output=10 cache_read=5 reasoning=3
 `)
 	gateway := harness.StartGateway(t, sim)
-	env := []string{"BASE_URL=" + gateway.BaseURL(), "ROOT_URL=" + gateway.URL, "API_KEY=" + harness.Key}
+	failure := "Too much."
+	if os.Getenv(harness.UpstreamVariable) == "sdkbridge" {
+		// The bridge begins again by itself after such an error, and doesn't say what it was.
+		failure = "The connection to Cursor broke in the middle of the answer. Please try again."
+	}
+	env := []string{"BASE_URL=" + gateway.BaseURL(), "ROOT_URL=" + gateway.URL, "API_KEY=" + harness.Key, "FAILURE=" + failure}
 	if out := harness.RunPython(t, "testdata/"+script+".py", env...); out != "done\n" {
 		t.Errorf("the client prints %q", out)
 	}

@@ -163,7 +163,7 @@ try:
         id = event.response.id if event.type == "response.created" else id
     raise AssertionError("the stream did not fail")
 except openai.APIError as e:
-    assert e.message == "Too much.", e
+    assert e.message == os.environ["FAILURE"], e
 response = client.responses.retrieve(id)
-assert response.status == "failed" and response.error.message == "Too much.", response
+assert response.status == "failed" and response.error.message == os.environ["FAILURE"], response
 print("done")
