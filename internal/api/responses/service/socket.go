@@ -37,7 +37,7 @@ const (
 	socketWriteTimeout = time.Minute
 )
 
-// maxSockets bounds the sockets of this process. One that waits for its client costs a few dozen KB.
+// maxSockets bounds the sockets of this process. One that waits for its client has two goroutines and small buffers.
 const maxSockets = 10_000
 
 // A socket is one WebSocket of GET /responses, as OpenAI's SDKs (responses.connect) and Codex open it.
@@ -57,10 +57,10 @@ type socket struct {
 	call    *api.Call
 	recent  *recent
 
-	// life ends with the connection; the library closes the connection when life ends, even in the middle of a message.
+	// connCtx ends with the connection: when it is cancelled, the library closes the connection, even in the middle of a message.
 	connCtx    context.Context
 	cancelConn context.CancelFunc
-	// turns is the context of all turns, below life. Its cause is errDrained when the server ends them.
+	// turnCtx is the context of all turns, below connCtx. Its cause is errDrained when the server ends them.
 	turnCtx     context.Context
 	cancelTurns context.CancelCauseFunc
 	done        chan struct{} // closed when nothing of the socket runs any more
@@ -370,7 +370,7 @@ func (k *socket) drain() {
 	}
 }
 
-// goAway closes the connection with the status that makes a client connect again. The caller holds mu.
+// closeGoingAway closes the connection with the status that makes a client connect again. The caller holds mu.
 func (k *socket) closeGoingAway() {
 	if k.leaving || k.conn == nil {
 		return
@@ -407,7 +407,7 @@ func (s *Service) drainSockets(ctx context.Context) error {
 	return nil
 }
 
-// cutSockets ends the turns of all sockets, whose clients are told so, and the sockets. It waits for them.
+// closeSockets ends the turns of all sockets, whose clients are told so, and the sockets. It waits for them.
 func (s *Service) closeSockets() {
 	open := s.allSockets()
 	for _, k := range open {
