@@ -72,8 +72,8 @@ func NotAfter(id string) error {
 // retryAfter is when to ask again after the store was away.
 const retryAfter = 5 * time.Second
 
-// isUnavailable reports whether an error of the store may pass: it can't be reached, or doesn't answer in time.
-func isUnavailable(err error) bool {
+// IsUnavailable reports whether an error of the store may pass: it can't be reached, or doesn't answer in time.
+func IsUnavailable(err error) bool {
 	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
 }
 
@@ -81,7 +81,7 @@ func isUnavailable(err error) bool {
 // caller, who looks for them before.
 func Error(err error) error {
 	switch {
-	case isUnavailable(err):
+	case IsUnavailable(err):
 		return &agent.Error{Code: agent.Overloaded, RetryAfter: retryAfter, Err: err, Message: "What is stored can't be reached at the moment. Please try again."}
 	case errors.Is(err, context.Canceled):
 		return &agent.Error{Code: agent.Canceled, Err: err}

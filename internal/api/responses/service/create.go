@@ -10,6 +10,7 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api"
+	"composer-api/internal/api/kept"
 	"composer-api/internal/api/openai"
 	"composer-api/internal/api/responses"
 	"composer-api/internal/store"
@@ -132,7 +133,7 @@ func (rec *record) create(r *responses.Response) error {
 	defer cancel()
 	rec.set(r)
 	err := rec.insert(ctx)
-	if isUnavailable(err) && ctx.Err() == nil {
+	if kept.IsUnavailable(err) && ctx.Err() == nil {
 		time.Sleep(createPause)
 		err = rec.insert(ctx)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api/kept"
 	"composer-api/internal/api/responses"
 	"composer-api/internal/sse"
 	"composer-api/internal/store"
@@ -76,7 +77,7 @@ func (f *follower) follow(ctx context.Context) error {
 		switch {
 		case f.ended, err == nil && end:
 			return f.finish()
-		case err == nil, isUnavailable(err) && ctx.Err() == nil:
+		case err == nil, kept.IsUnavailable(err) && ctx.Err() == nil:
 		default:
 			return f.failed(ctx, err)
 		}

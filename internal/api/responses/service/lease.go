@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api/kept"
 	"composer-api/internal/api/responses"
 	"composer-api/internal/store"
 )
@@ -113,7 +114,7 @@ const forgottenMax = 1000
 func (s *Service) forget(ref store.ResponseRef, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if isUnavailable(err) && len(s.forgotten) < forgottenMax {
+	if kept.IsUnavailable(err) && len(s.forgotten) < forgottenMax {
 		s.forgotten = append(s.forgotten, ref)
 	}
 }
@@ -167,7 +168,7 @@ func (s *Service) endAbandoned() {
 		cancel()
 		// A conflict among the errors says that another process was faster.
 		s.cfg.Log.Info("a background response was abandoned", "id", row.ID, "err", err)
-		if isUnavailable(err) {
+		if kept.IsUnavailable(err) {
 			return
 		}
 	}
@@ -181,7 +182,7 @@ func (s *Service) settle(ctx context.Context, row store.Response, end func(*resp
 	// One row that makes us panic must not keep us from the others.
 	defer agent.CatchPanic(func(panicked *agent.Error) { err = panicked })
 	object, first, rest, err := s.settled(ctx, &row, end)
-	if isUnavailable(err) || ctx.Err() != nil {
+	if kept.IsUnavailable(err) || ctx.Err() != nil {
 		return 0, nil, err
 	}
 	if err == nil {

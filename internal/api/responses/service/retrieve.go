@@ -8,10 +8,9 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"composer-api/internal/agent"
 	"composer-api/internal/api"
+	"composer-api/internal/api/kept"
 	"composer-api/internal/api/openai"
 	"composer-api/internal/api/responses"
 	"composer-api/internal/store"
@@ -96,15 +95,6 @@ func (s *Service) remove(w http.ResponseWriter, r *http.Request, call *api.Call)
 	return api.WriteJSON(w, openai.Encode(deletedDocument{ID: ref.ID, Object: "response", Deleted: true}))
 }
 
-// listDocument is a page of a list.
-type listDocument struct {
-	Object  string           `json:"object"` // "list"
-	Data    []jsontext.Value `json:"data"`
-	FirstID string           `json:"first_id"` // "" for an empty page, as LastID: null is no value of theirs
-	LastID  string           `json:"last_id"`
-	HasMore bool             `json:"has_more"`
-}
-
 // inputItems answers GET /responses/{id}/input_items: what the response answers, with what it continues, to the first
 // item of the conversation. The query takes limit (1 to 100, 20 unless given), order (desc unless given), after and
 // before, which are ids of items, and include.
@@ -147,7 +137,7 @@ func readInclude(r *http.Request) ([]string, error) {
 }
 
 // page cuts the page that a query asks for out of items, which are oldest first.
-func page(items []responses.Listed, query url.Values) (*listDocument, error) {
+func page(items []responses.Listed, query url.Values) (*kept.List, error) {
 	limit, err := intParam(query, "limit", 20, 1, 100)
 	if err != nil {
 		return nil, err
@@ -163,7 +153,8 @@ func page(items []responses.Listed, query url.Values) (*listDocument, error) {
 	if items, err = between(items, query); err != nil {
 		return nil, err
 	}
-	doc := &listDocument{Object: "list", HasMore: len(items) > limit}
+	doc := kept.NewList()
+	doc.HasMore = len(items) > limit
 	if doc.HasMore {
 		// A page before an item ends at it; every other begins where its list does.
 		if query.Get("before") != "" && query.Get("after") == "" {
@@ -173,10 +164,7 @@ func page(items []responses.Listed, query url.Values) (*listDocument, error) {
 		}
 	}
 	for _, it := range items {
-		doc.Data = append(doc.Data, it.Item)
-	}
-	if n := len(items); n > 0 {
-		doc.FirstID, doc.LastID = items[0].ID, items[n-1].ID
+		doc.Add(it.ID, it.Item)
 	}
 	return doc, nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api"
+	"composer-api/internal/api/kept"
 	"composer-api/internal/api/openai"
 	"composer-api/internal/store"
 )
@@ -42,16 +43,11 @@ func notFound(id string) error {
 	return agent.Errorf(agent.NotFound, "Response with id '%s' not found. It may have expired or been deleted, or it was made with 'store': false or with another key.", openai.Clip(id))
 }
 
-// isUnavailable reports whether an error of the store may pass: it can't be reached, or doesn't answer in time.
-func isUnavailable(err error) bool {
-	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
-}
-
 // storeError is the store's error as the client gets it. store.ErrNotFound and ErrConflict mean something else for each
 // caller, who looks for them before.
 func storeError(err error) error {
 	switch {
-	case isUnavailable(err):
+	case kept.IsUnavailable(err):
 		return &agent.Error{
 			Code: agent.Overloaded, RetryAfter: storeRetryAfter, Err: err,
 			Message: "Stored responses can't be reached at the moment. Requests with 'store': false and without 'previous_response_id' still work.",
