@@ -150,7 +150,7 @@ const (
 // A Message is one entry of a conversation.
 type Message struct {
 	Role  Role
-	Parts []Part // text and images, in order; may be empty
+	Parts []Part // text, images and files, in order; may be empty
 	Name  string // the speaker's name, if the client gave one
 
 	Calls  []ToolCall // Assistant: the calls it made
@@ -171,10 +171,12 @@ func (m *Message) Text() string {
 	return b.String()
 }
 
-// A Part is a piece of a message: text, or an image when Image is not nil.
+// A Part is a piece of a message: an image when Image is not nil, a file when File is not nil, else text. Backends see no
+// files.
 type Part struct {
 	Text  string
 	Image *Image
+	File  *File
 }
 
 // A Tool is something that the client can run.
@@ -245,6 +247,9 @@ func PartsSize(parts []Part) int {
 		size += len(p.Text)
 		if p.Image != nil {
 			size += len(p.Image.Data) + len(p.Image.URL)
+		}
+		if p.File != nil {
+			size += len(p.File.Data)
 		}
 	}
 	return size

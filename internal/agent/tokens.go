@@ -8,6 +8,9 @@ const (
 	TokensPerImage = 1000
 )
 
+// sizePerFileText is how many bytes a file is about for each byte of its text, which isn't read for an estimate.
+const sizePerFileText = 10
+
 // EstimateTokens estimates the tokens of a text of the given size, rounded up.
 func EstimateTokens(size int) int64 { return int64(size+SizePerToken-1) / SizePerToken }
 
@@ -19,6 +22,9 @@ func EstimatePrompt(req *Request) int64 {
 			size += len(p.Text)
 			if p.Image != nil {
 				images++
+			}
+			if p.File != nil {
+				size += len(p.File.Data) / sizePerFileText
 			}
 		}
 		for _, c := range req.Messages[i].Calls {

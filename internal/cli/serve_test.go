@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -328,5 +329,29 @@ func TestTheFirstThingToTryWorks(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "sh", "-c", line+" --silent --noproxy '*'").CombinedOutput()
 	if err != nil || !bytes.Contains(out, []byte(`"object":"chat.completion"`)) {
 		t.Errorf("%s: %v\n%s", line, err, out)
+	}
+}
+
+// A PDF is read in the process itself, without a program of the machine's, on every surface.
+func TestTheTextOfAPDFReachesTheModel(t *testing.T) {
+	pdf, err := os.ReadFile(filepath.Join("..", "gateway", "pdftext", "testdata", "two-pages.pdf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := base64.StdEncoding.EncodeToString(pdf)
+	s := serve(t, nil, "--demo")
+	const prompt = `Read it.\nsim: text {prompt}`
+	for path, body := range map[string]string{
+		"/v1/chat/completions": `{"model":"composer-2.5","messages":[{"role":"user","content":[{"type":"file","file":{"filename":"a.pdf","file_data":"data:application/pdf;base64,` + data + `"}},{"type":"text","text":"` + prompt + `"}]}]}`,
+		"/v1/responses":        `{"model":"composer-2.5","input":[{"role":"user","content":[{"type":"input_file","filename":"a.pdf","file_data":"` + data + `"},{"type":"input_text","text":"` + prompt + `"}]}]}`,
+		"/v1/messages":         `{"model":"composer-2.5","max_tokens":1000,"messages":[{"role":"user","content":[{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"` + data + `"}},{"type":"text","text":"` + prompt + `"}]}]}`,
+	} {
+		if status, answer := s.postTo(t, path, directCursorKey, body); status != 200 || !strings.Contains(answer, "Hello PDF world") || !strings.Contains(answer, "Page two") {
+			t.Errorf("%s: status %d: %s", path, status, answer)
+		}
+	}
+	const broken = `{"model":"composer-2.5","messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"JVBERi0xLjQKYnJva2Vu"}}]}]}`
+	if status, answer := s.postTo(t, "/v1/chat/completions", directCursorKey, broken); status != 400 || !strings.Contains(answer, `"param":"messages[0].content[0].file.file_data"`) {
+		t.Errorf("a broken one: status %d: %s", status, answer)
 	}
 }

@@ -24,6 +24,7 @@ import (
 	"composer-api/internal/gateway/catalog"
 	"composer-api/internal/gateway/control"
 	"composer-api/internal/gateway/imagefetch"
+	"composer-api/internal/gateway/pdftext"
 	"composer-api/internal/hosted"
 	"composer-api/internal/hosted/waitlist"
 	"composer-api/internal/httpd"
@@ -87,7 +88,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 	s.gateway = gateway.New(gateway.Config{
 		Backends: up.backends, Catalog: cat, ParkTimeout: c.ParkTimeout, Unconfigured: unconfigured, Log: log,
 		Durable:  gateway.NewDurableMemory(gateway.DurableConfig{Store: s.store, Backends: up.backends, Log: log}),
-		Sessions: s.store, Images: world.images, MaxParkedBytes: remembered(), MaxMemoryBytes: remembered(),
+		Sessions: s.store, Images: world.images, Files: pdftext.New(pdftext.Config{}), MaxParkedBytes: remembered(), MaxMemoryBytes: remembered(),
 		Controls: controls(&c.Controls),
 	})
 	people := hosted.New(hosted.Config{Store: s.store, Ring: ring, Verify: world.verify, Log: log})

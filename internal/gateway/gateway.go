@@ -36,6 +36,11 @@ type ImageFetcher interface {
 	Fetch(ctx context.Context, owner string, messages []agent.Message) error
 }
 
+// A FileReader takes the text out of files. Errors are *agent.Error. It may be called concurrently.
+type FileReader interface {
+	Read(ctx context.Context, f *agent.File) (string, error)
+}
+
 // Config is what a Gateway needs.
 type Config struct {
 	// Backends are the upstreams by their names; the first serves requests that name none.
@@ -58,6 +63,8 @@ type Config struct {
 	Sessions store.Sessions
 	// Images prepares the images of a request. Nil leaves them as they came.
 	Images ImageFetcher
+	// Files reads the files of a request. Nil reads none.
+	Files FileReader
 	// Unconfigured is the error message for a request when there is no backend for it: which variables
 	// to set.
 	Unconfigured string
@@ -134,6 +141,10 @@ func (g *Gateway) Turn(ctx context.Context, req *agent.Request, sink agent.Sink)
 	if req.Model, err = g.cfg.Catalog.Resolve(ctx, req.Caller, req.ModelName, req.Effort); err != nil {
 		return err
 	}
+	// Before anything is compared: what the model has seen of a file is its text.
+	if req.Messages, err = agent.ReadFiles(req.Messages, func(f *agent.File) (string, error) { return g.readFile(ctx, f) }); err != nil {
+		return err
+	}
 	req.Messages = withoutThinking(req.Messages)
 	t, err := newTurn(g, backend, req, sink)
 	if err != nil {
@@ -145,6 +156,13 @@ func (g *Gateway) Turn(ctx context.Context, req *agent.Request, sink agent.Sink)
 		return turnError(ctx, err)
 	}
 	return nil
+}
+
+func (g *Gateway) readFile(ctx context.Context, f *agent.File) (string, error) {
+	if g.cfg.Files == nil {
+		return "", agent.ParamError(agent.UnsupportedValue, f.Param, "Files of this type can't be read here. Send the text.")
+	}
+	return g.cfg.Files.Read(ctx, f)
 }
 
 // parked is how many runs wait for tool results now.

@@ -41,6 +41,10 @@ func describeMessage(b *strings.Builder, m *agent.Message) {
 	b.WriteByte('\n')
 	for _, p := range m.Parts {
 		switch {
+		case p.File != nil && p.File.Fault != nil:
+			b.WriteString("  a file that can't be used\n")
+		case p.File != nil:
+			fmt.Fprintf(b, "  file %s of %d bytes\n", p.File.Name, len(p.File.Data))
 		case p.Image == nil:
 			fmt.Fprintf(b, "  %q\n", p.Text)
 		case p.Image.Fault != nil:

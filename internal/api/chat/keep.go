@@ -171,6 +171,12 @@ func (w *wireMessage) listed(id string) listedMessage {
 				url.URL = p.ImageURL.String
 			}
 			m.ContentParts = append(m.ContentParts, listedImage{"image_url", url})
+		case "file", "input_file": // the list has texts and images only
+			f := &p.FileInput
+			if p.File != nil {
+				f = p.File
+			}
+			m.ContentParts = append(m.ContentParts, listedText{"text", "[file " + f.Filename + "]"})
 		case "refusal":
 			m.ContentParts = append(m.ContentParts, listedText{"text", p.Refusal})
 		default:

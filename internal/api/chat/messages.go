@@ -29,10 +29,12 @@ type wireMessage struct {
 
 // A wirePart is a part of content, in chat's form or in that of the Responses API.
 type wirePart struct {
-	Type     string                        `json:"type"`
-	Text     string                        `json:"text"`
-	Refusal  string                        `json:"refusal"`
-	ImageURL openai.StringOr[wireImageURL] `json:"image_url"`
+	Type             string                        `json:"type"`
+	Text             string                        `json:"text"`
+	Refusal          string                        `json:"refusal"`
+	ImageURL         openai.StringOr[wireImageURL] `json:"image_url"`
+	File             *openai.FileInput             `json:"file"`
+	openai.FileInput                               // of input_file, the Responses API's name for it
 }
 
 // A wireImageURL is the address of an image: {"url": "https://…"} or {"url": "data:image/png;base64,…"}. Its detail has no
@@ -156,6 +158,13 @@ func parts(content *openai.StringOr[[]wirePart], role agent.Role, images bool, p
 				return nil, err
 			}
 			list = append(list, agent.Part{Image: image})
+		case p.Type == "file" && images:
+			if p.File == nil {
+				return nil, openai.Missing(at + ".file")
+			}
+			list = append(list, p.File.Part(at+".file.file_data"))
+		case p.Type == "input_file" && images:
+			list = append(list, p.FileInput.Part(at+".file_data"))
 		case p.Type == "":
 			return nil, openai.Missing(at + ".type")
 		default:
@@ -193,13 +202,15 @@ func image(p *wirePart, param string) (*agent.Image, error) {
 // aren't allowed in this message.
 func unsupportedPart(typ string, images bool, param string) error {
 	switch typ {
-	case "input_audio", "file":
-		return agent.ParamError(agent.UnsupportedValue, param, "Content parts of type '%s' are not supported. Send text or images.", typ)
+	case "input_audio":
+		return agent.ParamError(agent.UnsupportedValue, param, "Content parts of type '%s' are not supported. Send text, images or files.", typ)
+	case "file", "input_file":
+		return agent.ParamError(agent.InvalidValue, param, "Files are only allowed in user, assistant and tool messages.")
 	case "image_url":
 		return agent.ParamError(agent.InvalidValue, param, "Images are only allowed in user, assistant and tool messages.")
 	}
 	if images {
-		return openai.OneOf(param, typ, "text", "image_url")
+		return openai.OneOf(param, typ, "text", "image_url", "file")
 	}
 	return openai.OneOf(param, typ, "text")
 }

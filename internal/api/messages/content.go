@@ -193,11 +193,14 @@ func (c *conversation) document(list []agent.Part, b *wireBlock, param string) (
 		err = noFiles(param + ".type")
 	case "":
 		err = openai.Missing(param + ".type")
-	case "base64", "url":
+	case "base64":
+		f := openai.FileInput{FileData: source.Data}
+		list = append(list, f.Part(param+".data"))
+	case "url":
 		err = agent.ParamError(agent.UnsupportedValue, param+".type",
-			"The models here can't read PDF documents. Send the document's text (a source of type 'text'), or its pages as images.")
+			"Documents are not fetched here. Send the document itself (a source of type 'base64' or 'text').")
 	default:
-		err = openai.OneOf(param+".type", source.Type, "text", "content")
+		err = openai.OneOf(param+".type", source.Type, "text", "base64", "content")
 	}
 	return append(list, agent.Part{Text: "\n</document>\n"}), err
 }

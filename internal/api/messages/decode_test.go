@@ -61,14 +61,13 @@ func TestDecodeRefuses(t *testing.T) {
 		{block(`{"type":"image","source":{"type":"base64","media_type":"image/png","data":"?"}}`), agent.InvalidValue, "messages[1].content[0].source.data"},
 		{block(`{"type":"image","source":{"type":"base64","media_type":"image/png","data":"` + tooLarge + `"}}`), agent.InvalidValue, "messages[1].content[0].source.data"},
 		{block(`{"type":"document"}`), agent.MissingParameter, "messages[1].content[0].source.type"},
-		{block(`{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":""}}`), agent.UnsupportedValue, "messages[1].content[0].source.type"},
 		{block(`{"type":"document","source":{"type":"url","url":"https://x/a.pdf"}}`), agent.UnsupportedValue, "messages[1].content[0].source.type"},
 		{block(`{"type":"document","source":{"type":"file","file_id":"f"}}`), agent.UnsupportedValue, "messages[1].content[0].source.type"},
 		{block(`{"type":"document","source":{"type":"scroll"}}`), agent.InvalidValue, "messages[1].content[0].source.type"},
 		{block(`{"type":"document","source":{"type":"content","content":[{"type":"document"}]}}`), agent.InvalidValue, "messages[1].content[0].source.content[0].type"},
 		{block(`{"type":"document","source":{"type":"content","content":[{"type":"image","source":{}}]}}`), agent.MissingParameter, "messages[1].content[0].source.content[0].source.type"},
 		{block(`{"type":"tool_result"}`), agent.MissingParameter, "messages[1].content[0].tool_use_id"},
-		{result(`{"type":"document","source":{"type":"base64"}}`), agent.UnsupportedValue, "messages[2].content[0].content[0].source.type"},
+		{result(`{"type":"document","source":{"type":"url"}}`), agent.UnsupportedValue, "messages[2].content[0].content[0].source.type"},
 		{said(`{"type":"tool_use","name":"a"}`), agent.MissingParameter, "messages[1].content[0].id"},
 		{said(`{"type":"tool_use","id":"c"}`), agent.MissingParameter, "messages[1].content[0].name"},
 		{said(`{"type":"image","source":{"type":"url","url":"https://x"}}`), agent.InvalidValue, "messages[1].content[0].type"},
@@ -121,9 +120,9 @@ func TestDecodeRefuses(t *testing.T) {
 // TestSentencesSayWhatToDo holds the sentences that users of Claude Code meet.
 func TestSentencesSayWhatToDo(t *testing.T) {
 	for body, want := range map[string]string{
-		`{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"JVBERg=="}}]}]}`: "can't read PDF documents. Send the document's text",
-		`{"model":"m","max_tokens":9,"messages":[{"role":"assistant","content":"{"}]}`:                                                                                          "(prefill). End with a message of the user.",
-		`{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"x"}],"tools":[{"type":"web_search_1","name":"s"}],"tool_choice":{"type":"tool","name":"s"}}`:         "Offer a tool of your own for it.",
+		`{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"document","source":{"type":"url","url":"https://x/a.pdf"}}]}]}`:                     "Send the document itself",
+		`{"model":"m","max_tokens":9,"messages":[{"role":"assistant","content":"{"}]}`:                                                                                  "(prefill). End with a message of the user.",
+		`{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"x"}],"tools":[{"type":"web_search_1","name":"s"}],"tool_choice":{"type":"tool","name":"s"}}`: "Offer a tool of your own for it.",
 	} {
 		_, err := messages.Decode([]byte(body))
 		if err == nil || !strings.Contains(agent.AsError(err).UserMessage(), want) {
@@ -262,6 +261,20 @@ func BenchmarkDecode(b *testing.B) {
 	for b.Loop() {
 		if _, err := messages.Decode(raw); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// A document in base64 is a PDF, whose text is taken out later, or a text that says that it is one.
+func TestDocumentsInBase64(t *testing.T) {
+	for data, isPDF := range map[string]bool{"JVBERi0xLjQK": true, "SGk=": false} {
+		req, err := messages.Decode([]byte(`{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"document","title":"A","source":{"type":"base64","media_type":"application/pdf","data":"` + data + `"}}]}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		part := req.Messages[0].Parts[1]
+		if (part.File != nil) != isPDF || isPDF && part.File.Param != "messages[0].content[0].source.data" || !isPDF && part.Text != "Hi" {
+			t.Errorf("%s became %+v", data, part)
 		}
 	}
 }

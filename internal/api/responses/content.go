@@ -32,7 +32,7 @@ type partFields struct {
 	Text     string                    `json:"text"`
 	Refusal  string                    `json:"refusal"`
 	ImageURL openai.StringOr[imageURL] `json:"image_url"`
-	FileID   string                    `json:"file_id"`
+	openai.FileInput
 }
 
 // imageURL is the form of an image's address in chat completions. The Responses API has a string there, but clients that
@@ -137,10 +137,12 @@ func (p *wirePart) part(param string) (agent.Part, error) {
 		return agent.Part{Text: p.Refusal}, nil
 	case "input_image", "image_url":
 		return p.image(param + ".image_url"), nil
-	case "input_file", "input_audio", "file":
+	case "input_file", "file":
+		return p.FileInput.Part(param + ".file_data"), nil
+	case "input_audio":
 		return agent.Part{}, agent.ParamError(agent.UnsupportedValue, param+".type", "Content of type '%s' is not supported. Send text or images.", p.Type)
 	}
-	return agent.Part{}, openai.OneOf(param+".type", p.Type, "input_text", "input_image", "output_text", "refusal")
+	return agent.Part{}, openai.OneOf(param+".type", p.Type, "input_text", "input_image", "input_file", "output_text", "refusal")
 }
 
 // image is an image part. What is wrong with it is noted as its Fault: whether that refuses the request depends on where

@@ -102,6 +102,10 @@ func describeMessage(b *strings.Builder, m *agent.Message) {
 	fmt.Fprintln(b)
 	for _, p := range m.Parts {
 		switch {
+		case p.File != nil && p.File.Fault != nil:
+			fmt.Fprintf(b, "\tfile that can't be used, param %q\n", p.File.Fault.Param)
+		case p.File != nil:
+			fmt.Fprintf(b, "\tfile %q, %d bytes\n", p.File.Name, len(p.File.Data))
 		case p.Image == nil:
 			fmt.Fprintf(b, "\t%q\n", p.Text)
 		case p.Image.URL != "":

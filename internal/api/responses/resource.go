@@ -132,6 +132,10 @@ type (
 		Type    string `json:"type"`
 		Refusal string `json:"refusal"`
 	}
+	fileForm struct {
+		Type string `json:"type"`
+		openai.FileInput
+	}
 	imageForm struct {
 		Type     string  `json:"type"`
 		ImageURL *string `json:"image_url"`
@@ -284,6 +288,8 @@ func (l *Lister) inputParts(c content) []any {
 		switch p := &c[i]; p.Type {
 		case "input_image", "image_url":
 			parts = append(parts, l.image(p))
+		case "input_file", "file":
+			parts = append(parts, fileForm{"input_file", p.FileInput})
 		case "refusal":
 			parts = append(parts, textForm{"input_text", p.Refusal})
 		default:

@@ -51,6 +51,7 @@ var itemTypes = map[string]func(t *transcript, it *Item) error{
 	// Parts of a message without the message are not the API's form, but their meaning is clear.
 	"input_text":  (*transcript).loosePart,
 	"input_image": (*transcript).loosePart,
+	"input_file":  (*transcript).loosePart,
 }
 
 // add adds one item. Errors are *agent.Error with the item's path; an item of an unknown type is no error.

@@ -1,0 +1,199 @@
+// Package pdftext takes the text out of PDF files.
+//
+// A PDF comes from whoever may send a request, and reading one is a program of its own: so it is read by PDFium, which
+// browsers read them with, compiled to WebAssembly and interpreted. What a file does there can neither reach beyond its
+// memory, which is bounded, nor outlast its time. That costs half a second and about 170 MB for each file, and a fifth of
+// a second for a page of text; nothing of it stays. One file is read at a time; texts are remembered, because clients send
+// a file again with every request of a conversation.
+package pdftext
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	pdfiumerrors "github.com/klippa-app/go-pdfium/errors"
+	"github.com/klippa-app/go-pdfium/requests"
+	"github.com/klippa-app/go-pdfium/webassembly"
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/lru"
+)
+
+// Config bounds what a Reader does. The zero value is right for everything but tests.
+type Config struct {
+	// Timeout is how long the reading of one file may take; 0 means 30 s.
+	Timeout time.Duration
+	// Wait is how long a file waits for others; 0 means a minute.
+	Wait time.Duration
+}
+
+const (
+	// maxText bounds the text of one file, in bytes: it is more than any model takes.
+	maxText = 4 << 20
+	// maxRemembered bounds the texts that are remembered, in bytes, and maxAge how long.
+	maxRemembered = 32 << 20
+	maxAge        = time.Hour
+	// maxPages bounds the memory of the WebAssembly machine, in pages of 64 KiB: 256 MiB.
+	maxPages = 4096
+)
+
+// A Reader reads PDF files. It is safe for concurrent use.
+type Reader struct {
+	cfg  Config
+	turn chan struct{} // holds who reads
+
+	mu    sync.Mutex // guards texts
+	texts *lru.Cache[[sha256.Size]byte, result]
+}
+
+// A result is what a file gave: its text, or an error that it gives each time.
+type result struct {
+	text string
+	err  *agent.Error
+}
+
+// New makes a Reader.
+func New(cfg Config) *Reader {
+	cfg.Timeout = cmp.Or(cfg.Timeout, 30*time.Second)
+	cfg.Wait = cmp.Or(cfg.Wait, time.Minute)
+	return &Reader{
+		cfg: cfg, turn: make(chan struct{}, 1),
+		texts: lru.New[[sha256.Size]byte, result](lru.Limits{Bytes: maxRemembered, Age: maxAge}),
+	}
+}
+
+// Read is the text of a file. Errors are *agent.Error about the file, or say that there is no time for it now.
+func (r *Reader) Read(ctx context.Context, f *agent.File) (string, error) {
+	key := sha256.Sum256(f.Data)
+	if known, ok := r.recall(key); ok {
+		return known.of(f)
+	}
+	wait, cancel := context.WithTimeout(ctx, r.cfg.Wait)
+	defer cancel()
+	select {
+	case r.turn <- struct{}{}:
+		defer func() { <-r.turn }()
+	case <-wait.Done():
+		if ctx.Err() != nil {
+			return "", &agent.Error{Code: agent.Canceled, Err: ctx.Err()}
+		}
+		return "", &agent.Error{Code: agent.Overloaded, Param: f.Param, RetryAfter: 10 * time.Second, Message: "The server is busy with other PDF files. Please try again."}
+	}
+	if known, ok := r.recall(key); ok { // who waited for the same
+		return known.of(f)
+	}
+	limit, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
+	defer cancel()
+	text, err := extract(limit, f.Data)
+	if ctx.Err() != nil {
+		return "", &agent.Error{Code: agent.Canceled, Err: ctx.Err()}
+	}
+	res := result{text: text}
+	if err != nil {
+		res = result{err: r.fault(limit, err)}
+	}
+	r.remember(key, res)
+	return res.of(f)
+}
+
+// of is the result for a file.
+func (res *result) of(f *agent.File) (string, error) {
+	if res.err == nil {
+		return res.text, nil
+	}
+	e := *res.err
+	e.Param = f.Param
+	return "", &e
+}
+
+func (r *Reader) recall(key [sha256.Size]byte) (result, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.texts.Get(key)
+}
+
+func (r *Reader) remember(key [sha256.Size]byte, res result) {
+	const overhead = 200 // of an entry without a text
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.texts.Put(key, res, len(res.text)+overhead)
+}
+
+// Why a file that could be read has no text for the model.
+var (
+	errNoText   = errors.New("pdftext: there is no text in it")
+	errTooLarge = errors.New("pdftext: there is too much text in it")
+)
+
+// fault is what an error of extract says to the user.
+func (r *Reader) fault(limit context.Context, err error) *agent.Error {
+	message := "The PDF can't be read: it is damaged, or no PDF. Send another file, or its text."
+	switch {
+	case limit.Err() != nil:
+		message = fmt.Sprintf("The PDF takes longer than %s to read. Send the pages that matter, or their text.", r.cfg.Timeout)
+	case errors.Is(err, errNoText):
+		message = "The PDF holds no text: it may be a scan. Send its pages as images."
+	case errors.Is(err, errTooLarge):
+		message = fmt.Sprintf("The PDF holds more than %d MB of text. Send the pages that matter.", maxText>>20)
+	case errors.Is(err, pdfiumerrors.ErrPassword), errors.Is(err, pdfiumerrors.ErrSecurity):
+		message = "The PDF is protected by a password. Send it without."
+	}
+	return &agent.Error{Code: agent.InvalidValue, Message: message, Err: err}
+}
+
+// extract reads a file in a machine of its own, which is gone when it returns. When ctx ends, the machine stops.
+func extract(ctx context.Context, data []byte) (text string, err error) {
+	defer agent.CatchPanic(func(panicked *agent.Error) { err = panicked })
+	pool, err := webassembly.Init(webassembly.Config{
+		Context: ctx, MaxIdle: 1, MaxTotal: 1,
+		// The compiler would take five seconds and twice the memory first. Exceptions are what PDFium is compiled with.
+		RuntimeConfig: wazero.NewRuntimeConfigInterpreter().
+			WithCoreFeatures(api.CoreFeaturesV2 | experimental.CoreFeaturesExceptionHandling).
+			WithMemoryLimitPages(maxPages).WithCloseOnContextDone(true),
+	})
+	if err != nil {
+		return "", err
+	}
+	defer pool.Close()
+	instance, err := pool.GetInstanceWithContext(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer instance.Close()
+	doc, err := instance.OpenDocument(&requests.OpenDocument{File: &data})
+	if err != nil {
+		return "", err
+	}
+	count, err := instance.FPDF_GetPageCount(&requests.FPDF_GetPageCount{Document: doc.Document})
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for i := range count.PageCount {
+		page, err := instance.GetPageText(&requests.GetPageText{Page: requests.Page{ByIndex: &requests.PageByIndex{Document: doc.Document, Index: i}}})
+		if err != nil {
+			return "", err
+		}
+		if b.Len() > 0 {
+			b.WriteString("\n\n")
+		}
+		b.WriteString(strings.TrimSpace(strings.ReplaceAll(page.Text, "\r\n", "\n")))
+		if b.Len() > maxText {
+			return "", errTooLarge
+		}
+	}
+	text = strings.ToValidUTF8(strings.TrimSpace(b.String()), "\uFFFD")
+	if text == "" {
+		return "", errNoText
+	}
+	return text, nil
+}

@@ -1,0 +1,97 @@
+package pdftext
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"composer-api/internal/agent"
+)
+
+func file(t *testing.T) *agent.File {
+	t.Helper()
+	data, err := os.ReadFile("testdata/two-pages.pdf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &agent.File{Name: "two-pages.pdf", Data: data, Param: "input[0]"}
+}
+
+// broken is the error for a file, which must be the client's.
+func broken(t *testing.T, r *Reader, f *agent.File) *agent.Error {
+	t.Helper()
+	text, err := r.Read(t.Context(), f)
+	e := agent.AsError(err)
+	if err == nil || e.Code != agent.InvalidValue || e.Param != f.Param {
+		t.Errorf("%q, %v", text, err)
+	}
+	return e
+}
+
+func TestTheTextOfAPDF(t *testing.T) {
+	r := New(Config{})
+	const want = "Hello PDF world\n\nPage two"
+	for range 2 {
+		if text, err := r.Read(t.Context(), file(t)); err != nil || text != want {
+			t.Errorf("%q, %v", text, err)
+		}
+	}
+	// The second time it was remembered: there is no time to read it again.
+	r.cfg.Timeout = time.Nanosecond
+	if text, err := r.Read(t.Context(), file(t)); err != nil || text != want {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
+func TestAPDFWithoutTextSaysSo(t *testing.T) {
+	r := New(Config{})
+	scan := file(t)
+	scan.Data = []byte(strings.NewReplacer("Hello PDF world", strings.Repeat(" ", 15), "Page two", strings.Repeat(" ", 8)).Replace(string(scan.Data)))
+	if e := broken(t, r, scan); !errors.Is(e, errNoText) || !strings.Contains(e.UserMessage(), "images") {
+		t.Error(e)
+	}
+	damaged := file(t)
+	damaged.Data = []byte("%PDF-1.4\n" + strings.Repeat("damaged ", 1000))
+	if e := broken(t, r, damaged); !strings.Contains(e.UserMessage(), "damaged") {
+		t.Error(e)
+	}
+	// Another request may have it elsewhere.
+	damaged.Param = "input[7]"
+	broken(t, r, damaged)
+}
+
+func TestAPDFHasItsTime(t *testing.T) {
+	r := New(Config{Timeout: time.Nanosecond})
+	if e := broken(t, r, file(t)); !strings.Contains(e.UserMessage(), "longer than") {
+		t.Error(e)
+	}
+}
+
+// One file is read at a time. Who waits too long is told to come back, and who leaves isn't waited for.
+func TestFilesWaitForEachOther(t *testing.T) {
+	r := New(Config{Wait: time.Millisecond})
+	r.turn <- struct{}{}
+	if _, err := r.Read(t.Context(), file(t)); agent.CodeOf(err) != agent.Overloaded {
+		t.Errorf("%v, want Overloaded", err)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := r.Read(gone, file(t)); agent.CodeOf(err) != agent.Canceled {
+		t.Errorf("%v, want Canceled", err)
+	}
+	<-r.turn
+	r.cfg.Wait = time.Minute
+	var all sync.WaitGroup
+	for range 3 {
+		all.Go(func() {
+			if text, err := r.Read(t.Context(), file(t)); err != nil || text == "" {
+				t.Errorf("%q, %v", text, err)
+			}
+		})
+	}
+	all.Wait()
+}
