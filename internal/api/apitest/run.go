@@ -34,7 +34,7 @@ type Surface struct {
 	// what the others leave out. They are ignored.
 	Always string
 	// Document and Event name what OpenAI's published document calls a whole answer and an event of a stream; "" for
-	// surfaces that are none of OpenAI's.
+	// what isn't published.
 	Document, Event string
 	// Serve answers a request as the real handler does: decode, turn, encode, failures included. turn takes
 	// the place of the gateway. Ids and times in the answer must not vary; its time is Created.
@@ -122,7 +122,7 @@ func (s *Surface) published(answer string) error {
 			}
 			name := s.Event
 			switch {
-			case event.Data == "[DONE]":
+			case event.Data == "[DONE]", s.Event == "":
 				continue
 			case strings.HasPrefix(event.Data, `{"error":`): // of chat, which has no other form for one
 				name = "ErrorResponse"

@@ -9,6 +9,7 @@ var extensions = map[string]object{
 	"ResponseUsage.cost":                                 anything,
 	"ResponseUsage.cost_details":                         anything,
 	"CreateChatCompletionResponse.usage_estimated":       anything,
+	"CreateCompletionResponse.usage_estimated":           anything,
 	"CreateChatCompletionStreamResponse.usage_estimated": anything,
 	"Response.usage_estimated":                           anything,
 	"CompactResource.usage_estimated":                    anything,
