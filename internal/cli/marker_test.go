@@ -36,7 +36,8 @@ const (
 var markedRoutes = []markedRoute{
 	{route: "POST /v1/chat/completions", body: `{"model":"composer-2.5","stream":true,"stream_options":{"include_usage":true},"messages":[
 		{"role":"system","content":"Be kind.","name":"sys"},
-		{"role":"user","content":[{"type":"text","text":"Look."},{"type":"image_url","image_url":{"url":"` + markedImage + `","detail":"low"}}]},
+		{"role":"user","content":[{"type":"text","text":"Look."},{"type":"image_url","image_url":{"url":"` + markedImage + `","detail":"low"}},
+			{"type":"file","file":{"filename":"a.txt","file_data":"data:text/plain;base64,SGk="}}]},
 		{"role":"assistant","content":null,"refusal":"no","reasoning_content":"Hm.","tool_calls":[{"id":"call_1","type":"function","function":{"name":"read","arguments":"{\"path\":\"a\"}"}},{"id":"call_2","type":"custom","custom":{"name":"note","input":"x"}}]},
 		{"role":"tool","tool_call_id":"call_1","content":"dark"},{"role":"tool","tool_call_id":"call_2","content":"ok"},
 		{"role":"user","content":"` + markedPrompt + `"}],
@@ -61,7 +62,8 @@ var markedRoutes = []markedRoute{
 
 	{route: "POST /v1/responses", body: `{"model":"composer-2.5","store":false,"stream":true,"instructions":"Be kind.","input":[
 		{"type":"message","role":"developer","content":"x"},
-		{"type":"message","role":"user","id":"msg_1","content":[{"type":"input_text","text":"Look."},{"type":"input_image","image_url":"` + markedImage + `","detail":"low"}]},
+		{"type":"message","role":"user","id":"msg_1","content":[{"type":"input_text","text":"Look."},{"type":"input_image","image_url":"` + markedImage + `","detail":"low"},
+			{"type":"input_file","filename":"a.txt","file_data":"SGk=","file_url":"https://a.example/b","file_id":"file-1"}]},
 		{"type":"reasoning","id":"rs_1","summary":[{"type":"summary_text","text":"Hm."}],"encrypted_content":"gAAAA"},
 		{"type":"function_call","call_id":"call_1","name":"read","namespace":"files","arguments":"{}","status":"completed"},
 		{"type":"function_call_output","call_id":"call_1","output":"dark"},
@@ -94,7 +96,8 @@ var markedRoutes = []markedRoute{
 	{route: "GET /v1/conversations/" + marker + "/items/" + marker},
 
 	{route: "POST /v1/messages", body: `{"model":"composer-2.5","max_tokens":1000,"stream":true,"system":[{"type":"text","text":"Be kind."}],"messages":[
-		{"role":"user","content":[{"type":"text","text":"Look."},{"type":"image","source":{"type":"base64","media_type":"image/png","data":"iVBORw0KGgo="}}]},
+		{"role":"user","content":[{"type":"text","text":"Look."},{"type":"image","source":{"type":"base64","media_type":"image/png","data":"iVBORw0KGgo="}},
+			{"type":"document","title":"A","context":"B","source":{"type":"base64","media_type":"application/pdf","data":"SGk="}}]},
 		{"role":"assistant","content":[{"type":"thinking","thinking":"Hm.","signature":"x"},{"type":"tool_use","id":"toolu_1","name":"read","input":{"path":"a"}}]},
 		{"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_1","is_error":false,"content":[{"type":"text","text":"dark"}]},{"type":"text","text":"` + markedPrompt + `"}]}],
 		"tools":[{"name":"read","description":"Reads.","input_schema":{"type":"object","properties":{"path":{"type":"string"}}}}],"tool_choice":{"type":"auto","disable_parallel_tool_use":true},
