@@ -48,8 +48,9 @@ const (
 
 // A Reader reads PDF files. It is safe for concurrent use.
 type Reader struct {
-	cfg  Config
-	turn chan struct{} // holds who reads
+	cfg     Config
+	turn    chan struct{}                                          // holds who reads
+	extract func(ctx context.Context, data []byte) (string, error) // the function extract, but for tests
 
 	mu    sync.Mutex // guards texts
 	texts *lru.Cache[[sha256.Size]byte, result]
@@ -66,7 +67,7 @@ func New(cfg Config) *Reader {
 	cfg.Timeout = cmp.Or(cfg.Timeout, 30*time.Second)
 	cfg.Wait = cmp.Or(cfg.Wait, time.Minute)
 	return &Reader{
-		cfg: cfg, turn: make(chan struct{}, 1),
+		cfg: cfg, turn: make(chan struct{}, 1), extract: extract,
 		texts: lru.New[[sha256.Size]byte, result](lru.Limits{Bytes: maxRemembered, Age: maxAge}),
 	}
 }
@@ -93,7 +94,7 @@ func (r *Reader) Read(ctx context.Context, f *agent.File) (string, error) {
 	}
 	limit, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
 	defer cancel()
-	text, err := extract(limit, f.Data)
+	text, err := r.extract(limit, f.Data)
 	if ctx.Err() != nil {
 		return "", &agent.Error{Code: agent.Canceled, Err: ctx.Err()}
 	}

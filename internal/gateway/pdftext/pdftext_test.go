@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"composer-api/internal/agent"
@@ -40,8 +41,8 @@ func TestTheTextOfAPDF(t *testing.T) {
 			t.Errorf("%q, %v", text, err)
 		}
 	}
-	// The second time it was remembered: there is no time to read it again.
-	r.cfg.Timeout = time.Nanosecond
+	// The second time it was remembered, and so it is from then on.
+	r.extract = nil
 	if text, err := r.Read(t.Context(), file(t)); err != nil || text != want {
 		t.Errorf("%q, %v", text, err)
 	}
@@ -71,27 +72,48 @@ func TestAPDFHasItsTime(t *testing.T) {
 	}
 }
 
-// One file is read at a time. Who waits too long is told to come back, and who leaves isn't waited for.
+// One file is read at a time, and one file once. Who waits too long is told to come back, and who leaves isn't waited for.
 func TestFilesWaitForEachOther(t *testing.T) {
-	r := New(Config{Wait: time.Millisecond})
-	r.turn <- struct{}{}
-	if _, err := r.Read(t.Context(), file(t)); agent.CodeOf(err) != agent.Overloaded {
-		t.Errorf("%v, want Overloaded", err)
-	}
-	gone, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := r.Read(gone, file(t)); agent.CodeOf(err) != agent.Canceled {
-		t.Errorf("%v, want Canceled", err)
-	}
-	<-r.turn
-	r.cfg.Wait = time.Minute
-	var all sync.WaitGroup
-	for range 3 {
-		all.Go(func() {
-			if text, err := r.Read(t.Context(), file(t)); err != nil || text == "" {
-				t.Errorf("%q, %v", text, err)
+	synctest.Test(t, func(t *testing.T) {
+		r := New(Config{})
+		reading, read := 0, 0 // guarded by the reader's turn
+		r.extract = func(context.Context, []byte) (string, error) {
+			if reading++; reading > 1 {
+				t.Error("two files are read at once")
 			}
-		})
-	}
-	all.Wait()
+			read++
+			time.Sleep(20 * time.Second)
+			reading--
+			return "text", nil
+		}
+		f := &agent.File{Data: []byte("a file")}
+		var all sync.WaitGroup
+		for range 3 {
+			all.Go(func() {
+				if text, err := r.Read(t.Context(), f); err != nil || text != "text" {
+					t.Errorf("%q, %v", text, err)
+				}
+			})
+		}
+		all.Wait()
+		if read != 1 {
+			t.Errorf("the same file was read %d times", read)
+		}
+		for i := range 5 { // 20 seconds each; the last is one too many
+			all.Go(func() {
+				time.Sleep(time.Duration(i) * time.Millisecond)
+				_, err := r.Read(t.Context(), &agent.File{Data: []byte{byte(i)}})
+				if late := agent.CodeOf(err) == agent.Overloaded; late != (i == 4) {
+					t.Errorf("file %d: %v", i, err)
+				}
+			})
+		}
+		time.Sleep(time.Second)
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := r.Read(gone, &agent.File{Data: []byte("another")}); agent.CodeOf(err) != agent.Canceled {
+			t.Errorf("%v, want Canceled", err)
+		}
+		all.Wait()
+	})
 }
