@@ -276,16 +276,50 @@ func hasTag(f reflect.StructField, name string) bool {
 }
 
 func TestStateDir(t *testing.T) {
-	env, err := NewEnv([]string{"XDG_STATE_HOME=/state", "HOME=/home"}, t.TempDir())
-	if err != nil {
+	for _, tt := range []struct {
+		goos    string
+		environ []string
+		want    string // without composer-api; "" is an error
+	}{
+		{"linux", []string{"XDG_STATE_HOME=/state", "HOME=/home/ann"}, "/state"},
+		{"linux", []string{"HOME=/home/ann"}, "/home/ann/.local/state"},
+		{"linux", []string{"home=/home/ann"}, ""},
+		{"darwin", []string{"HOME=/Users/ann"}, "/Users/ann/Library/Application Support"},
+		// Windows lists the name in capitals, and some programs set it in small letters.
+		{"windows", []string{"=C:=/x", "LOCALAPPDATA=/ann/AppData/Local", "USERPROFILE=/ann"}, "/ann/AppData/Local"},
+		{"windows", []string{"LocalAppData=/ann/AppData/Local"}, "/ann/AppData/Local"},
+		{"windows", []string{"UserProfile=/ann"}, "/ann/AppData/Local"},
+		{"windows", []string{"HOME=/c/ann"}, "/c/ann/.local/state"},
+		{"windows", nil, ""},
+	} {
+		env, err := newEnv(tt.goos, tt.environ, t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir, err := env.StateDir()
+		var bad *Error
+		switch {
+		case tt.want == "" && !errors.As(err, &bad), tt.want != "" && dir != filepath.Join(filepath.FromSlash(tt.want), "composer-api"):
+			t.Errorf("%s with %q: %s, %v", tt.goos, tt.environ, dir, err)
+		}
+	}
+}
+
+func TestWindowsTakesVariablesInUpperAndLowerCase(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, ".env"), []byte("composer_log=warn\nComposer_Grace=3s"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if dir, err := env.StateDir(); err != nil || dir != filepath.Join("/state", "composer-api") {
-		t.Errorf("%s, %v", dir, err)
-	}
-	env, _ = NewEnv(nil, t.TempDir())
-	var bad *Error
-	if dir, err := env.StateDir(); !errors.As(err, &bad) {
-		t.Errorf("without a home: %s, %v", dir, err)
+	for goos, want := range map[string][3]string{"windows": {"1:1", "warn", "3s"}, "linux": {}} {
+		env, err := newEnv(goos, []string{"Composer_Addr=1:1", "composer_addr=2:2"}, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := [3]string{env.Get("COMPOSER_ADDR"), env.Get("COMPOSER_LOG"), env.Get("COMPOSER_GRACE")}; got != want {
+			t.Errorf("%s: %q, want %q", goos, got, want)
+		}
+		if w := env.Misspelt([]string{"COMPOSER_ADDR", "COMPOSER_LOG", "COMPOSER_GRACE"}); len(w) > 0 {
+			t.Errorf("%s warns: %v", goos, w)
+		}
 	}
 }

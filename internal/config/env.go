@@ -15,6 +15,7 @@ var files = []string{".dev.vars", ".env"}
 
 // An Env is the variables, with the place where each was set. It is not changed after NewEnv.
 type Env struct {
+	goos     string // runtime.GOOS, but in tests
 	vars     map[string]setting
 	warnings []Warning
 }
@@ -28,7 +29,12 @@ type setting struct {
 // NewEnv reads the process's environment, in the form of os.Environ, and the files in dir that exist. A file
 // that can't be read or parsed is an [*Error].
 func NewEnv(environ []string, dir string) (*Env, error) {
-	e := &Env{vars: make(map[string]setting)}
+	return newEnv(runtime.GOOS, environ, dir)
+}
+
+// newEnv is NewEnv on the operating system goos.
+func newEnv(goos string, environ []string, dir string) (*Env, error) {
+	e := &Env{goos: goos, vars: make(map[string]setting)}
 	for _, pair := range environ {
 		name, value, _ := strings.Cut(pair, "=")
 		e.add(name, value, "environment")
@@ -59,6 +65,7 @@ func NewEnv(environ []string, dir string) (*Env, error) {
 
 // add sets name unless a source that was added earlier has set it.
 func (e *Env) add(name, value, origin string) {
+	name = e.key(name)
 	if _, set := e.vars[name]; !set && value != "" {
 		e.vars[name] = setting{value, origin}
 	}
@@ -70,12 +77,20 @@ func (e *Env) Warnings() []Warning { return e.warnings }
 // Lookup returns the value of the variable name and where it was set; ok is false when it isn't set or is
 // empty.
 func (e *Env) Lookup(name string) (value, origin string, ok bool) {
-	s, ok := e.vars[name]
+	s, ok := e.vars[e.key(name)]
 	return s.value, s.origin, ok
 }
 
 // Get is the value of the variable name, "" when it isn't set.
-func (e *Env) Get(name string) string { return e.vars[name].value }
+func (e *Env) Get(name string) string { return e.vars[e.key(name)].value }
+
+// key is how a name is kept: Windows does not tell upper and lower case apart.
+func (e *Env) key(name string) string {
+	if e.goos == "windows" {
+		return strings.ToUpper(name)
+	}
+	return name
+}
 
 // StateDir is the folder for what the gateway keeps between two starts; it may not exist yet. It is
 // XDG_STATE_HOME or its default on Unix, the application support folder on macOS, and the local application
@@ -86,9 +101,11 @@ func (e *Env) StateDir() (string, error) {
 	switch {
 	case e.Get("XDG_STATE_HOME") != "":
 		return filepath.Join(e.Get("XDG_STATE_HOME"), app), nil
-	case runtime.GOOS == "windows" && e.Get("LocalAppData") != "":
+	case e.goos == "windows" && e.Get("LocalAppData") != "":
 		return filepath.Join(e.Get("LocalAppData"), app), nil
-	case runtime.GOOS == "darwin" && home != "":
+	case e.goos == "windows" && e.Get("UserProfile") != "":
+		return filepath.Join(e.Get("UserProfile"), "AppData", "Local", app), nil
+	case e.goos == "darwin" && home != "":
 		return filepath.Join(home, "Library", "Application Support", app), nil
 	case home != "":
 		return filepath.Join(home, ".local", "state", app), nil

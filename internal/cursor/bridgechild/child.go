@@ -95,9 +95,7 @@ func (c *child) rules() accessRules {
 
 // environ is all that the child sees of our environment. Without HOME the bridge would write into the user's own home.
 func (c *child) environ() []string {
-	env := []string{
-		"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "TZ=UTC", "HOME=" + filepath.Join(c.home.path, homeName), "TMPDIR=" + c.temp(), "CURSOR_SDK_CLIENT_LANGUAGE=go",
-	}
+	env := append(private(runtime.GOOS, filepath.Join(c.home.path, homeName), c.temp(), os.Getenv), "CURSOR_SDK_CLIENT_LANGUAGE=go")
 	if c.home.cfg.BackendURL != "" {
 		env = append(env, "CURSOR_BACKEND_URL="+c.home.cfg.BackendURL)
 	}

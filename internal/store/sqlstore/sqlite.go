@@ -84,6 +84,9 @@ func splitSQLite(dsn string) sqliteFile {
 	if plain, err := url.PathUnescape(path); err == nil {
 		path = plain
 	}
+	if volume := strings.TrimPrefix(path, "/"); filepath.VolumeName(volume) != "" {
+		path = volume // file:///C:/… on Windows
+	}
 	return sqliteFile{path: path, options: options}
 }
 
