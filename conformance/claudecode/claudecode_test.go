@@ -47,7 +47,7 @@ func (c *claude) command(prompt string, args []string) (program string, env, all
 		"HTTP_PROXY=http://127.0.0.1:1", "HTTPS_PROXY=http://127.0.0.1:1", "NO_PROXY=127.0.0.1",
 	}
 	all = append([]string{"-p", prompt, "--output-format", "json", "--permission-mode", "acceptEdits", "--allowedTools", "Bash Edit Read Write ToolSearch"}, args...)
-	return harness.Installed(c.t, "@anthropic-ai/claude-code-linux-x64/claude"), env, all
+	return harness.Installed(c.t, "@anthropic-ai/claude-code-PLATFORM/claude"), env, all
 }
 
 // A result is what Claude Code prints at its end.

@@ -48,7 +48,7 @@ func (c *codex) run(prompt string, args ...string) []string {
 	c.t.Helper()
 	c.WriteFile(c.Home+"/config.toml", fmt.Sprintf(c.settings, c.recorder.URL))
 	args = append([]string{"exec", "--json", "--skip-git-repo-check", "-s", "danger-full-access", "--disable", "plugins"}, args...)
-	out := c.Run(harness.Installed(c.t, "@openai/codex-linux-x64/vendor/x86_64-unknown-linux-musl/bin/codex"),
+	out := c.Run(harness.Installed(c.t, "@openai/codex-PLATFORM/vendor/*/bin/codex"),
 		[]string{"CODEX_HOME=" + c.Home, "GW_KEY=" + harness.Key, "CODEX_API_KEY=" + harness.Key}, append(args, prompt)...)
 	var messages []string
 	for line := range strings.Lines(out) {

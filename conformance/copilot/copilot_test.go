@@ -31,7 +31,7 @@ text It is 26 now.
 `)
 	list := agent.Work + "/list.txt"
 	agent.WriteFile(list, "17\n25\n")
-	out := agent.Run(harness.Installed(t, "@github/copilot-linux-x64/copilot"), []string{
+	out := agent.Run(harness.Installed(t, "@github/copilot-PLATFORM/copilot"), []string{
 		"COPILOT_PROVIDER_TYPE=anthropic", "COPILOT_PROVIDER_BASE_URL=" + recorder.URL, "COPILOT_PROVIDER_API_KEY=" + harness.Key,
 		"COPILOT_MODEL=composer-2.5",
 		// It must not call home: it is told not to, and the way out leads nowhere.

