@@ -49,12 +49,32 @@ func suggestion(mux *http.ServeMux, method, path string) string {
 	case strings.HasPrefix(path, "/openai/deployments/"):
 		return "This is an address of Azure. Use an OpenAI client with a base URL that ends in /v1, and name the model in the body."
 	}
+	if whole, ok := withoutEndpoint(path); ok && matches(mux, method, whole) {
+		return "Did you mean " + openai.Clip(whole) + "? A client's base URL ends in /v1, and not in the path of a route."
+	}
+	if i := strings.Index(path, "/v1/"); i > 0 && matches(mux, method, path[i:]) {
+		return "Did you mean " + openai.Clip(path[i:]) + "? A client's base URL is that of this server with /v1 behind it, and nothing before that."
+	}
 	for _, end := range unsupported {
 		if strings.HasSuffix(path, end) {
-			return "Cursor's models answer chat completions and responses only. Use another provider for " + end + "."
+			return "Cursor's models write text and call tools, and nothing else. Use another provider for " + end + "."
 		}
 	}
 	return ""
+}
+
+// endpoints are what people give as a base URL, because manuals show it whole.
+var endpoints = []string{"/chat/completions", "/completions", "/responses", "/messages", "/models"}
+
+// withoutEndpoint leaves out of a path the endpoint that a client has put its own path behind:
+// /v1/chat/completions/models is /v1/models.
+func withoutEndpoint(path string) (string, bool) {
+	for _, endpoint := range endpoints {
+		if before, behind, ok := strings.Cut(path, endpoint+"/"); ok {
+			return before + "/" + behind, true
+		}
+	}
+	return "", false
 }
 
 // methods are the methods that are tried to find out which a path is served with.

@@ -52,12 +52,21 @@ func TestAPathInTheLogHoldsOurWordsAndIDsOnly(t *testing.T) {
 func TestAWrongAddressIsToldWhatWasMeant(t *testing.T) {
 	s := newServer(httpd.Config{})
 	for line, want := range map[string]string{
-		"POST /v1/v1/chat/completions": "Did you mean /v1/chat/completions?",
-		"GET /v1/v1/v1/models":         "Did you mean /v1/models?",
-		"GET /opencode/v1/v1/models":   "Did you mean /opencode/v1/models?",
-		"GET /models":                  "Did you mean /v1/models?",
-		"POST /v1/embeddings":          "another provider for /embeddings",
-		"GET /health":                  "Did you mean /healthz?",
+		"POST /v1/v1/chat/completions":                           "Did you mean /v1/chat/completions?",
+		"GET /v1/v1/v1/models":                                   "Did you mean /v1/models?",
+		"GET /opencode/v1/v1/models":                             "Did you mean /opencode/v1/models?",
+		"GET /models":                                            "Did you mean /v1/models?",
+		"POST /v1/embeddings":                                    "another provider for /embeddings",
+		"GET /health":                                            "Did you mean /healthz?",
+		"GET /v1/health":                                         "Did you mean /healthz?",
+		"POST /embeddings":                                       "another provider for /embeddings",
+		"POST /chat/completions":                                 "Did you mean /v1/chat/completions?",
+		"POST /v1/chat/completions/chat/completions":             "Did you mean /v1/chat/completions?",
+		"GET /v1/chat/completions/models":                        "Did you mean /v1/models?",
+		"GET /chat/completions/v1/models":                        "Did you mean /v1/models?",
+		"POST /api/v1/chat/completions":                          "Did you mean /v1/chat/completions?",
+		"POST /openai/v1/chat/completions":                       "Did you mean /v1/chat/completions?",
+		"GET /u/v1/models":                                       "Did you mean /v1/models?",
 		"POST /openai/deployments/composer-2.5/chat/completions": "an address of Azure",
 	} {
 		w := do(t, s, exchange{line: line})
