@@ -281,10 +281,10 @@ func TestStateDir(t *testing.T) {
 		environ []string
 		want    string // without composer-api; "" is an error
 	}{
-		{"linux", []string{"XDG_STATE_HOME=/state", "HOME=/home/ann"}, "/state"},
-		{"linux", []string{"HOME=/home/ann"}, "/home/ann/.local/state"},
-		{"linux", []string{"home=/home/ann"}, ""},
-		{"darwin", []string{"HOME=/Users/ann"}, "/Users/ann/Library/Application Support"},
+		{"linux", []string{"XDG_STATE_HOME=/state", "HOME=/ann"}, "/state"},
+		{"linux", []string{"HOME=/ann"}, "/ann/.local/state"},
+		{"linux", []string{"home=/ann"}, ""},
+		{"darwin", []string{"HOME=/ann"}, "/ann/Library/Application Support"},
 		// Windows lists the name in capitals, and some programs set it in small letters.
 		{"windows", []string{"=C:=/x", "LOCALAPPDATA=/ann/AppData/Local", "USERPROFILE=/ann"}, "/ann/AppData/Local"},
 		{"windows", []string{"LocalAppData=/ann/AppData/Local"}, "/ann/AppData/Local"},
