@@ -77,6 +77,16 @@ type Retrying interface {
 	AcceptedAt() time.Time
 }
 
+// An Adaptable Run may go on when the client offers other tools than those that the run was started with.
+type Adaptable interface {
+	// Adapt says what the client offers and asks from now on. Calls of tools that are no longer offered are refused from
+	// then on, and the model is told. It is called after Done with Reason [ToolCalls] and before Resume, by the goroutine
+	// that calls Resume. req is not changed and may be kept until Close.
+	//
+	// It reports false when the run can't go on so; only Close may follow then.
+	Adapt(req *Request) bool
+}
+
 // A Sized Run can say how much memory it keeps while it waits for tool results.
 type Sized interface {
 	// Size is about how many bytes that is. It is called after Done with [ToolCalls] and before Resume.

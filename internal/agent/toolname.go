@@ -1,6 +1,9 @@
 package agent
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // A ToolIndex finds tools by name. It is immutable and keeps references to the tools that it was made of.
 type ToolIndex struct {
@@ -40,6 +43,9 @@ func (x *ToolIndex) Find(name string) *Tool {
 	return x.alike[plain]
 }
 
+// Has reports whether there is a tool of exactly that name.
+func (x *ToolIndex) Has(name string) bool { return x.exact[name] != nil }
+
 // plainName is a tool's name in small letters and without the signs that part its words.
 func plainName(name string) string {
 	return strings.Map(func(r rune) rune {
@@ -51,7 +57,7 @@ func plainName(name string) string {
 	}, strings.ToLower(name))
 }
 
-// maxListed is how many tools NoSuchTool lists.
+// maxListed is how many tools a list for the model has.
 const maxListed = 50
 
 // NoSuchTool tells the model that it has called none of tools, and which there are.
@@ -59,8 +65,41 @@ func NoSuchTool(tools []Tool) string {
 	if len(tools) == 0 {
 		return "There are no tools to call now. Answer in text."
 	}
+	return listTools("There is no tool of that name. The tools are: ", tools)
+}
+
+// StillOffered reports whether a run that waits for calls of these tools may go on although upstream doesn't learn that
+// the client offers tools now: because each of them is among tools, or because none are, which asks for an answer.
+func StillOffered(called []string, tools []Tool) bool {
+	if len(tools) == 0 {
+		return true
+	}
+	index := IndexTools(tools)
+	return !slices.ContainsFunc(called, func(name string) bool { return !index.Has(name) })
+}
+
+// ToolsChanged tells the model what it can call now that it could not call before, or that it can call nothing any more;
+// "" when neither is so.
+func ToolsChanged(before *ToolIndex, now []Tool) string {
+	if len(now) == 0 && len(before.exact) > 0 {
+		return "No tool can be called any more. Answer in text."
+	}
+	var added []Tool
+	for i := range now {
+		if !before.Has(now[i].Name) {
+			added = append(added, now[i])
+		}
+	}
+	if len(added) == 0 {
+		return ""
+	}
+	return listTools("These tools can be called now, too: ", added)
+}
+
+// listTools is intro and the names of tools, as many as are of use.
+func listTools(intro string, tools []Tool) string {
 	var b strings.Builder
-	b.WriteString("There is no tool of that name. The tools are: ")
+	b.WriteString(intro)
 	for i := range tools[:min(len(tools), maxListed)] {
 		if i > 0 {
 			b.WriteString(", ")

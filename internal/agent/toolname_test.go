@@ -40,3 +40,23 @@ func TestNoSuchToolListsTools(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestToolsChanged(t *testing.T) {
+	before := IndexTools([]Tool{{Name: "a"}, {Name: "b"}})
+	for _, c := range []struct {
+		now  []Tool
+		want string
+	}{
+		{[]Tool{{Name: "b"}, {Name: "a", Description: "changed"}}, ""},
+		{[]Tool{{Name: "a"}}, ""},
+		{[]Tool{{Name: "c"}, {Name: "a"}, {Name: "d"}}, "These tools can be called now, too: c, d."},
+		{nil, "No tool can be called any more. Answer in text."},
+	} {
+		if got := ToolsChanged(before, c.now); got != c.want {
+			t.Errorf("%v: %q, want %q", c.now, got, c.want)
+		}
+	}
+	if got := ToolsChanged(IndexTools(nil), nil); got != "" {
+		t.Error(got)
+	}
+}

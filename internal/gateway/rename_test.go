@@ -109,11 +109,11 @@ func TestARenamedRunIsNotTakenFor(t *testing.T) {
 		change func(*chat)
 		parked int
 	}{
-		"another owner's":     {func(c *chat) { c.owner = "bob" }, 1},
-		"an edited history's": {func(c *chat) { c.history[0].Parts[0].Text = "what was there?" }, 1},
-		"other calls'":        {func(c *chat) { c.history[1].Calls[0].Arguments = []byte(`{"at":3}`) }, 1},
-		"another tool's":      {func(c *chat) { c.tools = c.tools[:1] }, 1},
-		"one of two twins":    {func(c *chat) { newChat(c.t, c.g).user("what is there?").must(agent.ResumeNew, "") }, 2},
+		"another owner's":      {func(c *chat) { c.owner = "bob" }, 1},
+		"an edited history's":  {func(c *chat) { c.history[0].Parts[0].Text = "what was there?" }, 1},
+		"other calls'":         {func(c *chat) { c.history[1].Calls[0].Arguments = []byte(`{"at":3}`) }, 1},
+		"one without its tool": {func(c *chat) { c.tools = c.tools[:1] }, 1},
+		"one of two twins":     {func(c *chat) { newChat(c.t, c.g).user("what is there?").must(agent.ResumeNew, "") }, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fake := rounds()
@@ -124,6 +124,34 @@ func TestARenamedRunIsNotTakenFor(t *testing.T) {
 			c.must(agent.ResumeTranscript, "from the transcript")
 			if n := c.g.parked(); n != tc.parked {
 				t.Errorf("%d still wait, want %d", n, tc.parked)
+			}
+		})
+	}
+}
+
+// A renamed run goes on with other tools, as one that is found by its ids does. Of two that said the same, the one with
+// the request's tools is meant.
+func TestARenamedRunGoesOnWithOtherTools(t *testing.T) {
+	for name, twin := range map[string]bool{"alone": false, "beside a twin with these tools": true} {
+		t.Run(name, func(t *testing.T) {
+			fake := rounds()
+			c := newChat(t, newGateway(t, fake)).user("what is there?")
+			c.must(agent.ResumeNew, "")
+			more := append([]agent.Tool{{Name: "smell"}}, c.tools...)
+			want := 0 // index of the run that is resumed
+			if twin {
+				other := newChat(t, c.g).user("what is there?")
+				other.tools = more
+				other.must(agent.ResumeNew, "")
+				want = 1
+			}
+			c.tools = more
+			c.result("call_1a", "A").result("call_1b", "B").result("call_1c", "C").rename(prefixed)
+			c.send()
+			for i, r := range fake.Runs() {
+				if resumed := len(r.Results()) > 0; resumed != (i == want) {
+					t.Errorf("run %d was resumed: %v", i, resumed)
+				}
 			}
 		})
 	}

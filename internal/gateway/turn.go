@@ -190,7 +190,11 @@ func (t *turn) claim() *waiting {
 	if !ok {
 		return t.claimByTranscript()
 	}
-	if reason := t.mismatch(w, t.req.Messages); reason != "" {
+	reason := t.mismatch(w, t.req.Messages)
+	if reason == "" && !w.run.Adapt(t.req) {
+		reason = "other tools"
+	}
+	if reason != "" {
 		t.g.cfg.Log.Info("parked run given up", "reason", reason)
 		w.run.Close()
 		return nil
@@ -202,7 +206,7 @@ func (t *turn) claim() *waiting {
 const maxCandidates = 8
 
 // claimByTranscript takes the one parked run that has seen this request's transcript, for clients that rename their calls. With
-// several such runs it takes none, because their results could be mixed up. See decisions/0013.
+// several such runs it takes none, because their results could be mixed up, unless only one has the request's tools. See decisions/0013.
 func (t *turn) claimByTranscript() *waiting {
 	if t.g.lot.Len() == 0 {
 		return nil
@@ -214,30 +218,50 @@ func (t *turn) claimByTranscript() *waiting {
 	if len(d.calls) == 0 {
 		return nil
 	}
-	var found *waiting
-	var messages []agent.Message
+	type match struct {
+		w        *waiting
+		messages []agent.Message
+	}
+	var same, others []match // those with the request's tools, and those that can go on with them
 	asked := d.asked()
 	for _, w := range t.g.lot.Find(t.req.Caller.Owner, string(asked[:]), maxCandidates) {
 		with, ok := renamed(t.req.Messages, w.asked)
-		if !ok || t.mismatch(w, with) != "" {
-			continue
+		switch {
+		case !ok || t.mismatch(w, with) != "":
+		case w.tools == t.toolsDigest():
+			same = append(same, match{w, with})
+		case t.stillOffers(w):
+			others = append(others, match{w, with})
 		}
-		if found != nil {
-			return nil
-		}
-		found, messages = w, with
 	}
-	if found == nil {
+	found := same
+	if len(found) == 0 {
+		found = others
+	}
+	if len(found) != 1 {
 		return nil
 	}
-	w, ok := t.g.lot.Claim(t.req.Caller.Owner, found.calls)
+	w, ok := t.g.lot.Claim(t.req.Caller.Owner, found[0].w.calls)
 	if !ok {
 		return nil // another request was faster
 	}
 	req := *t.req
-	req.Messages = messages
+	req.Messages = found[0].messages
 	t.req = &req
+	if !w.run.Adapt(t.req) {
+		w.run.Close()
+		return nil
+	}
 	return w
+}
+
+// stillOffers reports whether the request offers the tools of the calls that w waits for, or no tools at all.
+func (t *turn) stillOffers(w *waiting) bool {
+	called := make([]string, len(w.given))
+	for i := range w.given {
+		called[i] = w.given[i].Name
+	}
+	return agent.StillOffered(called, t.req.Offered())
 }
 
 // supersede ends the runs that wait for results in this conversation, because it goes on now without them.
@@ -265,8 +289,6 @@ func (t *turn) mismatch(w *waiting, messages []agent.Message) string {
 		return "another upstream"
 	case w.model != t.req.Model.String():
 		return "another model"
-	case w.tools != t.toolsDigest():
-		return "other tools"
 	case w.seen != transcriptBefore(messages, w.calls, t.known(w)):
 		return "another transcript"
 	}

@@ -56,6 +56,7 @@ type chat struct {
 	pin     bool
 
 	rewrites bool // calls
+	choice   agent.ToolChoice
 }
 
 func newChat(t *testing.T, g *Gateway) *chat {
@@ -82,7 +83,7 @@ func (c *chat) result(id, text string) *chat {
 func (c *chat) request() *agent.Request {
 	return &agent.Request{
 		Caller: agent.Caller{Owner: c.owner}, ModelName: "composer-2.5", Messages: append([]agent.Message(nil), c.history...),
-		Tools: c.tools, SerialToolCalls: c.serial, Session: c.session, PinSession: c.pin, RewritesCalls: c.rewrites,
+		Tools: c.tools, SerialToolCalls: c.serial, Session: c.session, PinSession: c.pin, RewritesCalls: c.rewrites, ToolChoice: c.choice,
 	}
 }
 
@@ -168,6 +169,19 @@ func TestResultsResumeTheParkedRun(t *testing.T) {
 		"with the tools in another order": func(c *chat) {
 			c.tools = slices.Clone(c.tools)
 			slices.Reverse(c.tools)
+			c.result("call_1", "a").result("call_2", "b")
+		},
+		"with another description": func(c *chat) {
+			c.tools = []agent.Tool{{Name: "look", Description: "Looks."}, {Name: "listen"}}
+			c.result("call_1", "a").result("call_2", "b")
+		},
+		"with one more tool": func(c *chat) {
+			c.tools = append([]agent.Tool{{Name: "smell"}}, c.tools...)
+			c.result("call_1", "a").result("call_2", "b")
+		},
+		"without tools": func(c *chat) { c.tools = nil; c.result("call_1", "a").result("call_2", "b") },
+		"with tool_choice none": func(c *chat) {
+			c.choice.Mode = agent.ToolsNone
 			c.result("call_1", "a").result("call_2", "b")
 		},
 	} {
@@ -262,9 +276,9 @@ func TestWhatTheRunHasNotSeenStartsAfresh(t *testing.T) {
 		"edited arguments": func(c *chat) {
 			c.history[1].Calls = []agent.ToolCall{{ID: "call_1", Name: "look", Arguments: []byte(`{"at":2}`)}, c.history[1].Calls[1]}
 		},
-		"a call left out": func(c *chat) { c.history[1].Calls = c.history[1].Calls[:1] },
-		"compacted":       func(c *chat) { c.history = append([]agent.Message{{Role: agent.User}}, c.history[1:]...) },
-		"other tools":     func(c *chat) { c.tools = c.tools[:1] },
+		"a call left out":            func(c *chat) { c.history[1].Calls = c.history[1].Calls[:1] },
+		"compacted":                  func(c *chat) { c.history = append([]agent.Message{{Role: agent.User}}, c.history[1:]...) },
+		"without the tool of a call": func(c *chat) { c.tools = c.tools[:1] },
 	} {
 		t.Run(name, func(t *testing.T) {
 			fake := twoCalls()

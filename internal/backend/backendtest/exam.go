@@ -51,6 +51,8 @@ func Exam(t *testing.T, features Features, start func(t *testing.T, s *script.Sc
 	t.Run("a tool's result reaches the model", e.toolCall)
 	t.Run("a tool's name may be written otherwise", e.otherName)
 	t.Run("the model is told of a tool that there isn't", e.noSuchTool)
+	t.Run("the client's tools change between two turns", e.otherTools)
+	t.Run("the client offers no tools any more", e.noMoreTools)
 	t.Run("parallel calls are one turn", e.parallelCalls)
 	t.Run("several rounds of calls are one run", e.rounds)
 	t.Run("a conversation is continued with what is new", e.continued)
@@ -253,6 +255,50 @@ func (e exam) noSuchTool(t *testing.T) {
 
 // parallelCalls: calls that are open at the same time end one turn together. The results come in another
 // order than the calls.
+// adapt tells a run what the client offers now; the run goes on.
+func adapt(t *testing.T, run agent.Run, tools ...agent.Tool) {
+	t.Helper()
+	req := Request("hello")
+	req.Tools = tools
+	if a, ok := run.(agent.Adaptable); !ok || !a.Adapt(req) {
+		t.Fatalf("the run doesn't go on with the tools %v", tools)
+	}
+}
+
+// otherTools: what is no longer offered can't be called, and what still is can.
+func (e exam) otherTools(t *testing.T) {
+	e.needsResults(t)
+	b := e.backend(t, "turn\ncall look {\"path\":\"a\"}\nask-tools\ncall listen {\"path\":\"b\"}\ncall look {\"path\":\"c\"}\ntext I got {result 1}, {result 2} and {result 3}\n")
+	run := e.run(t, b, Request("hello"))
+	first := collect(t, run, agent.ToolCalls)
+	look := Request("").Tools[0]
+	look.Description = "Looks at a path, and only that."
+	adapt(t, run, look)
+	resume(t, run, result(first.Calls[0], "one"))
+	second := collect(t, run, agent.ToolCalls)
+	if len(second.Calls) != 1 || second.Calls[0].Name != "look" {
+		t.Fatalf("calls: %+v", second.Calls)
+	}
+	resume(t, run, result(second.Calls[0], "three"))
+	last := collect(t, run, agent.Stop)
+	if !strings.HasPrefix(last.Text, "I got one, error: ") || !strings.HasSuffix(last.Text, " and three") {
+		t.Errorf("%q", last.Text)
+	}
+}
+
+func (e exam) noMoreTools(t *testing.T) {
+	e.needsResults(t)
+	b := e.backend(t, "turn\ncall look {\"path\":\"a\"}\nask-tools\ncall look {\"path\":\"b\"}\ntext I got {result 1} and {result 2}\n")
+	run := e.run(t, b, Request("hello"))
+	first := collect(t, run, agent.ToolCalls)
+	adapt(t, run)
+	resume(t, run, result(first.Calls[0], "one"))
+	last := collect(t, run, agent.Stop)
+	if !strings.HasPrefix(last.Text, "I got one") || !strings.Contains(last.Text, " and error: ") || len(last.Calls) > 0 {
+		t.Errorf("%q, calls %+v", last.Text, last.Calls)
+	}
+}
+
 func (e exam) parallelCalls(t *testing.T) {
 	e.needsResults(t)
 	b := e.backend(t, "turn\ncalls 2\ncall look {\"path\":\"a\"}\ncall listen {\"path\":\"b\"}\nend\ntext {result 1} and {result 2}\n")

@@ -279,6 +279,12 @@ func (r *run) Buffered() bool {
 	return true
 }
 
+// Adapt implements agent.Adaptable.
+func (r *run) Adapt(req *agent.Request) bool {
+	r.tools = agent.IndexTools(req.Offered())
+	return true
+}
+
 // Resume implements agent.Run. It needs a result for each open call, and for no other.
 func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
 	select {

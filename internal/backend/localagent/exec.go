@@ -236,13 +236,13 @@ func (r *run) abort(id uint32) {
 
 // giveResult answers an exec with the result of the client's tool. It reports false when the stream is over.
 // r.mu is held.
-func (r *run) giveResult(x *openExec, result *agent.ToolResult) bool {
+func (r *run) giveResult(x *openExec, result *agent.ToolResult, note string) bool {
 	r.execs.drop(x)
 	took := int32(min(time.Since(x.opened).Milliseconds(), math.MaxInt32))
 	if x.builtin == nil {
-		return r.answerOpen(x, took, agentwire.McpResult(result))
+		return r.answerOpen(x, took, agentwire.McpResult(result, note))
 	}
-	text := agent.Message{Parts: agentwire.ResultParts(result)}
+	text := agent.Message{Parts: agentwire.ResultParts(result, note)}
 	o := outcome{text: agentwire.Valid(text.Text()), failed: result.IsError, ranged: x.ranged}
 	return r.answerOpen(x, took, x.builtin.answer(o)...)
 }

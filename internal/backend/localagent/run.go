@@ -31,9 +31,8 @@ import (
 type run struct {
 	// These are set once and need no lock. clock and wake are safe for concurrent use.
 	backend *Backend
-	ticket  *agentwire.Ticket
-	tools   *toolset
-	life    context.Context // ends with Close
+	ticket  *agentwire.Ticket // its tools are changed under mu
+	life    context.Context   // ends with Close
 	end     context.CancelFunc
 	wake    chan struct{} // tells a waiting Next to look again
 	clock   clock
@@ -51,6 +50,8 @@ type run struct {
 	// outbox does not wait, reading and closing a stream may.
 	mu           sync.Mutex
 	stream       *stream // the current attempt; nil before the first. Changed by the reading role alone.
+	tools        *toolset
+	note         string // for the model, with the next result
 	alarm        alarm
 	execs        execs
 	calls        calls
@@ -295,6 +296,21 @@ func (r *run) Buffered() bool {
 	}
 }
 
+// Adapt implements agent.Adaptable. Upstream learns of new tools when it asks for the request context or for the state of
+// the MCP servers again, as it does when the model looks a tool up, and another attempt of the run sends them. The model is
+// told with the first result.
+func (r *run) Adapt(req *agent.Request) bool {
+	tools := r.backend.toolsets.of(req.Offered())
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if tools != r.tools {
+		r.note = agent.ToolsChanged(r.tools.Index(), req.Offered())
+		r.tools = tools
+		r.ticket.SetTools(tools.Toolset)
+	}
+	return true
+}
+
 // Resume implements agent.Run. It sends the results and does not wait for upstream. A result for a call that upstream
 // has aborted is dropped. Errors are *agent.Error; after one the run is over.
 //
@@ -325,7 +341,9 @@ func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
 		if x == nil {
 			continue // upstream no longer wants it
 		}
-		if !r.giveResult(x, &results[i]) {
+		note := r.note
+		r.note = ""
+		if !r.giveResult(x, &results[i], note) {
 			r.stopFor(agent.Errorf(agent.Upstream, "The connection to Cursor broke."))
 			return r.over
 		}

@@ -228,6 +228,14 @@ func (r *Run) Resume(ctx context.Context, results []agent.ToolResult) error {
 	return nil
 }
 
+// Adapt implements agent.Adaptable: the next request offers and asks what req does.
+func (r *Run) Adapt(req *agent.Request) bool {
+	next := *r.req
+	next.Tools, next.ToolChoice, next.SerialToolCalls, next.Format = req.Tools, req.ToolChoice, req.SerialToolCalls, req.Format
+	r.req = &next
+	return true
+}
+
 // extend returns a copy of req whose transcript has one more turn of the model and its results. req is not
 // changed.
 func extend(req *agent.Request, text string, calls []agent.ToolCall, results []agent.ToolResult) *agent.Request {

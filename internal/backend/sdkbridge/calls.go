@@ -24,12 +24,10 @@ type heldCall struct {
 // both. It returns without a result only when the run was cancelled upstream, or the bridge has gone, so that nobody reads
 // what it returns.
 func (r *run) hold(ctx context.Context, call sdkv1.CustomToolCall) sdkv1.ToolResult {
-	tool := r.tools.Find(call.Tool)
-	if tool == nil {
-		return sdkv1.ToolError(agent.NoSuchTool(r.req.Offered()))
+	h, refusal := r.register(call)
+	if h == nil {
+		return sdkv1.ToolError(refusal)
 	}
-	call.Tool = tool.Name
-	h := r.register(call)
 	select {
 	case <-h.done:
 		return h.result
@@ -39,19 +37,25 @@ func (r *run) hold(ctx context.Context, call sdkv1.CustomToolCall) sdkv1.ToolRes
 	return sdkv1.ToolError("The conversation was given up.")
 }
 
-func (r *run) register(call sdkv1.CustomToolCall) *heldCall {
+// register makes a call wait for its result. It returns nil, and what the model is told instead, when the client has no
+// such tool, or no longer has.
+func (r *run) register(call sdkv1.CustomToolCall) (h *heldCall, refusal string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if known := r.byID[call.CallID]; known != nil && call.CallID != "" {
-		return known
+		return known, ""
+	}
+	tool := r.tools.Find(call.Tool)
+	if tool == nil {
+		return nil, agent.NoSuchTool(r.offered)
 	}
 	arguments := call.Args
 	if len(arguments) == 0 || !json.Valid(arguments) {
 		arguments = json.RawMessage("{}")
 	}
-	h := &heldCall{
+	h = &heldCall{
 		id:   call.CallID,
-		call: agent.ToolCall{ID: agent.NewCallID(), Name: call.Tool, Arguments: arguments},
+		call: agent.ToolCall{ID: agent.NewCallID(), Name: tool.Name, Arguments: arguments},
 		done: make(chan struct{}),
 	}
 	r.byID[call.CallID] = h
@@ -61,7 +65,7 @@ func (r *run) register(call sdkv1.CustomToolCall) *heldCall {
 	case r.wake <- struct{}{}:
 	default:
 	}
-	return h
+	return h, ""
 }
 
 // order notes that the model makes a call. Callbacks come over connections of their own, and may overtake each other.
@@ -145,7 +149,8 @@ func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
 		r.prompt += agent.EstimateTokens(sizeOf(&results[i]))
 		if h := r.waiting[results[i].CallID]; h != nil {
 			delete(r.waiting, results[i].CallID)
-			h.result = toolResult(&results[i])
+			h.result = toolResult(&results[i], r.note)
+			r.note = ""
 			close(h.done)
 		}
 	}
@@ -161,9 +166,9 @@ func sizeOf(result *agent.ToolResult) int {
 }
 
 // toolResult is a client's result in the contract's words.
-func toolResult(result *agent.ToolResult) sdkv1.ToolResult {
+func toolResult(result *agent.ToolResult, note string) sdkv1.ToolResult {
 	answer := sdkv1.ToolResult{IsError: result.IsError, Content: []sdkv1.ToolContent{}}
-	for _, p := range agentwire.ResultParts(result) {
+	for _, p := range agentwire.ResultParts(result, note) {
 		if p.Image != nil {
 			answer.Content = append(answer.Content, sdkv1.ToolContent{Type: "image", Data: p.Image.Data, MimeType: p.Image.MIME})
 		} else {

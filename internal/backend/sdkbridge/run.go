@@ -20,7 +20,6 @@ import (
 type run struct {
 	backend *Backend
 	req     *agent.Request
-	tools   *agent.ToolIndex // that the client offers
 
 	wake     chan struct{} // tells a waiting Next that a call has come; holds at most one
 	closed   chan struct{} // closed by Close
@@ -42,6 +41,9 @@ type run struct {
 	progress time.Time
 
 	mu        sync.Mutex
+	offered   []agent.Tool         // by the client, at present; the agent has those of req
+	tools     *agent.ToolIndex     // the same
+	note      string               // for the model, with the next result
 	attempt   *attempt             // the agent and the stream that the run stands on
 	over      error                // why there is nothing more to come
 	announced int                  // calls that upstream has announced and that were not yielded yet; 0 if it hasn't said
@@ -56,7 +58,7 @@ type run struct {
 
 func newRun(b *Backend, req *agent.Request) *run {
 	return &run{
-		backend: b, req: req, tools: agent.IndexTools(req.Offered()), wake: make(chan struct{}, 1), closed: make(chan struct{}), released: make(chan struct{}),
+		backend: b, req: req, offered: req.Offered(), tools: agent.IndexTools(req.Offered()), wake: make(chan struct{}, 1), closed: make(chan struct{}), released: make(chan struct{}),
 		byID: map[string]*heldCall{}, waiting: map[string]*heldCall{}, places: map[string]int{}, progress: time.Now(),
 		attempts: retry.New(nil, b.cfg.Log, req.Origin.RequestID), prompt: agent.EstimatePrompt(req),
 	}

@@ -83,11 +83,11 @@ func RequestContextAnswer(execID uint32, tools []*pb.McpToolDefinition) []byte {
 	return append(b, control(controlClose, execID)...)
 }
 
-// McpResult is a client's result of its own tool. A failed tool is a success with is_error, as MCP has
+// McpResult is a client's result of its own tool, with a note of ours; see ResultParts. A failed tool is a success with is_error, as MCP has
 // it; McpResult.error would mean that the call could not be made.
-func McpResult(result *agent.ToolResult) *pb.ExecClientMessage {
+func McpResult(result *agent.ToolResult, note string) *pb.ExecClientMessage {
 	success := &pb.McpSuccess{IsError: result.IsError}
-	for _, p := range ResultParts(result) {
+	for _, p := range ResultParts(result, note) {
 		content := &pb.McpContent{Content: &pb.McpContent_Text{Text: &pb.McpText{Text: Valid(p.Text)}}}
 		if p.Image != nil {
 			content.Content = &pb.McpContent_Image{Image: &pb.McpImage{Data: p.Image.Data, MimeType: Valid(p.Image.MIME)}}
@@ -100,15 +100,34 @@ func McpResult(result *agent.ToolResult) *pb.ExecClientMessage {
 }
 
 // ResultParts are the parts of a result as the model reads them. The protocol has no place for what the
-// user says along with a result, so that it follows it, in a section of its own. The result can't pass for
-// such a section.
-func ResultParts(result *agent.ToolResult) []agent.Part {
+// user says along with a result, so that it follows it, in a section of its own, and so does a note of ours
+// ("" is none). The result can't pass for such a section.
+func ResultParts(result *agent.ToolResult, note string) []agent.Part {
 	parts := escapeParts(result.Parts)
+	if note != "" {
+		parts = appendSection(parts, "\n\n", "system_instructions", []agent.Part{{Text: note}})
+	}
 	if len(result.Said) > 0 {
-		parts = append(slices.Clip(parts), agent.Part{Text: "\n\nThe user says, along with this result:\n<user_message>\n"})
-		parts = append(append(parts, escapeParts(result.Said)...), agent.Part{Text: "\n</user_message>"})
+		parts = appendSection(parts, "\n\nThe user says, along with this result:\n", "user_message", result.Said)
 	}
 	return parts
+}
+
+// appendSection appends a section to parts, whose array is not written into.
+func appendSection(parts []agent.Part, intro, name string, content []agent.Part) []agent.Part {
+	parts = slices.Clip(parts)
+	var w sections.Writer
+	w.Own(intro, "<", name, ">\n")
+	for _, p := range content {
+		if p.Image == nil {
+			w.Text(p.Text)
+			continue
+		}
+		parts = append(parts, agent.Part{Text: string(w.Bytes())}, p)
+		w = sections.Writer{}
+	}
+	w.Own("\n</", name, ">")
+	return append(parts, agent.Part{Text: string(w.Bytes())})
 }
 
 // escapeParts keeps the texts of a client from being taken for tags of ours. Parts stay apart, unless a tag

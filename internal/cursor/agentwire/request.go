@@ -55,6 +55,9 @@ func NewTicket(req *agent.Request, tools *Toolset, conversationID, blobKey strin
 	return t
 }
 
+// SetTools makes these the tools of the attempts to come.
+func (t *Ticket) SetTools(tools *Toolset) { t.tools = tools }
+
 // newBlobKey derives a conversation's blob encryption key (64 hex digits), which must be the same on its
 // every turn, also when another process opens the conversation again under the same id. It can't be
 // guessed without the user's key.

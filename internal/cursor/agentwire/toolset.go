@@ -30,6 +30,9 @@ type Toolset struct {
 // Names are the tools' names as upstream knows them. The caller must not change them.
 func (s *Toolset) Names() []string { return s.names }
 
+// Index has the tools, with nothing but their names.
+func (s *Toolset) Index() *agent.ToolIndex { return s.index }
+
 // Find is the tool that the model means by a name, as agent.ToolIndex has it. It reports false when there is none.
 func (s *Toolset) Find(name string) (string, bool) {
 	t := s.index.Find(name)

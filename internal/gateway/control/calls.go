@@ -6,6 +6,7 @@ import "composer-api/internal/agent"
 // more, gets the next with the result of the one before; upstream gets the results when all are in.
 type calls struct {
 	given    []string           // ids of the calls that the client has got in this turn
+	tools    []string           // and the tools that they are of
 	waiting  []agent.ToolCall   // announced, but given later; see giveOrHold
 	answered []agent.ToolResult // results that are in while others wait
 	refused  []agent.ToolResult // our own results for calls that the client doesn't see
@@ -14,7 +15,7 @@ type calls struct {
 }
 
 // begin prepares for another turn. What waits, and what was answered, stays: a later turn hands it on.
-func (c *calls) begin() { c.given = c.given[:0] }
+func (c *calls) begin() { c.given, c.tools = c.given[:0], c.tools[:0] }
 
 // size is about how many bytes the calls and results keep.
 func (c *calls) size() int {
@@ -34,6 +35,23 @@ func (c *calls) size() int {
 func (c *calls) resume(results []agent.ToolResult) (waits bool) {
 	c.answered = append(c.answered, results...)
 	return len(c.waiting) > 0
+}
+
+// withdraw answers the calls that wait and are for none of tools: the client can't run them any more.
+func (c *calls) withdraw(tools []agent.Tool) {
+	if len(c.waiting) == 0 {
+		return
+	}
+	index := agent.IndexTools(tools)
+	waiting := c.waiting[:0]
+	for _, call := range c.waiting {
+		if index.Has(call.Name) {
+			waiting = append(waiting, call)
+			continue
+		}
+		c.answered = append(c.answered, agent.ToolResult{CallID: call.ID, IsError: true, Parts: []agent.Part{{Text: agent.NoSuchTool(tools)}}})
+	}
+	c.waiting = waiting
 }
 
 // takeWaiting returns the calls that wait, which are then the caller's.
@@ -91,6 +109,7 @@ func (r *Run) giveOrHold(c agent.ToolCall) (cut bool) {
 	}
 	r.release()
 	r.calls.given = append(r.calls.given, c.ID)
+	r.calls.tools = append(r.calls.tools, c.Name)
 	r.out.push(agent.Event{Kind: agent.Call, Call: &c})
 	return false
 }

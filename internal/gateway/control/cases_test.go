@@ -16,7 +16,8 @@ import (
 //
 //	script       what the simulated model says; see package script
 //	ask          the client's first request, in no surface's spelling; see type ask
-//	results      the client's next request: the results of the calls that it got, one a line
+//	results      the client's next request: the results of the calls that it got, one a line; after the word may stand
+//	             what else is new in the request, see type ask, or "after a restart"
 //	question     the client's next request: what the user says
 //	got          golden: what the client gets from each request
 //	got SURFACE  golden: the same for one of the six clients, where it gets something else
@@ -65,6 +66,9 @@ func converse(t *testing.T, s surface, c *golden.Case, first ask) (got, upstream
 		}
 		if strings.HasSuffix(f.Name, "after a restart") {
 			w.restart()
+		}
+		if _, changes, ok := strings.Cut(f.Name, " {"); ok {
+			client.ask.change(t, "{"+changes)
 		}
 		said := strings.TrimSpace(string(f.Data))
 		if name == "question" {

@@ -37,10 +37,22 @@ type ask struct {
 	Settings control.Config `json:"settings"` // of the gateway
 }
 
+// change replaces the fields of a that changes has; null tools are left out of the request.
+func (a *ask) change(t *testing.T, changes string) {
+	t.Helper()
+	a.Tools = slices.Clone(a.Tools) // which is decoded into
+	d := json.NewDecoder(strings.NewReader(changes))
+	d.DisallowUnknownFields()
+	if err := d.Decode(a); err != nil {
+		t.Fatal(err)
+	}
+}
+
 type tool struct {
-	Name       string          `json:"name"`
-	Parameters json.RawMessage `json:"parameters"`
-	Strict     bool            `json:"strict"`
+	Name        string          `json:"name"`
+	Description string          `json:"description,omitempty"`
+	Parameters  json.RawMessage `json:"parameters"`
+	Strict      bool            `json:"strict"`
 }
 
 // An answer is what a client got, in no surface's spelling.

@@ -404,6 +404,16 @@ func (r *Run) Resume(ctx context.Context, results []agent.ToolResult) error {
 	return r.deliver(ctx, all)
 }
 
+// Adapt implements agent.Adaptable. Calls that the client has not been given yet, and can't run any more, are answered
+// for it. A backend's run that can't adapt goes on as long as its calls are of tools that are still offered.
+func (r *Run) Adapt(req *agent.Request) bool {
+	r.calls.withdraw(req.Offered())
+	if inner, ok := r.inner.(agent.Adaptable); ok {
+		return inner.Adapt(req)
+	}
+	return agent.StillOffered(r.calls.tools, req.Offered())
+}
+
 // Close implements agent.Run. It may be called by any goroutine, more than once, and also while a start is under way, which it
 // ends.
 func (r *Run) Close() error {

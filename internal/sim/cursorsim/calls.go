@@ -120,11 +120,12 @@ func (p *run) call(c script.Call) (*exec, error) {
 	return e, err
 }
 
-// offers reports whether the run request has the tool, or else one whose name differs in case alone.
+// offers reports whether the client has the tool, as far as it has told, or else one whose name differs
+// in case alone.
 func (p *run) offers(tool string) (exact, alike bool) {
-	for _, t := range p.request.GetMcpTools().GetMcpTools() {
-		exact = exact || t.GetToolName() == tool
-		alike = alike || strings.EqualFold(t.GetToolName(), tool)
+	for _, name := range p.tools {
+		exact = exact || name == tool
+		alike = alike || strings.EqualFold(name, tool)
 	}
 	return exact, alike
 }

@@ -113,3 +113,21 @@ func (p *run) askAllowed(tool, callID string) error {
 	}
 	return p.awaitExecs("the allow-list precheck", []*exec{e})
 }
+
+// askTools asks for the tools in the middle of a run. They may be others than those of the run request.
+func (p *run) askTools() error {
+	e, err := p.execs.ask("mcp_state", nil, field(36, &pb.McpStateExecArgs{ServerIdentifiers: []string{provider}}), func(m *pb.ExecClientMessage) {
+		servers := m.GetMcpStateExecResult().GetSuccess().GetServers()
+		if len(servers) != 1 || servers[0].GetServerIdentifier() != provider {
+			p.violation("mcp_state: the answer is not the one server %s", provider)
+			return
+		}
+		p.checkTools("mcp_state", servers[0].GetTools())
+		p.tools = toolNames(servers[0].GetTools())
+		p.record(func(r *Run) { r.ToolsAsked = p.tools })
+	})
+	if err != nil {
+		return err
+	}
+	return p.awaitExecs("the MCP state", []*exec{e})
+}

@@ -36,9 +36,11 @@ type Run struct {
 	Prompt    string   `json:"prompt"`
 	Model     string   `json:"model"`
 	Tools     []string `json:"tools"`
-	Images    int      `json:"images"`
-	System    string   `json:"system,omitempty"` // custom_system_prompt
-	Mode      string   `json:"mode,omitempty"`   // chat: "Agent" or "Ask"
+	// ToolsAsked are the client's tools as it said when it was asked again in the middle of the run.
+	ToolsAsked []string `json:"toolsAsked,omitempty"`
+	Images     int      `json:"images"`
+	System     string   `json:"system,omitempty"` // custom_system_prompt
+	Mode       string   `json:"mode,omitempty"`   // chat: "Agent" or "Ask"
 
 	Request Message[*pb.AgentRunRequest] `json:"request"`
 	Execs   []Exec                       `json:"execs"`

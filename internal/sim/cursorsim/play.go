@@ -42,6 +42,8 @@ func (p *run) do(step script.Step) error {
 	case script.TurnEnded:
 		return p.updates.endTurn(p.prior)
 
+	case script.AskTools:
+		return p.askTools()
 	case script.Delay:
 		if s.For == 0 {
 			return nil

@@ -39,6 +39,7 @@ type run struct {
 	player       *script.Player
 	state        *pb.ConversationState // the conversation so far, as the next checkpoint says it
 	before       int                   // turns before this one
+	tools        []string              // the client's, as it has told last
 	prior        int64                 // tokens of the turns before
 
 	updates *updates
@@ -97,6 +98,7 @@ func (p *run) awaitRequest() error {
 	if err != nil {
 		return err
 	}
+	p.tools = facts.Tools
 	p.checkRequest()
 	if m := p.request.GetRequestedModel(); needsMaxMode(m) && !m.GetMaxMode() {
 		return &endError{Code: "invalid_argument", Message: "the model " + modelString(m) + " needs max_mode"}

@@ -38,6 +38,7 @@
 //	tokens N               says that N more tokens were written
 //	usage K=N ...          what the turn costs: input, output, cache_read, cache_write, reasoning
 //	turn-ended             says so early; a turn that comes to its end says so by itself
+//	ask-tools              asks the client which tools it has now, as a server does when the model looks one up
 //	delay DURATION         waits
 //	expect WHAT TEXT       notes a failure unless WHAT contains TEXT: prompt, tools, model, answer, results,
 //	                       result N

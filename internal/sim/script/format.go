@@ -74,6 +74,7 @@ func (s Usage) format() string {
 	return line
 }
 func (TurnEnded) format() string { return "turn-ended" }
+func (AskTools) format() string  { return "ask-tools" }
 func (s Delay) format() string   { return "delay " + s.For.String() }
 func (s Expect) format() string {
 	return "expect " + s.What + optional(s.N) + " " + formatText(s.Text)

@@ -251,6 +251,7 @@ var verbs = map[string]func(*args) (Step, error){
 	},
 	"usage":      parseUsage,
 	"turn-ended": plainStep(TurnEnded{}),
+	"ask-tools":  plainStep(AskTools{}),
 	"delay": func(a *args) (Step, error) {
 		d, err := a.duration()
 		return Delay{d}, errors.Join(err, a.done())

@@ -83,6 +83,8 @@ type (
 	Usage struct{ Input, Output, CacheRead, CacheWrite, Reasoning int64 }
 	// TurnEnded says that the turn has ended although steps follow.
 	TurnEnded struct{}
+	// AskTools asks the client which tools it has now.
+	AskTools struct{}
 	// Delay waits.
 	Delay struct{ For time.Duration }
 	// Expect notes a failure unless What contains Text. A Player evaluates it itself, and the turn

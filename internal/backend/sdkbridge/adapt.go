@@ -1,0 +1,74 @@
+package sdkbridge
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"composer-api/internal/agent"
+)
+
+// Adapt implements agent.Adaptable. The bridge's agents have the tools that they were made with. So the run goes on only
+// as long as its calls are still of tools that are offered, and not when a result tells the model of a tool that is new:
+// it would call it in vain.
+func (r *run) Adapt(req *agent.Request) bool {
+	offered := req.Offered()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var called []string
+	for _, h := range r.waiting {
+		called = append(called, h.call.Name)
+	}
+	if !agent.StillOffered(called, offered) || r.tellsOf(offered, req.Messages) {
+		return false
+	}
+	if len(offered) == 0 {
+		r.note = agent.ToolsChanged(r.tools, nil)
+	}
+	r.offered, r.tools = offered, agent.IndexTools(offered)
+	return true
+}
+
+// tellsOf reports whether a result of the calls that wait names a tool that the agent doesn't have, as that of a search
+// for tools does. mu is held.
+func (r *run) tellsOf(offered []agent.Tool, messages []agent.Message) bool {
+	var added []string
+	made := agent.IndexTools(r.req.Offered())
+	for i := range offered {
+		if !made.Has(offered[i].Name) {
+			added = append(added, offered[i].Name)
+		}
+	}
+	for i := range messages {
+		m := &messages[i]
+		if m.Role != agent.ToolRole || r.waiting[m.CallID] == nil {
+			continue
+		}
+		text := m.Text()
+		if slices.ContainsFunc(added, func(name string) bool { return hasWord(text, name) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// hasWord reports whether text has the name of a tool in it, and not only as a part of other words.
+func hasWord(text, name string) bool {
+	for at := 0; name != ""; {
+		next := strings.Index(text[at:], name)
+		if next < 0 {
+			return false
+		}
+		at += next
+		before, _ := utf8.DecodeLastRuneInString(text[:at])
+		at += len(name)
+		after, _ := utf8.DecodeRuneInString(text[at:])
+		if !isWord(before) && !isWord(after) {
+			return true
+		}
+	}
+	return false
+}
+
+func isWord(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r) }
