@@ -53,6 +53,9 @@ type Request struct {
 	// RewritesCalls says that the client may have other arguments in the calls that it sends back than it was given: it
 	// ran them so. A run that waits for such calls is known by their ids then, and is told of the arguments.
 	RewritesCalls bool
+	// Echo is the arguments of a call as the client will send them back, when the surface gives it something else than
+	// the model wrote: the bare text of a custom tool. They are what a transcript is compared by. Nil is as written.
+	Echo func(*ToolCall) json.RawMessage
 	// Durable allows what the turn leaves behind to be written to disk (a Responses request with store: true).
 	Durable bool
 

@@ -44,7 +44,7 @@ func (a *answer) accept(how agent.Accepted) error {
 // piece gives the client a piece of text or thinking, and adds text to the transcript that the next request will have.
 func (a *answer) piece(kind agent.Kind, text []byte) error {
 	if kind != agent.Reasoning { // clients send a refusal back as text
-		a.seen.assistantText(text)
+		a.seen.answerText(text)
 	}
 	if err := a.wrote(len(text)); err != nil {
 		return err
@@ -55,7 +55,11 @@ func (a *answer) piece(kind agent.Kind, text []byte) error {
 // call gives the client a call.
 func (a *answer) call(c *agent.ToolCall) error {
 	a.calls = append(a.calls, *c)
-	a.seen.call(*c)
+	echo := *c
+	if a.req.Echo != nil {
+		echo.Arguments = a.req.Echo(c)
+	}
+	a.seen.call(echo)
 	if err := a.wrote(len(c.Arguments)); err != nil {
 		return err
 	}
@@ -99,6 +103,9 @@ func (a *answer) end(usage agent.Usage, done agent.Done) error {
 	}
 	return a.flush()
 }
+
+// over notes that the answer is whole.
+func (a *answer) over() { a.seen.settle() }
 
 // usageOrEstimate is what upstream has reported, or else our own count.
 func (a *answer) usageOrEstimate() agent.Usage {

@@ -48,6 +48,11 @@ type digester struct {
 	known map[callName]Digest
 
 	scratch []byte // text without its white space
+
+	// front is the beginning of the answer that is being streamed, as long as it may turn out to be thinking in the form
+	// in which clients send it back; then it counts as little as what they send back. settled says that it can't any more.
+	front   []byte
+	settled bool
 }
 
 // A callName is what a call keeps when a client rewrites its arguments.
@@ -92,6 +97,27 @@ func (d *digester) assistantText(text []byte) {
 	d.text.Write(d.scratch)
 }
 
+// answerText adds a piece of the answer that is being streamed.
+func (d *digester) answerText(text []byte) {
+	if d.settled {
+		d.assistantText(text)
+		return
+	}
+	d.front = append(d.front, text...)
+	if len(d.front) > maxFront || !agent.ThinkingMayFollow(string(d.front)) {
+		d.settle()
+	}
+}
+
+// maxFront bounds the beginning of an answer that is kept, in bytes.
+const maxFront = 64 << 10
+
+// settle adds the beginning of the answer.
+func (d *digester) settle() {
+	d.assistantText([]byte(agent.WithoutThinking(string(d.front))))
+	d.front, d.settled = nil, true
+}
+
 // isSpace reports whether a byte is white space that a client may have trimmed.
 func isSpace(b byte) bool { return b == ' ' || b == '\n' || b == '\t' || b == '\r' }
 
@@ -100,6 +126,14 @@ func (d *digester) call(c agent.ToolCall) { d.calls = append(d.calls, c) }
 
 // sum is the digest of everything so far. More may be added afterwards.
 func (d *digester) sum() Digest { return d.with(d.results) }
+
+// bare is sum without the text of the open group: some clients send calls back without what the model has said beside
+// them.
+func (d *digester) bare() Digest {
+	without := *d
+	without.text = nil
+	return without.sum()
+}
 
 // asked is the digest of everything so far, but without the results of the open group: a run that waits for some of
 // those results is found by it.

@@ -145,7 +145,7 @@ func (g *Gateway) Turn(ctx context.Context, req *agent.Request, sink agent.Sink)
 	if req.Messages, err = agent.ReadFiles(req.Messages, func(f *agent.File) (string, error) { return g.readFile(ctx, f) }); err != nil {
 		return err
 	}
-	req.Messages = withoutThinking(req.Messages)
+	req.Messages = withoutEchoes(req.Messages)
 	t, err := newTurn(g, backend, req, sink)
 	if err != nil {
 		return err

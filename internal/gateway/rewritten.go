@@ -38,14 +38,18 @@ func tellRewritten(results []agent.ToolResult, given []agent.ToolCall, messages 
 			sent[c.ID] = c
 		}
 	}
+	wrote := make(map[string]agent.ToolCall, len(given))
+	for _, c := range given {
+		wrote[c.ID] = c
+	}
 	for i := range results {
 		r := &results[i]
-		at := slices.IndexFunc(given, func(c agent.ToolCall) bool { return c.ID == r.CallID })
-		c, ok := sent[r.CallID]
-		if at < 0 || !ok {
+		gave, known := wrote[r.CallID]
+		ran, told := sent[r.CallID]
+		if !known || !told {
 			continue
 		}
-		if note := changes(given[at].Arguments, c.Arguments); note != "" {
+		if note := changes(gave.Arguments, ran.Arguments); note != "" {
 			r.Parts = append([]agent.Part{{Text: note}}, r.Parts...)
 		}
 	}

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"slices"
-	"strings"
 
 	"composer-api/internal/agent"
 )
@@ -42,9 +41,9 @@ func waitedFor(messages []agent.Message) []string {
 	return ids
 }
 
-// transcriptBefore is the digest of the transcript without the results of calls, and without what the user has added to
+// digestBefore digests the transcript without the results of calls, and without what the user has added to
 // them: what a run that waits for those results has seen. For known see digester.
-func transcriptBefore(messages []agent.Message, calls []string, known map[callName]Digest) Digest {
+func digestBefore(messages []agent.Message, calls []string, known map[callName]Digest) *digester {
 	d := newDigester()
 	d.known = known
 	pending := make(map[string]bool, len(calls))
@@ -58,7 +57,7 @@ func transcriptBefore(messages []agent.Message, calls []string, known map[callNa
 		}
 		d.message(m)
 	}
-	return d.sum()
+	return d
 }
 
 // An askedCall is a call that the model has made since the last message of a user or system. Clients may rename calls, so it
@@ -159,51 +158,3 @@ func resultsFor(calls []string, messages []agent.Message) []agent.ToolResult {
 // systemSays stands before what the system says among what the user says: Claude Code tells the model of new tools and
 // the like there.
 const systemSays = "(This is from the system, not from the user.)\n"
-
-// The tags that clients put around our thinking when they send it back as text of the answer.
-const (
-	thinkOpen  = "<think>"
-	thinkClose = "</think>"
-)
-
-// withoutThinking removes thinking from the beginning of the assistant's messages. Some clients send it back as text between
-// <think> and </think>, before the answer. It was never part of the answer: the model must not read it as such, and the
-// conversation must have the same digest with and without it. messages itself is not changed.
-func withoutThinking(messages []agent.Message) []agent.Message {
-	copied := false
-	for i := range messages {
-		m := &messages[i]
-		if m.Role != agent.Assistant || len(m.Parts) == 0 {
-			continue
-		}
-		text := m.Parts[0].Text
-		answer := afterThinking(text)
-		if len(answer) == len(text) {
-			continue
-		}
-		if !copied {
-			messages, copied = slices.Clone(messages), true
-			m = &messages[i]
-		}
-		m.Parts = slices.Clone(m.Parts)
-		if m.Parts[0].Text = answer; answer == "" {
-			m.Parts = m.Parts[1:]
-		}
-	}
-	return messages
-}
-
-// afterThinking is text without the thinking at its beginning. Thinking that isn't closed is left as it is.
-func afterThinking(text string) string {
-	for {
-		rest, ok := strings.CutPrefix(strings.TrimLeft(text, " \t\r\n"), thinkOpen)
-		if !ok {
-			return text
-		}
-		_, after, closed := strings.Cut(rest, thinkClose)
-		if !closed {
-			return text
-		}
-		text = strings.TrimLeft(after, " \t\r\n")
-	}
-}

@@ -47,6 +47,7 @@ type waiting struct {
 	model   string
 	tools   Digest
 	seen    Digest           // what the model has seen, up to the calls
+	bare    Digest           // the same without what it has said beside the calls
 	asked   []askedCall      // the calls of the open group, in order, of which it waits for the last
 	calls   []string         // ids of the calls whose results it waits for
 	given   []agent.ToolCall // those calls, as the client was given them
@@ -289,7 +290,9 @@ func (t *turn) mismatch(w *waiting, messages []agent.Message) string {
 		return "another upstream"
 	case w.model != t.req.Model.String():
 		return "another model"
-	case w.seen != transcriptBefore(messages, w.calls, t.known(w)):
+	}
+	d := digestBefore(messages, w.calls, t.known(w))
+	if d.sum() != w.seen && (d.text != nil || d.sum() != w.bare) {
 		return "another transcript"
 	}
 	return ""
@@ -404,6 +407,7 @@ func (t *turn) take(ctx context.Context, e *agent.Event) (over bool, err error) 
 
 // finish ends a turn whose run is done. The run stays the turn's, and is closed by who began it.
 func (t *turn) finish(ctx context.Context, done *agent.Done) error {
+	t.answer.over()
 	if done.Conversation != nil {
 		// Before the client learns that the turn is over, because its next request may come at once.
 		t.memory().Remember(context.WithoutCancel(ctx), t.memoryKey(t.answer.seen.sum()), done.Conversation)
@@ -416,9 +420,10 @@ func (t *turn) finishWithCalls(ctx context.Context, done *agent.Done) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	t.answer.over()
 	w := &waiting{
 		run: t.run, backend: t.backend.Name(), model: t.req.Model.String(), tools: t.toolsDigest(),
-		seen: t.answer.seen.sum(), calls: t.answer.callIDs(), given: t.answer.calls,
+		seen: t.answer.seen.sum(), bare: t.answer.seen.bare(), calls: t.answer.callIDs(), given: t.answer.calls,
 	}
 	for i := range t.answer.seen.calls {
 		c := &t.answer.seen.calls[i]

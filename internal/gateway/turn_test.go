@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -57,6 +58,7 @@ type chat struct {
 
 	rewrites bool // calls
 	choice   agent.ToolChoice
+	echo     func(*agent.ToolCall) json.RawMessage
 }
 
 func newChat(t *testing.T, g *Gateway) *chat {
@@ -83,7 +85,7 @@ func (c *chat) result(id, text string) *chat {
 func (c *chat) request() *agent.Request {
 	return &agent.Request{
 		Caller: agent.Caller{Owner: c.owner}, ModelName: "composer-2.5", Messages: append([]agent.Message(nil), c.history...),
-		Tools: c.tools, SerialToolCalls: c.serial, Session: c.session, PinSession: c.pin, RewritesCalls: c.rewrites, ToolChoice: c.choice,
+		Tools: c.tools, SerialToolCalls: c.serial, Session: c.session, PinSession: c.pin, RewritesCalls: c.rewrites, ToolChoice: c.choice, Echo: c.echo,
 	}
 }
 

@@ -135,7 +135,16 @@ func (r *Request) addCustom(list *openai.ToolList, c *wireCustom, param string) 
 		r.custom = map[string]bool{}
 	}
 	r.custom[c.Name] = true
+	r.Echo = r.echo
 	return list.Add(openai.CustomTool(c.Name, c.Description, c.Format.Grammar), param+".name")
+}
+
+// echo implements agent.Request.Echo: of a call of a custom tool, the client gets the text.
+func (r *Request) echo(c *agent.ToolCall) json.RawMessage {
+	if !r.custom[c.Name] {
+		return c.Arguments
+	}
+	return openai.CustomArguments(openai.CustomInput(c.Name, c.Arguments))
 }
 
 // setToolChoice reads tool_choice or, when that is absent, the deprecated function_call. Tools that it names must be there.

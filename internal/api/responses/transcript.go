@@ -100,6 +100,10 @@ func (t *transcript) message(it *Item) error {
 		return err
 	}
 	if role == agent.Assistant {
+		// Here, and not where the whole transcript is looked at: there the text may follow another of the same answer.
+		for i := range parts {
+			parts[i].Text = agent.WithoutThinking(parts[i].Text)
+		}
 		t.say(parts)
 		return nil
 	}
@@ -138,6 +142,15 @@ func (t *transcript) assistant() *agent.Message {
 	}
 	t.messages = append(t.messages, agent.Message{Role: agent.Assistant})
 	return &t.messages[len(t.messages)-1]
+}
+
+// echo implements agent.Request.Echo: of a call of a custom tool, the client gets the text.
+func (s *toolSet) echo(c *agent.ToolCall) json.RawMessage {
+	form, given := s.clientCall(c)
+	if form.kind != customCallItem {
+		return c.Arguments
+	}
+	return openai.CustomArguments(string(given))
 }
 
 // functionCall, customCall and toolSearchCall add a call, in the form of its type.

@@ -48,6 +48,7 @@ func (r *Request) Turn(history []Item, open func(sealed string) (string, error))
 		Format:          r.format,
 		MaxOutputTokens: r.maxTokens,
 		Durable:         r.Store,
+		Echo:            r.tools.echo,
 	}
 	if r.body.Reasoning.Effort != nil {
 		req.Effort = *r.body.Reasoning.Effort
