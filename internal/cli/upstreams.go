@@ -95,8 +95,12 @@ func newUpstreams(p *process, cfg *config.Config, auth *auth.Client, log *slog.L
 		}
 		if b != nil {
 			u.backends = append([]agent.Backend{b}, u.backends...)
-			if len(u.backends) == 1 {
-				u.openCodeV2, u.openCode = b.Name(), b.Name()
+			// It stands in for what isn't there.
+			if !cfg.LocalAgentOn() {
+				u.openCodeV2 = b.Name()
+			}
+			if !cfg.ChatOn() {
+				u.openCode = b.Name()
 			}
 		}
 	}

@@ -138,7 +138,9 @@ func (t *turn) fetchImages(ctx context.Context, from int) error {
 //
 // A refusal counts, too: it may be meant for the old conversation or the old token only. So the new run gets a conversation id
 // that upstream has not seen, unless upstream has merely lost the conversation. A limit that is real refuses the new run as
-// well, and that error is the answer.
+// well, and that error is the answer. An upstream that was too busy for a conversation and for its retries is not asked again: it
+// would be for the new run, too, and the client would wait twice as long for the same error. (A parked run may have met it
+// some time ago.)
 func (t *turn) startAgain(ctx context.Context, err error) bool {
 	if err == nil || ctx.Err() != nil {
 		return false
@@ -152,6 +154,9 @@ func (t *turn) startAgain(ctx context.Context, err error) bool {
 		return true
 	}
 	if t.answer.emitted || t.from == agent.ResumeNew || t.from == agent.ResumeTranscript {
+		return false
+	}
+	if e := agent.AsError(err); t.from == agent.ResumeMemory && e.Code == agent.Overloaded && e.Final {
 		return false
 	}
 	switch agent.CodeOf(err) {

@@ -589,6 +589,25 @@ func TestARefusedConversationStartsAfreshAndIsForgotten(t *testing.T) {
 	}
 }
 
+// An upstream that was too busy for a run and its retries would be for another run, too: nobody waits twice.
+func TestAnUpstreamThatIsTooBusyIsNotAskedAgain(t *testing.T) {
+	busy := backendtest.Turns{{backendtest.Fail(&agent.Error{Code: agent.Overloaded, Final: true})}}
+	fake := backendtest.NewFake("fake", func(req *agent.Request) (backendtest.Turns, error) {
+		if req.Continue != nil {
+			return busy, nil
+		}
+		return backendtest.Turns{{backendtest.Say("hello"), backendtest.End("agent-1")}}, nil
+	})
+	c := newChat(t, newGateway(t, fake)).user("one")
+	c.must(agent.ResumeNew, "hello")
+	if _, err := c.user("two").send(); agent.CodeOf(err) != agent.Overloaded {
+		t.Errorf("got %v", err)
+	}
+	if n := len(fake.Runs()); n != 2 {
+		t.Errorf("%d runs, want 2", n)
+	}
+}
+
 // A run that was refused while its calls were waiting is no failure of the turn that brings the results.
 func TestARunThatIsRefusedWhileItIsParkedStartsAfresh(t *testing.T) {
 	for _, code := range []agent.Code{agent.RateLimited, agent.Overloaded, agent.InvalidKey, agent.PermissionDenied, agent.InvalidValue, agent.UpstreamTimeout} {
