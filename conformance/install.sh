@@ -65,5 +65,11 @@ if [ ! -e "$sdk/.installed" ]; then
 		echo "install.sh: the Python package cursor-sdk 1.1.0 can't be installed; its test will be skipped" >&2
 	fi
 fi
+# uv, by which the bridge can be installed, too. Where it can't be had, the test of that is skipped.
+if [ ! -x .cache/uv/bin/uv ]; then
+	rm -rf .cache/uv
+	python3 -m venv .cache/uv >&2 && .cache/uv/bin/pip install --quiet --disable-pip-version-check uv==0.13.9 >&2 ||
+		echo "install.sh: uv can't be installed; its test will be skipped" >&2
+fi
 ./python.sh >&2 || true # the clients written in Python; where they can't be had, their tests are skipped
 echo "$node"

@@ -43,15 +43,28 @@ func (c *command) run(t testing.TB) (stdout, stderr []byte, err error) {
 // what it printed.
 func Operate(t testing.TB, variables []string, args ...string) string {
 	t.Helper()
+	out, err := TryOperate(t, variables, args...)
+	if err != nil {
+		t.Fatalf("composer-api %v: %v\n%s", args, err, out)
+	}
+	return out
+}
+
+// operateLimit is how long a command may take. The longest one gets 59 MB from a registry.
+const operateLimit = 5 * time.Minute
+
+// TryOperate is Operate for a command that may fail; then it returns what the command printed to standard error.
+func TryOperate(t testing.TB, variables []string, args ...string) (string, error) {
+	t.Helper()
 	binary, err := build()
 	if err != nil {
 		t.Fatal(err)
 	}
 	home := t.TempDir()
-	c := command{dir: home, env: append(cleanEnv(home), variables...), program: binary, args: args, limit: time.Minute}
+	c := command{dir: home, env: append(cleanEnv(home), variables...), program: binary, args: args, limit: operateLimit}
 	stdout, stderr, err := c.run(t)
 	if err != nil {
-		t.Fatalf("composer-api %v: %v\n%s", args, err, stderr)
+		return string(stderr), err
 	}
-	return string(stdout)
+	return string(stdout), nil
 }

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -38,3 +39,19 @@ func RunPython(t testing.TB, file string, env ...string) string {
 	}
 	return string(stdout)
 }
+
+// UV is the path of the program uv; "" when it isn't installed.
+func UV(t testing.TB) string {
+	t.Helper()
+	if program, err := exec.LookPath("uv"); err == nil {
+		return program
+	}
+	program := filepath.Join(root(), ".cache/uv/bin/uv")
+	if _, err := os.Stat(program); err != nil {
+		return ""
+	}
+	return program
+}
+
+// Cache is a folder for what tests get from registries, which outlives them.
+func Cache(name string) string { return filepath.Join(root(), ".cache", name) }

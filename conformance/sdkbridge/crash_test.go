@@ -42,25 +42,9 @@ func TestAKilledGatewayLeavesNoBridge(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux ends a child with its parent")
 	}
-	bridge, root := harness.Bridge(t), t.TempDir()
-	sim := harness.StartSim(t)
-	start := func() *harness.Gateway {
-		return harness.StartReplica(t, sim, []string{
-			"COMPOSER_DB=" + t.TempDir() + "/composer.db", "COMPOSER_UPSTREAM=sdkbridge", "COMPOSER_SDK_BRIDGE=" + bridge, "XDG_RUNTIME_DIR=" + root,
-		})
-	}
-	first := start()
-	var pid int
-	eventually(t, "the bridge runs", func() bool {
-		for _, folder := range folders(t, root) {
-			text, err := os.ReadFile(filepath.Join(folder, "child-1", "pid"))
-			if err == nil {
-				pid, _ = strconv.Atoi(string(text))
-			}
-		}
-		return pid != 0
-	})
-	left := folders(t, root)
+	root, sim := t.TempDir(), harness.StartSim(t)
+	first := gateway(t, sim, root)
+	pid, left := pid(t, root), folders(t, root)
 	first.Kill()
 	eventually(t, "the bridge has ended", func() bool {
 		_, err := os.Stat("/proc/" + strconv.Itoa(pid) + "/cmdline")
@@ -69,7 +53,7 @@ func TestAKilledGatewayLeavesNoBridge(t *testing.T) {
 	if _, err := os.Stat(left[0]); err != nil {
 		t.Fatalf("nothing is left to be swept: %v", err)
 	}
-	start()
+	gateway(t, sim, root)
 	eventually(t, "the folder of the killed one is deleted", func() bool {
 		_, err := os.Stat(left[0])
 		return os.IsNotExist(err)

@@ -24,7 +24,10 @@ var downloaders = [][]string{
 func (i *Installer) download(ctx context.Context, dir, version string, size int64) (file string, err error) {
 	var failed error
 	for _, argv := range downloaders {
-		if command(ctx, dir, argv, "--version").Run() != nil {
+		if out, err := command(ctx, dir, argv, "--version").CombinedOutput(); err != nil {
+			if !errors.Is(err, exec.ErrNotFound) {
+				failed = fmt.Errorf("%s does not work here: %w: %s", strings.Join(argv, " "), err, lastLine(out))
+			}
 			continue
 		}
 		// No code of the package is run, so the version of Python that it asks for doesn't matter.

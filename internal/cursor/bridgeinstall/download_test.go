@@ -26,7 +26,7 @@ import (
 func pretend(t *testing.T, name, body string) {
 	t.Helper()
 	dir := t.TempDir()
-	script := "#!/bin/sh\nPATH=/usr/bin:/bin\ncase \"$*\" in *--version*) exit 0;; esac\n" +
+	script := "#!/bin/sh\nPATH=/usr/bin:/bin\ncase \"$*\" in *--version*) $version exit 0;; esac\n" +
 		"while [ $# -gt 0 ]; do [ \"$1\" = --dest ] && dest=$2; shift; done\n" + body + "\n"
 	if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o755); err != nil {
 		t.Fatal(err)
@@ -82,6 +82,12 @@ func TestADownloaderThatFailsIsNotTheEnd(t *testing.T) {
 	t.Setenv("PATH", first+":"+os.Getenv("PATH"))
 	if _, err := i.Install(t.Context(), "9.0.0"); err != nil {
 		t.Error(err)
+	}
+	pretend(t, "python3", "exit 9")
+	t.Setenv("version", "eval echo No module named pip; exit 1;")
+	third, _ := newInstaller(t, file)
+	if _, err := third.Install(t.Context(), "9.0.0"); err == nil || !strings.Contains(err.Error(), "does not work here") || !strings.Contains(err.Error(), "No module named pip") {
+		t.Errorf("without pip: %v", err)
 	}
 	t.Setenv("PATH", t.TempDir())
 	other, _ := newInstaller(t, file)
