@@ -2,7 +2,7 @@
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 
-.PHONY: help build test test-quick check golden test-fuzz test-outages clean
+.PHONY: help build test test-quick check golden test-fuzz test-outages bench-bridge clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -36,6 +36,9 @@ MUTATE_FLAGS ?=
 mutate: ## small changes of the core's code that no test notices; docs/mutation.md
 	@go -C tools build -o ../bin/mutate ./mutate
 	@bin/mutate $(MUTATE_FLAGS) $(MUTATE)
+
+bench-bridge: ## what Cursor's bridge costs on this machine, as tables; two minutes
+	@scripts/bench-bridge.sh
 
 clean: ## what the other targets made
 	rm -rf bin

@@ -69,7 +69,7 @@ func (c *upstreamStatusCmd) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	fmt.Fprintf(p.stdout, "version      %s\npath         %s\nconfinement  %s\n", found.Version, found.Dir, how)
-	took, err := tryBridge(ctx, bridgechild.Config{Dir: found.Dir, Confine: confine, Environ: proxies(p)})
+	took, err := tryBridge(ctx, bridgechild.Config{Dir: found.Dir, Confine: confine})
 	if err != nil {
 		return &hinted{fmt.Errorf("the bridge does not work: %w", err), "install it anew with 'composer-api upstream remove' and 'composer-api upstream install'"}
 	}
@@ -175,19 +175,18 @@ func confinement(cfg *config.SDKBridge) (launcher []string, how string, err erro
 	if err != nil {
 		return nil, "", err
 	}
-	return []string{exe, confinedCommand}, kind + ": it reads the system and its own folder, and writes its private folder only", nil
+	return []string{exe, confinedCommand}, kind + ": it reads the system and its own folder, writes its private folder only, and reaches no other program but over the network", nil
 }
 
-// proxies are the variables of a proxy, as NAME=value, which the bridge needs to reach Cursor. It gets no other variables of
-// the operator's: they may hold secrets.
-func proxies(p *process) []string {
-	var environ []string
-	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"} {
-		if v := p.env.Get(name); v != "" {
-			environ = append(environ, name+"="+v)
+// behindProxy reports whether the operator has a proxy. The bridge (cursor-sdk 1.1.0) does not use one for its runs, so it is
+// not told of it, which keeps the password that may stand in its address from what Cursor's server has the bridge run.
+func behindProxy(p *process) bool {
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy"} {
+		if p.env.Get(name) != "" {
+			return true
 		}
 	}
-	return environ
+	return false
 }
 
 // newSDKBridge makes the backend for the bridge that is found; nil when there is none. It also deletes the
@@ -218,8 +217,11 @@ func newSDKBridge(p *process, cfg *config.Config, log *slog.Logger) (*sdkbridge.
 	} else {
 		log.Info("Cursor's bridge", "version", found.Version, "confinement", how)
 	}
+	if behindProxy(p) {
+		log.Warn("Cursor's bridge needs a direct way to Cursor: it does not use the proxy of HTTPS_PROXY", "version", found.Version)
+	}
 	child := bridgechild.Config{
-		Dir: found.Dir, BackendURL: string(cfg.BackendBase), CAFile: cfg.CAFile, Confine: launcher, Environ: proxies(p),
+		Dir: found.Dir, BackendURL: string(cfg.BackendBase), CAFile: cfg.CAFile, Confine: launcher,
 	}
 	reachCursor, err := reachProbe(cfg)
 	if err != nil {

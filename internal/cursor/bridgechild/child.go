@@ -102,7 +102,7 @@ func (c *child) environ() []string {
 	if c.home.cfg.CAFile != "" {
 		env = append(env, "NODE_EXTRA_CA_CERTS="+filepath.Join(c.home.path, caName))
 	}
-	return append(env, c.home.cfg.Environ...)
+	return env
 }
 
 // launch starts the process on a thread that stays for as long as the process does: on Linux the child is killed when

@@ -27,8 +27,6 @@ type Config struct {
 	CAFile string
 	// Confine is the command line of this program that calls ConfinedMain; nil runs children unconfined.
 	Confine []string
-	// Environ are further variables for children, such as HTTPS_PROXY. Nothing else is passed on.
-	Environ []string
 }
 
 // prefix begins the names of the private folders.

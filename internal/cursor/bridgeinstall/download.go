@@ -75,7 +75,7 @@ func (i *Installer) watch(dir string, size int64) (stop func()) {
 			select {
 			case <-tick.C:
 				if got, worth := p.next(sizeOf(dir), size); worth {
-					i.say("  %d of %d MB", got>>20, size>>20)
+					i.say("  %d of %d MB", got/mb, size/mb)
 				}
 			case <-end:
 				return

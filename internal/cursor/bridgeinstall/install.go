@@ -122,7 +122,7 @@ func (i *Installer) Install(ctx context.Context, version string) (b Bridge, err 
 		return Bridge{}, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(partial)) }()
-	i.say("getting cursor-sdk %s (about %d MB) ...", version, wheel.size>>20)
+	i.say("getting cursor-sdk %s (about %d MB) ...", version, wheel.size/mb)
 	file, err := i.download(ctx, partial, version, wheel.size)
 	if err != nil {
 		return Bridge{}, err
@@ -142,7 +142,7 @@ func (i *Installer) Install(ctx context.Context, version string) (b Bridge, err 
 	if err := os.Rename(unpacked, target); err != nil {
 		return Bridge{}, err
 	}
-	i.say("installed in %s (%d MB)", target, size>>20)
+	i.say("installed in %s (%d MB)", target, size/mb)
 	b, err = At(target)
 	b.Ours = true
 	return b, err
@@ -163,6 +163,9 @@ func (i *Installer) lock() (unlock func(), err error) {
 	}
 	return func() { lock.Close() }, nil
 }
+
+// mb is what sizes are told in.
+const mb = 1_000_000
 
 // partialPrefix begins the folders of installations that are on.
 const partialPrefix = "partial-"

@@ -15,7 +15,7 @@ const DefaultVersion = "1.1.0"
 // A wheel is the package for one platform.
 type wheel struct {
 	sha256 string
-	size   int64 // about, in bytes
+	size   int64 // about, in bytes; it is told, and not checked
 }
 
 // wheels lists the versions of cursor-sdk that are known to work, with what PyPI has for each platform (GOOS/GOARCH).
@@ -23,11 +23,11 @@ type wheel struct {
 // systems with musl, such as Alpine.
 var wheels = map[string]map[string]wheel{
 	"1.1.0": {
-		"linux/amd64":   {"c8b7296476e6706ef1530f19b822adb89191a49202147331a56a0592e969686c", 59 << 20},
-		"linux/arm64":   {"c78342a9f79411dcff1d5ef1396c648edd47f4edc72ddca4165ffdd15ed1a87c", 59 << 20},
-		"darwin/arm64":  {"d0c64423114db76bc9fabd957b0aed9c8c1b06211fe880e66be5898c13fc90d4", 59 << 20},
-		"darwin/amd64":  {"49f8bfb882851931ac59b5cf842a546b840d7ad588ec03c12b3e089b49ae020c", 59 << 20},
-		"windows/amd64": {"ebd34f777e3b94b37741666248cff485162bb2ece10d9d9ce56620879d056dcd", 59 << 20},
+		"linux/amd64":   {"c8b7296476e6706ef1530f19b822adb89191a49202147331a56a0592e969686c", 59_300_000},
+		"linux/arm64":   {"c78342a9f79411dcff1d5ef1396c648edd47f4edc72ddca4165ffdd15ed1a87c", 59_300_000},
+		"darwin/arm64":  {"d0c64423114db76bc9fabd957b0aed9c8c1b06211fe880e66be5898c13fc90d4", 59_300_000},
+		"darwin/amd64":  {"49f8bfb882851931ac59b5cf842a546b840d7ad588ec03c12b3e089b49ae020c", 59_300_000},
+		"windows/amd64": {"ebd34f777e3b94b37741666248cff485162bb2ece10d9d9ce56620879d056dcd", 59_300_000},
 	},
 }
 
