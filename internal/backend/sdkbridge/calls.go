@@ -37,6 +37,22 @@ func (r *run) hold(ctx context.Context, call sdkv1.CustomToolCall) sdkv1.ToolRes
 	return sdkv1.ToolError("The conversation was given up.")
 }
 
+// answered stands for calls that were answered some turns ago, of which nobody will ask again. Their arguments and results
+// are not kept: a run may make hundreds of calls.
+var answered = func() *heldCall {
+	h := &heldCall{done: make(chan struct{}), result: sdkv1.ToolError("This call was answered before.")}
+	close(h.done)
+	return h
+}()
+
+// forgetAnswered lets go of the calls that were answered when this turn began. mu is held.
+func (r *run) forgetAnswered() {
+	for _, h := range r.answered {
+		r.byID[h.id] = answered
+	}
+	r.answered = nil
+}
+
 // register makes a call wait for its result. It returns nil, and what the model is told instead, when the client has no
 // such tool, or no longer has.
 func (r *run) register(call sdkv1.CustomToolCall) (h *heldCall, refusal string) {
@@ -117,6 +133,7 @@ func (r *run) takeCalls() (wait time.Duration) {
 			return wait
 		}
 	}
+	r.forgetAnswered()
 	slices.SortStableFunc(r.arrived, func(a, b *heldCall) int { return cmp.Compare(r.place(a), r.place(b)) })
 	for _, h := range r.arrived {
 		call := h.call
@@ -151,6 +168,7 @@ func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
 			delete(r.waiting, results[i].CallID)
 			h.result = toolResult(&results[i], r.note)
 			r.note = ""
+			r.answered = append(r.answered, h)
 			close(h.done)
 		}
 	}

@@ -117,11 +117,19 @@ func after(d time.Duration) <-chan struct{} {
 	return c
 }
 
-// leastBusy is the worker with the fewest runs that are not parked; nil when there is none. mu is held.
+// leastBusy is the worker with the fewest runs that are not parked, and one that has missed a sign of life only if there is
+// no other; nil when there is none. mu is held.
 func (p *pool) leastBusy() *worker {
 	var best *worker
 	for _, w := range p.workers {
-		if !w.gone() && (best == nil || w.busy() < best.busy()) {
+		if w.gone() {
+			continue
+		}
+		better := best == nil || w.busy() < best.busy()
+		if best != nil && (w.missed > 0) != (best.missed > 0) {
+			better = best.missed > 0
+		}
+		if better {
 			best = w
 		}
 	}

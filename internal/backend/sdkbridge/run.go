@@ -36,6 +36,7 @@ type run struct {
 	written  int           // bytes got: text, thinking and arguments
 	tokens   int64         // the same in tokens, if upstream says it
 	out      []agent.Event // what Next yields before anything else
+	next     *said         // what Buffered has read for Next
 	begunOn  int           // times that the bridge has asked upstream again
 	turnOver bool          // Done{ToolCalls} was yielded and Resume has not been called
 	progress time.Time
@@ -51,6 +52,7 @@ type run struct {
 	byID      map[string]*heldCall // every call of the run, by upstream's id
 	places    map[string]int       // of the calls, by upstream's id: in which order the model makes them
 	waiting   map[string]*heldCall // calls that were yielded, by our id
+	answered  []*heldCall          // calls that were answered when this turn began
 	last      time.Time            // when the last call came
 
 	closeOnce sync.Once
@@ -132,13 +134,11 @@ func (r *run) Next(ctx context.Context) (agent.Event, error) {
 		}
 		at := r.current()
 		// What the stream says goes before calls: they overtake it, because they come over another connection.
-		select {
-		case said := <-at.events:
-			if err := r.take(ctx, at, said); err != nil {
+		if s, ok := r.read(at); ok {
+			if err := r.take(ctx, at, s); err != nil {
 				return agent.Event{}, r.stop(err)
 			}
 			continue
-		default:
 		}
 		wait := r.takeCalls()
 		if wait == 0 {
@@ -146,11 +146,9 @@ func (r *run) Next(ctx context.Context) (agent.Event, error) {
 		}
 		timer := time.NewTimer(wait)
 		select {
-		case said := <-at.events:
+		case s := <-at.events:
 			timer.Stop()
-			if err := r.take(ctx, at, said); err != nil {
-				return agent.Event{}, r.stop(err)
-			}
+			r.next = &s
 		case <-r.wake:
 			timer.Stop()
 		case <-timer.C:
@@ -163,6 +161,21 @@ func (r *run) Next(ctx context.Context) (agent.Event, error) {
 			timer.Stop()
 			return agent.Event{}, ctx.Err()
 		}
+	}
+}
+
+// read is the next thing that the stream has said, if it has said something.
+func (r *run) read(at *attempt) (said, bool) {
+	if r.next != nil {
+		s := *r.next
+		r.next = nil
+		return s, true
+	}
+	select {
+	case s := <-at.events:
+		return s, true
+	default:
+		return said{}, false
 	}
 }
 
@@ -211,34 +224,41 @@ func (r *run) stop(err error) error {
 }
 
 // take handles what the reader has read.
-func (r *run) take(ctx context.Context, at *attempt, said said) error {
+func (r *run) take(ctx context.Context, at *attempt, s said) error {
 	switch {
-	case said.err != nil:
-		return r.broken(ctx, at, said.err)
-	case said.result != nil:
-		return r.finish(at, said.result)
-	case said.anew:
+	case s.err != nil:
+		return r.broken(ctx, at, s.err)
+	case s.result != nil:
+		return r.finish(at, s.result)
+	case s.anew:
 		return r.anew(at)
-	case said.started != "":
-		r.order(said.started)
-		return nil
-	case said.completed != "":
-		r.answeredElsewhere(said.completed)
-		return nil
+	}
+	r.heed(s)
+	return nil
+}
+
+// heed handles what does not end the run or begin it anew. It waits for nothing.
+func (r *run) heed(s said) {
+	switch {
+	case s.started != "":
+		r.order(s.started)
+		return
+	case s.completed != "":
+		r.answeredElsewhere(s.completed)
+		return
 	}
 	r.progress = time.Now()
 	switch {
-	case said.announced > 0:
+	case s.announced > 0:
 		r.mu.Lock()
-		r.announced = said.announced
+		r.announced = s.announced
 		r.mu.Unlock()
-	case said.tokens > 0:
-		r.tokens += int64(said.tokens)
-	case said.text != "":
-		r.written += len(said.text)
-		r.push(agent.Event{Kind: said.kind, Text: []byte(said.text)})
+	case s.tokens > 0:
+		r.tokens += int64(s.tokens)
+	case s.text != "":
+		r.written += len(s.text)
+		r.push(agent.Event{Kind: s.kind, Text: []byte(s.text)})
 	}
-	return nil
 }
 
 // output is about how many tokens the run has written so far.
@@ -338,14 +358,24 @@ func (r *run) broken(ctx context.Context, at *attempt, err error) error {
 	return nil
 }
 
-// Buffered implements agent.Run.
+// Buffered implements agent.Run. Much of what the stream says yields nothing (the count of tokens comes after each piece of
+// text), so it reads on until something does: otherwise text would wait with its reader for what comes next.
 func (r *run) Buffered() bool {
-	if len(r.out) > 0 || len(r.current().events) > 0 {
-		return true
+	at := r.current()
+	for len(r.out) == 0 {
+		s, ok := r.read(at)
+		if !ok {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			return len(r.arrived) > 0 && len(r.arrived) == r.announced
+		}
+		if s.err != nil || s.result != nil || s.anew {
+			r.next = &s
+			return !s.anew
+		}
+		r.heed(s)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.arrived) > 0 && len(r.arrived) == r.announced
+	return true
 }
 
 // Close implements agent.Run. What the run's calls would be told reaches the model unless the run was cancelled before, so

@@ -178,3 +178,38 @@ func TestAStartThatIsInterruptedIsCancelled(t *testing.T) {
 		}
 	})
 }
+
+// A consumer writes when nothing is buffered. What yields nothing must not count, or text would wait for what follows it.
+func TestWhatYieldsNothingIsNotBuffered(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newSim(t, "turn always\ntext one\ntokens 3\nunknown\ndelay 1s\ntext two\ntext three\ntokens 2\nhold", sdkbridge.Config{})
+		run := r.start(t, backendtest.Request("hi"))
+		for _, want := range []struct {
+			text     string
+			buffered bool
+		}{{"one", false}, {"two", true}, {"three", false}} {
+			e, err := run.Next(t.Context())
+			synctest.Wait()
+			if err != nil || string(e.Text) != want.text || run.Buffered() != want.buffered {
+				t.Errorf("%q, %v, buffered: %v, want %+v", e.Text, err, run.Buffered(), want)
+			}
+		}
+	})
+}
+
+// A call that the bridge makes twice under one id is one for the client.
+func TestACallThatComesTwiceIsOne(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newSim(t, "turn always\ncall look {}\ntext {result 1}", sdkbridge.Config{})
+		r.host.RepeatCalls(true)
+		run := r.start(t, backendtest.Request("hi"))
+		turn := collect(t, run)
+		if len(turn.Calls) != 1 {
+			t.Fatalf("%d calls", len(turn.Calls))
+		}
+		resume(t, run, turn, "seen")
+		if last := collect(t, run); last.Text != "seen" {
+			t.Errorf("%+v", last)
+		}
+	})
+}

@@ -87,6 +87,9 @@ func (r *run) callTool(id string, call *script.Call) script.Result {
 	if !slices.Contains(r.loaded.tools, call.Tool) {
 		return script.Result{Text: "Unknown custom tool: " + call.Tool, IsError: true}
 	}
+	if r.bridge.home.host.repeats() {
+		go r.post(id, call) // its answer is lost
+	}
 	text, isError, err := r.post(id, call)
 	if err != nil {
 		return script.Result{Text: "[internal] " + err.Error(), IsError: true}

@@ -23,6 +23,7 @@ type Host struct {
 	runs     []*run
 	refusals map[string]*refusal // by method
 	startErr error
+	repeat   bool          // calls
 	delay    time.Duration // of a start
 }
 
@@ -61,6 +62,19 @@ func (h *Host) DelayStarts(d time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.delay = d
+}
+
+// RepeatCalls makes bridges send each call of a tool twice from now on, as over a connection that has lost the answer.
+func (h *Host) RepeatCalls(on bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.repeat = on
+}
+
+func (h *Host) repeats() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.repeat
 }
 
 // Bridges are the bridges that run, in the order of their starts.
