@@ -41,6 +41,7 @@ type tape struct {
 	tools    *http.Client
 	client   *sdkv1.Client
 	exited   chan struct{}
+	handlers sync.WaitGroup // requests that are being answered
 
 	mu    sync.Mutex
 	agent string // the id that was asked for
@@ -86,10 +87,14 @@ func (p *tape) Close() error {
 	p.server.Close()
 	p.client.Close()
 	p.tools.CloseIdleConnections()
-	return p.callback.Close()
+	err := p.callback.Close()
+	p.handlers.Wait()
+	return err
 }
 
 func (p *tape) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.handlers.Add(1)
+	defer p.handlers.Done()
 	method := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
 	p.note(method)
 	if method != "Send" {
@@ -112,7 +117,10 @@ func (p *tape) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		switch verb {
 		case "call":
 			answered.Go(func() { p.call(r.Context(), rest) })
-			time.Sleep(time.Millisecond) // they come one after the other
+			select { // they come one after the other
+			case <-time.After(time.Millisecond):
+			case <-r.Context().Done():
+			}
 			continue
 		case "end":
 			answered.Wait()
