@@ -146,7 +146,12 @@ func (c *Client) Send(ctx context.Context, agentID string, message UserMessage) 
 	if resp.StatusCode != http.StatusOK {
 		return nil, refusal(resp)
 	}
-	return &Stream{body: resp.Body, reader: connectwire.NewReader(resp.Body, 0)}, nil
+	return NewStream(resp.Body), nil
+}
+
+// NewStream reads the stream that is in body.
+func NewStream(body io.ReadCloser) *Stream {
+	return &Stream{body: body, reader: connectwire.NewReader(body, 0)}
 }
 
 // Next reads the next message into m, whose content before is lost. A field that is of another type than the contract says
