@@ -34,6 +34,9 @@ func StartGatewayOn(t testing.TB, sim *Sim, db string, args ...string) *Gateway 
 // local agent. Tests of tool loops must pass with both.
 const UpstreamVariable = "COMPOSER_CONFORMANCE_UPSTREAM"
 
+// Upstream is the upstream that /v1 uses in all tests; "" for the local agent.
+func Upstream() string { return os.Getenv(UpstreamVariable) }
+
 // StartReplica is StartGateway with variables instead of a database of its own: several gateways may run on one
 // database at once.
 func StartReplica(t testing.TB, sim *Sim, variables []string, args ...string) *Gateway {
@@ -45,7 +48,7 @@ func StartReplica(t testing.TB, sim *Sim, variables []string, args ...string) *G
 		"CURSOR_CHAT_ENDPOINT=" + chatPath,
 		"COMPOSER_UPSTREAM=localagent",
 	}, variables...)
-	if os.Getenv(UpstreamVariable) == "sdkbridge" {
+	if Upstream() == "sdkbridge" {
 		env = append(env, "COMPOSER_UPSTREAM=sdkbridge", "COMPOSER_SDK_BRIDGE="+Bridge(t))
 	}
 	return &Gateway{startServer(t, "/healthz", env, append([]string{"serve", "--addr=127.0.0.1:0"}, args...)...)}

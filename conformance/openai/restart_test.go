@@ -40,6 +40,9 @@ func (s *stored) create(client string) string {
 }
 
 func TestAStoredConversationOutlivesTheGateway(t *testing.T) {
+	if harness.Upstream() == "sdkbridge" {
+		t.Skip("Cursor's bridge keeps conversations for as long as the gateway runs")
+	}
 	t.Parallel()
 	s := startStored(t, `
 turn

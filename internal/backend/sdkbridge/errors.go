@@ -90,6 +90,8 @@ var phrases = []struct {
 	{"rate limit", agent.RateLimited, false, ""},
 	{"too many requests", agent.RateLimited, false, ""},
 	{"usage-based pricing", agent.PaymentRequired, false, ""},
+	{"payment required", agent.PaymentRequired, false, ""},
+	{"payment method", agent.PaymentRequired, false, ""},
 	{"api key", agent.InvalidKey, false, ""},
 	{"not authenticated", agent.InvalidKey, false, ""},
 	{"context length", agent.ContextTooLong, false, ""},

@@ -19,7 +19,7 @@ import (
 var resultMessages = []struct{ upstream, message string }{
 	{"details 7, not retryable", "Oh dear. Try later."},
 	{"details 9, not retryable", "Usage limit You hit it."},
-	{"details 44, not retryable", "Pay. Now."},
+	{"details 44, not retryable", "Payment required Please add a payment method."},
 	{"details 1", "Bad key. x"},
 	{"unauthenticated", "[unauthenticated] the access token is not valid"},
 	{"permission_denied", "[permission_denied] no\nand no"},
