@@ -13,4 +13,4 @@ if [ -z "${COMPOSER_TEST_SDK_BRIDGE-}" ]; then
 	echo "bench-bridge: there is no bridge; hint: run conformance/install.sh, or set COMPOSER_TEST_SDK_BRIDGE" >&2
 	exit 1
 fi
-COMPOSER_BENCH_BRIDGE=1 go test -count=1 -timeout 5m -run '^TestCost$' ./internal/backend/sdkbridge | grep -v '^ok'
+COMPOSER_BENCH_BRIDGE=1 go test -count=1 -timeout 5m -run '^TestCost$' -v ./internal/backend/sdkbridge | grep -v -e '^=== ' -e '^--- PASS' -e '^PASS' -e '^ok'

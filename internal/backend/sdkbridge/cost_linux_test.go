@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +33,7 @@ func TestCost(t *testing.T) {
 	c.oneBridge()
 	c.printf("\n| time to the first text, median of 100 turns | `sdkbridge` | `localagent` |\n| --- | --- | --- |\n")
 	c.firstText()
-	c.printf("\n| answers at once, 50 deltas a second each | one bridge: late by, median (worst) | two bridges |\n| --- | --- | --- |\n")
+	c.printf("\n| answers at once, of 2 s with 50 deltas a second each | late on one bridge, median (worst) | its thread's time for a delta | late on two bridges |\n| --- | --- | --- | --- |\n")
 	c.streams()
 	fmt.Print(c.out.String())
 }
@@ -94,8 +95,6 @@ func resident(t *testing.T, pid int) int64 {
 
 func short(d time.Duration) string {
 	switch {
-	case d == 0:
-		return ""
 	case d < 10*time.Millisecond:
 		return d.Round(100 * time.Microsecond).String()
 	case d < time.Second:
@@ -210,24 +209,42 @@ func (c *costs) firstText() {
 }
 
 // streams shows when one thread is not enough: by how much longer answers take that are written at the speed of a fast
-// model.
+// model, beside one that is alone.
 func (c *costs) streams() {
+	var alone time.Duration
 	for _, n := range []int{1, 4, 8, 16, 32} {
 		var late [2]string
-		for i := range late {
-			r := newRig(c.T, rigConfig{backend: sdkbridge.Config{MaxPerPool: i + 1}})
-			late[i] = c.late(r, n, i+1)
+		var thread time.Duration
+		for bridges := 1; bridges <= 2; bridges++ {
+			r := newRig(c.T, rigConfig{backend: sdkbridge.Config{MaxPerPool: bridges}})
+			all, busy := c.answers(r, n, bridges)
+			if n == 1 && bridges == 1 {
+				alone = all[0]
+			}
+			late[bridges-1] = fmt.Sprintf("%s (%s)", short(max(0, median(all)-alone)), short(max(0, all[len(all)-1]-alone)))
+			if bridges == 1 {
+				thread = busy / time.Duration(n*deltas)
+			}
 		}
-		c.printf("| %d | %s | %s |\n", n, late[0], late[1])
+		if n > 1 {
+			c.printf("| %d | %s | %s | %s |\n", n, late[0], short(thread), late[1])
+		}
 	}
 }
 
-func (c *costs) late(r *rig, n, bridges int) string {
-	const deltas, gap = 100, 20 * time.Millisecond
+// Each answer has so many deltas, so far apart.
+const deltas, gap = 100, 20 * time.Millisecond
+
+// answers has n answers at once, and returns how long each took, and how long processors were busy for the bridges.
+func (c *costs) answers(r *rig, n, bridges int) (took []time.Duration, busy time.Duration) {
 	r.play(c.T, fmt.Sprintf("turn always when prompt \"warm\"\nhold 3s\ntext hello\nturn always\nmany %d %s hello", deltas, gap))
-	if bridges > 1 { // enough runs for all bridges to be started
+	if bridges == 1 {
+		if err := r.Probe(c.Context()); err != nil {
+			c.Fatal(err)
+		}
+	} else { // enough runs for all bridges to be started
 		var warm []agent.Run
-		for range 9 {
+		for range 17 {
 			warm = append(warm, r.start(c.T, backendtest.Request("warm")))
 		}
 		eventually(c.T, "all bridges run", func() bool {
@@ -238,13 +255,14 @@ func (c *costs) late(r *rig, n, bridges int) string {
 			run.Close()
 		}
 	}
-	took := make(chan time.Duration, n)
+	before := c.processorTime(r)
+	each := make(chan time.Duration, n)
 	for range n {
 		go func() {
 			run, err := r.Start(context.Background(), backendtest.Request("hi"))
 			if err != nil {
 				c.Error(err)
-				took <- 0
+				each <- 0
 				return
 			}
 			defer run.Close()
@@ -255,13 +273,35 @@ func (c *costs) late(r *rig, n, bridges int) string {
 			if _, err := backendtest.Collect(context.Background(), run); err != nil {
 				c.Error(err)
 			}
-			took <- time.Since(began) - (deltas-1)*gap
+			each <- time.Since(began)
 		}()
 	}
-	var all []time.Duration
 	for range n {
-		all = append(all, max(0, <-took))
+		took = append(took, <-each)
 	}
-	mid := median(all)
-	return fmt.Sprintf("%s (%s)", short(mid), short(all[len(all)-1]))
+	return took, c.processorTime(r) - before
+}
+
+// processorTime is how long processors have been busy for the bridges.
+func (c *costs) processorTime(r *rig) time.Duration {
+	c.Helper()
+	var ticks int64
+	for _, pid := range bridgechild.PIDs(r.root) {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			c.Fatal(err)
+		}
+		// What follows the name, which may hold blanks: user and system time are the fields 14 and 15 of all.
+		_, rest, _ := strings.Cut(string(stat), ") ")
+		fields := strings.Fields(rest)
+		for _, field := range fields[11:13] {
+			n, err := strconv.ParseInt(field, 10, 64)
+			if err != nil {
+				c.Fatal(err)
+			}
+			ticks += n
+		}
+	}
+	const tick = 10 * time.Millisecond
+	return time.Duration(ticks) * tick
 }
