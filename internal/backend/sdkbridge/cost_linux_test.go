@@ -244,7 +244,7 @@ func (c *costs) answers(r *rig, n, bridges int) (took []time.Duration, busy time
 		}
 	} else { // enough runs for all bridges to be started
 		var warm []agent.Run
-		for range 17 {
+		for range 9 {
 			warm = append(warm, r.start(c.T, backendtest.Request("warm")))
 		}
 		eventually(c.T, "all bridges run", func() bool {

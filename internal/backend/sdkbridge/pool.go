@@ -70,7 +70,7 @@ func (b *Backend) await(ctx context.Context, owner string, use func(*worker)) (*
 
 // busyRuns is how many runs that are not parked a bridge has before another one is started beside it: one thread carries
 // so many fast streams without a delay that a reader would notice. Measured; see the table in docs/upstreams.md.
-const busyRuns = 16
+const busyRuns = 8
 
 // find is await without waiting: a worker, or the channel that is closed when there may be one, or an error.
 func (b *Backend) find(owner string, use func(*worker)) (*worker, <-chan struct{}, error) {

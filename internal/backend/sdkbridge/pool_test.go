@@ -120,11 +120,11 @@ func TestABusyBridgeGetsASecondOne(t *testing.T) {
 		if n := r.host.Started(); n != 1 {
 			t.Errorf("%d bridges for runs that are parked", n)
 		}
-		for range 16 {
+		for range 8 {
 			r.start(t, backendtest.Request("hi"))
 		}
 		if n := r.host.Started(); n != 1 {
-			t.Errorf("%d bridges for 16 runs", n)
+			t.Errorf("%d bridges for eight runs", n)
 		}
 		r.start(t, backendtest.Request("hi")) // begins the start
 		synctest.Wait()
@@ -136,8 +136,8 @@ func TestABusyBridgeGetsASecondOne(t *testing.T) {
 		for _, run := range r.host.Runs()[20:] {
 			on[run.Bridge]++
 		}
-		if on[1] != 19 || on[2] != 18 || r.host.Started() != 2 {
-			t.Errorf("37 runs are spread over bridges like this: %v", on)
+		if on[1] != 15 || on[2] != 14 || r.host.Started() != 2 {
+			t.Errorf("29 runs are spread over bridges like this: %v", on)
 		}
 		for _, run := range late[1:] { // the first of them is on the second bridge
 			run.Close()
@@ -151,9 +151,9 @@ func TestABusyBridgeGetsASecondOne(t *testing.T) {
 
 func TestABridgeThatIsNotNeededEnds(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		r := newSim(t, "turn times 17\nhold 10s\ntext hello\n"+greet, sdkbridge.Config{MaxPerPool: 2})
+		r := newSim(t, "turn times 9\nhold 10s\ntext hello\n"+greet, sdkbridge.Config{MaxPerPool: 2})
 		var runs []agent.Run
-		for range 17 {
+		for range 9 {
 			runs = append(runs, r.start(t, backendtest.Request("hi")))
 		}
 		synctest.Wait()
