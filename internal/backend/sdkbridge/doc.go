@@ -22,6 +22,7 @@
 //	upkeep.go        what is done from time to time: health, memory, age
 //	run.go           a run, seen by the gateway
 //	calls.go         the calls of a run that wait for the client
+//	adapt.go         a client's tools that change meanwhile
 //	reader.go        a run, seen by the bridge's stream
 //	conversation.go  what is needed to go on with an agent
 //	errors.go        what the bridge's errors mean
