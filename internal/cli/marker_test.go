@@ -100,7 +100,7 @@ var markedRoutes = []markedRoute{
 			{"type":"document","title":"A","context":"B","source":{"type":"base64","media_type":"application/pdf","data":"SGk="}}]},
 		{"role":"assistant","content":[{"type":"thinking","thinking":"Hm.","signature":"x"},{"type":"tool_use","id":"toolu_1","name":"read","input":{"path":"a"}}]},
 		{"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_1","is_error":false,"content":[{"type":"text","text":"dark"}]},{"type":"text","text":"` + markedPrompt + `"}]}],
-		"tools":[{"name":"read","description":"Reads.","input_schema":{"type":"object","properties":{"path":{"type":"string"}}}}],"tool_choice":{"type":"auto","disable_parallel_tool_use":true},
+		"tools":[{"name":"read","description":"Reads.","input_schema":{"type":"object","properties":{"path":{"type":"string"}}}},{"type":"web_search_20250305","name":"web_search"}],"tool_choice":{"type":"auto","disable_parallel_tool_use":true},
 		"stop_sequences":["END"],"metadata":{"user_id":"u"},"thinking":{"type":"enabled","budget_tokens":1024},"temperature":1,"service_tier":"auto"}`},
 	{route: "POST /v1/messages", body: `{"model":"composer-2.5","max_tokens":1000,"messages":[{"role":"user","content":"Please.\nsim: error internal Ouch"}]}`},
 	{route: "POST /v1/messages/count_tokens", body: `{"model":"composer-2.5","system":"Be kind.","messages":[{"role":"user","content":"Hi"}]}`},

@@ -189,21 +189,12 @@ func (r *Request) setOutput(w *wireRequest) error {
 	return nil
 }
 
-// maxStops bounds the stop sequences. All of them are applied.
-const maxStops = 64
-
 // setLimits reads the limits at which the answer is cut off. A limit of 0 tokens can only come with a count.
 func (r *Request) setLimits(w *wireRequest) error {
 	if w.MaxTokens != nil {
 		r.MaxOutputTokens = max(int(*w.MaxTokens), 0)
 	}
-	if n := len(w.StopSequences); n > maxStops {
-		return agent.ParamError(agent.InvalidValue, "stop_sequences", "'stop_sequences' has %d entries; at most %d are allowed.", n, maxStops)
-	}
-	for _, s := range w.StopSequences {
-		if s != "" { // an empty one would stop everything, which nobody means
-			r.Stop = append(r.Stop, s)
-		}
-	}
-	return nil
+	var err error
+	r.Stop, err = openai.Stops("stop_sequences", openai.StringOr[[]string]{Kind: '[', Other: w.StopSequences})
+	return err
 }

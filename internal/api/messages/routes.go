@@ -4,8 +4,6 @@ import (
 	"encoding/base64"
 	"log/slog"
 	"net/http"
-	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -54,7 +52,7 @@ func (h *handlers) create(w http.ResponseWriter, r *http.Request, call *api.Call
 		return err
 	}
 	if len(req.dropped) > 0 {
-		h.cfg.Log.Info("tools that only Anthropic's servers can run were left out", "types", typeNames(req.dropped))
+		h.cfg.Log.Info("tools that only Anthropic's servers can run were left out", "types", api.LoggedTypes(req.dropped, isServerTool))
 	}
 	call.Fill(&req.Request)
 	req.nameSession()
@@ -106,18 +104,3 @@ func (r *Request) nameSession() {
 	r.Session = r.userID
 	r.SharedSession = !strings.Contains(r.userID, "session_")
 }
-
-// typeNames are the types among names that look like some, for the log: a client may have put anything in their place.
-func typeNames(names []string) []string {
-	const most = 20
-	var known []string
-	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
-		if len(known) < most && typeName.MatchString(name) {
-			known = append(known, name)
-		}
-	}
-	return known
-}
-
-// typeName is what the types of tools look like, such as web_search_20250305.
-var typeName = regexp.MustCompile(`^[a-z0-9_]{1,64}$`)

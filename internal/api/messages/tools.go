@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api/openai"
@@ -79,6 +80,22 @@ func (r *Request) addTool(list *openai.ToolList, t *wireTool, param string) erro
 		return nil
 	}
 	return list.Add(tool, param+".name")
+}
+
+// serverTools are the families of tools that Anthropic has published and that run on its servers. Source: the list of server
+// tools in its reference.
+var serverTools = []string{
+	"advisor_", "code_execution_", "mcp_toolset", "tool_search_tool_bm25", "tool_search_tool_regex", "web_fetch_", "web_search_",
+}
+
+// isServerTool reports whether a type is one of those, with nothing behind the family but the date of its version.
+func isServerTool(name string) bool {
+	for _, family := range serverTools {
+		if version, ok := strings.CutPrefix(name, family); ok && len(version) <= len("_20250305") && strings.Trim(version, "_0123456789") == "" {
+			return true
+		}
+	}
+	return false
 }
 
 // defers reports whether deferred tools are to be kept back until they are found. Where Anthropic's servers would do the

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 
 	"composer-api/internal/agent"
@@ -44,30 +43,11 @@ func (s *Service) prepare(ctx context.Context, call *api.Call, req *responses.Re
 		return nil, nil, err
 	}
 	if len(unknown) > 0 || len(req.Dropped()) > 0 {
-		s.cfg.Log.Info("parts of a request that mean nothing here", "items_as_text", typeNames(unknown), "tools_dropped", typeNames(req.Dropped()))
+		s.cfg.Log.Info("parts of a request that mean nothing here", "items_as_text", api.LoggedTypes(unknown, responses.Published),
+			"tools_dropped", api.LoggedTypes(req.Dropped(), responses.Published))
 	}
 	call.Fill(turn)
 	return turn, history, nil
-}
-
-// typeNames are names in the order of the alphabet, each once, for the log. They are types that OpenAI has published;
-// others may be anything that a client has put in their place, and are counted only.
-func typeNames(names []string) []string {
-	var known []string
-	others := 0
-	for _, name := range names {
-		if responses.Published(name) {
-			known = append(known, name)
-		} else {
-			others++
-		}
-	}
-	slices.Sort(known)
-	known = slices.Compact(known)
-	if others > 0 {
-		known = append(known, strconv.Itoa(others)+" others")
-	}
-	return known
 }
 
 // seal encrypts what the client is to carry for us, as base64. Only open with the same purpose and owner reads it.
