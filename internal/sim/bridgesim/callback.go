@@ -97,12 +97,20 @@ func (r *run) callTool(id string, call *script.Call) script.Result {
 	return script.Result{Text: text, IsError: isError}
 }
 
+// A toolRequest is what the bridge asks the caller's tools, in JSON. Source: CallCustomTool of sdk.v1.
+type toolRequest struct {
+	ToolName   string          `json:"toolName"`
+	Args       json.RawMessage `json:"args"`
+	ToolCallID string          `json:"toolCallId"`
+	AgentID    string          `json:"agentId"`
+}
+
 func (r *run) post(id string, call *script.Call) (text string, isError bool, err error) {
 	b := r.bridge
 	b.mu.Lock()
 	url, key := b.toolURL, b.toolKey
 	b.mu.Unlock()
-	body, err := json.Marshal(map[string]any{"toolName": call.Tool, "args": call.Args, "toolCallId": id, "agentId": r.loaded.agent.id})
+	body, err := json.Marshal(toolRequest{ToolName: call.Tool, Args: call.Args, ToolCallID: id, AgentID: r.loaded.agent.id})
 	if err != nil {
 		return "", false, err
 	}

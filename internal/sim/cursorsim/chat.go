@@ -372,31 +372,11 @@ func chatErrorOf(s script.Error) *endError {
 	return e
 }
 
-// finish writes the end of the answer, and then that of the record. The cases go from the ends that a
-// script asked for to what is left: the client is gone.
+// finish names the end of the run, records it, and only then tells the client: a test that has seen the end of the answer
+// finds it recorded.
 func (c *chatRun) finish(w http.ResponseWriter, err error) {
-	end, written := EndedError, error(nil)
-	var status *statusError
-	var scripted scriptError
-	var refused *endError
-	switch {
-	case err == nil:
-		end, written = EndedWell, c.wire.end(nil)
-	case errors.Is(err, errDrop):
-		end, written = EndedDropped, c.wire.end(nil)
-	case errors.Is(err, errCut):
-		end = EndedCut
-	case errors.Is(err, errGarbage):
-	case errors.As(err, &status):
-		status.write(w)
-	case errors.As(err, &scripted):
-		written = c.wire.end(scripted.endError)
-	case errors.As(err, &refused):
-		end, written = EndedRefused, c.wire.end(refused)
-	default:
-		end = EndedLeft
-	}
-	if written != nil {
+	end := endOf(err)
+	if end == EndedWell && c.ctx.Err() != nil {
 		end = EndedLeft
 	}
 	c.record(func(r *Run) {
@@ -409,9 +389,10 @@ func (c *chatRun) finish(w http.ResponseWriter, err error) {
 		}
 	})
 	c.sim.config.Log.Info("chat", "run", c.rec.Seq, "end", end, "model", c.rec.Model, "tools", len(c.rec.Tools), "error", err)
+	// Whether this fails doesn't matter: a client that resets the stream as soon as it has read the end frame can make
+	// the flush of that very frame fail.
+	_ = c.wire.finish(w, end, err)
 	if end == EndedCut {
-		// What was sent so far arrives before the reset.
-		_ = c.wire.flushHeld()
 		panic(http.ErrAbortHandler)
 	}
 }

@@ -119,7 +119,7 @@ func (p *run) finish(w http.ResponseWriter, err error) {
 	p.sim.config.Log.Info("run", "run", p.rec.Seq, "end", end, "model", p.rec.Model, "tools", len(p.rec.Tools), "error", err)
 	// Whether this fails doesn't matter: a client that resets the stream as soon as it has read the end frame can make
 	// the flush of that very frame fail.
-	_ = p.writeEnd(w, end, err)
+	_ = p.wire.finish(w, end, err)
 	p.awaitHalfClose()
 	if end == EndedCut {
 		panic(http.ErrAbortHandler)
@@ -170,25 +170,25 @@ func endOf(err error) string {
 	return EndedLeft // a write failed, or the context ended
 }
 
-// writeEnd writes the last that the client gets: an end frame, a status in place of the stream, or
-// nothing when the client is gone.
-func (p *run) writeEnd(w http.ResponseWriter, end string, err error) error {
+// finish writes the last that the client gets of a run that ended with end, and that play left with err: an end frame, a
+// status in place of the stream, or nothing when the client is gone. What was sent before a cut arrives before the reset.
+func (w *wire) finish(rw http.ResponseWriter, end string, err error) error {
 	var status *statusError
 	var scripted scriptError
 	var refused *endError
 	switch {
 	case end == EndedWell, end == EndedDropped:
-		return p.wire.end(nil)
+		return w.end(nil)
 	case end == EndedCut:
-		return p.wire.flushHeld() // what was sent so far arrives before the reset
+		return w.flushHeld()
 	case end == EndedCancel:
-		return p.wire.end(&endError{Code: "canceled", Message: "canceled by the client"})
+		return w.end(&endError{Code: "canceled", Message: "canceled by the client"})
 	case errors.As(err, &status):
-		status.write(w)
+		status.write(rw)
 	case errors.As(err, &scripted):
-		return p.wire.end(scripted.endError)
+		return w.end(scripted.endError)
 	case errors.As(err, &refused):
-		return p.wire.end(refused)
+		return w.end(refused)
 	}
 	return nil
 }
