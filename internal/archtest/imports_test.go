@@ -62,7 +62,8 @@ var arrows = map[string][]string{
 	"api/responses":               {"agent", "api", "api/openai", "sse"},
 	"api/responses/responsestest": {"api/published", "sse"},
 	"api/responses/service":       {"agent", "api", "api/kept", "api/openai", "api/responses", "lru", "sse", "store", "store/seal"},
-	"api/accounts":                {"agent", "api", "api/openai", "hosted", "hosted/waitlist"},
+	"api/accounts":                {"agent", "api", "api/forwarded", "api/openai", "hosted", "hosted/waitlist"},
+	"api/forwarded":               {},
 	"api/apitest":                 {"agent", "api/published", "golden", "sse"},
 	"api/published":               {}, // for tests
 	"sse":                         {},

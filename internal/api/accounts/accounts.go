@@ -70,8 +70,8 @@ func (h *handlers) signUp(w http.ResponseWriter, r *http.Request, _ *api.Call) e
 	if err != nil {
 		return err
 	}
-	from := h.hop(r)
-	if err := h.signUps.Allow(from.client); err != nil {
+	from := h.hops.Read(r)
+	if err := h.signUps.Allow(from.Client); err != nil {
 		return err
 	}
 	up, err := h.cfg.SignUp(r.Context(), cursorKey)
@@ -83,7 +83,7 @@ func (h *handlers) signUp(w http.ResponseWriter, r *http.Request, _ *api.Call) e
 			ID: up.Account.ID, CursorEmail: orNull(up.Account.Email), CursorName: orNull(up.Account.Name), CursorAPIKeyHint: up.Account.KeyHint,
 		},
 		APIKey:    up.Key.Reveal(),
-		Endpoints: endpointsAt(cmp.Or(h.cfg.PublicURL, from.origin()), up.Account.ID),
+		Endpoints: endpointsAt(cmp.Or(h.cfg.PublicURL, from.Origin()), up.Account.ID),
 	}
 	if req.JoinWaitlist {
 		answer.Waitlist = h.alsoJoin(r.Context(), waitlist.Entry{
@@ -139,7 +139,7 @@ func (h *handlers) joinWaitlist(w http.ResponseWriter, r *http.Request, _ *api.C
 	if err != nil {
 		return err
 	}
-	if err := h.earlyAccess.Allow(h.hop(r).client); err != nil {
+	if err := h.earlyAccess.Allow(h.hops.Read(r).Client); err != nil {
 		return err
 	}
 	if err := h.cfg.Join(r.Context(), entry); err != nil {

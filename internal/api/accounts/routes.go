@@ -8,6 +8,7 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api"
+	"composer-api/internal/api/forwarded"
 	"composer-api/internal/hosted"
 	"composer-api/internal/hosted/waitlist"
 )
@@ -39,11 +40,8 @@ func Routes(cfg Config) []api.Route {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
 	h := &handlers{
-		warner:      warner{log: cfg.Log, now: cfg.Now},
+		hops:        forwarded.NewReader(cfg.TrustedProxies, cfg.Log, cfg.Now),
 		cfg:         cfg,
 		signUps:     hosted.NewLimiter(cfg.Limit, time.Hour, cfg.Now),
 		earlyAccess: hosted.NewLimiter(cfg.Limit, time.Hour, cfg.Now),
@@ -59,5 +57,5 @@ type handlers struct {
 	cfg         Config
 	signUps     *hosted.Limiter
 	earlyAccess *hosted.Limiter
-	warner      warner
+	hops        *forwarded.Reader
 }

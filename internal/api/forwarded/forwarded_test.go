@@ -1,4 +1,4 @@
-package accounts
+package forwarded
 
 import (
 	"bytes"
@@ -53,7 +53,7 @@ func TestTheClientsAddressIsBelievedAsFarAsProxiesAreTrusted(t *testing.T) {
 	} {
 		r := &http.Request{RemoteAddr: c.remote, Header: c.headers}
 		at := readHop(r, proxies)
-		got := at.client.String()
+		got := at.Client.String()
 		if at.unbelieved {
 			got += ", not believed"
 		}
@@ -90,12 +90,12 @@ func TestTheOriginIsThatOfTheClient(t *testing.T) {
 	} {
 		r := &http.Request{RemoteAddr: c.remote, Host: "gw.test:8787", Header: c.headers}
 		at := readHop(r, proxies)
-		if got := at.origin(); got != c.want {
+		if got := at.Origin(); got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}
 	secure := readHop(&http.Request{RemoteAddr: "192.0.2.1:1", Host: "gw.test:8787", TLS: &tls.ConnectionState{}}, proxies)
-	if got := secure.origin(); got != "https://gw.test:8787" {
+	if got := secure.Origin(); got != "https://gw.test:8787" {
 		t.Errorf("TLS: %s", got)
 	}
 }
@@ -112,8 +112,8 @@ func TestWhatIsNoAddressIsPassedOver(t *testing.T) {
 	} {
 		r := &http.Request{RemoteAddr: "10.1.2.3:1", Host: "gw.test", Header: headers(line)}
 		at := readHop(r, proxies)
-		if got := at.origin(); got != "http://gw.test" || at.client.String() != "10.1.2.3" {
-			t.Errorf("%q: %s, %v", line, got, at.client)
+		if got := at.Origin(); got != "http://gw.test" || at.Client.String() != "10.1.2.3" {
+			t.Errorf("%q: %s, %v", line, got, at.Client)
 		}
 	}
 }
@@ -130,7 +130,7 @@ func FuzzReadHop(f *testing.F) {
 		for _, drop := range []string{"", "Forwarded", "X-Forwarded-For"} {
 			h.Del(drop)
 			at := readHop(&http.Request{RemoteAddr: "10.1.2.3:1", Host: "gw.test", Header: h}, proxies)
-			if !at.client.IsValid() || at.scheme != "http" && at.scheme != "https" || strings.ContainsAny(at.host, "/@?# \"<>") || strings.ContainsAny(at.prefix, "?#@ \"<>") || strings.Contains(at.prefix, "//") {
+			if !at.Client.IsValid() || at.Scheme != "http" && at.Scheme != "https" || strings.ContainsAny(at.Host, "/@?# \"<>") || strings.ContainsAny(at.Prefix, "?#@ \"<>") || strings.Contains(at.Prefix, "//") {
 				t.Errorf("%+v", at)
 			}
 		}
@@ -140,10 +140,10 @@ func FuzzReadHop(f *testing.F) {
 func TestTheOperatorIsToldOfAProxyThatNobodyTrusts(t *testing.T) {
 	var log bytes.Buffer
 	now := time.Unix(1_790_000_000, 0)
-	h := &handlers{warner: warner{log: slog.New(slog.NewTextHandler(&log, nil)), now: func() time.Time { return now }}}
+	reader := NewReader(nil, slog.New(slog.NewTextHandler(&log, nil)), func() time.Time { return now })
 	ask := func(remote string) string {
 		log.Reset()
-		h.hop(&http.Request{RemoteAddr: remote, Header: headers("X-Forwarded-For: 198.51.100.7")})
+		reader.Read(&http.Request{RemoteAddr: remote, Header: headers("X-Forwarded-For: 198.51.100.7")})
 		return log.String()
 	}
 	if said := ask("192.168.0.5:1"); !strings.Contains(said, "COMPOSER_TRUSTED_PROXIES") || !strings.Contains(said, "192.168.0.5") || strings.Contains(said, "198.51.100.7") {

@@ -1,4 +1,8 @@
-package accounts
+// Package forwarded finds out, behind proxies, who a request is from and under which address its client has reached us.
+//
+// Proxies say so in headers that a client can write as well, so a header is believed as far as a trusted proxy has
+// written it.
+package forwarded
 
 import (
 	"net"
@@ -10,21 +14,21 @@ import (
 	"strings"
 )
 
-// A hop is what the proxies that are believed say of a request: who it is from, and under which address its client has
+// A Hop is what the proxies that are believed say of a request: who it is from, and under which address its client has
 // reached them.
-type hop struct {
-	client netip.Addr // invalid when the connection is no IP connection
-	scheme string     // "http" or "https"
-	host   string     // with the port, if it isn't the scheme's own
-	prefix string     // "" or a path that a proxy has cut off, such as "/gateway"
+type Hop struct {
+	Client netip.Addr // invalid when the connection is no IP connection
+	Scheme string     // "http" or "https"
+	Host   string     // with the port, if it isn't the scheme's own
+	Prefix string     // "" or a path that a proxy has cut off, such as "/gateway"
 
 	// unbelieved says that the request came with forwarding headers which nobody that is trusted has written, or which
 	// contradict each other.
 	unbelieved bool
 }
 
-// origin is the base of the addresses under which the client reaches us.
-func (h *hop) origin() string { return h.scheme + "://" + h.host + h.prefix }
+// Origin is the base of the addresses under which the client reaches us.
+func (h *Hop) Origin() string { return h.Scheme + "://" + h.Host + h.Prefix }
 
 // readHop finds out who a request comes from. Two kinds of headers are read: X-Forwarded-For and its companions, and
 // Forwarded (RFC 7239). They are believed as far as trusted proxies wrote them: from the right end of a list, each
@@ -32,20 +36,20 @@ func (h *hop) origin() string { return h.scheme + "://" + h.host + h.prefix }
 //
 // A proxy that writes one kind passes the other on as the client sent it. So when both are there and name different
 // clients, neither is believed.
-func readHop(r *http.Request, trusted []netip.Prefix) hop {
-	direct := hop{client: peer(r), scheme: "http", host: r.Host}
+func readHop(r *http.Request, trusted []netip.Prefix) Hop {
+	direct := Hop{Client: peer(r), Scheme: "http", Host: r.Host}
 	if r.TLS != nil {
-		direct.scheme = "https"
+		direct.Scheme = "https"
 	}
 	x, standard := xForwarded(r.Header), forwarded(r.Header)
 	if x == nil && standard == nil {
 		return direct
 	}
-	if !contains(trusted, direct.client) {
+	if !contains(trusted, direct.Client) {
 		direct.unbelieved = true
 		return direct
 	}
-	var believed hop
+	var believed Hop
 	switch {
 	case standard == nil:
 		believed = x.follow(direct, trusted)
@@ -53,7 +57,7 @@ func readHop(r *http.Request, trusted []netip.Prefix) hop {
 		believed = standard.follow(direct, trusted)
 	default:
 		believed = x.follow(direct, trusted)
-		if believed.client != standard.follow(direct, trusted).client {
+		if believed.Client != standard.follow(direct, trusted).Client {
 			direct.unbelieved = true
 			return direct
 		}
@@ -142,32 +146,32 @@ func unquote(s string) string {
 
 // follow goes the way back from direct, whose client is a trusted proxy, as far as the proxies are trusted. What makes no
 // sense is passed over.
-func (c *chain) follow(direct hop, trusted []netip.Prefix) hop {
+func (c *chain) follow(direct Hop, trusted []netip.Prefix) Hop {
 	at := direct
 	steps := 0
 	for _, entry := range slices.Backward(c.clients) {
-		if !contains(trusted, at.client) {
+		if !contains(trusted, at.Client) {
 			break
 		}
 		before, ok := parseClient(entry)
 		if !ok {
 			break
 		}
-		at.client = before
+		at.Client = before
 		steps++
 	}
 	// The proxy that stands next to the client knows best under which address it was reached. It wrote its entry as many
 	// steps before the end as there were proxies.
 	steps = max(steps, 1)
 	if scheme := strings.ToLower(before(c.schemes, steps)); scheme == "http" || scheme == "https" {
-		at.scheme = scheme
+		at.Scheme = scheme
 	}
 	if host, ok := parseHost(before(c.hosts, steps)); ok {
-		at.host = host
+		at.Host = host
 	}
-	at.host = withPort(at.host, before(c.ports, steps), at.scheme)
+	at.Host = withPort(at.Host, before(c.ports, steps), at.Scheme)
 	if prefix, ok := parsePrefix(c.prefix); ok {
-		at.prefix = prefix
+		at.Prefix = prefix
 	}
 	return at
 }

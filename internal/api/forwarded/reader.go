@@ -1,0 +1,59 @@
+package forwarded
+
+import (
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// warnEvery is how often the operator is told of the same thing: a client may send such headers on purpose, as often as
+// it likes.
+const warnEvery = time.Hour
+
+// A Reader reads requests' hops. It tells the operator of forwarding headers that are not believed: most likely a proxy
+// is not in the settings, and all of its clients count as one address. It is safe for concurrent use.
+type Reader struct {
+	trusted []netip.Prefix
+
+	log *slog.Logger
+	now func() time.Time
+
+	mu   sync.Mutex
+	last time.Time
+}
+
+// NewReader makes a Reader that believes proxies of these networks. A nil log discards warnings; a nil now is time.Now.
+func NewReader(trusted []netip.Prefix, log *slog.Logger, now func() time.Time) *Reader {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	if now == nil {
+		now = time.Now
+	}
+	return &Reader{trusted: trusted, log: log, now: now}
+}
+
+// Read finds out where a request comes from. Headers that are not believed are passed over, and the operator is told.
+func (w *Reader) Read(r *http.Request) Hop {
+	at := readHop(r, w.trusted)
+	if at.unbelieved {
+		w.warn(at.Client)
+	}
+	return at
+}
+
+func (w *Reader) warn(from netip.Addr) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if now := w.now(); w.last.IsZero() || now.Sub(w.last) >= warnEvery {
+		w.last = now
+		where := "a public address" // which may be a user's, and is nothing for the log
+		if from.IsPrivate() || from.IsLoopback() || from.IsLinkLocalUnicast() {
+			where = from.String()
+		}
+		w.log.Warn("forwarding headers are not believed", "from", where,
+			"hint", "if that is your proxy, put its address into COMPOSER_TRUSTED_PROXIES, and let it write one kind of these headers and remove the other")
+	}
+}
