@@ -27,6 +27,8 @@ type Route struct {
 	Open bool
 	// Turn routes start a turn: they are refused while the server shuts down, and count for the limits.
 	Turn bool
+	// Form routes take the fields of a web form and no JSON.
+	Form bool
 	// Handle answers the request.
 	Handle Handler
 }
@@ -35,7 +37,7 @@ type Route struct {
 //
 // An error that it returns before it has written anything becomes the answer. Afterwards the error
 // cuts the connection off, because the answer is not complete, unless it is a [Told]. The body, if
-// there is one, is JSON of bounded size and already decompressed; reading it fails with *agent.Error.
+// there is one, is JSON (of a Form route, form fields) of bounded size and already decompressed; reading it fails with *agent.Error.
 // call belongs to this request; the handler may keep it. Handlers run concurrently.
 type Handler func(w http.ResponseWriter, r *http.Request, call *Call) error
 

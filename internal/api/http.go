@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"mime"
 	"net/http"
 	"strconv"
 	"strings"
@@ -93,6 +94,31 @@ func SetFinished(h http.Header, costUSD float64, d *agent.Done, stream bool) {
 		}
 		h.Set(prefix+"X-Composer-Repair", strings.Join(repairs, ", "))
 	}
+}
+
+// PrefersHTML reports whether whoever sent r would rather have a page than JSON: a web browser that shows the answer to a
+// person. It names text/html; programs name JSON, or take anything.
+func PrefersHTML(r *http.Request) bool {
+	html, json := 0.0, 0.0
+	for _, line := range r.Header["Accept"] {
+		for entry := range strings.SplitSeq(line, ",") {
+			mediaType, parameters, err := mime.ParseMediaType(entry)
+			if err != nil {
+				continue
+			}
+			weight := 1.0
+			if q, err := strconv.ParseFloat(parameters["q"], 64); err == nil {
+				weight = q
+			}
+			switch mediaType {
+			case "text/html":
+				html = max(html, weight)
+			case "application/json", "application/*":
+				json = max(json, weight)
+			}
+		}
+	}
+	return html > json
 }
 
 // WriteJSON answers 200 with a whole document, to which it adds a newline. It may append to doc.

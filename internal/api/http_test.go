@@ -70,3 +70,17 @@ func allocated(f func()) int64 {
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
+func TestWhoWouldRatherHaveAPage(t *testing.T) {
+	for accept, want := range map[string]bool{
+		"": false, "*/*": false, "application/json": false, "text/html": true, "text/html, application/json": false,
+		"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8": true,
+		"application/json, text/html;q=0.5":                                          false, "text/html;q=0": false, "text/*": false, "text/html;q=x": true, ";;,": false,
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("Accept", accept)
+		if got := api.PrefersHTML(r); got != want {
+			t.Errorf("%q: %t", accept, got)
+		}
+	}
+}

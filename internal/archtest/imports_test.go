@@ -70,6 +70,9 @@ var arrows = map[string][]string{
 	"gateway/imagefetch":          {"agent"},
 	"httpd":                       {"agent", "api", "api/openai", "hosted/keys", "store"},
 
+	// What a browser gets.
+	"pages": {"agent", "api", "api/forwarded", "api/openai"},
+
 	// What is kept, and for whom.
 	"store":           {},
 	"store/bounded":   {"store"},

@@ -14,6 +14,7 @@ import (
 	"composer-api/internal/api/chat"
 	"composer-api/internal/api/chat/stored"
 	"composer-api/internal/api/completions"
+	"composer-api/internal/api/forwarded"
 	"composer-api/internal/api/messages"
 	"composer-api/internal/api/models"
 	"composer-api/internal/api/openai"
@@ -28,6 +29,7 @@ import (
 	"composer-api/internal/hosted"
 	"composer-api/internal/hosted/waitlist"
 	"composer-api/internal/httpd"
+	"composer-api/internal/pages"
 	"composer-api/internal/store"
 	"composer-api/internal/store/bounded"
 	"composer-api/internal/store/sealed"
@@ -102,6 +104,15 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 
 	shelf := stored.New(stored.Config{Store: s.store, Log: log})
 
+	site, err := pages.New(pages.Config{
+		Version: buildVersion(), Demo: c.Demo, Upstreams: up.names(),
+		Reachable: func(ctx context.Context) error { return s.gateway.Reachable(ctx, "") },
+		Hops:      forwarded.NewReader(c.Accounts.TrustedProxies, log, nil), PublicURL: string(c.PublicURL), Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+
 	server := httpd.Config{
 		Surfaces: slices.Concat(
 			chat.Routes(turns, shelf),
@@ -111,9 +122,13 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 			messages.Routes(messages.Config{Turns: hosted.Record(s.gateway, people, messages.Status), Seal: ring, Log: log}),
 			models.Routes(cat, s.gateway),
 		),
-		Routes: accounts.Routes(accounts.Config{
-			SignUp: signUp, Join: world.join, Limit: c.Accounts.SignupLimit, TrustedProxies: c.Accounts.TrustedProxies, PublicURL: string(c.PublicURL), Log: log,
-		}),
+		Routes: slices.Concat(
+			accounts.Routes(accounts.Config{
+				SignUp: signUp, Join: world.join, Limit: c.Accounts.SignupLimit, TrustedProxies: c.Accounts.TrustedProxies, PublicURL: string(c.PublicURL), Log: log,
+			}),
+			site.Routes(),
+		),
+		Home:       site.Home,
 		ErrorForms: []api.ErrorForm{messages.ErrorForm()},
 		ResolveKey: people.Resolve, PingStore: s.store.Ping,
 		PingUpstream: func(ctx context.Context) error { return s.gateway.Reachable(ctx, "") },

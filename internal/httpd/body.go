@@ -18,17 +18,21 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api"
 	"composer-api/internal/api/openai"
 )
 
 // openBody checks the headers of a body, and replaces r.Body by one that is decompressed, bounded in size
 // and bounded in time. Read errors of the new body are *agent.Error. A request without a body, and one
 // whose method needs none, is left alone.
-func (s *Server) openBody(w *response, r *http.Request) error {
+func (s *Server) openBody(w *response, r *http.Request, route api.Route) error {
 	if r.Method != http.MethodPost || r.ContentLength == 0 {
 		return nil
 	}
 	switch contentType := r.Header.Get("Content-Type"); {
+	case route.Form && isForm(contentType):
+	case route.Form:
+		return agent.Errorf(agent.UnsupportedMediaType, "This address takes the fields of a web form: 'Content-Type: application/x-www-form-urlencoded'.")
 	case contentType == "":
 		// A web page can make a browser send such a request to any address without a preflight.
 		return agent.Errorf(agent.UnsupportedMediaType, "The request has a body and no content type. Send it with 'Content-Type: application/json'.")
@@ -55,6 +59,12 @@ func (s *Server) openBody(w *response, r *http.Request) error {
 func isJSON(contentType string) bool {
 	mediaType, _, err := mime.ParseMediaType(contentType)
 	return err == nil && (mediaType == "application/json" || strings.HasSuffix(mediaType, "+json"))
+}
+
+// isForm reports whether a content type is that of a web form without files.
+func isForm(contentType string) bool {
+	mediaType, _, err := mime.ParseMediaType(contentType)
+	return err == nil && mediaType == "application/x-www-form-urlencoded"
 }
 
 // decompress returns a reader of the decompressed body. The bound on the decompressed size is body's.

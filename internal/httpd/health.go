@@ -27,9 +27,21 @@ type home struct {
 	Status string `json:"status"`
 }
 
-// root answers whoever looks whether there is anybody at a base URL: Claude Code sends HEAD before it begins. It says the
+// root answers GET /: with a page for a browser, if there is one.
+func (s *Server) root(w http.ResponseWriter, r *http.Request, call *api.Call) error {
+	if s.cfg.Home == nil {
+		return account(w, r, call)
+	}
+	w.Header().Add("Vary", "Accept")
+	if !api.PrefersHTML(r) {
+		return account(w, r, call)
+	}
+	return s.cfg.Home(w, r, call)
+}
+
+// account answers whoever looks whether there is anybody at a base URL: Claude Code sends HEAD before it begins. It says the
 // same for every account, whether there is one or not.
-func root(w http.ResponseWriter, _ *http.Request, _ *api.Call) error {
+func account(w http.ResponseWriter, _ *http.Request, _ *api.Call) error {
 	return writeJSON(w, home{Name: "composer-api", Status: "ok"})
 }
 

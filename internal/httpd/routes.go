@@ -44,8 +44,8 @@ func (s *Server) bases() []base {
 // fixed are the routes outside the bases.
 func (s *Server) fixed() []api.Route {
 	return append([]api.Route{
-		{Pattern: "GET /{$}", Open: true, Handle: root},
-		{Pattern: "GET /u/{account}", Open: true, Handle: root},
+		{Pattern: "GET /{$}", Open: true, Handle: s.root},
+		{Pattern: "GET /u/{account}", Open: true, Handle: account},
 		{Pattern: "GET /healthz", Open: true, Handle: s.healthz},
 		{Pattern: "GET /readyz", Open: true, Handle: s.readyz},
 	}, s.cfg.Routes...)
@@ -108,7 +108,7 @@ func (s *Server) serve(w *response, r *http.Request, b base, route api.Route) er
 		}
 		defer leave()
 	}
-	if err := s.openBody(w, r); err != nil {
+	if err := s.openBody(w, r, route); err != nil {
 		return err
 	}
 	call.Again = func(ctx context.Context) (*api.Call, func(), error) { return s.again(r.WithContext(ctx), b, call) }

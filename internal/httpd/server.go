@@ -19,6 +19,8 @@ type Config struct {
 	Surfaces []api.Route
 	// Routes are the routes outside the bases; a pattern is a method and the whole path.
 	Routes []api.Route
+	// Home answers GET / for web browsers; programs get a line of JSON there. Nil answers browsers like programs.
+	Home api.Handler
 	// ErrorForms are forms of errors other than OpenAI's; the first that fits a request is used.
 	ErrorForms []api.ErrorForm
 	// ResolveKey finds whom a hosted key (cmp_…) belongs to. An unknown or revoked one is an *agent.Error with code

@@ -1,0 +1,147 @@
+package pages
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api"
+)
+
+// static holds the style sheets, scripts and pictures. What is built by other tools (the playground) is committed here.
+//
+//go:embed static
+var static embed.FS
+
+// assets are the files below static. They never change while the program runs.
+type assets struct {
+	// hash names the state of all files together. One name for all lets them refer to each other by relative addresses.
+	hash  string
+	files map[string]*asset // by path below static
+}
+
+// An asset is a file, and its compressed forms once somebody has asked for them.
+type asset struct {
+	contentType string
+	plain       []byte
+	gzip, zstd  func() []byte // compute once, then remember; nil for what is compressed already
+}
+
+// contentTypes are the kinds of files there are. A file of another kind is a mistake of ours, which stops newAssets.
+var contentTypes = map[string]string{
+	".css": "text/css; charset=utf-8",
+	".js":  "text/javascript; charset=utf-8",
+	".svg": "image/svg+xml",
+	".txt": "text/plain; charset=utf-8",
+}
+
+// newAssets reads the files of a folder called static. It fails only if the program was built wrongly.
+func newAssets(folder fs.FS) (*assets, error) {
+	a := &assets{files: map[string]*asset{}}
+	sum := sha256.New()
+	err := fs.WalkDir(folder, "static", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := fs.ReadFile(folder, name)
+		if err != nil {
+			return err
+		}
+		contentType, known := contentTypes[path.Ext(name)]
+		if !known {
+			return fmt.Errorf("%s is of a kind that is not served", name)
+		}
+		fmt.Fprintf(sum, "%s\x00%d\x00", name, len(data))
+		sum.Write(data)
+		a.files[strings.TrimPrefix(name, "static/")] = &asset{
+			contentType: contentType, plain: data,
+			gzip: sync.OnceValue(func() []byte { return gzipped(data) }),
+			zstd: sync.OnceValue(func() []byte { return zstandard(data) }),
+		}
+		return nil
+	})
+	a.hash = hex.EncodeToString(sum.Sum(nil)[:8])
+	return a, err
+}
+
+// path is where a file is served, below the root of the server. A name that doesn't exist is a mistake in a template,
+// which a test finds.
+func (a *assets) path(name string) (string, error) {
+	if a.files[name] == nil {
+		return "", fmt.Errorf("there is no file static/%s", name)
+	}
+	return "/assets/" + a.hash + "/" + name, nil
+}
+
+// serve answers GET /assets/{hash}/{name...}. Of another state than ours there is nothing: a page that was loaded before
+// an upgrade is out of date, and says so when it is loaded again.
+func (a *assets) serve(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
+	file := a.files[r.PathValue("name")]
+	if file == nil || r.PathValue("hash") != a.hash {
+		return agent.Errorf(agent.UnknownURL, "There is no such file. Load the page again.")
+	}
+	h := w.Header()
+	secure(h)
+	h.Set("Content-Type", file.contentType)
+	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	return sendEncoded(w, r, file)
+}
+
+// sendEncoded writes a file in the best form that the client takes.
+func sendEncoded(w http.ResponseWriter, r *http.Request, file *asset) error {
+	h := w.Header()
+	h.Add("Vary", "Accept-Encoding")
+	body := file.plain
+	switch {
+	case accepts(r, "zstd"):
+		body = file.zstd()
+		h.Set("Content-Encoding", "zstd")
+	case accepts(r, "gzip"):
+		body = file.gzip()
+		h.Set("Content-Encoding", "gzip")
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	_, err := w.Write(body)
+	return err
+}
+
+// accepts reports whether a client takes an encoding. Browsers never give weights here; one of 0 is honoured.
+func accepts(r *http.Request, encoding string) bool {
+	for _, line := range r.Header["Accept-Encoding"] {
+		for entry := range strings.SplitSeq(line, ",") {
+			name, weight, _ := strings.Cut(strings.TrimSpace(entry), ";")
+			if strings.EqualFold(strings.TrimSpace(name), encoding) {
+				q := strings.ReplaceAll(weight, " ", "")
+				return q != "q=0" && !strings.HasPrefix(q, "q=0.000")
+			}
+		}
+	}
+	return false
+}
+
+// gzipped compresses as well as it can: it happens once.
+func gzipped(data []byte) []byte {
+	var b bytes.Buffer
+	w, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // fails for an unknown level only
+	w.Write(data)
+	w.Close()
+	return b.Bytes()
+}
+
+// zstandard compresses as well as it can: it happens once. One goroutine needs no closing.
+func zstandard(data []byte) []byte {
+	w, _ := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1)) // fails for wrong options only
+	return w.EncodeAll(data, nil)
+}

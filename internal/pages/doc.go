@@ -1,0 +1,15 @@
+// Package pages is what a web browser gets from this server: a home page that says whether all is well and how to
+// point a client here, a playground, the documentation, and pages for hosted keys, usage and the operator.
+//
+// It is a surface like those below package api, with routes of its own, but its clients are people:
+//
+//	request ──► httpd ──► a handler of Site ──► a view (what is known) ──► templates/NAME.html ──► the page
+//
+// A handler gathers what its page says into a struct; a template lays it out and decides nothing. All text that comes
+// from elsewhere (names of models, e-mail addresses, error messages) passes html/template, which escapes it for the
+// place where it stands. Nothing is loaded from another server, and no page has code in its markup: the header
+// Content-Security-Policy forbids both.
+//
+// Files below static are served as they are. Their address holds a hash of all of them, so that a browser may keep
+// them for ever.
+package pages

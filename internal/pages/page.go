@@ -1,0 +1,121 @@
+package pages
+
+import (
+	"bytes"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"path"
+	"strconv"
+	"strings"
+
+	"composer-api/internal/api"
+)
+
+// policy is the header Content-Security-Policy of every page. Only what this server itself serves is loaded, and no code
+// in the markup runs. Pictures may also come from the page's own memory: people paste them into the playground.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; " +
+	"frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+
+// secure sets the headers that every answer of this package has.
+func secure(h http.Header) {
+	h.Set("Content-Security-Policy", policy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY") // for browsers that don't know frame-ancestors
+	// Not no-referrer: with that, browsers send "Origin: null" with our own forms, which httpd refuses.
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+	// httpd lets pages of all origins read its answers, because a key allows them and never a cookie. Here a cookie may.
+	h.Del("Access-Control-Allow-Origin")
+	h.Del("Access-Control-Expose-Headers")
+}
+
+// A view is what the layout needs to know for every page.
+type view struct {
+	// Root is the path below which the browser sees this server: "", or what a proxy has cut off, such as "/composer".
+	// Every link begins with it.
+	Root string
+	// Address is the base of the addresses for clients: http://127.0.0.1:8787, without a slash at its end.
+	Address string
+	// Here is the path of the page, without Root, to mark it in the menu.
+	Here    string
+	Version string
+	Demo    bool
+	// Data is the page's own.
+	Data any
+
+	assets *assets
+}
+
+// Asset is the address of a file below static.
+func (v *view) Asset(name string) (string, error) {
+	at, err := v.assets.path(name)
+	return v.Root + at, err
+}
+
+// newView gathers what every page says.
+func (s *Site) newView(r *http.Request, data any) *view {
+	hop := s.cfg.Hops.Read(r)
+	v := &view{
+		Root: hop.Prefix, Address: hop.Origin(), Here: r.URL.Path, Version: s.cfg.Version, Demo: s.cfg.Demo, Data: data, assets: s.assets,
+	}
+	if s.cfg.PublicURL != "" {
+		v.Address = s.cfg.PublicURL
+		// A proxy that cuts off a path without saying so is known from the setting. Who asks by another name, asks past it.
+		if u, err := url.Parse(s.cfg.PublicURL); err == nil && hop.Prefix == "" && u.Host == hop.Host {
+			v.Root = u.Path
+		}
+	}
+	return v
+}
+
+// render answers with a page. Nothing has been written before, so that a template that fails is an error like another.
+func (s *Site) render(w http.ResponseWriter, r *http.Request, status int, page string, data any) error {
+	var b bytes.Buffer
+	if err := s.pages[page].ExecuteTemplate(&b, "layout.html", s.newView(r, data)); err != nil {
+		return err
+	}
+	h := w.Header()
+	secure(h)
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	if h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "no-cache")
+	}
+	h.Set("Content-Length", strconv.Itoa(b.Len()))
+	w.WriteHeader(status)
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// parseTemplates reads the folder templates: layout.html is what all pages share, every other file is a page, which
+// fills in the layout's blocks.
+func parseTemplates(folder fs.FS) (map[string]*template.Template, error) {
+	layout, err := template.New("").ParseFS(folder, "templates/layout.html")
+	if err != nil {
+		return nil, err
+	}
+	names, err := fs.Glob(folder, "templates/*.html")
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]*template.Template{}
+	for _, name := range names {
+		page, err := layout.Clone()
+		if err == nil {
+			page, err = page.ParseFS(folder, name)
+		}
+		if err != nil {
+			return nil, err
+		}
+		all[strings.TrimSuffix(path.Base(name), ".html")] = page
+	}
+	return all, nil
+}
+
+// chat answers GET /chat, the playground. Its page is empty: the script fills it in.
+func (s *Site) chat(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
+	return s.render(w, r, http.StatusOK, "chat", nil)
+}

@@ -1,0 +1,62 @@
+package pages
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"time"
+
+	"composer-api/internal/api/forwarded"
+)
+
+// Config is what the pages need to know. Functions may be called concurrently; their errors are *agent.Error.
+type Config struct {
+	// Version is the program's.
+	Version string
+	// Demo says that scripts answer and no model.
+	Demo bool
+	// Upstreams are the names of the ways to a model, the default one first; none means that no turn can be carried out.
+	Upstreams []string
+	// Reachable finds out whether turns can reach the default upstream, without a key.
+	Reachable func(ctx context.Context) error
+	// Hops finds out under which address a browser has reached us. Not nil.
+	Hops *forwarded.Reader
+	// PublicURL is the address of this server for its clients, without a slash at its end; "" means that it is found out
+	// from each request.
+	PublicURL string
+	// Log gets what fails without a person being told; nil discards it.
+	Log *slog.Logger
+	// Now tells the time; nil means time.Now.
+	Now func() time.Time
+}
+
+// A Site is all pages. It is safe for concurrent use.
+type Site struct {
+	cfg    Config
+	assets *assets
+	pages  map[string]*template.Template // by the name of their file, without its ending
+}
+
+//go:embed templates
+var templates embed.FS
+
+// New makes a Site. An error means that the program was built wrongly: a template or a file is broken.
+func New(cfg Config) (*Site, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	files, err := newAssets(static)
+	if err != nil {
+		return nil, fmt.Errorf("the pages' files: %w", err)
+	}
+	s := &Site{cfg: cfg, assets: files}
+	if s.pages, err = parseTemplates(templates); err != nil {
+		return nil, fmt.Errorf("the pages' templates: %w", err)
+	}
+	return s, nil
+}
