@@ -72,7 +72,7 @@ func TestResultsResumeTheRun(t *testing.T) {
 		{"one missing", func(c *chat, ids []string) { c.result(ids[1], "second") }, `^error: .+ and second$`},
 		{"with a user message", func(c *chat, ids []string) {
 			c.result(ids[0], "first").result(ids[1], "second").user("Hurry up!")
-		}, `^first and second(?s:.*)The user says(?s:.*)Hurry up!\n\n</user_message>$`},
+		}, `^first and second(?s:.*)The user says(?s:.*)Hurry up!\n</user_message>$`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
