@@ -39,20 +39,6 @@ type turn struct {
 	tools   *Digest // of the tools offered; nil until toolsDigest was asked
 }
 
-// A waiting is a parked run that waits for tool results, and what is needed to decide whether a request has them. It is not
-// changed once it is parked; its run belongs to whoever claims it.
-type waiting struct {
-	run     *control.Run
-	backend string
-	model   string
-	tools   Digest
-	seen    Digest           // what the model has seen, up to the calls
-	bare    Digest           // the same without what it has said beside the calls
-	asked   []askedCall      // the calls of the open group, in order, of which it waits for the last
-	calls   []string         // ids of the calls whose results it waits for
-	given   []agent.ToolCall // those calls, as the client was given them
-}
-
 // newTurn makes the turn for req, and hashes its transcript. Nothing is started yet, so there is nothing to close. Errors are
 // *agent.Error: about what req asks of the answer, or because a budget is spent.
 func newTurn(g *Gateway, backend agent.Backend, req *agent.Request, sink agent.Sink) (*turn, error) {
@@ -184,99 +170,6 @@ func (t *turn) resetFor(ctx context.Context, err error) {
 	}
 }
 
-// claim takes the parked run that waits for this request's results, if there is one and the request has the transcript that the
-// run has seen. A run that was waiting for these results but has seen something else is closed: nothing can continue it. The caller
-// owns the run that it gets.
-func (t *turn) claim() *waiting {
-	ids := waitedFor(t.req.Messages)
-	if len(ids) == 0 {
-		return nil
-	}
-	w, ok := t.g.lot.Claim(t.req.Caller.Owner, ids)
-	if !ok {
-		return t.claimByTranscript()
-	}
-	reason := t.mismatch(w, t.req.Messages)
-	if reason == "" && !w.run.Adapt(t.req) {
-		reason = "other tools"
-	}
-	if reason != "" {
-		t.g.cfg.Log.Info("parked run given up", "reason", reason)
-		w.run.Close()
-		return nil
-	}
-	return w
-}
-
-// maxCandidates is how many runs that wait after the same transcript are compared with a request.
-const maxCandidates = 8
-
-// claimByTranscript takes the one parked run that has seen this request's transcript, for clients that rename their calls. With
-// several such runs it takes none, because their results could be mixed up, unless only one has the request's tools. See decisions/0013.
-func (t *turn) claimByTranscript() *waiting {
-	if t.g.lot.Len() == 0 {
-		return nil
-	}
-	d := newDigester()
-	for i := range t.req.Messages[:t.newFrom] {
-		d.message(&t.req.Messages[i])
-	}
-	if len(d.calls) == 0 {
-		return nil
-	}
-	type match struct {
-		w        *waiting
-		messages []agent.Message
-	}
-	var same, others []match // those with the request's tools, and those that can go on with them
-	asked := d.asked()
-	for _, w := range t.g.lot.Find(t.req.Caller.Owner, string(asked[:]), maxCandidates) {
-		with, ok := renamed(t.req.Messages, w.asked)
-		switch {
-		case !ok || t.mismatch(w, with) != "":
-		case w.tools == t.toolsDigest():
-			same = append(same, match{w, with})
-		case t.stillOffers(w):
-			others = append(others, match{w, with})
-		}
-	}
-	found := same
-	if len(found) == 0 {
-		found = others
-	}
-	if len(found) != 1 {
-		return nil
-	}
-	w, ok := t.g.lot.Claim(t.req.Caller.Owner, found[0].w.calls)
-	if !ok {
-		return nil // another request was faster
-	}
-	req := *t.req
-	req.Messages = found[0].messages
-	t.req = &req
-	if !w.run.Adapt(t.req) {
-		w.run.Close()
-		return nil
-	}
-	return w
-}
-
-// stillOffers reports whether the request offers the tools of the calls that w waits for, or no tools at all.
-func (t *turn) stillOffers(w *waiting) bool {
-	called := make([]string, len(w.given))
-	for i := range w.given {
-		called[i] = w.given[i].Name
-	}
-	return agent.StillOffered(called, t.req.Offered())
-}
-
-// supersede ends the runs that wait for results in this conversation, because it goes on now without them.
-func (t *turn) supersede() {
-	if t.g.lot.Len() > 0 {
-		t.g.lot.Supersede(t.req.Caller.Owner, callIDs(t.req.Messages), conversationOf(t.req, t.toolsDigest()))
-	}
-}
-
 // toolsDigest identifies the tools that the model is offered. It is computed once: a turn that resumes a run and parks it again
 // needs it twice.
 func (t *turn) toolsDigest() Digest {
@@ -285,22 +178,6 @@ func (t *turn) toolsDigest() Digest {
 		t.tools = &d
 	}
 	return *t.tools
-}
-
-// mismatch says why the request, with these messages, can't continue w; "" when it can. The answer is for the log. That a
-// client has edited its history shows as another transcript.
-func (t *turn) mismatch(w *waiting, messages []agent.Message) string {
-	switch {
-	case w.backend != t.backend.Name():
-		return "another upstream"
-	case w.model != t.req.Model.String():
-		return "another model"
-	}
-	d := digestBefore(messages, w.calls, t.known(w))
-	if d.sum() != w.seen && (d.text != nil || d.sum() != w.bare) {
-		return "another transcript"
-	}
-	return ""
 }
 
 // resume gives a parked run its results, and passes its answer on. The run is closed when the turn ends, unless it is parked again.

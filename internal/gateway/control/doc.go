@@ -21,6 +21,8 @@
 //	text                                 neither           the text
 //
 //	run.go         the Run: events pass, are held back, or end in another attempt
+//	queue.go       events that wait to be given
+//	usage.go       what the turn's attempts have cost
 //	turn.go        the Turn
 //	repair.go      one more message in the same conversation
 //	limit.go       stop texts and the token limit

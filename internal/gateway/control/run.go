@@ -339,13 +339,6 @@ func (r *Run) finishText(ctx context.Context, done *agent.Done) error {
 	return nil
 }
 
-// endAttempt counts the present attempt and begins another in its turn.
-func (r *Run) endAttempt(why agent.Repair) {
-	r.usage = r.usage.Plus(r.attempt())
-	r.last, r.said = nil, 0
-	r.turn.repairs = append(r.turn.repairs, why)
-}
-
 // finish gives the usage, as far as upstream has said it, and the end of the turn.
 func (r *Run) finish(done agent.Done) {
 	if usage, known := r.spent(); known {
@@ -353,29 +346,6 @@ func (r *Run) finish(done agent.Done) {
 	}
 	done.Repairs = r.turn.repairs
 	r.out.push(agent.Event{Kind: agent.DoneKind, Done: &done})
-}
-
-// spent is what this turn has cost so far, all attempts together. It is not known while upstream has said nothing of the
-// only attempt: whoever reads the events estimates it then.
-func (r *Run) spent() (usage agent.Usage, known bool) {
-	if r.last == nil && len(r.turn.repairs) == 0 {
-		return agent.Usage{}, false
-	}
-	return r.usage.Plus(r.attempt()), true
-}
-
-// Spent is what the turn has cost so far, as far as it is known: for a turn that fails.
-func (r *Run) Spent() agent.Usage {
-	usage, _ := r.spent()
-	return usage
-}
-
-// attempt is what the present attempt has cost: what upstream said, or else an estimate.
-func (r *Run) attempt() agent.Usage {
-	if r.last != nil {
-		return *r.last
-	}
-	return agent.Usage{Input: agent.EstimatePrompt(r.req), Output: agent.EstimateTokens(r.said), Estimated: true}
 }
 
 // Buffered implements agent.Run. While text is held back the inner run may have much that gives nothing, so it counts as
@@ -459,41 +429,4 @@ func (r *Run) AcceptedAt() time.Time {
 		return retrying.AcceptedAt()
 	}
 	return started
-}
-
-// A queue holds events that are to be given, with the memory of their text. Its memory is used again when it is empty.
-type queue struct {
-	events []agent.Event
-	next   int
-	memory []byte
-}
-
-// len is the number of events that pop has not taken.
-func (q *queue) len() int { return len(q.events) - q.next }
-
-// push puts in an event. What it points to must stay as it is; for text see queue.text.
-func (q *queue) push(e agent.Event) { q.events = append(q.events, e) }
-
-// text puts in a copy of text, unless it is empty.
-func (q *queue) text(kind agent.Kind, text []byte) {
-	if len(text) == 0 {
-		return
-	}
-	start := len(q.memory)
-	q.memory = append(q.memory, text...)
-	q.push(agent.Event{Kind: kind, Text: q.memory[start:len(q.memory):len(q.memory)]})
-}
-
-// pop takes out the first event. Its text is valid until the next pop.
-func (q *queue) pop() (e agent.Event, ok bool) {
-	if q.next == len(q.events) {
-		if q.next > 0 {
-			clear(q.events) // lets go of what they point to
-			q.events, q.next, q.memory = q.events[:0], 0, q.memory[:0]
-		}
-		return e, false
-	}
-	e = q.events[q.next]
-	q.next++
-	return e, true
 }

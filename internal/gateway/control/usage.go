@@ -1,0 +1,33 @@
+package control
+
+import "composer-api/internal/agent"
+
+// endAttempt counts the present attempt and begins another in its turn.
+func (r *Run) endAttempt(why agent.Repair) {
+	r.usage = r.usage.Plus(r.attempt())
+	r.last, r.said = nil, 0
+	r.turn.repairs = append(r.turn.repairs, why)
+}
+
+// spent is what this turn has cost so far, all attempts together. It is not known while upstream has said nothing of the
+// only attempt: whoever reads the events estimates it then.
+func (r *Run) spent() (usage agent.Usage, known bool) {
+	if r.last == nil && len(r.turn.repairs) == 0 {
+		return agent.Usage{}, false
+	}
+	return r.usage.Plus(r.attempt()), true
+}
+
+// Spent is what the turn has cost so far, as far as it is known: for a turn that fails.
+func (r *Run) Spent() agent.Usage {
+	usage, _ := r.spent()
+	return usage
+}
+
+// attempt is what the present attempt has cost: what upstream said, or else an estimate.
+func (r *Run) attempt() agent.Usage {
+	if r.last != nil {
+		return *r.last
+	}
+	return agent.Usage{Input: agent.EstimatePrompt(r.req), Output: agent.EstimateTokens(r.said), Estimated: true}
+}
