@@ -10,6 +10,10 @@ import (
 //
 // It is used by one goroutine. Errors of its methods mean that the client can't be reached or that the answer
 // is too large, and end the turn.
+//
+// It belongs to one turn and outlives the turn's runs: when a run fails before the client has
+// got anything, the same answer goes on with the next one (restart). After emitted is true,
+// that is no longer possible, because a client can't be told to forget what it has read.
 type answer struct {
 	sink agent.Sink
 	req  *agent.Request
@@ -29,7 +33,8 @@ func newAnswer(req *agent.Request, sink agent.Sink, seen *digester) *answer {
 	return &answer{req: req, sink: sink, seen: seen}
 }
 
-// restart forgets what a failed run has reported. The client must have got nothing of it but thinking.
+// restart forgets what a failed run has reported. The client must have got nothing of it but
+// thinking. seen needs no care: thinking is not part of it.
 func (a *answer) restart() { a.usage = nil }
 
 // accept tells the sink that upstream has accepted the run, unless an earlier attempt of this turn has done so.
@@ -42,6 +47,9 @@ func (a *answer) accept(how agent.Accepted) error {
 }
 
 // piece gives the client a piece of text or thinking, and adds text to the transcript that the next request will have.
+//
+// text is the run's and valid only during this call. The sink gets it as it is and must not
+// keep it (see agent.Sink); the digester copies what it needs.
 func (a *answer) piece(kind agent.Kind, text []byte) error {
 	if kind != agent.Reasoning { // clients send a refusal back as text
 		a.seen.answerText(text)
@@ -53,6 +61,10 @@ func (a *answer) piece(kind agent.Kind, text []byte) error {
 }
 
 // call gives the client a call.
+//
+// The transcript gets the call as this client will send it back: a custom tool's input comes
+// back without the JSON around it, for example, and Echo says what that looks like. The client
+// itself gets the call as it is, and so does the list that the parked run is compared with.
 func (a *answer) call(c *agent.ToolCall) error {
 	a.calls = append(a.calls, *c)
 	echo := *c
@@ -71,7 +83,8 @@ func (a *answer) call(c *agent.ToolCall) error {
 // would take all memory there is.
 const maxAnswer = 16 << 20
 
-// wrote counts n bytes of the answer.
+// wrote counts n bytes of the answer. The error is final: the same request would get an answer
+// of the same kind.
 func (a *answer) wrote(n int) error {
 	if a.written += n; a.written > maxAnswer {
 		return &agent.Error{Code: agent.Upstream, Final: true, Message: "The model's answer is larger than 16 MB. Ask for less at once."}
@@ -79,7 +92,8 @@ func (a *answer) wrote(n int) error {
 	return nil
 }
 
-// callIDs are the ids of the calls that the client has been given.
+// callIDs are the ids of the calls that the client has been given. They are in the order in
+// which the client got them, which is the order of the results upstream.
 func (a *answer) callIDs() []string {
 	var ids []string
 	for _, c := range a.calls {
@@ -104,10 +118,14 @@ func (a *answer) end(usage agent.Usage, done agent.Done) error {
 	return a.flush()
 }
 
-// over notes that the answer is whole.
+// over notes that the answer is whole. Until then, the beginning of the text may be held back
+// by the digester, because it could still turn out to be thinking. No piece may come after it.
 func (a *answer) over() { a.seen.settle() }
 
 // usageOrEstimate is what upstream has reported, or else our own count.
+//
+// An estimate is marked as one, and surfaces pass the mark on. It knows nothing of a cache, so
+// all of the prompt counts as read.
 func (a *answer) usageOrEstimate() agent.Usage {
 	if a.usage != nil {
 		return *a.usage
@@ -116,6 +134,7 @@ func (a *answer) usageOrEstimate() agent.Usage {
 }
 
 // event passes an event to the sink. From here on the turn can't start again with another run.
+// out is used again for each event: the sink must have read it when it returns.
 func (a *answer) event(e agent.Event) error {
 	a.emitted = true
 	a.out = e
@@ -125,7 +144,8 @@ func (a *answer) event(e agent.Event) error {
 // flush sends what the sink has buffered.
 func (a *answer) flush() error { return clientGone(a.sink.Flush()) }
 
-// clientGone turns an error of the sink into Canceled: the client has left.
+// clientGone turns an error of the sink into Canceled: the client has left. The sink's own
+// error is the cause, for the log; nobody is left to be told a sentence.
 func clientGone(err error) error {
 	if err == nil {
 		return nil

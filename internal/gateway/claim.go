@@ -5,8 +5,22 @@ import (
 	"composer-api/internal/gateway/control"
 )
 
+// Which parked run waits for the results that a request brings. There are two ways to find it:
+// by the ids of the calls, which is exact, and by the transcript, for clients that give the
+// calls ids of their own. Either way the run is taken only if it has seen what the request
+// tells (mismatch) and can go on with the tools that the request offers (control.Run.Adapt).
+//
+//	by id          found and fits       resumed
+//	               found, does not fit  closed: its conversation has gone another way
+//	               not found            by transcript
+//	by transcript  exactly one fits     resumed, with the request's call ids replaced by ours
+//	               none, or several     nothing; the turn goes on without a parked run
+
 // A waiting is a parked run that waits for tool results, and what is needed to decide whether a request has them. It is not
 // changed once it is parked; its run belongs to whoever claims it.
+//
+// finishWithCalls makes it. Its fields are what a later request is compared with; none of them is
+// content, but for given, which tellRewritten needs to tell the model what the client has changed.
 type waiting struct {
 	run     *control.Run
 	backend string
@@ -22,6 +36,8 @@ type waiting struct {
 // claim takes the parked run that waits for this request's results, if there is one and the request has the transcript that the
 // run has seen. A run that was waiting for these results but has seen something else is closed: nothing can continue it. The caller
 // owns the run that it gets.
+//
+// nil also covers a request that brings no results at all, which is most first requests.
 func (t *turn) claim() *waiting {
 	ids := waitedFor(t.req.Messages)
 	if len(ids) == 0 {
@@ -48,6 +64,10 @@ const maxCandidates = 8
 
 // claimByTranscript takes the one parked run that has seen this request's transcript, for clients that rename their calls. With
 // several such runs it takes none, because their results could be mixed up, unless only one has the request's tools. See decisions/0013.
+//
+// Find leaves the candidates in the lot, so other requests may claim them while they are
+// compared here. The claim at the end is what decides: it is by the ids of the run's own calls,
+// and only one request gets it.
 func (t *turn) claimByTranscript() *waiting {
 	if t.g.lot.Len() == 0 {
 		return nil
@@ -59,6 +79,7 @@ func (t *turn) claimByTranscript() *waiting {
 	if len(d.calls) == 0 {
 		return nil
 	}
+	// messages is the request's transcript with the run's own ids for the calls, as resume needs it.
 	type match struct {
 		w        *waiting
 		messages []agent.Message
@@ -98,6 +119,9 @@ func (t *turn) claimByTranscript() *waiting {
 
 // mismatch says why the request, with these messages, can't continue w; "" when it can. The answer is for the log. That a
 // client has edited its history shows as another transcript.
+//
+// seen and bare are both accepted: some clients send the text beside a call back and some do
+// not. A request that does send text must send the text that the model has said.
 func (t *turn) mismatch(w *waiting, messages []agent.Message) string {
 	switch {
 	case w.backend != t.backend.Name():
@@ -112,7 +136,8 @@ func (t *turn) mismatch(w *waiting, messages []agent.Message) string {
 	return ""
 }
 
-// stillOffers reports whether the request offers the tools of the calls that w waits for, or no tools at all.
+// stillOffers reports whether the request offers the tools of the calls that w waits for, or no tools
+// at all. No tools at all is fine, because some clients leave them out when they only bring results.
 func (t *turn) stillOffers(w *waiting) bool {
 	called := make([]string, len(w.given))
 	for i := range w.given {
@@ -121,7 +146,10 @@ func (t *turn) stillOffers(w *waiting) bool {
 	return agent.StillOffered(called, t.req.Offered())
 }
 
-// supersede ends the runs that wait for results in this conversation, because it goes on now without them.
+// supersede ends the runs that wait for results in this conversation, because it goes on now
+// without them. Their results can't come any more: a client that goes on in the same
+// conversation has given them up, by an interrupt or an edit. Without this they would hold an
+// upstream stream each until ParkTimeout.
 func (t *turn) supersede() {
 	if t.g.lot.Len() > 0 {
 		t.g.lot.Supersede(t.req.Caller.Owner, callIDs(t.req.Messages), conversationOf(t.req, t.toolsDigest()))

@@ -17,6 +17,10 @@ import (
 // A Digest identifies a conversation by its content. Two transcripts have the same digest when a model that has
 // seen one has in effect seen the other. See decisions/0009. Digests are kept in the store: what they are made of may change only
 // at the price that conversations from before the change are not found.
+//
+// It is a SHA-256 over fields that each carry their length or kind, so that what counts as
+// different is never written the same way. Nobody can find another user's conversation by it:
+// the owner is a part of every key that has a digest (MemoryKey, park.Names).
 type Digest [sha256.Size]byte
 
 // A digester hashes a transcript as it grows, message by message and, for the answer that is being streamed,
@@ -36,11 +40,19 @@ type Digest [sha256.Size]byte
 //	assistant "I'll look. " + call 1 read {"path":"a"}    tool 1 "x"
 //	assistant "I'll look."    assistant call 1 read {"path": "a"}    tool 1 "x"
 //	assistant "I'll look." + call 9 read {"path":"a"}     tool 9 "x"
+//
+// The states of the open group, and what moves it on:
+//
+//	message(assistant), answerText, call   text and calls grow
+//	message(tool)                          results grow
+//	message(user or system)                closeGroup: into done, and an empty group is open
+//	sum, bare, asked                       nothing moves: they hash a copy of what there is
 type digester struct {
 	done hash.Hash // groups and messages that are complete
 
 	// The group that is open.
-	text    hash.Hash // lazily made
+	text hash.Hash // lazily made
+	// They are hashed late because their order does not count, and a result may come long after its call.
 	calls   []agent.ToolCall
 	results []*agent.Message
 
@@ -61,8 +73,9 @@ type callName struct{ id, tool string }
 // newDigester makes the digester of an empty transcript.
 func newDigester() *digester { return &digester{done: sha256.New()} }
 
-// message adds a whole message. m must not be changed until the digester is no longer used: results are hashed when their group
-// is closed.
+// message adds a whole message. m must not be changed until the digester is no longer used:
+// results are hashed when their group is closed. Of what the assistant says only the text and
+// the calls count.
 func (d *digester) message(m *agent.Message) {
 	switch m.Role {
 	case agent.Assistant:
@@ -97,7 +110,9 @@ func (d *digester) assistantText(text []byte) {
 	d.text.Write(d.scratch)
 }
 
-// answerText adds a piece of the answer that is being streamed.
+// answerText adds a piece of the answer that is being streamed. It differs from assistantText
+// in that the text is not known as a whole: whether it begins with thinking (see
+// agent.WithoutThinking) may be decided some pieces later.
 func (d *digester) answerText(text []byte) {
 	if d.settled {
 		d.assistantText(text)
@@ -109,10 +124,12 @@ func (d *digester) answerText(text []byte) {
 	}
 }
 
-// maxFront bounds the beginning of an answer that is kept, in bytes.
+// maxFront bounds the beginning of an answer that is kept, in bytes. A longer beginning counts
+// as text. A client that sends such a text back without its thinking then has another
+// transcript, which costs a run from the transcript, and nothing else.
 const maxFront = 64 << 10
 
-// settle adds the beginning of the answer.
+// settle adds the beginning of the answer. It may be called more than once; what comes after it is text.
 func (d *digester) settle() {
 	d.assistantText([]byte(agent.WithoutThinking(string(d.front))))
 	d.front, d.settled = nil, true
@@ -124,7 +141,8 @@ func isSpace(b byte) bool { return b == ' ' || b == '\n' || b == '\t' || b == '\
 // call adds a call of the answer.
 func (d *digester) call(c agent.ToolCall) { d.calls = append(d.calls, c) }
 
-// sum is the digest of everything so far. More may be added afterwards.
+// sum is the digest of everything so far. More may be added afterwards. A sum leaves the
+// digester as it is: SHA-256's state is read, not ended.
 func (d *digester) sum() Digest { return d.with(d.results) }
 
 // bare is sum without the text of the open group: some clients send calls back without what the model has said beside
@@ -154,6 +172,9 @@ func (d *digester) closeGroup() {
 }
 
 // hashGroup writes the open group, with these results, to h; nothing when it is empty.
+//
+// Its work is linear in the calls and results but for the sort. The sort makes the order of
+// parallel calls irrelevant, in which clients do not agree.
 func (d *digester) hashGroup(h hash.Hash, results []*agent.Message) {
 	if d.text != nil {
 		h.Write([]byte{byte(agent.Assistant)})
@@ -167,6 +188,7 @@ func (d *digester) hashGroup(h hash.Hash, results []*agent.Message) {
 	for i := range d.calls {
 		c := &d.calls[i]
 		entry := sha256.New()
+		// known stands for what was asked when the client may have changed the arguments; see rewritten.go.
 		asked, ok := d.known[callName{c.ID, c.Name}]
 		if !ok {
 			asked = callDigest(c)
@@ -192,7 +214,8 @@ func (d *digester) hashGroup(h hash.Hash, results []*agent.Message) {
 	}
 }
 
-// callDigest identifies what a call asks for, whatever its id.
+// callDigest identifies what a call asks for, whatever its id. It is what askedCall, known and
+// the guard against repeated calls compare.
 func callDigest(c *agent.ToolCall) Digest {
 	h := sha256.New()
 	h.Write([]byte{'c'})
@@ -201,12 +224,14 @@ func callDigest(c *agent.ToolCall) Digest {
 	return Digest(h.Sum(nil))
 }
 
-// sameCall reports whether two calls ask for the same, whatever their ids.
+// sameCall reports whether two calls ask for the same, whatever their ids. The bytes are
+// compared first, because that is cheap and mostly enough. control gets it as Config.SameCall.
 func sameCall(a, b *agent.ToolCall) bool {
 	return a.Name == b.Name && (bytes.Equal(a.Arguments, b.Arguments) || callDigest(a) == callDigest(b))
 }
 
-// hashResult writes a tool's result to h.
+// hashResult writes a tool's result to h. A result that the client marks as failed differs from
+// one with the same text that is not.
 func hashResult(h hash.Hash, m *agent.Message) {
 	h.Write([]byte{'r', errorFlag(m)})
 	hashParts(h, m.Parts)
@@ -214,6 +239,8 @@ func hashResult(h hash.Hash, m *agent.Message) {
 
 // withoutID is the call's arguments without a member "id" that equals the call's own id: n8n adds one to what it sends
 // back. Ids are random, so an argument of the model's own is never taken for one.
+//
+// The test for the id's bytes comes first, so that nearly no call is parsed for it.
 func withoutID(c *agent.ToolCall) []byte {
 	if c.ID == "" || !bytes.Contains(c.Arguments, []byte(c.ID)) {
 		return c.Arguments
@@ -242,9 +269,10 @@ func errorFlag(m *agent.Message) byte {
 	return 0
 }
 
-// canonical is the canonical form of a JSON value (RFC 8785), whatever its spelling, with one exception: whole numbers
-// keep all their digits. RFC 8785 would round those above 2^53, and ids are often larger. Bytes that are not JSON stay
-// as they are.
+// canonical is the canonical form of a JSON value (RFC 8785), whatever its spelling, with one
+// exception: whole numbers keep all their digits. RFC 8785 would round those above 2^53, and
+// ids are often larger. Bytes that are not JSON stay as they are. raw is not changed:
+// Canonicalize works in place, so it gets a copy.
 func canonical(raw []byte) string {
 	v := jsontext.Value(slices.Clone(raw))
 	if v.Canonicalize(jsontext.CanonicalizeRawInts(false)) != nil {
@@ -254,6 +282,9 @@ func canonical(raw []byte) string {
 }
 
 // hashParts writes the parts of a message to h. Every part begins with its kind, so that none can be taken for another.
+//
+// Images are hashed as the client sent them. Original is the hash of that, kept when the image was
+// made smaller (imagefetch), so the digest does not depend on what our own shrinking makes of it.
 func hashParts(h hash.Hash, parts []agent.Part) {
 	h.Write(binary.AppendUvarint(nil, uint64(len(parts))))
 	for _, p := range parts {
@@ -282,8 +313,9 @@ func hashString(h hash.Hash, s string) {
 	h.Write([]byte(s))
 }
 
-// toolsDigest identifies the tools that a run was opened with, in any order: clients that collect them from several
-// servers send them in the order in which these answer.
+// toolsDigest identifies the tools that a run was opened with, in any order: clients that
+// collect them from several servers send them in the order in which these answer. Names,
+// descriptions and parameters count; a member's place in the JSON of the parameters does not.
 func toolsDigest(tools []agent.Tool) Digest {
 	h := sha256.New()
 	byName := func(a, b agent.Tool) int { return cmp.Compare(a.Name, b.Name) }

@@ -12,6 +12,10 @@ import (
 	"composer-api/internal/store"
 )
 
+// Conversations in the store, so that they survive a restart and are found by every replica.
+// What is stored is the backend's own encoding (agent.Conversation.MarshalBinary) under the
+// owner and the key's hash. It is the far part of a tiered memory; see memory.go.
+
 // DurableConfig is what NewDurableMemory needs.
 type DurableConfig struct {
 	// Store keeps the conversations. Encrypting them is the store's business.
@@ -41,13 +45,15 @@ func NewDurableMemory(cfg DurableConfig) Memory {
 	return m
 }
 
-// A durable memory has no state but the store. It may be used concurrently.
+// A durable memory has no state but the store. It may be used concurrently. Both fields are set once.
 type durable struct {
 	cfg       DurableConfig
 	restorers map[string]agent.Restorer
 }
 
-// Recall implements Memory. A conversation of an older version of the backend can't be restored, and is as good as none.
+// Recall implements Memory. A conversation of an older version of the backend can't be
+// restored, and is as good as none. Whatever fails here costs only tokens: the turn starts from
+// the transcript, and the log has the reason.
 func (m *durable) Recall(ctx context.Context, key MemoryKey) (agent.Conversation, bool) {
 	r := m.restorers[key.Upstream]
 	if r == nil {
@@ -86,14 +92,16 @@ func (m *durable) Forget(ctx context.Context, key MemoryKey) {
 	m.failed("forget", m.cfg.Store.DeleteConversation(ctx, key.Owner, key.Upstream, key.hash()))
 }
 
-// failed logs err, if there is one. That a conversation isn't there is no failure.
+// failed logs err, if there is one. That a conversation isn't there is no failure. err's text
+// is the store's. It has the kind of access and no content.
 func (m *durable) failed(doing string, err error) {
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		m.cfg.Log.Warn("conversation memory", "doing", doing, "err", err)
 	}
 }
 
-// hash is the key's name in a store. Owner and upstream are columns of their own.
+// hash is the key's name in a store. Owner and upstream are columns of their own. Rows written
+// by an older version are found only as long as this stays the same.
 func (k MemoryKey) hash() []byte {
 	h := sha256.New()
 	hashString(h, k.Model)

@@ -12,6 +12,9 @@ import (
 
 // withoutEchoes removes from what the assistant has said the thinking that clients send back as text (see
 // agent.WithoutThinking), and the announcement of a call that some make of it. messages itself is not changed.
+//
+// A message that consists of nothing but an echo stays, without parts: its calls still count,
+// and so do the positions of the messages.
 func withoutEchoes(messages []agent.Message) []agent.Message {
 	copied := false
 	for i := range messages {
@@ -37,6 +40,8 @@ func withoutEchoes(messages []agent.Message) []agent.Message {
 	return messages
 }
 
+// isEcho reports whether a client has added something to a text. It is asked first, so that a
+// transcript without echoes, which is nearly every one, is not copied.
 func isEcho(text string, calls []agent.ToolCall) bool {
 	return len(withoutEcho(text, calls)) != len(text)
 }
@@ -53,6 +58,9 @@ func withoutEcho(text string, calls []agent.ToolCall) string {
 // announces reports whether a text is what n8n's agent writes in place of the model's words beside a call:
 //
 //	Calling read with input: {"path":"go.mod","id":"call_…"}
+//
+// Only a call that stands in the same message is taken for announced, so words of the model
+// that happen to begin like this stay what they are.
 func announces(text string, calls []agent.ToolCall) bool {
 	rest, ok := strings.CutPrefix(strings.TrimSpace(text), "Calling ")
 	if !ok {

@@ -24,6 +24,8 @@ type Memory interface {
 
 // A MemoryKey says whose conversation it is and what its transcript is. It is compared as a whole: conversations that
 // merely begin alike have different keys.
+//
+// It is used as a map's key in memory, and through hash in the store.
 type MemoryKey struct {
 	Owner      string
 	Upstream   string // the backend that can continue it
@@ -39,7 +41,8 @@ type memoryLimits struct {
 	Age   time.Duration // since it was last used; 6 hours
 }
 
-// newMemory makes a Memory in this process that keeps what was used last.
+// newMemory makes a Memory in this process that keeps what was used last. Past a limit, what
+// was used longest ago goes first.
 func newMemory(limits memoryLimits) Memory {
 	limits.Count = cmp.Or(limits.Count, 10_000)
 	limits.Bytes = cmp.Or(limits.Bytes, 256<<20)
@@ -47,7 +50,8 @@ func newMemory(limits memoryLimits) Memory {
 	return &memory{kept: lru.New[MemoryKey, agent.Conversation](lru.Limits{Count: limits.Count, Bytes: limits.Bytes, Age: limits.Age})}
 }
 
-// memory is a Memory in this process. mu protects the cache, which has no lock of its own.
+// memory is a Memory in this process. mu protects the cache, which has no lock of its own. The
+// lock is held for single map operations, never while a conversation is encoded or sent.
 type memory struct {
 	mu   sync.Mutex
 	kept *lru.Cache[MemoryKey, agent.Conversation]
@@ -60,7 +64,8 @@ func (m *memory) Recall(_ context.Context, key MemoryKey) (agent.Conversation, b
 	return m.kept.Get(key)
 }
 
-// Remember implements Memory. One that is larger than all the room there is isn't kept.
+// Remember implements Memory. One that is larger than all the room there is isn't kept. Size is
+// asked before the lock is taken, because it is the backend's code.
 func (m *memory) Remember(_ context.Context, key MemoryKey, c agent.Conversation) {
 	size := c.Size()
 	m.mu.Lock()
@@ -80,9 +85,15 @@ func (m *memory) Forget(_ context.Context, key MemoryKey) {
 const storeTimeout = 2 * time.Second
 
 // tiered is two Memories: near is in this process and asked first, far is in the store.
+//
+//	           near              far
+//	Recall     first             when near has none; then kept in near
+//	Remember   at once           before the turn ends
+//	Forget     both
 type tiered struct{ near, far Memory }
 
-// Recall implements Memory. What far has is also kept in near.
+// Recall implements Memory. What far has is also kept in near. A store that is slow costs the
+// turn storeTimeout, and then counts as one that has nothing.
 func (t tiered) Recall(ctx context.Context, key MemoryKey) (agent.Conversation, bool) {
 	if c, ok := t.near.Recall(ctx, key); ok {
 		return c, true

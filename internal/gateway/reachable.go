@@ -9,6 +9,15 @@ import (
 	"composer-api/internal/agent"
 )
 
+// Whether an upstream can be reached, for /readyz and whoever else asks. A probe remembers the
+// answer for some seconds, so that a load balancer that asks often costs upstream little.
+//
+//	last is        and asked again         then
+//	nil            —                       a new look; the one who asks waits for it
+//	under way      —                       waits for the same look
+//	done, fresh    within the time below   its answer at once
+//	done, stale    later                   a new look
+
 // How long the answer of a probe stands, and how long it may take. One probe of an upstream is under way at a time,
 // however many ask.
 const (
@@ -17,7 +26,8 @@ const (
 	probeTimeout   = 3 * time.Second
 )
 
-// Configured is the error that a turn for this upstream would get because there is none; "" is the default one.
+// Configured is the error that a turn for this upstream would get because there is none; "" is
+// the default one. It asks nobody: it is about the configuration alone.
 func (g *Gateway) Configured(upstream string) error {
 	_, err := g.backend(upstream)
 	return err
@@ -38,6 +48,9 @@ func (g *Gateway) Reachable(ctx context.Context, upstream string) error {
 }
 
 // A probe remembers whether a backend's upstream can be reached.
+//
+// mu guards last and away. A look is written by its own goroutine alone, before done is closed, so whoever
+// has seen done closed may read it without mu; stale reads it under mu after it has seen the same.
 type probe struct {
 	ctx     context.Context // of the gateway: looks end with it
 	backend agent.Prober
@@ -67,7 +80,8 @@ func newProbes(ctx context.Context, backends []agent.Backend, log *slog.Logger) 
 	return probes
 }
 
-// result is what the last look has found, if that is not too long ago, or else what a new one finds.
+// result is what the last look has found, if that is not too long ago, or else what a new one
+// finds. ctx ends the waiting alone; the look goes on for others and is bounded by probeTimeout.
 func (p *probe) result(ctx context.Context) error {
 	p.mu.Lock()
 	l := p.last
@@ -107,7 +121,8 @@ func (p *probe) ask() (err error) {
 	return p.backend.Probe(ctx)
 }
 
-// look finds out whether upstream can be reached. The log hears of a change only.
+// look finds out whether upstream can be reached. The log hears of a change only. It is a goroutine
+// of its own and ends with the probe's context at the latest, when the gateway is closed.
 func (p *probe) look(l *look) {
 	err := p.ask()
 	p.mu.Lock()

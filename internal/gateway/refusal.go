@@ -22,7 +22,8 @@ const (
 	parkedGrace = 40 * time.Second
 )
 
-// A nextEvent is the result of a run's Next, in another goroutine.
+// A nextEvent is the result of a run's Next, in another goroutine. It goes through a channel
+// with room for one, so the reading goroutine never waits for the turn.
 type nextEvent struct {
 	event agent.Event
 	usage *agent.Usage // what came before it; nil when nothing did
@@ -38,6 +39,10 @@ type nextEvent struct {
 //	nothing               its headers; an error that comes later is in the stream
 //
 // A goroutine reads meanwhile. It ends before first returns.
+//
+// The loop waits again while the backend retries: each time for what is left of the grace of
+// the newest attempt (graceLeft), and never beyond limit. After the headers are sent, the wait
+// has no bound of its own: the run's stall timeout ends it.
 func (t *turn) first(ctx context.Context) (agent.Event, error) {
 	run, got := t.run, make(chan nextEvent, 1)
 	go func() { got <- t.firstOutput(ctx, run) }()
@@ -61,7 +66,8 @@ func (t *turn) first(ctx context.Context) (agent.Event, error) {
 	return t.took(<-got)
 }
 
-// firstOutput reads up to the first event that is not usage.
+// firstOutput reads up to the first event that is not usage. A panic in the backend would end
+// the process here, on a goroutine that nobody above watches, so it becomes the run's error.
 func (t *turn) firstOutput(ctx context.Context, run agent.Run) (n nextEvent) {
 	defer agent.CatchPanic(func(err *agent.Error) {
 		t.g.cfg.Log.Error("a run panicked", "err", err)
@@ -78,6 +84,9 @@ func (t *turn) firstOutput(ctx context.Context, run agent.Run) (n nextEvent) {
 }
 
 // took handles what first has waited for, in the turn's own goroutine.
+//
+// An end (Done) is returned without accept: end accepts itself, once the conversation is
+// remembered or the run parked.
 func (t *turn) took(n nextEvent) (agent.Event, error) {
 	if n.usage != nil {
 		t.answer.setUsage(*n.usage)

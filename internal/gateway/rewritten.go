@@ -17,8 +17,9 @@ import (
 // before allowing it. To give the run up for that would send the whole conversation again at almost every step. So the
 // run goes on, and hears of it.
 
-// known are the calls that w has asked for, when the client may have rewritten them: by their ids, which are ours and
-// can't be guessed, and the tools' names.
+// known are the calls that w has asked for, when the client may have rewritten them: by their
+// ids, which are ours and can't be guessed, and the tools' names. Whether this client may do
+// so, its surface says (agent.Request.RewritesCalls).
 func (t *turn) known(w *waiting) map[callName]Digest {
 	if !t.req.RewritesCalls {
 		return nil
@@ -31,6 +32,8 @@ func (t *turn) known(w *waiting) map[callName]Digest {
 }
 
 // tellRewritten puts before the result of each of the given calls which arguments the client has changed.
+//
+// results are changed in place; their parts are not, because they are still the transcript's.
 func tellRewritten(results []agent.ToolResult, given []agent.ToolCall, messages []agent.Message) {
 	sent := map[string]agent.ToolCall{}
 	for _, m := range messages[lastGroup(messages):] {
@@ -55,7 +58,8 @@ func tellRewritten(results []agent.ToolResult, given []agent.ToolCall, messages 
 	}
 }
 
-// maxChanges bounds the arguments that a note repeats; of longer ones only the names are told.
+// maxChanges bounds the arguments that a note repeats; of longer ones only the names are told. A
+// long argument is most often a file's content, which the model can read again if it needs to.
 const maxChanges = 1000
 
 // changes says which arguments that the model gave were changed or left out; "" for none. What was added is not told:
@@ -63,6 +67,8 @@ const maxChanges = 1000
 //
 //	gave {"command": "cd /w && go test", "timeout": 5}    ran {"command": "go test", "timeout": "5", "cwd": "/w"}
 //	The client ran the call with these arguments instead of yours: {"command":"go test"}
+//
+// Arguments that are no JSON objects are not compared: then there is nothing to name.
 func changes(given, ran []byte) string {
 	var gave, has map[string]jsontext.Value
 	if json.Unmarshal(given, &gave) != nil || json.Unmarshal(ran, &has) != nil {

@@ -9,6 +9,11 @@ import (
 	"composer-api/internal/store"
 )
 
+// A session is a name that the client gives to all requests of one piece of work
+// (agent.Request.Session). Pinning keeps upstream's conversation id the same for all of them,
+// also when a run has to start from the transcript. Only routes that ask for it do so
+// (api.Call.PinSession).
+
 // pin gives the request the upstream conversation id of its session, which is a new one at the session's first request.
 //
 // A client's session is more than one conversation: OpenCode asks for a title under the same name while the real work is
@@ -29,6 +34,9 @@ func (g *Gateway) pin(ctx context.Context, req *agent.Request) {
 }
 
 // repin gives a request that was pinned, and its session, a new conversation id, because upstream has refused the old one.
+//
+// The new id is stored first, so that the session's next request does not get the refused one
+// again. When the store fails, that may happen, and costs one more refused attempt.
 func (g *Gateway) repin(ctx context.Context, req *agent.Request) {
 	if req.ConversationID == "" {
 		return // the backend makes a new id for each fresh run
@@ -44,7 +52,8 @@ func (g *Gateway) repin(ctx context.Context, req *agent.Request) {
 	}
 }
 
-// sessionOf is the row that pins the session of req to a conversation id.
+// sessionOf is the row that pins the session of req to a conversation id. Its key is a hash
+// (store.NewSessionKey); neither the client's name nor the messages are stored.
 func sessionOf(req *agent.Request, id string) store.Session {
 	opening := opening(req.Messages)
 	return store.Session{
@@ -54,9 +63,11 @@ func sessionOf(req *agent.Request, id string) store.Session {
 	}
 }
 
-// conversationOf names the conversation that a request belongs to, among those of its owner: its session, how it opens
-// and its tools, because clients ask for titles and summaries in the session of the real work. "" when the client names
-// no session, or one for all that a user does: many conversations of one owner may open alike.
+// conversationOf names the conversation that a request belongs to, among those of its owner:
+// its session, how it opens and its tools, because clients ask for titles and summaries in the
+// session of the real work. "" when the client names no session, or one for all that a user
+// does: many conversations of one owner may open alike. The lot supersedes by it: what is
+// parked under the same name ends when the conversation goes on.
 func conversationOf(req *agent.Request, tools Digest) string {
 	if req.Session == "" || req.SharedSession {
 		return ""

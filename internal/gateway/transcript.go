@@ -6,6 +6,10 @@ import (
 	"composer-api/internal/agent"
 )
 
+// What the messages of a request say about the calls of the run before: which calls are open,
+// which results are new, what the user has added. Messages come as the client tells them;
+// nothing here changes them, and where something must differ, a copy is made.
+
 // lastGroup is the index where the model's last calls and answers begin, with their results: a run that is resumed has seen
 // everything before it.
 //
@@ -19,9 +23,11 @@ func lastGroup(messages []agent.Message) int {
 	return i
 }
 
-// waitedFor lists the calls that a parked run may be waiting for, if this request has its results: the calls that have a
-// result after the assistant's last message, and the calls of that message itself, which an interrupted client leaves
-// without results. It is nil when nothing follows the assistant's last message.
+// waitedFor lists the calls that a parked run may be waiting for, if this request has its
+// results: the calls that have a result after the assistant's last message, and the calls of
+// that message itself, which an interrupted client leaves without results. It is nil when
+// nothing follows the assistant's last message. More ids than the run waits for do no harm: the
+// lot looks for a run that waits for any of them.
 func waitedFor(messages []agent.Message) []string {
 	var ids []string
 	for i, m := range slices.Backward(messages) {
@@ -43,6 +49,9 @@ func waitedFor(messages []agent.Message) []string {
 
 // digestBefore digests the transcript without the results of calls, and without what the user has added to
 // them: what a run that waits for those results has seen. For known see digester.
+//
+// It must come to what finishWithCalls had hashed when the run was parked: everything up to the calls,
+// with the results of earlier calls of the same group, but not those that the run still waits for.
 func digestBefore(messages []agent.Message, calls []string, known map[callName]Digest) *digester {
 	d := newDigester()
 	d.known = known
@@ -70,6 +79,9 @@ type askedCall struct {
 // renamed returns messages with the ids of asked in its last group, in place of those that the client has given to the same
 // calls. Equal calls are told apart by their order. It reports false when the group has other calls. messages itself is not
 // changed.
+//
+// The order of equal calls is the only thing left to tell them apart, and clients keep it: a
+// client runs what it was given, and reports in that order or by its own ids.
 func renamed(messages []agent.Message, asked []askedCall) ([]agent.Message, bool) {
 	ours := make(map[Digest][]string, len(asked))
 	for _, a := range asked {
@@ -125,6 +137,8 @@ func callIDs(messages []agent.Message) []string {
 // resultsFor collects the results of calls from the transcript: the last one of each. A call without one gets an error result, so
 // that the model can go on: upstream waits for all of them. What the user says along with the results goes with the last of them,
 // because upstream takes only results then.
+//
+// calls is not empty. The order of the results is that of calls, whatever order the client has them in.
 func resultsFor(calls []string, messages []agent.Message) []agent.ToolResult {
 	given := make(map[string]*agent.Message, len(calls))
 	for i := range messages {
@@ -139,6 +153,8 @@ func resultsFor(calls []string, messages []agent.Message) []agent.ToolResult {
 			results[i] = agent.ToolResult{CallID: id, IsError: m.IsError, Parts: m.Parts}
 		}
 	}
+	// Said is kept apart from the result's own parts, so that a backend can mark it: a tool's
+	// output must not be able to pass for the user's words.
 	last := &results[len(results)-1]
 	for _, m := range messages[agent.FirstNew(messages):] {
 		if len(m.Parts) == 0 {

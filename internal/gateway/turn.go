@@ -21,6 +21,15 @@ import (
 //	neither ► startNew ──────┘     ▲              └─ error: closed
 //	             ▲                 │                    │
 //	             └─────────────────┴── startAgain ◄─────┘
+//
+//	method         does                                           leaves the run
+//	claim          takes a parked run out of the lot              to resume
+//	resume         hands it the results, and pumps                closed, or parked again
+//	continueFrom   starts one with the new messages, and pumps    closed, or parked
+//	startNew       starts one with all messages, and pumps        closed, or parked
+//	startAgain     decides whether an error allows another run    no run is left then
+//
+// The order matters to cost alone, not to correctness: each later step sends more of the transcript again.
 type turn struct {
 	g       *Gateway
 	backend agent.Backend
@@ -28,12 +37,16 @@ type turn struct {
 	asked   *control.Turn // what req asks of its answer
 	answer  *answer
 
-	run     *control.Run // nil when the turn owns none
+	run *control.Run // nil when the turn owns none
+	// wasted and charged are for the budgets: a turn is charged once, with all that its runs
+	// have cost, those that failed included.
 	wasted  agent.Usage  // of runs that have failed
 	charged bool         // the turn's cost is booked
 	from    agent.Resume // what the run continues
 	empty   bool         // an earlier run of this turn has ended without an answer
 
+	// newFrom, before and tools are computed from req once. req may be replaced later
+	// (claimByTranscript, resetFor), but not by one with other tools or another number of messages.
 	newFrom int     // index of the first message that is new since the model's last answer
 	before  Digest  // of the transcript without what is new; meaningless when newFrom is at the end
 	tools   *Digest // of the tools offered; nil until toolsDigest was asked
@@ -41,6 +54,9 @@ type turn struct {
 
 // newTurn makes the turn for req, and hashes its transcript. Nothing is started yet, so there is nothing to close. Errors are
 // *agent.Error: about what req asks of the answer, or because a budget is spent.
+//
+// The transcript is hashed in one pass: the digester stops at newFrom for what upstream may
+// remember (before), and goes on to the end for what the answer is added to.
 func newTurn(g *Gateway, backend agent.Backend, req *agent.Request, sink agent.Sink) (*turn, error) {
 	t := &turn{g: g, backend: backend, req: req, newFrom: agent.FirstNew(req.Messages)}
 	seen := newDigester()
@@ -61,8 +77,12 @@ func newTurn(g *Gateway, backend agent.Backend, req *agent.Request, sink agent.S
 	return t, err
 }
 
-// billName is what the conversation is called in the books of what was spent: its session, or else what was said in it up
-// to now. It is "" for one that begins, and when nothing is booked.
+// billName is what the conversation is called in the books of what was spent: its session, or
+// else what was said in it up to now. It is "" for one that begins, and when nothing is booked.
+// The result is compared with earlier ones only, in the ledger of control; nobody reads it.
+//
+// It is called while the transcript is hashed (answer is nil then) and again when the turn is over,
+// when seen has the answer, too: this second name is the one under which the next request looks.
 func (t *turn) billName(seen *digester) string {
 	switch {
 	case !t.g.layer.Budgeted(t.req):
@@ -79,12 +99,17 @@ func (t *turn) billName(seen *digester) string {
 
 // do answers the request: claim or continue or start, pump, park or close. A run that was claimed or continued and fails
 // before the client has got anything is replaced by a new one. So is, once in a turn, a run that ends without an answer.
+//
+// At most four runs are tried: the claimed one, the continued one, a new one, and one more
+// after an answer that was empty. Each is closed before the next is started.
 func (t *turn) do(ctx context.Context) error {
 	// Images come before the claim: if one can't be fetched, the parked run is still there when the
 	// client comes back with a better URL.
 	if err := t.fetchImages(ctx, lastGroup(t.req.Messages)); err != nil {
 		return err
 	}
+	// supersede comes after claim, so that it does not end the run that was just claimed. It comes
+	// before the answer, so that no run of the same conversation still waits while another goes on.
 	w := t.claim()
 	t.supersede()
 	if w != nil {
@@ -98,6 +123,7 @@ func (t *turn) do(ctx context.Context) error {
 		if !t.startAgain(ctx, err) {
 			return err
 		}
+		// The conversation has failed, and recall would find it again for the next request.
 		t.memory().Forget(ctx, key)
 	}
 	err := t.startNew(ctx)
@@ -107,8 +133,10 @@ func (t *turn) do(ctx context.Context) error {
 	return err
 }
 
-// fetchImages prepares the images of the messages from an index on. What upstream has seen already needs no fetching, and
-// a URL in an old message may no longer work. An image that can't be used is an error only if the user has just sent it.
+// fetchImages prepares the images of the messages from an index on. What upstream has seen
+// already needs no fetching, and a URL in an old message may no longer work. An image that
+// can't be used is an error only if the user has just sent it. Fetching is done in place, so an
+// image that was fetched for the claim is not fetched again for startNew.
 func (t *turn) fetchImages(ctx context.Context, from int) error {
 	if t.g.cfg.Images != nil {
 		if err := t.g.cfg.Images.Fetch(ctx, t.req.Caller.Owner, t.req.Messages[from:]); err != nil {
@@ -127,6 +155,16 @@ func (t *turn) fetchImages(ctx context.Context, from int) error {
 // well, and that error is the answer. An upstream that was too busy for a conversation and for its retries is not asked again: it
 // would be for the new run, too, and the client would wait twice as long for the same error. (A parked run may have met it
 // some time ago.)
+//
+// The table, where "continued" is a run from claim or recall, and "shown" is any event that the client got:
+//
+//	the error                          shown      continued    what follows
+//	the client has left                any        any          nothing: the turn ends
+//	no answer (control.ErrEmpty)       any        any          another run, once in a turn
+//	any other                          yes        any          the error is the client's
+//	any other                          no         no           the error is the client's
+//	overloaded, retries used up        no         by recall    the error is the client's
+//	of a code in the list below        no         yes          another run
 func (t *turn) startAgain(ctx context.Context, err error) bool {
 	if err == nil || ctx.Err() != nil {
 		return false
@@ -145,6 +183,7 @@ func (t *turn) startAgain(ctx context.Context, err error) bool {
 	if e := agent.AsError(err); t.from == agent.ResumeMemory && e.Code == agent.Overloaded && e.Final {
 		return false
 	}
+	// With any other code a new run would end in the same way.
 	switch agent.CodeOf(err) {
 	case agent.ConversationLost, agent.Upstream, agent.UpstreamTimeout, agent.Internal, agent.ContextTooLong,
 		agent.RateLimited, agent.QuotaExceeded, agent.PaymentRequired, agent.Overloaded, agent.InvalidKey, agent.PermissionDenied,
@@ -157,6 +196,8 @@ func (t *turn) startAgain(ctx context.Context, err error) bool {
 
 // resetFor prepares the turn for another run after err. Unless upstream has merely lost the conversation, the new run gets a new
 // conversation id.
+//
+// The log's line has no content: how the run began, and the error, whose words are ours or upstream's.
 func (t *turn) resetFor(ctx context.Context, err error) {
 	t.g.cfg.Log.Info("starting again from the transcript", "was", string(t.from), "err", err)
 	t.answer.restart()
@@ -170,8 +211,9 @@ func (t *turn) resetFor(ctx context.Context, err error) {
 	}
 }
 
-// toolsDigest identifies the tools that the model is offered. It is computed once: a turn that resumes a run and parks it again
-// needs it twice.
+// toolsDigest identifies the tools that the model is offered. It is computed once: a turn that
+// resumes a run and parks it again needs it twice. A request whose ToolChoice forbids tools
+// counts as one without tools: see agent.Request.Offered.
 func (t *turn) toolsDigest() Digest {
 	if t.tools == nil {
 		d := toolsDigest(t.req.Offered())
@@ -181,6 +223,9 @@ func (t *turn) toolsDigest() Digest {
 }
 
 // resume gives a parked run its results, and passes its answer on. The run is closed when the turn ends, unless it is parked again.
+//
+// The run still has the limits and the request of the turn before; Begin gives it those of this
+// one. Its results are looked up in the transcript by the ids that we have given to the calls.
 func (t *turn) resume(ctx context.Context, w *waiting) error {
 	t.run, t.from = w.run, agent.ResumeParked
 	defer t.closeRun()
@@ -198,6 +243,9 @@ func (t *turn) resume(ctx context.Context, w *waiting) error {
 }
 
 // continueFrom sends the new messages to a conversation that upstream still has.
+//
+// Continue and New are set in a copy: when upstream has lost the conversation, startNew needs a
+// request without them.
 func (t *turn) continueFrom(ctx context.Context, c agent.Conversation) error {
 	req := *t.req
 	req.Continue, req.New = c, t.newFrom
@@ -206,6 +254,9 @@ func (t *turn) continueFrom(ctx context.Context, c agent.Conversation) error {
 }
 
 // startNew starts a run with the whole transcript. It always can: the request holds all that is needed.
+//
+// An image in an old message may be needed for the first time here, because the runs that were
+// tried before had seen it. That is why the rest of the images is fetched only now.
 func (t *turn) startNew(ctx context.Context) error {
 	t.from = agent.ResumeNew
 	if t.newFrom > 0 {
@@ -230,7 +281,8 @@ func (t *turn) start(ctx context.Context, req agent.Request) error {
 	return t.pump(ctx)
 }
 
-// closeRun closes the run if the turn still owns it.
+// closeRun closes the run if the turn still owns it. A run that is parked is not the turn's any more,
+// and run is nil then. wasted takes what a run has cost that ends without end having charged it.
 func (t *turn) closeRun() {
 	if t.run == nil {
 		return
@@ -253,6 +305,9 @@ func (t *turn) accept() error {
 
 // pump passes the run's events to the sink until the turn is over. It flushes whenever the next event isn't there yet, so that a
 // burst costs one write and a single word goes out at once.
+//
+// Errors are those of the run (upstream's) and of the sink (the client's). Which it is does not
+// matter here: both end the run, and turnError and startAgain tell them apart by their codes.
 func (t *turn) pump(ctx context.Context) error {
 	e, err := t.first(ctx)
 	for ; err == nil; e, err = t.run.Next(ctx) {
@@ -270,6 +325,9 @@ func (t *turn) pump(ctx context.Context) error {
 }
 
 // take handles one event. It reports whether the turn is over. The event's text is valid only until the run's next call.
+//
+// Usage is not passed on: there is one usage event in a turn, before its end, and end sends it.
+// Calls go to the client at once, but the turn goes on until Done says that these were all.
 func (t *turn) take(ctx context.Context, e *agent.Event) (over bool, err error) {
 	switch e.Kind {
 	case agent.Text, agent.Reasoning, agent.Refusal:
@@ -288,6 +346,9 @@ func (t *turn) take(ctx context.Context, e *agent.Event) (over bool, err error) 
 }
 
 // finish ends a turn whose run is done. The run stays the turn's, and is closed by who began it.
+//
+// context.WithoutCancel: the client may close the connection as soon as it has read the end, and the
+// conversation is to be remembered all the same. The store's part is bounded by storeTimeout.
 func (t *turn) finish(ctx context.Context, done *agent.Done) error {
 	t.answer.over()
 	if done.Conversation != nil {
@@ -298,7 +359,12 @@ func (t *turn) finish(ctx context.Context, done *agent.Done) error {
 }
 
 // finishWithCalls parks the run and ends the turn.
+//
+// After Park the run belongs to the lot, and another goroutine may claim it at any moment. So
+// nothing below that line touches the run, and accept, which end calls, must do without it.
 func (t *turn) finishWithCalls(ctx context.Context, done *agent.Done) error {
+	// A client that has left will not come back with results: the run is closed now, and not in
+	// ten minutes.
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -323,6 +389,8 @@ func (t *turn) finishWithCalls(ctx context.Context, done *agent.Done) error {
 }
 
 // end sends the usage and the end of the turn. A turn whose first event is its end has not been accepted before.
+//
+// The charge comes before the last events: the client may not get those, but the tokens were used.
 func (t *turn) end(done agent.Done) error {
 	if err := t.accept(); err != nil {
 		return err
@@ -344,7 +412,8 @@ func (t *turn) chargeFailure() {
 // memory is where this request's conversations are remembered.
 func (t *turn) memory() Memory { return t.g.memoryFor(t.req) }
 
-// memoryKey is the key of a conversation that has this transcript.
+// memoryKey is the key of a conversation that has this transcript. The model is part of it:
+// a client that changes the model goes on in another conversation upstream.
 func (t *turn) memoryKey(transcript Digest) MemoryKey {
 	return MemoryKey{
 		Owner: t.req.Caller.Owner, Upstream: t.backend.Name(), Model: t.req.Model.String(),

@@ -21,7 +21,8 @@ import (
 	"time"
 )
 
-// A Cause says why a waiter was ended without being claimed.
+// A Cause says why a waiter was ended without being claimed. It is for the log; the lot treats
+// all alike.
 type Cause string
 
 // The causes.
@@ -33,6 +34,9 @@ const (
 )
 
 // Config says how long and how many.
+//
+// It is generic so that park needs to know nothing of runs: the gateway's waiters are of type
+// *waiting, and the tests' are strings.
 type Config[W any] struct {
 	// Timeout is how long a waiter waits; 0 means ten minutes.
 	Timeout time.Duration
@@ -41,6 +45,7 @@ type Config[W any] struct {
 	// MaxBytes bounds what all waiters keep in memory, by their Size; 0 means 256 MiB.
 	MaxBytes int
 	// Size is about how many bytes a waiter keeps, when it is parked. Nil means nothing worth counting.
+	// It is asked once, before the lock is taken: what a waiter keeps must not grow while it is parked.
 	Size func(W) int
 	// End is called, in a goroutine of its own, with each waiter that leaves unclaimed. It must release
 	// everything that the waiter holds. Close waits for it.
@@ -50,6 +55,13 @@ type Config[W any] struct {
 }
 
 // A Lot holds waiters of type W. Its methods may be called concurrently.
+//
+//	map or list   has                                         used by
+//	byCall        a place under each call that it waits for   Claim, Supersede
+//	shared        places under names that several may have    Find, Supersede
+//	queue         every place once, oldest first              Park (to make room), expire, Close
+//
+// A place is in all of them or in none; remove is the only way out.
 type Lot[W any] struct {
 	// cfg is not changed after New.
 	cfg Config[W]
@@ -60,6 +72,8 @@ type Lot[W any] struct {
 	shared map[key]map[*list.Element]bool // by what several waiters may have in common
 	queue  *list.List                     // of *place[W], in order of expiry, because all wait equally long
 	bytes  int                            // of the places in the queue
+	// timer is nil before the first Park. It is set for the first place in the queue; after
+	// that place has left early, it fires once for nothing, and is set again.
 	timer  *time.Timer
 	closed bool
 	ending int       // how many are being ended now
@@ -76,7 +90,8 @@ type Names struct {
 	Conversation string
 }
 
-// A key is one of a waiter's names, with its owner and what kind of name it is.
+// A key is one of a waiter's names, with its owner and what kind of name it is. The owner is in
+// every key, so no lookup can cross from one tenant to another.
 type key struct {
 	kind        kind
 	owner, name string
@@ -90,7 +105,8 @@ const (
 	conversationKind
 )
 
-// A place is a waiter in the lot, with all the keys that lead to it.
+// A place is a waiter in the lot, with all the keys that lead to it. Its fields are set while
+// Park holds the lock, and never changed.
 type place[W any] struct {
 	waiter  W
 	size    int
@@ -113,6 +129,9 @@ func New[W any](cfg Config[W]) *Lot[W] {
 
 // Park takes w over until somebody claims it for owner by one of its calls. In a closed lot w is ended at once, and so
 // is one that is larger than the whole lot. In a full one, the waiters that have waited longest are ended to make room.
+//
+// It may be called after Close: the waiter is then ended like all others, so the caller need
+// not ask first. A call id that is parked a second time leads to the newer place.
 func (l *Lot[W]) Park(owner string, names Names, w W) {
 	size := l.cfg.Size(w)
 	l.mu.Lock()
@@ -155,8 +174,10 @@ func (l *Lot[W]) share(e *list.Element, k key) {
 	p.keys = append(p.keys, k)
 }
 
-// Find returns the waiters that were parked for owner after this transcript, in no order; none when there are more than most. They
-// stay in the lot, and somebody else may claim them meanwhile: the caller may only look at what never changes in them.
+// Find returns the waiters that were parked for owner after this transcript, in no order; none
+// when there are more than most. They stay in the lot, and somebody else may claim them meanwhile:
+// the caller may only look at what never changes in them. A crowd of waiters with one transcript
+// is most likely a load test or a template: which of them is meant can't be told then.
 func (l *Lot[W]) Find(owner, transcript string, most int) []W {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -208,6 +229,8 @@ func (l *Lot[W]) Len() int {
 
 // Close ends all waiters, and every one that is parked from now on, and returns when they are ended. It may be
 // called more than once.
+//
+// The caller must not hold anything that End needs: Close waits until each End has returned.
 func (l *Lot[W]) Close() {
 	l.mu.Lock()
 	l.closed = true
@@ -249,7 +272,9 @@ func (l *Lot[W]) remove(e *list.Element) *place[W] {
 	return p
 }
 
-// end calls Config.End for a place that is no longer in the lot, and counts it for awaitEndings. l.mu is held.
+// end calls Config.End for a place that is no longer in the lot, and counts it for
+// awaitEndings. l.mu is held. A goroutine each, because End resets a stream and may wait for
+// the network, and the lock is held here.
 func (l *Lot[W]) end(p *place[W], cause Cause) {
 	l.ending++
 	go func() {
@@ -279,7 +304,8 @@ func (l *Lot[W]) schedule() {
 	}
 }
 
-// expire ends everything whose time has come. The timer calls it in a goroutine of its own.
+// expire ends everything whose time has come. The timer calls it in a goroutine of its own. It
+// sets the timer again for whatever is first then.
 func (l *Lot[W]) expire() {
 	defer func() {
 		if p := recover(); p != nil && l.cfg.Panicked != nil {
