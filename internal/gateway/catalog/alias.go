@@ -2,6 +2,10 @@ package catalog
 
 import "strings"
 
+// Names that the operator gives to models (COMPOSER_ALIASES), so that clients with a fixed
+// model name can be used. They are matched before the live catalogue is asked; see
+// Catalog.Find.
+
 // An Alias is another name, or a pattern of names, for a model.
 type Alias struct {
 	// Pattern is a name, in which each * matches any text: "gpt-*". Upper and lower case are the same.
@@ -11,6 +15,8 @@ type Alias struct {
 }
 
 // aliased is the model of the first alias that matches name, or name itself.
+//
+// The result is not looked up among the aliases again, so a circle is not possible.
 func aliased(aliases []Alias, name string) string {
 	candidates := spellings(name)
 	for _, a := range aliases {
@@ -24,8 +30,9 @@ func aliased(aliases []Alias, name string) string {
 	return name
 }
 
-// fits reports whether name matches the pattern. It takes time linear in the name for each part of the pattern; there
-// is no backtracking.
+// fits reports whether name matches the pattern. It takes time linear in the name for each part
+// of the pattern; there is no backtracking. Both are in lower case by then. A pattern without *
+// must be the whole name.
 func fits(pattern, name string) bool {
 	parts := strings.Split(pattern, "*")
 	name, ok := strings.CutPrefix(name, parts[0])

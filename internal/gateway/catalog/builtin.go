@@ -6,6 +6,9 @@ import (
 	"composer-api/internal/agent"
 )
 
+// What is compiled in: Composer's own models, their other names and their prices. A new model of
+// Cursor's works without a change here, through the live catalogue; only its price is not known then.
+
 const (
 	// fastParam selects a model's tier. It is always sent: without it, upstream uses the catalogue's
 	// default variant, which is the fast one at six times the price.
@@ -25,6 +28,9 @@ func withFast(id, value string) agent.Model {
 }
 
 // builtin are Composer's own models. The first is the default.
+//
+// They are given by value and never changed: Builtin and Find hand out copies. Their parameters
+// are shared, and Resolve copies those before it adds one.
 var builtin = []Model{
 	{ID: "composer-2.5", DisplayName: "Composer 2.5", Upstream: withFast("composer-2.5", "false"), ContextWindow: defaultContextWindow, Created: released},
 	{ID: "composer-2.5-fast", DisplayName: "Composer 2.5 Fast", Upstream: withFast("composer-2.5", "true"), ContextWindow: defaultContextWindow, Created: released},
@@ -32,8 +38,9 @@ var builtin = []Model{
 	{ID: "composer-2-fast", DisplayName: "Composer 2 Fast", Upstream: withFast("composer-2", "true"), ContextWindow: defaultContextWindow, Created: released},
 }
 
-// builtinAliases are other names of the builtin models. "auto" and "default" are what some clients send when nothing
-// was chosen; Composer is the only model that every plan has.
+// builtinAliases are other names of the builtin models. "auto" and "default" are what some clients
+// send when nothing was chosen; Composer is the only model that every plan has. They come before
+// the operator's aliases, so that nobody can give Composer's own names another meaning.
 var builtinAliases = map[string]string{
 	"composer":              "composer-2.5",
 	"composer-latest":       "composer-2.5",
@@ -58,7 +65,8 @@ func builtinNamed(name string) (Model, bool) {
 	return Model{}, false
 }
 
-// prices, by agent.Model.String, as Cursor publishes them.
+// prices, by agent.Model.String, as Cursor publishes them. In US dollars for a million tokens;
+// see agent.Price. A change of Cursor's prices needs a change here.
 var prices = map[string]agent.Price{
 	"composer-2.5;fast=false": {Input: 0.50, CacheWrite: 0.50, CacheRead: 0.20, Output: 2.50},
 	"composer-2.5;fast=true":  {Input: 3.00, CacheWrite: 3.00, CacheRead: 0.50, Output: 15.00},

@@ -6,6 +6,12 @@
 // Composer's own models are compiled in, so that a request for one of them needs no look-up. Everything else comes
 // from the live catalogue of the caller's key, which is fetched when somebody asks for it and cached for a while
 // per owner. A [Catalog] is safe for concurrent use.
+//
+// A name is looked up in this order; the first that knows it decides:
+//
+//  1. Composer's own ids and aliases   no look-up, the same for every key
+//  2. the operator's aliases           the model of the alias goes on to 1 and 3
+//  3. the live catalogue of the key    one request to upstream per owner and TTL
 package catalog
 
 import (
@@ -22,6 +28,8 @@ import (
 )
 
 // A Model is one model that a client can ask for.
+//
+// It is a value; copies share the parameters and the lists, which nobody changes.
 type Model struct {
 	ID            string // as clients name it: "composer-2.5-fast"
 	DisplayName   string
@@ -48,7 +56,8 @@ type Parameter struct {
 	Values []string
 }
 
-// A Listed is a model as upstream's catalogue lists it.
+// A Listed is a model as upstream's catalogue lists it. It names no API: internal/cli
+// translates what Cursor's API returns.
 type Listed struct {
 	ID, DisplayName, Description string
 	Aliases                      []string
@@ -76,6 +85,8 @@ type Config struct {
 }
 
 // A Catalog answers what model names mean. It owns nothing that needs closing.
+//
+// mu guards lists, and those fields of a list that say so. It is not held while upstream is asked.
 type Catalog struct {
 	cfg Config
 
@@ -85,6 +96,12 @@ type Catalog struct {
 
 // A list is the live catalogue of one owner. models, aliases and err are set when ready is closed, and not changed
 // afterwards.
+//
+//	state                         ready    in Catalog.lists
+//	being fetched                 open     yes; everybody who asks waits for it
+//	fetched                       closed   until it expires or makes room
+//	failed                        closed   no: who waited gets err, who comes later asks again
+//	expired                       closed   until the next request replaces it
 type list struct {
 	ready   chan struct{}
 	expires time.Time // guarded by Catalog.mu
@@ -107,6 +124,8 @@ func New(cfg Config) *Catalog {
 
 // List returns the models that the caller's key may use, in upstream's order. Errors are *agent.Error: what to make of a
 // live catalogue that can't be reached is the caller's business.
+//
+// The list is a copy that the caller may reorder.
 func (c *Catalog) List(ctx context.Context, caller agent.Caller) ([]Model, error) {
 	l, err := c.live(ctx, caller)
 	if err != nil {
@@ -139,6 +158,9 @@ func builtinSpelt(name string) (Model, bool) {
 }
 
 // find is Find without the operator's aliases.
+//
+// The error is ModelNotFound only when the catalogue was there: one that can't be reached is
+// another error, and the client should not be told that its model does not exist.
 func (c *Catalog) find(ctx context.Context, caller agent.Caller, name string) (Model, error) {
 	if m, ok := builtinSpelt(name); ok {
 		return m, nil
@@ -159,6 +181,9 @@ func (c *Catalog) find(ctx context.Context, caller agent.Caller, name string) (M
 
 // Resolve returns what upstream is asked for when a client names a model and a reasoning effort. An effort that the
 // model doesn't have is ignored, because clients send one whatever the model. Errors are those of Find.
+//
+// Name in the result is the catalogue's id, in its own spelling, for what the client is told;
+// upstream gets ID and Params.
 func (c *Catalog) Resolve(ctx context.Context, caller agent.Caller, name, effort string) (agent.Model, error) {
 	m, err := c.Find(ctx, caller, name)
 	if err != nil {
@@ -189,9 +214,10 @@ func needsMaxMode(variants []Variant, params []agent.Param) bool {
 	return needs
 }
 
-// spellings lists the ids that a client's name may refer to, the most likely first, all in lower case. Clients put
-// the name of their provider entry before a model ("cursor/composer-2.5"), and the SDK writes the tier in brackets
-// ("composer-2.5[fast=true]").
+// spellings lists the ids that a client's name may refer to, the most likely first, all in lower
+// case. Clients put the name of their provider entry before a model ("cursor/composer-2.5"), and
+// the SDK writes the tier in brackets ("composer-2.5[fast=true]"). Everything up to the first
+// slash is taken for a provider's name, but the whole name is tried first.
 func spellings(name string) []string {
 	name = strings.ToLower(name)
 	if plain, ok := strings.CutSuffix(name, "["+fastParam+"=true]"); ok {
@@ -216,6 +242,8 @@ func shorten(name string) string {
 
 // live returns the owner's live catalogue, and fetches it when there is none that is fresh. One fetch is under way per
 // owner; everybody else waits for it.
+//
+// The list is kept for the owner, whichever of its keys has asked.
 func (c *Catalog) live(ctx context.Context, caller agent.Caller) (*list, error) {
 	if c.cfg.Fetch == nil {
 		return &list{models: builtin}, nil
@@ -238,8 +266,9 @@ func (c *Catalog) live(ctx context.Context, caller agent.Caller) (*list, error) 
 	}
 }
 
-// makeRoom drops the lists that expire first while there are too many or they are too large. Whoever waits for one of
-// them still gets it. c.mu is held.
+// makeRoom drops the lists that expire first while there are too many or they are too large.
+// Whoever waits for one of them still gets it. c.mu is held. It takes time linear in the lists
+// for each one that it drops, which is rare.
 func (c *Catalog) makeRoom() {
 	for {
 		var oldest string
@@ -293,6 +322,9 @@ const fetchTimeout = 15 * time.Second
 
 // fetch fills in l and closes l.ready. A list that could not be fetched is returned to those who wait, and to nobody
 // after them.
+//
+// It runs in a goroutine of its own, and closes ready whatever happens, a panic included:
+// otherwise everybody who waits would wait until their own context ends.
 func (c *Catalog) fetch(ctx context.Context, caller agent.Caller, l *list) {
 	defer close(l.ready)
 	defer agent.CatchPanic(func(err *agent.Error) {

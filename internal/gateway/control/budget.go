@@ -11,6 +11,17 @@ import (
 	"composer-api/internal/lru"
 )
 
+// What conversations and keys may spend. There are three limits, each with a name that the user
+// can find (limit): the request's own (x-composer-max-cost), the operator's for one
+// conversation, and the operator's for one key on one day (UTC).
+//
+//	newBill    before the turn: refuses a turn whose budget is spent already
+//	check      before another attempt: a turn in progress is not repaired beyond its budget
+//	Charge     after the turn, also after one that failed
+//
+// A budget can be exceeded by one turn: what a turn will cost is not known before it is over. Everything
+// is in the memory of this process: a restart forgets it, and replicas do not know of one another's.
+
 // A Budget bounds what may be spent. A field that is 0 bounds nothing.
 type Budget struct {
 	CostUSD float64 // US dollars
@@ -20,7 +31,8 @@ type Budget struct {
 
 func (b Budget) bounds() bool { return b != Budget{} }
 
-// An Account says what a turn is charged to.
+// An Account says what a turn is charged to. The gateway makes it: Key is the owner and the
+// key's id, and Conversation is billName's.
 type Account struct {
 	Key          string // whose key asks
 	Conversation string // the conversation up to this turn; "" for one that begins
@@ -34,6 +46,7 @@ type spent struct {
 	turns  int
 }
 
+// plus is s and one more usage, which has its own price. turns is 0 while a turn is only being checked.
 func (s spent) plus(u agent.Usage, turns int) spent {
 	return spent{s.cost + u.CostUSD(), s.tokens + u.Total(), s.turns + turns}
 }
@@ -41,6 +54,9 @@ func (s spent) plus(u agent.Usage, turns int) spent {
 // A ledger remembers what keys and conversations have spent, in this process only. A conversation goes under another name
 // with every turn, because it is known by what was said in it; so its sum is carried from name to name. Two branches of a
 // conversation each carry on from what they have in common. It is safe for concurrent use.
+//
+// mu guards both caches, which have no locks of their own. Sizes and ages bound what is
+// remembered: of what is forgotten nothing counts any more.
 type ledger struct {
 	mu            sync.Mutex
 	conversations *lru.Cache[conversation, spent]
@@ -73,6 +89,9 @@ func (l *ledger) of(a *Account) (key, talk spent) {
 }
 
 // charge adds one turn's usage. name is the conversation's name from now on; "" leaves it under its old one, if it has one.
+//
+// talk is what the conversation had spent when the turn began, and not what is in the cache
+// now: two turns that branch off the same conversation each carry on from there.
 func (l *ledger) charge(a *Account, talk spent, name string, u agent.Usage) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -84,9 +103,11 @@ func (l *ledger) charge(a *Account, talk spent, name string, u agent.Usage) {
 	}
 }
 
+// today is the day that a key's budget is for. It is the same for all users, whatever their time zone.
 func today() string { return time.Now().UTC().Format(time.DateOnly) }
 
-// A bill is what one turn may spend and has spent.
+// A bill is what one turn may spend and has spent. It is read-only after newBill: what the turn
+// spends is added by the caller (check, Charge).
 type bill struct {
 	layer   *Layer
 	account Account
@@ -110,7 +131,8 @@ func (l *Layer) newBill(req *agent.Request, a Account) (*bill, error) {
 	return b, b.check(agent.Usage{})
 }
 
-// check reports whether the turn, which has spent u so far, may go on.
+// check reports whether the turn, which has spent u so far, may go on. A nil bill allows
+// everything. The order decides which limit the client is told of: the closest to it first.
 func (b *bill) check(u agent.Usage) error {
 	if b == nil {
 		return nil
@@ -127,6 +149,7 @@ func (b *bill) check(u agent.Usage) error {
 }
 
 // A limit says in words whose budget it is, where it was set, and what to do when it is spent.
+// A setting that doesn't exist for this kind of budget is "".
 type limit struct{ who, when, cost, tokens, turns, cure string }
 
 var (
@@ -136,6 +159,9 @@ var (
 )
 
 // check is the error for whoever has spent what the budget allows; nil when something is left.
+//
+// The error is final: the same request fails again until the budget is renewed. It names
+// amounts, because the user who set the budget has to decide whether to raise it.
 func (l *limit) check(s spent, b Budget) error {
 	for _, bound := range []struct {
 		over                   bool

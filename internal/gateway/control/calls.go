@@ -4,6 +4,16 @@ import "composer-api/internal/agent"
 
 // calls are the calls of a run on their way to the client. A client that takes one call at a time, or has no room for
 // more, gets the next with the result of the one before; upstream gets the results when all are in.
+//
+// Where a call of the model can be, and what moves it on:
+//
+//	the call is              because                                      it leaves by
+//	given                    the client can run it                        Resume, with the client's result
+//	waiting                  the client has one to answer already         takeWaiting, in a later turn
+//	refused                  its arguments do not fit, or can't be read   takeRefused, with our own result
+//	answered (its result)    others still wait                            takeAnswered, all together
+//
+// One goroutine uses it, the one of Next and Resume.
 type calls struct {
 	given    []string           // ids of the calls that the client has got in this turn
 	tools    []string           // and the tools that they are of
@@ -17,7 +27,8 @@ type calls struct {
 // begin prepares for another turn. What waits, and what was answered, stays: a later turn hands it on.
 func (c *calls) begin() { c.given, c.tools = c.given[:0], c.tools[:0] }
 
-// size is about how many bytes the calls and results keep.
+// size is about how many bytes the calls and results keep. It is for the lot of parked runs,
+// which is bounded in bytes.
 func (c *calls) size() int {
 	size := 0
 	for i := range c.waiting {
@@ -38,6 +49,8 @@ func (c *calls) resume(results []agent.ToolResult) (waits bool) {
 }
 
 // withdraw answers the calls that wait and are for none of tools: the client can't run them any more.
+//
+// Their results are errors that name the tools there are, so that the model chooses another.
 func (c *calls) withdraw(tools []agent.Tool) {
 	if len(c.waiting) == 0 {
 		return
@@ -61,7 +74,8 @@ func (c *calls) takeWaiting() []agent.ToolCall {
 	return waiting
 }
 
-// takeRefused returns our own results, for upstream.
+// takeRefused returns our own results, for upstream. That there were any is remembered in
+// corrected: the next call that does not fit passes as it is.
 func (c *calls) takeRefused() []agent.ToolResult {
 	refused := c.refused
 	c.refused, c.corrected = nil, c.corrected || len(refused) > 0
@@ -92,6 +106,9 @@ func (r *Run) call(c agent.ToolCall) error {
 // answer, or when the token limit leaves no room for its arguments beside the calls that were given. When there are none,
 // the turn is cut, and giveOrHold reports that. Text that waited for a call, or was held back as the possible beginning
 // of a stop text, goes before it.
+//
+// Arguments are never given in part: half of a JSON object is of no use. What has no room now
+// waits for the next turn, which has a limit of its own.
 func (r *Run) giveOrHold(c agent.ToolCall) (cut bool) {
 	given := len(r.calls.given) > 0
 	if given && r.turn.req.SerialToolCalls {

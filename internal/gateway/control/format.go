@@ -10,7 +10,8 @@ import (
 	"composer-api/internal/schema"
 )
 
-// A format is the form that the answer's text must have: one JSON object, or JSON that fits a schema.
+// A format is the form that the answer's text must have: one JSON object, or JSON that fits a
+// schema. It is made once for each turn and only read afterwards.
 type format struct {
 	schema *schema.Schema // nil when any object will do
 }
@@ -36,6 +37,9 @@ func (t *Turn) mustBeJSON() bool { return t.format != nil }
 
 // read takes the JSON value out of an answer: all of it, or what stands between fences or words. Of several values the
 // longest that fits counts. An error that is schema.ErrTooMuch is for good; any other tells the model what is wrong.
+//
+// The error's words are for the model, in the next attempt. They may quote the answer, so they
+// never go to the log or to the client.
 func (f *format) read(answer string) (value string, err error) {
 	values := jsonValues(answer)
 	if len(values) == 0 {
@@ -67,6 +71,11 @@ func (f *format) check(value string) error {
 // finishJSON ends a turn whose text must be JSON: with the value alone, or with another attempt, or with an error. Nothing
 // of the text has been given to the client so far. A model that declines, twice, is believed: its words become a refusal,
 // which clients know how to show, instead of JSON that isn't there.
+//
+//	the answer has                            first time      second time
+//	a value that fits                         given           given
+//	a value that is too costly to check       an error        an error
+//	none that fits                            a repair        a refusal if it declines, else an error
 func (r *Run) finishJSON(ctx context.Context, done *agent.Done) error {
 	answer := string(r.held)
 	value, problem := r.turn.format.read(answer)
@@ -89,7 +98,8 @@ func (r *Run) finishJSON(ctx context.Context, done *agent.Done) error {
 		Message: "The model did not give the JSON that the format asks for, also after it was told what was wrong. Say in your message what each field means, or use a simpler schema."}
 }
 
-// giveJSON gives a value whole, or not at all: a stop text in it would leave a part that is no JSON.
+// giveJSON gives a value whole, or not at all: a stop text in it would leave a part that is no
+// JSON. The value is given as the model wrote it, but without what stood around it.
 func (r *Run) giveJSON(value string, done *agent.Done) error {
 	for _, stop := range r.turn.req.Stop {
 		if strings.Contains(value, stop) {

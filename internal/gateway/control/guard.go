@@ -7,14 +7,19 @@ import (
 	"composer-api/internal/agent"
 )
 
-// A row counts how often the same call comes one after the other.
+// The guard ends runs in which the model makes the same call again and again. Some models do so when
+// a tool's result does not tell them what they want to know, and each round costs the whole prompt.
+
+// A row counts how often the same call comes one after the other. Two calls are the same when
+// Config.SameCall says so: the same tool and arguments, whatever the ids.
 type row struct {
 	last *agent.ToolCall // nil when there is none
 	n    int
 }
 
-// rowIn is the row that a transcript ends in. What the user says between two calls doesn't end a row, because some clients
-// put reminders there; an answer of the model does.
+// rowIn is the row that a transcript ends in. What the user says between two calls doesn't end
+// a row, because some clients put reminders there; an answer of the model does. It reads from
+// the end and stops at the first other call, so a long transcript costs little.
 func rowIn(messages []agent.Message, same func(a, b *agent.ToolCall) bool) row {
 	var r row
 	for i := len(messages) - 1; i >= 0; i-- {
@@ -35,6 +40,10 @@ func rowIn(messages []agent.Message, same func(a, b *agent.ToolCall) bool) row {
 }
 
 // guard counts a call that the client is to get. An error ends a run that goes in circles: it costs money and gets nowhere.
+//
+// What counts is the whole conversation: the transcript of the request, taken in at the turn's
+// first call, and then each call of the turn. So a run that starts again from the transcript
+// does not begin to count anew.
 func (r *Run) guard(c *agent.ToolCall) error {
 	limit := r.layer.cfg.MaxRepeats
 	if limit <= 0 {

@@ -9,6 +9,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
+// Finding JSON in an answer that should have been nothing but JSON. Models put it into code
+// fences, or write a sentence before it.
+
 const (
 	// A text with very many brackets must not cost a parse for each. Both bounds are far above what answers need.
 	maxTried  = 64 // places in an answer that are tried as the beginning of a value
@@ -18,6 +21,9 @@ const (
 // jsonValues finds the JSON values of an answer, the longest first: the whole answer, if it is one value; else what stands
 // in code fences, and the objects and lists between words. Numbers and words of JSON (true, null) count only as the whole
 // answer or in a fence: they stand in any text.
+//
+// The longest comes first because an answer that explains itself quotes small pieces of JSON,
+// and the value that was asked for is larger than these.
 func jsonValues(answer string) []string {
 	answer = strings.TrimSpace(answer)
 	if json.Valid([]byte(answer)) {
@@ -50,7 +56,9 @@ func blocks(text string) []string {
 	}
 }
 
-// bare are the objects and lists that stand in a text. Where one begins that has no end, the next bracket is tried.
+// bare are the objects and lists that stand in a text. Where one begins that has no end, the next
+// bracket is tried. A list of brackets costs at most maxTried attempts, each up to the first error. A
+// value that was found is skipped as a whole, so what is inside it does not count once more.
 func bare(text string) []string {
 	var values []string
 	for range maxTried {

@@ -15,6 +15,10 @@ import (
 //	out    "one "    ""    "" and Stop
 //
 // One goroutine uses it.
+//
+// Two of them stand in a Turn: count, which sees text on its way in, and text, which sees what
+// the client gets; see Turn.Restart. The token limit is in bytes here, because our count of
+// tokens is an estimate from bytes.
 type limiter struct {
 	stops   []stopText
 	limited bool
@@ -34,8 +38,9 @@ func newLimiter(stops []string, maxTokens int) limiter {
 	return l
 }
 
-// text takes a piece of the answer and returns what may pass now, valid until the next call, and why the answer must
-// end after it, 0 when it goes on.
+// text takes a piece of the answer and returns what may pass now, valid until the next call,
+// and why the answer must end after it, 0 when it goes on. in is not changed and not kept. Both
+// results may be set: what passes, and that the answer ends after it.
 func (l *limiter) text(in []byte) (out []byte, cut agent.Reason) {
 	if l.met != "" {
 		return nil, agent.Stop
@@ -73,6 +78,9 @@ func (l *limiter) rest() (out []byte, cut agent.Reason) {
 }
 
 // beforeStop takes a piece of the answer and returns what stands before a stop text, or can't belong to one any more.
+//
+// keep is the longest part at the end of the text that may still become a stop text. It waits
+// in held until the next piece decides, or rest gives it out at the end.
 func (l *limiter) beforeStop(in []byte) (out []byte, cut agent.Reason) {
 	// Of several stop texts the one that is complete first counts, so that it doesn't matter how the answer came in
 	// pieces; of those the longest.
@@ -147,6 +155,7 @@ func (t *stopText) find(in []byte) int {
 }
 
 // spend takes in off the budget. When it doesn't fit, out is what does, whole characters only.
+// A character that doesn't fit whole is left out: events are valid UTF-8.
 func (l *limiter) spend(in []byte) (out []byte, spent bool) {
 	if !l.limited || len(in) <= l.budget {
 		l.budget -= len(in)

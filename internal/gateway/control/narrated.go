@@ -17,6 +17,10 @@ import (
 // like.
 
 // narration watches the text of a turn for a call that is told of. Its zero value watches nothing.
+//
+//	on, deciding    nothing but a call has come so far: all text waits
+//	on              the text began with words: it passes, and is kept for a look at the turn's end
+//	neither         it is not watched, or has become too long
 type narration struct {
 	on bool
 	// deciding says that all text so far may be the beginning of such a call, and is held back.
@@ -27,7 +31,9 @@ type narration struct {
 // maxNarration is how much text may be held back and looked at, in bytes.
 const maxNarration = 64 << 10
 
-// watchNarration begins to watch, if the operator wants it and the model may choose.
+// watchNarration begins to watch, if the operator wants it and the model may choose. Where a
+// call must come or JSON is asked for, the end of the turn is checked anyway (done). A turn is
+// repaired for this reason once.
 func (r *Run) watchNarration() {
 	req := r.turn.req
 	on := r.layer.cfg.RepairNarrated && len(req.Offered()) > 0 && req.ToolChoice.Mode == agent.ToolsAuto &&
@@ -52,7 +58,8 @@ func (n *narration) watch(text []byte, tools []agent.Tool) []byte {
 	return slices.Clone(n.text) // all that was held back
 }
 
-// mayBeCall reports whether a text may be the beginning of a call.
+// mayBeCall reports whether a text may be the beginning of a call. It errs on the side of true:
+// that only delays text until more of it has come.
 func mayBeCall(text string, tools []agent.Tool) bool {
 	text = strings.TrimLeft(text, " \t\r\n")
 	if text == "" || strings.ContainsRune("{[`<", rune(text[0])) {
@@ -73,6 +80,9 @@ var tag = regexp.MustCompile(`(?s)<(?:tool_call|function_call|tool_use)>(.*?)</(
 
 // narratedCall finds a call in a text that plainly is one of a tool: the whole text or a block of it, with arguments that
 // fit the tool's schema.
+//
+// That the arguments have to fit the tool's schema is what keeps an explanation, such as an
+// example with made-up members, from being taken for a call.
 func narratedCall(text string, tools []agent.Tool) (name string, ok bool) {
 	bodies := []string{strings.TrimSpace(text)}
 	for _, m := range tag.FindAllStringSubmatch(text, maxValues) {
@@ -92,7 +102,8 @@ func narratedCall(text string, tools []agent.Tool) (name string, ok bool) {
 	return "", false
 }
 
-// fits reports whether arguments fit the schema of the tool, if it has one that can be used.
+// fits reports whether arguments fit the schema of the tool, if it has one that can be used. A
+// schema that can't be compiled counts as fitting: the client's tool will say what is wrong.
 func fits(name string, arguments []byte, tools []agent.Tool) bool {
 	i := slices.IndexFunc(tools, func(t agent.Tool) bool { return t.Name == name })
 	if i < 0 || tools[i].Parameters == nil {

@@ -3,8 +3,14 @@ package control
 import "composer-api/internal/agent"
 
 // A queue holds events that are to be given, with the memory of their text. Its memory is used again when it is empty.
+//
+// One goroutine uses it. It grows to what one inner event gives, which is a few events at most,
+// or the text that was held back until the end of a turn (maxHeld).
 type queue struct {
 	events []agent.Event
+	// next is the index of the first event that pop has not taken. memory is where the events'
+	// text lies. It only grows until the queue is empty, because append may move it: events
+	// that point to the old place keep that alive.
 	next   int
 	memory []byte
 }
@@ -15,7 +21,8 @@ func (q *queue) len() int { return len(q.events) - q.next }
 // push puts in an event. What it points to must stay as it is; for text see queue.text.
 func (q *queue) push(e agent.Event) { q.events = append(q.events, e) }
 
-// text puts in a copy of text, unless it is empty.
+// text puts in a copy of text, unless it is empty. The copy's capacity ends with its length, so
+// nobody who appends to it can reach the text behind it.
 func (q *queue) text(kind agent.Kind, text []byte) {
 	if len(text) == 0 {
 		return

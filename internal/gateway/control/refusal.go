@@ -5,7 +5,8 @@ import "strings"
 // maxRefusal is how long a text may be that only declines, in bytes.
 const maxRefusal = 2_000
 
-// declining are how models begin when they decline, in lower case and with straight apostrophes.
+// declining are how models begin when they decline, in lower case and with straight apostrophes. They
+// are English alone; in other languages, a model that declines gives an error as any other text does.
 var declining = []string{
 	"i'm sorry", "i am sorry", "sorry", "i apologize", "my apologies",
 	"i can't", "i cannot", "i can not", "i won't", "i will not", "i'm unable", "i am unable", "i'm not able", "i am not able",

@@ -13,6 +13,13 @@ import (
 //
 // The new attempt has the whole token limit for itself, unless the client has a part of the answer already. Errors are
 // *agent.Error, and end the turn: the caller must not call repair again for the same reason.
+//
+// What upstream is sent, where it still has the conversation (done.Conversation):
+//
+//	user (ours)    what was wrong, and what to do
+//
+// The model's own answer is in upstream's conversation already. In r.req it is added before our
+// message, for the case that the transcript has to be sent whole.
 func (r *Run) repair(ctx context.Context, why agent.Repair, done *agent.Done, message string) error {
 	if err := r.turn.bill.check(r.usage.Plus(r.attempt())); err != nil {
 		return err
@@ -34,8 +41,9 @@ func (r *Run) repair(ctx context.Context, why agent.Repair, done *agent.Done, me
 	return r.carryOn(ctx, done.Conversation, len(req.Messages)-1)
 }
 
-// carryOn starts the next inner run: with the messages of r.req from fresh on, where upstream has the conversation, else
-// with all of them.
+// carryOn starts the next inner run: with the messages of r.req from fresh on, where upstream
+// has the conversation, else with all of them. from may be nil. That upstream has lost the
+// conversation is no error here: all messages are sent once more.
 func (r *Run) carryOn(ctx context.Context, from agent.Conversation, fresh int) error {
 	req := *r.req
 	req.Continue, req.New = from, fresh

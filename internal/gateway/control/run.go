@@ -20,6 +20,18 @@ import (
 //	               ├─► held: text that waits for the turn's end    ▲
 //	               ├─► calls: calls that wait, or were refused     │
 //	               └─► out, a queue ───────────────────────────────┘
+//
+// The states of a Run, and who moves it on. Start, Begin, Next and Resume are the gateway's
+// turn; Close is anybody's:
+//
+//	state     inner                     left by
+//	new       nil                       Start: open, or the error of the backend
+//	open      yields events             Next: done → given, another attempt → open with another inner
+//	given     waits for results         Begin and then Resume → open; Close
+//	over      has ended                 Close alone
+//	closed    closed                    nothing: Next and Resume return inner's error
+//
+// Which end of an inner turn leads to which of these, the table of the package comment says.
 type Run struct {
 	layer   *Layer
 	backend agent.Backend
@@ -37,6 +49,8 @@ type Run struct {
 
 	// The rest belongs to the goroutine that calls Next and Resume.
 
+	// turn and req are of the client's newest request: Begin replaces both. req grows when the model
+	// is told something (repair, startWithResults), in a copy: the gateway's request stays as it is.
 	turn  *Turn
 	req   *agent.Request // what the backend was asked last, or would be asked: the conversation so far
 	asked *agent.Request // what the inner run was started with
@@ -47,6 +61,7 @@ type Run struct {
 	isCut     bool // the turn was ended at a limit of the client's
 	shown     bool // the client has got text in this turn; known only without pass
 
+	// out has what take has made of inner's events. Next empties it before it asks inner again.
 	out   queue
 	held  []byte // text that waits for the turn's end, or for a call; see holds
 	spoke bool   // the model has written text or called a tool in this turn; thinking alone is no answer
@@ -65,6 +80,9 @@ type Run struct {
 
 // Start starts a run for req on backend, under turn. ctx bounds Start alone. The caller closes the run. Errors are those
 // of backend.Start.
+//
+// req may carry Continue; a repair later sets its own. The system text's way is decided here
+// for the first time (native) and may be changed once by upstream's refusal (withoutNative).
 func (l *Layer) Start(ctx context.Context, turn *Turn, backend agent.Backend, req *agent.Request) (*Run, error) {
 	r := &Run{layer: l, backend: backend}
 	r.life, r.end = context.WithCancel(context.Background())
@@ -78,6 +96,9 @@ func (l *Layer) Start(ctx context.Context, turn *Turn, backend agent.Backend, re
 
 // Begin says whose turn comes next: the request whose results Resume will bring. turn is new; req is kept until the next
 // Begin, and must not be changed. Without Begin between two turns the limits of the first would go on.
+//
+// It resets what belongs to one turn. What stays is what reaches over turns: inner, calls that
+// wait for their turn to be given, results that are in, and calls that the model wrote as text.
 func (r *Run) Begin(turn *Turn, req *agent.Request) {
 	r.turn, r.req = turn, req
 	r.mu.Lock()
@@ -113,6 +134,10 @@ func (r *Run) openWithoutNative(ctx context.Context) error {
 }
 
 // open starts an inner run for a request as the backend gets it.
+//
+// The lock is taken twice and not held while the backend starts, which may take seconds: Close
+// and AcceptedAt must not wait for that. Close in between is noticed in two ways: life is done,
+// which ends Start's context, and isClosed is true when Start has returned all the same.
 func (r *Run) open(ctx context.Context, req *agent.Request) error {
 	r.asked, r.heard = req, false
 	r.mu.Lock()
@@ -140,6 +165,9 @@ func (r *Run) open(ctx context.Context, req *agent.Request) error {
 }
 
 // Next implements agent.Run. The text of the event is valid until the next call of Next.
+//
+// The loop goes on as long as an inner event gives the client nothing: text that is held back,
+// a call that waits, the end of an attempt that is followed by another.
 func (r *Run) Next(ctx context.Context) (agent.Event, error) {
 	for {
 		if e, ok := r.out.pop(); ok {
@@ -166,6 +194,15 @@ func (r *Run) Next(ctx context.Context) (agent.Event, error) {
 
 // take handles an event of the inner run. It reports whether the event, which it may have changed, passes as it is; what
 // else is to be given is in the queue then.
+//
+// The switch is the whole of what happens to an event:
+//
+//	text, with a marker of a call in it   the markup filter, which calls text and writtenCall
+//	text or thinking, nothing to check    passes
+//	text or thinking                      piece: limits, and holding back
+//	a call                                call: fit, guard, give or hold
+//	usage                                 kept; finish gives it once
+//	done                                  done: the table in the package comment
 func (r *Run) take(ctx context.Context, e *agent.Event) (passes bool, err error) {
 	if !r.heard && e.Kind != agent.UsageKind {
 		r.heard = true
@@ -200,7 +237,8 @@ func (r *Run) take(ctx context.Context, e *agent.Event) (passes bool, err error)
 	return false, nil
 }
 
-// text takes a piece of text whose markup was read.
+// text takes a piece of text whose markup was read. It is the markup filter's Text function,
+// and so is called within take and endMarkup only.
 func (r *Run) text(text []byte) {
 	if !r.pass {
 		text = r.piece(agent.Text, text)
@@ -213,6 +251,9 @@ func (r *Run) text(text []byte) {
 //
 // Once a call was given a turn is not cut, because the client must be able to answer the call; what is over the limit is
 // left out all the same.
+//
+// Which limiter counts depends on whether the text is shown now or later (holds): text that is held is
+// counted on its way in, so that an endless answer is cut, and searched for stop texts when it is given.
 func (r *Run) piece(kind agent.Kind, text []byte) []byte {
 	if r.isCut {
 		return nil
@@ -246,6 +287,9 @@ func (r *Run) piece(kind agent.Kind, text []byte) []byte {
 
 // cut ends the turn at the client's limit. Upstream is cut off: what it would have gone on to say counts for nobody. The
 // conversation isn't in the Done event then: it holds more than the client has seen, so it can't be continued.
+//
+// It closes inner while the turn goes on in the queue: after this, take ignores what may still
+// come, and the gateway reads the end from out.
 func (r *Run) cut(reason agent.Reason) {
 	r.isCut = true
 	_ = r.inner.Close()
@@ -258,7 +302,8 @@ func (r *Run) cut(reason agent.Reason) {
 	r.finish(done)
 }
 
-// maxHeld bounds the text that waits for the end of a turn, in bytes.
+// maxHeld bounds the text that waits for the end of a turn, in bytes. It is the same as the
+// gateway's bound of an answer (maxAnswer), which counts only what was given.
 const maxHeld = 16 << 20
 
 // holds reports whether text waits: for the turn's end when it must be JSON, or for a call that must come, after which it is
@@ -272,8 +317,10 @@ func (r *Run) hold(text []byte) {
 	r.held = append(r.held, text[:min(len(text), maxHeld-len(r.held))]...)
 }
 
-// release gives the text that was held back, as far as the stop texts let it pass. What should have been JSON and is not
-// the answer (a call follows it, or a limit has cut it) is dropped: a client that expects JSON reads all text as such.
+// release gives the text that was held back, as far as the stop texts let it pass. What should
+// have been JSON and is not the answer (a call follows it, or a limit has cut it) is dropped: a
+// client that expects JSON reads all text as such. It is called before a call is given, at a
+// token limit, and at the end of a turn with calls.
 func (r *Run) release() {
 	if r.turn.mustBeJSON() {
 		r.held = nil
@@ -288,6 +335,9 @@ func (r *Run) release() {
 }
 
 // done handles the end of the inner run's turn. See the package comment for the table.
+//
+// An error here ends the run; nil means that either out has the end of the turn, or another
+// attempt is under way and Next reads on.
 func (r *Run) done(ctx context.Context, done *agent.Done) error {
 	if r.isCut {
 		return nil // by the last of the text that was kept
@@ -339,7 +389,8 @@ func (r *Run) finishText(ctx context.Context, done *agent.Done) error {
 	return nil
 }
 
-// finish gives the usage, as far as upstream has said it, and the end of the turn.
+// finish gives the usage, as far as upstream has said it, and the end of the turn. It only puts
+// events into the queue; the gateway parks or closes the run when it reads the end.
 func (r *Run) finish(done agent.Done) {
 	if usage, known := r.spent(); known {
 		r.out.push(agent.Event{Kind: agent.UsageKind, Usage: &usage})
@@ -356,6 +407,9 @@ func (r *Run) Buffered() bool {
 
 // Resume implements agent.Run. Begin comes before it. A call that waited its turn is given without asking upstream. Calls that
 // were refused get our own results, beside the client's.
+//
+// A client that takes one call at a time comes here once for each of several parallel calls. Upstream waits
+// for all their results together, so they are collected (calls.answered) until no call waits any more.
 func (r *Run) Resume(ctx context.Context, results []agent.ToolResult) error {
 	if r.calls.resume(results) {
 		for _, c := range r.calls.takeWaiting() {
@@ -376,6 +430,9 @@ func (r *Run) Resume(ctx context.Context, results []agent.ToolResult) error {
 
 // Adapt implements agent.Adaptable. Calls that the client has not been given yet, and can't run any more, are answered
 // for it. A backend's run that can't adapt goes on as long as its calls are of tools that are still offered.
+//
+// When it reports false the caller closes the run and starts a new one from the transcript; see
+// claim in package gateway.
 func (r *Run) Adapt(req *agent.Request) bool {
 	r.calls.withdraw(req.Offered())
 	if inner, ok := r.inner.(agent.Adaptable); ok {
@@ -384,8 +441,9 @@ func (r *Run) Adapt(req *agent.Request) bool {
 	return agent.StillOffered(r.calls.tools, req.Offered())
 }
 
-// Close implements agent.Run. It may be called by any goroutine, more than once, and also while a start is under way, which it
-// ends.
+// Close implements agent.Run. It may be called by any goroutine, more than once, and also while
+// a start is under way, which it ends. end comes first: a start that waits for upstream gives
+// up at once.
 func (r *Run) Close() error {
 	r.end()
 	r.mu.Lock()
@@ -408,7 +466,8 @@ func (r *Run) ConversationID() string {
 	return ""
 }
 
-// Size implements agent.Sized.
+// Size implements agent.Sized. What the request itself keeps is not counted: it is mostly the
+// client's transcript, which the parked run needs only until the next request brings it again.
 func (r *Run) Size() int {
 	size := r.calls.size()
 	if r.written.from != nil {

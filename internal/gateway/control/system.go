@@ -13,7 +13,8 @@ import (
 // Upstream has a place of its own for the client's system text: there it is the model's system prompt, in place of Cursor's
 // own, and is really obeyed. Cursor grants that to some accounts; to others it says so when it refuses the run.
 
-// A SystemMode says where the client's system text goes.
+// A SystemMode says where the client's system text goes. It is the operator's setting
+// (COMPOSER_SYSTEM_PROMPT); "" counts as SystemText.
 type SystemMode string
 
 // The modes.
@@ -23,9 +24,13 @@ const (
 	SystemText   SystemMode = "text"   // into the message
 )
 
-// refusers remembers for a day which owners may not give upstream a system prompt. It is safe for concurrent use.
+// refusers remembers for a day which owners may not give upstream a system prompt. It is safe
+// for concurrent use. mu guards owners. The keys are owners, so that one account's refusal says
+// nothing about another's.
 type refusers struct {
-	mu     sync.Mutex
+	mu sync.Mutex
+	// The value is when to ask again. The cache's own age counts from the last use, and a busy
+	// owner would never be asked about again.
 	owners *lru.Cache[string, time.Time] // until when
 }
 
@@ -36,12 +41,14 @@ func newRefusers() *refusers {
 	return &refusers{owners: lru.New[string, time.Time](lru.Limits{Count: 10_000, Age: refusedFor})}
 }
 
+// add remembers a refusal from now on.
 func (r *refusers) add(owner string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.owners.Put(owner, time.Now().Add(refusedFor), 0)
 }
 
+// has reports whether the owner was refused within the last day.
 func (r *refusers) has(owner string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -50,6 +57,8 @@ func (r *refusers) has(owner string) bool {
 }
 
 // native reports whether the system text of req goes into the backend's own place for it.
+//
+// Without system text there is nothing to decide, and upstream's own prompt stays in place.
 func (l *Layer) native(backend agent.Backend, req *agent.Request) bool {
 	_, can := backend.(agent.SystemPrompter)
 	if !can || l.cfg.System == SystemText || l.cfg.System == "" || req.SystemText() == "" || hasSystemImage(req) {
@@ -71,6 +80,8 @@ var aboutSystem = regexp.MustCompile(`(?i)system[ _-]?prompt`)
 // withoutNative decides about a run that failed with err before it has said anything: whether it may start again with the
 // system text in the message. Upstream refuses what it does not grant as an invalid argument, and other things, too. So a
 // refusal that does not speak of the system prompt is only believed to be about it when the run goes well without.
+//
+// Only SystemAuto tries again: with SystemNative the operator wants the refusal as an error.
 func (r *Run) withoutNative(err error) bool {
 	if !r.asked.NativeSystem || r.heard || r.layer.cfg.System != SystemAuto || agent.CodeOf(err) != agent.InvalidValue {
 		return false

@@ -8,6 +8,8 @@ import (
 )
 
 // Config is what the operator asks of every answer. Its zero value asks nothing: what requests ask is enforced all the same.
+//
+// internal/cli fills it in from the environment. It applies to all requests alike.
 type Config struct {
 	// MaxRepeats is how often the model may make the same call one after the other; 0 is as often as it likes.
 	MaxRepeats int
@@ -36,6 +38,9 @@ func New(cfg Config) *Layer { return &Layer{cfg, newLedger(), newRefusers()} }
 
 // A Turn is what one request asks of its answer, and what has become of it: limits that are partly used up, attempts
 // that were made. It belongs to one request and one goroutine, and outlives a run that is given up for another.
+//
+// The gateway makes one for each request (Layer.Turn), before any run exists, so that a request
+// that asks for something impossible, or has no budget left, costs upstream nothing.
 type Turn struct {
 	req *agent.Request
 
@@ -52,6 +57,8 @@ type Turn struct {
 
 // Turn reads what req asks of its answer, which will be charged to the account. Errors are *agent.Error: about a field of
 // the request, or because a budget is spent. req is kept, and must not be changed while the turn lives.
+//
+// The budget is looked at first: a schema may take a moment to compile.
 func (l *Layer) Turn(req *agent.Request, account Account) (*Turn, error) {
 	t := &Turn{req: req}
 	var err error
@@ -66,6 +73,10 @@ func (l *Layer) Turn(req *agent.Request, account Account) (*Turn, error) {
 }
 
 // Restart renews the limits. It is for a turn whose client has got nothing but thinking yet, before another run.
+//
+//	what the turn must give   count (on the way in)   text (on the way out)
+//	a call, or JSON           the token limit         the stop texts
+//	anything                  nothing                 both
 func (t *Turn) Restart() {
 	if t.mustCall() || t.mustBeJSON() {
 		t.count, t.text = newLimiter(nil, t.req.MaxOutputTokens), newLimiter(t.req.Stop, 0)
@@ -95,7 +106,8 @@ func (t *Turn) repaired(why agent.Repair) bool {
 	return false
 }
 
-// ErrEmpty is the error of a turn that ends without an answer. Thinking is none: the client would show nothing.
+// ErrEmpty is the error of a turn that ends without an answer. Thinking is none: the client
+// would show nothing. The gateway starts such a turn again, once, from the transcript.
 var ErrEmpty = &agent.Error{Code: agent.Upstream, Final: true, Message: "The model ended its turn without an answer. Please try again."}
 
 // errClosed is what a closed run answers.

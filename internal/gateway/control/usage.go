@@ -2,6 +2,14 @@ package control
 
 import "composer-api/internal/agent"
 
+// What a turn has cost, in tokens. An attempt is one turn of an inner run: the first, or one
+// that a repair has begun. The client is told of the sum of all attempts of its turn, because
+// all of them were paid for.
+//
+//	usage   attempts that are over
+//	last    what upstream has said of the present one; nil until it has
+//	said    bytes of the present one, for an estimate where upstream says nothing
+
 // endAttempt counts the present attempt and begins another in its turn.
 func (r *Run) endAttempt(why agent.Repair) {
 	r.usage = r.usage.Plus(r.attempt())
@@ -25,6 +33,8 @@ func (r *Run) Spent() agent.Usage {
 }
 
 // attempt is what the present attempt has cost: what upstream said, or else an estimate.
+// EstimatePrompt counts the conversation as it would be sent whole: it is too much where
+// upstream has most of it already, and marked as an estimate.
 func (r *Run) attempt() agent.Usage {
 	if r.last != nil {
 		return *r.last

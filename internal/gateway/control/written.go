@@ -17,6 +17,9 @@ import (
 // same conversation.
 
 // written are the calls of a run that the model wrote as text.
+//
+// One goroutine uses it, as with the rest of Run. The markers and their grammar are in package
+// cursor/markup.
 type written struct {
 	filter *markup.CallFilter // nil where text is text: no tools, or the backend reads the markers itself
 	calls  []agent.ToolCall   // in this turn of upstream's, given or refused
@@ -27,7 +30,8 @@ type written struct {
 	err  error // of a call that the filter has found
 }
 
-// readMarkup makes the filter for the next turn of upstream's.
+// readMarkup makes the filter for the next turn of upstream's. A filter serves one turn of
+// upstream's, up to its End.
 func (r *Run) readMarkup() {
 	r.written.filter = nil
 	if _, reads := r.backend.(agent.MarkupReader); reads || len(r.turn.req.Tools) == 0 {
@@ -36,7 +40,9 @@ func (r *Run) readMarkup() {
 	r.written.filter = &markup.CallFilter{Tools: r.turn.req.Offered(), Text: r.text, Call: r.writtenCall, Refuse: r.refuseWritten}
 }
 
-// hasMarkup reports whether a piece of text must go through the filter. All others pass by it: that is nearly all text.
+// hasMarkup reports whether a piece of text must go through the filter. All others pass by it:
+// that is nearly all text. A marker begins with '<'. Once the filter keeps something back, all
+// text has to go through it, to stay in order.
 func (w *written) hasMarkup(text []byte) bool {
 	return w.filter != nil && (bytes.IndexByte(text, '<') >= 0 || w.filter.Keeps())
 }
@@ -50,7 +56,8 @@ func (r *Run) endMarkup() error {
 	return r.written.err
 }
 
-// writtenCall takes a call that the filter has found.
+// writtenCall takes a call that the filter has found. The filter has no way to return an error,
+// so the first one waits in written.err.
 func (r *Run) writtenCall(name string, arguments json.RawMessage) {
 	c := agent.ToolCall{ID: agent.NewCallID(), Name: name, Arguments: arguments}
 	r.written.calls = append(r.written.calls, c)
@@ -60,6 +67,8 @@ func (r *Run) writtenCall(name string, arguments json.RawMessage) {
 }
 
 // refuseWritten takes a call that can't be made. The model is told, and the client does not see it.
+//
+// It counts as a call that upstream has made, so its result goes the same way as those of the others.
 func (r *Run) refuseWritten(refused markup.Refusal) {
 	c := agent.ToolCall{ID: agent.NewCallID(), Name: refused.Name, Arguments: refused.Arguments}
 	r.written.calls = append(r.written.calls, c)
@@ -67,6 +76,11 @@ func (r *Run) refuseWritten(refused markup.Refusal) {
 }
 
 // deliver gives results to upstream: to the run that waits for them, or to a new one in the same conversation.
+//
+//	upstream's run has ended (over)   all results start the next run, as messages
+//	upstream waits for other calls    results of written calls go along with the last of these, as text
+//
+// Upstream knows no call for what the model has only written, so a result for it can't be sent as one.
 func (r *Run) deliver(ctx context.Context, results []agent.ToolResult) error {
 	of := r.written.calls
 	r.written.calls = nil
@@ -96,6 +110,9 @@ func (r *Run) deliver(ctx context.Context, results []agent.ToolResult) error {
 
 // startWithResults starts the run that reads the results of calls, all of which were written as text. The client's request
 // tells of those that it has seen; the others are added.
+//
+// known is where in the request the calls begin: from there on the messages are new to upstream.
+// Those before it upstream has in its conversation (written.from), or gets too when it has lost that.
 func (r *Run) startWithResults(ctx context.Context, of []agent.ToolCall, results []agent.ToolResult) error {
 	req := *r.req
 	known := slices.IndexFunc(req.Messages, func(m agent.Message) bool {
@@ -131,6 +148,7 @@ func (r *Run) startWithResults(ctx context.Context, of []agent.ToolCall, results
 	return r.carryOn(ctx, from, known)
 }
 
+// find is the call with this id; nil when there is none.
 func find(calls []agent.ToolCall, id string) *agent.ToolCall {
 	for i := range calls {
 		if calls[i].ID == id {

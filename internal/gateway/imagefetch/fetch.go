@@ -65,6 +65,8 @@ const (
 //
 // The gates are entered in the order fetching, large, shrinking, and left in the reverse order. Nobody waits for an earlier one
 // while in a later one, so they can't deadlock.
+//
+// Each Fetch has up to perRequest goroutines, which end before it returns.
 type Fetcher struct {
 	cfg       Config
 	dialer    net.Dialer
@@ -75,6 +77,8 @@ type Fetcher struct {
 }
 
 // New makes a Fetcher. It has nothing to close: connections aren't kept.
+//
+// DisableKeepAlives: the hosts are the clients' choice and seldom the same twice.
 func New(cfg Config) *Fetcher {
 	cfg.Timeout = cmp.Or(cfg.Timeout, 15*time.Second)
 	cfg.MaxImages = cmp.Or(cfg.MaxImages, 64)
@@ -110,6 +114,7 @@ func (f *Fetcher) Fetch(ctx context.Context, owner string, messages []agent.Mess
 	parent := ctx
 	ctx, cancel := context.WithTimeout(ctx, f.cfg.Timeout)
 	defer cancel()
+	// All of the work is queued first, so that the workers need no further signal to end.
 	todo := make(chan []*agent.Image, len(wanted))
 	for _, same := range wanted {
 		todo <- same
@@ -124,6 +129,7 @@ func (f *Fetcher) Fetch(ctx context.Context, owner string, messages []agent.Mess
 		})
 	}
 	wg.Wait()
+	// Our own time-out is no error here: the images that were too slow have their Fault.
 	if parent.Err() != nil {
 		return &agent.Error{Code: agent.Canceled, Err: parent.Err()}
 	}
@@ -132,6 +138,12 @@ func (f *Fetcher) Fetch(ctx context.Context, owner string, messages []agent.Mess
 
 // wanted lists the images that there is something to do about; those in a group have the same URL. An image that came as data
 // is a group of its own. Of too many URLs the first get a Fault: what the user sent last matters most.
+//
+//	an image with                       is
+//	a Fault                             left as it is: it was looked at before
+//	data, and a URL or Original         done: fetched, or made smaller, by an earlier call
+//	data alone                          to be checked, and made smaller if it is large
+//	a URL alone                         to be fetched
 func (f *Fetcher) wanted(messages []agent.Message) [][]*agent.Image {
 	var groups [][]*agent.Image
 	var urls []string // in order
@@ -170,6 +182,8 @@ func (f *Fetcher) wanted(messages []agent.Message) [][]*agent.Image {
 // prepareAll does what is to be done about images that are the same, once, and gives all of them the result. They share the
 // bytes; each has its own place in the request, and so its own Fault. A panic, of which decoders of images have had their
 // share, is the fault of the image.
+//
+// Only one goroutine has this group of images, so they are changed without a lock.
 func (f *Fetcher) prepareAll(ctx context.Context, owner string, same []*agent.Image) {
 	if len(same) == 0 {
 		return
@@ -193,7 +207,9 @@ func (f *Fetcher) prepareAll(ctx context.Context, owner string, same []*agent.Im
 	}
 }
 
-// prepare does what is to be done about one image. The error is a refusal, errBusy, ctx's, or of the network.
+// prepare does what is to be done about one image. The error is a refusal, errBusy, ctx's, or
+// of the network. The place in fetching is kept until the image is also made smaller: this
+// bounds the bytes that are in memory.
 func (f *Fetcher) prepare(ctx context.Context, owner string, image *agent.Image) error {
 	if len(image.Data) > 0 {
 		return f.fit(ctx, owner, image)
@@ -215,6 +231,8 @@ func (f *Fetcher) prepare(ctx context.Context, owner string, image *agent.Image)
 
 // fit checks that an image can be read, and makes it smaller if it is too large. The header says what decoding would take,
 // before anything is decoded: a small file can hold a huge image.
+//
+// image is changed only at the end, when everything has gone well.
 func (f *Fetcher) fit(ctx context.Context, owner string, image *agent.Image) error {
 	h, err := readHeader(image.Data)
 	if err != nil {
@@ -277,6 +295,8 @@ func reason(ctx context.Context, err error) string {
 var types = map[string]bool{"image/png": true, "image/jpeg": true, "image/gif": true, "image/webp": true}
 
 // get fetches the file at a URL. Only a status of 200 will do. The request has no cookies and no credentials.
+//
+// The error is a refusal, errBusy, ctx's, or one of the network without the URL.
 func (f *Fetcher) get(ctx context.Context, owner, rawURL string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, rawURL, nil)
 	if err != nil {
@@ -302,7 +322,8 @@ func (f *Fetcher) get(ctx context.Context, owner, rawURL string) ([]byte, error)
 	return f.read(ctx, owner, resp.Body)
 }
 
-// read reads a file. More than agent.MaxImageBytes of it are read only by so many at once.
+// read reads a file. More than agent.MaxImageBytes of it are read only by so many at once. The
+// type is found out from the first bytes, before anybody waits for a place to read the rest.
 func (f *Fetcher) read(ctx context.Context, owner string, body io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(body, agent.MaxImageBytes+1))
 	if err != nil || len(data) <= agent.MaxImageBytes {

@@ -10,6 +10,13 @@ import (
 // A gate bounds what is done at once: so much in all, and so much for one owner, in whatever unit its user counts.
 // Those who must wait are let in owner by owner in turn, each owner's in the order in which they came: however many one
 // owner has waiting, another waits for one of them at most. It is safe for concurrent use.
+//
+// mu guards everything, lines and waiters included. It is held for short steps alone: who waits
+// does so on its own channel, without mu.
+//
+//	who          is in                          leaves it by
+//	waiting      line.waiting, gate.turns       letIn (goes in), or the end of its context (unqueue)
+//	inside       used, of gate and line         leave
 type gate struct {
 	max, perOwner int64
 
@@ -39,6 +46,9 @@ func newGate(limit, perOwner int64) *gate {
 
 // enter waits until there is room for size, which must be no more than perOwner: more would wait until ctx ends. Who was let in
 // calls leave, once. The error is ctx's; then there is nothing to leave.
+//
+// The two selects at the end settle a race: when room came and ctx ended at the same moment, w
+// was let in and nobody else may count its room as free, so it is given back here.
 func (g *gate) enter(ctx context.Context, owner string, size int64) (leave func(), err error) {
 	g.mu.Lock()
 	l := g.owners[owner]
@@ -87,6 +97,9 @@ func (g *gate) leave(owner string, l *line, size int64) {
 
 // letIn lets in whoever may go in now. An owner who has its share is passed over; for anybody else the gate waits until
 // there is room, so that what is large gets its turn, too. g.mu is held.
+//
+// When the next in turn does not fit into the whole gate, nobody behind it is let in either:
+// otherwise small ones could keep a large one out for ever.
 func (g *gate) letIn() {
 	for e := g.turns.Front(); e != nil; {
 		l := e.Value.(*line)
@@ -126,7 +139,8 @@ func (g *gate) free(owner string, l *line, size int64) {
 	g.forget(owner, l)
 }
 
-// forget drops an owner who has nothing here. g.mu is held.
+// forget drops an owner who has nothing here. g.mu is held. Without this the map would grow
+// with every owner that was ever seen.
 func (g *gate) forget(owner string, l *line) {
 	if l.used == 0 && len(l.waiting) == 0 {
 		delete(g.owners, owner)

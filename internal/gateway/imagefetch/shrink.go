@@ -20,7 +20,11 @@ import (
 	"composer-api/internal/agent"
 )
 
-// maxPixels bounds an image that is made smaller.
+// Making an image smaller so that upstream takes it. Upstream has a bound for the bytes of an image
+// (agent.MaxImageBytes); clients send screenshots and photos that are larger. Decoding needs much
+// memory, so what it will take is computed from the header first (readHeader) and reserved at a gate.
+
+// maxPixels bounds an image that is made smaller. Its error says "50 megapixels"; keep the two the same.
 const maxPixels = 50_000_000
 
 // A goal is what an image that is made smaller may have.
@@ -43,6 +47,9 @@ type header struct {
 }
 
 // readHeader looks at an image without decoding it. Its memory is an upper estimate, from what Go's decoders allocate per pixel.
+//
+// It is what the gate of memory counts with, so an estimate that is too low would let the
+// process run out of memory, and one that is too high only makes images wait longer.
 func readHeader(data []byte) (header, error) {
 	config, format, err := image.DecodeConfig(bytes.NewReader(data))
 	if err != nil || config.Width <= 0 || config.Height <= 0 {
@@ -69,6 +76,9 @@ func readHeader(data []byte) (header, error) {
 //
 //  1. PNG, unless the image is a photo
 //  2. JPEG of quality 85, then 70, on white, with the orientation that the file had
+//
+// The work is bounded: each size has three quarters of the side of the one before, from to.side
+// down to minSide.
 func shrink(data []byte, h header, to goal) (mime string, smaller []byte, err error) {
 	source, _, err := image.Decode(bytes.NewReader(data))
 	if err != nil {
@@ -95,8 +105,9 @@ func shrink(data []byte, h header, to goal) (mime string, smaller []byte, err er
 	return "", nil, errors.New("it stays too large")
 }
 
-// scale is source in RGBA, with no side above side. It is halved as often as may be, so that each pixel of the result is
-// the mean of those that it stands for: text stays readable.
+// scale is source in RGBA, with no side above side. It is halved as often as may be, so that
+// each pixel of the result is the mean of those that it stands for: text stays readable. One
+// step by a large factor would leave most pixels out.
 func scale(source image.Image, side int) *image.RGBA {
 	for {
 		b := source.Bounds()
@@ -164,6 +175,9 @@ const (
 )
 
 // segments yields the segments before the pixels, whole, with their markers.
+//
+// It is a range function (iter.Seq2). A file that is cut off or malformed ends the sequence;
+// nothing is read beyond data.
 func segments(data []byte) func(yield func(marker byte, segment []byte) bool) {
 	return func(yield func(byte, []byte) bool) {
 		rest := data[min(jpegStart, len(data)):]
@@ -191,8 +205,9 @@ func isProgressive(data []byte) bool {
 	return false
 }
 
-// exifOf is the Exif segment of a JPEG file; nil when it has none, or is none. Phones say in it which side of a picture
-// is up.
+// exifOf is the Exif segment of a JPEG file; nil when it has none, or is none. Phones say in it
+// which side of a picture is up. Go's encoder writes none, so without this a photo taken
+// upright would reach the model on its side.
 func exifOf(file []byte) []byte {
 	if !bytes.HasPrefix(file, []byte("\xff\xd8")) {
 		return nil

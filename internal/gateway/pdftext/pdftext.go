@@ -47,6 +47,11 @@ const (
 )
 
 // A Reader reads PDF files. It is safe for concurrent use.
+//
+//	turn    a channel with room for one: whoever has put something in reads a file
+//	texts   what files gave, errors included, by the SHA-256 of their bytes
+//
+// It has nothing to close: the machine of a file is gone when extract returns.
 type Reader struct {
 	cfg     Config
 	turn    chan struct{}                                          // holds who reads
@@ -56,7 +61,8 @@ type Reader struct {
 	texts *lru.Cache[[sha256.Size]byte, result]
 }
 
-// A result is what a file gave: its text, or an error that it gives each time.
+// A result is what a file gave: its text, or an error that it gives each time. Errors are kept,
+// too: a client sends the same damaged file again with each request.
 type result struct {
 	text string
 	err  *agent.Error
@@ -73,6 +79,9 @@ func New(cfg Config) *Reader {
 }
 
 // Read is the text of a file. Errors are *agent.Error about the file, or say that there is no time for it now.
+//
+// A file that took too long is remembered as such: another attempt would take as long, and keep
+// others waiting.
 func (r *Reader) Read(ctx context.Context, f *agent.File) (string, error) {
 	key := sha256.Sum256(f.Data)
 	if known, ok := r.recall(key); ok {
@@ -106,7 +115,7 @@ func (r *Reader) Read(ctx context.Context, f *agent.File) (string, error) {
 	return res.of(f)
 }
 
-// of is the result for a file.
+// of is the result for a file. An error gets the field's name of this request; the kept one has none.
 func (res *result) of(f *agent.File) (string, error) {
 	if res.err == nil {
 		return res.text, nil
@@ -116,12 +125,14 @@ func (res *result) of(f *agent.File) (string, error) {
 	return "", &e
 }
 
+// recall is what the file with this hash gave before. A hit keeps it longer.
 func (r *Reader) recall(key [sha256.Size]byte) (result, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.texts.Get(key)
 }
 
+// remember keeps what a file gave, its error included.
 func (r *Reader) remember(key [sha256.Size]byte, res result) {
 	const overhead = 200 // of an entry without a text
 	r.mu.Lock()
@@ -136,6 +147,8 @@ var (
 )
 
 // fault is what an error of extract says to the user.
+//
+// limit is the context of the reading: if it has ended, that explains whatever the error says.
 func (r *Reader) fault(limit context.Context, err error) *agent.Error {
 	message := "The PDF can't be read: it is damaged, or no PDF. Send another file, or its text."
 	switch {
@@ -152,6 +165,9 @@ func (r *Reader) fault(limit context.Context, err error) *agent.Error {
 }
 
 // extract reads a file in a machine of its own, which is gone when it returns. When ctx ends, the machine stops.
+//
+// The text of the pages is joined with empty lines between them. Errors are PDFium's,
+// errNoText, errTooLarge, or the end of ctx; fault puts them into words.
 func extract(ctx context.Context, data []byte) (text string, err error) {
 	defer agent.CatchPanic(func(panicked *agent.Error) { err = panicked })
 	pool, err := webassembly.Init(webassembly.Config{
