@@ -139,6 +139,36 @@ text {"colour":"green"}
 	c.wantOneRun(2, 1)
 }
 
+// TestCodexGetsWhatFitsTheSchema has the model answer with a fence and a wrong type first, after a tool call. Codex passes on
+// what it gets, unread: whoever reads it must not meet anything else.
+func TestCodexGetsWhatFitsTheSchema(t *testing.T) {
+	t.Parallel()
+	c := newCodex(t, `
+turn
+expect prompt colour
+text I look at it first.
+call exec_command {"cmd":"echo green"}
+checkpoint
+text "\x60\x60\x60json\n{\"colour\": 5}\n\x60\x60\x60"
+turn when continued
+expect prompt /colour: got number, want string
+text Here you are: {"colour":"green"}
+`)
+	schema := c.Home + "/schema.json"
+	c.WriteFile(schema, `{"type":"object","properties":{"colour":{"type":"string"}},"required":["colour"],"additionalProperties":false}`)
+	messages := c.run("Which one?", "--output-schema", schema)
+	if last := messages[len(messages)-1]; last != `{"colour":"green"}` {
+		t.Errorf("Codex ends with %q", last)
+	}
+	if n := len(c.recorder.Exchanges("/v1/responses")); n != 2 {
+		t.Errorf("Codex sent %d requests, want 2", n)
+	}
+	runs := c.sim.AwaitIdle()
+	if len(runs) != 2 || !runs[1].Continued || runs[1].ConversationID != runs[0].ConversationID || len(runs[0].Failures)+len(runs[1].Failures) > 0 {
+		t.Errorf("the second attempt is not one message in the same conversation\n%s", harness.Summary(runs))
+	}
+}
+
 // TestCodexContinuesAConversation closes Codex between two prompts. What it sends of the first turn when it is back is
 // all that the gateway has to find upstream's conversation by.
 func TestCodexContinuesAConversation(t *testing.T) {

@@ -5,15 +5,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"testing"
 )
 
-// root is the conformance module's folder.
+// root is the conformance module's folder: the parent of the folder of the package under test, in which go test starts
+// it. A source file's name would not do: with -trimpath it is no path.
 var root = sync.OnceValue(func() string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Dir(filepath.Dir(file))
+	folder, err := os.Getwd()
+	if err != nil {
+		panic(err)
+	}
+	return filepath.Dir(folder)
 })
 
 // BinaryVariable names the environment variable that holds the path of a binary to test. Without it, every test process

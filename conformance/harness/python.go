@@ -16,7 +16,19 @@ const pythonLimit = 2 * time.Minute
 // clients aren't installed, unless COMPOSER_TEST_REQUIRE_PYTHON is set.
 func RunPython(t testing.TB, file string, env ...string) string {
 	t.Helper()
-	venv := filepath.Join(root(), ".cache/python")
+	return runPython(t, ".cache/python", file, env)
+}
+
+// RunInstructor is RunPython with the Python in which instructor is installed. It has one of its own, because it wants older
+// versions of what the other clients need.
+func RunInstructor(t testing.TB, file string, env ...string) string {
+	t.Helper()
+	return runPython(t, ".cache/python-instructor", file, env)
+}
+
+func runPython(t testing.TB, venv, file string, env []string) string {
+	t.Helper()
+	venv = filepath.Join(root(), venv)
 	if _, err := os.Stat(filepath.Join(venv, ".installed")); err != nil {
 		const reason = "the Python clients are not installed; conformance/python.sh installs them where it can"
 		if os.Getenv("COMPOSER_TEST_REQUIRE_PYTHON") != "" {
