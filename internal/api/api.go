@@ -76,9 +76,9 @@ func (c *Call) Fill(req *agent.Request) {
 type ErrorForm struct {
 	// Fits reports whether whoever sent r expects this form. There may be no route for r.
 	Fits func(r *http.Request) bool
-	// Write answers with err: status, headers and body. Nothing but headers has been set on w before, among them
+	// Write answers r with err: status, headers and body. Nothing but headers has been set on w before, among them
 	// X-Request-Id. An err that is no *agent.Error is our own fault.
-	Write func(w http.ResponseWriter, err error)
+	Write func(w http.ResponseWriter, r *http.Request, err error)
 }
 
 // AnthropicVersion is the header by which a client of Anthropic's API shows itself on a path that other clients use,

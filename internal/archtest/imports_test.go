@@ -71,7 +71,7 @@ var arrows = map[string][]string{
 	"httpd":                       {"agent", "api", "api/openai", "hosted/keys", "store"},
 
 	// What a browser gets.
-	"pages": {"agent", "api", "api/forwarded", "api/openai"},
+	"pages": {"agent", "api", "api/forwarded", "api/openai", "gateway/catalog", "hosted"},
 
 	// What is kept, and for whom.
 	"store":           {},

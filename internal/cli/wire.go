@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"composer-api/internal/agent"
@@ -27,6 +28,7 @@ import (
 	"composer-api/internal/gateway/imagefetch"
 	"composer-api/internal/gateway/pdftext"
 	"composer-api/internal/hosted"
+	"composer-api/internal/hosted/keys"
 	"composer-api/internal/hosted/waitlist"
 	"composer-api/internal/httpd"
 	"composer-api/internal/pages"
@@ -107,7 +109,8 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 	site, err := pages.New(pages.Config{
 		Version: buildVersion(), Demo: c.Demo, Upstreams: up.names(),
 		Reachable: func(ctx context.Context) error { return s.gateway.Reachable(ctx, "") },
-		Hops:      forwarded.NewReader(c.Accounts.TrustedProxies, log, nil), PublicURL: string(c.PublicURL), Log: log,
+		PingStore: s.store.Ping, Caller: identify(people), WhoIs: world.verify, Models: cat.List, HostedKeys: ring.Ready() && !c.Demo,
+		Hops: forwarded.NewReader(c.Accounts.TrustedProxies, log, nil), PublicURL: string(c.PublicURL), Log: log,
 	})
 	if err != nil {
 		return nil, err
@@ -129,7 +132,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 			site.Routes(),
 		),
 		Home:       site.Home,
-		ErrorForms: []api.ErrorForm{messages.ErrorForm()},
+		ErrorForms: []api.ErrorForm{messages.ErrorForm(), site.ErrorForm()},
 		ResolveKey: people.Resolve, PingStore: s.store.Ping,
 		PingUpstream: func(ctx context.Context) error { return s.gateway.Reachable(ctx, "") },
 		OpenCodeV2:   up.openCodeV2, OpenCode: up.openCode,
@@ -171,6 +174,20 @@ func verify(auth *auth.Client) func(context.Context, agent.Secret) (hosted.Perso
 		return hosted.Person{
 			UserID: string(me.UserID), Email: me.UserEmail, FirstName: me.UserFirstName, LastName: me.UserLastName, KeyName: me.APIKeyName,
 		}, nil
+	}
+}
+
+// identify finds out who sends a key by the way of a page's form: as httpd does for a header.
+func identify(people *hosted.Service) func(context.Context, string) (agent.Caller, error) {
+	return func(ctx context.Context, key string) (agent.Caller, error) {
+		if strings.HasPrefix(strings.TrimSpace(key), keys.Prefix) {
+			return people.Resolve(ctx, strings.TrimSpace(key))
+		}
+		own, err := hosted.ParseCursorKey(key)
+		if err != nil {
+			return agent.Caller{}, err
+		}
+		return httpd.DirectCaller(own.Reveal()), nil
 	}
 }
 

@@ -41,7 +41,7 @@ func (s *Service) SignUp(ctx context.Context, cursorKey agent.Secret) (*SignedUp
 	now := s.cfg.Now()
 	id := accountID(person, cursorKey)
 	account := store.Account{
-		ID: id, Email: clip(person.Email), Name: clip(person.name()),
+		ID: id, Email: clip(person.Email), Name: clip(person.Name()),
 		SealedKey: s.sealKey(id, cursorKey), KeyHint: keys.Hint(cursorKey.Reveal()),
 		Created: now, Updated: now,
 	}
@@ -98,8 +98,8 @@ func accountID(p Person, key agent.Secret) string {
 	return "acct_" + hex.EncodeToString(sum[:12])
 }
 
-// name is the person's name; without one, the name of the key.
-func (p Person) name() string {
+// Name is the person's name; without one, the name of the key.
+func (p Person) Name() string {
 	return cmp.Or(strings.TrimSpace(p.FirstName+" "+p.LastName), p.KeyName)
 }
 

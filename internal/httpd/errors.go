@@ -23,7 +23,7 @@ func (s *Server) fail(w *response, r *http.Request, err error) {
 	s.closeWhenDraining(w)
 	for _, form := range s.cfg.ErrorForms {
 		if form.Fits(r) {
-			form.Write(w, err)
+			form.Write(w, r, err)
 			return
 		}
 	}

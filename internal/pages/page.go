@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -56,9 +57,21 @@ func (v *view) Asset(name string) (string, error) {
 	return v.Root + at, err
 }
 
+// Within reports whether the page lies at a path or below it.
+func (v *view) Within(path string) bool {
+	return v.Here == path || strings.HasPrefix(v.Here, path+"/")
+}
+
+// plainHost matches a host as it stands in an address that people copy into a shell or a settings file. A browser asks for
+// nothing else; other characters that HTTP allows in a Host header could be code there.
+var plainHost = regexp.MustCompile(`^[A-Za-z0-9._-]+(:[0-9]+)?$|^\[[0-9A-Fa-f:.]+\](:[0-9]+)?$`)
+
 // newView gathers what every page says.
 func (s *Site) newView(r *http.Request, data any) *view {
 	hop := s.cfg.Hops.Read(r)
+	if !plainHost.MatchString(hop.Host) {
+		hop.Host = "127.0.0.1:8787"
+	}
 	v := &view{
 		Root: hop.Prefix, Address: hop.Origin(), Here: r.URL.Path, Version: s.cfg.Version, Demo: s.cfg.Demo, Data: data, assets: s.assets,
 	}

@@ -4,12 +4,16 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api"
 	"composer-api/internal/api/forwarded"
+	"composer-api/internal/gateway/catalog"
+	"composer-api/internal/hosted"
 	"composer-api/internal/httpd"
 	"composer-api/internal/pages"
 )
@@ -19,8 +23,18 @@ func newServer(t *testing.T, changes ...func(*pages.Config)) http.Handler {
 	t.Helper()
 	cfg := pages.Config{
 		Version: "v1.2.3", Upstreams: []string{"sdkbridge", "localagent"},
-		Reachable: func(context.Context) error { return nil },
-		Hops:      forwarded.NewReader(nil, nil, nil),
+		Reachable: func(context.Context) error { return nil }, PingStore: func(context.Context) error { return nil },
+		Caller: func(_ context.Context, key string) (agent.Caller, error) {
+			if key != "crsr_good" {
+				return agent.Caller{}, &agent.Error{Code: agent.InvalidKey}
+			}
+			return agent.Caller{CursorKey: agent.NewSecret(key)}, nil
+		},
+		WhoIs: func(context.Context, agent.Secret) (hosted.Person, error) {
+			return hosted.Person{FirstName: "Ada", Email: "ada@example.com", KeyName: "laptop"}, nil
+		},
+		Models: func(context.Context, agent.Caller) ([]catalog.Model, error) { return catalog.Builtin(), nil },
+		Hops:   forwarded.NewReader(nil, nil, nil),
 	}
 	for _, change := range changes {
 		change(&cfg)
@@ -29,7 +43,7 @@ func newServer(t *testing.T, changes ...func(*pages.Config)) http.Handler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return httpd.New(httpd.Config{Routes: site.Routes(), Home: site.Home}).Handler()
+	return httpd.New(httpd.Config{Routes: site.Routes(), Home: site.Home, ErrorForms: []api.ErrorForm{site.ErrorForm()}}).Handler()
 }
 
 // browse asks for a page as a browser does.
@@ -63,7 +77,7 @@ func TestABrowserGetsAPageAndAProgramGetsJSON(t *testing.T) {
 func TestWhatPagesLoadIsServedWithALongLife(t *testing.T) {
 	server := newServer(t)
 	addresses := regexp.MustCompile(`(?:src|href)="([^"#]*)`)
-	for _, page := range []string{"/", "/chat"} {
+	for _, page := range []string{"/", "/chat", "/docs", "/docs/clients", "/docs/settings"} {
 		w := browse(t, server, page)
 		for _, found := range addresses.FindAllStringSubmatch(w.Body.String(), -1) {
 			at := found[1]
@@ -120,5 +134,134 @@ func TestTheHomePageSaysWhatIsWrong(t *testing.T) {
 	}), "/")
 	if body := w.Body.String(); !strings.Contains(body, "reached at &lt;b&gt;here&lt;/b&gt;.") {
 		t.Errorf("%s", body)
+	}
+}
+
+// post sends a form as a browser does from a page of the server.
+func post(t *testing.T, server http.Handler, path, fields string, headers ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), "POST", path, strings.NewReader(fields))
+	r.Host = "gw.test:8787"
+	r.Header.Set("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Origin", "http://gw.test:8787")
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	server.ServeHTTP(w, r)
+	return w
+}
+
+func TestAKeyIsCheckedAndNotShown(t *testing.T) {
+	server := newServer(t)
+	w := post(t, server, "/check", "key=crsr_good")
+	if body := w.Body.String(); w.Code != 200 || !strings.Contains(body, "This key works") || !strings.Contains(body, "ada@example.com") || strings.Contains(body, "crsr_good") || w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("%d %v %s", w.Code, w.Header(), body)
+	}
+	w = post(t, server, "/check", "key=crsr_bad")
+	if body := w.Body.String(); w.Code != 200 || !strings.Contains(body, "The API key is not valid") || strings.Contains(body, "crsr_bad") {
+		t.Errorf("%d %s", w.Code, body)
+	}
+}
+
+func TestAFormOfAnotherSiteIsRefused(t *testing.T) {
+	server := newServer(t)
+	for _, headers := range [][]string{
+		{"Origin", "https://evil.example"}, {"Origin", "null"}, {"Origin", "http://localhost:3000"},
+		{"Origin", "http://localhost:3000", "Sec-Fetch-Site", "same-site"}, {"Sec-Fetch-Site", "cross-site"},
+	} {
+		if w := post(t, server, "/check", "key=crsr_good", headers...); w.Code != 403 || !strings.Contains(w.Body.String(), "<h1>Forbidden</h1>") {
+			t.Errorf("%v: %d %s", headers, w.Code, w.Body)
+		}
+	}
+	if w := post(t, server, "/check", "{}", "Content-Type", "application/json"); w.Code != 415 {
+		t.Errorf("JSON: %d", w.Code)
+	}
+	if w := post(t, server, "/check", "key="+strings.Repeat("a", 20<<10)); w.Code != 400 {
+		t.Errorf("a large form: %d", w.Code)
+	}
+}
+
+// Whoever made these texts can't make the page do anything.
+func TestMarkupInTextsOfOthersIsText(t *testing.T) {
+	const evil = `"><script>alert(1)</script><img src=x onerror=alert(1)>`
+	server := newServer(t, func(c *pages.Config) {
+		c.WhoIs = func(context.Context, agent.Secret) (hosted.Person, error) {
+			return hosted.Person{FirstName: evil, Email: evil, KeyName: evil}, nil
+		}
+		c.Models = func(context.Context, agent.Caller) ([]catalog.Model, error) {
+			return []catalog.Model{{ID: evil, DisplayName: evil}}, nil
+		}
+		c.Reachable = func(context.Context) error { return agent.Errorf(agent.Upstream, "%s", evil) }
+	})
+	for _, w := range []*httptest.ResponseRecorder{post(t, server, "/check", "key=crsr_good"), browse(t, server, "/"), browse(t, server, "/"+url.PathEscape(evil)), browse(t, server, "/docs/"+url.PathEscape(evil))} {
+		if body := w.Body.String(); strings.Contains(body, "<script>alert") || strings.Contains(body, "<img src=x") {
+			t.Errorf("%d %s", w.Code, body)
+		}
+	}
+}
+
+// The address on the page is copied into shells: a Host header that no browser sends is not repeated.
+func TestAnAddressThatIsNoneIsNotShown(t *testing.T) {
+	server := newServer(t)
+	for _, host := range []string{"a;id", "$(id)", "a'b", "a&b"} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Host = host
+		r.Header.Set("Accept", "text/html")
+		w := httptest.NewRecorder()
+		server.ServeHTTP(w, r)
+		if body := w.Body.String(); w.Code != 200 || !strings.Contains(body, "http://127.0.0.1:8787/v1") || strings.Contains(body, "http://"+host) {
+			t.Errorf("%q: %d", host, w.Code)
+		}
+	}
+}
+
+func TestBehindAPathEveryLinkBeginsWithIt(t *testing.T) {
+	server := newServer(t, func(c *pages.Config) { c.PublicURL = "http://gw.test:8787/composer" })
+	for _, page := range []string{"/", "/docs", "/docs/quick-start", "/chat"} {
+		w := browse(t, server, page)
+		for _, found := range regexp.MustCompile(`(?:src|href|action)="(/[^"]*)`).FindAllStringSubmatch(w.Body.String(), -1) {
+			if !strings.HasPrefix(found[1], "/composer/") {
+				t.Errorf("%s leads to %s", page, found[1])
+			}
+		}
+	}
+	if w := browse(t, server, "/"); !strings.Contains(w.Body.String(), "http://gw.test:8787/composer/v1") {
+		t.Error("the address is not the public one")
+	}
+}
+
+// Every link inside the guide leads somewhere, also to a heading.
+func TestLinksInTheGuideLeadSomewhere(t *testing.T) {
+	server := newServer(t)
+	links := regexp.MustCompile(`href="(/docs[^"#]*)?(#[^"]+)?"`)
+	for _, name := range []string{"", "/quick-start", "/clients", "/upstreams", "/settings", "/errors", "/responses", "/json-schema", "/hosted-keys", "/privacy", "/deployment"} {
+		page := browse(t, server, "/docs"+name)
+		if page.Code != 200 || strings.Contains(page.Body.String(), "__root__") {
+			t.Errorf("/docs%s: %d", name, page.Code)
+		}
+		for _, found := range links.FindAllStringSubmatch(page.Body.String(), -1) {
+			target := page
+			if found[1] != "" {
+				target = browse(t, server, found[1])
+			}
+			if id := strings.TrimPrefix(found[2], "#"); target.Code != 200 || id != "" && !strings.Contains(target.Body.String(), `id="`+id+`"`) {
+				t.Errorf("/docs%s leads to %s%s: %d", name, found[1], found[2], target.Code)
+			}
+		}
+	}
+}
+
+// Programs get errors of the API as they know them, whoever asks.
+func TestErrorsOfTheAPIStayJSON(t *testing.T) {
+	server := newServer(t)
+	for _, path := range []string{"/v1/models", "/v1", "/u/acct_1/v1/x", "/api/x"} {
+		if w := browse(t, server, path); w.Header().Get("Content-Type") != "application/json" {
+			t.Errorf("%s: %s", path, w.Header().Get("Content-Type"))
+		}
+	}
+	if w := browse(t, server, "/nothing"); w.Code != 404 || !strings.Contains(w.Body.String(), "<h1>Not Found</h1>") || w.Header().Get("Content-Security-Policy") == "" {
+		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }

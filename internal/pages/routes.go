@@ -7,6 +7,9 @@ import "composer-api/internal/api"
 func (s *Site) Routes() []api.Route {
 	return []api.Route{
 		{Pattern: "GET /assets/{hash}/{name...}", Open: true, Handle: s.assets.serve},
+		{Pattern: "POST /check", Open: true, Form: true, Handle: s.checkKey},
+		{Pattern: "GET /docs", Open: true, Handle: s.contents},
+		{Pattern: "GET /docs/{chapter}", Open: true, Handle: s.read},
 		{Pattern: "GET /chat", Open: true, Handle: s.chat},
 	}
 }

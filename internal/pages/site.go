@@ -8,7 +8,11 @@ import (
 	"log/slog"
 	"time"
 
+	"composer-api/docs"
+	"composer-api/internal/agent"
 	"composer-api/internal/api/forwarded"
+	"composer-api/internal/gateway/catalog"
+	"composer-api/internal/hosted"
 )
 
 // Config is what the pages need to know. Functions may be called concurrently; their errors are *agent.Error.
@@ -21,6 +25,16 @@ type Config struct {
 	Upstreams []string
 	// Reachable finds out whether turns can reach the default upstream, without a key.
 	Reachable func(ctx context.Context) error
+	// PingStore reports whether what is kept can be reached.
+	PingStore func(ctx context.Context) error
+	// Caller is who sends a key, a hosted one or one of Cursor's.
+	Caller func(ctx context.Context, key string) (agent.Caller, error)
+	// WhoIs asks Cursor whose key this is.
+	WhoIs func(ctx context.Context, key agent.Secret) (hosted.Person, error)
+	// Models lists what a caller may use.
+	Models func(ctx context.Context, caller agent.Caller) ([]catalog.Model, error)
+	// HostedKeys says that people can sign up.
+	HostedKeys bool
 	// Hops finds out under which address a browser has reached us. Not nil.
 	Hops *forwarded.Reader
 	// PublicURL is the address of this server for its clients, without a slash at its end; "" means that it is found out
@@ -36,6 +50,7 @@ type Config struct {
 type Site struct {
 	cfg    Config
 	assets *assets
+	guide  *guide
 	pages  map[string]*template.Template // by the name of their file, without its ending
 }
 
@@ -54,7 +69,11 @@ func New(cfg Config) (*Site, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the pages' files: %w", err)
 	}
-	s := &Site{cfg: cfg, assets: files}
+	guide, err := newGuide(docs.Files)
+	if err != nil {
+		return nil, fmt.Errorf("the documentation: %w", err)
+	}
+	s := &Site{cfg: cfg, assets: files, guide: guide}
 	if s.pages, err = parseTemplates(templates); err != nil {
 		return nil, fmt.Errorf("the pages' templates: %w", err)
 	}

@@ -121,7 +121,7 @@ const requestIDHeader = "Request-Id"
 // ErrorForm is how this surface's clients expect failures to look, those included that happen before a route is found:
 // they send anthropic-version on every route, and whoever asks for a path of the Messages API is one of them.
 func ErrorForm() api.ErrorForm {
-	return api.ErrorForm{Fits: fits, Write: WriteError}
+	return api.ErrorForm{Fits: fits, Write: func(w http.ResponseWriter, _ *http.Request, err error) { WriteError(w, err) }}
 }
 
 // fits reports whether the client that sent r expects Anthropic's form of errors.

@@ -1,0 +1,25 @@
+package pages
+
+import (
+	"net/http"
+	"net/url"
+
+	"composer-api/internal/agent"
+)
+
+// maxForm is the largest form that is read, in bytes: a key and a few words.
+const maxForm = 16 << 10
+
+// readForm reads the fields of a form that a page of ours has sent. Another site's form is refused, however it got past
+// httpd's check of the origin: browsers say where a form comes from, and programs have routes of their own. Errors are
+// *agent.Error.
+func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	if err := new(http.CrossOriginProtection).Check(r); err != nil {
+		return nil, &agent.Error{Code: agent.PermissionDenied, Message: "This form was sent by another site's page. Open the page here, and send it again.", Err: err}
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		return nil, &agent.Error{Code: agent.InvalidValue, Message: "The form can't be read. Load the page again, and send it once more.", Err: err}
+	}
+	return r.PostForm, nil
+}

@@ -1,0 +1,194 @@
+package pages
+
+import (
+	"bytes"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/extension"
+	"github.com/yuin/goldmark/parser"
+	"github.com/yuin/goldmark/text"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api"
+)
+
+// chapters are the documents of the guide in the order of the menu: files of folder docs without their ending.
+var chapters = []string{
+	"quick-start", "clients", "upstreams", "settings", "errors", "responses", "json-schema", "hosted-keys", "privacy", "deployment",
+}
+
+// A guide is the documentation, rendered once when the program starts. It never changes afterwards.
+type guide struct{ chapters []*chapter }
+
+// A chapter is one document.
+type chapter struct {
+	Name  string // in its address
+	Title string // the document's first heading
+	// intro is what stands between the title and the first section.
+	intro    []byte
+	Sections []*section
+}
+
+// A section begins with a heading of the second level.
+type section struct {
+	ID    string // the heading's
+	Title string
+	body  []byte // without the heading
+}
+
+// What documents say and a page replaces: the address of a server that runs with the default settings, and where links
+// to other chapters begin. The second can't stand in a document.
+const (
+	documentAddress = "http://127.0.0.1:8787"
+	documentRoot    = "/__root__"
+)
+
+// newGuide renders the documents in a folder. It fails for a link that leads nowhere.
+func newGuide(folder fs.FS) (*guide, error) {
+	g := &guide{}
+	// Markup inside the Markdown is left out, which is goldmark's default.
+	md := goldmark.New(goldmark.WithExtensions(extension.Table), goldmark.WithParserOptions(parser.WithAutoHeadingID()))
+	for _, name := range chapters {
+		source, err := fs.ReadFile(folder, name+".md")
+		if err != nil {
+			return nil, err
+		}
+		c, err := renderChapter(md, name, source)
+		if err != nil {
+			return nil, fmt.Errorf("%s.md: %w", name, err)
+		}
+		g.chapters = append(g.chapters, c)
+	}
+	return g, nil
+}
+
+// renderChapter parses a document and parts it at its headings of the second level.
+func renderChapter(md goldmark.Markdown, name string, source []byte) (*chapter, error) {
+	document := md.Parser().Parse(text.NewReader(source))
+	if err := resolveLinks(document); err != nil {
+		return nil, err
+	}
+	c := &chapter{Name: name}
+	var part bytes.Buffer
+	finish := func() {
+		html := operable(part.Bytes())
+		if n := len(c.Sections); n > 0 {
+			c.Sections[n-1].body = html
+		} else {
+			c.intro = html
+		}
+		part.Reset()
+	}
+	for node := document.FirstChild(); node != nil; node = node.NextSibling() {
+		heading, isHeading := node.(*ast.Heading)
+		switch {
+		case isHeading && heading.Level == 1:
+			c.Title = plainText(heading, source)
+		case isHeading && heading.Level == 2:
+			finish()
+			id, _ := heading.AttributeString("id")
+			c.Sections = append(c.Sections, &section{ID: fmt.Sprintf("%s", id), Title: plainText(heading, source)})
+		default:
+			if err := md.Renderer().Render(&part, source, node); err != nil {
+				return nil, err
+			}
+		}
+	}
+	finish()
+	return c, nil
+}
+
+// resolveLinks turns links to other documents, which work where the files lie, into links to their pages.
+func resolveLinks(document ast.Node) error {
+	return ast.Walk(document, func(node ast.Node, entering bool) (ast.WalkStatus, error) {
+		link, isLink := node.(*ast.Link)
+		if !isLink || !entering {
+			return ast.WalkContinue, nil
+		}
+		to, err := url.Parse(string(link.Destination))
+		if err != nil {
+			return ast.WalkStop, err
+		}
+		switch name, isDocument := strings.CutSuffix(to.Path, ".md"); {
+		case to.Scheme == "https" || to.Path == "" && to.Fragment != "":
+		case isDocument && slices.Contains(chapters, name):
+			to.Path = documentRoot + "/docs/" + name
+			link.Destination = []byte(to.String())
+		default:
+			return ast.WalkStop, fmt.Errorf("the link to %s leads nowhere on the pages", link.Destination)
+		}
+		return ast.WalkContinue, nil
+	})
+}
+
+// plainText is the text of a heading without its markup.
+func plainText(heading ast.Node, source []byte) string {
+	var b strings.Builder
+	_ = ast.Walk(heading, func(node ast.Node, entering bool) (ast.WalkStatus, error) {
+		if t, ok := node.(*ast.Text); ok && entering {
+			b.Write(t.Segment.Value(source))
+		}
+		return ast.WalkContinue, nil
+	})
+	return b.String()
+}
+
+// operable makes what may be wider than the page scroll by itself, by keyboard, too. The tags are the renderer's: what
+// looks like one in a document is escaped.
+func operable(html []byte) []byte {
+	return []byte(strings.NewReplacer(
+		"<table>", `<div class="scroll" tabindex="0"><table>`, "</table>", "</table></div>",
+		"<pre>", `<pre tabindex="0">`,
+	).Replace(string(html)))
+}
+
+// chapter returns a chapter by its name; nil when there is none.
+func (g *guide) chapter(name string) *chapter {
+	i := slices.IndexFunc(g.chapters, func(c *chapter) bool { return c.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return g.chapters[i]
+}
+
+// For a page, HTML of the guide names the server's own address instead of the default one. The HTML is the renderer's,
+// and the address is escaped here.
+func (v *view) guideHTML(html []byte) template.HTML {
+	return template.HTML(strings.NewReplacer(
+		documentAddress, template.HTMLEscapeString(v.Address), documentRoot, template.HTMLEscapeString(v.Root),
+	).Replace(string(html)))
+}
+
+// Intro is what stands before the sections of a chapter.
+func (v *view) Intro(c *chapter) template.HTML { return v.guideHTML(c.intro) }
+
+// Body is the text of a section.
+func (v *view) Body(s *section) template.HTML { return v.guideHTML(s.body) }
+
+// A reading is what a page of the guide shows: the table of contents, and a chapter, if one is read.
+type reading struct {
+	Chapters []*chapter
+	Chapter  *chapter
+}
+
+// contents answers GET /docs.
+func (s *Site) contents(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
+	return s.render(w, r, http.StatusOK, "docs", &reading{Chapters: s.guide.chapters})
+}
+
+// read answers GET /docs/{chapter}.
+func (s *Site) read(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
+	c := s.guide.chapter(r.PathValue("chapter"))
+	if c == nil {
+		return agent.Errorf(agent.UnknownURL, "There is no such page in the documentation. /docs lists them all.")
+	}
+	return s.render(w, r, http.StatusOK, "docs", &reading{Chapters: s.guide.chapters, Chapter: c})
+}
