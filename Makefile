@@ -2,13 +2,16 @@
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 
-.PHONY: help build test test-quick check golden test-fuzz test-outages bench-bridge clean
+.PHONY: help build pages test test-quick check golden test-fuzz test-outages bench-bridge clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 build: ## the static binary, bin/composer-api
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X composer-api/internal/cli.version=$(VERSION)' -o bin/composer-api ./cmd/composer-api
+
+pages: ## the scripts of the pages, from web/ to internal/pages/static; needs Node
+	@scripts/pages.sh
 
 test: ## every test, real clients included
 	@scripts/test.sh

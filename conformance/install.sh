@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs Node 22 and the clients of package.json below this folder, unless they are there already, and prints the
-# folder that must be first on PATH to run them. Needs npm, which it installs as a Debian package when it is missing.
+# folder that must be first on PATH to run them. Needs npm, which it installs as a Debian package when it is missing; so
+# it does with Chromium, for the tests of the pages.
 set -eu
 cd "$(dirname "$0")"
 
@@ -36,7 +37,7 @@ install() {
 	fi
 }
 
-if ! installed node || ! installed .; then
+if ! installed node || ! installed . || ! installed browser; then
 	# A large package may take minutes, so npm waits for long; whether the registry answers at all is known within seconds.
 	npm view zod version --loglevel=error --fetch-retries=0 --fetch-timeout=10000 >/dev/null || {
 		echo "install.sh: npm's registry does not answer; what npm says stands above. Tests without the real clients: make test-quick" >&2
@@ -53,6 +54,15 @@ node=$(ls -d "$PWD"/node/node_modules/node-*"$platform"/bin 2>/dev/null | head -
 PATH="$node:$PATH"
 export PATH
 install .
+install browser # what drives Chromium
+
+# Chromium. Where it can't be had, the tests of the pages are skipped.
+if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null && ! command -v google-chrome >/dev/null; then
+	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium; } >&2 || true
+	fi
+	command -v chromium >/dev/null || echo "install.sh: there is no Chromium and it can't be installed; the tests of the pages will be skipped" >&2
+fi
 
 # Cursor publishes its SDK from 1.1.0 on only inside this Python package, with a Node of its own. The package is
 # installed without what it needs in Python, which nobody uses here. Where it can't be had, its test is skipped.

@@ -47,6 +47,9 @@ if [ "$before" != "$(git status --porcelain; git diff)" ]; then
 	exit 1
 fi
 
+step scripts of the pages
+scripts/pages.sh check
+
 step rules of the repository
 go test ./internal/archtest
 

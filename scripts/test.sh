@@ -15,6 +15,9 @@ if [ -x conformance/install.sh ]; then
 	done
 fi
 
+# The pages' scripts: their own tests, and that what is committed is what they become.
+scripts/pages.sh check
+
 # Arrays may be empty, which the bash of macOS takes for unset: ${name[@]+...} asks first.
 race=()
 if [ "$(go env CGO_ENABLED)" = 1 ] && command -v "$(go env CC)" >/dev/null; then
