@@ -18,6 +18,7 @@
 //	retry.go         attempts: opening a stream, and what may follow when it breaks
 //	transport.go     connections; stream.go one attempt; outbox.go its request body
 //	run.go           Next, Resume, Close: the turns as the gateway sees them
+//	watch.go         the end of a turn's context
 //	reading.go       who reads, and what becomes of each message
 //	queue.go         events that wait for Next; calls.go when all calls of a step are there
 //	exec.go          what upstream asks us to do; builtin.go Cursor's own tools; blobs.go what we keep for it
