@@ -16,6 +16,9 @@ import (
 )
 
 // Config is what a Backend needs. Endpoint and Auth are required.
+//
+// Every time-out has one default, in backend/retry or here, and internal/cli sets those that
+// users may change.
 type Config struct {
 	// Endpoint is the URL at which the stream is served: "https://…" is reached over HTTP/2 with TLS,
 	// "http://…" over HTTP/2 with prior knowledge.
@@ -39,8 +42,9 @@ type Config struct {
 	// retry.ProgressTimeout.
 	ProgressTimeout time.Duration
 
-	// MaxBlobs bounds the bytes that we keep for upstream in one conversation. A conversation that
-	// needs more can't be continued later. 0 means 16 MiB.
+	// MaxBlobs bounds the bytes that we keep for upstream in one conversation. A conversation
+	// that needs more can't be continued later. 0 means 16 MiB. It bounds memory: a parked or
+	// remembered conversation keeps all of its blobs.
 	MaxBlobs int
 	// Log receives what goes wrong with streams, never their content. Nil discards it.
 	Log *slog.Logger
@@ -52,6 +56,13 @@ const DefaultSettle = 200 * time.Millisecond
 
 // Backend is an agent.Backend and an agent.Restorer. It is safe for concurrent use. All of its runs share its
 // connections, the goroutine that sends their heartbeats, and the encoded tool sets.
+//
+//	part       shared by all runs                     bounded by
+//	pool       the HTTP/2 connections                 TransportConfig.MaxConnections
+//	pacer      one goroutine for all alarms           the number of runs
+//	toolsets   tools that requests have in common     maxToolsets, maxToolsetBytes
+//
+// It keeps no list of its runs: a run lives as long as its owner keeps it.
 type Backend struct {
 	cfg      Config
 	endpoint *url.URL
@@ -62,6 +73,9 @@ type Backend struct {
 }
 
 // New makes a Backend. It connects to nothing yet. The caller closes it.
+//
+// Errors are about the configuration and meant for the operator; that upstream can't be reached
+// shows only in Start and Probe.
 func New(cfg Config) (*Backend, error) {
 	endpoint, err := parseEndpoint(cfg.Endpoint)
 	if err != nil {
@@ -104,6 +118,9 @@ func (b *Backend) TakesSystemPrompt() {}
 
 // Start implements agent.Backend. It returns when upstream has accepted the run, or after StartTimeout and
 // the retries that may follow it. ctx bounds Start alone. The caller closes the run. Errors are *agent.Error.
+//
+// The run keeps no context of the caller's. A run that upstream has accepted may still be
+// refused on its stream; that is an error of Next.
 func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, error) {
 	if req.Continue != nil {
 		if _, ours := req.Continue.(*conversation); !ours {

@@ -10,6 +10,11 @@ import (
 // blobs are the bytes that upstream asks us to keep for a conversation, opaque to us. Source: the protocol's
 // table of what must be answered. Those of earlier turns are shared with the conversation value and with
 // other runs that continue it, and never changed. It is protected by run.mu.
+//
+// Upstream addresses a conversation's state by ids and keeps the content with the client. A
+// checkpoint refers to them, so a conversation is of use only with all of its blobs: if one was
+// not kept (full), no conversation is made of the run; if one was missing when it was asked for
+// (missed), an error is taken for a lost conversation.
 type blobs struct {
 	before map[string][]byte // of the conversation that is continued
 	now    map[string][]byte // of this run; nil while there are none
@@ -19,8 +24,8 @@ type blobs struct {
 	missed bool              // upstream asked for something that isn't here
 }
 
-// get returns a blob. That one is missing is remembered: an error that follows most likely comes from it, see
-// run.giveUp.
+// get returns a blob. That one is missing is remembered: an error that follows most likely
+// comes from it, see run.giveUp. The caller must not change it: it may be shared.
 func (b *blobs) get(id []byte) ([]byte, bool) {
 	data, ok := b.now[string(id)]
 	if !ok {
@@ -50,6 +55,9 @@ func (b *blobs) set(id, data []byte) bool {
 }
 
 // all is every blob that the conversation needs when it is continued. It must not be changed.
+//
+// It is a new map when this run has added something, so that the conversation before stays as
+// it was; the blobs' bytes are shared.
 func (b *blobs) all() map[string][]byte {
 	if len(b.now) == 0 {
 		return b.before

@@ -20,6 +20,9 @@ import (
 //	ls              success or error              rejected
 //	grep, fetch     success or error              error: they have no rejected
 //	any other       never                         rejected, or an error
+//
+// The client's tools know nothing of upstream's forms, so the answers say no more than a text
+// and whether it failed: no exit codes, no sizes but those that can be counted.
 type builtin struct {
 	// name is the tool's name in refusals.
 	name   string
@@ -42,6 +45,10 @@ type outcome struct {
 type answerMessage = pb.ExecClientMessage
 
 // builtinOf reads a request for a built-in tool; nil when it isn't one that we know.
+//
+//	mapped, if the client has such a tool   shell, read, write, delete, grep, ls, fetch
+//	known, and refused                      a redacted read, and those of neverMapped
+//	not known                               nil; doExec throws
 func builtinOf(m *pb.ExecServerMessage) *builtin {
 	switch args := m.GetMessage().(type) {
 	case *pb.ExecServerMessage_ShellArgs:

@@ -10,6 +10,8 @@ import "time"
 //	not announced                      settle after the last
 //
 // It is protected by run.mu.
+//
+// It is emptied at the beginning of each stream (install); given is, too, at the end of each turn.
 type calls struct {
 	announced int       // how many upstream has announced for the step; 0 when it has announced none
 	arrived   int       // of any kind: a client's tool, a built-in one, an unknown one
@@ -21,7 +23,8 @@ type calls struct {
 // seen to come more than a second apart.
 const announcedFactor = 10
 
-// settled is when the turn need not wait for more calls: the zero time when all are there.
+// settled is when the turn need not wait for more calls: the zero time when all are there. A
+// time that has passed already means that the turn ends now.
 func (c *calls) settled(settle time.Duration) time.Time {
 	switch {
 	case c.announced == 0:
@@ -40,5 +43,6 @@ func (c *calls) announce(n int) {
 	c.announced = n
 }
 
-// step begins a new step of the model.
+// step begins a new step of the model. given stays: it counts the calls of a turn, and a turn
+// may have several steps.
 func (c *calls) step() { c.announced, c.arrived = 0, 0 }

@@ -13,6 +13,9 @@ import (
 // A conversation is what upstream needs when a finished conversation is continued: its last checkpoint, byte
 // for byte, and the blobs that we keep for it. It is immutable, so any number of requests may continue it at
 // once; conversations that follow from it share its blobs' bytes.
+//
+// finishWell makes one at the end of a run, or Restore from its bytes. It holds what the user has said,
+// encoded by upstream, so its bytes are encrypted before they are written anywhere (store/sealed).
 type conversation struct {
 	id      string // upstream's, the same on every turn
 	blobKey string // of x-blob-encryption-key, the same on every turn
@@ -57,6 +60,8 @@ func sizeBlobs(blobs map[string][]byte) int {
 //
 //	"composer-api localagent 1\n"
 //	1: id   2: blob key   3: checkpoint   4: blob id   5: its data   4: blob id   5: its data   …
+//
+// The format is ours, and not a message of Cursor's. A field that isn't known makes the bytes foreign.
 const (
 	conversationMagic = "composer-api localagent 1\n"
 
@@ -68,7 +73,8 @@ const (
 	fieldNative        protowire.Number = 6 // empty; only with native. Programs that don't know it begin anew
 )
 
-// MarshalBinary implements agent.Conversation. It never fails. Equal conversations give equal bytes.
+// MarshalBinary implements agent.Conversation. It never fails. Equal conversations give equal
+// bytes. The ids are sorted for that reason.
 func (c *conversation) MarshalBinary() ([]byte, error) {
 	b := append(make([]byte, 0, c.size), conversationMagic...)
 	b = appendField(b, fieldID, []byte(c.id))
@@ -99,6 +105,8 @@ func (b *Backend) Restore(data []byte) (agent.Conversation, error) {
 
 // unmarshalConversation decodes the bytes of MarshalBinary. The conversation owns its memory. The only error is
 // errForeign. FuzzConversation makes sure that it never panics.
+//
+// A conversation without a checkpoint is of no use, so that counts as foreign, too.
 func unmarshalConversation(data []byte) (*conversation, error) {
 	if len(data) < len(conversationMagic) || string(data[:len(conversationMagic)]) != conversationMagic {
 		return nil, errForeign
@@ -118,6 +126,7 @@ func unmarshalConversation(data []byte) (*conversation, error) {
 			return nil, errForeign
 		}
 		data = data[n+m:]
+		// Without this, appending to one piece could write over the next.
 		value = value[:len(value):len(value)]
 		switch number {
 		case fieldID:

@@ -11,9 +11,21 @@ import (
 	"composer-api/internal/cursor/cursorerr"
 )
 
+// What the error of a stream means: for the user (a code and a sentence), and for the run (whether
+// another attempt may help). cursorerr knows upstream's own errors; here are those of the way there.
+
 // failed turns the error that ended a stream, or prevented one, into a Failure: upstream's own error, a broken
 // connection, bytes that make no sense, a time-out or the end of a context. It says whether another attempt may
 // help. The order of the cases matters where one error wraps another. It never returns nil.
+//
+//	the error                                  another attempt
+//	a Failure                                  as it says
+//	an *agent.Error (of the key exchange)      when its code may pass
+//	upstream's own, on the stream              as cursorerr's table says
+//	a frame that is too large                  no
+//	bytes that make no sense                   yes
+//	canceled, or the caller's deadline         no
+//	the connection ended or broke              yes
 func failed(err error) *cursorerr.Failure {
 	var known *cursorerr.Failure
 	var connectErr *connectwire.Error

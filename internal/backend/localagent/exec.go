@@ -10,6 +10,10 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
+// An exec is upstream's request that the client does something: run one of its tools, or one of
+// Cursor's built-in ones, or tell about itself. It has a number, and the answers bear the same
+// number. Upstream waits for the answers.
+
 // An openExec is something that upstream has asked for and that a tool of the client is to answer. It is open
 // from the call's event until its result, an abort, or the end of the stream. While it is open, upstream gets
 // an exec heartbeat every three seconds.
@@ -52,6 +56,9 @@ const maxAnswers = 1 << 20
 
 // keep remembers the answer to x. The oldest answers make room for it; that they were answered is still known: a tool must not
 // run twice, even if upstream then only gets an error.
+//
+// Of an answer that made room its id stays in the list, so the list grows by one entry for each
+// call of a stream.
 func (e *execs) keep(x *openExec, answer []byte) {
 	for i := range e.answered {
 		if e.size+len(answer) <= maxAnswers {
@@ -118,6 +125,13 @@ func (e *execs) recordEdit(callID string) {
 
 // doExec handles an exec: it answers at once what is about us, and opens an exec for a tool of the client.
 // Source: the protocol's table of what must be answered. r.mu is held.
+//
+//	the exec                       answered by
+//	request context, MCP state     us, from the tool set
+//	allowlist precheck             us, with an empty result
+//	a call of an MCP tool          the client, if it has offered the tool (callTool)
+//	a built-in tool                the client, if one of its tools does the same (callBuiltin)
+//	anything else                  a throw: upstream goes on without it
 func (r *run) doExec(m *pb.ExecServerMessage) {
 	id := m.GetId()
 	if r.execs.byID(id) != nil {
@@ -211,6 +225,8 @@ func (r *run) callBuiltin(id uint32, b *builtin) {
 }
 
 // open opens an exec: it queues the client's call, and has heartbeats sent until the result comes. r.mu is held.
+//
+// The call's id is ours (agent.NewCallID) and unique over all runs: parked runs are found by it.
 func (r *run) open(x *openExec, tool string, arguments []byte) {
 	now := time.Now()
 	x.callID = agent.NewCallID()

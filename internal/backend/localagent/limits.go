@@ -8,6 +8,12 @@ import (
 	"composer-api/internal/cursor/agentwire"
 )
 
+// The time limits of a stream, and the heartbeats that keep it open. Nothing here waits: the
+// pacer calls ring for each run every few seconds, and what is due then is done.
+//
+//	to upstream     every agentwire.HeartbeatEvery; for each open exec, ExecHeartbeatEvery
+//	from upstream   StallTimeout without a byte, ProgressTimeout without anything but heartbeats
+
 // maxUnsent is how many bytes may wait for the transport before heartbeats are left out: upstream isn't reading
 // then, and more heartbeats would not help.
 const maxUnsent = 64 << 10
@@ -19,6 +25,12 @@ const maxUnsent = 64 << 10
 // because taking a lock for each word would be noticeable.
 //
 // Times are nanoseconds after start, beginning at 1; 0 is none.
+//
+//	field      set by                                 meaning
+//	since      wait, waited                           somebody waits for upstream now
+//	idle       waited adds; progress, restart clear   waiting without progress so far
+//	accepted   install; cleared by retry              what AcceptedAt tells
+//	ended      update; cleared by modelContinues      the answer may be whole
 type clock struct {
 	start    time.Time
 	nextBeat time.Time // guarded by run.mu
@@ -74,6 +86,9 @@ func (c *clock) at(t int64) time.Time { return c.start.Add(time.Duration(t - 1))
 // ring is the run's alarm: it sends the heartbeats that are due and ends a stream that takes too long. It
 // returns when it is to be called again. The pacer calls it, in the one goroutine for all runs, so it must not
 // wait for anything but mu, and a panic must end this run alone.
+//
+// After stopFor it may ring once more: remove doesn't wait. It does no harm then, because the
+// outbox of a stream that is over takes nothing.
 func (r *run) ring(now time.Time) (next time.Time) {
 	defer agent.CatchPanic(func(err *agent.Error) {
 		r.panicked(err)
@@ -94,6 +109,8 @@ func (r *run) ring(now time.Time) (next time.Time) {
 }
 
 // beat sends the heartbeats that are due and returns when the next is. All that are due go out as one write. mu is held.
+//
+// Bytes that are still in the outbox say that upstream isn't reading; see maxUnsent.
 func (r *run) beat(now time.Time) time.Time {
 	var due []byte
 	if !r.clock.nextBeat.After(now) {
@@ -134,6 +151,8 @@ func nextBeat(due, now time.Time, every time.Duration) time.Time {
 //	progress  goes on   goes on    restarts   stops    goes on  goes on
 //
 // mu is held.
+//
+// The result is when the limit would be exceeded, which is mostly in the future: ring compares it with now.
 func (r *run) limit() (time.Time, error) {
 	since := r.clock.since.Load()
 	if since == 0 || r.turnOver || len(r.execs.open) > 0 {
@@ -145,6 +164,7 @@ func (r *run) limit() (time.Time, error) {
 		progress = min(progress, cfg.StallTimeout)
 	}
 	stall := since + int64(cfg.StallTimeout)
+	// idle counts from the last progress, so the limit lies that much earlier.
 	stuck := since - r.clock.idle.Load() + int64(progress)
 	if stuck < stall {
 		return r.clock.at(stuck), tooSlow("Cursor made no progress for %v.", progress)

@@ -9,6 +9,9 @@ import (
 
 // A runMeter counts what a run costs: what upstream reports at the end of its turns, and estimates until then. It
 // belongs to whoever has the reading role. Numbers are tokens unless they are called bytes.
+//
+// A run may have many turns for the client while it is one turn for upstream, which reports the whole cost
+// at its end only. So the turns before it are estimated, and the last one gets what is left (meter.Meter).
 type runMeter struct {
 	spread   meter.Meter
 	hasUsage bool        // upstream has reported what a turn cost
@@ -31,7 +34,8 @@ func (m *runMeter) turnEnded(t *pb.TurnEnded) {
 // or else its length, and of the prompt from the size of the context or else its length.
 func (m *runMeter) stopForTools() agent.Usage { return m.spread.Pause(m.turnsPrompt(), m.written()) }
 
-// end is what the turn that ends the run reports.
+// end is what the turn that ends the run reports. Without a report of upstream's it is an
+// estimate, as for any other turn.
 func (m *runMeter) end() agent.Usage {
 	if !m.hasUsage {
 		return m.stopForTools()

@@ -11,8 +11,14 @@ import (
 //
 // Its size has no bound of its own: heartbeats stop at maxUnsent, and everything else is an answer to something
 // that upstream has sent.
+//
+//	put       adds; false after the end
+//	Read      the transport takes
+//	finish    the end comes after what is queued
+//	Close     the end comes now, and what is queued is dropped: the transport resets the stream
 type outbox struct {
-	mu     sync.Mutex
+	mu sync.Mutex
+	// filled, on mu, wakes Read: something was put in, or err was set.
 	filled sync.Cond
 	queue  [][]byte
 	size   int   // bytes in queue
@@ -27,8 +33,9 @@ func newOutbox() *outbox {
 	return o
 }
 
-// put queues an envelope, in one or several pieces, which must not be changed any more. It reports false when the
-// stream is over.
+// put queues an envelope, in one or several pieces, which must not be changed any more. It
+// reports false when the stream is over. The pieces are kept and not copied: envelopes can be
+// megabytes, and some are shared between runs.
 func (o *outbox) put(pieces ...[]byte) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -52,8 +59,9 @@ func (o *outbox) waiting() int {
 	return o.size
 }
 
-// Read implements io.Reader, for the transport. It waits until there is something, and returns as many envelopes
-// as fit into p.
+// Read implements io.Reader, for the transport. It waits until there is something, and returns
+// as many envelopes as fit into p. It copies under the lock, so the transport's buffer bounds
+// how long put may have to wait.
 func (o *outbox) Read(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -11,6 +11,8 @@ import (
 //
 // Lock order: ring takes run.mu, and runs call set and remove with run.mu held, which take pacer.mu. So the pacer
 // never calls ring with its own mu held.
+//
+// Late by granularity at most is good enough: heartbeats are due every few seconds, time limits after tens.
 type pacer struct {
 	mu      sync.Mutex // guards what follows and every alarm's fields
 	alarms  alarms
@@ -24,6 +26,8 @@ type pacer struct {
 //	new ──────► in the heap ──────► ringing ──────────► in the heap
 //	                 │ remove          │ remove
 //	                 └──────────► removed, for good
+//
+// The owner (a run) makes one with ring set; the zero value of the rest is an alarm that was never set.
 type alarm struct {
 	// ring is called when the alarm is due and returns when it is due next. It must not wait for anything.
 	ring func(now time.Time) (next time.Time)
@@ -43,6 +47,9 @@ const granularity = 50 * time.Millisecond
 func newPacer() *pacer { return &pacer{wake: make(chan struct{}, 1)} }
 
 // set adds the alarm, or brings it forward; it never puts it off. A removed alarm stays removed.
+//
+// A goroutine is started when there is none: the pacer has one only while there are alarms, so
+// a backend without runs has nothing to stop.
 func (p *pacer) set(a *alarm, due time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -94,6 +101,8 @@ func (p *pacer) remove(a *alarm) {
 }
 
 // run rings alarms until there are none. It is the only one that does, so ring is never called twice at once.
+//
+// It is a goroutine for all runs, so a ring that waits would delay everybody's heartbeats.
 func (p *pacer) run() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()

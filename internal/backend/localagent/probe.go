@@ -10,6 +10,9 @@ import (
 	"composer-api/internal/cursor/reach"
 )
 
+// The question whether upstream is there, for health checks. It opens no run and needs no key:
+// an answer of Cursor's will do, a refusal included (see reach.Answered).
+
 var _ agent.Prober = (*Backend)(nil)
 
 // Probe implements agent.Prober. It uses a connection of the pool or opens one, which the next run will find.

@@ -4,6 +4,9 @@ import "composer-api/internal/agent"
 
 // A queue holds events that were found before Next asked for them, in their order. It is protected by run.mu. Its
 // events own their bytes, because the buffer that they were read into is used again.
+//
+// push goes beyond the bounds when it must: the events of one message, and the end of a turn,
+// are never dropped. full is asked by the background reader, between messages.
 type queue struct {
 	events []agent.Event
 	size   int // bytes of text and arguments
@@ -38,7 +41,8 @@ func (q *queue) pop() agent.Event {
 	return e
 }
 
-// withdraw removes a call that was not yielded yet.
+// withdraw removes a call that was not yielded yet. A call that the client has got already is
+// not here any more, and nothing happens.
 func (q *queue) withdraw(callID string) {
 	for i, e := range q.events {
 		if e.Kind == agent.Call && e.Call.ID == callID {

@@ -8,8 +8,23 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
+// Reading a stream, and what each message leads to. Whoever calls these functions has the reading
+// role (see run): Next, or the background reader while calls are open or the run is parked.
+//
+//	a message              becomes                               in
+//	text, thinking         an event                              delta
+//	checkpoint             r.checkpoint                          handleLocked
+//	interaction update     what the run knows of the step        update
+//	exec                   an answer, or a call in the queue     doExec
+//	abort of an exec       a call less in the queue              abort
+//	get or set a blob      an answer                             blobs.answer
+//	interaction query      a refusal                             handleLocked
+
 // read makes r.message the next message, unless Buffered has read it already. It waits for upstream. The caller
 // has the reading role.
+//
+// The clock runs only while it really waits: with a whole message in the buffer nobody is kept
+// waiting, and two readings of the time for each word would be noticeable.
 func (r *run) read() error {
 	if r.ahead {
 		r.ahead = false
@@ -25,6 +40,8 @@ func (r *run) read() error {
 // delta turns r.message, if it is a piece of text, into an event, which shares its memory. It reports false when
 // it is something else, or completes no character; then the joiner keeps the bytes that are there. The caller has
 // the reading role and, if it is the background reader, mu.
+//
+// Text may end within a character; the joiner keeps that part until the next piece completes it.
 func (r *run) delta() (agent.Event, bool) {
 	m := &r.message
 	if m.Kind == 0 {
@@ -70,6 +87,9 @@ func (r *run) readInBackground() {
 
 // keepReading is the background reader: it reads until the role is wanted back, the queue is full, or the stream
 // ends. s is the stream that was current when it began; it can't change while this goroutine has the role.
+//
+// Idle gives the reader's buffer back while nothing comes: ten thousand parked runs would
+// otherwise keep one each.
 func (r *run) keepReading(s *stream) {
 	defer agent.CatchPanic(r.panicked)
 	for {
@@ -86,6 +106,11 @@ func (r *run) keepReading(s *stream) {
 }
 
 // readOne handles what keepReading has read, r.message or an error, and reports whether the role was given back.
+//
+//	gives the role back when                        because
+//	Next waits, there is an event, no exec is open  Next reads faster itself
+//	the queue is full                               flow control is to make upstream wait
+//	the stream has ended                            Next decides what follows (broken)
 func (r *run) readOne(err error) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -115,8 +140,9 @@ func (r *run) takeBroken() error {
 	return err
 }
 
-// handleLocked handles r.message unless it is text, and answers it where upstream waits for an answer. A message
-// that we don't know is skipped. mu is held, and the caller has the reading role.
+// handleLocked handles r.message unless it is text, and answers it where upstream waits for an
+// answer. A message that we don't know is skipped. mu is held, and the caller has the reading
+// role. Skipping what is not known keeps the run going when upstream adds messages.
 func (r *run) handleLocked() {
 	m := r.message
 	r.message = agentwire.ServerMessage{} // a run may be parked for minutes now, and must not keep what it has read
@@ -159,6 +185,8 @@ func (r *run) send(m *pb.AgentClientMessage) {
 
 // update handles an interaction update. Mirrors of calls are ignored, except to learn which are edits: the calls
 // come as execs, too, or upstream carries them out itself.
+//
+// An update is for a client's screen; upstream waits for no answer to it.
 func (r *run) update(u *pb.InteractionUpdate) {
 	switch u := u.GetMessage().(type) {
 	case *pb.InteractionUpdate_StepStarted:

@@ -22,6 +22,13 @@ import (
 // A retry never repeats text. After a resume, the model would write what comes after the checkpoint again, perhaps
 // in other words, and would make its calls again. We could hold back what repeats, but only as long as it repeats
 // exactly, which models don't. Cursor makes a checkpoint after each step, so at most a step is lost.
+//
+// Who decides what:
+//
+//	tries.next       whether a run in this state may have another attempt at all
+//	retry.Attempts   how many more, and after which pause (package retry, the same for all backends)
+//	attempt          how it begins: with the user's message, the conversation, or the last checkpoint
+//	giveUp           what the gateway is told when there is none
 type tries struct {
 	from *conversation // what is being continued; nil at the beginning
 
@@ -29,12 +36,15 @@ type tries struct {
 	dirty  bool // the same since the last checkpoint, so that a resume would repeat it
 
 	attempts retry.Attempts
-	token    agent.Secret // the access token of the last attempt
-	fresh    bool         // the next attempt takes a new connection, because the one before got no answer
+	// It is kept so that Auth can be told which token upstream has refused, and so that errors
+	// can be searched for it.
+	token agent.Secret // the access token of the last attempt
+	fresh bool         // the next attempt takes a new connection, because the one before got no answer
 }
 
-// recordOutput records that there was output. From then on a run can only resume, so the user's message, which may
-// be megabytes, is dropped. The caller has the reading role, or mu while the turn is over.
+// recordOutput records that there was output. From then on a run can only resume, so the user's
+// message, which may be megabytes, is dropped. The caller has the reading role, or mu while the turn
+// is over. A result that was sent counts, too: upstream has it, and a new start would lose it.
 func (r *run) recordOutput() {
 	r.clock.modelContinues()
 	if !r.tries.output {
@@ -50,6 +60,9 @@ func (t *tries) checkpoint() {
 }
 
 // next decides what follows f: another attempt after pause when err is nil, else the run ends with err.
+//
+// A lost conversation is not tried again: the gateway starts a new one from the transcript,
+// which a retry here would only delay.
 func (t *tries) next(f *cursorerr.Failure) (pause time.Duration, err *agent.Error) {
 	if t.output && t.dirty || t.from != nil && f.LostConversation {
 		return 0, f.Err
@@ -59,6 +72,8 @@ func (t *tries) next(f *cursorerr.Failure) (pause time.Duration, err *agent.Erro
 
 // connect makes the first stream, with retries. It returns when upstream has accepted the run. Errors are
 // *agent.Error.
+//
+// No turn is under way yet, so nobody but Close can interfere.
 func (r *run) connect(ctx context.Context) error {
 	r.tries.attempts.Begin(r.backend.cfg.StartTimeout)
 	if f := r.attempt(ctx); f != nil {
@@ -94,6 +109,9 @@ func (r *run) streamEnded(ctx context.Context, err error) {
 
 // retry makes attempts after the failure f until one succeeds, or ends the run. The caller has the reading role and
 // not mu, because pauses and attempts take seconds.
+//
+// fresh is set after a time-out of ours: the connection may be the reason. A refused token is
+// dropped from the cache, so that the next attempt exchanges the key for a new one.
 func (r *run) retry(ctx context.Context, f *cursorerr.Failure) {
 	r.clock.accepted.Store(0)
 	for f != nil {
@@ -131,6 +149,8 @@ func (r *run) AcceptedAt() time.Time {
 // attempt opens a stream: from the run's last checkpoint if it has one, else with the user's message. It waits for
 // the access token, a connection and upstream's headers; ctx and Close end the waiting. nil means that the stream is
 // now the run's.
+//
+// The order is token, connection, stream; each of them may wait, and all of them end with ctx or Close.
 func (r *run) attempt(ctx context.Context) *cursorerr.Failure {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -154,6 +174,8 @@ func (r *run) attempt(ctx context.Context) *cursorerr.Failure {
 
 // opening is the first envelope of an attempt, in pieces: a resume of this run, a continued conversation, or a new
 // one.
+//
+// A resume repeats no message of the user's: the checkpoint has it.
 func (r *run) opening() [][]byte {
 	switch {
 	case r.checkpoint != nil:
@@ -167,6 +189,8 @@ func (r *run) opening() [][]byte {
 // install makes s the run's stream, in place of one that is over. It resets everything that belongs to a single
 // stream: open execs, announced calls, incomplete characters. When the run was closed meanwhile, s is closed and the
 // failure says so.
+//
+// The pacer gets the alarm with the first stream, so a run that waits to be accepted sends no heartbeats.
 func (r *run) install(s *stream) *cursorerr.Failure {
 	r.mu.Lock()
 	defer r.mu.Unlock()

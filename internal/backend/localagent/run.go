@@ -28,6 +28,9 @@ import (
 //
 // The background reader gives the role back when Next waits, something is queued and no call is open; when the queue
 // is full; and at the end of the stream.
+//
+// Lock order: run.mu, then the mu of the pacer, the stream or the outbox. Nothing that holds
+// one of those takes run.mu.
 type run struct {
 	// These are set once and need no lock. clock and wake are safe for concurrent use.
 	backend *Backend
@@ -68,6 +71,9 @@ type run struct {
 
 // newRun makes a run that has no stream yet. It renders the prompt, and keeps nothing of req but the caller's key. The
 // caller closes the run.
+//
+// A continued conversation decides the way of the system text (native), whatever the request
+// asks for: upstream has the conversation as it began.
 func newRun(b *Backend, req *agent.Request) *run {
 	r := &run{backend: b, tools: b.toolsets.of(req.Offered()), wake: make(chan struct{}, 1)}
 	r.life, r.end = context.WithCancel(context.Background())
@@ -115,6 +121,8 @@ const (
 //
 // When ctx ends, the stream is reset and the run is over. Nothing else can interrupt a read; a goroutine beside each
 // stream that waits for it would cost more than all the rest of an event.
+//
+// Each round asks decide what to do and does it without mu, because all but yield and stop may wait.
 func (r *run) Next(ctx context.Context) (agent.Event, error) {
 	for {
 		e, what, settled := r.decide(ctx)
@@ -145,6 +153,16 @@ func (r *run) Next(ctx context.Context) (agent.Event, error) {
 //
 // The order of the cases matters: queued events come before the end of a stream, and calls that the client has been
 // given end the turn before anything more is read.
+//
+//	the first case that holds                      what
+//	the run is over                                stop
+//	something is queued                            yield
+//	the turn is over and nobody called Resume      stop, with errMisused
+//	calls were given, others may follow            wait until settled, the background reader reads
+//	calls were given, the time is over             finishWithCalls, and look again
+//	the background reader has the role             wait
+//	the stream is broken                           retryBroken
+//	else                                           readOn
 func (r *run) decide(ctx context.Context) (e agent.Event, what todo, settled time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -200,9 +218,10 @@ var (
 	errMisused = &agent.Error{Code: agent.Internal, Err: errors.New("localagent: Next without Resume, or Resume without calls")}
 )
 
-// finishWithCalls ends the turn, so that the client runs its tools. From here on the background reader reads the
-// stream, because upstream goes on sending while the run is parked. mu is held, and the caller or the background reader
-// has the reading role.
+// finishWithCalls ends the turn, so that the client runs its tools. From here on the background
+// reader reads the stream, because upstream goes on sending while the run is parked. mu is
+// held, and the caller or the background reader has the reading role. It is not called before
+// all queued calls have been yielded, so the client has them all when Done comes.
 func (r *run) finishWithCalls() {
 	r.readInBackground()
 	r.calls.given = 0
@@ -212,6 +231,8 @@ func (r *run) finishWithCalls() {
 // finishWell ends the run after a complete answer. It ends the request body, queues what the joiners still hold, and
 // makes the conversation for a later request, if there is a checkpoint and all of its blobs were kept. The caller has
 // the reading role.
+//
+// The request body is finished and not closed, so that upstream sees a client that ends properly.
 func (r *run) finishWell() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -237,8 +258,9 @@ func (r *run) finishTurn(usage agent.Usage, done agent.Done) {
 	r.queue.push(agent.Event{Kind: agent.DoneKind, Done: &done})
 }
 
-// await waits until decide may have another answer: the background reader has queued something or has stopped, the run
-// is over, or the time settled has come. A zero settled is never.
+// await waits until decide may have another answer: the background reader has queued something
+// or has stopped, the run is over, or the time settled has come. A zero settled is never. A
+// signal that is left from before only makes decide look once more.
 func (r *run) await(settled time.Time) {
 	if settled.IsZero() {
 		<-r.wake
@@ -267,6 +289,8 @@ func (r *run) NativeSystem() bool { return r.ticket.System != "" }
 // Buffered implements agent.Run. It reads, without waiting, what has arrived, up to the first piece of text, which it
 // leaves for Next. Messages in between that make no event are handled here: otherwise Buffered would have to report
 // false although there is text after them.
+//
+// It may change run state as reading does. That is why it belongs to the goroutine of Next.
 func (r *run) Buffered() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -299,6 +323,9 @@ func (r *run) Buffered() bool {
 // Adapt implements agent.Adaptable. Upstream learns of new tools when it asks for the request context or for the state of
 // the MCP servers again, as it does when the model looks a tool up, and another attempt of the run sends them. The model is
 // told with the first result.
+//
+// What upstream has announced to the model before stays true for it until it asks again; a call
+// of a tool that is gone is refused by callTool.
 func (r *run) Adapt(req *agent.Request) bool {
 	tools := r.backend.toolsets.of(req.Offered())
 	r.mu.Lock()
@@ -319,6 +346,9 @@ func (r *run) Adapt(req *agent.Request) bool {
 //	it is still open                     the results are sent
 //	it has ended with a whole answer     the results are dropped; Next gives the rest of the answer
 //	it broke                             an error: a retry would have to make the calls again
+//
+// It waits for nothing: results go into the outbox, and whether upstream has got them shows in
+// what it sends.
 func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -379,7 +409,8 @@ func (r *run) Close() error {
 // errClosed is how a run ends by Close, and the cause of closing a stream that was replaced.
 var errClosed = &agent.Error{Code: agent.Canceled, Err: context.Canceled}
 
-// stopFor ends the run with an error, unless it has ended. mu is held.
+// stopFor ends the run with an error, unless it has ended. mu is held. The first reason counts.
+// It closes no stream: that may wait, and mu is held.
 func (r *run) stopFor(why error) {
 	if r.over != nil {
 		return

@@ -28,6 +28,8 @@ import (
 //	answers to execs, heartbeats ─────────►
 //	                             ◄───────── turn_ended, end-stream envelope
 //	end of the request body      ─────────►
+//
+// mu guards cause alone. body and in are set before openStream returns and not changed.
 type stream struct {
 	out    *outbox             // the request's body
 	in     *connectwire.Reader // reads body
@@ -51,7 +53,8 @@ type opening struct {
 	timeout time.Duration
 }
 
-// backendSetting is the variable that names upstream.
+// backendSetting is the variable that names upstream. It is named in errors, so that an
+// operator with a wrong address knows where to look.
 const backendSetting = "CURSOR_BACKEND_BASE_URL"
 
 // errStartTimeout cancels a request that upstream has not accepted in time.
@@ -62,6 +65,11 @@ var errStartTimeout = errors.New("upstream did not accept the request in time")
 //
 // ctx ends the waiting alone. Ending a request's context doesn't reset its stream while the request body is open (seen
 // on Go 1.26), so close closes both bodies.
+//
+//	ctx ends, or timeout     the request is canceled; an error
+//	status other than 200    the body is read (maxRefusal) and becomes the error
+//	not Connect over HTTP/2  an error about the configuration
+//	200                      the stream, whose bodies are open
 func openStream(ctx context.Context, o opening) (*stream, error) {
 	s := &stream{out: newOutbox()}
 	s.out.put(o.first...)
@@ -96,7 +104,8 @@ func openStream(ctx context.Context, o opening) (*stream, error) {
 	return nil, o.notOpened(own, err)
 }
 
-// send sends the request and waits for the response's headers. The connection is nil when none could be had.
+// send sends the request and waits for the response's headers. The connection is nil when none could
+// be had. The connection comes with the error, too, so that one that was silent can be retired.
 func (o *opening) send(ctx context.Context, body io.ReadCloser) (*conn, *http.Response, error) {
 	c, err := o.pool.reserve(ctx, o.fresh)
 	if err != nil {

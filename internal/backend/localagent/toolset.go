@@ -14,6 +14,8 @@ import (
 
 // A toolset is what upstream is told about a client's tools, and how built-in tools are mapped to them. It is immutable
 // and shared by runs.
+//
+// A run keeps the one it began with, or that Adapt has given it, also after the cache has dropped it.
 type toolset struct {
 	*agentwire.Toolset
 	mapper *toolmap.Mapper
@@ -40,8 +42,8 @@ const (
 	maxToolsetBytes = 64 << 20
 )
 
-// toolsets finds the toolset of a request's tools: agents send the same tools with every request, often a hundred of them. It is
-// safe for concurrent use.
+// toolsets finds the toolset of a request's tools: agents send the same tools with every
+// request, often a hundred of them. It is safe for concurrent use. mu guards kept.
 type toolsets struct {
 	mu   sync.Mutex
 	kept *lru.Cache[[sha256.Size]byte, *toolset]
@@ -78,8 +80,9 @@ func (t *toolsets) find(hash [sha256.Size]byte) *toolset {
 	return set
 }
 
-// hashTools is the identity of a list of tools as upstream sees it: each field with its length before it, so that no two
-// lists give the same bytes.
+// hashTools is the identity of a list of tools as upstream sees it: each field with its length
+// before it, so that no two lists give the same bytes. The order counts here, unlike in the
+// gateway's digest: another order is another encoding.
 func hashTools(tools []agent.Tool) [sha256.Size]byte {
 	h := sha256.New()
 	var size [8]byte

@@ -50,6 +50,8 @@ const (
 //
 //	dialing ──► conns ── retire ──► retired ── its last stream ends ──► closed
 //	              └── breaks, or is idle for too long ──► closed
+//
+// mu guards what follows it. Connections are made and closed without it, because that may take seconds.
 type pool struct {
 	transport       *http.Transport
 	scheme, address string
@@ -62,7 +64,8 @@ type pool struct {
 	closed  bool
 }
 
-// A conn is one connection.
+// A conn is one connection. net/http's ClientConn counts the streams: Reserve takes a place,
+// and RoundTrip's stream gives it back.
 type conn struct {
 	*http.ClientConn
 	made time.Time
@@ -79,6 +82,8 @@ type dialing struct {
 var errPoolClosed = errors.New("the backend is closed")
 
 // newPool makes the pool for an endpoint. It connects to nothing yet. Errors are for the operator. The caller closes it.
+//
+// DisableCompression: bodies are streams of envelopes, which are compressed one by one if at all.
 func newPool(endpoint *url.URL, cfg TransportConfig) (*pool, error) {
 	protocols, proxy := new(http.Protocols), cfg.Proxy
 	switch endpoint.Scheme {
@@ -116,6 +121,8 @@ func newPool(endpoint *url.URL, cfg TransportConfig) (*pool, error) {
 // reserve returns a connection with a place reserved for one stream; the caller uses it by a RoundTrip, which gives the place back
 // when the stream ends. When fresh is set it is a new connection, if another may be opened. Errors are ctx's, the dialer's,
 // errPoolClosed, or *agent.Error.
+//
+// Each round returns, waits for a dialing, or has found that somebody else was faster.
 func (p *pool) reserve(ctx context.Context, fresh bool) (*conn, error) {
 	for {
 		c, dial, err := p.pick(fresh)
@@ -149,6 +156,8 @@ func (p *pool) reserve(ctx context.Context, fresh bool) (*conn, error) {
 //	fewer than spread streams  it                       it
 //	a place, but more          it; dials beside         it
 //	no place                   the dialing              an error
+//
+// Connections that have ended are dropped here; nothing else looks for them.
 func (p *pool) pick(fresh bool) (*conn, *dialing, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -193,6 +202,9 @@ func (p *pool) beginDial() {
 
 // retire gives c no more streams, because upstream doesn't seem to be at its other end any more. The streams that it has go
 // on: they may be parked, and we may be wrong. It is closed with the last of them.
+//
+// The hook is how net/http tells that a stream has ended. It is called for every change of the
+// connection's state.
 func (p *pool) retire(c *conn) {
 	p.mu.Lock()
 	p.conns = slices.DeleteFunc(p.conns, func(other *conn) bool { return other == c })
@@ -237,7 +249,8 @@ func (p *pool) connect() (c *http.ClientConn, err error) {
 	return p.transport.NewClientConn(ctx, p.scheme, p.address)
 }
 
-// close closes every connection and the streams over it. After it, reserve fails with errPoolClosed.
+// close closes every connection and the streams over it. After it, reserve fails with
+// errPoolClosed. A connection that is being made is closed by dial, which sees closed.
 func (p *pool) close() {
 	p.mu.Lock()
 	p.closed = true

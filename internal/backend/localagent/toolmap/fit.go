@@ -62,8 +62,8 @@ func fitOffset(v any, p *property) (any, bool) {
 	return nil, false
 }
 
-// describe is the description of a command when the client requires one and the model has given none: the command's first
-// line.
+// describe is the description of a command when the client requires one and the model has given
+// none: the command's first line. It is cut to 80 bytes, at the end of a character.
 func describe(u *Use) any {
 	line, _, _ := strings.Cut(u.Command, "\n")
 	if len(line) > 80 {
@@ -72,5 +72,6 @@ func describe(u *Use) any {
 	return line
 }
 
-// foreground is the value for a parameter that asks whether to run in the background.
+// foreground is the value for a parameter that asks whether to run in the background. Upstream
+// waits for the output, so a command must not go to the background.
 func foreground(*Use) any { return false }

@@ -12,6 +12,8 @@ import (
 
 // A Mapper knows one client's tools. It is immutable and safe for concurrent use. It keeps nothing between calls: schemas are read
 // anew each time, because that is seldom.
+//
+// localagent makes one for each tool set and asks it only when upstream wants a built-in tool.
 type Mapper struct {
 	tools []agent.Tool
 }
@@ -22,6 +24,7 @@ func New(tools []agent.Tool) *Mapper { return &Mapper{tools: tools} }
 
 // A Call is a use of a built-in tool, in the terms of a client's tool.
 type Call struct {
+	// Tool is the client's own spelling of the name.
 	Tool      string
 	Arguments json.RawMessage // a JSON object
 	// Ranged is set when the tool was told which lines to read.
@@ -34,6 +37,8 @@ type Call struct {
 //	upstream asks     shell "go test ./...", timeout 60 s
 //	the client has    Bash {"command": string, "timeout": number "in milliseconds"}
 //	the call          Bash {"command": "go test ./...", "timeout": 60000}
+//
+// The order is that of the rule, not of the client's tools: the likeliest name comes first in the table.
 func (m *Mapper) Map(u Use) (Call, bool) {
 	r, ok := rules[u.Kind]
 	if !ok {
@@ -59,6 +64,9 @@ func (m *Mapper) Map(u Use) (Call, bool) {
 //	given, no place or doesn't fit    no call, unless the parameter is optional
 //	not given, but t requires it      the rule's own value (otherwise), if it has one
 //	required by t and left over       no call, unless the schema has a default
+//
+// carried are the roles that have reached the arguments. A range of lines is carried as a whole
+// or not at all.
 func (r *rule) call(t *agent.Tool, u *Use) (Call, bool) {
 	s := readSchema(t)
 	if s == nil {
@@ -89,6 +97,7 @@ func (r *rule) call(t *agent.Tool, u *Use) (Call, bool) {
 			return Call{}, false
 		}
 	}
+	// What the client requires and no role of the rule has filled can't be guessed.
 	for _, name := range s.Required {
 		if _, given := args[name]; !given && s.Properties[name].Default == nil {
 			return Call{}, false
@@ -112,8 +121,8 @@ func (p *param) into(v any, into *property) (any, bool) {
 // maxNamed bounds how many tools a refusal names.
 const maxNamed = 50
 
-// Refusal is the sentence that tells the model to use the client's tools instead of a built-in one. builtin is upstream's
-// name of it.
+// Refusal is the sentence that tells the model to use the client's tools instead of a built-in one.
+// builtin is upstream's name of it. The names are sorted, so that the same tools give the same sentence.
 func (m *Mapper) Refusal(builtin string) string {
 	if len(m.tools) == 0 {
 		return fmt.Sprintf("The built-in tool %q is not available, and neither is any other tool. Answer with what you know.", builtin)

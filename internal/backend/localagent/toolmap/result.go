@@ -5,6 +5,8 @@ import (
 	"strings"
 )
 
+// Reading what a client's tool returns, for built-in tools whose answer has more form than a text.
+
 // A Match is one line that a search found. Line counts from 1.
 type Match struct {
 	File string
@@ -12,8 +14,9 @@ type Match struct {
 	Text string
 }
 
-// Matches reads the output of a search as grep -n prints it: file:line:text, one match a line. It reports false when any line
-// has another form: then the caller passes all of it on as it is.
+// Matches reads the output of a search as grep -n prints it: file:line:text, one match a line.
+// It reports false when any line has another form: then the caller passes all of it on as it
+// is. A file's name with a colon in it gives another form, and so false.
 func Matches(output string) ([]Match, bool) {
 	var found []Match
 	for _, line := range Lines(output) {

@@ -10,7 +10,8 @@ import (
 	"composer-api/internal/agent"
 )
 
-// A schema is as much of a tool's JSON Schema as a mapping must know.
+// A schema is as much of a tool's JSON Schema as a mapping must know. Only the top level is
+// read: a mapping fills in plain values.
 type schema struct {
 	Properties map[string]*property `json:"properties"`
 	Required   []string             `json:"required"`
@@ -73,8 +74,9 @@ func (s *texts) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// readSchema reads the parameters of a tool; nil when they can't be understood, or when something is required that isn't
-// described. Then nothing is mapped to the tool.
+// readSchema reads the parameters of a tool; nil when they can't be understood, or when
+// something is required that isn't described. Then nothing is mapped to the tool. It is decoded
+// anew for each call, and belongs to the caller.
 func readSchema(t *agent.Tool) *schema {
 	var s schema
 	if json.Unmarshal(t.Parameters, &s) != nil {
@@ -97,8 +99,10 @@ func readSchema(t *agent.Tool) *schema {
 	return &s
 }
 
-// find returns the property for the first of the names that the schema has, exactly or simplified. Names that begin with a dash
-// ("-A") match exactly only, because simplified they would be a letter. nil when there is none.
+// find returns the property for the first of the names that the schema has, exactly or
+// simplified. Names that begin with a dash ("-A") match exactly only, because simplified they
+// would be a letter. nil when there is none. The names of a schema are tried in alphabetical
+// order, so that the result doesn't depend on chance.
 func (s *schema) find(names []string) *property {
 	for _, want := range names {
 		if p := s.Properties[want]; p != nil {
