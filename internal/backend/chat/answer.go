@@ -17,6 +17,11 @@ import (
 //
 //	piece ─► joiner: whole characters ─► ThinkingFilter ─► reasoning ─────────────────► queue
 //	                                          └──────────► CallFilter ─► text, calls ─► queue
+//
+//	ends when                                 with
+//	the exchange ends well                    end: usage and Done, once
+//	upstream says an error, or it is cut off  fault
+//	Close, by any goroutine                   the exchange is closed, so Next returns its error
 type answer struct {
 	x      *replay.Exchange
 	access *replay.Access // drops a token that upstream refuses in the stream
@@ -26,6 +31,8 @@ type answer struct {
 	thinking               markup.ThinkingFilter
 	calls                  markup.CallFilter
 
+	// queue has what one piece came to. Next gives all of it before it reads another piece, and
+	// then uses queue and text again.
 	queue   []agent.Event
 	next    int    // of queue
 	text    []byte // what the events in queue point to
@@ -37,6 +44,8 @@ type answer struct {
 }
 
 // newAnswer begins to read the exchange, which it closes in the end. Without tools in the conversation, calls are left in the text.
+//
+// Nothing is read here; the exchange's own goroutine begins to, and Next takes its pieces.
 func newAnswer(x *replay.Exchange, req *agent.Request, access *replay.Access) *answer {
 	a := &answer{x: x, access: access, done: agent.Stop}
 	a.calls = markup.CallFilter{Tools: req.Offered(), Text: a.emitter(agent.Text), Call: a.call, Refuse: a.refuse}
@@ -83,7 +92,8 @@ func (a *answer) Buffered() bool { return a.next < len(a.queue) || a.x.Buffered(
 // Close implements replay.Answer.
 func (a *answer) Close() error { return a.x.Close() }
 
-// take puts a piece through the filters. Any piece is progress: a heartbeat makes no piece.
+// take puts a piece through the filters. Any piece is progress: a heartbeat makes no piece. The
+// first byte of a piece says which field it comes from (inThinking, inAnswer).
 func (a *answer) take(field byte, text []byte) {
 	a.x.Progressed()
 	if field == inThinking {
@@ -93,8 +103,9 @@ func (a *answer) take(field byte, text []byte) {
 	}
 }
 
-// end empties the filters, in the order of the stages, and queues the end of the turn. Usage is always an
-// estimate, because this endpoint reports none.
+// end empties the filters, in the order of the stages, and queues the end of the turn. Usage is
+// always an estimate, because this endpoint reports none. The joiners' rests are characters
+// that never became whole; they come out as replacement characters.
 func (a *answer) end() {
 	a.ended = true
 	a.thinking.WriteThinking(a.joinThinking.Rest())
@@ -115,14 +126,16 @@ func (a *answer) emitter(kind agent.Kind) func([]byte) {
 	}
 }
 
-// call queues a call. An answer with one ends in agent.ToolCalls.
+// call queues a call. An answer with one ends in agent.ToolCalls. The id is ours: this
+// endpoint's calls have none, because they are text.
 func (a *answer) call(name string, arguments json.RawMessage) {
 	a.done = agent.ToolCalls
 	a.made++
 	a.add(agent.Event{Kind: agent.Call, Call: &agent.ToolCall{ID: agent.NewCallID(), Name: name, Arguments: arguments}})
 }
 
-// refuse notes a call that can't be made. The client doesn't see it; the run tells the model why (replay.Answer.Refused).
+// refuse notes a call that can't be made. The client doesn't see it; the run tells the model
+// why (replay.Answer.Refused). It counts as output: the model has written it.
 func (a *answer) refuse(r markup.Refusal) {
 	call := agent.ToolCall{ID: agent.NewCallID(), Name: r.Name, Arguments: r.Arguments}
 	a.refused = append(a.refused, replay.Refused{Call: call, Why: r.Why, After: a.made})

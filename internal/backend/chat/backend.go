@@ -17,6 +17,9 @@ import (
 )
 
 // Config is what a Backend needs.
+//
+// internal/cli makes two: one as it is configured, and one with ForceAgent for the OpenCode
+// routes.
 type Config struct {
 	// Name is the backend's name; "" means "chat".
 	Name string
@@ -47,6 +50,8 @@ const DefaultClientVersion = "2.6.22"
 
 // A Backend sends requests to the chat endpoint. It is safe for concurrent use and owns nothing that needs
 // closing.
+//
+// It keeps nothing of a request: what is being asked belongs to the run (package replay), which Close ends.
 type Backend struct {
 	config Config
 }
@@ -74,10 +79,14 @@ func (b *Backend) Probe(ctx context.Context) error {
 	return reach.Probe(ctx, b.config.Transport, b.config.Endpoint, backendSetting)
 }
 
-// ReadsMarkup implements agent.MarkupReader.
+// ReadsMarkup implements agent.MarkupReader. Because of it, package control does not look for
+// markers in this backend's text a second time.
 func (b *Backend) ReadsMarkup() {}
 
 // Start implements agent.Backend. No conversation can be continued here, because upstream keeps none.
+//
+// The id of the conversation is made once for a run, so that all of its exchanges have the
+// same; see conversationID.
 func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, error) {
 	switch {
 	case req.Continue != nil:
@@ -97,6 +106,13 @@ func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, err
 
 // ask sends one request and returns its answer: a replay.Open. Each call is an attempt, with a token and a
 // message id of its own. Errors are *agent.Error, or *cursorerr.Failure when another attempt may help; then nothing is left open.
+//
+//  1. render, measure   the request's own faults, before anything is sent
+//  2. Authenticate      the access token for the caller's key
+//  3. Send              the request; its headers, or a failure
+//  4. newAnswer         reads the body
+//
+// An answer that is returned is the caller's to close.
 func (b *Backend) ask(ctx context.Context, req *agent.Request, conversationID string) (replay.Answer, error) {
 	mode := askMode
 	if b.config.ForceAgent || len(req.Offered()) > 0 {

@@ -16,7 +16,8 @@ var route = cursorerr.Route{
 }
 
 // fault is the error for an answer that ended with err before it was complete: *agent.Error, or
-// *cursorerr.Failure when another attempt may help.
+// *cursorerr.Failure when another attempt may help. The order of the cases matters: an error of
+// ours may have upstream's as its cause.
 func (a *answer) fault(err error) error {
 	var known *agent.Error
 	var connectErr *connectwire.Error

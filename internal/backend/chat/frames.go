@@ -14,6 +14,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
+// The answer on the wire. Source of the frames and of the older events: the chat endpoint's description.
+
 // An answer comes in one of two forms: Connect frames of protobuf messages, or, from older servers,
 // server-sent events. Both become pieces: text after one byte that says which field it comes from.
 const (
@@ -21,8 +23,9 @@ const (
 	inAnswer   byte = 'T'
 )
 
-// A pieceReader reads an answer's pieces, which are valid during yield, until yield is false or the stream is
-// over. It returns io.EOF at a good end.
+// A pieceReader reads an answer's pieces, which are valid during yield, until yield is false or
+// the stream is over. It returns io.EOF at a good end. It is run by the exchange's goroutine,
+// and blocks in yield while the run is not ready for more.
 type pieceReader func(yield func(piece []byte) bool) error
 
 // readerFor chooses the reader by the answer's content type.
@@ -80,7 +83,8 @@ const (
 	thinkingText    = 1
 )
 
-// decodeFrame finds the two texts in a frame. They share payload's memory.
+// decodeFrame finds the two texts in a frame. They share payload's memory. Missing fields are
+// no error: a frame may have neither text.
 func decodeFrame(payload []byte) (thinking, text []byte, err error) {
 	message, err := lastField(payload, frameMessage)
 	if err != nil {
@@ -98,7 +102,8 @@ func decodeFrame(payload []byte) (thinking, text []byte, err error) {
 	return thinking, text, err
 }
 
-// lastField is the value of a text or message field, the last one as protobuf has it; nil when there is none.
+// lastField is the value of a text or message field, the last one as protobuf has it; nil when
+// there is none. The last one counts when a field is repeated. Source: protobuf's encoding rules.
 func lastField(message []byte, want protowire.Number) (value []byte, err error) {
 	for len(message) > 0 {
 		field, kind, n := protowire.ConsumeTag(message)
@@ -145,7 +150,8 @@ func readEvents(src io.Reader, yield func([]byte) bool) error {
 
 // An eventReader turns events into pieces. It is for one goroutine.
 type eventReader struct {
-	yield    func([]byte) bool
+	yield func([]byte) bool
+	// It is bounded by the answer's own bound in the gateway: an endless answer ends the turn.
 	deltas   []byte // since the last whole message
 	hasText  bool   // some of the answer has been read
 	complete bool   // the result has come

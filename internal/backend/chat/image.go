@@ -22,6 +22,8 @@ type image struct {
 // measure finds the size in pixels that the endpoint wants to know. Only the header of an image is decoded, so
 // a small file with huge dimensions costs nothing. An image in another format is the client's mistake,
 // agent.InvalidValue.
+//
+// The order of the result is that of images, which the prompt's marks refer to.
 func measure(images []*agent.Image) ([]image, error) {
 	measured := make([]image, len(images))
 	for i, img := range images {

@@ -12,6 +12,14 @@ import (
 	"composer-api/internal/cursor/sections"
 )
 
+// The conversation as one text. The endpoint takes a single user message, so everything has to
+// go into it: who said what, the tools, the calls and their results, and what the client asks
+// of the form of the answer.
+//
+// Nothing of a client's text may pass for the structure around it. sections.Writer sees to
+// that: Own writes what is ours as it is, Text and JSON write what is the client's so that it
+// holds no tag and no marker.
+
 // A prompt is a whole conversation as one user message. The images are referred to by their order.
 type prompt struct {
 	text   string
@@ -38,6 +46,8 @@ type prompt struct {
 //
 // Calls are written as the model writes them. What a client sent can be taken neither for a tag nor for a marker; see
 // package sections.
+//
+// Also tells the writer what else, besides tags, must not stand in a client's text: the markers of calls.
 func render(req *agent.Request, m mode) prompt {
 	r := renderer{calls: map[string]calledTool{}, answered: map[string]bool{}}
 	r.Also = markup.IsMarker
@@ -118,7 +128,8 @@ func (r *renderer) instructions(req *agent.Request) {
 	}
 }
 
-// toolLine is a tool as one line of JSON.
+// toolLine is a tool as one line of JSON. It stands on one line, whatever white space the
+// client's schema has.
 func toolLine(t *agent.Tool) []byte {
 	parameters := t.Parameters
 	if len(parameters) == 0 {
@@ -138,7 +149,7 @@ func toolLine(t *agent.Tool) []byte {
 	return line.Bytes()
 }
 
-// A renderer writes a prompt.
+// A renderer writes a prompt. It is for one prompt and one goroutine.
 type renderer struct {
 	sections.Writer
 	images   []*agent.Image
@@ -156,7 +167,8 @@ type calledTool struct {
 // elements are the tags of messages, by role. A tool's result has one of its own.
 var elements = map[agent.Role]string{agent.System: "system_instructions", agent.User: "user_message", agent.Assistant: "assistant_message"}
 
-// transcript writes the messages, each in its section.
+// transcript writes the messages, each in its section. The results are looked through first,
+// because a call has to be marked as unanswered where it stands.
 func (r *renderer) transcript(messages []agent.Message) {
 	for i := range messages {
 		if messages[i].Role == agent.ToolRole {
@@ -224,7 +236,8 @@ func (r *renderer) parts(parts []agent.Part) {
 	}
 }
 
-// makeCalls writes the calls of a message as the model itself writes them.
+// makeCalls writes the calls of a message as the model itself writes them. They look as the
+// model has written them, so that it goes on writing them so.
 func (r *renderer) makeCalls(m *agent.Message) {
 	if len(m.Calls) == 0 {
 		return

@@ -11,6 +11,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
+// The message of a request. Source: the chat endpoint's description.
+
 // A mode is how the model is to behave. The words are upstream's.
 type mode string
 
@@ -124,6 +126,10 @@ const localAgentPrefix = "agent-"
 
 // conversationID is upstream's id for the request's conversation, a UUID: the one that the gateway has chosen,
 // or one that is always the same for one owner's session, or a new one. It is for upstream's own records: nothing is continued by it.
+//
+//	req.ConversationID   the gateway has pinned the session
+//	req.Session          a hash of owner and session: no store is needed
+//	neither              a new one
 func conversationID(req *agent.Request) string {
 	switch {
 	case req.ConversationID != "":

@@ -9,9 +9,18 @@ import (
 	"composer-api/internal/agent"
 )
 
+// What happens to a parked run when the client's next request offers other tools. localagent
+// can tell upstream of new ones; an agent of the bridge can't be told.
+
 // Adapt implements agent.Adaptable. The bridge's agents have the tools that they were made with. So the run goes on only
 // as long as its calls are still of tools that are offered, and not when a result tells the model of a tool that is new:
 // it would call it in vain.
+//
+//	offered now                                       the run
+//	what its calls are of, and maybe less or more     goes on; calls of what is gone are refused
+//	nothing                                           goes on, and the model is told with the next result
+//	not what a waiting call is of                     is given up
+//	more, and a result names what is new              is given up: a new agent knows the new tool
 func (r *run) Adapt(req *agent.Request) bool {
 	offered := req.Offered()
 	r.mu.Lock()
@@ -53,7 +62,8 @@ func (r *run) tellsOf(offered []agent.Tool, messages []agent.Message) bool {
 	return false
 }
 
-// hasWord reports whether text has the name of a tool in it, and not only as a part of other words.
+// hasWord reports whether text has the name of a tool in it, and not only as a part of other
+// words. A name like "read" would otherwise be found in "already".
 func hasWord(text, name string) bool {
 	for at := 0; name != ""; {
 		next := strings.Index(text[at:], name)
@@ -71,4 +81,5 @@ func hasWord(text, name string) bool {
 	return false
 }
 
+// isWord reports whether a character may be part of a tool's name.
 func isWord(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r) }

@@ -8,12 +8,22 @@ import (
 	"composer-api/internal/agent"
 )
 
+// Agents: conversations that the bridge keeps. Their content lies in files in the pool's home, where
+// any bridge of that pool can open them; here is only what is needed to find and to end them.
+
 // A bridgeAgent is an agent: a conversation in a pool's home. Its fields but the first four are guarded by Backend.mu.
+//
+//	state     in             run     worker
+//	running   pool.agents    set     set
+//	idle      pool.agents    nil     the bridge that has it, or nil when that has ended
+//	dying     pool.dying     nil     delete is under way
+//	doomed    pool.dying     nil     waits for a bridge that can delete it (pool.doomed)
 type bridgeAgent struct {
 	id    string
 	pool  *pool
 	setup setup
-	key   agent.Secret
+	// key is of the request that has created it: the bridge needs one to delete it.
+	key agent.Secret
 
 	worker *worker   // the bridge that has it; nil once that has ended
 	run    *run      // the run that is on; nil between runs
@@ -23,6 +33,8 @@ type bridgeAgent struct {
 }
 
 // create makes an agent for r's request.
+//
+// After an error nothing is left of it: finish removes the agent and releases the worker.
 func (b *Backend) create(ctx context.Context, r *run) (*bridgeAgent, *worker, error) {
 	w, err := b.acquire(ctx, r.req.Caller.Owner)
 	if err != nil {
@@ -42,7 +54,8 @@ func (b *Backend) create(ctx context.Context, r *run) (*bridgeAgent, *worker, er
 	return a, w, nil
 }
 
-// register notes an agent before the bridge knows it, so that its calls find it.
+// register notes an agent before the bridge knows it, so that its calls find it. The request's
+// own conversation id is used if it is free; a pinned session's may still be in use.
 func (b *Backend) register(w *worker, r *run) *bridgeAgent {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -55,6 +68,9 @@ func (b *Backend) register(w *worker, r *run) *bridgeAgent {
 }
 
 // resume takes the agent of a conversation for r. When its bridge has ended, another one of the pool takes it over.
+//
+// With an error, the agent is removed if its bridge could not resume it, and kept if there was
+// no bridge to ask.
 func (b *Backend) resume(ctx context.Context, c *conversation, r *run) (*bridgeAgent, *worker, error) {
 	a := c.agent
 	w, err := b.claim(c, r)
@@ -76,6 +92,9 @@ func (b *Backend) resume(ctx context.Context, c *conversation, r *run) (*bridgeA
 }
 
 // claim makes r the run of a conversation's agent. The worker is nil when no bridge has the agent just now.
+//
+// runs tells the newest state of the conversation from older ones: another run has added to it
+// since, and the bridge can't go back.
 func (b *Backend) claim(c *conversation, r *run) (*worker, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -100,7 +119,8 @@ func (b *Backend) finish(a *bridgeAgent, w *worker, r *run, keep bool) {
 	b.letGo(a, w, r, keep)
 }
 
-// letGo is finish with mu held.
+// letGo is finish with mu held. A run that has lost its agent to another (a.run is another)
+// only releases its worker.
 func (b *Backend) letGo(a *bridgeAgent, w *worker, r *run, keep bool) {
 	if w != nil {
 		w.release()
@@ -117,7 +137,8 @@ func (b *Backend) letGo(a *bridgeAgent, w *worker, r *run, keep bool) {
 	}
 }
 
-// surplus is the idle agent that was used longest ago, if there are more idle agents than are kept. mu is held.
+// surplus is the idle agent that was used longest ago, if there are more idle agents than are
+// kept. mu is held. It looks through all agents, of which there are some hundreds at most.
 func (b *Backend) surplus() *bridgeAgent {
 	idle := 0
 	var oldest *bridgeAgent

@@ -65,6 +65,9 @@ type Config struct {
 //
 // mu guards the backend, its pools, their workers and their agents: whatever is said to be guarded by it. It is held for
 // moments only, never while a bridge is asked something.
+//
+// work counts every goroutine that the backend has started, but for those of attempts, which a
+// run's Close ends, and of deletions, for which retire waits. Close waits for it.
 type Backend struct {
 	cfg  Config
 	life context.Context // ends with Close; starts and upkeep end with it
@@ -78,7 +81,7 @@ type Backend struct {
 	closed  bool
 }
 
-// New makes a Backend. It starts nothing.
+// New makes a Backend. It starts nothing. The first run, Probe or Warm starts a bridge.
 func New(cfg Config) *Backend {
 	cfg.MaxBridges = cmp.Or(cfg.MaxBridges, DefaultMaxBridges)
 	cfg.MaxPerPool = cmp.Or(cfg.MaxPerPool, runtime.NumCPU())
@@ -131,6 +134,9 @@ func (b *Backend) Probe(ctx context.Context) error {
 var errClosing = &agent.Error{Code: agent.Overloaded, Message: "The server is shutting down. Please try again.", RetryAfter: time.Second}
 
 // Start implements agent.Backend.
+//
+// It bounds the waiting for a bridge, too, which may have to be started first. Errors are
+// *agent.Error, or ctx's.
 func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.cfg.StartTimeout)
 	defer cancel()
@@ -143,6 +149,8 @@ func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, err
 }
 
 // send sends what is new in r's request to an agent: the one that holds the conversation, or a new one.
+//
+// Images go with the message as bytes; one that could not be fetched is the client's to send again.
 func (b *Backend) send(ctx context.Context, r *run) (*attempt, *cursorerr.Failure) {
 	text, images := agentwire.Prompt(r.req)
 	message := sdkv1.UserMessage{Text: text}
@@ -181,6 +189,9 @@ func (b *Backend) panicked(err *agent.Error) {
 }
 
 // Close ends all bridges and deletes their homes. The runs must be closed before.
+//
+// It is in three steps: no new run and every bridge retired; then what goes on in the
+// background ends; then the homes are deleted, which nobody uses any more.
 func (b *Backend) Close() error {
 	b.mu.Lock()
 	b.closed = true

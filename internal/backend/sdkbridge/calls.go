@@ -12,7 +12,18 @@ import (
 	"composer-api/internal/cursor/sdkv1"
 )
 
+// The calls of a run, from the bridge's callback to the client's result. What upstream calls
+// parallel calls are callbacks that are open at the same time.
+//
+//	a call is   in r.            moved on by
+//	arrived     arrived, byID    takeCalls, when all of the turn are there or have had their time
+//	waiting     waiting, byID    Resume, with its result
+//	answered    answered, byID   forgetAnswered, when the next calls are given
+//	forgotten   byID             nothing: it points to the one answered call that stands for all
+
 // A heldCall is a callback of the bridge that waits for the client's result.
+//
+// result is written once, by Resume, before done is closed; whoever has seen done closed may read it.
 type heldCall struct {
 	id     string // upstream's
 	call   agent.ToolCall
@@ -23,6 +34,9 @@ type heldCall struct {
 // hold waits for the client's result of a call. A call that the bridge makes twice under one id runs once and answers
 // both. It returns without a result only when the run was cancelled upstream, or the bridge has gone, so that nobody reads
 // what it returns.
+//
+// The callback's goroutine waits here as long as the client needs, up to the run's end. ctx
+// ends with the bridge's request.
 func (r *run) hold(ctx context.Context, call sdkv1.CustomToolCall) sdkv1.ToolResult {
 	h, refusal := r.register(call)
 	if h == nil {
@@ -55,6 +69,9 @@ func (r *run) forgetAnswered() {
 
 // register makes a call wait for its result. It returns nil, and what the model is told instead, when the client has no
 // such tool, or no longer has.
+//
+// A call under a known id is the same call once more: both callbacks get the one result. Calls
+// without an id are never the same.
 func (r *run) register(call sdkv1.CustomToolCall) (h *heldCall, refusal string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -101,8 +118,9 @@ func (r *run) place(h *heldCall) int {
 	return len(r.places)
 }
 
-// answeredElsewhere notes that a call has got its result, maybe from the bridge itself: one of a tool that it doesn't know
-// never comes to us, although it was announced.
+// answeredElsewhere notes that a call has got its result, maybe from the bridge itself: one of
+// a tool that it doesn't know never comes to us, although it was announced. Without this, a
+// turn would wait for a call that never comes.
 func (r *run) answeredElsewhere(id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -117,6 +135,9 @@ const missingPatience = 10
 
 // takeCalls yields the calls of a turn and its end, when all are there. Otherwise it returns how long to wait before it is
 // asked again.
+//
+// The result 0 means that something is in out now. The client gets the calls in the order in
+// which the model makes them, not in which they came.
 func (r *run) takeCalls() (wait time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -149,6 +170,9 @@ func (r *run) takeCalls() (wait time.Duration) {
 }
 
 // Resume implements agent.Run.
+//
+// It does not wait: each result wakes the callback that waits for it. Of results for calls that are not
+// waiting nothing becomes. prompt grows by what the model now reads: its own calls and the results.
 func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
 	if err := r.why(); err != nil {
 		return err
@@ -175,6 +199,7 @@ func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
 	return nil
 }
 
+// sizeOf is how many bytes of text a result has, for the estimate of the prompt.
 func sizeOf(result *agent.ToolResult) int {
 	size := 0
 	for _, p := range result.Parts {

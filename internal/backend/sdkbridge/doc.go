@@ -26,4 +26,14 @@
 //	reader.go        a run, seen by the bridge's stream
 //	conversation.go  what is needed to go on with an agent
 //	errors.go        what the bridge's errors mean
+//
+// The locks, from the outside in: Backend.mu, then nothing; run.mu and attempt.mu are each
+// taken alone. None is held while a bridge is asked something.
+//
+//	lifetime    begins with                            ends with
+//	pool        its first run, or Warm                 dropIfEmpty, or the backend's Close
+//	worker      startFor                               retire, when its last run is over; or its death
+//	agent       create                                 remove: it is not to be continued, too old, or one too many
+//	attempt     begin                                  its result, an error, end or abandon
+//	run         Start                                  the gateway's Close
 package sdkbridge

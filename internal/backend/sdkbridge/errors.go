@@ -16,6 +16,9 @@ import (
 	"composer-api/internal/cursor/sdkv1"
 )
 
+// What the bridge's errors mean. It tells most of them in words alone, so the words have to be read;
+// where a newer bridge says more, a code comes first. Source: the texts of bridges 1.0.0 and 1.1.0.
+
 // route reads errors as Cursor's servers mean them, with our hints.
 var route = cursorerr.Route{Endpoint: "CURSOR_BACKEND_BASE_URL", Version: "another version of the bridge", NotFound: agent.ModelNotFound}
 
@@ -23,6 +26,13 @@ var route = cursorerr.Route{Endpoint: "CURSOR_BACKEND_BASE_URL", Version: "anoth
 func lasting(err *agent.Error) *cursorerr.Failure { return &cursorerr.Failure{Err: err} }
 
 // failed is the failure of a unary call, or of a stream that broke or that the bridge has ended with an error.
+//
+//	the error                          another attempt
+//	an error of ours                   no
+//	not_found: the agent is unknown    yes, on a new one
+//	any other of the bridge            as cursorerr's table says
+//	a time-out, the end of a context   no
+//	the connection broke               yes: the bridge may have died
 func failed(err error) *cursorerr.Failure {
 	var said *connectwire.Error
 	var ours *agent.Error
@@ -104,7 +114,8 @@ var phrases = []struct {
 // wordless are the messages that say nothing: the bridge puts them where it has lost what upstream said.
 var wordless = []string{"", "Error"}
 
-// meaning is the failure that a Connect code ("" when unknown) and a message come to.
+// meaning is the failure that a Connect code ("" when unknown) and a message come to. A code
+// that says nothing ("internal", "unknown") leaves it to the words; any other code is believed.
 func meaning(code, message string, cause error) *cursorerr.Failure {
 	if code == "" || code == "internal" || code == "invalid_argument" || code == "unknown" {
 		lower := strings.ToLower(message)

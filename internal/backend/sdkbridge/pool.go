@@ -11,6 +11,15 @@ import (
 
 // A pool is the bridges of one owner, or of all, and the agents that lie in their home. Backend.mu guards it, but for the
 // contents of home.
+//
+// Which bridge takes a run, and when one is started (find):
+//
+//	no bridge, none starting               start one; the run waits
+//	no bridge, one starting                the run waits
+//	no bridge, and starts have failed      an error, or a short wait (again, shortWait)
+//	a bridge                               the least busy one takes it; and beside that:
+//	  one has done its work (worn)           start another, which replaces it
+//	  all are busy (busyRuns)                start another, up to MaxPerPool and MaxBridges
 type pool struct {
 	owner   string
 	home    sdkv1.Home // nil until the first start
@@ -28,7 +37,8 @@ type pool struct {
 	again    time.Time     // until then
 }
 
-// poolOf is the pool of an owner. mu is held.
+// poolOf is the pool of an owner. mu is held. It makes the pool if there is none; the first
+// pool also begins the upkeep.
 func (b *Backend) poolOf(owner string) *pool {
 	if !b.cfg.PerOwner {
 		owner = ""
@@ -54,6 +64,9 @@ func (b *Backend) acquire(ctx context.Context, owner string) (*worker, error) {
 
 // await finds a bridge for an owner, and waits for a start if there is none. use is told which it is while mu is held, so
 // that the bridge can't end before it is counted.
+//
+// Many may wait for one start; each looks again when it has ended, because it may have failed,
+// or others may have been faster.
 func (b *Backend) await(ctx context.Context, owner string, use func(*worker)) (*worker, error) {
 	for {
 		w, started, err := b.find(owner, use)
@@ -158,8 +171,9 @@ func (b *Backend) running() int {
 	return n
 }
 
-// makeRoom ends the bridges of the pool that was used longest ago, if there are as many as there may be, so that guest can
-// have one. Their agents stay in their home. mu is held.
+// makeRoom ends the bridges of the pool that was used longest ago, if there are as many as there
+// may be, so that guest can have one. Their agents stay in their home. mu is held. A pool in which
+// a run is on is not touched; if there are only such, the guest gets an error and not a wait.
 func (b *Backend) makeRoom(guest *pool) error {
 	if b.running() < b.cfg.MaxBridges {
 		return nil
@@ -192,6 +206,9 @@ func (b *Backend) startFor(p *pool, replaced *worker) {
 }
 
 // start starts a bridge. The one that it replaces takes no run from then on, and ends when those that it has are over.
+//
+// It is a goroutine of the backend's (work). Whoever waits for p.starting looks again when it
+// is closed, whatever the outcome.
 func (b *Backend) start(p *pool, replaced *worker) {
 	defer agent.CatchPanic(b.panicked)
 	began := time.Now()
@@ -235,6 +252,7 @@ func (b *Backend) start(p *pool, replaced *worker) {
 }
 
 // startBridge starts the bridge of w. Whoever waits for it gets the error, whatever it is.
+// Home.Start may take seconds. b.life ends it when the backend is closed.
 func (b *Backend) startBridge(w *worker) (bridge sdkv1.Bridge, err error) {
 	defer agent.CatchPanic(func(panicked *agent.Error) { err = panicked })
 	home, err := b.homeOf(w.pool)
@@ -244,7 +262,8 @@ func (b *Backend) startBridge(w *worker) (bridge sdkv1.Bridge, err error) {
 	return home.Start(b.life, w.callTool)
 }
 
-// homeOf is the home of a pool, which is made with its first bridge. Only the start that is on calls it.
+// homeOf is the home of a pool, which is made with its first bridge. Only the start that is on
+// calls it. It makes folders, so it is called without mu.
 func (b *Backend) homeOf(p *pool) (sdkv1.Home, error) {
 	b.mu.Lock()
 	home := p.home
@@ -268,7 +287,8 @@ const (
 	maxDelay   = 30 * time.Second
 )
 
-// waitLonger puts the next start off, and returns for how long. mu is held.
+// waitLonger puts the next start off, and returns for how long. mu is held. The waits are 1, 2,
+// 4, 8, 16 and then 30 seconds.
 func (p *pool) waitLonger() time.Duration {
 	const most = 5 // doublings of firstDelay, which is more than maxDelay
 	delay := min(firstDelay<<min(p.failures, most), maxDelay)
@@ -282,6 +302,9 @@ const longLife = time.Minute
 
 // exited handles the end of a bridge that nobody has asked for. The first death costs no wait: whoever waits for an answer
 // gets it from the next bridge.
+//
+// Runs that stood on it find their stream broken, and begin again on another bridge if nothing
+// was said yet (run.broken).
 func (b *Backend) exited(w *worker) {
 	defer agent.CatchPanic(b.panicked)
 	b.mu.Lock()
@@ -313,6 +336,13 @@ func (b *Backend) keepWarm(p *pool) {
 }
 
 // retire lets no new run begin on a bridge and ends it when those that are on have ended. mu is held.
+//
+//	what ends the waiting    then
+//	drained                  all runs are over: the bridge is closed
+//	hopeless                 it does not answer: closed with the runs that it has
+//	Exited                   it has ended by itself
+//
+// Agents stay in the home; the next bridge of the pool resumes them.
 func (b *Backend) retire(w *worker) {
 	if w.retired {
 		return

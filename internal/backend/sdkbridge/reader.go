@@ -12,6 +12,13 @@ import (
 )
 
 // An attempt is one message sent to an agent: the agent, its bridge, the stream, and the goroutine that reads it.
+//
+//	state      left by
+//	begun open       begin(id): upstream has taken the run; begin(error): Send has failed
+//	being read       the result, an error, tell's false when nobody listens
+//	over             overOnce: exactly one of finished and end does what there is to do
+//
+// The reader never waits for the run without also watching life, so stop always ends it.
 type attempt struct {
 	run    *run
 	agent  *bridgeAgent
@@ -33,7 +40,8 @@ type attempt struct {
 	parked   bool // the run waits for its client; guarded by Backend.mu
 }
 
-// A said is one thing that the stream says. One of its fields is set, or kind with text.
+// A said is one thing that the stream says. One of its fields is set, or kind with text. It is
+// a value, so that a piece of text costs no allocation but its string's.
 type said struct {
 	kind      agent.Kind // of text
 	text      string
@@ -51,6 +59,8 @@ const ahead = 64
 
 // begin sends message to the agent and begins to read. ctx bounds it until upstream has taken the run. r is the agent's run
 // already; a failure ends that.
+//
+// Once it has returned without an error, the run owns the attempt and ends it: by finish, broken or Close.
 func begin(ctx context.Context, r *run, a *bridgeAgent, w *worker, message sdkv1.UserMessage) (*attempt, error) {
 	r.backend.mu.Lock()
 	a.runs++
@@ -81,6 +91,9 @@ func begin(ctx context.Context, r *run, a *bridgeAgent, w *worker, message sdkv1
 var errAnew = &agent.Error{Code: agent.Upstream, Message: "The connection to Cursor broke in the middle of the answer. Please try again."}
 
 // readAll sends the message and reads the stream to its end. It is the only reader, for the run's whole life.
+//
+// The result alone is not the end: the bridge goes on with the stream until the agent is free,
+// so the result is told when the stream has ended.
 func (at *attempt) readAll(message sdkv1.UserMessage) {
 	defer close(at.read)
 	defer agent.CatchPanic(func(err *agent.Error) {
@@ -161,7 +174,7 @@ func read(u *sdkv1.InteractionUpdate, step *int) said {
 	return said{}
 }
 
-// tell hands something to the run; false when nobody listens any more.
+// tell hands something to the run; false when nobody listens any more. What says nothing is passed over.
 func (at *attempt) tell(s said) bool {
 	if s == (said{}) || s.kind != 0 && s.text == "" {
 		return true
@@ -226,8 +239,8 @@ func (at *attempt) park(parked bool) {
 	}
 }
 
-// abandon ends the run, and nobody reads on. It reports whether the run is known to have ended upstream, so that held calls
-// may be answered.
+// abandon ends the run, and nobody reads on. It reports whether the run is known to have ended upstream,
+// so that held calls may be answered. It waits for the reader to end, which stop makes it do at once.
 func (at *attempt) abandon() bool {
 	at.end(true)
 	at.stop()
@@ -239,6 +252,9 @@ func (at *attempt) abandon() bool {
 const cancelWait = 2 * time.Second
 
 // cancel ends the run upstream. It reports whether that has succeeded.
+//
+// False means that the run may still be on upstream. Then its held calls must not be answered:
+// what they answered would reach the model.
 func (at *attempt) cancel() bool {
 	timer := time.NewTimer(cancelWait)
 	defer timer.Stop()

@@ -17,6 +17,9 @@ import (
 //
 // Three goroutines meet here: the gateway's, which calls Next and Resume; the reader of the bridge's stream, which hands
 // what it reads through events; and one for each held callback, which waits in hold. mu guards what they share.
+//
+// What the gateway does in Next, in this order, until there is an event: what is queued (out); the
+// end (why); what the stream has said (read, take); the calls that have come (takeCalls); waiting.
 type run struct {
 	backend *Backend
 	req     *agent.Request
@@ -58,6 +61,7 @@ type run struct {
 	closeOnce sync.Once
 }
 
+// newRun makes a run that has no attempt yet; open makes one.
 func newRun(b *Backend, req *agent.Request) *run {
 	return &run{
 		backend: b, req: req, offered: req.Offered(), tools: agent.IndexTools(req.Offered()), wake: make(chan struct{}, 1), closed: make(chan struct{}), released: make(chan struct{}),
@@ -73,6 +77,9 @@ var (
 )
 
 // open makes attempts until upstream takes one, as far as the policy of retries goes. Errors are *agent.Error, or ctx's own.
+//
+// A run that continues a conversation has one attempt only: whether the agent has got the message
+// can't be told, and a second one would say it twice. The gateway starts from the transcript then.
 func (r *run) open(ctx context.Context) error {
 	for {
 		at, f := r.backend.send(ctx, r)
@@ -114,6 +121,7 @@ func (r *run) AcceptedAt() time.Time {
 	return time.Time{}
 }
 
+// current is the attempt that the run stands on. It is set before Start returns, and changed by broken.
 func (r *run) current() *attempt {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -121,6 +129,8 @@ func (r *run) current() *attempt {
 }
 
 // Next implements agent.Run.
+//
+// Errors are *agent.Error, or ctx's own. The end of ctx does not end the run; the gateway closes it.
 func (r *run) Next(ctx context.Context) (agent.Event, error) {
 	for {
 		if e, ok := r.pop(); ok {
@@ -179,6 +189,7 @@ func (r *run) read(at *attempt) (said, bool) {
 	}
 }
 
+// pop takes the first event out of out, and notes what it means for the run.
 func (r *run) pop() (agent.Event, bool) {
 	if len(r.out) == 0 {
 		return agent.Event{}, false
@@ -199,6 +210,7 @@ func (r *run) pop() (agent.Event, bool) {
 	return e, true
 }
 
+// push puts events at the end of out.
 func (r *run) push(events ...agent.Event) { r.out = append(r.out, events...) }
 
 // why is the reason for which there is nothing more to come; nil when there is more.
@@ -237,7 +249,8 @@ func (r *run) take(ctx context.Context, at *attempt, s said) error {
 	return nil
 }
 
-// heed handles what does not end the run or begin it anew. It waits for nothing.
+// heed handles what does not end the run or begin it anew. It waits for nothing. Buffered calls
+// it, too, which must not wait.
 func (r *run) heed(s said) {
 	switch {
 	case s.started != "":
@@ -280,6 +293,8 @@ func (r *run) stalled() error {
 }
 
 // finish ends the run as upstream says.
+//
+// Without usage from upstream the turn's is an estimate, as for a turn that ends in calls.
 func (r *run) finish(at *attempt, result *sdkv1.RunResult) error {
 	if result.Status != sdkv1.StatusFinished {
 		at.end(false)
@@ -323,6 +338,11 @@ func (r *run) anew(at *attempt) error {
 
 // broken handles the loss of the stream. A run that stood on a bridge which has died begins again on another one, if
 // nothing was said yet.
+//
+//	what was said       continued conversation      what follows
+//	text or a call      any                         the error
+//	nothing             yes                         ConversationLost: the gateway starts anew
+//	nothing             no                          another attempt, as the policy of retries allows
 func (r *run) broken(ctx context.Context, at *attempt, err error) error {
 	if ours := (*agent.Error)(nil); errors.As(err, &ours) { // the reader has ended it
 		return ours
@@ -380,6 +400,9 @@ func (r *run) Buffered() bool {
 
 // Close implements agent.Run. What the run's calls would be told reaches the model unless the run was cancelled before, so
 // they are released only then; otherwise they end with the bridge.
+//
+// It waits for the reader of the stream and for a short call to the bridge, bounded by
+// cancelWait and callTimeout.
 func (r *run) Close() error {
 	r.closeOnce.Do(func() {
 		close(r.closed)

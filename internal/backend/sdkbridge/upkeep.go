@@ -23,7 +23,8 @@ const (
 	lonelyLife = 15 * time.Minute
 )
 
-// upkeep does what is done from time to time, until the backend is closed.
+// upkeep does what is done from time to time, until the backend is closed. It is one goroutine
+// for all pools, begun with the first.
 func (b *Backend) upkeep() {
 	tick := time.NewTicker(upkeepEvery)
 	defer tick.Stop()
@@ -78,6 +79,8 @@ func (b *Backend) spare(w *worker, now time.Time) bool {
 
 // check asks a bridge for a sign of life and looks at its size. One that does not answer is ended: its runs, which nobody
 // can cancel, end with it.
+//
+// Memory is the size of the process as the system tells it; worn decides by it.
 func (b *Backend) check(w *worker) {
 	defer agent.CatchPanic(b.panicked)
 	ctx, cancel := context.WithTimeout(b.life, pingTimeout)

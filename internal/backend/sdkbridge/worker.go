@@ -11,6 +11,9 @@ import (
 )
 
 // A worker is one bridge. A run never moves to another one.
+//
+// started counts up to RecycleRuns, active down to 0 before a retired bridge ends. busy is
+// their measure for "which bridge next": parked runs give its thread nothing to do.
 type worker struct {
 	backend  *Backend
 	pool     *pool
@@ -32,6 +35,9 @@ type worker struct {
 
 // callTool is the sdkv1.CallHandler of the worker's bridge. A call that belongs to no run is never answered: whatever was
 // said would reach the model.
+//
+// It is called in a goroutine of the callback server for each call, and keeps that as long as
+// the call waits.
 func (w *worker) callTool(ctx context.Context, call sdkv1.CustomToolCall) sdkv1.ToolResult {
 	w.backend.mu.Lock()
 	var r *run
@@ -80,8 +86,8 @@ func (w *worker) park(at *attempt, parked bool) {
 // callTimeout bounds a unary call that only the bridge itself answers.
 const callTimeout = 10 * time.Second
 
-// delete deletes an agent in the background: nobody waits for it. If the bridge ends meanwhile, the next one does it. mu is
-// held.
+// delete deletes an agent in the background: nobody waits for it. If the bridge ends meanwhile, the next
+// one does it. mu is held. retire waits for deleting, so a bridge does not end in the middle of it.
 func (w *worker) delete(a *bridgeAgent) {
 	b, p := w.backend, w.pool
 	w.deleting.Go(func() {
@@ -126,6 +132,9 @@ func (w *worker) died() bool {
 }
 
 // options are what an agent for req is created or resumed with.
+//
+// Names is what the agent may use: "mcp" stands for the client's own tools, and none of the
+// bridge's built-in ones is in the list.
 func (w *worker) options(req *agent.Request) sdkv1.AgentOptions {
 	options := sdkv1.AgentOptions{
 		Model: sdkv1.ModelSelection{ID: req.Model.ID}, APIKey: req.Caller.CursorKey,
@@ -148,6 +157,8 @@ func (w *worker) options(req *agent.Request) sdkv1.AgentOptions {
 // anyObject is the schema of a tool that doesn't say what it takes.
 const anyObject = `{"type":"object","properties":{},"additionalProperties":true}`
 
+// schemaOf is the schema of a tool's arguments. What is no JSON object gives one that allows
+// anything.
 func schemaOf(tool agent.Tool) json.RawMessage {
 	var object map[string]json.RawMessage
 	if len(tool.Parameters) == 0 || json.Unmarshal(tool.Parameters, &object) != nil || object == nil {
