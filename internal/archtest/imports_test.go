@@ -71,7 +71,8 @@ var arrows = map[string][]string{
 	"httpd":                       {"agent", "api", "api/openai", "hosted/keys", "store"},
 
 	// What a browser gets.
-	"pages": {"agent", "api", "api/forwarded", "api/openai", "gateway/catalog", "hosted"},
+	"pages":         {"agent", "api", "api/forwarded", "api/openai", "gateway/catalog", "hosted", "hosted/keys", "pages/session", "store"},
+	"pages/session": {"agent", "store"},
 
 	// What is kept, and for whom.
 	"store":           {},

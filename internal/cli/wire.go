@@ -106,10 +106,12 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 
 	shelf := stored.New(stored.Config{Store: s.store, Log: log})
 
+	signUps := hosted.NewLimiter(c.Accounts.SignupLimit, time.Hour, nil)
 	site, err := pages.New(pages.Config{
 		Version: buildVersion(), Demo: c.Demo, Upstreams: up.names(),
 		Reachable: func(ctx context.Context) error { return s.gateway.Reachable(ctx, "") },
 		PingStore: s.store.Ping, Caller: identify(people), WhoIs: world.verify, Models: cat.List, HostedKeys: ring.Ready() && !c.Demo,
+		Accounts: people, SignUps: signUps, Store: s.store,
 		Hops: forwarded.NewReader(c.Accounts.TrustedProxies, log, nil), PublicURL: string(c.PublicURL), Log: log,
 	})
 	if err != nil {
@@ -127,7 +129,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 		),
 		Routes: slices.Concat(
 			accounts.Routes(accounts.Config{
-				SignUp: signUp, Join: world.join, Limit: c.Accounts.SignupLimit, TrustedProxies: c.Accounts.TrustedProxies, PublicURL: string(c.PublicURL), Log: log,
+				SignUp: signUp, SignUps: signUps, Join: world.join, Limit: c.Accounts.SignupLimit, TrustedProxies: c.Accounts.TrustedProxies, PublicURL: string(c.PublicURL), Log: log,
 			}),
 			site.Routes(),
 		),

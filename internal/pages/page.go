@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"composer-api/internal/api"
 )
@@ -103,10 +104,19 @@ func (s *Site) render(w http.ResponseWriter, r *http.Request, status int, page s
 	return err
 }
 
+// functions are what templates may call.
+var functions = template.FuncMap{
+	"count":   func(n int64) string { return count(float64(n)) },
+	"dollars": dollars,
+	"date":    func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
+	"moment":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
+	"seconds": func(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s" },
+}
+
 // parseTemplates reads the folder templates: layout.html is what all pages share, every other file is a page, which
 // fills in the layout's blocks.
 func parseTemplates(folder fs.FS) (map[string]*template.Template, error) {
-	layout, err := template.New("").ParseFS(folder, "templates/layout.html")
+	layout, err := template.New("").Funcs(functions).ParseFS(folder, "templates/layout.html")
 	if err != nil {
 		return nil, err
 	}

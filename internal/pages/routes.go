@@ -10,6 +10,19 @@ func (s *Site) Routes() []api.Route {
 		{Pattern: "POST /check", Open: true, Form: true, Handle: s.checkKey},
 		{Pattern: "GET /docs", Open: true, Handle: s.contents},
 		{Pattern: "GET /docs/{chapter}", Open: true, Handle: s.read},
+
+		{Pattern: "GET /keys", Open: true, Handle: s.showKeys},
+		{Pattern: "POST /keys/signup", Open: true, Form: true, Handle: s.signUp},
+		{Pattern: "POST /keys/login", Open: true, Form: true, Handle: s.enter},
+		{Pattern: "POST /keys/logout", Open: true, Form: true, Handle: s.leave},
+		{Pattern: "POST /keys/rotate", Open: true, Form: true, Handle: s.rotateKey},
+		{Pattern: "POST /keys/revoke", Open: true, Form: true, Handle: s.revokeKey},
+		{Pattern: "POST /keys/delete", Open: true, Form: true, Handle: s.deleteAccount},
+		{Pattern: "GET /usage", Open: true, Handle: s.showUsage},
+		{Pattern: "POST /usage", Open: true, Form: true, Handle: s.enterUsage},
+		{Pattern: "POST /usage/logout", Open: true, Form: true, Handle: s.leaveUsage},
+		{Pattern: "GET /usage.csv", Open: true, Handle: s.usageFile},
+
 		{Pattern: "GET /chat", Open: true, Handle: s.chat},
 	}
 }

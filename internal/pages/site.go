@@ -13,6 +13,8 @@ import (
 	"composer-api/internal/api/forwarded"
 	"composer-api/internal/gateway/catalog"
 	"composer-api/internal/hosted"
+	"composer-api/internal/pages/session"
+	"composer-api/internal/store"
 )
 
 // Config is what the pages need to know. Functions may be called concurrently; their errors are *agent.Error.
@@ -35,6 +37,12 @@ type Config struct {
 	Models func(ctx context.Context, caller agent.Caller) ([]catalog.Model, error)
 	// HostedKeys says that people can sign up.
 	HostedKeys bool
+	// Accounts signs people up.
+	Accounts Accounts
+	// SignUps bounds how often an address may try; it is shared with the API's route.
+	SignUps *hosted.Limiter
+	// Store is where accounts, keys, logs and sessions are kept. Its errors are the store's.
+	Store Store
 	// Hops finds out under which address a browser has reached us. Not nil.
 	Hops *forwarded.Reader
 	// PublicURL is the address of this server for its clients, without a slash at its end; "" means that it is found out
@@ -46,12 +54,29 @@ type Config struct {
 	Now func() time.Time
 }
 
+// Accounts is the hosted-key flow: *hosted.Service. Errors of the first two are *agent.Error, of the others the store's.
+type Accounts interface {
+	SignUp(ctx context.Context, cursorKey agent.Secret) (*hosted.SignedUp, error)
+	Recognize(ctx context.Context, cursorKey agent.Secret) (store.Account, error)
+	Rotate(ctx context.Context, keyID string) (agent.Secret, store.Key, error)
+	Revoke(ctx context.Context, keyID string) error
+}
+
+// Store is what the pages read and write themselves.
+type Store interface {
+	store.Accounts
+	store.Keys
+	store.RequestLogs
+	store.Documents
+}
+
 // A Site is all pages. It is safe for concurrent use.
 type Site struct {
-	cfg    Config
-	assets *assets
-	guide  *guide
-	pages  map[string]*template.Template // by the name of their file, without its ending
+	cfg      Config
+	assets   *assets
+	guide    *guide
+	sessions *session.Sessions
+	pages    map[string]*template.Template // by the name of their file, without its ending
 }
 
 //go:embed templates
@@ -73,7 +98,7 @@ func New(cfg Config) (*Site, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the documentation: %w", err)
 	}
-	s := &Site{cfg: cfg, assets: files, guide: guide}
+	s := &Site{cfg: cfg, assets: files, guide: guide, sessions: session.New(cfg.Store, cfg.Now)}
 	if s.pages, err = parseTemplates(templates); err != nil {
 		return nil, fmt.Errorf("the pages' templates: %w", err)
 	}

@@ -19,8 +19,9 @@ type Config struct {
 	SignUp func(ctx context.Context, cursorKey agent.Secret) (*hosted.SignedUp, error)
 	// Join puts a person on the waiting list: waitlist.Client.Join.
 	Join func(ctx context.Context, e waitlist.Entry) error
-	// Limit is how often an address may sign up in an hour, and separately how often it may ask for
-	// early access; less than 1 is no limit.
+	// SignUps bounds how often an address may sign up. Nil means Limit.
+	SignUps *hosted.Limiter
+	// Limit is how often an address may ask for early access in an hour; less than 1 is no limit.
 	Limit int
 	// TrustedProxies are the networks of proxies whose X-Forwarded headers are believed. For any other
 	// peer, its own address counts.
@@ -40,10 +41,13 @@ func Routes(cfg Config) []api.Route {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.SignUps == nil {
+		cfg.SignUps = hosted.NewLimiter(cfg.Limit, time.Hour, cfg.Now)
+	}
 	h := &handlers{
 		hops:        forwarded.NewReader(cfg.TrustedProxies, cfg.Log, cfg.Now),
 		cfg:         cfg,
-		signUps:     hosted.NewLimiter(cfg.Limit, time.Hour, cfg.Now),
+		signUps:     cfg.SignUps,
 		earlyAccess: hosted.NewLimiter(cfg.Limit, time.Hour, cfg.Now),
 	}
 	return []api.Route{

@@ -1,0 +1,153 @@
+package pages
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// A chart is a row of stacked bars, drawn on the server. Its colours come from the style sheet, and everything that it
+// shows stands in a table on the same page: it is a picture with a sentence for those who don't see it.
+type chart struct {
+	Title  string
+	Series []string
+	Bars   []bar
+
+	unit   string
+	format func(float64) string
+	high   float64 // of the highest bar
+	sum    float64
+}
+
+// A bar is a time.
+type bar struct {
+	Name   string
+	values []float64
+}
+
+// A segment is a part of a bar, in the units of the picture.
+type segment struct {
+	X, Y, Width, Height float64
+	Series              int
+	Label               string // what a pointer sees
+}
+
+// The picture's size, and where its axis is.
+const (
+	chartWidth, chartHeight = 640.0, 150.0
+	chartLeft, chartBottom  = 52.0, 20.0
+	chartTop                = 8.0
+)
+
+func newChart(title, unit string, format func(float64) string, series ...string) *chart {
+	return &chart{Title: title, Series: series, unit: unit, format: format}
+}
+
+func (c *chart) add(name string, values ...float64) {
+	total := 0.0
+	for _, v := range values {
+		total += v
+	}
+	c.high, c.sum = max(c.high, total), c.sum+total
+	c.Bars = append(c.Bars, bar{name, values})
+}
+
+// Summary is the chart in a sentence.
+func (c *chart) Summary() string {
+	if c.sum == 0 {
+		return "No " + c.unit + " in this time."
+	}
+	highest := 0
+	for i := range c.Bars {
+		if c.Bars[i].total() > c.Bars[highest].total() {
+			highest = i
+		}
+	}
+	return fmt.Sprintf("%s %s in all, most at %s: %s.", c.format(c.sum), c.unit, c.Bars[highest].Name, c.format(c.high))
+}
+
+func (b *bar) total() (sum float64) {
+	for _, v := range b.values {
+		sum += v
+	}
+	return sum
+}
+
+// Top is the value at the upper end of the axis: a round number at or above the highest bar.
+func (c *chart) top() float64 {
+	if c.high == 0 {
+		return 1
+	}
+	size := math.Pow(10, math.Floor(math.Log10(c.high)))
+	for _, step := range []float64{1, 2, 5} {
+		if c.high <= step*size {
+			return step * size
+		}
+	}
+	return 10 * size
+}
+
+// High and Half label the axis.
+func (c *chart) High() string { return c.format(c.top()) }
+
+// Half is the label in the middle of the axis.
+func (c *chart) Half() string { return c.format(c.top() / 2) }
+
+// Ends are the names of the first and the last bar.
+func (c *chart) Ends() [2]string {
+	if len(c.Bars) == 0 {
+		return [2]string{}
+	}
+	return [2]string{c.Bars[0].Name, c.Bars[len(c.Bars)-1].Name}
+}
+
+// Segments are what is drawn.
+func (c *chart) Segments() []segment {
+	var all []segment
+	slot := (chartWidth - chartLeft) / float64(max(len(c.Bars), 1))
+	scale := (chartHeight - chartBottom - chartTop) / c.top()
+	for i, b := range c.Bars {
+		y := chartHeight - chartBottom
+		for series, v := range b.values {
+			if v <= 0 {
+				continue
+			}
+			height := max(v*scale, .75) // so that the smallest can be seen
+			y -= height
+			all = append(all, segment{
+				X: round(chartLeft + float64(i)*slot + slot*.12), Y: round(y), Width: round(min(slot*.76, 28)), Height: round(height), Series: series,
+				Label: fmt.Sprintf("%s: %s %s", b.Name, c.format(v), c.Series[series]),
+			})
+		}
+	}
+	return all
+}
+
+func round(v float64) float64 { return math.Round(v*100) / 100 }
+
+// count writes a number of things.
+func count(v float64) string {
+	switch {
+	case v >= 1e9:
+		return short(v/1e9) + " G"
+	case v >= 1e6:
+		return short(v/1e6) + " M"
+	case v >= 1e4:
+		return short(v/1e3) + " k"
+	}
+	return short(v)
+}
+
+func short(v float64) string { return strings.TrimSuffix(strconv.FormatFloat(v, 'f', 1, 64), ".0") }
+
+// dollars writes an amount, with the digits that small amounts need.
+func dollars(v float64) string {
+	switch {
+	case v == 0:
+		return "$0"
+	case v < .01:
+		return fmt.Sprintf("$%.4f", v)
+	}
+	return fmt.Sprintf("$%.2f", v)
+}

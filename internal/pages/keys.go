@@ -1,0 +1,243 @@
+package pages
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api"
+	"composer-api/internal/api/openai"
+	"composer-api/internal/hosted"
+	"composer-api/internal/pages/session"
+	"composer-api/internal/store"
+)
+
+// A keyring is what the page of hosted keys says.
+type keyring struct {
+	On bool // people can sign up
+	// Trouble is why what was asked for was not done; "" when nothing was, or it was done.
+	Trouble string
+	Done    string // what was done
+	// Fresh is a key that was just made. It is on this page and nowhere else.
+	Fresh   string
+	Base    string // the account's own base URL
+	Account *store.Account
+	Keys    []keyRow
+	Form    string // of the session
+}
+
+// A keyRow is a line of the table of keys.
+type keyRow struct {
+	ID, Hint string
+	Created  time.Time
+	Revoked  time.Time // zero while the key is good
+	LastUse  time.Time // zero when the log has none
+}
+
+// showKeys answers GET /keys.
+func (s *Site) showKeys(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
+	return s.keysPage(w, r, http.StatusOK, &keyring{})
+}
+
+// keysPage answers with the page: for whoever is logged in with an account, its keys; else how to get one. data says what
+// else has happened.
+func (s *Site) keysPage(w http.ResponseWriter, r *http.Request, status int, data *keyring) error {
+	data.On = s.cfg.HostedKeys
+	who, err := s.account(r)
+	if err != nil {
+		return err
+	}
+	if who != nil {
+		if err := s.fillKeys(r, who, data); err != nil {
+			return err
+		}
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	return s.render(w, r, status, "keys", data)
+}
+
+// account is the session of whoever may manage an account: somebody who has shown its Cursor key.
+func (s *Site) account(r *http.Request) (*session.Session, error) {
+	who, err := s.loggedIn(r, accountCookie)
+	if err != nil || who == nil || who.KeyID != "" {
+		return nil, err
+	}
+	return who, nil
+}
+
+func (s *Site) fillKeys(r *http.Request, who *session.Session, data *keyring) error {
+	ctx := r.Context()
+	account, err := s.cfg.Store.Account(ctx, accountOf(who))
+	if errors.Is(err, store.ErrNotFound) { // deleted by the operator; its sessions went with it, but for this moment
+		return nil
+	}
+	if err != nil {
+		return away(err)
+	}
+	keys, err := s.cfg.Store.ListKeys(ctx, account.ID)
+	if err != nil {
+		return away(err)
+	}
+	logs, err := s.cfg.Store.ListRequests(ctx, account.ID, maxRows)
+	if err != nil {
+		return away(err)
+	}
+	used := map[string]time.Time{}
+	for _, l := range logs { // newest first
+		if used[l.KeyID].IsZero() {
+			used[l.KeyID] = l.Created
+		}
+	}
+	for _, k := range keys {
+		data.Keys = append(data.Keys, keyRow{ID: k.ID, Hint: k.Hint, Created: k.Created, Revoked: k.Revoked, LastUse: used[k.ID]})
+	}
+	data.Account, data.Form = &account, who.Form
+	data.Base = s.newView(r, nil).Address + "/u/" + account.ID + "/v1"
+	return nil
+}
+
+// signUp answers POST /keys/signup: it makes an account if there is none, and a key, and logs in.
+func (s *Site) signUp(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
+	key, err := s.cursorKey(w, r)
+	if err != nil {
+		return s.keysTrouble(w, r, err)
+	}
+	up, err := s.cfg.Accounts.SignUp(r.Context(), key)
+	if err != nil {
+		return s.keysTrouble(w, r, err)
+	}
+	if err := s.logIn(w, r, accountCookie, store.AccountOwner(up.Account.ID), ""); err != nil {
+		return err
+	}
+	// The page with the key is the answer itself, and no other page: the key is not kept. The session's cookie is on its
+	// way only now, so the page does not list the keys.
+	return s.fresh(w, r, up.Key)
+}
+
+// fresh answers with a page that shows a new key.
+func (s *Site) fresh(w http.ResponseWriter, r *http.Request, key agent.Secret) error {
+	w.Header().Set("Cache-Control", "no-store")
+	return s.render(w, r, http.StatusOK, "keys", &keyring{On: true, Fresh: key.Reveal()})
+}
+
+// enter answers POST /keys/login: it logs in somebody who has an account, without another key.
+func (s *Site) enter(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
+	key, err := s.cursorKey(w, r)
+	if err != nil {
+		return s.keysTrouble(w, r, err)
+	}
+	account, err := s.cfg.Accounts.Recognize(r.Context(), key)
+	if err != nil {
+		return s.keysTrouble(w, r, err)
+	}
+	if err := s.logIn(w, r, accountCookie, store.AccountOwner(account.ID), ""); err != nil {
+		return err
+	}
+	return s.seeOther(w, r, "/keys")
+}
+
+// cursorKey reads the form of signing up or logging in. Who tries too often is refused, as on the API's route.
+func (s *Site) cursorKey(w http.ResponseWriter, r *http.Request) (agent.Secret, error) {
+	fields, err := readForm(w, r)
+	if err != nil {
+		return agent.Secret{}, err
+	}
+	key, err := hosted.ParseCursorKey(fields.Get("key"))
+	if err != nil {
+		return agent.Secret{}, err
+	}
+	return key, s.cfg.SignUps.Allow(s.cfg.Hops.Read(r).Client)
+}
+
+// keysTrouble answers with the page and what went wrong.
+func (s *Site) keysTrouble(w http.ResponseWriter, r *http.Request, err error) error {
+	e := agent.AsError(err)
+	openai.SetRetryHeaders(w.Header(), e)
+	return s.keysPage(w, r, openai.RowOf(e.Code).Status, &keyring{Trouble: openai.Message(e)})
+}
+
+// leave answers POST /keys/logout.
+func (s *Site) leave(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
+	who, _, err := s.change(w, r, accountCookie)
+	if err != nil {
+		return err
+	}
+	if err := s.logOut(w, r, accountCookie, who); err != nil {
+		return err
+	}
+	return s.seeOther(w, r, "/keys")
+}
+
+// changeKeys reads a form about a key of the account: only whoever has shown the Cursor key may send it, and only about
+// the account's own keys.
+func (s *Site) changeKeys(w http.ResponseWriter, r *http.Request) (*session.Session, string, error) {
+	who, fields, err := s.change(w, r, accountCookie)
+	if err != nil {
+		return nil, "", err
+	}
+	id := fields.Get("id")
+	if who.KeyID != "" {
+		return nil, "", agent.Errorf(agent.PermissionDenied, "A hosted key can't change keys. Log in with your Cursor key.")
+	}
+	key, _, err := s.cfg.Store.Key(r.Context(), id)
+	switch {
+	case errors.Is(err, store.ErrNotFound) || err == nil && key.Account != accountOf(who):
+		return nil, "", agent.Errorf(agent.NotFound, "There is no such key. Load the page again.")
+	case err != nil:
+		return nil, "", away(err)
+	}
+	return who, id, nil
+}
+
+// rotateKey answers POST /keys/rotate: another key in the place of one.
+func (s *Site) rotateKey(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
+	_, id, err := s.changeKeys(w, r)
+	if err != nil {
+		return err
+	}
+	token, _, err := s.cfg.Accounts.Rotate(r.Context(), id)
+	if errors.Is(err, store.ErrConflict) {
+		return agent.Errorf(agent.InvalidValue, "This key is revoked already. Rotate a good one, or sign up again for another.")
+	}
+	if err != nil {
+		return away(err)
+	}
+	return s.fresh(w, r, token)
+}
+
+// revokeKey answers POST /keys/revoke.
+func (s *Site) revokeKey(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
+	_, id, err := s.changeKeys(w, r)
+	if err != nil {
+		return err
+	}
+	if err := s.cfg.Accounts.Revoke(r.Context(), id); err != nil {
+		return away(err)
+	}
+	return s.seeOther(w, r, "/keys")
+}
+
+// deleteAccount answers POST /keys/delete. The person has typed that it is meant.
+func (s *Site) deleteAccount(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
+	who, fields, err := s.change(w, r, accountCookie)
+	switch {
+	case err != nil:
+		return err
+	case who.KeyID != "":
+		return agent.Errorf(agent.PermissionDenied, "A hosted key can't delete the account. Log in with your Cursor key.")
+	case fields.Get("sure") != "delete":
+		return s.keysPage(w, r, http.StatusBadRequest, &keyring{Trouble: "Nothing is deleted: type the word delete into the field."})
+	}
+	if err := s.cfg.Store.DeleteAccount(r.Context(), accountOf(who)); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return away(err)
+	}
+	s.setCookie(w, r, accountCookie, "", -1)
+	w.Header().Set("Cache-Control", "no-store")
+	return s.render(w, r, http.StatusOK, "keys", &keyring{On: s.cfg.HostedKeys, Done: "Your account is deleted, with its Cursor key, its hosted keys, its log and what was stored."})
+}
+
+// away is the error of a page that needs the store and doesn't get it.
+func away(err error) error {
+	return &agent.Error{Code: agent.Overloaded, Message: "The server's database does not answer. Please try again in a moment.", Err: err}
+}

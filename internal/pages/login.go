@@ -1,0 +1,99 @@
+package pages
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/pages/session"
+	"composer-api/internal/store"
+)
+
+// Names of cookies. The operator's is another one, so that logging out here does not log out there.
+const (
+	accountCookie  = "composer_account"
+	operatorCookie = "composer_operator"
+)
+
+// logIn begins a session, and ends the one that the browser had.
+func (s *Site) logIn(w http.ResponseWriter, r *http.Request, cookie, owner, keyID string) error {
+	if before, err := s.loggedIn(r, cookie); err == nil && before != nil {
+		if err := s.sessions.End(r.Context(), before); err != nil {
+			return err
+		}
+	}
+	value, err := s.sessions.Begin(r.Context(), owner, keyID)
+	if err != nil {
+		return err
+	}
+	s.setCookie(w, r, cookie, value, int(session.Age.Seconds()))
+	return nil
+}
+
+// logOut ends a session.
+func (s *Site) logOut(w http.ResponseWriter, r *http.Request, cookie string, ended *session.Session) error {
+	if err := s.sessions.End(r.Context(), ended); err != nil {
+		return err
+	}
+	s.setCookie(w, r, cookie, "", -1)
+	return nil
+}
+
+// setCookie sets a cookie that no script can read and no other site's page can send. Over TLS it never goes out without.
+func (s *Site) setCookie(w http.ResponseWriter, r *http.Request, name, value string, maxAge int) {
+	view := s.newView(r, nil)
+	http.SetCookie(w, &http.Cookie{
+		Name: name, Value: value, Path: view.Root + "/", MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteStrictMode,
+		Secure: s.cfg.Hops.Read(r).Scheme == "https",
+	})
+}
+
+// loggedIn returns the session of the browser; nil when there is none.
+func (s *Site) loggedIn(r *http.Request, cookie string) (*session.Session, error) {
+	c, err := r.Cookie(cookie)
+	if err != nil || c.Value == "" {
+		return nil, nil
+	}
+	found, err := s.sessions.Find(r.Context(), c.Value)
+	if err != nil || found == nil {
+		return nil, err
+	}
+	// The cookie names its owner: one for accounts must not open the operator's page, nor the other way round.
+	if (found.Owner == session.Operator) != (cookie == operatorCookie) {
+		return nil, nil
+	}
+	return found, nil
+}
+
+// change reads a form that changes something for whoever is logged in. The form must be of this session.
+func (s *Site) change(w http.ResponseWriter, r *http.Request, cookie string) (*session.Session, url.Values, error) {
+	fields, err := readForm(w, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	who, err := s.loggedIn(r, cookie)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case who == nil:
+		return nil, nil, agent.Errorf(agent.PermissionDenied, "You are not logged in any more. Log in, and try again.")
+	case !who.Fits(fields.Get("form")):
+		return nil, nil, agent.Errorf(agent.PermissionDenied, "This form is not of your session. Load the page again, and send it once more.")
+	}
+	return who, fields, nil
+}
+
+// seeOther sends the browser to one of our own pages, so that loading it again sends no form twice.
+func (s *Site) seeOther(w http.ResponseWriter, r *http.Request, page string) error {
+	secure(w.Header())
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Location", s.newView(r, nil).Root+page)
+	w.WriteHeader(http.StatusSeeOther)
+	return nil
+}
+
+// accountOf is the account of a session's owner.
+func accountOf(who *session.Session) string {
+	return strings.TrimPrefix(who.Owner, store.AccountOwner(""))
+}

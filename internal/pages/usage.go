@@ -1,0 +1,290 @@
+package pages
+
+import (
+	"cmp"
+	"encoding/csv"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api"
+	"composer-api/internal/api/openai"
+	"composer-api/internal/hosted/keys"
+	"composer-api/internal/pages/session"
+	"composer-api/internal/store"
+)
+
+// maxRows is how many turns are looked at for a page: the newest.
+const maxRows = 20_000
+
+// shownRows is how many turns the log on the page has. The file has all of them.
+const shownRows = 100
+
+// periods are how far back a page may look, in days.
+var periods = []int{1, 7, 30, 90}
+
+// A usage is what the page of usage says.
+type usage struct {
+	On      bool
+	Trouble string
+	// In says that somebody is logged in; the rest is theirs.
+	In      bool
+	KeyID   string // only this key's turns are shown; "" is all of the account
+	Periods []int
+	Days    int
+	Form    string
+
+	Total   tally
+	Charts  []*chart
+	Models  []tally
+	Buckets []tally // newest first
+	// By is what a bucket is: "hour" or "day".
+	By     string
+	Rows   []store.RequestLog
+	Cut    bool // the log on the page is not all
+	Capped bool // there are older turns in the period that are not counted
+}
+
+// A tally adds turns up.
+type tally struct {
+	Name    string // the model, or the time
+	Turns   int
+	Errors  int
+	Input   int64 // tokens, cached ones included
+	Cached  int64
+	Output  int64
+	CostUSD float64
+	// Median and Slow (the 95th percentile) are times to the end of a turn that went well.
+	Median, Slow time.Duration
+
+	durations []time.Duration
+}
+
+func (t *tally) add(l *store.RequestLog) {
+	t.Turns++
+	t.Input += l.InputTokens
+	t.Cached += l.CachedTokens
+	t.Output += l.OutputTokens
+	t.CostUSD += l.CostUSD
+	if l.ErrorCode != "" {
+		t.Errors++
+	} else if l.Status != 0 {
+		t.durations = append(t.durations, l.Duration)
+	}
+}
+
+// finish computes what needs all turns.
+func (t *tally) finish() {
+	slices.Sort(t.durations)
+	if n := len(t.durations); n > 0 {
+		t.Median, t.Slow = t.durations[n/2], t.durations[min(n*95/100, n-1)]
+	}
+}
+
+// Share is the part of the prompts' tokens that came from the cache, in percent.
+func (t tally) Share() int64 {
+	if t.Input == 0 {
+		return 0
+	}
+	return t.Cached * 100 / t.Input
+}
+
+// showUsage answers GET /usage.
+func (s *Site) showUsage(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
+	return s.usagePage(w, r, http.StatusOK, "")
+}
+
+func (s *Site) usagePage(w http.ResponseWriter, r *http.Request, status int, trouble string) error {
+	data := &usage{On: s.cfg.HostedKeys, Trouble: trouble, Periods: periods, Days: days(r)}
+	who, err := s.loggedIn(r, accountCookie)
+	if err != nil {
+		return err
+	}
+	if who != nil {
+		rows, capped, err := s.turns(r, who, data.Days)
+		if err != nil {
+			return err
+		}
+		data.In, data.KeyID, data.Form, data.Capped = true, who.KeyID, who.Form, capped
+		data.sum(rows, s.cfg.Now())
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	return s.render(w, r, status, "usage", data)
+}
+
+// days is the period that is asked for: one of periods.
+func days(r *http.Request) int {
+	n, err := strconv.Atoi(r.URL.Query().Get("days"))
+	if err != nil || !slices.Contains(periods, n) {
+		return 7
+	}
+	return n
+}
+
+// turns are the turns of a session's account or key in the last days, newest first.
+func (s *Site) turns(r *http.Request, who *session.Session, days int) (rows []store.RequestLog, capped bool, err error) {
+	if who.KeyID != "" { // which may have been revoked since
+		key, _, err := s.cfg.Store.Key(r.Context(), who.KeyID)
+		if err != nil {
+			return nil, false, away(err)
+		}
+		if !key.Revoked.IsZero() {
+			return nil, false, agent.Errorf(agent.PermissionDenied, "This key was revoked. Log in with another, or with your Cursor key.")
+		}
+	}
+	all, err := s.cfg.Store.ListRequests(r.Context(), accountOf(who), maxRows)
+	if err != nil {
+		return nil, false, away(err)
+	}
+	since := s.cfg.Now().Add(-time.Duration(days) * 24 * time.Hour)
+	for _, l := range all {
+		if l.Created.Before(since) {
+			return rows, false, nil
+		}
+		if who.KeyID == "" || l.KeyID == who.KeyID {
+			rows = append(rows, l)
+		}
+	}
+	return rows, len(all) == maxRows, nil
+}
+
+// sum fills in what the page shows of turns, newest first.
+func (u *usage) sum(rows []store.RequestLog, now time.Time) {
+	u.By = "day"
+	step, layout, label := 24*time.Hour, time.DateOnly, "02 Jan"
+	if u.Days == 1 {
+		u.By, step, layout, label = "hour", time.Hour, "2006-01-02 15:00", "15:00"
+	}
+	models, buckets := map[string]*tally{}, map[string]*tally{}
+	tallyOf := func(in map[string]*tally, name string) *tally {
+		if in[name] == nil {
+			in[name] = &tally{Name: name}
+		}
+		return in[name]
+	}
+	for i := range rows {
+		l := &rows[i]
+		u.Total.add(l)
+		tallyOf(models, cmp.Or(l.Model, "none: the request was refused")).add(l)
+		tallyOf(buckets, l.Created.UTC().Format(layout)).add(l)
+	}
+	u.Total.finish()
+	for _, t := range models {
+		t.finish()
+		u.Models = append(u.Models, *t)
+	}
+	slices.SortFunc(u.Models, func(a, b tally) int { return cmp.Or(cmp.Compare(b.Turns, a.Turns), cmp.Compare(a.Name, b.Name)) })
+
+	turns := newChart("Turns", "turns", count, "went well", "failed")
+	tokens := newChart("Tokens", "tokens", count, "prompt", "from the cache", "answer")
+	cost := newChart("Dollars", "US dollars", dollars, "cost")
+	first := now.UTC().Add(-time.Duration(u.Days) * 24 * time.Hour).Truncate(step)
+	for at := first; !at.After(now.UTC()); at = at.Add(step) {
+		t := buckets[at.Format(layout)]
+		if t == nil {
+			t = &tally{}
+		} else {
+			t.finish()
+			u.Buckets = append(u.Buckets, *t)
+		}
+		name := at.Format(label)
+		turns.add(name, float64(t.Turns-t.Errors), float64(t.Errors))
+		tokens.add(name, float64(t.Input-t.Cached), float64(t.Cached), float64(t.Output))
+		cost.add(name, t.CostUSD)
+	}
+	slices.Reverse(u.Buckets)
+	u.Charts = []*chart{turns, tokens, cost}
+	u.Rows = rows[:min(len(rows), shownRows)]
+	u.Cut = len(rows) > shownRows
+}
+
+// enterUsage answers POST /usage: it logs in with a key. A Cursor key opens the account; a hosted key, which may lie on a
+// machine of somebody else, opens its own usage and nothing more.
+func (s *Site) enterUsage(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
+	fields, err := readForm(w, r)
+	if err != nil {
+		return err
+	}
+	owner, keyID, err := s.whose(r, strings.TrimSpace(fields.Get("key")))
+	if err != nil {
+		e := agent.AsError(err)
+		return s.usagePage(w, r, openai.RowOf(e.Code).Status, openai.Message(e))
+	}
+	if err := s.logIn(w, r, accountCookie, owner, keyID); err != nil {
+		return err
+	}
+	return s.seeOther(w, r, "/usage")
+}
+
+// whose finds out what a key may see.
+func (s *Site) whose(r *http.Request, key string) (owner, keyID string, err error) {
+	caller, err := s.cfg.Caller(r.Context(), key)
+	if err != nil {
+		return "", "", err
+	}
+	if strings.HasPrefix(key, keys.Prefix) {
+		return caller.Owner, caller.KeyID, nil
+	}
+	if err := s.cfg.SignUps.Allow(s.cfg.Hops.Read(r).Client); err != nil {
+		return "", "", err
+	}
+	account, err := s.cfg.Accounts.Recognize(r.Context(), caller.CursorKey)
+	if agent.CodeOf(err) == agent.NotFound {
+		return "", "", agent.Errorf(agent.NotFound, "Requests with a Cursor key of your own leave nothing here, so there is nothing to show. With a hosted key they are counted.")
+	}
+	return store.AccountOwner(account.ID), "", err
+}
+
+// leaveUsage answers POST /usage/logout.
+func (s *Site) leaveUsage(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
+	who, _, err := s.change(w, r, accountCookie)
+	if err != nil {
+		return err
+	}
+	if err := s.logOut(w, r, accountCookie, who); err != nil {
+		return err
+	}
+	return s.seeOther(w, r, "/usage")
+}
+
+// usageFile answers GET /usage.csv: the same turns as a table for other programs.
+func (s *Site) usageFile(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
+	who, err := s.loggedIn(r, accountCookie)
+	if err != nil {
+		return err
+	}
+	if who == nil {
+		return agent.Errorf(agent.PermissionDenied, "Log in on /usage first.")
+	}
+	rows, _, err := s.turns(r, who, days(r))
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	secure(h)
+	h.Set("Content-Type", "text/csv; charset=utf-8")
+	h.Set("Content-Disposition", `attachment; filename="usage.csv"`)
+	h.Set("Cache-Control", "no-store")
+	out := csv.NewWriter(w)
+	out.Write([]string{"time", "key", "endpoint", "model", "status", "error", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "cost_usd", "estimated", "seconds", "request_id"})
+	for _, l := range rows {
+		out.Write([]string{
+			l.Created.UTC().Format(time.RFC3339), l.KeyID, cell(l.Endpoint), cell(l.Model), strconv.Itoa(l.Status), l.ErrorCode,
+			strconv.FormatInt(l.InputTokens, 10), strconv.FormatInt(l.CachedTokens, 10), strconv.FormatInt(l.OutputTokens, 10), strconv.FormatInt(l.ReasoningTokens, 10),
+			strconv.FormatFloat(l.CostUSD, 'f', -1, 64), strconv.FormatBool(l.Estimated), strconv.FormatFloat(l.Duration.Seconds(), 'f', 3, 64), cell(l.RequestID),
+		})
+	}
+	out.Flush()
+	return out.Error()
+}
+
+// cell is text that a spreadsheet does not take for a formula: a client may have chosen it.
+func cell(s string) string {
+	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
+		return "'" + s
+	}
+	return s
+}
