@@ -48,10 +48,12 @@ func StartReplica(t testing.TB, sim *Sim, variables []string, args ...string) *G
 		"CURSOR_CHAT_ENDPOINT=" + chatPath,
 		"COMPOSER_UPSTREAM=localagent",
 	}, variables...)
+	ready := "/healthz"
 	if Upstream() == "sdkbridge" {
+		ready = "/readyz" // which waits until the bridge has started
 		env = append(env, "COMPOSER_UPSTREAM=sdkbridge", "COMPOSER_SDK_BRIDGE="+Bridge(t))
 	}
-	return &Gateway{startServer(t, "/healthz", env, append([]string{"serve", "--addr=127.0.0.1:0"}, args...)...)}
+	return &Gateway{startServer(t, ready, env, append([]string{"serve", "--addr=127.0.0.1:0"}, args...)...)}
 }
 
 // StartDemo starts a gateway that has no upstream and answers from scripts.

@@ -28,7 +28,7 @@ type run struct {
 	closed   chan struct{} // closed by Close
 	released chan struct{} // closed when held callbacks may end: the run has ended upstream
 
-	taken  atomic.Int64 // when upstream has taken the attempt, in nanoseconds; 0 while another one is being made
+	taken  atomic.Int64 // when the attempt has first said something of the model, in nanoseconds; 0 before that
 	spoken atomic.Bool  // text or a call was yielded: the run can't begin again
 
 	// These belong to the goroutine of Next and Resume.
@@ -87,7 +87,6 @@ func (r *run) open(ctx context.Context) error {
 			r.mu.Lock()
 			r.attempt = at
 			r.mu.Unlock()
-			r.taken.Store(time.Now().UnixNano())
 			r.attempts.Accepted()
 			return nil
 		}
@@ -113,7 +112,8 @@ func (r *run) ConversationID() string { return r.current().agent.id }
 // Size implements agent.Sized: a run keeps its request until it is closed. What the bridge keeps is the bridge's.
 func (r *run) Size() int { return r.req.Size() }
 
-// AcceptedAt implements agent.Retrying.
+// AcceptedAt implements agent.Retrying. The bridge takes a message before it asks Cursor, and doesn't say when Cursor has
+// accepted it: only the model's first sign shows that. A refusal comes a second later at times, when the machine is busy.
 func (r *run) AcceptedAt() time.Time {
 	if taken := r.taken.Load(); taken != 0 {
 		return time.Unix(0, taken)
@@ -261,6 +261,7 @@ func (r *run) heed(s said) {
 		return
 	}
 	r.progress = time.Now()
+	r.taken.CompareAndSwap(0, r.progress.UnixNano())
 	switch {
 	case s.announced > 0:
 		r.mu.Lock()
