@@ -1,6 +1,7 @@
 package localagent
 
 import (
+	"crypto/sha256"
 	"math"
 	"time"
 
@@ -21,10 +22,14 @@ import (
 //	            ┌─ answered: its answer is kept, for when the exec comes again
 //	(new) ─► open ─┼─ aborted by upstream: the result will be dropped
 //	            └─ the stream ended: forgotten; the next stream brings it again, if it is still wanted
+//
+// Upstream may send one call of the model as several execs, each with an id of its own. They are open at the same time with one
+// callID: the client runs the call once, and its result answers them all.
 type openExec struct {
 	id       uint32
-	modelID  string // upstream's id of the model's call; may be empty
-	callID   string // ours
+	modelID  string            // upstream's id of the model's call; may be empty
+	asks     [sha256.Size]byte // identifies the client's tool and the arguments
+	callID   string            // ours
 	opened   time.Time
 	nextBeat time.Time // when to say that it is being worked on
 	// builtin is what was asked for, if it was one of Cursor's own tools; ranged belongs to it.
@@ -43,43 +48,71 @@ type execs struct {
 }
 
 // An answeredExec is an exec that a client's tool has answered. Upstream may send the exec again when it has
-// not seen the answer yet; then the answer is sent again, and the tool does not run a second time.
+// not seen the answer yet, or the same call as another exec; then the answer is sent again, and the tool does not run a second time.
 type answeredExec struct {
 	id      uint32
 	modelID string
-	answer  []byte // the envelopes that were sent; nil when it is no longer kept
+	asks    [sha256.Size]byte
+	took    int32            // milliseconds
+	answers []*answerMessage // nil when they are no longer kept
+	size    int              // bytes of answers as they were sent
 }
 
 // maxAnswers is how many bytes of answers a stream keeps for execs that are sent again. The newest answer is
 // kept whatever its size.
 const maxAnswers = 1 << 20
 
-// keep remembers the answer to x. The oldest answers make room for it; that they were answered is still known: a tool must not
+// keep remembers the answer to an exec. The oldest answers make room for it; that they were answered is still known: a tool must not
 // run twice, even if upstream then only gets an error.
 //
 // Of an answer that made room its id stays in the list, so the list grows by one entry for each
 // call of a stream.
-func (e *execs) keep(x *openExec, answer []byte) {
+func (e *execs) keep(a answeredExec) {
 	for i := range e.answered {
-		if e.size+len(answer) <= maxAnswers {
+		if e.size+a.size <= maxAnswers {
 			break
 		}
-		e.size -= len(e.answered[i].answer)
-		e.answered[i].answer = nil
+		old := &e.answered[i]
+		e.size -= old.size
+		old.answers, old.size = nil, 0
 	}
-	e.answered = append(e.answered, answeredExec{x.id, x.modelID, answer})
-	e.size += len(answer)
+	e.answered = append(e.answered, a)
+	e.size += a.size
 }
 
-// answeredBefore returns the answer to an exec that was answered before; nil when it is no longer kept. ok is
-// false for an exec that is new: should upstream use an id for another call, the last call under it counts.
-func (e *execs) answeredBefore(id uint32, modelID string) (answer []byte, ok bool) {
+// answeredBefore returns an exec that was answered before; nil for one that is new. Should upstream use an id for another call, the
+// last call under it counts.
+func (e *execs) answeredBefore(id uint32, modelID string) *answeredExec {
 	for i := len(e.answered) - 1; i >= 0; i-- {
 		if a := &e.answered[i]; a.id == id {
-			return a.answer, a.modelID == modelID
+			if a.modelID != modelID {
+				return nil
+			}
+			return a
 		}
 	}
-	return nil, false
+	return nil
+}
+
+// sameOpen returns an open exec of the same call of the model; nil when there is none. An id alone doesn't make two execs one call:
+// an edit reads and writes its file under one id.
+func (e *execs) sameOpen(x *openExec) *openExec {
+	for _, other := range e.open {
+		if x.modelID != "" && other.modelID == x.modelID && other.asks == x.asks {
+			return other
+		}
+	}
+	return nil
+}
+
+// sameAnswered returns an answered exec of the same call of the model; nil when there is none.
+func (e *execs) sameAnswered(x *openExec) *answeredExec {
+	for i := len(e.answered) - 1; i >= 0; i-- {
+		if a := &e.answered[i]; x.modelID != "" && a.modelID == x.modelID && a.asks == x.asks {
+			return a
+		}
+	}
+	return nil
 }
 
 // byID returns the open exec with upstream's id; nil when there is none.
@@ -92,14 +125,15 @@ func (e *execs) byID(id uint32) *openExec {
 	return nil
 }
 
-// byCall returns the open exec of the client's call; nil when there is none.
-func (e *execs) byCall(callID string) *openExec {
+// byCall returns the open execs of the client's call: one, as a rule.
+func (e *execs) byCall(callID string) []*openExec {
+	var found []*openExec
 	for _, x := range e.open {
 		if x.callID == callID {
-			return x
+			found = append(found, x)
 		}
 	}
-	return nil
+	return found
 }
 
 // drop removes x from the open ones, if it is there.
@@ -160,16 +194,20 @@ func (r *run) doExec(m *pb.ExecServerMessage) {
 // answerAgain sends the kept answer when a client's tool has answered the exec before. It reports whether that
 // is so. r.mu is held.
 func (r *run) answerAgain(id uint32, modelID string) bool {
-	answer, ok := r.execs.answeredBefore(id, modelID)
-	switch {
-	case !ok:
-		return false
-	case answer == nil:
-		r.stream.put(agentwire.Throw(id, "This operation was answered before."))
-	default:
-		r.stream.put(answer)
+	before := r.execs.answeredBefore(id, modelID)
+	if before != nil {
+		r.repeatAnswer(id, before)
 	}
-	return true
+	return before != nil
+}
+
+// repeatAnswer answers an exec as another one of the same call was answered. r.mu is held.
+func (r *run) repeatAnswer(id uint32, before *answeredExec) {
+	if before.answers == nil {
+		r.stream.put(agentwire.Throw(id, "This operation was answered before."))
+		return
+	}
+	r.stream.put(agentwire.Answer(before.took, id, before.answers...))
 }
 
 // callTool gives the client a call of one of its tools, or answers that there is no such tool, with the names of those that there
@@ -180,9 +218,9 @@ func (r *run) callTool(id uint32, args *pb.McpArgs) {
 	}
 	name, ours := agentwire.CalledTool(args)
 	r.clock.modelContinues()
-	r.calls.arrived++
 	tool, known := r.tools.Find(name)
 	if !ours || !known {
+		r.calls.arrived++
 		r.answer(id, &answerMessage{Message: &pb.ExecClientMessage_McpResult{McpResult: &pb.McpResult{
 			Result: &pb.McpResult_ToolNotFound{ToolNotFound: &pb.McpToolNotFound{Name: name, AvailableTools: r.tools.Names()}},
 		}}})
@@ -206,33 +244,46 @@ func (r *run) callBuiltin(id uint32, b *builtin) {
 		return
 	}
 	r.clock.modelContinues()
-	r.calls.arrived++
 	mapper := r.tools.mapper
 	isEdit := b.use.Kind == toolmap.Write && r.execs.edits[b.callID]
 	if b.use.Kind == toolmap.Read {
 		r.execs.recordEdit(b.callID)
 	}
 	if b.answer == nil || isEdit {
+		r.calls.arrived++
 		r.answer(id, b.refuse(mapper.Refusal(b.name)))
 		return
 	}
 	call, ok := mapper.Map(b.use)
 	if !ok {
+		r.calls.arrived++
 		r.answer(id, b.refuse(mapper.Refusal(b.name)))
 		return
 	}
 	r.open(&openExec{id: id, modelID: b.callID, builtin: b, ranged: call.Ranged}, call.Tool, call.Arguments)
 }
 
-// open opens an exec: it queues the client's call, and has heartbeats sent until the result comes. r.mu is held.
+// open opens an exec: it queues the client's call, and has heartbeats sent until the result comes. An exec of a call that
+// has come before waits for that call's result, or gets it. r.mu is held.
 //
 // The call's id is ours (agent.NewCallID) and unique over all runs: parked runs are found by it.
 func (r *run) open(x *openExec, tool string, arguments []byte) {
+	x.asks = sha256.Sum256(append([]byte(tool+"\x00"), arguments...))
+	if before := r.execs.sameAnswered(x); before != nil {
+		r.repeatAnswer(x.id, before)
+		return
+	}
 	now := time.Now()
-	x.callID = agent.NewCallID()
 	x.opened, x.nextBeat = now, now.Add(agentwire.ExecHeartbeatEvery)
+	same := r.execs.sameOpen(x)
 	r.execs.open = append(r.execs.open, x)
 	r.backend.pacer.set(&r.alarm, x.nextBeat)
+	if same != nil {
+		x.callID = same.callID
+		return
+	}
+	x.callID = agent.NewCallID()
+	r.calls.arrived++
 	r.meter.output += len(arguments)
 	r.calls.last = now
 	r.recordOutput()
@@ -247,7 +298,9 @@ func (r *run) abort(id uint32) {
 		return
 	}
 	r.execs.drop(x)
-	r.queue.withdraw(x.callID)
+	if len(r.execs.byCall(x.callID)) == 0 {
+		r.queue.withdraw(x.callID)
+	}
 }
 
 // giveResult answers an exec with the result of the client's tool. It reports false when the stream is over.
@@ -267,7 +320,7 @@ func (r *run) giveResult(x *openExec, result *agent.ToolResult, note string) boo
 // is over. r.mu is held.
 func (r *run) answerOpen(x *openExec, took int32, answers ...*answerMessage) bool {
 	b := agentwire.Answer(took, x.id, answers...)
-	r.execs.keep(x, b)
+	r.execs.keep(answeredExec{id: x.id, modelID: x.modelID, asks: x.asks, took: took, answers: answers, size: len(b)})
 	return r.stream.put(b)
 }
 

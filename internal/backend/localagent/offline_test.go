@@ -5,9 +5,11 @@ import (
 	"testing"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/backendtest"
+	"composer-api/internal/cursor/agentwire"
 	"composer-api/internal/cursor/auth"
 	"composer-api/internal/cursor/connectwire"
 	"composer-api/internal/cursor/pb"
@@ -113,15 +115,65 @@ func TestExecThatIsSentAgainIsAnsweredAgain(t *testing.T) {
 	r.giveCall(t, "another call under the same id")
 }
 
+// The answers differ in the id of the exec only.
+func TestACallThatComesUnderTwoExecIDsRunsOnce(t *testing.T) {
+	r := newOfflineRun(t)
+	r.receive(t, callOfLook(7, "toolu_1"))
+	r.receive(t, callOfLook(8, "toolu_1"))
+	r.giveCall(t, "found")
+	answers := r.sent(t)
+	r.receive(t, callOfLook(9, "toolu_1"))
+	if n := r.queue.len(); n != 0 || len(r.execs.open) != 0 {
+		t.Errorf("%d events for the client, %d execs open", n, len(r.execs.open))
+	}
+	answers = append(answers, r.sent(t)...)
+	result := &agent.ToolResult{Parts: []agent.Part{{Text: "found"}}}
+	var want []byte
+	for id := uint32(7); id <= 9; id++ {
+		want = append(want, agentwire.Answer(0, id, agentwire.McpResult(result, ""))...)
+	}
+	if !bytes.Equal(answers, want) {
+		t.Errorf("sent %q, want %q", answers, want)
+	}
+}
+
+// A call without an id of the model's, or with other arguments, is a call of its own.
+func TestCallsThatOnlyLookAlikeRunEach(t *testing.T) {
+	r := newOfflineRun(t)
+	other := callOfLook(9, "toolu_1")
+	other.GetExecServerMessage().GetMcpArgs().Args = map[string]*structpb.Value{"at": structpb.NewNumberValue(2)}
+	for _, m := range []*pb.AgentServerMessage{callOfLook(7, ""), callOfLook(8, ""), callOfLook(6, "toolu_1"), other} {
+		r.receive(t, m)
+	}
+	if n := r.queue.len(); n != 4 {
+		t.Errorf("%d calls for the client, want 4", n)
+	}
+}
+
+// As long as upstream wants one of a call's execs, the client is given the call.
+func TestACallIsWithdrawnWithTheLastOfItsExecs(t *testing.T) {
+	r := newOfflineRun(t)
+	r.receive(t, callOfLook(7, "toolu_1"))
+	r.receive(t, callOfLook(8, "toolu_1"))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for left, id := range []uint32{8, 7} {
+		r.abort(id)
+		if n := r.queue.len(); n != 1-left {
+			t.Errorf("after %d: %d calls for the client", id, n)
+		}
+	}
+}
+
 func TestAnswersThatAreKeptAreBounded(t *testing.T) {
 	var e execs
 	for id := range uint32(3) {
-		e.keep(&openExec{id: id, modelID: "call"}, make([]byte, maxAnswers/2))
+		e.keep(answeredExec{id: id, modelID: "call", answers: []*answerMessage{{}}, size: maxAnswers / 2})
 	}
-	if answer, ok := e.answeredBefore(0, "call"); answer != nil || !ok {
-		t.Errorf("the oldest answer takes %d bytes, known %v", len(answer), ok)
+	if oldest := e.answeredBefore(0, "call"); oldest == nil || oldest.answers != nil {
+		t.Errorf("the oldest answer: %+v", oldest)
 	}
-	if answer, _ := e.answeredBefore(1, "call"); answer == nil || e.size > maxAnswers {
+	if a := e.answeredBefore(1, "call"); a == nil || a.answers == nil || e.size > maxAnswers {
 		t.Errorf("%d bytes are kept", e.size)
 	}
 }

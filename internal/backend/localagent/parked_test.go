@@ -111,7 +111,7 @@ func TestACallThatIsWithdrawnInTimeIsNotGiven(t *testing.T) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.abort(7)
-	if r.queue.len() != 1 || r.execs.byCall(r.queue.events[0].Call.ID).id != 8 {
+	if r.queue.len() != 1 || r.execs.byCall(r.queue.events[0].Call.ID)[0].id != 8 {
 		t.Errorf("%d events for the client", r.queue.len())
 	}
 }

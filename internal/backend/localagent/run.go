@@ -367,15 +367,14 @@ func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
 	}
 	r.recordOutput()
 	for i := range results {
-		x := r.execs.byCall(results[i].CallID)
-		if x == nil {
-			continue // upstream no longer wants it
-		}
-		note := r.note
-		r.note = ""
-		if !r.giveResult(x, &results[i], note) {
-			r.stopFor(agent.Errorf(agent.Upstream, "The connection to Cursor broke."))
-			return r.over
+		// None when upstream no longer wants it.
+		for _, x := range r.execs.byCall(results[i].CallID) {
+			note := r.note
+			r.note = ""
+			if !r.giveResult(x, &results[i], note) {
+				r.stopFor(agent.Errorf(agent.Upstream, "The connection to Cursor broke."))
+				return r.over
+			}
 		}
 	}
 	r.turnOver = false

@@ -34,18 +34,22 @@ func (p *run) doCalls(calls script.Calls) error {
 	}
 	var open []*exec
 	for _, step := range calls.Steps {
-		call, ok := step.(script.Call)
-		if !ok {
-			if err := p.do(step); err != nil {
-				return err
-			}
-			continue
+		var e *exec
+		var err error
+		switch s := step.(type) {
+		case script.Call:
+			e, err = p.call(s)
+		case script.Again:
+			e, err = p.execs.askAgain(s.N)
+		default:
+			err = p.do(step)
 		}
-		e, err := p.call(call)
 		if err != nil {
 			return err
 		}
-		open = append(open, e)
+		if e != nil {
+			open = append(open, e)
+		}
 	}
 	if err := p.awaitResults(open); err != nil {
 		return err

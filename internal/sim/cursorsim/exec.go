@@ -28,6 +28,7 @@ type exec struct {
 	call       *script.Call
 	mcp        *pb.McpArgs                 // of a call of a client's tool
 	check      func(*pb.ExecClientMessage) // judges the answer; may be nil
+	payload    []byte                      // the encoded field with the operation
 	asked      time.Time
 	heartbeats int    // heartbeats that came for it
 	output     string // the result so far
@@ -52,7 +53,7 @@ type execs struct {
 // exec stands for, nil when the server asks for itself; check judges the answer, in the run's goroutine.
 func (x *execs) ask(kind string, call *script.Call, payload []byte, check func(*pb.ExecClientMessage)) (*exec, error) {
 	x.next++
-	e := &exec{id: x.next, kind: kind, call: call, check: check, asked: time.Now()}
+	e := &exec{id: x.next, kind: kind, call: call, check: check, payload: payload, asked: time.Now()}
 	x.byID[e.id] = e
 	r := Exec{ID: e.id, Kind: kind, Asked: e.asked}
 	if call != nil {
@@ -69,6 +70,16 @@ func (x *execs) ask(kind string, call *script.Call, payload []byte, check func(*
 		return nil, err
 	}
 	return e, x.wire.sendPayload(appendMessage(nil, 2, append(head, payload...)))
+}
+
+// askAgain sends call number n once more as an exec of its own, with the same id of the model's call. It is nil when there
+// was no such call.
+func (x *execs) askAgain(n int) (*exec, error) {
+	first := x.byCall[n]
+	if first == nil {
+		return nil, nil
+	}
+	return x.ask(first.kind, first.call, first.payload, first.check)
 }
 
 // field encodes an operation as the field of ExecServerMessage with that number.

@@ -26,7 +26,8 @@
 //	call TOOL JSON         one call of a client's tool; the next step waits for its result
 //	builtin TOOL JSON      one call of a tool of Cursor's own: shell, read, write, delete, grep, ls, ...
 //	calls [N] ... end      parallel calls, announced as N when N is given; between calls and end stand call, builtin,
-//	                       delay, text, think, abort, and the next step waits for all results
+//	                       again, delay, text, think, abort, and the next step waits for all results
+//	again N                sends the turn's call number N once more, as another exec of the same call
 //	abort N                withdraws the turn's call number N
 //	mirror TOOL JSON       a call that the server only reports and nobody may run
 //	query KIND             asks the user something that a program can't answer: web-search, ask-question, switch-mode,

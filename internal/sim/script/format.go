@@ -46,6 +46,7 @@ func (s Call) format() string {
 	return formatCall("call", s.Tool, s.Args)
 }
 func (s Abort) format() string  { return "abort " + strconv.Itoa(s.N) }
+func (s Again) format() string  { return "again " + strconv.Itoa(s.N) }
 func (s Mirror) format() string { return formatCall("mirror", s.Tool, s.Args) }
 func (s Query) format() string  { return "query " + s.Kind }
 func (s Exec) format() string   { return "exec " + strconv.Itoa(s.Field) }

@@ -92,6 +92,7 @@ func isCall(s Step) bool { _, ok := s.(Call); return ok }
 //	calls    opens a block; blocks don't nest
 //	call     outside a block becomes a block of one announced call
 //	status   only first in its turn: later, the stream has its 200 already
+//	again    only in a block: its result is awaited like a call's
 //	others   abort, delay, text and think may stand in a block, the rest not
 func (p *parser) add(verb string, step Step) error {
 	switch s := step.(type) {
@@ -104,6 +105,10 @@ func (p *parser) add(verb string, step Step) error {
 	case Call:
 		if p.block == nil {
 			step = Calls{Announced: 1, Steps: []Step{s}}
+		}
+	case Again:
+		if p.block == nil {
+			return errors.New("again stands between calls and end")
 		}
 	case Abort, Delay, Text, Think:
 		// Fine in both places.

@@ -40,7 +40,7 @@ type (
 	Calls struct {
 		// Announced is how many calls the server says it will make; 0 when it doesn't say. It need not be true.
 		Announced int
-		// Steps are Call, Abort, Delay, Text and Think, in the order in which they happen.
+		// Steps are Call, Again, Abort, Delay, Text and Think, in the order in which they happen.
 		Steps []Step
 	}
 	// Call is one tool call, only ever within Calls.
@@ -53,6 +53,9 @@ type (
 	}
 	// Abort withdraws call number N of the turn: the server no longer wants its result.
 	Abort struct{ N int }
+	// Again sends call number N of the turn once more, as another exec of the same call. A client that runs it twice
+	// has a bug. It stands only within Calls.
+	Again struct{ N int }
 	// Mirror is a call that the server reports although it runs the tool itself. A client that runs it
 	// has a bug.
 	Mirror struct {

@@ -35,6 +35,10 @@ var verbs = map[string]func(*args) (Step, error){
 		n, err := a.positive()
 		return Abort{n}, errors.Join(err, a.done())
 	},
+	"again": func(a *args) (Step, error) {
+		n, err := a.positive()
+		return Again{n}, errors.Join(err, a.done())
+	},
 	"mirror": func(a *args) (Step, error) {
 		tool := a.word()
 		object, err := a.json()
