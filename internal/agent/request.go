@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"encoding/json"
 	"log/slog"
 	"strings"
@@ -125,6 +126,9 @@ type Model struct {
 	// isn't part of String, and "" where no catalogue was asked.
 	Name string
 }
+
+// Ran is what an answer calls the model: what ran, and not the alias that the client asked for.
+func (m Model) Ran() string { return cmp.Or(m.Name, m.ID) }
 
 // A Param is one parameter of a model.
 type Param struct{ ID, Value string }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"composer-api/internal/cli"
@@ -42,13 +43,26 @@ type signedUpUser struct {
 	APIKey  string
 }
 
-func (s *server) signUp(t *testing.T, cursorKey string) (up signedUpUser) {
+func (s *server) signUp(t *testing.T, cursorKey string) signedUpUser {
 	t.Helper()
-	status, body := s.postTo(t, "/api/signup", "", `{"cursorApiKey":"`+cursorKey+`"}`)
-	if err := json.Unmarshal([]byte(body), &up); err != nil || status != http.StatusOK {
-		t.Errorf("sign-up: status %d: %s", status, body)
-	}
+	up, _ := s.signUpInTime(t, cursorKey)
 	return up
+}
+
+// signUpInTime signs up again as long as the server says that its database takes too long, as it does on a machine that
+// is busy. Each of those tries may have made a key that nobody was told of.
+func (s *server) signUpInTime(t *testing.T, cursorKey string) (up signedUpUser, tooLate int) {
+	t.Helper()
+	for ; ; tooLate++ {
+		status, body := s.postTo(t, "/api/signup", "", `{"cursorApiKey":"`+cursorKey+`"}`)
+		if status == http.StatusServiceUnavailable && tooLate < 100 {
+			continue
+		}
+		if err := json.Unmarshal([]byte(body), &up); err != nil || status != http.StatusOK {
+			t.Errorf("sign-up: status %d: %s", status, body)
+		}
+		return up, tooLate
+	}
 }
 
 // inSession posts a completion of one session, as OpenCode does.
@@ -82,15 +96,19 @@ func TestTwoServersOnOneDatabaseAreOne(t *testing.T) {
 			t.Run("sign-ups of one user at once leave one account", func(t *testing.T) {
 				const signUps = 50
 				var wg sync.WaitGroup
+				var tooLate atomic.Int64
 				for i := range signUps {
-					wg.Go(func() { servers[i%2].signUp(t, hostedCursorKey) })
+					wg.Go(func() {
+						_, n := servers[i%2].signUpInTime(t, hostedCursorKey)
+						tooLate.Add(int64(n))
+					})
 				}
 				wg.Wait()
 				if got := strings.Count(command(t, environ, "accounts", "list"), "acct_"); got != 1 {
 					t.Errorf("%d accounts", got)
 				}
-				if got := strings.Count(command(t, environ, "keys", "list"), "key_"); got != signUps {
-					t.Errorf("%d keys", got)
+				if got := strings.Count(command(t, environ, "keys", "list"), "key_"); got < signUps || got > signUps+int(tooLate.Load()) {
+					t.Errorf("%d keys after %d sign-ups and %d that were too late", got, signUps, tooLate.Load())
 				}
 			})
 

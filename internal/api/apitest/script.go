@@ -94,9 +94,12 @@ func parseAccept(s string) (step, error) {
 	if len(f) < 3 {
 		return nil, fmt.Errorf("want upstream, resume and model")
 	}
-	a := agent.Accepted{Upstream: f[0], Resume: agent.Resume(f[1]), Model: agent.Model{ID: f[2]}}
+	a := agent.Accepted{Upstream: f[0], Resume: agent.Resume(f[1]), Model: agent.Model{ID: f[2], Name: f[2]}}
 	for _, p := range f[3:] {
 		id, value, _ := strings.Cut(p, "=")
+		if id == "fast" && value == "true" { // as the catalogue calls it
+			a.Model.Name += "-fast"
+		}
 		a.Model.Params = append(a.Model.Params, agent.Param{ID: id, Value: value})
 	}
 	return func(s agent.Sink) error { return s.Accept(a) }, nil

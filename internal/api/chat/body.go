@@ -27,7 +27,7 @@ type wholeAnswer struct {
 
 // newBody makes a wholeAnswer that answers req on w.
 func newBody(w http.ResponseWriter, req *Request, opt Options) *wholeAnswer {
-	return &wholeAnswer{w: w, req: req, header: newHeader(req, opt)}
+	return &wholeAnswer{w: w, req: req, header: newHeader(opt)}
 }
 
 // Accept implements Encoder. The headers that it sets are sent with the answer.

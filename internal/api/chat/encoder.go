@@ -50,7 +50,6 @@ func NewEncoder(w http.ResponseWriter, req *Request, opt Options) Encoder {
 type header struct {
 	id      string
 	created int64
-	model   string
 }
 
 // The id of a completion: what it begins with, and how many random characters follow.
@@ -59,9 +58,9 @@ const (
 	idRandom = 24
 )
 
-// newHeader makes the header for req. The model's name is the one that the client has used.
-func newHeader(req *Request, opt Options) header {
-	h := header{id: opt.ID, created: opt.Created.Unix(), model: req.ModelName}
+// newHeader makes the header.
+func newHeader(opt Options) header {
+	h := header{id: opt.ID, created: opt.Created.Unix()}
 	if h.id == "" {
 		h.id = agent.NewID(idPrefix, idRandom)
 	}
@@ -83,7 +82,7 @@ func (h *header) append(b []byte, object string, model agent.Model) []byte {
 	b = append(b, `,"created":`...)
 	b = strconv.AppendInt(b, h.created, 10)
 	b = append(b, `,"model":`...)
-	b = openai.AppendString(b, h.model)
+	b = openai.AppendString(b, model.Ran())
 	b = append(b, `,"service_tier":"default","system_fingerprint":`...)
 	b = openai.AppendString(b, model.String())
 	return append(b, ',')

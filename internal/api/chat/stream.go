@@ -35,7 +35,7 @@ type Stream struct {
 
 // NewStream makes a Stream that answers req on w. The caller closes it.
 func NewStream(w http.ResponseWriter, req *Request, opt Options) *Stream {
-	return &Stream{w: w, req: req, opt: opt, header: newHeader(req, opt)}
+	return &Stream{w: w, req: req, opt: opt, header: newHeader(opt)}
 }
 
 // Accept implements Encoder. It sends the response headers and the chunk with the role, which shows the client

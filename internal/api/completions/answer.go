@@ -49,13 +49,13 @@ func newAnswer(w http.ResponseWriter, req *request, opt options) answer {
 
 // appendHead appends the opening brace and the members up to choices, with a comma at the end. The fingerprint says
 // which model has answered, with its parameters.
-func appendHead(b []byte, req *request, opt *options, model agent.Model) []byte {
+func appendHead(b []byte, opt *options, model agent.Model) []byte {
 	b = append(b, `{"id":`...)
 	b = openai.AppendString(b, opt.id)
 	b = append(b, `,"object":"text_completion","created":`...)
 	b = strconv.AppendInt(b, opt.created.Unix(), 10)
 	b = append(b, `,"model":`...)
-	b = openai.AppendString(b, req.all.ModelName)
+	b = openai.AppendString(b, model.Ran())
 	b = append(b, `,"system_fingerprint":`...)
 	b = openai.AppendString(b, model.String())
 	return append(b, ',')

@@ -82,7 +82,7 @@ func (c *bodyChoice) done(reason agent.Reason) {
 // end writes the answer.
 func (b *wholeAnswer) end() error {
 	doc := make([]byte, 0, 1024+len(b.choices))
-	doc = appendHead(doc, b.req, &b.opt, b.model)
+	doc = appendHead(doc, &b.opt, b.model)
 	doc = append(doc, `"choices":[`...)
 	doc = append(doc, b.choices...)
 	doc = append(doc, `],"usage":`...)

@@ -50,7 +50,7 @@ func (c *streamChoice) Accept(a agent.Accepted) error {
 	if c.out == nil {
 		api.SetAccepted(c.w.Header(), a)
 		c.out = sse.NewWriter(c.w, c.opt.sse)
-		c.head = appendHead([]byte("data: "), c.req, &c.opt, a.Model)
+		c.head = appendHead([]byte("data: "), &c.opt, a.Model)
 	}
 	if c.req.Echo && c.prompt != "" {
 		if err := c.chunk([]byte(c.prompt), "null"); err != nil {

@@ -92,7 +92,7 @@ func NewEncoder(w http.ResponseWriter, req *Request, opt Options) *Encoder {
 func (e *Encoder) Accept(a agent.Accepted) error {
 	api.SetAccepted(e.w.Header(), a)
 	e.accepted = true
-	return e.out.start(head{id: cmp.Or(e.opt.ID, agent.NewID("msg_", 24)), model: cmp.Or(a.Model.Name, a.Model.ID)})
+	return e.out.start(head{id: cmp.Or(e.opt.ID, agent.NewID("msg_", 24)), model: a.Model.Ran()})
 }
 
 // Event implements agent.Sink. It writes one event and keeps nothing of it. The last two of a turn are UsageKind and DoneKind.

@@ -2,6 +2,7 @@ package responses
 
 import (
 	"bytes"
+	"cmp"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -95,8 +96,9 @@ func (e *Encoder) Queue() error {
 }
 
 // Accept implements agent.Sink. It begins the response: upstream has accepted the run.
-func (e *Encoder) Accept(agent.Accepted) error {
+func (e *Encoder) Accept(a agent.Accepted) error {
 	announced := e.resp.Status == Queued
+	e.resp.Model = cmp.Or(a.Model.Ran(), e.resp.Model)
 	e.resp.Status = InProgress
 	if e.steps == nil {
 		return nil

@@ -18,7 +18,7 @@ type Response struct {
 	CompletedAt        *int64             `json:"completed_at"` // set only when completed
 	Status             Status             `json:"status"`
 	IncompleteDetails  *IncompleteDetails `json:"incomplete_details"`
-	Model              string             `json:"model"` // as the client named it
+	Model              string             `json:"model"` // what ran; as the client named it until upstream has accepted the run
 	PreviousResponseID *string            `json:"previous_response_id"`
 	Instructions       *string            `json:"instructions"`
 	Output             []jsontext.Value   `json:"output"` // the items, each exactly as its output_item.done had it
