@@ -114,11 +114,11 @@ func (rec *record) keep(r *responses.Response) error {
 	return cmp.Or(rec.create(r), appendErr)
 }
 
-// createPause is how long create waits before it tries again.
+// createPause is how long create waits before it tries again; then twice as long each time.
 const createPause = 200 * time.Millisecond
 
 // create stores the response as it stands, for the first time, or keeps it briefly when it isn't to be stored. A store that is away
-// for a moment is asked twice.
+// is asked again for as long as storeTimeout allows.
 //
 // It doesn't take the request's context: a client that leaves at the last event still finds what it has paid for. An
 // error doesn't mean that the row isn't there: the answer of the store may have been lost (see forget).
@@ -133,8 +133,7 @@ func (rec *record) create(r *responses.Response) error {
 	defer cancel()
 	rec.set(r)
 	err := rec.insert(ctx)
-	if kept.IsUnavailable(err) && ctx.Err() == nil {
-		time.Sleep(createPause)
+	for pause := createPause; kept.IsUnavailable(err) && wait(ctx, pause); pause *= 2 {
 		err = rec.insert(ctx)
 	}
 	if err != nil {
@@ -142,6 +141,21 @@ func (rec *record) create(r *responses.Response) error {
 	}
 	rec.row.Revision = 1
 	return err
+}
+
+// wait returns true after d, or false as soon as it is clear that ctx ends before that.
+func wait(ctx context.Context, d time.Duration) bool {
+	if end, ok := ctx.Deadline(); ok && time.Until(end) <= d || ctx.Err() != nil {
+		return false
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // insert tries once. That the row exists already is no error when it holds the same.

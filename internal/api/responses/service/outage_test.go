@@ -82,6 +82,41 @@ func TestAnUnsavedEndCanBeRetrieved(t *testing.T) {
 	})
 }
 
+// The first write of a background response is tried again for a while: its client is still there and waits.
+func TestABackgroundResponseBeginsAfterAShortOutage(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		defer w.end()
+		w.store.fail(outages["unavailable"], createResponse)
+		time.AfterFunc(1200*time.Millisecond, func() { w.store.fail(noFault, createResponse) })
+		began := time.Now()
+		r := w.create(slow(""))
+		if took := time.Since(began); took > 3*time.Second {
+			t.Errorf("it began after %s", took)
+		}
+		time.Sleep(20 * time.Second)
+		w.isWhole(r.ID, "One, two.")
+	})
+}
+
+func TestABackgroundResponseOfALongOutageIsRefusedInTime(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		defer w.end()
+		w.store.fail(outages["unavailable"], allMethods()...)
+		began := time.Now()
+		a := w.do("POST", "/responses", slow(""))
+		a.is(503, "server_is_overloaded", "")
+		if took := time.Since(began); took < time.Second || took > 3*time.Second || a.header.Get("Retry-After") == "" {
+			t.Errorf("refused after %s, with %v", took, a.header)
+		}
+		if w.active.Load() != 0 {
+			t.Error("the turn began")
+		}
+		w.store.fail(noFault, allMethods()...)
+		w.create(slow(""))
+		time.Sleep(20 * time.Second)
+	})
+}
+
 func TestWhatWaitsForTheStoreCountsAsRunning(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		defer w.end()
