@@ -68,6 +68,9 @@ type Request struct {
 	// are sent. The gateway fills both in.
 	Continue Conversation
 	New      int
+	// Retried says that upstream was too busy for this turn before, with all retries: one attempt is enough. The gateway
+	// fills it in.
+	Retried bool
 }
 
 // A Caller is who a request is for.

@@ -152,9 +152,7 @@ func (t *turn) fetchImages(ctx context.Context, from int) error {
 //
 // A refusal counts, too: it may be meant for the old conversation or the old token only. So the new run gets a conversation id
 // that upstream has not seen, unless upstream has merely lost the conversation. A limit that is real refuses the new run as
-// well, and that error is the answer. An upstream that was too busy for a conversation and for its retries is not asked again: it
-// would be for the new run, too, and the client would wait twice as long for the same error. (A parked run may have met it
-// some time ago.)
+// well, and that error is the answer.
 //
 // The table, where "continued" is a run from claim or recall, and "shown" is any event that the client got:
 //
@@ -163,7 +161,7 @@ func (t *turn) fetchImages(ctx context.Context, from int) error {
 //	no answer (control.ErrEmpty)       any        any          another run, once in a turn
 //	any other                          yes        any          the error is the client's
 //	any other                          no         no           the error is the client's
-//	overloaded, retries used up        no         by recall    the error is the client's
+//	overloaded, retries used up        no         by recall    another run, with one attempt
 //	of a code in the list below        no         yes          another run
 func (t *turn) startAgain(ctx context.Context, err error) bool {
 	if err == nil || ctx.Err() != nil {
@@ -180,9 +178,6 @@ func (t *turn) startAgain(ctx context.Context, err error) bool {
 	if t.answer.emitted || t.from == agent.ResumeNew || t.from == agent.ResumeTranscript {
 		return false
 	}
-	if e := agent.AsError(err); t.from == agent.ResumeMemory && e.Code == agent.Overloaded && e.Final {
-		return false
-	}
 	// With any other code a new run would end in the same way.
 	switch agent.CodeOf(err) {
 	case agent.ConversationLost, agent.Upstream, agent.UpstreamTimeout, agent.Internal, agent.ContextTooLong,
@@ -195,7 +190,8 @@ func (t *turn) startAgain(ctx context.Context, err error) bool {
 }
 
 // resetFor prepares the turn for another run after err. Unless upstream has merely lost the conversation, the new run gets a new
-// conversation id.
+// conversation id. An upstream that was too busy for the turn's retries may be so for that conversation alone: it is asked
+// once, without retries, so that nobody waits twice as long for the same error. (A parked run may have met it some time ago.)
 //
 // The log's line has no content: how the run began, and the error, whose words are ours or upstream's.
 func (t *turn) resetFor(ctx context.Context, err error) {
@@ -206,6 +202,7 @@ func (t *turn) resetFor(ctx context.Context, err error) {
 	}
 	if agent.CodeOf(err) != agent.ConversationLost {
 		req := *t.req // a backend may still look at the old one
+		req.Retried = t.from == agent.ResumeMemory && agent.AsError(err).Final
 		t.g.repin(ctx, &req)
 		t.req = &req
 	}

@@ -589,22 +589,30 @@ func TestARefusedConversationStartsAfreshAndIsForgotten(t *testing.T) {
 	}
 }
 
-// An upstream that was too busy for a run and its retries would be for another run, too: nobody waits twice.
-func TestAnUpstreamThatIsTooBusyIsNotAskedAgain(t *testing.T) {
-	busy := backendtest.Turns{{backendtest.Fail(&agent.Error{Code: agent.Overloaded, Final: true})}}
-	fake := backendtest.NewFake("fake", func(req *agent.Request) (backendtest.Turns, error) {
-		if req.Continue != nil {
-			return busy, nil
-		}
-		return backendtest.Turns{{backendtest.Say("hello"), backendtest.End("agent-1")}}, nil
-	})
-	c := newChat(t, newGateway(t, fake)).user("one")
-	c.must(agent.ResumeNew, "hello")
-	if _, err := c.user("two").send(); agent.CodeOf(err) != agent.Overloaded {
-		t.Errorf("got %v", err)
-	}
-	if n := len(fake.Runs()); n != 2 {
-		t.Errorf("%d runs, want 2", n)
+// An upstream that was too busy for a conversation and its retries gets one attempt for a new one: nobody waits twice.
+func TestAnUpstreamThatIsTooBusyForAConversationIsAskedOnceMore(t *testing.T) {
+	for name, always := range map[string]bool{"for the conversation alone": false, "for everything": true} {
+		t.Run(name, func(t *testing.T) {
+			fake := backendtest.NewFake("fake", func(req *agent.Request) (backendtest.Turns, error) {
+				if req.Continue != nil || always && len(req.Messages) > 1 {
+					return backendtest.Turns{{backendtest.Fail(&agent.Error{Code: agent.Overloaded, Final: true})}}, nil
+				}
+				return backendtest.Turns{{backendtest.Say("hello"), backendtest.End("agent-1")}}, nil
+			})
+			c := newChat(t, newGateway(t, fake)).user("one")
+			c.must(agent.ResumeNew, "hello")
+			if c.user("two"); always {
+				if _, err := c.send(); agent.CodeOf(err) != agent.Overloaded {
+					t.Errorf("got %v", err)
+				}
+			} else {
+				c.must(agent.ResumeTranscript, "hello")
+			}
+			runs := fake.Runs()
+			if len(runs) != 3 || runs[1].Request.Retried || !runs[2].Request.Retried {
+				t.Errorf("%d runs, want 3, the last of them without retries", len(runs))
+			}
+		})
 	}
 }
 

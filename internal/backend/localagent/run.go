@@ -91,7 +91,7 @@ func newRun(b *Backend, req *agent.Request) *run {
 		r.blobs.before, r.blobs.size = from.blobs, sizeBlobs(from.blobs)
 	}
 	r.ticket = agentwire.NewTicket(req, r.tools.Toolset, id, blobKey)
-	r.tries.attempts = retry.New(b.jitter, b.cfg.Log, req.Origin.RequestID)
+	r.tries.attempts = retry.New(b.jitter, b.cfg.Log, req.Origin.RequestID, req.Retried)
 	r.meter.prompt = len(r.ticket.UserAction) + r.tools.Size()
 	r.alarm.ring = r.ring
 	return r

@@ -90,7 +90,7 @@ const (
 // Errors are *agent.Error.
 func Start(ctx context.Context, req *agent.Request, limits Limits, log *slog.Logger, open Open) (*Run, error) {
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
-	r := &Run{open: open, limits: limits.withDefaults(), life: life, end: end, req: req, log: log, attempts: retry.New(nil, log, req.Origin.RequestID)}
+	r := &Run{open: open, limits: limits.withDefaults(), life: life, end: end, req: req, log: log, attempts: retry.New(nil, log, req.Origin.RequestID, req.Retried)}
 	if err := r.ask(ctx); err != nil {
 		end()
 		return nil, err
@@ -200,7 +200,7 @@ func (r *Run) goOn(results []agent.ToolResult) {
 	r.req = extend(r.req, r.text.String(), append(calls, r.calls[made:]...), results)
 	r.text = bytes.Buffer{}
 	r.calls, r.refused = nil, nil
-	r.attempts = retry.New(nil, r.log, r.req.Origin.RequestID)
+	r.attempts = retry.New(nil, r.log, r.req.Origin.RequestID, false)
 	r.state = silent
 }
 

@@ -29,15 +29,19 @@ type Attempts struct {
 
 // New makes Attempts that follow the default policy. random returns numbers in [0, 1) for the jitter; nil
 // means math/rand's. log hears "retrying" before a pause and "recovered" once upstream has accepted again,
-// each with the request's id; nil discards that.
-func New(random func() float64, log *slog.Logger, id string) Attempts {
+// each with the request's id; nil discards that. With retried, the retries before any output are used up already.
+func New(random func() float64, log *slog.Logger, id string, retried bool) Attempts {
 	if random == nil {
 		random = rand.Float64
 	}
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return Attempts{policy: defaultPolicy(), random: random, log: log, id: id}
+	a := Attempts{policy: defaultPolicy(), random: random, log: log, id: id}
+	if retried {
+		a.retries = a.policy.Retries
+	}
+	return a
 }
 
 // Begin records that upstream is asked to start now, and how long that may take, pauses for Retry-After

@@ -60,7 +60,7 @@ func TestNext(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := retry.New(middle, nil, "")
+				a := retry.New(middle, nil, "", false)
 				a.Begin(7 * time.Second)
 				for i, f := range tt.failures {
 					pause, err := a.Next(f, tt.resumes)
@@ -84,7 +84,7 @@ func TestNext(t *testing.T) {
 }
 
 func TestACheckpointAllowsAnotherResume(t *testing.T) {
-	a := retry.New(middle, nil, "")
+	a := retry.New(middle, nil, "", false)
 	for i, want := range []time.Duration{first, second, third} {
 		if pause, err := a.Next(passing(0), true); err != nil || pause != want {
 			t.Fatalf("resume %d: %v, %v", i+1, pause, err)
@@ -101,7 +101,7 @@ func TestJitterStaysWithinItsBounds(t *testing.T) {
 		random float64
 		want   time.Duration
 	}{{0, 200 * time.Millisecond}, {1, 300 * time.Millisecond}} {
-		a := retry.New(func() float64 { return tt.random }, nil, "")
+		a := retry.New(func() float64 { return tt.random }, nil, "", false)
 		if pause, err := a.Next(passing(0), false); err != nil || pause != tt.want {
 			t.Errorf("%v: %v, %v", tt.random, pause, err)
 		}
@@ -125,7 +125,7 @@ func TestWaitEndsWithEitherContext(t *testing.T) {
 // What is said of attempts is said before the pause, which may be long, and once when it is over.
 func TestTheLogHearsOfAttempts(t *testing.T) {
 	var out strings.Builder
-	a := retry.New(middle, slog.New(slog.NewTextHandler(&out, nil)), "req_1")
+	a := retry.New(middle, slog.New(slog.NewTextHandler(&out, nil)), "req_1", false)
 	said := func(want ...string) {
 		t.Helper()
 		var lines []string
@@ -148,4 +148,15 @@ func TestTheLogHearsOfAttempts(t *testing.T) {
 	said(`level=INFO msg=retrying id=req_1 pause=500ms resumes=false code=overloaded`, `level=INFO msg=recovered id=req_1 attempts=2`)
 	a.Next(passing(0), false)
 	said() // they are used up
+}
+
+func TestWhatWasRetriedBeforeHasOneAttempt(t *testing.T) {
+	a := retry.New(middle, nil, "", true)
+	if _, err := a.Next(passing(0), false); err == nil || !err.Final {
+		t.Errorf("before output: %v, want a final error", err)
+	}
+	a = retry.New(middle, nil, "", true)
+	if _, err := a.Next(passing(0), true); err != nil {
+		t.Errorf("after output: %v, want a resume", err)
+	}
 }

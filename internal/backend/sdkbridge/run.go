@@ -66,7 +66,7 @@ func newRun(b *Backend, req *agent.Request) *run {
 	return &run{
 		backend: b, req: req, offered: req.Offered(), tools: agent.IndexTools(req.Offered()), wake: make(chan struct{}, 1), closed: make(chan struct{}), released: make(chan struct{}),
 		byID: map[string]*heldCall{}, waiting: map[string]*heldCall{}, places: map[string]int{}, progress: time.Now(),
-		attempts: retry.New(nil, b.cfg.Log, req.Origin.RequestID), prompt: agent.EstimatePrompt(req),
+		attempts: retry.New(nil, b.cfg.Log, req.Origin.RequestID, req.Retried), prompt: agent.EstimatePrompt(req),
 	}
 }
 
