@@ -1,6 +1,7 @@
 package localagent
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,8 +22,8 @@ const maxUnsent = 64 << 10
 // A clock measures how long upstream has kept us waiting. Time in which nobody reads, because the client is slow
 // or runs its tools, doesn't count.
 //
-// It is written by whoever has the reading role and read by the pacer. It is atomic and not under run.mu,
-// because taking a lock for each word would be noticeable.
+// It is written by whoever has the reading role and read by the pacer. What a word changes is atomic and under no lock,
+// because taking one for each word would be noticeable. A wait is not for each word.
 //
 // Times are nanoseconds after start, beginning at 1; 0 is none.
 //
@@ -35,7 +36,9 @@ type clock struct {
 	start    time.Time
 	nextBeat time.Time // guarded by run.mu
 
-	since    atomic.Int64 // when the current wait began, after start; 0: nobody waits
+	mu    sync.Mutex // is taken last. A wait that ends moves from since to idle: under mu it is in one of them
+	since int64      // when the current wait began, after start; 0: nobody waits
+
 	idle     atomic.Int64 // waited since the last progress, in waits that are over
 	accepted atomic.Int64 // when upstream accepted the current attempt; 0: there is none
 	ended    atomic.Bool  // upstream has reported the end of a turn, and the model has done nothing since
@@ -51,13 +54,31 @@ func (c *clock) begin() {
 func (c *clock) now() int64 { return int64(time.Since(c.start)) + 1 }
 
 // wait records that somebody waits for upstream from now on.
-func (c *clock) wait() { c.since.Store(c.now()) }
+func (c *clock) wait() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.since = c.now()
+}
 
 // waited records that the wait is over, if there was one.
 func (c *clock) waited() {
-	if since := c.since.Swap(0); since != 0 {
-		c.idle.Add(c.now() - since)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.since != 0 {
+		c.idle.Add(c.now() - c.since)
+		c.since = 0
 	}
+}
+
+// waiting is since when somebody waits, and how long all waits together without progress were before. Between two waits it
+// is as if the next began now: a limit that falls between them is not missed.
+func (c *clock) waiting() (since, idle int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.since == 0 {
+		return c.now(), c.idle.Load()
+	}
+	return c.since, c.idle.Load()
 }
 
 // progress records that upstream has sent anything but a heartbeat.
@@ -66,9 +87,11 @@ func (c *clock) progress() { c.idle.Store(0) }
 // restart forgets the waiting so far: a new attempt, or a turn that continues with results, has all of its time
 // again.
 func (c *clock) restart() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.idle.Store(0)
-	if c.since.Load() != 0 {
-		c.wait()
+	if c.since != 0 {
+		c.since = c.now()
 	}
 }
 
@@ -142,9 +165,9 @@ func nextBeat(due, now time.Time, every time.Duration) time.Time {
 	return now.Add(every)
 }
 
-// limit is when the stream exceeds a time limit, and the error for that; nil when nobody waits for upstream, or
-// upstream waits for a tool of the client. There are two limits, and the earlier counts: StallTimeout without
-// any byte in this wait, and ProgressTimeout of waiting without progress:
+// limit is when the stream exceeds a time limit if nothing comes and the client reads on, and the error for that; nil when
+// there is no stream, or upstream waits for a tool of the client. There are two limits, and the earlier counts:
+// StallTimeout without any byte in this wait, and ProgressTimeout of waiting without progress:
 //
 //	wait ├──heartbeat──heartbeat──text──┤ client slow ├ wait ──heartbeat── …
 //	stall     restarts  restarts   restarts            restarts
@@ -154,10 +177,10 @@ func nextBeat(due, now time.Time, every time.Duration) time.Time {
 //
 // The result is when the limit would be exceeded, which is mostly in the future: ring compares it with now.
 func (r *run) limit() (time.Time, error) {
-	since := r.clock.since.Load()
-	if since == 0 || r.turnOver || len(r.execs.open) > 0 {
+	if r.clock.accepted.Load() == 0 || r.broken != nil || r.turnOver || len(r.execs.open) > 0 {
 		return time.Time{}, nil
 	}
+	since, idle := r.clock.waiting()
 	cfg := &r.backend.cfg
 	progress := cfg.ProgressTimeout
 	if r.clock.ended.Load() { // most likely the answer is complete, and only the end of the stream is missing
@@ -165,7 +188,7 @@ func (r *run) limit() (time.Time, error) {
 	}
 	stall := since + int64(cfg.StallTimeout)
 	// idle counts from the last progress, so the limit lies that much earlier.
-	stuck := since - r.clock.idle.Load() + int64(progress)
+	stuck := since - idle + int64(progress)
 	if stuck < stall {
 		return r.clock.at(stuck), tooSlow("Cursor made no progress for %v.", progress)
 	}

@@ -2,6 +2,7 @@ package localagent
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -23,6 +24,7 @@ func TestMissedHeartbeatsAreNotMadeUpFor(t *testing.T) {
 func TestUpstreamMayBeSilentWhileACallIsOpen(t *testing.T) {
 	r := newOfflineRun(t)
 	r.receive(t, callOfLook(7, "toolu_1"))
+	r.clock.accepted.Store(r.clock.now())
 	r.clock.wait()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -33,4 +35,25 @@ func TestUpstreamMayBeSilentWhileACallIsOpen(t *testing.T) {
 	if _, why := r.limit(); why == nil {
 		t.Error("no limit although no call is open")
 	}
+}
+
+// A limit that falls between two waits, because a heartbeat has come in that very moment, counts all the same. The next look
+// would be at the next heartbeat of ours.
+func TestALimitBetweenTwoWaitsIsNotMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newOfflineRun(t)
+		r.clock.accepted.Store(r.clock.now())
+		r.clock.wait()
+		time.Sleep(r.backend.cfg.ProgressTimeout)
+		r.clock.waited()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if due, why := r.limit(); why == nil || due.After(time.Now()) {
+			t.Errorf("limited at %v: %v", due, why)
+		}
+		r.clock.progress()
+		if due, why := r.limit(); why == nil || !due.Equal(time.Now().Add(r.backend.cfg.StallTimeout)) {
+			t.Errorf("after progress: limited at %v: %v", due, why)
+		}
+	})
 }

@@ -95,6 +95,29 @@ func TestTheBackgroundReaderStaysWhileACallIsOpen(t *testing.T) {
 	}
 }
 
+// What the background reader records of output is written by Resume, too. The lock is held here while both are under way:
+// a reader that does not wait for it is seen by the race detector, in whatever order they go.
+func TestTheBackgroundReaderRecordsOutputUnderTheLock(t *testing.T) {
+	r := newOfflineRun(t)
+	if err := r.message.Parse(textMessage("text")); err != nil {
+		t.Fatal(err)
+	}
+	r.inBackground = true
+	done := make(chan struct{})
+	r.mu.Lock()
+	go func() {
+		defer close(done)
+		r.readOne(nil)
+	}()
+	r.recordOutput()
+	r.tries.checkpoint()
+	r.mu.Unlock()
+	<-done
+	if !r.tries.dirty || r.queue.len() != 1 {
+		t.Errorf("%d events for the client, to be repeated by a resume: %v", r.queue.len(), r.tries.dirty)
+	}
+}
+
 func TestACallThatIsSentTwiceIsGivenOnce(t *testing.T) {
 	r := newOfflineRun(t)
 	r.receive(t, callOfLook(7, "toolu_1"))
