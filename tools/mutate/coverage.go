@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// coverage holds, for each file as a profile names it, the lines that tests get to.
+// coverage holds, for each file as a profile names it, whether tests get to a line. Lines that are in no block of the profile,
+// such as the condition of a case, are not in it.
 type coverage map[string]map[int]bool
 
 // block is a line of a cover profile: FILE:LINE.COLUMN,LINE.COLUMN STATEMENTS COUNT.
@@ -17,7 +18,7 @@ func readCoverage(profile string) coverage {
 	c := coverage{}
 	for line := range strings.Lines(profile) {
 		m := block.FindStringSubmatch(strings.TrimSpace(line))
-		if m == nil || m[4] == "0" {
+		if m == nil {
 			continue
 		}
 		first, _ := strconv.Atoi(m[2]) // digits, by the expression
@@ -26,12 +27,15 @@ func readCoverage(profile string) coverage {
 			c[m[1]] = map[int]bool{}
 		}
 		for n := first; n <= last; n++ {
-			c[m[1]][n] = true
+			c[m[1]][n] = c[m[1]][n] || m[4] != "0"
 		}
 	}
 	return c
 }
 
-// reaches reports whether a test gets to the line. A file without any covered line can't be told from one of which the
-// profile knows nothing, so there the answer is no as well.
-func (c coverage) reaches(file string, line int) bool { return c[file][line] }
+// reaches reports whether a test may get to the line: it does, or the profile doesn't tell. Of a file that isn't in the profile,
+// no.
+func (c coverage) reaches(file string, line int) bool {
+	gets, told := c[file][line]
+	return gets || !told && c[file] != nil
+}

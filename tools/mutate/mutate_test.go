@@ -53,10 +53,13 @@ func TestChanges(t *testing.T) {
 
 func TestCoverage(t *testing.T) {
 	c := readCoverage("mode: set\np/a.go:3.10,5.2 2 1\np/a.go:7.1,8.2 1 0\n")
-	for line, want := range map[int]bool{2: false, 3: true, 5: true, 7: false} {
+	for line, want := range map[int]bool{3: true, 5: true, 6: true, 7: false} {
 		if c.reaches("p/a.go", line) != want {
 			t.Errorf("line %d: %v", line, !want)
 		}
+	}
+	if two := readCoverage("p/a.go:3.1,3.9 1 1\np/a.go:3.9,4.2 1 0\n"); !two.reaches("p/a.go", 3) || two.reaches("p/a.go", 4) {
+		t.Error("a line counts when a part of it is covered")
 	}
 	if c.reaches("p/b.go", 3) {
 		t.Error("a file that is not in the profile is covered")
