@@ -118,7 +118,7 @@ func TestNoTextHashesLikeAnImage(t *testing.T) {
 func TestToolsThatDifferHaveDifferentDigests(t *testing.T) {
 	seen := map[Digest]agent.Tool{}
 	for _, tool := range []agent.Tool{
-		{Name: "ab", Description: "c"}, {Name: "a", Description: "bc"}, {Name: "abc"}, {Name: "a", Description: "b", Parameters: []byte(`"c"`)},
+		{Name: "ab", Description: "c"}, {Name: "xb", Description: "c"}, {Name: "a", Description: "bc"}, {Name: "abc"}, {Name: "a", Description: "b", Parameters: []byte(`"c"`)},
 		{Name: "ab", Description: "c", Parameters: []byte(`{}`)}, {Name: "ab", Description: "c", Parameters: []byte(`{"a":1}`)},
 	} {
 		d := toolsDigest([]agent.Tool{tool})

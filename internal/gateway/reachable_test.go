@@ -1,8 +1,10 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -80,6 +82,35 @@ func TestAProbeThatHangsIsGivenUp(t *testing.T) {
 		}
 		if err := g.Reachable(t.Context(), ""); !errors.Is(err, errAway) || time.Since(begin) != probeTimeout || b.asked.Load() != 1 {
 			t.Errorf("who stays gets %v after %v and %d probes", err, time.Since(begin), b.asked.Load())
+		}
+	})
+}
+
+// Whoever operates the gateway reads when an upstream went away and when it came back, and no line for each look.
+func TestTheLogHearsOfAChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		away := false
+		b := newProbed(func(context.Context) error {
+			if away {
+				return errAway
+			}
+			return nil
+		})
+		g := New(Config{Backends: []agent.Backend{b}, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		defer g.Close(t.Context())
+		for _, step := range []struct {
+			away bool
+			want string
+		}{{false, ""}, {true, "can't be reached"}, {true, ""}, {false, "can be reached again"}, {false, ""}} {
+			log.Reset()
+			away = step.away
+			time.Sleep(reachableFor)
+			_ = g.Reachable(t.Context(), "")
+			synctest.Wait()
+			if got := log.String(); (got == "") != (step.want == "") || !strings.Contains(got, step.want) {
+				t.Errorf("away: %v, the log says %q, want %q", step.away, got, step.want)
+			}
 		}
 	})
 }

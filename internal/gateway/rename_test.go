@@ -110,6 +110,7 @@ func TestARenamedRunIsNotTakenFor(t *testing.T) {
 		parked int
 	}{
 		"another owner's":      {func(c *chat) { c.owner = "bob" }, 1},
+		"another model's":      {func(c *chat) { c.model = "composer-2" }, 1},
 		"an edited history's":  {func(c *chat) { c.history[0].Parts[0].Text = "what was there?" }, 1},
 		"other calls'":         {func(c *chat) { c.history[1].Calls[0].Arguments = []byte(`{"at":3}`) }, 1},
 		"one without its tool": {func(c *chat) { c.tools = c.tools[:1] }, 1},

@@ -50,6 +50,7 @@ type chat struct {
 	t       *testing.T
 	g       *Gateway
 	owner   string
+	model   string
 	history []agent.Message
 	tools   []agent.Tool
 	serial  bool
@@ -62,7 +63,7 @@ type chat struct {
 }
 
 func newChat(t *testing.T, g *Gateway) *chat {
-	return &chat{t: t, g: g, owner: "ann", tools: []agent.Tool{{Name: "look"}, {Name: "listen"}}}
+	return &chat{t: t, g: g, owner: "ann", model: "composer-2.5", tools: []agent.Tool{{Name: "look"}, {Name: "listen"}}}
 }
 
 // fork is another client with the same history.
@@ -84,7 +85,7 @@ func (c *chat) result(id, text string) *chat {
 
 func (c *chat) request() *agent.Request {
 	return &agent.Request{
-		Caller: agent.Caller{Owner: c.owner}, ModelName: "composer-2.5", Messages: append([]agent.Message(nil), c.history...),
+		Caller: agent.Caller{Owner: c.owner}, ModelName: c.model, Messages: append([]agent.Message(nil), c.history...),
 		Tools: c.tools, SerialToolCalls: c.serial, Session: c.session, PinSession: c.pin, RewritesCalls: c.rewrites, ToolChoice: c.choice, Echo: c.echo,
 	}
 }
