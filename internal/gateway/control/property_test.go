@@ -116,3 +116,17 @@ func answerTo(t *testing.T, req *agent.Request, first, second string, size int) 
 	}
 	return turn, fmt.Sprintf("%q %q %q %v %v %v", said, calls, turn.Refusal, turn.Done.Reason, turn.Done.Repairs, agent.CodeOf(err))
 }
+
+// Messages tells its client which of the stop texts was met.
+func TestTheStopTextThatWasMetIsTold(t *testing.T) {
+	for text, want := range map[string]string{"one END two": "END", "one FIN two END": "FIN", "one two": "", "one EN": ""} {
+		req := backendtest.Request("hello")
+		req.Stop = []string{"END", "FIN"}
+		for _, size := range []int{1, 1 << 20} {
+			turn, outcome := answerTo(t, req, text, "", size)
+			if turn.Done.Reason != agent.Stop || turn.Done.StopText != want {
+				t.Errorf("%q in pieces of %d: %s, met %q, want %q", text, size, outcome, turn.Done.StopText, want)
+			}
+		}
+	}
+}
