@@ -10,6 +10,7 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/cursor/connectwire"
+	"composer-api/internal/cursor/pb"
 )
 
 // brokenAfterACall is a run whose stream ends with rest after one call.
@@ -59,6 +60,20 @@ func TestResultsAreNotInTheCheckpointBeforeThem(t *testing.T) {
 	r.giveCall(t, "found")
 	if _, err := r.tries.next(broken); err == nil {
 		t.Error("another attempt would ask for the call again")
+	}
+}
+
+// A turn that ended while a call was open was a sub-agent's when the results are taken: the answer is still to come.
+func TestResultsAreNotAfterTheEnd(t *testing.T) {
+	r := newOfflineRun(t)
+	r.receive(t, callOfLook(7, "toolu_1"))
+	r.receiveBytes(t, updateMessage(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_TurnEnded{TurnEnded: &pb.TurnEnded{}}}))
+	if !r.endedWell(io.ErrUnexpectedEOF) {
+		t.Error("a stream that breaks after the turn's end has brought no answer")
+	}
+	r.giveCall(t, "found")
+	if r.endedWell(io.ErrUnexpectedEOF) {
+		t.Error("a stream that breaks after the results has brought the answer")
 	}
 }
 

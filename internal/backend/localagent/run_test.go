@@ -462,6 +462,20 @@ func TestEditIsNeverTurnedIntoAWrite(t *testing.T) {
 	}
 }
 
+// An edit begins with a read, which is one like any other, also when upstream has said that an edit has begun.
+func TestTheReadOfAnEditIsMapped(t *testing.T) {
+	r := bareRun(t, strings.NewReader(""), agent.Tool{Name: "read", Parameters: []byte(`{"properties":{"path":{"type":"string"}}}`)})
+	r.receiveBytes(t, updateMessage(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_ToolCallStarted{ToolCallStarted: &pb.ToolCallEvent{
+		CallId: "edit-1", ToolCall: &pb.ToolCall{Tool: &pb.ToolCall_EditToolCall{EditToolCall: &pb.Opaque{}}},
+	}}}))
+	r.receive(t, &pb.AgentServerMessage{Message: &pb.AgentServerMessage_ExecServerMessage{ExecServerMessage: &pb.ExecServerMessage{
+		Id: 1, Message: &pb.ExecServerMessage_ReadArgs{ReadArgs: &pb.ReadArgs{Path: "/a", ToolCallId: "edit-1"}},
+	}}})
+	if n := r.queue.len(); n != 1 {
+		t.Errorf("%d calls for the client, want 1; answered: %v", n, sent(t, r))
+	}
+}
+
 // sent decodes what a bare run has put into its outbox.
 func sent(t *testing.T, r *run) []*pb.AgentClientMessage {
 	r.stream.out.finish()
