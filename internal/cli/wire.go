@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -112,6 +113,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 		Reachable: func(ctx context.Context) error { return s.gateway.Reachable(ctx, "") },
 		PingStore: s.store.Ping, Caller: identify(people), WhoIs: world.verify, Models: cat.List, HostedKeys: ring.Ready() && !c.Demo,
 		Accounts: people, SignUps: signUps, Store: s.store,
+		LocalOnly: local(addr), Live: s.figures, Drain: func() { s.server.Drain() }, Draining: func() bool { return s.server.Draining() },
 		Hops: forwarded.NewReader(c.Accounts.TrustedProxies, log, nil), PublicURL: string(c.PublicURL), Log: log,
 	})
 	if err != nil {
@@ -147,6 +149,11 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 	s.server = httpd.New(server)
 	s.sweep(context.WithoutCancel(ctx))
 	return s, nil
+}
+
+// figures are what the operator's page shows of the process.
+func (s *instance) figures() []pages.Figure {
+	return []pages.Figure{{Name: "Turns under way", Value: strconv.Itoa(s.server.Turns())}}
 }
 
 // newUpstreams makes the demo's backend or the configured ones.

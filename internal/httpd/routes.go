@@ -102,7 +102,7 @@ func (s *Server) serve(w *response, r *http.Request, b base, route api.Route) er
 		return err
 	}
 	if route.Turn {
-		leave, err := s.limits.enter(call.Caller.Owner)
+		leave, err := s.enter(call.Caller.Owner)
 		if err != nil {
 			return err
 		}
@@ -115,6 +115,19 @@ func (s *Server) serve(w *response, r *http.Request, b base, route api.Route) er
 	return route.Handle(w, r, call)
 }
 
+// enter counts a turn, within the limits. The caller calls leave, once, when the turn is over.
+func (s *Server) enter(owner string) (leave func(), err error) {
+	within, err := s.limits.enter(owner)
+	if err != nil {
+		return nil, err
+	}
+	s.turns.Add(1)
+	return func() {
+		s.turns.Add(-1)
+		within()
+	}, nil
+}
+
 // again is api.Call's Again for the request r below b, whose first call was call. The caller of again calls the
 // function that it returns when that turn is over.
 func (s *Server) again(r *http.Request, b base, call *api.Call) (*api.Call, func(), error) {
@@ -125,7 +138,7 @@ func (s *Server) again(r *http.Request, b base, call *api.Call) (*api.Call, func
 	if err != nil {
 		return nil, nil, err
 	}
-	leave, err := s.limits.enter(caller.Owner)
+	leave, err := s.enter(caller.Owner)
 	if err != nil {
 		return nil, nil, err
 	}

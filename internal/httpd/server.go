@@ -55,6 +55,7 @@ type Server struct {
 	cfg      Config
 	http     *http.Server
 	draining atomic.Bool
+	turns    atomic.Int64 // under way
 	limits   limits
 	words    words // of paths, for the log
 }
@@ -115,6 +116,12 @@ func (s *Server) Serve(l net.Listener) error { return s.http.Serve(l) }
 // Drain makes the server refuse new turns with 503 and report that it is not ready. Turns in progress go on. There is
 // no way back.
 func (s *Server) Drain() { s.draining.Store(true) }
+
+// Draining reports whether Drain was called.
+func (s *Server) Draining() bool { return s.draining.Load() }
+
+// Turns is how many turns are under way.
+func (s *Server) Turns() int { return int(s.turns.Load()) }
 
 // Shutdown closes the listener, waits for the requests in progress and, when ctx ends first, cuts them off and returns
 // ctx's error.

@@ -71,11 +71,12 @@ func (p *person) send(path, fields string, headers ...string) *httptest.Response
 // A house is a server with hosted keys. Each Cursor key is a person of its own.
 type house struct {
 	http.Handler
-	store store.Store
-	now   time.Time
+	store    store.Store
+	now      time.Time
+	draining bool
 }
 
-func newHouse(t *testing.T) *house {
+func newHouse(t *testing.T, changes ...func(*pages.Config)) *house {
 	t.Helper()
 	h := &house{now: time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)}
 	now := func() time.Time { return h.now }
@@ -95,7 +96,7 @@ func newHouse(t *testing.T) *house {
 		}
 		return hosted.Person{UserID: key.Reveal(), Email: key.Reveal()[5:] + "<b>@example.com", FirstName: `"><script>alert(1)</script>`}, nil
 	}})
-	h.Handler = newServer(t, func(c *pages.Config) {
+	h.Handler = newServer(t, append([]func(*pages.Config){func(c *pages.Config) {
 		c.HostedKeys, c.Accounts, c.Store, c.Now = true, people, db, now
 		c.SignUps = hosted.NewLimiter(100, time.Hour, now)
 		c.Caller = func(ctx context.Context, key string) (agent.Caller, error) {
@@ -104,7 +105,9 @@ func newHouse(t *testing.T) *house {
 			}
 			return agent.Caller{CursorKey: agent.NewSecret(key)}, nil
 		}
-	})
+		c.LocalOnly, c.Draining, c.Drain = true, func() bool { return h.draining }, func() { h.draining = true }
+		c.Live = func() []pages.Figure { return []pages.Figure{{Name: "Turns under way", Value: "3"}} }
+	}}, changes...)...)
 	return h
 }
 

@@ -23,6 +23,12 @@ func (s *Site) Routes() []api.Route {
 		{Pattern: "POST /usage/logout", Open: true, Form: true, Handle: s.leaveUsage},
 		{Pattern: "GET /usage.csv", Open: true, Handle: s.usageFile},
 
+		{Pattern: "GET /admin", Open: true, Handle: s.admin},
+		{Pattern: "POST /admin/login", Open: true, Form: true, Handle: s.enterAdmin},
+		{Pattern: "POST /admin/logout", Open: true, Form: true, Handle: s.leaveAdmin},
+		{Pattern: "POST /admin/revoke", Open: true, Form: true, Handle: s.revokeAny},
+		{Pattern: "POST /admin/drain", Open: true, Form: true, Handle: s.drain},
+
 		{Pattern: "GET /chat", Open: true, Handle: s.chat},
 	}
 }

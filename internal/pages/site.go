@@ -41,6 +41,13 @@ type Config struct {
 	Accounts Accounts
 	// SignUps bounds how often an address may try; it is shared with the API's route.
 	SignUps *hosted.Limiter
+	// LocalOnly says that only this machine can reach the server.
+	LocalOnly bool
+	// Live is what the process does now, for the operator.
+	Live func() []Figure
+	// Drain makes the server take no more turns, and Draining reports whether it does.
+	Drain    func()
+	Draining func() bool
 	// Store is where accounts, keys, logs and sessions are kept. Its errors are the store's.
 	Store Store
 	// Hops finds out under which address a browser has reached us. Not nil.
@@ -76,7 +83,9 @@ type Site struct {
 	assets   *assets
 	guide    *guide
 	sessions *session.Sessions
-	pages    map[string]*template.Template // by the name of their file, without its ending
+	// operatorTries bounds how often an address may try the token.
+	operatorTries *hosted.Limiter
+	pages         map[string]*template.Template // by the name of their file, without its ending
 }
 
 //go:embed templates
@@ -98,7 +107,8 @@ func New(cfg Config) (*Site, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the documentation: %w", err)
 	}
-	s := &Site{cfg: cfg, assets: files, guide: guide, sessions: session.New(cfg.Store, cfg.Now)}
+	s := &Site{cfg: cfg, assets: files, guide: guide, sessions: session.New(cfg.Store, cfg.Now),
+		operatorTries: hosted.NewLimiter(operatorAttempts, operatorWindow, cfg.Now)}
 	if s.pages, err = parseTemplates(templates); err != nil {
 		return nil, fmt.Errorf("the pages' templates: %w", err)
 	}

@@ -1,4 +1,4 @@
-// Package session is who is logged in on the pages.
+// Package session is who is logged in on the pages, and the operator's token.
 //
 // A session is a document of the store, so it works on every replica and survives a restart:
 //
@@ -31,8 +31,11 @@ const Age = 8 * time.Hour
 // Operator is the owner of the operator's sessions and token. No account and no key has this owner: theirs have prefixes.
 const Operator = "operator"
 
-// sessionKind is the kind of a session's document.
-const sessionKind = "page-session"
+// Kinds of documents.
+const (
+	sessionKind = "page-session"
+	tokenKind   = "operator-token"
+)
 
 // most is how many sessions an owner may have; the oldest ends when there is one more.
 const most = 20

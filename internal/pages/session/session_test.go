@@ -70,6 +70,44 @@ func TestAnOwnerHasSoManySessions(t *testing.T) {
 	}
 }
 
+func TestANewTokenOfTheOperatorVoidsTheOldOneAndItsSessions(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	s, db := newSessions(t, &now)
+	if has, err := s.HasToken(t.Context()); has || err != nil {
+		t.Errorf("%t %v", has, err)
+	}
+	old, err := MintToken(t.Context(), db, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookie, err := s.Begin(t.Context(), Operator, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A session's secret is no token, and a token no session.
+	if is, _ := s.IsToken(t.Context(), tokenPrefix+cookie[strings.Index(cookie, ".")+1:]); is {
+		t.Error("a session is a token")
+	}
+	if found, _ := s.Find(t.Context(), encoding.EncodeToString([]byte(Operator))+"."+strings.TrimPrefix(old.Reveal(), tokenPrefix)); found != nil {
+		t.Error("the token is a session")
+	}
+	if is, err := s.IsToken(t.Context(), " "+old.Reveal()+"\n"); !is || err != nil {
+		t.Errorf("%t %v", is, err)
+	}
+	next, err := MintToken(t.Context(), db, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]bool{old.Reveal(): false, next.Reveal(): true, "": false, tokenPrefix: false, next.Reveal() + "A": false, strings.TrimPrefix(next.Reveal(), tokenPrefix): false} {
+		if is, err := s.IsToken(t.Context(), text); is != want || err != nil {
+			t.Errorf("%t %v, want %t", is, err, want)
+		}
+	}
+	if found, _ := s.Find(t.Context(), cookie); found != nil {
+		t.Error("a session outlives the token")
+	}
+}
+
 // Whatever is sent as a cookie, it is a session or none.
 func FuzzFind(f *testing.F) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -1,0 +1,180 @@
+package pages
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/api"
+	"composer-api/internal/api/openai"
+	"composer-api/internal/pages/session"
+	"composer-api/internal/store"
+)
+
+// A Figure is something that the operator sees of the running process: "Parked runs", "3, the oldest for 2m".
+type Figure struct{ Name, Value string }
+
+// An operation is what the operator's page says. It has nothing of what people say and no key.
+type operation struct {
+	In       bool
+	HasToken bool   // there is a token to log in with
+	Trouble  string // why the last log-in failed
+	Form     string
+	Figures  []Figure
+	Draining bool
+	Accounts []store.Account
+	More     string // the account after which the next page begins; "" when this is the last
+	Keys     []store.Key
+	KeysCut  bool // there are more keys
+	Failures []store.RequestLog
+}
+
+// How much the page shows.
+const (
+	accountsShown = 100
+	keysShown     = 200
+	failuresShown = 50
+)
+
+// operatorAttempts is how often an address may try the operator's token in operatorWindow.
+const (
+	operatorAttempts = 10
+	operatorWindow   = 15 * time.Minute
+)
+
+// operatorMay refuses the operator's page where its token could be read on the way: on an address that other machines can
+// reach, without TLS.
+func (s *Site) operatorMay(r *http.Request) error {
+	if s.cfg.LocalOnly || s.cfg.Hops.Read(r).Scheme == "https" {
+		return nil
+	}
+	return agent.Errorf(agent.PermissionDenied, "The operator's page is off: other machines can reach this address, and it has no TLS. Let the server listen on 127.0.0.1, or put a proxy with TLS before it and its address into COMPOSER_TRUSTED_PROXIES.")
+}
+
+// admin answers GET /admin.
+func (s *Site) admin(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
+	if err := s.operatorMay(r); err != nil {
+		return err
+	}
+	return s.adminPage(w, r, http.StatusOK, "")
+}
+
+func (s *Site) adminPage(w http.ResponseWriter, r *http.Request, status int, trouble string) error {
+	data := &operation{Trouble: trouble}
+	who, err := s.loggedIn(r, operatorCookie)
+	if err != nil {
+		return err
+	}
+	if who == nil {
+		data.HasToken, err = s.sessions.HasToken(r.Context())
+	} else {
+		data.In, data.Form = true, who.Form
+		err = s.fillOperation(r, data)
+	}
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	return s.render(w, r, status, "admin", data)
+}
+
+func (s *Site) fillOperation(r *http.Request, data *operation) error {
+	ctx := r.Context()
+	data.Figures, data.Draining = s.cfg.Live(), s.cfg.Draining()
+	accounts, err := s.cfg.Store.ListAccounts(ctx, r.URL.Query().Get("after"), accountsShown)
+	if err != nil {
+		return away(err)
+	}
+	if data.Accounts = accounts; len(accounts) == accountsShown {
+		data.More = accounts[len(accounts)-1].ID
+	}
+	keys, err := s.cfg.Store.ListKeys(ctx, "")
+	if err != nil {
+		return away(err)
+	}
+	data.Keys, data.KeysCut = keys[:min(len(keys), keysShown)], len(keys) > keysShown
+	logs, err := s.cfg.Store.ListRequests(ctx, "", maxRows)
+	if err != nil {
+		return away(err)
+	}
+	for _, l := range logs {
+		if l.ErrorCode != "" && len(data.Failures) < failuresShown {
+			data.Failures = append(data.Failures, l)
+		}
+	}
+	return nil
+}
+
+// enterAdmin answers POST /admin/login.
+func (s *Site) enterAdmin(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
+	if err := s.operatorMay(r); err != nil {
+		return err
+	}
+	fields, err := readForm(w, r)
+	if err != nil {
+		return err
+	}
+	if err := s.operatorTries.Allow(s.cfg.Hops.Read(r).Client); err != nil {
+		e := agent.AsError(err)
+		openai.SetRetryHeaders(w.Header(), e)
+		return s.adminPage(w, r, openai.RowOf(e.Code).Status, openai.Message(e))
+	}
+	is, err := s.sessions.IsToken(r.Context(), fields.Get("token"))
+	if err != nil {
+		return err
+	}
+	if !is {
+		return s.adminPage(w, r, http.StatusForbidden, "This is not the operator's token. 'composer-api admin token' makes a new one; earlier ones are void then.")
+	}
+	if err := s.logIn(w, r, operatorCookie, session.Operator, ""); err != nil {
+		return err
+	}
+	return s.seeOther(w, r, "/admin")
+}
+
+// command reads a form of the operator's.
+func (s *Site) command(w http.ResponseWriter, r *http.Request) (*session.Session, string, error) {
+	if err := s.operatorMay(r); err != nil {
+		return nil, "", err
+	}
+	who, fields, err := s.change(w, r, operatorCookie)
+	return who, fields.Get("id"), err
+}
+
+// leaveAdmin answers POST /admin/logout.
+func (s *Site) leaveAdmin(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
+	who, _, err := s.command(w, r)
+	if err != nil {
+		return err
+	}
+	if err := s.logOut(w, r, operatorCookie, who); err != nil {
+		return err
+	}
+	return s.seeOther(w, r, "/admin")
+}
+
+// drain answers POST /admin/drain: no new turns from now on. There is no way back but a new process.
+func (s *Site) drain(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
+	if _, _, err := s.command(w, r); err != nil {
+		return err
+	}
+	s.cfg.Log.Warn("the operator drains the server from the page")
+	s.cfg.Drain()
+	return s.seeOther(w, r, "/admin")
+}
+
+// revokeAny answers POST /admin/revoke: a key of whatever account.
+func (s *Site) revokeAny(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
+	_, id, err := s.command(w, r)
+	if err != nil {
+		return err
+	}
+	switch err := s.cfg.Accounts.Revoke(r.Context(), id); {
+	case errors.Is(err, store.ErrNotFound):
+		return agent.Errorf(agent.NotFound, "There is no such key. Load the page again.")
+	case err != nil:
+		return away(err)
+	}
+	return s.seeOther(w, r, "/admin")
+}
