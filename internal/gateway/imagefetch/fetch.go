@@ -8,7 +8,6 @@
 //
 //	fetch.go   a request's images, and getting one from its URL
 //	shrink.go  making an image smaller
-//	gate.go    how much of this is done at once, and for whom
 //	public.go  which addresses are public
 package imagefetch
 
@@ -28,6 +27,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/gateway/gate"
 )
 
 // Config bounds what a Fetcher does. The zero value is right for everything but tests.
@@ -71,9 +71,9 @@ type Fetcher struct {
 	cfg       Config
 	dialer    net.Dialer
 	client    *http.Client
-	fetching  *gate // images
-	large     *gate // images; who is in is in fetching, too
-	shrinking *gate // bytes; who is in waits for nothing
+	fetching  *gate.Gate // images
+	large     *gate.Gate // images; who is in is in fetching, too
+	shrinking *gate.Gate // bytes; who is in waits for nothing
 }
 
 // New makes a Fetcher. It has nothing to close: connections aren't kept.
@@ -90,8 +90,8 @@ func New(cfg Config) *Fetcher {
 		cfg.Allow = func(a netip.AddrPort) bool { return Public(a.Addr()) }
 	}
 	f := &Fetcher{
-		cfg: cfg, fetching: newGate(int64(cfg.Concurrent), int64(cfg.PerOwner)),
-		large: newGate(largeAtOnce, largePerOwner), shrinking: newGate(cfg.MaxMemory, cfg.MaxMemory),
+		cfg: cfg, fetching: gate.New(int64(cfg.Concurrent), int64(cfg.PerOwner)),
+		large: gate.New(largeAtOnce, largePerOwner), shrinking: gate.New(cfg.MaxMemory, cfg.MaxMemory),
 	}
 	f.dialer = net.Dialer{Resolver: cfg.Resolver, Control: f.checkAddress}
 	f.client = &http.Client{
@@ -214,7 +214,7 @@ func (f *Fetcher) prepare(ctx context.Context, owner string, image *agent.Image)
 	if len(image.Data) > 0 {
 		return f.fit(ctx, owner, image)
 	}
-	leave, err := f.fetching.enter(ctx, owner, 1)
+	leave, err := f.fetching.Enter(ctx, owner, 1)
 	if err != nil {
 		return errBusy
 	}
@@ -247,7 +247,7 @@ func (f *Fetcher) fit(ctx context.Context, owner string, image *agent.Image) err
 	case h.memory > f.cfg.MaxMemory:
 		return errTooMuchMemory
 	}
-	leave, err := f.shrinking.enter(ctx, owner, h.memory)
+	leave, err := f.shrinking.Enter(ctx, owner, h.memory)
 	if err != nil {
 		return errBusy
 	}
@@ -332,7 +332,7 @@ func (f *Fetcher) read(ctx context.Context, owner string, body io.Reader) ([]byt
 	if !types[http.DetectContentType(data)] {
 		return nil, errOtherType // without reading on
 	}
-	leave, err := f.large.enter(ctx, owner, 1)
+	leave, err := f.large.Enter(ctx, owner, 1)
 	if err != nil {
 		return nil, errBusy
 	}

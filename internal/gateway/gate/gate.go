@@ -1,4 +1,5 @@
-package imagefetch
+// Package gate bounds what is done at once, for all and for each owner, and lets those who wait in by turns.
+package gate
 
 import (
 	"container/list"
@@ -7,7 +8,7 @@ import (
 	"sync"
 )
 
-// A gate bounds what is done at once: so much in all, and so much for one owner, in whatever unit its user counts.
+// A Gate bounds what is done at once: so much in all, and so much for one owner, in whatever unit its user counts.
 // Those who must wait are let in owner by owner in turn, each owner's in the order in which they came: however many one
 // owner has waiting, another waits for one of them at most. It is safe for concurrent use.
 //
@@ -15,9 +16,9 @@ import (
 // does so on its own channel, without mu.
 //
 //	who          is in                          leaves it by
-//	waiting      line.waiting, gate.turns       letIn (goes in), or the end of its context (unqueue)
-//	inside       used, of gate and line         leave
-type gate struct {
+//	waiting      line.waiting, Gate.turns       letIn (goes in), or the end of its context (unqueue)
+//	inside       used, of Gate and line         leave
+type Gate struct {
 	max, perOwner int64
 
 	mu     sync.Mutex
@@ -26,11 +27,11 @@ type gate struct {
 	turns  *list.List       // of *line that have somebody waiting, in order of their turn
 }
 
-// A line is what a gate knows of one owner. It is guarded by gate.mu.
+// A line is what a Gate knows of one owner. It is guarded by Gate.mu.
 type line struct {
 	used    int64
 	waiting []*waiter
-	turn    *list.Element // in gate.turns; nil when nobody waits
+	turn    *list.Element // in Gate.turns; nil when nobody waits
 }
 
 // A waiter is somebody who wants to go in, with as much as size.
@@ -39,17 +40,17 @@ type waiter struct {
 	in   chan struct{} // closed when it is let in
 }
 
-// newGate makes a gate for limit in all, and perOwner for each.
-func newGate(limit, perOwner int64) *gate {
-	return &gate{max: limit, perOwner: perOwner, owners: map[string]*line{}, turns: list.New()}
+// New makes a Gate for limit in all, and perOwner for each.
+func New(limit, perOwner int64) *Gate {
+	return &Gate{max: limit, perOwner: perOwner, owners: map[string]*line{}, turns: list.New()}
 }
 
-// enter waits until there is room for size, which must be no more than perOwner: more would wait until ctx ends. Who was let in
+// Enter waits until there is room for size, which must be no more than perOwner: more would wait until ctx ends. Who was let in
 // calls leave, once. The error is ctx's; then there is nothing to leave.
 //
 // The two selects at the end settle a race: when room came and ctx ended at the same moment, w
 // was let in and nobody else may count its room as free, so it is given back here.
-func (g *gate) enter(ctx context.Context, owner string, size int64) (leave func(), err error) {
+func (g *Gate) Enter(ctx context.Context, owner string, size int64) (leave func(), err error) {
 	g.mu.Lock()
 	l := g.owners[owner]
 	if l == nil {
@@ -87,8 +88,25 @@ func (g *gate) enter(ctx context.Context, owner string, size int64) (leave func(
 	return nil, ctx.Err()
 }
 
+// TryEnter is Enter for somebody who can't wait: ok is false when there is no room, or when somebody waits for it.
+func (g *Gate) TryEnter(owner string, size int64) (leave func(), ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	l := g.owners[owner]
+	if g.turns.Len() > 0 || g.used+size > g.max || l != nil && l.used+size > g.perOwner || size > g.perOwner {
+		return nil, false
+	}
+	if l == nil {
+		l = &line{}
+		g.owners[owner] = l
+	}
+	g.used += size
+	l.used += size
+	return func() { g.leave(owner, l, size) }, true
+}
+
 // leave gives the room of somebody back who was let in, and lets others in.
-func (g *gate) leave(owner string, l *line, size int64) {
+func (g *Gate) leave(owner string, l *line, size int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.free(owner, l, size)
@@ -100,7 +118,7 @@ func (g *gate) leave(owner string, l *line, size int64) {
 //
 // When the next in turn does not fit into the whole gate, nobody behind it is let in either:
 // otherwise small ones could keep a large one out for ever.
-func (g *gate) letIn() {
+func (g *Gate) letIn() {
 	for e := g.turns.Front(); e != nil; {
 		l := e.Value.(*line)
 		w := l.waiting[0]
@@ -123,7 +141,7 @@ func (g *gate) letIn() {
 }
 
 // unqueue takes w out of the line, and the line out of turn when nobody waits in it any more. g.mu is held.
-func (g *gate) unqueue(l *line, w *waiter) {
+func (g *Gate) unqueue(l *line, w *waiter) {
 	i := slices.Index(l.waiting, w)
 	l.waiting = slices.Delete(l.waiting, i, i+1)
 	if len(l.waiting) == 0 {
@@ -133,7 +151,7 @@ func (g *gate) unqueue(l *line, w *waiter) {
 }
 
 // free gives the room of somebody back who was let in. g.mu is held.
-func (g *gate) free(owner string, l *line, size int64) {
+func (g *Gate) free(owner string, l *line, size int64) {
 	g.used -= size
 	l.used -= size
 	g.forget(owner, l)
@@ -141,7 +159,7 @@ func (g *gate) free(owner string, l *line, size int64) {
 
 // forget drops an owner who has nothing here. g.mu is held. Without this the map would grow
 // with every owner that was ever seen.
-func (g *gate) forget(owner string, l *line) {
+func (g *Gate) forget(owner string, l *line) {
 	if l.used == 0 && len(l.waiting) == 0 {
 		delete(g.owners, owner)
 	}

@@ -1,4 +1,4 @@
-package imagefetch
+package gate
 
 import (
 	"context"
@@ -7,14 +7,12 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
-
-	"composer-api/internal/agent"
 )
 
 // crowd is who stands before a gate: it notes in which order they are let in, and lets them out on demand.
 type crowd struct {
 	t    *testing.T
-	g    *gate
+	g    *Gate
 	mu   sync.Mutex
 	in   []string
 	outs map[string]func()
@@ -24,7 +22,7 @@ type crowd struct {
 func (c *crowd) come(ctx context.Context, name string, size int64) {
 	owner := strings.TrimRight(name, "0123456789")
 	go func() {
-		leave, err := c.g.enter(ctx, owner, size)
+		leave, err := c.g.Enter(ctx, owner, size)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if err != nil {
@@ -55,7 +53,7 @@ func (c *crowd) want(names string) {
 
 func atGate(t *testing.T, limit, perOwner int64, test func(c *crowd)) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &crowd{t: t, g: newGate(limit, perOwner), outs: map[string]func(){}}
+		c := &crowd{t: t, g: New(limit, perOwner), outs: map[string]func(){}}
 		test(c)
 		if len(c.g.owners) != 0 || c.g.used != 0 || c.g.turns.Len() != 0 {
 			t.Errorf("left: %d owners, %d used, %d in turn", len(c.g.owners), c.g.used, c.g.turns.Len())
@@ -124,27 +122,25 @@ func TestWhoGivesUpHoldsNobodyUp(t *testing.T) {
 	})
 }
 
-// An image that gets no turn in time is the server's lack of room, not the image's fault: neither one to be fetched nor
-// one to be made smaller.
-func TestWhoGetsNoTurnMayTryAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := New(Config{PerOwner: 1})
-		for _, g := range []*gate{f.fetching, f.shrinking} {
-			leave, err := g.enter(t.Context(), "ann", g.perOwner)
-			if err != nil {
-				t.Fatal(err)
+func TestWhoCantWaitGetsRoomThatNobodyWaitsFor(t *testing.T) {
+	atGate(t, 4, 3, func(c *crowd) {
+		try := func(owner string, size int64, want bool) (leave func()) {
+			c.t.Helper()
+			leave, ok := c.g.TryEnter(owner, size)
+			if ok != want {
+				c.t.Errorf("%s, %d: %v", owner, size, ok)
 			}
-			defer leave()
+			return leave
 		}
-		remote, inline := &agent.Image{URL: "http://192.0.2.1/a.png"}, &agent.Image{Data: noise(t, 800, 700)}
-		messages := []agent.Message{{Parts: []agent.Part{{Image: remote}, {Image: inline}}}}
-		if err := f.Fetch(t.Context(), "ann", messages); err != nil {
-			t.Fatal(err)
-		}
-		for _, image := range []*agent.Image{remote, inline} {
-			if image.Fault == nil || image.Fault.Code != agent.Overloaded || image.Fault.RetryAfter == 0 || image.Data != nil {
-				t.Errorf("%q: %v", image.URL, image.Fault)
-			}
-		}
+		first := try("ann", 2, true)
+		try("ann", 2, false) // more than her share
+		try("bob", 3, false) // more than there is
+		second := try("bob", 1, true)
+		c.come(c.t.Context(), "eve0", 2)
+		try("bob", 1, false) // it is eve's turn
+		second()
+		c.want("eve0")
+		first()
+		c.leave("eve0")
 	})
 }
