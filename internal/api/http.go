@@ -12,6 +12,19 @@ import (
 	"composer-api/internal/agent"
 )
 
+// counted is a request body that counts against a bound of the server's memory until it was decoded.
+type counted interface {
+	// Decoded says that it was decoded, and that its bytes aren't used any more. It may be called more than once.
+	Decoded()
+}
+
+// Decoded says that the body of r was decoded, for a handler that goes on for long after that.
+func Decoded(r *http.Request) {
+	if c, ok := r.Body.(counted); ok {
+		c.Decoded()
+	}
+}
+
 // ReadBody reads the whole body of a request. It must be read to its end before a turn starts: net/http
 // notices only then that the client has left. The caller bounds the body.
 //

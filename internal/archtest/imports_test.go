@@ -67,8 +67,9 @@ var arrows = map[string][]string{
 	"api/apitest":                 {"agent", "api/published", "golden", "sse"},
 	"api/published":               {}, // for tests
 	"sse":                         {},
-	"gateway/imagefetch":          {"agent"},
-	"httpd":                       {"agent", "api", "api/openai", "hosted/keys", "store"},
+	"gateway/gate":                {},
+	"gateway/imagefetch":          {"agent", "gateway/gate"},
+	"httpd":                       {"agent", "api", "api/openai", "gateway/gate", "hosted/keys", "store"},
 
 	// What a browser gets.
 	"pages":         {"agent", "api", "api/forwarded", "api/openai", "gateway/catalog", "hosted", "hosted/keys", "pages/session", "store"},

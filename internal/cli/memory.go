@@ -46,6 +46,15 @@ func remembered() int { return int(share(8, 256<<20)) }
 // largest that are allowed take. They take it for a second or two.
 func imageMemory() int64 { return share(2, 800<<20) }
 
+// bodyMemory is how many bytes of requests may be read and decoded at once: what the user says, in MiB, or an eighth of the
+// memory limit. Decoded they take some three times as much.
+func bodyMemory(mib int) int64 {
+	if mib > 0 {
+		return int64(mib) << 20
+	}
+	return share(8, 256<<20)
+}
+
 // share is the memory limit divided by parts, or most where that is less. Without a limit of its own Go says MaxInt64, so most
 // counts then.
 func share(parts, most int64) int64 {

@@ -103,7 +103,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 	}
 	// What records requests stands between surfaces and gateway, so the log knows how each request ended, as the client saw it.
 	turns := hosted.Record(s.gateway, people, openai.Status)
-	s.responses = service.New(service.Config{Turns: turns, Store: s.store, Seal: ring, MaxEventBytes: remembered(), Log: log})
+	s.responses = service.New(service.Config{Turns: turns, Store: s.store, Seal: ring, MaxEventBytes: remembered(), Bounds: bounds(&c.Requests), Log: log})
 
 	shelf := stored.New(stored.Config{Store: s.store, Log: log})
 
@@ -141,7 +141,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 		PingUpstream: func(ctx context.Context) error { return s.gateway.Reachable(ctx, "") },
 		OpenCodeV2:   up.openCodeV2, OpenCode: up.openCode,
 		LocalOnly: local(addr), Hosts: c.Names(),
-		MaxRequests: c.MaxRequests, MaxPerOwner: c.MaxPerKey, Log: log,
+		MaxRequests: c.MaxRequests, MaxPerOwner: c.MaxPerKey, Bounds: bounds(&c.Requests), BodyMemory: bodyMemory(c.BodyMemory), Log: log,
 	}
 	if c.Demo {
 		server.Keyless = &agent.Caller{Owner: "demo"}
@@ -229,6 +229,14 @@ func (s *instance) sweep(ctx context.Context) {
 			s.sweepOnce(ctx)
 		}
 	}()
+}
+
+// bounds are the settings as the decoder takes them.
+func bounds(r *config.Requests) openai.Bounds {
+	return openai.Bounds{
+		Values: r.MaxValues, Messages: r.MaxMessages, Items: r.MaxItems, Parts: r.MaxParts, Tools: r.MaxTools, Calls: r.MaxCalls,
+		Schema: r.MaxSchemaBytes,
+	}
 }
 
 // controls are the settings as the gateway takes them.

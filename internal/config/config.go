@@ -10,6 +10,7 @@ import (
 // Config is the settings of `serve`, in the groups of its help text.
 type Config struct {
 	Server    `embed:"" group:"Server"`
+	Requests  `embed:"" group:"Requests"`
 	Upstream  `embed:"" group:"Upstream"`
 	SDKBridge `embed:"" group:"Cursor's bridge"`
 	Models    `embed:"" group:"Models"`
@@ -28,6 +29,18 @@ type Server struct {
 	Grace       time.Duration `var:"COMPOSER_GRACE" default:"20s" placeholder:"DURATION" help:"How long running streams may take to finish after SIGTERM."`
 	MaxRequests int           `var:"COMPOSER_MAX_REQUESTS" default:"0" placeholder:"N" help:"Most requests in progress at once; more are answered 503. 0 is no limit."`
 	MaxPerKey   int           `name:"max-requests-per-key" var:"COMPOSER_MAX_REQUESTS_PER_KEY" default:"0" placeholder:"N" help:"The same for the requests of one key."`
+}
+
+// Requests is how much one request may hold, which is far above what clients send, and what requests may take together.
+type Requests struct {
+	MaxValues      int `var:"COMPOSER_MAX_VALUES" default:"250000" placeholder:"N" help:"Most objects, arrays and list elements in a request, all together."`
+	MaxMessages    int `var:"COMPOSER_MAX_MESSAGES" default:"100000" placeholder:"N" help:"Most messages in a request."`
+	MaxItems       int `var:"COMPOSER_MAX_ITEMS" default:"100000" placeholder:"N" help:"Most items in the input of a Responses request."`
+	MaxParts       int `var:"COMPOSER_MAX_PARTS" default:"100000" placeholder:"N" help:"Most content parts in a request."`
+	MaxTools       int `var:"COMPOSER_MAX_TOOLS" default:"10000" placeholder:"N" help:"Most tools in a request."`
+	MaxCalls       int `var:"COMPOSER_MAX_CALLS" default:"100000" placeholder:"N" help:"Most tool calls in the messages of a request."`
+	MaxSchemaBytes int `var:"COMPOSER_MAX_SCHEMA_BYTES" default:"4194304" placeholder:"N" help:"Largest schema of a tool or of an answer, in bytes."`
+	BodyMemory     int `var:"COMPOSER_BODY_MEMORY" default:"0" placeholder:"MIB" help:"Most MiB of requests above 64 KB that are being read and decoded at once; others wait, and after ten seconds are answered 503. At least 32. 0 is an eighth of the memory limit, and 256 at most."`
 }
 
 // PublicAPI is Cursor's public API, which lists models and says whose a key is.

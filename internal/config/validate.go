@@ -35,6 +35,26 @@ func (s *Server) Validate() error {
 	return nil
 }
 
+// Validate refuses bounds that no request could keep to.
+func (r *Requests) Validate() error {
+	for _, bound := range []struct {
+		name string
+		n    int
+	}{
+		{"COMPOSER_MAX_VALUES", r.MaxValues}, {"COMPOSER_MAX_MESSAGES", r.MaxMessages}, {"COMPOSER_MAX_ITEMS", r.MaxItems},
+		{"COMPOSER_MAX_PARTS", r.MaxParts}, {"COMPOSER_MAX_TOOLS", r.MaxTools}, {"COMPOSER_MAX_CALLS", r.MaxCalls},
+		{"COMPOSER_MAX_SCHEMA_BYTES", r.MaxSchemaBytes},
+	} {
+		if bound.n <= 0 {
+			return &Error{Name: bound.name, Problem: "must be more than 0", Hint: "leave it out for the default, or give a large number for no limit"}
+		}
+	}
+	if r.BodyMemory < 0 {
+		return negative("COMPOSER_BODY_MEMORY")
+	}
+	return nil
+}
+
 // plainBase reports whether /v1 can be put behind a URL.
 func plainBase(text string) bool {
 	u, err := url.Parse(text)

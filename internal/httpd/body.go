@@ -22,37 +22,41 @@ import (
 	"composer-api/internal/api/openai"
 )
 
-// openBody checks the headers of a body, and replaces r.Body by one that is decompressed, bounded in size
-// and bounded in time. Read errors of the new body are *agent.Error. A request without a body, and one
-// whose method needs none, is left alone.
-func (s *Server) openBody(w *response, r *http.Request, route api.Route) error {
+// openBody checks the headers of a body, and replaces r.Body by one that is decompressed and bounded: in size, in what it holds
+// and in time. Read errors of the new body are *agent.Error. A request without a body, and one
+// whose method needs none, is left alone. owner is whose request it is. The caller calls release when the request is over.
+func (s *Server) openBody(w *response, r *http.Request, route api.Route, owner string) (release func(), err error) {
 	if r.Method != http.MethodPost || r.ContentLength == 0 {
-		return nil
+		return func() {}, nil
 	}
 	switch contentType := r.Header.Get("Content-Type"); {
 	case route.Form && isForm(contentType):
 	case route.Form:
-		return agent.Errorf(agent.UnsupportedMediaType, "This address takes the fields of a web form: 'Content-Type: application/x-www-form-urlencoded'.")
+		return nil, agent.Errorf(agent.UnsupportedMediaType, "This address takes the fields of a web form: 'Content-Type: application/x-www-form-urlencoded'.")
 	case contentType == "":
 		// A web page can make a browser send such a request to any address without a preflight.
-		return agent.Errorf(agent.UnsupportedMediaType, "The request has a body and no content type. Send it with 'Content-Type: application/json'.")
+		return nil, agent.Errorf(agent.UnsupportedMediaType, "The request has a body and no content type. Send it with 'Content-Type: application/json'.")
 	case !isJSON(contentType):
-		return agent.Errorf(agent.UnsupportedMediaType, "The content type %q is not supported. Send JSON with 'Content-Type: application/json'.", openai.Clip(contentType))
+		return nil, agent.Errorf(agent.UnsupportedMediaType, "The content type %q is not supported. Send JSON with 'Content-Type: application/json'.", openai.Clip(contentType))
 	}
 	if r.ContentLength > s.cfg.MaxBody {
-		return s.tooLarge()
+		return nil, s.tooLarge()
 	}
 	within := http.MaxBytesReader(w.ResponseWriter, r.Body, s.cfg.MaxBody)
 	plain, err := decompress(within, r.Header.Get("Content-Encoding"))
 	if err != nil {
-		return s.bodyError(err, true)
+		return nil, s.bodyError(err, true)
 	}
 	b := &body{server: s, plain: plain, left: s.cfg.MaxBody, under: within, control: w.control, started: time.Now()}
+	if !route.Form {
+		b.holds = openai.NewCounter(s.cfg.Bounds)
+	}
 	if b.compressed = plain != io.Reader(within); b.compressed {
 		r.ContentLength = -1 // of the plain body, nobody knows
 	}
+	b.grant = grant{budget: s.budget, ctx: r.Context(), owner: owner, known: r.ContentLength}
 	r.Body = b
-	return nil
+	return b.grant.release, nil
 }
 
 // isJSON reports whether a content type is JSON: application/json, or anything that ends in +json.
@@ -102,14 +106,15 @@ func inflate(r io.Reader) (io.Reader, error) {
 	return flate.NewReader(buffered), nil
 }
 
-// A body is a request body within its limits of size and time. It is read by one goroutine.
+// A body is a request body within its limits of size, time and memory, and of what it holds. It is read by one goroutine.
 type body struct {
 	server     *Server
 	plain      io.Reader // decompressed
 	compressed bool      // before plain
-	// values are counted while a compressed body is being decompressed: a few kilobytes can hold millions, and what is
-	// refused need not be decompressed to its end. A body that comes as it is costs its sender as much as us.
-	values  openai.Values
+	// What it holds is counted while it comes: a few kilobytes that were compressed can hold millions of things, and what is
+	// refused need not be read to its end. Nil for a body that is no JSON.
+	holds   *openai.Counter
+	grant   grant // of the server's memory for bodies
 	left    int64 // bytes that may still be read
 	under   io.Closer
 	control *http.ResponseController
@@ -147,7 +152,16 @@ func (b *body) Read(p []byte) (int, error) {
 	if int64(len(p)) > b.left+1 {
 		p = p[:b.left+1] // one more than allowed, to see whether there is more
 	}
-	b.control.SetReadDeadline(b.deadline(time.Now()))
+	before := time.Now()
+	if err := b.grant.cover(b.read + 1); err != nil {
+		return 0, err
+	}
+	if room := b.grant.room(b.read); room > 0 {
+		p = p[:min(int64(len(p)), room)]
+	}
+	now := time.Now()
+	b.started = b.started.Add(now.Sub(before)) // waiting for the grant isn't the client's fault
+	b.control.SetReadDeadline(b.deadline(now))
 	n, err := b.plain.Read(p)
 	if err != nil {
 		// From here on a read waits for the client to leave, which may take as long as the answer does.
@@ -160,13 +174,16 @@ func (b *body) Read(p []byte) (int, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = b.server.bodyError(err, b.compressed)
 	}
-	if b.compressed {
-		if tooMany := b.values.Add(p[:n]); tooMany != nil {
+	if b.holds != nil {
+		if tooMany := b.holds.Add(p[:n]); tooMany != nil {
 			return n, tooMany
 		}
 	}
 	return n, err
 }
+
+// Decoded is for api.Decoded.
+func (b *body) Decoded() { b.grant.release() }
 
 // Close implements io.Closer.
 func (b *body) Close() error { return b.under.Close() }

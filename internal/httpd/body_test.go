@@ -144,7 +144,7 @@ func TestACompressedBodyIsCountedWhileItIsRead(t *testing.T) {
 		r.Header.Set("Content-Encoding", encoding)
 		w := httptest.NewRecorder()
 		newServer(httpd.Config{}).Handler().ServeHTTP(w, r)
-		if e := errorOf(t, w.Body.Bytes()); w.Code != 400 || !strings.Contains(e.Message, "250000") {
+		if e := errorOf(t, w.Body.Bytes()); w.Code != 400 || !strings.Contains(e.Message, "100000 messages") {
 			t.Errorf("%s: status %d: %s", format, w.Code, e.Message)
 		}
 		if sent.Len() < whole/2 {

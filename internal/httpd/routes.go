@@ -108,9 +108,11 @@ func (s *Server) serve(w *response, r *http.Request, b base, route api.Route) er
 		}
 		defer leave()
 	}
-	if err := s.openBody(w, r, route); err != nil {
+	release, err := s.openBody(w, r, route, call.Caller.Owner)
+	if err != nil {
 		return err
 	}
+	defer release()
 	call.Again = func(ctx context.Context) (*api.Call, func(), error) { return s.again(r.WithContext(ctx), b, call) }
 	return route.Handle(w, r, call)
 }

@@ -1,6 +1,7 @@
 package httpd
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
@@ -10,6 +11,7 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api"
+	"composer-api/internal/api/openai"
 )
 
 // Config is what a Server needs.
@@ -40,6 +42,11 @@ type Config struct {
 	MaxRequests, MaxPerOwner int
 	// MaxBody bounds a request body, decompressed; 0 means 32 MB.
 	MaxBody int64
+	// Bounds are how much of each kind of thing a request may hold.
+	Bounds openai.Bounds
+	// BodyMemory bounds the request bodies that are being read and decoded, together and decompressed, in bytes; 0 means 256 MB.
+	// It is at least MaxBody.
+	BodyMemory int64
 	// PingStore reports whether the store answers; /readyz shows it. Nil means that there is no store.
 	PingStore func(context.Context) error
 	// PingUpstream reports whether the upstream of /v1 can be reached, for /readyz. It needs no key. NotConfigured says that
@@ -57,11 +64,13 @@ type Server struct {
 	draining atomic.Bool
 	turns    atomic.Int64 // under way
 	limits   limits
+	budget   *budget
 	words    words // of paths, for the log
 }
 
 const (
-	defaultMaxBody = 32 << 20
+	defaultMaxBody    = 32 << 20
+	defaultBodyMemory = 256 << 20
 	// headerTimeout ends connections that never send a request, idleTimeout those that have stopped
 	// sending them.
 	headerTimeout = 10 * time.Second
@@ -76,7 +85,7 @@ func New(cfg Config) *Server {
 	if cfg.MaxBody == 0 {
 		cfg.MaxBody = defaultMaxBody
 	}
-	s := &Server{cfg: cfg, limits: limits{max: cfg.MaxRequests, maxPerOwner: cfg.MaxPerOwner, byOwner: make(map[string]int)}}
+	s := &Server{cfg: cfg, budget: newBudget(cmp.Or(cfg.BodyMemory, defaultBodyMemory), cfg.MaxBody), limits: limits{max: cfg.MaxRequests, maxPerOwner: cfg.MaxPerOwner, byOwner: make(map[string]int)}}
 	s.words = newWords(s.patterns())
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)

@@ -29,6 +29,7 @@ func (h *handlers) complete(w http.ResponseWriter, r *http.Request, call *api.Ca
 		return err
 	}
 	req, err := Decode(body)
+	api.Decoded(r)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ func (h *handlers) complete(w http.ResponseWriter, r *http.Request, call *api.Ca
 		return err
 	}
 	req, err := decode(body)
+	api.Decoded(r)
 	if err != nil {
 		return err
 	}

@@ -48,6 +48,7 @@ func (h *handlers) create(w http.ResponseWriter, r *http.Request, call *api.Call
 		return err
 	}
 	req, err := Decode(body)
+	api.Decoded(r)
 	if err != nil {
 		return err
 	}

@@ -16,18 +16,15 @@ import (
 
 // Decode decodes a request body into v, a pointer to a struct. Names are case-sensitive, unknown members
 // are ignored, null leaves a field at its zero value, of duplicate names the last counts, and invalid
-// UTF-8 becomes U+FFFD. Nesting is limited to 10,000 levels by the JSON package, and the number of values
-// by MaxValues.
+// UTF-8 becomes U+FFFD. Nesting is limited to 10,000 levels by the JSON package. What a
+// body may hold was checked by a [Counter] while it came.
 //
 // Errors are *agent.Error: InvalidJSON when body isn't one JSON value, InvalidType with the field's path
-// as Param when a value has the wrong type, InvalidValue when there are too many values.
+// as Param when a value has the wrong type.
 func Decode(body []byte, v any) error {
 	body = bytes.TrimPrefix(body, []byte("\uFEFF"))
 	if len(bytes.TrimSpace(body)) == 0 {
 		return agent.Errorf(agent.InvalidJSON, "The request body is empty. Send a JSON object.")
-	}
-	if err := checkValues(body); err != nil {
-		return err
 	}
 	err := json.Unmarshal(body, v, Liberal)
 	if err == nil {

@@ -110,5 +110,6 @@ func (s *Service) decodePartial(r *http.Request) (*responses.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer api.Decoded(r)
 	return responses.DecodePartial(data)
 }

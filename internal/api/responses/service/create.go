@@ -24,6 +24,7 @@ func (s *Service) create(w http.ResponseWriter, r *http.Request, call *api.Call)
 		return err
 	}
 	req, err := responses.Decode(data)
+	api.Decoded(r)
 	if err != nil {
 		return err
 	}

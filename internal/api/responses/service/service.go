@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
 	"composer-api/internal/sse"
 	"composer-api/internal/store"
 	"composer-api/internal/store/seal"
@@ -33,6 +34,8 @@ type Config struct {
 	MaxEventBytes int
 	// MaxBody bounds a message on a WebSocket, which holds the body of a request; 0 means 32 MB.
 	MaxBody int64
+	// Bounds are how much of each kind of thing such a message may hold.
+	Bounds openai.Bounds
 	// SSE says how streams treat their connections: heartbeats, and how long a write may take.
 	SSE sse.Config
 	// Log receives what happens to responses, never what they say. Nil discards it.

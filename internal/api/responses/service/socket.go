@@ -198,7 +198,11 @@ func (k *socket) read() error {
 // the connection is noticed while they run; only a client that sends and doesn't read can hold it up, until its error
 // event was written or socketWriteTimeout is over.
 func (k *socket) take(data []byte) {
-	m, err := readEnvelope(data)
+	err := openai.NewCounter(k.service.cfg.Bounds).Add(data)
+	var m message
+	if err == nil {
+		m, err = readEnvelope(data)
+	}
 	if err == nil {
 		err = k.enqueue(m)
 	}

@@ -1,0 +1,104 @@
+package httpd
+
+import (
+	"context"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/gateway/gate"
+)
+
+// A budget bounds the bytes of request bodies that are being read and decoded, of all requests together, decompressed: with
+// what is made of them, bodies take several times their size. It is safe for concurrent use.
+//
+// A body of known length gets room for all of it before more than freeBody is read of it, and waits for its turn if it must, at
+// most budgetWait: it holds nothing while it waits, so there is no deadlock. Nobody knows how large a compressed body will
+// become. It gets room as it grows, and is refused when there is none, because it holds some already.
+//
+//	body                       asks for              waits
+//	up to freeBody             nothing
+//	of known length            its length            yes
+//	compressed, or chunked     firstGrant, then      for the first
+//	                           as much again
+type budget struct {
+	gate    *gate.Gate
+	largest int64 // bytes that one body may have
+}
+
+const (
+	// freeBody is what a body may have without asking: most have no more, and are never held up by large ones.
+	freeBody = 64 << 10
+	// firstGrant is what a body of unknown length gets first, in bytes.
+	firstGrant = 1 << 20
+	// budgetWait is how long a body waits for its turn.
+	budgetWait = 10 * time.Second
+)
+
+// newBudget makes a budget of so many bytes, or of one body of the largest size if that is more. One owner may hold half
+// of it.
+func newBudget(all, largest int64) *budget {
+	all = max(all, largest)
+	return &budget{gate: gate.New(all, max(all/2, largest)), largest: largest}
+}
+
+// A grant is what one body has of the budget. It belongs to the goroutine that handles the request.
+type grant struct {
+	budget *budget
+	ctx    context.Context // the request's
+	owner  string
+	known  int64 // the body's length; -1 when nobody knows it
+	size   int64
+	leave  []func()
+}
+
+// cover makes the grant large enough for n bytes of the body. The error is an *agent.Error, or ctx's.
+func (g *grant) cover(n int64) error {
+	switch {
+	case n <= freeBody, n <= g.size, g.known >= 0 && n > g.known: // at its end, a body is read once more
+		return nil
+	case g.size == 0 && g.known >= 0:
+		return g.wait(g.known)
+	case g.size == 0:
+		return g.wait(max(n, min(firstGrant, g.budget.largest)))
+	}
+	more := max(min(g.size, g.budget.largest-g.size), n-g.size)
+	leave, ok := g.budget.gate.TryEnter(g.owner, more)
+	if !ok {
+		return errNoRoom
+	}
+	g.size += more
+	g.leave = append(g.leave, leave)
+	return nil
+}
+
+// room is how many bytes may be read into a body that has n: to the end of the grant, or of what is free.
+func (g *grant) room(n int64) int64 { return max(g.size, freeBody) - n }
+
+// wait waits for size bytes.
+func (g *grant) wait(size int64) error {
+	ctx, cancel := context.WithTimeout(g.ctx, budgetWait)
+	defer cancel()
+	leave, err := g.budget.gate.Enter(ctx, g.owner, size)
+	switch {
+	case err == nil:
+		g.size, g.leave = size, append(g.leave, leave)
+		return nil
+	case g.ctx.Err() != nil:
+		return &agent.Error{Code: agent.Canceled, Err: g.ctx.Err()}
+	}
+	return errNoRoom
+}
+
+// release gives everything back. It may be called more than once.
+func (g *grant) release() {
+	for _, leave := range g.leave {
+		leave()
+	}
+	g.leave, g.size = nil, 0
+}
+
+// errNoRoom is the error for a body for which there is no room.
+var errNoRoom = &agent.Error{
+	Code: agent.Overloaded, RetryAfter: 5 * time.Second,
+	Message: "The server is reading as many large requests as it has memory for. Please try again shortly.",
+}
