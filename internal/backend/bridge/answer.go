@@ -15,6 +15,9 @@ import (
 
 // An answer turns upstream's frames into the events of one turn, up to the first tool call: a replay.Answer.
 // It owns its exchange. Next and Buffered are called by one goroutine at a time, Close by any.
+//
+// It ends with the first of: a call, the end of the turn upstream, an error, Close. What it has
+// queued by then is given before the error.
 type answer struct {
 	x       *replay.Exchange
 	offered []agent.Tool
@@ -59,7 +62,8 @@ func newAnswer(x *replay.Exchange, req *agent.Request, access *replay.Access) *a
 // turn_ended, with more costs; if nothing comes, the turn has ended all the same.
 const afterTurn = 2 * time.Second
 
-// Next implements replay.Answer.
+// Next implements replay.Answer. Errors are *agent.Error, *cursorerr.Failure when another
+// attempt may help, or ctx's.
 func (a *answer) Next(ctx context.Context) (agent.Event, error) {
 	for len(a.queue) == 0 {
 		payload, err := a.next(ctx)
@@ -100,7 +104,8 @@ func (a *answer) Close() error { return a.x.Close() }
 // Refused implements replay.Answer.
 func (a *answer) Refused() []replay.Refused { return a.refused }
 
-// take reads one message and queues its events. Errors are *agent.Error.
+// take reads one message and queues its events. Errors are *agent.Error. A message is text, or an
+// update, or an exec; checkpoints, blobs and questions are for the bridge, which has the stream.
 func (a *answer) take(payload []byte) error {
 	var m agentwire.ServerMessage
 	if err := m.Parse(payload); err != nil {

@@ -18,6 +18,8 @@ import (
 )
 
 // Config is what a Backend needs. URL and Auth are required.
+//
+// The variables in brackets are those of the environment that internal/config reads.
 type Config struct {
 	// URL is the bridge's base, with or without /sdk at its end (CURSOR_SDK_BRIDGE_URL). It is reached
 	// over HTTP/1.1, or HTTP/2 by ALPN.
@@ -37,7 +39,7 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// A Backend sends requests to a bridge. It is safe for concurrent use.
+// A Backend sends requests to a bridge. It is safe for concurrent use. It owns nothing that needs closing.
 type Backend struct {
 	config Config
 	url    string
@@ -74,7 +76,8 @@ func (b *Backend) Probe(ctx context.Context) error {
 	return reach.Probe(ctx, b.config.Transport, b.url, urlSetting)
 }
 
-// TakesSystemPrompt implements agent.SystemPrompter.
+// TakesSystemPrompt implements agent.SystemPrompter. The run request that is sent through the
+// bridge has a field for it, as with package localagent.
 func (b *Backend) TakesSystemPrompt() {}
 
 // Start implements agent.Backend. No conversation can be continued through a bridge.
@@ -106,6 +109,9 @@ type body struct {
 
 // ask sends one request and returns its answer: a replay.Open. Each call is an attempt, with a token and a
 // run id of its own. The bridge itself opens the stream to Cursor.
+//
+// The bridge answers with a status of its own before the stream begins: 200 and frames, or an
+// error in JSON.
 func (b *Backend) ask(ctx context.Context, req *agent.Request) (replay.Answer, error) {
 	access, err := replay.Authenticate(ctx, b.config.Auth, req.Caller.CursorKey)
 	if err != nil {

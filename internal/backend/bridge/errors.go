@@ -37,6 +37,10 @@ const badToken = "The bridge does not take our token. Check CURSOR_SDK_BRIDGE_TO
 
 // refusal is the error for a response that is not a stream: the bridge's own error (a JSON error with a code
 // or a message), or upstream's, passed on. data is its body. It is *agent.Error, or *cursorerr.Failure.
+//
+//	the body                                    is
+//	JSON with an error's code or message        the bridge's own: the table, or Upstream when it isn't there
+//	anything else                               upstream's, passed on: read as package localagent reads it
 func refusal(resp *http.Response, data []byte, access *replay.Access) error {
 	var own struct {
 		Error struct{ Message, Code string } `json:"error"`

@@ -19,6 +19,7 @@ import (
 )
 
 // A Backend plays scripts. It is safe for concurrent use and owns nothing that needs closing.
+// The playlist remembers which turns of the script were played; it has a lock of its own.
 type Backend struct {
 	playlist script.Playlist
 }
@@ -34,6 +35,7 @@ func New(s *script.Script) *Backend {
 func (*Backend) Name() string { return "demo" }
 
 // Start implements agent.Backend. A turn that begins with an error or a status is refused here.
+// The run plays one turn, which the request's facts choose (conditions of the script).
 func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
@@ -113,6 +115,8 @@ func (c conversation) MarshalBinary() ([]byte, error) { return []byte(restorePre
 //	   ▲                                                                       │ Resume
 //	   └───────────────────────────────────────────────────────────────────────┘
 //	   └── the script ends ──► Usage, Done(stop) ──► over
+//
+// closed is the only thing that Close and the others share; everything below it is for one goroutine.
 type run struct {
 	player *script.Player
 	tools  *agent.ToolIndex // those that may be called
@@ -158,6 +162,9 @@ func (r *run) take() script.Step {
 }
 
 // Next implements agent.Run.
+//
+// The order matters: the end of announced calls comes before the check for a missing Resume,
+// because their Done is still owed.
 func (r *run) Next(ctx context.Context) (agent.Event, error) {
 	for {
 		select {

@@ -9,7 +9,7 @@ import (
 )
 
 // byConnectCode says what a scripted error means to a client. A code that isn't here is a failure of
-// upstream.
+// upstream. It is not cursorerr's table: the demo has no wire whose errors would have to be read.
 var byConnectCode = map[string]agent.Code{
 	"unauthenticated":    agent.InvalidKey,
 	"permission_denied":  agent.PermissionDenied,

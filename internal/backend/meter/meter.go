@@ -12,6 +12,9 @@ package meter
 import "composer-api/internal/agent"
 
 // A Meter keeps what the turns of a run have reported. Numbers are tokens. It is for one goroutine at a time.
+//
+// localagent and sdkbridge have one in each run; replay's backends need none, because there
+// each turn is a request with a cost of its own.
 type Meter struct {
 	reported agent.Usage // the sum of what this run's turns have told the client
 }
@@ -31,6 +34,9 @@ func (m *Meter) Pause(prompt, output int64) agent.Usage {
 // The prompt is an exception: it never becomes less than the prompt of this turn (or, if upstream counts less than that,
 // than all that upstream counts). Clients see from the last answer how full the context is, and compact the conversation
 // by it.
+//
+// The parts are taken off in the order Input, CacheWrite, CacheRead: what was reported before
+// was called Input.
 func (m *Meter) End(total agent.Usage, prompt int64) agent.Usage {
 	u := total
 	u.Output = m.Unreported(u.Output)

@@ -15,8 +15,8 @@ type Auth interface {
 	Drop(key, token agent.Secret)
 }
 
-// Access is what authorizes one request: the caller's key, and the token that it was exchanged for. It is
-// immutable.
+// Access is what authorizes one request: the caller's key, and the token that it was exchanged
+// for. It is immutable. A retry gets another one, maybe with another token.
 type Access struct {
 	auth       Auth
 	key, token agent.Secret

@@ -38,6 +38,11 @@ func (l Limits) withDefaults() Limits {
 //
 // Whatever ends it early (a time limit, Close, Send's caller) cancels ctx with a cause. Fault makes the
 // error from that cause, and not from what net/http makes of it, which differs from case to case.
+//
+//	goroutine     does                                        ends with
+//	the caller's  Send, Next, Progressed, Refusal             its own will
+//	Stream's      read, which yields messages                 the stream's end, or ctx
+//	timers        cancel ctx with errStart, errStall, …       Close: they stop with ctx or when they have fired
 type Exchange struct {
 	// Response is the answer's head; its Body is read through Read. It doesn't change after Send.
 	Response *http.Response
@@ -81,6 +86,9 @@ var (
 // requests use new connections.
 //
 // setting is the variable that names the target, for errors. Errors are *agent.Error, *cursorerr.Failure, or ctx's own.
+//
+// Its context is detached from the caller's (WithoutCancel), because the answer outlives the
+// call; ctx is watched only until the headers are there.
 func Send(ctx context.Context, transport http.RoundTripper, req *http.Request, setting string, limits Limits) (*Exchange, error) {
 	x := &Exchange{target: req.URL, setting: setting, limits: limits.withDefaults()}
 	x.ctx, x.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
@@ -167,6 +175,9 @@ const readAhead = 16
 // Stream starts to read ahead: read is called in a goroutine of its own and yields messages, valid during
 // yield only, until it returns why the stream has ended, or until yield is false. Stream is called at most
 // once. The goroutine ends with the stream or with Close.
+//
+// It reads ahead so that Buffered can tell whether more is there, and so that a burst is one
+// write to the client.
 func (x *Exchange) Stream(read func(yield func([]byte) bool) error) {
 	x.messages = make(chan message, readAhead)
 	x.free = make(chan []byte, readAhead+1)
@@ -200,9 +211,10 @@ func (x *Exchange) buffer() []byte {
 	}
 }
 
-// Next returns the next message, valid until Next is called again, and in the end the error that read
-// returned. When ctx ends first, it returns ctx's error and nothing is lost. When the exchange was
-// cancelled, it returns Fault's error.
+// Next returns the next message, valid until Next is called again, and in the end the error
+// that read returned. When ctx ends first, it returns ctx's error and nothing is lost. When the
+// exchange was cancelled, it returns Fault's error. The buffer of the message before goes back
+// for another one here, because only now is it no longer in use.
 func (x *Exchange) Next(ctx context.Context) ([]byte, error) {
 	if cap(x.last) > 0 && cap(x.last) <= maxKept {
 		select {
@@ -239,7 +251,8 @@ func (x *Exchange) take(m message) ([]byte, error) {
 // Buffered reports whether Next would return at once.
 func (x *Exchange) Buffered() bool { return len(x.messages) > 0 }
 
-// Close ends the exchange. An answer that is not complete is reset upstream.
+// Close ends the exchange. An answer that is not complete is reset upstream. Stream's goroutine
+// is not waited for: it ends when its read or its send notices.
 func (x *Exchange) Close() error {
 	x.cancel(errExchangeClosed)
 	if x.Response != nil {

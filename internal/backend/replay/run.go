@@ -16,6 +16,9 @@ import (
 
 // Open sends a request upstream and returns once upstream has accepted it. ctx bounds Open alone. Errors are
 // *agent.Error, or *cursorerr.Failure when another attempt may help. The caller closes the answer.
+//
+// The backend's part of a run: chat.Backend.ask and bridge.Backend.ask. It is called once for
+// each attempt, by one goroutine at a time.
 type Open func(ctx context.Context, req *agent.Request) (Answer, error)
 
 // An Answer is one upstream stream: Next, Buffered and Close are as in [agent.Run]. It ends with Done. An
@@ -45,6 +48,9 @@ const maxCorrections = 2
 //
 // Next, Buffered and Resume are called by one goroutine at a time. Close may be called by any, at any time.
 // The run owns its answer, and closes it before it opens another, at the end of a turn and in Close.
+//
+// It has no connection while it waits for the client, so a parked run costs its request and
+// nothing upstream.
 type Run struct {
 	open   Open
 	limits Limits
@@ -106,6 +112,9 @@ var (
 
 // Next implements agent.Run. An answer that fails before it has yielded anything is opened again; text is
 // never repeated. Errors are *agent.Error, or ctx's own; after ctx's own the turn may go on.
+//
+// A turn whose answer has only refused calls goes on with another answer (correct); the client
+// notices nothing.
 func (r *Run) Next(ctx context.Context) (agent.Event, error) {
 	for {
 		answer := r.current()
@@ -145,7 +154,8 @@ func (r *Run) Next(ctx context.Context) (agent.Event, error) {
 	}
 }
 
-// remember records an event: the text and calls that the next answer's transcript needs, and the state.
+// remember records an event: the text and calls that the next answer's transcript needs, and
+// the state. The answer is closed with Done: whatever comes after it is not read.
 func (r *Run) remember(answer Answer, e *agent.Event) {
 	r.state = yielding
 	switch e.Kind {
@@ -187,7 +197,9 @@ func (r *Run) correct(ctx context.Context, refused []Refused) (again bool, err e
 	return true, nil
 }
 
-// goOn makes the request of the next answer, which has this one and the results of its calls at the end of its transcript.
+// goOn makes the request of the next answer, which has this one and the results of its calls at
+// the end of its transcript. Refused calls stand where the model has written them
+// (Refused.After), each with its result.
 func (r *Run) goOn(results []agent.ToolResult) {
 	var calls []agent.ToolCall // in the order in which the model wrote them
 	made := 0
@@ -228,7 +240,8 @@ func (r *Run) Resume(ctx context.Context, results []agent.ToolResult) error {
 	return nil
 }
 
-// Adapt implements agent.Adaptable: the next request offers and asks what req does.
+// Adapt implements agent.Adaptable: the next request offers and asks what req does. There is
+// nothing upstream that would have to be told.
 func (r *Run) Adapt(req *agent.Request) bool {
 	next := *r.req
 	next.Tools, next.ToolChoice, next.SerialToolCalls, next.Format = req.Tools, req.ToolChoice, req.SerialToolCalls, req.Format
@@ -236,8 +249,8 @@ func (r *Run) Adapt(req *agent.Request) bool {
 	return true
 }
 
-// extend returns a copy of req whose transcript has one more turn of the model and its results. req is not
-// changed.
+// extend returns a copy of req whose transcript has one more turn of the model and its results.
+// req is not changed. What the user says along with results follows them as messages of the user.
 func extend(req *agent.Request, text string, calls []agent.ToolCall, results []agent.ToolResult) *agent.Request {
 	longer := *req
 	longer.Messages = slices.Clip(req.Messages) // appending must not write into the caller's array
@@ -262,7 +275,8 @@ func extend(req *agent.Request, text string, calls []agent.ToolCall, results []a
 // Size implements agent.Sized: a run that waits keeps its request, for the next one is the same and more.
 func (r *Run) Size() int { return r.req.Size() }
 
-// Close implements agent.Run. An opening that is under way is cancelled.
+// Close implements agent.Run. An opening that is under way is cancelled. It waits for the
+// answer's Close, which may wait for the transport.
 func (r *Run) Close() error {
 	r.end()
 	return r.swap(nil)
@@ -276,6 +290,9 @@ func (r *Run) ask(ctx context.Context) error {
 
 // reopen opens an answer in place of the one before, if there is one, with retries. ctx bounds the opening,
 // and so does Close. Errors are *agent.Error.
+//
+// Close may come between the opening and the swap; then swap has put in an answer that nobody
+// would close, and it is taken out again here.
 func (r *Run) reopen(ctx context.Context) error {
 	if err := r.swap(nil); err != nil {
 		return &agent.Error{Code: agent.Internal, Err: err}
@@ -327,7 +344,8 @@ func (r *Run) current() Answer {
 	return r.answer
 }
 
-// swap puts answer in place of the one before, and closes that.
+// swap puts answer in place of the one before, and closes that. Only one of two that swap at
+// once gets the answer before, so none is closed twice or not at all.
 func (r *Run) swap(answer Answer) error {
 	r.mu.Lock()
 	before := r.answer

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// A Transport makes requests over connections that [Send] can replace when one of them no longer answers. It
-// is safe for concurrent use.
+// A Transport makes requests over connections that [Send] can replace when one of them no longer
+// answers. It is safe for concurrent use. mu guards current; it is not held while a request is made.
 type Transport struct {
 	mu      sync.Mutex
 	current *http.Transport // the next requests go out over its connections

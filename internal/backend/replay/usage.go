@@ -2,8 +2,8 @@ package replay
 
 import "composer-api/internal/agent"
 
-// A Count estimates tokens from bytes, as agent.EstimateTokens does everywhere, for upstreams that don't
-// report what a turn costs. The zero value is an empty count.
+// A Count estimates tokens from bytes, as agent.EstimateTokens does everywhere, for upstreams that
+// don't report what a turn costs. The zero value is an empty count. It is for one goroutine.
 type Count struct {
 	prompt, text, reasoning int // bytes
 	images                  int
@@ -39,6 +39,9 @@ func (c *Count) Usage() *agent.Usage {
 }
 
 // A turnUsage adds up what the answers of one turn cost.
+//
+// A turn has several answers only when the model had to be told of refused calls. before is the
+// sum of those that are over, last what the present one has reported.
 type turnUsage struct {
 	before, last agent.Usage
 }

@@ -12,6 +12,13 @@ import (
 
 // Attempts counts the attempts of one turn or run and decides whether another may follow. It is for one goroutine at a
 // time.
+//
+//	what counts         up to                              set back by
+//	retries             Retries, or AfterTimeout           nothing
+//	resumes             Resumes                            nothing
+//	sinceCheckpoint     ResumesWithoutCheckpoint           Checkpoint
+//	token               one exchange of the key            nothing
+//	unsettled           only for the log                   Accepted
 type Attempts struct {
 	policy policy
 	random func() float64
@@ -64,6 +71,8 @@ func (a *Attempts) Accepted() {
 // are used up.
 //
 // resumes says that there was output, so that another attempt would resume from a checkpoint.
+//
+// The caller waits for pause itself (Wait), because only it knows which contexts end the waiting.
 func (a *Attempts) Next(f *cursorerr.Failure, resumes bool) (pause time.Duration, err *agent.Error) {
 	if pause, err = a.decide(f, resumes); err == nil {
 		a.unsettled++
@@ -72,6 +81,8 @@ func (a *Attempts) Next(f *cursorerr.Failure, resumes bool) (pause time.Duration
 	return pause, err
 }
 
+// decide is Next without the log. The order matters: a bad token is looked at first, because a
+// new one may be all that is needed; then whether attempts are left; then how long to wait.
 func (a *Attempts) decide(f *cursorerr.Failure, resumes bool) (pause time.Duration, err *agent.Error) {
 	if f.BadToken && !a.token {
 		a.token = true
@@ -92,6 +103,7 @@ func (a *Attempts) decide(f *cursorerr.Failure, resumes bool) (pause time.Durati
 	case !f.Retryable:
 		return 0, f.Err
 	}
+	// Doubles with each attempt: 250 ms, 500 ms, and so on.
 	pause = a.jittered(a.policy.FirstPause << *count)
 	if wait := f.Err.RetryAfter; wait > 0 {
 		if wait > a.policy.MaxRetryAfter || time.Now().Add(wait).After(a.deadline) {

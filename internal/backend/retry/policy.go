@@ -2,7 +2,8 @@ package retry
 
 import "time"
 
-// A policy is the numbers that say how often, and how soon, upstream is asked again.
+// A policy is the numbers that say how often, and how soon, upstream is asked again. It is set
+// once, in defaultPolicy; no setting of the operator's changes it.
 type policy struct {
 	// Retries is how many attempts may follow the first, before there was any output.
 	Retries int

@@ -12,6 +12,9 @@ import (
 	"composer-api/internal/cursor/sections"
 )
 
+// What we answer on a stream. All functions return whole envelopes, ready to be put into the
+// request's body; none of them waits or keeps anything.
+
 // HeartbeatEvery is how often upstream is told that we are there, with [ClientHeartbeat]. Source: the
 // protocol's table of what must be answered, as for everything in this file.
 const HeartbeatEvery = 5 * time.Second
@@ -46,8 +49,8 @@ func Answer(took int32, id uint32, answers ...*pb.ExecClientMessage) []byte {
 	return append(b, control(controlClose, id)...)
 }
 
-// RequestContextAnswer is the answer to an exec that asks for the request context: envelopes for
-// upstream.
+// RequestContextAnswer is the answer to an exec that asks for the request context: envelopes for upstream.
+// The bytes of the toolset are copied into the answer, so the caller may do with it what it likes.
 func (s *Toolset) RequestContextAnswer(execID uint32) []byte {
 	return answerEncoded(execID, fieldRequestContextResult, s.requestContext)
 }
@@ -102,6 +105,8 @@ func McpResult(result *agent.ToolResult, note string) *pb.ExecClientMessage {
 // ResultParts are the parts of a result as the model reads them. The protocol has no place for what the
 // user says along with a result, so that it follows it, in a section of its own, and so does a note of ours
 // ("" is none). The result can't pass for such a section.
+//
+// Texts are escaped with package sections, so that a file which holds "</user_message>" closes nothing.
 func ResultParts(result *agent.ToolResult, note string) []agent.Part {
 	parts := escapeParts(result.Parts)
 	if note != "" {
@@ -113,7 +118,8 @@ func ResultParts(result *agent.ToolResult, note string) []agent.Part {
 	return parts
 }
 
-// appendSection appends a section to parts, whose array is not written into.
+// appendSection appends a section to parts, whose array is not written into. An image between
+// texts ends the text part before it, and the section goes on after it.
 func appendSection(parts []agent.Part, intro, name string, content []agent.Part) []agent.Part {
 	parts = slices.Clip(parts)
 	var w sections.Writer
@@ -152,7 +158,9 @@ func escapeParts(parts []agent.Part) []agent.Part {
 	return escaped
 }
 
-// escapeTexts is escapeParts for parts without images.
+// escapeTexts is escapeParts for parts without images. A tag can be cut in two by the border of
+// two parts, where neither half looks like one. So the joined text is escaped, too, and if that
+// gives something else, the parts become one.
 func escapeTexts(parts []agent.Part) []agent.Part {
 	var joined sections.Writer
 	var escaped []agent.Part

@@ -14,6 +14,9 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
+// A call's arguments come as a protobuf Struct. Clients want JSON, and expect integers to look
+// like integers.
+
 // CalledTool is the client's tool that a call is for; false when it is for another server's. A call
 // carries the tool's bare name, and the name with the prefix of the server, of which either may be
 // missing.
@@ -30,6 +33,9 @@ func CalledTool(args *pb.McpArgs) (name string, ours bool) {
 // ArgumentsJSON writes a call's arguments as a JSON object, keys in order. Numbers come as doubles; whole
 // ones are written without a fraction or an exponent (3, not 3.0 or 3e0), because clients decode them
 // into integers.
+//
+// The order of the keys is not the model's: a protobuf map has none. Sorting makes the same
+// call look the same each time.
 func ArgumentsJSON(args map[string]*structpb.Value) json.RawMessage {
 	return appendObject(nil, args)
 }

@@ -9,6 +9,9 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
+// Reading what upstream sends. A stream carries thousands of text deltas, each a message of its
+// own, so these are read without the generated code, which would allocate for each of them.
+
 // The field numbers that are read by hand; all others are read by generated code. Source: proto/agent/v1/localagent.proto.
 const (
 	fieldUpdate     protowire.Number = 1 // AgentServerMessage.interaction_update
@@ -31,6 +34,8 @@ const (
 //
 // Text and Checkpoint share the memory of the message that was parsed, so they are valid only as long as
 // it is.
+//
+// The reader of a stream has one and uses it again for each message (see localagent's run.message).
 type ServerMessage struct {
 	// Kind is agent.Text or agent.Reasoning for a piece of text, else 0.
 	Kind agent.Kind
@@ -53,6 +58,8 @@ type ServerMessage struct {
 //
 // It fills m in, instead of returning one, because copying it for each word would cost more than finding
 // the word.
+//
+// FuzzParse compares it with generated code.
 func (m *ServerMessage) Parse(message []byte) error {
 	m.Kind, m.Checkpoint, m.Other = 0, nil, nil
 	switch field, body := sole(message, fieldUpdate, fieldCheckpoint); field {
@@ -143,7 +150,8 @@ func sole(message []byte, a, b protowire.Number) (found protowire.Number, body [
 	return found, body
 }
 
-// ContextTokens reads the size of the context, in tokens, from a checkpoint; 0 when it doesn't say.
+// ContextTokens reads the size of the context, in tokens, from a checkpoint; 0 when it doesn't
+// say. The number is upstream's own count, and includes its system prompt.
 func ContextTokens(state []byte) int64 {
 	var d pb.ConversationTokenDetails
 	_, details := sole(state, fieldTokenDetails, fieldTokenDetails)

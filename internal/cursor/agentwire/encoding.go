@@ -17,7 +17,7 @@ func Envelope(m *pb.AgentClientMessage) []byte { return appendEnvelope(nil, enco
 func appendEnvelope(b, message []byte) []byte { return connectwire.Append(b, 0, message) }
 
 // encode encodes a message of our own making. Its strings are valid UTF-8 (see [Valid]), so it can't
-// fail; if it does, that is a bug.
+// fail; if it does, that is a bug. Deterministic, so that the same message gives the same bytes.
 func encode(m proto.Message) []byte {
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
 	if err != nil {

@@ -33,6 +33,8 @@ func (p *prompt) text() []byte { return p.buf[headroom:] }
 //
 // The system text is first because it never changes, and upstream's cache works from the beginning of
 // the prompt. A continued conversation has its history upstream already, so only the new messages count.
+//
+// Texts of the client are escaped by package sections: nothing in them can be taken for one of these tags.
 func render(req *agent.Request) prompt {
 	messages := req.Messages
 	if req.Continue != nil {
@@ -41,6 +43,7 @@ func render(req *agent.Request) prompt {
 	w := &promptWriter{}
 	w.Grow(headroom + promptSize(messages))
 	w.Own(string(make([]byte, headroom)))
+	// What comes after the model's last word is what is asked now; what comes before it is history.
 	asked := agent.FirstNew(messages)
 	said := messages
 	if req.NativeSystem {
@@ -78,8 +81,8 @@ func promptSize(messages []agent.Message) int {
 	return size
 }
 
-// A promptWriter writes the sections of a prompt. Images are numbered where they stood in the text and
-// are sent beside it.
+// A promptWriter writes the sections of a prompt. Images are numbered where they stood in the
+// text and are sent beside it. It is for one prompt and one goroutine.
 type promptWriter struct {
 	sections.Writer
 	images   []*agent.Image
@@ -88,8 +91,9 @@ type promptWriter struct {
 	answered map[string]bool   // ids of the calls that have a result
 }
 
-// system writes the system text of the conversation, wherever it stands, and what the request asks of
-// the answer.
+// system writes the system text of the conversation, wherever it stands, and what the request
+// asks of the answer. With NativeSystem messages is empty, and only what the request asks of
+// the answer is written here.
 func (w *promptWriter) system(messages []agent.Message, req *agent.Request) {
 	open := func() {
 		if !w.tagged {
@@ -129,8 +133,9 @@ func (w *promptWriter) schema(f *agent.Format) {
 	w.Own("\n</json_schema>\n")
 }
 
-// history writes the messages before what is asked now. System messages are not among them: they are in
-// the first section.
+// history writes the messages before what is asked now. System messages are not among them:
+// they are in the first section. Results are looked through first, because a call has to be
+// marked as unanswered where it stands.
 func (w *promptWriter) history(messages []agent.Message) {
 	if !w.hasHistory(messages) {
 		return
@@ -257,6 +262,8 @@ func (w *promptWriter) parts(parts []agent.Part) {
 
 // controls are the lines that tell the model what the request asks of its answer. The protocol has no
 // fields for tool_choice, parallel_tool_calls and response_format, so the model has to be asked.
+//
+// Package control checks afterwards whether the model has kept to them.
 func controls(req *agent.Request) []string {
 	var lines []string
 	offered := req.Offered()

@@ -15,9 +15,15 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
+// The first message of a stream (the run request) and the headers that go with it. Source:
+// Cursor's SDK 1.1.0 and the protocol's description.
+
 // A Ticket is everything that the attempts of one run have in common: what is asked for, in which
 // conversation, under which ids. A retry sends the same ticket again, under a new request id. It is used
 // by one goroutine at a time.
+//
+// Who sets what: NewTicket everything, for a run of our own; CarriedHeader the few fields that
+// a carried run's header needs. UserAction is the only large field.
 type Ticket struct {
 	Key            agent.Secret
 	RunID          string // x-original-request-id too
@@ -55,7 +61,7 @@ func NewTicket(req *agent.Request, tools *Toolset, conversationID, blobKey strin
 	return t
 }
 
-// SetTools makes these the tools of the attempts to come.
+// SetTools makes these the tools of the attempts to come. What was sent before stays as it was.
 func (t *Ticket) SetTools(tools *Toolset) { t.tools = tools }
 
 // newBlobKey derives a conversation's blob encryption key (64 hex digits), which must be the same on its
@@ -88,8 +94,8 @@ func userAction(p prompt) []byte {
 	return append(p.buf, extra...)[start:]
 }
 
-// selectedContext encodes a user message's images as the field that holds them; nothing when there are
-// none. Images are sent inline, not as blobs.
+// selectedContext encodes a user message's images as the field that holds them; nothing when
+// there are none. Images are sent inline, not as blobs. The ids are new each time.
 func selectedContext(images []*agent.Image) []byte {
 	if len(images) == 0 {
 		return nil
@@ -127,6 +133,9 @@ const (
 // Envelope encodes the first message of a stream: the run request with the conversation's state (nil for
 // a new conversation) and an action, either t.UserAction or ResumeAction. The result is one envelope in
 // pieces, of which the action is one, so that megabytes are not copied.
+//
+// The fields are not in the order of their numbers, which protobuf allows. The pieces must not
+// be changed: action is the ticket's own memory.
 func (t *Ticket) Envelope(state, action []byte) [][]byte {
 	rest := &pb.AgentRunRequest{
 		ConversationId: proto.String(Valid(t.ConversationID)), RunId: proto.String(t.RunID),
@@ -181,6 +190,9 @@ const noTrace = "00-00000000000000000000000000000000-0000000000000000-00"
 // time. The request id is the run's on the first attempt and new on each retry, as Cursor's SDK does it.
 //
 // token is the exchanged access token, not the user's key.
+//
+// The keys of the map are in canonical form, so they can be put into the header without being
+// looked at again.
 func (t *Ticket) Header(token agent.Secret, clientVersion string) http.Header {
 	allowed := onlyClient
 	if len(t.tools.names) == 0 {

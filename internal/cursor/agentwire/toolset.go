@@ -18,6 +18,9 @@ const provider = "custom-user-tools"
 // A Toolset is what upstream is told about a client's tools, encoded once: agents send the same tools
 // with every request, and ten thousand parked runs of one agent share one toolset. It is immutable, so it
 // may be used by any number of runs at once.
+//
+// The same tools are encoded three times, because upstream asks for them in three forms: in the
+// run request, in the request context and in the state of the MCP servers.
 type Toolset struct {
 	names []string
 	index *agent.ToolIndex // of tools that have nothing but their names
@@ -98,8 +101,9 @@ func requestContext(defs []*pb.McpToolDefinition) *pb.RequestContext {
 	return c
 }
 
-// instructions tell the model what the tools are for. They name all of them, because it may have to look
-// their schemas up before it can call one.
+// instructions tell the model what the tools are for. They name all of them, because it may
+// have to look their schemas up before it can call one. Descriptions are cut to one line each:
+// the whole of them is in the tools' definitions.
 func instructions(defs []*pb.McpToolDefinition) []*pb.McpInstructions {
 	var b strings.Builder
 	b.WriteString("These are the tools of the program that the user works with (server \"" + provider + "\"). They run on the user's " +

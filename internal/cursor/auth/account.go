@@ -70,7 +70,8 @@ func (c *Client) Me(ctx context.Context, key agent.Secret) (*Account, error) {
 	return &a, nil
 }
 
-// Models lists the models that the key may use, in upstream's order. Nothing is cached. Errors are *agent.Error.
+// Models lists the models that the key may use, in upstream's order. Nothing is cached. Errors
+// are *agent.Error. gateway/catalog caches what it returns.
 func (c *Client) Models(ctx context.Context, key agent.Secret) ([]Model, error) {
 	var list struct {
 		Items []Model `json:"items"`

@@ -34,6 +34,8 @@ type Config struct {
 }
 
 // A Client exchanges keys and asks about them. It is safe for concurrent use.
+//
+// It starts goroutines only for exchanges, which end by Timeout. It has nothing to close.
 type Client struct {
 	cfg Config
 
@@ -56,7 +58,8 @@ func New(cfg Config) *Client {
 // maxAnswer bounds how much of an answer is read, in bytes.
 const maxAnswer = 8 << 20
 
-// An address is where a request goes, and the variable that says so.
+// An address is where a request goes, and the variable that says so. It is only for errors that
+// setting is named in.
 type address struct{ base, setting string }
 
 func (c *Client) public() address  { return address{c.cfg.APIBase, "CURSOR_API_BASE"} }
@@ -65,6 +68,8 @@ func (c *Client) backend() address { return address{c.cfg.BackendBase, "CURSOR_B
 // call makes one request with the key as its bearer token and decodes the JSON answer into out. body is
 // JSON; "" is none. Nothing is retried here. Errors are *agent.Error and never hold the key, even if the
 // server's answer quotes it.
+//
+// ctx is bounded by Config.Timeout. What comes beyond maxAnswer is cut off, which makes it bad JSON.
 func (c *Client) call(ctx context.Context, method string, to address, path string, key agent.Secret, body string, out any) error {
 	if key.IsZero() {
 		return &agent.Error{Code: agent.MissingKey}

@@ -29,8 +29,9 @@ var statusCodes = map[int]agent.Code{
 	http.StatusGatewayTimeout:     agent.UpstreamTimeout,
 }
 
-// statusError is the error for an answer that isn't 200. Upstream's own message is passed on, except where
-// our sentence tells better what to do: for a bad key, and for a server that isn't Cursor's.
+// statusError is the error for an answer that isn't 200. Upstream's own message is passed on,
+// except where our sentence tells better what to do: for a bad key, and for a server that isn't
+// Cursor's. body must be free of the key: call has replaced it.
 func statusError(resp *http.Response, body []byte) *agent.Error {
 	e := &agent.Error{
 		Code:       cmp.Or(statusCodes[resp.StatusCode], agent.Upstream),
@@ -76,7 +77,7 @@ func messageIn(body []byte) string {
 }
 
 // RetryAfter reads a Retry-After header, which is a number of seconds or a date. 0 means that there is
-// none, that it can't be read, or that its time has passed.
+// none, that it can't be read, or that its time has passed. Package cursorerr reads it with this, too.
 func RetryAfter(h http.Header, now time.Time) time.Duration {
 	v := strings.TrimSpace(h.Get("Retry-After"))
 	if seconds, err := strconv.Atoi(v); err == nil {

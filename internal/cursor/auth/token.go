@@ -13,6 +13,9 @@ import (
 	"composer-api/internal/agent"
 )
 
+// Access tokens: the cache, and the exchange that fills it. The key itself is in memory only as
+// long as a request or an exchange has it.
+
 // When tokens are refreshed. Source: the protocol's description of getting in.
 const (
 	refreshBefore = 5 * time.Minute  // a token is refreshed this long before it ends,
@@ -34,6 +37,12 @@ type keyHash [sha256.Size]byte
 //	  └── Drop, or the token expires: callers wait for the exchange
 //
 // An entry whose exchange fails for good leaves the cache.
+//
+//	field     zero means
+//	token     none yet, or dropped
+//	expires   the token doesn't say when it ends
+//	refresh   due at once
+//	flight    no exchange is under way
 type entry struct {
 	token   agent.Secret // zero before the first exchange
 	expires time.Time    // zero: it doesn't tell
@@ -60,6 +69,8 @@ func (e *entry) usable(now time.Time) bool {
 // exchange, which serves others too.
 //
 // Errors are *agent.Error: NotConfigured, InvalidKey, RateLimited, and so on.
+//
+// A token may end while it is on its way: upstream's refusal then leads to Drop and another exchange.
 func (c *Client) Token(ctx context.Context, key agent.Secret) (agent.Secret, error) {
 	if c.cfg.BackendBase == "" {
 		return agent.Secret{}, agent.Errorf(agent.NotConfigured, "No Cursor backend is configured. Set CURSOR_BACKEND_BASE_URL.")
@@ -107,6 +118,9 @@ func (c *Client) cached(ctx context.Context, key agent.Secret) (agent.Secret, *e
 //	any other failure                              dropped from the cache
 //
 // It runs in a goroutine of its own, which ends by Config.Timeout.
+//
+// Between its start and its end, Drop or makeRoom may have taken the entry out of the cache or
+// emptied it; those who wait for the flight get its result all the same.
 func (c *Client) exchange(ctx context.Context, hash keyHash, key agent.Secret, e *entry) {
 	token, err := c.ask(ctx, key)
 	c.mu.Lock()
@@ -139,7 +153,8 @@ func (c *Client) ask(ctx context.Context, key agent.Secret) (token string, err e
 	return answer.AccessToken, err
 }
 
-// temporary reports whether the failure says nothing about the key itself.
+// temporary reports whether the failure says nothing about the key itself. A failure that says
+// something about the key must not be hidden by an old token: the user has to hear of it.
 func temporary(err error) bool {
 	switch agent.CodeOf(err) {
 	case agent.InvalidKey, agent.PermissionDenied, agent.PaymentRequired:
@@ -159,8 +174,9 @@ func (c *Client) Drop(key, token agent.Secret) {
 	}
 }
 
-// makeRoom drops tokens that nobody uses, at intervals of an eighth of MaxIdle, and the one that was used
-// longest ago when there are too many. c.mu is held.
+// makeRoom drops tokens that nobody uses, at intervals of an eighth of MaxIdle, and the one
+// that was used longest ago when there are too many. c.mu is held. It is linear in the keys,
+// and called for each key that is new.
 func (c *Client) makeRoom(now time.Time) {
 	if now.Sub(c.swept) > c.cfg.MaxIdle/8 {
 		c.swept = now
@@ -182,6 +198,9 @@ func (c *Client) makeRoom(now time.Time) {
 // lifetime decides when a token ends (zero: it doesn't say) and when to get the next one: five minutes
 // before the end, or after half of its life if that is later. A token that has ended already, by our
 // clock, is treated as one that doesn't say: most likely the clock is wrong.
+//
+// Later than half of its life: otherwise a token that lives for less than five minutes would be
+// exchanged with every request.
 func lifetime(token string, now time.Time) (expires, refresh time.Time) {
 	expires, ok := expiry(token)
 	if !ok || !expires.After(now) {

@@ -23,6 +23,14 @@ import (
 )
 
 // A child is a running bridge. It implements sdkv1.Bridge. Its methods may be called concurrently.
+//
+//	state     process         left by
+//	new       none            start
+//	starting  runs            the ready line and connect; or an error, after which Start closes it
+//	ready     runs            Close, or its own end (exited)
+//	closed    gone            —
+//
+// home, folder and exited are set before start, the rest by start; nothing changes afterwards.
 type child struct {
 	home     *Home
 	folder   string // of this child alone
@@ -39,6 +47,9 @@ const (
 )
 
 // start runs the process and waits until it is ready. A child that could not be started is closed, too.
+//
+// The callback server listens before the process runs, because the bridge is told of it as soon
+// as it is ready.
 func (c *child) start(ctx context.Context, handle sdkv1.CallHandler) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -66,6 +77,7 @@ func (c *child) start(ctx context.Context, handle sdkv1.CallHandler) error {
 		return err
 	}
 	ready := make(chan readyLine, 1)
+	// drain goes on after the ready line, for the life of the process.
 	go drain(stderr, ready)
 	select {
 	case line := <-ready:
@@ -156,6 +168,8 @@ func drain(stderr io.Reader, ready chan<- readyLine) {
 }
 
 // connect makes the client, and tells the bridge where tools are run.
+//
+// The token is the bridge's own, for its requests from us; it has nothing to do with the user's key.
 func (c *child) connect(ctx context.Context, line readyLine) error {
 	// The bridge names a file for us to read, and what is in it is sent back: it must be one of its own.
 	file, err := filepath.Rel(c.folder, line.AuthTokenFile)
@@ -188,6 +202,9 @@ func (c *child) Exited() <-chan struct{} { return c.exited }
 func (c *child) Memory() int64 { return residentMemory(c.cmd.Process.Pid) }
 
 // Close implements sdkv1.Bridge. What the child has kept stays in the home; its own folder is deleted.
+//
+// SIGTERM first, so that the bridge can end its runs; after endTimeout the whole process group
+// is killed. It returns when the process is gone.
 func (c *child) Close() error {
 	if c.cmd != nil && c.cmd.Process != nil {
 		terminate(c.cmd)

@@ -8,6 +8,10 @@ import (
 	"strings"
 )
 
+// What a bridge may touch, and how it comes to that: the gateway starts itself once more with
+// the rules as arguments (launcher), and that process restricts itself and becomes the bridge
+// (ConfinedMain). A restriction can only be put on oneself, and can't be taken off again.
+
 // accessRules say what a confined child may touch. Everything else is refused by the kernel.
 type accessRules struct {
 	Read  []string // files and folders that may be read and executed
@@ -24,6 +28,8 @@ var system = []string{"/usr", "/lib", "/lib64", "/bin", "/proc", "/sys/fs/cgroup
 // resolv.conf.)
 const settings = "/etc"
 
+// settingsForRoot are the files and folders of settings that a Node program needs, and that
+// hold no secrets.
 var settingsForRoot = []string{
 	"/etc/resolv.conf", "/etc/hosts", "/etc/host.conf", "/etc/nsswitch.conf", "/etc/gai.conf", "/etc/services", "/etc/protocols",
 	"/etc/passwd", "/etc/group", "/etc/localtime", "/etc/timezone", "/etc/os-release", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d",
@@ -58,8 +64,9 @@ func launcher(program []string, rules accessRules, argv []string) []string {
 	return append(append(line, "--"), argv...)
 }
 
-// ConfinedMain restricts this process as args say, for good, and becomes the command in them: args are those that
-// [launcher] has added. It returns only if that fails.
+// ConfinedMain restricts this process as args say, for good, and becomes the command in them:
+// args are those that [launcher] has added. It returns only if that fails. It is called by
+// internal/cli before anything else is set up.
 func ConfinedMain(args []string) error {
 	var rules accessRules
 	for i, arg := range args {

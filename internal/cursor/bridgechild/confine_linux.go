@@ -27,6 +27,14 @@ func Confinement() string {
 // refuse signals to them, too. It leaves sockets in the file system alone, behind which programs listen that do as they are
 // told (the user's session bus, a container's daemon), so a filter refuses such sockets altogether. Capabilities go last:
 // what is left of root then is that root's files are its own.
+//
+//	step                what it takes away                      survives exec by
+//	Landlock            files, looking into processes           itself
+//	NO_NEW_PRIVS        setuid programs                         itself; the filter needs it
+//	refuseSockets       sockets in the file system, io_uring    itself
+//	dropCapabilities    what is left of root                    the bounding set
+//
+// BestEffort: an older kernel does what it can. What is there at all, Confinement tells.
 func runConfined(rules accessRules, argv []string) error {
 	runtime.LockOSThread() // the filter and the capabilities are the thread's, which becomes argv
 	config := landlock.V9.BestEffort()
@@ -52,7 +60,8 @@ func runConfined(rules accessRules, argv []string) error {
 	return syscall.Exec(argv[0], argv, os.Environ())
 }
 
-// existing are the paths that exist, folders or else files.
+// existing are the paths that exist, folders or else files. Landlock has different rights for
+// files and folders, so they have to be told apart.
 func existing(paths []string, folders bool) []string {
 	var found []string
 	for _, path := range paths {

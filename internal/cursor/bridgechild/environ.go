@@ -2,8 +2,9 @@ package bridgechild
 
 import "path/filepath"
 
-// private are the variables that say on the operating system goos where the child's home is and where it puts temporary
-// files. ours gives variables of our own environment.
+// private are the variables that say on the operating system goos where the child's home is and
+// where it puts temporary files. ours gives variables of our own environment. The list is
+// complete: nothing else of our environment reaches the child, no key and no proxy of ours.
 func private(goos, home, temp string, ours func(string) string) []string {
 	if goos != "windows" {
 		return []string{"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "TZ=UTC", "HOME=" + home, "TMPDIR=" + temp}

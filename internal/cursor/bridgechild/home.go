@@ -44,6 +44,16 @@ const (
 )
 
 // A Home is a private folder with the bridges that run in it. It implements sdkv1.Home.
+//
+//	composer-api-bridge-123/      mode 0700
+//	  lock                        held by this process
+//	  home/                       the bridge's HOME: agents, settings
+//	  workspace/                  empty; what agents are told to work in
+//	  ca.pem                      a copy of CAFile, if there is one
+//	  child-1/                    of one bridge: tmp/, pid, its token
+//
+// mu guards children. The children share home and workspace, so agents outlive the bridge that
+// has made them.
 type Home struct {
 	cfg  Config
 	path string
@@ -54,6 +64,8 @@ type Home struct {
 }
 
 // NewHome makes a private folder. The caller closes the home.
+//
+// The lock is held until Close; a crash lets go of it, which is how Sweep knows.
 func NewHome(cfg Config) (*Home, error) {
 	for _, file := range commandLine(cfg.Dir) {
 		if _, err := os.Stat(file); err != nil {
@@ -98,6 +110,8 @@ func (h *Home) fill() error {
 func (h *Home) Workspace() string { return filepath.Join(h.path, workspaceName) }
 
 // Start implements sdkv1.Home.
+//
+// It may be called concurrently: each child has a folder of its own. startTimeout bounds it.
 func (h *Home) Start(ctx context.Context, handle sdkv1.CallHandler) (sdkv1.Bridge, error) {
 	h.mu.Lock()
 	h.children++
@@ -115,7 +129,8 @@ func (h *Home) Start(ctx context.Context, handle sdkv1.CallHandler) (sdkv1.Bridg
 	return c, nil
 }
 
-// Close implements sdkv1.Home. It deletes the folder with everything in it.
+// Close implements sdkv1.Home. It deletes the folder with everything in it. Its children must
+// be closed before.
 func (h *Home) Close() error {
 	return errors.Join(h.lock.Close(), os.RemoveAll(h.path))
 }

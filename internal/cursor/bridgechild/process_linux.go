@@ -26,7 +26,8 @@ func commandOf(pid int) string {
 	return string(bytes.ReplaceAll(line, []byte{0}, []byte{' '}))
 }
 
-// residentMemory is what of a process lies in memory, in bytes; 0 when that can't be known.
+// residentMemory is what of a process lies in memory, in bytes; 0 when that can't be known. It
+// is the second number of statm, in pages. Source: proc(5).
 func residentMemory(pid int) int64 {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
 	if err != nil {

@@ -6,12 +6,14 @@ import "os/exec"
 
 const nodeName = "node.exe"
 
+// isolate does nothing here.
 func isolate(*exec.Cmd) {}
 
 // There is no polite way to end a process here.
 func terminate(cmd *exec.Cmd) { _ = cmd.Process.Kill() }
 func kill(cmd *exec.Cmd)      { _ = cmd.Process.Kill() }
 
+// raiseFileLimit does nothing here: there is no such limit.
 func raiseFileLimit() {}
 
 // What is not known here.

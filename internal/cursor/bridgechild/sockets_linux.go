@@ -5,7 +5,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An architecture is what a filter of system calls has to know about a processor.
+// An architecture is what a filter of system calls has to know about a processor. Source of the
+// numbers: the kernel's tables of system calls, which never change for a processor.
 type architecture struct {
 	audit   uint32 // how the kernel names it
 	socket  uint32 // number of socket(2)
@@ -13,6 +14,7 @@ type architecture struct {
 	foreign uint32 // numbers from here on belong to another kind of program (x32); 0 for none
 }
 
+// architectures are the processors that are known, by GOARCH.
 var architectures = map[string]architecture{
 	"amd64": {audit: unix.AUDIT_ARCH_X86_64, socket: 41, ioUring: 425, foreign: 0x40000000},
 	"arm64": {audit: unix.AUDIT_ARCH_AARCH64, socket: 198, ioUring: 425},
@@ -28,6 +30,9 @@ const (
 // socketFilter is a seccomp filter that refuses sockets of other kinds than IPv4, IPv6 and netlink (which name resolution
 // uses): above all sockets in the file system. Pairs of sockets, by which a program talks to its own children, are another
 // call and stay possible. Programs for another processor are ended. It is nil for a processor that isn't known.
+//
+// Each JumpIf skips the refusal that follows it when its condition holds, so the program reads
+// as a list of rules. The kernel runs it for every system call of the child.
 func socketFilter(goarch string) ([]unix.SockFilter, error) {
 	arch, known := architectures[goarch]
 	if !known {

@@ -40,6 +40,8 @@ func writable(dir string) bool {
 // Sweep deletes the private folders in root that no living gateway owns, and returns how many it has deleted. It ends the
 // bridges that still run in them: outside of Linux they outlive a gateway that is killed. It may run beside other
 // gateways, which keep theirs.
+//
+// Errors are collected: one folder that can't be deleted keeps no other from being.
 func Sweep(root string) (deleted int, err error) {
 	entries, err := os.ReadDir(root)
 	if err != nil {
@@ -68,8 +70,9 @@ func Sweep(root string) (deleted int, err error) {
 	return deleted, errors.Join(errs...)
 }
 
-// abandoned locks a folder that nobody owns; ok is false when somebody does, or it is being made and has no lock yet.
-// Another user's folder counts as owned.
+// abandoned locks a folder that nobody owns; ok is false when somebody does, or it is being
+// made and has no lock yet. Another user's folder counts as owned. The caller closes the lock,
+// before it deletes the folder.
 func abandoned(path string) (lock *flock.Flock, ok bool) {
 	name := filepath.Join(path, lockName)
 	if _, err := os.Stat(name); err != nil {

@@ -15,12 +15,17 @@ import (
 	"composer-api/internal/agent"
 )
 
+// Getting the package with a program of the user's: pip knows the user's index, proxy and
+// certificates, and we would have to learn all of them.
+
 // downloaders are the programs that can get a package, the likeliest first. uv has no download of its own, and runs pip.
 var downloaders = [][]string{
 	{"python3", "-m", "pip"}, {"python", "-m", "pip"}, {"pip3"}, {"pip"}, {"uv", "tool", "run", "pip"},
 }
 
 // download gets the package, of about so many bytes, into dir with the first downloader that works here.
+//
+// A downloader that isn't there is passed over; the error is of the last one that was there and failed.
 func (i *Installer) download(ctx context.Context, dir, version string, size int64) (file string, err error) {
 	var failed error
 	for _, argv := range downloaders {
@@ -61,7 +66,8 @@ func command(ctx context.Context, dir string, argv []string, args ...string) *ex
 	return cmd
 }
 
-// watch says from time to time how much of a download of so many bytes is in dir, until stop is called.
+// watch says from time to time how much of a download of so many bytes is in dir, until stop is
+// called. stop waits for the goroutine, so nothing is written to Out after it.
 func (i *Installer) watch(dir string, size int64) (stop func()) {
 	end, ended := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -121,6 +127,7 @@ func lastLine(out []byte) string {
 	return lines[len(lines)-1]
 }
 
+// onlyWheel is the package that the downloader has put into dir.
 func onlyWheel(dir string) (string, error) {
 	found, err := filepath.Glob(filepath.Join(dir, "cursor_sdk-*.whl"))
 	if err != nil || len(found) != 1 {

@@ -36,6 +36,10 @@ type Bridge struct {
 
 // An Installer puts bridges below a folder and finds them there. Install and Remove keep others out while they work, in
 // other processes, too.
+//
+//	Dir/lock            locked while something is changed
+//	Dir/partial-123/    an installation that is on, or was killed
+//	Dir/1.1.0/          a version that is whole: it came here by a rename
 type Installer struct {
 	// Dir is the folder for bridges: "bridge" in the state folder. Each version has a folder of its own in it.
 	Dir string
@@ -94,6 +98,11 @@ func (i *Installer) Find(venv string) (b Bridge, ok bool) {
 
 // Install gets a version, unless it is there. ctx ends it; what is half done is undone. What an installation has left that
 // was killed is deleted first.
+//
+//	lock, removePartial    nobody else is at it, and nothing is left of before
+//	download, check        the package, with the SHA-256 that is known
+//	unpack, complete       the bridge's folder out of it
+//	rename                 from here on it is there for Find
 func (i *Installer) Install(ctx context.Context, version string) (b Bridge, err error) {
 	target := filepath.Join(i.Dir, version)
 	if b, err := At(target); err == nil {
@@ -209,6 +218,7 @@ func (i *Installer) Remove() (removed []string, err error) {
 	return removed, nil
 }
 
+// say writes a line to Out, if there is one.
 func (i *Installer) say(format string, args ...any) {
 	if i.Out != nil {
 		fmt.Fprintf(i.Out, format+"\n", args...)
@@ -239,6 +249,8 @@ const inWheel = "cursor_sdk/_vendor/bridge/"
 const maxUnpacked = 1 << 30
 
 // unpack writes the bridge of a wheel into dir, and returns its size in bytes.
+//
+// A name in the archive that leads out of dir is passed over, and so is everything that is no plain file.
 func unpack(ctx context.Context, wheel, dir string) (size int64, err error) {
 	z, err := zip.OpenReader(wheel)
 	if err != nil {
@@ -263,6 +275,8 @@ func unpack(ctx context.Context, wheel, dir string) (size int64, err error) {
 	return size, nil
 }
 
+// unpackFile writes one file of the archive, no more of it than the archive has announced.
+// program says that it may be executed.
 func unpackFile(f *zip.File, to string, program bool) error {
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return err

@@ -50,6 +50,7 @@ func (i *Installer) wheelFor(version string) (wheel, error) {
 	return wheelFor(known, version, runtime.GOOS, runtime.GOARCH, musl())
 }
 
+// wheelFor is the method for any system, so that tests can ask for others. Errors are for the user.
 func wheelFor(known map[string]map[string]wheel, version, goos, goarch string, musl bool) (wheel, error) {
 	platforms, ok := known[version]
 	if !ok {

@@ -17,14 +17,15 @@ const (
 // ContentType is the content type of a stream of protobuf messages.
 const ContentType = "application/connect+proto"
 
-// PutHeader writes an envelope's header into the first [HeaderLen] bytes of b, for a payload of n bytes.
-// It is for senders that have the payload in several pieces.
+// PutHeader writes an envelope's header into the first [HeaderLen] bytes of b, for a payload of
+// n bytes. It is for senders that have the payload in several pieces. n must fit into 32 bits;
+// our messages are bounded far below.
 func PutHeader(b []byte, flags byte, n int) {
 	b[0] = flags
 	binary.BigEndian.PutUint32(b[1:], uint32(n))
 }
 
-// Append appends an envelope with the payload to dst.
+// Append appends an envelope with the payload to dst. The payload is copied.
 func Append(dst []byte, flags byte, payload []byte) []byte {
 	var header [HeaderLen]byte
 	PutHeader(header[:], flags, len(payload))

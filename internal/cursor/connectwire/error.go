@@ -12,6 +12,8 @@ import (
 // an answer whose status is not 200.
 //
 //	{"error":{"code":"resource_exhausted","message":"Error","details":[{"type":"aiserver.v1.ErrorDetails","value":"CAo…"}]}}
+//
+// Only the framing is read here. What a code or a detail means for a user is in package cursorerr.
 type Error struct {
 	// Code is Connect's name of the kind: "unauthenticated", "resource_exhausted". It may be one that Connect
 	// doesn't have, or empty.

@@ -26,6 +26,8 @@ const defaultLimit = 64 << 20
 //	a compressed payload          a buffer that is used again, up to 16 KiB
 //
 // [Reader.Idle] releases even that.
+//
+// After the first error it is of no more use: every call returns that error again.
 type Reader struct {
 	src   io.Reader
 	limit int
@@ -70,8 +72,9 @@ func (r *Reader) Next() ([]byte, error) {
 	return nil, r.err
 }
 
-// Envelope is Next without interpretation: it returns every envelope, the end-of-stream one included,
-// with its payload decompressed. The payload is valid until the next call.
+// Envelope is Next without interpretation: it returns every envelope, the end-of-stream one
+// included, with its payload decompressed. The payload is valid until the next call. package
+// bridgeserver uses it to pass envelopes on.
 func (r *Reader) Envelope() (flags byte, payload []byte, err error) {
 	if r.err != nil {
 		return 0, nil, r.err
@@ -86,6 +89,8 @@ func (r *Reader) Envelope() (flags byte, payload []byte, err error) {
 
 // Buffered reports whether Next would return at once, without reading from the source. A caller uses it
 // to send what it has before it waits.
+//
+// An end-of-stream envelope and one that will be an error count, too: Next returns at once with them.
 func (r *Reader) Buffered() bool {
 	if r.err != nil {
 		return true
@@ -122,6 +127,8 @@ func (r *Reader) Idle() {
 }
 
 // envelope takes the next envelope from the buffer or the source. Any error ends the stream.
+// The length is checked before anything of the payload is read, so a header can't make us
+// allocate more than limit.
 func (r *Reader) envelope() (byte, []byte, error) {
 	r.big = nil
 	if err := r.need(HeaderLen); err != nil {
@@ -220,6 +227,8 @@ func (r *Reader) release() {
 }
 
 // unzip decompresses a payload, up to the limit. The result is valid until the next envelope.
+//
+// The bound is on what comes out: a small payload can decompress to a huge one.
 func (r *Reader) unzip(payload []byte) ([]byte, error) {
 	z := unzippers.Get().(*gzip.Reader)
 	defer unzippers.Put(z)
