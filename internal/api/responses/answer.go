@@ -14,6 +14,9 @@ import (
 //
 // Nothing is written before Accept, so a turn that fails before can still be answered with its own status. From Accept on
 // a stream has status 200, and an error is an event; a document is still open until its end.
+//
+// Who calls what: the gateway's turn calls Accept, Event and Flush; the handler calls Fail when
+// the turn has failed, and Close at the end, in any case.
 type Answer struct {
 	w   http.ResponseWriter
 	req *Request
@@ -62,8 +65,10 @@ func (a *Answer) Event(e *agent.Event) error {
 	return api.WriteJSON(a.w, a.encoder.Response().Encode())
 }
 
-// warn says in a header that a response which was to be stored is not. The response itself says "store": false then, but
-// few clients look. For a stream, whose headers are out by then, it becomes a trailer.
+// warn says in a header that a response which was to be stored is not. The response itself says
+// "store": false then, but few clients look. For a stream, whose headers are out by then, it
+// becomes a trailer. A Warning header is what HTTP has for this. 199 is HTTP's code for a
+// warning of any kind. RFC 9111 has retired the header, which does no harm here.
 func (a *Answer) warn() {
 	if !a.req.Store || a.encoder.Response().Store {
 		return
@@ -81,6 +86,12 @@ func (a *Answer) Flush() error { return a.encoder.Flush() }
 // Fail ends the answer of a turn that failed, in place of further events. It reports whether the client has been told;
 // if not, nothing has been written and the caller answers with [openai.WriteError]. A response whose client has left is
 // stored as cancelled, because the client knows its id.
+//
+//	the answer is                          what happens                     told
+//	a document, not written                nothing: the caller answers      false
+//	a document, written                    nothing                          true
+//	a stream that has ended                nothing                          true
+//	a stream                               the error or the cancellation    true
 func (a *Answer) Fail(e *agent.Error) (told bool) {
 	switch {
 	case a.stream == nil:
@@ -95,7 +106,8 @@ func (a *Answer) Fail(e *agent.Error) (told bool) {
 	return true
 }
 
-// Close releases the ResponseWriter: nothing writes to it afterwards. The handler may return then.
+// Close releases the ResponseWriter: nothing writes to it afterwards. The handler may return
+// then. The SSE writer's timer may be about to send a comment; after Close it does not.
 func (a *Answer) Close() {
 	if a.stream != nil {
 		a.stream.Close()

@@ -14,7 +14,8 @@ import (
 // Messages of the system and the user stay in the transcript word for word where the client still sends them (clients put
 // their rules and their surroundings into such messages); answers, calls and results are replaced by the summary.
 
-// compactionPrompt asks for the summary. The model that reads it later knows nothing else about what was done.
+// compactionPrompt asks for the summary. The model that reads it later knows nothing else about
+// what was done. It is ours, and may be changed: a summary is read as text, whatever asked for it.
 const compactionPrompt = `Write a summary of this conversation that will stand in the place of everything that was said, called and answered so far. Whoever reads it carries on with the work and sees nothing else of it. Say:
 - what the user wants, with every requirement and decision that still holds;
 - what has been done, with the names of files, functions, commands and values that matter, and what was found out;
@@ -30,6 +31,9 @@ var ErrForeign = errors.New("responses: sealed by somebody else")
 // compaction replaces what the model said and what its calls gave by the summary. A summary of another provider's says
 // nothing to us, like its reasoning, and is left out: the client has the rest of the conversation beside it. Without one
 // of ours, though, the conversation would be another.
+//
+// A compaction item stands for everything before it in the input, so calls before it can no
+// longer be answered: a result for one of them becomes text.
 func (t *transcript) compaction(it *Item) error {
 	summary, err := t.open(it.wire.EncryptedContent)
 	if errors.Is(err, ErrForeign) {

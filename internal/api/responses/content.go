@@ -95,7 +95,8 @@ type partEcho struct {
 	Text string `json:"text"`
 }
 
-// echo is the content of a message as a list of parts, as the API shows it.
+// echo is the content of a message as a list of parts, as the API shows it. Parts that came as
+// objects are repeated as they were sent, with members that we don't know.
 func (c content) echo(role string) jsontext.Value {
 	kind := "input_text"
 	if role == "assistant" {
@@ -129,6 +130,9 @@ func (c content) parts(param string) ([]agent.Part, error) {
 
 // part is one part for the model. Errors are *agent.Error: UnsupportedValue for files and audio, InvalidValue for a type that
 // doesn't exist. A part without a type is text. An image never gives an error here, see image.
+//
+// Text of every type is text for the model, also where the API would not allow it: clients mix
+// the types up.
 func (p *wirePart) part(param string) (agent.Part, error) {
 	switch p.Type {
 	case "input_text", "output_text", "text", "summary_text", "reasoning_text", "":

@@ -7,6 +7,8 @@ import (
 	"composer-api/internal/api/openai"
 )
 
+// The body of requests about conversations (POST /v1/conversations and below). Package service keeps them.
+
 // maxNewItems is how many items one request may add to a conversation.
 const maxNewItems = 20
 

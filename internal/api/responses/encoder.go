@@ -41,6 +41,9 @@ func NewID() string { return agent.NewID(responseIDPrefix, responseIDRandom) }
 //	  └────────────────────── Accept ────────┘
 //
 // Text and thinking go into the open item; an event of another kind closes it. Calls are items that are complete at once.
+//
+// It knows nothing of HTTP and of stores: where events go is the watcher's affair, and what is
+// kept is Options.Keep's.
 type Encoder struct {
 	req     *Request
 	opt     Options
@@ -52,6 +55,9 @@ type Encoder struct {
 
 // A watcher is told each step of making a response, in order. stream is the only one; an Encoder without one makes only the
 // response object. For each item: added, any number of deltas, done.
+//
+// An error of a watcher means that the client can't be reached. The Encoder passes it on, and
+// the turn ends with it.
 type watcher interface {
 	created(r *Response) error
 	inProgress(r *Response) error
@@ -95,7 +101,8 @@ func (e *Encoder) Queue() error {
 	return e.steps.created(&e.resp)
 }
 
-// Accept implements agent.Sink. It begins the response: upstream has accepted the run.
+// Accept implements agent.Sink. It begins the response: upstream has accepted the run. It flushes,
+// so that a client sees at once that its request was taken, long before the first word.
 func (e *Encoder) Accept(a agent.Accepted) error {
 	announced := e.resp.Status == Queued
 	e.resp.Model = cmp.Or(a.Model.Ran(), e.resp.Model)
@@ -115,6 +122,14 @@ func (e *Encoder) Accept(a agent.Accepted) error {
 }
 
 // Event implements agent.Sink. Text of the event is copied: the caller may use its memory again.
+//
+//	event             what happens
+//	Text              a delta of a message, which is opened if it is not open
+//	Reasoning         the same for a reasoning item
+//	Refusal           the same for a message that declines
+//	Call              the open item is done; the call is added and done at once
+//	Usage             kept until the end event
+//	Done              the open item is done; the response ends
 func (e *Encoder) Event(ev *agent.Event) error {
 	switch ev.Kind {
 	case agent.Text:
@@ -207,7 +222,8 @@ func (e *Encoder) openItem(kind itemKind) error {
 	return e.added(e.open)
 }
 
-// newItem makes the next item of the output.
+// newItem makes the next item of the output. Its index is its place in the output, because
+// items are done in the order in which they are opened.
 func (e *Encoder) newItem(kind itemKind) *item {
 	index := len(e.resp.Output)
 	return &item{kind: kind, index: index, id: outputItemID(e.resp.ID, kind, index), status: InProgress}
@@ -276,6 +292,9 @@ func (e *Encoder) done(it *item, status Status) error {
 
 // end ends the response at the end of its turn. An answer that was cut off at its token limit is incomplete; one that ends in
 // calls is completed, as is one that ends at a stop text.
+//
+// The order of the last steps is fixed: the item, the status, keep, and only then the event that
+// tells the client. So a client that has seen response.completed finds the response in the store.
 func (e *Encoder) end(reason agent.Reason) error {
 	status := Completed
 	if reason == agent.Length {

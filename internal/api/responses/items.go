@@ -19,6 +19,9 @@ import (
 //	{"role": "user", "content": "hi"}
 //	{"type": "function_call", "call_id": "call_1", "name": "read", "arguments": "{\"path\": \"go.mod\"}"}
 //	{"type": "function_call_output", "call_id": "call_1", "output": "module …"}
+//
+// It is decoded once into wire, which the model's messages are made from, and kept as raw,
+// which the store and lists repeat. A copy shares the memory of both.
 type Item struct {
 	span  span
 	raw   jsontext.Value // as it was sent; nil for input that is a plain string
@@ -132,9 +135,10 @@ func StoredItems(list []byte) ([]Item, error) {
 	return locate(items, "previous_response_id", list), nil
 }
 
-// EncodeItems encodes items for the store: each with an id, a type and, for messages, a list of parts and a status. Everything
-// else stays as the client sent it, so that StoredItems gives an item that means the same. responseID is the response that they
-// are the input of; ids of items without one are derived from it.
+// EncodeItems encodes items for the store: each with an id, a type and, for messages, a list of parts
+// and a status. Everything else stays as the client sent it, so that StoredItems gives an item that
+// means the same. responseID is the response that they are the input of; ids of items without one are
+// derived from it. Errors are agent.Internal: what was decoded once can be encoded.
 func EncodeItems(responseID string, items []Item) ([]jsontext.Value, error) {
 	list := make([]jsontext.Value, 0, len(items))
 	for i := range items {
@@ -182,8 +186,8 @@ func (it *Item) Resolve(to Item) {
 	it.param = param
 }
 
-// itemIDPrefixes are the beginnings of the ids that we give to input items without one. A type that isn't here gets
-// "item_".
+// itemIDPrefixes are the beginnings of the ids that we give to input items without one. A type
+// that isn't here gets "item_". The prefixes are OpenAI's; clients tell types apart by them.
 var itemIDPrefixes = map[string]string{
 	messageType:               "msg_",
 	"reasoning":               "rs_",
@@ -236,6 +240,8 @@ type member struct {
 
 // members are the members of an object, in order, without those that are null or whose name is among besides. Of members
 // with the same name the last counts, as when an object is decoded, but stands where the first stood.
+//
+// It reads the object token by token, because a map would lose the order that the client has chosen.
 func members(object jsontext.Value, besides []member) ([]member, error) {
 	dec := jsontext.NewDecoder(bytes.NewReader(object), openai.Liberal)
 	if _, err := dec.ReadToken(); err != nil {

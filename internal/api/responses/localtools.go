@@ -30,7 +30,8 @@ type localTool struct {
 	content func(arguments []byte) jsontext.Value
 }
 
-// localTools are these tools by type, which is also the name that the model knows them by.
+// localTools are these tools by type, which is also the name that the model knows them by. The
+// descriptions and schemas are ours, written for the model; OpenAI publishes only the items.
 var localTools = map[string]localTool{
 	"shell": {shellCallItem, agent.Tool{
 		Description: "Runs commands in a shell on the user's computer and returns what each has written, and its exit code.",
@@ -52,7 +53,8 @@ var localTools = map[string]localTool{
 	}, patchOperation},
 }
 
-// localShell reports whether the shell is the client's: one in a container is OpenAI's.
+// localShell reports whether the shell is the client's: one in a container is OpenAI's. A shell
+// without an environment is the client's.
 func (t *toolFields) localShell() bool {
 	var environment struct {
 		Type string `json:"type"`
@@ -168,7 +170,8 @@ func (it *Item) local() (l localItem) {
 	return l
 }
 
-// outputs are the results of a shell_call_output.
+// outputs are the results of a shell_call_output. What is no time-out counts as an exit, with
+// code 0 if it has none.
 func (l *localItem) outputs() []shellOutput {
 	var list []shellOutput
 	if l.Output.Kind() == '[' {
@@ -202,8 +205,9 @@ func (t *transcript) patchCall(it *Item) error {
 	return t.call(it, "apply_patch", []byte(patchOperation(l.Operation)))
 }
 
-// shellCallOutput adds what the commands have written, in the words of a terminal: the outputs one after the other, stderr
-// after stdout, and the exit code only if it isn't 0.
+// shellCallOutput adds what the commands have written, in the words of a terminal: the outputs
+// one after the other, stderr after stdout, and the exit code only if it isn't 0. What has no
+// known form is passed on as the text that it is.
 func (t *transcript) shellCallOutput(it *Item) error {
 	l := it.local()
 	var text strings.Builder

@@ -40,6 +40,9 @@ var idPrefixes = [...]string{
 func (k itemKind) whole() bool { return int(k) >= len(deltaEvents) }
 
 // An item is an output item while it is being written. Once it is done only its JSON is kept, in the response's output.
+//
+// The Encoder owns it while it is open; its text is what the deltas have added up to, and is
+// never changed behind them.
 type item struct {
 	kind   itemKind
 	index  int // its place in output
@@ -122,8 +125,9 @@ type (
 	}
 )
 
-// wire is the item as output_item.added, output_item.done and output show it. A message or a reasoning item that is still
-// open has no parts yet: they come with events of their own.
+// wire is the item as output_item.added, output_item.done and output show it. A message or a
+// reasoning item that is still open has no parts yet: they come with events of their own. The
+// result shares the item's text; it is encoded before that grows.
 func (it *item) wire() any {
 	switch it.kind {
 	case messageItem, refusalItem:
@@ -187,7 +191,8 @@ func outputItemID(responseID string, kind itemKind, index int) string {
 	return idPrefixes[kind] + strings.TrimPrefix(responseID, responseIDPrefix) + pad(index, itemIDSuffix)
 }
 
-// inputItemID is the id of the input item at index.
+// inputItemID is the id of the input item at index. The "i" tells input from output: an output
+// item would need an index above 800,000 to have it in that place.
 func inputItemID(responseID, prefix string, index int) string {
 	return prefix + strings.TrimPrefix(responseID, responseIDPrefix) + "i" + pad(index, itemIDSuffix-1)
 }

@@ -16,6 +16,9 @@ import (
 
 // A Request is a decoded request. The fields are what the service must know to carry it out; what is for the model alone is
 // reached through [Request.Turn]. A Request belongs to one goroutine.
+//
+// The life of one: Decode; the service replaces references and finds the stored items; Turn
+// makes the agent.Request of both; echo is the response's beginning.
 type Request struct {
 	Model string
 	// Input is what this request adds to the conversation. References in it ([Item.Reference]) stand
@@ -103,6 +106,9 @@ type textFormat struct {
 }
 
 // Decode decodes the body of a request that creates a response. Errors are *agent.Error with the field's path as Param.
+//
+// Everything that can be wrong with the request itself is found here, before anything is looked
+// up or started.
 func Decode(data []byte) (*Request, error) {
 	r, err := decode(data)
 	if err != nil {
@@ -258,8 +264,9 @@ func (r *Request) takeTools() error {
 	return r.tools.addAll(r.body.Tools, "tools")
 }
 
-// takeInput puts instructions that are a list before the input, and makes an item of input that is a string. data is the
-// body that both were decoded from.
+// takeInput puts instructions that are a list before the input, and makes an item of input that
+// is a string. data is the body that both were decoded from. Instructions are a list only where
+// a client sends back what a response has shown.
 func (r *Request) takeInput(data []byte) {
 	b := &r.body
 	if b.Input.Kind == '"' {
@@ -317,6 +324,8 @@ func present(v jsontext.Value) bool { return len(v) > 0 && v.Kind() != 'n' }
 
 // echo is the response object before anything has happened: the request's fields, or their defaults. Tools that were
 // dropped aren't repeated, so a client can see which are in use.
+//
+// The defaults are OpenAI's. The result shares memory with the request.
 func (r *Request) echo() Response {
 	b := &r.body
 	resp := Response{
@@ -405,8 +414,9 @@ func (t *textSettings) echo() jsontext.Value {
 	return openai.Encode(e)
 }
 
-// maxDepth bounds how deeply values that we repeat may be nested. The JSON package accepts 10,000 levels, and a document
-// of ours has a few more levels around what a client sent.
+// maxDepth bounds how deeply values that we repeat may be nested. The JSON package accepts
+// 10,000 levels, and a document of ours has a few more levels around what a client sent.
+// Without it, a request that we accept could make a stored response that can't be read again.
 const maxDepth = 500
 
 // tooDeep reports whether a valid JSON value is nested more deeply than maxDepth. It counts brackets outside of strings,

@@ -60,6 +60,8 @@ func (l *Lister) List(items []Item) ([]Listed, error) {
 }
 
 // unique is id, or, when an item before has it (clients may send an item twice), one like it.
+//
+// Two items in one list with the same id would make pages by id (after, before) skip items.
 func (l *Lister) unique(id string) string {
 	free := id
 	for n := l.seen[id]; l.seen[free] > 0; n++ {
@@ -178,14 +180,22 @@ var hostedTools = map[string]bool{
 	"mcp": true, "local_shell": true, "shell": true, "tool_search": true, "programmatic_tool_calling": true,
 }
 
-// Published reports whether OpenAI has published a type of items or tools of this name, so that the name says nothing
-// about a client.
+// Published reports whether OpenAI has published a type of items or tools of this name, so that
+// the name says nothing about a client. The log may name it then; a name that isn't published
+// may be a client's secret or content.
 func Published(name string) bool {
 	_, ours := itemTypes[name]
 	return ours || passed[name] || hostedTools[name]
 }
 
 // resource is the item in the form of a list; nil when it has no place there.
+//
+//	an item of                        is listed as
+//	a type that we know               that type, with all its members
+//	a local tool                      localResource
+//	another published type (passed)   it was sent, with a unique id
+//	a type that nobody has published  a message with its text (foreign)
+//	the trigger of a compaction       nothing
 func (l *Lister) resource(head resourceHead, it *Item) (any, error) {
 	w := &it.wire
 	f := furtherOf(it.raw)

@@ -55,6 +55,14 @@ type Conversation struct {
 }
 
 // Status is the state of a response or of an item.
+//
+//	status        set by                          followed by
+//	queued        Encoder.Queue                   in_progress, cancelled, failed
+//	in_progress   Encoder.Accept                  any of the rest
+//	completed     the end of the turn             nothing
+//	incomplete    the token limit                 nothing
+//	failed        an error, or a process's death  nothing
+//	cancelled     the client                      nothing
 type Status string
 
 // The statuses. Items know only in_progress, completed and incomplete.
@@ -148,7 +156,7 @@ type OutputDetails struct {
 // Encode is the response object as JSON, for clients and for the store.
 func (r *Response) Encode() []byte { return openai.Encode(r) }
 
-// DecodeResponse decodes the JSON of Encode.
+// DecodeResponse decodes the JSON of Encode. Its errors mean that what is stored is damaged.
 func DecodeResponse(object []byte) (*Response, error) {
 	r := new(Response)
 	if err := openai.DecodeOwn(object, r); err != nil {

@@ -9,6 +9,10 @@ import (
 	"composer-api/internal/api/openai"
 )
 
+// The end of a background response whose process has died. The store has the response as it was
+// last written, and its events so far; from both follows what a client that asks for the events
+// still has to get.
+
 // interruptedFailure is that of a background response whose process ended. Its message, which is in the store, tells it
 // from other failures: never change it.
 var interruptedFailure = Failure{
@@ -60,6 +64,9 @@ func EndEvent(r *Response, seq int64) []byte {
 //	items that are in r, too    ended well                  the items that the log lacks, and the end
 //	more items than r has       failed or cancelled by      the end; the items of the log are put into r
 //	                            somebody who saw only it
+//
+// It makes no use of a clock and of random ids, so the same log and response always give the
+// same rest: two processes that settle the same response do not contradict each other.
 func Settle(r *Response, log [][]byte) (rest [][]byte, err error) {
 	if len(log) > 0 && IsEnd(log[len(log)-1]) {
 		return nil, nil

@@ -13,6 +13,9 @@ import (
 )
 
 // Out is where a stream is written: an *sse.Writer, or something that behaves like one. One goroutine uses it.
+//
+// It is made so that an event is written straight into the buffer that goes to the connection:
+// no copy and, for deltas, no allocation.
 type Out interface {
 	// Buffer returns what is buffered, to be appended to and given to SetBuffer before any other call.
 	Buffer() []byte

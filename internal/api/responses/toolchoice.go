@@ -44,6 +44,13 @@ func (c *wireToolChoice) UnmarshalJSON(b []byte) error {
 
 // toolChoice converts the request's tool_choice to the model's names. All tools must be known by then, also those that the
 // history adds. Errors are *agent.Error with the path of what is wrong.
+//
+//	sent                     the model may call
+//	nothing, "auto"          any tool, or none
+//	"none"                   none
+//	"required"               any, and must call one
+//	a tool                   that one, and must
+//	allowed_tools            those, or none of them; with mode "required" it must call one
 func (s *toolSet) toolChoice(sent *openai.StringOr[wireToolChoice]) (agent.ToolChoice, error) {
 	const param = "tool_choice"
 	c := &sent.Other
@@ -64,7 +71,7 @@ func (s *toolSet) toolChoice(sent *openai.StringOr[wireToolChoice]) (agent.ToolC
 	return agent.ToolChoice{Mode: agent.ToolsRequired, Names: []string{name}}, nil
 }
 
-// choiceMode reads a choice in its string form.
+// choiceMode reads a choice in its string form. "required" without any tool is an error.
 func (s *toolSet) choiceMode(name, param string) (agent.ToolChoice, error) {
 	mode, ok := openai.ToolModes[name]
 	if !ok {
@@ -109,7 +116,8 @@ func (s *toolSet) chosen(c *choiceFields) (string, bool) {
 	return model, ok
 }
 
-// notOffered is the error for a choice of a tool that isn't there, or isn't the client's to run.
+// notOffered is the error for a choice of a tool that isn't there, or isn't the client's to
+// run. Only the type or the name is quoted, shortened by openai.Clip.
 func notOffered(c *choiceFields, param string) error {
 	if c.Name == "" {
 		return agent.ParamError(agent.UnsupportedValue, param, "'%s' asks for a tool of type '%s', but this server runs no tools of its own. Leave it out, or offer a function that does the same.", param, openai.Clip(c.Type))

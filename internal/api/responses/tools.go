@@ -23,6 +23,9 @@ import (
 //	tool_search                              tool_search
 //
 // It is filled while a request is decoded, and by the items of its transcript, and not changed after that.
+//
+//	a call of the model    clientCall     forms: by the model's name
+//	a call in the history  modelName      model: by the client's name
 type toolSet struct {
 	list    []agent.Tool
 	forms   map[string]toolForm // by the model's name
@@ -172,6 +175,13 @@ func (s *toolSet) addNamespace(t *wireTool, param string) error {
 }
 
 // add adds a tool that is not a namespace. Tools that aren't ours are recorded as dropped.
+//
+//	type                          becomes
+//	function                      a function with the client's schema
+//	custom                        a function with one text
+//	tool_search, the client's     a function with the client's schema
+//	shell, apply_patch            a function with our schema (localTools)
+//	anything else                 nothing; its type is in dropped
 func (s *toolSet) add(t *toolFields, namespace, param string) error {
 	switch {
 	case t.Type == "":
@@ -213,7 +223,8 @@ func (s *toolSet) addToolSearch(t *toolFields, param string) error {
 	return s.offer(toolSearchCallItem, clientName{"", searchToolName}, tool, param)
 }
 
-// offer puts a tool into the list, in the place of an earlier one with the same name.
+// offer puts a tool into the list, in the place of an earlier one with the same name. An
+// earlier tool of that name is replaced, also one of another type.
 func (s *toolSet) offer(kind itemKind, name clientName, tool agent.Tool, param string) error {
 	if name.name == "" {
 		return openai.Missing(param + ".name")
@@ -234,8 +245,9 @@ func (s *toolSet) offer(kind itemKind, name clientName, tool agent.Tool, param s
 	return nil
 }
 
-// freeName is a name for the model that no other tool has: two tools of the client may have the same flat name, such as
-// the function fs__read and the function read in fs.
+// freeName is a name for the model that no other tool has: two tools of the client may have the
+// same flat name, such as the function fs__read and the function read in fs. The loop ends:
+// there are no more names taken than tools in the list.
 func (s *toolSet) freeName(name clientName) string {
 	flat := flatName(name)
 	free := flat

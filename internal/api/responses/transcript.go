@@ -19,7 +19,8 @@ import (
 //	function_call read               ↑
 //	function_call_output             tool "module …"
 //
-// That matters beyond tidiness: the gateway finds a run that waits by the digest of these messages.
+// That matters beyond tidiness: the gateway finds a run that waits by the digest of these
+// messages. It is for one request and one goroutine. Its messages become the agent.Request's.
 type transcript struct {
 	messages []agent.Message
 	calls    map[string]bool // ids of the calls that messages holds
@@ -196,7 +197,9 @@ func (t *transcript) output(it *Item) error {
 	return t.result(it, parts)
 }
 
-// toolSearchOutput adds the tools that were found, which the model may call from here on, and tells it their names.
+// toolSearchOutput adds the tools that were found, which the model may call from here on, and
+// tells it their names. A search that OpenAI carried out has no call that could be answered,
+// but the tools that it found are the model's all the same.
 func (t *transcript) toolSearchOutput(it *Item) error {
 	before := len(t.tools.list)
 	if err := t.tools.addAll(it.wire.Tools, it.param+".tools"); err != nil {
@@ -222,6 +225,8 @@ func (t *transcript) toolSearchOutput(it *Item) error {
 // result adds the result of a call. The history may lack the call: a compaction has replaced it, the client has shortened the
 // history, the call is of a type that is passed on as text, or the output has no call_id (Codex keeps such outputs). Then the
 // result is passed on as text. It is never an error, because the client would send the same history again.
+//
+// A client marks a failed call by its status; the API has no other place for that.
 func (t *transcript) result(it *Item, parts []agent.Part) error {
 	id := it.wire.CallID
 	if id == "" || !t.calls[id] {
@@ -251,6 +256,8 @@ func (t *transcript) additionalTools(it *Item) error {
 const maxForeignText = 32 << 10
 
 // asText passes on an item of an unknown type, such as a web search of OpenAI's, as the text of its JSON.
+//
+// It stands where the item stood, as words of the model or, for results, of the user.
 func (t *transcript) asText(it *Item) {
 	t.unknown = append(t.unknown, it.wire.Type)
 	text := it.text()

@@ -12,6 +12,9 @@ import (
 // with ErrForeign for what can't be of its making. Input must hold no references any more, and Turn may be called once.
 //
 // unknown are the types of items that were passed on as text because we don't know them.
+//
+// Errors are *agent.Error with the path of what is wrong: an item, an image that the user has just sent,
+// tool_choice. The request shares memory with r and history, so they must not be changed while it lives.
 func (r *Request) Turn(history []Item, open func(sealed string) (string, error)) (req *agent.Request, unknown []string, err error) {
 	t := transcript{calls: map[string]bool{}, tail: new(strings.Builder), tools: &r.tools, open: open}
 	if text := r.instructions(); text != nil && *text != "" {
@@ -61,8 +64,8 @@ func (r *Request) Turn(history []Item, open func(sealed string) (string, error))
 	return req, t.unknown, nil
 }
 
-// CheckItems checks that items can be a part of a conversation. open is as for [Request.Turn]. Errors are *agent.Error
-// and name the field at fault.
+// CheckItems checks that items can be a part of a conversation. open is as for [Request.Turn]. Errors
+// are *agent.Error and name the field at fault. What is made of them is dropped: only the errors matter.
 func CheckItems(items []Item, open func(sealed string) (string, error)) error {
 	t := transcript{calls: map[string]bool{}, tail: new(strings.Builder), tools: &toolSet{}, open: open}
 	for i := range items {

@@ -18,6 +18,8 @@ import (
 )
 
 // A Route is an endpoint of Cursor's backend, as far as its errors differ from those of other endpoints.
+//
+// Each backend has one: localagent and bridge use LocalAgent, chat and sdkbridge one of their own.
 type Route struct {
 	Endpoint string     // the setting that names it, for hints: "CURSOR_CHAT_ENDPOINT"
 	Version  string     // the setting of the client version that it is told
@@ -32,6 +34,9 @@ func LocalAgent() Route {
 
 // A Failure is how an exchange with upstream failed: the error for the client, and what may be done about
 // it. More than one of the fields may be set.
+//
+// It goes from the place where an error is met to package retry, which decides what follows;
+// only Err goes on to the client.
 type Failure struct {
 	Err              *agent.Error
 	Retryable        bool // the same request may succeed a moment later
@@ -48,6 +53,8 @@ func (f *Failure) Error() string { return f.Err.Error() }
 func (f *Failure) Unwrap() error { return f.Err }
 
 // Read reads the error with which upstream ended a stream.
+//
+// The result is the caller's: it may add to Err (a cause, a time to wait) before it passes it on.
 func (r Route) Read(e *connectwire.Error) *Failure {
 	m, known := connectCodes[e.Code]
 	switch {
@@ -61,6 +68,11 @@ func (r Route) Read(e *connectwire.Error) *Failure {
 
 // ReadResponse reads an answer whose status is a refusal. body is as much of its body as matters; the
 // response's own is not read, and the caller closes it.
+//
+//	the answer                                   decided by
+//	402, 408, 413, 504                           statuses
+//	a 5xx above 500 whose code is unknown        temporary
+//	everything else                              Read, by the body's code or the one made from the status
 func (r Route) ReadResponse(resp *http.Response, body []byte) *Failure {
 	e := connectwire.ParseError(resp.StatusCode, body)
 	f := r.Read(e)
@@ -79,6 +91,8 @@ func (r Route) ReadResponse(resp *http.Response, body []byte) *Failure {
 // failure makes the Failure for upstream's error e, whose code or status means m. The details, if there
 // are any, are more precise: a number of Cursor's own takes the place of the code, and is_retryable that
 // of our opinion about a retry.
+//
+// Several details are rare. The last known number counts, and the first sentence.
 func (r Route) failure(m meaning, e *connectwire.Error) *Failure {
 	f := &Failure{LostConversation: lostCodes[e.Code]}
 	var words string
@@ -124,6 +138,9 @@ const detailType = "aiserver.v1.ErrorDetails"
 
 // readDetail reads a detail from its bytes, and its sentence also from its JSON (debug), which is all that
 // some servers send. A detail of another type is empty.
+//
+// The bytes and the JSON say the same; the bytes are preferred, because JSON is for people and
+// may be left out.
 func readDetail(d *connectwire.Detail) detail {
 	var read detail
 	var e pb.ErrorDetails
@@ -145,8 +162,9 @@ func readDetail(d *connectwire.Detail) detail {
 	return read
 }
 
-// WithoutSecrets returns a copy of err, without its message or its cause if upstream has repeated one of
-// the secrets there. err itself is not changed.
+// WithoutSecrets returns a copy of err, without its message or its cause if upstream has
+// repeated one of the secrets there. err itself is not changed. A server that quotes the
+// request would otherwise put a key into our log or the client's answer.
 func WithoutSecrets(err *agent.Error, secrets ...agent.Secret) *agent.Error {
 	clean := *err
 	if clean.Err != nil && holdsOne(clean.Err.Error(), secrets) {

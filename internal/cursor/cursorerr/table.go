@@ -6,6 +6,9 @@ import (
 	"composer-api/internal/agent"
 )
 
+// What upstream's numbers, codes and statuses mean. To learn a new error is to add a row here;
+// the code that reads the tables stays as it is.
+
 // A meaning is what a number or a code says: the code for our client, and what may be done.
 type meaning struct {
 	code agent.Code
@@ -35,6 +38,8 @@ var (
 
 // numbers is the table of ErrorDetails.error, which is an enum. The numbers and their names are those of
 // Cursor's public SDK. A number that isn't here is ignored, and the Connect code beside it decides.
+//
+// The names beside them are shortened. Two numbers that a client would handle alike share a meaning.
 var numbers = map[int32]meaning{
 	1:  {code: agent.InvalidKey}, // bad API key
 	42: {code: agent.InvalidKey}, // bad user API key
@@ -103,8 +108,9 @@ var connectCodes = map[string]meaning{
 	}},
 }
 
-// lostCodes are the Connect codes with which upstream says, when a conversation is continued, that it
-// can't be continued. Then the backend may open a new one from the transcript.
+// lostCodes are the Connect codes with which upstream says, when a conversation is continued, that
+// it can't be continued. Then the backend may open a new one from the transcript. They mean that
+// only then: without a conversation to continue, they are errors of the request itself.
 var lostCodes = map[string]bool{"not_found": true, "failed_precondition": true, "invalid_argument": true, "data_loss": true, "out_of_range": true}
 
 // statuses are the HTTP statuses that say more than Connect's table makes of them.

@@ -7,8 +7,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// arguments collects the arguments of one call that were written as text, and gives each the JSON type that the
-// tool's schema allows.
+// arguments collects the arguments of one call that were written as text, and gives each the
+// JSON type that the tool's schema allows. It belongs to one call and one goroutine.
 type arguments struct {
 	schema *schema
 	names  []string

@@ -55,16 +55,19 @@ type Refusal struct {
 	Why string
 }
 
-// maxBlock is the size, in bytes, beyond which what is kept is taken for text, and so is the rest of the answer.
+// maxBlock is the size, in bytes, beyond which what is kept is taken for text, and so is the
+// rest of the answer. It bounds the memory of a filter, and the work at the end of an answer.
 const maxBlock = 8 << 20
 
-// Write takes the next piece of text. Text and Call are called before it returns.
+// Write takes the next piece of text, which is not kept. Only Text is called by it, before it
+// returns: what is a call is decided by End.
 func (f *CallFilter) Write(p []byte) {
 	f.scan.shapes = blockShapes
 	f.scan.write(p, f.take)
 }
 
-// Keeps reports whether some text is kept, because it may still be part of a call.
+// Keeps reports whether some text is kept, because it may still be part of a call. A caller
+// with other text for the same answer must wait its turn then.
 func (f *CallFilter) Keeps() bool { return len(f.kept) > 0 || len(f.scan.held) > 0 }
 
 // End gives out what is kept: the stream is over. White space that ends a stream after a call is not text. Nothing may be
@@ -79,6 +82,8 @@ func (f *CallFilter) End() {
 }
 
 // take takes the next token.
+//
+// After it, kept is either empty, an outer begin alone, or a block.
 func (f *CallFilter) take(t token) {
 	if f.block {
 		f.keep(t)
@@ -135,7 +140,8 @@ func (f *CallFilter) emit(p []byte) {
 	}
 }
 
-// decide gives out what is kept, as calls and as text: no more will come.
+// decide gives out what is kept, as calls and as text: no more will come. The kept text stays
+// in place while the pieces are given out, because they point into it.
 func (f *CallFilter) decide() {
 	d := decider{reader: newReader(f.kept, f.marks, newToolbox(f.Tools)), shown: f.shown}
 	for _, p := range d.run() {

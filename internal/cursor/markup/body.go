@@ -22,6 +22,9 @@ type call struct {
 //	{"name": NAME, "arguments": {…}}   and its relatives
 //
 // ok is false when it is in none of them. The refusal says why the call can't be made, if it can't.
+//
+// The first character decides between an object and the rest; among the rest, a separator
+// before any bracket decides.
 func parseCall(body []byte, tools *toolbox) (c call, refusal *Refusal, ok bool) {
 	switch trimmed := bytes.TrimSpace(body); {
 	case len(trimmed) == 0:
@@ -41,8 +44,9 @@ func parseCall(body []byte, tools *toolbox) (c call, refusal *Refusal, ok bool) 
 	return parseExpression(string(body), tools)
 }
 
-// ParseCall reads a call of one of tools in one of the forms that models write, without the markers around it. It reports
-// false for everything else.
+// ParseCall reads a call of one of tools in one of the forms that models write, without the
+// markers around it. It reports false for everything else. Package control uses it for calls
+// that a model tells of instead of making them.
 func ParseCall(body []byte, tools []agent.Tool) (name string, arguments json.RawMessage, ok bool) {
 	c, refusal, ok := parseCall(body, newToolbox(tools))
 	if !ok || refusal != nil {
@@ -69,7 +73,8 @@ func refuse(name string, arguments json.RawMessage, why string) *Refusal {
 	return &Refusal{Name: name, Arguments: arguments, Why: why}
 }
 
-// markersOf finds the markers of a text that is whole.
+// markersOf finds the markers of a text that is whole. It is a scan of its own, because a body
+// is looked at again after it was cut out.
 func markersOf(text []byte) []mark {
 	var marks []mark
 	at := 0
@@ -115,6 +120,9 @@ func pairs(marks []mark) []int {
 //	<|tool_sep|>content
 //	two
 //	lines
+//
+// The refusal, if the tool is unknown, gets the arguments all the same: the model is shown what
+// it has written.
 func parseSections(name string, body []byte, first int, tools *toolbox) (call, *Refusal, bool) {
 	name = strings.TrimSpace(name)
 	tool, refusal := tools.named(name, nil)
@@ -169,6 +177,8 @@ var (
 //	{"name": "read", "arguments": {"path": "go.mod"}}
 //	{"tool": "read", "args": "{\"path\": \"go.mod\"}"}
 //	{"function": {"name": "read", "arguments": {…}}}
+//
+// Trailing brackets are cut off: some models close what they have not opened.
 func parseObject(body []byte, tools *toolbox) (call, *Refusal, bool) {
 	unreadable := func(name string) (call, *Refusal, bool) {
 		return call{name: name}, refuse(name, quote(string(body)), whyUnreadable), true

@@ -14,6 +14,8 @@ import "bytes"
 //	B E text E                             one call, which goes to the last E
 //	B E text B E                           a call that is refused: the text may be part of its value
 //	B                                      text
+//
+// It is used once, by one goroutine.
 type decider struct {
 	*reader
 	shown  bool // as in CallFilter
@@ -35,6 +37,9 @@ type piece struct {
 }
 
 // run goes through all of it, and returns the pieces in the order of the answer.
+//
+// Its work is linear in the text: each step moves on, and misfit, which goes back, happens once
+// at most, because alone takes all that is left.
 func (d *decider) run() []piece {
 	d.first = -1
 	for d.next < len(d.marks) {
@@ -154,6 +159,8 @@ func (d *decider) misfit() {
 
 // alone takes all that follows mark begin for one call, if no other begins in it, and otherwise for a call that is refused.
 // Without any end it is text.
+//
+// A call that is refused here has no arguments: which text belongs to it is what can't be told.
 func (d *decider) alone(begin int) {
 	over := len(d.marks)
 	end, ok := d.lastEnd(begin)

@@ -12,6 +12,9 @@ import (
 //	read(path: go.mod, limit: 5)
 //	read[path="a, b.txt"]
 //	read({"path": "go.mod"})
+//
+// A body in none of these forms that still begins with a tool's name is refused and not shown:
+// the model meant to call it.
 func parseExpression(s string, tools *toolbox) (call, *Refusal, bool) {
 	name, inner, bare, ok := cutExpression(s)
 	if !isWord(name) {

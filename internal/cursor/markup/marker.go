@@ -8,6 +8,9 @@ import (
 	"composer-api/internal/cursor/sections"
 )
 
+// The markers, and the scanner that finds them in a stream. Source of the names: the chat
+// endpoint's description, and what serving software of open models writes.
+
 // marker says which marker a piece of text is.
 type marker uint8
 
@@ -39,6 +42,8 @@ type shape struct {
 	pieces []string
 }
 
+// Each filter looks for its own markers alone: the text of a call may hold </think>, and
+// thinking may hold a call's marker.
 var (
 	thinkingShapes = []shape{
 		{endThink, []string{"<", "/", "think", ">"}},
@@ -72,8 +77,9 @@ var (
 	underscores = []string{"_", "▁"}
 )
 
-// find looks for one of shapes at the very beginning of p. n is the length of the marker that it found. When it
-// found none, partial says that with more bytes there could still be one.
+// find looks for one of shapes at the very beginning of p. n is the length of the marker that
+// it found. When it found none, partial says that with more bytes there could still be one. It
+// looks at the shapes in their order.
 func find(p []byte, shapes []shape) (m marker, n int, partial bool) {
 	for i := range shapes {
 		n, part := shapes[i].match(p)
@@ -153,6 +159,8 @@ type scanner struct {
 const maxSpace = 256
 
 // write scans p and yields what is certain. Tokens are valid during yield only, because they share buf or p.
+//
+// Only '<' can begin a marker, so plain text is passed over by bytes.IndexByte.
 func (s *scanner) write(p []byte, yield func(token)) {
 	data := p
 	if len(s.held) > 0 {

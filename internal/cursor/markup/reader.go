@@ -145,8 +145,9 @@ func (r *reader) begins(k int) bool {
 	return name != "" && (onItsLine || inForm && isWord(name))
 }
 
-// boundOfJSON finds the end of a call whose body is an object or holds nothing else in its parentheses: JSON says itself
-// where it ends, whatever its strings hold.
+// boundOfJSON finds the end of a call whose body is an object or holds nothing else in its
+// parentheses: JSON says itself where it ends, whatever its strings hold. It is tried first: it
+// is the one form in which quoted markers can't mislead.
 func (r *reader) boundOfJSON(k int) (callBound, bool) {
 	head := r.upToNext(k)
 	i := bytes.IndexByte(head, '{')
@@ -172,7 +173,8 @@ func (r *reader) boundOfJSON(k int) (callBound, bool) {
 // beginOf is the begin that an end belongs to.
 var beginOf = map[marker]marker{callEnd: callBegin, callsEnd: callsBegin}
 
-// begins are the begins in a call's value that have no end yet, in their order.
+// begins are the begins in a call's value that have no end yet, in their order. count has how
+// many of each kind are open, so that pop needs no search to say that there is none.
 type begins struct {
 	open  []marker
 	count [numMarkers]int

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// A schema is the part of JSON Schema that tells whether a value may be a string. It validates nothing.
+// A schema is the part of JSON Schema that tells whether a value may be a string. It validates
+// nothing. Other parts of JSON Schema don't matter here; package schema is the one that validates.
 type schema struct {
 	Type       oneOrMany         `json:"type"`
 	Enum       []json.RawMessage `json:"enum"`

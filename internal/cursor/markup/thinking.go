@@ -11,6 +11,9 @@ package markup
 // When several markers come, the last one counts, as far as a stream allows: what follows the first is passed on
 // as text at once and can't be taken back. A marker right after a marker is dropped, and so is one that opens the
 // text field. It is for one goroutine.
+//
+//	answered   the thinking field is past its marker; text of the other field sets it back
+//	opened     the text field has begun: from now on its markers are text
 type ThinkingFilter struct {
 	// Reasoning and Text take the pieces, which are never empty and valid during the call only.
 	Reasoning, Text func([]byte)
@@ -21,7 +24,8 @@ type ThinkingFilter struct {
 	opened   bool // the text field has begun
 }
 
-// WriteThinking takes the next piece of the thinking field.
+// WriteThinking takes the next piece of the thinking field. What the text field has held back
+// comes first, so that the order of the answer stays.
 func (f *ThinkingFilter) WriteThinking(p []byte) {
 	if len(p) == 0 {
 		return

@@ -10,8 +10,12 @@ import (
 	"composer-api/internal/agent"
 )
 
-// Probe asks the host of target for nothing, and reports whether it answered. It sends no key, and not to target's path.
-// setting is the variable that holds the address. Errors are *agent.Error.
+// A probe of an upstream: one HEAD request of the host's root. What the answer says does not matter,
+// only that somebody answers. Package gateway asks for it (Reachable), through each backend's Probe.
+
+// Probe asks the host of target for nothing, and reports whether it answered. It sends no key,
+// and not to target's path. setting is the variable that holds the address. Errors are
+// *agent.Error. ctx bounds it.
 func Probe(ctx context.Context, transport http.RoundTripper, target, setting string) error {
 	req, err := Question(ctx, target)
 	if err != nil {
@@ -24,7 +28,8 @@ func Probe(ctx context.Context, transport http.RoundTripper, target, setting str
 	return Answered(req.URL, resp)
 }
 
-// Question is the request of a probe of target's host.
+// Question is the request of a probe of target's host. localagent sends it over a connection of
+// its own pool.
 func Question(ctx context.Context, target string) (*http.Request, error) {
 	u, err := url.Parse(target)
 	if err != nil {

@@ -18,8 +18,10 @@ import (
 	"composer-api/internal/agent"
 )
 
-// Error is the error of a connection to target that could not be made, or of a request that got no answer. It names the
-// address without its path, and never a password in it. setting is the variable that holds the address.
+// Error is the error of a connection to target that could not be made, or of a request that got
+// no answer. It names the address without its path, and never a password in it. setting is the
+// variable that holds the address. The code is always Upstream; callers that know better (a
+// time-out of their own) make another error.
 func Error(target *url.URL, setting string, err error) *agent.Error {
 	return &agent.Error{
 		Code: agent.Upstream, Err: err,
@@ -28,6 +30,10 @@ func Error(target *url.URL, setting string, err error) *agent.Error {
 }
 
 // reason says what went wrong and what may help, without a full stop at its end.
+//
+// The order of the cases matters: more precise causes come first, and an error often fits
+// several. Errors of crypto/tls and net/http that have no type are known by their words; a new
+// version of Go may change those, and the result is only a less helpful sentence.
 func reason(target *url.URL, setting string, err error) string {
 	var (
 		dns     *net.DNSError
@@ -94,6 +100,7 @@ const (
 	windowsHostUnreachable = syscall.Errno(10065)
 )
 
+// isErrno reports whether err is one of these numbers of the operating system.
 func isErrno(err error, these ...syscall.Errno) bool {
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {

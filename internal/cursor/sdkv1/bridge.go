@@ -5,6 +5,9 @@ import "context"
 // A Home is where agents are kept: a bridge that is started in it finds those that an earlier one has left there, by
 // [Client.ResumeAgent]. Two bridges may run in one home, as long as an agent has a run in one of them only. Its methods may
 // be called concurrently.
+//
+// bridgechild has the one of the real bridge, bridgesim a simulated one. sdkbridge knows only
+// these interfaces.
 type Home interface {
 	// Start runs a bridge and waits until it is ready. handle runs the client's tools for the bridge's agents, see
 	// CallHandler. ctx bounds the start alone. The caller closes the bridge.

@@ -18,6 +18,8 @@ import (
 type CallHandler func(ctx context.Context, call CustomToolCall) ToolResult
 
 // A CallbackServer takes the bridge's calls. One server serves one bridge.
+//
+// It listens on the loopback; token keeps other users of the machine out, who can connect there, too.
 type CallbackServer struct {
 	server   *http.Server
 	listener net.Listener
@@ -44,7 +46,8 @@ func (s *CallbackServer) URL() string { return "http://" + s.listener.Addr().Str
 // Token is what the bridge must send.
 func (s *CallbackServer) Token() agent.Secret { return s.token }
 
-// Close ends the server and the calls that it holds. Cancel their runs first.
+// Close ends the server and the calls that it holds. Cancel their runs first. It waits for the
+// listener, not for the handlers; those see their request's context end.
 func (s *CallbackServer) Close() error {
 	err := s.server.Close()
 	<-s.done
@@ -57,6 +60,8 @@ const callbackPath = "/sdk.v1.SdkCustomToolCallbackService/CallCustomTool"
 // maxCall bounds a call's body, in bytes. A larger one is answered as a failure of the tool.
 const maxCall = 32 << 20
 
+// serve answers one call. The answer's status is 200 even for a tool that failed: only a caller
+// without the token, or of another method, gets an error of HTTP.
 func (s *CallbackServer) serve(w http.ResponseWriter, r *http.Request) {
 	sent := []byte(r.Header.Get("Authorization"))
 	if subtle.ConstantTimeCompare(sent, []byte("Bearer "+s.token.Reveal())) != 1 {

@@ -14,7 +14,8 @@ import (
 	"composer-api/internal/cursor/connectwire"
 )
 
-// A Client calls one bridge. It may be used concurrently.
+// A Client calls one bridge. It may be used concurrently. It sets no time limit of its own:
+// each caller bounds its calls by ctx.
 type Client struct {
 	url   string // without a slash at its end
 	token agent.Secret
@@ -45,7 +46,7 @@ const (
 	methodCancelRun       = "SdkAgentService/CancelRun"
 )
 
-// Ping asks for a sign of life.
+// Ping asks for a sign of life. A bridge that is busy answers late; see the limits in sdkbridge.
 func (c *Client) Ping(ctx context.Context) error {
 	return c.call(ctx, methodPing, struct{}{}, nil)
 }
@@ -73,6 +74,8 @@ func (c *Client) SetToolCallback(ctx context.Context, url string, token agent.Se
 }
 
 // CreateAgent makes an agent and returns its id. Errors are *connectwire.Error when the bridge has answered.
+//
+// The id is the one in options, if there is one; the caller compares.
 func (c *Client) CreateAgent(ctx context.Context, options AgentOptions) (id string, err error) {
 	var answer struct {
 		AgentID string `json:"agentId"`
@@ -124,6 +127,8 @@ type Stream struct {
 
 // Send says message to an agent, which begins a run. One run at a time is possible for an agent. The stream lives until
 // ctx ends; the caller closes it.
+//
+// enableDeltas asks for text as it is written; without it there is only a result at the end.
 func (c *Client) Send(ctx context.Context, agentID string, message UserMessage) (*Stream, error) {
 	type options struct {
 		EnableDeltas bool `json:"enableDeltas"`
@@ -173,7 +178,8 @@ func (s *Stream) Next(m *Message) error {
 // Close lets go of the stream. It may be called at any time and unblocks Next.
 func (s *Stream) Close() error { return s.body.Close() }
 
-// call makes a unary call. answer may be nil.
+// call makes a unary call. answer may be nil. Errors are *connectwire.Error when the bridge has
+// answered with one, else those of the connection, of ctx or of decoding.
 func (c *Client) call(ctx context.Context, method string, request, answer any) error {
 	body, err := encode(request)
 	if err != nil {
@@ -194,6 +200,7 @@ func (c *Client) call(ctx context.Context, method string, request, answer any) e
 	return json.Unmarshal(data, answer)
 }
 
+// post makes a request. The response's body is the caller's to close.
 func (c *Client) post(ctx context.Context, method, contentType string, body io.Reader, length int64) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url+"/sdk.v1."+method, body)
 	if err != nil {

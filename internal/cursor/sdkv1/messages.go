@@ -8,6 +8,9 @@ import (
 	"composer-api/internal/agent"
 )
 
+// The messages of sdk.v1 in their JSON form, as far as they are used here. Source: Cursor's SDK
+// 1.1.0 and its bridge.
+
 // A ModelSelection is the model that an agent uses.
 type ModelSelection struct {
 	ID     string           `json:"id"`
@@ -96,7 +99,7 @@ type SDKMessage struct {
 	} `json:"message"`
 }
 
-// An InteractionUpdate is one step of a run as it happens.
+// An InteractionUpdate is one step of a run as it happens. Which of the members are set depends on Type.
 type InteractionUpdate struct {
 	Type   string `json:"type"` // one of the update types below, or another
 	Update struct {

@@ -6,6 +6,9 @@
 // section and go on as the system. A [Writer] is therefore told what is ours and what is the client's, and
 // changes the client's tags so that they are none: their "<" becomes "&lt;", or "\u003c" within JSON. All
 // other text stays byte for byte, and so do tags that are not ours.
+//
+// Two backends write prompts with it: agentwire (for localagent, bridge and sdkbridge) and
+// chat. Package markup writes calls through it.
 package sections
 
 import (
@@ -17,14 +20,18 @@ import (
 	"unicode/utf8"
 )
 
-// names are the names of all tags that the prompts of this program use. Each has an underscore, so that
-// ordinary code such as Array<User> or <image> is none of them.
+// names are the names of all tags that the prompts of this program use. Each has an underscore,
+// so that ordinary code such as Array<User> or <image> is none of them. A new tag has to be
+// added here, or a client's text could forge it. FuzzForgery in agentwire tries to.
 var names = []string{
 	"system_instructions", "conversation_so_far", "user_message", "assistant_message",
 	"tool_call", "tool_result", "json_schema", "attached_image",
 }
 
 // A Writer writes a prompt. Its zero value is ready to use. It is for one goroutine.
+//
+// Text and JSON only note where the client's part begins; it is looked at when something else
+// follows (guard), because a tag may be cut in two by the border of two texts.
 type Writer struct {
 	// Also reports whether text, which begins with "<", begins with a delimiter that the prompt has besides
 	// the tags. It must not look beyond the next "<". Nil means that there are none.
@@ -47,7 +54,7 @@ func (w *Writer) Grow(n int) { w.b.Grow(n) }
 // Len is how many bytes were written so far.
 func (w *Writer) Len() int { return w.b.Len() }
 
-// Own writes what is ours.
+// Own writes what is ours. It must hold nothing of a client's but what Attribute has quoted.
 func (w *Writer) Own(texts ...string) {
 	w.guard("")
 	for _, text := range texts {
@@ -62,7 +69,8 @@ func (w *Writer) Text(text string) {
 	w.b.WriteString(text)
 }
 
-// JSON writes a client's JSON. Like [Writer.Text], it goes on with the JSON before it.
+// JSON writes a client's JSON. Like [Writer.Text], it goes on with the JSON before it. The
+// value must be valid JSON; in a string, the escape means the same as what it replaces.
 func (w *Writer) JSON(value []byte) {
 	w.guard(lessInJSON)
 	w.b.Write(value)
@@ -85,8 +93,8 @@ func (w *Writer) guard(less string) {
 	w.start, w.less = w.b.Len(), less
 }
 
-// escape changes the delimiters in what was written since start. Each "<" is looked at once, and no further
-// than to the next one.
+// escape changes the delimiters in what was written since start. Each "<" is looked at once,
+// and no further than to the next one. Most texts have no tag, and are not copied.
 func (w *Writer) escape(start int, less string) {
 	text := w.b.Bytes()[start:]
 	var changed []byte
@@ -110,8 +118,9 @@ func (w *Writer) escape(start int, less string) {
 	w.b.Write(changed)
 }
 
-// isTag reports whether text, which begins with "<", begins with a tag of ours: in any case, opening or
-// closing, with blanks, line breaks and invisible characters wherever they may be.
+// isTag reports whether text, which begins with "<", begins with a tag of ours: in any case, opening
+// or closing, with blanks, line breaks and invisible characters wherever they may be. A model reads
+// tags as loosely as this, so the escape must find whatever the model could take for one.
 func isTag(text []byte) bool {
 	text = SkipBlank(text[1:])
 	if len(text) > 0 && text[0] == '/' {
@@ -135,6 +144,7 @@ func beginsWith(text []byte, name string) bool {
 	return len(text) == 0 || next != '_' && next != '-' && !unicode.IsLetter(next) && !unicode.IsDigit(next)
 }
 
+// lower is the small letter for an ASCII letter; other bytes stay.
 func lower(c byte) byte {
 	if 'A' <= c && c <= 'Z' {
 		return c + 'a' - 'A'
@@ -154,7 +164,8 @@ func SkipBlank(text []byte) []byte {
 	return text
 }
 
-// ImageMark is what stands in the place of an image that is sent beside the text as the one of a number.
+// ImageMark is what stands in the place of an image that is sent beside the text as the one of
+// a number. Numbers count from 1, in the order in which the images are sent.
 func ImageMark(number int) string { return `<attached_image number="` + strconv.Itoa(number) + `"/>` }
 
 // Attribute is a quoted value within a tag of ours. It contains no "<" and no quote that isn't escaped, so
