@@ -18,6 +18,13 @@ import (
 //
 // What is in it ends with the process, is unknown to other replicas, and can't be continued: a response that is stored
 // would lack its beginning.
+//
+//	a response is     in
+//	running           running, until its job stores the end
+//	ended             ended, for briefAge or until there is no room
+//	unknown           the store behind is asked
+//
+// mu guards both tables and the rows in them. It is not held while the store behind is asked.
 type brief struct {
 	Store
 
@@ -48,7 +55,8 @@ func newBrief(behind Store) *brief {
 	}
 }
 
-// create adds a new response, which will have the revision 1.
+// create adds a new response, which will have the revision 1. There is nothing that could fail,
+// so a brief response needs no store to begin.
 func (b *brief) create(r store.Response) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -75,7 +83,8 @@ func (b *brief) has(owner, id string) bool {
 	return b.find(owner, id) != nil
 }
 
-// UpdateResponse implements store.Responses. The lock isn't held while the store behind is asked.
+// UpdateResponse implements store.Responses. The lock isn't held while the store behind is asked. The
+// revision is checked as a store does it: the job and a client that cancels may change the row at once.
 func (b *brief) UpdateResponse(ctx context.Context, r store.Response) error {
 	b.mu.Lock()
 	kept := b.find(r.Owner, r.ID)
@@ -96,7 +105,8 @@ func (b *brief) UpdateResponse(ctx context.Context, r store.Response) error {
 	return nil
 }
 
-// end moves a response to those that have ended. The caller holds mu.
+// end moves a response to those that have ended. The caller holds mu. It may be called again
+// when more events have come; the row then counts with its new size.
 func (b *brief) end(r *briefRow) {
 	ref := store.ResponseRef{Owner: r.row.Owner, ID: r.row.ID}
 	delete(b.running, ref)
@@ -107,7 +117,7 @@ func (b *brief) end(r *briefRow) {
 	b.ended.Put(ref, r, size)
 }
 
-// Response implements store.Responses.
+// Response implements store.Responses. The row is a copy, but its bytes are shared and must not be changed.
 func (b *brief) Response(ctx context.Context, owner, id string) (store.Response, error) {
 	b.mu.Lock()
 	kept := b.find(owner, id)
@@ -120,7 +130,8 @@ func (b *brief) Response(ctx context.Context, owner, id string) (store.Response,
 	return b.Store.Response(ctx, owner, id)
 }
 
-// DeleteResponse implements store.Responses.
+// DeleteResponse implements store.Responses. A job that still runs finds out when it writes
+// next, or renews its lease.
 func (b *brief) DeleteResponse(ctx context.Context, owner, id string) error {
 	b.mu.Lock()
 	if b.find(owner, id) == nil {
@@ -134,7 +145,8 @@ func (b *brief) DeleteResponse(ctx context.Context, owner, id string) error {
 	return nil
 }
 
-// RenewLeases implements store.Responses. What is here is held until it is deleted.
+// RenewLeases implements store.Responses. What is here is held until it is deleted. Leases say
+// nothing here, because nobody else can take these responses over.
 func (b *brief) RenewLeases(ctx context.Context, runner string, jobs []store.ResponseRef, lease time.Duration) ([]store.ResponseRef, error) {
 	var here, elsewhere []store.ResponseRef
 	b.mu.Lock()

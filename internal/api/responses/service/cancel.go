@@ -18,6 +18,12 @@ import (
 // A job of this process is stopped, and its row is read when that is stored. For a job of another process the row is
 // changed; that process finds out when it renews its leases. When both change it at once, one gets store.ErrConflict:
 // hence the loop, which ends at the latest when the response has ended by itself.
+//
+//	the response                    what happens
+//	has a job here                  it is stopped, and its end is awaited
+//	runs elsewhere                  its row is ended; its process notices
+//	has ended                       nothing; it is shown
+//	is no background response       an error: its connection is the way to end it
 func (s *Service) cancel(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	ref := store.ResponseRef{Owner: call.Caller.Owner, ID: r.PathValue("id")}
 	if j := s.job(ref); j != nil {

@@ -26,6 +26,8 @@ type compactionDocument struct {
 // the client holds the summary, which only we can read, and sends it as an item of its next input:
 //
 //	{"type": "compaction", "id": "cmp_…", "encrypted_content": "…"}
+//
+// It is not a stream, and a response of it doesn't exist afterwards: its id is only in the document.
 func (s *Service) compact(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	req, err := s.decodePartial(r)
 	if err != nil {
@@ -85,6 +87,8 @@ func list(stored []byte, as *responses.Lister) ([]responses.Listed, error) {
 }
 
 // A summary is the sink of a compaction's turn.
+//
+// It collects the answer in the encoder and sends nothing: the document has more in it than the answer.
 type summary struct {
 	header  http.Header
 	encoder *responses.Encoder

@@ -47,7 +47,8 @@ func writeConversation(w http.ResponseWriter, d *store.Document) error {
 	return api.WriteJSON(w, openai.Encode(conversationDocument{d.ID, "conversation", d.Created.Unix(), data.Metadata}))
 }
 
-// noConversation is the error for a conversation that doesn't exist for the caller.
+// noConversation is the error for a conversation that doesn't exist for the caller. A conversation
+// of somebody else gets the same words: whether an id exists is its owner's secret.
 func noConversation(id string) error {
 	return agent.Errorf(agent.NotFound, "Conversation with id '%s' not found. It may have expired or been deleted, or it was made with another key.", openai.Clip(id))
 }
@@ -57,7 +58,8 @@ func noItem(id string) error {
 	return agent.Errorf(agent.NotFound, "Item with id '%s' not found in this conversation.", openai.Clip(id))
 }
 
-// loadConversation reads a conversation, for a client.
+// loadConversation reads a conversation, for a client. A document of another kind under that id
+// (chat's stored completions) counts as none.
 func (s *Service) loadConversation(ctx context.Context, owner, id string) (store.Document, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
@@ -104,6 +106,9 @@ func (s *Service) createConversation(w http.ResponseWriter, r *http.Request, cal
 // newItems makes parts of items that a client adds, with ids of ours, and the list of them. References are replaced, what means
 // something for a request alone is left out, and what couldn't be sent to the model is refused now: later it would make the
 // conversation unusable.
+//
+// The ids of the items are derived from a response's id that is made for them alone, so they
+// look like those of any other item.
 func (p *past) newItems(ctx context.Context, items []responses.Item) ([]store.DocumentPart, []byte, error) {
 	if err := p.resolve(ctx, items); err != nil {
 		return nil, nil, err
@@ -145,7 +150,8 @@ func (s *Service) getConversation(w http.ResponseWriter, r *http.Request, call *
 	return writeConversation(w, &d)
 }
 
-// updateConversation answers POST /conversations/{id}, which changes the metadata.
+// updateConversation answers POST /conversations/{id}, which changes the metadata. It tries
+// again when somebody else has changed the document meanwhile, updateTries times.
 func (s *Service) updateConversation(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	body, err := readConversation(r)
 	if err != nil {
@@ -187,7 +193,8 @@ func (s *Service) deleteConversation(w http.ResponseWriter, r *http.Request, cal
 	return api.WriteJSON(w, openai.Encode(deletedDocument{ID: d.ID, Object: "conversation.deleted", Deleted: true}))
 }
 
-// addItems answers POST /conversations/{id}/items with the items as they were added.
+// addItems answers POST /conversations/{id}/items with the items as they were added. The conversation
+// is read first when an item refers to another one: a reference may be to an item of it.
 func (s *Service) addItems(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	include, err := readInclude(r)
 	if err != nil {
@@ -223,7 +230,8 @@ func (s *Service) addItems(w http.ResponseWriter, r *http.Request, call *api.Cal
 	return writeItems(w, encoded, include, false)
 }
 
-// listConversation answers GET /conversations/{id}/items, newest first unless the query says otherwise.
+// listConversation answers GET /conversations/{id}/items, newest first unless the query says
+// otherwise. One item more than the page is asked for: if it comes, there are more pages.
 func (s *Service) listConversation(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	include, err := readInclude(r)
 	if err != nil {
@@ -319,6 +327,9 @@ const conversationStep = 500
 
 // conversation reads the items of a conversation, oldest first: all, or, when before is the id of a response that belongs
 // to it, those that it went on from. The error is the store's, or of the client when its conversation isn't there.
+//
+// The items of the response before, and everything after them, are left out: that is the
+// conversation as it was when that response began.
 func (p *past) conversation(ctx context.Context, id, before string) ([]responses.Item, error) {
 	if _, err := p.service.loadConversation(ctx, p.owner, id); err != nil {
 		return nil, err
@@ -362,6 +373,9 @@ func (s *Service) conversationParts(ctx context.Context, owner, id string, page 
 // appendToConversation adds what a response has asked and answered to its conversation, once. Only a response that has come to its
 // end by itself is added. It may be called again after a failure, also when the store has done what it was asked for and
 // only its answer was lost.
+//
+// The order of what two responses add at once is that in which they end. Their items stay
+// together, because each adds its parts in one call of the store.
 func (rec *record) appendToConversation(ctx context.Context, r *responses.Response) error {
 	if rec.conversation == "" || rec.conversed || r.Status != responses.Completed && r.Status != responses.Incomplete {
 		return nil

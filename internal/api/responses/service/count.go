@@ -15,8 +15,8 @@ type countDocument struct {
 	Estimated   bool   `json:"estimated"` // ours: upstream counts only what it answers
 }
 
-// countTokens answers POST /responses/input_tokens. No upstream is asked, so the number is an estimate; the history
-// that previous_response_id names counts, too.
+// countTokens answers POST /responses/input_tokens. No upstream is asked, so the number is an
+// estimate; the history that previous_response_id names counts, too.
 func (s *Service) countTokens(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	req, err := s.decodePartial(r)
 	if err != nil {

@@ -18,6 +18,9 @@ import (
 
 // create answers POST /responses: with the whole response, a stream, or at once with a queued response when it is to
 // run in the background.
+//
+// What can be refused is refused before anything is stored or started: the body, what it
+// continues, its references.
 func (s *Service) create(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	data, err := api.ReadBody(r)
 	if err != nil {
@@ -53,6 +56,11 @@ func (s *Service) create(w http.ResponseWriter, r *http.Request, call *api.Call)
 }
 
 // A record is a response's row in the making: what the next write to the store will hold. One goroutine uses it.
+//
+//	create   the row is written for the first time (or kept briefly)
+//	set      what the next write says
+//	update   the row is replaced; only jobs do so
+//	keep     set and create in one, for a response that is written once
 type record struct {
 	service *Service
 	row     store.Response
@@ -102,6 +110,8 @@ const storeTimeout = 3 * time.Second
 
 // keep stores a response that has ended, if it is to be stored, and adds what it says to its conversation. The error is
 // that one of the two failed.
+//
+// It uses a context of its own: the client's may have ended, and the response is to be found all the same.
 func (rec *record) keep(r *responses.Response) error {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
@@ -196,6 +206,14 @@ const updateTries = 3
 //
 // What another process wrote meanwhile stays, and the error is store.ErrConflict, unless it took this process for dead:
 // what the model answered counts more than that.
+//
+// What a conflict means depends on what the row says now:
+//
+//	the row now                                  the error
+//	holds the same, with the same runner         none: an earlier try was stored, and its answer lost
+//	is still this process's                      tried again with the new revision
+//	was ended as interrupted                     the same: we are not dead, and have the answer
+//	anything else                                store.ErrConflict
 func (rec *record) update() error {
 	ctx, cancel := context.WithTimeout(rec.service.writes, storeTimeout)
 	defer cancel()
@@ -235,7 +253,8 @@ func interrupted(row *store.Response) bool {
 	return err == nil && object.Interrupted()
 }
 
-// appendEvents stores events of a response, of which the first has the sequence number first.
+// appendEvents stores events of a response, of which the first has the sequence number first. Errors
+// are the store's. ErrConflict means that an event with one of these numbers is there already.
 func appendEvents(ctx context.Context, to store.Events, row *store.Response, first int, events [][]byte) error {
 	rows := make([]store.Event, len(events))
 	for i, event := range events {

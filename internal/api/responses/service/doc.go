@@ -22,4 +22,18 @@
 //
 // Every change names the revision of the row that it replaces, so of two who change it one gets store.ErrConflict, and
 // reads again. A response that isn't a background one is written once, when it has ended.
+//
+// Goroutines of a Service, and what ends them:
+//
+//	keepLeases             one; ends with Close
+//	a job                  run and saveEvents; end when the end of the response is stored, or with Close
+//	a socket               its handler, one for each lane with work, one for pings; end with the connection
+//	a follower             the handler of its request; ends with the response or the client
+//
+// Locks: Service.mu, socket.mu, journal.mu, brief.mu and recall.mu guard each its own tables.
+// None is held while the store, the gateway or a client is waited for, and none is taken while
+// another is held.
+//
+// Read service.go, then create.go (a record), prepare.go (what went before), job.go with
+// journal.go and lease.go, follow.go, and socket.go with socketanswer.go and recall.go.
 package service

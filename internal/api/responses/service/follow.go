@@ -26,7 +26,9 @@ func (s *Service) streamStored(w http.ResponseWriter, r *http.Request, row store
 	return s.stream(w, r, row, after)
 }
 
-// stream writes the events of a background response to w, up to its end. The client that leaves ends only the stream.
+// stream writes the events of a background response to w, up to its end. The client that leaves
+// ends only the stream. Once the headers are out, an error can only end the stream; the client
+// comes back with starting_after.
 func (s *Service) stream(w http.ResponseWriter, r *http.Request, row store.Response, after int64) error {
 	out := sse.NewWriter(w, s.cfg.SSE)
 	defer out.Close()
@@ -46,6 +48,8 @@ func (s *Service) stream(w http.ResponseWriter, r *http.Request, row store.Respo
 //	                    │                                                  ▲
 //	                    └─► row ended, but the last events don't come ─────┘
 //	                        within endGrace, or never (dead process): they are made from the row
+//
+// It belongs to the goroutine of its request.
 type follower struct {
 	service *Service
 	row     store.Response // as it was last seen
@@ -65,6 +69,9 @@ const (
 )
 
 // follow runs to the end of the response, of the client, or to an error that doesn't pass. The error is *agent.Error.
+//
+// A job that runs here has all events in its journal, from the first on, so the store is read
+// only after the journal's end.
 func (f *follower) follow(ctx context.Context) error {
 	if j := f.service.job(store.ResponseRef{Owner: f.row.Owner, ID: f.row.ID}); j != nil {
 		if err := f.fromJournal(ctx, j.journal); err != nil {
@@ -102,7 +109,8 @@ func (f *follower) failed(ctx context.Context, err error) error {
 	return storeError(err)
 }
 
-// fromJournal writes what the journal has until it ends.
+// fromJournal writes what the journal has until it ends. A slow client holds up nobody but
+// itself: the journal keeps all events until the job is over.
 func (f *follower) fromJournal(ctx context.Context, j *journal) error {
 	for {
 		events, ended, changed := j.from(int(f.last) + 1)
@@ -179,6 +187,9 @@ func (f *follower) events(ctx context.Context) error {
 // synthesizeEnd makes the events that nobody lived to write, from the row and the events that are stored. It reports
 // false when there are stored events to be written first. A client that comes back with starting_after gets the same
 // ones again: they are made from the same row with the same numbers.
+//
+// It writes nothing to the store: another follower, or the process that is late, may do so at
+// the same time.
 func (f *follower) synthesizeEnd(ctx context.Context) (end bool, err error) {
 	log, err := f.service.log(ctx, f.row.Owner, f.row.ID)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {

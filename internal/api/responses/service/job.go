@@ -22,6 +22,16 @@ import (
 //
 //	startJob ─► the turn runs ─► journal ended, turned closed ─► end and events stored ─► done closed
 //	              ▲ cancel(cause) ends it here                    ▲ waits here while the store is away
+//
+// What ends a turn, and how the response ends then (fail):
+//
+//	the cause                     the response                 its row
+//	the turn's own end            completed or incomplete      written by keep
+//	an error of the turn          failed                       written by keep
+//	errCancelled                  cancelled                    written by keep
+//	errDeleted, errLost           cancelled, for its readers   not written: lost
+//	no room for events            failed, Overloaded           written by keep
+//	Close                         failed, interrupted          written by keep
 type job struct {
 	service *Service
 	rec     *record
@@ -64,6 +74,8 @@ func (s *Service) createInBackground(w http.ResponseWriter, r *http.Request, req
 
 // startJob stores the response as queued and begins to work on it. When it returns an error nothing runs, and nothing
 // counts against the limits any more.
+//
+// The row is stored before the job runs: a client that has its id finds it, in this process and in others.
 func (s *Service) startJob(req *responses.Request, turn *agent.Request, rec *record) (*job, error) {
 	if err := s.admit(rec.row.Owner); err != nil {
 		return nil, err
@@ -142,6 +154,9 @@ func (j *job) ref() store.ResponseRef {
 // the limits on jobs bound also what waits for a store that is away.
 //
 // A panic ends this response alone: it is logged, the response is kept as failed, and the job is over all the same.
+//
+// The order of the steps is what readers rely on: the journal ends before turned is closed, the
+// end is stored before done is.
 func (j *job) run() {
 	defer j.over()
 	saved := make(chan struct{})
@@ -195,7 +210,8 @@ func (j *job) over() {
 	s.release(j.rec.row.Owner)
 }
 
-// Accept implements agent.Sink. The response is in_progress from here, also in the store.
+// Accept implements agent.Sink. The response is in_progress from here, also in the store. An
+// error of keep means that the row is lost, and ends the turn.
 func (j *job) Accept(a agent.Accepted) error {
 	if err := j.encoder.Accept(a); err != nil {
 		return err
@@ -239,6 +255,8 @@ func (j *job) fail(err error) {
 // keep writes the response down as it stands, once. While the store is away the turn goes on all the same; saveEnd
 // makes up for it. A response that has ended gives up its lease in the same write, so no other process can find it
 // without a runner and not ended.
+//
+// It is called by the encoder at the end (Options.Keep) and by Accept, in run's goroutine.
 func (j *job) keep(r *responses.Response) error {
 	if j.lost {
 		return nil
@@ -252,6 +270,12 @@ func (j *job) keep(r *responses.Response) error {
 
 // write stores the record and notes whether that has to be tried again. An error is for good: the row is gone, is
 // another's, or can't hold the response. That the store is away is no error: it is logged, and an end waits in unsaved.
+//
+//	the store says             then
+//	nothing, or too large      done (with what fits)
+//	not found                  lost; the job is cancelled with errDeleted
+//	conflict                   lost; the job is cancelled with errLost
+//	anything else              logged; an end waits in unsaved for saveEnd
 func (j *job) write() error {
 	err := j.rec.update()
 	ended := responses.Status(j.rec.row.Status).Ended()
@@ -328,6 +352,9 @@ const saveMax = 500
 // closed and the store still away.
 //
 // Sequence numbers have no gaps in the store: a batch is tried until it is stored before the next.
+//
+// It is a goroutine of its own so that a store that is slow does not slow the turn down, whose
+// events are in memory meanwhile.
 func (j *job) saveEvents() {
 	saved, failures := 0, 0
 	for {

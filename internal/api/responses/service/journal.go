@@ -16,6 +16,13 @@ import (
 //	data: {"type":"response.output_text.delta","sequence_number":4,…}
 //
 // so a follower copies them to its client, and the store keeps them as they are.
+//
+//	who                          calls
+//	the encoder (one goroutine)  Buffer, SetBuffer, Flush
+//	the job                      end once, close once
+//	readers, any number          from
+//
+// Nothing is ever taken out of events, so a slice that from has returned stays valid.
 type journal struct {
 	buf    []byte  // the encoder's scratch
 	budget *budget // that the events are in
@@ -27,6 +34,7 @@ type journal struct {
 	changed chan struct{} // closed and replaced whenever there is something new
 }
 
+// newJournal makes an empty journal whose events count against a budget.
 func newJournal(in *budget) *journal { return &journal{budget: in, changed: make(chan struct{})} }
 
 // A budget counts the bytes that the journals which share it hold together. It is safe for concurrent use. The journals
@@ -54,7 +62,8 @@ var errOverBudget = &agent.Error{Code: agent.Overloaded, Message: "The server ke
 // Buffer implements responses.Out.
 func (j *journal) Buffer() []byte { return j.buf[:0] }
 
-// SetBuffer implements responses.Out. The line that ends a stream is no event; whoever reads writes it anew.
+// SetBuffer implements responses.Out. The line that ends a stream is no event; whoever reads
+// writes it anew. The event is copied, because the encoder uses its buffer again.
 func (j *journal) SetBuffer(event []byte) error {
 	j.buf = event
 	if !bytes.HasPrefix(event, []byte("event:")) {

@@ -12,6 +12,10 @@ import (
 	"composer-api/internal/store"
 )
 
+// Leases: how processes that share a store know which of them works on a background response,
+// and that one of them is dead. A process renews the leases of all of its jobs in one write,
+// every leaseTick. See decisions/0016.
+
 const (
 	// leaseTime is how long after its last sign of life a process is taken for dead. It is three times leaseTick, so a
 	// renewal may fail.
@@ -119,7 +123,7 @@ func (s *Service) forget(ref store.ResponseRef, err error) {
 	}
 }
 
-// deleteForgotten deletes what forget has noted.
+// deleteForgotten deletes what forget has noted. What can't be deleted now is kept for the next time.
 func (s *Service) deleteForgotten(ctx context.Context) {
 	s.mu.Lock()
 	refs := s.forgotten
@@ -147,8 +151,9 @@ func (s *Service) allJobs() []*job {
 	return jobs
 }
 
-// endAbandoned marks as failed what was running in processes that died: abandonedMax rows at a time, so that a crash
-// with many doesn't hold up the renewals.
+// endAbandoned marks as failed what was running in processes that died: abandonedMax rows at a
+// time, so that a crash with many doesn't hold up the renewals. The store says which those are:
+// their lease has run out, and their runner is another process.
 func (s *Service) endAbandoned() {
 	defer agent.CatchPanic(func(err *agent.Error) {
 		s.cfg.Log.Error("ending abandoned background responses panicked", "err", err)
@@ -178,6 +183,9 @@ func (s *Service) endAbandoned() {
 // still to come, of which the first has the sequence number first. What can't be read, or is too large with all that its
 // events hold, is ended as failed with nothing in it, so that nobody tries again. Errors are the store's;
 // store.ErrConflict means that somebody else was faster, and that nothing was changed.
+//
+// The row is changed first, and the caller may add the events. If nobody does, readers make the
+// same events from the row (synthesizeEnd).
 func (s *Service) settle(ctx context.Context, row store.Response, end func(*responses.Response)) (first int, rest [][]byte, err error) {
 	// One row that makes us panic must not keep us from the others.
 	defer agent.CatchPanic(func(panicked *agent.Error) { err = panicked })
@@ -214,7 +222,8 @@ func (s *Service) settled(ctx context.Context, row *store.Response, end func(*re
 	return object, len(log), rest, err
 }
 
-// log is all events of a response that are stored.
+// log is all events of a response that are stored. It reads all of them into memory: followMax
+// at a time, and bounded by what a job may hold.
 func (s *Service) log(ctx context.Context, owner, id string) (log [][]byte, err error) {
 	for {
 		events, err := s.listEvents(ctx, owner, id, int64(len(log))-1, followMax)

@@ -22,6 +22,9 @@ import (
 // The error is *agent.Error: PreviousResponseNotFound and InvalidValue for what the client named wrongly, Overloaded
 // when the store is away. The store isn't asked for a request that names no response and no item, so such requests work
 // without it.
+//
+// The order of the messages for the model is: the history, then the request's input.
+// Instructions come before both and are not inherited from the response before, as at OpenAI.
 func (s *Service) prepare(ctx context.Context, call *api.Call, req *responses.Request, recalled func(id string) (store.Response, bool)) (turn *agent.Request, history []responses.Item, err error) {
 	past := s.past(call.Caller.Owner)
 	past.recalled = recalled
@@ -55,8 +58,9 @@ func (s *Service) seal(plain []byte, purpose, owner string) (string, error) {
 	return base64.StdEncoding.EncodeToString(s.cfg.Seal.Seal(plain, purpose, owner)), nil
 }
 
-// open is the reverse of seal. An error says that the text was not sealed with our keys, or for another purpose or owner,
-// or has changed since.
+// open is the reverse of seal. An error says that the text was not sealed with our keys, or for
+// another purpose or owner, or has changed since. A text that was never ours (responses.ErrForeign)
+// is told apart from one that was: the first is passed over, the second is an error.
 func (s *Service) open(sealed, purpose, owner string) (string, error) {
 	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(sealed))
 	if err != nil || !seal.Plausible(raw) {
@@ -67,6 +71,9 @@ func (s *Service) open(sealed, purpose, owner string) (string, error) {
 }
 
 // A past is what one owner's stored responses hold, as far as one request needs it. It belongs to one request.
+//
+// Every row that is read is kept in items, so a response that is both continued and referred to
+// is read once.
 type past struct {
 	service *Service
 	owner   string
@@ -76,6 +83,7 @@ type past struct {
 	partial  bool                        // a beginning that is no longer kept may be missing from the history
 }
 
+// past makes one for a request of this owner.
 func (s *Service) past(owner string) *past {
 	return &past{service: s, owner: owner, items: map[string][]responses.Item{}}
 }
@@ -85,6 +93,9 @@ func (s *Service) past(owner string) *past {
 //
 //	resp_3 ──previous──► resp_2 ──previous──► resp_1
 //	items: resp_1's input, resp_1's output, resp_2's input, …
+//
+// The chain is as long as the conversation has turns, and each link is one read. It can't be a
+// circle: a response is created after the one that it continues.
 func (p *past) history(ctx context.Context, id string) ([]responses.Item, error) {
 	const param = "previous_response_id"
 	var turns [][]responses.Item
@@ -141,8 +152,9 @@ func (p *past) before(ctx context.Context, row *store.Response) ([]responses.Ite
 	return items, err
 }
 
-// read finds a response of the conversation. The one that the client names must be there for it; what went before that
-// may have been deleted.
+// read finds a response of the conversation. The one that the client names must be there for
+// it; what went before that may have been deleted. For one that is kept briefly the store
+// behind is asked, which doesn't have it: it can't be continued.
 func (p *past) read(ctx context.Context, id string, named bool) (store.Response, error) {
 	if p.recalled != nil {
 		if row, ok := p.recalled(id); ok {

@@ -15,13 +15,15 @@ import (
 //
 // A response is kept as the row that the store would have. So a long conversation is a chain of rows, and each turn adds
 // only its own. Rows leave with their socket. It is safe for concurrent use.
+//
+// mu guards the cache, which has no lock of its own, and the lists of ids (recent).
 type recall struct {
 	mu   sync.Mutex
 	rows *lru.Cache[recallKey, store.Response]
 }
 
-// A recallKey names a row. The socket is part of it: a response can't be continued on another socket, not even by the
-// same owner, unless it was stored.
+// A recallKey names a row. The socket is part of it: a response can't be continued on another socket,
+// not even by the same owner, unless it was stored. The address of recent is what tells sockets apart.
 type recallKey struct {
 	of *recent
 	id string
@@ -41,14 +43,16 @@ const (
 	maxRecent = 1000
 )
 
+// newRecall makes an empty one, for a Service.
 func newRecall() *recall {
 	return &recall{rows: lru.New[recallKey, store.Response](lru.Limits{Bytes: maxRecallBytes, Age: maxRecallAge})}
 }
 
+// newRecent makes the list of one socket.
 func newRecent() *recent { return &recent{} }
 
-// remember keeps a response of a socket. One that has failed or was cancelled is not kept: its client sends its request
-// again.
+// remember keeps a response of a socket. One that has failed or was cancelled is not kept: its client
+// sends its request again. The cache may have dropped older ones before; deleting those does nothing.
 func (c *recall) remember(of *recent, row *store.Response) {
 	if s := responses.Status(row.Status); s != responses.Completed && s != responses.Incomplete {
 		return

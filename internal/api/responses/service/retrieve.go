@@ -77,7 +77,8 @@ type deletedDocument struct {
 	Deleted bool   `json:"deleted"`
 }
 
-// remove answers DELETE /responses/{id}. What still runs is stopped.
+// remove answers DELETE /responses/{id}. What still runs is stopped. The row goes first: then
+// nobody finds the response any more, whatever becomes of the job.
 func (s *Service) remove(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	ref := store.ResponseRef{Owner: call.Caller.Owner, ID: r.PathValue("id")}
 	ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
@@ -137,6 +138,12 @@ func readInclude(r *http.Request) ([]string, error) {
 }
 
 // page cuts the page that a query asks for out of items, which are oldest first.
+//
+//	the query has       the page is
+//	neither             the first of the list
+//	after               what follows that item
+//	before              what stands right before that item
+//	both                what follows after, up to before
 func page(items []responses.Listed, query url.Values) (*kept.List, error) {
 	limit, err := intParam(query, "limit", 20, 1, 100)
 	if err != nil {
@@ -198,7 +205,8 @@ func indexOf(items []responses.Listed, id, param string) (int, error) {
 	return i, nil
 }
 
-// intParam reads a whole number from least to most; otherwise is its value when the query doesn't have it.
+// intParam reads a whole number from least to most; otherwise is its value when the query doesn't
+// have it. Errors name the parameter, and quote no more of the value than openai.Clip lets through.
 func intParam(query url.Values, name string, otherwise, least, most int) (int, error) {
 	text := query.Get(name)
 	if text == "" {

@@ -45,6 +45,9 @@ func notFound(id string) error {
 
 // storeError is the store's error as the client gets it. store.ErrNotFound and ErrConflict mean something else for each
 // caller, who looks for them before.
+//
+// A store that is away is no fault of ours: the client is told to try again, and which requests
+// work without it.
 func storeError(err error) error {
 	switch {
 	case kept.IsUnavailable(err):

@@ -43,6 +43,9 @@ type Config struct {
 }
 
 // Store is the part of the store that responses and conversations need.
+//
+// sqlstore has it for SQLite and PostgreSQL, mostly behind store/bounded (deadlines) and
+// store/sealed (encryption).
 type Store interface {
 	store.Responses
 	store.Events
@@ -52,6 +55,13 @@ type Store interface {
 // A Service answers the routes of the Responses API. Its methods may be called concurrently.
 //
 // mu guards the tables at the end and is held for their lookups only, never while the store or a client is waited for.
+//
+//	field          set by            read by
+//	ctx, stop      New; Close ends   jobs, keepLeases
+//	writes         New; Close ends   what is stored outside of requests
+//	idle           admit, New        Close, which waits for it
+//	jobs, byOwner  mu                jobs, requests, keepLeases
+//	sockets        mu                sockets, Drain, Close
 type Service struct {
 	cfg    Config
 	store  *brief // in front of cfg.Store
@@ -104,6 +114,8 @@ const closeTime = 5 * time.Second
 // Drain takes no more background responses and WebSockets. It waits for the responses that run, in the background and
 // on sockets, until ctx ends, and returns ctx's error if some still run. A socket is closed when it has no work.
 // Everything else goes on, so also what has ended can be read; the caller closes the Service.
+//
+// It is the first step of a shutdown; Close is the second, for what is left after the grace period.
 func (s *Service) Drain(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true

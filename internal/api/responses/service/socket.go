@@ -52,6 +52,13 @@ const maxSockets = 10_000
 //
 // The handler's goroutine reads; each lane that has work has a goroutine, and pings have one. The socket ends when the
 // client closes it or is gone, which cancels all its turns, or when the service drains and no lane has work.
+//
+//	state      messages                       left by
+//	open       go into their lanes            drain, or the connection's end
+//	draining   are refused                    the last lane's end: closeGoingAway
+//	leaving    are not read any more          serve returns when all goroutines have ended
+//
+// mu is held for moments only; writing to the client is done without it.
 type socket struct {
 	service *Service
 	call    *api.Call
@@ -76,7 +83,8 @@ type socket struct {
 	leaving  bool                 // the closing goroutine was started, or the connection has ended
 }
 
-// A message is a request that waits for its lane.
+// A message is a request that waits for its lane. data is the whole message. It is decoded when
+// its turn comes, so that what waits costs no more than its bytes.
 type message struct {
 	data     []byte
 	lane     string // stream_id; "" when the client names none
@@ -87,6 +95,9 @@ type message struct {
 var errDrained = errors.New("the server is shutting down")
 
 // connect answers GET /responses: it makes the connection a WebSocket and serves it until its end.
+//
+// It returns when the socket has ended. The route has no limit of its own: each turn counts
+// (turn).
 func (s *Service) connect(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	if err := checkUpgrade(w, r); err != nil {
 		return err
@@ -158,6 +169,9 @@ func (s *Service) removeSocket(k *socket) {
 }
 
 // serve reads messages until the socket ends. It returns when nothing of the socket runs any more.
+//
+// The order at the end matters: leaving is set before running is waited for, so that nothing is
+// added to it meanwhile.
 func (k *socket) serve() {
 	defer k.conn.CloseNow()
 	pings := make(chan struct{})
@@ -250,6 +264,8 @@ func readEnvelope(data []byte) (message, error) {
 
 // enqueue gives m to its lane, which it starts if it isn't at work. It never blocks: what can't wait is refused, with
 // Overloaded while the server drains and RateLimited otherwise.
+//
+// A single message larger than maxWaitingBytes is taken when nothing else waits: Config.MaxBody bounds it.
 func (k *socket) enqueue(m message) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()

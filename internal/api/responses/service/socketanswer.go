@@ -15,6 +15,8 @@ import (
 )
 
 // createOnSocket carries out one response.create message of k. It is create for a socket.
+//
+// Errors are told by socket.fail. The response is remembered for this socket whether it is stored or not.
 func (s *Service) createOnSocket(k *socket, call *api.Call, m message, answer *socketAnswer) error {
 	req, err := responses.Decode(m.data)
 	if err != nil {
@@ -46,7 +48,8 @@ func (s *Service) createOnSocket(k *socket, call *api.Call, m message, answer *s
 	return s.cfg.Turns.Turn(k.turnCtx, turn, answer)
 }
 
-// A socketAnswer answers one request on a socket. It is what the gateway calls a sink. One goroutine uses it.
+// A socketAnswer answers one request on a socket. It is what the gateway calls a sink. One
+// goroutine uses it. It serves one request; the next one of the lane gets another.
 type socketAnswer struct {
 	out      *socketOut
 	encoder  *responses.Encoder // nil until the request was understood
@@ -150,8 +153,9 @@ func (o *socketOut) send(event []byte) error {
 	return nil
 }
 
-// socketError is the event that answers a request which was not accepted. Codex reads status, error and headers, as the
-// HTTP answer would have had them; OpenAI's SDKs read the fields of the API's error event.
+// socketError is the event that answers a request which was not accepted. Codex reads status,
+// error and headers, as the HTTP answer would have had them; OpenAI's SDKs read the fields of
+// the API's error event. Source: what Codex reads of it, and OpenAI's published error event.
 type socketError struct {
 	Type     string            `json:"type"`
 	Sequence int64             `json:"sequence_number"`
