@@ -18,6 +18,13 @@ import (
 )
 
 // A Route is one line of the routing table.
+//
+// Routes differ in what httpd does before the handler is called:
+//
+//	field   httpd then
+//	Open    asks for no key; Call.Caller is zero
+//	Turn    counts the request against the limits, and refuses it during the shutdown
+//	Form    takes a body of form fields
 type Route struct {
 	// Pattern is a method and a path, as http.ServeMux takes them: "GET /models/{id...}". Whether the
 	// path is relative to the API's bases (/v1, /u/{account}/v1, …) or absolute depends on where the
@@ -43,6 +50,8 @@ type Handler func(w http.ResponseWriter, r *http.Request, call *Call) error
 
 // A Call is what is known of a request before its surface reads it: who asks (from the key), for which upstream (from
 // the path), in which session (from the headers).
+//
+// httpd makes one for each request (routes.go there), and one for each further turn through Again.
 type Call struct {
 	// Caller is who asks; zero on an open route.
 	Caller agent.Caller
@@ -67,6 +76,9 @@ type Call struct {
 }
 
 // Fill copies what the call knows into req.
+//
+// It must be called before the turn is carried out, after the surface has decoded its own fields. A surface
+// may set some of them anew afterwards, as messages does with a session that is named in the body.
 func (c *Call) Fill(req *agent.Request) {
 	req.Caller, req.Upstream, req.Session, req.PinSession, req.Origin = c.Caller, c.Upstream, c.Session, c.PinSession, c.Origin
 	req.MaxCostUSD = c.MaxCostUSD
@@ -87,6 +99,9 @@ const AnthropicVersion = "Anthropic-Version"
 
 // A Told error has been reported to the client already, as the last event of a stream: it is for the
 // log only, and the answer is complete.
+//
+// httpd looks for it with errors.As. Without it, a handler's error after the first byte cuts
+// the connection off, so that no client takes a part for the whole.
 type Told struct{ Err error }
 
 // Error implements error.

@@ -12,6 +12,9 @@ import (
 	"composer-api/internal/agent"
 )
 
+// What the surfaces' handlers have in common when they read a request and write an answer.
+// Nothing here knows a surface.
+
 // counted is a request body that counts against a bound of the server's memory until it was decoded.
 type counted interface {
 	// Decoded says that it was decoded, and that its bytes aren't used any more. It may be called more than once.
@@ -30,6 +33,9 @@ func Decoded(r *http.Request) {
 //
 // What it takes is little more than the body where the length is known, and twice the body at its end where it isn't. A
 // buffer that is copied whenever it is full would take three times as much.
+//
+// The result belongs to the caller. Errors are those of the body: *agent.Error, for one that is
+// too large or that was cut off.
 func ReadBody(r *http.Request) ([]byte, error) {
 	if r.ContentLength >= 0 {
 		return readSized(r.Body, r.ContentLength)
@@ -49,6 +55,7 @@ func ReadBody(r *http.Request) ([]byte, error) {
 	}
 }
 
+// The pieces of a body whose length is not known double in size, from the first to the last of these.
 const (
 	smallestPiece = 4 << 10
 	largestPiece  = 1 << 20
@@ -56,6 +63,9 @@ const (
 
 // readSized reads a body of a length that the client has given. Its first piece earns that length trust. net/http sees to
 // it that no more comes.
+//
+// A client can announce megabytes and send nothing, so only largestPiece is set aside before
+// something has come.
 func readSized(r io.Reader, size int64) ([]byte, error) {
 	// One byte more than comes, so that the end is met before the buffer is full.
 	buf, err := fill(r, make([]byte, 0, min(size, largestPiece)+1))
@@ -80,7 +90,8 @@ func fill(r io.Reader, buf []byte) ([]byte, error) {
 	return buf, nil
 }
 
-// SetAccepted sets the response headers that say how a turn is carried out. Streams and whole answers alike have them.
+// SetAccepted sets the response headers that say how a turn is carried out. Streams and whole answers
+// alike have them. The headers are described in the documentation for users; their names never change.
 func SetAccepted(h http.Header, a agent.Accepted) {
 	h.Set("X-Composer-Upstream", a.Upstream)
 	h.Set("X-Composer-Resume", string(a.Resume))
@@ -92,6 +103,9 @@ func SetAccepted(h http.Header, a agent.Accepted) {
 
 // SetFinished sets the response headers that are known once a turn is over: what it cost in US dollars (0 is unknown) and
 // the further attempts that it took. For a stream, whose headers are out by then, they become trailers.
+//
+// Trailers need no announcement in the headers when they are set with http.TrailerPrefix. Over HTTP/1.1
+// they come after the last chunk; clients that don't read trailers miss nothing but these two facts.
 func SetFinished(h http.Header, costUSD float64, d *agent.Done, stream bool) {
 	prefix := ""
 	if stream {
@@ -111,6 +125,8 @@ func SetFinished(h http.Header, costUSD float64, d *agent.Done, stream bool) {
 
 // PrefersHTML reports whether whoever sent r would rather have a page than JSON: a web browser that shows the answer to a
 // person. It names text/html; programs name JSON, or take anything.
+//
+// It is used where a person may have opened the address of an API in a browser.
 func PrefersHTML(r *http.Request) bool {
 	html, json := 0.0, 0.0
 	for _, line := range r.Header["Accept"] {
@@ -135,6 +151,7 @@ func PrefersHTML(r *http.Request) bool {
 }
 
 // WriteJSON answers 200 with a whole document, to which it adds a newline. It may append to doc.
+// The length is known, so the answer is not chunked, and a client can tell a part from the whole.
 func WriteJSON(w http.ResponseWriter, doc []byte) error {
 	doc = append(doc, '\n')
 	h := w.Header()

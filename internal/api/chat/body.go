@@ -11,6 +11,8 @@ import (
 // A wholeAnswer is the Encoder of a request without "stream": true. It collects the answer, already
 // escaped for JSON, and writes it, with its status, when the turn is done. Until then nothing is written, so a turn that fails
 // gets the status of its error.
+//
+// One goroutine uses it. The gateway bounds what it collects (16 MiB before it is escaped).
 type wholeAnswer struct {
 	w      http.ResponseWriter
 	req    *Request
@@ -119,6 +121,9 @@ func (b *wholeAnswer) write(reason agent.Reason) error {
 
 // appendMessage appends the message. Its content is null only when there is no text, but calls or a refusal: some
 // clients fail on null otherwise.
+//
+// reasoning_content is not OpenAI's: it is the member in which clients of other providers look
+// for thinking.
 func (b *wholeAnswer) appendMessage(doc []byte) []byte {
 	doc = append(doc, `{"role":"assistant","content":`...)
 	if len(b.content) == 0 && (len(b.calls) > 0 || len(b.refusal) > 0) {

@@ -46,7 +46,8 @@ func NewEncoder(w http.ResponseWriter, req *Request, opt Options) Encoder {
 	return newBody(w, req, opt)
 }
 
-// A header is the members with which all documents of one completion begin.
+// A header is the members with which all documents of one completion begin. It is made once for
+// an answer; its id and time are the same in every chunk.
 type header struct {
 	id      string
 	created int64
@@ -88,7 +89,8 @@ func (h *header) append(b []byte, object string, model agent.Model) []byte {
 	return append(b, ',')
 }
 
-// finishReason is OpenAI's name of the reason. A call of a deprecated function has a name of its own.
+// finishReason is OpenAI's name of the reason. A call of a deprecated function has a name of its
+// own. A refusal has the reason "stop": OpenAI shows it in the message and not in the reason.
 func (r *Request) finishReason(reason agent.Reason) string {
 	switch reason {
 	case agent.ToolCalls:

@@ -22,7 +22,8 @@ type inputFields struct {
 	Reasoning       jsontext.Value              `json:"reasoning"` // some clients of chat send other types, which are ignored
 }
 
-// wireItem is an input item of the Responses API.
+// wireItem is an input item of the Responses API. Only what such clients were seen to send is
+// read; the Responses API's own surface knows the rest.
 type wireItem struct {
 	Type      string                         `json:"type"`
 	Role      string                         `json:"role"`
@@ -36,6 +37,8 @@ type wireItem struct {
 
 // convertInput makes messages of the input of a body in Responses shape. It does nothing when the body has
 // messages.
+//
+// Errors come later, when the messages are converted; params has where each of them stood in the body.
 func (w *wireRequest) convertInput() {
 	if len(w.Messages) > 0 || w.Input.IsZero() {
 		return
@@ -62,7 +65,7 @@ func (w *wireRequest) convertInput() {
 	}
 }
 
-// An inputConverter turns items into messages.
+// An inputConverter turns items into messages. messages and params have the same length.
 type inputConverter struct {
 	messages  []wireMessage
 	params    []string        // the path of each message in the request

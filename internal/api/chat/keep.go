@@ -27,7 +27,8 @@ type Completion struct {
 	Messages []jsontext.Value // the request's messages in the form of the API's list
 }
 
-// keep prepares what a Keeper needs of a request with store: true.
+// keep prepares what a Keeper needs of a request with store: true. sent shares the memory of
+// the request's body, and lives as long as the turn.
 func (r *Request) keep(w *wireRequest) error {
 	if w.Store == nil || !*w.Store {
 		return nil
@@ -50,6 +51,9 @@ func (r *Request) keep(w *wireRequest) error {
 //
 //	event ─┬─► whole ─► copied ─► Keeper   in memory, always the whole answer
 //	       └─► Encoder ─► client           a stream or the whole answer
+//
+// The Encoder that is embedded answers the client: Flush, Fail and Close are its own. A turn
+// that fails keeps nothing, because whole never gets its Done.
 type keepingEncoder struct {
 	Encoder
 	req    *Request
@@ -65,6 +69,7 @@ type buffer struct {
 	body   []byte
 }
 
+// Header, WriteHeader and Write implement http.ResponseWriter.
 func (c *buffer) Header() http.Header { return c.header }
 func (c *buffer) WriteHeader(int)     {}
 func (c *buffer) Write(p []byte) (int, error) {
@@ -145,7 +150,8 @@ type (
 	}
 )
 
-// listMessages brings messages into the form of the list. Their ids derive from the completion's.
+// listMessages brings messages into the form of the list. Their ids derive from the
+// completion's. They are made at the end of the turn, and only for an answer that is kept.
 func listMessages(id string, sent []wireMessage) []jsontext.Value {
 	list := make([]jsontext.Value, len(sent))
 	for i := range sent {

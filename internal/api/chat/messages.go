@@ -138,6 +138,14 @@ func (c *conversation) add(w *wireMessage, param string) error {
 // parts converts content, which may be a string, a list, null or absent. Thinking that a client sends back
 // is left out, because it was never part of the answer. Parts with the names of the Responses API are
 // accepted, too. An image that can't be used is no error here: whether it matters depends on the message that it is in.
+//
+//	type                                      becomes
+//	text, input_text, output_text             text
+//	refusal                                   text: what the model said when it declined
+//	thinking and its like, of the assistant   nothing
+//	image_url, input_image                    an image, where the role may have one
+//	file, input_file                          a file, where the role may have one
+//	anything else                             an error that names what is possible
 func parts(content *openai.StringOr[[]wirePart], role agent.Role, images bool, param string) ([]agent.Part, error) {
 	var list []agent.Part
 	if content.String != "" {

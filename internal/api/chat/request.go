@@ -24,7 +24,9 @@ type Request struct {
 	legacy bool            // tools came as functions, and calls go back as function_call
 }
 
-// wireRequest is the request as it is sent. Fields that are named nowhere are ignored.
+// wireRequest is the request as it is sent. Fields that are named nowhere are ignored. The
+// order is that of the specification's table. A field that is decoded and never read stands
+// here so that its type is checked.
 type wireRequest struct {
 	Model    string        `json:"model"`
 	Messages []wireMessage `json:"messages"`

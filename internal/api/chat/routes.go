@@ -16,6 +16,7 @@ func Routes(turns agent.Turner, keeper Keeper) []api.Route {
 	}
 }
 
+// handlers has no state of its own.
 type handlers struct {
 	turns  agent.Turner
 	keeper Keeper
@@ -23,6 +24,8 @@ type handlers struct {
 
 // complete answers POST …/chat/completions. A turn that fails after the answer has begun has its error in the
 // stream; httpd then only logs it.
+//
+// The body is read to its end first: net/http notices only then that the client has left.
 func (h *handlers) complete(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	body, err := api.ReadBody(r)
 	if err != nil {

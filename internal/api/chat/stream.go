@@ -19,6 +19,9 @@ import (
 //	data: [DONE]
 //
 // The bytes around a piece of text are the same for a whole stream, so a piece costs no allocation.
+//
+// One goroutine uses it. Between two events the SSE writer sends comments, so that nobody takes
+// the connection for dead.
 type Stream struct {
 	w      http.ResponseWriter
 	req    *Request

@@ -139,7 +139,8 @@ func (r *Request) addCustom(list *openai.ToolList, c *wireCustom, param string) 
 	return list.Add(openai.CustomTool(c.Name, c.Description, c.Format.Grammar), param+".name")
 }
 
-// echo implements agent.Request.Echo: of a call of a custom tool, the client gets the text.
+// echo implements agent.Request.Echo: of a call of a custom tool, the client gets the text. The
+// gateway compares the next request with it.
 func (r *Request) echo(c *agent.ToolCall) json.RawMessage {
 	if !r.custom[c.Name] {
 		return c.Arguments

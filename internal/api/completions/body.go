@@ -31,7 +31,7 @@ func (b *wholeAnswer) choice(index int) agent.Sink {
 	return c
 }
 
-// A bodyChoice is the sink of one choice.
+// A bodyChoice is the sink of one choice. It adds itself to the answer when its turn is done.
 type bodyChoice struct {
 	*wholeAnswer
 	index int

@@ -156,7 +156,8 @@ func checkUnsupported(w *wireRequest) error {
 	return openai.InRange("n", w.N, 1, 1)
 }
 
-// turn is the request of the turn that completes the prompt at index. It belongs to whoever carries it out.
+// turn is the request of the turn that completes the prompt at index. It belongs to whoever
+// carries it out. Each turn gets a request of its own, because the gateway fills in fields.
 func (r *request) turn(index int) *agent.Request {
 	req := r.all
 	req.Messages = []agent.Message{{Role: agent.User, Parts: []agent.Part{{Text: r.Prompts[index]}}}}

@@ -35,6 +35,9 @@ func (h *handlers) complete(w http.ResponseWriter, r *http.Request, call *api.Ca
 
 // complete has run carry out the turns of req, one after the other, and answers on w. The first turn that fails ends it. The error
 // is *api.Told when the client knows of it already.
+//
+// A stream that has begun can't get a status any more when a later prompt fails; its error is
+// the last event then.
 func complete(w http.ResponseWriter, req *request, opt options, run func(*agent.Request, agent.Sink) error) error {
 	a := newAnswer(w, req, opt)
 	defer a.close()

@@ -45,7 +45,8 @@ type streamChoice struct {
 	tail   string // a chunk from after its text to its finish reason
 }
 
-// Accept sends the response headers with the first turn, and the prompt if it is to be repeated.
+// Accept sends the response headers with the first turn, and the prompt if it is to be
+// repeated. Only the first turn's headers are sent: those of the others would come too late.
 func (c *streamChoice) Accept(a agent.Accepted) error {
 	if c.out == nil {
 		api.SetAccepted(c.w.Header(), a)
@@ -91,7 +92,8 @@ func (c *streamChoice) chunk(text []byte, finish string) error {
 	return c.out.SetBuffer(append(b, "}\n\n"...))
 }
 
-// end writes the usage, if asked for, and the marker.
+// end writes the usage, if asked for, and the marker. out is there: end is called only when
+// every turn was accepted.
 func (s *stream) end() error {
 	s.over = true
 	api.SetFinished(s.w.Header(), openai.RoundCost(s.usage.CostUSD()), &s.last, true)

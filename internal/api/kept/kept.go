@@ -21,6 +21,8 @@ import (
 //	{"object": "list", "data": [{…}, {…}], "first_id": "conv_1", "last_id": "conv_2", "has_more": true}
 //
 // The client asks for the next page with after=last_id.
+//
+// The store's order is that of creation; FirstID and LastID are of this page.
 type List struct {
 	Object  string           `json:"object"` // "list"
 	Data    []jsontext.Value `json:"data"`
@@ -64,7 +66,8 @@ func ReadPage(query url.Values, newest bool) (store.Page, error) {
 	return page, nil
 }
 
-// NotAfter is the error of a page that begins after an entry which isn't there.
+// NotAfter is the error of a page that begins after an entry which isn't there. OpenAI answers
+// so, too, and not with an empty page.
 func NotAfter(id string) error {
 	return agent.ParamError(agent.InvalidValue, "after", "There is no entry with id '%s' in this list.", openai.Clip(id))
 }

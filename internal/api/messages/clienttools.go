@@ -15,6 +15,8 @@ import (
 // Tools of any other type run on Anthropic's servers (web search, code execution, MCP connectors) and are left out.
 
 // A clientToolType is one of those tools.
+//
+// A tool of such a type is the client's to run like any other: only the schema is added here.
 type clientToolType struct {
 	family      string // what the type begins with; the date of its version follows
 	name        string // for a request that leaves it out
@@ -74,6 +76,7 @@ var clientToolTypes = []clientToolType{
 	},
 }
 
+// The schema's commands differ between versions by undo_edit, which newer ones lack.
 const editorDescription = "Views, creates and edits text files. view shows a file with line numbers, or lists a folder; create writes a whole file; " +
 	"str_replace replaces a text that occurs exactly once; insert puts text after a line."
 
@@ -89,6 +92,9 @@ const editorSchema = `{"type":"object","properties":{` +
 	`"insert_line":{"type":"integer","description":"For insert: the line to insert after; 0 is the beginning."}},"required":["command","path"]}`
 
 // clientTool is the tool that a type stands for. It reports false for a type that the client doesn't run.
+//
+// A request may give the tool another name than the published one; the client gets its calls
+// under that name.
 func clientTool(t *wireTool) (agent.Tool, bool) {
 	for i := range clientToolTypes {
 		known := &clientToolTypes[i]

@@ -111,6 +111,15 @@ func (c *conversation) parts(list []agent.Part, blocks content, param string) ([
 
 // block appends the content of one block to list. Blocks that are calls or results mean something in messages only, which look
 // at them before; here they are what any other unknown block is, their own JSON.
+//
+//	type                           becomes
+//	text, or none                  its text
+//	image                          an image
+//	document                       its text and images in a tag
+//	search_result                  its text in a tag
+//	tool_reference                 a sentence, and the tool is offered
+//	thinking, redacted_thinking    nothing
+//	anything else                  its JSON
 func (c *conversation) block(list []agent.Part, b *wireBlock, param string) ([]agent.Part, error) {
 	switch b.Type {
 	case "text":
@@ -180,6 +189,8 @@ func noFiles(param string) *agent.Error {
 //	<document title="…" context="…">
 //	the text
 //	</document>
+//
+// A PDF (base64) becomes a file, whose text the gateway takes out; the tags around it are ours.
 func (c *conversation) document(list []agent.Part, b *wireBlock, param string) ([]agent.Part, error) {
 	source := &b.Source.Other
 	list = append(list, agent.Part{Text: "<document" + attribute("title", b.Title) + attribute("context", b.Context) + ">\n"})
@@ -226,6 +237,7 @@ func documentContent(list []agent.Part, blocks content, param string) ([]agent.P
 }
 
 // attribute is a quoted attribute of a tag, with a blank before it; "" for an empty value.
+// strconv.Quote keeps a quote in the value from ending it.
 func attribute(name, value string) string {
 	if value == "" {
 		return ""
@@ -233,8 +245,8 @@ func attribute(name, value string) string {
 	return " " + name + "=" + strconv.Quote(value)
 }
 
-// separate puts a line break between texts that were blocks of their own: further down, texts are put together as they
-// are.
+// separate puts a line break between texts that were blocks of their own: further down, texts
+// are put together as they are. It changes the parts in place.
 func separate(parts []agent.Part) []agent.Part {
 	for i := 1; i < len(parts); i++ {
 		before, text := &parts[i-1], &parts[i]

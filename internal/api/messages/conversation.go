@@ -27,6 +27,8 @@ const assistantRole = "assistant"
 
 // A conversation collects messages, so that the same conversation gives the same messages whichever surface it comes
 // through: each result of a tool is a message of its own. It belongs to one request.
+//
+// Messages come out in the client's order, but results before what else stands in the same message.
 type conversation struct {
 	data      []byte // the request's body, which blocks are cut out of
 	messages  []agent.Message
@@ -80,8 +82,9 @@ func (c *conversation) add(m *wireMessage, param string) error {
 // next: it is for Anthropic's accounting, and with it no conversation would ever be found again.
 const billing = "x-anthropic-billing-header:"
 
-// system adds system text, which may also stand between messages. In it may be blocks that offer a tool from here on, or
-// withdraw one.
+// system adds system text, which may also stand between messages. In it may be blocks that
+// offer a tool from here on, or withdraw one. A block of a type that the API doesn't have here
+// is an error, because nobody could say what it means for the model.
 func (c *conversation) system(blocks content, param string) error {
 	var said []agent.Part
 	for i := range blocks {
@@ -110,6 +113,9 @@ func (c *conversation) system(blocks content, param string) error {
 //	{"type": "tool_addition", "tool": {"type": "tool_definition", "definition": {"name": "read", "input_schema": {…}}}}
 //	{"type": "tool_addition", "tool": {"type": "tool_reference", "name": "read"}}
 //	{"type": "tool_removal", "tool": {"type": "tool_reference", "name": "read"}}
+//
+// The changes are collected for the whole request: the model is offered what the conversation's
+// end says, since a request has one list of tools.
 func (c *conversation) changeTools(b *wireBlock, param string) error {
 	var change struct {
 		Type       string   `json:"type"`
@@ -136,6 +142,8 @@ func (c *conversation) changeTools(b *wireBlock, param string) error {
 
 // user adds a message of the user, and the results of calls in it. Results go first, where the model expects them, wherever the
 // client has put them.
+//
+// A message of nothing but results adds no message of the user. One without anything does.
 func (c *conversation) user(blocks content, param string) error {
 	said := agent.Message{Role: agent.User}
 	results := false

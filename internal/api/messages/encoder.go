@@ -23,6 +23,14 @@ import (
 //	Call                         tool_use
 //	Text                         text
 //	Usage Done                   the end of the message
+//
+// Who calls what: the turn calls Accept, Event and Flush; the handler calls Fail when the turn
+// has failed, and Close in any case.
+//
+//	state      left by
+//	new        Accept; Fail leaves the error to the caller
+//	accepted   Event(Done), or Fail with an error in the answer's own form
+//	over       Close
 type Encoder struct {
 	w   http.ResponseWriter
 	req *Request
@@ -47,7 +55,9 @@ type Options struct {
 	SSE  sse.Config
 }
 
-// An output writes an answer in one of its two forms. Blocks come one at a time, and never two within each other.
+// An output writes an answer in one of its two forms. Blocks come one at a time, and never two
+// within each other. Its methods are called by one goroutine, in the order start, (begin,
+// delta…, stop)…, end or fail.
 type output interface {
 	// start begins the answer.
 	start(message head) error
@@ -87,8 +97,9 @@ func NewEncoder(w http.ResponseWriter, req *Request, opt Options) *Encoder {
 	return e
 }
 
-// Accept implements agent.Sink. It sets the response headers and begins the answer. It is called once, when upstream has accepted
-// the run.
+// Accept implements agent.Sink. It sets the response headers and begins the answer. It is
+// called once, when upstream has accepted the run. The model's name is the catalogue's, not the
+// one that the client used: this API shows what an alias stands for.
 func (e *Encoder) Accept(a agent.Accepted) error {
 	api.SetAccepted(e.w.Header(), a)
 	e.accepted = true
@@ -152,7 +163,8 @@ func (e *Encoder) write(kind blockKind, text []byte) error {
 	return e.out.delta(text)
 }
 
-// call writes a call as a block of its own, whole.
+// call writes a call as a block of its own, whole. A call comes in one piece, so its block is
+// opened, filled with one delta and closed at once.
 func (e *Encoder) call(c *agent.ToolCall) error {
 	if err := e.openBlock(callBlock, c); err != nil {
 		return err
@@ -229,6 +241,8 @@ func stopReason(done *agent.Done) string {
 
 // appendUsage appends a usage object. Here, unlike in OpenAI's, input_tokens are those alone that were read without the
 // cache.
+//
+// cost is the reference system's member; it is left out when the price is not known.
 func appendUsage(b []byte, u *agent.Usage) []byte {
 	b = append(b, `{"input_tokens":`...)
 	b = strconv.AppendInt(b, u.Input, 10)

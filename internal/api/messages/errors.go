@@ -34,6 +34,9 @@ const (
 
 // rows has a row for every code. Claude Code tries again up to ten times after a 5xx or a 529, so what a retry can't
 // repair is a 4xx or final.
+//
+// It is this surface's own table: statuses and types differ from OpenAI's. A test makes sure
+// that every code has a row.
 var rows = map[agent.Code]row{
 	agent.InvalidJSON:              {status: 400, kind: invalidRequest, final: true},
 	agent.MissingParameter:         {status: 400, kind: invalidRequest, final: true},
@@ -160,6 +163,9 @@ func WriteError(w http.ResponseWriter, err error) {
 }
 
 // retryAfter is how long the client should wait; 0 when it is not known, or when waiting does not help.
+//
+// Where it would be wrong to wait (a 4xx that is no limit), a Retry-After header would only
+// mislead SDKs, which wait for it.
 func retryAfter(e *agent.Error, r row) time.Duration {
 	switch {
 	case r.status != http.StatusTooManyRequests && r.status < http.StatusInternalServerError:

@@ -9,6 +9,7 @@ import (
 )
 
 // A Request is a decoded Messages request: what the gateway gets, and what only this surface needs.
+// The embedded request is what the gateway gets; the encoder reads the rest while the turn runs.
 type Request struct {
 	agent.Request
 	// Stream asks for a stream.
@@ -71,6 +72,9 @@ func decodeCount(body []byte) (*Request, error) {
 }
 
 // decode reads a request with these checks first. The order of the steps decides which error a request with several mistakes gets.
+//
+// RewritesCalls is set for every client of this API: Claude Code changes the arguments of calls
+// before it runs them.
 func decode(body []byte, checks ...func(*wireRequest) error) (*Request, error) {
 	w := wireRequest{body: bytes.TrimPrefix(body, []byte("\uFEFF"))}
 	if err := openai.Decode(w.body, &w); err != nil {
@@ -146,7 +150,8 @@ func checkPrefill(w *wireRequest) error {
 	return nil
 }
 
-// setThinking reads whether the client wants to see the thinking. How much the model thinks is its own business.
+// setThinking reads whether the client wants to see the thinking. How much the model thinks is
+// its own business. Without the field thinking is not shown, as in Anthropic's API.
 func (r *Request) setThinking(w *wireRequest) error {
 	if w.Thinking == nil {
 		return nil

@@ -67,7 +67,8 @@ func (h *handlers) create(w http.ResponseWriter, r *http.Request, call *api.Call
 	return err
 }
 
-// countTokens answers POST …/messages/count_tokens. It is an estimate, as everywhere where upstream has not counted.
+// countTokens answers POST …/messages/count_tokens. It is an estimate, as everywhere where
+// upstream has not counted. It asks no upstream and needs no reachable one.
 func (h *handlers) countTokens(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	body, err := api.ReadBody(r)
 	if err != nil {
@@ -82,7 +83,8 @@ func (h *handlers) countTokens(w http.ResponseWriter, r *http.Request, call *api
 	return api.WriteJSON(w, append(doc, '}'))
 }
 
-// sealThinking is what a signature is sealed for, so that nothing else that we have sealed passes for one.
+// sealThinking is what a signature is sealed for, so that nothing else that we have sealed
+// passes for one. It is part of what clients hold: never change it.
 const sealThinking = "messages-thinking"
 
 // signer makes signatures of thinking: the digest of its text, sealed for the owner. A signature so says that the text
@@ -96,8 +98,9 @@ func (h *handlers) signer(owner string) func([]byte) string {
 // maxUserID bounds a user id that names a session.
 const maxUserID = 512
 
-// nameSession names the session of a request that came without a session header by metadata.user_id. Claude Code puts
-// its session's id into it; elsewhere it names a user, who may have several conversations at once.
+// nameSession names the session of a request that came without a session header by metadata.user_id.
+// Claude Code puts its session's id into it; elsewhere it names a user, who may have several
+// conversations at once. It comes after call.Fill, which sets the session of a header.
 func (r *Request) nameSession() {
 	if r.Session != "" || r.userID == "" || len(r.userID) > maxUserID {
 		return

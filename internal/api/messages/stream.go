@@ -20,6 +20,8 @@ import (
 //	event: content_block_stop   data: {"type":"content_block_stop","index":0}
 //	event: message_delta        data: {"type":"message_delta","delta":{"stop_reason":"end_turn",…},"usage":{…}}
 //	event: message_stop
+//
+// One goroutine uses it, but for close. The SSE writer sends the keep-alives from a timer of its own.
 type stream struct {
 	w   http.ResponseWriter
 	opt Options

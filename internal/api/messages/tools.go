@@ -88,7 +88,8 @@ var serverTools = []string{
 	"advisor_", "code_execution_", "mcp_toolset", "tool_search_tool_bm25", "tool_search_tool_regex", "web_fetch_", "web_search_",
 }
 
-// isServerTool reports whether a type is one of those, with nothing behind the family but the date of its version.
+// isServerTool reports whether a type is one of those, with nothing behind the family but the
+// date of its version. The log may name such a type: it says nothing about a client.
 func isServerTool(name string) bool {
 	for _, family := range serverTools {
 		if version, ok := strings.CutPrefix(name, family); ok && len(version) <= len("_20250305") && strings.Trim(version, "_0123456789") == "" {
@@ -118,6 +119,9 @@ func (t *wireTool) tool() (agent.Tool, bool) {
 }
 
 // setToolChoice reads tool_choice. It comes after the tools, among which the tool that it names must be.
+//
+// A choice that can't be met because the tool was left out gets an error of its own: "not among
+// the tools" would puzzle a client that has sent it.
 func (r *Request) setToolChoice(w *wireRequest) error {
 	const param = "tool_choice"
 	c := w.ToolChoice

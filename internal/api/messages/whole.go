@@ -10,6 +10,9 @@ import (
 
 // A whole is the output of a request without "stream": true. It collects the answer and writes it, with its status, at
 // the end.
+//
+// The answer is kept as the bytes that it will be, so that a piece of text is escaped once. The
+// gateway bounds it (16 MiB before it is escaped).
 type whole struct {
 	w    http.ResponseWriter
 	head head

@@ -8,6 +8,8 @@ import (
 	"composer-api/internal/gateway/catalog"
 )
 
+// The list in the form of Anthropic's API. Source: its reference of GET /v1/models.
+
 // An anthropicPage is the list of models in Anthropic's form. All models are on the one page.
 type anthropicPage struct {
 	Data    []anthropicModel `json:"data"`
@@ -29,10 +31,12 @@ type anthropicModel struct {
 // speaksAnthropic reports whether a client of Anthropic's API asks: it shares these paths with OpenAI's.
 func speaksAnthropic(r *http.Request) bool { return r.Header.Get(api.AnthropicVersion) != "" }
 
+// newAnthropicModel is a model in this form.
 func newAnthropicModel(m catalog.Model) anthropicModel {
 	return anthropicModel{Type: "model", ID: m.ID, DisplayName: m.DisplayName, CreatedAt: m.Created.UTC(), Lifecycle: "active", MaxInputTokens: m.ContextWindow}
 }
 
+// anthropicList is the whole list. There are no further pages, because the catalogue is short.
 func anthropicList(models []catalog.Model) anthropicPage {
 	page := anthropicPage{Data: []anthropicModel{}}
 	for _, m := range models {

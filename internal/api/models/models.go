@@ -24,8 +24,8 @@ type model struct {
 	ContextLength int `json:"context_length,omitempty"`
 }
 
-// A codexModel is an entry of Codex's model catalogue. Without an entry Codex treats the model as
-// unknown and does not offer it apply_patch.
+// A codexModel is an entry of Codex's model catalogue. Without an entry Codex treats the model
+// as unknown and does not offer it apply_patch.
 type codexModel struct {
 	Slug                       string          `json:"slug"`
 	DisplayName                string          `json:"display_name"`

@@ -43,6 +43,7 @@ func Routes(source Source, upstreams Upstreams) []api.Route {
 	}
 }
 
+// handlers has no state of its own.
 type handlers struct {
 	source    Source
 	upstreams Upstreams
@@ -79,6 +80,12 @@ func (h *handlers) list(w http.ResponseWriter, r *http.Request, call *api.Call) 
 // models lists what the caller can use. No model is listed that nobody could answer for: not without an upstream, and
 // not while neither the catalogue nor upstream can be reached. When only the catalogue is away, live is false and the
 // models are Composer's own.
+//
+//	the catalogue                        upstream          the answer
+//	answers                              not asked         what the key may use
+//	refuses the key, or the client left  not asked         its error
+//	can't be reached                     can be            Composer's own models, with a warning
+//	can't be reached                     can't be          upstream's error
 func (h *handlers) models(ctx context.Context, call *api.Call) (models []catalog.Model, live bool, err error) {
 	if err := h.upstreams.Configured(call.Upstream); err != nil {
 		return nil, false, err

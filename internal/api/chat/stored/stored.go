@@ -61,6 +61,8 @@ const kind = "chat.completion"
 const keepTimeout = 3 * time.Second
 
 // Keep implements chat.Keeper. It has no context, because the client may leave when it has its answer.
+//
+// One that fails is lost: the client has its answer, and finds nothing under its id later.
 func (s *Service) Keep(owner string, c *chat.Completion) {
 	ctx, cancel := context.WithTimeout(context.Background(), keepTimeout)
 	defer cancel()
@@ -192,7 +194,8 @@ type filter struct {
 	metadata map[string]string
 }
 
-// readFilter reads model and metadata[key]=value.
+// readFilter reads model and metadata[key]=value. A key that is given twice counts once, with
+// its first value.
 func readFilter(query url.Values) filter {
 	f := filter{model: query.Get("model"), metadata: map[string]string{}}
 	for name, values := range query {
@@ -228,6 +231,9 @@ const listStep = 100
 
 // list answers GET /chat/completions, oldest first unless the query says otherwise. The store knows nothing of models and metadata, so a
 // list with a filter reads on, step by step, until its page is full or there is nothing more.
+//
+// The work of a list with a filter grows with the owner's completions, not with those that it
+// takes; each step is a read of its own, and the request's context ends it.
 func (s *Service) list(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	query := r.URL.Query()
 	wanted, err := kept.ReadPage(query, false)
