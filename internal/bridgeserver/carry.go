@@ -31,6 +31,12 @@ type carrier struct {
 
 // carry opens the stream and passes its frames on until it ends. nil means that the caller got the end
 // that upstream sent. It closes everything that it has opened.
+//
+//	ends with                         the caller gets
+//	upstream's end frame              that frame
+//	an error before the status        an error of the contract
+//	an error after it                 an end frame of ours (fail)
+//	the caller's leaving              nothing; upstream's stream is reset
 func (c *carrier) carry(ctx context.Context, q *request, target string) *failure {
 	config := &c.server.config
 	out := newOutgoing(q.frame)
@@ -214,7 +220,8 @@ func (o *outgoing) put(frame []byte) {
 	}
 }
 
-// beat sends heartbeats until the body is closed. The protocol asks every client for them.
+// beat sends heartbeats until the body is closed. The protocol asks every client for them. It
+// is a goroutine of its own, which ends with the body.
 func (o *outgoing) beat() {
 	every := time.NewTicker(agentwire.HeartbeatEvery)
 	defer every.Stop()

@@ -8,7 +8,8 @@ import (
 	"composer-api/internal/cursor/connectwire"
 )
 
-// A failure is an error of the contract: {"error":{"message":…,"type":…,"code":…}} with a status.
+// A failure is an error of the contract: {"error":{"message":…,"type":…,"code":…}} with a
+// status. The variables below are templates and never changed: withCause and withMessage copy.
 type failure struct {
 	status  int
 	code    string

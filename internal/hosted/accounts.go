@@ -48,6 +48,7 @@ type Config struct {
 }
 
 // A Person is who a Cursor key belongs to, as Cursor says. A team's key has a KeyName only.
+// internal/cli fills it in from auth.Account.
 type Person struct {
 	UserID    string
 	Email     string
@@ -57,6 +58,9 @@ type Person struct {
 }
 
 // A Service is the hosted-key flow. It is safe for concurrent use, and any number of them may work on one database.
+//
+// It has no lock and no cache: what is true is in the store, so a change through one replica is
+// seen by all.
 type Service struct{ cfg Config }
 
 // New makes a Service.

@@ -11,6 +11,8 @@ import (
 // A Limiter lets each address do something a number of times within any window of time: a sliding
 // window, not a fixed one. It counts in this process only, and remembers a bounded number of addresses.
 // It is safe for concurrent use.
+//
+// mu guards seen. Each call takes it once, for a short time; forget alone looks at all addresses.
 type Limiter struct {
 	// most is how many attempts an address has within window.
 	most   int

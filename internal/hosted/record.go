@@ -6,6 +6,8 @@ import (
 	"composer-api/internal/agent"
 )
 
+// The request log, as something around the gateway: internal/cli always puts it in front of it.
+
 // Record returns a Turner that writes every turn with a hosted key into the request log of s, before it
 // begins and when it is over. A turn that can't be recorded is refused. Nothing of the content is
 // written. statusOf tells the HTTP status that an error code has, so that this package needs no table of
@@ -21,7 +23,7 @@ type recorder struct {
 	statusOf func(agent.Code) int // 200 for no failure
 }
 
-// Turn implements agent.Turner.
+// Turn implements agent.Turner. The row is completed whatever became of the turn: its error is in it, too.
 func (t *recorder) Turn(ctx context.Context, req *agent.Request, sink agent.Sink) error {
 	entry, err := t.service.BeginRequest(ctx, req.Caller, req.Origin.RequestID, req.Origin.Endpoint)
 	if err != nil {

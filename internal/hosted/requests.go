@@ -10,8 +10,9 @@ import (
 	"composer-api/internal/store"
 )
 
-// A Request is one request with a hosted key, being logged: BeginRequest has written its row, and Finish
-// completes it. If the process dies between, the row stays with status 0.
+// A Request is one request with a hosted key, being logged: BeginRequest has written its row,
+// and Finish completes it. If the process dies between, the row stays with status 0. It belongs
+// to one turn, and Finish is called once.
 type Request struct {
 	service *Service
 	log     store.RequestLog

@@ -10,6 +10,9 @@ import (
 	"composer-api/internal/store/seal"
 )
 
+// From a hosted key to the Cursor key that it stands for. httpd calls Resolve for every request
+// with a key that begins with cmp_.
+
 // Resolve finds out whose hosted key token is, and which Cursor key belongs to it. It asks the store
 // every time and caches nothing, so that a key that is revoked anywhere is invalid everywhere at once.
 //

@@ -30,6 +30,8 @@ const mints = 3
 // from ParseCursorKey.
 //
 // Errors are *agent.Error: NotConfigured; Verify's; Overloaded when the store is unavailable.
+//
+// Cursor is asked before anything is stored, so a key that Cursor doesn't know makes no account.
 func (s *Service) SignUp(ctx context.Context, cursorKey agent.Secret) (*SignedUp, error) {
 	if err := s.ready(); err != nil {
 		return nil, err
@@ -82,8 +84,9 @@ func ParseCursorKey(text string) (agent.Secret, error) {
 	return agent.NewSecret(key), nil
 }
 
-// accountID is "acct_" and 24 hex digits, the same for the same Cursor user: it is a hash of the user's
-// id, else of the e-mail address, else (a team's key belongs to no single user) of the key.
+// accountID is "acct_" and 24 hex digits, the same for the same Cursor user: it is a hash of
+// the user's id, else of the e-mail address, else (a team's key belongs to no single user) of
+// the key. It is not secret, and reveals nothing: the id of the user is hashed.
 func accountID(p Person, key agent.Secret) string {
 	var of string
 	switch {

@@ -11,11 +11,14 @@ import (
 	"composer-api/internal/store"
 )
 
+// Who asks. The key decides about the owner, to whom everything that is kept belongs; see agent.Caller.
+
 const (
 	// directOwner begins the owner of a caller with a Cursor key, so that it is never equal to that of
 	// an account.
 	directOwner = "k:"
 
+	// maxKey is the longest key that is looked at, in bytes. It is far longer than any.
 	maxKey = 4096
 )
 
@@ -60,8 +63,9 @@ func (s *Server) hostedCaller(r *http.Request, b base, token string) (agent.Call
 	return caller, nil
 }
 
-// DirectCaller is the caller with a Cursor API key of their own. The owner is a hash of the key, so it can
-// be stored and logged.
+// DirectCaller is the caller with a Cursor API key of their own. The owner is a hash of the
+// key, so it can be stored and logged. Two keys of one Cursor user are two owners here: nobody
+// is asked whose key it is.
 func DirectCaller(key string) agent.Caller {
 	// The prefix makes this hash different from every other hash of the same key.
 	sum := sha256.Sum256([]byte("composer-api owner\x00" + key))

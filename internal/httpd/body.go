@@ -22,9 +22,14 @@ import (
 	"composer-api/internal/api/openai"
 )
 
+// The bodies of requests: decompressed, bounded in bytes and in what they hold, and bounded in time.
+// What a handler reads is within these limits already.
+
 // openBody checks the headers of a body, and replaces r.Body by one that is decompressed and bounded: in size, in what it holds
 // and in time. Read errors of the new body are *agent.Error. A request without a body, and one
 // whose method needs none, is left alone. owner is whose request it is. The caller calls release when the request is over.
+//
+// The checks that need no reading come first, so that what is refused by its headers costs nothing.
 func (s *Server) openBody(w *response, r *http.Request, route api.Route, owner string) (release func(), err error) {
 	if r.Method != http.MethodPost || r.ContentLength == 0 {
 		return func() {}, nil
@@ -107,6 +112,12 @@ func inflate(r io.Reader) (io.Reader, error) {
 }
 
 // A body is a request body within its limits of size, time and memory, and of what it holds. It is read by one goroutine.
+//
+//	bound             against
+//	left              a body that is too large once it is decompressed
+//	holds             a small body that holds millions of values
+//	grant             many large bodies at once
+//	the deadlines     a client that sends slowly, or not at all
 type body struct {
 	server     *Server
 	plain      io.Reader // decompressed

@@ -11,6 +11,11 @@ import (
 // fail answers r with err, in the form that r's client expects. When the answer has begun it is too late for that, and
 // the connection is cut off, so that the client does not take a part for the whole. An api.Told was reported in the
 // stream already.
+//
+//	the answer            then
+//	has not begun         the error, in OpenAI's form or another (ErrorForms)
+//	has begun, Told       nothing: the client knows
+//	has begun             the connection is cut off
 func (s *Server) fail(w *response, r *http.Request, err error) {
 	w.err = err
 	var told *api.Told

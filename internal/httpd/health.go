@@ -9,6 +9,8 @@ import (
 	"composer-api/internal/api"
 )
 
+// What a load balancer and a person ask first: is anybody there, and may requests be sent here.
+
 // errDraining is the answer to new turns while the server shuts down.
 var errDraining = &agent.Error{Code: agent.Overloaded, Message: "The server is shutting down. Please try again.", RetryAfter: time.Second}
 

@@ -8,6 +8,8 @@ import (
 )
 
 // limits counts the turns in progress and refuses those beyond the limits. It is safe for concurrent use.
+//
+// mu guards total and byOwner. They bound turns, not connections: other requests are short.
 type limits struct {
 	max, maxPerOwner int // 0 is no limit
 

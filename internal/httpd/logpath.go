@@ -7,8 +7,9 @@ import (
 	"composer-api/internal/api"
 )
 
-// words are the segments of paths that the log shows. What else stands in a path is the client's: the name of a model, an
-// id that it has mistaken for another, a key that somebody has put into the URL.
+// words are the segments of paths that the log shows. What else stands in a path is the
+// client's: the name of a model, an id that it has mistaken for another, a key that somebody
+// has put into the URL. It is filled by New and only read afterwards.
 type words map[string]bool
 
 // foreign are segments of addresses that clients ask for by mistake. To see them tells the operator which.
@@ -28,6 +29,7 @@ func (w words) add(pattern string) {
 	}
 }
 
+// newWords takes the words of all routes and those that clients ask for by mistake.
 func newWords(patterns []string) words {
 	w := words{}
 	for _, word := range foreign {

@@ -15,6 +15,8 @@ import (
 	"composer-api/internal/api/openai"
 )
 
+// What surrounds every request, whatever its route. The order is in New, with the reasons.
+
 // requestIDHeader has the id of a request, in both directions.
 const requestIDHeader = "X-Request-Id"
 

@@ -9,6 +9,9 @@ import (
 	"composer-api/internal/api/openai"
 )
 
+// Requests for which there is no route. Most come from a wrong base URL, so the answer says which is
+// meant; the routes themselves are asked (ServeMux), so that a hint never names what isn't there.
+
 // anything is the pattern of the handler for requests that no route matches.
 const anything = "/"
 

@@ -13,6 +13,9 @@ import (
 	"composer-api/internal/api/openai"
 )
 
+// What web pages may do. A browser sends requests for any page to any address, so a server
+// without keys has to look at where a request comes from. Programs are not concerned.
+
 // checkHost refuses requests whose Host is not a name of this server, when it listens on loopback only.
 //
 // A web page can make its own name resolve to 127.0.0.1 after it was loaded (DNS rebinding). The browser then

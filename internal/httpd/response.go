@@ -10,6 +10,12 @@ import (
 
 // A response is the http.ResponseWriter that routes write to. It remembers what the log needs, and bounds how long
 // an answer may take to be read. One goroutine uses it at a time.
+//
+//	who              sets
+//	routes.go        route
+//	begin            status, and the deadline of an answer that is no stream
+//	watchedBody      unread
+//	fail             err
 type response struct {
 	http.ResponseWriter
 	control *http.ResponseController

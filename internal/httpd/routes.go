@@ -79,6 +79,13 @@ func (s *Server) adapt(b base, route api.Route) http.Handler {
 
 // serve is everything that must hold before the route's handler is called, and the call. The order matters: what
 // costs least is checked first, and the body is read only for a caller who may send one.
+//
+//	step              costs                     refuses with
+//	draining          nothing                   503
+//	authenticate      a look into the store     401, 403
+//	maxCost, origin   nothing                   400, 403
+//	limits            a lock                    503
+//	openBody          the headers of the body   413, 415
 func (s *Server) serve(w *response, r *http.Request, b base, route api.Route) error {
 	call := &api.Call{
 		Upstream: b.upstream, Session: session(r.Header), PinSession: b.openCode, ReferenceNames: b.referenceNames,
@@ -169,6 +176,7 @@ func session(h http.Header) string {
 // maxCostHeader is what a conversation may cost, in US dollars.
 const maxCostHeader = "X-Composer-Max-Cost"
 
+// maxCost reads that header; 0 when there is none. Errors are *agent.Error.
 func maxCost(h http.Header) (usd float64, err error) {
 	value := strings.TrimSpace(h.Get(maxCostHeader))
 	if value == "" {

@@ -43,6 +43,9 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b
 //
 // An event's way: Buffer and SetBuffer append it, Flush (or Close, or a full buffer) writes it. The
 // first Flush also sends the headers and starts the keep-alives.
+//
+// Two goroutines use it: the handler's, and the timer's (tick). mu is held for whole writes,
+// which may take as long as WriteTimeout; that is why tick never waits for it.
 type Writer struct {
 	cfg Config
 
@@ -136,8 +139,8 @@ func (w *Writer) Close() error {
 // errClosed is the error of a Flush after Close.
 var errClosed = errors.New("sse: writer is closed")
 
-// send writes p and flushes it through to the connection. The write deadline is set only when a quarter
-// of it has passed, because setting it has a cost of its own. The caller holds mu.
+// send writes p and flushes it through to the connection. The write deadline is set only when a
+// quarter of it has passed, because setting it has a cost of its own. The caller holds mu.
 func (w *Writer) send(p []byte) error {
 	if w.err != nil {
 		return w.err

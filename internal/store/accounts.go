@@ -70,6 +70,8 @@ type Keys interface {
 }
 
 // A RequestLog is one request with a hosted key. It never holds anything of its content.
+//
+// One is written in two steps, before and after the work, so that a request whose process dies is known of.
 type RequestLog struct {
 	ID        string // unique; not the request's id, which a client may choose and repeat
 	Account   string

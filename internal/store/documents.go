@@ -8,6 +8,10 @@ import (
 // A Document is something that a client keeps with us on purpose and comes back to by its id: a chat completion, or a
 // conversation of the Responses API. What it consists of, in an order, are its parts: the messages of a completion, the
 // items of a conversation.
+//
+//	kind               written by                 its parts
+//	chat.completion    api/chat/stored            the messages that it answers
+//	conversation       api/responses/service      its items
 type Document struct {
 	Owner string
 	ID    string // unique for the owner
@@ -26,7 +30,8 @@ type DocumentPart struct {
 	Data []byte // opaque to the store
 }
 
-// A Page says which part of a list is wanted.
+// A Page says which part of a list is wanted. It has no offset: a page follows an entry, so
+// entries that come or go before it don't shift it.
 type Page struct {
 	After      string // the id before the first, "" for the beginning of the list
 	Descending bool   // newest first

@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// Sessions: which upstream conversation id a client's named session has. See pin in package
+// gateway. Nothing of a conversation is in them.
+
 // SessionAge is how long a session is remembered after its last use.
 const SessionAge = 6 * time.Hour
 

@@ -50,6 +50,8 @@ var (
 )
 
 // Store is everything, for whoever wires it together.
+//
+// internal/cli opens a sqlstore, and puts sealed and bounded in front of it.
 type Store interface {
 	Accounts
 	Keys
@@ -73,7 +75,8 @@ type Sweeper interface {
 	Sweep(ctx context.Context) (int64, error)
 }
 
-// Limits bound what is kept. A zero field means its default.
+// Limits bound what is kept. A zero field means its default. They are for each owner, so that
+// no owner can push out what belongs to another.
 type Limits struct {
 	// OwnerBytes is how many bytes of responses (with their events), again of conversations, and again of documents (with
 	// their parts) one owner may keep; default 256 MiB. Over it, the oldest go.

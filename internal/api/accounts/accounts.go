@@ -5,6 +5,9 @@
 //
 // Anybody may call both, so both are limited for each client address. Requests and answers have the names of the
 // reference system; errors have OpenAI's shape like everywhere else.
+//
+// What is done is package hosted's and package waitlist's business. Here is how often an
+// address may ask (routes.go), what a body may hold, and which URLs a client is told.
 package accounts
 
 import (
@@ -61,6 +64,11 @@ type waitlistAnswer struct {
 
 // signUp answers POST /api/signup. What can be checked for free is checked before the attempt is
 // counted, so that a typing error doesn't use up an attempt.
+//
+//  1. the body and its fields   free: nothing is counted or asked
+//  2. the limiter               one attempt of this address
+//  3. SignUp                    Cursor is asked whose key it is; account and key are stored
+//  4. the waiting list          as well as may be: its failure is only told
 func (h *handlers) signUp(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 	var req signUpRequest
 	if err := decode(r, &req); err != nil {

@@ -36,7 +36,7 @@ type Config struct {
 }
 
 // Routes are the routes of sign-up and of the waiting list. Their paths are absolute, and they need no
-// key.
+// key. The two routes have limiters of their own, so that asking for early access uses up no sign-up.
 func Routes(cfg Config) []api.Route {
 	if cfg.Now == nil {
 		cfg.Now = time.Now

@@ -7,6 +7,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
+// Writing JSON by hand, for what is written often: a streamed word is a few members around a text,
+// and encoding/json would allocate for each of them. Everything else is encoded with Encode.
+
 // escapes says how an ASCII byte is written inside a JSON string: 0 for as it is, 'u' for \u00xx, any
 // other letter for a backslash and that letter.
 var escapes = func() (t [utf8.RuneSelf]byte) {
@@ -32,9 +35,10 @@ func AppendString[S ~string | ~[]byte](b []byte, s S) []byte {
 // are written elsewhere. Pieces of one string may be appended one after the other, if no character is
 // split between them.
 //
-// The form is that of encoding/json without HTML escaping: U+2028 and U+2029, which end a line in
-// JavaScript, are escaped, and invalid UTF-8 becomes U+FFFD. It allocates nothing except to grow b,
-// because it is called for every streamed word.
+// The form is that of encoding/json without HTML escaping: U+2028 and U+2029, which end a line
+// in JavaScript, are escaped, and invalid UTF-8 becomes U+FFFD. It allocates nothing except to
+// grow b, because it is called for every streamed word. FuzzAppendString compares it with
+// encoding/json.
 func AppendEscaped[S ~string | ~[]byte](b []byte, s S) []byte {
 	done := 0 // s[:done] is in b
 	for i := 0; i < len(s); {
@@ -91,6 +95,8 @@ func appendStringOrNull(b []byte, s string) []byte {
 
 // Encode encodes values that can't fail: our own types around values that were decoded from JSON and are
 // not nested too deeply. It panics when that is not so, which is a bug.
+//
+// The result belongs to the caller.
 func Encode(v any) jsontext.Value {
 	b, err := json.Marshal(v, Liberal)
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"composer-api/internal/agent"
 )
 
+// Checks that the surfaces share. Each error names the field.
+
 // Missing is the error for a required field that is absent, null or empty.
 func Missing(param string) *agent.Error {
 	return agent.ParamError(agent.MissingParameter, param, "Missing required parameter: '%s'.", param)

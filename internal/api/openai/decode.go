@@ -21,6 +21,8 @@ import (
 //
 // Errors are *agent.Error: InvalidJSON when body isn't one JSON value, InvalidType with the field's path
 // as Param when a value has the wrong type.
+//
+// A leading byte order mark is skipped.
 func Decode(body []byte, v any) error {
 	body = bytes.TrimPrefix(body, []byte("\uFEFF"))
 	if len(bytes.TrimSpace(body)) == 0 {

@@ -26,6 +26,12 @@ const (
 
 // rows has a row for every code. A failure that a retry can't cure is a 4xx, because a lasting 5xx costs
 // thirty requests from Codex.
+//
+// What a client does with a row:
+//
+//	Status 4xx, or Final   it stops and shows the message
+//	429, 5xx               it waits (Retry-After) and tries again, twice or more
+//	Code                   agents act by it: context_length_exceeded makes Codex compact
 var rows = map[agent.Code]Row{
 	agent.InvalidJSON:              {Status: 400, Type: invalidRequest, Code: "invalid_json", Final: true},
 	agent.MissingParameter:         {Status: 400, Type: invalidRequest, Code: "missing_required_parameter", Final: true},
@@ -128,6 +134,7 @@ func SetRetryHeaders(h http.Header, e *agent.Error) {
 }
 
 // retryAfter is how long the client should wait; 0 when it is not known, or when waiting does not help.
+// Seconds are rounded up by the caller: a client that comes back a moment too early is refused again.
 func retryAfter(e *agent.Error, row Row) time.Duration {
 	switch {
 	case row.Status != http.StatusTooManyRequests && row.Status < http.StatusInternalServerError:

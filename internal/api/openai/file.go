@@ -23,6 +23,12 @@ type FileInput struct {
 // Part is what the file is for the model: text and images at once, a PDF when it is read (see agent.File). param names the
 // field that holds the data. What is wrong with it is noted as its Fault: whether that refuses the request depends on
 // where the file stands.
+//
+//	the bytes begin like       become
+//	a PDF                      a file, whose text the gateway takes out
+//	PNG, JPEG, GIF, WebP       an image
+//	text (UTF-8, UTF-16)       text, with the file's name
+//	anything else              a file with a Fault
 func (f *FileInput) Part(param string) agent.Part {
 	data, declared, fault := f.data(param)
 	if fault != nil {
@@ -46,11 +52,13 @@ func (f *FileInput) Part(param string) agent.Part {
 // pdfHeader is where in a PDF its mark must stand at the latest: some begin with something else.
 const pdfHeader = 1024
 
+// faulty is a part that can't be used, with the reason.
 func faulty(fault *agent.Error) agent.Part {
 	return agent.Part{File: &agent.File{Param: fault.Param, Fault: fault}}
 }
 
-// data decodes what the file holds. declared is the type that the client gives it.
+// data decodes what the file holds. declared is the type that the client gives it. The size is
+// estimated from the length of the base64 first, so that what is too large is not decoded.
 func (f *FileInput) data(param string) (data []byte, declared string, fault *agent.Error) {
 	switch {
 	case f.FileData != "":

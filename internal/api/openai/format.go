@@ -42,6 +42,7 @@ func Format(typ, param string, s SchemaFormat, schemaParam string) (agent.Format
 }
 
 // CheckSchema checks that the schema of an answer can be used. param names the format's field.
+// The compiled schema is not kept: package control compiles it again for the turn.
 func CheckSchema(raw Object, strict bool, param string) error {
 	if _, err := schema.Compile(raw, strict); err != nil {
 		return agent.ParamError(agent.InvalidValue, param, "The JSON Schema in '%s' can't be used: %v.", param, err)

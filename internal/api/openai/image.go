@@ -17,6 +17,8 @@ var imageTypes = map[string]string{
 // Image reads an image URL of a request: a data URL becomes the image itself, an http or https URL is kept for
 // whoever fetches it. param names the field. An image that can't be used has a Fault, which may or may not be an error:
 // see agent.UnusableImage.
+//
+// Nothing is fetched here, and an image's size in pixels is not looked at: that is for imagefetch.
 func Image(rawURL, param string) *agent.Image {
 	scheme, rest, found := strings.Cut(rawURL, ":")
 	switch strings.ToLower(scheme) {
@@ -78,6 +80,7 @@ func unusable(param, message string) *agent.Image {
 }
 
 // decodeBase64 accepts both alphabets, with or without padding, line breaks and URL escapes.
+// The strict form is tried first, because it is nearly always right and needs no copy.
 func decodeBase64(s string) ([]byte, error) {
 	if data, err := base64.StdEncoding.DecodeString(s); err == nil {
 		return data, nil

@@ -58,7 +58,8 @@ func (m Metadata) Check(param string) error {
 	return nil
 }
 
-// WithMember is a JSON object of ours in which the member name has another value. It stands at the end.
+// WithMember is a JSON object of ours in which the member name has another value. It stands at
+// the end. The other members keep their order and their bytes.
 func WithMember(object jsontext.Value, name string, value jsontext.Value) (jsontext.Value, error) {
 	d := jsontext.NewDecoder(bytes.NewReader(object), Liberal)
 	if _, err := d.ReadToken(); err != nil {

@@ -2,6 +2,8 @@
 //
 // A key is shown once, to the person it is minted for. Afterwards only its SHA-256 exists, from which nobody can make
 // the key: 256 random bits can't be guessed, so the hash needs no salt and no slowness.
+//
+// It keeps nothing and asks nobody; whether a key exists and is good, package hosted finds out.
 package keys
 
 import (
@@ -61,6 +63,7 @@ func (k Key) Matches(hash [sha256.Size]byte) bool {
 	return subtle.ConstantTimeCompare(k.Hash[:], hash[:]) == 1
 }
 
+// describe is what is known of a token.
 func describe(token string) Key {
 	hash := sha256.Sum256([]byte(token))
 	return Key{ID: "key_" + hex.EncodeToString(hash[:8]), Hash: hash, Hint: Hint(token)}

@@ -26,6 +26,7 @@ const Limit = 3 * time.Second
 func New(s store.Store, limit time.Duration) store.Store { return &bounded{s, limit} }
 
 // bounded names its store instead of embedding it, so that a new method can't be forgotten here.
+// It has no state but these two, and no goroutine: a store that ignores its context is waited for.
 type bounded struct {
 	s     store.Store
 	limit time.Duration

@@ -42,6 +42,12 @@ var ErrOpen = errors.New("seal: the sealed message can't be opened with these ke
 
 // A Ring is a set of keys. It is immutable and safe for concurrent use. A nil *Ring has no keys: it can't be used, but
 // it can be asked for Ready.
+//
+//	who             seals                                         purpose
+//	hosted          users' Cursor keys                            cursor-key
+//	store/sealed    what the Responses API and chat keep          response-object, …
+//	api/responses   thinking and compactions that clients carry   responses-reasoning, …
+//	api/messages    signatures of thinking                        messages-thinking
 type Ring struct {
 	current key
 	older   []key
@@ -113,8 +119,8 @@ func (r *Ring) Ready() bool { return r != nil }
 // as in Seal(key, "cursor-key", accountID). Open needs the same parts. It must not be called on a nil
 // ring.
 //
-// A random nonce of 96 bits is good for about 2³² messages with one key, which is far more than one
-// installation writes.
+// A random nonce of 96 bits is good for about 2³² messages with one key, which is far more than
+// one installation writes. The result is a new slice; plain is not changed.
 func (r *Ring) Seal(plain []byte, context ...string) []byte {
 	sealed := make([]byte, header, header+len(plain)+tagSize)
 	sealed[0] = version
@@ -130,6 +136,8 @@ func Plausible(b []byte) bool { return len(b) > idSize && b[0] == version }
 
 // Open decrypts what Seal returned. old is true when the message was sealed with an older key: seal it again. The only
 // error is ErrOpen. On a nil ring nothing opens.
+//
+// Nobody may tell the reasons for ErrOpen apart, so callers should not log more than it either.
 func (r *Ring) Open(sealed []byte, context ...string) (plain []byte, old bool, err error) {
 	if r == nil || len(sealed) < Overhead || sealed[0] != version {
 		return nil, false, ErrOpen
@@ -165,6 +173,7 @@ func associated(id [idSize]byte, context []string) []byte {
 	return ad
 }
 
+// newKey makes a key of its 32 bytes.
 func newKey(secret [32]byte) key {
 	block, err := aes.NewCipher(secret[:])
 	if err != nil {

@@ -55,7 +55,8 @@ const (
 	documentPart     = "document-part"
 )
 
-// encrypt returns the bytes to store.
+// encrypt returns the bytes to store. Without a key the bytes are stored with a mark in front,
+// so that a key that is set later is used from then on.
 func (s *sealed) encrypt(plain []byte, context ...string) []byte {
 	if !s.ring.Ready() {
 		return append([]byte{plainMark}, plain...)
@@ -137,6 +138,8 @@ func (s *sealed) AbandonedResponses(ctx context.Context, self string, limit int)
 	return all, nil
 }
 
+// AppendEvents seals each event by itself, bound to its place in the stream: none can be put in
+// another's place.
 func (s *sealed) AppendEvents(ctx context.Context, owner, responseID string, events []store.Event) error {
 	kept := make([]store.Event, len(events))
 	for i, e := range events {
@@ -145,6 +148,7 @@ func (s *sealed) AppendEvents(ctx context.Context, owner, responseID string, eve
 	return s.Store.AppendEvents(ctx, owner, responseID, kept)
 }
 
+// ListEvents fails as a whole when one event can't be opened: a stream with a gap would mislead its client.
 func (s *sealed) ListEvents(ctx context.Context, owner, responseID string, after int64, limit int) ([]store.Event, error) {
 	events, err := s.Store.ListEvents(ctx, owner, responseID, after, limit)
 	if err != nil {
@@ -158,6 +162,7 @@ func (s *sealed) ListEvents(ctx context.Context, owner, responseID string, after
 	return events, nil
 }
 
+// eventContext is what an event is bound to. It is part of what is on disk.
 func eventContext(owner, responseID string, e store.Event) []string {
 	return []string{responseEvent, owner, responseID, strconv.FormatInt(e.Sequence, 10)}
 }
@@ -178,6 +183,7 @@ func (s *sealed) Conversation(ctx context.Context, owner, backend string, hash [
 	return c, nil
 }
 
+// conversationContext is the same for a conversation.
 func conversationContext(owner, backend string, hash []byte) []string {
 	return []string{conversationData, owner, backend, string(hash)}
 }
@@ -245,6 +251,7 @@ func (s *sealed) ListParts(ctx context.Context, owner, document string, page sto
 	return parts, nil
 }
 
+// encryptParts seals parts, each bound to its document and its id.
 func (s *sealed) encryptParts(owner, document string, parts []store.DocumentPart) []store.DocumentPart {
 	kept := make([]store.DocumentPart, len(parts))
 	for i, p := range parts {

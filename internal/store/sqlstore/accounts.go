@@ -136,9 +136,10 @@ func (db *DB) RotateKey(ctx context.Context, id string, next store.Key) error {
 	})
 }
 
-// conflictIf tells apart why a conditional update changed no row: the row is there but not in the
-// expected state (ErrConflict), or isn't there (ErrNotFound). count is a query for the number of rows
-// without the condition.
+// conflictIf tells apart why a conditional update changed no row: the row is there but not in
+// the expected state (ErrConflict), or isn't there (ErrNotFound). count is a query for the
+// number of rows without the condition. It runs in the same transaction, so nobody can have
+// changed the row in between.
 func (t *tx) conflictIf(count string, args ...any) error {
 	var n int
 	switch err := t.row([]any{&n}, count, args...); {

@@ -6,6 +6,9 @@ import (
 	"composer-api/internal/store"
 )
 
+// Conversations: rows of (owner, backend, hash). Their size is a column of its own, so that the
+// limits need not read the data.
+
 // PutConversation implements store.Conversations. What is evicted goes in the same transaction, so that
 // an owner is never seen above the limits.
 func (db *DB) PutConversation(ctx context.Context, c store.Conversation) error {

@@ -7,6 +7,8 @@ import (
 	"composer-api/internal/store"
 )
 
+// Documents and their parts: two tables, of which the second refers to the first. See store.Documents.
+
 // The columns of a document and the fields that they are scanned into are in the same order. size and parts_size, the bytes of data
 // and of the parts, are for the limits alone.
 const documentColumns = `owner, id, kind, created, expires, revision, data`
@@ -47,7 +49,8 @@ func (db *DB) CreateDocument(ctx context.Context, d store.Document, parts []stor
 	})
 }
 
-// insertParts writes parts, of which the first gets the position first.
+// insertParts writes parts, of which the first gets the position first. Positions only ever
+// grow, and need have no meaning but their order.
 func (t *tx) insertParts(owner, document string, first int64, parts []store.DocumentPart) error {
 	for i, p := range parts {
 		if _, err := t.exec(`INSERT INTO document_parts (owner, document, id, position, data) VALUES ($1, $2, $3, $4, $5)`,
@@ -130,6 +133,8 @@ func (db *DB) DeleteDocument(ctx context.Context, owner, id string) error {
 
 // AddParts implements store.Documents. The update comes first: it locks the document, so that nobody else adds parts
 // before the positions are given.
+//
+// An error rolls all of it back, the update of the size included.
 func (db *DB) AddParts(ctx context.Context, owner, document string, expires time.Time, parts []store.DocumentPart) error {
 	added := partsSize(parts)
 	return db.inTx(ctx, func(t *tx) error {

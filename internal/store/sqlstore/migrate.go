@@ -100,6 +100,8 @@ const retryEvery = 2 * time.Second
 
 // ready brings the schema up to date unless that is done. One caller tries at a time; the others wait
 // for the result. A caller whose ctx ends stops waiting, but the migration goes on.
+//
+// It is the first step of every use. Once the schema is current it costs one atomic load.
 func (db *DB) ready(ctx context.Context) error {
 	s := &db.schema
 	if s.current.Load() {
@@ -211,7 +213,8 @@ func (db *DB) pending(ctx context.Context, all []Migration) ([]Migration, error)
 	return pending, nil
 }
 
-// refuseNewer fails when the database has a migration that this binary doesn't know.
+// refuseNewer fails when the database has a migration that this binary doesn't know. An older
+// binary beside a newer one would write rows that the newer one's schema does not expect.
 func refuseNewer(all []Migration, applied map[int64]time.Time) error {
 	newest := all[len(all)-1].Version
 	for version := range applied {

@@ -18,6 +18,9 @@ import (
 	"composer-api/internal/store"
 )
 
+// PostgreSQL: several processes on several machines may share it. What is particular to it: pools of
+// connections that may break, servers that turn read-only after a failover, and poolers in between.
+
 // The pool, unless the URL says otherwise with pgxpool's parameters of these names.
 const (
 	// pool_max_conns is how many connections one process opens at most. A stock server takes 100 in all.
@@ -182,7 +185,8 @@ func lockPostgres(ctx context.Context, db *sql.DB, _ string) (func(), error) {
 	}
 }
 
-// postgresMeanings maps whole codes and classes (the first two characters) of SQLSTATE.
+// postgresMeanings maps whole codes and classes (the first two characters) of SQLSTATE. A code
+// that isn't here is a fault of ours: a statement that the server refuses.
 var postgresMeanings = map[string]error{
 	"23505": store.ErrConflict,    // unique_violation
 	"23503": store.ErrNotFound,    // foreign_key_violation

@@ -6,6 +6,8 @@ import (
 	"composer-api/internal/store"
 )
 
+// Request logs of hosted keys. They hold numbers and names of ours, nothing of a request's content.
+
 // BeginRequest implements store.RequestLogs. The columns that only the end of a request knows have defaults until FinishRequest; a
 // process that dies in between leaves them so.
 func (db *DB) BeginRequest(ctx context.Context, l store.RequestLog) error {

@@ -8,6 +8,9 @@ import (
 	"composer-api/internal/store"
 )
 
+// Responses and the events of background ones. Every write names what it expects (a revision, a
+// runner), so there is no lock between calls; see store.Responses.
+
 // The columns and the fields that they are scanned into are in the same order. lease_until, size,
 // events_size and hidden are for statements only and are never read into a store.Response.
 //
@@ -159,7 +162,8 @@ func (db *DB) sweepHidden(ctx context.Context) (total int64, err error) {
 	}
 }
 
-// RenewLeases implements store.Responses. It is one transaction for all jobs; a process has few.
+// RenewLeases implements store.Responses. It is one transaction for all jobs; a process has few. It
+// begins with probe, so that nil says that the database can be written even when there is no job.
 func (db *DB) RenewLeases(ctx context.Context, runner string, jobs []store.ResponseRef, lease time.Duration) (held []store.ResponseRef, err error) {
 	err = db.inTx(ctx, func(t *tx) error {
 		held = nil

@@ -6,6 +6,8 @@ import (
 	"composer-api/internal/store"
 )
 
+// Sessions: one row each, by two hashes (store.SessionKey).
+
 // OpenSession implements store.Sessions. It is a single statement, so concurrent callers can't both
 // insert. A row that has expired counts as missing: its agent id is replaced.
 func (db *DB) OpenSession(ctx context.Context, s store.Session) (store.Session, error) {

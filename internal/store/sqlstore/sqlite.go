@@ -21,6 +21,9 @@ import (
 	"composer-api/internal/store"
 )
 
+// SQLite: a file on this machine. Several processes of one machine may share it: SQLite's own
+// locks keep them apart.
+
 // readers is how many connections read at once. Each keeps a page cache of up to 2 MB.
 const readers = 4
 

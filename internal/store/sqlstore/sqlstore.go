@@ -53,6 +53,11 @@ var ErrBadDSN = errors.New("the database's URL can't be read")
 
 // A DB is a store.Store on an SQL database. All its state but schema is set by connect and not changed
 // afterwards; the pools have their own locks.
+//
+//	            SQLite                               PostgreSQL
+//	write       one connection, which transactions   the pool
+//	            wait for in order
+//	read        a few, which never wait for it       the same pool
 type DB struct {
 	dialect *dialect
 	dsn     string

@@ -10,6 +10,10 @@ import (
 	"composer-api/internal/store"
 )
 
+// How statements are run: in a transaction or without, with our types turned into the drivers'
+// and their errors into those of package store. Nothing outside of this file talks to
+// database/sql but the code that opens, migrates and locks.
+
 // A tx is a transaction that is going on. Its errors already mean what package store promises. It is
 // used by one goroutine, inside inTx's f, and not kept.
 type tx struct {
@@ -76,8 +80,8 @@ func (t *tx) exec1(statement string, args ...any) error {
 	return err
 }
 
-// row runs a statement that returns one row, and scans it into dest. store.ErrNotFound when it returned
-// none.
+// row runs a statement that returns one row, and scans it into dest. store.ErrNotFound when it
+// returned none. QueryRow reads one row and drops the rest; no statement here returns more.
 func (t *tx) row(dest []any, statement string, args ...any) error {
 	return t.db.failure(t.ctx, t.sql.QueryRowContext(t.ctx, statement, bind(args)...).Scan(dest...))
 }
