@@ -15,8 +15,26 @@ import (
 	"composer-api/internal/memnet"
 )
 
+// The simulated bridge itself: its life, what a test may do to it, and the answers to the calls
+// of sdk.v1 that are one request and one answer. Send, whose answer is a stream, is in run.go.
+//
+// Locks are taken in this order, and none is held while something waits: Bridge.mu, home.mu, Host.mu.
+//
+// Requests are decoded into structs without tags: encoding/json ignores the case of names, so
+// that AgentID takes "agentId". Members that the simulation has no use for are ignored, as a
+// bridge does with what it does not know.
+
 // A Bridge is one simulated bridge. It implements sdkv1.Bridge; the rest of its methods are for tests. They may be called
 // concurrently.
+//
+// It has two sides. As a server it answers sdk.v1 on listener, for client. As a client it calls
+// the tools of the program at toolURL, through tools; the server of these calls is callback, which
+// belongs to package sdkv1 and runs in this process, too. Both sides are networks in memory.
+//
+// Its life has two ends, of which a test may see the first alone:
+//
+//	Kill    the process is gone: requests and runs are cut off, Exited is closed
+//	Close   Kill, and what this process holds for the bridge is released
 type Bridge struct {
 	home     *home
 	number   int // from 1, of all that the host has started
@@ -31,8 +49,11 @@ type Bridge struct {
 	exited   chan struct{}
 	over     sync.Once
 
-	mu       sync.Mutex
-	hung     chan struct{} // not nil once it answers nothing any more; closed at its end
+	mu   sync.Mutex
+	hung chan struct{} // not nil once it answers nothing any more; closed at its end
+	// memory is what Memory says, in bytes. toolURL and toolKey are where the client has said that its
+	// tools are, and the bearer token for it; "" before SetToolCallback. loaded has the agents that may
+	// be sent messages now, by id: those of the home that this bridge has created or resumed.
 	memory   int64
 	toolURL  string
 	toolKey  string
@@ -41,7 +62,10 @@ type Bridge struct {
 	runCount int
 }
 
-// A loaded agent is one that this bridge has created or resumed.
+// A loaded agent is one that this bridge has created or resumed. The model and the tools are
+// those of the last CreateAgent or ResumeAgent, and are what its runs record: the bridge has no
+// models of its own. It is not changed afterwards; resuming an agent again makes a new one, and
+// a run that is on keeps the one with which it began.
 type loaded struct {
 	agent *bridgeAgent
 	key   string
@@ -52,7 +76,8 @@ type loaded struct {
 // idleMemory is what a bridge takes when it has done nothing yet, in bytes.
 const idleMemory = 130 << 20
 
-// newBridge starts a bridge that calls handle for its tools.
+// newBridge starts a bridge that calls handle for its tools. It can be asked at once, but tests
+// get it only after connect. The caller must close it, also when connect fails.
 func newBridge(h *home, handle sdkv1.CallHandler) *Bridge {
 	tools := memnet.Listen()
 	b := &Bridge{
@@ -70,7 +95,8 @@ func newBridge(h *home, handle sdkv1.CallHandler) *Bridge {
 	return b
 }
 
-// connect makes the client for the bridge, and tells the bridge where tools are run.
+// connect makes the client for the bridge, and tells the bridge where tools are run. client is set
+// here and never changed; the methods of other goroutines come after Start has returned the bridge.
 func (b *Bridge) connect(ctx context.Context) error {
 	b.client = sdkv1.NewClient("http://bridge", agent.NewSecret(b.token), &http.Client{Transport: b.listener.Transport(nil)})
 	return b.client.SetToolCallback(ctx, b.callback.URL(), b.callback.Token())
@@ -82,28 +108,33 @@ func (b *Bridge) Client() *sdkv1.Client { return b.client }
 // Exited implements sdkv1.Bridge.
 func (b *Bridge) Exited() <-chan struct{} { return b.exited }
 
-// Memory implements sdkv1.Bridge.
+// Memory implements sdkv1.Bridge. It is the resident memory that the client watches to replace
+// a bridge that has grown, in bytes. Runs don't change it, only Grow does.
 func (b *Bridge) Memory() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.memory
 }
 
-// Grow sets what Memory says.
+// Grow sets what Memory says. The value is in bytes and not added to the one before.
 func (b *Bridge) Grow(bytes int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.memory = bytes
 }
 
-// Hang makes the bridge answer nothing any more, as one whose only thread is stuck.
+// Hang makes the bridge answer nothing any more, as one whose only thread is stuck. Requests that
+// come from now on wait for Kill, and are broken off then. Runs go on, but nobody can ask for them.
+// It is called once in the life of a bridge: Kill frees those who wait for the last one alone.
 func (b *Bridge) Hang() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.hung = make(chan struct{})
 }
 
-// Disconnect breaks the connections to Cursor that the bridge's runs have at this moment.
+// Disconnect breaks the connections to Cursor that the bridge's runs have at this moment. A run
+// notices it where it waits: for a delay, a hold, or the results of calls. Then it tries again
+// by itself, see fault.go. The stream to the client is not broken.
 func (b *Bridge) Disconnect() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -115,7 +146,8 @@ func (b *Bridge) Disconnect() {
 	}
 }
 
-// Kill ends the bridge as a crash would.
+// Kill ends the bridge as a crash would. It is Exited that tells the client. The home stays, and with
+// it the marks of the agents that had a run, as on a real disk. It may be called more than once.
 func (b *Bridge) Kill() {
 	b.over.Do(func() {
 		b.mu.Lock()
@@ -134,7 +166,8 @@ func (b *Bridge) Kill() {
 	})
 }
 
-// Close implements sdkv1.Bridge.
+// Close implements sdkv1.Bridge. It may be called for a bridge that was killed, and for one
+// whose connect has failed.
 func (b *Bridge) Close() error {
 	b.Kill()
 	b.client.Close()
@@ -148,6 +181,8 @@ const (
 	agents  = "/sdk.v1.SdkAgentService/"
 )
 
+// serve answers one request. What is checked first wins, in this order: a bridge that hangs, a wrong
+// token, an error that the test has ordered (Host.Refuse), an unknown method, and only then the request.
 func (b *Bridge) serve(w http.ResponseWriter, r *http.Request) {
 	b.mu.Lock()
 	hung := b.hung
@@ -193,6 +228,8 @@ func unreadable(err error) *wireError {
 	return &wireError{Code: "invalid_argument", Message: "cannot decode message: " + err.Error()}
 }
 
+// setToolCallback takes note of where the client's tools are. An empty URL means that there are
+// none any more; agents with tools can't be created or resumed then.
 func (b *Bridge) setToolCallback(d *json.Decoder) (any, *wireError) {
 	var in struct{ URL, AuthToken string }
 	if err := d.Decode(&in); err != nil {
@@ -207,7 +244,8 @@ func (b *Bridge) setToolCallback(d *json.Decoder) (any, *wireError) {
 	return struct{}{}, nil
 }
 
-// options are what an agent is created or resumed with.
+// options are what an agent is created or resumed with. Only the members that change what the
+// simulation does or records are here.
 type options struct {
 	Model struct {
 		ID     string
@@ -222,7 +260,8 @@ type options struct {
 	Tools *struct{ Names []string }
 }
 
-// check says what the bridge refuses. It checks little: not the key, not the parameters, not the folder.
+// check says what the bridge refuses. It checks little: not the key, not the parameters, not
+// the folder. So an error in what a client sends there is not found with it.
 func (o *options) check(toolURL string) *wireError {
 	if len(o.Local.CustomTools) > 0 && toolURL == "" {
 		return told("failed_precondition", "local.custom_tools requires a host tool callback server")
@@ -242,7 +281,8 @@ func (o *options) model() string {
 	return text
 }
 
-// load makes the agent one of this bridge's. mu is held.
+// load makes the agent one of this bridge's. mu is held. The names of the tools are sorted,
+// because they come from an object of JSON, and records must not depend on the order of a Go map.
 func (b *Bridge) load(a *bridgeAgent, o *options) {
 	l := &loaded{agent: a, key: o.APIKey, model: o.model()}
 	for name := range o.Local.CustomTools {
@@ -252,6 +292,8 @@ func (b *Bridge) load(a *bridgeAgent, o *options) {
 	b.loaded[a.id] = l
 }
 
+// createAgent makes an agent in the home, under the client's id when it has given one. An id
+// that exists already is overwritten: no client of this program does that.
 func (b *Bridge) createAgent(d *json.Decoder) (any, *wireError) {
 	var in struct{ Options options }
 	if err := d.Decode(&in); err != nil {
@@ -273,6 +315,8 @@ func (b *Bridge) createAgent(d *json.Decoder) (any, *wireError) {
 	return map[string]string{"agentId": a.id}, nil
 }
 
+// resumeAgent makes an agent of the home one of this bridge's. It is no error when it is one
+// already; then it has the new options from its next run on.
 func (b *Bridge) resumeAgent(d *json.Decoder) (any, *wireError) {
 	var in struct {
 		AgentID string
@@ -294,6 +338,8 @@ func (b *Bridge) resumeAgent(d *json.Decoder) (any, *wireError) {
 	return map[string]string{"agentId": a.id}, nil
 }
 
+// deleteAgent removes an agent from the home and from this bridge. Its run, if one is on, goes
+// on to its end.
 func (b *Bridge) deleteAgent(d *json.Decoder) (any, *wireError) {
 	var in struct{ AgentID string }
 	if err := d.Decode(&in); err != nil {
@@ -312,7 +358,8 @@ func (b *Bridge) deleteAgent(d *json.Decoder) (any, *wireError) {
 	return struct{}{}, nil
 }
 
-// cancelRun ends a run. A call that is held is not ended by it. To cancel a run that has ended is no error.
+// cancelRun ends a run. A call that is held is not ended by it. To cancel a run that has ended
+// is no error. It returns before the run has ended; the end is told in the stream.
 func (b *Bridge) cancelRun(d *json.Decoder) (any, *wireError) {
 	var in struct{ RunID string }
 	if err := d.Decode(&in); err != nil {
@@ -328,7 +375,8 @@ func (b *Bridge) cancelRun(d *json.Decoder) (any, *wireError) {
 	return struct{}{}, nil
 }
 
-// Agents are the ids of the agents that the bridge's home keeps.
+// Agents are the ids of the agents that the bridge's home keeps. They are sorted. Tests look
+// here for agents that nobody deletes.
 func (b *Bridge) Agents() []string {
 	b.home.mu.Lock()
 	defer b.home.mu.Unlock()

@@ -11,8 +11,13 @@ import (
 	"composer-api/internal/sim/script"
 )
 
-// calls makes the calls of a step, all at once, and waits until each has an answer. It reports whether the connection to
-// Cursor has broken meanwhile.
+// How the simulated model calls the client's tools: the bridge asks the program by HTTP, and holds
+// the call for as long as the answer takes, which may be hours when a person has to decide.
+
+// calls makes the calls of a step, all at once, and waits until each has an answer. It reports
+// whether the connection to Cursor has broken meanwhile. The calls are made by goroutines of
+// their own, but everything is said by the goroutine of the run, as the answers come in. Steps
+// between the calls (text, delays) are played in their place, and a fault of theirs is ignored.
 func (r *run) calls(player *script.Player, s script.Calls) (broken bool) {
 	if s.Announced > 0 {
 		r.update("tool-requests-listed", message{"callCount": s.Announced})
@@ -69,7 +74,8 @@ func (r *run) calls(player *script.Player, s script.Calls) (broken bool) {
 	return false
 }
 
-// reportCall says what becomes of a call, once for each kind, and each time twice.
+// reportCall says what becomes of a call, once for each kind, and each time twice. Each is once
+// an update and once an SDK message, with the same id.
 func (r *run) reportCall(id string, call *script.Call, status string, kinds ...string) {
 	arguments := message{"providerIdentifier": "custom-user-tools", "toolName": call.Tool, "args": call.Args}
 	for _, kind := range kinds {
@@ -78,8 +84,8 @@ func (r *run) reportCall(id string, call *script.Call, status string, kinds ...s
 	}
 }
 
-// callTool asks the host to run a tool. Whatever else it answers than a result becomes an error that the model sees: the
-// run goes on.
+// callTool asks the host to run a tool. Whatever else it answers than a result becomes an error
+// that the model sees: the run goes on. It is called in a goroutine of its own and says nothing.
 func (r *run) callTool(id string, call *script.Call) script.Result {
 	if call.Builtin {
 		return script.Result{Text: "the simulated bridge has no tools of its own", IsError: true}
@@ -105,6 +111,9 @@ type toolRequest struct {
 	AgentID    string          `json:"agentId"`
 }
 
+// post asks the tools' server, and returns the texts of the result, one after the other. Of a part
+// that is no text only the type is kept. err is set when there is no result: the connection has
+// failed, the bridge has ended, or the status is not 200, in which case the error is the body.
 func (r *run) post(id string, call *script.Call) (text string, isError bool, err error) {
 	b := r.bridge
 	b.mu.Lock()

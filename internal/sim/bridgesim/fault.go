@@ -9,7 +9,15 @@ import (
 	"composer-api/internal/sim/script"
 )
 
-// A fault is how an attempt of a run failed.
+// How a run fails. The rules are those of the bridge of cursor-sdk 1.1.0: it tries again by
+// itself after most errors, without a word in the stream but for the numbers of steps, which
+// begin again; and what it says at the end is often less than what upstream has said.
+
+// A fault is how an attempt of a run failed. Which fields are set:
+//
+//	an error, a status   message, and again unless the bridge gives up at once
+//	a broken stream      again and broken; message is filled in by pauseBefore
+//	a canceled run       canceled alone, also when the whole bridge ends
 type fault struct {
 	message  string
 	again    bool // the bridge tries again by itself
@@ -30,6 +38,7 @@ func faultOf(step script.Step) *fault {
 	return nil
 }
 
+// disconnected is the fault of a stream to Cursor that broke, by the script or by Bridge.Disconnect.
 func disconnected() *fault { return &fault{again: true, broken: true} }
 
 // atOnce are the codes that end a run at once when upstream says nothing more than the code. All others are tried again.
@@ -66,7 +75,8 @@ func statusOf(status int) *fault {
 	return &fault{message: fmt.Sprintf("[%s] HTTP %d", code, status), again: !slices.Contains(atOnce, code)}
 }
 
-// The pauses before another attempt: after an error, and after a stream that broke.
+// The pauses before another attempt: after an error, and after a stream that broke. A run is played
+// once more than there are pauses: 4 times, and 11 times. Under synctest the minutes cost nothing.
 var (
 	afterError  = []time.Duration{2 * time.Second, 5 * time.Second, 9 * time.Second}
 	afterBroken = []time.Duration{
@@ -75,7 +85,10 @@ var (
 	}
 )
 
-// pauseBefore waits before the attempt that follows one that has failed; false when there is no other one.
+// pauseBefore waits before the attempt that follows one that has failed; false when there is no
+// other one. attempt counts from 1. An attempt that breaks after one that had an error, or the
+// other way round, goes on in the other list where its number is. A run that is canceled in the
+// pause changes f into that.
 func (r *run) pauseBefore(attempt int, f *fault) bool {
 	pauses := afterError
 	if f.broken {

@@ -7,7 +7,8 @@ import (
 	"composer-api/internal/cursor/sdkv1"
 )
 
-// A home keeps agents, as the disk does for the real bridge. Several bridges may share one, one after the other or at once.
+// A home keeps agents, as the disk does for the real bridge. Several bridges may share one, one after
+// the other or at once. mu guards the map, closed, and every bridgeAgent. Closing a home ends no bridge.
 type home struct {
 	host *Host
 
@@ -27,7 +28,8 @@ type bridgeAgent struct {
 // Workspace implements sdkv1.Home.
 func (*home) Workspace() string { return "/workspace" }
 
-// Start implements sdkv1.Home.
+// Start implements sdkv1.Home. It takes as long as Host.DelayStarts says. A bridge appears in
+// Host.Bridges only once it is connected. The caller must close it.
 func (h *home) Start(ctx context.Context, handle sdkv1.CallHandler) (sdkv1.Bridge, error) {
 	if err := h.host.admit(ctx); err != nil {
 		return nil, err
@@ -49,7 +51,8 @@ func (h *home) Start(ctx context.Context, handle sdkv1.CallHandler) (sdkv1.Bridg
 	return b, nil
 }
 
-// Close implements sdkv1.Home.
+// Close implements sdkv1.Home. Agents are not removed; a test may look at them after the end. A
+// second Close is without effect.
 func (h *home) Close() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -11,8 +11,13 @@ import (
 	"composer-api/internal/sim/script"
 )
 
-// A Host starts bridges and keeps the record of what they were asked. It stands for the machine that they run on. Its
-// methods may be called concurrently.
+// What a test holds in its hands. NewHome goes into the configuration of the backend;
+// everything else is for the test: what runs will say, which calls fail, and what was asked.
+
+// A Host starts bridges and keeps the record of what they were asked. It stands for the machine
+// that they run on. Its methods may be called concurrently. It never ends by itself: a test
+// closes the backend, which closes bridges and homes. mu guards all fields but playlist, which
+// has a lock of its own, and the records of the runs.
 type Host struct {
 	playlist script.Playlist
 
@@ -43,7 +48,9 @@ func New(s *script.Script) *Host {
 // Play replaces what the runs to come will say.
 func (h *Host) Play(s *script.Script) { h.playlist.Set(s) }
 
-// Refuse answers the next calls of a method, such as "CreateAgent", with an error.
+// Refuse answers the next calls of a method, such as "CreateAgent", with an error. Only the
+// newest refusal of a method counts. It is counted over all bridges together. The name of the
+// method is the last part of its path.
 func (h *Host) Refuse(method string, times int, code, message string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -98,7 +105,8 @@ func (h *Host) Homes() int {
 	return h.homes
 }
 
-// A Run is the record of one run.
+// A Run is the record of one run. Images is a number, because the pictures are not looked at.
+// Tools are sorted.
 type Run struct {
 	Bridge    int // number of the bridge, from 1
 	Agent     string
@@ -120,7 +128,8 @@ const (
 	EndedKilled   = "killed"   // with its bridge
 )
 
-// Runs are copies of the records of all runs, in the order in which they came.
+// Runs are copies of the records of all runs, in the order in which they came. Only Results is
+// cloned: the other slices don't change once a run has begun.
 func (h *Host) Runs() []Run {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -151,7 +160,8 @@ func (h *Host) refused(method string) *wireError {
 	return &wireError{Code: r.code, Message: r.message}
 }
 
-// admit waits as long as a start takes, and says whether it succeeds.
+// admit waits as long as a start takes, and says whether it succeeds. The error is the one at
+// the time when the start began.
 func (h *Host) admit(ctx context.Context) error {
 	h.mu.Lock()
 	delay, err := h.delay, h.startErr
@@ -169,7 +179,7 @@ func (h *Host) admit(ctx context.Context) error {
 // errNoHome is the error of a start in a home that is closed.
 var errNoHome = errors.New("bridgesim: the home is closed")
 
-// NewHome implements what sdkbridge.Config asks for.
+// NewHome implements what sdkbridge.Config asks for. It never fails.
 func (h *Host) NewHome() (sdkv1.Home, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -12,7 +12,17 @@ import (
 	"composer-api/internal/sim/script"
 )
 
-// A run is one message sent to an agent. It goes on without whoever has sent it, until it ends or is canceled.
+// Runs. The states of one, and who moves it on:
+//
+//	running    begin makes it; the agent is marked as running
+//	playing    attempt plays the script's steps; on a fault, pauseBefore, and again
+//	ended      finish says the result, and takes the mark from the agent
+//	killed     finish does nothing: the mark stays, so that the agent is lost for later bridges
+
+// A run is one message sent to an agent. It goes on without whoever has sent it, until it ends
+// or is canceled. Fields without a note are set by begin and not changed. facts, step and usage
+// belong to the goroutine of play. life ends with CancelRun and with the bridge; life of the
+// bridge tells which it was.
 type run struct {
 	bridge *Bridge
 	loaded *loaded
@@ -40,6 +50,8 @@ type sendRequest struct {
 	Options struct{ EnableDeltas bool }
 }
 
+// send answers Send: the one message of the request begins a run, whose stream is the answer.
+// The run has a goroutine of its own, because it goes on when the client leaves.
 func (b *Bridge) send(w http.ResponseWriter, req *http.Request) {
 	var in sendRequest
 	payload, err := unframe(req.Body)
@@ -61,7 +73,8 @@ func (b *Bridge) send(w http.ResponseWriter, req *http.Request) {
 	r.stream.write(w, req)
 }
 
-// begin makes a run, if the agent is free.
+// begin makes a run, if the agent is free. An agent that was marked by a bridge which was
+// killed is refused for ever.
 func (b *Bridge) begin(in *sendRequest) (*run, *wireError) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -95,7 +108,8 @@ func (b *Bridge) begin(in *sendRequest) (*run, *wireError) {
 	return r, nil
 }
 
-// play plays a turn of the script, and another one for each time that the bridge begins again by itself.
+// play plays a turn of the script, and another one for each time that the bridge begins again
+// by itself. It is the goroutine of the run. The stream is ended last, after the result.
 func (r *run) play() {
 	defer close(r.stream.messages)
 	r.tell("status", message{"status": "RUNNING"})
@@ -110,7 +124,8 @@ func (r *run) play() {
 	r.finish(f)
 }
 
-// attempt plays one turn; nil when it came to a good end.
+// attempt plays one turn; nil when it came to a good end. Each one takes a turn from the
+// playlist. A turn that begins with a refusal by HTTP status has no step before it.
 func (r *run) attempt() *fault {
 	player := r.bridge.home.host.playlist.Player(r.facts)
 	for begun := false; ; {
@@ -130,7 +145,8 @@ func (r *run) attempt() *fault {
 	return nil
 }
 
-// do plays one step. Steps that only Cursor's wire can show are skipped.
+// do plays one step. Steps that only Cursor's wire can show are skipped. A fault ends the attempt. After
+// each step the run looks whether it was canceled, so that a step which doesn't wait can't miss it.
 func (r *run) do(player *script.Player, step script.Step) *fault {
 	switch s := step.(type) {
 	case script.Text:
@@ -173,8 +189,8 @@ func (r *run) do(player *script.Player, step script.Step) *fault {
 	return nil
 }
 
-// wait waits for d, or until the end of the run when d is 0. It reports whether the connection to Cursor has broken
-// meanwhile.
+// wait waits for d, or until the end of the run when d is 0. It reports whether the connection to
+// Cursor has broken meanwhile. It is false too when the run has ended: the caller looks at life then.
 func (r *run) wait(d time.Duration) (broken bool) {
 	var over <-chan time.Time
 	if d > 0 {
@@ -191,7 +207,8 @@ func (r *run) wait(d time.Duration) (broken bool) {
 	return false
 }
 
-// finish ends the run: well when f is nil.
+// finish ends the run: well when f is nil. The record says the end before the stream does, so
+// that a test which has read the stream's end finds it there.
 func (r *run) finish(f *fault) {
 	end := EndedWell
 	switch {
@@ -229,8 +246,9 @@ func (r *run) finish(f *fault) {
 	}
 }
 
-// usageFields is the usage of the run; number writes a number. In a result numbers are strings, as protobuf's JSON has
-// them, and zeros are left out.
+// usageFields is the usage of the run; number writes a number. In a result numbers are strings,
+// as protobuf's JSON has them, and zeros are left out. A script without a usage step gets one
+// token each, because the real bridge always reports something.
 func (r *run) usageFields(number func(int64) any) message {
 	u := r.usage
 	if u == nil {

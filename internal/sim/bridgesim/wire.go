@@ -8,14 +8,19 @@ import (
 	"net/http"
 )
 
-// A wireError is an error in Connect's JSON form.
+// Connect's framing and errors, written a second time on purpose: package sdkv1 has its own,
+// and a mistake in one of them shows as a failed test.
+
+// A wireError is an error in Connect's JSON form. It is the body of a unary answer, and the
+// member "error" of a stream's last envelope.
 type wireError struct {
 	Code    string       `json:"code"`
 	Message string       `json:"message"`
 	Details []wireDetail `json:"details,omitempty"`
 }
 
-// A wireDetail is a typed message that comes with an error.
+// A wireDetail is a typed message that comes with an error. Value is the message in base64
+// without padding, and Debug the same in JSON.
 type wireDetail struct {
 	Type  string `json:"type"`
 	Value string `json:"value"`
@@ -44,6 +49,7 @@ var statuses = map[string]int{
 	"not_found": http.StatusNotFound, "unimplemented": http.StatusNotFound, "unavailable": http.StatusServiceUnavailable,
 }
 
+// writeError answers a unary call with an error.
 func writeError(w http.ResponseWriter, e *wireError) {
 	status := statuses[e.Code]
 	if status == 0 {
@@ -54,6 +60,7 @@ func writeError(w http.ResponseWriter, e *wireError) {
 	json.NewEncoder(w).Encode(e)
 }
 
+// writeJSON answers a unary call. A client that has left is no error.
 func writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	json.NewEncoder(w).Encode(v)
@@ -68,15 +75,17 @@ func frame(flags byte, message any) []byte {
 	return enclose(flags, payload)
 }
 
+// enclose puts bytes into an envelope: 1 byte of flags, 4 bytes of length (big-endian), the bytes.
 func enclose(flags byte, payload []byte) []byte {
 	b := binary.BigEndian.AppendUint32([]byte{flags}, uint32(len(payload)))
 	return append(b, payload...)
 }
 
-// endOfStream is the flag of a stream's last envelope.
+// endOfStream is the flag of a stream's last envelope. Source: the Connect protocol.
 const endOfStream = 2
 
-// unframe reads the one message of a request whose answer is a stream.
+// unframe reads the one message of a request whose answer is a stream. The length is believed,
+// because the client is this program. Flags are ignored.
 func unframe(r io.Reader) ([]byte, error) {
 	var header [5]byte
 	if _, err := io.ReadFull(r, header[:]); err != nil {

@@ -31,7 +31,7 @@ func (s *Sim) getViolations(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string][]Violation{"violations": violations})
 }
 
-// state is what GET /sim/state answers.
+// state is what GET /sim/state answers. A run in progress is one without an end.
 type state struct {
 	Seed      uint64 `json:"seed"`
 	Exchanges int    `json:"exchanges"`
@@ -40,6 +40,7 @@ type state struct {
 	TurnsLeft int    `json:"turnsLeft"` // of the script
 }
 
+// getState answers GET /sim/state: how far a test has come.
 func (s *Sim) getState(w http.ResponseWriter, _ *http.Request) {
 	st := state{Seed: s.config.Seed, Exchanges: s.Exchanges(), TurnsLeft: s.playlist.Left()}
 	for _, r := range s.Runs() {

@@ -13,6 +13,14 @@ import (
 	"time"
 )
 
+// What the simulator has for accounts: API keys, which are good unless their prefix says
+// otherwise; access tokens, for which a key is exchanged and without which no run is served;
+// and the answers about a key.
+//
+//	POST /auth/exchange_user_api_key   an access token for a key     exchangeKey
+//	GET /v1/me                         whose key it is               me
+//	GET /v1/models                     what it may use               models.go
+
 // A keyRule says what becomes of API keys that begin with prefix. The prefixes let a test choose a
 // fault by its key, also when the simulator is a process of its own.
 type keyRule struct {
@@ -66,7 +74,8 @@ func newTokens(lifetime time.Duration) *tokens {
 	return t
 }
 
-// revoke replaces the signing key, so that no token made before is valid.
+// revoke replaces the signing key, so that no token made before is valid. Keys stay good, so a
+// client that exchanges again goes on.
 func (t *tokens) revoke() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -88,7 +97,8 @@ type claims struct {
 	ID      string `json:"jti"`
 }
 
-// mint makes a token for an API key. A lifetime of 0 is the default one.
+// mint makes a token for an API key. A lifetime of 0 is the default one. It counts as an
+// exchange. The token is not kept: everything that check needs is in it.
 func (t *tokens) mint(key string, lifetime time.Duration) string {
 	if lifetime == 0 {
 		lifetime = t.lifetime
@@ -148,7 +158,8 @@ func bearer(r *http.Request) string {
 	return token
 }
 
-// exchangeKey answers POST /auth/exchange_user_api_key: an access token for an API key.
+// exchangeKey answers POST /auth/exchange_user_api_key: an access token for an API key. Any key is taken
+// that no rule refuses. The refresh token is there because clients may expect one; nothing takes it.
 func (s *Sim) exchangeKey(w http.ResponseWriter, r *http.Request) {
 	key := bearer(r)
 	rule := ruleOf(key)

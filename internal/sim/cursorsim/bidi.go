@@ -39,8 +39,8 @@ type sessions struct {
 	oldest[string, *session]
 }
 
-// of returns the session of a request id, a new one when it is the first to ask: either of the stream and its first
-// message may arrive first.
+// of returns the session of a request id, a new one when it is the first to ask: either of the
+// stream and its first message may arrive first. It never returns nil. The caller holds no lock.
 func (s *sessions) of(requestID string) *session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,8 +52,9 @@ func (s *sessions) of(requestID string) *session {
 	return fresh
 }
 
-// append takes message number seq and passes on what is in order. It reports whether the number is a
-// new one; a number that comes twice is dropped.
+// append takes message number seq and passes on what is in order. It reports whether the number
+// is a new one; a number that comes twice is dropped. A number that leaves a gap is held
+// without limit: the gap may be filled until the run ends.
 func (s *session) append(seq int64, m *pb.AgentClientMessage) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -79,7 +79,9 @@ func errBlob(id []byte) error {
 	return &endError{Code: "not_found", Message: "Blob not found: " + hex.EncodeToString(id)}
 }
 
-// ask sends a question under the next id. answered runs once, in the run's goroutine, when the answer comes.
+// ask sends a question under the next id. answered runs once, in the run's goroutine, when the
+// answer comes. An error is one of writing to the client. The run may end before the answer;
+// then answered never runs.
 func (b *blobs) ask(m *pb.KvServerMessage, answered func(*kvAnswer)) error {
 	b.next++
 	m.Id = b.next

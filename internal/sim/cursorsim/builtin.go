@@ -138,7 +138,8 @@ func texts(m protoreflect.Message) []string {
 	return all
 }
 
-// marshal encodes a message, always in the same way, so that the bytes depend on the seed alone.
+// marshal encodes a message, always in the same way, so that the bytes depend on the seed
+// alone. Messages hold maps, such as the arguments of a call, whose order is random otherwise.
 func marshal(m proto.Message) ([]byte, error) {
 	return proto.MarshalOptions{Deterministic: true}.Marshal(m)
 }

@@ -13,6 +13,10 @@ import (
 	"composer-api/internal/sim/script"
 )
 
+// Tool calls: the client's own tools, which are offered to the model as an MCP server, and an
+// operation that no client knows. Cursor's own tools are in builtin.go, and what becomes of a
+// call once it was asked in exec.go.
+
 // doCalls plays calls that are open together, and waits for all their results:
 //
 //	tool_requests_listed   how many there will be (left out now and then, as servers do)
@@ -21,8 +25,9 @@ import (
 //	tool_call_completed    for each call
 //	step_completed, step_started
 //
-// A step that stands between the calls, such as a delay or an abort, is played in its place, while the
-// calls before it are open.
+// A step that stands between the calls, such as a delay or an abort, is played in its place,
+// while the calls before it are open. The script's Announced is what is told beforehand, and
+// may be another number than that of the calls.
 func (p *run) doCalls(calls script.Calls) error {
 	if calls.Announced > 0 && !p.wire.chance(5) {
 		err := p.updates.send(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_ToolRequestsListed{
@@ -79,9 +84,10 @@ func (p *run) awaitResults(open []*exec) error {
 	return err
 }
 
-// call makes one tool call: its mirror, the allow-list check, and the exec itself. It does not wait for
-// the result. A tool that the request doesn't offer is called all the same: clients must answer that
-// with tool_not_found.
+// call makes one tool call: its mirror, the allow-list check, and the exec itself. It does not
+// wait for the result. A tool that the request doesn't offer is called all the same: clients
+// must answer that with tool_not_found. The error is one of the script (arguments that are no
+// object of JSON values), or of writing.
 func (p *run) call(c script.Call) (*exec, error) {
 	if c.Builtin {
 		return p.callBuiltin(c)
@@ -141,8 +147,9 @@ const (
 	toolPrefix = provider + "-"
 )
 
-// resultOf reads the answer to a call as a script sees it: the text, with a placeholder for each image,
-// and whether it is an error.
+// resultOf reads the answer to a call as a script sees it: the text, with a placeholder for
+// each image, and whether it is an error. It never fails: an answer that says nothing becomes
+// an error that the script can see.
 func resultOf(e *exec, m *pb.ExecClientMessage) script.Result {
 	if e.call.Builtin {
 		return builtinResult(e, m)

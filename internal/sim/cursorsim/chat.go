@@ -14,6 +14,11 @@ import (
 	"composer-api/internal/sim/script"
 )
 
+// The older chat endpoint. In this order: the turns that wait between two requests, one request
+// from its reading to its end, and the frames of its answer. The request's fields are in
+// chat_request.go, the text in which clients put a conversation in chat_transcript.go, and the
+// forms of an answer in chat_style.go.
+
 // chatPath is where the older chat endpoint is always served. Config.ChatPaths adds others.
 //
 // That endpoint has one request and one streamed answer, and no way for the client to say anything
@@ -35,12 +40,14 @@ type chats struct {
 }
 
 // A chatTurn is a turn of the script that is played over several requests, one after the other.
+// It belongs to the request that plays it; between two requests it is in chats, and nobody's.
 type chatTurn struct {
 	player *script.Player
 	open   map[int]int // calls without a result: the transcript's number → the script's
 }
 
-// park keeps a turn until the results come.
+// park keeps a turn until the results come. A conversation has one parked turn: an older one is
+// displaced. So are turns of other conversations, the oldest first, when there are more than keep.
 func (c *chats) park(conversation string, t *chatTurn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -68,8 +75,9 @@ func (c *chats) claim(conversation string, results map[int]script.Result) *chatT
 	return t
 }
 
-// A chatRun is one request of the older chat endpoint and its answer. It belongs to the goroutine that
-// serves the request.
+// A chatRun is one request of the older chat endpoint and its answer. It belongs to the
+// goroutine that serves the request. request, transcript and turn are set by read, and may be
+// missing in finish when it has failed.
 type chatRun struct {
 	sim        *Sim
 	rec        *Run
@@ -159,7 +167,7 @@ func (c *conversation) attempt(name string) int {
 }
 
 // play plays the turn up to its end or to a call of a client's tool. nil means that the answer ended
-// well.
+// well. A turn that waits for results ends its request well: the answer is whole as far as it goes.
 func (c *chatRun) play(w http.ResponseWriter) error {
 	step, more := c.turn.player.Next()
 	if s, ok := step.(script.Status); ok && more {
@@ -372,8 +380,9 @@ func chatErrorOf(s script.Error) *endError {
 	return e
 }
 
-// finish names the end of the run, records it, and only then tells the client: a test that has seen the end of the answer
-// finds it recorded.
+// finish names the end of the run, records it, and only then tells the client: a test that has
+// seen the end of the answer finds it recorded. A cut is a panic with http.ErrAbortHandler,
+// which is how net/http breaks a connection.
 func (c *chatRun) finish(w http.ResponseWriter, err error) {
 	end := endOf(err)
 	if end == EndedWell && c.ctx.Err() != nil {

@@ -10,9 +10,10 @@ import (
 	"composer-api/internal/sim/script"
 )
 
-// A chatStyle is how the model writes what the older chat endpoint has no fields for: where thinking
-// ends, and tool calls. Real models vary, so clients have to accept every combination. The zero value
-// is the plainest, and is used unless there is a seed.
+// A chatStyle is how the model writes what the older chat endpoint has no fields for: where
+// thinking ends, and tool calls. Real models vary, so clients have to accept every combination.
+// The zero value is the plainest, and is used unless there is a seed. A style is chosen for each
+// answer from the seed and the number of the run, so that a test with a seed sees the same again.
 type chatStyle struct {
 	random *rand.Rand
 	// final is the marker behind which the answer follows in the thinking field; "" when it comes in the text field.
@@ -62,7 +63,9 @@ func (s *chatStyle) writeCall(b *strings.Builder, call script.Call) {
 	b.WriteString(s.mark("tool_call_end"))
 }
 
-// callBody writes what is between the markers of one call.
+// callBody writes what is between the markers of one call. A body may have the text of an
+// argument without quotes (sections, expressions); plainArguments says where that is not
+// possible without a change.
 func (s *chatStyle) callBody(call script.Call) string {
 	arguments, plain := plainArguments(call.Args)
 	form := s.body

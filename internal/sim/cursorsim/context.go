@@ -6,6 +6,14 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
+// What the server asks the client for that isn't a call of the model's: the context before the model
+// speaks, whether a tool is allowed, and the tools once more in the middle of a run. A client that
+// answers wrongly gets a violation, and the run goes on; one that doesn't answer ends it, see await.
+//
+// The numbers are the fields of ExecServerMessage: 10 request_context, 36 mcp_state, 42
+// mcp_allowlist_precheck. With Config.ContextOnly only the first is asked, unless a script asks
+// for the tools.
+
 // askContext asks what a server wants to know before the model speaks: where the client runs and which
 // tools it has. A simulator with a seed sometimes asks for both at once, without waiting between.
 func (p *run) askContext() error {
@@ -29,7 +37,8 @@ func (p *run) askContext() error {
 	return p.awaitExecs("the request context and the MCP state", wait)
 }
 
-// awaitExecs waits until all of these are answered, thrown or aborted; stream_close may come later.
+// awaitExecs waits until all of these are answered, thrown or aborted; stream_close may come
+// later. A wait that lasts longer than Config.AnswerTimeout is an error that ends the run.
 func (p *run) awaitExecs(what string, execs []*exec) error {
 	return p.await(what, func() bool {
 		return !slices.ContainsFunc(execs, func(e *exec) bool { return !e.done })
@@ -73,7 +82,8 @@ func (p *run) checkContext(m *pb.ExecClientMessage) {
 	}
 }
 
-// toolNames lists the names as the model sees them, without the prefix of the server.
+// toolNames lists the names as the model sees them, without the prefix of the server. The order
+// is the client's, and is compared.
 func toolNames(tools []*pb.McpToolDefinition) []string {
 	var names []string
 	for _, t := range tools {
@@ -82,7 +92,8 @@ func toolNames(tools []*pb.McpToolDefinition) []string {
 	return names
 }
 
-// checkState checks the client's answer to mcp_state against the run request.
+// checkState checks the client's answer to mcp_state against the run request. It is called only
+// when the run has tools.
 func (p *run) checkState(m *pb.ExecClientMessage) {
 	servers := m.GetMcpStateExecResult().GetSuccess().GetServers()
 	if len(servers) != 1 || servers[0].GetServerIdentifier() != provider {
@@ -115,6 +126,7 @@ func (p *run) askAllowed(tool, callID string) error {
 }
 
 // askTools asks for the tools in the middle of a run. They may be others than those of the run request.
+// What it answers replaces the tools for offers, and so decides which calls must fail from now on.
 func (p *run) askTools() error {
 	e, err := p.execs.ask("mcp_state", nil, field(36, &pb.McpStateExecArgs{ServerIdentifiers: []string{provider}}), func(m *pb.ExecClientMessage) {
 		servers := m.GetMcpStateExecResult().GetSuccess().GetServers()

@@ -19,8 +19,9 @@ type conversations struct {
 	oldest[string, *conversation]
 }
 
-// A conversation is shared by all runs that name its id, also by two at the same time. mu protects all
-// fields.
+// A conversation is shared by all runs that name its id, also by two at the same time. mu
+// protects all fields. A new message can be answered without it: a restarted simulator takes
+// the conversation up from the client's state.
 type conversation struct {
 	mu          sync.Mutex
 	blobKey     string // hash
@@ -73,7 +74,8 @@ func excerpt(s string) string {
 	return s
 }
 
-// getBlob asks for bytes that the client was given, and waits; a miss fails the run.
+// getBlob asks for bytes that the client was given, and waits; a miss fails the run. The miss
+// is the error; see errBlob.
 func (p *run) getBlob(id []byte) error {
 	g, err := p.blobs.get(id)
 	if err == nil {
@@ -104,9 +106,10 @@ func (p *run) fetchState(state *pb.ConversationState) error {
 	return nil
 }
 
-// sendCheckpoint gives the client the conversation as it stands: the ids of its blobs, and its tokens.
-// The blobs are set first, so that the client never holds a checkpoint that names bytes which it was
-// not given. Zero used and limit are counted by the simulator.
+// sendCheckpoint gives the client the conversation as it stands: the ids of its blobs, and its
+// tokens. The blobs are set first, so that the client never holds a checkpoint that names bytes
+// which it was not given. Zero used and limit are counted by the simulator. With
+// Config.ContextOnly none is sent.
 func (p *run) sendCheckpoint(used, limit int) error {
 	if p.sim.config.ContextOnly {
 		return nil

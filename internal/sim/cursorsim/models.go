@@ -7,6 +7,8 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
+// The models of the simulator, as GET /v1/models lists them, and which of them a run may ask for.
+
 // The shape of GET /v1/models.
 type (
 	model struct {
@@ -63,7 +65,7 @@ func withFast(m model) model {
 	return m
 }
 
-// models answers GET /v1/models.
+// models answers GET /v1/models. The list is the same for every key.
 func (s *Sim) models(w http.ResponseWriter, r *http.Request) {
 	if _, ok := s.publicKey(w, r); ok {
 		writeJSON(w, http.StatusOK, map[string]any{"items": catalogue})

@@ -5,8 +5,13 @@ import (
 	"composer-api/internal/sim/script"
 )
 
-// do plays one step of the script. A step that has no case here is skipped. An error ends the run: it
-// may be one that the step asks for (errCut, scriptError), or a failed write.
+// The steps of a script, as a run on the local-agent endpoint plays them. What the other
+// endpoint makes of the same steps is chatRun.do in chat.go.
+
+// do plays one step of the script. A step that has no case here is skipped. An error ends the
+// run: it may be one that the step asks for (errCut, scriptError), or a failed write. Most
+// steps return as soon as their messages are written; calls, queries, blobs that are asked for,
+// delays and holds wait for the client or for time.
 func (p *run) do(step script.Step) error {
 	switch s := step.(type) {
 	case script.Text:
@@ -86,7 +91,8 @@ func (p *run) garbage(kind string) error {
 	return errGarbage
 }
 
-// unknown sends a message, an update and a field that no client knows.
+// unknown sends a message, an update and a field that no client knows. Clients must skip all
+// three and go on.
 func (p *run) unknown() error {
 	if err := p.wire.frame(0, unknownMessage()); err != nil {
 		return err
@@ -99,7 +105,8 @@ func (p *run) unknown() error {
 	return p.wire.frame(0, appendString(known, 4000, "from a newer server"))
 }
 
-// name remembers a blob by the script's name for it. It takes the conversation's lock.
+// name remembers a blob by the script's name for it. It takes the conversation's lock. It does
+// so also when the blob could not be sent; the run ends then anyway.
 func (p *run) name(name string, id []byte) {
 	p.conversation.mu.Lock()
 	defer p.conversation.mu.Unlock()

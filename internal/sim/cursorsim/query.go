@@ -8,6 +8,10 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
+// Questions to the user, which a real client shows in its window: may I search the web, shall I
+// switch the mode. Each is one message in field 7 of AgentServerMessage, and its answer an
+// InteractionResponse with the same id.
+
 // queryFields are the field numbers of the questions in InteractionQuery, which are also those of their
 // answers in InteractionResponse. The keys are script's words.
 var queryFields = map[string]protowire.Number{
@@ -23,7 +27,7 @@ type queries struct {
 	open map[uint32]string // kinds by id, unanswered
 }
 
-// ask asks the user something, and does not wait.
+// ask asks the user something, and does not wait. The error is one of writing.
 func (q *queries) ask(kind string) (id uint32, err error) {
 	q.next++
 	q.open[q.next] = kind
@@ -55,8 +59,9 @@ func (q *queries) answered(m *pb.InteractionResponse) (text string, ok bool) {
 	return "approved", true
 }
 
-// query asks the user something, and waits. A client without a user refuses most of it; whether it must
-// is for the script to say (expect answer …).
+// query asks the user something, and waits. A client without a user refuses most of it; whether
+// it must is for the script to say (expect answer …). The answer is handed to the player by
+// receive, before the wait ends.
 func (p *run) query(kind string) error {
 	id, err := p.queries.ask(kind)
 	if err != nil {

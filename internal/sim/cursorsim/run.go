@@ -24,6 +24,13 @@ import (
 // Everything that a run owns belongs to the goroutine that serves the request, so there are no locks
 // here. The inbox is the only way in for other goroutines; the conversation is shared with other runs
 // and has a lock of its own.
+//
+// Its states, all within play:
+//
+//	awaitRequest   the first message has to come; nothing is answered yet
+//	open           the status is out; the context is asked for
+//	do             one step of the script after the other
+//	close          checkpoint, open answers, turn_ended
 type run struct {
 	notes
 	sim     *Sim
@@ -80,7 +87,8 @@ func (p *run) play(w http.ResponseWriter) error {
 	return p.close()
 }
 
-// awaitRequest reads the run request, records it, and finds out what to play.
+// awaitRequest reads the run request, records it, and finds out what to play. A request that is
+// refused is recorded all the same.
 func (p *run) awaitRequest() error {
 	if err := p.await("the run request", func() bool { return p.request != nil }); err != nil {
 		return err
@@ -107,8 +115,9 @@ func (p *run) awaitRequest() error {
 	return nil
 }
 
-// facts are what a script may ask of this run. A resume action has no prompt: it is that of the run
-// which broke. It takes the conversation's lock.
+// facts are what a script may ask of this run. A resume action has no prompt: it is that of the
+// run which broke. It takes the conversation's lock. The error is for an action that is neither
+// a message nor a resume; facts are as far as they were known.
 func (p *run) facts() (script.Facts, error) {
 	f := script.Facts{Model: modelString(p.request.GetRequestedModel()), System: p.request.GetCustomSystemPrompt()}
 	for _, t := range p.request.GetMcpTools().GetMcpTools() {
@@ -253,8 +262,8 @@ func (p *run) pause(d time.Duration, alive bool) error {
 	return err
 }
 
-// receive takes in one thing that the client sent: the end of its side, or a message, which goes to the
-// part of the run that asked for it.
+// receive takes in one thing that the client sent: the end of its side, or a message, which goes to
+// the part of the run that asked for it. An error ends the run: the client is gone, or has canceled.
 func (p *run) receive(i item) error {
 	switch {
 	case i.err != nil:
@@ -305,7 +314,7 @@ func (p *run) failed() []string {
 	return p.player.Failed()
 }
 
-// formatSeconds writes a duration as Retry-After does, rounded up.
+// formatSeconds writes a duration as Retry-After does, rounded up. Less than a second is 1.
 func formatSeconds(d time.Duration) string {
 	return strconv.Itoa(int((d + time.Second - 1) / time.Second))
 }

@@ -17,7 +17,8 @@ import (
 	"time"
 )
 
-// Listeners are where a Sim is served.
+// Listeners are where a Sim is served. Serve closes them, unless it fails before it serves. At
+// least one should be set: without any, Serve just waits for ctx.
 type Listeners struct {
 	// Plain takes HTTP/1.1 and HTTP/2 with prior knowledge; nil for none.
 	Plain net.Listener
@@ -70,8 +71,8 @@ func (s *Sim) Serve(ctx context.Context, l Listeners) error {
 	return err
 }
 
-// server makes an HTTP server for the Sim that speaks HTTP/1.1 and HTTP/2, with and without TLS. The caller serves and
-// closes it.
+// server makes an HTTP server for the Sim that speaks HTTP/1.1 and HTTP/2, with and without
+// TLS. The caller serves and closes it. It knows nothing of listeners and certificates.
 func (s *Sim) server() *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)

@@ -8,6 +8,9 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
+// What a client has said that the protocol files of this program do not name. It is recorded,
+// not judged: a newer client says more, and that is how it is noticed.
+
 // unknownFields lists the fields of a message, and of those within, that the protocol files do not name, as paths below
 // prefix; some may be listed more than once. They tell what a newer client says that the simulator does not see.
 func unknownFields(prefix string, m protoreflect.Message) []string {
@@ -39,7 +42,7 @@ func unknownFields(prefix string, m protoreflect.Message) []string {
 	return paths
 }
 
-// merged is both lists in one, sorted and each path once.
+// merged is both lists in one, sorted and each path once. The arguments stay as they are.
 func merged(a, b []string) []string {
 	all := slices.Concat(a, b)
 	slices.Sort(all)

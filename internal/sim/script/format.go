@@ -10,6 +10,9 @@ import (
 	"unicode/utf8"
 )
 
+// How a step is written, one method for each kind: what Parse reads back as an equal step. It is
+// for people (String in a failed test) and for the tests of Parse. The words are those of doc.go.
+
 // The format methods are the counterparts of the entries in [verbs]: what one of them writes, Parse
 // reads back as an equal step. TestScriptIsWrittenAsItIsRead and FuzzParse hold them together. So a
 // new kind of step is added in three places: a type in step.go, an entry in verbs, a method here.
@@ -116,9 +119,10 @@ func (s Gzip) format() string {
 	return "gzip off"
 }
 
-// formatText writes a TEXT. It is plain where Parse would read it back unchanged, and otherwise a Go
-// string in quotes: when it is empty, begins or ends with blanks, begins with a quote itself, is not
-// UTF-8, or has a control character (above all a line break, which would end the step).
+// formatText writes a TEXT. It is plain where Parse would read it back unchanged, and otherwise
+// a Go string in quotes: when it is empty, begins or ends with blanks, begins with a quote
+// itself, is not UTF-8, or has a control character (above all a line break, which would end the
+// step). Parse trims blanks and stops at line breaks, so these can't stand in a plain text.
 func formatText(s string) string {
 	plain := s != "" && s == strings.TrimSpace(s) && s[0] != '"' && utf8.ValidString(s) &&
 		!strings.ContainsFunc(s, unicode.IsControl)

@@ -51,7 +51,8 @@ func Named(name string) (*Script, error) {
 	return nil, fmt.Errorf("there is no script %q; there are %s", name, strings.Join(names(), ", "))
 }
 
-// names lists the library, sorted.
+// names lists the library, sorted. It is only for the error of Named, so an error of the
+// library itself is of no interest here.
 func names() []string {
 	scripts, _ := library()
 	names := make([]string, 0, len(scripts))

@@ -36,7 +36,8 @@ type parser struct {
 	block  *Calls // the open calls block
 }
 
-// line reads one line, without its indentation. Empty lines and comments have no effect.
+// line reads one line, without its indentation. Empty lines and comments have no effect. The
+// error has no place in it; Parse puts the file's name and the number of the line before it.
 func (p *parser) line(text string) error {
 	if text == "" || strings.HasPrefix(text, "#") {
 		return nil
@@ -70,7 +71,7 @@ func (p *parser) line(text string) error {
 }
 
 // endBlock closes the open calls block. A block in which nothing is called would leave the player
-// waiting for results that nobody sends, so it is an error.
+// waiting for results that nobody sends, so it is an error. Text and delays alone don't count as calls.
 func (p *parser) endBlock(a *args) error {
 	if err := a.done(); err != nil {
 		return err
@@ -147,6 +148,8 @@ func (p *parser) push(step Step) {
 // parseTurn reads what follows "turn":
 //
 //	turn [always | times N] [when CONDITION [and CONDITION]...]
+//
+// The order of the words is fixed: how often comes before when.
 func parseTurn(a *args) (Turn, error) {
 	var t Turn
 	switch word := a.peek(); word {
@@ -178,7 +181,8 @@ func parseTurn(a *args) (Turn, error) {
 	return t, nil
 }
 
-// parseCondition reads [not] WORD [ARGUMENT], where only attempt and prompt have an argument.
+// parseCondition reads [not] WORD [ARGUMENT], where only attempt and prompt have an argument. The number
+// and the text are read only after the word is known, because each word has its own kind of argument.
 func parseCondition(a *args) (c condition, err error) {
 	c.Word = a.word()
 	if c.Word == "not" {

@@ -8,6 +8,10 @@ import (
 	"strings"
 )
 
+// How a turn is played. The simulators (packages cursorsim, bridgesim, demo) ask for one step
+// after the other and carry it out; the player does what needs no wire: placeholders, the
+// numbers of calls, the library, expectations.
+
 // A Player plays one turn: it yields the steps one after the other, with placeholders filled in. It is
 // used by one goroutine.
 //
@@ -21,6 +25,9 @@ import (
 //
 // After Calls, the caller hands in the results with Result before it calls Next again; after Query,
 // the answer with Answer. A result that is missing then reads "(no result)".
+//
+// Its life is one turn. Over several requests of one turn, as the older chat endpoint has them,
+// the same Player is handed from one request to the next.
 type Player struct {
 	facts Facts // Prompt without directives
 	// todo is what is left. It may share memory with the script's slice, so it is never written to in
@@ -33,7 +40,8 @@ type Player struct {
 	plays  int
 }
 
-// A Result is what the client answered to a call.
+// A Result is what the client answered to a call. Text is what the model would read; pictures
+// are described in it by whoever makes it.
 type Result struct {
 	Text    string
 	IsError bool
@@ -42,6 +50,8 @@ type Result struct {
 // maxPlays ends a turn in which scripts of the library play each other for ever.
 const maxPlays = 100
 
+// newPlayer takes steps that may be shared with other players, and facts whose Prompt has no
+// directives any more.
 func newPlayer(steps []Step, facts Facts) *Player {
 	return &Player{facts: facts, todo: steps}
 }
@@ -83,9 +93,11 @@ func (p *Player) Result(n int, r Result) {
 }
 
 // Answer hands in what the client said to the last query: "approved", or "rejected: " and why.
+// It is what {answer} stands for until the next one.
 func (p *Player) Answer(text string) { p.answer = text }
 
-// Failed lists the expectations that did not hold.
+// Failed lists the expectations that did not hold. It is complete once Next has returned false.
+// Each entry is the line of the script and what was found.
 func (p *Player) Failed() []string { return p.failed }
 
 // unshift puts steps before what is left. The script's own slice is never written to.
@@ -131,7 +143,9 @@ func (p *Player) expect(e Expect) {
 	}
 }
 
-// filled returns the step with its placeholders replaced and its calls numbered.
+// filled returns the step with its placeholders replaced and its calls numbered. It copies: the
+// script's own steps stay as they are, because other players share them. Calls are numbered in
+// the order in which they are yielded, over the whole turn.
 func (p *Player) filled(step Step) Step {
 	switch s := step.(type) {
 	case Text:
@@ -168,8 +182,11 @@ func (p *Player) filled(step Step) Step {
 	return step
 }
 
+// placeholder has every name that value knows. Other text in braces stays as it is, so JSON
+// needs no escapes.
 var placeholder = regexp.MustCompile(`\{(prompt|line|chars|model|tools|images|system|messages|answer|results|result [0-9]{1,4})\}`)
 
+// fill replaces the placeholders in a text. What was put in is not looked at again.
 func (p *Player) fill(text string) string {
 	return placeholder.ReplaceAllStringFunc(text, func(match string) string { return p.value(match[1 : len(match)-1]) })
 }

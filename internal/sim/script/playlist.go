@@ -14,6 +14,8 @@ import (
 //
 // A script in a prompt never uses up the playlist, so tests that share a simulator don't disturb each
 // other. A Playlist is safe for concurrent use; its zero value has no script.
+//
+// A Script given to Set is not changed: the turns are copied, because Times is counted down.
 type Playlist struct {
 	mu    sync.Mutex
 	turns []Turn // Times is what is left
@@ -30,7 +32,8 @@ func (l *Playlist) Set(s *Script) {
 	}
 }
 
-// Left is how many turns are left; those that are always there count as one.
+// Left is how many turns are left; those that are always there count as one. Tests look whether
+// all of a script was played.
 func (l *Playlist) Left() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -28,6 +28,8 @@ const (
 // already, so only the last block counts. The error is the parser's, about the last block.
 //
 // Blanks and quotes may stand before a marker, because some clients quote what the user typed.
+//
+// It never changes what the client sent: rest is only for placeholders and for the default answer.
 func fromPrompt(prompt string) (rest string, s *Script, err error) {
 	if !strings.Contains(prompt, marker) && !strings.Contains(prompt, fenceBegin) {
 		return prompt, nil, nil

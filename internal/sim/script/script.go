@@ -34,7 +34,9 @@ type condition struct {
 	Text string // prompt: what it contains
 }
 
-// Facts is what a run is about, as far as a script may ask.
+// Facts is what a run is about, as far as a script may ask. Whoever plays (one of the
+// simulators) fills it in from the request; a field that it can't know stays zero, and
+// conditions on it are false then.
 type Facts struct {
 	// Prompt is the user's text as it reached the player, directives included.
 	Prompt string
@@ -53,7 +55,8 @@ type Facts struct {
 	Attempt int
 }
 
-// String writes the script as Parse reads it. Comments are lost, everything else is kept.
+// String writes the script as Parse reads it. Comments are lost, everything else is kept. A
+// turn line is always written, also for steps that had none before them.
 func (s *Script) String() string {
 	var b strings.Builder
 	for _, t := range s.Turns {
