@@ -12,6 +12,9 @@ import (
 	"composer-api/internal/store"
 )
 
+// 'accounts': what an operator may see and do about people who have signed up. The account's
+// Cursor key is never printed, only its hint.
+
 // accountsCmd is what an operator does with the accounts of hosted keys. It works on the database alone,
 // also while a server runs on it.
 type accountsCmd struct {
@@ -25,6 +28,7 @@ type accountsListCmd struct {
 }
 
 // Run prints the accounts as a table. It reads them page by page, because there may be very many.
+// The order is that of the ids. Pages are of 500, and after is the last id of the page before.
 func (c *accountsListCmd) Run(ctx context.Context, p *process) error {
 	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
 		w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
@@ -76,8 +80,10 @@ func (c *accountsDeleteCmd) Run(ctx context.Context, p *process) error {
 	})
 }
 
-// printable is text that somebody else wrote, made safe for a terminal: control characters, which could steer it, are
-// escaped, and the text is quoted then, so that an escape can be told from a backslash. An empty text is shown as "-".
+// printable is text that somebody else wrote, made safe for a terminal: control characters,
+// which could steer it, are escaped, and the text is quoted then, so that an escape can be told
+// from a backslash. An empty text is shown as "-". Names and e-mail addresses come from
+// Cursor's answer about a key, so somebody else has chosen them.
 func printable(s string) string {
 	if s == "" {
 		return "-"
@@ -89,5 +95,5 @@ func printable(s string) string {
 	return quoted
 }
 
-// timestamp is a time for people, in UTC.
+// timestamp is a time for people, in UTC. It has seconds and ends in Z.
 func timestamp(t time.Time) string { return t.UTC().Format(time.DateTime) + "Z" }

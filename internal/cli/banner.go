@@ -14,6 +14,8 @@ import (
 //	  base URL  http://127.0.0.1:8787/v1 for OpenAI clients, http://127.0.0.1:8787 for Anthropic's
 //	  try       curl http://127.0.0.1:8787/v1/chat/completions -H "Content-Type: application/json" …
 //	  next      give your client the base URL, and as its key a Cursor API key (Cursor dashboard, Integrations)
+//
+// What has no upstream yet is told how to get one; the demo, how to go on to the real thing.
 type banner struct {
 	addr      net.Addr
 	upstreams []string

@@ -19,6 +19,11 @@ import (
 	"composer-api/internal/cursor/auth"
 )
 
+// 'bridge', and the client's side of it. Two programs that may be on different machines:
+//
+//	composer-api bridge   bridgeCmd: an HTTP server that passes requests on to Cursor (package bridgeserver)
+//	composer-api serve    newBridge: the upstream that sends its requests to such a server
+
 // bridgeCmd serves package bridgeserver, a process of its own beside the gateway.
 type bridgeCmd struct {
 	config.Bridge `embed:""`
@@ -30,8 +35,9 @@ func (bridgeCmd) Help() string {
 		"Requests may name the configured upstream and those of --allow, nothing else. The token is a variable only: CURSOR_SDK_BRIDGE_TOKEN."
 }
 
-// Run serves until ctx ends, and then gives requests in progress five seconds to finish. It refuses an address that other
-// machines can reach when there is no token.
+// Run serves until ctx ends, and then gives requests in progress five seconds to finish. It
+// refuses an address that other machines can reach when there is no token. Requests that last
+// longer are cut off. It has no store, no keys of its own and no models.
 func (c *bridgeCmd) Run(ctx context.Context, p *process) error {
 	if err := bridgeserver.CheckAddress(c.Address(), c.Token.Reveal()); err != nil {
 		return &hinted{err, "a token is any long random text that the callers know, too"}
@@ -70,7 +76,9 @@ func (c *bridgeCmd) Run(ctx context.Context, p *process) error {
 	return nil
 }
 
-// bridgeServer is the HTTP server: HTTP/1.1, and HTTP/2 without TLS for clients that know that it is there. There is no WriteTimeout, because an answer is a stream; bridgeserver bounds each write.
+// bridgeServer is the HTTP server: HTTP/1.1, and HTTP/2 without TLS for clients that know that it is
+// there. There is no WriteTimeout, because an answer is a stream; bridgeserver bounds each write. The
+// read timeout is for the request's body, which is one JSON document of at most MaxJSONBytes.
 func bridgeServer(handler http.Handler) *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
@@ -81,8 +89,9 @@ func bridgeServer(handler http.Handler) *http.Server {
 	}
 }
 
-// newBridge makes the upstream that goes through somebody's bridge, such as one that 'composer-api bridge' serves. Keys are
-// exchanged here and not there.
+// newBridge makes the upstream that goes through somebody's bridge, such as one that 'composer-api
+// bridge' serves. Keys are exchanged here and not there. The bridge's token and the caller's key
+// are two things: the token opens the bridge, and what the key was exchanged for opens Cursor.
 func newBridge(cfg *config.Config, auth *auth.Client, log *slog.Logger) (agent.Backend, error) {
 	client, err := newHTTPClient(cfg.CAFile)
 	if err != nil {

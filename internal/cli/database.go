@@ -13,7 +13,11 @@ import (
 	"composer-api/internal/store/sqlstore"
 )
 
-// dsn names the database: COMPOSER_DB, or a file in the user's state folder.
+// How commands come to the database: which one it is, opened for serve or for a command, and
+// errors that say what the operator can do.
+
+// dsn names the database: COMPOSER_DB, or a file in the user's state folder. An error is that
+// there is no home folder and no COMPOSER_DB.
 func dsn(p *process, c *config.Storage) (string, error) {
 	if c.DB != "" {
 		return c.DB, nil
@@ -22,8 +26,9 @@ func dsn(p *process, c *config.Storage) (string, error) {
 	return filepath.Join(dir, "composer.db"), err
 }
 
-// makeStateFolder makes the folder of the default database. A folder that COMPOSER_DB names is not made,
-// because its name may be mistyped.
+// makeStateFolder makes the folder of the default database. A folder that COMPOSER_DB names is
+// not made, because its name may be mistyped. Only this user may look into it (0700): the
+// database holds keys and conversations.
 func makeStateFolder(p *process, c *config.Storage) error {
 	if c.DB != "" {
 		return nil
@@ -37,9 +42,10 @@ func makeStateFolder(p *process, c *config.Storage) error {
 
 // openStore opens the database for serve and brings its schema up to date. The caller closes it.
 //
-// A file that can't be opened is an error, because the settings must be wrong. A database server that
-// can't be reached is not, because it may come back: serve works without it for callers with their own
-// Cursor key, and every use of the store tries again.
+// A file that can't be opened is an error, because the settings must be wrong. A database
+// server that can't be reached is not, because it may come back: serve works without it for
+// callers with their own Cursor key, and every use of the store tries again. A database that
+// can't be reached is told on stderr, once.
 func openStore(ctx context.Context, p *process, c *config.Storage) (*sqlstore.DB, error) {
 	where, err := dsn(p, c)
 	if err != nil {
@@ -59,8 +65,11 @@ func openStore(ctx context.Context, p *process, c *config.Storage) (*sqlstore.DB
 	return db, nil
 }
 
-// withStore opens the database while f runs, for a command that can do nothing without it: unlike openStore it fails when
-// the database can't be reached. The schema is brought up to date first. It may run beside a server on the same database.
+// withStore opens the database while f runs, for a command that can do nothing without it:
+// unlike openStore it fails when the database can't be reached. The schema is brought up to
+// date first. It may run beside a server on the same database. f's error and that of closing
+// are both returned. The store that f gets is not sealed: what is encrypted stays so, and a
+// command sees only what is in the clear.
 func withStore(ctx context.Context, p *process, c *config.Storage, f func(store.Store) error) error {
 	where, err := dsn(p, c)
 	if err != nil {
@@ -77,8 +86,9 @@ func withStore(ctx context.Context, p *process, c *config.Storage, f func(store.
 	return errors.Join(storeHint(f(db)), db.Close())
 }
 
-// newRing makes the ring of encryption keys; nil when ENCRYPTION_KEY isn't set: then there are no hosted keys, and stored
-// responses are in the clear. ENCRYPTION_KEY_PREVIOUS only decrypts.
+// newRing makes the ring of encryption keys; nil when ENCRYPTION_KEY isn't set: then there are
+// no hosted keys, and stored responses are in the clear. ENCRYPTION_KEY_PREVIOUS only decrypts.
+// A key that can't be used is a *config.Error with the variable's name.
 func newRing(c *config.Storage) (*seal.Ring, error) {
 	ring, err := seal.Parse(c.EncryptionKey.Reveal(), c.EncryptionKeyPrevious.Reveal())
 	var bad *seal.SecretError

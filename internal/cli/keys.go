@@ -11,6 +11,9 @@ import (
 	"composer-api/internal/store"
 )
 
+// 'keys': what an operator may do with hosted keys. A key has a name (key_…), which may be
+// shown, and the key itself (cmp_…), which is shown once.
+
 // keysCmd is what an operator does with hosted keys. Like accountsCmd it works on the database alone.
 type keysCmd struct {
 	List   keysListCmd   `cmd:"" help:"List the hosted keys, newest first."`
@@ -68,8 +71,9 @@ type keysRotateCmd struct {
 	Key            string `arg:"" help:"The key's name, as 'keys list' shows it: key_…"`
 }
 
-// Run prints the new key alone on stdout, so that a script can take it, and everything else on stderr. Nobody can see the key
-// again later: only its hash is stored.
+// Run prints the new key alone on stdout, so that a script can take it, and everything else on
+// stderr. Nobody can see the key again later: only its hash is stored. The old key is bad
+// before the new one is printed: both happen in one step of the store.
 func (c *keysRotateCmd) Run(ctx context.Context, p *process) error {
 	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
 		token, key, err := hosted.New(hosted.Config{Store: db}).Rotate(ctx, c.Key)

@@ -46,7 +46,7 @@ func (c *modelsCmd) Run(ctx context.Context, p *process) error {
 	return w.Flush()
 }
 
-// dollars is a price for people; a dash when it isn't known.
+// dollars is a price for people; a dash when it isn't known. It is rounded to cents, of a million tokens.
 func dollars(usd float64) string {
 	if usd == 0 {
 		return "-"

@@ -9,8 +9,8 @@ import (
 	"composer-api/internal/hosted/waitlist"
 )
 
-// outside is everything that a gateway needs from the network, except for the upstreams. The demo has
-// another one, so that --demo can't reach the network by mistake.
+// outside is everything that a gateway needs from the network, except for the upstreams. The
+// demo has another one, so that --demo can't reach the network by mistake.
 type outside struct {
 	fetch  fetchModels          // nil means that there is no live catalogue
 	images gateway.ImageFetcher // nil leaves images that are known by URL

@@ -25,8 +25,9 @@ func (serveCmd) Help() string {
 		"Secrets are variables only: ENCRYPTION_KEY, ENCRYPTION_KEY_PREVIOUS, CURSOR_SDK_BRIDGE_TOKEN, WAITLIST_API_TOKEN."
 }
 
-// Run serves until ctx ends, then shuts down gracefully; see shutDown for the order. It returns an error when it could not
-// start, or can't go on.
+// Run serves until ctx ends, then shuts down gracefully; see shutDown for the order. It returns an
+// error when it could not start, or can't go on. Settings that are wrong and a port that is taken end
+// it before anything is changed. Once it serves, only a listener that fails ends it, beside ctx.
 func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	log := newLogger(p.stderr, c.LogLevel.Level)
 	limitMemory(memlimit.FromCgroup, log)
@@ -76,8 +77,9 @@ func newLogger(w io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
 }
 
-// local reports whether addr is on the loopback interface, so that only this machine can reach it. httpd then refuses
-// requests for other host names, which a web page could send by DNS rebinding.
+// local reports whether addr is on the loopback interface, so that only this machine can reach
+// it. httpd then refuses requests for other host names, which a web page could send by DNS
+// rebinding. An address that is not one of TCP counts as reachable from elsewhere.
 func local(addr net.Addr) bool {
 	tcp, ok := addr.(*net.TCPAddr)
 	return ok && tcp.IP.IsLoopback()

@@ -37,6 +37,8 @@ func (simCmd) Help() string {
 //	export CURSOR_API_BASE=http://127.0.0.1:41333
 //	…
 //	# ready
+//
+// The settings are printed only when the listeners are open, so whoever reads "# ready" can connect.
 func (c *simCmd) Run(ctx context.Context, p *process) error {
 	play, err := findScript(c.Script)
 	if err != nil {
@@ -81,8 +83,8 @@ func (c *simCmd) seed() uint64 {
 	return 1 + rand.Uint64N(999_999) // short enough to type
 }
 
-// findScript reads a script from a file, or finds it in the library; nil for no name. A file goes before a script of the
-// same name.
+// findScript reads a script from a file, or finds it in the library; nil for no name. A file goes
+// before a script of the same name. A script that can't be parsed is an error of the file's line.
 func findScript(name string) (*script.Script, error) {
 	if name == "" {
 		return nil, nil

@@ -17,6 +17,9 @@ import (
 	"composer-api/internal/cursor/sdkv1"
 )
 
+// 'upstream', and how serve comes to Cursor's published bridge. The order in which to read:
+// findBridge (is there one), confinement (how it is started), newSDKBridge (the backend).
+
 // upstreamCmd installs, shows and removes Cursor's published bridge. serve uses it if it is installed.
 type upstreamCmd struct {
 	Install upstreamInstallCmd `cmd:"" help:"Install Cursor's published bridge, so that a Cursor key is all that serve needs."`
@@ -35,7 +38,7 @@ func (upstreamInstallCmd) Help() string {
 		"175 MB on disk. The bridge is Cursor's, not ours: it is proprietary, and Cursor's terms of service apply to it."
 }
 
-// Run installs a bridge.
+// Run installs a bridge. At the end it says what to type next.
 func (c *upstreamInstallCmd) Run(ctx context.Context, p *process) error {
 	installer, err := newInstaller(p)
 	if err != nil {
@@ -55,7 +58,8 @@ type upstreamStatusCmd struct {
 	config.SDKBridge `embed:""`
 }
 
-// Run shows the bridge, and starts it once to see whether it works. It needs no key: the bridge answers a ping without one.
+// Run shows the bridge, and starts it once to see whether it works. It needs no key: the bridge
+// answers a ping without one. Its exit code says whether serve could use the bridge, for scripts.
 func (c *upstreamStatusCmd) Run(ctx context.Context, p *process) error {
 	found, err := findBridge(p, &c.SDKBridge)
 	if err != nil {
@@ -77,7 +81,8 @@ func (c *upstreamStatusCmd) Run(ctx context.Context, p *process) error {
 	return nil
 }
 
-// tryBridge starts a bridge, asks it for a sign of life and ends it. It returns how long the start took.
+// tryBridge starts a bridge, asks it for a sign of life and ends it. It returns how long the start
+// took. The bridge has a private folder of its own, which is removed. took is 0 when it didn't start.
 func tryBridge(ctx context.Context, cfg bridgechild.Config) (took time.Duration, err error) {
 	home, err := bridgechild.NewHome(cfg)
 	if err != nil {
@@ -119,7 +124,7 @@ func (c *upstreamRemoveCmd) Run(_ context.Context, p *process) error {
 	return err
 }
 
-// newInstaller makes the installer for the user's state folder.
+// newInstaller makes the installer for the user's state folder. It makes no folder yet.
 func newInstaller(p *process) (*bridgeinstall.Installer, error) {
 	state, err := p.env.StateDir()
 	if err != nil {
@@ -189,9 +194,10 @@ func behindProxy(p *process) bool {
 	return false
 }
 
-// newSDKBridge makes the backend for the bridge that is found; nil when there is none. It also deletes the
-// folders that crashed bridges have left, and starts the first bridge in the background, so that the first request needn't
-// wait for it. The caller closes the backend, which ends the bridges.
+// newSDKBridge makes the backend for the bridge that is found; nil when there is none. It also
+// deletes the folders that crashed bridges have left, and starts the first bridge in the
+// background, so that the first request needn't wait for it. The caller closes the backend,
+// which ends the bridges.
 func newSDKBridge(p *process, cfg *config.Config, log *slog.Logger) (*sdkbridge.Backend, error) {
 	found, err := findBridge(p, &cfg.SDKBridge)
 	if err != nil {
@@ -239,8 +245,9 @@ func newSDKBridge(p *process, cfg *config.Config, log *slog.Logger) (*sdkbridge.
 	return b, nil
 }
 
-// reachProbe finds out whether Cursor can be reached from here: the backend that the bridge is told, or else the public
-// API, because where the bridge goes by itself only it knows.
+// reachProbe finds out whether Cursor can be reached from here: the backend that the bridge is
+// told, or else the public API, because where the bridge goes by itself only it knows. What is
+// returned makes one request; its error says which setting to look at.
 func reachProbe(cfg *config.Config) (func(context.Context) error, error) {
 	client, err := newHTTPClient(cfg.CAFile)
 	if err != nil {

@@ -26,6 +26,8 @@ const unconfigured = "No upstream is configured for this address. Install Cursor
 	"the server again, or start it with --demo to try it without Cursor."
 
 // upstreams are the backends in use, and the names of those for the routes of OpenCode.
+// openCodeV2 and openCode are names of backends, which need not exist: a request for one that
+// doesn't gets the message unconfigured.
 type upstreams struct {
 	backends             []agent.Backend // the one of /v1 first
 	openCodeV2, openCode string
@@ -115,7 +117,8 @@ func newUpstreams(p *process, cfg *config.Config, auth *auth.Client, log *slog.L
 	return u, nil
 }
 
-// close closes the backends that need it. The gateway must be closed before, because it owns their runs.
+// close closes the backends that need it. The gateway must be closed before, because it owns
+// their runs. All are closed, whatever the first one says.
 func (u *upstreams) close() error {
 	var errs []error
 	for _, b := range u.backends {
@@ -158,9 +161,10 @@ func newChat(cfg *config.Config, auth *auth.Client, roots *x509.CertPool, log *s
 	return chat.New(c), chat.New(forced), nil
 }
 
-// newHTTPClient makes the client for everything but completions. It uses the environment's proxy, and
-// trusts the certificate authorities in file, if there is one, besides the system's. It has no timeout of its own: who uses
-// it bounds each request.
+// newHTTPClient makes the client for everything but completions. It uses the environment's
+// proxy, and trusts the certificate authorities in file, if there is one, besides the system's.
+// It has no timeout of its own: who uses it bounds each request. Each call makes connections of
+// its own, so callers that are asked often share one client.
 func newHTTPClient(file string) (*http.Client, error) {
 	roots, err := rootCAs(file)
 	if err != nil {

@@ -14,6 +14,7 @@ var version string
 // versionCmd prints the version and the platform.
 type versionCmd struct{}
 
+// Run prints the version, that of Go, and the platform, in one line.
 func (versionCmd) Run(_ context.Context, p *process) error {
 	_, err := fmt.Fprintf(p.stdout, "composer-api %s (%s, %s/%s)\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return err

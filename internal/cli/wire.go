@@ -39,6 +39,10 @@ import (
 	"composer-api/internal/store/sqlstore"
 )
 
+// The gateway put together. Everything that one package needs of another is handed to it here,
+// as a value of its Config; no package finds another by itself. The order within wire is that
+// of need, and shutDown goes the other way.
+
 // An instance is everything that serve runs. It owns all of its fields; shutDown closes them, in the order
 // that the users of each are closed before it.
 type instance struct {

@@ -5,8 +5,10 @@ import (
 	"strconv"
 )
 
-// Bridge is the settings of `bridge`. The variables are those of the reference system's bridge; those that
-// the gateway has, too, mean the same.
+// Bridge is the settings of `bridge`. The variables are those of the reference system's bridge;
+// those that the gateway has, too, mean the same. MaxJSONBytes is in bytes; RequestTimeout and
+// HTTP2Idle are in milliseconds, as the reference system has them. LocalAgentEndpoint is the
+// configured upstream; requests may name others only when they are in Allow.
 type Bridge struct {
 	Host               string   `var:"CURSOR_SDK_BRIDGE_HOST" default:"127.0.0.1" placeholder:"HOST" help:"Address to listen on. Beyond this machine it needs CURSOR_SDK_BRIDGE_TOKEN."`
 	Port               int      `var:"CURSOR_SDK_BRIDGE_PORT" default:"8792" placeholder:"PORT" help:"Port to listen on."`

@@ -7,6 +7,17 @@ import (
 	"time"
 )
 
+// The settings of serve, one struct for each group of its help. The tags are the whole
+// definition of a setting:
+//
+//	name     the flag, where it is not the field's name in lower case with hyphens
+//	var      the variable (VarTag), which Env.Resolve looks up
+//	default  what counts when neither is set
+//	hidden   not in --help: secrets, which come from a variable only
+//	help     the sentence in --help, and the hint of an error about the value
+//
+// Checks of one value are in its type (values.go), of several together in Validate.
+
 // Config is the settings of `serve`, in the groups of its help text.
 type Config struct {
 	Server    `embed:"" group:"Server"`
@@ -92,7 +103,7 @@ type Controls struct {
 	KeyMaxTurns      int     `var:"COMPOSER_KEY_MAX_TURNS" default:"0" placeholder:"N" help:"How many answers one key may have a day (UTC); 0 is no limit."`
 }
 
-// Timing is the time limits of a turn and of parked runs.
+// Timing is the time limits of a turn and of parked runs. All must be more than 0, see Validate.
 type Timing struct {
 	ParkTimeout     time.Duration `var:"COMPOSER_PARK_TIMEOUT" default:"10m" placeholder:"DURATION" help:"How long a run waits for tool results."`
 	Settle          time.Duration `var:"COMPOSER_SETTLE" default:"200ms" placeholder:"DURATION" help:"How long to wait for sibling tool calls that were not announced."`
@@ -118,7 +129,8 @@ type Accounts struct {
 	WaitlistSource      string   `name:"waitlist-source" var:"WAITLIST_SOURCE" placeholder:"TEXT" help:"What the waiting list is told that entries come from."`
 }
 
-// Names are the host names that the server may be asked by: Hosts, and that of PublicURL.
+// Names are the host names that the server may be asked by: Hosts, and that of PublicURL. They
+// are in lower case where they come from PublicURL.
 func (s *Server) Names() []string {
 	names := slices.Clone([]string(s.Hosts))
 	if u, err := url.Parse(string(s.PublicURL)); err == nil && u.Hostname() != "" {
@@ -127,12 +139,13 @@ func (s *Server) Names() []string {
 	return names
 }
 
-// LocalAgentOn reports whether the localagent upstream is configured.
+// LocalAgentOn reports whether the localagent upstream is configured. It takes an endpoint, and
+// a base unless the endpoint is a whole URL.
 func (u *Upstream) LocalAgentOn() bool {
 	return u.LocalAgentEndpoint != "" && (u.BackendBase != "" || u.LocalAgentEndpoint.whole())
 }
 
-// ChatOn reports whether the chat upstream is configured.
+// ChatOn reports whether the chat upstream is configured. The same rule as for LocalAgentOn.
 func (u *Upstream) ChatOn() bool {
 	return u.ChatEndpoint != "" && (u.BackendBase != "" || u.ChatEndpoint.whole())
 }

@@ -6,6 +6,9 @@ import (
 	"strings"
 )
 
+// The files .env and .dev.vars. The reader is our own, because what it does with quotes and
+// comments has to be what the reference system does with the same file.
+
 // An assignment is one NAME=value of a file.
 type assignment struct {
 	name, value string
@@ -56,7 +59,7 @@ func parseDotenv(text string) ([]assignment, error) {
 }
 
 // dotenvValue reads the value at the beginning of s; length is how many bytes of s it takes, quotes
-// included. ok is false for a quote that is never closed.
+// included. ok is false for a quote that is never closed. A bare value ends at the first "#" or line break.
 func dotenvValue(s string) (value string, length int, ok bool) {
 	if s != "" && strings.IndexByte("\"'`", s[0]) >= 0 {
 		quote := s[0]
@@ -77,7 +80,8 @@ func dotenvValue(s string) (value string, length int, ok bool) {
 	return strings.TrimSpace(s[:end]), end, true
 }
 
-// unescape replaces the escapes of a double-quoted value.
+// unescape replaces the escapes of a double-quoted value. In the other quotes a backslash is an
+// ordinary character.
 func unescape(s string, quote byte) string {
 	if quote != '"' {
 		return s
@@ -85,7 +89,8 @@ func unescape(s string, quote byte) string {
 	return strings.NewReplacer(`\n`, "\n", `\r`, "\r").Replace(s)
 }
 
-// lastOfEach keeps the last assignment of each name.
+// lastOfEach keeps the last assignment of each name. The order is from the last line to the
+// first.
 func lastOfEach(all []assignment) []assignment {
 	seen := make(map[string]bool)
 	var kept []assignment

@@ -10,10 +10,14 @@ import (
 	"strings"
 )
 
+// Where variables come from, and which of several sources counts: the environment before
+// .dev.vars before .env. The command line, which counts before all of them, is kong's.
+
 // files are read from the working directory. If both set a variable, the first file wins.
 var files = []string{".dev.vars", ".env"}
 
 // An Env is the variables, with the place where each was set. It is not changed after NewEnv.
+// It holds secrets and must not be logged.
 type Env struct {
 	goos     string // runtime.GOOS, but in tests
 	vars     map[string]setting
@@ -63,7 +67,8 @@ func newEnv(goos string, environ []string, dir string) (*Env, error) {
 	return e, nil
 }
 
-// add sets name unless a source that was added earlier has set it.
+// add sets name unless a source that was added earlier has set it. An empty value counts as not
+// set, so that a container's "NAME=" doesn't hide a file's line.
 func (e *Env) add(name, value, origin string) {
 	name = e.key(name)
 	if _, set := e.vars[name]; !set && value != "" {
@@ -92,9 +97,10 @@ func (e *Env) key(name string) string {
 	return name
 }
 
-// StateDir is the folder for what the gateway keeps between two starts; it may not exist yet. It is
-// XDG_STATE_HOME or its default on Unix, the application support folder on macOS, and the local application
-// data on Windows.
+// StateDir is the folder for what the gateway keeps between two starts; it may not exist yet.
+// It is XDG_STATE_HOME or its default on Unix, the application support folder on macOS, and the
+// local application data on Windows. Windows without LocalAppData goes by the user's profile.
+// The error is a *Error with a hint.
 func (e *Env) StateDir() (string, error) {
 	const app = "composer-api"
 	home := e.Get("HOME")

@@ -12,6 +12,9 @@ import (
 	"github.com/alecthomas/kong"
 )
 
+// How a variable becomes the value of a flag: kong asks Env.Resolve for every flag that the
+// command line did not set.
+
 // VarTag is the struct tag that names a setting's variable.
 const VarTag = "var"
 
@@ -20,8 +23,9 @@ var _ kong.Resolver = (*Env)(nil)
 // Validate implements kong.Resolver. The values are checked by Resolve.
 func (e *Env) Validate(*kong.Application) error { return nil }
 
-// Resolve implements kong.Resolver: it returns the variable's value for a flag that the command line did not
-// set. It checks the value itself, because only here is it known which file a bad one came from.
+// Resolve implements kong.Resolver: it returns the variable's value for a flag that the command
+// line did not set. It checks the value itself, because only here is it known which file a bad
+// one came from. No value is nil, which leaves the flag's default.
 func (e *Env) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	name := flag.Tag.Get(VarTag)
 	if name == "" {
@@ -37,7 +41,8 @@ func (e *Env) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, erro
 	return value, nil
 }
 
-// check returns what is wrong with value for flag, as the end of a sentence ("is not a whole number").
+// check returns what is wrong with value for flag, as the end of a sentence ("is not a whole
+// number"). Types with an UnmarshalText check themselves. What isn't listed here is taken as it is.
 func check(value string, flag *kong.Flag) error {
 	target := flag.Target.Type()
 	if u, ok := reflect.New(target).Interface().(encoding.TextUnmarshaler); ok {
@@ -63,7 +68,8 @@ func check(value string, flag *kong.Flag) error {
 	return nil
 }
 
-// parseDuration is time.ParseDuration with errors for people.
+// parseDuration is time.ParseDuration with errors for people. A number without a unit is the
+// most common mistake, so its error says what to write.
 func parseDuration(value string) (time.Duration, error) {
 	d, err := time.ParseDuration(value)
 	if err == nil {

@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// What is checked of settings together, after each value was checked by its type. Errors are
+// *Error: the variable's name, what is wrong, and what to do.
+
 // Validate refuses settings that can't be meant. It is a method of Config, because kong calls Validate only
 // on the settings of a whole command, not on the groups in it.
 func (c *Config) Validate() error {
@@ -55,7 +58,8 @@ func (r *Requests) Validate() error {
 	return nil
 }
 
-// plainBase reports whether /v1 can be put behind a URL.
+// plainBase reports whether /v1 can be put behind a URL. Whether the URL is one at all was
+// checked before, by BaseURL.
 func plainBase(text string) bool {
 	u, err := url.Parse(text)
 	return err == nil && u.User == nil && u.RawQuery == "" && !u.ForceQuery && u.Fragment == "" && !strings.HasSuffix(u.Path, "/v1")
@@ -81,7 +85,8 @@ func (t *Timing) Validate() error {
 	return nil
 }
 
-// Validate refuses budgets below 0, and what is not a number.
+// Validate refuses budgets below 0, and what is not a number. The test is written as "not at
+// least 0", because NaN is neither less nor more than anything.
 func (c *Controls) Validate() error {
 	for _, limit := range []struct {
 		name string

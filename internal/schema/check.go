@@ -13,7 +13,11 @@ import (
 	"golang.org/x/text/message"
 )
 
-// A mismatch is why a value doesn't fit a schema.
+// Checking a value, and saying what is wrong with it in sentences that a model can act on.
+// Nothing of what this file returns is for a client but by way of the model.
+
+// A mismatch is why a value doesn't fit a schema. cause is what Fit needs: the places of the
+// values that have a wrong type.
 type mismatch struct {
 	problems []string // at least one, at most maxProblems
 
@@ -23,7 +27,8 @@ type mismatch struct {
 // Error implements error.
 func (m *mismatch) Error() string { return strings.Join(m.problems, "\n") }
 
-// ErrTooMuch is the error of a value that takes too long to check.
+// ErrTooMuch is the error of a value that takes too long to check. It says nothing about the
+// value: callers let it pass or refuse it, but must not tell the model that it is wrong.
 var ErrTooMuch = errTooMuch
 
 const (
@@ -43,8 +48,9 @@ func (s *Schema) Check(value []byte) error {
 	return s.check(v)
 }
 
-// check checks a decoded value. The library has no way to stop a check, so a spent budget panics with errTooMuch, which is
-// caught here and nowhere else; any other panic goes on.
+// check checks a decoded value. The library has no way to stop a check, so a spent budget
+// panics with errTooMuch, which is caught here and nowhere else; any other panic goes on.
+// Checks of one Schema wait for each other, for the reason told at Schema.
 func (s *Schema) check(v any) (err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,7 +75,8 @@ func (s *Schema) check(v any) (err error) {
 	}
 }
 
-// problems are the sentences for a mismatch, sorted, so that the same value gets the same sentences each time.
+// problems are the sentences for a mismatch, sorted, so that the same value gets the same sentences each
+// time. At most maxProblems of them, each of at most about maxProblem bytes: the model reads all of it.
 func problems(e *jsonschema.ValidationError) []string {
 	printer := message.NewPrinter(language.English)
 	var all []string
@@ -85,8 +92,10 @@ func problems(e *jsonschema.ValidationError) []string {
 	return all[:min(len(all), maxProblems)]
 }
 
-// leaves are the errors that have no cause of their own. Of alternatives, none of which fits, it takes the one that the
-// value comes closest to; with sure it takes none, because nobody knows which one was meant.
+// leaves are the errors that have no cause of their own. Of alternatives, none of which fits,
+// it takes the one that the value comes closest to; with sure it takes none, because nobody
+// knows which one was meant. sure is for Fit, which may convert only where it is certain;
+// without it the sentences are for a reader who can judge.
 func leaves(e *jsonschema.ValidationError, sure bool) []*jsonschema.ValidationError {
 	if len(e.Causes) == 0 {
 		return []*jsonschema.ValidationError{e}
@@ -124,7 +133,7 @@ func closest(alternatives []*jsonschema.ValidationError) []*jsonschema.Validatio
 	return best
 }
 
-// pointer is a location as a JSON pointer (RFC 6901).
+// pointer is a location as a JSON pointer (RFC 6901). The empty location, which is the whole value, is "".
 func pointer(location []string) string {
 	var b strings.Builder
 	for _, token := range location {

@@ -14,6 +14,10 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
+// From the text of a schema to a Schema. A schema comes from whoever calls the API, so three
+// things are bounded: its size (maxSize, maxObjects, maxDepth), the steps of a check (budget),
+// and the time of its patterns (pattern.go). Nothing is read from disk or network.
+
 // Bounds on a schema. OpenAI takes 5,000 properties, ten levels deep.
 const (
 	maxSize    = 512 << 10 // bytes
@@ -29,8 +33,9 @@ type Schema struct {
 	compiled *jsonschema.Schema
 }
 
-// Compile reads a schema. strict closes its objects; see [closeObjects]. An error says in a sentence for the client what is
-// wrong with the schema, such as "it is nested more than 200 levels deep"; it may quote it.
+// Compile reads a schema. strict closes its objects; see [closeObjects]. An error says in a
+// sentence for the client what is wrong with the schema, such as "it is nested more than 200
+// levels deep"; it may quote it. raw is not kept.
 func Compile(raw []byte, strict bool) (*Schema, error) {
 	if len(raw) > maxSize {
 		return nil, fmt.Errorf("it is larger than %d KB", maxSize>>10)
@@ -72,6 +77,7 @@ var errElsewhere = errors.New("is not fetched")
 func (nowhere) Load(string) (any, error) { return nil, errElsewhere }
 
 // unusable says why the library would not take a schema, without the address that we gave it.
+// The sentence goes on from the name of the client's field.
 func unusable(err error) error {
 	var invalid *jsonschema.SchemaValidationError
 	var load *jsonschema.LoadURLError
@@ -89,7 +95,7 @@ func unusable(err error) error {
 // maxQuoted bounds what of a schema an error quotes, in bytes.
 const maxQuoted = 200
 
-// clip shortens s to about n bytes.
+// clip shortens s to about n bytes. The cut is never within a character; "…" comes after it.
 func clip(s string, n int) string {
 	if len(s) <= n {
 		return s
@@ -97,7 +103,8 @@ func clip(s string, n int) string {
 	return strings.ToValidUTF8(s[:n], "") + "…"
 }
 
-// A budget bounds the work of one check.
+// A budget bounds the work of one check. It is one for a Schema, and set anew at the beginning
+// of each check. Whoever reads or writes it is within a check and so holds Schema.mu.
 type budget struct {
 	steps   int // evaluations of a schema that are left
 	regexps     // time
@@ -128,9 +135,10 @@ func (s step) Validate(*jsonschema.ValidatorContext, any) {
 // errNoJSON is the error of what no JSON parser takes.
 var errNoJSON = errors.New("it is not valid JSON")
 
-// decode reads one JSON value of bounded depth, with at most so many objects, whose numbers are no larger than a double:
-// the library calculates with exact fractions, for which 1e999999999 would need a gigabyte. It reads the value twice: first its
-// tokens, to see that it keeps to the bounds, then into memory.
+// decode reads one JSON value of bounded depth, with at most so many objects, whose numbers are no
+// larger than a double: the library calculates with exact fractions, for which 1e999999999 would
+// need a gigabyte. It reads the value twice: first its tokens, to see that it keeps to the bounds,
+// then into memory. Its errors are sentences as Compile has them, and quote nothing of raw.
 func decode(raw []byte, objects int) (any, error) {
 	d := jsontext.NewDecoder(bytes.NewReader(raw), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	for {
@@ -156,7 +164,8 @@ func decode(raw []byte, objects int) (any, error) {
 	}
 }
 
-// ordinary reports whether a number is one that a double can hold, at least about.
+// ordinary reports whether a number is one that a double can hold, at least about. "At least
+// about": 1e-999 is 0 to a double and still refused, for its exponent.
 func ordinary(number string) bool {
 	const digits = 400 // more than the largest double has
 	f, err := strconv.ParseFloat(number, 64)

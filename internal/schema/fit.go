@@ -12,13 +12,23 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
 
+// What models get wrong most often in the arguments of a call is a type: a number in quotes, a list as a
+// string of JSON. Fit puts that right where there is one way to understand it, and leaves all else alone.
+//
+//	the schema wants   the value is                     it becomes
+//	string             a number or a boolean            its text
+//	integer            a string of one without . or e   the number
+//	number, boolean,   a string that holds one          the value in it
+//	null, list, object
+
 // maxRounds is how often Fit converts and checks again: a string that holds an object brings that object's values.
 const maxRounds = 3
 
-// Fit is Check for values that a model wrote: where the schema leaves no doubt, a value of the wrong type is converted,
-// "5" to 5 where an integer must stand, a string that holds a list to that list, 5 to "5". fitted is the value when nothing
-// was to be converted. The members of a value that was converted come in alphabetical order. Errors are Check's, about the
-// value as it came.
+// Fit is Check for values that a model wrote: where the schema leaves no doubt, a value of the
+// wrong type is converted, "5" to 5 where an integer must stand, a string that holds a list to
+// that list, 5 to "5". fitted is the value when nothing was to be converted. The members of a
+// value that was converted come in alphabetical order. Errors are Check's, about the value as
+// it came. fitted is nil with an error, and may share memory with value without one.
 func (s *Schema) Fit(value []byte) (fitted []byte, err error) {
 	v, err := decode(value, maxValues)
 	if err != nil {
@@ -49,8 +59,9 @@ func (s *Schema) Fit(value []byte) (fitted []byte, err error) {
 	return encode(v), nil
 }
 
-// convert converts every value in v that has a wrong type and only one right one. It changes v's objects and lists in place, and
-// returns v, or what has taken its place.
+// convert converts every value in v that has a wrong type and only one right one. It changes
+// v's objects and lists in place, and returns v, or what has taken its place. A type is "only
+// one right one" when the schema's own "type" names one; a list of types is left alone.
 func convert(v any, wrong []*jsonschema.ValidationError) (fixed any, converted bool) {
 	for _, e := range wrong {
 		k, ok := e.ErrorKind.(*kind.Type)
@@ -105,7 +116,8 @@ func as(v any, want string) (any, bool) {
 	return nil, false
 }
 
-// fromString reads a string that holds a value of another type, as JSON.
+// fromString reads a string that holds a value of another type, as JSON. A number counts as an
+// integer only when one is wanted.
 func fromString(s, want string) (any, bool) {
 	inner, err := decode([]byte(s), maxValues)
 	if err != nil {

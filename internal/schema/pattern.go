@@ -21,7 +21,8 @@ const (
 	regexpsTime  = 5 * time.Second        // of a check's matches together
 )
 
-// compilePattern reads a pattern, with the first engine that takes it.
+// compilePattern reads a pattern, with the first engine that takes it. An error makes the whole
+// schema unusable.
 func compilePattern(pattern string, b *budget) (jsonschema.Regexp, error) {
 	if re, err := regexp.Compile(pattern); err == nil {
 		return re, nil
@@ -43,7 +44,8 @@ type backtracking struct {
 	budget *budget
 }
 
-// MatchString implements jsonschema.Regexp. It can't return an error, so one that takes too long panics; see Schema.check.
+// MatchString implements jsonschema.Regexp. It can't return an error, so one that takes too
+// long panics; see Schema.check. The time is added up over all patterns of a check.
 func (re *backtracking) MatchString(s string) bool {
 	begin := time.Now()
 	matched, err := re.Regexp.MatchString(s)

@@ -5,6 +5,8 @@ package schema
 //
 // A schema that puts others together (allOf and its like) is left as it is: one that is closed would forbid what its
 // neighbours ask for.
+//
+// doc is changed in place. It is all or nothing: one such keyword anywhere leaves the whole schema open.
 func closeObjects(doc any) {
 	composed := false
 	eachSchema(doc, func(s map[string]any) {
@@ -37,7 +39,8 @@ var (
 	mapKeywords    = []string{"properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies"}
 )
 
-// eachSchema visits s and the schemas in it that are objects. visit may change them.
+// eachSchema visits s and the schemas in it that are objects. visit may change them. A schema
+// that refers to itself does so by name ($ref), which is not followed, so this ends.
 func eachSchema(s any, visit func(map[string]any)) {
 	object, ok := s.(map[string]any)
 	if !ok {

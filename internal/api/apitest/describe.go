@@ -8,8 +8,9 @@ import (
 	"composer-api/internal/agent"
 )
 
-// describe writes what a surface has understood of a request as text, as far as the client can say it. It is
-// the "decoded" file of a case.
+// describe writes what a surface has understood of a request as text, as far as the client can say
+// it. It is the "decoded" file of a case. Every line says one thing, and what is not set has no line:
+// so the file of a case shows what its request is about, and all surfaces must come to the same text.
 func describe(r *agent.Request) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "model %s\n", r.ModelName)
@@ -60,6 +61,7 @@ func describeMessage(b *strings.Builder, m *agent.Message) {
 	}
 }
 
+// describeTool writes a tool in one line, its schema included.
 func describeTool(b *strings.Builder, t *agent.Tool) {
 	fmt.Fprintf(b, "offers %s", t.Name)
 	if t.Strict {
@@ -100,7 +102,8 @@ func describeControls(b *strings.Builder, r *agent.Request) {
 	}
 }
 
-// oneLine is raw without line breaks and needless space.
+// oneLine is raw without line breaks and needless space. What can't be compacted is returned as
+// it is, so that a surface which lets bad JSON through shows.
 func oneLine(raw json.RawMessage) string {
 	compact, err := json.Marshal(raw)
 	if err != nil {

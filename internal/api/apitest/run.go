@@ -21,6 +21,10 @@ import (
 	"composer-api/internal/sse"
 )
 
+// How a case is run: for each scenario of the file, streamed and whole, the surface decodes the
+// request, its turn plays the events, and what was decoded and answered is compared with the
+// golden files. The form of a case is told in doc.go, that of events in script.go.
+
 // Created is the time of all answers in the cases.
 var Created = time.Unix(1_790_000_000, 0)
 
@@ -44,7 +48,8 @@ type Surface struct {
 // Dir is the folder of the cases, relative to the packages beside this one.
 const Dir = "../apitest/testdata"
 
-// Run runs the cases of Dir that are for surface.
+// Run runs the cases of Dir that are for surface. A folder without cases is an error, because
+// it is a wrong path. A case without a request for this surface is skipped.
 func Run(t *testing.T, surface Surface) {
 	files, err := filepath.Glob(filepath.Join(Dir, "*.txtar"))
 	if err != nil || len(files) == 0 {
@@ -55,7 +60,8 @@ func Run(t *testing.T, surface Surface) {
 	}
 }
 
-// runFile runs one case: each of its scenarios, streamed and whole.
+// runFile runs one case: each of its scenarios, streamed and whole. The description of a
+// request is a golden file that all surfaces share: each must make the same one.
 func runFile(t *testing.T, file string, surface Surface) {
 	c, err := readCase(file)
 	if err != nil {
@@ -92,7 +98,9 @@ func runFile(t *testing.T, file string, surface Surface) {
 	compare(t, c, surface, got)
 }
 
-// serve makes the surface answer a request, and returns what it has understood and what the client got.
+// serve makes the surface answer a request, and returns what it has understood and what the
+// client got. The answer is the status, the header in alphabetical order, and the body. Always
+// is taken out of the description once.
 func serve(surface Surface, request string, script turnScript) (decoded, answer string) {
 	rec := httptest.NewRecorder()
 	surface.Serve(rec, []byte(request), func(r *agent.Request, sink agent.Sink) error {
@@ -109,7 +117,8 @@ func serve(surface Surface, request string, script turnScript) (decoded, answer 
 	return decoded, b.String()
 }
 
-// published checks an answer against OpenAI's published document.
+// published checks an answer against OpenAI's published document. Where the published document
+// isn't there, nothing is checked; see package published.
 func (s *Surface) published(answer string) error {
 	head, body, _ := strings.Cut(answer, "\n\n")
 	switch {
@@ -138,7 +147,9 @@ func (s *Surface) published(answer string) error {
 	return published.Check(s.Document, []byte(body))
 }
 
-// compare compares with the golden files, or rewrites them. A golden file that no scenario makes any more is an error.
+// compare compares with the golden files, or rewrites them. A golden file that no scenario
+// makes any more is an error. Only golden files of this surface are missed, because others may
+// be made by another package's test.
 func compare(t *testing.T, c *testCase, surface Surface, got map[string]string) {
 	if golden.Updating() {
 		if err := c.rewrite(surface, got); err != nil {
@@ -164,7 +175,8 @@ func (s *Surface) isGolden(file string) bool {
 	return kind == s.Name+".stream" || kind == s.Name+".body"
 }
 
-// A testCase is a case file.
+// A testCase is a case file. files has the content of the archive by name; archive keeps the
+// order and the comment.
 type testCase struct {
 	path    string
 	archive *txtar.Archive
@@ -192,7 +204,8 @@ func name(kind, scenario string) string {
 	return kind + " " + scenario
 }
 
-// scenarios are the scenarios that the case's inputs name, or the one without a name.
+// scenarios are the scenarios that the case's inputs name, or the one without a name. Golden
+// files don't count: they are made from scenarios and don't make any.
 func (c *testCase) scenarios() []string {
 	var all []string
 	for _, f := range c.archive.Files {
@@ -215,7 +228,9 @@ func (c *testCase) find(kind, scenario string) string {
 	return c.files[kind]
 }
 
-// request is the request that the surface gets; ok is false when the case is not for this surface.
+// request is the request that the surface gets; ok is false when the case is not for this
+// surface. A request for a stream is the surface's own one, or else the common one with
+// StreamMembers put first.
 func (c *testCase) request(s Surface, mode, scenario string) (string, bool) {
 	if mode == "stream" {
 		if own := c.find(s.Name+".stream.request", scenario); own != "" {
@@ -239,8 +254,9 @@ func (c *testCase) ownsRequest(s Surface, scenario string) bool {
 	return own
 }
 
-// rewrite replaces the surface's golden files in the case. It reads the file again, because the test of another
-// surface may have rewritten its own files meanwhile.
+// rewrite replaces the surface's golden files in the case. It reads the file again, because the test of
+// another surface may have rewritten its own files meanwhile. New files go to the end of the archive,
+// and those that nothing makes any more are removed. The archive's order and its inputs stay.
 func (c *testCase) rewrite(s Surface, got map[string]string) error {
 	archive, err := txtar.ParseFile(c.path)
 	if err != nil {

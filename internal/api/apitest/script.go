@@ -12,10 +12,12 @@ import (
 	"composer-api/internal/agent"
 )
 
-// A turnScript is what the gateway does with a surface's sink in one turn.
+// A turnScript is what the gateway does with a surface's sink in one turn. A nil one, for a
+// case without events, does nothing and returns nil.
 type turnScript []step
 
-// A step does one thing to the sink. An error that it returns is the turn's failure.
+// A step does one thing to the sink. An error that it returns is the turn's failure. Steps are
+// made once and may be played several times.
 type step func(agent.Sink) error
 
 // play carries out the turn. The error is what the gateway's Turn would return.
@@ -75,7 +77,7 @@ var verbs = map[string]func(string) (step, error){
 	"fail":      parseFail,
 }
 
-// event is the step that gives the sink an event.
+// event is the step that gives the sink an event. Each play has a copy of its own.
 func event(e agent.Event) step {
 	return func(s agent.Sink) error {
 		copied := e
@@ -89,6 +91,7 @@ func event(e agent.Event) step {
 	}
 }
 
+// parseAccept reads how the gateway accepts: the backend's name, how a run goes on, and the model.
 func parseAccept(s string) (step, error) {
 	f := strings.Fields(s)
 	if len(f) < 3 {
@@ -105,11 +108,13 @@ func parseAccept(s string) (step, error) {
 	return func(s agent.Sink) error { return s.Accept(a) }, nil
 }
 
+// parseText reads a piece of text of one kind.
 func parseText(kind agent.Kind, s string) (step, error) {
 	text, err := strconv.Unquote(s)
 	return event(agent.Event{Kind: kind, Text: []byte(text)}), err
 }
 
+// parseCall reads a tool call. The arguments are the rest of the line and are not reformatted.
 func parseCall(s string) (step, error) {
 	f := strings.SplitN(s, " ", 3)
 	if len(f) < 3 || !json.Valid([]byte(f[2])) {
@@ -118,6 +123,7 @@ func parseCall(s string) (step, error) {
 	return event(agent.Event{Kind: agent.Call, Call: &agent.ToolCall{ID: f[0], Name: f[1], Arguments: []byte(f[2])}}), nil
 }
 
+// parseUsage reads the tokens of a turn, and prices in US dollars for a million tokens.
 func parseUsage(s string) (step, error) {
 	var u agent.Usage
 	counts := map[string]*int64{
@@ -143,6 +149,7 @@ func parseUsage(s string) (step, error) {
 	return event(agent.Event{Kind: agent.UsageKind, Usage: &u}), nil
 }
 
+// parseDone reads why a turn ends well.
 func parseDone(s string) (step, error) {
 	name, quoted, _ := strings.Cut(s, " ")
 	reason, ok := map[string]agent.Reason{"stop": agent.Stop, "tool_calls": agent.ToolCalls, "length": agent.Length, "declined": agent.Declined}[name]
@@ -157,6 +164,8 @@ func parseDone(s string) (step, error) {
 	return event(agent.Event{Kind: agent.DoneKind, Done: &done}), err
 }
 
+// parseFail reads an error of the gateway. Its cause must not appear in any answer, which the
+// golden files show.
 func parseFail(s string) (step, error) {
 	name, rest, _ := strings.Cut(s, " ")
 	e := agent.Error{Err: fmt.Errorf("a cause that no client may see")}

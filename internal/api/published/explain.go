@@ -12,8 +12,11 @@ import (
 	"golang.org/x/text/message"
 )
 
-// explain shortens an error of the JSON Schema library to the places that are at fault. The library tells of every
-// branch that didn't match; of a union like the items of a response that is some hundred lines.
+// Errors for people. The library's own would print hundreds of lines for one wrong member of a response.
+
+// explain shortens an error of the JSON Schema library to the places that are at fault. The
+// library tells of every branch that didn't match; of a union like the items of a response that
+// is some hundred lines. An error of any other kind, and nil, is returned as it is.
 func explain(err error) error {
 	var invalid *jsonschema.ValidationError
 	if !errors.As(err, &invalid) {
@@ -38,12 +41,15 @@ func explain(err error) error {
 // A fault is one thing that is wrong at one place.
 type fault struct{ *jsonschema.ValidationError }
 
+// String is the place as a path and the library's sentence in English.
 func (f fault) String() string {
 	return "/" + strings.Join(f.InstanceLocation, "/") + ": " + f.ErrorKind.LocalizedString(message.NewPrinter(language.English))
 }
 
+// depth is how deep in the value the place is; 0 is the value itself.
 func (f fault) depth() int { return len(f.InstanceLocation) }
 
+// refused reports whether a member was not allowed where it stands.
 func (f fault) refused() bool {
 	_, ok := f.ErrorKind.(*kind.FalseSchema)
 	return ok
@@ -74,7 +80,8 @@ func faultsOf(e *jsonschema.ValidationError) []fault {
 	return all
 }
 
-// score is how badly a branch of the union e fits: worst is another type, then another role, then many faults.
+// score is how badly a branch of the union e fits: worst is another type, then another role, then
+// many faults. The best branch has the lowest score. rest is the place as seen from the union.
 func score(branch []fault, e *jsonschema.ValidationError) int {
 	n := min(len(branch), 99)
 	for _, f := range branch {
@@ -89,6 +96,7 @@ func score(branch []fault, e *jsonschema.ValidationError) int {
 	return n
 }
 
+// isType reports whether a value has the wrong type.
 func isType(k jsonschema.ErrorKind) bool {
 	_, ok := k.(*kind.Type)
 	return ok

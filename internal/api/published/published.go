@@ -27,7 +27,9 @@ const besides = "../shared/data/openai-openapi.json"
 // location is the file name that the compiler knows the document under.
 const location = "openapi.json"
 
-// A spec is the document, ready to check against. Its schemas are compiled when they are first used.
+// A spec is the document, ready to check against. Its schemas are compiled when they are first
+// used. It is one for the process, made by load. After that only schemas and what the compiler
+// keeps change, under mu; branches is only read.
 type spec struct {
 	mu       sync.Mutex // a Compiler is for one goroutine
 	compiler *jsonschema.Compiler
@@ -120,6 +122,7 @@ func (s *spec) branch(name string, doc any) string {
 	return name
 }
 
+// schema compiles the schema of whole documents of that name, once. An unknown name is an error.
 func (s *spec) schema(name string) (*jsonschema.Schema, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -7,6 +7,15 @@ import (
 	"strings"
 )
 
+// From the published document to schemas that refuse what it doesn't know. The steps, in the
+// order in which they have to be done:
+//
+//	extend          our extensions become a part of the document
+//	branches        which schema of a choice belongs to which type
+//	nameRecursion   recursive references become ordinary ones
+//	part            nested schemas are tightened, in place
+//	whole           for each schema, one for a whole document is added beside it
+
 // An object of JSON is what jsonschema.UnmarshalJSON makes of one. Schemas are handled in this form because they are
 // changed before anything knows their meaning.
 type object = map[string]any
@@ -46,6 +55,7 @@ const refPrefix = "#/components/schemas/"
 // strictly is the name of the schema of whole documents of a kind.
 func strictly(name string) string { return name + ".document" }
 
+// schemasOf finds the part of the document that names schemas: components.schemas.
 func schemasOf(doc any) (object, error) {
 	for _, name := range []string{"components", "schemas"} {
 		o, ok := doc.(object)
@@ -80,9 +90,12 @@ func nameRecursion(v any, name string) {
 	}
 }
 
+// tightener has the schemas of the document, which its methods change in place.
 type tightener struct{ schemas object }
 
-// extend lets the schema or the member at path also be what extension says.
+// extend lets the schema or the member at path also be what extension says. path is "Schema" or
+// "Schema.member". An extension that the document has come to know itself is an error, so that
+// the list of extensions doesn't grow old.
 func (t tightener) extend(path string, extension object) error {
 	name, member, isMember := strings.Cut(path, ".")
 	place := t.schemas
@@ -123,7 +136,8 @@ func (t tightener) properties(schema object, name string) (found object) {
 	return found
 }
 
-// branches are the schemas that are a choice of others by their type, with the schema for each type.
+// branches are the schemas that are a choice of others by their type, with the schema for each
+// type. A type that two choices have gets "", and all of the choice is tried then.
 func (t tightener) branches() map[string]map[string]string {
 	all := map[string]map[string]string{}
 	for name, schema := range t.schemas {
@@ -153,7 +167,8 @@ func (t tightener) branches() map[string]map[string]string {
 	return all
 }
 
-// part tightens what lies below a schema that may describe a value only in part.
+// part tightens what lies below a schema that may describe a value only in part. An argument
+// that is no object, such as a missing member or true, is left alone.
 func (t tightener) part(schema any) {
 	s, ok := schema.(object)
 	if !ok {
@@ -190,7 +205,8 @@ func (t tightener) whole(schema any) {
 // maxDepth ends the look into schemas that refer to themselves.
 const maxDepth = 20
 
-// open reports whether a schema says of an object nothing but that it is one.
+// open reports whether a schema says of an object nothing but that it is one. Such a value may
+// have any member.
 func (t tightener) open(s object, depth int) bool {
 	if depth > maxDepth {
 		return false

@@ -10,8 +10,15 @@ import (
 	"composer-api/internal/agent"
 )
 
-// A Fake is a Backend in memory whose runs yield what a test tells them to. It keeps the Backend's contract:
-// it waits where a real one waits, and it records what it was asked. Its methods may be called concurrently.
+// A backend for tests of what stands above backends: the gateway, surfaces, the server. What it
+// yields is written with the functions below (Say, CallTool, Wait, End), turn by turn:
+//
+// backendtest.Turns{ {backendtest.CallTool("call_1", "read", `{}`), backendtest.Wait()},
+// {backendtest.Say("Done."), backendtest.End("")}, }
+
+// A Fake is a Backend in memory whose runs yield what a test tells them to. It keeps the Backend's
+// contract: it waits where a real one waits, and it records what it was asked. Its methods may be called
+// concurrently. It never closes a run: a test looks at IsClosed to find a run that was forgotten.
 type Fake struct {
 	name string
 	play func(req *agent.Request) (Turns, error)
@@ -46,7 +53,7 @@ func Think(text string) Step {
 	return Step{Event: agent.Event{Kind: agent.Reasoning, Text: []byte(text)}}
 }
 
-// CallTool is a tool call with the given id.
+// CallTool is a tool call with the given id. The arguments are not checked.
 func CallTool(id, name, arguments string) Step {
 	return Step{Event: agent.Event{Kind: agent.Call, Call: &agent.ToolCall{ID: id, Name: name, Arguments: json.RawMessage(arguments)}}}
 }
@@ -65,7 +72,7 @@ func End(id string) Step {
 	return Step{Event: agent.Event{Kind: agent.DoneKind, Done: &done}}
 }
 
-// Wait is the end of a turn that needs results.
+// Wait is the end of a turn that needs results. The run goes on with the next turn after Resume.
 func Wait() Step {
 	return Step{Event: agent.Event{Kind: agent.DoneKind, Done: &agent.Done{Reason: agent.ToolCalls}}}
 }
@@ -76,7 +83,7 @@ func Fail(err error) Step { return Step{Err: err} }
 // Name implements agent.Backend.
 func (f *Fake) Name() string { return f.name }
 
-// Start implements agent.Backend.
+// Start implements agent.Backend. A failed start is recorded as a run that is closed.
 func (f *Fake) Start(ctx context.Context, req *agent.Request) (agent.Run, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
@@ -100,7 +107,8 @@ func (f *Fake) Runs() []*FakeRun {
 	return slices.Clone(f.runs)
 }
 
-// A FakeRun is a run of a Fake. Request is what Start was given; it must not be changed.
+// A FakeRun is a run of a Fake. Request is what Start was given; it must not be changed. mu
+// guards turns and results. The steps of a turn are used up by Next, so a FakeRun plays once.
 type FakeRun struct {
 	Request *agent.Request
 
@@ -135,7 +143,8 @@ func (r *FakeRun) IsClosed() bool {
 // Size implements agent.Sized: it keeps its request.
 func (r *FakeRun) Size() int { return r.Request.Size() }
 
-// Next implements agent.Run.
+// Next implements agent.Run. It waits where the test has written nothing more, until Close or
+// the end of ctx.
 func (r *FakeRun) Next(ctx context.Context) (agent.Event, error) {
 	step, ok := r.step()
 	if r.IsClosed() {
@@ -164,14 +173,15 @@ func (r *FakeRun) step() (Step, bool) {
 	return step, true
 }
 
-// Buffered implements agent.Run.
+// Buffered implements agent.Run. It is true also when the next step is an error.
 func (r *FakeRun) Buffered() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.turns) > 0 && len(r.turns[0]) > 0
 }
 
-// Resume implements agent.Run. A turn that begins with an error fails here.
+// Resume implements agent.Run. A turn that begins with an error fails here. What is left of the
+// turn before is dropped.
 func (r *FakeRun) Resume(_ context.Context, results []agent.ToolResult) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -206,7 +216,7 @@ func (c FakeConversation) Size() int { return len(c) }
 // MarshalBinary implements agent.Conversation.
 func (c FakeConversation) MarshalBinary() ([]byte, error) { return []byte(c), nil }
 
-// Restore implements agent.Restorer.
+// Restore implements agent.Restorer. Empty data is a conversation that is lost.
 func (f *Fake) Restore(data []byte) (agent.Conversation, error) {
 	if len(data) == 0 {
 		return nil, &agent.Error{Code: agent.ConversationLost}

@@ -8,6 +8,8 @@ import (
 	"composer-api/internal/store"
 )
 
+// The exam's questions about accounts, hosted keys and the request log.
+
 // account and key make rows with every field set, so that a field which a store forgets shows.
 
 func account(id string) store.Account {
@@ -17,6 +19,7 @@ func account(id string) store.Account {
 	}
 }
 
+// key makes a hosted key; its hash is that of its id.
 func key(id, account string) store.Key {
 	return store.Key{ID: id, Account: account, Hash: sha256.Sum256([]byte(id)), Hint: "cmp_…" + id, Created: epoch}
 }
@@ -163,6 +166,7 @@ var keyCases = []examCase{
 	}},
 }
 
+// requestLog makes a log as BeginRequest takes it: what is known only at the end is zero.
 func requestLog(id string) store.RequestLog {
 	return store.RequestLog{ID: id, Account: "acct_1", KeyID: "key_1", RequestID: "req_1", Endpoint: "POST /v1/responses", Created: epoch}
 }

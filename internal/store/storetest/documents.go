@@ -9,6 +9,9 @@ import (
 	"composer-api/internal/store"
 )
 
+// The exam's questions about documents and their parts. Owners are written "k:1" and "k:2", as
+// for callers with a key of their own.
+
 // document is a document that was created so many seconds after epoch and expires after a day.
 func document(owner, id string, seconds int) store.Document {
 	return store.Document{
@@ -48,6 +51,7 @@ func partsOf(e *exam, owner, id string, page store.Page) string {
 	return strings.Join(ids, " ")
 }
 
+// whole is a page that holds all that a test has.
 var whole = store.Page{Limit: 100}
 
 var documentCases = []examCase{

@@ -8,6 +8,9 @@ import (
 	"composer-api/internal/store"
 )
 
+// The exam's questions about responses: what is stored, who works on it, what of it is deleted
+// when, and the events of a background response.
+
 // response is a finished response, created so many seconds after epoch, which expires after a day.
 func response(owner, id string, seconds int) store.Response {
 	return store.Response{

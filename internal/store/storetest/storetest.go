@@ -20,11 +20,13 @@ import (
 	"composer-api/internal/store"
 )
 
-// Open opens a database; it fails the test if it can't, and closes the store at the test's end. It may be
-// called several times: each result is another replica on the same database, with the same clock.
+// Open opens a database; it fails the test if it can't, and closes the store at the test's end.
+// It may be called several times: each result is another replica on the same database, with the
+// same clock. The replicas share nothing but the database, as servers on two machines.
 type Open func(t *testing.T, limits store.Limits, now func() time.Time) store.Store
 
 // Test examines a store. fresh makes an empty database for one case; it is not used again.
+// Every case is a subtest that can be run alone.
 func Test(t *testing.T, fresh func(t *testing.T) Open) {
 	for _, part := range []struct {
 		name  string
@@ -54,14 +56,16 @@ func Test(t *testing.T, fresh func(t *testing.T) Open) {
 	}
 }
 
-// An examCase is one behaviour. Its name says it.
+// An examCase is one behaviour. Its name says it. The comment above a case says what goes wrong
+// without it. Zero limits are the store's defaults.
 type examCase struct {
 	name   string
 	limits store.Limits
 	run    func(*exam)
 }
 
-// An exam is one case being run: the store, and helpers that fail the test.
+// An exam is one case being run: the store, and helpers that fail the test. Its methods are for
+// the goroutine of the test, except for clock.
 type exam struct {
 	*testing.T
 	store.Store
@@ -83,7 +87,7 @@ func (e *exam) clock() time.Time {
 	return e.now
 }
 
-// pass moves the clock forward; no real time passes.
+// pass moves the clock forward; no real time passes. Leases don't notice: they go by the database's clock.
 func (e *exam) pass(d time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

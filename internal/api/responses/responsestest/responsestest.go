@@ -20,10 +20,14 @@ import (
 	"composer-api/internal/sse"
 )
 
+// The stream's rules are in checkStream, one method for each kind of event. A rule that is
+// broken is an error which names the event; the caller fails the test with the whole stream.
+
 //go:embed schema.json
 var schemaFile []byte
 
-// compiler compiles the definitions of schema.json once.
+// compiler compiles the definitions of schema.json once. It panics on a schema.json that is no
+// schema: that is a mistake in this package.
 var compiler = sync.OnceValue(func() *jsonschema.Compiler {
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schemaFile))
 	if err != nil {
@@ -41,6 +45,8 @@ var (
 	compiled = map[string]*jsonschema.Schema{}
 )
 
+// schema compiles a definition once for the process. It may be called concurrently. A name that
+// schema.json doesn't have panics.
 func schema(def string) *jsonschema.Schema {
 	mu.Lock()
 	defer mu.Unlock()
@@ -60,7 +66,8 @@ func Valid(t testing.TB, def string, doc []byte) {
 	}
 }
 
-// check is Valid without a test.
+// check is Valid without a test. It checks twice: against our own definitions, which say what this
+// server sends, and against OpenAI's published document where that is there and knows the thing.
 func check(def string, doc []byte) error {
 	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(doc))
 	if err != nil {
@@ -81,7 +88,8 @@ var publishedNames = map[string]string{
 	"inputTokens": "TokenCountsResource", "compactedResponse": "CompactResource", "error": "ErrorResponse",
 }
 
-// An Event is one event of a stream.
+// An Event is one event of a stream. Members of other kinds of events stay zero. Raw is the
+// event's whole JSON.
 type Event struct {
 	Type        string          `json:"type"`
 	Seq         int             `json:"sequence_number"`
@@ -164,7 +172,8 @@ func checkStream(stream []byte) ([]Event, error) {
 	return c.events, nil
 }
 
-// A checker follows one stream.
+// A checker follows one stream. Its states: before response.created, then between items or
+// within one (open), then ended, then done.
 type checker struct {
 	events []Event
 	items  []json.RawMessage // that are done
@@ -174,14 +183,17 @@ type checker struct {
 	id     string
 }
 
+// An openItem is the item that the stream is in the middle of.
 type openItem struct {
 	id     string
 	deltas strings.Builder
 	text   *string // what a done event says that the deltas add up to
 }
 
+// endTypes are the events that may be the last.
 var endTypes = []string{"response.completed", "response.incomplete", "response.failed"}
 
+// event takes the next event of the stream: name is that of its event line.
 func (c *checker) event(name string, data []byte) error {
 	if string(data) == "[DONE]" {
 		if !c.ended {
@@ -216,6 +228,7 @@ func (c *checker) event(name string, data []byte) error {
 	return c.part(&e)
 }
 
+// response checks an event that holds the whole response: the first one, the last one, and those between.
 func (c *checker) response(e *Event) error {
 	var r Response
 	if err := json.Unmarshal(e.Response, &r); err != nil {
@@ -243,6 +256,8 @@ func (c *checker) response(e *Event) error {
 	return nil
 }
 
+// part checks an event of an item: that it belongs to the item that is open. The index is how
+// many items are done, because only one is open at a time.
 func (c *checker) part(e *Event) error {
 	if e.OutputIndex == nil || *e.OutputIndex != len(c.items) {
 		return fmt.Errorf("output_index %v, want %d", e.OutputIndex, len(c.items))
@@ -269,6 +284,8 @@ func (c *checker) part(e *Event) error {
 	return nil
 }
 
+// itemDone closes the open item, and compares its text with the deltas. An item of which no
+// event told the whole text is not compared.
 func (c *checker) itemDone(e *Event) error {
 	id := itemID(e.Item)
 	if c.open == nil || c.open.id != id {
@@ -282,6 +299,7 @@ func (c *checker) itemDone(e *Event) error {
 	return nil
 }
 
+// itemID is the id of an item; "" when it has none.
 func itemID(item json.RawMessage) string {
 	var head struct {
 		ID string `json:"id"`
@@ -292,6 +310,7 @@ func itemID(item json.RawMessage) string {
 	return head.ID
 }
 
+// texts are the JSON texts as strings, which a diff can show.
 func texts(raws []json.RawMessage) []string {
 	list := make([]string, len(raws))
 	for i, raw := range raws {
