@@ -7,7 +7,17 @@ import (
 	"time"
 )
 
-// An Error is a failure with a kind, a sentence for the user and a cause for us.
+// Errors, as every package of this program hands them to a surface. A failure that a client may
+// see is an *Error with a Code; any other error becomes Internal, whose message says nothing
+// (AsError). The path of one:
+//
+//	a backend, the gateway, a surface's decoder   make it: what happened, in words for the user
+//	the gateway                                   may try again
+//	a surface                                     writes it in its API's form: status and code by Code
+//	the log                                       has Error() with the cause, which no client sees
+
+// An Error is a failure with a kind, a sentence for the user and a cause for us. It is not
+// changed once it is returned: some errors are variables that many requests share.
 type Error struct {
 	// Code is the kind of failure; surfaces turn it into a status and a code of their own.
 	Code Code
@@ -57,8 +67,8 @@ func (e *Error) UserMessage() string {
 	return codes[e.Code].sentence
 }
 
-// AsError returns err as an *Error. What isn't one becomes Internal, with err as its cause and nothing of it in the
-// message.
+// AsError returns err as an *Error. What isn't one becomes Internal, with err as its cause and
+// nothing of it in the message. It never returns nil; err must not be nil.
 func AsError(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
@@ -78,7 +88,7 @@ func CatchPanic(then func(*Error)) {
 	}
 }
 
-// CodeOf is the code of err; 0 for nil.
+// CodeOf is the code of err; 0 for nil. An error that isn't an *Error counts as Internal.
 func CodeOf(err error) Code {
 	if err == nil {
 		return 0
@@ -86,7 +96,8 @@ func CodeOf(err error) Code {
 	return AsError(err).Code
 }
 
-// Code is the kind of a failure.
+// Code is the kind of a failure. A new one needs a row in codes and a row in the tables of all
+// surfaces; tests go through Codes.
 type Code uint8
 
 // The codes. Their HTTP statuses are in the surfaces' tables.

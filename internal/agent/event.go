@@ -50,7 +50,8 @@ type ToolResult struct {
 	Said []Part
 }
 
-// Usage counts tokens. Input excludes what the cache served.
+// Usage counts tokens. Input excludes what the cache served. Numbers that upstream hasn't told
+// are 0, or estimated.
 type Usage struct {
 	Input      int64 // tokens read without the cache
 	CacheRead  int64 // tokens that the cache served
@@ -70,7 +71,7 @@ type Price struct{ Input, CacheWrite, CacheRead, Output float64 }
 // Prompt is the whole prompt, however it was served.
 func (u Usage) Prompt() int64 { return u.Input + u.CacheRead + u.CacheWrite }
 
-// Plus is both together. The price is u's.
+// Plus is both together. The price is u's. It is estimated as soon as one of them is.
 func (u Usage) Plus(v Usage) Usage {
 	u.Input += v.Input
 	u.CacheRead += v.CacheRead
@@ -84,6 +85,7 @@ func (u Usage) Plus(v Usage) Usage {
 // Total is prompt and output together.
 func (u Usage) Total() int64 { return u.Prompt() + u.Output }
 
+// million is the number of tokens that a Price is for.
 const million = 1_000_000
 
 // InputUSD is what the prompt costs in US dollars, the cache's part included; 0 when the price isn't known.

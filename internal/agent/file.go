@@ -2,8 +2,9 @@ package agent
 
 import "slices"
 
-// A File is a document that holds text which has to be taken out of it: a PDF. Backends see its text only. What is plain
-// text in the first place is no File: surfaces make it a text, with [FileText].
+// A File is a document that holds text which has to be taken out of it: a PDF. Backends see its
+// text only. What is plain text in the first place is no File: surfaces make it a text, with
+// [FileText]. Data belongs to the request and is not changed.
 type File struct {
 	Name string // as the client named it; "" when it didn't
 	Data []byte
@@ -26,8 +27,9 @@ func FileText(name, text string) string {
 
 // ReadFiles is messages with texts in the place of files, which read takes out of them. messages itself is not changed.
 //
-// A file that can't be used is an error only when the user has sent it just now, after the model last spoke, as it is
-// with images: see [UnusableImage]. Of an older one the model gets a note.
+// A file that can't be used is an error only when the user has sent it just now, after the model
+// last spoke, as it is with images: see [UnusableImage]. Of an older one the model gets a note.
+// read is called once for each file, in the order of the messages, on the caller's goroutine.
 func ReadFiles(messages []Message, read func(*File) (string, error)) ([]Message, error) {
 	copied := false
 	first := FirstNew(messages)
@@ -59,6 +61,7 @@ func ReadFiles(messages []Message, read func(*File) (string, error)) ([]Message,
 	return messages, nil
 }
 
+// fileText is the text of a file; its error is the fault, or that of read.
 func fileText(f *File, read func(*File) (string, error)) (string, error) {
 	if f.Fault != nil {
 		return "", f.Fault

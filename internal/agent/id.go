@@ -6,9 +6,11 @@ import (
 	"fmt"
 )
 
+// base62 is the alphabet of ids: digits and letters, which need no escape in a URL or a shell.
 const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// NewID returns prefix followed by n random base62 characters (5.95 bits each).
+// NewID returns prefix followed by n random base62 characters (5.95 bits each). The characters
+// are cryptographically random, so nobody can guess an id.
 func NewID(prefix string, n int) string {
 	id := make([]byte, 0, len(prefix)+n)
 	id = append(id, prefix...)
@@ -38,6 +40,7 @@ func NewUUID() string {
 // UUIDFrom returns a UUID that is always the same for the hash (RFC 9562, version 8).
 func UUIDFrom(hash [sha256.Size]byte) string { return formatUUID(8, [16]byte(hash[:16])) }
 
+// formatUUID writes 16 bytes as a UUID of that version, with the variant of RFC 9562.
 func formatUUID(version byte, b [16]byte) string {
 	b[6] = b[6]&0x0f | version<<4
 	b[8] = b[8]&0x3f | 0x80

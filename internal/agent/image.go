@@ -2,7 +2,8 @@ package agent
 
 import "slices"
 
-// An Image comes as bytes or, until it is fetched, as a URL. A backend sees bytes only.
+// An Image comes as bytes or, until it is fetched, as a URL. A backend sees bytes only. Data is
+// shared by copies of the message and must not be changed.
 type Image struct {
 	MIME string // "image/png"; "" while only the URL is known
 	Data []byte
@@ -37,8 +38,8 @@ func UnusableImage(messages []Message) error {
 	return nil
 }
 
-// WithoutUnusable is messages with a note for the model in the place of each image that can't be used. messages itself is
-// not changed.
+// WithoutUnusable is messages with a note for the model in the place of each image that can't
+// be used. messages itself is not changed. It is messages itself when there is none.
 func WithoutUnusable(messages []Message) []Message {
 	copied := false
 	for i := range messages {

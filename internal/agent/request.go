@@ -7,6 +7,12 @@ import (
 	"strings"
 )
 
+// A request in the form that all surfaces decode to and all backends understand. Who sets what:
+//
+//	a surface     ModelName, Messages, Tools, ToolChoice, Format and the limits; Echo, RewritesCalls, Durable
+//	api.Call      Caller, Origin, Upstream and what the headers ask for (Session, MaxCostUSD)
+//	the gateway   Model, ConversationID, NativeSystem, Continue and New
+
 // A Request is one turn as the client asked for it, whatever surface it came through.
 type Request struct {
 	// Caller is who asks. Surfaces leave it; httpd fills it in.
@@ -92,8 +98,8 @@ type Origin struct {
 	Endpoint string
 }
 
-// A Secret is a string that doesn't print: not with fmt, not in JSON, not in a log. Reveal gives it to the one place
-// that needs it.
+// A Secret is a string that doesn't print: not with fmt, not in JSON, not in a log. Reveal
+// gives it to the one place that needs it. It is a value that may be copied and compared.
 type Secret struct{ value string }
 
 // NewSecret hides value.
@@ -157,7 +163,8 @@ const (
 	ToolRole
 )
 
-// A Message is one entry of a conversation.
+// A Message is one entry of a conversation. Copies share its slices, which must not be changed:
+// a transcript may be remembered.
 type Message struct {
 	Role  Role
 	Parts []Part // text, images and files, in order; may be empty
@@ -169,7 +176,7 @@ type Message struct {
 	IsError bool
 }
 
-// Text is the message's text parts, joined.
+// Text is the message's text parts, joined. Nothing stands between them. Images and files count as no text.
 func (m *Message) Text() string {
 	if len(m.Parts) == 1 {
 		return m.Parts[0].Text
@@ -181,8 +188,8 @@ func (m *Message) Text() string {
 	return b.String()
 }
 
-// A Part is a piece of a message: an image when Image is not nil, a file when File is not nil, else text. Backends see no
-// files.
+// A Part is a piece of a message: an image when Image is not nil, a file when File is not nil,
+// else text. Backends see no files. At most one of Image and File is set.
 type Part struct {
 	Text  string
 	Image *Image
@@ -234,7 +241,8 @@ const (
 	JSONSchema
 )
 
-// Size is about how many bytes the request keeps in memory.
+// Size is about how many bytes the request keeps in memory. It is for bounds on memory, so that
+// what is small and bounded, such as names, isn't counted.
 func (r *Request) Size() int {
 	size := len(r.Format.Schema)
 	for i := range r.Messages {
@@ -276,7 +284,8 @@ func (r *Request) SystemText() string {
 	return strings.Join(texts, "\n")
 }
 
-// Offered returns the tools that the model is shown: those of Tools that ToolChoice allows.
+// Offered returns the tools that the model is shown: those of Tools that ToolChoice allows. The
+// order is that of Tools. The result may be Tools itself, and must not be changed.
 func (r *Request) Offered() []Tool {
 	switch {
 	case r.ToolChoice.Mode == ToolsNone:

@@ -26,7 +26,8 @@ type Request struct {
 
 // wireRequest is the request as it is sent. Fields that are named nowhere are ignored. The
 // order is that of the specification's table. A field that is decoded and never read stands
-// here so that its type is checked.
+// here so that its type is checked. It belongs to Decode; its messages live on when the answer
+// is to be kept, see keep.
 type wireRequest struct {
 	Model    string        `json:"model"`
 	Messages []wireMessage `json:"messages"`
@@ -159,7 +160,8 @@ func (r *Request) setStreamOptions(w *wireRequest) error {
 	return nil
 }
 
-// setFormat reads response_format. What it asks for is enforced by package control.
+// setFormat reads response_format. What it asks for is enforced by package control. A format of
+// plain text leaves the zero value.
 func (r *Request) setFormat(w *wireRequest) error {
 	if w.ResponseFormat == nil {
 		return nil

@@ -13,6 +13,8 @@ import (
 //	{"type": "function", "function": {"name": "read", "description": "…", "parameters": {…}}}
 //	{"type": "custom", "custom": {"name": "patch", "format": {"type": "grammar", "grammar": {…}}}}
 //	{"type": "function", "name": "read", "description": "…", "parameters": {…}}
+//
+// It is changed by unflatten, and then has one of Function and Custom, or neither.
 type wireTool struct {
 	Type     string        `json:"type"`
 	Function *wireFunction `json:"function"`
@@ -20,7 +22,8 @@ type wireTool struct {
 	flatTool
 }
 
-// flatTool are the fields of a tool in the form of the Responses API.
+// flatTool are the fields of a tool in the form of the Responses API. They are embedded in
+// wireTool, so a tool may have them beside its function; they don't count then.
 type flatTool struct {
 	Name        string         `json:"name"`
 	Description string         `json:"description"`
@@ -66,8 +69,10 @@ type wireToolChoice struct {
 	} `json:"allowed_tools"`
 }
 
-// setTools converts the tools, and the deprecated functions to tools. legacy is set when there are only functions: their calls
-// go back as function_call, because such clients know nothing else.
+// setTools converts the tools, and the deprecated functions to tools. legacy is set when there
+// are only functions: their calls go back as function_call, because such clients know nothing
+// else. Errors name the tool by its place: "tools[2].function.name". Two different tools of one
+// name are an error of ToolList.Add.
 func (r *Request) setTools(w *wireRequest) error {
 	var list openai.ToolList
 	for i := range w.Tools {
@@ -92,7 +97,8 @@ func (r *Request) setTools(w *wireRequest) error {
 	return nil
 }
 
-// unflatten converts a tool in the form of the Responses API to that of chat.
+// unflatten converts a tool in the form of the Responses API to that of chat. A tool that
+// already has the form of chat stays as it is.
 func (t *wireTool) unflatten() {
 	switch {
 	case t.Name == "" || t.Function != nil || t.Custom != nil:
@@ -105,7 +111,8 @@ func (t *wireTool) unflatten() {
 	}
 }
 
-// addTool adds a tool. Its type may be missing when the rest shows it.
+// addTool adds a tool. Its type may be missing when the rest shows it. An unknown type is an
+// error: to leave such a tool out would change what the client has asked for.
 func (r *Request) addTool(list *openai.ToolList, t *wireTool, param string) error {
 	switch {
 	case t.Type == "function" && t.Function == nil:
@@ -130,6 +137,7 @@ func (r *Request) addFunction(list *openai.ToolList, f *wireFunction, param stri
 }
 
 // addCustom adds a custom tool. The model gets it as a function; its calls are converted back.
+// Request.Echo is set as soon as there is one.
 func (r *Request) addCustom(list *openai.ToolList, c *wireCustom, param string) error {
 	if r.custom == nil {
 		r.custom = map[string]bool{}
@@ -148,7 +156,8 @@ func (r *Request) echo(c *agent.ToolCall) json.RawMessage {
 	return openai.CustomArguments(openai.CustomInput(c.Name, c.Arguments))
 }
 
-// setToolChoice reads tool_choice or, when that is absent, the deprecated function_call. Tools that it names must be there.
+// setToolChoice reads tool_choice or, when that is absent, the deprecated function_call. Tools
+// that it names must be there. The zero value, when neither is there, lets the model choose.
 func (r *Request) setToolChoice(w *wireRequest) error {
 	param := "tool_choice"
 	var err error
@@ -182,7 +191,8 @@ func objectChoice(c *wireToolChoice, param string) (agent.ToolChoice, error) {
 	return oneTool(name, namePath)
 }
 
-// chosen is the tool that c names, and the path of the name, for errors.
+// chosen is the tool that c names, and the path of the name, for errors. The name may be empty,
+// which is the caller's to find out.
 func (c *wireToolChoice) chosen(param string) (name, namePath string, err error) {
 	switch {
 	case c.Name != "" && c.Function.Name == "" && c.Custom.Name == "" && (c.Type == "function" || c.Type == "custom"):
@@ -204,6 +214,7 @@ func oneTool(name, param string) (agent.ToolChoice, error) {
 }
 
 // allowedTools is the choice among some of the tools. Unlike in tools, the order means nothing.
+// Mode says whether one of them must be called.
 func allowedTools(c *wireToolChoice, param string) (agent.ToolChoice, error) {
 	mode, err := toolMode(c.Allowed.Mode, param+".mode", "auto", "required")
 	if err != nil {

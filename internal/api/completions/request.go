@@ -11,6 +11,9 @@ import (
 	"composer-api/internal/api/openai"
 )
 
+// Decoding of a request for the older completions. One request may hold several prompts, each
+// of which becomes a turn of its own; what they have in common is decoded once.
+
 // A request is a decoded completion request.
 type request struct {
 	// Prompts are the texts to complete, at least one.
@@ -57,7 +60,8 @@ type wireRequest struct {
 // largest batches, sends so many.
 const maxPrompts = 20
 
-// decode reads a request body. Errors are *agent.Error with the field's path as Param.
+// decode reads a request body. Errors are *agent.Error with the field's path as Param. The
+// order of the checks decides which error a request with several mistakes gets.
 func decode(body []byte) (*request, error) {
 	var w wireRequest
 	if err := openai.Decode(body, &w); err != nil {
@@ -87,7 +91,8 @@ func decode(body []byte) (*request, error) {
 	return req, err
 }
 
-// prompts reads the prompt: a text, or an array of texts. OpenAI also takes the numbers of its own tokens, which mean nothing here.
+// prompts reads the prompt: a text, or an array of texts. OpenAI also takes the numbers of its
+// own tokens, which mean nothing here. An empty text is a prompt, too.
 func prompts(w *wireRequest) ([]string, error) {
 	const param = "prompt"
 	switch w.Prompt.Kind() {
@@ -106,7 +111,8 @@ func prompts(w *wireRequest) ([]string, error) {
 	return nil, agent.ParamError(agent.InvalidType, param, "Invalid type for 'prompt': expected a string or an array of strings.")
 }
 
-// promptList reads a list of texts. A list of numbers, or of lists of them, is a prompt in tokens.
+// promptList reads a list of texts. A list of numbers, or of lists of them, is a prompt in
+// tokens. The first entry that can't be used is the error.
 func promptList(raw jsontext.Value) ([]string, error) {
 	const param = "prompt"
 	var list []jsontext.Value
@@ -158,6 +164,7 @@ func checkUnsupported(w *wireRequest) error {
 
 // turn is the request of the turn that completes the prompt at index. It belongs to whoever
 // carries it out. Each turn gets a request of its own, because the gateway fills in fields.
+// index counts from 0 and must be one of Prompts.
 func (r *request) turn(index int) *agent.Request {
 	req := r.all
 	req.Messages = []agent.Message{{Role: agent.User, Parts: []agent.Part{{Text: r.Prompts[index]}}}}

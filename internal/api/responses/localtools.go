@@ -54,7 +54,7 @@ var localTools = map[string]localTool{
 }
 
 // localShell reports whether the shell is the client's: one in a container is OpenAI's. A shell
-// without an environment is the client's.
+// without an environment is the client's. An object that can't be read is not the client's.
 func (t *toolFields) localShell() bool {
 	var environment struct {
 		Type string `json:"type"`
@@ -62,13 +62,14 @@ func (t *toolFields) localShell() bool {
 	return t.Environment.Kind() != '{' || json.Unmarshal(t.Environment, &environment, openai.Liberal) == nil && environment.Type == "local"
 }
 
-// addLocal offers a tool of localTools.
+// addLocal offers a tool of localTools. param names the tool's place in the request, for errors.
 func (s *toolSet) addLocal(t *toolFields, param string) error {
 	l := localTools[t.Type]
 	return s.offer(l.kind, clientName{"", t.Type}, l.tool, param)
 }
 
-// The published contents of calls.
+// The published contents of calls. Members that the client didn't give are null in a shell's
+// action, as published.
 type (
 	shellContent struct {
 		Commands        []string    `json:"commands"`
@@ -82,7 +83,9 @@ type (
 	}
 )
 
-// shellAction is the action of a shell_call. A single command may come as a text, and under another name.
+// shellAction is the action of a shell_call. A single command may come as a text, and under
+// another name. Arguments that name no command make an action without commands. The same
+// function reads the action of an item, because that has the form of the arguments.
 func shellAction(arguments []byte) jsontext.Value {
 	var sent struct {
 		Commands jsontext.Value `json:"commands"`
@@ -107,7 +110,7 @@ func shellAction(arguments []byte) jsontext.Value {
 	return openai.Encode(action)
 }
 
-// intIn is the whole number that v is; nil when it is none.
+// intIn is the whole number that v is; nil when it is none. A number in quotes is none.
 func intIn(v jsontext.Value) *openai.Int {
 	var n openai.Int
 	if v.Kind() != '0' || json.Unmarshal(v, &n, openai.Liberal) != nil {
@@ -116,8 +119,9 @@ func intIn(v jsontext.Value) *openai.Int {
 	return &n
 }
 
-// patchOperation is the operation of an apply_patch_call. Arguments that say no known type are an update, which harms
-// nothing when it was not meant: its diff doesn't fit then.
+// patchOperation is the operation of an apply_patch_call. Arguments that say no known type are
+// an update, which harms nothing when it was not meant: its diff doesn't fit then. The names
+// are read in any case of letters. It reads the operation of an item as well as arguments.
 func patchOperation(arguments []byte) jsontext.Value {
 	type plain struct {
 		Type, Path, Diff string
@@ -155,7 +159,8 @@ type shellOutcome struct {
 	ExitCode *openai.Int `json:"exit_code,omitzero"`
 }
 
-// localItem are the members of items of these tools.
+// localItem are the members of items of these tools. They are raw, because clients send some of
+// them in other forms.
 type localItem struct {
 	Action          jsontext.Value `json:"action"`    // shell_call
 	Operation       jsontext.Value `json:"operation"` // apply_patch_call
@@ -171,7 +176,7 @@ func (it *Item) local() (l localItem) {
 }
 
 // outputs are the results of a shell_call_output. What is no time-out counts as an exit, with
-// code 0 if it has none.
+// code 0 if it has none. It is nil for what is no list.
 func (l *localItem) outputs() []shellOutput {
 	var list []shellOutput
 	if l.Output.Kind() == '[' {
@@ -199,7 +204,8 @@ func (t *transcript) shellCall(it *Item) error {
 	return t.call(it, "shell", []byte(object(arguments)))
 }
 
-// patchCall adds a call that changes a file.
+// patchCall adds a call that changes a file. As with shellCall, what the client sends back
+// becomes what the model wrote.
 func (t *transcript) patchCall(it *Item) error {
 	l := it.local()
 	return t.call(it, "apply_patch", []byte(patchOperation(l.Operation)))
@@ -276,6 +282,8 @@ type (
 )
 
 // localResource is the item of one of these tools in the form of a list; nil for other items.
+// The statuses of a patch are others than those of a shell: it is completed or in progress as a
+// call, and completed or failed as a result.
 func localResource(head resourceHead, it *Item) any {
 	w := &it.wire
 	switch w.Type {
@@ -307,6 +315,7 @@ func localResource(head resourceHead, it *Item) any {
 var localEnvironment = jsontext.Value(`{"type":"local"}`)
 
 // shellEnvironment is an environment as a list shows it: where it is, and not what it holds.
+// What isn't known is null.
 func shellEnvironment(sent jsontext.Value) jsontext.Value {
 	var e struct {
 		Type      string `json:"type"`

@@ -16,15 +16,17 @@ import (
 // is kept as it was ([EncodeItems]), because it must mean later what it meant at first, and is brought into the form of
 // a list when a list is asked for.
 
-// A Lister brings items into the form in which the API lists them. It is for one list and one goroutine: it remembers the
-// ids that were listed, which must be unique in a list.
+// A Lister brings items into the form in which the API lists them. It is for one list and one
+// goroutine: it remembers the ids that were listed, which must be unique in a list. The zero
+// value shows neither images nor sealed reasoning.
 type Lister struct {
 	images    bool           // show the addresses of images, which may hold the images themselves
 	reasoning bool           // show sealed reasoning
 	seen      map[string]int // ids so far, and how many items wanted each
 }
 
-// NewLister makes a Lister that shows what include asks for.
+// NewLister makes a Lister that shows what include asks for. include was checked before, by
+// CheckInclude; what it has besides is of no interest to a list.
 func NewLister(include []string) *Lister {
 	return &Lister{images: slices.Contains(include, includeImages), reasoning: slices.Contains(include, includeReasoning)}
 }
@@ -38,8 +40,9 @@ type Listed struct {
 	Item jsontext.Value
 }
 
-// List brings items into the form of a list. All of them must have an id, as stored items do. Items that mean something
-// for a request alone are left out. It may be called several times for one list. Errors are *agent.Error, and our own fault.
+// List brings items into the form of a list. All of them must have an id, as stored items do.
+// Items that mean something for a request alone are left out. It may be called several times
+// for one list. Errors are *agent.Error, and our own fault. The result has the order of items.
 func (l *Lister) List(items []Item) ([]Listed, error) {
 	if l.seen == nil {
 		l.seen = map[string]int{}
@@ -72,7 +75,9 @@ func (l *Lister) unique(id string) string {
 	return free
 }
 
-// The forms of items in a list.
+// The forms of items in a list. resourceHead is embedded first, so that id and type come first
+// in the JSON. Members that the API always has are written also when they are null or empty;
+// those that depend on the item's type are left out.
 type (
 	resourceHead struct {
 		ID   string `json:"id"`
@@ -146,8 +151,9 @@ type (
 	}
 )
 
-// further are members of items and parts that matter in a list only. They are of any type: a request whose phase is no
-// string means the same as one without.
+// further are members of items and parts that matter in a list only. They are of any type: a
+// request whose phase is no string means the same as one without. They are read from the item's
+// own JSON when a list is asked for: nothing else needs them.
 type further struct {
 	Phase       jsontext.Value `json:"phase"`
 	Execution   jsontext.Value `json:"execution"`
@@ -165,7 +171,8 @@ func furtherOf(raw jsontext.Value) (f further) {
 	return f
 }
 
-// passed are the types that OpenAI's own tools and other servers' have. Their items are listed as they were sent.
+// passed are the types that OpenAI's own tools and other servers' have. Their items are listed
+// as they were sent. Source: the item types of OpenAI's published document.
 var passed = map[string]bool{
 	"file_search_call": true, "web_search_call": true, "image_generation_call": true, "code_interpreter_call": true,
 	"computer_call": true, "computer_call_output": true, "local_shell_call": true, "local_shell_call_output": true,
@@ -260,7 +267,8 @@ func foreign(head resourceHead, it *Item) messageResource {
 	return m
 }
 
-// message lists a message. One of the assistant has the form of an answer.
+// message lists a message. One of the assistant has the form of an answer. Parts that an answer
+// can't have are left out. An unknown phase is left out, too.
 func (l *Lister) message(head resourceHead, it *Item, phase string) messageResource {
 	m := messageResource{resourceHead: head, Status: statusOf(it.wire.Status), Role: cmp.Or(it.wire.Role, "user")}
 	if m.Role != "assistant" {
@@ -282,7 +290,7 @@ func (l *Lister) message(head resourceHead, it *Item, phase string) messageResou
 	return m
 }
 
-// annotations are those of a part of an answer.
+// annotations are those of a part of an answer. Anything but an array counts as none.
 func annotations(part jsontext.Value) []jsontext.Value {
 	var list []jsontext.Value
 	if sent := furtherOf(part).Annotations; sent.Kind() == '[' {
@@ -291,7 +299,8 @@ func annotations(part jsontext.Value) []jsontext.Value {
 	return list
 }
 
-// inputParts lists parts of what isn't an answer.
+// inputParts lists parts of what isn't an answer. A refusal, which only answers have, becomes a
+// text. The result is never nil: the list is always in the JSON.
 func (l *Lister) inputParts(c content) []any {
 	parts := make([]any, 0, len(c))
 	for i := range c {
@@ -312,7 +321,8 @@ func (l *Lister) inputParts(c content) []any {
 // details are the values of an image's detail.
 var details = []string{"low", "high", "auto", "original"}
 
-// image lists an image. Its address is null unless include asks for it: it may be a data URL of megabytes.
+// image lists an image. Its address is null unless include asks for it: it may be a data URL of
+// megabytes. A detail that isn't one of details becomes "auto".
 func (l *Lister) image(p *wirePart) imageForm {
 	form := imageForm{Type: "input_image", FileID: orNull(p.FileID), Detail: "auto"}
 	if detail := textOf(furtherOf(p.raw).Detail); slices.Contains(details, detail) {
@@ -324,7 +334,7 @@ func (l *Lister) image(p *wirePart) imageForm {
 	return form
 }
 
-// output lists the result of a call: as a text when it came as one.
+// output lists the result of a call: as a text when it came as one. No parts are the empty text.
 func (l *Lister) output(c content) any {
 	switch {
 	case len(c) == 0:
@@ -335,7 +345,8 @@ func (l *Lister) output(c content) any {
 	return l.inputParts(c)
 }
 
-// texts are parts as texts of one type.
+// texts are parts as texts of one type. The result is nil for no parts, which is written as []
+// or left out, as the member says.
 func texts(kind string, parts []wirePart) []textForm {
 	var list []textForm
 	for i := range parts {
@@ -344,7 +355,8 @@ func texts(kind string, parts []wirePart) []textForm {
 	return list
 }
 
-// statusOf is the status that a client gave an item, if it is one, else completed.
+// statusOf is the status that a client gave an item, if it is one, else completed. A status
+// that nobody has published is completed, too.
 func statusOf(sent string) Status {
 	if s := Status(sent); s == InProgress || s == Incomplete {
 		return s
@@ -352,7 +364,7 @@ func statusOf(sent string) Status {
 	return Completed
 }
 
-// execution says who carries out a search for tools.
+// execution says who carries out a search for tools. Everything but "server" is the client.
 func execution(sent string) string {
 	if sent == "server" {
 		return sent
@@ -360,7 +372,7 @@ func execution(sent string) string {
 	return "client"
 }
 
-// echoTools are tools as a list shows them.
+// echoTools are tools as a list shows them. It is never nil.
 func echoTools(tools []wireTool) []jsontext.Value {
 	list := make([]jsontext.Value, 0, len(tools))
 	for i := range tools {

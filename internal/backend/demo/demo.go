@@ -34,8 +34,9 @@ func New(s *script.Script) *Backend {
 // Name implements agent.Backend.
 func (*Backend) Name() string { return "demo" }
 
-// Start implements agent.Backend. A turn that begins with an error or a status is refused here.
-// The run plays one turn, which the request's facts choose (conditions of the script).
+// Start implements agent.Backend. A turn that begins with an error or a status is refused here. The
+// run plays one turn, which the request's facts choose (conditions of the script). A conversation of
+// another backend is ConversationLost, upon which the gateway starts from the transcript.
 func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
@@ -59,7 +60,7 @@ func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, err
 	return r, nil
 }
 
-// Restore implements agent.Restorer.
+// Restore implements agent.Restorer. data are what MarshalBinary has written.
 func (*Backend) Restore(data []byte) (agent.Conversation, error) {
 	if !strings.HasPrefix(string(data), restorePrefix) {
 		return nil, &agent.Error{Code: agent.ConversationLost}
@@ -67,8 +68,9 @@ func (*Backend) Restore(data []byte) (agent.Conversation, error) {
 	return conversation(data[len(restorePrefix):]), nil
 }
 
-// facts is what a script may ask about the request. The prompt is the user's messages after the last answer
-// of the model: directives in earlier messages were played already.
+// facts is what a script may ask about the request. The prompt is the user's messages after the
+// last answer of the model: directives in earlier messages were played already. Images are
+// counted in all messages of that part, also those that are not the user's.
 func facts(req *agent.Request) script.Facts {
 	f := script.Facts{Model: req.Model.String(), Messages: len(req.Messages), Continued: req.Continue != nil, Attempt: 1}
 	for _, t := range req.Offered() {
@@ -98,8 +100,8 @@ func facts(req *agent.Request) script.Facts {
 	return f
 }
 
-// conversation is the id of a conversation. Nothing else has to be remembered, because the script does not
-// depend on what was played before.
+// conversation is the id of a conversation. Nothing else has to be remembered, because the
+// script does not depend on what was played before. It implements agent.Conversation.
 type conversation string
 
 // restorePrefix begins the bytes of a conversation, so that bytes of another backend are refused.
@@ -149,7 +151,8 @@ func (r *run) peek() script.Step {
 	return r.next
 }
 
-// take returns the step to play now; nil at the end.
+// take returns the step to play now; nil at the end. Steps within announced calls come before
+// the next step of the script.
 func (r *run) take() script.Step {
 	if len(r.inner) > 0 {
 		step := r.inner[0]
@@ -163,8 +166,8 @@ func (r *run) take() script.Step {
 
 // Next implements agent.Run.
 //
-// The order matters: the end of announced calls comes before the check for a missing Resume,
-// because their Done is still owed.
+// The order matters: the end of announced calls comes before the check for a missing Resume, because their
+// Done is still owed. A step that yields nothing, such as a delay, is carried out and the next one taken.
 func (r *run) Next(ctx context.Context) (agent.Event, error) {
 	for {
 		select {
@@ -239,7 +242,8 @@ func (r *run) play(ctx context.Context, step script.Step) (e agent.Event, ok boo
 	return e, false, nil
 }
 
-// finish ends the run. It is called twice if the script has a usage: first for that, then for Done.
+// finish ends the run. It is called twice if the script has a usage: first for that, then for
+// Done. The text that TextJoiner still holds back is lost, if a script ends within a character.
 func (r *run) finish() agent.Event {
 	if r.usage != nil {
 		e := agent.Event{Kind: agent.UsageKind, Usage: r.usage}
@@ -258,7 +262,7 @@ func (r *run) hold(ctx context.Context, d time.Duration) error {
 	return r.wait(ctx, time.After(d))
 }
 
-// wait waits for until, or fails with what ended first: the run or the context.
+// wait waits for until, or fails with what ended first: the run or the context. A nil until never comes.
 func (r *run) wait(ctx context.Context, until <-chan time.Time) error {
 	select {
 	case <-until:
@@ -270,7 +274,8 @@ func (r *run) wait(ctx context.Context, until <-chan time.Time) error {
 	}
 }
 
-// Buffered implements agent.Run. Only the steps that wait make Next wait.
+// Buffered implements agent.Run. Only the steps that wait make Next wait. It may take a step
+// from the player to look at it; take returns that one later.
 func (r *run) Buffered() bool {
 	if r.over || len(r.open) > 0 && len(r.inner) == 0 {
 		return false
@@ -286,13 +291,15 @@ func (r *run) Buffered() bool {
 	return true
 }
 
-// Adapt implements agent.Adaptable.
+// Adapt implements agent.Adaptable. Tools can change between two requests of a turn; calls from
+// now on are of the new ones.
 func (r *run) Adapt(req *agent.Request) bool {
 	r.tools = agent.IndexTools(req.Offered())
 	return true
 }
 
-// Resume implements agent.Run. It needs a result for each open call, and for no other.
+// Resume implements agent.Run. It needs a result for each open call, and for no other. What the
+// user has said beside a result is added to its text.
 func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
 	select {
 	case <-r.closed:

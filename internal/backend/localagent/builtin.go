@@ -231,7 +231,8 @@ func write(a *pb.WriteArgs) *builtin {
 	return b
 }
 
-// deletion is the deletion of a file.
+// deletion is the deletion of a file. That the file is gone is all that the success says: its
+// content before is not known here.
 func deletion(a *pb.DeleteArgs) *builtin {
 	message := func(r *pb.DeleteResult) *answerMessage {
 		return &answerMessage{Message: &pb.ExecClientMessage_DeleteResult{DeleteResult: r}}
@@ -253,7 +254,8 @@ func deletion(a *pb.DeleteArgs) *builtin {
 	}
 }
 
-// grep is a search through files.
+// grep is a search through files. The client's tool gets every option that it has a parameter
+// for; see package toolmap.
 func grep(a *pb.GrepArgs) *builtin {
 	failure := func(reason string) *answerMessage { // there is no form for a refusal
 		return &answerMessage{Message: &pb.ExecClientMessage_GrepResult{GrepResult: &pb.GrepResult{
@@ -283,8 +285,9 @@ func grep(a *pb.GrepArgs) *builtin {
 	}
 }
 
-// found is the output of a search in upstream's form. It is taken apart where it looks like grep's; otherwise
-// each line is a match in the path that was searched.
+// found is the output of a search in upstream's form. It is taken apart where it looks like
+// grep's; otherwise each line is a match in the path that was searched. The numbers of lines
+// count what came, not what there would have been without a limit.
 func found(a *pb.GrepArgs, output string) *pb.GrepUnionResult {
 	lines := toolmap.Lines(output)
 	if a.GetOutputMode() == "files_with_matches" {
@@ -311,8 +314,9 @@ func found(a *pb.GrepArgs, output string) *pb.GrepUnionResult {
 	return &pb.GrepUnionResult{Result: &pb.GrepUnionResult_Content{Content: content}}
 }
 
-// listing is the listing of a folder. Each line that the client's tool returned becomes a file of that folder:
-// which of them are folders can't be known.
+// listing is the listing of a folder. Each line that the client's tool returned becomes a file
+// of that folder: which of them are folders can't be known. An ignored pattern is passed on if
+// the client's tool takes one.
 func listing(a *pb.LsArgs) *builtin {
 	message := func(r *pb.LsResult) *answerMessage {
 		return &answerMessage{Message: &pb.ExecClientMessage_LsResult{LsResult: r}}
@@ -337,7 +341,7 @@ func listing(a *pb.LsArgs) *builtin {
 	}
 }
 
-// fetch is the reading of a web page.
+// fetch is the reading of a web page. A page that came is a 200: the client's tool doesn't say the status.
 func fetch(a *pb.FetchArgs) *builtin {
 	failure := func(reason string) *answerMessage { // there is no form for a refusal
 		return &answerMessage{Message: &pb.ExecClientMessage_FetchResult{FetchResult: &pb.FetchResult{

@@ -11,6 +11,10 @@ import (
 	"composer-api/internal/cursor/sdkv1"
 )
 
+// One run on a bridge, from sending the message to the end of its stream. Two goroutines work
+// on it: the reader (readAll), which only reads and hands over; and the run's (run.go), which
+// decides. Who may end it is told at attempt.
+
 // An attempt is one message sent to an agent: the agent, its bridge, the stream, and the goroutine that reads it.
 //
 //	state      left by
@@ -60,7 +64,9 @@ const ahead = 64
 // begin sends message to the agent and begins to read. ctx bounds it until upstream has taken the run. r is the agent's run
 // already; a failure ends that.
 //
-// Once it has returned without an error, the run owns the attempt and ends it: by finish, broken or Close.
+// Once it has returned without an error, the run owns the attempt and ends it: by finish,
+// broken or Close. An error that is ctx's leaves nothing behind: the run was ended upstream as
+// far as that is possible.
 func begin(ctx context.Context, r *run, a *bridgeAgent, w *worker, message sdkv1.UserMessage) (*attempt, error) {
 	r.backend.mu.Lock()
 	a.runs++
@@ -93,7 +99,7 @@ var errAnew = &agent.Error{Code: agent.Upstream, Message: "The connection to Cur
 // readAll sends the message and reads the stream to its end. It is the only reader, for the run's whole life.
 //
 // The result alone is not the end: the bridge goes on with the stream until the agent is free,
-// so the result is told when the stream has ended.
+// so the result is told when the stream has ended. A panic in it becomes an error of the run.
 func (at *attempt) readAll(message sdkv1.UserMessage) {
 	defer close(at.read)
 	defer agent.CatchPanic(func(err *agent.Error) {
@@ -150,8 +156,9 @@ func (at *attempt) readAll(message sdkv1.UserMessage) {
 	}
 }
 
-// read is what an update says; nothing if it is of a kind that doesn't matter here. step is the number of the last step,
-// which it keeps. The stream says each delta a second time, as an SDK message, which is passed over.
+// read is what an update says; nothing if it is of a kind that doesn't matter here. step is the
+// number of the last step, which it keeps. The stream says each delta a second time, as an SDK
+// message, which is passed over. A number below 0 counts as 0, because it comes from the wire.
 func read(u *sdkv1.InteractionUpdate, step *int) said {
 	switch u.Type {
 	case sdkv1.UpdateText:
@@ -174,7 +181,8 @@ func read(u *sdkv1.InteractionUpdate, step *int) said {
 	return said{}
 }
 
-// tell hands something to the run; false when nobody listens any more. What says nothing is passed over.
+// tell hands something to the run; false when nobody listens any more. What says nothing is passed
+// over. It waits while the gateway is behind by ahead events, until the attempt is stopped.
 func (at *attempt) tell(s said) bool {
 	if s == (said{}) || s.kind != 0 && s.text == "" {
 		return true
@@ -187,7 +195,8 @@ func (at *attempt) tell(s said) bool {
 	}
 }
 
-// begin notes the id of the run, or the error of Send, the first time.
+// begin notes the id of the run, or the error of Send, the first time. A second call changes
+// nothing: the id may come many times.
 func (at *attempt) begin(runID string, err error) {
 	at.mu.Lock()
 	defer at.mu.Unlock()
@@ -199,7 +208,8 @@ func (at *attempt) begin(runID string, err error) {
 	}
 }
 
-// finished notes that the run has ended well upstream, and returns how many runs the agent has had.
+// finished notes that the run has ended well upstream, and returns how many runs the agent has
+// had. An attempt that was ended otherwise stays ended, and its agent can't be continued.
 func (at *attempt) finished() (runs int) {
 	at.overOnce.Do(func() {
 		at.canceled = true
@@ -220,6 +230,7 @@ func (at *attempt) end(cancel bool) {
 }
 
 // letGo lets go of the agent and of the bridge. keep says that the agent can be continued.
+// Backend.mu is taken here, so the caller must not hold it.
 func (at *attempt) letGo(keep bool) {
 	b := at.run.backend
 	b.mu.Lock()
@@ -229,7 +240,8 @@ func (at *attempt) letGo(keep bool) {
 	b.letGo(at.agent, at.worker, at.run, keep)
 }
 
-// park notes that the run begins or ends to wait for its client.
+// park notes that the run begins or ends to wait for its client. An attempt that is over is not
+// parked any more, whoever comes later.
 func (at *attempt) park(parked bool) {
 	b := at.run.backend
 	b.mu.Lock()
@@ -254,7 +266,7 @@ const cancelWait = 2 * time.Second
 // cancel ends the run upstream. It reports whether that has succeeded.
 //
 // False means that the run may still be on upstream. Then its held calls must not be answered:
-// what they answered would reach the model.
+// what they answered would reach the model. It may take cancelWait and callTimeout together.
 func (at *attempt) cancel() bool {
 	timer := time.NewTimer(cancelWait)
 	defer timer.Stop()

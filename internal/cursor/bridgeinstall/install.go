@@ -52,13 +52,14 @@ type Installer struct {
 // marker is inside every bridge.
 const marker = "dist/bin/cursor-sdk-bridge.js"
 
-// complete reports whether dir holds a bridge.
+// complete reports whether dir holds a bridge. That a file is there says nothing about its
+// content; what was installed was checked before.
 func complete(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, filepath.FromSlash(marker)))
 	return err == nil
 }
 
-// At describes the bridge in dir.
+// At describes the bridge in dir. It starts nothing. An unreadable manifest leaves the version empty.
 func At(dir string) (Bridge, error) {
 	if !complete(dir) {
 		return Bridge{}, fmt.Errorf("%s holds no bridge: there is no %s in it", dir, marker)
@@ -73,8 +74,9 @@ func At(dir string) (Bridge, error) {
 	return b, nil
 }
 
-// Find finds the newest version that was installed, or else the one in the Python environment venv ("" for none). ok is
-// false when there is neither.
+// Find finds the newest version that was installed, or else the one in the Python environment
+// venv ("" for none). ok is false when there is neither. It takes no lock: a version is there
+// as a whole or not at all.
 func (i *Installer) Find(venv string) (b Bridge, ok bool) {
 	for _, version := range slices.Backward(versions()) {
 		if b, err := At(filepath.Join(i.Dir, version)); err == nil {
@@ -103,6 +105,8 @@ func (i *Installer) Find(venv string) (b Bridge, ok bool) {
 //	download, check        the package, with the SHA-256 that is known
 //	unpack, complete       the bridge's folder out of it
 //	rename                 from here on it is there for Find
+//
+// A version that isn't in the list of versions.go is refused.
 func (i *Installer) Install(ctx context.Context, version string) (b Bridge, err error) {
 	target := filepath.Join(i.Dir, version)
 	if b, err := At(target); err == nil {
@@ -160,7 +164,8 @@ func (i *Installer) Install(ctx context.Context, version string) (b Bridge, err 
 // lockName is a file in the folder for bridges that whoever changes something there holds locked.
 const lockName = "lock"
 
-// lock keeps other installers out until unlock is called.
+// lock keeps other installers out until unlock is called. It does not wait: whoever comes
+// second gets an error. The file stays.
 func (i *Installer) lock() (unlock func(), err error) {
 	lock := flock.New(filepath.Join(i.Dir, lockName), flock.SetPermissions(0o600))
 	ok, err := lock.TryLock()
@@ -188,8 +193,9 @@ func (i *Installer) removePartial() error {
 	return err
 }
 
-// Remove deletes every version that Install has put there, and what interrupted installations have left. It returns the
-// versions.
+// Remove deletes every version that Install has put there, and what interrupted installations
+// have left. It returns the versions. A folder that holds no bridge is left alone, and so are
+// bridges elsewhere. What was removed before an error is returned with it.
 func (i *Installer) Remove() (removed []string, err error) {
 	entries, err := os.ReadDir(i.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -225,7 +231,7 @@ func (i *Installer) say(format string, args ...any) {
 	}
 }
 
-// check compares the SHA-256 of a file.
+// check compares the SHA-256 of a file. The error names both sums, and says that nothing was installed.
 func check(file, want string) error {
 	f, err := os.Open(file)
 	if err != nil {
@@ -251,6 +257,7 @@ const maxUnpacked = 1 << 30
 // unpack writes the bridge of a wheel into dir, and returns its size in bytes.
 //
 // A name in the archive that leads out of dir is passed over, and so is everything that is no plain file.
+// dir need not exist. What was unpacked before an error stays, in the folder that the caller deletes.
 func unpack(ctx context.Context, wheel, dir string) (size int64, err error) {
 	z, err := zip.OpenReader(wheel)
 	if err != nil {
@@ -275,8 +282,8 @@ func unpack(ctx context.Context, wheel, dir string) (size int64, err error) {
 	return size, nil
 }
 
-// unpackFile writes one file of the archive, no more of it than the archive has announced.
-// program says that it may be executed.
+// unpackFile writes one file of the archive, no more of it than the archive has announced. program says
+// that it may be executed. A file that exists already is an error: no archive should name one twice.
 func unpackFile(f *zip.File, to string, program bool) error {
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 // verbs reads what follows a step's first word. Each entry has to use up its line, or to return an
 // error for what is left (args.done), so that a misspelt option is not ignored.
 var verbs = map[string]func(*args) (Step, error){
+	// What the model says.
 	"text":   textStep(func(s string) Step { return Text{Text: s} }),
 	"notice": textStep(func(s string) Step { return Text{Text: s, Notice: true} }),
 	"think":  textStep(func(s string) Step { return Think{s} }),
@@ -25,6 +26,7 @@ var verbs = map[string]func(*args) (Step, error){
 		return Many{n, gap, text}, errors.Join(err1, err2, err3)
 	},
 
+	// Tool calls, and what the server asks the client for.
 	"call":    callStep(false),
 	"builtin": callStep(true),
 	"calls": func(a *args) (Step, error) {
@@ -50,6 +52,7 @@ var verbs = map[string]func(*args) (Step, error){
 		return Exec{n}, errors.Join(err, a.done())
 	},
 
+	// Blobs, checkpoints and the numbers of a turn.
 	"set-blob": func(a *args) (Step, error) {
 		name := a.word()
 		text, err := a.text()
@@ -84,6 +87,7 @@ var verbs = map[string]func(*args) (Step, error){
 		return Play{name}, errors.Join(notEmpty("name", name), a.done())
 	},
 
+	// How a run ends, or doesn't.
 	"hold": func(a *args) (Step, error) {
 		d, err := a.optionalDuration()
 		return Hold{d}, err
@@ -102,7 +106,7 @@ var verbs = map[string]func(*args) (Step, error){
 	"gzip":    wordStep([]string{"on", "off"}, func(s string) Step { return Gzip{s == "on"} }),
 }
 
-// plainStep reads a step without arguments.
+// plainStep reads a step without arguments. s has no fields, so all scripts may share it.
 func plainStep(s Step) func(*args) (Step, error) {
 	return func(a *args) (Step, error) { return s, a.done() }
 }
@@ -115,7 +119,8 @@ func textStep(build func(string) Step) func(*args) (Step, error) {
 	}
 }
 
-// wordStep reads a step whose only argument is one of the allowed words.
+// wordStep reads a step whose only argument is one of the allowed words. The error for another
+// word lists those that are allowed.
 func wordStep(allowed []string, build func(string) Step) func(*args) (Step, error) {
 	return func(a *args) (Step, error) {
 		word := a.word()
@@ -123,8 +128,8 @@ func wordStep(allowed []string, build func(string) Step) func(*args) (Step, erro
 	}
 }
 
-// callStep reads TOOL JSON. The tool's name is not checked: to call a tool that the client never
-// offered is one of the things that a script is for.
+// callStep reads TOOL JSON. The tool's name is not checked: to call a tool that the client never offered
+// is one of the things that a script is for. builtin says whether it is one of Cursor's own tools.
 func callStep(builtin bool) func(*args) (Step, error) {
 	return func(a *args) (Step, error) {
 		tool := a.word()
@@ -133,7 +138,8 @@ func callStep(builtin bool) func(*args) (Step, error) {
 	}
 }
 
-// parseUsage reads K=N pairs in any order. A kind that is missing counts 0.
+// parseUsage reads K=N pairs in any order. A kind that is missing counts 0. A kind that comes
+// twice has the second number.
 func parseUsage(a *args) (Step, error) {
 	var u Usage
 	for a.rest != "" {
@@ -216,8 +222,9 @@ func parseError(a *args) (Step, error) {
 	}
 }
 
-// parseStatus reads CODE [retry-after=DURATION] [TEXT]. 1xx is refused: in HTTP those are interim
-// responses, after which the final one is still to come.
+// parseStatus reads CODE [retry-after=DURATION] [TEXT]. 1xx is refused: in HTTP those are
+// interim responses, after which the final one is still to come. The duration is what the
+// header Retry-After will say.
 func parseStatus(a *args) (Step, error) {
 	code, err := number(a.word(), 100)
 	if err != nil || code < 200 || code > 599 {

@@ -25,21 +25,24 @@ const Limit = 3 * time.Second
 // what New returns instead of s.
 func New(s store.Store, limit time.Duration) store.Store { return &bounded{s, limit} }
 
-// bounded names its store instead of embedding it, so that a new method can't be forgotten here.
-// It has no state but these two, and no goroutine: a store that ignores its context is waited for.
+// bounded names its store instead of embedding it, so that a new method can't be forgotten
+// here. It has no state but these two, and no goroutine: a store that ignores its context is
+// waited for. It may be used by any number of goroutines, as far as its store may.
 type bounded struct {
 	s     store.Store
 	limit time.Duration
 }
 
-// write calls f once. f gets a context with our deadline; ctx is the caller's.
+// write calls f once. f gets a context with our deadline; ctx is the caller's. An error of f
+// that isn't of the deadline is returned as it is.
 func (b *bounded) write(ctx context.Context, f func(context.Context) error) error {
 	inner, cancel := context.WithTimeout(ctx, b.limit)
 	defer cancel()
 	return b.deadlineError(ctx, inner, f(inner))
 }
 
-// read calls f, and calls it again if the store was unavailable and there is time left.
+// read calls f, and calls it again if the store was unavailable and there is time left. Both
+// tries share one deadline.
 func read[T any](ctx context.Context, b *bounded, f func(context.Context) (T, error)) (T, error) {
 	inner, cancel := context.WithTimeout(ctx, b.limit)
 	defer cancel()
@@ -50,8 +53,9 @@ func read[T any](ctx context.Context, b *bounded, f func(context.Context) (T, er
 	return v, b.deadlineError(ctx, inner, err)
 }
 
-// deadlineError turns an error that comes from our deadline into ErrUnavailable. If the caller's own
-// context has ended, the error is left alone: then it is the caller who gave up.
+// deadlineError turns an error that comes from our deadline into ErrUnavailable. If the
+// caller's own context has ended, the error is left alone: then it is the caller who gave up.
+// The first error stays in the chain, so that a log can show it.
 func (b *bounded) deadlineError(ctx, inner context.Context, err error) error {
 	if err == nil || inner.Err() == nil || ctx.Err() != nil || errors.Is(err, store.ErrUnavailable) {
 		return err

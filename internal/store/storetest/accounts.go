@@ -30,7 +30,9 @@ func signUp(e *exam, a store.Account, k store.Key) store.Account {
 	return get[store.Account](e)(e.SignUp(e.ctx, a, k))
 }
 
+// accountCases are about sign-ups and accounts.
 var accountCases = []examCase{
+	// What is stored comes back whole, by each of the ways to ask for it.
 	{name: "a sign-up makes an account and its key", run: func(e *exam) {
 		e.same(signUp(e, account("acct_1"), key("key_1", "acct_1")), account("acct_1"))
 		e.same(get[store.Account](e)(e.Account(e.ctx, "acct_1")), account("acct_1"))
@@ -118,7 +120,9 @@ var accountCases = []examCase{
 	}},
 }
 
+// keyCases are about hosted keys: their lists, revocation and rotation.
 var keyCases = []examCase{
+	// One call has both, because every request with a hosted key makes it.
 	{name: "a key comes with its account", run: func(e *exam) {
 		signUp(e, account("acct_1"), key("key_1", "acct_1"))
 		k, a, err := e.Key(e.ctx, "key_1")
@@ -128,6 +132,7 @@ var keyCases = []examCase{
 		_, _, err = e.Key(e.ctx, "key_2")
 		e.fails(err, store.ErrNotFound)
 	}},
+	// "" stands for all accounts.
 	{name: "keys are listed newest first, of one account or of all", run: func(e *exam) {
 		older, newer, others := key("key_1", "acct_1"), key("key_2", "acct_1"), key("key_3", "acct_2")
 		newer.Created, others.Created = at(time.Hour), at(2*time.Hour)
@@ -171,6 +176,7 @@ func requestLog(id string) store.RequestLog {
 	return store.RequestLog{ID: id, Account: "acct_1", KeyID: "key_1", RequestID: "req_1", Endpoint: "POST /v1/responses", Created: epoch}
 }
 
+// requestLogCases are about the rows that say which request cost how much.
 var requestLogCases = []examCase{
 	// The numbers are chosen so that a column that is too small, or a swapped pair, shows.
 	{name: "a request is logged when it begins and when it ends", run: func(e *exam) {
@@ -184,6 +190,7 @@ var requestLogCases = []examCase{
 		e.ok(e.FinishRequest(e.ctx, l))
 		e.same(get[[]store.RequestLog](e)(e.ListRequests(e.ctx, "acct_1", 10)), []store.RequestLog{l})
 	}},
+	// A log without its account would belong to nobody and never be deleted with it.
 	{name: "a log needs its account, and an id of its own", run: func(e *exam) {
 		e.fails(e.BeginRequest(e.ctx, requestLog("log_1")), store.ErrNotFound)
 		signUp(e, account("acct_1"), key("key_1", "acct_1"))
@@ -191,6 +198,7 @@ var requestLogCases = []examCase{
 		e.fails(e.BeginRequest(e.ctx, requestLog("log_1")), store.ErrConflict)
 		e.fails(e.FinishRequest(e.ctx, requestLog("log_2")), store.ErrNotFound)
 	}},
+	// The limit counts from the newest.
 	{name: "logs are listed newest first, of one account or of all", run: func(e *exam) {
 		var want []string
 		for i, acct := range []string{"acct_1", "acct_2", "acct_1"} {

@@ -54,6 +54,7 @@ func partsOf(e *exam, owner, id string, page store.Page) string {
 // whole is a page that holds all that a test has.
 var whole = store.Page{Limit: 100}
 
+// documentCases are about documents and their parts: conversations and stored completions are such.
 var documentCases = []examCase{
 	// Content is bytes, not text.
 	{name: "a document and its parts come back as they were stored", run: func(e *exam) {
@@ -92,6 +93,7 @@ var documentCases = []examCase{
 		e.ok(e.CreateDocument(e.ctx, theirs, nil))
 		e.same(partsOf(e, "k:2", "doc_1", whole), "")
 	}},
+	// Two requests that change the same document must not undo each other's change.
 	{name: "an update of a document needs the revision that it has read", run: func(e *exam) {
 		e.ok(e.CreateDocument(e.ctx, document("k:1", "doc_1", 0), parts("a")))
 		d := document("k:1", "doc_1", 0)
@@ -105,6 +107,7 @@ var documentCases = []examCase{
 		e.ok(e.AddParts(e.ctx, "k:1", "doc_1", at(time.Hour), parts("b")))
 		e.ok(e.UpdateDocument(e.ctx, d))
 	}},
+	// Documents of the same time are ordered by their ids, so that pages neither repeat nor skip one.
 	{name: "documents are listed in pages, of one kind and owner", run: func(e *exam) {
 		for i, id := range []string{"c", "a", "e", "b", "d"} {
 			e.ok(e.CreateDocument(e.ctx, document("k:1", id, i/2), nil)) // two at a time
@@ -126,6 +129,7 @@ var documentCases = []examCase{
 			e.fails(err, store.ErrNotFound)
 		}
 	}},
+	// A deleted part leaves no gap and no place that a later one could take.
 	{name: "parts are listed in the order in which they were added", run: func(e *exam) {
 		e.ok(e.CreateDocument(e.ctx, document("k:1", "doc_1", 0), parts("d", "a")))
 		e.ok(e.AddParts(e.ctx, "k:1", "doc_1", at(0), parts("c", "b")))
@@ -157,6 +161,7 @@ var documentCases = []examCase{
 			e.same(all[i:i+3], []string{n + "a", n + "b", n + "c"})
 		}
 	}},
+	// The end moves only forward. After it every method behaves as if the document had never been there.
 	{name: "a document that grows lives on, and after its end it is gone", run: func(e *exam) {
 		e.ok(e.CreateDocument(e.ctx, document("k:1", "doc_1", 0), parts("a")))
 		e.ok(e.AddParts(e.ctx, "k:1", "doc_1", at(36*time.Hour), parts("b")))

@@ -11,7 +11,8 @@ import (
 // The exam's questions about responses: what is stored, who works on it, what of it is deleted
 // when, and the events of a background response.
 
-// response is a finished response, created so many seconds after epoch, which expires after a day.
+// response is a finished response, created so many seconds after epoch, which expires after a
+// day. Its previous response doesn't exist, which a store must not mind.
 func response(owner, id string, seconds int) store.Response {
 	return store.Response{
 		Owner: owner, ID: id, Previous: "resp_0", Status: "completed", Object: []byte(`{"id":"` + id + `"}`), Input: []byte(`[]`),
@@ -19,7 +20,8 @@ func response(owner, id string, seconds int) store.Response {
 	}
 }
 
-// running is a response that runner works on in the background.
+// running is a response that runner works on in the background. A negative lease has ended
+// before the test looks.
 func running(owner, id, runner string, lease time.Duration) store.Response {
 	r := response(owner, id, 0)
 	r.Status, r.Runner, r.Lease = "in_progress", runner, lease
@@ -52,6 +54,7 @@ func abandoned(e *exam, s store.Store, self string, limit int) (owners []string)
 	return owners
 }
 
+// responseCases are about responses and the leases of those that run.
 var responseCases = []examCase{
 	// Content is bytes, not text: NUL and invalid UTF-8 included.
 	{name: "a response comes back as it was stored", run: func(e *exam) {
@@ -168,6 +171,7 @@ var responseCases = []examCase{
 		e.same(len(get[[]store.ResponseRef](e)(e.RenewLeases(e.ctx, "", jobs, time.Minute))), 0)
 		e.same(len(get[[]store.ResponseRef](e)(e.RenewLeases(e.ctx, "host-1", nil, time.Minute))), 0)
 	}},
+	// At its last millisecond a response is still there, and its lease can be renewed; then no longer.
 	{name: "the lease of what has expired is not renewed", run: func(e *exam) {
 		r := running("k:1", "resp_1", "host-1", time.Minute)
 		e.ok(e.CreateResponse(e.ctx, r))
@@ -261,6 +265,7 @@ var responseCases = []examCase{
 		e.fails(e.UpdateResponse(e.ctx, sized("d", 4, 110_000)), store.ErrTooLarge)
 		e.same(kept(e, "k:1"), "bd")
 	}},
+	// The oldest goes although its own content is small enough: the events of a younger one need the room.
 	{name: "events count towards the owner's bytes", limits: store.Limits{OwnerBytes: 100_000}, run: func(e *exam) {
 		e.ok(e.CreateResponse(e.ctx, sized("a", 1, 30_000)))
 		e.ok(e.CreateResponse(e.ctx, sized("b", 2, 10_000)))
@@ -291,7 +296,9 @@ func events(from, to int64) (events []store.Event) {
 	return events
 }
 
+// eventCases are about the events of a background response, which a client may read again and again.
 var eventCases = []examCase{
+	// A client that was cut off asks for what follows the last number that it has; -1 is the beginning.
 	{name: "events are read from any place on", run: func(e *exam) {
 		e.ok(e.CreateResponse(e.ctx, response("k:1", "resp_1", 0)))
 		e.ok(e.AppendEvents(e.ctx, "k:1", "resp_1", events(0, 5)))
@@ -328,6 +335,7 @@ func conversation(owner, hash string, seconds int) store.Conversation {
 	}
 }
 
+// conversationCases are about upstream's half of a conversation, as the gateway keeps it.
 var conversationCases = []examCase{
 	// A hash is bytes; one must not be cut off at a NUL.
 	{name: "a conversation is found by owner, backend and hash", run: func(e *exam) {
@@ -353,6 +361,7 @@ var conversationCases = []examCase{
 		_, err := e.Conversation(e.ctx, "k:1", "localagent", c.Hash)
 		e.fails(err, store.ErrNotFound)
 	}},
+	// As with responses, nobody sweeps here.
 	{name: "after its end a conversation is gone", run: func(e *exam) {
 		e.ok(e.PutConversation(e.ctx, conversation("k:1", "hash", 0)))
 		e.pass(24 * time.Hour)

@@ -25,7 +25,8 @@ import (
 // conversationKind is that of the documents. It is part of what is on disk: never change it.
 const conversationKind = "conversation"
 
-// conversationData is what the document of a conversation holds.
+// conversationData is what the document of a conversation holds. The items are not in it: they
+// are parts, so that adding some doesn't rewrite the rest.
 type conversationData struct {
 	Metadata openai.Metadata `json:"metadata"`
 }
@@ -59,7 +60,7 @@ func noItem(id string) error {
 }
 
 // loadConversation reads a conversation, for a client. A document of another kind under that id
-// (chat's stored completions) counts as none.
+// (chat's stored completions) counts as none. It takes at most storeTimeout.
 func (s *Service) loadConversation(ctx context.Context, owner, id string) (store.Document, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
@@ -73,7 +74,7 @@ func (s *Service) loadConversation(ctx context.Context, owner, id string) (store
 	return d, nil
 }
 
-// readConversation reads the body of a request about conversations.
+// readConversation reads the body of a request about conversations. Errors are those of the client.
 func readConversation(r *http.Request) (*responses.ConversationBody, error) {
 	data, err := api.ReadBody(r)
 	if err != nil {
@@ -82,7 +83,8 @@ func readConversation(r *http.Request) (*responses.ConversationBody, error) {
 	return responses.DecodeConversation(data)
 }
 
-// createConversation answers POST /conversations.
+// createConversation answers POST /conversations. The document and its first items are made in
+// one step of the store.
 func (s *Service) createConversation(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	body, err := readConversation(r)
 	if err != nil {
@@ -108,7 +110,7 @@ func (s *Service) createConversation(w http.ResponseWriter, r *http.Request, cal
 // conversation unusable.
 //
 // The ids of the items are derived from a response's id that is made for them alone, so they
-// look like those of any other item.
+// look like those of any other item. The list has the items as they are stored, for the answer.
 func (p *past) newItems(ctx context.Context, items []responses.Item) ([]store.DocumentPart, []byte, error) {
 	if err := p.resolve(ctx, items); err != nil {
 		return nil, nil, err
@@ -126,7 +128,8 @@ func (p *past) newItems(ctx context.Context, items []responses.Item) ([]store.Do
 	return parts, openai.Encode(encoded), err
 }
 
-// partsOf are items, which have ids, as parts of a document.
+// partsOf are items, which have ids, as parts of a document. A part's id is the item's, so an
+// item can't be twice in a conversation. The parts share the items' memory.
 func partsOf(items []jsontext.Value) ([]store.DocumentPart, error) {
 	parts := make([]store.DocumentPart, len(items))
 	for i, item := range items {
@@ -151,7 +154,8 @@ func (s *Service) getConversation(w http.ResponseWriter, r *http.Request, call *
 }
 
 // updateConversation answers POST /conversations/{id}, which changes the metadata. It tries
-// again when somebody else has changed the document meanwhile, updateTries times.
+// again when somebody else has changed the document meanwhile, updateTries times. Metadata is
+// replaced as a whole, and the conversation's age begins anew.
 func (s *Service) updateConversation(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	body, err := readConversation(r)
 	if err != nil {
@@ -178,7 +182,8 @@ func (s *Service) updateConversation(w http.ResponseWriter, r *http.Request, cal
 	}
 }
 
-// deleteConversation answers DELETE /conversations/{id}. Responses that belong to it stay.
+// deleteConversation answers DELETE /conversations/{id}. Responses that belong to it stay. Its
+// items go with it.
 func (s *Service) deleteConversation(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	d, err := s.loadConversation(r.Context(), call.Caller.Owner, r.PathValue("id"))
 	if err != nil {
@@ -194,7 +199,8 @@ func (s *Service) deleteConversation(w http.ResponseWriter, r *http.Request, cal
 }
 
 // addItems answers POST /conversations/{id}/items with the items as they were added. The conversation
-// is read first when an item refers to another one: a reference may be to an item of it.
+// is read first when an item refers to another one: a reference may be to an item of it. An item that
+// refers to one which neither the conversation nor a response has is an error of the client.
 func (s *Service) addItems(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	include, err := readInclude(r)
 	if err != nil {
@@ -231,7 +237,8 @@ func (s *Service) addItems(w http.ResponseWriter, r *http.Request, call *api.Cal
 }
 
 // listConversation answers GET /conversations/{id}/items, newest first unless the query says
-// otherwise. One item more than the page is asked for: if it comes, there are more pages.
+// otherwise. One item more than the page is asked for: if it comes, there are more pages. The
+// store cuts the pages, so a long conversation is not read as a whole.
 func (s *Service) listConversation(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	include, err := readInclude(r)
 	if err != nil {
@@ -257,7 +264,7 @@ func (s *Service) listConversation(w http.ResponseWriter, r *http.Request, call 
 	return writeItems(w, joined(parts[:min(wanted, len(parts))]), include, len(parts) > wanted)
 }
 
-// joined are the items that parts hold, as a list.
+// joined are the items that parts hold, as a list. The order is that of parts.
 func joined(parts []store.DocumentPart) []byte {
 	items := make([]jsontext.Value, len(parts))
 	for i, p := range parts {
@@ -266,7 +273,7 @@ func joined(parts []store.DocumentPart) []byte {
 	return openai.Encode(items)
 }
 
-// writeItems answers with a list of items that are as they were stored.
+// writeItems answers with a list of items that are as they were stored. more is what has_more says.
 func writeItems(w http.ResponseWriter, stored []byte, include []string, more bool) error {
 	listed, err := list(stored, responses.NewLister(include))
 	if err != nil {
@@ -307,7 +314,8 @@ func (s *Service) getItem(w http.ResponseWriter, r *http.Request, call *api.Call
 	return api.WriteJSON(w, listed[0].Item)
 }
 
-// deleteItem answers DELETE /conversations/{id}/items/{item} with the conversation.
+// deleteItem answers DELETE /conversations/{id}/items/{item} with the conversation. Responses
+// that went on from the item are not changed.
 func (s *Service) deleteItem(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	d, err := s.loadConversation(r.Context(), call.Caller.Owner, r.PathValue("id"))
 	if err != nil {
@@ -322,14 +330,16 @@ func (s *Service) deleteItem(w http.ResponseWriter, r *http.Request, call *api.C
 	return writeConversation(w, &d)
 }
 
-// conversationStep is how many items of a conversation are read at once.
+// conversationStep is how many items of a conversation are read at once. It bounds what the
+// store has to return in one answer, within storeTimeout.
 const conversationStep = 500
 
 // conversation reads the items of a conversation, oldest first: all, or, when before is the id of a response that belongs
 // to it, those that it went on from. The error is the store's, or of the client when its conversation isn't there.
 //
 // The items of the response before, and everything after them, are left out: that is the
-// conversation as it was when that response began.
+// conversation as it was when that response began. The items are also remembered in p, for
+// references to them. All of them are in memory at once.
 func (p *past) conversation(ctx context.Context, id, before string) ([]responses.Item, error) {
 	if _, err := p.service.loadConversation(ctx, p.owner, id); err != nil {
 		return nil, err
@@ -375,7 +385,8 @@ func (s *Service) conversationParts(ctx context.Context, owner, id string, page 
 // only its answer was lost.
 //
 // The order of what two responses add at once is that in which they end. Their items stay
-// together, because each adds its parts in one call of the store.
+// together, because each adds its parts in one call of the store. An error means that it should
+// be tried again; whatever can't be mended counts as done.
 func (rec *record) appendToConversation(ctx context.Context, r *responses.Response) error {
 	if rec.conversation == "" || rec.conversed || r.Status != responses.Completed && r.Status != responses.Incomplete {
 		return nil
@@ -401,8 +412,8 @@ func (rec *record) appendToConversation(ctx context.Context, r *responses.Respon
 	return nil
 }
 
-// lastingInput are the items of a stored input that belong into a conversation: all but those that mean something for their
-// request alone.
+// lastingInput are the items of a stored input that belong into a conversation: all but those
+// that mean something for their request alone. Items keep the JSON that they were stored with.
 func lastingInput(stored []byte) ([]jsontext.Value, error) {
 	var raws []jsontext.Value
 	if err := openai.DecodeOwn(stored, &raws); err != nil {

@@ -16,8 +16,11 @@ import (
 	"composer-api/internal/store"
 )
 
-// row reads a response: as it is stored, or, when it ended here while the store was away, as it will be stored. Errors
-// are the store's.
+// What can be asked of a stored response: the document, its events (streamStored), its input items,
+// and its deletion. Ids are looked up under the caller's owner, so those of others are not found.
+
+// row reads a response: as it is stored, or, when it ended here while the store was away, as it
+// will be stored. Errors are the store's. An unsaved row is newer than what the store has.
 func (s *Service) row(ctx context.Context, owner, id string) (store.Response, error) {
 	if j := s.job(store.ResponseRef{Owner: owner, ID: id}); j != nil {
 		if row := j.unsaved.Load(); row != nil {
@@ -48,8 +51,10 @@ func (s *Service) load(ctx context.Context, owner, id string) (store.Response, e
 	return row, nil
 }
 
-// retrieve answers GET /responses/{id}, as a document or, with stream=true, as the stream of its events. The document
-// is what was stored, byte for byte; starting_after is the sequence number of the last event that the client has.
+// retrieve answers GET /responses/{id}, as a document or, with stream=true, as the stream of
+// its events. The document is what was stored, byte for byte; starting_after is the sequence
+// number of the last event that the client has. A response that is still running is answered as
+// it was stored last.
 func (s *Service) retrieve(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	row, err := s.load(r.Context(), call.Caller.Owner, r.PathValue("id"))
 	if err != nil {
@@ -78,7 +83,8 @@ type deletedDocument struct {
 }
 
 // remove answers DELETE /responses/{id}. What still runs is stopped. The row goes first: then
-// nobody finds the response any more, whatever becomes of the job.
+// nobody finds the response any more, whatever becomes of the job. A response that another one
+// continues is only hidden by the store, see store.Store.
 func (s *Service) remove(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	ref := store.ResponseRef{Owner: call.Caller.Owner, ID: r.PathValue("id")}
 	ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
@@ -130,7 +136,7 @@ func (s *Service) inputItems(w http.ResponseWriter, r *http.Request, call *api.C
 	return api.WriteJSON(w, openai.Encode(doc))
 }
 
-// readInclude reads what a query wants included in items.
+// readInclude reads what a query wants included in items. Some clients write include[] for each value.
 func readInclude(r *http.Request) ([]string, error) {
 	query := r.URL.Query()
 	include := slices.Concat(query["include"], query["include[]"])
@@ -144,6 +150,8 @@ func readInclude(r *http.Request) ([]string, error) {
 //	after               what follows that item
 //	before              what stands right before that item
 //	both                what follows after, up to before
+//
+// has_more is about the direction in which the page was cut.
 func page(items []responses.Listed, query url.Values) (*kept.List, error) {
 	limit, err := intParam(query, "limit", 20, 1, 100)
 	if err != nil {
@@ -176,8 +184,9 @@ func page(items []responses.Listed, query url.Values) (*kept.List, error) {
 	return doc, nil
 }
 
-// between cuts away what is up to the item after and from the item before on. Both are places in items, whatever the
-// order is: after comes later in the list that the client sees.
+// between cuts away what is up to the item after and from the item before on. Both are places
+// in items, whatever the order is: after comes later in the list that the client sees. Names
+// that aren't in the list are errors of the parameter.
 func between(items []responses.Listed, query url.Values) ([]responses.Listed, error) {
 	if id := query.Get("after"); id != "" {
 		i, err := indexOf(items, id, "after")
