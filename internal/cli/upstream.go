@@ -45,6 +45,7 @@ func (c *upstreamInstallCmd) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	installer.Out = p.stdout
+	// Said before anything is downloaded, so that whoever doesn't agree can still stop it.
 	fmt.Fprintln(p.stdout, "The bridge is proprietary software of Cursor; Cursor's terms of service apply to it.")
 	if _, err := installer.Install(ctx, c.Version); err != nil {
 		return &hinted{fmt.Errorf("the bridge was not installed: %w", err), "see that Python's pip or uv works here and reaches PyPI, or install the package cursor-sdk yourself and set COMPOSER_SDK_BRIDGE to the folder in it that holds bin/node"}
@@ -213,6 +214,7 @@ func newSDKBridge(p *process, cfg *config.Config, log *slog.Logger) (*sdkbridge.
 	if err != nil {
 		return nil, err
 	}
+	// Another gateway of this user may be running; its folders are left alone.
 	if deleted, err := bridgechild.Sweep(bridgechild.DefaultRoot()); err != nil {
 		log.Warn("folders of bridges that have crashed could not be deleted", "err", err)
 	} else if deleted > 0 {

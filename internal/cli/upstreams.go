@@ -70,6 +70,7 @@ func newUpstreams(p *process, cfg *config.Config, auth *auth.Client, log *slog.L
 	if err != nil {
 		return nil, err
 	}
+	// These two come first when nothing is preferred, in this order.
 	if cfg.LocalAgentOn() {
 		b, err := newLocalAgent(cfg, auth, roots, log)
 		if err != nil {
@@ -106,6 +107,7 @@ func newUpstreams(p *process, cfg *config.Config, auth *auth.Client, log *slog.L
 			}
 		}
 	}
+	// It is never the first, so never that of /v1, unless there is no other.
 	if cfg.BridgeURL != "" {
 		b, err := newBridge(cfg, auth, log)
 		if err != nil {
@@ -156,6 +158,7 @@ func newChat(cfg *config.Config, auth *auth.Client, roots *x509.CertPool, log *s
 		Log:       log,
 		Limits:    replay.Limits{Start: cfg.StartTimeout, Stall: cfg.StallTimeout, Progress: cfg.ProgressTimeout},
 	}
+	// A copy, so both have the same connections, key exchange and limits.
 	forced := c
 	forced.Name, forced.ForceAgent = openCodeName, true
 	return chat.New(c), chat.New(forced), nil

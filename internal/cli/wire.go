@@ -86,6 +86,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 	// From here on something is open. What fails below is closed by the end of the process: every error here ends the command.
 	s := &instance{log: log, store: bounded.New(sealed.New(db, ring), bounded.Limit), upstreams: up}
 
+	// What is outside of this machine comes in one value, so that the demo can replace all of it.
 	list := newWaitlist(&c.Accounts, client)
 	world := outside{
 		fetch: modelsFrom(auth), images: imagefetch.New(imagefetch.Config{MaxMemory: imageMemory()}), verify: verify(auth), join: list.Join,
@@ -93,6 +94,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 	if c.Demo {
 		world = demoOutside()
 	}
+	// From the middle outwards: the gateway, then what stands in front of it, then the server.
 	cat := catalog.New(catalog.Config{Fetch: world.fetch, Aliases: aliases(c.Aliases), Log: log})
 	s.gateway = gateway.New(gateway.Config{
 		Backends: up.backends, Catalog: cat, ParkTimeout: c.ParkTimeout, Unconfigured: unconfigured, Log: log,
@@ -124,6 +126,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 		return nil, err
 	}
 
+	// Everything that a request can reach is in this value; httpd adds the checks that all routes share.
 	server := httpd.Config{
 		Surfaces: slices.Concat(
 			chat.Routes(turns, shelf),
@@ -151,6 +154,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 		server.Keyless = &agent.Caller{Owner: "demo"}
 	}
 	s.server = httpd.New(server)
+	// It must outlive ctx, which ends with the signal: shutDown ends it after the last writer.
 	s.sweep(context.WithoutCancel(ctx))
 	return s, nil
 }
@@ -160,7 +164,7 @@ func (s *instance) figures() []pages.Figure {
 	return []pages.Figure{{Name: "Turns under way", Value: strconv.Itoa(s.server.Turns())}}
 }
 
-// newUpstreams makes the demo's backend or the configured ones.
+// newUpstreams makes the demo's backend or the configured ones. The caller closes them.
 func (c *serveCmd) newUpstreams(p *process, auth *auth.Client, log *slog.Logger) (*upstreams, error) {
 	if c.Demo {
 		return demoUpstreams(), nil
@@ -215,8 +219,8 @@ func newWaitlist(cfg *config.Accounts, client *http.Client) *waitlist.Client {
 // sweepEvery is how often rows that have expired are deleted.
 const sweepEvery = 5 * time.Minute
 
-// sweep deletes expired rows at intervals, in a goroutine that ends with shutDown. A failure is logged and
-// tried again at the next interval.
+// sweep deletes expired rows at intervals, in a goroutine that ends with shutDown. A failure is
+// logged and tried again at the next interval. It is called once.
 func (s *instance) sweep(ctx context.Context) {
 	ctx, s.stopSweep = context.WithCancel(ctx)
 	s.swept = make(chan struct{})
@@ -272,13 +276,16 @@ func (s *instance) sweepOnce(ctx context.Context) {
 // It never fails: what doesn't end in time is logged and cut off. ctx must outlive the signal that led here.
 func (s *instance) shutDown(ctx context.Context, grace time.Duration) {
 	s.log.Info("shutting down", "grace", grace)
+	// 1. New turns are refused from here on.
 	s.server.Drain()
 	graceCtx, cancel := context.WithTimeout(ctx, grace)
 	defer cancel()
+	// 2. Background responses, which no client is waiting for.
 	if err := s.responses.Drain(graceCtx); err != nil {
 		s.log.Warn("background responses were interrupted at the end of the grace period")
 	}
 	s.responses.Close() // before the gateway, which would end its turns as errors of their own
+	// 3. The turns in progress, and the parked runs.
 	if err := s.gateway.Close(graceCtx); err != nil {
 		s.log.Warn("streams were cut off at the end of the grace period")
 	}
@@ -289,6 +296,7 @@ func (s *instance) shutDown(ctx context.Context, grace time.Duration) {
 	if err := s.server.Shutdown(closing); err != nil {
 		s.log.Warn("connections were cut off", "err", err)
 	}
+	// 5. Nothing uses these any more.
 	if err := s.upstreams.close(); err != nil {
 		s.log.Warn("closing the upstreams", "err", err)
 	}

@@ -19,7 +19,8 @@ type Keeper interface {
 	Keep(owner string, c *Completion)
 }
 
-// A Completion is a whole answer that is to be kept, with what it answers.
+// A Completion is a whole answer that is to be kept, with what it answers. The Keeper may keep
+// all of it: nobody changes it afterwards.
 type Completion struct {
 	ID       string
 	Created  time.Time
@@ -28,7 +29,8 @@ type Completion struct {
 }
 
 // keep prepares what a Keeper needs of a request with store: true. sent shares the memory of
-// the request's body, and lives as long as the turn.
+// the request's body, and lives as long as the turn. Without store: true nothing is kept, and
+// metadata isn't looked at.
 func (r *Request) keep(w *wireRequest) error {
 	if w.Store == nil || !*w.Store {
 		return nil
@@ -53,7 +55,8 @@ func (r *Request) keep(w *wireRequest) error {
 //	       └─► Encoder ─► client           a stream or the whole answer
 //
 // The Encoder that is embedded answers the client: Flush, Fail and Close are its own. A turn
-// that fails keeps nothing, because whole never gets its Done.
+// that fails keeps nothing, because whole never gets its Done. It belongs to the turn's
+// goroutine, as every Encoder does.
 type keepingEncoder struct {
 	Encoder
 	req    *Request
@@ -63,7 +66,7 @@ type keepingEncoder struct {
 	at     time.Time
 }
 
-// copied is a ResponseWriter that holds what is written to it.
+// copied is a ResponseWriter that holds what is written to it. It grows with the answer.
 type buffer struct {
 	header http.Header
 	body   []byte
@@ -107,7 +110,8 @@ func (k *keepingEncoder) Event(e *agent.Event) error {
 	return k.Encoder.Event(e)
 }
 
-// object is the whole answer with the request's metadata, which the answer itself doesn't repeat.
+// object is the whole answer with the request's metadata, which the answer itself doesn't repeat. The
+// body of the whole answer ends in "}" and a line break, in the place of which the metadata goes.
 func (k *keepingEncoder) object() []byte {
 	doc := jsontext.Value(k.copied.body)
 	end := len(doc) - len("}\n")
@@ -116,7 +120,8 @@ func (k *keepingEncoder) object() []byte {
 	return append(doc, '}')
 }
 
-// A listedMessage is a message of a kept completion in the form of the API's list.
+// A listedMessage is a message of a kept completion in the form of the API's list. Members that
+// a message doesn't have are left out, but content and refusal, which are null then.
 type listedMessage struct {
 	ID           string          `json:"id"`
 	Role         string          `json:"role"`
@@ -151,7 +156,8 @@ type (
 )
 
 // listMessages brings messages into the form of the list. Their ids derive from the
-// completion's. They are made at the end of the turn, and only for an answer that is kept.
+// completion's. They are made at the end of the turn, and only for an answer that is kept. The
+// number in an id counts from 0.
 func listMessages(id string, sent []wireMessage) []jsontext.Value {
 	list := make([]jsontext.Value, len(sent))
 	for i := range sent {
@@ -160,7 +166,8 @@ func listMessages(id string, sent []wireMessage) []jsontext.Value {
 	return list
 }
 
-// listed is the message in the form of the list. A plain text is in content, a list of parts in content_parts.
+// listed is the message in the form of the list. A plain text is in content, a list of parts in
+// content_parts. A content of null gives neither.
 func (w *wireMessage) listed(id string) listedMessage {
 	m := listedMessage{ID: id, Role: w.Role, Name: w.Name, ToolCallID: w.ToolCallID}
 	if w.Refusal != "" {

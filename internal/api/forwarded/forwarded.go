@@ -14,8 +14,8 @@ import (
 	"strings"
 )
 
-// A Hop is what the proxies that are believed say of a request: who it is from, and under which address its client has
-// reached them.
+// A Hop is what the proxies that are believed say of a request: who it is from, and under which
+// address its client has reached them. It is made anew for each request and is a plain value.
 type Hop struct {
 	Client netip.Addr // invalid when the connection is no IP connection
 	Scheme string     // "http" or "https"
@@ -27,7 +27,7 @@ type Hop struct {
 	unbelieved bool
 }
 
-// Origin is the base of the addresses under which the client reaches us.
+// Origin is the base of the addresses under which the client reaches us. It has no slash at its end.
 func (h *Hop) Origin() string { return h.Scheme + "://" + h.Host + h.Prefix }
 
 // readHop finds out who a request comes from. Two kinds of headers are read: X-Forwarded-For and its companions, and
@@ -36,6 +36,13 @@ func (h *Hop) Origin() string { return h.Scheme + "://" + h.Host + h.Prefix }
 //
 // A proxy that writes one kind passes the other on as the client sent it. So when both are there and name different
 // clients, neither is believed.
+//
+// What it makes of a request:
+//
+//	no forwarding headers                          the connection's own values
+//	headers, but the connection is not trusted     the same, marked as unbelieved
+//	two kinds that name different clients          the same
+//	else                                           what the headers say, as far as they are believed
 func readHop(r *http.Request, trusted []netip.Prefix) Hop {
 	direct := Hop{Client: peer(r), Scheme: "http", Host: r.Host}
 	if r.TLS != nil {
@@ -65,8 +72,9 @@ func readHop(r *http.Request, trusted []netip.Prefix) Hop {
 	return believed
 }
 
-// A chain is what a request's headers say of its way, in lists whose last entries were added last. The lists may be of
-// different lengths, since some proxies replace what others add to.
+// A chain is what a request's headers say of its way, in lists whose last entries were added
+// last. The lists may be of different lengths, since some proxies replace what others add to.
+// An entry that is missing is "", and is passed over like one that makes no sense.
 type chain struct {
 	clients, schemes, hosts, ports []string
 	prefix                         string
@@ -98,6 +106,8 @@ func list(h http.Header, name string) []string {
 // forwarded reads the header of RFC 7239; nil when there is none.
 //
 //	Forwarded: for=192.0.2.43;proto=https;host=gateway.example, for="[2001:db8::1]:4711"
+//
+// Lines that are no list of parameters give empty entries.
 func forwarded(h http.Header) *chain {
 	lines := h["Forwarded"]
 	if len(lines) == 0 {
@@ -144,8 +154,9 @@ func unquote(s string) string {
 	return s
 }
 
-// follow goes the way back from direct, whose client is a trusted proxy, as far as the proxies are trusted. What makes no
-// sense is passed over.
+// follow goes the way back from direct, whose client is a trusted proxy, as far as the proxies
+// are trusted. What makes no sense is passed over. It stops at the first address that isn't
+// trusted, which then is the client, and at an entry that is no address, such as "unknown".
 func (c *chain) follow(direct Hop, trusted []netip.Prefix) Hop {
 	at := direct
 	steps := 0
@@ -193,7 +204,8 @@ func peer(r *http.Request) netip.Addr {
 	return addr.Addr().Unmap()
 }
 
-// parseClient reads a client's address, which some proxies write with a port, and with brackets around IPv6.
+// parseClient reads a client's address, which some proxies write with a port, and with brackets
+// around IPv6.
 func parseClient(entry string) (netip.Addr, bool) {
 	if withPort, err := netip.ParseAddrPort(entry); err == nil {
 		return withPort.Addr().Unmap(), true
@@ -231,6 +243,7 @@ func parseHost(entry string) (host string, ok bool) {
 	return entry, name != "" && !strings.HasPrefix(name, ".") && !strings.Contains(name, "..") && !strings.ContainsFunc(name, notInNames)
 }
 
+// isPort reports whether s is a port, from 1 to 65535.
 func isPort(s string) bool {
 	n, err := strconv.ParseUint(s, 10, 16)
 	return err == nil && n > 0
@@ -253,7 +266,8 @@ func withPort(host, port, scheme string) string {
 	return net.JoinHostPort(name, port)
 }
 
-// parsePrefix reads a path of plain segments.
+// parsePrefix reads a path of plain segments. Segments of dots alone are refused, because
+// clients would resolve them. No prefix is fine.
 func parsePrefix(s string) (prefix string, ok bool) {
 	s = strings.TrimRight(s, "/")
 	if s == "" {
@@ -273,6 +287,7 @@ func parsePrefix(s string) (prefix string, ok bool) {
 	return s, true
 }
 
+// contains reports whether one of the networks has the address; the invalid address is in none.
 func contains(networks []netip.Prefix, addr netip.Addr) bool {
 	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(addr) })
 }

@@ -20,9 +20,10 @@ type Request struct {
 	userID       string   // metadata.user_id
 }
 
-// wireRequest is the request as it is sent. Fields that are not here are ignored, whatever they hold: temperature,
-// top_p and top_k, which upstream has no place for; cache_control and context_management, because what the cache holds
-// is upstream's business; service_tier, container, mcp_servers, and whatever comes next.
+// wireRequest is the request as it is sent. Fields that are not here are ignored, whatever they
+// hold: temperature, top_p and top_k, which upstream has no place for; cache_control and
+// context_management, because what the cache holds is upstream's business; service_tier,
+// container, mcp_servers, and whatever comes next. Thread and Compaction are there to be refused.
 type wireRequest struct {
 	Model         string          `json:"model"`
 	Messages      []wireMessage   `json:"messages"`
@@ -138,8 +139,9 @@ func checkMaxTokens(w *wireRequest) error {
 	return nil
 }
 
-// checkPrefill refuses a conversation that ends with the beginning of the answer: upstream's models begin their answers
-// themselves, and would repeat what stands there or answer it.
+// checkPrefill refuses a conversation that ends with the beginning of the answer: upstream's
+// models begin their answers themselves, and would repeat what stands there or answer it. The
+// messages have been checked not to be empty.
 func checkPrefill(w *wireRequest) error {
 	last := len(w.Messages) - 1
 	if w.Messages[last].Role == assistantRole {
@@ -152,6 +154,7 @@ func checkPrefill(w *wireRequest) error {
 
 // setThinking reads whether the client wants to see the thinking. How much the model thinks is
 // its own business. Without the field thinking is not shown, as in Anthropic's API.
+// budget_tokens isn't decoded, so any value of it will do.
 func (r *Request) setThinking(w *wireRequest) error {
 	if w.Thinking == nil {
 		return nil
@@ -168,7 +171,8 @@ func (r *Request) setThinking(w *wireRequest) error {
 	return nil
 }
 
-// setOutput reads the effort and the form of the answer.
+// setOutput reads the effort and the form of the answer. The newer place of the format goes
+// before the older one. A schema is always strict.
 func (r *Request) setOutput(w *wireRequest) error {
 	format, param := w.OutputFormat, "output_format"
 	if w.OutputConfig != nil {

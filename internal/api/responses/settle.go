@@ -20,15 +20,16 @@ var interruptedFailure = Failure{
 	Message: "The server was restarted while this response was in progress. Please send the request again.",
 }
 
-// Interrupt ends a response whose process is about to end. The response fails with interruptedFailure, in its stream, too.
+// Interrupt ends a response whose process is about to end. The response fails with
+// interruptedFailure, in its stream, too. It is called by the process that ends, while it still can.
 func (e *Encoder) Interrupt() error {
 	failure := interruptedFailure
 	e.resp.Error = &failure
 	return e.endEarly(Failed)
 }
 
-// Interrupt marks a response as failed because the process that was working on it has ended. It is the same as
-// [Encoder.Interrupt], for who has only the stored object.
+// Interrupt marks a response as failed because the process that was working on it has ended. It is
+// the same as [Encoder.Interrupt], for who has only the stored object. Its items stay as they are.
 func (r *Response) Interrupt() {
 	failure := interruptedFailure
 	r.Status, r.Error = Failed, &failure
@@ -39,7 +40,8 @@ func (r *Response) Interrupted() bool {
 	return r.Status == Failed && r.Error != nil && r.Error.Message == interruptedFailure.Message
 }
 
-// Unreadable takes the place of a stored background response that can't be read any more and whose process has ended.
+// Unreadable takes the place of a stored background response that can't be read any more and
+// whose process has ended. Nothing but its id and its time is known.
 func Unreadable(id string, created time.Time) *Response {
 	r := (&Request{Background: true, Store: true}).echo()
 	r.ID, r.CreatedAt = id, created.Unix()

@@ -14,7 +14,8 @@ import (
 // N-th call of the turn was answered with, so the text at the end shows what reached
 // the model.
 
-// toolCall: one call, whose id is ours and short, and whose result the model sees in the same run.
+// toolCall: one call, whose id is ours and short, and whose result the model sees in the same
+// run. The result has characters that a careless backend would escape or read as markup.
 func (e exam) toolCall(t *testing.T) {
 	e.needsResults(t)
 	b := e.backend(t, "turn\ntext \"Let me look. \"\ncall look {\"path\":\"a b\",\"depth\":2,\"deep\":true}\ntext It said {result 1}.\n")
@@ -49,8 +50,8 @@ func (e exam) otherName(t *testing.T) {
 	}
 }
 
-// noSuchTool: the client must not get a call that it can't run. The backend answers it
-// with an error, and the run goes on within the same turn.
+// noSuchTool: the client must not get a call that it can't run. The backend answers it with an error,
+// and the run goes on within the same turn. Markup of a call must not be left in the text either.
 func (e exam) noSuchTool(t *testing.T) {
 	e.needsResults(t)
 	b := e.backend(t, "turn\ntext \"So. \"\ncall nobody {}\ntext I got: {result 1}\n")
@@ -60,8 +61,8 @@ func (e exam) noSuchTool(t *testing.T) {
 	}
 }
 
-// adapt tells a run what the client offers now. It fails the test when the run can't go
-// on so.
+// adapt tells a run what the client offers now. It fails the test when the run can't go on so.
+// The tools replace those of the request before.
 func adapt(t *testing.T, run agent.Run, tools ...agent.Tool) {
 	t.Helper()
 	req := Request("hello")
@@ -71,7 +72,8 @@ func adapt(t *testing.T, run agent.Run, tools ...agent.Tool) {
 	}
 }
 
-// otherTools: what is no longer offered can't be called, and what still is can.
+// otherTools: what is no longer offered can't be called, and what still is can. The description
+// of the tool that stays is another one, which must not matter.
 func (e exam) otherTools(t *testing.T) {
 	e.needsResults(t)
 	b := e.backend(t, "turn\ncall look {\"path\":\"a\"}\nask-tools\ncall listen {\"path\":\"b\"}\ncall look {\"path\":\"c\"}\ntext I got {result 1}, {result 2} and {result 3}\n")
@@ -121,7 +123,9 @@ func (e exam) parallelCalls(t *testing.T) {
 	wantText(t, strings.TrimSpace(collect(t, run, agent.Stop).Text), "seen and heard")
 }
 
-// rounds: a run has any number of turns, and each result reaches the right call.
+// rounds: a run has any number of turns, and each result reaches the right call. Each result is
+// a letter longer than the call's argument, so that the end shows that none was lost or
+// repeated.
 func (e exam) rounds(t *testing.T) {
 	e.needsResults(t)
 	b := e.backend(t, "turn\ncall look {\"path\":\"a\"}\ncall look {\"path\":\"{result 1}\"}\ncall listen {\"path\":\"{result 2}\"}\ntext {result 3}\n")
@@ -137,7 +141,8 @@ func (e exam) rounds(t *testing.T) {
 	wantText(t, strings.TrimSpace(collect(t, run, agent.Stop).Text), "abcd")
 }
 
-// concurrent: ten runs at once on one backend, each with a tool round of its own.
+// concurrent: ten runs at once on one backend, each with a tool round of its own. The names
+// have different lengths, so that a result which reaches the wrong run shows.
 func (e exam) concurrent(t *testing.T) {
 	e.needsResults(t)
 	b := e.backend(t, "turn always\ncall look {\"path\":\"{prompt}\"}\ntext {prompt}: {result 1}\n")

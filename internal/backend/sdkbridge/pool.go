@@ -130,8 +130,9 @@ func after(d time.Duration) <-chan struct{} {
 	return c
 }
 
-// leastBusy is the worker with the fewest runs that are not parked, and one that has missed a sign of life only if there is
-// no other; nil when there is none. mu is held.
+// leastBusy is the worker with the fewest runs that are not parked, and one that has missed a
+// sign of life only if there is no other; nil when there is none. mu is held. Parked runs don't
+// count: they wait for their clients and cost no time.
 func (p *pool) leastBusy() *worker {
 	var best *worker
 	for _, w := range p.workers {
@@ -150,6 +151,7 @@ func (p *pool) leastBusy() *worker {
 }
 
 // worn is a worker that has done its work and is to be replaced; nil when there is none. mu is held.
+// A limit is reached by the runs that it has begun, or by its memory when it was last looked at.
 func (b *Backend) worn(p *pool) *worker {
 	for _, w := range p.workers {
 		if w.started >= b.cfg.RecycleRuns || w.memory >= b.cfg.RecycleMemory {
@@ -160,6 +162,7 @@ func (b *Backend) worn(p *pool) *worker {
 }
 
 // running is how many bridges there are, those included that are being started. mu is held.
+// Those that only end their last runs are not counted.
 func (b *Backend) running() int {
 	n := 0
 	for _, p := range b.pools {
@@ -239,6 +242,7 @@ func (b *Backend) start(p *pool, replaced *worker) {
 		<-w.bridge.Exited()
 		b.exited(w)
 	})
+	// Now there is a bridge that can be told of the agents that were given up meanwhile.
 	for _, a := range p.doomed {
 		w.delete(a)
 	}
@@ -392,7 +396,8 @@ func (b *Backend) dropIfEmpty(p *pool) {
 	})
 }
 
-// close closes the home. Nothing of the pool may be running.
+// close closes the home. Nothing of the pool may be running. A pool that has never started a
+// bridge has no home.
 func (p *pool) close() error {
 	if p.home == nil {
 		return nil

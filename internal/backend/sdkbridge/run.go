@@ -24,6 +24,7 @@ type run struct {
 	backend *Backend
 	req     *agent.Request
 
+	// These three are made with the run and only ever closed or sent to.
 	wake     chan struct{} // tells a waiting Next that a call has come; holds at most one
 	closed   chan struct{} // closed by Close
 	released chan struct{} // closed when held callbacks may end: the run has ended upstream
@@ -31,7 +32,8 @@ type run struct {
 	taken  atomic.Int64 // when the attempt has first said something of the model, in nanoseconds; 0 before that
 	spoken atomic.Bool  // text or a call was yielded: the run can't begin again
 
-	// These belong to the goroutine of Next and Resume.
+	// These belong to the goroutine of Next and Resume. They decide, in this order, whether the
+	// run may try again, what its usage is, and what Next yields.
 	attempts retry.Attempts
 	meter    meter.Meter
 	prompt   int64         // tokens of the whole conversation and the tools, estimated
@@ -44,6 +46,7 @@ type run struct {
 	turnOver bool          // Done{ToolCalls} was yielded and Resume has not been called
 	progress time.Time
 
+	// What follows is shared with the reader and with the goroutines of held callbacks.
 	mu        sync.Mutex
 	offered   []agent.Tool         // by the client, at present; the agent has those of req
 	tools     *agent.ToolIndex     // the same
@@ -61,7 +64,7 @@ type run struct {
 	closeOnce sync.Once
 }
 
-// newRun makes a run that has no attempt yet; open makes one.
+// newRun makes a run that has no attempt yet; open makes one. The clock of progress begins now.
 func newRun(b *Backend, req *agent.Request) *run {
 	return &run{
 		backend: b, req: req, offered: req.Offered(), tools: agent.IndexTools(req.Offered()), wake: make(chan struct{}, 1), closed: make(chan struct{}), released: make(chan struct{}),
@@ -106,7 +109,7 @@ func (r *run) open(ctx context.Context) error {
 	}
 }
 
-// ConversationID implements agent.Identified.
+// ConversationID implements agent.Identified. It is the agent's id, which a later attempt may change.
 func (r *run) ConversationID() string { return r.current().agent.id }
 
 // Size implements agent.Sized: a run keeps its request until it is closed. What the bridge keeps is the bridge's.
@@ -136,6 +139,7 @@ func (r *run) Next(ctx context.Context) (agent.Event, error) {
 		if e, ok := r.pop(); ok {
 			return e, nil
 		}
+		// Only now: events that are queued already are yielded also when the run has ended.
 		if err := r.why(); err != nil {
 			return agent.Event{}, err
 		}
@@ -154,6 +158,7 @@ func (r *run) Next(ctx context.Context) (agent.Event, error) {
 		if wait == 0 {
 			continue
 		}
+		// wait is the time until calls are complete, or until the run counts as stalled.
 		timer := time.NewTimer(wait)
 		select {
 		case s := <-at.events:
@@ -174,7 +179,8 @@ func (r *run) Next(ctx context.Context) (agent.Event, error) {
 	}
 }
 
-// read is the next thing that the stream has said, if it has said something.
+// read is the next thing that the stream has said, if it has said something. What Buffered has
+// read ahead goes first.
 func (r *run) read(at *attempt) (said, bool) {
 	if r.next != nil {
 		s := *r.next
@@ -210,10 +216,11 @@ func (r *run) pop() (agent.Event, bool) {
 	return e, true
 }
 
-// push puts events at the end of out.
+// push puts events at the end of out. They are yielded before anything that is read later.
 func (r *run) push(events ...agent.Event) { r.out = append(r.out, events...) }
 
-// why is the reason for which there is nothing more to come; nil when there is more.
+// why is the reason for which there is nothing more to come; nil when there is more. Close goes
+// before any other reason.
 func (r *run) why() error {
 	select {
 	case <-r.closed:
@@ -235,7 +242,7 @@ func (r *run) stop(err error) error {
 	return err
 }
 
-// take handles what the reader has read.
+// take handles what the reader has read. An error ends the run.
 func (r *run) take(ctx context.Context, at *attempt, s said) error {
 	switch {
 	case s.err != nil:
@@ -275,7 +282,8 @@ func (r *run) heed(s said) {
 	}
 }
 
-// output is about how many tokens the run has written so far.
+// output is about how many tokens the run has written so far. Upstream's count goes before our
+// estimate by bytes.
 func (r *run) output() int64 {
 	if r.tokens > 0 {
 		return r.tokens
@@ -283,7 +291,8 @@ func (r *run) output() int64 {
 	return agent.EstimateTokens(r.written)
 }
 
-// stalled is the error of a run that has said nothing for too long; nil when it may take longer.
+// stalled is the error of a run that has said nothing for too long; nil when it may take
+// longer. Calls that have come and wait for their siblings are progress.
 func (r *run) stalled() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -357,6 +366,7 @@ func (r *run) broken(ctx context.Context, at *attempt, err error) error {
 		return &agent.Error{Code: agent.ConversationLost, Err: f.Err}
 	}
 	r.taken.Store(0)
+	// The new attempt has the same time as the first one had, but no longer than the caller of Next waits.
 	ctx, cancel := context.WithTimeout(ctx, r.backend.cfg.StartTimeout)
 	defer cancel()
 	r.attempts.Begin(r.backend.cfg.StartTimeout)

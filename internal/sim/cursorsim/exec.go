@@ -82,7 +82,8 @@ func (x *execs) askAgain(n int) (*exec, error) {
 	return x.ask(first.kind, first.call, first.payload, first.check)
 }
 
-// field encodes an operation as the field of ExecServerMessage with that number.
+// field encodes an operation as the field of ExecServerMessage with that number. It panics on a
+// message that can't be encoded, which none of the simulator's is.
 func field(number protowire.Number, m proto.Message) []byte {
 	data, err := marshal(m)
 	if err != nil {

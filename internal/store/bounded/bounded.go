@@ -66,6 +66,7 @@ func (b *bounded) deadlineError(ctx, inner context.Context, err error) error {
 // The methods of store.Store, in the order of its interfaces. Each is either a write or a read; a
 // method that does both, such as OpenSession, counts as a write.
 
+// Accounts and hosted keys.
 func (b *bounded) SignUp(ctx context.Context, a store.Account, k store.Key) (stored store.Account, err error) {
 	err = b.write(ctx, func(ctx context.Context) (err error) {
 		stored, err = b.s.SignUp(ctx, a, k)
@@ -114,6 +115,7 @@ func (b *bounded) RotateKey(ctx context.Context, id string, next store.Key) erro
 	return b.write(ctx, func(ctx context.Context) error { return b.s.RotateKey(ctx, id, next) })
 }
 
+// The request log.
 func (b *bounded) BeginRequest(ctx context.Context, l store.RequestLog) error {
 	return b.write(ctx, func(ctx context.Context) error { return b.s.BeginRequest(ctx, l) })
 }
@@ -126,6 +128,7 @@ func (b *bounded) ListRequests(ctx context.Context, account string, limit int) (
 	return read(ctx, b, func(ctx context.Context) ([]store.RequestLog, error) { return b.s.ListRequests(ctx, account, limit) })
 }
 
+// Sessions. OpenSession makes what it doesn't find, so it isn't tried again.
 func (b *bounded) OpenSession(ctx context.Context, s store.Session) (stored store.Session, err error) {
 	err = b.write(ctx, func(ctx context.Context) (err error) {
 		stored, err = b.s.OpenSession(ctx, s)
@@ -142,6 +145,7 @@ func (b *bounded) DeleteSession(ctx context.Context, k store.SessionKey) error {
 	return b.write(ctx, func(ctx context.Context) error { return b.s.DeleteSession(ctx, k) })
 }
 
+// Responses, their leases and their events.
 func (b *bounded) CreateResponse(ctx context.Context, r store.Response) error {
 	return b.write(ctx, func(ctx context.Context) error { return b.s.CreateResponse(ctx, r) })
 }
@@ -184,6 +188,7 @@ func (b *bounded) ListEvents(ctx context.Context, owner, responseID string, afte
 	})
 }
 
+// Upstream's half of conversations.
 func (b *bounded) PutConversation(ctx context.Context, c store.Conversation) error {
 	return b.write(ctx, func(ctx context.Context) error { return b.s.PutConversation(ctx, c) })
 }
@@ -198,6 +203,7 @@ func (b *bounded) DeleteConversation(ctx context.Context, owner, backend string,
 	return b.write(ctx, func(ctx context.Context) error { return b.s.DeleteConversation(ctx, owner, backend, hash) })
 }
 
+// Documents and their parts.
 func (b *bounded) CreateDocument(ctx context.Context, d store.Document, parts []store.DocumentPart) error {
 	return b.write(ctx, func(ctx context.Context) error { return b.s.CreateDocument(ctx, d, parts) })
 }

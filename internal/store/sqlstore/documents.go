@@ -18,7 +18,8 @@ func documentFields(d *store.Document) []any {
 	return []any{&d.Owner, &d.ID, &d.Kind, asTime{&d.Created}, asTime{&d.Expires}, &d.Revision, &d.Data}
 }
 
-// partsSize is what parts count against their owner's bytes.
+// partsSize is what parts count against their owner's bytes. Each part counts PartOverhead on
+// top of its data, so that many empty ones are bounded, too.
 func partsSize(parts []store.DocumentPart) (size int64) {
 	for _, p := range parts {
 		size += int64(len(p.Data)) + store.PartOverhead
@@ -26,7 +27,8 @@ func partsSize(parts []store.DocumentPart) (size int64) {
 	return size
 }
 
-// CreateDocument implements store.Documents. Document and parts are one transaction.
+// CreateDocument implements store.Documents. Document and parts are one transaction. Of the
+// owner's other documents the oldest may be deleted in it.
 func (db *DB) CreateDocument(ctx context.Context, d store.Document, parts []store.DocumentPart) error {
 	if int64(len(d.Data))+partsSize(parts) > db.limits.OwnerBytes {
 		return store.ErrTooLarge
@@ -49,8 +51,8 @@ func (db *DB) CreateDocument(ctx context.Context, d store.Document, parts []stor
 	})
 }
 
-// insertParts writes parts, of which the first gets the position first. Positions only ever
-// grow, and need have no meaning but their order.
+// insertParts writes parts, of which the first gets the position first. Positions only ever grow,
+// and need have no meaning but their order. A part whose id is there already is store.ErrConflict.
 func (t *tx) insertParts(owner, document string, first int64, parts []store.DocumentPart) error {
 	for i, p := range parts {
 		if _, err := t.exec(`INSERT INTO document_parts (owner, document, id, position, data) VALUES ($1, $2, $3, $4, $5)`,
@@ -61,7 +63,8 @@ func (t *tx) insertParts(owner, document string, first int64, parts []store.Docu
 	return nil
 }
 
-// evictDocuments deletes the owner's oldest documents until the rest fits.
+// evictDocuments deletes the owner's oldest documents until the rest fits. keep is the document
+// that is being written, which stays.
 func (t *tx) evictDocuments(owner, keep string) error {
 	return t.evict(
 		`SELECT count(*), CAST(COALESCE(SUM(size + parts_size), 0) AS BIGINT) FROM documents WHERE owner = $1`,
@@ -71,7 +74,8 @@ func (t *tx) evictDocuments(owner, keep string) error {
 		owner, keep)
 }
 
-// UpdateDocument implements store.Documents. The condition on the revision makes it safe without a lock.
+// UpdateDocument implements store.Documents. The condition on the revision makes it safe
+// without a lock. Parts are not touched.
 func (db *DB) UpdateDocument(ctx context.Context, d store.Document) error {
 	if int64(len(d.Data)) > db.limits.OwnerBytes {
 		return store.ErrTooLarge
@@ -106,8 +110,9 @@ func direction(descending bool) (beyond, order string) {
 	return ">", "ASC"
 }
 
-// ListDocuments implements store.Documents. A page begins behind the place (created, id) of page.After, so that documents which come
-// or go meanwhile don't move it.
+// ListDocuments implements store.Documents. A page begins behind the place (created, id) of
+// page.After, so that documents which come or go meanwhile don't move it. A page.After that
+// isn't there is store.ErrNotFound.
 func (db *DB) ListDocuments(ctx context.Context, owner, kind string, page store.Page) ([]store.Document, error) {
 	beyond, order := direction(page.Descending)
 	args := []any{owner, kind, db.now(), page.Limit}
@@ -170,7 +175,8 @@ func (db *DB) DocumentPart(ctx context.Context, owner, document, id string) (p s
 	return p, err
 }
 
-// ListParts implements store.Documents. A page begins behind the position of page.After.
+// ListParts implements store.Documents. A page begins behind the position of page.After. A
+// document that isn't there is store.ErrNotFound, as is a page.After that isn't.
 func (db *DB) ListParts(ctx context.Context, owner, document string, page store.Page) ([]store.DocumentPart, error) {
 	beyond, order := direction(page.Descending)
 	args := []any{owner, document, db.now(), page.Limit}
@@ -193,7 +199,8 @@ func (db *DB) ListParts(ctx context.Context, owner, document string, page store.
 		ORDER BY position `+order+` LIMIT $4`, args...)
 }
 
-// DeletePart implements store.Documents. Its position stays unused.
+// DeletePart implements store.Documents. Its position stays unused. The document's end and its
+// revision stay.
 func (db *DB) DeletePart(ctx context.Context, owner, document, id string) error {
 	return db.inTx(ctx, func(t *tx) error {
 		var size int64

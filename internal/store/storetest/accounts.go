@@ -41,6 +41,7 @@ var accountCases = []examCase{
 	// The hosted keys of the first sign-up stay valid: they may be in use on another machine.
 	{name: "a second sign-up replaces the Cursor key, not the account", run: func(e *exam) {
 		signUp(e, account("acct_1"), key("key_1", "acct_1"))
+		// Everything is new but the id; the time of the first sign-up must stay.
 		again := store.Account{ID: "acct_1", Email: "new@example.com", Name: "Ada L.", SealedKey: []byte("other"), KeyHint: "crsr_…9999", Created: at(time.Hour), Updated: at(time.Hour)}
 		got := signUp(e, again, key("key_2", "acct_1"))
 		want := again
@@ -160,11 +161,13 @@ var keyCases = []examCase{
 		next := key("key_2", "acct_1")
 		next.Created = at(time.Hour)
 		taken := key("key_other", "acct_1")
+		// The id of the new key is one that exists: nothing may be changed.
 		e.fails(e.RotateKey(e.ctx, "key_1", taken), store.ErrConflict)
 		e.fails(e.RotateKey(e.ctx, "key_other", next), store.ErrNotFound) // another account's
 		e.fails(e.RotateKey(e.ctx, "key_9", next), store.ErrNotFound)
 		e.ok(e.RotateKey(e.ctx, "key_1", next))
 		e.fails(e.RotateKey(e.ctx, "key_1", key("key_3", "acct_1")), store.ErrConflict) // revoked already
+		// The old key is revoked at the time when the new one was made.
 		old := key("key_1", "acct_1")
 		old.Revoked = at(time.Hour)
 		e.same(get[[]store.Key](e)(e.ListKeys(e.ctx, "acct_1")), []store.Key{next, old})
@@ -184,6 +187,7 @@ var requestLogCases = []examCase{
 		l := requestLog("log_1")
 		e.ok(e.BeginRequest(e.ctx, l))
 		e.same(get[[]store.RequestLog](e)(e.ListRequests(e.ctx, "acct_1", 10)), []store.RequestLog{l})
+		// What is known at the end is written over what was known at the beginning.
 		l.Model, l.Status, l.Estimated, l.Duration = "composer-2.5;fast=false", 200, true, 1500*time.Millisecond
 		l.InputTokens, l.CachedTokens, l.OutputTokens, l.ReasoningTokens, l.CostUSD = 1<<40, 2, 3, 4, 0.00000125
 		l.UpstreamRun, l.ErrorCode = "conv-1", "upstream_timeout"

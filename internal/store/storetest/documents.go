@@ -60,6 +60,7 @@ var documentCases = []examCase{
 	{name: "a document and its parts come back as they were stored", run: func(e *exam) {
 		d := document("k:1", "doc_1", 0)
 		d.Data = bytes.Repeat([]byte("\x00\xff{}"), 1<<14)
+		// Parts out of the order of their ids, one of them without data.
 		odd := []store.DocumentPart{{ID: "b", Data: []byte("\x00\xff")}, {ID: "a"}}
 		e.ok(e.CreateDocument(e.ctx, d, odd))
 		e.same(get[store.Document](e)(e.Document(e.ctx, "k:1", "doc_1")), d)
@@ -70,6 +71,7 @@ var documentCases = []examCase{
 	}},
 	// An id of another owner must not even be told to exist.
 	{name: "ids are unique for an owner, and two owners' documents never meet", run: func(e *exam) {
+		// Two owners, one id.
 		mine, theirs := document("k:1", "doc_1", 0), document("k:2", "doc_1", 0)
 		theirs.Data = []byte("theirs")
 		e.ok(e.CreateDocument(e.ctx, mine, parts("a")))
@@ -109,6 +111,7 @@ var documentCases = []examCase{
 	}},
 	// Documents of the same time are ordered by their ids, so that pages neither repeat nor skip one.
 	{name: "documents are listed in pages, of one kind and owner", run: func(e *exam) {
+		// Their order is by time and then by id: a c, b e, d.
 		for i, id := range []string{"c", "a", "e", "b", "d"} {
 			e.ok(e.CreateDocument(e.ctx, document("k:1", id, i/2), nil)) // two at a time
 		}
@@ -154,6 +157,7 @@ var documentCases = []examCase{
 		e.together(8, func(i int) error {
 			return []store.Store{e.Store, other}[i%2].AddParts(e.ctx, "k:1", "doc_1", at(0), parts(fmt.Sprint(i, "a"), fmt.Sprint(i, "b"), fmt.Sprint(i, "c")))
 		})
+		// Each call's parts stand together, in their order; which call came first doesn't matter.
 		all := strings.Fields(partsOf(e, "k:1", "doc_1", whole))
 		e.same(len(all), 24)
 		for i := 0; i < len(all); i += 3 {
@@ -182,6 +186,7 @@ var documentCases = []examCase{
 		} {
 			e.fails(gone, store.ErrNotFound)
 		}
+		// The id is free again, and nothing of the old document comes back with it.
 		next := document("k:1", "doc_1", 0)
 		next.Expires = at(96 * time.Hour)
 		e.ok(e.CreateDocument(e.ctx, next, nil))
@@ -204,6 +209,7 @@ var documentCases = []examCase{
 		e.same(listed(e, "k:1", "letter", whole), "c d e")
 		e.ok(e.AddParts(e.ctx, "k:1", "c", at(0), []store.DocumentPart{{ID: "1", Data: make([]byte, 50_000)}}))
 		e.same(listed(e, "k:1", "letter", whole), "c d e")
+		// 200 parts without data count by their overhead alone.
 		many := make([]store.DocumentPart, 200)
 		for i := range many {
 			many[i].ID = fmt.Sprint("many ", i)

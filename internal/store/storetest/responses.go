@@ -59,6 +59,7 @@ var responseCases = []examCase{
 	// Content is bytes, not text: NUL and invalid UTF-8 included.
 	{name: "a response comes back as it was stored", run: func(e *exam) {
 		r := running("k:1", "resp_1", "host-1", time.Minute)
+		// 64 KB of bytes that are no text, and nothing at all.
 		r.Object, r.Input = bytes.Repeat([]byte("\x00\xff{}"), 1<<14), nil
 		e.ok(e.CreateResponse(e.ctx, r))
 		r.Lease = 0 // is only written
@@ -94,6 +95,7 @@ var responseCases = []examCase{
 	{name: "of two updates at once one wins", run: func(e *exam) {
 		e.ok(e.CreateResponse(e.ctx, response("k:1", "resp_1", 0)))
 		other := e.open()
+		// together fails on errors, so they are kept here: one is expected.
 		errs := make([]error, 2)
 		e.together(2, func(i int) error {
 			errs[i] = []store.Store{e.Store, other}[i].UpdateResponse(e.ctx, response("k:1", "resp_1", 0))
@@ -121,6 +123,7 @@ var responseCases = []examCase{
 	}},
 	// Leases go by the database's clock, which a test can't move. A negative lease has ended at once.
 	{name: "what outlives its runner's lease is abandoned", run: func(e *exam) {
+		// Three have ended, at different times, and one has not. The longest abandoned comes first.
 		for i, lease := range []time.Duration{-3, -5, -4, 9} {
 			e.ok(e.CreateResponse(e.ctx, running(fmt.Sprint("k:", i), "resp_1", "host-1", lease*time.Minute)))
 		}
@@ -196,6 +199,7 @@ var responseCases = []examCase{
 			}
 			return ids
 		}
+		// Each link is an id and what it continues.
 		for _, link := range []string{"a", "ba", "cb", "dc", "eb"} { // b is continued twice
 			chain(link[:1], link[1:])
 		}
@@ -257,6 +261,7 @@ var responseCases = []examCase{
 		grown := sized("b", 2, 60_000) // the oldest that grows isn't its own victim
 		e.ok(e.UpdateResponse(e.ctx, grown))
 		e.same(kept(e, "k:1"), "bd")
+		// Another owner has a limit of its own.
 		others := sized("a", 9, 90_000)
 		others.Owner = "k:2"
 		e.ok(e.CreateResponse(e.ctx, others))
@@ -303,6 +308,7 @@ var eventCases = []examCase{
 		e.ok(e.CreateResponse(e.ctx, response("k:1", "resp_1", 0)))
 		e.ok(e.AppendEvents(e.ctx, "k:1", "resp_1", events(0, 5)))
 		e.ok(e.AppendEvents(e.ctx, "k:1", "resp_1", events(5, 12)))
+		// From the beginning, from the middle with a limit, and from the end on.
 		e.same(get[[]store.Event](e)(e.ListEvents(e.ctx, "k:1", "resp_1", -1, 100)), events(0, 12))
 		e.same(get[[]store.Event](e)(e.ListEvents(e.ctx, "k:1", "resp_1", 3, 4)), events(4, 8))
 		e.same(len(get[[]store.Event](e)(e.ListEvents(e.ctx, "k:1", "resp_1", 11, 100))), 0)
@@ -383,6 +389,7 @@ var conversationCases = []examCase{
 			}
 			return kept
 		}
+		// Four where three may be.
 		for i, hash := range []string{"a", "b", "c", "d"} {
 			e.ok(put("k:1", hash, i, 1000))
 		}

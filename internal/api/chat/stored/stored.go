@@ -40,7 +40,8 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// A Service keeps completions and answers for them. It is safe for concurrent use.
+// A Service keeps completions and answers for them. It is safe for concurrent use. It has no
+// goroutines and nothing to close; the store is the caller's.
 type Service struct{ cfg Config }
 
 var _ chat.Keeper = (*Service)(nil)
@@ -62,7 +63,8 @@ const keepTimeout = 3 * time.Second
 
 // Keep implements chat.Keeper. It has no context, because the client may leave when it has its answer.
 //
-// One that fails is lost: the client has its answer, and finds nothing under its id later.
+// One that fails is lost: the client has its answer, and finds nothing under its id later. It
+// waits for the store, keepTimeout at most, before the client gets the end of its answer.
 func (s *Service) Keep(owner string, c *chat.Completion) {
 	ctx, cancel := context.WithTimeout(context.Background(), keepTimeout)
 	defer cancel()
@@ -98,7 +100,8 @@ func (s *Service) Routes() []api.Route {
 	}
 }
 
-// load reads a completion, for a client. A document of another kind, such as a conversation, is not found.
+// load reads a completion, for a client. A document of another kind, such as a conversation, is
+// not found. The error is one for the client.
 func (s *Service) load(ctx context.Context, call *api.Call, id string) (store.Document, error) {
 	d, err := s.cfg.Store.Document(ctx, call.Caller.Owner, id)
 	switch {
@@ -149,8 +152,9 @@ func (s *Service) remove(w http.ResponseWriter, r *http.Request, call *api.Call)
 // updateTries bounds how often an update follows a document that others change.
 const updateTries = 3
 
-// update answers POST /chat/completions/{id}. It gives a completion other metadata, which is all that can be changed. Of two who
-// change it at once, the one that comes second reads it again.
+// update answers POST /chat/completions/{id}. It gives a completion other metadata, which is
+// all that can be changed. Of two who change it at once, the one that comes second reads it
+// again. A completion that others go on changing is an error after updateTries.
 func (s *Service) update(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	body, err := api.ReadBody(r)
 	if err != nil {
@@ -195,7 +199,7 @@ type filter struct {
 }
 
 // readFilter reads model and metadata[key]=value. A key that is given twice counts once, with
-// its first value.
+// its first value. An empty model filters nothing.
 func readFilter(query url.Values) filter {
 	f := filter{model: query.Get("model"), metadata: map[string]string{}}
 	for name, values := range query {
@@ -206,7 +210,8 @@ func readFilter(query url.Values) filter {
 	return f
 }
 
-// takes reports whether the list holds a completion. One that can't be read is in no list.
+// takes reports whether the list holds a completion. One that can't be read is in no list. All
+// conditions must hold.
 func (f *filter) takes(object []byte) bool {
 	var c struct {
 		Model    string            `json:"model"`
@@ -275,7 +280,8 @@ func (s *Service) list(w http.ResponseWriter, r *http.Request, call *api.Call) e
 	}
 }
 
-// messages answers GET /chat/completions/{id}/messages.
+// messages answers GET /chat/completions/{id}/messages. The order is that of the conversation, unless
+// the query asks for the other. One more than the page is read: if it comes, there are more.
 func (s *Service) messages(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	page, err := kept.ReadPage(r.URL.Query(), false)
 	if err != nil {
