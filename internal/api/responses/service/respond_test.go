@@ -245,6 +245,11 @@ func TestInputItemsAreListedInPages(t *testing.T) {
 	if it := newest.Data[0]; it.Type != "message" || it.Role != "user" || it.Content[0].Type != "input_text" {
 		t.Errorf("an item is %+v", it)
 	}
+	for query, want := range map[string]int{"?limit=1": 1, "?limit=100": 25} {
+		if got := len(list(query).Data); got != want {
+			t.Errorf("%s: %d items, want %d", query, got, want)
+		}
+	}
 	for query, param := range map[string]string{"?limit=0": "limit", "?limit=101": "limit", "?limit=x": "limit", "?order=up": "order", "?after=msg_1": "after"} {
 		w.do("GET", "/responses/"+r.ID+"/input_items"+query, "").is(400, "invalid_value", param)
 	}
