@@ -39,6 +39,15 @@ type asset struct {
 	gzip, zstd  func() []byte // compute once, then remember; nil for what is compressed already
 }
 
+// newAsset makes an asset of data, which must not change.
+func newAsset(contentType string, data []byte) *asset {
+	return &asset{
+		contentType: contentType, plain: data,
+		gzip: sync.OnceValue(func() []byte { return gzipped(data) }),
+		zstd: sync.OnceValue(func() []byte { return zstandard(data) }),
+	}
+}
+
 // contentTypes are the kinds of files there are. A file of another kind is a mistake of ours, which stops newAssets.
 var contentTypes = map[string]string{
 	".css": "text/css; charset=utf-8",
@@ -65,11 +74,7 @@ func newAssets(folder fs.FS) (*assets, error) {
 		}
 		fmt.Fprintf(sum, "%s\x00%d\x00", name, len(data))
 		sum.Write(data)
-		a.files[strings.TrimPrefix(name, "static/")] = &asset{
-			contentType: contentType, plain: data,
-			gzip: sync.OnceValue(func() []byte { return gzipped(data) }),
-			zstd: sync.OnceValue(func() []byte { return zstandard(data) }),
-		}
+		a.files[strings.TrimPrefix(name, "static/")] = newAsset(contentType, data)
 		return nil
 	})
 	a.hash = hex.EncodeToString(sum.Sum(nil)[:8])

@@ -98,11 +98,23 @@ func (s *Site) render(w http.ResponseWriter, r *http.Request, status int, page s
 	if h.Get("Cache-Control") == "" {
 		h.Set("Cache-Control", "no-cache")
 	}
-	h.Set("Content-Length", strconv.Itoa(b.Len()))
+	body := b.Bytes()
+	if sameForAll[page] {
+		h.Add("Vary", "Accept-Encoding")
+		if accepts(r, "gzip") {
+			body = gzipped(body)
+			h.Set("Content-Encoding", "gzip")
+		}
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, err := w.Write(b.Bytes())
+	_, err := w.Write(body)
 	return err
 }
+
+// sameForAll are the pages that are compressed: they hold no token of a session, which the size of a compressed page could
+// give away to whoever can put text into it.
+var sameForAll = map[string]bool{"home": true, "docs": true, "chat": true}
 
 // functions are what templates may call.
 var functions = template.FuncMap{

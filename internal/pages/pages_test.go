@@ -183,6 +183,20 @@ func TestAFormOfAnotherSiteIsRefused(t *testing.T) {
 	}
 }
 
+// A page with a session's token is never compressed: its size could tell the token (BREACH).
+func TestPagesWithoutSecretsAreCompressed(t *testing.T) {
+	h := newHouse(t)
+	for path, want := range map[string]string{"/": "gzip", "/docs/clients": "gzip", "/keys": "", "/usage": "", "/admin": ""} {
+		r := httptest.NewRequest("GET", path, nil)
+		r.Header.Set("Accept", "text/html")
+		r.Header.Set("Accept-Encoding", "gzip")
+		w := httptest.NewRecorder()
+		if h.ServeHTTP(w, r); w.Code != 200 || w.Header().Get("Content-Encoding") != want {
+			t.Errorf("%s: %d %q, want %q", path, w.Code, w.Header().Get("Content-Encoding"), want)
+		}
+	}
+}
+
 // Whoever made these texts can't make the page do anything.
 func TestMarkupInTextsOfOthersIsText(t *testing.T) {
 	const evil = `"><script>alert(1)</script><img src=x onerror=alert(1)>`

@@ -8,6 +8,7 @@ func (s *Site) Routes() []api.Route {
 	return []api.Route{
 		{Pattern: "GET /assets/{hash}/{name...}", Open: true, Handle: s.assets.serve},
 		{Pattern: "POST /check", Open: true, Form: true, Handle: s.checkKey},
+		{Pattern: "GET /openapi.json", Open: true, Handle: s.describe},
 		{Pattern: "GET /docs", Open: true, Handle: s.contents},
 		{Pattern: "GET /docs/{chapter}", Open: true, Handle: s.read},
 

@@ -83,6 +83,8 @@ type Site struct {
 	assets   *assets
 	guide    *guide
 	sessions *session.Sessions
+	// description is openapi.json.
+	description *asset
 	// operatorTries bounds how often an address may try the token.
 	operatorTries *hosted.Limiter
 	pages         map[string]*template.Template // by the name of their file, without its ending
@@ -108,7 +110,7 @@ func New(cfg Config) (*Site, error) {
 		return nil, fmt.Errorf("the documentation: %w", err)
 	}
 	s := &Site{cfg: cfg, assets: files, guide: guide, sessions: session.New(cfg.Store, cfg.Now),
-		operatorTries: hosted.NewLimiter(operatorAttempts, operatorWindow, cfg.Now)}
+		description: newAsset("application/json", openAPI), operatorTries: hosted.NewLimiter(operatorAttempts, operatorWindow, cfg.Now)}
 	if s.pages, err = parseTemplates(templates); err != nil {
 		return nil, fmt.Errorf("the pages' templates: %w", err)
 	}
