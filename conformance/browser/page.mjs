@@ -18,9 +18,10 @@ const patience = 15_000;
 /**
  * withPage opens path, gives it to test, and checks afterwards what was seen. options are those of Playwright's contexts
  * (viewport, colorScheme, …) and:
- *   allow  console errors that belong to the test, such as those that Chromium writes for a status of 4xx
+ *   allow      console errors that belong to the test, such as those that Chromium writes for a status of 4xx
+ *   elsewhere  the origin of another site that the test plays
  */
-export async function withPage(path, test, { allow = [], ...options } = {}) {
+export async function withPage(path, test, { allow = [], elsewhere, ...options } = {}) {
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM, chromiumSandbox: process.getuid?.() !== 0, // Chromium's sandbox does not run as root
     args: ["--disable-dev-shm-usage"],
@@ -34,7 +35,7 @@ export async function withPage(path, test, { allow = [], ...options } = {}) {
     });
     context.on("request", (r) => {
       const url = new URL(r.url());
-      if (!["data:", "blob:"].includes(url.protocol) && url.origin !== base) wrong.push(`foreign request: ${r.url()}`);
+      if (!["data:", "blob:"].includes(url.protocol) && url.origin !== base && url.origin !== elsewhere) wrong.push(`foreign request: ${r.url()}`);
     });
     context.on("console", (m) => {
       if (["error", "warning"].includes(m.type()) && !allow.some((a) => a.test(m.text()))) wrong.push(`console: ${m.text()}`);
@@ -72,8 +73,8 @@ export async function fits(page, where) {
 }
 
 /** shot leaves a picture where the person who runs the test has asked for some. */
-export async function shot(page, name) {
-  if (shots) await page.screenshot({ path: `${shots}/${name}.png` });
+export async function shot(page, name, options = {}) {
+  if (shots) await page.screenshot({ path: `${shots}/${name}.png`, ...options });
 }
 
 /** play sets what the simulator's model says. */

@@ -147,6 +147,7 @@ func operable(html []byte) []byte {
 	return []byte(strings.NewReplacer(
 		"<table>", `<div class="scroll" tabindex="0"><table>`, "</table>", "</table></div>",
 		"<pre>", `<pre tabindex="0">`,
+		"<th></th>", "<td></td>", // which heads nothing
 	).Replace(string(html)))
 }
 
