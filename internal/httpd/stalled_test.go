@@ -127,3 +127,57 @@ func TestExpectContinueAfterTheConnectionRested(t *testing.T) {
 		s.Shutdown(t.Context())
 	})
 }
+
+// Fifteen hundred clients that promise a body and send one byte of it, with a key or without: each gets an answer and is cut off,
+// others are served meanwhile, and nothing of them is left. That no goroutine is left, the bubble checks.
+func TestManyStalledBodiesLeaveNothingBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, l := newServer(httpd.Config{MaxRequests: 600}), memnet.Listen()
+		go s.Serve(l)
+		heads := []struct {
+			line, headers string
+			status        int
+		}{
+			{"POST /v1/chat/completions", "Authorization: Bearer " + key + "\r\nContent-Type: application/json\r\n", 400}, // after bodyTimeout
+			{"POST /v1/chat/completions", "Content-Type: application/json\r\n", 401},
+			{"POST /nothing", "", 404},
+		}
+		var clients sync.WaitGroup
+		began := time.Now()
+		for i := range 1500 {
+			conn := dial(t, l)
+			clients.Go(func() {
+				head := heads[i%len(heads)]
+				fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: gateway\r\n%sContent-Length: 100000\r\n\r\n{", head.line, head.headers)
+				r := bufio.NewReader(conn)
+				resp, err := http.ReadResponse(r, nil)
+				if err != nil {
+					t.Errorf("client %d: %v", i, err)
+					return
+				}
+				io.Copy(io.Discard, resp.Body)
+				resp.Body.Close()
+				if resp.StatusCode != head.status || !resp.Close {
+					t.Errorf("client %d: status %d, want %d; closed: %v", i, resp.StatusCode, head.status, resp.Close)
+				}
+				if _, err := r.ReadByte(); err == nil {
+					t.Errorf("client %d: the connection is not closed", i)
+				}
+			})
+		}
+		synctest.Wait()
+		if w := do(t, s, exchange{"POST /v1/chat/completions", nil, hello}); w.Code != 200 {
+			t.Errorf("meanwhile another is answered %d %s", w.Code, w.Body)
+		}
+		clients.Wait()
+		if took := time.Since(began); took > time.Minute {
+			t.Errorf("the last was cut off after %v", took)
+		}
+		for range 600 { // every turn was given back
+			if w := do(t, s, exchange{"POST /v1/chat/completions", nil, hello}); w.Code != 200 {
+				t.Fatalf("then another is answered %d %s", w.Code, w.Body)
+			}
+		}
+		s.Shutdown(t.Context())
+	})
+}
