@@ -34,6 +34,8 @@ var goroutines = map[string]goroutine{
 	// A turn.
 	"gateway Gateway.Turn":             {catches: "nothing", waits: "AfterFunc's stop, when the turn ends", why: "it only cancels a context"},
 	"gateway Gateway.Close":            {catches: "nothing", waits: "Close", why: "it waits for the turns, and closes a channel"},
+	"gateway Gateway.wait":             {catches: "itself", waits: "Close"},
+	"gateway Gateway.closeOrphans":     {catches: "itself", waits: "Close"},
 	"gateway turn.first":               {catches: "firstOutput", waits: "first"},
 	"gateway probe.result":             {catches: "ask", waits: "those who ask for the result; it ends by its time-out, and with the gateway"},
 	"gateway/control Run.open":         {catches: "nothing", waits: "AfterFunc's stop, when start returns", why: "it only cancels a context"},

@@ -114,6 +114,10 @@ func (hanging) OpenSession(ctx context.Context, s store.Session) (store.Session,
 	<-ctx.Done()
 	return store.Session{}, ctx.Err()
 }
+func (hanging) Session(ctx context.Context, _ store.SessionKey) (store.Session, error) {
+	<-ctx.Done()
+	return store.Session{}, ctx.Err()
+}
 func (hanging) PutSession(ctx context.Context, _ store.Session) error {
 	<-ctx.Done()
 	return ctx.Err()

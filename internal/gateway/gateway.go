@@ -116,8 +116,10 @@ type Gateway struct {
 	lot    *park.Lot[*waiting]
 	memory Memory
 	// layer makes the control.Run around each backend's run, and keeps the budgets' books.
-	layer  *control.Layer
-	probes map[string]*probe // by the backend's name; never changed
+	layer *control.Layer
+	// orphans are the sessions of parked runs, for when these go on elsewhere.
+	orphans orphans
+	probes  map[string]*probe // by the backend's name; never changed
 
 	// stop ends the turns that have not finished when Close's context ends; ctx is done then.
 	stop context.CancelFunc
@@ -198,7 +200,7 @@ func (g *Gateway) Turn(ctx context.Context, req *agent.Request, sink agent.Sink)
 		return err
 	}
 	// Only a request that may begin a run needs a session's id, so one that a budget refuses leaves no row.
-	g.pin(ctx, req)
+	t.session = g.pin(ctx, req)
 	if err := t.do(ctx); err != nil {
 		t.chargeFailure()
 		return turnError(ctx, err)
@@ -227,6 +229,7 @@ func (g *Gateway) Close(ctx context.Context) error {
 	g.mu.Lock()
 	g.closed = true
 	g.mu.Unlock()
+	g.orphans.close()
 	g.lot.Close()
 	idle := make(chan struct{})
 	go func() {
@@ -242,7 +245,8 @@ func (g *Gateway) Close(ctx context.Context) error {
 		<-idle
 	}
 	g.stop()
-	g.lot.Close() // what the last turns parked
+	g.orphans.checks.Wait() // the store may be closed after that
+	g.lot.Close()           // what the last turns parked
 	return err
 }
 

@@ -18,38 +18,45 @@ import (
 //
 // A client's session is more than one conversation: OpenCode asks for a title under the same name while the real work is
 // under way. So the pinned name is the client's together with the beginning of the conversation. When the store fails, the
-// turn goes on without a stable id.
-func (g *Gateway) pin(ctx context.Context, req *agent.Request) {
+// turn goes on without a stable id. It returns the session as this turn has used it; nil when there is none.
+func (g *Gateway) pin(ctx context.Context, req *agent.Request) *store.Session {
 	if !req.PinSession || req.Session == "" || req.ConversationID != "" || g.cfg.Sessions == nil {
-		return
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	session, err := g.cfg.Sessions.OpenSession(ctx, sessionOf(req, agent.NewConversationID()))
+	mine := sessionOf(req, agent.NewConversationID())
+	g.orphans.touched(&mine)
+	session, err := g.cfg.Sessions.OpenSession(ctx, mine)
 	if err != nil {
 		g.cfg.Log.Warn("session", "err", err)
-		return
+		return nil
 	}
 	req.ConversationID = session.AgentID
+	return &mine
 }
 
 // repin gives a request that was pinned, and its session, a new conversation id, because upstream has refused the old one.
 //
 // The new id is stored first, so that the session's next request does not get the refused one
-// again. When the store fails, that may happen, and costs one more refused attempt.
-func (g *Gateway) repin(ctx context.Context, req *agent.Request) {
+// again. When the store fails, that may happen, and costs one more refused attempt. It returns the session as it is
+// stored now; nil when none is.
+func (g *Gateway) repin(ctx context.Context, req *agent.Request) *store.Session {
 	if req.ConversationID == "" {
-		return // the backend makes a new id for each fresh run
+		return nil // the backend makes a new id for each fresh run
 	}
 	req.ConversationID = agent.NewConversationID()
 	if !req.PinSession || req.Session == "" || g.cfg.Sessions == nil {
-		return
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	if err := g.cfg.Sessions.PutSession(ctx, sessionOf(req, req.ConversationID)); err != nil {
+	mine := sessionOf(req, req.ConversationID)
+	g.orphans.touched(&mine)
+	if err := g.cfg.Sessions.PutSession(ctx, mine); err != nil {
 		g.cfg.Log.Warn("session", "err", err)
 	}
+	return &mine
 }
 
 // sessionOf is the row that pins the session of req to a conversation id. Its key is a hash

@@ -20,6 +20,12 @@ func (r register) OpenSession(_ context.Context, s store.Session) (store.Session
 	r[s.Key] = s
 	return s, nil
 }
+func (r register) Session(_ context.Context, k store.SessionKey) (store.Session, error) {
+	if s, ok := r[k]; ok {
+		return s, nil
+	}
+	return store.Session{}, store.ErrNotFound
+}
 func (r register) PutSession(_ context.Context, s store.Session) error {
 	r[s.Key] = s
 	return nil

@@ -8,6 +8,7 @@ import (
 	"composer-api/internal/gateway/catalog"
 	"composer-api/internal/gateway/control"
 	"composer-api/internal/gateway/park"
+	"composer-api/internal/store"
 )
 
 // A turn is one request being answered. It chooses the run that answers (a parked one, one that continues a conversation, a
@@ -44,6 +45,9 @@ type turn struct {
 	charged bool         // the turn's cost is booked
 	from    agent.Resume // what the run continues
 	empty   bool         // an earlier run of this turn has ended without an answer
+
+	// session is the pinned session, as this turn has used it; nil when there is none.
+	session *store.Session
 
 	// newFrom, before and tools are computed from req once. req may be replaced later
 	// (claimByTranscript, resetFor), but not by one with other tools or another number of messages.
@@ -203,7 +207,9 @@ func (t *turn) resetFor(ctx context.Context, err error) {
 	if agent.CodeOf(err) != agent.ConversationLost {
 		req := *t.req // a backend may still look at the old one
 		req.Retried = t.from == agent.ResumeMemory && agent.AsError(err).Final
-		t.g.repin(ctx, &req)
+		if session := t.g.repin(ctx, &req); session != nil {
+			t.session = session
+		}
 		t.req = &req
 	}
 }
@@ -378,7 +384,13 @@ func (t *turn) finishWithCalls(ctx context.Context, done *agent.Done) error {
 	names := park.Names{Calls: w.calls, Transcript: string(asked[:]), Conversation: conversationOf(t.req, w.tools)}
 	// Before the client learns that the turn is over, because its results may come at once.
 	t.run = nil
+	if t.session != nil {
+		names.Session = sessionName(t.session.Key)
+	}
 	t.g.lot.Park(t.req.Caller.Owner, names, w)
+	if t.session != nil {
+		t.g.wait(t.req.Caller.Owner, t.session)
+	}
 	// From here on an error does not end the run. Codex closes the connection as soon as it has read
 	// response.completed, so writing what comes after may fail although the client can resume. If it is
 	// really gone, the run is ended by the lot's timeout.

@@ -49,6 +49,8 @@ type Sessions interface {
 	// s.Expires, or stores s if there is none. However many callers open the same key at once, all
 	// get the same AgentID.
 	OpenSession(ctx context.Context, s Session) (Session, error)
+	// Session returns the session as it is stored, and changes nothing. ErrNotFound.
+	Session(ctx context.Context, k SessionKey) (Session, error)
 	// PutSession stores s, in place of what is stored under its key. The last one wins.
 	PutSession(ctx context.Context, s Session) error
 	// DeleteSession forgets the session; one that isn't there is no error.

@@ -88,6 +88,8 @@ type Names struct {
 	Transcript string
 	// Conversation names the conversation that it belongs to; "" is unknown.
 	Conversation string
+	// Session names the pinned session that it belongs to, which may go on elsewhere; "" is none.
+	Session string
 }
 
 // A key is one of a waiter's names, with its owner and what kind of name it is. The owner is in
@@ -103,6 +105,7 @@ const (
 	callKind kind = iota + 1
 	transcriptKind
 	conversationKind
+	sessionKind
 )
 
 // A place is a waiter in the lot, with all the keys that lead to it. Its fields are set while
@@ -157,6 +160,7 @@ func (l *Lot[W]) Park(owner string, names Names, w W) {
 	}
 	l.share(e, key{transcriptKind, owner, names.Transcript})
 	l.share(e, key{conversationKind, owner, names.Conversation})
+	l.share(e, key{sessionKind, owner, names.Session})
 	l.schedule()
 }
 
@@ -203,6 +207,22 @@ func (l *Lot[W]) Supersede(owner string, calls []string, conversation string) {
 		}
 	}
 	for e := range l.shared[key{conversationKind, owner, conversation}] {
+		l.end(l.remove(e), Superseded)
+	}
+}
+
+// Waits reports whether any waiter of this owner belongs to the session.
+func (l *Lot[W]) Waits(owner, session string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.shared[key{sessionKind, owner, session}]) > 0
+}
+
+// SupersedeSession ends the waiters of this owner that belong to the session, which has gone on elsewhere.
+func (l *Lot[W]) SupersedeSession(owner, session string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for e := range l.shared[key{sessionKind, owner, session}] {
 		l.end(l.remove(e), Superseded)
 	}
 }

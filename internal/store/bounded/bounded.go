@@ -137,6 +137,10 @@ func (b *bounded) OpenSession(ctx context.Context, s store.Session) (stored stor
 	return stored, err
 }
 
+func (b *bounded) Session(ctx context.Context, k store.SessionKey) (store.Session, error) {
+	return read(ctx, b, func(ctx context.Context) (store.Session, error) { return b.s.Session(ctx, k) })
+}
+
 func (b *bounded) PutSession(ctx context.Context, s store.Session) error {
 	return b.write(ctx, func(ctx context.Context) error { return b.s.PutSession(ctx, s) })
 }

@@ -24,6 +24,14 @@ func (db *DB) OpenSession(ctx context.Context, s store.Session) (store.Session, 
 	return stored, err
 }
 
+// Session implements store.Sessions.
+func (db *DB) Session(ctx context.Context, k store.SessionKey) (store.Session, error) {
+	stored := store.Session{Key: k}
+	err := db.row(ctx, []any{&stored.AgentID, asTime{&stored.Expires}},
+		`SELECT agent_id, expires FROM sessions WHERE owner = $1 AND session = $2 AND expires > $3`, k.Owner, k.Session, db.now())
+	return stored, err
+}
+
 // PutSession implements store.Sessions. It replaces what is there, expired or not.
 func (db *DB) PutSession(ctx context.Context, s store.Session) error {
 	_, err := db.exec(ctx, `

@@ -56,6 +56,16 @@ var sessionCases = []examCase{
 		e.ok(e.DeleteSession(e.ctx, next.Key))
 		e.same(get[store.Session](e)(e.OpenSession(e.ctx, session("k:1", "s", time.Hour))), session("k:1", "s", time.Hour))
 	}},
+	{name: "looking at a session changes nothing, and finds what is there alone", run: func(e *exam) {
+		first := session("k:1", "s", time.Hour)
+		get[store.Session](e)(e.OpenSession(e.ctx, first))
+		e.same(get[store.Session](e)(e.Session(e.ctx, first.Key)), first)
+		_, err := e.Session(e.ctx, session("k:2", "s", time.Hour).Key)
+		e.fails(err, store.ErrNotFound)
+		e.pass(time.Hour)
+		_, err = e.Session(e.ctx, first.Key)
+		e.fails(err, store.ErrNotFound)
+	}},
 	// Clients choose the names, and two of them may choose the same.
 	{name: "sessions of one name belong to their owners", run: func(e *exam) {
 		get[store.Session](e)(e.OpenSession(e.ctx, session("k:1", "s", time.Hour)))
