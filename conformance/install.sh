@@ -43,7 +43,7 @@ if ! installed node || ! installed . || ! installed browser; then
 		echo "install.sh: npm's registry does not answer; what npm says stands above. Tests without the real clients: make test-quick" >&2
 		exit 1
 	}
-	echo "install.sh: getting Node 22 and the real clients: about 0.9 GB of npm's packages and 0.6 GB of Python's, once" >&2
+	echo "install.sh: getting Node 22 and the real clients: about 0.9 GB of npm's packages and 1.2 GB of Python's, once" >&2
 fi
 install node
 node=$(ls -d "$PWD"/node/node_modules/node-*"$platform"/bin 2>/dev/null | head -n 1)

@@ -26,6 +26,12 @@ func RunInstructor(t testing.TB, file string, env ...string) string {
 	return runPython(t, ".cache/python-instructor", file, env)
 }
 
+// RunAider is RunPython with the Python in which aider is installed, for the same reason.
+func RunAider(t testing.TB, file string, env ...string) string {
+	t.Helper()
+	return runPython(t, ".cache/python-aider", file, env)
+}
+
 func runPython(t testing.TB, venv, file string, env []string) string {
 	t.Helper()
 	venv = filepath.Join(root(), venv)
