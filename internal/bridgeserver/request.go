@@ -17,7 +17,11 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// body is the JSON that a caller sends, as the reference's contract names its fields.
+// What a caller asks of the bridge: a document of JSON that holds the token, where to go, and
+// the first frame of the stream to upstream, ready to be sent.
+
+// body is the JSON that a caller sends, as the reference's contract names its fields. Source:
+// the reference system's bridge.
 type body struct {
 	AccessToken        string `json:"accessToken"`
 	RequestID          string `json:"requestId"`
@@ -27,7 +31,7 @@ type body struct {
 	RunFrame           string `json:"runFrame"`
 }
 
-// A request is a body that was checked and decoded.
+// A request is a body that was checked and decoded. RunFrame is empty: the decoded frame takes its place.
 type request struct {
 	body
 	frame []byte // the envelope with the run request, as it goes out
@@ -50,6 +54,7 @@ func readRequest(w http.ResponseWriter, r *http.Request, limit int64) (*request,
 	if json.Unmarshal(data, &q.body) != nil { // the cause may quote the token
 		return nil, &errInvalidJSON
 	}
+	// They go into headers, where a line break would begin another one.
 	for name, value := range map[string]string{"accessToken": q.AccessToken, "requestId": q.RequestID, "clientVersion": q.ClientVersion} {
 		if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r >= 0x7f }) {
 			return nil, errInvalid.withMessage("The field " + name + " holds what can't stand in a header.")
@@ -70,6 +75,8 @@ func readRequest(w http.ResponseWriter, r *http.Request, limit int64) (*request,
 
 // decodeRunFrame decodes the one frame that goes upstream, to see what it asks for; frame itself is sent
 // as it came. Both are nil when it is not exactly one frame with a run request.
+//
+// The payload's size is bounded by that of the body that it came in.
 func decodeRunFrame(encoded string) (frame []byte, run *pb.AgentRunRequest) {
 	frame, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {

@@ -13,7 +13,8 @@ import (
 // from Start or from Next: when a backend learns of it is upstream's affair, so the
 // cases accept both.
 
-// failed is the error of a run that must fail, from Start or Next.
+// failed is the error of a run that must fail, from Start or Next. A run that ends well fails
+// the test. What came before the error is in the Turn.
 func (e exam) failed(t *testing.T, b agent.Backend) (Turn, *agent.Error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
@@ -50,6 +51,8 @@ func (e exam) errors(t *testing.T) {
 }
 
 // lateError: what came before the error is not lost, and the error holds no key.
+//
+// The key is the exam's own: no error may show it, whatever upstream says.
 func (e exam) lateError(t *testing.T) {
 	b := e.backend(t, "turn always\ntext It begins.\nerror permission_denied retryable=false Enough.\n")
 	turn, err := e.failed(t, b)
@@ -60,6 +63,9 @@ func (e exam) lateError(t *testing.T) {
 }
 
 // closeUnblocks: Close may be called beside Next, and more than once.
+//
+// The script holds the run open, so that Next waits when Close is called. Which of the two
+// goroutines is first doesn't matter: Next has to end in both cases.
 func (e exam) closeUnblocks(t *testing.T) {
 	b := e.backend(t, "turn always\ntext It begins.\nhold\n")
 	run := e.run(t, b, Request("hello"))
@@ -81,6 +87,8 @@ func (e exam) closeUnblocks(t *testing.T) {
 }
 
 // contextEnds: Next returns its context's own error, and not one of upstream.
+//
+// The run itself goes on: the end of a context is not the end of a run.
 func (e exam) contextEnds(t *testing.T) {
 	b := e.backend(t, "turn always\ntext It begins.\nhold\n")
 	run := e.run(t, b, Request("hello"))

@@ -32,6 +32,8 @@ type answer struct {
 
 // newAnswer starts to read the exchange, which the answer's Close closes. req is used for the estimate of
 // the prompt.
+//
+// The goroutine that reads belongs to the exchange, and ends with it.
 func newAnswer(x *replay.Exchange, req *agent.Request, access *replay.Access) *answer {
 	a := &answer{x: x, offered: req.Offered(), access: access}
 	for i := range req.Messages {
@@ -85,7 +87,8 @@ func (a *answer) Next(ctx context.Context) (agent.Event, error) {
 	return e, nil
 }
 
-// next returns the next frame. Once the turn has ended it waits no longer than afterTurn for what comes after.
+// next returns the next frame. Once the turn has ended it waits no longer than afterTurn for
+// what comes after. The end of that time is an error like any other after the end of the turn.
 func (a *answer) next(ctx context.Context) ([]byte, error) {
 	if a.usage == nil {
 		return a.x.Next(ctx)
@@ -104,8 +107,9 @@ func (a *answer) Close() error { return a.x.Close() }
 // Refused implements replay.Answer.
 func (a *answer) Refused() []replay.Refused { return a.refused }
 
-// take reads one message and queues its events. Errors are *agent.Error. A message is text, or an
-// update, or an exec; checkpoints, blobs and questions are for the bridge, which has the stream.
+// take reads one message and queues its events. Errors are *agent.Error. A message is text, or
+// an update, or an exec; checkpoints, blobs and questions are for the bridge, which has the
+// stream. A kind that isn't handled is passed over.
 func (a *answer) take(payload []byte) error {
 	var m agentwire.ServerMessage
 	if err := m.Parse(payload); err != nil {
@@ -168,6 +172,7 @@ func (a *answer) exec(m *pb.ExecServerMessage) error {
 		name = args.GetName()
 	}
 	call := agent.ToolCall{ID: agent.NewCallID(), Name: name, Arguments: agentwire.ArgumentsJSON(args.GetArgs())}
+	// What was said before the call goes before it.
 	a.rest()
 	if tool := agent.IndexTools(a.offered).Find(name); ours && tool != nil {
 		call.Name = tool.Name
@@ -180,7 +185,7 @@ func (a *answer) exec(m *pb.ExecServerMessage) error {
 	return a.x.Close() // the caller of a bridge ends its request at the first call
 }
 
-// end queues the end of the turn.
+// end queues the end of the turn. Nothing is queued after it.
 func (a *answer) end(reason agent.Reason, usage *agent.Usage) {
 	a.rest()
 	a.add(agent.Event{Kind: agent.UsageKind, Usage: usage})
@@ -200,7 +205,7 @@ func (a *answer) emit(kind agent.Kind, text []byte) {
 	}
 }
 
-// add queues an event, and counts it for the estimate.
+// add queues an event, and counts it for the estimate. e must not share memory that is used again.
 func (a *answer) add(e agent.Event) {
 	a.count.Event(&e)
 	a.queue = append(a.queue, e)

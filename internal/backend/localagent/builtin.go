@@ -49,6 +49,8 @@ type answerMessage = pb.ExecClientMessage
 //	mapped, if the client has such a tool   shell, read, write, delete, grep, ls, fetch
 //	known, and refused                      a redacted read, and those of neverMapped
 //	not known                               nil; doExec throws
+//
+// It reads no more than which tool is meant and what for; nothing is done here.
 func builtinOf(m *pb.ExecServerMessage) *builtin {
 	switch args := m.GetMessage().(type) {
 	case *pb.ExecServerMessage_ShellArgs:
@@ -79,7 +81,8 @@ func builtinOf(m *pb.ExecServerMessage) *builtin {
 	return neverMapped(m)
 }
 
-// neverMapped are the built-in tools that no client has anything like. Each is refused in its own form.
+// neverMapped are the built-in tools that no client has anything like. Each is refused in its
+// own form. An entry here has no answer, because nobody could ever give one.
 func neverMapped(m *pb.ExecServerMessage) *builtin {
 	switch args := m.GetMessage().(type) {
 	case *pb.ExecServerMessage_DiagnosticsArgs:
@@ -121,7 +124,7 @@ func neverMapped(m *pb.ExecServerMessage) *builtin {
 	return nil
 }
 
-// useShell is what a shell command asks for. Upstream's timeout is in milliseconds.
+// useShell is what a shell command asks for. Upstream's timeout is in milliseconds. A timeout of 0 is none.
 func useShell(a *pb.ShellArgs) toolmap.Use {
 	return toolmap.Use{
 		Kind: toolmap.Shell, Command: a.GetCommand(), Dir: a.GetWorkingDirectory(), Description: a.GetDescription(),
@@ -134,7 +137,8 @@ func rejectedShell(a *pb.ShellArgs, reason string) *pb.ShellRejected {
 	return &pb.ShellRejected{Command: a.GetCommand(), WorkingDirectory: a.GetWorkingDirectory(), Reason: reason}
 }
 
-// shell is a command whose output comes in one piece. A client's tool reports no exit code, so a failure is 1.
+// shell is a command whose output comes in one piece. A client's tool reports no exit code, so a failure is
+// 1. The text of a failure is in Stdout, because the client's tool doesn't tell its two outputs apart.
 func shell(a *pb.ShellArgs) *builtin {
 	message := func(r *pb.ShellResult) *answerMessage {
 		return &answerMessage{Message: &pb.ExecClientMessage_ShellResult{ShellResult: r}}
@@ -157,7 +161,9 @@ func shell(a *pb.ShellArgs) *builtin {
 	}
 }
 
-// shellStream is shell with its answer in several messages: a start, the output in one piece, the exit.
+// shellStream is shell with its answer in several messages: a start, the output in one piece,
+// the exit. The exit code is in the last one. The folder after the command is given as the one
+// before: where the command has gone can't be known.
 func shellStream(a *pb.ShellArgs) *builtin {
 	message := func(s *pb.ShellStream) *answerMessage {
 		return &answerMessage{Message: &pb.ExecClientMessage_ShellStream{ShellStream: s}}
@@ -182,6 +188,9 @@ func shellStream(a *pb.ShellArgs) *builtin {
 }
 
 // read is the reading of a file. message wraps its result, because two kinds of exec share it.
+//
+// Which lines came is upstream's to know when the tool was told (RangeApplied); otherwise the
+// text counts as the whole file.
 func read(a *pb.ReadArgs, message func(*pb.ReadResult) *answerMessage) *builtin {
 	return &builtin{
 		name: "read", callID: a.GetToolCallId(),

@@ -74,6 +74,7 @@ func (d *decider) step() {
 
 // outerBegin notes the begin of a block. It is text unless a call follows.
 func (d *decider) outerBegin() {
+	// A begin of a block that is followed by a call which really begins.
 	k := d.next + 1
 	calls := k < len(d.marks) && d.marks[k].marker == callBegin && d.blank(k-1, k) && d.begins(k)
 	if d.first >= 0 && (d.block || !calls) {
@@ -87,6 +88,7 @@ func (d *decider) outerBegin() {
 // outerEnd passes over the end of a block. Its begin may be missing.
 func (d *decider) outerEnd() {
 	switch m := d.marks[d.next]; {
+	// The end of a block that is open, or one right after a call whose block had no begin.
 	case d.block, d.called && len(bytes.TrimSpace(d.src[d.pos:m.at])) == 0:
 		d.skip()
 		d.block = false
@@ -218,7 +220,8 @@ func (d *decider) skip() {
 	d.next++
 }
 
-// text makes a piece of what stands before an index. White space after a call is no text.
+// text makes a piece of what stands before an index. White space after a call is no text. The
+// piece shares src's memory.
 func (d *decider) text(to int) {
 	p := d.src[d.pos:to]
 	d.pos = to

@@ -80,6 +80,9 @@ var (
 // find looks for one of shapes at the very beginning of p. n is the length of the marker that
 // it found. When it found none, partial says that with more bytes there could still be one. It
 // looks at the shapes in their order.
+//
+// p begins with '<', as every shape does, or is empty: at the end of the data there may be a
+// marker yet to come.
 func find(p []byte, shapes []shape) (m marker, n int, partial bool) {
 	for i := range shapes {
 		n, part := shapes[i].match(p)
@@ -110,7 +113,8 @@ func (s *shape) match(p []byte) (n int, partial bool) {
 	return len(p) - len(rest), false
 }
 
-// letter cuts one letter of a marker, in any of its spellings, off p. partial says that p ends within the letter.
+// letter cuts one letter of a marker, in any of its spellings, off p. partial says that p ends
+// within the letter. want is one byte. Only "|" and "_" have more than one spelling.
 func letter(p []byte, want string) (rest []byte, ok, partial bool) {
 	switch want {
 	case "|":
@@ -161,6 +165,8 @@ const maxSpace = 256
 // write scans p and yields what is certain. Tokens are valid during yield only, because they share buf or p.
 //
 // Only '<' can begin a marker, so plain text is passed over by bytes.IndexByte.
+//
+// What is yielded puts together what was written, but for what is held: nothing is dropped or changed.
 func (s *scanner) write(p []byte, yield func(token)) {
 	data := p
 	if len(s.held) > 0 {
@@ -180,6 +186,7 @@ func (s *scanner) write(p []byte, yield func(token)) {
 			j = at + k
 		}
 		i := j
+		// Back over the white space before it, which belongs to the marker if there is one.
 		for i > start && isSpace(data[i-1]) && j-i < maxSpace {
 			i--
 		}
@@ -200,7 +207,8 @@ func (s *scanner) write(p []byte, yield func(token)) {
 	}
 }
 
-// flush returns what is held back, as text, and resets the scanner. The result is valid until the next write.
+// flush returns what is held back, as text, and resets the scanner. The result is valid until the
+// next write. It is called at the end of the stream, when nothing can complete a marker any more.
 func (s *scanner) flush() []byte {
 	held := s.held
 	s.held = s.held[:0]
@@ -216,9 +224,10 @@ var barred = []string{
 	"tooloutputsbegin", "tooloutputsend", "tooloutputbegin", "tooloutputend",
 }
 
-// IsMarker reports whether text, which begins with "<", begins with a marker of calls or results, or with what a model
-// could take for one: in any case, and with any spacing. It is wider than the shapes, because it guards our prompts against text
-// of clients, where a marker too many is taken for one does no harm.
+// IsMarker reports whether text, which begins with "<", begins with a marker of calls or results,
+// or with what a model could take for one: in any case, and with any spacing. It is wider than the
+// shapes, because it guards our prompts against text of clients, where a marker too many is taken
+// for one does no harm. text must not be empty. It allocates for the name alone, which is short.
 func IsMarker(text []byte) bool {
 	text, ok := afterBar(text[1:])
 	if !ok {

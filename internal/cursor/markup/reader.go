@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 )
 
-// A mark is a marker in a text that has been read to its end.
+// Where calls begin and end in a text that is there as a whole. Nothing is decided here: the
+// decider asks about one mark after the other and draws the conclusions (decide.go).
+
+// A mark is a marker in a text that has been read to its end. Indexes are of bytes.
 type mark struct {
 	marker marker
 	from   int // where the white space before it begins
@@ -14,6 +17,8 @@ type mark struct {
 }
 
 // A reader finds out where the calls of a text begin and end. All that it does is linear in the text.
+//
+// src and marks are not changed, so slices of src that it returns stay valid as long as src does.
 type reader struct {
 	src   []byte
 	marks []mark
@@ -52,6 +57,9 @@ func (r *reader) boundAt(k int) callBound {
 // boundOf finds the end of the call that begins at mark k: its own, which is the first that ends no begin in its value, or
 // that of its block, if no marker stands before it. fits is false when there is none, or when a begin in the value is left
 // over. A call without an end, before which another begins when it has no value yet, fits: it holds nothing.
+//
+// How it tells what is quoted: a begin counts as part of the value only after the call has begun to have
+// one (a separator, a parenthesis or a bracket). Then each begin needs its own end before the call's.
 func (r *reader) boundOf(k int) (end callBound, fits bool) {
 	if end, ok := r.boundOfJSON(k); ok {
 		return end, true
@@ -125,6 +133,8 @@ const maxName = 256
 //	<|tool_call_begin|>⏎read⏎                       yes
 //	<|tool_call_begin|>read(path: x)                yes
 //	<|tool_call_begin|>{"name": …                   yes
+//
+// k is a callBegin. That the name is one of a tool is enough; otherwise the form has to speak for a call.
 func (r *reader) begins(k int) bool {
 	head := r.upToNext(k)
 	head = head[:min(len(head), maxName)]
@@ -148,6 +158,8 @@ func (r *reader) begins(k int) bool {
 // boundOfJSON finds the end of a call whose body is an object or holds nothing else in its
 // parentheses: JSON says itself where it ends, whatever its strings hold. It is tried first: it
 // is the one form in which quoted markers can't mislead.
+//
+// ok is false also when the object is followed by anything but closing signs and white space up to an end.
 func (r *reader) boundOfJSON(k int) (callBound, bool) {
 	head := r.upToNext(k)
 	i := bytes.IndexByte(head, '{')
@@ -160,6 +172,7 @@ func (r *reader) boundOfJSON(k int) (callBound, bool) {
 	if d.Decode(&object) != nil {
 		return callBound{}, false
 	}
+	// Marks within the object are quoted in its strings.
 	over := begin + int(d.InputOffset())
 	for k++; k < len(r.marks) && r.marks[k].at < over; k++ {
 	}
@@ -173,8 +186,8 @@ func (r *reader) boundOfJSON(k int) (callBound, bool) {
 // beginOf is the begin that an end belongs to.
 var beginOf = map[marker]marker{callEnd: callBegin, callsEnd: callsBegin}
 
-// begins are the begins in a call's value that have no end yet, in their order. count has how
-// many of each kind are open, so that pop needs no search to say that there is none.
+// begins are the begins in a call's value that have no end yet, in their order. count has how many of each
+// kind are open, so that pop needs no search to say that there is none. The zero value has none open.
 type begins struct {
 	open  []marker
 	count [numMarkers]int

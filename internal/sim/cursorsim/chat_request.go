@@ -10,11 +10,16 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
+// The request of the older chat endpoint, and what is judged of it. A request that is wrong but
+// can be decoded is answered; each mistake becomes a violation, which a test asks for at the end.
+
 // A chatRequest is the message that opens an answer on the older chat endpoint.
 //
 // There is no .proto file for it; the field numbers are those that the reference system sends. So it
 // is decoded without generated code: every value under the path of its field numbers, as text, whatever
 // its type.
+//
+// The fields with names are those that the simulator itself needs; all of them are also in fields.
 type chatRequest struct {
 	text           string
 	images         int
@@ -52,10 +57,12 @@ func decodeChatRequest(payload []byte) (*chatRequest, error) {
 	if len(outer["1"]) != 1 {
 		return nil, fmt.Errorf("the message holds %d requests", len(outer["1"]))
 	}
+	// The paths begin below the request, so that "1.1" is the request's field 1, and 1 in that.
 	isMessage := func(path string) bool { return slices.Contains(chatMessages, path) }
 	if err := scanFields([]byte(outer["1"][0]), "", q.fields, isMessage); err != nil {
 		return nil, err
 	}
+	// Source of these numbers: the reference system.
 	q.text, q.model = q.first("1.1"), q.first("5.1")
 	q.conversationID, q.mode = q.first("23"), q.first("54")
 	q.images = len(q.fields["1.10.1"])
@@ -65,6 +72,9 @@ func decodeChatRequest(payload []byte) (*chatRequest, error) {
 // scanFields adds the values of a message's fields to into, under their paths, and those of the
 // messages within it, too. Protobuf does not tell a message from bytes, so isMessage decides. Values of
 // the two fixed-width types are not used by this protocol and are kept as "".
+//
+// A field that comes twice has both values, in their order. A message itself has no value, only what
+// is in it. The depth is bounded by chatMessages, which has no path of more than three numbers.
 func scanFields(message []byte, prefix string, into map[string][]string, isMessage func(path string) bool) error {
 	for len(message) > 0 {
 		field, kind, n := protowire.ConsumeTag(message)
@@ -112,6 +122,7 @@ func (q *chatRequest) first(path string) string {
 // check lists what is wrong with the request, sorted; each becomes a violation.
 func (q *chatRequest) check() (wrong []string) {
 	complain := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+	// Exactly once, and with this value.
 	for path, want := range chatFields {
 		if got := q.fields[path]; len(got) != 1 || got[0] != want {
 			complain("request field %s is %q, not %q", path, got, want)
@@ -141,7 +152,8 @@ func (q *chatRequest) check() (wrong []string) {
 	return wrong
 }
 
-// isUUID reports whether s is a UUID in lower case, of any version.
+// isUUID reports whether s is a UUID in lower case, of any version. It is what the reference
+// system sends; the version isn't looked at.
 func isUUID(s string) bool {
 	if len(s) != 36 {
 		return false
@@ -155,7 +167,8 @@ func isUUID(s string) bool {
 	return true
 }
 
-// checkHeader notes what is wrong with the headers.
+// checkHeader notes what is wrong with the headers. Values that vary from client to client only
+// have to be there.
 func (c *chatRun) checkHeader(h http.Header) {
 	for name, want := range map[string]string{
 		"Content-Type": "application/connect+proto", "Connect-Protocol-Version": "1", "X-Cursor-Timezone": "UTC",

@@ -8,6 +8,10 @@ import (
 	"time"
 )
 
+// What the simulator asks of a client on the local-agent endpoint, beside that its messages can be decoded.
+// The three times at which it looks: when the stream begins (checkHeader), when the run request has come
+// (checkRequest), and when the run is over (checkEnd). A violation changes nothing for the client.
+
 // The values that x-cursor-agent-allowed-tools may have: for requests without tools, and for those
 // with tools of the client. Both ask the server to keep Cursor's built-in tools away from the model.
 const (
@@ -42,6 +46,8 @@ func (p *run) checkHeader() {
 }
 
 // checkRequest checks the first message, and the header against it.
+//
+// It runs before the script is asked for a turn, so that a wrong request is noted whatever is played.
 func (p *run) checkRequest() {
 	req, h := p.request, p.header
 	if req.GetRunId() != h.Get("X-Original-Request-Id") {
@@ -62,6 +68,7 @@ func (p *run) checkRequest() {
 	if len(tools) > 0 {
 		want = allowMCP
 	}
+	// Present and empty is a value of its own here: it allows nothing.
 	switch got, present := h["X-Cursor-Agent-Allowed-Tools"]; {
 	case !present:
 		p.violation("header x-cursor-agent-allowed-tools is missing")
@@ -75,6 +82,8 @@ func (p *run) checkRequest() {
 // checkConversation checks a follow-up against what the conversation was before: the same blob key,
 // and a state that the server has given out. A conversation that this process doesn't know, or knows
 // only without a key, can't be checked. It takes the conversation's lock.
+//
+// The new blob key is remembered in any case, so that one change is one violation.
 func (p *run) checkConversation() {
 	c := p.conversation
 	c.mu.Lock()
@@ -101,6 +110,7 @@ const (
 // off in the middle of it.
 func (p *run) checkEnd(end string) {
 	p.checkRhythm("client heartbeats", p.rec.Heartbeats, time.Since(p.started), clientHeartbeat)
+	// Only execs that are still open: a client need not send heartbeats for one that it has answered.
 	for _, e := range p.execs.byID {
 		if !e.done {
 			p.checkRhythm("heartbeats of exec "+e.kind, e.heartbeats, time.Since(e.asked), execHeartbeat)

@@ -14,6 +14,13 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
+// The schema: which steps there are, which a database has, and applying the rest. goose runs the steps;
+// what is around it (the lock, looking without changing anything, refusing a newer schema) is ours.
+//
+//	Open          applies them, or with AllowUnavailable leaves it to the first use (ready)
+//	MigrateUp     applies them, for 'migrate up'
+//	MigrateStatus lists them, for 'migrate status'
+
 // migrations holds the schema, as one folder of SQL files for each database. A file that was released
 // is never changed; the next change is a new file.
 //
@@ -82,6 +89,8 @@ func MigrateStatus(ctx context.Context, dsn string) ([]Migration, error) {
 //	                     ▲    │ migrate fails
 //	   after retryEvery  │    ▼
 //	                     failed: every use gets the same error
+//
+// current alone is read without the turn: it is what every use of the store looks at.
 type schema struct {
 	current atomic.Bool
 	// turn is a semaphore of one: who has sent into it may try, and may use tried and err.
@@ -102,6 +111,8 @@ const retryEvery = 2 * time.Second
 // for the result. A caller whose ctx ends stops waiting, but the migration goes on.
 //
 // It is the first step of every use. Once the schema is current it costs one atomic load.
+//
+// The error is the one that the store's method returns. After retryEvery the next use tries again.
 func (db *DB) ready(ctx context.Context) error {
 	s := &db.schema
 	if s.current.Load() {
@@ -148,8 +159,8 @@ func (db *DB) migrateOnce(ctx context.Context) (err error) {
 	return err
 }
 
-// end stops a migration that is going on and waits for it. No other may begin afterwards: its context is
-// done.
+// end stops a migration that is going on and waits for it. No other may begin afterwards: its
+// context is done. It is called by Close, once.
 func (s *schema) end() {
 	s.stop()
 	s.turn <- struct{}{}
@@ -214,7 +225,8 @@ func (db *DB) pending(ctx context.Context, all []Migration) ([]Migration, error)
 }
 
 // refuseNewer fails when the database has a migration that this binary doesn't know. An older
-// binary beside a newer one would write rows that the newer one's schema does not expect.
+// binary beside a newer one would write rows that the newer one's schema does not expect. all
+// is not empty: a binary has at least one migration.
 func refuseNewer(all []Migration, applied map[int64]time.Time) error {
 	newest := all[len(all)-1].Version
 	for version := range applied {
@@ -225,8 +237,9 @@ func refuseNewer(all []Migration, applied map[int64]time.Time) error {
 	return nil
 }
 
-// applied returns when each migration was applied. It reads goose's table directly, because goose would
-// create it first, and MigrateStatus must change nothing.
+// applied returns when each migration was applied. It reads goose's table directly, because
+// goose would create it first, and MigrateStatus must change nothing. Nothing is applied when
+// there is no such table, as in a new database.
 func (db *DB) applied(ctx context.Context) (map[int64]time.Time, error) {
 	var tables int
 	if err := db.read.QueryRowContext(ctx, db.dialect.countTables, versionTable).Scan(&tables); err != nil {
@@ -261,7 +274,8 @@ func newProvider(db *DB) (*goose.Provider, error) {
 	return goose.NewProvider(db.dialect.goose, db.write, dir, goose.WithTableName(versionTable), goose.WithDisableGlobalRegistry(true))
 }
 
-// known lists the dialect's migrations, oldest first. The files are named VERSION_NAME.sql.
+// known lists the dialect's migrations, oldest first. The files are named VERSION_NAME.sql. The
+// list is made anew each time and belongs to the caller.
 func known(d *dialect) ([]Migration, error) {
 	files, err := fs.ReadDir(migrations, "migrations/"+d.dir)
 	if err != nil {

@@ -21,13 +21,17 @@ import (
 	"composer-api/internal/store"
 )
 
+// SQLite. A process has one writing connection and a few that read; with the write-ahead log the
+// readers never wait for the writer. Several processes may use one file, if they are on one machine.
+
 // SQLite: a file on this machine. Several processes of one machine may share it: SQLite's own
 // locks keep them apart.
 
 // readers is how many connections read at once. Each keeps a page cache of up to 2 MB.
 const readers = 4
 
-// pragmas are set on every connection, before those of the DSN.
+// pragmas are set on every connection, before those of the DSN. An operator's own, in the DSN,
+// come later and so win.
 var pragmas = []string{
 	"busy_timeout(10000)", // how long a writer waits for another process's transaction
 	"foreign_keys(1)",
@@ -72,7 +76,7 @@ func openSQLite(dsn string) (write, read *sql.DB, err error) {
 	return write, read, nil
 }
 
-// A sqliteFile is a parsed DSN.
+// A sqliteFile is a parsed DSN. path is without escapes; options are as they were written.
 type sqliteFile struct{ path, options string }
 
 // splitSQLite takes a path as it is, and undoes the escapes of a "file:" URI. The options behind the "?"
@@ -118,7 +122,8 @@ func isFolder(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// exists reports whether there is a database; a file of any content counts.
+// exists reports whether there is a database; a file of any content counts. A database in
+// memory always exists.
 func (f sqliteFile) exists() bool {
 	if f.inMemory() {
 		return true
@@ -127,9 +132,10 @@ func (f sqliteFile) exists() bool {
 	return err == nil
 }
 
-// create makes an empty file with mode 0600 before SQLite does, because SQLite would make it readable
-// for everybody. The log and the index beside it get the file's mode from SQLite. A missing folder is
-// not made: its name is more likely mistyped.
+// create makes an empty file with mode 0600 before SQLite does, because SQLite would make it
+// readable for everybody. The log and the index beside it get the file's mode from SQLite. A
+// missing folder is not made: its name is more likely mistyped. It may be called for a file
+// that exists, which it leaves alone.
 func (f sqliteFile) create() error {
 	if f.exists() {
 		return nil
@@ -181,7 +187,8 @@ func lockSQLite(ctx context.Context, db *sql.DB, dsn string) (func(), error) {
 	return unlock, nil
 }
 
-// sqliteMeanings maps SQLite's primary result codes, which are the low byte of the extended ones.
+// sqliteMeanings maps SQLite's primary result codes, which are the low byte of the extended
+// ones. What isn't here keeps the driver's error, and is a failure of ours.
 var sqliteMeanings = map[int]error{
 	lib.SQLITE_FULL:     store.ErrUnavailable,
 	lib.SQLITE_READONLY: store.ErrUnavailable,

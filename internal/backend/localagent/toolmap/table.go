@@ -31,12 +31,15 @@ const (
 
 // A rule says which tools of clients do the same as a built-in tool. A name alone isn't enough: the tool's schema must have a place
 // for everything that the use asks for, or the rule must say that it may be left out.
+//
+// Rules are only read, by any number of goroutines.
 type rule struct {
 	tools  []string // names of tools that do the same, simplified, the likeliest first
 	params []param
 }
 
-// A param is one parameter that a use may have a value for.
+// A param is one parameter that a use may have a value for. A parameter of a rule that is neither
+// required nor optional may be missing in the client's tool as long as the use has no value for it.
 type param struct {
 	role  role
 	names []string // what clients call it, simplified, the likeliest first

@@ -17,6 +17,9 @@ const (
 )
 
 // A Use is what the model wants to do with a built-in tool. A zero field means that the model has given no value.
+//
+// Package localagent fills it in from upstream's request; this package finds a tool of the
+// client's that can do the same, and writes its arguments.
 type Use struct {
 	Kind Kind
 
@@ -50,6 +53,8 @@ type Use struct {
 
 // values lists what the use has a value for, by role. The content of a write counts even when it is empty: an empty file is a
 // file.
+//
+// A number of 0 and a false count as no value: that is how upstream's messages say "not given".
 func (u *Use) values() map[role]any {
 	values := map[role]any{}
 	text := func(r role, s string) {
