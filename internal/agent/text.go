@@ -5,6 +5,9 @@ import "unicode/utf8"
 // A TextJoiner makes whole characters of text that comes in pieces cut anywhere, because [Event].Text must be valid
 // UTF-8. Bytes that can't become a character are replaced by U+FFFD, one for each byte, as Go's own conversions do. So
 // the pieces joined are the whole text, however it was cut. The zero value is ready; it is used by one goroutine.
+//
+// Streams of answers are cut by upstream wherever it likes, also within a character; each
+// backend has one TextJoiner for text and one for thinking.
 type TextJoiner struct {
 	held   [utf8.UTFMax - 1]byte // the beginning of a character
 	n      int                   // of held
@@ -34,7 +37,8 @@ func (j *TextJoiner) Yields(piece []byte) bool {
 	return n > unfinished(both[:n])
 }
 
-// Rest returns what is left at the end of the text: bytes of a character that was never completed.
+// Rest returns what is left at the end of the text: bytes of a character that was never
+// completed. After it the joiner is as new.
 func (j *TextJoiner) Rest() []byte {
 	rest := valid(j.held[:j.n])
 	j.n = 0
@@ -54,7 +58,7 @@ func unfinished(b []byte) int {
 	return 0
 }
 
-// valid is b if it is UTF-8, else a copy that is.
+// valid is b if it is UTF-8, else a copy that is. A copy has U+FFFD for each byte that is wrong.
 func valid(b []byte) []byte {
 	if utf8.Valid(b) {
 		return b

@@ -2,6 +2,10 @@ package agent
 
 import "strings"
 
+// Thinking that comes back as text. Some clients show the model's thinking at the beginning of
+// the answer, and later send all of it as what the assistant has said. A transcript is compared
+// and sent without it.
+
 // A wrap is what a client puts around thinking that it sends back as text of the answer.
 type wrap struct{ open, close string }
 
@@ -13,8 +17,9 @@ var wraps = []wrap{
 	{":::thinking", "\n:::"},                    // LibreChat
 }
 
-// WithoutThinking is a text of the assistant's without the thinking at its beginning, which some clients send back there:
-// it was never part of the answer. Thinking that isn't closed is left as it is.
+// WithoutThinking is a text of the assistant's without the thinking at its beginning, which
+// some clients send back there: it was never part of the answer. Thinking that isn't closed is
+// left as it is. Several pieces of thinking, one after the other, are all left out.
 func WithoutThinking(text string) string {
 	for {
 		rest := strings.TrimLeft(text, thinkingSpace)
@@ -42,9 +47,10 @@ func ThinkingMayFollow(text string) bool {
 	return false
 }
 
+// thinkingSpace is what may stand around thinking, and goes with it.
 const thinkingSpace = " \t\r\n"
 
-// wrapOf is the wrap that text begins with; nil when there is none.
+// wrapOf is the wrap that text begins with; nil when there is none. The case of letters doesn't matter.
 func wrapOf(text string) *wrap {
 	for i := range wraps {
 		if w := &wraps[i]; len(text) >= len(w.open) && strings.EqualFold(text[:len(w.open)], w.open) {

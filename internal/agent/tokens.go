@@ -11,10 +11,11 @@ const (
 // sizePerFileText is how many bytes a file is about for each byte of its text, which isn't read for an estimate.
 const sizePerFileText = 10
 
-// EstimateTokens estimates the tokens of a text of the given size, rounded up.
+// EstimateTokens estimates the tokens of a text of the given size, rounded up. 0 stays 0.
 func EstimateTokens(size int) int64 { return int64(size+SizePerToken-1) / SizePerToken }
 
-// EstimatePrompt estimates the tokens of req's conversation and tools.
+// EstimatePrompt estimates the tokens of req's conversation and tools. It reads no file: of
+// one, the size alone counts.
 func EstimatePrompt(req *Request) int64 {
 	size, images := 0, 0
 	for i := range req.Messages {

@@ -5,13 +5,16 @@ import (
 	"strings"
 )
 
+// Names of tools, as models write them, and sentences for the model about which tools there are.
+
 // A ToolIndex finds tools by name. It is immutable and keeps references to the tools that it was made of.
 type ToolIndex struct {
 	exact map[string]*Tool
 	alike map[string]*Tool // by plain name; nil when several tools share it
 }
 
-// IndexTools indexes tools. Of several with one name, the first counts.
+// IndexTools indexes tools. Of several with one name, the first counts. The tools must not be
+// changed while the index is used.
 func IndexTools(tools []Tool) *ToolIndex {
 	x := &ToolIndex{make(map[string]*Tool, len(tools)), make(map[string]*Tool, len(tools))}
 	for i := range tools {
@@ -32,6 +35,8 @@ func IndexTools(tools []Tool) *ToolIndex {
 // Find is the tool that a model means by name: the one of that name, else the only one whose name differs in case or in
 // the signs between its words alone ("Read-File" for "read_file"). It is nil when there is none, or when several could
 // be meant.
+//
+// Both ways are a look-up, however many tools there are.
 func (x *ToolIndex) Find(name string) *Tool {
 	if t := x.exact[name]; t != nil {
 		return t
@@ -60,7 +65,8 @@ func plainName(name string) string {
 // maxListed is how many tools a list for the model has.
 const maxListed = 50
 
-// NoSuchTool tells the model that it has called none of tools, and which there are.
+// NoSuchTool tells the model that it has called none of tools, and which there are. It names at
+// most maxListed of them: what is listed is read, and paid for, by the model.
 func NoSuchTool(tools []Tool) string {
 	if len(tools) == 0 {
 		return "There are no tools to call now. Answer in text."
@@ -78,8 +84,8 @@ func StillOffered(called []string, tools []Tool) bool {
 	return !slices.ContainsFunc(called, func(name string) bool { return !index.Has(name) })
 }
 
-// ToolsChanged tells the model what it can call now that it could not call before, or that it can call nothing any more;
-// "" when neither is so.
+// ToolsChanged tells the model what it can call now that it could not call before, or that it can
+// call nothing any more; "" when neither is so. Tools that are gone are not named, unless all are.
 func ToolsChanged(before *ToolIndex, now []Tool) string {
 	if len(now) == 0 && len(before.exact) > 0 {
 		return "No tool can be called any more. Answer in text."

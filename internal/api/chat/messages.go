@@ -8,12 +8,17 @@ import (
 	"composer-api/internal/api/openai"
 )
 
+// The messages of a request: parts, calls and results, and which result answers which call. What is
+// refused here is what no model could make sense of; everything else is taken as the client tells it.
+
 // A wireMessage is a message of any role. reasoning_content and annotations that a client sends back are
 // not even decoded.
 //
 //	{"role": "user", "content": "Read go.mod."}
 //	{"role": "assistant", "content": null, "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "read", "arguments": "{…}"}}]}
 //	{"role": "tool", "tool_call_id": "call_1", "content": "module …"}
+//
+// Members that belong to another role are ignored. With store: true the messages are kept as they are here.
 type wireMessage struct {
 	Role    string                      `json:"role"`
 	Content openai.StringOr[[]wirePart] `json:"content"`
@@ -27,7 +32,8 @@ type wireMessage struct {
 	ToolCallID string `json:"tool_call_id"` // tool
 }
 
-// A wirePart is a part of content, in chat's form or in that of the Responses API.
+// A wirePart is a part of content, in chat's form or in that of the Responses API. Only what
+// goes with Type is looked at.
 type wirePart struct {
 	Type             string                        `json:"type"`
 	Text             string                        `json:"text"`
@@ -85,6 +91,8 @@ func (r *Request) setMessages(w *wireRequest) error {
 
 // A conversation collects messages and keeps track of the calls in them: a result must follow its call. OpenAI refuses other
 // conversations, too, and a model that sees a result without its call makes nothing good of it.
+//
+// It lives as long as setMessages.
 type conversation struct {
 	messages  []agent.Message
 	announced map[string]bool // ids of all calls so far
@@ -109,7 +117,7 @@ var roles = map[string]struct {
 	"function":  {agent.ToolRole, false},
 }
 
-// add adds one message.
+// add adds one message. A message is added also when its own error ends the request.
 func (c *conversation) add(w *wireMessage, param string) error {
 	if w.Role == "" {
 		return openai.Missing(param + ".role")
@@ -146,6 +154,8 @@ func (c *conversation) add(w *wireMessage, param string) error {
 //	image_url, input_image                    an image, where the role may have one
 //	file, input_file                          a file, where the role may have one
 //	anything else                             an error that names what is possible
+//
+// The result is nil for no content, which no role forbids.
 func parts(content *openai.StringOr[[]wirePart], role agent.Role, images bool, param string) ([]agent.Part, error) {
 	var list []agent.Part
 	if content.String != "" {
@@ -195,7 +205,8 @@ func appendText(list []agent.Part, text string) []agent.Part {
 	return append(list, agent.Part{Text: text})
 }
 
-// image converts an image part. Some clients send its URL without the object around it.
+// image converts an image part. Some clients send its URL without the object around it. Whether
+// the address can be used is openai.Image's to find out.
 func image(p *wirePart, param string) (*agent.Image, error) {
 	switch {
 	case p.ImageURL.IsZero():
@@ -225,6 +236,8 @@ func unsupportedPart(typ string, images bool, param string) error {
 
 // assistant adds what only assistant messages have: calls in either form, and a refusal, which counts only when there is no
 // other text.
+//
+// An id that is announced a second time stands for a new call, which has no result yet.
 func (c *conversation) assistant(w *wireMessage, m *agent.Message, param string) error {
 	if len(m.Parts) == 0 {
 		m.Parts = appendText(m.Parts, w.Refusal)
@@ -288,8 +301,8 @@ func (f *wireFunctionCall) arguments() []byte {
 	return openai.Arguments(f.Arguments.String)
 }
 
-// toolResult is the id of the call that a tool message answers. A call may be answered more than once; the gateway takes the last
-// answer.
+// toolResult is the id of the call that a tool message answers. A call may be answered more than
+// once; the gateway takes the last answer. The message that announced it may be any one before.
 func (c *conversation) toolResult(w *wireMessage, param string) (string, error) {
 	param += ".tool_call_id"
 	switch {

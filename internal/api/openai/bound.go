@@ -74,6 +74,8 @@ type place struct {
 //	messages[].content[]              chat, and Anthropic's with content[] below a part
 //	input[].content[], output[]       the Responses API; input_items' items
 //	tools[].function.parameters       chat; parameters and input_schema without function elsewhere
+//
+// The tree is made for each Counter; nothing of it is changed afterwards.
 func request() *place {
 	list := func(k kind, members map[string]*place) *place {
 		return &place{kind: k, element: &place{members: members}}

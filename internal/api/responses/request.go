@@ -14,6 +14,10 @@ import (
 	"composer-api/internal/api/openai"
 )
 
+// A request to create a response: what is decoded, what is checked, and what the response
+// repeats of it. The conversation in it is made in items.go and transcript.go; what the service
+// looks up is named by PreviousResponseID and ConversationID, and by references in Input.
+
 // A Request is a decoded request. The fields are what the service must know to carry it out; what is for the model alone is
 // reached through [Request.Turn]. A Request belongs to one goroutine.
 //
@@ -52,6 +56,8 @@ type Request struct {
 //	{"model": "composer-1", "previous_response_id": "resp_…", "store": false, "stream": true, "tools": […],
 //	 "include": ["reasoning.encrypted_content"],
 //	 "input": [{"type": "function_call_output", "call_id": "call_…", "output": "…"}]}
+//
+// A field that has no effect is here when the response repeats it, or when its type is to be checked.
 type body struct {
 	Model              string                          `json:"model"`
 	Input              openai.StringOr[[]Item]         `json:"input"`
@@ -128,6 +134,8 @@ func Decode(data []byte) (*Request, error) {
 func DecodePartial(data []byte) (*Request, error) { return decode(data) }
 
 // decode is what both have in common. The order of the steps decides which error a request with several mistakes gets.
+//
+// Items share the memory of the caller's data, for as long as the request lives.
 func decode(data []byte) (*Request, error) {
 	data = bytes.TrimPrefix(data, []byte("\uFEFF")) // so that spans count from the same byte as the decoder
 	r := &Request{}
@@ -170,7 +178,8 @@ func (r *Request) refuse() error {
 	return nil
 }
 
-// takeConversation takes the conversation that the response belongs to.
+// takeConversation takes the conversation that the response belongs to. It may come as an id or
+// as an object with one.
 func (r *Request) takeConversation() error {
 	sent := &r.body.Conversation
 	switch {
@@ -201,7 +210,8 @@ func (r *Request) checkRanges() error {
 	return err
 }
 
-// The values that OpenAI publishes for fields with a choice. Of these fields a value that isn't there is a mistake.
+// The values that OpenAI publishes for fields with a choice. Of these fields a value that isn't
+// there is a mistake. Source: OpenAI's published document.
 var (
 	truncations  = []string{"auto", "disabled"}
 	verbosities  = []string{"low", "medium", "high"}
@@ -226,6 +236,8 @@ const (
 const maxIdentifier = 64
 
 // checkChoices checks the fields whose values OpenAI publishes.
+//
+// The first mistake in this order is the error.
 func (r *Request) checkChoices() error {
 	b := &r.body
 	if err := CheckInclude(b.Include); err != nil {
@@ -292,7 +304,7 @@ func (r *Request) takeFormat() (err error) {
 	return err
 }
 
-// An optional value tells null from absence.
+// An optional value tells null from absence. The zero value is a member that was not sent.
 type optional[T any] struct {
 	value *T   // nil when null or absent
 	sent  bool // the member was there, null or not
@@ -368,7 +380,8 @@ func (r *Request) echo() Response {
 	return resp
 }
 
-// instructions are the request's instructions if they are a string.
+// instructions are the request's instructions if they are a string. They are nil for a list,
+// which takeInput puts before the input.
 func (r *Request) instructions() *string {
 	if r.body.Instructions.Kind != '"' {
 		return nil
@@ -401,7 +414,7 @@ type (
 	}
 )
 
-// echo is the text member of the response.
+// echo is the text member of the response. A format that wasn't sent is shown as text, the default.
 func (t *textSettings) echo() jsontext.Value {
 	e := textEcho{Format: plainFormatEcho{"text"}, Verbosity: t.Verbosity}
 	switch f := t.Format; {
@@ -419,8 +432,9 @@ func (t *textSettings) echo() jsontext.Value {
 // Without it, a request that we accept could make a stored response that can't be read again.
 const maxDepth = 500
 
-// tooDeep reports whether a valid JSON value is nested more deeply than maxDepth. It counts brackets outside of strings,
-// which is enough for valid JSON, and doesn't recurse, so no input is too deep for it.
+// tooDeep reports whether a valid JSON value is nested more deeply than maxDepth. It counts
+// brackets outside of strings, which is enough for valid JSON, and doesn't recurse, so no input
+// is too deep for it. v must be valid: it was decoded before.
 func tooDeep(v jsontext.Value) bool {
 	depth, inString := 0, false
 	for i := 0; i < len(v); i++ {

@@ -89,6 +89,7 @@ func (b *Bridge) begin(in *sendRequest) (*run, *wireError) {
 	}
 	b.home.mu.Lock()
 	defer b.home.mu.Unlock()
+	// Also when it was a bridge that is gone now which has marked it.
 	if l.agent.running {
 		return nil, told("internal", "Agent "+in.AgentID+" already has active run")
 	}
@@ -128,6 +129,7 @@ func (r *run) play() {
 // playlist. A turn that begins with a refusal by HTTP status has no step before it.
 func (r *run) attempt() *fault {
 	player := r.bridge.home.host.playlist.Player(r.facts)
+	// The step begins with the first thing that is said, so a refusal by status comes before any step.
 	for begun := false; ; {
 		step, more := player.Next()
 		if !more {
@@ -192,6 +194,7 @@ func (r *run) do(player *script.Player, step script.Step) *fault {
 // wait waits for d, or until the end of the run when d is 0. It reports whether the connection to
 // Cursor has broken meanwhile. It is false too when the run has ended: the caller looks at life then.
 func (r *run) wait(d time.Duration) (broken bool) {
+	// A nil channel is never ready: with d of 0 only the other two end the wait.
 	var over <-chan time.Time
 	if d > 0 {
 		timer := time.NewTimer(d)
@@ -210,6 +213,7 @@ func (r *run) wait(d time.Duration) (broken bool) {
 // finish ends the run: well when f is nil. The record says the end before the stream does, so
 // that a test which has read the stream's end finds it there.
 func (r *run) finish(f *fault) {
+	// The bridge's end goes before the run's: a bridge that is killed ends its runs, too.
 	end := EndedWell
 	switch {
 	case f == nil:

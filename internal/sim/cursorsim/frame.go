@@ -15,6 +15,10 @@ import (
 	"composer-api/internal/sim/script"
 )
 
+// Connect's framing, and its errors. The encoding of protobuf by hand, for what has no Go type,
+// is at the end. Package connectwire is the client's own reading of the same; they share
+// nothing, so that they check each other.
+
 // A message of a Connect stream is one byte of flags, four of length (the first the most significant)
 // and the payload:
 //
@@ -30,6 +34,8 @@ const maxFrame = 64 << 20
 
 // readFrame reads one message, decompressed. It returns io.EOF only where a message may end, and
 // io.ErrUnexpectedEOF inside one. A length over maxFrame is an error before anything is allocated.
+//
+// The flags are returned as they came; flagGzip says how it was, not how payload is.
 func readFrame(r io.Reader) (flags byte, payload []byte, err error) {
 	var head [5]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {

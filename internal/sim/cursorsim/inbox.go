@@ -10,6 +10,8 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
+// What lies between the goroutine that receives and the run that plays.
+
 // inbox is what a client has sent on one stream and the run has not read yet. The goroutine that
 // receives puts, at once and without waiting; the run takes.
 //
@@ -43,7 +45,8 @@ func (b *inbox) put(i item) {
 	}
 }
 
-// take returns what came since the last call, oldest first. Only the run calls it.
+// take returns what came since the last call, oldest first. Only the run calls it. The caller
+// owns the list.
 func (b *inbox) take() []item {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -54,6 +57,8 @@ func (b *inbox) take() []item {
 
 // readAll puts every message of a request body, and then its end. It returns at the first error, which
 // becomes the last item; the caller may end it by closing the body.
+//
+// Over HTTP/2 it is a goroutine beside the run; over HTTP/1.1 the messages come by session.append instead.
 func (b *inbox) readAll(body io.Reader) {
 	for {
 		flags, payload, err := readFrame(body)

@@ -19,6 +19,8 @@ import (
 //	tool_call_completed
 
 // mirrorStart reports a call that begins: its arguments in two pieces of text, and then the whole.
+//
+// Both pieces and the whole name the same call, by the model's id of it.
 func (u *updates) mirrorStart(m *pb.McpArgs, args json.RawMessage) error {
 	call := mirrored(m)
 	for _, piece := range halves(string(args)) {
@@ -44,7 +46,8 @@ func (u *updates) mirrorEnd(e *exec) error {
 	}})
 }
 
-// mirrored is a call as interaction updates report it.
+// mirrored is a call as interaction updates report it. It shares m, which must not be changed
+// while it is sent.
 func mirrored(m *pb.McpArgs) *pb.ToolCall {
 	return &pb.ToolCall{
 		Tool:       &pb.ToolCall_McpToolCall{McpToolCall: &pb.McpToolCall{Args: m}},
@@ -60,6 +63,8 @@ func halves(s string) []string {
 
 // mirrorOnly reports a call that the server carries out by itself: get_mcp_tools, with which a model
 // looks up the client's tools, or any other name. Nothing is asked of the client.
+//
+// The error is one of the script, when its arguments are no object, or of writing.
 func (u *updates) mirrorOnly(s script.Mirror) error {
 	id := "toolu_" + rand.Text()
 	call := &pb.ToolCall{ToolCallId: &id}

@@ -24,7 +24,7 @@ func (n notes) violation(format string, args ...any) {
 }
 
 // checkRhythm checks that something came once in every interval, over a time. One may be missing,
-// because the last may be due at this very moment.
+// because the last may be due at this very moment. Less than two intervals ask for nothing.
 func (n notes) checkRhythm(what string, got int, over, every time.Duration) {
 	if want := int(over/every) - 1; got < want {
 		n.violation("%d %s in %s, where one comes every %s", got, what, over.Round(time.Second), every)

@@ -16,6 +16,8 @@ import (
 //	step_started  text_delta, thinking_delta, tool call mirrors …  step_completed
 //	step_started  …                                                step_completed   after tool results
 //	turn_ended
+//
+// Numbers are counted from the texts at four bytes a token, so that a test can know them beforehand.
 type updates struct {
 	notes
 	wire    *wire
@@ -32,7 +34,8 @@ func (u *updates) send(update *pb.InteractionUpdate) error {
 	return u.wire.send(&pb.AgentServerMessage{Message: &pb.AgentServerMessage_InteractionUpdate{InteractionUpdate: update}})
 }
 
-// beginStep opens the next step. Every step is between step_started and step_completed.
+// beginStep opens the next step. Every step is between step_started and step_completed. Numbers
+// go on over the whole run, also after tool results.
 func (u *updates) beginStep() error {
 	u.step++
 	return u.send(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_StepStarted{
@@ -81,6 +84,8 @@ func (u *updates) tokens() int64 {
 // endTurn says that the turn has ended and what it cost. prior is the number of tokens of the turns
 // before, which count as read from the cache; input_tokens excludes them. A Usage step of the script
 // replaces the estimate, once.
+//
+// It may be sent more than once, as servers do for sub-agents; clients add the numbers up.
 func (u *updates) endTurn(prior int64) error {
 	usage := script.Usage{
 		Input:     int64(len(u.rec.Prompt))/4 + 1,
