@@ -12,6 +12,11 @@ import (
 	"composer-api/internal/agent"
 )
 
+// Bounds on what one request may hold, counted on its bytes before anything is decoded. How it
+// goes: Add walks over the bytes and keeps a stack of the open brackets (frame); each open
+// bracket knows its place in a request, if something there is bounded; and each element of a
+// list counts for what the list holds.
+
 // Bounds are how many things of each kind one request may hold, and how large a schema may be. Without them a body of a
 // few megabytes of "{}" would take a gigabyte once decoded. The zero of each is its default, which is far above what
 // clients send: a long conversation with many tools has some ten thousand values in all.
@@ -62,6 +67,8 @@ func (b *Bounds) of(k kind) int {
 }
 
 // A place is where in a request a value stands, as far as something there is bounded.
+//
+// A place of which nothing is known is nil, and all that is in it counts as values alone.
 type place struct {
 	members map[string]*place // of an object
 	element *place            // of a list; nil when nothing is known of its elements
@@ -116,6 +123,9 @@ type Counter struct {
 }
 
 // A frame is a bracket that is open.
+//
+// started is set by the first thing in a bracket and taken back by each comma, so it tells
+// where an element or a name begins.
 type frame struct {
 	bracket byte
 	started bool   // it holds something
@@ -133,6 +143,8 @@ func NewCounter(b Bounds) *Counter { return &Counter{bounds: b.withDefaults(), r
 
 // Add counts what is in the next piece. It fails with an *agent.Error, InvalidValue with the place of the list or schema as Param,
 // once the document is over a bound.
+//
+// After an error the document is to be refused, and no more of it need be added.
 func (c *Counter) Add(piece []byte) error {
 	defer func() { c.offset += len(piece) }()
 	for i := 0; i < len(piece); i++ {
@@ -201,7 +213,7 @@ func (c *Counter) element(b byte) error {
 	return nil
 }
 
-// opened notes a bracket.
+// opened notes a bracket. A list or an object counts as a value, and as an element of what it stands in.
 func (c *Counter) opened(bracket byte, at int) error {
 	f := frame{bracket: bracket, place: c.inside(), start: at}
 	c.open = append(c.open, f)
@@ -222,7 +234,8 @@ func (c *Counter) inside() *place {
 	return top.place.members[top.name]
 }
 
-// closed notes a closing bracket.
+// closed notes a closing bracket. A bracket that closes nothing is passed over: the decoder
+// says that it is wrong.
 func (c *Counter) closed(at int) error {
 	if len(c.open) == 0 {
 		return nil
@@ -268,7 +281,8 @@ func (c *Counter) count(k kind) error {
 	return agent.ParamError(agent.InvalidValue, param, "With '%s' the request holds more than %d %s, which is the most that it may hold. Send fewer.", param, most, kindWords[k])
 }
 
-// path is where the value of the open bracket i stands: "messages[17].content".
+// path is where the value of the open bracket i stands: "messages[17].content". It is for the
+// words of an error, and names the places from the outside in.
 func (c *Counter) path(i int) string {
 	var b strings.Builder
 	for _, f := range c.open[:i] {
@@ -286,6 +300,9 @@ func (c *Counter) path(i int) string {
 
 // endOfString is the index of the closing quote of the string that start is in, or len(piece) when it ends in a later
 // piece. Most of a request is text in strings, so it is searched and not looked at byte by byte.
+//
+// The work is linear, also for a string of nothing but backslashes: quote is looked for again
+// only after it was passed.
 func (c *Counter) endOfString(piece []byte, start int) int {
 	quote := -1 // the next one, escaped or not
 	for i := start; i < len(piece); {
@@ -318,7 +335,8 @@ func (c *Counter) endOfString(piece []byte, start int) int {
 	return len(piece)
 }
 
-// spell adds to the name that is being read.
+// spell adds to the name that is being read. What is over maxKey is dropped, and the name then
+// is none that is known.
 func (c *Counter) spell(piece []byte) {
 	if c.naming {
 		c.key = append(c.key, piece[:min(len(piece), maxKey-len(c.key))]...)
@@ -326,6 +344,7 @@ func (c *Counter) spell(piece []byte) {
 }
 
 // named notes the name that has been read, when it is one of the object's that are known.
+// Escapes in a name are undone, because "m\u0065ssages" is messages to the decoder, too.
 func (c *Counter) named() {
 	if !c.naming {
 		return

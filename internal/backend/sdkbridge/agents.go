@@ -56,6 +56,9 @@ func (b *Backend) create(ctx context.Context, r *run) (*bridgeAgent, *worker, er
 
 // register notes an agent before the bridge knows it, so that its calls find it. The request's
 // own conversation id is used if it is free; a pinned session's may still be in use.
+//
+// A session's id isn't free as long as an agent of the pool has it, also one that is being
+// deleted.
 func (b *Backend) register(w *worker, r *run) *bridgeAgent {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -111,8 +114,8 @@ func (b *Backend) claim(c *conversation, r *run) (*worker, error) {
 	return nil, nil
 }
 
-// finish lets go of an agent's run, and of the worker unless that is nil. keep says that the agent can be continued; it is
-// deleted otherwise.
+// finish lets go of an agent's run, and of the worker unless that is nil. keep says that the agent
+// can be continued; it is deleted otherwise. It may be called with an agent that was removed already.
 func (b *Backend) finish(a *bridgeAgent, w *worker, r *run, keep bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -121,6 +124,8 @@ func (b *Backend) finish(a *bridgeAgent, w *worker, r *run, keep bool) {
 
 // letGo is finish with mu held. A run that has lost its agent to another (a.run is another)
 // only releases its worker.
+//
+// At most one other agent is removed for it: the number of idle ones grows by one at a time.
 func (b *Backend) letGo(a *bridgeAgent, w *worker, r *run, keep bool) {
 	if w != nil {
 		w.release()
@@ -161,6 +166,8 @@ func (b *Backend) surplus() *bridgeAgent {
 
 // remove forgets an agent and deletes what was said with it: closing it would leave that on the disk, and three files open.
 // Any bridge of the pool can do so. mu is held.
+//
+// From here on nobody finds the agent. Its id can be used again only when the bridge has deleted it.
 func (b *Backend) remove(a *bridgeAgent) {
 	p := a.pool
 	delete(p.agents, a.id)

@@ -26,6 +26,8 @@ var downloaders = [][]string{
 // download gets the package, of about so many bytes, into dir with the first downloader that works here.
 //
 // A downloader that isn't there is passed over; the error is of the last one that was there and failed.
+//
+// What a downloader that fails has left in dir stays there; the caller deletes the folder.
 func (i *Installer) download(ctx context.Context, dir, version string, size int64) (file string, err error) {
 	var failed error
 	for _, argv := range downloaders {
@@ -97,7 +99,8 @@ func (i *Installer) watch(dir string, size int64) (stop func()) {
 // A progress remembers how far a download was when it was last told.
 type progress struct{ told int64 }
 
-// next reports whether so many bytes are worth to be told: a tenth more than the last time, and not all.
+// next reports whether so many bytes are worth to be told: a tenth more than the last time, and
+// not all. The first tenth is told, too.
 func (p *progress) next(got, size int64) (int64, bool) {
 	const parts = 10
 	if got < p.told+size/parts || got >= size {
@@ -121,13 +124,15 @@ func sizeOf(dir string) int64 {
 	return size
 }
 
-// lastLine is the end of what a program has printed, where it says what went wrong.
+// lastLine is the end of what a program has printed, where it says what went wrong. It is ""
+// for a program that has printed nothing.
 func lastLine(out []byte) string {
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	return lines[len(lines)-1]
 }
 
-// onlyWheel is the package that the downloader has put into dir.
+// onlyWheel is the package that the downloader has put into dir. More than one would mean that
+// something else was asked for than was known.
 func onlyWheel(dir string) (string, error) {
 	found, err := filepath.Glob(filepath.Join(dir, "cursor_sdk-*.whl"))
 	if err != nil || len(found) != 1 {

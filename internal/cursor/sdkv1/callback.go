@@ -62,6 +62,9 @@ const maxCall = 32 << 20
 
 // serve answers one call. The answer's status is 200 even for a tool that failed: only a caller
 // without the token, or of another method, gets an error of HTTP.
+//
+// There is no limit of time: the handler holds the call for as long as the client takes. When
+// the bridge breaks the connection, the request's context ends.
 func (s *CallbackServer) serve(w http.ResponseWriter, r *http.Request) {
 	sent := []byte(r.Header.Get("Authorization"))
 	if subtle.ConstantTimeCompare(sent, []byte("Bearer "+s.token.Reveal())) != 1 {
@@ -93,7 +96,7 @@ func (s *CallbackServer) serve(w http.ResponseWriter, r *http.Request) {
 	w.Write(answer)
 }
 
-// ToolError is a result that says that the call has failed.
+// ToolError is a result that says that the call has failed. The model reads text.
 func ToolError(text string) ToolResult {
 	return ToolResult{Content: []ToolContent{{Type: "text", Text: text}}, IsError: true}
 }

@@ -64,8 +64,8 @@ func (c *Client) Version(ctx context.Context) (Version, error) {
 	return v, err
 }
 
-// SetToolCallback tells the bridge where custom tools are run, for all its agents. It must be called before an agent
-// with custom tools is created.
+// SetToolCallback tells the bridge where custom tools are run, for all its agents. It must be
+// called before an agent with custom tools is created.
 func (c *Client) SetToolCallback(ctx context.Context, url string, token agent.Secret) error {
 	return c.call(ctx, methodSetToolCallback, struct {
 		URL       string `json:"url"`

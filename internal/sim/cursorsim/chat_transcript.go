@@ -26,6 +26,8 @@ import (
 // Tools are lines of JSON before the first tag. Calls are counted from the beginning of the
 // conversation. A prompt without tags is a single message of the user. How our client writes a
 // transcript is a choice of ours, not of Cursor's; a real model reads anything.
+//
+// results are by the number of the call, as the client has counted it.
 type transcript struct {
 	tools    []string
 	messages int
@@ -79,7 +81,8 @@ func readTranscript(text string) transcript {
 	return t
 }
 
-// takeResult keeps the body of a tool's result; it ignores other messages.
+// takeResult keeps the body of a tool's result; it ignores other messages. A result that is
+// there twice counts as the later one.
 func (t *transcript) takeResult(attributes, body string) {
 	m := resultCall.FindStringSubmatch(attributes)
 	if m == nil {

@@ -14,9 +14,14 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
+// What the simulator remembers of each stream, for tests: records, and what clients did wrong.
+
 // A Run is the record of one stream: what the client sent, and how it ended. Keys and tokens are
 // recorded as hashes. Its JSON is the answer of GET /sim/runs, which tests in other languages read: keep
 // the names.
+//
+// The fields are set as they become known: up to RequestID when the stream begins, up to
+// Request when the run request has come, Ended and what follows at the end.
 type Run struct {
 	// Seq numbers the streams from 1.
 	Seq       int                 `json:"seq"`
@@ -76,6 +81,8 @@ const (
 )
 
 // An Exec is one operation that the server asked for, and what became of it. See exec for the states.
+//
+// Times are those of the simulator; Answered is zero while there is no answer.
 type Exec struct {
 	ID uint32 `json:"id"`
 	// Kind is the field's name in ExecServerMessage without "_args": "mcp", "request_context", "shell".
@@ -92,7 +99,8 @@ type Exec struct {
 	Answered   time.Time `json:"answered,omitzero"`
 }
 
-// A Violation is something that a client did wrong. What is a sentence for people, not to be parsed.
+// A Violation is something that a client did wrong. What is a sentence for people, not to be
+// parsed. A violation outside of any run has Run 0.
 type Violation struct {
 	Run  int    `json:"run"` // Run.Seq
 	What string `json:"what"`
@@ -131,6 +139,8 @@ type journal struct {
 }
 
 // add begins a record. It reports whether the request id is a new one.
+//
+// Seq goes on also after reset, so that two runs of a test never share a number.
 func (j *journal) add(r *Run) (fresh bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -164,7 +174,8 @@ func (j *journal) violation(run int, what string) {
 	}
 }
 
-// list copies the records under the lock, with the slices that a run in progress still appends to.
+// list copies the records under the lock, with the slices that a run in progress still appends
+// to. Maps and messages are shared: they don't change once they are in a record.
 func (j *journal) list() []Run {
 	j.mu.Lock()
 	defer j.mu.Unlock()

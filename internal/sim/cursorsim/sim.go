@@ -127,10 +127,12 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTT
 // keep their turn.
 func (s *Sim) setScript(next *script.Script) { s.playlist.Set(next) }
 
-// Runs returns a copy of the record of every run, those in progress included, in the order in which they came.
+// Runs returns a copy of the record of every run, those in progress included, in the order in
+// which they came. Of those over Config.Keep, the oldest are gone.
 func (s *Sim) Runs() []Run { return s.journal.list() }
 
-// Violations lists what clients did wrong, in the order in which it was seen.
+// Violations lists what clients did wrong, in the order in which it was seen. Those over
+// Config.Keep are only in the log.
 func (s *Sim) Violations() []Violation { return s.journal.listViolations() }
 
 // Reset forgets runs and violations. Conversations and tokens stay.

@@ -11,6 +11,9 @@ import (
 	"composer-api/internal/sim/script"
 )
 
+// One stream from its request to its end, for both transports. The order of a run's end: what went wrong
+// is an error of play; endOf gives it a name; finish records that and then lets the wire say it.
+
 // runHTTP2 serves the stream as one HTTP/2 request, which both sides write at the same time: the request
 // body has the client's messages, the response body the server's. HTTP/1.1 can't do that, so it is
 // refused with a status.
@@ -33,6 +36,8 @@ func (s *Sim) runHTTP2(w http.ResponseWriter, r *http.Request) {
 // serveRun plays one stream to its end, on the goroutine of its request: it records, checks the header
 // and the token, and plays. It is the same for both transports; they differ in how messages come into
 // in, and in where the request id is.
+//
+// It returns when the client has got everything, or panics to break the connection (finish).
 func (s *Sim) serveRun(w http.ResponseWriter, r *http.Request, transport, requestID string, in *inbox) {
 	rec := &Run{Transport: transport, Path: r.URL.Path, Header: publicHeader(r.Header), RequestID: requestID}
 	if key := r.Header.Get("X-Blob-Encryption-Key"); key != "" {
@@ -58,6 +63,7 @@ func (s *Sim) serveRun(w http.ResponseWriter, r *http.Request, transport, reques
 }
 
 // newRun makes a run and its parts, all of which write to the same wire and the same record.
+// What is set only by the run request, such as the player, is nil in it.
 func (s *Sim) newRun(ctx context.Context, rec *Run, in *inbox, header http.Header, wire *wire) *run {
 	n := notes{journal: s.journal, rec: rec}
 	now := time.Now()
@@ -89,7 +95,7 @@ var (
 	errCancel  = errors.New("the client canceled")
 )
 
-// statusError ends a run, before its stream begins, with an HTTP status.
+// statusError ends a run, before its stream begins, with an HTTP status. Its Message is for the client.
 type statusError struct{ script.Status }
 
 func (e *statusError) Error() string { return http.StatusText(e.Code) }
@@ -209,7 +215,8 @@ func (e *statusError) write(w http.ResponseWriter) {
 	writeConnectError(w, e.Code, code, e.Message)
 }
 
-// publicHeader is a request's header in lower case, without the credentials.
+// publicHeader is a request's header in lower case, without the credentials. Values are shared
+// with the request's header.
 func publicHeader(h http.Header) map[string][]string {
 	public := map[string][]string{}
 	for name, values := range h {

@@ -20,6 +20,9 @@ import (
 //	frame        compressed or not, with the five bytes of Connect before it
 //	write        whole, in pieces, or held back
 //	out          written and flushed
+//
+// The order of the bytes is always that of the calls; what the faults change is when they
+// arrive, in which pieces, and what stands between them.
 type wire struct {
 	w     io.Writer
 	flush func() error
@@ -36,6 +39,7 @@ type wire struct {
 }
 
 // newWire makes the wire of an answer and sets its headers. The status is not written yet.
+// Whether it compresses is decided by the seed or by the script.
 func newWire(w http.ResponseWriter, r *http.Request) *wire {
 	takesGzip := strings.Contains(r.Header.Get("Connect-Accept-Encoding"), "gzip")
 	w.Header().Set("Content-Type", "application/connect+proto")
@@ -95,13 +99,14 @@ func unknownMessage() []byte {
 	return protowire.AppendBytes(b, appendString(nil, 1, "a message from a newer server"))
 }
 
-// unknownUpdate is an interaction update of a kind that nobody knows.
+// unknownUpdate is an interaction update of a kind that nobody knows. Clients must pass it over and go on.
 func unknownUpdate() []byte {
 	b := protowire.AppendTag(nil, 1, protowire.BytesType)
 	return protowire.AppendBytes(b, unknownMessage())
 }
 
-// frame sends one message in its frame, compressed if that was decided and the client accepts it.
+// frame sends one message in its frame, compressed if that was decided and the client accepts
+// it. The end frame is compressed like any other.
 func (w *wire) frame(flags byte, payload []byte) error {
 	if w.takesGzip && w.compress {
 		w.compressed = true
@@ -110,8 +115,8 @@ func (w *wire) frame(flags byte, payload []byte) error {
 	return w.write(appendFrame(nil, flags, payload))
 }
 
-// write writes, cuts or holds back a frame, depending on frames. What is held back stays until heldLimit
-// or flushHeld.
+// write writes, cuts or holds back a frame, depending on frames. What is held back stays until
+// heldLimit or flushHeld. The pieces of a split frame never hold parts of two.
 func (w *wire) write(data []byte) error {
 	switch w.frames {
 	case "merged":
