@@ -12,10 +12,17 @@ import (
 	"composer-api/internal/store"
 )
 
+// The operator's page: what the process is doing, accounts, keys and the newest failures, and
+// the two things that can't wait for a shell: revoking a key, and draining the server.
+//
+// It is opened by a token of its own, which is no key and belongs to no account.
+
 // A Figure is something that the operator sees of the running process: "Parked runs", "3, the oldest for 2m".
 type Figure struct{ Name, Value string }
 
 // An operation is what the operator's page says. It has nothing of what people say and no key.
+//
+// Without a session only HasToken and Trouble are set.
 type operation struct {
 	In       bool
 	HasToken bool   // there is a token to log in with
@@ -60,6 +67,7 @@ func (s *Site) admin(w http.ResponseWriter, r *http.Request, _ *api.Call) error 
 	return s.adminPage(w, r, http.StatusOK, "")
 }
 
+// adminPage answers with the page; trouble is why a log-in has failed.
 func (s *Site) adminPage(w http.ResponseWriter, r *http.Request, status int, trouble string) error {
 	data := &operation{Trouble: trouble}
 	who, err := s.loggedIn(r, operatorCookie)
@@ -79,6 +87,8 @@ func (s *Site) adminPage(w http.ResponseWriter, r *http.Request, status int, tro
 	return s.render(w, r, status, "admin", data)
 }
 
+// fillOperation fills in what the page shows. Of the failures it finds those among the newest
+// maxRows turns of all accounts.
 func (s *Site) fillOperation(r *http.Request, data *operation) error {
 	ctx := r.Context()
 	data.Figures, data.Draining = s.cfg.Live(), s.cfg.Draining()
@@ -107,6 +117,8 @@ func (s *Site) fillOperation(r *http.Request, data *operation) error {
 }
 
 // enterAdmin answers POST /admin/login.
+//
+// Tries are counted before the token is looked at, for each address. A wrong token is 403.
 func (s *Site) enterAdmin(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 	if err := s.operatorMay(r); err != nil {
 		return err
@@ -133,7 +145,8 @@ func (s *Site) enterAdmin(w http.ResponseWriter, r *http.Request, _ *api.Call) e
 	return s.seeOther(w, r, "/admin")
 }
 
-// command reads a form of the operator's.
+// command reads a form of the operator's. The session is checked as for every form; the string
+// is the id in it.
 func (s *Site) command(w http.ResponseWriter, r *http.Request) (*session.Session, string, error) {
 	if err := s.operatorMay(r); err != nil {
 		return nil, "", err

@@ -20,6 +20,9 @@ import (
 	"composer-api/internal/api"
 )
 
+// The files that pages refer to. Their address holds a hash of all of them, so they may be
+// cached for ever and an upgrade is seen at once.
+
 // static holds the style sheets, scripts and pictures. What is built by other tools (the playground) is committed here.
 //
 //go:embed static
@@ -32,7 +35,8 @@ type assets struct {
 	files map[string]*asset // by path below static
 }
 
-// An asset is a file, and its compressed forms once somebody has asked for them.
+// An asset is a file, and its compressed forms once somebody has asked for them. The compressed
+// forms are made once and then shared by all requests, which only read them.
 type asset struct {
 	contentType string
 	plain       []byte
@@ -104,7 +108,8 @@ func (a *assets) serve(w http.ResponseWriter, r *http.Request, _ *api.Call) erro
 	return sendEncoded(w, r, file)
 }
 
-// sendEncoded writes a file in the best form that the client takes.
+// sendEncoded writes a file in the best form that the client takes. HEAD and conditional
+// requests aren't looked at: the address names the content.
 func sendEncoded(w http.ResponseWriter, r *http.Request, file *asset) error {
 	h := w.Header()
 	h.Add("Vary", "Accept-Encoding")

@@ -7,8 +7,12 @@ import (
 	"strings"
 )
 
+// Charts without a script: the template draws them as SVG from numbers that are computed here.
+
 // A chart is a row of stacked bars, drawn on the server. Its colours come from the style sheet, and everything that it
 // shows stands in a table on the same page: it is a picture with a sentence for those who don't see it.
+//
+// It is filled by add, in the order of time, and only read afterwards.
 type chart struct {
 	Title  string
 	Series []string
@@ -20,7 +24,7 @@ type chart struct {
 	sum    float64
 }
 
-// A bar is a time.
+// A bar is a time. There is a value for each series, in their order.
 type bar struct {
 	Name   string
 	values []float64
@@ -40,10 +44,13 @@ const (
 	chartTop                = 8.0
 )
 
+// newChart makes an empty chart. unit is a word for people, and format writes a value with its
+// sign or its shortened digits.
 func newChart(title, unit string, format func(float64) string, series ...string) *chart {
 	return &chart{Title: title, Series: series, unit: unit, format: format}
 }
 
+// add adds a bar at the right end: one value for each series.
 func (c *chart) add(name string, values ...float64) {
 	total := 0.0
 	for _, v := range values {
@@ -67,6 +74,7 @@ func (c *chart) Summary() string {
 	return fmt.Sprintf("%s %s in all, most at %s: %s.", c.format(c.sum), c.unit, c.Bars[highest].Name, c.format(c.high))
 }
 
+// total is the height of the whole bar.
 func (b *bar) total() (sum float64) {
 	for _, v := range b.values {
 		sum += v
@@ -102,7 +110,7 @@ func (c *chart) Ends() [2]string {
 	return [2]string{c.Bars[0].Name, c.Bars[len(c.Bars)-1].Name}
 }
 
-// Segments are what is drawn.
+// Segments are what is drawn. A value of 0 has none. The first series is at the bottom.
 func (c *chart) Segments() []segment {
 	var all []segment
 	slot := (chartWidth - chartLeft) / float64(max(len(c.Bars), 1))
@@ -124,6 +132,7 @@ func (c *chart) Segments() []segment {
 	return all
 }
 
+// round keeps two digits: more would only make the page longer.
 func round(v float64) float64 { return math.Round(v*100) / 100 }
 
 // count writes a number of things.
@@ -139,6 +148,7 @@ func count(v float64) string {
 	return short(v)
 }
 
+// short writes a number with one digit behind the point, or none.
 func short(v float64) string { return strings.TrimSuffix(strconv.FormatFloat(v, 'f', 1, 64), ".0") }
 
 // dollars writes an amount, with the digits that small amounts need.

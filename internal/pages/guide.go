@@ -20,12 +20,16 @@ import (
 	"composer-api/internal/api"
 )
 
+// The documentation as pages: the same files that stand in docs, rendered when the program starts. So
+// a link that leads nowhere stops the program and its tests, and no request waits for a renderer.
+
 // chapters are the documents of the guide in the order of the menu: files of folder docs without their ending.
 var chapters = []string{
 	"quick-start", "clients", "upstreams", "settings", "errors", "responses", "json-schema", "hosted-keys", "privacy", "deployment",
 }
 
-// A guide is the documentation, rendered once when the program starts. It never changes afterwards.
+// A guide is the documentation, rendered once when the program starts. It never changes
+// afterwards. It may be read by any number of goroutines.
 type guide struct{ chapters []*chapter }
 
 // A chapter is one document.
@@ -37,7 +41,8 @@ type chapter struct {
 	Sections []*section
 }
 
-// A section begins with a heading of the second level.
+// A section begins with a heading of the second level. body is HTML in which documentAddress
+// and documentRoot still stand for a page's own.
 type section struct {
 	ID    string // the heading's
 	Title string
@@ -70,7 +75,8 @@ func newGuide(folder fs.FS) (*guide, error) {
 	return g, nil
 }
 
-// renderChapter parses a document and parts it at its headings of the second level.
+// renderChapter parses a document and parts it at its headings of the second level. A document
+// without a heading of the first level has no title.
 func renderChapter(md goldmark.Markdown, name string, source []byte) (*chapter, error) {
 	document := md.Parser().Parse(text.NewReader(source))
 	if err := resolveLinks(document); err != nil {
@@ -107,6 +113,8 @@ func renderChapter(md goldmark.Markdown, name string, source []byte) (*chapter, 
 }
 
 // resolveLinks turns links to other documents, which work where the files lie, into links to their pages.
+//
+// What is let through: https addresses, places in the same document, and the documents in chapters.
 func resolveLinks(document ast.Node) error {
 	return ast.Walk(document, func(node ast.Node, entering bool) (ast.WalkStatus, error) {
 		link, isLink := node.(*ast.Link)

@@ -13,7 +13,18 @@ import (
 	"composer-api/internal/store"
 )
 
-// A keyring is what the page of hosted keys says.
+// The page of hosted keys: signing up, and what the owner of an account may do with its keys. Every change
+// needs a session that was begun with the account's Cursor key, and a form of that session (change).
+//
+//	GET  /keys          the page                          showKeys
+//	POST /keys/signup   an account if need be, and a key  signUp
+//	POST /keys/login    a session, no key                 enter
+//	POST /keys/logout   end the session                   leave
+//	POST /keys/rotate   another key in the place of one   rotateKey
+//	POST /keys/revoke   a key that is good no longer      revokeKey
+//	POST /keys/delete   the account is deleted            deleteAccount
+
+// A keyring is what the page of hosted keys says. Without a session Account is nil and Keys is empty.
 type keyring struct {
 	On bool // people can sign up
 	// Trouble is why what was asked for was not done; "" when nothing was, or it was done.
@@ -57,7 +68,8 @@ func (s *Site) keysPage(w http.ResponseWriter, r *http.Request, status int, data
 	return s.render(w, r, status, "keys", data)
 }
 
-// account is the session of whoever may manage an account: somebody who has shown its Cursor key.
+// account is the session of whoever may manage an account: somebody who has shown its Cursor
+// key. It is nil for a session of a hosted key, which may only look at its usage.
 func (s *Site) account(r *http.Request) (*session.Session, error) {
 	who, err := s.loggedIn(r, accountCookie)
 	if err != nil || who == nil || who.KeyID != "" {
@@ -66,6 +78,8 @@ func (s *Site) account(r *http.Request) (*session.Session, error) {
 	return who, nil
 }
 
+// fillKeys fills in the account, its keys and when each was last used, as far as the newest
+// maxRows turns tell.
 func (s *Site) fillKeys(r *http.Request, who *session.Session, data *keyring) error {
 	ctx := r.Context()
 	account, err := s.cfg.Store.Account(ctx, accountOf(who))
@@ -115,13 +129,15 @@ func (s *Site) signUp(w http.ResponseWriter, r *http.Request, _ *api.Call) error
 	return s.fresh(w, r, up.Key)
 }
 
-// fresh answers with a page that shows a new key.
+// fresh answers with a page that shows a new key. It is not to be cached, and can't be loaded
+// again without sending the form again.
 func (s *Site) fresh(w http.ResponseWriter, r *http.Request, key agent.Secret) error {
 	w.Header().Set("Cache-Control", "no-store")
 	return s.render(w, r, http.StatusOK, "keys", &keyring{On: true, Fresh: key.Reveal()})
 }
 
 // enter answers POST /keys/login: it logs in somebody who has an account, without another key.
+// Who has no account is told so.
 func (s *Site) enter(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 	key, err := s.cursorKey(w, r)
 	if err != nil {
@@ -137,7 +153,8 @@ func (s *Site) enter(w http.ResponseWriter, r *http.Request, _ *api.Call) error 
 	return s.seeOther(w, r, "/keys")
 }
 
-// cursorKey reads the form of signing up or logging in. Who tries too often is refused, as on the API's route.
+// cursorKey reads the form of signing up or logging in. Who tries too often is refused, as on
+// the API's route. A key that can't be one is refused before it counts.
 func (s *Site) cursorKey(w http.ResponseWriter, r *http.Request) (agent.Secret, error) {
 	fields, err := readForm(w, r)
 	if err != nil {
@@ -150,7 +167,8 @@ func (s *Site) cursorKey(w http.ResponseWriter, r *http.Request) (agent.Secret, 
 	return key, s.cfg.SignUps.Allow(s.cfg.Hops.Read(r).Client)
 }
 
-// keysTrouble answers with the page and what went wrong.
+// keysTrouble answers with the page and what went wrong. The status is that of the error on the
+// API, with the headers that say when to try again.
 func (s *Site) keysTrouble(w http.ResponseWriter, r *http.Request, err error) error {
 	e := agent.AsError(err)
 	openai.SetRetryHeaders(w.Header(), e)
@@ -171,6 +189,8 @@ func (s *Site) leave(w http.ResponseWriter, r *http.Request, _ *api.Call) error 
 
 // changeKeys reads a form about a key of the account: only whoever has shown the Cursor key may send it, and only about
 // the account's own keys.
+//
+// A key of somebody else gets the words of one that doesn't exist. id is the key's name.
 func (s *Site) changeKeys(w http.ResponseWriter, r *http.Request) (*session.Session, string, error) {
 	who, fields, err := s.change(w, r, accountCookie)
 	if err != nil {
@@ -190,7 +210,7 @@ func (s *Site) changeKeys(w http.ResponseWriter, r *http.Request) (*session.Sess
 	return who, id, nil
 }
 
-// rotateKey answers POST /keys/rotate: another key in the place of one.
+// rotateKey answers POST /keys/rotate: another key in the place of one. The old one is bad at once.
 func (s *Site) rotateKey(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 	_, id, err := s.changeKeys(w, r)
 	if err != nil {
@@ -219,6 +239,9 @@ func (s *Site) revokeKey(w http.ResponseWriter, r *http.Request, _ *api.Call) er
 }
 
 // deleteAccount answers POST /keys/delete. The person has typed that it is meant.
+//
+// An account that is gone already is as good as deleted. The cookie is taken back; the sessions
+// have gone with the account.
 func (s *Site) deleteAccount(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 	who, fields, err := s.change(w, r, accountCookie)
 	switch {
@@ -237,7 +260,7 @@ func (s *Site) deleteAccount(w http.ResponseWriter, r *http.Request, _ *api.Call
 	return s.render(w, r, http.StatusOK, "keys", &keyring{On: s.cfg.HostedKeys, Done: "Your account is deleted, with its Cursor key, its hosted keys, its log and what was stored."})
 }
 
-// away is the error of a page that needs the store and doesn't get it.
+// away is the error of a page that needs the store and doesn't get it. The cause is for the log.
 func away(err error) error {
 	return &agent.Error{Code: agent.Overloaded, Message: "The server's database does not answer. Please try again in a moment.", Err: err}
 }

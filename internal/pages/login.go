@@ -10,13 +10,17 @@ import (
 	"composer-api/internal/store"
 )
 
+// Sessions of a browser: the cookie that names one, and the check of every form that changes
+// something. What a session is, and how it is kept, is told in package session.
+
 // Names of cookies. The operator's is another one, so that logging out here does not log out there.
 const (
 	accountCookie  = "composer_account"
 	operatorCookie = "composer_operator"
 )
 
-// logIn begins a session, and ends the one that the browser had.
+// logIn begins a session, and ends the one that the browser had. The cookie lasts as long as
+// the session may, session.Age.
 func (s *Site) logIn(w http.ResponseWriter, r *http.Request, cookie, owner, keyID string) error {
 	if before, err := s.loggedIn(r, cookie); err == nil && before != nil {
 		if err := s.sessions.End(r.Context(), before); err != nil {
@@ -31,7 +35,7 @@ func (s *Site) logIn(w http.ResponseWriter, r *http.Request, cookie, owner, keyI
 	return nil
 }
 
-// logOut ends a session.
+// logOut ends a session. The session is gone for every browser that has its cookie.
 func (s *Site) logOut(w http.ResponseWriter, r *http.Request, cookie string, ended *session.Session) error {
 	if err := s.sessions.End(r.Context(), ended); err != nil {
 		return err
@@ -49,7 +53,8 @@ func (s *Site) setCookie(w http.ResponseWriter, r *http.Request, name, value str
 	})
 }
 
-// loggedIn returns the session of the browser; nil when there is none.
+// loggedIn returns the session of the browser; nil when there is none. An unknown or expired
+// cookie is no error: whoever has it is not logged in.
 func (s *Site) loggedIn(r *http.Request, cookie string) (*session.Session, error) {
 	c, err := r.Cookie(cookie)
 	if err != nil || c.Value == "" {
@@ -67,6 +72,9 @@ func (s *Site) loggedIn(r *http.Request, cookie string) (*session.Session, error
 }
 
 // change reads a form that changes something for whoever is logged in. The form must be of this session.
+//
+// The cookie alone isn't enough, also for a browser that doesn't know SameSite: each form has a
+// word that only pages of this session know (Session.Form).
 func (s *Site) change(w http.ResponseWriter, r *http.Request, cookie string) (*session.Session, url.Values, error) {
 	fields, err := readForm(w, r)
 	if err != nil {

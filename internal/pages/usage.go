@@ -17,6 +17,17 @@ import (
 	"composer-api/internal/store"
 )
 
+// The page of usage, and its file: what the hosted keys of an account have asked for and what
+// it cost. All numbers are added up from the rows of the request log when the page is asked
+// for; nothing is kept beside.
+//
+//	GET  /usage         the page: a log-in, or charts, tables and the newest turns   showUsage
+//	POST /usage         log in with a key                                            enterUsage
+//	POST /usage/logout  end the session                                              leaveUsage
+//	GET  /usage.csv     the same turns for other programs                            usageFile
+//
+// Who has shown the account's Cursor key sees all of its keys, who has shown a hosted key that one alone.
+
 // maxRows is how many turns are looked at for a page: the newest.
 const maxRows = 20_000
 
@@ -27,6 +38,9 @@ const shownRows = 100
 var periods = []int{1, 7, 30, 90}
 
 // A usage is what the page of usage says.
+//
+// It is made for one request and handed to the template, which reads the fields. Without a
+// session only On, Trouble and the period are set.
 type usage struct {
 	On      bool
 	Trouble string
@@ -49,6 +63,8 @@ type usage struct {
 }
 
 // A tally adds turns up.
+//
+// It is ready as the zero value; Median and Slow are there only after finish.
 type tally struct {
 	Name    string // the model, or the time
 	Turns   int
@@ -63,6 +79,8 @@ type tally struct {
 	durations []time.Duration
 }
 
+// add adds a turn. One that isn't over yet, or whose process died, has the status 0: it counts
+// as a turn, and its time doesn't.
 func (t *tally) add(l *store.RequestLog) {
 	t.Turns++
 	t.Input += l.InputTokens
@@ -76,7 +94,7 @@ func (t *tally) add(l *store.RequestLog) {
 	}
 }
 
-// finish computes what needs all turns.
+// finish computes what needs all turns. It is called once, after the last add.
 func (t *tally) finish() {
 	slices.Sort(t.durations)
 	if n := len(t.durations); n > 0 {
@@ -97,6 +115,7 @@ func (s *Site) showUsage(w http.ResponseWriter, r *http.Request, _ *api.Call) er
 	return s.usagePage(w, r, http.StatusOK, "")
 }
 
+// usagePage answers with the page. trouble is why a log-in has failed; "" when none was tried.
 func (s *Site) usagePage(w http.ResponseWriter, r *http.Request, status int, trouble string) error {
 	data := &usage{On: s.cfg.HostedKeys, Trouble: trouble, Periods: periods, Days: days(r)}
 	who, err := s.loggedIn(r, accountCookie)
@@ -115,7 +134,7 @@ func (s *Site) usagePage(w http.ResponseWriter, r *http.Request, status int, tro
 	return s.render(w, r, status, "usage", data)
 }
 
-// days is the period that is asked for: one of periods.
+// days is the period that is asked for: one of periods. Anything else is 7.
 func days(r *http.Request) int {
 	n, err := strconv.Atoi(r.URL.Query().Get("days"))
 	if err != nil || !slices.Contains(periods, n) {
@@ -125,6 +144,9 @@ func days(r *http.Request) int {
 }
 
 // turns are the turns of a session's account or key in the last days, newest first.
+//
+// capped says that there may be older turns in the period than were looked at. The rows of an
+// account's other keys count towards maxRows, also when one key alone is asked for.
 func (s *Site) turns(r *http.Request, who *session.Session, days int) (rows []store.RequestLog, capped bool, err error) {
 	if who.KeyID != "" { // which may have been revoked since
 		key, _, err := s.cfg.Store.Key(r.Context(), who.KeyID)
@@ -152,6 +174,9 @@ func (s *Site) turns(r *http.Request, who *session.Session, days int) (rows []st
 }
 
 // sum fills in what the page shows of turns, newest first.
+//
+// Days and hours are those of UTC. A bucket without a turn is in the charts, so that time runs
+// evenly, and not in the table.
 func (u *usage) sum(rows []store.RequestLog, now time.Time) {
 	u.By = "day"
 	step, layout, label := 24*time.Hour, time.DateOnly, "02 Jan"
@@ -220,6 +245,9 @@ func (s *Site) enterUsage(w http.ResponseWriter, r *http.Request, _ *api.Call) e
 }
 
 // whose finds out what a key may see.
+//
+// A hosted key needs no limit of tries: it can't be guessed. A Cursor key is shown to Cursor,
+// so it counts as a sign-up does.
 func (s *Site) whose(r *http.Request, key string) (owner, keyID string, err error) {
 	caller, err := s.cfg.Caller(r.Context(), key)
 	if err != nil {
@@ -250,7 +278,8 @@ func (s *Site) leaveUsage(w http.ResponseWriter, r *http.Request, _ *api.Call) e
 	return s.seeOther(w, r, "/usage")
 }
 
-// usageFile answers GET /usage.csv: the same turns as a table for other programs.
+// usageFile answers GET /usage.csv: the same turns as a table for other programs. It is written
+// as it goes; the rows are in memory already.
 func (s *Site) usageFile(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 	who, err := s.loggedIn(r, accountCookie)
 	if err != nil {
