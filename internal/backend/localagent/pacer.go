@@ -28,6 +28,9 @@ type pacer struct {
 //	                 └──────────► removed, for good
 //
 // The owner (a run) makes one with ring set; the zero value of the rest is an alarm that was never set.
+//
+// An alarm that rings is in no heap, so set can only note an earlier time for it, which
+// reschedule looks at.
 type alarm struct {
 	// ring is called when the alarm is due and returns when it is due next. It must not wait for anything.
 	ring func(now time.Time) (next time.Time)
@@ -81,7 +84,8 @@ func (p *pacer) set(a *alarm, due time.Time) {
 	}
 }
 
-// remove removes the alarm for good. It may still be ringing when remove returns.
+// remove removes the alarm for good. It may still be ringing when remove returns. A ring that
+// is under way is its last.
 func (p *pacer) remove(a *alarm) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -150,7 +154,8 @@ func (p *pacer) due(ringing []*alarm, now time.Time) ([]*alarm, time.Duration) {
 	return nil, due.Sub(now)
 }
 
-// reschedule puts an alarm back that has rung, for next or for what set has asked for meanwhile.
+// reschedule puts an alarm back that has rung, for next or for what set has asked for
+// meanwhile. An alarm that was removed while it rang stays out.
 func (p *pacer) reschedule(a *alarm, next time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -67,7 +67,8 @@ func (l *limiter) thinking(in []byte) (out []byte, cut agent.Reason) {
 	return out, cut
 }
 
-// rest is what was held back, at the end of an answer that met no stop text, and why it was cut, 0 when it is whole.
+// rest is what was held back, at the end of an answer that met no stop text, and why it was
+// cut, 0 when it is whole. It is called once, when the run has said that the answer is over.
 func (l *limiter) rest() (out []byte, cut agent.Reason) {
 	out, spent := l.spend(l.held)
 	l.held = nil
@@ -130,7 +131,8 @@ func newStopText(s string) stopText {
 	return t
 }
 
-// find reads on, and returns how much of in there is up to the end of the text, 0 when it is not complete.
+// find reads on, and returns how much of in there is up to the end of the text, 0 when it is
+// not complete. The state goes on from piece to piece; after a find it is as at the beginning.
 func (t *stopText) find(in []byte) int {
 	for i := 0; i < len(in); i++ {
 		if t.matched == 0 {
@@ -169,8 +171,8 @@ func (l *limiter) spend(in []byte) (out []byte, spent bool) {
 	return in[:end], true
 }
 
-// spendWhole takes something off the budget that can't be given in part: so many bytes, with the text that is held back
-// before it. It reports whether that fits.
+// spendWhole takes something off the budget that can't be given in part: so many bytes, with the text
+// that is held back before it. It reports whether that fits. What doesn't fit takes nothing off.
 func (l *limiter) spendWhole(size int) bool {
 	if !l.limited {
 		return true

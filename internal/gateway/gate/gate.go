@@ -18,6 +18,9 @@ import (
 //	who          is in                          leaves it by
 //	waiting      line.waiting, Gate.turns       letIn (goes in), or the end of its context (unqueue)
 //	inside       used, of Gate and line         leave
+//
+// Its users count in different units: fetches that run at once, or bytes of memory. A size of
+// more than perOwner or max never gets in.
 type Gate struct {
 	max, perOwner int64
 
@@ -27,14 +30,16 @@ type Gate struct {
 	turns  *list.List       // of *line that have somebody waiting, in order of their turn
 }
 
-// A line is what a Gate knows of one owner. It is guarded by Gate.mu.
+// A line is what a Gate knows of one owner. It is guarded by Gate.mu. It exists only while its
+// owner has something inside or waiting.
 type line struct {
 	used    int64
 	waiting []*waiter
 	turn    *list.Element // in Gate.turns; nil when nobody waits
 }
 
-// A waiter is somebody who wants to go in, with as much as size.
+// A waiter is somebody who wants to go in, with as much as size. A waiter is in its line until
+// it is let in or gives up; it is used once.
 type waiter struct {
 	size int64
 	in   chan struct{} // closed when it is let in
@@ -89,6 +94,8 @@ func (g *Gate) Enter(ctx context.Context, owner string, size int64) (leave func(
 }
 
 // TryEnter is Enter for somebody who can't wait: ok is false when there is no room, or when somebody waits for it.
+//
+// It passes nobody who waits, even if what waits is too large for the room that there is.
 func (g *Gate) TryEnter(owner string, size int64) (leave func(), ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -105,7 +112,8 @@ func (g *Gate) TryEnter(owner string, size int64) (leave func(), ok bool) {
 	return func() { g.leave(owner, l, size) }, true
 }
 
-// leave gives the room of somebody back who was let in, and lets others in.
+// leave gives the room of somebody back who was let in, and lets others in. It is called once
+// for each size that was let in; a second call would let too much in.
 func (g *Gate) leave(owner string, l *line, size int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -150,7 +158,8 @@ func (g *Gate) unqueue(l *line, w *waiter) {
 	}
 }
 
-// free gives the room of somebody back who was let in. g.mu is held.
+// free gives the room of somebody back who was let in. g.mu is held. It lets nobody in: the
+// caller does that, once all is given back.
 func (g *Gate) free(owner string, l *line, size int64) {
 	g.used -= size
 	l.used -= size

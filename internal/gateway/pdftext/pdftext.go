@@ -62,7 +62,8 @@ type Reader struct {
 }
 
 // A result is what a file gave: its text, or an error that it gives each time. Errors are kept,
-// too: a client sends the same damaged file again with each request.
+// too: a client sends the same damaged file again with each request. It holds no name of a
+// field: the same file may come in another field the next time.
 type result struct {
 	text string
 	err  *agent.Error
@@ -82,6 +83,8 @@ func New(cfg Config) *Reader {
 //
 // A file that took too long is remembered as such: another attempt would take as long, and keep
 // others waiting.
+//
+// It takes at most Wait and Timeout together, and less when ctx ends.
 func (r *Reader) Read(ctx context.Context, f *agent.File) (string, error) {
 	key := sha256.Sum256(f.Data)
 	if known, ok := r.recall(key); ok {
@@ -149,6 +152,7 @@ var (
 // fault is what an error of extract says to the user.
 //
 // limit is the context of the reading: if it has ended, that explains whatever the error says.
+// The code is InvalidValue for all: it is the file that has to be another one.
 func (r *Reader) fault(limit context.Context, err error) *agent.Error {
 	message := "The PDF can't be read: it is damaged, or no PDF. Send another file, or its text."
 	switch {
@@ -168,6 +172,8 @@ func (r *Reader) fault(limit context.Context, err error) *agent.Error {
 //
 // The text of the pages is joined with empty lines between them. Errors are PDFium's,
 // errNoText, errTooLarge, or the end of ctx; fault puts them into words.
+//
+// A panic of the library is an error of this file. data is not changed.
 func extract(ctx context.Context, data []byte) (text string, err error) {
 	defer agent.CatchPanic(func(panicked *agent.Error) { err = panicked })
 	pool, err := webassembly.Init(webassembly.Config{

@@ -10,6 +10,9 @@ import (
 	"composer-api/internal/agent"
 )
 
+// What is read of the schemas of clients' tools. They come from clients and may be anything, so
+// whatever isn't plain is taken as unknown, and unknown means that nothing is mapped.
+
 // A schema is as much of a tool's JSON Schema as a mapping must know. Only the top level is
 // read: a mapping fills in plain values.
 type schema struct {
@@ -17,7 +20,7 @@ type schema struct {
 	Required   []string             `json:"required"`
 }
 
-// A property is one parameter of a tool.
+// A property is one parameter of a tool. Default is the JSON as it stands; nil when there is none.
 type property struct {
 	Type        types           `json:"type"`
 	Enum        texts           `json:"enum"`
@@ -77,6 +80,8 @@ func (s *texts) UnmarshalJSON(b []byte) error {
 // readSchema reads the parameters of a tool; nil when they can't be understood, or when
 // something is required that isn't described. Then nothing is mapped to the tool. It is decoded
 // anew for each call, and belongs to the caller.
+//
+// A tool without parameters has no schema, so nothing is mapped to it either.
 func readSchema(t *agent.Tool) *schema {
 	var s schema
 	if json.Unmarshal(t.Parameters, &s) != nil {
