@@ -19,6 +19,10 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
+// Carrying one stream: what comes from upstream goes to the caller frame by frame, and beside
+// that the bridge speaks for the caller where a client of upstream must: heartbeats, and the
+// answer to the request context.
+
 // A carrier carries one stream from upstream to a caller. It belongs to the goroutine that serves the
 // request. Two others work beside it: the transport's, which reads the request body (outgoing), and the
 // one of outgoing.beat; both end when that body is closed.
@@ -72,7 +76,8 @@ func (c *carrier) carry(ctx context.Context, q *request, target string) *failure
 	return c.pass(x, out, q.run.GetMcpTools().GetMcpTools())
 }
 
-// copy passes on an answer that is not a stream: a refusal by upstream, as it is.
+// copy passes on an answer that is not a stream: a refusal by upstream, as it is. It is read
+// until upstream ends it or is too slow.
 func (c *carrier) copy(x *replay.Exchange) *failure {
 	if _, err := io.Copy(c.w, x); err != nil {
 		panic(http.ErrAbortHandler) // nothing else tells the caller that this is not all
@@ -84,6 +89,8 @@ func (c *carrier) copy(x *replay.Exchange) *failure {
 // the tools with its run, and expects the bridge to answer for it. It flushes when nothing more is
 // buffered, so that a burst costs one write. Frames are passed on uncompressed, because the caller's
 // request did not say that it accepts compression.
+//
+// It returns at the first end frame; what upstream may send after that is not read.
 func (c *carrier) pass(x *replay.Exchange, out *outgoing, tools []*pb.McpToolDefinition) *failure {
 	in := connectwire.NewReader(x, 0)
 	var frame []byte
@@ -186,7 +193,7 @@ type outgoing struct {
 	closed chan struct{}
 }
 
-// newOutgoing makes a body that begins with first.
+// newOutgoing makes a body that begins with first. first is not copied and must not be changed.
 func newOutgoing(first []byte) *outgoing {
 	return &outgoing{frames: make(chan []byte, 4), rest: first, closed: make(chan struct{})}
 }

@@ -9,6 +9,9 @@ import (
 	"strings"
 )
 
+// Warnings: about what works and is probably a mistake. They are printed before the command's
+// own output, and change nothing.
+
 // A Warning is about something that works but is probably not meant.
 type Warning struct {
 	Text string // never holds a value
@@ -19,7 +22,7 @@ type Warning struct {
 var secretNames = []string{"_KEY", "_KEY_PREVIOUS", "_TOKEN", "_HEADERS"}
 
 // exposed warns about a file that has a secret in it and that others can read. On Windows the mode says
-// nothing about that.
+// nothing about that. Only the first such variable is named: one is enough to change the file's mode.
 func exposed(file string, mode fs.FileMode, assignments []assignment) (Warning, bool) {
 	const othersRead = 0o044
 	if runtime.GOOS == "windows" || mode.Perm()&othersRead == 0 {
@@ -37,9 +40,9 @@ func exposed(file string, mode fs.FileMode, assignments []assignment) (Warning, 
 // first, Cursor's own tools have the others.
 var foreignVariables = []string{"COMPOSER_PROCESS_TIMEOUT", "CURSOR_AGENT", "CURSOR_TRACE_ID"}
 
-// Misspelt warns about variables that begin like ours and are not in known. In .dev.vars and .env any such
-// variable is a mistake. In the environment, where other programs have variables with these prefixes, only a
-// name that resembles one of ours is.
+// Misspelt warns about variables that begin like ours and are not in known. In .dev.vars and .env
+// any such variable is a mistake. In the environment, where other programs have variables with
+// these prefixes, only a name that resembles one of ours is. The order is that of the names.
 func (e *Env) Misspelt(known []string) []Warning {
 	var warnings []Warning
 	for _, name := range slices.Sorted(maps.Keys(e.vars)) {
@@ -63,6 +66,9 @@ func (e *Env) Misspelt(known []string) []Warning {
 
 // nearestName is the name in known that name resembles most. Names are near when few letters differ (a quarter
 // of the shorter one, but at least one), or when one has a word that the other doesn't have.
+//
+// The part before the first "_" counts as one letter when it differs, so that CURSOR_ for
+// COMPOSER_ is found.
 func nearestName(name string, known []string) (nearest string, near bool) {
 	best := -1
 	for _, k := range known {
@@ -99,7 +105,7 @@ func oneWordMore(a, b string) bool {
 }
 
 // distance is how many letters must be inserted, deleted or replaced to turn a into b (the Levenshtein
-// distance). It keeps one row of the usual table.
+// distance). It keeps one row of the usual table. It counts bytes, which names are made of.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -13,6 +13,9 @@ import (
 // gets the status of its error.
 //
 // One goroutine uses it. The gateway bounds what it collects (16 MiB before it is escaped).
+//
+// Everything is kept in the form in which it is written, so that the end of a long answer costs
+// one copy. usage is the last that came.
 type wholeAnswer struct {
 	w      http.ResponseWriter
 	req    *Request
@@ -69,8 +72,9 @@ func (b *wholeAnswer) Fail(*agent.Error) (told bool) { return b.written }
 // Close implements Encoder.
 func (b *wholeAnswer) Close() {}
 
-// call adds a call in the form that its tool has: tool_calls, with function or custom, or the deprecated
-// function_call, of which there is only one.
+// call adds a call in the form that its tool has: tool_calls, with function or custom, or the
+// deprecated function_call, of which there is only one. Of a second call of a deprecated
+// function only the last would stay.
 func (b *wholeAnswer) call(c *agent.ToolCall) {
 	switch {
 	case b.req.legacy:
@@ -103,7 +107,8 @@ func appendFunction(b []byte, c *agent.ToolCall) []byte {
 	return append(b, '}')
 }
 
-// write writes the whole answer. The buffer is made large enough at once: the parts are long compared to the rest.
+// write writes the whole answer. The buffer is made large enough at once: the parts are long
+// compared to the rest. It is called once, by the last event.
 func (b *wholeAnswer) write(reason agent.Reason) error {
 	doc := make([]byte, 0, 1024+len(b.content)+len(b.reasoning)+len(b.calls))
 	doc = b.header.append(doc, "chat.completion", b.model)

@@ -70,8 +70,10 @@ func (it *Item) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return nil
 }
 
-// A span is the position of a value in what is being decoded. What a client sent is kept by cutting it out afterwards:
-// decoding every value twice, once as raw JSON and once into fields, would double the cost of a long prompt.
+// A span is the position of a value in what is being decoded. What a client sent is kept by
+// cutting it out afterwards: decoding every value twice, once as raw JSON and once into fields,
+// would double the cost of a long prompt. Positions are those of the decoder: bytes from the
+// beginning of what is decoded.
 type span struct{ start, end int64 }
 
 // cut is the value, an object, out of data; nil for an empty span.
@@ -91,7 +93,7 @@ const (
 	triggerType    = "compaction_trigger"
 )
 
-// textItem is the item for input that is a plain string.
+// textItem is the item for input that is a plain string. It has no raw JSON, and its id is given later.
 func textItem(text string) Item {
 	return Item{wire: wireItem{Type: messageType, Role: "user", Content: content{textPart(text)}}}
 }
@@ -200,7 +202,8 @@ var itemIDPrefixes = map[string]string{
 	compactionType:            "cmpt_",
 }
 
-// encode encodes the item, with the members that it lacks. Its other members stay as the client sent them.
+// encode encodes the item, with the members that it lacks. Its other members stay as the client
+// sent them. index is the item's place in its list, which the id is derived from.
 func (it *Item) encode(responseID string, index int) (jsontext.Value, error) {
 	id := it.wire.ID
 	if id == "" {
@@ -232,7 +235,7 @@ func (it *Item) text() string {
 	return string(object(append(first, rest...)))
 }
 
-// A member is a member of a JSON object.
+// A member is a member of a JSON object. value is valid JSON.
 type member struct {
 	name  string
 	value jsontext.Value

@@ -12,6 +12,9 @@ import (
 	"composer-api/internal/api/openai"
 )
 
+// The stream's events, from the encoder's steps to bytes. Everything is written with one blank
+// line at its end, so that what is buffered is always a number of whole events.
+
 // Out is where a stream is written: an *sse.Writer, or something that behaves like one. One goroutine uses it.
 //
 // It is made so that an event is written straight into the buffer that goes to the connection:
@@ -37,6 +40,9 @@ const DoneLine = "data: [DONE]\n\n"
 //	  deltas
 //	  …_text.done, or arguments.done  [content_part.done]  response.output_item.done
 //	[error]  response.completed, .incomplete or .failed  data: [DONE]
+//
+// It implements watcher, the encoder's view of a stream. before and after belong to the open
+// item and are made anew for the next one.
 type stream struct {
 	out Out
 	seq int64
@@ -141,7 +147,8 @@ var endEvents = map[Status]string{
 	Cancelled:  "response.incomplete",
 }
 
-// IsEnd reports whether an event, in the form that SetBuffer got it, is the last of its response.
+// IsEnd reports whether an event, in the form that SetBuffer got it, is the last of its
+// response. It looks at the name alone.
 func IsEnd(event []byte) bool {
 	name, _, _ := bytes.Cut(event, []byte("\n"))
 	for _, end := range endEvents {

@@ -32,8 +32,8 @@ const (
 	sealedMark = 1
 )
 
-// New puts the sealing in front of s. With a nil ring content is stored unencrypted. The caller closes
-// what New returns instead of s.
+// New puts the sealing in front of s. With a nil ring content is stored unencrypted. The caller
+// closes what New returns instead of s. ring may be shared with others.
 func New(s store.Store, ring *seal.Ring) store.Store { return &sealed{Store: s, ring: ring} }
 
 // A sealed store embeds the one behind it, so methods without content need no line here. A new method
@@ -56,7 +56,8 @@ const (
 )
 
 // encrypt returns the bytes to store. Without a key the bytes are stored with a mark in front,
-// so that a key that is set later is used from then on.
+// so that a key that is set later is used from then on. context names the row that the value
+// belongs to: the same must be given to open it.
 func (s *sealed) encrypt(plain []byte, context ...string) []byte {
 	if !s.ring.Ready() {
 		return append([]byte{plainMark}, plain...)
@@ -64,8 +65,8 @@ func (s *sealed) encrypt(plain []byte, context ...string) []byte {
 	return append([]byte{sealedMark}, s.ring.Seal(plain, context...)...)
 }
 
-// decrypt returns the content of what encrypt returned. Its only error is store.ErrNotFound, because for
-// the caller a value that can't be opened is as good as lost.
+// decrypt returns the content of what encrypt returned. Its only error is store.ErrNotFound, because
+// for the caller a value that can't be opened is as good as lost. The result may share kept's memory.
 func (s *sealed) decrypt(kept []byte, context ...string) ([]byte, error) {
 	switch {
 	case len(kept) > 0 && kept[0] == plainMark:
@@ -96,6 +97,7 @@ func (s *sealed) decryptResponse(r *store.Response) (err error) {
 	return err
 }
 
+// Responses: object and input are sealed, each for itself.
 func (s *sealed) CreateResponse(ctx context.Context, r store.Response) error {
 	return s.Store.CreateResponse(ctx, s.encryptResponse(r))
 }
@@ -167,6 +169,7 @@ func eventContext(owner, responseID string, e store.Event) []string {
 	return []string{responseEvent, owner, responseID, strconv.FormatInt(e.Sequence, 10)}
 }
 
+// Conversations: the data is bound to the owner, the backend and the hash.
 func (s *sealed) PutConversation(ctx context.Context, c store.Conversation) error {
 	c.Data = s.encrypt(c.Data, conversationContext(c.Owner, c.Backend, c.Hash)...)
 	return s.Store.PutConversation(ctx, c)
@@ -188,6 +191,7 @@ func conversationContext(owner, backend string, hash []byte) []string {
 	return []string{conversationData, owner, backend, string(hash)}
 }
 
+// Documents and parts: the data is sealed, ids and kinds are not.
 func (s *sealed) CreateDocument(ctx context.Context, d store.Document, parts []store.DocumentPart) error {
 	d.Data = s.encrypt(d.Data, documentData, d.Owner, d.ID)
 	return s.Store.CreateDocument(ctx, d, s.encryptParts(d.Owner, d.ID, parts))
