@@ -33,6 +33,8 @@ type Error struct {
 	// Final says that trying again does not help, whatever the code says: our own retries are used up, or upstream would
 	// answer the same. Clients are told so (x-should-retry: false).
 	Final bool
+	// Limit names the limit of this server's that was reached, for who counts: "max_requests". Empty for any other error.
+	Limit string
 	// Err is the cause, for logs only.
 	Err error
 }

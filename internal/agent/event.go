@@ -1,6 +1,9 @@
 package agent
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Kind says which of the six events an [Event] is.
 type Kind uint8
@@ -141,6 +144,8 @@ type Accepted struct {
 	System SystemWay
 	// ConversationID is upstream's id of the conversation, for logs; empty when unknown.
 	ConversationID string
+	// Waited is how long the run was parked before this turn resumed it; 0 for others.
+	Waited time.Duration
 }
 
 // SystemWay is how the client's system text reaches the model, as the x-composer-system header shows it.

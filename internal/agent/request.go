@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"strings"
+	"time"
 )
 
 // A request in the form that all surfaces decode to and all backends understand. Who sets what:
@@ -19,6 +20,9 @@ type Request struct {
 	Caller Caller
 	// Origin is the HTTP request that the turn came with, for the request log.
 	Origin Origin
+	// Retrying, when not nil, is called for each further attempt at upstream, after one that has failed. It may be called from
+	// any goroutine, and as long as the run lives.
+	Retrying func()
 	// Upstream is the name of the backend that the route asks for; "" is the configured default.
 	Upstream string
 	// ModelName is the model as the client named it; the catalog turns it into Model.
@@ -96,6 +100,8 @@ type Origin struct {
 	RequestID string
 	// Endpoint is the route: "POST /v1/chat/completions".
 	Endpoint string
+	// Received is when the request's header had been read; zero where nobody knows.
+	Received time.Time
 }
 
 // A Secret is a string that doesn't print: not with fmt, not in JSON, not in a log. Reveal

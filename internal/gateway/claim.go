@@ -31,6 +31,7 @@ type waiting struct {
 	asked   []askedCall      // the calls of the open group, in order, of which it waits for the last
 	calls   []string         // ids of the calls whose results it waits for
 	given   []agent.ToolCall // those calls, as the client was given them
+	since   time.Time        // when it was parked
 }
 
 // claim takes the parked run that waits for this request's results, if there is one and the request has the transcript that the
@@ -52,7 +53,7 @@ func (t *turn) claim() *waiting {
 		reason = "other tools"
 	}
 	if reason != "" {
-		t.g.cfg.Log.Info("parked run given up", "reason", reason)
+		t.g.cfg.Log.Info("parked run given up", "id", t.req.Origin.RequestID, "reason", reason)
 		w.run.Close()
 		return nil
 	}

@@ -101,6 +101,8 @@ type Config struct {
 	Unconfigured string
 	// Controls is what the operator asks of every answer. SameCall is the gateway's to fill in.
 	Controls control.Config
+	// Unclaimed, when not nil, is told why a parked run has ended without tool results. It is called from any goroutine.
+	Unclaimed func(park.Cause)
 	// Log receives what happens to runs, never their content. Nil discards it.
 	Log *slog.Logger
 }
@@ -170,7 +172,7 @@ func (g *Gateway) Turn(ctx context.Context, req *agent.Request, sink agent.Sink)
 	// held is let go of by then.
 	defer agent.CatchPanic(func(panicked *agent.Error) {
 		err = panicked
-		g.cfg.Log.Error("a turn panicked", "err", err)
+		g.cfg.Log.Error("a turn panicked", "id", req.Origin.RequestID, "err", err)
 	})
 	if !g.enter() {
 		return &agent.Error{Code: agent.Overloaded, Message: "The server is shutting down. Please try again.", RetryAfter: time.Second}
@@ -217,8 +219,14 @@ func (g *Gateway) readFile(ctx context.Context, f *agent.File) (string, error) {
 	return g.cfg.Files.Read(ctx, f)
 }
 
-// parked is how many runs wait for tool results now.
-func (g *Gateway) parked() int { return g.lot.Len() }
+// Parked is how many runs wait for tool results now, and for how long the first of them has; 0 when there is none.
+func (g *Gateway) Parked() (n int, oldest time.Duration) {
+	n, since := g.lot.Waiting()
+	if n == 0 {
+		return 0, 0
+	}
+	return n, time.Since(since)
+}
 
 // Close takes no more turns, ends the parked runs, and waits for the turns in progress. When ctx ends first, those are cut
 // off with errStopped, and ctx's error is returned. It may be called once.
@@ -278,6 +286,9 @@ func (g *Gateway) backend(name string) (agent.Backend, error) {
 func (g *Gateway) endWaiting(w *waiting, cause park.Cause) {
 	defer agent.CatchPanic(func(err *agent.Error) { g.cfg.Log.Error("ending a parked run panicked", "err", err) })
 	g.cfg.Log.Info("parked run ended", "cause", string(cause), "calls", strings.Join(w.calls, " "))
+	if g.cfg.Unclaimed != nil {
+		g.cfg.Unclaimed(cause)
+	}
 	w.run.Close()
 }
 

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"time"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/gateway/catalog"
@@ -41,10 +42,11 @@ type turn struct {
 	run *control.Run // nil when the turn owns none
 	// wasted and charged are for the budgets: a turn is charged once, with all that its runs
 	// have cost, those that failed included.
-	wasted  agent.Usage  // of runs that have failed
-	charged bool         // the turn's cost is booked
-	from    agent.Resume // what the run continues
-	empty   bool         // an earlier run of this turn has ended without an answer
+	wasted  agent.Usage   // of runs that have failed
+	charged bool          // the turn's cost is booked
+	from    agent.Resume  // what the run continues
+	waited  time.Duration // how long it was parked
+	empty   bool          // an earlier run of this turn has ended without an answer
 
 	// session is the pinned session, as this turn has used it; nil when there is none.
 	session *store.Session
@@ -199,7 +201,7 @@ func (t *turn) startAgain(ctx context.Context, err error) bool {
 //
 // The log's line has no content: how the run began, and the error, whose words are ours or upstream's.
 func (t *turn) resetFor(ctx context.Context, err error) {
-	t.g.cfg.Log.Info("starting again from the transcript", "was", string(t.from), "err", err)
+	t.g.cfg.Log.Info("starting again from the transcript", "id", t.req.Origin.RequestID, "was", string(t.from), "err", err)
 	t.answer.restart()
 	if !t.answer.emitted { // thinking that the client has got still counts against its limits
 		t.asked.Restart()
@@ -230,7 +232,7 @@ func (t *turn) toolsDigest() Digest {
 // The run still has the limits and the request of the turn before; Begin gives it those of this
 // one. Its results are looked up in the transcript by the ids that we have given to the calls.
 func (t *turn) resume(ctx context.Context, w *waiting) error {
-	t.run, t.from = w.run, agent.ResumeParked
+	t.run, t.from, t.waited = w.run, agent.ResumeParked, time.Since(w.since)
 	defer t.closeRun()
 	req := *t.req
 	req.Messages = agent.WithoutUnusable(req.Messages)
@@ -252,7 +254,7 @@ func (t *turn) resume(ctx context.Context, w *waiting) error {
 func (t *turn) continueFrom(ctx context.Context, c agent.Conversation) error {
 	req := *t.req
 	req.Continue, req.New = c, t.newFrom
-	t.from = agent.ResumeMemory
+	t.from, t.waited = agent.ResumeMemory, 0
 	return t.start(ctx, req)
 }
 
@@ -261,7 +263,7 @@ func (t *turn) continueFrom(ctx context.Context, c agent.Conversation) error {
 // An image in an old message may be needed for the first time here, because the runs that were
 // tried before had seen it. That is why the rest of the images is fetched only now.
 func (t *turn) startNew(ctx context.Context) error {
-	t.from = agent.ResumeNew
+	t.from, t.waited = agent.ResumeNew, 0
 	if t.newFrom > 0 {
 		t.from = agent.ResumeTranscript
 	}
@@ -299,7 +301,7 @@ func (t *turn) closeRun() {
 
 // accept tells the client that upstream has accepted the run.
 func (t *turn) accept() error {
-	how := agent.Accepted{Upstream: t.backend.Name(), Resume: t.from, Model: t.req.Model}
+	how := agent.Accepted{Upstream: t.backend.Name(), Resume: t.from, Model: t.req.Model, Waited: t.waited}
 	if t.run != nil { // it may be parked already
 		how.ConversationID, how.System = t.run.ConversationID(), t.run.System()
 	}
@@ -374,7 +376,7 @@ func (t *turn) finishWithCalls(ctx context.Context, done *agent.Done) error {
 	t.answer.over()
 	w := &waiting{
 		run: t.run, backend: t.backend.Name(), model: t.req.Model.String(), tools: t.toolsDigest(),
-		seen: t.answer.seen.sum(), bare: t.answer.seen.bare(), calls: t.answer.callIDs(), given: t.answer.calls,
+		seen: t.answer.seen.sum(), bare: t.answer.seen.bare(), calls: t.answer.callIDs(), given: t.answer.calls, since: time.Now(),
 	}
 	for i := range t.answer.seen.calls {
 		c := &t.answer.seen.calls[i]

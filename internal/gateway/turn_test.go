@@ -27,6 +27,12 @@ type recorder struct {
 	onEvent  func(*agent.Event) error
 }
 
+// parked is how many runs wait for tool results now.
+func (g *Gateway) parked() int {
+	n, _ := g.Parked()
+	return n
+}
+
 func (r *recorder) Accept(a agent.Accepted) error {
 	r.accepted = append(r.accepted, a)
 	return nil

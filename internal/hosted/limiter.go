@@ -54,7 +54,7 @@ func (l *Limiter) Allow(addr netip.Addr) error {
 	}
 	if len(times) >= l.most {
 		return &agent.Error{
-			Code: agent.RateLimited, RetryAfter: times[0].Add(l.window).Sub(now),
+			Code: agent.RateLimited, RetryAfter: times[0].Add(l.window).Sub(now), Limit: "signup",
 			Message: "Too many attempts from your address. Please try again later.",
 		}
 	}

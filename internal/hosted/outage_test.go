@@ -34,7 +34,7 @@ func (stuck) BeginRequest(ctx context.Context, _ store.RequestLog) error {
 
 func TestAStoreThatHangsIsOverloadedInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := hosted.New(hosted.Config{Store: bounded.New(stuck{}, bounded.Limit), Ring: seal.Random(), Verify: cursor})
+		s := hosted.New(hosted.Config{Store: bounded.New(stuck{}, bounded.Limit, nil), Ring: seal.Random(), Verify: cursor})
 		token, _ := keys.Mint()
 		for name, call := range map[string]func() error{
 			"resolve":       func() error { _, err := s.Resolve(t.Context(), token.Reveal()); return err },

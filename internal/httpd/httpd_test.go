@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api"
@@ -250,6 +251,10 @@ func TestASessionIsPinnedOnEverySurface(t *testing.T) {
 				t.Fatalf("%s%s: status %d: %s", base, path, w.Code, w.Body)
 			}
 			want := agent.Origin{RequestID: "req_1", Endpoint: "POST " + base + path}
+			if got.Origin.Received.IsZero() {
+				t.Errorf("%s%s: nobody noted when the request came", base, path)
+			}
+			got.Origin.Received = time.Time{}
 			if got.PinSession != pinned || got.Session != "s1" || got.Origin != want {
 				t.Errorf("%s%s: pinned %v, session %q, origin %+v; want %v, %q, %+v", base, path,
 					got.PinSession, got.Session, got.Origin, pinned, "s1", want)

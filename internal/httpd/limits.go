@@ -28,9 +28,9 @@ func (l *limits) enter(owner string) (leave func(), err error) {
 	defer l.mu.Unlock()
 	switch {
 	case l.max > 0 && l.total >= l.max:
-		return nil, &agent.Error{Code: agent.Overloaded, Message: "The server has as many requests in progress as it may have. Please try again shortly.", RetryAfter: time.Second}
+		return nil, &agent.Error{Code: agent.Overloaded, Message: "The server has as many requests in progress as it may have. Please try again shortly.", RetryAfter: time.Second, Limit: "max_requests"}
 	case l.maxPerOwner > 0 && l.byOwner[owner] >= l.maxPerOwner:
-		return nil, &agent.Error{Code: agent.Overloaded, Message: "Your key has as many requests in progress as it may have. Please try again when one is done.", RetryAfter: time.Second}
+		return nil, &agent.Error{Code: agent.Overloaded, Message: "Your key has as many requests in progress as it may have. Please try again when one is done.", RetryAfter: time.Second, Limit: "max_requests_per_key"}
 	}
 	l.total++
 	l.byOwner[owner]++

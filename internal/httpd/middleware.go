@@ -39,9 +39,22 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		_ = resp.control.SetWriteDeadline(time.Time{})
 		resp.watchBody(r)
 		start := time.Now()
-		defer func() { s.logRequest(resp, r, id, time.Since(start)) }()
+		resp.received = start
+		defer func() {
+			s.logRequest(resp, r, id, time.Since(start))
+			if s.cfg.Answered != nil {
+				s.cfg.Answered(Answer{resp.route, resp.status, resp.err})
+			}
+		}()
 		next.ServeHTTP(resp, r)
 	})
+}
+
+// An Answer is how one request was answered.
+type Answer struct {
+	Route  string // the pattern of the route, without the base; "" when there is none
+	Status int    // HTTP; 0 when the client left before there was one
+	Err    error  // nil when all went well
 }
 
 // logRequest writes one line. It names the route and what upstream was asked for, and nothing of the content.

@@ -20,6 +20,8 @@ type response struct {
 	http.ResponseWriter
 	control *http.ResponseController
 
+	received time.Time // when the header had been read
+
 	route  string // the pattern that matched; "" when none did
 	status int    // 0 until the header is written
 	bytes  int64

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api"
@@ -89,7 +90,7 @@ func (s *Server) adapt(b base, route api.Route) http.Handler {
 func (s *Server) serve(w *response, r *http.Request, b base, route api.Route) error {
 	call := &api.Call{
 		Upstream: b.upstream, Session: session(r.Header), PinSession: b.openCode, ReferenceNames: b.referenceNames,
-		Origin: agent.Origin{RequestID: w.Header().Get(requestIDHeader), Endpoint: b.pattern(&route)},
+		Origin: agent.Origin{RequestID: w.Header().Get(requestIDHeader), Endpoint: b.pattern(&route), Received: w.received},
 	}
 	if route.Turn && s.draining.Load() {
 		return errDraining
@@ -153,6 +154,7 @@ func (s *Server) again(r *http.Request, b base, call *api.Call) (*api.Call, func
 	}
 	next := *call
 	next.Caller = caller
+	next.Origin.Received = time.Now()
 	return &next, leave, nil
 }
 

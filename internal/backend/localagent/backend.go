@@ -135,6 +135,9 @@ func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, err
 	return r, nil
 }
 
+// Connections is how many connections to upstream are open. It may be called at any time.
+func (b *Backend) Connections() int { return b.pool.size() }
+
 // Close closes every connection, so runs that are under way fail. It closes no run: their owner does. Start must not be called
 // afterwards.
 func (b *Backend) Close() error {

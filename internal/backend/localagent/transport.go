@@ -148,6 +148,13 @@ func (p *pool) reserve(ctx context.Context, fresh bool) (*conn, error) {
 	}
 }
 
+// size is how many connections are open.
+func (p *pool) size() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.conns) + len(p.retired)
+}
+
 // pick returns the least busy connection that has a place, or else the dialing to wait for. It starts one as soon as all
 // connections have spread streams, before they are full, so that callers seldom have to wait. When fresh is set it returns
 // no connection as long as one may be dialled.

@@ -97,6 +97,7 @@ const (
 func Start(ctx context.Context, req *agent.Request, limits Limits, log *slog.Logger, open Open) (*Run, error) {
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	r := &Run{open: open, limits: limits.withDefaults(), life: life, end: end, req: req, log: log, attempts: retry.New(nil, log, req.Origin.RequestID, req.Retried)}
+	r.attempts.Told = req.Retrying
 	if err := r.ask(ctx); err != nil {
 		end()
 		return nil, err
@@ -213,6 +214,7 @@ func (r *Run) goOn(results []agent.ToolResult) {
 	r.text = bytes.Buffer{}
 	r.calls, r.refused = nil, nil
 	r.attempts = retry.New(nil, r.log, r.req.Origin.RequestID, false)
+	r.attempts.Told = r.req.Retrying
 	r.state = silent
 }
 

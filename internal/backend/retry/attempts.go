@@ -20,6 +20,9 @@ import (
 //	token               one exchange of the key            nothing
 //	unsettled           only for the log                   Accepted
 type Attempts struct {
+	// Told, when not nil, is called for each further attempt. It is set before the first.
+	Told func()
+
 	policy policy
 	random func() float64
 	log    *slog.Logger
@@ -76,6 +79,9 @@ func (a *Attempts) Accepted() {
 func (a *Attempts) Next(f *cursorerr.Failure, resumes bool) (pause time.Duration, err *agent.Error) {
 	if pause, err = a.decide(f, resumes); err == nil {
 		a.unsettled++
+		if a.Told != nil {
+			a.Told()
+		}
 		a.log.Info("retrying", "id", a.id, "pause", pause, "resumes", resumes, "code", f.Err.Code.String())
 	}
 	return pause, err

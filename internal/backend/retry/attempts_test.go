@@ -126,6 +126,8 @@ func TestWaitEndsWithEitherContext(t *testing.T) {
 func TestTheLogHearsOfAttempts(t *testing.T) {
 	var out strings.Builder
 	a := retry.New(middle, slog.New(slog.NewTextHandler(&out, nil)), "req_1", false)
+	told := 0
+	a.Told = func() { told++ }
 	said := func(want ...string) {
 		t.Helper()
 		var lines []string
@@ -148,6 +150,9 @@ func TestTheLogHearsOfAttempts(t *testing.T) {
 	said(`level=INFO msg=retrying id=req_1 pause=500ms resumes=false code=overloaded`, `level=INFO msg=recovered id=req_1 attempts=2`)
 	a.Next(passing(0), false)
 	said() // they are used up
+	if told != 2 {
+		t.Errorf("told of %d further attempts, not of two", told)
+	}
 }
 
 func TestWhatWasRetriedBeforeHasOneAttempt(t *testing.T) {

@@ -161,6 +161,13 @@ func (b *Backend) worn(p *pool) *worker {
 	return nil
 }
 
+// Bridges is how many bridges run now, those that are being started included. It may be called at any time.
+func (b *Backend) Bridges() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.running()
+}
+
 // running is how many bridges there are, those included that are being started. mu is held.
 // Those that only end their last runs are not counted.
 func (b *Backend) running() int {

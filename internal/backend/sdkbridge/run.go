@@ -66,11 +66,13 @@ type run struct {
 
 // newRun makes a run that has no attempt yet; open makes one. The clock of progress begins now.
 func newRun(b *Backend, req *agent.Request) *run {
-	return &run{
+	r := &run{
 		backend: b, req: req, offered: req.Offered(), tools: agent.IndexTools(req.Offered()), wake: make(chan struct{}, 1), closed: make(chan struct{}), released: make(chan struct{}),
 		byID: map[string]*heldCall{}, waiting: map[string]*heldCall{}, places: map[string]int{}, progress: time.Now(),
 		attempts: retry.New(nil, b.cfg.Log, req.Origin.RequestID, req.Retried), prompt: agent.EstimatePrompt(req),
 	}
+	r.attempts.Told = req.Retrying
+	return r
 }
 
 // errClosed and errDone reach nobody who keeps to agent.Run's contract.

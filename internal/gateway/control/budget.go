@@ -172,7 +172,7 @@ func (l *limit) check(s spent, b Budget) error {
 		{b.Turns > 0 && s.turns >= b.Turns, l.turns, fmt.Sprint(s.turns, " turns"), strconv.Itoa(b.Turns)},
 	} {
 		if bound.over {
-			return &agent.Error{Code: agent.QuotaExceeded, Final: true, Message: fmt.Sprintf(
+			return &agent.Error{Code: agent.QuotaExceeded, Final: true, Limit: "budget", Message: fmt.Sprintf(
 				"%s has spent %s%s of the %s that %s allows. %s", l.who, bound.spent, l.when, bound.budget, bound.setting, l.cure)}
 		}
 	}

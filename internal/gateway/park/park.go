@@ -247,6 +247,16 @@ func (l *Lot[W]) Len() int {
 	return l.queue.Len()
 }
 
+// Waiting is how many wait now, and since when the first of them does; the zero time when none does.
+func (l *Lot[W]) Waiting() (n int, since time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if first := l.queue.Front(); first != nil {
+		since = first.Value.(*place[W]).expires.Add(-l.cfg.Timeout)
+	}
+	return l.queue.Len(), since
+}
+
 // Close ends all waiters, and every one that is parked from now on, and returns when they are ended. It may be
 // called more than once.
 //

@@ -22,8 +22,20 @@ import (
 const Limit = 3 * time.Second
 
 // New gives every call of s the time limit, but Sweep, which no request waits for. The caller closes
-// what New returns instead of s.
-func New(s store.Store, limit time.Duration) store.Store { return &bounded{s, limit} }
+// what New returns instead of s. told, when not nil, is told of every call: how long it took, and whether it failed.
+func New(s store.Store, limit time.Duration, told func(Call)) store.Store {
+	if told == nil {
+		told = func(Call) {}
+	}
+	return &bounded{s, limit, told}
+}
+
+// A Call is one call of the store that is over.
+type Call struct {
+	Write bool // it may have changed something
+	Took  time.Duration
+	Err   error // as the caller got it
+}
 
 // bounded names its store instead of embedding it, so that a new method can't be forgotten
 // here. It has no state but these two, and no goroutine: a store that ignores its context is
@@ -31,6 +43,7 @@ func New(s store.Store, limit time.Duration) store.Store { return &bounded{s, li
 type bounded struct {
 	s     store.Store
 	limit time.Duration
+	told  func(Call)
 }
 
 // write calls f once. f gets a context with our deadline; ctx is the caller's. An error of f
@@ -38,7 +51,10 @@ type bounded struct {
 func (b *bounded) write(ctx context.Context, f func(context.Context) error) error {
 	inner, cancel := context.WithTimeout(ctx, b.limit)
 	defer cancel()
-	return b.deadlineError(ctx, inner, f(inner))
+	began := time.Now()
+	err := b.deadlineError(ctx, inner, f(inner))
+	b.told(Call{true, time.Since(began), err})
+	return err
 }
 
 // read calls f, and calls it again if the store was unavailable and there is time left. Both
@@ -46,11 +62,14 @@ func (b *bounded) write(ctx context.Context, f func(context.Context) error) erro
 func read[T any](ctx context.Context, b *bounded, f func(context.Context) (T, error)) (T, error) {
 	inner, cancel := context.WithTimeout(ctx, b.limit)
 	defer cancel()
+	began := time.Now()
 	v, err := f(inner)
 	if errors.Is(err, store.ErrUnavailable) && inner.Err() == nil {
 		v, err = f(inner)
 	}
-	return v, b.deadlineError(ctx, inner, err)
+	err = b.deadlineError(ctx, inner, err)
+	b.told(Call{false, time.Since(began), err})
+	return v, err
 }
 
 // deadlineError turns an error that comes from our deadline into ErrUnavailable. If the

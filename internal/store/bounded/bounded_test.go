@@ -24,7 +24,7 @@ func TestBoundedPassesTheExam(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { db.Close() })
-			return bounded.New(db, time.Minute) // not of a machine that is busy with other tests
+			return bounded.New(db, time.Minute, nil) // not of a machine that is busy with other tests
 		}
 	})
 }
@@ -48,7 +48,7 @@ func hang(ctx context.Context) error {
 
 func TestAStoreThatHangsIsUnavailableInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := bounded.New(stub{read: hang, write: hang}, 3*time.Second)
+		b := bounded.New(stub{read: hang, write: hang}, 3*time.Second, nil)
 		for name, call := range map[string]func(context.Context) error{
 			"read":  func(ctx context.Context) error { _, err := b.Response(ctx, "", ""); return err },
 			"write": func(ctx context.Context) error { return b.UpdateResponse(ctx, store.Response{}) },
@@ -74,7 +74,7 @@ func TestAReadIsTriedTwiceAndAWriteOnce(t *testing.T) {
 	}{"unavailable": {store.ErrUnavailable, 2}, "not found": {store.ErrNotFound, 1}} {
 		calls := 0
 		fail := func(context.Context) error { calls++; return test.err }
-		b := bounded.New(stub{read: fail, write: fail}, time.Second)
+		b := bounded.New(stub{read: fail, write: fail}, time.Second, nil)
 		if _, err := b.Response(t.Context(), "", ""); !errors.Is(err, test.err) || calls != test.want {
 			t.Errorf("%s: %d reads, %v", name, calls, err)
 		}
@@ -89,7 +89,7 @@ func TestAReadIsTriedTwiceAndAWriteOnce(t *testing.T) {
 			return store.ErrUnavailable
 		}
 		return nil
-	}}, time.Second)
+	}}, time.Second, nil)
 	if r, err := b.Response(t.Context(), "", ""); err != nil || r.ID != "resp_1" {
 		t.Errorf("the second read gives %+v, %v", r, err)
 	}

@@ -55,7 +55,7 @@ func TestAConnectionThatOnlyReadsIsThrownAway(t *testing.T) {
 func TestARestartedServerIsUsedAtOnce(t *testing.T) {
 	dsn := storetest.Postgres(t)
 	raw := rawPostgres(t, dsn)
-	db := bounded.New(open(t, sqlstore.Config{DSN: dsn + "&application_name=restarted"}), bounded.Limit)
+	db := bounded.New(open(t, sqlstore.Config{DSN: dsn + "&application_name=restarted"}), bounded.Limit, nil)
 	r := store.Response{Owner: "k:1", ID: "resp_1", Expires: time.Now().Add(time.Hour)}
 	if err := db.CreateResponse(t.Context(), r); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,148 @@
+// Package watch tells how turns go: when each stage was reached, and how each ended. It knows nothing of what was said.
+//
+//	surface ──► watch.Turns ──► hosted.Record ──► gateway
+//	                 │
+//	                 └──► Observer: metrics, traces
+//
+// A [Turn] is filled in by a [Sink], which stands between the gateway and the surface's encoder and sees every event pass.
+// A streamed word costs the reading of the clock and no allocation.
+package watch
+
+import (
+	"context"
+	"time"
+
+	"composer-api/internal/agent"
+)
+
+// A Turn is what is known of a turn besides its content. Times that were not reached are zero.
+type Turn struct {
+	Origin agent.Origin
+	// Asked is the backend that the route asks for, and "" for the default.
+	Asked string
+
+	Begun      time.Time // the request was decoded, and its turn begins
+	Connected  time.Time // upstream has accepted the run
+	FirstToken time.Time // the first piece of text, of thinking or of a call
+	Ended      time.Time
+
+	Accepted agent.Accepted // zero unless Connected
+	Usage    agent.Usage    // the last that was reported
+	Done     agent.Done     // zero unless the turn has ended well
+	Pieces   int            // of text and thinking
+	Calls    int
+	Err      error // nil when all went well
+}
+
+// Queue is how long the request took from its header to the beginning of the turn: the body, the key, and the limits.
+func (t *Turn) Queue() time.Duration {
+	if t.Origin.Received.IsZero() {
+		return 0
+	}
+	return t.Begun.Sub(t.Origin.Received)
+}
+
+// Outcome is how the turn ended, in one word of a fixed set: "stop", "tool_calls", "length", "declined", or the name of the
+// error's code.
+func (t *Turn) Outcome() string {
+	if t.Err != nil {
+		return agent.CodeOf(t.Err).String()
+	}
+	switch t.Done.Reason {
+	case agent.ToolCalls:
+		return "tool_calls"
+	case agent.Length:
+		return "length"
+	case agent.Declined:
+		return "declined"
+	}
+	return "stop"
+}
+
+// An Observer is told of turns. Its methods are called concurrently, and must neither wait nor keep what they are given.
+type Observer interface {
+	// TurnBegan is told that a turn begins; TurnEnded follows, whatever happens.
+	TurnBegan()
+	// Gap is told how long after the piece before each piece of text and thinking of a turn came. It must not allocate.
+	Gap(time.Duration)
+	// Retrying is told of each further attempt at upstream, after one that has failed. It may come after TurnEnded, from a run
+	// that was parked.
+	Retrying()
+	// TurnEnded is told of a turn that is over. ctx has the values of the request's.
+	TurnEnded(ctx context.Context, t *Turn)
+}
+
+// Turns is turns, of which observer is told.
+func Turns(turns agent.Turner, observer Observer) agent.Turner { return &turner{turns, observer} }
+
+type turner struct {
+	turns    agent.Turner
+	observer Observer
+}
+
+// Turn implements agent.Turner.
+func (w *turner) Turn(ctx context.Context, req *agent.Request, sink agent.Sink) (err error) {
+	s := &Sink{sink: sink, gap: w.observer.Gap, Turn: Turn{Origin: req.Origin, Asked: req.Upstream, Begun: time.Now()}}
+	req.Retrying = w.observer.Retrying
+	w.observer.TurnBegan()
+	defer func() {
+		s.Ended, s.Err = time.Now(), err
+		w.observer.TurnEnded(ctx, &s.Turn)
+	}()
+	return w.turns.Turn(ctx, req, s)
+}
+
+// A Sink passes everything on to another, and fills in its Turn. It belongs to one turn, whose goroutine is the only one to
+// call it.
+type Sink struct {
+	Turn
+	sink agent.Sink
+	gap  func(time.Duration)
+	last time.Time // when the last piece came
+}
+
+// Accept implements agent.Sink.
+func (s *Sink) Accept(a agent.Accepted) error {
+	s.Connected, s.Accepted = time.Now(), a
+	return s.sink.Accept(a)
+}
+
+// Event implements agent.Sink.
+func (s *Sink) Event(e *agent.Event) error {
+	switch e.Kind {
+	case agent.Text, agent.Reasoning, agent.Refusal:
+		s.piece()
+	case agent.Call:
+		s.Calls++
+		s.began(time.Now())
+	case agent.UsageKind:
+		s.Usage = *e.Usage
+	case agent.DoneKind:
+		s.Done = *e.Done
+	}
+	return s.sink.Event(e)
+}
+
+// Flush implements agent.Sink.
+func (s *Sink) Flush() error { return s.sink.Flush() }
+
+// piece notes that a piece of text has come.
+func (s *Sink) piece() {
+	s.Pieces++
+	if s.gap == nil && !s.FirstToken.IsZero() {
+		return // nobody wants to know
+	}
+	now := time.Now()
+	if s.gap != nil && !s.last.IsZero() {
+		s.gap(now.Sub(s.last))
+	}
+	s.last = now
+	s.began(now)
+}
+
+// began notes that the answer has begun.
+func (s *Sink) began(now time.Time) {
+	if s.FirstToken.IsZero() {
+		s.FirstToken = now
+	}
+}
