@@ -91,6 +91,10 @@ var arrows = map[string][]string{
 	"sim/cursorsim": {"cursor/pb", "sim/script"},
 	"sim/bridgesim": {"agent", "cursor/sdkv1", "memnet", "sim/script"},
 
+	// To see what goes on.
+	"watch":   {"agent"},
+	"metrics": {"agent", "httpd", "store", "store/bounded", "watch"},
+
 	// The edge.
 	"config":   {"agent"},
 	"cli":      {"*"},

@@ -18,6 +18,7 @@ import (
 // What has no upstream yet is told how to get one; the demo, how to go on to the real thing.
 type banner struct {
 	addr      net.Addr
+	metrics   net.Addr // of the operator's listener; nil when there is none
 	upstreams []string
 	demo      bool
 	goos      string // "windows" has another shell
@@ -29,6 +30,9 @@ func (b *banner) print(w io.Writer) {
 	fmt.Fprintf(w, "composer-api listens on http://%s (%s)\n", b.addr, upstreamsLine(b.upstreams))
 	root := "http://" + reachedAt(b.addr)
 	fmt.Fprintf(w, "  base URL  %s/v1 for OpenAI clients, %s for Anthropic's\n", root, root)
+	if b.metrics != nil {
+		fmt.Fprintf(w, "  metrics   http://%s/metrics\n", reachedAt(b.metrics))
+	}
 	switch {
 	case len(b.upstreams) == 0:
 		fmt.Fprintln(w, "  next      composer-api upstream install, then composer-api serve")

@@ -3,8 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
-	"log/slog"
 	"net"
 	"strings"
 
@@ -29,7 +27,11 @@ func (serveCmd) Help() string {
 // error when it could not start, or can't go on. Settings that are wrong and a port that is taken end
 // it before anything is changed. Once it serves, only a listener that fails ends it, beside ctx.
 func (c *serveCmd) Run(ctx context.Context, p *process) error {
-	log := newLogger(p.stderr, c.LogLevel.Level)
+	logs, err := newLoggers(p.stderr, c.LogLevel, c.LogFormat)
+	if err != nil {
+		return err
+	}
+	log := logs.of("server")
 	limitMemory(memlimit.FromCgroup, log)
 	// Listen first, so that a second gateway on the same port changes nothing, least of all the
 	// database's schema.
@@ -39,14 +41,27 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	}
 	defer listener.Close()
 	warnOfEverybody(p.stderr, listener.Addr())
-	s, err := c.wire(ctx, p, log, listener.Addr())
+	operator, err := c.listenForOperator(ctx)
+	if err != nil {
+		return err
+	}
+	s, err := c.wire(ctx, p, logs, listener.Addr())
 	if err != nil {
 		return err
 	}
 	defer s.shutDown(context.WithoutCancel(ctx), c.Grace)
-	newBanner(listener.Addr(), s.upstreams.names(), c.Demo).print(p.stderr)
-	served := make(chan error, 1)
+	banner := newBanner(listener.Addr(), s.upstreams.names(), c.Demo)
+	if operator != nil {
+		banner.metrics = operator.Addr()
+	}
+	banner.print(p.stderr)
+	served := make(chan error, 2)
 	go func() { served <- s.server.Serve(listener) }()
+	if operator != nil {
+		server := newOperatorServer(s.metrics, log)
+		defer server.Close() // the last to go, so that the end can be watched
+		go func() { served <- server.Serve(operator) }()
+	}
 	select {
 	case err := <-served:
 		return fmt.Errorf("can't go on serving: %w", err)
@@ -70,11 +85,6 @@ func upstreamsLine(names []string) string {
 		return "no upstream yet: type 'composer-api upstream install', or use --demo"
 	}
 	return "upstreams: " + strings.Join(names, ", ")
-}
-
-// newLogger writes to w as key=value lines. There is no JSON form: log collectors read both, and people only this.
-func newLogger(w io.Writer, level slog.Level) *slog.Logger {
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
 }
 
 // local reports whether addr is on the loopback interface, so that only this machine can reach

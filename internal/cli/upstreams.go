@@ -18,7 +18,9 @@ import (
 	"composer-api/internal/backend/sdkbridge"
 	"composer-api/internal/config"
 	"composer-api/internal/cursor/auth"
+	"composer-api/internal/gateway"
 	"composer-api/internal/gateway/catalog"
+	"composer-api/internal/metrics"
 )
 
 // unconfigured is the error message for a request when there is no backend for it.
@@ -129,6 +131,20 @@ func (u *upstreams) close() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// sources are what the metrics ask the gateway and its backends for.
+func (u *upstreams) sources(g *gateway.Gateway) metrics.Sources {
+	s := metrics.Sources{Parked: g.Parked}
+	for _, b := range u.backends {
+		switch b := b.(type) {
+		case *localagent.Backend:
+			s.Connections = b.Connections
+		case *sdkbridge.Backend:
+			s.Bridges = b.Bridges
+		}
+	}
+	return s
 }
 
 // newLocalAgent makes the backend for Cursor's local-agent endpoint. An error is about its address.

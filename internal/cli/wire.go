@@ -27,16 +27,19 @@ import (
 	"composer-api/internal/gateway/catalog"
 	"composer-api/internal/gateway/control"
 	"composer-api/internal/gateway/imagefetch"
+	"composer-api/internal/gateway/park"
 	"composer-api/internal/gateway/pdftext"
 	"composer-api/internal/hosted"
 	"composer-api/internal/hosted/keys"
 	"composer-api/internal/hosted/waitlist"
 	"composer-api/internal/httpd"
+	"composer-api/internal/metrics"
 	"composer-api/internal/pages"
 	"composer-api/internal/store"
 	"composer-api/internal/store/bounded"
 	"composer-api/internal/store/sealed"
 	"composer-api/internal/store/sqlstore"
+	"composer-api/internal/watch"
 )
 
 // The gateway put together. Everything that one package needs of another is handed to it here,
@@ -52,6 +55,7 @@ type instance struct {
 	responses *service.Service
 	server    *httpd.Server
 	upstreams *upstreams
+	metrics   *metrics.Metrics
 	swept     chan struct{} // closed when nothing sweeps the store any more
 	stopSweep context.CancelFunc
 }
@@ -59,16 +63,17 @@ type instance struct {
 // wire makes an instance that will listen on addr. The caller shuts it down. It is the one place where the
 // packages meet:
 //
-//	httpd ──► surfaces ──► hosted.Record ──► gateway ──► backends
-//	  │          │              │               │
-//	  └──────────┴──────────────┴───────────────┴──► store: bounded ──► sealed ──► sqlstore
-func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr net.Addr) (*instance, error) {
+//	httpd ──► surfaces ──► watch ──► hosted.Record ──► gateway ──► backends
+//	  │          │                        │               │
+//	  └──────────┴────────────────────────┴───────────────┴──► store: bounded ──► sealed ──► sqlstore
+func (c *serveCmd) wire(ctx context.Context, p *process, logs *loggers, addr net.Addr) (*instance, error) {
+	log := logs.of("server")
 	client, err := newHTTPClient(c.CAFile)
 	if err != nil {
 		return nil, err
 	}
 	auth := newAuth(&c.PublicAPI, c.BackendBase, client)
-	up, err := c.newUpstreams(p, auth, log)
+	up, err := c.newUpstreams(p, auth, logs.of("upstream"))
 	if err != nil {
 		return nil, err
 	}
@@ -83,8 +88,9 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 	if err != nil {
 		return nil, err
 	}
+	counts := metrics.New(buildVersion())
 	// From here on something is open. What fails below is closed by the end of the process: every error here ends the command.
-	s := &instance{log: log, store: bounded.New(sealed.New(db, ring), bounded.Limit), upstreams: up}
+	s := &instance{log: log, store: bounded.New(sealed.New(db, ring), bounded.Limit, counts.Stored), upstreams: up, metrics: counts}
 
 	// What is outside of this machine comes in one value, so that the demo can replace all of it.
 	list := newWaitlist(&c.Accounts, client)
@@ -95,23 +101,27 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 		world = demoOutside()
 	}
 	// From the middle outwards: the gateway, then what stands in front of it, then the server.
-	cat := catalog.New(catalog.Config{Fetch: world.fetch, Aliases: aliases(c.Aliases), Log: log})
+	cat := catalog.New(catalog.Config{Fetch: world.fetch, Aliases: aliases(c.Aliases), Log: logs.of("catalog")})
 	s.gateway = gateway.New(gateway.Config{
-		Backends: up.backends, Catalog: cat, ParkTimeout: c.ParkTimeout, Unconfigured: unconfigured, Log: log,
-		Durable:  gateway.NewDurableMemory(gateway.DurableConfig{Store: s.store, Backends: up.backends, Log: log}),
+		Backends: up.backends, Catalog: cat, ParkTimeout: c.ParkTimeout, Unconfigured: unconfigured, Log: logs.of("gateway"),
+		Durable:  gateway.NewDurableMemory(gateway.DurableConfig{Store: s.store, Backends: up.backends, Log: logs.of("gateway")}),
 		Sessions: s.store, Images: world.images, Files: pdftext.New(pdftext.Config{}), MaxParkedBytes: remembered(), MaxMemoryBytes: remembered(),
-		Controls: controls(&c.Controls),
+		Controls: controls(&c.Controls), Unclaimed: func(cause park.Cause) { counts.Unclaimed(string(cause)) },
 	})
-	people := hosted.New(hosted.Config{Store: s.store, Ring: ring, Verify: world.verify, Log: log})
+	counts.Watch(up.sources(s.gateway))
+	people := hosted.New(hosted.Config{Store: s.store, Ring: ring, Verify: world.verify, Log: logs.of("hosted")})
 	signUp := people.SignUp
 	if c.Demo {
 		signUp = noSignUp
 	}
 	// What records requests stands between surfaces and gateway, so the log knows how each request ended, as the client saw it.
-	turns := hosted.Record(s.gateway, people, openai.Status)
-	s.responses = service.New(service.Config{Turns: turns, Store: s.store, Seal: ring, MaxEventBytes: remembered(), Bounds: bounds(&c.Requests), Log: log})
+	record := func(statusOf func(agent.Code) int) agent.Turner {
+		return watch.Turns(hosted.Record(s.gateway, people, statusOf), counts)
+	}
+	turns := record(openai.Status)
+	s.responses = service.New(service.Config{Turns: turns, Store: s.store, Seal: ring, MaxEventBytes: remembered(), Bounds: bounds(&c.Requests), Log: logs.of("responses")})
 
-	shelf := stored.New(stored.Config{Store: s.store, Log: log})
+	shelf := stored.New(stored.Config{Store: s.store, Log: logs.of("chat")})
 
 	signUps := hosted.NewLimiter(c.Accounts.SignupLimit, time.Hour, nil)
 	site, err := pages.New(pages.Config{
@@ -120,7 +130,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 		PingStore: s.store.Ping, Caller: identify(people), WhoIs: world.verify, Models: cat.List, HostedKeys: ring.Ready() && !c.Demo,
 		Accounts: people, SignUps: signUps, Store: s.store,
 		LocalOnly: local(addr), Live: s.figures, Drain: func() { s.server.Drain() }, Draining: func() bool { return s.server.Draining() },
-		Hops: forwarded.NewReader(c.Accounts.TrustedProxies, log, nil), PublicURL: string(c.PublicURL), Log: log,
+		Hops: forwarded.NewReader(c.Accounts.TrustedProxies, logs.of("pages"), nil), PublicURL: string(c.PublicURL), Log: logs.of("pages"),
 	})
 	if err != nil {
 		return nil, err
@@ -133,12 +143,12 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 			shelf.Routes(),
 			completions.Routes(turns),
 			s.responses.Routes(),
-			messages.Routes(messages.Config{Turns: hosted.Record(s.gateway, people, messages.Status), Seal: ring, Log: log}),
+			messages.Routes(messages.Config{Turns: record(messages.Status), Seal: ring, Log: logs.of("messages")}),
 			models.Routes(cat, s.gateway),
 		),
 		Routes: slices.Concat(
 			accounts.Routes(accounts.Config{
-				SignUp: signUp, SignUps: signUps, Join: world.join, Limit: c.Accounts.SignupLimit, TrustedProxies: c.Accounts.TrustedProxies, PublicURL: string(c.PublicURL), Log: log,
+				SignUp: signUp, SignUps: signUps, Join: world.join, Limit: c.Accounts.SignupLimit, TrustedProxies: c.Accounts.TrustedProxies, PublicURL: string(c.PublicURL), Log: logs.of("accounts"),
 			}),
 			site.Routes(),
 		),
@@ -148,7 +158,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, log *slog.Logger, addr 
 		PingUpstream: func(ctx context.Context) error { return s.gateway.Reachable(ctx, "") },
 		OpenCodeV2:   up.openCodeV2, OpenCode: up.openCode,
 		LocalOnly: local(addr), Hosts: c.Names(),
-		MaxRequests: c.MaxRequests, MaxPerOwner: c.MaxPerKey, Bounds: bounds(&c.Requests), BodyMemory: bodyMemory(c.BodyMemory), Log: log,
+		MaxRequests: c.MaxRequests, MaxPerOwner: c.MaxPerKey, Bounds: bounds(&c.Requests), BodyMemory: bodyMemory(c.BodyMemory), Answered: counts.Answered, Log: logs.of("httpd"),
 	}
 	if c.Demo {
 		server.Keyless = &agent.Caller{Owner: "demo"}

@@ -36,7 +36,9 @@ type Server struct {
 	Addr        Address       `var:"COMPOSER_ADDR" default:"127.0.0.1:8787" placeholder:"HOST:PORT" help:"Address to listen on."`
 	Hosts       Hosts         `name:"allowed-hosts" var:"COMPOSER_ALLOWED_HOSTS" placeholder:"HOSTS" help:"Names beside localhost that a server which listens on 127.0.0.1 may be asked by, such as that of a proxy before it, with commas between."`
 	PublicURL   BaseURL       `var:"COMPOSER_PUBLIC_URL" placeholder:"URL" help:"Address of this server for its clients, which sign-up tells them (default: the one that the request came to)."`
-	LogLevel    Level         `name:"log" var:"COMPOSER_LOG" default:"info" placeholder:"LEVEL" help:"Least important log level to print: debug, info, warn or error."`
+	MetricsAddr Address       `var:"COMPOSER_METRICS_ADDR" placeholder:"HOST:PORT" help:"Address of the operator's own listener, with /metrics for Prometheus and /debug/pprof. Unset: there is none. Let only those reach it who may see that."`
+	LogLevel    Levels        `name:"log" var:"COMPOSER_LOG" default:"info" placeholder:"LEVEL" help:"Least important log level to print: debug, info, warn or error; then, with commas between, others for parts of the server: info,gateway=debug,httpd=warn."`
+	LogFormat   string        `var:"COMPOSER_LOG_FORMAT" enum:"text,json" default:"text" placeholder:"FORM" help:"How log lines are written: text (key=value) or json."`
 	Grace       time.Duration `var:"COMPOSER_GRACE" default:"20s" placeholder:"DURATION" help:"How long running streams may take to finish after SIGTERM."`
 	MaxRequests int           `var:"COMPOSER_MAX_REQUESTS" default:"0" placeholder:"N" help:"Most requests in progress at once; more are answered 503. 0 is no limit."`
 	MaxPerKey   int           `name:"max-requests-per-key" var:"COMPOSER_MAX_REQUESTS_PER_KEY" default:"0" placeholder:"N" help:"The same for the requests of one key."`

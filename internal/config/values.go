@@ -113,6 +113,40 @@ func (l *Level) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Levels are a log level, and others for parts of the server: "info,gateway=debug".
+type Levels struct {
+	Level
+	// Parts are the levels of parts, by name; nil when there are none. What parts there are is known to who logs.
+	Parts map[string]slog.Level
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (l *Levels) UnmarshalText(text []byte) error {
+	*l = Levels{}
+	for i, field := range strings.Split(string(text), ",") {
+		part, name, named := strings.Cut(strings.TrimSpace(field), "=")
+		if !named {
+			name = part
+		}
+		var level Level
+		if err := level.UnmarshalText([]byte(name)); err != nil {
+			return err
+		}
+		switch {
+		case !named && i > 0:
+			return errors.New("has two levels for everything: put the name of a part before the others, as in info,gateway=debug")
+		case !named:
+			l.Level = level
+		default:
+			if l.Parts == nil {
+				l.Parts = map[string]slog.Level{}
+			}
+			l.Parts[part] = level.Level
+		}
+	}
+	return nil
+}
+
 // URLs is a list of http or https addresses, separated by commas or blanks.
 type URLs []string
 

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"time"
+
 	"composer-api/internal/agent"
 	"composer-api/internal/gateway/control"
 )

@@ -1,0 +1,39 @@
+package cli
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"time"
+
+	"composer-api/internal/metrics"
+)
+
+// listenForOperator opens the operator's own listener; nil when there is none. Its address is never that of the API: what
+// it tells is for the operator alone, and it asks for no key.
+func (c *serveCmd) listenForOperator(ctx context.Context) (net.Listener, error) {
+	if c.MetricsAddr == "" {
+		return nil, nil
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", string(c.MetricsAddr))
+	if err != nil {
+		return nil, &hinted{err, "choose another address with --metrics-addr or COMPOSER_METRICS_ADDR, such as 127.0.0.1:9787"}
+	}
+	return listener, nil
+}
+
+// newOperatorServer serves /metrics and /debug/pprof. The caller closes it. It goes on while the server drains, so that
+// Prometheus sees the end.
+func newOperatorServer(m *metrics.Metrics, log *slog.Logger) *http.Server {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", m.Handler())
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	// No time-out for the answer: a profile may take minutes.
+	return &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+}

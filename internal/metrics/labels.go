@@ -1,0 +1,68 @@
+package metrics
+
+import (
+	"slices"
+	"strings"
+	"sync"
+
+	"composer-api/internal/agent"
+)
+
+// other is the value of a label for what isn't known.
+const other = "other"
+
+// surfaces are the first parts of the routes that start turns.
+var surfaces = []string{"chat", "completions", "responses", "messages"}
+
+// surfaceOf is the surface of a route's pattern: "chat" for "POST /u/{account}/v1/chat/completions".
+func surfaceOf(endpoint string) string {
+	_, path, _ := strings.Cut(endpoint, "/v1/")
+	name, _, _ := strings.Cut(path, "/")
+	if slices.Contains(surfaces, name) {
+		return name
+	}
+	return other
+}
+
+// limitNames are the limits that may be reached: agent.Error.Limit.
+var limitNames = []string{"max_requests", "max_requests_per_key", "budget", "signup", "key_concurrent", "key_requests", "key_tokens", "key_cost_day", "key_cost_month"}
+
+// limitName is a limit's label.
+func limitName(limit string) string {
+	if slices.Contains(limitNames, limit) {
+		return limit
+	}
+	return other
+}
+
+// maxModels is how many models have a label of their own. Cursor lists a few dozen.
+const maxModels = 60
+
+// names are the models that have a label, in the order in which upstream has first accepted a turn with them. Who asks for
+// models that don't exist adds none, and when there are maxModels, each further one is "other".
+type names struct {
+	mu    sync.Mutex
+	known map[string]bool
+}
+
+func newNames() *names { return &names{known: map[string]bool{}} }
+
+// of is the label of a model that upstream has accepted.
+func (n *names) of(m agent.Model) string {
+	name := m.Name
+	if name == "" {
+		name = m.ID
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case name == "":
+		return other
+	case n.known[name]:
+	case len(n.known) >= maxModels:
+		return other
+	default:
+		n.known[name] = true
+	}
+	return name
+}

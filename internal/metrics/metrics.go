@@ -1,0 +1,239 @@
+// Package metrics counts what the server does, for Prometheus.
+//
+// Everything is in a registry of its own, which [New] makes: there is no global state. The values of labels come from fixed
+// sets, so that no client can make them grow: see labels.go. Exemplars name the request's id, which is in the log, too.
+//
+//	httpd ── Answered ──┐
+//	watch ── Observer ──┼──► Metrics ──► Handler, GET /metrics
+//	store/bounded ──────┘       ▲
+//	                            └── Sources: what is asked for at each scrape
+package metrics
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/httpd"
+	"composer-api/internal/store"
+	"composer-api/internal/store/bounded"
+	"composer-api/internal/watch"
+)
+
+// Metrics are the counters of one server. Its methods may be called concurrently.
+type Metrics struct {
+	registry *prometheus.Registry
+	models   *names
+
+	requests   *prometheus.CounterVec // by route and status
+	limits     *prometheus.CounterVec // by limit
+	active     prometheus.Gauge
+	turns      *prometheus.CounterVec   // by surface, backend, model, outcome and resume
+	duration   *prometheus.HistogramVec // by surface and backend
+	connect    *prometheus.HistogramVec // by backend and resume
+	firstToken *prometheus.HistogramVec // by backend and resume
+	queue      prometheus.Histogram
+	gap        prometheus.Histogram
+	toolWait   prometheus.Histogram
+	tokens     *prometheus.CounterVec // by model and kind
+	dollars    *prometheus.CounterVec // by model
+	repairs    *prometheus.CounterVec // by reason
+	retries    prometheus.Counter
+	unclaimed  *prometheus.CounterVec   // by cause
+	store      *prometheus.HistogramVec // by operation
+	failures   *prometheus.CounterVec   // by operation
+}
+
+// The buckets of the histograms, in seconds.
+var (
+	// Answers take from milliseconds to a quarter of an hour.
+	turnBuckets = []float64{.05, .1, .25, .5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 900}
+	// A connection and a first word take tens of milliseconds up to half a minute.
+	startBuckets = []float64{.01, .025, .05, .1, .2, .4, .8, 1.5, 3, 6, 12, 30}
+	// Words follow each other within milliseconds; a gap of a second is a stall.
+	gapBuckets = []float64{.0005, .001, .002, .005, .01, .02, .05, .1, .25, .5, 1, 5}
+	// A tool may be a person.
+	waitBuckets = []float64{.01, .05, .1, .5, 1, 5, 15, 60, 180, 600, 1800}
+	// The store is a file or a server nearby; three seconds are its limit.
+	storeBuckets = []float64{.0001, .0003, .001, .003, .01, .03, .1, .3, 1, 3}
+)
+
+// New makes Metrics at zero. version is the program's.
+func New(version string) *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry(), models: newNames()}
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	f := factory{m.registry}
+
+	f.gauge("build_info", "1, with the version of the program.", prometheus.Labels{"version": version}).Set(1)
+	m.requests = f.counters("http_requests_total", "HTTP requests that were answered.", "route", "status")
+	m.limits = f.counters("limits_hit_total", "Requests that were refused because of one of this server's limits.", "limit")
+	m.active = f.gauge("turns_in_progress", "Turns that are being answered.", nil)
+	m.turns = f.counters("turns_total", "Turns that have ended.", "surface", "backend", "model", "outcome", "resume")
+	m.duration = f.histograms("turn_duration_seconds", "From the request's header to the end of the answer.", turnBuckets, "surface", "backend")
+	m.connect = f.histograms("connect_seconds", "From the beginning of a turn until upstream has accepted it.", startBuckets, "backend", "resume")
+	m.firstToken = f.histograms("time_to_first_token_seconds", "From the request's header to the first piece of the answer.", startBuckets, "backend", "resume")
+	m.queue = f.histogram("queue_seconds", "From the request's header to the beginning of its turn: its body, its key, its limits.", storeBuckets)
+	m.gap = f.histogram("time_between_tokens_seconds", "Between two pieces of text of an answer.", gapBuckets)
+	m.toolWait = f.histogram("tool_wait_seconds", "How long a parked run has waited for the results with which it was resumed.", waitBuckets)
+	m.tokens = f.counters("tokens_total", "Tokens of the turns that have ended well.", "model", "kind")
+	m.dollars = f.counters("cost_dollars_total", "What these cost in US dollars, where the price is known.", "model")
+	m.repairs = f.counters("repairs_total", "Further attempts of the model that the answer took, by reason.", "reason")
+	m.retries = f.counter("upstream_retries_total", "Attempts at upstream after one that has failed.")
+	m.unclaimed = f.counters("parked_runs_ended_total", "Parked runs that have ended without tool results.", "cause")
+	m.store = f.histograms("store_seconds", "How long calls of the store take.", storeBuckets, "operation")
+	m.failures = f.counters("store_failures_total", "Calls of the store that failed because it was away or too slow.", "operation")
+	m.begin()
+	return m
+}
+
+// begin makes the rows of what should be there before it first happens: an alert can't see the first increase of a counter
+// that didn't exist.
+func (m *Metrics) begin() {
+	for _, operation := range []string{read, write} {
+		m.store.WithLabelValues(operation)
+		m.failures.WithLabelValues(operation)
+	}
+	for _, limit := range limitNames {
+		m.limits.WithLabelValues(limit)
+	}
+}
+
+// Sources are what is asked at each scrape. Nil functions are left out. They are called concurrently with everything.
+type Sources struct {
+	// Parked is how many runs wait for tool results, and how long the first of them has.
+	Parked func() (n int, oldest time.Duration)
+	// Connections is how many connections to upstream are open.
+	Connections func() int
+	// Bridges is how many bridges of Cursor's run.
+	Bridges func() int
+}
+
+// Watch adds the gauges of s. It is called once, before the first scrape.
+func (m *Metrics) Watch(s Sources) {
+	f := factory{m.registry}
+	if s.Parked != nil {
+		f.gaugeFunc("parked_runs", "Runs that wait for tool results.", func() float64 {
+			n, _ := s.Parked()
+			return float64(n)
+		})
+		f.gaugeFunc("parked_oldest_seconds", "How long the run that has waited longest for tool results has.", func() float64 {
+			_, oldest := s.Parked()
+			return oldest.Seconds()
+		})
+	}
+	if s.Connections != nil {
+		f.gaugeFunc("upstream_connections", "Open connections to the local-agent endpoint.", func() float64 { return float64(s.Connections()) })
+	}
+	if s.Bridges != nil {
+		f.gaugeFunc("bridge_children", "Processes of Cursor's bridge.", func() float64 { return float64(s.Bridges()) })
+	}
+}
+
+// Handler answers GET /metrics, in OpenMetrics where the client asks for it.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
+}
+
+// Answered counts an HTTP request.
+func (m *Metrics) Answered(a httpd.Answer) {
+	route := a.Route
+	if route == "" {
+		route = "none"
+	}
+	m.requests.WithLabelValues(route, strconv.Itoa(a.Status)).Inc()
+	var failed *agent.Error
+	if errors.As(a.Err, &failed) && failed.Limit != "" {
+		m.limits.WithLabelValues(limitName(failed.Limit)).Inc()
+	}
+}
+
+// TurnBegan implements watch.Observer.
+func (m *Metrics) TurnBegan() { m.active.Inc() }
+
+// Gap implements watch.Observer.
+func (m *Metrics) Gap(d time.Duration) { m.gap.Observe(d.Seconds()) }
+
+// TurnEnded implements watch.Observer.
+func (m *Metrics) TurnEnded(_ context.Context, t *watch.Turn) {
+	m.active.Dec()
+	begun := t.Begun
+	if queue := t.Queue(); queue > 0 {
+		m.queue.Observe(queue.Seconds())
+		begun = t.Origin.Received
+	}
+	surface, backend, resume, model := surfaceOf(t.Origin.Endpoint), "none", "none", "none"
+	if !t.Connected.IsZero() {
+		backend, resume, model = t.Accepted.Upstream, string(t.Accepted.Resume), m.models.of(t.Accepted.Model)
+		m.connect.WithLabelValues(backend, resume).Observe(t.Connected.Sub(t.Begun).Seconds())
+	}
+	m.turns.WithLabelValues(surface, backend, model, t.Outcome(), resume).Inc()
+	observe(m.duration.WithLabelValues(surface, backend), t.Ended.Sub(begun), t.Origin.RequestID)
+	if !t.FirstToken.IsZero() {
+		observe(m.firstToken.WithLabelValues(backend, resume), t.FirstToken.Sub(begun), t.Origin.RequestID)
+	}
+	if t.Accepted.Resume == agent.ResumeParked {
+		m.toolWait.Observe(t.Accepted.Waited.Seconds())
+	}
+	for _, repair := range t.Done.Repairs {
+		m.repairs.WithLabelValues(string(repair)).Inc()
+	}
+	m.spent(model, &t.Usage)
+}
+
+// spent counts a turn's usage. A kind of which there was none gets no row.
+func (m *Metrics) spent(model string, u *agent.Usage) {
+	for _, k := range []struct {
+		kind   string
+		tokens int64
+	}{{"input", u.Input}, {"cache_read", u.CacheRead}, {"cache_write", u.CacheWrite}, {"output", u.Output}, {"reasoning", u.Reasoning}} {
+		if k.tokens > 0 {
+			m.tokens.WithLabelValues(model, k.kind).Add(float64(k.tokens))
+		}
+	}
+	if usd := u.CostUSD(); usd > 0 {
+		m.dollars.WithLabelValues(model).Add(usd)
+	}
+}
+
+// Retrying implements watch.Observer.
+func (m *Metrics) Retrying() { m.retries.Inc() }
+
+// Unclaimed counts a parked run that has ended without tool results. There are few causes, all of them ours.
+func (m *Metrics) Unclaimed(cause string) { m.unclaimed.WithLabelValues(cause).Inc() }
+
+// The operations of the store.
+const (
+	read  = "read"
+	write = "write"
+)
+
+// Stored counts a call of the store.
+func (m *Metrics) Stored(c bounded.Call) {
+	operation := read
+	if c.Write {
+		operation = write
+	}
+	m.store.WithLabelValues(operation).Observe(c.Took.Seconds())
+	if errors.Is(c.Err, store.ErrUnavailable) {
+		m.failures.WithLabelValues(operation).Inc()
+	}
+}
+
+// maxExemplar is the longest request id that an exemplar names: OpenMetrics allows 128 characters, the label's name included.
+const maxExemplar = 100
+
+// observe adds d to h, with the request as its exemplar.
+func observe(h prometheus.Observer, d time.Duration, requestID string) {
+	if with, ok := h.(prometheus.ExemplarObserver); ok && requestID != "" && len(requestID) <= maxExemplar {
+		with.ObserveWithExemplar(d.Seconds(), prometheus.Labels{"request_id": requestID})
+		return
+	}
+	h.Observe(d.Seconds())
+}
