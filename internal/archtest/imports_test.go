@@ -69,7 +69,8 @@ var arrows = map[string][]string{
 	"sse":                         {},
 	"gateway/gate":                {},
 	"gateway/imagefetch":          {"agent", "gateway/gate"},
-	"httpd":                       {"agent", "api", "api/openai", "gateway/gate", "hosted/keys", "store"},
+	"httpd":                       {"agent", "api", "api/openai", "gateway/gate", "hosted/keys", "localtoken", "store"},
+	"localtoken":                  {"agent"},
 
 	// What a browser gets.
 	"pages":         {"agent", "api", "api/forwarded", "api/openai", "gateway/catalog", "hosted", "hosted/keys", "pages/session", "store"},
@@ -96,6 +97,9 @@ var arrows = map[string][]string{
 	"metrics": {"agent", "httpd", "store", "store/bounded", "watch"},
 
 	// The edge.
+	"setup":            {"agent", "setup/configfile"},
+	"setup/configfile": {},
+
 	"config":   {"agent"},
 	"cli":      {"*"},
 	"lru":      {},
@@ -106,7 +110,7 @@ var arrows = map[string][]string{
 }
 
 // pure packages import nothing outside the standard library.
-var pure = []string{"agent", "gateway/park", "backend/localagent/toolmap", "cursor/connectwire", "sse", "store/seal", "store", "lru", "memnet", "cursor/auth", "cursor/reach"}
+var pure = []string{"agent", "gateway/park", "backend/localagent/toolmap", "cursor/connectwire", "sse", "store/seal", "store", "lru", "memnet", "cursor/auth", "cursor/reach", "localtoken"}
 
 // never holds for tests, too.
 var never = map[string][]string{

@@ -21,6 +21,7 @@ type banner struct {
 	metrics   net.Addr // of the operator's listener; nil when there is none
 	upstreams []string
 	demo      bool
+	lends     bool   // the server's own key, to whoever sends its token
 	goos      string // "windows" has another shell
 }
 
@@ -43,6 +44,10 @@ func (b *banner) print(w io.Writer) {
 		return
 	}
 	fmt.Fprintf(w, "  try       %s\n", b.curl(root))
+	if b.lends {
+		fmt.Fprintln(w, "  next      composer-api setup, or give your client the base URL, and as its key what 'composer-api token' prints")
+		return
+	}
 	fmt.Fprintln(w, "  next      give your client the base URL, and as its key a Cursor API key (Cursor dashboard, Integrations)")
 }
 
@@ -52,8 +57,11 @@ func (b *banner) curl(root string) string {
 	line := "curl " + root + `/v1/chat/completions -H "Content-Type: application/json"`
 	if !b.demo {
 		key := "$CURSOR_API_KEY"
-		if b.goos == "windows" {
+		switch {
+		case b.goos == "windows":
 			key = "%CURSOR_API_KEY%"
+		case b.lends:
+			key = "$(composer-api token)"
 		}
 		line += ` -H "Authorization: Bearer ` + key + `"`
 	}
@@ -79,6 +87,6 @@ func warnOfEverybody(w io.Writer, addr net.Addr) {
 }
 
 // newBanner makes the banner of a server on this machine.
-func newBanner(addr net.Addr, upstreams []string, demo bool) *banner {
-	return &banner{addr: addr, upstreams: upstreams, demo: demo, goos: runtime.GOOS}
+func newBanner(addr net.Addr, upstreams []string, demo, lends bool) *banner {
+	return &banner{addr: addr, upstreams: upstreams, demo: demo, lends: lends, goos: runtime.GOOS}
 }

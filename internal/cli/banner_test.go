@@ -23,6 +23,11 @@ func TestTheBannerSaysHowToGoOn(t *testing.T) {
   try       curl http://127.0.0.1:8787/v1/chat/completions -H "Content-Type: application/json" -H "Authorization: Bearer %CURSOR_API_KEY%" -d "{\"model\":\"composer-2.5\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}"
   next      give your client the base URL, and as its key a Cursor API key (Cursor dashboard, Integrations)
 `},
+		{"a key to lend", banner{addr: at("127.0.0.1"), upstreams: []string{"sdkbridge"}, lends: true}, `composer-api listens on http://127.0.0.1:8787 (upstreams: sdkbridge)
+  base URL  http://127.0.0.1:8787/v1 for OpenAI clients, http://127.0.0.1:8787 for Anthropic's
+  try       curl http://127.0.0.1:8787/v1/chat/completions -H "Content-Type: application/json" -H "Authorization: Bearer $(composer-api token)" -d "{\"model\":\"composer-2.5\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}"
+  next      composer-api setup, or give your client the base URL, and as its key what 'composer-api token' prints
+`},
 		{"the demo", banner{addr: at("127.0.0.1"), upstreams: []string{"demo"}, demo: true}, `composer-api listens on http://127.0.0.1:8787 (upstreams: demo)
   base URL  http://127.0.0.1:8787/v1 for OpenAI clients, http://127.0.0.1:8787 for Anthropic's
   try       curl http://127.0.0.1:8787/v1/chat/completions -H "Content-Type: application/json" -d "{\"model\":\"composer-2.5\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}"

@@ -32,6 +32,8 @@ import (
 type commands struct {
 	Serve    serveCmd    `cmd:"" help:"Run the gateway."`
 	Models   modelsCmd   `cmd:"" help:"List the models that a Cursor API key may use."`
+	Setup    setupCmd    `cmd:"" help:"Set up a client for the gateway, put it back, or try it: OpenCode, Codex, Claude Code and others."`
+	Token    tokenCmd    `cmd:"" help:"Print the token by which clients of this machine use the gateway's own Cursor key."`
 	Upstream upstreamCmd `cmd:"" help:"Install, see or remove Cursor's published bridge, which needs nothing but a key."`
 	Sim      simCmd      `cmd:"" help:"Run a simulator of Cursor, to try and test the gateway without a key."`
 	Bridge   bridgeCmd   `cmd:"" help:"Serve the reference system's HTTP/2 bridge."`
@@ -108,7 +110,7 @@ func Main(ctx context.Context, args, env []string, stdin io.Reader, stdout, stde
 // variables lists every variable that some command reads, for config.Env.Misspelt, which warns of names that are almost one
 // of these.
 func variables(node *kong.Node) []string {
-	names := []string{"CURSOR_API_KEY"} // see modelsCmd
+	var names []string
 	for _, flag := range node.Flags {
 		if name := flag.Tag.Get(config.VarTag); name != "" {
 			names = append(names, name)

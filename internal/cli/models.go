@@ -13,26 +13,30 @@ import (
 // modelsCmd shows what a key may use and what it costs.
 type modelsCmd struct {
 	config.PublicAPI `embed:""`
+	config.CursorKey `embed:""`
 }
 
 // Help is what --help prints below the command's line.
 func (modelsCmd) Help() string {
-	return "The key comes from the variable CURSOR_API_KEY, and is shown to Cursor's public API alone: no upstream is needed. Prices are in US dollars for a million tokens."
+	return "The key comes from the variable CURSOR_API_KEY, or from a file (CURSOR_API_KEY_FILE), and is shown to Cursor's public API alone: no upstream is needed. Prices are in US dollars for a million tokens."
 }
 
 // Run prints the models as a table, with prices in US dollars for a million tokens. The key is a variable and no argument,
 // which other users of the machine could read. It fails when Cursor can't be reached: the catalogue's own list would say
 // nothing about the key.
 func (c *modelsCmd) Run(ctx context.Context, p *process) error {
-	key := p.env.Get("CURSOR_API_KEY")
-	if key == "" {
+	key, _, err := serversKey(p, &c.CursorKey)
+	if err != nil {
+		return err
+	}
+	if key.IsZero() {
 		return &config.Error{Name: "CURSOR_API_KEY", Problem: "is not set", Hint: "create a key in the Cursor dashboard under Integrations, and set the variable to it"}
 	}
 	client, err := newHTTPClient(c.CAFile)
 	if err != nil {
 		return err
 	}
-	models, err := catalog.New(catalog.Config{Fetch: modelsFrom(newAuth(&c.PublicAPI, "", client))}).List(ctx, httpd.DirectCaller(key))
+	models, err := catalog.New(catalog.Config{Fetch: modelsFrom(newAuth(&c.PublicAPI, "", client))}).List(ctx, httpd.DirectCaller(key.Reveal()))
 	if err != nil {
 		return err
 	}

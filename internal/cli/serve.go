@@ -20,7 +20,7 @@ type serveCmd struct {
 // Help is what --help prints below the command's line.
 func (serveCmd) Help() string {
 	return "Every setting is a flag or a variable. A variable is taken from the environment, from .dev.vars or from .env, in this order. " +
-		"Secrets are variables only: ENCRYPTION_KEY, ENCRYPTION_KEY_PREVIOUS, CURSOR_SDK_BRIDGE_TOKEN, WAITLIST_API_TOKEN."
+		"Secrets are variables only: CURSOR_API_KEY, ENCRYPTION_KEY, ENCRYPTION_KEY_PREVIOUS, CURSOR_SDK_BRIDGE_TOKEN, WAITLIST_API_TOKEN."
 }
 
 // Run serves until ctx ends, then shuts down gracefully; see shutDown for the order. It returns an
@@ -50,7 +50,7 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	defer s.shutDown(context.WithoutCancel(ctx), c.Grace)
-	banner := newBanner(listener.Addr(), s.upstreams.names(), c.Demo)
+	banner := newBanner(listener.Addr(), s.upstreams.names(), c.Demo, s.lends)
 	if operator != nil {
 		banner.metrics = operator.Addr()
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -56,6 +57,7 @@ type instance struct {
 	server    *httpd.Server
 	upstreams *upstreams
 	metrics   *metrics.Metrics
+	lends     bool          // the server's own Cursor key, to whoever sends its token
 	swept     chan struct{} // closed when nothing sweeps the store any more
 	stopSweep context.CancelFunc
 }
@@ -136,6 +138,11 @@ func (c *serveCmd) wire(ctx context.Context, p *process, logs *loggers, addr net
 		return nil, err
 	}
 
+	lent, err := c.localKey(p, addr)
+	if err != nil {
+		return nil, err
+	}
+	s.lends = lent != nil
 	// Everything that a request can reach is in this value; httpd adds the checks that all routes share.
 	server := httpd.Config{
 		Surfaces: slices.Concat(
@@ -157,7 +164,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, logs *loggers, addr net
 		ResolveKey: people.Resolve, PingStore: s.store.Ping,
 		PingUpstream: func(ctx context.Context) error { return s.gateway.Reachable(ctx, "") },
 		OpenCodeV2:   up.openCodeV2, OpenCode: up.openCode,
-		LocalOnly: local(addr), Hosts: c.Names(),
+		Local: lent, LocalOnly: local(addr), Hosts: c.Names(),
 		MaxRequests: c.MaxRequests, MaxPerOwner: c.MaxPerKey, Bounds: bounds(&c.Requests), BodyMemory: bodyMemory(c.BodyMemory), Answered: counts.Answered, Log: logs.of("httpd"),
 	}
 	if c.Demo {
@@ -167,6 +174,19 @@ func (c *serveCmd) wire(ctx context.Context, p *process, logs *loggers, addr net
 	// It must outlive ctx, which ends with the signal: shutDown ends it after the last writer.
 	s.sweep(context.WithoutCancel(ctx))
 	return s, nil
+}
+
+// localKey is what lends the server's own key to clients; nil for none. The demo has no key to lend.
+func (c *serveCmd) localKey(p *process, addr net.Addr) (*httpd.LocalKey, error) {
+	if c.Demo {
+		return nil, nil
+	}
+	lent, err := localKey(p, &c.CursorKey, &c.LocalAuth, local(addr))
+	if err == nil && lent == nil && !c.CursorKey.APIKey.IsZero() {
+		fmt.Fprintln(p.stderr, "composer-api: warning: CURSOR_API_KEY is not lent to anybody, because other machines can reach this server")
+		fmt.Fprintln(p.stderr, "hint: listen on 127.0.0.1, or set COMPOSER_LOCAL_AUTH_REMOTE=true to take the token of 'composer-api token' from other machines, too")
+	}
+	return lent, err
 }
 
 // figures are what the operator's page shows of the process.

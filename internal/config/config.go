@@ -24,6 +24,8 @@ type Config struct {
 	Requests  `embed:"" group:"Requests"`
 	Upstream  `embed:"" group:"Upstream"`
 	SDKBridge `embed:"" group:"Cursor's bridge"`
+	CursorKey `embed:"" group:"The server's own key"`
+	LocalAuth `embed:"" group:"The server's own key"`
 	Models    `embed:"" group:"Models"`
 	Controls  `embed:"" group:"Answers and budgets"`
 	Timing    `embed:"" group:"Timing"`
@@ -75,6 +77,18 @@ type Upstream struct {
 	ClientVersion      string   `name:"cursor-client-version" var:"CURSOR_CLIENT_VERSION" default:"2.6.22" placeholder:"VERSION" help:"Client version told to the chat endpoint."`
 	SDKClientVersion   string   `name:"cursor-sdk-client-version" var:"CURSOR_SDK_CLIENT_VERSION" default:"sdk-1.1.0" placeholder:"VERSION" help:"Client version told to the local-agent endpoint."`
 	Prefer             string   `name:"upstream" var:"COMPOSER_UPSTREAM" enum:",sdkbridge,localagent,chat" default:"" placeholder:"NAME" help:"The upstream of /v1: sdkbridge, localagent or chat. Unset: what is configured, else Cursor's bridge if it is installed."`
+}
+
+// CursorKey is the Cursor key of whoever runs the command.
+type CursorKey struct {
+	APIKey     Secret `name:"cursor-api-key" var:"CURSOR_API_KEY" hidden:"" help:"A Cursor API key that the server has itself. Clients of this machine then need 'composer-api token' only."`
+	APIKeyFile string `name:"cursor-api-key-file" var:"CURSOR_API_KEY_FILE" placeholder:"FILE" help:"File that holds the server's Cursor API key, if CURSOR_API_KEY does not (default: cursor-key in the user's state folder, if it is there). Clients of this machine then need 'composer-api token' only."`
+}
+
+// LocalAuth is who may use the server's own Cursor key. Clients that send a key of their own need none of this.
+type LocalAuth struct {
+	HowProved string `name:"local-auth" var:"COMPOSER_LOCAL_AUTH" enum:"token,any" default:"token" placeholder:"HOW" help:"What clients must send to use the server's key: token, what 'composer-api token' prints; any, anything or nothing, for clients that can't send a token, and on 127.0.0.1 only."`
+	Remote    bool   `name:"local-auth-remote" var:"COMPOSER_LOCAL_AUTH_REMOTE" help:"Take the token from other machines, too, when the server listens for them."`
 }
 
 // Models is the names that models have besides their own.

@@ -21,6 +21,7 @@ var files = []string{".dev.vars", ".env"}
 type Env struct {
 	goos     string // runtime.GOOS, but in tests
 	vars     map[string]setting
+	process  []string // as it came
 	warnings []Warning
 }
 
@@ -38,7 +39,7 @@ func NewEnv(environ []string, dir string) (*Env, error) {
 
 // newEnv is NewEnv on the operating system goos.
 func newEnv(goos string, environ []string, dir string) (*Env, error) {
-	e := &Env{goos: goos, vars: make(map[string]setting)}
+	e := &Env{goos: goos, vars: make(map[string]setting), process: environ}
 	for _, pair := range environ {
 		name, value, _ := strings.Cut(pair, "=")
 		e.add(name, value, "environment")
@@ -75,6 +76,9 @@ func (e *Env) add(name, value, origin string) {
 		e.vars[name] = setting{value, origin}
 	}
 }
+
+// Process is the process's environment as it came, in the form of os.Environ, for a program that we start.
+func (e *Env) Process() []string { return e.process }
 
 // Warnings are the problems that NewEnv has noticed and that prevent nothing.
 func (e *Env) Warnings() []Warning { return e.warnings }

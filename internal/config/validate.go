@@ -12,7 +12,7 @@ import (
 // Validate refuses settings that can't be meant. It is a method of Config, because kong calls Validate only
 // on the settings of a whole command, not on the groups in it.
 func (c *Config) Validate() error {
-	for _, check := range []func() error{c.Server.Validate, c.Upstream.Validate, c.SDKBridge.Validate, c.Timing.Validate, c.Controls.Validate, c.Accounts.Validate} {
+	for _, check := range []func() error{c.Server.Validate, c.Upstream.Validate, c.SDKBridge.Validate, c.LocalAuth.Validate, c.Timing.Validate, c.Controls.Validate, c.Accounts.Validate} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -113,6 +113,14 @@ func (b *SDKBridge) Validate() error {
 		if n <= 0 {
 			return &Error{Name: name, Problem: "must be more than 0", Hint: "leave it out for the default"}
 		}
+	}
+	return nil
+}
+
+// Validate refuses to give the server's key to everybody.
+func (a *LocalAuth) Validate() error {
+	if a.HowProved == "any" && a.Remote {
+		return &Error{Name: "COMPOSER_LOCAL_AUTH", Problem: "is any, and COMPOSER_LOCAL_AUTH_REMOTE opens it to other machines", Hint: "use the token, which 'composer-api token' prints, or leave other machines out"}
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/hosted/keys"
+	"composer-api/internal/localtoken"
 	"composer-api/internal/store"
 )
 
@@ -22,8 +23,34 @@ const (
 	maxKey = 4096
 )
 
+// A LocalKey is the Cursor key of whoever runs the server, for the clients of the machine that it runs on.
+type LocalKey struct {
+	Key agent.Secret
+	// Token is what clients send to use Key.
+	Token agent.Secret
+	// Any takes everything in Token's place, and nothing, too, but for hosted keys and what is a Cursor key by its looks.
+	Any bool
+}
+
+// cursorKey begins the user keys that Cursor gives out.
+const cursorKey = "crsr_"
+
+// lends reports whether a request with this token may use the server's key, and whether it has proved that it may. What
+// gets in without proof may come from a web page: see checkOrigin.
+func (l *LocalKey) lends(token string) (ok, proved bool) {
+	switch {
+	case l == nil:
+		return false, false
+	case localtoken.Equal(token, l.Token):
+		return true, true
+	}
+	return l.Any && !strings.HasPrefix(token, keys.Prefix) && !strings.HasPrefix(token, cursorKey), false
+}
+
 // authenticate finds out who asks:
 //
+//	composer-…                  the server's own Cursor key, if it has one and this is its token
+//	anything                    the same, with LocalKey.Any
 //	no key                      Config.Keyless, if there is one; else MissingKey
 //	cmp_…                       a hosted key: looked up in our store, never sent upstream
 //	anything else               the caller's own Cursor key; kept in memory for this request only
@@ -32,6 +59,9 @@ const (
 // upstream does that.
 func (s *Server) authenticate(r *http.Request, b base) (agent.Caller, error) {
 	token := bearer(r.Header)
+	if ok, _ := s.cfg.Local.lends(token); ok && !b.hosted {
+		return DirectCaller(s.cfg.Local.Key.Reveal()), nil
+	}
 	switch {
 	case token == "" && s.cfg.Keyless != nil && !b.hosted:
 		return *s.cfg.Keyless, nil
@@ -39,6 +69,9 @@ func (s *Server) authenticate(r *http.Request, b base) (agent.Caller, error) {
 		return agent.Caller{}, &agent.Error{Code: agent.MissingKey}
 	case !sendable(token):
 		return agent.Caller{}, &agent.Error{Code: agent.InvalidKey}
+	case strings.HasPrefix(token, localtoken.Prefix) && s.cfg.Keyless == nil:
+		// Whose ever it is, it is no key of Cursor's, and must not be shown to Cursor.
+		return agent.Caller{}, s.wrongToken()
 	case strings.HasPrefix(token, keys.Prefix):
 		// One of ours: it is looked up in our store and never forwarded.
 		return s.hostedCaller(r, b, token)
@@ -46,6 +79,14 @@ func (s *Server) authenticate(r *http.Request, b base) (agent.Caller, error) {
 		return agent.Caller{}, agent.Errorf(agent.InvalidKey, "This address takes the cmp_ key of its account. A Cursor API key goes to /v1.")
 	}
 	return DirectCaller(token), nil
+}
+
+// wrongToken is the error for a local token that is of no use here. It says which of the reasons it is.
+func (s *Server) wrongToken() *agent.Error {
+	if s.cfg.Local == nil {
+		return agent.Errorf(agent.InvalidKey, "This is a token for a gateway that has a Cursor key of its own, and this one has none for you. Start 'composer-api serve' with CURSOR_API_KEY set (and on 127.0.0.1), or send your Cursor API key.")
+	}
+	return agent.Errorf(agent.InvalidKey, "This is not the token of this gateway. 'composer-api token' prints the one that is; after 'composer-api token --rotate' start the gateway again.")
 }
 
 // hostedCaller resolves a hosted key, and checks that it belongs to the account in the path, if there is one.

@@ -55,7 +55,9 @@ func (s *Server) ourHost(host string) bool {
 // browsers send no Origin.
 func (s *Server) checkOrigin(r *http.Request, route api.Route) error {
 	origin := r.Header.Get("Origin")
-	keyless := !route.Open && bearer(r.Header) == "" // let in by Config.Keyless
+	// Let in by Config.Keyless, or by LocalKey.Any, which takes any key for the server's: a page can send one, too.
+	lent, proved := s.cfg.Local.lends(bearer(r.Header))
+	keyless := !route.Open && (bearer(r.Header) == "" || lent && !proved)
 	if origin == "" || !keyless && !(route.Open && r.Method == http.MethodPost) {
 		return nil
 	}
@@ -69,6 +71,9 @@ func (s *Server) checkOrigin(r *http.Request, route api.Route) error {
 	hint := "Add the page's host to COMPOSER_ALLOWED_HOSTS."
 	if keyless {
 		hint = "Send a key with the request (in the demo any will do), or add the page's host to COMPOSER_ALLOWED_HOSTS."
+	}
+	if lent {
+		hint = "Send the token that 'composer-api token' prints, or add the page's host to COMPOSER_ALLOWED_HOSTS."
 	}
 	return agent.Errorf(agent.PermissionDenied, "Without a key, web pages of %q may not use this server. %s", openai.Clip(origin), hint)
 }

@@ -30,6 +30,8 @@ type Config struct {
 	ResolveKey func(ctx context.Context, token string) (agent.Caller, error)
 	// Keyless, when not nil, is the caller of requests without a key. Nil refuses such requests.
 	Keyless *agent.Caller
+	// Local, when not nil, lends the server's own Cursor key to whoever sends its token.
+	Local *LocalKey
 	// LocalOnly says that the listener is on the loopback interface: requests for another host than this machine and
 	// Hosts are answered 403.
 	LocalOnly bool

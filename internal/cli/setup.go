@@ -1,0 +1,385 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"text/tabwriter"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/config"
+	"composer-api/internal/gateway/catalog"
+	"composer-api/internal/localtoken"
+	"composer-api/internal/setup"
+)
+
+// setupCmd sets clients up. "setup CLIENT" is the command setupClientCmd.
+type setupCmd struct {
+	Client setupClientCmd `cmd:"" default:"withargs" help:"Set a client up for the gateway; without a name, those that are found, one after the other."`
+	List   setupListCmd   `cmd:"" help:"List the clients: which are installed, and which point at the gateway."`
+	Undo   setupUndoCmd   `cmd:"" help:"Put a client's configuration back as it was."`
+	Verify setupVerifyCmd `cmd:"" help:"Run the real client once, without its user interface, through a call of a tool."`
+}
+
+// gatewayFlags say where the gateway is that clients are set up for.
+type gatewayFlags struct {
+	Addr config.Address `var:"COMPOSER_ADDR" default:"127.0.0.1:8787" placeholder:"HOST:PORT" help:"Address of the gateway."`
+}
+
+// root is the gateway's address for clients.
+func (f *gatewayFlags) root() string {
+	host, port, err := net.SplitHostPort(string(f.Addr))
+	if err != nil {
+		return "http://" + string(f.Addr)
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// consent is how a command asks before it writes.
+type consent struct {
+	Yes    bool `short:"y" help:"Write without asking."`
+	DryRun bool `help:"Show what would be written, and write nothing."`
+}
+
+// setupClientCmd is 'setup CLIENT'.
+type setupClientCmd struct {
+	gatewayFlags     `embed:""`
+	config.CursorKey `embed:""`
+	consent          `embed:""`
+	Client           string `arg:"" optional:"" help:"The client, as 'setup list' names it."`
+	Model            string `placeholder:"ID" help:"The model that the client begins with (default: the first of the gateway's list)."`
+	Key              string `enum:"auto,token,env" default:"auto" placeholder:"HOW" help:"What the client gets for a key: token, the local token; env, a reference to the variable CURSOR_API_KEY; auto, the token if the gateway has a key of its own."`
+}
+
+// Help is what --help prints below the command's line.
+func (setupClientCmd) Help() string {
+	return "The change is shown before it is written. Comments and the order of the file stay. What was there is kept in the state folder: 'composer-api setup undo CLIENT' puts it back. " +
+		"A Cursor key is never written into a file."
+}
+
+// Run sets up the client, or each that is installed.
+func (c *setupClientCmd) Run(ctx context.Context, p *process) error {
+	m, err := machine(p)
+	if err != nil {
+		return err
+	}
+	gateway, err := c.gateway(ctx, p)
+	if err != nil {
+		return err
+	}
+	asker := newAsker(p, &c.consent)
+	if c.Client != "" {
+		client, err := findClient(c.Client)
+		if err != nil {
+			return err
+		}
+		return c.setUp(m, client, gateway, asker)
+	}
+	found := false
+	for _, client := range setup.Clients() {
+		where := client.Installed(m)
+		if where == "" {
+			continue
+		}
+		found = true
+		fmt.Fprintf(p.stdout, "\n%s (%s)\n", client.Name, where)
+		if err := c.setUp(m, client, gateway, asker); err != nil {
+			printError(p.stderr, err)
+		}
+	}
+	if !found {
+		return &hinted{errors.New("no client that composer-api knows is installed"), "'composer-api setup list' lists them; 'composer-api setup CLIENT' sets one up that is not found"}
+	}
+	return nil
+}
+
+// setUp shows the change, asks, and writes.
+func (c *setupClientCmd) setUp(m *setup.Machine, client setup.Client, gateway *setup.Gateway, asker *asker) error {
+	plan, err := setup.PlanSetup(m, client, gateway)
+	if err != nil {
+		return &hinted{err, "correct the file, or set the client up by hand: the README says what it needs"}
+	}
+	if err := asker.apply(plan, client.Name+" is set up; 'composer-api setup undo "+client.ID+"' puts it back"); err != nil {
+		return err
+	}
+	for _, step := range plan.Steps {
+		fmt.Fprintf(asker.p.stdout, "by hand: %s\n", step)
+	}
+	return nil
+}
+
+// gateway is what clients are told: the models of the gateway if it runs, or else Composer's own; and the token if it would
+// be taken.
+func (c *setupClientCmd) gateway(ctx context.Context, p *process) (*setup.Gateway, error) {
+	g := &setup.Gateway{Root: c.root()}
+	dir, err := p.env.StateDir()
+	if err != nil {
+		return nil, err
+	}
+	get := localtoken.ReadOrMake
+	if c.DryRun {
+		get = readOrPretend
+	}
+	token, err := get(dir)
+	if err != nil {
+		return nil, tokenHint(err)
+	}
+	key, _, err := serversKey(p, &c.CursorKey)
+	if err != nil {
+		return nil, err
+	}
+	client, err := newHTTPClient("")
+	if err != nil {
+		return nil, err
+	}
+	answer, err := setup.Ask(ctx, client, g.Root, token)
+	takesToken := err == nil && answer.Status != 401 || err != nil && !key.IsZero()
+	switch {
+	case err != nil:
+		fmt.Fprintf(p.stderr, "no gateway answers at %s; composer-api's own list of models is used\n", g.Root)
+	case answer.Status == 401:
+		fmt.Fprintln(p.stderr, "the gateway has no Cursor key of its own: start 'composer-api serve' with CURSOR_API_KEY set, and clients need no key")
+		answer, err = setup.Ask(ctx, client, g.Root, key)
+	}
+	if g.Models = answer.Models; err != nil || len(g.Models) == 0 {
+		if g.Models, err = builtInModels(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if g.Models, err = setup.Choose(g.Models, c.Model); err != nil {
+		return nil, &hinted{err, "'composer-api models' lists what there is"}
+	}
+	if c.Key == "token" || c.Key == "auto" && takesToken {
+		g.Token = token
+	}
+	return g, nil
+}
+
+// readOrPretend is a token for what is only shown: nothing is written for a dry run.
+func readOrPretend(dir string) (agent.Secret, error) {
+	token, err := localtoken.Read(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return agent.NewSecret(localtoken.Prefix + "…"), nil
+	}
+	return token, err
+}
+
+// builtInModels are those that the catalogue has without a network.
+func builtInModels(ctx context.Context) ([]setup.Model, error) {
+	listed, err := catalog.New(catalog.Config{}).List(ctx, agent.Caller{})
+	if err != nil {
+		return nil, err
+	}
+	var models []setup.Model
+	for _, m := range listed {
+		models = append(models, setup.Model{ID: m.ID, Name: m.DisplayName, Context: m.ContextWindow})
+	}
+	return models, nil
+}
+
+// setupListCmd is 'setup list'.
+type setupListCmd struct {
+	gatewayFlags `embed:""`
+}
+
+// Run prints the clients as a table.
+func (c *setupListCmd) Run(ctx context.Context, p *process) error {
+	m, err := machine(p)
+	if err != nil {
+		return err
+	}
+	models, err := builtInModels(ctx)
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "CLIENT\tNAME\tINSTALLED\tSTATE")
+	for _, client := range setup.Clients() {
+		state := setup.Look(m, client, &setup.Gateway{Root: c.root(), Models: models})
+		installed := state.Installed
+		if installed == "" {
+			installed = "-"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", client.ID, client.Name, installed, stateText(&state))
+	}
+	return w.Flush()
+}
+
+func stateText(s *setup.State) string {
+	switch {
+	case s.Problem != nil:
+		return "unreadable: " + s.Problem.Error()
+	case s.Ours && s.Intact && s.Points:
+		return "set up"
+	case s.Ours && s.Points:
+		return "set up, and changed since"
+	case s.Ours:
+		return "set up for another gateway, or changed since"
+	case s.Points:
+		return "points here"
+	}
+	return "-"
+}
+
+// setupUndoCmd is 'setup undo CLIENT'.
+type setupUndoCmd struct {
+	consent `embed:""`
+	Client  string `arg:"" help:"The client, as 'setup list' names it."`
+}
+
+// Help is what --help prints below the command's line.
+func (setupUndoCmd) Help() string {
+	return "A file that was not touched since becomes what it was, byte for byte. In a file that was edited meanwhile, what composer-api has set is put back and the rest stays. " +
+		"A value of composer-api's that was changed since is shown, and stays: put it right by hand."
+}
+
+// Run shows the change, asks, and writes. Conflicts make it fail after it has put back the rest.
+func (c *setupUndoCmd) Run(_ context.Context, p *process) error {
+	m, err := machine(p)
+	if err != nil {
+		return err
+	}
+	client, err := findClient(c.Client)
+	if err != nil {
+		return err
+	}
+	plan, err := setup.PlanUndo(m, client)
+	if err != nil {
+		return err
+	}
+	for _, conflict := range plan.Conflicts {
+		fmt.Fprintf(p.stdout, "conflict: %s, %s\n  before   %s\n  ours     %s\n  now      %s\n", conflict.File, conflict.Path,
+			orNothing(conflict.Before), plan.Mask(conflict.Ours), plan.Mask(orNothing(conflict.Here)))
+	}
+	if err := newAsker(p, &c.consent).apply(plan, client.Name+" is as it was before"); err != nil {
+		return err
+	}
+	if len(plan.Conflicts) > 0 {
+		return &hinted{fmt.Errorf("%d values were changed since, and stay as they are", len(plan.Conflicts)), "change them by hand, then type 'composer-api setup undo " + client.ID + "' again"}
+	}
+	return nil
+}
+
+func orNothing(value string) string {
+	if value == "" {
+		return "nothing"
+	}
+	return value
+}
+
+// setupVerifyCmd is 'setup verify CLIENT'.
+type setupVerifyCmd struct {
+	Client string `arg:"" help:"The client, as 'setup list' names it."`
+}
+
+// Run runs the client. It costs a turn or two of the model.
+func (c *setupVerifyCmd) Run(ctx context.Context, p *process) error {
+	m, err := machine(p)
+	if err != nil {
+		return err
+	}
+	client, err := findClient(c.Client)
+	if err != nil {
+		return err
+	}
+	result, err := setup.Verify(ctx, m, client, p.env.Process())
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(p.stdout, "ran       %s\ntook      %.1f s\n", result.Command, result.Took.Seconds())
+	if !result.Worked {
+		fmt.Fprintf(p.stdout, "printed\n%s\n", result.Output)
+		return &hinted{fmt.Errorf("%s did not give the answer that only its tool could have told", client.Name), "see what it printed, and what 'composer-api doctor' says"}
+	}
+	fmt.Fprintf(p.stdout, "result    ok: the model called a tool, %s ran it, and the answer has its result\n", client.Name)
+	return nil
+}
+
+// findClient finds a client by its id.
+func findClient(id string) (setup.Client, error) {
+	client, ok := setup.ByID(strings.ToLower(id))
+	if !ok {
+		return client, &hinted{fmt.Errorf("there is no client %q", id), "'composer-api setup list' lists them"}
+	}
+	return client, nil
+}
+
+// machine is this one, with the variables of the process.
+func machine(p *process) (*setup.Machine, error) {
+	state, err := p.env.StateDir()
+	if err != nil {
+		return nil, err
+	}
+	return &setup.Machine{GOOS: runtime.GOOS, Getenv: p.env.Get, LookPath: lookPath(p.env.Get("PATH")), State: state}, nil
+}
+
+// lookPath finds programs on a PATH that need not be the process's own.
+func lookPath(path string) func(string) (string, error) {
+	return func(program string) (string, error) {
+		if path == os.Getenv("PATH") {
+			return exec.LookPath(program) // which knows Windows' endings, too
+		}
+		for _, dir := range strings.Split(path, string(os.PathListSeparator)) {
+			file := dir + string(os.PathSeparator) + program
+			if info, err := os.Stat(file); err == nil && info.Mode()&0o111 != 0 && !info.IsDir() {
+				return file, nil
+			}
+		}
+		return "", exec.ErrNotFound
+	}
+}
+
+// An asker shows plans and asks about them.
+type asker struct {
+	p   *process
+	how *consent
+	in  *bufio.Reader
+}
+
+func newAsker(p *process, how *consent) *asker { return &asker{p, how, bufio.NewReader(p.stdin)} }
+
+// errDeclined is what a person has said.
+var errDeclined = errors.New("nothing was written")
+
+// apply shows the plan, asks, and applies it. done is printed when it was.
+func (a *asker) apply(plan *setup.Plan, done string) error {
+	if !plan.Writes() {
+		if plan.Steps == nil {
+			fmt.Fprintln(a.p.stdout, "there is nothing to do: it is so already")
+		}
+		return nil
+	}
+	if diff := plan.Diff(); diff != "" {
+		fmt.Fprint(a.p.stdout, diff)
+	}
+	switch {
+	case a.how.DryRun:
+		return nil
+	case !a.how.Yes:
+		fmt.Fprint(a.p.stdout, "Write this? [y/N] ")
+		line, err := a.in.ReadString('\n')
+		if err == io.EOF && line == "" {
+			fmt.Fprintln(a.p.stdout)
+			return &hinted{errDeclined, "use --yes where nobody can be asked"}
+		}
+		if answer := strings.ToLower(strings.TrimSpace(line)); answer != "y" && answer != "yes" {
+			return errDeclined
+		}
+	}
+	if err := plan.Apply(); err != nil {
+		return err
+	}
+	fmt.Fprintln(a.p.stdout, done)
+	return nil
+}

@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/config"
+	"composer-api/internal/httpd"
+	"composer-api/internal/localtoken"
+)
+
+// tokenCmd is 'token'.
+type tokenCmd struct {
+	Rotate bool `help:"Make a new token. Gateways have to be started again, and clients set up again."`
+}
+
+// Help is what --help prints below the command's line.
+func (tokenCmd) Help() string {
+	return "The token is for clients on this machine, in the place of a Cursor API key: a gateway that has a key of its own (CURSOR_API_KEY, or " +
+		"CURSOR_API_KEY_FILE) lends it to whoever sends the token. It is made when it is first needed, and lies in the state folder, where only you can read it."
+}
+
+// Run prints the token alone, so that a script can take it.
+func (c *tokenCmd) Run(_ context.Context, p *process) error {
+	dir, err := p.env.StateDir()
+	if err != nil {
+		return err
+	}
+	get := localtoken.ReadOrMake
+	if c.Rotate {
+		get = localtoken.Rotate
+	}
+	token, err := get(dir)
+	if err != nil {
+		return tokenHint(err)
+	}
+	_, err = fmt.Fprintln(p.stdout, token.Reveal())
+	return err
+}
+
+// tokenHint says what to do about a token that can't be read or made.
+func tokenHint(err error) error {
+	return &hinted{fmt.Errorf("there is no local token: %w", err), "see that the state folder can be read and written, or make a new token with 'composer-api token --rotate'"}
+}
+
+// cursorKeyFile is the name of the default of CURSOR_API_KEY_FILE, in the state folder.
+const cursorKeyFile = "cursor-key"
+
+// serversKey is the Cursor key that the server has itself, and where it came from; none is no error. The first of these counts:
+//
+//  1. CURSOR_API_KEY
+//  2. the file that CURSOR_API_KEY_FILE names; that it isn't there is an error
+//  3. the file cursor-key in the state folder
+func serversKey(p *process, c *config.CursorKey) (key agent.Secret, origin string, err error) {
+	if !c.APIKey.IsZero() {
+		_, origin, _ := p.env.Lookup("CURSOR_API_KEY")
+		return c.APIKey.Secret, origin, nil
+	}
+	path, named := c.APIKeyFile, c.APIKeyFile != ""
+	if !named {
+		state, err := p.env.StateDir()
+		if err != nil {
+			return agent.Secret{}, "", nil // without a home folder there is no such file
+		}
+		path = filepath.Join(state, cursorKeyFile)
+	}
+	data, err := os.ReadFile(path)
+	switch {
+	case os.IsNotExist(err) && !named:
+		return agent.Secret{}, "", nil
+	case err != nil:
+		return agent.Secret{}, "", &config.Error{Name: "CURSOR_API_KEY_FILE", Problem: "can't be read: " + err.Error(), Hint: "name a file that holds a Cursor API key and nothing else"}
+	}
+	text := strings.TrimSpace(string(data))
+	if text == "" || strings.ContainsAny(text, " \t\r\n") {
+		return agent.Secret{}, "", &config.Error{Name: "CURSOR_API_KEY_FILE", Problem: path + " holds no Cursor API key", Hint: "the file is to hold the key and nothing else"}
+	}
+	return agent.NewSecret(text), path, nil
+}
+
+// localKey is what lends the server's own key to clients; nil when it has none, or when other machines could use it and
+// nobody has said that they may. The token is made when there is none yet.
+func localKey(p *process, c *config.CursorKey, auth *config.LocalAuth, thisMachineOnly bool) (*httpd.LocalKey, error) {
+	key, _, err := serversKey(p, c)
+	if err != nil || key.IsZero() || !thisMachineOnly && !auth.Remote {
+		return nil, err
+	}
+	dir, err := p.env.StateDir()
+	if err != nil {
+		return nil, err
+	}
+	token, err := localtoken.ReadOrMake(dir)
+	if err != nil {
+		return nil, tokenHint(err)
+	}
+	return &httpd.LocalKey{Key: key, Token: token, Any: auth.HowProved == "any"}, nil
+}

@@ -1,0 +1,24 @@
+package setup
+
+import "composer-api/internal/setup/configfile"
+
+// Claude Code takes its variables from the object "env" of its settings, too: code.claude.com/docs/en/settings. It asks for
+// models by the names of Anthropic's unless each of its kinds of model is set. Its settings refer to no other variables, so
+// without a token the key has to be in ANTHROPIC_AUTH_TOKEN.
+var claudeCode = Client{
+	ID: "claude", Name: "Claude Code", programs: []string{"claude"},
+	target: func(m *Machine, g *Gateway) target {
+		edits := []edit{set(g.Root, "env", "ANTHROPIC_BASE_URL")}
+		var steps []string
+		if g.Token.IsZero() {
+			steps = append(steps, "start it with the key in its own variable: ANTHROPIC_AUTH_TOKEN=$"+KeyVariable+" claude")
+		} else {
+			edits = append(edits, set(g.Token.Reveal(), "env", "ANTHROPIC_AUTH_TOKEN"))
+		}
+		for _, kind := range []string{"ANTHROPIC_MODEL", "ANTHROPIC_DEFAULT_OPUS_MODEL", "ANTHROPIC_DEFAULT_SONNET_MODEL", "ANTHROPIC_DEFAULT_HAIKU_MODEL"} {
+			edits = append(edits, set(g.model(), "env", kind))
+		}
+		return target{files: []file{{m.below("CLAUDE_CONFIG_DIR", ".claude", "settings.json"), configfile.JSON, edits}}, steps: steps}
+	},
+	headless: &headless{args: func(prompt string) []string { return []string{"-p", prompt, "--allowedTools", "Bash Read"} }},
+}

@@ -1,0 +1,76 @@
+package setup
+
+import (
+	"composer-api/internal/setup/configfile"
+)
+
+// A Client is a program that can use the gateway.
+type Client struct {
+	ID   string // what people type: "opencode"
+	Name string // what it is called: "OpenCode"
+	// programs are its names on the PATH; the first that is there counts. None for an extension of an editor.
+	programs []string
+	// folders exist where it is installed although it is no program on the PATH.
+	folders func(*Machine) []string
+	// target is what to change. It looks at the machine and changes nothing.
+	target func(*Machine, *Gateway) target
+	// headless runs it without its user interface; nil when it has no such form.
+	headless *headless
+}
+
+// A target is what a client needs in order to use the gateway.
+type target struct {
+	files []file
+	// steps are left to the person, in their order: what stands in no file that we may write, or a command to start it by.
+	steps []string
+}
+
+// A file is a configuration file with the values to set in it.
+type file struct {
+	path   string
+	format configfile.Format
+	edits  []edit
+}
+
+type edit struct {
+	path  configfile.Path
+	value any // for encoding/json
+	// ifNew sets the value only in a file that isn't there yet, for what a file of this kind must begin with.
+	ifNew bool
+}
+
+func set(value any, path ...string) edit { return edit{path: path, value: value} }
+
+// Clients are all that we know, in the order in which they are listed. Add a row; see [Client].
+func Clients() []Client {
+	return []Client{
+		openCode, codex, claudeCode, cline, continueDev, qwenCode, pi, kilo, copilotCLI, crush, aider, zed, vsCode, jetBrains, roo, goose,
+	}
+}
+
+// ByID finds a client.
+func ByID(id string) (Client, bool) {
+	for _, c := range Clients() {
+		if c.ID == id {
+			return c, true
+		}
+	}
+	return Client{}, false
+}
+
+// Installed says where a client is installed; "" when it isn't, as far as can be seen.
+func (c *Client) Installed(m *Machine) string {
+	for _, program := range c.programs {
+		if path, err := m.LookPath(program); err == nil {
+			return path
+		}
+	}
+	if c.folders != nil {
+		for _, folder := range c.folders(m) {
+			if exists(folder) {
+				return folder
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,34 @@
+package setup
+
+import "composer-api/internal/setup/configfile"
+
+// codexProvider is a table of Codex's config.toml: developers.openai.com/codex/config-reference. A custom provider either
+// names the variable of the key, or holds a token.
+type codexProvider struct {
+	Name            string `json:"name"`
+	BaseURL         string `json:"base_url"`
+	WireAPI         string `json:"wire_api"`
+	EnvKey          string `json:"env_key,omitempty"`
+	Token           string `json:"experimental_bearer_token,omitempty"`
+	ModelCatalogURL string `json:"model_catalog_url"`
+}
+
+var codex = Client{
+	ID: "codex", Name: "Codex", programs: []string{"codex"},
+	target: func(m *Machine, g *Gateway) target {
+		provider := codexProvider{Name: "Composer", BaseURL: g.base(), WireAPI: "responses", ModelCatalogURL: g.base() + "/models"}
+		if g.Token.IsZero() {
+			provider.EnvKey = KeyVariable
+		} else {
+			provider.Token = g.Token.Reveal()
+		}
+		return target{files: []file{{m.below("CODEX_HOME", ".codex", "config.toml"), configfile.TOML, []edit{
+			set(g.model(), "model"),
+			set("composer", "model_provider"),
+			set(provider, "model_providers", "composer"),
+		}}}}
+	},
+	headless: &headless{args: func(prompt string) []string {
+		return []string{"exec", "--skip-git-repo-check", "--sandbox", "read-only", prompt}
+	}},
+}

@@ -1,0 +1,255 @@
+package configfile
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Of YAML, two forms of values are edited:
+//
+//	openai-api-base: http://…      an entry of the root
+//	models:                        an element of a list that is an entry of the root,
+//	  - name: Composer             where the list has one element a line or more ("block style")
+
+// decodeYAML gives the tree that encoding/json would give for the same values.
+func decodeYAML(text string) (any, error) {
+	var tree map[string]any
+	if err := yaml.Unmarshal([]byte(text), &tree); err != nil {
+		return nil, err
+	}
+	data, err := json.Marshal(tree)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnusual, err) // a key that is no text
+	}
+	if tree == nil {
+		data = []byte("{}")
+	}
+	var same any
+	return same, unmarshal(data, &same)
+}
+
+// A yamlFile is a file as lines, with the root's entries.
+type yamlFile struct {
+	lines   []string // with their ends
+	entries []yamlEntry
+}
+
+// A yamlEntry is a key of the root with what is below it: lines[start:end].
+type yamlEntry struct {
+	key        string
+	value      *yaml.Node
+	start, end int
+}
+
+func parseYAML(text string) (*yamlFile, error) {
+	var document yaml.Node
+	if err := yaml.Unmarshal([]byte(text), &document); err != nil {
+		return nil, err
+	}
+	f := &yamlFile{}
+	for line := range strings.Lines(text) {
+		f.lines = append(f.lines, line)
+	}
+	if len(document.Content) == 0 {
+		return f, nil
+	}
+	root := document.Content[0]
+	if root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
+		return f, nil
+	}
+	if root.Kind != yaml.MappingNode || root.Style == yaml.FlowStyle {
+		return nil, fmt.Errorf("%w: its root is no list of keys", ErrUnusual)
+	}
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		f.entries = append(f.entries, yamlEntry{key: root.Content[i].Value, value: root.Content[i+1], start: root.Content[i].Line - 1})
+	}
+	for i := range f.entries {
+		end := len(f.lines)
+		if i+1 < len(f.entries) {
+			end = f.entries[i+1].start
+		}
+		f.entries[i].end = f.trim(f.entries[i].start+1, end)
+	}
+	return f, nil
+}
+
+// trim takes blank lines, comments and the marks of documents off the end of lines[start:end]: they belong to what follows.
+func (f *yamlFile) trim(start, end int) int {
+	for end > start {
+		line := strings.TrimSpace(f.lines[end-1])
+		if line != "" && line[0] != '#' && line != "..." {
+			break
+		}
+		end--
+	}
+	return end
+}
+
+func (f *yamlFile) entry(key string) *yamlEntry {
+	for i := range f.entries {
+		if f.entries[i].key == key {
+			return &f.entries[i]
+		}
+	}
+	return nil
+}
+
+// replace is the file with lines[start:end] replaced.
+func (f *yamlFile) replace(start, end int, text string) string {
+	before := strings.Join(f.lines[:start], "")
+	if before != "" && !strings.HasSuffix(before, "\n") && text != "" {
+		before += "\n"
+	}
+	return before + text + strings.Join(f.lines[end:], "")
+}
+
+func setYAML(text string, path Path, value []byte) (string, error) {
+	f, err := parseYAML(text)
+	if err != nil {
+		return "", err
+	}
+	e := f.entry(path[0])
+	switch {
+	case len(path) == 1:
+		fresh, err := yamlText(path[0], value)
+		if err != nil {
+			return "", err
+		}
+		if e == nil {
+			end := f.trim(0, len(f.lines))
+			return f.replace(end, end, fresh), nil
+		}
+		if e.value.Kind == yaml.ScalarNode && e.value.LineComment != "" && strings.Count(fresh, "\n") == 1 {
+			fresh = strings.TrimSuffix(fresh, "\n") + " " + e.value.LineComment + "\n"
+		}
+		return f.replace(e.start, e.end, fresh), nil
+	case len(path) != 2:
+		return "", fmt.Errorf("%w: %s", ErrUnusual, path)
+	}
+	field, name, ok := element(path[1])
+	if !ok {
+		return "", fmt.Errorf("%w: %s", ErrUnusual, path)
+	}
+	if e == nil || e.value.Kind == yaml.ScalarNode && e.value.Tag == "!!null" {
+		return setYAML(text, path[:1], wrap(path[1], value))
+	}
+	start, end, indent, err := f.item(e, field, name)
+	if err != nil {
+		return "", err
+	}
+	fresh, err := yamlItem(value, indent)
+	if err != nil {
+		return "", err
+	}
+	return f.replace(start, end, fresh), nil
+}
+
+func removeYAML(text string, path Path) (string, error) {
+	f, err := parseYAML(text)
+	if err != nil {
+		return "", err
+	}
+	e := f.entry(path[0])
+	if e == nil {
+		return text, nil
+	}
+	if len(path) == 1 {
+		return f.replace(e.start, e.end, ""), nil
+	}
+	field, name, _ := element(path[1])
+	start, end, _, err := f.item(e, field, name)
+	if err != nil {
+		return "", err
+	}
+	if len(e.value.Content) == 1 {
+		return f.replace(start, end, ""), nil // "models:" alone, which is an empty list to everybody
+	}
+	return f.replace(start, end, ""), nil
+}
+
+// item is where an element of a list stands, or, when it is not there, where it is to be put (start == end).
+func (f *yamlFile) item(e *yamlEntry, field, name string) (start, end int, indent string, err error) {
+	if e.value.Kind != yaml.SequenceNode || e.value.Style == yaml.FlowStyle || len(e.value.Content) == 0 {
+		return 0, 0, "", fmt.Errorf("%w: %s is no list with one element a line", ErrUnusual, e.key)
+	}
+	for i, item := range e.value.Content {
+		start = item.Line - 1
+		dash := strings.IndexByte(f.lines[start], '-')
+		if dash < 0 || strings.TrimSpace(f.lines[start][:dash]) != "" {
+			return 0, 0, "", fmt.Errorf("%w: an element of %s does not begin with its own line", ErrUnusual, e.key)
+		}
+		indent = f.lines[start][:dash]
+		end = e.end
+		if i+1 < len(e.value.Content) {
+			end = f.trim(start+1, e.value.Content[i+1].Line-1)
+		}
+		if yamlField(item, field) == name {
+			return start, end, indent, nil
+		}
+	}
+	return e.end, e.end, indent, nil
+}
+
+// yamlField is the value of a field of a mapping; "" when there is none.
+func yamlField(item *yaml.Node, field string) string {
+	for i := 0; item.Kind == yaml.MappingNode && i+1 < len(item.Content); i += 2 {
+		if item.Content[i].Value == field {
+			return item.Content[i+1].Value
+		}
+	}
+	return ""
+}
+
+// yamlText is an entry of the root.
+func yamlText(key string, value []byte) (string, error) {
+	var node yaml.Node
+	if err := yaml.Unmarshal([]byte("{"+quote(key)+": "+string(value)+"}"), &node); err != nil { // JSON is YAML
+		return "", err
+	}
+	return encodeYAML(&node)
+}
+
+// yamlItem is an element of a list whose dashes are indented by indent.
+func yamlItem(value []byte, indent string) (string, error) {
+	var node yaml.Node
+	if err := yaml.Unmarshal([]byte("["+string(value)+"]"), &node); err != nil {
+		return "", err
+	}
+	text, err := encodeYAML(&node)
+	if err != nil {
+		return "", err
+	}
+	var indented strings.Builder
+	for line := range strings.Lines(text) {
+		indented.WriteString(indent + line)
+	}
+	return indented.String(), nil
+}
+
+func quote(key string) string {
+	data, _ := json.Marshal(key) // a string
+	return string(data)
+}
+
+// encodeYAML writes a node over several lines, and texts without quotes where that is the same.
+func encodeYAML(node *yaml.Node) (string, error) {
+	plain(node)
+	var out bytes.Buffer
+	encoder := yaml.NewEncoder(&out)
+	encoder.SetIndent(2)
+	if err := encoder.Encode(node); err != nil {
+		return "", err
+	}
+	return out.String(), encoder.Close()
+}
+
+func plain(node *yaml.Node) {
+	node.Style = 0
+	for _, inner := range node.Content {
+		plain(inner)
+	}
+}

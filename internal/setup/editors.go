@@ -1,0 +1,135 @@
+package setup
+
+import (
+	"path/filepath"
+
+	"composer-api/internal/setup/configfile"
+)
+
+// Editors, and extensions of editors.
+
+// zed: zed.dev/docs/ai/llm-providers. The key of a provider "Composer" is the variable COMPOSER_API_KEY, or is typed into
+// Zed, which keeps it in the system's keyring.
+var zed = Client{
+	ID: "zed", Name: "Zed", programs: []string{"zed", "zeditor"},
+	target: func(m *Machine, g *Gateway) target {
+		type capabilities struct {
+			Tools             bool `json:"tools"`
+			Images            bool `json:"images"`
+			ParallelToolCalls bool `json:"parallel_tool_calls"`
+			PromptCacheKey    bool `json:"prompt_cache_key"`
+		}
+		type model struct {
+			Name            string       `json:"name"`
+			DisplayName     string       `json:"display_name"`
+			MaxTokens       int          `json:"max_tokens"`
+			MaxOutputTokens int          `json:"max_output_tokens"`
+			Capabilities    capabilities `json:"capabilities"`
+		}
+		type provider struct {
+			APIURL string  `json:"api_url"`
+			Models []model `json:"available_models"`
+		}
+		type chosen struct {
+			Provider string `json:"provider"`
+			Model    string `json:"model"`
+		}
+		p := provider{APIURL: g.base()}
+		for _, m := range g.Models {
+			p.Models = append(p.Models, model{m.ID, m.Name, m.Context, outputTokens, capabilities{Tools: true, Images: true, ParallelToolCalls: true}})
+		}
+		path := m.configHome("zed", "settings.json")
+		if m.GOOS == "windows" {
+			path = m.appData("Zed", "settings.json")
+		}
+		return target{
+			files: []file{{path, configfile.JSON, []edit{
+				set(p, "language_models", "openai_compatible", "Composer"),
+				set(chosen{"Composer", g.model()}, "agent", "default_model"),
+			}}},
+			steps: []string{"its file holds no key: start it with COMPOSER_API_KEY=" + g.shell() + " zed, or type what 'composer-api token' prints into Zed's settings (AI, LLM Providers, Composer)"},
+		}
+	},
+}
+
+// vsCode: GitHub Copilot's own list of models, by model id. VS Code asks for the key itself, and keeps it.
+var vsCode = Client{
+	ID: "vscode", Name: "VS Code (Copilot, own models)", programs: []string{"code"},
+	target: func(m *Machine, g *Gateway) target {
+		type model struct {
+			Name            string `json:"name"`
+			URL             string `json:"url"`
+			ToolCalling     bool   `json:"toolCalling"`
+			Vision          bool   `json:"vision"`
+			Thinking        bool   `json:"thinking"`
+			MaxInputTokens  int    `json:"maxInputTokens"`
+			MaxOutputTokens int    `json:"maxOutputTokens"`
+			RequiresAPIKey  bool   `json:"requiresAPIKey"`
+		}
+		var edits []edit
+		for _, m := range g.Models {
+			edits = append(edits, set(model{m.Name, g.base(), true, true, true, m.Context - outputTokens, outputTokens, true}, "github.copilot.chat.customOAIModels", m.ID))
+		}
+		return target{
+			files: []file{{vsCodeSettings(m), configfile.JSON, edits}},
+			steps: []string{"in VS Code: Chat, Manage Models, OpenAI Compatible; as the key, what 'composer-api token' prints"},
+		}
+	},
+}
+
+func vsCodeSettings(m *Machine) string { return m.appData("Code", "User", "settings.json") }
+
+// roo reads a file with its profiles at every start, when the editor's settings name one.
+var roo = Client{
+	ID: "roo", Name: "Roo Code", folders: extension("rooveterinaryinc.roo-cline"),
+	target: func(m *Machine, g *Gateway) target {
+		type info struct {
+			MaxTokens      int  `json:"maxTokens"`
+			ContextWindow  int  `json:"contextWindow"`
+			SupportsImages bool `json:"supportsImages"`
+			PromptCache    bool `json:"supportsPromptCache"`
+		}
+		type profile struct {
+			ID       string `json:"id"`
+			Provider string `json:"apiProvider"`
+			BaseURL  string `json:"openAiBaseUrl"`
+			APIKey   string `json:"openAiApiKey"`
+			ModelID  string `json:"openAiModelId"`
+			Info     info   `json:"openAiCustomModelInfo"`
+		}
+		imported := filepath.Join(m.State, "setup", "roo-settings.json")
+		return target{
+			files: []file{
+				{imported, configfile.JSON, []edit{
+					set("composer", "providerProfiles", "currentApiConfigName"),
+					set(profile{"composer", "openai", g.base(), g.key(""), g.model(), info{outputTokens, g.Models[0].Context, true, true}}, "providerProfiles", "apiConfigs", "composer"),
+				}},
+				{vsCodeSettings(m), configfile.JSON, []edit{set(imported, "roo-cline.autoImportSettingsPath")}},
+			},
+			steps: []string{"start VS Code again: Roo reads the file at its start. Without a local token, type your key into Roo's settings"},
+		}
+	},
+}
+
+// jetBrains keeps its settings where composer-api does not write.
+var jetBrains = Client{
+	ID: "jetbrains", Name: "JetBrains AI Assistant",
+	target: func(_ *Machine, g *Gateway) target {
+		return target{steps: []string{
+			"in the IDE: Settings, Tools, AI Assistant, Models & API keys, \"OpenAI-compatible\": URL " + g.base() + ", the key from 'composer-api token', Tool calling on",
+			"then choose " + g.model() + " under Models Assignment",
+			"the IDE keeps this in its own storage and in the system's keyring, which composer-api does not touch",
+		}}
+	},
+}
+
+// extension finds an extension of VS Code by its folder, which has its version in its name.
+func extension(id string) func(*Machine) []string {
+	return func(m *Machine) []string {
+		found, err := filepath.Glob(m.home(".vscode", "extensions", id+"-*"))
+		if err != nil {
+			return nil
+		}
+		return found
+	}
+}

@@ -1,0 +1,226 @@
+package setup
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/rogpeppe/go-internal/diff"
+
+	"composer-api/internal/setup/configfile"
+)
+
+// A Plan is what would be done to the files of a client. Nothing is changed until it is applied.
+type Plan struct {
+	Client Client
+	// Steps are left to the person.
+	Steps []string
+	// Conflicts are values that an undo leaves alone, because they are no longer ours.
+	Conflicts []Conflict
+
+	files  []planned
+	record *record // what is to be kept; nil for an undo
+	keeps  bool    // an undo that leaves something of ours: its record stays
+	mask   func(string) string
+	state  string
+}
+
+// A planned is what a file is to become.
+type planned struct {
+	path          string // without links: a link in a folder for configuration stays a link
+	before, after string
+	existed       bool
+	remove        bool // the file, because it is not there before and holds nothing now
+	mode          fs.FileMode
+}
+
+// A Conflict is a value that we have set and somebody has changed since.
+type Conflict struct {
+	File, Path         string
+	Before, Ours, Here string // as JSON; Before is "" where there was nothing
+}
+
+// Diff is the change as a unified diff, with the local token masked. It is empty when nothing changes.
+func (p *Plan) Diff() string {
+	var all []byte
+	for _, f := range p.files {
+		after := f.after
+		name := f.path
+		if f.remove {
+			after, name = "", f.path+" (removed)"
+		}
+		all = append(all, diff.Diff(f.path, []byte(p.mask(f.before)), name, []byte(p.mask(after)))...)
+	}
+	return string(all)
+}
+
+// Writes reports whether there is anything to write: a file, or the end of a record of which nothing is left to undo.
+func (p *Plan) Writes() bool {
+	return slices.ContainsFunc(p.files, func(f planned) bool { return f.remove || f.after != f.before }) || p.record == nil && !p.keeps
+}
+
+// Mask hides local tokens in a text.
+func (p *Plan) Mask(text string) string { return p.mask(text) }
+
+// PlanSetup works out how a client is set up for a gateway. A client that has been set up before is put back first, so that
+// what is kept is what was there before we came; where that has conflicts, they are what the person wants now, and are
+// overwritten as everything else would be.
+func PlanSetup(m *Machine, c Client, g *Gateway) (*Plan, error) {
+	old, err := readRecord(m, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	target := c.target(m, g)
+	plan := &Plan{Client: c, Steps: target.steps, record: &record{Client: c.ID}, mask: g.mask, state: m.State}
+	for _, f := range target.files {
+		p, err := read(f.path)
+		if err != nil {
+			return nil, err
+		}
+		base, existed := p.before, p.existed
+		if was := old.file(p.path); was != nil {
+			if base, _, err = was.undo(p.before); err != nil {
+				return nil, fmt.Errorf("%s: %w", p.path, err)
+			}
+			existed = was.Existed
+		}
+		kept := fileRecord{Path: p.path, Format: f.format, Existed: existed, Backup: base}
+		if p.after, kept.Values, err = apply(f, base, existed); err != nil {
+			return nil, fmt.Errorf("%s: %w", p.path, err)
+		}
+		kept.Written = hash(p.after)
+		plan.files = append(plan.files, p)
+		plan.record.Files = append(plan.record.Files, kept)
+	}
+	return plan, nil
+}
+
+// apply makes the edits of a file, and lists what was set.
+func apply(f file, text string, existed bool) (string, []valueRecord, error) {
+	var values []valueRecord
+	for _, e := range f.edits {
+		if e.ifNew && existed {
+			continue
+		}
+		was, had, err := configfile.Get(f.format, text, e.path)
+		if err != nil {
+			return "", nil, err
+		}
+		v := valueRecord{Path: e.path, There: depth(f.format, text, e.path)}
+		if had {
+			v.Before = json.RawMessage(was)
+		}
+		if text, err = configfile.Set(f.format, text, e.path, e.value); err != nil {
+			return "", nil, err
+		}
+		ours, _, err := configfile.Get(f.format, text, e.path)
+		if err != nil {
+			return "", nil, err
+		}
+		v.Ours = json.RawMessage(ours)
+		values = append(values, v)
+	}
+	return text, values, nil
+}
+
+// depth is how many keys of the path are there.
+func depth(format configfile.Format, text string, path configfile.Path) int {
+	for n := len(path); n > 0; n-- {
+		if _, ok, err := configfile.Get(format, text, path[:n]); err == nil && ok {
+			return n
+		}
+	}
+	return 0
+}
+
+// read reads a file that may not be there.
+func read(path string) (planned, error) {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	p := planned{path: path, mode: 0o600} // a file that we make may hold a token
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return p, nil
+	}
+	if err != nil {
+		return p, err
+	}
+	data, err := os.ReadFile(path)
+	p.before, p.existed, p.mode = string(data), true, info.Mode().Perm()
+	return p, err
+}
+
+// Apply writes the files, with a backup and a record before. It may be called again when it has failed. A file that has
+// changed since the plan was made is an error, and nothing is written.
+func (p *Plan) Apply() error {
+	for _, f := range p.files {
+		now, err := read(f.path)
+		if err != nil {
+			return err
+		}
+		if now.before != f.before || now.existed != f.existed {
+			return fmt.Errorf("%s was changed while you were asked: try again", f.path)
+		}
+	}
+	if p.record != nil {
+		if err := p.record.write(p.state); err != nil {
+			return err
+		}
+	}
+	for _, f := range p.files {
+		if err := f.write(); err != nil {
+			return err
+		}
+	}
+	if p.record == nil && !p.keeps {
+		return removeRecord(p.state, p.Client.ID)
+	}
+	return nil
+}
+
+// write puts the file in place at once, so that nobody ever reads half of it.
+func (f *planned) write() error {
+	switch {
+	case f.remove:
+		if err := os.Remove(f.path); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	case f.existed && f.after == f.before:
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
+		return err
+	}
+	return writeFile(f.path, []byte(f.after), f.mode)
+}
+
+func writeFile(path string, data []byte, mode fs.FileMode) error {
+	temporary, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temporary.Name()) // gone already after the rename
+	_, err = temporary.Write(data)
+	if err := errors.Join(err, temporary.Chmod(mode), temporary.Close()); err != nil {
+		return err
+	}
+	return os.Rename(temporary.Name(), path)
+}
+
+func hash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

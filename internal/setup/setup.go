@@ -1,0 +1,126 @@
+// Package setup sets up clients for the gateway, and puts back what was there.
+//
+// A [Client] is a program that people use: its row says which files it reads, and which values in them make it use the
+// gateway. [Setup.Plan] works out what would change, a person sees it as a diff, and [Setup.Apply] writes it. What was there
+// before is kept in the state folder, with a record of every value that was set:
+//
+//	setup/opencode/record.json        which values of which files
+//	setup/opencode/1-opencode.json    the file as it was
+//
+// [Setup.PlanUndo] goes back. A file that nobody has touched since is put back byte for byte. In one that was edited
+// meanwhile, each value that is still ours is put back, and all else stays; a value of ours that was changed is a conflict,
+// which is shown and left alone.
+//
+// No Cursor key is ever written: a client gets the gateway's local token, or the name of the variable that holds the key.
+package setup
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+
+	"composer-api/internal/agent"
+)
+
+// A Machine is where clients are set up. Tests have one of their own.
+type Machine struct {
+	GOOS     string // as runtime.GOOS
+	Getenv   func(name string) string
+	LookPath func(program string) (string, error)
+	// State is our own folder, for records and backups.
+	State string
+}
+
+// home is a path below the user's home folder.
+func (m *Machine) home(parts ...string) string {
+	home := m.Getenv("HOME")
+	if m.GOOS == "windows" && m.Getenv("UserProfile") != "" {
+		home = m.Getenv("UserProfile")
+	}
+	return filepath.Join(append([]string{home}, parts...)...)
+}
+
+// configHome is a path below the folder for configuration, as programs understand it that follow the XDG convention on
+// every system.
+func (m *Machine) configHome(parts ...string) string {
+	if dir := m.Getenv("XDG_CONFIG_HOME"); dir != "" {
+		return filepath.Join(append([]string{dir}, parts...)...)
+	}
+	return m.home(append([]string{".config"}, parts...)...)
+}
+
+// below is a path below the folder that a variable names, or, when it isn't set, below a folder of the home folder.
+func (m *Machine) below(variable, folder string, parts ...string) string {
+	if dir := m.Getenv(variable); dir != "" {
+		return filepath.Join(append([]string{dir}, parts...)...)
+	}
+	return m.home(append([]string{folder}, parts...)...)
+}
+
+// appData is a path below the folder where desktop programs keep their data.
+func (m *Machine) appData(parts ...string) string {
+	switch {
+	case m.GOOS == "windows" && m.Getenv("AppData") != "":
+		return filepath.Join(append([]string{m.Getenv("AppData")}, parts...)...)
+	case m.GOOS == "darwin":
+		return m.home(append([]string{"Library", "Application Support"}, parts...)...)
+	}
+	return m.configHome(parts...)
+}
+
+// firstThere is the first of the paths that exists, or else the last.
+func firstThere(paths ...string) string {
+	for _, path := range paths {
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	return paths[len(paths)-1]
+}
+
+// A Model is one that clients are told of.
+type Model struct {
+	ID, Name string
+	Context  int // in tokens
+}
+
+const (
+	// outputTokens is what clients are told that an answer may have: more than any answer of Composer's.
+	outputTokens = 32_000
+	// contextTokens stands in where the catalogue doesn't know better.
+	contextTokens = 200_000
+)
+
+// KeyVariable is the environment variable that holds the user's Cursor key.
+const KeyVariable = "CURSOR_API_KEY"
+
+// A Gateway is what clients are told of it.
+type Gateway struct {
+	Root string // http://127.0.0.1:8787, without /v1
+	// Token is the local token. Without one, clients take the key from KeyVariable, those of them that can.
+	Token agent.Secret
+	// Models are those that clients offer; the first is their default. There is at least one.
+	Models []Model
+}
+
+// base is the base URL for OpenAI's clients.
+func (g *Gateway) base() string { return g.Root + "/v1" }
+
+// model is the default model's id.
+func (g *Gateway) model() string { return g.Models[0].ID }
+
+// key is what stands for the key in a client's file: the token, or a reference to the variable in the client's own form.
+func (g *Gateway) key(reference string) string {
+	if g.Token.IsZero() {
+		return reference
+	}
+	return g.Token.Reveal()
+}
+
+// mask hides the token in what is shown.
+func (g *Gateway) mask(text string) string {
+	if g.Token.IsZero() {
+		return text
+	}
+	return strings.ReplaceAll(text, g.Token.Reveal(), "composer-…")
+}

@@ -1,0 +1,63 @@
+package setup
+
+import (
+	"os"
+	"regexp"
+	"strings"
+
+	"composer-api/internal/setup/configfile"
+)
+
+// A State is how a client stands to the gateway.
+type State struct {
+	Client    Client
+	Installed string // where; "" when it isn't to be found
+	// Ours says that we have set it up, and Intact that all of what we have set is still so.
+	Ours, Intact bool
+	// Points says that its files name the gateway's address, whoever has written it there.
+	Points bool
+	// Problem is why its files can't be read.
+	Problem error
+}
+
+// Look looks at a client without changing anything. g may have any models.
+func Look(m *Machine, c Client, g *Gateway) State {
+	s := State{Client: c, Installed: c.Installed(m)}
+	r, err := readRecord(m, c.ID)
+	if err != nil {
+		s.Problem = err
+		return s
+	}
+	s.Ours, s.Intact = len(r.Files) > 0, true
+	for _, f := range r.Files {
+		s.Intact = s.Intact && f.intact()
+	}
+	for _, f := range c.target(m, g).files {
+		data, err := os.ReadFile(f.path)
+		if err == nil && strings.Contains(string(data), g.Root) {
+			s.Points = true
+		}
+	}
+	return s
+}
+
+// intact reports whether all values that we have set are still ours.
+func (f *fileRecord) intact() bool {
+	data, err := os.ReadFile(f.Path)
+	if err != nil {
+		return false
+	}
+	for _, v := range f.Values {
+		here, ok, err := configfile.Get(f.Format, string(data), v.Path)
+		if err != nil || !ok || here != configfile.Canonical(v.Ours) {
+			return false
+		}
+	}
+	return true
+}
+
+// token matches local tokens.
+var token = regexp.MustCompile(`composer-[A-Za-z0-9_-]{43}`)
+
+// maskTokens hides local tokens, of which an old one may stand in a file.
+func maskTokens(text string) string { return token.ReplaceAllString(text, "composer-…") }

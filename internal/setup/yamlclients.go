@@ -1,0 +1,129 @@
+package setup
+
+import "composer-api/internal/setup/configfile"
+
+// Clients whose files are YAML.
+
+// continueDev: docs.continue.dev/reference. ${{ secrets.NAME }} is taken from the environment, too.
+var continueDev = Client{
+	ID: "continue", Name: "Continue", programs: []string{"cn"}, folders: extension("continue.continue"),
+	target: func(m *Machine, g *Gateway) target {
+		type completion struct {
+			ContextLength int `json:"contextLength"`
+			MaxTokens     int `json:"maxTokens"`
+		}
+		type model struct {
+			Name         string     `json:"name"`
+			Provider     string     `json:"provider"`
+			Model        string     `json:"model"`
+			APIBase      string     `json:"apiBase"`
+			APIKey       string     `json:"apiKey"`
+			Roles        []string   `json:"roles"`
+			Capabilities []string   `json:"capabilities"`
+			Completion   completion `json:"defaultCompletionOptions"`
+		}
+		edits := []edit{
+			{path: configfile.Path{"name"}, value: "Local", ifNew: true},
+			{path: configfile.Path{"version"}, value: "1.0.0", ifNew: true},
+			{path: configfile.Path{"schema"}, value: "v1", ifNew: true},
+		}
+		for _, m := range g.Models {
+			edits = append(edits, set(model{
+				m.Name, "openai", m.ID, g.base(), g.key("${{ secrets." + KeyVariable + " }}"), []string{"chat", "edit", "apply"},
+				[]string{"tool_use", "image_input"}, completion{m.Context, outputTokens},
+			}, "models", "[name="+m.Name+"]"))
+		}
+		return target{
+			files: []file{{m.home(".continue", "config.yaml"), configfile.YAML, edits}},
+			steps: []string{"choose the model " + g.Models[0].Name + " in Continue's list"},
+		}
+	},
+	headless: &headless{args: func(prompt string) []string { return []string{"-p", prompt, "--auto"} }},
+}
+
+// aider: aider.chat/docs/config. Sizes and prices of models are a file of their own, in litellm's form.
+var aider = Client{
+	ID: "aider", Name: "aider", programs: []string{"aider"},
+	target: func(m *Machine, g *Gateway) target {
+		type metadata struct {
+			MaxTokens       int    `json:"max_tokens"`
+			MaxInputTokens  int    `json:"max_input_tokens"`
+			MaxOutputTokens int    `json:"max_output_tokens"`
+			Provider        string `json:"litellm_provider"`
+			Mode            string `json:"mode"`
+			Vision          bool   `json:"supports_vision"`
+		}
+		edits := []edit{set("openai/"+g.model(), "model"), set("openai/"+g.model(), "weak-model"), set(g.base(), "openai-api-base")}
+		var steps []string
+		if g.Token.IsZero() {
+			steps = append(steps, "start it with the key in its own variable: OPENAI_API_KEY=$"+KeyVariable+" aider")
+		} else {
+			edits = append(edits, set(g.Token.Reveal(), "openai-api-key"))
+		}
+		var sizes []edit
+		for _, m := range g.Models {
+			sizes = append(sizes, set(metadata{outputTokens, m.Context, outputTokens, "openai", "chat", true}, "openai/"+m.ID))
+		}
+		return target{
+			files: []file{
+				{m.home(".aider.conf.yml"), configfile.YAML, edits},
+				{m.home(".aider.model.metadata.json"), configfile.JSON, sizes},
+			},
+			steps: append(steps, "aider uses no tools: it edits files by the text of the answers, and can't be verified by a tool call"),
+		}
+	},
+}
+
+// goose: its documentation of custom providers. A key is a variable or in the system's keyring; its files don't hold one.
+var goose = Client{
+	ID: "goose", Name: "Goose", programs: []string{"goose"},
+	target: func(m *Machine, g *Gateway) target {
+		type model struct {
+			Name         string `json:"name"`
+			ContextLimit int    `json:"context_limit"`
+		}
+		type headers struct {
+			Authorization string `json:"Authorization"`
+		}
+		type provider struct {
+			Name              string   `json:"name"`
+			Engine            string   `json:"engine"`
+			DisplayName       string   `json:"display_name"`
+			Description       string   `json:"description"`
+			APIKeyEnv         string   `json:"api_key_env"`
+			BaseURL           string   `json:"base_url"`
+			Models            []model  `json:"models"`
+			Headers           *headers `json:"headers,omitempty"`
+			SupportsStreaming bool     `json:"supports_streaming"`
+		}
+		p := provider{
+			Name: "composer", Engine: "openai", DisplayName: "Composer", Description: "Cursor's Composer models", APIKeyEnv: KeyVariable,
+			BaseURL: g.base() + "/chat/completions", SupportsStreaming: true,
+		}
+		for _, m := range g.Models {
+			p.Models = append(p.Models, model{m.ID, m.Context})
+		}
+		dir := m.configHome("goose")
+		if m.GOOS == "windows" {
+			dir = m.appData("Block", "goose", "config")
+		}
+		var edits []edit
+		for _, e := range []struct {
+			name  string
+			value any
+		}{
+			{"name", p.Name}, {"engine", p.Engine}, {"display_name", p.DisplayName}, {"description", p.Description}, {"api_key_env", p.APIKeyEnv},
+			{"base_url", p.BaseURL}, {"models", p.Models}, {"supports_streaming", p.SupportsStreaming},
+		} {
+			edits = append(edits, set(e.value, e.name))
+		}
+		return target{
+			files: []file{
+				{dir + "/custom_providers/composer.json", configfile.JSON, edits},
+				{dir + "/config.yaml", configfile.YAML, []edit{set("composer", "GOOSE_PROVIDER"), set(g.model(), "GOOSE_MODEL")}},
+			},
+			steps: []string{"its files hold no key: start it with " + KeyVariable + "=" + g.shell() + " goose"},
+		}
+	},
+	headless: &headless{args: func(prompt string) []string { return []string{"run", "--no-session", "-t", prompt} }},
+}
