@@ -161,7 +161,7 @@ func insert(root, at *hujson.Value, key string, value []byte, depth int, unit st
 // (which hujson keeps as an AfterExtra that is not nil) is now a matter of the new last value.
 func takeOver(last *hujson.Value, end, before *hujson.Extra) (after hujson.Extra) {
 	after = last.AfterExtra
-	if last.AfterExtra != nil && len(last.AfterExtra) > 0 {
+	if len(last.AfterExtra) > 0 {
 		after = hujson.Extra{}
 	}
 	if comment := bytes.TrimRight(*end, " \t\r\n"); len(bytes.TrimSpace(comment)) > 0 {
