@@ -11,7 +11,7 @@ var claudeCode = Client{
 		edits := []edit{set(g.Root, "env", "ANTHROPIC_BASE_URL")}
 		var steps []string
 		if g.Token.IsZero() {
-			steps = append(steps, "start it with the key in its own variable: ANTHROPIC_AUTH_TOKEN=$"+KeyVariable+" claude")
+			steps = append(steps, "start it with the key in its own variable: ANTHROPIC_AUTH_TOKEN=$"+keyVariable+" claude")
 		} else {
 			edits = append(edits, set(g.Token.Reveal(), "env", "ANTHROPIC_AUTH_TOKEN"))
 		}

@@ -18,7 +18,7 @@ var codex = Client{
 	target: func(m *Machine, g *Gateway) target {
 		provider := codexProvider{Name: "Composer", BaseURL: g.base(), WireAPI: "responses", ModelCatalogURL: g.base() + "/models"}
 		if g.Token.IsZero() {
-			provider.EnvKey = KeyVariable
+			provider.EnvKey = keyVariable
 		} else {
 			provider.Token = g.Token.Reveal()
 		}

@@ -59,7 +59,7 @@ var kilo = Client{
 func openCodeFile(g *Gateway, schema, path string) file {
 	provider := openCodeProvider{
 		NPM: "@ai-sdk/openai-compatible", Name: "Composer",
-		Options: openCodeOptions{g.base(), g.key("{env:" + KeyVariable + "}")}, Models: map[string]openCodeModel{},
+		Options: openCodeOptions{g.base(), g.key("{env:" + keyVariable + "}")}, Models: map[string]openCodeModel{},
 	}
 	for _, m := range g.Models {
 		provider.Models[m.ID] = openCodeModel{

@@ -91,13 +91,13 @@ const (
 	contextTokens = 200_000
 )
 
-// KeyVariable is the environment variable that holds the user's Cursor key.
-const KeyVariable = "CURSOR_API_KEY"
+// keyVariable is the environment variable that holds the user's Cursor key.
+const keyVariable = "CURSOR_API_KEY"
 
 // A Gateway is what clients are told of it.
 type Gateway struct {
 	Root string // http://127.0.0.1:8787, without /v1
-	// Token is the local token. Without one, clients take the key from KeyVariable, those of them that can.
+	// Token is the local token. Without one, clients take the key from keyVariable, those of them that can.
 	Token agent.Secret
 	// Models are those that clients offer; the first is their default. There is at least one.
 	Models []Model

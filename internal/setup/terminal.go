@@ -27,7 +27,7 @@ var crush = Client{
 			Model    string `json:"model"`
 			Provider string `json:"provider"`
 		}
-		p := provider{Name: "Composer", Type: "openai-compat", BaseURL: g.base(), APIKey: g.key("$" + KeyVariable)}
+		p := provider{Name: "Composer", Type: "openai-compat", BaseURL: g.base(), APIKey: g.key("$" + keyVariable)}
 		for _, m := range g.Models {
 			p.Models = append(p.Models, model{m.ID, m.Name, m.Context, outputTokens, true, true})
 		}
@@ -59,7 +59,7 @@ var pi = Client{
 			APIKey  string  `json:"apiKey"`
 			Models  []model `json:"models"`
 		}
-		p := provider{BaseURL: g.base(), API: "openai-completions", APIKey: g.key(KeyVariable)}
+		p := provider{BaseURL: g.base(), API: "openai-completions", APIKey: g.key(keyVariable)}
 		for _, m := range g.Models {
 			p.Models = append(p.Models, model{m.ID, m.Name, true, []string{"text", "image"}, m.Context, outputTokens})
 		}
@@ -87,7 +87,7 @@ var qwenCode = Client{
 			EnvKey     string     `json:"envKey"`
 			Generation generation `json:"generationConfig"`
 		}
-		variable := KeyVariable
+		variable := keyVariable
 		var edits []edit
 		if !g.Token.IsZero() {
 			variable = "COMPOSER_API_TOKEN"
@@ -129,7 +129,7 @@ var copilotCLI = Client{
 // shell is the key in a command line for a shell.
 func (g *Gateway) shell() string {
 	if g.Token.IsZero() {
-		return "$" + KeyVariable
+		return "$" + keyVariable
 	}
 	return `"$(composer-api token)"`
 }

@@ -29,7 +29,7 @@ var continueDev = Client{
 		}
 		for _, m := range g.Models {
 			edits = append(edits, set(model{
-				m.Name, "openai", m.ID, g.base(), g.key("${{ secrets." + KeyVariable + " }}"), []string{"chat", "edit", "apply"},
+				m.Name, "openai", m.ID, g.base(), g.key("${{ secrets." + keyVariable + " }}"), []string{"chat", "edit", "apply"},
 				[]string{"tool_use", "image_input"}, completion{m.Context, outputTokens},
 			}, "models", "[name="+m.Name+"]"))
 		}
@@ -56,7 +56,7 @@ var aider = Client{
 		edits := []edit{set("openai/"+g.model(), "model"), set("openai/"+g.model(), "weak-model"), set(g.base(), "openai-api-base")}
 		var steps []string
 		if g.Token.IsZero() {
-			steps = append(steps, "start it with the key in its own variable: OPENAI_API_KEY=$"+KeyVariable+" aider")
+			steps = append(steps, "start it with the key in its own variable: OPENAI_API_KEY=$"+keyVariable+" aider")
 		} else {
 			edits = append(edits, set(g.Token.Reveal(), "openai-api-key"))
 		}
@@ -97,7 +97,7 @@ var goose = Client{
 			SupportsStreaming bool     `json:"supports_streaming"`
 		}
 		p := provider{
-			Name: "composer", Engine: "openai", DisplayName: "Composer", Description: "Cursor's Composer models", APIKeyEnv: KeyVariable,
+			Name: "composer", Engine: "openai", DisplayName: "Composer", Description: "Cursor's Composer models", APIKeyEnv: keyVariable,
 			BaseURL: g.base() + "/chat/completions", SupportsStreaming: true,
 		}
 		for _, m := range g.Models {
@@ -122,7 +122,7 @@ var goose = Client{
 				{dir + "/custom_providers/composer.json", configfile.JSON, edits},
 				{dir + "/config.yaml", configfile.YAML, []edit{set("composer", "GOOSE_PROVIDER"), set(g.model(), "GOOSE_MODEL")}},
 			},
-			steps: []string{"its files hold no key: start it with " + KeyVariable + "=" + g.shell() + " goose"},
+			steps: []string{"its files hold no key: start it with " + keyVariable + "=" + g.shell() + " goose"},
 		}
 	},
 	headless: &headless{args: func(prompt string) []string { return []string{"run", "--no-session", "-t", prompt} }},
