@@ -40,7 +40,7 @@ type segment struct {
 // The picture's size, and where its axis is.
 const (
 	chartWidth, chartHeight = 640.0, 150.0
-	chartLeft, chartBottom  = 52.0, 20.0
+	chartLeft, chartBottom  = 64.0, 20.0
 	chartTop                = 8.0
 )
 

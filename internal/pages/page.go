@@ -122,7 +122,15 @@ var functions = template.FuncMap{
 	"dollars": dollars,
 	"date":    func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
 	"moment":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
-	"seconds": func(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s" },
+	"seconds": took,
+}
+
+// took writes how long a turn was.
+func took(d time.Duration) string {
+	if d < time.Second {
+		return strconv.FormatInt(d.Milliseconds(), 10) + " ms"
+	}
+	return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s"
 }
 
 // parseTemplates reads the folder templates: layout.html is what all pages share, every other file is a page, which
