@@ -13,7 +13,7 @@ export const sim = process.env.SIM_URL; // of the simulator behind it; undefined
 export const key = process.env.API_KEY;
 const shots = process.env.COMPOSER_TEST_SCREENSHOTS; // a folder to leave pictures in; undefined for none
 
-const patience = 15_000;
+const patience = 60_000; // far more than anything needs; a machine may be busy
 
 /**
  * withPage opens path, gives it to test, and checks afterwards what was seen. options are those of Playwright's contexts
@@ -24,7 +24,7 @@ const patience = 15_000;
 export async function withPage(path, test, { allow = [], elsewhere, ...options } = {}) {
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM, chromiumSandbox: process.getuid?.() !== 0, // Chromium's sandbox does not run as root
-    args: ["--disable-dev-shm-usage"],
+    args: ["--disable-dev-shm-usage", "--disable-gpu", "--disable-extensions", "--disable-background-networking", "--disable-component-update"],
   });
   const wrong = [];
   try {

@@ -34,7 +34,7 @@ function Call({ chat, answer, call, current }: { chat: Chat; answer: AnswerNode;
       {result !== undefined ? (
         <div class="result">
           <p class="hint">{sources[result.by]}:</p>
-          <pre tabIndex={0} role="region" aria-label={`Result of ${call.name}`}>{result.content}</pre>
+          <pre tabIndex={0} role="group" aria-label={`Result of ${call.name}`}>{result.content}</pre>
         </div>
       ) : answer.state === "streaming" ? null : inPage ? (
         <p class="hint">The page runs it …</p>

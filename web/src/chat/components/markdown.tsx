@@ -28,7 +28,7 @@ export const Code = memo(function Code({ code, language, over }: { code: string;
         <span>{name}</span>
         <Copy text={() => code} of={name} />
       </figcaption>
-      <pre tabIndex={0} role="region" aria-label={`Code: ${name}`}>
+      <pre tabIndex={0} role="group" aria-label={`Code: ${name}`}>
         {html === undefined ? <code>{code}</code> : <code dangerouslySetInnerHTML={{ __html: html }} />}
       </pre>
     </figure>
