@@ -6,5 +6,5 @@ import "embed"
 
 // Files are the documents, by their file names.
 //
-//go:embed quick-start.md clients.md upstreams.md settings.md errors.md responses.md json-schema.md hosted-keys.md privacy.md deployment.md
+//go:embed quick-start.md clients.md playground.md upstreams.md settings.md errors.md responses.md json-schema.md hosted-keys.md privacy.md deployment.md
 var Files embed.FS

@@ -25,7 +25,7 @@ import (
 
 // chapters are the documents of the guide in the order of the menu: files of folder docs without their ending.
 var chapters = []string{
-	"quick-start", "clients", "upstreams", "settings", "errors", "responses", "json-schema", "hosted-keys", "privacy", "deployment",
+	"quick-start", "clients", "playground", "upstreams", "settings", "errors", "responses", "json-schema", "hosted-keys", "privacy", "deployment",
 }
 
 // A guide is the documentation, rendered once when the program starts. It never changes

@@ -103,7 +103,7 @@ export function isAbort(error: unknown): boolean {
 }
 
 /** decodeChunk is what a chat.completion.chunk says. What it doesn't know is left out: a server may be newer than its page. */
-export function* decodeChunk(chunk: unknown): Generator<StreamEvent> {
+function* decodeChunk(chunk: unknown): Generator<StreamEvent> {
   const choices = member(chunk, "choices");
   const choice: unknown = Array.isArray(choices) ? choices[0] : undefined;
   const delta = member(choice, "delta");

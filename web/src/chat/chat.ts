@@ -33,8 +33,9 @@ const keepEvery = 1000;
 /** A loop of tools that need no person is stopped after so many turns: each costs money. */
 const maxRounds = 25;
 
-/** How much of a stream's events is kept for the person to look at, in characters. */
+/** How much of a stream's events is kept for the person to look at, in characters, and of how many answers. */
 const maxRaw = 2 << 20;
+const maxRawAnswers = 20;
 
 export class Chat {
   state: State;
@@ -124,10 +125,6 @@ export class Chat {
     this.set({ heads: this.state.heads.filter((h) => h.id !== id) });
   }
 
-  rename(title: string): void {
-    if (title.trim() !== "") this.update(this.state.conversation.id, (c) => ({ ...c, title: title.trim() }), true);
-  }
-
   change(settings: Partial<Settings>): void {
     const c = this.state.conversation;
     this.update(c.id, (c) => ({ ...c, settings: { ...c.settings, ...settings } }), c.leaf !== null);
@@ -201,7 +198,7 @@ export class Chat {
     return answer === undefined ? buildRequest(c.settings, path(c)) : buildRequest(answer.settings, path(c, answer.parent));
   }
 
-  /** events are those of an answer's stream, as they came; undefined once the page was loaded anew. */
+  /** events are those of an answer's stream, as they came; undefined once the page was loaded anew or many others came. */
   events(answer: string): readonly string[] | undefined {
     return this.raw.get(answer)?.data;
   }
@@ -281,6 +278,10 @@ export class Chat {
   private note(answer: string, data: string): void {
     const raw = this.raw.get(answer) ?? { data: [], size: 0 };
     this.raw.set(answer, raw);
+    for (const oldest of this.raw.keys()) {
+      if (this.raw.size <= maxRawAnswers) break;
+      this.raw.delete(oldest);
+    }
     if (raw.size > maxRaw) return;
     raw.size += data.length;
     raw.data.push(raw.size > maxRaw ? "… (what follows is not kept)" : data);
@@ -327,8 +328,8 @@ export class Chat {
       const c = this.open.get(id);
       const before = this.written.get(id);
       if (c === undefined || c === before) return;
-      this.written.set(id, c);
       await this.store.write(c, before);
+      if (this.open.has(id)) this.written.set(id, c);
       const { nodes: _, ...head } = c;
       const heads = [head, ...this.state.heads.filter((h) => h.id !== id)].sort((a, b) => b.updated - a.updated);
       this.set({ heads });

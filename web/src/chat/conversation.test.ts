@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type AnswerNode, type Conversation, type UserNode, append, defaultSettings, interrupted, newConversation, openCalls, path, select, siblings } from "./conversation.ts";
+import { type AnswerNode, type Conversation, type UserNode, append, defaultSettings, interrupted, newConversation, openCalls, path, places, select } from "./conversation.ts";
 
 function user(id: string, parent: string | null, words = id): UserNode {
   return { kind: "user", id, parent, created: 1, parts: [{ type: "text", text: words }] };
@@ -20,8 +20,7 @@ const ids = (c: Conversation) => path(c).map((n) => n.id);
 test("what was said last is current, and the other branches are still there", () => {
   const c = branched();
   assert.deepEqual(ids(c), ["u1", "a1b"]);
-  assert.deepEqual(siblings(c, c.nodes["a1b"]!).map((n) => n.id), ["a1", "a1b"]);
-  assert.deepEqual(siblings(c, c.nodes["u1"]!).map((n) => n.id), ["u1"]);
+  assert.deepEqual([...places(c)], [[null, ["u1"]], ["u1", ["a1", "a1b"]], ["a1", ["u2", "u2b"]], ["u2", ["a2"]], ["u2b", ["a2b"]]]);
 });
 
 test("a branch is selected down to its newest message", () => {

@@ -141,9 +141,15 @@ export function path(c: Conversation, node: string | null = c.leaf): Node[] {
   return found.reverse();
 }
 
-/** siblings are the messages that stand in the same place as node, itself included, the oldest first. */
-export function siblings(c: Conversation, node: Node): Node[] {
-  return Object.values(c.nodes).filter((n) => n.parent === node.parent);
+/** places are the ids of the messages that stand in the same place, the oldest first, by their parent. */
+export function places(c: Conversation): Map<string | null, string[]> {
+  const found = new Map<string | null, string[]>();
+  for (const n of Object.values(c.nodes)) {
+    const place = found.get(n.parent);
+    if (place === undefined) found.set(n.parent, [n.id]);
+    else place.push(n.id);
+  }
+  return found;
 }
 
 /** append adds a message below its parent and makes it the leaf. The first words give the conversation its title. */

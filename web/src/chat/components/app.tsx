@@ -1,10 +1,11 @@
 /** The whole page: conversations at the left, the one that is shown in the middle, its settings at the right. */
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import type { Chat, State } from "../chat.ts";
 import type { AnswerNode } from "../conversation.ts";
 import { Icon, useChat } from "./base.tsx";
 import { Composer, type Draft, takeInto } from "./composer.tsx";
 import { KeyDialog, ShowAs } from "./dialogs.tsx";
+import type { Opener } from "./message.tsx";
 import { SettingsPanel } from "./settings.tsx";
 import { Sidebar } from "./sidebar.tsx";
 import { Thread } from "./thread.tsx";
@@ -25,6 +26,7 @@ export function App({ chat, site }: { chat: Chat; site: Site }) {
   const change = (d: Partial<Draft>) => setDraft((before) => ({ ...before, ...d }));
   const { conversation } = state;
   const running = state.running.has(conversation.id);
+  const opener = useMemo<Opener>(() => ({ code: (answer) => setOpen({ what: "code", answer }), key: () => setOpen({ what: "key" }) }), []);
   const close = () => setOpen({ what: "nothing" });
 
   useEffect(() => {
@@ -60,8 +62,8 @@ export function App({ chat, site }: { chat: Chat; site: Site }) {
           <button type="button" class="plain" onClick={() => setOpen({ what: "key" })}><Icon name="key" /> {state.hasKey ? "Key set" : "Key"}</button>
           <button type="button" class="plain drawer-settings" aria-label="Settings" aria-expanded={open.what === "panel"} aria-controls="panel" onClick={() => setOpen({ what: open.what === "panel" ? "nothing" : "panel" })}><Icon name="settings" /></button>
         </header>
-        <Thread chat={chat} state={state} showAs={(answer) => setOpen({ what: "code", answer })}>
-          <Start site={site} state={state} openKey={() => setOpen({ what: "key" })} retry={() => void chat.loadModels()} use={(text) => { change({ text }); document.getElementById("prompt")?.focus(); }} />
+        <Thread chat={chat} state={state} open={opener}>
+          <Start site={site} state={state} openKey={opener.key} retry={() => void chat.loadModels()} use={(text) => { change({ text }); document.getElementById("prompt")?.focus(); }} />
         </Thread>
         <div class="bottom">
           <p class="notice" role="alert">{state.notice}</p>

@@ -15,7 +15,7 @@ export function Calls({ chat, answer, current, running }: { chat: Chat; answer: 
         {open > 0 && open < answer.calls.length && `; ${open} still open`}
       </p>
       <ol>
-        {answer.calls.map((call) => <Call key={call.id} chat={chat} answer={answer} call={call} current={current} />)}
+        {answer.calls.map((call) => <Call key={call.id} chat={chat} answer={answer} call={call} current={current} running={running} />)}
       </ol>
       {current && open === 0 && !running && answer.state === "done" && <button type="button" onClick={() => chat.goOn()}>Go on</button>}
     </div>
@@ -24,7 +24,7 @@ export function Calls({ chat, answer, current, running }: { chat: Chat; answer: 
 
 const sources = { page: "The page answered", person: "You answered", skipped: "Not answered" };
 
-function Call({ chat, answer, call, current }: { chat: Chat; answer: AnswerNode; call: ToolCall; current: boolean }) {
+function Call({ chat, answer, call, current, running }: { chat: Chat; answer: AnswerNode; call: ToolCall; current: boolean; running: boolean }) {
   const result = answer.results[call.id];
   const inPage = answer.settings.pageTools.includes(call.name) && pageTool(call.name) !== undefined;
   return (
@@ -36,7 +36,7 @@ function Call({ chat, answer, call, current }: { chat: Chat; answer: AnswerNode;
           <p class="hint">{sources[result.by]}:</p>
           <pre tabIndex={0} role="group" aria-label={`Result of ${call.name}`}>{result.content}</pre>
         </div>
-      ) : answer.state === "streaming" ? null : inPage ? (
+      ) : answer.state === "streaming" ? null : inPage && running ? ( // else it was stopped, and the person may answer
         <p class="hint">The page runs it …</p>
       ) : (
         current && <AnswerCall chat={chat} answer={answer} call={call} />

@@ -9,7 +9,7 @@ import { Copy, Icon } from "./base.tsx";
 import { Code } from "./markdown.tsx";
 
 /** Dialog is the browser's own modal dialog: it keeps the focus, and Escape closes it. */
-export function Dialog({ title, close, children }: { title: string; close: () => void; children: ComponentChildren }) {
+function Dialog({ title, close, children }: { title: string; close: () => void; children: ComponentChildren }) {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => dialog.current?.showModal(), []);
   return (

@@ -9,10 +9,16 @@ import { Calls } from "./calls.tsx";
 import { Code, Markdown } from "./markdown.tsx";
 
 /** Place says which of several messages in the same place is shown: others are the ids of all, the oldest first. */
-export interface Place {
+interface Place {
   others: string; // joined by spaces: a string is the same value when nothing has changed
   current: boolean; // it is the last message
   running: boolean; // the conversation has a turn on its way
+}
+
+/** An Opener opens what lies above the page. It is the same value always. */
+export interface Opener {
+  code: (answer: AnswerNode) => void;
+  key: () => void;
 }
 
 /** Branches switches between the messages in one place. */
@@ -91,7 +97,7 @@ function Editor({ chat, node, close }: { chat: Chat; node: UserNode; close: () =
   );
 }
 
-export const AnswerMessage = memo(function AnswerMessage({ chat, node, others, current, running, showAs }: { chat: Chat; node: AnswerNode; showAs: (node: AnswerNode) => void } & Place) {
+export const AnswerMessage = memo(function AnswerMessage({ chat, node, others, current, running, open }: { chat: Chat; node: AnswerNode; open: Opener } & Place) {
   const over = node.state !== "streaming";
   const silent = node.text === "" && node.reasoning === "" && node.refusal === "" && node.calls.length === 0;
   return (
@@ -115,7 +121,10 @@ export const AnswerMessage = memo(function AnswerMessage({ chat, node, others, c
           <p class="hint">
             {[node.failure.status && `Status ${node.failure.status}`, node.failure.code, node.failure.retryAfter !== undefined && `try again in ${node.failure.retryAfter} s`].filter(Boolean).join(" · ")}
           </p>
-          {current && <button type="button" disabled={running} onClick={() => chat.again(node)}>Retry</button>}
+          <p class="row">
+            {current && <button type="button" disabled={running} onClick={() => chat.again(node)}>Retry</button>}
+            {node.failure.status === 401 && <button type="button" class="quiet" onClick={open.key}>Enter a key</button>}
+          </p>
         </div>
       )}
       {over && (
@@ -123,7 +132,7 @@ export const AnswerMessage = memo(function AnswerMessage({ chat, node, others, c
           <Branches chat={chat} id={node.id} others={others} />
           {node.text !== "" && <Copy text={() => node.text} of="the answer" />}
           <button type="button" class="plain" disabled={running} onClick={() => chat.again(node)}>Ask again</button>
-          <button type="button" class="plain" onClick={() => showAs(node)}>Show as code</button>
+          <button type="button" class="plain" onClick={() => open.code(node)}>Show as code</button>
         </footer>
       )}
       {over && <Figures facts={node.facts} />}

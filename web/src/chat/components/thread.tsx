@@ -2,18 +2,18 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { nextChunk } from "../announce.ts";
 import type { Chat, State } from "../chat.ts";
-import { type AnswerNode, type Conversation, path } from "../conversation.ts";
-import { AnswerMessage, UserMessage } from "./message.tsx";
+import { path, places } from "../conversation.ts";
+import { AnswerMessage, type Opener, UserMessage } from "./message.tsx";
 
 /** How near the end counts as being there, in pixels. */
 const nearEnd = 80;
 
-export function Thread({ chat, state, showAs, children }: { chat: Chat; state: State; showAs: (n: AnswerNode) => void; children: preact.ComponentChildren }) {
+export function Thread({ chat, state, open, children }: { chat: Chat; state: State; open: Opener; children: preact.ComponentChildren }) {
   const { conversation } = state;
   const box = useRef<HTMLDivElement>(null);
   const follow = useRef(true); // the person is at the end and wants to see what comes
   const shown = path(conversation);
-  const places = siblingsByParent(conversation);
+  const inPlace = places(conversation);
   const running = state.running.has(conversation.id);
   useLayoutEffect(() => {
     follow.current = true;
@@ -28,24 +28,15 @@ export function Thread({ chat, state, showAs, children }: { chat: Chat; state: S
     >
       <div class="column">
         {shown.length === 0 ? children : shown.map((node) => {
-          const place = { others: places.get(node.parent) ?? "", current: node.id === conversation.leaf, running };
+          const place = { others: inPlace.get(node.parent)?.join(" ") ?? "", current: node.id === conversation.leaf, running };
           return node.kind === "user"
             ? <UserMessage key={node.id} chat={chat} node={node} {...place} />
-            : <AnswerMessage key={node.id} chat={chat} node={node} showAs={showAs} {...place} />;
+            : <AnswerMessage key={node.id} chat={chat} node={node} open={open} {...place} />;
         })}
       </div>
       <Voice answer={shown.at(-1)} />
     </div>
   );
-}
-
-function siblingsByParent(c: Conversation): Map<string | null, string> {
-  const found = new Map<string | null, string>();
-  for (const n of Object.values(c.nodes)) {
-    const before = found.get(n.parent);
-    found.set(n.parent, before === undefined ? n.id : before + " " + n.id);
-  }
-  return found;
 }
 
 /** How often the voice of a screen reader gets more, in milliseconds. */
