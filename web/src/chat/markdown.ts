@@ -9,13 +9,16 @@ import { Marked, type Token, type Tokens } from "marked";
 /** A Block is a paragraph, a list, a table … as HTML, or code. source is its Markdown. */
 export type Block = { kind: "html"; source: string; html: string } | { kind: "code"; source: string; language: string; code: string; closed: boolean };
 
+/** A picture that a model has drawn itself, byte by byte. */
+const picture = /^data:image\/(?:png|jpeg|gif|webp);base64,/i;
+
 const marked = new Marked({
   gfm: true,
   breaks: true,
   renderer: {
     html: ({ text }) => escape(text),
     image: ({ href, text }) =>
-      href.startsWith("data:image/") ? `<img src="${escape(href)}" alt="${escape(text)}">` : `<a href="${escape(href)}">${escape(text || href)}</a>`,
+      picture.test(href) ? `<img src="${escape(href)}" alt="${escape(text)}">` : `<a href="${escape(href)}">${escape(text || href)}</a>`,
     // Above those of an answer the page has headings of two levels.
     heading({ tokens, depth }) {
       const level = Math.min(6, depth + 2);
@@ -29,7 +32,7 @@ const marked = new Marked({
 const allowed = {
   ALLOWED_TAGS: ["p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "em", "strong", "del", "code", "pre", "blockquote", "ul", "ol", "li", "a", "img", "table", "thead", "tbody", "tr", "th", "td"],
   ALLOWED_ATTR: ["href", "src", "alt", "align", "start"],
-  ALLOWED_URI_REGEXP: /^(?:https?:|mailto:|data:image\/(?:png|jpeg|gif|webp);)/i,
+  ALLOWED_URI_REGEXP: /^(?:https?:|mailto:)/i, // of links; DOMPurify lets data through in an image, and which data is decided above
 };
 
 DOMPurify.addHook("afterSanitizeAttributes", (node) => {

@@ -11,7 +11,11 @@ import { Code } from "./markdown.tsx";
 /** Dialog is the browser's own modal dialog: it keeps the focus, and Escape closes it. */
 function Dialog({ title, close, children }: { title: string; close: () => void; children: ComponentChildren }) {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => dialog.current?.showModal(), []);
+  useEffect(() => {
+    const element = dialog.current;
+    element?.showModal();
+    return () => element?.close(); // the browser gives the focus back to what had it
+  }, []);
   return (
     <dialog ref={dialog} aria-labelledby="dialog-title" onClose={close} onKeyDown={(e) => e.key === "Escape" && e.stopPropagation()}>
       <header>
