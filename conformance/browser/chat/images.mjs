@@ -31,7 +31,7 @@ await playground(async (page) => {
   await page.getByText("drawing.svg is not an image that the models take").waitFor();
   assert.equal(await pictures.count(), 3);
 
-  await page.getByRole("button", { name: "Image by URL" }).click();
+  await page.getByRole("button", { name: "By URL" }).click();
   await page.getByLabel("Address of an image").fill("javascript:alert(1)");
   await page.keyboard.press("Enter");
   await page.getByText("An image's address begins with").waitFor();
@@ -46,7 +46,7 @@ await playground(async (page) => {
   assert.equal(await page.locator(".user .images img").count(), 2);
 
   // One that lies elsewhere is named and not loaded: the page's rules would fail this test.
-  await page.getByRole("button", { name: "Image by URL" }).click();
+  await page.getByRole("button", { name: "By URL" }).click();
   await page.getByLabel("Address of an image").fill("https://pictures.test/cat.png");
   await page.keyboard.press("Enter");
   await page.locator(".composer .remote", { hasText: "https://pictures.test/cat.png" }).waitFor();

@@ -1,15 +1,20 @@
 // The settings reach the server and do what they say: system text, max tokens, stop, a JSON schema with its check.
-import { accessible, assert, play, runs, shot } from "../page.mjs";
+import { accessible, assert, play, shot } from "../page.mjs";
 import { answered, playground, say } from "../playground.mjs";
 
 await playground(async (page) => {
-  await play('turn always\ntext "one two STOP three"\nusage input=10 output=5\n');
+  await play("turn always\ntext You told me: {system}\n");
   await page.getByLabel("System text").fill("You are a parrot.");
+  await say(page, "What are you?");
+  await page.locator(".answer", { hasText: "You are a parrot." }).waitFor();
+  await answered(page);
+
+  await play('turn always\ntext "one two STOP three"\nusage input=10 output=5\n');
   await page.getByLabel("Stop sequences").fill("STOP\n");
   await say(page, "Speak.");
+  await page.locator(".answer", { hasText: "one two" }).waitFor();
   const first = await answered(page);
   assert.equal((await first.locator(".markdown").innerText()).trim(), "one two");
-  assert.match((await runs())[0].prompt, /You are a parrot\./);
 
   await page.getByLabel("Stop sequences").fill("");
   await page.getByLabel("Max tokens").fill("2");

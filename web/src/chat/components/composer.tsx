@@ -51,7 +51,7 @@ export function Composer({ chat, running, draft, change }: { chat: Chat; running
           }}
         />
         <button type="button" class="plain" onClick={() => file.current?.click()}><Icon name="image" /> Image</button>
-        <button type="button" class="plain" aria-expanded={byURL} onClick={() => setByURL(!byURL)}>Image by URL</button>
+        <button type="button" class="plain" aria-expanded={byURL} aria-label="By URL: an image" onClick={() => setByURL(!byURL)}>By URL</button>
         <span class="keys"><kbd>Enter</kbd> sends, <kbd>Shift</kbd>+<kbd>Enter</kbd> new line, <kbd>Esc</kbd> stops</span>
         {running ? (
           <button type="button" class="stop" onClick={() => chat.stop()}>Stop</button>

@@ -13,8 +13,13 @@ function Dialog({ title, close, children }: { title: string; close: () => void; 
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const element = dialog.current;
+    const before = document.activeElement;
     element?.showModal();
-    return () => element?.close(); // the browser gives the focus back to what had it
+    return () => {
+      // What lies below can have the focus only once the dialog is closed.
+      element?.close();
+      if (before instanceof HTMLElement) before.focus();
+    };
   }, []);
   return (
     <dialog ref={dialog} aria-labelledby="dialog-title" onClose={close} onKeyDown={(e) => e.key === "Escape" && e.stopPropagation()}>
