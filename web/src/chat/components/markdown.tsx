@@ -15,6 +15,8 @@ export const Markdown = memo(function Markdown({ text, over }: { text: string; o
 /** OneBlock trusts a block's HTML: markdown.ts has made it safe. */
 const OneBlock = memo(function OneBlock({ block }: { block: Block }) {
   if (block.kind === "code") return <Code code={block.code} language={block.language} over={block.closed} />;
+  // A wide table scrolls, for which the keyboard needs a place to go to.
+  if (block.html.startsWith("<table")) return <div class="block wide" tabIndex={0} role="group" aria-label="Table" dangerouslySetInnerHTML={{ __html: block.html }} />;
   return <div class="block" dangerouslySetInnerHTML={{ __html: block.html }} />;
 });
 
