@@ -81,6 +81,7 @@ var arrows = map[string][]string{
 	"store/bounded":   {"store"},
 	"store/sealed":    {"store/seal", "store"},
 	"store/sqlstore":  {"store"},
+	"store/memstore":  {"store"}, // for tests
 	"store/storetest": {"store"},
 	"store/seal":      {},
 	"hosted/keys":     {"agent"},

@@ -7,6 +7,7 @@
 //	sqlstore    SQLite or PostgreSQL
 //	sealed      stands in front of another store and encrypts the content of what the Responses API keeps
 //	bounded     stands in front of another store and gives every call a deadline
+//	memstore    in memory, for tests
 //	seal        the encryption
 //	storetest   the exam that every implementation passes
 //

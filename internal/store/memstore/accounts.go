@@ -1,0 +1,278 @@
+package memstore
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"composer-api/internal/store"
+)
+
+func keptAccount(a store.Account) store.Account {
+	a.Email, a.Name, a.KeyHint = clean(a.Email), clean(a.Name), clean(a.KeyHint)
+	a.SealedKey, a.Created, a.Updated = copied(a.SealedKey), stamp(a.Created), stamp(a.Updated)
+	return a
+}
+
+func keptKey(k store.Key) store.Key {
+	k.Hint, k.Created, k.Revoked = clean(k.Hint), stamp(k.Created), stamp(k.Revoked)
+	return k
+}
+
+// SignUp implements store.Accounts.
+func (s *Store) SignUp(ctx context.Context, a store.Account, k store.Key) (store.Account, error) {
+	done, err := s.begin(ctx)
+	if err != nil {
+		return store.Account{}, err
+	}
+	defer done()
+	if _, known := s.db.keys[k.ID]; known {
+		return store.Account{}, store.ErrConflict
+	}
+	a = keptAccount(a)
+	if old, known := s.db.accounts[a.ID]; known {
+		a.Created = old.Created
+	}
+	s.db.accounts[a.ID], s.db.keys[k.ID] = a, keptKey(k)
+	return keptAccount(a), nil
+}
+
+// Account implements store.Accounts.
+func (s *Store) Account(ctx context.Context, id string) (store.Account, error) {
+	done, err := s.begin(ctx)
+	if err != nil {
+		return store.Account{}, err
+	}
+	defer done()
+	a, known := s.db.accounts[id]
+	if !known {
+		return store.Account{}, store.ErrNotFound
+	}
+	return keptAccount(a), nil
+}
+
+// ListAccounts implements store.Accounts.
+func (s *Store) ListAccounts(ctx context.Context, after string, limit int) ([]store.Account, error) {
+	done, err := s.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	var list []store.Account
+	for _, id := range slices.Sorted(maps.Keys(s.db.accounts)) {
+		if id > after && len(list) < limit {
+			list = append(list, keptAccount(s.db.accounts[id]))
+		}
+	}
+	return list, nil
+}
+
+// ReplaceSealedKey implements store.Accounts.
+func (s *Store) ReplaceSealedKey(ctx context.Context, id string, old, sealed []byte) error {
+	done, err := s.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	a, known := s.db.accounts[id]
+	switch {
+	case !known:
+		return store.ErrNotFound
+	case !bytes.Equal(a.SealedKey, old):
+		return store.ErrConflict
+	}
+	a.SealedKey = copied(sealed)
+	s.db.accounts[id] = a
+	return nil
+}
+
+// DeleteAccount implements store.Accounts.
+func (s *Store) DeleteAccount(ctx context.Context, id string) error {
+	done, err := s.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	db := s.db
+	if _, known := db.accounts[id]; !known {
+		return store.ErrNotFound
+	}
+	delete(db.accounts, id)
+	owner := store.AccountOwner(id)
+	hash := store.OwnerSessions(owner)
+	maps.DeleteFunc(db.keys, func(_ string, k store.Key) bool { return k.Account == id })
+	maps.DeleteFunc(db.logs, func(_ string, l store.RequestLog) bool { return l.Account == id })
+	maps.DeleteFunc(db.sessions, func(k store.SessionKey, _ store.Session) bool { return k.Owner == hash })
+	maps.DeleteFunc(db.responses, func(k rowKey, _ *responseRow) bool { return k.owner == owner })
+	maps.DeleteFunc(db.conversations, func(k rowKey, _ *store.Conversation) bool { return k.owner == owner })
+	maps.DeleteFunc(db.documents, func(k rowKey, _ *documentRow) bool { return k.owner == owner })
+	return nil
+}
+
+// Key implements store.Keys.
+func (s *Store) Key(ctx context.Context, id string) (store.Key, store.Account, error) {
+	done, err := s.begin(ctx)
+	if err != nil {
+		return store.Key{}, store.Account{}, err
+	}
+	defer done()
+	k, known := s.db.keys[id]
+	if !known {
+		return store.Key{}, store.Account{}, store.ErrNotFound
+	}
+	return k, keptAccount(s.db.accounts[k.Account]), nil
+}
+
+// ListKeys implements store.Keys.
+func (s *Store) ListKeys(ctx context.Context, account string) ([]store.Key, error) {
+	done, err := s.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	var list []store.Key
+	for _, k := range s.db.keys {
+		if account == "" || k.Account == account {
+			list = append(list, k)
+		}
+	}
+	slices.SortFunc(list, func(a, b store.Key) int { return newest(a.Created, b.Created, a.ID, b.ID) })
+	return list, nil
+}
+
+// RevokeKey implements store.Keys.
+func (s *Store) RevokeKey(ctx context.Context, id string, at time.Time) error {
+	done, err := s.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	k, known := s.db.keys[id]
+	if !known {
+		return store.ErrNotFound
+	}
+	if k.Revoked.IsZero() {
+		k.Revoked = stamp(at)
+		s.db.keys[id] = k
+	}
+	return nil
+}
+
+// RotateKey implements store.Keys.
+func (s *Store) RotateKey(ctx context.Context, id string, next store.Key) error {
+	done, err := s.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	k, known := s.db.keys[id]
+	_, taken := s.db.keys[next.ID]
+	switch {
+	case !known || k.Account != next.Account:
+		return store.ErrNotFound
+	case taken || !k.Revoked.IsZero():
+		return store.ErrConflict
+	}
+	k.Revoked = stamp(next.Created)
+	s.db.keys[id], s.db.keys[next.ID] = k, keptKey(next)
+	return nil
+}
+
+func keptLog(l store.RequestLog) store.RequestLog {
+	l.RequestID, l.Endpoint, l.Created = clean(l.RequestID), clean(l.Endpoint), stamp(l.Created)
+	l.Model, l.UpstreamRun, l.Duration = clean(l.Model), clean(l.UpstreamRun), l.Duration.Truncate(time.Millisecond)
+	return l
+}
+
+// BeginRequest implements store.RequestLogs.
+func (s *Store) BeginRequest(ctx context.Context, l store.RequestLog) error {
+	done, err := s.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if _, known := s.db.logs[l.ID]; known {
+		return store.ErrConflict
+	}
+	if _, known := s.db.accounts[l.Account]; !known {
+		return store.ErrNotFound
+	}
+	s.db.logs[l.ID] = keptLog(store.RequestLog{ID: l.ID, Account: l.Account, KeyID: l.KeyID, RequestID: l.RequestID, Endpoint: l.Endpoint, Created: l.Created})
+	return nil
+}
+
+// FinishRequest implements store.RequestLogs.
+func (s *Store) FinishRequest(ctx context.Context, l store.RequestLog) error {
+	done, err := s.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	old, known := s.db.logs[l.ID]
+	if !known {
+		return store.ErrNotFound
+	}
+	l.Account, l.KeyID, l.RequestID, l.Endpoint, l.Created = old.Account, old.KeyID, old.RequestID, old.Endpoint, old.Created
+	s.db.logs[l.ID] = keptLog(l)
+	return nil
+}
+
+// ListRequests implements store.RequestLogs.
+func (s *Store) ListRequests(ctx context.Context, account string, limit int) ([]store.RequestLog, error) {
+	done, err := s.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	var list []store.RequestLog
+	for _, l := range s.db.logs {
+		if account == "" || l.Account == account {
+			list = append(list, l)
+		}
+	}
+	slices.SortFunc(list, func(a, b store.RequestLog) int {
+		return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(b.ID, a.ID))
+	})
+	return list[:min(len(list), limit)], nil
+}
+
+// OpenSession implements store.Sessions.
+func (s *Store) OpenSession(ctx context.Context, v store.Session) (store.Session, error) {
+	done, err := s.begin(ctx)
+	if err != nil {
+		return store.Session{}, err
+	}
+	defer done()
+	v.Expires = stamp(v.Expires)
+	if old, known := s.db.sessions[v.Key]; known && !s.db.over(old.Expires) {
+		v.AgentID = old.AgentID
+	}
+	s.db.sessions[v.Key] = v
+	return v, nil
+}
+
+// PutSession implements store.Sessions.
+func (s *Store) PutSession(ctx context.Context, v store.Session) error {
+	done, err := s.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	v.Expires = stamp(v.Expires)
+	s.db.sessions[v.Key] = v
+	return nil
+}
+
+// DeleteSession implements store.Sessions.
+func (s *Store) DeleteSession(ctx context.Context, k store.SessionKey) error {
+	done, err := s.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	delete(s.db.sessions, k)
+	return nil
+}

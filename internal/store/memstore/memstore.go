@@ -1,0 +1,152 @@
+// Package memstore is a store in memory, for tests: a working fake that passes the exam of package storetest.
+//
+// A [Database] stands for a database server. Each process of a test opens a [Store] on it, and each Store can be slow or
+// away, as the way to a database can. Nothing here waits for a socket or a disk, so a test with it can stand in a
+// testing/synctest bubble.
+//
+//	memstore.go   the database, and the way to it
+//	accounts.go   accounts, keys, request logs, sessions
+//	responses.go  responses, their events, conversations
+//	documents.go  documents and their parts
+//	rows.go       what all tables do: order, eviction, copies
+package memstore
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"sync"
+	"time"
+
+	"composer-api/internal/store"
+)
+
+// Config says how a Database behaves. The zero value is good.
+type Config struct {
+	// Limits bound what is kept; zero fields mean store's defaults.
+	Limits store.Limits
+	// Now is the clock by which rows expire; nil means time.Now. Leases always go by time.Now, as the database's clock.
+	Now func() time.Time
+}
+
+// A Database keeps the rows. It is safe for concurrent use, and needs no closing.
+type Database struct {
+	limits store.Limits
+	now    func() time.Time
+
+	// mu protects the tables. Every method holds it from its first look to its last change, so each is one transaction.
+	mu            sync.Mutex
+	accounts      map[string]store.Account
+	keys          map[string]store.Key
+	logs          map[string]store.RequestLog
+	sessions      map[store.SessionKey]store.Session
+	responses     map[rowKey]*responseRow
+	conversations map[rowKey]*store.Conversation
+	documents     map[rowKey]*documentRow
+}
+
+// A rowKey names a row of an owner. backend is "" but for conversations.
+type rowKey struct{ owner, id, backend string }
+
+// New makes an empty Database.
+func New(cfg Config) *Database {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Database{
+		limits: cfg.Limits.WithDefaults(), now: cfg.Now,
+		accounts: map[string]store.Account{}, keys: map[string]store.Key{}, logs: map[string]store.RequestLog{},
+		sessions: map[store.SessionKey]store.Session{}, responses: map[rowKey]*responseRow{},
+		conversations: map[rowKey]*store.Conversation{}, documents: map[rowKey]*documentRow{},
+	}
+}
+
+// A Store is one process's way to a Database. It implements store.Store.
+type Store struct {
+	db *Database
+
+	mu    sync.Mutex // protects what follows
+	delay time.Duration
+	away  bool
+}
+
+// Open makes a way to the database.
+func (db *Database) Open() *Store { return &Store{db: db} }
+
+// Slow makes every call from now on take so long before it begins.
+func (s *Store) Slow(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.delay = d
+}
+
+// Away makes every call from now on fail with store.ErrUnavailable, or work again.
+func (s *Store) Away(away bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.away = away
+}
+
+// begin waits as long as the way is slow, and locks the tables; the caller calls done. With an error nothing is locked.
+func (s *Store) begin(ctx context.Context) (done func(), err error) {
+	s.mu.Lock()
+	delay, away := s.delay, s.away
+	s.mu.Unlock()
+	if delay > 0 {
+		timer := time.NewTimer(delay)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if away {
+		return nil, store.ErrUnavailable
+	}
+	s.db.mu.Lock()
+	return s.db.mu.Unlock, nil
+}
+
+// Ping implements store.Store.
+func (s *Store) Ping(ctx context.Context) error {
+	done, err := s.begin(ctx)
+	if err == nil {
+		done()
+	}
+	return err
+}
+
+// Close implements store.Store. The rows stay with the Database.
+func (s *Store) Close() error { return nil }
+
+// Sweep implements store.Sweeper.
+func (s *Store) Sweep(ctx context.Context) (gone int64, err error) {
+	done, err := s.begin(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer done()
+	db := s.db
+	gone += sweep(db.sessions, func(v store.Session) bool { return db.over(v.Expires) })
+	gone += sweep(db.logs, func(v store.RequestLog) bool { return db.over(v.Created.Add(db.limits.LogAge)) })
+	gone += sweep(db.conversations, func(v *store.Conversation) bool { return db.over(v.Expires) })
+	gone += sweep(db.documents, func(v *documentRow) bool { return db.over(v.Expires) })
+	gone += sweep(db.responses, func(v *responseRow) bool { return !v.hidden && db.over(v.Expires) })
+	return gone + db.dropUnneeded(), nil
+}
+
+// sweep deletes what has expired and returns how many rows that were.
+func sweep[K comparable, V any](table map[K]V, over func(V) bool) int64 {
+	before := len(table)
+	maps.DeleteFunc(table, func(_ K, v V) bool { return over(v) })
+	return int64(before - len(table))
+}
+
+// over reports whether the time has come.
+func (db *Database) over(t time.Time) bool { return !t.After(db.now()) }
+
+// newest orders by time, newest first, and by id where times are equal.
+func newest(a, b time.Time, idA, idB string) int { return cmp.Or(b.Compare(a), cmp.Compare(idB, idA)) }

@@ -1,0 +1,77 @@
+package memstore
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"composer-api/internal/store"
+)
+
+// clean is text as databases keep it: valid UTF-8 without NUL.
+func clean(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+// stamp is a time as databases keep it: milliseconds, UTC.
+func stamp(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.Truncate(time.Millisecond).UTC()
+}
+
+// copied is a copy of bytes; none is nil.
+func copied(b []byte) []byte {
+	if len(b) == 0 {
+		return nil
+	}
+	return bytes.Clone(b)
+}
+
+// An evictable is a row that the limits count.
+type evictable struct {
+	key     rowKey
+	created time.Time
+	size    int64
+	stays   bool // it may not be deleted
+}
+
+// evict deletes an owner's oldest rows until the rest is within the limits. all are the owner's rows; keep is the one at
+// hand, which stays. db.mu is held.
+func (db *Database) evict(all []evictable, keep rowKey, remove func(rowKey)) {
+	slices.SortFunc(all, func(a, b evictable) int {
+		return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.key.id, b.key.id))
+	})
+	rows, size := int64(len(all)), int64(0)
+	for _, e := range all {
+		size += e.size
+	}
+	for _, e := range all {
+		if rows <= db.limits.OwnerRows && size <= db.limits.OwnerBytes {
+			return
+		}
+		if e.key == keep || e.stays {
+			continue
+		}
+		remove(e.key)
+		rows, size = rows-1, size-e.size
+	}
+}
+
+// paged cuts a page out of a list that is in order. id is how a row is named. ErrNotFound: page.After is not in it.
+func paged[T any](all []T, page store.Page, id func(T) string) ([]T, error) {
+	if page.Descending {
+		slices.Reverse(all)
+	}
+	if page.After != "" {
+		i := slices.IndexFunc(all, func(v T) bool { return id(v) == page.After })
+		if i < 0 {
+			return nil, store.ErrNotFound
+		}
+		all = all[i+1:]
+	}
+	return all[:min(len(all), page.Limit)], nil
+}
