@@ -59,7 +59,9 @@ type leveled struct {
 }
 
 // Enabled implements slog.Handler.
-func (h *leveled) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level }
+func (h *leveled) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= h.level && h.Handler.Enabled(ctx, level)
+}
 
 // WithAttrs implements slog.Handler.
 func (h *leveled) WithAttrs(attrs []slog.Attr) slog.Handler {

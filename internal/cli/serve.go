@@ -23,7 +23,7 @@ func (serveCmd) Help() string {
 		"Secrets are variables only: CURSOR_API_KEY, ENCRYPTION_KEY, ENCRYPTION_KEY_PREVIOUS, CURSOR_SDK_BRIDGE_TOKEN, WAITLIST_API_TOKEN."
 }
 
-// Run serves until ctx ends, then shuts down gracefully; see shutDown for the order. It returns an
+// Run serves until ctx ends, then shuts down gracefully; see ShutDown for the order. It returns an
 // error when it could not start, or can't go on. Settings that are wrong and a port that is taken end
 // it before anything is changed. Once it serves, only a listener that fails ends it, beside ctx.
 func (c *serveCmd) Run(ctx context.Context, p *process) error {
@@ -49,14 +49,14 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	defer s.shutDown(context.WithoutCancel(ctx), c.Grace)
-	banner := newBanner(listener.Addr(), s.upstreams.names(), c.Demo, s.lends)
+	defer s.ShutDown(context.WithoutCancel(ctx), c.Grace)
+	banner := newBanner(listener.Addr(), names(s.backends), c.Demo, s.lends)
 	if operator != nil {
 		banner.metrics = operator.Addr()
 	}
 	banner.print(p.stderr)
 	served := make(chan error, 2)
-	go func() { served <- s.server.Serve(listener) }()
+	go func() { served <- s.Serve(listener) }()
 	if operator != nil {
 		server := newOperatorServer(s.metrics, log)
 		defer server.Close() // the last to go, so that the end can be watched

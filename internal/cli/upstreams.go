@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -35,11 +33,11 @@ type upstreams struct {
 	openCodeV2, openCode string
 }
 
-// names are the backends' names, for the line that serve prints first. The chat endpoint's second name is left out, because
+// names are the names of backends, for the line that serve prints first. The chat endpoint's second name is left out, because
 // it is the same endpoint.
-func (u *upstreams) names() []string {
+func names(backends []agent.Backend) []string {
 	var names []string
-	for _, b := range u.backends {
+	for _, b := range backends {
 		if b.Name() != openCodeName {
 			names = append(names, b.Name())
 		}
@@ -121,22 +119,10 @@ func newUpstreams(p *process, cfg *config.Config, auth *auth.Client, log *slog.L
 	return u, nil
 }
 
-// close closes the backends that need it. The gateway must be closed before, because it owns
-// their runs. All are closed, whatever the first one says.
-func (u *upstreams) close() error {
-	var errs []error
-	for _, b := range u.backends {
-		if c, ok := b.(io.Closer); ok {
-			errs = append(errs, c.Close())
-		}
-	}
-	return errors.Join(errs...)
-}
-
 // sources are what the metrics ask the gateway and its backends for.
-func (u *upstreams) sources(g *gateway.Gateway) metrics.Sources {
+func sources(g *gateway.Gateway, backends []agent.Backend) metrics.Sources {
 	s := metrics.Sources{Parked: g.Parked}
-	for _, b := range u.backends {
+	for _, b := range backends {
 		switch b := b.(type) {
 		case *localagent.Backend:
 			s.Connections = b.Connections

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -38,6 +40,7 @@ import (
 	"composer-api/internal/pages"
 	"composer-api/internal/store"
 	"composer-api/internal/store/bounded"
+	"composer-api/internal/store/seal"
 	"composer-api/internal/store/sealed"
 	"composer-api/internal/store/sqlstore"
 	"composer-api/internal/watch"
@@ -45,31 +48,26 @@ import (
 
 // The gateway put together. Everything that one package needs of another is handed to it here,
 // as a value of its Config; no package finds another by itself. The order within wire is that
-// of need, and shutDown goes the other way.
+// of need, and ShutDown goes the other way.
 
-// An instance is everything that serve runs. It owns all of its fields; shutDown closes them, in the order
+// An Instance is everything that serve runs. It owns all of its fields; ShutDown closes them, in the order
 // that the users of each are closed before it.
-type instance struct {
+type Instance struct {
 	log       *slog.Logger
 	store     store.Store
 	gateway   *gateway.Gateway
 	responses *service.Service
 	server    *httpd.Server
-	upstreams *upstreams
+	backends  []agent.Backend
 	metrics   *metrics.Metrics
 	lends     bool          // the server's own Cursor key, to whoever sends its token
 	swept     chan struct{} // closed when nothing sweeps the store any more
 	stopSweep context.CancelFunc
 }
 
-// wire makes an instance that will listen on addr. The caller shuts it down. It is the one place where the
-// packages meet:
-//
-//	httpd ──► surfaces ──► watch ──► hosted.Record ──► gateway ──► backends
-//	  │          │                        │               │
-//	  └──────────┴────────────────────────┴───────────────┴──► store: bounded ──► sealed ──► sqlstore
-func (c *serveCmd) wire(ctx context.Context, p *process, logs *loggers, addr net.Addr) (*instance, error) {
-	log := logs.of("server")
+// wire makes an Instance that will listen on addr. The caller shuts it down. It opens what the Instance needs from outside;
+// Assemble connects it.
+func (c *serveCmd) wire(ctx context.Context, p *process, logs *loggers, addr net.Addr) (*Instance, error) {
 	client, err := newHTTPClient(c.CAFile)
 	if err != nil {
 		return nil, err
@@ -90,30 +88,83 @@ func (c *serveCmd) wire(ctx context.Context, p *process, logs *loggers, addr net
 	if err != nil {
 		return nil, err
 	}
-	counts := metrics.New(buildVersion())
 	// From here on something is open. What fails below is closed by the end of the process: every error here ends the command.
-	s := &instance{log: log, store: bounded.New(sealed.New(db, ring), bounded.Limit, counts.Stored), upstreams: up, metrics: counts}
+	lent, err := c.localKey(p, addr)
+	if err != nil {
+		return nil, err
+	}
+	parts := Parts{
+		Store: db, Ring: ring, Auth: auth, Backends: up.backends, OpenCodeV2: up.openCodeV2, OpenCode: up.openCode,
+		LocalOnly: local(addr), Log: logs.of("server"), Local: lent, logs: logs, demo: c.Demo,
+	}
+	if !c.Demo {
+		parts.images = imagefetch.New(imagefetch.Config{MaxMemory: imageMemory()})
+		parts.join = newWaitlist(&c.Accounts, client).Join
+	}
+	return Assemble(ctx, &c.Config, parts)
+}
+
+// Parts are what an Instance needs from outside: ways to a model, a database, the network. serve opens the real ones, and
+// the simulation (package simtest) has others.
+type Parts struct {
+	// Store is the database, neither sealed nor bounded. The Instance closes it.
+	Store store.Store
+	// Ring has the encryption keys; nil means that there are none, see newRing.
+	Ring *seal.Ring
+	// Auth asks Cursor about keys.
+	Auth *auth.Client
+	// Backends are the upstreams; the first serves /v1. The Instance closes those that are an io.Closer.
+	Backends []agent.Backend
+	// OpenCodeV2 and OpenCode name the backends of the routes for OpenCode.
+	OpenCodeV2, OpenCode string
+	// LocalOnly says that the listener is on the loopback interface.
+	LocalOnly bool
+	// Local lends the server's own Cursor key to clients; nil for none.
+	Local *httpd.LocalKey
+	Log   *slog.Logger
+
+	logs   *loggers                                    // nil for Log in all parts
+	images gateway.ImageFetcher                        // nil leaves images that are known by URL
+	join   func(context.Context, waitlist.Entry) error // nil is a waiting list without a URL
+	demo   bool                                        // nothing reaches the network, and no key is needed
+}
+
+// Assemble makes an Instance of parts. The caller shuts it down. After an error nothing of it runs; the parts stay the
+// caller's. It is the one place where the packages meet:
+//
+//	httpd ──► surfaces ──► watch ──► hosted.Record ──► gateway ──► backends
+//	  │          │                        │               │
+//	  └──────────┴────────────────────────┴───────────────┴──► store: bounded ──► sealed ──► sqlstore
+func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error) {
+	ring, logs, counts := p.Ring, p.logs, metrics.New(buildVersion())
+	if logs == nil {
+		logs = &loggers{handler: p.Log.Handler(), levels: config.Levels{Level: config.Level{Level: slog.LevelDebug}}} // what is too low is left out by Log
+	}
+	s := &Instance{
+		log: p.Log, store: bounded.New(sealed.New(p.Store, ring), bounded.Limit, counts.Stored), backends: p.Backends,
+		metrics: counts, lends: p.Local != nil,
+	}
 
 	// What is outside of this machine comes in one value, so that the demo can replace all of it.
-	list := newWaitlist(&c.Accounts, client)
-	world := outside{
-		fetch: modelsFrom(auth), images: imagefetch.New(imagefetch.Config{MaxMemory: imageMemory()}), verify: verify(auth), join: list.Join,
-	}
-	if c.Demo {
+	world := outside{fetch: modelsFrom(p.Auth), images: p.images, verify: verify(p.Auth), join: p.join}
+	if p.demo {
 		world = demoOutside()
+	}
+	if world.join == nil {
+		world.join = newWaitlist(&config.Accounts{}, nil).Join
 	}
 	// From the middle outwards: the gateway, then what stands in front of it, then the server.
 	cat := catalog.New(catalog.Config{Fetch: world.fetch, Aliases: aliases(c.Aliases), Log: logs.of("catalog")})
 	s.gateway = gateway.New(gateway.Config{
-		Backends: up.backends, Catalog: cat, ParkTimeout: c.ParkTimeout, Unconfigured: unconfigured, Log: logs.of("gateway"),
-		Durable:  gateway.NewDurableMemory(gateway.DurableConfig{Store: s.store, Backends: up.backends, Log: logs.of("gateway")}),
+		Backends: p.Backends, Catalog: cat, ParkTimeout: c.ParkTimeout, Unconfigured: unconfigured, Log: logs.of("gateway"),
+		Durable:  gateway.NewDurableMemory(gateway.DurableConfig{Store: s.store, Backends: p.Backends, Log: logs.of("gateway")}),
 		Sessions: s.store, Images: world.images, Files: pdftext.New(pdftext.Config{}), MaxParkedBytes: remembered(), MaxMemoryBytes: remembered(),
 		Controls: controls(&c.Controls), Unclaimed: func(cause park.Cause) { counts.Unclaimed(string(cause)) },
 	})
-	counts.Watch(up.sources(s.gateway))
+	counts.Watch(sources(s.gateway, p.Backends))
 	people := hosted.New(hosted.Config{Store: s.store, Ring: ring, Verify: world.verify, Log: logs.of("hosted")})
 	signUp := people.SignUp
-	if c.Demo {
+	if p.demo {
 		signUp = noSignUp
 	}
 	// What records requests stands between surfaces and gateway, so the log knows how each request ended, as the client saw it.
@@ -127,22 +178,17 @@ func (c *serveCmd) wire(ctx context.Context, p *process, logs *loggers, addr net
 
 	signUps := hosted.NewLimiter(c.Accounts.SignupLimit, time.Hour, nil)
 	site, err := pages.New(pages.Config{
-		Version: buildVersion(), Demo: c.Demo, Upstreams: up.names(),
+		Version: buildVersion(), Demo: p.demo, Upstreams: names(p.Backends),
 		Reachable: func(ctx context.Context) error { return s.gateway.Reachable(ctx, "") },
-		PingStore: s.store.Ping, Caller: identify(people), WhoIs: world.verify, Models: cat.List, HostedKeys: ring.Ready() && !c.Demo,
+		PingStore: s.store.Ping, Caller: identify(people), WhoIs: world.verify, Models: cat.List, HostedKeys: ring.Ready() && !p.demo,
 		Accounts: people, SignUps: signUps, Store: s.store,
-		LocalOnly: local(addr), Live: s.figures, Drain: func() { s.server.Drain() }, Draining: func() bool { return s.server.Draining() },
+		LocalOnly: p.LocalOnly, Live: s.figures, Drain: func() { s.server.Drain() }, Draining: func() bool { return s.server.Draining() },
 		Hops: forwarded.NewReader(c.Accounts.TrustedProxies, logs.of("pages"), nil), PublicURL: string(c.PublicURL), Log: logs.of("pages"),
 	})
 	if err != nil {
 		return nil, err
 	}
 
-	lent, err := c.localKey(p, addr)
-	if err != nil {
-		return nil, err
-	}
-	s.lends = lent != nil
 	// Everything that a request can reach is in this value; httpd adds the checks that all routes share.
 	server := httpd.Config{
 		Surfaces: slices.Concat(
@@ -163,15 +209,15 @@ func (c *serveCmd) wire(ctx context.Context, p *process, logs *loggers, addr net
 		ErrorForms: []api.ErrorForm{messages.ErrorForm(), site.ErrorForm()},
 		ResolveKey: people.Resolve, PingStore: s.store.Ping,
 		PingUpstream: func(ctx context.Context) error { return s.gateway.Reachable(ctx, "") },
-		OpenCodeV2:   up.openCodeV2, OpenCode: up.openCode,
-		Local: lent, LocalOnly: local(addr), Hosts: c.Names(),
+		OpenCodeV2:   p.OpenCodeV2, OpenCode: p.OpenCode,
+		Local: p.Local, LocalOnly: p.LocalOnly, Hosts: c.Names(),
 		MaxRequests: c.MaxRequests, MaxPerOwner: c.MaxPerKey, Bounds: bounds(&c.Requests), BodyMemory: bodyMemory(c.BodyMemory), Answered: counts.Answered, Log: logs.of("httpd"),
 	}
-	if c.Demo {
+	if p.demo {
 		server.Keyless = &agent.Caller{Owner: "demo"}
 	}
 	s.server = httpd.New(server)
-	// It must outlive ctx, which ends with the signal: shutDown ends it after the last writer.
+	// It must outlive ctx, which ends with the signal: ShutDown ends it after the last writer.
 	s.sweep(context.WithoutCancel(ctx))
 	return s, nil
 }
@@ -190,7 +236,7 @@ func (c *serveCmd) localKey(p *process, addr net.Addr) (*httpd.LocalKey, error) 
 }
 
 // figures are what the operator's page shows of the process.
-func (s *instance) figures() []pages.Figure {
+func (s *Instance) figures() []pages.Figure {
 	return []pages.Figure{{Name: "Turns under way", Value: strconv.Itoa(s.server.Turns())}}
 }
 
@@ -249,9 +295,9 @@ func newWaitlist(cfg *config.Accounts, client *http.Client) *waitlist.Client {
 // sweepEvery is how often rows that have expired are deleted.
 const sweepEvery = 5 * time.Minute
 
-// sweep deletes expired rows at intervals, in a goroutine that ends with shutDown. A failure is
+// sweep deletes expired rows at intervals, in a goroutine that ends with ShutDown. A failure is
 // logged and tried again at the next interval. It is called once.
-func (s *instance) sweep(ctx context.Context) {
+func (s *Instance) sweep(ctx context.Context) {
 	ctx, s.stopSweep = context.WithCancel(ctx)
 	s.swept = make(chan struct{})
 	go func() {
@@ -287,14 +333,29 @@ func controls(c *config.Controls) control.Config {
 }
 
 // sweepOnce deletes what has expired now. A bug in it is logged, and doesn't end the server.
-func (s *instance) sweepOnce(ctx context.Context) {
+func (s *Instance) sweepOnce(ctx context.Context) {
 	defer agent.CatchPanic(func(err *agent.Error) { s.log.Error("sweeping the store panicked", "err", err) })
 	if _, err := s.store.Sweep(ctx); err != nil && ctx.Err() == nil {
 		s.log.Warn("sweeping the store", "err", err)
 	}
 }
 
-// shutDown stops everything, in this order:
+// Serve answers the connections of l until ShutDown. It closes l. The error is http.ErrServerClosed after ShutDown.
+func (s *Instance) Serve(l net.Listener) error { return s.server.Serve(l) }
+
+// closeBackends closes the backends that need it. The gateway must be closed before, because it owns
+// their runs. All are closed, whatever the first one says.
+func (s *Instance) closeBackends() error {
+	var errs []error
+	for _, b := range s.backends {
+		if c, ok := b.(io.Closer); ok {
+			errs = append(errs, c.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// ShutDown stops everything, in this order:
 //
 //  1. no new turns (503), while the listener stays open
 //  2. background responses get the grace period, and are then interrupted
@@ -304,7 +365,7 @@ func (s *instance) sweepOnce(ctx context.Context) {
 //  5. backends, the sweeper, and last the store, which everything before may use
 //
 // It never fails: what doesn't end in time is logged and cut off. ctx must outlive the signal that led here.
-func (s *instance) shutDown(ctx context.Context, grace time.Duration) {
+func (s *Instance) ShutDown(ctx context.Context, grace time.Duration) {
 	s.log.Info("shutting down", "grace", grace)
 	// 1. New turns are refused from here on.
 	s.server.Drain()
@@ -327,7 +388,7 @@ func (s *instance) shutDown(ctx context.Context, grace time.Duration) {
 		s.log.Warn("connections were cut off", "err", err)
 	}
 	// 5. Nothing uses these any more.
-	if err := s.upstreams.close(); err != nil {
+	if err := s.closeBackends(); err != nil {
 		s.log.Warn("closing the upstreams", "err", err)
 	}
 	s.stopSweep()

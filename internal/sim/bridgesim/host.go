@@ -48,6 +48,9 @@ func New(s *script.Script) *Host {
 // Play replaces what the runs to come will say.
 func (h *Host) Play(s *script.Script) { h.playlist.Set(s) }
 
+// PlayModel lets model decide what the runs to come will say.
+func (h *Host) PlayModel(model script.Model) { h.playlist.SetModel(model) }
+
 // Refuse answers the next calls of a method, such as "CreateAgent", with an error. Only the
 // newest refusal of a method counts. It is counted over all bridges together. The name of the
 // method is the last part of its path.

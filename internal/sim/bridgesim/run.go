@@ -97,7 +97,8 @@ func (b *Bridge) begin(in *sendRequest) (*run, *wireError) {
 	b.runCount++
 	r := &run{
 		bridge: b, loaded: l, id: fmt.Sprintf("run-%d-%d", b.number, b.runCount), stream: newStream(), cut: make(chan struct{}, 1),
-		facts: script.Facts{Prompt: in.Message.Text, Model: l.model, Tools: l.tools, Images: len(in.Message.Images), Continued: l.agent.runs > 0},
+		facts: script.Facts{Prompt: in.Message.Text, Model: l.model, Tools: l.tools, Images: len(in.Message.Images), Continued: l.agent.runs > 0,
+			Told: in.Message.Text, Conversation: l.agent.id, Key: l.key},
 	}
 	r.life, r.cancel = context.WithCancel(b.life)
 	r.record = Run{Bridge: b.number, Agent: l.agent.id, Prompt: in.Message.Text, Model: l.model, Tools: l.tools, Images: r.facts.Images, Continued: r.facts.Continued}

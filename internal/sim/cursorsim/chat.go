@@ -152,6 +152,7 @@ func (c *chatRun) read(body io.Reader) error {
 		c.turn = &chatTurn{player: c.sim.playlist.Player(script.Facts{
 			Prompt: c.transcript.prompt, Model: c.request.model, Tools: c.transcript.tools, Images: c.request.images,
 			Messages: c.transcript.messages, Attempt: attempt,
+			Told: c.request.text, Conversation: c.request.conversationID, Key: c.rec.KeyHash,
 		})}
 	}
 	return nil

@@ -144,6 +144,7 @@ func (p *run) facts() (script.Facts, error) {
 		err = &endError{Code: "invalid_argument", Message: "the run request has no action"}
 	}
 	f.Prompt, f.Images = c.prompt, c.images
+	f.Told, f.Conversation, f.Key = c.prompt, p.request.GetConversationId(), p.rec.KeyHash
 	return f, err
 }
 

@@ -15,6 +15,8 @@ type Config struct {
 	Seed uint64
 	// Script is what the first runs say; nil is the default. POST /sim/script replaces it later.
 	Script *script.Script
+	// Model decides what runs say in place of Script; nil leaves it to Script.
+	Model script.Model
 	// AgentPaths are further paths at which the stream is served, such as "/agent".
 	AgentPaths []string
 	// ChatPaths are paths at which the older chat endpoint is served, besides "/chat".
@@ -76,6 +78,7 @@ func New(config Config) *Sim {
 		chats:         &chats{keep: config.Keep},
 	}
 	s.playlist.Set(config.Script)
+	s.playlist.SetModel(config.Model)
 	s.routes()
 	return s
 }

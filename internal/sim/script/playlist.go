@@ -7,6 +7,7 @@ import (
 
 // A Playlist decides what each run says. The first of these that applies wins:
 //
+//  0. a model that was set with SetModel: it decides alone
 //  1. the script in the run's own prompt: its first turn whose conditions hold, and the default when
 //     none does
 //  2. the playlist's script: the first turn left whose conditions hold, which is used up by one
@@ -19,6 +20,18 @@ import (
 type Playlist struct {
 	mu    sync.Mutex
 	turns []Turn // Times is what is left
+	model Model
+}
+
+// A Model decides what each run says, in place of a script. It is called once for each run, and again for one that is opened
+// again, from any goroutine.
+type Model func(Facts) []Step
+
+// SetModel makes model decide from now on; nil leaves the script to.
+func (l *Playlist) SetModel(model Model) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.model = model
 }
 
 // Set replaces what is left to play. A nil script leaves only the default. Runs that have their player
@@ -45,6 +58,12 @@ func (l *Playlist) Left() int {
 // that is opened again after a broken stream is asked for again, with Facts.Resume or a higher
 // Facts.Attempt.
 func (l *Playlist) Player(f Facts) *Player {
+	l.mu.Lock()
+	model := l.model
+	l.mu.Unlock()
+	if model != nil {
+		return newPlayer(model(f), f)
+	}
 	rest, directives, err := fromPrompt(f.Prompt)
 	f.Prompt = rest
 	if err != nil {

@@ -53,6 +53,13 @@ type Facts struct {
 	Resume bool
 	// Attempt counts the streams opened for this run, from 1.
 	Attempt int
+
+	// What follows is for a Model alone.
+
+	// Told is all that the player was told with this run: Prompt, and where a request holds the whole conversation, all of it.
+	Told string
+	// Conversation is the conversation's id, and Key what tells the owner of the key from others.
+	Conversation, Key string
 }
 
 // String writes the script as Parse reads it. Comments are lost, everything else is kept. A

@@ -1,0 +1,154 @@
+package memnet
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+)
+
+// A Link is the way between the callers of its Dial and a listener. It takes time, and it can break: for a test in a
+// testing/synctest bubble, whose clock it goes by. Its methods may be called concurrently.
+//
+//	dialer ── pipe ── pump, pump ── pipe ── listener
+//
+// Each connection takes as long as its delay says, in each direction, however its bytes are cut into writes: what happens
+// at which time so doesn't depend on how goroutines are scheduled.
+type Link struct {
+	listener *Listener
+	delay    func() time.Duration
+
+	mu    sync.Mutex
+	up    chan struct{} // not nil while the link is split; closed when it is whole again
+	conns map[*linked]bool
+}
+
+// NewLink makes a Link to l. delay says for each connection, when it is made, how long a byte is under way.
+func NewLink(l *Listener, delay func() time.Duration) *Link {
+	return &Link{listener: l, delay: delay, conns: map[*linked]bool{}}
+}
+
+// linked is one connection: the pump's end of each of its two pipes.
+type linked struct {
+	near, far net.Conn
+	once      sync.Once
+}
+
+func (c *linked) close() {
+	c.once.Do(func() {
+		c.near.Close()
+		c.far.Close()
+	})
+}
+
+// Dial connects through the link. While the link is split it waits, as for an answer that does not come.
+func (k *Link) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	k.mu.Lock()
+	wait := k.delay()
+	k.mu.Unlock()
+	if err := k.passes(ctx); err != nil {
+		return nil, err
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	far, err := k.listener.Dial(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	near, end := net.Pipe()
+	c := &linked{near: near, far: far}
+	k.mu.Lock()
+	k.conns[c] = true
+	k.mu.Unlock()
+	go k.carry(c, near, far, wait)
+	go k.carry(c, far, near, wait)
+	return end, nil
+}
+
+// passes waits until the link is not split.
+func (k *Link) passes(ctx context.Context) error {
+	for {
+		k.mu.Lock()
+		up := k.up
+		k.mu.Unlock()
+		if up == nil {
+			return nil
+		}
+		select {
+		case <-up:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// inFlight bounds what is under way on a connection in one direction, in pieces of up to 32 KiB: a writer waits then, so
+// that a slow reader is noticed.
+const inFlight = 8
+
+// carry takes what comes from one end to the other, and closes both when one is closed.
+func (k *Link) carry(c *linked, from, to net.Conn, wait time.Duration) {
+	type piece struct {
+		data []byte
+		due  time.Time
+	}
+	pieces := make(chan piece, inFlight)
+	go func() {
+		defer close(pieces)
+		buffer := make([]byte, 32<<10)
+		for {
+			n, err := from.Read(buffer)
+			if n > 0 {
+				pieces <- piece{append([]byte(nil), buffer[:n]...), time.Now().Add(wait)}
+			}
+			if err != nil {
+				pieces <- piece{due: time.Now().Add(wait)} // so that the end comes as late as the rest
+				return
+			}
+		}
+	}()
+	for p := range pieces {
+		time.Sleep(time.Until(p.due))
+		if k.passes(context.Background()) == nil && p.data != nil {
+			to.Write(p.data) // an end that is closed shows in the read, too
+		}
+	}
+	c.close()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.conns, c)
+}
+
+// Cut breaks all connections that there are now, without a word.
+func (k *Link) Cut() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for c := range k.conns {
+		c.close()
+	}
+}
+
+// Split holds up everything that is under way or comes, until it is called with false.
+func (k *Link) Split(on bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case on && k.up == nil:
+		k.up = make(chan struct{})
+	case !on && k.up != nil:
+		close(k.up)
+		k.up = nil
+	}
+}
+
+// Conns is how many connections there are.
+func (k *Link) Conns() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.conns)
+}
