@@ -30,7 +30,7 @@ var goroutines = map[string]goroutine{
 	"cli serveCmd.Run":      {catches: "nothing", waits: "Server.Shutdown ends it", why: "net/http catches what handlers do"},
 	"cli serveCmd.Run 2":    {catches: "nothing", waits: "Server.Close ends it", why: "net/http catches what handlers do"},
 	"cli bridgeCmd.Run":     {catches: "nothing", waits: "Server.Shutdown ends it", why: "net/http catches what handlers do"},
-	"cli instance.sweep":    {catches: "sweepOnce", waits: "shutDown"},
+	"cli Instance.sweep":    {catches: "sweepOnce", waits: "ShutDown"},
 
 	// A turn.
 	"gateway Gateway.Turn":             {catches: "nothing", waits: "AfterFunc's stop, when the turn ends", why: "it only cancels a context"},

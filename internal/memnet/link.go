@@ -7,25 +7,26 @@ import (
 	"time"
 )
 
-// A Link is the way between the callers of its Dial and a listener. It takes time, and it can break: for a test in a
+// A Link is the way between the callers of its Dial and where it leads. It takes time, and it can break: for a test in a
 // testing/synctest bubble, whose clock it goes by. Its methods may be called concurrently.
 //
-//	dialer ── pipe ── pump, pump ── pipe ── listener
+//	caller ── pipe ── two pumps ── connection that dial made
 //
 // Each connection takes as long as its delay says, in each direction, however its bytes are cut into writes: what happens
 // at which time so doesn't depend on how goroutines are scheduled.
 type Link struct {
-	listener *Listener
-	delay    func() time.Duration
+	dial  func(ctx context.Context, network, address string) (net.Conn, error)
+	delay func() time.Duration
 
 	mu    sync.Mutex
 	up    chan struct{} // not nil while the link is split; closed when it is whole again
 	conns map[*linked]bool
 }
 
-// NewLink makes a Link to l. delay says for each connection, when it is made, how long a byte is under way.
-func NewLink(l *Listener, delay func() time.Duration) *Link {
-	return &Link{listener: l, delay: delay, conns: map[*linked]bool{}}
+// NewLink makes a Link to where dial leads, such as [Listener.Dial]. delay says for each connection, when it is made, how
+// long a byte is under way; it is not called concurrently.
+func NewLink(dial func(ctx context.Context, network, address string) (net.Conn, error), delay func() time.Duration) *Link {
+	return &Link{dial: dial, delay: delay, conns: map[*linked]bool{}}
 }
 
 // linked is one connection: the pump's end of each of its two pipes.
@@ -56,7 +57,7 @@ func (k *Link) Dial(ctx context.Context, network, address string) (net.Conn, err
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	far, err := k.listener.Dial(ctx, network, address)
+	far, err := k.dial(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/url"
 	"time"
 
@@ -69,7 +68,7 @@ type Backend struct {
 	pool     *pool
 	pacer    *pacer
 	toolsets *toolsets
-	jitter   func() float64 // from 0 to 1; varies the pauses before retries
+	jitter   func() float64 // from 0 to 1; varies the pauses before retries; nil leaves it to package retry
 }
 
 // New makes a Backend. It connects to nothing yet. The caller closes it.
@@ -94,7 +93,7 @@ func New(cfg Config) (*Backend, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Backend{cfg: cfg, endpoint: endpoint, pool: pool, pacer: newPacer(), jitter: rand.Float64, toolsets: newToolsets()}, nil
+	return &Backend{cfg: cfg, endpoint: endpoint, pool: pool, pacer: newPacer(), toolsets: newToolsets()}, nil
 }
 
 // parseEndpoint reads the configured endpoint. Errors are for the operator.

@@ -2,8 +2,8 @@ package retry
 
 import (
 	"context"
+	"hash/fnv"
 	"log/slog"
-	"math/rand/v2"
 	"time"
 
 	"composer-api/internal/agent"
@@ -38,12 +38,10 @@ type Attempts struct {
 }
 
 // New makes Attempts that follow the default policy. random returns numbers in [0, 1) for the jitter; nil
-// means math/rand's. log hears "retrying" before a pause and "recovered" once upstream has accepted again,
-// each with the request's id; nil discards that. With retried, the retries before any output are used up already.
+// means that id and the retry's number decide, so that the same request waits equally long in a replay. log hears
+// "retrying" before a pause and "recovered" once upstream has accepted again, each with the request's id; nil discards
+// that. With retried, the retries before any output are used up already.
 func New(random func() float64, log *slog.Logger, id string, retried bool) Attempts {
-	if random == nil {
-		random = rand.Float64
-	}
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
@@ -126,7 +124,23 @@ func (a *Attempts) decide(f *cursorerr.Failure, resumes bool) (pause time.Durati
 
 // jittered returns pause, made shorter or longer at random, so that clients spread out.
 func (a *Attempts) jittered(pause time.Duration) time.Duration {
-	return time.Duration(float64(pause) * (1 - a.policy.Jitter + 2*a.policy.Jitter*a.random()))
+	random := a.random
+	if random == nil {
+		random = a.spread
+	}
+	return time.Duration(float64(pause) * (1 - a.policy.Jitter + 2*a.policy.Jitter*random()))
+}
+
+// spread is a number in [0, 1) that differs from request to request, and from one retry of it to the next.
+func (a *Attempts) spread() float64 {
+	h := fnv.New64a()
+	h.Write([]byte(a.id))
+	h.Write([]byte{byte(a.retries), byte(a.resumes)})
+	x := h.Sum64() // FNV leaves its highest bits alike for texts that differ at their end
+	x ^= x >> 33
+	x *= 0xff51afd7ed558ccd
+	x ^= x >> 33
+	return float64(x>>11) / (1 << 53)
 }
 
 // Wait waits for pause. It reports false when one of the contexts ended before. ctx is the caller's, life

@@ -26,6 +26,7 @@ type conversation struct {
 	mu          sync.Mutex
 	blobKey     string // hash
 	prompt      string // of the last user message
+	said        string // what the answer to it was, up to the last checkpoint
 	images      int
 	checkpoints oldest[string, struct{}] // those sent, as stateHash names them
 	attempts    map[string]int           // streams by run id
@@ -138,6 +139,7 @@ func (p *run) sendCheckpoint(used, limit int) error {
 		p.state.ProtoReflect().SetUnknown(appendString(nil, 4002, "state of a newer server"))
 	}
 	p.conversation.mu.Lock()
+	p.conversation.said = p.resumed + p.updates.answer.String()
 	p.conversation.checkpoints.add(stateHash(p.state), struct{}{}, checkpointsKept)
 	p.conversation.mu.Unlock()
 	return p.wire.send(&pb.AgentServerMessage{Message: &pb.AgentServerMessage_ConversationCheckpointUpdate{

@@ -48,6 +48,7 @@ type run struct {
 	before       int                   // turns before this one
 	tools        []string              // the client's, as it has told last
 	prior        int64                 // tokens of the turns before
+	resumed      string                // what the run that this one carries on had said
 
 	updates *updates
 	execs   *execs
@@ -136,6 +137,7 @@ func (p *run) facts() (script.Facts, error) {
 	switch action := p.request.GetAction(); {
 	case action.GetUserMessageAction() != nil:
 		message := action.GetUserMessageAction().GetUserMessage()
+		c.said = ""
 		c.prompt, c.images = message.GetText(), len(message.GetSelectedContext().GetSelectedImages())
 	case action.GetResumeAction() != nil:
 		f.Resume = true
@@ -144,6 +146,9 @@ func (p *run) facts() (script.Facts, error) {
 		err = &endError{Code: "invalid_argument", Message: "the run request has no action"}
 	}
 	f.Prompt, f.Images = c.prompt, c.images
+	if f.Resume {
+		f.Said, p.resumed = c.said, c.said
+	}
 	f.Told, f.Conversation, f.Key = c.prompt, p.request.GetConversationId(), p.rec.KeyHash
 	return f, err
 }

@@ -58,6 +58,8 @@ type Facts struct {
 
 	// Told is all that the player was told with this run: Prompt, and where a request holds the whole conversation, all of it.
 	Told string
+	// Said is what the run that this one resumes had said, up to the checkpoint.
+	Said string
 	// Conversation is the conversation's id, and Key what tells the owner of the key from others.
 	Conversation, Key string
 }
