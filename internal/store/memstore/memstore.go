@@ -14,7 +14,9 @@ package memstore
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
+	"strings"
 	"sync"
 	"time"
 
@@ -150,3 +152,23 @@ func (db *Database) over(t time.Time) bool { return !t.After(db.now()) }
 
 // newest orders by time, newest first, and by id where times are equal.
 func newest(a, b time.Time, idA, idB string) int { return cmp.Or(b.Compare(a), cmp.Compare(idB, idA)) }
+
+// Dump writes every row of the database, for tests that look for what must not be there.
+func (db *Database) Dump() string {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	var b strings.Builder
+	for _, table := range []any{db.accounts, db.keys, db.logs, db.sessions} {
+		fmt.Fprintf(&b, "%q\n", table)
+	}
+	for _, r := range db.responses {
+		fmt.Fprintf(&b, "%q %q\n", r.Response, r.events)
+	}
+	for _, c := range db.conversations {
+		fmt.Fprintf(&b, "%q\n", *c)
+	}
+	for _, d := range db.documents {
+		fmt.Fprintf(&b, "%q %q\n", d.Document, d.parts)
+	}
+	return b.String()
+}

@@ -1,0 +1,97 @@
+package simtest
+
+// A message is one message of a conversation as a person's client remembers it, in no API's form.
+type message struct {
+	role     string // user, assistant or tool
+	text     string
+	thinking string
+	sealed   string // what the Messages API signs thinking with
+	calls    []call
+	callID   string // tool
+	isError  bool   // tool
+}
+
+// A call is a tool call as the client was given it.
+type call struct{ id, tool, args string }
+
+// A talk is a conversation and what goes with each of its requests.
+type talk struct {
+	messages []message
+	surface  string
+	key      int
+	tools    []string
+	model    string
+	previous string // id of the response that the next one continues; "" when all is sent
+	sent     int    // how many messages previous covers
+}
+
+// forget makes the next request hold the whole conversation.
+func (c *talk) forget() { c.previous, c.sent = "", 0 }
+
+// change does to the conversation what task.Before says.
+func (c *talk) change(how string) {
+	switch how {
+	case "edit":
+		for i := range c.messages {
+			if c.messages[i].role == "user" {
+				c.messages[i].text += " (edited)"
+				break
+			}
+		}
+		c.forget()
+	case "compact":
+		c.messages = append([]message{{role: "user", text: "A summary of what was said."}, {role: "assistant", text: "I see."}}, c.tail(2)...)
+		c.forget()
+	case "rewind", "branch":
+		// Back to before the last message of the user; branch keeps its first half.
+		for i := len(c.messages) - 1; i > 0; i-- {
+			if c.messages[i].role == "user" {
+				c.messages = c.messages[:i:i]
+				break
+			}
+		}
+		c.forget()
+	case "surface":
+		c.surface = map[string]string{"chat": "responses", "responses": "messages", "messages": "chat"}[c.surface]
+		c.forget()
+	case "key":
+		c.key += 20
+		c.forget()
+	case "tools":
+		c.tools = append(c.tools, "extra")
+	case "model":
+		c.model = map[string]string{"composer-2.5": "composer-2", "composer-2": "composer-2.5"}[c.model]
+	}
+}
+
+// tail are the last messages from a user's on, at least n if there are as many.
+func (c *talk) tail(n int) []message {
+	for i := len(c.messages) - n; i >= 0; i-- {
+		if c.messages[i].role == "user" {
+			return c.messages[i:]
+		}
+	}
+	return c.messages
+}
+
+// results are the results that the conversation has, by the name of their call.
+func (c *talk) results() map[string]string {
+	found := map[string]string{}
+	for _, m := range c.messages {
+		for _, mark := range resultMark.FindAllStringSubmatch(m.text, -1) {
+			found[mark[1]] = mark[0]
+		}
+	}
+	return found
+}
+
+// tasks are the tasks that the conversation names.
+func (c *talk) tasks() map[string]bool {
+	found := map[string]bool{}
+	for _, m := range c.messages {
+		for _, mark := range taskMark.FindAllStringSubmatch(m.text, -1) {
+			found[mark[1]] = true
+		}
+	}
+	return found
+}

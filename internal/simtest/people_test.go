@@ -1,0 +1,327 @@
+package simtest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A live person: their client's connections and what they have done so far.
+type living struct {
+	*person
+	world    *world
+	clients  []*http.Client // one for each replica
+	requests int
+	left     map[*stage]bool // stages in which they have left already
+	loop     loop
+}
+
+// A loop is what is known of the upstream run that a tool loop is on, for the usage.
+type loop struct {
+	out   int64
+	whole bool // every turn of it was seen
+}
+
+// live is a person's whole life.
+func (w *world) live(p *person) {
+	l := &living{person: p, world: w, left: map[*stage]bool{}}
+	for _, r := range w.replicas {
+		t := &http.Transport{DialContext: r.in.Dial}
+		defer t.CloseIdleConnections()
+		l.clients = append(l.clients, &http.Client{Transport: t})
+	}
+	time.Sleep(p.Start)
+	c := &talk{surface: p.Surface, key: p.Key, tools: []string{"look", "read"}, model: "composer-2.5"}
+	for i, t := range p.Tasks {
+		c.change(t.Before)
+		if t.Before != "" {
+			w.say(p.Name, "changes the conversation: %s", t.Before)
+		}
+		c.messages = append(c.messages, message{role: "user", text: "Please do «" + taskName(p.Speaks, i) + "»."})
+		if !l.task(c, t) {
+			// Given up: the message goes, and with it what is without an answer.
+			c.forget()
+			for len(c.messages) > 0 && c.messages[len(c.messages)-1].role != "assistant" {
+				c.messages = c.messages[:len(c.messages)-1]
+			}
+			if n := len(c.messages); n > 0 && len(c.messages[n-1].calls) > 0 {
+				c.messages[n-1].calls = nil
+				if c.messages[n-1].text == "" {
+					c.messages = c.messages[:n-1]
+				}
+			}
+		}
+		time.Sleep(700 * time.Millisecond)
+	}
+	w.say(p.Name, "is done")
+}
+
+// task has the model do a task. false when the person gives up.
+func (l *living) task(c *talk, t *task) bool {
+	for range 12 {
+		r := l.persist(c, t)
+		if r == nil {
+			return false
+		}
+		m := message{role: "assistant", text: r.text, thinking: r.thinking, sealed: r.sealed, calls: slices.Clone(r.calls)}
+		c.messages = append(c.messages, m)
+		if c.surface == "responses" && l.Stateful {
+			c.previous, c.sent = r.id, len(c.messages)
+		}
+		if len(r.calls) == 0 {
+			return true
+		}
+		if !l.answer(c, t, r) {
+			return true // never: the next message comes in place of the results
+		}
+	}
+	l.world.laws.breaks(l.Name, "a task took more than 12 turns")
+	return false
+}
+
+// persist sends a request until it is answered. nil when the person gives up.
+func (l *living) persist(c *talk, t *task) *reply {
+	for try := 0; ; try++ {
+		r := l.ask(c, t)
+		l.world.laws.reply(l, c, t, r)
+		switch {
+		case r.ok() && !r.left:
+			return r
+		case r.left && l.gaveUp(t):
+			return nil
+		case r.left:
+			time.Sleep(500*time.Millisecond + 17*time.Microsecond)
+			continue
+		case r.code == "previous_response_not_found" && c.previous != "":
+			c.forget()
+			continue
+		case try < l.Patience:
+			time.Sleep(time.Duration(1<<try)*900*time.Millisecond + 23*time.Microsecond)
+		default:
+			// Later, when all is well again, it must work. A task has few faults, and each try meets one.
+			if try > l.Patience+10 {
+				l.world.laws.breaks(l.Name, "after all is well again, its request still fails: %s", r.err)
+				return nil
+			}
+			time.Sleep(max(time.Until(l.world.calm), 90*time.Second+29*time.Microsecond))
+		}
+	}
+}
+
+func (l *living) gaveUp(t *task) bool {
+	for _, s := range t.Stages {
+		if l.left[s] && strings.HasSuffix(s.Leave, "give up") {
+			return true
+		}
+	}
+	return false
+}
+
+// stageOf is the stage that the next answer is likely to be of: after the results that the conversation ends with.
+func (c *talk) stageOf(t *task) *stage {
+	n := 0
+	for i := len(c.messages) - 1; i >= 0 && c.messages[i].role != "user"; i-- {
+		if c.messages[i].role == "assistant" && len(c.messages[i].calls) > 0 {
+			n++
+		}
+	}
+	return t.Stages[min(n, len(t.Stages)-1)]
+}
+
+// ask sends the conversation once.
+func (l *living) ask(c *talk, t *task) *reply {
+	w, api := l.world, apis[c.surface]
+	p := *l.person
+	body, err := json.Marshal(api.body(c, &p, t))
+	if err != nil {
+		panic(err) // our own types
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	s := c.stageOf(t)
+	leave := ""
+	if s.Leave != "" && !l.left[s] && t.Ask != "background" {
+		leave, l.left[s] = s.Leave, true
+		w.situation("leaves " + leave + " × " + c.surface + " × " + w.plan.Upstream)
+		if wait := map[bool]time.Duration{true: 50 * time.Millisecond, false: 3 * time.Second}[leave == "at once"]; leave == "at once" || !l.Stream {
+			stop := time.AfterFunc(wait+w.plan.Latency, cancel)
+			defer stop.Stop()
+		}
+	}
+	w.say(l.Name, "asks %s%s: %s%s", c.surface, map[bool]string{true: ", streamed"}[l.Stream], c.summary(), map[bool]string{true: ", and will leave: " + leave}[leave != ""])
+	r := l.send(ctx, c, "POST", api.path, body, func(r *reply) bool {
+		return strings.HasPrefix(leave, "mid") && len(r.text) > 12 || leave == "last" && r.done
+	})
+	if ctx.Err() != nil && !r.done {
+		r.left = true
+	}
+	if t.Ask == "background" && c.surface == "responses" && r.status == http.StatusOK {
+		l.poll(c, r)
+	}
+	w.say(l.Name, "%s", r.summary())
+	return r
+}
+
+// summary is a request in a few words.
+func (c *talk) summary() string {
+	last := c.messages[len(c.messages)-1]
+	what := fmt.Sprintf("%d messages, the last %s %q", len(c.messages)-c.sent, last.role, last.text)
+	if c.previous != "" {
+		what += ", after the previous response"
+	}
+	return what
+}
+
+// summary is a reply in a few words.
+func (r *reply) summary() string {
+	var calls []string
+	for _, k := range r.calls {
+		calls = append(calls, k.args)
+	}
+	s := fmt.Sprintf("got %q", r.text)
+	if calls != nil {
+		s += " and the calls " + strings.Join(calls, " ")
+	}
+	switch {
+	case r.left:
+		s += ", and left"
+	case r.err != "" && r.after:
+		s += fmt.Sprintf(", then it failed: %s: %s", r.code, r.err)
+	case r.err != "":
+		s = fmt.Sprintf("failed: status %d, %s: %s", r.status, r.code, r.err)
+	case r.resume != "":
+		s += " (" + r.resume + ")"
+	}
+	return s
+}
+
+// send sends one request, and reads what comes.
+func (l *living) send(ctx context.Context, c *talk, method, path string, body []byte, more func(*reply) bool) *reply {
+	l.requests++
+	client := l.clients[0]
+	if l.Wanders {
+		client = l.clients[l.requests%len(l.clients)]
+	}
+	r := &reply{began: time.Now()}
+	defer func() { r.finished = time.Now() }()
+	req, err := http.NewRequestWithContext(ctx, method, "http://gateway"+path, bytes.NewReader(body))
+	if err != nil {
+		panic(err) // our own path
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("X-Request-Id", fmt.Sprintf("%s-%d", l.Name, l.requests))
+	if c.surface == "messages" {
+		req.Header.Set("X-Api-Key", keyOf(c.key))
+		req.Header.Set("Anthropic-Version", "2023-06-01")
+	} else {
+		req.Header.Set("Authorization", "Bearer "+keyOf(c.key))
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		r.fail("no answer", "broken")
+		return r
+	}
+	defer resp.Body.Close()
+	apis[c.surface].readReply(r, resp, more)
+	return r
+}
+
+// poll waits for a background response to end.
+func (l *living) poll(c *talk, r *reply) {
+	began, id := r.began, r.id
+	for range 600 {
+		time.Sleep(3*time.Second + 31*time.Microsecond)
+		again := l.send(context.Background(), c, "GET", "/v1/responses/"+id, nil, func(*reply) bool { return false })
+		if again.status == http.StatusOK && (again.done || again.err != "" || again.code != "") {
+			*r = *again
+			r.began, r.resume = began, ""
+			return
+		}
+		if again.status == http.StatusNotFound {
+			*r = *again
+			r.began = began
+			return
+		}
+	}
+	l.world.laws.breaks(l.Name, "a background response does not end")
+}
+
+// answer gives the results of a reply's calls, as its stage says. false when there are to be none.
+func (l *living) answer(c *talk, t *task, r *reply) bool {
+	how := ""
+	if s := stageOfCall(t, r.calls[0]); s != nil {
+		how = s.Answer
+	}
+	l.world.situation("answers " + how + " × " + c.surface + " × " + l.world.plan.Upstream)
+	pause := 300*time.Millisecond + 41*time.Microsecond
+	switch how {
+	case "late":
+		pause = 4 * time.Minute
+	case "very late":
+		pause = 11 * time.Minute // the run is not parked so long
+	}
+	time.Sleep(pause)
+	last := &c.messages[len(c.messages)-1]
+	switch how {
+	case "never":
+		return false
+	case "renamed":
+		for i := range last.calls {
+			last.calls[i].id = fmt.Sprintf("renamed_%d_%d", len(c.messages), i)
+		}
+		c.forget()
+	case "reshaped":
+		for i := range last.calls {
+			last.calls[i].args = " " + strings.Replace(last.calls[i].args, ":", " : ", 1)
+		}
+		c.forget()
+	case "surface", "key", "tools", "model":
+		c.change(how)
+	}
+	var results []message
+	for i, k := range last.calls {
+		if how == "partial" && i == 0 && len(last.calls) > 1 {
+			continue
+		}
+		var args struct{ N string }
+		if err := json.Unmarshal([]byte(k.args), &args); err != nil {
+			l.world.laws.breaks(l.Name, "a call has the arguments %q", k.args)
+		}
+		results = append(results, message{role: "tool", callID: k.id, text: fmt.Sprintf("[[%s=k%d.v1]]", args.N, c.key), isError: how == "error"})
+	}
+	if how == "reordered" {
+		slices.Reverse(results)
+	}
+	c.messages = append(c.messages, results...)
+	if how == "interrupted" {
+		c.messages = append(c.messages, message{role: "user", text: "Hurry."})
+	}
+	if how == "twice" {
+		// The same request again while the first is under way, as after a time-out of the client's own.
+		twin := &talk{messages: slices.Clone(c.messages), surface: c.surface, key: c.key, tools: slices.Clone(c.tools), model: c.model, previous: c.previous, sent: c.sent}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			r := l.ask(twin, t)
+			l.world.laws.reply(l, twin, t, r)
+		}()
+		defer func() { <-done }()
+		time.Sleep(20*time.Millisecond + 53*time.Microsecond)
+	}
+	return true
+}
+
+// stageOfCall is the stage of a task that a call belongs to.
+func stageOfCall(t *task, k call) *stage {
+	for i, s := range t.Stages {
+		if strings.Contains(k.args, fmt.Sprintf(".s%d.", i)) {
+			return s
+		}
+	}
+	return nil
+}

@@ -1,0 +1,219 @@
+package simtest
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/tools/txtar"
+)
+
+// A plan is everything that a seed decides. It is data, so that it can be written down, shrunk and played again.
+type plan struct {
+	Upstream   string // localagent, chat or sdkbridge
+	Replicas   int
+	Misbehaves uint64        `json:",omitempty"` // cursorsim's own seed; 0 is calm
+	Latency    time.Duration // of the quickest connection, one way
+	People     []*person
+	Operations []*operation `json:",omitempty"`
+}
+
+// A person is a user of the gateway with a client of a kind.
+type person struct {
+	Name     string
+	Speaks   string // begins the names of the tasks; two who speak alike send equal texts
+	Key      int    // number of the Cursor key
+	Surface  string // chat, responses or messages
+	Stream   bool   `json:",omitempty"`
+	Stateful bool   `json:",omitempty"` // responses: goes on with previous_response_id
+	Wanders  bool   `json:",omitempty"` // each request goes to the next replica
+	Patience int    // how often a failed request is sent again at once
+	Echo     string `json:",omitempty"` // how answers are sent back: one of echoes
+	Start    time.Duration
+	Tasks    []*task
+}
+
+// A task is one message of a person, and what the model does about it.
+type task struct {
+	Before string `json:",omitempty"` // what the person does to the conversation first: one of changes
+	Ask    string `json:",omitempty"` // what is asked of the answer: one of asks
+	Stages []*stage
+}
+
+// A stage is one step of the model: words, and calls but for the last.
+type stage struct {
+	Think, Words, Calls int
+	Gap                 time.Duration // between words
+	Announced           bool          `json:",omitempty"` // the calls are
+	Apart               time.Duration `json:",omitempty"` // between calls
+	Fault               *fault        `json:",omitempty"`
+	Answer              string        `json:",omitempty"` // what the person does with the calls: one of answers
+	Leave               string        `json:",omitempty"` // when the client leaves the first time: one of leaves
+}
+
+// A fault is what goes wrong upstream in a stage.
+type fault struct {
+	Kind  string // one of faults
+	Word  int    // before which word
+	Times int    // how many runs meet it
+}
+
+// The tables from which plans are made. A new row is a new situation.
+var (
+	// answers are what people do with calls; "" answers all in order.
+	answers = []string{"", "", "", "reordered", "partial", "twice", "late", "very late", "never", "error", "renamed", "reshaped", "interrupted", "surface", "key", "tools", "model"}
+	// changes are what people do to their conversation before a task.
+	changes = []string{"", "", "", "edit", "compact", "rewind", "branch", "surface", "key", "tools", "model"}
+	// asks are what a request asks of its answer.
+	asks = []string{"", "", "", "", "background", "required", "schema", "title"}
+	// leaves are when clients leave. A client that has left sends the same request again, or gives the task up.
+	leaves = []string{"mid", "last", "at once", "mid and give up"}
+	// echoes are how an answer is sent back.
+	echoes = []string{"", "", "thinking", "one message"}
+	// faults are what goes wrong upstream.
+	faults = []string{"cut", "cut", "drop", "unavailable", "limited", "unauthenticated", "status 503", "status 429", "status 401", "hold", "stall", "garbage", "checkpoint cut", "checkpoint drop", "refused"}
+	// surfaces are the public APIs.
+	surfaces = []string{"chat", "responses", "messages"}
+)
+
+// newPlan makes the plan of a seed.
+func newPlan(seed uint64) *plan {
+	r := rand.New(rand.NewPCG(seed, 0x51))
+	p := &plan{Upstream: pick(r, []string{"localagent", "localagent", "localagent", "chat", "sdkbridge"}), Replicas: 1, Latency: time.Duration(1+r.IntN(40)) * 777 * time.Microsecond}
+	if r.IntN(3) == 0 {
+		p.Replicas = 2
+	}
+	if r.IntN(3) == 0 && p.Upstream != "sdkbridge" {
+		p.Misbehaves = 1 + r.Uint64N(1_000_000)
+	}
+	for i := range 1 + r.IntN(4) {
+		p.People = append(p.People, newPerson(r, i, p))
+	}
+	if r.IntN(4) == 0 { // a twin: equal texts, another owner
+		first := p.People[0]
+		twin := *first
+		twin.Name, twin.Key, twin.Start = "twin", 90, first.Start+time.Duration(r.IntN(3))*333*time.Millisecond+1234*time.Microsecond
+		p.People = append(p.People, &twin)
+	}
+	if r.IntN(5) < 2 {
+		for range 1 + r.IntN(2) {
+			p.Operations = append(p.Operations, newOperation(r, p))
+		}
+		slices.SortFunc(p.Operations, func(a, b *operation) int { return int(a.At - b.At) })
+	}
+	return p
+}
+
+func newPerson(r *rand.Rand, i int, world *plan) *person {
+	name := fmt.Sprintf("p%d", i+1)
+	p := &person{
+		Name: name, Speaks: name, Key: i + 1, Surface: pick(r, surfaces), Stream: r.IntN(3) > 0, Patience: pick(r, []int{0, 2, 2, 5}),
+		Start: time.Duration(r.IntN(20))*413*time.Millisecond + time.Duration(i+1)*17_171*time.Nanosecond, Echo: pick(r, echoes),
+	}
+	p.Stateful = p.Surface == "responses" && r.IntN(2) == 0
+	p.Wanders = world.Replicas > 1 && r.IntN(2) == 0
+	if i > 0 && r.IntN(4) == 0 {
+		p.Key = 1 // a colleague with the same key
+	}
+	for range 1 + r.IntN(3) {
+		p.Tasks = append(p.Tasks, newTask(r, p))
+	}
+	p.Tasks[0].Before = ""
+	return p
+}
+
+func newTask(r *rand.Rand, p *person) *task {
+	t := &task{Before: pick(r, changes), Ask: pick(r, asks)}
+	if t.Ask == "background" && p.Surface != "responses" {
+		t.Ask = ""
+	}
+	stages := 1 + r.IntN(3)
+	if t.Ask == "schema" || t.Ask == "title" {
+		stages = 1
+	}
+	if t.Ask == "required" {
+		stages = 2
+	}
+	for i := range stages {
+		s := &stage{Words: 1 + r.IntN(6), Gap: time.Duration(r.IntN(4)) * 61 * time.Millisecond}
+		if r.IntN(3) == 0 {
+			s.Think = 1 + r.IntN(3)
+		}
+		if i < stages-1 {
+			s.Calls = 1 + r.IntN(3)
+			s.Announced = r.IntN(2) == 0
+			s.Answer = pick(r, answers)
+			if s.Announced {
+				s.Apart = time.Duration(r.IntN(3)) * 307 * time.Millisecond
+			}
+		}
+		if r.IntN(4) == 0 {
+			s.Fault = &fault{Kind: pick(r, faults), Word: r.IntN(s.Words + 1), Times: 1 + r.IntN(2)}
+		}
+		if r.IntN(8) == 0 {
+			s.Leave = pick(r, leaves)
+		}
+		t.Stages = append(t.Stages, s)
+	}
+	return t
+}
+
+func pick[T any](r *rand.Rand, from []T) T { return from[r.IntN(len(from))] }
+
+// taskName is what a person's task is called everywhere.
+func taskName(speaks string, i int) string { return fmt.Sprintf("%s.t%d", speaks, i+1) }
+
+// task finds a task by its name; nil when there is none.
+func (p *plan) task(name string) *task {
+	for _, who := range p.People {
+		if speaks, _, _ := strings.Cut(name, "."); who.Speaks == speaks {
+			for i, t := range who.Tasks {
+				if taskName(speaks, i) == name {
+					return t
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// clone is a deep copy.
+func (p *plan) clone() *plan {
+	q := new(plan)
+	if err := json.Unmarshal(p.json(), q); err != nil {
+		panic(err) // the plan's own types
+	}
+	return q
+}
+
+func (p *plan) json() []byte {
+	data, err := json.MarshalIndent(p, "", " ")
+	if err != nil {
+		panic(err) // the plan's own types
+	}
+	return append(data, '\n')
+}
+
+// formatCase writes a plan and its story as a case for testdata/cases.
+func formatCase(why string, p *plan, story string) []byte {
+	return txtar.Format(&txtar.Archive{Comment: []byte(why + "\n"), Files: []txtar.File{{Name: "plan", Data: p.json()}, {Name: "story", Data: []byte(story)}}})
+}
+
+// readCase reads the plan of a case.
+func readCase(path string) (*plan, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range txtar.Parse(data).Files {
+		if f.Name == "plan" {
+			p := new(plan)
+			return p, json.Unmarshal(f.Data, p)
+		}
+	}
+	return nil, fmt.Errorf("%s has no plan", path)
+}

@@ -1,0 +1,267 @@
+package simtest
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"composer-api/internal/sim/script"
+)
+
+// What is said goes by these forms, so that every piece of it tells where it belongs:
+//
+//	do «p1.t2»                                the person's message of a task
+//	«p1.t2.s1 saw [[p1.t2.s0.c1=k1.v1]]»: w1 w2 w3 .      what the model says in a stage
+//	{"n":"p1.t2.s0.c1"}                       the arguments of a call
+//	[[p1.t2.s0.c1=k1.v1]]                     the result of a call: of which, by whose key, which attempt
+var (
+	taskMark   = regexp.MustCompile(`do «(\w+\.t\d+)»`)
+	stageMark  = regexp.MustCompile(`«(\w+\.t\d+)\.s(\d+)`)
+	wordMark   = regexp.MustCompile(` w\d+`)
+	resultMark = regexp.MustCompile(`\[\[(\w+\.t\d+\.s\d+\.c\d+)=k(\d+)\.v(\d+)\]\]`)
+)
+
+// nothing is what the model says it saw for a call without a result, when it reads the whole conversation.
+const nothing = "nothing"
+
+// unseen is what it says in place of all results after a run that was resumed: they are in the server's state.
+const unseen = "~"
+
+// An upstream is the model's mind: it decides what a run says, by what the run was told. Its methods may be called
+// concurrently.
+type upstream struct {
+	world *world
+
+	mu   sync.Mutex
+	met  map[string]int // faults that were played, by key, task and stage
+	runs int
+	last map[string]time.Time // when a fault was played last, by task
+}
+
+// model implements script.Model.
+func (u *upstream) model(f script.Facts) []script.Step {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.runs++
+	name, at, word := where(&f)
+	t := u.world.plan.task(name)
+	if t == nil {
+		u.world.say("upstream", "is told of no task: %.80q", f.Told)
+		return []script.Step{script.Text{Text: "«nobody.t0.s0»: ."}}
+	}
+	if at >= len(t.Stages) {
+		at, word = len(t.Stages)-1, t.Stages[len(t.Stages)-1].Words+2
+	}
+	var steps []script.Step
+	calls := 0 // that this run has made so far
+	played := ""
+	for i := at; i < len(t.Stages); i++ {
+		s := t.Stages[i]
+		saw := ""
+		switch {
+		case i == 0 || word > 0:
+		case i == at && f.Resume:
+			saw = " saw " + unseen
+		case i == at:
+			saw = " saw " + u.read(&f, name, i-1, t.Stages[i-1].Calls)
+		default:
+			var list []string
+			for n := range t.Stages[i-1].Calls {
+				list = append(list, fmt.Sprintf("{result %d}", calls-t.Stages[i-1].Calls+n+1))
+			}
+			saw = " saw " + strings.Join(list, " & ")
+		}
+		var more bool
+		steps, more = u.stage(steps, f.Key, name, t, i, word, saw, &played)
+		if !more {
+			break
+		}
+		calls += s.Calls
+		word = 0
+	}
+	if played == "" {
+		in, out := usageOf(t)
+		steps = append(steps, script.Usage{Input: in, Output: out, CacheRead: 1000})
+	} else {
+		u.last[name] = time.Now()
+	}
+	how := ""
+	switch {
+	case f.Resume:
+		how = ", resumed"
+	case f.Continued:
+		how = ", continued"
+	}
+	u.world.say("upstream", "plays %s from s%d%s%s", name, at, how, played)
+	return steps
+}
+
+// usageOf is what a run of the task costs: far more than anybody would estimate, so that what is reported adds up.
+func usageOf(t *task) (in, out int64) { return 400_000, 50_000 + int64(len(t.Stages)) }
+
+// stage adds one stage to steps, from a word on. more is false when a fault ends the run there.
+func (u *upstream) stage(steps []script.Step, key, name string, t *task, i, word int, saw string, played *string) (_ []script.Step, more bool) {
+	s := t.Stages[i]
+	f := s.Fault
+	id := fmt.Sprintf("%s %s.s%d", key, name, i)
+	if f != nil && (u.met[id] >= f.Times || f.Word < word) {
+		f = nil
+	}
+	if f != nil {
+		u.met[id]++
+		*played = fmt.Sprintf(" (%s before word %d of s%d)", f.Kind, f.Word+1, i)
+		u.world.met(t, s, f.Kind)
+	}
+	if f != nil && f.Word == 0 {
+		if failing := failure(f, len(steps) == 0); failing != nil {
+			steps = append(steps, failing...)
+			if ends(f.Kind) {
+				return steps, false
+			}
+		}
+	}
+	for n := range s.Think {
+		if word == 0 {
+			steps = append(steps, script.Think{Text: fmt.Sprintf("hm%d ", n+1)})
+		}
+	}
+	if t.Ask == "schema" {
+		return append(steps, script.Text{Text: fmt.Sprintf(`{"said":"«%s.s%d»: .`, name, i)}, script.Text{Text: `"}`}), true
+	}
+	if word == 0 {
+		steps = append(steps, script.Text{Text: fmt.Sprintf("«%s.s%d%s»: ", name, i, saw)})
+		word = 1
+	}
+	for n := word; n <= s.Words; n++ {
+		if f != nil && f.Word == n {
+			steps = append(steps, failure(f, false)...)
+			if ends(f.Kind) {
+				return steps, false
+			}
+		}
+		if s.Gap > 0 {
+			steps = append(steps, script.Delay{For: s.Gap})
+		}
+		steps = append(steps, script.Text{Text: fmt.Sprintf("w%d ", n)})
+	}
+	if word <= s.Words+1 {
+		steps = append(steps, script.Text{Text: "."})
+	}
+	if s.Calls == 0 || i == len(t.Stages)-1 {
+		return steps, true
+	}
+	calls := script.Calls{}
+	if s.Announced {
+		calls.Announced = s.Calls
+	}
+	for n := range s.Calls {
+		if n > 0 && s.Apart > 0 {
+			calls.Steps = append(calls.Steps, script.Delay{For: s.Apart})
+		}
+		args, _ := json.Marshal(map[string]string{"n": callName(name, i, n)})
+		calls.Steps = append(calls.Steps, script.Call{Tool: toolOf(n), Args: args})
+	}
+	return append(steps, calls), true
+}
+
+// callName names call n of a stage.
+func callName(task string, stage, n int) string { return fmt.Sprintf("%s.s%d.c%d", task, stage, n+1) }
+
+// toolOf is the tool of call n of a stage.
+func toolOf(n int) string { return []string{"look", "read", "look"}[n%3] }
+
+// failure is a fault as steps. first says that nothing was said before, which an HTTP status needs.
+func failure(f *fault, first bool) []script.Step {
+	status := func(code int, after time.Duration) []script.Step {
+		if first {
+			return []script.Step{script.Status{Code: code, RetryAfter: after, Message: "simulated"}}
+		}
+		return []script.Step{script.Cut{}}
+	}
+	switch f.Kind {
+	case "cut":
+		return []script.Step{script.Cut{}}
+	case "drop":
+		return []script.Step{script.Drop{}}
+	case "unavailable":
+		return []script.Step{script.Error{Code: "unavailable", Message: "simulated"}}
+	case "limited":
+		return []script.Step{script.Error{Code: "resource_exhausted", Message: "simulated"}}
+	case "refused":
+		return []script.Step{script.Error{Code: "invalid_argument", Message: "simulated"}}
+	case "unauthenticated":
+		return []script.Step{script.Error{Code: "unauthenticated", Message: "simulated"}}
+	case "status 503":
+		return status(503, 0)
+	case "status 429":
+		return status(429, 2*time.Second)
+	case "status 401":
+		return status(401, 0)
+	case "hold":
+		return []script.Step{script.Hold{For: 23 * time.Second}}
+	case "stall":
+		return []script.Step{script.Stall{For: 47 * time.Second}}
+	case "garbage":
+		return []script.Step{script.Garbage{Kind: "payload"}}
+	case "checkpoint cut":
+		return []script.Step{script.Checkpoint{}, script.Delay{For: 100 * time.Millisecond}, script.Cut{}}
+	case "checkpoint drop":
+		return []script.Step{script.Checkpoint{}, script.Delay{For: 100 * time.Millisecond}, script.Drop{}}
+	}
+	panic("no fault is called " + f.Kind)
+}
+
+// ends reports whether nothing follows a fault.
+func ends(kind string) bool { return kind != "hold" && kind != "stall" }
+
+// where finds out where a run begins: the newest task that it was told of, the stage that follows the results that it has
+// of it, and, when it carries on a broken run, the word.
+func where(f *script.Facts) (name string, stage, word int) {
+	if f.Resume {
+		if at := stageMark.FindAllStringSubmatchIndex(f.Said, -1); at != nil {
+			last := at[len(at)-1]
+			name = f.Said[last[2]:last[3]]
+			stage, _ = strconv.Atoi(f.Said[last[4]:last[5]])
+			rest := f.Said[last[1]:]
+			if strings.HasSuffix(rest, " .") { // its calls were answered before the checkpoint
+				return name, stage + 1, 0
+			}
+			return name, stage, len(wordMark.FindAllString(rest, -1)) + 1
+		}
+	}
+	told := taskMark.FindAllStringSubmatchIndex(f.Told, -1)
+	if told == nil {
+		return "", 0, 0
+	}
+	last := told[len(told)-1]
+	name = f.Told[last[2]:last[3]]
+	for _, m := range resultMark.FindAllStringSubmatch(f.Told, -1) {
+		if rest, ok := strings.CutPrefix(m[1], name+".s"); ok {
+			digits, _, _ := strings.Cut(rest, ".")
+			n, _ := strconv.Atoi(digits)
+			stage = max(stage, n+1)
+		}
+	}
+	return name, stage, 0
+}
+
+// read is what the whole conversation says about the results of a stage's calls.
+func (u *upstream) read(f *script.Facts, name string, stage, calls int) string {
+	found := map[string]string{}
+	for _, m := range resultMark.FindAllStringSubmatch(f.Told, -1) {
+		found[m[1]] = m[0]
+	}
+	var list []string
+	for n := range calls {
+		if mark, ok := found[callName(name, stage, n)]; ok {
+			list = append(list, mark)
+		} else {
+			list = append(list, nothing)
+		}
+	}
+	return strings.Join(list, " & ")
+}
