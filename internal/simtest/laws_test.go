@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"time"
 )
 
 // The laws: what must be true of every run, whatever happens in it.
@@ -57,7 +56,7 @@ func (l *laws) reply(p *living, c *talk, t *task, r *reply) {
 		l.calls(p, t, stage, r)
 		l.usage(p, t, stage, r)
 	} else if !r.left {
-		l.excuse(p, c, r)
+		l.excuse(p, r)
 	}
 }
 
@@ -134,7 +133,8 @@ func (l *laws) saw(p *living, c *talk, s *saidStage, saw string) {
 	}
 }
 
-// calls: an answer has the calls of its stage, each once and in order. A group that isn't announced may come in parts.
+// calls: an answer has the calls of its stage, each once and in order. A group that isn't announced may come in parts, and
+// a simulator that misbehaves leaves announcements out.
 func (l *laws) calls(p *living, t *task, s *saidStage, r *reply) {
 	last := ""
 	for _, k := range r.calls {
@@ -159,7 +159,7 @@ func (l *laws) calls(p *living, t *task, s *saidStage, r *reply) {
 		}
 	}
 	if s != nil && t.Ask != "title" {
-		if want := s.of.Stages[s.n].Calls; len(r.calls) != want && (len(r.calls) == 0 || s.of.Stages[s.n].Announced) {
+		if want := s.of.Stages[s.n].Calls; len(r.calls) != want && (len(r.calls) == 0 || s.of.Stages[s.n].Announced && l.world.plan.Misbehaves == 0) {
 			l.breaks(p.Name, "calls: %d of the %d of %s.s%d", len(r.calls), want, s.name, s.n)
 		}
 	}
@@ -227,7 +227,7 @@ func (t *task) hasFault() bool {
 
 // excuse: a request fails because upstream has failed (and not more often than that), or because an operator or the network
 // was at work. Nothing else is a reason.
-func (l *laws) excuse(p *living, c *talk, r *reply) {
+func (l *laws) excuse(p *living, r *reply) {
 	if l.world.disturbed(r.began, r.finished) {
 		return
 	}
@@ -235,10 +235,8 @@ func (l *laws) excuse(p *living, c *talk, r *reply) {
 	u := l.world.upstream
 	u.mu.Lock()
 	for id, n := range u.met {
-		for name := range c.tasks() {
-			if strings.Contains(id, " "+name+".s") {
-				faults += n
-			}
+		if strings.Contains(id, " "+p.Speaks+".t") {
+			faults += n
 		}
 	}
 	u.mu.Unlock()
@@ -302,13 +300,15 @@ func (l *laws) nothingIsConnected() {
 // atTheEnd: logs hold neither keys nor content, and the store holds no key.
 func (l *laws) atTheEnd() {
 	log := l.world.log.b.String()
-	for _, secret := range []string{"_secret", "«", "[[p"} {
+	for _, secret := range []string{"_secret", "do «", ".t1.s0"} {
 		if i := strings.Index(log, secret); i >= 0 {
 			l.breaks("world", "the log holds %q: %.200q", secret, log[max(0, i-120):])
 		}
 	}
-	if kept := fmt.Sprintf("%+v", l.world.database.Dump()); strings.Contains(kept, "_secret") || strings.Contains(kept, "«") {
-		l.breaks("world", "the store holds a key or content in the clear")
+	kept := l.world.database.Dump()
+	for _, secret := range []string{"_secret", "do «", ".t1.s0"} {
+		if i := strings.Index(kept, secret); i >= 0 {
+			l.breaks("world", "the store holds %q: %.200q", secret, kept[max(0, i-120):])
+		}
 	}
-	_ = time.Now
 }

@@ -125,7 +125,7 @@ func (l *living) gaveUp(t *task) bool {
 // stageOf is the stage that the next answer is likely to be of: after the results that the conversation ends with.
 func (c *talk) stageOf(t *task) *stage {
 	n := 0
-	for i := len(c.messages) - 1; i >= 0 && c.messages[i].role != "user"; i-- {
+	for i := len(c.messages) - 1; i >= 0 && !(c.messages[i].role == "user" && taskMark.MatchString(c.messages[i].text)); i-- {
 		if c.messages[i].role == "assistant" && len(c.messages[i].calls) > 0 {
 			n++
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +15,7 @@ var (
 	seeds = flag.Int("seeds", 0, "how many seeds to simulate; 0 is as many as go test has time for")
 	first = flag.Uint64("first", 1, "the first of them")
 	one   = flag.Uint64("seed", 0, "the one seed to simulate, whose story is printed")
+	all   = flag.Bool("all", false, "go on after a seed that fails, and print one line for each")
 	from  = flag.String("case", "", "a case file to simulate in place of a seed")
 )
 
@@ -23,6 +25,15 @@ var checkPublished = true
 // simulate runs a plan in a bubble.
 func simulate(t *testing.T, p *plan) (w *world, took time.Duration) {
 	began := time.Now()
+	defer func() {
+		// What synctest says of a goroutine that is left. It stays until the process ends.
+		if left := recover(); left != nil {
+			stacks := make([]byte, 1<<20)
+			w.laws.broken = append(w.laws.broken, fmt.Sprintf("world: %v", left))
+			took = time.Since(began)
+			fmt.Fprintf(os.Stderr, "%s\n", stacks[:runtime.Stack(stacks, true)])
+		}
+	}()
 	synctest.Test(t, func(t *testing.T) {
 		w = newWorld(p)
 		w.run()
@@ -39,6 +50,8 @@ func TestSimulate(t *testing.T) {
 		}
 		return
 	}
+	began := time.Now()
+	defer func() { t.Log(time.Since(began)) }()
 	n := *seeds
 	if n == 0 {
 		n = 100
@@ -46,6 +59,10 @@ func TestSimulate(t *testing.T) {
 	for i := range n {
 		seed := *first + uint64(i)
 		w, _ := simulate(t, newPlan(seed))
+		if len(w.laws.broken) > 0 && *all {
+			t.Errorf("seed %d: %d broken, the first: %s", seed, len(w.laws.broken), w.laws.broken[0])
+			continue
+		}
 		if len(w.laws.broken) > 0 {
 			fmt.Fprintf(os.Stderr, "seed %d:\n%s", seed, &w.story)
 			for _, b := range w.laws.broken {

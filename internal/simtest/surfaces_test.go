@@ -112,8 +112,15 @@ func chatBody(c *talk, p *person, t *task) obj {
 	return b
 }
 
-// answered reports whether the conversation ends with results, so that no more calls are asked for.
-func (c *talk) answered() bool { return c.messages[len(c.messages)-1].role != "user" }
+// answered reports whether there were calls since the last task, so that no more are asked for.
+func (c *talk) answered() bool {
+	for i := len(c.messages) - 1; i >= 0 && !taskMark.MatchString(c.messages[i].text); i-- {
+		if len(c.messages[i].calls) > 0 {
+			return true
+		}
+	}
+	return false
+}
 
 func (r *reply) fail(err any, code string) {
 	r.err, r.code = fmt.Sprint(err), code
@@ -353,6 +360,9 @@ func responsesWhole(r *reply, data []byte) {
 }
 
 func responsesEvent(r *reply, e sse.Event) {
+	if e.Data == "[DONE]" {
+		return
+	}
 	var d struct {
 		Type     string
 		Delta    string
@@ -370,6 +380,8 @@ func responsesEvent(r *reply, e sse.Event) {
 		r.wrong("after its end: %.100s", e.Data)
 	}
 	switch d.Type {
+	case "response.created":
+		r.id = d.Response.ID
 	case "response.output_text.delta":
 		r.text += d.Delta
 	case "response.reasoning_summary_text.delta", "response.reasoning_text.delta":

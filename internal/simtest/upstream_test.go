@@ -40,6 +40,14 @@ type upstream struct {
 	met  map[string]int // faults that were played, by key, task and stage
 	runs int
 	last map[string]time.Time // when a fault was played last, by task
+	// talks is where each conversation is: what a run began with.
+	talks map[string]place
+}
+
+// A place is a stage of a task.
+type place struct {
+	name  string
+	stage int
 }
 
 // model implements script.Model.
@@ -48,6 +56,10 @@ func (u *upstream) model(f script.Facts) []script.Step {
 	defer u.mu.Unlock()
 	u.runs++
 	name, at, word := where(&f)
+	if name == "" { // it is told to do what it was told before
+		name, at = u.talks[f.Conversation].name, u.talks[f.Conversation].stage
+	}
+	u.talks[f.Conversation] = place{name, at}
 	t := u.world.plan.task(name)
 	if t == nil {
 		u.world.say("upstream", "is told of no task: %.80q", f.Told)

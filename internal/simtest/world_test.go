@@ -69,7 +69,7 @@ func newWorld(p *plan) *world {
 	w := &world{plan: p, situations: map[string]int{}}
 	w.story.began = time.Now()
 	w.laws = &laws{world: w, given: map[string]string{}, failures: map[string]int{}}
-	w.upstream = &upstream{world: w, met: map[string]int{}, last: map[string]time.Time{}}
+	w.upstream = &upstream{world: w, met: map[string]int{}, last: map[string]time.Time{}, talks: map[string]place{}}
 	w.sim = cursorsim.New(cursorsim.Config{Seed: p.Misbehaves, Model: w.upstream.model})
 	if p.Upstream == "sdkbridge" {
 		w.bridges = bridgesim.New(nil)
@@ -85,6 +85,7 @@ func newWorld(p *plan) *world {
 	for i := range p.Replicas {
 		w.replicas = append(w.replicas, newReplica(w, i))
 	}
+	w.say("world", "upstream %s, %d replicas, latency %v, misbehaves %d", p.Upstream, p.Replicas, p.Latency, p.Misbehaves)
 	for _, o := range p.Operations {
 		if end := w.story.began.Add(o.At + o.For); end.After(w.calm) {
 			w.calm = end
@@ -157,7 +158,15 @@ func newReplica(w *world, n int) *replica {
 }
 
 // start makes a process, which knows nothing of those before it but what the database holds.
+//
+// A replica that two operations have stopped is started by the first that is over.
 func (r *replica) start() {
+	r.mu.Lock()
+	running := r.process != nil
+	r.mu.Unlock()
+	if running {
+		return
+	}
 	log := slog.New(slog.NewTextHandler(&r.world.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	r.auth = &http.Transport{DialContext: r.out.Dial}
 	keys := auth.New(auth.Config{BackendBase: "http://cursor", APIBase: "http://cursor", HTTP: &http.Client{Transport: r.auth}})
