@@ -70,7 +70,8 @@ func (l *living) task(c *talk, t *task) bool {
 		}
 		m := message{role: "assistant", text: r.text, thinking: r.thinking, sealed: r.sealed, calls: slices.Clone(r.calls)}
 		c.messages = append(c.messages, m)
-		if c.surface == "responses" && l.Stateful {
+		if c.forget(); c.surface == "responses" && l.Stateful && r.kept {
+			l.stored(c, r)
 			c.previous, c.sent = r.id, len(c.messages)
 		}
 		if len(r.calls) == 0 {
@@ -82,6 +83,12 @@ func (l *living) task(c *talk, t *task) bool {
 	}
 	l.world.laws.breaks(l.Name, "a task took more than 12 turns")
 	return false
+}
+
+// stored compares an answer with what is stored of it.
+func (l *living) stored(c *talk, r *reply) {
+	again := l.send(context.Background(), c, "GET", "/v1/responses/"+r.id, nil, func(*reply) bool { return false })
+	l.world.laws.stored(l, r, again)
 }
 
 // persist sends a request until it is answered. nil when the person gives up.

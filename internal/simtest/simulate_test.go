@@ -58,7 +58,10 @@ func TestSimulate(t *testing.T) {
 	}
 	for i := range n {
 		seed := *first + uint64(i)
-		w, _ := simulate(t, newPlan(seed))
+		w, took := simulate(t, newPlan(seed))
+		if *all {
+			fmt.Fprintln(os.Stderr, "seed", seed, took)
+		}
 		if len(w.laws.broken) > 0 && *all {
 			t.Errorf("seed %d: %d broken, the first: %s", seed, len(w.laws.broken), w.laws.broken[0])
 			continue

@@ -29,6 +29,7 @@ type reply struct {
 	est      bool  // the usage is estimated
 	done     bool  // it came to its proper end
 	id       string
+	kept     bool // responses: it says that it is stored
 	began    time.Time
 	finished time.Time
 	bad      []string // what is wrong with its form
@@ -310,6 +311,7 @@ func responsesBody(c *talk, p *person, t *task) obj {
 
 type responseDoc struct {
 	ID, Status string
+	Store      bool
 	Output     []responseItem
 	Usage      *struct {
 		InputTokens    int64 `json:"input_tokens"`
@@ -345,7 +347,7 @@ func responsesWhole(r *reply, data []byte) {
 		return
 	}
 	r.published("Response", data)
-	r.id = d.ID
+	r.id, r.kept = d.ID, d.Store
 	r.text, r.calls = d.text()
 	r.done = d.Status == "completed"
 	if d.Usage != nil {

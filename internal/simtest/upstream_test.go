@@ -56,7 +56,9 @@ func (u *upstream) model(f script.Facts) []script.Step {
 	defer u.mu.Unlock()
 	u.runs++
 	name, at, word := where(&f)
-	if name == "" { // it is told to do what it was told before
+	knows := f.Resume // what it saw is in the server's state
+	if name == "" {   // it is told to do what it was told before
+		knows = true
 		name, at = u.talks[f.Conversation].name, u.talks[f.Conversation].stage
 	}
 	u.talks[f.Conversation] = place{name, at}
@@ -76,7 +78,7 @@ func (u *upstream) model(f script.Facts) []script.Step {
 		saw := ""
 		switch {
 		case i == 0 || word > 0:
-		case i == at && f.Resume:
+		case i == at && knows:
 			saw = " saw " + unseen
 		case i == at:
 			saw = " saw " + u.read(&f, name, i-1, t.Stages[i-1].Calls)
