@@ -2,7 +2,7 @@
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 
-.PHONY: help build pages test test-quick check golden test-fuzz test-outages bench-bridge clean
+.PHONY: help build pages test test-quick check golden test-fuzz test-outages bench-bridge simulate simulate-mutants clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -39,6 +39,14 @@ MUTATE_FLAGS ?=
 mutate: ## small changes of the core's code that no test notices; docs/mutation.md
 	@go -C tools build -o ../bin/mutate ./mutate
 	@bin/mutate $(MUTATE_FLAGS) $(MUTATE)
+
+# SEED=7 plays one seed again and prints its story; FIRST is where SEEDS begin.
+SEEDS ?= 1000
+FIRST ?= 1
+SEED ?= 0
+
+simulate: ## the whole gateway in one process, on SEEDS seeds, or one SEED again; docs/simulation.md
+	@go test -count=1 -timeout 3h -run 'TestSimulate$$' ./internal/simtest -args -seeds $(SEEDS) -first $(FIRST) -seed $(SEED)
 
 bench-bridge: ## what Cursor's bridge costs on this machine, as tables; two minutes
 	@scripts/bench-bridge.sh

@@ -108,6 +108,7 @@ var arrows = map[string][]string{
 	"memnet":   {},
 	"golden":   {}, // for tests
 	"archtest": {},
+	"simtest":  {}, // tests only
 }
 
 // pure packages import nothing outside the standard library.

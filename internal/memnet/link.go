@@ -88,35 +88,56 @@ func (k *Link) passes(ctx context.Context) error {
 	}
 }
 
-// inFlight bounds what is under way on a connection in one direction, in pieces of up to 32 KiB: a writer waits then, so
-// that a slow reader is noticed.
-const inFlight = 8
+// A piece is some bytes under way, or with none of them the end.
+type piece struct {
+	data []byte
+	due  time.Time
+}
 
 // carry takes what comes from one end to the other, and closes both when one is closed.
+//
+// What is under way has no bound: a writer never waits for the link. It would wait holding net/http's lock, and a bubble's
+// clock stands still while somebody waits for a lock.
 func (k *Link) carry(c *linked, from, to net.Conn, wait time.Duration) {
-	type piece struct {
-		data []byte
-		due  time.Time
+	var (
+		mu     sync.Mutex
+		queue  []piece
+		signal = make(chan struct{}, 1)
+	)
+	put := func(p piece) {
+		mu.Lock()
+		queue = append(queue, p)
+		mu.Unlock()
+		select {
+		case signal <- struct{}{}:
+		default:
+		}
 	}
-	pieces := make(chan piece, inFlight)
 	go func() {
-		defer close(pieces)
-		buffer := make([]byte, 32<<10)
+		buffer := make([]byte, 4<<10)
 		for {
 			n, err := from.Read(buffer)
 			if n > 0 {
-				pieces <- piece{append([]byte(nil), buffer[:n]...), time.Now().Add(wait)}
+				put(piece{append([]byte(nil), buffer[:n]...), time.Now().Add(wait)})
 			}
 			if err != nil {
-				pieces <- piece{due: time.Now().Add(wait)} // so that the end comes as late as the rest
+				put(piece{due: time.Now().Add(wait)}) // so that the end comes as late as the rest
 				return
 			}
 		}
 	}()
-	for p := range pieces {
-		time.Sleep(time.Until(p.due))
-		if k.passes(context.Background()) == nil && p.data != nil {
-			to.Write(p.data) // an end that is closed shows in the read, too
+	for over := false; !over; {
+		<-signal
+		mu.Lock()
+		pieces := queue
+		queue = nil
+		mu.Unlock()
+		for _, p := range pieces {
+			time.Sleep(time.Until(p.due))
+			if k.passes(context.Background()) == nil && p.data != nil {
+				to.Write(p.data) // an end that is closed shows in the read, too
+			}
+			over = over || p.data == nil
 		}
 	}
 	c.close()

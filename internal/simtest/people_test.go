@@ -19,6 +19,7 @@ type living struct {
 	requests int
 	left     map[*stage]bool // stages in which they have left already
 	loop     loop
+	apart    time.Duration // what keeps this person's requests apart from those that others send at the same moment
 }
 
 // A loop is what is known of the upstream run that a tool loop is on, for the usage.
@@ -30,6 +31,7 @@ type loop struct {
 // live is a person's whole life.
 func (w *world) live(p *person) {
 	l := &living{person: p, world: w, left: map[*stage]bool{}}
+	l.apart = time.Duration(1+slices.Index(w.plan.People, p)) * 137 * time.Microsecond
 	for _, r := range w.replicas {
 		t := &http.Transport{DialContext: r.in.Dial}
 		defer t.CloseIdleConnections()
@@ -115,7 +117,7 @@ func (l *living) persist(c *talk, t *task) *reply {
 				l.world.laws.breaks(l.Name, "after all is well again, its request still fails: %s", r.err)
 				return nil
 			}
-			time.Sleep(max(time.Until(l.world.calm), 90*time.Second+29*time.Microsecond))
+			time.Sleep(max(time.Until(l.world.calm), 90*time.Second) + l.apart)
 		}
 	}
 }

@@ -103,8 +103,10 @@ func newPlan(seed uint64) *plan {
 		p.People = append(p.People, &twin)
 	}
 	if r.IntN(5) < 2 {
-		for range 1 + r.IntN(2) {
-			p.Operations = append(p.Operations, newOperation(r, p))
+		for i := range 1 + r.IntN(2) {
+			o := newOperation(r, p)
+			o.At += time.Duration(i) * 7 * time.Microsecond // never two at once
+			p.Operations = append(p.Operations, o)
 		}
 		slices.SortFunc(p.Operations, func(a, b *operation) int { return int(a.At - b.At) })
 	}
@@ -140,6 +142,13 @@ func newPerson(r *rand.Rand, i int, world *plan) *person {
 		p.Tasks = append(p.Tasks, newTask(r, p))
 	}
 	p.Tasks[0].Before = ""
+	for i, t := range p.Tasks[1:] {
+		// A message in place of results goes to the run that waits, whose words are those of the task before: they fit no
+		// schema, and it needs its tools.
+		if p.Tasks[i].leftOpen() && t.Ask != "background" {
+			t.Ask = ""
+		}
+	}
 	return p
 }
 
@@ -177,6 +186,11 @@ func newTask(r *rand.Rand, p *person) *task {
 		t.Stages = append(t.Stages, s)
 	}
 	return t
+}
+
+// leftOpen reports whether calls of the task never get results.
+func (t *task) leftOpen() bool {
+	return slices.ContainsFunc(t.Stages, func(s *stage) bool { return s.Answer == "never" || s.Leave == "mid and give up" })
 }
 
 func pick[T any](r *rand.Rand, from []T) T { return from[r.IntN(len(from))] }

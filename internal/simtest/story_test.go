@@ -43,8 +43,8 @@ func (s *story) String() string {
 	lines := slices.Clone(s.lines)
 	slices.SortFunc(lines, func(a, b line) int {
 		c := cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.who, b.who))
-		if c == 0 && a.who == "upstream" {
-			return cmp.Compare(a.is, b.is) // several runs speak there
+		if c == 0 && (a.who == "upstream" || a.who == "operator") {
+			return cmp.Compare(a.is, b.is) // several speak there
 		}
 		return cmp.Or(c, cmp.Compare(a.n, b.n))
 	})

@@ -38,8 +38,6 @@ type upstream struct {
 
 	mu   sync.Mutex
 	met  map[string]int // faults that were played, by key, task and stage
-	runs int
-	last map[string]time.Time // when a fault was played last, by task
 	// talks is where each conversation is: what a run began with.
 	talks map[string]place
 }
@@ -54,7 +52,6 @@ type place struct {
 func (u *upstream) model(f script.Facts) []script.Step {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.runs++
 	name, at, word := where(&f)
 	knows := f.Resume // what it saw is in the server's state
 	if name == "" {   // it is told to do what it was told before
@@ -100,8 +97,6 @@ func (u *upstream) model(f script.Facts) []script.Step {
 	if played == "" {
 		in, out := usageOf(t)
 		steps = append(steps, script.Usage{Input: in, Output: out, CacheRead: 1000})
-	} else {
-		u.last[name] = time.Now()
 	}
 	how := ""
 	switch {
