@@ -36,8 +36,8 @@ const unseen = "~"
 type upstream struct {
 	world *world
 
-	mu   sync.Mutex
-	met  map[string]int // faults that were played, by key, task and stage
+	mu  sync.Mutex
+	met map[string]int // faults that were played, by key, task and stage
 	// talks is where each conversation is: what a run began with.
 	talks map[string]place
 }
