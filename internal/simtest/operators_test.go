@@ -48,7 +48,7 @@ func (w *world) operate(o *operation) {
 	w.situation("operator × " + o.Do + " × " + w.plan.Upstream)
 	do := operations[o.Do]
 	do.begin(w, o)
-	time.Sleep(max(0, w.story.began.Add(o.At+o.For).Sub(time.Now())))
+	time.Sleep(max(0, time.Until(w.story.began.Add(o.At+o.For))))
 	if do.end != nil {
 		do.end(w, o)
 		w.say("operator", "%s is over", o.Do)

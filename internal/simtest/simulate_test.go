@@ -18,6 +18,7 @@ var (
 	first = flag.Uint64("first", 1, "the first of them")
 	one   = flag.Uint64("seed", 0, "the one seed to simulate, whose story is printed")
 	all   = flag.Bool("all", false, "go on after a seed that fails, and print one line for each")
+	small = flag.Bool("shrink", true, "shrink the plan of a seed that fails, and print it as a case")
 	from  = flag.String("case", "", "a case file to simulate in place of a seed")
 )
 
@@ -51,41 +52,57 @@ func simulate(t *testing.T, p *plan) (w *world, took time.Duration) {
 }
 
 func TestSimulate(t *testing.T) {
-	if *one != 0 {
-		w, took := simulate(t, newPlan(*one))
-		fmt.Printf("%s%d broken, in %v\n", &w.story, len(w.laws.broken), took)
+	if *one != 0 || *from != "" {
+		p := newPlan(*one)
+		if *from != "" {
+			var err error
+			if p, err = readCase(*from); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w, took := simulate(t, p)
+		fmt.Printf("%s%d broken, in %v\n", &w.story, len(w.laws.broken), took.Round(time.Millisecond))
 		for _, b := range w.laws.broken {
 			t.Error(b)
 		}
 		return
 	}
-	began := time.Now()
-	defer func() { t.Log(time.Since(began)) }()
-	n := *seeds
+	began, n := time.Now(), *seeds
 	if n == 0 {
 		n = 150
 	}
+	planned, met := coverage{}, map[string]int{}
+	defer func() {
+		if *seeds > 0 {
+			printSituations(os.Stdout, met)
+			fmt.Printf("%d seeds in %v, %d situations planned, %d met\n", n, time.Since(began).Round(time.Second), len(planned), len(met))
+		}
+	}()
 	for i := range n {
 		if *seeds == 0 && time.Since(began) > 12*time.Second {
 			t.Logf("time for %d seeds", i)
 			return
 		}
-		seed := *first + uint64(i)
-		w, took := simulate(t, newPlan(seed))
-		if *all {
-			fmt.Fprintln(os.Stderr, "seed", seed, took)
+		seed, p := planned.steer(*first + uint64(i*candidates))
+		w, _ := simulate(t, p)
+		for s, times := range w.situations {
+			met[s] += times
 		}
-		if len(w.laws.broken) > 0 && *all {
-			t.Errorf("seed %d: %d broken, the first: %s", seed, len(w.laws.broken), w.laws.broken[0])
+		if len(w.laws.broken) == 0 {
 			continue
 		}
-		if len(w.laws.broken) > 0 {
-			fmt.Fprintf(os.Stderr, "seed %d:\n%s", seed, &w.story)
-			for _, b := range w.laws.broken {
-				t.Errorf("seed %d: %s", seed, b)
-			}
-			return
+		t.Errorf("seed %d (number %d): %d broken, the first: %s", seed, i+1, len(w.laws.broken), w.laws.broken[0])
+		if *all {
+			continue
 		}
+		n = i + 1
+		fmt.Fprintf(os.Stderr, "the story of seed %d:\n%s", seed, &w.story)
+		if *small {
+			q := shrink(t, p, lawOf(w))
+			w, _ := simulate(t, q)
+			fmt.Fprintf(os.Stderr, "%s", formatCase(fmt.Sprintf("From seed %d: %s", seed, w.laws.broken), q, w.story.String()))
+		}
+		return
 	}
 }
 
