@@ -216,7 +216,7 @@ func (l *living) send(ctx context.Context, c *talk, method, path string, body []
 	if l.Wanders {
 		client = l.clients[l.requests%len(l.clients)]
 	}
-	r := &reply{began: time.Now()}
+	r := &reply{began: time.Now(), check: l.world.plan.Published}
 	defer func() { r.finished = time.Now() }()
 	req, err := http.NewRequestWithContext(ctx, method, "http://gateway"+path, bytes.NewReader(body))
 	if err != nil {

@@ -18,6 +18,7 @@ type plan struct {
 	Replicas   int
 	Misbehaves uint64        `json:",omitempty"` // cursorsim's own seed; 0 is calm
 	Latency    time.Duration // of the quickest connection, one way
+	Published  bool          `json:",omitempty"` // documents are checked against the published ones, which takes time
 	People     []*person
 	Operations []*operation `json:",omitempty"`
 }
@@ -84,6 +85,7 @@ var (
 func newPlan(seed uint64) *plan {
 	r := rand.New(rand.NewPCG(seed, 0x51))
 	p := &plan{Upstream: pick(r, []string{"localagent", "localagent", "localagent", "chat", "sdkbridge"}), Replicas: 1, Latency: time.Duration(1+r.IntN(40)) * 777 * time.Microsecond}
+	p.Published = r.IntN(10) == 0
 	if r.IntN(3) == 0 {
 		p.Replicas = 2
 	}

@@ -22,9 +22,6 @@ var (
 	from  = flag.String("case", "", "a case file to simulate in place of a seed")
 )
 
-// checkPublished is set while documents are checked against OpenAI's published document, which takes most of a seed's time.
-var checkPublished = true
-
 // With one processor goroutines take turns in nearly the same order each time.
 func TestMain(m *testing.M) {
 	flag.Parse()

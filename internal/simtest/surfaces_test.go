@@ -32,6 +32,7 @@ type reply struct {
 	kept     bool // responses: it says that it is stored
 	began    time.Time
 	finished time.Time
+	check    bool     // against the published document
 	bad      []string // what is wrong with its form
 }
 
@@ -213,7 +214,7 @@ func (r *reply) finish(forCalls bool) {
 
 // published checks a document against OpenAI's published document.
 func (r *reply) published(name string, data []byte) {
-	if !checkPublished {
+	if !r.check {
 		return
 	}
 	if err := published.Check(name, data); err != nil {

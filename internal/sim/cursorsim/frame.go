@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -86,11 +87,16 @@ func gunzip(data []byte) ([]byte, error) {
 // gzipped compresses a payload. Writing to memory does not fail.
 func gzipped(data []byte) []byte {
 	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	z.Write(data)
-	z.Close()
+	w := gzipWriters.Get().(*gzip.Writer)
+	defer gzipWriters.Put(w)
+	w.Reset(&b)
+	w.Write(data)
+	w.Close()
 	return b.Bytes()
 }
+
+// gzipWriters are kept because a new one takes most of a megabyte.
+var gzipWriters = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
 
 // endError is the error of an end frame: {"error":{"code":…,"message":…,"details":[…]}}. As a Go error
 // it ends a run that the client is to blame for; see also scriptError.
