@@ -48,6 +48,10 @@ SEED ?= 0
 simulate: ## the whole gateway in one process, on SEEDS seeds, or one SEED again; docs/simulation.md
 	@go test -count=1 -timeout 3h -run 'TestSimulate$$' ./internal/simtest -args -seeds $(SEEDS) -first $(FIRST) -seed $(SEED)
 
+simulate-mutants: ## faults put into the product on purpose, and the seeds that the simulation needs to find each; slow
+	@go -C tools build -o ../bin/simmutants ./simmutants
+	@bin/simmutants -dir .
+
 bench-bridge: ## what Cursor's bridge costs on this machine, as tables; two minutes
 	@scripts/bench-bridge.sh
 

@@ -69,7 +69,7 @@ func newWorld(p *plan) *world {
 	w := &world{plan: p, situations: map[string]int{}}
 	w.story.began = time.Now()
 	w.laws = &laws{world: w, given: map[string]string{}, failures: map[string]int{}}
-	w.upstream = &upstream{world: w, met: map[string]int{}, last: map[string]time.Time{}, talks: map[string]place{}}
+	w.upstream = &upstream{world: w, met: map[string]int{}, talks: map[string]place{}}
 	w.sim = cursorsim.New(cursorsim.Config{Seed: p.Misbehaves, Model: w.upstream.model})
 	if p.Upstream == "sdkbridge" {
 		w.bridges = bridgesim.New(nil)
@@ -177,9 +177,12 @@ func (r *replica) start() {
 	store := r.world.database.Open()
 	cfg := &config.Config{}
 	cfg.MaxRepeatedCalls, cfg.SystemPrompt = 8, "auto"
-	process := cli.Assemble(context.Background(), cfg, cli.Parts{
+	process, err := cli.Assemble(context.Background(), cfg, cli.Parts{
 		Store: store, Ring: ring, Auth: keys, Backends: []agent.Backend{r.backend(keys, log)}, Log: log,
 	})
+	if err != nil {
+		panic(err)
+	}
 	l := memnet.Listen()
 	r.mu.Lock()
 	r.listener, r.process, r.store = l, process, store
