@@ -36,7 +36,7 @@ bounced=(${with[@]+"${with[@]}"})
 if [ ${#with[@]} -gt 0 ] && { command -v pgbouncer || [ -x /usr/sbin/pgbouncer ]; } >/dev/null; then
 	bounced+=(scripts/pgbouncer.sh with)
 fi
-${bounced[@]+"${bounced[@]}"} go test ${race[@]+"${race[@]}"} ./...
+${bounced[@]+"${bounced[@]}"} go test -timeout=20m ${race[@]+"${race[@]}"} ./... # a slow disk makes the database tests long
 
 # The conformance tests want a PostgreSQL, too: several processes share it. What can't be installed is skipped.
 if [ -f conformance/go.mod ]; then
