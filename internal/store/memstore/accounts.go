@@ -254,6 +254,20 @@ func (s *Store) OpenSession(ctx context.Context, v store.Session) (store.Session
 	return v, nil
 }
 
+// Session implements store.Sessions.
+func (s *Store) Session(ctx context.Context, k store.SessionKey) (store.Session, error) {
+	done, err := s.begin(ctx)
+	if err != nil {
+		return store.Session{}, err
+	}
+	defer done()
+	v, known := s.db.sessions[k]
+	if !known || s.db.over(v.Expires) {
+		return store.Session{}, store.ErrNotFound
+	}
+	return v, nil
+}
+
 // PutSession implements store.Sessions.
 func (s *Store) PutSession(ctx context.Context, v store.Session) error {
 	done, err := s.begin(ctx)
