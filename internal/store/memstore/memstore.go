@@ -161,14 +161,18 @@ func (db *Database) Dump() string {
 	for _, table := range []any{db.accounts, db.keys, db.logs, db.sessions} {
 		fmt.Fprintf(&b, "%q\n", table)
 	}
+	var rows []any // %q shows the texts in them, whatever else there is
 	for _, r := range db.responses {
-		fmt.Fprintf(&b, "%q %q\n", r.Response, r.events)
+		rows = append(rows, r.Response, r.events)
 	}
 	for _, c := range db.conversations {
-		fmt.Fprintf(&b, "%q\n", *c)
+		rows = append(rows, *c)
 	}
 	for _, d := range db.documents {
-		fmt.Fprintf(&b, "%q %q\n", d.Document, d.parts)
+		rows = append(rows, d.Document, d.parts)
+	}
+	for _, row := range rows {
+		fmt.Fprintf(&b, "%q\n", row)
 	}
 	return b.String()
 }
