@@ -85,7 +85,7 @@ var arrows = map[string][]string{
 	"store/storetest": {"store"},
 	"store/seal":      {},
 	"hosted/keys":     {"agent"},
-	"hosted":          {"agent", "hosted/keys", "store/seal", "store"},
+	"hosted":          {"agent", "hosted/keys", "store/seal", "store", "watch"},
 	"hosted/waitlist": {"agent"},
 
 	// The simulator shares no framing code with the client, so that two readings of the protocol check each other.

@@ -23,6 +23,7 @@ import (
 	"composer-api/internal/store"
 	"composer-api/internal/store/seal"
 	"composer-api/internal/store/sqlstore"
+	"composer-api/internal/watch"
 )
 
 const (
@@ -339,10 +340,16 @@ func TestARequestIsLoggedWithoutItsContent(t *testing.T) {
 	}
 	gone, leave := context.WithCancel(t.Context())
 	leave()
-	r.Finish(gone, hosted.Outcome{
-		Model: "composer-2.5;fast=false", Status: 504, ConversationID: "conv-1", Err: agent.Errorf(agent.UpstreamTimeout, "what the user said"),
+	r.Finish(gone, &watch.Turn{
+		Origin: agent.Origin{Received: now}, Begun: now.Add(time.Second), Connected: now.Add(3 * time.Second), FirstToken: now.Add(6 * time.Second),
+		Accepted: agent.Accepted{
+			Upstream: "demo", Resume: agent.ResumeParked, Waited: time.Minute, ConversationID: "conv-1",
+			Model: agent.Model{ID: "composer-2.5", Params: []agent.Param{{ID: "fast", Value: "false"}}},
+		},
+		Done:  agent.Done{Reason: agent.ToolCalls, Repairs: []agent.Repair{agent.RepairJSON, agent.RepairArguments}},
+		Err:   agent.Errorf(agent.UpstreamTimeout, "what the user said"),
 		Usage: agent.Usage{Input: 10, CacheRead: 5, CacheWrite: 1, Output: 7, Reasoning: 3, Price: agent.Price{Input: 25_000}, Estimated: true},
-	})
+	}, 504)
 	logs, err := db.ListRequests(t.Context(), up.Account.ID, 10)
 	if err != nil || len(logs) != 1 {
 		t.Fatalf("%d logs, %v", len(logs), err)
@@ -351,6 +358,10 @@ func TestARequestIsLoggedWithoutItsContent(t *testing.T) {
 		ID: logs[0].ID, Account: up.Account.ID, KeyID: caller.KeyID, RequestID: "req_1", Endpoint: "POST /v1/chat/completions", Created: now,
 		Model: "composer-2.5;fast=false", Status: 504, InputTokens: 16, CachedTokens: 5, OutputTokens: 7, ReasoningTokens: 3, CostUSD: 0.25,
 		Estimated: true, UpstreamRun: "conv-1", ErrorCode: "upstream_timeout",
+		Timeline: store.Timeline{
+			Backend: "demo", Resume: "parked", Queue: time.Second, Connect: 2 * time.Second, FirstToken: 5 * time.Second, ToolWait: time.Minute,
+			Parked: true, Repairs: "json arguments",
+		},
 	}
 	if diff := cmp.Diff(want, logs[0]); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -363,7 +374,7 @@ func TestARequestWithACursorKeyIsNotLogged(t *testing.T) {
 	if r != nil || err != nil {
 		t.Errorf("%v, %v", r, err)
 	}
-	r.Finish(t.Context(), hosted.Outcome{Status: 200})
+	r.Finish(t.Context(), &watch.Turn{}, 200)
 	if logs, err := db.ListRequests(t.Context(), "", 10); err != nil || len(logs) != 0 {
 		t.Errorf("%d logs, %v", len(logs), err)
 	}
@@ -402,7 +413,7 @@ func TestAStolenDatabaseRevealsNoKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Finish(t.Context(), hosted.Outcome{Status: 200})
+	r.Finish(t.Context(), &watch.Turn{}, 200)
 	if _, err := db.OpenSession(t.Context(), store.Session{Key: store.NewSessionKey(caller.Owner, "s"), AgentID: "a", Expires: now.Add(time.Hour)}); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/watch"
 )
 
 // The request log, as something around the gateway: internal/cli always puts it in front of it.
@@ -32,30 +33,9 @@ func (t *recorder) Turn(ctx context.Context, req *agent.Request, sink agent.Sink
 	if entry == nil { // the caller's own Cursor key: nothing is written
 		return t.turns.Turn(ctx, req, sink)
 	}
-	seen := &observed{Sink: sink}
+	seen := watch.NewSink(req, sink)
 	err = t.turns.Turn(ctx, req, seen)
-	seen.Status, seen.Err = t.statusOf(agent.CodeOf(err)), err
-	entry.Finish(ctx, seen.Outcome)
+	seen.Err = err
+	entry.Finish(ctx, &seen.Turn, t.statusOf(agent.CodeOf(err)))
 	return err
-}
-
-// An observed sink remembers, of what passes through it, what the request log needs. It belongs to one
-// turn, whose goroutine is the only one to call it.
-type observed struct {
-	agent.Sink
-	Outcome
-}
-
-// Accept implements agent.Sink.
-func (o *observed) Accept(a agent.Accepted) error {
-	o.Model, o.ConversationID = a.Model.String(), a.ConversationID
-	return o.Sink.Accept(a)
-}
-
-// Event implements agent.Sink. Of several usages the last counts: each is the total so far.
-func (o *observed) Event(e *agent.Event) error {
-	if e.Kind == agent.UsageKind {
-		o.Usage = *e.Usage
-	}
-	return o.Sink.Event(e)
 }

@@ -8,6 +8,7 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/store"
+	"composer-api/internal/watch"
 )
 
 // A Request is one request with a hosted key, being logged: BeginRequest has written its row,
@@ -43,37 +44,49 @@ func (s *Service) BeginRequest(ctx context.Context, caller agent.Caller, request
 	return r, nil
 }
 
-// An Outcome is how a request ended.
-type Outcome struct {
-	Model          string // as upstream was asked for it; "" if it never was
-	Status         int    // HTTP
-	Usage          agent.Usage
-	ConversationID string // upstream's
-	Err            error  // nil when all went well
-}
-
 // finishTimeout bounds how long the end of a request waits for the store. The client has its answer by
 // then, but the server counts the request as running.
 const finishTimeout = 5 * time.Second
 
-// Finish records how the request ended. It works after ctx has ended, because the client may be gone. A
-// failure is only logged, because the answer is already out.
-func (r *Request) Finish(ctx context.Context, o Outcome) {
+// Finish records how the request ended, and when its turn reached each stage. It works after ctx has ended, because the
+// client may be gone. A failure is only logged, because the answer is already out.
+func (r *Request) Finish(ctx context.Context, turn *watch.Turn, status int) {
 	if r == nil {
 		return
 	}
 	l := r.log
-	l.Model, l.Status, l.UpstreamRun = o.Model, o.Status, o.ConversationID
-	l.InputTokens, l.CachedTokens = o.Usage.Prompt(), o.Usage.CacheRead
-	l.OutputTokens, l.ReasoningTokens = o.Usage.Output, o.Usage.Reasoning
-	l.CostUSD, l.Estimated = o.Usage.CostUSD(), o.Usage.Estimated
+	l.Status, l.Timeline = status, timeline(turn)
+	if !turn.Connected.IsZero() {
+		l.Model, l.UpstreamRun = turn.Accepted.Model.String(), turn.Accepted.ConversationID
+	}
+	l.InputTokens, l.CachedTokens = turn.Usage.Prompt(), turn.Usage.CacheRead
+	l.OutputTokens, l.ReasoningTokens = turn.Usage.Output, turn.Usage.Reasoning
+	l.CostUSD, l.Estimated = turn.Usage.CostUSD(), turn.Usage.Estimated
 	l.Duration = r.service.cfg.Now().Sub(l.Created)
-	if o.Err != nil {
-		l.ErrorCode = agent.CodeOf(o.Err).String()
+	if turn.Err != nil {
+		l.ErrorCode = agent.CodeOf(turn.Err).String()
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
 	defer cancel()
 	if err := r.service.cfg.Store.FinishRequest(ctx, l); err != nil {
 		r.service.cfg.Log.Warn("the end of a request could not be logged", "log", l.ID, "account", l.Account, "err", err)
 	}
+}
+
+// timeline is what the store keeps of a turn's stages.
+func timeline(turn *watch.Turn) store.Timeline {
+	t := store.Timeline{Queue: turn.Queue(), Parked: turn.Done.Reason == agent.ToolCalls}
+	if !turn.Connected.IsZero() {
+		t.Backend, t.Resume, t.ToolWait = turn.Accepted.Upstream, string(turn.Accepted.Resume), turn.Accepted.Waited
+		t.Connect = turn.Connected.Sub(turn.Begun)
+	}
+	if !turn.FirstToken.IsZero() {
+		t.FirstToken = turn.FirstToken.Sub(turn.Begun)
+	}
+	repairs := make([]string, len(turn.Done.Repairs))
+	for i, r := range turn.Done.Repairs {
+		repairs[i] = string(r)
+	}
+	t.Repairs = strings.Join(repairs, " ")
+	return t
 }

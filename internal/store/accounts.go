@@ -92,6 +92,20 @@ type RequestLog struct {
 	Duration        time.Duration
 	UpstreamRun     string // upstream's id of the conversation
 	ErrorCode       string // agent.Code's name; "" when all went well
+
+	Timeline Timeline
+}
+
+// A Timeline is when a turn reached its stages. A stage that it did not reach is 0.
+type Timeline struct {
+	Backend    string        // that answered; "" when none accepted the turn
+	Resume     string        // what the turn continued: agent.Resume
+	Queue      time.Duration // from the request's header to the beginning of the turn
+	Connect    time.Duration // from there until upstream had accepted it
+	FirstToken time.Duration // from the beginning of the turn to the first piece of the answer
+	ToolWait   time.Duration // how long the run had been parked before this turn resumed it
+	Parked     bool          // the turn ended in tool calls, and its run was parked
+	Repairs    string        // why the model was given further attempts, with blanks between: agent.Repair
 }
 
 // RequestLogs keeps the request logs of hosted keys.

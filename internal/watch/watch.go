@@ -101,6 +101,11 @@ type Sink struct {
 	last time.Time // when the last piece came
 }
 
+// NewSink makes the Sink of a turn that begins now, for who fills in Ended and Err by itself.
+func NewSink(req *agent.Request, sink agent.Sink) *Sink {
+	return &Sink{sink: sink, Turn: Turn{Origin: req.Origin, Asked: req.Upstream, Begun: time.Now()}}
+}
+
 // Accept implements agent.Sink.
 func (s *Sink) Accept(a agent.Accepted) error {
 	s.Connected, s.Accepted = time.Now(), a

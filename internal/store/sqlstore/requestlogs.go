@@ -20,10 +20,14 @@ func (db *DB) BeginRequest(ctx context.Context, l store.RequestLog) error {
 func (db *DB) FinishRequest(ctx context.Context, l store.RequestLog) error {
 	return db.exec1(ctx, `
 		UPDATE request_logs SET model = $2, status = $3, input_tokens = $4, cached_tokens = $5, output_tokens = $6,
-			reasoning_tokens = $7, cost_usd = $8, estimated = $9, duration_ms = $10, upstream_run = $11, error_code = $12
+			reasoning_tokens = $7, cost_usd = $8, estimated = $9, duration_ms = $10, upstream_run = $11, error_code = $12,
+			backend = $13, resume = $14, queue_ms = $15, connect_ms = $16, first_token_ms = $17, tool_wait_ms = $18,
+			parked = $19, repairs = $20
 		WHERE id = $1`,
 		l.ID, l.Model, l.Status, l.InputTokens, l.CachedTokens, l.OutputTokens,
-		l.ReasoningTokens, l.CostUSD, l.Estimated, l.Duration, l.UpstreamRun, l.ErrorCode)
+		l.ReasoningTokens, l.CostUSD, l.Estimated, l.Duration, l.UpstreamRun, l.ErrorCode,
+		l.Timeline.Backend, l.Timeline.Resume, l.Timeline.Queue, l.Timeline.Connect, l.Timeline.FirstToken, l.Timeline.ToolWait,
+		l.Timeline.Parked, l.Timeline.Repairs)
 }
 
 // ListRequests implements store.RequestLogs. "" as account lists all.
@@ -31,10 +35,13 @@ func (db *DB) ListRequests(ctx context.Context, account string, limit int) ([]st
 	return queryAll(ctx, db, func(l *store.RequestLog) []any {
 		return []any{&l.ID, &l.Account, &l.KeyID, &l.RequestID, &l.Endpoint, asTime{&l.Created}, &l.Model, &l.Status,
 			&l.InputTokens, &l.CachedTokens, &l.OutputTokens, &l.ReasoningTokens, &l.CostUSD, &l.Estimated,
-			asDuration{&l.Duration}, &l.UpstreamRun, &l.ErrorCode}
+			asDuration{&l.Duration}, &l.UpstreamRun, &l.ErrorCode,
+			&l.Timeline.Backend, &l.Timeline.Resume, asDuration{&l.Timeline.Queue}, asDuration{&l.Timeline.Connect},
+			asDuration{&l.Timeline.FirstToken}, asDuration{&l.Timeline.ToolWait}, &l.Timeline.Parked, &l.Timeline.Repairs}
 	}, `
 		SELECT id, account, key_id, request_id, endpoint, created, model, status,
 			input_tokens, cached_tokens, output_tokens, reasoning_tokens, cost_usd, estimated,
-			duration_ms, upstream_run, error_code
+			duration_ms, upstream_run, error_code,
+			backend, resume, queue_ms, connect_ms, first_token_ms, tool_wait_ms, parked, repairs
 		FROM request_logs WHERE account = $1 OR $1 = '' ORDER BY created DESC, id LIMIT $2`, account, limit)
 }

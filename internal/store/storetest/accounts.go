@@ -191,6 +191,10 @@ var requestLogCases = []examCase{
 		l.Model, l.Status, l.Estimated, l.Duration = "composer-2.5;fast=false", 200, true, 1500*time.Millisecond
 		l.InputTokens, l.CachedTokens, l.OutputTokens, l.ReasoningTokens, l.CostUSD = 1<<40, 2, 3, 4, 0.00000125
 		l.UpstreamRun, l.ErrorCode = "conv-1", "upstream_timeout"
+		l.Timeline = store.Timeline{
+			Backend: "localagent", Resume: "parked", Queue: time.Millisecond, Connect: 2 * time.Millisecond, FirstToken: 3 * time.Millisecond,
+			ToolWait: 400 * time.Hour, Parked: true, Repairs: "json arguments",
+		}
 		e.ok(e.FinishRequest(e.ctx, l))
 		e.same(get[[]store.RequestLog](e)(e.ListRequests(e.ctx, "acct_1", 10)), []store.RequestLog{l})
 	}},
