@@ -72,10 +72,11 @@ func TestLargeBodiesAreReadByTurns(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if most := d.most.Load(); most != 2*int64(len(body)) {
+		if most := d.most.Load(); most > 2*int64(len(body)) {
 			t.Errorf("%d bytes at once, want %d", most, 2*len(body))
 		}
-		if took := time.Since(began); took != time.Minute+3*time.Second {
+		// Two by two, or one after the other where two that have come in part wait for each other's room.
+		if took := time.Since(began); took < time.Minute+3*time.Second || took > time.Minute+6*time.Second {
 			t.Errorf("it took %v", took)
 		}
 	})

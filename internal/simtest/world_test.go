@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"composer-api/internal/agent"
@@ -138,10 +139,9 @@ var errDown = errors.New("nobody listens")
 
 func newReplica(w *world, n int) *replica {
 	r := &replica{world: w, n: n + 1}
-	made := 0
+	var made atomic.Int64 // connections, which several goroutines make
 	delay := func() time.Duration {
-		made++
-		return w.plan.Latency + time.Duration(made*911+n*173)*time.Nanosecond
+		return w.plan.Latency + time.Duration(made.Add(1)*911+int64(n)*173)*time.Nanosecond
 	}
 	r.in = memnet.NewLink(func(ctx context.Context, network, address string) (net.Conn, error) {
 		r.mu.Lock()
