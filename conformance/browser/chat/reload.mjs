@@ -9,6 +9,7 @@ await withPage(
     await play("turn\ntext It begins.\nhold\n\nturn always\ntext It ends.\n");
     await say(page, "Tell me a story.");
     await page.locator(".answer", { hasText: "It begins." }).waitFor();
+    await page.waitForTimeout(3000); // words are kept within two seconds
     await page.reload();
     await page.locator(".said", { hasText: "Tell me a story." }).waitFor();
     const answer = await answered(page, "failed");

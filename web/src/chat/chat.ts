@@ -252,12 +252,15 @@ export class Chat {
 
   private async receive(id: string, draft: Draft, request: ChatRequest, signal: AbortSignal): Promise<void> {
     let timer: ReturnType<typeof setTimeout> | undefined;
-    let kept = performance.now();
+    let keeping: ReturnType<typeof setTimeout> | undefined;
     const draw = () => {
       timer = undefined;
-      const due = performance.now() - kept >= keepEvery;
-      if (due) kept = performance.now();
-      this.update(id, (c) => replace(c, draft.take()), due);
+      this.update(id, (c) => replace(c, draft.take()), false);
+      // What is shown is kept soon after, also when nothing more comes: the page may be reloaded meanwhile.
+      keeping ??= setTimeout(() => {
+        keeping = undefined;
+        void this.save(id);
+      }, keepEvery);
     };
     try {
       for await (const event of streamChat(this.base, request, this.key.get(), signal)) {
@@ -271,6 +274,7 @@ export class Chat {
       else draft.end("failed", asFailure(error));
     } finally {
       clearTimeout(timer);
+      clearTimeout(keeping);
       this.update(id, (c) => replace(c, draft.take()), true);
     }
   }
