@@ -20,7 +20,8 @@
 //	text                                 requires JSON     the JSON; or another attempt; after that a refusal or an error
 //	text                                 neither           the text
 //
-//	run.go         the Run: events pass, are held back, or end in another attempt
+//	run.go         the Run: events pass, or end in another attempt
+//	text.go        text that passes, is held back, or is cut at a limit
 //	queue.go       events that wait to be given
 //	usage.go       what the turn's attempts have cost
 //	turn.go        the Turn
