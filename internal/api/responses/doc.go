@@ -9,7 +9,7 @@
 //
 // The parts:
 //
-//   - request.go: the request's fields; items.go and content.go: what is in input; transcript.go and turn.go: items
+//   - request.go: the request's fields; echo.go: what the response repeats of them; items.go and content.go: what is in input; transcript.go and turn.go: items
 //     become the messages of an agent.Request.
 //   - tools.go, toolchoice.go: the client's tools under the names that the model sees, and back.
 //   - localtools.go: the tools that OpenAI has defined and the client runs.

@@ -14,8 +14,8 @@ import (
 	"composer-api/internal/api/openai"
 )
 
-// A request to create a response: what is decoded, what is checked, and what the response
-// repeats of it. The conversation in it is made in items.go and transcript.go; what the service
+// A request to create a response: what is decoded, and what is checked. What the response
+// repeats of it is in echo.go. The conversation in it is made in items.go and transcript.go; what the service
 // looks up is named by PreviousResponseID and ConversationID, and by references in Input.
 
 // A Request is a decoded request. The fields are what the service must know to carry it out; what is for the model alone is
@@ -322,110 +322,8 @@ func (r *Request) noSummary() bool {
 	return s.sent && s.value == nil
 }
 
-// echo is what the response shows of the settings.
-func (r *reasoning) echo() ReasoningEcho {
-	e := ReasoningEcho{Effort: r.Effort, Summary: r.Summary.value}
-	if e.Effort != nil && !slices.Contains(efforts, *e.Effort) {
-		e.Effort = nil
-	}
-	return e
-}
-
 // present reports whether an optional field was sent with a value.
 func present(v jsontext.Value) bool { return len(v) > 0 && v.Kind() != 'n' }
-
-// echo is the response object before anything has happened: the request's fields, or their defaults. Tools that were
-// dropped aren't repeated, so a client can see which are in use.
-//
-// The defaults are OpenAI's. The result shares memory with the request.
-func (r *Request) echo() Response {
-	b := &r.body
-	resp := Response{
-		Object: "response", Status: InProgress, Model: r.Model,
-		PreviousResponseID: b.PreviousResponseID, Instructions: r.instructions(),
-		ToolChoice: jsontext.Value(`"auto"`), Truncation: "disabled",
-		ParallelToolCalls: b.ParallelToolCalls == nil || *b.ParallelToolCalls,
-		Text:              b.Text.echo(),
-		TopP:              1, Temperature: 1,
-		Reasoning:        b.Reasoning.echo(),
-		MaxOutputTokens:  b.MaxOutputTokens,
-		MaxToolCalls:     b.MaxToolCalls,
-		Store:            r.Store,
-		Background:       r.Background,
-		ServiceTier:      "default", // whatever was asked for: there is but one
-		Metadata:         b.Metadata,
-		SafetyIdentifier: b.SafetyIdentifier,
-		PromptCacheKey:   b.PromptCacheKey,
-	}
-	if r.ConversationID != "" {
-		resp.Conversation = &Conversation{r.ConversationID}
-	}
-	for i := range b.Tools {
-		if t := &b.Tools[i]; t.ours() || t.Type == namespaceType {
-			resp.Tools = append(resp.Tools, t.echo())
-		}
-	}
-	switch b.ToolChoice.Kind {
-	case '"':
-		resp.ToolChoice = openai.Encode(b.ToolChoice.String)
-	case '{':
-		resp.ToolChoice = b.ToolChoice.Other.raw
-	}
-	set(&resp.Truncation, b.Truncation)
-	set(&resp.TopP, b.TopP)
-	set(&resp.Temperature, b.Temperature)
-	set(&resp.PresencePenalty, b.PresencePenalty)
-	set(&resp.FrequencyPenalty, b.FrequencyPenalty)
-	set(&resp.TopLogprobs, b.TopLogprobs)
-	return resp
-}
-
-// instructions are the request's instructions if they are a string. They are nil for a list,
-// which takeInput puts before the input.
-func (r *Request) instructions() *string {
-	if r.body.Instructions.Kind != '"' {
-		return nil
-	}
-	return &r.body.Instructions.String
-}
-
-// set overwrites a default with the client's value, if there is one.
-func set[T any](to *T, sent *T) {
-	if sent != nil {
-		*to = *sent
-	}
-}
-
-// The forms of text.format as the response shows it.
-type (
-	textEcho struct {
-		Format    any     `json:"format"`
-		Verbosity *string `json:"verbosity,omitzero"`
-	}
-	plainFormatEcho struct {
-		Type string `json:"type"`
-	}
-	schemaFormatEcho struct {
-		Type        string        `json:"type"`
-		Name        string        `json:"name"`
-		Description string        `json:"description,omitzero"`
-		Schema      openai.Object `json:"schema"`
-		Strict      bool          `json:"strict"`
-	}
-)
-
-// echo is the text member of the response. A format that wasn't sent is shown as text, the default.
-func (t *textSettings) echo() jsontext.Value {
-	e := textEcho{Format: plainFormatEcho{"text"}, Verbosity: t.Verbosity}
-	switch f := t.Format; {
-	case f == nil:
-	case f.Type == "json_schema":
-		e.Format = schemaFormatEcho{f.Type, f.Name, f.Description, f.Schema, f.Strict}
-	default:
-		e.Format = plainFormatEcho{f.Type}
-	}
-	return openai.Encode(e)
-}
 
 // maxDepth bounds how deeply values that we repeat may be nested. The JSON package accepts
 // 10,000 levels, and a document of ours has a few more levels around what a client sent.
