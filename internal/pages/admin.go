@@ -7,7 +7,6 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api"
-	"composer-api/internal/api/openai"
 	"composer-api/internal/pages/session"
 	"composer-api/internal/store"
 )
@@ -94,19 +93,19 @@ func (s *Site) fillOperation(r *http.Request, data *operation) error {
 	data.Figures, data.Draining = s.cfg.Live(), s.cfg.Draining()
 	accounts, err := s.cfg.Store.ListAccounts(ctx, r.URL.Query().Get("after"), accountsShown)
 	if err != nil {
-		return away(err)
+		return session.Away(err)
 	}
 	if data.Accounts = accounts; len(accounts) == accountsShown {
 		data.More = accounts[len(accounts)-1].ID
 	}
 	keys, err := s.cfg.Store.ListKeys(ctx, "")
 	if err != nil {
-		return away(err)
+		return session.Away(err)
 	}
 	data.Keys, data.KeysCut = keys[:min(len(keys), keysShown)], len(keys) > keysShown
 	logs, err := s.cfg.Store.ListRequests(ctx, "", maxRows)
 	if err != nil {
-		return away(err)
+		return session.Away(err)
 	}
 	for _, l := range logs {
 		if l.ErrorCode != "" && len(data.Failures) < failuresShown {
@@ -128,9 +127,8 @@ func (s *Site) enterAdmin(w http.ResponseWriter, r *http.Request, _ *api.Call) e
 		return err
 	}
 	if err := s.operatorTries.Allow(s.cfg.Hops.Read(r).Client); err != nil {
-		e := agent.AsError(err)
-		openai.SetRetryHeaders(w.Header(), e)
-		return s.adminPage(w, r, openai.RowOf(e.Code).Status, openai.Message(e))
+		status, trouble := refusal(w, err)
+		return s.adminPage(w, r, status, trouble)
 	}
 	is, err := s.sessions.IsToken(r.Context(), fields.Get("token"))
 	if err != nil {
@@ -187,7 +185,7 @@ func (s *Site) revokeAny(w http.ResponseWriter, r *http.Request, _ *api.Call) er
 	case errors.Is(err, store.ErrNotFound):
 		return agent.Errorf(agent.NotFound, "There is no such key. Load the page again.")
 	case err != nil:
-		return away(err)
+		return session.Away(err)
 	}
 	return s.seeOther(w, r, "/admin")
 }

@@ -7,7 +7,6 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api"
-	"composer-api/internal/api/openai"
 	"composer-api/internal/hosted"
 	"composer-api/internal/pages/session"
 	"composer-api/internal/store"
@@ -87,15 +86,15 @@ func (s *Site) fillKeys(r *http.Request, who *session.Session, data *keyring) er
 		return nil
 	}
 	if err != nil {
-		return away(err)
+		return session.Away(err)
 	}
 	keys, err := s.cfg.Store.ListKeys(ctx, account.ID)
 	if err != nil {
-		return away(err)
+		return session.Away(err)
 	}
 	logs, err := s.cfg.Store.ListRequests(ctx, account.ID, maxRows)
 	if err != nil {
-		return away(err)
+		return session.Away(err)
 	}
 	used := map[string]time.Time{}
 	for _, l := range logs { // newest first
@@ -167,12 +166,10 @@ func (s *Site) cursorKey(w http.ResponseWriter, r *http.Request) (agent.Secret, 
 	return key, s.cfg.SignUps.Allow(s.cfg.Hops.Read(r).Client)
 }
 
-// keysTrouble answers with the page and what went wrong. The status is that of the error on the
-// API, with the headers that say when to try again.
+// keysTrouble answers with the page and what went wrong.
 func (s *Site) keysTrouble(w http.ResponseWriter, r *http.Request, err error) error {
-	e := agent.AsError(err)
-	openai.SetRetryHeaders(w.Header(), e)
-	return s.keysPage(w, r, openai.RowOf(e.Code).Status, &keyring{Trouble: openai.Message(e)})
+	status, trouble := refusal(w, err)
+	return s.keysPage(w, r, status, &keyring{Trouble: trouble})
 }
 
 // leave answers POST /keys/logout.
@@ -205,7 +202,7 @@ func (s *Site) changeKeys(w http.ResponseWriter, r *http.Request) (*session.Sess
 	case errors.Is(err, store.ErrNotFound) || err == nil && key.Account != accountOf(who):
 		return nil, "", agent.Errorf(agent.NotFound, "There is no such key. Load the page again.")
 	case err != nil:
-		return nil, "", away(err)
+		return nil, "", session.Away(err)
 	}
 	return who, id, nil
 }
@@ -221,7 +218,7 @@ func (s *Site) rotateKey(w http.ResponseWriter, r *http.Request, _ *api.Call) er
 		return agent.Errorf(agent.InvalidValue, "This key is revoked already. Rotate a good one, or sign up again for another.")
 	}
 	if err != nil {
-		return away(err)
+		return session.Away(err)
 	}
 	return s.fresh(w, r, token)
 }
@@ -233,7 +230,7 @@ func (s *Site) revokeKey(w http.ResponseWriter, r *http.Request, _ *api.Call) er
 		return err
 	}
 	if err := s.cfg.Accounts.Revoke(r.Context(), id); err != nil {
-		return away(err)
+		return session.Away(err)
 	}
 	return s.seeOther(w, r, "/keys")
 }
@@ -253,14 +250,9 @@ func (s *Site) deleteAccount(w http.ResponseWriter, r *http.Request, _ *api.Call
 		return s.keysPage(w, r, http.StatusBadRequest, &keyring{Trouble: "Nothing is deleted: type the word delete into the field."})
 	}
 	if err := s.cfg.Store.DeleteAccount(r.Context(), accountOf(who)); err != nil && !errors.Is(err, store.ErrNotFound) {
-		return away(err)
+		return session.Away(err)
 	}
 	s.setCookie(w, r, accountCookie, "", -1)
 	w.Header().Set("Cache-Control", "no-store")
 	return s.render(w, r, http.StatusOK, "keys", &keyring{On: s.cfg.HostedKeys, Done: "Your account is deleted, with its Cursor key, its hosted keys, its log and what was stored."})
-}
-
-// away is the error of a page that needs the store and doesn't get it. The cause is for the log.
-func away(err error) error {
-	return &agent.Error{Code: agent.Overloaded, Message: "The server's database does not answer. Please try again in a moment.", Err: err}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api/openai"
 	"composer-api/internal/pages/session"
 	"composer-api/internal/store"
 )
@@ -99,6 +100,14 @@ func (s *Site) seeOther(w http.ResponseWriter, r *http.Request, page string) err
 	w.Header().Set("Location", s.newView(r, nil).Root+page)
 	w.WriteHeader(http.StatusSeeOther)
 	return nil
+}
+
+// refusal is what a page says of an error that it shows itself: the status and the sentence are those of the API, and so are
+// the headers that say when to try again, which it sets.
+func refusal(w http.ResponseWriter, err error) (status int, trouble string) {
+	e := agent.AsError(err)
+	openai.SetRetryHeaders(w.Header(), e)
+	return openai.RowOf(e.Code).Status, openai.Message(e)
 }
 
 // accountOf is the account of a session's owner.

@@ -11,7 +11,6 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api"
-	"composer-api/internal/api/openai"
 	"composer-api/internal/hosted/keys"
 	"composer-api/internal/pages/session"
 	"composer-api/internal/store"
@@ -151,7 +150,7 @@ func (s *Site) turns(r *http.Request, who *session.Session, days int) (rows []st
 	if who.KeyID != "" { // which may have been revoked since
 		key, _, err := s.cfg.Store.Key(r.Context(), who.KeyID)
 		if err != nil {
-			return nil, false, away(err)
+			return nil, false, session.Away(err)
 		}
 		if !key.Revoked.IsZero() {
 			return nil, false, agent.Errorf(agent.PermissionDenied, "This key was revoked. Log in with another, or with your Cursor key.")
@@ -159,7 +158,7 @@ func (s *Site) turns(r *http.Request, who *session.Session, days int) (rows []st
 	}
 	all, err := s.cfg.Store.ListRequests(r.Context(), accountOf(who), maxRows)
 	if err != nil {
-		return nil, false, away(err)
+		return nil, false, session.Away(err)
 	}
 	since := s.cfg.Now().Add(-time.Duration(days) * 24 * time.Hour)
 	for _, l := range all {
@@ -235,8 +234,8 @@ func (s *Site) enterUsage(w http.ResponseWriter, r *http.Request, _ *api.Call) e
 	}
 	owner, keyID, err := s.whose(r, strings.TrimSpace(fields.Get("key")))
 	if err != nil {
-		e := agent.AsError(err)
-		return s.usagePage(w, r, openai.RowOf(e.Code).Status, openai.Message(e))
+		status, trouble := refusal(w, err)
+		return s.usagePage(w, r, status, trouble)
 	}
 	if err := s.logIn(w, r, accountCookie, owner, keyID); err != nil {
 		return err

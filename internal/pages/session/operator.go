@@ -51,11 +51,11 @@ func (s *Sessions) IsToken(ctx context.Context, text string) (bool, error) {
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}
-	return err == nil && d.Kind == tokenKind, away(err)
+	return err == nil && d.Kind == tokenKind, Away(err)
 }
 
 // HasToken reports whether there is a token at all. Errors are *agent.Error.
 func (s *Sessions) HasToken(ctx context.Context) (bool, error) {
 	all, err := s.store.ListDocuments(ctx, Operator, tokenKind, store.Page{Limit: 1})
-	return len(all) > 0, away(err)
+	return len(all) > 0, Away(err)
 }

@@ -77,7 +77,7 @@ func (s *Sessions) Begin(ctx context.Context, owner, keyID string) (cookie strin
 		Owner: owner, ID: documentID(random[:]), Kind: sessionKind, Data: []byte(keyID), Created: now, Expires: now.Add(Age),
 	}, nil)
 	if err != nil {
-		return "", away(err)
+		return "", Away(err)
 	}
 	return encoding.EncodeToString([]byte(owner)) + "." + encoding.EncodeToString(random[:]), nil
 }
@@ -86,7 +86,7 @@ func (s *Sessions) Begin(ctx context.Context, owner, keyID string) (cookie strin
 func (s *Sessions) endOldest(ctx context.Context, owner string) error {
 	all, err := s.store.ListDocuments(ctx, owner, sessionKind, store.Page{Limit: most})
 	if err != nil || len(all) < most {
-		return away(err)
+		return Away(err)
 	}
 	return s.delete(ctx, owner, all[0].ID)
 }
@@ -102,7 +102,7 @@ func (s *Sessions) Find(ctx context.Context, cookie string) (*Session, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, away(err)
+		return nil, Away(err)
 	}
 	form := sha256.Sum256(append([]byte("composer-api form\x00"), random...))
 	return &Session{Owner: owner, KeyID: string(d.Data), Form: encoding.EncodeToString(form[:]), id: d.ID}, nil
@@ -118,7 +118,7 @@ func (s *Sessions) delete(ctx context.Context, owner, id string) error {
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
-	return away(err)
+	return Away(err)
 }
 
 // Fits reports whether a form was made for this session. It takes the same time whatever is sent.
@@ -143,8 +143,8 @@ func documentID(secret []byte) string {
 	return "sess_" + hex.EncodeToString(sum[:])
 }
 
-// away turns an error of the store into one for a person. nil stays nil.
-func away(err error) error {
+// Away turns an error of the store into one for a person. nil stays nil.
+func Away(err error) error {
 	if err == nil {
 		return nil
 	}
