@@ -300,7 +300,7 @@ func (c *setupVerifyCmd) Run(ctx context.Context, p *process) error {
 	fmt.Fprintf(p.stdout, "ran       %s\ntook      %.1f s\n", result.Command, result.Took.Seconds())
 	if !result.Worked {
 		fmt.Fprintf(p.stdout, "printed\n%s\n", result.Output)
-		return &hinted{fmt.Errorf("%s did not give the answer that only its tool could have told", client.Name), "see what it printed, and what 'composer-api doctor' says"}
+		return &hinted{fmt.Errorf("%s did not give the answer that only its tool could have told", client.Name), "see what it printed, and what 'serve' has logged"}
 	}
 	fmt.Fprintf(p.stdout, "result    ok: the model called a tool, %s ran it, and the answer has its result\n", client.Name)
 	return nil

@@ -47,7 +47,7 @@ import (
 )
 
 // The gateway put together. Everything that one package needs of another is handed to it here,
-// as a value of its Config; no package finds another by itself. The order within wire is that
+// as a value of its Config; no package finds another by itself. The order within Assemble is that
 // of need, and ShutDown goes the other way.
 
 // An Instance is everything that serve runs. It owns all of its fields; ShutDown closes them, in the order
@@ -84,15 +84,15 @@ func (c *serveCmd) wire(ctx context.Context, p *process, logs *loggers, addr net
 	if c.Demo {
 		c.DB = sqlstore.Memory() // the demo neither reads nor changes what a real gateway keeps
 	}
+	lent, err := c.localKey(p, addr)
+	if err != nil {
+		return nil, err
+	}
 	db, err := openStore(ctx, p, &c.Storage)
 	if err != nil {
 		return nil, err
 	}
 	// From here on something is open. What fails below is closed by the end of the process: every error here ends the command.
-	lent, err := c.localKey(p, addr)
-	if err != nil {
-		return nil, err
-	}
 	parts := Parts{
 		Store: db, Ring: ring, Auth: auth, Backends: up.backends, OpenCodeV2: up.openCodeV2, OpenCode: up.openCode,
 		LocalOnly: local(addr), Log: logs.of("server"), Local: lent, logs: logs, demo: c.Demo,

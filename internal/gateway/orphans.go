@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -131,11 +132,7 @@ func (g *Gateway) session(key store.SessionKey) (store.Session, error) {
 func (o *orphans) all() map[store.SessionKey]touch {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	all := make(map[store.SessionKey]touch, len(o.waiting))
-	for key, t := range o.waiting {
-		all[key] = t
-	}
-	return all
+	return maps.Clone(o.waiting)
 }
 
 // last is when the session expires by what this process has written. It is asked after the row was read, because a turn may have

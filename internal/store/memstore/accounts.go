@@ -2,7 +2,6 @@ package memstore
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -233,9 +232,7 @@ func (s *Store) ListRequests(ctx context.Context, account string, limit int) ([]
 			list = append(list, l)
 		}
 	}
-	slices.SortFunc(list, func(a, b store.RequestLog) int {
-		return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(b.ID, a.ID))
-	})
+	slices.SortFunc(list, func(a, b store.RequestLog) int { return newest(a.Created, b.Created, a.ID, b.ID) })
 	return list[:min(len(list), limit)], nil
 }
 

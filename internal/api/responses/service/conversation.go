@@ -386,7 +386,7 @@ func (s *Service) conversationParts(ctx context.Context, owner, id string, page 
 //
 // The order of what two responses add at once is that in which they end. Their items stay
 // together, because each adds its parts in one call of the store. An error means that it should
-// be tried again; whatever can't be mended counts as done.
+// be tried again; whatever can't be corrected counts as done.
 func (rec *record) appendToConversation(ctx context.Context, r *responses.Response) error {
 	if rec.conversation == "" || rec.conversed || r.Status != responses.Completed && r.Status != responses.Incomplete {
 		return nil
