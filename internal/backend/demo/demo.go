@@ -72,7 +72,7 @@ func (*Backend) Restore(data []byte) (agent.Conversation, error) {
 // last answer of the model: directives in earlier messages were played already. Images are
 // counted in all messages of that part, also those that are not the user's.
 func facts(req *agent.Request) script.Facts {
-	f := script.Facts{Model: req.Model.String(), Messages: len(req.Messages), Continued: req.Continue != nil, Attempt: 1}
+	f := script.Facts{Model: req.Model.String(), Messages: len(req.Messages), Continued: req.Continue != nil, Attempt: 1, Default: asked(req)}
 	for _, t := range req.Offered() {
 		f.Tools = append(f.Tools, t.Name)
 	}
@@ -98,6 +98,27 @@ func facts(req *agent.Request) script.Facts {
 	}
 	f.Prompt = strings.Join(prompt, "\n")
 	return f
+}
+
+// asked is what is played for a request that asks for a form: the call that its tool choice demands, then JSON of its format.
+// It is nil for a request that asks for none.
+func asked(req *agent.Request) []script.Step {
+	var steps []script.Step
+	if tools := req.Offered(); req.ToolChoice.Mode == agent.ToolsRequired && len(tools) > 0 {
+		call := script.Call{Tool: tools[0].Name, Args: sample(tools[0].Parameters)}
+		steps = append(steps, script.Calls{Announced: 1, Steps: []script.Step{call}})
+	}
+	switch req.Format.Kind {
+	case agent.JSONSchema:
+		steps = append(steps, script.Say{Text: string(sample(req.Format.Schema))})
+	case agent.JSONObject:
+		steps = append(steps, script.Say{Text: `{"answer": "sample"}`})
+	case agent.PlainText:
+		if steps != nil {
+			steps = append(steps, script.Say{Text: "The tools said: {results}"})
+		}
+	}
+	return steps
 }
 
 // conversation is the id of a conversation. Nothing else has to be remembered, because the

@@ -74,13 +74,17 @@ var request = regexp.MustCompile(`^call (\S+) (\{.*\})$`)
 //	call TOOL {"argument": "value"}
 //
 // whose tools are offered, it calls them, all at once, and then reports their results. So a person can
-// try tools by hand without knowing the script language. f.Prompt is without directives.
+// try tools by hand without knowing the script language. Without such lines f.Default is played, where the player has one.
+// f.Prompt is without directives.
 func defaultSteps(f Facts) []Step {
 	if calls := requestedCalls(f); len(calls) > 0 {
 		return []Step{Calls{Announced: len(calls), Steps: calls}, Say{"The tools said: {results}"}}
 	}
 	if f.Resume {
 		return []Step{Say{"The simulator carries on."}}
+	}
+	if f.Default != nil {
+		return f.Default
 	}
 	return []Step{
 		Think{"The simulator thinks."},

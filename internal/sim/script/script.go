@@ -54,6 +54,9 @@ type Facts struct {
 	// Attempt counts the streams opened for this run, from 1.
 	Attempt int
 
+	// Default, when not nil, is what a run plays in place of the default answer, where no script says anything else.
+	Default []Step
+
 	// What follows is for a Model alone.
 
 	// Told is all that the player was told with this run: Prompt, and where a request holds the whole conversation, all of it.
