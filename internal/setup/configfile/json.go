@@ -10,6 +10,9 @@ import (
 )
 
 // decodeJSON reads JSON with comments.
+//
+// Comments and trailing commas are taken out first, because encoding/json knows neither. An empty
+// file is an empty object: several clients make such a file at their first start.
 func decodeJSON(text string) (any, error) {
 	if strings.TrimSpace(text) == "" {
 		return map[string]any{}, nil
@@ -27,6 +30,8 @@ func decodeJSON(text string) (any, error) {
 func unmarshal(data []byte, tree *any) error { return json.Unmarshal(data, tree) }
 
 // parseJSON parses a file whose root is an object.
+//
+// The result keeps every byte of the text, comments included: Pack on it gives the text back.
 func parseJSON(text string) (*hujson.Value, error) {
 	if strings.TrimSpace(text) == "" {
 		text = "{}\n"
@@ -41,6 +46,9 @@ func parseJSON(text string) (*hujson.Value, error) {
 	return &v, nil
 }
 
+// setJSON walks down path as far as there is something, and does one of two things: it replaces the
+// value where the path ends, or puts what is missing of the path into the last object or list that
+// is there.
 func setJSON(text string, path Path, value []byte) (string, error) {
 	root, err := parseJSON(text)
 	if err != nil {
@@ -55,6 +63,8 @@ func setJSON(text string, path Path, value []byte) (string, error) {
 			return "", err
 		}
 		if next == nil {
+			// key is missing in at. Everything below it is built as one value: for the path a.b.c
+			// with a alone there, {"c": value} is what is put into a as b.
 			rest := value
 			for i := len(path) - 1; i > depth; i-- { // the objects on the way are made
 				rest = wrap(path[i], rest)
@@ -62,6 +72,7 @@ func setJSON(text string, path Path, value []byte) (string, error) {
 			return insert(root, at, key, rest, depth+1, unit)
 		}
 		if last {
+			// Only the value is replaced, so the white space and the comments around it stay.
 			fresh, err := parsed(value, depth+1, unit)
 			if err != nil {
 				return "", err
@@ -71,10 +82,14 @@ func setJSON(text string, path Path, value []byte) (string, error) {
 		}
 		at = next
 	}
+	// Only for an empty path: the whole file is never replaced.
 	return "", fmt.Errorf("%w: there is no path", ErrUnusual)
 }
 
 // wrap is an object with one key, or a list with one element.
+//
+// wrap("env", 1) is {"env":1}. An element's value has to hold the field by which it is found; the
+// caller sees to that, and verify notices when it doesn't.
 func wrap(key string, value []byte) []byte {
 	if _, _, ok := element(key); ok {
 		return []byte("[" + string(value) + "]")
@@ -84,6 +99,10 @@ func wrap(key string, value []byte) []byte {
 }
 
 // child is the value below key; nil when there is none.
+//
+// The error ErrUnusual is for a composite of the wrong kind: a list where the path names a key, an
+// object where it names an element, or a plain value on the way. The result points into at, so a
+// change of it is a change of the file.
 func child(at *hujson.Value, key string) (*hujson.Value, error) {
 	field, value, isElement := element(key)
 	switch composite := at.Value.(type) {
@@ -100,6 +119,8 @@ func child(at *hujson.Value, key string) (*hujson.Value, error) {
 		for i := range composite.Elements {
 			e := &composite.Elements[i]
 			if object, ok := e.Value.(*hujson.Object); ok && isElement {
+				// The first element with this value counts. A number or a boolean never equals the
+				// text of a path.
 				for _, m := range object.Members {
 					literal, ok := m.Value.Value.(hujson.Literal)
 					if ok && m.Name.Value.(hujson.Literal).String() == field && literal.Kind() == '"' && literal.String() == value {
@@ -116,6 +137,9 @@ func child(at *hujson.Value, key string) (*hujson.Value, error) {
 }
 
 // parsed is value, spread over lines, for a place at the given depth.
+//
+// value is compact JSON; what people read in their file is indented as the file is. unit is the
+// white space of one step, depth how many steps the line has on which the value begins.
 func parsed(value []byte, depth int, unit string) (hujson.ValueTrimmed, error) {
 	var spread bytes.Buffer
 	if err := json.Indent(&spread, value, strings.Repeat(unit, depth), unit); err != nil {
@@ -127,11 +151,20 @@ func parsed(value []byte, depth int, unit string) (hujson.ValueTrimmed, error) {
 
 // insert puts a member or an element at the end of at. It keeps to a trailing comma that is there, and to the way in which
 // the last member is set off.
+//
+// root is the whole file and at a part of it: at is changed in place, and root is packed. depth is
+// that of the new member's line, so the closing bracket belongs one step further left.
+//
+//	{                      {
+//	  "a": 1 // one          "a": 1, // one
+//	}                        "b": 2
+//	                       }
 func insert(root, at *hujson.Value, key string, value []byte, depth int, unit string) (string, error) {
 	fresh, err := parsed(value, depth, unit)
 	if err != nil {
 		return "", err
 	}
+	// An Extra is hujson's word for what stands between two tokens: white space and comments.
 	before := hujson.Extra("\n" + strings.Repeat(unit, depth))
 	end := hujson.Extra("\n" + strings.Repeat(unit, depth-1))
 	switch composite := at.Value.(type) {
@@ -141,6 +174,7 @@ func insert(root, at *hujson.Value, key string, value []byte, depth int, unit st
 			Name:  hujson.Value{BeforeExtra: before, Value: hujson.Literal(name)},
 			Value: hujson.Value{BeforeExtra: hujson.Extra(" "), Value: fresh},
 		}
+		// In an empty object there is no last member to keep to.
 		if n := len(composite.Members); n > 0 {
 			m.Value.AfterExtra = takeOver(&composite.Members[n-1].Value, &composite.AfterExtra, &m.Name.BeforeExtra)
 		}
@@ -159,8 +193,14 @@ func insert(root, at *hujson.Value, key string, value []byte, depth int, unit st
 
 // takeOver makes what was last no longer last. A comment behind it stays behind it, and whether there is a trailing comma
 // (which hujson keeps as an AfterExtra that is not nil) is now a matter of the new last value.
+//
+// end is what stands before the closing bracket, and before what stands before the new value; both
+// are changed. Without this, a comment on the line of the last value would end up behind the new
+// one.
 func takeOver(last *hujson.Value, end, before *hujson.Extra) (after hujson.Extra) {
 	after = last.AfterExtra
+	// hujson packs a comma behind every value but the last, and behind the last when its AfterExtra
+	// is not nil. So nil and empty differ here.
 	if len(last.AfterExtra) > 0 {
 		after = hujson.Extra{}
 	}
@@ -172,6 +212,9 @@ func takeOver(last *hujson.Value, end, before *hujson.Extra) (after hujson.Extra
 }
 
 // closing is what stands before the closing bracket: what was there, if it has a line break.
+//
+// An object that was written on one line, as {}, gets a line break here, because the new member
+// stands on a line of its own.
 func closing(was, end hujson.Extra) hujson.Extra {
 	if bytes.Contains(was, []byte("\n")) {
 		return was
@@ -179,6 +222,8 @@ func closing(was, end hujson.Extra) hujson.Extra {
 	return end
 }
 
+// removeJSON takes one member or element out. What is then empty stays: "env": {} is for the caller
+// to take out, which knows whether it was there before.
 func removeJSON(text string, path Path) (string, error) {
 	root, err := parseJSON(text)
 	if err != nil {
@@ -186,6 +231,7 @@ func removeJSON(text string, path Path) (string, error) {
 	}
 	at := root
 	for _, key := range path[:len(path)-1] {
+		// Nothing there is no error, and text goes back as it came.
 		if at, err = child(at, key); err != nil || at == nil {
 			return text, err
 		}
@@ -197,11 +243,15 @@ func removeJSON(text string, path Path) (string, error) {
 	switch composite := at.Value.(type) {
 	case *hujson.Object:
 		for i := range composite.Members {
+			// The pointer from child says which member it is; two members may have one name, and
+			// then the first counts in both.
 			if m := composite.Members[i]; &composite.Members[i].Value == gone {
 				next := &composite.AfterExtra
 				if i+1 < len(composite.Members) {
 					next = &composite.Members[i+1].Name.BeforeExtra
 				} else if i > 0 {
+					// The last member goes: the one before it becomes the last, and takes over
+					// whether a trailing comma follows.
 					composite.Members[i-1].Value.AfterExtra = m.Value.AfterExtra
 				}
 				handOn(m.Name.BeforeExtra, next)
@@ -209,6 +259,7 @@ func removeJSON(text string, path Path) (string, error) {
 				break
 			}
 		}
+		// No member and no comment left: {} instead of brackets with an empty line between them.
 		if len(composite.Members) == 0 && len(bytes.TrimSpace(composite.AfterExtra)) == 0 {
 			composite.AfterExtra = nil
 		}
@@ -234,6 +285,9 @@ func removeJSON(text string, path Path) (string, error) {
 }
 
 // handOn keeps a comment that stood before a value which is gone.
+//
+// A comment above a value may be about the values that follow, too. It is never deleted with the
+// value; it goes to what follows, or to the closing bracket.
 func handOn(before hujson.Extra, next *hujson.Extra) {
 	if comment := bytes.TrimRight(before, " \t\r\n"); len(bytes.TrimSpace(comment)) > 0 {
 		*next = append(bytes.Clone(comment), *next...)
@@ -241,6 +295,9 @@ func handOn(before hujson.Extra, next *hujson.Extra) {
 }
 
 // indentUnit is the white space by which the file's first line that is indented begins; two blanks when there is none.
+//
+// The first such line is at depth 1 in every file whose root spreads over lines. A file with tabs
+// is so written on with tabs.
 func indentUnit(text string) string {
 	for line := range strings.Lines(text) {
 		trimmed := strings.TrimLeft(line, " \t")

@@ -16,6 +16,9 @@ import (
 //	  - name: Composer             where the list has one element a line or more ("block style")
 
 // decodeYAML gives the tree that encoding/json would give for the same values.
+//
+// A YAML mapping may have keys that are no texts (1: or true:). JSON can't hold them, and so
+// neither can a path: such a file is left alone.
 func decodeYAML(text string) (any, error) {
 	var tree map[string]any
 	if err := yaml.Unmarshal([]byte(text), &tree); err != nil {
@@ -33,6 +36,9 @@ func decodeYAML(text string) (any, error) {
 }
 
 // A yamlFile is a file as lines, with the root's entries.
+//
+// YAML is edited by lines and not by bytes: the parser tells the line of each node, and in block
+// style each entry has lines of its own.
 type yamlFile struct {
 	lines   []string // with their ends
 	entries []yamlEntry
@@ -45,6 +51,9 @@ type yamlEntry struct {
 	start, end int
 }
 
+// parseYAML finds the entries of the root. A file of comments, or of nothing, has none and is fine;
+// one whose root is a list, a text, or a mapping in braces is ErrUnusual. Of a file with several
+// documents only the first is seen, as with the clients that read it.
 func parseYAML(text string) (*yamlFile, error) {
 	var document yaml.Node
 	if err := yaml.Unmarshal([]byte(text), &document); err != nil {
@@ -58,6 +67,7 @@ func parseYAML(text string) (*yamlFile, error) {
 		return f, nil
 	}
 	root := document.Content[0]
+	// "---" alone, for example.
 	if root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
 		return f, nil
 	}
@@ -65,9 +75,12 @@ func parseYAML(text string) (*yamlFile, error) {
 		return nil, fmt.Errorf("%w: its root is no list of keys", ErrUnusual)
 	}
 	for i := 0; i+1 < len(root.Content); i += 2 {
+		// Lines count from 1 in the parser and from 0 here. Aliases (*name) are nodes like others:
+		// what they stand for is not looked into.
 		f.entries = append(f.entries, yamlEntry{key: root.Content[i].Value, value: root.Content[i+1], start: root.Content[i].Line - 1})
 	}
 	for i := range f.entries {
+		// An entry reaches to the next one, without the comments above that.
 		end := len(f.lines)
 		if i+1 < len(f.entries) {
 			end = f.entries[i+1].start
@@ -78,6 +91,8 @@ func parseYAML(text string) (*yamlFile, error) {
 }
 
 // trim takes blank lines, comments and the marks of documents off the end of lines[start:end]: they belong to what follows.
+//
+// Documents' marks here means "...": what is written behind it would be no part of the document.
 func (f *yamlFile) trim(start, end int) int {
 	for end > start {
 		line := strings.TrimSpace(f.lines[end-1])
@@ -89,6 +104,7 @@ func (f *yamlFile) trim(start, end int) int {
 	return end
 }
 
+// entry is the entry with this key; nil when there is none.
 func (f *yamlFile) entry(key string) *yamlEntry {
 	for i := range f.entries {
 		if f.entries[i].key == key {
@@ -99,6 +115,9 @@ func (f *yamlFile) entry(key string) *yamlEntry {
 }
 
 // replace is the file with lines[start:end] replaced.
+//
+// With start == end the text is put in before that line. A file whose last line has no line break
+// gets one first.
 func (f *yamlFile) replace(start, end int, text string) string {
 	before := strings.Join(f.lines[:start], "")
 	if before != "" && !strings.HasSuffix(before, "\n") && text != "" {
@@ -107,6 +126,8 @@ func (f *yamlFile) replace(start, end int, text string) string {
 	return before + text + strings.Join(f.lines[end:], "")
 }
 
+// setYAML knows the two forms at the top of this file: a path of one key, and a path of a key and
+// an element.
 func setYAML(text string, path Path, value []byte) (string, error) {
 	f, err := parseYAML(text)
 	if err != nil {
@@ -120,9 +141,12 @@ func setYAML(text string, path Path, value []byte) (string, error) {
 			return "", err
 		}
 		if e == nil {
+			// A new entry goes behind the last one and before the comments at the end of the file.
 			end := f.trim(0, len(f.lines))
 			return f.replace(end, end, fresh), nil
 		}
+		// "key: old # why" becomes "key: new # why", as long as the new value stands on one line,
+		// too.
 		if e.value.Kind == yaml.ScalarNode && e.value.LineComment != "" && strings.Count(fresh, "\n") == 1 {
 			fresh = strings.TrimSuffix(fresh, "\n") + " " + e.value.LineComment + "\n"
 		}
@@ -135,6 +159,7 @@ func setYAML(text string, path Path, value []byte) (string, error) {
 		return "", fmt.Errorf("%w: %s", ErrUnusual, path)
 	}
 	if e == nil || e.value.Kind == yaml.ScalarNode && e.value.Tag == "!!null" {
+		// "models:" with nothing behind it, or no such entry: the list is made with one element.
 		return setYAML(text, path[:1], wrap(path[1], value))
 	}
 	start, end, indent, err := f.item(e, field, name)
@@ -165,19 +190,23 @@ func removeYAML(text string, path Path) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if len(e.value.Content) == 1 {
-		return f.replace(start, end, ""), nil // "models:" alone, which is an empty list to everybody
-	}
+	// After the last element "models:" stands alone, which is an empty list to everybody.
 	return f.replace(start, end, ""), nil
 }
 
 // item is where an element of a list stands, or, when it is not there, where it is to be put (start == end).
+//
+// indent is the white space before the dashes of this list: files have it at the key's column or
+// two further in. A list in brackets, an empty one, or one whose elements share a line is
+// ErrUnusual: there are no lines of its own to cut.
 func (f *yamlFile) item(e *yamlEntry, field, name string) (start, end int, indent string, err error) {
 	if e.value.Kind != yaml.SequenceNode || e.value.Style == yaml.FlowStyle || len(e.value.Content) == 0 {
 		return 0, 0, "", fmt.Errorf("%w: %s is no list with one element a line", ErrUnusual, e.key)
 	}
 	for i, item := range e.value.Content {
 		start = item.Line - 1
+		// The node's line is that of the element's first key. When the dash stands alone on the
+		// line above, this line has none, or has one in the middle of a value.
 		dash := strings.IndexByte(f.lines[start], '-')
 		if dash < 0 || strings.TrimSpace(f.lines[start][:dash]) != "" {
 			return 0, 0, "", fmt.Errorf("%w: an element of %s does not begin with its own line", ErrUnusual, e.key)
@@ -205,6 +234,9 @@ func yamlField(item *yaml.Node, field string) string {
 }
 
 // yamlText is an entry of the root.
+//
+// key and value are JSON, which is YAML already, but in braces and quotes. The parser reads that,
+// and the encoder writes it as people write it.
 func yamlText(key string, value []byte) (string, error) {
 	var node yaml.Node
 	if err := yaml.Unmarshal([]byte("{"+quote(key)+": "+string(value)+"}"), &node); err != nil { // JSON is YAML
@@ -230,12 +262,15 @@ func yamlItem(value []byte, indent string) (string, error) {
 	return indented.String(), nil
 }
 
+// quote is a text as JSON, and so as YAML, whatever is in it.
 func quote(key string) string {
 	data, _ := json.Marshal(key) // a string
 	return string(data)
 }
 
 // encodeYAML writes a node over several lines, and texts without quotes where that is the same.
+//
+// The encoder decides which texts need quotes: "true", "1" and "" do.
 func encodeYAML(node *yaml.Node) (string, error) {
 	plain(node)
 	var out bytes.Buffer
@@ -247,6 +282,8 @@ func encodeYAML(node *yaml.Node) (string, error) {
 	return out.String(), encoder.Close()
 }
 
+// plain takes the styles off a node and all below it: the braces and quotes that the JSON had. The
+// encoder chooses anew.
 func plain(node *yaml.Node) {
 	node.Style = 0
 	for _, inner := range node.Content {
