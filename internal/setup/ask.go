@@ -20,6 +20,11 @@ type Answer struct {
 }
 
 // Ask asks a gateway for its models with a key. An error means that nobody answers at root.
+//
+// A status other than 200 is no error: it is in the answer, and says for instance that the gateway
+// has no key of its own (401). The key goes to root and nowhere else. It takes 15 seconds at most
+// and reads 4 MiB at most. An answer of 200 that is no list of models is an error: something else
+// listens there.
 func Ask(ctx context.Context, client *http.Client, root string, key agent.Secret) (Answer, error) {
 	const limit, maxBody = 15 * time.Second, 4 << 20
 	ctx, cancel := context.WithTimeout(ctx, limit)
@@ -40,6 +45,8 @@ func Ask(ctx context.Context, client *http.Client, root string, key agent.Secret
 	if resp.StatusCode != http.StatusOK {
 		return answer, nil
 	}
+	// The fields of GET /v1/models that clients are told of. context_window is our own addition to
+	// OpenAI's list.
 	var list struct {
 		Data []struct {
 			ID      string `json:"id"`
@@ -58,6 +65,8 @@ func Ask(ctx context.Context, client *http.Client, root string, key agent.Secret
 
 // Choose puts the wanted model first, completes what the catalogue leaves open, and is an error when there is no such model.
 // With wanted "" the first stays.
+//
+// models is not changed.
 func Choose(models []Model, wanted string) ([]Model, error) {
 	all := slices.Clone(models)
 	for i := range all {
@@ -75,6 +84,7 @@ func Choose(models []Model, wanted string) ([]Model, error) {
 	if i < 0 {
 		return nil, fmt.Errorf("there is no model %q", wanted)
 	}
+	// The others keep their order: clients show them as a list.
 	chosen := all[i]
 	return append([]Model{chosen}, slices.Delete(all, i, i+1)...), nil
 }

@@ -8,6 +8,7 @@ import "composer-api/internal/setup/configfile"
 var claudeCode = Client{
 	ID: "claude", Name: "Claude Code", programs: []string{"claude"},
 	target: func(m *Machine, g *Gateway) target {
+		// Without /v1, which Anthropic's clients add themselves.
 		edits := []edit{set(g.Root, "env", "ANTHROPIC_BASE_URL")}
 		var steps []string
 		if g.Token.IsZero() {
@@ -15,6 +16,8 @@ var claudeCode = Client{
 		} else {
 			edits = append(edits, set(g.Token.Reveal(), "env", "ANTHROPIC_AUTH_TOKEN"))
 		}
+		// Each of these kinds is asked for by a request at some time: the large one for plans, the
+		// small one for titles.
 		for _, kind := range []string{"ANTHROPIC_MODEL", "ANTHROPIC_DEFAULT_OPUS_MODEL", "ANTHROPIC_DEFAULT_SONNET_MODEL", "ANTHROPIC_DEFAULT_HAIKU_MODEL"} {
 			edits = append(edits, set(g.model(), "env", kind))
 		}

@@ -5,7 +5,11 @@ import (
 )
 
 // A Client is a program that can use the gateway.
+//
+// The sources of what the rows say stand beside them. Where a client's documentation and its code
+// differed, the code counted.
 type Client struct {
+	// Never changed: records are filed under it.
 	ID   string // what people type: "opencode"
 	Name string // what it is called: "OpenCode"
 	// programs are its names on the PATH; the first that is there counts. None for an extension of an editor.
@@ -19,6 +23,9 @@ type Client struct {
 }
 
 // A target is what a client needs in order to use the gateway.
+//
+// It is made anew for each plan, and depends on the machine only by its variables and by which
+// files exist.
 type target struct {
 	files []file
 	// steps are left to the person, in their order: what stands in no file that we may write, or a command to start it by.
@@ -32,6 +39,8 @@ type file struct {
 	edits  []edit
 }
 
+// Values are structs with JSON tags, so that what we write of each client stands in one place to
+// compare with its documentation.
 type edit struct {
 	path  configfile.Path
 	value any // for encoding/json
@@ -39,6 +48,7 @@ type edit struct {
 	ifNew bool
 }
 
+// set is an edit that sets the value at path, whether the file is there or not.
 func set(value any, path ...string) edit { return edit{path: path, value: value} }
 
 // Clients are all that we know, in the order in which they are listed. Add a row; see [Client].
@@ -49,6 +59,8 @@ func Clients() []Client {
 }
 
 // ByID finds a client.
+//
+// The id is as people type it; letters are small.
 func ByID(id string) (Client, bool) {
 	for _, c := range Clients() {
 		if c.ID == id {
@@ -59,6 +71,9 @@ func ByID(id string) (Client, bool) {
 }
 
 // Installed says where a client is installed; "" when it isn't, as far as can be seen.
+//
+// An extension is found by its folder only, so one that was removed in an unusual way may still be
+// found.
 func (c *Client) Installed(m *Machine) string {
 	for _, program := range c.programs {
 		if path, err := m.LookPath(program); err == nil {

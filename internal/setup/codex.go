@@ -5,14 +5,19 @@ import "composer-api/internal/setup/configfile"
 // codexProvider is a table of Codex's config.toml: developers.openai.com/codex/config-reference. A custom provider either
 // names the variable of the key, or holds a token.
 type codexProvider struct {
-	Name            string `json:"name"`
-	BaseURL         string `json:"base_url"`
-	WireAPI         string `json:"wire_api"`
-	EnvKey          string `json:"env_key,omitempty"`
-	Token           string `json:"experimental_bearer_token,omitempty"`
+	Name    string `json:"name"`
+	BaseURL string `json:"base_url"`
+	WireAPI string `json:"wire_api"`
+	EnvKey  string `json:"env_key,omitempty"`
+	// Codex calls it experimental. The way without it is a variable that has to be set in every
+	// terminal.
+	Token string `json:"experimental_bearer_token,omitempty"`
+	// Our list of models in Codex's form; see package api/models.
 	ModelCatalogURL string `json:"model_catalog_url"`
 }
 
+// The provider's table is named "composer", and model_provider names it. The sandbox of the
+// headless run is read-only: the task needs no more than cat.
 var codex = Client{
 	ID: "codex", Name: "Codex", programs: []string{"codex"},
 	target: func(m *Machine, g *Gateway) target {

@@ -10,6 +10,8 @@ import (
 
 // zed: zed.dev/docs/ai/llm-providers. The key of a provider "Composer" is the variable COMPOSER_API_KEY, or is typed into
 // Zed, which keeps it in the system's keyring.
+//
+// Zed makes the variable's name out of the provider's name, so the two have to fit.
 var zed = Client{
 	ID: "zed", Name: "Zed", programs: []string{"zed", "zeditor"},
 	target: func(m *Machine, g *Gateway) target {
@@ -39,6 +41,7 @@ var zed = Client{
 			p.Models = append(p.Models, model{m.ID, m.Name, m.Context, outputTokens, capabilities{Tools: true, Images: true, ParallelToolCalls: true}})
 		}
 		path := m.configHome("zed", "settings.json")
+		// Zed follows XDG on macOS, too, but not on Windows.
 		if m.GOOS == "windows" {
 			path = m.appData("Zed", "settings.json")
 		}
@@ -53,6 +56,8 @@ var zed = Client{
 }
 
 // vsCode: GitHub Copilot's own list of models, by model id. VS Code asks for the key itself, and keeps it.
+//
+// There is no field for a key in its settings.
 var vsCode = Client{
 	ID: "vscode", Name: "VS Code (Copilot, own models)", programs: []string{"code"},
 	target: func(m *Machine, g *Gateway) target {
@@ -68,6 +73,8 @@ var vsCode = Client{
 		}
 		var edits []edit
 		for _, m := range g.Models {
+			// VS Code counts prompt and answer apart, so the answer's share is taken off the
+			// context.
 			edits = append(edits, set(model{m.Name, g.base(), true, true, true, m.Context - outputTokens, outputTokens, true}, "github.copilot.chat.customOAIModels", m.ID))
 		}
 		return target{
@@ -77,9 +84,14 @@ var vsCode = Client{
 	},
 }
 
+// vsCodeSettings is the user's settings of VS Code itself. Its variants, such as VSCodium, have
+// other folders and are not set up.
 func vsCodeSettings(m *Machine) string { return m.appData("Code", "User", "settings.json") }
 
 // roo reads a file with its profiles at every start, when the editor's settings name one.
+//
+// So Roo's own storage is never touched: the profiles lie in our state folder, and the editor's
+// settings name that file.
 var roo = Client{
 	ID: "roo", Name: "Roo Code", folders: extension("rooveterinaryinc.roo-cline"),
 	target: func(m *Machine, g *Gateway) target {
@@ -124,6 +136,8 @@ var jetBrains = Client{
 }
 
 // extension finds an extension of VS Code by its folder, which has its version in its name.
+//
+// Any version counts: ~/.vscode/extensions/saoudrizwan.claude-dev-3.1.0.
 func extension(id string) func(*Machine) []string {
 	return func(m *Machine) []string {
 		found, err := filepath.Glob(m.home(".vscode", "extensions", id+"-*"))

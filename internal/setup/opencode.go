@@ -5,15 +5,18 @@ import "composer-api/internal/setup/configfile"
 // OpenCode's configuration, and that of Kilo's CLI, which grew out of it: opencode.ai/docs/config, kilo.ai/docs/cli.
 type (
 	openCodeProvider struct {
-		NPM     string                   `json:"npm"`
-		Name    string                   `json:"name"`
-		Options openCodeOptions          `json:"options"`
-		Models  map[string]openCodeModel `json:"models"`
+		// The package by which OpenCode speaks to the provider. It loads it by itself.
+		NPM     string          `json:"npm"`
+		Name    string          `json:"name"`
+		Options openCodeOptions `json:"options"`
+		// By the id of the model.
+		Models map[string]openCodeModel `json:"models"`
 	}
 	openCodeOptions struct {
 		BaseURL string `json:"baseURL"`
 		APIKey  string `json:"apiKey"`
 	}
+	// What is not said here is taken from a list of known models, in which Composer's are not.
 	openCodeModel struct {
 		Name        string              `json:"name"`
 		ToolCall    bool                `json:"tool_call"`
@@ -27,6 +30,7 @@ type (
 	openCodeInterleaved struct {
 		Field string `json:"field"`
 	}
+	// In tokens. By Context OpenCode decides when it compacts a conversation.
 	openCodeLimit struct {
 		Context int `json:"context"`
 		Output  int `json:"output"`
@@ -37,6 +41,8 @@ type (
 	}
 )
 
+// Both names are read; a .jsonc file goes first when it is there. --auto lets tools run without a
+// question, which a run without a terminal could not answer.
 var openCode = Client{
 	ID: "opencode", Name: "OpenCode", programs: []string{"opencode"},
 	target: func(m *Machine, g *Gateway) target {
@@ -46,6 +52,7 @@ var openCode = Client{
 	headless: &headless{args: func(prompt string) []string { return []string{"run", "--auto", prompt} }},
 }
 
+// Kilo has kept OpenCode's format, under a folder of its own.
 var kilo = Client{
 	ID: "kilo", Name: "Kilo CLI", programs: []string{"kilo", "kilocode"},
 	target: func(m *Machine, g *Gateway) target {
@@ -70,6 +77,7 @@ func openCodeFile(g *Gateway, schema, path string) file {
 	return file{path, configfile.JSON, []edit{
 		{path: configfile.Path{"$schema"}, value: schema, ifNew: true},
 		set("composer/"+g.model(), "model"),
+		// Without it, titles would go to whatever small model OpenCode finds.
 		set("composer/"+g.model(), "small_model"),
 		set(provider, "provider", "composer"),
 	}}

@@ -17,6 +17,12 @@ import (
 )
 
 // A Plan is what would be done to the files of a client. Nothing is changed until it is applied.
+//
+//	PlanSetup ─┐
+//	           ├─► Plan ── Diff, for the person ── Apply
+//	PlanUndo ──┘
+//
+// It holds the files as they were when it was made. It is used by one goroutine, once.
 type Plan struct {
 	Client Client
 	// Steps are left to the person.
@@ -27,20 +33,26 @@ type Plan struct {
 	files  []planned
 	record *record // what is to be kept; nil for an undo
 	keeps  bool    // an undo that leaves something of ours: its record stays
-	mask   func(string) string
-	state  string
+	// Hides tokens; never nil.
+	mask func(string) string
+	// The state folder, as in Machine.
+	state string
 }
 
 // A planned is what a file is to become.
 type planned struct {
-	path          string // without links: a link in a folder for configuration stays a link
+	path string // without links: a link in a folder for configuration stays a link
+	// The whole text of the file. A file that isn't there has "".
 	before, after string
 	existed       bool
 	remove        bool // the file, because it is not there before and holds nothing now
-	mode          fs.FileMode
+	// An existing file keeps its mode: other programs or users may have to read it.
+	mode fs.FileMode
 }
 
 // A Conflict is a value that we have set and somebody has changed since.
+//
+// The person decides about it: an undo says what it found, and changes nothing of it.
 type Conflict struct {
 	File, Path         string
 	Before, Ours, Here string // as JSON; Before is "" where there was nothing
@@ -51,6 +63,7 @@ func (p *Plan) Diff() string {
 	var all []byte
 	for _, f := range p.files {
 		after := f.after
+		// Both sides have the file's name, so the diff can be given to patch.
 		name := f.path
 		if f.remove {
 			after, name = "", f.path+" (removed)"
@@ -71,6 +84,14 @@ func (p *Plan) Mask(text string) string { return p.mask(text) }
 // PlanSetup works out how a client is set up for a gateway. A client that has been set up before is put back first, so that
 // what is kept is what was there before we came; where that has conflicts, they are what the person wants now, and are
 // overwritten as everything else would be.
+//
+//	on disk now ── undo of the last setup ──► base ── our edits ──► after
+//	                                           │
+//	                                           └─ becomes the backup of the new record
+//
+// So a setup may be done as often as somebody likes, for another gateway or model: an undo still
+// goes back to what was there before the first. The state folder and the client's files are read;
+// nothing is written.
 func PlanSetup(m *Machine, c Client, g *Gateway) (*Plan, error) {
 	old, err := readRecord(m, c.ID)
 	if err != nil {
@@ -84,6 +105,8 @@ func PlanSetup(m *Machine, c Client, g *Gateway) (*Plan, error) {
 			return nil, err
 		}
 		base, existed := p.before, p.existed
+		// Set up before, and this file was part of it. A file that the client's older row named and
+		// this one doesn't is not looked at: its values stay, and its record goes.
 		if was := old.file(p.path); was != nil {
 			if base, _, err = was.undo(p.before); err != nil {
 				return nil, fmt.Errorf("%s: %w", p.path, err)
@@ -94,6 +117,7 @@ func PlanSetup(m *Machine, c Client, g *Gateway) (*Plan, error) {
 		if p.after, kept.Values, err = apply(f, base, existed); err != nil {
 			return nil, fmt.Errorf("%s: %w", p.path, err)
 		}
+		// By this an undo recognizes a file that nobody has touched.
 		kept.Written = hash(p.after)
 		plan.files = append(plan.files, p)
 		plan.record.Files = append(plan.record.Files, kept)
@@ -102,9 +126,13 @@ func PlanSetup(m *Machine, c Client, g *Gateway) (*Plan, error) {
 }
 
 // apply makes the edits of a file, and lists what was set.
+//
+// The edits are made one after the other, each on the result of the one before, because a later one
+// may stand inside of what an earlier one has made.
 func apply(f file, text string, existed bool) (string, []valueRecord, error) {
 	var values []valueRecord
 	for _, e := range f.edits {
+		// What somebody has in their file needs no heading of ours.
 		if e.ifNew && existed {
 			continue
 		}
@@ -112,6 +140,7 @@ func apply(f file, text string, existed bool) (string, []valueRecord, error) {
 		if err != nil {
 			return "", nil, err
 		}
+		// Looked at before the edit, which makes what is missing.
 		v := valueRecord{Path: e.path, There: depth(f.format, text, e.path)}
 		if had {
 			v.Before = json.RawMessage(was)
@@ -119,6 +148,7 @@ func apply(f file, text string, existed bool) (string, []valueRecord, error) {
 		if text, err = configfile.Set(f.format, text, e.path, e.value); err != nil {
 			return "", nil, err
 		}
+		// Read back from the file and not taken from e.value: an undo compares with what it reads.
 		ours, _, err := configfile.Get(f.format, text, e.path)
 		if err != nil {
 			return "", nil, err
@@ -130,6 +160,10 @@ func apply(f file, text string, existed bool) (string, []valueRecord, error) {
 }
 
 // depth is how many keys of the path are there.
+//
+//	{"env": {"A": 1}}   env.B   1: env is there, env.B is not
+//
+// What is deeper was made by us and goes with the value.
 func depth(format configfile.Format, text string, path configfile.Path) int {
 	for n := len(path); n > 0; n-- {
 		if _, ok, err := configfile.Get(format, text, path[:n]); err == nil && ok {
@@ -141,6 +175,8 @@ func depth(format configfile.Format, text string, path configfile.Path) int {
 
 // read reads a file that may not be there.
 func read(path string) (planned, error) {
+	// Files in the home folder are often links into a folder under version control. Renaming a new
+	// file over the link would cut that off.
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
 	}
@@ -159,12 +195,17 @@ func read(path string) (planned, error) {
 
 // Apply writes the files, with a backup and a record before. It may be called again when it has failed. A file that has
 // changed since the plan was made is an error, and nothing is written.
+//
+// The order is such that a crash in between can be repaired by an undo: first backups and record,
+// then the files one by one. The files of a setup are not changed all at once; each by itself is.
 func (p *Plan) Apply() error {
 	for _, f := range p.files {
 		now, err := read(f.path)
 		if err != nil {
 			return err
 		}
+		// A person may have looked at the diff for minutes, while the client has written its own
+		// file.
 		if now.before != f.before || now.existed != f.existed {
 			return fmt.Errorf("%s was changed while you were asked: try again", f.path)
 		}
@@ -180,6 +221,8 @@ func (p *Plan) Apply() error {
 		}
 	}
 	if p.record == nil && !p.keeps {
+		// An undo without conflicts leaves nothing to go back to. With conflicts the record stays,
+		// so that the undo can be asked for again.
 		return removeRecord(p.state, p.Client.ID)
 	}
 	return nil
@@ -196,12 +239,15 @@ func (f *planned) write() error {
 	case f.existed && f.after == f.before:
 		return nil
 	}
+	// The client has never been started, so its folder may not be there.
 	if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
 		return err
 	}
 	return writeFile(f.path, []byte(f.after), f.mode)
 }
 
+// writeFile writes a file through a temporary one in the same folder, which a rename puts in its
+// place: a reader sees the old text or the new one. It is also how records are written.
 func writeFile(path string, data []byte, mode fs.FileMode) error {
 	temporary, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
@@ -209,17 +255,20 @@ func writeFile(path string, data []byte, mode fs.FileMode) error {
 	}
 	defer os.Remove(temporary.Name()) // gone already after the rename
 	_, err = temporary.Write(data)
+	// Closed before the rename: Windows does not rename an open file.
 	if err := errors.Join(err, temporary.Chmod(mode), temporary.Close()); err != nil {
 		return err
 	}
 	return os.Rename(temporary.Name(), path)
 }
 
+// hash is the SHA-256 of a text in hexadecimal digits.
 func hash(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])
 }
 
+// exists reports whether a file or folder is there. What can't be looked at counts as not there.
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil

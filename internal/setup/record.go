@@ -13,6 +13,12 @@ import (
 )
 
 // A record is what is kept of a setup: enough to go back, also when the files are edited meanwhile.
+//
+//	setup/opencode/record.json       this, as JSON
+//	setup/opencode/1-opencode.json   the Backup of Files[0]
+//
+// A record without files is that of a client which is not set up. Records of older versions of this
+// program have to stay readable: only add fields.
 type record struct {
 	Client string       `json:"client"`
 	Files  []fileRecord `json:"files"`
@@ -20,16 +26,21 @@ type record struct {
 
 // A fileRecord is one file of a setup.
 type fileRecord struct {
-	Path    string            `json:"path"`
-	Format  configfile.Format `json:"format"`
-	Existed bool              `json:"existed"`
-	Written string            `json:"written"` // SHA-256 of the file as we have written it
-	Values  []valueRecord     `json:"values"`
+	// Absolute, without links.
+	Path   string            `json:"path"`
+	Format configfile.Format `json:"format"`
+	// Whether there was such a file before us. One that wasn't is deleted by an undo if nothing
+	// else is in it.
+	Existed bool          `json:"existed"`
+	Written string        `json:"written"` // SHA-256 of the file as we have written it
+	Values  []valueRecord `json:"values"`
 	// Backup is the file as it was, in a file of its own beside the record, so that people find it.
 	Backup string `json:"-"`
 }
 
 // A valueRecord is a value that was set.
+//
+// Before and Ours are JSON whatever the file's format is, as configfile.Get gives them.
 type valueRecord struct {
 	Path   configfile.Path `json:"path"`
 	Before json.RawMessage `json:"before,omitempty"` // nothing when there was none
@@ -44,9 +55,14 @@ const recordName = "record.json"
 func folder(state, client string) string { return filepath.Join(state, "setup", client) }
 
 // backupName is the name of the backup of the i-th file.
+//
+// The number keeps two files of one name apart, such as two settings.json of different folders.
 func backupName(i int, path string) string { return strconv.Itoa(i+1) + "-" + filepath.Base(path) }
 
 // readRecord reads the record of a client; an empty one when it isn't set up.
+//
+// A record that is there but can't be read is an error: to go on as if there were none would lose
+// the way back.
 func readRecord(m *Machine, client string) (*record, error) {
 	dir := folder(m.State, client)
 	r := &record{Client: client}
@@ -61,6 +77,7 @@ func readRecord(m *Machine, client string) (*record, error) {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, recordName), err)
 	}
 	for i := range r.Files {
+		// A missing backup is an error, too, for the same reason.
 		backup, err := os.ReadFile(filepath.Join(dir, backupName(i, r.Files[i].Path)))
 		if err != nil {
 			return nil, err
@@ -71,6 +88,10 @@ func readRecord(m *Machine, client string) (*record, error) {
 }
 
 // write keeps the record. The backups come first: a record without its backups could not go back.
+//
+// Both are written through a temporary file, so a record is whole or not there. A record of an
+// earlier setup is overwritten, and with it its backups: their content lives on, because PlanSetup
+// begins with it.
 func (r *record) write(state string) error {
 	dir := folder(state, r.Client)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -89,9 +110,12 @@ func (r *record) write(state string) error {
 	return writeFile(filepath.Join(dir, recordName), append(data, '\n'), private)
 }
 
+// removeRecord deletes the record and the backups of a client. One that isn't there is no error.
 func removeRecord(state, client string) error { return os.RemoveAll(folder(state, client)) }
 
 // file is the record of a file; nil when it has none.
+//
+// Compare with a path without links.
 func (r *record) file(path string) *fileRecord {
 	for i := range r.Files {
 		if r.Files[i].Path == path {
@@ -103,6 +127,16 @@ func (r *record) file(path string) *fileRecord {
 
 // undo is the file's text without what we have set. A text that is as we wrote it becomes what it was, byte for byte. In any
 // other, each value is put back by itself, last first, and one that is neither ours nor what it was stays as a conflict.
+//
+//	the value now        what happens to it
+//	as it was before     stays: somebody has put it back
+//	gone, and it was     stays gone, if there was none before;
+//	  there before         else it is a conflict
+//	ours                 becomes what it was, or is taken out
+//	anything else        stays, and is a conflict
+//
+// The values are put back last first, so that one which was set inside of another is gone before
+// that is.
 func (f *fileRecord) undo(text string) (string, []Conflict, error) {
 	if hash(text) == f.Written {
 		return f.Backup, nil, nil
@@ -134,9 +168,13 @@ func (f *fileRecord) undo(text string) (string, []Conflict, error) {
 }
 
 // remove takes a value out, and what it leaves empty of what was not there before.
+//
+//	{"env": {"A": 1, "B": ours}}   ►  {"env": {"A": 1}}
+//	{"env": {"B": ours}}           ►  {}, if env was not there before (v.There is 0)
 func (f *fileRecord) remove(text string, v valueRecord) (string, error) {
 	text, err := configfile.Delete(f.Format, text, v.Path)
 	for n := len(v.Path) - 1; err == nil && n > v.There; n-- {
+		// "null" is a YAML entry with nothing behind it.
 		if left, ok, _ := configfile.Get(f.Format, text, v.Path[:n]); !ok || left != "{}" && left != "[]" && left != "null" {
 			break
 		}
@@ -146,6 +184,9 @@ func (f *fileRecord) remove(text string, v valueRecord) (string, error) {
 }
 
 // PlanUndo works out how a client is put back. A client that is not set up is an error.
+//
+// The plan's record is nil, by which Apply knows that the record is to go. It needs no gateway:
+// what was set stands in the record.
 func PlanUndo(m *Machine, c Client) (*Plan, error) {
 	r, err := readRecord(m, c.ID)
 	if err != nil {
@@ -168,6 +209,7 @@ func PlanUndo(m *Machine, c Client) (*Plan, error) {
 		if p.after, conflicts, err = f.undo(p.before); err != nil {
 			return nil, fmt.Errorf("%s: %w", f.Path, err)
 		}
+		// Only a file of our own making is deleted, and only when it says nothing any more.
 		p.remove = !f.Existed && empty(f.Format, p.after)
 		plan.Conflicts = append(plan.Conflicts, conflicts...)
 		plan.files = append(plan.files, p)
@@ -177,6 +219,8 @@ func PlanUndo(m *Machine, c Client) (*Plan, error) {
 }
 
 // empty reports whether a file says nothing.
+//
+// Comments don't count: a file of our own making in which only comments are left goes, too.
 func empty(format configfile.Format, text string) bool {
 	all, _, err := configfile.Get(format, text, nil)
 	return err == nil && (all == "{}" || text == "")

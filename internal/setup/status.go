@@ -9,6 +9,12 @@ import (
 )
 
 // A State is how a client stands to the gateway.
+//
+//	Ours  Intact  Points   for people
+//	yes   yes     yes      set up
+//	yes   no      yes      set up, and changed since
+//	yes   any     no       set up for another gateway, or changed since
+//	no            yes      somebody has set it up by hand
 type State struct {
 	Client    Client
 	Installed string // where; "" when it isn't to be found
@@ -21,6 +27,9 @@ type State struct {
 }
 
 // Look looks at a client without changing anything. g may have any models.
+//
+// It goes by the address alone where the client was set up by hand: whether the rest of the file
+// works is found out by Verify.
 func Look(m *Machine, c Client, g *Gateway) State {
 	s := State{Client: c, Installed: c.Installed(m)}
 	r, err := readRecord(m, c.ID)
@@ -33,6 +42,7 @@ func Look(m *Machine, c Client, g *Gateway) State {
 		s.Intact = s.Intact && f.intact()
 	}
 	for _, f := range c.target(m, g).files {
+		// A file that isn't there or can't be read points nowhere.
 		data, err := os.ReadFile(f.path)
 		if err == nil && strings.Contains(string(data), g.Root) {
 			s.Points = true
@@ -42,6 +52,8 @@ func Look(m *Machine, c Client, g *Gateway) State {
 }
 
 // intact reports whether all values that we have set are still ours.
+//
+// Values are compared and not the file: people may change everything else in it.
 func (f *fileRecord) intact() bool {
 	data, err := os.ReadFile(f.Path)
 	if err != nil {
@@ -57,6 +69,8 @@ func (f *fileRecord) intact() bool {
 }
 
 // token matches local tokens.
+//
+// The prefix and 32 random bytes in base64 without padding; see package localtoken.
 var token = regexp.MustCompile(`composer-[A-Za-z0-9_-]{43}`)
 
 // maskTokens hides local tokens, of which an old one may stand in a file.

@@ -5,6 +5,9 @@ import "composer-api/internal/setup/configfile"
 // Clients of the terminal whose files are JSON.
 
 // crush: charm.land/crush.json is its schema. $NAME in its values is a variable.
+//
+// Its "large" model does the work and its "small" one writes titles; both are ours, because a model
+// of another provider needs another key.
 var crush = Client{
 	ID: "crush", Name: "Crush", programs: []string{"crush"},
 	target: func(m *Machine, g *Gateway) target {
@@ -42,6 +45,8 @@ var crush = Client{
 }
 
 // pi: docs/models.md and docs/settings.md of its package. An apiKey is the name of a variable, or else the key itself.
+//
+// The provider's models and the choice among them are two files.
 var pi = Client{
 	ID: "pi", Name: "pi", programs: []string{"pi"},
 	target: func(m *Machine, g *Gateway) target {
@@ -91,11 +96,13 @@ var qwenCode = Client{
 		var edits []edit
 		if !g.Token.IsZero() {
 			variable = "COMPOSER_API_TOKEN"
+			// A name of our own: CURSOR_API_KEY may hold the Cursor key itself.
 			edits = append(edits, set(g.Token.Reveal(), "env", variable))
 		}
 		for _, m := range g.Models {
 			edits = append(edits, set(model{m.ID, m.Name, g.base(), variable, generation{m.Context}}, "modelProviders", "openai", "[id="+m.ID+"]"))
 		}
+		// Without a chosen way to log in, its first start asks for one.
 		edits = append(edits, set("openai", "security", "auth", "selectedType"), set(g.model(), "model", "name"))
 		return target{files: []file{{m.home(".qwen", "settings.json"), configfile.JSON, edits}}}
 	},
@@ -127,6 +134,8 @@ var copilotCLI = Client{
 }
 
 // shell is the key in a command line for a shell.
+//
+// It is for commands that are shown to people, so the token itself is not in it.
 func (g *Gateway) shell() string {
 	if g.Token.IsZero() {
 		return "$" + keyVariable

@@ -13,6 +13,8 @@ import (
 )
 
 // headless is how a client is run without its user interface, for one prompt.
+//
+// It lets tools run without a question: nobody could answer one.
 type headless struct {
 	args func(prompt string) []string
 }
@@ -21,6 +23,8 @@ type headless struct {
 const verifyLimit = 3 * time.Minute
 
 // A Verified is what came of running a client.
+//
+// It is for a person to read. Output has local tokens masked.
 type Verified struct {
 	Command string // as it was run
 	Took    time.Duration
@@ -32,6 +36,10 @@ type Verified struct {
 // Verify runs the real client once, in a folder of its own that holds a file with a random word, and asks for that word. To
 // know it, the model has to call a tool, the client has to run it, and the result has to go back to the model. An error
 // means that the client could not be run at all.
+//
+// environ is the environment of the client, as os.Environ gives it: with a client that is set up by
+// a variable it has to hold the key. The folder is removed afterwards. It takes three minutes at
+// most, costs a turn or two of the model, and is never run by itself.
 func Verify(ctx context.Context, m *Machine, c Client, environ []string) (Verified, error) {
 	if c.headless == nil {
 		return Verified{}, fmt.Errorf("%s can't be run without its user interface: try it by hand", c.Name)
@@ -51,6 +59,7 @@ func Verify(ctx context.Context, m *Machine, c Client, environ []string) (Verifi
 		return Verified{}, err
 	}
 	defer os.RemoveAll(dir)
+	// Random, so that no model can guess it and no answer of an earlier run can hold it.
 	word := strings.ToLower(rand.Text()[:10])
 	if err := os.WriteFile(filepath.Join(dir, "word.txt"), []byte(word+"\n"), 0o600); err != nil {
 		return Verified{}, err
@@ -75,6 +84,8 @@ func Verify(ctx context.Context, m *Machine, c Client, environ []string) (Verifi
 }
 
 // tail is the end of a text, from the beginning of a line.
+//
+// 4,000 bytes at most: the cause of a failure stands at the end.
 func tail(text string) string {
 	const most = 4000
 	text = strings.TrimSpace(text)

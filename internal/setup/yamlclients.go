@@ -5,6 +5,8 @@ import "composer-api/internal/setup/configfile"
 // Clients whose files are YAML.
 
 // continueDev: docs.continue.dev/reference. ${{ secrets.NAME }} is taken from the environment, too.
+//
+// An element of the list models is found by its name, so models of the user's own stay.
 var continueDev = Client{
 	ID: "continue", Name: "Continue", programs: []string{"cn"}, folders: extension("continue.continue"),
 	target: func(m *Machine, g *Gateway) target {
@@ -42,6 +44,9 @@ var continueDev = Client{
 }
 
 // aider: aider.chat/docs/config. Sizes and prices of models are a file of their own, in litellm's form.
+//
+// It sends model names through litellm, which takes "openai/" as the provider's name and cuts it
+// off.
 var aider = Client{
 	ID: "aider", Name: "aider", programs: []string{"aider"},
 	target: func(m *Machine, g *Gateway) target {
@@ -53,6 +58,7 @@ var aider = Client{
 			Mode            string `json:"mode"`
 			Vision          bool   `json:"supports_vision"`
 		}
+		// The model for commit messages and summaries.
 		edits := []edit{set("openai/"+g.model(), "model"), set("openai/"+g.model(), "weak-model"), set(g.base(), "openai-api-base")}
 		var steps []string
 		if g.Token.IsZero() {
@@ -108,6 +114,8 @@ var goose = Client{
 			dir = m.appData("Block", "goose", "config")
 		}
 		var edits []edit
+		// Each field is an edit of its own: the file is the provider's alone, so there is no key
+		// above them that could be set as a whole.
 		for _, e := range []struct {
 			name  string
 			value any

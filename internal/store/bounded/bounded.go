@@ -23,6 +23,9 @@ const Limit = 3 * time.Second
 
 // New gives every call of s the time limit, but Sweep, which no request waits for. The caller closes
 // what New returns instead of s. told, when not nil, is told of every call: how long it took, and whether it failed.
+//
+// told is called in the goroutine of the call, before the call returns: it has to be quick, and
+// safe for concurrent use.
 func New(s store.Store, limit time.Duration, told func(Call)) store.Store {
 	if told == nil {
 		told = func(Call) {}
@@ -31,10 +34,14 @@ func New(s store.Store, limit time.Duration, told func(Call)) store.Store {
 }
 
 // A Call is one call of the store that is over.
+//
+// It is for counting: package metrics shows how long the store takes and how often it fails. There
+// is nothing of the rows in it.
 type Call struct {
 	Write bool // it may have changed something
-	Took  time.Duration
-	Err   error // as the caller got it
+	// Both tries of a read together.
+	Took time.Duration
+	Err  error // as the caller got it
 }
 
 // bounded names its store instead of embedding it, so that a new method can't be forgotten
@@ -48,6 +55,8 @@ type bounded struct {
 
 // write calls f once. f gets a context with our deadline; ctx is the caller's. An error of f
 // that isn't of the deadline is returned as it is.
+//
+// It is not tried again: the first try may have been applied.
 func (b *bounded) write(ctx context.Context, f func(context.Context) error) error {
 	inner, cancel := context.WithTimeout(ctx, b.limit)
 	defer cancel()
@@ -59,11 +68,15 @@ func (b *bounded) write(ctx context.Context, f func(context.Context) error) erro
 
 // read calls f, and calls it again if the store was unavailable and there is time left. Both
 // tries share one deadline.
+//
+// It is a function because methods can't have type parameters.
 func read[T any](ctx context.Context, b *bounded, f func(context.Context) (T, error)) (T, error) {
 	inner, cancel := context.WithTimeout(ctx, b.limit)
 	defer cancel()
 	began := time.Now()
 	v, err := f(inner)
+	// At once and without a pause: an old connection that turns out to be dead fails quickly, and
+	// the next one is new.
 	if errors.Is(err, store.ErrUnavailable) && inner.Err() == nil {
 		v, err = f(inner)
 	}
@@ -111,6 +124,7 @@ func (b *bounded) DeleteAccount(ctx context.Context, id string) error {
 }
 
 func (b *bounded) Key(ctx context.Context, id string) (store.Key, store.Account, error) {
+	// read has one result, and Key has two.
 	type pair struct {
 		key     store.Key
 		account store.Account
@@ -189,6 +203,8 @@ func (b *bounded) DeleteResponse(ctx context.Context, owner, id string) error {
 	return b.write(ctx, func(ctx context.Context) error { return b.s.DeleteResponse(ctx, owner, id) })
 }
 
+// RenewLeases is not tried again although that would do no harm: its caller renews every few
+// seconds anyway.
 func (b *bounded) RenewLeases(ctx context.Context, runner string, jobs []store.ResponseRef, lease time.Duration) (held []store.ResponseRef, err error) {
 	err = b.write(ctx, func(ctx context.Context) (err error) {
 		held, err = b.s.RenewLeases(ctx, runner, jobs, lease)
@@ -247,6 +263,8 @@ func (b *bounded) DeleteDocument(ctx context.Context, owner, id string) error {
 	return b.write(ctx, func(ctx context.Context) error { return b.s.DeleteDocument(ctx, owner, id) })
 }
 
+// A second try of an AddParts that was applied would be a conflict, which the caller could not tell
+// from a real one.
 func (b *bounded) AddParts(ctx context.Context, owner, document string, expires time.Time, parts []store.DocumentPart) error {
 	return b.write(ctx, func(ctx context.Context) error { return b.s.AddParts(ctx, owner, document, expires, parts) })
 }
@@ -267,10 +285,13 @@ func (b *bounded) DeletePart(ctx context.Context, owner, document, id string) er
 	return b.write(ctx, func(ctx context.Context) error { return b.s.DeletePart(ctx, owner, document, id) })
 }
 
+// Ping counts as a write, because it checks that the database can be written, and a readiness check
+// should see the first failure.
 func (b *bounded) Ping(ctx context.Context) error {
 	return b.write(ctx, b.s.Ping)
 }
 
+// Sweep runs in the background and may take minutes after a long pause. It ends with the server.
 func (b *bounded) Sweep(ctx context.Context) (int64, error) { return b.s.Sweep(ctx) }
 
 func (b *bounded) Close() error { return b.s.Close() }

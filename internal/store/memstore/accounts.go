@@ -10,12 +10,17 @@ import (
 	"composer-api/internal/store"
 )
 
+// keptAccount is an account as a database would give it back: its texts cleaned, its times cut to
+// milliseconds, its bytes a copy. It is used on the way in and on the way out, so that a caller
+// never shares bytes with the table.
 func keptAccount(a store.Account) store.Account {
 	a.Email, a.Name, a.KeyHint = clean(a.Email), clean(a.Name), clean(a.KeyHint)
 	a.SealedKey, a.Created, a.Updated = copied(a.SealedKey), stamp(a.Created), stamp(a.Updated)
 	return a
 }
 
+// keptKey does the same for a key. A key holds no slices, so a plain copy of what is in the table
+// is safe to hand out.
 func keptKey(k store.Key) store.Key {
 	k.Hint, k.Created, k.Revoked = clean(k.Hint), stamp(k.Created), stamp(k.Revoked)
 	return k
@@ -28,10 +33,12 @@ func (s *Store) SignUp(ctx context.Context, a store.Account, k store.Key) (store
 		return store.Account{}, err
 	}
 	defer done()
+	// Checked before anything is written: account and key are one transaction.
 	if _, known := s.db.keys[k.ID]; known {
 		return store.Account{}, store.ErrConflict
 	}
 	a = keptAccount(a)
+	// A second sign-up replaces all but the time of the first.
 	if old, known := s.db.accounts[a.ID]; known {
 		a.Created = old.Created
 	}
@@ -62,6 +69,7 @@ func (s *Store) ListAccounts(ctx context.Context, after string, limit int) ([]st
 	defer done()
 	var list []store.Account
 	for _, id := range slices.Sorted(maps.Keys(s.db.accounts)) {
+		// after is exclusive: it is the last id of the page before.
 		if id > after && len(list) < limit {
 			list = append(list, keptAccount(s.db.accounts[id]))
 		}
@@ -80,6 +88,7 @@ func (s *Store) ReplaceSealedKey(ctx context.Context, id string, old, sealed []b
 	switch {
 	case !known:
 		return store.ErrNotFound
+	// A sign-up came between the caller's read and this write. Its key must stay.
 	case !bytes.Equal(a.SealedKey, old):
 		return store.ErrConflict
 	}
@@ -100,6 +109,8 @@ func (s *Store) DeleteAccount(ctx context.Context, id string) error {
 		return store.ErrNotFound
 	}
 	delete(db.accounts, id)
+	// Three names for whose a row is: keys and logs have the account's id, responses and the like
+	// the owner, and sessions only a hash of the owner.
 	owner := store.AccountOwner(id)
 	hash := store.OwnerSessions(owner)
 	maps.DeleteFunc(db.keys, func(_ string, k store.Key) bool { return k.Account == id })
@@ -122,6 +133,7 @@ func (s *Store) Key(ctx context.Context, id string) (store.Key, store.Account, e
 	if !known {
 		return store.Key{}, store.Account{}, store.ErrNotFound
 	}
+	// A key never outlives its account (DeleteAccount), so the account is there.
 	return k, keptAccount(s.db.accounts[k.Account]), nil
 }
 
@@ -134,6 +146,7 @@ func (s *Store) ListKeys(ctx context.Context, account string) ([]store.Key, erro
 	defer done()
 	var list []store.Key
 	for _, k := range s.db.keys {
+		// Revoked keys are listed, too: an operator wants to see them.
 		if account == "" || k.Account == account {
 			list = append(list, k)
 		}
@@ -153,6 +166,7 @@ func (s *Store) RevokeKey(ctx context.Context, id string, at time.Time) error {
 	if !known {
 		return store.ErrNotFound
 	}
+	// The first revocation counts. When a leaked key stopped working must not be overwritten.
 	if k.Revoked.IsZero() {
 		k.Revoked = stamp(at)
 		s.db.keys[id] = k
@@ -170,16 +184,19 @@ func (s *Store) RotateKey(ctx context.Context, id string, next store.Key) error 
 	k, known := s.db.keys[id]
 	_, taken := s.db.keys[next.ID]
 	switch {
+	// Another account's key is not there, as far as the caller may know.
 	case !known || k.Account != next.Account:
 		return store.ErrNotFound
 	case taken || !k.Revoked.IsZero():
 		return store.ErrConflict
 	}
+	// One moment for both, so that there is none at which both keys work or neither does.
 	k.Revoked = stamp(next.Created)
 	s.db.keys[id], s.db.keys[next.ID] = k, keptKey(next)
 	return nil
 }
 
+// keptLog is a request log as a database would give it back. Durations are kept in milliseconds.
 func keptLog(l store.RequestLog) store.RequestLog {
 	l.RequestID, l.Endpoint, l.Created = clean(l.RequestID), clean(l.Endpoint), stamp(l.Created)
 	l.Model, l.UpstreamRun, l.Duration = clean(l.Model), clean(l.UpstreamRun), l.Duration.Truncate(time.Millisecond)
@@ -199,6 +216,7 @@ func (s *Store) BeginRequest(ctx context.Context, l store.RequestLog) error {
 	if _, known := s.db.accounts[l.Account]; !known {
 		return store.ErrNotFound
 	}
+	// Only what is known at the beginning is taken, whatever else the caller has filled in.
 	s.db.logs[l.ID] = keptLog(store.RequestLog{ID: l.ID, Account: l.Account, KeyID: l.KeyID, RequestID: l.RequestID, Endpoint: l.Endpoint, Created: l.Created})
 	return nil
 }
@@ -214,6 +232,7 @@ func (s *Store) FinishRequest(ctx context.Context, l store.RequestLog) error {
 	if !known {
 		return store.ErrNotFound
 	}
+	// What was written at the beginning stays: it says who is to pay.
 	l.Account, l.KeyID, l.RequestID, l.Endpoint, l.Created = old.Account, old.KeyID, old.RequestID, old.Endpoint, old.Created
 	s.db.logs[l.ID] = keptLog(l)
 	return nil
@@ -245,6 +264,8 @@ func (s *Store) OpenSession(ctx context.Context, v store.Session) (store.Session
 	defer done()
 	v.Expires = stamp(v.Expires)
 	if old, known := s.db.sessions[v.Key]; known && !s.db.over(old.Expires) {
+		// The first who opened the session has chosen the agent. The row's end is the new one all
+		// the same: every use moves it on.
 		v.AgentID = old.AgentID
 	}
 	s.db.sessions[v.Key] = v

@@ -10,19 +10,25 @@ import (
 )
 
 // A documentRow is a document and its parts, in order.
+//
+// The parts are never changed in place: each change makes a new slice, or works on one that no
+// caller has ever been given.
 type documentRow struct {
 	store.Document
 	parts []store.DocumentPart
 }
 
+// size is how many bytes the document counts towards its owner's limit.
 func (d *documentRow) size() int64 { return int64(len(d.Data)) + partsSize(d.parts) }
 
+// read is a copy for the caller. Parts are read by calls of their own.
 func (d *documentRow) read() store.Document {
 	v := d.Document
 	v.Data = copied(v.Data)
 	return v
 }
 
+// partsSize counts each part with its overhead, so that many empty parts are bounded, too.
 func partsSize(parts []store.DocumentPart) (size int64) {
 	for _, p := range parts {
 		size += int64(len(p.Data)) + store.PartOverhead
@@ -39,6 +45,8 @@ func (db *Database) document(owner, id string) *documentRow {
 	return d
 }
 
+// evictDocuments makes room for the owner of keep. Nothing of a document stays behind: it has its
+// parts in its own row. db.mu is held.
 func (db *Database) evictDocuments(keep rowKey) {
 	var all []evictable
 	for k, d := range db.documents {
@@ -50,6 +58,8 @@ func (db *Database) evictDocuments(keep rowKey) {
 }
 
 // with is parts and more, as copies; ErrConflict when two have one id.
+//
+// It is quadratic in the number of parts, which is fine for tests.
 func with(parts, more []store.DocumentPart) ([]store.DocumentPart, error) {
 	all := slices.Clone(parts)
 	for _, p := range more {
@@ -71,6 +81,7 @@ func (s *Store) CreateDocument(ctx context.Context, d store.Document, parts []st
 	if int64(len(d.Data))+partsSize(parts) > s.db.limits.OwnerBytes {
 		return store.ErrTooLarge
 	}
+	// A row that has expired and was not swept yet is in nobody's way: it is overwritten.
 	if s.db.document(d.Owner, d.ID) != nil {
 		return store.ErrConflict
 	}
@@ -98,9 +109,11 @@ func (s *Store) UpdateDocument(ctx context.Context, d store.Document) error {
 		return store.ErrTooLarge
 	case row == nil:
 		return store.ErrNotFound
+	// Somebody else has changed the document since the caller read it.
 	case row.Revision != d.Revision:
 		return store.ErrConflict
 	}
+	// Kind and Created stay: they say what the document is and where it stands in lists.
 	row.Data, row.Expires = copied(d.Data), stamp(d.Expires)
 	row.Revision++
 	s.db.evictDocuments(rowKey{owner: d.Owner, id: d.ID})
@@ -134,6 +147,8 @@ func (s *Store) ListDocuments(ctx context.Context, owner, kind string, page stor
 		}
 	}
 	slices.SortFunc(all, func(a, b store.Document) int {
+		// The id decides between documents of one millisecond. Without that, two pages could show
+		// one twice and another never.
 		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
 	})
 	return paged(all, page, func(d store.Document) string { return d.ID })
@@ -164,6 +179,7 @@ func (s *Store) AddParts(ctx context.Context, owner, document string, expires ti
 	switch {
 	case d == nil:
 		return store.ErrNotFound
+	// Evicting others can't help a document that is too large by itself.
 	case d.size()+partsSize(parts) > s.db.limits.OwnerBytes:
 		return store.ErrTooLarge
 	}
@@ -172,6 +188,7 @@ func (s *Store) AddParts(ctx context.Context, owner, document string, expires ti
 		return err
 	}
 	d.parts = all
+	// The end moves forward only: of two callers at once the later end counts.
 	if e := stamp(expires); e.After(d.Expires) {
 		d.Expires = e
 	}
@@ -207,6 +224,8 @@ func (s *Store) ListParts(ctx context.Context, owner, document string, page stor
 	if d == nil {
 		return nil, store.ErrNotFound
 	}
+	// The error is for a part that is there twice, which can't be: they were checked when they were
+	// added.
 	all, _ := with(nil, d.parts)
 	return paged(all, page, func(p store.DocumentPart) string { return p.ID })
 }
@@ -226,6 +245,7 @@ func (s *Store) DeletePart(ctx context.Context, owner, document, id string) erro
 	if i < 0 {
 		return store.ErrNotFound
 	}
+	// In place, which is safe: ListParts gives copies.
 	d.parts = slices.Delete(d.parts, i, i+1)
 	return nil
 }

@@ -24,6 +24,9 @@ import (
 )
 
 // Config says how a Database behaves. The zero value is good.
+//
+// Tests give Now when they move a clock by hand. In a synctest bubble time.Now is the bubble's
+// clock, and nothing has to be given.
 type Config struct {
 	// Limits bound what is kept; zero fields mean store's defaults.
 	Limits store.Limits
@@ -32,6 +35,12 @@ type Config struct {
 }
 
 // A Database keeps the rows. It is safe for concurrent use, and needs no closing.
+//
+//	Database ◄── Store   of process 1: may be slow
+//	   ▲
+//	   └──────── Store   of process 2: may be away
+//
+// Closing a Store leaves the rows, so a process of a test can be restarted on the same Database.
 type Database struct {
 	limits store.Limits
 	now    func() time.Time
@@ -48,6 +57,9 @@ type Database struct {
 }
 
 // A rowKey names a row of an owner. backend is "" but for conversations.
+//
+// The hash of a conversation is its id, as a string of bytes. Two owners may use one id and never
+// meet.
 type rowKey struct{ owner, id, backend string }
 
 // New makes an empty Database.
@@ -64,6 +76,8 @@ func New(cfg Config) *Database {
 }
 
 // A Store is one process's way to a Database. It implements store.Store.
+//
+// Its lock is never held together with the Database's.
 type Store struct {
 	db *Database
 
@@ -76,6 +90,8 @@ type Store struct {
 func (db *Database) Open() *Store { return &Store{db: db} }
 
 // Slow makes every call from now on take so long before it begins.
+//
+// Calls that wait already keep the time that they began with. Zero makes the way fast again.
 func (s *Store) Slow(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,6 +99,9 @@ func (s *Store) Slow(d time.Duration) {
 }
 
 // Away makes every call from now on fail with store.ErrUnavailable, or work again.
+//
+// Nothing is written while the way is away: unlike a real database, an answer is never lost after a
+// commit.
 func (s *Store) Away(away bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,6 +109,9 @@ func (s *Store) Away(away bool) {
 }
 
 // begin waits as long as the way is slow, and locks the tables; the caller calls done. With an error nothing is locked.
+//
+// Both settings are read once, at the beginning. A context that ends while a call waits makes the
+// call fail with the context's error and change nothing.
 func (s *Store) begin(ctx context.Context) (done func(), err error) {
 	s.mu.Lock()
 	delay, away := s.delay, s.away
@@ -102,6 +124,7 @@ func (s *Store) begin(ctx context.Context) (done func(), err error) {
 		case <-ctx.Done():
 		}
 	}
+	// Also without a delay: a context that has ended stops every method.
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -125,6 +148,9 @@ func (s *Store) Ping(ctx context.Context) error {
 func (s *Store) Close() error { return nil }
 
 // Sweep implements store.Sweeper.
+//
+// Hidden responses don't expire by their own time: they go when nobody continues them. Their events
+// went when they were hidden.
 func (s *Store) Sweep(ctx context.Context) (gone int64, err error) {
 	done, err := s.begin(ctx)
 	if err != nil {
@@ -148,12 +174,19 @@ func sweep[K comparable, V any](table map[K]V, over func(V) bool) int64 {
 }
 
 // over reports whether the time has come.
+//
+// A row is gone at its very end, not a millisecond later.
 func (db *Database) over(t time.Time) bool { return !t.After(db.now()) }
 
 // newest orders by time, newest first, and by id where times are equal.
+//
+// It is for slices.SortFunc.
 func newest(a, b time.Time, idA, idB string) int { return cmp.Or(b.Compare(a), cmp.Compare(idB, idA)) }
 
 // Dump writes every row of the database, for tests that look for what must not be there.
+//
+// Tests look in it for secrets and for words of a conversation. A text stands in it in quotes, with
+// Go's escapes. The order of the rows is not fixed.
 func (db *Database) Dump() string {
 	db.mu.Lock()
 	defer db.mu.Unlock()

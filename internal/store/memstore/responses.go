@@ -11,14 +11,22 @@ import (
 )
 
 // A responseRow is a response, its events by their numbers, and what only statements read.
+//
+//	CreateResponse ──► found by Response and Ancestor
+//	      │ DeleteResponse
+//	      ▼
+//	   hidden: found by Ancestor alone ── nobody continues it ──► gone (dropUnneeded)
 type responseRow struct {
 	store.Response
+	// By time.Now and not by the Database's clock, which stands for the clocks of the processes.
 	leaseUntil time.Time
 	events     map[int64][]byte
+	// The sum of the events' bytes, which counts towards the owner's limit.
 	eventBytes int64
 	hidden     bool // deleted, but others continue it
 }
 
+// size is how many bytes the response counts towards its owner's limit.
 func (r *responseRow) size() int64 { return int64(len(r.Object)+len(r.Input)) + r.eventBytes }
 
 // read is a copy for the caller.
@@ -37,10 +45,14 @@ func (db *Database) found(owner, id string) *responseRow {
 	return r
 }
 
+// tooLarge reports whether the response alone is over the limit, so that no eviction could help.
+// Its events are not known here and come on top.
 func (db *Database) tooLarge(r *store.Response) bool {
 	return int64(len(r.Object)+len(r.Input)) > db.limits.OwnerBytes
 }
 
+// evictResponses makes room for the owner of keep. A response that somebody works on counts, but
+// stays: its runner would lose its work. db.mu is held.
 func (db *Database) evictResponses(keep rowKey) {
 	var all []evictable
 	for k, r := range db.responses {
@@ -52,10 +64,14 @@ func (db *Database) evictResponses(keep rowKey) {
 }
 
 // dropUnneeded deletes the hidden responses that nobody continues any more, and returns how many. db.mu is held.
+//
+// Dropping one may leave its own predecessor without a successor, so it goes on until a round drops
+// none.
 func (db *Database) dropUnneeded() (gone int64) {
 	for {
 		needed := map[rowKey]bool{}
 		for k, r := range db.responses {
+			// Also one that has expired still needs its predecessor, until it is swept.
 			needed[rowKey{owner: k.owner, id: r.Previous}] = true
 		}
 		before := len(db.responses)
@@ -79,6 +95,7 @@ func (s *Store) CreateResponse(ctx context.Context, r store.Response) error {
 		return store.ErrTooLarge
 	}
 	k := rowKey{owner: r.Owner, id: r.ID}
+	// The id of a hidden response is taken: what continues it would get another context.
 	if old := s.db.responses[k]; old != nil && (old.hidden || !s.db.over(old.Expires)) {
 		return store.ErrConflict
 	}
@@ -106,6 +123,7 @@ func (s *Store) UpdateResponse(ctx context.Context, r store.Response) error {
 	case row.Revision != r.Revision:
 		return store.ErrConflict
 	}
+	// Owner, ID, Previous and Created never change. Runner does: "" ends the job.
 	row.Status, row.Object, row.Input = r.Status, copied(r.Object), copied(r.Input)
 	row.Expires, row.Runner, row.leaseUntil = stamp(r.Expires), r.Runner, time.Now().Add(r.Lease)
 	row.Revision++
@@ -133,6 +151,7 @@ func (s *Store) Ancestor(ctx context.Context, owner, id string) (store.Response,
 		return store.Response{}, err
 	}
 	defer done()
+	// Not found: a hidden response is exactly what this method is for.
 	r := s.db.responses[rowKey{owner: owner, id: id}]
 	if r == nil || s.db.over(r.Expires) {
 		return store.Response{}, store.ErrNotFound
@@ -151,7 +170,10 @@ func (s *Store) DeleteResponse(ctx context.Context, owner, id string) error {
 	if r == nil {
 		return store.ErrNotFound
 	}
+	// Without a runner its lease can't be renewed, by which a job that still works on it learns
+	// that it is to stop.
 	r.hidden, r.Runner, r.events, r.eventBytes = true, "", map[int64][]byte{}, 0
+	// A job that read the row before the deletion can't write it back.
 	r.Revision++
 	s.db.dropUnneeded()
 	return nil
@@ -166,6 +188,7 @@ func (s *Store) RenewLeases(ctx context.Context, runner string, jobs []store.Res
 	defer done()
 	var still []store.ResponseRef
 	for _, j := range jobs {
+		// What others have finished, cancelled or taken over is left out, and the revision stays.
 		if r := s.db.found(j.Owner, j.ID); r != nil && runner != "" && r.Runner == runner {
 			r.leaseUntil = time.Now().Add(lease)
 			still = append(still, j)
@@ -188,6 +211,7 @@ func (s *Store) AbandonedResponses(ctx context.Context, self string, limit int) 
 		}
 	}
 	slices.SortFunc(rows, func(a, b *responseRow) int {
+		// The longest abandoned first. Owner and id make the order the same in every run.
 		return cmp.Or(a.leaseUntil.Compare(b.leaseUntil), cmp.Compare(a.Owner+a.ID, b.Owner+b.ID))
 	})
 	var list []store.Response
@@ -209,6 +233,7 @@ func (s *Store) AppendEvents(ctx context.Context, owner, responseID string, even
 		return store.ErrNotFound
 	}
 	for _, e := range events {
+		// All are looked at before one is written: a batch is taken whole or not at all.
 		if _, known := r.events[e.Sequence]; known {
 			return store.ErrConflict
 		}
@@ -229,6 +254,7 @@ func (s *Store) ListEvents(ctx context.Context, owner, responseID string, after 
 	defer done()
 	r := s.db.found(owner, responseID)
 	if r == nil {
+		// No error, as the interface says: there are no events.
 		return nil, nil
 	}
 	var list []store.Event
@@ -241,6 +267,7 @@ func (s *Store) ListEvents(ctx context.Context, owner, responseID string, after 
 	return list[:min(len(list), limit)], nil
 }
 
+// conversationKey names a conversation. Two backends may keep one for the same transcript.
 func conversationKey(owner, backend string, hash []byte) rowKey {
 	return rowKey{owner: owner, id: string(hash), backend: backend}
 }
@@ -257,6 +284,7 @@ func (s *Store) PutConversation(ctx context.Context, c store.Conversation) error
 	}
 	k := conversationKey(c.Owner, c.Backend, c.Hash)
 	c.Hash, c.Data, c.Created, c.Expires = copied(c.Hash), copied(c.Data), stamp(c.Created), stamp(c.Expires)
+	// One with the same key is replaced, and is then as new as c is.
 	s.db.conversations[k] = &c
 	var all []evictable
 	for other, v := range s.db.conversations {
