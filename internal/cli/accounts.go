@@ -35,6 +35,8 @@ func (c *accountsListCmd) Run(ctx context.Context, p *process) error {
 		fmt.Fprintln(w, "ACCOUNT\tNAME\tE-MAIL\tCURSOR KEY\tCREATED\tLAST SIGN-UP")
 		const page = 500
 		for after := ""; ; {
+			// Somebody who signs up while the list is read may be missing from it; nobody is listed
+			// twice.
 			accounts, err := db.ListAccounts(ctx, after, page)
 			if err != nil {
 				return err
@@ -62,6 +64,7 @@ type accountsDeleteCmd struct {
 func (c *accountsDeleteCmd) Run(ctx context.Context, p *process) error {
 	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
 		const hint = "'composer-api accounts list' lists them"
+		// Looked up first, so that the sentence can say whose account it is.
 		account, err := db.Account(ctx, c.Account)
 		if err != nil {
 			return notFound(err, fmt.Sprintf("there is no account %q", c.Account), hint)
@@ -72,6 +75,7 @@ func (c *accountsDeleteCmd) Run(ctx context.Context, p *process) error {
 				"add --yes to do it",
 			}
 		}
+		// Another operator may have been faster since.
 		if err := db.DeleteAccount(ctx, c.Account); err != nil {
 			return notFound(err, fmt.Sprintf("there is no account %q", c.Account), hint)
 		}
@@ -88,6 +92,8 @@ func printable(s string) string {
 	if s == "" {
 		return "-"
 	}
+	// Quote escapes what Unicode does not call printable, so letters of every language stay
+	// readable.
 	quoted := strconv.Quote(s)
 	if plain := quoted[1 : len(quoted)-1]; plain == s {
 		return s

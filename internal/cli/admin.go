@@ -12,6 +12,8 @@ import (
 )
 
 // adminCmd is for whoever runs the server, beside the operator's page.
+//
+// The page is served by package pages; see decisions/0057 for why it has a token of its own.
 type adminCmd struct {
 	Token adminTokenCmd `cmd:"" help:"Print a new token for the page /admin. Earlier ones are void then."`
 }
@@ -30,6 +32,8 @@ func (c *adminTokenCmd) Run(ctx context.Context, p *process) error {
 		if err != nil {
 			return err
 		}
+		// The sentence goes to stderr, so that TOKEN=$(composer-api admin token) gets the token
+		// alone.
 		fmt.Fprintln(p.stderr, "The token for /admin. This is the only time that it is shown; earlier ones are void, and so are their sessions:")
 		fmt.Fprintln(p.stdout, token.Reveal())
 		return nil

@@ -16,25 +16,32 @@ import (
 //	  next      give your client the base URL, and as its key a Cursor API key (Cursor dashboard, Integrations)
 //
 // What has no upstream yet is told how to get one; the demo, how to go on to the real thing.
+//
+// It is only text: the server's behaviour does not depend on it. Golden files hold each of its
+// forms.
 type banner struct {
 	addr      net.Addr
 	metrics   net.Addr // of the operator's listener; nil when there is none
 	upstreams []string
-	demo      bool
-	lends     bool   // the server's own key, to whoever sends its token
-	goos      string // "windows" has another shell
+	// The scripted backend of --demo answers, and no key is needed.
+	demo  bool
+	lends bool   // the server's own key, to whoever sends its token
+	goos  string // "windows" has another shell
 }
 
 // print writes the banner to w. Its first line is for scripts, too, that wait for the server: they find "listens on" and the
 // address, which has the port that was chosen when :0 was asked for.
 func (b *banner) print(w io.Writer) {
 	fmt.Fprintf(w, "composer-api listens on http://%s (%s)\n", b.addr, upstreamsLine(b.upstreams))
+	// The address of the first line is the one that the server is bound to, and this one can be
+	// typed into a client.
 	root := "http://" + reachedAt(b.addr)
 	fmt.Fprintf(w, "  base URL  %s/v1 for OpenAI clients, %s for Anthropic's\n", root, root)
 	if b.metrics != nil {
 		fmt.Fprintf(w, "  metrics   http://%s/metrics\n", reachedAt(b.metrics))
 	}
 	switch {
+	// No line to try: every request would be answered with an error.
 	case len(b.upstreams) == 0:
 		fmt.Fprintln(w, "  next      composer-api upstream install, then composer-api serve")
 		return
@@ -58,6 +65,7 @@ func (b *banner) curl(root string) string {
 	if !b.demo {
 		key := "$CURSOR_API_KEY"
 		switch {
+		// cmd.exe has no $(…), so on Windows the key is a variable also where a token would do.
 		case b.goos == "windows":
 			key = "%CURSOR_API_KEY%"
 		case b.lends:
@@ -70,6 +78,8 @@ func (b *banner) curl(root string) string {
 }
 
 // reachedAt is the address by which this machine reaches addr, with 127.0.0.1 for every interface.
+//
+// An address with a host stays as it is, IPv6 with its brackets.
 func reachedAt(addr net.Addr) string {
 	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
 		return fmt.Sprintf("127.0.0.1:%d", tcp.Port)
@@ -79,6 +89,8 @@ func reachedAt(addr net.Addr) string {
 
 // warnOfEverybody warns when other machines can reach the server, which may not be meant. It is only a warning: in a
 // container every interface is the right choice.
+//
+// Only 0.0.0.0 and [::] count. Who names one address of the network knows what they do.
 func warnOfEverybody(w io.Writer, addr net.Addr) {
 	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
 		fmt.Fprintln(w, "composer-api: warning: this server listens on every interface, so that other machines can reach it, and keys come in plain HTTP")

@@ -46,9 +46,12 @@ func (c *bridgeCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	// HTTP2Idle is in milliseconds, like all settings of the reference system's bridge, whose names
+	// are kept.
 	transport := bridgeserver.NewTransport(&tls.Config{RootCAs: roots}, time.Duration(c.HTTP2Idle)*time.Millisecond)
 	defer transport.CloseIdleConnections()
 	log := newLogger(p.stderr, c.LogLevel.Level)
+	// The limit counts for the whole process, so it is set once, before anything large is read.
 	limitMemory(memlimit.FromCgroup, log)
 	server := bridgeServer(bridgeserver.New(bridgeserver.Config{
 		BackendBase: string(c.BackendBase), LocalAgentEndpoint: string(c.LocalAgentEndpoint), ClientVersion: c.SDKClientVersion,
@@ -60,6 +63,7 @@ func (c *bridgeCmd) Run(ctx context.Context, p *process) error {
 		return &hinted{fmt.Errorf("can't listen: %w", err), "choose another address with --host and --port"}
 	}
 	fmt.Fprintf(p.stderr, "composer-api bridge listens on http://%s\n", listener.Addr())
+	// Buffered: after the signal nobody reads the error of Serve any more.
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	select {
@@ -67,7 +71,9 @@ func (c *bridgeCmd) Run(ctx context.Context, p *process) error {
 		return fmt.Errorf("can't go on serving: %w", err)
 	case <-ctx.Done():
 	}
+	// Not a setting: whoever stops a bridge has its callers, who repeat a request that was cut off.
 	const grace = 5 * time.Second
+	// ctx has ended already, and Shutdown with it would not wait at all.
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	if server.Shutdown(ending) != nil {

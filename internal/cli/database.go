@@ -18,6 +18,8 @@ import (
 
 // dsn names the database: COMPOSER_DB, or a file in the user's state folder. An error is that
 // there is no home folder and no COMPOSER_DB.
+//
+// The result may hold a password, so it is never printed.
 func dsn(p *process, c *config.Storage) (string, error) {
 	if c.DB != "" {
 		return c.DB, nil
@@ -54,6 +56,7 @@ func openStore(ctx context.Context, p *process, c *config.Storage) (*sqlstore.DB
 	if err := makeStateFolder(p, c); err != nil {
 		return nil, err
 	}
+	// path is "" for a server.
 	path, isFile := sqlstore.File(where)
 	db, err := sqlstore.Open(ctx, sqlstore.Config{DSN: where, AllowUnavailable: !isFile})
 	if err != nil {
@@ -70,6 +73,8 @@ func openStore(ctx context.Context, p *process, c *config.Storage) (*sqlstore.DB
 // date first. It may run beside a server on the same database. f's error and that of closing
 // are both returned. The store that f gets is not sealed: what is encrypted stays so, and a
 // command sees only what is in the clear.
+//
+// The store is neither bounded nor sealed: a command may wait for a slow database, and ends by ctx.
 func withStore(ctx context.Context, p *process, c *config.Storage, f func(store.Store) error) error {
 	where, err := dsn(p, c)
 	if err != nil {
@@ -83,6 +88,7 @@ func withStore(ctx context.Context, p *process, c *config.Storage, f func(store.
 	if err != nil {
 		return storeHint(openError(path, err))
 	}
+	// f's error comes first: printError shows its hint.
 	return errors.Join(storeHint(f(db)), db.Close())
 }
 

@@ -30,6 +30,7 @@ type keysListCmd struct {
 // Run prints the keys as a table. Of the key itself, only its hint exists.
 func (c *keysListCmd) Run(ctx context.Context, p *process) error {
 	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
+		// All at once, without pages: a key is a line, and an operator has thousands at most.
 		keys, err := db.ListKeys(ctx, c.Account)
 		if err != nil {
 			return err
@@ -57,6 +58,8 @@ type keysRevokeCmd struct {
 // Run revokes a key. Servers notice at its next use, because they look keys up each time. To revoke it again is no error.
 func (c *keysRevokeCmd) Run(ctx context.Context, p *process) error {
 	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
+		// Without a Ring and Verify this service can only look at keys and revoke them, which needs
+		// no secret.
 		if err := hosted.New(hosted.Config{Store: db}).Revoke(ctx, c.Key); err != nil {
 			return noKey(err, c.Key)
 		}
@@ -77,6 +80,8 @@ type keysRotateCmd struct {
 func (c *keysRotateCmd) Run(ctx context.Context, p *process) error {
 	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
 		token, key, err := hosted.New(hosted.Config{Store: db}).Rotate(ctx, c.Key)
+		// The other cause of a conflict, a new key whose name exists, does not occur: names come
+		// from random bytes.
 		if errors.Is(err, store.ErrConflict) {
 			return &hinted{fmt.Errorf("%s is revoked already", c.Key), "rotate a good key of the account, or let its owner sign up again"}
 		}

@@ -11,9 +11,14 @@ import (
 )
 
 // logParts are the parts of the server that may have a log level of their own.
+//
+// COMPOSER_LOG=gateway=debug,httpd=warn sets single levels. A name here is the argument of
+// loggers.of where wire.go makes the part.
 var logParts = []string{"server", "httpd", "gateway", "upstream", "catalog", "hosted", "accounts", "chat", "responses", "messages", "pages"}
 
 // loggers make the loggers of the parts of the server: they write to one place, each from a level of its own.
+//
+// All write through one handler, which writes each line whole, so lines of two parts never mix.
 type loggers struct {
 	handler slog.Handler // takes every level
 	levels  config.Levels
@@ -26,6 +31,7 @@ func newLoggers(w io.Writer, levels config.Levels, format string) (*loggers, err
 			return nil, &config.Error{Name: "COMPOSER_LOG", Problem: "names a part that the server doesn't have", Hint: "the parts are " + strings.Join(logParts, ", ")}
 		}
 	}
+	// The handler itself takes everything: each part's level is applied before it.
 	return &loggers{newHandler(w, format, slog.LevelDebug), levels}, nil
 }
 

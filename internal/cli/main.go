@@ -10,6 +10,11 @@
 //
 //	composer-api: there is no hosted key "key_1"
 //	hint: 'composer-api keys list' lists them
+//
+// Other files: main.go has the tree, errors and exit codes; wire.go puts the gateway together;
+// upstreams.go, upstream.go and bridge.go make the ways to a model; database.go opens the store;
+// memory.go divides the memory. Whatever starts a goroutine or opens something is closed where it
+// was opened, or by [Instance.ShutDown].
 package cli
 
 import (
@@ -46,6 +51,9 @@ type commands struct {
 
 // A process is the surroundings of a command: its variables and its standard streams. Commands use these
 // instead of package os, so that tests can run them.
+//
+// env is read only; the streams are used by one goroutine at a time, except for stderr, to which
+// the logger writes, too.
 type process struct {
 	env    *config.Env
 	stdin  io.Reader
@@ -56,6 +64,8 @@ type process struct {
 // Exit codes.
 const (
 	// Scripts may rely on these; never change one.
+	//
+	// --help, --version and a server that was asked to end.
 	exitOK     = 0
 	exitFailed = 1 // the command could not do its work
 	exitUsage  = 2 // the command line or a setting is wrong
@@ -69,16 +79,20 @@ const description = "Makes Cursor's Composer models usable from every OpenAI and
 // that has one counts. It is safe to call more than once in a process, but not at the same time: the memory limit is the
 // process's.
 func Main(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	// ConfinedMain returns only with an error: on success the process is another program by then.
 	if len(args) > 0 && args[0] == confinedCommand {
 		// Before anything else: this process is about to become the bridge.
 		return printError(stderr, bridgechild.ConfinedMain(args[1:]))
 	}
+	// An .env file that can't be read is an error also for commands that need no setting: whoever
+	// wrote it wants to know.
 	environment, err := config.NewEnv(env, ".")
 	if err != nil {
 		return printError(stderr, err)
 	}
 	p := &process{env: environment, stdin: stdin, stdout: stdout, stderr: stderr}
 	var tree commands
+	// kong would end the process after --help. Tests run Main in theirs.
 	exited := false
 	parser, err := kong.New(&tree,
 		kong.Name("composer-api"), kong.Description(description),
@@ -92,6 +106,7 @@ func Main(ctx context.Context, args, env []string, stdin io.Reader, stdout, stde
 	}
 	parsed, err := parser.Parse(normalizeArgs(args))
 	switch {
+	// Before err: after --help kong goes on and complains of the arguments that are missing.
 	case exited: // --help was printed
 		return exitOK
 	case err != nil:
@@ -109,6 +124,8 @@ func Main(ctx context.Context, args, env []string, stdin io.Reader, stdout, stde
 
 // variables lists every variable that some command reads, for config.Env.Misspelt, which warns of names that are almost one
 // of these.
+//
+// Flags without a variable, such as --yes, have no such tag.
 func variables(node *kong.Node) []string {
 	var names []string
 	for _, flag := range node.Flags {
@@ -123,6 +140,9 @@ func variables(node *kong.Node) []string {
 }
 
 // normalizeArgs turns what people often type first into our commands: --version, and "help COMMAND".
+//
+//	composer-api --version        composer-api version
+//	composer-api help keys list   composer-api keys list --help
 func normalizeArgs(args []string) []string {
 	switch {
 	case len(args) == 1 && args[0] == "--version":
@@ -138,6 +158,8 @@ func normalizeArgs(args []string) []string {
 //
 //	composer-api: unknown flag --demo
 //	hint: the command is missing: did you mean "composer-api serve --demo"?
+//
+// Subcommands are not searched: a flag of theirs is seldom typed without the command.
 func withoutCommand(err error, root *kong.Node, args []string) error {
 	if len(args) == 0 || !strings.HasPrefix(args[0], "--") {
 		return err
@@ -181,6 +203,8 @@ func printError(stderr io.Writer, err error) int {
 		hint    *hinted
 		known   *agent.Error
 	)
+	// The order of the cases matters where errors are wrapped in each other: a wrong setting keeps
+	// its exit code also inside of a hinted error.
 	message, advice, code := err.Error(), "", exitFailed
 	switch {
 	case errors.As(err, &setting):

@@ -31,6 +31,7 @@ func (c *migrateUpCmd) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	path, _ := sqlstore.File(where)
+	// Two that migrate at the same time wait for each other; the second finds nothing to do.
 	done, err := sqlstore.MigrateUp(ctx, where)
 	if err != nil {
 		return storeHint(openError(path, err))
@@ -56,6 +57,7 @@ func (c *migrateStatusCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	// The list and the error may both be there.
 	all, failed := sqlstore.MigrateStatus(ctx, where)
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	for _, m := range all {

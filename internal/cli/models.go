@@ -36,6 +36,7 @@ func (c *modelsCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	// A catalogue of its own for one call: nothing is cached between commands.
 	models, err := catalog.New(catalog.Config{Fetch: modelsFrom(newAuth(&c.PublicAPI, "", client))}).List(ctx, httpd.DirectCaller(key.Reveal()))
 	if err != nil {
 		return err
@@ -43,6 +44,7 @@ func (c *modelsCmd) Run(ctx context.Context, p *process) error {
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "MODEL\tNAME\tASKED FOR AS\tCONTEXT\tINPUT\tCACHED\tOUTPUT")
 	for _, m := range models {
+		// Prices are our table's, not Cursor's answer, which has none.
 		price := catalog.Price(m.Upstream)
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", m.ID, m.DisplayName, m.Upstream, m.ContextWindow,
 			dollars(price.Input), dollars(price.CacheRead), dollars(price.Output))

@@ -13,6 +13,8 @@ import (
 
 // listenForOperator opens the operator's own listener; nil when there is none. Its address is never that of the API: what
 // it tells is for the operator alone, and it asks for no key.
+//
+// The caller closes it.
 func (c *serveCmd) listenForOperator(ctx context.Context) (net.Listener, error) {
 	if c.MetricsAddr == "" {
 		return nil, nil
@@ -29,11 +31,15 @@ func (c *serveCmd) listenForOperator(ctx context.Context) (net.Listener, error) 
 func newOperatorServer(m *metrics.Metrics, log *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", m.Handler())
+	// By hand and not by the import of net/http/pprof, which registers itself on the default mux of
+	// the process.
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	// No time-out for the answer: a profile may take minutes.
+	//
+	// Errors of connections are noise here, so they are logged at debug level.
 	return &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 }

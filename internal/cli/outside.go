@@ -14,8 +14,10 @@ import (
 type outside struct {
 	fetch  fetchModels          // nil means that there is no live catalogue
 	images gateway.ImageFetcher // nil leaves images that are known by URL
+	// Asks Cursor who a key belongs to, when somebody signs up.
 	verify func(context.Context, agent.Secret) (hosted.Person, error)
-	join   func(context.Context, waitlist.Entry) error
+	// Adds somebody to the operator's waiting list. Never nil once the Instance is assembled.
+	join func(context.Context, waitlist.Entry) error
 }
 
 // demoOutside is the outside of --demo: nothing. It fails what needs the network. fetch is nil, so that the catalogue lists
@@ -30,6 +32,8 @@ func demoOutside() outside {
 }
 
 // noSignUp is the sign-up of --demo, whether ENCRYPTION_KEY is set or not.
+//
+// Without it, the demo with an encryption key would take any text for a key and mint one.
 func noSignUp(context.Context, agent.Secret) (*hosted.SignedUp, error) {
 	return nil, notInDemo("Sign-up")
 }

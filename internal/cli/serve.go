@@ -32,6 +32,7 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	log := logs.of("server")
+	// Before wire, which divides what there is.
 	limitMemory(memlimit.FromCgroup, log)
 	// Listen first, so that a second gateway on the same port changes nothing, least of all the
 	// database's schema.
@@ -45,16 +46,19 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	// Connections are accepted by the kernel from here on and wait until Serve.
 	s, err := c.wire(ctx, p, logs, listener.Addr())
 	if err != nil {
 		return err
 	}
+	// It runs on both ways out. After a listener that failed there may still be turns in progress.
 	defer s.ShutDown(context.WithoutCancel(ctx), c.Grace)
 	banner := newBanner(listener.Addr(), names(s.backends), c.Demo, s.lends)
 	if operator != nil {
 		banner.metrics = operator.Addr()
 	}
 	banner.print(p.stderr)
+	// Two writers, so that neither is left hanging when the other one has ended everything.
 	served := make(chan error, 2)
 	go func() { served <- s.Serve(listener) }()
 	if operator != nil {
@@ -71,6 +75,8 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 }
 
 // listen opens a TCP listener, with a hint when it can't. A port of 0 is chosen by the system.
+//
+// The caller closes it.
 func listen(ctx context.Context, addr string) (net.Listener, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {

@@ -30,11 +30,15 @@ type setupCmd struct {
 }
 
 // gatewayFlags say where the gateway is that clients are set up for.
+//
+// The commands of setup don't start a gateway; they ask the one that runs there, if there is one.
 type gatewayFlags struct {
 	Addr config.Address `var:"COMPOSER_ADDR" default:"127.0.0.1:8787" placeholder:"HOST:PORT" help:"Address of the gateway."`
 }
 
 // root is the gateway's address for clients.
+//
+// A gateway that listens on every interface is reached at 127.0.0.1 by the clients of its machine.
 func (f *gatewayFlags) root() string {
 	host, port, err := net.SplitHostPort(string(f.Addr))
 	if err != nil {
@@ -47,6 +51,8 @@ func (f *gatewayFlags) root() string {
 }
 
 // consent is how a command asks before it writes.
+//
+// Without either flag the person is asked on stdin.
 type consent struct {
 	Yes    bool `short:"y" help:"Write without asking."`
 	DryRun bool `help:"Show what would be written, and write nothing."`
@@ -105,6 +111,9 @@ func (c *setupClientCmd) Run(ctx context.Context, p *process) error {
 }
 
 // setUp shows the change, asks, and writes.
+//
+// The steps that are left to the person are printed at the end, also when there was nothing to
+// write.
 func (c *setupClientCmd) setUp(m *setup.Machine, client setup.Client, gateway *setup.Gateway, asker *asker) error {
 	plan, err := setup.PlanSetup(m, client, gateway)
 	if err != nil {
@@ -121,12 +130,21 @@ func (c *setupClientCmd) setUp(m *setup.Machine, client setup.Client, gateway *s
 
 // gateway is what clients are told: the models of the gateway if it runs, or else Composer's own; and the token if it would
 // be taken.
+//
+//	answer to the local token   models           key for clients with "auto"
+//	200                         the gateway's    the token
+//	401                         asked for again  a reference to CURSOR_API_KEY
+//	                              with the key
+//	other status                built in         the token
+//	nobody answers              built in         the token, if a gateway that is
+//	                                             started here would have a key
 func (c *setupClientCmd) gateway(ctx context.Context, p *process) (*setup.Gateway, error) {
 	g := &setup.Gateway{Root: c.root()}
 	dir, err := p.env.StateDir()
 	if err != nil {
 		return nil, err
 	}
+	// The token is made also for --key env: the gateway is asked with it below.
 	get := localtoken.ReadOrMake
 	if c.DryRun {
 		get = readOrPretend
@@ -139,11 +157,14 @@ func (c *setupClientCmd) gateway(ctx context.Context, p *process) (*setup.Gatewa
 	if err != nil {
 		return nil, err
 	}
+	// The gateway is asked in plain HTTP, so no certificates of the user's are needed.
 	client, err := newHTTPClient("")
 	if err != nil {
 		return nil, err
 	}
 	answer, err := setup.Ask(ctx, client, g.Root, token)
+	// No answer: the gateway is not running yet. It will take the token if it finds the same key as
+	// this command.
 	takesToken := err == nil && answer.Status != 401 || err != nil && !key.IsZero()
 	switch {
 	case err != nil:
@@ -152,6 +173,8 @@ func (c *setupClientCmd) gateway(ctx context.Context, p *process) (*setup.Gatewa
 		fmt.Fprintln(p.stderr, "the gateway has no Cursor key of its own: start 'composer-api serve' with CURSOR_API_KEY set, and clients need no key")
 		answer, err = setup.Ask(ctx, client, g.Root, key)
 	}
+	// Clients can't be set up without a model. What the catalogue knows by itself is right for
+	// most.
 	if g.Models = answer.Models; err != nil || len(g.Models) == 0 {
 		if g.Models, err = builtInModels(ctx); err != nil {
 			return nil, err
@@ -167,6 +190,8 @@ func (c *setupClientCmd) gateway(ctx context.Context, p *process) (*setup.Gatewa
 }
 
 // readOrPretend is a token for what is only shown: nothing is written for a dry run.
+//
+// The diff masks the token anyway.
 func readOrPretend(dir string) (agent.Secret, error) {
 	token, err := localtoken.Read(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -176,6 +201,8 @@ func readOrPretend(dir string) (agent.Secret, error) {
 }
 
 // builtInModels are those that the catalogue has without a network.
+//
+// Without Fetch the catalogue asks nobody.
 func builtInModels(ctx context.Context) ([]setup.Model, error) {
 	listed, err := catalog.New(catalog.Config{}).List(ctx, agent.Caller{})
 	if err != nil {
@@ -216,6 +243,7 @@ func (c *setupListCmd) Run(ctx context.Context, p *process) error {
 	return w.Flush()
 }
 
+// stateText is a state in a few words. The order of the cases is from good to odd.
 func stateText(s *setup.State) string {
 	switch {
 	case s.Problem != nil:
@@ -254,10 +282,12 @@ func (c *setupUndoCmd) Run(_ context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	// No gateway is asked: what to undo stands in the record.
 	plan, err := setup.PlanUndo(m, client)
 	if err != nil {
 		return err
 	}
+	// Shown before the question, so that the person can still say no.
 	for _, conflict := range plan.Conflicts {
 		fmt.Fprintf(p.stdout, "conflict: %s, %s\n  before   %s\n  ours     %s\n  now      %s\n", conflict.File, conflict.Path,
 			orNothing(conflict.Before), plan.Mask(conflict.Ours), plan.Mask(orNothing(conflict.Here)))
@@ -265,12 +295,14 @@ func (c *setupUndoCmd) Run(_ context.Context, p *process) error {
 	if err := newAsker(p, &c.consent).apply(plan, client.Name+" is as it was before"); err != nil {
 		return err
 	}
+	// An error, so that a script does not take the client for put back.
 	if len(plan.Conflicts) > 0 {
 		return &hinted{fmt.Errorf("%d values were changed since, and stay as they are", len(plan.Conflicts)), "change them by hand, then type 'composer-api setup undo " + client.ID + "' again"}
 	}
 	return nil
 }
 
+// orNothing is a value for people, of whom "" would show nothing.
 func orNothing(value string) string {
 	if value == "" {
 		return "nothing"
@@ -325,6 +357,8 @@ func machine(p *process) (*setup.Machine, error) {
 }
 
 // lookPath finds programs on a PATH that need not be the process's own.
+//
+// Tests have a PATH of their own, and .env may set one.
 func lookPath(path string) func(string) (string, error) {
 	return func(program string) (string, error) {
 		if path == os.Getenv("PATH") {
@@ -341,15 +375,22 @@ func lookPath(path string) func(string) (string, error) {
 }
 
 // An asker shows plans and asks about them.
+//
+// One for all clients of a command: its reader may have read the answers to later questions
+// already.
 type asker struct {
 	p   *process
 	how *consent
 	in  *bufio.Reader
 }
 
+// newAsker makes an asker that reads from the process's stdin. Nothing is read before the first
+// question.
 func newAsker(p *process, how *consent) *asker { return &asker{p, how, bufio.NewReader(p.stdin)} }
 
 // errDeclined is what a person has said.
+//
+// An error and not silence, so that the exit code tells a script that nothing has changed.
 var errDeclined = errors.New("nothing was written")
 
 // apply shows the plan, asks, and applies it. done is printed when it was.
@@ -369,6 +410,7 @@ func (a *asker) apply(plan *setup.Plan, done string) error {
 	case !a.how.Yes:
 		fmt.Fprint(a.p.stdout, "Write this? [y/N] ")
 		line, err := a.in.ReadString('\n')
+		// stdin is closed or /dev/null. A last line without its line break is an answer.
 		if err == io.EOF && line == "" {
 			fmt.Fprintln(a.p.stdout)
 			return &hinted{errDeclined, "use --yes where nobody can be asked"}

@@ -14,6 +14,9 @@ import (
 )
 
 // simCmd serves package cursorsim, a fake Cursor.
+//
+// It is for development and for trying the gateway's real backends without a key. Nothing of it is
+// used by serve.
 type simCmd struct {
 	Addr    config.Address `default:"127.0.0.1:8790" placeholder:"HOST:PORT" help:"Address to listen on for HTTP/1.1 and HTTP/2 in plaintext."`
 	TLSAddr config.Address `name:"tls-addr" placeholder:"HOST:PORT" help:"Address to listen on for TLS, with a self-made certificate."`
@@ -56,6 +59,7 @@ func (c *simCmd) Run(ctx context.Context, p *process) error {
 	}
 	// Where the simulator serves the two streams.
 	const agentPath, chatPath = "/agent.v1.AgentService/Run", "/chat"
+	// One write, so that a reader of the pipe finds whole lines.
 	if _, err := fmt.Fprintf(p.stdout, "# the simulator listens on http://%[1]s (seed %[2]d); to use it:\n"+
 		"export CURSOR_API_BASE=http://%[1]s\nexport CURSOR_BACKEND_BASE_URL=http://%[1]s\nexport CURSOR_LOCAL_AGENT_ENDPOINT=%[3]s\nexport CURSOR_CHAT_ENDPOINT=%[4]s\n",
 		listeners.Plain.Addr(), seed, agentPath, chatPath); err != nil {
@@ -73,6 +77,8 @@ func (c *simCmd) Run(ctx context.Context, p *process) error {
 }
 
 // seed is the simulator's seed: 0, which is no misbehaviour, only with --calm.
+//
+// With the printed seed the same misbehaviour can be had again.
 func (c *simCmd) seed() uint64 {
 	switch {
 	case c.Calm:

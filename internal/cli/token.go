@@ -14,6 +14,8 @@ import (
 )
 
 // tokenCmd is 'token'.
+//
+// Package localtoken says where the token lies, and decisions/0064 why there is one.
 type tokenCmd struct {
 	Rotate bool `help:"Make a new token. Gateways have to be started again, and clients set up again."`
 }
@@ -32,6 +34,7 @@ func (c *tokenCmd) Run(_ context.Context, p *process) error {
 	}
 	get := localtoken.ReadOrMake
 	if c.Rotate {
+		// A gateway that runs has read the old token at its start, and goes on with that.
 		get = localtoken.Rotate
 	}
 	token, err := get(dir)
@@ -55,6 +58,9 @@ const cursorKeyFile = "cursor-key"
 //  1. CURSOR_API_KEY
 //  2. the file that CURSOR_API_KEY_FILE names; that it isn't there is an error
 //  3. the file cursor-key in the state folder
+//
+// origin is for people: the name of a file, or of the place that the variable was set in. It is
+// never part of the key.
 func serversKey(p *process, c *config.CursorKey) (key agent.Secret, origin string, err error) {
 	if !c.APIKey.IsZero() {
 		_, origin, _ := p.env.Lookup("CURSOR_API_KEY")
@@ -70,12 +76,14 @@ func serversKey(p *process, c *config.CursorKey) (key agent.Secret, origin strin
 	}
 	data, err := os.ReadFile(path)
 	switch {
+	// The default file is optional; a file that somebody has named is not.
 	case os.IsNotExist(err) && !named:
 		return agent.Secret{}, "", nil
 	case err != nil:
 		return agent.Secret{}, "", &config.Error{Name: "CURSOR_API_KEY_FILE", Problem: "can't be read: " + err.Error(), Hint: "name a file that holds a Cursor API key and nothing else"}
 	}
 	text := strings.TrimSpace(string(data))
+	// Such as a whole .env file. What is in it is not repeated: it may hold the key.
 	if text == "" || strings.ContainsAny(text, " \t\r\n") {
 		return agent.Secret{}, "", &config.Error{Name: "CURSOR_API_KEY_FILE", Problem: path + " holds no Cursor API key", Hint: "the file is to hold the key and nothing else"}
 	}

@@ -84,6 +84,8 @@ func (c *upstreamStatusCmd) Run(ctx context.Context, p *process) error {
 
 // tryBridge starts a bridge, asks it for a sign of life and ends it. It returns how long the start
 // took. The bridge has a private folder of its own, which is removed. took is 0 when it didn't start.
+//
+// The folder is removed last, after the bridge that works in it has ended.
 func tryBridge(ctx context.Context, cfg bridgechild.Config) (took time.Duration, err error) {
 	home, err := bridgechild.NewHome(cfg)
 	if err != nil {
@@ -150,6 +152,8 @@ func findBridge(p *process, cfg *config.SDKBridge) (*bridgeinstall.Bridge, error
 	if err != nil {
 		return nil, nil // without a home folder nothing is installed
 	}
+	// Whoever has installed the package cursor-sdk in an active virtual environment needs no second
+	// copy.
 	if b, ok := installer.Find(p.env.Get("VIRTUAL_ENV")); ok {
 		return &b, nil
 	}
@@ -177,6 +181,8 @@ func confinement(cfg *config.SDKBridge) (launcher []string, how string, err erro
 	case kind == "":
 		return nil, "none: this system has no Landlock", nil
 	}
+	// The confinement is applied by the process itself before it becomes the bridge: Landlock only
+	// ever restricts the caller and what it starts.
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, "", err
@@ -205,6 +211,7 @@ func newSDKBridge(p *process, cfg *config.Config, log *slog.Logger) (*sdkbridge.
 		return nil, err
 	}
 	if found == nil {
+		// Asked for by name. If nobody asked, no bridge is no error: serve says how to get one.
 		if cfg.Prefer == sdkbridge.Name {
 			return nil, &config.Error{Name: "COMPOSER_UPSTREAM", Problem: "asks for sdkbridge, which is not installed", Hint: "type 'composer-api upstream install'"}
 		}
@@ -228,6 +235,7 @@ func newSDKBridge(p *process, cfg *config.Config, log *slog.Logger) (*sdkbridge.
 	if behindProxy(p) {
 		log.Warn("Cursor's bridge needs a direct way to Cursor: it does not use the proxy of HTTPS_PROXY", "version", found.Version)
 	}
+	// What every bridge of this process is started with; one value for all.
 	child := bridgechild.Config{
 		Dir: found.Dir, BackendURL: string(cfg.BackendBase), CAFile: cfg.CAFile, Confine: launcher,
 	}
@@ -243,6 +251,8 @@ func newSDKBridge(p *process, cfg *config.Config, log *slog.Logger) (*sdkbridge.
 		Settle: cfg.Settle, StartTimeout: cfg.StartTimeout, ProgressTimeout: cfg.ProgressTimeout, Log: log,
 		Reach: reachCursor,
 	})
+	// It returns at once. A bridge that doesn't start is logged, and tried again by the first
+	// request.
 	b.Warm()
 	return b, nil
 }

@@ -28,6 +28,8 @@ const unconfigured = "No upstream is configured for this address. Install Cursor
 // upstreams are the backends in use, and the names of those for the routes of OpenCode.
 // openCodeV2 and openCode are names of backends, which need not exist: a request for one that
 // doesn't gets the message unconfigured.
+//
+// The caller owns the backends: those that are an io.Closer have to be closed.
 type upstreams struct {
 	backends             []agent.Backend // the one of /v1 first
 	openCodeV2, openCode string
@@ -64,6 +66,8 @@ func demoUpstreams() *upstreams {
 //	localagent   if CURSOR_LOCAL_AGENT_ENDPOINT is set
 //	chat         if CURSOR_CHAT_ENDPOINT is set
 //	bridge       if CURSOR_SDK_BRIDGE_URL is set, for /opencodev2 only
+//
+// After an error what was made so far is not closed: the command ends.
 func newUpstreams(p *process, cfg *config.Config, auth *auth.Client, log *slog.Logger) (*upstreams, error) {
 	u := &upstreams{openCodeV2: localAgentName, openCode: openCodeName}
 	roots, err := rootCAs(cfg.CAFile)
@@ -79,6 +83,7 @@ func newUpstreams(p *process, cfg *config.Config, auth *auth.Client, log *slog.L
 		u.backends = append(u.backends, b)
 	}
 	if cfg.ChatOn() {
+		// One endpoint is two backends, because a backend's name decides what it asks for.
 		plain, agentMode, err := newChat(cfg, auth, roots, log)
 		if err != nil {
 			return nil, err
@@ -120,6 +125,9 @@ func newUpstreams(p *process, cfg *config.Config, auth *auth.Client, log *slog.L
 }
 
 // sources are what the metrics ask the gateway and its backends for.
+//
+// Metrics ask for them when they are scraped, from any goroutine. A backend that has nothing to
+// count is not there, and neither is its metric.
 func sources(g *gateway.Gateway, backends []agent.Backend) metrics.Sources {
 	s := metrics.Sources{Parked: g.Parked}
 	for _, b := range backends {
@@ -170,6 +178,9 @@ func newChat(cfg *config.Config, auth *auth.Client, roots *x509.CertPool, log *s
 // proxy, and trusts the certificate authorities in file, if there is one, besides the system's.
 // It has no timeout of its own: who uses it bounds each request. Each call makes connections of
 // its own, so callers that are asked often share one client.
+//
+// The transport is a copy of the default one, so its limits on idle connections and its HTTP/2
+// stay.
 func newHTTPClient(file string) (*http.Client, error) {
 	roots, err := rootCAs(file)
 	if err != nil {
@@ -181,6 +192,8 @@ func newHTTPClient(file string) (*http.Client, error) {
 }
 
 // newAuth makes the client for key exchange, /v1/me and /v1/models. Without backendBase it exchanges no keys.
+//
+// client is shared by all requests and not closed.
 func newAuth(api *config.PublicAPI, backendBase config.BaseURL, client *http.Client) *auth.Client {
 	return auth.New(auth.Config{BackendBase: string(backendBase), APIBase: string(api.APIBase), HTTP: client})
 }
@@ -210,6 +223,8 @@ type fetchModels = func(context.Context, agent.Secret) ([]catalog.Listed, error)
 
 // modelsFrom translates the models of package auth into those of package catalog, which don't know each
 // other.
+//
+// It is called by the catalogue, from any goroutine, with the caller's own key.
 func modelsFrom(auth *auth.Client) fetchModels {
 	return func(ctx context.Context, key agent.Secret) ([]catalog.Listed, error) {
 		models, err := auth.Models(ctx, key)

@@ -52,6 +52,9 @@ import (
 
 // An Instance is everything that serve runs. It owns all of its fields; ShutDown closes them, in the order
 // that the users of each are closed before it.
+//
+// Once Assemble has returned, no field changes. Serve and ShutDown may be called from two
+// goroutines; each once.
 type Instance struct {
 	log       *slog.Logger
 	store     store.Store
@@ -72,6 +75,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, logs *loggers, addr net
 	if err != nil {
 		return nil, err
 	}
+	// One client, and so one cache of access tokens, for backends, sign-up and catalogue.
 	auth := newAuth(&c.PublicAPI, c.BackendBase, client)
 	up, err := c.newUpstreams(p, auth, logs.of("upstream"))
 	if err != nil {
@@ -84,6 +88,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, logs *loggers, addr net
 	if c.Demo {
 		c.DB = sqlstore.Memory() // the demo neither reads nor changes what a real gateway keeps
 	}
+	// Before the store is opened: a setting that is wrong must not change the database's schema.
 	lent, err := c.localKey(p, addr)
 	if err != nil {
 		return nil, err
@@ -106,6 +111,9 @@ func (c *serveCmd) wire(ctx context.Context, p *process, logs *loggers, addr net
 
 // Parts are what an Instance needs from outside: ways to a model, a database, the network. serve opens the real ones, and
 // the simulation (package simtest) has others.
+//
+// The exported fields are what a test of the whole can replace. Their zero values are not good: all
+// but Ring and Local have to be set.
 type Parts struct {
 	// Store is the database, neither sealed nor bounded. The Instance closes it.
 	Store store.Store
@@ -140,6 +148,8 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 	if logs == nil {
 		logs = &loggers{handler: p.Log.Handler(), levels: config.Levels{Level: config.Level{Level: slog.LevelDebug}}} // what is too low is left out by Log
 	}
+	// Calls pass the bound first and the seal second, so the time that encryption takes counts,
+	// too.
 	s := &Instance{
 		log: p.Log, store: bounded.New(sealed.New(p.Store, ring), bounded.Limit, counts.Stored), backends: p.Backends,
 		metrics: counts, lends: p.Local != nil,
@@ -171,14 +181,18 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 	record := func(statusOf func(agent.Code) int) agent.Turner {
 		return watch.Turns(hosted.Record(s.gateway, people, statusOf), counts)
 	}
+	// How an error's code becomes a status differs between OpenAI's form and Anthropic's, and the
+	// log is to show what the client saw. So there are two recorders in front of one gateway.
 	turns := record(openai.Status)
 	s.responses = service.New(service.Config{Turns: turns, Store: s.store, Seal: ring, MaxEventBytes: remembered(), Bounds: bounds(&c.Requests), Log: logs.of("responses")})
 
 	shelf := stored.New(stored.Config{Store: s.store, Log: logs.of("chat")})
 
+	// One limiter for the API and the page: an address has one quota, whichever it uses.
 	signUps := hosted.NewLimiter(c.Accounts.SignupLimit, time.Hour, nil)
 	site, err := pages.New(pages.Config{
 		Version: buildVersion(), Demo: p.demo, Upstreams: names(p.Backends),
+		// "" is the first backend, which serves /v1.
 		Reachable: func(ctx context.Context) error { return s.gateway.Reachable(ctx, "") },
 		PingStore: s.store.Ping, Caller: identify(people), WhoIs: world.verify, Models: cat.List, HostedKeys: ring.Ready() && !p.demo,
 		Accounts: people, SignUps: signUps, Store: s.store,
@@ -258,6 +272,8 @@ func aliases(all config.Aliases) []catalog.Alias {
 }
 
 // verify asks Cursor who a key belongs to, for sign-up. Errors are *agent.Error: a bad key, or that Cursor can't be reached.
+//
+// It shows the key to Cursor's public API and to nobody else.
 func verify(auth *auth.Client) func(context.Context, agent.Secret) (hosted.Person, error) {
 	return func(ctx context.Context, key agent.Secret) (hosted.Person, error) {
 		me, err := auth.Me(ctx, key)
@@ -271,6 +287,9 @@ func verify(auth *auth.Client) func(context.Context, agent.Secret) (hosted.Perso
 }
 
 // identify finds out who sends a key by the way of a page's form: as httpd does for a header.
+//
+// A hosted key is looked up; anything else has to look like a Cursor key, which is not checked with
+// Cursor here. The first request with it finds out.
 func identify(people *hosted.Service) func(context.Context, string) (agent.Caller, error) {
 	return func(ctx context.Context, key string) (agent.Caller, error) {
 		if strings.HasPrefix(strings.TrimSpace(key), keys.Prefix) {
@@ -293,6 +312,8 @@ func newWaitlist(cfg *config.Accounts, client *http.Client) *waitlist.Client {
 }
 
 // sweepEvery is how often rows that have expired are deleted.
+//
+// Expired rows are invisible before they are swept (package store), so this is about space alone.
 const sweepEvery = 5 * time.Minute
 
 // sweep deletes expired rows at intervals, in a goroutine that ends with ShutDown. A failure is
@@ -308,6 +329,8 @@ func (s *Instance) sweep(ctx context.Context) {
 			select {
 			case <-ctx.Done():
 				return
+			// The first sweep is one interval after the start: replicas that are started together
+			// have something better to do.
 			case <-tick.C:
 			}
 			s.sweepOnce(ctx)
@@ -345,6 +368,8 @@ func (s *Instance) Serve(l net.Listener) error { return s.server.Serve(l) }
 
 // closeBackends closes the backends that need it. The gateway must be closed before, because it owns
 // their runs. All are closed, whatever the first one says.
+//
+// A backend without Close holds nothing but connections, which the process's end closes.
 func (s *Instance) closeBackends() error {
 	var errs []error
 	for _, b := range s.backends {
@@ -391,6 +416,7 @@ func (s *Instance) ShutDown(ctx context.Context, grace time.Duration) {
 	if err := s.closeBackends(); err != nil {
 		s.log.Warn("closing the upstreams", "err", err)
 	}
+	// A sweep in progress ends with its context; the store must not be closed under it.
 	s.stopSweep()
 	<-s.swept
 	if err := s.store.Close(); err != nil {
