@@ -17,15 +17,21 @@ import (
 // It is opened by a token of its own, which is no key and belongs to no account.
 
 // A Figure is something that the operator sees of the running process: "Parked runs", "3, the oldest for 2m".
+//
+// The caller of New says which there are; the page shows them in that order.
 type Figure struct{ Name, Value string }
 
 // An operation is what the operator's page says. It has nothing of what people say and no key.
 //
 // Without a session only HasToken and Trouble are set.
+//
+//	no session       a form for the token; HasToken says whether there is one at all
+//	a session        figures, accounts, keys, failures, and the two buttons
 type operation struct {
 	In       bool
 	HasToken bool   // there is a token to log in with
 	Trouble  string // why the last log-in failed
+	// The word that forms of this session have to repeat (session.Session.Form).
 	Form     string
 	Figures  []Figure
 	Draining bool
@@ -38,6 +44,7 @@ type operation struct {
 
 // How much the page shows.
 const (
+	// Accounts have pages; keys and failures are cut off, which the page says.
 	accountsShown = 100
 	keysShown     = 200
 	failuresShown = 50
@@ -45,12 +52,17 @@ const (
 
 // operatorAttempts is how often an address may try the operator's token in operatorWindow.
 const (
+	// A token has 256 random bits, so this is against load and noise in the log, not
+	// against guessing.
 	operatorAttempts = 10
 	operatorWindow   = 15 * time.Minute
 )
 
 // operatorMay refuses the operator's page where its token could be read on the way: on an address that other machines can
 // reach, without TLS.
+//
+// It is asked before anything is read, also for the form of the log-in: with the page off, no token
+// is ever sent.
 func (s *Site) operatorMay(r *http.Request) error {
 	if s.cfg.LocalOnly || s.cfg.Hops.Read(r).Scheme == "https" {
 		return nil
@@ -67,6 +79,8 @@ func (s *Site) admin(w http.ResponseWriter, r *http.Request, _ *api.Call) error 
 }
 
 // adminPage answers with the page; trouble is why a log-in has failed.
+//
+// The status is that of the log-in, so that a script can tell one that failed.
 func (s *Site) adminPage(w http.ResponseWriter, r *http.Request, status int, trouble string) error {
 	data := &operation{Trouble: trouble}
 	who, err := s.loggedIn(r, operatorCookie)
@@ -74,6 +88,7 @@ func (s *Site) adminPage(w http.ResponseWriter, r *http.Request, status int, tro
 		return err
 	}
 	if who == nil {
+		// Without a token the page says how to make one, instead of showing a form that can't work.
 		data.HasToken, err = s.sessions.HasToken(r.Context())
 	} else {
 		data.In, data.Form = true, who.Form
@@ -88,6 +103,9 @@ func (s *Site) adminPage(w http.ResponseWriter, r *http.Request, status int, tro
 
 // fillOperation fills in what the page shows. Of the failures it finds those among the newest
 // maxRows turns of all accounts.
+//
+// It reads everything anew for each page. That is three reads of the store, of which the last may
+// be of 20,000 rows; only the operator asks for it.
 func (s *Site) fillOperation(r *http.Request, data *operation) error {
 	ctx := r.Context()
 	data.Figures, data.Draining = s.cfg.Live(), s.cfg.Draining()
@@ -95,6 +113,7 @@ func (s *Site) fillOperation(r *http.Request, data *operation) error {
 	if err != nil {
 		return session.Away(err)
 	}
+	// A full page may be the last one; then the next is empty.
 	if data.Accounts = accounts; len(accounts) == accountsShown {
 		data.More = accounts[len(accounts)-1].ID
 	}
@@ -126,10 +145,13 @@ func (s *Site) enterAdmin(w http.ResponseWriter, r *http.Request, _ *api.Call) e
 	if err != nil {
 		return err
 	}
+	// Read is of the proxies' headers, as far as they are trusted: behind a proxy, each visitor has
+	// tries of their own.
 	if err := s.operatorTries.Allow(s.cfg.Hops.Read(r).Client); err != nil {
 		status, trouble := refusal(w, err)
 		return s.adminPage(w, r, status, trouble)
 	}
+	// Only hashes are compared, so the time that it takes says nothing about the token.
 	is, err := s.sessions.IsToken(r.Context(), fields.Get("token"))
 	if err != nil {
 		return err
@@ -145,6 +167,8 @@ func (s *Site) enterAdmin(w http.ResponseWriter, r *http.Request, _ *api.Call) e
 
 // command reads a form of the operator's. The session is checked as for every form; the string
 // is the id in it.
+//
+// Errors of change are 403 and answered with the page of an error. Nothing was done then.
 func (s *Site) command(w http.ResponseWriter, r *http.Request) (*session.Session, string, error) {
 	if err := s.operatorMay(r); err != nil {
 		return nil, "", err
@@ -154,6 +178,8 @@ func (s *Site) command(w http.ResponseWriter, r *http.Request) (*session.Session
 }
 
 // leaveAdmin answers POST /admin/logout.
+//
+// Only this session ends; another browser of the operator's stays logged in.
 func (s *Site) leaveAdmin(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 	who, _, err := s.command(w, r)
 	if err != nil {
@@ -166,6 +192,9 @@ func (s *Site) leaveAdmin(w http.ResponseWriter, r *http.Request, _ *api.Call) e
 }
 
 // drain answers POST /admin/drain: no new turns from now on. There is no way back but a new process.
+//
+// Turns in progress go on to their end. A load balancer sees 503 at /readyz and sends new ones
+// elsewhere.
 func (s *Site) drain(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 	if _, _, err := s.command(w, r); err != nil {
 		return err
@@ -176,6 +205,8 @@ func (s *Site) drain(w http.ResponseWriter, r *http.Request, _ *api.Call) error 
 }
 
 // revokeAny answers POST /admin/revoke: a key of whatever account.
+//
+// A key that is revoked already stays as it is, without an error.
 func (s *Site) revokeAny(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 	_, id, err := s.command(w, r)
 	if err != nil {

@@ -29,6 +29,10 @@ import (
 var static embed.FS
 
 // assets are the files below static. They never change while the program runs.
+//
+//	static/style.css    ►  /assets/3f2a…/style.css
+//
+// After an upgrade every address is a new one.
 type assets struct {
 	// hash names the state of all files together. One name for all lets them refer to each other by relative addresses.
 	hash  string
@@ -37,6 +41,9 @@ type assets struct {
 
 // An asset is a file, and its compressed forms once somebody has asked for them. The compressed
 // forms are made once and then shared by all requests, which only read them.
+//
+// Nothing is compressed before somebody asks: most programs that use this package never serve a
+// page.
 type asset struct {
 	contentType string
 	plain       []byte
@@ -61,6 +68,8 @@ var contentTypes = map[string]string{
 }
 
 // newAssets reads the files of a folder called static. It fails only if the program was built wrongly.
+//
+// Walking is in the order of the names, so equal files give an equal hash on every machine.
 func newAssets(folder fs.FS) (*assets, error) {
 	a := &assets{files: map[string]*asset{}}
 	sum := sha256.New()
@@ -76,6 +85,8 @@ func newAssets(folder fs.FS) (*assets, error) {
 		if !known {
 			return fmt.Errorf("%s is of a kind that is not served", name)
 		}
+		// Name and length first, so that text which moves from one file to the next changes the
+		// hash.
 		fmt.Fprintf(sum, "%s\x00%d\x00", name, len(data))
 		sum.Write(data)
 		a.files[strings.TrimPrefix(name, "static/")] = newAsset(contentType, data)
@@ -87,6 +98,8 @@ func newAssets(folder fs.FS) (*assets, error) {
 
 // path is where a file is served, below the root of the server. A name that doesn't exist is a mistake in a template,
 // which a test finds.
+//
+// Templates call it through view.Asset. An error there makes the page fail.
 func (a *assets) path(name string) (string, error) {
 	if a.files[name] == nil {
 		return "", fmt.Errorf("there is no file static/%s", name)
@@ -98,6 +111,8 @@ func (a *assets) path(name string) (string, error) {
 // an upgrade is out of date, and says so when it is loaded again.
 func (a *assets) serve(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 	file := a.files[r.PathValue("name")]
+	// With an old hash the answer must not be the new file: it would be cached under the old
+	// address for a year.
 	if file == nil || r.PathValue("hash") != a.hash {
 		return agent.Errorf(agent.UnknownURL, "There is no such file. Load the page again.")
 	}
@@ -110,11 +125,14 @@ func (a *assets) serve(w http.ResponseWriter, r *http.Request, _ *api.Call) erro
 
 // sendEncoded writes a file in the best form that the client takes. HEAD and conditional
 // requests aren't looked at: the address names the content.
+//
+// The error is that of writing: the client has left.
 func sendEncoded(w http.ResponseWriter, r *http.Request, file *asset) error {
 	h := w.Header()
 	h.Add("Vary", "Accept-Encoding")
 	body := file.plain
 	switch {
+	// zstd first: it is smaller, and browsers that know it unpack it faster.
 	case accepts(r, "zstd"):
 		body = file.zstd()
 		h.Set("Content-Encoding", "zstd")
@@ -128,6 +146,9 @@ func sendEncoded(w http.ResponseWriter, r *http.Request, file *asset) error {
 }
 
 // accepts reports whether a client takes an encoding. Browsers never give weights here; one of 0 is honoured.
+//
+// An entry with a weight such as gzip;q=0.5 counts as accepted: there is no order between what is
+// accepted. "*" is not looked at, because browsers name what they know.
 func accepts(r *http.Request, encoding string) bool {
 	for _, line := range r.Header["Accept-Encoding"] {
 		for entry := range strings.SplitSeq(line, ",") {
@@ -145,6 +166,7 @@ func accepts(r *http.Request, encoding string) bool {
 func gzipped(data []byte) []byte {
 	var b bytes.Buffer
 	w, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // fails for an unknown level only
+	// Writing to memory does not fail.
 	w.Write(data)
 	w.Close()
 	return b.Bytes()

@@ -13,8 +13,12 @@ import (
 // shows stands in a table on the same page: it is a picture with a sentence for those who don't see it.
 //
 // It is filled by add, in the order of time, and only read afterwards.
+//
+// A template calls Summary, Segments, High, Half and Ends, in any order. The functions have no side
+// effects.
 type chart struct {
-	Title  string
+	Title string
+	// The names of the series; also how many there are.
 	Series []string
 	Bars   []bar
 
@@ -31,6 +35,8 @@ type bar struct {
 }
 
 // A segment is a part of a bar, in the units of the picture.
+//
+// X and Y are the corner at the upper left; Series chooses the colour.
 type segment struct {
 	X, Y, Width, Height float64
 	Series              int
@@ -39,6 +45,8 @@ type segment struct {
 
 // The picture's size, and where its axis is.
 const (
+	// In the units of the SVG's viewBox, which the style sheet scales to the page's width. Left of
+	// chartLeft stand the labels of the axis, below the bars those of the time.
 	chartWidth, chartHeight = 640.0, 150.0
 	chartLeft, chartBottom  = 64.0, 20.0
 	chartTop                = 8.0
@@ -46,11 +54,15 @@ const (
 
 // newChart makes an empty chart. unit is a word for people, and format writes a value with its
 // sign or its shortened digits.
+//
+// Each value that add gets later belongs to the series at its place.
 func newChart(title, unit string, format func(float64) string, series ...string) *chart {
 	return &chart{Title: title, Series: series, unit: unit, format: format}
 }
 
 // add adds a bar at the right end: one value for each series.
+//
+// There have to be as many values as series. They may be 0 and never negative.
 func (c *chart) add(name string, values ...float64) {
 	total := 0.0
 	for _, v := range values {
@@ -82,11 +94,15 @@ func (b *bar) total() (sum float64) {
 	return sum
 }
 
-// Top is the value at the upper end of the axis: a round number at or above the highest bar.
+// top is the value at the upper end of the axis: a round number at or above the highest bar.
+//
+//	highest   0   0.7   3   12   40   99   101
+//	top       1   1     5   20   50   100  200
 func (c *chart) top() float64 {
 	if c.high == 0 {
 		return 1
 	}
+	// The power of ten at or below the highest bar.
 	size := math.Pow(10, math.Floor(math.Log10(c.high)))
 	for _, step := range []float64{1, 2, 5} {
 		if c.high <= step*size {
@@ -113,9 +129,12 @@ func (c *chart) Ends() [2]string {
 // Segments are what is drawn. A value of 0 has none. The first series is at the bottom.
 func (c *chart) Segments() []segment {
 	var all []segment
+	// Each bar has a slot of the same width and fills three quarters of it, 28 units at most, so
+	// that a chart of one bar is no wall.
 	slot := (chartWidth - chartLeft) / float64(max(len(c.Bars), 1))
 	scale := (chartHeight - chartBottom - chartTop) / c.top()
 	for i, b := range c.Bars {
+		// SVG counts from the top, so bars are stacked by going down in y.
 		y := chartHeight - chartBottom
 		for series, v := range b.values {
 			if v <= 0 {
@@ -136,6 +155,11 @@ func (c *chart) Segments() []segment {
 func round(v float64) float64 { return math.Round(v*100) / 100 }
 
 // count writes a number of things.
+//
+//	950     950
+//	9,999   9999
+//	12,345  12.3 k
+//	2e6     2 M
 func count(v float64) string {
 	switch {
 	case v >= 1e9:

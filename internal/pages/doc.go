@@ -12,4 +12,17 @@
 //
 // Files below static are served as they are. Their address holds a hash of all of them, so that a browser may keep
 // them for ever.
+//
+//	page.go        what all pages share: headers, layout, templates
+//	routes.go      which address is which handler
+//	site.go        the configuration, and Site
+//	home.go, guide.go, keys.go, usage.go, admin.go: the pages
+//	login.go       sessions of a browser; form.go: forms
+//	chart.go       bars as SVG
+//	assets.go      files; openapi.go: the API's document
+//	failure.go     what people see of an error
+//	session/       who is logged in
+//
+// A change is always a POST whose form names its session; a GET changes nothing. What a page shows
+// of an account is read from the store for that page and kept nowhere.
 package pages

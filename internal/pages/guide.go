@@ -33,6 +33,11 @@ var chapters = []string{
 type guide struct{ chapters []*chapter }
 
 // A chapter is one document.
+//
+//	# Title             ► Title
+//	text                ► intro
+//	## Section          ► Sections[0]
+//	text                ► its body
 type chapter struct {
 	Name  string // in its address
 	Title string // the document's first heading
@@ -52,6 +57,8 @@ type section struct {
 // What documents say and a page replaces: the address of a server that runs with the default settings, and where links
 // to other chapters begin. The second can't stand in a document.
 const (
+	// Documents so stay right when they are read as files, and right for this server when they are
+	// read as pages.
 	documentAddress = "http://127.0.0.1:8787"
 	documentRoot    = "/__root__"
 )
@@ -60,6 +67,9 @@ const (
 func newGuide(folder fs.FS) (*guide, error) {
 	g := &guide{}
 	// Markup inside the Markdown is left out, which is goldmark's default.
+	//
+	// The ids of headings are made from their text, as on GitHub, so links between documents work
+	// in both places.
 	md := goldmark.New(goldmark.WithExtensions(extension.Table), goldmark.WithParserOptions(parser.WithAutoHeadingID()))
 	for _, name := range chapters {
 		source, err := fs.ReadFile(folder, name+".md")
@@ -84,6 +94,8 @@ func renderChapter(md goldmark.Markdown, name string, source []byte) (*chapter, 
 	}
 	c := &chapter{Name: name}
 	var part bytes.Buffer
+	// Ends the part that was being rendered: the intro before the first section, else the last
+	// section.
 	finish := func() {
 		html := operable(part.Bytes())
 		if n := len(c.Sections); n > 0 {
@@ -98,6 +110,7 @@ func renderChapter(md goldmark.Markdown, name string, source []byte) (*chapter, 
 		switch {
 		case isHeading && heading.Level == 1:
 			c.Title = plainText(heading, source)
+		// The template writes the headings itself, with a link to each.
 		case isHeading && heading.Level == 2:
 			finish()
 			id, _ := heading.AttributeString("id")
@@ -115,6 +128,11 @@ func renderChapter(md goldmark.Markdown, name string, source []byte) (*chapter, 
 // resolveLinks turns links to other documents, which work where the files lie, into links to their pages.
 //
 // What is let through: https addresses, places in the same document, and the documents in chapters.
+//
+//	settings.md#logs        /__root__/docs/settings#logs
+//	#logs                   stays
+//	https://example.com     stays
+//	../main.go, http://…    an error
 func resolveLinks(document ast.Node) error {
 	return ast.Walk(document, func(node ast.Node, entering bool) (ast.WalkStatus, error) {
 		link, isLink := node.(*ast.Link)
@@ -138,6 +156,8 @@ func resolveLinks(document ast.Node) error {
 }
 
 // plainText is the text of a heading without its markup.
+//
+// Code in a heading loses its backquotes.
 func plainText(heading ast.Node, source []byte) string {
 	var b strings.Builder
 	_ = ast.Walk(heading, func(node ast.Node, entering bool) (ast.WalkStatus, error) {
@@ -151,6 +171,8 @@ func plainText(heading ast.Node, source []byte) string {
 
 // operable makes what may be wider than the page scroll by itself, by keyboard, too. The tags are the renderer's: what
 // looks like one in a document is escaped.
+//
+// A keyboard can scroll only what can have the focus, so these get a tabindex.
 func operable(html []byte) []byte {
 	return []byte(strings.NewReplacer(
 		"<table>", `<div class="scroll" tabindex="0"><table>`, "</table>", "</table></div>",
@@ -168,8 +190,8 @@ func (g *guide) chapter(name string) *chapter {
 	return g.chapters[i]
 }
 
-// For a page, HTML of the guide names the server's own address instead of the default one. The HTML is the renderer's,
-// and the address is escaped here.
+// guideHTML is HTML of the guide for a page: with the server's own address in the place of the
+// default one. The HTML is the renderer's, and the address is escaped here.
 func (v *view) guideHTML(html []byte) template.HTML {
 	return template.HTML(strings.NewReplacer(
 		documentAddress, template.HTMLEscapeString(v.Address), documentRoot, template.HTMLEscapeString(v.Root),
@@ -194,6 +216,8 @@ func (s *Site) contents(w http.ResponseWriter, r *http.Request, _ *api.Call) err
 }
 
 // read answers GET /docs/{chapter}.
+//
+// The name in the address is only looked up in the list of chapters; no file is opened.
 func (s *Site) read(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 	c := s.guide.chapter(r.PathValue("chapter"))
 	if c == nil {

@@ -12,6 +12,8 @@ import (
 )
 
 // A home is what the home page says.
+//
+// The page is the same for everybody but for Checked, so it needs no session.
 type home struct {
 	Upstreams []string
 	// Trouble is why turns would fail now; "" when all is well.
@@ -37,6 +39,8 @@ type modelRow struct {
 }
 
 // A checked key is what is known about it. Of the key itself nothing is shown.
+//
+// It is made for one answer and kept nowhere.
 type checked struct {
 	Trouble string // why the key can't be used; the rest is empty then
 	Name    string
@@ -49,6 +53,8 @@ type checked struct {
 }
 
 // patience is how long the home page waits for what upstream says of itself: a page that comes late is no sign of life.
+//
+// The store's sign of life has to come within the same time.
 const patience = 700 * time.Millisecond
 
 // Home answers GET / for a browser.
@@ -57,6 +63,9 @@ func (s *Site) Home(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 }
 
 // home answers with the home page.
+//
+// It is 200 also when something is wrong: that is what the page is there to say. /readyz has the
+// status for machines.
 func (s *Site) home(w http.ResponseWriter, r *http.Request, key *checked) error {
 	data := &home{
 		Upstreams: s.cfg.Upstreams, HostedKeys: s.cfg.HostedKeys, Models: modelRows(catalog.Builtin()),
@@ -64,6 +73,8 @@ func (s *Site) home(w http.ResponseWriter, r *http.Request, key *checked) error 
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
+	// An error because the page's patience ended says nothing about upstream, so the page says that
+	// it is still asking.
 	if err := s.cfg.Reachable(ctx); err != nil {
 		data.Asking = ctx.Err() != nil
 		data.Trouble = openai.Message(agent.AsError(err))
@@ -74,6 +85,8 @@ func (s *Site) home(w http.ResponseWriter, r *http.Request, key *checked) error 
 
 // checkKey answers POST /check: whose key it is, and what it may use. The key comes in the body and goes to Cursor; it is
 // not in the answer.
+//
+// So that no proxy and no history has the key, it is a form and not an address.
 func (s *Site) checkKey(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 	fields, err := readForm(w, r)
 	if err != nil {
@@ -83,11 +96,14 @@ func (s *Site) checkKey(w http.ResponseWriter, r *http.Request, _ *api.Call) err
 	return s.home(w, r, s.check(r.Context(), fields.Get("key")))
 }
 
+// check asks Cursor about a key. Whatever fails is a sentence in the result and no error: the page
+// is answered in any case.
 func (s *Site) check(ctx context.Context, key string) *checked {
 	caller, err := s.cfg.Caller(ctx, key)
 	if err != nil {
 		return &checked{Trouble: openai.Message(agent.AsError(err))}
 	}
+	// Of a hosted key it is the Cursor key behind it that is asked about.
 	who, err := s.cfg.WhoIs(ctx, caller.CursorKey)
 	if err != nil {
 		return &checked{Trouble: openai.Message(agent.AsError(err))}
@@ -101,6 +117,7 @@ func (s *Site) check(ctx context.Context, key string) *checked {
 	return found
 }
 
+// modelRows are models with their prices, in the order in which they came.
 func modelRows(models []catalog.Model) []modelRow {
 	rows := make([]modelRow, len(models))
 	for i, m := range models {

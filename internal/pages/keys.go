@@ -24,6 +24,11 @@ import (
 //	POST /keys/delete   the account is deleted            deleteAccount
 
 // A keyring is what the page of hosted keys says. Without a session Account is nil and Keys is empty.
+//
+//	showKeys          nothing is set but On, and the account if somebody is logged in
+//	keysTrouble       Trouble
+//	fresh             Fresh alone
+//	deleteAccount     Done alone
 type keyring struct {
 	On bool // people can sign up
 	// Trouble is why what was asked for was not done; "" when nothing was, or it was done.
@@ -52,6 +57,8 @@ func (s *Site) showKeys(w http.ResponseWriter, r *http.Request, _ *api.Call) err
 
 // keysPage answers with the page: for whoever is logged in with an account, its keys; else how to get one. data says what
 // else has happened.
+//
+// data is filled in here, and made by the caller for this one answer.
 func (s *Site) keysPage(w http.ResponseWriter, r *http.Request, status int, data *keyring) error {
 	data.On = s.cfg.HostedKeys
 	who, err := s.account(r)
@@ -69,6 +76,9 @@ func (s *Site) keysPage(w http.ResponseWriter, r *http.Request, status int, data
 
 // account is the session of whoever may manage an account: somebody who has shown its Cursor
 // key. It is nil for a session of a hosted key, which may only look at its usage.
+//
+// Who logs in on /usage with a hosted key has the same cookie. A hosted key may lie on somebody
+// else's machine, so it must never be enough to make or revoke keys.
 func (s *Site) account(r *http.Request) (*session.Session, error) {
 	who, err := s.loggedIn(r, accountCookie)
 	if err != nil || who == nil || who.KeyID != "" {
@@ -79,6 +89,9 @@ func (s *Site) account(r *http.Request) (*session.Session, error) {
 
 // fillKeys fills in the account, its keys and when each was last used, as far as the newest
 // maxRows turns tell.
+//
+// LastUse is no column of the store: writing it would cost every request a write. A key whose last
+// turn is older than the newest 20,000 of its account shows none.
 func (s *Site) fillKeys(r *http.Request, who *session.Session, data *keyring) error {
 	ctx := r.Context()
 	account, err := s.cfg.Store.Account(ctx, accountOf(who))
@@ -106,11 +119,17 @@ func (s *Site) fillKeys(r *http.Request, who *session.Session, data *keyring) er
 		data.Keys = append(data.Keys, keyRow{ID: k.ID, Hint: k.Hint, Created: k.Created, Revoked: k.Revoked, LastUse: used[k.ID]})
 	}
 	data.Account, data.Form = &account, who.Form
+	// Below it only the hosted keys of this account are accepted.
 	data.Base = s.newView(r, nil).Address + "/u/" + account.ID + "/v1"
 	return nil
 }
 
 // signUp answers POST /keys/signup: it makes an account if there is none, and a key, and logs in.
+//
+//	the form ─► readForm, ParseCursorKey, limit ─► SignUp ─► session ─► the page with the key
+//
+// A session is begun only after the key was made. If that fails, the account has a key that nobody
+// has seen; the owner sees it in the list and can revoke it.
 func (s *Site) signUp(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 	key, err := s.cursorKey(w, r)
 	if err != nil {
@@ -130,6 +149,9 @@ func (s *Site) signUp(w http.ResponseWriter, r *http.Request, _ *api.Call) error
 
 // fresh answers with a page that shows a new key. It is not to be cached, and can't be loaded
 // again without sending the form again.
+//
+// Reveal is called for nothing else in this package but forms: this is the one place where a hosted
+// key leaves the server.
 func (s *Site) fresh(w http.ResponseWriter, r *http.Request, key agent.Secret) error {
 	w.Header().Set("Cache-Control", "no-store")
 	return s.render(w, r, http.StatusOK, "keys", &keyring{On: true, Fresh: key.Reveal()})
@@ -137,6 +159,8 @@ func (s *Site) fresh(w http.ResponseWriter, r *http.Request, key agent.Secret) e
 
 // enter answers POST /keys/login: it logs in somebody who has an account, without another key.
 // Who has no account is told so.
+//
+// The Cursor key proves who it is: Recognize shows it to Cursor. It is not stored anew.
 func (s *Site) enter(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 	key, err := s.cursorKey(w, r)
 	if err != nil {
@@ -154,6 +178,8 @@ func (s *Site) enter(w http.ResponseWriter, r *http.Request, _ *api.Call) error 
 
 // cursorKey reads the form of signing up or logging in. Who tries too often is refused, as on
 // the API's route. A key that can't be one is refused before it counts.
+//
+// Errors are *agent.Error, the last of them RateLimited with a time to come back.
 func (s *Site) cursorKey(w http.ResponseWriter, r *http.Request) (agent.Secret, error) {
 	fields, err := readForm(w, r)
 	if err != nil {
@@ -188,6 +214,8 @@ func (s *Site) leave(w http.ResponseWriter, r *http.Request, _ *api.Call) error 
 // the account's own keys.
 //
 // A key of somebody else gets the words of one that doesn't exist. id is the key's name.
+//
+// Its results are the session and the key's id. An error is answered as it is.
 func (s *Site) changeKeys(w http.ResponseWriter, r *http.Request) (*session.Session, string, error) {
 	who, fields, err := s.change(w, r, accountCookie)
 	if err != nil {
@@ -197,6 +225,7 @@ func (s *Site) changeKeys(w http.ResponseWriter, r *http.Request) (*session.Sess
 	if who.KeyID != "" {
 		return nil, "", agent.Errorf(agent.PermissionDenied, "A hosted key can't change keys. Log in with your Cursor key.")
 	}
+	// Looked up although the session is good: the id in a form is whatever the browser sent.
 	key, _, err := s.cfg.Store.Key(r.Context(), id)
 	switch {
 	case errors.Is(err, store.ErrNotFound) || err == nil && key.Account != accountOf(who):
@@ -208,6 +237,8 @@ func (s *Site) changeKeys(w http.ResponseWriter, r *http.Request) (*session.Sess
 }
 
 // rotateKey answers POST /keys/rotate: another key in the place of one. The old one is bad at once.
+//
+// The new key is shown once, in the answer to this form.
 func (s *Site) rotateKey(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 	_, id, err := s.changeKeys(w, r)
 	if err != nil {
@@ -246,6 +277,7 @@ func (s *Site) deleteAccount(w http.ResponseWriter, r *http.Request, _ *api.Call
 		return err
 	case who.KeyID != "":
 		return agent.Errorf(agent.PermissionDenied, "A hosted key can't delete the account. Log in with your Cursor key.")
+	// Only the word itself counts, without spaces or capital letters.
 	case fields.Get("sure") != "delete":
 		return s.keysPage(w, r, http.StatusBadRequest, &keyring{Trouble: "Nothing is deleted: type the word delete into the field."})
 	}

@@ -9,6 +9,8 @@ import (
 
 // openAPI describes every route, for programs. A test of package archtest holds it and the routes together.
 //
+// It is compressed once, like the files below static.
+//
 //go:embed openapi.json
 var openAPI []byte
 

@@ -17,10 +17,15 @@ import (
 
 // policy is the header Content-Security-Policy of every page. Only what this server itself serves is loaded, and no code
 // in the markup runs. Pictures may also come from the page's own memory: people paste them into the playground.
+//
+// style-src has no 'unsafe-inline': a template that uses the attribute style has no effect in the
+// browser.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; " +
 	"frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 
 // secure sets the headers that every answer of this package has.
+//
+// They are set before anything is written, also for files and redirects.
 func secure(h http.Header) {
 	h.Set("Content-Security-Policy", policy)
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -36,6 +41,9 @@ func secure(h http.Header) {
 }
 
 // A view is what the layout needs to know for every page.
+//
+//	layout.html      uses Root, Here, Version, Demo, Asset
+//	a page's blocks  use Data, which is a home, reading, keyring, usage, operation or failure
 type view struct {
 	// Root is the path below which the browser sees this server: "", or what a proxy has cut off, such as "/composer".
 	// Every link begins with it.
@@ -59,6 +67,8 @@ func (v *view) Asset(name string) (string, error) {
 }
 
 // Within reports whether the page lies at a path or below it.
+//
+// Whole parts of the path count: /docsold is not within /docs.
 func (v *view) Within(path string) bool {
 	return v.Here == path || strings.HasPrefix(v.Here, path+"/")
 }
@@ -68,8 +78,12 @@ func (v *view) Within(path string) bool {
 var plainHost = regexp.MustCompile(`^[A-Za-z0-9._-]+(:[0-9]+)?$|^\[[0-9A-Fa-f:.]+\](:[0-9]+)?$`)
 
 // newView gathers what every page says.
+//
+// data may be nil where only Root and Address are needed. What a proxy says of itself is believed
+// as far as Hops trusts it.
 func (s *Site) newView(r *http.Request, data any) *view {
 	hop := s.cfg.Hops.Read(r)
+	// A request with such a host is still answered, with the default address in its examples.
 	if !plainHost.MatchString(hop.Host) {
 		hop.Host = "127.0.0.1:8787"
 	}
@@ -87,6 +101,10 @@ func (s *Site) newView(r *http.Request, data any) *view {
 }
 
 // render answers with a page. Nothing has been written before, so that a template that fails is an error like another.
+//
+// page is the name of a template without its ending. A name that there isn't is a mistake of ours
+// and panics, which httpd answers with 500. The error is the template's, or that of writing to a
+// client that has left.
 func (s *Site) render(w http.ResponseWriter, r *http.Request, status int, page string, data any) error {
 	var b bytes.Buffer
 	if err := s.pages[page].ExecuteTemplate(&b, "layout.html", s.newView(r, data)); err != nil {
@@ -95,6 +113,8 @@ func (s *Site) render(w http.ResponseWriter, r *http.Request, status int, page s
 	h := w.Header()
 	secure(h)
 	h.Set("Content-Type", "text/html; charset=utf-8")
+	// A page of a session has set no-store before. The others may be kept, and have to be checked
+	// at each use.
 	if h.Get("Cache-Control") == "" {
 		h.Set("Cache-Control", "no-cache")
 	}
@@ -117,6 +137,8 @@ func (s *Site) render(w http.ResponseWriter, r *http.Request, status int, page s
 var sameForAll = map[string]bool{"home": true, "docs": true, "chat": true}
 
 // functions are what templates may call.
+//
+// Times are shown in UTC, so that a page looks the same to everybody who talks about it.
 var functions = template.FuncMap{
 	"count":   func(n int64) string { return count(float64(n)) },
 	"dollars": dollars,
@@ -135,6 +157,8 @@ func took(d time.Duration) string {
 
 // parseTemplates reads the folder templates: layout.html is what all pages share, every other file is a page, which
 // fills in the layout's blocks.
+//
+// Each page is a clone of the layout, because two pages define blocks of the same names.
 func parseTemplates(folder fs.FS) (map[string]*template.Template, error) {
 	layout, err := template.New("").Funcs(functions).ParseFS(folder, "templates/layout.html")
 	if err != nil {
@@ -159,6 +183,8 @@ func parseTemplates(folder fs.FS) (map[string]*template.Template, error) {
 }
 
 // chat answers GET /chat, the playground. Its page is empty: the script fills it in.
+//
+// The script talks to /v1 like any client, with the key that the person gives it: decisions/0060.
 func (s *Site) chat(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 	return s.render(w, r, http.StatusOK, "chat", nil)
 }

@@ -4,6 +4,9 @@ import "composer-api/internal/api"
 
 // Routes are the routes of the pages. Their paths are absolute, and none needs a key in a header. The home page is
 // [Site.Home], because programs get something else at its address.
+//
+// Open says that httpd asks for no key, and Form that the body is a form and not JSON; see
+// api.Route. Who is logged in is checked by each handler.
 func (s *Site) Routes() []api.Route {
 	return []api.Route{
 		{Pattern: "GET /assets/{hash}/{name...}", Open: true, Handle: s.assets.serve},

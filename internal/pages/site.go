@@ -18,6 +18,8 @@ import (
 )
 
 // Config is what the pages need to know. Functions may be called concurrently; their errors are *agent.Error.
+//
+// All but Log, Now and PublicURL have to be set.
 type Config struct {
 	// Version is the program's.
 	Version string
@@ -62,6 +64,8 @@ type Config struct {
 }
 
 // Accounts is the hosted-key flow: *hosted.Service. Errors of the first two are *agent.Error, of the others the store's.
+//
+// It is an interface so that tests can say what Cursor answers.
 type Accounts interface {
 	SignUp(ctx context.Context, cursorKey agent.Secret) (*hosted.SignedUp, error)
 	Recognize(ctx context.Context, cursorKey agent.Secret) (store.Account, error)
@@ -70,6 +74,9 @@ type Accounts interface {
 }
 
 // Store is what the pages read and write themselves.
+//
+// Sessions of browsers are documents in it (package session), so they need no table of their own
+// and end with their account.
 type Store interface {
 	store.Accounts
 	store.Keys
@@ -78,6 +85,9 @@ type Store interface {
 }
 
 // A Site is all pages. It is safe for concurrent use.
+//
+// Nothing in it changes after New but the counters of the limiters, so it needs no lock and no
+// closing.
 type Site struct {
 	cfg      Config
 	assets   *assets
@@ -94,6 +104,9 @@ type Site struct {
 var templates embed.FS
 
 // New makes a Site. An error means that the program was built wrongly: a template or a file is broken.
+//
+// It renders the documentation and parses all templates, some ten milliseconds of work. It starts
+// no goroutine and asks nobody anything.
 func New(cfg Config) (*Site, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

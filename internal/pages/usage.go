@@ -28,6 +28,8 @@ import (
 // Who has shown the account's Cursor key sees all of its keys, who has shown a hosted key that one alone.
 
 // maxRows is how many turns are looked at for a page: the newest.
+//
+// It bounds the time and memory of a page: a row has some 300 bytes.
 const maxRows = 20_000
 
 // shownRows is how many turns the log on the page has. The file has all of them.
@@ -40,6 +42,8 @@ var periods = []int{1, 7, 30, 90}
 //
 // It is made for one request and handed to the template, which reads the fields. Without a
 // session only On, Trouble and the period are set.
+//
+//	rows of the log ── turns ──► those of the key and the period ── sum ──► totals, charts, tables
 type usage struct {
 	On      bool
 	Trouble string
@@ -64,6 +68,8 @@ type usage struct {
 // A tally adds turns up.
 //
 // It is ready as the zero value; Median and Slow are there only after finish.
+//
+// It is used for the whole, for each model and for each hour or day.
 type tally struct {
 	Name    string // the model, or the time
 	Turns   int
@@ -80,6 +86,9 @@ type tally struct {
 
 // add adds a turn. One that isn't over yet, or whose process died, has the status 0: it counts
 // as a turn, and its time doesn't.
+//
+// A turn that failed counts with the tokens that it took. Its time does not: an error after 20 ms
+// would make the median look good.
 func (t *tally) add(l *store.RequestLog) {
 	t.Turns++
 	t.Input += l.InputTokens
@@ -94,6 +103,10 @@ func (t *tally) add(l *store.RequestLog) {
 }
 
 // finish computes what needs all turns. It is called once, after the last add.
+//
+//	n         1    2    10   100
+//	Median    0    1    5    50      the index into the sorted times
+//	Slow      0    1    9    95
 func (t *tally) finish() {
 	slices.Sort(t.durations)
 	if n := len(t.durations); n > 0 {
@@ -102,6 +115,8 @@ func (t *tally) finish() {
 }
 
 // Share is the part of the prompts' tokens that came from the cache, in percent.
+//
+// By value, because a template calls it on elements of a slice.
 func (t tally) Share() int64 {
 	if t.Input == 0 {
 		return 0
@@ -146,6 +161,9 @@ func days(r *http.Request) int {
 //
 // capped says that there may be older turns in the period than were looked at. The rows of an
 // account's other keys count towards maxRows, also when one key alone is asked for.
+//
+// The store is asked for the newest rows of the account, and the period is cut out here: the log's
+// index is by account and time.
 func (s *Site) turns(r *http.Request, who *session.Session, days int) (rows []store.RequestLog, capped bool, err error) {
 	if who.KeyID != "" { // which may have been revoked since
 		key, _, err := s.cfg.Store.Key(r.Context(), who.KeyID)
@@ -162,6 +180,7 @@ func (s *Site) turns(r *http.Request, who *session.Session, days int) (rows []st
 	}
 	since := s.cfg.Now().Add(-time.Duration(days) * 24 * time.Hour)
 	for _, l := range all {
+		// Newest first, so everything from here on is older.
 		if l.Created.Before(since) {
 			return rows, false, nil
 		}
@@ -176,10 +195,13 @@ func (s *Site) turns(r *http.Request, who *session.Session, days int) (rows []st
 //
 // Days and hours are those of UTC. A bucket without a turn is in the charts, so that time runs
 // evenly, and not in the table.
+//
+// One pass over the rows; the maps are bounded by the models and by 91 days or 25 hours.
 func (u *usage) sum(rows []store.RequestLog, now time.Time) {
 	u.By = "day"
 	step, layout, label := 24*time.Hour, time.DateOnly, "02 Jan"
 	if u.Days == 1 {
+		// layout names a bucket, and label is what stands below its bar.
 		u.By, step, layout, label = "hour", time.Hour, "2006-01-02 15:00", "15:00"
 	}
 	models, buckets := map[string]*tally{}, map[string]*tally{}
@@ -200,11 +222,14 @@ func (u *usage) sum(rows []store.RequestLog, now time.Time) {
 		t.finish()
 		u.Models = append(u.Models, *t)
 	}
+	// The most used first, and then by name, so that two loads of the page look the same.
 	slices.SortFunc(u.Models, func(a, b tally) int { return cmp.Or(cmp.Compare(b.Turns, a.Turns), cmp.Compare(a.Name, b.Name)) })
 
 	turns := newChart("Turns", "turns", count, "went well", "failed")
 	tokens := newChart("Tokens", "tokens", count, "prompt", "from the cache", "answer")
 	cost := newChart("Dollars", "US dollars", dollars, "cost")
+	// The first bar is the one in which the period begins, so it is not whole, as the last one
+	// isn't.
 	first := now.UTC().Add(-time.Duration(u.Days) * 24 * time.Hour).Truncate(step)
 	for at := first; !at.After(now.UTC()); at = at.Add(step) {
 		t := buckets[at.Format(layout)]
@@ -216,6 +241,7 @@ func (u *usage) sum(rows []store.RequestLog, now time.Time) {
 		}
 		name := at.Format(label)
 		turns.add(name, float64(t.Turns-t.Errors), float64(t.Errors))
+		// Input counts cached tokens, too; the bar shows them apart.
 		tokens.add(name, float64(t.Input-t.Cached), float64(t.Cached), float64(t.Output))
 		cost.add(name, t.CostUSD)
 	}
@@ -227,6 +253,8 @@ func (u *usage) sum(rows []store.RequestLog, now time.Time) {
 
 // enterUsage answers POST /usage: it logs in with a key. A Cursor key opens the account; a hosted key, which may lie on a
 // machine of somebody else, opens its own usage and nothing more.
+//
+// It makes no account and no key.
 func (s *Site) enterUsage(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 	fields, err := readForm(w, r)
 	if err != nil {
@@ -255,6 +283,7 @@ func (s *Site) whose(r *http.Request, key string) (owner, keyID string, err erro
 	if strings.HasPrefix(key, keys.Prefix) {
 		return caller.Owner, caller.KeyID, nil
 	}
+	// After Caller, which has refused what can't be a key without asking anybody.
 	if err := s.cfg.SignUps.Allow(s.cfg.Hops.Read(r).Client); err != nil {
 		return "", "", err
 	}
@@ -279,6 +308,9 @@ func (s *Site) leaveUsage(w http.ResponseWriter, r *http.Request, _ *api.Call) e
 
 // usageFile answers GET /usage.csv: the same turns as a table for other programs. It is written
 // as it goes; the rows are in memory already.
+//
+// It has its session from the same cookie as the page; a program that wants the file sends the
+// cookie.
 func (s *Site) usageFile(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 	who, err := s.loggedIn(r, accountCookie)
 	if err != nil {
@@ -310,6 +342,8 @@ func (s *Site) usageFile(w http.ResponseWriter, r *http.Request, _ *api.Call) er
 }
 
 // cell is text that a spreadsheet does not take for a formula: a client may have chosen it.
+//
+// Spreadsheets run what begins with one of these characters, and the quote makes it text.
 func cell(s string) string {
 	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
 		return "'" + s
