@@ -14,6 +14,9 @@ import (
 //
 // Each connection takes as long as its delay says, in each direction, however its bytes are cut into writes: what happens
 // at which time so doesn't depend on how goroutines are scheduled.
+//
+//	Cut      connections that are there end, on both sides
+//	split    nothing gets through, connections wait, and nobody is told
 type Link struct {
 	dial  func(ctx context.Context, network, address string) (net.Conn, error)
 	delay func() time.Duration
@@ -30,11 +33,14 @@ func NewLink(dial func(ctx context.Context, network, address string) (net.Conn, 
 }
 
 // linked is one connection: the pump's end of each of its two pipes.
+//
+// once: both pumps close it when they end.
 type linked struct {
 	near, far net.Conn
 	once      sync.Once
 }
 
+// close closes both ends. Each side's next read or write fails.
 func (c *linked) close() {
 	c.once.Do(func() {
 		c.near.Close()
@@ -61,6 +67,7 @@ func (k *Link) Dial(ctx context.Context, network, address string) (net.Conn, err
 	if err != nil {
 		return nil, err
 	}
+	// end is the caller's, near the pump's.
 	near, end := net.Pipe()
 	c := &linked{near: near, far: far}
 	k.mu.Lock()
@@ -72,6 +79,9 @@ func (k *Link) Dial(ctx context.Context, network, address string) (net.Conn, err
 }
 
 // passes waits until the link is not split.
+//
+// It fails only with the context's error. After the wait it looks again: the link may have been
+// split once more.
 func (k *Link) passes(ctx context.Context) error {
 	for {
 		k.mu.Lock()
@@ -89,6 +99,8 @@ func (k *Link) passes(ctx context.Context) error {
 }
 
 // A piece is some bytes under way, or with none of them the end.
+//
+// due is when it arrives. The zero data is the end of the stream in this direction.
 type piece struct {
 	data []byte
 	due  time.Time
@@ -100,8 +112,9 @@ type piece struct {
 // clock stands still while somebody waits for a lock.
 func (k *Link) carry(c *linked, from, to net.Conn, wait time.Duration) {
 	var (
-		mu     sync.Mutex
-		queue  []piece
+		mu    sync.Mutex
+		queue []piece
+		// Holds one token at most: the receiver takes all that is queued at once.
 		signal = make(chan struct{}, 1)
 	)
 	put := func(p piece) {
@@ -113,6 +126,8 @@ func (k *Link) carry(c *linked, from, to net.Conn, wait time.Duration) {
 		default:
 		}
 	}
+	// The reader ends when its end is closed, which is what c.close does at the end of the other
+	// pump, too.
 	go func() {
 		buffer := make([]byte, 4<<10)
 		for {
@@ -126,6 +141,7 @@ func (k *Link) carry(c *linked, from, to net.Conn, wait time.Duration) {
 			}
 		}
 	}()
+	// Pieces are written in the order in which they came, each not before its time.
 	for over := false; !over; {
 		<-signal
 		mu.Lock()

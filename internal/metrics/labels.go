@@ -15,6 +15,8 @@ const other = "other"
 var surfaces = []string{"chat", "completions", "responses", "messages"}
 
 // surfaceOf is the surface of a route's pattern: "chat" for "POST /u/{account}/v1/chat/completions".
+//
+// A route that is not in surfaces is "other", so a new surface is added there.
 func surfaceOf(endpoint string) string {
 	_, path, _ := strings.Cut(endpoint, "/v1/")
 	name, _, _ := strings.Cut(path, "/")
@@ -28,6 +30,8 @@ func surfaceOf(endpoint string) string {
 var limitNames = []string{"max_requests", "max_requests_per_key", "budget", "signup", "key_concurrent", "key_requests", "key_tokens", "key_cost_day", "key_cost_month"}
 
 // limitName is a limit's label.
+//
+// A limit that is not in limitNames is counted under "other", so a new one is added there.
 func limitName(limit string) string {
 	if slices.Contains(limitNames, limit) {
 		return limit
@@ -40,14 +44,19 @@ const maxModels = 60
 
 // names are the models that have a label, in the order in which upstream has first accepted a turn with them. Who asks for
 // models that don't exist adds none, and when there are maxModels, each further one is "other".
+//
+// They are never forgotten: a label that came and went would break a graph in two.
 type names struct {
 	mu    sync.Mutex
 	known map[string]bool
 }
 
+// newNames makes an empty list.
 func newNames() *names { return &names{known: map[string]bool{}} }
 
 // of is the label of a model that upstream has accepted.
+//
+// The name is that of the catalogue, as clients ask for it, and else upstream's id.
 func (n *names) of(m agent.Model) string {
 	name := m.Name
 	if name == "" {

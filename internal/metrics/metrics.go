@@ -28,6 +28,8 @@ import (
 )
 
 // Metrics are the counters of one server. Its methods may be called concurrently.
+//
+// Counting takes some hundred nanoseconds and never fails or waits.
 type Metrics struct {
 	registry *prometheus.Registry
 	models   *names
@@ -66,6 +68,8 @@ var (
 )
 
 // New makes Metrics at zero. version is the program's.
+//
+// Several may be made in one process, for tests: each has a registry of its own.
 func New(version string) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry(), models: newNames()}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -95,6 +99,8 @@ func New(version string) *Metrics {
 
 // begin makes the rows of what should be there before it first happens: an alert can't see the first increase of a counter
 // that didn't exist.
+//
+// Combinations of labels that depend on clients and models are not made here: they are too many.
 func (m *Metrics) begin() {
 	for _, operation := range []string{read, write} {
 		m.store.WithLabelValues(operation)
@@ -106,6 +112,9 @@ func (m *Metrics) begin() {
 }
 
 // Sources are what is asked at each scrape. Nil functions are left out. They are called concurrently with everything.
+//
+// It is what is there now, as opposed to what has happened; keeping a gauge in step with it would
+// need a call at every change.
 type Sources struct {
 	// Parked is how many runs wait for tool results, and how long the first of them has.
 	Parked func() (n int, oldest time.Duration)
@@ -137,11 +146,16 @@ func (m *Metrics) Watch(s Sources) {
 }
 
 // Handler answers GET /metrics, in OpenMetrics where the client asks for it.
+//
+// Exemplars are in the OpenMetrics form alone.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
 }
 
 // Answered counts an HTTP request.
+//
+// The route is a pattern and not the address, which has ids in it. A request that fits no route is
+// "none". A client that left before there was an answer has the status 0.
 func (m *Metrics) Answered(a httpd.Answer) {
 	route := a.Route
 	if route == "" {
@@ -161,8 +175,16 @@ func (m *Metrics) TurnBegan() { m.active.Inc() }
 func (m *Metrics) Gap(d time.Duration) { m.gap.Observe(d.Seconds()) }
 
 // TurnEnded implements watch.Observer.
+//
+//	Received ──► Begun ──► Connected ──► FirstToken ──► Ended
+//	   └─ queue ──┘└── connect ──┘
+//	   └────────── time to first token ──────┘
+//	   └────────────────────── turn duration ─────────┘
+//
+// A turn that upstream never accepted has "none" for backend, model and resume.
 func (m *Metrics) TurnEnded(_ context.Context, t *watch.Turn) {
 	m.active.Dec()
+	// Without a time of the request the turn counts from its own beginning.
 	begun := t.Begun
 	if queue := t.Queue(); queue > 0 {
 		m.queue.Observe(queue.Seconds())
@@ -178,6 +200,7 @@ func (m *Metrics) TurnEnded(_ context.Context, t *watch.Turn) {
 	if !t.FirstToken.IsZero() {
 		observe(m.firstToken.WithLabelValues(backend, resume), t.FirstToken.Sub(begun), t.Origin.RequestID)
 	}
+	// Waited says how long; for other turns it means nothing.
 	if t.Accepted.Resume == agent.ResumeParked {
 		m.toolWait.Observe(t.Accepted.Waited.Seconds())
 	}
@@ -188,6 +211,8 @@ func (m *Metrics) TurnEnded(_ context.Context, t *watch.Turn) {
 }
 
 // spent counts a turn's usage. A kind of which there was none gets no row.
+//
+// u.Input counts what was not in the cache; see agent.Usage for which counts overlap.
 func (m *Metrics) spent(model string, u *agent.Usage) {
 	for _, k := range []struct {
 		kind   string
@@ -215,6 +240,8 @@ const (
 )
 
 // Stored counts a call of the store.
+//
+// ErrNotFound and ErrConflict are answers and no failures.
 func (m *Metrics) Stored(c bounded.Call) {
 	operation := read
 	if c.Write {
@@ -230,6 +257,9 @@ func (m *Metrics) Stored(c bounded.Call) {
 const maxExemplar = 100
 
 // observe adds d to h, with the request as its exemplar.
+//
+// Exemplars link a slow bucket in a graph to a request in the log. A client may choose its request
+// id, so a long one is left out instead of making the scrape fail.
 func observe(h prometheus.Observer, d time.Duration, requestID string) {
 	if with, ok := h.(prometheus.ExemplarObserver); ok && requestID != "" && len(requestID) <= maxExemplar {
 		with.ObserveWithExemplar(d.Seconds(), prometheus.Labels{"request_id": requestID})

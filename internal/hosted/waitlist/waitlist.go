@@ -37,6 +37,9 @@ type Config struct {
 }
 
 // A Client sends entries to the list. It is safe for concurrent use.
+//
+// Its http.Client is a copy of the caller's, because a copy's CheckRedirect can be set without
+// changing the original. The transport, and with it the connections, is shared.
 type Client struct {
 	cfg  Config
 	http http.Client
@@ -55,6 +58,8 @@ func New(cfg Config) *Client {
 }
 
 // An Entry is one person.
+//
+// It is what a form sends, and not checked before Clean.
 type Entry struct {
 	Name  string
 	Email string
@@ -72,6 +77,8 @@ const (
 var mailbox = regexp.MustCompile(`^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+\.[^@\s\x00-\x1f]+$`)
 
 // Clean trims the entry and checks it. Errors are *agent.Error with Param "name" or "email".
+//
+// e itself is not changed. A message is for the person who fills in the form.
 func (e Entry) Clean() (Entry, error) {
 	e = Entry{Name: strings.TrimSpace(e.Name), Email: strings.TrimSpace(e.Email)}
 	switch {
@@ -91,6 +98,9 @@ func (e Entry) Clean() (Entry, error) {
 //
 // Errors are *agent.Error: as of Clean; NotConfigured without a list; Upstream when the list can't be
 // reached or refuses.
+//
+// Ten seconds at most. It isn't retried because the first try may have reached the list, which
+// might send two mails.
 func (c *Client) Join(ctx context.Context, e Entry) error {
 	e, err := e.Clean()
 	if err != nil {
@@ -112,6 +122,7 @@ func (c *Client) Join(ctx context.Context, e Entry) error {
 	}
 	defer resp.Body.Close()
 	io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // so that the connection can be used again
+	// Redirects end here, too: they are not followed.
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return unreachable(fmt.Errorf("the list answered %s", resp.Status))
 	}
@@ -119,6 +130,8 @@ func (c *Client) Join(ctx context.Context, e Entry) error {
 }
 
 // request builds the request: to the list with its token if both are configured, else to the fallback.
+//
+// The member source is left out when it is empty.
 func (c *Client) request(ctx context.Context, e Entry) (*http.Request, error) {
 	// Source is for the list that knows our token; the other doesn't take it.
 	body := struct {
