@@ -28,9 +28,14 @@ var downloaders = [][]string{
 // A downloader that isn't there is passed over; the error is of the last one that was there and failed.
 //
 // What a downloader that fails has left in dir stays there; the caller deletes the folder.
+//
+// size is about what comes, in bytes; it is for the progress that is told. What a program has
+// printed is part of the error, its last line only, because pip prints pages.
 func (i *Installer) download(ctx context.Context, dir, version string, size int64) (file string, err error) {
 	var failed error
 	for _, argv := range downloaders {
+		// Asked for its version first: "python3 -m pip" fails where Python has no pip, which is no
+		// failure of the download.
 		if out, err := command(ctx, dir, argv, "--version").CombinedOutput(); err != nil {
 			if !errors.Is(err, exec.ErrNotFound) {
 				failed = fmt.Errorf("%s does not work here: %w: %s", strings.Join(argv, " "), err, lastLine(out))
@@ -70,6 +75,8 @@ func command(ctx context.Context, dir string, argv []string, args ...string) *ex
 
 // watch says from time to time how much of a download of so many bytes is in dir, until stop is
 // called. stop waits for the goroutine, so nothing is written to Out after it.
+//
+// The downloaders draw bars for terminals, so their own output is of no use here.
 func (i *Installer) watch(dir string, size int64) (stop func()) {
 	end, ended := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -111,6 +118,8 @@ func (p *progress) next(got, size int64) (int64, bool) {
 }
 
 // sizeOf is how many bytes the files below dir have. Files that vanish meanwhile count as they were.
+//
+// Errors are passed over: it is only for progress.
 func sizeOf(dir string) int64 {
 	var size int64
 	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {

@@ -3,6 +3,11 @@
 // The bridge is proprietary: Cursor's licence holds, and nothing of it is part of this program. It is got from PyPI, as
 // the package cursor-sdk, by the user's own pip or uv; the SHA-256 of what comes is compared with the list in
 // versions.go, and only the bridge's folder is unpacked, into the user's state folder.
+//
+//	install.go      Installer: install, find, remove, and how an installation stays whole
+//	download.go     the package with pip or uv
+//	versions.go     which versions are known, and their SHA-256
+//	process_*.go    ending a downloader with what it has started
 package bridgeinstall
 
 import (
@@ -25,6 +30,8 @@ import (
 )
 
 // A Bridge is an installed bridge.
+//
+// It says where files are. Starting it is the business of package bridgechild.
 type Bridge struct {
 	// Dir holds bin/node and dist/.
 	Dir string
@@ -77,6 +84,9 @@ func At(dir string) (Bridge, error) {
 // Find finds the newest version that was installed, or else the one in the Python environment
 // venv ("" for none). ok is false when there is neither. It takes no lock: a version is there
 // as a whole or not at all.
+//
+// A virtual environment's bridge is whatever version its user has installed there; it is not
+// checked against the list.
 func (i *Installer) Find(venv string) (b Bridge, ok bool) {
 	for _, version := range slices.Backward(versions()) {
 		if b, err := At(filepath.Join(i.Dir, version)); err == nil {
@@ -152,6 +162,7 @@ func (i *Installer) Install(ctx context.Context, version string) (b Bridge, err 
 	if !complete(unpacked) {
 		return Bridge{}, fmt.Errorf("cursor-sdk %s holds no bridge", version)
 	}
+	// The target is not there: that was asked at the beginning, and the lock keeps others out.
 	if err := os.Rename(unpacked, target); err != nil {
 		return Bridge{}, err
 	}
@@ -232,6 +243,9 @@ func (i *Installer) say(format string, args ...any) {
 }
 
 // check compares the SHA-256 of a file. The error names both sums, and says that nothing was installed.
+//
+// A wrong sum means another file than the one that was tried with this program: a newer upload, a
+// proxy's error page, or an attack.
 func check(file, want string) error {
 	f, err := os.Open(file)
 	if err != nil {
@@ -265,6 +279,7 @@ func unpack(ctx context.Context, wheel, dir string) (size int64, err error) {
 	}
 	defer z.Close()
 	for _, f := range z.File {
+		// Most of a wheel is Python code, which nobody needs here.
 		name, ours := strings.CutPrefix(path.Clean(f.Name), inWheel)
 		if !ours || f.FileInfo().IsDir() || !filepath.IsLocal(filepath.FromSlash(name)) || !f.Mode().IsRegular() {
 			continue
@@ -272,6 +287,7 @@ func unpack(ctx context.Context, wheel, dir string) (size int64, err error) {
 		if ctx.Err() != nil {
 			return 0, ctx.Err()
 		}
+		// As announced by the archive; unpackFile writes no more than that.
 		if size += int64(f.UncompressedSize64); size > maxUnpacked {
 			return 0, errors.New("it is too large")
 		}
@@ -288,6 +304,7 @@ func unpackFile(f *zip.File, to string, program bool) error {
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return err
 	}
+	// A wheel made on Windows has no mode bits, so what is in bin counts as a program, too.
 	mode := fs.FileMode(0o644)
 	if program || f.Mode()&0o111 != 0 {
 		mode = 0o755

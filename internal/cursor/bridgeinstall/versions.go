@@ -67,6 +67,8 @@ func wheelFor(known map[string]map[string]wheel, version, goos, goarch string, m
 }
 
 // musl reports whether this is a Linux with musl as its C library, and without glibc beside it.
+//
+// Cursor's bridge brings a Node that is linked with glibc.
 func musl() bool {
 	exists := func(pattern string) bool {
 		found, err := filepath.Glob(pattern)

@@ -16,6 +16,9 @@ import (
 // Probe asks the host of target for nothing, and reports whether it answered. It sends no key,
 // and not to target's path. setting is the variable that holds the address. Errors are
 // *agent.Error. ctx bounds it.
+//
+// It is what /readyz and the home page ask through a backend: cheap for Cursor, because it needs no
+// key and starts no run.
 func Probe(ctx context.Context, transport http.RoundTripper, target, setting string) error {
 	req, err := Question(ctx, target)
 	if err != nil {
@@ -31,6 +34,7 @@ func Probe(ctx context.Context, transport http.RoundTripper, target, setting str
 // Question is the request of a probe of target's host. localagent sends it over a connection of
 // its own pool.
 func Question(ctx context.Context, target string) (*http.Request, error) {
+	// Path, query and password are left out: only the host is of interest.
 	u, err := url.Parse(target)
 	if err != nil {
 		return nil, err
@@ -41,6 +45,9 @@ func Question(ctx context.Context, target string) (*http.Request, error) {
 
 // Answered reads the answer to a probe, and closes it. Any answer will do but one that says that there is nobody behind
 // whoever gave it.
+//
+// 401, 404 or a redirect are fine: Cursor, or a mirror of it, has answered. The statuses below come
+// from a proxy or a load balancer that found nobody.
 func Answered(target *url.URL, resp *http.Response) error {
 	resp.Body.Close()
 	switch resp.StatusCode {

@@ -1,5 +1,10 @@
 // Package reach says, for people, why an address of Cursor's can't be reached: which address, which cause, and what to
 // do about it. Most causes are mistakes in a setting, such as http where https is spoken.
+//
+//	reach.go   the sentence for an error of a connection
+//	probe.go   one request that finds out whether a host can be reached
+//
+// Every backend that makes its own connections uses it, so that one mistake has one sentence.
 package reach
 
 import (
@@ -42,8 +47,10 @@ func reason(target *url.URL, setting string, err error) string {
 		untrust *tls.CertificateVerificationError
 		timeout net.Error
 	)
+	// Most sentences end with it, so that the user has a place to begin.
 	check := "check " + setting
 	switch {
+	// Before all others: what went wrong on the way to the proxy says nothing about Cursor.
 	case errors.As(err, &op) && op.Op == "proxyconnect":
 		return "the proxy can't be reached; check HTTPS_PROXY"
 	case spokeHTTP(err) && target.Scheme == "https":
@@ -54,6 +61,7 @@ func reason(target *url.URL, setting string, err error) string {
 		return "HTTP/2 is not spoken there; " + check
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return "there is no host of this name; " + check
+	// No answer of the resolver, or a temporary failure: the name may be right.
 	case errors.As(err, &dns):
 		return "the name of the host can't be looked up now"
 	case isErrno(err, syscall.ECONNREFUSED, windowsRefused):
@@ -101,6 +109,9 @@ const (
 )
 
 // isErrno reports whether err is one of these numbers of the operating system.
+//
+// Errors of the net package hold the number several levels deep; errors.As looks through all of
+// them.
 func isErrno(err error, these ...syscall.Errno) bool {
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {
@@ -129,6 +140,9 @@ var sentToTLS = []string{"HTTP request to an HTTPS server", "plain HTTP request 
 
 // WrongScheme is the error for an answer of status 400 that says that target speaks https and was asked in http; nil when
 // the answer says nothing of the kind.
+//
+// Such an answer is a complete response, so it is no error of a connection. body is the beginning
+// of it. It is NotConfigured and not Upstream: trying again can't help.
 func WrongScheme(target *url.URL, setting string, status int, body []byte) *agent.Error {
 	if status != http.StatusBadRequest || target.Scheme != "http" {
 		return nil
