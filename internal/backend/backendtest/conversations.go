@@ -13,6 +13,9 @@ import (
 
 // converse has a first turn and returns its conversation and the request for the second.
 // It skips the test for backends that can't continue one.
+//
+// What was said before is in the conversation, so of the second request only the last message is
+// new.
 func (e exam) converse(t *testing.T, b agent.Backend) (agent.Conversation, *agent.Request) {
 	t.Helper()
 	if e.features.NoConversation {
@@ -67,6 +70,9 @@ func (e exam) continueOnce(t *testing.T) {
 }
 
 // restored: a conversation's bytes are enough to continue it in another process.
+//
+// Foreign bytes, such as those of another version of this program, have to be refused and must not
+// panic.
 func (e exam) restored(t *testing.T) {
 	b := e.backend(t, twoTurns)
 	c, req := e.converse(t, b)

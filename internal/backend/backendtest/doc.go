@@ -1,5 +1,12 @@
 // Package backendtest helps to test what is on either side of package agent: a [Fake] backend for the
 // gateway and the surfaces, [Collect] to read a turn, and the [Exam] that every real Backend must pass.
+//
+//	doc.go             Turn and Collect
+//	fake.go            Fake, a backend that yields what a test tells it to
+//	exam.go            the exam's cases, its helpers, and what a turn yields
+//	calls.go           tool rounds
+//	conversations.go   going on later
+//	failures.go        errors, Close and contexts
 package backendtest
 
 import (
@@ -9,6 +16,8 @@ import (
 )
 
 // A Turn is everything that a run yielded in one turn.
+//
+// Pieces of text are joined, so tests don't depend on how upstream has cut them.
 type Turn struct {
 	Text      string
 	Reasoning string
@@ -19,6 +28,9 @@ type Turn struct {
 }
 
 // Collect reads one turn of run. After an error the turn holds what came before it.
+//
+// It calls Next until Done or an error, in the caller's goroutine. It neither resumes nor closes
+// the run.
 func Collect(ctx context.Context, run agent.Run) (Turn, error) {
 	var t Turn
 	for {

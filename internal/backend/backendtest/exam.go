@@ -74,6 +74,8 @@ func Exam(t *testing.T, features Features, start func(t *testing.T, s *script.Sc
 }
 
 // An exam is the cases, as methods. It has no state.
+//
+// Cases get it by value.
 type exam struct {
 	features Features
 	// start makes the backend under test, as Exam's caller gave it.
@@ -86,6 +88,8 @@ type exam struct {
 const timeout = 20 * time.Second
 
 // backend makes a backend whose upstream plays the script.
+//
+// A script that can't be parsed is a mistake of the case.
 func (e exam) backend(t *testing.T, source string) agent.Backend {
 	t.Helper()
 	s, err := script.Parse(t.Name(), []byte(source))
@@ -120,6 +124,8 @@ func Request(prompt string) *agent.Request {
 
 // run starts a run and closes it at the test's end. ctx bounds Start alone, so a run that ends with it is
 // found out.
+//
+// It has failed before the test when Start fails; cases about errors use failed.
 func (e exam) run(t *testing.T, b agent.Backend, req *agent.Request) agent.Run {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
@@ -162,6 +168,7 @@ func result(call agent.ToolCall, text string) agent.ToolResult {
 	return agent.ToolResult{CallID: call.ID, Parts: []agent.Part{{Text: text}}}
 }
 
+// wantText compares texts and says where they differ.
 func wantText(t *testing.T, got, want string) {
 	t.Helper()
 	if diff := cmp.Diff(want, got); diff != "" {

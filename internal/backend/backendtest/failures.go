@@ -15,6 +15,9 @@ import (
 
 // failed is the error of a run that must fail, from Start or Next. A run that ends well fails
 // the test. What came before the error is in the Turn.
+//
+// The message of the error is what a user would read, so the cases look at it as well as at the
+// code.
 func (e exam) failed(t *testing.T, b agent.Backend) (Turn, *agent.Error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)

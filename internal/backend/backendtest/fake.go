@@ -32,6 +32,8 @@ type Fake struct {
 type Turns [][]Step
 
 // A Step is an event or an error.
+//
+// Exactly one of the two is set.
 type Step struct {
 	Event agent.Event
 	Err   error
@@ -44,6 +46,8 @@ func NewFake(name string, play func(req *agent.Request) (Turns, error)) *Fake {
 }
 
 // Say is a piece of text.
+//
+// It is one event, however long.
 func Say(text string) Step {
 	return Step{Event: agent.Event{Kind: agent.Text, Text: []byte(text)}}
 }
@@ -101,6 +105,8 @@ func (f *Fake) Start(ctx context.Context, req *agent.Request) (agent.Run, error)
 }
 
 // Runs are all runs so far, in the order in which they were started, failed starts included.
+//
+// The runs themselves are shared with those who use them; their methods are safe.
 func (f *Fake) Runs() []*FakeRun {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -145,6 +151,8 @@ func (r *FakeRun) Size() int { return r.Request.Size() }
 
 // Next implements agent.Run. It waits where the test has written nothing more, until Close or
 // the end of ctx.
+//
+// A closed run yields nothing more, also when its script has more.
 func (r *FakeRun) Next(ctx context.Context) (agent.Event, error) {
 	step, ok := r.step()
 	if r.IsClosed() {
@@ -199,6 +207,8 @@ func (r *FakeRun) Resume(_ context.Context, results []agent.ToolResult) error {
 }
 
 // Close implements agent.Run.
+//
+// It may be called several times and from any goroutine, as the contract says.
 func (r *FakeRun) Close() error {
 	r.closeOnce.Do(func() { close(r.closed) })
 	return nil

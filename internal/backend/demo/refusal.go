@@ -32,6 +32,9 @@ var byStatus = map[int]agent.Code{
 }
 
 // refusal is the error that a step is; nil for any other step.
+//
+// FromUpstream lets the client see the script's words. An error without words gets the gateway's
+// own sentence for the code.
 func refusal(step script.Step) error {
 	switch s := step.(type) {
 	case script.Error:

@@ -80,6 +80,8 @@ func (t *typeNames) UnmarshalJSON(data []byte) error {
 }
 
 // A sampler makes one sample. left is how many values it may still have.
+//
+// left counts down over the whole sample, so that a schema which branches a lot ends, too.
 type sampler struct {
 	root *shape
 	left int
@@ -91,12 +93,15 @@ func (s *sampler) value(of *shape, depth int) any {
 		return nil
 	}
 	switch {
+	// A reference to itself goes on until depth ends it.
 	case of.Ref != "":
 		return s.value(s.referred(of.Ref), depth+1)
 	case of.Const != nil:
 		return of.Const
 	case len(of.Enum) > 0:
 		return of.Enum[0]
+	// The first branch is as good as any. A schema whose first branch refers to itself ends in
+	// null.
 	case len(of.AnyOf) > 0:
 		return s.value(of.AnyOf[0], depth+1)
 	case len(of.OneOf) > 0:
@@ -162,6 +167,7 @@ func (s *sampler) array(of *shape, depth int) []any {
 	if of.MaxItems != nil {
 		n = min(n, *of.MaxItems)
 	}
+	// Not nil, which would be encoded as null.
 	items := []any{}
 	for range n {
 		switch {
@@ -198,6 +204,7 @@ func text(of *shape) string {
 		t += strings.Repeat("x", short)
 	}
 	if of.MaxLength != nil && !ok {
+		// Bytes are characters here: all that is in t is ASCII.
 		t = t[:min(len(t), max(0, *of.MaxLength))]
 	}
 	return t
