@@ -11,6 +11,13 @@ import (
 // describe writes what a surface has understood of a request as text, as far as the client can say
 // it. It is the "decoded" file of a case. Every line says one thing, and what is not set has no line:
 // so the file of a case shows what its request is about, and all surfaces must come to the same text.
+//
+//	model composer-2.5
+//	user
+//	  "What is in this picture?"
+//	  image of 70 bytes, image/png
+//	offers read_file {"type":"object"}
+//	tool choice required
 func describe(r *agent.Request) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "model %s\n", r.ModelName)
@@ -42,6 +49,8 @@ func describeMessage(b *strings.Builder, m *agent.Message) {
 	b.WriteByte('\n')
 	for _, p := range m.Parts {
 		switch {
+		// A fault of a file is told without its words, which name the member that only one surface
+		// has.
 		case p.File != nil && p.File.Fault != nil:
 			b.WriteString("  a file that can't be used\n")
 		case p.File != nil:

@@ -15,4 +15,11 @@
 // replaces SURFACE.request for the stream. A case without events ends after decoding.
 //
 // Golden files are rewritten with -update, the flag of package golden.
+//
+// An error, too, has a golden file for each surface: the same failure looks different in OpenAI's
+// form and in Anthropic's.
+//
+//	run.go        which scenarios there are, and how they are compared
+//	script.go     the events file
+//	describe.go   the decoded file
 package apitest

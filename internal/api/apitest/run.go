@@ -29,6 +29,10 @@ import (
 var Created = time.Unix(1_790_000_000, 0)
 
 // A Surface is what the cases are run against.
+//
+// A value of it is all that a surface's test needs:
+//
+//	apitest.Run(t, apitest.Surface{Name: "chat", StreamMembers: `"stream":true`, Serve: …})
 type Surface struct {
 	// Name is the prefix of the surface's files in a case.
 	Name string
@@ -62,6 +66,9 @@ func Run(t *testing.T, surface Surface) {
 
 // runFile runs one case: each of its scenarios, streamed and whole. The description of a
 // request is a golden file that all surfaces share: each must make the same one.
+//
+// Both modes run the same events, so a difference between stream and body can only be the
+// encoder's.
 func runFile(t *testing.T, file string, surface Surface) {
 	c, err := readCase(file)
 	if err != nil {
@@ -84,6 +91,7 @@ func runFile(t *testing.T, file string, surface Surface) {
 			if err := surface.published(answer); err != nil {
 				t.Errorf("%s of scenario %q: %v", mode, scenario, err)
 			}
+			// Without events only what is refused before the turn has an answer to compare.
 			if script != nil || decoded == "" {
 				got[name(surface.Name+"."+mode, scenario)] = answer
 			}
@@ -101,6 +109,8 @@ func runFile(t *testing.T, file string, surface Surface) {
 // serve makes the surface answer a request, and returns what it has understood and what the
 // client got. The answer is the status, the header in alphabetical order, and the body. Always
 // is taken out of the description once.
+//
+// decoded is "" when the surface refused the request before its turn.
 func serve(surface Surface, request string, script turnScript) (decoded, answer string) {
 	rec := httptest.NewRecorder()
 	surface.Serve(rec, []byte(request), func(r *agent.Request, sink agent.Sink) error {
@@ -150,6 +160,8 @@ func (s *Surface) published(answer string) error {
 // compare compares with the golden files, or rewrites them. A golden file that no scenario
 // makes any more is an error. Only golden files of this surface are missed, because others may
 // be made by another package's test.
+//
+// With -update nothing fails: whoever refreshes reads the diff.
 func compare(t *testing.T, c *testCase, surface Surface, got map[string]string) {
 	if golden.Updating() {
 		if err := c.rewrite(surface, got); err != nil {
@@ -257,6 +269,8 @@ func (c *testCase) ownsRequest(s Surface, scenario string) bool {
 // rewrite replaces the surface's golden files in the case. It reads the file again, because the test of
 // another surface may have rewritten its own files meanwhile. New files go to the end of the archive,
 // and those that nothing makes any more are removed. The archive's order and its inputs stay.
+//
+// The tests of two packages write the same file; what one has written stays.
 func (c *testCase) rewrite(s Surface, got map[string]string) error {
 	archive, err := txtar.ParseFile(c.path)
 	if err != nil {

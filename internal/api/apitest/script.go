@@ -78,6 +78,8 @@ var verbs = map[string]func(string) (step, error){
 }
 
 // event is the step that gives the sink an event. Each play has a copy of its own.
+//
+// A sink that keeps the text beyond the call would show #### in its golden file.
 func event(e agent.Event) step {
 	return func(s agent.Sink) error {
 		copied := e
@@ -196,5 +198,6 @@ func parseFail(s string) (step, error) {
 			return nil, err
 		}
 	}
+	// A copy for each play: the surface may change what it is given.
 	return func(agent.Sink) error { failure := e; return &failure }, nil
 }

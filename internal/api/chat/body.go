@@ -16,6 +16,8 @@ import (
 //
 // Everything is kept in the form in which it is written, so that the end of a long answer costs
 // one copy. usage is the last that came.
+//
+// The fields in bytes are in the form in which they are written; each grows by append.
 type wholeAnswer struct {
 	w      http.ResponseWriter
 	req    *Request
@@ -109,6 +111,8 @@ func appendFunction(b []byte, c *agent.ToolCall) []byte {
 
 // write writes the whole answer. The buffer is made large enough at once: the parts are long
 // compared to the rest. It is called once, by the last event.
+//
+// The error is that of writing to the client, who has left then.
 func (b *wholeAnswer) write(reason agent.Reason) error {
 	doc := make([]byte, 0, 1024+len(b.content)+len(b.reasoning)+len(b.calls))
 	doc = b.header.append(doc, "chat.completion", b.model)

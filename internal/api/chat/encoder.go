@@ -32,6 +32,8 @@ type Encoder interface {
 }
 
 // Options are what an Encoder needs besides its request. The zero value is right except in tests.
+//
+// Tests fix id and time, so that golden files stay the same.
 type Options struct {
 	ID      string    // of the completion; "" means a new one
 	Created time.Time // of the completion; zero means now
@@ -75,6 +77,9 @@ func newHeader(opt Options) header {
 //
 // system_fingerprint is meant to identify the configuration that has answered: here it is the model with
 // its parameters, so that the client sees which tier was used.
+//
+// Members are in OpenAI's order. model is the name of what ran, which may differ from what was
+// asked for: an alias, or another tier.
 func (h *header) append(b []byte, object string, model agent.Model) []byte {
 	b = append(b, `{"id":`...)
 	b = openai.AppendString(b, h.id)

@@ -15,6 +15,9 @@ import (
 // body is converted to the messages of chat, and the answer has the form of chat.
 
 // inputFields are the fields of a Responses body that chat has under another name.
+//
+// They are embedded in wireRequest, so a body may have fields of both forms; messages goes before
+// input.
 type inputFields struct {
 	Input           openai.StringOr[[]wireItem] `json:"input"`
 	Instructions    openai.StringOr[[]wireItem] `json:"instructions"`
@@ -39,6 +42,12 @@ type wireItem struct {
 // messages.
 //
 // Errors come later, when the messages are converted; params has where each of them stood in the body.
+//
+//	instructions: "…"                      system
+//	input: "…"                             user
+//	input: [{"role": …, "content": …}]     a message of that role
+//	       [{"type": "function_call"}]     a call, in the assistant's message before it
+//	       [{"type": "function_call_output"}] a tool's message
 func (w *wireRequest) convertInput() {
 	if len(w.Messages) > 0 || w.Input.IsZero() {
 		return
@@ -60,6 +69,7 @@ func (w *wireRequest) convertInput() {
 	var reasoning struct {
 		Effort string `json:"effort"`
 	}
+	// A value of another type is left alone, without an error: see inputFields.
 	if w.Reasoning.Kind() == '{' && w.ReasoningEffort == "" && json.Unmarshal(w.Reasoning, &reasoning, openai.Liberal) == nil {
 		w.ReasoningEffort = reasoning.Effort
 	}
@@ -105,6 +115,8 @@ func (a *inputConverter) message(role string, content openai.StringOr[[]wirePart
 }
 
 // call adds a call to the assistant's message that it belongs to, or to a new one.
+//
+// Several calls in a row become calls of one message, as chat's own clients send parallel calls.
 func (a *inputConverter) call(c wireCall, param string) {
 	if n := len(a.messages); n == 0 || a.messages[n-1].Role != "assistant" {
 		a.message("assistant", openai.StringOr[[]wirePart]{}, param)

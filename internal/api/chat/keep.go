@@ -13,6 +13,9 @@ import (
 )
 
 // A Keeper keeps completions whose client wants to come back to them (store: true). It may be called concurrently.
+//
+// It is implemented by package chat/stored, which this package must not know: the arrow goes the
+// other way.
 type Keeper interface {
 	// Keep keeps a completion of owner. It is called before the client learns that the completion is done, and doesn't
 	// fail the turn: who can't keep one says so in the log.
@@ -31,6 +34,8 @@ type Completion struct {
 // keep prepares what a Keeper needs of a request with store: true. sent shares the memory of
 // the request's body, and lives as long as the turn. Without store: true nothing is kept, and
 // metadata isn't looked at.
+//
+// It is the last step of Decode, so that a request which is refused keeps nothing alive.
 func (r *Request) keep(w *wireRequest) error {
 	if w.Store == nil || !*w.Store {
 		return nil
@@ -66,7 +71,8 @@ type keepingEncoder struct {
 	at     time.Time
 }
 
-// copied is a ResponseWriter that holds what is written to it. It grows with the answer.
+// A buffer is a ResponseWriter that holds what is written to it. It grows with the answer, which
+// the gateway bounds.
 type buffer struct {
 	header http.Header
 	body   []byte
@@ -99,6 +105,8 @@ func (k *keepingEncoder) Accept(a agent.Accepted) error {
 
 // Event implements Encoder. At the end the completion is kept first.
 func (k *keepingEncoder) Event(e *agent.Event) error {
+	// The copy comes first: Event must keep nothing of e, and the Encoder may flush and find that
+	// the client has left.
 	if err := k.whole.Event(e); err != nil {
 		return err
 	}
@@ -115,6 +123,7 @@ func (k *keepingEncoder) Event(e *agent.Event) error {
 func (k *keepingEncoder) object() []byte {
 	doc := jsontext.Value(k.copied.body)
 	end := len(doc) - len("}\n")
+	// The capacity is cut, so that the bytes of the copied answer are not overwritten.
 	doc = append(doc[:end:end], `,"metadata":`...)
 	doc = append(doc, openai.Encode(k.req.metadata)...)
 	return append(doc, '}')
@@ -122,6 +131,8 @@ func (k *keepingEncoder) object() []byte {
 
 // A listedMessage is a message of a kept completion in the form of the API's list. Members that
 // a message doesn't have are left out, but content and refusal, which are null then.
+//
+// The order of the members is that of OpenAI's examples.
 type listedMessage struct {
 	ID           string          `json:"id"`
 	Role         string          `json:"role"`

@@ -93,6 +93,10 @@ func (r *Request) setMessages(w *wireRequest) error {
 // conversations, too, and a model that sees a result without its call makes nothing good of it.
 //
 // It lives as long as setMessages.
+//
+//	announced   every id that a call had so far
+//	open        name ─► ids without a result, oldest first
+//	answered    ids that have one; an id that is announced again leaves it
 type conversation struct {
 	messages  []agent.Message
 	announced map[string]bool // ids of all calls so far
@@ -207,6 +211,8 @@ func appendText(list []agent.Part, text string) []agent.Part {
 
 // image converts an image part. Some clients send its URL without the object around it. Whether
 // the address can be used is openai.Image's to find out.
+//
+// A missing URL is an error of the request; one that can't be used is a Fault of the image.
 func image(p *wirePart, param string) (*agent.Image, error) {
 	switch {
 	case p.ImageURL.IsZero():

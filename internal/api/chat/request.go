@@ -11,6 +11,8 @@ import (
 
 // A Request is a decoded chat completion request: what the gateway gets, and what only the encoder must know. The encoder reads
 // it while the turn runs, so it must not be changed then.
+//
+// The fields that are not exported are for the encoders and for keeping.
 type Request struct {
 	agent.Request
 	// Stream asks for a stream, and IncludeUsage for a last chunk with its usage.
@@ -179,6 +181,8 @@ func (r *Request) setFormat(w *wireRequest) error {
 }
 
 // setLimits reads the limits at which the answer is cut off. If both spellings of the token limit are there, the newer one counts.
+//
+// max_tokens is the older name. 0 or -1 is no limit, as in openai.MaxTokens.
 func (r *Request) setLimits(w *wireRequest) error {
 	for _, f := range []struct {
 		param string

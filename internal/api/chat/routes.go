@@ -37,6 +37,7 @@ func (h *handlers) complete(w http.ResponseWriter, r *http.Request, call *api.Ca
 		return err
 	}
 	call.Fill(&req.Request)
+	// From here on the answer is the encoder's: it writes on w, and nobody else may until Close.
 	var encoder Encoder
 	if req.store && h.keeper != nil {
 		encoder = newKeepingEncoder(w, req, h.keeper)
@@ -45,6 +46,7 @@ func (h *handlers) complete(w http.ResponseWriter, r *http.Request, call *api.Ca
 	}
 	defer encoder.Close()
 	err = h.turns.Turn(r.Context(), &req.Request, encoder)
+	// Told says that the client knows; httpd then writes no second error.
 	if err != nil && encoder.Fail(agent.AsError(err)) {
 		return &api.Told{Err: err}
 	}

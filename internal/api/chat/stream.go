@@ -22,6 +22,9 @@ import (
 //
 // One goroutine uses it. Between two events the SSE writer sends comments, so that nobody takes
 // the connection for dead.
+//
+// Buffer and SetBuffer are the writer's own buffer: an event is appended to it in place, and Flush
+// sends it.
 type Stream struct {
 	w      http.ResponseWriter
 	req    *Request
@@ -107,6 +110,9 @@ func (s *Stream) chunk(delta string) error {
 
 // call writes a call as two chunks: the name, then the arguments. The second must not repeat id, type or name,
 // because openai-node would append them to the first.
+//
+//	{"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"read","arguments":""}}]}
+//	{"tool_calls":[{"index":0,"function":{"arguments":"{…}"}}]}
 func (s *Stream) call(c *agent.ToolCall) error {
 	index := strconv.Itoa(s.calls)
 	s.calls++
@@ -144,6 +150,8 @@ func functionDelta(c *agent.ToolCall) (first, second string) {
 func quote[S ~string | ~[]byte](s S) string { return string(openai.AppendString(nil, s)) }
 
 // done writes the end: the finish reason, the usage if it was asked for, and the end marker.
+//
+// It is one write, so that a client which reads until [DONE] gets usage and marker together.
 func (s *Stream) done(reason agent.Reason) error {
 	s.over = true
 	b := append(s.out.Buffer(), s.begin...)

@@ -73,6 +73,8 @@ type wireToolChoice struct {
 // are only functions: their calls go back as function_call, because such clients know nothing
 // else. Errors name the tool by its place: "tools[2].function.name". Two different tools of one
 // name are an error of ToolList.Add.
+//
+// r.custom is filled in on the way, by which the encoders know how to write a call.
 func (r *Request) setTools(w *wireRequest) error {
 	var list openai.ToolList
 	for i := range w.Tools {
@@ -158,6 +160,10 @@ func (r *Request) echo(c *agent.ToolCall) json.RawMessage {
 
 // setToolChoice reads tool_choice or, when that is absent, the deprecated function_call. Tools
 // that it names must be there. The zero value, when neither is there, lets the model choose.
+//
+//	"none", "auto", "required"                        the mode alone
+//	{"type": "function", "function": {"name": …}}     required, one name
+//	{"type": "allowed_tools", …}                      its mode, several names
 func (r *Request) setToolChoice(w *wireRequest) error {
 	param := "tool_choice"
 	var err error

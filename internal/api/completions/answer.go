@@ -14,6 +14,8 @@ import (
 //
 //	choice(0) … choice(n-1)  end  close      every turn succeeded
 //	choice(0) … choice(k)    fail  close     turn k failed
+//
+// It is not an agent.Sink itself, because one request is several turns; choice gives one for each.
 type answer interface {
 	// choice is the sink of the turn that makes the choice at index. The choices are made one after the other, in order.
 	choice(index int) agent.Sink
@@ -49,6 +51,8 @@ func newAnswer(w http.ResponseWriter, req *request, opt options) answer {
 
 // appendHead appends the opening brace and the members up to choices, with a comma at the end. The fingerprint says
 // which model has answered, with its parameters.
+//
+// The members are written by hand, in OpenAI's order, because the head is part of every chunk.
 func appendHead(b []byte, opt *options, model agent.Model) []byte {
 	b = append(b, `{"id":`...)
 	b = openai.AppendString(b, opt.id)
@@ -62,6 +66,8 @@ func appendHead(b []byte, opt *options, model agent.Model) []byte {
 }
 
 // finishReason is the reason's name. No tools are offered, so that a turn never ends in calls.
+//
+// A refusal is "stop", too: the legacy form has no place for more.
 func finishReason(reason agent.Reason) string {
 	if reason == agent.Length {
 		return "length"

@@ -10,6 +10,9 @@ import (
 )
 
 // A wholeAnswer collects the choices of a request without "stream": true, and writes them when the last turn is done.
+//
+// Nothing is written before end, so a turn that fails gives the whole request its status. It may
+// hold 20 answers of 16 MiB each at most: one for each prompt.
 type wholeAnswer struct {
 	w   http.ResponseWriter
 	req *request
@@ -32,6 +35,8 @@ func (b *wholeAnswer) choice(index int) agent.Sink {
 }
 
 // A bodyChoice is the sink of one choice. It adds itself to the answer when its turn is done.
+//
+// Text is escaped as it comes, so the end of a long answer costs one copy.
 type bodyChoice struct {
 	*wholeAnswer
 	index int
@@ -54,6 +59,7 @@ func (c *bodyChoice) Event(e *agent.Event) error {
 		c.text = openai.AppendEscaped(c.text, e.Text)
 	case agent.UsageKind:
 		addUsage(&c.usage, e.Usage)
+	// A turn that ends in an error never comes here, so its choice is in no answer.
 	case agent.DoneKind:
 		c.last = *e.Done
 		c.done(e.Done.Reason)

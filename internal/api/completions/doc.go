@@ -6,5 +6,9 @@
 // refused.
 //
 //   - request.go: the request's fields
+//
 //   - answer.go: what both encoders share; stream.go, body.go: the encoders
+//
+//     body ─► decode ─► request ─┬─► turn 0 ─► choice 0 ─┐
+//     └─► turn 1 ─► choice 1 ─┴─► end
 package completions

@@ -15,6 +15,8 @@ import (
 // of which becomes a turn of its own; what they have in common is decoded once.
 
 // A request is a decoded completion request.
+//
+// It isn't changed once it is decoded; turn makes copies.
 type request struct {
 	// Prompts are the texts to complete, at least one.
 	Prompts []string
@@ -62,6 +64,8 @@ const maxPrompts = 20
 
 // decode reads a request body. Errors are *agent.Error with the field's path as Param. The
 // order of the checks decides which error a request with several mistakes gets.
+//
+// The gateway and httpd fill in the rest of agent.Request, see api.Call.Fill.
 func decode(body []byte) (*request, error) {
 	var w wireRequest
 	if err := openai.Decode(body, &w); err != nil {
@@ -102,6 +106,7 @@ func prompts(w *wireRequest) ([]string, error) {
 		return []string{one}, err
 	case '[':
 		return promptList(w.Prompt)
+	// null or absent. Who sends messages here has the wrong address, which the error says.
 	case 'n', 0:
 		if w.Messages.Kind() == '[' {
 			return nil, agent.ParamError(agent.MissingParameter, param, "Missing required parameter: 'prompt'. A request with 'messages' goes to /v1/chat/completions.")
@@ -122,6 +127,7 @@ func promptList(raw jsontext.Value) ([]string, error) {
 	switch {
 	case len(list) == 0:
 		return nil, agent.ParamError(agent.InvalidValue, param, "'prompt' is an empty array. Send at least one text.")
+	// A list of numbers is longer than that, and gets the error about tokens below.
 	case len(list) > maxPrompts && list[0].Kind() == '"':
 		return nil, agent.ParamError(agent.InvalidValue, param, "'prompt' has %d entries; at most %d are allowed. Send several requests.", len(list), maxPrompts)
 	}
@@ -168,6 +174,7 @@ func checkUnsupported(w *wireRequest) error {
 func (r *request) turn(index int) *agent.Request {
 	req := r.all
 	req.Messages = []agent.Message{{Role: agent.User, Parts: []agent.Part{{Text: r.Prompts[index]}}}}
+	// What is shared otherwise is only read.
 	req.Stop = slices.Clone(r.all.Stop)
 	return &req
 }

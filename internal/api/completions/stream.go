@@ -18,6 +18,9 @@ import (
 //	data: [DONE]
 //
 // The bytes around a piece of text are the same for a whole choice, so a piece costs no allocation.
+//
+// One goroutine uses it: the turns come one after the other. Keep-alive comments are sent by the
+// SSE writer between two events, and between two turns.
 type stream struct {
 	w   http.ResponseWriter
 	req *request
@@ -47,6 +50,9 @@ type streamChoice struct {
 
 // Accept sends the response headers with the first turn, and the prompt if it is to be
 // repeated. Only the first turn's headers are sent: those of the others would come too late.
+//
+// The text of the prompt is written before the model begins, so an editor that asked for echo shows
+// it at once.
 func (c *streamChoice) Accept(a agent.Accepted) error {
 	if c.out == nil {
 		api.SetAccepted(c.w.Header(), a)
@@ -79,6 +85,8 @@ func (c *streamChoice) Event(e *agent.Event) error {
 func (c *streamChoice) Flush() error { return c.out.Flush() }
 
 // chunk writes a piece of text. finish is JSON.
+//
+// The buffer is the writer's own: append and SetBuffer write into it without a copy.
 func (c *streamChoice) chunk(text []byte, finish string) error {
 	b := append(c.out.Buffer(), c.head...)
 	b = append(b, `"choices":[{"text":"`...)
@@ -94,6 +102,8 @@ func (c *streamChoice) chunk(text []byte, finish string) error {
 
 // end writes the usage, if asked for, and the marker. out is there: end is called only when
 // every turn was accepted.
+//
+// SetFinished writes trailers here, because the headers have gone out long ago.
 func (s *stream) end() error {
 	s.over = true
 	api.SetFinished(s.w.Header(), openai.RoundCost(s.usage.CostUSD()), &s.last, true)
@@ -113,6 +123,7 @@ func (s *stream) end() error {
 
 // fail ends a stream that has begun with an error and without the marker, so that nobody takes a part for the whole.
 func (s *stream) fail(e *agent.Error) (told bool) {
+	// No turn was accepted: httpd answers with a status and JSON.
 	if s.out == nil {
 		return false
 	}

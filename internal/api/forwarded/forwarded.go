@@ -2,6 +2,11 @@
 //
 // Proxies say so in headers that a client can write as well, so a header is believed as far as a trusted proxy has
 // written it.
+//
+//	forwarded.go   what a request says of its way, and how much of it is believed
+//	reader.go      the same with a warning to the operator
+//
+// decisions/0029 says why it is so strict.
 package forwarded
 
 import (
@@ -16,6 +21,8 @@ import (
 
 // A Hop is what the proxies that are believed say of a request: who it is from, and under which
 // address its client has reached them. It is made anew for each request and is a plain value.
+//
+// Without proxies it is the connection's own: the other end of the socket, and the Host header.
 type Hop struct {
 	Client netip.Addr // invalid when the connection is no IP connection
 	Scheme string     // "http" or "https"
@@ -43,6 +50,13 @@ func (h *Hop) Origin() string { return h.Scheme + "://" + h.Host + h.Prefix }
 //	headers, but the connection is not trusted     the same, marked as unbelieved
 //	two kinds that name different clients          the same
 //	else                                           what the headers say, as far as they are believed
+//
+// An example, with 10.0.0.0/8 trusted, and the connection from 10.0.0.2:
+//
+//	X-Forwarded-For: 6.6.6.6, 203.0.113.7, 10.0.0.1
+//	                 │        │            └ trusted, so the one before counts
+//	                 │        └ not trusted: this is the client
+//	                 └ whatever the client has sent
 func readHop(r *http.Request, trusted []netip.Prefix) Hop {
 	direct := Hop{Client: peer(r), Scheme: "http", Host: r.Host}
 	if r.TLS != nil {
@@ -52,6 +66,7 @@ func readHop(r *http.Request, trusted []netip.Prefix) Hop {
 	if x == nil && standard == nil {
 		return direct
 	}
+	// Such headers come from the client, or from a proxy that is missing in the settings.
 	if !contains(trusted, direct.Client) {
 		direct.unbelieved = true
 		return direct
@@ -75,6 +90,9 @@ func readHop(r *http.Request, trusted []netip.Prefix) Hop {
 // A chain is what a request's headers say of its way, in lists whose last entries were added
 // last. The lists may be of different lengths, since some proxies replace what others add to.
 // An entry that is missing is "", and is passed over like one that makes no sense.
+//
+// clients may hold "unknown" or an obfuscated name (RFC 7239); these are no addresses and end the
+// way back.
 type chain struct {
 	clients, schemes, hosts, ports []string
 	prefix                         string
@@ -134,6 +152,7 @@ func splitQuoted(s string, separator byte) []string {
 	quoted, start := false, 0
 	for i := 0; i < len(s); i++ {
 		switch {
+		// The next character is escaped, also if it is a quote.
 		case s[i] == '\\' && quoted:
 			i++
 		case s[i] == '"':
@@ -161,6 +180,7 @@ func (c *chain) follow(direct Hop, trusted []netip.Prefix) Hop {
 	at := direct
 	steps := 0
 	for _, entry := range slices.Backward(c.clients) {
+		// The address that was found last is not a proxy of ours: it is the client.
 		if !contains(trusted, at.Client) {
 			break
 		}
@@ -196,6 +216,9 @@ func before(list []string, steps int) string {
 }
 
 // peer is the other end of the connection; the invalid address when that isn't an IP connection.
+//
+// An IPv4 address that came in an IPv6 socket is unmapped, so that it fits networks such as
+// 10.0.0.0/8.
 func peer(r *http.Request) netip.Addr {
 	addr, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -232,11 +255,14 @@ func parseHost(entry string) (host string, ok bool) {
 		return "", false
 	}
 	if addr, err := netip.ParseAddr(name); err == nil {
+		// In an address for clients IPv6 has brackets, and a zone means something on the proxy's
+		// machine alone.
 		if addr.Zone() != "" || addr.Is6() != strings.HasPrefix(entry, "[") {
 			return "", false
 		}
 		return entry, true
 	}
+	// Underscores aren't allowed in host names, but Docker's names have them.
 	notInNames := func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '.' || r == '_')
 	}
@@ -254,6 +280,12 @@ var ownPort = map[string]string{"http": "80", "https": "443"}
 
 // withPort is host with the port that a proxy says beside it, and without one that needs no saying. A port that stands in
 // the host goes before.
+//
+//	host            port   scheme   result
+//	example.com     8443   https    example.com:8443
+//	example.com     443    https    example.com
+//	example.com:81  8443   https    example.com:81
+//	[2001:db8::1]   8443   https    [2001:db8::1]:8443
 func withPort(host, port, scheme string) string {
 	_, inHost, err := net.SplitHostPort(host)
 	switch {
@@ -268,6 +300,8 @@ func withPort(host, port, scheme string) string {
 
 // parsePrefix reads a path of plain segments. Segments of dots alone are refused, because
 // clients would resolve them. No prefix is fine.
+//
+// It becomes part of links, so nothing is taken that a browser would read in another way.
 func parsePrefix(s string) (prefix string, ok bool) {
 	s = strings.TrimRight(s, "/")
 	if s == "" {

@@ -14,6 +14,8 @@ const warnEvery = time.Hour
 
 // A Reader reads requests' hops. It tells the operator of forwarding headers that are not believed: most likely a proxy
 // is not in the settings, and all of its clients count as one address. It is safe for concurrent use.
+//
+// The lock protects last alone and is held for as long as a line of the log takes.
 type Reader struct {
 	trusted []netip.Prefix
 
@@ -36,6 +38,8 @@ func NewReader(trusted []netip.Prefix, log *slog.Logger, now func() time.Time) *
 }
 
 // Read finds out where a request comes from. Headers that are not believed are passed over, and the operator is told.
+//
+// It never fails: at worst the result is the connection's own.
 func (w *Reader) Read(r *http.Request) Hop {
 	at := readHop(r, w.trusted)
 	if at.unbelieved {
@@ -44,6 +48,7 @@ func (w *Reader) Read(r *http.Request) Hop {
 	return at
 }
 
+// warn tells the operator, at most once an hour.
 func (w *Reader) warn(from netip.Addr) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -40,6 +40,7 @@ func AppendString[S ~string | ~[]byte](b []byte, s S) []byte {
 // grow b, because it is called for every streamed word. FuzzAppendString compares it with
 // encoding/json.
 func AppendEscaped[S ~string | ~[]byte](b []byte, s S) []byte {
+	// Runs of bytes that need no escape are copied at once.
 	done := 0 // s[:done] is in b
 	for i := 0; i < len(s); {
 		c := s[i]
@@ -97,6 +98,9 @@ func appendStringOrNull(b []byte, s string) []byte {
 // not nested too deeply. It panics when that is not so, which is a bug.
 //
 // The result belongs to the caller.
+//
+// Nesting is bounded by what decoding accepts, 10,000 levels, so a value that was decoded can
+// always be encoded.
 func Encode(v any) jsontext.Value {
 	b, err := json.Marshal(v, Liberal)
 	if err != nil {

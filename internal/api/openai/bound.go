@@ -20,6 +20,8 @@ import (
 // Bounds are how many things of each kind one request may hold, and how large a schema may be. Without them a body of a
 // few megabytes of "{}" would take a gigabyte once decoded. The zero of each is its default, which is far above what
 // clients send: a long conversation with many tools has some ten thousand values in all.
+//
+// They are settings (COMPOSER_MAX_…), which package cli hands in; see docs/settings.md.
 type Bounds struct {
 	// Values are all objects, arrays and list elements together; default 250,000.
 	Values int
@@ -69,6 +71,11 @@ func (b *Bounds) of(k kind) int {
 // A place is where in a request a value stands, as far as something there is bounded.
 //
 // A place of which nothing is known is nil, and all that is in it counts as values alone.
+//
+//	{"messages": [{"content": [{…}]}]}
+//	 │            │           └ a list of parts
+//	 │            └ an element of a list of messages
+//	 └ the root
 type place struct {
 	members map[string]*place // of an object
 	element *place            // of a list; nil when nothing is known of its elements
@@ -109,6 +116,9 @@ func request() *place {
 // A Counter counts what a request holds while its document comes in pieces, so that what is over a bound is refused before it
 // takes memory. It allocates little. Whether the document is valid JSON is for the decoder to say; of invalid
 // JSON the counts mean nothing. A Counter is for one document and one goroutine.
+//
+// It knows nothing of a value but its first byte and its place, and nothing of a text but where it
+// ends. So it needs a few bytes for each open bracket, however large the document is.
 type Counter struct {
 	bounds  Bounds
 	counts  [kinds]int
@@ -156,6 +166,8 @@ func (c *Counter) Add(piece []byte) error {
 		switch b {
 		case ' ', '\n', '\r', '\t', ':':
 			continue
+		// Closing brackets are not compared with opening ones: the decoder refuses what doesn't
+		// fit.
 		case '}', ']':
 			if err := c.closed(c.offset + i); err != nil {
 				return err
@@ -194,6 +206,7 @@ func (c *Counter) top() *frame {
 // innermost. The value of a member is neither.
 func (c *Counter) element(b byte) error {
 	top := c.top()
+	// top is nil for the root, which is no element of anything.
 	if top == nil || top.started {
 		return nil
 	}
@@ -268,6 +281,8 @@ func (c *Counter) schemaAt(at int) error {
 const maxSchemaDepth = 6
 
 // count counts one more of a kind.
+//
+// The bound itself is allowed; one more is the error.
 func (c *Counter) count(k kind) error {
 	c.counts[k]++
 	most := c.bounds.of(k)

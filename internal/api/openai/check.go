@@ -10,6 +10,8 @@ import (
 // Checks that the surfaces share. Each error names the field.
 
 // Missing is the error for a required field that is absent, null or empty.
+//
+// param is a path as OpenAI writes it: "messages[2].content".
 func Missing(param string) *agent.Error {
 	return agent.ParamError(agent.MissingParameter, param, "Missing required parameter: '%s'.", param)
 }
@@ -41,6 +43,9 @@ func InRange[N ~int | ~float64](param string, v *N, low, high N) error {
 
 // MaxTokens reads a token limit that may be absent. Some clients send 0 or -1 when they mean no limit. The result is 0
 // when there is none.
+//
+// The unit is a token of ours, see agent.EstimateTokens; how an answer is cut off is the business
+// of package control.
 func MaxTokens(param string, v *Int) (int, error) {
 	switch {
 	case v == nil, *v == 0, *v == -1:
@@ -68,6 +73,8 @@ func Stops(param string, v StringOr[[]string]) ([]string, error) {
 }
 
 // Clip shortens what a client has sent to 200 bytes, so that it can be quoted in an error message.
+//
+// It cuts between characters. The result goes to the client who has sent the text, and to no log.
 func Clip(s string) string {
 	const most = 200
 	if len(s) > most {

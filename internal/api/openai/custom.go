@@ -50,6 +50,7 @@ func textIn(arguments []byte) (string, bool) {
 		}
 	}
 	var texts, patches []string
+	// The order of a map doesn't matter here: what counts is that there is exactly one.
 	for _, value := range object {
 		text, ok := singleText(value)
 		if ok {

@@ -23,6 +23,8 @@ import (
 // as Param when a value has the wrong type.
 //
 // A leading byte order mark is skipped.
+//
+// The result may share no memory with body, except for fields that say so (jsontext.Value).
 func Decode(body []byte, v any) error {
 	body = bytes.TrimPrefix(body, []byte("\uFEFF"))
 	if len(bytes.TrimSpace(body)) == 0 {
@@ -69,6 +71,9 @@ var Liberal = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.Allo
 // quotes the request, which must not be logged. For {"messages": [{"role": 7}]}:
 //
 //	Invalid type for 'messages[0].role': expected a string, but got a number.
+//
+// The error names types and never values: what a client has sent does not get into an error that is
+// logged.
 func semanticError(e *json.SemanticError) *agent.Error {
 	param := paramPath(e.JSONPointer)
 	want, got := kindOfType(e.GoType), e.JSONKind
@@ -138,6 +143,8 @@ type StringOr[T any] struct {
 func (s *StringOr[T]) IsZero() bool { return s.Kind == 0 }
 
 // UnmarshalJSONFrom implements json.UnmarshalerFrom. A value of another type is an error that names both types that would do.
+//
+// PeekKind reads no value, so each of the branches below reads exactly one, as the interface asks.
 func (s *StringOr[T]) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	*s = StringOr[T]{}
 	other := kindOf(reflect.TypeFor[T]())
@@ -209,6 +216,8 @@ func (o Object) MarshalJSONTo(e *jsontext.Encoder) error {
 
 // An Int is a whole number that may be written as 1, 1.0 or 1e3: clients whose language has only floats
 // write it so.
+//
+// A fraction is an error and is not cut off: a client that asks for 1.5 tokens has made a mistake.
 type Int int
 
 // UnmarshalJSONFrom implements json.UnmarshalerFrom. A number with a fraction, or beyond 2^53, is an error.

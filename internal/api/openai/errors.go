@@ -9,6 +9,8 @@ import (
 )
 
 // A Row says how one of our codes looks in OpenAI's API. SDKs raise exceptions by Status; agents read Type and Code.
+//
+// Anthropic's form of errors has a table of its own, in package api/messages.
 type Row struct {
 	Status int
 	Type   string
@@ -94,6 +96,9 @@ func Status(code agent.Code) int {
 }
 
 // Message is the sentence that the client is told about e. An error that is our own fault reveals nothing.
+//
+// What is not our fault may name the upstream's own words; they were cleaned where the error was
+// made.
 func Message(e *agent.Error) string {
 	if RowOf(e.Code).Status == http.StatusInternalServerError {
 		return (&agent.Error{Code: agent.Internal}).UserMessage()

@@ -13,6 +13,8 @@ import (
 )
 
 // A FileInput is a file in a request, as chat and the Responses API spell it alike.
+//
+// file_id and file_url are read so that their error can say what to do instead.
 type FileInput struct {
 	Filename string `json:"filename,omitzero"`
 	FileData string `json:"file_data,omitzero"` // a data URL, or base64 alone
@@ -29,6 +31,8 @@ type FileInput struct {
 //	PNG, JPEG, GIF, WebP       an image
 //	text (UTF-8, UTF-16)       text, with the file's name
 //	anything else              a file with a Fault
+//
+// Nothing is fetched, and no PDF is parsed here.
 func (f *FileInput) Part(param string) agent.Part {
 	data, declared, fault := f.data(param)
 	if fault != nil {

@@ -8,6 +8,8 @@ import (
 )
 
 // A SchemaFormat is the JSON schema in a request's format field.
+//
+// Strict asks for OpenAI's subset of JSON Schema; see package schema for what of it is checked.
 type SchemaFormat struct {
 	Name        string `json:"name"`
 	Description string `json:"description"`

@@ -49,6 +49,9 @@ func dataImage(rest, param string) *agent.Image {
 
 // InlineImage reads an image that is encoded in base64. What its bytes look like counts more than the declared type:
 // clients declare image/png for everything. param names the field. Faults are as with Image.
+//
+// The length of the base64 bounds what is decoded, so that an image of a gigabyte is refused before
+// it takes one.
 func InlineImage(declared, encoded, param string) *agent.Image {
 	const tooLarge = "The image is larger than 20 MB. Send a smaller one."
 	if len(encoded)/4*3 > agent.MaxOriginalBytes+agent.MaxOriginalBytes/8 { // allows for line breaks and padding

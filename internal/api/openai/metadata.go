@@ -60,6 +60,9 @@ func (m Metadata) Check(param string) error {
 
 // WithMember is a JSON object of ours in which the member name has another value. It stands at
 // the end. The other members keep their order and their bytes.
+//
+// The object is one of ours, so names are not repeated and there is nothing behind it. An error
+// means that what was stored is damaged.
 func WithMember(object jsontext.Value, name string, value jsontext.Value) (jsontext.Value, error) {
 	d := jsontext.NewDecoder(bytes.NewReader(object), Liberal)
 	if _, err := d.ReadToken(); err != nil {

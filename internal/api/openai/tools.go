@@ -11,6 +11,8 @@ import (
 
 // A ToolList collects the tools of a request. Its zero value is empty. It finds tools by name in a map,
 // because a request may offer thousands.
+//
+// It belongs to one request and one goroutine.
 type ToolList struct {
 	Tools []agent.Tool
 	index map[string]int // by name
@@ -91,6 +93,10 @@ func CustomArguments(input string) json.RawMessage {
 // JSON object, but a model may have written anything, and clients repeat it. No arguments become {}. What is
 // not JSON is kept as one JSON string, so that the model sees what it wrote and no other code meets invalid
 // JSON.
+//
+//	""                {}
+//	{"path": "a"}     as it is
+//	{"path": "a       "{\"path\": \"a"
 func Arguments(text string) json.RawMessage {
 	raw := jsontext.Value(text)
 	switch {

@@ -12,6 +12,9 @@ import (
 // and Python's booleans do.
 //
 //	{"prompt_tokens":30,"completion_tokens":12,"total_tokens":42,"prompt_tokens_details":{"cached_tokens":20,…},…}
+//
+// prompt_tokens is the whole prompt, what the cache served included; cached_tokens says how much of
+// it that was.
 func AppendUsage(b []byte, u *agent.Usage) []byte {
 	b = append(b, `{"prompt_tokens":`...)
 	b = strconv.AppendInt(b, u.Prompt(), 10)
@@ -85,4 +88,6 @@ func NewCostDetails(u *agent.Usage) *CostDetails {
 }
 
 // RoundCost rounds US dollars to a billionth, so that a sum of prices doesn't show as 0.00012000000000000002.
+//
+// A billionth of a dollar is far below the price of one token.
 func RoundCost(usd float64) float64 { return math.Round(usd*1e9) / 1e9 }

@@ -17,6 +17,9 @@ import (
 // explain shortens an error of the JSON Schema library to the places that are at fault. The
 // library tells of every branch that didn't match; of a union like the items of a response that
 // is some hundred lines. An error of any other kind, and nil, is returned as it is.
+//
+// A typical result: "/output/0/content/0: missing property 'annotations'; /usage: got null, want
+// object". Places are JSON pointers.
 func explain(err error) error {
 	var invalid *jsonschema.ValidationError
 	if !errors.As(err, &invalid) {
@@ -32,6 +35,7 @@ func explain(err error) error {
 	}
 	var lines []string
 	for _, f := range faults {
+		// Sorted and without repetitions: the library's order varies from run to run.
 		lines = append(lines, f.String())
 	}
 	slices.Sort(lines)
@@ -57,6 +61,8 @@ func (f fault) refused() bool {
 
 // faultsOf are the faults that make up e. Of the branches of a union they are those of the one that was meant: that
 // whose type fits, or else the one that comes furthest.
+//
+// It is recursive: a union may lie within a branch of another.
 func faultsOf(e *jsonschema.ValidationError) []fault {
 	switch e.ErrorKind.(type) {
 	case *kind.AnyOf, *kind.OneOf:
@@ -82,6 +88,9 @@ func faultsOf(e *jsonschema.ValidationError) []fault {
 
 // score is how badly a branch of the union e fits: worst is another type, then another role, then
 // many faults. The best branch has the lowest score. rest is the place as seen from the union.
+//
+// For example, an output item {"type": "message", …} with a wrong member fits the branch of
+// messages with one fault, and every other branch with a wrong type, too.
 func score(branch []fault, e *jsonschema.ValidationError) int {
 	n := min(len(branch), 99)
 	for _, f := range branch {

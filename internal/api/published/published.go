@@ -30,6 +30,8 @@ const location = "openapi.json"
 // A spec is the document, ready to check against. Its schemas are compiled when they are first
 // used. It is one for the process, made by load. After that only schemas and what the compiler
 // keeps change, under mu; branches is only read.
+//
+//	Check(name, doc) ─► branch: which schema of a choice ─► schema: compiled once ─► explain
 type spec struct {
 	mu       sync.Mutex // a Compiler is for one goroutine
 	compiler *jsonschema.Compiler
@@ -39,6 +41,8 @@ type spec struct {
 }
 
 // load reads the document once; nil when there is none.
+//
+// It reads and changes a document of some megabytes, so tests that never check do not pay for it.
 var load = sync.OnceValues(func() (*spec, error) {
 	path, err := find()
 	if path == "" || err != nil {
@@ -62,6 +66,8 @@ var load = sync.OnceValues(func() (*spec, error) {
 })
 
 // find is where the document is; "" when it is nowhere. A path that the environment names must exist.
+//
+// The root of the repository is the first folder above the test's with a go.mod.
 func find() (string, error) {
 	if path := os.Getenv(variable); path != "" {
 		_, err := os.Stat(path)
@@ -104,6 +110,7 @@ func Check(schema string, doc []byte) error {
 	if err != nil {
 		return err
 	}
+	// An unknown name of a schema is an error, so that a misspelt one does not check nothing.
 	compiled, err := s.schema(s.branch(schema, v))
 	if err != nil {
 		return err

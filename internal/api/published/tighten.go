@@ -25,12 +25,16 @@ type object = map[string]any
 // A schema refuses unknown members where it describes a whole value: a member, an element, a document. Where it is only
 // a part of the description (a branch of allOf or anyOf), it can't know what the other parts allow. So the refusal is
 // put at these places and not into the schemas that they refer to. branches is what [spec.branches] says.
+//
+// JSON Schema's word for it is unevaluatedProperties: false, which unlike additionalProperties sees
+// through allOf and $ref.
 func tighten(doc any) (branches map[string]map[string]string, err error) {
 	schemas, err := schemasOf(doc)
 	if err != nil {
 		return nil, err
 	}
 	t := tightener{schemas}
+	// In order, so that an error is always about the same extension.
 	for _, path := range slices.Sorted(maps.Keys(extensions)) {
 		if err := t.extend(path, extensions[path]); err != nil {
 			return nil, err
@@ -119,6 +123,9 @@ func (t tightener) extend(path string, extension object) error {
 }
 
 // properties are the members of a schema, or of the part of it that has the member name, or of its last part.
+//
+// For a schema of allOf, members lie in its parts. If none has the member, the last part is where
+// an extension is put.
 func (t tightener) properties(schema object, name string) (found object) {
 	if ref, ok := schema["$ref"].(string); ok {
 		schema, _ = t.schemas[strings.TrimPrefix(ref, refPrefix)].(object)
@@ -207,6 +214,9 @@ const maxDepth = 20
 
 // open reports whether a schema says of an object nothing but that it is one. Such a value may
 // have any member.
+//
+// In the published document such schemas stand for values with free members: metadata, and the
+// schema of a tool.
 func (t tightener) open(s object, depth int) bool {
 	if depth > maxDepth {
 		return false

@@ -42,6 +42,10 @@ type Config struct {
 
 // A Service keeps completions and answers for them. It is safe for concurrent use. It has no
 // goroutines and nothing to close; the store is the caller's.
+//
+//	a turn of api/chat ── Keep ──► store.Documents ◄── list, get, update, remove, messages
+//
+// Keep is the only thing that the turn needs; the routes are a surface of their own.
 type Service struct{ cfg Config }
 
 var _ chat.Keeper = (*Service)(nil)
@@ -65,6 +69,9 @@ const keepTimeout = 3 * time.Second
 //
 // One that fails is lost: the client has its answer, and finds nothing under its id later. It
 // waits for the store, keepTimeout at most, before the client gets the end of its answer.
+//
+// By that order, a client that has the id can always ask for it: by then it has been stored, or has
+// failed.
 func (s *Service) Keep(owner string, c *chat.Completion) {
 	ctx, cancel := context.WithTimeout(context.Background(), keepTimeout)
 	defer cancel()
@@ -166,6 +173,7 @@ func (s *Service) update(w http.ResponseWriter, r *http.Request, call *api.Call)
 	if err := openai.Decode(body, &change); err != nil {
 		return err
 	}
+	// {} is fine, and takes all metadata away.
 	if change.Metadata == nil {
 		return openai.Missing("metadata")
 	}
@@ -193,6 +201,8 @@ func (s *Service) update(w http.ResponseWriter, r *http.Request, call *api.Call)
 }
 
 // A filter says which completions a list holds.
+//
+// The zero value takes all.
 type filter struct {
 	model    string
 	metadata map[string]string
@@ -200,6 +210,8 @@ type filter struct {
 
 // readFilter reads model and metadata[key]=value. A key that is given twice counts once, with
 // its first value. An empty model filters nothing.
+//
+// OpenAI's SDKs write metadata[topic]=cooking.
 func readFilter(query url.Values) filter {
 	f := filter{model: query.Get("model"), metadata: map[string]string{}}
 	for name, values := range query {
@@ -248,6 +260,7 @@ func (s *Service) list(w http.ResponseWriter, r *http.Request, call *api.Call) e
 	filter := readFilter(query)
 	list := kept.NewList()
 	page := wanted
+	// One more than is asked for, which tells whether there are more.
 	page.Limit = wanted.Limit + 1
 	if !filter.takesAll() {
 		page.Limit = listStep
@@ -255,6 +268,7 @@ func (s *Service) list(w http.ResponseWriter, r *http.Request, call *api.Call) e
 	for {
 		found, err := s.cfg.Store.ListDocuments(r.Context(), call.Caller.Owner, kind, page)
 		switch {
+		// The id that the client has named.
 		case errors.Is(err, store.ErrNotFound) && page.After == wanted.After:
 			return kept.NotAfter(wanted.After)
 		case errors.Is(err, store.ErrNotFound):
@@ -273,6 +287,7 @@ func (s *Service) list(w http.ResponseWriter, r *http.Request, call *api.Call) e
 				list.Add(d.ID, d.Data)
 			}
 		}
+		// The end of what the owner has.
 		if len(found) < page.Limit {
 			return api.WriteJSON(w, openai.Encode(list))
 		}
