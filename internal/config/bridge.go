@@ -25,9 +25,13 @@ type Bridge struct {
 }
 
 // Address is the address to listen on.
+//
+// A host in IPv6 gets its brackets here.
 func (b *Bridge) Address() string { return net.JoinHostPort(b.Host, strconv.Itoa(b.Port)) }
 
 // Validate refuses numbers that can't be meant. kong calls it.
+//
+// Zero would be no limit for the one and no time at all for the other, so it is refused.
 func (b *Bridge) Validate() error {
 	for name, n := range map[string]int{
 		"CURSOR_SDK_BRIDGE_MAX_JSON_BYTES": b.MaxJSONBytes, "CURSOR_SDK_BRIDGE_REQUEST_TIMEOUT_MS": b.RequestTimeout,

@@ -19,6 +19,9 @@ import (
 // Checks of one value are in its type (values.go), of several together in Validate.
 
 // Config is the settings of `serve`, in the groups of its help text.
+//
+// Groups that several commands need (PublicAPI, CursorKey, Storage) are structs of their own. A new
+// setting is a field with tags here, and the documentation follows by make golden.
 type Config struct {
 	Server    `embed:"" group:"Server"`
 	Requests  `embed:"" group:"Requests"`
@@ -47,6 +50,8 @@ type Server struct {
 }
 
 // Requests is how much one request may hold, which is far above what clients send, and what requests may take together.
+//
+// Package api/openai counts; BodyMemory is divided by package httpd.
 type Requests struct {
 	MaxValues      int `var:"COMPOSER_MAX_VALUES" default:"250000" placeholder:"N" help:"Most objects, arrays and list elements in a request, all together."`
 	MaxMessages    int `var:"COMPOSER_MAX_MESSAGES" default:"100000" placeholder:"N" help:"Most messages in a request."`
@@ -86,6 +91,8 @@ type CursorKey struct {
 }
 
 // LocalAuth is who may use the server's own Cursor key. Clients that send a key of their own need none of this.
+//
+// It is looked at only when the server has a key of its own (CursorKey).
 type LocalAuth struct {
 	HowProved string `name:"local-auth" var:"COMPOSER_LOCAL_AUTH" enum:"token,any" default:"token" placeholder:"HOW" help:"What clients must send to use the server's key: token, what 'composer-api token' prints; any, anything or nothing, for clients that can't send a token, and on 127.0.0.1 only."`
 	Remote    bool   `name:"local-auth-remote" var:"COMPOSER_LOCAL_AUTH_REMOTE" help:"Take the token from other machines, too, when the server listens for them."`
@@ -97,6 +104,8 @@ type Models struct {
 }
 
 // SDKBridge is how Cursor's published bridge, a child process, is run.
+//
+// Sizes are in MiB, which is how people read memory in their tools.
 type SDKBridge struct {
 	Dir      string `name:"sdk-bridge" var:"COMPOSER_SDK_BRIDGE" placeholder:"FOLDER" help:"Folder of Cursor's bridge, the one that holds bin/node and dist/ (default: the one that 'upstream install' has installed)."`
 	Confine  string `name:"sdk-bridge-confine" var:"COMPOSER_SDK_BRIDGE_CONFINE" enum:"auto,require,off" default:"auto" placeholder:"HOW" help:"Confine the bridge to its own folders: auto (where the system can), require or off."`
@@ -107,6 +116,8 @@ type SDKBridge struct {
 }
 
 // Controls is what is asked of every answer, beside what its request asks, and what may be spent.
+//
+// A request may ask for less than these and never for more.
 type Controls struct {
 	MaxRepeatedCalls int     `name:"max-repeated-calls" var:"COMPOSER_MAX_REPEATED_CALLS" default:"8" placeholder:"N" help:"End a run that makes the same tool call with the same arguments more often than this in a row; 0 is never."`
 	RepairNarrated   bool    `name:"repair-narrated-calls" var:"COMPOSER_REPAIR_NARRATED_CALLS" help:"Ask a model that tells of a tool call in its text, instead of making it, to make it."`
@@ -120,6 +131,10 @@ type Controls struct {
 }
 
 // Timing is the time limits of a turn and of parked runs. All must be more than 0, see Validate.
+//
+//	request ── StartTimeout ──► accepted ── StallTimeout: nothing at all ──────────► an error
+//	                                      └ ProgressTimeout: nothing but heartbeats ► an error
+//	tool calls ── ParkTimeout ──► the run ends; the client's results begin anew from the transcript
 type Timing struct {
 	ParkTimeout     time.Duration `var:"COMPOSER_PARK_TIMEOUT" default:"10m" placeholder:"DURATION" help:"How long a run waits for tool results."`
 	Settle          time.Duration `var:"COMPOSER_SETTLE" default:"200ms" placeholder:"DURATION" help:"How long to wait for sibling tool calls that were not announced."`
@@ -147,6 +162,8 @@ type Accounts struct {
 
 // Names are the host names that the server may be asked by: Hosts, and that of PublicURL. They
 // are in lower case where they come from PublicURL.
+//
+// "localhost" and addresses of the loopback interface are known to package httpd.
 func (s *Server) Names() []string {
 	names := slices.Clone([]string(s.Hosts))
 	if u, err := url.Parse(string(s.PublicURL)); err == nil && u.Hostname() != "" {
@@ -184,6 +201,8 @@ func (u *Upstream) Validate() error {
 }
 
 // under resolves e against base. A whole URL is used as it is.
+//
+// Slashes where the two meet are made one.
 func (e Endpoint) under(base BaseURL) string {
 	if e.whole() {
 		return string(e)

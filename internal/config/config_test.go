@@ -164,6 +164,8 @@ func TestABadValueNamesItsVariableAndWhereItWasSet(t *testing.T) {
 		{"duration without a unit", []string{"COMPOSER_SETTLE=30"}, nil, "COMPOSER_SETTLE", "COMPOSER_SETTLE (environment): has no unit: write 30s for seconds, 30ms for milliseconds or 30m for minutes"},
 		{"duration", []string{"COMPOSER_SETTLE=soon"}, nil, "COMPOSER_SETTLE", "COMPOSER_SETTLE (environment): is not a duration such as 30s or 10m"},
 		{"number", nil, map[string]string{".env": "\nCOMPOSER_SIGNUP_LIMIT=many"}, "COMPOSER_SIGNUP_LIMIT", "COMPOSER_SIGNUP_LIMIT (.env line 2): is not a whole number"},
+		{"large number", []string{"COMPOSER_MAX_TOKENS=many"}, nil, "COMPOSER_MAX_TOKENS", "COMPOSER_MAX_TOKENS (environment): is not a whole number"},
+		{"amount", nil, map[string]string{".env": "COMPOSER_MAX_COST=$5"}, "COMPOSER_MAX_COST", "COMPOSER_MAX_COST (.env line 1): is not a number"},
 		{"level", nil, map[string]string{".dev.vars": "COMPOSER_LOG=loud"}, "COMPOSER_LOG", "COMPOSER_LOG (.dev.vars line 1): is not a log level: use debug, info, warn or error"},
 		{"choice", []string{"COMPOSER_UPSTREAM=magic"}, nil, "COMPOSER_UPSTREAM", "COMPOSER_UPSTREAM (environment): must be one of sdkbridge,localagent,chat"},
 		{"address", []string{"CURSOR_BACKEND_BASE_URL=user:hunter2@b.example"}, nil, "CURSOR_BACKEND_BASE_URL", "CURSOR_BACKEND_BASE_URL (environment): is not an http:// or https:// address"},

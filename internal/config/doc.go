@@ -16,4 +16,12 @@
 // sentence. A command embeds the groups that it needs. [Env] is where the variables come from and fills in
 // what the command line left open. Every error about a value is an [*Error]: it names the variable and where
 // it was set, and never shows a secret.
+//
+//	config.go     the settings of serve; bridge.go: those of bridge
+//	values.go     their types, each of which checks its text
+//	validate.go   what is checked of several together
+//	env.go        where variables come from; dotenv.go: the files
+//	resolve.go    from a variable to a flag
+//	warn.go       what works and is probably a mistake
+//	error.go      the error
 package config

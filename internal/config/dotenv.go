@@ -48,6 +48,7 @@ func parseDotenv(text string) ([]assignment, error) {
 			return nil, fmt.Errorf("line %d has a quote that never ends", line)
 		}
 		all = append(all, assignment{m[1], value, line})
+		// A quoted value may reach over several lines, all of which are read here.
 		read := text[:len(m[0])+length]
 		tail, rest, _ := strings.Cut(text[len(read):], "\n")
 		if tail = strings.TrimSpace(tail); tail != "" && tail[0] != '#' {
@@ -60,6 +61,8 @@ func parseDotenv(text string) ([]assignment, error) {
 
 // dotenvValue reads the value at the beginning of s; length is how many bytes of s it takes, quotes
 // included. ok is false for a quote that is never closed. A bare value ends at the first "#" or line break.
+//
+// No escape makes a "#" part of a bare value: who needs one writes quotes.
 func dotenvValue(s string) (value string, length int, ok bool) {
 	if s != "" && strings.IndexByte("\"'`", s[0]) >= 0 {
 		quote := s[0]

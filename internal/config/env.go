@@ -18,6 +18,8 @@ var files = []string{".dev.vars", ".env"}
 
 // An Env is the variables, with the place where each was set. It is not changed after NewEnv.
 // It holds secrets and must not be logged.
+//
+// It may be read by several goroutines.
 type Env struct {
 	goos     string // runtime.GOOS, but in tests
 	vars     map[string]setting
@@ -56,6 +58,8 @@ func newEnv(goos string, environ []string, dir string) (*Env, error) {
 		if err != nil {
 			return nil, &Error{Name: name, Problem: err.Error(), Hint: `write one NAME="value" a line`}
 		}
+		// The mode is looked at only for files that were read: others can't have given a secret
+		// away here.
 		if info, err := os.Stat(filepath.Join(dir, name)); err == nil {
 			if w, bad := exposed(name, info.Mode(), assignments); bad {
 				e.warnings = append(e.warnings, w)
@@ -85,6 +89,8 @@ func (e *Env) Warnings() []Warning { return e.warnings }
 
 // Lookup returns the value of the variable name and where it was set; ok is false when it isn't set or is
 // empty.
+//
+// origin is for messages to people.
 func (e *Env) Lookup(name string) (value, origin string, ok bool) {
 	s, ok := e.vars[e.key(name)]
 	return s.value, s.origin, ok

@@ -1,6 +1,11 @@
 package config
 
 // An Error is a setting that can't be used, with a hint how to fix it.
+//
+// Package cli prints it in two lines and ends with the exit code 2:
+//
+//	composer-api: COMPOSER_ADDR (.env line 3): is empty
+//	hint: leave it out for 127.0.0.1:8787, or give HOST:PORT
 type Error struct {
 	// Name is the variable or flag at fault; empty when no single setting is.
 	Name string

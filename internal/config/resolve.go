@@ -26,6 +26,8 @@ func (e *Env) Validate(*kong.Application) error { return nil }
 // Resolve implements kong.Resolver: it returns the variable's value for a flag that the command
 // line did not set. It checks the value itself, because only here is it known which file a bad
 // one came from. No value is nil, which leaves the flag's default.
+//
+// kong then decodes the value as if it had been a flag.
 func (e *Env) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	name := flag.Tag.Get(VarTag)
 	if name == "" {
@@ -45,6 +47,7 @@ func (e *Env) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, erro
 // number"). Types with an UnmarshalText check themselves. What isn't listed here is taken as it is.
 func check(value string, flag *kong.Flag) error {
 	target := flag.Target.Type()
+	// A fresh value takes the text, so that a wrong one leaves the flag's own alone.
 	if u, ok := reflect.New(target).Interface().(encoding.TextUnmarshaler); ok {
 		return u.UnmarshalText([]byte(value))
 	}
@@ -56,9 +59,13 @@ func check(value string, flag *kong.Flag) error {
 	case target == reflect.TypeFor[time.Duration]():
 		_, err := parseDuration(value)
 		return err
-	case target.Kind() == reflect.Int:
-		if _, err = strconv.Atoi(value); err != nil {
+	case target.Kind() == reflect.Int, target.Kind() == reflect.Int64:
+		if _, err = strconv.ParseInt(value, 10, 64); err != nil {
 			return errors.New("is not a whole number")
+		}
+	case target.Kind() == reflect.Float64:
+		if _, err = strconv.ParseFloat(value, 64); err != nil {
+			return errors.New("is not a number")
 		}
 	case target.Kind() == reflect.Bool:
 		if _, err = strconv.ParseBool(value); err != nil {

@@ -7,18 +7,8 @@ import (
 )
 
 // What is checked of settings together, after each value was checked by its type. Errors are
-// *Error: the variable's name, what is wrong, and what to do.
-
-// Validate refuses settings that can't be meant. It is a method of Config, because kong calls Validate only
-// on the settings of a whole command, not on the groups in it.
-func (c *Config) Validate() error {
-	for _, check := range []func() error{c.Server.Validate, c.Upstream.Validate, c.SDKBridge.Validate, c.LocalAuth.Validate, c.Timing.Validate, c.Controls.Validate, c.Accounts.Validate} {
-		if err := check(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+// *Error: the variable's name, what is wrong, and what to do. kong calls Validate of each group that a
+// command embeds.
 
 // Validate refuses an address that would listen to the whole network, and negative numbers.
 func (s *Server) Validate() error {
@@ -60,6 +50,8 @@ func (r *Requests) Validate() error {
 
 // plainBase reports whether /v1 can be put behind a URL. Whether the URL is one at all was
 // checked before, by BaseURL.
+//
+// Clients add /v1 themselves, and a user or a query would be lost on the way.
 func plainBase(text string) bool {
 	u, err := url.Parse(text)
 	return err == nil && u.User == nil && u.RawQuery == "" && !u.ForceQuery && u.Fragment == "" && !strings.HasSuffix(u.Path, "/v1")

@@ -65,6 +65,9 @@ func checkURL(s string) error {
 }
 
 // Secret is a setting that never prints. It can be set by its variable only.
+//
+// The text is taken as it is, spaces included: a key with a space is found wrong by whoever uses
+// it.
 type Secret struct{ agent.Secret }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -83,6 +86,8 @@ func (s Secret) BeforeResolve() error {
 
 // Networks is a list of IP networks, separated by commas or blanks. A single address counts as a network of
 // one.
+//
+// Bits beyond the prefix's length are dropped: 10.1.2.3/8 is 10.0.0.0/8.
 type Networks []netip.Prefix
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -163,6 +168,8 @@ func (u *URLs) UnmarshalText(text []byte) error {
 }
 
 // Address is an address to listen on: HOST:PORT. A port alone means this machine only.
+//
+// The host may be empty, which is every interface; that it is meant is asked elsewhere.
 type Address string
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -195,6 +202,8 @@ func (h *Hosts) UnmarshalText(text []byte) error {
 }
 
 // An Alias is another name for a model. In Pattern, each * matches any text.
+//
+// Package catalog says which of several patterns counts.
 type Alias struct{ Pattern, Model string }
 
 // Aliases is a list of PATTERN=MODEL, separated by commas or blanks.

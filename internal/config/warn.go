@@ -23,6 +23,8 @@ var secretNames = []string{"_KEY", "_KEY_PREVIOUS", "_TOKEN", "_HEADERS"}
 
 // exposed warns about a file that has a secret in it and that others can read. On Windows the mode says
 // nothing about that. Only the first such variable is named: one is enough to change the file's mode.
+//
+// What is checked is the name of a variable and never its value.
 func exposed(file string, mode fs.FileMode, assignments []assignment) (Warning, bool) {
 	const othersRead = 0o044
 	if runtime.GOOS == "windows" || mode.Perm()&othersRead == 0 {
