@@ -51,6 +51,8 @@ func (s *Schema) Check(value []byte) error {
 // check checks a decoded value. The library has no way to stop a check, so a spent budget
 // panics with errTooMuch, which is caught here and nowhere else; any other panic goes on.
 // Checks of one Schema wait for each other, for the reason told at Schema.
+//
+// The lock is held for the time of the check, which the budget bounds.
 func (s *Schema) check(v any) (err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,6 +79,8 @@ func (s *Schema) check(v any) (err error) {
 
 // problems are the sentences for a mismatch, sorted, so that the same value gets the same sentences each
 // time. At most maxProblems of them, each of at most about maxProblem bytes: the model reads all of it.
+//
+// An example: "at /items/0/price: got string, want number".
 func problems(e *jsonschema.ValidationError) []string {
 	printer := message.NewPrinter(language.English)
 	var all []string
@@ -115,6 +119,9 @@ func leaves(e *jsonschema.ValidationError, sure bool) []*jsonschema.ValidationEr
 }
 
 // closest are the leaves of the alternative whose errors lie deepest, and of those with the fewest.
+//
+// An object with one wrong member is closer to what was meant than a text where an object must
+// stand.
 func closest(alternatives []*jsonschema.ValidationError) []*jsonschema.ValidationError {
 	depth := func(all []*jsonschema.ValidationError) int {
 		deepest := 0

@@ -36,6 +36,8 @@ type Schema struct {
 // Compile reads a schema. strict closes its objects; see [closeObjects]. An error says in a
 // sentence for the client what is wrong with the schema, such as "it is nested more than 200
 // levels deep"; it may quote it. raw is not kept.
+//
+// It takes some milliseconds for a large schema, so callers compile once for a turn.
 func Compile(raw []byte, strict bool) (*Schema, error) {
 	if len(raw) > maxSize {
 		return nil, fmt.Errorf("it is larger than %d KB", maxSize>>10)
@@ -54,6 +56,8 @@ func Compile(raw []byte, strict bool) (*Schema, error) {
 	// Nothing is fetched, whatever $ref and $schema name.
 	c.UseLoader(nowhere{})
 	c.UseRegexpEngine(func(pattern string) (jsonschema.Regexp, error) { return compilePattern(pattern, s.budget) })
+	// A vocabulary of ours that has no keywords: the library calls it for every object, which is
+	// what a step is.
 	c.RegisterVocabulary(&jsonschema.Vocabulary{URL: "https://schema.invalid/counted", Compile: s.count})
 	c.AssertVocabs()
 	if err := c.AddResource(home, doc); err != nil {
@@ -96,6 +100,8 @@ func unusable(err error) error {
 const maxQuoted = 200
 
 // clip shortens s to about n bytes. The cut is never within a character; "…" comes after it.
+//
+// n is in bytes.
 func clip(s string, n int) string {
 	if len(s) <= n {
 		return s
@@ -141,6 +147,7 @@ var errNoJSON = errors.New("it is not valid JSON")
 // then into memory. Its errors are sentences as Compile has them, and quote nothing of raw.
 func decode(raw []byte, objects int) (any, error) {
 	d := jsontext.NewDecoder(bytes.NewReader(raw), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	held := 0
 	for {
 		token, err := d.ReadToken()
 		switch {
@@ -152,11 +159,12 @@ func decode(raw []byte, objects int) (any, error) {
 			return v, nil
 		case err != nil:
 			return nil, errNoJSON
+		// Before UnmarshalJSON, which recurses.
 		case d.StackDepth() > maxDepth:
 			return nil, fmt.Errorf("it is nested more than %d levels deep", maxDepth)
 		case token.Kind() == '{':
-			if objects--; objects < 0 {
-				return nil, fmt.Errorf("it holds more than %d objects", maxObjects)
+			if held++; held > objects {
+				return nil, fmt.Errorf("it holds more than %d objects", objects)
 			}
 		case token.Kind() == '0' && !ordinary(token.String()):
 			return nil, errors.New("it holds a number that is too large")

@@ -29,6 +29,8 @@ const maxRounds = 3
 // that list, 5 to "5". fitted is the value when nothing was to be converted. The members of a
 // value that was converted come in alphabetical order. Errors are Check's, about the value as
 // it came. fitted is nil with an error, and may share memory with value without one.
+//
+// The value is checked at most four times, each with a budget of its own.
 func (s *Schema) Fit(value []byte) (fitted []byte, err error) {
 	v, err := decode(value, maxValues)
 	if err != nil {
@@ -81,6 +83,8 @@ func convert(v any, wrong []*jsonschema.ValidationError) (fixed any, converted b
 }
 
 // replace changes what stands at a location in v. A location that isn't there changes nothing.
+//
+// change is called once at most, with what stands there.
 func replace(v any, location []string, change func(any) any) any {
 	if len(location) == 0 {
 		return change(v)
@@ -100,6 +104,8 @@ func replace(v any, location []string, change func(any) any) any {
 
 // as is v as a value of type want, if there is but one way to understand it: 5 as "5", true as "true", and a string as the
 // JSON that it holds.
+//
+// A conversion must be one that nobody would dispute: 5.0 is no integer here, and "yes" no boolean.
 func as(v any, want string) (any, bool) {
 	switch v := v.(type) {
 	case json.Number:

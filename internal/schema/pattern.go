@@ -23,6 +23,8 @@ const (
 
 // compilePattern reads a pattern, with the first engine that takes it. An error makes the whole
 // schema unusable.
+//
+// regexp2 is the second engine, in its mode for ECMAScript.
 func compilePattern(pattern string, b *budget) (jsonschema.Regexp, error) {
 	if re, err := regexp.Compile(pattern); err == nil {
 		return re, nil

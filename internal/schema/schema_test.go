@@ -224,3 +224,14 @@ func FuzzCheck(f *testing.F) {
 		}
 	})
 }
+
+func TestAValueWithTooManyObjectsIsToldTheBoundOfValues(t *testing.T) {
+	s, err := Compile([]byte(`{"type":"array"}`), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.Check([]byte("[" + strings.Repeat("{},", maxValues) + "{}]"))
+	if err == nil || err.Error() != fmt.Sprintf("it holds more than %d objects", maxValues) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -7,6 +7,10 @@ package schema
 // neighbours ask for.
 //
 // doc is changed in place. It is all or nothing: one such keyword anywhere leaves the whole schema open.
+//
+//	{"properties": {"a": {}}}                                 closed
+//	{"properties": {"a": {}}, "additionalProperties": true}   as it is
+//	{"type": "object"}                                        as it is: it names no properties
 func closeObjects(doc any) {
 	composed := false
 	eachSchema(doc, func(s map[string]any) {
