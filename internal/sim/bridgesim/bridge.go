@@ -35,6 +35,9 @@ import (
 //
 //	Kill    the process is gone: requests and runs are cut off, Exited is closed
 //	Close   Kill, and what this process holds for the bridge is released
+//
+//	client ──► listener: Ping, CreateAgent, Send …       sdk.v1, answered by serve
+//	callback ◄── tools: CallCustomTool                   asked by run.post
 type Bridge struct {
 	home     *home
 	number   int // from 1, of all that the host has started
@@ -78,6 +81,8 @@ const idleMemory = 130 << 20
 
 // newBridge starts a bridge that calls handle for its tools. It can be asked at once, but tests
 // get it only after connect. The caller must close it, also when connect fails.
+//
+// Its goroutines are the server's and those of runs; both end with Kill.
 func newBridge(h *home, handle sdkv1.CallHandler) *Bridge {
 	tools := memnet.Listen()
 	b := &Bridge{
@@ -87,6 +92,7 @@ func newBridge(h *home, handle sdkv1.CallHandler) *Bridge {
 	}
 	h.host.mu.Lock()
 	h.host.started++
+	// Counted over all homes, so that a record's Bridge names one process.
 	b.number = h.host.started
 	h.host.mu.Unlock()
 	b.life, b.end = context.WithCancel(context.Background())
@@ -151,6 +157,8 @@ func (b *Bridge) Disconnect() {
 func (b *Bridge) Kill() {
 	b.over.Do(func() {
 		b.mu.Lock()
+		// Those who wait for a bridge that hangs are freed first, or server.Close would leave them
+		// waiting.
 		if b.hung != nil {
 			close(b.hung)
 		}
@@ -189,6 +197,7 @@ func (b *Bridge) serve(w http.ResponseWriter, r *http.Request) {
 	b.mu.Unlock()
 	if hung != nil {
 		<-hung
+		// The connection breaks off without an answer, as that of a killed process.
 		panic(http.ErrAbortHandler)
 	}
 	if r.Header.Get("Authorization") != "Bearer "+b.token {
@@ -203,6 +212,7 @@ func (b *Bridge) serve(w http.ResponseWriter, r *http.Request) {
 		b.send(w, r)
 		return
 	}
+	// The methods of the contract that the client uses. Others exist in the real bridge.
 	unary := map[string]func(*json.Decoder) (any, *wireError){
 		control + "Ping":            func(*json.Decoder) (any, *wireError) { return map[string]string{"message": "pong"}, nil },
 		control + "SetToolCallback": b.setToolCallback,
@@ -262,6 +272,8 @@ type options struct {
 
 // check says what the bridge refuses. It checks little: not the key, not the parameters, not
 // the folder. So an error in what a client sends there is not found with it.
+//
+// The sentences are the real bridge's, because the client looks for some of them.
 func (o *options) check(toolURL string) *wireError {
 	if len(o.Local.CustomTools) > 0 && toolURL == "" {
 		return told("failed_precondition", "local.custom_tools requires a host tool callback server")
@@ -340,6 +352,8 @@ func (b *Bridge) resumeAgent(d *json.Decoder) (any, *wireError) {
 
 // deleteAgent removes an agent from the home and from this bridge. Its run, if one is on, goes
 // on to its end.
+//
+// The agent's mark goes with it, so an id that is used again begins without one.
 func (b *Bridge) deleteAgent(d *json.Decoder) (any, *wireError) {
 	var in struct{ AgentID string }
 	if err := d.Decode(&in); err != nil {

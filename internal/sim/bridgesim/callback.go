@@ -18,6 +18,10 @@ import (
 // whether the connection to Cursor has broken meanwhile. The calls are made by goroutines of
 // their own, but everything is said by the goroutine of the run, as the answers come in. Steps
 // between the calls (text, delays) are played in their place, and a fault of theirs is ignored.
+//
+//	announced?   tool-requests-listed
+//	each call    partial-tool-call, twice; tool-call-started
+//	an answer    noted in the record, given to the player; tool-call-completed
 func (r *run) calls(player *script.Player, s script.Calls) (broken bool) {
 	if s.Announced > 0 {
 		r.update("tool-requests-listed", message{"callCount": s.Announced})
@@ -28,6 +32,8 @@ func (r *run) calls(player *script.Player, s script.Calls) (broken bool) {
 		result script.Result
 	}
 	var open int
+	// Without room: each call's goroutine waits until the run takes its answer, or until somebody
+	// else does at the end.
 	answers := make(chan answer)
 	for _, step := range s.Steps {
 		call, ok := step.(script.Call)
@@ -35,6 +41,7 @@ func (r *run) calls(player *script.Player, s script.Calls) (broken bool) {
 			r.do(player, step)
 			continue
 		}
+		// The id is new in every attempt of the run, as on the real bridge.
 		id := fmt.Sprintf("toolu_%s_%d", r.id, call.N)
 		open++
 		if !call.Builtin { // of its own tools the bridge says nothing
@@ -93,6 +100,7 @@ func (r *run) callTool(id string, call *script.Call) script.Result {
 	if !slices.Contains(r.loaded.tools, call.Tool) {
 		return script.Result{Text: "Unknown custom tool: " + call.Tool, IsError: true}
 	}
+	// Both requests have the same id, by which the client can tell.
 	if r.bridge.home.host.repeats() {
 		go r.post(id, call) // its answer is lost
 	}

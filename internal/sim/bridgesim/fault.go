@@ -47,6 +47,12 @@ var atOnce = []string{"unauthenticated", "permission_denied"}
 // errorOf is what the bridge makes of an error at the end of upstream's stream. With details that rule another attempt
 // out it says their words, and the code is lost. Without, it puts the code before the message. Details that say nothing of
 // another attempt count as none, and their words are lost.
+//
+//	code                      details that say "retryable"   the fault
+//	aborted, canceled         any                            a broken stream
+//	any                       no, or not at all, but others  their words, at the end
+//	any                       yes                            the code alone, after the attempts
+//	any                       no details                     code and message; again, but for atOnce
 func errorOf(s *script.Error) *fault {
 	detailed := s.Detail != 0 || s.Title != "" || s.Retryable != nil
 	switch s.Code {
@@ -89,6 +95,9 @@ var (
 // other one. attempt counts from 1. An attempt that breaks after one that had an error, or the
 // other way round, goes on in the other list where its number is. A run that is canceled in the
 // pause changes f into that.
+//
+// The pauses are real ones of the bubble's clock, in which heartbeats and time-outs of the client
+// go on.
 func (r *run) pauseBefore(attempt int, f *fault) bool {
 	pauses := afterError
 	if f.broken {

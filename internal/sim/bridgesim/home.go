@@ -18,6 +18,9 @@ type home struct {
 }
 
 // A bridgeAgent is an agent as the disk keeps it. It is guarded by home.mu.
+//
+// A mark that stays makes the agent useless for all later bridges: the client has to begin anew
+// from the transcript.
 type bridgeAgent struct {
 	id   string
 	runs int // that have ended well
@@ -31,6 +34,7 @@ func (*home) Workspace() string { return "/workspace" }
 // Start implements sdkv1.Home. It takes as long as Host.DelayStarts says. A bridge appears in
 // Host.Bridges only once it is connected. The caller must close it.
 func (h *home) Start(ctx context.Context, handle sdkv1.CallHandler) (sdkv1.Bridge, error) {
+	// Before the home is looked at: a start may take long, and the home may be closed meanwhile.
 	if err := h.host.admit(ctx); err != nil {
 		return nil, err
 	}

@@ -18,6 +18,11 @@ import (
 // that they run on. Its methods may be called concurrently. It never ends by itself: a test
 // closes the backend, which closes bridges and homes. mu guards all fields but playlist, which
 // has a lock of its own, and the records of the runs.
+//
+//	h := bridgesim.New(script)
+//	b := sdkbridge.New(sdkbridge.Config{NewHome: h.NewHome, …})
+//	…
+//	h.Runs()   what the bridges were asked
 type Host struct {
 	playlist script.Playlist
 
@@ -81,6 +86,7 @@ func (h *Host) RepeatCalls(on bool) {
 	h.repeat = on
 }
 
+// repeats reports whether calls are to be sent twice.
 func (h *Host) repeats() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -133,6 +139,8 @@ const (
 
 // Runs are copies of the records of all runs, in the order in which they came. Only Results is
 // cloned: the other slices don't change once a run has begun.
+//
+// A run is among them from its beginning on; End says whether it is over.
 func (h *Host) Runs() []Run {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -165,6 +173,8 @@ func (h *Host) refused(method string) *wireError {
 
 // admit waits as long as a start takes, and says whether it succeeds. The error is the one at
 // the time when the start began.
+//
+// The lock is not held while it waits.
 func (h *Host) admit(ctx context.Context) error {
 	h.mu.Lock()
 	delay, err := h.delay, h.startErr

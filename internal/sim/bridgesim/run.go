@@ -38,6 +38,8 @@ type run struct {
 }
 
 // A sendRequest is what Send is called with.
+//
+// EnableDeltas is always taken for true: the client of this program never asks for anything else.
 type sendRequest struct {
 	AgentID string
 	Message struct {
@@ -112,6 +114,9 @@ func (b *Bridge) begin(in *sendRequest) (*run, *wireError) {
 
 // play plays a turn of the script, and another one for each time that the bridge begins again
 // by itself. It is the goroutine of the run. The stream is ended last, after the result.
+//
+// An attempt that failed leaves what it has said in the stream, as the real bridge does: a client
+// has to notice that the steps' numbers begin again.
 func (r *run) play() {
 	defer close(r.stream.messages)
 	r.tell("status", message{"status": "RUNNING"})
@@ -128,6 +133,8 @@ func (r *run) play() {
 
 // attempt plays one turn; nil when it came to a good end. Each one takes a turn from the
 // playlist. A turn that begins with a refusal by HTTP status has no step before it.
+//
+// The playlist decides which turn that is; a script's "turn times 2" counts attempts.
 func (r *run) attempt() *fault {
 	player := r.bridge.home.host.playlist.Player(r.facts)
 	// The step begins with the first thing that is said, so a refusal by status comes before any step.
@@ -178,9 +185,11 @@ func (r *run) do(player *script.Player, step script.Step) *fault {
 		if r.wait(s.For) {
 			return disconnected()
 		}
+	// What a newer bridge might say. A client has to pass it over.
 	case script.Unknown:
 		r.update("something-new", message{"text": "not for you"})
 		r.stream.say(message{"anotherThing": message{"a": 1}})
+	// Bytes that are no JSON, in an envelope of the right length.
 	case script.Garbage:
 		r.stream.say(message{"raw": []byte("\x00 is no JSON")})
 	default:
@@ -226,6 +235,7 @@ func (r *run) finish(f *fault) {
 		end = EndedError
 	}
 	r.bridge.home.host.note(r, func(record *Run) { record.End = end })
+	// Nothing is said either: whoever reads the stream finds the connection broken.
 	if end == EndedKilled {
 		return // the agent stays marked as running
 	}

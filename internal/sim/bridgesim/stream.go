@@ -15,6 +15,8 @@ import (
 
 // A message is one message of the stream of a run, in JSON. The member raw stands for bytes
 // that are no JSON at all; see write.
+//
+// It is written as the bridge writes it and never read by this package, so it needs no types.
 type message map[string]any
 
 // keepAlive is how often the bridge sends an empty message, whatever the run does.
@@ -30,9 +32,13 @@ type stream struct {
 	offset   int
 }
 
+// newStream makes a stream that nobody reads yet; say waits until write does.
 func newStream() *stream { return &stream{messages: make(chan message), left: make(chan struct{})} }
 
 // say gives a message to the reader. One goroutine at a time calls it.
+//
+// It waits while the client reads slowly, and returns at once when nobody reads any more. m gets
+// the member offset.
 func (s *stream) say(m message) {
 	s.offset++
 	m["offset"] = strconv.Itoa(s.offset)
@@ -45,6 +51,8 @@ func (s *stream) say(m message) {
 // write writes the stream until the run ends or the reader leaves. Keep-alives have no offset.
 // An error of writing is the same as a client that has left. It is the only reader of messages,
 // in the goroutine of the request.
+//
+// Each message is flushed by itself, so the client sees it when it is said.
 func (s *stream) write(w http.ResponseWriter, r *http.Request) {
 	defer close(s.left)
 	w.Header().Set("Content-Type", "application/connect+json")

@@ -28,6 +28,8 @@ type wireDetail struct {
 }
 
 // told is an error as the bridge tells most: with its message once more in a detail, and no code of the SDK's.
+//
+// The value is protobuf: field 3 of sdk.v1.SdkErrorDetails is the message.
 func told(code, message string) *wireError {
 	return &wireError{Code: code, Message: message, Details: []wireDetail{{
 		Type:  "sdk.v1.SdkErrorDetails",
@@ -50,6 +52,8 @@ var statuses = map[string]int{
 }
 
 // writeError answers a unary call with an error.
+//
+// The status is Connect's for the code, which clients of unary calls look at first.
 func writeError(w http.ResponseWriter, e *wireError) {
 	status := statuses[e.Code]
 	if status == 0 {
