@@ -18,6 +18,10 @@ import (
 //
 // It ends with the first of: a call, the end of the turn upstream, an error, Close. What it has
 // queued by then is given before the error.
+//
+//	frames ── take ──► queue ──► Next
+//	                    ├ text and thinking, as they come
+//	                    └ at the end: a call or nothing, usage, Done
 type answer struct {
 	x       *replay.Exchange
 	offered []agent.Tool
@@ -110,6 +114,8 @@ func (a *answer) Refused() []replay.Refused { return a.refused }
 // take reads one message and queues its events. Errors are *agent.Error. A message is text, or
 // an update, or an exec; checkpoints, blobs and questions are for the bridge, which has the
 // stream. A kind that isn't handled is passed over.
+//
+// The text of m is valid until the next frame, so emit copies it.
 func (a *answer) take(payload []byte) error {
 	var m agentwire.ServerMessage
 	if err := m.Parse(payload); err != nil {
@@ -186,6 +192,8 @@ func (a *answer) exec(m *pb.ExecServerMessage) error {
 }
 
 // end queues the end of the turn. Nothing is queued after it.
+//
+// Usage comes before Done, as the contract of a run asks.
 func (a *answer) end(reason agent.Reason, usage *agent.Usage) {
 	a.rest()
 	a.add(agent.Event{Kind: agent.UsageKind, Usage: usage})

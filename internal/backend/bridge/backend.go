@@ -81,6 +81,8 @@ func (b *Backend) Probe(ctx context.Context) error {
 func (b *Backend) TakesSystemPrompt() {}
 
 // Start implements agent.Backend. No conversation can be continued through a bridge.
+//
+// An id for the conversation is made here, because every request of the run has to name the same.
 func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, error) {
 	if req.Continue != nil {
 		return nil, &agent.Error{Code: agent.ConversationLost}
@@ -112,6 +114,8 @@ type body struct {
 //
 // The bridge answers with a status of its own before the stream begins: 200 and frames, or an
 // error in JSON.
+//
+// Whoever opened the answer closes it. With an error nothing is left open.
 func (b *Backend) ask(ctx context.Context, req *agent.Request) (replay.Answer, error) {
 	access, err := replay.Authenticate(ctx, b.config.Auth, req.Caller.CursorKey)
 	if err != nil {

@@ -6,4 +6,8 @@
 // client's result another one sends the whole conversation again (package replay). There are no parallel
 // calls, no checkpoints and no conversation memory: the contract has no place for them. The run request is
 // encoded by package agentwire, as for package localagent.
+//
+//	backend.go   Backend, and one request
+//	answer.go    upstream's frames as events
+//	errors.go    what an error of the bridge means
 package bridge

@@ -19,6 +19,8 @@ const tokenAge = 10 * 365 * 24 * time.Hour
 
 // MintToken makes the operator's token. Earlier ones are void, and so are the operator's sessions. The token must be shown
 // and then forgotten: the store has its hash only. Errors are the store's.
+//
+// A crash in between leaves no token at all, and never two.
 func MintToken(ctx context.Context, s store.Documents, now time.Time) (agent.Secret, error) {
 	for _, kind := range []string{tokenKind, sessionKind} {
 		old, err := s.ListDocuments(ctx, Operator, kind, store.Page{Limit: 1000})

@@ -41,6 +41,9 @@ const (
 const most = 20
 
 // A Session is somebody who is logged in.
+//
+// It is read from the store for each request, so a session that was ended elsewhere is over at
+// once.
 type Session struct {
 	// Owner is whose things the session may see: store.AccountOwner of an account, or Operator.
 	Owner string
@@ -66,6 +69,9 @@ var encoding = base64.RawURLEncoding.Strict()
 
 // Begin makes a session, always a new one: an id that somebody has planted in a browser is never taken over. It returns
 // the cookie's value. Errors are *agent.Error.
+//
+//	cookie   base64(owner) . base64(32 random bytes)
+//	store    owner, "sess_" + SHA-256 of the bytes, the key's id, the end
 func (s *Sessions) Begin(ctx context.Context, owner, keyID string) (cookie string, err error) {
 	if err := s.endOldest(ctx, owner); err != nil {
 		return "", err
@@ -83,6 +89,8 @@ func (s *Sessions) Begin(ctx context.Context, owner, keyID string) (cookie strin
 }
 
 // endOldest makes room for a session.
+//
+// Two log-ins at once may leave one session more than most.
 func (s *Sessions) endOldest(ctx context.Context, owner string) error {
 	all, err := s.store.ListDocuments(ctx, owner, sessionKind, store.Page{Limit: most})
 	if err != nil || len(all) < most {
@@ -104,6 +112,8 @@ func (s *Sessions) Find(ctx context.Context, cookie string) (*Session, error) {
 	if err != nil {
 		return nil, Away(err)
 	}
+	// Derived from the cookie's secret with a prefix of its own, so the store need not keep it, and
+	// nobody who reads a page can make the cookie from it.
 	form := sha256.Sum256(append([]byte("composer-api form\x00"), random...))
 	return &Session{Owner: owner, KeyID: string(d.Data), Form: encoding.EncodeToString(form[:]), id: d.ID}, nil
 }
@@ -113,6 +123,7 @@ func (s *Sessions) End(ctx context.Context, ended *Session) error {
 	return s.delete(ctx, ended.Owner, ended.id)
 }
 
+// delete removes a session. One that isn't there is no error.
 func (s *Sessions) delete(ctx context.Context, owner, id string) error {
 	err := s.store.DeleteDocument(ctx, owner, id)
 	if errors.Is(err, store.ErrNotFound) {
@@ -144,6 +155,9 @@ func documentID(secret []byte) string {
 }
 
 // Away turns an error of the store into one for a person. nil stays nil.
+//
+// It is Overloaded, because trying again helps when the database is back. What the store has said
+// is for the log.
 func Away(err error) error {
 	if err == nil {
 		return nil

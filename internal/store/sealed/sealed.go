@@ -58,6 +58,8 @@ const (
 // encrypt returns the bytes to store. Without a key the bytes are stored with a mark in front,
 // so that a key that is set later is used from then on. context names the row that the value
 // belongs to: the same must be given to open it.
+//
+// The result is a new slice, so the caller's bytes stay as they are.
 func (s *sealed) encrypt(plain []byte, context ...string) []byte {
 	if !s.ring.Ready() {
 		return append([]byte{plainMark}, plain...)
@@ -231,6 +233,7 @@ func (s *sealed) AddParts(ctx context.Context, owner, document string, expires t
 	return s.Store.AddParts(ctx, owner, document, expires, s.encryptParts(owner, document, parts))
 }
 
+// A part that can't be opened is not found, as if it had been deleted.
 func (s *sealed) DocumentPart(ctx context.Context, owner, document, id string) (store.DocumentPart, error) {
 	p, err := s.Store.DocumentPart(ctx, owner, document, id)
 	if err != nil {
@@ -242,6 +245,8 @@ func (s *sealed) DocumentPart(ctx context.Context, owner, document, id string) (
 	return p, nil
 }
 
+// ListParts fails as a whole when one part can't be opened: a conversation with a gap would mislead
+// the model.
 func (s *sealed) ListParts(ctx context.Context, owner, document string, page store.Page) ([]store.DocumentPart, error) {
 	parts, err := s.Store.ListParts(ctx, owner, document, page)
 	if err != nil {

@@ -10,4 +10,11 @@
 // sentence that sends the model to the client's tools.
 //
 // Nothing here runs anything. The tables are in table.go: a new client is a new name in a list.
+//
+//	use.go      what the model wants: a built-in tool's parameters
+//	table.go    which tools of clients do the same, and what their parameters are called
+//	mapper.go   a Use as a call of one of them
+//	schema.go   what has to be known of a client's tool
+//	fit.go      values in the form that a parameter takes
+//	result.go   the way back: what a client's search has found
 package toolmap

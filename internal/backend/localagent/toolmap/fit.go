@@ -10,6 +10,13 @@ import (
 // guessing; then the call is not mapped, or the parameter is left out if it is optional.
 
 // fitPlain takes a value that the parameter's type holds as it is.
+//
+//	v          p.takes           fits
+//	"a"        string            yes, if it is one of the enum, or there is none
+//	5          integer, number   yes
+//	true       boolean           yes
+//	["a"]      array             yes
+//	"a"        array             no: one value is never made a list of
 func fitPlain(v any, p *property) (any, bool) {
 	switch v := v.(type) {
 	case string:
@@ -29,6 +36,7 @@ func fitCommand(v any, p *property) (any, bool) {
 	if p.takes("string") {
 		return fitPlain(v, p)
 	}
+	// As Codex's shell tool has it: -l so that the user's PATH is that of a terminal.
 	return []any{"bash", "-lc", v}, p.takes("array")
 }
 
@@ -38,6 +46,7 @@ func fitTimeout(v any, p *property) (any, bool) {
 	d, name, about := v.(time.Duration), simplify(p.name), strings.ToLower(p.Description)
 	_, numeric := fitPlain(0, p)
 	switch {
+	// First, because "milliseconds" holds "seconds".
 	case strings.HasSuffix(name, "ms") || strings.Contains(about, "millisecond"):
 		return d.Milliseconds(), numeric
 	case strings.Contains(name, "sec") || strings.Contains(about, "second"):
@@ -64,6 +73,8 @@ func fitOffset(v any, p *property) (any, bool) {
 
 // describe is the description of a command when the client requires one and the model has given
 // none: the command's first line. It is cut to 80 bytes, at the end of a character.
+//
+// For a client such as Claude Code, which shows it to its user before the command runs.
 func describe(u *Use) any {
 	line, _, _ := strings.Cut(u.Command, "\n")
 	if len(line) > 80 {

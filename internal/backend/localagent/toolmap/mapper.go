@@ -47,6 +47,8 @@ func (m *Mapper) Map(u Use) (Call, bool) {
 	for _, name := range r.tools {
 		for i := range m.tools {
 			t := &m.tools[i]
+			// Two tools of a client may be equal when they are simplified; the one that was offered
+			// first is tried first.
 			if simplify(t.Name) != name {
 				continue
 			}
@@ -111,6 +113,8 @@ func (r *rule) call(t *agent.Tool, u *Use) (Call, bool) {
 }
 
 // into turns the value v into what the client's parameter accepts.
+//
+// Its second result is false when the value can't be expressed.
 func (p *param) into(v any, into *property) (any, bool) {
 	if p.fit == nil {
 		return fitPlain(v, into)
@@ -119,6 +123,8 @@ func (p *param) into(v any, into *property) (any, bool) {
 }
 
 // maxNamed bounds how many tools a refusal names.
+//
+// A client with hundreds of tools would else fill the model's context with the sentence.
 const maxNamed = 50
 
 // Refusal is the sentence that tells the model to use the client's tools instead of a built-in one.

@@ -17,6 +17,10 @@ type Match struct {
 // Matches reads the output of a search as grep -n prints it: file:line:text, one match a line.
 // It reports false when any line has another form: then the caller passes all of it on as it
 // is. A file's name with a colon in it gives another form, and so false.
+//
+//	main.go:12:func main() {     {main.go 12 func main() {}
+//	12:func main() {             false: no name
+//	main.go                      false: no number
 func Matches(output string) ([]Match, bool) {
 	var found []Match
 	for _, line := range Lines(output) {

@@ -108,6 +108,8 @@ func readSchema(t *agent.Tool) *schema {
 // simplified. Names that begin with a dash ("-A") match exactly only, because simplified they
 // would be a letter. nil when there is none. The names of a schema are tried in alphabetical
 // order, so that the result doesn't depend on chance.
+//
+// The first name of the list wins over the others, whatever order the schema has.
 func (s *schema) find(names []string) *property {
 	for _, want := range names {
 		if p := s.Properties[want]; p != nil {
@@ -125,6 +127,8 @@ func (s *schema) find(names []string) *property {
 
 // simplify makes different spellings of a name equal: read_file, ReadFile and fs__read-file all become readfile. A prefix that
 // ends in "__" is that of an MCP server.
+//
+// It is applied to both sides: the names of the table are simplified already.
 func simplify(name string) string {
 	if i := strings.LastIndex(name, "__"); i >= 0 {
 		name = name[i+2:]

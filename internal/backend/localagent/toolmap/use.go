@@ -20,6 +20,9 @@ const (
 //
 // Package localagent fills it in from upstream's request; this package finds a tool of the
 // client's that can do the same, and writes its arguments.
+//
+// Durations, counts and lines are in the units of Go and of people (lines from 1); fit.go converts
+// them to a client's.
 type Use struct {
 	Kind Kind
 
