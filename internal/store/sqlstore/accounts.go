@@ -31,6 +31,7 @@ func keyFields(k *store.Key) []any {
 func (db *DB) SignUp(ctx context.Context, a store.Account, k store.Key) (store.Account, error) {
 	var stored store.Account
 	err := db.inTx(ctx, func(t *tx) error {
+		// inTx may call this more than once.
 		stored = store.Account{}
 		// The row lock of the upsert makes concurrent sign-ups of one user wait for each other.
 		if err := t.row(accountFields(&stored), `
@@ -61,6 +62,8 @@ func (db *DB) Account(ctx context.Context, id string) (a store.Account, err erro
 }
 
 // ListAccounts implements store.Accounts.
+//
+// The order is by id, which says nothing about time: it only has to be the same from page to page.
 func (db *DB) ListAccounts(ctx context.Context, after string, limit int) ([]store.Account, error) {
 	return queryAll(ctx, db, accountFields,
 		`SELECT `+accountColumns+` FROM accounts WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
@@ -83,6 +86,7 @@ func (db *DB) ReplaceSealedKey(ctx context.Context, id string, old, sealed []byt
 func (db *DB) DeleteAccount(ctx context.Context, id string) error {
 	owner := store.AccountOwner(id)
 	return db.inTx(ctx, func(t *tx) error {
+		// First, so that an account that isn't there changes nothing.
 		if err := t.exec1(`DELETE FROM accounts WHERE id = $1`, id); err != nil {
 			return err
 		}
@@ -111,6 +115,8 @@ func (db *DB) Key(ctx context.Context, id string) (k store.Key, a store.Account,
 }
 
 // ListKeys implements store.Keys.
+//
+// There is no limit: an account has few keys.
 func (db *DB) ListKeys(ctx context.Context, account string) ([]store.Key, error) {
 	return queryAll(ctx, db, keyFields,
 		`SELECT `+keyColumns+` FROM keys WHERE account = $1 OR $1 = '' ORDER BY created DESC, id`, account)

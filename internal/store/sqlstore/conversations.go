@@ -40,6 +40,8 @@ func (t *tx) evictConversations(keep store.Conversation) error {
 }
 
 // Conversation implements store.Conversations.
+//
+// One of another backend is another row: a checkpoint means nothing to another backend.
 func (db *DB) Conversation(ctx context.Context, owner, backend string, hash []byte) (c store.Conversation, err error) {
 	err = db.row(ctx, []any{&c.Owner, &c.Backend, &c.Hash, asTime{&c.Created}, asTime{&c.Expires}, &c.Data}, `
 		SELECT owner, backend, hash, created, expires, data FROM conversations

@@ -11,6 +11,8 @@ import (
 
 // A dialect is what differs between the two databases. Everything else in this package is the same for
 // both; a difference gets a field here and not an if elsewhere.
+//
+// A value is made once for the program and never changed.
 type dialect struct {
 	goose goose.Dialect
 	dir   string // in migrations/
@@ -21,6 +23,8 @@ type dialect struct {
 	// exists reports whether there is a database yet.
 	exists func(dsn string) bool
 	// create makes the database if it can be made and isn't there. It does not make tables.
+	//
+	// Called before the lock: for SQLite the lock lies beside the file.
 	create func(dsn string) error
 	// lock waits until this process alone may change the schema. The caller unlocks.
 	lock func(ctx context.Context, db *sql.DB, dsn string) (unlock func(), err error)

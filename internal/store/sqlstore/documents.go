@@ -103,6 +103,8 @@ func (db *DB) Document(ctx context.Context, owner, id string) (d store.Document,
 }
 
 // direction is what an order needs in SQL: the comparison that leads on, and the word.
+//
+// The values are constants, so they may be put into a statement's text.
 func direction(descending bool) (beyond, order string) {
 	if descending {
 		return "<", "DESC"
@@ -118,6 +120,8 @@ func (db *DB) ListDocuments(ctx context.Context, owner, kind string, page store.
 	args := []any{owner, kind, db.now(), page.Limit}
 	from := ""
 	if page.After != "" {
+		// The number as it is stored, so that it is compared with itself and not with a rounded
+		// time.
 		var created int64
 		if err := db.row(ctx, []any{&created},
 			`SELECT created FROM documents WHERE owner = $1 AND kind = $2 AND expires > $3 AND id = $4`, owner, kind, db.now(), page.After); err != nil {
@@ -140,6 +144,8 @@ func (db *DB) DeleteDocument(ctx context.Context, owner, id string) error {
 // before the positions are given.
 //
 // An error rolls all of it back, the update of the size included.
+//
+// The revision stays: a part is no change of the document.
 func (db *DB) AddParts(ctx context.Context, owner, document string, expires time.Time, parts []store.DocumentPart) error {
 	added := partsSize(parts)
 	return db.inTx(ctx, func(t *tx) error {

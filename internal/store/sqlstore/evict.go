@@ -13,6 +13,8 @@ import (
 //
 // Counting reads one index that contains everything both statements need; see the migrations. In the
 // usual case, an owner at the limit who stores one row, one row is deleted.
+//
+// It runs in the transaction of the write, after it, so the row at hand is counted.
 func (t *tx) evict(totals, deleteOldest, owner string, keep ...any) error {
 	var rows, bytes int64
 	if err := t.row([]any{&rows, &bytes}, totals, owner); err != nil {

@@ -43,6 +43,8 @@ type Migration struct {
 
 // MigrateUp brings the schema of the database at dsn up to date, as Open does, and returns the migrations that it
 // applied now. Errors as of Open.
+//
+// It keeps no connection afterwards.
 func MigrateUp(ctx context.Context, dsn string) ([]Migration, error) {
 	db, err := connect(Config{DSN: dsn})
 	if err != nil {
@@ -59,6 +61,7 @@ func MigrateStatus(ctx context.Context, dsn string) ([]Migration, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A status must not make a file. All steps are pending then.
 	if !d.exists(dsn) {
 		return known(d)
 	}
@@ -91,6 +94,8 @@ func MigrateStatus(ctx context.Context, dsn string) ([]Migration, error) {
 //	                     failed: every use gets the same error
 //
 // current alone is read without the turn: it is what every use of the store looks at.
+//
+// The turn is a channel and no mutex, because a caller who waits has to be able to give up.
 type schema struct {
 	current atomic.Bool
 	// turn is a semaphore of one: who has sent into it may try, and may use tried and err.
@@ -132,6 +137,7 @@ func (db *DB) ready(ctx context.Context) error {
 		defer func() { <-s.turn }()
 		return s.err
 	}
+	// Buffered: the caller may be gone when the result is there.
 	tried := make(chan error, 1)
 	go func() {
 		defer func() { <-s.turn }()
@@ -266,6 +272,8 @@ func (db *DB) applied(ctx context.Context) (map[int64]time.Time, error) {
 }
 
 // newProvider makes goose's runner for this database. It takes no lock of its own; migrate has ours.
+//
+// Closing it is not needed: the pools are ours.
 func newProvider(db *DB) (*goose.Provider, error) {
 	dir, err := fs.Sub(migrations, "migrations/"+db.dialect.dir)
 	if err != nil {

@@ -26,6 +26,8 @@ const (
 	// pool_max_conns is how many connections one process opens at most. A stock server takes 100 in all.
 	maxConnections = 10
 	// idleConnections is how many of them are kept while nobody uses them.
+	//
+	// So that a burst of requests finds its connections open.
 	idleConnections = maxConnections
 	// minConnections are needed while the schema changes: one holds the lock, another changes.
 	minConnections = 2
@@ -70,6 +72,7 @@ func openPostgres(dsn string) (write, read *sql.DB, err error) {
 		cfg.RuntimeParams["application_name"] = "composer-api"
 	}
 	cfg.DialFunc = (&net.Dialer{KeepAliveConfig: keepAlive}).DialContext
+	// pgx asks it after each error of the server.
 	cfg.OnPgError = keepConnection
 	db := stdlib.OpenDB(*cfg)
 	db.SetMaxOpenConns(pool.connections)
@@ -110,6 +113,8 @@ func postgresIdleStale(err error) bool {
 }
 
 // A pool is the pool's size and the ages at which connections are replaced.
+//
+// It is what the URL says, or our defaults.
 type pool struct {
 	connections        int
 	lifetime, idleTime time.Duration
@@ -119,6 +124,7 @@ type pool struct {
 // in params goes to the server, which would refuse ours. An error names the option and not the URL, which holds the password.
 func poolOptions(params map[string]string) (p pool, err error) {
 	p = pool{connections: maxConnections, lifetime: connectionLifetime, idleTime: connectionIdleTime}
+	// Only the first error is kept; all of ours are taken out all the same.
 	take := func(name string, parse func(string) error) {
 		value, ok := params[name]
 		delete(params, name)
@@ -205,6 +211,8 @@ var postgresMeanings = map[string]error{
 
 // postgresMeaning gives an error the meaning that package store knows: first by its whole code, then by
 // its class.
+//
+// nil means that the caller gets the driver's error as it is, which counts as a fault of ours.
 func postgresMeaning(err error) error {
 	var e *pgconn.PgError
 	if !errors.As(err, &e) {

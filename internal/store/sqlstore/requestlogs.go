@@ -31,6 +31,8 @@ func (db *DB) FinishRequest(ctx context.Context, l store.RequestLog) error {
 }
 
 // ListRequests implements store.RequestLogs. "" as account lists all.
+//
+// The order of the fields is that of the columns below.
 func (db *DB) ListRequests(ctx context.Context, account string, limit int) ([]store.RequestLog, error) {
 	return queryAll(ctx, db, func(l *store.RequestLog) []any {
 		return []any{&l.ID, &l.Account, &l.KeyID, &l.RequestID, &l.Endpoint, asTime{&l.Created}, &l.Model, &l.Status,

@@ -36,6 +36,8 @@ func (db *DB) leaseEnd(parameter string) string {
 }
 
 // CreateResponse implements store.Responses.
+//
+// A hidden row with this id is store.ErrConflict: its primary key is taken.
 func (db *DB) CreateResponse(ctx context.Context, r store.Response) error {
 	if responseSize(r) > db.limits.OwnerBytes {
 		return store.ErrTooLarge
@@ -89,6 +91,8 @@ func (t *tx) evictResponses(owner, keep string) error {
 }
 
 // Response implements store.Responses. A hidden row is not found.
+//
+// Lease stays 0: it is only written.
 func (db *DB) Response(ctx context.Context, owner, id string) (r store.Response, err error) {
 	err = db.row(ctx, responseFields(&r),
 		`SELECT `+responseColumns+` FROM responses WHERE owner = $1 AND id = $2 AND expires > $3 AND NOT hidden`, owner, id, db.now())
@@ -166,6 +170,7 @@ func (db *DB) sweepHidden(ctx context.Context) (total int64, err error) {
 // begins with probe, so that nil says that the database can be written even when there is no job.
 func (db *DB) RenewLeases(ctx context.Context, runner string, jobs []store.ResponseRef, lease time.Duration) (held []store.ResponseRef, err error) {
 	err = db.inTx(ctx, func(t *tx) error {
+		// inTx may call this more than once.
 		held = nil
 		if err := t.probe(); err != nil {
 			return err

@@ -25,6 +25,8 @@ func (db *DB) OpenSession(ctx context.Context, s store.Session) (store.Session, 
 }
 
 // Session implements store.Sessions.
+//
+// It moves no end: looking is not using.
 func (db *DB) Session(ctx context.Context, k store.SessionKey) (store.Session, error) {
 	stored := store.Session{Key: k}
 	err := db.row(ctx, []any{&stored.AgentID, asTime{&stored.Expires}},

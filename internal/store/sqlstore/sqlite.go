@@ -21,11 +21,9 @@ import (
 	"composer-api/internal/store"
 )
 
-// SQLite. A process has one writing connection and a few that read; with the write-ahead log the
-// readers never wait for the writer. Several processes may use one file, if they are on one machine.
-
-// SQLite: a file on this machine. Several processes of one machine may share it: SQLite's own
-// locks keep them apart.
+// SQLite: a file on this machine. A process has one writing connection and a few that read; with the
+// write-ahead log the readers never wait for the writer. Several processes of one machine may share the
+// file: SQLite's own locks keep them apart.
 
 // readers is how many connections read at once. Each keeps a page cache of up to 2 MB.
 const readers = 4
@@ -81,6 +79,10 @@ type sqliteFile struct{ path, options string }
 
 // splitSQLite takes a path as it is, and undoes the escapes of a "file:" URI. The options behind the "?"
 // are the driver's.
+//
+//	data/composer.db                path data/composer.db
+//	file:data/composer.db?mode=rw   the same, options mode=rw
+//	file:/my%20data/c.db            path /my data/c.db
 func splitSQLite(dsn string) sqliteFile {
 	rest, isURI := strings.CutPrefix(dsn, "file:")
 	if !isURI {
@@ -117,6 +119,8 @@ func File(dsn string) (path string, ok bool) {
 }
 
 // isFolder reports whether there is a folder at path.
+//
+// A link to a folder is one.
 func isFolder(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir()
@@ -179,6 +183,7 @@ func lockSQLite(ctx context.Context, db *sql.DB, dsn string) (func(), error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}
+	// The system releases the lock also when the process dies.
 	unlock := func() { lock.Close() }
 	if _, err := db.ExecContext(ctx, "PRAGMA journal_mode = WAL"); err != nil {
 		unlock()

@@ -16,6 +16,13 @@
 //
 // Rows that have expired are as good as gone from then on: every statement compares expires with Config.Now. Sweep only frees
 // their space.
+//
+//	sqlstore.go    opening, closing, sweeping, and what an error means
+//	statement.go   transactions, statements, and types on their way in and out
+//	evict.go       keeping an owner within the limits
+//	migrate.go     the schema
+//	dialect.go     what differs between the databases; sqlite.go, postgres.go
+//	accounts.go, requestlogs.go, sessions.go, responses.go, conversations.go, documents.go: the tables
 package sqlstore
 
 import (
@@ -94,6 +101,8 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 }
 
 // connect makes the pools without touching the database. The caller closes what it returns.
+//
+// The schema is not looked at; ready does that at the first use.
 func connect(cfg Config) (*DB, error) {
 	d, err := dialectOf(cfg.DSN)
 	if err != nil {
@@ -171,6 +180,13 @@ func (db *DB) Sweep(ctx context.Context) (int64, error) {
 //
 // When ctx has ended, its error comes first, whatever the driver made of it: drivers report an ended
 // context in many forms.
+//
+//	err                                   returned
+//	nil                                   nil
+//	no row                                store.ErrNotFound
+//	has a meaning of package store        as it is
+//	anything, and ctx has ended           ctx's error
+//	anything else                         what the dialect says that it means, around the driver's error
 func (db *DB) failure(ctx context.Context, err error) error {
 	switch {
 	case err == nil:

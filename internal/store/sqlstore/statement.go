@@ -55,6 +55,8 @@ func (db *DB) tryTx(ctx context.Context, f func(*tx) error) error {
 }
 
 // exec runs a statement and returns how many rows it changed.
+//
+// args are bound as bind says; $1 is the first.
 func (t *tx) exec(statement string, args ...any) (int64, error) {
 	result, err := t.sql.ExecContext(t.ctx, statement, bind(args)...)
 	if err != nil {
@@ -87,6 +89,8 @@ func (t *tx) row(dest []any, statement string, args ...any) error {
 }
 
 // exec runs one statement as a transaction.
+//
+// It must not be called within inTx.
 func (db *DB) exec(ctx context.Context, statement string, args ...any) (n int64, err error) {
 	err = db.inTx(ctx, func(t *tx) error {
 		n, err = t.exec(statement, args...)
@@ -102,6 +106,8 @@ func (db *DB) exec1(ctx context.Context, statement string, args ...any) error {
 }
 
 // row reads one row into dest, outside of any transaction. store.ErrNotFound when there is none.
+//
+// It reads what is committed, which may be older than a transaction that is going on.
 func (db *DB) row(ctx context.Context, dest []any, statement string, args ...any) error {
 	if err := db.ready(ctx); err != nil {
 		return err
@@ -111,6 +117,8 @@ func (db *DB) row(ctx context.Context, dest []any, statement string, args ...any
 
 // queryAll reads rows, outside of any transaction. fields returns where the columns of a row go. The
 // statement has a LIMIT, because everything is read into memory.
+//
+// No rows is a nil slice and no error.
 func queryAll[T any](ctx context.Context, db *DB, fields func(*T) []any, statement string, args ...any) ([]T, error) {
 	if err := db.ready(ctx); err != nil {
 		return nil, err
