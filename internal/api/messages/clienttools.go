@@ -17,6 +17,9 @@ import (
 // A clientToolType is one of those tools.
 //
 // A tool of such a type is the client's to run like any other: only the schema is added here.
+//
+// The descriptions are ours: what the pages say, in the words that a model needs which has not been
+// trained on the tool.
 type clientToolType struct {
 	family      string // what the type begins with; the date of its version follows
 	name        string // for a request that leaves it out
@@ -102,6 +105,7 @@ func clientTool(t *wireTool) (agent.Tool, bool) {
 			continue
 		}
 		tool := agent.Tool{Name: cmp.Or(t.Name, known.name), Description: known.description, Parameters: json.RawMessage(known.schema)}
+		// Only the computer tool has them. The model needs them to say where to click.
 		if t.Width != nil && t.Height != nil {
 			tool.Description += fmt.Sprintf(" The screen is %d pixels wide and %d high.", *t.Width, *t.Height)
 		}
@@ -111,4 +115,6 @@ func clientTool(t *wireTool) (agent.Tool, bool) {
 }
 
 // hasFamily reports whether a tool's type is of a family.
+//
+// A version that comes after these, such as bash_20270101, so is known, too.
 func hasFamily(typ, family string) bool { return strings.HasPrefix(typ, family) }

@@ -15,6 +15,10 @@ import (
 // content is what a message says or a tool gave: a list of blocks. A plain text is one block, null is none. Whatever
 // else stands there (the results of Anthropic's own tools have objects) is none either: it is read from the block
 // around it.
+//
+//	"Read go.mod."                       one block without a type
+//	[{"type": "text", "text": "…"}]      a block for each element
+//	null, {…}                            none
 type content []wireBlock
 
 // wireBlock is a block of any type. Which fields matter depends on the type. Its span is where it stands in the body.
@@ -99,6 +103,8 @@ func (b *wireBlock) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 func (b *wireBlock) isObject() bool { return b.span.end > 0 }
 
 // parts appends the content of the blocks to list. param is their path. Errors are *agent.Error.
+//
+// list may be nil. What is in it is kept.
 func (c *conversation) parts(list []agent.Part, blocks content, param string) ([]agent.Part, error) {
 	for i := range blocks {
 		var err error
@@ -247,6 +253,8 @@ func attribute(name, value string) string {
 
 // separate puts a line break between texts that were blocks of their own: further down, texts
 // are put together as they are. It changes the parts in place.
+//
+// Without it, two blocks "a" and "b" would be "ab" in the prompt.
 func separate(parts []agent.Part) []agent.Part {
 	for i := 1; i < len(parts); i++ {
 		before, text := &parts[i-1], &parts[i]

@@ -29,6 +29,10 @@ const assistantRole = "assistant"
 // through: each result of a tool is a message of its own. It belongs to one request.
 //
 // Messages come out in the client's order, but results before what else stands in the same message.
+//
+//	wireMessage ── add ──┬─ user ──────► results, each a message; then what the user says
+//	                     ├─ assistant ─► text and calls
+//	                     └─ system ────► text; tools that come and go
 type conversation struct {
 	data      []byte // the request's body, which blocks are cut out of
 	messages  []agent.Message
@@ -56,6 +60,7 @@ func (r *Request) setMessages(w *wireRequest) error {
 			return err
 		}
 	}
+	// Only now: whether an image that can't be used matters depends on which message is the last.
 	if err := agent.UnusableImage(c.messages); err != nil {
 		return err
 	}
@@ -209,6 +214,8 @@ func (c *conversation) assistant(blocks content, param string) error {
 }
 
 // call adds a call that the client repeats to m.
+//
+// An id that is announced twice is no error: clients repeat what they have stored.
 func (c *conversation) call(m *agent.Message, b *wireBlock, param string) error {
 	switch {
 	case b.ID == "":

@@ -202,6 +202,8 @@ func (e *Encoder) closeBlock() error {
 }
 
 // A head is what an answer begins with.
+//
+// It is made by Accept and written at once or at the end.
 type head struct{ id, model string }
 
 // append appends the message's opening brace and its first members, with a comma at the end.
@@ -243,6 +245,8 @@ func stopReason(done *agent.Done) string {
 // cache.
 //
 // cost is the reference system's member; it is left out when the price is not known.
+//
+// output_tokens_details is left out when there was no thinking.
 func appendUsage(b []byte, u *agent.Usage) []byte {
 	b = append(b, `{"input_tokens":`...)
 	b = strconv.AppendInt(b, u.Input, 10)

@@ -128,6 +128,8 @@ func ErrorForm() api.ErrorForm {
 }
 
 // fits reports whether the client that sent r expects Anthropic's form of errors.
+//
+// A client of OpenAI's on the same server never sends this header.
 func fits(r *http.Request) bool {
 	path := r.URL.Path + "/"
 	return r.Header.Get(api.AnthropicVersion) != "" || strings.Contains(path, "/v1/messages/")
@@ -177,6 +179,8 @@ func retryAfter(e *agent.Error, r row) time.Duration {
 }
 
 // appendError appends the body of e. requestID may be "".
+//
+// It is the body of an answer and the data of a stream's error event.
 func appendError(b []byte, e *agent.Error, requestID string) []byte {
 	b = append(b, `{"type":"error","error":{"type":`...)
 	b = openai.AppendString(b, rowOf(e.Code).kind)

@@ -24,6 +24,8 @@ type Request struct {
 // hold: temperature, top_p and top_k, which upstream has no place for; cache_control and
 // context_management, because what the cache holds is upstream's business; service_tier,
 // container, mcp_servers, and whatever comes next. Thread and Compaction are there to be refused.
+//
+// It is read once and belongs to decode; the blocks of its messages point into body.
 type wireRequest struct {
 	Model         string          `json:"model"`
 	Messages      []wireMessage   `json:"messages"`
@@ -83,6 +85,7 @@ func decode(body []byte, checks ...func(*wireRequest) error) (*Request, error) {
 	}
 	req := &Request{Stream: w.Stream}
 	req.ModelName, req.RewritesCalls = w.Model, true
+	// The model comes first, so that an empty request is told the most useful thing.
 	steps := append(checks, checkUnsupported, req.setMessages, req.setToolChoice, req.setThinking, req.setOutput, req.setLimits)
 	for _, step := range steps {
 		if err := step(&w); err != nil {
@@ -173,6 +176,8 @@ func (r *Request) setThinking(w *wireRequest) error {
 
 // setOutput reads the effort and the form of the answer. The newer place of the format goes
 // before the older one. A schema is always strict.
+//
+// There is no json_object in this API.
 func (r *Request) setOutput(w *wireRequest) error {
 	format, param := w.OutputFormat, "output_format"
 	if w.OutputConfig != nil {

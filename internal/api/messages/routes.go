@@ -23,6 +23,8 @@ type Config struct {
 }
 
 // Routes are the routes of the Messages API, below the API's bases.
+//
+// count_tokens is no turn: it counts neither for limits of turns nor for draining.
 func Routes(cfg Config) []api.Route {
 	if cfg.Seal == nil {
 		cfg.Seal = seal.Random()
@@ -89,6 +91,8 @@ const sealThinking = "messages-thinking"
 
 // signer makes signatures of thinking: the digest of its text, sealed for the owner. A signature so says that the text
 // is what one of our models has thought, without another copy of it.
+//
+// Nobody checks it today when it comes back, because upstream takes no thinking: decisions/0017.
 func (h *handlers) signer(owner string) func([]byte) string {
 	return func(digest []byte) string {
 		return base64.StdEncoding.EncodeToString(h.cfg.Seal.Seal(digest, sealThinking, owner))

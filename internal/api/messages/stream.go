@@ -22,6 +22,8 @@ import (
 //	event: message_stop
 //
 // One goroutine uses it, but for close. The SSE writer sends the keep-alives from a timer of its own.
+//
+// A block's delta has the same bytes before its text each time, so they are made once, in before.
 type stream struct {
 	w   http.ResponseWriter
 	opt Options

@@ -111,6 +111,9 @@ func defers(tools []wireTool) bool {
 }
 
 // tool is the tool as the model gets it. It reports false for a tool that the client can't run.
+//
+// A type with a schema beside it is the client's own tool: the schema says all that the model
+// needs.
 func (t *wireTool) tool() (agent.Tool, bool) {
 	if t.Type == "" || t.Type == "custom" || t.InputSchema != nil {
 		return agent.Tool{Name: t.Name, Description: t.Description, Parameters: json.RawMessage(t.InputSchema), Strict: t.Strict}, true

@@ -13,6 +13,8 @@ import (
 //
 // The answer is kept as the bytes that it will be, so that a piece of text is escaped once. The
 // gateway bounds it (16 MiB before it is escaped).
+//
+// One goroutine uses it.
 type whole struct {
 	w    http.ResponseWriter
 	head head

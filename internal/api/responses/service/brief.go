@@ -25,6 +25,9 @@ import (
 //	unknown           the store behind is asked
 //
 // mu guards both tables and the rows in them. It is not held while the store behind is asked.
+//
+//	job, routes ──► brief ──► Store: bounded, sealed, sqlstore
+//	                  └ rows with store: false
 type brief struct {
 	Store
 
@@ -107,6 +110,8 @@ func (b *brief) UpdateResponse(ctx context.Context, r store.Response) error {
 
 // end moves a response to those that have ended. The caller holds mu. It may be called again
 // when more events have come; the row then counts with its new size.
+//
+// What doesn't fit is dropped by the cache, the one used longest ago first.
 func (b *brief) end(r *briefRow) {
 	ref := store.ResponseRef{Owner: r.row.Owner, ID: r.row.ID}
 	delete(b.running, ref)
@@ -175,6 +180,7 @@ func (b *brief) AppendEvents(ctx context.Context, owner, responseID string, even
 		return b.Store.AppendEvents(ctx, owner, responseID, events)
 	}
 	defer b.mu.Unlock()
+	// Sequence numbers are indexes here, without gaps.
 	if len(events) > 0 && events[0].Sequence != int64(len(kept.events)) {
 		return store.ErrConflict
 	}

@@ -36,6 +36,7 @@ func (s *Service) compact(w http.ResponseWriter, r *http.Request, call *api.Call
 	if req.Model == "" {
 		return openai.Missing("model")
 	}
+	// Compact makes the encoder seal the answer as a compaction.
 	req.Compact, req.Store = true, false
 	turn, history, err := s.prepare(r.Context(), call, req, nil)
 	if err != nil {
@@ -61,6 +62,8 @@ func (s *Service) compact(w http.ResponseWriter, r *http.Request, call *api.Call
 }
 
 // repeated are items of the input in the form of an output, for the client to send back: nothing of them may be lost.
+//
+// Their ids are made from the response's id, as those of stored items are.
 func repeated(responseID string, items []responses.Item) ([]jsontext.Value, error) {
 	encoded, err := responses.EncodeItems(responseID, items)
 	if err != nil {
@@ -89,6 +92,8 @@ func list(stored []byte, as *responses.Lister) ([]responses.Listed, error) {
 // A summary is the sink of a compaction's turn.
 //
 // It collects the answer in the encoder and sends nothing: the document has more in it than the answer.
+//
+// A turn that fails leaves the client without an answer, and so with an error of its own status.
 type summary struct {
 	header  http.Header
 	encoder *responses.Encoder

@@ -27,6 +27,9 @@ const conversationKind = "conversation"
 
 // conversationData is what the document of a conversation holds. The items are not in it: they
 // are parts, so that adding some doesn't rewrite the rest.
+//
+// It is JSON in the store, sealed like all content. Fields may be added; none may change its
+// meaning.
 type conversationData struct {
 	Metadata openai.Metadata `json:"metadata"`
 }
@@ -55,6 +58,8 @@ func noConversation(id string) error {
 }
 
 // noItem is the error for an item that isn't in the conversation.
+//
+// It is the same for an item that was deleted.
 func noItem(id string) error {
 	return agent.Errorf(agent.NotFound, "Item with id '%s' not found in this conversation.", openai.Clip(id))
 }
@@ -85,11 +90,15 @@ func readConversation(r *http.Request) (*responses.ConversationBody, error) {
 
 // createConversation answers POST /conversations. The document and its first items are made in
 // one step of the store.
+//
+// Items may be missing: an empty conversation is one to which responses are added.
 func (s *Service) createConversation(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	body, err := readConversation(r)
 	if err != nil {
 		return err
 	}
+	// Checked before the document is made: a conversation with an item that can't be used is of no
+	// use.
 	parts, _, err := s.past(call.Caller.Owner).newItems(r.Context(), body.Items)
 	if err != nil {
 		return err
@@ -130,6 +139,8 @@ func (p *past) newItems(ctx context.Context, items []responses.Item) ([]store.Do
 
 // partsOf are items, which have ids, as parts of a document. A part's id is the item's, so an
 // item can't be twice in a conversation. The parts share the items' memory.
+//
+// Only the id is read of each item.
 func partsOf(items []jsontext.Value) ([]store.DocumentPart, error) {
 	parts := make([]store.DocumentPart, len(items))
 	for i, item := range items {
@@ -171,6 +182,7 @@ func (s *Service) updateConversation(w http.ResponseWriter, r *http.Request, cal
 		}
 		d.Data, d.Expires = openai.Encode(conversationData{body.Metadata}), time.Now().Add(s.cfg.Age)
 		switch err := s.store.UpdateDocument(r.Context(), d); {
+		// The next round reads what the other one has written, and replaces its metadata.
 		case errors.Is(err, store.ErrConflict) && try < updateTries:
 			continue
 		case errors.Is(err, store.ErrNotFound):
@@ -184,6 +196,9 @@ func (s *Service) updateConversation(w http.ResponseWriter, r *http.Request, cal
 
 // deleteConversation answers DELETE /conversations/{id}. Responses that belong to it stay. Its
 // items go with it.
+//
+// A response that is being made and belongs to it completes all the same; what it says is added
+// nowhere.
 func (s *Service) deleteConversation(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	d, err := s.loadConversation(r.Context(), call.Caller.Owner, r.PathValue("id"))
 	if err != nil {
@@ -201,6 +216,8 @@ func (s *Service) deleteConversation(w http.ResponseWriter, r *http.Request, cal
 // addItems answers POST /conversations/{id}/items with the items as they were added. The conversation
 // is read first when an item refers to another one: a reference may be to an item of it. An item that
 // refers to one which neither the conversation nor a response has is an error of the client.
+//
+// Ids that the client gives are replaced by ours. The answer has the new ones.
 func (s *Service) addItems(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	include, err := readInclude(r)
 	if err != nil {
@@ -274,6 +291,8 @@ func joined(parts []store.DocumentPart) []byte {
 }
 
 // writeItems answers with a list of items that are as they were stored. more is what has_more says.
+//
+// include says which members that are large or sealed are shown; see responses.NewLister.
 func writeItems(w http.ResponseWriter, stored []byte, include []string, more bool) error {
 	listed, err := list(stored, responses.NewLister(include))
 	if err != nil {
@@ -288,6 +307,8 @@ func writeItems(w http.ResponseWriter, stored []byte, include []string, more boo
 }
 
 // getItem answers GET /conversations/{id}/items/{item}.
+//
+// It has the same form as in a list.
 func (s *Service) getItem(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	include, err := readInclude(r)
 	if err != nil {
@@ -316,6 +337,8 @@ func (s *Service) getItem(w http.ResponseWriter, r *http.Request, call *api.Call
 
 // deleteItem answers DELETE /conversations/{id}/items/{item} with the conversation. Responses
 // that went on from the item are not changed.
+//
+// The next response goes on without it.
 func (s *Service) deleteItem(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	d, err := s.loadConversation(r.Context(), call.Caller.Owner, r.PathValue("id"))
 	if err != nil {
@@ -353,9 +376,11 @@ func (p *past) conversation(ctx context.Context, id, before string) ([]responses
 		if err != nil {
 			return nil, kept.Error(err)
 		}
+		// An item's id says which response has added it.
 		end := slices.IndexFunc(parts, func(part store.DocumentPart) bool {
 			return before != "" && responses.ResponseOf(part.ID) == before
 		})
+		// A short page is the last one.
 		last := end >= 0 || len(parts) < page.Limit
 		if end >= 0 {
 			parts = parts[:end]
@@ -414,6 +439,8 @@ func (rec *record) appendToConversation(ctx context.Context, r *responses.Respon
 
 // lastingInput are the items of a stored input that belong into a conversation: all but those
 // that mean something for their request alone. Items keep the JSON that they were stored with.
+//
+// Such is the item that asks for a compaction.
 func lastingInput(stored []byte) ([]jsontext.Value, error) {
 	var raws []jsontext.Value
 	if err := openai.DecodeOwn(stored, &raws); err != nil {

@@ -9,6 +9,8 @@ import (
 )
 
 // countDocument is what POST /responses/input_tokens answers.
+//
+// Clients look at input_tokens alone.
 type countDocument struct {
 	Object      string `json:"object"` // "response.input_tokens"
 	InputTokens int64  `json:"input_tokens"`
@@ -17,6 +19,9 @@ type countDocument struct {
 
 // countTokens answers POST /responses/input_tokens. No upstream is asked, so the number is an
 // estimate; the history that previous_response_id names counts, too.
+//
+// Nothing is stored. A request without a model is fine: an estimate goes by the length of the
+// texts.
 func (s *Service) countTokens(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	req, err := s.decodePartial(r)
 	if err != nil {

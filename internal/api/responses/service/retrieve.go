@@ -21,6 +21,8 @@ import (
 
 // row reads a response: as it is stored, or, when it ended here while the store was away, as it
 // will be stored. Errors are the store's. An unsaved row is newer than what the store has.
+//
+// It is a copy; its bytes are shared with the job and must not be changed.
 func (s *Service) row(ctx context.Context, owner, id string) (store.Response, error) {
 	if j := s.job(store.ResponseRef{Owner: owner, ID: id}); j != nil {
 		if row := j.unsaved.Load(); row != nil {
@@ -33,6 +35,8 @@ func (s *Service) row(ctx context.Context, owner, id string) (store.Response, er
 }
 
 // ancestor is row for what another response continues: it also finds what was deleted meanwhile.
+//
+// It is asked for what went before, and never for what the client names.
 func (s *Service) ancestor(ctx context.Context, owner, id string) (store.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
@@ -68,6 +72,7 @@ func (s *Service) retrieve(w http.ResponseWriter, r *http.Request, call *api.Cal
 	if !stream {
 		return api.WriteJSON(w, row.Object)
 	}
+	// -1 is from the beginning: the first event has the number 0.
 	after, err := intParam(query, "starting_after", -1, 0, 1<<53)
 	if err != nil {
 		return err
@@ -116,6 +121,7 @@ func (s *Service) inputItems(w http.ResponseWriter, r *http.Request, call *api.C
 		return err
 	}
 	past := s.past(call.Caller.Owner)
+	// What was deleted is left out of the list here; for a turn it would be an error.
 	past.partial = true
 	items, err := past.before(r.Context(), &row)
 	if err != nil {
@@ -137,6 +143,8 @@ func (s *Service) inputItems(w http.ResponseWriter, r *http.Request, call *api.C
 }
 
 // readInclude reads what a query wants included in items. Some clients write include[] for each value.
+//
+// An unknown value is an error of the client.
 func readInclude(r *http.Request) ([]string, error) {
 	query := r.URL.Query()
 	include := slices.Concat(query["include"], query["include[]"])
