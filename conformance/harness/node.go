@@ -10,7 +10,7 @@ import (
 )
 
 // nodeLimit is how long a script may take. It is far more than any needs.
-const nodeLimit = 2 * time.Minute
+const nodeLimit = 4 * time.Minute
 
 // Installed is the path of something below node_modules. In path, PLATFORM stands for [Platform], and * for any text. The
 // test fails when there isn't exactly one: what can't be tested is not passed over in silence.

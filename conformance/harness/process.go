@@ -18,8 +18,8 @@ import (
 // Limits of what the harness waits for. They are for things that went wrong, so they are generous: a busy machine is
 // no failure.
 const (
-	startLimit = 30 * time.Second
-	stopLimit  = 30 * time.Second
+	startLimit = 2 * time.Minute
+	stopLimit  = time.Minute
 	waitLimit  = time.Minute
 )
 

@@ -9,7 +9,7 @@ import (
 )
 
 // pythonLimit is how long a script may take. Importing a client alone may take seconds of CPU time.
-const pythonLimit = 2 * time.Minute
+const pythonLimit = 4 * time.Minute
 
 // RunPython runs a file with the Python in which the clients of python/requirements.txt are installed, and returns what
 // it printed. env is added to a clean environment. The test fails when the script does. It is skipped where the

@@ -50,7 +50,7 @@ type Config struct {
 	MaxIdleAgents int
 	// Settle is how long to wait for sibling calls that were not announced; 0 means 200 ms.
 	Settle time.Duration
-	// StartTimeout bounds the start of a run; 0 means 25 seconds.
+	// StartTimeout bounds the start of a run on a bridge that is there; 0 means 25 seconds.
 	StartTimeout time.Duration
 	// ProgressTimeout is how long a run may say nothing; 0 means five minutes.
 	ProgressTimeout time.Duration
@@ -135,14 +135,10 @@ var errClosing = &agent.Error{Code: agent.Overloaded, Message: "The server is sh
 
 // Start implements agent.Backend.
 //
-// It bounds the waiting for a bridge, too, which may have to be started first. Errors are
-// *agent.Error, or ctx's.
+// Errors are *agent.Error, or ctx's.
 func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, error) {
-	ctx, cancel := context.WithTimeout(ctx, b.cfg.StartTimeout)
-	defer cancel()
 	r := newRun(b, req)
-	r.attempts.Begin(b.cfg.StartTimeout)
-	if err := r.open(ctx); err != nil {
+	if err := r.openInTime(ctx); err != nil {
 		return nil, err
 	}
 	return r, nil

@@ -81,6 +81,19 @@ var (
 	errDone   = &agent.Error{Code: agent.Internal, Err: errors.New("sdkbridge: Next after the end of a run")}
 )
 
+// openInTime is open within StartTimeout. That is Cursor's time: it begins when there is a bridge, whose own start has a limit
+// of its own (sdkv1.Home's) and on a slow or busy machine may take as long as all that follows.
+func (r *run) openInTime(ctx context.Context) error {
+	// What else goes wrong with the bridge, open meets again, and knows what it means for this run.
+	if _, err := r.backend.await(ctx, r.req.Caller.Owner, func(*worker) {}); err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.backend.cfg.StartTimeout)
+	defer cancel()
+	r.attempts.Begin(r.backend.cfg.StartTimeout)
+	return r.open(ctx)
+}
+
 // open makes attempts until upstream takes one, as far as the policy of retries goes. Errors are *agent.Error, or ctx's own.
 //
 // A run that continues a conversation has one attempt only: whether the agent has got the message
@@ -369,8 +382,6 @@ func (r *run) broken(ctx context.Context, at *attempt, err error) error {
 	}
 	r.taken.Store(0)
 	// The new attempt has the same time as the first one had, but no longer than the caller of Next waits.
-	ctx, cancel := context.WithTimeout(ctx, r.backend.cfg.StartTimeout)
-	defer cancel()
 	r.attempts.Begin(r.backend.cfg.StartTimeout)
 	pause, final := r.attempts.Next(f, false)
 	if final != nil {
@@ -380,7 +391,7 @@ func (r *run) broken(ctx context.Context, at *attempt, err error) error {
 		return f.Err
 	}
 	r.out, r.written, r.tokens = nil, 0, 0
-	if err := r.open(ctx); err != nil {
+	if err := r.openInTime(ctx); err != nil {
 		return err
 	}
 	select {

@@ -179,6 +179,20 @@ func TestAStartThatIsInterruptedIsCancelled(t *testing.T) {
 	})
 }
 
+// A bridge that takes its time to start, on a slow or busy machine, takes nothing of the time that Cursor has.
+func TestTheStartOfABridgeIsNotUpstreamsTime(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newSim(t, "turn always\ndelay 1s\ntext hello", sdkbridge.Config{StartTimeout: 5 * time.Second})
+		r.host.DelayStarts(20 * time.Second)
+		run := r.start(t, backendtest.Request("hi"))
+		r.host.Bridges()[0].Kill() // before anything was said: it begins again, on a bridge that takes as long
+		if turn := collect(t, run); turn.Text != "hello" {
+			t.Errorf("%+v", turn)
+		}
+		r.wantBridges(t, 1, 2)
+	})
+}
+
 // A consumer writes when nothing is buffered. What yields nothing must not count, or text would wait for what follows it.
 func TestWhatYieldsNothingIsNotBuffered(t *testing.T) {
 	inBubble(t, func(t *testing.T) {

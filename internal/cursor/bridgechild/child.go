@@ -42,7 +42,7 @@ type child struct {
 
 // Limits of what a start and an end may take.
 const (
-	startTimeout = 30 * time.Second
+	startTimeout = time.Minute     // the bridge needs 0.7 s; 23 s were seen with a tenth of a processor
 	endTimeout   = 4 * time.Second // after SIGTERM; the bridge needs 0.04 s, or 1.6 s after a cancelled run
 )
 

@@ -10,7 +10,7 @@ import "context"
 // these interfaces.
 type Home interface {
 	// Start runs a bridge and waits until it is ready. handle runs the client's tools for the bridge's agents, see
-	// CallHandler. ctx bounds the start alone. The caller closes the bridge.
+	// CallHandler. ctx bounds the start alone, and a start that hangs ends by itself. The caller closes the bridge.
 	Start(ctx context.Context, handle CallHandler) (Bridge, error)
 	// Workspace is the empty folder that the agents work in.
 	Workspace() string
