@@ -49,8 +49,8 @@ if [ -f conformance/go.mod ]; then
 	if [ ${#with[@]} -gt 0 ] && [ -z "${COMPOSER_TEST_POSTGRES-}" ]; then
 		scripts/outages.sh
 	fi
-	# Agents and Python SDKs do their tasks by way of Cursor's bridge, too.
+	# Agents and SDKs do their tasks by way of Cursor's bridge, too.
 	if [ -n "${COMPOSER_TEST_SDK_BRIDGE-}" ]; then
-		COMPOSER_CONFORMANCE_UPSTREAM=sdkbridge go -C conformance test -count=1 ./claudecode ./codex ./opencode ./python
+		COMPOSER_CONFORMANCE_UPSTREAM=sdkbridge go -C conformance test -count=1 ./claudecode ./codex ./openai ./opencode ./python
 	fi
 fi
