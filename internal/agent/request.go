@@ -78,7 +78,7 @@ type Request struct {
 	// are sent. The gateway fills both in.
 	Continue Conversation
 	New      int
-	// Retried says that upstream was too busy for this turn before, with all retries: one attempt is enough. The gateway
+	// Retried says that this turn has met a final error before, so that retries were made: one attempt is enough. The gateway
 	// fills it in.
 	Retried bool
 }

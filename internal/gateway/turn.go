@@ -126,11 +126,14 @@ func (t *turn) do(ctx context.Context) error {
 	}
 	if key, c := t.recall(ctx); c != nil {
 		err := t.continueFrom(ctx, c)
-		if !t.startAgain(ctx, err) {
+		again := t.startAgain(ctx, err)
+		if again || t.refusedForGood(err) {
+			// The conversation has failed, and recall would find it again for the next request.
+			t.memory().Forget(ctx, key)
+		}
+		if !again {
 			return err
 		}
-		// The conversation has failed, and recall would find it again for the next request.
-		t.memory().Forget(ctx, key)
 	}
 	err := t.startNew(ctx)
 	if t.startAgain(ctx, err) {
@@ -167,8 +170,7 @@ func (t *turn) fetchImages(ctx context.Context, from int) error {
 //	no answer (control.ErrEmpty)       any        any          another run, once in a turn
 //	any other                          yes        any          the error is the client's
 //	any other                          no         no           the error is the client's
-//	overloaded, retries used up        no         by recall    another run, with one attempt
-//	of a code in the list below        no         yes          another run
+//	of a code in the table otherRun    no         yes          another run, as the table says
 func (t *turn) startAgain(ctx context.Context, err error) bool {
 	if err == nil || ctx.Err() != nil {
 		return false
@@ -184,20 +186,58 @@ func (t *turn) startAgain(ctx context.Context, err error) bool {
 	if t.answer.emitted || t.from == agent.ResumeNew || t.from == agent.ResumeTranscript {
 		return false
 	}
-	// With any other code a new run would end in the same way.
-	switch agent.CodeOf(err) {
-	case agent.ConversationLost, agent.Upstream, agent.UpstreamTimeout, agent.Internal, agent.ContextTooLong,
-		agent.RateLimited, agent.QuotaExceeded, agent.PaymentRequired, agent.Overloaded, agent.InvalidKey, agent.PermissionDenied,
-		agent.InvalidValue:
+	e := agent.AsError(err)
+	if when := otherRun[e.Code]; when == always || when == unlessFinal && !e.Final {
 		t.resetFor(ctx, err)
 		return true
 	}
 	return false
 }
 
+// When another run may end better than one that was continued. An error is final (agent.Error.Final) when whoever gave it has
+// tried often enough, or will not change its mind.
+type when uint8
+
+const (
+	never       when = iota
+	always           // a final error leaves the other run one attempt
+	unlessFinal      // a final error is the answer
+)
+
+// otherRun says it for each code; one that isn't here would come again.
+//
+// What is wrong with a conversation, or with the way to it, may be right with a new one. What is wrong with an account is wrong
+// with every run of it, and Cursor's bridge has asked for a quarter of a minute before it says so for good: another run would
+// only make the user wait as long again. A budget of ours that is spent is final, too, and must not be spent twice.
+var otherRun = map[agent.Code]when{
+	agent.ConversationLost: always,
+	agent.Internal:         always,
+	agent.Upstream:         always,
+	agent.UpstreamTimeout:  always,
+	agent.Overloaded:       always,
+	agent.ContextTooLong:   always,
+	agent.InvalidValue:     always,
+
+	agent.RateLimited:      unlessFinal,
+	agent.QuotaExceeded:    unlessFinal,
+	agent.PaymentRequired:  unlessFinal,
+	agent.InvalidKey:       unlessFinal,
+	agent.PermissionDenied: unlessFinal,
+}
+
+// refusedForGood reports whether upstream has refused a continued conversation with an error that is the turn's answer. It may
+// have meant that conversation alone, so the client's next request must not meet it again.
+func (t *turn) refusedForGood(err error) bool {
+	if err == nil || t.answer.emitted {
+		return false
+	}
+	e := agent.AsError(err)
+	return e.Final && e.Limit == "" && otherRun[e.Code] == unlessFinal
+}
+
 // resetFor prepares the turn for another run after err. Unless upstream has merely lost the conversation, the new run gets a new
-// conversation id. An upstream that was too busy for the turn's retries may be so for that conversation alone: it is asked
-// once, without retries, so that nobody waits twice as long for the same error. (A parked run may have met it some time ago.)
+// conversation id. After a final error the new run has one attempt: retries were made in this turn, by us or by Cursor's
+// bridge, and nobody is to wait twice as long for the same error. An answer that was empty is no such error.
 //
 // The log's line has no content: how the run began, and the error, whose words are ours or upstream's.
 func (t *turn) resetFor(ctx context.Context, err error) {
@@ -208,7 +248,7 @@ func (t *turn) resetFor(ctx context.Context, err error) {
 	}
 	if agent.CodeOf(err) != agent.ConversationLost {
 		req := *t.req // a backend may still look at the old one
-		req.Retried = t.from == agent.ResumeMemory && agent.AsError(err).Final
+		req.Retried = agent.AsError(err).Final && !errors.Is(err, control.ErrEmpty)
 		if session := t.g.repin(ctx, &req); session != nil {
 			t.session = session
 		}
