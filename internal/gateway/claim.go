@@ -28,6 +28,7 @@ type waiting struct {
 	backend string
 	model   string
 	tools   Digest
+	format  Digest           // of the form of the answer that the model was told of; formatDigest
 	seen    Digest           // what the model has seen, up to the calls
 	bare    Digest           // the same without what it has said beside the calls
 	asked   []askedCall      // the calls of the open group, in order, of which it waits for the last
@@ -125,12 +126,20 @@ func (t *turn) claimByTranscript() *waiting {
 //
 // seen and bare are both accepted: some clients send the text beside a call back and some do
 // not. A request that does send text must send the text that the model has said.
+//
+// A message in place of the results goes to the run: the user has interrupted it. But not when the request asks for what the
+// run was not begun for, such as a summary without tools, or JSON by a schema: that is no interruption, and the run would go on
+// with its own task. Results may come with no tools and with another form: they are what the run waits for.
 func (t *turn) mismatch(w *waiting, messages []agent.Message) string {
 	switch {
 	case w.backend != t.backend.Name():
 		return "another upstream"
 	case w.model != t.req.Model.String():
 		return "another model"
+	case !brings(messages, w.calls) && len(t.req.Offered()) == 0:
+		return "no results and no tools"
+	case !brings(messages, w.calls) && w.format != formatDigest(&t.req.Format):
+		return "no results and another form of the answer"
 	}
 	d := digestBefore(messages, w.calls, t.known(w))
 	if d.sum() != w.seen && (d.text != nil || d.sum() != w.bare) {

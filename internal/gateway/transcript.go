@@ -134,6 +134,11 @@ func callIDs(messages []agent.Message) []string {
 	return ids
 }
 
+// brings reports whether messages have a result for any of calls.
+func brings(messages []agent.Message, calls []string) bool {
+	return slices.ContainsFunc(messages, func(m agent.Message) bool { return m.Role == agent.ToolRole && slices.Contains(calls, m.CallID) })
+}
+
 // resultsFor collects the results of calls from the transcript: the last one of each. A call without one gets an error result, so
 // that the model can go on: upstream waits for all of them. What the user says along with the results goes with the last of them,
 // because upstream takes only results then.

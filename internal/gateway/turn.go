@@ -415,7 +415,7 @@ func (t *turn) finishWithCalls(ctx context.Context, done *agent.Done) error {
 	}
 	t.answer.over()
 	w := &waiting{
-		run: t.run, backend: t.backend.Name(), model: t.req.Model.String(), tools: t.toolsDigest(),
+		run: t.run, backend: t.backend.Name(), model: t.req.Model.String(), tools: t.toolsDigest(), format: formatDigest(&t.req.Format),
 		seen: t.answer.seen.sum(), bare: t.answer.seen.bare(), calls: t.answer.callIDs(), given: t.answer.calls, since: time.Now(),
 	}
 	for i := range t.answer.seen.calls {

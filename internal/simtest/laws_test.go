@@ -286,9 +286,6 @@ func (l *laws) upstreamIsIdle() {
 		if strings.Contains(v.What, "heartbeats") && len(l.world.plan.Operations) > 0 {
 			continue // the network was split
 		}
-		if strings.HasSuffix(v.What, "although it was offered") && l.world.plan.takesToolsAway() {
-			continue // in the middle of a loop, which the model could not know
-		}
 		l.breaks("upstream", "violation: %s", v.What)
 	}
 	if l.world.bridges != nil {
@@ -298,18 +295,6 @@ func (l *laws) upstreamIsIdle() {
 			}
 		}
 	}
-}
-
-// takesToolsAway reports whether somebody's request comes without the tools that those before it had.
-func (p *plan) takesToolsAway() bool {
-	for _, who := range p.People {
-		for _, t := range who.Tasks {
-			if t.Ask == "title" || t.Ask == "schema" {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // nothingIsConnected: after the end of the gateways there is no connection, to them or from them.

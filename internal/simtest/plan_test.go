@@ -144,13 +144,6 @@ func newPerson(r *rand.Rand, i int, world *plan) *person {
 		p.Tasks = append(p.Tasks, newTask(r, p))
 	}
 	p.Tasks[0].Before = ""
-	for i, t := range p.Tasks[1:] {
-		// A message in place of results goes to the run that waits, whose words are those of the task before: they fit no
-		// schema, and it needs its tools.
-		if p.Tasks[i].leftOpen() && t.Ask != "background" {
-			t.Ask = ""
-		}
-	}
 	return p
 }
 
@@ -188,11 +181,6 @@ func newTask(r *rand.Rand, p *person) *task {
 		t.Stages = append(t.Stages, s)
 	}
 	return t
-}
-
-// leftOpen reports whether calls of the task never get results.
-func (t *task) leftOpen() bool {
-	return slices.ContainsFunc(t.Stages, func(s *stage) bool { return s.Answer == "never" || s.Leave == "mid and give up" })
 }
 
 func pick[T any](r *rand.Rand, from []T) T { return from[r.IntN(len(from))] }
