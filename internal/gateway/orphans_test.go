@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/backend/backendtest"
 	"composer-api/internal/store/sqlstore"
 )
 
@@ -51,6 +52,52 @@ func TestARunThatItsSessionLeavesForAnotherReplicaIsClosed(t *testing.T) {
 				time.Sleep(time.Second)
 				tc.next(c, here, there)
 				time.Sleep(orphanCheck + time.Second)
+				if closed := fake.Runs()[0].IsClosed(); closed != tc.closed {
+					t.Errorf("closed: %v", closed)
+				}
+			})
+		})
+	}
+}
+
+// Without a pinned session nothing tells a replica that a loop has gone on elsewhere, until it comes back: its transcript has the
+// calls that a run waits for here, answered and passed. Calls that were renamed on the way are known by the session alone.
+func TestARunIsClosedAtOnceWhenItsLoopComesBackFromAnotherReplica(t *testing.T) {
+	renamed := func(id string) string { return "mine_" + id }
+	for name, tc := range map[string]struct {
+		session string
+		back    func(c *chat)
+		closed  bool
+	}{
+		"with the next results":              {"", func(c *chat) { c.result("call_1d", "D") }, true},
+		"with a message":                     {"", func(c *chat) { c.user("and now?") }, true},
+		"with a message and another tool":    {"", func(c *chat) { c.user("and now?").tools = c.tools[:1] }, true},
+		"with renamed calls, in a session":   {"s1", func(c *chat) { c.user("and now?").rename(renamed) }, true},
+		"with renamed calls":                 {"", func(c *chat) { c.user("and now?").rename(renamed) }, false},
+		"after the context was made smaller": {"", func(c *chat) { c.history = nil; c.user("go on") }, false},
+		"by another user":                    {"", func(c *chat) { c.user("and now?").owner = "bob" }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				fake := rounds()
+				here := New(Config{Backends: []agent.Backend{fake}})
+				elsewhere := backendtest.NewFake("fake", func(*agent.Request) (backendtest.Turns, error) {
+					return backendtest.Turns{{backendtest.CallTool("call_1d", "look", `{"at":2}`), backendtest.Wait()}}, nil
+				})
+				there := New(Config{Backends: []agent.Backend{elsewhere}})
+				defer here.Close(context.Background())
+				defer there.Close(context.Background())
+				c := newChat(t, here).user("what is there?")
+				c.session = tc.session
+				c.must(agent.ResumeNew, "")
+				c.g = there
+				c.result("call_1a", "A").result("call_1b", "B").result("call_1c", "C").must(agent.ResumeTranscript, "")
+				c.g = here
+				tc.back(c)
+				if _, err := c.send(); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
 				if closed := fake.Runs()[0].IsClosed(); closed != tc.closed {
 					t.Errorf("closed: %v", closed)
 				}
