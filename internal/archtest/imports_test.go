@@ -173,14 +173,32 @@ func TestEveryArrowIsUsed(t *testing.T) {
 	}
 }
 
-// A surface is a folder directly below api that has routes. What lies below it belongs to it.
-var surfaces = []string{"chat", "completions", "models", "responses", "accounts"}
+// surfaces are the folders directly below api that have routes, in a file routes.go of their own or of the service below
+// them. What lies below a surface belongs to it.
+func surfaces(t *testing.T) []string {
+	t.Helper()
+	var homes []string
+	for _, pattern := range []string{"*/routes.go", "*/service/routes.go"} {
+		found, err := filepath.Glob(filepath.Join(root, "internal", "api", filepath.FromSlash(pattern)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range found {
+			home, _, _ := strings.Cut(strings.TrimPrefix(filepath.ToSlash(file), filepath.ToSlash(root)+"/internal/api/"), "/")
+			homes = append(homes, "api/"+home)
+		}
+	}
+	if len(homes) < 6 {
+		t.Fatalf("only %v are surfaces", homes)
+	}
+	return homes
+}
 
 // TestSurfacesDoNotKnowEachOther holds for the server, too, which mounts routes without knowing whose they are.
 func TestSurfacesDoNotKnowEachOther(t *testing.T) {
+	homes := surfaces(t)
 	for name, p := range load(t, filepath.Join(root, "internal")) {
-		for _, surface := range surfaces {
-			home := "api/" + surface
+		for _, home := range homes {
 			if name == home || strings.HasPrefix(name, home+"/") || name == "cli" {
 				continue
 			}
