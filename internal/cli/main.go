@@ -11,10 +11,10 @@
 //	composer-api: there is no hosted key "key_1"
 //	hint: 'composer-api keys list' lists them
 //
-// Other files: main.go has the tree, errors and exit codes; wire.go puts the gateway together;
-// upstreams.go, upstream.go and bridge.go make the ways to a model; database.go opens the store;
-// memory.go divides the memory. Whatever starts a goroutine or opens something is closed where it
-// was opened, or by [Instance.ShutDown].
+// Other files: main.go has the tree, errors and exit codes; wire.go puts the gateway together, translate.go says what
+// one package says in the words of another, and instance.go is what runs then and how it ends; upstreams.go,
+// upstream.go and bridge.go make the ways to a model; database.go opens the store; memory.go divides the memory.
+// Whatever starts a goroutine or opens something is closed where it was opened, or by [Instance.ShutDown].
 package cli
 
 import (

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"log/slog"
@@ -17,7 +16,6 @@ import (
 	"composer-api/internal/config"
 	"composer-api/internal/cursor/auth"
 	"composer-api/internal/gateway"
-	"composer-api/internal/gateway/catalog"
 	"composer-api/internal/metrics"
 )
 
@@ -216,36 +214,4 @@ func rootCAs(file string) (*x509.CertPool, error) {
 		return nil, &config.Error{Name: "COMPOSER_CA_FILE", Problem: "holds no certificate", Hint: "give a file with certificates in PEM form"}
 	}
 	return pool, nil
-}
-
-// A fetchModels asks upstream for the models that a key may use. Errors are *agent.Error.
-type fetchModels = func(context.Context, agent.Secret) ([]catalog.Listed, error)
-
-// modelsFrom translates the models of package auth into those of package catalog, which don't know each
-// other.
-//
-// It is called by the catalogue, from any goroutine, with the caller's own key.
-func modelsFrom(auth *auth.Client) fetchModels {
-	return func(ctx context.Context, key agent.Secret) ([]catalog.Listed, error) {
-		models, err := auth.Models(ctx, key)
-		if err != nil {
-			return nil, err
-		}
-		var listed []catalog.Listed
-		for _, m := range models {
-			l := catalog.Listed{ID: m.ID, DisplayName: m.DisplayName, Description: m.Description, Aliases: m.Aliases}
-			for _, p := range m.Parameters {
-				parameter := catalog.Parameter{ID: p.ID}
-				for _, v := range p.Values {
-					parameter.Values = append(parameter.Values, v.Value)
-				}
-				l.Parameters = append(l.Parameters, parameter)
-			}
-			for _, v := range m.Variants {
-				l.Variants = append(l.Variants, catalog.Variant{Params: v.Params, MaxMode: v.IsMaxMode})
-			}
-			listed = append(listed, l)
-		}
-		return listed, nil
-	}
 }

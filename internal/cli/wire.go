@@ -2,15 +2,11 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"composer-api/internal/agent"
@@ -28,12 +24,10 @@ import (
 	"composer-api/internal/cursor/auth"
 	"composer-api/internal/gateway"
 	"composer-api/internal/gateway/catalog"
-	"composer-api/internal/gateway/control"
 	"composer-api/internal/gateway/imagefetch"
 	"composer-api/internal/gateway/park"
 	"composer-api/internal/gateway/pdftext"
 	"composer-api/internal/hosted"
-	"composer-api/internal/hosted/keys"
 	"composer-api/internal/hosted/waitlist"
 	"composer-api/internal/httpd"
 	"composer-api/internal/metrics"
@@ -49,24 +43,6 @@ import (
 // The gateway put together. Everything that one package needs of another is handed to it here,
 // as a value of its Config; no package finds another by itself. The order within Assemble is that
 // of need, and ShutDown goes the other way.
-
-// An Instance is everything that serve runs. It owns all of its fields; ShutDown closes them, in the order
-// that the users of each are closed before it.
-//
-// Once Assemble has returned, no field changes. Serve and ShutDown may be called from two
-// goroutines; each once.
-type Instance struct {
-	log       *slog.Logger
-	store     store.Store
-	gateway   *gateway.Gateway
-	responses *service.Service
-	server    *httpd.Server
-	backends  []agent.Backend
-	metrics   *metrics.Metrics
-	lends     bool          // the server's own Cursor key, to whoever sends its token
-	swept     chan struct{} // closed when nothing sweeps the store any more
-	stopSweep context.CancelFunc
-}
 
 // wire makes an Instance that will listen on addr. The caller shuts it down. It opens what the Instance needs from outside;
 // Assemble connects it.
@@ -249,11 +225,6 @@ func (c *serveCmd) localKey(p *process, addr net.Addr) (*httpd.LocalKey, error) 
 	return lent, err
 }
 
-// figures are what the operator's page shows of the process.
-func (s *Instance) figures() []pages.Figure {
-	return []pages.Figure{{Name: "Turns under way", Value: strconv.Itoa(s.server.Turns())}}
-}
-
 // newUpstreams makes the demo's backend or the configured ones. The caller closes them.
 func (c *serveCmd) newUpstreams(p *process, auth *auth.Client, log *slog.Logger) (*upstreams, error) {
 	if c.Demo {
@@ -262,164 +233,10 @@ func (c *serveCmd) newUpstreams(p *process, auth *auth.Client, log *slog.Logger)
 	return newUpstreams(p, &c.Config, auth, log)
 }
 
-// aliases translates the setting into the catalogue's type: package config doesn't know the catalogue.
-func aliases(all config.Aliases) []catalog.Alias {
-	var list []catalog.Alias
-	for _, a := range all {
-		list = append(list, catalog.Alias(a))
-	}
-	return list
-}
-
-// verify asks Cursor who a key belongs to, for sign-up. Errors are *agent.Error: a bad key, or that Cursor can't be reached.
-//
-// It shows the key to Cursor's public API and to nobody else.
-func verify(auth *auth.Client) func(context.Context, agent.Secret) (hosted.Person, error) {
-	return func(ctx context.Context, key agent.Secret) (hosted.Person, error) {
-		me, err := auth.Me(ctx, key)
-		if err != nil {
-			return hosted.Person{}, err
-		}
-		return hosted.Person{
-			UserID: string(me.UserID), Email: me.UserEmail, FirstName: me.UserFirstName, LastName: me.UserLastName, KeyName: me.APIKeyName,
-		}, nil
-	}
-}
-
-// identify finds out who sends a key by the way of a page's form: as httpd does for a header.
-//
-// A hosted key is looked up; anything else has to look like a Cursor key, which is not checked with
-// Cursor here. The first request with it finds out.
-func identify(people *hosted.Service) func(context.Context, string) (agent.Caller, error) {
-	return func(ctx context.Context, key string) (agent.Caller, error) {
-		if strings.HasPrefix(strings.TrimSpace(key), keys.Prefix) {
-			return people.Resolve(ctx, strings.TrimSpace(key))
-		}
-		own, err := hosted.ParseCursorKey(key)
-		if err != nil {
-			return agent.Caller{}, err
-		}
-		return httpd.DirectCaller(own.Reveal()), nil
-	}
-}
-
 // newWaitlist makes the client of the operator's waiting list. Without a URL it refuses every entry.
 func newWaitlist(cfg *config.Accounts, client *http.Client) *waitlist.Client {
 	return waitlist.New(waitlist.Config{
 		URL: string(cfg.WaitlistURL), FallbackURL: string(cfg.WaitlistFallbackURL),
 		Token: cfg.WaitlistToken.Secret, Source: cfg.WaitlistSource, HTTP: client,
 	})
-}
-
-// sweepEvery is how often rows that have expired are deleted.
-//
-// Expired rows are invisible before they are swept (package store), so this is about space alone.
-const sweepEvery = 5 * time.Minute
-
-// sweep deletes expired rows at intervals, in a goroutine that ends with ShutDown. A failure is
-// logged and tried again at the next interval. It is called once.
-func (s *Instance) sweep(ctx context.Context) {
-	ctx, s.stopSweep = context.WithCancel(ctx)
-	s.swept = make(chan struct{})
-	go func() {
-		defer close(s.swept)
-		tick := time.NewTicker(sweepEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			// The first sweep is one interval after the start: replicas that are started together
-			// have something better to do.
-			case <-tick.C:
-			}
-			s.sweepOnce(ctx)
-		}
-	}()
-}
-
-// bounds are the settings as the decoder takes them.
-func bounds(r *config.Requests) openai.Bounds {
-	return openai.Bounds{
-		Values: r.MaxValues, Messages: r.MaxMessages, Items: r.MaxItems, Parts: r.MaxParts, Tools: r.MaxTools, Calls: r.MaxCalls,
-		Schema: r.MaxSchemaBytes,
-	}
-}
-
-// controls are the settings as the gateway takes them.
-func controls(c *config.Controls) control.Config {
-	return control.Config{
-		MaxRepeats: c.MaxRepeatedCalls, RepairNarrated: c.RepairNarrated, System: control.SystemMode(c.SystemPrompt),
-		Conversation: control.Budget{CostUSD: c.MaxCost, Tokens: c.MaxTokens, Turns: c.MaxTurns},
-		Key:          control.Budget{CostUSD: c.KeyMaxCost, Tokens: c.KeyMaxTokens, Turns: c.KeyMaxTurns},
-	}
-}
-
-// sweepOnce deletes what has expired now. A bug in it is logged, and doesn't end the server.
-func (s *Instance) sweepOnce(ctx context.Context) {
-	defer agent.CatchPanic(func(err *agent.Error) { s.log.Error("sweeping the store panicked", "err", err) })
-	if _, err := s.store.Sweep(ctx); err != nil && ctx.Err() == nil {
-		s.log.Warn("sweeping the store", "err", err)
-	}
-}
-
-// Serve answers the connections of l until ShutDown. It closes l. The error is http.ErrServerClosed after ShutDown.
-func (s *Instance) Serve(l net.Listener) error { return s.server.Serve(l) }
-
-// closeBackends closes the backends that need it. The gateway must be closed before, because it owns
-// their runs. All are closed, whatever the first one says.
-//
-// A backend without Close holds nothing but connections, which the process's end closes.
-func (s *Instance) closeBackends() error {
-	var errs []error
-	for _, b := range s.backends {
-		if c, ok := b.(io.Closer); ok {
-			errs = append(errs, c.Close())
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// ShutDown stops everything, in this order:
-//
-//  1. no new turns (503), while the listener stays open
-//  2. background responses get the grace period, and are then interrupted
-//  3. turns in progress get what is left of it; runs that wait for tool results are ended, and their clients
-//     will start again from the transcript
-//  4. connections get two seconds for their last bytes
-//  5. backends, the sweeper, and last the store, which everything before may use
-//
-// It never fails: what doesn't end in time is logged and cut off. ctx must outlive the signal that led here.
-func (s *Instance) ShutDown(ctx context.Context, grace time.Duration) {
-	s.log.Info("shutting down", "grace", grace)
-	// 1. New turns are refused from here on.
-	s.server.Drain()
-	graceCtx, cancel := context.WithTimeout(ctx, grace)
-	defer cancel()
-	// 2. Background responses, which no client is waiting for.
-	if err := s.responses.Drain(graceCtx); err != nil {
-		s.log.Warn("background responses were interrupted at the end of the grace period")
-	}
-	s.responses.Close() // before the gateway, which would end its turns as errors of their own
-	// 3. The turns in progress, and the parked runs.
-	if err := s.gateway.Close(graceCtx); err != nil {
-		s.log.Warn("streams were cut off at the end of the grace period")
-	}
-	// Turns that were cut off have an error to write.
-	const lastBytes = 2 * time.Second
-	closing, cancel := context.WithTimeout(ctx, lastBytes)
-	defer cancel()
-	if err := s.server.Shutdown(closing); err != nil {
-		s.log.Warn("connections were cut off", "err", err)
-	}
-	// 5. Nothing uses these any more.
-	if err := s.closeBackends(); err != nil {
-		s.log.Warn("closing the upstreams", "err", err)
-	}
-	// A sweep in progress ends with its context; the store must not be closed under it.
-	s.stopSweep()
-	<-s.swept
-	if err := s.store.Close(); err != nil {
-		s.log.Warn("closing the store", "err", err)
-	}
 }
