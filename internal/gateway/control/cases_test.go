@@ -2,7 +2,6 @@ package control_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -58,7 +57,14 @@ func converse(t *testing.T, s surface, c *golden.Case, first ask) (got, upstream
 	w := newWorld(t, c.Section("script"), first)
 	client := &client{t: t, world: w, surface: s, ask: first}
 	var b strings.Builder
-	b.WriteString(client.send().String())
+	send := func() {
+		a := client.send()
+		if a.usage != "" && !a.costs() {
+			t.Errorf("x-composer-cost is %q after\n%s", a.header.Get("X-Composer-Cost"), a)
+		}
+		b.WriteString(a.String())
+	}
+	send()
 	for _, f := range c.Files {
 		name, _, _ := strings.Cut(f.Name, " ")
 		if name != "results" && name != "question" {
@@ -76,7 +82,8 @@ func converse(t *testing.T, s surface, c *golden.Case, first ask) (got, upstream
 		} else {
 			client.results(strings.Split(said, "\n"))
 		}
-		fmt.Fprintf(&b, "\n%s", client.send())
+		b.WriteByte('\n')
+		send()
 	}
 	w.close()
 	synctest.Wait() // until upstream has seen how its streams end

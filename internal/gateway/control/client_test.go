@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -28,7 +29,7 @@ type ask struct {
 	Choice    string          `json:"tool_choice"` // "required", a tool's name, or names with commas: any of these
 	Serial    bool            `json:"one_at_a_time"`
 	MaxTokens int             `json:"max_tokens"`
-	Stop      []string        `json:"stop"`   // chat only
+	Stop      []string        `json:"stop"`   // Responses has none
 	Format    json.RawMessage `json:"schema"` // json_schema; "object" is json_object
 
 	Forgetful bool `json:"upstream_forgets"` // upstream keeps no conversation
@@ -65,6 +66,12 @@ type answer struct {
 	calls    []agent.ToolCall
 	end      string // finish reason or error
 	usage    string
+}
+
+// costs reports whether the answer tells what it has cost, which depends on estimates and so stands in no case.
+func (a *answer) costs() bool {
+	usd, err := strconv.ParseFloat(a.header.Get("X-Composer-Cost"), 64)
+	return err == nil && usd > 0
 }
 
 // String is an answer as the cases' got section has it.
@@ -116,7 +123,13 @@ var surfaces = []surface{
 
 // can reports whether the surface has a way to ask for that.
 func (s *surface) can(a *ask) bool {
-	return !strings.HasPrefix(s.name, "messages") || !strings.Contains(a.Choice, ",") && string(a.Format) != `"object"`
+	switch api, _, _ := strings.Cut(s.name, " "); api {
+	case "messages":
+		return !strings.Contains(a.Choice, ",") && string(a.Format) != `"object"`
+	case "responses":
+		return a.Stop == nil
+	}
+	return true
 }
 
 // A client has one conversation.

@@ -49,6 +49,9 @@ func messagesRequest(c *client) any {
 	if c.ask.MaxTokens == 0 {
 		request["max_tokens"] = 32_000
 	}
+	if c.ask.Stop != nil {
+		request["stop_sequences"] = c.ask.Stop
+	}
 	var tools []object
 	for _, t := range c.ask.Tools {
 		schema := t.Parameters
