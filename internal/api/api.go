@@ -12,6 +12,7 @@ package api
 
 import (
 	"context"
+	"io"
 	"net/http"
 
 	"composer-api/internal/agent"
@@ -70,6 +71,10 @@ type Call struct {
 	// it returns is for that turn. The caller calls leave when the turn is over. Errors are *agent.Error. It may be called
 	// concurrently.
 	Again func(ctx context.Context) (call *Call, leave func(), err error)
+	// Within gives a reader of a message that comes on a WebSocket, and has its share of the server's memory for bodies. Its
+	// errors are those of message, or *agent.Error when there is no room. The caller calls release when the message was decoded,
+	// or is given up; more than once does no harm. ctx ends a wait for room. Within may be called concurrently.
+	Within func(ctx context.Context, message io.Reader) (within io.Reader, release func())
 	// ReferenceNames asks that models are also listed under the names that the reference system gives them on this
 	// path, because clients have those in their settings.
 	ReferenceNames bool

@@ -40,9 +40,15 @@ func ReadBody(r *http.Request) ([]byte, error) {
 	if r.ContentLength >= 0 {
 		return readSized(r.Body, r.ContentLength)
 	}
+	return ReadAll(r.Body)
+}
+
+// ReadAll reads all that comes, of which nobody knows the length, such as a message of a WebSocket. The caller bounds it. Errors are
+// those of the reader.
+func ReadAll(r io.Reader) ([]byte, error) {
 	var pieces [][]byte
 	for size := smallestPiece; ; size = min(2*size, largestPiece) {
-		piece, err := fill(r.Body, make([]byte, 0, size))
+		piece, err := fill(r, make([]byte, 0, size))
 		pieces = append(pieces, piece)
 		switch {
 		case errors.Is(err, io.EOF) && len(pieces) == 1:

@@ -54,6 +54,7 @@ var goroutines = map[string]goroutine{
 	"api/responses/service socket.serve":          {catches: "itself", waits: "serve"},
 	"api/responses/service socket.enqueue":        {catches: "runLane", waits: "serve"},
 	"api/responses/service socket.closeGoingAway": {catches: "itself", waits: "serve"},
+	"api/responses/service socket.readMessage":    {catches: "nothing", waits: "AfterFunc's stop, when the message is read", why: "it only cancels a context"},
 
 	// Ways to a model.
 	"backend/localagent pacer.set":             {catches: "ring", waits: "nobody: it ends with the last alarm, and each run removes its own"},

@@ -2,6 +2,7 @@ package httpd
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"composer-api/internal/agent"
@@ -18,8 +19,8 @@ import (
 //	body                       asks for              waits
 //	up to freeBody             nothing
 //	of known length            its length            yes
-//	compressed, or chunked     firstGrant, then      for the first
-//	                           as much again
+//	compressed, or chunked,    firstGrant, then      for the first
+//	or on a WebSocket          as much again
 type budget struct {
 	gate    *gate.Gate
 	largest int64 // bytes that one body may have
@@ -95,6 +96,29 @@ func (g *grant) release() {
 		leave()
 	}
 	g.leave, g.size = nil, 0
+}
+
+// A messageReader reads a message of a WebSocket within the budget, as a body of unknown length is read. How large it may be, and
+// how long it may take, is for whoever has the socket. It is read by one goroutine.
+type messageReader struct {
+	plain io.Reader
+	grant grant
+	read  int64
+}
+
+// message makes the reader of one message of owner's. ctx ends a wait for room. The caller releases the grant.
+func (b *budget) message(ctx context.Context, owner string, plain io.Reader) *messageReader {
+	return &messageReader{plain: plain, grant: grant{budget: b, ctx: ctx, owner: owner, known: -1}}
+}
+
+// Read implements io.Reader. Errors are *agent.Error when there is no room, else those of the message.
+func (m *messageReader) Read(p []byte) (int, error) {
+	if err := m.grant.cover(m.read + 1); err != nil {
+		return 0, err
+	}
+	n, err := m.plain.Read(p[:min(int64(len(p)), m.grant.room(m.read))])
+	m.read += int64(n)
+	return n, err
 }
 
 // errNoRoom is the error for a body for which there is no room.

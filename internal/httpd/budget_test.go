@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -183,3 +184,57 @@ func TestRoomIsGivenBack(t *testing.T) {
 type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// Messages of WebSockets have the same memory: what one socket holds is not there for bodies, nor for other sockets. One that has no
+// room at first waits, and one that outgrows its share is refused.
+func TestMessagesOfSocketsShareTheMemoryWithBodies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hold := make(chan struct{})
+		d := &reader{}
+		socket := api.Route{Pattern: "GET /socket", Handle: func(w http.ResponseWriter, r *http.Request, call *api.Call) error {
+			message := strings.NewReader(large(20))
+			if r.URL.RawQuery == "small" {
+				message = strings.NewReader(`{"x":"small"}`)
+			}
+			within, release := call.Within(r.Context(), message)
+			defer release()
+			data, err := api.ReadAll(within)
+			if err != nil {
+				return err
+			}
+			if r.URL.RawQuery == "hold" {
+				<-hold
+			}
+			release() // once more does no harm
+			return api.WriteJSON(w, []byte(strconv.Itoa(len(data))))
+		}}
+		s := httpd.New(httpd.Config{Surfaces: append(d.routes(), socket), BodyMemory: 32 << 20})
+		open := func(owner, query string) *httptest.ResponseRecorder {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/socket?"+query, nil)
+			r.Header.Set("Authorization", "Bearer crsr_"+owner)
+			w := httptest.NewRecorder()
+			s.Handler().ServeHTTP(w, r)
+			return w
+		}
+		held := make(chan *httptest.ResponseRecorder)
+		go func() { held <- open("ann", "hold") }()
+		synctest.Wait()
+		began := time.Now()
+		if w := postBody(t, s, "bob", large(20)); w.Code != http.StatusServiceUnavailable || time.Since(began) != 10*time.Second {
+			t.Errorf("a body beside the message: status %d after %v", w.Code, time.Since(began))
+		}
+		if w := open("bob", ""); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
+			t.Errorf("a message beside the other: status %d, %v", w.Code, w.Header())
+		}
+		if w := open("bob", "small"); w.Code != http.StatusOK {
+			t.Errorf("a small message: status %d", w.Code)
+		}
+		close(hold)
+		if w := <-held; w.Code != http.StatusOK || strings.TrimSpace(w.Body.String()) != strconv.Itoa(20<<20) {
+			t.Errorf("the message that was held: status %d: %s", w.Code, w.Body)
+		}
+		if w := open("bob", ""); w.Code != http.StatusOK {
+			t.Errorf("when there is room: status %d: %s", w.Code, w.Body)
+		}
+	})
+}

@@ -2,6 +2,7 @@ package httpd
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -121,6 +122,10 @@ func (s *Server) serve(w *response, r *http.Request, b base, route api.Route) er
 		return err
 	}
 	defer release()
+	call.Within = func(ctx context.Context, message io.Reader) (io.Reader, func()) {
+		m := s.budget.message(ctx, call.Caller.Owner, message)
+		return m, m.grant.release
+	}
 	call.Again = func(ctx context.Context) (*api.Call, func(), error) { return s.again(r.WithContext(ctx), b, call) }
 	return route.Handle(w, r, call)
 }

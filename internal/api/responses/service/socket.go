@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"errors"
+	"io"
 	"maps"
 	"net/http"
 	"runtime/debug"
@@ -36,6 +37,10 @@ const (
 	// socketWriteTimeout is how long one message may wait for a client that doesn't read.
 	socketWriteTimeout = time.Minute
 )
+
+// messageTime bounds how long a message may take from its first byte to its last, waits for memory included: it holds memory
+// meanwhile.
+const messageTime = 5 * time.Minute
 
 // maxSockets bounds the sockets of this process. One that waits for its client has two goroutines and small buffers.
 const maxSockets = 10_000
@@ -85,8 +90,12 @@ type socket struct {
 
 // A message is a request that waits for its lane. data is the whole message. It is decoded when
 // its turn comes, so that what waits costs no more than its bytes.
+//
+// Its bytes have their share of the server's memory for bodies until release is called: when it was decoded, or by whoever
+// gives it up before (take, turn; next and serve at the socket's end).
 type message struct {
 	data     []byte
+	release  func() // may be called more than once
 	lane     string // stream_id; "" when the client names none
 	generate bool   // false: only remember the input, without a turn
 }
@@ -190,13 +199,19 @@ func (k *socket) serve() {
 	k.mu.Unlock()
 	k.cancelConn()
 	k.running.Wait()
+	for _, queue := range k.waiting { // of lanes that a panic has ended; nobody else looks at it any more
+		for _, m := range queue {
+			m.release()
+		}
+	}
 	<-pings
 }
 
-// read takes messages until one can't be read. The library answers the client's pings meanwhile.
+// read takes messages until one can't be read. The library answers the client's pings meanwhile, but for the seconds in
+// which a message waits for memory.
 func (k *socket) read() error {
 	for {
-		kind, data, err := k.conn.Read(k.connCtx)
+		kind, r, err := k.conn.Reader(k.connCtx)
 		if err != nil {
 			return err
 		}
@@ -204,26 +219,60 @@ func (k *socket) read() error {
 			k.conn.Close(websocket.StatusUnsupportedData, "send JSON in text messages")
 			return errors.New("a binary message")
 		}
-		k.take(data)
+		if err := k.readMessage(r); err != nil {
+			return err
+		}
 	}
+}
+
+// readMessage reads one message and takes it. A message for which there is no memory is passed over and answered with an error
+// event, as a POST would be refused. It names no lane, for nobody has read so far. The error is the connection's.
+func (k *socket) readMessage(r io.Reader) error {
+	late := time.AfterFunc(messageTime, k.cancelConn)
+	defer late.Stop()
+	within, release := k.call.Within(k.connCtx, r)
+	data, err := api.ReadAll(within)
+	if err == nil {
+		k.take(data, release)
+		return nil
+	}
+	release()
+	var refused *agent.Error
+	if !errors.As(err, &refused) || k.connCtx.Err() != nil {
+		return err
+	}
+	if _, err := io.Copy(io.Discard, r); err != nil {
+		return err
+	}
+	k.refuse("", refused)
+	return nil
 }
 
 // take puts a message into its lane, or answers it with an error event. It doesn't wait for turns, so that the end of
 // the connection is noticed while they run; only a client that sends and doesn't read can hold it up, until its error
 // event was written or socketWriteTimeout is over.
-func (k *socket) take(data []byte) {
+//
+// release gives back the memory of data; the message takes it over.
+func (k *socket) take(data []byte, release func()) {
 	err := openai.NewCounter(k.service.cfg.Bounds).Add(data)
-	var m message
+	m := message{data: data}
 	if err == nil {
 		m, err = readEnvelope(data)
 	}
+	m.release = release
 	if err == nil {
 		err = k.enqueue(m)
 	}
 	if err != nil {
-		out := &socketOut{socket: k, lane: m.lane}
-		_ = out.error(agent.AsError(err)) // when it can't be written, the next read fails, too
+		release()
+		k.refuse(m.lane, err)
 	}
+}
+
+// refuse answers a message of a lane that is not taken.
+func (k *socket) refuse(lane string, err error) {
+	out := &socketOut{socket: k, lane: lane}
+	_ = out.error(agent.AsError(err)) // when it can't be written, the next read fails, too
 }
 
 // envelope is what a message holds beside the body of a POST.
@@ -294,6 +343,9 @@ func (k *socket) next(lane string) (m message, ok bool) {
 	defer k.mu.Unlock()
 	queue := k.waiting[lane]
 	if len(queue) == 0 || k.turnCtx.Err() != nil {
+		for _, m := range queue {
+			m.release()
+		}
 		delete(k.waiting, lane)
 		if k.draining && len(k.waiting) == 0 {
 			k.closeGoingAway()
@@ -325,6 +377,7 @@ func (k *socket) runLane(lane string) {
 
 // turn answers one request. It counts as a request of its own for the limits of its owner, until leave.
 func (k *socket) turn(m message, answer *socketAnswer) error {
+	defer m.release()
 	call, leave, err := k.call.Again(k.turnCtx)
 	if err != nil {
 		return err

@@ -299,6 +299,113 @@ func TestASocketTakesNoMoreThanItsLimit(t *testing.T) {
 	})
 }
 
+// What messages hold of the server's memory is theirs until they were decoded, and given back however they end.
+func TestMessagesOfASocketShareTheMemoryOfBodies(t *testing.T) {
+	for name, tc := range map[string]struct {
+		send   func(c *client)
+		during int32 // that hold memory while a response of an hour is under way
+	}{
+		"one that is answered":      {func(*client) {}, 0},
+		"one that waits":            {func(c *client) { c.create(say("", "text Hi.")) }, 1},
+		"one that can't be read":    {func(c *client) { c.send("{"); c.fails(400, "invalid_json", "") }, 0},
+		"one that can't be decoded": {func(c *client) { c.create(`{"stream_id":"x"}`); c.fails(400, "missing_required_parameter", "model") }, 0},
+		"a warm-up": {func(c *client) {
+			c.create(`{"model":"composer-2.5","stream_id":"x","generate":false,"input":"Hi"}`)
+			c.until("response.completed")
+		}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			socketWorld(t, func(t *testing.T, w *world, dial func() *client) {
+				c := dial()
+				c.create(say("", "text Hi.", "delay 1h"))
+				c.until("response.output_text.delta")
+				tc.send(c)
+				synctest.Wait()
+				if n := w.held.Load(); n != tc.during {
+					t.Errorf("%d hold memory, want %d", n, tc.during)
+				}
+				c.conn.CloseNow()
+				synctest.Wait()
+				if n := w.held.Load(); n != 0 {
+					t.Errorf("%d still hold memory", n)
+				}
+			})
+		})
+	}
+}
+
+// A bug in a turn gives back what its message and those behind it hold.
+func TestABugOfASocketHoldsNoMemory(t *testing.T) {
+	socketWorld(t, func(t *testing.T, w *world, dial func() *client) {
+		c := dial()
+		c.create(say("", "delay 10s", "text Hi."))
+		synctest.Wait()
+		w.panics.Store(true)
+		for range 3 {
+			c.create(say("", "text Hi."))
+		}
+		synctest.Wait()
+		if n := w.held.Load(); n != 3 {
+			t.Errorf("%d hold memory, want 3", n)
+		}
+		c.until("response.completed")
+		c.conn.CloseRead(t.Context())
+		synctest.Wait()
+		if n := w.held.Load(); n != 0 {
+			t.Errorf("%d still hold memory", n)
+		}
+	})
+}
+
+// until reads events up to the first of a type.
+func (c *client) until(kind string) {
+	c.t.Helper()
+	for c.read().Type != kind {
+	}
+}
+
+// A message for which there is no memory is refused as a POST would be, and the socket goes on.
+func TestAMessageWithoutRoomIsRefused(t *testing.T) {
+	socketWorld(t, func(t *testing.T, w *world, dial func() *client) {
+		c := dial()
+		w.full.Store(true)
+		c.create(say("", "text Hi."))
+		if e := c.fails(503, "server_is_overloaded", ""); e.Headers["Retry-After"] != "5" {
+			t.Errorf("%s", e.data)
+		}
+		w.full.Store(false)
+		c.create(say("", "text Still here."))
+		if r := c.answer(); text(r) != "Still here." || len(w.requests) != 1 {
+			t.Errorf("%+v after %d requests", r, len(w.requests))
+		}
+	})
+}
+
+// A message that never comes to its end holds memory: the connection ends.
+func TestAMessageThatTakesTooLongEndsItsSocket(t *testing.T) {
+	socketWorld(t, func(t *testing.T, w *world, dial func() *client) {
+		c := dial()
+		part, err := c.conn.Writer(t.Context(), websocket.MessageText)
+		if err != nil {
+			t.Fatal(err)
+		}
+		part.Write([]byte(strings.Repeat(" ", 100<<10)))
+		closed := c.conn.CloseRead(t.Context()) // answers pings
+		for range 4 {
+			time.Sleep(time.Minute)
+			part.Write([]byte(" "))
+		}
+		if w.held.Load() != 1 || closed.Err() != nil {
+			t.Errorf("%d hold memory; %v", w.held.Load(), closed.Err())
+		}
+		time.Sleep(time.Minute + time.Second)
+		synctest.Wait()
+		if w.held.Load() != 0 || closed.Err() == nil {
+			t.Errorf("after five minutes %d hold memory; %v", w.held.Load(), closed.Err())
+		}
+	})
+}
+
 // A client that is gone costs nothing more, whether it says so or not.
 func TestASocketThatBreaksEndsItsTurns(t *testing.T) {
 	for name, leave := range map[string]func(c *client){
@@ -311,8 +418,7 @@ func TestASocketThatBreaksEndsItsTurns(t *testing.T) {
 			socketWorld(t, func(t *testing.T, w *world, dial func() *client) {
 				c := dial()
 				c.create(say("", "text Hi.", "delay 1h"))
-				for c.read().Type != "response.output_text.delta" {
-				}
+				c.until("response.output_text.delta")
 				if w.active.Load() != 1 {
 					t.Error("no turn")
 				}

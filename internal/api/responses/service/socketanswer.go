@@ -22,6 +22,7 @@ func (s *Service) createOnSocket(k *socket, call *api.Call, m message, answer *s
 	if err != nil {
 		return err
 	}
+	m.release() // an answer that takes an hour holds no memory for bodies
 	if req.Background {
 		return agent.ParamError(agent.UnsupportedValue, "background", "Background responses are not supported on a WebSocket. Send the request with POST.")
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
+	"time"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api"
@@ -41,6 +44,8 @@ type world struct {
 	log     bytes.Buffer // read it when the world has ended
 	refuse  atomic.Bool  // refuses further turns on sockets
 	panics  atomic.Bool  // turns meet a bug
+	full    atomic.Bool  // there is no memory for further messages of sockets
+	held    atomic.Int32 // messages of sockets that have memory
 	told    atomic.Int32 // failures that clients were told of in their stream
 
 	mu       sync.Mutex
@@ -86,6 +91,7 @@ func worldOn(t testing.TB, cfg sqlstore.Config, ring *seal.Ring, fronts ...func(
 				next := *call
 				return &next, func() {}, nil
 			}
+			call.Within = w.within
 			err := route.Handle(rw, r, call)
 			var told *api.Told
 			switch {
@@ -112,6 +118,15 @@ func (w *world) Turn(ctx context.Context, req *agent.Request, sink agent.Sink) e
 	w.active.Add(1)
 	defer w.active.Add(-1)
 	return w.gateway.Turn(ctx, req, sink)
+}
+
+// within counts messages of sockets, and has no room for some, as httpd's budget does.
+func (w *world) within(_ context.Context, message io.Reader) (io.Reader, func()) {
+	if w.full.Load() {
+		return io.MultiReader(io.LimitReader(message, 4), iotest.ErrReader(&agent.Error{Code: agent.Overloaded, RetryAfter: 5 * time.Second})), func() {}
+	}
+	w.held.Add(1)
+	return message, sync.OnceFunc(func() { w.held.Add(-1) })
 }
 
 // end shuts the world down in good order.
