@@ -44,7 +44,7 @@ type Accounts interface {
 }
 
 // A Key is a credential that we have minted for an account. The credential itself is not kept, only its
-// hash. Its life: SignUp or RotateKey adds it, RevokeKey or RotateKey revokes it, and it stays, revoked,
+// hash. Its life: SignUp, AddKey or RotateKey adds it, RevokeKey or RotateKey revokes it, and it stays, revoked,
 // until its account is deleted.
 type Key struct {
 	ID      string // names the key to the operator and in look-ups; derived from the hash
@@ -53,10 +53,58 @@ type Key struct {
 	Hint    string   // what may be shown of the credential
 	Created time.Time
 	Revoked time.Time // zero while the key is good
+	Name    string    // what its owner or the operator calls it; may be empty
+	Expires time.Time // zero is never. An expired key is still found: package hosted refuses it
+	Limits  KeyLimits
 }
 
-// Keys keeps the keys of hosted accounts. They are created by Accounts.SignUp and RotateKey.
+// KeyLimits are what a key may be used for, and how much. A zero field is no limit. They are kept as JSON, so names of
+// fields never change.
+type KeyLimits struct {
+	// Surfaces and Models are what the key may be used with: "chat", "messages"; "composer-2.5", "composer-*".
+	Surfaces []string `json:"surfaces,omitempty"`
+	Models   []string `json:"models,omitempty"`
+	// NoFast refuses the fast tier, which costs several times as much.
+	NoFast bool `json:"no_fast,omitempty"`
+	// Concurrent is how many turns may run at once, on all replicas together.
+	Concurrent int64 `json:"concurrent,omitempty"`
+	// RequestsPerMinute and TokensPerMinute are for any 60 seconds. Tokens are those of whole prompts and of answers.
+	RequestsPerMinute int64 `json:"requests_per_minute,omitempty"`
+	TokensPerMinute   int64 `json:"tokens_per_minute,omitempty"`
+	// USDPerDay and USDPerMonth are for calendar days and months in UTC, in US dollars.
+	USDPerDay   float64 `json:"usd_per_day,omitempty"`
+	USDPerMonth float64 `json:"usd_per_month,omitempty"`
+}
+
+// Any reports whether there is a limit at all.
+func (l *KeyLimits) Any() bool {
+	return len(l.Surfaces) > 0 || len(l.Models) > 0 || l.NoFast || l.Concurrent > 0 || l.RequestsPerMinute > 0 ||
+		l.TokensPerMinute > 0 || l.USDPerDay > 0 || l.USDPerMonth > 0
+}
+
+// KeyUsage is what a key has used, on all replicas together.
+type KeyUsage struct {
+	// Running are the requests that have not ended. One that began more than RunningFor ago is left out: its process has
+	// died most likely.
+	Running int64
+	// Requests and Tokens are those of the requests that began in the last minute. A request's tokens are known once it has
+	// ended.
+	Requests, Tokens int64
+	Oldest           time.Time // when the first of Requests began; zero when there are none
+	// DayUSD and MonthUSD are what this day's and this month's requests have cost, those that have ended.
+	DayUSD, MonthUSD float64
+}
+
+// RunningFor is how long a request without an end counts as running.
+const RunningFor = 15 * time.Minute
+
+// Keys keeps the keys of hosted accounts. They are created by Accounts.SignUp, AddKey and RotateKey.
 type Keys interface {
+	// AddKey adds a key to an account. ErrConflict: a key with this ID exists; mint another. ErrNotFound: there is no such
+	// account.
+	AddKey(ctx context.Context, k Key) error
+	// ChangeKey replaces Name, Expires and Limits of the key k.ID, and nothing else. ErrNotFound.
+	ChangeKey(ctx context.Context, k Key) error
 	// Key returns a key, revoked or not, and its account. ErrNotFound.
 	Key(ctx context.Context, id string) (Key, Account, error)
 	// ListKeys returns the keys of one account, or of all when account is "", newest first. No keys is no error.
@@ -113,6 +161,11 @@ type RequestLogs interface {
 	// BeginRequest writes the row before the work starts, so that no hosted request goes unrecorded: when it fails,
 	// the request is refused. ErrConflict: the ID exists. ErrNotFound: the account doesn't.
 	BeginRequest(ctx context.Context, l RequestLog) error
+	// AdmitRequest is BeginRequest for a key with limits: admit is given the key of l.KeyID and what it has used before
+	// l.Created, and the row is written if it returns nil; else its error is returned and nothing is written. Calls for one
+	// key come one after the other, on all replicas, so that each admit sees what those before have written. admit must be
+	// quick, must not use the store, and may be called more than once. ErrNotFound also when there is no such key.
+	AdmitRequest(ctx context.Context, l RequestLog, admit func(Key, KeyUsage) error) error
 	// FinishRequest fills in the rest; what stands above it in RequestLog stays as it is. ErrNotFound.
 	FinishRequest(ctx context.Context, l RequestLog) error
 	// ListRequests returns up to limit rows of one account, or of all when account is "", newest first.

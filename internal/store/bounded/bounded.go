@@ -144,6 +144,14 @@ func (b *bounded) RevokeKey(ctx context.Context, id string, at time.Time) error 
 	return b.write(ctx, func(ctx context.Context) error { return b.s.RevokeKey(ctx, id, at) })
 }
 
+func (b *bounded) AddKey(ctx context.Context, k store.Key) error {
+	return b.write(ctx, func(ctx context.Context) error { return b.s.AddKey(ctx, k) })
+}
+
+func (b *bounded) ChangeKey(ctx context.Context, k store.Key) error {
+	return b.write(ctx, func(ctx context.Context) error { return b.s.ChangeKey(ctx, k) })
+}
+
 func (b *bounded) RotateKey(ctx context.Context, id string, next store.Key) error {
 	return b.write(ctx, func(ctx context.Context) error { return b.s.RotateKey(ctx, id, next) })
 }
@@ -151,6 +159,10 @@ func (b *bounded) RotateKey(ctx context.Context, id string, next store.Key) erro
 // The request log.
 func (b *bounded) BeginRequest(ctx context.Context, l store.RequestLog) error {
 	return b.write(ctx, func(ctx context.Context) error { return b.s.BeginRequest(ctx, l) })
+}
+
+func (b *bounded) AdmitRequest(ctx context.Context, l store.RequestLog, admit func(store.Key, store.KeyUsage) error) error {
+	return b.write(ctx, func(ctx context.Context) error { return b.s.AdmitRequest(ctx, l, admit) })
 }
 
 func (b *bounded) FinishRequest(ctx context.Context, l store.RequestLog) error {

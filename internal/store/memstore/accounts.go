@@ -19,10 +19,11 @@ func keptAccount(a store.Account) store.Account {
 	return a
 }
 
-// keptKey does the same for a key. A key holds no slices, so a plain copy of what is in the table
-// is safe to hand out.
+// keptKey does the same for a key.
 func keptKey(k store.Key) store.Key {
 	k.Hint, k.Created, k.Revoked = clean(k.Hint), stamp(k.Created), stamp(k.Revoked)
+	k.Name, k.Expires = clean(k.Name), stamp(k.Expires)
+	k.Limits.Surfaces, k.Limits.Models = slices.Clone(k.Limits.Surfaces), slices.Clone(k.Limits.Models)
 	return k
 }
 
@@ -134,7 +135,7 @@ func (s *Store) Key(ctx context.Context, id string) (store.Key, store.Account, e
 		return store.Key{}, store.Account{}, store.ErrNotFound
 	}
 	// A key never outlives its account (DeleteAccount), so the account is there.
-	return k, keptAccount(s.db.accounts[k.Account]), nil
+	return keptKey(k), keptAccount(s.db.accounts[k.Account]), nil
 }
 
 // ListKeys implements store.Keys.
@@ -148,11 +149,46 @@ func (s *Store) ListKeys(ctx context.Context, account string) ([]store.Key, erro
 	for _, k := range s.db.keys {
 		// Revoked keys are listed, too: an operator wants to see them.
 		if account == "" || k.Account == account {
-			list = append(list, k)
+			list = append(list, keptKey(k))
 		}
 	}
 	slices.SortFunc(list, func(a, b store.Key) int { return newest(a.Created, b.Created, a.ID, b.ID) })
 	return list, nil
+}
+
+// AddKey implements store.Keys.
+func (s *Store) AddKey(ctx context.Context, k store.Key) error {
+	done, err := s.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	_, taken := s.db.keys[k.ID]
+	_, known := s.db.accounts[k.Account]
+	switch {
+	case taken:
+		return store.ErrConflict
+	case !known:
+		return store.ErrNotFound
+	}
+	s.db.keys[k.ID] = keptKey(k)
+	return nil
+}
+
+// ChangeKey implements store.Keys.
+func (s *Store) ChangeKey(ctx context.Context, k store.Key) error {
+	done, err := s.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	old, known := s.db.keys[k.ID]
+	if !known {
+		return store.ErrNotFound
+	}
+	old.Name, old.Expires, old.Limits = k.Name, k.Expires, k.Limits
+	s.db.keys[k.ID] = keptKey(old)
+	return nil
 }
 
 // RevokeKey implements store.Keys.
@@ -210,15 +246,64 @@ func (s *Store) BeginRequest(ctx context.Context, l store.RequestLog) error {
 		return err
 	}
 	defer done()
-	if _, known := s.db.logs[l.ID]; known {
+	return s.db.beginRequest(l)
+}
+
+// beginRequest adds the row. db.mu is held.
+func (db *Database) beginRequest(l store.RequestLog) error {
+	if _, known := db.logs[l.ID]; known {
 		return store.ErrConflict
 	}
-	if _, known := s.db.accounts[l.Account]; !known {
+	if _, known := db.accounts[l.Account]; !known {
 		return store.ErrNotFound
 	}
 	// Only what is known at the beginning is taken, whatever else the caller has filled in.
-	s.db.logs[l.ID] = keptLog(store.RequestLog{ID: l.ID, Account: l.Account, KeyID: l.KeyID, RequestID: l.RequestID, Endpoint: l.Endpoint, Created: l.Created})
+	db.logs[l.ID] = keptLog(store.RequestLog{ID: l.ID, Account: l.Account, KeyID: l.KeyID, RequestID: l.RequestID, Endpoint: l.Endpoint, Created: l.Created})
 	return nil
+}
+
+// AdmitRequest implements store.RequestLogs. The lock of the database makes all calls one after the other.
+func (s *Store) AdmitRequest(ctx context.Context, l store.RequestLog, admit func(store.Key, store.KeyUsage) error) error {
+	done, err := s.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	k, known := s.db.keys[l.KeyID]
+	if !known || k.Account != l.Account {
+		return store.ErrNotFound
+	}
+	if err := admit(keptKey(k), s.db.used(l.KeyID, l.Created)); err != nil {
+		return err
+	}
+	return s.db.beginRequest(l)
+}
+
+// used is what a key has used before now. db.mu is held. It looks at every log, which is enough for tests.
+func (db *Database) used(keyID string, now time.Time) (u store.KeyUsage) {
+	year, month, day := now.UTC().Date()
+	for _, l := range db.logs {
+		if l.KeyID != keyID {
+			continue
+		}
+		if l.Status == 0 && l.Created.After(now.Add(-store.RunningFor)) {
+			u.Running++
+		}
+		if l.Created.After(now.Add(-time.Minute)) {
+			u.Requests++
+			u.Tokens += l.InputTokens + l.OutputTokens
+			if u.Oldest.IsZero() || l.Created.Before(u.Oldest) {
+				u.Oldest = l.Created
+			}
+		}
+		if y, m, d := l.Created.UTC().Date(); y == year && m == month {
+			u.MonthUSD += l.CostUSD
+			if d == day {
+				u.DayUSD += l.CostUSD
+			}
+		}
+	}
+	return u
 }
 
 // FinishRequest implements store.RequestLogs.

@@ -19,11 +19,11 @@ func accountFields(a *store.Account) []any {
 }
 
 // The columns of a key. hash is the SHA-256 of the credential, and revoked is 0 while the key is good.
-const keyColumns = `keys.id, keys.account, keys.hash, keys.hint, keys.created, keys.revoked`
+const keyColumns = `keys.id, keys.account, keys.hash, keys.hint, keys.created, keys.revoked, keys.name, keys.expires, keys.limits`
 
 // keyFields are where keyColumns are scanned into.
 func keyFields(k *store.Key) []any {
-	return []any{&k.ID, &k.Account, asHash{&k.Hash}, &k.Hint, asTime{&k.Created}, asTime{&k.Revoked}}
+	return []any{&k.ID, &k.Account, asHash{&k.Hash}, &k.Hint, asTime{&k.Created}, asTime{&k.Revoked}, &k.Name, asTime{&k.Expires}, asLimits{&k.Limits}}
 }
 
 // SignUp implements store.Accounts. Account and key are one transaction: there is no account without the key that its owner is
@@ -50,9 +50,19 @@ func (db *DB) SignUp(ctx context.Context, a store.Account, k store.Key) (store.A
 
 // addKey inserts a key. A key with its id is store.ErrConflict, and the transaction is rolled back.
 func (t *tx) addKey(k store.Key) error {
-	_, err := t.exec(`INSERT INTO keys (id, account, hash, hint, created, revoked) VALUES ($1, $2, $3, $4, $5, $6)`,
-		k.ID, k.Account, k.Hash, k.Hint, k.Created, k.Revoked)
+	_, err := t.exec(`INSERT INTO keys (id, account, hash, hint, created, revoked, name, expires, limits) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		k.ID, k.Account, k.Hash, k.Hint, k.Created, k.Revoked, k.Name, k.Expires, limitsText(&k.Limits))
 	return err
+}
+
+// AddKey implements store.Keys. That the account exists is what the foreign key sees to.
+func (db *DB) AddKey(ctx context.Context, k store.Key) error {
+	return db.inTx(ctx, func(t *tx) error { return t.addKey(k) })
+}
+
+// ChangeKey implements store.Keys.
+func (db *DB) ChangeKey(ctx context.Context, k store.Key) error {
+	return db.exec1(ctx, `UPDATE keys SET name = $2, expires = $3, limits = $4 WHERE id = $1`, k.ID, k.Name, k.Expires, limitsText(&k.Limits))
 }
 
 // Account implements store.Accounts.

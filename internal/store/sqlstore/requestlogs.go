@@ -11,14 +11,29 @@ import (
 // BeginRequest implements store.RequestLogs. The columns that only the end of a request knows have defaults until FinishRequest; a
 // process that dies in between leaves them so.
 func (db *DB) BeginRequest(ctx context.Context, l store.RequestLog) error {
-	_, err := db.exec(ctx, `INSERT INTO request_logs (id, account, key_id, request_id, endpoint, created) VALUES ($1, $2, $3, $4, $5, $6)`,
+	return db.inTx(ctx, func(t *tx) error { return t.beginRequest(l) })
+}
+
+// beginRequest inserts the row.
+func (t *tx) beginRequest(l store.RequestLog) error {
+	_, err := t.exec(`INSERT INTO request_logs (id, account, key_id, request_id, endpoint, created) VALUES ($1, $2, $3, $4, $5, $6)`,
 		l.ID, l.Account, l.KeyID, l.RequestID, l.Endpoint, l.Created)
 	return err
 }
 
 // FinishRequest implements store.RequestLogs. The account may have been deleted meanwhile, and its logs with it: store.ErrNotFound.
 func (db *DB) FinishRequest(ctx context.Context, l store.RequestLog) error {
-	return db.exec1(ctx, `
+	return db.inTx(ctx, func(t *tx) error {
+		if err := t.spend(&l); err != nil {
+			return err
+		}
+		return t.finishRequest(&l)
+	})
+}
+
+// finishRequest fills in what was not known when the request began.
+func (t *tx) finishRequest(l *store.RequestLog) error {
+	return t.exec1(`
 		UPDATE request_logs SET model = $2, status = $3, input_tokens = $4, cached_tokens = $5, output_tokens = $6,
 			reasoning_tokens = $7, cost_usd = $8, estimated = $9, duration_ms = $10, upstream_run = $11, error_code = $12,
 			backend = $13, resume = $14, queue_ms = $15, connect_ms = $16, first_token_ms = $17, tool_wait_ms = $18,

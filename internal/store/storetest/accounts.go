@@ -2,7 +2,9 @@ package storetest
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"composer-api/internal/store"
@@ -21,7 +23,18 @@ func account(id string) store.Account {
 
 // key makes a hosted key; its hash is that of its id.
 func key(id, account string) store.Key {
-	return store.Key{ID: id, Account: account, Hash: sha256.Sum256([]byte(id)), Hint: "cmp_…" + id, Created: epoch}
+	return store.Key{
+		ID: id, Account: account, Hash: sha256.Sum256([]byte(id)), Hint: "cmp_…" + id, Created: epoch,
+		Name: "laptop", Expires: at(24 * time.Hour), Limits: limits(),
+	}
+}
+
+// limits has every field set.
+func limits() store.KeyLimits {
+	return store.KeyLimits{
+		Surfaces: []string{"chat", "messages"}, Models: []string{"composer-*"}, NoFast: true, Concurrent: 2,
+		RequestsPerMinute: 60, TokensPerMinute: 1 << 40, USDPerDay: 1.5, USDPerMonth: 20.25,
+	}
 }
 
 // signUp signs up and fails the exam on an error.
@@ -144,6 +157,25 @@ var keyCases = []examCase{
 		e.same(get[[]store.Key](e)(e.ListKeys(e.ctx, "")), []store.Key{others, newer, older})
 		e.same(len(get[[]store.Key](e)(e.ListKeys(e.ctx, "acct_3"))), 0)
 	}},
+	// Its owner has several, each for a machine of theirs.
+	{name: "a key is added to an account and changed", run: func(e *exam) {
+		e.fails(e.AddKey(e.ctx, key("key_2", "acct_1")), store.ErrNotFound)
+		signUp(e, account("acct_1"), key("key_1", "acct_1"))
+		e.ok(e.AddKey(e.ctx, key("key_2", "acct_1")))
+		e.fails(e.AddKey(e.ctx, key("key_2", "acct_1")), store.ErrConflict)
+		k, a, err := e.Key(e.ctx, "key_2")
+		e.ok(err)
+		e.same(k, key("key_2", "acct_1"))
+		e.same(a, account("acct_1"))
+		// Only these three fields are changed, whatever else is given. No limits is a state like another.
+		e.ok(e.ChangeKey(e.ctx, store.Key{ID: "key_2", Account: "acct_9", Name: "desk", Hint: "other", Revoked: epoch}))
+		want := key("key_2", "acct_1")
+		want.Name, want.Expires, want.Limits = "desk", time.Time{}, store.KeyLimits{}
+		k, _, err = e.Key(e.ctx, "key_2")
+		e.ok(err)
+		e.same(k, want)
+		e.fails(e.ChangeKey(e.ctx, key("key_3", "acct_1")), store.ErrNotFound)
+	}},
 	// When a leaked key was revoked first is what an operator wants to know.
 	{name: "a revoked key stays, with the time of its first revocation", run: func(e *exam) {
 		signUp(e, account("acct_1"), key("key_1", "acct_1"))
@@ -177,6 +209,99 @@ var keyCases = []examCase{
 // requestLog makes a log as BeginRequest takes it: what is known only at the end is zero.
 func requestLog(id string) store.RequestLog {
 	return store.RequestLog{ID: id, Account: "acct_1", KeyID: "key_1", RequestID: "req_1", Endpoint: "POST /v1/responses", Created: epoch}
+}
+
+// admitted is what AdmitRequest tells about a key that begins a request at a time; the request is refused.
+func admitted(e *exam, at time.Time) (used store.KeyUsage) {
+	e.Helper()
+	refused := errors.New("refused by the exam")
+	l := requestLog("never written")
+	l.Created = at
+	err := e.AdmitRequest(e.ctx, l, func(k store.Key, u store.KeyUsage) error {
+		e.same(k, key("key_1", "acct_1"))
+		used = u
+		return refused
+	})
+	e.fails(err, refused)
+	return used
+}
+
+// limitCases are about what a key has used, which its limits are held against.
+var limitCases = []examCase{
+	// A request that runs counts at once, and what it took when it has ended. The minute is the last 60 seconds; days and
+	// months are those of the calendar. epoch is not near the end of either.
+	{name: "what a key has used is known", run: func(e *exam) {
+		signUp(e, account("acct_1"), key("key_1", "acct_1"))
+		signUp(e, account("acct_2"), key("key_2", "acct_2"))
+		e.same(admitted(e, epoch), store.KeyUsage{})
+		for i := range 3 {
+			l := requestLog(fmt.Sprint("log_", i))
+			l.Created = at(time.Duration(i) * time.Second)
+			e.ok(e.AdmitRequest(e.ctx, l, func(store.Key, store.KeyUsage) error { return nil }))
+		}
+		other := requestLog("log_other")
+		other.Account, other.KeyID = "acct_2", "key_2"
+		e.ok(e.BeginRequest(e.ctx, other))
+		e.same(admitted(e, at(3*time.Second)), store.KeyUsage{Running: 3, Requests: 3, Oldest: epoch})
+
+		l := requestLog("log_0")
+		l.Status, l.InputTokens, l.OutputTokens, l.CostUSD = 200, 1<<40, 2, 0.25
+		e.ok(e.FinishRequest(e.ctx, l))
+		l = requestLog("log_1")
+		l.Status, l.InputTokens, l.OutputTokens, l.CostUSD = 500, 10, 20, 0.5
+		e.ok(e.FinishRequest(e.ctx, l))
+		e.same(admitted(e, at(3*time.Second)), store.KeyUsage{Running: 1, Requests: 3, Tokens: 1<<40 + 32, Oldest: epoch, DayUSD: 0.75, MonthUSD: 0.75})
+		e.same(admitted(e, at(time.Minute)), store.KeyUsage{Running: 1, Requests: 2, Tokens: 30, Oldest: at(time.Second), DayUSD: 0.75, MonthUSD: 0.75})
+		// The third request never ended: its process has died.
+		e.same(admitted(e, at(store.RunningFor+time.Minute)), store.KeyUsage{DayUSD: 0.75, MonthUSD: 0.75})
+		e.same(admitted(e, at(24*time.Hour)), store.KeyUsage{MonthUSD: 0.75})
+		e.same(admitted(e, at(31*24*time.Hour)), store.KeyUsage{})
+	}},
+	// The end of a request may be written twice, when the answer of the first time was lost.
+	{name: "a request is paid once", run: func(e *exam) {
+		signUp(e, account("acct_1"), key("key_1", "acct_1"))
+		l := requestLog("log_1")
+		e.ok(e.BeginRequest(e.ctx, l))
+		l.Status, l.CostUSD = 200, 0.25
+		e.ok(e.FinishRequest(e.ctx, l))
+		e.ok(e.FinishRequest(e.ctx, l))
+		e.same(admitted(e, at(time.Hour)).MonthUSD, 0.25)
+	}},
+	// Two replicas, and clients that send all at once: not one request too many.
+	{name: "a limit holds for requests at the same time, on two replicas", run: func(e *exam) {
+		signUp(e, account("acct_1"), key("key_1", "acct_1"))
+		replicas := []store.Store{e.Store, e.open()}
+		var refused atomic.Int32
+		e.together(40, func(i int) error {
+			over := errors.New("over the limit")
+			err := replicas[i%2].AdmitRequest(e.ctx, requestLog(fmt.Sprint("log_", i)), func(_ store.Key, u store.KeyUsage) error {
+				if u.Running >= 7 {
+					return over
+				}
+				return nil
+			})
+			if errors.Is(err, over) {
+				refused.Add(1)
+				return nil
+			}
+			return err
+		})
+		e.same(refused.Load(), int32(33))
+		e.same(len(get[[]store.RequestLog](e)(e.ListRequests(e.ctx, "acct_1", 100))), 7)
+	}},
+	// The account may be deleted at any time, and the key be another account's.
+	{name: "only a key of the account is admitted", run: func(e *exam) {
+		admit := func(store.Key, store.KeyUsage) error { return nil }
+		e.fails(e.AdmitRequest(e.ctx, requestLog("log_1"), admit), store.ErrNotFound)
+		signUp(e, account("acct_1"), key("key_1", "acct_1"))
+		signUp(e, account("acct_2"), key("key_2", "acct_2"))
+		l := requestLog("log_1")
+		l.KeyID = "key_2"
+		e.fails(e.AdmitRequest(e.ctx, l, admit), store.ErrNotFound)
+		l.KeyID = "key_1"
+		e.ok(e.AdmitRequest(e.ctx, l, admit))
+		e.fails(e.AdmitRequest(e.ctx, l, admit), store.ErrConflict)
+	}},
 }
 
 // requestLogCases are about the rows that say which request cost how much.

@@ -34,6 +34,7 @@ func Test(t *testing.T, fresh func(t *testing.T) Open) {
 	}{
 		{"Accounts", accountCases},
 		{"Keys", keyCases},
+		{"KeyLimits", limitCases},
 		{"RequestLogs", requestLogCases},
 		{"Sessions", sessionCases},
 		{"Responses", responseCases},
