@@ -35,6 +35,8 @@ type Error struct {
 	Final bool
 	// Limit names the limit of this server's that was reached, for who counts: "max_requests". Empty for any other error.
 	Limit string
+	// RateLimits are the limits that the caller's key has, when one of them was reached; nil for any other error.
+	RateLimits []RateLimit
 	// Err is the cause, for logs only.
 	Err error
 }

@@ -146,6 +146,16 @@ type Accepted struct {
 	ConversationID string
 	// Waited is how long the run was parked before this turn resumed it; 0 for others.
 	Waited time.Duration
+	// RateLimits are the limits that the caller's key has, for its client to see; nil without any.
+	RateLimits []RateLimit
+}
+
+// A RateLimit is how much of something a key may use within a minute, and how much of that is left.
+type RateLimit struct {
+	Of        string // "requests" or "tokens"
+	Limit     int64
+	Remaining int64     // never negative
+	Reset     time.Time // when some of what was used counts no longer
 }
 
 // SystemWay is how the client's system text reaches the model, as the x-composer-system header shows it.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 )
@@ -92,6 +93,8 @@ type Caller struct {
 	CursorKey Secret
 	// KeyID names the hosted key that was sent, for request logs; "" when the caller brought a Cursor key.
 	KeyID string
+	// Limited says that the hosted key has limits, which each turn is held against.
+	Limited bool
 }
 
 // An Origin names the HTTP request that a turn came with. It holds nothing of its content.
@@ -102,6 +105,20 @@ type Origin struct {
 	Endpoint string
 	// Received is when the request's header had been read; zero where nobody knows.
 	Received time.Time
+}
+
+// Surfaces are the names of the surfaces that take turns, as limits and metrics know them.
+var Surfaces = []string{"chat", "completions", "responses", "messages"}
+
+// Surface is the surface of the route: "chat" for "POST /u/{account}/v1/chat/completions", and "" for one that is none of
+// [Surfaces].
+func (o *Origin) Surface() string {
+	_, path, _ := strings.Cut(o.Endpoint, "/v1/")
+	name, _, _ := strings.Cut(path, "/")
+	if slices.Contains(Surfaces, name) {
+		return name
+	}
+	return ""
 }
 
 // A Secret is a string that doesn't print: not with fmt, not in JSON, not in a log. Reveal

@@ -105,6 +105,7 @@ func SetAccepted(h http.Header, a agent.Accepted) {
 	if a.System != "" {
 		h.Set("X-Composer-System", string(a.System))
 	}
+	SetRateLimits(h, a.RateLimits)
 }
 
 // SetFinished sets the response headers that are known once a turn is over: what it cost in US dollars (0 is unknown) and

@@ -52,7 +52,7 @@ var arrows = map[string][]string{
 
 	// The public API.
 	"api":                         {"agent"},
-	"api/openai":                  {"agent", "schema"},
+	"api/openai":                  {"agent", "api", "schema"},
 	"api/chat":                    {"agent", "api", "api/openai", "sse"},
 	"api/chat/stored":             {"agent", "api", "api/chat", "api/kept", "api/openai", "store"},
 	"api/kept":                    {"agent", "api/openai", "store"},

@@ -148,7 +148,7 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 		Controls: controls(&c.Controls), Unclaimed: func(cause park.Cause) { counts.Unclaimed(string(cause)) },
 	})
 	counts.Watch(sources(s.gateway, p.Backends))
-	people := hosted.New(hosted.Config{Store: s.store, Ring: ring, Verify: world.verify, Log: logs.of("hosted")})
+	people := hosted.New(hosted.Config{Store: s.store, Ring: ring, Verify: world.verify, Model: cat.Resolve, Log: logs.of("hosted")})
 	signUp := people.SignUp
 	if p.demo {
 		signUp = noSignUp

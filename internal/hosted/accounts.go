@@ -8,8 +8,8 @@
 // only a hash is kept (package keys). So neither the database alone nor the encryption key alone is
 // enough to use an account.
 //
-// Signing up, resolving a key and logging its requests is for the server (signup.go, resolve.go,
-// requests.go); listing, revoking, rotating and deleting is for the operator (operator.go). Hosted keys
+// Signing up, resolving a key, holding its requests against its limits and logging them is for the server (signup.go,
+// resolve.go, limits.go, requests.go); listing, revoking, rotating and deleting is for the operator (operator.go). Hosted keys
 // are off while there is no encryption key: then whatever needs it is answered with
 // agent.NotConfigured, and the operator's half works all the same.
 package hosted
@@ -41,6 +41,8 @@ type Config struct {
 	Ring *seal.Ring
 	// Verify asks Cursor whose key this is (GET /v1/me). Errors are *agent.Error.
 	Verify func(ctx context.Context, key agent.Secret) (Person, error)
+	// Model tells which model a request asks for, for keys that may not use all of them; nil where no key has limits.
+	Model func(ctx context.Context, caller agent.Caller, name, effort string) (agent.Model, error)
 	// Log gets what fails without a client being told; nil discards it.
 	Log *slog.Logger
 	// Now tells the time; nil means time.Now.

@@ -334,7 +334,7 @@ func TestARequestIsLoggedWithoutItsContent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := s.BeginRequest(t.Context(), caller, "req_1", "POST /v1/chat/completions")
+	r, err := s.BeginRequest(t.Context(), &agent.Request{Caller: caller, Origin: agent.Origin{RequestID: "req_1", Endpoint: "POST /v1/chat/completions"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -370,7 +370,7 @@ func TestARequestIsLoggedWithoutItsContent(t *testing.T) {
 
 func TestARequestWithACursorKeyIsNotLogged(t *testing.T) {
 	s, db := newHosting(t).replica(secret, "")
-	r, err := s.BeginRequest(t.Context(), agent.Caller{Owner: "k:1", CursorKey: agent.NewSecret(adasKey)}, "req_1", "POST /v1/chat/completions")
+	r, err := s.BeginRequest(t.Context(), &agent.Request{Caller: agent.Caller{Owner: "k:1", CursorKey: agent.NewSecret(adasKey)}, Origin: agent.Origin{RequestID: "req_1", Endpoint: "POST /v1/chat/completions"}})
 	if r != nil || err != nil {
 		t.Errorf("%v, %v", r, err)
 	}
@@ -391,7 +391,7 @@ func TestWithoutADatabaseToWriteHostedRequestsAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatalf("resolving needs no writing: %v", err)
 	}
-	_, err = readOnly.BeginRequest(t.Context(), caller, "req_1", "POST /v1/chat/completions")
+	_, err = readOnly.BeginRequest(t.Context(), &agent.Request{Caller: caller, Origin: agent.Origin{RequestID: "req_1", Endpoint: "POST /v1/chat/completions"}})
 	wantCode(t, err, agent.Overloaded)
 	_, err = readOnly.SignUp(t.Context(), agent.NewSecret(adasKey))
 	wantCode(t, err, agent.Overloaded)
@@ -409,7 +409,7 @@ func TestAStolenDatabaseRevealsNoKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := s.BeginRequest(t.Context(), caller, "req_1", "POST /v1/chat/completions")
+	r, err := s.BeginRequest(t.Context(), &agent.Request{Caller: caller, Origin: agent.Origin{RequestID: "req_1", Endpoint: "POST /v1/chat/completions"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package hosted
 
 import (
 	"context"
+	"errors"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/store"
@@ -11,7 +12,7 @@ import (
 // store.ErrUnavailable. Lists come from the store as they are.
 
 // Rotate revokes a hosted key and mints another for the same account, which is returned and
-// must be shown to the operator. store.ErrConflict: the key was revoked before. The key that is
+// must be shown to the operator. Its name, end and limits are those of the old one. store.ErrConflict: the key was revoked before. The key that is
 // revoked is refused from then on, also for requests that are about to begin.
 func (s *Service) Rotate(ctx context.Context, keyID string) (agent.Secret, store.Key, error) {
 	old, _, err := s.cfg.Store.Key(ctx, keyID)
@@ -19,10 +20,25 @@ func (s *Service) Rotate(ctx context.Context, keyID string) (agent.Secret, store
 		return agent.Secret{}, store.Key{}, err
 	}
 	token, key := s.mint(old.Account)
+	key.Name, key.Expires, key.Limits = old.Name, old.Expires, old.Limits
 	if err := s.cfg.Store.RotateKey(ctx, keyID, key); err != nil {
 		return agent.Secret{}, store.Key{}, err
 	}
 	return token, key, nil
+}
+
+// AddKey mints a further key for an account, with the name, end and limits of as. store.ErrNotFound: there is no such
+// account.
+func (s *Service) AddKey(ctx context.Context, account string, as store.Key) (agent.Secret, store.Key, error) {
+	for try := 1; ; try++ {
+		token, key := s.mint(account)
+		key.Name, key.Expires, key.Limits = as.Name, as.Expires, as.Limits
+		err := s.cfg.Store.AddKey(ctx, key)
+		if errors.Is(err, store.ErrConflict) && try < mints {
+			continue
+		}
+		return token, key, err
+	}
 }
 
 // Revoke makes a hosted key invalid, from now on and on every replica: Resolve asks the store each time.

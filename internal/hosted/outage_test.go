@@ -37,9 +37,12 @@ func TestAStoreThatHangsIsOverloadedInTime(t *testing.T) {
 		s := hosted.New(hosted.Config{Store: bounded.New(stuck{}, bounded.Limit, nil), Ring: seal.Random(), Verify: cursor})
 		token, _ := keys.Mint()
 		for name, call := range map[string]func() error{
-			"resolve":       func() error { _, err := s.Resolve(t.Context(), token.Reveal()); return err },
-			"sign up":       func() error { _, err := s.SignUp(t.Context(), agent.NewSecret(adasKey)); return err },
-			"begin request": func() error { _, err := s.BeginRequest(t.Context(), agent.Caller{KeyID: "key_1"}, "", ""); return err },
+			"resolve": func() error { _, err := s.Resolve(t.Context(), token.Reveal()); return err },
+			"sign up": func() error { _, err := s.SignUp(t.Context(), agent.NewSecret(adasKey)); return err },
+			"begin request": func() error {
+				_, err := s.BeginRequest(t.Context(), &agent.Request{Caller: agent.Caller{KeyID: "key_1"}})
+				return err
+			},
 		} {
 			began := time.Now()
 			if err := call(); agent.CodeOf(err) != agent.Overloaded || time.Since(began) != bounded.Limit {

@@ -10,7 +10,7 @@ import (
 // The request log, as something around the gateway: internal/cli always puts it in front of it.
 
 // Record returns a Turner that writes every turn with a hosted key into the request log of s, before it
-// begins and when it is over. A turn that can't be recorded is refused. Nothing of the content is
+// begins and when it is over. A turn that can't be recorded, or that the key's limits don't allow, is refused. Nothing of the content is
 // written. statusOf tells the HTTP status that an error code has, so that this package needs no table of
 // a surface.
 func Record(turns agent.Turner, s *Service, statusOf func(agent.Code) int) agent.Turner {
@@ -26,12 +26,15 @@ type recorder struct {
 
 // Turn implements agent.Turner. The row is completed whatever became of the turn: its error is in it, too.
 func (t *recorder) Turn(ctx context.Context, req *agent.Request, sink agent.Sink) error {
-	entry, err := t.service.BeginRequest(ctx, req.Caller, req.Origin.RequestID, req.Origin.Endpoint)
+	entry, err := t.service.BeginRequest(ctx, req)
 	if err != nil {
 		return err
 	}
 	if entry == nil { // the caller's own Cursor key: nothing is written
 		return t.turns.Turn(ctx, req, sink)
+	}
+	if entry.left != nil {
+		sink = limitedSink{sink, entry.left}
 	}
 	seen := watch.NewSink(req, sink)
 	err = t.turns.Turn(ctx, req, seen)

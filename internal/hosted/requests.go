@@ -17,31 +17,41 @@ import (
 type Request struct {
 	service *Service
 	log     store.RequestLog
+	left    []agent.RateLimit // of the key's limits; nil when it has none that clients are told
 }
 
 // BeginRequest records that a request with a hosted key has begun. It does so before the work, so that
-// no request goes unrecorded: when it can't be written, the request must be refused with the error that
-// BeginRequest returns. The caller calls Finish, whatever happens. A request with a Cursor key of the
+// no request goes unrecorded: when it can't be written, or the key's limits don't allow it, the request must be refused with
+// the error. The caller calls Finish, whatever happens. A request with a Cursor key of the
 // caller's own is not logged: then BeginRequest returns nil, nil, and Finish of nil does nothing.
 //
-// requestID is what x-request-id shows, endpoint the route's pattern. Errors are *agent.Error:
-// Overloaded when the store is unavailable; InvalidKey when the account was deleted meanwhile.
-func (s *Service) BeginRequest(ctx context.Context, caller agent.Caller, requestID, endpoint string) (*Request, error) {
+// Errors are *agent.Error: Overloaded when the store is unavailable; InvalidKey when the account was deleted meanwhile; for a
+// key with limits PermissionDenied, RateLimited and QuotaExceeded.
+func (s *Service) BeginRequest(ctx context.Context, req *agent.Request) (*Request, error) {
+	caller := &req.Caller
 	if caller.KeyID == "" {
 		return nil, nil
 	}
 	r := &Request{service: s, log: store.RequestLog{
 		ID: agent.NewID("log_", 22), Account: strings.TrimPrefix(caller.Owner, store.AccountOwner("")), KeyID: caller.KeyID,
-		RequestID: requestID, Endpoint: endpoint, Created: s.cfg.Now(),
+		RequestID: req.Origin.RequestID, Endpoint: req.Origin.Endpoint, Created: s.cfg.Now(),
 	}}
-	err := s.cfg.Store.BeginRequest(ctx, r.log)
+	var err error
+	if caller.Limited {
+		r.left, err = s.admit(ctx, req, r.log)
+	} else {
+		err = s.cfg.Store.BeginRequest(ctx, r.log)
+	}
+	var refused *agent.Error
 	switch {
+	case err == nil:
+		return r, nil
+	case errors.As(err, &refused):
+		return nil, refused
 	case errors.Is(err, store.ErrNotFound):
 		return nil, invalidKey()
-	case err != nil:
-		return nil, storeError(err)
 	}
-	return r, nil
+	return nil, storeError(err)
 }
 
 // finishTimeout bounds how long the end of a request waits for the store. The client has its answer by

@@ -17,7 +17,7 @@ import (
 // every time and caches nothing, so that a key that is revoked anywhere is invalid everywhere at once.
 //
 // Errors are *agent.Error: NotConfigured when hosted keys are off or the Cursor key can't be decrypted;
-// InvalidKey for a key that is malformed, unknown or revoked, all with the same words; Overloaded when
+// InvalidKey for a key that is malformed, unknown or revoked, all with the same words, and for one that has expired; Overloaded when
 // the store is unavailable.
 func (s *Service) Resolve(ctx context.Context, token string) (agent.Caller, error) {
 	if err := s.ready(); err != nil {
@@ -35,12 +35,14 @@ func (s *Service) Resolve(ctx context.Context, token string) (agent.Caller, erro
 		return agent.Caller{}, storeError(err)
 	case !sent.Matches(key.Hash) || !key.Revoked.IsZero():
 		return agent.Caller{}, invalidKey()
+	case !key.Expires.IsZero() && !s.cfg.Now().Before(key.Expires):
+		return agent.Caller{}, agent.Errorf(agent.InvalidKey, "The hosted key (cmp_…) has expired. Ask the operator for another, or sign up again.")
 	}
 	cursorKey, err := s.openKey(ctx, account)
 	if err != nil {
 		return agent.Caller{}, err
 	}
-	return agent.Caller{Owner: store.AccountOwner(account.ID), CursorKey: cursorKey, KeyID: key.ID}, nil
+	return agent.Caller{Owner: store.AccountOwner(account.ID), CursorKey: cursorKey, KeyID: key.ID, Limited: key.Limits.Any()}, nil
 }
 
 // invalidKey is the error for every key that is not valid, so that an answer doesn't tell why.

@@ -1,8 +1,8 @@
 package metrics
 
 import (
+	"cmp"
 	"slices"
-	"strings"
 	"sync"
 
 	"composer-api/internal/agent"
@@ -11,20 +11,8 @@ import (
 // other is the value of a label for what isn't known.
 const other = "other"
 
-// surfaces are the first parts of the routes that start turns.
-var surfaces = []string{"chat", "completions", "responses", "messages"}
-
-// surfaceOf is the surface of a route's pattern: "chat" for "POST /u/{account}/v1/chat/completions".
-//
-// A route that is not in surfaces is "other", so a new surface is added there.
-func surfaceOf(endpoint string) string {
-	_, path, _ := strings.Cut(endpoint, "/v1/")
-	name, _, _ := strings.Cut(path, "/")
-	if slices.Contains(surfaces, name) {
-		return name
-	}
-	return other
-}
+// surfaceOf is the label of a route's surface.
+func surfaceOf(o *agent.Origin) string { return cmp.Or(o.Surface(), other) }
 
 // limitNames are the limits that may be reached: agent.Error.Limit.
 var limitNames = []string{"max_requests", "max_requests_per_key", "budget", "signup", "key_concurrent", "key_requests", "key_tokens", "key_cost_day", "key_cost_month"}

@@ -190,7 +190,7 @@ func (m *Metrics) TurnEnded(_ context.Context, t *watch.Turn) {
 		m.queue.Observe(queue.Seconds())
 		begun = t.Origin.Received
 	}
-	surface, backend, resume, model := surfaceOf(t.Origin.Endpoint), "none", "none", "none"
+	surface, backend, resume, model := surfaceOf(&t.Origin), "none", "none", "none"
 	if !t.Connected.IsZero() {
 		backend, resume, model = t.Accepted.Upstream, string(t.Accepted.Resume), m.models.of(t.Accepted.Model)
 		m.connect.WithLabelValues(backend, resume).Observe(t.Connected.Sub(t.Begun).Seconds())

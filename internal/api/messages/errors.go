@@ -160,6 +160,7 @@ func WriteError(w http.ResponseWriter, err error) {
 	if r.final || e.Final {
 		h.Set("X-Should-Retry", "false")
 	}
+	api.SetRateLimits(h, e.RateLimits)
 	w.WriteHeader(r.status)
 	w.Write(append(appendError(nil, e, id), '\n'))
 }

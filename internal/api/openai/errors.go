@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api"
 )
 
 // A Row says how one of our codes looks in OpenAI's API. SDKs raise exceptions by Status; agents read Type and Code.
@@ -136,6 +137,7 @@ func SetRetryHeaders(h http.Header, e *agent.Error) {
 	if row.Final || e.Final {
 		h.Set("X-Should-Retry", "false")
 	}
+	api.SetRateLimits(h, e.RateLimits)
 }
 
 // retryAfter is how long the client should wait; 0 when it is not known, or when waiting does not help.

@@ -1,0 +1,152 @@
+package hosted
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/store"
+)
+
+// The limits of a hosted key: what it may be used with, and how much. What a key has used is counted in the store, so
+// all replicas agree, and requests of one key are admitted one after the other.
+//
+//	surfaces, models, fast tier    exact
+//	requests at once, a minute     exact, but for the clocks of replicas, which may differ
+//	tokens a minute, dollars       what a turn takes is known when it has ended: the turns that run at the same time may
+//	                               go over the limit, all of them together
+//
+// A request that is refused is not logged and doesn't count.
+
+// An admission holds one request against the limits of its key. It is used by one goroutine.
+type admission struct {
+	surface string      // of agent.Surfaces; "" is another route
+	model   agent.Model // zero when the catalogue doesn't know it: the gateway refuses it
+	now     time.Time
+	left    []agent.RateLimit // what is left, this request counted; admit fills it in
+}
+
+// admit is for store.RequestLogs.AdmitRequest, which may call it again. Its errors are *agent.Error.
+func (a *admission) admit(k store.Key, used store.KeyUsage) error {
+	if err := a.inScope(&k.Limits); err != nil {
+		return err
+	}
+	if err := a.inBudget(&k.Limits, &used); err != nil {
+		return err
+	}
+	return a.inRate(&k.Limits, &used)
+}
+
+// inScope fails for a surface or a model that the key may not be used with.
+func (a *admission) inScope(l *store.KeyLimits) error {
+	if len(l.Surfaces) > 0 && !slices.Contains(l.Surfaces, a.surface) {
+		return agent.Errorf(agent.PermissionDenied, "Your key may not be used with this API. It may be used with: %s.", strings.Join(l.Surfaces, ", "))
+	}
+	name := a.model.Ran()
+	if len(l.Models) > 0 && name != "" && !matchesAny(l.Models, name) {
+		return agent.ParamError(agent.PermissionDenied, "model", "Your key may not use the model %q. It may use: %s.", name, strings.Join(l.Models, ", "))
+	}
+	if l.NoFast && slices.Contains(a.model.Params, agent.Param{ID: "fast", Value: "true"}) {
+		return agent.ParamError(agent.PermissionDenied, "model", "Your key may not use the fast tier. Ask for %q.", a.model.ID)
+	}
+	return nil
+}
+
+// matchesAny reports whether a pattern of [path.Match] matches the name. One that is malformed matches nothing.
+func matchesAny(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		ok, err := path.Match(pattern, name)
+		return ok && err == nil
+	})
+}
+
+// inBudget fails when the key has spent what it may on this day or in this month. To wait some seconds doesn't help, so
+// clients are told not to try again.
+func (a *admission) inBudget(l *store.KeyLimits, used *store.KeyUsage) error {
+	for _, w := range []struct {
+		limit, span, again string
+		spent, most        float64
+	}{
+		{"key_cost_day", "today", "tomorrow", used.DayUSD, l.USDPerDay},
+		{"key_cost_month", "this month", "next month", used.MonthUSD, l.USDPerMonth},
+	} {
+		if w.most > 0 && w.spent >= w.most {
+			return &agent.Error{
+				Code: agent.QuotaExceeded, Limit: w.limit,
+				Message: fmt.Sprintf("Your key has spent $%.2f %s, and may spend $%.2f. It can be used again %s (UTC), or when the operator raises its limit.", w.spent, w.span, w.most, w.again),
+			}
+		}
+	}
+	return nil
+}
+
+// inRate fails when the key has as many requests in progress as it may have, or has used up what it has for a minute. It
+// fills in a.left.
+func (a *admission) inRate(l *store.KeyLimits, used *store.KeyUsage) error {
+	// When the oldest request leaves the window, there is room for another one.
+	reset := a.now
+	if !used.Oldest.IsZero() {
+		reset = used.Oldest.Add(time.Minute)
+	}
+	wait := max(time.Second, reset.Sub(a.now))
+	var over *agent.Error
+	a.left = nil
+	for _, w := range []struct {
+		of, limit        string
+		most, used, asks int64 // asks is what this request takes, as far as that is known
+	}{
+		{"requests", "key_requests", l.RequestsPerMinute, used.Requests, 1},
+		{"tokens", "key_tokens", l.TokensPerMinute, used.Tokens, 0},
+	} {
+		if w.most == 0 {
+			continue
+		}
+		a.left = append(a.left, agent.RateLimit{Of: w.of, Limit: w.most, Remaining: max(0, w.most-w.used-w.asks), Reset: reset})
+		if w.used >= w.most {
+			over = &agent.Error{
+				Code: agent.RateLimited, RetryAfter: wait, Limit: w.limit,
+				Message: fmt.Sprintf("Your key has used %d %s within a minute, and may use %d. Please try again in %d seconds.", w.used, w.of, w.most, (wait+time.Second-1)/time.Second),
+			}
+		}
+	}
+	if l.Concurrent > 0 && used.Running >= l.Concurrent {
+		over = &agent.Error{
+			Code: agent.RateLimited, RetryAfter: time.Second, Limit: "key_concurrent",
+			Message: fmt.Sprintf("Your key has %d requests in progress, as many as it may have. Please try again when one is done.", used.Running),
+		}
+	}
+	if over != nil {
+		over.RateLimits = a.left
+		return over
+	}
+	return nil
+}
+
+// A limitedSink tells the client what is left of its limits, in the headers of the answer.
+type limitedSink struct {
+	agent.Sink
+	left []agent.RateLimit
+}
+
+// Accept implements agent.Sink.
+func (s limitedSink) Accept(a agent.Accepted) error {
+	a.RateLimits = s.left
+	return s.Sink.Accept(a)
+}
+
+// admit finds out what the request asks for and records it if the key may. Errors are *agent.Error or the store's.
+func (s *Service) admit(ctx context.Context, req *agent.Request, l store.RequestLog) ([]agent.RateLimit, error) {
+	a := &admission{surface: req.Origin.Surface(), now: l.Created}
+	if s.cfg.Model != nil {
+		// Outside of the transaction, because it may ask Cursor for its list of models.
+		if model, err := s.cfg.Model(ctx, req.Caller, req.ModelName, req.Effort); err == nil {
+			a.model = model
+		}
+	}
+	err := s.cfg.Store.AdmitRequest(ctx, l, a.admit)
+	return a.left, err
+}
