@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"text/tabwriter"
+	"time"
 
 	"composer-api/internal/config"
 	"composer-api/internal/hosted"
@@ -17,6 +18,8 @@ import (
 // keysCmd is what an operator does with hosted keys. Like accountsCmd it works on the database alone.
 type keysCmd struct {
 	List   keysListCmd   `cmd:"" help:"List the hosted keys, newest first."`
+	Create keysCreateCmd `cmd:"" help:"Print a further hosted key for an account, with limits of its own."`
+	Limit  keysLimitCmd  `cmd:"" help:"Change what a hosted key may be used for, how much, and until when."`
 	Revoke keysRevokeCmd `cmd:"" help:"Make a hosted key bad, at once and on every replica."`
 	Rotate keysRotateCmd `cmd:"" help:"Revoke a hosted key and print a new one for the same account."`
 }
@@ -35,14 +38,18 @@ func (c *keysListCmd) Run(ctx context.Context, p *process) error {
 		if err != nil {
 			return err
 		}
+		now := time.Now()
 		w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "KEY\tHINT\tACCOUNT\tCREATED\tSTATE")
+		fmt.Fprintln(w, "KEY\tHINT\tACCOUNT\tNAME\tCREATED\tSTATE\tLIMITS")
 		for _, k := range keys {
 			state := "good"
-			if !k.Revoked.IsZero() {
+			switch {
+			case !k.Revoked.IsZero():
 				state = "revoked " + timestamp(k.Revoked)
+			case !k.Expires.IsZero() && !now.Before(k.Expires):
+				state = "expired"
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", k.ID, k.Hint, k.Account, timestamp(k.Created), state)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Hint, k.Account, printable(k.Name), timestamp(k.Created), state, describeLimits(&k))
 		}
 		return w.Flush()
 	})

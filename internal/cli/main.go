@@ -43,7 +43,7 @@ type commands struct {
 	Sim      simCmd      `cmd:"" help:"Run a simulator of Cursor, to try and test the gateway without a key."`
 	Bridge   bridgeCmd   `cmd:"" help:"Serve the reference system's HTTP/2 bridge."`
 	Accounts accountsCmd `cmd:"" help:"List and delete the accounts that have a hosted key."`
-	Keys     keysCmd     `cmd:"" help:"List, revoke and rotate hosted keys."`
+	Keys     keysCmd     `cmd:"" help:"List, create, limit, revoke and rotate hosted keys."`
 	Admin    adminCmd    `cmd:"" help:"Make the token for the operator's page."`
 	Migrate  migrateCmd  `cmd:"" help:"See to the database's schema."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`

@@ -1,0 +1,212 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/config"
+	"composer-api/internal/hosted"
+	"composer-api/internal/store"
+)
+
+// 'keys create' and 'keys limit': what a key is called, until when it is good, and what it may be used for.
+
+// keyFlags are the flags of both. A flag that is not given leaves what is there. For a number, 0 is no limit.
+type keyFlags struct {
+	Name              *string      `help:"What the key is called, for people." placeholder:"TEXT"`
+	Expires           *expiry      `help:"When it becomes invalid: a date (2027-01-31, at its end in UTC), a time from now (12h, 90d), or never." placeholder:"WHEN"`
+	Surface           []string     `help:"Only with these APIs: chat, completions, responses, messages." placeholder:"API,…"`
+	Model             []string     `help:"Only with these models; * stands for any text." placeholder:"MODEL,…"`
+	NoFast            *bool        `help:"Not with the fast tier." negatable:""`
+	Concurrent        *wholeLimit  `help:"Requests at once." placeholder:"N"`
+	RequestsPerMinute *wholeLimit  `help:"Requests a minute." placeholder:"N"`
+	TokensPerMinute   *wholeLimit  `help:"Tokens a minute, those of prompts and of answers." placeholder:"N"`
+	USDPerDay         *dollarLimit `name:"usd-per-day" help:"US dollars a day (UTC)." placeholder:"USD"`
+	USDPerMonth       *dollarLimit `name:"usd-per-month" help:"US dollars a calendar month (UTC)." placeholder:"USD"`
+}
+
+// change applies the flags to a key. Errors are about a flag.
+func (f *keyFlags) change(k *store.Key, now time.Time) error {
+	l := &k.Limits
+	for _, s := range f.Surface {
+		if !slices.Contains(agent.Surfaces, s) {
+			return fmt.Errorf("--surface: there is no API %q; there are %s", s, strings.Join(agent.Surfaces, ", "))
+		}
+	}
+	for _, m := range f.Model {
+		if _, err := path.Match(m, ""); err != nil {
+			return fmt.Errorf("--model: %q is not a pattern: a [ is not closed", m)
+		}
+	}
+	set(&k.Name, f.Name)
+	if f.Expires != nil {
+		k.Expires = f.Expires.from(now)
+	}
+	if f.Surface != nil {
+		l.Surfaces = f.Surface
+	}
+	if f.Model != nil {
+		l.Models = f.Model
+	}
+	set(&l.NoFast, f.NoFast)
+	set(&l.Concurrent, (*int64)(f.Concurrent))
+	set(&l.RequestsPerMinute, (*int64)(f.RequestsPerMinute))
+	set(&l.TokensPerMinute, (*int64)(f.TokensPerMinute))
+	set(&l.USDPerDay, (*float64)(f.USDPerDay))
+	set(&l.USDPerMonth, (*float64)(f.USDPerMonth))
+	return nil
+}
+
+// set is *to = *from, when there is one.
+func set[T any](to, from *T) {
+	if from != nil {
+		*to = *from
+	}
+}
+
+// keysCreateCmd is 'keys create ACCOUNT'.
+type keysCreateCmd struct {
+	config.Storage `embed:""`
+	Account        string `arg:"" help:"The account's id, as 'accounts list' shows it: acct_…"`
+	keyFlags       `embed:""`
+}
+
+// Run prints the new key alone on stdout, as 'keys rotate' does.
+func (c *keysCreateCmd) Run(ctx context.Context, p *process) error {
+	var as store.Key
+	if err := c.change(&as, time.Now()); err != nil {
+		return err
+	}
+	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
+		token, key, err := hosted.New(hosted.Config{Store: db}).AddKey(ctx, c.Account, as)
+		if err != nil {
+			return notFound(err, fmt.Sprintf("there is no account %q", c.Account), "'composer-api accounts list' lists them; an account begins with a sign-up")
+		}
+		fmt.Fprintf(p.stderr, "%s is made: %s. This is the only time that it is shown:\n", key.ID, describeLimits(&key))
+		fmt.Fprintln(p.stdout, token.Reveal())
+		return nil
+	})
+}
+
+// keysLimitCmd is 'keys limit KEY'.
+type keysLimitCmd struct {
+	config.Storage `embed:""`
+	Key            string `arg:"" help:"The key's name, as 'keys list' shows it: key_…"`
+	Clear          bool   `help:"Take all limits off first, and the end."`
+	keyFlags       `embed:""`
+}
+
+// Run changes a key and says what it may then. Servers go by it from the key's next request on.
+func (c *keysLimitCmd) Run(ctx context.Context, p *process) error {
+	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
+		key, _, err := db.Key(ctx, c.Key)
+		if err != nil {
+			return noKey(err, c.Key)
+		}
+		if c.Clear {
+			key.Limits, key.Expires = store.KeyLimits{}, time.Time{}
+		}
+		if err := c.change(&key, time.Now()); err != nil {
+			return err
+		}
+		if err := db.ChangeKey(ctx, key); err != nil {
+			return noKey(err, c.Key)
+		}
+		fmt.Fprintf(p.stdout, "%s: %s\n", key.ID, describeLimits(&key))
+		return nil
+	})
+}
+
+// describeLimits says what a key may, for people; "no limits" for one that may everything.
+func describeLimits(k *store.Key) string {
+	l := &k.Limits
+	var parts []string
+	add := func(set bool, format string, args ...any) {
+		if set {
+			parts = append(parts, fmt.Sprintf(format, args...))
+		}
+	}
+	add(len(l.Surfaces) > 0, "only %s", strings.Join(l.Surfaces, ", "))
+	add(len(l.Models) > 0, "models %s", printable(strings.Join(l.Models, ", ")))
+	add(l.NoFast, "not fast")
+	add(l.Concurrent > 0, "%d at once", l.Concurrent)
+	add(l.RequestsPerMinute > 0, "%d requests a minute", l.RequestsPerMinute)
+	add(l.TokensPerMinute > 0, "%d tokens a minute", l.TokensPerMinute)
+	add(l.USDPerDay > 0, "$%g a day", l.USDPerDay)
+	add(l.USDPerMonth > 0, "$%g a month", l.USDPerMonth)
+	add(!k.Expires.IsZero(), "until %s", timestamp(k.Expires))
+	if parts == nil {
+		return "no limits"
+	}
+	return strings.Join(parts, "; ")
+}
+
+// wholeLimit is a limit in whole numbers.
+type wholeLimit int64
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (l *wholeLimit) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil || n < 0 {
+		return fmt.Errorf("%q is not a whole number; 0 is no limit", text)
+	}
+	*l = wholeLimit(n)
+	return nil
+}
+
+// dollarLimit is a limit in US dollars.
+type dollarLimit float64
+
+// UnmarshalText implements encoding.TextUnmarshaler. Neither infinity nor "not a number" gets through.
+func (l *dollarLimit) UnmarshalText(text []byte) error {
+	const most = 1e9
+	n, err := strconv.ParseFloat(strings.TrimPrefix(string(text), "$"), 64)
+	if err != nil || !(n >= 0 && n <= most) {
+		return fmt.Errorf("%q is not an amount of US dollars, such as 2.50; 0 is no limit", text)
+	}
+	*l = dollarLimit(n)
+	return nil
+}
+
+// An expiry is when a key becomes invalid: at a time, after a time, or never.
+type expiry struct {
+	at    time.Time
+	after time.Duration
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler: "2027-01-31", "12h", "90d", "never".
+func (e *expiry) UnmarshalText(text []byte) error {
+	s := string(text)
+	if s == "never" {
+		return nil
+	}
+	if day, err := time.Parse(time.DateOnly, s); err == nil {
+		e.at = day.AddDate(0, 0, 1)
+		return nil
+	}
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		if n, err := strconv.ParseUint(days, 10, 16); err == nil && n > 0 {
+			e.after = time.Duration(n) * 24 * time.Hour
+			return nil
+		}
+	}
+	if d, err := time.ParseDuration(s); err == nil && d > 0 {
+		e.after = d
+		return nil
+	}
+	return fmt.Errorf("%q is neither a date (2027-01-31) nor a time from now (12h, 90d) nor never", s)
+}
+
+// from is the time that e means, said at now; zero is never.
+func (e *expiry) from(now time.Time) time.Time {
+	if e.after > 0 {
+		return now.Add(e.after)
+	}
+	return e.at
+}

@@ -1,0 +1,72 @@
+package cli_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"composer-api/internal/store/sqlstore"
+)
+
+// TestLimitsOfAKeyHoldOnEverySurface: each answer says what is left, in OpenAI's form and in Anthropic's, and the request
+// that is one too many is refused in the surface's own shape.
+func TestLimitsOfAKeyHoldOnEverySurface(t *testing.T) {
+	s, dir := simulated(t)
+	_, body := s.postTo(t, "/api/signup", "", `{"cursorApiKey":"`+hostedCursorKey+`"}`)
+	var up struct{ APIKey string }
+	if err := json.Unmarshal([]byte(body), &up); err != nil {
+		t.Fatal(err)
+	}
+	// The server that runs goes by what changes in the database.
+	db, err := sqlstore.Open(t.Context(), sqlstore.Config{DSN: filepath.Join(dir, "composer.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	keys, err := db.ListKeys(t.Context(), "")
+	if err != nil || len(keys) != 1 {
+		t.Fatal(keys, err)
+	}
+	keys[0].Limits.RequestsPerMinute = 4
+	if err := db.ChangeKey(t.Context(), keys[0]); err != nil {
+		t.Fatal(err)
+	}
+	post := func(path, body string) (*http.Response, string) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("X-Api-Key", up.APIKey)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp, bodyOf(t, resp)
+	}
+	requests := []struct{ path, body, refused string }{
+		{"/v1/chat/completions", question, `"code":"rate_limit_exceeded"`},
+		{"/v1/responses", `{"model":"composer-2.5","stream":true,"input":"a question"}`, `"code":"rate_limit_exceeded"`},
+		{"/v1/messages", question, `"type":"rate_limit_error"`},
+		{"/v1/completions", `{"model":"composer-2.5","prompt":"a question"}`, `"code":"rate_limit_exceeded"`},
+	}
+	for i, r := range requests {
+		resp, body := post(r.path, r.body)
+		left := string(rune('3' - i))
+		if resp.StatusCode != 200 || resp.Header.Get("X-Ratelimit-Remaining-Requests") != left || resp.Header.Get("Anthropic-Ratelimit-Requests-Remaining") != left {
+			t.Errorf("%s: status %d, headers %v: %s", r.path, resp.StatusCode, resp.Header, body)
+		}
+	}
+	for _, r := range requests {
+		resp, body := post(r.path, r.body)
+		h := resp.Header
+		if resp.StatusCode != 429 || !strings.Contains(body, r.refused) || !strings.Contains(body, "Your key has used 4 requests within a minute, and may use 4.") {
+			t.Errorf("%s: status %d: %s", r.path, resp.StatusCode, body)
+		}
+		if h.Get("Retry-After") == "" || h.Get("X-Ratelimit-Limit-Requests") != "4" || h.Get("X-Ratelimit-Remaining-Requests") != "0" || h.Get("X-Should-Retry") != "" {
+			t.Errorf("%s: headers %v", r.path, h)
+		}
+	}
+}
