@@ -22,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -38,6 +39,7 @@ type commands struct {
 	Serve    serveCmd    `cmd:"" help:"Run the gateway."`
 	Models   modelsCmd   `cmd:"" help:"List the models that a Cursor API key may use."`
 	Setup    setupCmd    `cmd:"" help:"Set up a client for the gateway, put it back, or try it: OpenCode, Codex, Claude Code and others."`
+	Doctor   doctorCmd   `cmd:"" help:"Look for what is wrong: settings, network, key, bridge, database, clients. Says what cures it."`
 	Token    tokenCmd    `cmd:"" help:"Print the token by which clients of this machine use the gateway's own Cursor key."`
 	Upstream upstreamCmd `cmd:"" help:"Install, see or remove Cursor's published bridge, which needs nothing but a key."`
 	Sim      simCmd      `cmd:"" help:"Run a simulator of Cursor, to try and test the gateway without a key."`
@@ -59,6 +61,8 @@ type process struct {
 	stdin  io.Reader
 	stdout io.Writer
 	stderr io.Writer
+	// warnings are about variables, and were printed before the command runs; but for doctor's, which has them as findings.
+	warnings []config.Warning
 }
 
 // Exit codes.
@@ -113,7 +117,11 @@ func Main(ctx context.Context, args, env []string, stdin io.Reader, stdout, stde
 		return printError(stderr, withoutCommand(err, parser.Model.Node, args))
 	}
 	// Warnings come before the command's own output, so that one that is about to fail has told why.
-	for _, w := range append(environment.Warnings(), environment.Misspelt(variables(parser.Model.Node))...) {
+	p.warnings = append(environment.Warnings(), environment.Misspelt(variables(parser.Model.Node))...)
+	for _, w := range p.warnings {
+		if parsed.Selected() != nil && parsed.Selected().Target.Type() == reflect.TypeFor[doctorCmd]() {
+			break
+		}
 		fmt.Fprintf(stderr, "composer-api: warning: %s\nhint: %s\n", w.Text, w.Hint)
 	}
 	if err := parsed.Run(); err != nil {

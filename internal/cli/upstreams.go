@@ -94,7 +94,7 @@ func newUpstreams(p *process, cfg *config.Config, auth *auth.Client, log *slog.L
 		}
 	}
 	// The bridge is the upstream that needs no settings, so it is what serves when nothing else is configured.
-	if len(u.backends) == 0 && cfg.Prefer == "" || cfg.Prefer == sdkbridge.Name {
+	if wantsSDKBridge(cfg) {
 		b, err := newSDKBridge(p, cfg, log)
 		if err != nil {
 			return nil, err
@@ -120,6 +120,11 @@ func newUpstreams(p *process, cfg *config.Config, auth *auth.Client, log *slog.L
 		u.openCodeV2 = b.Name()
 	}
 	return u, nil
+}
+
+// wantsSDKBridge reports whether serve uses Cursor's bridge: when it is asked for, or nothing else is configured.
+func wantsSDKBridge(cfg *config.Config) bool {
+	return cfg.Prefer == sdkbridge.Name || cfg.Prefer == "" && !cfg.LocalAgentOn() && !cfg.ChatOn()
 }
 
 // sources are what the metrics ask the gateway and its backends for.

@@ -16,8 +16,13 @@ type versionCmd struct{}
 
 // Run prints the version, that of Go, and the platform, in one line.
 func (versionCmd) Run(_ context.Context, p *process) error {
-	_, err := fmt.Fprintf(p.stdout, "composer-api %s (%s, %s/%s)\n", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := fmt.Fprintln(p.stdout, versionLine())
 	return err
+}
+
+// versionLine names the program, its version, that of Go, and the platform.
+func versionLine() string {
+	return fmt.Sprintf("composer-api %s (%s, %s/%s)", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // buildVersion is the release's version, else the version that Go has recorded for the build.

@@ -21,6 +21,11 @@ type Warning struct {
 // secretNames are the endings of the names of variables that hold a secret.
 var secretNames = []string{"_KEY", "_KEY_PREVIOUS", "_TOKEN", "_HEADERS"}
 
+// HoldsSecret reports whether the variable of that name holds a secret.
+func HoldsSecret(name string) bool {
+	return slices.ContainsFunc(secretNames, func(end string) bool { return strings.HasSuffix(name, end) })
+}
+
 // exposed warns about a file that has a secret in it and that others can read. On Windows the mode says
 // nothing about that. Only the first such variable is named: one is enough to change the file's mode.
 //
@@ -31,7 +36,7 @@ func exposed(file string, mode fs.FileMode, assignments []assignment) (Warning, 
 		return Warning{}, false
 	}
 	for _, a := range assignments {
-		if a.value != "" && slices.ContainsFunc(secretNames, func(end string) bool { return strings.HasSuffix(a.name, end) }) {
+		if a.value != "" && HoldsSecret(a.name) {
 			return Warning{Text: fmt.Sprintf("%s holds %s and can be read by other users of this machine", file, a.name), Hint: "chmod 600 " + file}, true
 		}
 	}

@@ -22,11 +22,14 @@ type State struct {
 	Ours, Intact bool
 	// Points says that its files name the gateway's address, whoever has written it there.
 	Points bool
+	// OldToken says that they hold a local token which is no longer the gateway's.
+	OldToken bool
 	// Problem is why its files can't be read.
 	Problem error
 }
 
-// Look looks at a client without changing anything. g may have any models.
+// Look looks at a client without changing anything. g may have any models; its token,
+// if it has one, is that of now.
 //
 // It goes by the address alone where the client was set up by hand: whether the rest of the file
 // works is found out by Verify.
@@ -46,6 +49,9 @@ func Look(m *Machine, c Client, g *Gateway) State {
 		data, err := os.ReadFile(f.path)
 		if err == nil && strings.Contains(string(data), g.Root) {
 			s.Points = true
+			for _, found := range token.FindAllString(string(data), -1) {
+				s.OldToken = s.OldToken || !g.Token.IsZero() && found != g.Token.Reveal()
+			}
 		}
 	}
 	return s

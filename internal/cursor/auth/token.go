@@ -202,7 +202,7 @@ func (c *Client) makeRoom(now time.Time) {
 // Later than half of its life: otherwise a token that lives for less than five minutes would be
 // exchanged with every request.
 func lifetime(token string, now time.Time) (expires, refresh time.Time) {
-	expires, ok := expiry(token)
+	expires, ok := Expiry(token)
 	if !ok || !expires.After(now) {
 		return time.Time{}, now.Add(unreadableFor)
 	}
@@ -213,9 +213,9 @@ func lifetime(token string, now time.Time) (expires, refresh time.Time) {
 	return expires, refresh
 }
 
-// expiry reads the exp claim of a JWT (header.payload.signature, each in base64). The signature is not
+// Expiry reads the exp claim of a JWT (header.payload.signature, each in base64). The signature is not
 // checked: the token is for upstream, and we only want to know when to get the next.
-func expiry(token string) (time.Time, bool) {
+func Expiry(token string) (time.Time, bool) {
 	_, rest, _ := strings.Cut(token, ".")
 	payload, _, ok := strings.Cut(rest, ".")
 	if !ok {

@@ -37,6 +37,7 @@ var badKeys = []keyRule{
 	{prefix: "crsr_limited", status: http.StatusTooManyRequests, code: "resource_exhausted"},
 	{prefix: "crsr_down", status: http.StatusServiceUnavailable, code: "unavailable"},
 	{prefix: "crsr_brief", lifetime: 10 * time.Second},
+	{prefix: "crsr_ended", lifetime: -time.Minute}, // its tokens have ended before they come
 	{prefix: "crsr_team", team: true},
 }
 

@@ -135,6 +135,17 @@ func (db *DB) Ping(ctx context.Context) error {
 	return db.inTx(ctx, (*tx).probe)
 }
 
+// Writable reports whether the database at dsn, which exists, can be written now: it takes the lock for writing, and gives it
+// back. It changes nothing and leaves the schema as it is. Errors are those of Open.
+func Writable(ctx context.Context, dsn string) error {
+	db, err := connect(Config{DSN: dsn})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return db.tryTx(ctx, (*tx).probe)
+}
+
 // Close implements store.Store. It waits for a migration that is going on, because the pools can't be
 // closed under it.
 func (db *DB) Close() error {

@@ -1,0 +1,36 @@
+package doctor
+
+import (
+	"context"
+	"time"
+)
+
+// bridge starts Cursor's bridge once, if the gateway would use it, asks it for a sign of life, and ends it.
+func bridge(ctx context.Context, s *Subject, r *report) {
+	b := &s.Bridge
+	const reinstall = "composer-api upstream remove && composer-api upstream install"
+	switch {
+	case b.Wrong != nil:
+		r.broken(b.Wrong.Cure, "%s", b.Wrong.Text)
+		return
+	case !b.Wanted:
+		r.ok("it is not needed: another upstream is configured")
+		return
+	case b.Missing:
+		r.broken("composer-api upstream install", "no upstream is configured, and Cursor's bridge is not installed")
+		return
+	}
+	began := time.Now()
+	ready, err := b.Try(ctx)
+	if err != nil {
+		r.broken(reinstall, "version %s in %s does not work: %v", b.Version, b.Dir, err)
+		return
+	}
+	r.okAfter(began, "version %s works, ready after %v", b.Version, ready.Round(time.Millisecond))
+	if b.Unconfined {
+		r.warn("use a Linux kernel with Landlock (5.13 or later) and remove COMPOSER_SDK_BRIDGE_CONFINE=off",
+			"the bridge is not confined (%s): it runs what Cursor's server asks it to, as this user", b.Confinement)
+		return
+	}
+	r.ok("confined by %s", b.Confinement)
+}

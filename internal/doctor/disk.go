@@ -1,0 +1,59 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// How many bytes have to be free: a database writes its log first, and a bridge keeps what was said.
+const (
+	roomTight = 512 << 20 // is told
+	roomNone  = 16 << 20  // breaks something
+)
+
+// disk looks for room where files are written, and whether they can be written.
+func disk(_ context.Context, s *Subject, r *report) {
+	for _, f := range s.Folders {
+		there := nearest(f.Path)
+		free, known := s.Free(there)
+		err := probe(there)
+		switch {
+		case errors.Is(err, syscall.ENOSPC) || known && free < roomNone:
+			r.broken("make room ('df -h "+there+"' shows it), or "+f.Cure, "the disk for %s is full: %s", f.What, f.Path)
+		case err != nil:
+			r.broken("give this user the folder ('ls -ld "+there+"' shows whose it is), or "+f.Cure, "nothing can be written where %s is to be: %v", f.What, err)
+		case known && free < roomTight:
+			r.warn("make room ('df -h "+there+"' shows it), or "+f.Cure, "there are only %d MB left for %s: %s", free>>20, f.What, f.Path)
+		default:
+			r.ok("there is room for %s", f.What)
+		}
+	}
+}
+
+// nearest is the folder itself, or the nearest one above it that exists.
+func nearest(folder string) string {
+	for {
+		if info, err := os.Stat(folder); err == nil && info.IsDir() {
+			return folder
+		}
+		above := filepath.Dir(folder)
+		if above == folder {
+			return folder
+		}
+		folder = above
+	}
+}
+
+// probe writes a small file, and removes it: a quota or a mode shows in nothing else.
+func probe(folder string) error {
+	file, err := os.CreateTemp(folder, ".composer-api-doctor-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name())
+	_, err = file.Write(make([]byte, 4096))
+	return errors.Join(err, file.Close())
+}

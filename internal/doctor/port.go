@@ -1,0 +1,84 @@
+package doctor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"runtime"
+	"syscall"
+)
+
+// port looks whether serve could listen, and who does so if it can't.
+func port(ctx context.Context, s *Subject, r *report) {
+	for _, p := range s.Ports {
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", p.Addr)
+		if err == nil {
+			listener.Close()
+			r.ok("%s is free for %s", p.Addr, p.What)
+			continue
+		}
+		cure := p.Setting + "=" + p.Another + " composer-api serve"
+		switch {
+		case !taken(err):
+			r.broken("use an address of this machine: "+cure, "%s can't listen on %s: %v", p.What, p.Addr, errors.Unwrap(err))
+		case isGateway(ctx, p.Addr):
+			r.ok("a gateway listens on %s", p.Addr)
+		default:
+			r.broken(cure+"   ("+whoListens(p.Addr)+" shows which program it is)", "%s is taken by another program, so that %s can't listen there", p.Addr, p.What)
+		}
+	}
+}
+
+// windowsInUse is what Windows says in the place of EADDRINUSE. No other system uses numbers so high.
+const windowsInUse = syscall.Errno(10048)
+
+func taken(err error) bool {
+	var errno syscall.Errno
+	return errors.As(err, &errno) && (errno == syscall.EADDRINUSE || errno == windowsInUse)
+}
+
+// isGateway asks who listens what it is.
+func isGateway(ctx context.Context, addr string) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+reachable(addr)+"/", nil)
+	if err != nil {
+		return false
+	}
+	req.Header.Set("Accept", "application/json")
+	transport := &http.Transport{DisableKeepAlives: true} // no proxy: it is this machine
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	var said struct {
+		Name string `json:"name"`
+	}
+	return json.NewDecoder(io.LimitReader(resp.Body, 4096)).Decode(&said) == nil && said.Name == "composer-api"
+}
+
+// reachable is the address by which this machine reaches who listens on addr: every interface is 127.0.0.1.
+func reachable(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// whoListens is a command that shows which program listens.
+func whoListens(addr string) string {
+	_, port, _ := net.SplitHostPort(addr)
+	switch runtime.GOOS {
+	case "windows":
+		return "'netstat -ano | findstr :" + port + "'"
+	case "darwin":
+		return "'lsof -nP -iTCP:" + port + " -sTCP:LISTEN'"
+	}
+	return "'ss -ltnp sport = :" + port + "'"
+}

@@ -1,0 +1,40 @@
+package doctor
+
+import (
+	"context"
+	"strings"
+	"time"
+)
+
+// lockPatience is how long the database may be locked by somebody else. A gateway that runs holds it for milliseconds.
+const lockPatience = 3 * time.Second
+
+// stored looks at the database: whether it is there, its schema, and whether it can be written.
+func stored(ctx context.Context, s *Subject, r *report) {
+	db := &s.Store
+	began := time.Now()
+	pending, exists, err := db.Pending(ctx)
+	switch {
+	case err != nil && db.Newer(err):
+		r.broken("use the newer composer-api ('composer-api upgrade'), or another database with COMPOSER_DB", "the schema of %s is newer than this program", db.Name)
+		return
+	case err != nil:
+		r.broken("see that its folder is there and that both can be read and written, or name another database with COMPOSER_DB", "%s can't be read: %v", db.Name, err)
+		return
+	case !exists:
+		r.ok("%s is not there yet; 'serve' makes it", db.Name)
+		return
+	}
+	patience, cancel := context.WithTimeout(ctx, lockPatience)
+	defer cancel()
+	if err := db.Writable(patience); err != nil {
+		r.broken("end the program that holds it: 'fuser -v' with the file's name shows which, on Unix; a backup has to use SQLite's own (sqlite3 FILE '.backup COPY')",
+			"%s can't be written: another program holds its lock, or it may only be read", db.Name)
+		return
+	}
+	if len(pending) > 0 {
+		r.warn("composer-api migrate up (or start 'serve', which does it)", "the schema of %s is old: %s to be applied", db.Name, strings.Join(pending, ", "))
+		return
+	}
+	r.okAfter(began, "%s can be written, and its schema is up to date", db.Name)
+}

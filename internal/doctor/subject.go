@@ -1,0 +1,132 @@
+package doctor
+
+import (
+	"context"
+	"crypto/x509"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/setup"
+)
+
+// A Subject is the gateway that is looked at. Functions that are nil, and empty values, say that there is no such thing; the
+// check says so and goes on.
+type Subject struct {
+	Version  string // as 'composer-api version' prints it
+	Settings Settings
+	Network  Network
+	// Addresses are those of Cursor that the gateway uses, the public API first.
+	Addresses []Address
+	Key       Key
+	Bridge    Bridge
+	Store     Store
+	// Folders are where files are written.
+	Folders []Folder
+	// Free is how many bytes are free where a folder is; ok is false when that can't be known. FreeSpace is the real one.
+	Free func(folder string) (bytes uint64, ok bool)
+	// Ports are what serve listens on.
+	Ports   []Port
+	Clients []setup.State
+	// Turn asks the model for a word; nil leaves it out.
+	Turn func(context.Context) (*Turn, error)
+}
+
+// Settings are what the operator has set.
+type Settings struct {
+	Set      []Setting
+	Wrong    []Fault // can't be used
+	Doubtful []Fault // work, and are probably not meant
+}
+
+// A Setting is one that is set. Value is masked where it is a secret.
+type Setting struct{ Name, Value, Origin string }
+
+// A Fault is something wrong with what cures it.
+type Fault struct{ Text, Cure string }
+
+// A Network is how the world is reached. The zero value is the process's own.
+type Network struct {
+	// Resolver looks names up; nil means net.DefaultResolver.
+	Resolver *net.Resolver
+	// Proxy is the proxy for a request; nil means http.ProxyFromEnvironment.
+	Proxy func(*http.Request) (*url.URL, error)
+	// Roots are the certificate authorities; nil means the system's.
+	Roots *x509.CertPool
+	// Now tells the time; nil means time.Now.
+	Now func() time.Time
+}
+
+// An Address is one of Cursor's, or of a server before it.
+type Address struct {
+	URL     string
+	Setting string // the variable that holds it
+	// HTTP2 says that it has to speak HTTP/2.
+	HTTP2 bool
+}
+
+// A Key is the gateway's own Cursor key.
+type Key struct {
+	Secret agent.Secret // zero when it has none
+	Origin string       // where it was set
+	Wrong  *Fault       // why it can't be read
+	// WhoIs asks Cursor for the key's name. Errors are *agent.Error.
+	WhoIs func(context.Context, agent.Secret) (name string, err error)
+	// Exchange gets an access token for it, and says when that ends (zero: it doesn't say); nil when the upstream in use does so
+	// itself. Errors are *agent.Error.
+	Exchange func(context.Context, agent.Secret) (expires time.Time, err error)
+}
+
+// A Bridge is Cursor's published one.
+type Bridge struct {
+	// Wanted says that the gateway would use it.
+	Wanted bool
+	// Missing says that it is wanted and not there.
+	Missing      bool
+	Wrong        *Fault // why it can't be used
+	Version, Dir string
+	// Confinement says how it is confined, or, with Unconfined, why it isn't.
+	Confinement string
+	Unconfined  bool
+	Proxied     bool // there is a proxy, which the bridge does not use
+	// Try starts it, asks it for a sign of life, and ends it. ready is how long the start took.
+	Try func(context.Context) (ready time.Duration, err error)
+}
+
+// A Store is the database. None of its functions changes anything.
+type Store struct {
+	Name string // without a password
+	// Pending lists the migrations that are not applied yet, and says whether there is a database at all.
+	Pending func(context.Context) (names []string, exists bool, err error)
+	// Writable takes the lock for writing and gives it back.
+	Writable func(context.Context) error
+	// Newer reports whether an error is that the schema is newer than this program.
+	Newer func(error) bool
+}
+
+// A Folder is where files are written. It need not exist.
+type Folder struct {
+	Path string
+	What string // what lies there: "the database"
+	// Cure is what to do when there is no room: which setting names another place.
+	Cure string
+}
+
+// A Port is an address to listen on.
+type Port struct {
+	Addr    string
+	Setting string
+	What    string // "the gateway"
+	// Another is an address to use in its place.
+	Another string
+}
+
+// A Turn is how long a turn took, and what it cost.
+type Turn struct {
+	Upstream, Model            string
+	Accepted, FirstWord, Ended time.Duration // since the beginning
+	Tokens                     int64
+	CostUSD                    float64 // 0 when the price isn't known
+}

@@ -1,0 +1,31 @@
+package doctor
+
+import (
+	"context"
+	"time"
+
+	"composer-api/internal/agent"
+)
+
+// token exchanges the key for an access token, as the gateway does before the first run.
+func token(ctx context.Context, s *Subject, r *report) {
+	if s.Key.Exchange == nil {
+		r.ok("the upstream in use gets it by itself")
+		return
+	}
+	began := time.Now()
+	expires, err := s.Key.Exchange(ctx, s.Key.Secret)
+	switch {
+	case agent.CodeOf(err) == agent.NotConfigured:
+		r.broken("correct CURSOR_BACKEND_BASE_URL: it is the address to which /auth/exchange_user_api_key belongs", "what is at the address of Cursor's backend is not Cursor: %s", sentence(agent.AsError(err).UserMessage()))
+	case err != nil:
+		r.broken("create another key in the Cursor dashboard under Integrations, and set it: 'export CURSOR_API_KEY=crsr_…'", "the key can't be exchanged for an access token: %s", sentence(agent.AsError(err).UserMessage()))
+	case expires.IsZero():
+		r.okAfter(began, "the key was exchanged for an access token")
+	case !expires.After(s.Network.now()):
+		r.broken("look at the clock ('date -u'); if it is right, whoever runs the server of CURSOR_BACKEND_BASE_URL has to see that it keeps no old answers",
+			"the access token that came has ended already, by this machine's clock")
+	default:
+		r.okAfter(began, "the key was exchanged for an access token, which is good for %v", expires.Sub(s.Network.now()).Round(time.Minute))
+	}
+}

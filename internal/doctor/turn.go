@@ -1,0 +1,31 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"composer-api/internal/agent"
+)
+
+// turn asks the model for one word, through the same parts as a client's request.
+func turn(ctx context.Context, s *Subject, r *report) {
+	if s.Turn == nil {
+		r.skip("left out, as was asked for")
+		return
+	}
+	t, err := s.Turn(ctx)
+	if err != nil {
+		r.broken("the findings above may say why; 'COMPOSER_LOG=debug composer-api serve' says more", "a turn fails: %s", sentence(agent.AsError(err).UserMessage()))
+		return
+	}
+	round := func(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
+	cost := "no price is known"
+	if t.CostUSD > 0 {
+		cost = fmt.Sprintf("$%.4f", t.CostUSD)
+	}
+	r.add(Finding{Level: OK, Text: fmt.Sprintf("%s answers through %s", t.Model, t.Upstream), Details: []string{
+		fmt.Sprintf("accepted after %v, first word after %v, done after %v", round(t.Accepted), round(t.FirstWord), round(t.Ended)),
+		fmt.Sprintf("%d tokens, %s", t.Tokens, cost),
+	}})
+}
