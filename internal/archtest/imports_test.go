@@ -98,6 +98,7 @@ var arrows = map[string][]string{
 	"metrics": {"agent", "httpd", "store", "store/bounded", "watch"},
 
 	// The edge.
+	"status":           {"agent", "api", "localtoken", "watch"},
 	"doctor":           {"agent", "cursor/reach", "setup"},
 	"setup":            {"agent", "setup/configfile"},
 	"setup/configfile": {},

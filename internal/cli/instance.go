@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"strconv"
 	"time"
 
 	"composer-api/internal/agent"
@@ -14,7 +13,7 @@ import (
 	"composer-api/internal/gateway"
 	"composer-api/internal/httpd"
 	"composer-api/internal/metrics"
-	"composer-api/internal/pages"
+	"composer-api/internal/status"
 	"composer-api/internal/store"
 )
 
@@ -33,18 +32,14 @@ type Instance struct {
 	server    *httpd.Server
 	backends  []agent.Backend
 	metrics   *metrics.Metrics
-	lends     bool          // the server's own Cursor key, to whoever sends its token
+	lends     bool // the server's own Cursor key, to whoever sends its token
+	today     *status.Today
 	swept     chan struct{} // closed when nothing sweeps the store any more
 	stopSweep context.CancelFunc
 }
 
 // Serve answers the connections of l until ShutDown. It closes l. The error is http.ErrServerClosed after ShutDown.
 func (s *Instance) Serve(l net.Listener) error { return s.server.Serve(l) }
-
-// figures are what the operator's page shows of the process.
-func (s *Instance) figures() []pages.Figure {
-	return []pages.Figure{{Name: "Turns under way", Value: strconv.Itoa(s.server.Turns())}}
-}
 
 // sweepEvery is how often rows that have expired are deleted.
 //

@@ -39,6 +39,7 @@ type commands struct {
 	Serve    serveCmd    `cmd:"" help:"Run the gateway."`
 	Models   modelsCmd   `cmd:"" help:"List the models that a Cursor API key may use."`
 	Setup    setupCmd    `cmd:"" help:"Set up a client for the gateway, put it back, or try it: OpenCode, Codex, Claude Code and others."`
+	Status   statusCmd   `cmd:"" help:"Show what a running gateway does: turns, parked runs, today's tokens and dollars."`
 	Doctor   doctorCmd   `cmd:"" help:"Look for what is wrong: settings, network, key, bridge, database, clients. Says what cures it."`
 	Token    tokenCmd    `cmd:"" help:"Print the token by which clients of this machine use the gateway's own Cursor key."`
 	Upstream upstreamCmd `cmd:"" help:"Install, see or remove Cursor's published bridge, which needs nothing but a key."`

@@ -30,8 +30,10 @@ import (
 	"composer-api/internal/hosted"
 	"composer-api/internal/hosted/waitlist"
 	"composer-api/internal/httpd"
+	"composer-api/internal/localtoken"
 	"composer-api/internal/metrics"
 	"composer-api/internal/pages"
+	"composer-api/internal/status"
 	"composer-api/internal/store"
 	"composer-api/internal/store/bounded"
 	"composer-api/internal/store/seal"
@@ -78,6 +80,11 @@ func (c *serveCmd) wire(ctx context.Context, p *process, logs *loggers, addr net
 		Store: db, Ring: ring, Auth: auth, Backends: up.backends, OpenCodeV2: up.openCodeV2, OpenCode: up.openCode,
 		LocalOnly: local(addr), Log: logs.of("server"), Local: lent, logs: logs, demo: c.Demo,
 	}
+	if dir, err := p.env.StateDir(); err == nil && !c.Demo {
+		if parts.token, err = localtoken.ReadOrMake(dir); err != nil {
+			parts.Log.Warn("there is no token for 'composer-api status'", "err", err)
+		}
+	}
 	if !c.Demo {
 		parts.images = imagefetch.New(imagefetch.Config{MaxMemory: imageMemory()})
 		parts.join = newWaitlist(&c.Accounts, client).Join
@@ -107,6 +114,7 @@ type Parts struct {
 	Local *httpd.LocalKey
 	Log   *slog.Logger
 
+	token  agent.Secret                                // of GET /status; zero refuses everybody
 	logs   *loggers                                    // nil for Log in all parts
 	images gateway.ImageFetcher                        // nil leaves images that are known by URL
 	join   func(context.Context, waitlist.Entry) error // nil is a waiting list without a URL
@@ -128,7 +136,7 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 	// too.
 	s := &Instance{
 		log: p.Log, store: bounded.New(sealed.New(p.Store, ring), bounded.Limit, counts.Stored), backends: p.Backends,
-		metrics: counts, lends: p.Local != nil,
+		metrics: counts, today: status.NewToday(), lends: p.Local != nil,
 	}
 
 	// What is outside of this machine comes in one value, so that the demo can replace all of it.
@@ -155,7 +163,7 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 	}
 	// What records requests stands between surfaces and gateway, so the log knows how each request ended, as the client saw it.
 	record := func(statusOf func(agent.Code) int) agent.Turner {
-		return watch.Turns(hosted.Record(s.gateway, people, statusOf), counts)
+		return watch.Turns(hosted.Record(s.gateway, people, statusOf), watch.All{counts, s.today})
 	}
 	// How an error's code becomes a status differs between OpenAI's form and Anthropic's, and the
 	// log is to show what the client saw. So there are two recorders in front of one gateway.
@@ -163,6 +171,11 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 	s.responses = service.New(service.Config{Turns: turns, Store: s.store, Seal: ring, MaxEventBytes: remembered(), Bounds: bounds(&c.Requests), Log: logs.of("responses")})
 
 	shelf := stored.New(stored.Config{Store: s.store, Log: logs.of("chat")})
+
+	reporter := status.New(status.Config{
+		Version: buildVersion(), Upstreams: names(p.Backends), Token: p.token, Open: p.demo, Live: s.live, Today: s.today,
+		Reachable: func(ctx context.Context) error { return s.gateway.Reachable(ctx, "") },
+	})
 
 	// One limiter for the API and the page: an address has one quota, whichever it uses.
 	signUps := hosted.NewLimiter(c.Accounts.SignupLimit, time.Hour, nil)
@@ -194,6 +207,7 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 				SignUp: signUp, SignUps: signUps, Join: world.join, Limit: c.Accounts.SignupLimit, TrustedProxies: c.Accounts.TrustedProxies, PublicURL: string(c.PublicURL), Log: logs.of("accounts"),
 			}),
 			site.Routes(),
+			reporter.Routes(),
 		),
 		Home:       site.Home,
 		ErrorForms: []api.ErrorForm{messages.ErrorForm(), site.ErrorForm()},

@@ -1,0 +1,208 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/localtoken"
+	"composer-api/internal/pages"
+	"composer-api/internal/status"
+)
+
+// 'status', and both sides of it: what a gateway tells of itself (live, figures), and the command that asks one.
+
+// live is what the process does at the moment.
+func (s *Instance) live() status.Report {
+	now := status.Report{Draining: s.server.Draining(), Turns: s.server.Turns()}
+	from := sources(s.gateway, s.backends)
+	parked, oldest := from.Parked()
+	now.Parked, now.Oldest = parked, oldest.Seconds()
+	if from.Bridges != nil {
+		now.Bridges = from.Bridges()
+	}
+	if from.Connections != nil {
+		now.Connections = from.Connections()
+	}
+	return now
+}
+
+// figures are what the operator's page shows of the process: the same as 'status'.
+func (s *Instance) figures() []pages.Figure {
+	now := s.live()
+	now.Today = s.today.Tally()
+	var list []pages.Figure
+	for _, row := range rows(&now) {
+		list = append(list, pages.Figure{Name: row.name, Value: row.value})
+	}
+	return list
+}
+
+// A row is a line of 'status'.
+type row struct{ name, value string }
+
+// rows are what a report says of now and today.
+func rows(r *status.Report) []row {
+	list := []row{{"Turns under way", fmt.Sprint(r.Turns)}, {"Parked runs", "0"}}
+	if r.Parked > 0 {
+		oldest := time.Duration(r.Oldest * float64(time.Second)).Round(time.Second)
+		list[1].value = fmt.Sprintf("%d, the oldest for %v", r.Parked, oldest)
+	}
+	if r.Bridges > 0 {
+		list = append(list, row{"Bridges", fmt.Sprint(r.Bridges)})
+	}
+	if r.Connections > 0 {
+		list = append(list, row{"Connections", fmt.Sprint(r.Connections)})
+	}
+	t := &r.Today
+	cached := int64(0)
+	if t.Input > 0 {
+		cached = t.Cached * 100 / t.Input
+	}
+	return append(list,
+		row{"Turns today", fmt.Sprintf("%d, %d failed", t.Turns, t.Failed)},
+		row{"Tokens today", fmt.Sprintf("%s in (%d %% from the cache), %s out", thousands(t.Input), cached, thousands(t.Output))},
+		row{"Dollars today", fmt.Sprintf("$%.2f, since %s", t.CostUSD, t.From.Format("15:04"))},
+	)
+}
+
+// thousands is a number with a comma between each three digits.
+func thousands(n int64) string {
+	digits := fmt.Sprint(n)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}
+
+// statusCmd is 'status'.
+type statusCmd struct {
+	gatewayFlags `embed:""`
+	Watch        bool          `short:"w" help:"Show it again and again, until Ctrl-C."`
+	Every        time.Duration `default:"1s" placeholder:"DURATION" help:"How often, with --watch."`
+	JSON         bool          `name:"json" help:"Print JSON; with --watch one document a line."`
+}
+
+// Help is what --help prints below the command's line.
+func (statusCmd) Help() string {
+	return "It asks the gateway that runs here, with the token of this user's state folder, and costs no turn. Today begins at midnight by the gateway's clock, or when it was started."
+}
+
+// Validate refuses an interval that would keep both sides busy. kong calls it.
+func (c *statusCmd) Validate() error {
+	if c.Every < 100*time.Millisecond {
+		return errors.New("--every must be 100ms or more")
+	}
+	return nil
+}
+
+// Run shows the status once, or with --watch until ctx ends. A gateway that goes away while it is watched is waited for.
+func (c *statusCmd) Run(ctx context.Context, p *process) error {
+	token, err := ownToken(p)
+	if err != nil {
+		return err
+	}
+	ask := func() (*status.Report, error) {
+		report, err := status.Ask(ctx, &http.Client{Transport: &http.Transport{}}, c.root(), token) // no proxy: it is this machine
+		return report, statusHint(err)
+	}
+	if !c.Watch {
+		report, err := ask()
+		if err != nil {
+			return err
+		}
+		return c.print(p.stdout, report)
+	}
+	screen := newScreen(p.stdout)
+	defer screen.close()
+	tick := time.NewTicker(c.Every)
+	defer tick.Stop()
+	for {
+		var page strings.Builder
+		report, err := ask()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil && !errors.Is(err, status.ErrNobody):
+			return err
+		case err != nil:
+			fmt.Fprintf(&page, "%v; waiting for one\n", err)
+		default:
+			if err := c.print(&page, report); err != nil {
+				return err
+			}
+		}
+		if err := screen.show(page.String()); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// print writes a report, for a person or for a program.
+func (c *statusCmd) print(w io.Writer, r *status.Report) error {
+	if c.JSON {
+		return json.NewEncoder(w).Encode(r)
+	}
+	state := "takes turns"
+	if r.Draining {
+		state = "takes no new turns: it is being shut down"
+	}
+	fmt.Fprintf(w, "composer-api %s on %s, up for %v, %s\n", r.Version, c.root(), time.Since(r.Since).Round(time.Second), state)
+	fmt.Fprintf(w, "%-16s%s\n", "Upstreams", upstreamState(r))
+	for _, row := range rows(r) {
+		fmt.Fprintf(w, "%-16s%s\n", row.name, row.value)
+	}
+	return nil
+}
+
+// upstreamState names the upstreams, and says whether the first can be reached.
+func upstreamState(r *status.Report) string {
+	switch r.Upstream {
+	case "ok":
+		return strings.Join(r.Upstreams, ", ")
+	case "unreachable":
+		return strings.Join(r.Upstreams, ", ") + ": can't be reached; 'composer-api doctor' says why"
+	}
+	return "none; 'composer-api upstream install' gets one"
+}
+
+// ownToken is the local token of this user; none is no error, because a demo asks for none.
+func ownToken(p *process) (agent.Secret, error) {
+	dir, err := p.env.StateDir()
+	if err != nil {
+		return agent.Secret{}, err
+	}
+	token, err := localtoken.Read(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return agent.Secret{}, nil
+	}
+	if err != nil {
+		return agent.Secret{}, tokenHint(err)
+	}
+	return token, nil
+}
+
+// statusHint says what to do when there is no report.
+func statusHint(err error) error {
+	switch {
+	case errors.Is(err, status.ErrNobody):
+		return &hinted{err, "start one with 'composer-api serve', or say where it listens with --addr or COMPOSER_ADDR"}
+	case errors.Is(err, status.ErrWrongToken):
+		return &hinted{err, "it is another user's, or 'composer-api token --rotate' was used since it was started: start it again"}
+	case errors.Is(err, status.ErrUnknown):
+		return &hinted{err, "see what listens there: 'composer-api doctor' does; an older composer-api has no status"}
+	}
+	return err
+}

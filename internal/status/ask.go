@@ -1,0 +1,62 @@
+package status
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"composer-api/internal/agent"
+)
+
+// Why there is no report.
+var (
+	ErrNobody     = errors.New("no gateway answers")
+	ErrWrongToken = errors.New("the gateway does not know this token")
+	ErrUnknown    = errors.New("who answers tells no status")
+)
+
+// maxReport bounds what is read of an answer, in bytes.
+const maxReport = 1 << 20
+
+// Ask asks the gateway at root for its Report. Errors wrap one of the above, or are ctx's.
+func Ask(ctx context.Context, client *http.Client, root string, token agent.Secret) (*Report, error) {
+	const limit = 10 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, root+"/status", nil)
+	if err != nil {
+		return nil, err
+	}
+	if !token.IsZero() {
+		req.Header.Set("Authorization", "Bearer "+token.Reveal())
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, fmt.Errorf("%w at %s", ErrNobody, root)
+	}
+	defer resp.Body.Close()
+	switch resp.StatusCode {
+	case http.StatusOK:
+	case http.StatusUnauthorized:
+		return nil, fmt.Errorf("%w: %s", ErrWrongToken, root)
+	default:
+		return nil, fmt.Errorf("%w: %s answers %s", ErrUnknown, root, resp.Status)
+	}
+	return decode(io.LimitReader(resp.Body, maxReport), root)
+}
+
+// decode reads a report. What a newer gateway tells besides is passed over.
+func decode(r io.Reader, root string) (*Report, error) {
+	var report Report
+	if err := json.NewDecoder(r).Decode(&report); err != nil || report.Version == "" {
+		return nil, fmt.Errorf("%w: %s", ErrUnknown, root)
+	}
+	return &report, nil
+}
