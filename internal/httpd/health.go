@@ -12,6 +12,8 @@ import (
 // What a load balancer and a person ask first: is anybody there, and may requests be sent here.
 
 // errDraining is the answer to new turns while the server shuts down.
+// A second is enough: a load balancer has another server by then, or this one is gone and its
+// successor listens. It is 503 with Retry-After, which every SDK tries again.
 var errDraining = &agent.Error{Code: agent.Overloaded, Message: "The server is shutting down. Please try again.", RetryAfter: time.Second}
 
 // health is the body of both health routes.
@@ -34,6 +36,7 @@ func (s *Server) root(w http.ResponseWriter, r *http.Request, call *api.Call) er
 	if s.cfg.Home == nil {
 		return account(w, r, call)
 	}
+	// A cache must not give a program the page, or a browser the JSON.
 	w.Header().Add("Vary", "Accept")
 	if !api.PrefersHTML(r) {
 		return account(w, r, call)
@@ -56,6 +59,7 @@ func (s *Server) healthz(w http.ResponseWriter, _ *http.Request, _ *api.Call) er
 // store that doesn't answer is told but does not count: whoever brings a Cursor key of their own is served without it,
 // and every replica would leave the load balancer at once. Decision 23 has the reasons.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
+	// From here on a load balancer sends nothing more, while turns in progress go on.
 	if s.draining.Load() {
 		return errDraining
 	}
@@ -71,11 +75,14 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request, _ *api.Call) err
 		ready.Upstream = "ok"
 		if err := s.cfg.PingUpstream(r.Context()); err != nil {
 			ready.Status, ready.Upstream = "unavailable", "unreachable"
+			// There is nobody to reach: a server whose accounts bring their keys, or one that was
+			// never set up.
 			if agent.CodeOf(err) == agent.NotConfigured {
 				ready.Upstream = "not_configured"
 			}
 		}
 	}
+	// The body says which part is missing; the status is what load balancers read.
 	if ready.Status != "ok" {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusServiceUnavailable)

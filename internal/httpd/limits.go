@@ -10,6 +10,8 @@ import (
 // limits counts the turns in progress and refuses those beyond the limits. It is safe for concurrent use.
 //
 // mu guards total and byOwner. They bound turns, not connections: other requests are short.
+// A turn that is refused here has cost nothing yet: its body was not read. The two messages differ,
+// because a client can do something about the second only.
 type limits struct {
 	max, maxPerOwner int // 0 is no limit
 
@@ -21,6 +23,7 @@ type limits struct {
 // enter counts a turn of owner. The caller calls leave, once, when the turn is over. The error is an
 // *agent.Error.
 func (l *limits) enter(owner string) (leave func(), err error) {
+	// Nothing to count, and no lock that all turns would meet at.
 	if l.max == 0 && l.maxPerOwner == 0 {
 		return func() {}, nil
 	}

@@ -10,6 +10,8 @@ import (
 // words are the segments of paths that the log shows. What else stands in a path is the
 // client's: the name of a model, an id that it has mistaken for another, a key that somebody
 // has put into the URL. It is filled by New and only read afterwards.
+// For example "/v1/responses/resp_…/cancel" is logged as it is, and "/v1/models/my-secret-model" as
+// "/v1/models/***".
 type words map[string]bool
 
 // foreign are segments of addresses that clients ask for by mistake. To see them tells the operator which.
@@ -23,6 +25,7 @@ var foreign = []string{
 func (w words) add(pattern string) {
 	_, path, _ := strings.Cut(pattern, " ")
 	for segment := range strings.SplitSeq(path, "/") {
+		// "{id}" is a variable. "{$}" stands for the end of the path.
 		if segment != "" && segment[0] != '{' {
 			w[segment] = true
 		}
@@ -58,6 +61,7 @@ func (w words) path(path string) string {
 		if segment != "" && !w[segment] && !ourID.MatchString(segment) {
 			segment = "***"
 		}
+		// Only known words and ids of ours are left, but a client may repeat them.
 		if b.Len()+len(segment) > maxLoggedPath {
 			b.WriteString("…")
 			break
@@ -68,6 +72,7 @@ func (w words) path(path string) string {
 }
 
 // patterns are those of all routes.
+// New calls it once, before the first request.
 func (s *Server) patterns() []string {
 	var all []string
 	add := func(b base, routes []api.Route) {

@@ -22,12 +22,14 @@ const requestIDHeader = "X-Request-Id"
 
 // saneRequestID matches an id that is taken over from a client. Others are replaced, because the id goes into
 // logs and headers.
+// The bound of 128 bytes is ours: a line of the log has to hold it.
 var saneRequestID = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
 
 // observe gives the request an id, and writes its line of the log when it is over. It makes the *response that
 // everything further in writes to.
 func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The client's id is kept, so that a proxy in front and this server name a request alike.
 		id := r.Header.Get(requestIDHeader)
 		if !saneRequestID.MatchString(id) {
 			id = agent.NewID("req_", 24)
@@ -37,6 +39,8 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		// On a kept connection the deadline of the answer before is still set, and writing "100
 		// Continue" would fail.
 		_ = resp.control.SetWriteDeadline(time.Time{})
+		// From here on the response knows when the request's body was read to its end; fail and
+		// the deadlines need that.
 		resp.watchBody(r)
 		start := time.Now()
 		resp.received = start
@@ -51,6 +55,8 @@ func (s *Server) observe(next http.Handler) http.Handler {
 }
 
 // An Answer is how one request was answered.
+// It is what the counters of the operator are made of, and has no content: a route, a number, and
+// an error whose code alone is counted.
 type Answer struct {
 	Route  string // the pattern of the route, without the base; "" when there is none
 	Status int    // HTTP; 0 when the client left before there was one
@@ -63,11 +69,14 @@ func (s *Server) logRequest(w *response, r *http.Request, id string, took time.D
 		slog.String("id", id), slog.String("method", r.Method), slog.String("path", s.words.path(r.URL.Path)),
 		slog.Int("status", w.status), slog.Int64("bytes", w.bytes), slog.Duration("took", took.Round(time.Microsecond)),
 	}
+	// The turn has put these into its answer; to read them there saves a way from the gateway to
+	// the log.
 	for _, name := range []string{"x-composer-upstream", "x-composer-resume", "x-composer-model"} {
 		if v := w.Header().Get(name); v != "" {
 			attrs = append(attrs, slog.String(strings.TrimPrefix(name, "x-composer-"), v))
 		}
 	}
+	// Probes come every few seconds, for ever.
 	level := slog.LevelInfo
 	if w.route == "GET /healthz" || w.route == "GET /readyz" {
 		level = slog.LevelDebug
@@ -75,6 +84,8 @@ func (s *Server) logRequest(w *response, r *http.Request, id string, took time.D
 	if w.err != nil {
 		e := agent.AsError(w.err)
 		attrs = append(attrs, slog.String("code", e.Code.String()))
+		// Our own errors are written out, because an operator has to act on them. What a client did
+		// wrong is named by its code and its parameter: the text could hold a part of the request.
 		if openai.RowOf(e.Code).Status >= http.StatusInternalServerError {
 			attrs = append(attrs, slog.String("error", e.Error()))
 		} else if e.Param != "" {
@@ -99,6 +110,9 @@ func (s *Server) recoverPanics(next http.Handler) http.Handler {
 			if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 				panic(v)
 			}
+			// The stack names functions and lines. The value may hold a part of a request when it
+			// is an index or a map key; it is logged all the same, since it can't be understood
+			// otherwise.
 			s.cfg.Log.Error("panic", "value", v, "stack", string(debug.Stack()))
 			s.fail(w.(*response), r, &agent.Error{Code: agent.Internal, Err: errors.New("panic")})
 		}()
@@ -112,18 +126,22 @@ func cors(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Access-Control-Allow-Origin", "*")
+		// A browser shows scripts only the headers that are listed here.
 		h.Set("Access-Control-Expose-Headers", "x-request-id, request-id, retry-after, x-should-retry, x-composer-upstream, x-composer-resume, x-composer-model, x-composer-system, x-composer-cost, x-composer-repair")
 		if r.Method != http.MethodOptions {
 			next.ServeHTTP(w, r)
 			return
 		}
 		h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS")
+		// SDKs send headers of their own (x-stainless-…). What is asked for is allowed, because "*"
+		// doesn't cover Authorization.
 		allowed := r.Header.Get("Access-Control-Request-Headers")
 		if allowed == "" {
 			allowed = "authorization, content-type, x-api-key"
 		}
 		h.Set("Access-Control-Allow-Headers", allowed)
 		h.Add("Vary", "Access-Control-Request-Headers")
+		// In seconds: a day, which browsers cut to two hours or ten minutes.
 		h.Set("Access-Control-Max-Age", "86400")
 		w.WriteHeader(http.StatusNoContent)
 	})
@@ -135,6 +153,7 @@ func cors(next http.Handler) http.Handler {
 func cleanPath(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if p := r.URL.EscapedPath(); strings.Contains(p, "//") || len(p) > 1 && strings.HasSuffix(p, "/") {
+			// RawPath must fit Path, or else net/url takes no notice of it.
 			cleaned := path.Clean(p)
 			if plain, err := url.PathUnescape(cleaned); err == nil {
 				r.URL.Path, r.URL.RawPath = plain, cleaned

@@ -18,6 +18,8 @@ const anything = "/"
 // noRoute answers a request that no route matches: 405 when its path is served with another method, else 404.
 func (s *Server) noRoute(w *response, r *http.Request, mux *http.ServeMux) {
 	path := openai.Clip(r.URL.Path)
+	// ServeMux would answer 405 itself, if there were no handler for everything else; with one it
+	// doesn't.
 	if allowed := allowedMethods(mux, r.URL.Path); len(allowed) > 0 {
 		allow := strings.Join(allowed, ", ")
 		w.Header().Set("Allow", allow)
@@ -38,6 +40,7 @@ var unsupported = []string{"/embeddings", "/images/generations", "/audio/speech"
 // suggestion is a sentence that says what the client probably meant, for the usual mistakes with base URLs; "" for
 // any other path.
 func suggestion(mux *http.ServeMux, method, path string) string {
+	// "/v1/v1/models" comes from a client that adds /v1 to a base URL which has it.
 	once := path
 	for strings.Contains(once, "/v1/v1/") {
 		once = strings.Replace(once, "/v1/v1/", "/v1/", 1)
@@ -45,6 +48,7 @@ func suggestion(mux *http.ServeMux, method, path string) string {
 	switch {
 	case once != path && matches(mux, method, once):
 		return "Did you mean " + openai.Clip(once) + "? The base URL ends in /v1 already, so the path must not begin with it."
+	// "/models": the base URL has no /v1 at all.
 	case matches(mux, method, "/v1"+path):
 		return "Did you mean /v1" + openai.Clip(path) + "? A client's base URL ends in /v1."
 	case path == "/health" || path == "/v1/health" || path == "/livez":
@@ -55,6 +59,7 @@ func suggestion(mux *http.ServeMux, method, path string) string {
 	if whole, ok := withoutEndpoint(path); ok && matches(mux, method, whole) {
 		return "Did you mean " + openai.Clip(whole) + "? A client's base URL ends in /v1, and not in the path of a route."
 	}
+	// "/api/v1/models": a base URL that was made for another server.
 	if i := strings.Index(path, "/v1/"); i > 0 && matches(mux, method, path[i:]) {
 		return "Did you mean " + openai.Clip(path[i:]) + "? A client's base URL is that of this server with /v1 behind it, and nothing before that."
 	}
@@ -73,6 +78,8 @@ var endpoints = []string{"/chat/completions", "/completions", "/responses", "/me
 // /v1/chat/completions/models is /v1/models.
 func withoutEndpoint(path string) (string, bool) {
 	for _, endpoint := range endpoints {
+		// The first endpoint of the list that fits: "/chat/completions" stands before
+		// "/completions", of which it is the end.
 		if before, behind, ok := strings.Cut(path, endpoint+"/"); ok {
 			return before + "/" + behind, true
 		}
@@ -92,6 +99,7 @@ func allowedMethods(mux *http.ServeMux, path string) []string {
 		}
 	}
 	if len(allowed) > 0 {
+		// Every path answers OPTIONS, see cors.
 		allowed = append(allowed, http.MethodOptions)
 	}
 	return allowed
@@ -99,6 +107,7 @@ func allowedMethods(mux *http.ServeMux, path string) []string {
 
 // matches reports whether a route matches.
 func matches(mux *http.ServeMux, method, path string) bool {
+	// Handler only looks up. A request without host and header is enough for it.
 	_, pattern := mux.Handler(&http.Request{Method: method, URL: &url.URL{Path: path}})
 	return pattern != "" && pattern != anything
 }

@@ -40,10 +40,12 @@ func (s *Server) ourHost(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
+	// "[::1]" is an IPv6 address as a URL has it, "localhost." a name with its root.
 	host = strings.TrimSuffix(strings.ToLower(strings.Trim(host, "[]")), ".")
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return true
 	}
+	// Unmap, because ::ffff:127.0.0.1 is the same machine.
 	if addr, err := netip.ParseAddr(host); err == nil && addr.Unmap().IsLoopback() {
 		return true
 	}
@@ -56,6 +58,8 @@ func (s *Server) ourHost(host string) bool {
 func (s *Server) checkOrigin(r *http.Request, route api.Route) error {
 	origin := r.Header.Get("Origin")
 	// Let in by Config.Keyless, or by LocalKey.Any, which takes any key for the server's: a page can send one, too.
+	// Only a caller who has proved that it can read this user's files, by the token, is more than a
+	// page could be.
 	lent, proved := s.cfg.Local.lends(bearer(r.Header))
 	keyless := !route.Open && (bearer(r.Header) == "" || lent && !proved)
 	if origin == "" || !keyless && !(route.Open && r.Method == http.MethodPost) {
@@ -65,6 +69,8 @@ func (s *Server) checkOrigin(r *http.Request, route api.Route) error {
 	if r.Header.Get("Sec-Fetch-Site") == "same-origin" {
 		return nil
 	}
+	// A page of this very server, in a browser too old for Sec-Fetch-Site, or one of this machine.
+	// "null", which sandboxed pages send, has neither scheme nor host.
 	if u, err := url.Parse(origin); err == nil && (u.Scheme == "http" || u.Scheme == "https") && (u.Host == r.Host || s.ourHost(u.Host)) {
 		return nil
 	}

@@ -13,6 +13,8 @@ import (
 )
 
 // A base is a path below which every surface is mounted.
+// The same surfaces stand below every base. A base only adds to the call what its path says, so a
+// surface never knows under which it was asked.
 type base struct {
 	path     string
 	upstream string // the backend that this base asks for
@@ -44,6 +46,7 @@ func (s *Server) bases() []base {
 }
 
 // fixed are the routes outside the bases.
+// Config.Routes are those of the pages, of metrics and of whatever else cli has put together.
 func (s *Server) fixed() []api.Route {
 	return append([]api.Route{
 		{Pattern: "GET /{$}", Open: true, Handle: s.root},
@@ -64,6 +67,8 @@ func (s *Server) routes() http.Handler {
 	for _, r := range s.fixed() {
 		mux.Handle(r.Pattern, s.adapt(base{}, r))
 	}
+	// The type assertion holds because observe is the outermost layer, and puts a *response before
+	// everything.
 	mux.HandleFunc(anything, func(w http.ResponseWriter, r *http.Request) { s.noRoute(w.(*response), r, mux) })
 	return mux
 }
@@ -89,6 +94,7 @@ func (s *Server) adapt(b base, route api.Route) http.Handler {
 //	limits            a lock                    503
 //	openBody          the headers of the body   413, 415
 func (s *Server) serve(w *response, r *http.Request, b base, route api.Route) error {
+	// Made before anything is checked: it costs nothing, and what follows only adds to it.
 	call := &api.Call{
 		Upstream: b.upstream, Session: session(r.Header), PinSession: b.openCode, ReferenceNames: b.referenceNames,
 		Origin: agent.Origin{RequestID: w.Header().Get(requestIDHeader), Endpoint: b.pattern(&route), Received: w.received},
@@ -121,11 +127,14 @@ func (s *Server) serve(w *response, r *http.Request, b base, route api.Route) er
 	if err != nil {
 		return err
 	}
+	// The body's memory counts until the answer is over, because the parsed request refers to it.
 	defer release()
 	call.Within = func(ctx context.Context, message io.Reader) (io.Reader, func()) {
 		m := s.budget.message(ctx, call.Caller.Owner, message)
 		return m, m.grant.release
 	}
+	// A socket carries out several turns. Each is counted and refused as if it had come by itself:
+	// with the limits and the key as they are then.
 	call.Again = func(ctx context.Context) (*api.Call, func(), error) { return s.again(r.WithContext(ctx), b, call) }
 	return route.Handle(w, r, call)
 }
@@ -157,6 +166,7 @@ func (s *Server) again(r *http.Request, b base, call *api.Call) (*api.Call, func
 	if err != nil {
 		return nil, nil, err
 	}
+	// A copy: the first call may still be in use.
 	next := *call
 	next.Caller = caller
 	next.Origin.Received = time.Now()
@@ -165,6 +175,7 @@ func (s *Server) again(r *http.Request, b base, call *api.Call) (*api.Call, func
 
 // sessionHeaders are the headers in which clients send the name of a conversation. If several are there, the first
 // of these counts.
+// The names of OpenCode come first, then Claude Code's, and then one that people set by hand.
 var sessionHeaders = []string{"X-Session-Affinity", "X-Opencode-Session-Id", "X-Opencode-Session", "X-Claude-Code-Session-Id", "X-Session-Id"}
 
 // maxSession is the longest name that is used, in bytes; a longer one is ignored.
@@ -189,6 +200,7 @@ func maxCost(h http.Header) (usd float64, err error) {
 	if value == "" {
 		return 0, nil
 	}
+	// The condition is "not above 0", and not "0 or less", so that NaN is refused, too.
 	usd, err = strconv.ParseFloat(value, 64)
 	if err != nil || !(usd > 0) {
 		return 0, agent.ParamError(agent.InvalidValue, strings.ToLower(maxCostHeader), "The header '%s' must be a number of US dollars above 0, such as 0.50.", strings.ToLower(maxCostHeader))

@@ -15,10 +15,14 @@ import (
 //
 // The defaults are OpenAI's. The result shares memory with the request.
 func (r *Request) echo() Response {
+	// Everything that has no meaning here (temperature, top_p, penalties) is echoed all the same:
+	// SDKs with typed models fail on a response that lacks a required member, and users look there
+	// for what they have sent.
 	b := &r.body
 	resp := Response{
 		Object: "response", Status: InProgress, Model: r.Model,
 		PreviousResponseID: b.PreviousResponseID, Instructions: r.instructions(),
+		// Published defaults; the set calls below put the client's values in their places.
 		ToolChoice: jsontext.Value(`"auto"`), Truncation: "disabled",
 		ParallelToolCalls: b.ParallelToolCalls == nil || *b.ParallelToolCalls,
 		Text:              b.Text.echo(),
@@ -37,10 +41,13 @@ func (r *Request) echo() Response {
 		resp.Conversation = &Conversation{r.ConversationID}
 	}
 	for i := range b.Tools {
+		// A namespace is kept whole: it is the client's own grouping of functions, and is listed as
+		// it came.
 		if t := &b.Tools[i]; t.ours() || t.Type == namespaceType {
 			resp.Tools = append(resp.Tools, t.echo())
 		}
 	}
+	// A choice is a word ("auto", "none", "required") or an object that names a tool.
 	switch b.ToolChoice.Kind {
 	case '"':
 		resp.ToolChoice = openai.Encode(b.ToolChoice.String)
@@ -81,6 +88,7 @@ type (
 	plainFormatEcho struct {
 		Type string `json:"type"`
 	}
+	// The members without omitzero are required in the published type, also when they are empty.
 	schemaFormatEcho struct {
 		Type        string        `json:"type"`
 		Name        string        `json:"name"`
@@ -106,6 +114,8 @@ func (t *textSettings) echo() jsontext.Value {
 // echo is what the response shows of the settings.
 func (r *reasoning) echo() ReasoningEcho {
 	e := ReasoningEcho{Effort: r.Effort, Summary: r.Summary.value}
+	// Some clients send efforts that OpenAI has not published. They are taken, but an SDK that
+	// knows an enum fails when it reads one back.
 	if e.Effort != nil && !slices.Contains(efforts, *e.Effort) {
 		e.Effort = nil
 	}

@@ -22,6 +22,8 @@ import (
 //	the model reads   the output as a terminal would show it
 
 // A localTool is one of these tools.
+// An entry is all that a tool of this kind needs on the way to the client; the way back is in
+// shellCall and its neighbours.
 type localTool struct {
 	kind itemKind // of the item that a call becomes
 	tool agent.Tool
@@ -55,6 +57,8 @@ var localTools = map[string]localTool{
 
 // localShell reports whether the shell is the client's: one in a container is OpenAI's. A shell
 // without an environment is the client's. An object that can't be read is not the client's.
+// The published forms of environment are {"type":"local"}, {"type":"container_auto", …} and
+// {"type":"container_reference", "container_id": …}.
 func (t *toolFields) localShell() bool {
 	var environment struct {
 		Type string `json:"type"`
@@ -95,6 +99,7 @@ func shellAction(arguments []byte) jsontext.Value {
 	}
 	_ = json.Unmarshal(arguments, &sent, openai.Liberal) // what is no object has no commands
 	action := shellContent{Commands: []string{}, TimeoutMs: intIn(sent.Timeout), MaxOutputLength: intIn(sent.Length)}
+	// The first of the two names that holds anything counts.
 	for _, commands := range []jsontext.Value{sent.Commands, sent.Command} {
 		var one string
 		switch {
@@ -132,12 +137,15 @@ func patchOperation(arguments []byte) jsontext.Value {
 	}
 	_ = json.Unmarshal(arguments, &sent, json.JoinOptions(openai.Liberal, json.MatchCaseInsensitiveNames(true)))
 	p := sent.plain
+	// The path is what every operation has, so it tells which of the two forms the model wrote.
 	if p.Path == "" {
 		p = sent.Operation
 	}
 	operation := patchContent{Type: p.Type, Path: p.Path, Diff: &p.Diff}
 	switch p.Type {
 	case "delete_file":
+		// The published operation of a deletion has no diff at all; one of another kind has it,
+		// even when it is empty.
 		operation.Diff = nil
 	case "create_file":
 	default:
@@ -183,6 +191,7 @@ func (l *localItem) outputs() []shellOutput {
 		_ = json.Unmarshal(l.Output, &list, openai.Liberal)
 	}
 	for i := range list {
+		// A time-out has no exit code, whatever the client has put there.
 		if o := &list[i].Outcome; o.Type != "timeout" {
 			o.Type, o.ExitCode = "exit", cmp.Or(o.ExitCode, new(openai.Int))
 		} else {
@@ -197,6 +206,7 @@ func (l *localItem) outputs() []shellOutput {
 func (t *transcript) shellCall(it *Item) error {
 	l := it.local()
 	action := shellAction(l.Action)
+	// members leaves out what is null, as the model does.
 	arguments, err := members(action, nil)
 	if err != nil {
 		return &agent.Error{Code: agent.Internal, Err: err}
@@ -253,6 +263,7 @@ func (t *transcript) patchCallOutput(it *Item) error {
 
 // The items in the form of a list.
 type (
+	// The published types want every member, also as null: so none of these has omitzero.
 	shellCallResource struct {
 		resourceHead
 		Status      Status         `json:"status"`
@@ -296,6 +307,7 @@ func localResource(head resourceHead, it *Item) any {
 	case "apply_patch_call":
 		l := it.local()
 		status := Completed
+		// "incomplete", which a shell's call may have, is not among the statuses of a patch.
 		if w.Status == string(InProgress) {
 			status = InProgress
 		}
@@ -312,6 +324,8 @@ func localResource(head resourceHead, it *Item) any {
 }
 
 // localEnvironment is the environment of every shell_call of ours.
+// It is written into every call, because this server has no containers: a client that finds no
+// environment might think of OpenAI's.
 var localEnvironment = jsontext.Value(`{"type":"local"}`)
 
 // shellEnvironment is an environment as a list shows it: where it is, and not what it holds.

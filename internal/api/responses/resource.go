@@ -44,6 +44,7 @@ type Listed struct {
 // Items that mean something for a request alone are left out. It may be called several times
 // for one list. Errors are *agent.Error, and our own fault. The result has the order of items.
 func (l *Lister) List(items []Item) ([]Listed, error) {
+	// The zero Lister is usable, and its map is made with the first list.
 	if l.seen == nil {
 		l.seen = map[string]int{}
 	}
@@ -67,6 +68,8 @@ func (l *Lister) List(items []Item) ([]Listed, error) {
 // Two items in one list with the same id would make pages by id (after, before) skip items.
 func (l *Lister) unique(id string) string {
 	free := id
+	// The map holds for an id how many numbers were given out behind it, so a thousand copies of
+	// one item cost a thousand look-ups and not half a million.
 	for n := l.seen[id]; l.seen[free] > 0; n++ {
 		l.seen[id] = n + 1 // so that the next one needn't try again what is taken
 		free = id + "_" + strconv.Itoa(n)
@@ -83,6 +86,8 @@ type (
 		ID   string `json:"id"`
 		Type string `json:"type"`
 	}
+	// The order of members is that of the published examples; clients don't depend on it, people
+	// who compare do.
 	messageResource struct {
 		resourceHead
 		Status  Status `json:"status"`
@@ -154,6 +159,7 @@ type (
 // further are members of items and parts that matter in a list only. They are of any type: a
 // request whose phase is no string means the same as one without. They are read from the item's
 // own JSON when a list is asked for: nothing else needs them.
+// Summary is the exception: it has a type of its own, which takes anything (see content).
 type further struct {
 	Phase       jsontext.Value `json:"phase"`
 	Execution   jsontext.Value `json:"execution"`
@@ -181,6 +187,8 @@ var passed = map[string]bool{
 }
 
 // hostedTools are the types of tools that OpenAI runs on its side.
+// It is used for the log alone: a tool of these types is dropped from a request, and the log may
+// say which it was.
 var hostedTools = map[string]bool{
 	"web_search": true, "web_search_preview": true, "web_search_2025_08_26": true, "web_search_preview_2025_03_11": true,
 	"file_search": true, "code_interpreter": true, "image_generation": true, "computer": true, "computer_use_preview": true,
@@ -218,6 +226,7 @@ func (l *Lister) resource(head resourceHead, it *Item) (any, error) {
 		return callResource{head, status, w.CallID, w.Name, w.Namespace, nil, &text}, nil
 	case "function_call_output", "custom_tool_call_output":
 		return outputResource{head, status, w.CallID, l.output(w.Output)}, nil
+	// Arguments may be missing in what a client sends back, and the published type wants an object.
 	case "tool_search_call":
 		arguments := w.Arguments
 		if len(arguments) == 0 {
@@ -250,6 +259,7 @@ func (l *Lister) resource(head resourceHead, it *Item) (any, error) {
 		return local, nil
 	}
 	if passed[w.Type] {
+		// All members but the id, in their order; the id comes first, and is unique.
 		rest, err := members(it.raw, []member{{name: "id"}})
 		return object(append([]member{{"id", openai.Encode(head.ID)}}, rest...)), err
 	}
@@ -282,6 +292,8 @@ func (l *Lister) message(head resourceHead, it *Item, phase string) messageResou
 		switch p := &it.wire.Content[i]; p.Type {
 		case "refusal":
 			m.Content = append(m.Content, refusalForm{"refusal", p.Refusal})
+		// The names without "input_" are those of chat completions, which clients send here as
+		// well.
 		case "input_image", "image_url", "input_file", "file": // no answer has such parts
 		default:
 			m.Content = append(m.Content, outputText{Type: "output_text", Text: p.Text, Annotations: annotations(p.raw)})
@@ -339,6 +351,7 @@ func (l *Lister) output(c content) any {
 	switch {
 	case len(c) == 0:
 		return ""
+	// One part without JSON of its own is how content holds a plain string.
 	case len(c) == 1 && c[0].raw == nil && c[0].Type == "":
 		return c[0].Text
 	}

@@ -101,6 +101,8 @@ func Settle(r *Response, log [][]byte) (rest [][]byte, err error) {
 }
 
 // begin announces a response of which the log has nothing: as it was when it was queued.
+// Created and queued are the first two events of every background response, so a log without them
+// is one that was never written, not one that was cut.
 func (e *Encoder) begin() error {
 	queued := e.resp
 	queued.Status, queued.Output, queued.Error, queued.Usage = Queued, nil, nil, nil
@@ -112,6 +114,7 @@ func (e *Encoder) begin() error {
 // repeat announces the items of a complete output that were not announced. The first of them may be announced in part: open is
 // what the log has of it. The output itself stays as it is.
 func (e *Encoder) repeat(items []jsontext.Value, open *item) error {
+	// The index of an item is its place in the whole output, not in what is left to announce.
 	first := len(e.resp.Output) - len(items)
 	for i, raw := range items {
 		it, err := readDoneItem(raw, first+i)
@@ -122,6 +125,8 @@ func (e *Encoder) repeat(items []jsontext.Value, open *item) error {
 		if i == 0 && open != nil {
 			had = open.text
 			s := e.steps.(*stream)
+			// Another encoder has announced this item. So the bytes that its deltas have in common,
+			// which added would have built, are still missing.
 			s.prepareDeltas(it)
 			if open.hidden && !it.hidden { // cut between the item and its part
 				begun := *it
@@ -133,9 +138,12 @@ func (e *Encoder) repeat(items []jsontext.Value, open *item) error {
 		} else {
 			begun := *it
 			begun.status = InProgress
+			// An item that comes in deltas is announced empty. One that comes whole (a shell call,
+			// a patch) is announced as it is, because it has no deltas.
 			if !it.kind.whole() {
 				begun.text = nil
 			}
+			// The sealed form is there only when the item is done: it covers all of the text.
 			if it.kind == reasoningItem {
 				begun.sealed = ""
 			}
@@ -176,6 +184,8 @@ func readDoneItem(raw jsontext.Value, index int) (*item, error) {
 	if err := openai.DecodeOwn(raw, &w); err != nil {
 		return nil, err
 	}
+	// An unknown type has the zero kind. It can't be in an output of ours, unless a newer server
+	// has written it.
 	it := &item{
 		kind: itemKinds[w.Type], index: index, id: w.ID, status: w.Status,
 		callID: w.CallID, name: w.Name, namespace: w.Namespace, sealed: w.Sealed,
@@ -189,6 +199,7 @@ func readDoneItem(raw jsontext.Value, index int) (*item, error) {
 			it.text = append(append(it.text, part.Text...), part.Refusal...)
 		}
 	case reasoningItem:
+		// A reasoning item without a summary is one whose text the client hasn't asked for.
 		it.hidden = len(w.Summary) == 0
 		for _, part := range w.Summary {
 			it.text = append(it.text, part.Text...)
@@ -218,6 +229,7 @@ type writtenPart struct {
 // the order is that of stream.
 func readLog(log [][]byte) (done []jsontext.Value, open *item, err error) {
 	for _, event := range log {
+		// The log has the events as they were sent: "event: NAME", "data: JSON", and an empty line.
 		_, data, _ := bytes.Cut(event, []byte("\ndata: "))
 		var e struct {
 			Type  string         `json:"type"`
@@ -235,6 +247,7 @@ func readLog(log [][]byte) (done []jsontext.Value, open *item, err error) {
 			}
 		case e.Type == "response.output_item.done":
 			done, open = append(done, e.Item), nil
+		// What was announced as a message turns out to be a refusal with its first part.
 		case open != nil && e.Part.Type == "refusal":
 			open.kind = refusalItem
 		case e.Type == "response.reasoning_summary_part.added" && open != nil:
@@ -267,6 +280,9 @@ func readOpenItem(raw jsontext.Value, index int) (*item, error) {
 type collector struct{ events [][]byte }
 
 func (c *collector) Buffer() []byte { return nil }
+
+// It may keep the slice: [collector.Buffer] gives none, so the stream makes a new one for each
+// event.
 func (c *collector) SetBuffer(event []byte) error {
 	if string(event) != DoneLine {
 		c.events = append(c.events, event)

@@ -42,6 +42,7 @@ func (b *Backend) create(ctx context.Context, r *run) (*bridgeAgent, *worker, er
 	}
 	a := b.register(w, r)
 	options := w.options(r.req)
+	// The id is ours, so that calls which come before the answer find the agent.
 	options.AgentID = a.id
 	id, err := w.bridge.Client().CreateAgent(ctx, options)
 	if err == nil && id != a.id {
@@ -80,6 +81,7 @@ func (b *Backend) resume(ctx context.Context, c *conversation, r *run) (*bridgeA
 	if w != nil || err != nil {
 		return a, w, err
 	}
+	// A bridge of the agent's own pool: the agent's files lie in that pool's home.
 	if w, err = b.acquire(ctx, a.pool.owner); err != nil {
 		b.finish(a, nil, r, true)
 		return nil, nil, err
@@ -102,12 +104,16 @@ func (b *Backend) claim(c *conversation, r *run) (*worker, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	a := c.agent
+	// Any of these means that the state which the client stands on is not the agent's newest one,
+	// or that somebody else stands on it just now.
 	if b.closed || a.pool.agents[a.id] != a || a.run != nil || a.runs != c.runs || a.setup != setupOf(r.req) {
 		return nil, &agent.Error{Code: agent.ConversationLost, Err: errors.New("sdkbridge: the agent has gone on, or is gone")}
 	}
 	b.clock++
 	a.run, a.used, a.pool.used = r, b.clock, b.clock
 	if w := a.worker; w != nil && !w.retired && !w.gone() {
+		// Counted under the same lock under which the worker was found fit, or else it could end in
+		// between.
 		w.take()
 		return w, nil
 	}
@@ -171,6 +177,8 @@ func (b *Backend) surplus() *bridgeAgent {
 func (b *Backend) remove(a *bridgeAgent) {
 	p := a.pool
 	delete(p.agents, a.id)
+	// Until the bridge has confirmed it. A pinned session that comes back meanwhile gets another
+	// id.
 	p.dying[a.id] = a
 	w := a.worker
 	if w == nil || w.retired || w.gone() {

@@ -75,6 +75,7 @@ func (r *run) forgetAnswered() {
 func (r *run) register(call sdkv1.CustomToolCall) (h *heldCall, refusal string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	// Both callbacks wait for the one result (see hold).
 	if known := r.byID[call.CallID]; known != nil && call.CallID != "" {
 		return known, ""
 	}
@@ -83,6 +84,8 @@ func (r *run) register(call sdkv1.CustomToolCall) (h *heldCall, refusal string) 
 		return nil, agent.NoSuchTool(r.offered)
 	}
 	arguments := call.Args
+	// What isn't JSON can't be handed to a client, whose parser would fail on the whole answer. The
+	// tool itself complains of what is missing.
 	if len(arguments) == 0 || !json.Valid(arguments) {
 		arguments = json.RawMessage("{}")
 	}
@@ -95,6 +98,7 @@ func (r *run) register(call sdkv1.CustomToolCall) (h *heldCall, refusal string) 
 	r.arrived = append(r.arrived, h)
 	r.last = time.Now()
 	select {
+	// Next may be told already, and then looks at all calls at once.
 	case r.wake <- struct{}{}:
 	default:
 	}
@@ -145,6 +149,8 @@ func (r *run) takeCalls() (wait time.Duration) {
 		return max(r.backend.cfg.ProgressTimeout-time.Since(r.progress), time.Millisecond)
 	}
 	// Until upstream has announced calls, text that was said before them may still be on its way.
+	//
+	// Each call that comes begins the time anew (last), so calls that trickle in are kept together.
 	patience := r.backend.cfg.Settle
 	if r.announced > 0 {
 		patience *= missingPatience
@@ -160,6 +166,7 @@ func (r *run) takeCalls() (wait time.Duration) {
 		call := h.call
 		r.waiting[call.ID] = h
 		r.written += len(call.Arguments)
+		// Every call counts as output of the model, in bytes of its arguments.
 		r.push(agent.Event{Kind: agent.Call, Call: &call})
 	}
 	r.announced = max(0, r.announced-len(r.arrived))

@@ -41,6 +41,7 @@ type pool struct {
 // pool also begins the upkeep.
 func (b *Backend) poolOf(owner string) *pool {
 	if !b.cfg.PerOwner {
+		// One pool for all, under the empty name, which no owner has.
 		owner = ""
 	}
 	p := b.pools[owner]
@@ -96,6 +97,8 @@ func (b *Backend) find(owner string, use func(*worker)) (*worker, <-chan struct{
 	w := p.leastBusy()
 	if w == nil {
 		if p.starting == nil {
+			// A bridge that has died comes back soon in most cases, and a short wait is better than
+			// an error. One that can't be started will fail for the next one, too.
 			if wait := time.Until(p.again); wait > shortWait || wait > 0 && !p.died {
 				return nil, nil, p.failed
 			} else if wait > 0 {
@@ -108,6 +111,7 @@ func (b *Backend) find(owner string, use func(*worker)) (*worker, <-chan struct{
 		}
 		return nil, p.starting, nil
 	}
+	// There is a bridge, so nobody has to wait: what is started here is for those who come next.
 	if p.starting == nil && !time.Now().Before(p.again) {
 		if worn := b.worn(p); worn != nil {
 			b.startFor(p, worn)
@@ -139,6 +143,7 @@ func (p *pool) leastBusy() *worker {
 		if w.gone() {
 			continue
 		}
+		// Of equals the first stays: the oldest, which is nearest to its replacement.
 		better := best == nil || w.busy() < best.busy()
 		if best != nil && (w.missed > 0) != (best.missed > 0) {
 			better = best.missed > 0
@@ -197,6 +202,7 @@ func (b *Backend) makeRoom(guest *pool) error {
 	if oldest == nil {
 		return &agent.Error{Code: agent.Overloaded, Message: "The server runs as many of Cursor's bridges as it may. Please try again shortly.", RetryAfter: 5 * time.Second}
 	}
+	// All of them are idle, so they end at once, and running counts them no more.
 	for _, w := range slices.Clone(oldest.workers) {
 		b.retire(w)
 	}
@@ -223,6 +229,7 @@ func (b *Backend) start(p *pool, replaced *worker) {
 	defer agent.CatchPanic(b.panicked)
 	began := time.Now()
 	w := &worker{backend: b, pool: p, hopeless: make(chan struct{}), born: began, quiet: began}
+	// It takes a second or more, and mu is not held.
 	bridge, err := b.startBridge(w)
 	w.bridge = bridge
 	b.mu.Lock()
@@ -244,6 +251,7 @@ func (b *Backend) start(p *pool, replaced *worker) {
 		return
 	}
 	b.cfg.Log.Info("Cursor's bridge is ready", "took", time.Since(began).Round(time.Millisecond))
+	// From here on runs may take it.
 	p.workers = append(p.workers, w)
 	b.work.Go(func() {
 		<-w.bridge.Exited()
@@ -329,6 +337,7 @@ func (b *Backend) exited(w *worker) {
 	switch {
 	case lived >= longLife:
 		p.failures = 0
+	// The first: counted, and no wait.
 	case p.failures == 0:
 		p.failures = 1
 	default:
@@ -373,6 +382,7 @@ func (b *Backend) retire(w *worker) {
 		case <-w.hopeless:
 		case <-w.bridge.Exited():
 		}
+		// An agent that is not deleted now would leave its files to the next bridge.
 		w.deleting.Wait()
 		if err := w.bridge.Close(); err != nil {
 			b.cfg.Log.Warn("ending Cursor's bridge", "err", err)
@@ -391,6 +401,8 @@ func (b *Backend) retire(w *worker) {
 
 // dropIfEmpty gives a pool up that has neither bridges nor agents, with its home. mu is held.
 func (b *Backend) dropIfEmpty(p *pool) {
+	// Close takes care of all pools itself. A pool that has to wait before its next start stays,
+	// because it remembers for how long.
 	if b.closed || p.starting != nil || len(p.workers) > 0 || p.ending > 0 || len(p.agents) > 0 || time.Now().Before(p.again) {
 		return
 	}

@@ -59,6 +59,7 @@ type said struct {
 }
 
 // ahead is how many events the reader may be ahead of the gateway. Then it stops reading, and the bridge stops sending.
+// The bound makes a slow client slow the model, and not this process's memory grow.
 const ahead = 64
 
 // begin sends message to the agent and begins to read. ctx bounds it until upstream has taken the run. r is the agent's run
@@ -72,10 +73,13 @@ func begin(ctx context.Context, r *run, a *bridgeAgent, w *worker, message sdkv1
 	a.runs++
 	r.backend.mu.Unlock()
 	at := &attempt{run: r, agent: a, worker: w, events: make(chan said, ahead), begun: make(chan struct{}), read: make(chan struct{})}
+	// Not of ctx, which is one turn's: the stream lives through all turns of the run.
 	at.life, at.stop = context.WithCancel(context.Background())
 	go at.readAll(message)
 	select {
 	case <-at.begun:
+	// The client has left before the run had an id. abandon waits a moment for it, since only by it
+	// the run can be cancelled.
 	case <-ctx.Done():
 		at.abandon()
 		return nil, ctx.Err()
@@ -106,11 +110,14 @@ func (at *attempt) readAll(message sdkv1.UserMessage) {
 		at.begin("", err)
 		at.tell(said{err: err})
 	})
+	// It returns when the bridge has answered with its header, which says nothing of Cursor yet.
 	stream, err := at.worker.bridge.Client().Send(at.life, at.agent.id, message)
 	if err != nil {
 		at.begin("", err)
 		return
 	}
+	// When the stream ends without a word of the run's id, whoever waits for it must not wait for
+	// ever.
 	defer at.begin("", nil)
 	defer stream.Close()
 	var result *sdkv1.RunResult
@@ -133,6 +140,7 @@ func (at *attempt) readAll(message sdkv1.UserMessage) {
 			at.tell(said{err: err})
 			return
 		}
+		// Versions of the bridge have the status in one of two places.
 		if m.Result != nil {
 			result = &m.Result.Result
 			if result.Status == "" {
@@ -174,6 +182,8 @@ func read(u *sdkv1.InteractionUpdate, step *int) said {
 	case sdkv1.UpdateToolCompleted:
 		return said{completed: u.Update.CallID}
 	case sdkv1.UpdateStepStarted:
+		// Steps are numbered from 1 upwards. A number that was there before means that the bridge
+		// began once more.
 		anew := *step > 0 && u.Update.StepID <= *step
 		*step = u.Update.StepID
 		return said{anew: anew}
@@ -224,6 +234,7 @@ func (at *attempt) finished() (runs int) {
 // end ends the run wherever it is, once. cancel says that it may still be on upstream: it is cancelled there at once.
 func (at *attempt) end(cancel bool) {
 	at.overOnce.Do(func() {
+		// cancel talks to the bridge and may take seconds; mu isn't held meanwhile.
 		at.canceled = !cancel || at.cancel()
 		at.letGo(false)
 	})

@@ -21,6 +21,7 @@ import (
 // What the gateway does in Next, in this order, until there is an event: what is queued (out); the
 // end (why); what the stream has said (read, take); the calls that have come (takeCalls); waiting.
 type run struct {
+	// Neither ever changes, so they need no lock.
 	backend *Backend
 	req     *agent.Request
 
@@ -71,6 +72,7 @@ func newRun(b *Backend, req *agent.Request) *run {
 		byID: map[string]*heldCall{}, waiting: map[string]*heldCall{}, places: map[string]int{}, progress: time.Now(),
 		attempts: retry.New(nil, b.cfg.Log, req.Origin.RequestID, req.Retried), prompt: agent.EstimatePrompt(req),
 	}
+	// The surface hears of each try, and can tell its client that the answer takes longer.
 	r.attempts.Told = req.Retrying
 	return r
 }
@@ -109,6 +111,9 @@ func (r *run) open(ctx context.Context) error {
 			return nil
 		}
 		if r.req.Continue != nil {
+			// What can't be repeated safely becomes "lost", which the gateway answers by sending
+			// the whole transcript. What is wrong with the account or the request stays what it is:
+			// it would be the same again.
 			if f.Retryable || f.Err.Code == agent.Overloaded { // the agent may have got the message, or has another run
 				return &agent.Error{Code: agent.ConversationLost, Err: f.Err}
 			}
@@ -118,6 +123,7 @@ func (r *run) open(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		// False when either has ended: nobody waits for the answer, or the server is shutting down.
 		if !retry.Wait(pause, ctx, r.backend.life) {
 			return f.Err
 		}
@@ -174,11 +180,14 @@ func (r *run) Next(ctx context.Context) (agent.Event, error) {
 			continue
 		}
 		// wait is the time until calls are complete, or until the run counts as stalled.
+		// Whatever ends the waiting, the loop begins again at its top; nothing is handled here but
+		// time.
 		timer := time.NewTimer(wait)
 		select {
 		case s := <-at.events:
 			timer.Stop()
 			r.next = &s
+		// A call has come. takeCalls decides whether it waits for its siblings.
 		case <-r.wake:
 			timer.Stop()
 		case <-timer.C:
@@ -220,6 +229,8 @@ func (r *run) pop() (agent.Event, bool) {
 	switch e.Kind {
 	case agent.Text, agent.Call:
 		r.spoken.Store(true)
+	// The end is noted when it is yielded, and not when it is known: what stands before it in out
+	// is still to be read.
 	case agent.DoneKind:
 		r.turnOver = true
 		if e.Done.Reason == agent.ToolCalls {
@@ -278,11 +289,14 @@ func (r *run) heed(s said) {
 	case s.started != "":
 		r.order(s.started)
 		return
+	// Neither of these two is progress: a bridge that only repeats what calls it knows says nothing
+	// of the model.
 	case s.completed != "":
 		r.answeredElsewhere(s.completed)
 		return
 	}
 	r.progress = time.Now()
+	// The first sign only: that is when Cursor has taken the request.
 	r.taken.CompareAndSwap(0, r.progress.UnixNano())
 	switch {
 	case s.announced > 0:
@@ -321,11 +335,14 @@ func (r *run) stalled() error {
 //
 // Without usage from upstream the turn's is an estimate, as for a turn that ends in calls.
 func (r *run) finish(at *attempt, result *sdkv1.RunResult) error {
+	// An agent whose run failed may be in any state. It is not continued.
 	if result.Status != sdkv1.StatusFinished {
 		at.end(false)
 		return resultError(result)
 	}
 	runs := at.finished()
+	// Upstream counts the whole run, from its first message. The meter takes off what was charged
+	// for the turns before.
 	var usage agent.Usage
 	if u := result.Usage; u == nil {
 		usage = r.meter.Pause(r.prompt, r.output())
@@ -372,6 +389,7 @@ func (r *run) broken(ctx context.Context, at *attempt, err error) error {
 	if ours := (*agent.Error)(nil); errors.As(err, &ours) { // the reader has ended it
 		return ours
 	}
+	// A bridge that has died has taken its runs with it, and there is nobody to tell.
 	at.end(!at.worker.died()) // a run that is still on is cancelled
 	f := failed(err)
 	if r.spoken.Load() {
@@ -380,6 +398,7 @@ func (r *run) broken(ctx context.Context, at *attempt, err error) error {
 	if r.req.Continue != nil { // the agent may have got the message
 		return &agent.Error{Code: agent.ConversationLost, Err: f.Err}
 	}
+	// The next attempt has its own moment of being accepted.
 	r.taken.Store(0)
 	// The new attempt has the same time as the first one had, but no longer than the caller of Next waits.
 	r.attempts.Begin(r.backend.cfg.StartTimeout)
@@ -413,6 +432,8 @@ func (r *run) Buffered() bool {
 			defer r.mu.Unlock()
 			return len(r.arrived) > 0 && len(r.arrived) == r.announced
 		}
+		// These may wait or end the run, so they are left to Next. Only "anew" yields nothing by
+		// itself.
 		if s.err != nil || s.result != nil || s.anew {
 			r.next = &s
 			return !s.anew
@@ -430,6 +451,8 @@ func (r *run) Buffered() bool {
 func (r *run) Close() error {
 	r.closeOnce.Do(func() {
 		close(r.closed)
+		// A cancel that failed leaves the callbacks waiting: the model may still be there, and
+		// would read "given up" as a result of its tool.
 		if r.current().abandon() {
 			close(r.released)
 		}

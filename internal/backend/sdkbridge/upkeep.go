@@ -53,10 +53,13 @@ func (b *Backend) tidy() {
 				b.remove(a)
 			}
 		}
+		// retire takes a worker out of the list while it is gone through.
 		for _, w := range slices.Clone(p.workers) {
 			if b.spare(w, now) {
 				b.retire(w)
 			} else {
+				// A goroutine for each, because a bridge that hangs must not keep the others from
+				// being looked at. mu is free again when they need it.
 				b.work.Go(func() { b.check(w) })
 			}
 		}
@@ -94,6 +97,7 @@ func (b *Backend) check(w *worker) {
 		w.missed = 0
 		return
 	}
+	// Exactly maxMissed: hopeless is closed once.
 	if w.missed++; w.missed == maxMissed && !w.retired && !w.gone() {
 		b.cfg.Log.Error("Cursor's bridge does not answer and is ended", "runs", w.active)
 		close(w.hopeless)

@@ -41,11 +41,13 @@ type worker struct {
 func (w *worker) callTool(ctx context.Context, call sdkv1.CustomToolCall) sdkv1.ToolResult {
 	w.backend.mu.Lock()
 	var r *run
+	// The bridge says for which agent it calls. An agent has one run at a time.
 	if a := w.pool.agents[call.AgentID]; a != nil {
 		r = a.run
 	}
 	w.backend.mu.Unlock()
 	if r == nil {
+		// Until the bridge gives the call up itself, which it does when its run ends.
 		<-ctx.Done()
 		return sdkv1.ToolError("This conversation is over.")
 	}
@@ -72,6 +74,7 @@ func (w *worker) release() {
 
 // park counts a run that begins or ends to wait for its client. mu is held.
 func (w *worker) park(at *attempt, parked bool) {
+	// A run may be resumed and closed at the same moment, so each of the two is counted once.
 	if at.parked == parked {
 		return
 	}

@@ -51,6 +51,7 @@ const (
 // The callback server listens before the process runs, because the bridge is told of it as soon
 // as it is ready.
 func (c *child) start(ctx context.Context, handle sdkv1.CallHandler) error {
+	// Port 0: the system chooses a free one, which the bridge is told.
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -69,6 +70,8 @@ func (c *child) start(ctx context.Context, handle sdkv1.CallHandler) error {
 	if err != nil {
 		return err
 	}
+	// The bridge holds some files for each agent. The limit is raised for this process, and
+	// children inherit it.
 	raiseFileLimit()
 	if err := c.launch(); err != nil {
 		return fmt.Errorf("the bridge could not be started: %w", err)
@@ -76,6 +79,7 @@ func (c *child) start(ctx context.Context, handle sdkv1.CallHandler) error {
 	if err := os.WriteFile(c.pidFile(), []byte(strconv.Itoa(c.cmd.Process.Pid)), 0o600); err != nil {
 		return err
 	}
+	// Room for one, so that drain never waits for a start that has been given up.
 	ready := make(chan readyLine, 1)
 	// drain goes on after the ready line, for the life of the process.
 	go drain(stderr, ready)
@@ -98,6 +102,8 @@ func (c *child) temp() string    { return filepath.Join(c.folder, tempName) }
 func (c *child) pidFile() string { return filepath.Join(c.folder, pidName) }
 
 // rules say what the child may touch when it is confined.
+// Reading is allowed where node and its libraries lie, and in the bridge's own folder; writing only
+// in the folders that end with the child.
 func (c *child) rules() accessRules {
 	rules := systemRules()
 	rules.Read = append(rules.Read, c.home.cfg.Dir, filepath.Join(c.home.path, caName))
@@ -107,6 +113,8 @@ func (c *child) rules() accessRules {
 
 // environ is all that the child sees of our environment. Without HOME the bridge would write into the user's own home.
 func (c *child) environ() []string {
+	// The variables of the user's shell stay out: they hold other programs' keys, and some change
+	// what node does (NODE_OPTIONS).
 	env := append(private(runtime.GOOS, filepath.Join(c.home.path, homeName), c.temp(), os.Getenv), "CURSOR_SDK_CLIENT_LANGUAGE=go")
 	if c.home.cfg.BackendURL != "" {
 		env = append(env, "CURSOR_BACKEND_URL="+c.home.cfg.BackendURL)
@@ -120,6 +128,7 @@ func (c *child) environ() []string {
 // launch starts the process on a thread that stays for as long as the process does: on Linux the child is killed when
 // the thread that started it ends.
 func (c *child) launch() error {
+	// Two, so that neither send waits when nobody receives any more.
 	started := make(chan error, 2) // a start, and a panic after it
 	go func() {
 		defer close(c.exited)
@@ -148,12 +157,15 @@ const readyPrefix = "cursor-sdk-bridge ready "
 func drain(stderr io.Reader, ready chan<- readyLine) {
 	// Whatever it was that we could not read: a bridge that nobody reads would stop when the pipe is full.
 	defer agent.CatchPanic(func(*agent.Error) { io.Copy(io.Discard, stderr) })
+	// In bytes. The ready line has about 200.
 	const longest = 64 << 10
 	r := bufio.NewReaderSize(stderr, longest)
 	for {
 		line, err := r.ReadSlice('\n') // a longer line comes in several pieces
 		if rest, found := bytes.CutPrefix(line, []byte(readyPrefix)); found {
 			var said readyLine
+			// A line that begins so and can't be read is passed over; the start then ends by its
+			// time.
 			if json.Unmarshal(rest, &said) == nil && said.URL != "" {
 				select {
 				case ready <- said:
@@ -172,6 +184,8 @@ func drain(stderr io.Reader, ready chan<- readyLine) {
 // The token is the bridge's own, for its requests from us; it has nothing to do with the user's key.
 func (c *child) connect(ctx context.Context, line readyLine) error {
 	// The bridge names a file for us to read, and what is in it is sent back: it must be one of its own.
+	//
+	// IsLocal refuses what leads out of the folder by "..".
 	file, err := filepath.Rel(c.folder, line.AuthTokenFile)
 	if err != nil || !filepath.IsLocal(file) {
 		return errors.New("the bridge keeps its token outside of its private folder")

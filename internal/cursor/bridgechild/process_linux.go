@@ -14,11 +14,15 @@ import (
 // isolate puts the child into a process group of its own, and has the kernel kill it when the thread that started it
 // ends, which is when the gateway does: launch keeps that thread.
 func isolate(cmd *exec.Cmd) {
+	// The group is what Close kills in the end: what node has started itself would be left over
+	// otherwise.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
 // commandOf is the command line of a process; "" when there is no such process.
 func commandOf(pid int) string {
+	// Its words are separated by zero bytes. Another user's process can be read, too; that does no
+	// harm, because the caller only compares.
 	line, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
 	if err != nil {
 		return ""
@@ -48,5 +52,6 @@ func room(dir string) int64 {
 	if unix.Statfs(dir, &stat) != nil {
 		return 0
 	}
+	// Bavail and not Bfree: what is reserved for root can't be used.
 	return int64(stat.Bavail) * stat.Bsize
 }

@@ -7,6 +7,8 @@ import (
 
 // An architecture is what a filter of system calls has to know about a processor. Source of the
 // numbers: the kernel's tables of system calls, which never change for a processor.
+// A wrong number here would either break the bridge at its start or let through what is to be
+// refused. The test of a confined child (probe_test.go) tries it on the machine that it runs on.
 type architecture struct {
 	audit   uint32 // how the kernel names it
 	socket  uint32 // number of socket(2)
@@ -22,6 +24,8 @@ var architectures = map[string]architecture{
 
 // Offsets in struct seccomp_data.
 const (
+	// struct seccomp_data { int nr; __u32 arch; __u64 instruction_pointer; __u64 args[6]; }.
+	// Source: linux/seccomp.h.
 	offsetCall     = 0
 	offsetArch     = 4
 	offsetFirstArg = 16 // the lower half, on the processors above
@@ -39,11 +43,15 @@ func socketFilter(goarch string) ([]unix.SockFilter, error) {
 		return nil, nil
 	}
 	const (
+		// A refused call fails with EACCES, as a forbidden file does; ending the process is kept
+		// for what no honest program does.
 		allow  = unix.SECCOMP_RET_ALLOW
 		refuse = unix.SECCOMP_RET_ERRNO | uint32(unix.EACCES)
 		end    = unix.SECCOMP_RET_KILL_PROCESS
 	)
 	program := []bpf.Instruction{
+		// The numbers below mean something else in a 32-bit program, so that is ended before they
+		// are looked at.
 		bpf.LoadAbsolute{Off: offsetArch, Size: 4},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: arch.audit, SkipTrue: 1},
 		bpf.RetConstant{Val: end},
@@ -61,6 +69,7 @@ func socketFilter(goarch string) ([]unix.SockFilter, error) {
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: arch.socket, SkipTrue: 1},
 		bpf.RetConstant{Val: allow},
 		bpf.LoadAbsolute{Off: offsetFirstArg, Size: 4},
+		// Each skip leads to the allow at the end: three, two and one instructions further.
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.AF_INET, SkipTrue: 3},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.AF_INET6, SkipTrue: 2},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.AF_NETLINK, SkipTrue: 1},
@@ -73,6 +82,7 @@ func socketFilter(goarch string) ([]unix.SockFilter, error) {
 	}
 	filter := make([]unix.SockFilter, len(raw))
 	for i, instruction := range raw {
+		// The kernel's own struct; bpf's has the same fields.
 		filter[i] = unix.SockFilter{Code: instruction.Op, Jt: instruction.Jt, Jf: instruction.Jf, K: instruction.K}
 	}
 	return filter, nil

@@ -13,6 +13,8 @@ import (
 
 // enoughRoom is what must be free in a place in memory for private folders to be made there, in bytes. An agent takes up
 // to 0.2 MB, and its images; containers often have 64 MB of shared memory.
+// A folder on disk is slower and outlives a power cut, but it works; one in memory that is full
+// makes every run fail.
 const enoughRoom = 256 << 20
 
 // DefaultRoot is where private folders are made: in memory where there is such a place with enough room, because they hold
@@ -30,6 +32,8 @@ func DefaultRoot() string {
 
 // writable reports whether a folder can be made in dir.
 func writable(dir string) bool {
+	// Permissions alone don't tell: the file system may be mounted read-only. A probe that is left
+	// behind has no lock, and is nobody's.
 	probe, err := os.MkdirTemp(dir, prefix+"probe-")
 	if err != nil {
 		return false
@@ -53,6 +57,8 @@ func Sweep(root string) (deleted int, err error) {
 			continue
 		}
 		path := filepath.Join(root, entry.Name())
+		// The lock is held until the bridges in the folder are ended: another gateway that sweeps
+		// at the same time passes the folder over.
 		lock, ok := abandoned(path)
 		if !ok {
 			continue
@@ -75,6 +81,7 @@ func Sweep(root string) (deleted int, err error) {
 // before it deletes the folder.
 func abandoned(path string) (lock *flock.Flock, ok bool) {
 	name := filepath.Join(path, lockName)
+	// flock.New would make the file otherwise, and take a folder from whoever is making it.
 	if _, err := os.Stat(name); err != nil {
 		return nil, false
 	}
@@ -113,6 +120,7 @@ func pids(folder string) []int {
 	var found []int
 	for _, file := range files {
 		text, err := os.ReadFile(file)
+		// A file that is being written may be empty; its bridge is found by the next sweep.
 		if pid, bad := strconv.Atoi(string(text)); err == nil && bad == nil {
 			found = append(found, pid)
 		}
