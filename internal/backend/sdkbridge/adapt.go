@@ -14,7 +14,7 @@ import (
 
 // Adapt implements agent.Adaptable. The bridge's agents have the tools that they were made with. So the run goes on only
 // as long as its calls are still of tools that are offered, and not when a result tells the model of a tool that is new:
-// it would call it in vain.
+// the model would call it, and the agent has no such tool.
 //
 //	offered now                                       the run
 //	what its calls are of, and maybe less or more     goes on; calls of what is gone are refused

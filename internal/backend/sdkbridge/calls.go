@@ -178,8 +178,8 @@ func (r *run) takeCalls() (wait time.Duration) {
 
 // Resume implements agent.Run.
 //
-// It does not wait: each result wakes the callback that waits for it. Of results for calls that are not
-// waiting nothing becomes. prompt grows by what the model now reads: its own calls and the results.
+// It does not wait: each result wakes the callback that waits for it. Results for calls that are not
+// waiting are dropped. prompt grows by what the model now reads: its own calls and the results.
 func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
 	if err := r.why(); err != nil {
 		return err

@@ -34,15 +34,15 @@ func lasting(err *agent.Error) *cursorerr.Failure { return &cursorerr.Failure{Er
 //	a time-out, the end of a context   no
 //	the connection broke               yes: the bridge may have died
 func failed(err error) *cursorerr.Failure {
-	var said *connectwire.Error
+	var answer *connectwire.Error
 	var ours *agent.Error
 	switch {
 	case errors.As(err, &ours):
 		return lasting(ours)
-	case errors.As(err, &said) && said.Code == "not_found":
+	case errors.As(err, &answer) && answer.Code == "not_found":
 		return &cursorerr.Failure{Retryable: true, Err: &agent.Error{Code: agent.Upstream, Message: "Cursor's bridge has lost the conversation. Please try again.", Err: err}}
-	case errors.As(err, &said):
-		f := meaning(said.Code, said.Message, err)
+	case errors.As(err, &answer):
+		f := meaning(answer.Code, answer.Message, err)
 		f.BadToken = false // the bridge sees to its tokens
 		return f
 	case errors.Is(err, context.DeadlineExceeded):

@@ -30,9 +30,9 @@ type attempt struct {
 	life   context.Context // of the stream
 	stop   context.CancelFunc
 
-	events chan said     // what the reader has read
-	begun  chan struct{} // closed when the run's id is known, or never will be
-	read   chan struct{} // closed when the reader has ended
+	events chan streamEvent // what the reader has read
+	begun  chan struct{}    // closed when the run's id is known, or never will be
+	read   chan struct{}    // closed when the reader has ended
 
 	mu    sync.Mutex
 	runID string
@@ -44,9 +44,9 @@ type attempt struct {
 	parked   bool // the run waits for its client; guarded by Backend.mu
 }
 
-// A said is one thing that the stream says. One of its fields is set, or kind with text. It is
+// A streamEvent is one thing that the stream says. One of its fields is set, or kind with text. It is
 // a value, so that a piece of text costs no allocation but its string's.
-type said struct {
+type streamEvent struct {
 	kind      agent.Kind // of text
 	text      string
 	tokens    int    // so many more were written
@@ -72,7 +72,7 @@ func begin(ctx context.Context, r *run, a *bridgeAgent, w *worker, message sdkv1
 	r.backend.mu.Lock()
 	a.runs++
 	r.backend.mu.Unlock()
-	at := &attempt{run: r, agent: a, worker: w, events: make(chan said, ahead), begun: make(chan struct{}), read: make(chan struct{})}
+	at := &attempt{run: r, agent: a, worker: w, events: make(chan streamEvent, ahead), begun: make(chan struct{}), read: make(chan struct{})}
 	// Not of ctx, which is one turn's: the stream lives through all turns of the run.
 	at.life, at.stop = context.WithCancel(context.Background())
 	go at.readAll(message)
@@ -108,7 +108,7 @@ func (at *attempt) readAll(message sdkv1.UserMessage) {
 	defer close(at.read)
 	defer agent.CatchPanic(func(err *agent.Error) {
 		at.begin("", err)
-		at.tell(said{err: err})
+		at.tell(streamEvent{err: err})
 	})
 	// It returns when the bridge has answered with its header, which says nothing of Cursor yet.
 	stream, err := at.worker.bridge.Client().Send(at.life, at.agent.id, message)
@@ -129,15 +129,15 @@ func (at *attempt) readAll(message sdkv1.UserMessage) {
 		case err == nil:
 		case errors.Is(err, io.EOF) && result != nil:
 			// The agent is free for another run only now.
-			at.tell(said{result: result})
+			at.tell(streamEvent{result: result})
 			return
 		case errors.Is(err, io.EOF):
 			at.begin("", io.ErrUnexpectedEOF)
-			at.tell(said{err: io.ErrUnexpectedEOF})
+			at.tell(streamEvent{err: io.ErrUnexpectedEOF})
 			return
 		default:
 			at.begin("", err)
-			at.tell(said{err: err})
+			at.tell(streamEvent{err: err})
 			return
 		}
 		// Versions of the bridge have the status in one of two places.
@@ -156,7 +156,7 @@ func (at *attempt) readAll(message sdkv1.UserMessage) {
 		s := read(m.InteractionUpdate, &step)
 		if s.anew && at.run.spoken.Load() {
 			at.end(true) // now, and not when the client comes back: a parked run may be read much later
-			s = said{err: errAnew}
+			s = streamEvent{err: errAnew}
 		}
 		if !at.tell(s) || s.err != nil {
 			return
@@ -167,34 +167,34 @@ func (at *attempt) readAll(message sdkv1.UserMessage) {
 // read is what an update says; nothing if it is of a kind that doesn't matter here. step is the
 // number of the last step, which it keeps. The stream says each delta a second time, as an SDK
 // message, which is passed over. A number below 0 counts as 0, because it comes from the wire.
-func read(u *sdkv1.InteractionUpdate, step *int) said {
+func read(u *sdkv1.InteractionUpdate, step *int) streamEvent {
 	switch u.Type {
 	case sdkv1.UpdateText:
-		return said{kind: agent.Text, text: u.Update.Text}
+		return streamEvent{kind: agent.Text, text: u.Update.Text}
 	case sdkv1.UpdateThinking:
-		return said{kind: agent.Reasoning, text: u.Update.Text}
+		return streamEvent{kind: agent.Reasoning, text: u.Update.Text}
 	case sdkv1.UpdateTokens:
-		return said{tokens: max(0, u.Update.Tokens)}
+		return streamEvent{tokens: max(0, u.Update.Tokens)}
 	case sdkv1.UpdateToolRequests:
-		return said{announced: max(0, u.Update.CallCount)}
+		return streamEvent{announced: max(0, u.Update.CallCount)}
 	case sdkv1.UpdateToolStarted:
-		return said{started: u.Update.CallID}
+		return streamEvent{started: u.Update.CallID}
 	case sdkv1.UpdateToolCompleted:
-		return said{completed: u.Update.CallID}
+		return streamEvent{completed: u.Update.CallID}
 	case sdkv1.UpdateStepStarted:
 		// Steps are numbered from 1 upwards. A number that was there before means that the bridge
 		// began once more.
 		anew := *step > 0 && u.Update.StepID <= *step
 		*step = u.Update.StepID
-		return said{anew: anew}
+		return streamEvent{anew: anew}
 	}
-	return said{}
+	return streamEvent{}
 }
 
 // tell hands something to the run; false when nobody listens any more. What says nothing is passed
 // over. It waits while the gateway is behind by ahead events, until the attempt is stopped.
-func (at *attempt) tell(s said) bool {
-	if s == (said{}) || s.kind != 0 && s.text == "" {
+func (at *attempt) tell(s streamEvent) bool {
+	if s == (streamEvent{}) || s.kind != 0 && s.text == "" {
 		return true
 	}
 	select {

@@ -42,7 +42,7 @@ type run struct {
 	written  int           // bytes got: text, thinking and arguments
 	tokens   int64         // the same in tokens, if upstream says it
 	out      []agent.Event // what Next yields before anything else
-	next     *said         // what Buffered has read for Next
+	next     *streamEvent  // what Buffered has read for Next
 	begunOn  int           // times that the bridge has asked upstream again
 	turnOver bool          // Done{ToolCalls} was yielded and Resume has not been called
 	progress time.Time
@@ -205,7 +205,7 @@ func (r *run) Next(ctx context.Context) (agent.Event, error) {
 
 // read is the next thing that the stream has said, if it has said something. What Buffered has
 // read ahead goes first.
-func (r *run) read(at *attempt) (said, bool) {
+func (r *run) read(at *attempt) (streamEvent, bool) {
 	if r.next != nil {
 		s := *r.next
 		r.next = nil
@@ -215,7 +215,7 @@ func (r *run) read(at *attempt) (said, bool) {
 	case s := <-at.events:
 		return s, true
 	default:
-		return said{}, false
+		return streamEvent{}, false
 	}
 }
 
@@ -269,7 +269,7 @@ func (r *run) stop(err error) error {
 }
 
 // take handles what the reader has read. An error ends the run.
-func (r *run) take(ctx context.Context, at *attempt, s said) error {
+func (r *run) take(ctx context.Context, at *attempt, s streamEvent) error {
 	switch {
 	case s.err != nil:
 		return r.broken(ctx, at, s.err)
@@ -278,13 +278,13 @@ func (r *run) take(ctx context.Context, at *attempt, s said) error {
 	case s.anew:
 		return r.anew(at)
 	}
-	r.heed(s)
+	r.handle(s)
 	return nil
 }
 
-// heed handles what does not end the run or begin it anew. It waits for nothing. Buffered calls
+// handle handles what does not end the run or begin it anew. It waits for nothing. Buffered calls
 // it, too, which must not wait.
-func (r *run) heed(s said) {
+func (r *run) handle(s streamEvent) {
 	switch {
 	case s.started != "":
 		r.order(s.started)
@@ -438,7 +438,7 @@ func (r *run) Buffered() bool {
 			r.next = &s
 			return !s.anew
 		}
-		r.heed(s)
+		r.handle(s)
 	}
 	return true
 }

@@ -163,12 +163,12 @@ func drain(stderr io.Reader, ready chan<- readyLine) {
 	for {
 		line, err := r.ReadSlice('\n') // a longer line comes in several pieces
 		if rest, found := bytes.CutPrefix(line, []byte(readyPrefix)); found {
-			var said readyLine
+			var announced readyLine
 			// A line that begins so and can't be read is passed over; the start then ends by its
 			// time.
-			if json.Unmarshal(rest, &said) == nil && said.URL != "" {
+			if json.Unmarshal(rest, &announced) == nil && announced.URL != "" {
 				select {
-				case ready <- said:
+				case ready <- announced:
 				default: // it says so once
 				}
 			}

@@ -246,7 +246,7 @@ func (b *Bridge) setToolCallback(d *json.Decoder) (any, *wireError) {
 		return nil, unreadable(err)
 	}
 	if in.URL != "" && in.AuthToken == "" {
-		return nil, told("invalid_argument", "auth_token is required with url")
+		return nil, sdkError("invalid_argument", "auth_token is required with url")
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -276,10 +276,10 @@ type options struct {
 // The sentences are the real bridge's, because the client looks for some of them.
 func (o *options) check(toolURL string) *wireError {
 	if len(o.Local.CustomTools) > 0 && toolURL == "" {
-		return told("failed_precondition", "local.custom_tools requires a host tool callback server")
+		return sdkError("failed_precondition", "local.custom_tools requires a host tool callback server")
 	}
 	if !strings.HasPrefix(o.Model.ID, "composer-") {
-		return told("invalid_argument", "Cannot use this model: "+o.Model.ID+". Available models: composer-2.5")
+		return sdkError("invalid_argument", "Cannot use this model: "+o.Model.ID+". Available models: composer-2.5")
 	}
 	return nil
 }
@@ -339,7 +339,7 @@ func (b *Bridge) resumeAgent(d *json.Decoder) (any, *wireError) {
 	}
 	a := b.home.find(in.AgentID)
 	if a == nil {
-		return nil, told("not_found", "Agent "+in.AgentID+" not found")
+		return nil, sdkError("not_found", "Agent "+in.AgentID+" not found")
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -367,7 +367,7 @@ func (b *Bridge) deleteAgent(d *json.Decoder) (any, *wireError) {
 	delete(b.loaded, in.AgentID)
 	b.mu.Unlock()
 	if !known {
-		return nil, told("not_found", "Agent "+in.AgentID+" not found")
+		return nil, sdkError("not_found", "Agent "+in.AgentID+" not found")
 	}
 	return struct{}{}, nil
 }
@@ -383,7 +383,7 @@ func (b *Bridge) cancelRun(d *json.Decoder) (any, *wireError) {
 	r := b.runs[in.RunID]
 	b.mu.Unlock()
 	if r == nil {
-		return nil, told("invalid_argument", "Run "+in.RunID+" not found")
+		return nil, sdkError("invalid_argument", "Run "+in.RunID+" not found")
 	}
 	r.cancel()
 	return struct{}{}, nil

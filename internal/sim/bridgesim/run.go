@@ -86,14 +86,14 @@ func (b *Bridge) begin(in *sendRequest) (*run, *wireError) {
 	}
 	for _, image := range in.Message.Images {
 		if image.Data == nil {
-			return nil, told("invalid_argument", "URL images are only supported for cloud-routed agents")
+			return nil, sdkError("invalid_argument", "URL images are only supported for cloud-routed agents")
 		}
 	}
 	b.home.mu.Lock()
 	defer b.home.mu.Unlock()
 	// Also when it was a bridge that is gone now which has marked it.
 	if l.agent.running {
-		return nil, told("internal", "Agent "+in.AgentID+" already has active run")
+		return nil, sdkError("internal", "Agent "+in.AgentID+" already has active run")
 	}
 	l.agent.running = true
 	b.runCount++

@@ -27,10 +27,10 @@ type wireDetail struct {
 	Debug any    `json:"debug"`
 }
 
-// told is an error as the bridge tells most: with its message once more in a detail, and no code of the SDK's.
+// sdkError is an error in the form in which the bridge gives most: with its message once more in a detail, and no code of the SDK's.
 //
 // The value is protobuf: field 3 of sdk.v1.SdkErrorDetails is the message.
-func told(code, message string) *wireError {
+func sdkError(code, message string) *wireError {
 	return &wireError{Code: code, Message: message, Details: []wireDetail{{
 		Type:  "sdk.v1.SdkErrorDetails",
 		Value: base64.RawStdEncoding.EncodeToString(appendString(nil, 3, message)),
