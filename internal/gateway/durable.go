@@ -18,7 +18,7 @@ import (
 
 // DurableConfig is what NewDurableMemory needs.
 type DurableConfig struct {
-	// Store keeps the conversations. Encrypting them is the store's business.
+	// Store keeps the conversations. The store encrypts them.
 	Store store.Conversations
 	// Backends decode their own conversations. Those that are not an agent.Restorer have no durable
 	// memory.

@@ -6,7 +6,7 @@
 // Anybody may call both, so both are limited for each client address. Requests and answers have the names of the
 // reference system; errors have OpenAI's shape like everywhere else.
 //
-// What is done is package hosted's and package waitlist's business. Here is how often an
+// Packages hosted and waitlist do the work. Here is how often an
 // address may ask (routes.go), what a body may hold, and which URLs a client is told.
 package accounts
 

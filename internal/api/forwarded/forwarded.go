@@ -275,11 +275,11 @@ func isPort(s string) bool {
 	return err == nil && n > 0
 }
 
-// ownPort is the port that an address need not name.
+// ownPort is the usual port of a scheme: an address without a port means it.
 var ownPort = map[string]string{"http": "80", "https": "443"}
 
-// withPort is host with the port that a proxy says beside it, and without one that needs no saying. A port that stands in
-// the host goes before.
+// withPort is host with the port that a proxy names in a header of its own. The usual port of the scheme is left out. A port
+// in the host itself counts more than that of the header.
 //
 //	host            port   scheme   result
 //	example.com     8443   https    example.com:8443

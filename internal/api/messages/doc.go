@@ -2,8 +2,8 @@
 // POST /v1/messages/count_tokens. Claude Code and the Anthropic SDKs speak it.
 //
 // [Decode] reads a request body into an [agent.Request] and the few facts that only this surface needs. An [Encoder]
-// writes a turn's events back as content blocks, as a stream or as one answer. What happens between the two is no
-// business of this package.
+// writes a turn's events back as content blocks, as a stream or as one answer. Package gateway does what happens
+// between the two.
 //
 //   - request.go: the request's fields; conversation.go: its messages; content.go: the blocks that they are made of
 //   - tools.go: tools and tool choice; clienttools.go: tools that have a type instead of a schema

@@ -22,7 +22,7 @@ type Request struct {
 
 // wireRequest is the request as it is sent. Fields that are not here are ignored, whatever they
 // hold: temperature, top_p and top_k, which upstream has no place for; cache_control and
-// context_management, because what the cache holds is upstream's business; service_tier,
+// context_management, because upstream decides what the cache holds; service_tier,
 // container, mcp_servers, and whatever comes next. Thread and Compaction are there to be refused.
 //
 // It is read once and belongs to decode; the blocks of its messages point into body.
@@ -155,8 +155,8 @@ func checkPrefill(w *wireRequest) error {
 	return nil
 }
 
-// setThinking reads whether the client wants to see the thinking. How much the model thinks is
-// its own business. Without the field thinking is not shown, as in Anthropic's API.
+// setThinking reads whether the client wants to see the thinking. How much the model thinks
+// is not asked for: Cursor decides it by the model. Without the field thinking is not shown, as in Anthropic's API.
 // budget_tokens isn't decoded, so any value of it will do.
 func (r *Request) setThinking(w *wireRequest) error {
 	if w.Thinking == nil {

@@ -44,8 +44,8 @@ func InRange[N ~int | ~float64](param string, v *N, low, high N) error {
 // MaxTokens reads a token limit that may be absent. Some clients send 0 or -1 when they mean no limit. The result is 0
 // when there is none.
 //
-// The unit is a token of ours, see agent.EstimateTokens; how an answer is cut off is the business
-// of package control.
+// The unit is a token of ours, see agent.EstimateTokens; package control cuts
+// the answer off.
 func MaxTokens(param string, v *Int) (int, error) {
 	switch {
 	case v == nil, *v == 0, *v == -1:

@@ -66,7 +66,7 @@ type Run struct {
 	req      *agent.Request
 	text     bytes.Buffer     // what the answer has given out
 	calls    []agent.ToolCall // and called
-	refused  []Refused        // and called in vain
+	refused  []Refused        // and tried to call, which was refused
 	spoke    bool             // an answer of this turn has given out text
 	corrects int              // how often this turn has told the model of refused calls
 	usage    turnUsage

@@ -31,7 +31,7 @@ import (
 
 // A Bridge is an installed bridge.
 //
-// It says where files are. Starting it is the business of package bridgechild.
+// It says where files are. Package bridgechild starts it.
 type Bridge struct {
 	// Dir holds bin/node and dist/.
 	Dir string

@@ -122,8 +122,8 @@ func New(cfg Config) *Catalog {
 	return &Catalog{cfg: cfg, lists: map[string]*list{}}
 }
 
-// List returns the models that the caller's key may use, in upstream's order. Errors are *agent.Error: what to make of a
-// live catalogue that can't be reached is the caller's business.
+// List returns the models that the caller's key may use, in upstream's order. Errors are *agent.Error. The caller decides
+// what follows when the live catalogue can't be reached.
 //
 // The list is a copy that the caller may reorder.
 func (c *Catalog) List(ctx context.Context, caller agent.Caller) ([]Model, error) {

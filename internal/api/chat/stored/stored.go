@@ -7,7 +7,7 @@
 //	GET    /chat/completions/{id}/messages  what it answers
 //
 // A completion is a document of the store, and the messages that it answers are its parts. It belongs to the owner who
-// made it; to everybody else it doesn't exist. What a completion looks like is the business of package api/chat.
+// made it; to everybody else it doesn't exist. Package api/chat has what a completion looks like.
 package stored
 
 import (

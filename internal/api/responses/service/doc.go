@@ -1,6 +1,6 @@
 // Package service is the stateful half of the Responses API: it keeps responses, continues them, runs them in the
-// background, and answers for them later. What a request and a response look like is the business of package
-// api/responses, what a turn does that of package gateway.
+// background, and answers for them later. Package api/responses has what a request and a
+// response look like, package gateway what a turn does.
 //
 // The routes are in routes.go, one line each. A response is stored when its request says so (store, which is true
 // unless the client says otherwise) and before the client learns that it is complete, so that whatever a client has

@@ -184,7 +184,7 @@ func (f *follower) events(ctx context.Context) error {
 	}
 }
 
-// synthesizeEnd makes the events that nobody lived to write, from the row and the events that are stored. It reports
+// synthesizeEnd makes the final events of a job whose process died, from the row and the events that are stored. It reports
 // false when there are stored events to be written first. A client that comes back with starting_after gets the same
 // ones again: they are made from the same row with the same numbers.
 //

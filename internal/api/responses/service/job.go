@@ -253,7 +253,7 @@ func (j *job) fail(err error) {
 }
 
 // keep writes the response down as it stands, once. While the store is away the turn goes on all the same; saveEnd
-// makes up for it. A response that has ended gives up its lease in the same write, so no other process can find it
+// tries again until it is stored. A response that has ended gives up its lease in the same write, so no other process can find it
 // without a runner and not ended.
 //
 // It is called by the encoder at the end (Options.Keep) and by Accept, in run's goroutine.
