@@ -32,6 +32,7 @@ var crush = Client{
 		}
 		p := provider{Name: "Composer", Type: "openai-compat", BaseURL: g.base(), APIKey: g.key("$" + keyVariable)}
 		for _, m := range g.Models {
+			// The last two: the models think, and take images.
 			p.Models = append(p.Models, model{m.ID, m.Name, m.Context, outputTokens, true, true})
 		}
 		return target{files: []file{{m.configHome("crush", "crush.json"), configfile.JSON, []edit{
@@ -68,6 +69,7 @@ var pi = Client{
 		for _, m := range g.Models {
 			p.Models = append(p.Models, model{m.ID, m.Name, true, []string{"text", "image"}, m.Context, outputTokens})
 		}
+		// The variable, where it is set, names the folder itself.
 		dir := func(name string) string { return m.below("PI_CODING_AGENT_DIR", ".pi/agent", name) }
 		return target{files: []file{
 			{dir("models.json"), configfile.JSON, []edit{set(p, "providers", "composer")}},
@@ -100,6 +102,8 @@ var qwenCode = Client{
 			edits = append(edits, set(g.Token.Reveal(), "env", variable))
 		}
 		for _, m := range g.Models {
+			// Its providers are groups by protocol, and "openai" is the group that our models join.
+			// Those of the user stay in it.
 			edits = append(edits, set(model{m.ID, m.Name, g.base(), variable, generation{m.Context}}, "modelProviders", "openai", "[id="+m.ID+"]"))
 		}
 		// Without a chosen way to log in, its first start asks for one.
@@ -114,6 +118,8 @@ var cline = Client{
 	ID: "cline", Name: "Cline", programs: []string{"cline"},
 	folders: extension("saoudrizwan.claude-dev"),
 	target: func(_ *Machine, g *Gateway) target {
+		// Two ways, because Cline is a command and an extension of editors, which share no
+		// settings.
 		return target{steps: []string{
 			"in the terminal: cline auth --provider openai --apikey " + g.shell() + " --baseurl " + g.base() + " --modelid " + g.model(),
 			"in the editor: Cline's settings, API Provider \"OpenAI Compatible\", Base URL " + g.base() + ", Model ID " + g.model() + ", the key from 'composer-api token'",

@@ -10,6 +10,8 @@ import "composer-api/internal/setup/configfile"
 var continueDev = Client{
 	ID: "continue", Name: "Continue", programs: []string{"cn"}, folders: extension("continue.continue"),
 	target: func(m *Machine, g *Gateway) target {
+		// The types are here and not at the top, because each is the form of one client's file and
+		// of nothing else. The order of their fields is the order in the file.
 		type completion struct {
 			ContextLength int `json:"contextLength"`
 			MaxTokens     int `json:"maxTokens"`
@@ -29,8 +31,12 @@ var continueDev = Client{
 			{path: configfile.Path{"version"}, value: "1.0.0", ifNew: true},
 			{path: configfile.Path{"schema"}, value: "v1", ifNew: true},
 		}
+		// An edit for each model. A second run finds them by name and changes them in place, so the
+		// list doesn't grow.
 		for _, m := range g.Models {
 			edits = append(edits, set(model{
+				// "openai" is Continue's name for any server that speaks chat completions; apiBase
+				// makes it this one.
 				m.Name, "openai", m.ID, g.base(), g.key("${{ secrets." + keyVariable + " }}"), []string{"chat", "edit", "apply"},
 				[]string{"tool_use", "image_input"}, completion{m.Context, outputTokens},
 			}, "models", "[name="+m.Name+"]"))
@@ -50,6 +56,7 @@ var continueDev = Client{
 var aider = Client{
 	ID: "aider", Name: "aider", programs: []string{"aider"},
 	target: func(m *Machine, g *Gateway) target {
+		// Without this file aider doesn't know the sizes of the models, and warns at each start.
 		type metadata struct {
 			MaxTokens       int    `json:"max_tokens"`
 			MaxInputTokens  int    `json:"max_input_tokens"`
@@ -61,6 +68,8 @@ var aider = Client{
 		// The model for commit messages and summaries.
 		edits := []edit{set("openai/"+g.model(), "model"), set("openai/"+g.model(), "weak-model"), set(g.base(), "openai-api-base")}
 		var steps []string
+		// A gateway without a token of its own is asked with the user's Cursor key, which is never
+		// written into a file.
 		if g.Token.IsZero() {
 			steps = append(steps, "start it with the key in its own variable: OPENAI_API_KEY=$"+keyVariable+" aider")
 		} else {
@@ -68,6 +77,7 @@ var aider = Client{
 		}
 		var sizes []edit
 		for _, m := range g.Models {
+			// Both limits of the answer: max_tokens is litellm's older name for max_output_tokens.
 			sizes = append(sizes, set(metadata{outputTokens, m.Context, outputTokens, "openai", "chat", true}, "openai/"+m.ID))
 		}
 		return target{
@@ -104,12 +114,14 @@ var goose = Client{
 		}
 		p := provider{
 			Name: "composer", Engine: "openai", DisplayName: "Composer", Description: "Cursor's Composer models", APIKeyEnv: keyVariable,
+			// Goose wants the whole address of the endpoint here, where others want the base.
 			BaseURL: g.base() + "/chat/completions", SupportsStreaming: true,
 		}
 		for _, m := range g.Models {
 			p.Models = append(p.Models, model{m.ID, m.Context})
 		}
 		dir := m.configHome("goose")
+		// Only there the folder has the vendor's name in it.
 		if m.GOOS == "windows" {
 			dir = m.appData("Block", "goose", "config")
 		}

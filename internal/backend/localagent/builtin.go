@@ -23,6 +23,7 @@ import (
 //
 // The client's tools know nothing of upstream's forms, so the answers say no more than a text
 // and whether it failed: no exit codes, no sizes but those that can be counted.
+// The closures hold the request's message, so a builtin lives no longer than its exec.
 type builtin struct {
 	// name is the tool's name in refusals.
 	name   string
@@ -42,6 +43,7 @@ type outcome struct {
 }
 
 // An answerMessage is one message of an answer to an exec. agentwire sets its id.
+// A short name, because it stands in every line below.
 type answerMessage = pb.ExecClientMessage
 
 // builtinOf reads a request for a built-in tool; nil when it isn't one that we know.
@@ -100,6 +102,7 @@ func neverMapped(m *pb.ExecServerMessage) *builtin {
 				}},
 			}}}
 		}}
+	// This one and grep and fetch have no rejected in their result, only an error.
 	case *pb.ExecServerMessage_WriteShellStdinArgs:
 		return &builtin{name: "shell input", refuse: func(reason string) *answerMessage {
 			return &answerMessage{Message: &pb.ExecClientMessage_WriteShellStdinResult{WriteShellStdinResult: &pb.WriteShellStdinResult{
@@ -174,6 +177,8 @@ func shellStream(a *pb.ShellArgs) *builtin {
 			return message(&pb.ShellStream{Event: &pb.ShellStream_Rejected{Rejected: rejectedShell(a, reason)}})
 		},
 		answer: func(o outcome) []*answerMessage {
+			// All three messages go out at once: the client's tool gives its output when it has
+			// ended, so there is nothing to stream.
 			exit := &pb.ShellStreamExit{Cwd: a.GetWorkingDirectory()}
 			if o.failed {
 				exit.Code = 1
@@ -235,6 +240,7 @@ func write(a *pb.WriteArgs) *builtin {
 		},
 	}
 	if len(a.GetFileBytes()) > 0 {
+		// The model is told so, and writes the file in another way.
 		b.use.Kind = 0 // not text, which is all that a client's tool takes
 	}
 	return b
@@ -299,12 +305,14 @@ func grep(a *pb.GrepArgs) *builtin {
 // count what came, not what there would have been without a limit.
 func found(a *pb.GrepArgs, output string) *pb.GrepUnionResult {
 	lines := toolmap.Lines(output)
+	// Each line is the name of a file, whatever it looks like.
 	if a.GetOutputMode() == "files_with_matches" {
 		return &pb.GrepUnionResult{Result: &pb.GrepUnionResult_Files{Files: &pb.GrepFilesResult{
 			Files: lines, TotalFiles: int32(len(lines)),
 		}}}
 	}
 	content := &pb.GrepContentResult{TotalLines: int32(len(lines)), TotalMatchedLines: int32(len(lines))}
+	// ok is false when one line has another form than "path:12:text".
 	matches, ok := toolmap.Matches(output)
 	if !ok {
 		for _, line := range lines {
@@ -313,6 +321,7 @@ func found(a *pb.GrepArgs, output string) *pb.GrepUnionResult {
 	}
 	for _, match := range matches {
 		last := len(content.Matches) - 1
+		// Matches of one file stand together in grep's output, so only the last group is looked at.
 		if last < 0 || content.Matches[last].GetFile() != match.File {
 			content.Matches = append(content.Matches, &pb.GrepFileMatch{File: match.File})
 			last++

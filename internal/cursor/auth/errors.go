@@ -17,6 +17,7 @@ import (
 )
 
 // statusCodes is what an HTTP status other than 200 means. What isn't here is agent.Upstream.
+// The codes decide whether a request may be tried again, and which HTTP status the client gets.
 var statusCodes = map[int]agent.Code{
 	http.StatusUnauthorized:       agent.InvalidKey,
 	http.StatusPaymentRequired:    agent.PaymentRequired,
@@ -39,6 +40,7 @@ func statusError(resp *http.Response, body []byte) *agent.Error {
 		Err:        fmt.Errorf("%s %s: %s", resp.Request.Method, resp.Request.URL.Path, resp.Status),
 	}
 	switch e.Code {
+	// No message: the code has a sentence of its own, which tells what to do.
 	case agent.InvalidKey:
 	case agent.NotConfigured:
 		e.Message = "Cursor's address doesn't answer as expected. Check CURSOR_BACKEND_BASE_URL and CURSOR_API_BASE."
@@ -69,6 +71,7 @@ func messageIn(body []byte) string {
 		Message string `json:"message"`
 	}
 	var text string
+	// It fails for a text, which is read next.
 	if json.Unmarshal(b.Error, &nested) == nil {
 		return nested.Message
 	}

@@ -36,6 +36,7 @@ func (p *run) callBuiltin(c script.Call) (*exec, error) {
 	if err := protojson.Unmarshal(c.Args, args.Interface()); err != nil {
 		return nil, scriptError{&endError{Code: "invalid_argument", Message: c.Tool + ": " + err.Error()}}
 	}
+	// Not every message of a tool has the field.
 	if id := args.Descriptor().Fields().ByName("tool_call_id"); id != nil {
 		args.Set(id, protoreflect.ValueOfString("toolu_"+rand.Text()))
 	}
@@ -76,6 +77,7 @@ func builtinResult(e *exec, m *pb.ExecClientMessage) script.Result {
 	if answer == nil {
 		return script.Result{Text: "(an answer of another kind)", IsError: true}
 	}
+	// Every result has exactly one oneof.
 	choice := answer.WhichOneof(answer.Descriptor().Oneofs().Get(0))
 	if choice == nil {
 		return script.Result{Text: "(an empty answer)", IsError: true}
@@ -84,6 +86,8 @@ func builtinResult(e *exec, m *pb.ExecClientMessage) script.Result {
 	r := script.Result{Text: strings.Join(texts(answer.Get(choice).Message()), "\n")}
 	switch {
 	case e.kind == "shell_stream":
+		// A stream's other events are a start, pieces of output and an exit, none of which is named
+		// success.
 		r.IsError = name == "rejected"
 	default:
 		r.IsError = name != "success"
@@ -113,6 +117,7 @@ func texts(m protoreflect.Message) []string {
 	fields := m.Descriptor().Fields()
 	for i := range fields.Len() {
 		f := fields.Get(i)
+		// Numbers and flags are left out by their kinds, in collect.
 		if !m.Has(f) || slices.Contains(echoes, f.Name()) {
 			continue
 		}

@@ -93,6 +93,7 @@ func (p *run) call(c script.Call) (*exec, error) {
 		return p.callBuiltin(c)
 	}
 	var args map[string]json.RawMessage
+	// It can't fail: Parse takes objects only.
 	json.Unmarshal(c.Args, &args)
 	m := &pb.McpArgs{
 		Name: toolPrefix + c.Tool, ToolName: c.Tool, ProviderIdentifier: provider, ServerIdentifier: provider,
@@ -111,9 +112,11 @@ func (p *run) call(c script.Call) (*exec, error) {
 	if err := p.askAllowed(c.Tool, m.ToolCallId); err != nil {
 		return nil, err
 	}
+	// Before the exec is sent: a later step may change the tools.
 	offered, alike := p.offers(c.Tool)
 	// 11 is mcp_args in ExecServerMessage.
 	e, err := p.execs.ask("mcp", &c, field(11, m), func(a *pb.ExecClientMessage) {
+		// The answer's text is for the script; here only its kind is judged.
 		switch r := a.GetMcpResult(); {
 		case r == nil:
 			p.violation("a call of %s was not answered with mcp_result", c.Tool)
@@ -159,6 +162,8 @@ func resultOf(e *exec, m *pb.ExecClientMessage) script.Result {
 		var parts []string
 		for _, c := range r.Success.GetContent() {
 			if image := c.GetImage(); image != nil {
+				// A script compares texts, and an image's bytes would not be readable in a failed
+				// one.
 				parts = append(parts, fmt.Sprintf("[%s, %d bytes]", image.GetMimeType(), len(image.GetData())))
 				continue
 			}

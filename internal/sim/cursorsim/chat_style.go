@@ -37,6 +37,7 @@ const (
 
 // randomStyle chooses a style for one answer.
 func randomStyle(random *rand.Rand) chatStyle {
+	// No marker is in the list twice, so that the plain form is the most frequent.
 	finals := []string{"", "", "</think>", "\n</think>\n<|final|>", "<｜final｜>", "< / think >", " <| final |>"}
 	return chatStyle{
 		random: random, final: finals[random.IntN(len(finals))],
@@ -59,6 +60,7 @@ func (s *chatStyle) mark(word string) string {
 // writeCall writes a call with its markers.
 func (s *chatStyle) writeCall(b *strings.Builder, call script.Call) {
 	b.WriteString(s.mark("tool_call_begin"))
+	// The line breaks around a body are there in every form that was seen.
 	b.WriteString("\n" + s.callBody(call) + "\n")
 	b.WriteString(s.mark("tool_call_end"))
 }
@@ -69,6 +71,7 @@ func (s *chatStyle) writeCall(b *strings.Builder, call script.Call) {
 func (s *chatStyle) callBody(call script.Call) string {
 	arguments, plain := plainArguments(call.Args)
 	form := s.body
+	// bodyFunction has the arguments as a text of JSON, so everything fits into it.
 	if !plain && form != bodyFunction {
 		form = bodyObject
 	}
@@ -104,6 +107,7 @@ type argument struct {
 // without quotes: a text would be taken for another kind of value ("true", "12", "{}"), or it contains
 // what could be a marker.
 func plainArguments(object json.RawMessage) (list []argument, plain bool) {
+	// Token by token, because a map would lose the order.
 	d := json.NewDecoder(bytes.NewReader(object))
 	if _, err := d.Token(); err != nil {
 		return nil, false
@@ -120,6 +124,7 @@ func plainArguments(object json.RawMessage) (list []argument, plain bool) {
 		if json.Unmarshal(raw, &text) == nil && raw[0] == '"' {
 			a.value = text
 			trimmed := strings.TrimSpace(text)
+			// A reader takes what is valid JSON for that value, and "<" could begin a marker.
 			plain = plain && !(json.Valid([]byte(trimmed)) && trimmed[0] != '"') && !strings.ContainsAny(text, "<\r")
 		}
 		list = append(list, a)

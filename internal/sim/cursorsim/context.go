@@ -22,11 +22,13 @@ func (p *run) askContext() error {
 		return err
 	}
 	wait := []*exec{first}
+	// One in two with a seed; without one it always waits.
 	if !p.wire.chance(2) {
 		if err := p.awaitExecs("the request context", wait); err != nil {
 			return err
 		}
 	}
+	// Without tools the run request names no server that could be asked about.
 	if len(p.rec.Tools) > 0 && !p.sim.config.ContextOnly {
 		second, err := p.execs.ask("mcp_state", nil, field(36, &pb.McpStateExecArgs{ServerIdentifiers: []string{provider}}), p.checkState)
 		if err != nil {
@@ -135,6 +137,7 @@ func (p *run) askTools() error {
 			return
 		}
 		p.checkTools("mcp_state", servers[0].GetTools())
+		// p.rec.Tools stays: it is what the run request had.
 		p.tools = toolNames(servers[0].GetTools())
 		p.record(func(r *Run) { r.ToolsAsked = p.tools })
 	})

@@ -40,6 +40,7 @@ type exec struct {
 
 // execs keeps track of a stream's execs: which were asked, answered and closed, and in which order.
 // Anything that doesn't fit the states of [exec] is a violation. It belongs to the run's goroutine.
+// The ids are numbers from 1 on, in each stream anew.
 type execs struct {
 	notes
 	wire   *wire
@@ -53,6 +54,7 @@ type execs struct {
 // exec stands for, nil when the server asks for itself; check judges the answer, in the run's goroutine.
 func (x *execs) ask(kind string, call *script.Call, payload []byte, check func(*pb.ExecClientMessage)) (*exec, error) {
 	x.next++
+	// It is noted before it is sent: the answer may come while this still writes.
 	e := &exec{id: x.next, kind: kind, call: call, check: check, payload: payload, asked: time.Now()}
 	x.byID[e.id] = e
 	r := Exec{ID: e.id, Kind: kind, Asked: e.asked}
@@ -109,6 +111,7 @@ func (x *execs) answered(m *pb.ExecClientMessage) {
 		x.violation("exec %d (%s) was answered twice", e.id, e.kind)
 		return
 	}
+	// Only what a tool does takes long enough for heartbeats to be due.
 	if e.call != nil && !e.done {
 		x.checkRhythm("heartbeats of exec "+e.kind, e.heartbeats, time.Since(e.asked), execHeartbeat)
 	}
@@ -166,6 +169,7 @@ func (x *execs) controlled(m *pb.ExecClientControlMessage) {
 // closed takes in the stream_close after which the client says nothing more about an exec.
 func (x *execs) closed(e *exec) {
 	switch {
+	// The client may close what was withdrawn, or leave it.
 	case e.aborted:
 	case !e.done:
 		x.violation("exec %d (%s): stream_close without an answer", e.id, e.kind)
@@ -204,6 +208,7 @@ func (x *execs) threw(e *exec, t *pb.ExecThrow) {
 // under way is ignored. A call that was answered before stays as it is.
 func (x *execs) abort(n int) error {
 	e := x.byCall[n]
+	// The script's number of a call that was never made, or one whose answer was faster.
 	if e == nil || e.done {
 		return nil
 	}

@@ -10,6 +10,9 @@ import (
 // The models of the simulator, as GET /v1/models lists them, and which of them a run may ask for.
 
 // The shape of GET /v1/models.
+//
+// The JSON names are Cursor's. Members that the gateway doesn't read are here, too, because the
+// real list has them.
 type (
 	model struct {
 		ID          string      `json:"id"`
@@ -41,6 +44,8 @@ type (
 
 // catalogue is what the simulator offers: Composer as Cursor lists it, with the more expensive variant
 // as default, and two models of its own, one with another parameter and one with none.
+// It has one model for each case that a client must handle: with aliases, without them, with a
+// parameter of another name, with a variant that needs max_mode, and with nothing at all.
 var catalogue = []model{
 	withFast(model{ID: "composer-2.5", DisplayName: "Composer 2.5", Description: "Cursor's coding model", Aliases: []string{"composer-latest"}}),
 	withFast(model{ID: "composer-2", DisplayName: "Composer 2"}),
@@ -77,6 +82,7 @@ func (s *Sim) models(w http.ResponseWriter, r *http.Request) {
 // were requested. What Cursor's servers do when max_mode is missing was not seen; the simulator refuses
 // the run.
 func needsMaxMode(m *pb.RequestedModel) bool {
+	// False when no variant fits, too.
 	needs := false
 	for _, listed := range catalogue {
 		if listed.ID != m.GetModelId() {

@@ -29,6 +29,7 @@ func (p *run) do(step script.Step) error {
 	case script.Exec:
 		return p.askUnknown(s.Field)
 
+	// The name is the script's alone: the protocol knows a blob by its hash.
 	case script.SetBlob:
 		id, err := p.blobs.set([]byte(s.Text))
 		p.name(s.Name, id)
@@ -49,6 +50,8 @@ func (p *run) do(step script.Step) error {
 
 	case script.AskTools:
 		return p.askTools()
+	// A delay lasts with heartbeats, as a model that thinks; a stall is silent, so that the
+	// client's own time limit is tried.
 	case script.Delay:
 		if s.For == 0 {
 			return nil
@@ -58,6 +61,7 @@ func (p *run) do(step script.Step) error {
 		return p.pause(s.For, true)
 	case script.Stall:
 		return p.pause(s.For, false)
+	// Cut breaks the connection; drop ends the stream properly, but before the turn's end.
 	case script.Cut:
 		return errCut
 	case script.Drop:
@@ -69,6 +73,8 @@ func (p *run) do(step script.Step) error {
 	case script.Unknown:
 		return p.unknown()
 	case script.Frames:
+		// Bytes that the old mode has kept back go first, or they would stand behind what comes
+		// next.
 		err := p.wire.flushHeld()
 		p.wire.frames = s.How
 		return err
@@ -119,6 +125,7 @@ func (p *run) getNamed(name string) error {
 	p.conversation.mu.Lock()
 	id := p.conversation.names[name]
 	p.conversation.mu.Unlock()
+	// The script is wrong, and not the client. So the error names the script.
 	if id == nil {
 		return scriptError{&endError{Code: "invalid_argument", Message: "the script gave no blob of the name " + name}}
 	}

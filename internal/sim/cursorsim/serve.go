@@ -38,11 +38,13 @@ func (s *Sim) Serve(ctx context.Context, l Listeners) error {
 	failed := make(chan error, 2)
 	serving := 0
 	if l.TLS != nil {
+		// Before anything listens: a certificate that can't be written is an error of the start.
 		certificate, ca, err := newCertificate()
 		if err != nil {
 			return err
 		}
 		if l.CAFile != "" {
+			// Readable by all: it is public, and another user's gateway may be under test.
 			if err := os.WriteFile(l.CAFile, ca, 0o644); err != nil {
 				return err
 			}
@@ -62,6 +64,7 @@ func (s *Sim) Serve(ctx context.Context, l Listeners) error {
 	case <-ctx.Done():
 	}
 	server.Close()
+	// Each goroutine sends once, so this waits for the ends of all.
 	for range serving {
 		<-failed
 	}

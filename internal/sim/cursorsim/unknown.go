@@ -17,12 +17,14 @@ func unknownFields(prefix string, m protoreflect.Message) []string {
 	var paths []string
 	for raw := m.GetUnknown(); len(raw) > 0; {
 		number, _, n := protowire.ConsumeField(raw)
+		// Not protobuf: the message could not have been decoded, so this can't be.
 		if n < 0 {
 			break
 		}
 		paths = append(paths, fmt.Sprintf("%s.%d", prefix, number))
 		raw = raw[n:]
 	}
+	// Only fields that are set are visited.
 	for f, v := range m.Range {
 		below := prefix + "." + string(f.Name())
 		switch {

@@ -85,10 +85,13 @@ func (s Expect) format() string {
 }
 func (s Play) format() string { return "play " + s.Name }
 
+// No duration means "for ever" in both, and is written as nothing.
 func (s Hold) format() string  { return "hold" + optionalDuration(s.For) }
 func (s Stall) format() string { return "stall" + optionalDuration(s.For) }
 func (Cut) format() string     { return "cut" }
 func (Drop) format() string    { return "drop" }
+
+// The options in a fixed order, and the message last, as parseError needs it.
 func (s Error) format() string {
 	line := "error " + s.Code
 	if s.Detail != 0 {

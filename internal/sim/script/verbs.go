@@ -19,6 +19,8 @@ var verbs = map[string]func(*args) (Step, error){
 	"notice": textStep(func(s string) Step { return Text{Text: s, Notice: true} }),
 	"think":  textStep(func(s string) Step { return Think{s} }),
 	"say":    textStep(func(s string) Step { return Say{s} }),
+	// All three are read before an error is returned, so that a line with two mistakes is told
+	// both.
 	"many": func(a *args) (Step, error) {
 		n, err1 := a.positive()
 		gap, err2 := a.duration()
@@ -29,6 +31,8 @@ var verbs = map[string]func(*args) (Step, error){
 	// Tool calls, and what the server asks the client for.
 	"call":    callStep(false),
 	"builtin": callStep(true),
+	// What stands between "calls" and "end" is read by the parser (parse.go), which knows lines;
+	// this sees one line only.
 	"calls": func(a *args) (Step, error) {
 		n, err := a.optionalNumber()
 		return Calls{Announced: n}, err
@@ -47,6 +51,8 @@ var verbs = map[string]func(*args) (Step, error){
 		return Mirror{tool, object}, err
 	},
 	"query": wordStep(queryKinds, func(s string) Step { return Query{s} }),
+	// Any number is taken, also that of a field which exists: a script may want to see what a
+	// client makes of it.
 	"exec": func(a *args) (Step, error) {
 		n, err := a.positive()
 		return Exec{n}, errors.Join(err, a.done())
@@ -62,6 +68,7 @@ var verbs = map[string]func(*args) (Step, error){
 		name := a.word()
 		return GetBlob{name}, errors.Join(notEmpty("name", name), a.done())
 	},
+	// Both numbers or none: a share without its whole says nothing.
 	"checkpoint": func(a *args) (Step, error) {
 		if a.rest == "" {
 			return Checkpoint{}, nil
@@ -84,6 +91,7 @@ var verbs = map[string]func(*args) (Step, error){
 	"expect": parseExpect,
 	"play": func(a *args) (Step, error) {
 		name := a.word()
+		// Whether there is a script of that name only the player knows.
 		return Play{name}, errors.Join(notEmpty("name", name), a.done())
 	},
 
@@ -143,6 +151,7 @@ func callStep(builtin bool) func(*args) (Step, error) {
 func parseUsage(a *args) (Step, error) {
 	var u Usage
 	for a.rest != "" {
+		// A word without "=" has no number, and number refuses the empty text.
 		key, value, _ := strings.Cut(a.word(), "=")
 		field := u.field(key)
 		if field == nil {
@@ -180,6 +189,8 @@ func (u *Usage) field(key string) *int64 {
 // parseExpect reads WHAT [N] TEXT; only "result" has the number, which counts the turn's calls
 // from 1.
 func parseExpect(a *args) (Step, error) {
+	// An expectation that fails ends the run with an error: so a test of a client learns that it
+	// has sent something else.
 	e := Expect{What: a.word()}
 	if err := oneOf(e.What, []string{"prompt", "tools", "model", "answer", "results", "result"}); err != nil {
 		return nil, err
@@ -200,6 +211,7 @@ func parseError(a *args) (Step, error) {
 		return nil, err
 	}
 	for {
+		// Only peeked: the word may be the beginning of the message, as in "a=b is wrong".
 		key, _, found := strings.Cut(a.peek(), "=")
 		var err error
 		switch {
@@ -210,6 +222,7 @@ func parseError(a *args) (Step, error) {
 			b, err = strconv.ParseBool(strings.TrimPrefix(a.word(), "retryable="))
 			e.Retryable = &b
 		case found && key == "title":
+			// Not by word: a title in quotes has blanks in it.
 			a.rest = strings.TrimPrefix(a.rest, "title=")
 			e.Title, err = a.quoted()
 		default:
@@ -226,6 +239,7 @@ func parseError(a *args) (Step, error) {
 // interim responses, after which the final one is still to come. The duration is what the
 // header Retry-After will say.
 func parseStatus(a *args) (Step, error) {
+	// Connect's codes are words, HTTP's are numbers; so an error of the other kind is noticed here.
 	code, err := number(a.word(), 100)
 	if err != nil || code < 200 || code > 599 {
 		return nil, errors.New("an HTTP status from 200 to 599 is needed")

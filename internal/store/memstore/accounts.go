@@ -13,6 +13,8 @@ import (
 // keptAccount is an account as a database would give it back: its texts cleaned, its times cut to
 // milliseconds, its bytes a copy. It is used on the way in and on the way out, so that a caller
 // never shares bytes with the table.
+// A database would refuse a NUL in a text and cut times off; clean and stamp do the same, so that a
+// test with this store finds what PostgreSQL would show.
 func keptAccount(a store.Account) store.Account {
 	a.Email, a.Name, a.KeyHint = clean(a.Email), clean(a.Name), clean(a.KeyHint)
 	a.SealedKey, a.Created, a.Updated = copied(a.SealedKey), stamp(a.Created), stamp(a.Updated)
@@ -71,6 +73,9 @@ func (s *Store) ListAccounts(ctx context.Context, after string, limit int) ([]st
 	var list []store.Account
 	for _, id := range slices.Sorted(maps.Keys(s.db.accounts)) {
 		// after is exclusive: it is the last id of the page before.
+		//
+		// Sorting all for each page is slow with many, and simple; this store has what fits into
+		// memory.
 		if id > after && len(list) < limit {
 			list = append(list, keptAccount(s.db.accounts[id]))
 		}
@@ -114,6 +119,7 @@ func (s *Store) DeleteAccount(ctx context.Context, id string) error {
 	// the owner, and sessions only a hash of the owner.
 	owner := store.AccountOwner(id)
 	hash := store.OwnerSessions(owner)
+	// All in one hold of the lock: nobody sees an account half deleted.
 	maps.DeleteFunc(db.keys, func(_ string, k store.Key) bool { return k.Account == id })
 	maps.DeleteFunc(db.logs, func(_ string, l store.RequestLog) bool { return l.Account == id })
 	maps.DeleteFunc(db.sessions, func(k store.SessionKey, _ store.Session) bool { return k.Owner == hash })
@@ -233,6 +239,7 @@ func (s *Store) RotateKey(ctx context.Context, id string, next store.Key) error 
 }
 
 // keptLog is a request log as a database would give it back. Durations are kept in milliseconds.
+// An id and an account are ours, and have nothing to clean.
 func keptLog(l store.RequestLog) store.RequestLog {
 	l.RequestID, l.Endpoint, l.Created = clean(l.RequestID), clean(l.Endpoint), stamp(l.Created)
 	l.Model, l.UpstreamRun, l.Duration = clean(l.Model), clean(l.UpstreamRun), l.Duration.Truncate(time.Millisecond)
@@ -254,6 +261,7 @@ func (db *Database) beginRequest(l store.RequestLog) error {
 	if _, known := db.logs[l.ID]; known {
 		return store.ErrConflict
 	}
+	// A foreign key in a database.
 	if _, known := db.accounts[l.Account]; !known {
 		return store.ErrNotFound
 	}
@@ -348,6 +356,7 @@ func (s *Store) OpenSession(ctx context.Context, v store.Session) (store.Session
 	}
 	defer done()
 	v.Expires = stamp(v.Expires)
+	// In SQL this is an insert that does nothing when there is a row, and a read after it.
 	if old, known := s.db.sessions[v.Key]; known && !s.db.over(old.Expires) {
 		// The first who opened the session has chosen the agent. The row's end is the new one all
 		// the same: every use moves it on.
@@ -390,6 +399,7 @@ func (s *Store) DeleteSession(ctx context.Context, k store.SessionKey) error {
 		return err
 	}
 	defer done()
+	// No error when there is none: to forget what isn't known is what the caller wanted.
 	delete(s.db.sessions, k)
 	return nil
 }

@@ -22,6 +22,7 @@ type documentRow struct {
 func (d *documentRow) size() int64 { return int64(len(d.Data)) + partsSize(d.parts) }
 
 // read is a copy for the caller. Parts are read by calls of their own.
+// It copies the content, which is a caller's to change from then on.
 func (d *documentRow) read() store.Document {
 	v := d.Document
 	v.Data = copied(v.Data)
@@ -78,6 +79,7 @@ func (s *Store) CreateDocument(ctx context.Context, d store.Document, parts []st
 		return err
 	}
 	defer done()
+	// Checked before anything is evicted: a document that can't fit must not cost others.
 	if int64(len(d.Data))+partsSize(parts) > s.db.limits.OwnerBytes {
 		return store.ErrTooLarge
 	}
@@ -89,6 +91,7 @@ func (s *Store) CreateDocument(ctx context.Context, d store.Document, parts []st
 	if err != nil {
 		return err
 	}
+	// The revision of the caller doesn't matter here.
 	d.Data, d.Created, d.Expires, d.Revision = copied(d.Data), stamp(d.Created), stamp(d.Expires), 1
 	k := rowKey{owner: d.Owner, id: d.ID}
 	s.db.documents[k] = &documentRow{d, all}
@@ -105,6 +108,7 @@ func (s *Store) UpdateDocument(ctx context.Context, d store.Document) error {
 	defer done()
 	row := s.db.document(d.Owner, d.ID)
 	switch {
+	// Without the parts, which the caller doesn't know; evictDocuments counts them.
 	case int64(len(d.Data)) > s.db.limits.OwnerBytes:
 		return store.ErrTooLarge
 	case row == nil:
@@ -183,6 +187,7 @@ func (s *Store) AddParts(ctx context.Context, owner, document string, expires ti
 	case d.size()+partsSize(parts) > s.db.limits.OwnerBytes:
 		return store.ErrTooLarge
 	}
+	// A new slice, which takes the place of the old one only when nothing has failed.
 	all, err := with(d.parts, parts)
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 
 // account and key make rows with every field set, so that a field which a store forgets shows.
 
+// The sealed key has a NUL in it: it is bytes.
 func account(id string) store.Account {
 	return store.Account{
 		ID: id, Email: id + "@example.com", Name: "Ada", SealedKey: []byte("sealed\x00" + id), KeyHint: "crsr_…a1b2",
@@ -78,6 +79,7 @@ var accountCases = []examCase{
 			return err
 		})
 		e.same(len(get[[]store.Account](e)(e.ListAccounts(e.ctx, "", 100))), 1)
+		// Every one of the fifty was shown a key, so every key must work.
 		e.same(len(get[[]store.Key](e)(e.ListKeys(e.ctx, "acct_1"))), 50)
 	}},
 	// after is exclusive, and the last page is short or empty.
@@ -113,6 +115,8 @@ var accountCases = []examCase{
 			e.ok(e.CreateDocument(e.ctx, document(owner, "doc_1", 0), parts("a")))
 		}
 		// what is left of an account: account, key, logs, response, events, conversation, document, session
+		// The order is that of the list above. A session can only be seen by opening it: an old one
+		// gives its own agent back.
 		left := func(id string) []bool {
 			owner := store.AccountOwner(id)
 			_, noAccount := e.Account(e.ctx, id)
@@ -195,6 +199,7 @@ var keyCases = []examCase{
 		taken := key("key_other", "acct_1")
 		// The id of the new key is one that exists: nothing may be changed.
 		e.fails(e.RotateKey(e.ctx, "key_1", taken), store.ErrConflict)
+		// It is the same error as for no key at all, so nobody can find out which keys exist.
 		e.fails(e.RotateKey(e.ctx, "key_other", next), store.ErrNotFound) // another account's
 		e.fails(e.RotateKey(e.ctx, "key_9", next), store.ErrNotFound)
 		e.ok(e.RotateKey(e.ctx, "key_1", next))
@@ -309,6 +314,7 @@ var requestLogCases = []examCase{
 	// The numbers are chosen so that a column that is too small, or a swapped pair, shows.
 	{name: "a request is logged when it begins and when it ends", run: func(e *exam) {
 		signUp(e, account("acct_1"), key("key_1", "acct_1"))
+		// The row that is read back has no error code, cost or status yet.
 		l := requestLog("log_1")
 		e.ok(e.BeginRequest(e.ctx, l))
 		e.same(get[[]store.RequestLog](e)(e.ListRequests(e.ctx, "acct_1", 10)), []store.RequestLog{l})

@@ -13,6 +13,7 @@ import (
 // for callers with a key of their own.
 
 // document is a document that was created so many seconds after epoch and expires after a day.
+// The revision of a new document is 1, in every store.
 func document(owner, id string, seconds int) store.Document {
 	return store.Document{
 		Owner: owner, ID: id, Kind: "letter", Data: []byte(`{"id":"` + id + `"}`),
@@ -42,6 +43,7 @@ func listed(e *exam, owner, kind string, page store.Page) string {
 }
 
 // partsOf are the ids of a document's parts.
+// It fails the exam on an error; what shall fail is asked of ListParts itself.
 func partsOf(e *exam, owner, id string, page store.Page) string {
 	e.Helper()
 	var ids []string
@@ -72,11 +74,13 @@ var documentCases = []examCase{
 	// An id of another owner must not even be told to exist.
 	{name: "ids are unique for an owner, and two owners' documents never meet", run: func(e *exam) {
 		// Two owners, one id.
+		// A store with the id alone as its key would mix them up here.
 		mine, theirs := document("k:1", "doc_1", 0), document("k:2", "doc_1", 0)
 		theirs.Data = []byte("theirs")
 		e.ok(e.CreateDocument(e.ctx, mine, parts("a")))
 		e.ok(e.CreateDocument(e.ctx, theirs, parts("a", "b")))
 		e.fails(e.CreateDocument(e.ctx, mine, nil), store.ErrConflict)
+		// Two parts of one id: nothing may be written, not even the document.
 		e.fails(e.CreateDocument(e.ctx, document("k:1", "doc_2", 0), parts("a", "a")), store.ErrConflict)
 		_, err := e.Document(e.ctx, "k:1", "doc_2")
 		e.fails(err, store.ErrNotFound)
@@ -101,6 +105,7 @@ var documentCases = []examCase{
 		d := document("k:1", "doc_1", 0)
 		d.Data, d.Expires = []byte("changed"), at(48*time.Hour)
 		e.ok(e.UpdateDocument(e.ctx, d))
+		// The revision that was read is 1 still; meanwhile it is 2.
 		e.fails(e.UpdateDocument(e.ctx, document("k:1", "doc_1", 0)), store.ErrConflict)
 		d.Revision = 2
 		e.same(get[store.Document](e)(e.Document(e.ctx, "k:1", "doc_1")), d)
@@ -136,6 +141,7 @@ var documentCases = []examCase{
 	{name: "parts are listed in the order in which they were added", run: func(e *exam) {
 		e.ok(e.CreateDocument(e.ctx, document("k:1", "doc_1", 0), parts("d", "a")))
 		e.ok(e.AddParts(e.ctx, "k:1", "doc_1", at(0), parts("c", "b")))
+		// No parts: allowed, and only moves the end.
 		e.ok(e.AddParts(e.ctx, "k:1", "doc_1", at(0), nil))
 		e.same(partsOf(e, "k:1", "doc_1", whole), "d a c b")
 		e.same(partsOf(e, "k:1", "doc_1", store.Page{Limit: 2, After: "a"}), "c b")
@@ -145,6 +151,7 @@ var documentCases = []examCase{
 		e.fails(e.DeletePart(e.ctx, "k:1", "doc_1", "c"), store.ErrNotFound)
 		_, err := e.ListParts(e.ctx, "k:1", "doc_1", store.Page{Limit: 2, After: "c"})
 		e.fails(err, store.ErrNotFound)
+		// f is new, a is not: f must not be added either.
 		e.fails(e.AddParts(e.ctx, "k:1", "doc_1", at(0), parts("f", "a")), store.ErrConflict)
 		e.ok(e.DeletePart(e.ctx, "k:1", "doc_1", "b")) // the last
 		e.ok(e.AddParts(e.ctx, "k:1", "doc_1", at(0), parts("e")))
@@ -170,6 +177,7 @@ var documentCases = []examCase{
 		e.ok(e.CreateDocument(e.ctx, document("k:1", "doc_1", 0), parts("a")))
 		e.ok(e.AddParts(e.ctx, "k:1", "doc_1", at(36*time.Hour), parts("b")))
 		e.ok(e.AddParts(e.ctx, "k:1", "doc_1", at(time.Hour), parts("c"))) // not an earlier end
+		// The end that CreateDocument was given has passed; the later one of AddParts counts.
 		e.pass(24 * time.Hour)
 		e.same(partsOf(e, "k:1", "doc_1", whole), "a b c")
 		e.pass(12 * time.Hour)
@@ -199,6 +207,7 @@ var documentCases = []examCase{
 			d.Data = bytes.Repeat([]byte("x"), size)
 			return e.CreateDocument(e.ctx, d, nil)
 		}
+		// Another owner, who is older than all and near the limit: nothing of this may touch it.
 		e.ok(put("k:2", "z", 0, 90_000))
 		e.ok(put("k:1", "b", 2, 40_000))
 		e.ok(put("k:1", "a", 1, 40_000))
@@ -216,6 +225,7 @@ var documentCases = []examCase{
 		}
 		e.ok(e.AddParts(e.ctx, "k:1", "d", at(0), many)) // the oldest goes, not the one that grows
 		e.same(listed(e, "k:1", "letter", whole), "d e")
+		// What alone is over the limit is refused, and evicts nobody.
 		e.fails(put("k:1", "f", 6, 100_001), store.ErrTooLarge)
 		e.fails(e.AddParts(e.ctx, "k:1", "e", at(0), []store.DocumentPart{{ID: "1", Data: make([]byte, 100_000)}}), store.ErrTooLarge)
 		e.same(partsOf(e, "k:1", "e", whole), "")

@@ -22,6 +22,7 @@ func response(owner, id string, seconds int) store.Response {
 
 // running is a response that runner works on in the background. A negative lease has ended
 // before the test looks.
+// Leases are relative, because the clock that they go by is the database's.
 func running(owner, id, runner string, lease time.Duration) store.Response {
 	r := response(owner, id, 0)
 	r.Status, r.Runner, r.Lease = "in_progress", runner, lease
@@ -36,6 +37,7 @@ func sized(id string, seconds, size int) store.Response {
 }
 
 // kept lists which of the owner's responses "a", "b" … are there, as one string.
+// It asks for each by its id, so it needs no list, which responses don't have.
 func kept(e *exam, owner string) (ids string) {
 	for c := 'a'; c <= 'z'; c++ {
 		if _, err := e.Response(e.ctx, owner, string(c)); err == nil {
@@ -167,10 +169,15 @@ var responseCases = []examCase{
 		e.ok(e.CreateResponse(e.ctx, running("k:4", "resp_4", "host-1", -time.Minute)))
 		e.ok(e.UpdateResponse(e.ctx, response("k:2", "resp_2", 0))) // cancelled by somebody
 		jobs := []store.ResponseRef{{Owner: "k:1", ID: "resp_1"}, {Owner: "k:2", ID: "resp_2"}, {Owner: "k:3", ID: "resp_3"}, {Owner: "k:5", ID: "resp_1"}}
+		// Of the four: one is host-1's, one has no runner any more, one is host-2's, and one
+		// doesn't exist.
 		e.same(get[[]store.ResponseRef](e)(e.RenewLeases(e.ctx, "host-1", jobs, time.Minute)), jobs[:1])
+		// A renewed lease is no change of the response: its runner still holds the revision that it
+		// knows.
 		e.same(get[store.Response](e)(e.Response(e.ctx, "k:1", "resp_1")).Revision, int64(1))
 		// What host-1 no longer names is not renewed, whoever holds it.
 		e.same(abandoned(e, e, "host-3", 10), []string{"k:3", "k:4"})
+		// No name holds nothing, although rows without a runner have an empty one.
 		e.same(len(get[[]store.ResponseRef](e)(e.RenewLeases(e.ctx, "", jobs, time.Minute))), 0)
 		e.same(len(get[[]store.ResponseRef](e)(e.RenewLeases(e.ctx, "host-1", nil, time.Minute))), 0)
 	}},
@@ -208,6 +215,7 @@ var responseCases = []examCase{
 		e.ok(e.DeleteResponse(e.ctx, "k:1", "b"))
 		e.same(kept(e, "k:1"), "cde")
 		e.same(ancestors(), "abcde")
+		// What a continued turn needs of it is all there: content and predecessor.
 		b := get[store.Response](e)(e.Ancestor(e.ctx, "k:1", "b"))
 		e.same(b.Previous+string(b.Object), `a{"id":"b"}`)
 		e.fails(e.DeleteResponse(e.ctx, "k:1", "b"), store.ErrNotFound)
@@ -216,6 +224,7 @@ var responseCases = []examCase{
 		e.same(len(get[[]store.Event](e)(e.ListEvents(e.ctx, "k:1", "b", -1, 10))), 0)
 		_, err := e.Ancestor(e.ctx, "k:2", "b")
 		e.fails(err, store.ErrNotFound)
+		// Neither has anything expired, nor is a hidden response without descendants.
 		e.same(get[int64](e)(e.Sweep(e.ctx)), int64(0))
 		e.ok(e.DeleteResponse(e.ctx, "k:1", "d"))
 		e.ok(e.DeleteResponse(e.ctx, "k:1", "c"))
@@ -236,6 +245,7 @@ var responseCases = []examCase{
 		e.ok(e.DeleteResponse(e.ctx, "k:1", "a"))
 		e.ok(e.DeleteResponse(e.ctx, "k:1", "b"))
 		e.pass(2 * time.Hour)
+		// c by its time, and with it what only c still needed.
 		e.same(get[int64](e)(e.Sweep(e.ctx)), int64(3))
 		_, err := e.Ancestor(e.ctx, "k:1", "a")
 		e.fails(err, store.ErrNotFound)
@@ -287,6 +297,7 @@ var responseCases = []examCase{
 		}
 		e.same(kept(e, "k:1"), "ad")
 		e.ok(e.UpdateResponse(e.ctx, response("k:1", "a", 0))) // finished, but this is its own update
+		// It can't be its own victim: its job would lose the row that it has just written.
 		e.same(kept(e, "k:1"), "ad")
 		e.ok(e.CreateResponse(e.ctx, response("k:1", "e", 9)))
 		e.same(kept(e, "k:1"), "de")
@@ -317,6 +328,7 @@ var eventCases = []examCase{
 	{name: "a batch with a known number is refused as a whole", run: func(e *exam) {
 		e.ok(e.CreateResponse(e.ctx, response("k:1", "resp_1", 0)))
 		e.ok(e.AppendEvents(e.ctx, "k:1", "resp_1", events(0, 5)))
+		// 5 is new, 4 is known.
 		e.fails(e.AppendEvents(e.ctx, "k:1", "resp_1", []store.Event{{Sequence: 5}, {Sequence: 4}}), store.ErrConflict)
 		e.same(get[[]store.Event](e)(e.ListEvents(e.ctx, "k:1", "resp_1", -1, 100)), events(0, 5))
 	}},
@@ -349,6 +361,7 @@ var conversationCases = []examCase{
 		e.ok(e.PutConversation(e.ctx, c))
 		e.same(get[store.Conversation](e)(e.Conversation(e.ctx, "k:1", "localagent", c.Hash)), c)
 		for _, other := range []struct{ owner, backend, hash string }{
+			// Each differs in one of the three; the last is the same up to the NUL.
 			{"k:2", "localagent", "hash\x00\xff"}, {"k:1", "chat", "hash\x00\xff"}, {"k:1", "localagent", "hash"},
 		} {
 			_, err := e.Conversation(e.ctx, other.owner, other.backend, []byte(other.hash))

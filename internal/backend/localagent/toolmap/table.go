@@ -1,6 +1,8 @@
 package toolmap
 
 // A role is what a parameter is for, whatever it is called. Each is a field of Use, and Use.values gives its value.
+// Names of parameters differ from client to client, roles don't: the rules translate between the
+// two.
 type role uint8
 
 const (
@@ -40,6 +42,8 @@ type rule struct {
 
 // A param is one parameter that a use may have a value for. A parameter of a rule that is neither
 // required nor optional may be missing in the client's tool as long as the use has no value for it.
+// For example a use with a value for glob and a client's grep without such a parameter: the search
+// would find too much, so the tool doesn't fit and the call is refused.
 type param struct {
 	role  role
 	names []string // what clients call it, simplified, the likeliest first
@@ -72,6 +76,8 @@ var rules = map[Kind]rule{
 			{role: dir, names: []string{"workdir", "cwd", "workingdirectory", "workingdir", "directory", "dir"}},
 			{role: timeout, names: []string{"timeout", "timeoutms", "timeoutseconds", "timeoutsec"}, optional: true, fit: fitTimeout},
 			{role: description, names: []string{"description", "explanation", "justification"}, optional: true, otherwise: describe},
+			// Not optional: a command that was to run in the background would otherwise hold the
+			// client until its time is over.
 			{role: background, names: []string{"isbackground", "background", "runinbackground"}, otherwise: foreground},
 		},
 	},
@@ -83,6 +89,7 @@ var rules = map[Kind]rule{
 			{role: limit, names: []string{"limit", "lines", "maxlines", "numlines"}, optional: true},
 		},
 	},
+	// A tool named "edit" takes the old text and the new one; it is no way to write a whole file.
 	Write: {
 		// Not among them: edit, create (which may refuse a file that is there), patch.
 		tools: []string{"write", "writefile", "writetofile", "filewrite"},
@@ -108,6 +115,8 @@ var rules = map[Kind]rule{
 			{role: around, names: []string{"-C", "context", "contextlines"}},
 			{role: ignoreCase, names: []string{"-i", "ignorecase", "caseinsensitive"}},
 			{role: multiline, names: []string{"multiline"}},
+			// More output than was asked for does no harm; without skip, though, the first lines
+			// would come again.
 			{role: headLimit, names: []string{"headlimit", "limit", "maxresults"}, optional: true},
 			{role: skip, names: []string{"offset"}},
 			{role: sorting, names: []string{"sort"}, optional: true},

@@ -3,6 +3,7 @@ package toolmap
 import "time"
 
 // Kind says which built-in tool is meant.
+// 0 is no kind: a request that can't be mapped.
 type Kind uint8
 
 // The built-in tools that can be mapped. All others are refused by name.
@@ -23,6 +24,7 @@ const (
 //
 // Durations, counts and lines are in the units of Go and of people (lines from 1); fit.go converts
 // them to a client's.
+// It is a value that belongs to one call, and is only read here.
 type Use struct {
 	Kind Kind
 
@@ -59,6 +61,7 @@ type Use struct {
 //
 // A number of 0 and a false count as no value: that is how upstream's messages say "not given".
 func (u *Use) values() map[role]any {
+	// A map and not the struct, because the rules go through roles without knowing the kind.
 	values := map[role]any{}
 	text := func(r role, s string) {
 		if s != "" {
@@ -79,6 +82,7 @@ func (u *Use) values() map[role]any {
 	text(dir, u.Dir)
 	text(description, u.Description)
 	flag(background, u.Background)
+	// A time.Duration stays one: fitTimeout has to know the unit.
 	if u.Timeout != 0 {
 		values[timeout] = u.Timeout
 	}
