@@ -37,6 +37,12 @@ func platform(goos, goarch string) string {
 // node22 is a program of its own package: see install.sh. For Apple's ARM processors that has another name.
 const node22 = "../node/node_modules/node-*PLATFORM/bin/node"
 
+// Node is the path of the Node that clients run on.
+func Node(t testing.TB) string {
+	t.Helper()
+	return Installed(t, node22)
+}
+
 // RunNode runs source, an ES module, and returns what it printed. Modules are found as from the conformance folder:
 // 'openai' is the installed package, './openai/prelude.mjs' a file of ours. env is added to a clean environment. The
 // test fails when the script does.
@@ -47,7 +53,7 @@ func RunNode(t testing.TB, source string, env ...string) string {
 	c := command{
 		dir: root(), env: append(append(cleanEnv(home), "NODE_NO_WARNINGS=1"), env...),
 		// From standard input, because a file elsewhere would look for packages where it lies.
-		program: Installed(t, node22), args: []string{"--input-type=module", "-"}, stdin: strings.NewReader(source),
+		program: Node(t), args: []string{"--input-type=module", "-"}, stdin: strings.NewReader(source),
 		limit: nodeLimit,
 	}
 	stdout, stderr, err := c.run(t)

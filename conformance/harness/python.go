@@ -32,6 +32,15 @@ func RunAider(t testing.TB, file string, env ...string) string {
 	return runPython(t, ".cache/python-aider", file, env)
 }
 
+// RunCursorSDK is RunPython for a file that uses Cursor's package cursor-sdk, with the bridge in it. It skips the test where
+// the package isn't installed: there are none for some platforms.
+func RunCursorSDK(t testing.TB, file string, env ...string) string {
+	t.Helper()
+	// …/site-packages/cursor_sdk/_vendor/bridge. What the package needs beside itself, the other clients need as well.
+	packages := filepath.Dir(filepath.Dir(filepath.Dir(Bridge(t))))
+	return runPython(t, ".cache/python", file, append(env, "PYTHONPATH="+packages))
+}
+
 func runPython(t testing.TB, venv, file string, env []string) string {
 	t.Helper()
 	venv = filepath.Join(root(), venv)

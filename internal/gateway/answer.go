@@ -51,7 +51,9 @@ func (a *answer) accept(how agent.Accepted) error {
 // text is the run's and valid only during this call. The sink gets it as it is and must not
 // keep it (see agent.Sink); the digester copies what it needs.
 func (a *answer) piece(kind agent.Kind, text []byte) error {
-	if kind != agent.Reasoning { // clients send a refusal back as text
+	if kind == agent.Reasoning {
+		a.seen.thinking(text)
+	} else { // clients send a refusal back as text
 		a.seen.answerText(text)
 	}
 	if err := a.wrote(len(text)); err != nil {

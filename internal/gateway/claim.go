@@ -31,6 +31,7 @@ type waiting struct {
 	format  Digest           // of the form of the answer that the model was told of; formatDigest
 	seen    Digest           // what the model has seen, up to the calls
 	bare    Digest           // the same without what it has said beside the calls
+	aloud   Digest           // the same with what it has thought beside them as text; seen if that was nothing
 	asked   []askedCall      // the calls of the open group, in order, of which it waits for the last
 	calls   []string         // ids of the calls whose results it waits for
 	given   []agent.ToolCall // those calls, as the client was given them
@@ -51,7 +52,7 @@ func (t *turn) claim() *waiting {
 	if !ok {
 		return t.claimByTranscript()
 	}
-	reason := t.mismatch(w, t.req.Messages)
+	aloud, reason := t.mismatch(w, t.req.Messages)
 	if reason == "" && !w.run.Adapt(t.req) {
 		reason = "other tools"
 	}
@@ -60,6 +61,7 @@ func (t *turn) claim() *waiting {
 		w.run.Close()
 		return nil
 	}
+	t.aloud = aloud
 	return w
 }
 
@@ -92,8 +94,11 @@ func (t *turn) claimByTranscript() *waiting {
 	asked := d.asked()
 	for _, w := range t.g.lot.Find(t.req.Caller.Owner, string(asked[:]), maxCandidates) {
 		with, ok := renamed(t.req.Messages, w.asked)
-		switch {
-		case !ok || t.mismatch(w, with) != "":
+		if !ok {
+			continue
+		}
+		switch _, reason := t.mismatch(w, with); {
+		case reason != "":
 		case w.tools == t.toolsDigest():
 			same = append(same, match{w, with})
 		case t.stillOffers(w):
@@ -125,27 +130,31 @@ func (t *turn) claimByTranscript() *waiting {
 // client has edited its history shows as another transcript.
 //
 // seen and bare are both accepted: some clients send the text beside a call back and some do
-// not. A request that does send text must send the text that the model has said.
+// not. A request that does send text must send the text that the model has said, and may send all that it has
+// thought with it: aloud reports that.
 //
 // A message in place of the results goes to the run: the user has interrupted it. But not when the request asks for what the
 // run was not begun for, such as a summary without tools, or JSON by a schema: that is no interruption, and the run would go on
 // with its own task. Results may come with no tools and with another form: they are what the run waits for.
-func (t *turn) mismatch(w *waiting, messages []agent.Message) string {
+func (t *turn) mismatch(w *waiting, messages []agent.Message) (aloud bool, reason string) {
 	switch {
 	case w.backend != t.backend.Name():
-		return "another upstream"
+		return false, "another upstream"
 	case w.model != t.req.Model.String():
-		return "another model"
+		return false, "another model"
 	case !brings(messages, w.calls) && len(t.req.Offered()) == 0:
-		return "no results and no tools"
+		return false, "no results and no tools"
 	case !brings(messages, w.calls) && w.format != formatDigest(&t.req.Format):
-		return "no results and another form of the answer"
+		return false, "no results and another form of the answer"
 	}
 	d := digestBefore(messages, w.calls, t.known(w))
-	if d.sum() != w.seen && (d.text != nil || d.sum() != w.bare) {
-		return "another transcript"
+	switch sum := d.sum(); {
+	case sum == w.seen, d.text == nil && sum == w.bare:
+		return false, ""
+	case sum == w.aloud:
+		return true, ""
 	}
-	return ""
+	return false, "another transcript"
 }
 
 // stillOffers reports whether the request offers the tools of the calls that w waits for, or no tools

@@ -46,12 +46,16 @@ type Digest [sha256.Size]byte
 //	message(assistant), answerText, call   text and calls grow
 //	message(tool)                          results grow
 //	message(user or system)                closeGroup: into done, and an empty group is open
-//	sum, bare, asked                       nothing moves: they hash a copy of what there is
+//	thinking                               aloud grows
+//	sum, bare, aloudSum, asked             nothing moves: they hash a copy of what there is
 type digester struct {
 	done hash.Hash // groups and messages that are complete
 
 	// The group that is open.
 	text hash.Hash // lazily made
+	// aloud is text with the thinking that was given, where it was given: some clients send all of it back as text. It is nil
+	// as long as there was none.
+	aloud hash.Hash
 	// They are hashed late because their order does not count, and a result may come long after its call.
 	calls   []agent.ToolCall
 	results []*agent.Message
@@ -95,19 +99,47 @@ func (d *digester) message(m *agent.Message) {
 
 // assistantText adds a piece of the answer's text. Pieces may be cut anywhere.
 func (d *digester) assistantText(text []byte) {
-	d.scratch = d.scratch[:0]
-	for _, b := range text {
-		if !isSpace(b) {
-			d.scratch = append(d.scratch, b)
-		}
-	}
-	if len(d.scratch) == 0 {
+	if d.trim(text); len(d.scratch) == 0 {
 		return
 	}
 	if d.text == nil {
 		d.text = sha256.New()
 	}
 	d.text.Write(d.scratch)
+	if d.aloud != nil {
+		d.aloud.Write(d.scratch)
+	}
+}
+
+// thinking adds a piece of the answer's thinking. It counts for aloudSum alone.
+func (d *digester) thinking(text []byte) {
+	if d.aloud == nil {
+		d.aloud = copyOf(d.text)
+	}
+	d.trim(text)
+	d.aloud.Write(d.scratch)
+}
+
+// trim puts text without its white space into scratch.
+func (d *digester) trim(text []byte) {
+	d.scratch = d.scratch[:0]
+	for _, b := range text {
+		if !isSpace(b) {
+			d.scratch = append(d.scratch, b)
+		}
+	}
+}
+
+// copyOf is a hash that goes on from where h is, which may be nil.
+func copyOf(h hash.Hash) hash.Hash {
+	if h == nil {
+		return sha256.New()
+	}
+	same, err := h.(hash.Cloner).Clone()
+	if err != nil {
+		panic(err) // SHA-256 can be copied
+	}
+	return same
 }
 
 // answerText adds a piece of the answer that is being streamed. It differs from assistantText
@@ -153,6 +185,16 @@ func (d *digester) bare() Digest {
 	return without.sum()
 }
 
+// aloudSum is sum with the thinking of the open group as text: what a client sends back that makes one of the other.
+func (d *digester) aloudSum() Digest {
+	if d.aloud == nil {
+		return d.sum()
+	}
+	said := *d
+	said.text = d.aloud
+	return said.sum()
+}
+
 // asked is the digest of everything so far, but without the results of the open group: a run that waits for some of
 // those results is found by it.
 func (d *digester) asked() Digest { return d.with(nil) }
@@ -168,7 +210,7 @@ func (d *digester) with(results []*agent.Message) Digest {
 // closeGroup adds the open group to what is complete, and opens an empty one.
 func (d *digester) closeGroup() {
 	d.hashGroup(d.done, d.results)
-	d.text, d.calls, d.results = nil, nil, nil
+	d.text, d.aloud, d.calls, d.results = nil, nil, nil, nil
 }
 
 // hashGroup writes the open group, with these results, to h; nothing when it is empty.

@@ -49,6 +49,7 @@ func TestAnEchoThatDiffersKeepsItsRun(t *testing.T) {
 	for name, change := range map[string]func(m *agent.Message){
 		"as it was":           func(*agent.Message) {},
 		"with our thinking":   func(m *agent.Message) { m.Parts[0].Text = "<think>\nHm.\n</think>\n\n" + m.Parts[0].Text },
+		"with thinking, bare": func(m *agent.Message) { m.Parts[0].Text = "Hm.\n\n" + m.Parts[0].Text },
 		"without the text":    func(m *agent.Message) { m.Parts = nil },
 		"with n8n's text":     func(m *agent.Message) { m.Parts[0].Text = `Calling look with input: {"at":1,"id":"call_1"}` },
 		"with n8n's id, too":  func(m *agent.Message) { m.Parts = nil; m.Calls[0].Arguments = []byte(`{"at":1,"id":"call_1"}`) },
@@ -56,14 +57,17 @@ func TestAnEchoThatDiffersKeepsItsRun(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			once := false
-			fake := backendtest.NewFake("fake", func(*agent.Request) (backendtest.Turns, error) {
+			fake := backendtest.NewFake("fake", func(req *agent.Request) (backendtest.Turns, error) {
+				if req.Continue != nil {
+					return backendtest.Turns{{backendtest.Say("continued"), backendtest.End("agent-2")}}, nil
+				}
 				if once {
 					return backendtest.Turns{{backendtest.Say("from the transcript"), backendtest.End("")}}, nil
 				}
 				once = true
 				return backendtest.Turns{
 					{backendtest.Think("Hm."), backendtest.Say("let me see "), backendtest.CallTool("call_1", "look", `{"at":1}`), backendtest.CallTool("call_2", "listen", `{"patch":"x"}`), backendtest.Wait()},
-					{backendtest.Say("and more "), backendtest.CallTool("call_3", "look", `{}`), backendtest.Wait()},
+					{backendtest.Think("Oh."), backendtest.Say("and more "), backendtest.CallTool("call_3", "look", `{}`), backendtest.Wait()},
 					{backendtest.Say("seen"), backendtest.End("agent-1")},
 				}, nil
 			})
@@ -80,8 +84,13 @@ func TestAnEchoThatDiffersKeepsItsRun(t *testing.T) {
 			if c.history[1].Parts == nil || strings.Contains(name, "n8n") {
 				c.history[len(c.history)-1].Parts = nil // a client that leaves text out does so always
 			}
+			if name == "with thinking, bare" {
+				said := &c.history[len(c.history)-1]
+				said.Parts = []agent.Part{{Text: "Oh."}, {Text: said.Text()}}
+			}
 			c.result("call_3", "c").must(agent.ResumeParked, "seen")
-			if len(fake.Runs()) != 1 {
+			c.user("and there?").must(agent.ResumeMemory, "continued")
+			if len(fake.Runs()) != 2 {
 				t.Errorf("%d runs", len(fake.Runs()))
 			}
 		})

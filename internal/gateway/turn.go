@@ -47,6 +47,7 @@ type turn struct {
 	from    agent.Resume  // what the run continues
 	waited  time.Duration // how long it was parked
 	empty   bool          // an earlier run of this turn has ended without an answer
+	aloud   bool          // the client sends thinking back as text
 
 	// session is the pinned session, as this turn has used it; nil when there is none.
 	session *store.Session
@@ -398,7 +399,11 @@ func (t *turn) finish(ctx context.Context, done *agent.Done) error {
 	t.answer.over()
 	if done.Conversation != nil {
 		// Before the client learns that the turn is over, because its next request may come at once.
-		t.memory().Remember(context.WithoutCancel(ctx), t.memoryKey(t.answer.seen.sum()), done.Conversation)
+		said := t.answer.seen.sum()
+		if t.aloud {
+			said = t.answer.seen.aloudSum()
+		}
+		t.memory().Remember(context.WithoutCancel(ctx), t.memoryKey(said), done.Conversation)
 	}
 	return t.end(*done)
 }
@@ -416,7 +421,7 @@ func (t *turn) finishWithCalls(ctx context.Context, done *agent.Done) error {
 	t.answer.over()
 	w := &waiting{
 		run: t.run, backend: t.backend.Name(), model: t.req.Model.String(), tools: t.toolsDigest(), format: formatDigest(&t.req.Format),
-		seen: t.answer.seen.sum(), bare: t.answer.seen.bare(), calls: t.answer.callIDs(), given: t.answer.calls, since: time.Now(),
+		seen: t.answer.seen.sum(), bare: t.answer.seen.bare(), aloud: t.answer.seen.aloudSum(), calls: t.answer.callIDs(), given: t.answer.calls, since: time.Now(),
 	}
 	for i := range t.answer.seen.calls {
 		c := &t.answer.seen.calls[i]
