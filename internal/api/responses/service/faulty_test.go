@@ -22,6 +22,14 @@ const (
 	abandonedResponses
 	appendEvents
 	listEvents
+	readAncestor
+	createDocument
+	updateDocument
+	readDocument
+	deleteDocument
+	readPart
+	listParts
+	deletePart
 	addParts
 	methods // how many there are
 )
@@ -44,6 +52,24 @@ type faulty struct {
 	mu      sync.Mutex
 	faults  [methods]fault
 	created []string // the ids of all responses
+	calls   int      // that requests have made since failAt
+	at      int      // the call that fails, of these; 0 for none
+	with    error
+}
+
+// failAt has the call of a number fail, counted from now on, by requests alone: the process's own look at its leases doesn't
+// count. Number 0 only counts.
+func (f *faulty) failAt(number int, with error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls, f.at, f.with = 0, number, with
+}
+
+// made is how many calls requests have made since failAt.
+func (f *faulty) made() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.calls
 }
 
 // fail sets the fault of some methods.
@@ -72,6 +98,11 @@ func (f *faulty) do(ctx context.Context, m method, call func() error) error {
 	fault := f.faults[m]
 	if fault.once {
 		f.faults[m] = noFault
+	}
+	if m != renewLeases && m != abandonedResponses {
+		if f.calls++; f.calls == f.at {
+			fault.err = f.with
+		}
 	}
 	f.mu.Unlock()
 	switch {
@@ -129,4 +160,40 @@ func (f *faulty) ListEvents(ctx context.Context, owner, id string, after int64, 
 
 func (f *faulty) AddParts(ctx context.Context, owner, id string, expires time.Time, parts []store.DocumentPart) error {
 	return f.do(ctx, addParts, func() error { return f.Store.AddParts(ctx, owner, id, expires, parts) })
+}
+
+func (f *faulty) Ancestor(ctx context.Context, owner, id string) (r store.Response, err error) {
+	err = f.do(ctx, readAncestor, func() (err error) { r, err = f.Store.Ancestor(ctx, owner, id); return err })
+	return r, err
+}
+
+func (f *faulty) CreateDocument(ctx context.Context, d store.Document, parts []store.DocumentPart) error {
+	return f.do(ctx, createDocument, func() error { return f.Store.CreateDocument(ctx, d, parts) })
+}
+
+func (f *faulty) UpdateDocument(ctx context.Context, d store.Document) error {
+	return f.do(ctx, updateDocument, func() error { return f.Store.UpdateDocument(ctx, d) })
+}
+
+func (f *faulty) Document(ctx context.Context, owner, id string) (d store.Document, err error) {
+	err = f.do(ctx, readDocument, func() (err error) { d, err = f.Store.Document(ctx, owner, id); return err })
+	return d, err
+}
+
+func (f *faulty) DeleteDocument(ctx context.Context, owner, id string) error {
+	return f.do(ctx, deleteDocument, func() error { return f.Store.DeleteDocument(ctx, owner, id) })
+}
+
+func (f *faulty) DocumentPart(ctx context.Context, owner, document, id string) (part store.DocumentPart, err error) {
+	err = f.do(ctx, readPart, func() (err error) { part, err = f.Store.DocumentPart(ctx, owner, document, id); return err })
+	return part, err
+}
+
+func (f *faulty) ListParts(ctx context.Context, owner, document string, page store.Page) (parts []store.DocumentPart, err error) {
+	err = f.do(ctx, listParts, func() (err error) { parts, err = f.Store.ListParts(ctx, owner, document, page); return err })
+	return parts, err
+}
+
+func (f *faulty) DeletePart(ctx context.Context, owner, document, id string) error {
+	return f.do(ctx, deletePart, func() error { return f.Store.DeletePart(ctx, owner, document, id) })
 }

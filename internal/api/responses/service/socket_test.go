@@ -285,6 +285,62 @@ func TestASocketBoundsWhatWaits(t *testing.T) {
 	})
 }
 
+// So are lanes beyond those that may run at once, and everything while the server drains.
+func TestASocketBoundsItsLanes(t *testing.T) {
+	socketWorld(t, func(t *testing.T, w *world, dial func() *client) {
+		c := dial()
+		for i := range 16 {
+			c.create(say(fmt.Sprintf(`"stream_id":"lane %d",`, i), "delay 10s", "text Hi."))
+			c.until("response.in_progress")
+		}
+		c.create(say(`"stream_id":"one more",`, "text Hi."))
+		if e := c.fails(429, "rate_limit_exceeded", ""); e.StreamID != "one more" {
+			t.Errorf("%s", e.data)
+		}
+		c.create(say(`"stream_id":"lane 3",`, "text Again.")) // waits for its lane
+		synctest.Wait()
+		go w.service.Drain(context.Background())
+		synctest.Wait()
+		c.create(say(`"stream_id":"lane 4",`, "text Hi."))
+		if e := c.fails(503, "server_is_overloaded", ""); e.StreamID != "lane 4" {
+			t.Errorf("%s", e.data)
+		}
+		for range 17 {
+			c.until("response.completed")
+		}
+		c.closed(websocket.StatusGoingAway)
+	})
+}
+
+// A socket remembers its last thousand responses.
+func TestASocketForgetsItsOldestResponses(t *testing.T) {
+	socketWorld(t, func(t *testing.T, w *world, dial func() *client) {
+		c := dial()
+		var ids []string
+		for range 1001 {
+			c.create(`{"model":"composer-2.5","store":false,"generate":false,"input":"Hi."}`)
+			e := c.read()
+			var created struct{ Response struct{ ID string } }
+			if err := json.Unmarshal(e.data, &created); err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, created.Response.ID)
+			c.until("response.completed")
+		}
+		for i, known := range map[int]bool{0: false, 1: true, 1000: true} {
+			c.create(fmt.Sprintf(`{"model":"composer-2.5","store":false,"generate":false,"previous_response_id":%q,"input":"Hi."}`, ids[i]))
+			if known {
+				c.until("response.completed")
+			} else {
+				c.fails(400, "previous_response_not_found", "previous_response_id")
+			}
+			if i == 1 {
+				return // it has made the next one the oldest
+			}
+		}
+	})
+}
+
 func TestASocketTakesNoMoreThanItsLimit(t *testing.T) {
 	socketWorld(t, func(t *testing.T, w *world, dial func() *client) {
 		c := dial()
