@@ -27,9 +27,11 @@ func (c *migrateUpCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	// The default database is a file in a folder that may not exist yet.
 	if err := makeStateFolder(p, &c.Storage); err != nil {
 		return err
 	}
+	// "" for PostgreSQL. It is for the error alone, which names the file that could not be opened.
 	path, _ := sqlstore.File(where)
 	// Two that migrate at the same time wait for each other; the second finds nothing to do.
 	done, err := sqlstore.MigrateUp(ctx, where)
@@ -58,6 +60,8 @@ func (c *migrateStatusCmd) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	// The list and the error may both be there.
+	// What this program knows and the database lacks is "pending". What the database has and this
+	// program doesn't know is the error.
 	all, failed := sqlstore.MigrateStatus(ctx, where)
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	for _, m := range all {

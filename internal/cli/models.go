@@ -29,6 +29,7 @@ func (c *modelsCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	// Without a key Cursor would answer 401, and the error would not say which variable is missing.
 	if key.IsZero() {
 		return &config.Error{Name: "CURSOR_API_KEY", Problem: "is not set", Hint: "create a key in the Cursor dashboard under Integrations, and set the variable to it"}
 	}
@@ -43,6 +44,8 @@ func (c *modelsCmd) Run(ctx context.Context, p *process) error {
 	}
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "MODEL\tNAME\tASKED FOR AS\tCONTEXT\tINPUT\tCACHED\tOUTPUT")
+	// "ASKED FOR AS" is what the gateway sends upstream for the model of that line: an id and its
+	// parameters.
 	for _, m := range models {
 		// Prices are our table's, not Cursor's answer, which has none.
 		price := catalog.Price(m.Upstream)

@@ -22,6 +22,8 @@ import (
 )
 
 // setupCmd sets clients up. "setup CLIENT" is the command setupClientCmd.
+// The commands only put questions and show answers; what is changed in which file is package
+// setup's.
 type setupCmd struct {
 	Client setupClientCmd `cmd:"" default:"withargs" help:"Set a client up for the gateway; without a name, those that are found, one after the other."`
 	List   setupListCmd   `cmd:"" help:"List the clients: which are installed, and which point at the gateway."`
@@ -40,6 +42,8 @@ type gatewayFlags struct {
 //
 // A gateway that listens on every interface is reached at 127.0.0.1 by the clients of its machine.
 func (f *gatewayFlags) root() string {
+	// config.Address has checked that it is HOST:PORT; a socket of another form is passed through
+	// as it is.
 	host, port, err := net.SplitHostPort(string(f.Addr))
 	if err != nil {
 		return "http://" + string(f.Addr)
@@ -93,6 +97,8 @@ func (c *setupClientCmd) Run(ctx context.Context, p *process) error {
 		return c.setUp(m, client, gateway, asker)
 	}
 	found := false
+	// In the order of the table, which is that of 'setup list'. An error of one client is printed,
+	// and the next is set up all the same.
 	for _, client := range setup.Clients() {
 		where := client.Installed(m)
 		if where == "" {
@@ -162,6 +168,7 @@ func (c *setupClientCmd) gateway(ctx context.Context, p *process) (*setup.Gatewa
 	if err != nil {
 		return nil, err
 	}
+	// It asks for the list of models, which costs nothing upstream.
 	answer, err := setup.Ask(ctx, client, g.Root, token)
 	// No answer: the gateway is not running yet. It will take the token if it finds the same key as
 	// this command.
@@ -171,6 +178,8 @@ func (c *setupClientCmd) gateway(ctx context.Context, p *process) (*setup.Gatewa
 		fmt.Fprintf(p.stderr, "no gateway answers at %s; composer-api's own list of models is used\n", g.Root)
 	case answer.Status == 401:
 		fmt.Fprintln(p.stderr, "the gateway has no Cursor key of its own: start 'composer-api serve' with CURSOR_API_KEY set, and clients need no key")
+		// Asked once more with the user's own key, so that the list is that of the running gateway.
+		// An error leads to the list that is built in.
 		answer, err = setup.Ask(ctx, client, g.Root, key)
 	}
 	// Clients can't be set up without a model. What the catalogue knows by itself is right for
@@ -183,6 +192,8 @@ func (c *setupClientCmd) gateway(ctx context.Context, p *process) (*setup.Gatewa
 	if g.Models, err = setup.Choose(g.Models, c.Model); err != nil {
 		return nil, &hinted{err, "'composer-api models' lists what there is"}
 	}
+	// With "env", and with "auto" where the token would be refused, the token stays zero: the
+	// client's file refers to CURSOR_API_KEY.
 	if c.Key == "token" || c.Key == "auto" && takesToken {
 		g.Token = token
 	}
@@ -233,6 +244,7 @@ func (c *setupListCmd) Run(ctx context.Context, p *process) error {
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "CLIENT\tNAME\tINSTALLED\tSTATE")
 	for _, client := range setup.Clients() {
+		// Look needs no key: it compares addresses and the record of what was written.
 		state := setup.Look(m, client, &setup.Gateway{Root: c.root(), Models: models})
 		installed := state.Installed
 		if installed == "" {
@@ -325,6 +337,8 @@ func (c *setupVerifyCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	// The client gets the variables of this process, with those of .env: a reference to
+	// CURSOR_API_KEY must resolve as it would for the user.
 	result, err := setup.Verify(ctx, m, client, p.env.Process())
 	if err != nil {
 		return err
@@ -366,6 +380,7 @@ func lookPath(path string) func(string) (string, error) {
 		}
 		for _, dir := range strings.Split(path, string(os.PathListSeparator)) {
 			file := dir + string(os.PathSeparator) + program
+			// Executable for anybody: whether for this user, the start itself will tell.
 			if info, err := os.Stat(file); err == nil && info.Mode()&0o111 != 0 && !info.IsDir() {
 				return file, nil
 			}

@@ -29,6 +29,7 @@ func bounds(r *config.Requests) openai.Bounds {
 
 // controls are the settings as the gateway takes them.
 func controls(c *config.Controls) control.Config {
+	// 0 means "no limit" on both sides, so nothing has to be translated but the names.
 	return control.Config{
 		MaxRepeats: c.MaxRepeatedCalls, RepairNarrated: c.RepairNarrated, System: control.SystemMode(c.SystemPrompt),
 		Conversation: control.Budget{CostUSD: c.MaxCost, Tokens: c.MaxTokens, Turns: c.MaxTurns},
@@ -66,6 +67,7 @@ func verify(auth *auth.Client) func(context.Context, agent.Secret) (hosted.Perso
 // Cursor here. The first request with it finds out.
 func identify(people *hosted.Service) func(context.Context, string) (agent.Caller, error) {
 	return func(ctx context.Context, key string) (agent.Caller, error) {
+		// A key that was pasted into a form has a line break at its end, often.
 		if strings.HasPrefix(strings.TrimSpace(key), keys.Prefix) {
 			return people.Resolve(ctx, strings.TrimSpace(key))
 		}

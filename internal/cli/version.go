@@ -34,5 +34,6 @@ func buildVersion() string {
 	if !ok {
 		return "unknown"
 	}
+	// "(devel)" for a build from a working copy without version control.
 	return cmp.Or(info.Main.Version, "unknown")
 }

@@ -148,6 +148,8 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 		world.join = newWaitlist(&config.Accounts{}, nil).Join
 	}
 	// From the middle outwards: the gateway, then what stands in front of it, then the server.
+	//
+	// One for all: the models page, /v1/models and every turn see the same list.
 	cat := catalog.New(catalog.Config{Fetch: world.fetch, Aliases: aliases(c.Aliases), Log: logs.of("catalog")})
 	s.gateway = gateway.New(gateway.Config{
 		Backends: p.Backends, Catalog: cat, ParkTimeout: c.ParkTimeout, Unconfigured: unconfigured, Log: logs.of("gateway"),
@@ -170,6 +172,7 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 	turns := record(openai.Status)
 	s.responses = service.New(service.Config{Turns: turns, Store: s.store, Seal: ring, MaxEventBytes: remembered(), Bounds: bounds(&c.Requests), Log: logs.of("responses")})
 
+	// Stored chat completions are documents of the same store as conversations.
 	shelf := stored.New(stored.Config{Store: s.store, Log: logs.of("chat")})
 
 	reporter := status.New(status.Config{
@@ -209,7 +212,8 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 			site.Routes(),
 			reporter.Routes(),
 		),
-		Home:       site.Home,
+		Home: site.Home,
+		// Whoever claims a request first gives its errors their form; OpenAI's is what is left.
 		ErrorForms: []api.ErrorForm{messages.ErrorForm(), site.ErrorForm()},
 		ResolveKey: people.Resolve, PingStore: s.store.Ping,
 		PingUpstream: func(ctx context.Context) error { return s.gateway.Reachable(ctx, "") },
@@ -218,6 +222,7 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 		MaxRequests: c.MaxRequests, MaxPerOwner: c.MaxPerKey, Bounds: bounds(&c.Requests), BodyMemory: bodyMemory(c.BodyMemory), Answered: counts.Answered, Log: logs.of("httpd"),
 	}
 	if p.demo {
+		// One owner for all of the demo's callers, so they see each other's stored responses.
 		server.Keyless = &agent.Caller{Owner: "demo"}
 	}
 	s.server = httpd.New(server)

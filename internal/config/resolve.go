@@ -29,6 +29,7 @@ func (e *Env) Validate(*kong.Application) error { return nil }
 //
 // kong then decodes the value as if it had been a flag.
 func (e *Env) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	// Flags without the tag are for the command line only (--dry-run, --yes).
 	name := flag.Tag.Get(VarTag)
 	if name == "" {
 		return nil, nil
@@ -51,11 +52,13 @@ func check(value string, flag *kong.Flag) error {
 	if u, ok := reflect.New(target).Interface().(encoding.TextUnmarshaler); ok {
 		return u.UnmarshalText([]byte(value))
 	}
+	// kong checks this, too, but its error names the flag, which nobody has typed.
 	if flag.Enum != "" && !flag.EnumMap()[value] {
 		return fmt.Errorf("must be one of %s", strings.TrimPrefix(flag.Enum, ","))
 	}
 	var err error
 	switch {
+	// Before the whole numbers: a Duration is an int64.
 	case target == reflect.TypeFor[time.Duration]():
 		_, err := parseDuration(value)
 		return err
@@ -82,6 +85,7 @@ func parseDuration(value string) (time.Duration, error) {
 	if err == nil {
 		return d, nil
 	}
+	// "30": three guesses, and the person picks one.
 	if _, number := strconv.Atoi(value); number == nil {
 		return 0, fmt.Errorf("has no unit: write %ss for seconds, %sms for milliseconds or %sm for minutes", value, value, value)
 	}

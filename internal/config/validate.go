@@ -16,6 +16,7 @@ func (s *Server) Validate() error {
 	case s.Addr == "":
 		// net.Listen would take it for any port on every interface.
 		return &Error{Name: "COMPOSER_ADDR", Problem: "is empty", Hint: "leave it out for 127.0.0.1:8787, or give HOST:PORT"}
+	// It is shown to clients as the base of their own URLs.
 	case s.PublicURL != "" && !plainBase(string(s.PublicURL)):
 		return &Error{Name: "COMPOSER_PUBLIC_URL", Problem: "is more than an address and a path", Hint: "give something like https://gateway.example, without a user, a query and /v1"}
 	case s.Grace < 0:
@@ -30,6 +31,7 @@ func (s *Server) Validate() error {
 
 // Validate refuses bounds that no request could keep to.
 func (r *Requests) Validate() error {
+	// 0 would refuse every request, and is what somebody writes who means "no limit".
 	for _, bound := range []struct {
 		name string
 		n    int
@@ -54,6 +56,7 @@ func (r *Requests) Validate() error {
 // Clients add /v1 themselves, and a user or a query would be lost on the way.
 func plainBase(text string) bool {
 	u, err := url.Parse(text)
+	// ForceQuery is a "?" with nothing behind it.
 	return err == nil && u.User == nil && u.RawQuery == "" && !u.ForceQuery && u.Fragment == "" && !strings.HasSuffix(u.Path, "/v1")
 }
 
@@ -111,6 +114,8 @@ func (b *SDKBridge) Validate() error {
 
 // Validate refuses to give the server's key to everybody.
 func (a *LocalAuth) Validate() error {
+	// Each of the two is fine by itself. Together they lend the Cursor key to whoever reaches the
+	// port.
 	if a.HowProved == "any" && a.Remote {
 		return &Error{Name: "COMPOSER_LOCAL_AUTH", Problem: "is any, and COMPOSER_LOCAL_AUTH_REMOTE opens it to other machines", Hint: "use the token, which 'composer-api token' prints, or leave other machines out"}
 	}

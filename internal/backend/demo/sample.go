@@ -9,6 +9,7 @@ import (
 
 // The bounds of a sample, for schemas that refer to themselves or are very large. What lies beyond them is null.
 const (
+	// A schema of OpenAI's subset may nest ten levels deep.
 	sampleDepth  = 12
 	sampleValues = 2000
 	sampleItems  = 20 // members of an array, and characters of a text, that a schema can ask for
@@ -34,6 +35,8 @@ func sample(raw json.RawMessage) json.RawMessage {
 }
 
 // A shape is what a sample needs of a JSON Schema. The schemas true and false are empty shapes.
+// Keywords that are not here (pattern, if, not, multipleOf …) are passed over: then the gateway's
+// check of the answer fails, and shows the client what such a failure looks like.
 type shape struct {
 	Ref        string            `json:"$ref"`
 	Defs       map[string]*shape `json:"$defs"`
@@ -43,19 +46,20 @@ type shape struct {
 	Const      json.RawMessage   `json:"const"`
 	Properties map[string]*shape `json:"properties"`
 	Required   []string          `json:"required"`
-	Items      *shape            `json:"items"`
-	AllOf      []*shape          `json:"allOf"`
-	AnyOf      []*shape          `json:"anyOf"`
-	OneOf      []*shape          `json:"oneOf"`
-	Format     string            `json:"format"`
-	MinItems   int               `json:"minItems"`
-	MaxItems   *int              `json:"maxItems"`
-	MinLength  int               `json:"minLength"`
-	MaxLength  *int              `json:"maxLength"`
-	Minimum    *float64          `json:"minimum"`
-	Above      *float64          `json:"exclusiveMinimum"`
-	Maximum    *float64          `json:"maximum"`
-	Below      *float64          `json:"exclusiveMaximum"`
+	// A list of schemas, as old drafts have it, can't be read, and makes the whole an empty object.
+	Items     *shape   `json:"items"`
+	AllOf     []*shape `json:"allOf"`
+	AnyOf     []*shape `json:"anyOf"`
+	OneOf     []*shape `json:"oneOf"`
+	Format    string   `json:"format"`
+	MinItems  int      `json:"minItems"`
+	MaxItems  *int     `json:"maxItems"`
+	MinLength int      `json:"minLength"`
+	MaxLength *int     `json:"maxLength"`
+	Minimum   *float64 `json:"minimum"`
+	Above     *float64 `json:"exclusiveMinimum"`
+	Maximum   *float64 `json:"maximum"`
+	Below     *float64 `json:"exclusiveMaximum"`
 }
 
 // UnmarshalJSON reads a schema; one that is true or false leaves s empty.
@@ -115,9 +119,11 @@ func (s *sampler) value(of *shape, depth int) any {
 	case "string":
 		return text(of)
 	case "integer":
+		// Rounded up, because most bounds are lower ones.
 		return int64(math.Ceil(number(of, 1)))
 	case "number":
 		return number(of, 0.5)
+	// "null", and a type that nobody knows, give null.
 	case "boolean":
 		return true
 	}
@@ -144,6 +150,7 @@ func (s *sampler) object(of *shape, depth int) map[string]any {
 	for _, part := range of.AllOf {
 		if inner, ok := s.value(part, depth+1).(map[string]any); ok {
 			for name, v := range inner {
+				// allOf may repeat a member; the last one counts.
 				members[name] = v
 			}
 		}
@@ -153,6 +160,8 @@ func (s *sampler) object(of *shape, depth int) map[string]any {
 		required[name] = true
 		members[name] = "sample" // also when no schema says what it is
 	}
+	// The order of a map doesn't matter: json.Marshal sorts the names. Only what is cut off by left
+	// may differ from call to call.
 	for name, property := range of.Properties {
 		if required[name] || depth < sampleDepth/2 {
 			members[name] = s.value(property, depth+1)
@@ -165,6 +174,7 @@ func (s *sampler) object(of *shape, depth int) map[string]any {
 func (s *sampler) array(of *shape, depth int) []any {
 	n := max(1, min(of.MinItems, sampleItems))
 	if of.MaxItems != nil {
+		// maxItems of 0 gives an empty list.
 		n = min(n, *of.MaxItems)
 	}
 	// Not nil, which would be encoded as null.
@@ -200,6 +210,7 @@ func text(of *shape) string {
 	if !ok {
 		t = "sample"
 	}
+	// A format's text that is made longer would not fit its format any more.
 	if short := min(of.MinLength, sampleItems) - len(t); short > 0 {
 		t += strings.Repeat("x", short)
 	}
@@ -216,6 +227,7 @@ func number(of *shape, fallback float64) float64 {
 	case of.Minimum != nil:
 		return *of.Minimum
 	case of.Above != nil:
+		// Above the bound by as much as the fallback is above 0.
 		return *of.Above + fallback
 	case of.Maximum != nil:
 		return math.Min(fallback, *of.Maximum)

@@ -23,6 +23,9 @@ import (
 // The stream's rules are in checkStream, one method for each kind of event. A rule that is
 // broken is an error which names the event; the caller fails the test with the whole stream.
 
+// Ours and not OpenAI's: it is stricter, because it says what this server sends, and small enough
+// to be read.
+//
 //go:embed schema.json
 var schemaFile []byte
 
@@ -69,6 +72,7 @@ func Valid(t testing.TB, def string, doc []byte) {
 // check is Valid without a test. It checks twice: against our own definitions, which say what this
 // server sends, and against OpenAI's published document where that is there and knows the thing.
 func check(def string, doc []byte) error {
+	// Not json.Unmarshal: numbers must stay as they are written.
 	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(doc))
 	if err != nil {
 		return err
@@ -77,6 +81,7 @@ func check(def string, doc []byte) error {
 		return err
 	}
 	if name := publishedNames[def]; name != "" {
+		// It passes everything when the published document isn't there.
 		return published.Check(name, doc)
 	}
 	return nil
@@ -90,6 +95,8 @@ var publishedNames = map[string]string{
 
 // An Event is one event of a stream. Members of other kinds of events stay zero. Raw is the
 // event's whole JSON.
+// Item and Response stay JSON: what is in them was checked by the schema, and tests look at one or
+// two of their fields.
 type Event struct {
 	Type        string          `json:"type"`
 	Seq         int             `json:"sequence_number"`
@@ -107,6 +114,8 @@ type Event struct {
 }
 
 // Response is what tests look at of a response object.
+// The names of its JSON are OpenAI's; the types are written anew here on purpose: a test that
+// decoded with package responses would not notice a wrong name.
 type Response struct {
 	ID       string            `json:"id"`
 	Status   string            `json:"status"`
@@ -128,6 +137,7 @@ func (r *Response) Interrupted() bool {
 }
 
 // Stream checks a whole stream, from its first byte to its last, and returns its events. See [checkStream].
+// It takes the bytes of an HTTP answer's body. Events up to a broken one are returned, too.
 func Stream(t testing.TB, stream []byte) []Event {
 	t.Helper()
 	events, err := checkStream(stream)
@@ -138,6 +148,7 @@ func Stream(t testing.TB, stream []byte) []Event {
 }
 
 // Final is the response object of a stream's last event.
+// It ends the test when the stream has no end: what would follow makes no sense then.
 func Final(t testing.TB, events []Event) Response {
 	t.Helper()
 	var r Response
@@ -154,6 +165,7 @@ func Final(t testing.TB, events []Event) Response {
 // from 0; items have dense indexes and keep their ids, one is open at a time, each is done before the end, and its
 // deltas add up to what it holds; the last response's output is the items that were emitted; [DONE] is the last line.
 func checkStream(stream []byte) ([]Event, error) {
+	// JavaScript's older rules, and Python's splitlines, break lines there.
 	if bytes.ContainsAny(stream, "\u2028\u2029") {
 		return nil, fmt.Errorf("the stream has U+2028 or U+2029 unescaped, which some SDKs take for the end of a line")
 	}
@@ -195,6 +207,7 @@ var endTypes = []string{"response.completed", "response.incomplete", "response.f
 
 // event takes the next event of the stream: name is that of its event line.
 func (c *checker) event(name string, data []byte) error {
+	// Not an event, but a line of its own that OpenAI's SDKs wait for.
 	if string(data) == "[DONE]" {
 		if !c.ended {
 			return fmt.Errorf("[DONE] before the last event")
@@ -208,6 +221,7 @@ func (c *checker) event(name string, data []byte) error {
 	if err := check("event", data); err != nil {
 		return err
 	}
+	// A copy: the scanner uses its buffer again.
 	e := Event{Raw: slices.Clone(data)}
 	if err := json.Unmarshal(data, &e); err != nil {
 		return err
@@ -219,9 +233,11 @@ func (c *checker) event(name string, data []byte) error {
 		return fmt.Errorf("sequence number %d, want %d", e.Seq, len(c.events))
 	}
 	c.events = append(c.events, e)
+	// Events of the whole response have no item.
 	if e.Response != nil {
 		return c.response(&e)
 	}
+	// An error that comes before or between responses: only its schema is checked.
 	if e.Type == "error" {
 		return nil
 	}
@@ -250,6 +266,8 @@ func (c *checker) response(e *Event) error {
 	if c.open != nil {
 		return fmt.Errorf("item %s is not done", c.open.id)
 	}
+	// As text, byte for byte: a client that has gathered the items must have the same as one that
+	// takes the last event.
 	if diff := cmp.Diff(texts(c.items), texts(r.Output)); diff != "" {
 		return fmt.Errorf("output differs from the items emitted (-emitted +output):\n%s", diff)
 	}
@@ -267,6 +285,7 @@ func (c *checker) part(e *Event) error {
 		if c.open != nil {
 			return fmt.Errorf("item %s is still open", c.open.id)
 		}
+		// The item's id may not change between added and done, see itemDone.
 		c.open = &openItem{id: itemID(e.Item)}
 		return nil
 	case "response.output_item.done":
@@ -325,5 +344,7 @@ func Types(events []Event) []string {
 	for _, e := range events {
 		types = append(types, e.Type)
 	}
+	// A test of a stream compares the kinds of its events; how many deltas there were depends on
+	// the chunks of upstream.
 	return slices.Compact(types)
 }

@@ -26,6 +26,8 @@ import (
 //	is no background response       an error: its connection is the way to end it
 func (s *Service) cancel(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	ref := store.ResponseRef{Owner: call.Caller.Owner, ID: r.PathValue("id")}
+	// By the caller's owner: a job of another owner isn't found here, and its row isn't found
+	// below.
 	if j := s.job(ref); j != nil {
 		if err := j.stop(r.Context()); err != nil {
 			return err
@@ -43,6 +45,8 @@ func (s *Service) cancel(w http.ResponseWriter, r *http.Request, call *api.Call)
 		if !object.Background {
 			return agent.Errorf(agent.InvalidValue, "Only responses with 'background': true can be cancelled. To end another, close its connection.")
 		}
+		// It may have completed before the cancellation reached it. The client sees which of the
+		// two it was.
 		if object.Status.Ended() {
 			return api.WriteJSON(w, row.Object)
 		}
@@ -63,6 +67,7 @@ func (j *job) stop(ctx context.Context) error {
 	}
 	j.cancel(errCancelled)
 	select {
+	// The turn has ended; what follows is only the writing.
 	case <-j.turned:
 	case <-ctx.Done():
 		return &agent.Error{Code: agent.Canceled, Err: ctx.Err()}
@@ -72,6 +77,8 @@ func (j *job) stop(ctx context.Context) error {
 	select {
 	case <-j.done:
 	case <-timer.C:
+		// Without an unsaved row the end is being written just now, and the caller reads what there
+		// is.
 		if j.unsaved.Load() != nil {
 			return storeError(store.ErrUnavailable)
 		}
@@ -85,6 +92,8 @@ func (j *job) stop(ctx context.Context) error {
 func (s *Service) cancelElsewhere(ctx context.Context, row store.Response) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
+	// +settle writes the row with the revision that was read, so it fails with ErrConflict when the
+	// other process was faster.
 	first, rest, err := s.settle(ctx, row, func(r *responses.Response) { r.Status = responses.Cancelled })
 	if err != nil {
 		return err

@@ -38,6 +38,8 @@ func (s *Service) compact(w http.ResponseWriter, r *http.Request, call *api.Call
 	}
 	// Compact makes the encoder seal the answer as a compaction.
 	req.Compact, req.Store = true, false
+	// previous_response_id and conversation work here as for a turn: what they bring is summarised,
+	// too.
 	turn, history, err := s.prepare(r.Context(), call, req, nil)
 	if err != nil {
 		return err
@@ -46,6 +48,7 @@ func (s *Service) compact(w http.ResponseWriter, r *http.Request, call *api.Call
 	if err != nil {
 		return err
 	}
+	// No job and no journal: the client waits, and a connection that breaks ends the turn.
 	sink := &summary{header: w.Header(), encoder: responses.NewBody(req, rec.options())}
 	if err := s.cfg.Turns.Turn(r.Context(), turn, sink); err != nil {
 		return err
@@ -57,6 +60,8 @@ func (s *Service) compact(w http.ResponseWriter, r *http.Request, call *api.Call
 	}
 	return api.WriteJSON(w, openai.Encode(compactionDocument{
 		ID: resp.ID, Object: "response.compaction", CreatedAt: resp.CreatedAt,
+		// The user's own words stay as they are, because a summary loses what the model took for
+		// unimportant.
 		Output: append(userMessages, resp.Output...), Usage: resp.Usage, UsageEstimated: resp.UsageEstimated,
 	}))
 }

@@ -84,6 +84,8 @@ func (f *follower) follow(ctx context.Context) error {
 		switch {
 		case f.ended, err == nil && end:
 			return f.finish()
+		// Not there yet, or the store is away: asked again in a moment. The client sees comment
+		// lines meanwhile, which keep its connection.
 		case err == nil, kept.IsUnavailable(err) && ctx.Err() == nil:
 		default:
 			return f.failed(ctx, err)
@@ -113,12 +115,14 @@ func (f *follower) failed(ctx context.Context, err error) error {
 // itself: the journal keeps all events until the job is over.
 func (f *follower) fromJournal(ctx context.Context, j *journal) error {
 	for {
+		// Event numbers are indexes into the journal. changed is closed with the next event.
 		events, ended, changed := j.from(int(f.last) + 1)
 		for _, event := range events {
 			if err := f.write(f.last+1, event); err != nil {
 				return err
 			}
 		}
+		// Once for all events that there were, so a client that is behind catches up in few writes.
 		if err := f.out.Flush(); err != nil {
 			return clientGone(err)
 		}
@@ -145,6 +149,7 @@ func (f *follower) fromStore(ctx context.Context, endSeen *time.Time) (end bool,
 	case errors.Is(err, store.ErrNotFound):
 		// It was deleted, or has expired.
 		if !responses.Status(f.row.Status).Ended() {
+			// A response in progress that is deleted is stopped; that is what its followers see.
 			f.row.Status = string(responses.Cancelled)
 		}
 		return true, f.writeEnd()
@@ -178,6 +183,7 @@ func (f *follower) events(ctx context.Context) error {
 				return err
 			}
 		}
+		// Fewer than asked for are all that there are now.
 		if len(events) < followMax || f.ended {
 			return clientGone(f.out.Flush())
 		}
@@ -227,6 +233,7 @@ func (f *follower) writeEnd() error {
 	if err != nil {
 		return &agent.Error{Code: agent.Internal, Err: err}
 	}
+	// The object is as it was stored; the status may be what fromStore has put in its place.
 	object.Status = responses.Status(f.row.Status)
 	return f.write(f.last+1, responses.EndEvent(object, f.last+1))
 }

@@ -29,6 +29,7 @@ func (s *Service) prepare(ctx context.Context, call *api.Call, req *responses.Re
 	past := s.past(call.Caller.Owner)
 	past.recalled = recalled
 	if req.ConversationID != "" {
+		// A request has one or none of the two; both were refused when it was read.
 		history, err = past.conversation(ctx, req.ConversationID, "")
 	} else {
 		history, err = past.history(ctx, req.PreviousResponseID)
@@ -36,19 +37,25 @@ func (s *Service) prepare(ctx context.Context, call *api.Call, req *responses.Re
 	if err != nil {
 		return nil, nil, err
 	}
+	// After the history, so that references to its items cost no read.
 	if err := past.resolve(ctx, req.Input); err != nil {
 		return nil, nil, err
 	}
+	// What was sealed for the client is opened here, with the caller's owner: a compaction that was
+	// copied from another account can't be read.
 	turn, unknown, err := req.Turn(history, func(sealed string) (string, error) {
 		return s.open(sealed, sealCompaction, call.Caller.Owner)
 	})
 	if err != nil {
 		return nil, nil, err
 	}
+	// Names of types only, and of those only published ones; the operator sees which client sends
+	// what we don't have.
 	if len(unknown) > 0 || len(req.Dropped()) > 0 {
 		s.cfg.Log.Info("parts of a request that mean nothing here", "items_as_text", api.LoggedTypes(unknown, responses.Published),
 			"tools_dropped", api.LoggedTypes(req.Dropped(), responses.Published))
 	}
+	// Last: who asks, from where, and what the call says of sessions and budgets.
 	call.Fill(turn)
 	return turn, history, nil
 }
@@ -100,6 +107,7 @@ func (p *past) history(ctx context.Context, id string) ([]responses.Item, error)
 	const param = "previous_response_id"
 	var turns [][]responses.Item
 	for next := id; next != ""; {
+		// A list (partial) shows what is left, so its first response may be hidden, too.
 		row, err := p.read(ctx, next, next == id && !p.partial)
 		if p.partial && errors.Is(err, store.ErrNotFound) {
 			break
@@ -112,6 +120,7 @@ func (p *past) history(ctx context.Context, id string) ([]responses.Item, error)
 			return nil, agent.ParamError(agent.PreviousResponseNotFound, param, "Response '%s', which '%s' continues, is no longer kept. Send the conversation in 'input'.", openai.Clip(next), openai.Clip(id))
 		case err != nil:
 			return nil, storeError(err)
+		// Its output isn't known yet.
 		case !responses.Status(row.Status).Ended():
 			return nil, agent.ParamError(agent.InvalidValue, param, "Response '%s' is still in progress. Wait for it to end, or cancel it.", openai.Clip(next))
 		}
@@ -120,6 +129,7 @@ func (p *past) history(ctx context.Context, id string) ([]responses.Item, error)
 			return nil, err
 		}
 		turns = append(turns, items)
+		// row.Previous is "" then: a response goes on from the one or from the other.
 		if next = row.Previous; conversation != "" {
 			// It began a chain of its own out of a conversation.
 			before, err := p.conversation(ctx, conversation, row.ID)
@@ -132,6 +142,7 @@ func (p *past) history(ctx context.Context, id string) ([]responses.Item, error)
 			turns = append(turns, before)
 		}
 	}
+	// They were gathered from the newest to the oldest.
 	slices.Reverse(turns)
 	return slices.Concat(turns...), nil
 }
@@ -157,6 +168,7 @@ func (p *past) before(ctx context.Context, row *store.Response) ([]responses.Ite
 // behind is asked, which doesn't have it: it can't be continued.
 func (p *past) read(ctx context.Context, id string, named bool) (store.Response, error) {
 	if p.recalled != nil {
+		// The socket's own latest responses: they may be ones that are not stored (store: false).
 		if row, ok := p.recalled(id); ok {
 			return row, nil
 		}
@@ -222,6 +234,7 @@ func (p *past) find(ctx context.Context, id string) (*responses.Item, error) {
 		if err == nil {
 			_, _, err = p.load(&row)
 		} else if errors.Is(err, store.ErrNotFound) {
+			// A nil list counts as loaded.
 			p.items[responseID], err = nil, nil
 		} else {
 			err = storeError(err)

@@ -25,6 +25,7 @@ import (
 // It is a copy; its bytes are shared with the job and must not be changed.
 func (s *Service) row(ctx context.Context, owner, id string) (store.Response, error) {
 	if j := s.job(store.ResponseRef{Owner: owner, ID: id}); j != nil {
+		// Set from the moment at which the end could not be written until it is.
 		if row := j.unsaved.Load(); row != nil {
 			return *row, nil
 		}
@@ -48,6 +49,7 @@ func (s *Service) load(ctx context.Context, owner, id string) (store.Response, e
 	row, err := s.row(ctx, owner, id)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
+		// The same error for what never was, for what has expired, and for what is another owner's.
 		return row, notFound(id)
 	case err != nil:
 		return row, storeError(err)
@@ -73,6 +75,8 @@ func (s *Service) retrieve(w http.ResponseWriter, r *http.Request, call *api.Cal
 		return api.WriteJSON(w, row.Object)
 	}
 	// -1 is from the beginning: the first event has the number 0.
+	//
+	// 2^53 is the largest whole number that a client in JavaScript can name.
 	after, err := intParam(query, "starting_after", -1, 0, 1<<53)
 	if err != nil {
 		return err
@@ -120,6 +124,8 @@ func (s *Service) inputItems(w http.ResponseWriter, r *http.Request, call *api.C
 	if err != nil {
 		return err
 	}
+	// The whole chain is read although only a page of it is shown: ids must be unique in the list,
+	// and after and before may name any item of it.
 	past := s.past(call.Caller.Owner)
 	// What was deleted is left out of the list here; for a turn it would be an error.
 	past.partial = true
@@ -167,6 +173,7 @@ func page(items []responses.Listed, query url.Values) (*kept.List, error) {
 	}
 	switch order := query.Get("order"); order {
 	case "", "desc":
+		// The caller's list keeps its order.
 		items = slices.Clone(items)
 		slices.Reverse(items)
 	case "asc":
@@ -181,6 +188,7 @@ func page(items []responses.Listed, query url.Values) (*kept.List, error) {
 	if doc.HasMore {
 		// A page before an item ends at it; every other begins where its list does.
 		if query.Get("before") != "" && query.Get("after") == "" {
+			// For example limit=2, before=e in a b c d e: c d, and there is more before them.
 			items = items[len(items)-limit:]
 		} else {
 			items = items[:limit]
@@ -225,6 +233,7 @@ func indexOf(items []responses.Listed, id, param string) (int, error) {
 // intParam reads a whole number from least to most; otherwise is its value when the query doesn't
 // have it. Errors name the parameter, and quote no more of the value than openai.Clip lets through.
 func intParam(query url.Values, name string, otherwise, least, most int) (int, error) {
+	// A parameter that is there without a value counts as not sent.
 	text := query.Get(name)
 	if text == "" {
 		return otherwise, nil

@@ -26,6 +26,7 @@ func (s *Service) createOnSocket(k *socket, call *api.Call, m message, answer *s
 	if req.Background {
 		return agent.ParamError(agent.UnsupportedValue, "background", "Background responses are not supported on a WebSocket. Send the request with POST.")
 	}
+	// A socket has no other form of answer, whatever the message says.
 	req.Stream = true
 	turn, _, err := s.prepare(k.turnCtx, call, req, s.recall.of(k.recent))
 	if err != nil {
@@ -43,6 +44,7 @@ func (s *Service) createOnSocket(k *socket, call *api.Call, m message, answer *s
 		return rec.keep(r)
 	}
 	answer.encoder = responses.NewStream(req, opt, answer.out)
+	// The answer has no items, and its response can be continued like any other.
 	if !m.generate {
 		return answer.empty()
 	}
@@ -75,6 +77,7 @@ func (a *socketAnswer) empty() error {
 	if err := a.Accept(agent.Accepted{}); err != nil {
 		return err
 	}
+	// As a turn that ends at once would yield them.
 	for _, e := range []agent.Event{
 		{Kind: agent.UsageKind, Usage: &agent.Usage{}},
 		{Kind: agent.DoneKind, Done: &agent.Done{Reason: agent.Stop}},
@@ -124,6 +127,7 @@ func (o *socketOut) Buffer() []byte { return o.buf[:0] }
 
 // SetBuffer implements responses.Out: it sends the one event that b holds.
 func (o *socketOut) SetBuffer(b []byte) error {
+	// A large event (a whole response) comes once a turn, and its buffer would be kept for hours.
 	if o.buf = b; cap(b) > maxKeptBuffer {
 		o.buf = nil
 	}
@@ -143,6 +147,7 @@ func (o *socketOut) Flush() error { return nil }
 func (o *socketOut) send(event []byte) error {
 	if o.lane != "" {
 		named := append([]byte(`{"stream_id":`), openai.AppendString(nil, []byte(o.lane))...)
+		// The event is an object with members, so what follows its brace can be put behind a comma.
 		named = append(named, ',')
 		event = append(named, event[1:]...)
 	}
@@ -181,6 +186,8 @@ func (o *socketOut) error(e *agent.Error) error {
 		event.Param = &e.Param
 	}
 	header := http.Header{}
+	// Retry-After and what OpenAI's SDKs read beside it. A socket has no headers after its first
+	// answer, so they are in the event.
 	openai.SetRetryHeaders(header, e)
 	for name := range header {
 		event.Headers[name] = header.Get(name)
