@@ -16,6 +16,7 @@ import (
 // model: they count against the limits on concurrent requests. A WebSocket counts once for each of its turns, so its
 // route doesn't (see socket.turn).
 func (s *Service) Routes() []api.Route {
+	conversations := s.conversations()
 	return []api.Route{
 		{Pattern: "POST /responses", Turn: true, Handle: s.create},
 		{Pattern: "GET /responses", Handle: s.connect},
@@ -26,14 +27,14 @@ func (s *Service) Routes() []api.Route {
 		{Pattern: "GET /responses/{id}/input_items", Handle: s.inputItems},
 		{Pattern: "POST /responses/{id}/cancel", Handle: s.cancel},
 
-		{Pattern: "POST /conversations", Handle: s.createConversation},
-		{Pattern: "GET /conversations/{id}", Handle: s.getConversation},
-		{Pattern: "POST /conversations/{id}", Handle: s.updateConversation},
-		{Pattern: "DELETE /conversations/{id}", Handle: s.deleteConversation},
-		{Pattern: "POST /conversations/{id}/items", Handle: s.addItems},
-		{Pattern: "GET /conversations/{id}/items", Handle: s.listConversation},
-		{Pattern: "GET /conversations/{id}/items/{item}", Handle: s.getItem},
-		{Pattern: "DELETE /conversations/{id}/items/{item}", Handle: s.deleteItem},
+		{Pattern: "POST /conversations", Handle: conversations.create},
+		{Pattern: "GET /conversations/{id}", Handle: conversations.get},
+		{Pattern: "POST /conversations/{id}", Handle: conversations.update},
+		{Pattern: "DELETE /conversations/{id}", Handle: conversations.remove},
+		{Pattern: "POST /conversations/{id}/items", Handle: conversations.addItems},
+		{Pattern: "GET /conversations/{id}/items", Handle: conversations.listItems},
+		{Pattern: "GET /conversations/{id}/items/{item}", Handle: conversations.getItem},
+		{Pattern: "DELETE /conversations/{id}/items/{item}", Handle: conversations.deleteItem},
 	}
 }
 
