@@ -36,8 +36,8 @@ type Reporter struct {
 // New makes a Reporter of a process that begins now.
 func New(cfg Config) *Reporter { return &Reporter{cfg, time.Now()} }
 
-// Report is how things are.
-func (r *Reporter) Report(ctx context.Context) Report {
+// report is how things are. It asks upstream whether it can be reached, within the time of ctx.
+func (r *Reporter) report(ctx context.Context) Report {
 	report := r.cfg.Live()
 	report.Version, report.Upstreams, report.Since, report.Today = r.cfg.Version, r.cfg.Upstreams, r.since, r.cfg.Today.Tally()
 	report.Upstream = "ok"
@@ -61,7 +61,7 @@ func (r *Reporter) status(w http.ResponseWriter, req *http.Request, _ *api.Call)
 	if !r.cfg.Open && !localtoken.Equal(sent, r.cfg.Token) {
 		return agent.Errorf(agent.InvalidKey, "This asks for the gateway's own token, which 'composer-api token' prints; after 'composer-api token --rotate' start the gateway again.")
 	}
-	doc, err := json.Marshal(r.Report(req.Context()))
+	doc, err := json.Marshal(r.report(req.Context()))
 	if err != nil {
 		return err
 	}

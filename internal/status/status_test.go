@@ -103,7 +103,7 @@ func TestTheUpstreamsStateIsTold(t *testing.T) {
 	for want, err := range map[string]error{
 		"ok": nil, "unreachable": &agent.Error{Code: agent.Upstream}, "not_configured": &agent.Error{Code: agent.NotConfigured},
 	} {
-		if got := reporter(agent.Secret{}, true, err).Report(t.Context()).Upstream; got != want {
+		if got := reporter(agent.Secret{}, true, err).report(t.Context()).Upstream; got != want {
 			t.Errorf("%v is told as %q, want %q", err, got, want)
 		}
 	}
@@ -129,7 +129,7 @@ func TestWhoTellsNoStatusIsNamed(t *testing.T) {
 
 // FuzzDecode reads what any program may answer.
 func FuzzDecode(f *testing.F) {
-	report, err := json.Marshal(reporter(agent.Secret{}, true, nil).Report(f.Context()))
+	report, err := json.Marshal(reporter(agent.Secret{}, true, nil).report(f.Context()))
 	if err != nil {
 		f.Fatal(err)
 	}
