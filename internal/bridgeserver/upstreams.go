@@ -22,6 +22,7 @@ func newUpstreams(base, endpoint string, allow []string) *upstreams {
 			u.allowed[target] = true
 		}
 	}
+	// What is configured is allowed always.
 	add(resolve(base, endpoint))
 	for _, entry := range allow {
 		add(resolve("", entry))
@@ -45,6 +46,7 @@ func (u *upstreams) target(base, endpoint string) (string, *failure) {
 	switch {
 	case !ok:
 		return "", &errNotConfigured
+	// A client could otherwise have this server send its user's token anywhere.
 	case !u.allowed[target]:
 		return "", &errNotAllowed
 	}
@@ -60,6 +62,7 @@ func resolve(base, endpoint string) (string, bool) {
 		if base == "" || endpoint == "" {
 			return "", false
 		}
+		// One slash between the two, however they are written.
 		target = strings.TrimRight(base, "/") + "/" + strings.TrimLeft(endpoint, "/")
 	}
 	parsed, err := url.Parse(target)

@@ -34,6 +34,8 @@ import (
 // 'doctor': the settings as serve would have them, put together as the subject of package doctor.
 
 // doctorCmd is 'doctor'.
+// It has no settings of its own: those that count are serve's, and reach it by variables, .env or
+// behind "--".
 type doctorCmd struct {
 	JSON   bool     `name:"json" help:"Print one JSON document in place of the table."`
 	NoTurn bool     `help:"Don't ask the model for a word, which costs a fraction of a cent."`
@@ -48,12 +50,15 @@ func (doctorCmd) Help() string {
 
 // Run looks at everything, and prints each finding as soon as it is there; with --json all of them at the end.
 func (c *doctorCmd) Run(ctx context.Context, p *process) error {
+	// Nothing is connected or written yet; the subject holds functions, which Examine calls one
+	// after the other.
 	subject, err := c.subject(p)
 	if err != nil {
 		return err
 	}
 	out := examination{Version: subject.Version, Findings: []doctor.Finding{}}
 	out.Healthy = doctor.Examine(ctx, subject, func(f doctor.Finding) {
+		// The network checks take seconds, so a person sees each finding at once.
 		out.Findings = append(out.Findings, f)
 		if !c.JSON {
 			printFinding(p.stdout, &f)
@@ -67,6 +72,7 @@ func (c *doctorCmd) Run(ctx context.Context, p *process) error {
 			return err
 		}
 	}
+	// Only "broken" makes it unhealthy; what is merely doubtful leaves the exit code at 0.
 	if !out.Healthy {
 		return errors.New("something is broken")
 	}
@@ -85,6 +91,7 @@ type examination struct {
 //	broken   key       Cursor does not accept the key of .env line 3: it is wrong, was revoked, or has expired
 //	                   cure: create a key in the Cursor dashboard …
 func printFinding(w io.Writer, f *doctor.Finding) {
+	// As wide as the two columns before the text.
 	const indent = "                    "
 	fmt.Fprintf(w, "%-8s  %-8s  %s", f.Level, f.Check, f.Text)
 	if f.Took > 0 {
@@ -107,6 +114,7 @@ func (c *doctorCmd) subject(p *process) (*doctor.Subject, error) {
 	if err != nil {
 		return nil, err
 	}
+	// With wrong settings serve would not start, so there is no gateway to look at.
 	if len(s.Settings.Wrong) > 0 {
 		return s, nil
 	}
@@ -125,6 +133,7 @@ func (c *doctorCmd) subject(p *process) (*doctor.Subject, error) {
 
 // settings reads the settings as serve does. All that can't be used are in found, and not the first alone.
 func (c *doctorCmd) settings(p *process, found *doctor.Settings) (*config.Config, *kong.Context, error) {
+	// A parser of its own for serve's flags, so that its rules and defaults are the real ones.
 	var line struct {
 		Serve serveCmd `cmd:""`
 	}
@@ -135,6 +144,7 @@ func (c *doctorCmd) settings(p *process, found *doctor.Settings) (*config.Config
 	for _, w := range p.warnings {
 		found.Doubtful = append(found.Doubtful, doctor.Fault{Text: w.Text, Cure: w.Hint})
 	}
+	// kong stops at the first bad value; asked one by one, all of them are found.
 	for _, flag := range parser.Model.Children[0].Flags {
 		if _, err := p.env.Resolve(nil, nil, flag); err != nil {
 			wrong := fault(err)
@@ -156,6 +166,7 @@ func (c *doctorCmd) settings(p *process, found *doctor.Settings) (*config.Config
 		return nil, nil, &hinted{err, "'composer-api serve --help' lists the flags that may follow --"}
 	}
 	if err == nil {
+		// The encryption keys are read now, because serve would refuse to start without a good one.
 		_, err = newRing(&cfg.Storage)
 	}
 	if err != nil {
@@ -181,6 +192,7 @@ func fault(err error) doctor.Fault {
 func settingsOf(p *process, parsed *kong.Context) []doctor.Setting {
 	given := map[string]bool{}
 	for _, path := range parsed.Path {
+		// What a resolver has set came from a variable.
 		if path.Flag != nil && !path.Resolved {
 			given[path.Flag.Name] = true
 		}
@@ -192,6 +204,7 @@ func settingsOf(p *process, parsed *kong.Context) []doctor.Setting {
 		switch {
 		case name == "":
 			continue
+		// A flag counts more than the variable.
 		case given[flag.Name]:
 			value, origin = fmt.Sprint(flag.Target.Interface()), "flag"
 		case !ok:
@@ -208,6 +221,7 @@ func masked(name, value string) string {
 		return "…"
 	}
 	if u, err := url.Parse(value); err == nil && u.Host != "" {
+		// DSNs have passwords there, too: "?password=…".
 		if u.RawQuery != "" {
 			u.RawQuery = "…"
 		}
@@ -220,6 +234,8 @@ func masked(name, value string) string {
 func (c *doctorCmd) cursorOf(p *process, cfg *config.Config, s *doctor.Subject) error {
 	roots, err := rootCAs(cfg.CAFile)
 	if err != nil {
+		// A file of certificates that can't be read: without it nothing can be said about the
+		// network.
 		s.Settings.Wrong = append(s.Settings.Wrong, fault(err))
 		return nil
 	}
@@ -228,6 +244,7 @@ func (c *doctorCmd) cursorOf(p *process, cfg *config.Config, s *doctor.Subject) 
 		return err
 	}
 	s.Network.Roots = roots
+	// The public API always: keys are checked there, whatever the upstream is.
 	s.Addresses = []doctor.Address{{URL: string(cfg.APIBase), Setting: "CURSOR_API_BASE"}}
 	const backend = "CURSOR_BACKEND_BASE_URL"
 	if cfg.LocalAgentOn() {
@@ -247,6 +264,7 @@ func (c *doctorCmd) cursorOf(p *process, cfg *config.Config, s *doctor.Subject) 
 		wrong := fault(err)
 		s.Key.Wrong = &wrong
 	}
+	// Only the name of the key is shown, never whose it is: people paste this output into issues.
 	s.Key.WhoIs = func(ctx context.Context, key agent.Secret) (string, error) {
 		me, err := asked.Me(ctx, key)
 		if err != nil {
@@ -257,6 +275,7 @@ func (c *doctorCmd) cursorOf(p *process, cfg *config.Config, s *doctor.Subject) 
 	if cfg.LocalAgentOn() || cfg.ChatOn() {
 		s.Key.Exchange = func(ctx context.Context, key agent.Secret) (time.Time, error) {
 			token, err := asked.Token(ctx, key)
+			// A token without a time in it has the zero time.
 			expires, _ := auth.Expiry(token.Reveal())
 			return expires, err
 		}
@@ -269,16 +288,20 @@ func (c *doctorCmd) cursorOf(p *process, cfg *config.Config, s *doctor.Subject) 
 
 // oneTurn asks the model for a word, through an upstream and a gateway as serve makes them.
 func oneTurn(ctx context.Context, p *process, cfg *config.Config, asked *auth.Client, key agent.Secret) (*doctor.Turn, error) {
+	// What goes wrong is told by the finding; a log line in between would be noise.
 	log := slog.New(slog.DiscardHandler)
 	up, err := newUpstreams(p, cfg, asked, log)
 	if err != nil {
 		return nil, err
 	}
 	s := &Instance{backends: up.backends}
+	// After the gateway, which may have a run of theirs.
 	defer s.closeBackends()
 	g := gateway.New(gateway.Config{Backends: up.backends, Catalog: catalog.New(catalog.Config{}), Unconfigured: unconfigured, Log: log})
 	defer g.Close(ctx)
 	req := &agent.Request{
+		// The catalogue's first model, and the catalogue without a network: the list of models is
+		// another check's question.
 		Caller: httpd.DirectCaller(key.Reveal()), ModelName: catalog.Builtin()[0].ID,
 		Messages: []agent.Message{{Role: agent.User, Parts: []agent.Part{{Text: "Reply with the word OK and nothing else."}}}},
 	}
@@ -286,6 +309,7 @@ func oneTurn(ctx context.Context, p *process, cfg *config.Config, asked *auth.Cl
 	if err := g.Turn(ctx, req, seen); err != nil {
 		return nil, err
 	}
+	// A moment that never came is the zero time, long before.
 	since := func(t time.Time) time.Duration { return max(0, t.Sub(seen.Begun)) }
 	return &doctor.Turn{
 		Upstream: seen.Accepted.Upstream, Model: req.ModelName,
@@ -304,6 +328,8 @@ func (unheard) Flush() error                { return nil }
 // bridgeOf fills in the bridge that serve would use.
 func bridgeOf(p *process, cfg *config.Config, s *doctor.Subject) {
 	b := &s.Bridge
+	// The bridge is a node process that has its own ways to the network, which a proxy may not
+	// cover.
 	b.Wanted, b.Proxied = wantsSDKBridge(cfg), behindProxy(p)
 	switch {
 	case cfg.Prefer == localAgentName && !cfg.LocalAgentOn(), cfg.Prefer == "chat" && !cfg.ChatOn():
@@ -316,6 +342,8 @@ func bridgeOf(p *process, cfg *config.Config, s *doctor.Subject) {
 	}
 	found, err := findBridge(p, &cfg.SDKBridge)
 	launcher, how, confineErr := confinement(&cfg.SDKBridge)
+	// Both are told: a missing bridge and a confinement that this system can't give have nothing to
+	// do with each other.
 	if err := errors.Join(err, confineErr); err != nil {
 		wrong := fault(err)
 		b.Wrong = &wrong
@@ -325,6 +353,7 @@ func bridgeOf(p *process, cfg *config.Config, s *doctor.Subject) {
 		b.Missing = true
 		return
 	}
+	// What stands before the colon; the rest is for 'upstream status'.
 	kind, _, _ := strings.Cut(how, ":")
 	b.Version, b.Dir, b.Confinement, b.Unconfined = found.Version, found.Dir, kind, launcher == nil
 	b.Try = func(ctx context.Context) (time.Duration, error) {
@@ -347,6 +376,8 @@ func storeOf(p *process, cfg *config.Config, s *doctor.Subject) error {
 	s.Store.Newer = func(err error) bool { return errors.Is(err, sqlstore.ErrNewerSchema) }
 	s.Store.Writable = func(ctx context.Context) error { return sqlstore.Writable(ctx, where) }
 	s.Store.Pending = func(ctx context.Context) (names []string, exists bool, err error) {
+		// A database that doesn't exist yet is none that lacks steps. To ask for its state would
+		// make the file.
 		if isFile {
 			if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 				return nil, false, nil
@@ -366,6 +397,7 @@ func storeOf(p *process, cfg *config.Config, s *doctor.Subject) error {
 // folders fills in where files are written.
 func folders(p *process, cfg *config.Config, s *doctor.Subject) {
 	s.Free = doctor.FreeSpace
+	// An error was noted by storeOf.
 	if where, err := dsn(p, &cfg.Storage); err == nil {
 		if path, isFile := sqlstore.File(where); isFile {
 			s.Folders = append(s.Folders, doctor.Folder{Path: filepath.Dir(path), What: "the database", Cure: "name another file with COMPOSER_DB"})
@@ -390,6 +422,7 @@ func nextPort(addr string) string {
 	_, text, _ := net.SplitHostPort(addr)
 	n, err := strconv.Atoi(text)
 	if err != nil || n <= 0 || n >= 65535 {
+		// Port 0 and a service's name have no number to add to.
 		n = 8787
 	}
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(n+1))
@@ -399,6 +432,7 @@ func nextPort(addr string) string {
 func clientsOf(p *process, cfg *config.Config, s *doctor.Subject) error {
 	m, err := machine(p)
 	if err != nil {
+		// A service account in a container has none.
 		return nil // without a home folder there are no clients
 	}
 	models, err := builtInModels(context.Background())

@@ -18,6 +18,7 @@ import (
 // 'keys create' and 'keys limit': what a key is called, until when it is good, and what it may be used for.
 
 // keyFlags are the flags of both. A flag that is not given leaves what is there. For a number, 0 is no limit.
+// Pointers, because "not given" must differ from 0, false and the empty text.
 type keyFlags struct {
 	Name              *string      `help:"What the key is called, for people." placeholder:"TEXT"`
 	Expires           *expiry      `help:"When it becomes invalid: a date (2027-01-31, at its end in UTC), a time from now (12h, 90d), or never." placeholder:"WHEN"`
@@ -32,6 +33,8 @@ type keyFlags struct {
 }
 
 // change applies the flags to a key. Errors are about a flag.
+// Nothing is changed when there is an error in a list; the types of the numbers have checked theirs
+// before.
 func (f *keyFlags) change(k *store.Key, now time.Time) error {
 	l := &k.Limits
 	for _, s := range f.Surface {
@@ -40,6 +43,8 @@ func (f *keyFlags) change(k *store.Key, now time.Time) error {
 		}
 	}
 	for _, m := range f.Model {
+		// A pattern that is never well-formed would match nothing, and the key could ask for no
+		// model at all.
 		if _, err := path.Match(m, ""); err != nil {
 			return fmt.Errorf("--model: %q is not a pattern: a [ is not closed", m)
 		}
@@ -48,6 +53,7 @@ func (f *keyFlags) change(k *store.Key, now time.Time) error {
 	if f.Expires != nil {
 		k.Expires = f.Expires.from(now)
 	}
+	// A list is replaced as a whole: --surface chat takes away what else was allowed.
 	if f.Surface != nil {
 		l.Surfaces = f.Surface
 	}
@@ -88,6 +94,7 @@ func (c *keysCreateCmd) Run(ctx context.Context, p *process) error {
 		if err != nil {
 			return notFound(err, fmt.Sprintf("there is no account %q", c.Account), "'composer-api accounts list' lists them; an account begins with a sign-up")
 		}
+		// To stderr, so that "$(composer-api keys create …)" is the key and nothing else.
 		fmt.Fprintf(p.stderr, "%s is made: %s. This is the only time that it is shown:\n", key.ID, describeLimits(&key))
 		fmt.Fprintln(p.stdout, token.Reveal())
 		return nil
@@ -105,6 +112,8 @@ type keysLimitCmd struct {
 // Run changes a key and says what it may then. Servers go by it from the key's next request on.
 func (c *keysLimitCmd) Run(ctx context.Context, p *process) error {
 	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
+		// Read and then written: of two operators who change one key at the same moment, the later
+		// wins.
 		key, _, err := db.Key(ctx, c.Key)
 		if err != nil {
 			return noKey(err, c.Key)
@@ -133,6 +142,7 @@ func describeLimits(k *store.Key) string {
 		}
 	}
 	add(len(l.Surfaces) > 0, "only %s", strings.Join(l.Surfaces, ", "))
+	// Patterns come from an operator, but a terminal shows what it is sent.
 	add(len(l.Models) > 0, "models %s", printable(strings.Join(l.Models, ", ")))
 	add(l.NoFast, "not fast")
 	add(l.Concurrent > 0, "%d at once", l.Concurrent)
@@ -165,6 +175,7 @@ type dollarLimit float64
 
 // UnmarshalText implements encoding.TextUnmarshaler. Neither infinity nor "not a number" gets through.
 func (l *dollarLimit) UnmarshalText(text []byte) error {
+	// The bound keeps infinity out, and what no budget has.
 	const most = 1e9
 	n, err := strconv.ParseFloat(strings.TrimPrefix(string(text), "$"), 64)
 	if err != nil || !(n >= 0 && n <= most) {
@@ -187,10 +198,12 @@ func (e *expiry) UnmarshalText(text []byte) error {
 		return nil
 	}
 	if day, err := time.Parse(time.DateOnly, s); err == nil {
+		// Good until the end of that day, as a date on a ticket is.
 		e.at = day.AddDate(0, 0, 1)
 		return nil
 	}
 	if days, ok := strings.CutSuffix(s, "d"); ok {
+		// 16 bits: 65,535 days are 179 years, and no overflow of a Duration.
 		if n, err := strconv.ParseUint(days, 10, 16); err == nil && n > 0 {
 			e.after = time.Duration(n) * 24 * time.Hour
 			return nil

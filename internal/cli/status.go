@@ -20,10 +20,14 @@ import (
 // 'status', and both sides of it: what a gateway tells of itself (live, figures), and the command that asks one.
 
 // live is what the process does at the moment.
+// It may be called at any time, from any goroutine. The numbers are not of one moment: each is read
+// under a lock of its own.
 func (s *Instance) live() status.Report {
 	now := status.Report{Draining: s.server.Draining(), Turns: s.server.Turns()}
+	// The same functions that the metrics are read from, so that both show the same numbers.
 	from := sources(s.gateway, s.backends)
 	parked, oldest := from.Parked()
+	// In seconds, as JSON has no durations.
 	now.Parked, now.Oldest = parked, oldest.Seconds()
 	if from.Bridges != nil {
 		now.Bridges = from.Bridges()
@@ -46,6 +50,8 @@ func (s *Instance) figures() []pages.Figure {
 }
 
 // A row is a line of 'status'.
+//
+// The page and the command show the same rows, so what is in the one is never missing in the other.
 type row struct{ name, value string }
 
 // rows are what a report says of now and today.
@@ -55,6 +61,8 @@ func rows(r *status.Report) []row {
 		oldest := time.Duration(r.Oldest * float64(time.Second)).Round(time.Second)
 		list[1].value = fmt.Sprintf("%d, the oldest for %v", r.Parked, oldest)
 	}
+	// Most gateways have neither bridges nor connections of this kind; a row of zeros would raise
+	// questions.
 	if r.Bridges > 0 {
 		list = append(list, row{"Bridges", fmt.Sprint(r.Bridges)})
 	}
@@ -62,6 +70,7 @@ func rows(r *status.Report) []row {
 		list = append(list, row{"Connections", fmt.Sprint(r.Connections)})
 	}
 	t := &r.Today
+	// In percent, rounded down: 100 % is only what was wholly in the cache.
 	cached := int64(0)
 	if t.Input > 0 {
 		cached = t.Cached * 100 / t.Input
@@ -76,6 +85,7 @@ func rows(r *status.Report) []row {
 // thousands is a number with a comma between each three digits.
 func thousands(n int64) string {
 	digits := fmt.Sprint(n)
+	// From the end, so that the places before it keep their numbers.
 	for i := len(digits) - 3; i > 0; i -= 3 {
 		digits = digits[:i] + "," + digits[i:]
 	}
@@ -109,6 +119,7 @@ func (c *statusCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	// A client for each question: a gateway that was started again has other connections.
 	ask := func() (*status.Report, error) {
 		report, err := status.Ask(ctx, &http.Client{Transport: &http.Transport{}}, c.root(), token) // no proxy: it is this machine
 		return report, statusHint(err)
@@ -125,11 +136,13 @@ func (c *statusCmd) Run(ctx context.Context, p *process) error {
 	tick := time.NewTicker(c.Every)
 	defer tick.Stop()
 	for {
+		// The whole picture is built first and shown at once, so that it doesn't flicker.
 		var page strings.Builder
 		report, err := ask()
 		switch {
 		case ctx.Err() != nil:
 			return nil
+		// A wrong token, or another program on the port: waiting doesn't cure that.
 		case err != nil && !errors.Is(err, status.ErrNobody):
 			return err
 		case err != nil:
@@ -153,6 +166,7 @@ func (c *statusCmd) Run(ctx context.Context, p *process) error {
 // print writes a report, for a person or for a program.
 func (c *statusCmd) print(w io.Writer, r *status.Report) error {
 	if c.JSON {
+		// One line, with a line break behind it.
 		return json.NewEncoder(w).Encode(r)
 	}
 	state := "takes turns"
@@ -175,6 +189,8 @@ func upstreamState(r *status.Report) string {
 	case "unreachable":
 		return strings.Join(r.Upstreams, ", ") + ": can't be reached; 'composer-api doctor' says why"
 	}
+	// A gateway that was started without an upstream serves its pages, and says in each answer what
+	// is missing.
 	return "none; 'composer-api upstream install' gets one"
 }
 

@@ -32,6 +32,8 @@ func (t *target) hostPort() string {
 	if t.proxy != nil {
 		u = t.proxy
 	}
+	// The ports that a URL need not name. With socks5h the proxy resolves names; its own port is
+	// the same.
 	return net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}[u.Scheme]))
 }
 
@@ -52,10 +54,12 @@ func (s *Subject) targets() []target {
 			continue
 		}
 		if i := slices.IndexFunc(all, func(t target) bool { return t.url.Scheme == u.Scheme && t.url.Host == u.Host }); i >= 0 {
+			// One host may serve two endpoints; if either needs HTTP/2, it is looked for.
 			all[i].HTTP2 = all[i].HTTP2 || a.HTTP2
 			continue
 		}
 		t := target{Address: a, url: u}
+		// A proxy variable that can't be read is a finding of its own.
 		t.proxy, _ = s.Network.proxyFor(u)
 		all = append(all, t)
 	}
@@ -71,6 +75,7 @@ func (n *Network) proxyFor(u *url.URL) (*url.URL, error) {
 	return find(&http.Request{URL: u})
 }
 
+// Tests have a resolver, a clock and a proxy of their own; nil means this machine's.
 func (n *Network) resolver() *net.Resolver { return cmp.Or(n.Resolver, net.DefaultResolver) }
 
 func (n *Network) now() time.Time {
@@ -107,6 +112,7 @@ func ask(ctx context.Context, transport *http.Transport, t *target) (*http.Respo
 	if err != nil {
 		return nil, err
 	}
+	// Only that there was an answer counts, and its headers.
 	resp.Body.Close()
 	return resp, nil
 }

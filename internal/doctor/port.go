@@ -14,6 +14,8 @@ import (
 // port looks whether serve could listen, and who does so if it can't.
 func port(ctx context.Context, s *Subject, r *report) {
 	for _, p := range s.Ports {
+		// To listen is the only sure test: firewalls, other users' programs and missing rights all
+		// show. It is closed at once.
 		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", p.Addr)
 		if err == nil {
 			listener.Close()
@@ -24,6 +26,7 @@ func port(ctx context.Context, s *Subject, r *report) {
 		switch {
 		case !taken(err):
 			r.broken("use an address of this machine: "+cure, "%s can't listen on %s: %v", p.What, p.Addr, errors.Unwrap(err))
+		// The doctor is mostly asked while the gateway runs, so this is no fault.
 		case isGateway(ctx, p.Addr):
 			r.ok("a gateway listens on %s", p.Addr)
 		default:
@@ -35,12 +38,14 @@ func port(ctx context.Context, s *Subject, r *report) {
 // windowsInUse is what Windows says in the place of EADDRINUSE. No other system uses numbers so high.
 const windowsInUse = syscall.Errno(10048)
 
+// taken reports whether an address is in use by somebody.
 func taken(err error) bool {
 	var errno syscall.Errno
 	return errors.As(err, &errno) && (errno == syscall.EADDRINUSE || errno == windowsInUse)
 }
 
 // isGateway asks who listens what it is.
+// GET / says the program's name, to anybody and without a key.
 func isGateway(ctx context.Context, addr string) bool {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+reachable(addr)+"/", nil)
 	if err != nil {
@@ -53,10 +58,11 @@ func isGateway(ctx context.Context, addr string) bool {
 		return false
 	}
 	defer resp.Body.Close()
-	var said struct {
+	var answer struct {
 		Name string `json:"name"`
 	}
-	return json.NewDecoder(io.LimitReader(resp.Body, 4096)).Decode(&said) == nil && said.Name == "composer-api"
+	// Another program may answer with anything, of any length.
+	return json.NewDecoder(io.LimitReader(resp.Body, 4096)).Decode(&answer) == nil && answer.Name == "composer-api"
 }
 
 // reachable is the address by which this machine reaches who listens on addr: every interface is 127.0.0.1.
@@ -75,6 +81,7 @@ func reachable(addr string) string {
 func whoListens(addr string) string {
 	_, port, _ := net.SplitHostPort(addr)
 	switch runtime.GOOS {
+	// Each is there without being installed.
 	case "windows":
 		return "'netstat -ano | findstr :" + port + "'"
 	case "darwin":

@@ -23,6 +23,8 @@ import (
 // A request that is refused is not logged and doesn't count.
 
 // An admission holds one request against the limits of its key. It is used by one goroutine.
+// The store may call admit more than once for one request, when its transaction has to be repeated;
+// only the last call counts, so admit sets everything anew.
 type admission struct {
 	surface string      // of agent.Surfaces; "" is another route
 	model   agent.Model // zero when the catalogue doesn't know it: the gateway refuses it
@@ -46,10 +48,13 @@ func (a *admission) inScope(l *store.KeyLimits) error {
 	if len(l.Surfaces) > 0 && !slices.Contains(l.Surfaces, a.surface) {
 		return agent.Errorf(agent.PermissionDenied, "Your key may not be used with this API. It may be used with: %s.", strings.Join(l.Surfaces, ", "))
 	}
+	// The name of the model that would run, and not the alias that was asked for: an alias must not
+	// open a way around the limit.
 	name := a.model.Ran()
 	if len(l.Models) > 0 && name != "" && !matchesAny(l.Models, name) {
 		return agent.ParamError(agent.PermissionDenied, "model", "Your key may not use the model %q. It may use: %s.", name, strings.Join(l.Models, ", "))
 	}
+	// The fast tier is a parameter of the model, and costs more.
 	if l.NoFast && slices.Contains(a.model.Params, agent.Param{ID: "fast", Value: "true"}) {
 		return agent.ParamError(agent.PermissionDenied, "model", "Your key may not use the fast tier. Ask for %q.", a.model.ID)
 	}
@@ -74,6 +79,7 @@ func (a *admission) inBudget(l *store.KeyLimits, used *store.KeyUsage) error {
 		{"key_cost_day", "today", "tomorrow", used.DayUSD, l.USDPerDay},
 		{"key_cost_month", "this month", "next month", used.MonthUSD, l.USDPerMonth},
 	} {
+		// At the limit and not only above it, because the next turn costs something in any case.
 		if w.most > 0 && w.spent >= w.most {
 			return &agent.Error{
 				Code: agent.QuotaExceeded, Limit: w.limit,
@@ -92,6 +98,7 @@ func (a *admission) inRate(l *store.KeyLimits, used *store.KeyUsage) error {
 	if !used.Oldest.IsZero() {
 		reset = used.Oldest.Add(time.Minute)
 	}
+	// At least a second: clients take 0 for "at once".
 	wait := max(time.Second, reset.Sub(a.now))
 	var over *agent.Error
 	a.left = nil
@@ -100,6 +107,7 @@ func (a *admission) inRate(l *store.KeyLimits, used *store.KeyUsage) error {
 		most, used, asks int64 // asks is what this request takes, as far as that is known
 	}{
 		{"requests", "key_requests", l.RequestsPerMinute, used.Requests, 1},
+		// Which tokens this request will take nobody knows yet.
 		{"tokens", "key_tokens", l.TokensPerMinute, used.Tokens, 0},
 	} {
 		if w.most == 0 {
@@ -113,6 +121,8 @@ func (a *admission) inRate(l *store.KeyLimits, used *store.KeyUsage) error {
 			}
 		}
 	}
+	// Last, so that it is what the client hears when several limits are reached: it is over the
+	// soonest.
 	if l.Concurrent > 0 && used.Running >= l.Concurrent {
 		over = &agent.Error{
 			Code: agent.RateLimited, RetryAfter: time.Second, Limit: "key_concurrent",
@@ -134,6 +144,7 @@ type limitedSink struct {
 
 // Accept implements agent.Sink.
 func (s limitedSink) Accept(a agent.Accepted) error {
+	// The surface writes it as headers, see api.SetRateLimits.
 	a.RateLimits = s.left
 	return s.Sink.Accept(a)
 }
@@ -143,6 +154,8 @@ func (s *Service) admit(ctx context.Context, req *agent.Request, l store.Request
 	a := &admission{surface: req.Origin.Surface(), now: l.Created}
 	if s.cfg.Model != nil {
 		// Outside of the transaction, because it may ask Cursor for its list of models.
+		//
+		// An error is not told here: the gateway meets it, too, and has the words for it.
 		if model, err := s.cfg.Model(ctx, req.Caller, req.ModelName, req.Effort); err == nil {
 			a.model = model
 		}

@@ -19,6 +19,7 @@ import (
 func (db *DB) AdmitRequest(ctx context.Context, l store.RequestLog, admit func(store.Key, store.KeyUsage) error) error {
 	return db.inTx(ctx, func(t *tx) error {
 		var key store.Key
+		// No row means that the key is gone, or belongs to another account: ErrNotFound.
 		if err := t.row(keyFields(&key), `UPDATE keys SET hint = hint WHERE id = $1 AND account = $2 RETURNING `+keyColumns, l.KeyID, l.Account); err != nil {
 			return err
 		}
@@ -26,6 +27,8 @@ func (db *DB) AdmitRequest(ctx context.Context, l store.RequestLog, admit func(s
 		if err != nil {
 			return err
 		}
+		// An error rolls the transaction back and is returned as it is. admit must not call the
+		// store: on SQLite it would wait for itself.
 		if err := admit(key, used); err != nil {
 			return err
 		}
@@ -41,6 +44,8 @@ func (t *tx) used(keyID string, now time.Time) (u store.KeyUsage, err error) {
 			CAST(coalesce(sum(CASE WHEN created > $3 THEN input_tokens + output_tokens ELSE 0 END), 0) AS BIGINT),
 			coalesce(min(CASE WHEN created > $3 THEN created END), 0)
 		FROM request_logs WHERE key_id = $1 AND created > $2`,
+		// A request that has run for longer than RunningFor belongs to a process that has died; it
+		// must not hold a place for ever.
 		keyID, now.Add(-store.RunningFor), now.Add(-time.Minute))
 	if err != nil {
 		return u, err
@@ -55,6 +60,7 @@ func (t *tx) used(keyID string, now time.Time) (u store.KeyUsage, err error) {
 // spend adds the cost of a request that is about to be finished to its key's day: the day on which it began. A request that
 // was finished before is not counted again.
 func (t *tx) spend(l *store.RequestLog) error {
+	// Most refused and failed turns: no row is written for them.
 	if l.CostUSD == 0 {
 		return nil
 	}
@@ -81,6 +87,7 @@ func month(t time.Time) time.Time {
 }
 
 // spentAge is how long the cost of a day is kept: longer than any month.
+// Sweep deletes what is older.
 const spentAge = 62 * 24 * time.Hour
 
 // limitsText is the limits of a key as they are stored: JSON, and empty for none.

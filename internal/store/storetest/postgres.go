@@ -32,6 +32,7 @@ func Postgres(t *testing.T) string {
 		t.Fatal(err)
 	}
 	db := stdlib.OpenDB(*cfg)
+	// Lower case, because PostgreSQL folds names that are not quoted.
 	schema := "test_" + strings.ToLower(rand.Text())
 	run(t, db, "CREATE SCHEMA "+schema)
 	t.Cleanup(func() {
@@ -43,6 +44,8 @@ func Postgres(t *testing.T) string {
 		t.Fatal("COMPOSER_TEST_POSTGRES is not a URL")
 	}
 	query := u.Query()
+	// Every connection of a pool gets it, and so every statement finds the schema's tables without
+	// naming it.
 	query.Set("search_path", schema)
 	u.RawQuery = query.Encode()
 	return u.String()
@@ -76,6 +79,7 @@ func PgBouncer(t *testing.T) string {
 	name := "test_" + strings.ToLower(rand.Text())
 	run(t, db, "CREATE DATABASE "+name)
 	t.Cleanup(func() {
+		// FORCE, because PgBouncer keeps its connections to it open.
 		run(t, db, "DROP DATABASE "+name+" WITH (FORCE)")
 		db.Close()
 	})
@@ -85,6 +89,7 @@ func PgBouncer(t *testing.T) string {
 	}
 	u.Path = "/" + name
 	query := u.Query()
+	// Prepared statements are lost with the session, so none must be used.
 	query.Set("default_query_exec_mode", "exec")
 	u.RawQuery = query.Encode()
 	return u.String()

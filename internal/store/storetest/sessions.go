@@ -12,6 +12,8 @@ func session(owner, name string, until time.Duration) store.Session {
 	return store.Session{Key: store.NewSessionKey(owner, name), AgentID: "agent-1", Expires: at(until)}
 }
 
+// sessionCases are about the sessions of clients: a name of the client's choice, which stands for
+// one agent upstream.
 var sessionCases = []examCase{
 	// The second caller must use the agent that the session has, and keeps it alive.
 	{name: "the first to open a session decides, and every use moves its end", run: func(e *exam) {
@@ -20,6 +22,7 @@ var sessionCases = []examCase{
 		second := session("k:1", "s", 2*time.Hour)
 		second.AgentID = "agent-2"
 		want := second
+		// All of the second but its agent: the end has moved.
 		want.AgentID = "agent-1"
 		e.same(get[store.Session](e)(e.OpenSession(e.ctx, second)), want)
 	}},
@@ -35,6 +38,7 @@ var sessionCases = []examCase{
 			return err
 		})
 		for _, a := range agents {
+			// Which of the fifty has won doesn't matter.
 			e.same(a, agents[0])
 		}
 	}},
@@ -53,9 +57,11 @@ var sessionCases = []examCase{
 		e.ok(e.PutSession(e.ctx, next))
 		e.same(get[store.Session](e)(e.OpenSession(e.ctx, session("k:1", "s", 2*time.Hour))), next)
 		e.ok(e.DeleteSession(e.ctx, next.Key))
+		// A second time: no error.
 		e.ok(e.DeleteSession(e.ctx, next.Key))
 		e.same(get[store.Session](e)(e.OpenSession(e.ctx, session("k:1", "s", time.Hour))), session("k:1", "s", time.Hour))
 	}},
+	// Session is for those who must not make one.
 	{name: "looking at a session changes nothing, and finds what is there alone", run: func(e *exam) {
 		first := session("k:1", "s", time.Hour)
 		get[store.Session](e)(e.OpenSession(e.ctx, first))
