@@ -96,6 +96,8 @@ func Decode(body []byte) (*Request, error) {
 	if err := openai.Decode(body, &w); err != nil {
 		return nil, err
 	}
+	// Some clients send the body of the Responses API to this route; from here on it has chat's
+	// shape.
 	w.convertInput()
 	req := &Request{Stream: w.Stream}
 	req.ModelName, req.Effort = w.Model, w.ReasoningEffort
@@ -187,6 +189,7 @@ func (r *Request) setLimits(w *wireRequest) error {
 	for _, f := range []struct {
 		param string
 		value *openai.Int
+		// The newer one last, so that it overwrites the older.
 	}{{"max_tokens", w.MaxTokens}, {"max_completion_tokens", w.MaxCompletionTokens}} {
 		limit, err := openai.MaxTokens(f.param, f.value)
 		if err != nil {

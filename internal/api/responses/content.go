@@ -50,6 +50,8 @@ func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		*c = content{{}}
 		return json.UnmarshalDecode(d, &(*c)[0].Text)
 	}
+	// Numbers, objects and booleans: a tool of the client's has put its result there without making
+	// it a string.
 	raw, err := d.ReadValue()
 	if err != nil {
 		return err
@@ -70,6 +72,8 @@ func (p *wirePart) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	case '"':
 		return json.UnmarshalDecode(d, &p.Text)
 	}
+	// InputOffset is where the value ends that was read last, so blanks and a comma may lie before
+	// the part; cut trims them.
 	p.span.start = d.InputOffset()
 	if err := json.UnmarshalDecode(d, &p.partFields); err != nil {
 		return err
@@ -106,6 +110,7 @@ func (c content) echo(role string) jsontext.Value {
 	for i := range c {
 		list[i] = c[i].raw
 		if list[i] == nil {
+			// A part without JSON of its own was a plain string.
 			list[i] = openai.Encode(partEcho{kind, c[i].Text})
 		}
 	}

@@ -24,6 +24,7 @@ const (
 )
 
 // idPrefixes are the beginnings of the ids of output items.
+// The prefixes are OpenAI's. They are part of what is stored, so none may change.
 var idPrefixes = [...]string{
 	messageItem:        "msg_",
 	reasoningItem:      "rs_",
@@ -37,6 +38,7 @@ var idPrefixes = [...]string{
 }
 
 // whole reports whether an item of this kind comes at once and has no deltas.
+// deltaEvents has an entry for every kind that stands before the first whole one.
 func (k itemKind) whole() bool { return int(k) >= len(deltaEvents) }
 
 // An item is an output item while it is being written. Once it is done only its JSON is kept, in the response's output.
@@ -132,6 +134,7 @@ func (it *item) wire() any {
 	switch it.kind {
 	case messageItem, refusalItem:
 		m := wireMessage{ID: it.id, Type: "message", Status: it.status, Role: "assistant"}
+		// Without parts the list is written as [], which is what OpenAI sends for an open message.
 		if it.status != InProgress {
 			m.Content = []any{it.contentPart()}
 		}
@@ -147,6 +150,7 @@ func (it *item) wire() any {
 	case customCallItem:
 		return wireCustomCall{it.id, "custom_tool_call", it.status, it.callID, it.name, it.namespace, string(it.text)}
 	case toolSearchCallItem:
+		// "client": this server searches for nothing itself.
 		return wireToolSearchCall{it.id, "tool_search_call", it.status, it.callID, "client", jsontext.Value(it.text)}
 	case shellCallItem:
 		return shellCallResource{resourceHead{it.id, "shell_call"}, it.status, it.callID, it.text, localEnvironment}
@@ -199,6 +203,7 @@ func inputItemID(responseID, prefix string, index int) string {
 
 // pad writes n in base 36 with at least width digits.
 func pad(n, width int) string {
+	// Letters after the digits, all in lower case, so that ids sort as they were made.
 	s := strconv.FormatInt(int64(n), 36)
 	return strings.Repeat("0", max(0, width-len(s))) + s
 }
@@ -207,6 +212,7 @@ func pad(n, width int) string {
 // id of a response that doesn't exist: a client can write what it likes.
 func ResponseOf(itemID string) string {
 	_, rest, ok := strings.Cut(itemID, "_")
+	// Too short to be of our making.
 	if !ok || len(rest) < responseIDRandom+itemIDSuffix {
 		return ""
 	}

@@ -37,6 +37,7 @@ func (*Backend) Name() string { return "demo" }
 // Start implements agent.Backend. A turn that begins with an error or a status is refused here. The
 // run plays one turn, which the request's facts choose (conditions of the script). A conversation of
 // another backend is ConversationLost, upon which the gateway starts from the transcript.
+// Nothing runs between two calls of the run's methods: a run is played by whoever calls Next.
 func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
@@ -54,6 +55,8 @@ func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, err
 	}
 	f := facts(req)
 	r := &run{player: b.playlist.Player(f), tools: agent.IndexTools(req.Offered()), id: conversation(id), closed: make(chan struct{})}
+	// The first step is looked at now, because an error of Start has an HTTP status, and one of
+	// Next may come after the header.
 	if err := refusal(r.peek()); err != nil {
 		return nil, err
 	}
@@ -76,6 +79,7 @@ func facts(req *agent.Request) script.Facts {
 	for _, t := range req.Offered() {
 		f.Tools = append(f.Tools, t.Name)
 	}
+	// What follows the user's last message (results of tools, say) is no part of the prompt.
 	end := len(req.Messages)
 	for end > 0 && req.Messages[end-1].Role != agent.User {
 		end--
@@ -105,6 +109,8 @@ func facts(req *agent.Request) script.Facts {
 func asked(req *agent.Request) []script.Step {
 	var steps []script.Step
 	if tools := req.Offered(); req.ToolChoice.Mode == agent.ToolsRequired && len(tools) > 0 {
+		// The first of the tools that may be called; where the choice names one, it is the only one
+		// offered.
 		call := script.Call{Tool: tools[0].Name, Args: sample(tools[0].Parameters)}
 		steps = append(steps, script.Calls{Announced: 1, Steps: []script.Step{call}})
 	}
@@ -113,6 +119,8 @@ func asked(req *agent.Request) []script.Step {
 		steps = append(steps, script.Say{Text: string(sample(req.Format.Schema))})
 	case agent.JSONObject:
 		steps = append(steps, script.Say{Text: `{"answer": "sample"}`})
+	// A call that was demanded is followed by a sentence with its result, so that the conversation
+	// has an end.
 	case agent.PlainText:
 		if steps != nil {
 			steps = append(steps, script.Say{Text: "The tools said: {results}"})
@@ -198,6 +206,7 @@ func (r *run) Next(ctx context.Context) (agent.Event, error) {
 			return agent.Event{}, ctx.Err()
 		default:
 		}
+		// Also without open calls: all of them may have been of tools that the client doesn't have.
 		if r.calling && len(r.inner) == 0 {
 			r.calling = false
 			if len(r.open) > 0 {
@@ -210,6 +219,7 @@ func (r *run) Next(ctx context.Context) (agent.Event, error) {
 		if len(r.open) > 0 && !r.calling {
 			return agent.Event{}, &agent.Error{Code: agent.Internal, Err: errors.New("Next before Resume")}
 		}
+		// ok false is a step without an event: the loop takes the next one.
 		e, ok, err := r.play(ctx, r.take())
 		if err != nil || ok {
 			return e, err
@@ -255,6 +265,7 @@ func (r *run) play(ctx context.Context, step script.Step) (e agent.Event, ok boo
 		return e, false, r.hold(ctx, s.For)
 	case script.Stall:
 		return e, false, r.hold(ctx, s.For)
+	// All three are the same from here: there is no wire that could show the difference.
 	case script.Cut, script.Drop, script.Garbage:
 		return e, false, &agent.Error{Code: agent.Upstream, Message: "The connection to the upstream service was lost.", Err: errors.New("scripted")}
 	case script.Error, script.Status:
@@ -336,6 +347,7 @@ func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
 		m := agent.Message{Parts: append(slices.Clip(result.Parts), result.Said...)}
 		r.player.Result(n, script.Result{Text: m.Text(), IsError: result.IsError})
 	}
+	// The results of all calls come in one Resume, as agent.Run says.
 	if len(r.open) > 0 {
 		return &agent.Error{Code: agent.Internal, Err: fmt.Errorf("%d calls have no result", len(r.open))}
 	}

@@ -30,6 +30,7 @@ func (s *schema) UnmarshalJSON(data []byte) error {
 	if len(data) == 0 || data[0] != '{' {
 		return nil
 	}
+	// A type without this method, or else it would call itself.
 	type plain schema
 	return json.Unmarshal(data, (*plain)(s))
 }
@@ -57,6 +58,7 @@ func (o *oneOrMany) UnmarshalJSON(data []byte) error {
 // for what it looks like.
 func (s *schema) allowsString(name string) bool {
 	p, ok := s.Properties[name]
+	// Absent additionalProperties can't be unmarshalled, and so allow nothing.
 	if !ok && json.Unmarshal(s.Others, &p) != nil {
 		return false
 	}
@@ -76,6 +78,7 @@ func (s *schema) isString(p *schema, budget *int) bool {
 	if slices.Contains(p.Type, "string") {
 		return true
 	}
+	// An enum of texts without a type is common in hand-written schemas.
 	if len(p.Type) == 0 && (isQuoted(p.Const) || slices.ContainsFunc(p.Enum, isQuoted)) {
 		return true
 	}

@@ -42,6 +42,8 @@ func (r *run) calls(player *script.Player, s script.Calls) (broken bool) {
 			continue
 		}
 		// The id is new in every attempt of the run, as on the real bridge.
+		//
+		// Run and number make it unique among all bridges of a test.
 		id := fmt.Sprintf("toolu_%s_%d", r.id, call.N)
 		open++
 		if !call.Builtin { // of its own tools the bridge says nothing
@@ -63,6 +65,7 @@ func (r *run) calls(player *script.Player, s script.Calls) (broken bool) {
 			if !a.call.Builtin {
 				r.reportCall(a.id, &a.call, "completed", "tool-call-completed")
 			}
+		// The bridge begins the run again, and the calls of this attempt with it.
 		case <-r.cut:
 			broken = true
 		case <-r.life.Done():
@@ -97,6 +100,7 @@ func (r *run) callTool(id string, call *script.Call) script.Result {
 	if call.Builtin {
 		return script.Result{Text: "the simulated bridge has no tools of its own", IsError: true}
 	}
+	// The real bridge answers such a call by itself. The client never hears of it.
 	if !slices.Contains(r.loaded.tools, call.Tool) {
 		return script.Result{Text: "Unknown custom tool: " + call.Tool, IsError: true}
 	}
@@ -125,6 +129,7 @@ type toolRequest struct {
 func (r *run) post(id string, call *script.Call) (text string, isError bool, err error) {
 	b := r.bridge
 	b.mu.Lock()
+	// Read for each call: SetToolCallback may have changed them.
 	url, key := b.toolURL, b.toolKey
 	b.mu.Unlock()
 	body, err := json.Marshal(toolRequest{ToolName: call.Tool, Args: call.Args, ToolCallID: id, AgentID: r.loaded.agent.id})
@@ -143,6 +148,7 @@ func (r *run) post(id string, call *script.Call) (text string, isError bool, err
 		return "", false, err
 	}
 	defer resp.Body.Close()
+	// The body is what the model reads then, as it is.
 	if resp.StatusCode != http.StatusOK {
 		said, _ := io.ReadAll(resp.Body)
 		return "", false, fmt.Errorf("%s", said)

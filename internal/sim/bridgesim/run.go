@@ -67,6 +67,8 @@ func (b *Bridge) send(w http.ResponseWriter, req *http.Request) {
 	r, e := b.begin(&in)
 	if e != nil {
 		// An error of Send is one of its stream, which has the status 200.
+		//
+		// The first and only frame is the end of the stream, with the error in it.
 		w.Header().Set("Content-Type", "application/connect+json")
 		w.Write(frame(endOfStream, map[string]*wireError{"error": e}))
 		return
@@ -78,6 +80,7 @@ func (b *Bridge) send(w http.ResponseWriter, req *http.Request) {
 // begin makes a run, if the agent is free. An agent that was marked by a bridge which was
 // killed is refused for ever.
 func (b *Bridge) begin(in *sendRequest) (*run, *wireError) {
+	// Locks are taken in the order bridge, home, host; nothing waits while one is held.
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	l := b.loaded[in.AgentID]
@@ -95,6 +98,7 @@ func (b *Bridge) begin(in *sendRequest) (*run, *wireError) {
 	if l.agent.running {
 		return nil, sdkError("internal", "Agent "+in.AgentID+" already has active run")
 	}
+	// The mark is the agent's, which lies in the home that all bridges of a pool share.
 	l.agent.running = true
 	b.runCount++
 	r := &run{
@@ -118,6 +122,7 @@ func (b *Bridge) begin(in *sendRequest) (*run, *wireError) {
 // An attempt that failed leaves what it has said in the stream, as the real bridge does: a client
 // has to notice that the steps' numbers begin again.
 func (r *run) play() {
+	// The writer of the stream ends when it has sent what is left.
 	defer close(r.stream.messages)
 	r.tell("status", message{"status": "RUNNING"})
 	var f *fault
@@ -169,6 +174,7 @@ func (r *run) do(player *script.Player, step script.Step) *fault {
 		if r.calls(player, s) {
 			return disconnected()
 		}
+		// After calls the model goes on in a step of its own.
 		r.endStep()
 		r.beginStep()
 	case script.Usage:
@@ -241,6 +247,7 @@ func (r *run) finish(f *fault) {
 	}
 	r.bridge.home.mu.Lock()
 	r.loaded.agent.running = false
+	// A run that failed is none that can be gone on from.
 	if f == nil {
 		r.loaded.agent.runs++
 	}
@@ -251,6 +258,7 @@ func (r *run) finish(f *fault) {
 		r.update("turn-ended", message{"usage": u})
 		r.tell("usage", message{"usage": u})
 		r.tell("status", message{"status": "FINISHED"})
+		// The last message of the stream but its end frame.
 		r.result(finished, "", r.usageFields(func(n int64) any { return strconv.FormatInt(n, 10) }))
 	case EndedCanceled:
 		r.tell("status", message{"status": "CANCELLED"})

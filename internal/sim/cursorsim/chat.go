@@ -60,6 +60,8 @@ func (c *chats) park(conversation string, t *chatTurn) {
 func (c *chats) claim(conversation string, results map[int]script.Result) *chatTurn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	// Results are matched by their numbers in the transcript, which is all that the protocol has:
+	// it knows no ids of calls.
 	t := c.items[conversation]
 	if t == nil {
 		return nil
@@ -98,11 +100,14 @@ func (s *Sim) chat(w http.ResponseWriter, r *http.Request) {
 	}
 	keyHash, authorized := s.tokens.check(bearer(r))
 	rec.KeyHash = keyHash
+	// Added before anything can fail, so that a refused request is in the journal, too.
 	fresh := s.journal.add(rec)
 	c := &chatRun{
 		sim: s, rec: rec, ctx: r.Context(),
 		wire: newWire(w, r),
 	}
+	// The run's number goes into the seed, so that two runs of one test misbehave differently, and
+	// each the same in every test.
 	if s.config.Seed != 0 {
 		random := rand.New(rand.NewPCG(s.config.Seed, uint64(rec.Seq)))
 		c.wire.misbehave(random)
@@ -113,6 +118,8 @@ func (s *Sim) chat(w http.ResponseWriter, r *http.Request) {
 	}
 	c.checkHeader(r.Header)
 	err := c.read(r.Body)
+	// A request that can't be read is told that, also without a token: the mistake in it is what a
+	// test looks for.
 	if err == nil && !authorized {
 		err = errUnauthenticated
 	}
@@ -147,6 +154,7 @@ func (c *chatRun) read(body io.Reader) error {
 		r.ConversationID, r.Attempt, r.Mode = c.request.conversationID, attempt, c.request.mode
 		r.Prompt, r.Model, r.Images, r.Tools = c.request.text, c.request.model, c.request.images, c.transcript.tools
 	})
+	// A turn that waited for other results than these is given up by claim.
 	c.turn = c.sim.chats.claim(c.request.conversationID, c.transcript.results)
 	if c.turn == nil {
 		c.turn = &chatTurn{player: c.sim.playlist.Player(script.Facts{
@@ -171,6 +179,7 @@ func (c *conversation) attempt(name string) int {
 // well. A turn that waits for results ends its request well: the answer is whole as far as it goes.
 func (c *chatRun) play(w http.ResponseWriter) error {
 	step, more := c.turn.player.Next()
+	// Only as the first step: later the status has been sent.
 	if s, ok := step.(script.Status); ok && more {
 		return &statusError{s}
 	}
@@ -184,6 +193,7 @@ func (c *chatRun) play(w http.ResponseWriter) error {
 		if err != nil || waits {
 			return err
 		}
+		// Asked only when the step before has ended: the player fills results in as it reads.
 		step, more = c.turn.player.Next()
 	}
 	return nil
@@ -241,6 +251,7 @@ func (c *chatRun) send(thinking bool, text string) error {
 	if text == "" {
 		return nil
 	}
+	// A frame has one of the two fields, never both.
 	message := appendString(nil, chatMessageText, text)
 	if thinking {
 		message = appendMessage(nil, chatMessageThinking, appendString(nil, 1, text))
@@ -275,6 +286,7 @@ func (c *chatRun) say(text string) error {
 // frames.
 func (c *chatRun) sendPieces(thinking bool, cut, whole string) error {
 	for c.style.random != nil && len(cut) > 1 {
+		// At least one byte of cut stays for the last frame.
 		n := 1 + c.style.random.IntN(len(cut)-1)
 		if err := c.send(thinking, cut[:n]); err != nil {
 			return err
@@ -290,6 +302,7 @@ func (c *chatRun) sendPieces(thinking bool, cut, whole string) error {
 // well: the client says under it that there is no such tool.
 func (c *chatRun) calls(s script.Calls) (waits bool, err error) {
 	var block strings.Builder
+	// Only the calls of this step wait; those before have had their results.
 	c.turn.open = map[int]int{}
 	number := c.transcript.lastCall
 	for _, inner := range s.Steps {
@@ -340,6 +353,7 @@ func (c *chatRun) pause(d time.Duration, alive bool) error {
 			if !alive {
 				continue
 			}
+			// An empty frame says nothing, and shows that the connection lives.
 			if err := errors.Join(c.wire.frame(0, nil), c.wire.flushHeld()); err != nil {
 				return err
 			}
@@ -386,6 +400,7 @@ func chatErrorOf(s script.Error) *endError {
 // which is how net/http breaks a connection.
 func (c *chatRun) finish(w http.ResponseWriter, err error) {
 	end := endOf(err)
+	// The last frames may have gone into a connection that nobody reads any more.
 	if end == EndedWell && c.ctx.Err() != nil {
 		end = EndedLeft
 	}

@@ -32,6 +32,8 @@ type chatRequest struct {
 
 // chatFields is what a client must send, whatever it asks: a path of field numbers below the request,
 // and the value. What most of them mean is unknown.
+// A client that leaves one out may work today: the simulator is strict so that a change is noticed
+// here, and not by Cursor.
 var chatFields = map[string]string{
 	"1.2": "1", "1.47": "1",
 	"2": "1", "3": "", "4": "1",
@@ -54,6 +56,7 @@ func decodeChatRequest(payload []byte) (*chatRequest, error) {
 		return nil, err
 	}
 	q := &chatRequest{fields: map[string][]string{}}
+	// One frame is one request.
 	if len(outer["1"]) != 1 {
 		return nil, fmt.Errorf("the message holds %d requests", len(outer["1"]))
 	}
@@ -77,6 +80,7 @@ func decodeChatRequest(payload []byte) (*chatRequest, error) {
 // is in it. The depth is bounded by chatMessages, which has no path of more than three numbers.
 func scanFields(message []byte, prefix string, into map[string][]string, isMessage func(path string) bool) error {
 	for len(message) > 0 {
+		// n below 0 is protowire's way to say that the bytes are none of protobuf's.
 		field, kind, n := protowire.ConsumeTag(message)
 		if n < 0 {
 			return fmt.Errorf("field %s is not protobuf", prefix)
@@ -123,6 +127,8 @@ func (q *chatRequest) first(path string) string {
 func (q *chatRequest) check() (wrong []string) {
 	complain := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	// Exactly once, and with this value.
+	//
+	// The order of a map is random, hence the sorting at the end.
 	for path, want := range chatFields {
 		if got := q.fields[path]; len(got) != 1 || got[0] != want {
 			complain("request field %s is %q, not %q", path, got, want)
@@ -133,6 +139,7 @@ func (q *chatRequest) check() (wrong []string) {
 			complain("request field %s is empty", path)
 		}
 	}
+	// The id of the message stands in two places.
 	if q.first("30.1") != q.first("1.13") {
 		complain("request field 30.1 is not the id of the message, 1.13")
 	}
