@@ -217,6 +217,7 @@ func (it *Item) encode(responseID string, index int) (jsontext.Value, error) {
 			member{"content", it.wire.Content.echo(it.wire.Role)},
 		)
 	}
+	// A plain string as input: an item that we have made.
 	if it.raw == nil {
 		return object(first), nil
 	}
@@ -227,6 +228,8 @@ func (it *Item) encode(responseID string, index int) (jsontext.Value, error) {
 // text is an item of an unknown type as text for the model: its JSON without its id, which means nothing, so that it is
 // the same after it was stored.
 func (it *Item) text() string {
+	// The type first, as encode writes it: text before and after a response was stored must be the
+	// same, for the digest of the conversation.
 	first := []member{{"type", openai.Encode(it.wire.Type)}}
 	rest, err := members(it.raw, []member{{name: "id"}, first[0]})
 	if err != nil {
@@ -271,6 +274,7 @@ func members(object jsontext.Value, besides []member) ([]member, error) {
 			list = append(list, member{name: name})
 		}
 		if at >= 0 {
+			// ReadValue's result is good until the next read only.
 			list[at].value = value.Clone()
 		}
 	}

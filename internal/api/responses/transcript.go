@@ -118,6 +118,7 @@ func (t *transcript) say(parts []agent.Part) {
 	m := t.assistant()
 	if n := len(m.Parts); n > 0 && len(parts) > 0 && parts[0].Image == nil && m.Parts[n-1].Image == nil {
 		t.lengthen(&m.Parts[n-1], parts[0].Text) // one text that was interrupted by a call or by thinking
+		// What follows the first part stays as it is: an image between two texts keeps them apart.
 		parts = parts[1:]
 	}
 	m.Parts = append(m.Parts, parts...)
@@ -127,6 +128,7 @@ func (t *transcript) say(parts []agent.Part) {
 // copied each time: it stays in a buffer, of which the part shows a view. The buffer is for the part that was lengthened
 // last; another part starts a new one. Comparing them costs nothing: they are the same memory then.
 func (t *transcript) lengthen(part *agent.Part, text string) {
+	// Another part, or one whose text was set since: its text is copied once.
 	if part.Text != t.tail.String() {
 		t.tail = new(strings.Builder)
 		t.tail.WriteString(part.Text)
@@ -165,6 +167,7 @@ func (t *transcript) customCall(it *Item) error {
 
 func (t *transcript) toolSearchCall(it *Item) error {
 	if it.wire.CallID == "" {
+		// Its output has the tools, see toolSearchOutput.
 		return nil // a search that OpenAI carried out on its side
 	}
 	return t.call(it, searchToolName, openai.Arguments(textOf(it.wire.Arguments)))
@@ -183,6 +186,7 @@ func (t *transcript) call(it *Item, name string, arguments json.RawMessage) erro
 	t.calls[it.wire.CallID] = true
 	m := t.assistant()
 	m.Calls = append(m.Calls, agent.ToolCall{
+		// The name may have a namespace, which the model sees as a part of the name.
 		ID: it.wire.CallID, Name: t.tools.modelName(clientName{it.wire.Namespace, name}), Arguments: arguments,
 	})
 	return nil
@@ -201,6 +205,7 @@ func (t *transcript) output(it *Item) error {
 // tells it their names. A search that OpenAI carried out has no call that could be answered,
 // but the tools that it found are the model's all the same.
 func (t *transcript) toolSearchOutput(it *Item) error {
+	// Tools that were known before are not added again, so what is behind this is new.
 	before := len(t.tools.list)
 	if err := t.tools.addAll(it.wire.Tools, it.param+".tools"); err != nil {
 		return err
@@ -262,6 +267,7 @@ func (t *transcript) asText(it *Item) {
 	t.unknown = append(t.unknown, it.wire.Type)
 	text := it.text()
 	if len(text) > maxForeignText {
+		// The cut may lie within a character.
 		text = strings.ToValidUTF8(text[:maxForeignText], "") + "…"
 	}
 	parts := []agent.Part{{Text: text}}

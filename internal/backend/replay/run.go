@@ -97,6 +97,7 @@ const (
 func Start(ctx context.Context, req *agent.Request, limits Limits, log *slog.Logger, open Open) (*Run, error) {
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	r := &Run{open: open, limits: limits.withDefaults(), life: life, end: end, req: req, log: log, attempts: retry.New(nil, log, req.Origin.RequestID, req.Retried)}
+	// It is called for each further attempt, so that the surface can tell its client.
 	r.attempts.Told = req.Retrying
 	if err := r.ask(ctx); err != nil {
 		end()
@@ -126,6 +127,8 @@ func (r *Run) Next(ctx context.Context) (agent.Event, error) {
 			return agent.Event{}, &agent.Error{Code: agent.Internal, Err: errWrongState}
 		}
 		e, err := answer.Next(ctx)
+		// Answers with good calls, too, end with ToolCalls, and hear of the refused ones with the
+		// results.
 		if err == nil && e.Kind == agent.DoneKind && e.Done.Reason == agent.Stop && len(answer.Refused()) > 0 {
 			if again, err := r.correct(ctx, answer.Refused()); again {
 				continue
@@ -138,9 +141,12 @@ func (r *Run) Next(ctx context.Context) (agent.Event, error) {
 			r.remember(answer, &e)
 			return e, nil
 		}
+		// The caller's time is over, and not the turn: the next call of Next goes on where this one
+		// stopped.
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			return agent.Event{}, ctx.Err()
 		}
+		// Nothing of this answer has reached the client, so another one may take its place.
 		if r.state == silent && r.life.Err() == nil {
 			r.attempts.Begin(r.limits.Start)
 			if err = r.beforeRetry(ctx, err); err == nil {
@@ -163,6 +169,7 @@ func (r *Run) remember(answer Answer, e *agent.Event) {
 	case agent.Text:
 		r.spoke = true
 		r.text.Write(e.Text)
+	// The answers of one turn are requests of their own upstream, and each is charged.
 	case agent.UsageKind:
 		e.Usage = r.usage.sum(e.Usage)
 	case agent.Call:
@@ -182,6 +189,7 @@ func (r *Run) remember(answer Answer, e *agent.Event) {
 // *agent.Error.
 func (r *Run) correct(ctx context.Context, refused []Refused) (again bool, err error) {
 	if r.corrects == maxCorrections {
+		// What was said is an answer of a kind. An error would take it from the client.
 		if r.spoke {
 			return false, nil
 		}
@@ -205,12 +213,14 @@ func (r *Run) goOn(results []agent.ToolResult) {
 	var calls []agent.ToolCall // in the order in which the model wrote them
 	made := 0
 	for _, refused := range r.refused {
+		// After counts the good calls before it, so the order is the model's own.
 		calls = append(calls, r.calls[made:refused.After]...)
 		made = refused.After
 		calls = append(calls, refused.Call)
 		results = append(slices.Clip(results), agent.ToolResult{CallID: refused.Call.ID, Parts: []agent.Part{{Text: refused.Why}}, IsError: true})
 	}
 	r.req = extend(r.req, r.text.String(), append(calls, r.calls[made:]...), results)
+	// Not Reset, which would keep the memory of a long answer for as long as the run waits.
 	r.text = bytes.Buffer{}
 	r.calls, r.refused = nil, nil
 	r.attempts = retry.New(nil, r.log, r.req.Origin.RequestID, false)
@@ -245,6 +255,7 @@ func (r *Run) Resume(ctx context.Context, results []agent.ToolResult) error {
 // Adapt implements agent.Adaptable: the next request offers and asks what req does. There is
 // nothing upstream that would have to be told.
 func (r *Run) Adapt(req *agent.Request) bool {
+	// A copy, because a request that was handed to open is never changed.
 	next := *r.req
 	next.Tools, next.ToolChoice, next.SerialToolCalls, next.Format = req.Tools, req.ToolChoice, req.SerialToolCalls, req.Format
 	r.req = &next
@@ -267,6 +278,7 @@ func extend(req *agent.Request, text string, calls []agent.ToolCall, results []a
 		})
 	}
 	for _, result := range results {
+		// In a loop of its own: the results of one answer must stand together.
 		if len(result.Said) > 0 {
 			longer.Messages = append(longer.Messages, agent.Message{Role: agent.User, Parts: result.Said})
 		}
@@ -299,6 +311,7 @@ func (r *Run) reopen(ctx context.Context) error {
 	if err := r.swap(nil); err != nil {
 		return &agent.Error{Code: agent.Internal, Err: err}
 	}
+	// The answer itself must outlive ctx, which is one call's; open gives it a context of its own.
 	opening, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(r.life, cancel)()
@@ -313,6 +326,8 @@ func (r *Run) reopen(ctx context.Context) error {
 				return &agent.Error{Code: agent.Canceled, Err: errClosed}
 			}
 			return nil
+		// Before the policy of retries is asked: an attempt that was cancelled says nothing of
+		// upstream.
 		case ctx.Err() != nil:
 			return &agent.Error{Code: agent.Canceled, Err: ctx.Err()}
 		}

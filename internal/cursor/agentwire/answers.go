@@ -43,6 +43,7 @@ const (
 func Answer(took int32, id uint32, answers ...*pb.ExecClientMessage) []byte {
 	var b []byte
 	for _, a := range answers {
+		// Every message of an answer has the exec's id, by which upstream puts them together.
 		a.Id, a.LocalExecutionTimeMs = id, &took
 		b = appendEnvelope(b, appendField(nil, fieldExecAnswer, encode(a)))
 	}
@@ -63,6 +64,7 @@ func (s *Toolset) McpStateAnswer(execID uint32) []byte {
 // answerEncoded is Answer for a result that is encoded already, and with 0 milliseconds: an
 // ExecClientMessage, put together by hand around the bytes that all runs with this toolset share.
 func answerEncoded(id uint32, field protowire.Number, result []byte) []byte {
+	// By hand, because the result would otherwise be decoded and encoded again for each run.
 	message := protowire.AppendTag(nil, fieldExecID, protowire.VarintType)
 	message = protowire.AppendVarint(message, uint64(id))
 	message = protowire.AppendTag(message, fieldExecTime, protowire.VarintType)

@@ -42,6 +42,7 @@ func render(req *agent.Request) prompt {
 	}
 	w := &promptWriter{}
 	w.Grow(headroom + promptSize(messages))
+	// Zeros, which userAction overwrites with the tags and lengths when the sizes are known.
 	w.Own(string(make([]byte, headroom)))
 	// What comes after the model's last word is what is asked now; what comes before it is history.
 	asked := agent.FirstNew(messages)
@@ -49,10 +50,12 @@ func render(req *agent.Request) prompt {
 	if req.NativeSystem {
 		said = nil // upstream gets it in its own place
 	}
+	// The order of these three is that of the prompt.
 	w.system(said, req)
 	w.history(messages[:asked])
 	w.ask(messages[asked:])
 	p := prompt{buf: w.Bytes(), images: w.images}
+	// Protobuf refuses a text that isn't UTF-8. Nearly all prompts are, and are not copied.
 	if !utf8.Valid(p.text()) {
 		p.buf = append(p.buf[:headroom:headroom], bytes.ToValidUTF8(p.text(), []byte(replacement))...)
 	}
@@ -102,6 +105,8 @@ func (w *promptWriter) system(messages []agent.Message, req *agent.Request) {
 		}
 	}
 	for i := range messages {
+		// In the order in which they stand in the conversation, although the messages between them
+		// come later.
 		if messages[i].Role == agent.System && len(messages[i].Parts) > 0 {
 			open()
 			w.parts(messages[i].Parts)
@@ -197,6 +202,7 @@ func (w *promptWriter) assistant(m *agent.Message) {
 		if w.called == nil {
 			w.called = map[string]string{}
 		}
+		// A result names its call by the id alone; the tag of a result has the tool's name, too.
 		w.called[c.ID] = c.Name
 		w.Own("<tool_call tool=", sections.Attribute(c.Name), " id=", sections.Attribute(c.ID))
 		if !w.answered[c.ID] {
@@ -223,6 +229,7 @@ func (w *promptWriter) result(m *agent.Message) {
 // ask writes what is asked now. Tags set it off from history or system text, if there are any. Messages
 // of other roles among them are in the history already.
 func (w *promptWriter) ask(messages []agent.Message) {
+	// A clone: the messages belong to the request.
 	messages = slices.DeleteFunc(slices.Clone(messages), func(m agent.Message) bool { return m.Role != agent.User })
 	if len(messages) == 0 {
 		w.Own(continueText)
@@ -269,6 +276,7 @@ func controls(req *agent.Request) []string {
 	offered := req.Offered()
 	switch {
 	case len(offered) == 0:
+		// Tools were sent, and tool_choice is "none": the model may know them from the history.
 		if len(req.Tools) > 0 {
 			lines = append(lines, "Do not call any tool. Answer in text.")
 		}

@@ -80,6 +80,7 @@ func NewToolset(tools []agent.Tool) *Toolset {
 // of this machine are not sent.
 func requestContext(defs []*pb.McpToolDefinition) *pb.RequestContext {
 	c := &pb.RequestContext{
+		// The operating system is the server's, not the client's, which nobody has told us.
 		Env:                 &pb.RequestContextEnv{OsVersion: runtime.GOOS, Shell: "bash", TimeZone: "UTC"},
 		SupportsMcpAuth:     proto.Bool(true), // as Cursor's SDK says, which refuses it when asked, as we do
 		GitRepoInfoComplete: proto.Bool(true),

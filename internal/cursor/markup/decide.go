@@ -30,6 +30,7 @@ type decider struct {
 }
 
 // A piece is what was decided: a text, or a call that is made or refused.
+// Texts share the source's memory; calls have their own.
 type piece struct {
 	text    []byte // nil for a call
 	call    call
@@ -41,7 +42,9 @@ type piece struct {
 // Its work is linear in the text: each step moves on, and misfit, which goes back, happens once
 // at most, because alone takes all that is left.
 func (d *decider) run() []piece {
+	// The zero value would be the first mark.
 	d.first = -1
+	// What follows the last marker is text.
 	for d.next < len(d.marks) {
 		d.step()
 	}
@@ -77,6 +80,7 @@ func (d *decider) outerBegin() {
 	// A begin of a block that is followed by a call which really begins.
 	k := d.next + 1
 	calls := k < len(d.marks) && d.marks[k].marker == callBegin && d.blank(k-1, k) && d.begins(k)
+	// A block within a block, or one without a call, after a call: a quotation.
 	if d.first >= 0 && (d.block || !calls) {
 		d.misfit()
 		return
@@ -103,6 +107,7 @@ func (d *decider) outerEnd() {
 // call decides about the call that begins with the next marker.
 func (d *decider) call() {
 	begin := d.next
+	// Two real calls have nothing but white space between them.
 	if d.first >= 0 && !d.blank(begin-1, begin) { // a value may hold an end, a text, and a begin
 		d.misfit()
 		return
@@ -123,6 +128,7 @@ func (d *decider) call() {
 func (d *decider) add(begin int, end callBound) {
 	c, refusal, ok := parseCall(d.src[d.marks[begin].end:end.body], d.tools)
 	if !ok {
+		// Its markers are text, too.
 		d.next = end.next
 		return
 	}
@@ -153,6 +159,7 @@ func (d *decider) misfit() {
 		return
 	}
 	first := d.first
+	// Everything since the first call is taken back, and decided once more as one call.
 	d.pieces = d.pieces[:d.before]
 	d.called, d.first = false, -1
 	d.pos = d.from
@@ -168,10 +175,12 @@ func (d *decider) alone(begin int) {
 	end, ok := d.lastEnd(begin)
 	for k := begin + 1; k < over; k++ {
 		if d.marks[k].marker == callBegin && d.begins(k) {
+			// Another call begins within it, and it can't be told which of the two is quoted.
 			ok = false
 		}
 	}
 	switch {
+	// No end at all behind it: the answer was cut off, or speaks of a marker.
 	case max(d.last[callEnd], d.last[callsEnd]) < begin:
 		d.next = over
 		return
@@ -185,6 +194,8 @@ func (d *decider) alone(begin int) {
 		}
 		d.addCall(begin, end, piece{refusal: refuse(name, nil, whyUncertain)})
 	}
+	// Also when nothing could be read: the rest is not looked at again, which keeps the work
+	// linear.
 	d.next, d.pos = over, len(d.src)
 }
 
@@ -201,6 +212,7 @@ func (d *decider) result() {
 		want = resultsEnd
 	}
 	end := d.next + 1
+	// last has the last marker of each kind, so a result without an end costs no search.
 	for end <= d.last[want] && d.marks[end].marker != want {
 		end++
 	}

@@ -89,6 +89,7 @@ func find(p []byte, shapes []shape) (m marker, n int, partial bool) {
 		if n > 0 {
 			return shapes[i].marker, n, false
 		}
+		// One shape that might still come is enough to wait.
 		partial = partial || part
 	}
 	return noMarker, 0, partial
@@ -99,6 +100,7 @@ func (s *shape) match(p []byte) (n int, partial bool) {
 	rest := p
 	for i, piece := range s.pieces {
 		if i > 0 {
+			// Not before the first piece: white space there belongs to the token (space).
 			for blanks := 0; blanks < maxBlanks && len(rest) > 0 && (rest[0] == ' ' || rest[0] == '\t'); blanks++ {
 				rest = rest[1:]
 			}
@@ -182,6 +184,8 @@ func (s *scanner) write(p []byte, yield func(token)) {
 	start, at := 0, 0 // text that has not been yielded yet begins at start
 	for {
 		j := len(data)
+		// Without one, j is the end, where find says "partial" of nothing: a marker may begin with
+		// the next write.
 		if k := bytes.IndexByte(data[at:], '<'); k >= 0 {
 			j = at + k
 		}
@@ -198,6 +202,7 @@ func (s *scanner) write(p []byte, yield func(token)) {
 			at = j + n
 			start = at
 		case partial: // also at the end of data: a marker may follow
+			// From i on it is held, the white space included.
 			text(data[start:i])
 			s.held = append(s.held, data[i:]...)
 			return
@@ -234,6 +239,7 @@ func IsMarker(text []byte) bool {
 		return false
 	}
 	var name []byte
+	// No name is longer, so a long text costs no more than a short one.
 	for len(name) <= len("tooloutputsbegin") {
 		text = sections.SkipBlank(text)
 		r, size := utf8.DecodeRune(text)

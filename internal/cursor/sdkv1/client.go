@@ -36,6 +36,7 @@ const maxAnswer = 1 << 20
 
 // The methods, with the services that they belong to.
 const (
+	// Paths below /sdk.v1. on the bridge.
 	methodPing            = "SdkBridgeControlService/Ping"
 	methodGetVersion      = "SdkBridgeControlService/GetVersion"
 	methodSetToolCallback = "SdkBridgeControlService/SetToolCallback"
@@ -141,6 +142,8 @@ func (c *Client) Send(ctx context.Context, agentID string, message UserMessage) 
 	if err != nil {
 		return nil, err
 	}
+	// Header and message are two readers, so that a message with large images is not copied behind
+	// its header.
 	header := make([]byte, connectwire.HeaderLen)
 	connectwire.PutHeader(header, 0, len(payload))
 	body := io.MultiReader(bytes.NewReader(header), bytes.NewReader(payload))
@@ -168,6 +171,8 @@ func (s *Stream) Next(m *Message) error {
 		return err
 	}
 	*m = Message{}
+	// encoding/json goes on after a field of a wrong type, and reports the first of them at the
+	// end.
 	var mismatch *json.UnmarshalTypeError // the rest was decoded
 	if err := json.Unmarshal(payload, m); err != nil && !errors.As(err, &mismatch) {
 		return fmt.Errorf("sdk.v1: a message of a run can't be read: %w", err)

@@ -68,6 +68,7 @@ func (p *run) play(w http.ResponseWriter) error {
 	if err := p.awaitRequest(); err != nil {
 		return err
 	}
+	// The first step is asked for before the status is sent, and played below.
 	step, more := p.player.Next()
 	if s, ok := step.(script.Status); ok && more {
 		return &statusError{s}
@@ -127,8 +128,10 @@ func (p *run) facts() (script.Facts, error) {
 	c := p.conversation
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	// A client's retry has the run id of the first attempt.
 	c.attempts[p.request.GetRunId()]++
 	f.Attempt = c.attempts[p.request.GetRunId()]
+	// An empty message is how clients say "new".
 	f.Continued = proto.Size(p.request.GetConversationState()) > 0
 	// A conversation that this process has not seen is taken up from its state, as the real server does.
 	p.before = len(p.request.GetConversationState().GetTurns())
@@ -165,6 +168,7 @@ func (p *run) open() error {
 			return err
 		}
 	}
+	// Newer servers send updates that this client does not know; one in two runs has one.
 	if p.wire.chance(2) {
 		if err := p.wire.frame(0, unknownUpdate()); err != nil {
 			return err
@@ -190,6 +194,7 @@ func (p *run) close() error {
 	if err := p.awaitCloses(); err != nil {
 		return err
 	}
+	// The script has ended the turn itself.
 	if p.updates.ended && p.updates.usage == nil {
 		return nil
 	}
@@ -231,6 +236,7 @@ func (p *run) read(done func() bool, timeout <-chan time.Time, alive bool) (bool
 		beat = ticker.C
 	}
 	for {
+		// All that there is, before done is asked: answers often come together.
 		for _, item := range p.in.take() {
 			if err := p.receive(item); err != nil {
 				return false, err
@@ -274,6 +280,8 @@ func (p *run) receive(i item) error {
 	switch {
 	case i.err != nil:
 		return fmt.Errorf("%w: %w", errLeft, i.err)
+	// The client's side is over, and the server goes on: a client that waits for nothing more may
+	// half-close.
 	case i.eof:
 		p.record(func(r *Run) { r.HalfClosed = true })
 		return nil

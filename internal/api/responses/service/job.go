@@ -51,7 +51,6 @@ type job struct {
 	unsaved atomic.Pointer[store.Response]
 }
 
-// Why a job is stopped.
 // The causes with which a job's context is cancelled; fail tells them apart. When the Service is closed the
 // cause is context.Canceled.
 var (
@@ -66,6 +65,7 @@ func (s *Service) createInBackground(w http.ResponseWriter, r *http.Request, req
 	if err != nil {
 		return err
 	}
+	// The stream is read from the job's journal, like any later one: -1 is from the first event on.
 	if req.Stream {
 		return s.stream(w, r, j.queued, -1)
 	}
@@ -89,10 +89,12 @@ func (s *Service) startJob(req *responses.Request, turn *agent.Request, rec *rec
 		s.release(rec.row.Owner)
 		return nil, err
 	}
+	// From the moment the row is there, this process answers for it.
 	rec.row.Runner, rec.row.Lease = s.runner, leaseTime
 	if err := rec.create(j.encoder.Response()); err != nil {
 		j.journal.close()
 		s.release(rec.row.Owner)
+		// The row may have been written although the store's answer was lost.
 		s.forget(j.ref(), err)
 		return nil, storeError(err)
 	}
@@ -167,8 +169,10 @@ func (j *job) run() {
 	}()
 	j.work()
 	j.journal.end()
+	// After the journal's end: whoever waits for turned may read all events.
 	close(j.turned)
 	j.saveEnd()
+	// done means that row and events are both stored.
 	<-saved
 }
 
@@ -238,6 +242,7 @@ func (j *job) fail(err error) {
 		return
 	}
 	switch cause := context.Cause(j.ctx); {
+	// It stands before the causes, because nobody has cancelled.
 	case errors.Is(err, errOverBudget): // to the turn it looked as if the client had left
 		j.encoder.Fail(errOverBudget)
 	case cause == nil:
@@ -296,6 +301,7 @@ func (j *job) write() error {
 	default:
 		j.service.cfg.Log.Error("a background response could not be stored", "id", j.rec.row.ID, "status", j.rec.row.Status, "err", err)
 		if ended {
+			// A copy: the record may be changed by the next try.
 			row := j.rec.row
 			j.unsaved.Store(&row)
 		}
@@ -358,6 +364,7 @@ const saveMax = 500
 func (j *job) saveEvents() {
 	saved, failures := 0, 0
 	for {
+		// The number of an event is its index in the journal.
 		events, ended, changed := j.journal.from(saved)
 		if len(events) == 0 {
 			if ended {
@@ -404,6 +411,8 @@ func (j *job) save(first int, events [][]byte) (int, error) {
 	}
 	n := 0
 	for n < len(stored) && stored[n].Sequence == int64(first+n) && bytes.Equal(stored[n].Data, events[n]) {
+		// An event with the same number and other bytes is another process's: the batch stops
+		// there.
 		n++
 	}
 	return n, err

@@ -33,6 +33,8 @@ const (
 func (s *Service) keepLeases() {
 	ticker := time.NewTicker(leaseTick)
 	defer ticker.Stop()
+	// since is when this process may begin to judge others from; last tells that the machine has
+	// slept.
 	var since, last time.Time // the first and the last of a series of successful writes; zero while there is none
 	for {
 		if now := time.Now().Round(0); now.Sub(last) > 2*leaseTick { // by the wall clock, which goes on while a machine sleeps
@@ -46,6 +48,7 @@ func (s *Service) keepLeases() {
 			since = time.Time{}
 		case since.IsZero():
 			since = time.Now()
+		// Long enough for every living process to have renewed its leases, three times over.
 		case time.Since(since) >= leaseTime:
 			s.endAbandoned()
 		}
@@ -69,6 +72,7 @@ func (s *Service) renewLeases() (err error) {
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, storeTimeout)
 	defer cancel()
+	// One write for all jobs. What it doesn't return is another's, or gone.
 	held, err := s.store.RenewLeases(ctx, s.runner, refs, leaseTime)
 	if err != nil {
 		return err
@@ -78,6 +82,7 @@ func (s *Service) renewLeases() (err error) {
 			s.checkLost(ctx, j)
 		}
 	}
+	// The store is there just now, so it is a good moment.
 	s.deleteForgotten(ctx)
 	return nil
 }

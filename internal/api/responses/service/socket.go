@@ -113,10 +113,13 @@ func (s *Service) connect(w http.ResponseWriter, r *http.Request, call *api.Call
 	}
 	k := &socket{service: s, call: call, recent: newRecent(), waiting: map[string][]message{}, done: make(chan struct{})}
 	// net/http ends the context of a request whose connection was taken over only when the handler returns.
+	// So the context is made anew, and ended here.
 	k.connCtx, k.cancelConn = context.WithCancel(context.WithoutCancel(r.Context()))
 	defer k.cancelConn()
 	k.turnCtx, k.cancelTurns = context.WithCancelCause(k.connCtx)
 	defer k.cancelTurns(nil)
+	// Before the handshake: a refusal has an HTTP status then, which clients understand better than
+	// a closed socket.
 	if err := s.addSocket(k); err != nil {
 		return err
 	}
@@ -130,6 +133,7 @@ func (s *Service) connect(w http.ResponseWriter, r *http.Request, call *api.Call
 	conn.SetReadLimit(s.cfg.MaxBody)
 	k.mu.Lock()
 	k.conn = conn
+	// The drain came between addSocket and here, and had no connection to close yet.
 	if k.draining {
 		k.closeGoingAway()
 	}
@@ -215,6 +219,8 @@ func (k *socket) read() error {
 		if err != nil {
 			return err
 		}
+		// 1009 and 1003 are codes of the WebSocket protocol, by which a client can tell that it
+		// made the mistake.
 		if kind != websocket.MessageText {
 			k.conn.Close(websocket.StatusUnsupportedData, "send JSON in text messages")
 			return errors.New("a binary message")
@@ -228,6 +234,8 @@ func (k *socket) read() error {
 // readMessage reads one message and takes it. A message for which there is no memory is passed over and answered with an error
 // event, as a POST would be refused. It names no lane, for nobody has read so far. The error is the connection's.
 func (k *socket) readMessage(r io.Reader) error {
+	// Deadlines of the library are contexts of one call, and this has several: waits for memory,
+	// and reads.
 	late := time.AfterFunc(messageTime, k.cancelConn)
 	defer late.Stop()
 	within, release := k.call.Within(k.connCtx, r)
@@ -241,6 +249,7 @@ func (k *socket) readMessage(r io.Reader) error {
 	if !errors.As(err, &refused) || k.connCtx.Err() != nil {
 		return err
 	}
+	// The rest of the message must be read before the next one can begin.
 	if _, err := io.Copy(io.Discard, r); err != nil {
 		return err
 	}
@@ -254,6 +263,7 @@ func (k *socket) readMessage(r io.Reader) error {
 //
 // release gives back the memory of data; the message takes it over.
 func (k *socket) take(data []byte, release func()) {
+	// Counted before anything is decoded, because decoding is what would cost.
 	err := openai.NewCounter(k.service.cfg.Bounds).Add(data)
 	m := message{data: data}
 	if err == nil {
@@ -324,12 +334,15 @@ func (k *socket) enqueue(m message) error {
 		return &agent.Error{Code: agent.Overloaded, Message: "The server is shutting down. Please connect again.", RetryAfter: time.Second}
 	case k.count >= maxWaiting, k.count > 0 && k.bytes+len(m.data) > maxWaitingBytes:
 		return &agent.Error{Code: agent.RateLimited, Message: "Too many requests wait on this WebSocket. Wait for a response to end, or open another.", RetryAfter: time.Second}
+	// A lane that is at work may have more messages; only another lane is refused.
 	case !busy && len(k.waiting) >= maxLanes:
 		return &agent.Error{Code: agent.RateLimited, Message: "Too many responses are in progress on this WebSocket. Wait for one to end, or open another.", RetryAfter: time.Second}
 	}
 	k.waiting[m.lane] = append(queue, m)
 	k.count++
 	k.bytes += len(m.data)
+	// running.Go under mu: serve sets leaving under it before it waits, so nothing is added
+	// meanwhile.
 	if !busy {
 		k.running.Go(func() { k.runLane(m.lane) })
 	}
@@ -342,6 +355,7 @@ func (k *socket) next(lane string) (m message, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	queue := k.waiting[lane]
+	// What waits for a socket that has ended is dropped: nobody could read its answer.
 	if len(queue) == 0 || k.turnCtx.Err() != nil {
 		for _, m := range queue {
 			m.release()
@@ -389,6 +403,7 @@ func (k *socket) turn(m message, answer *socketAnswer) error {
 // fail tells the client why its request failed, and logs what is our fault.
 func (k *socket) fail(answer *socketAnswer, err error) {
 	e := agent.AsError(err)
+	// Whatever the turn's error is, the shutdown is why.
 	if errors.Is(context.Cause(k.turnCtx), errDrained) {
 		e = &agent.Error{Code: agent.Overloaded, Message: "The server is shutting down. Please send the request again.", RetryAfter: time.Second, Err: errDrained}
 	} else if e.Code != agent.Canceled {
