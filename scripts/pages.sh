@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds what the pages' scripts in web/ become: internal/pages/static, which is committed.
+# Builds what the pages' scripts in web/ become: internal/pages/static, and its compressed forms in internal/pages/packed.
+# Both are committed.
 #
 #   scripts/pages.sh         builds it
 #   scripts/pages.sh check   type-checks web/, runs its tests, and fails when what is committed is not what it becomes
@@ -34,6 +35,7 @@ fi
 case ${1-} in
 "")
 	node web/build.mjs
+	go test -count=1 ./internal/pages -run 'TestPackedFilesAreUpToDate$' -update >&2 # their compressed forms
 	;;
 check)
 	(cd web && node_modules/.bin/tsc --noEmit)

@@ -7,14 +7,12 @@ import (
 	"embed"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"path"
 	"strconv"
 	"strings"
-	"sync"
-
-	"github.com/klauspost/compress/zstd"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api"
@@ -23,10 +21,12 @@ import (
 // The files that pages refer to. Their address holds a hash of all of them, so they may be
 // cached for ever and an upgrade is seen at once.
 
-// static holds the style sheets, scripts and pictures. What is built by other tools (the playground) is committed here.
+// packed has each file of static twice: compressed with gzip and with zstd. Only these forms are part of
+// the program. They are made when a file changes (make golden) and committed, so that no visitor waits for the compressor;
+// TestPackedFilesAreUpToDate holds them and the files together.
 //
-//go:embed static
-var static embed.FS
+//go:embed packed
+var packed embed.FS
 
 // assets are the files below static. They never change while the program runs.
 //
@@ -39,27 +39,13 @@ type assets struct {
 	files map[string]*asset // by path below static
 }
 
-// An asset is a file, and its compressed forms once somebody has asked for them. The compressed
-// forms are made once and then shared by all requests, which only read them.
-//
-// Nothing is compressed before somebody asks: most programs that use this package never serve a
-// page.
+// An asset is a file in its compressed forms. Any number of requests read them at once.
 type asset struct {
 	contentType string
-	plain       []byte
-	gzip, zstd  func() []byte // compute once, then remember; nil for what is compressed already
+	gzip, zstd  []byte
 }
 
-// newAsset makes an asset of data, which must not change.
-func newAsset(contentType string, data []byte) *asset {
-	return &asset{
-		contentType: contentType, plain: data,
-		gzip: sync.OnceValue(func() []byte { return gzipped(data) }),
-		zstd: sync.OnceValue(func() []byte { return zstandard(data) }),
-	}
-}
-
-// contentTypes are the kinds of files there are. A file of another kind is a mistake of ours, which stops newAssets.
+// contentTypes are the kinds of files there are. A file of another kind is a mistake of ours, which stops readAsset.
 var contentTypes = map[string]string{
 	".css": "text/css; charset=utf-8",
 	".js":  "text/javascript; charset=utf-8",
@@ -67,33 +53,53 @@ var contentTypes = map[string]string{
 	".txt": "text/plain; charset=utf-8",
 }
 
-// newAssets reads the files of a folder called static. It fails only if the program was built wrongly.
+// readAsset reads both forms of a file from the folder packed. It fails only if the program was built wrongly.
+func readAsset(folder fs.FS, name string) (*asset, error) {
+	a := &asset{contentType: contentTypes[path.Ext(name)]}
+	if a.contentType == "" {
+		return nil, fmt.Errorf("%s is of a kind that is not served", name)
+	}
+	var err error
+	if a.gzip, err = fs.ReadFile(folder, "packed/"+name+".gz"); err != nil {
+		return nil, err
+	}
+	a.zstd, err = fs.ReadFile(folder, "packed/"+name+".zst")
+	return a, err
+}
+
+// plain unpacks a file for the few clients that take no compression: none of them is a browser.
+func (a *asset) plain() ([]byte, error) {
+	r, err := gzip.NewReader(bytes.NewReader(a.gzip))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r)
+}
+
+// newAssets reads the files of static. It fails only if the program was built wrongly.
 //
-// Walking is in the order of the names, so equal files give an equal hash on every machine.
+// They come in the order of their names, so equal files give an equal hash on every machine.
 func newAssets(folder fs.FS) (*assets, error) {
 	a := &assets{files: map[string]*asset{}}
 	sum := sha256.New()
-	err := fs.WalkDir(folder, "static", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		data, err := fs.ReadFile(folder, name)
+	names, err := fs.Glob(folder, "packed/*.gz")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		name = strings.TrimSuffix(strings.TrimPrefix(name, "packed/"), ".gz")
+		file, err := readAsset(folder, name)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		contentType, known := contentTypes[path.Ext(name)]
-		if !known {
-			return fmt.Errorf("%s is of a kind that is not served", name)
-		}
-		// Name and length first, so that text which moves from one file to the next changes the
+		// Name and length first, so that bytes which move from one file to the next change the
 		// hash.
-		fmt.Fprintf(sum, "%s\x00%d\x00", name, len(data))
-		sum.Write(data)
-		a.files[strings.TrimPrefix(name, "static/")] = newAsset(contentType, data)
-		return nil
-	})
+		fmt.Fprintf(sum, "%s\x00%d\x00", name, len(file.gzip))
+		sum.Write(file.gzip)
+		a.files[name] = file
+	}
 	a.hash = hex.EncodeToString(sum.Sum(nil)[:8])
-	return a, err
+	return a, nil
 }
 
 // path is where a file is served, below the root of the server. A name that doesn't exist is a mistake in a template,
@@ -126,22 +132,26 @@ func (a *assets) serve(w http.ResponseWriter, r *http.Request, _ *api.Call) erro
 // sendEncoded writes a file in the best form that the client takes. HEAD and conditional
 // requests aren't looked at: the address names the content.
 //
-// The error is that of writing: the client has left.
-func sendEncoded(w http.ResponseWriter, r *http.Request, file *asset) error {
+// An error is that of writing: the client has left.
+func sendEncoded(w http.ResponseWriter, r *http.Request, file *asset) (err error) {
 	h := w.Header()
 	h.Add("Vary", "Accept-Encoding")
-	body := file.plain
+	var body []byte
 	switch {
 	// zstd first: it is smaller, and browsers that know it unpack it faster.
 	case accepts(r, "zstd"):
-		body = file.zstd()
+		body = file.zstd
 		h.Set("Content-Encoding", "zstd")
 	case accepts(r, "gzip"):
-		body = file.gzip()
+		body = file.gzip
 		h.Set("Content-Encoding", "gzip")
+	default:
+		if body, err = file.plain(); err != nil {
+			return err
+		}
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	_, err := w.Write(body)
+	_, err = w.Write(body)
 	return err
 }
 
@@ -162,18 +172,12 @@ func accepts(r *http.Request, encoding string) bool {
 	return false
 }
 
-// gzipped compresses as well as it can: it happens once.
+// gzipped compresses a page, which is made anew for each request.
 func gzipped(data []byte) []byte {
 	var b bytes.Buffer
-	w, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // fails for an unknown level only
+	w := gzip.NewWriter(&b)
 	// Writing to memory does not fail.
 	w.Write(data)
 	w.Close()
 	return b.Bytes()
-}
-
-// zstandard compresses as well as it can: it happens once. One goroutine needs no closing.
-func zstandard(data []byte) []byte {
-	w, _ := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1)) // fails for wrong options only
-	return w.EncodeAll(data, nil)
 }

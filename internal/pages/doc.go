@@ -10,8 +10,8 @@
 // place where it stands. Nothing is loaded from another server, and no page has code in its markup: the header
 // Content-Security-Policy forbids both.
 //
-// Files below static are served as they are. Their address holds a hash of all of them, so that a browser may keep
-// them for ever.
+// Files of static are served as they are; what the program has of them are their compressed forms, below packed. Their address
+// holds a hash of all of them, so that a browser may keep them for ever.
 //
 //	page.go        what all pages share: headers, layout, templates
 //	routes.go      which address is which handler
@@ -20,6 +20,7 @@
 //	login.go       sessions of a browser; form.go: forms
 //	chart.go       bars as SVG
 //	assets.go      files; openapi.go: the API's document
+//	timeline.go    the stages of a turn
 //	failure.go     what people see of an error
 //	session/       who is logged in
 //

@@ -3,6 +3,7 @@ package pages
 import (
 	_ "embed"
 	"net/http"
+	"strconv"
 
 	"composer-api/internal/api"
 )
@@ -20,5 +21,13 @@ func (s *Site) describe(w http.ResponseWriter, r *http.Request, _ *api.Call) err
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-cache")
 	h.Set("X-Content-Type-Options", "nosniff")
-	return sendEncoded(w, r, s.description)
+	h.Add("Vary", "Accept-Encoding")
+	body := openAPI
+	if accepts(r, "gzip") {
+		body = s.description()
+		h.Set("Content-Encoding", "gzip")
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	_, err := w.Write(body)
+	return err
 }

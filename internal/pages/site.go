@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"log/slog"
+	"sync"
 	"time"
 
 	"composer-api/docs"
@@ -93,8 +94,8 @@ type Site struct {
 	assets   *assets
 	guide    *guide
 	sessions *session.Sessions
-	// description is openapi.json.
-	description *asset
+	// description is openapi.json, compressed once somebody asks.
+	description func() []byte
 	// operatorTries bounds how often an address may try the token.
 	operatorTries *hosted.Limiter
 	pages         map[string]*template.Template // by the name of their file, without its ending
@@ -114,7 +115,7 @@ func New(cfg Config) (*Site, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	files, err := newAssets(static)
+	files, err := newAssets(packed)
 	if err != nil {
 		return nil, fmt.Errorf("the pages' files: %w", err)
 	}
@@ -123,7 +124,7 @@ func New(cfg Config) (*Site, error) {
 		return nil, fmt.Errorf("the documentation: %w", err)
 	}
 	s := &Site{cfg: cfg, assets: files, guide: guide, sessions: session.New(cfg.Store, cfg.Now),
-		description: newAsset("application/json", openAPI), operatorTries: hosted.NewLimiter(operatorAttempts, operatorWindow, cfg.Now)}
+		description: sync.OnceValue(func() []byte { return gzipped(openAPI) }), operatorTries: hosted.NewLimiter(operatorAttempts, operatorWindow, cfg.Now)}
 	if s.pages, err = parseTemplates(templates); err != nil {
 		return nil, fmt.Errorf("the pages' templates: %w", err)
 	}
