@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"composer-api/internal/store"
 	"composer-api/internal/store/sqlstore"
 )
 
@@ -136,7 +137,7 @@ func TestTheRequestLogHasTheStatusThatTheClientGot(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	logs, err := db.ListRequests(t.Context(), up.Account.ID, 10)
+	logs, err := db.ListRequests(t.Context(), store.RequestQuery{Account: up.Account.ID, Limit: 10})
 	got := map[string]int{}
 	for _, l := range logs {
 		got[l.Endpoint] = l.Status

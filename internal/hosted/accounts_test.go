@@ -350,7 +350,7 @@ func TestARequestIsLoggedWithoutItsContent(t *testing.T) {
 		Err:   agent.Errorf(agent.UpstreamTimeout, "what the user said"),
 		Usage: agent.Usage{Input: 10, CacheRead: 5, CacheWrite: 1, Output: 7, Reasoning: 3, Price: agent.Price{Input: 25_000}, Estimated: true},
 	}, 504)
-	logs, err := db.ListRequests(t.Context(), up.Account.ID, 10)
+	logs, err := db.ListRequests(t.Context(), store.RequestQuery{Account: up.Account.ID, Limit: 10})
 	if err != nil || len(logs) != 1 {
 		t.Fatalf("%d logs, %v", len(logs), err)
 	}
@@ -375,7 +375,7 @@ func TestARequestWithACursorKeyIsNotLogged(t *testing.T) {
 		t.Errorf("%v, %v", r, err)
 	}
 	r.Finish(t.Context(), &watch.Turn{}, 200)
-	if logs, err := db.ListRequests(t.Context(), "", 10); err != nil || len(logs) != 0 {
+	if logs, err := db.ListRequests(t.Context(), store.RequestQuery{Limit: 10}); err != nil || len(logs) != 0 {
 		t.Errorf("%d logs, %v", len(logs), err)
 	}
 }

@@ -83,7 +83,7 @@ func TestTurnsOfHostedKeysAreWrittenDown(t *testing.T) {
 		t.Error(err)
 	}
 
-	logs, err := db.ListRequests(t.Context(), "", 10)
+	logs, err := db.ListRequests(t.Context(), store.RequestQuery{Limit: 10})
 	if err != nil {
 		t.Fatal(err)
 	}

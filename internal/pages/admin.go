@@ -101,11 +101,9 @@ func (s *Site) adminPage(w http.ResponseWriter, r *http.Request, status int, tro
 	return s.render(w, r, status, "admin", data)
 }
 
-// fillOperation fills in what the page shows. Of the failures it finds those among the newest
-// maxRows turns of all accounts.
+// fillOperation fills in what the page shows.
 //
-// It reads everything anew for each page. That is three reads of the store, of which the last may
-// be of 20,000 rows; only the operator asks for it.
+// It reads everything anew for each page: three reads of the store, each with a bound.
 func (s *Site) fillOperation(r *http.Request, data *operation) error {
 	ctx := r.Context()
 	data.Figures, data.Draining = s.cfg.Live(), s.cfg.Draining()
@@ -122,16 +120,8 @@ func (s *Site) fillOperation(r *http.Request, data *operation) error {
 		return session.Away(err)
 	}
 	data.Keys, data.KeysCut = keys[:min(len(keys), keysShown)], len(keys) > keysShown
-	logs, err := s.cfg.Store.ListRequests(ctx, "", maxRows)
-	if err != nil {
-		return session.Away(err)
-	}
-	for _, l := range logs {
-		if l.ErrorCode != "" && len(data.Failures) < failuresShown {
-			data.Failures = append(data.Failures, l)
-		}
-	}
-	return nil
+	data.Failures, err = s.cfg.Store.ListRequests(ctx, store.RequestQuery{Failed: true, Limit: failuresShown})
+	return session.Away(err)
 }
 
 // enterAdmin answers POST /admin/login.

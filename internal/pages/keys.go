@@ -105,7 +105,7 @@ func (s *Site) fillKeys(r *http.Request, who *session.Session, data *keyring) er
 	if err != nil {
 		return session.Away(err)
 	}
-	logs, err := s.cfg.Store.ListRequests(ctx, account.ID, maxRows)
+	logs, err := s.cfg.Store.ListRequests(ctx, store.RequestQuery{Account: account.ID, Limit: maxRows})
 	if err != nil {
 		return session.Away(err)
 	}

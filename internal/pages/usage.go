@@ -159,8 +159,7 @@ func days(r *http.Request) int {
 
 // turns are the turns of a session's account or key in the last days, newest first.
 //
-// capped says that there may be older turns in the period than were looked at. The rows of an
-// account's other keys count towards maxRows, also when one key alone is asked for.
+// capped says that there may be older turns in the period than were looked at.
 //
 // The store is asked for the newest rows of the account, and the period is cut out here: the log's
 // index is by account and time.
@@ -174,7 +173,7 @@ func (s *Site) turns(r *http.Request, who *session.Session, days int) (rows []st
 			return nil, false, agent.Errorf(agent.PermissionDenied, "This key was revoked. Log in with another, or with your Cursor key.")
 		}
 	}
-	all, err := s.cfg.Store.ListRequests(r.Context(), accountOf(who), maxRows)
+	all, err := s.cfg.Store.ListRequests(r.Context(), store.RequestQuery{Account: accountOf(who), KeyID: who.KeyID, Limit: maxRows})
 	if err != nil {
 		return nil, false, session.Away(err)
 	}
@@ -184,9 +183,7 @@ func (s *Site) turns(r *http.Request, who *session.Session, days int) (rows []st
 		if l.Created.Before(since) {
 			return rows, false, nil
 		}
-		if who.KeyID == "" || l.KeyID == who.KeyID {
-			rows = append(rows, l)
-		}
+		rows = append(rows, l)
 	}
 	return rows, len(all) == maxRows, nil
 }

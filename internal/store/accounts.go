@@ -168,6 +168,17 @@ type RequestLogs interface {
 	AdmitRequest(ctx context.Context, l RequestLog, admit func(Key, KeyUsage) error) error
 	// FinishRequest fills in the rest; what stands above it in RequestLog stays as it is. ErrNotFound.
 	FinishRequest(ctx context.Context, l RequestLog) error
-	// ListRequests returns up to limit rows of one account, or of all when account is "", newest first.
-	ListRequests(ctx context.Context, account string, limit int) ([]RequestLog, error)
+	// ListRequests returns the rows that q asks for, newest first. No rows is no error. ErrNotFound: q.After is none of them.
+	ListRequests(ctx context.Context, q RequestQuery) ([]RequestLog, error)
+}
+
+// A RequestQuery says which rows of the request log are wanted. A field that is empty asks for nothing.
+type RequestQuery struct {
+	Account   string // the rows of this account alone
+	KeyID     string // those of this key
+	ID        string // the row with this id
+	RequestID string // those that x-request-id showed so; a client may have repeated it
+	Failed    bool   // those with an error
+	After     string // those older than the row with this id
+	Limit     int    // how many at most
 }

@@ -169,8 +169,8 @@ func (b *bounded) FinishRequest(ctx context.Context, l store.RequestLog) error {
 	return b.write(ctx, func(ctx context.Context) error { return b.s.FinishRequest(ctx, l) })
 }
 
-func (b *bounded) ListRequests(ctx context.Context, account string, limit int) ([]store.RequestLog, error) {
-	return read(ctx, b, func(ctx context.Context) ([]store.RequestLog, error) { return b.s.ListRequests(ctx, account, limit) })
+func (b *bounded) ListRequests(ctx context.Context, q store.RequestQuery) ([]store.RequestLog, error) {
+	return read(ctx, b, func(ctx context.Context) ([]store.RequestLog, error) { return b.s.ListRequests(ctx, q) })
 }
 
 // Sessions. OpenSession makes what it doesn't find, so it isn't tried again.

@@ -332,7 +332,7 @@ func (s *Store) FinishRequest(ctx context.Context, l store.RequestLog) error {
 }
 
 // ListRequests implements store.RequestLogs.
-func (s *Store) ListRequests(ctx context.Context, account string, limit int) ([]store.RequestLog, error) {
+func (s *Store) ListRequests(ctx context.Context, q store.RequestQuery) ([]store.RequestLog, error) {
 	done, err := s.begin(ctx)
 	if err != nil {
 		return nil, err
@@ -340,12 +340,24 @@ func (s *Store) ListRequests(ctx context.Context, account string, limit int) ([]
 	defer done()
 	var list []store.RequestLog
 	for _, l := range s.db.logs {
-		if account == "" || l.Account == account {
+		if asked(q.Account, l.Account) && asked(q.KeyID, l.KeyID) && asked(q.ID, l.ID) && asked(q.RequestID, l.RequestID) && (!q.Failed || l.ErrorCode != "") {
 			list = append(list, l)
 		}
 	}
 	slices.SortFunc(list, func(a, b store.RequestLog) int { return newest(a.Created, b.Created, a.ID, b.ID) })
-	return list[:min(len(list), limit)], nil
+	if q.After != "" {
+		i := slices.IndexFunc(list, func(l store.RequestLog) bool { return l.ID == q.After })
+		if i < 0 {
+			return nil, store.ErrNotFound
+		}
+		list = list[i+1:]
+	}
+	return list[:min(len(list), q.Limit)], nil
+}
+
+// asked reports whether a row's value is the one that is asked for; "" asks for none.
+func asked(wanted, value string) bool {
+	return wanted == "" || wanted == value
 }
 
 // OpenSession implements store.Sessions.

@@ -144,7 +144,7 @@ func checkWritten(t *testing.T, dsn string, numbers []int) {
 		if err != nil || string(a.SealedKey) != name {
 			t.Errorf("account %d was acknowledged and is gone: %v", n, err)
 		}
-		if logs, err := db.ListRequests(t.Context(), name, 1); err != nil || len(logs) != 1 {
+		if logs, err := db.ListRequests(t.Context(), store.RequestQuery{Account: name, Limit: 1}); err != nil || len(logs) != 1 {
 			t.Errorf("log %d was acknowledged and is gone: %v", n, err)
 		}
 		if r, err := db.Response(t.Context(), name, name); err != nil || string(r.Object) != name {

@@ -2,6 +2,8 @@ package sqlstore
 
 import (
 	"context"
+	"strconv"
+	"strings"
 
 	"composer-api/internal/store"
 )
@@ -45,10 +47,21 @@ func (t *tx) finishRequest(l *store.RequestLog) error {
 		l.Timeline.Parked, l.Timeline.Repairs)
 }
 
-// ListRequests implements store.RequestLogs. "" as account lists all.
+// ListRequests implements store.RequestLogs. A page begins behind the place (created, id) of q.After, as ListDocuments says.
 //
 // The order of the fields is that of the columns below.
-func (db *DB) ListRequests(ctx context.Context, account string, limit int) ([]store.RequestLog, error) {
+func (db *DB) ListRequests(ctx context.Context, q store.RequestQuery) ([]store.RequestLog, error) {
+	wanted := requestConditions(q)
+	if q.After != "" {
+		place := wanted
+		place.add("id = ?", q.After)
+		var created int64
+		if err := db.row(ctx, []any{&created}, `SELECT created FROM request_logs WHERE `+place.text, place.args...); err != nil {
+			return nil, err
+		}
+		wanted.add("(created, id) < (?, ?)", created, q.After)
+	}
+	wanted.args = append(wanted.args, q.Limit)
 	return queryAll(ctx, db, func(l *store.RequestLog) []any {
 		return []any{&l.ID, &l.Account, &l.KeyID, &l.RequestID, &l.Endpoint, asTime{&l.Created}, &l.Model, &l.Status,
 			&l.InputTokens, &l.CachedTokens, &l.OutputTokens, &l.ReasoningTokens, &l.CostUSD, &l.Estimated,
@@ -60,5 +73,35 @@ func (db *DB) ListRequests(ctx context.Context, account string, limit int) ([]st
 			input_tokens, cached_tokens, output_tokens, reasoning_tokens, cost_usd, estimated,
 			duration_ms, upstream_run, error_code,
 			backend, resume, queue_ms, connect_ms, first_token_ms, tool_wait_ms, parked, repairs
-		FROM request_logs WHERE account = $1 OR $1 = '' ORDER BY created DESC, id LIMIT $2`, account, limit)
+		FROM request_logs WHERE `+wanted.text+` ORDER BY created DESC, id DESC LIMIT $`+strconv.Itoa(len(wanted.args)), wanted.args...)
+}
+
+// requestConditions is what the rows that q asks for have in common, without their place. What it doesn't ask for is no
+// condition, so that the indexes are of use.
+func requestConditions(q store.RequestQuery) conditions {
+	c := conditions{text: "1 = 1"}
+	for _, column := range []struct{ name, value string }{{"account", q.Account}, {"key_id", q.KeyID}, {"id", q.ID}, {"request_id", q.RequestID}} {
+		if column.value != "" {
+			c.add(column.name+" = ?", column.value)
+		}
+	}
+	if q.Failed {
+		c.add("error_code <> ''")
+	}
+	return c
+}
+
+// conditions are what stands behind WHERE, and the arguments in it. A copy may be added to: the original stays as it is.
+type conditions struct {
+	text string
+	args []any
+}
+
+// add adds a condition in which each ? is the place of an argument.
+func (c *conditions) add(condition string, args ...any) {
+	for _, arg := range args {
+		c.args = append(c.args[:len(c.args):len(c.args)], arg)
+		condition = strings.Replace(condition, "?", "$"+strconv.Itoa(len(c.args)), 1)
+	}
+	c.text += " AND " + condition
 }

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -121,7 +122,7 @@ var accountCases = []examCase{
 			owner := store.AccountOwner(id)
 			_, noAccount := e.Account(e.ctx, id)
 			_, _, noKey := e.Key(e.ctx, "key_of_"+id)
-			logs := get[[]store.RequestLog](e)(e.ListRequests(e.ctx, id, 10))
+			logs := get[[]store.RequestLog](e)(e.ListRequests(e.ctx, store.RequestQuery{Account: id, Limit: 10}))
 			_, noResponse := e.Response(e.ctx, owner, "resp_1")
 			events := get[[]store.Event](e)(e.ListEvents(e.ctx, owner, "resp_1", -1, 10))
 			_, noConversation := e.Conversation(e.ctx, owner, "localagent", []byte("hash"))
@@ -292,7 +293,7 @@ var limitCases = []examCase{
 			return err
 		})
 		e.same(refused.Load(), int32(33))
-		e.same(len(get[[]store.RequestLog](e)(e.ListRequests(e.ctx, "acct_1", 100))), 7)
+		e.same(len(get[[]store.RequestLog](e)(e.ListRequests(e.ctx, store.RequestQuery{Account: "acct_1", Limit: 100}))), 7)
 	}},
 	// The account may be deleted at any time, and the key be another account's.
 	{name: "only a key of the account is admitted", run: func(e *exam) {
@@ -317,7 +318,7 @@ var requestLogCases = []examCase{
 		// The row that is read back has no error code, cost or status yet.
 		l := requestLog("log_1")
 		e.ok(e.BeginRequest(e.ctx, l))
-		e.same(get[[]store.RequestLog](e)(e.ListRequests(e.ctx, "acct_1", 10)), []store.RequestLog{l})
+		e.same(get[[]store.RequestLog](e)(e.ListRequests(e.ctx, store.RequestQuery{Account: "acct_1", Limit: 10})), []store.RequestLog{l})
 		// What is known at the end is written over what was known at the beginning.
 		l.Model, l.Status, l.Estimated, l.Duration = "composer-2.5;fast=false", 200, true, 1500*time.Millisecond
 		l.InputTokens, l.CachedTokens, l.OutputTokens, l.ReasoningTokens, l.CostUSD = 1<<40, 2, 3, 4, 0.00000125
@@ -327,7 +328,7 @@ var requestLogCases = []examCase{
 			ToolWait: 400 * time.Hour, Parked: true, Repairs: "json arguments",
 		}
 		e.ok(e.FinishRequest(e.ctx, l))
-		e.same(get[[]store.RequestLog](e)(e.ListRequests(e.ctx, "acct_1", 10)), []store.RequestLog{l})
+		e.same(get[[]store.RequestLog](e)(e.ListRequests(e.ctx, store.RequestQuery{Account: "acct_1", Limit: 10})), []store.RequestLog{l})
 	}},
 	// A log without its account would belong to nobody and never be deleted with it.
 	{name: "a log needs its account, and an id of its own", run: func(e *exam) {
@@ -348,7 +349,7 @@ var requestLogCases = []examCase{
 			want = append([]string{l.ID}, want...)
 		}
 		ids := func(account string, limit int) (ids []string) {
-			for _, l := range get[[]store.RequestLog](e)(e.ListRequests(e.ctx, account, limit)) {
+			for _, l := range get[[]store.RequestLog](e)(e.ListRequests(e.ctx, store.RequestQuery{Account: account, Limit: limit})) {
 				ids = append(ids, l.ID)
 			}
 			return ids
@@ -356,5 +357,40 @@ var requestLogCases = []examCase{
 		e.same(ids("", 10), want)
 		e.same(ids("", 2), want[:2])
 		e.same(ids("acct_1", 10), []string{"log_2", "log_0"})
+	}},
+	// A client pages through its log while new rows come, and looks for the row whose request id it knows.
+	{name: "logs are listed by key, by id, by outcome, and page by page", run: func(e *exam) {
+		signUp(e, account("acct_1"), key("key_1", "acct_1"))
+		signUp(e, account("acct_1"), key("key_2", "acct_1"))
+		for i, key := range []string{"key_1", "key_2", "key_1", "key_1"} {
+			l := requestLog(fmt.Sprint("log_", i))
+			l.KeyID, l.RequestID, l.Created = key, fmt.Sprint("req_", i/2), at(time.Duration(i/3)*time.Second) // the first three at once
+			e.ok(e.BeginRequest(e.ctx, l))
+			if l.Status = 200; i == 1 {
+				l.ErrorCode = "upstream"
+			}
+			e.ok(e.FinishRequest(e.ctx, l))
+		}
+		ids := func(q store.RequestQuery) (ids []string) {
+			q.Limit = cmp.Or(q.Limit, 10)
+			for _, l := range get[[]store.RequestLog](e)(e.ListRequests(e.ctx, q)) {
+				ids = append(ids, l.ID)
+			}
+			return ids
+		}
+		e.same(ids(store.RequestQuery{}), []string{"log_3", "log_2", "log_1", "log_0"})
+		e.same(ids(store.RequestQuery{After: "log_2"}), []string{"log_1", "log_0"})
+		e.same(ids(store.RequestQuery{After: "log_3", Limit: 1}), []string{"log_2"})
+		e.same(ids(store.RequestQuery{KeyID: "key_1"}), []string{"log_3", "log_2", "log_0"})
+		e.same(ids(store.RequestQuery{KeyID: "key_1", After: "log_2"}), []string{"log_0"})
+		e.same(ids(store.RequestQuery{Account: "acct_1", RequestID: "req_0"}), []string{"log_1", "log_0"})
+		e.same(ids(store.RequestQuery{ID: "log_1"}), []string{"log_1"})
+		e.same(ids(store.RequestQuery{Failed: true}), []string{"log_1"})
+		e.same(ids(store.RequestQuery{Account: "acct_2"}), []string(nil))
+		for _, q := range []store.RequestQuery{{After: "log_9"}, {After: "log_1", KeyID: "key_1"}, {After: "log_1", Account: "acct_2"}} {
+			q.Limit = 10
+			_, err := e.ListRequests(e.ctx, q)
+			e.fails(err, store.ErrNotFound)
+		}
 	}},
 }
