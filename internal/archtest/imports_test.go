@@ -64,6 +64,7 @@ var arrows = map[string][]string{
 	"api/responses/service":       {"agent", "api", "api/kept", "api/openai", "api/responses", "lru", "sse", "store", "store/seal"},
 	"api/accounts":                {"agent", "api", "api/forwarded", "api/openai", "hosted", "hosted/waitlist"},
 	"api/forwarded":               {},
+	"api/usage":                   {"agent", "api", "api/kept", "api/openai", "store"},
 	"api/apitest":                 {"agent", "api/published", "golden", "sse"},
 	"api/published":               {}, // for tests
 	"sse":                         {},

@@ -20,6 +20,7 @@ import (
 	"composer-api/internal/api/models"
 	"composer-api/internal/api/openai"
 	"composer-api/internal/api/responses/service"
+	"composer-api/internal/api/usage"
 	"composer-api/internal/config"
 	"composer-api/internal/cursor/auth"
 	"composer-api/internal/gateway"
@@ -204,6 +205,7 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 			s.responses.Routes(),
 			messages.Routes(messages.Config{Turns: record(messages.Status), Seal: ring, Log: logs.of("messages")}),
 			models.Routes(cat, s.gateway),
+			usage.Routes(s.store),
 		),
 		Routes: slices.Concat(
 			accounts.Routes(accounts.Config{
