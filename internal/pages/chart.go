@@ -52,7 +52,7 @@ const (
 	chartTop                = 8.0
 )
 
-// newChart makes an empty chart. unit is a word for people, and format writes a value with its
+// newChart makes an empty chart. unit is a word for people, "" for values that make no sum, and format writes a value with its
 // sign or its shortened digits.
 //
 // Each value that add gets later belongs to the series at its place.
@@ -75,13 +75,16 @@ func (c *chart) add(name string, values ...float64) {
 // Summary is the chart in a sentence.
 func (c *chart) Summary() string {
 	if c.sum == 0 {
-		return "No " + c.unit + " in this time."
+		return strings.Join(strings.Fields("No "+c.unit+" in this time."), " ")
 	}
 	highest := 0
 	for i := range c.Bars {
 		if c.Bars[i].total() > c.Bars[highest].total() {
 			highest = i
 		}
+	}
+	if c.unit == "" {
+		return fmt.Sprintf("Most at %s: %s.", c.Bars[highest].Name, c.format(c.high))
 	}
 	return fmt.Sprintf("%s %s in all, most at %s: %s.", c.format(c.sum), c.unit, c.Bars[highest].Name, c.format(c.high))
 }
@@ -174,6 +177,9 @@ func count(v float64) string {
 
 // short writes a number with one digit behind the point, or none.
 func short(v float64) string { return strings.TrimSuffix(strconv.FormatFloat(v, 'f', 1, 64), ".0") }
+
+// inSeconds writes a time that is given in seconds.
+func inSeconds(v float64) string { return short(v) + " s" }
 
 // dollars writes an amount, with the digits that small amounts need.
 func dollars(v float64) string {

@@ -26,6 +26,7 @@ func (s *Site) Routes() []api.Route {
 		{Pattern: "POST /usage", Open: true, Form: true, Handle: s.enterUsage},
 		{Pattern: "POST /usage/logout", Open: true, Form: true, Handle: s.leaveUsage},
 		{Pattern: "GET /usage.csv", Open: true, Handle: s.usageFile},
+		{Pattern: "GET /usage/turns/{id}", Open: true, Handle: s.showTurn},
 
 		{Pattern: "GET /admin", Open: true, Handle: s.admin},
 		{Pattern: "POST /admin/login", Open: true, Form: true, Handle: s.enterAdmin},

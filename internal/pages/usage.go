@@ -24,6 +24,7 @@ import (
 //	POST /usage         log in with a key                                            enterUsage
 //	POST /usage/logout  end the session                                              leaveUsage
 //	GET  /usage.csv     the same turns for other programs                            usageFile
+//	GET  /usage/turns/{id}  one turn in its stages                                   showTurn
 //
 // Who has shown the account's Cursor key sees all of its keys, who has shown a hosted key that one alone.
 
@@ -60,7 +61,7 @@ type usage struct {
 	Buckets []tally // newest first
 	// By is what a bucket is: "hour" or "day".
 	By     string
-	Rows   []store.RequestLog
+	Rows   []turnRow
 	Cut    bool // the log on the page is not all
 	Capped bool // there are older turns in the period that are not counted
 }
@@ -137,6 +138,9 @@ func (s *Site) usagePage(w http.ResponseWriter, r *http.Request, status int, tro
 		return err
 	}
 	if who != nil {
+		if err := s.stillGood(r, who); err != nil {
+			return err
+		}
 		rows, capped, err := s.turns(r, who, data.Days)
 		if err != nil {
 			return err
@@ -146,6 +150,42 @@ func (s *Site) usagePage(w http.ResponseWriter, r *http.Request, status int, tro
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	return s.render(w, r, status, "usage", data)
+}
+
+// mayLook is the session of whoever may look at turns. Who is not logged in is refused.
+func (s *Site) mayLook(r *http.Request) (*session.Session, error) {
+	who, err := s.loggedIn(r, accountCookie)
+	switch {
+	case err != nil:
+		return nil, err
+	case who == nil:
+		return nil, agent.Errorf(agent.PermissionDenied, "Log in on /usage first.")
+	}
+	return who, s.stillGood(r, who)
+}
+
+// stillGood refuses the session of a hosted key that was revoked since.
+func (s *Site) stillGood(r *http.Request, who *session.Session) error {
+	if who.KeyID == "" {
+		return nil
+	}
+	key, _, err := s.cfg.Store.Key(r.Context(), who.KeyID)
+	if err != nil {
+		return session.Away(err)
+	}
+	if !key.Revoked.IsZero() {
+		return agent.Errorf(agent.PermissionDenied, "This key was revoked. Log in with another, or with your Cursor key.")
+	}
+	return nil
+}
+
+// Stages are the names of a turn's stages, for the legend of the bars.
+func (u *usage) Stages() []string {
+	names := make([]string, len(stages))
+	for i, s := range stages {
+		names[i] = s.name
+	}
+	return names
 }
 
 // days is the period that is asked for: one of periods. Anything else is 7.
@@ -164,15 +204,6 @@ func days(r *http.Request) int {
 // The store is asked for the newest rows of the account, and the period is cut out here: the log's
 // index is by account and time.
 func (s *Site) turns(r *http.Request, who *session.Session, days int) (rows []store.RequestLog, capped bool, err error) {
-	if who.KeyID != "" { // which may have been revoked since
-		key, _, err := s.cfg.Store.Key(r.Context(), who.KeyID)
-		if err != nil {
-			return nil, false, session.Away(err)
-		}
-		if !key.Revoked.IsZero() {
-			return nil, false, agent.Errorf(agent.PermissionDenied, "This key was revoked. Log in with another, or with your Cursor key.")
-		}
-	}
 	all, err := s.cfg.Store.ListRequests(r.Context(), store.RequestQuery{Account: accountOf(who), KeyID: who.KeyID, Limit: maxRows})
 	if err != nil {
 		return nil, false, session.Away(err)
@@ -225,6 +256,7 @@ func (u *usage) sum(rows []store.RequestLog, now time.Time) {
 	turns := newChart("Turns", "turns", count, "went well", "failed")
 	tokens := newChart("Tokens", "tokens", count, "prompt", "from the cache", "answer")
 	cost := newChart("Dollars", "US dollars", dollars, "cost")
+	times := newChart("Time to the end", "", inSeconds, "half of the turns within", "95 of 100 within")
 	// The first bar is the one in which the period begins, so it is not whole, as the last one
 	// isn't.
 	first := now.UTC().Add(-time.Duration(u.Days) * 24 * time.Hour).Truncate(step)
@@ -241,10 +273,13 @@ func (u *usage) sum(rows []store.RequestLog, now time.Time) {
 		// Input counts cached tokens, too; the bar shows them apart.
 		tokens.add(name, float64(t.Input-t.Cached), float64(t.Cached), float64(t.Output))
 		cost.add(name, t.CostUSD)
+		times.add(name, t.Median.Seconds(), (t.Slow - t.Median).Seconds())
 	}
 	slices.Reverse(u.Buckets)
-	u.Charts = []*chart{turns, tokens, cost}
-	u.Rows = rows[:min(len(rows), shownRows)]
+	u.Charts = []*chart{turns, tokens, cost, times}
+	for i := range rows[:min(len(rows), shownRows)] {
+		u.Rows = append(u.Rows, turnRow{rows[i], newTimeline(&rows[i])})
+	}
 	u.Cut = len(rows) > shownRows
 }
 
@@ -309,12 +344,9 @@ func (s *Site) leaveUsage(w http.ResponseWriter, r *http.Request, _ *api.Call) e
 // It has its session from the same cookie as the page; a program that wants the file sends the
 // cookie.
 func (s *Site) usageFile(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
-	who, err := s.loggedIn(r, accountCookie)
+	who, err := s.mayLook(r)
 	if err != nil {
 		return err
-	}
-	if who == nil {
-		return agent.Errorf(agent.PermissionDenied, "Log in on /usage first.")
 	}
 	rows, _, err := s.turns(r, who, days(r))
 	if err != nil {
