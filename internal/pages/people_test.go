@@ -257,6 +257,7 @@ func TestAHostedKeySeesItsUsageAndNothingMore(t *testing.T) {
 			t.Fatal(err)
 		}
 		l.Model, l.Status, l.InputTokens, l.CachedTokens, l.OutputTokens, l.CostUSD, l.Duration = `<img src=x>`, 200, 1000, 250, 50, .125, 1500*time.Millisecond
+		l.Timeline = store.Timeline{Backend: "sdkbridge", Resume: "parked", Connect: 40 * time.Millisecond, FirstToken: 300 * time.Millisecond, ToolWait: time.Minute, Repairs: "json"}
 		if err := h.store.FinishRequest(t.Context(), l); err != nil {
 			t.Fatal(err)
 		}
@@ -277,6 +278,24 @@ func TestAHostedKeySeesItsUsageAndNothingMore(t *testing.T) {
 	}
 	if w := robot.send("/keys/delete", "sure=delete"); w.Code != 403 {
 		t.Errorf("a hosted key deletes: %d", w.Code)
+	}
+	// Its turns one by one, and nobody else's.
+	logs := regexp.MustCompile(`/usage/turns/(log_[^"]+)`)
+	own := logs.FindStringSubmatch(robot.get("/usage").Body.String())
+	if own == nil {
+		t.Fatal("no turn is linked")
+	}
+	if w := robot.get(own[0]); w.Code != 200 || !strings.Contains(w.Body.String(), "connect 40 ms, wait 260 ms, answer 1.2 s") ||
+		!strings.Contains(w.Body.String(), "the run that had waited for these tool results") || !strings.Contains(w.Body.String(), "not the JSON that was asked for") || strings.Contains(w.Body.String(), "<img src=x") {
+		t.Errorf("a turn: %d %s", w.Code, w.Body)
+	}
+	for _, found := range logs.FindAllStringSubmatch(ada.get("/usage").Body.String(), -1) {
+		if w := robot.get(found[0]); (w.Code == 200) != (found[1] == own[1]) {
+			t.Errorf("the turn %s of %s: %d", found[1], firstID, w.Code)
+		}
+		if w := h.person(t).get(found[0]); w.Code != 403 {
+			t.Errorf("nobody sees a turn: %d", w.Code)
+		}
 	}
 	rows, err := csv.NewReader(robot.get("/usage.csv").Body).ReadAll()
 	if err != nil || len(rows) != 2 || rows[1][13] != "'=cmd" || rows[1][1] != firstID {

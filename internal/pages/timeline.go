@@ -52,11 +52,11 @@ func newTimeline(l *store.RequestLog) timeline {
 	}
 	// When each stage ends, counted from the header. A stage that was not reached ends with the turn, and so do those after it.
 	ends := []time.Duration{l.Timeline.Queue, t.Total, t.Total, t.Total}
+	if first := l.Timeline.FirstToken; first > 0 {
+		ends[1], ends[2] = l.Timeline.Queue+first, l.Timeline.Queue+first
+	}
 	if l.Timeline.Connect > 0 {
 		ends[1] = l.Timeline.Queue + l.Timeline.Connect
-	}
-	if l.Timeline.FirstToken > 0 {
-		ends[2] = l.Timeline.Queue + l.Timeline.FirstToken
 	}
 	var from time.Duration
 	for i, end := range ends {
