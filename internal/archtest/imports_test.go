@@ -74,7 +74,7 @@ var arrows = map[string][]string{
 	"localtoken":                  {"agent"},
 
 	// What a browser gets.
-	"pages":         {"agent", "api", "api/forwarded", "api/openai", "gateway/catalog", "hosted", "hosted/keys", "pages/session", "store"},
+	"pages":         {"agent", "api", "api/forwarded", "api/openai", "gateway/catalog", "hosted", "hosted/keys", "pages/session", "store", "watch"},
 	"pages/session": {"agent", "store"},
 
 	// What is kept, and for whom.

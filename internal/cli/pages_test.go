@@ -74,8 +74,14 @@ func TestAPersonUsesThePages(t *testing.T) {
 		t.Fatalf("admin token: %d %q %s", code, stdout.String(), stderr.String())
 	}
 	token := strings.TrimSpace(stdout.String())
-	if status, page := b.open(t, "POST", "/admin/login", url.Values{"token": {token}}); status != 200 || !strings.Contains(page, "Turns under way") || !strings.Contains(page, "acct_") {
-		t.Errorf("admin: %d %s", status, page)
+	if status, body := s.postTo(t, "/v1/chat/completions", directCursorKey, strings.Replace(question, "composer-2.5", "no-such-model", 1)); status != 404 {
+		t.Errorf("a turn of a model that there is not: %d %s", status, body)
+	}
+	status, page = b.open(t, "POST", "/admin/login", url.Values{"token": {token}})
+	for _, want := range []string{"Turns under way", "Parked runs", "Turns today", "acct_", "COMPOSER_KEY_MAX_COST", "404 model_not_found"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("admin: %d, and no %q in %s", status, want, page)
+		}
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "composer.db*"))
 	if err != nil || len(files) == 0 {

@@ -165,8 +165,9 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 		signUp = noSignUp
 	}
 	// What records requests stands between surfaces and gateway, so the log knows how each request ended, as the client saw it.
+	recent := watch.NewRecent(failuresRemembered)
 	record := func(statusOf func(agent.Code) int) agent.Turner {
-		return watch.Turns(hosted.Record(s.gateway, people, statusOf), watch.All{counts, s.today})
+		return watch.Turns(hosted.Record(s.gateway, people, statusOf), watch.All{counts, s.today, recent})
 	}
 	// How an error's code becomes a status differs between OpenAI's form and Anthropic's, and the
 	// log is to show what the client saw. So there are two recorders in front of one gateway.
@@ -189,7 +190,7 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 		Reachable: func(ctx context.Context) error { return s.gateway.Reachable(ctx, "") },
 		PingStore: s.store.Ping, Caller: identify(people), WhoIs: world.verify, Models: cat.List, HostedKeys: ring.Ready() && !p.demo,
 		Accounts: people, SignUps: signUps, Store: s.store,
-		LocalOnly: p.LocalOnly, Live: s.figures, Drain: func() { s.server.Drain() }, Draining: func() bool { return s.server.Draining() },
+		LocalOnly: p.LocalOnly, Live: s.figures, Limits: limitsOf(c), Failures: recent.Failures, Drain: func() { s.server.Drain() }, Draining: func() bool { return s.server.Draining() },
 		Hops: forwarded.NewReader(c.Accounts.TrustedProxies, logs.of("pages"), nil), PublicURL: string(c.PublicURL), Log: logs.of("pages"),
 	})
 	if err != nil {
@@ -232,6 +233,9 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 	s.sweep(context.WithoutCancel(ctx))
 	return s, nil
 }
+
+// failuresRemembered is how many failed turns the operator's page can show.
+const failuresRemembered = 50
 
 // localKey is what lends the server's own key to clients; nil for none. The demo has no key to lend.
 func (c *serveCmd) localKey(p *process, addr net.Addr) (*httpd.LocalKey, error) {

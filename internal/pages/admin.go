@@ -9,6 +9,7 @@ import (
 	"composer-api/internal/api"
 	"composer-api/internal/pages/session"
 	"composer-api/internal/store"
+	"composer-api/internal/watch"
 )
 
 // The operator's page: what the process is doing, accounts, keys and the newest failures, and
@@ -16,10 +17,11 @@ import (
 //
 // It is opened by a token of its own, which is no key and belongs to no account.
 
-// A Figure is something that the operator sees of the running process: "Parked runs", "3, the oldest for 2m".
+// A Figure is something that the operator sees of the running process: "Parked runs", "3, the oldest for 2m". Setting is the
+// variable that changes it; "" when there is none.
 //
 // The caller of New says which there are; the page shows them in that order.
-type Figure struct{ Name, Value string }
+type Figure struct{ Name, Value, Setting string }
 
 // An operation is what the operator's page says. It has nothing of what people say and no key.
 //
@@ -33,12 +35,15 @@ type operation struct {
 	Trouble  string // why the last log-in failed
 	// The word that forms of this session have to repeat (session.Session.Form).
 	Form     string
-	Figures  []Figure
+	Figures  []Figure // what the process does now
+	Limits   []Figure // what it allows
 	Draining bool
 	Accounts []store.Account
 	More     string // the account after which the next page begins; "" when this is the last
 	Keys     []store.Key
 	KeysCut  bool // there are more keys
+	// Recent are the newest failures of this process, whatever the key; Failures those of hosted keys, of all processes.
+	Recent   []watch.Failure
 	Failures []store.RequestLog
 }
 
@@ -106,7 +111,7 @@ func (s *Site) adminPage(w http.ResponseWriter, r *http.Request, status int, tro
 // It reads everything anew for each page: three reads of the store, each with a bound.
 func (s *Site) fillOperation(r *http.Request, data *operation) error {
 	ctx := r.Context()
-	data.Figures, data.Draining = s.cfg.Live(), s.cfg.Draining()
+	data.Figures, data.Limits, data.Recent, data.Draining = s.cfg.Live(), s.cfg.Limits, s.cfg.Failures(), s.cfg.Draining()
 	accounts, err := s.cfg.Store.ListAccounts(ctx, r.URL.Query().Get("after"), accountsShown)
 	if err != nil {
 		return session.Away(err)

@@ -56,6 +56,11 @@ func TestTheOperatorLogsInAndOut(t *testing.T) {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
 	page := operator.get("/admin").Body.String()
+	for _, want := range []string{"Turns at once", "COMPOSER_MAX_REQUESTS", "GET /recent", "504 upstream_timeout"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
 	if !strings.Contains(page, "Turns under way") || !strings.Contains(page, id) || !strings.Contains(page, "502 upstream") || strings.Contains(page, "<script>alert") || strings.Contains(page, token.Reveal()) {
 		t.Errorf("%s", page)
 	}

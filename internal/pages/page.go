@@ -12,7 +12,9 @@ import (
 	"strings"
 	"time"
 
+	"composer-api/internal/agent"
 	"composer-api/internal/api"
+	"composer-api/internal/api/openai"
 )
 
 // policy is the header Content-Security-Policy of every page. Only what this server itself serves is loaded, and no code
@@ -145,6 +147,7 @@ var functions = template.FuncMap{
 	"date":    func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
 	"moment":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
 	"seconds": took,
+	"status":  func(code agent.Code) int { return openai.RowOf(code).Status },
 }
 
 // took writes how long a turn was.

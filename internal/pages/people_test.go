@@ -20,6 +20,7 @@ import (
 	"composer-api/internal/store"
 	"composer-api/internal/store/seal"
 	"composer-api/internal/store/sqlstore"
+	"composer-api/internal/watch"
 )
 
 // A person is a browser with its cookies.
@@ -106,6 +107,10 @@ func newHouse(t *testing.T, changes ...func(*pages.Config)) *house {
 			return agent.Caller{CursorKey: agent.NewSecret(key)}, nil
 		}
 		c.LocalOnly, c.Draining, c.Drain = true, func() bool { return h.draining }, func() { h.draining = true }
+		c.Limits = []pages.Figure{{Name: "Turns at once", Value: "no limit", Setting: "COMPOSER_MAX_REQUESTS"}}
+		c.Failures = func() []watch.Failure {
+			return []watch.Failure{{Ended: h.now, Endpoint: "GET /recent", Code: agent.UpstreamTimeout, RequestID: `<script>alert(2)</script>`}}
+		}
 		c.Live = func() []pages.Figure { return []pages.Figure{{Name: "Turns under way", Value: "3"}} }
 	}}, changes...)...)
 	return h

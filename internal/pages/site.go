@@ -16,6 +16,7 @@ import (
 	"composer-api/internal/hosted"
 	"composer-api/internal/pages/session"
 	"composer-api/internal/store"
+	"composer-api/internal/watch"
 )
 
 // Config is what the pages need to know. Functions may be called concurrently; their errors are *agent.Error.
@@ -48,6 +49,9 @@ type Config struct {
 	LocalOnly bool
 	// Live is what the process does now, for the operator.
 	Live func() []Figure
+	// Limits are what the process allows, and Failures the newest turns that failed in it, for the operator.
+	Limits   []Figure
+	Failures func() []watch.Failure
 	// Drain makes the server take no more turns, and Draining reports whether it does.
 	Drain    func()
 	Draining func() bool
