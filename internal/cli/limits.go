@@ -15,8 +15,8 @@ func limitsOf(c *config.Config) []pages.Figure {
 	kept := store.Limits{}.WithDefaults()
 	return []pages.Figure{
 		{Name: "Turns at once", Value: limit(c.MaxRequests, "in all"), Setting: "COMPOSER_MAX_REQUESTS"},
-		{Name: "Turns at once with one key", Value: limit(c.MaxPerKey, ""), Setting: "COMPOSER_MAX_REQUESTS_PER_KEY"},
-		{Name: "A key, each day (UTC)", Value: budget(c.KeyMaxCost, c.KeyMaxTokens, c.KeyMaxTurns), Setting: "COMPOSER_KEY_MAX_COST, _TOKENS, _TURNS"},
+		{Name: "Turns at once with one key", Value: limit(c.MaxPerKey, ""), Setting: "COMPOSER_MAX_REQUESTS_PER_KEY", OfKey: true},
+		{Name: "A key, each day (UTC)", Value: budget(c.KeyMaxCost, c.KeyMaxTokens, c.KeyMaxTurns), Setting: "COMPOSER_KEY_MAX_COST, _TOKENS, _TURNS", OfKey: true},
 		{Name: "A conversation", Value: budget(c.MaxCost, c.MaxTokens, c.MaxTurns), Setting: "COMPOSER_MAX_COST, _TOKENS, _TURNS"},
 		{Name: "Sign-ups from one address", Value: limit(c.SignupLimit, "an hour"), Setting: "COMPOSER_SIGNUP_LIMIT"},
 		{Name: "A parked run waits", Value: c.ParkTimeout.String(), Setting: "COMPOSER_PARK_TIMEOUT"},

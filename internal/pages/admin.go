@@ -21,7 +21,10 @@ import (
 // variable that changes it; "" when there is none.
 //
 // The caller of New says which there are; the page shows them in that order.
-type Figure struct{ Name, Value, Setting string }
+type Figure struct {
+	Name, Value, Setting string
+	OfKey                bool // a limit of each key: its owner is told, too
+}
 
 // An operation is what the operator's page says. It has nothing of what people say and no key.
 //

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -51,7 +52,10 @@ type chapter struct {
 type section struct {
 	ID    string // the heading's
 	Title string
-	body  []byte // without the heading
+	// Setup is the name by which 'composer-api setup' knows the client that the section is about; "" for none. It is in the
+	// document as the first block of the section.
+	Setup string
+	body  []byte // without the heading, and without that block
 }
 
 // What documents say and a page replaces: the address of a server that runs with the default settings, and where links
@@ -115,6 +119,8 @@ func renderChapter(md goldmark.Markdown, name string, source []byte) (*chapter, 
 			finish()
 			id, _ := heading.AttributeString("id")
 			c.Sections = append(c.Sections, &section{ID: fmt.Sprintf("%s", id), Title: plainText(heading, source)})
+		case len(c.Sections) > 0 && part.Len() == 0 && setupOf(node, source) != "":
+			c.Sections[len(c.Sections)-1].Setup = setupOf(node, source)
 		default:
 			if err := md.Renderer().Render(&part, source, node); err != nil {
 				return nil, err
@@ -123,6 +129,20 @@ func renderChapter(md goldmark.Markdown, name string, source []byte) (*chapter, 
 	}
 	finish()
 	return c, nil
+}
+
+// setupOf returns the client's name when node is a block of code with nothing but 'composer-api setup CLIENT'; else "".
+func setupOf(node ast.Node, source []byte) string {
+	block, isCode := node.(*ast.FencedCodeBlock)
+	if !isCode || block.Lines().Len() != 1 {
+		return ""
+	}
+	line := block.Lines().At(0)
+	name, isSetup := strings.CutPrefix(strings.TrimSpace(string(line.Value(source))), "composer-api setup ")
+	if !isSetup {
+		return ""
+	}
+	return name
 }
 
 // resolveLinks turns links to other documents, which work where the files lie, into links to their pages.
@@ -196,6 +216,22 @@ func (v *view) guideHTML(html []byte) template.HTML {
 	return template.HTML(strings.NewReplacer(
 		documentAddress, template.HTMLEscapeString(v.Address), documentRoot, template.HTMLEscapeString(v.Root),
 	).Replace(string(html)))
+}
+
+// SetupCommand is the command that sets up the client of a section for this server; "" when there is none, or when it can't: it
+// takes a host and a port, so it reaches no server behind TLS or below a path.
+func (v *view) SetupCommand(s *section) string {
+	at, plain := strings.CutPrefix(v.Address, "http://")
+	switch {
+	case s.Setup == "" || !plain || strings.Contains(at, "/"):
+		return ""
+	case v.Address == documentAddress:
+		return "composer-api setup " + s.Setup
+	}
+	if _, _, err := net.SplitHostPort(at); err != nil {
+		at = net.JoinHostPort(strings.Trim(at, "[]"), "80")
+	}
+	return "composer-api setup " + s.Setup + " --addr " + at
 }
 
 // Intro is what stands before the sections of a chapter.

@@ -39,7 +39,8 @@ type keyring struct {
 	Base    string // the account's own base URL
 	Account *store.Account
 	Keys    []keyRow
-	Form    string // of the session
+	Limits  []Figure // of each key
+	Form    string   // of the session
 }
 
 // A keyRow is a line of the table of keys.
@@ -117,6 +118,11 @@ func (s *Site) fillKeys(r *http.Request, who *session.Session, data *keyring) er
 	}
 	for _, k := range keys {
 		data.Keys = append(data.Keys, keyRow{ID: k.ID, Hint: k.Hint, Created: k.Created, Revoked: k.Revoked, LastUse: used[k.ID]})
+	}
+	for _, f := range s.cfg.Limits {
+		if f.OfKey {
+			data.Limits = append(data.Limits, f)
+		}
 	}
 	data.Account, data.Form = &account, who.Form
 	// Below it only the hosted keys of this account are accepted.

@@ -279,3 +279,22 @@ func TestErrorsOfTheAPIStayJSON(t *testing.T) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
+
+// The command that sets a client up names this server, and is left out where it can't reach it.
+func TestEachClientHasItsSetupCommand(t *testing.T) {
+	for public, want := range map[string]string{
+		"": "composer-api setup opencode --addr gw.test:8787", "http://127.0.0.1:8787": "composer-api setup opencode</code>",
+		"http://gw.test": "composer-api setup opencode --addr gw.test:80", "https://gw.test": "", "http://gw.test/composer": "",
+	} {
+		server := newServer(t, func(c *pages.Config) { c.PublicURL = public })
+		for _, path := range []string{"/", "/docs/clients"} {
+			body := browse(t, server, path).Body.String()
+			if want != "" && !strings.Contains(body, want) || want == "" && strings.Contains(body, "setup opencode</code></pre>") {
+				t.Errorf("%s%s: no %q", public, path, want)
+			}
+			if strings.Contains(body, "class=\"language-sh\">composer-api setup") {
+				t.Errorf("%s%s has the command of the document", public, path)
+			}
+		}
+	}
+}

@@ -107,7 +107,7 @@ func newHouse(t *testing.T, changes ...func(*pages.Config)) *house {
 			return agent.Caller{CursorKey: agent.NewSecret(key)}, nil
 		}
 		c.LocalOnly, c.Draining, c.Drain = true, func() bool { return h.draining }, func() { h.draining = true }
-		c.Limits = []pages.Figure{{Name: "Turns at once", Value: "no limit", Setting: "COMPOSER_MAX_REQUESTS"}}
+		c.Limits = []pages.Figure{{Name: "Turns at once", Value: "no limit", Setting: "COMPOSER_MAX_REQUESTS"}, {Name: "A key, each day", Value: "$5", OfKey: true}}
 		c.Failures = func() []watch.Failure {
 			return []watch.Failure{{Ended: h.now, Endpoint: "GET /recent", Code: agent.UpstreamTimeout, RequestID: `<script>alert(2)</script>`}}
 		}
@@ -134,6 +134,9 @@ func TestFromSignUpToTheEndOfTheAccount(t *testing.T) {
 		t.Fatalf("%d %v %s", w.Code, w.Header(), w.Body)
 	}
 	page := ada.get("/keys").Body.String()
+	if !strings.Contains(page, "A key, each day") || strings.Contains(page, "Turns at once") {
+		t.Error("the page does not say the limits of a key, or says others")
+	}
 	if strings.Contains(page, first) || !strings.Contains(page, "ada&lt;b&gt;@example.com") || strings.Contains(page, "<script>alert") {
 		t.Errorf("the page says %s", page)
 	}

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -260,5 +261,26 @@ func TestTheChosenModelIsTheFirst(t *testing.T) {
 	}
 	if _, err := setup.Choose(models, "nothing"); err == nil {
 		t.Error("there is no such model")
+	}
+}
+
+// The document of clients, which is also on the home page, names the command of every client.
+func TestTheDocumentHasTheCommandOfEveryClient(t *testing.T) {
+	document, err := os.ReadFile("../../docs/clients.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands := regexp.MustCompile(`composer-api setup ([a-z]+)`).FindAllStringSubmatch(string(document), -1)
+	named := map[string]bool{"undo": true}
+	for _, c := range commands {
+		named[c[1]] = true
+		if _, known := setup.ByID(c[1]); !known && c[1] != "undo" {
+			t.Errorf("there is no client %q", c[1])
+		}
+	}
+	for _, c := range setup.Clients() {
+		if !named[c.ID] {
+			t.Errorf("docs/clients.md does not name 'composer-api setup %s'", c.ID)
+		}
 	}
 }

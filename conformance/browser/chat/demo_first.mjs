@@ -8,7 +8,7 @@ await withPage(
     await page.getByText("This is the demo").waitFor();
     await accessible(page, "the demo");
     await shot(page, "demo");
-    await page.getByRole("button", { name: "sim: play thinker" }).click();
+    await page.getByRole("button", { name: "Think before it answers" }).click();
     await page.getByRole("button", { name: "Send" }).click();
     await page.locator(".answer", { hasText: "Forty-two." }).waitFor();
     const answer = await answered(page);

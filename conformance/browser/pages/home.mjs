@@ -10,9 +10,10 @@ await withPage("/", async (page, context) => {
   // By mouse: a tab, and what it copies.
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);
   await page.getByText("Codex", { exact: true }).click();
-  const lines = page.locator(".tab:visible pre");
+  const lines = page.locator(".tab:visible pre").last();
   assert.match(await lines.innerText(), new RegExp(`base_url = "${base}/v1"`));
-  await page.locator(".tab:visible").getByRole("button", { name: "Copy these lines" }).click();
+  assert.equal((await page.locator(".tab:visible pre").first().innerText()).trim(), `composer-api setup codex --addr ${new URL(base).host}`);
+  await page.locator(".tab:visible").getByRole("button", { name: "Copy these lines" }).last().click();
   await page.getByRole("status").getByText("Copied").waitFor({ state: "attached" });
   assert.match(await page.evaluate(() => navigator.clipboard.readText()), /\[model_providers\.composer\]/);
 

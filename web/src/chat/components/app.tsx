@@ -3,6 +3,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import type { Chat, State } from "../chat.ts";
 import type { AnswerNode } from "../conversation.ts";
 import { Icon, useChat } from "./base.tsx";
+import { type Beginning, beginnings, demoBeginnings } from "../beginnings.ts";
 import { Composer, type Draft, takeInto } from "./composer.tsx";
 import { KeyDialog, ShowAs } from "./dialogs.tsx";
 import type { Opener } from "./message.tsx";
@@ -63,7 +64,7 @@ export function App({ chat, site }: { chat: Chat; site: Site }) {
           <button type="button" class="plain drawer-settings" aria-label="Settings" aria-expanded={open.what === "panel"} aria-controls="panel" onClick={() => setOpen({ what: open.what === "panel" ? "nothing" : "panel" })}><Icon name="settings" /></button>
         </header>
         <Thread chat={chat} state={state} open={opener}>
-          <Start site={site} state={state} openKey={opener.key} retry={() => void chat.loadModels()} use={(text) => { change({ text }); document.getElementById("prompt")?.focus(); }} />
+          <Start site={site} state={state} openKey={opener.key} retry={() => void chat.loadModels()} use={(b) => { change({ text: b.text }); if (b.settings) chat.change(b.settings); document.getElementById("prompt")?.focus(); }} />
         </Thread>
         <div class="bottom">
           <p class="notice" role="alert">{state.notice}</p>
@@ -110,11 +111,8 @@ function ModelChoice({ chat, state }: { chat: Chat; state: State }) {
   );
 }
 
-const prompts = ["Explain what a context window is, in three sentences.", "Write a Go function that reverses a string, with a test.", "Compare SQLite and PostgreSQL in a table."];
-const demoPrompts = ["Hello! What are you?", "sim: play thinker", "sim: play long", "sim: play cut"];
-
 /** Start is what a new conversation shows: what stands in the way, or what to begin with. */
-function Start({ site, state, openKey, retry, use }: { site: Site; state: State; openKey: () => void; retry: () => void; use: (prompt: string) => void }) {
+function Start({ site, state, openKey, retry, use }: { site: Site; state: State; openKey: () => void; retry: () => void; use: (beginning: Beginning) => void }) {
   const trouble = state.modelsFailure;
   return (
     <div class="start">
@@ -129,9 +127,9 @@ function Start({ site, state, openKey, retry, use }: { site: Site; state: State;
         </div>
       ) : (
         <>
-          <p class="soft">{site.demo ? "This is the demo: scripts answer, and no key is needed. Some of them:" : "Write below, or begin with one of these:"}</p>
+          <p class="soft">{site.demo ? "This is the demo: scripts answer, and no key is needed. See it:" : "Write below, or begin with one of these:"}</p>
           <ul class="prompts">
-            {(site.demo ? demoPrompts : prompts).map((p) => <li key={p}><button type="button" class="quiet" onClick={() => use(p)}>{p}</button></li>)}
+            {(site.demo ? demoBeginnings : beginnings).map((b) => <li key={b.title}><button type="button" class="quiet" onClick={() => use(b)}>{b.title}</button></li>)}
           </ul>
         </>
       )}

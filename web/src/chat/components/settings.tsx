@@ -1,20 +1,11 @@
 /** What a request asks for besides its messages. */
 import { useState } from "preact/hooks";
+import { exampleSchema } from "../beginnings.ts";
 import type { Chat } from "../chat.ts";
 import type { HandTool, Settings } from "../conversation.ts";
 import { parseObject } from "../request.ts";
 import { pageTool, pageTools } from "../tools.ts";
 import { Field } from "./base.tsx";
-
-const exampleSchema = `{
-  "type": "object",
-  "properties": {
-    "answer": { "type": "string" },
-    "confidence": { "type": "number", "minimum": 0, "maximum": 1 }
-  },
-  "required": ["answer", "confidence"],
-  "additionalProperties": false
-}`;
 
 export function SettingsPanel({ chat, settings }: { chat: Chat; settings: Settings }) {
   const change = (s: Partial<Settings>) => chat.change(s);
