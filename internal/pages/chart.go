@@ -187,7 +187,8 @@ func dollars(v float64) string {
 	case v == 0:
 		return "$0"
 	case v < .01:
-		return fmt.Sprintf("$%.4f", v)
+		// Two digits that mean something, as far as it makes sense.
+		return "$" + strconv.FormatFloat(v, 'f', min(int(math.Ceil(-math.Log10(v)))+1, 8), 64)
 	}
 	return fmt.Sprintf("$%.2f", v)
 }

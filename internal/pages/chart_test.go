@@ -34,7 +34,7 @@ func TestNumbersAreWrittenForPeople(t *testing.T) {
 			t.Errorf("%g: %s, want %s", v, got, want)
 		}
 	}
-	for v, want := range map[float64]string{0: "$0", .00123: "$0.0012", .125: "$0.12", 17: "$17.00"} {
+	for v, want := range map[float64]string{0: "$0", .00123: "$0.0012", .0000335: "$0.000034", 1e-12: "$0.00000000", .125: "$0.12", 17: "$17.00"} {
 		if got := dollars(v); got != want {
 			t.Errorf("%g: %s, want %s", v, got, want)
 		}
