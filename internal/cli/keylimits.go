@@ -132,30 +132,9 @@ func (c *keysLimitCmd) Run(ctx context.Context, p *process) error {
 	})
 }
 
-// describeLimits says what a key may, for people; "no limits" for one that may everything.
-func describeLimits(k *store.Key) string {
-	l := &k.Limits
-	var parts []string
-	add := func(set bool, format string, args ...any) {
-		if set {
-			parts = append(parts, fmt.Sprintf(format, args...))
-		}
-	}
-	add(len(l.Surfaces) > 0, "only %s", strings.Join(l.Surfaces, ", "))
-	// Patterns come from an operator, but a terminal shows what it is sent.
-	add(len(l.Models) > 0, "models %s", printable(strings.Join(l.Models, ", ")))
-	add(l.NoFast, "not fast")
-	add(l.Concurrent > 0, "%d at once", l.Concurrent)
-	add(l.RequestsPerMinute > 0, "%d requests a minute", l.RequestsPerMinute)
-	add(l.TokensPerMinute > 0, "%d tokens a minute", l.TokensPerMinute)
-	add(l.USDPerDay > 0, "$%g a day", l.USDPerDay)
-	add(l.USDPerMonth > 0, "$%g a month", l.USDPerMonth)
-	add(!k.Expires.IsZero(), "until %s", timestamp(k.Expires))
-	if parts == nil {
-		return "no limits"
-	}
-	return strings.Join(parts, "; ")
-}
+// describeLimits says what a key may, on a terminal: the patterns of models come from an operator, but a terminal shows what it is
+// sent.
+func describeLimits(k *store.Key) string { return printable(hosted.Describe(k)) }
 
 // wholeLimit is a limit in whole numbers.
 type wholeLimit int64

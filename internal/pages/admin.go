@@ -43,7 +43,7 @@ type operation struct {
 	Draining bool
 	Accounts []store.Account
 	More     string // the account after which the next page begins; "" when this is the last
-	Keys     []store.Key
+	Keys     []keyRow
 	KeysCut  bool // there are more keys
 	// Recent are the newest failures of this process, whatever the key; Failures those of hosted keys, of all processes.
 	Recent   []watch.Failure
@@ -127,7 +127,10 @@ func (s *Site) fillOperation(r *http.Request, data *operation) error {
 	if err != nil {
 		return session.Away(err)
 	}
-	data.Keys, data.KeysCut = keys[:min(len(keys), keysShown)], len(keys) > keysShown
+	for i := range keys[:min(len(keys), keysShown)] {
+		data.Keys = append(data.Keys, s.keyRow(&keys[i]))
+	}
+	data.KeysCut = len(keys) > keysShown
 	data.Failures, err = s.cfg.Store.ListRequests(ctx, store.RequestQuery{Failed: true, Limit: failuresShown})
 	return session.Away(err)
 }

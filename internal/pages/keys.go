@@ -3,6 +3,7 @@ package pages
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"composer-api/internal/agent"
@@ -17,6 +18,7 @@ import (
 //
 //	GET  /keys          the page                          showKeys
 //	POST /keys/signup   an account if need be, and a key  signUp
+//	POST /keys/create   one more key, with a name         createKey
 //	POST /keys/login    a session, no key                 enter
 //	POST /keys/logout   end the session                   leave
 //	POST /keys/rotate   another key in the place of one   rotateKey
@@ -46,6 +48,10 @@ type keyring struct {
 // A keyRow is a line of the table of keys.
 type keyRow struct {
 	ID, Hint string
+	Account  string
+	Name     string // as its owner or the operator calls it; "" for none
+	Limits   string // what it may, in words
+	State    string // "good", "revoked 2026-11-30", "ended 2026-11-30"
 	Created  time.Time
 	Revoked  time.Time // zero while the key is good
 	LastUse  time.Time // zero when the log has none
@@ -117,7 +123,9 @@ func (s *Site) fillKeys(r *http.Request, who *session.Session, data *keyring) er
 		}
 	}
 	for _, k := range keys {
-		data.Keys = append(data.Keys, keyRow{ID: k.ID, Hint: k.Hint, Created: k.Created, Revoked: k.Revoked, LastUse: used[k.ID]})
+		row := s.keyRow(&k)
+		row.LastUse = used[k.ID]
+		data.Keys = append(data.Keys, row)
 	}
 	for _, f := range s.cfg.Limits {
 		if f.OfKey {
@@ -128,6 +136,45 @@ func (s *Site) fillKeys(r *http.Request, who *session.Session, data *keyring) er
 	// Below it only the hosted keys of this account are accepted.
 	data.Base = s.newView(r, nil).Address + "/u/" + account.ID + "/v1"
 	return nil
+}
+
+// keyRow is a key as both the owner and the operator see it.
+func (s *Site) keyRow(k *store.Key) keyRow {
+	row := keyRow{ID: k.ID, Hint: k.Hint, Account: k.Account, Name: k.Name, Limits: hosted.Describe(k), State: "good", Created: k.Created, Revoked: k.Revoked}
+	switch {
+	case !k.Revoked.IsZero():
+		row.State = "revoked " + k.Revoked.UTC().Format(time.DateOnly)
+	case !k.Expires.IsZero() && !k.Expires.After(s.cfg.Now()):
+		row.State = "ended " + k.Expires.UTC().Format(time.DateOnly)
+	}
+	return row
+}
+
+// maxKeyName is how long a key's name may be, in bytes.
+const maxKeyName = 100
+
+// createKey answers POST /keys/create: one more key for the account, with a name. It has no limits, as that of a sign-up has
+// none: the owner can always get one.
+func (s *Site) createKey(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
+	who, fields, err := s.change(w, r, accountCookie)
+	switch {
+	case err != nil:
+		return err
+	case who.KeyID != "":
+		return agent.Errorf(agent.PermissionDenied, "A hosted key can't make keys. Log in with your Cursor key.")
+	}
+	name := strings.TrimSpace(fields.Get("name"))
+	if len(name) > maxKeyName {
+		return s.keysTrouble(w, r, agent.Errorf(agent.InvalidValue, "The name is too long: %d bytes are allowed.", maxKeyName))
+	}
+	key, _, err := s.cfg.Accounts.AddKey(r.Context(), accountOf(who), store.Key{Name: name})
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return agent.Errorf(agent.NotFound, "There is no such account any more. Sign up again.")
+	case err != nil:
+		return session.Away(err)
+	}
+	return s.fresh(w, r, key)
 }
 
 // signUp answers POST /keys/signup: it makes an account if there is none, and a key, and logs in.

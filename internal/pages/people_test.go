@@ -142,6 +142,7 @@ func TestFromSignUpToTheEndOfTheAccount(t *testing.T) {
 	}
 	id := keyID.FindString(page)
 
+	h.now = h.now.Add(time.Second) // keys are listed newest first
 	w = ada.send("/keys/rotate", "id="+id)
 	second := token.FindString(w.Body.String())
 	if w.Code != 200 || second == "" || second == first {
@@ -150,6 +151,30 @@ func TestFromSignUpToTheEndOfTheAccount(t *testing.T) {
 	if w = ada.send("/keys/rotate", "id="+id); w.Code != 400 {
 		t.Errorf("a revoked key is rotated: %d", w.Code)
 	}
+	h.now = h.now.Add(time.Second)
+	// One more, with a name and, from the operator, limits.
+	w = ada.send("/keys/create", "name=%3Cb%3Elaptop")
+	third := token.FindString(w.Body.String())
+	if w.Code != 200 || third == "" || third == second {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	named := keyID.FindString(ada.get("/keys").Body.String())
+	if key, _, err := h.store.Key(t.Context(), named); err != nil || key.Name != "<b>laptop" {
+		t.Errorf("%+v %v", key, err)
+	}
+	if err := h.store.ChangeKey(t.Context(), store.Key{ID: named, Name: "<b>laptop", Expires: h.now, Limits: store.KeyLimits{NoFast: true, USDPerDay: 5}}); err != nil {
+		t.Fatal(err)
+	}
+	if page := ada.get("/keys").Body.String(); !strings.Contains(page, "&lt;b&gt;laptop") || !strings.Contains(page, "not fast; $5 a day; until 2026-11-30 12:00:02Z") || !strings.Contains(page, "ended 2026-11-30") {
+		t.Errorf("the page says %s", page)
+	}
+	if w = ada.send("/keys/create", "name="+strings.Repeat("a", 101)); w.Code != 400 || !strings.Contains(w.Body.String(), "too long") {
+		t.Errorf("a long name: %d", w.Code)
+	}
+	if w = ada.post("/keys/create", "name=x"); w.Code != 403 {
+		t.Errorf("without a token: %d", w.Code)
+	}
+	ada.send("/keys/revoke", "id="+named)
 	good := regexp.MustCompile(`name="id" value="([^"]+)"`).FindStringSubmatch(ada.get("/keys").Body.String())[1]
 	if w = ada.send("/keys/revoke", "id="+good); w.Code != 303 || w.Header().Get("Location") != "/keys" {
 		t.Errorf("%d %v", w.Code, w.Header())
@@ -283,6 +308,9 @@ func TestAHostedKeySeesItsUsageAndNothingMore(t *testing.T) {
 	}
 	if w := robot.send("/keys/revoke", "id="+firstID); w.Code != 403 {
 		t.Errorf("a hosted key revokes: %d", w.Code)
+	}
+	if w := robot.send("/keys/create", "name=mine"); w.Code != 403 {
+		t.Errorf("a hosted key makes keys: %d", w.Code)
 	}
 	if w := robot.send("/keys/delete", "sure=delete"); w.Code != 403 {
 		t.Errorf("a hosted key deletes: %d", w.Code)

@@ -19,6 +19,7 @@ func (s *Site) Routes() []api.Route {
 		{Pattern: "POST /keys/signup", Open: true, Form: true, Handle: s.signUp},
 		{Pattern: "POST /keys/login", Open: true, Form: true, Handle: s.enter},
 		{Pattern: "POST /keys/logout", Open: true, Form: true, Handle: s.leave},
+		{Pattern: "POST /keys/create", Open: true, Form: true, Handle: s.createKey},
 		{Pattern: "POST /keys/rotate", Open: true, Form: true, Handle: s.rotateKey},
 		{Pattern: "POST /keys/revoke", Open: true, Form: true, Handle: s.revokeKey},
 		{Pattern: "POST /keys/delete", Open: true, Form: true, Handle: s.deleteAccount},
