@@ -56,6 +56,7 @@ func (c *carrier) carry(ctx context.Context, q *request, target string) *failure
 	}
 	defer x.Close()
 	// When the caller leaves, closing the exchange ends the read in pass.
+	// The call at the end takes the function off again, once the stream is over.
 	defer context.AfterFunc(ctx, func() { x.Close() })() // the caller leaves
 
 	// Status and content type are upstream's, also when it refuses.
@@ -63,6 +64,7 @@ func (c *carrier) carry(ctx context.Context, q *request, target string) *failure
 	c.w.Header().Set("Content-Type", kind)
 	c.w.WriteHeader(x.Response.StatusCode)
 	c.begun = true
+	// A 200 that is no stream is passed on as it is, like a refusal.
 	if mediaType, _, _ := mime.ParseMediaType(kind); x.Response.StatusCode != http.StatusOK || mediaType != connectwire.ContentType {
 		return c.copy(x)
 	}
@@ -95,6 +97,7 @@ func (c *carrier) pass(x *replay.Exchange, out *outgoing, tools []*pb.McpToolDef
 	in := connectwire.NewReader(x, 0)
 	var frame []byte
 	for {
+		// Before the next read may wait: what was written must be with the caller by then.
 		if !in.Buffered() {
 			if err := c.flush(); err != nil {
 				return errClosed.withCause(err)
@@ -157,6 +160,7 @@ func requestContextExec(flags byte, payload []byte) (id uint32, ok bool) {
 func hasField(message []byte, want protowire.Number) bool {
 	for len(message) > 0 {
 		field, _, n := protowire.ConsumeField(message)
+		// n below 0 is what isn't protobuf.
 		if n < 0 || field == want {
 			return n >= 0
 		}
@@ -208,6 +212,7 @@ func (o *outgoing) Read(p []byte) (int, error) {
 			return 0, io.EOF
 		}
 	}
+	// A frame may be larger than what the transport takes at once.
 	n := copy(p, o.rest)
 	o.rest = o.rest[n:]
 	return n, nil

@@ -83,6 +83,8 @@ func decodeRunFrame(encoded string) (frame []byte, run *pb.AgentRunRequest) {
 		return nil, nil
 	}
 	// The length in the header must be that of the rest: a second frame would go upstream unseen.
+	//
+	// A header is one byte of flags and four of length.
 	if len(frame) < connectwire.HeaderLen || uint64(binary.BigEndian.Uint32(frame[1:]))+connectwire.HeaderLen != uint64(len(frame)) {
 		return nil, nil
 	}

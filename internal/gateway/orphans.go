@@ -92,6 +92,7 @@ func (g *Gateway) closeOrphans() {
 		return
 	}
 	defer o.checks.Done()
+	// Registered before the check begins, so that a panic doesn't end the checks for ever.
 	defer func() {
 		o.mu.Lock()
 		defer o.mu.Unlock()
@@ -101,6 +102,7 @@ func (g *Gateway) closeOrphans() {
 	}()
 	defer agent.CatchPanic(func(err *agent.Error) { g.cfg.Log.Error("looking for orphaned runs panicked", "err", err) })
 	for key, seen := range o.all() {
+		// The run was claimed, or its time is over.
 		if !g.lot.Waits(seen.owner, sessionName(key)) {
 			o.forget(key)
 			continue
@@ -114,6 +116,8 @@ func (g *Gateway) closeOrphans() {
 				g.cfg.Log.Warn("sessions of parked runs could not be looked at", "err", err)
 			}
 			return
+		// Every use moves the row's end on. So an end that is later than ours means that another
+		// process has used the session.
 		case row.Expires.After(o.last(key)):
 			g.lot.SupersedeSession(seen.owner, sessionName(key))
 			o.forget(key)

@@ -32,11 +32,14 @@ func (s *Service) BeginRequest(ctx context.Context, req *agent.Request) (*Reques
 	if caller.KeyID == "" {
 		return nil, nil
 	}
+	// The owner is the account's id behind a prefix, see store.AccountOwner.
 	r := &Request{service: s, log: store.RequestLog{
 		ID: agent.NewID("log_", 22), Account: strings.TrimPrefix(caller.Owner, store.AccountOwner("")), KeyID: caller.KeyID,
 		RequestID: req.Origin.RequestID, Endpoint: req.Origin.Endpoint, Created: s.cfg.Now(),
 	}}
 	var err error
+	// Most keys have no limits, and theirs is the cheaper write: no lock, and nothing to be summed
+	// up.
 	if caller.Limited {
 		r.left, err = s.admit(ctx, req, r.log)
 	} else {
@@ -46,6 +49,7 @@ func (s *Service) BeginRequest(ctx context.Context, req *agent.Request) (*Reques
 	switch {
 	case err == nil:
 		return r, nil
+	// From admit: what the key may not. Errors of the store are none of agent's.
 	case errors.As(err, &refused):
 		return nil, refused
 	case errors.Is(err, store.ErrNotFound):
@@ -66,12 +70,14 @@ func (r *Request) Finish(ctx context.Context, turn *watch.Turn, status int) {
 	}
 	l := r.log
 	l.Status, l.Timeline = status, timeline(turn)
+	// A turn that never reached upstream has neither model nor run.
 	if !turn.Connected.IsZero() {
 		l.Model, l.UpstreamRun = turn.Accepted.Model.String(), turn.Accepted.ConversationID
 	}
 	l.InputTokens, l.CachedTokens = turn.Usage.Prompt(), turn.Usage.CacheRead
 	l.OutputTokens, l.ReasoningTokens = turn.Usage.Output, turn.Usage.Reasoning
 	l.CostUSD, l.Estimated = turn.Usage.CostUSD(), turn.Usage.Estimated
+	// From the beginning of the request, the wait for its place included.
 	l.Duration = r.service.cfg.Now().Sub(l.Created)
 	if turn.Err != nil {
 		l.ErrorCode = agent.CodeOf(turn.Err).String()

@@ -27,6 +27,7 @@ func (s *Service) Resolve(ctx context.Context, token string) (agent.Caller, erro
 	if !ok {
 		return agent.Caller{}, invalidKey()
 	}
+	// By the id, which is a part of the token and no secret; the rest is compared with a hash.
 	key, account, err := s.cfg.Store.Key(ctx, sent.ID)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -61,6 +62,7 @@ func (s *Service) openKey(ctx context.Context, a store.Account) (agent.Secret, e
 		}
 	}
 	key := agent.NewSecret(string(plain))
+	// Opened with an older key of the ring.
 	if old {
 		s.reseal(ctx, a, key)
 	}

@@ -36,11 +36,14 @@ func (s *Service) SignUp(ctx context.Context, cursorKey agent.Secret) (*SignedUp
 	if err := s.ready(); err != nil {
 		return nil, err
 	}
+	// The one call that reaches the network, with the person's key. It is the proof that the key is
+	// theirs.
 	person, err := s.cfg.Verify(ctx, cursorKey)
 	if err != nil {
 		return nil, err
 	}
 	now := s.cfg.Now()
+	// The id before the account is known: two sign-ups at once come to the same one.
 	id := accountID(person, cursorKey)
 	account := store.Account{
 		ID: id, Email: clip(person.Email), Name: clip(person.Name()),
@@ -53,6 +56,7 @@ func (s *Service) SignUp(ctx context.Context, cursorKey agent.Secret) (*SignedUp
 		switch {
 		case err == nil:
 			return &SignedUp{Account: stored, Key: token}, nil
+		// A conflict is about the key's id alone: an account that exists is no conflict.
 		case !errors.Is(err, store.ErrConflict) || try == mints:
 			return nil, storeError(err)
 		}
@@ -78,6 +82,7 @@ func ParseCursorKey(text string) (agent.Secret, error) {
 		return agent.Secret{}, agent.ParamError(agent.MissingParameter, param, "A Cursor API key is required. Create one in the Cursor dashboard under Integrations.")
 	case strings.HasPrefix(key, keys.Prefix):
 		return agent.Secret{}, agent.ParamError(agent.InvalidValue, param, "This is a key of this server. Sign up with a Cursor API key, from the Cursor dashboard under Integrations.")
+	// A key is printable ASCII. What is more would not fit into a header.
 	case len(key) > longestKey || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }):
 		return agent.Secret{}, agent.ParamError(agent.InvalidValue, param, "This is not a Cursor API key. Create one in the Cursor dashboard under Integrations.")
 	}

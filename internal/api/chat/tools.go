@@ -80,6 +80,7 @@ func (r *Request) setTools(w *wireRequest) error {
 	for i := range w.Tools {
 		t := &w.Tools[i]
 		t.unflatten()
+		// In chat's own shape an unknown type is an error: it can't be a tool of OpenAI's there.
 		if w.responsesShape && t.Function == nil && t.Custom == nil && t.Type != "function" && t.Type != "custom" && t.Type != "" {
 			continue // OpenAI runs such tools itself; on the Responses API we leave them out, too
 		}
@@ -93,6 +94,7 @@ func (r *Request) setTools(w *wireRequest) error {
 		}
 	}
 	r.Tools = list.Tools
+	// A client that sends both knows tool_calls.
 	r.legacy = len(w.Functions) > 0 && len(w.Tools) == 0
 	// A function_call has room for one call.
 	r.SerialToolCalls = r.legacy || w.ParallelToolCalls != nil && !*w.ParallelToolCalls
@@ -103,6 +105,7 @@ func (r *Request) setTools(w *wireRequest) error {
 // already has the form of chat stays as it is.
 func (t *wireTool) unflatten() {
 	switch {
+	// Chat's form, or neither of the two, which addTool tells the client.
 	case t.Name == "" || t.Function != nil || t.Custom != nil:
 	case t.Type == "custom":
 		t.Custom = &wireCustom{Name: t.Name, Description: t.Description}
@@ -121,6 +124,7 @@ func (r *Request) addTool(list *openai.ToolList, t *wireTool, param string) erro
 		return openai.Missing(param + ".function")
 	case t.Type == "custom" && t.Custom == nil:
 		return openai.Missing(param + ".custom")
+	// Some clients leave the type out.
 	case t.Type == "function", t.Type == "" && t.Function != nil:
 		return r.addFunction(list, t.Function, param+".function")
 	case t.Type == "custom", t.Type == "" && t.Custom != nil:
@@ -144,6 +148,7 @@ func (r *Request) addCustom(list *openai.ToolList, c *wireCustom, param string) 
 	if r.custom == nil {
 		r.custom = map[string]bool{}
 	}
+	// By the client's name, which is also the model's: chat has no namespaces.
 	r.custom[c.Name] = true
 	r.Echo = r.echo
 	return list.Add(openai.CustomTool(c.Name, c.Description, c.Format.Grammar), param+".name")
@@ -168,6 +173,7 @@ func (r *Request) setToolChoice(w *wireRequest) error {
 	param := "tool_choice"
 	var err error
 	switch {
+	// tool_choice goes before function_call, as tools go before functions.
 	case w.ToolChoice.Kind == '"':
 		r.ToolChoice.Mode, err = toolMode(w.ToolChoice.String, param, "none", "auto", "required")
 	case w.ToolChoice.Kind == '{':
@@ -182,6 +188,7 @@ func (r *Request) setToolChoice(w *wireRequest) error {
 	if err != nil {
 		return err
 	}
+	// For the zero value, too: nothing is to be found wrong in it.
 	return openai.CheckToolChoice(r.ToolChoice, r.Tools, param)
 }
 
@@ -201,6 +208,7 @@ func objectChoice(c *wireToolChoice, param string) (agent.ToolChoice, error) {
 // which is the caller's to find out.
 func (c *wireToolChoice) chosen(param string) (name, namePath string, err error) {
 	switch {
+	// The form of the Responses API. A name within function or custom counts more.
 	case c.Name != "" && c.Function.Name == "" && c.Custom.Name == "" && (c.Type == "function" || c.Type == "custom"):
 		return c.Name, param + ".name", nil
 	case c.Type == "custom", c.Type == "" && c.Custom.Name != "":

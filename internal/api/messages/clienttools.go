@@ -28,6 +28,7 @@ type clientToolType struct {
 }
 
 // clientToolTypes are looked through in order, so that an older version can stand before the rest of its family.
+// The families end before the date: "bash_2" is bash_20241022 and bash_20250124.
 var clientToolTypes = []clientToolType{
 	{
 		family: "bash_2", name: "bash",
@@ -101,6 +102,7 @@ const editorSchema = `{"type":"object","properties":{` +
 func clientTool(t *wireTool) (agent.Tool, bool) {
 	for i := range clientToolTypes {
 		known := &clientToolTypes[i]
+		// The first that fits.
 		if !hasFamily(t.Type, known.family) {
 			continue
 		}

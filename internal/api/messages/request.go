@@ -79,6 +79,7 @@ func decodeCount(body []byte) (*Request, error) {
 // RewritesCalls is set for every client of this API: Claude Code changes the arguments of calls
 // before it runs them.
 func decode(body []byte, checks ...func(*wireRequest) error) (*Request, error) {
+	// Offsets of blocks count from here, so a byte order mark must go before anything is decoded.
 	w := wireRequest{body: bytes.TrimPrefix(body, []byte("\uFEFF"))}
 	if err := openai.Decode(w.body, &w); err != nil {
 		return nil, err
@@ -164,6 +165,7 @@ func (r *Request) setThinking(w *wireRequest) error {
 	}
 	switch w.Thinking.Type {
 	case "enabled", "adaptive":
+		// Any other display, also one that is new, shows it.
 		r.showThinking = w.Thinking.Display != "omitted"
 	case "disabled":
 	case "":
@@ -206,6 +208,7 @@ func (r *Request) setOutput(w *wireRequest) error {
 // setLimits reads the limits at which the answer is cut off. A limit of 0 tokens can only come with a count.
 func (r *Request) setLimits(w *wireRequest) error {
 	if w.MaxTokens != nil {
+		// A count takes the body of any request, and asks nothing of its limit.
 		r.MaxOutputTokens = max(int(*w.MaxTokens), 0)
 	}
 	var err error

@@ -33,6 +33,7 @@ func tighten(doc any) (branches map[string]map[string]string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	// Everything is done in place: the document is read from its file for this.
 	t := tightener{schemas}
 	// In order, so that an error is always about the same extension.
 	for _, path := range slices.Sorted(maps.Keys(extensions)) {
@@ -46,6 +47,8 @@ func tighten(doc any) (branches map[string]map[string]string, err error) {
 		t.part(schemas[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(schemas)) {
+		// A schema of its own beside the part, because others refer to the part and may add members
+		// to it.
 		whole := object{"$ref": refPrefix + name}
 		t.whole(whole)
 		schemas[strictly(name)] = whole
@@ -105,11 +108,13 @@ func (t tightener) extend(path string, extension object) error {
 	place := t.schemas
 	if isMember {
 		schema, _ := t.schemas[name].(object)
+		// A type assertion that fails gives nil, and so "no place".
 		place, name = t.properties(schema, member), member
 	}
 	if place == nil {
 		return fmt.Errorf("it has no place for %s, which is an extension of ours", path)
 	}
+	// An empty extension says that anything is allowed there.
 	known := place[name]
 	switch {
 	case known == nil:
@@ -135,6 +140,7 @@ func (t tightener) properties(schema object, name string) (found object) {
 	for _, part := range parts {
 		p, _ := part.(object)
 		if properties := t.properties(p, name); properties != nil {
+			// A part that has the member. Without a break the last part is left in found.
 			if found = properties; found[name] != nil {
 				break
 			}
@@ -183,6 +189,7 @@ func (t tightener) part(schema any) {
 	}
 	if s["nullable"] == true { // OpenAPI 3.0 for what 3.1 writes as a type
 		delete(s, "nullable")
+		// The schema itself becomes the choice, because others hold it.
 		rest := maps.Clone(s)
 		clear(s)
 		s["anyOf"] = []any{rest, object{"type": "null"}}
@@ -197,6 +204,7 @@ func (t tightener) part(schema any) {
 	for _, property := range properties {
 		t.whole(property)
 	}
+	// Neither need be there; part takes nil.
 	t.whole(s["items"])
 	t.whole(s["additionalProperties"])
 }
@@ -238,5 +246,6 @@ func (t tightener) open(s object, depth int) bool {
 			return false
 		}
 	}
+	// A text or a number has no members to be refused.
 	return s["type"] == nil || s["type"] == "object"
 }

@@ -59,8 +59,10 @@ func readFrames(src io.Reader, yield func([]byte) bool) error {
 			if len(p.text) == 0 {
 				continue
 			}
+			// One buffer for all pieces; whoever takes one copies what is kept.
 			piece = append(append(piece[:0], p.field), p.text...)
 			if !yield(piece) {
+				// The run has ended, and nobody looks at this error.
 				return io.ErrUnexpectedEOF
 			}
 		}
@@ -86,6 +88,7 @@ const (
 // decodeFrame finds the two texts in a frame. They share payload's memory. Missing fields are
 // no error: a frame may have neither text.
 func decodeFrame(payload []byte) (thinking, text []byte, err error) {
+	// A frame without a message has neither text, and lastField of nothing is nothing.
 	message, err := lastField(payload, frameMessage)
 	if err != nil {
 		return nil, nil, err
@@ -170,6 +173,7 @@ func (r *eventReader) event(e sse.Event) error {
 	switch e.Type {
 	case "done":
 		return io.EOF
+	// Others may hold anything.
 	case "interaction_update", "assistant", "result", "error":
 		if json.Unmarshal([]byte(e.Data), &data) != nil {
 			return errFrame
@@ -190,6 +194,7 @@ func (r *eventReader) event(e sse.Event) error {
 		return r.emit(inAnswer, rest)
 	case "result":
 		r.complete = true
+		// An answer that came in deltas or whole messages was said already.
 		if !r.hasText {
 			return r.emit(inAnswer, data.Result+data.Text)
 		}
@@ -202,6 +207,7 @@ func (r *eventReader) event(e sse.Event) error {
 // remainder is what whole has after the deltas; nothing when it doesn't begin with them, because what was
 // yielded can't be taken back.
 func remainder(whole string, deltas []byte) string {
+	// "Hel" and "lo" were deltas, "Hello!" is the whole: "!" is left.
 	if len(whole) <= len(deltas) || whole[:len(deltas)] != string(deltas) {
 		return ""
 	}

@@ -36,6 +36,7 @@ type request struct {
 // fields are unknown: only the number and the value that is expected, explicit zeros included. A .proto file
 // would have to invent names and could not show the values. Every line is a line of the endpoint's
 // description.
+// The simulator checks every one of these values (cursorsim, chat_request.go).
 func encodeRequest(r *request) []byte {
 	var user wire
 	user.str(1, r.text)
@@ -101,6 +102,7 @@ func encodeRequest(r *request) []byte {
 }
 
 // wire is a protobuf message that is being written. Unlike generated code it writes zeros and empty strings.
+// Fields are written in the order of their numbers.
 type wire []byte
 
 // str appends a field that holds a string.
@@ -133,6 +135,8 @@ const localAgentPrefix = "agent-"
 func conversationID(req *agent.Request) string {
 	switch {
 	case req.ConversationID != "":
+		// The gateway's ids are local-agent's, a prefix and a UUID; this endpoint takes the UUID
+		// alone.
 		return strings.TrimPrefix(req.ConversationID, localAgentPrefix)
 	case req.Session != "":
 		// The owner comes first and has a length of its own, so that no two pairs hash alike.

@@ -93,8 +93,10 @@ func New(cfg Config) *Fetcher {
 		cfg: cfg, fetching: gate.New(int64(cfg.Concurrent), int64(cfg.PerOwner)),
 		large: gate.New(largeAtOnce, largePerOwner), shrinking: gate.New(cfg.MaxMemory, cfg.MaxMemory),
 	}
+	// Control is called for every address that is tried, the ones of a second record included.
 	f.dialer = net.Dialer{Resolver: cfg.Resolver, Control: f.checkAddress}
 	f.client = &http.Client{
+		// No Proxy: the transport's zero value asks no variable.
 		CheckRedirect: f.checkRedirect,
 		Transport:     &http.Transport{DialContext: f.dial, DisableKeepAlives: true, ForceAttemptHTTP2: true},
 	}
@@ -112,6 +114,7 @@ func (f *Fetcher) Fetch(ctx context.Context, owner string, messages []agent.Mess
 		return nil
 	}
 	parent := ctx
+	// One time for all of them, because the client waits for all of them.
 	ctx, cancel := context.WithTimeout(ctx, f.cfg.Timeout)
 	defer cancel()
 	// All of the work is queued first, so that the workers need no further signal to end.
@@ -174,6 +177,7 @@ func (f *Fetcher) wanted(messages []agent.Message) [][]*agent.Image {
 			image.Fault = agent.ParamError(agent.InvalidValue, image.Param,
 				"The request has more than %d image URLs. Send the images as data URLs or leave some out.", f.cfg.MaxImages)
 		}
+		// An empty group stays in the list; prepareAll passes it over.
 		groups[at], urls = nil, urls[1:]
 	}
 	return groups
@@ -192,6 +196,7 @@ func (f *Fetcher) prepareAll(ctx context.Context, owner string, same []*agent.Im
 	defer func() {
 		for _, image := range same[1:] {
 			param := image.Param
+			// All fields but the place, so that whatever a later step adds is shared, too.
 			*image = *first
 			image.Param = param
 			if first.Fault != nil {
@@ -214,6 +219,7 @@ func (f *Fetcher) prepare(ctx context.Context, owner string, image *agent.Image)
 	if len(image.Data) > 0 {
 		return f.fit(ctx, owner, image)
 	}
+	// An error is the end of ctx: of the client, or of Timeout.
 	leave, err := f.fetching.Enter(ctx, owner, 1)
 	if err != nil {
 		return errBusy
@@ -238,6 +244,7 @@ func (f *Fetcher) fit(ctx context.Context, owner string, image *agent.Image) err
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUnreadable, err)
 	}
+	// Small enough to be sent as it is. That it can be read is known from its header.
 	if len(image.Data) <= agent.MaxImageBytes {
 		return nil
 	}
@@ -256,6 +263,8 @@ func (f *Fetcher) fit(ctx context.Context, owner string, image *agent.Image) err
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUnreadable, err)
 	}
+	// The gateway compares conversations by what the client sent, so it must know the image by its
+	// first bytes.
 	original := sha256.Sum256(image.Data)
 	image.MIME, image.Data, image.Original = mime, smaller, original[:]
 	return nil
@@ -285,6 +294,7 @@ func reason(ctx context.Context, err error) string {
 	switch {
 	case errors.As(err, &why):
 		return why.reason
+	// A deadline of ctx comes back in several guises, by the step that it has ended.
 	case ctx.Err() != nil, errors.As(err, &timeout) && timeout.Timeout():
 		return "it takes too long"
 	}
@@ -316,6 +326,7 @@ func (f *Fetcher) get(ctx context.Context, owner, rawURL string) ([]byte, error)
 	switch {
 	case resp.StatusCode != http.StatusOK:
 		return nil, &refusal{fmt.Sprintf("its server answered %d", resp.StatusCode)}
+	// A server that says less than it sends is stopped by read.
 	case resp.ContentLength > agent.MaxOriginalBytes:
 		return nil, errTooLarge
 	}

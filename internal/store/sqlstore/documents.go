@@ -44,9 +44,11 @@ func (db *DB) CreateDocument(ctx context.Context, d store.Document, parts []stor
 			d.Owner, d.ID, d.Kind, d.Created, d.Expires, int64(len(d.Data)), partsSize(parts), d.Data); err != nil {
 			return err
 		}
+		// After the document, to which each part refers.
 		if err := t.insertParts(d.Owner, d.ID, 0, parts); err != nil {
 			return err
 		}
+		// In the same transaction, so that an owner is never over the limit as others see it.
 		return t.evictDocuments(d.Owner, d.ID)
 	})
 }
@@ -81,6 +83,8 @@ func (db *DB) UpdateDocument(ctx context.Context, d store.Document) error {
 		return store.ErrTooLarge
 	}
 	return db.inTx(ctx, func(t *tx) error {
+		// No row is changed when the revision is another one, or when there is no document: which
+		// of the two it was is asked afterwards.
 		n, err := t.exec(`
 			UPDATE documents SET data = $4, size = $5, expires = $6, revision = revision + 1
 			WHERE owner = $1 AND id = $2 AND revision = $3 AND expires > $7`,
@@ -197,6 +201,7 @@ func (db *DB) ListParts(ctx context.Context, owner, document string, page store.
 		if err := db.row(ctx, []any{&position}, `SELECT position FROM `+partOf+` AND document_parts.id = $4`, owner, document, db.now(), page.After); err != nil {
 			return nil, err
 		}
+		// The part may be deleted between the two reads; the page is right all the same.
 		from = ` AND position ` + beyond + ` $5`
 		args = append(args, position)
 	}

@@ -57,6 +57,7 @@ var sqlite = dialect{
 // touches the file yet. _txlock=immediate makes every transaction take the lock for writing when it
 // begins, and not in the middle, where SQLite could only fail.
 func openSQLite(dsn string) (write, read *sql.DB, err error) {
+	// sql.Open opens nothing yet, so a failure of the second leaves only a pool to be closed.
 	file := splitSQLite(dsn)
 	write, err = sql.Open("sqlite", file.dsn("_txlock=immediate"))
 	if err != nil {
@@ -64,6 +65,7 @@ func openSQLite(dsn string) (write, read *sql.DB, err error) {
 	}
 	// One writer in a process: the others wait in Go, in order, and not in SQLite's polling.
 	write.SetMaxOpenConns(1)
+	// query_only is a guard against our own mistakes: a write by way of this pool fails.
 	read, err = sql.Open("sqlite", file.dsn("_pragma=query_only(1)"))
 	if err != nil {
 		write.Close()
@@ -89,6 +91,7 @@ func splitSQLite(dsn string) sqliteFile {
 		return sqliteFile{path: dsn}
 	}
 	path, options, _ := strings.Cut(rest, "?")
+	// The empty host of "file:///path".
 	path = strings.TrimPrefix(path, "//")
 	if plain, err := url.PathUnescape(path); err == nil {
 		path = plain
@@ -144,6 +147,7 @@ func (f sqliteFile) create() error {
 	if f.exists() {
 		return nil
 	}
+	// SQLite's own error would be "unable to open database file", and name neither.
 	if dir := filepath.Dir(f.path); !isFolder(dir) {
 		return fmt.Errorf("%w: there is no folder %s", store.ErrUnavailable, dir)
 	}
@@ -222,5 +226,6 @@ func sqliteMeaning(err error) error {
 	case lib.SQLITE_CONSTRAINT_FOREIGNKEY:
 		return store.ErrNotFound
 	}
+	// nil for a code that isn't in the table.
 	return sqliteMeanings[e.Code()&0xff]
 }

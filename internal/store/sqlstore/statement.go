@@ -43,6 +43,7 @@ func (db *DB) inTx(ctx context.Context, f func(*tx) error) error {
 
 // tryTx runs f in one transaction, once.
 func (db *DB) tryTx(ctx context.Context, f func(*tx) error) error {
+	// The end of ctx rolls the transaction back, whatever f is doing.
 	sqlTx, err := db.write.BeginTx(ctx, nil)
 	if err != nil {
 		return db.failure(ctx, err)
@@ -187,6 +188,7 @@ type asTime struct{ *time.Time }
 
 // Scan implements sql.Scanner. 0 leaves the zero time.
 func (a asTime) Scan(src any) error {
+	// UTC, so that times read back compare equal on every machine.
 	ms, err := scanInt(src)
 	if err == nil && ms != 0 {
 		*a.Time = time.UnixMilli(ms).UTC()
@@ -206,6 +208,7 @@ func (a asDuration) Scan(src any) error {
 
 // scanInt takes the integer that both drivers return for an integer column.
 func scanInt(src any) (int64, error) {
+	// A NULL is nil, and an error here: no column that is scanned so may hold one.
 	n, ok := src.(int64)
 	if !ok {
 		return 0, fmt.Errorf("a number was expected, not %T", src)
