@@ -29,7 +29,7 @@ installed() { cmp -s "$1/package-lock.json" "$1/node_modules/.installed"; }
 # that lacks the optional packages of other platforms.
 install() {
 	if ! installed "$1"; then
-		(cd "$1" && npm install --no-save --no-audit --no-fund --loglevel=error --fetch-retries=1 --fetch-retry-mintimeout=1000) >&2 || {
+		(cd "$1" && npm install --no-save --ignore-scripts --no-audit --no-fund --loglevel=error --fetch-retries=1 --fetch-retry-mintimeout=1000) >&2 || {
 			echo "install.sh: npm could not install the clients of conformance/$1; what it says stands above" >&2
 			exit 1
 		}
@@ -37,14 +37,40 @@ install() {
 	fi
 }
 
-if ! installed node || ! installed . || ! installed browser; then
+if ! installed node || ! installed . || ! installed agents || ! installed browser; then
 	# A large package may take minutes, so npm waits for long; whether the registry answers at all is known within seconds.
 	npm view zod version --loglevel=error --fetch-retries=0 --fetch-timeout=10000 >/dev/null || {
 		echo "install.sh: npm's registry does not answer; what npm says stands above. Tests without the real clients: make test-quick" >&2
 		exit 1
 	}
-	echo "install.sh: getting Node 22 and the real clients: about 0.9 GB of npm's packages and 1.2 GB of Python's, once" >&2
+	echo "install.sh: getting Node 22 and the real clients: about 2 GB of npm's packages and 1.4 GB of Python's, once" >&2
 fi
+
+# What is written in Python, beside npm's packages: most of the time goes by in waiting for registries.
+python() {
+	# uv, by which the bridge can be installed, too. Where it can't be had, the test of that is skipped.
+	if [ ! -x .cache/uv/bin/uv ]; then
+		rm -rf .cache/uv
+		python3 -m venv .cache/uv && .cache/uv/bin/pip install --quiet --disable-pip-version-check uv==0.13.9 ||
+			echo "install.sh: uv can't be installed; its test will be skipped"
+	fi
+	./python.sh & # the clients; where they can't be had, their tests are skipped
+	# Cursor publishes its SDK from 1.1.0 on only inside this Python package, with a Node of its own. The package is
+	# installed without what it needs in Python, which the other clients bring. Where it can't be had, its test is skipped.
+	sdk=.cache/cursor-sdk-1.1.0
+	if [ ! -e "$sdk/.installed" ]; then
+		rm -rf "$sdk"
+		if python3 -m venv "$sdk" && "$sdk/bin/pip" install --quiet --no-deps cursor-sdk==1.1.0; then
+			touch "$sdk/.installed"
+		else
+			echo "install.sh: the Python package cursor-sdk 1.1.0 can't be installed; its test will be skipped"
+		fi
+	fi
+	wait
+}
+python >&2 &
+python=$!
+
 install node
 node=$(ls -d "$PWD"/node/node_modules/node-*"$platform"/bin 2>/dev/null | head -n 1)
 [ -x "$node/node" ] || {
@@ -53,8 +79,16 @@ node=$(ls -d "$PWD"/node/node_modules/node-*"$platform"/bin 2>/dev/null | head -
 }
 PATH="$node:$PATH"
 export PATH
-install .
-install browser # what drives Chromium
+install . &
+clients=$!
+install agents & # hundreds of small packages
+agents=$!
+install browser & # what drives Chromium
+browser=$!
+wait "$clients" && wait "$agents" && wait "$browser" || {
+	wait
+	exit 1
+}
 
 # Chromium. Where it can't be had, the tests of the pages are skipped.
 if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null && ! command -v google-chrome >/dev/null; then
@@ -63,23 +97,5 @@ if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null 
 	fi
 	command -v chromium >/dev/null || echo "install.sh: there is no Chromium and it can't be installed; the tests of the pages will be skipped" >&2
 fi
-
-# Cursor publishes its SDK from 1.1.0 on only inside this Python package, with a Node of its own. The package is
-# installed without what it needs in Python, which nobody uses here. Where it can't be had, its test is skipped.
-sdk=.cache/cursor-sdk-1.1.0
-if [ ! -e "$sdk/.installed" ]; then
-	rm -rf "$sdk"
-	if python3 -m venv "$sdk" >&2 && "$sdk/bin/pip" install --quiet --no-deps cursor-sdk==1.1.0 >&2; then
-		touch "$sdk/.installed"
-	else
-		echo "install.sh: the Python package cursor-sdk 1.1.0 can't be installed; its test will be skipped" >&2
-	fi
-fi
-# uv, by which the bridge can be installed, too. Where it can't be had, the test of that is skipped.
-if [ ! -x .cache/uv/bin/uv ]; then
-	rm -rf .cache/uv
-	python3 -m venv .cache/uv >&2 && .cache/uv/bin/pip install --quiet --disable-pip-version-check uv==0.13.9 >&2 ||
-		echo "install.sh: uv can't be installed; its test will be skipped" >&2
-fi
-./python.sh >&2 || true # the clients written in Python; where they can't be had, their tests are skipped
+wait "$python"
 echo "$node"

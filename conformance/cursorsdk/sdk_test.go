@@ -201,6 +201,7 @@ var volatile = []struct {
 	// It says false when git does not answer at once.
 	{regexp.MustCompile(`"gitRepoInfoComplete": (true|false)`), `"gitRepoInfoComplete": true`},
 	{regexp.MustCompile(`"localExecutionTimeMs": \d+`), `"localExecutionTimeMs": 0`},
+	{regexp.MustCompile(`"shell": "[^"]*"`), `"shell": "bash"`},
 	{regexp.MustCompile(`"osVersion": "[^"]*"`), `"osVersion": "OS"`},
 	{regexp.MustCompile(`"projectFolder": "[^"]*"`), `"projectFolder": "FOLDER"`},
 	{regexp.MustCompile(`("workspacePaths": \[\s*)"[^"]*"`), `${1}"WORK"`},
