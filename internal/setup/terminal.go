@@ -45,7 +45,8 @@ var crush = Client{
 	headless: &headless{args: func(prompt string) []string { return []string{"run", prompt} }},
 }
 
-// pi: docs/models.md and docs/settings.md of its package. An apiKey is the name of a variable, or else the key itself.
+// pi: docs/models.md and docs/settings.md of its package. An apiKey is "$NAME" of a variable, or else the key itself. (Older
+// versions took the bare name for one, which now is a key.)
 //
 // The provider's models and the choice among them are two files.
 var pi = Client{
@@ -65,7 +66,7 @@ var pi = Client{
 			APIKey  string  `json:"apiKey"`
 			Models  []model `json:"models"`
 		}
-		p := provider{BaseURL: g.base(), API: "openai-completions", APIKey: g.key(keyVariable)}
+		p := provider{BaseURL: g.base(), API: "openai-completions", APIKey: g.key("$" + keyVariable)}
 		for _, m := range g.Models {
 			p.Models = append(p.Models, model{m.ID, m.Name, true, []string{"text", "image"}, m.Context, outputTokens})
 		}
