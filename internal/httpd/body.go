@@ -31,6 +31,7 @@ import (
 //
 // The checks that need no reading come first, so that what is refused by its headers costs nothing.
 func (s *Server) openBody(w *response, r *http.Request, route api.Route, owner string) (release func(), err error) {
+	// No other method here has a body that anybody reads.
 	if r.Method != http.MethodPost || r.ContentLength == 0 {
 		return func() {}, nil
 	}
@@ -44,6 +45,7 @@ func (s *Server) openBody(w *response, r *http.Request, route api.Route, owner s
 	case !isJSON(contentType):
 		return nil, agent.Errorf(agent.UnsupportedMediaType, "The content type %q is not supported. Send JSON with 'Content-Type: application/json'.", openai.Clip(contentType))
 	}
+	// A client that says so is refused before it is read.
 	if r.ContentLength > s.cfg.MaxBody {
 		return nil, s.tooLarge()
 	}
@@ -59,6 +61,7 @@ func (s *Server) openBody(w *response, r *http.Request, route api.Route, owner s
 	if b.compressed = plain != io.Reader(within); b.compressed {
 		r.ContentLength = -1 // of the plain body, nobody knows
 	}
+	// Nothing is taken from the budget yet; Read does so when the body grows.
 	b.grant = grant{budget: s.budget, ctx: r.Context(), owner: owner, known: r.ContentLength}
 	r.Body = b
 	return b.grant.release, nil
@@ -173,6 +176,7 @@ func (b *body) Read(p []byte) (int, error) {
 	now := time.Now()
 	b.started = b.started.Add(now.Sub(before)) // waiting for the grant isn't the client's fault
 	b.control.SetReadDeadline(b.deadline(now))
+	// It may be fewer bytes than came in: a decompressor holds some.
 	n, err := b.plain.Read(p)
 	if err != nil {
 		// From here on a read waits for the client to leave, which may take as long as the answer does.

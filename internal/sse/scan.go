@@ -34,6 +34,7 @@ func Scan(r io.Reader) iter.Seq2[Event, error] {
 		s := scanner{r: bufio.NewReader(r)}
 		for {
 			e, err := s.event()
+			// An event that was not ended by a blank line is dropped, as the standard says.
 			if errors.Is(err, io.EOF) {
 				return
 			}
@@ -76,6 +77,7 @@ func (s *scanner) event() (Event, error) {
 			typ = ""
 			continue
 		}
+		// A comment begins with the colon: its name is empty, and no case takes it.
 		name, value, _ := bytes.Cut(s.line, []byte(":"))
 		value = bytes.TrimPrefix(value, []byte(" "))
 		switch string(name) {
@@ -108,7 +110,11 @@ func (s *scanner) readLine() error {
 		if _, err := s.r.Peek(1); err != nil {
 			return err
 		}
+		// What is buffered is there, so this Peek neither waits nor fails. chunk is valid until the
+		// next read.
 		chunk, _ := s.r.Peek(s.r.Buffered())
+		// chunk has at least a byte, or the first Peek would have failed. It may be empty after
+		// this.
 		if s.afterCR && chunk[0] == '\n' {
 			chunk = chunk[1:]
 			s.r.Discard(1)

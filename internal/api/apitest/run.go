@@ -26,6 +26,7 @@ import (
 // golden files. The form of a case is told in doc.go, that of events in script.go.
 
 // Created is the time of all answers in the cases.
+// Fixed, so that golden files don't change from day to day.
 var Created = time.Unix(1_790_000_000, 0)
 
 // A Surface is what the cases are run against.
@@ -78,6 +79,7 @@ func runFile(t *testing.T, file string, surface Surface) {
 	ran := false
 	for _, scenario := range c.scenarios() {
 		for _, mode := range []string{"stream", "body"} {
+			// Not every case is for every surface: some things only one API has.
 			request, ok := c.request(surface, mode, scenario)
 			if !ok {
 				continue
@@ -95,6 +97,8 @@ func runFile(t *testing.T, file string, surface Surface) {
 			if script != nil || decoded == "" {
 				got[name(surface.Name+"."+mode, scenario)] = answer
 			}
+			// One description for all surfaces: a surface that understands its request differently
+			// makes this file another one, and its test fails.
 			if decoded != "" && c.ownsRequest(surface, scenario) {
 				got[name("decoded", scenario)] = decoded
 			}
@@ -112,6 +116,7 @@ func runFile(t *testing.T, file string, surface Surface) {
 //
 // decoded is "" when the surface refused the request before its turn.
 func serve(surface Surface, request string, script turnScript) (decoded, answer string) {
+	// Without a server: what httpd adds to an answer is not a surface's.
 	rec := httptest.NewRecorder()
 	surface.Serve(rec, []byte(request), func(r *agent.Request, sink agent.Sink) error {
 		decoded = strings.Replace(describe(r), surface.Always, "", 1)
@@ -251,6 +256,7 @@ func (c *testCase) request(s Surface, mode, scenario string) (string, bool) {
 	}
 	request := c.find(s.Name+".request", scenario)
 	if inner, found := strings.CutPrefix(request, "{"); found && mode == "stream" {
+		// An empty object has no member before which a comma could stand.
 		comma := ","
 		if strings.HasPrefix(strings.TrimSpace(inner), "}") {
 			comma = ""
@@ -272,6 +278,7 @@ func (c *testCase) ownsRequest(s Surface, scenario string) bool {
 //
 // The tests of two packages write the same file; what one has written stays.
 func (c *testCase) rewrite(s Surface, got map[string]string) error {
+	// Read anew, see above.
 	archive, err := txtar.ParseFile(c.path)
 	if err != nil {
 		return err
@@ -281,6 +288,7 @@ func (c *testCase) rewrite(s Surface, got map[string]string) error {
 		return s.isGolden(f.Name) && !again
 	})
 	for _, name := range slices.Sorted(maps.Keys(got)) {
+		// A file keeps its place, so that the diff shows what changed and nothing else.
 		i := slices.IndexFunc(archive.Files, func(f txtar.File) bool { return f.Name == name })
 		if i < 0 {
 			i = len(archive.Files)

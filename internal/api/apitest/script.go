@@ -14,6 +14,8 @@ import (
 
 // A turnScript is what the gateway does with a surface's sink in one turn. A nil one, for a
 // case without events, does nothing and returns nil.
+// It replaces the gateway: what a real turn may never do, such as an answer without usage, can be
+// tried here.
 type turnScript []step
 
 // A step does one thing to the sink. An error that it returns is the turn's failure. Steps are
@@ -51,6 +53,7 @@ func parseScript(text string) (turnScript, error) {
 			continue
 		}
 		verb, rest, _ := strings.Cut(line, " ")
+		// The error names the line within the file's part, which is short.
 		parse, ok := verbs[verb]
 		if !ok {
 			return nil, fmt.Errorf("line %d: %q is none of %q", n+1, verb, slices.Sorted(maps.Keys(verbs)))
@@ -102,6 +105,8 @@ func parseAccept(s string) (step, error) {
 	a := agent.Accepted{Upstream: f[0], Resume: agent.Resume(f[1]), Model: agent.Model{ID: f[2], Name: f[2]}}
 	for _, p := range f[3:] {
 		id, value, _ := strings.Cut(p, "=")
+		// The name is what an answer calls the model; the id and the parameters are what upstream
+		// is asked for.
 		if id == "fast" && value == "true" { // as the catalogue calls it
 			a.Model.Name += "-fast"
 		}
@@ -118,6 +123,7 @@ func parseText(kind agent.Kind, s string) (step, error) {
 
 // parseCall reads a tool call. The arguments are the rest of the line and are not reformatted.
 func parseCall(s string) (step, error) {
+	// Three, so that the arguments may have blanks in them.
 	f := strings.SplitN(s, " ", 3)
 	if len(f) < 3 || !json.Valid([]byte(f[2])) {
 		return nil, fmt.Errorf("want an id, a name and arguments as JSON")
@@ -170,6 +176,7 @@ func parseDone(s string) (step, error) {
 // golden files show.
 func parseFail(s string) (step, error) {
 	name, rest, _ := strings.Cut(s, " ")
+	// A cause is for logs.
 	e := agent.Error{Err: fmt.Errorf("a cause that no client may see")}
 	for _, code := range agent.Codes() {
 		if code.String() == name {
@@ -179,6 +186,7 @@ func parseFail(s string) (step, error) {
 	if e.Code == 0 {
 		return nil, fmt.Errorf("%q is no code", name)
 	}
+	// Without a message the code has its own sentence.
 	if quoted, err := strconv.QuotedPrefix(rest); err == nil {
 		e.Message, _ = strconv.Unquote(quoted)
 		rest = rest[len(quoted):]

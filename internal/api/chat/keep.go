@@ -91,6 +91,7 @@ func newKeepingEncoder(w http.ResponseWriter, req *Request, keeper Keeper) *keep
 	opt := Options{ID: agent.NewID(idPrefix, idRandom), Created: time.Now()}
 	k := &keepingEncoder{Encoder: NewEncoder(w, req, opt), req: req, keeper: keeper, at: opt.Created}
 	k.copied.header = http.Header{}
+	// The same options, so id and time are the same in both.
 	k.whole = newBody(&k.copied, req, opt)
 	return k
 }
@@ -122,6 +123,7 @@ func (k *keepingEncoder) Event(e *agent.Event) error {
 // body of the whole answer ends in "}" and a line break, in the place of which the metadata goes.
 func (k *keepingEncoder) object() []byte {
 	doc := jsontext.Value(k.copied.body)
+	// It is at least an object with members, so a comma may follow.
 	end := len(doc) - len("}\n")
 	// The capacity is cut, so that the bytes of the copied answer are not overwritten.
 	doc = append(doc[:end:end], `,"metadata":`...)

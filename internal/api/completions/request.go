@@ -79,6 +79,7 @@ func decode(body []byte) (*request, error) {
 	// Some editors send the options without "stream", where they mean nothing.
 	req.IncludeUsage = w.Stream && w.StreamOptions != nil && w.StreamOptions.IncludeUsage
 	var err error
+	// The prompt before the rest: a client with the wrong address hears of that first.
 	if req.Prompts, err = prompts(&w); err != nil {
 		return nil, err
 	}
@@ -131,6 +132,7 @@ func promptList(raw jsontext.Value) ([]string, error) {
 	case len(list) > maxPrompts && list[0].Kind() == '"':
 		return nil, agent.ParamError(agent.InvalidValue, param, "'prompt' has %d entries; at most %d are allowed. Send several requests.", len(list), maxPrompts)
 	}
+	// An empty text in a list is a prompt of its own, as one that stands alone.
 	texts := make([]string, len(list))
 	for i, v := range list {
 		at := fmt.Sprintf("%s[%d]", param, i)

@@ -149,6 +149,7 @@ var endEvents = map[Status]string{
 
 // IsEnd reports whether an event, in the form that SetBuffer got it, is the last of its
 // response. It looks at the name alone.
+// It is for logs that were written by this package: a stored event has its name in the first line.
 func IsEnd(event []byte) bool {
 	name, _, _ := bytes.Cut(event, []byte("\n"))
 	for _, end := range endEvents {
@@ -161,6 +162,7 @@ func IsEnd(event []byte) bool {
 
 // created implements watcher. A response that is queued has a second event, response.queued.
 func (s *stream) created(r *Response) error {
+	// head takes the next number, so it is called once for each event.
 	name := "response.created"
 	if err := s.send(name, responseEvent{s.head(name), r}); err != nil || r.Status != Queued {
 		return err
@@ -181,12 +183,14 @@ func (s *stream) ended(r *Response) error {
 	if err := s.send(name, responseEvent{s.head(name), r}); err != nil {
 		return err
 	}
+	// No flush: the encoder flushes after its last step.
 	return s.out.SetBuffer(append(s.out.Buffer(), DoneLine...))
 }
 
 // failed implements watcher. The error is in the event twice: flat, as the OpenAPI document has it, and in "error", where
 // some clients look for it.
 func (s *stream) failed(f *Failure) error {
+	// The code that the same error would have had as an HTTP answer.
 	code := cmp.Or(f.httpCode, f.Code)
 	return s.send("error", errorEvent{s.head("error"), code, f.Message, nil, errorInfo{cmp.Or(f.kind, serverError), code, f.Message, nil}})
 }
@@ -235,6 +239,7 @@ func (s *stream) prepareDeltas(it *item) {
 		return
 	}
 	d := deltaEvents[it.kind]
+	// Ids and names need no escapes: they are ours.
 	s.before = append(s.before[:0], "event: "+d.name+"\ndata: {\"type\":\""+d.name+`","item_id":"`+it.id+`","output_index":`...)
 	s.before = strconv.AppendInt(s.before, int64(it.index), 10)
 	s.before = append(s.before, ","+d.before+`"delta":`...)
@@ -243,6 +248,7 @@ func (s *stream) prepareDeltas(it *item) {
 
 // delta implements watcher. It is the hot path: it allocates nothing.
 func (s *stream) delta(_ *item, text []byte) error {
+	// Straight into the connection's buffer, see Out.
 	b := append(s.out.Buffer(), s.before...)
 	b = openai.AppendString(b, text)
 	b = append(b, s.after...)
@@ -313,6 +319,7 @@ func (s *stream) next() int64 {
 
 // send writes one event. Our own types always encode, so an error is out's, or ours as agent.Internal.
 func (s *stream) send(name string, event any) error {
+	// Marshalled apart and then copied: an error leaves the buffer as it was.
 	data, err := json.Marshal(event, openai.Liberal)
 	if err != nil {
 		return &agent.Error{Code: agent.Internal, Err: err}

@@ -19,9 +19,12 @@ import (
 func (e exam) toolCall(t *testing.T) {
 	e.needsResults(t)
 	b := e.backend(t, "turn\ntext \"Let me look. \"\ncall look {\"path\":\"a b\",\"depth\":2,\"deep\":true}\ntext It said {result 1}.\n")
+	// Request offers two tools, look and listen.
 	run := e.run(t, b, Request("hello"))
 	turn := collect(t, run, agent.ToolCalls)
+	// The blank at the end may be lost: some wires trim the text before a call.
 	wantText(t, strings.TrimSpace(turn.Text), "Let me look.")
+	// At most 40 bytes: some APIs refuse longer ids when they come back.
 	if len(turn.Calls) != 1 || turn.Calls[0].Name != "look" || !strings.HasPrefix(turn.Calls[0].ID, "call_") || len(turn.Calls[0].ID) > 40 {
 		t.Fatalf("calls: %+v", turn.Calls)
 	}
@@ -41,7 +44,7 @@ func (e exam) toolCall(t *testing.T) {
 // client gets the name that it has offered, because it looks its tools up by it.
 func (e exam) otherName(t *testing.T) {
 	if e.features.ExactNames {
-		t.Skip("names are none of this backend's business")
+		t.Skip("this backend takes names as they are")
 	}
 	b := e.backend(t, "turn\ncall LOOK {\"path\":\"a\"}\n")
 	turn := collect(t, e.run(t, b, Request("hello")), agent.ToolCalls)
@@ -81,6 +84,7 @@ func (e exam) otherTools(t *testing.T) {
 	b := e.backend(t, "turn\ncall look {\"path\":\"a\"}\nask-tools\ncall listen {\"path\":\"b\"}\ncall look {\"path\":\"c\"}\ntext I got {result 1}, {result 2} and {result 3}\n")
 	run := e.run(t, b, Request("hello"))
 	first := collect(t, run, agent.ToolCalls)
+	// listen is left out.
 	look := Request("").Tools[0]
 	look.Description = "Looks at a path, and only that."
 	adapt(t, run, look)
@@ -91,6 +95,7 @@ func (e exam) otherTools(t *testing.T) {
 	}
 	resume(t, run, result(second.Calls[0], "three"))
 	last := collect(t, run, agent.Stop)
+	// What the error says is the backend's.
 	if !strings.HasPrefix(last.Text, "I got one, error: ") || !strings.HasSuffix(last.Text, " and three") {
 		t.Errorf("%q", last.Text)
 	}
@@ -103,6 +108,7 @@ func (e exam) noMoreTools(t *testing.T) {
 	b := e.backend(t, "turn\ncall look {\"path\":\"a\"}\nask-tools\ncall look {\"path\":\"b\"}\ntext I got {result 1} and {result 2}\n")
 	run := e.run(t, b, Request("hello"))
 	first := collect(t, run, agent.ToolCalls)
+	// No tools at all.
 	adapt(t, run)
 	resume(t, run, result(first.Calls[0], "one"))
 	last := collect(t, run, agent.Stop)
@@ -121,6 +127,7 @@ func (e exam) parallelCalls(t *testing.T) {
 	if len(turn.Calls) != 2 || turn.Calls[0].Name != "look" || turn.Calls[1].Name != "listen" || turn.Calls[0].ID == turn.Calls[1].ID {
 		t.Fatalf("calls: %+v", turn.Calls)
 	}
+	// The second first.
 	resume(t, run, result(turn.Calls[1], "heard"), result(turn.Calls[0], "seen"))
 	wantText(t, strings.TrimSpace(collect(t, run, agent.Stop).Text), "seen and heard")
 }
@@ -155,6 +162,7 @@ func (e exam) concurrent(t *testing.T) {
 			texts <- e.oneOfMany(t, b, name)
 		}()
 	}
+	// Each sends exactly once, so none is left over when the test ends.
 	for range cap(texts) {
 		if text := <-texts; text != "" {
 			t.Error(text)

@@ -42,9 +42,11 @@ func newLimiter(stops []string, maxTokens int) limiter {
 // and why the answer must end after it, 0 when it goes on. in is not changed and not kept. Both
 // results may be set: what passes, and that the answer ends after it.
 func (l *limiter) text(in []byte) (out []byte, cut agent.Reason) {
+	// Nothing passes any more. The run may still yield what it had on its way.
 	if l.met != "" {
 		return nil, agent.Stop
 	}
+	// First the stop texts, then the budget: what is held back is not spent yet.
 	if len(l.stops) > 0 {
 		in, cut = l.beforeStop(in)
 	}
@@ -88,6 +90,7 @@ func (l *limiter) beforeStop(in []byte) (out []byte, cut agent.Reason) {
 	end, length, keep := len(in), 0, 0
 	for i := range l.stops {
 		s := &l.stops[i]
+		// Only up to the end of one that was found: a later end can't count.
 		if n := s.find(in[:end]); n > 0 && (n < end || len(s.text) > length) {
 			end, length = n, len(s.text)
 		}
@@ -99,6 +102,7 @@ func (l *limiter) beforeStop(in []byte) (out []byte, cut agent.Reason) {
 		text = l.joined
 	}
 	if length > 0 {
+		// end counts from the new text, which stands behind what was held.
 		end += len(text) - len(in)
 		l.held, l.met = l.held[:0], string(text[end-length:end])
 		return text[:end-length], agent.Stop
@@ -134,6 +138,7 @@ func newStopText(s string) stopText {
 // find reads on, and returns how much of in there is up to the end of the text, 0 when it is
 // not complete. The state goes on from piece to piece; after a find it is as at the beginning.
 func (t *stopText) find(in []byte) int {
+	// IndexByte passes over all that can't begin the text, which is nearly everything.
 	for i := 0; i < len(in); i++ {
 		if t.matched == 0 {
 			skip := bytes.IndexByte(in[i:], t.text[0])
@@ -164,6 +169,8 @@ func (l *limiter) spend(in []byte) (out []byte, spent bool) {
 		return in, false
 	}
 	end := l.budget
+	// in[end] is the first byte that doesn't fit. When it is in the middle of a character, that
+	// goes, too.
 	for end > 0 && !utf8.RuneStart(in[end]) {
 		end--
 	}
@@ -177,6 +184,7 @@ func (l *limiter) spendWhole(size int) bool {
 	if !l.limited {
 		return true
 	}
+	// What is held back comes before it, and needs its place first.
 	if size > l.budget-len(l.held) {
 		return false
 	}

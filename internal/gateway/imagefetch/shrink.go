@@ -55,6 +55,7 @@ func readHeader(data []byte) (header, error) {
 	if err != nil || config.Width <= 0 || config.Height <= 0 {
 		return header{}, cmp.Or(err, errors.New("it has no pixels"))
 	}
+	// RGBA and its like, the largest of the plain forms.
 	perPixel := int64(4)
 	switch {
 	case format == "jpeg" && isProgressive(data):
@@ -85,6 +86,7 @@ func shrink(data []byte, h header, to goal) (mime string, smaller []byte, err er
 		return "", nil, err
 	}
 	photo := h.format == "jpeg"
+	// Twelve sizes at most, from 2048 down to 64.
 	for side := to.side; side >= minSide; side = side * 3 / 4 {
 		scaled := scale(source, side)
 		source = scaled // what is made still smaller is made from this
@@ -95,6 +97,8 @@ func shrink(data []byte, h header, to goal) (mime string, smaller []byte, err er
 			}
 		}
 		plain := onWhite(scaled)
+		// Not the pixels are turned but the note is kept: turning would cost another image in
+		// memory.
 		exif := exifOf(data)
 		for _, quality := range []int{85, 70} {
 			if smaller, ok := encode(to.bytes-len(exif), func(w io.Writer) error { return jpeg.Encode(w, plain, &jpeg.Options{Quality: quality}) }); ok {
@@ -114,6 +118,7 @@ func scale(source image.Image, side int) *image.RGBA {
 		w, h := b.Dx(), b.Dy()
 		long := max(w, h)
 		switch {
+		// In halves, as long as at least a half is left to do.
 		case long >= 2*side:
 			w, h = max(w/2, 1), max(h/2, 1)
 		case long > side:
@@ -157,6 +162,7 @@ type limited struct {
 
 // Write implements io.Writer. Its error ends the encoder.
 func (l *limited) Write(p []byte) (int, error) {
+	// Encoders end at the first error, so most of a file that is too large is never made.
 	if l.left -= len(p); l.left < 0 {
 		return 0, io.ErrShortWrite
 	}

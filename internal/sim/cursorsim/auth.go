@@ -48,6 +48,7 @@ func ruleOf(key string) keyRule {
 			return rule
 		}
 	}
+	// The first rule is that of a bad key.
 	if key == "" {
 		return badKeys[0]
 	}
@@ -80,6 +81,7 @@ func newTokens(lifetime time.Duration) *tokens {
 func (t *tokens) revoke() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	// It never fails; Go ends the program otherwise.
 	rand.Read(t.secret[:])
 }
 
@@ -137,6 +139,7 @@ func (t *tokens) check(token string) (keyHash string, ok bool) {
 	t.mu.Lock()
 	good := hmac.Equal(signature, t.sign(token[:i]))
 	t.mu.Unlock()
+	// What stands before the first dot is the JWT's header.
 	_, body, _ := strings.Cut(token[:i], ".")
 	data, err := base64.RawURLEncoding.DecodeString(body)
 	var c claims

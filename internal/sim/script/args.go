@@ -22,6 +22,7 @@ type args struct{ rest string }
 
 // peek is the next word, which stays; "" at the end of the line.
 func (a *args) peek() string {
+	// Any white space parts words, tabs too.
 	if i := strings.IndexFunc(a.rest, unicode.IsSpace); i >= 0 {
 		return a.rest[:i]
 	}
@@ -70,6 +71,7 @@ func (a *args) quoted() (string, error) {
 		return "", errors.New("a text in double quotes is needed")
 	}
 	a.rest = strings.TrimSpace(a.rest[len(prefix):])
+	// It can't fail: QuotedPrefix has read it.
 	return strconv.Unquote(prefix)
 }
 
@@ -111,6 +113,7 @@ func (a *args) optionalDuration() (time.Duration, error) {
 	return d, errors.Join(err, a.done())
 }
 
+// parseDuration reads a duration in Go's form; one below 0 is an error.
 func parseDuration(s string) (time.Duration, error) {
 	d, err := time.ParseDuration(s)
 	if err != nil || d < 0 {
@@ -137,6 +140,7 @@ func oneOf(word string, allowed []string) error {
 	return fmt.Errorf("%q is none of %s", word, strings.Join(allowed, ", "))
 }
 
+// notEmpty is an error for a word that is missing; what names it.
 func notEmpty(what, s string) error {
 	if s == "" {
 		return fmt.Errorf("a %s is missing", what)

@@ -42,6 +42,7 @@ func (p *parser) line(text string) error {
 	if text == "" || strings.HasPrefix(text, "#") {
 		return nil
 	}
+	// Blanks between words don't matter; those within a text do.
 	a := &args{text}
 	verb := a.word()
 	// "turn" and "end" give the script its structure; every other line is a step.
@@ -56,6 +57,7 @@ func (p *parser) line(text string) error {
 		p.script.Turns = append(p.script.Turns, turn)
 		return nil
 	}
+	// Outside of a block "end" is no step, and the error below says so.
 	if verb == "end" && p.block != nil {
 		return p.endBlock(a)
 	}
@@ -101,12 +103,14 @@ func (p *parser) add(verb string, step Step) error {
 		if p.block != nil {
 			return errors.New("calls within calls")
 		}
+		// It is pushed when it ends, with all of its steps.
 		p.block = &s
 		return nil
 	case Call:
 		if p.block == nil {
 			step = Calls{Announced: 1, Steps: []Step{s}}
 		}
+	// A call is repeated while its first one is open.
 	case Again:
 		if p.block == nil {
 			return errors.New("again stands between calls and end")
@@ -169,6 +173,7 @@ func parseTurn(a *args) (Turn, error) {
 		if len(t.When) == 0 {
 			want = "when"
 		}
+		// "turn when A and B": the first joint is when, all others are and.
 		if word := a.word(); word != want {
 			return t, fmt.Errorf("turn: %q where %q could stand", word, want)
 		}

@@ -25,6 +25,7 @@ func keptAccount(a store.Account) store.Account {
 func keptKey(k store.Key) store.Key {
 	k.Hint, k.Created, k.Revoked = clean(k.Hint), stamp(k.Created), stamp(k.Revoked)
 	k.Name, k.Expires = clean(k.Name), stamp(k.Expires)
+	// A caller may change its lists afterwards.
 	k.Limits.Surfaces, k.Limits.Models = slices.Clone(k.Limits.Surfaces), slices.Clone(k.Limits.Models)
 	return k
 }
@@ -192,6 +193,7 @@ func (s *Store) ChangeKey(ctx context.Context, k store.Key) error {
 	if !known {
 		return store.ErrNotFound
 	}
+	// The rest is never changed: hash, account and revocation say who may do what.
 	old.Name, old.Expires, old.Limits = k.Name, k.Expires, k.Limits
 	s.db.keys[k.ID] = keptKey(old)
 	return nil
@@ -281,6 +283,7 @@ func (s *Store) AdmitRequest(ctx context.Context, l store.RequestLog, admit func
 	if !known || k.Account != l.Account {
 		return store.ErrNotFound
 	}
+	// While the lock is held: no other request is counted in between.
 	if err := admit(keptKey(k), s.db.used(l.KeyID, l.Created)); err != nil {
 		return err
 	}
@@ -294,6 +297,7 @@ func (db *Database) used(keyID string, now time.Time) (u store.KeyUsage) {
 		if l.KeyID != keyID {
 			continue
 		}
+		// A status of 0 is a request that hasn't ended.
 		if l.Status == 0 && l.Created.After(now.Add(-store.RunningFor)) {
 			u.Running++
 		}
@@ -304,6 +308,7 @@ func (db *Database) used(keyID string, now time.Time) (u store.KeyUsage) {
 				u.Oldest = l.Created
 			}
 		}
+		// By the day on which a request began, as in SQL.
 		if y, m, d := l.Created.UTC().Date(); y == year && m == month {
 			u.MonthUSD += l.CostUSD
 			if d == day {

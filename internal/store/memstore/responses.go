@@ -72,6 +72,7 @@ func (db *Database) dropUnneeded() (gone int64) {
 		needed := map[rowKey]bool{}
 		for k, r := range db.responses {
 			// Also one that has expired still needs its predecessor, until it is swept.
+			// Rows without a predecessor need the id "", which none has.
 			needed[rowKey{owner: k.owner, id: r.Previous}] = true
 		}
 		before := len(db.responses)
@@ -91,6 +92,7 @@ func (s *Store) CreateResponse(ctx context.Context, r store.Response) error {
 		return err
 	}
 	defer done()
+	// Before the id is looked up, as in SQL, where it needs no transaction.
 	if s.db.tooLarge(&r) {
 		return store.ErrTooLarge
 	}
@@ -125,6 +127,7 @@ func (s *Store) UpdateResponse(ctx context.Context, r store.Response) error {
 	}
 	// Owner, ID, Previous and Created never change. Runner does: "" ends the job.
 	row.Status, row.Object, row.Input = r.Status, copied(r.Object), copied(r.Input)
+	// A lease of 0 ends now, which is right for a row without a runner.
 	row.Expires, row.Runner, row.leaseUntil = stamp(r.Expires), r.Runner, time.Now().Add(r.Lease)
 	row.Revision++
 	s.db.evictResponses(rowKey{owner: r.Owner, id: r.ID})
@@ -307,6 +310,7 @@ func (s *Store) Conversation(ctx context.Context, owner, backend string, hash []
 	if c == nil || s.db.over(c.Expires) {
 		return store.Conversation{}, store.ErrNotFound
 	}
+	// A copy of the struct, and of its bytes below.
 	v := *c
 	v.Hash, v.Data = copied(v.Hash), copied(v.Data)
 	return v, nil

@@ -34,6 +34,7 @@ func key(id, account string) store.Key {
 // limits has every field set.
 func limits() store.KeyLimits {
 	return store.KeyLimits{
+		// Numbers that a column of 32 bits, or of whole dollars, would cut off.
 		Surfaces: []string{"chat", "messages"}, Models: []string{"composer-*"}, NoFast: true, Concurrent: 2,
 		RequestsPerMinute: 60, TokensPerMinute: 1 << 40, USDPerDay: 1.5, USDPerMonth: 20.25,
 	}
@@ -223,6 +224,7 @@ func admitted(e *exam, at time.Time) (used store.KeyUsage) {
 	refused := errors.New("refused by the exam")
 	l := requestLog("never written")
 	l.Created = at
+	// An error of admit must leave nothing behind, so this may be asked as often as one likes.
 	err := e.AdmitRequest(e.ctx, l, func(k store.Key, u store.KeyUsage) error {
 		e.same(k, key("key_1", "acct_1"))
 		used = u
@@ -239,6 +241,7 @@ var limitCases = []examCase{
 	{name: "what a key has used is known", run: func(e *exam) {
 		signUp(e, account("acct_1"), key("key_1", "acct_1"))
 		signUp(e, account("acct_2"), key("key_2", "acct_2"))
+		// Nothing yet, and nothing of another key's.
 		e.same(admitted(e, epoch), store.KeyUsage{})
 		for i := range 3 {
 			l := requestLog(fmt.Sprint("log_", i))
@@ -257,6 +260,7 @@ var limitCases = []examCase{
 		l.Status, l.InputTokens, l.OutputTokens, l.CostUSD = 500, 10, 20, 0.5
 		e.ok(e.FinishRequest(e.ctx, l))
 		e.same(admitted(e, at(3*time.Second)), store.KeyUsage{Running: 1, Requests: 3, Tokens: 1<<40 + 32, Oldest: epoch, DayUSD: 0.75, MonthUSD: 0.75})
+		// log_0 has left the minute by now, with its tokens; the dollars stay for the day.
 		e.same(admitted(e, at(time.Minute)), store.KeyUsage{Running: 1, Requests: 2, Tokens: 30, Oldest: at(time.Second), DayUSD: 0.75, MonthUSD: 0.75})
 		// The third request never ended: its process has died.
 		e.same(admitted(e, at(store.RunningFor+time.Minute)), store.KeyUsage{DayUSD: 0.75, MonthUSD: 0.75})
@@ -292,6 +296,7 @@ var limitCases = []examCase{
 			}
 			return err
 		})
+		// Of the forty, seven fit.
 		e.same(refused.Load(), int32(33))
 		e.same(len(get[[]store.RequestLog](e)(e.ListRequests(e.ctx, store.RequestQuery{Account: "acct_1", Limit: 100}))), 7)
 	}},
