@@ -190,9 +190,9 @@ func (d *digester) aloudSum() Digest {
 	if d.aloud == nil {
 		return d.sum()
 	}
-	said := *d
-	said.text = d.aloud
-	return said.sum()
+	copied := *d
+	copied.text = d.aloud
+	return copied.sum()
 }
 
 // asked is the digest of everything so far, but without the results of the open group: a run that waits for some of

@@ -48,8 +48,8 @@ func tellRewritten(results []agent.ToolResult, given []agent.ToolCall, messages 
 	for i := range results {
 		r := &results[i]
 		gave, known := wrote[r.CallID]
-		ran, told := sent[r.CallID]
-		if !known || !told {
+		ran, repeated := sent[r.CallID]
+		if !known || !repeated {
 			continue
 		}
 		if note := changes(gave.Arguments, ran.Arguments); note != "" {

@@ -100,8 +100,8 @@ func (t *turn) billName(seen *digester) string {
 		return ""
 	}
 	// Without the results of the last group, which a turn that ends in calls can't know yet.
-	said := seen.asked()
-	return "said " + string(said[:])
+	digest := seen.asked()
+	return "said " + string(digest[:])
 }
 
 // do answers the request: claim or continue or start, pump, park or close. A run that was claimed or continued and fails
@@ -399,11 +399,11 @@ func (t *turn) finish(ctx context.Context, done *agent.Done) error {
 	t.answer.over()
 	if done.Conversation != nil {
 		// Before the client learns that the turn is over, because its next request may come at once.
-		said := t.answer.seen.sum()
+		digest := t.answer.seen.sum()
 		if t.aloud {
-			said = t.answer.seen.aloudSum()
+			digest = t.answer.seen.aloudSum()
 		}
-		t.memory().Remember(context.WithoutCancel(ctx), t.memoryKey(said), done.Conversation)
+		t.memory().Remember(context.WithoutCancel(ctx), t.memoryKey(digest), done.Conversation)
 	}
 	return t.end(*done)
 }

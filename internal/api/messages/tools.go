@@ -52,7 +52,7 @@ func (r *Request) setTools(tools []wireTool, c *conversation) error {
 		if _, redefined := c.defined[t.Name]; redefined && t.Name != "" {
 			continue
 		}
-		if offered, said := c.offered[t.Name]; said && !offered || !said && t.DeferLoading && deferring {
+		if offered, mentioned := c.offered[t.Name]; mentioned && !offered || !mentioned && t.DeferLoading && deferring {
 			continue
 		}
 		if err := r.addTool(&list, t, element("tools", i)); err != nil {
