@@ -341,7 +341,7 @@ func bridgeOf(p *process, cfg *config.Config, s *doctor.Subject) {
 		return
 	}
 	found, err := findBridge(p, &cfg.SDKBridge)
-	launcher, how, confineErr := confinement(&cfg.SDKBridge)
+	launcher, how, confineErr := confinement(&cfg.SDKBridge, bridgechild.Confinement())
 	// Both are told: a missing bridge and a confinement that this system can't give have nothing to
 	// do with each other.
 	if err := errors.Join(err, confineErr); err != nil {

@@ -69,7 +69,7 @@ func (c *upstreamStatusCmd) Run(ctx context.Context, p *process) error {
 	if found == nil {
 		return &hinted{errors.New("no bridge is installed"), "install one with 'composer-api upstream install'"}
 	}
-	confine, how, err := confinement(&c.SDKBridge)
+	confine, how, err := confinement(&c.SDKBridge, bridgechild.Confinement())
 	if err != nil {
 		return err
 	}
@@ -171,8 +171,9 @@ const confinedCommand = "confined-bridge"
 //	off                           not confined             not confined
 //	auto                          confined                 not confined
 //	require                       confined                 an error
-func confinement(cfg *config.SDKBridge) (launcher []string, how string, err error) {
-	kind := bridgechild.Confinement()
+//
+// kind is what the system has, "" for nothing: bridgechild.Confinement.
+func confinement(cfg *config.SDKBridge, kind string) (launcher []string, how string, err error) {
 	switch {
 	case cfg.Confine == "off":
 		return nil, "off, by COMPOSER_SDK_BRIDGE_CONFINE", nil
@@ -217,7 +218,7 @@ func newSDKBridge(p *process, cfg *config.Config, log *slog.Logger) (*sdkbridge.
 		}
 		return nil, nil
 	}
-	launcher, how, err := confinement(&cfg.SDKBridge)
+	launcher, how, err := confinement(&cfg.SDKBridge, bridgechild.Confinement())
 	if err != nil {
 		return nil, err
 	}
