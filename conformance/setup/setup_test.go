@@ -44,6 +44,18 @@ var clients = []client{
 			"HTTP_PROXY=http://127.0.0.1:1", "HTTPS_PROXY=http://127.0.0.1:1", "NO_PROXY=127.0.0.1",
 		},
 	},
+	{
+		id: "pi", program: "../agents/node_modules/@earendil-works/pi-coding-agent/dist/bundle/cli.js", name: "pi", config: ".pi/agent/models.json",
+		lived:  "{\n  \"providers\": {\"mine\": {\"baseUrl\": \"http://127.0.0.1:1/v1\", \"api\": \"openai-completions\", \"apiKey\": \"x\", \"models\": [{\"id\": \"local\"}]}}\n}\n",
+		script: `call bash {"command":"cat word.txt"}`,
+		env:    []string{"PI_OFFLINE=1"},
+	},
+	{
+		id: "qwen", program: "../agents/node_modules/@qwen-code/qwen-code/cli-entry.js", name: "qwen", config: ".qwen/settings.json",
+		lived:  "{\n  \"general\": {\"vimMode\": true}\n}\n",
+		script: `call run_shell_command {"command":"cat word.txt","description":"Shows the word","is_background":false}`,
+		env:    []string{"QWEN_TELEMETRY_ENABLED=0", "QWEN_USAGE_STATISTICS_ENABLED=0", "HTTP_PROXY=http://127.0.0.1:1", "HTTPS_PROXY=http://127.0.0.1:1", "NO_PROXY=127.0.0.1"},
+	},
 }
 
 // TestSetupVerifyUndo does so on a machine without a configuration, and on one that somebody lives on.
@@ -70,7 +82,7 @@ func TestSetupVerifyUndo(t *testing.T) {
 					agent.WriteFile(file, before)
 				}
 				env := append([]string{
-					"HOME=" + agent.Home, "XDG_STATE_HOME=" + state, "PATH=" + bin + ":" + os.Getenv("PATH"),
+					"HOME=" + agent.Home, "XDG_STATE_HOME=" + state, "PATH=" + bin + ":" + filepath.Dir(harness.Node(t)) + ":" + os.Getenv("PATH"),
 					"COMPOSER_ADDR=" + strings.TrimPrefix(gateway.URL, "http://"),
 				}, c.env...)
 
