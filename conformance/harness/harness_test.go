@@ -63,7 +63,7 @@ func TestPlatformsAreNamedAsNpmDoes(t *testing.T) {
 // tests run on, and a test that names one says PLATFORM.
 func TestClientsAreNotPinnedToOnePlatform(t *testing.T) {
 	packages := regexp.MustCompile(`"(@?[a-z/-]+)-(linux|darwin)-(x64|arm64)":`)
-	for _, file := range []string{"package.json", "node/package.json"} {
+	for _, file := range []string{"package.json", "node/package.json", "agents/package.json"} {
 		data, err := os.ReadFile(filepath.Join(root(), file))
 		if err != nil {
 			t.Fatal(err)
