@@ -42,6 +42,7 @@ type person struct {
 type task struct {
 	Before string `json:",omitempty"` // what the person does to the conversation first: one of changes
 	Ask    string `json:",omitempty"` // what is asked of the answer: one of asks
+	Strays bool   `json:",omitempty"` // the model does not do so before it is told once more
 	Stages []*stage
 }
 
@@ -180,6 +181,8 @@ func newTask(r *rand.Rand, p *person) *task {
 		}
 		t.Stages = append(t.Stages, s)
 	}
+	// By what was drawn already, so that the plans of all seeds stay as they are otherwise.
+	t.Strays = (t.Ask == "schema" || t.Ask == "required") && t.Stages[0].Words%2 == 0
 	return t
 }
 

@@ -68,6 +68,9 @@ func takeAway(p *plan, n int) bool {
 					ways = append(ways, func() { *text = "" })
 				}
 			}
+			if t.Strays {
+				ways = append(ways, func() { t.Strays = false })
+			}
 			if len(t.Stages) > 1 {
 				ways = append(ways, func() { t.Stages = t.Stages[:len(t.Stages)-1]; t.Stages[len(t.Stages)-1].Calls = 0 })
 			}

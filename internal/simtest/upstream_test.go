@@ -25,6 +25,9 @@ var (
 	resultMark = regexp.MustCompile(`\[\[(\w+\.t\d+\.s\d+\.c\d+)=k(\d+)\.v(\d+)\]\]`)
 )
 
+// corrected is how the gateway tells the model once more what the request asks.
+var corrected = regexp.MustCompile(`A program reads your answer|You have (not called|called no) `)
+
 // nothing is what the model says it saw for a call without a result, when it reads the whole conversation.
 const nothing = "nothing"
 
@@ -66,6 +69,11 @@ func (u *upstream) model(f script.Facts) []script.Step {
 	}
 	if at >= len(t.Stages) {
 		at, word = len(t.Stages)-1, t.Stages[len(t.Stages)-1].Words+2
+	}
+	if t.Strays && at == 0 && word == 0 && !corrected.MatchString(f.Told) {
+		u.world.say("upstream", "strays from %s", name)
+		u.world.situation("strays × " + t.Ask + " × " + u.world.plan.Upstream)
+		return []script.Step{script.Text{Text: "I would rather talk about it."}, script.Checkpoint{}}
 	}
 	var steps []script.Step
 	calls := 0 // that this run has made so far
