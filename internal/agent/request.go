@@ -245,25 +245,6 @@ const (
 	ToolsRequired                 // must call one of Names
 )
 
-// A Format is the form that the answer's text must have. Its zero value is plain text.
-type Format struct {
-	Kind        FormatKind
-	Name        string          // JSONSchema: the schema's name
-	Description string          // JSONSchema: what the schema is for
-	Schema      json.RawMessage // JSONSchema
-	Strict      bool
-}
-
-// FormatKind is the kind of a Format.
-type FormatKind uint8
-
-// The formats.
-const (
-	PlainText FormatKind = iota
-	JSONObject
-	JSONSchema
-)
-
 // Size is about how many bytes the request keeps in memory. It is for bounds on memory, so that
 // what is small and bounded, such as names, isn't counted.
 func (r *Request) Size() int {

@@ -102,6 +102,14 @@ func ToolsChanged(before *ToolIndex, now []Tool) string {
 	return listTools("These tools can be called now, too: ", added)
 }
 
+// AddNote is a note for the model with another after it; "" is none.
+func AddNote(note, more string) string {
+	if note == "" || more == "" {
+		return note + more
+	}
+	return note + "\n" + more
+}
+
 // listTools is intro and the names of tools, as many as are of use.
 func listTools(intro string, tools []Tool) string {
 	var b strings.Builder

@@ -28,7 +28,7 @@ type waiting struct {
 	backend string
 	model   string
 	tools   Digest
-	format  Digest           // of the form of the answer that the model was told of; formatDigest
+	format  agent.FormatID   // the form of the answer that the model was told of
 	seen    Digest           // what the model has seen, up to the calls
 	bare    Digest           // the same without what it has said beside the calls
 	aloud   Digest           // the same with what it has thought beside them as text; seen if that was nothing
@@ -144,7 +144,7 @@ func (t *turn) mismatch(w *waiting, messages []agent.Message) (aloud bool, reaso
 		return false, "another model"
 	case !brings(messages, w.calls) && len(t.req.Offered()) == 0:
 		return false, "no results and no tools"
-	case !brings(messages, w.calls) && w.format != formatDigest(&t.req.Format):
+	case !brings(messages, w.calls) && w.format != t.req.Format.ID():
 		return false, "no results and another form of the answer"
 	}
 	d := digestBefore(messages, w.calls, t.known(w))

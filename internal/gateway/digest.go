@@ -368,13 +368,3 @@ func toolsDigest(tools []agent.Tool) Digest {
 	}
 	return Digest(h.Sum(nil))
 }
-
-// formatDigest identifies the form that the model is told its answer must have. What is only checked (Strict) does not count.
-// Unlike tools, a schema is compared as it was spelled: a client makes it once.
-func formatDigest(f *agent.Format) Digest {
-	h := sha256.New()
-	h.Write([]byte{byte(f.Kind)})
-	hashString(h, f.Description)
-	hashString(h, string(f.Schema))
-	return Digest(h.Sum(nil))
-}

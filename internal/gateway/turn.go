@@ -420,7 +420,7 @@ func (t *turn) finishWithCalls(ctx context.Context, done *agent.Done) error {
 	}
 	t.answer.over()
 	w := &waiting{
-		run: t.run, backend: t.backend.Name(), model: t.req.Model.String(), tools: t.toolsDigest(), format: formatDigest(&t.req.Format),
+		run: t.run, backend: t.backend.Name(), model: t.req.Model.String(), tools: t.toolsDigest(), format: t.req.Format.ID(),
 		seen: t.answer.seen.sum(), bare: t.answer.seen.bare(), aloud: t.answer.seen.aloudSum(), calls: t.answer.callIDs(), given: t.answer.calls, since: time.Now(),
 	}
 	for i := range t.answer.seen.calls {

@@ -54,7 +54,8 @@ type run struct {
 	mu           sync.Mutex
 	stream       *stream // the current attempt; nil before the first. Changed by the reading role alone.
 	tools        *toolset
-	note         string // for the model, with the next result
+	format       agent.FormatID // of the answer, as the model was told
+	note         string         // for the model, with the next result
 	alarm        alarm
 	execs        execs
 	calls        calls
@@ -75,7 +76,7 @@ type run struct {
 // A continued conversation decides the way of the system text (native), whatever the request
 // asks for: upstream has the conversation as it began.
 func newRun(b *Backend, req *agent.Request) *run {
-	r := &run{backend: b, tools: b.toolsets.of(req.Offered()), wake: make(chan struct{}, 1)}
+	r := &run{backend: b, tools: b.toolsets.of(req.Offered()), format: req.Format.ID(), wake: make(chan struct{}, 1)}
 	r.life, r.end = context.WithCancel(context.Background())
 	r.clock.begin()
 	r.blobs.max = b.cfg.MaxBlobs
@@ -323,7 +324,7 @@ func (r *run) Buffered() bool {
 
 // Adapt implements agent.Adaptable. Upstream learns of new tools when it asks for the request context or for the state of
 // the MCP servers again, as it does when the model looks a tool up, and another attempt of the run sends them. The model is
-// told with the first result.
+// told with the first result, also of another form that its answer must have.
 //
 // What upstream has announced to the model before stays true for it until it asks again; a call
 // of a tool that is gone is refused by callTool.
@@ -332,10 +333,12 @@ func (r *run) Adapt(req *agent.Request) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if tools != r.tools {
-		r.note = agent.ToolsChanged(r.tools.Index(), req.Offered())
+		r.note = agent.AddNote(r.note, agent.ToolsChanged(r.tools.Index(), req.Offered()))
 		r.tools = tools
 		r.ticket.SetTools(tools.Toolset)
 	}
+	r.note = agent.AddNote(r.note, agent.FormatChanged(r.format, &req.Format))
+	r.format = req.Format.ID()
 	return true
 }
 

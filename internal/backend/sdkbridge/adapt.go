@@ -10,7 +10,8 @@ import (
 )
 
 // What happens to a parked run when the client's next request offers other tools. localagent
-// can tell upstream of new ones; an agent of the bridge can't be told.
+// can tell upstream of new ones; an agent of the bridge can't be told. Of another form of the answer the model hears with the
+// next result.
 
 // Adapt implements agent.Adaptable. The bridge's agents have the tools that they were made with. So the run goes on only
 // as long as its calls are still of tools that are offered, and not when a result tells the model of a tool that is new:
@@ -33,8 +34,10 @@ func (r *run) Adapt(req *agent.Request) bool {
 		return false
 	}
 	if len(offered) == 0 {
-		r.note = agent.ToolsChanged(r.tools, nil)
+		r.note = agent.AddNote(r.note, agent.ToolsChanged(r.tools, nil))
 	}
+	r.note = agent.AddNote(r.note, agent.FormatChanged(r.format, &req.Format))
+	r.format = req.Format.ID()
 	r.offered, r.tools = offered, agent.IndexTools(offered)
 	return true
 }

@@ -51,6 +51,7 @@ type run struct {
 	mu        sync.Mutex
 	offered   []agent.Tool         // by the client, at present; the agent has those of req
 	tools     *agent.ToolIndex     // the same
+	format    agent.FormatID       // of the answer, as the model was told
 	note      string               // for the model, with the next result
 	attempt   *attempt             // the agent and the stream that the run stands on
 	over      error                // why there is nothing more to come
@@ -68,7 +69,7 @@ type run struct {
 // newRun makes a run that has no attempt yet; open makes one. The clock of progress begins now.
 func newRun(b *Backend, req *agent.Request) *run {
 	r := &run{
-		backend: b, req: req, offered: req.Offered(), tools: agent.IndexTools(req.Offered()), wake: make(chan struct{}, 1), closed: make(chan struct{}), released: make(chan struct{}),
+		backend: b, req: req, format: req.Format.ID(), offered: req.Offered(), tools: agent.IndexTools(req.Offered()), wake: make(chan struct{}, 1), closed: make(chan struct{}), released: make(chan struct{}),
 		byID: map[string]*heldCall{}, waiting: map[string]*heldCall{}, places: map[string]int{}, progress: time.Now(),
 		attempts: retry.New(nil, b.cfg.Log, req.Origin.RequestID, req.Retried), prompt: agent.EstimatePrompt(req),
 	}

@@ -38,14 +38,17 @@ type ask struct {
 	Settings control.Config `json:"settings"` // of the gateway
 }
 
-// change replaces the fields of a that changes has; null tools are left out of the request.
+// change replaces the fields of a that changes has; null tools and a null schema are left out of the request.
 func (a *ask) change(t *testing.T, changes string) {
 	t.Helper()
-	a.Tools = slices.Clone(a.Tools) // which is decoded into
+	a.Tools, a.Format = slices.Clone(a.Tools), slices.Clone(a.Format) // which are decoded into
 	d := json.NewDecoder(strings.NewReader(changes))
 	d.DisallowUnknownFields()
 	if err := d.Decode(a); err != nil {
 		t.Fatal(err)
+	}
+	if string(a.Format) == "null" {
+		a.Format = nil
 	}
 }
 
