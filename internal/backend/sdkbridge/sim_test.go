@@ -2,6 +2,7 @@ package sdkbridge_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -224,6 +225,27 @@ func TestACallThatComesTwiceIsOne(t *testing.T) {
 		resume(t, run, turn, "seen")
 		if last := collect(t, run); last.Text != "seen" {
 			t.Errorf("%+v", last)
+		}
+	})
+}
+
+// A result may come with another form that the answer must have. The agent was begun without it, so the model hears of it there, once.
+func TestAResultTellsOfAnotherFormOfTheAnswer(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		r := newSim(t, "turn\ncall look {\"path\":\"a\"}\ncall look {\"path\":\"b\"}\ntext {result 1} | {result 2}\n", sdkbridge.Config{})
+		run := r.start(t, backendtest.Request("hello"))
+		asked := backendtest.Request("hello")
+		asked.Format = agent.Format{Kind: agent.JSONSchema, Schema: []byte(`{"type":"integer"}`)}
+		for range 2 {
+			turn := collect(t, run)
+			if !run.(agent.Adaptable).Adapt(asked) {
+				t.Fatal("the run is given up")
+			}
+			resume(t, run, turn, "dark")
+		}
+		first, second, _ := strings.Cut(collect(t, run).Text, " | ")
+		if !strings.Contains(first, "{\"type\":\"integer\"}\n</system_instructions>") || second != "dark" {
+			t.Errorf("the model reads %q, then %q", first, second)
 		}
 	})
 }
