@@ -567,7 +567,6 @@ func TestAClientThatLeavesFindsWhatThereWas(t *testing.T) {
 // What can't be stored says so, and the answer is not lost over it.
 func TestALostStoreCostsTheStateOnly(t *testing.T) {
 	w := newWorld(t)
-	defer w.end()
 	stored := w.create(say("", "text Hi."))
 	w.store.dead.Store(true)
 	for _, members := range []string{"", `"stream":true,`} {
@@ -585,6 +584,10 @@ func TestALostStoreCostsTheStateOnly(t *testing.T) {
 	w.do("GET", "/responses/"+stored.ID, "").is(503, "server_is_overloaded", "")
 	w.do("POST", "/responses", say(fmt.Sprintf(`"previous_response_id":%q,`, stored.ID), "text x")).is(503, "server_is_overloaded", "")
 	w.do("POST", "/responses", say(`"background":true,`, "text x")).is(503, "server_is_overloaded", "")
+	w.end()
+	if n := strings.Count(w.log.String(), "a response could not be stored"); n != 3 {
+		t.Errorf("the log says %d times that a response could not be stored:\n%s", n, &w.log)
+	}
 }
 
 // The cases of the public Open Responses suite, from its specification.
