@@ -75,18 +75,26 @@ type Call struct {
 	// errors are those of message, or *agent.Error when there is no room. The caller calls release when the message was decoded,
 	// or is given up; more than once does no harm. ctx ends a wait for room. Within may be called concurrently.
 	Within func(ctx context.Context, message io.Reader) (within io.Reader, release func())
+	// Place, when not nil, decides where the turn is carried out. Its error says that the run which waits for it is
+	// held by another replica; httpd sends the whole request there. See Fill.
+	Place func(*agent.Request) error
 	// ReferenceNames asks that models are also listed under the names that the reference system gives them on this
 	// path, because clients have those in their settings.
 	ReferenceNames bool
 }
 
-// Fill copies what the call knows into req.
+// Fill copies what the call knows into req. An error is for httpd alone: the handler returns it at once, with nothing written
+// and nothing begun.
 //
 // It must be called before the turn is carried out, after the surface has decoded its own fields. A surface
 // may set some of them anew afterwards, as messages does with a session that is named in the body.
-func (c *Call) Fill(req *agent.Request) {
+func (c *Call) Fill(req *agent.Request) error {
 	req.Caller, req.Upstream, req.Session, req.PinSession, req.Origin = c.Caller, c.Upstream, c.Session, c.PinSession, c.Origin
 	req.MaxCostUSD = c.MaxCostUSD
+	if c.Place == nil {
+		return nil
+	}
+	return c.Place(req)
 }
 
 // An ErrorForm is how the clients of some surface expect failures to look, where that is not OpenAI's form.

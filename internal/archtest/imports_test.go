@@ -72,6 +72,7 @@ var arrows = map[string][]string{
 	"gateway/imagefetch":          {"agent", "gateway/gate"},
 	"httpd":                       {"agent", "api", "api/openai", "gateway/gate", "hosted/keys", "localtoken", "store"},
 	"localtoken":                  {"agent"},
+	"replica":                     {"agent", "store"},
 
 	// What a browser gets.
 	"pages":         {"agent", "api", "api/forwarded", "api/openai", "gateway/catalog", "hosted", "hosted/keys", "pages/session", "store", "watch"},

@@ -13,6 +13,7 @@ import (
 	"composer-api/internal/gateway"
 	"composer-api/internal/httpd"
 	"composer-api/internal/metrics"
+	"composer-api/internal/replica"
 	"composer-api/internal/status"
 	"composer-api/internal/store"
 )
@@ -34,7 +35,8 @@ type Instance struct {
 	metrics   *metrics.Metrics
 	lends     bool // the server's own Cursor key, to whoever sends its token
 	today     *status.Today
-	swept     chan struct{} // closed when nothing sweeps the store any more
+	swept     chan struct{}  // closed when nothing sweeps the store any more
+	peers     *replica.Peers // nil when this is the only replica
 	stopSweep context.CancelFunc
 }
 
@@ -80,10 +82,11 @@ func (s *Instance) sweepOnce(ctx context.Context) {
 //
 //  1. no new turns (503), while the listener stays open
 //  2. background responses get the grace period, and are then interrupted
-//  3. turns in progress get what is left of it; runs that wait for tool results are ended, and their clients
+//  3. with other replicas, runs that wait for tool results get what is left of it
+//  4. turns in progress get what is left of it; runs that wait for tool results are ended, and their clients
 //     will start again from the transcript
-//  4. connections get two seconds for their last bytes
-//  5. backends, the sweeper, and last the store, which everything before may use
+//  5. connections get two seconds for their last bytes
+//  6. backends, the sweeper, and last the store, which everything before may use
 //
 // It never fails: what doesn't end in time is logged and cut off. ctx must outlive the signal that led here.
 func (s *Instance) ShutDown(ctx context.Context, grace time.Duration) {
@@ -96,8 +99,11 @@ func (s *Instance) ShutDown(ctx context.Context, grace time.Duration) {
 	if err := s.responses.Drain(graceCtx); err != nil {
 		s.log.Warn("background responses were interrupted at the end of the grace period")
 	}
+	if s.peers != nil {
+		s.awaitParked(graceCtx)
+	}
 	s.responses.Close() // before the gateway, which would end its turns as errors of their own
-	// 3. The turns in progress, and the parked runs.
+	// 4. The turns in progress, and the parked runs.
 	if err := s.gateway.Close(graceCtx); err != nil {
 		s.log.Warn("streams were cut off at the end of the grace period")
 	}
@@ -108,7 +114,10 @@ func (s *Instance) ShutDown(ctx context.Context, grace time.Duration) {
 	if err := s.server.Shutdown(closing); err != nil {
 		s.log.Warn("connections were cut off", "err", err)
 	}
-	// 5. Nothing uses these any more.
+	// 6. Nothing uses these any more.
+	if s.peers != nil {
+		s.peers.Shutdown(closing)
+	}
 	if err := s.closeBackends(); err != nil {
 		s.log.Warn("closing the upstreams", "err", err)
 	}

@@ -20,7 +20,7 @@ type serveCmd struct {
 // Help is what --help prints below the command's line.
 func (serveCmd) Help() string {
 	return "Every setting is a flag or a variable. A variable is taken from the environment, from .dev.vars or from .env, in this order. " +
-		"Secrets are variables only: CURSOR_API_KEY, ENCRYPTION_KEY, ENCRYPTION_KEY_PREVIOUS, CURSOR_SDK_BRIDGE_TOKEN, WAITLIST_API_TOKEN."
+		"Secrets are variables only: CURSOR_API_KEY, ENCRYPTION_KEY, ENCRYPTION_KEY_PREVIOUS, CURSOR_SDK_BRIDGE_TOKEN, COMPOSER_REPLICA_SECRET, WAITLIST_API_TOKEN."
 }
 
 // Run serves until ctx ends, then shuts down gracefully; see ShutDown for the order. It returns an
@@ -46,8 +46,12 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	peers, err := c.listenForReplicas(ctx)
+	if err != nil {
+		return err
+	}
 	// Connections are accepted by the kernel from here on and wait until Serve.
-	s, err := c.wire(ctx, p, logs, listener.Addr())
+	s, err := c.wire(ctx, p, logs, listener.Addr(), peers)
 	if err != nil {
 		return err
 	}
@@ -58,9 +62,12 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 		banner.metrics = operator.Addr()
 	}
 	banner.print(p.stderr)
-	// Two writers, so that neither is left hanging when the other one has ended everything.
-	served := make(chan error, 2)
+	// A place for each writer, so that none is left hanging when another one has ended everything.
+	served := make(chan error, 3)
 	go func() { served <- s.Serve(listener) }()
+	if peers != nil {
+		go func() { served <- s.serveReplicas(peers) }()
+	}
 	if operator != nil {
 		server := newOperatorServer(s.metrics, log)
 		defer server.Close() // the last to go, so that the end can be watched

@@ -34,6 +34,7 @@ import (
 	"composer-api/internal/localtoken"
 	"composer-api/internal/metrics"
 	"composer-api/internal/pages"
+	"composer-api/internal/replica"
 	"composer-api/internal/status"
 	"composer-api/internal/store"
 	"composer-api/internal/store/bounded"
@@ -47,9 +48,9 @@ import (
 // as a value of its Config; no package finds another by itself. The order within Assemble is that
 // of need, and ShutDown goes the other way.
 
-// wire makes an Instance that will listen on addr. The caller shuts it down. It opens what the Instance needs from outside;
+// wire makes an Instance that will listen on addr, and on peers for other replicas, when that is not nil. The caller shuts it down. It opens what the Instance needs from outside;
 // Assemble connects it.
-func (c *serveCmd) wire(ctx context.Context, p *process, logs *loggers, addr net.Addr) (*Instance, error) {
+func (c *serveCmd) wire(ctx context.Context, p *process, logs *loggers, addr net.Addr, peers *peerListener) (*Instance, error) {
 	client, err := newHTTPClient(c.CAFile)
 	if err != nil {
 		return nil, err
@@ -79,7 +80,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, logs *loggers, addr net
 	// From here on something is open. What fails below is closed by the end of the process: every error here ends the command.
 	parts := Parts{
 		Store: db, Ring: ring, Auth: auth, Backends: up.backends, OpenCodeV2: up.openCodeV2, OpenCode: up.openCode,
-		LocalOnly: local(addr), Log: logs.of("server"), Local: lent, logs: logs, demo: c.Demo,
+		LocalOnly: local(addr), Log: logs.of("server"), Local: lent, logs: logs, demo: c.Demo, peers: peers,
 	}
 	if dir, err := p.env.StateDir(); err == nil && !c.Demo {
 		if parts.token, err = localtoken.ReadOrMake(dir); err != nil {
@@ -115,6 +116,7 @@ type Parts struct {
 	Local *httpd.LocalKey
 	Log   *slog.Logger
 
+	peers  *peerListener                               // nil for a server that is alone
 	token  agent.Secret                                // of GET /status; zero refuses everybody
 	logs   *loggers                                    // nil for Log in all parts
 	images gateway.ImageFetcher                        // nil leaves images that are known by URL
@@ -152,13 +154,27 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 	//
 	// One for all: the models page, /v1/models and every turn see the same list.
 	cat := catalog.New(catalog.Config{Fetch: world.fetch, Aliases: aliases(c.Aliases), Log: logs.of("catalog")})
+	var parked func(owner string, calls []string)
+	if p.peers != nil {
+		// Peers need the gateway, so they are made after it.
+		parked = func(owner string, calls []string) { s.peers.Parked(owner, calls) }
+	}
 	s.gateway = gateway.New(gateway.Config{
+		Parked:   parked,
 		Backends: p.Backends, Catalog: cat, ParkTimeout: c.ParkTimeout, Unconfigured: unconfigured, Log: logs.of("gateway"),
 		Durable:  gateway.NewDurableMemory(gateway.DurableConfig{Store: s.store, Backends: p.Backends, Log: logs.of("gateway")}),
 		Sessions: s.store, Images: world.images, Files: pdftext.New(pdftext.Config{}), MaxParkedBytes: remembered(), MaxMemoryBytes: remembered(),
 		Controls: controls(&c.Controls), Unclaimed: func(cause park.Cause) { counts.Unclaimed(string(cause)) },
 	})
 	counts.Watch(sources(s.gateway, p.Backends))
+	if p.peers != nil {
+		var err error
+		if s.peers, err = replica.New(replica.Config{
+			Address: p.peers.address, Secret: p.peers.secret, Store: s.store, Awaits: s.gateway.Awaits, Kept: c.ParkTimeout, Log: logs.of("replica"),
+		}); err != nil {
+			return nil, err
+		}
+	}
 	people := hosted.New(hosted.Config{Store: s.store, Ring: ring, Verify: world.verify, Model: cat.Resolve, Log: logs.of("hosted")})
 	signUp := people.SignUp
 	if p.demo {
@@ -227,6 +243,9 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 	if p.demo {
 		// One owner for all of the demo's callers, so they see each other's stored responses.
 		server.Keyless = &agent.Caller{Owner: "demo"}
+	}
+	if s.peers != nil {
+		server.Peers = s.peers
 	}
 	s.server = httpd.New(server)
 	// It must outlive ctx, which ends with the signal: ShutDown ends it after the last writer.

@@ -34,6 +34,7 @@ type Config struct {
 	Timing    `embed:"" group:"Timing"`
 	Storage   `embed:"" group:"Storage"`
 	Accounts  `embed:"" group:"Accounts"`
+	Replicas  `embed:"" group:"Replicas"`
 }
 
 // Server is how the gateway is reached.
@@ -148,6 +149,13 @@ type Storage struct {
 	DB                    string `var:"COMPOSER_DB" placeholder:"FILE" help:"SQLite file (default: composer.db in the user's state folder), or a postgres:// URL."`
 	EncryptionKey         Secret `name:"encryption-key" var:"ENCRYPTION_KEY" hidden:"" help:"Encrypts what is stored; at least 16 characters. Turns hosted keys on."`
 	EncryptionKeyPrevious Secret `name:"encryption-key-previous" var:"ENCRYPTION_KEY_PREVIOUS" hidden:"" help:"The key before the last change of ENCRYPTION_KEY."`
+}
+
+// Replicas is how several servers on one database send each other the requests whose runs they hold. See package replica.
+type Replicas struct {
+	ReplicaAddr      Address `var:"COMPOSER_REPLICA_ADDR" placeholder:"HOST:PORT" help:"Address to listen on for other replicas on the same database, such as 10.0.0.5:8788. Unset: each replica is alone, and tool results that come to another one are answered from the transcript."`
+	ReplicaAdvertise Address `var:"COMPOSER_REPLICA_ADVERTISE" placeholder:"HOST:PORT" help:"That address as other replicas see it (default: COMPOSER_REPLICA_ADDR)."`
+	ReplicaSecret    Secret  `name:"replica-secret" var:"COMPOSER_REPLICA_SECRET" hidden:"" help:"The secret that all replicas share, at least 16 characters. It encrypts what they send each other."`
 }
 
 // Accounts is the sign-up of hosted keys and the waiting list.

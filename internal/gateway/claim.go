@@ -65,6 +65,13 @@ func (t *turn) claim() *waiting {
 	return w
 }
 
+// Awaits returns the ids of the calls whose results req brings, and whether a run waits for them here. Where none does,
+// another replica may hold it.
+func (g *Gateway) Awaits(req *agent.Request) (calls []string, here bool) {
+	calls = waitedFor(req.Messages)
+	return calls, g.lot.Has(req.Caller.Owner, calls)
+}
+
 // maxCandidates is how many runs that wait after the same transcript are compared with a request.
 const maxCandidates = 8
 

@@ -103,6 +103,9 @@ type Config struct {
 	Controls control.Config
 	// Unclaimed, when not nil, is told why a parked run has ended without tool results. It is called from any goroutine.
 	Unclaimed func(park.Cause)
+	// Parked, when not nil, is told of the calls whose results a run waits for from now on, before the client learns of
+	// them. It is called from any goroutine, and the client waits for it.
+	Parked func(owner string, calls []string)
 	// Log receives what happens to runs, never their content. Nil discards it.
 	Log *slog.Logger
 }

@@ -434,6 +434,9 @@ func (t *turn) finishWithCalls(ctx context.Context, done *agent.Done) error {
 	if t.session != nil {
 		names.Session = sessionName(t.session.Key)
 	}
+	if t.g.cfg.Parked != nil {
+		t.g.cfg.Parked(t.req.Caller.Owner, w.calls)
+	}
 	t.g.lot.Park(t.req.Caller.Owner, names, w)
 	if t.session != nil {
 		t.g.wait(t.req.Caller.Owner, t.session)

@@ -99,7 +99,7 @@ func (s *Server) serve(w *response, r *http.Request, b base, route api.Route) er
 		Upstream: b.upstream, Session: session(r.Header), PinSession: b.openCode, ReferenceNames: b.referenceNames,
 		Origin: agent.Origin{RequestID: w.Header().Get(requestIDHeader), Endpoint: b.pattern(&route), Received: w.received},
 	}
-	if route.Turn && s.draining.Load() {
+	if route.Turn && s.draining.Load() && !fromPeer(r.Context()) {
 		return errDraining
 	}
 	if !route.Open {
@@ -136,6 +136,9 @@ func (s *Server) serve(w *response, r *http.Request, b base, route api.Route) er
 	// A socket carries out several turns. Each is counted and refused as if it had come by itself:
 	// with the limits and the key as they are then.
 	call.Again = func(ctx context.Context) (*api.Call, func(), error) { return s.again(r.WithContext(ctx), b, call) }
+	if s.mayMove(r, route) {
+		return s.handleAnywhere(w, r, route, call)
+	}
 	return route.Handle(w, r, call)
 }
 

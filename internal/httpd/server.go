@@ -54,6 +54,8 @@ type Config struct {
 	// PingUpstream reports whether the upstream of /v1 can be reached, for /readyz. It needs no key. NotConfigured says that
 	// there is none. Nil means that there is none to ask.
 	PingUpstream func(context.Context) error
+	// Peers are the other replicas of this server; nil when there are none.
+	Peers Peers
 	// Answered, when not nil, is told of every request once it is over.
 	Answered func(Answer)
 	// Log receives one line a request, without content and keys. Nil discards it.

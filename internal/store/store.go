@@ -58,6 +58,7 @@ type Store interface {
 	Keys
 	RequestLogs
 	Sessions
+	ParkedCalls
 	Responses
 	Events
 	Conversations

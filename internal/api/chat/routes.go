@@ -36,7 +36,9 @@ func (h *handlers) complete(w http.ResponseWriter, r *http.Request, call *api.Ca
 	if err != nil {
 		return err
 	}
-	call.Fill(&req.Request)
+	if err := call.Fill(&req.Request); err != nil {
+		return err
+	}
 	// From here on the answer is the encoder's: it writes on w, and nobody else may until Close.
 	var encoder Encoder
 	if req.store && h.keeper != nil {

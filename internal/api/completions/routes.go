@@ -29,7 +29,9 @@ func (h *handlers) complete(w http.ResponseWriter, r *http.Request, call *api.Ca
 	if err != nil {
 		return err
 	}
-	call.Fill(&req.all)
+	if err := call.Fill(&req.all); err != nil {
+		return err
+	}
 	return complete(w, req, options{}, func(turn *agent.Request, sink agent.Sink) error { return h.turns.Turn(r.Context(), turn, sink) })
 }
 

@@ -57,7 +57,9 @@ func (h *handlers) create(w http.ResponseWriter, r *http.Request, call *api.Call
 	if len(req.dropped) > 0 {
 		h.cfg.Log.Info("tools that only Anthropic's servers can run were left out", "types", api.LoggedTypes(req.dropped, isServerTool))
 	}
-	call.Fill(&req.Request)
+	if err := call.Fill(&req.Request); err != nil {
+		return err
+	}
 	req.nameSession()
 	w.Header().Set(requestIDHeader, call.Origin.RequestID)
 	encoder := NewEncoder(w, req, Options{RequestID: call.Origin.RequestID, Sign: h.signer(call.Caller.Owner)})

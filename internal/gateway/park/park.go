@@ -240,6 +240,18 @@ func (l *Lot[W]) Claim(owner string, calls []string) (w W, ok bool) {
 	return w, false
 }
 
+// Has reports whether a waiter of this owner waits for any of calls. It may leave at any moment.
+func (l *Lot[W]) Has(owner string, calls []string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, call := range calls {
+		if _, found := l.byCall[key{callKind, owner, call}]; found {
+			return true
+		}
+	}
+	return false
+}
+
 // Len is how many wait now.
 func (l *Lot[W]) Len() int {
 	l.mu.Lock()

@@ -174,6 +174,14 @@ func (b *bounded) ListRequests(ctx context.Context, q store.RequestQuery) ([]sto
 }
 
 // Sessions. OpenSession makes what it doesn't find, so it isn't tried again.
+func (b *bounded) PutParkedCalls(ctx context.Context, calls []store.ParkedCall) error {
+	return b.write(ctx, func(ctx context.Context) error { return b.s.PutParkedCalls(ctx, calls) })
+}
+
+func (b *bounded) ParkedAt(ctx context.Context, keys [][32]byte) (string, error) {
+	return read(ctx, b, func(ctx context.Context) (string, error) { return b.s.ParkedAt(ctx, keys) })
+}
+
 func (b *bounded) OpenSession(ctx context.Context, s store.Session) (stored store.Session, err error) {
 	err = b.write(ctx, func(ctx context.Context) (err error) {
 		stored, err = b.s.OpenSession(ctx, s)

@@ -8,6 +8,7 @@
 //	accounts.go   accounts, keys, request logs, sessions
 //	responses.go  responses, their events, conversations
 //	documents.go  documents and their parts
+//	parked.go     which replica waits for the result of a call
 //	rows.go       what all tables do: order, eviction, copies
 package memstore
 
@@ -51,6 +52,7 @@ type Database struct {
 	keys          map[string]store.Key
 	logs          map[string]store.RequestLog
 	sessions      map[store.SessionKey]store.Session
+	parked        map[[32]byte]store.ParkedCall
 	responses     map[rowKey]*responseRow
 	conversations map[rowKey]*store.Conversation
 	documents     map[rowKey]*documentRow
@@ -70,7 +72,7 @@ func New(cfg Config) *Database {
 	return &Database{
 		limits: cfg.Limits.WithDefaults(), now: cfg.Now,
 		accounts: map[string]store.Account{}, keys: map[string]store.Key{}, logs: map[string]store.RequestLog{},
-		sessions: map[store.SessionKey]store.Session{}, responses: map[rowKey]*responseRow{},
+		sessions: map[store.SessionKey]store.Session{}, parked: map[[32]byte]store.ParkedCall{}, responses: map[rowKey]*responseRow{},
 		conversations: map[rowKey]*store.Conversation{}, documents: map[rowKey]*documentRow{},
 	}
 }
@@ -159,6 +161,7 @@ func (s *Store) Sweep(ctx context.Context) (gone int64, err error) {
 	defer done()
 	db := s.db
 	gone += sweep(db.sessions, func(v store.Session) bool { return db.over(v.Expires) })
+	gone += sweep(db.parked, func(v store.ParkedCall) bool { return db.over(v.Expires) })
 	gone += sweep(db.logs, func(v store.RequestLog) bool { return db.over(v.Created.Add(db.limits.LogAge)) })
 	gone += sweep(db.conversations, func(v *store.Conversation) bool { return db.over(v.Expires) })
 	gone += sweep(db.documents, func(v *documentRow) bool { return db.over(v.Expires) })
@@ -191,7 +194,7 @@ func (db *Database) Dump() string {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	var b strings.Builder
-	for _, table := range []any{db.accounts, db.keys, db.logs, db.sessions} {
+	for _, table := range []any{db.accounts, db.keys, db.logs, db.sessions, db.parked} {
 		fmt.Fprintf(&b, "%q\n", table)
 	}
 	var rows []any // %q shows the texts in them, whatever else there is

@@ -80,3 +80,28 @@ var sessionCases = []examCase{
 		e.same(get[store.Session](e)(e.OpenSession(e.ctx, others)), others)
 	}},
 }
+
+// parkedCases are about which replica waits for the result of a call.
+var parkedCases = []examCase{
+	{name: "a parked call is found by any of its keys, until it expires", run: func(e *exam) {
+		key := store.NewParkedKey("k:1", "call_1")
+		other := store.NewParkedKey("k:1", "call_2")
+		_, err := e.ParkedAt(e.ctx, [][32]byte{key})
+		e.fails(err, store.ErrNotFound)
+		e.ok(e.PutParkedCalls(e.ctx, []store.ParkedCall{{Key: key, Address: "10.0.0.1:8788", Expires: at(time.Minute)}}))
+		e.same(get[string](e)(e.ParkedAt(e.ctx, [][32]byte{other, key})), "10.0.0.1:8788")
+		// Calls are never another owner's.
+		_, err = e.ParkedAt(e.ctx, [][32]byte{store.NewParkedKey("k:2", "call_1")})
+		e.fails(err, store.ErrNotFound)
+		// The replica that parked a call last has it.
+		e.ok(e.PutParkedCalls(e.ctx, []store.ParkedCall{
+			{Key: key, Address: "10.0.0.2:8788", Expires: at(time.Minute)}, {Key: other, Address: "10.0.0.2:8788", Expires: at(time.Hour)},
+		}))
+		e.same(get[string](e)(e.open().ParkedAt(e.ctx, [][32]byte{key})), "10.0.0.2:8788")
+		e.now = at(time.Minute)
+		_, err = e.ParkedAt(e.ctx, [][32]byte{key})
+		e.fails(err, store.ErrNotFound)
+		e.same(get[int64](e)(e.Sweep(e.ctx)), int64(1))
+		e.same(get[string](e)(e.ParkedAt(e.ctx, [][32]byte{other})), "10.0.0.2:8788")
+	}},
+}

@@ -37,6 +37,7 @@ func Test(t *testing.T, fresh func(t *testing.T) Open) {
 		{"KeyLimits", limitCases},
 		{"RequestLogs", requestLogCases},
 		{"Sessions", sessionCases},
+		{"ParkedCalls", parkedCases},
 		{"Responses", responseCases},
 		{"Events", eventCases},
 		{"Conversations", conversationCases},

@@ -56,7 +56,9 @@ func (s *Service) prepare(ctx context.Context, call *api.Call, req *responses.Re
 			"tools_dropped", api.LoggedTypes(req.Dropped(), responses.Published))
 	}
 	// Last: who asks, from where, and what the call says of sessions and budgets.
-	call.Fill(turn)
+	if err := call.Fill(turn); err != nil {
+		return nil, nil, err
+	}
 	return turn, history, nil
 }
 

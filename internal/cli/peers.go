@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/config"
+	"composer-api/internal/replica"
+)
+
+// The listener for other replicas, and the shutdown of a replica whose runs others may still need.
+
+// A peerListener is where other replicas reach this one.
+type peerListener struct {
+	net.Listener
+	address string // as they see it: "10.0.0.5:8788"
+	secret  agent.Secret
+}
+
+// listenForReplicas opens the listener for other replicas; nil when there is none. Errors say which setting is wrong.
+//
+// The caller closes it.
+func (c *serveCmd) listenForReplicas(ctx context.Context) (*peerListener, error) {
+	if c.ReplicaAddr == "" {
+		return nil, nil
+	}
+	if n := len(c.ReplicaSecret.Reveal()); n < replica.MinSecret {
+		return nil, &config.Error{
+			Name: "COMPOSER_REPLICA_SECRET", Problem: fmt.Sprintf("it has %d characters, and other replicas can reach this one", n),
+			Hint: fmt.Sprintf("set the same secret of at least %d characters on all replicas", replica.MinSecret),
+		}
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", string(c.ReplicaAddr))
+	if err != nil {
+		return nil, &hinted{err, "choose another address with --replica-addr or COMPOSER_REPLICA_ADDR"}
+	}
+	p := &peerListener{listener, string(c.ReplicaAdvertise), c.ReplicaSecret.Secret}
+	if p.address == "" {
+		tcp, ok := listener.Addr().(*net.TCPAddr)
+		if !ok || tcp.IP.IsUnspecified() {
+			listener.Close()
+			return nil, &config.Error{
+				Name: "COMPOSER_REPLICA_ADVERTISE", Problem: "other replicas can't use the address " + strconv.Quote(string(c.ReplicaAddr)),
+				Hint: "set it to this replica's own address and port, such as 10.0.0.5:8788",
+			}
+		}
+		p.address = tcp.String()
+	}
+	return p, nil
+}
+
+// serveReplicas answers other replicas until the end of ShutDown. It closes l.
+func (s *Instance) serveReplicas(l net.Listener) error {
+	return s.peers.Serve(l, s.server.PeerHandler())
+}
+
+// lookAtParked is how often awaitParked looks.
+const lookAtParked = 50 * time.Millisecond
+
+// awaitParked waits until no run waits for tool results any more, while this server takes no new turns: the clients'
+// results come by way of other replicas, and the runs go on. What is left when ctx ends goes on elsewhere, from the
+// transcript.
+func (s *Instance) awaitParked(ctx context.Context) {
+	tick := time.NewTicker(lookAtParked)
+	defer tick.Stop()
+	for {
+		if n, _ := s.gateway.Parked(); n == 0 && s.server.Turns() == 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

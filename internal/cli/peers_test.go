@@ -1,0 +1,171 @@
+package cli_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"composer-api/internal/cli"
+	"composer-api/internal/store/storetest"
+)
+
+// A loop is a tool loop of one call on a surface: begin asks for the call, and results answers it.
+type loop struct {
+	path, begin string
+	// results makes the second request of the first answer.
+	results func(t *testing.T, answer string) string
+	// begun and ended are in the answers.
+	begun, ended string
+}
+
+// callOf finds the value of a member in an answer: the id of a call, mostly.
+func callOf(t *testing.T, answer, member string) string {
+	t.Helper()
+	_, rest, ok := strings.Cut(answer, fmt.Sprintf(`"%s":"`, member))
+	value, _, closed := strings.Cut(rest, `"`)
+	if !ok || !closed {
+		t.Fatalf("no %s in %s", member, answer)
+	}
+	return value
+}
+
+// loops has a tool loop for each surface that has tools.
+var loops = map[string]loop{
+	"chat": {
+		path:  "/v1/chat/completions",
+		begin: `{"model":"composer-2.5","messages":[{"role":"user","content":"call look {\"at\":\"sky\"}"}],"tools":[{"type":"function","function":{"name":"look"}}]}`,
+		results: func(t *testing.T, answer string) string {
+			return fmt.Sprintf(`{"model":"composer-2.5","messages":[{"role":"user","content":"call look {\"at\":\"sky\"}"},
+				{"role":"assistant","content":null,"tool_calls":[{"id":%q,"type":"function","function":{"name":"look","arguments":"{\"at\":\"sky\"}"}}]},
+				{"role":"tool","tool_call_id":%[1]q,"content":"blue"}],"tools":[{"type":"function","function":{"name":"look"}}],"stream":true}`, callOf(t, answer[strings.Index(answer, "tool_calls"):], "id"))
+		},
+		begun: `"tool_calls"`, ended: "blue",
+	},
+	"responses": {
+		path:  "/v1/responses",
+		begin: `{"model":"composer-2.5","input":"call look {\"at\":\"sky\"}","tools":[{"type":"function","name":"look","parameters":{}}]}`,
+		results: func(t *testing.T, answer string) string {
+			return fmt.Sprintf(`{"model":"composer-2.5","previous_response_id":%q,"input":[{"type":"function_call_output","call_id":%q,"output":"blue"}],"tools":[{"type":"function","name":"look","parameters":{}}]}`,
+				callOf(t, answer, "id"), callOf(t, answer, "call_id"))
+		},
+		begun: `"function_call"`, ended: "blue",
+	},
+	"messages": {
+		path:  "/v1/messages",
+		begin: `{"model":"composer-2.5","max_tokens":100,"messages":[{"role":"user","content":"call look {\"at\":\"sky\"}"}],"tools":[{"name":"look","input_schema":{"type":"object"}}]}`,
+		results: func(t *testing.T, answer string) string {
+			return fmt.Sprintf(`{"model":"composer-2.5","max_tokens":100,"messages":[{"role":"user","content":"call look {\"at\":\"sky\"}"},
+				{"role":"assistant","content":[{"type":"tool_use","id":%q,"name":"look","input":{"at":"sky"}}]},
+				{"role":"user","content":[{"type":"tool_result","tool_use_id":%[1]q,"content":"blue"}]}],"tools":[{"name":"look","input_schema":{"type":"object"}}]}`, callOf(t, answer[strings.Index(answer, "tool_use"):], "id"))
+		},
+		begun: `"tool_use"`, ended: "blue",
+	},
+}
+
+// postFor posts a request, checks that its answer holds text, and returns it with what it continued.
+func (s *server) postFor(t *testing.T, path, key, body, text string) (answer, resume string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+key)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer = bodyOf(t, resp)
+	if resp.StatusCode != http.StatusOK || !strings.Contains(answer, text) {
+		t.Fatalf("%s: status %d: %s", path, resp.StatusCode, answer)
+	}
+	return answer, resp.Header.Get("X-Composer-Resume")
+}
+
+// TestToolResultsFindTheReplicaThatWaitsForThem: whichever replica they come to, the run that waits goes on, and upstream
+// sees one run a loop. When the replica has ended, another one goes on from the transcript.
+func TestToolResultsFindTheReplicaThatWaitsForThem(t *testing.T) {
+	for name, database := range map[string]func(*testing.T) string{
+		"SQLite":     func(t *testing.T) string { return filepath.Join(t.TempDir(), "composer.db") },
+		"PostgreSQL": storetest.Postgres,
+	} {
+		t.Run(name, func(t *testing.T) {
+			environ := exports(t, "COMPOSER_DB="+database(t), "COMPOSER_REPLICA_SECRET=correct horse battery staple", "COMPOSER_GRACE=100ms")
+			begun := serve(t, environ, "--replica-addr=127.0.0.1:0")
+			other := serve(t, environ, "--replica-addr=127.0.0.1:0")
+			hosted := begun.signUp(t, hostedCursorKey).APIKey
+			for surface, l := range loops {
+				for _, key := range []string{hosted, directCursorKey} {
+					before := len(runsOf(t, environ))
+					answer, _ := begun.postFor(t, l.path, key, l.begin, l.begun)
+					results := l.results(t, answer)
+					_, resume := other.postFor(t, l.path, key, results, l.ended)
+					if runs := len(runsOf(t, environ)) - before; resume != "parked" || runs != 1 {
+						t.Errorf("%s: it went on as %q, with %d runs", surface, resume, runs)
+					}
+				}
+			}
+			waiting := map[string]string{}
+			for surface, l := range loops {
+				answer, _ := begun.postFor(t, l.path, directCursorKey, l.begin, l.begun)
+				waiting[surface] = l.results(t, answer)
+			}
+			begun.stop()
+			<-begun.exit
+			begun.exit = nil
+			for surface, l := range loops {
+				if _, resume := other.postFor(t, l.path, directCursorKey, waiting[surface], ""); resume == "parked" {
+					t.Errorf("%s: it went on with a run that has ended", surface)
+				}
+			}
+		})
+	}
+}
+
+// TestAReplicaThatEndsAnswersWhatItsRunsWaitFor: during the grace period, by way of the others.
+func TestAReplicaThatEndsAnswersWhatItsRunsWaitFor(t *testing.T) {
+	environ := exports(t, "COMPOSER_DB="+filepath.Join(t.TempDir(), "composer.db"), "COMPOSER_REPLICA_SECRET=correct horse battery staple", "COMPOSER_GRACE=1m")
+	ending := serve(t, environ, "--replica-addr=127.0.0.1:0")
+	other := serve(t, environ, "--replica-addr=127.0.0.1:0")
+	l := loops["chat"]
+	answer, _ := ending.postFor(t, l.path, directCursorKey, l.begin, l.begun)
+	ending.stop()
+	if _, resume := other.postFor(t, l.path, directCursorKey, l.results(t, answer), l.ended); resume != "parked" {
+		t.Errorf("it went on as %q", resume)
+	}
+	// Nothing waits any more, so the rest of the minute is not used.
+	if code := <-ending.exit; code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	ending.exit = nil
+}
+
+// TestWrongSettingsOfReplicas are told before anything is served.
+func TestWrongSettingsOfReplicas(t *testing.T) {
+	for args, want := range map[string]string{
+		"--replica-addr=127.0.0.1:0": "COMPOSER_REPLICA_SECRET: it has 0 characters, and other replicas can reach this one",
+		"--replica-addr=0.0.0.0:0":   `COMPOSER_REPLICA_ADVERTISE: other replicas can't use the address "0.0.0.0:0"`,
+	} {
+		environ := []string{}
+		if strings.Contains(args, "0.0.0.0") {
+			environ = append(environ, "COMPOSER_REPLICA_SECRET=correct horse battery staple")
+		}
+		if got := failure(t, environ, "serve", "--demo", "--addr=127.0.0.1:0", args); !strings.Contains(got, want) || !strings.Contains(got, "hint: ") {
+			t.Errorf("%s: %s", args, got)
+		}
+	}
+}
+
+// failure runs a command that fails and returns what it says.
+func failure(t *testing.T, environ []string, args ...string) string {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	var stderr strings.Builder
+	if code := cli.Main(t.Context(), args, append(environ, "HOME="+t.TempDir()), strings.NewReader(""), io.Discard, &stderr); code == 0 {
+		t.Errorf("%v: it did not fail", args)
+	}
+	return stderr.String()
+}

@@ -1,0 +1,90 @@
+package httpd_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/httpd"
+)
+
+// peers hold the runs of all requests whose first message is "held", and answer with what they got, or not at all.
+type peers struct {
+	away bool
+	got  []byte
+}
+
+func (p *peers) Holder(_ context.Context, req *agent.Request) string {
+	if req.Messages[0].Text() == "held" {
+		return "10.0.0.5:8788"
+	}
+	return ""
+}
+
+func (p *peers) Forward(w http.ResponseWriter, r *http.Request, address string) error {
+	if p.away {
+		return errors.New("no way to " + address)
+	}
+	var err error
+	p.got, err = io.ReadAll(r.Body)
+	if err == nil && r.Header.Get("Content-Encoding") == "" && r.ContentLength == int64(len(p.got)) {
+		_, err = io.WriteString(w, "from "+address)
+	}
+	return err
+}
+
+// TestARequestMovesToTheReplicaThatHoldsItsRun: as it came, but decompressed; and is carried out here when that is away, or
+// when it has come from a replica already.
+func TestARequestMovesToTheReplicaThatHoldsItsRun(t *testing.T) {
+	const held = `{"model":"composer-2.5","messages":[{"role":"user","content":"held"}]}`
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	io.WriteString(z, held)
+	z.Close()
+	for name, c := range map[string]struct {
+		body     string
+		encoding string
+		away     bool
+		fromPeer bool
+		moves    bool
+	}{
+		"held elsewhere":          {body: held, moves: true},
+		"held elsewhere, zipped":  {body: zipped.String(), encoding: "gzip", moves: true},
+		"the replica is away":     {body: held, away: true},
+		"zipped, and away":        {body: zipped.String(), encoding: "gzip", away: true},
+		"it comes from a replica": {body: held, fromPeer: true},
+		"held here or nowhere":    {body: `{"model":"composer-2.5","messages":[{"role":"user","content":"new"}]}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &peers{away: c.away}
+			s := newServer(httpd.Config{Peers: p})
+			handler := s.Handler()
+			if c.fromPeer {
+				handler = s.PeerHandler()
+				s.Drain() // what a run here waits for is answered all the same
+			}
+			req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/chat/completions", bytes.NewReader([]byte(c.body)))
+			req.Header.Set("Content-Type", "application/json")
+			req.Header.Set("Authorization", "Bearer "+key)
+			if c.encoding != "" {
+				req.Header.Set("Content-Encoding", c.encoding)
+			}
+			rec := httptest.NewRecorder()
+			handler.ServeHTTP(rec, req)
+			switch moved := rec.Body.String() == "from 10.0.0.5:8788"; {
+			case rec.Code != http.StatusOK || moved != c.moves:
+				t.Errorf("status %d: %s", rec.Code, rec.Body)
+			case moved && string(p.got) != held:
+				t.Errorf("the replica got %q", p.got)
+			case !moved && !bytes.Contains(rec.Body.Bytes(), []byte(`"content":"ok"`)):
+				t.Error(rec.Body)
+			}
+		})
+	}
+}

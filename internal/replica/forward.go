@@ -1,0 +1,100 @@
+package replica
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"time"
+)
+
+// The times within which another replica shows that it lives. A replica that has died refuses the connection at once; one
+// that the network has lost costs these.
+const (
+	dialTime = 500 * time.Millisecond
+	// A connection on which nothing has come for pingAfter is asked for a sign of life, and closed when none comes within
+	// pingTime. An answer may take minutes, so its silence alone says nothing.
+	pingAfter = 500 * time.Millisecond
+	pingTime  = 500 * time.Millisecond
+)
+
+// newTransport makes the client's half. HTTP/2 carries all requests to a replica on one connection.
+func newTransport(id *identity) *http.Transport {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP2(true)
+	return &http.Transport{
+		DialContext:         (&net.Dialer{Timeout: dialTime}).DialContext,
+		TLSClientConfig:     id.config(),
+		TLSHandshakeTimeout: dialTime,
+		Protocols:           protocols,
+		HTTP2:               &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTime},
+		DisableCompression:  true, // what comes is passed on as it is
+		IdleConnTimeout:     time.Minute,
+	}
+}
+
+// Forward sends r to the replica at an address, and passes its answer on to w as it arrives, trailers included. The body of
+// r is whole. When the client leaves, the other replica notices.
+//
+// The error is that there is no answer: nothing was written to w, and r may be carried out here. An answer that breaks off
+// ends in the panic http.ErrAbortHandler, which cuts the client's connection off.
+func (p *Peers) Forward(w http.ResponseWriter, r *http.Request, to string) error {
+	var failed error
+	proxy := httputil.ReverseProxy{
+		Rewrite: func(out *httputil.ProxyRequest) {
+			out.SetURL(&url.URL{Scheme: "https", Host: to})
+			out.Out.Host = out.In.Host
+			// What a proxy before us said of the client is as true there as here; ReverseProxy has taken it out.
+			for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} {
+				if values := out.In.Header[name]; values != nil {
+					out.Out.Header[name] = values
+				}
+			}
+		},
+		Transport:     p.transport,
+		FlushInterval: -1,
+		ModifyResponse: func(resp *http.Response) error {
+			for name := range resp.Header {
+				w.Header().Del(name) // this server has set some of them already
+			}
+			return nil
+		},
+		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, err error) { failed = err },
+		ErrorLog:     slog.NewLogLogger(p.cfg.Log.Handler(), slog.LevelDebug),
+	}
+	proxy.ServeHTTP(w, r)
+	if failed != nil {
+		p.cfg.Log.Info("a replica can't be reached, so the request is carried out here", "replica", to, "err", failed)
+	}
+	return failed
+}
+
+// newServer makes the server's half, without a handler.
+func newServer(log *slog.Logger) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP2(true)
+	return &http.Server{
+		Protocols:         protocols,
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// Serve answers the requests that other replicas send to l with handler, until Shutdown. It closes l. The error is
+// http.ErrServerClosed after Shutdown. It is called once.
+func (p *Peers) Serve(l net.Listener, handler http.Handler) error {
+	p.server.Handler = handler
+	return p.server.Serve(tls.NewListener(l, p.identity.config()))
+}
+
+// Shutdown ends Serve, waits until the requests in progress are answered, and cuts them off when ctx ends first. Then it
+// closes the connections to other replicas.
+func (p *Peers) Shutdown(ctx context.Context) {
+	if err := p.server.Shutdown(ctx); err != nil {
+		p.server.Close()
+	}
+	p.transport.CloseIdleConnections()
+}

@@ -1,0 +1,96 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/store"
+)
+
+// Config is what Peers need.
+type Config struct {
+	// Address is where other replicas reach this one: "10.0.0.5:8788".
+	Address string
+	// Secret is what all replicas share; at least MinSecret characters.
+	Secret agent.Secret
+	// Store is the database that they share.
+	Store store.ParkedCalls
+	// Awaits returns the ids of the calls whose results a request brings, and whether a run waits for them in this process.
+	Awaits func(*agent.Request) (calls []string, here bool)
+	// Kept is how long a run waits for results; a call is looked for no longer.
+	Kept time.Duration
+	// Log gets what fails. Nil discards it.
+	Log *slog.Logger
+}
+
+// Peers are the other replicas, as this one sees them. It is safe for concurrent use. The caller shuts it down.
+type Peers struct {
+	cfg       Config
+	identity  *identity
+	transport *http.Transport
+	server    *http.Server
+}
+
+// New makes Peers. It connects to nobody.
+func New(cfg Config) (*Peers, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	id, err := newIdentity(cfg.Secret.Reveal())
+	if err != nil {
+		return nil, err
+	}
+	return &Peers{cfg: cfg, identity: id, transport: newTransport(id), server: newServer(cfg.Log)}, nil
+}
+
+// lookTime bounds how long a request waits for the database here. Without an answer it is carried out by this replica, and a
+// parked run by others as if it were not there.
+const lookTime = 500 * time.Millisecond
+
+// Parked tells the other replicas that a run in this process waits for the results of these calls. It returns when they
+// can know, because the results may come at once.
+//
+// A failure is logged only: the results are then taken by whichever replica gets them, from the transcript.
+func (p *Peers) Parked(owner string, calls []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), lookTime)
+	defer cancel()
+	expires := time.Now().Add(p.cfg.Kept)
+	rows := make([]store.ParkedCall, len(calls))
+	for i, call := range calls {
+		rows[i] = store.ParkedCall{Key: store.NewParkedKey(owner, call), Address: p.cfg.Address, Expires: expires}
+	}
+	if err := p.cfg.Store.PutParkedCalls(ctx, rows); err != nil {
+		p.cfg.Log.Warn("other replicas can't know of a parked run", "err", err)
+	}
+}
+
+// maxLooks bounds how many calls of a request are looked for. The calls of a turn are parked together, so one would do; a
+// client may have added others of its own before them.
+const maxLooks = 8
+
+// Holder returns the address of the replica that holds the run which waits for req's results. "" is none, this one, or not
+// known: then req is carried out here.
+func (p *Peers) Holder(ctx context.Context, req *agent.Request) string {
+	calls, here := p.cfg.Awaits(req)
+	if here || len(calls) == 0 {
+		return ""
+	}
+	keys := make([][32]byte, min(len(calls), maxLooks))
+	for i := range keys {
+		keys[i] = store.NewParkedKey(req.Caller.Owner, calls[i])
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	address, err := p.cfg.Store.ParkedAt(ctx, keys)
+	switch {
+	case err == nil && address != p.cfg.Address:
+		return address
+	case err != nil && !errors.Is(err, store.ErrNotFound):
+		p.cfg.Log.Warn("which replica waits for a tool call's result is not known", "id", req.Origin.RequestID, "err", err)
+	}
+	return ""
+}
