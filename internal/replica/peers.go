@@ -47,9 +47,9 @@ func New(cfg Config) (*Peers, error) {
 	return &Peers{cfg: cfg, identity: id, transport: newTransport(id), server: newServer(cfg.Log)}, nil
 }
 
-// lookTime bounds how long a request waits for the database here. Without an answer it is carried out by this replica, and a
-// parked run by others as if it were not there.
-const lookTime = 500 * time.Millisecond
+// lookTime bounds how long a request waits for the database here. Without an answer it is carried out by this replica, from
+// the transcript: that costs the prompt without upstream's cache, so a database that is only busy is waited for.
+const lookTime = 2 * time.Second
 
 // Parked tells the other replicas that a run in this process waits for the results of these calls. It returns when they
 // can know, because the results may come at once.
