@@ -1,6 +1,9 @@
 # What a developer types. The work is done by scripts/, which run without make, too.
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
+DATE ?= $(shell git log -1 --format=%cs 2>/dev/null)
+LDFLAGS = -s -w -X composer-api/internal/cli.version=$(VERSION) -X composer-api/internal/cli.commit=$(COMMIT) -X composer-api/internal/cli.date=$(DATE)
 
 .PHONY: help build pages test test-quick check golden test-fuzz test-outages bench-bridge simulate simulate-mutants clean
 
@@ -8,7 +11,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 build: ## the static binary, bin/composer-api
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X composer-api/internal/cli.version=$(VERSION)' -o bin/composer-api ./cmd/composer-api
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/composer-api ./cmd/composer-api
 
 pages: ## the scripts of the pages, from web/ to internal/pages/static; needs Node
 	@scripts/pages.sh

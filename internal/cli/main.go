@@ -50,6 +50,10 @@ type commands struct {
 	Admin    adminCmd    `cmd:"" help:"Make the token for the operator's page."`
 	Migrate  migrateCmd  `cmd:"" help:"See to the database's schema."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
+
+	Completion completionCmd `cmd:"" help:"Print the script by which a shell completes the commands and their flags."`
+	Man        manCmd        `cmd:"" help:"Print the manual page."`
+	Complete   completeCmd   `cmd:"" hidden:"" help:"Answer a shell's question what may be typed."`
 }
 
 // A process is the surroundings of a command: its variables and its standard streams. Commands use these

@@ -67,7 +67,7 @@ type setupClientCmd struct {
 	gatewayFlags     `embed:""`
 	config.CursorKey `embed:""`
 	consent          `embed:""`
-	Client           string `arg:"" optional:"" help:"The client, as 'setup list' names it."`
+	Client           string `arg:"" optional:"" complete:"clients" help:"The client, as 'setup list' names it."`
 	Model            string `placeholder:"ID" help:"The model that the client begins with (default: the first of the gateway's list)."`
 	Key              string `enum:"auto,token,env" default:"auto" placeholder:"HOW" help:"What the client gets for a key: token, the local token; env, a reference to the variable CURSOR_API_KEY; auto, the token if the gateway has a key of its own."`
 }
@@ -275,7 +275,7 @@ func stateText(s *setup.State) string {
 // setupUndoCmd is 'setup undo CLIENT'.
 type setupUndoCmd struct {
 	consent `embed:""`
-	Client  string `arg:"" help:"The client, as 'setup list' names it."`
+	Client  string `arg:"" complete:"clients" help:"The client, as 'setup list' names it."`
 }
 
 // Help is what --help prints below the command's line.
@@ -324,7 +324,7 @@ func orNothing(value string) string {
 
 // setupVerifyCmd is 'setup verify CLIENT'.
 type setupVerifyCmd struct {
-	Client string `arg:"" help:"The client, as 'setup list' names it."`
+	Client string `arg:"" complete:"clients" help:"The client, as 'setup list' names it."`
 }
 
 // Run runs the client. It costs a turn or two of the model.

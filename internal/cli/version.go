@@ -6,10 +6,15 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 )
 
-// version is set by the linker for a release: -X composer-api/internal/cli.version=v1.2.3. See the Makefile.
-var version string
+// These are set by the linker for a release: -X composer-api/internal/cli.version=v1.2.3, and so on. See the Makefile.
+var (
+	version string
+	commit  string // its hash
+	date    string // of the commit: 2026-11-30
+)
 
 // versionCmd prints the version and the platform.
 type versionCmd struct{}
@@ -20,9 +25,32 @@ func (versionCmd) Run(_ context.Context, p *process) error {
 	return err
 }
 
-// versionLine names the program, its version, that of Go, and the platform.
+// versionLine names the program, its version, the commit that it was built from, that of Go, and the platform:
+//
+//	composer-api v1.2.3 (commit 0123456789ab of 2026-11-30, go1.26.8, linux/amd64)
 func versionLine() string {
-	return fmt.Sprintf("composer-api %s (%s, %s/%s)", buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	from := ""
+	if c, d := builtFrom(debug.ReadBuildInfo()); c != "" {
+		from = "commit " + c[:min(len(c), 12)] + " of " + d + ", "
+	}
+	return fmt.Sprintf("composer-api %s (%s%s, %s/%s)", buildVersion(), from, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
+// builtFrom says which commit is in the program, and of which day that is: what the linker was told, else what Go has recorded.
+// It is "" when neither is known. The day is the commit's and not that of the build, so that two builds of it are the same.
+func builtFrom(info *debug.BuildInfo, ok bool) (from, day string) {
+	from, day = commit, date
+	if from == "" && ok {
+		for _, s := range info.Settings {
+			switch s.Key {
+			case "vcs.revision":
+				from = s.Value
+			case "vcs.time":
+				day, _, _ = strings.Cut(s.Value, "T")
+			}
+		}
+	}
+	return from, day
 }
 
 // buildVersion is the release's version, else the version that Go has recorded for the build.
