@@ -3,11 +3,14 @@
 package browser
 
 import (
+	"bufio"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"composer-api/conformance/harness"
 )
@@ -21,14 +24,15 @@ func TestChat(t *testing.T) {
 	if err != nil || len(scripts) == 0 {
 		t.Fatalf("there are no scripts: %v", err)
 	}
+	at := startBrowser(t)
 	for _, script := range scripts {
 		t.Run(strings.TrimSuffix(filepath.Base(script), ".mjs"), func(t *testing.T) {
 			if strings.HasPrefix(filepath.Base(script), "demo_") {
-				drive(t, script, harness.StartDemo(t).URL)
+				drive(t, at, script, harness.StartDemo(t).URL)
 				return
 			}
 			sim := harness.StartSim(t)
-			drive(t, script, harness.StartGateway(t, sim).URL, "SIM_URL="+sim.URL, "API_KEY="+harness.Key)
+			drive(t, at, script, harness.StartGateway(t, sim).URL, "SIM_URL="+sim.URL, "API_KEY="+harness.Key)
 			if wrong := sim.Violations(); len(wrong) > 0 {
 				t.Errorf("the gateway broke the protocol:\n%s", strings.Join(wrong, "\n"))
 			}
@@ -36,11 +40,44 @@ func TestChat(t *testing.T) {
 	}
 }
 
-// drive runs a script against the gateway at url.
-func drive(t *testing.T, script, url string, env ...string) {
+// startBrowser starts a Chromium for all scripts of a test, and returns the address at which they reach it. It ends with the
+// test. To start one takes as long as a short script.
+func startBrowser(t *testing.T) string {
+	t.Helper()
+	chromium := chromium(t)
+	ctx, kill := context.WithCancel(context.WithoutCancel(t.Context())) // which ends before the clean-up
+	cmd := exec.CommandContext(ctx, harness.Node(t), "chromium.mjs")
+	cmd.Env, cmd.Stderr = append(os.Environ(), "CHROMIUM="+chromium), os.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		stdin.Close()
+		late := time.AfterFunc(time.Minute, kill)
+		cmd.Wait()
+		late.Stop()
+		kill()
+	})
+	address, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatalf("the browser does not say where it is: %v", err)
+	}
+	return strings.TrimSpace(address)
+}
+
+// drive runs a script against the gateway at url, in the browser at the other address.
+func drive(t *testing.T, browser, script, url string, env ...string) {
 	t.Helper()
 	env = append(env, "COMPOSER_TEST_SCREENSHOTS="+os.Getenv("COMPOSER_TEST_SCREENSHOTS"))
-	out := harness.RunNode(t, `await import("./browser/`+script+`");`, append(env, "BASE_URL="+url, "CHROMIUM="+chromium(t))...)
+	out := harness.RunNode(t, `await import("./browser/`+script+`");`, append(env, "BASE_URL="+url, "BROWSER="+browser)...)
 	if out != "" {
 		t.Log(out)
 	}

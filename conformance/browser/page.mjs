@@ -22,10 +22,7 @@ const patience = 60_000; // far more than anything needs; a machine may be busy
  *   elsewhere  the origin of another site that the test plays
  */
 export async function withPage(path, test, { allow = [], elsewhere, ...options } = {}) {
-  const browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM, chromiumSandbox: process.getuid?.() !== 0, // Chromium's sandbox does not run as root
-    args: ["--disable-dev-shm-usage", "--disable-gpu", "--disable-extensions", "--disable-background-networking", "--disable-component-update"],
-  });
+  const browser = await chromium.connect(process.env.BROWSER);
   const wrong = [];
   try {
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: "light", locale: "en-GB", acceptDownloads: true, ...options });
@@ -51,17 +48,23 @@ export async function withPage(path, test, { allow = [], elsewhere, ...options }
       throw new Error(`${error.stack}\nseen: ${wrong.join("\n")}\nthe page says: ${await page.locator("body").innerText().catch(() => "nothing")}`);
     }
   } finally {
-    await browser.close();
+    await browser.close(); // ends the connection and its contexts; the browser stays
   }
   assert.deepEqual(wrong, [], "the page did what no page may do");
 }
 
+export const coloursAlone = { runOnly: ["color-contrast"] };
+export const allButColours = { rules: { "color-contrast": { enabled: false } } };
+
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-/** accessible fails when axe finds something wrong with the page as it is now. */
-export async function accessible(page, where) {
+/**
+ * accessible fails when axe finds something wrong with the page as it is now. rules are axe's: all of them, or what
+ * coloursAlone and allButColours say, for a page whose other half is checked elsewhere.
+ */
+export async function accessible(page, where, rules = {}) {
   await page.evaluate(axeSource); // not a script tag, which the security policy forbids
-  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+  const { violations } = await page.evaluate((r) => window.axe.run(document, { resultTypes: ["violations"], ...r }), rules);
   const found = violations.flatMap((v) => v.nodes.map((n) => `${v.id}: ${v.help}: ${n.html.slice(0, 200)} ${n.any.map((a) => a.message).join("; ")}`));
   assert.deepEqual(found, [], `axe on ${where}`);
 }

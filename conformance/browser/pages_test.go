@@ -15,18 +15,19 @@ func TestPages(t *testing.T) {
 	if err != nil || len(scripts) == 0 {
 		t.Fatalf("there are no scripts: %v", err)
 	}
+	at := startBrowser(t)
 	for _, script := range scripts {
 		name := strings.TrimSuffix(filepath.Base(script), ".mjs")
 		t.Run(name, func(t *testing.T) {
 			if strings.HasPrefix(name, "demo_") {
-				drive(t, script, harness.StartDemo(t).URL)
+				drive(t, at, script, harness.StartDemo(t).URL)
 				return
 			}
 			sim := harness.StartSim(t)
 			variables := []string{"COMPOSER_DB=" + t.TempDir() + "/composer.db", "ENCRYPTION_KEY=correct horse battery staple", "COMPOSER_SIGNUP_LIMIT=1000"}
 			gateway := harness.StartReplica(t, sim, variables)
 			token := strings.TrimSpace(harness.Operate(t, variables, "admin", "token"))
-			drive(t, script, gateway.URL, "SIM_URL="+sim.URL, "API_KEY="+harness.Key, "OPERATOR_TOKEN="+token)
+			drive(t, at, script, gateway.URL, "SIM_URL="+sim.URL, "API_KEY="+harness.Key, "OPERATOR_TOKEN="+token)
 			if wrong := sim.Violations(); len(wrong) > 0 {
 				t.Errorf("the gateway broke the protocol:\n%s", strings.Join(wrong, "\n"))
 			}

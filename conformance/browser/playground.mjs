@@ -35,6 +35,19 @@ export async function answered(page, state = "done") {
   return last;
 }
 
+/** rows are those of messages in the browser's database. */
+export function rows(page) {
+  return page.evaluate(() => new Promise((done, failed) => {
+    const opening = indexedDB.open("composer-api-playground");
+    opening.onerror = () => failed(opening.error);
+    opening.onsuccess = () => {
+      const found = opening.result.transaction("messages").objectStore("messages").getAll();
+      found.onerror = () => failed(found.error);
+      found.onsuccess = () => { opening.result.close(); done(found.result); };
+    };
+  }));
+}
+
 /** settings opens the settings where they are behind a button. */
 export async function settings(page) {
   const button = page.getByRole("button", { name: "Settings" });

@@ -1,6 +1,6 @@
 // A reload in the middle of an answer: the conversation is there, with the words that had come, and the server's run ended.
 import { assert, key, play, runs, until, withPage } from "../page.mjs";
-import { answered, say, setKey } from "../playground.mjs";
+import { answered, rows, say, setKey } from "../playground.mjs";
 
 await withPage(
   "/chat",
@@ -9,7 +9,7 @@ await withPage(
     await play("turn\ntext It begins.\nhold\n\nturn always\ntext It ends.\n");
     await say(page, "Tell me a story.");
     await page.locator(".answer", { hasText: "It begins." }).waitFor();
-    await page.waitForTimeout(3000); // words are kept within two seconds
+    await until("the words in the browser's database", async () => (await rows(page)).some((row) => row.node.text === "It begins."));
     await page.reload();
     await page.locator(".said", { hasText: "Tell me a story." }).waitFor();
     const answer = await answered(page, "failed");
