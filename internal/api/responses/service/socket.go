@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"io"
 	"maps"
@@ -127,7 +128,7 @@ func (s *Service) connect(w http.ResponseWriter, r *http.Request, call *api.Call
 	// Whether a page of another origin may use the server was decided before, for all routes.
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
 	if err != nil {
-		// The library has answered 400 or 426 with the reason.
+		// The library has answered with the reason, in a form of its own: what checkUpgrade looks for never comes here.
 		return &api.Told{Err: &agent.Error{Code: agent.InvalidValue, Err: err}}
 	}
 	conn.SetReadLimit(s.cfg.MaxBody)
@@ -146,8 +147,8 @@ func (s *Service) connect(w http.ResponseWriter, r *http.Request, call *api.Call
 func checkUpgrade(w http.ResponseWriter, r *http.Request) error {
 	wants := strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
 	switch {
-	case wants && r.ProtoMajor == 1:
-		return nil
+	case wants && r.ProtoMajor == 1 && connectionUpgrades(r.Header):
+		return checkHandshake(w, r.Header)
 	case wants, r.Header.Get("Sec-Websocket-Key") != "":
 		// Codex takes exactly this status as the sign to go on with POST. A proxy that doesn't know WebSockets drops
 		// the Upgrade header and leaves the key.
@@ -156,6 +157,34 @@ func checkUpgrade(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.Header().Set("Allow", "POST, OPTIONS")
 	return agent.Errorf(agent.MethodNotAllowed, "Method GET is not allowed for this URL. Use POST, GET with the id of a response, or a WebSocket.")
+}
+
+// connectionUpgrades reports whether the header Connection names the upgrade, among others.
+func connectionUpgrades(h http.Header) bool {
+	for _, line := range h["Connection"] {
+		for token := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(token), "Upgrade") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// checkHandshake refuses a handshake that RFC 6455, 4.2.1, does not allow, with an error like any other. The library that
+// carries it out would refuse it in plain text.
+func checkHandshake(w http.ResponseWriter, h http.Header) error {
+	if h.Get("Sec-Websocket-Version") != "13" {
+		w.Header().Set("Sec-WebSocket-Version", "13") // which the RFC demands of the answer
+		return agent.Errorf(agent.InvalidValue, "This WebSocket handshake has no version that is known here. Send 'Sec-WebSocket-Version: 13'.")
+	}
+	keys := h["Sec-Websocket-Key"]
+	if len(keys) == 1 {
+		if nonce, err := base64.StdEncoding.DecodeString(strings.TrimSpace(keys[0])); err == nil && len(nonce) == 16 {
+			return nil
+		}
+	}
+	return agent.Errorf(agent.InvalidValue, "This WebSocket handshake needs one header 'Sec-WebSocket-Key' with 16 random bytes in base64.")
 }
 
 // addSocket counts a socket in, until removeSocket.
