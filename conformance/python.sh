@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the Python clients: those of python/requirements.txt into .cache/python, and instructor and aider, which want older
-# versions of what they need, into .cache/python-instructor and -aider; once for each version of those files, unless they are there
+# Installs the Python clients: those of python/requirements.txt into .cache/python, and instructor, aider and Schemathesis, which want other
+# versions of what they need, into .cache/python-instructor, -aider and -schemathesis; once for each version of those files, unless they are there
 # already. It speaks to standard error only and never fails: where Python 3.11 or the packages can't be had, the tests of
 # those clients are skipped (they fail when COMPOSER_TEST_REQUIRE_PYTHON is set).
 cd "$(dirname "$0")" || exit 0
@@ -47,5 +47,6 @@ give_up() {
 install .cache/python python/requirements.txt &
 install .cache/python-instructor python/instructor.txt &
 install .cache/python-aider python/aider.txt &
+install .cache/python-schemathesis python/schemathesis.txt &
 wait
 exit 0

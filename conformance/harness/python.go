@@ -32,6 +32,12 @@ func RunAider(t testing.TB, file string, env ...string) string {
 	return runPython(t, ".cache/python-aider", file, env)
 }
 
+// RunSchemathesis is RunPython with the Python in which Schemathesis is installed.
+func RunSchemathesis(t testing.TB, file string, env ...string) string {
+	t.Helper()
+	return runPython(t, ".cache/python-schemathesis", file, env)
+}
+
 // RunCursorSDK is RunPython for a file that uses Cursor's package cursor-sdk, with the bridge in it. It skips the test where
 // the package isn't installed: there are none for some platforms.
 func RunCursorSDK(t testing.TB, file string, env ...string) string {
