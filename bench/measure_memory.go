@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+)
+
+// The scenarios about memory: runs that wait for their client, streams that wait for their model, and what is left afterwards.
+
+// A parking is what many parked runs cost.
+type parking struct {
+	runs           int
+	atOnce, later  float64 // KiB of resident memory a run, when all are parked and when wait is over
+	cpu            float64 // share of a core that the heartbeats take
+	opened, closed time.Duration
+}
+
+// parked parks runs, lets them wait, and resumes every one of them with its own result.
+func (l *lab) parked(ctx context.Context, frame, runs int, wait time.Duration) (p parking, err error) {
+	upstream, err := l.mock(ctx, frame)
+	if err != nil {
+		return p, err
+	}
+	defer upstream.stop()
+	s, err := l.behind(ctx, nameOurs, upstream)
+	if err != nil {
+		return p, err
+	}
+	defer s.stop()
+	c := newClient(s.url)
+	defer c.close()
+	ask := func(ctx context.Context, i int) (again request, err error) {
+		said := []message{{Role: "user", Content: fmt.Sprintf("Look, %d. %s", i, plan{events: 3, tool: true})}}
+		a, err := c.stream(ctx, chatRequest(0, true, said, offered(1)), nil)
+		if err == nil && a.callID == "" {
+			err = fmt.Errorf("run %d made no call", i)
+		}
+		again = chatRequest(3, true, withResult(said, a.callID, 10*i), offered(1))
+		again.first = 10 * i
+		return again, err
+	}
+	const width = 16
+	resume := func(requests []request) error {
+		return each(ctx, len(requests), width, func(ctx context.Context, i int) error {
+			_, err := c.stream(ctx, requests[i], nil)
+			return err
+		})
+	}
+	// A few runs first, so that what a process needs once isn't counted.
+	warm := make([]request, 50)
+	for i := range warm {
+		if warm[i], err = ask(ctx, 1_000_000+i); err != nil {
+			return p, err
+		}
+	}
+	if err := resume(warm); err != nil {
+		return p, err
+	}
+	base, err := residentMemory(s.pid)
+	if err != nil {
+		return p, err
+	}
+	perRun := func() float64 {
+		now, _ := residentMemory(s.pid)
+		return float64(now-base) / 1024 / float64(runs)
+	}
+	begin := time.Now()
+	requests := make([]request, runs)
+	err = each(ctx, runs, width, func(ctx context.Context, i int) (err error) {
+		requests[i], err = ask(ctx, i)
+		return err
+	})
+	if err != nil {
+		return p, err
+	}
+	p.runs, p.opened, p.atOnce = runs, time.Since(begin), perRun()
+	before, err := cpuTime(s.pid)
+	if err != nil {
+		return p, err
+	}
+	if err := pause(ctx, wait); err != nil {
+		return p, err
+	}
+	after, err := cpuTime(s.pid)
+	if err != nil {
+		return p, err
+	}
+	p.cpu, p.later = float64(after-before)/float64(wait), perRun()
+	begin = time.Now()
+	err = resume(requests)
+	p.closed = time.Since(begin)
+	return p, err
+}
+
+// A crowd is many clients that wait for a model that says nothing.
+type crowd struct {
+	server   *server
+	operator string // of the gateway's metrics; "" for other servers
+	streams  int
+	base     int64   // bytes of resident memory before they came
+	each     float64 // KiB of resident memory a stream
+	before   float64 // goroutines, of the gateway alone
+	after    float64 // goroutines a second after all have left
+	leftAt   time.Time
+}
+
+// waiting lets clients wait at a server, measures, and lets them leave. The server stays, so that one can see what it gives
+// back; the caller stops it.
+func (l *lab) waiting(ctx context.Context, name string, upstream *server, streams int) (w *crowd, err error) {
+	w = &crowd{streams: streams}
+	if name == nameOurs {
+		w.server, w.operator, err = l.ours(ctx, upstream)
+	} else {
+		w.server, err = l.behind(ctx, name, upstream)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			w.server.stop()
+		}
+	}()
+	c := newClient(w.server.url)
+	defer c.close()
+	err = each(ctx, 50, 1, func(ctx context.Context, _ int) error {
+		_, err := c.stream(ctx, short(plan{events: 1}, true), nil)
+		return err
+	})
+	if err != nil {
+		return w, err
+	}
+	w.before = w.goroutines(ctx)
+	if w.base, err = residentMemory(w.server.pid); err != nil {
+		return w, err
+	}
+	leave, left := context.WithCancel(ctx)
+	defer left()
+	var here atomic.Int64
+	over := make(chan error, 1)
+	go func() {
+		over <- each(leave, streams, streams, func(ctx context.Context, _ int) error {
+			resp, err := c.open(ctx, short(plan{events: 1, silent: time.Hour}, true))
+			if err != nil {
+				return err
+			}
+			defer resp.Body.Close()
+			here.Add(1)
+			io.Copy(io.Discard, resp.Body) // until the client leaves
+			return nil
+		})
+	}()
+	for here.Load() < int64(streams) {
+		select {
+		case err := <-over:
+			return w, err
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	now, err := residentMemory(w.server.pid)
+	w.each = float64(now-w.base) / 1024 / float64(streams)
+	left()
+	<-over
+	w.leftAt = time.Now()
+	if err := pause(ctx, time.Second); err != nil {
+		return w, err
+	}
+	w.after = w.goroutines(ctx)
+	return w, err
+}
+
+// goroutines is how many the gateway has; 0 for other servers.
+func (w *crowd) goroutines(ctx context.Context) float64 {
+	if w.operator == "" {
+		return 0
+	}
+	n, _ := gauge(ctx, w.operator, "go_goroutines")
+	return n
+}
+
+// left is the server's memory as a multiple of what it was before the clients came, that long after they left. It waits
+// until then.
+func (w *crowd) left(ctx context.Context, after time.Duration) (float64, error) {
+	if err := pause(ctx, max(0, time.Until(w.leftAt.Add(after)))); err != nil {
+		return 0, err
+	}
+	now, err := residentMemory(w.server.pid)
+	return float64(now) / float64(w.base), err
+}

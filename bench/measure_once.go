@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+)
+
+// The scenarios that look at single moments: a start, a client that leaves, a neighbour that is slow or large.
+
+// A beginning is what the gateway is before it has done anything.
+type beginning struct {
+	start  spread  // ms from the process's start to the end of its first answer, with a fresh database
+	idle   float64 // MiB of resident memory a second later
+	binary float64 // MB
+}
+
+// cold starts the gateway a few times.
+func (l *lab) cold(ctx context.Context, upstream *server, times int) (b beginning, err error) {
+	var starts []float64
+	for range times {
+		begin := time.Now()
+		s, err := l.behind(ctx, nameOurs, upstream)
+		if err != nil {
+			return b, err
+		}
+		c := newClient(s.url)
+		_, err = c.stream(ctx, short(plan{events: 1}, true), nil)
+		starts = append(starts, milliseconds(time.Since(begin)))
+		c.close()
+		if err == nil && b.idle == 0 {
+			err = pause(ctx, time.Second)
+			n, _ := residentMemory(s.pid)
+			b.idle = float64(n) / (1 << 20)
+		}
+		s.stop()
+		if err != nil {
+			return b, err
+		}
+	}
+	b.start = spreadOf(starts)
+	info, err := os.Stat(l.gateway)
+	if err != nil {
+		return b, err
+	}
+	b.binary = float64(info.Size()) / 1e6
+	return b, nil
+}
+
+// leaving lets clients leave in the middle of their answers. The result is how long after each the mock saw its stream reset.
+func leaving(ctx context.Context, s, upstream *server, clients int) (*delays, error) {
+	c := newClient(s.url)
+	defer c.close()
+	resets := new(delays)
+	err := each(ctx, clients, 8, func(ctx context.Context, i int) error {
+		one, leave := context.WithCancel(ctx)
+		defer leave()
+		resp, err := c.open(one, short(plan{id: i + 1, events: 1, silent: time.Hour}, true))
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		at := time.Now()
+		leave()
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, upstream.url+"/left/"+strconv.Itoa(i+1), nil)
+		if err != nil {
+			return err
+		}
+		told, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return err
+		}
+		defer told.Body.Close()
+		var nanos int64
+		err = json.NewDecoder(told.Body).Decode(&nanos)
+		resets.add(time.Unix(0, nanos).Sub(at))
+		return err
+	})
+	return resets, err
+}
+
+// beside is paced streams with a neighbour that works until they are over. The delays are the streams'.
+func beside(streams, words int, every time.Duration, neighbour func(ctx context.Context, t *trial) error) load {
+	return func(ctx context.Context, t *trial) error {
+		next, stop := context.WithCancel(ctx)
+		over := make(chan error, 1)
+		go func() { over <- neighbour(next, t) }()
+		err := paced(streams, words, every)(ctx, t)
+		stop()
+		if other := <-over; err == nil && ctx.Err() == nil {
+			err = other
+		}
+		return err
+	}
+}
+
+// nobody is the neighbour that isn't there.
+func nobody(context.Context, *trial) error { return nil }
+
+// slowReader asks for more than any buffer holds, and reads nothing of it.
+func slowReader(ctx context.Context, t *trial) error {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", t.server.url[len("http://"):])
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	r := short(plan{events: 1_000_000, burst: 100}, true)
+	head := "POST " + r.path + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAuthorization: Bearer crsr_bench\r\nContent-Length: " +
+		strconv.Itoa(len(r.body)) + "\r\n\r\n"
+	if _, err := conn.Write(append([]byte(head), r.body...)); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// largePrompts sends one prompt of that size after the other.
+func largePrompts(size int) func(ctx context.Context, t *trial) error {
+	return func(ctx context.Context, t *trial) error {
+		c := newClient(t.server.url)
+		defer c.close()
+		for i := 0; ctx.Err() == nil; i++ {
+			r := chat(plan{events: 1}, true, conversation(agentMessages, size, t.seed*1000+i), offered(agentTools))
+			if _, err := c.stream(ctx, r, nil); err != nil && ctx.Err() == nil {
+				return err
+			}
+		}
+		return nil
+	}
+}

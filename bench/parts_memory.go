@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// crowds lets clients wait at servers of their own, and leave. The gateway's stays until report.
+type crowds struct{ ours *crowd }
+
+// waitingStreams is how many clients wait.
+const waitingStreams = 5000
+
+// crowds runs the scenario, if it is wanted.
+func (s *suite) crowds(ctx context.Context) (crowds, error) {
+	if !s.wants("crowds") {
+		return crowds{}, nil
+	}
+	figures := make(map[string]spread)
+	var ours *crowd
+	for _, one := range s.servers[1:] {
+		if one.cmd == nil {
+			continue // a peer isn't ours to start
+		}
+		w, err := s.lab.waiting(ctx, one.name, s.servers[0], waitingStreams)
+		if err != nil {
+			return crowds{}, fmt.Errorf("waiting at %s: %w", one.name, err)
+		}
+		figures[one.name] = exactly(w.each)
+		if one.name == nameOurs {
+			ours = w
+		} else {
+			w.server.stop()
+		}
+	}
+	s.rows = append(s.rows, row{
+		target: "15", what: fmt.Sprintf("memory of a stream that waits, %d", waitingStreams), unit: "KiB",
+		figure: figures, limit: 1, against: nameHeld,
+	})
+	return crowds{ours}, nil
+}
+
+// report says what the gateway has given back since its clients left.
+func (c crowds) report(ctx context.Context, s *suite) error {
+	if c.ours == nil {
+		return nil
+	}
+	share, err := c.ours.left(ctx, time.Minute)
+	if err != nil {
+		return err
+	}
+	s.rows = append(s.rows,
+		row{target: "9", what: "goroutines more than before, 1 s after all clients left", unit: "", figure: map[string]spread{nameOurs: exactly(c.ours.after - c.ours.before)}, limit: 20},
+		row{target: "9", what: "memory, 60 s after all clients left", unit: "× before", figure: map[string]spread{nameOurs: exactly(share)}, limit: 1.5})
+	return nil
+}
+
+func (c crowds) stop() {
+	if c.ours != nil {
+		c.ours.server.stop()
+	}
+}
+
+// parked is about runs that wait for their client.
+func (s *suite) parked(ctx context.Context) error {
+	runs, wait := []int{2500, 10_000}, 10*time.Second
+	if s.scale {
+		runs, wait = []int{1000, 2500, 5000, 10_000}, 2*time.Minute
+	}
+	drawing := &plot{title: "Memory of a parked run", x: "parked runs", y: "KiB"}
+	s.plots["parked"] = drawing
+	for _, frame := range []int{16 << 10, 1 << 20} {
+		for _, n := range runs {
+			waits := wait
+			if n < 10_000 {
+				waits = time.Second
+			}
+			fmt.Fprintf(progress, "%d parked runs, frames of %d KiB\n", n, frame>>10)
+			p, err := s.lab.parked(ctx, frame, n, waits)
+			if err != nil {
+				return fmt.Errorf("%d parked runs, frames of %d KiB: %w", n, frame>>10, err)
+			}
+			at := fmt.Sprintf("%d, frames of %d KiB", n, frame>>10)
+			drawing.add(fmt.Sprintf("frames of %d KiB", frame>>10), float64(n), map[string]spread{fmt.Sprintf("frames of %d KiB", frame>>10): exactly(p.later)})
+			if n < 10_000 {
+				continue
+			}
+			ours := func(f float64) map[string]spread { return map[string]spread{nameOurs: exactly(f)} }
+			s.rows = append(s.rows,
+				row{target: "7", what: "memory of a parked run at once, of " + at, unit: "KiB", figure: ours(p.atOnce), limit: 32},
+				row{target: "7", what: fmt.Sprintf("memory of a parked run after %v, of %s", wait, at), unit: "KiB", figure: ours(p.later), limit: 32},
+				row{target: "8", what: "heartbeats of all parked runs, of " + at, unit: "% of a core", figure: ours(100 * p.cpu), limit: 5})
+			s.notes = append(s.notes, fmt.Sprintf("All of %s parked runs went on with their own results (parked in %v, resumed in %v).", at, p.opened.Round(time.Millisecond), p.closed.Round(time.Millisecond)))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"fmt"
+)
+
+// prompts is about what a long prompt costs: as the first of a conversation, with the result of a tool, and with the user's next
+// message.
+func (s *suite) prompts(ctx context.Context) error {
+	sizes := []int{64 << 10, 256 << 10, 1 << 20}
+	if s.scale {
+		sizes = append(sizes, 4<<20)
+	}
+	drawing := &plot{title: "CPU of a prompt of 200 messages", x: "KiB", y: "ms"}
+	s.plots["prompts"] = drawing
+	perByte := make(map[int]float64)
+	for _, size := range sizes {
+		r, err := s.contest(ctx, fmt.Sprintf("prompts of %d KiB", size>>10), s.servers, prompts(max(2, 8<<20/size), size, 0))
+		if err != nil {
+			return err
+		}
+		one := row{what: fmt.Sprintf("CPU of a prompt of %d KiB in 200 messages", size>>10), unit: "ms", figure: column(r, cpuOf, 1e-3)}
+		if size == 1<<20 {
+			one.target, one.limit = "6", 4
+		}
+		s.rows = append(s.rows, one)
+		perByte[size] = one.figure[nameOurs].median / float64(size)
+		for _, name := range s.names() {
+			if name != nameDirect {
+				drawing.add(name, float64(size>>10), one.figure)
+			}
+		}
+	}
+	last := sizes[len(sizes)-1]
+	s.rows = append(s.rows, row{
+		target: "6", what: fmt.Sprintf("CPU a byte of a prompt of %d KiB, against 256 KiB", last>>10), unit: "×", limit: 1.2,
+		figure: map[string]spread{nameOurs: exactly(perByte[last] / perByte[256<<10])},
+	})
+	const size = 1 << 20
+	for _, c := range []struct {
+		target, what string
+		servers      []*server
+		load         load
+		limit        float64
+	}{
+		{"6", "CPU of a prompt of 1 MiB with 40 tools", s.servers, prompts(8, size, agentTools), 0},
+		{"14", "CPU of a tool's result behind 1 MiB, 40 tools", s.some(nameOurs), resumes(8, size), 5},
+		{"", "CPU of the user's next message behind 1 MiB, 40 tools", s.some(nameDirect, nameFloor, nameHeld, nameOurs), followUps(8, size), 0},
+	} {
+		r, err := s.contest(ctx, c.what, c.servers, c.load)
+		if err != nil {
+			return err
+		}
+		s.rows = append(s.rows, row{target: c.target, what: c.what, unit: "ms", figure: column(r, cpuOf, 1e-3), limit: c.limit})
+	}
+	return nil
+}
+
+// exactly is a figure without a spread.
+func exactly(f float64) spread { return spread{f, f, f} }

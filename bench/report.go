@@ -1,0 +1,72 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// progress is where the bench says what it is doing.
+var progress io.Writer = os.Stderr
+
+// report prints the table, and writes it and the drawings into the folder of results.
+func (s *suite) report(begin time.Time) error {
+	slices.SortStableFunc(s.rows, func(a, b row) int { return cmp.Compare(order(a.target), order(b.target)) })
+	var b strings.Builder
+	fmt.Fprintf(&b, "# What composer-api costs\n\nMeasured %s on %s, in %v. `make bench` makes this file; docs/speed.md says what the lines mean.\n\n",
+		begin.Format(time.DateTime), machine(), time.Since(begin).Round(time.Second))
+	b.WriteString(table(s.rows, s.names()))
+	for _, note := range s.notes {
+		b.WriteString("\n- " + note)
+	}
+	b.WriteString("\n")
+	if err := os.MkdirAll(s.results, 0o755); err != nil {
+		return err
+	}
+	name := "latest"
+	if s.scale {
+		name = "scale"
+	}
+	for file, p := range s.plots {
+		if err := p.write(filepath.Join(s.results, name+"-"+file+".svg")); err != nil {
+			return err
+		}
+		fmt.Fprintf(&b, "\n![%s](%s-%s.svg)\n", p.title, name, file)
+	}
+	fmt.Print(b.String())
+	if s.only != "" {
+		return nil // a part of the table doesn't replace the whole
+	}
+	return os.WriteFile(filepath.Join(s.results, name+".md"), []byte(b.String()), 0o644)
+}
+
+// order sorts the table: by the targets' numbers, and what has none at the end.
+func order(target string) int {
+	n, err := strconv.Atoi(target)
+	if err != nil {
+		return 1000
+	}
+	return n
+}
+
+// machine says on what the bench ran.
+func machine() string {
+	model := "an unknown processor"
+	if data, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range bytes.Lines(data) {
+			if name, value, ok := bytes.Cut(line, []byte(":")); ok && string(bytes.TrimSpace(name)) == "model name" {
+				model = string(bytes.TrimSpace(value))
+				break
+			}
+		}
+	}
+	return fmt.Sprintf("%d cores of %s, %s, %s", runtime.NumCPU(), model, runtime.Version(), runtime.GOOS)
+}

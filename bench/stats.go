@@ -1,0 +1,58 @@
+package main
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// delays collects durations. It is safe for concurrent use.
+type delays struct {
+	mu  sync.Mutex
+	all []time.Duration
+}
+
+func (d *delays) add(one time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.all = append(d.all, one)
+}
+
+// at is the duration below which that share of all lie, in milliseconds; 0 when there is none.
+func (d *delays) at(share float64) float64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.all) == 0 {
+		return 0
+	}
+	slices.Sort(d.all)
+	return milliseconds(d.all[min(len(d.all)-1, int(share*float64(len(d.all))))])
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// A spread is what several rounds of one measurement say.
+type spread struct{ median, low, high float64 }
+
+// spreadOf is the spread of the figures; zero when there are none.
+func spreadOf(figures []float64) spread {
+	if len(figures) == 0 {
+		return spread{}
+	}
+	sorted := slices.Sorted(slices.Values(figures))
+	n := len(sorted)
+	return spread{(sorted[(n-1)/2] + sorted[n/2]) / 2, sorted[0], sorted[n-1]}
+}
+
+// scale changes the unit of the figures.
+func (s spread) scale(factor float64) spread {
+	return spread{s.median * factor, s.low * factor, s.high * factor}
+}
+
+// rate is how many there are in a second if one takes that many microseconds.
+func (s spread) rate() spread {
+	if s.low <= 0 {
+		return spread{}
+	}
+	return spread{1e6 / s.median, 1e6 / s.high, 1e6 / s.low}
+}
