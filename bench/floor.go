@@ -4,12 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"sync"
 
+	"github.com/go-json-experiment/json"
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"composer-api/internal/cursor/connectwire"
@@ -34,11 +34,16 @@ func serveFloor(ctx context.Context, address, upstream string, hold bool) error 
 // ServeHTTP answers one chat completion.
 func (f *floor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var req struct {
-		Stream   bool
-		Messages []struct{ Role, Content string }
+		Stream   bool `json:"stream"`
+		Messages []struct {
+			Role    string `json:"role"`
+			Content string `json:"content"`
+		} `json:"messages"`
 	}
-	body, err := io.ReadAll(r.Body)
+	body := make([]byte, max(0, r.ContentLength))
+	_, err := io.ReadFull(r.Body, body)
 	if err == nil {
+		_, _ = r.Body.Read(make([]byte, 1)) // its end, without which net/http doesn't notice a client that leaves
 		err = json.Unmarshal(body, &req)
 	}
 	if err != nil {
@@ -76,6 +81,9 @@ func (f *floor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer resp.Body.Close()
 	defer first.Close()
+	// While a request's body is open, net/http doesn't look at its context (seen with Go 1.26).
+	stop := context.AfterFunc(r.Context(), func() { first.Close() })
+	defer stop()
 	if req.Stream {
 		f.stream(w, resp.Body)
 	} else {

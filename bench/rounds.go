@@ -103,8 +103,13 @@ func (c contest) run(ctx context.Context, seed *int) (map[string]result, error) 
 	return results, nil
 }
 
+// maxTrial bounds one trial. The longest take some seconds.
+const maxTrial = time.Minute
+
 // try runs a load once.
 func try(ctx context.Context, s *server, do load, seed int) (sample, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, maxTrial, fmt.Errorf("a trial took longer than %v", maxTrial))
+	defer cancel()
 	t := &trial{client: newClient(s.url), server: s, seed: seed}
 	defer t.client.close()
 	if err := t.begin(); err != nil {

@@ -73,6 +73,11 @@ var parts = []part{
 	{"neighbours", (*suite).neighbours},
 }
 
+// maxTime bounds a run of the bench, whatever hangs.
+const maxTime = 20 * time.Minute
+
+var errTooLong = fmt.Errorf("the bench took longer than %v", maxTime)
+
 // measure runs the parts and writes the table. The servers end with it.
 func (o options) measure(ctx context.Context) error {
 	dir, err := os.MkdirTemp("", "bench")
@@ -94,6 +99,8 @@ func (o options) measure(ctx context.Context) error {
 	}
 	defer s.stop()
 	begin := time.Now()
+	ctx, cancel := context.WithTimeoutCause(ctx, maxTime, errTooLong)
+	defer cancel()
 	crowds, err := s.crowds(ctx)
 	if err != nil {
 		return err
