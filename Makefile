@@ -5,7 +5,7 @@ COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
 DATE ?= $(shell git log -1 --format=%cs 2>/dev/null)
 LDFLAGS = -s -w -X composer-api/internal/cli.version=$(VERSION) -X composer-api/internal/cli.commit=$(COMMIT) -X composer-api/internal/cli.date=$(DATE)
 
-.PHONY: help build pages test test-quick check golden test-fuzz test-outages bench-bridge simulate simulate-mutants clean
+.PHONY: help build pages test test-quick check golden test-fuzz test-outages bench bench-scale bench-bridge simulate simulate-mutants clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,19 @@ simulate: ## the whole gateway in one process, on SEEDS seeds, or one SEED again
 simulate-mutants: ## faults put into the product on purpose, and the seeds that the simulation needs to find each; slow
 	@go -C tools build -o ../bin/simmutants ./simmutants
 	@bin/simmutants -dir .
+
+# PEERS="-peer name=http://127.0.0.1:4000,PID" adds a gateway that runs already; ONLY=prompts measures one part.
+PEERS ?=
+ONLY ?=
+ROUNDS ?= 5
+
+bench: build ## what the gateway costs, beside a floor, a proxy and nginx; eight minutes; docs/speed.md
+	@go build -trimpath -o bin/bench ./bench
+	@bin/bench -rounds $(ROUNDS) -only "$(ONLY)" $(PEERS)
+
+bench-scale: build ## the same with 10,000 parked runs, 2,000 streams and prompts of 4 MiB; twenty minutes
+	@go build -trimpath -o bin/bench ./bench
+	@bin/bench -scale -rounds 3 -only "$(ONLY)" $(PEERS)
 
 bench-bridge: ## what Cursor's bridge costs on this machine, as tables; two minutes
 	@scripts/bench-bridge.sh

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 step() { echo "== $*" >&2; }
 
 step gofmt
-unformatted=$(gofmt -l cmd internal tools $([ -d conformance ] && echo conformance))
+unformatted=$(gofmt -l bench cmd internal tools $([ -d conformance ] && echo conformance))
 if [ -n "$unformatted" ]; then
 	echo "not formatted:" $unformatted >&2
 	exit 1
