@@ -327,15 +327,16 @@ func TestASocketForgetsItsOldestResponses(t *testing.T) {
 			ids = append(ids, created.Response.ID)
 			c.until("response.completed")
 		}
-		for i, known := range map[int]bool{0: false, 1: true, 1000: true} {
-			c.create(fmt.Sprintf(`{"model":"composer-2.5","store":false,"generate":false,"previous_response_id":%q,"input":"Hi."}`, ids[i]))
-			if known {
+		// A response that is continued makes the next one the oldest, so there is one that is known, and it comes last.
+		for _, tt := range []struct {
+			response int
+			known    bool
+		}{{0, false}, {1, true}} {
+			c.create(fmt.Sprintf(`{"model":"composer-2.5","store":false,"generate":false,"previous_response_id":%q,"input":"Hi."}`, ids[tt.response]))
+			if tt.known {
 				c.until("response.completed")
 			} else {
 				c.fails(400, "previous_response_not_found", "previous_response_id")
-			}
-			if i == 1 {
-				return // it has made the next one the oldest
 			}
 		}
 	})
@@ -413,10 +414,13 @@ func TestABugOfASocketHoldsNoMemory(t *testing.T) {
 	})
 }
 
-// until reads events up to the first of a type.
+// until reads events up to the first of a type. An error before it fails the test: nothing might come after it.
 func (c *client) until(kind string) {
 	c.t.Helper()
-	for c.read().Type != kind {
+	for e := c.read(); e.Type != kind; e = c.read() {
+		if e.Type == "error" {
+			c.t.Fatalf("%s before a %s", e.data, kind)
+		}
 	}
 }
 
