@@ -27,7 +27,7 @@ if [ -x conformance/install.sh ]; then
 	phase "installing, and compiling"
 	(go list -export -test ${race[@]+"${race[@]}"} ./... && go -C conformance list -export -test ./... && make -s build) >/dev/null &
 	compiling=$!
-	trap 'kill "$compiling" 2>/dev/null || true' EXIT
+	trap '{ kill $(pgrep -P "$compiling") "$compiling"; } 2>/dev/null || true' EXIT
 	scripts/debian.sh
 	conformance/install.sh >&2
 	wait "$compiling"
