@@ -44,6 +44,7 @@ func (c *upstreamInstallCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	// What pip or uv prints goes to the user as it comes.
 	installer.Out = p.stdout
 	// Said before anything is downloaded, so that whoever doesn't agree can still stop it.
 	fmt.Fprintln(p.stdout, "The bridge is proprietary software of Cursor; Cursor's terms of service apply to it.")
@@ -91,6 +92,7 @@ func tryBridge(ctx context.Context, cfg bridgechild.Config) (took time.Duration,
 	if err != nil {
 		return 0, err
 	}
+	// Both errors, because a folder that stays behind holds what a bridge has written.
 	defer func() { err = errors.Join(err, home.Close()) }()
 	began := time.Now()
 	bridge, err := home.Start(ctx, noTools)
@@ -194,6 +196,7 @@ func confinement(cfg *config.SDKBridge, kind string) (launcher []string, how str
 // behindProxy reports whether the operator has a proxy. The bridge (cursor-sdk 1.1.0) does not use one for its runs, so it is
 // not told of it, which keeps the password that may stand in its address from what Cursor's server has the bridge run.
 func behindProxy(p *process) bool {
+	// Both spellings are in use, and Go reads both.
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy"} {
 		if p.env.Get(name) != "" {
 			return true

@@ -39,6 +39,7 @@ func Read(dir string) (agent.Secret, error) {
 	if err != nil {
 		return agent.Secret{}, err
 	}
+	// An editor may have put a line break at the end.
 	token := strings.TrimSpace(string(data))
 	if random, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(token, Prefix)); err != nil || len(random) != size || !strings.HasPrefix(token, Prefix) {
 		return agent.Secret{}, fmt.Errorf("%s holds no token", path)
@@ -53,6 +54,7 @@ func ReadOrMake(dir string) (agent.Secret, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return token, err
 	}
+	// Somebody else was faster: theirs is read.
 	if err := write(dir, os.Link); err != nil && !errors.Is(err, fs.ErrExist) {
 		return agent.Secret{}, err
 	}

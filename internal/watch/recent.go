@@ -44,6 +44,7 @@ func (*Recent) Retrying() {}
 
 // TurnEnded implements Observer.
 func (r *Recent) TurnEnded(_ context.Context, t *Turn) {
+	// What a client has broken off by itself is no failure of ours.
 	if t.Err != nil && agent.CodeOf(t.Err) != agent.Canceled {
 		r.add(t)
 	}
@@ -55,11 +56,13 @@ func (r *Recent) add(t *Turn) {
 		Ended: t.Ended, Took: t.Ended.Sub(t.Begun), RequestID: t.Origin.RequestID, Endpoint: t.Origin.Endpoint, Upstream: t.Accepted.Upstream,
 		Code: agent.CodeOf(t.Err),
 	}
+	// Before that nobody has chosen a model.
 	if !t.Connected.IsZero() {
 		f.Model = t.Accepted.Model.String()
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	// A copy of a few dozen rows at each failure, which is rare.
 	if len(r.failures) == r.most {
 		r.failures = slices.Delete(r.failures, 0, 1)
 	}

@@ -83,8 +83,10 @@ type turner struct {
 // Turn implements agent.Turner.
 func (w *turner) Turn(ctx context.Context, req *agent.Request, sink agent.Sink) (err error) {
 	s := &Sink{sink: sink, gap: w.observer.Gap, Turn: Turn{Origin: req.Origin, Asked: req.Upstream, Begun: time.Now()}}
+	// The run calls it, also from a turn after this one, see Observer.
 	req.Retrying = w.observer.Retrying
 	w.observer.TurnBegan()
+	// Deferred, so that a turn that panics is told of, too; the panic goes on.
 	defer func() {
 		s.Ended, s.Err = time.Now(), err
 		w.observer.TurnEnded(ctx, &s.Turn)
@@ -115,6 +117,7 @@ func (s *Sink) Accept(a agent.Accepted) error {
 // Event implements agent.Sink.
 func (s *Sink) Event(e *agent.Event) error {
 	switch e.Kind {
+	// Before the sink is told: what the encoder takes is not upstream's time.
 	case agent.Text, agent.Reasoning, agent.Refusal:
 		s.piece()
 	case agent.Call:
@@ -138,6 +141,7 @@ func (s *Sink) piece() {
 		return // nobody wants to know
 	}
 	now := time.Now()
+	// The first piece has none before it.
 	if s.gap != nil && !s.last.IsZero() {
 		s.gap(now.Sub(s.last))
 	}

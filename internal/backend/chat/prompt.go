@@ -97,6 +97,7 @@ func (r *renderer) instructions(req *agent.Request) {
 	tools := req.Offered()
 	if len(tools) > 0 {
 		r.Own(toolRules)
+		// Descriptions and schemas are the client's: r.JSON escapes what could be a tag.
 		for i := range tools {
 			r.JSON(toolLine(&tools[i]))
 		}
@@ -105,6 +106,7 @@ func (r *renderer) instructions(req *agent.Request) {
 		}
 	}
 	switch choice := req.ToolChoice; {
+	// The tools are not listed then (Offered is empty), but the transcript may have calls of them.
 	case choice.Mode == agent.ToolsNone && len(req.Tools) > 0:
 		r.Own(noneRule)
 	case choice.Mode == agent.ToolsRequired && len(tools) == 1:
@@ -182,6 +184,7 @@ func (r *renderer) transcript(messages []agent.Message) {
 			r.result(m)
 			continue
 		}
+		// Every role but a tool's has one.
 		name := elements[m.Role]
 		r.Own("<", name)
 		if m.Name != "" {
@@ -230,6 +233,7 @@ func (r *renderer) parts(parts []agent.Part) {
 			continue
 		}
 		r.images = append(r.images, p.Image)
+		// With one image there is no question which is meant.
 		if len(parts) > 1 || len(r.images) > 1 {
 			r.Own("\n", sections.ImageMark(len(r.images)), "\n")
 		}
@@ -249,6 +253,7 @@ func (r *renderer) makeCalls(m *agent.Message) {
 	for i := range m.Calls {
 		c := &m.Calls[i]
 		r.count++
+		// An id that comes twice means the later call from here on.
 		r.calls[c.ID] = calledTool{c.Name, r.count}
 		markup.WriteCall(&r.Writer, oneLine(c.Name), c.Arguments)
 	}

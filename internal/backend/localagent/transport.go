@@ -102,6 +102,7 @@ func newPool(endpoint *url.URL, cfg TransportConfig) (*pool, error) {
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
 	}
+	// A ClientConn wants the port, also the usual one.
 	port := cmp.Or(endpoint.Port(), map[string]string{"http": "80", "https": "443"}[endpoint.Scheme])
 	return &pool{
 		transport: &http.Transport{
@@ -129,6 +130,7 @@ func (p *pool) reserve(ctx context.Context, fresh bool) (*conn, error) {
 		switch {
 		case err != nil:
 			return nil, err
+		// A place may be gone since pick has looked: the lock isn't held any more.
 		case c != nil && c.Reserve() == nil:
 			return c, nil
 		case c != nil:
@@ -139,6 +141,8 @@ func (p *pool) reserve(ctx context.Context, fresh bool) (*conn, error) {
 			if dial.err != nil {
 				return nil, dial.err
 			}
+			// Whoever has asked for a fresh one takes this one, and doesn't look for the least
+			// busy.
 			if fresh && dial.conn.Reserve() == nil {
 				return dial.conn, nil
 			}
@@ -171,6 +175,7 @@ func (p *pool) pick(fresh bool) (*conn, *dialing, error) {
 	if p.closed {
 		return nil, nil, errPoolClosed
 	}
+	// At every pick, which is often enough.
 	p.conns = slices.DeleteFunc(p.conns, broken)
 	p.retired = slices.DeleteFunc(p.retired, broken)
 	if fresh && (p.dialing != nil || len(p.conns) < p.max) {
@@ -180,6 +185,7 @@ func (p *pool) pick(fresh bool) (*conn, *dialing, error) {
 	var best *conn
 	load := 0
 	for _, c := range p.conns {
+		// There are a thousand connections at most.
 		if n := c.InFlight(); c.Available() > 0 && (best == nil || n < load) {
 			best, load = c, n
 		}
@@ -203,6 +209,7 @@ func broken(c *conn) bool { return c.Err() != nil }
 func (p *pool) beginDial() {
 	if p.dialing == nil {
 		p.dialing = &dialing{done: make(chan struct{})}
+		// Not bound to the caller: others wait for the same connection.
 		go p.dial(p.dialing)
 	}
 }
@@ -225,6 +232,7 @@ func (p *pool) retire(c *conn) {
 		}
 	}
 	c.SetStateHook(closeUnused)
+	// Its last stream may have ended before the hook was there.
 	closeUnused(c.ClientConn)
 }
 
@@ -261,6 +269,7 @@ func (p *pool) connect() (c *http.ClientConn, err error) {
 func (p *pool) close() {
 	p.mu.Lock()
 	p.closed = true
+	// Closed without mu, because that may take seconds.
 	conns := append(p.conns, p.retired...)
 	p.conns, p.retired = nil, nil
 	p.mu.Unlock()

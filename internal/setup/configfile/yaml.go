@@ -24,6 +24,7 @@ func decodeYAML(text string) (any, error) {
 	if err := yaml.Unmarshal([]byte(text), &tree); err != nil {
 		return nil, err
 	}
+	// By way of JSON, so that paths and values are compared in one form whatever the file is.
 	data, err := json.Marshal(tree)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnusual, err) // a key that is no text
@@ -136,6 +137,7 @@ func setYAML(text string, path Path, value []byte) (string, error) {
 	e := f.entry(path[0])
 	switch {
 	case len(path) == 1:
+		// The whole entry is written anew, with all that is below it.
 		fresh, err := yamlText(path[0], value)
 		if err != nil {
 			return "", err
@@ -160,6 +162,8 @@ func setYAML(text string, path Path, value []byte) (string, error) {
 	}
 	if e == nil || e.value.Kind == yaml.ScalarNode && e.value.Tag == "!!null" {
 		// "models:" with nothing behind it, or no such entry: the list is made with one element.
+		//
+		// wrap makes a list of the value, with the name that the path gives.
 		return setYAML(text, path[:1], wrap(path[1], value))
 	}
 	start, end, indent, err := f.item(e, field, name)
@@ -207,6 +211,8 @@ func (f *yamlFile) item(e *yamlEntry, field, name string) (start, end int, inden
 		start = item.Line - 1
 		// The node's line is that of the element's first key. When the dash stands alone on the
 		// line above, this line has none, or has one in the middle of a value.
+		//
+		// Only white space may stand before it, or it is a part of something else.
 		dash := strings.IndexByte(f.lines[start], '-')
 		if dash < 0 || strings.TrimSpace(f.lines[start][:dash]) != "" {
 			return 0, 0, "", fmt.Errorf("%w: an element of %s does not begin with its own line", ErrUnusual, e.key)
@@ -256,6 +262,7 @@ func yamlItem(value []byte, indent string) (string, error) {
 		return "", err
 	}
 	var indented strings.Builder
+	// The encoder writes an element without an indent.
 	for line := range strings.Lines(text) {
 		indented.WriteString(indent + line)
 	}
