@@ -11,6 +11,7 @@ func clients(_ context.Context, s *Subject, r *report) {
 	var good, idle []string
 	for _, c := range s.Clients {
 		switch {
+		// The order of the cases is from what stops a client to what is merely possible.
 		case c.Problem != nil:
 			r.broken("correct the file, then type 'composer-api setup "+c.Client.ID+"'", "the files of %s can't be read: %v", c.Client.Name, c.Problem)
 		case c.Ours && !c.Points:
@@ -23,6 +24,7 @@ func clients(_ context.Context, s *Subject, r *report) {
 			idle = append(idle, c.Client.ID)
 		}
 	}
+	// One line for all of them: a dozen "set up" would hide the one that is wrong.
 	if len(good) > 0 {
 		r.ok("set up: %s", strings.Join(good, ", "))
 	}

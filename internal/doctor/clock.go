@@ -21,10 +21,12 @@ func clock(ctx context.Context, s *Subject, r *report) {
 		if err != nil {
 			continue // tls, which comes next, says why
 		}
+		// A proxy's own answer has its own clock, which is as good.
 		there, err := http.ParseTime(resp.Header.Get("Date"))
 		if err != nil {
 			continue // not every server has a clock
 		}
+		// The header has whole seconds, so less than one says nothing.
 		off := s.Network.now().Sub(there).Truncate(time.Second)
 		direction := "fast"
 		if off < 0 {

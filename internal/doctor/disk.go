@@ -17,10 +17,13 @@ const (
 // disk looks for room where files are written, and whether they can be written.
 func disk(_ context.Context, s *Subject, r *report) {
 	for _, f := range s.Folders {
+		// The folder may not be there yet. The nearest one above it is on the same disk.
 		there := nearest(f.Path)
 		free, known := s.Free(there)
 		err := probe(there)
 		switch {
+		// What a quota leaves is not in the number of free bytes, and shows only when something is
+		// written.
 		case errors.Is(err, syscall.ENOSPC) || known && free < roomNone:
 			r.broken("make room ('df -h "+there+"' shows it), or "+f.Cure, "the disk for %s is full: %s", f.What, f.Path)
 		case err != nil:
@@ -54,6 +57,7 @@ func probe(folder string) error {
 		return err
 	}
 	defer os.Remove(file.Name())
+	// A page: an empty file would fit on a full disk.
 	_, err = file.Write(make([]byte, 4096))
 	return errors.Join(err, file.Close())
 }

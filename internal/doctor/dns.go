@@ -10,10 +10,11 @@ import (
 	"time"
 )
 
-// dns looks the names of the addresses up. Behind a proxy that is the proxy's business.
+// dns looks the names of the addresses up. Behind a proxy the proxy does so.
 func dns(ctx context.Context, s *Subject, r *report) {
 	for _, t := range s.targets() {
 		host := t.url.Hostname()
+		// An address of numbers.
 		if _, err := netip.ParseAddr(host); err == nil {
 			r.ok("%s needs none", t.name())
 			continue
@@ -28,6 +29,7 @@ func dns(ctx context.Context, s *Subject, r *report) {
 		switch {
 		case err == nil:
 			r.okAfter(began, "%s is %s", host, strings.Join(addrs[:min(len(addrs), 2)], ", "))
+		// The name server has answered, so the name is wrong, and not the network.
 		case errors.As(err, &failed) && failed.IsNotFound:
 			r.broken("correct "+t.Setting+", or remove it for the default; '"+lookUp(host)+"' has to print an address",
 				"there is no host of the name %s, says the name server", host)

@@ -55,12 +55,14 @@ type check struct {
 
 // Limits of a step. A turn starts a bridge and waits for a model.
 const (
+	// A network's disk may hang, so even what reads only files has a limit.
 	brief     = 5 * time.Second
 	network   = 15 * time.Second
 	patiently = 90 * time.Second
 )
 
 // checks are all, in their order. What a row needs stands above it.
+// The order is that in which a person would look: from the machine to Cursor, then to the model.
 var checks = []check{
 	{"version", nil, brief, version},
 	{"settings", nil, brief, settings},
@@ -90,6 +92,8 @@ func Examine(ctx context.Context, s *Subject, tell func(Finding)) (healthy bool)
 			return false
 		}
 		r := &report{check: c.name, tell: tell}
+		// Not the nearest check but the one at fault is named: "because of dns", not "because of
+		// token".
 		if i := slices.IndexFunc(c.needs, func(name string) bool { return because[name] != "" }); i >= 0 {
 			because[c.name] = because[c.needs[i]]
 			r.skip("not looked at, because of %s", because[c.name])

@@ -12,7 +12,9 @@ import (
 func http2(ctx context.Context, s *Subject, r *report) {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP2(true)
+	// For http:// addresses, such as that of a simulator.
 	protocols.SetUnencryptedHTTP2(true)
+	// Without the local agent no address needs HTTP/2.
 	asked := false
 	for _, t := range s.targets() {
 		if !t.HTTP2 {

@@ -16,12 +16,15 @@ func key(ctx context.Context, s *Subject, r *report) {
 		r.broken(k.Wrong.Cure, "%s", k.Wrong.Text)
 		return
 	case k.Secret.IsZero():
+		// Skipped, so that no token is asked for either; it is a way to run a gateway, and no
+		// fault.
 		r.add(Finding{Level: Skipped, Text: "the gateway has none of its own: each client has to send one", Cure: create})
 		return
 	}
 	began := time.Now()
 	name, err := k.WhoIs(ctx, k.Secret)
 	switch agent.CodeOf(err) {
+	// No error has the code 0.
 	case 0:
 		r.okAfter(began, "the key (%s) is accepted; in Cursor's dashboard it is called %q", k.Origin, name)
 	case agent.InvalidKey, agent.PermissionDenied:

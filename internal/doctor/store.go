@@ -21,12 +21,14 @@ func stored(ctx context.Context, s *Subject, r *report) {
 	case err != nil:
 		r.broken("see that its folder is there and that both can be read and written, or name another database with COMPOSER_DB", "%s can't be read: %v", db.Name, err)
 		return
+	// Whether it could be made the check of the disk says.
 	case !exists:
 		r.ok("%s is not there yet; 'serve' makes it", db.Name)
 		return
 	}
 	patience, cancel := context.WithTimeout(ctx, lockPatience)
 	defer cancel()
+	// A transaction that changes nothing: it takes the lock that any write takes.
 	if err := db.Writable(patience); err != nil {
 		r.broken("end the program that holds it: 'fuser -v' with the file's name shows which, on Unix; a backup has to use SQLite's own (sqlite3 FILE '.backup COPY')",
 			"%s can't be written: another program holds its lock, or it may only be read", db.Name)

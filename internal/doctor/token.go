@@ -20,8 +20,10 @@ func token(ctx context.Context, s *Subject, r *report) {
 		r.broken("correct CURSOR_BACKEND_BASE_URL: it is the address to which /auth/exchange_user_api_key belongs", "what is at the address of Cursor's backend is not Cursor: %s", sentence(agent.AsError(err).UserMessage()))
 	case err != nil:
 		r.broken("create another key in the Cursor dashboard under Integrations, and set it: 'export CURSOR_API_KEY=crsr_…'", "the key can't be exchanged for an access token: %s", sentence(agent.AsError(err).UserMessage()))
+	// A token that doesn't say until when it is good.
 	case expires.IsZero():
 		r.okAfter(began, "the key was exchanged for an access token")
+	// By this machine's clock, as the gateway would judge it.
 	case !expires.After(s.Network.now()):
 		r.broken("look at the clock ('date -u'); if it is right, whoever runs the server of CURSOR_BACKEND_BASE_URL has to see that it keeps no old answers",
 			"the access token that came has ended already, by this machine's clock")

@@ -16,10 +16,12 @@ func turn(ctx context.Context, s *Subject, r *report) {
 	}
 	t, err := s.Turn(ctx)
 	if err != nil {
+		// All that a turn needs was looked at before, so what is left is rare.
 		r.broken("the findings above may say why; 'COMPOSER_LOG=debug composer-api serve' says more", "a turn fails: %s", sentence(agent.AsError(err).UserMessage()))
 		return
 	}
 	round := func(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
+	// A price of 0 is a model that isn't in our table.
 	cost := "no price is known"
 	if t.CostUSD > 0 {
 		cost = fmt.Sprintf("$%.4f", t.CostUSD)

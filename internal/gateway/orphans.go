@@ -57,6 +57,7 @@ func (g *Gateway) wait(owner string, s *store.Session) {
 	if o.waiting == nil {
 		o.waiting = map[store.SessionKey]touch{}
 	}
+	// Two runs of one session may park at the same time; the later end counts.
 	if t := o.waiting[s.Key]; s.Expires.After(t.expires) {
 		o.waiting[s.Key] = touch{owner, s.Expires}
 	}

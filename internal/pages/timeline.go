@@ -47,6 +47,7 @@ var stages = []struct{ name, means string }{
 // newTimeline parts a turn at the stages that it has reached. What a failed turn was doing when it failed is its last step.
 func newTimeline(l *store.RequestLog) timeline {
 	t := timeline{Total: l.Timeline.Queue + l.Duration}
+	// A status of 0 is a turn that is under way, or whose process has died.
 	if l.Status == 0 || t.Total <= 0 {
 		return timeline{}
 	}
@@ -55,11 +56,13 @@ func newTimeline(l *store.RequestLog) timeline {
 	if first := l.Timeline.FirstToken; first > 0 {
 		ends[1], ends[2] = l.Timeline.Queue+first, l.Timeline.Queue+first
 	}
+	// Connect is counted from the turn's beginning, and the bar from the header.
 	if l.Timeline.Connect > 0 {
 		ends[1] = l.Timeline.Queue + l.Timeline.Connect
 	}
 	var from time.Duration
 	for i, end := range ends {
+		// So no stage ends before it begins, and none after the turn.
 		end = min(max(end, from), t.Total) // clocks are read at slightly different moments
 		if end > from {
 			t.Steps = append(t.Steps, step{
@@ -124,6 +127,7 @@ func (s *Site) showTurn(w http.ResponseWriter, r *http.Request, _ *api.Call) err
 	switch {
 	case err != nil:
 		return session.Away(err)
+	// What is another account's is not found, as what never was.
 	case len(rows) == 0:
 		return agent.Errorf(agent.NotFound, "There is no such turn. The log keeps turns for 90 days.")
 	}
@@ -132,6 +136,7 @@ func (s *Site) showTurn(w http.ResponseWriter, r *http.Request, _ *api.Call) err
 	for why := range strings.FieldsSeq(l.Timeline.Repairs) {
 		data.Repaired = append(data.Repaired, repaired[why])
 	}
+	// The page is its reader's alone.
 	w.Header().Set("Cache-Control", "no-store")
 	return s.render(w, r, http.StatusOK, "turn", data)
 }

@@ -78,6 +78,8 @@ func (r *Request) setMessages(w *wireRequest) error {
 		open: map[string][]string{}, answered: map[string]bool{}}
 	for i := range w.Messages {
 		param := "messages[" + strconv.Itoa(i) + "]"
+		// The body came in another shape, and errors name the place where the client has put the
+		// message.
 		if w.params != nil {
 			param = w.params[i]
 		}
@@ -130,6 +132,7 @@ func (c *conversation) add(w *wireMessage, param string) error {
 	if !ok {
 		return openai.OneOf(param+".role", w.Role, "developer", "system", "user", "assistant", "tool", "function")
 	}
+	// The name is the client's own, for the model to tell speakers apart.
 	m := agent.Message{Role: role.role, Name: w.Name}
 	var err error
 	if m.Parts, err = parts(&w.Content, role.role, role.images, param+".content"); err != nil {
@@ -173,6 +176,7 @@ func parts(content *openai.StringOr[[]wirePart], role agent.Role, images bool, p
 			list = appendText(list, p.Text)
 		case p.Type == "refusal":
 			list = appendText(list, p.Refusal)
+		// Nothing is added.
 		case role == agent.Assistant && isThinking(p.Type):
 		case (p.Type == "image_url" || p.Type == "input_image") && images:
 			image, err := image(p, at+".image_url")
@@ -253,6 +257,7 @@ func (c *conversation) assistant(w *wireMessage, m *agent.Message, param string)
 		if err != nil {
 			return err
 		}
+		// In the client's order, which is the model's.
 		m.Calls = append(m.Calls, call)
 	}
 	if f := w.FunctionCall; f != nil {
@@ -331,6 +336,7 @@ func (c *conversation) functionResult(w *wireMessage, param string) (string, err
 	}
 	// Every call is looked at once: it leaves the list, answered or not.
 	for calls := c.open[w.Name]; len(calls) > 0; {
+		// The last one, because the model's latest call of that name is the one that was run.
 		id := calls[len(calls)-1]
 		calls = calls[:len(calls)-1]
 		c.open[w.Name] = calls

@@ -27,6 +27,7 @@ import (
 // The result may share no memory with body, except for fields that say so (jsontext.Value).
 func Decode(body []byte, v any) error {
 	body = bytes.TrimPrefix(body, []byte("\uFEFF"))
+	// The parser's "unexpected EOF" would be no help.
 	if len(bytes.TrimSpace(body)) == 0 {
 		return agent.Errorf(agent.InvalidJSON, "The request body is empty. Send a JSON object.")
 	}
@@ -81,6 +82,7 @@ func semanticError(e *json.SemanticError) *agent.Error {
 	if errors.As(e.Err, &union) {
 		want, got = union.want, union.got
 	}
+	// The root: the body is a list, a text or a number.
 	if param == "" {
 		return agent.Errorf(agent.InvalidType, "The request body must be a JSON object.")
 	}
@@ -234,6 +236,7 @@ func (i *Int) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		return &unionError{want: "an integer", got: kind}
 	}
 	f, err := strconv.ParseFloat(string(v), 64)
+	// Beyond 2^53 a float is not exact, so the client can't have meant that number.
 	if err != nil || f > 1<<53 || f < -1<<53 || f != float64(int64(f)) {
 		return &unionError{want: "an integer", got: kind}
 	}

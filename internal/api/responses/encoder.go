@@ -104,7 +104,9 @@ func (e *Encoder) Queue() error {
 // Accept implements agent.Sink. It begins the response: upstream has accepted the run. It flushes,
 // so that a client sees at once that its request was taken, long before the first word.
 func (e *Encoder) Accept(a agent.Accepted) error {
+	// A background response was announced by Queue.
 	announced := e.resp.Status == Queued
+	// What ran, and not the alias that was asked for. Clients show it.
 	e.resp.Model = cmp.Or(a.Model.Ran(), e.resp.Model)
 	e.resp.Status = InProgress
 	if e.steps == nil {
@@ -171,6 +173,7 @@ func (e *Encoder) Cancel() error {
 // endEarly ends a response whose turn has not ended. The open item is ended as incomplete. The response is kept even if nobody
 // listens any more, and so even if the stream can't be written.
 func (e *Encoder) endEarly(status Status) error {
+	// An error is the watcher's: the client can't be reached, and the rest is done without it.
 	err := e.close(Incomplete)
 	e.resp.Status = status
 	e.keep()
@@ -199,6 +202,8 @@ func (e *Encoder) write(kind itemKind, text []byte) error {
 	if e.req.Compact {
 		return nil // the thinking behind a summary is not shown
 	}
+	// Thinking after text opens a new item, and text after that another: the order is what clients
+	// show.
 	if e.open == nil || e.open.kind != kind {
 		if err := e.openItem(kind); err != nil {
 			return err
@@ -236,6 +241,7 @@ func (e *Encoder) close(status Status) error {
 	if it == nil {
 		return nil
 	}
+	// Before sealing, so that an error leaves no item half closed.
 	e.open = nil
 	if it.kind == reasoningItem && e.req.encryptedReasoning && e.opt.SealReasoning != nil {
 		sealed, err := e.opt.SealReasoning(it.text)
@@ -311,6 +317,7 @@ func (e *Encoder) end(reason agent.Reason) error {
 	}
 	e.resp.Status = status
 	if status == Completed {
+		// Only a completed response has the time of its completion.
 		now := e.opt.Now().Unix()
 		e.resp.CompletedAt = &now
 	}

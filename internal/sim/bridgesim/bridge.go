@@ -84,6 +84,7 @@ const idleMemory = 130 << 20
 //
 // Its goroutines are the server's and those of runs; both end with Kill.
 func newBridge(h *home, handle sdkv1.CallHandler) *Bridge {
+	// The callback server listens here, and the bridge's client of it dials here.
 	tools := memnet.Listen()
 	b := &Bridge{
 		home: h, token: rand.Text(), listener: memnet.Listen(), exited: make(chan struct{}),
@@ -91,6 +92,7 @@ func newBridge(h *home, handle sdkv1.CallHandler) *Bridge {
 		memory: idleMemory, loaded: map[string]*loaded{}, runs: map[string]*run{},
 	}
 	h.host.mu.Lock()
+	// Numbers are never given again, so a test can name a bridge that is gone.
 	h.host.started++
 	// Counted over all homes, so that a record's Bridge names one process.
 	b.number = h.host.started
@@ -316,6 +318,7 @@ func (b *Bridge) createAgent(d *json.Decoder) (any, *wireError) {
 	if e := in.Options.check(b.toolURL); e != nil {
 		return nil, e
 	}
+	// No mark: a new agent has no run.
 	a := &bridgeAgent{id: in.Options.AgentID}
 	if a.id == "" {
 		a.id = "agent-" + rand.Text()
@@ -385,6 +388,7 @@ func (b *Bridge) cancelRun(d *json.Decoder) (any, *wireError) {
 	if r == nil {
 		return nil, sdkError("invalid_argument", "Run "+in.RunID+" not found")
 	}
+	// The goroutine of the run notices it where it waits, or after its present step.
 	r.cancel()
 	return struct{}{}, nil
 }

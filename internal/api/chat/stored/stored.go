@@ -110,6 +110,7 @@ func (s *Service) Routes() []api.Route {
 // load reads a completion, for a client. A document of another kind, such as a conversation, is
 // not found. The error is one for the client.
 func (s *Service) load(ctx context.Context, call *api.Call, id string) (store.Document, error) {
+	// By the caller's owner, so others' are not found.
 	d, err := s.cfg.Store.Document(ctx, call.Caller.Owner, id)
 	switch {
 	case errors.Is(err, store.ErrNotFound), err == nil && d.Kind != kind:
@@ -185,6 +186,7 @@ func (s *Service) update(w http.ResponseWriter, r *http.Request, call *api.Call)
 		if err != nil {
 			return err
 		}
+		// All other members keep their bytes.
 		if d.Data, err = openai.WithMember(d.Data, "metadata", openai.Encode(change.Metadata)); err != nil {
 			return &agent.Error{Code: agent.Internal, Err: err}
 		}
@@ -263,6 +265,7 @@ func (s *Service) list(w http.ResponseWriter, r *http.Request, call *api.Call) e
 	// One more than is asked for, which tells whether there are more.
 	page.Limit = wanted.Limit + 1
 	if !filter.takesAll() {
+		// The page of the store isn't that of the list any more.
 		page.Limit = listStep
 	}
 	for {
@@ -280,6 +283,7 @@ func (s *Service) list(w http.ResponseWriter, r *http.Request, call *api.Call) e
 		for _, d := range found {
 			switch {
 			case !filter.takes(d.Data):
+			// One more than was asked for is enough to know that there are more.
 			case len(list.Data) == wanted.Limit:
 				list.HasMore = true
 				return api.WriteJSON(w, openai.Encode(list))

@@ -27,6 +27,7 @@ func (s *Service) create(w http.ResponseWriter, r *http.Request, call *api.Call)
 		return err
 	}
 	req, err := responses.Decode(data)
+	// From here on the body's share of the memory is free: the request holds what it needs.
 	api.Decoded(r)
 	if err != nil {
 		return err
@@ -42,8 +43,11 @@ func (s *Service) create(w http.ResponseWriter, r *http.Request, call *api.Call)
 	if req.Background {
 		return s.createInBackground(w, r, req, turn, rec)
 	}
+	// A response that isn't run in the background is stored once, at its end.
 	opt := rec.options()
 	opt.Keep = rec.keep
+	// The status is sent with the first event, so an error before that is a document with a status
+	// of its own.
 	answer := responses.NewAnswer(w, req, opt)
 	defer answer.Close()
 	err = s.cfg.Turns.Turn(r.Context(), turn, answer)
@@ -122,6 +126,7 @@ func (rec *record) keep(r *responses.Response) error {
 	if rec.brief {
 		return appendErr
 	}
+	// Both are tried, whatever becomes of the other.
 	return cmp.Or(rec.create(r), appendErr)
 }
 
@@ -150,12 +155,14 @@ func (rec *record) create(r *responses.Response) error {
 	if err != nil {
 		rec.service.cfg.Log.Error("a response could not be stored", "id", rec.row.ID, "err", err)
 	}
+	// Also after an error, for a job that tries to update what may be there.
 	rec.row.Revision = 1
 	return err
 }
 
 // wait returns true after d, or false as soon as it is clear that ctx ends before that.
 func wait(ctx context.Context, d time.Duration) bool {
+	// No point in waiting for what can't happen any more.
 	if end, ok := ctx.Deadline(); ok && time.Until(end) <= d || ctx.Err() != nil {
 		return false
 	}
@@ -217,6 +224,7 @@ const updateTries = 3
 func (rec *record) update() error {
 	ctx, cancel := context.WithTimeout(rec.service.writes, storeTimeout)
 	defer cancel()
+	// First the conversation: a response that is stored as completed is one whose words are in it.
 	if err := rec.appendToConversation(ctx, rec.now); err != nil {
 		return err
 	}
@@ -236,6 +244,7 @@ func (rec *record) update() error {
 		case rec.holds(&now) && now.Runner == rec.row.Runner: // an earlier try
 			rec.row.Revision = now.Revision
 			return nil
+		// The next round writes over it.
 		case now.Runner == rec.service.runner, interrupted(&now):
 			rec.row.Revision = now.Revision
 		default:
