@@ -46,6 +46,7 @@ func (c *keysListCmd) Run(ctx context.Context, p *process) error {
 			switch {
 			case !k.Revoked.IsZero():
 				state = "revoked " + timestamp(k.Revoked)
+			// A key that was revoked stays "revoked" after its end.
 			case !k.Expires.IsZero() && !now.Before(k.Expires):
 				state = "expired"
 			}

@@ -41,6 +41,7 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	defer listener.Close()
+	// By the address that the system gave: COMPOSER_ADDR may hold a name.
 	warnOfEverybody(p.stderr, listener.Addr())
 	operator, err := c.listenForOperator(ctx)
 	if err != nil {
@@ -76,6 +77,7 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	select {
 	case err := <-served:
 		return fmt.Errorf("can't go on serving: %w", err)
+	// SIGINT or SIGTERM. The deferred ShutDown does the rest.
 	case <-ctx.Done():
 		return nil
 	}

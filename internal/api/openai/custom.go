@@ -44,6 +44,7 @@ func textIn(arguments []byte) (string, bool) {
 	if len(object) == 0 {
 		return "", true // called without an input
 	}
+	// The name that was asked for, then the one that models are used to.
 	for _, name := range []string{"input", "patch"} {
 		if text, ok := singleText(object[name]); ok {
 			return text, true
@@ -81,6 +82,7 @@ func singleText(v jsontext.Value) (string, bool) {
 		if json.Unmarshal(v, &list, Liberal) != nil {
 			return "", false
 		}
+		// The last string: ["apply_patch", "the patch"], as a shell's command line would have it.
 		for _, element := range slices.Backward(list) {
 			if element.Kind() == '"' {
 				return singleText(element)

@@ -65,6 +65,7 @@ func faulty(fault *agent.Error) agent.Part {
 // estimated from the length of the base64 first, so that what is too large is not decoded.
 func (f *FileInput) data(param string) (data []byte, declared string, fault *agent.Error) {
 	switch {
+	// The data counts most when there are several of them.
 	case f.FileData != "":
 	case f.FileID != "":
 		return nil, "", agent.ParamError(agent.UnsupportedValue, param, "Files can't be uploaded here, so none can be referred to. Send the file itself as 'file_data', encoded in base64.")
@@ -110,6 +111,7 @@ func (f *FileInput) name() string {
 
 // plainText is data as text, if it is some: UTF-8, or UTF-16 with the mark at its beginning that says so.
 func plainText(data []byte) (string, bool) {
+	// Some editors save so.
 	if bytes.HasPrefix(data, []byte{0xFF, 0xFE}) || bytes.HasPrefix(data, []byte{0xFE, 0xFF}) {
 		decoded, err := unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewDecoder().Bytes(data)
 		if err != nil {
@@ -118,5 +120,6 @@ func plainText(data []byte) (string, bool) {
 		data = decoded
 	}
 	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
+	// A NUL is in no text; programs and archives have one soon.
 	return string(data), utf8.Valid(data) && bytes.IndexByte(data, 0) < 0
 }

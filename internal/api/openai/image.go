@@ -66,6 +66,7 @@ func InlineImage(declared, encoded, param string) *agent.Image {
 	if len(data) > agent.MaxOriginalBytes {
 		return unusable(param, tooLarge)
 	}
+	// Only when the bytes tell nothing, the client's word counts.
 	mime := imageTypes[http.DetectContentType(data)]
 	if mime == "" {
 		declared, _, _ = strings.Cut(declared, ";")

@@ -75,6 +75,7 @@ func WithMember(object jsontext.Value, name string, value jsontext.Value) (jsont
 			return nil, err
 		}
 		known := member.String()
+		// kept is valid until the next read, and is copied before that.
 		kept, err := d.ReadValue()
 		if err != nil {
 			return nil, err

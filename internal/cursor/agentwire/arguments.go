@@ -43,6 +43,7 @@ func ArgumentsJSON(args map[string]*structpb.Value) json.RawMessage {
 // appendObject appends the fields as a JSON object, keys in order.
 func appendObject(b []byte, fields map[string]*structpb.Value) []byte {
 	b = append(b, '{')
+	// Keys of nested objects are sorted, too.
 	for i, key := range slices.Sorted(maps.Keys(fields)) {
 		if i > 0 {
 			b = append(b, ',')

@@ -32,6 +32,7 @@ func parseCall(body []byte, tools *toolbox) (c call, refusal *Refusal, ok bool) 
 	case trimmed[0] == '{':
 		return parseObject(trimmed, tools)
 	}
+	// Only the first separator is of interest: it says where the name ends.
 	for k, m := range markersOf(body) {
 		if m.marker != callSep {
 			continue
@@ -139,9 +140,11 @@ func parseSections(name string, body []byte, first int, tools *toolbox) (call, *
 	ok := true
 	for k := first + 1; k < len(marks); k++ {
 		switch m := marks[k]; {
+		// A pair in the value is passed over as a whole, with what is in it.
 		case ends[k] > 0:
 			k = ends[k]
 		case m.marker == callSep && args.isName(firstLine(body[m.end:])):
+			// take first: the sections are read all the same, for the refusal.
 			ok = take(m.at) && ok
 			start = m.end
 		}
@@ -185,6 +188,7 @@ func parseObject(body []byte, tools *toolbox) (call, *Refusal, bool) {
 	}
 	var object map[string]json.RawMessage
 	if json.Unmarshal(bytes.TrimRight(body, ")]"+blanks), &object) != nil {
+		// Without a name nothing can be told but that it was a call.
 		return unreadable("")
 	}
 	if inner, ok := object["function"]; ok {

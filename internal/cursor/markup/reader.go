@@ -30,6 +30,7 @@ type reader struct {
 func newReader(src []byte, marks []mark, tools *toolbox) *reader {
 	r := &reader{src: src, marks: marks, tools: tools}
 	for i := range r.last {
+		// 0 is an index.
 		r.last[i] = -1
 	}
 	for k, m := range marks {
@@ -61,11 +62,14 @@ func (r *reader) boundAt(k int) callBound {
 // How it tells what is quoted: a begin counts as part of the value only after the call has begun to have
 // one (a separator, a parenthesis or a bracket). Then each begin needs its own end before the call's.
 func (r *reader) boundOf(k int) (end callBound, fits bool) {
+	// Everything below is about texts without quotes.
 	if end, ok := r.boundOfJSON(k); ok {
 		return end, true
 	}
 	inValue := bytes.ContainsAny(r.upToNext(k), "([{")
 	var open begins
+	// nested: the value has had a begin of its own. Then only the call's own end counts, because
+	// the end of a block may be a quoted one.
 	nested := false
 	for k++; k < len(r.marks); k++ {
 		switch m := r.marks[k].marker; m {
@@ -93,6 +97,7 @@ func (r *reader) boundOf(k int) (end callBound, fits bool) {
 // lastEnd is the end of a call that begins at mark k and is the last there is: nothing but ends of calls and blocks may
 // follow it. It reports false when there is no such end.
 func (r *reader) lastEnd(k int) (callBound, bool) {
+	// k stands for "none behind it".
 	end := max(r.last[callEnd], k)
 	if end == k {
 		end = max(r.last[callsEnd], k)
@@ -137,6 +142,7 @@ const maxName = 256
 // k is a callBegin. That the name is one of a tool is enough; otherwise the form has to speak for a call.
 func (r *reader) begins(k int) bool {
 	head := r.upToNext(k)
+	// The bound keeps the work linear, however many begins there are.
 	head = head[:min(len(head), maxName)]
 	trimmed := bytes.TrimLeft(head, blanks)
 	if bytes.HasPrefix(trimmed, []byte("{")) {
@@ -202,6 +208,7 @@ func (b *begins) push(m marker) {
 // pop takes off the last m, and all that came after it: over is how many those are, which so have no end. found is false
 // when there is no m.
 func (b *begins) pop(m marker) (found bool, over int) {
+	// An end without a begin is what the caller looks for, so it comes often, and must be cheap.
 	if b.count[m] == 0 {
 		return false, 0
 	}

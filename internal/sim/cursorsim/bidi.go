@@ -58,6 +58,7 @@ func (s *sessions) of(requestID string) *session {
 func (s *session) append(seq int64, m *pb.AgentClientMessage) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// What is below next was passed on.
 	if _, again := s.held[seq]; again || seq < s.next {
 		return false
 	}
@@ -134,6 +135,7 @@ func (s *Sim) bidiAppend(w http.ResponseWriter, r *http.Request) {
 		writeConnectError(w, http.StatusBadRequest, "invalid_argument", err.Error())
 		return
 	}
+	// No run is named (0), because the stream may not have come yet.
 	if req.GetData() != strings.ToLower(req.GetData()) {
 		s.journal.violation(0, "BidiAppend: data is not lower-case hex")
 	}

@@ -98,6 +98,7 @@ func (b *blobs) answered(m *kvAnswer) {
 		b.violation("kv %d was answered but not asked", m.GetId())
 		return
 	}
+	// Before the answer is looked at: an id is answered once, whatever the answer is.
 	delete(b.open, m.GetId())
 	answer(m)
 }

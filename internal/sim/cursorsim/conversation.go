@@ -94,6 +94,7 @@ func (p *run) getBlob(id []byte) error {
 func (p *run) fetchState(state *pb.ConversationState) error {
 	turns := state.GetTurns()
 	if len(turns) > 4 {
+		// Four are enough to see that a client keeps them; a real server may ask for more.
 		turns = turns[len(turns)-4:]
 	}
 	for _, ids := range [][][]byte{state.GetRootPromptMessagesJson(), turns} {
@@ -103,6 +104,7 @@ func (p *run) fetchState(state *pb.ConversationState) error {
 			}
 		}
 	}
+	// A copy, because the request's own is in the journal.
 	p.state = proto.CloneOf(state)
 	return nil
 }

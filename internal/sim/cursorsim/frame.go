@@ -46,6 +46,7 @@ func readFrame(r io.Reader) (flags byte, payload []byte, err error) {
 	if size > maxFrame {
 		return 0, nil, fmt.Errorf("a message of %d bytes", size)
 	}
+	// The bound above makes this safe: 64 MB at most, for a test's client.
 	payload = make([]byte, size)
 	if _, err := io.ReadFull(r, payload); err != nil {
 		return 0, nil, midway(err)
@@ -77,6 +78,7 @@ func gunzip(data []byte) ([]byte, error) {
 	if err != nil {
 		return nil, midway(err)
 	}
+	// One byte more, to see whether there is more.
 	plain, err := io.ReadAll(io.LimitReader(z, maxFrame+1))
 	if len(plain) > maxFrame {
 		return nil, errors.New("a compressed message that is too large")
@@ -122,6 +124,7 @@ func (e *endError) payload() []byte {
 	if e == nil {
 		return []byte("{}")
 	}
+	// Texts and raw JSON: it can't fail.
 	body, _ := json.Marshal(map[string]*endError{"error": e})
 	return body
 }

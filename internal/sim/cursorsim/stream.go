@@ -43,6 +43,7 @@ func (s *Sim) serveRun(w http.ResponseWriter, r *http.Request, transport, reques
 	if key := r.Header.Get("X-Blob-Encryption-Key"); key != "" {
 		rec.BlobKey = hashOf(key)
 	}
+	// Checked at the beginning. A token that ends while the stream lives does it no harm.
 	keyHash, authorized := s.tokens.check(bearer(r))
 	rec.KeyHash = keyHash
 	fresh := s.journal.add(rec)
@@ -114,6 +115,7 @@ func (p *run) finish(w http.ResponseWriter, err error) {
 	if end == EndedWell && p.ctx.Err() != nil {
 		end = EndedLeft
 	}
+	// Before the end is recorded, so that what it finds is in the record.
 	p.checkEnd(end)
 	failed := p.failed()
 	p.record(func(r *Run) {

@@ -57,6 +57,7 @@ func (u *updates) text(s string, notice bool) error {
 	if !notice {
 		u.answer.WriteString(s)
 	}
+	// 1 is text, 2 says that it is a notice.
 	delta := appendString(nil, 1, s)
 	if notice {
 		delta = protowire.AppendTag(delta, 2, protowire.VarintType)
@@ -94,6 +95,7 @@ func (u *updates) endTurn(prior int64) error {
 		Reasoning: int64(u.reasoning.Len()) / 4,
 	}
 	if u.usage != nil {
+		// The script's numbers as they are, also if they don't add up: a client has to bear that.
 		usage = *u.usage
 	}
 	u.ended, u.usage = true, nil

@@ -58,6 +58,8 @@ const heldLimit = 16 << 10
 // choices.
 func (w *wire) misbehave(random *rand.Rand) {
 	w.random = random
+	// The order in which numbers are drawn is a part of what a seed means: a new one goes to the
+	// end.
 	w.frames = []string{"whole", "split", "merged"}[random.IntN(3)]
 	w.compress = random.IntN(3) == 0
 }
@@ -141,6 +143,7 @@ func (w *wire) write(data []byte) error {
 // cut is how much of n bytes the next write takes.
 func (w *wire) cut(n int) int {
 	if w.random == nil {
+		// Without a seed, a script has asked for pieces: always three bytes.
 		return min(n, 3)
 	}
 	// Large messages in small pieces would take for ever.
