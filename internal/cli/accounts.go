@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"composer-api/internal/config"
+	"composer-api/internal/hosted"
 	"composer-api/internal/store"
 )
 
@@ -74,6 +75,9 @@ func (c *accountsDeleteCmd) Run(ctx context.Context, p *process) error {
 				fmt.Errorf("this would delete the account of %s with its Cursor key, hosted keys, request logs and stored responses", printable(cmp.Or(account.Email, account.Name, account.ID))),
 				"add --yes to do it",
 			}
+		}
+		if err := hosted.Audit(ctx, db, operator(), "delete account", c.Account, ""); err != nil {
+			return err
 		}
 		// Another operator may have been faster since.
 		if err := db.DeleteAccount(ctx, c.Account); err != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"composer-api/internal/config"
+	"composer-api/internal/hosted"
 	"composer-api/internal/pages/session"
 	"composer-api/internal/store"
 	"composer-api/internal/store/sealed"
@@ -27,6 +28,9 @@ type adminTokenCmd struct {
 // stored.
 func (c *adminTokenCmd) Run(ctx context.Context, p *process) error {
 	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
+		if err := hosted.Audit(ctx, db, operator(), "make the token of the operator's page", "", ""); err != nil {
+			return err
+		}
 		// The server reads what it keeps through package sealed. A hash needs no encryption.
 		token, err := session.MintToken(ctx, sealed.New(db, nil), time.Now())
 		if err != nil {

@@ -90,6 +90,9 @@ func (c *keysCreateCmd) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
+		if err := hosted.Audit(ctx, db, operator(), "create key", c.Account, hosted.Describe(&as)); err != nil {
+			return err
+		}
 		token, key, err := hosted.New(hosted.Config{Store: db}).AddKey(ctx, c.Account, as)
 		if err != nil {
 			return notFound(err, fmt.Sprintf("there is no account %q", c.Account), "'composer-api accounts list' lists them; an account begins with a sign-up")
@@ -122,6 +125,9 @@ func (c *keysLimitCmd) Run(ctx context.Context, p *process) error {
 			key.Limits, key.Expires = store.KeyLimits{}, time.Time{}
 		}
 		if err := c.change(&key, time.Now()); err != nil {
+			return err
+		}
+		if err := hosted.Audit(ctx, db, operator(), "limit key", c.Key, hosted.Describe(&key)); err != nil {
 			return err
 		}
 		if err := db.ChangeKey(ctx, key); err != nil {

@@ -66,6 +66,12 @@ type keysRevokeCmd struct {
 // Run revokes a key. Servers notice at its next use, because they look keys up each time. To revoke it again is no error.
 func (c *keysRevokeCmd) Run(ctx context.Context, p *process) error {
 	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
+		if _, _, err := db.Key(ctx, c.Key); err != nil {
+			return noKey(err, c.Key)
+		}
+		if err := hosted.Audit(ctx, db, operator(), "revoke key", c.Key, ""); err != nil {
+			return err
+		}
 		// Without a Ring and Verify this service can only look at keys and revoke them, which needs
 		// no secret.
 		if err := hosted.New(hosted.Config{Store: db}).Revoke(ctx, c.Key); err != nil {
@@ -87,6 +93,12 @@ type keysRotateCmd struct {
 // before the new one is printed: both happen in one step of the store.
 func (c *keysRotateCmd) Run(ctx context.Context, p *process) error {
 	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
+		if _, _, err := db.Key(ctx, c.Key); err != nil {
+			return noKey(err, c.Key)
+		}
+		if err := hosted.Audit(ctx, db, operator(), "rotate key", c.Key, ""); err != nil {
+			return err
+		}
 		token, key, err := hosted.New(hosted.Config{Store: db}).Rotate(ctx, c.Key)
 		// The other cause of a conflict, a new key whose name exists, does not occur: names come
 		// from random bytes.

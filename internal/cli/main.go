@@ -48,6 +48,7 @@ type commands struct {
 	Accounts accountsCmd `cmd:"" help:"List and delete the accounts that have a hosted key."`
 	Keys     keysCmd     `cmd:"" help:"List, create, limit, revoke and rotate hosted keys."`
 	Admin    adminCmd    `cmd:"" help:"Make the token for the operator's page."`
+	Audit    auditCmd    `cmd:"" help:"List what operators have done."`
 	Migrate  migrateCmd  `cmd:"" help:"See to the database's schema."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 

@@ -3,6 +3,7 @@ package hosted
 import (
 	"context"
 	"errors"
+	"time"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/store"
@@ -44,4 +45,11 @@ func (s *Service) AddKey(ctx context.Context, account string, as store.Key) (age
 // Revoke makes a hosted key invalid, from now on and on every replica: Resolve asks the store each time.
 func (s *Service) Revoke(ctx context.Context, keyID string) error {
 	return s.cfg.Store.RevokeKey(ctx, keyID, s.cfg.Now())
+}
+
+// Audit records an act of an operator before it is carried out; when that fails, the act must not be done. actor is who acts
+// ("operator's page"), action what they do ("revoke key"), subject what they do it to, and detail is for people; the last two
+// may be empty. Errors are the store's.
+func Audit(ctx context.Context, db store.Audits, actor, action, subject, detail string) error {
+	return db.AddAudit(ctx, store.AuditEntry{ID: agent.NewID("audit_", 22), At: time.Now(), Actor: actor, Action: action, Subject: subject, Detail: detail})
 }

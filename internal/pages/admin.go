@@ -7,6 +7,7 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api"
+	"composer-api/internal/hosted"
 	"composer-api/internal/pages/session"
 	"composer-api/internal/store"
 	"composer-api/internal/watch"
@@ -192,6 +193,9 @@ func (s *Site) leaveAdmin(w http.ResponseWriter, r *http.Request, _ *api.Call) e
 	return s.seeOther(w, r, "/admin")
 }
 
+// actor is who acts here, for the list of what operators did: the token says no more.
+const actor = "operator's page"
+
 // drain answers POST /admin/drain: no new turns from now on. There is no way back but a new process.
 //
 // Turns in progress go on to their end. A load balancer sees 503 at /readyz and sends new ones
@@ -199,6 +203,9 @@ func (s *Site) leaveAdmin(w http.ResponseWriter, r *http.Request, _ *api.Call) e
 func (s *Site) drain(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 	if _, _, err := s.command(w, r); err != nil {
 		return err
+	}
+	if err := hosted.Audit(r.Context(), s.cfg.Store, actor, "drain", "", ""); err != nil {
+		return session.Away(err)
 	}
 	s.cfg.Log.Warn("the operator drains the server from the page")
 	s.cfg.Drain()
@@ -212,6 +219,9 @@ func (s *Site) revokeAny(w http.ResponseWriter, r *http.Request, _ *api.Call) er
 	_, id, err := s.command(w, r)
 	if err != nil {
 		return err
+	}
+	if err := hosted.Audit(r.Context(), s.cfg.Store, actor, "revoke key", id, ""); err != nil {
+		return session.Away(err)
 	}
 	switch err := s.cfg.Accounts.Revoke(r.Context(), id); {
 	case errors.Is(err, store.ErrNotFound):

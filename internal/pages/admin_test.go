@@ -67,6 +67,9 @@ func TestTheOperatorLogsInAndOut(t *testing.T) {
 	if w := operator.command("/admin/revoke", "id="+id); w.Code != 303 {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
+	if acts, err := h.store.ListAudits(t.Context(), 10); err != nil || len(acts) != 1 || acts[0].Action != "revoke key" || acts[0].Subject != id {
+		t.Errorf("what the operator did is listed as %v, %v", acts, err)
+	}
 	if key, _, err := h.store.Key(t.Context(), id); err != nil || key.Revoked.IsZero() {
 		t.Errorf("%+v %v", key, err)
 	}

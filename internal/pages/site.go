@@ -87,6 +87,7 @@ type Store interface {
 	store.Accounts
 	store.Keys
 	store.RequestLogs
+	store.Audits
 	store.Documents
 }
 

@@ -57,6 +57,7 @@ type Store interface {
 	Accounts
 	Keys
 	RequestLogs
+	Audits
 	Sessions
 	ParkedCalls
 	Responses

@@ -182,6 +182,14 @@ func (b *bounded) ParkedAt(ctx context.Context, keys [][32]byte) (string, error)
 	return read(ctx, b, func(ctx context.Context) (string, error) { return b.s.ParkedAt(ctx, keys) })
 }
 
+func (b *bounded) AddAudit(ctx context.Context, e store.AuditEntry) error {
+	return b.write(ctx, func(ctx context.Context) error { return b.s.AddAudit(ctx, e) })
+}
+
+func (b *bounded) ListAudits(ctx context.Context, limit int) ([]store.AuditEntry, error) {
+	return read(ctx, b, func(ctx context.Context) ([]store.AuditEntry, error) { return b.s.ListAudits(ctx, limit) })
+}
+
 func (b *bounded) OpenSession(ctx context.Context, s store.Session) (stored store.Session, err error) {
 	err = b.write(ctx, func(ctx context.Context) (err error) {
 		stored, err = b.s.OpenSession(ctx, s)

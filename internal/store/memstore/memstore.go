@@ -6,6 +6,7 @@
 //
 //	memstore.go   the database, and the way to it
 //	accounts.go   accounts, keys, request logs, sessions
+//	audit.go      what operators did
 //	responses.go  responses, their events, conversations
 //	documents.go  documents and their parts
 //	parked.go     which replica waits for the result of a call
@@ -51,6 +52,7 @@ type Database struct {
 	accounts      map[string]store.Account
 	keys          map[string]store.Key
 	logs          map[string]store.RequestLog
+	audits        map[string]store.AuditEntry
 	sessions      map[store.SessionKey]store.Session
 	parked        map[[32]byte]store.ParkedCall
 	responses     map[rowKey]*responseRow
@@ -72,7 +74,7 @@ func New(cfg Config) *Database {
 	return &Database{
 		limits: cfg.Limits.WithDefaults(), now: cfg.Now,
 		accounts: map[string]store.Account{}, keys: map[string]store.Key{}, logs: map[string]store.RequestLog{},
-		sessions: map[store.SessionKey]store.Session{}, parked: map[[32]byte]store.ParkedCall{}, responses: map[rowKey]*responseRow{},
+		audits: map[string]store.AuditEntry{}, sessions: map[store.SessionKey]store.Session{}, parked: map[[32]byte]store.ParkedCall{}, responses: map[rowKey]*responseRow{},
 		conversations: map[rowKey]*store.Conversation{}, documents: map[rowKey]*documentRow{},
 	}
 }
@@ -161,6 +163,7 @@ func (s *Store) Sweep(ctx context.Context) (gone int64, err error) {
 	defer done()
 	db := s.db
 	gone += sweep(db.sessions, func(v store.Session) bool { return db.over(v.Expires) })
+	gone += sweep(db.audits, func(v store.AuditEntry) bool { return db.over(v.At.Add(store.AuditAge)) })
 	gone += sweep(db.parked, func(v store.ParkedCall) bool { return db.over(v.Expires) })
 	gone += sweep(db.logs, func(v store.RequestLog) bool { return db.over(v.Created.Add(db.limits.LogAge)) })
 	gone += sweep(db.conversations, func(v *store.Conversation) bool { return db.over(v.Expires) })
@@ -194,7 +197,7 @@ func (db *Database) Dump() string {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	var b strings.Builder
-	for _, table := range []any{db.accounts, db.keys, db.logs, db.sessions, db.parked} {
+	for _, table := range []any{db.accounts, db.keys, db.logs, db.audits, db.sessions, db.parked} {
 		fmt.Fprintf(&b, "%q\n", table)
 	}
 	var rows []any // %q shows the texts in them, whatever else there is

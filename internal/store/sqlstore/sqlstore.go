@@ -176,6 +176,7 @@ func (db *DB) Sweep(ctx context.Context) (int64, error) {
 		{`DELETE FROM documents WHERE expires <= $1`, now},
 		{`DELETE FROM request_logs WHERE created <= $1`, now.Add(-db.limits.LogAge)},
 		{`DELETE FROM parked_calls WHERE expires <= $1`, now},
+		{`DELETE FROM audit WHERE at <= $1`, now.Add(-store.AuditAge)},
 		{`DELETE FROM key_days WHERE day <= $1`, now.Add(-spentAge)},
 	} {
 		n, err := db.exec(ctx, s.statement, s.before)

@@ -399,3 +399,19 @@ var requestLogCases = []examCase{
 		}
 	}},
 }
+
+// auditCases are about what operators did.
+var auditCases = []examCase{
+	{name: "acts are listed newest first, until they are too old", run: func(e *exam) {
+		first := store.AuditEntry{ID: "audit_1", At: epoch, Actor: "ada on host1, command line", Action: "limit key", Subject: "key_1", Detail: "2 at once"}
+		second := store.AuditEntry{ID: "audit_2", At: at(time.Hour), Actor: "operator's page", Action: "drain"}
+		e.ok(e.AddAudit(e.ctx, first))
+		e.ok(e.AddAudit(e.ctx, second))
+		e.fails(e.AddAudit(e.ctx, first), store.ErrConflict)
+		e.same(get[[]store.AuditEntry](e)(e.ListAudits(e.ctx, 10)), []store.AuditEntry{second, first})
+		e.same(get[[]store.AuditEntry](e)(e.ListAudits(e.ctx, 1)), []store.AuditEntry{second})
+		e.now = epoch.Add(store.AuditAge)
+		e.same(get[int64](e)(e.Sweep(e.ctx)), int64(1))
+		e.same(get[[]store.AuditEntry](e)(e.ListAudits(e.ctx, 10)), []store.AuditEntry{second})
+	}},
+}

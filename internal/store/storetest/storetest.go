@@ -36,6 +36,7 @@ func Test(t *testing.T, fresh func(t *testing.T) Open) {
 		{"Keys", keyCases},
 		{"KeyLimits", limitCases},
 		{"RequestLogs", requestLogCases},
+		{"Audits", auditCases},
 		{"Sessions", sessionCases},
 		{"ParkedCalls", parkedCases},
 		{"Responses", responseCases},
