@@ -65,16 +65,18 @@ func ReadAll(r io.Reader) ([]byte, error) {
 const (
 	smallestPiece = 4 << 10
 	largestPiece  = 1 << 20
+	// trusted is the first piece of a body whose length is known.
+	trusted = 64 << 10
 )
 
 // readSized reads a body of a length that the client has given. Its first piece earns that length trust. net/http sees to
 // it that no more comes.
 //
-// A client can announce megabytes and send nothing, so only largestPiece is set aside before
-// something has come.
+// A client can announce megabytes and send nothing, so only trusted is set aside before something has come. A client that has
+// sent so much gets room for all that it has announced, which httpd's budget bounds.
 func readSized(r io.Reader, size int64) ([]byte, error) {
 	// One byte more than comes, so that the end is met before the buffer is full.
-	buf, err := fill(r, make([]byte, 0, min(size, largestPiece)+1))
+	buf, err := fill(r, make([]byte, 0, min(size, trusted)+1))
 	if err == nil {
 		buf, err = fill(r, append(make([]byte, 0, size+1), buf...))
 	}

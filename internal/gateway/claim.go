@@ -52,7 +52,7 @@ func (t *turn) claim() *waiting {
 	if !ok {
 		return t.claimByTranscript()
 	}
-	aloud, reason := t.mismatch(w, t.req.Messages)
+	aloud, reason := t.mismatch(w, t.req.Messages, t.past)
 	if reason == "" && !w.run.Adapt(t.req) {
 		reason = "other tools"
 	}
@@ -85,11 +85,7 @@ func (t *turn) claimByTranscript() *waiting {
 	if t.g.lot.Len() == 0 {
 		return nil
 	}
-	d := newDigester()
-	for i := range t.req.Messages[:t.newFrom] {
-		d.message(&t.req.Messages[i])
-	}
-	if len(d.calls) == 0 {
+	if len(t.past.calls) == 0 {
 		return nil
 	}
 	// messages is the request's transcript with the run's own ids for the calls, as resume needs it.
@@ -98,13 +94,13 @@ func (t *turn) claimByTranscript() *waiting {
 		messages []agent.Message
 	}
 	var same, others []match // those with the request's tools, and those that can go on with them
-	asked := d.asked()
+	asked := t.past.asked()
 	for _, w := range t.g.lot.Find(t.req.Caller.Owner, string(asked[:]), maxCandidates) {
 		with, ok := renamed(t.req.Messages, w.asked)
 		if !ok {
 			continue
 		}
-		switch _, reason := t.mismatch(w, with); {
+		switch _, reason := t.mismatch(w, with, digestUpToNew(with)); {
 		case reason != "":
 		case w.tools == t.toolsDigest():
 			same = append(same, match{w, with})
@@ -133,8 +129,8 @@ func (t *turn) claimByTranscript() *waiting {
 	return w
 }
 
-// mismatch says why the request, with these messages, can't continue w; "" when it can. The answer is for the log. That a
-// client has edited its history shows as another transcript.
+// mismatch says why the request, with these messages, can't continue w; "" when it can. past is the digest of the messages up
+// to the first that is new. The answer is for the log. That a client has edited its history shows as another transcript.
 //
 // seen and bare are both accepted: some clients send the text beside a call back and some do
 // not. A request that does send text must send the text that the model has said, and may send all that it has
@@ -143,7 +139,7 @@ func (t *turn) claimByTranscript() *waiting {
 // A message in place of the results goes to the run: the user has interrupted it. But not when the request asks for what the
 // run was not begun for, such as a summary without tools, or JSON by a schema: that is no interruption, and the run would go on
 // with its own task. Results may come with no tools and with another form: they are what the run waits for.
-func (t *turn) mismatch(w *waiting, messages []agent.Message) (aloud bool, reason string) {
+func (t *turn) mismatch(w *waiting, messages []agent.Message, past *digester) (aloud bool, reason string) {
 	switch {
 	case w.backend != t.backend.Name():
 		return false, "another upstream"
@@ -154,7 +150,7 @@ func (t *turn) mismatch(w *waiting, messages []agent.Message) (aloud bool, reaso
 	case !brings(messages, w.calls) && w.format != t.req.Format.ID():
 		return false, "no results and another form of the answer"
 	}
-	d := digestBefore(messages, w.calls, t.known(w))
+	d := past.beforeResults(w.calls, t.known(w))
 	switch sum := d.sum(); {
 	case sum == w.seen, d.text == nil && sum == w.bare:
 		return false, ""

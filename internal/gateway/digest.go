@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"hash"
 	"slices"
+	"unsafe"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -47,7 +48,7 @@ type Digest [sha256.Size]byte
 //	message(tool)                          results grow
 //	message(user or system)                closeGroup: into done, and an empty group is open
 //	thinking                               aloud grows
-//	sum, bare, aloudSum, asked             nothing moves: they hash a copy of what there is
+//	sum, bare, aloudSum, asked, clone      nothing moves: they hash a copy of what there is
 type digester struct {
 	done hash.Hash // groups and messages that are complete
 
@@ -56,9 +57,10 @@ type digester struct {
 	// aloud is text with the thinking that was given, where it was given: some clients send all of it back as text. It is nil
 	// as long as there was none.
 	aloud hash.Hash
-	// They are hashed late because their order does not count, and a result may come long after its call.
-	calls   []agent.ToolCall
-	results []*agent.Message
+	// They are hashed late because their order does not count, and a result may come long after its call. An agent's group
+	// may be all of its transcript, so what is hashed of them is kept: digesters that are clones share it.
+	calls   []*heldCall
+	results []*heldResult
 
 	// known says what calls asked for that the client may have rewritten; nil takes all calls as the client tells them.
 	known map[callName]Digest
@@ -74,8 +76,56 @@ type digester struct {
 // A callName is what a call keeps when a client rewrites its arguments.
 type callName struct{ id, tool string }
 
+// A heldCall is a call of the open group.
+type heldCall struct {
+	agent.ToolCall
+	digest Digest // callDigest, once it was asked for
+	hashed bool
+}
+
+// asks is the digest of what the call asks for.
+func (c *heldCall) asks() Digest {
+	if !c.hashed {
+		c.digest, c.hashed = callDigest(&c.ToolCall), true
+	}
+	return c.digest
+}
+
+// A heldResult is a result of the open group.
+type heldResult struct {
+	*agent.Message
+	asked, entry Digest // the last entry that was made with it, and for what
+	hashed       bool
+}
+
+// entryFor is the entry of a call that asks for asked, with this result.
+func (r *heldResult) entryFor(asked Digest) Digest {
+	if !r.hashed || r.asked != asked {
+		h := sha256.New()
+		h.Write(asked[:])
+		hashResult(h, r.Message)
+		r.asked, r.entry, r.hashed = asked, Digest(h.Sum(nil)), true
+	}
+	return r.entry
+}
+
 // newDigester makes the digester of an empty transcript.
 func newDigester() *digester { return &digester{done: sha256.New()} }
+
+// clone is a digester of the same transcript, to which other messages may be added. It belongs to the same goroutine.
+func (d *digester) clone() *digester {
+	c := *d
+	c.done = copyOf(d.done)
+	if d.text != nil {
+		c.text = copyOf(d.text)
+	}
+	if d.aloud != nil {
+		c.aloud = copyOf(d.aloud)
+	}
+	c.calls, c.results = slices.Clip(d.calls), slices.Clip(d.results)
+	c.scratch, c.front = nil, slices.Clone(d.front)
+	return &c
+}
 
 // message adds a whole message. m must not be changed until the digester is no longer used:
 // results are hashed when their group is closed. Of what the assistant says only the text and
@@ -84,11 +134,13 @@ func (d *digester) message(m *agent.Message) {
 	switch m.Role {
 	case agent.Assistant:
 		for i := range m.Parts {
-			d.assistantText([]byte(m.Parts[i].Text))
+			d.assistantText(bytesOf(m.Parts[i].Text))
 		}
-		d.calls = append(d.calls, m.Calls...)
+		for i := range m.Calls {
+			d.call(m.Calls[i])
+		}
 	case agent.ToolRole:
-		d.results = append(d.results, m)
+		d.results = append(d.results, &heldResult{Message: m})
 	default:
 		d.closeGroup()
 		d.done.Write([]byte{byte(m.Role)})
@@ -171,7 +223,7 @@ func (d *digester) settle() {
 func isSpace(b byte) bool { return b == ' ' || b == '\n' || b == '\t' || b == '\r' }
 
 // call adds a call of the answer.
-func (d *digester) call(c agent.ToolCall) { d.calls = append(d.calls, c) }
+func (d *digester) call(c agent.ToolCall) { d.calls = append(d.calls, &heldCall{ToolCall: c}) }
 
 // sum is the digest of everything so far. More may be added afterwards. A sum leaves the
 // digester as it is: SHA-256's state is read, not ended.
@@ -200,7 +252,7 @@ func (d *digester) aloudSum() Digest {
 func (d *digester) asked() Digest { return d.with(nil) }
 
 // with is the digest of everything so far, with these results for the calls of the open group.
-func (d *digester) with(results []*agent.Message) Digest {
+func (d *digester) with(results []*heldResult) Digest {
 	whole := sha256.New()
 	whole.Write(d.done.Sum(nil))
 	d.hashGroup(whole, results)
@@ -217,35 +269,34 @@ func (d *digester) closeGroup() {
 //
 // Its work is linear in the calls and results but for the sort. The sort makes the order of
 // parallel calls irrelevant, in which clients do not agree.
-func (d *digester) hashGroup(h hash.Hash, results []*agent.Message) {
+func (d *digester) hashGroup(h hash.Hash, results []*heldResult) {
 	if d.text != nil {
 		h.Write([]byte{byte(agent.Assistant)})
 		h.Write(d.text.Sum(nil))
 	}
-	answers := make(map[string][]*agent.Message, len(results)) // by call id, in order: an id may occur again
-	for _, m := range results {
-		answers[m.CallID] = append(answers[m.CallID], m)
+	answers := make(map[string][]*heldResult, len(results)) // by call id, in order: an id may occur again
+	for _, r := range results {
+		answers[r.CallID] = append(answers[r.CallID], r)
 	}
 	entries := make([]Digest, 0, len(d.calls))
-	for i := range d.calls {
-		c := &d.calls[i]
-		entry := sha256.New()
+	for _, c := range d.calls {
 		// known stands for what was asked when the client may have changed the arguments; see rewritten.go.
 		asked, ok := d.known[callName{c.ID, c.Name}]
 		if !ok {
-			asked = callDigest(c)
+			asked = c.asks()
 		}
-		entry.Write(asked[:])
-		if mine := answers[c.ID]; len(mine) > 0 {
-			hashResult(entry, mine[0])
-			answers[c.ID] = mine[1:]
+		mine := answers[c.ID]
+		if len(mine) == 0 {
+			entries = append(entries, sha256.Sum256(asked[:]))
+			continue
 		}
-		entries = append(entries, Digest(entry.Sum(nil)))
+		entries = append(entries, mine[0].entryFor(asked))
+		answers[c.ID] = mine[1:]
 	}
 	for _, more := range answers { // results that answer no call of the group
-		for _, m := range more {
+		for _, r := range more {
 			entry := sha256.New()
-			hashResult(entry, m)
+			hashResult(entry, r.Message)
 			entries = append(entries, Digest(entry.Sum(nil)))
 		}
 	}
@@ -352,8 +403,12 @@ func hashParts(h hash.Hash, parts []agent.Part) {
 // hashString writes s with its length before it, so that no two sequences of strings have the same hash.
 func hashString(h hash.Hash, s string) {
 	h.Write(binary.AppendUvarint(nil, uint64(len(s))))
-	h.Write([]byte(s))
+	h.Write(bytesOf(s))
 }
+
+// bytesOf is the string's own memory, for what only reads it and keeps nothing, as a hash does. A transcript is megabytes of
+// strings, and a copy of each would be most of what hashing costs.
+func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 
 // toolsDigest identifies the tools that a run was opened with, in any order: clients that
 // collect them from several servers send them in the order in which these answer. Names,

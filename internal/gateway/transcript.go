@@ -47,26 +47,30 @@ func waitedFor(messages []agent.Message) []string {
 	return ids
 }
 
-// digestBefore digests the transcript without the results of calls, and without what the user has added to
-// them: what a run that waits for those results has seen. For known see digester.
+// digestUpToNew digests the messages up to the first that is new.
+func digestUpToNew(messages []agent.Message) *digester {
+	d := newDigester()
+	for i := range messages[:agent.FirstNew(messages)] {
+		d.message(&messages[i])
+	}
+	return d
+}
+
+// beforeResults is d, the digest of a transcript up to the first message that is new, without the results of calls: what a run that
+// waits for those results has seen. For known see digester.
 //
 // It must come to what finishWithCalls had hashed when the run was parked: everything up to the calls,
-// with the results of earlier calls of the same group, but not those that the run still waits for.
-func digestBefore(messages []agent.Message, calls []string, known map[callName]Digest) *digester {
-	d := newDigester()
-	d.known = known
+// with the results of earlier calls of the same group, but not those that the run still waits for. The calls that it waits
+// for are in the open group: a message of the user's behind them would end it, and the run has seen none.
+func (d *digester) beforeResults(calls []string, known map[callName]Digest) *digester {
+	seen := d.clone()
+	seen.known = known
 	pending := make(map[string]bool, len(calls))
 	for _, id := range calls {
 		pending[id] = true
 	}
-	for i := range messages[:agent.FirstNew(messages)] {
-		m := &messages[i]
-		if m.Role == agent.ToolRole && pending[m.CallID] {
-			continue
-		}
-		d.message(m)
-	}
-	return d
+	seen.results = slices.DeleteFunc(slices.Clone(d.results), func(r *heldResult) bool { return pending[r.CallID] })
+	return seen
 }
 
 // An askedCall is a call that the model has made since the last message of a user or system. Clients may rename calls, so it

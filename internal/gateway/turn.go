@@ -52,31 +52,29 @@ type turn struct {
 	// session is the pinned session, as this turn has used it; nil when there is none.
 	session *store.Session
 
-	// newFrom, before and tools are computed from req once. req may be replaced later
+	// newFrom, past and tools are computed from req once. req may be replaced later
 	// (claimByTranscript, resetFor), but not by one with other tools or another number of messages.
-	newFrom int     // index of the first message that is new since the model's last answer
-	before  Digest  // of the transcript without what is new; meaningless when newFrom is at the end
-	tools   *Digest // of the tools offered; nil until toolsDigest was asked
+	newFrom int       // index of the first message that is new since the model's last answer
+	past    *digester // of the transcript without what is new
+	tools   *Digest   // of the tools offered; nil until toolsDigest was asked
 }
 
 // newTurn makes the turn for req, and hashes its transcript. Nothing is started yet, so there is nothing to close. Errors are
 // *agent.Error: about what req asks of the answer, or because a budget is spent.
 //
-// The transcript is hashed in one pass: the digester stops at newFrom for what upstream may
-// remember (before), and goes on to the end for what the answer is added to.
+// The transcript is hashed in one pass: the digester stops at newFrom for what upstream has
+// seen (past), and goes on to the end for what the answer is added to.
 func newTurn(g *Gateway, backend agent.Backend, req *agent.Request, sink agent.Sink) (*turn, error) {
 	t := &turn{g: g, backend: backend, req: req, newFrom: agent.FirstNew(req.Messages)}
 	seen := newDigester()
 	account := control.Account{Key: req.Caller.Owner + "\x00" + req.Caller.KeyID, Price: catalog.Price(req.Model)}
-	for i := range req.Messages {
-		if i == t.newFrom {
-			t.before = seen.sum()
-			account.Conversation = t.billName(seen)
-		}
+	for i := range req.Messages[:t.newFrom] {
 		seen.message(&req.Messages[i])
 	}
-	if t.newFrom == len(req.Messages) {
-		account.Conversation = t.billName(seen)
+	t.past = seen.clone()
+	account.Conversation = t.billName(seen)
+	for i := range req.Messages[t.newFrom:] {
+		seen.message(&req.Messages[t.newFrom+i])
 	}
 	t.answer = newAnswer(req, sink, seen)
 	var err error
@@ -424,8 +422,8 @@ func (t *turn) finishWithCalls(ctx context.Context, done *agent.Done) error {
 		seen: t.answer.seen.sum(), bare: t.answer.seen.bare(), aloud: t.answer.seen.aloudSum(), calls: t.answer.callIDs(), given: t.answer.calls, since: time.Now(),
 	}
 	for i := range t.answer.seen.calls {
-		c := &t.answer.seen.calls[i]
-		w.asked = append(w.asked, askedCall{callName{c.ID, c.Name}, callDigest(c)})
+		c := t.answer.seen.calls[i]
+		w.asked = append(w.asked, askedCall{callName{c.ID, c.Name}, c.asks()})
 	}
 	asked := t.answer.seen.asked()
 	names := park.Names{Calls: w.calls, Transcript: string(asked[:]), Conversation: conversationOf(t.req, w.tools)}
@@ -486,7 +484,7 @@ func (t *turn) recall(ctx context.Context) (MemoryKey, agent.Conversation) {
 	if t.newFrom == 0 || t.newFrom == len(t.req.Messages) || t.req.Messages[t.newFrom-1].Role != agent.Assistant {
 		return MemoryKey{}, nil
 	}
-	key := t.memoryKey(t.before)
+	key := t.memoryKey(t.past.sum())
 	c, ok := t.memory().Recall(ctx, key)
 	if !ok {
 		return MemoryKey{}, nil

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -147,7 +148,7 @@ func (s *StringOr[T]) IsZero() bool { return s.Kind == 0 }
 // UnmarshalJSONFrom implements json.UnmarshalerFrom. A value of another type is an error that names both types that would do.
 //
 // PeekKind reads no value, so each of the branches below reads exactly one, as the interface asks.
-func (s *StringOr[T]) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+func (s *StringOr[T]) UnmarshalJSONFrom(d *jsontext.Decoder) (err error) {
 	*s = StringOr[T]{}
 	other := kindOf(reflect.TypeFor[T]())
 	switch kind := d.PeekKind(); kind {
@@ -155,7 +156,8 @@ func (s *StringOr[T]) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		return d.SkipValue()
 	case '"':
 		s.Kind = kind
-		return json.UnmarshalDecode(d, &s.String)
+		s.String, err = readString(d)
+		return err
 	case other:
 		s.Kind = kind
 		return json.UnmarshalDecode(d, &s.Other)
@@ -167,6 +169,18 @@ func (s *StringOr[T]) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		}
 		return &unionError{want: "a string or " + kindNames[other], got: kind}
 	}
+}
+
+// readString reads a string, as the JSON package does, but writes it once: straight to where it stays. A prompt is megabytes
+// of strings, and the package unquotes each into a buffer first. What is decoded with it is valid UTF-8.
+func readString(d *jsontext.Decoder) (string, error) {
+	v, err := d.ReadValue()
+	if err != nil {
+		return "", err
+	}
+	// v is a string, or ReadValue would have failed. The error says that something was not UTF-8, and was replaced.
+	text, _ := jsontext.AppendUnquote(make([]byte, 0, len(v)), v)
+	return unsafe.String(unsafe.SliceData(text), len(text)), nil // nothing else has the bytes
 }
 
 // kindOf is the kind of JSON value that a struct or slice type, or Object, is decoded from.
