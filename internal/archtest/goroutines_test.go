@@ -27,9 +27,10 @@ type goroutine struct {
 var goroutines = map[string]goroutine{
 	// The process.
 	"cmd/composer-api main": {catches: "nothing", waits: "the process ends anyway", why: "stop of signal.NotifyContext"},
-	"cli serveCmd.Run":      {catches: "nothing", waits: "Server.Shutdown ends it", why: "net/http catches what handlers do"},
-	"cli serveCmd.Run 2":    {catches: "nothing", waits: "Peers.Shutdown ends it", why: "net/http catches what handlers do"},
-	"cli serveCmd.Run 3":    {catches: "nothing", waits: "Server.Close ends it", why: "net/http catches what handlers do"},
+	"cli serveCmd.Run":      {catches: "itself", waits: "nobody: it ends with the command's context"},
+	"cli serveCmd.Run 2":    {catches: "nothing", waits: "Server.Shutdown ends it", why: "net/http catches what handlers do"},
+	"cli serveCmd.Run 3":    {catches: "nothing", waits: "Peers.Shutdown ends it", why: "net/http catches what handlers do"},
+	"cli serveCmd.Run 4":    {catches: "nothing", waits: "Server.Close ends it", why: "net/http catches what handlers do"},
 	"cli bridgeCmd.Run":     {catches: "nothing", waits: "Server.Shutdown ends it", why: "net/http catches what handlers do"},
 	"cli Instance.sweep":    {catches: "sweepOnce", waits: "ShutDown"},
 

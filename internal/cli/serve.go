@@ -34,6 +34,8 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	log := logs.of("server")
 	// Before wire, which divides what there is.
 	limitMemory(memlimit.FromCgroup, log)
+	paceCollector()
+	go giveBack(ctx, log)
 	// Listen first, so that a second gateway on the same port changes nothing, least of all the
 	// database's schema.
 	listener, err := listen(ctx, string(c.Addr))
