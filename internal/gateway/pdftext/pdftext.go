@@ -176,8 +176,12 @@ func (r *Reader) fault(limit context.Context, err error) *agent.Error {
 // A panic of the library is an error of this file. data is not changed.
 func extract(ctx context.Context, data []byte) (text string, err error) {
 	defer agent.CatchPanic(func(panicked *agent.Error) { err = panicked })
-	pool, err := webassembly.Init(webassembly.Config{
-		Context: ctx, MaxIdle: 1, MaxTotal: 1,
+	wasm, err := module()
+	if err != nil {
+		return "", err
+	}
+	pool, err := webassembly.InitWithWASM(webassembly.Config{
+		Context: ctx, MaxIdle: 1, MaxTotal: 1, WASM: wasm,
 		// The compiler would take five seconds and twice the memory first. Exceptions are what PDFium is compiled with.
 		RuntimeConfig: wazero.NewRuntimeConfigInterpreter().
 			WithCoreFeatures(api.CoreFeaturesV2 | experimental.CoreFeaturesExceptionHandling).
