@@ -195,6 +195,7 @@ func (r *run) update(u *pb.InteractionUpdate) {
 	case *pb.InteractionUpdate_ToolRequestsListed:
 		r.clock.modelContinues()
 		r.calls.announce(int(u.ToolRequestsListed.GetCallCount()))
+		r.wakeNext() // it may wait for calls that it now knows don't come
 	case *pb.InteractionUpdate_TokenDelta:
 		r.meter.tokens += int64(max(0, u.TokenDelta.GetTokens()))
 	case *pb.InteractionUpdate_ToolCallStarted:
