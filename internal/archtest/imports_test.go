@@ -113,6 +113,7 @@ var arrows = map[string][]string{
 	"golden":   {}, // for tests
 	"archtest": {},
 	"simtest":  {}, // tests only
+	"costtest": {}, // tests only
 }
 
 // pure packages import nothing outside the standard library.
