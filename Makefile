@@ -55,7 +55,8 @@ simulate-mutants: ## faults put into the product on purpose, and the seeds that 
 	@go -C tools build -o ../bin/simmutants ./simmutants
 	@bin/simmutants -dir .
 
-# PEERS="-peer name=http://127.0.0.1:4000,PID" adds a gateway that runs already; ONLY=prompts measures one part.
+# PEERS="-mock-address 127.0.0.1:9900 -peer name=http://127.0.0.1:4000,PID" adds a gateway that runs already, with the mock as its upstream; ONLY=prompts
+# measures one part.
 PEERS ?=
 ONLY ?=
 ROUNDS ?= 5

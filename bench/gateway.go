@@ -31,14 +31,20 @@ const (
 
 // mock starts an upstream, which is also the server that is called "direct".
 func (l *lab) mock(ctx context.Context, frame int) (*server, error) {
-	return l.own(ctx, nameDirect, "mock", "-frame", strconv.Itoa(frame))
+	return l.mockAt(ctx, "", frame)
+}
+
+// mockAt is mock at an address; "" is any.
+func (l *lab) mockAt(ctx context.Context, address string, frame int) (*server, error) {
+	return l.own(ctx, nameDirect, address, "mock", "-frame", strconv.Itoa(frame))
 }
 
 // own starts this program as one of its servers.
-func (l *lab) own(ctx context.Context, name, what string, args ...string) (*server, error) {
-	address, err := freeAddress(ctx)
-	if err != nil {
-		return nil, err
+func (l *lab) own(ctx context.Context, name, address, what string, args ...string) (s *server, err error) {
+	if address == "" {
+		if address, err = freeAddress(ctx); err != nil {
+			return nil, err
+		}
 	}
 	return launch{
 		name: name, url: "http://" + address, ready: "/",
@@ -50,11 +56,11 @@ func (l *lab) own(ctx context.Context, name, what string, args ...string) (*serv
 func (l *lab) behind(ctx context.Context, name string, upstream *server) (*server, error) {
 	switch name {
 	case nameFloor:
-		return l.own(ctx, name, "floor", "-upstream", upstream.url)
+		return l.own(ctx, name, "", "floor", "-upstream", upstream.url)
 	case nameHeld:
-		return l.own(ctx, name, "floor", "-upstream", upstream.url, "-hold")
+		return l.own(ctx, name, "", "floor", "-upstream", upstream.url, "-hold")
 	case nameProxy:
-		return l.own(ctx, name, "proxy", "-upstream", upstream.url)
+		return l.own(ctx, name, "", "proxy", "-upstream", upstream.url)
 	case nameNginx:
 		return l.nginx(ctx, upstream)
 	}

@@ -31,7 +31,9 @@ func run(ctx context.Context, args []string) error {
 	frame := flags.Int("frame", 16<<10, "largest HTTP/2 frame that the mock accepts, in bytes")
 	hold := flags.Bool("hold", false, "the floor holds its request bodies open")
 	var o options
-	o.register(flags)
+	if what == "" {
+		o.register(flags)
+	}
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

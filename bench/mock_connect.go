@@ -47,19 +47,19 @@ func (m *mock) serveAgent(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// callAndGoOn calls the client's tool, waits for its result, and goes on with words whose numbers begin at the one that
+// callAndGoOn announces a call of the client's tool and makes it, waits for its result, and goes on with words whose numbers begin at the one that
 // the result says. So the client can check that its result has reached its own run.
 func callAndGoOn(w http.ResponseWriter, r *http.Request, in *bufio.Reader, p plan) {
-	w.Write(envelope(nil, &pb.AgentServerMessage{Message: &pb.AgentServerMessage_ExecServerMessage{ExecServerMessage: &pb.ExecServerMessage{
-		Id: 1, ExecId: "exec", Message: &pb.ExecServerMessage_McpArgs{McpArgs: &pb.McpArgs{
-			Name: "custom-user-tools-" + toolName, ToolName: toolName, ProviderIdentifier: "custom-user-tools", ToolCallId: "toolu_1",
-		}},
-	}}}))
 	w.Write(envelope(nil, &pb.AgentServerMessage{Message: &pb.AgentServerMessage_InteractionUpdate{
 		InteractionUpdate: &pb.InteractionUpdate{Message: &pb.InteractionUpdate_ToolRequestsListed{
 			ToolRequestsListed: &pb.ToolRequestsListed{CallCount: 1},
 		}},
 	}}))
+	w.Write(envelope(nil, &pb.AgentServerMessage{Message: &pb.AgentServerMessage_ExecServerMessage{ExecServerMessage: &pb.ExecServerMessage{
+		Id: 1, ExecId: "exec", Message: &pb.ExecServerMessage_McpArgs{McpArgs: &pb.McpArgs{
+			Name: "custom-user-tools-" + toolName, ToolName: toolName, ProviderIdentifier: "custom-user-tools", ToolCallId: "toolu_1",
+		}},
+	}}}))
 	http.NewResponseController(w).Flush()
 	var buf []byte
 	for {

@@ -18,6 +18,7 @@ type options struct {
 	rounds  int
 	only    string
 	scale   bool
+	address string // of the mock, for peers that must know it; any when it is empty
 	peers   []peer
 }
 
@@ -33,6 +34,7 @@ func (o *options) register(flags *flag.FlagSet) {
 	flags.IntVar(&o.rounds, "rounds", 5, "rounds of each contest")
 	flags.StringVar(&o.only, "only", "", "names of the parts to run, with commas between; empty is all")
 	flags.BoolVar(&o.scale, "scale", false, "the large scenarios: 10,000 parked runs for two minutes, 2,000 streams, 4 MB prompts")
+	flags.StringVar(&o.address, "mock-address", "", "where the mock listens, for the configuration of peers")
 	flags.Func("peer", "another gateway, as name=url,pid; may be repeated", func(s string) error {
 		name, rest, ok := strings.Cut(s, "=")
 		url, pid, ok2 := strings.Cut(rest, ",")
@@ -127,7 +129,7 @@ func (o options) wants(name string) bool {
 
 // start starts the servers that the contests share.
 func (s *suite) start(ctx context.Context) error {
-	mock, err := s.lab.mock(ctx, 16<<10)
+	mock, err := s.lab.mockAt(ctx, s.options.address, 16<<10)
 	if err != nil {
 		return err
 	}
