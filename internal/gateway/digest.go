@@ -313,7 +313,7 @@ func callDigest(c *agent.ToolCall) Digest {
 	h := sha256.New()
 	h.Write([]byte{'c'})
 	hashString(h, c.Name)
-	hashString(h, canonical(withoutID(c)))
+	hashBytes(h, canonical(withoutID(c)))
 	return Digest(h.Sum(nil))
 }
 
@@ -365,13 +365,13 @@ func errorFlag(m *agent.Message) byte {
 // canonical is the canonical form of a JSON value (RFC 8785), whatever its spelling, with one
 // exception: whole numbers keep all their digits. RFC 8785 would round those above 2^53, and
 // ids are often larger. Bytes that are not JSON stay as they are. raw is not changed:
-// Canonicalize works in place, so it gets a copy.
-func canonical(raw []byte) string {
+// Canonicalize works in place, so it gets a copy. The result may be raw itself, and is only to be read.
+func canonical(raw []byte) []byte {
 	v := jsontext.Value(slices.Clone(raw))
 	if v.Canonicalize(jsontext.CanonicalizeRawInts(false)) != nil {
-		return string(raw)
+		return raw
 	}
-	return string(v)
+	return v
 }
 
 // hashParts writes the parts of a message to h. Every part begins with its kind, so that none can be taken for another.
@@ -401,9 +401,12 @@ func hashParts(h hash.Hash, parts []agent.Part) {
 }
 
 // hashString writes s with its length before it, so that no two sequences of strings have the same hash.
-func hashString(h hash.Hash, s string) {
-	h.Write(binary.AppendUvarint(nil, uint64(len(s))))
-	h.Write(bytesOf(s))
+func hashString(h hash.Hash, s string) { hashBytes(h, bytesOf(s)) }
+
+// hashBytes is hashString for bytes.
+func hashBytes(h hash.Hash, b []byte) {
+	h.Write(binary.AppendUvarint(nil, uint64(len(b))))
+	h.Write(b)
 }
 
 // bytesOf is the string's own memory, for what only reads it and keeps nothing, as a hash does. A transcript is megabytes of
@@ -419,7 +422,7 @@ func toolsDigest(tools []agent.Tool) Digest {
 	for _, t := range slices.SortedStableFunc(slices.Values(tools), byName) {
 		hashString(h, t.Name)
 		hashString(h, t.Description)
-		hashString(h, canonical(t.Parameters))
+		hashBytes(h, canonical(t.Parameters))
 	}
 	return Digest(h.Sum(nil))
 }

@@ -98,7 +98,7 @@ func changes(given, ran []byte) string {
 func plain(v jsontext.Value) string {
 	var text string
 	if json.Unmarshal(v, &text) != nil {
-		text = canonical(v)
+		text = string(canonical(v))
 	}
 	return string(bytes.Join(bytes.Fields([]byte(text)), nil))
 }

@@ -113,3 +113,21 @@ func FuzzCounter(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkCounter counts code, whose strings are full of escapes, and prose.
+func BenchmarkCounter(b *testing.B) {
+	for name, line := range map[string]string{
+		"code":  `\tif err := run(ctx, \"step\"); err != nil {\n\t\treturn err\n\t}\n`,
+		"prose": `The quick brown fox jumps over the lazy dog, and then it goes on to the next one.\n`,
+	} {
+		b.Run(name, func(b *testing.B) {
+			doc := []byte(`{"messages":[{"content":"` + strings.Repeat(line, 1<<20/len(line)) + `"}]}`)
+			b.SetBytes(int64(len(doc)))
+			for b.Loop() {
+				if err := counted(doc, 64<<10, openai.Bounds{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
