@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"regexp"
 	"runtime"
 	"strconv"
 	"sync"
 	"testing"
-	"time"
 )
 
 var asked = regexp.MustCompile(`say ([0-9]+) words`)
@@ -37,11 +37,16 @@ func allocated(do func()) (objects, size uint64) {
 func TestAnEventAllocatesNothing(t *testing.T) {
 	w := newWorld(t, asManyWords)
 	const few, many = 500, 4500
+	// The upstream's server starts a goroutine for a frame now and then, so of several measurements the least counts.
 	perEvent := func(ask func(n int)) float64 {
 		ask(few) // what is made once
-		less, _ := allocated(func() { ask(few) })
-		more, _ := allocated(func() { ask(many) })
-		return (float64(more) - float64(less)) / (many - few)
+		least := math.Inf(1)
+		for range 3 {
+			less, _ := allocated(func() { ask(few) })
+			more, _ := allocated(func() { ask(many) })
+			least = min(least, (float64(more)-float64(less))/(many-few))
+		}
+		return least
 	}
 	whole := perEvent(func(n int) {
 		answer := w.ask(t, request(message{Role: "user", Content: fmt.Sprintf("say %d words", n)}))
@@ -51,14 +56,13 @@ func TestAnEventAllocatesNothing(t *testing.T) {
 	})
 	bare := perEvent(func(n int) { w.upstream(t, fmt.Appendf(nil, "say %d words", n)) })
 	t.Logf("%.3f allocations an event, %.3f of them without the gateway", whole, bare)
-	// The pipes of package memnet make a timer for each write deadline, which sockets do not.
-	if whole-bare > 0.3 {
+	if whole-bare > 0.6 { // an allocation an event would be 1
 		t.Errorf("the gateway makes %.3f allocations an event", whole-bare)
 	}
 }
 
 // maxPerRequest is about a fifth more than a request with a short prompt allocates today, client and upstream included.
-const maxPerRequest = 900
+const maxPerRequest = 800
 
 func TestAShortRequestAllocatesLittle(t *testing.T) {
 	w := newWorld(t, asManyWords)
@@ -100,11 +104,11 @@ func TestFinishedStreamsLeaveNothing(t *testing.T) {
 		t.Errorf("%d bytes more after %d streams", grown, finished)
 	}
 	// The last handlers may still be returning.
-	for range 1000 {
+	for range 1_000_000 {
 		if runtime.NumGoroutine() <= goroutines+4 {
 			return
 		}
-		time.Sleep(time.Millisecond)
+		runtime.Gosched()
 	}
 	t.Errorf("%d goroutines, there were %d", runtime.NumGoroutine(), goroutines)
 }

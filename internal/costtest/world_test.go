@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -54,11 +55,15 @@ func newWorld(t testing.TB, say func(prompt []byte, in io.Reader, out *voice)) *
 		}
 	})}
 	go upstream.Serve(cursor)
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := cursor.Dial(ctx, network, address)
+		return patient{c}, err
+	}
 	outside := &http.Transport{DialContext: cursor.Dial}
 	keys := auth.New(auth.Config{BackendBase: "http://cursor", APIBase: "http://cursor", HTTP: &http.Client{Transport: outside}})
 	quiet := slog.New(slog.DiscardHandler)
 	backend, err := localagent.New(localagent.Config{
-		Endpoint: "http://cursor/run", Auth: keys, Transport: localagent.TransportConfig{Dial: cursor.Dial}, Log: quiet,
+		Endpoint: "http://cursor/run", Auth: keys, Transport: localagent.TransportConfig{Dial: dial}, Log: quiet,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +74,7 @@ func newWorld(t testing.TB, say func(prompt []byte, in io.Reader, out *voice)) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	go gateway.Serve(front)
+	go gateway.Serve(patientListener{front})
 	transport := &http.Transport{DialContext: front.Dial, DisableCompression: true}
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
@@ -84,6 +89,23 @@ func newWorld(t testing.TB, say func(prompt []byte, in io.Reader, out *voice)) *
 	direct := cursor.Transport(only)
 	t.Cleanup(direct.CloseIdleConnections)
 	return &world{client: &http.Client{Transport: transport}, direct: &http.Client{Transport: direct}}
+}
+
+// A patient connection has no deadlines for writes. The pipes of package memnet make a timer for each, which sockets do not,
+// and how many there are depends on who is faster.
+type patient struct{ net.Conn }
+
+func (patient) SetWriteDeadline(time.Time) error { return nil }
+
+// A patientListener accepts patient connections.
+type patientListener struct{ net.Listener }
+
+func (l patientListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return patient{c}, nil
 }
 
 // ask sends a chat completion and returns its body, which must have been answered with 200.
