@@ -34,11 +34,29 @@ await withPage("/keys", async (page, context) => {
   await page.getByRole("link", { name: "Usage", exact: true }).click();
   assert.equal(await page.locator(".figures dd").first().innerText(), "4");
   await page.getByText("404 model_not_found").waitFor();
-  assert.equal(await page.locator("figure.chart svg").count(), 3);
+  assert.equal(await page.locator("figure.chart svg").count(), 4);
   await looks(page, "usage-in");
+  // A turn in its stages, by keyboard.
+  await tabTo(page, page.locator(".log a").last());
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "A turn in its stages" }).waitFor();
+  await page.getByText("a new conversation").waitFor();
+  assert.match(await page.locator("main > svg").getAttribute("aria-label"), /connect \d/);
+  await looks(page, "turn");
+  await page.getByRole("link", { name: "All turns" }).click();
   await page.getByRole("link", { name: "24 hours" }).click();
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Download as CSV" }).click()]);
   assert.equal(download.suggestedFilename(), "usage.csv");
+
+  // One more key, with a name.
+  await page.getByRole("link", { name: "Keys", exact: true }).click();
+  await page.getByLabel("One more key, called").fill("laptop");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Your new key" }).waitFor();
+  assert.equal((await ask((await page.locator("section pre").innerText()).trim())).status, 200);
+  await page.getByRole("link", { name: "I have copied it" }).click();
+  await page.getByRole("row", { name: "laptop" }).getByRole("button", { name: /^Revoke key_/ }).click();
+  await page.getByRole("row", { name: "laptop" }).getByText("revoked").waitFor();
 
   // By keyboard: rotate, and the old key is void.
   await page.getByRole("link", { name: "Keys", exact: true }).click();
