@@ -21,6 +21,13 @@ import (
 // newServer serves the pages as cli does. The changes are made to a configuration in which all is well.
 func newServer(t *testing.T, changes ...func(*pages.Config)) http.Handler {
 	t.Helper()
+	_, server := newSite(t, changes...)
+	return server
+}
+
+// newSite is newServer for a test that looks at the Site, too.
+func newSite(t *testing.T, changes ...func(*pages.Config)) (*pages.Site, http.Handler) {
+	t.Helper()
 	cfg := pages.Config{
 		Version: "v1.2.3", Upstreams: []string{"sdkbridge", "localagent"},
 		Reachable: func(context.Context) error { return nil }, PingStore: func(context.Context) error { return nil },
@@ -43,7 +50,7 @@ func newServer(t *testing.T, changes ...func(*pages.Config)) http.Handler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return httpd.New(httpd.Config{Routes: site.Routes(), Home: site.Home, ErrorForms: []api.ErrorForm{site.ErrorForm()}}).Handler()
+	return site, httpd.New(httpd.Config{Routes: site.Routes(), Home: site.Home, ErrorForms: []api.ErrorForm{site.ErrorForm()}}).Handler()
 }
 
 // browse asks for a page as a browser does.

@@ -72,6 +72,7 @@ func (p *person) send(path, fields string, headers ...string) *httptest.Response
 // A house is a server with hosted keys. Each Cursor key is a person of its own.
 type house struct {
 	http.Handler
+	site     *pages.Site
 	store    store.Store
 	now      time.Time
 	draining bool
@@ -97,7 +98,7 @@ func newHouse(t *testing.T, changes ...func(*pages.Config)) *house {
 		}
 		return hosted.Person{UserID: key.Reveal(), Email: key.Reveal()[5:] + "<b>@example.com", FirstName: `"><script>alert(1)</script>`}, nil
 	}})
-	h.Handler = newServer(t, append([]func(*pages.Config){func(c *pages.Config) {
+	h.site, h.Handler = newSite(t, append([]func(*pages.Config){func(c *pages.Config) {
 		c.HostedKeys, c.Accounts, c.Store, c.Now = true, people, db, now
 		c.SignUps = hosted.NewLimiter(100, time.Hour, now)
 		c.Caller = func(ctx context.Context, key string) (agent.Caller, error) {
