@@ -1,5 +1,5 @@
 // Conversations as files: exported, deleted, imported. A file that is none of ours is refused in words.
-import { readFileSync } from "node:fs";
+import { text } from "node:stream/consumers";
 import { assert, play } from "../page.mjs";
 import { answered, playground, say } from "../playground.mjs";
 
@@ -8,7 +8,7 @@ await playground(async (page) => {
   await say(page, "keep this");
   await answered(page);
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Export this one" }).click()]);
-  const file = readFileSync(await download.path(), "utf8");
+  const file = await text(await download.createReadStream());
   assert.equal(JSON.parse(file).conversations.length, 1);
   assert.ok(!file.includes(process.env.API_KEY), "the key is in no file");
 
@@ -20,7 +20,7 @@ await playground(async (page) => {
   await page.locator(".start").waitFor();
 
   const input = page.getByLabel("A file of conversations");
-  const give = (text) => input.setInputFiles({ name: "c.json", mimeType: "application/json", buffer: Buffer.from(text) });
+  const give = (content) => input.setInputFiles({ name: "c.json", mimeType: "application/json", buffer: Buffer.from(content) });
   await give(file);
   await page.getByText("One conversation was imported.").waitFor();
   await page.locator(".answer", { hasText: "You said: keep this" }).waitFor();
