@@ -100,6 +100,7 @@ var arrows = map[string][]string{
 	"metrics": {"agent", "httpd", "store", "store/bounded", "watch"},
 
 	// The edge.
+	"service":          {},
 	"status":           {"agent", "api", "localtoken", "watch"},
 	"doctor":           {"agent", "cursor/reach", "setup"},
 	"setup":            {"agent", "setup/configfile"},

@@ -42,6 +42,7 @@ type commands struct {
 	Status   statusCmd   `cmd:"" help:"Show what a running gateway does: turns, parked runs, today's tokens and dollars."`
 	Doctor   doctorCmd   `cmd:"" help:"Look for what is wrong: settings, network, key, bridge, database, clients. Says what cures it."`
 	Token    tokenCmd    `cmd:"" help:"Print the token by which clients of this machine use the gateway's own Cursor key."`
+	Service  serviceCmd  `cmd:"" help:"Run the gateway as a service of yours, which starts when you log in."`
 	Upstream upstreamCmd `cmd:"" help:"Install, see or remove Cursor's published bridge, which needs nothing but a key."`
 	Sim      simCmd      `cmd:"" help:"Run a simulator of Cursor, to try and test the gateway without a key."`
 	Bridge   bridgeCmd   `cmd:"" help:"Serve the reference system's HTTP/2 bridge."`
@@ -69,6 +70,8 @@ type process struct {
 	stderr io.Writer
 	// warnings are about variables, and were printed before the command runs; but for doctor's, which has them as findings.
 	warnings []config.Warning
+	// variables are the names of all that some command reads.
+	variables []string
 }
 
 // Exit codes.
@@ -123,7 +126,8 @@ func Main(ctx context.Context, args, env []string, stdin io.Reader, stdout, stde
 		return printError(stderr, withoutCommand(err, parser.Model.Node, args))
 	}
 	// Warnings come before the command's own output, so that one that is about to fail has told why.
-	p.warnings = append(environment.Warnings(), environment.Misspelt(variables(parser.Model.Node))...)
+	p.variables = variables(parser.Model.Node)
+	p.warnings = append(environment.Warnings(), environment.Misspelt(p.variables)...)
 	for _, w := range p.warnings {
 		if parsed.Selected() != nil && parsed.Selected().Target.Type() == reflect.TypeFor[doctorCmd]() {
 			break
