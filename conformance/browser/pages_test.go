@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -36,4 +37,13 @@ func TestPages(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestMeasure prints how soon pages can be used on a slow phone, when COMPOSER_TEST_MEASURE is set. docs/design-of-pages.md has
+// what it said.
+func TestMeasure(t *testing.T) {
+	if os.Getenv("COMPOSER_TEST_MEASURE") == "" {
+		t.Skip("numbers need a quiet machine; set COMPOSER_TEST_MEASURE to have them")
+	}
+	drive(t, startBrowser(t), "measure.mjs", harness.StartDemo(t).URL)
 }
