@@ -128,7 +128,7 @@ func (p *past) conversation(ctx context.Context, id, before string) ([]responses
 		}
 		all = append(all, items...)
 		if last {
-			p.items[id] = all
+			p.keep(id, all)
 			return all, nil
 		}
 		page.After = parts[len(parts)-1].ID

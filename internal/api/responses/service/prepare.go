@@ -88,13 +88,14 @@ type past struct {
 	owner   string
 	// recalled gives responses that may not be in the store; nil when there are none.
 	recalled func(id string) (store.Response, bool)
-	items    map[string][]responses.Item // input and output of the responses that were loaded, by id
-	partial  bool                        // a beginning that is no longer kept may be missing from the history
+	loaded   map[string]bool            // ids of the responses and conversations that were loaded, or looked for in vain
+	items    map[string]*responses.Item // their items by id; of several with one id, the one that was loaded first
+	partial  bool                       // a beginning that is no longer kept may be missing from the history
 }
 
 // past makes one for a request of this owner.
 func (s *Service) past(owner string) *past {
-	return &past{service: s, owner: owner, items: map[string][]responses.Item{}}
+	return &past{service: s, owner: owner, loaded: map[string]bool{}, items: map[string]*responses.Item{}}
 }
 
 // history loads the conversation that ended with the response id, oldest item first; none for "". Each response of the
@@ -200,8 +201,19 @@ func (p *past) load(row *store.Response) (items []responses.Item, conversation s
 		return nil, "", &agent.Error{Code: agent.Internal, Err: err}
 	}
 	items = append(items, output...)
-	p.items[row.ID] = items
+	p.keep(row.ID, items)
 	return items, conversation, nil
+}
+
+// keep makes the items of a response or a conversation findable by their ids. The newest response is loaded first, so a
+// client's own id that occurs twice means its newest item, as it would in the client's list.
+func (p *past) keep(of string, items []responses.Item) {
+	p.loaded[of] = true
+	for i := len(items) - 1; i >= 0; i-- {
+		if id := items[i].ID(); id != "" && p.items[id] == nil {
+			p.items[id] = &items[i]
+		}
+	}
 }
 
 // resolve replaces the references among items, in place. On the wire a reference is
@@ -228,16 +240,15 @@ func (p *past) resolve(ctx context.Context, items []responses.Item) error {
 // find finds the item with an id; nil when there is none. The ids of our items say which response holds them, so one
 // row is read at most; other ids can only be those of items that were loaded already.
 //
-// That a response doesn't exist is kept in items as a nil list, and so asked for once a request.
+// That a response doesn't exist is remembered, and so asked for once a request.
 func (p *past) find(ctx context.Context, id string) (*responses.Item, error) {
 	responseID := responses.ResponseOf(id)
-	if _, loaded := p.items[responseID]; !loaded && responseID != "" {
+	if responseID != "" && !p.loaded[responseID] {
 		row, err := p.service.row(ctx, p.owner, responseID)
 		if err == nil {
 			_, _, err = p.load(&row)
 		} else if errors.Is(err, store.ErrNotFound) {
-			// A nil list counts as loaded.
-			p.items[responseID], err = nil, nil
+			p.loaded[responseID], err = true, nil
 		} else {
 			err = storeError(err)
 		}
@@ -245,12 +256,5 @@ func (p *past) find(ctx context.Context, id string) (*responses.Item, error) {
 			return nil, err
 		}
 	}
-	for _, items := range p.items {
-		for i := range items {
-			if items[i].ID() == id {
-				return &items[i], nil
-			}
-		}
-	}
-	return nil, nil
+	return p.items[id], nil
 }
