@@ -62,7 +62,7 @@ func TestAnEventAllocatesNothing(t *testing.T) {
 }
 
 // maxPerRequest is about a fifth more than a request with a short prompt allocates today, client and upstream included.
-const maxPerRequest = 800
+const maxPerRequest = 720
 
 func TestAShortRequestAllocatesLittle(t *testing.T) {
 	w := newWorld(t, asManyWords)

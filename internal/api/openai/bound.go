@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -89,7 +90,7 @@ type place struct {
 //	input[].content[], output[]       the Responses API; input_items' items
 //	tools[].function.parameters       chat; parameters and input_schema without function elsewhere
 //
-// The tree is made for each Counter; nothing of it is changed afterwards.
+// The tree is a table: it is made once, see root, and never changed.
 func request() *place {
 	list := func(k kind, members map[string]*place) *place {
 		return &place{kind: k, element: &place{members: members}}
@@ -112,6 +113,9 @@ func request() *place {
 		"output_format":   with("schema", schema),
 	}}
 }
+
+// root is the one place of a body. To make it for each request would be a tenth of what a short one allocates.
+var root = sync.OnceValue(request)
 
 // A Counter counts what a request holds while its document comes in pieces, so that what is over a bound is refused before it
 // takes memory. It allocates little. Whether the document is valid JSON is for the decoder to say; of invalid
@@ -149,7 +153,7 @@ type frame struct {
 const maxKey = 128
 
 // NewCounter makes a Counter for a document of a client's.
-func NewCounter(b Bounds) *Counter { return &Counter{bounds: b.withDefaults(), root: request()} }
+func NewCounter(b Bounds) *Counter { return &Counter{bounds: b.withDefaults(), root: root()} }
 
 // Add counts what is in the next piece. It fails with an *agent.Error, InvalidValue with the place of the list or schema as Param,
 // once the document is over a bound.
@@ -365,9 +369,12 @@ func (c *Counter) named() {
 		return
 	}
 	c.naming = false
-	name, err := jsontext.AppendUnquote(nil, slices.Concat([]byte{'"'}, c.key, []byte{'"'}))
-	if err != nil {
-		return
+	name := c.key
+	if bytes.IndexByte(name, '\\') >= 0 {
+		var err error
+		if name, err = jsontext.AppendUnquote(nil, slices.Concat([]byte{'"'}, name, []byte{'"'})); err != nil {
+			return
+		}
 	}
 	top := c.top()
 	if _, known := top.place.members[string(name)]; known {
