@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -28,6 +29,10 @@ func (s *suite) report(begin time.Time) error {
 		b.WriteString("\n- " + note)
 	}
 	b.WriteString("\n")
+	if s.only != "" { // a part of the table doesn't replace the whole
+		fmt.Print(b.String())
+		return nil
+	}
 	if err := os.MkdirAll(s.results, 0o755); err != nil {
 		return err
 	}
@@ -35,16 +40,13 @@ func (s *suite) report(begin time.Time) error {
 	if s.scale {
 		name = "scale"
 	}
-	for file, p := range s.plots {
-		if err := p.write(filepath.Join(s.results, name+"-"+file+".svg")); err != nil {
+	for _, file := range slices.Sorted(maps.Keys(s.plots)) {
+		if err := s.plots[file].write(filepath.Join(s.results, name+"-"+file+".svg")); err != nil {
 			return err
 		}
-		fmt.Fprintf(&b, "\n![%s](%s-%s.svg)\n", p.title, name, file)
+		fmt.Fprintf(&b, "\n![%s](%s-%s.svg)\n", s.plots[file].title, name, file)
 	}
 	fmt.Print(b.String())
-	if s.only != "" {
-		return nil // a part of the table doesn't replace the whole
-	}
 	return os.WriteFile(filepath.Join(s.results, name+".md"), []byte(b.String()), 0o644)
 }
 
