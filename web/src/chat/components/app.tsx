@@ -114,12 +114,13 @@ function ModelChoice({ chat, state }: { chat: Chat; state: State }) {
 /** Start is what a new conversation shows: what stands in the way, or what to begin with. */
 function Start({ site, state, openKey, retry, use }: { site: Site; state: State; openKey: () => void; retry: () => void; use: (beginning: Beginning) => void }) {
   const trouble = state.modelsFailure;
+  const asksForKey = trouble?.status === 401 && !state.hasKey; // which is no failure: nobody has given one yet
   return (
     <div class="start">
       <h2>{trouble === undefined ? "Try a model" : "Before you begin"}</h2>
       {trouble !== undefined ? (
-        <div class="note bad">
-          <p>{trouble.message}</p>
+        <div class={asksForKey ? "note" : "note bad"}>
+          <p>{asksForKey ? "This server asks for a key: a Cursor API key (Cursor dashboard, Integrations), or a key of this server. The page keeps it in its memory and sends it to this server alone." : trouble.message}</p>
           <p class="row">
             {trouble.status === 401 && <button type="button" onClick={openKey}>Enter a key</button>}
             <button type="button" class="quiet" onClick={retry}>Retry</button>
