@@ -83,7 +83,8 @@ func (s Delay) format() string   { return "delay " + s.For.String() }
 func (s Expect) format() string {
 	return "expect " + s.What + optional(s.N) + " " + formatText(s.Text)
 }
-func (s Play) format() string { return "play " + s.Name }
+func (Reached) format() string { return "# reached" }
+func (s Play) format() string  { return "play " + s.Name }
 
 // No duration means "for ever" in both, and is written as nothing.
 func (s Hold) format() string  { return "hold" + optionalDuration(s.For) }

@@ -21,6 +21,7 @@ import (
 //	Many              yields N Texts with Delays between them
 //	Play              continues with the steps of the named script's first turn
 //	Expect            is evaluated, and yields nothing; see Failed
+//	Reached           is called, and yields nothing
 //	everything else   is yielded, placeholders filled in
 //
 // After Calls, the caller hands in the results with Result before it calls Next again; after Query,
@@ -71,6 +72,8 @@ func (p *Player) Next() (Step, bool) {
 			p.unshift(p.library(s.Name))
 		case Expect:
 			p.expect(s)
+		case Reached:
+			s.Note()
 		case literal:
 			return s.Text, true
 		default:

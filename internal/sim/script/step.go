@@ -97,6 +97,9 @@ type (
 		N    int    // which result
 		Text string
 	}
+	// Reached calls Note when the turn has come so far, and is no step on the wire: a [Model] learns by it what was really
+	// played. No script can have one. A Player calls Note itself, on the goroutine that plays, and goes on.
+	Reached struct{ Note func() }
 	// Play stands for the first turn of a script of the library. A Player yields that turn's steps.
 	Play struct{ Name string }
 )
