@@ -22,10 +22,14 @@ type Access struct {
 	key, token agent.Secret
 }
 
-// Authenticate exchanges the key. Errors are *agent.Error.
+// Authenticate exchanges the key. Errors are *agent.Error, or *cursorerr.Failure when another attempt may help: an exchange may
+// meet a connection that is half open, or a server that is busy for a moment.
 func Authenticate(ctx context.Context, auth Auth, key agent.Secret) (*Access, error) {
 	token, err := auth.Token(ctx, key)
 	if err != nil {
+		if e := agent.AsError(err); cursorerr.MayPass(e.Code) {
+			err = &cursorerr.Failure{Retryable: true, Err: e}
+		}
 		return nil, err
 	}
 	return &Access{auth, key, token}, nil

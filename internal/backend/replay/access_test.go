@@ -47,3 +47,19 @@ func TestRefusals(t *testing.T) {
 		})
 	}
 }
+
+// noToken fails every exchange.
+type noToken struct{ err *agent.Error }
+
+func (n noToken) Token(context.Context, agent.Secret) (agent.Secret, error) { return agent.Secret{}, n.err }
+func (noToken) Drop(_, _ agent.Secret)                                      {}
+
+func TestAnExchangeThatMayPassIsTriedAgain(t *testing.T) {
+	for code, again := range map[agent.Code]bool{agent.UpstreamTimeout: true, agent.Overloaded: true, agent.Upstream: true, agent.InvalidKey: false, agent.RateLimited: false, agent.Canceled: false} {
+		_, err := Authenticate(t.Context(), noToken{&agent.Error{Code: code}}, agent.NewSecret("key_1"))
+		var f *cursorerr.Failure
+		if got := errors.As(err, &f) && f.Retryable; got != again || agent.CodeOf(err) != code {
+			t.Errorf("%v: tried again: %v, want %v; %v", code, got, again, err)
+		}
+	}
+}
