@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"time"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/chat"
@@ -191,6 +192,8 @@ func newHTTPClient(file string) (*http.Client, error) {
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = &tls.Config{RootCAs: roots}
+	// A connection whose other end is gone would take every exchange of a key until the system gives it up, a quarter of an hour later.
+	transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, WriteByteTimeout: 15 * time.Second}
 	return &http.Client{Transport: transport}, nil
 }
 
