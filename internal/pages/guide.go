@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
@@ -17,11 +18,12 @@ import (
 	"github.com/yuin/goldmark/parser"
 	"github.com/yuin/goldmark/text"
 
+	"composer-api/docs"
 	"composer-api/internal/agent"
 	"composer-api/internal/api"
 )
 
-// The documentation as pages: the same files that stand in docs, rendered when the program starts. So
+// The documentation as pages: the same files that stand in docs, rendered once when the program starts. So
 // a link that leads nowhere stops the program and its tests, and no request waits for a renderer.
 
 // chapters are the documents of the guide in the order of the menu: files of folder docs without their ending.
@@ -66,6 +68,9 @@ const (
 	documentAddress = "http://127.0.0.1:8787"
 	documentRoot    = "/__root__"
 )
+
+// embedded is the guide of the documents that the binary holds. They never change, so all Sites of a process share it.
+var embedded = sync.OnceValues(func() (*guide, error) { return newGuide(docs.Files) })
 
 // newGuide renders the documents in a folder. It fails for a link that leads nowhere.
 func newGuide(folder fs.FS) (*guide, error) {

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"composer-api/docs"
 	"composer-api/internal/agent"
 	"composer-api/internal/api/forwarded"
 	"composer-api/internal/gateway/catalog"
@@ -112,7 +111,7 @@ var templates embed.FS
 
 // New makes a Site. An error means that the program was built wrongly: a template or a file is broken.
 //
-// It renders the documentation and parses all templates, some ten milliseconds of work. It starts
+// It parses all templates, and the first one in a process renders the documentation: some ten milliseconds of work. It starts
 // no goroutine and asks nobody anything.
 func New(cfg Config) (*Site, error) {
 	if cfg.Log == nil {
@@ -125,7 +124,7 @@ func New(cfg Config) (*Site, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the pages' files: %w", err)
 	}
-	guide, err := newGuide(docs.Files)
+	guide, err := embedded()
 	if err != nil {
 		return nil, fmt.Errorf("the documentation: %w", err)
 	}
