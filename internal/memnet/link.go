@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -38,6 +39,7 @@ func NewLink(dial func(ctx context.Context, network, address string) (net.Conn, 
 type linked struct {
 	near, far net.Conn
 	once      sync.Once
+	frozen    atomic.Bool // see Freeze
 }
 
 // close closes both ends. Each side's next read or write fails.
@@ -150,16 +152,25 @@ func (k *Link) carry(c *linked, from, to net.Conn, wait time.Duration) {
 		mu.Unlock()
 		for _, p := range pieces {
 			time.Sleep(time.Until(p.due))
+			over = over || p.data == nil
+			if c.frozen.Load() {
+				continue
+			}
 			if k.passes(context.Background()) == nil && p.data != nil {
 				to.Write(p.data) // an end that is closed shows in the read, too
 			}
-			over = over || p.data == nil
 		}
 	}
-	c.close()
+	if c.frozen.Load() {
+		from.Close() // the other end hears nothing of it
+	} else {
+		c.close()
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	delete(k.conns, c)
+	if from == c.near || !c.frozen.Load() {
+		delete(k.conns, c)
+	}
 }
 
 // Cut breaks all connections that there are now, without a word.
@@ -181,6 +192,17 @@ func (k *Link) Split(on bool) {
 	case !on && k.up != nil:
 		close(k.up)
 		k.up = nil
+	}
+}
+
+// Freeze makes the connections that there are now half open: nothing comes through them any more, in either direction, and no
+// end hears that the other is closed. New connections are as good as ever. One that was frozen counts for Conns until who
+// dialed it closes it.
+func (k *Link) Freeze() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for c := range k.conns {
+		c.frozen.Store(true)
 	}
 }
 
