@@ -49,7 +49,7 @@ FIRST ?= 1
 SEED ?= 0
 
 simulate: ## the whole gateway in one process, on SEEDS seeds, or one SEED again; docs/simulation.md
-	@go test -count=1 -timeout 3h -run 'TestSimulate$$' ./internal/simtest -args -seeds $(SEEDS) -first $(FIRST) -seed $(SEED)
+	@if [ $(SEED) = 0 ]; then scripts/simulate.sh $(SEEDS) $(FIRST); else go test -count=1 -run 'TestSimulate$$' ./internal/simtest -args -seed $(SEED); fi
 
 simulate-mutants: ## faults put into the product on purpose, and the seeds that the simulation needs to find each; slow
 	@go -C tools build -o ../bin/simmutants ./simmutants

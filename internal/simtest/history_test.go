@@ -23,7 +23,12 @@ type talk struct {
 	model    string
 	previous string // id of the response that the next one continues; "" when all is sent
 	sent     int    // how many messages previous covers
+	kept     *reply // previous as it came
+	loop     loop   // the upstream run that it is on
 }
+
+// A loop is what the turns of one upstream run have reported together, in tokens.
+type loop struct{ in, out int64 }
 
 // forget makes the next request hold the whole conversation.
 func (c *talk) forget() { c.previous, c.sent = "", 0 }

@@ -1,7 +1,11 @@
 package simtest
 
 import (
+	"context"
 	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 )
 
@@ -13,30 +17,44 @@ type operation struct {
 	For     time.Duration
 }
 
-// operations are what operators and networks do. Each is over after operation.For.
+// operations are what operators and networks do. Each is over after operation.For; one without an end lasts no time. explains
+// is what requests may fail with that are under way meanwhile: nothing, when nobody may notice.
 var operations = map[string]struct {
-	begin func(*world, *operation)
-	end   func(*world, *operation)
+	begin    func(*world, *replica)
+	end      func(*world, *replica)
+	explains []string
 }{
-	"restart":        {func(w *world, o *operation) { w.replicas[o.Replica].stop(20 * time.Second) }, func(w *world, o *operation) { w.replicas[o.Replica].start() }},
-	"kill":           {func(w *world, o *operation) { w.replicas[o.Replica].stop(0) }, func(w *world, o *operation) { w.replicas[o.Replica].start() }},
-	"store away":     {func(w *world, o *operation) { w.away(o, true) }, func(w *world, o *operation) { w.away(o, false) }},
-	"store slow":     {func(w *world, o *operation) { w.slow(o, 700*time.Millisecond) }, func(w *world, o *operation) { w.slow(o, 0) }},
-	"store stuck":    {func(w *world, o *operation) { w.slow(o, time.Hour) }, func(w *world, o *operation) { w.slow(o, 0) }},
-	"cut clients":    {func(w *world, o *operation) { w.replicas[o.Replica].in.Cut() }, nil},
-	"cut upstream":   {func(w *world, o *operation) { w.replicas[o.Replica].out.Cut() }, nil},
-	"split clients":  {func(w *world, o *operation) { w.replicas[o.Replica].in.Split(true) }, func(w *world, o *operation) { w.replicas[o.Replica].in.Split(false) }},
-	"split upstream": {func(w *world, o *operation) { w.replicas[o.Replica].out.Split(true) }, func(w *world, o *operation) { w.replicas[o.Replica].out.Split(false) }},
-	"revoke tokens":  {func(w *world, o *operation) { w.sim.RevokeTokens() }, nil},
-	"kill bridges":   {func(w *world, o *operation) { w.killBridges() }, nil},
+	"restart":            {func(_ *world, r *replica) { r.stop(grace) }, func(_ *world, r *replica) { r.start() }, slices.Concat(byWay, byLoad)},
+	"kill":               {func(_ *world, r *replica) { r.stop(0) }, func(_ *world, r *replica) { r.start() }, byWay},
+	"deploy":             {func(_ *world, r *replica) { r.deploy() }, nil, slices.Concat(byWay, byLoad)},
+	"rotate the key":     {func(w *world, _ *replica) { w.rotate() }, nil, slices.Concat(byWay, byLoad)},
+	"store away":         {func(_ *world, r *replica) { r.away(true) }, func(_ *world, r *replica) { r.away(false) }, byLoad},
+	"store slow":         {func(_ *world, r *replica) { r.slow(700 * time.Millisecond) }, func(_ *world, r *replica) { r.slow(0) }, nil},
+	"store stuck":        {func(_ *world, r *replica) { r.slow(time.Hour) }, func(_ *world, r *replica) { r.slow(0) }, byLoad},
+	"clock ahead":        {func(w *world, _ *replica) { w.setClock(5 * time.Hour) }, func(w *world, _ *replica) { w.setClock(0) }, nil},
+	"clock behind":       {func(w *world, _ *replica) { w.setClock(-5 * time.Hour) }, func(w *world, _ *replica) { w.setClock(0) }, nil},
+	"cut clients":        {func(_ *world, r *replica) { r.in.Cut() }, nil, byWay},
+	"cut upstream":       {func(_ *world, r *replica) { r.out.Cut() }, nil, byUpstream},
+	"split clients":      {func(_ *world, r *replica) { r.in.Split(true) }, func(_ *world, r *replica) { r.in.Split(false) }, byWay},
+	"split upstream":     {func(_ *world, r *replica) { r.out.Split(true) }, func(_ *world, r *replica) { r.out.Split(false) }, slices.Concat(byUpstream, byTime)},
+	"half-open upstream": {func(_ *world, r *replica) { r.out.Freeze() }, func(*world, *replica) {}, slices.Concat(byUpstream, byTime)},
+	"goaway":             {func(w *world, _ *replica) { w.goAway() }, nil, nil},
+	"revoke tokens":      {func(w *world, _ *replica) { w.sim.RevokeTokens() }, nil, nil},
+	"kill bridges":       {func(w *world, _ *replica) { w.killBridges() }, nil, byUpstream},
 }
 
-// operationNames are the keys of operations, in the order in which seeds choose.
-var operationNames = []string{"restart", "kill", "kill", "store away", "store slow", "store stuck", "cut clients", "cut upstream", "split clients", "split upstream", "revoke tokens", "kill bridges"}
+// operationNames are the keys of operations, in the order in which seeds choose; some more often than others.
+var operationNames = []string{
+	"restart", "kill", "kill", "deploy", "rotate the key", "store away", "store slow", "store stuck", "clock ahead", "clock behind", "cut clients",
+	"cut upstream", "split clients", "split upstream", "half-open upstream", "goaway", "revoke tokens", "kill bridges",
+}
+
+// grace is how long a process that is stopped in good order gives its turns.
+const grace = 20 * time.Second
 
 func newOperation(r *rand.Rand, p *plan) *operation {
 	o := &operation{At: time.Duration(r.IntN(120))*97*time.Millisecond + 3_333*time.Microsecond, Do: pick(r, operationNames), Replica: r.IntN(p.Replicas), For: time.Duration(1+r.IntN(40)) * time.Second}
-	if p.Upstream == "sdkbridge" && (o.Do == "cut upstream" || o.Do == "split upstream") {
+	if p.Upstream == "sdkbridge" && (strings.HasSuffix(o.Do, " upstream") || o.Do == "goaway" || o.Do == "revoke tokens") {
 		o.Do = "kill bridges"
 	}
 	return o
@@ -46,27 +64,61 @@ func (w *world) operate(o *operation) {
 	time.Sleep(o.At)
 	w.say("operator", "%s, replica %d, for %v", o.Do, o.Replica+1, o.For)
 	w.situation("operator × " + o.Do + " × " + w.plan.Upstream)
-	do := operations[o.Do]
-	do.begin(w, o)
-	time.Sleep(max(0, time.Until(w.story.began.Add(o.At+o.For))))
+	do, r := operations[o.Do], w.replicas[o.Replica]
+	w.note(w.began, o)
+	do.begin(w, r)
 	if do.end != nil {
-		do.end(w, o)
+		time.Sleep(max(0, time.Until(w.story.began.Add(o.At+o.For))))
+		do.end(w, r)
 		w.say("operator", "%s is over", o.Do)
+	}
+	w.note(w.ended, o)
+}
+
+// note writes down when something of an operation was.
+func (w *world) note(when map[*operation]time.Time, o *operation) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	when[o] = time.Now()
+}
+
+func (r *replica) away(away bool) {
+	if p := r.process(); p != nil {
+		p.store.Away(away)
 	}
 }
 
-func (w *world) away(o *operation, away bool) {
-	r := w.replicas[o.Replica]
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.store.Away(away)
+func (r *replica) slow(d time.Duration) {
+	if p := r.process(); p != nil {
+		p.store.Slow(d)
+	}
 }
 
-func (w *world) slow(o *operation, d time.Duration) {
-	r := w.replicas[o.Replica]
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.store.Slow(d)
+// deploy starts a process in place of another, which ends in good order meanwhile.
+func (r *replica) deploy() {
+	if before := r.replace(); before != nil {
+		before.end(grace)
+	}
+}
+
+// rotate gives all replicas a new encryption key, as a deploy does.
+func (w *world) rotate() {
+	w.mu.Lock()
+	w.rotations++
+	w.mu.Unlock()
+	var all sync.WaitGroup
+	for _, r := range w.replicas {
+		if r.process() != nil { // one that is down has the new key when it starts
+			all.Go(r.deploy)
+		}
+	}
+	all.Wait()
+}
+
+// goAway has another server of Cursor's take over: the one before tells its clients so, and ends when they have gone.
+func (w *world) goAway() {
+	before := w.serve()
+	go before.Shutdown(context.Background())
 }
 
 func (w *world) killBridges() {
@@ -78,13 +130,14 @@ func (w *world) killBridges() {
 	}
 }
 
-// disturbed reports whether an operation was on between two times, or shortly before: what it has broken may show later.
-func (w *world) disturbed(from, to time.Time) bool {
+// during are the operations that were on at any moment between two times. What lasts no time is on at its beginning only.
+func (w *world) during(from, to time.Time) (on []*operation) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, o := range w.plan.Operations {
-		at := w.story.began.Add(o.At)
-		if !at.After(to) && !at.Add(o.For+time.Minute).Before(from) {
-			return true
+		if began, ended := w.began[o], w.ended[o]; !began.IsZero() && !began.After(to) && (ended.IsZero() || !ended.Before(from)) {
+			on = append(on, o)
 		}
 	}
-	return false
+	return on
 }

@@ -2,12 +2,14 @@ package simtest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -18,14 +20,28 @@ type living struct {
 	clients  []*http.Client // one for each replica
 	requests int
 	left     map[*stage]bool // stages in which they have left already
-	loop     loop
-	apart    time.Duration // what keeps this person's requests apart from those that others send at the same moment
+	twice    sync.WaitGroup  // requests that are sent a second time
+	apart    time.Duration   // what keeps this person's requests apart from those that others send at the same moment
 }
 
-// A loop is what is known of the upstream run that a tool loop is on, for the usage.
-type loop struct {
-	out   int64
-	whole bool // every turn of it was seen
+// token is what a person sends for the key of a number: an account's, if there is one.
+func (w *world) token(key int) string { return cmp.Or(w.hosted[key], keyOf(key)) }
+
+// signUp gives a person an account for each key that they may use.
+func (w *world) signUp(p *person) {
+	client := &http.Client{Transport: &http.Transport{DialContext: w.replicas[0].in.Dial}}
+	defer client.CloseIdleConnections()
+	for n := p.Key; n < p.Key+80; n += 20 {
+		var got struct{ APIKey string }
+		resp, err := client.Post("http://gateway/api/signup", "application/json", strings.NewReader(`{"cursorApiKey":"`+keyOf(n)+`"}`))
+		if err == nil {
+			err = json.NewDecoder(resp.Body).Decode(&got)
+			resp.Body.Close()
+		}
+		if w.hosted[n] = got.APIKey; err != nil || got.APIKey == "" {
+			w.laws.breaks(p.Name, "it can't sign up: %v", err)
+		}
+	}
 }
 
 // live is a person's whole life.
@@ -67,14 +83,17 @@ func (w *world) live(p *person) {
 func (l *living) task(c *talk, t *task) bool {
 	for range 12 {
 		r := l.persist(c, t)
+		l.twice.Wait()
 		if r == nil {
 			return false
 		}
 		m := message{role: "assistant", text: r.text, thinking: r.thinking, sealed: r.sealed, calls: slices.Clone(r.calls)}
 		c.messages = append(c.messages, m)
-		if c.forget(); c.surface == "responses" && l.Stateful && r.kept {
+		if c.forget(); c.surface == "responses" && r.kept {
 			l.stored(c, r)
-			c.previous, c.sent = r.id, len(c.messages)
+			if l.Stateful {
+				c.previous, c.sent, c.kept = r.id, len(c.messages), r
+			}
 		}
 		if len(r.calls) == 0 {
 			return true
@@ -87,11 +106,18 @@ func (l *living) task(c *talk, t *task) bool {
 	return false
 }
 
-// stored compares an answer with what is stored of it.
+// stored compares an answer with what is stored of it, and lets somebody else try to read it and to go on with it.
 func (l *living) stored(c *talk, r *reply) {
-	again := l.send(context.Background(), c, "GET", "/v1/responses/"+r.id, nil, func(*reply) bool { return false })
+	again := l.send(context.Background(), c, "GET", "/v1/responses/"+r.id, nil, toTheEnd)
 	l.world.laws.stored(l, r, again)
+	stranger := &talk{surface: "responses", key: 99, model: c.model}
+	l.world.laws.pried(l, l.send(context.Background(), stranger, "GET", "/v1/responses/"+r.id, nil, toTheEnd))
+	body := []byte(`{"model":"composer-2.5","input":"What was said?","previous_response_id":"` + r.id + `"}`)
+	l.world.laws.pried(l, l.send(context.Background(), stranger, "POST", "/v1/responses", body, toTheEnd))
 }
+
+// toTheEnd is for answers that are read to their end.
+func toTheEnd(*reply) bool { return false }
 
 // persist sends a request until it is answered. nil when the person gives up.
 func (l *living) persist(c *talk, t *task) *reply {
@@ -154,7 +180,7 @@ func (l *living) ask(c *talk, t *task) *reply {
 	defer cancel()
 	s := c.stageOf(t)
 	leave := ""
-	if s.Leave != "" && !l.left[s] && t.Ask != "background" {
+	if s.Leave != "" && !l.left[s] && !t.background() {
 		leave, l.left[s] = s.Leave, true
 		w.situation("leaves " + leave + " × " + c.surface + " × " + w.plan.Upstream)
 		if wait := map[bool]time.Duration{true: 50 * time.Millisecond, false: 3 * time.Second}[leave == "at once"]; leave == "at once" || !l.Stream {
@@ -164,13 +190,21 @@ func (l *living) ask(c *talk, t *task) *reply {
 	}
 	w.say(l.Name, "asks %s%s: %s%s", c.surface, map[bool]string{true: ", streamed"}[l.Stream], c.summary(), map[bool]string{true: ", and will leave: " + leave}[leave != ""])
 	r := l.send(ctx, c, "POST", api.path, body, func(r *reply) bool {
-		return strings.HasPrefix(leave, "mid") && len(r.text) > 12 || leave == "last" && r.done
+		return strings.HasPrefix(leave, "mid") && len(r.text) > 12 || leave == "last" && r.done || t.Ask == "follow" && c.surface == "responses" && len(r.text) > 12
 	})
 	if ctx.Err() != nil && !r.done {
 		r.left = true
 	}
-	if t.Ask == "background" && c.surface == "responses" && r.status == http.StatusOK {
-		l.poll(c, r)
+	if c.surface == "responses" && r.status == http.StatusOK {
+		switch {
+		case t.Ask == "follow":
+			l.follow(c, r)
+		case t.Ask == "cancel" && !l.left[s]:
+			l.left[s] = true
+			l.cancel(c, r)
+		case t.background():
+			l.poll(c, r)
+		}
 	}
 	w.say(l.Name, "%s", r.summary())
 	return r
@@ -211,12 +245,18 @@ func (r *reply) summary() string {
 
 // send sends one request, and reads what comes.
 func (l *living) send(ctx context.Context, c *talk, method, path string, body []byte, more func(*reply) bool) *reply {
+	r := &reply{began: time.Now(), check: l.world.plan.Published}
+	l.sendInto(ctx, r, c, method, path, body, more)
+	return r
+}
+
+// sendInto is send for a reply that may have begun before.
+func (l *living) sendInto(ctx context.Context, r *reply, c *talk, method, path string, body []byte, more func(*reply) bool) {
 	l.requests++
 	client := l.clients[0]
 	if l.Wanders {
 		client = l.clients[l.requests%len(l.clients)]
 	}
-	r := &reply{began: time.Now(), check: l.world.plan.Published}
 	defer func() { r.finished = time.Now() }()
 	req, err := http.NewRequestWithContext(ctx, method, "http://gateway"+path, bytes.NewReader(body))
 	if err != nil {
@@ -225,19 +265,44 @@ func (l *living) send(ctx context.Context, c *talk, method, path string, body []
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("X-Request-Id", fmt.Sprintf("%s-%d", l.Name, l.requests))
 	if c.surface == "messages" {
-		req.Header.Set("X-Api-Key", keyOf(c.key))
+		req.Header.Set("X-Api-Key", l.world.token(c.key))
 		req.Header.Set("Anthropic-Version", "2023-06-01")
 	} else {
-		req.Header.Set("Authorization", "Bearer "+keyOf(c.key))
+		req.Header.Set("Authorization", "Bearer "+l.world.token(c.key))
 	}
 	resp, err := client.Do(req)
 	if err != nil {
 		r.fail("no answer", "broken")
-		return r
+		return
 	}
 	defer resp.Body.Close()
 	apis[c.surface].readReply(r, resp, more)
-	return r
+}
+
+// follow reads the rest of a background response's stream, of which the client has read the beginning and left. Whenever the
+// stream breaks, it comes back.
+func (l *living) follow(c *talk, r *reply) {
+	for range 100 {
+		if r.done || r.err != "" && r.code != "broken" {
+			r.left = false
+			return
+		}
+		if r.err != "" {
+			time.Sleep(3*time.Second + 29*time.Microsecond)
+		}
+		r.left, r.err, r.code = false, "", ""
+		l.sendInto(context.Background(), r, c, "GET", fmt.Sprintf("/v1/responses/%s?stream=true&starting_after=%d", r.id, r.events-1), nil, toTheEnd)
+	}
+	l.world.laws.breaks(l.Name, "the stream of a background response does not end")
+}
+
+// cancel ends a background response after a while. What it has said by then the client does not look at.
+func (l *living) cancel(c *talk, r *reply) {
+	time.Sleep(1300*time.Millisecond + 37*time.Microsecond)
+	again := l.send(context.Background(), c, "POST", "/v1/responses/"+r.id+"/cancel", nil, toTheEnd)
+	began := r.began
+	*r = *again
+	r.began, r.resume, r.left = began, "", true
 }
 
 // poll waits for a background response to end.
@@ -245,7 +310,7 @@ func (l *living) poll(c *talk, r *reply) {
 	began, id := r.began, r.id
 	for range 600 {
 		time.Sleep(3*time.Second + 31*time.Microsecond)
-		again := l.send(context.Background(), c, "GET", "/v1/responses/"+id, nil, func(*reply) bool { return false })
+		again := l.send(context.Background(), c, "GET", "/v1/responses/"+id, nil, toTheEnd)
 		if again.status == http.StatusOK && (again.done || again.err != "" || again.code != "") {
 			*r = *again
 			r.began, r.resume = began, ""
@@ -312,14 +377,12 @@ func (l *living) answer(c *talk, t *task, r *reply) bool {
 	}
 	if how == "twice" {
 		// The same request again while the first is under way, as after a time-out of the client's own.
-		twin := &talk{messages: slices.Clone(c.messages), surface: c.surface, key: c.key, tools: slices.Clone(c.tools), model: c.model, previous: c.previous, sent: c.sent}
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			r := l.ask(twin, t)
-			l.world.laws.reply(l, twin, t, r)
-		}()
-		defer func() { <-done }()
+		twin := *c
+		twin.messages, twin.tools = slices.Clone(c.messages), slices.Clone(c.tools)
+		l.twice.Go(func() {
+			r := l.ask(&twin, t)
+			l.world.laws.reply(l, &twin, t, r)
+		})
 		time.Sleep(20*time.Millisecond + 53*time.Microsecond)
 	}
 	return true

@@ -32,6 +32,7 @@ type person struct {
 	Stream   bool   `json:",omitempty"`
 	Stateful bool   `json:",omitempty"` // responses: goes on with previous_response_id
 	Wanders  bool   `json:",omitempty"` // each request goes to the next replica
+	Hosted   bool   `json:",omitempty"` // has an account here, and sends the key of that
 	Patience int    // how often a failed request is sent again at once
 	Echo     string `json:",omitempty"` // how answers are sent back: one of echoes
 	Start    time.Duration
@@ -71,7 +72,7 @@ var (
 	// changes are what people do to their conversation before a task.
 	changes = []string{"", "", "", "edit", "compact", "rewind", "branch", "surface", "key", "tools", "model"}
 	// asks are what a request asks of its answer.
-	asks = []string{"", "", "", "", "background", "required", "schema", "title"}
+	asks = []string{"", "", "", "", "background", "follow", "cancel", "required", "schema", "title"}
 	// leaves are when clients leave. A client that has left sends the same request again, or gives the task up.
 	leaves = []string{"mid", "last", "at once", "mid and give up"}
 	// echoes are how an answer is sent back.
@@ -140,6 +141,10 @@ func newPerson(r *rand.Rand, i int, world *plan) *person {
 	p.Wanders = world.Replicas > 1 && r.IntN(2) == 0
 	if i > 0 && r.IntN(4) == 0 {
 		p.Key = 1 // a colleague with the same key
+	} else if r.IntN(6) == 0 {
+		p.Key += brief
+	} else {
+		p.Hosted = r.IntN(5) == 0 // the simulator takes all keys with tokens that are soon over for those of one user, who has one account
 	}
 	for range 1 + r.IntN(3) {
 		p.Tasks = append(p.Tasks, newTask(r, p))
@@ -150,7 +155,7 @@ func newPerson(r *rand.Rand, i int, world *plan) *person {
 
 func newTask(r *rand.Rand, p *person) *task {
 	t := &task{Before: pick(r, changes), Ask: pick(r, asks)}
-	if t.Ask == "background" && p.Surface != "responses" {
+	if t.background() && p.Surface != "responses" {
 		t.Ask = ""
 	}
 	stages := 1 + r.IntN(3)
@@ -162,6 +167,9 @@ func newTask(r *rand.Rand, p *person) *task {
 	}
 	for i := range stages {
 		s := &stage{Words: 1 + r.IntN(6), Gap: time.Duration(r.IntN(4)) * 61 * time.Millisecond}
+		if r.IntN(10) == 0 {
+			s.Gap = 1700 * time.Millisecond
+		}
 		if r.IntN(3) == 0 {
 			s.Think = 1 + r.IntN(3)
 		}
@@ -184,6 +192,11 @@ func newTask(r *rand.Rand, p *person) *task {
 	// By what was drawn already, so that the plans of all seeds stay as they are otherwise.
 	t.Strays = (t.Ask == "schema" || t.Ask == "required") && t.Stages[0].Words%2 == 0
 	return t
+}
+
+// background reports whether the task is done by background responses, as long as its person uses that API.
+func (t *task) background() bool {
+	return t.Ask == "background" || t.Ask == "follow" || t.Ask == "cancel"
 }
 
 func pick[T any](r *rand.Rand, from []T) T { return from[r.IntN(len(from))] }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,6 +21,8 @@ var (
 	one   = flag.Uint64("seed", 0, "the one seed to simulate, whose story is printed")
 	all   = flag.Bool("all", false, "go on after a seed that fails, and print one line for each")
 	small = flag.Bool("shrink", true, "shrink the plan of a seed that fails, and print it as a case")
+	same  = flag.Int("same", 40, "how many seeds are played twice, to see whether they tell the same")
+	logs  = flag.Bool("log", false, "with -seed or -case: print what the gateways logged, too")
 	from  = flag.String("case", "", "a case file to simulate in place of a seed")
 )
 
@@ -26,6 +30,7 @@ var (
 func TestMain(m *testing.M) {
 	flag.Parse()
 	runtime.GOMAXPROCS(1)
+	debug.SetGCPercent(400) // a run lives for milliseconds
 	os.Exit(m.Run())
 }
 
@@ -59,6 +64,9 @@ func TestSimulate(t *testing.T) {
 		}
 		w, took := simulate(t, p)
 		fmt.Printf("%s%d broken, in %v\n", &w.story, len(w.laws.broken), took.Round(time.Millisecond))
+		if *logs {
+			fmt.Print(&w.log.b)
+		}
 		for _, b := range w.laws.broken {
 			t.Error(b)
 		}
@@ -103,31 +111,32 @@ func TestSimulate(t *testing.T) {
 	}
 }
 
-// TestTheSameSeedTellsTheSameStory compares two runs of a seed, without the times. Where the simulator misbehaves, its
-// delays depend on how many frames it sends, which goroutines decide that run at the same moment: docs/simulation.md.
+// TestTheSameSeedTellsTheSameStory plays seeds twice, those with faults and operations too, and compares what is told, times
+// included. About one in a hundred is told in one of two ways: see docs/simulation.md. Such a seed is played a third time, and
+// only one that is told in three ways breaks the test.
 func TestTheSameSeedTellsTheSameStory(t *testing.T) {
-	for seed := range uint64(12) {
-		p := newPlan(*first + seed)
-		if p.Misbehaves != 0 || len(p.Operations) > 0 {
+	began := time.Now()
+	twice, thrice := 0, 0
+	for seed := *first; seed < *first+uint64(*same) && (*seeds > 0 || time.Since(began) < 5*time.Second); seed++ {
+		if newPlan(seed).Misbehaves != 0 && *seeds == 0 {
 			continue
 		}
-		a, _ := simulate(t, p)
-		b, _ := simulate(t, newPlan(*first+seed))
-		if diff := cmp.Diff(withoutTimes(a), withoutTimes(b)); diff != "" {
-			t.Errorf("seed %d:\n%s", *first+seed, diff)
+		tell := func() string {
+			w, _ := simulate(t, newPlan(seed))
+			return w.story.String()
+		}
+		twice++
+		a, b := tell(), tell()
+		if a == b {
+			continue
+		}
+		thrice++
+		t.Logf("seed %d is told in two ways:\n%s", seed, cmp.Diff(strings.Split(a, "\n"), strings.Split(b, "\n")))
+		if c := tell(); c != a && c != b {
+			t.Errorf("seed %d is told in three ways", seed)
 		}
 	}
-}
-
-// withoutTimes is what each of the world's people and parts told, in order.
-func withoutTimes(w *world) map[string][]string {
-	told := map[string][]string{}
-	for _, l := range w.story.lines {
-		if l.who != "upstream" { // where several speak
-			told[l.who] = append(told[l.who], l.is)
-		}
-	}
-	return told
+	t.Logf("%d seeds, of which %d are told in two ways", twice, thrice)
 }
 
 func TestCases(t *testing.T) {

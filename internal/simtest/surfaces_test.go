@@ -29,7 +29,9 @@ type reply struct {
 	est      bool  // the usage is estimated
 	done     bool  // it came to its proper end
 	id       string
-	kept     bool // responses: it says that it is stored
+	kept     bool   // responses: it says that it is stored
+	doc      string // responses: the whole document
+	events   int    // responses: of the stream, up to now
 	began    time.Time
 	finished time.Time
 	check    bool     // against the published document
@@ -297,8 +299,10 @@ func responsesBody(c *talk, p *person, t *task) obj {
 		tools = nil
 	case "title":
 		tools = nil
-	case "background":
+	case "background", "cancel":
 		b["background"], b["stream"] = true, false
+	case "follow":
+		b["background"], b["stream"] = true, true
 	case "required":
 		if !c.answered() {
 			b["tool_choice"] = "required"
@@ -348,7 +352,7 @@ func responsesWhole(r *reply, data []byte) {
 		return
 	}
 	r.published("Response", data)
-	r.id, r.kept = d.ID, d.Store
+	r.id, r.kept, r.doc = d.ID, d.Store, string(data)
 	r.text, r.calls = d.text()
 	r.done = d.Status == "completed"
 	if d.Usage != nil {
@@ -368,6 +372,7 @@ func responsesEvent(r *reply, e sse.Event) {
 	}
 	var d struct {
 		Type     string
+		Sequence int `json:"sequence_number"`
 		Delta    string
 		Item     responseItem
 		Response *responseDoc
@@ -379,6 +384,10 @@ func responsesEvent(r *reply, e sse.Event) {
 		return
 	}
 	r.published("ResponseStreamEvent", []byte(e.Data))
+	if d.Type != "error" && d.Sequence != r.events {
+		r.wrong("event %d where %d was to come", d.Sequence, r.events)
+	}
+	r.events = d.Sequence + 1
 	if r.done {
 		r.wrong("after its end: %.100s", e.Data)
 	}

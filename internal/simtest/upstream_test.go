@@ -1,6 +1,8 @@
 package simtest
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -40,9 +42,69 @@ type upstream struct {
 	world *world
 
 	mu  sync.Mutex
-	met map[string]int // faults that were played, by key, task and stage
+	met map[string]int // faults that are planned for a run, by key, task and stage
 	// talks is where each conversation is: what a run began with.
-	talks map[string]place
+	talks  map[string]place
+	owners map[string]string // of conversations, the key's hash
+	plays  []*play
+	faults []*metFault
+}
+
+// A play is what the model was asked for once: a run, or an attempt of one.
+type play struct {
+	key     string // its hash
+	name    string // of the task
+	resumed bool   // it carries on one that broke
+	began   time.Time
+	said    []time.Time // when it has said something
+	asked   []time.Time // when it has called tools
+	ended   time.Time   // when it has said everything; zero before
+	in, out int64       // the usage that it says then
+}
+
+// A metFault is a fault that was played.
+type metFault struct {
+	of   *play
+	kind string
+	at   time.Time
+	said bool // the stage had begun to speak
+	used bool // it has explained a failure
+}
+
+// playsOf are the plays for a person's key and what they speak of, that began between two times.
+func (u *upstream) playsOf(key int, speaks string, from, to time.Time) (found []*play) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, p := range u.plays {
+		if p.key == hashOfKey(key) && strings.HasPrefix(p.name, speaks+".") && !p.began.Before(from) && !p.began.After(to) {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// faultsOf are the faults that a person's runs have met between two times, and that have explained nothing yet.
+func (u *upstream) faultsOf(key int, speaks string, from, to time.Time) (found []*metFault) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, f := range u.faults {
+		if f.of.key == hashOfKey(key) && strings.HasPrefix(f.of.name, speaks+".") && !f.at.Before(from) && !f.at.After(to) {
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+// reached is the step that notes that a play has come so far.
+func (u *upstream) reached(p *play, note func()) script.Step {
+	return script.Reached{Note: func() {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		p.said = append(p.said, time.Now())
+		if note != nil {
+			note()
+		}
+	}}
 }
 
 // A place is a stage of a task.
@@ -53,6 +115,9 @@ type place struct {
 
 // model implements script.Model.
 func (u *upstream) model(f script.Facts) []script.Step {
+	if f.Key == "" {
+		return nil // the chat endpoint asks before it refuses a token
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	name, at, word := where(&f)
@@ -62,6 +127,10 @@ func (u *upstream) model(f script.Facts) []script.Step {
 		name, at = u.talks[f.Conversation].name, u.talks[f.Conversation].stage
 	}
 	u.talks[f.Conversation] = place{name, at}
+	u.owner(&f)
+	now := &play{key: hashed(f.Key), name: name, began: time.Now(), resumed: f.Resume}
+	u.plays = append(u.plays, now)
+	now.in, now.out = 400_000+int64(len(u.plays)), 50_000+int64(len(u.plays))
 	t := u.world.plan.task(name)
 	if t == nil {
 		u.world.say("upstream", "is told of no task: %.80q", f.Told)
@@ -77,7 +146,7 @@ func (u *upstream) model(f script.Facts) []script.Step {
 	}
 	var steps []script.Step
 	calls := 0 // that this run has made so far
-	played := ""
+	played, more := "", true
 	for i := at; i < len(t.Stages); i++ {
 		s := t.Stages[i]
 		saw := ""
@@ -94,17 +163,15 @@ func (u *upstream) model(f script.Facts) []script.Step {
 			}
 			saw = " saw " + strings.Join(list, " & ")
 		}
-		var more bool
-		steps, more = u.stage(steps, f.Key, name, t, i, word, saw, &played)
+		steps, more = u.stage(steps, now, name, t, i, word, saw, &played)
 		if !more {
 			break
 		}
 		calls += s.Calls
 		word = 0
 	}
-	if played == "" {
-		in, out := usageOf(t)
-		steps = append(steps, script.Usage{Input: in, Output: out, CacheRead: 1000})
+	if more {
+		steps = append(steps, script.Usage{Input: now.in - 1000, Output: now.out, CacheRead: 1000}, u.reached(now, func() { now.ended = time.Now() }))
 	}
 	how := ""
 	switch {
@@ -117,14 +184,32 @@ func (u *upstream) model(f script.Facts) []script.Step {
 	return steps
 }
 
-// usageOf is what a run of the task costs: far more than anybody would estimate, so that what is reported adds up.
-func usageOf(t *task) (in, out int64) { return 400_000, 50_000 + int64(len(t.Stages)) }
+// owner: a conversation upstream belongs to one key. Whoever remembers it for somebody else breaks this law.
+func (u *upstream) owner(f *script.Facts) {
+	key := hashed(f.Key)
+	if before, known := u.owners[f.Conversation]; known && before != key {
+		u.world.laws.breaks("upstream", "owner: the conversation of one key is used with another")
+	}
+	u.owners[f.Conversation] = key
+}
+
+// hashed is a key's hash as the local-agent endpoint knows it; the bridge knows the key itself.
+func hashed(key string) string {
+	if strings.HasPrefix(key, "crsr_") {
+		sum := sha256.Sum256([]byte(key))
+		return hex.EncodeToString(sum[:8])
+	}
+	return key
+}
+
+// hashOfKey is the hash of a key by its number.
+func hashOfKey(n int) string { return hashed(keyOf(n)) }
 
 // stage adds one stage to steps, from a word on. more is false when a fault ends the run there.
-func (u *upstream) stage(steps []script.Step, key, name string, t *task, i, word int, saw string, played *string) (_ []script.Step, more bool) {
+func (u *upstream) stage(steps []script.Step, now *play, name string, t *task, i, word int, saw string, played *string) (_ []script.Step, more bool) {
 	s := t.Stages[i]
 	f := s.Fault
-	id := fmt.Sprintf("%s %s.s%d", key, name, i)
+	id := fmt.Sprintf("%s %s.s%d", now.key, name, i)
 	if f != nil && (u.met[id] >= f.Times || f.Word < word) {
 		f = nil
 	}
@@ -133,12 +218,11 @@ func (u *upstream) stage(steps []script.Step, key, name string, t *task, i, word
 		*played = fmt.Sprintf(" (%s before word %d of s%d)", f.Kind, f.Word+1, i)
 		u.world.met(t, s, f.Kind)
 	}
+	steps = append(steps, u.reached(now, nil))
 	if f != nil && f.Word == 0 {
-		if failing := failure(f, len(steps) == 0); failing != nil {
-			steps = append(steps, failing...)
-			if ends(f.Kind) {
-				return steps, false
-			}
+		steps = append(steps, u.fails(now, f, len(steps) == 1)...)
+		if ends(f.Kind) {
+			return steps, false
 		}
 	}
 	for n := range s.Think {
@@ -147,7 +231,14 @@ func (u *upstream) stage(steps []script.Step, key, name string, t *task, i, word
 		}
 	}
 	if t.Ask == "schema" {
-		return append(steps, script.Text{Text: fmt.Sprintf(`{"said":"«%s.s%d»: .`, name, i)}, script.Text{Text: `"}`}), true
+		steps = append(steps, script.Text{Text: fmt.Sprintf(`{"said":"«%s.s%d»: .`, name, i)})
+		if f != nil && f.Word > 0 {
+			steps = append(steps, u.fails(now, f, false)...)
+			if ends(f.Kind) {
+				return steps, false
+			}
+		}
+		return append(steps, script.Text{Text: `"}`}), true
 	}
 	if word == 0 {
 		steps = append(steps, script.Text{Text: fmt.Sprintf("«%s.s%d%s»: ", name, i, saw)})
@@ -155,7 +246,7 @@ func (u *upstream) stage(steps []script.Step, key, name string, t *task, i, word
 	}
 	for n := word; n <= s.Words; n++ {
 		if f != nil && f.Word == n {
-			steps = append(steps, failure(f, false)...)
+			steps = append(steps, u.fails(now, f, false)...)
 			if ends(f.Kind) {
 				return steps, false
 			}
@@ -163,7 +254,7 @@ func (u *upstream) stage(steps []script.Step, key, name string, t *task, i, word
 		if s.Gap > 0 {
 			steps = append(steps, script.Delay{For: s.Gap})
 		}
-		steps = append(steps, script.Text{Text: fmt.Sprintf("w%d ", n)})
+		steps = append(steps, u.reached(now, nil), script.Text{Text: fmt.Sprintf("w%d ", n)})
 	}
 	if word <= s.Words+1 {
 		steps = append(steps, script.Text{Text: "."})
@@ -182,7 +273,7 @@ func (u *upstream) stage(steps []script.Step, key, name string, t *task, i, word
 		args, _ := json.Marshal(map[string]string{"n": callName(name, i, n)})
 		calls.Steps = append(calls.Steps, script.Call{Tool: toolOf(n), Args: args})
 	}
-	return append(steps, calls), true
+	return append(steps, u.reached(now, func() { now.asked = append(now.asked, time.Now()) }), calls), true
 }
 
 // callName names call n of a stage.
@@ -190,6 +281,18 @@ func callName(task string, stage, n int) string { return fmt.Sprintf("%s.s%d.c%d
 
 // toolOf is the tool of call n of a stage.
 func toolOf(n int) string { return []string{"look", "read", "look"}[n%3] }
+
+// fails is a fault as steps, the first of which notes it.
+func (u *upstream) fails(now *play, f *fault, first bool) []script.Step {
+	kind := f.Kind
+	if strings.HasPrefix(kind, "status ") && !first {
+		kind = "cut"
+	}
+	note := u.reached(now, func() {
+		u.faults = append(u.faults, &metFault{of: now, kind: kind, at: time.Now(), said: f.Word > 0})
+	})
+	return append([]script.Step{note}, failure(f, first)...)
+}
 
 // failure is a fault as steps. first says that nothing was said before, which an HTTP status needs.
 func failure(f *fault, first bool) []script.Step {

@@ -39,16 +39,35 @@ type world struct {
 	upstream *upstream
 
 	sim      *cursorsim.Sim
-	bridges  *bridgesim.Host // sdkbridge
-	cursor   *memnet.Listener
+	bridges  *bridgesim.Host  // sdkbridge
+	cursor   *memnet.Listener // guarded by mu, and so is serving
 	serving  *http.Server
 	database *memstore.Database
 	replicas []*replica
 	log      lockedBuffer
-	calm     time.Time // from here on nothing disturbs any more
+	calm     time.Time      // from here on nothing disturbs any more
+	hosted   map[int]string // the keys of accounts, by the number of the Cursor key behind them
 
 	mu         sync.Mutex
 	situations map[string]int
+	began      map[*operation]time.Time
+	ended      map[*operation]time.Time // those that are over
+	ahead      time.Duration            // by which the database's clock is wrong
+	rotations  int                      // of the encryption key
+}
+
+// clock is the database's.
+func (w *world) clock() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return time.Now().Add(w.ahead)
+}
+
+// setClock makes the database's clock wrong by so much.
+func (w *world) setClock(ahead time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ahead = ahead
 }
 
 // lockedBuffer is what all replicas log to.
@@ -64,25 +83,29 @@ func (l *lockedBuffer) Write(p []byte) (int, error) {
 }
 
 // keyOf is a Cursor key by its number.
-func keyOf(n int) string { return fmt.Sprintf("crsr_k%d_secret", n) }
+//
+// Those from brief on get tokens that are valid for ten seconds only.
+func keyOf(n int) string {
+	if n >= brief {
+		return fmt.Sprintf("crsr_brief_k%d_secret", n)
+	}
+	return fmt.Sprintf("crsr_k%d_secret", n)
+}
+
+const brief = 200
 
 func newWorld(p *plan) *world {
-	w := &world{plan: p, situations: map[string]int{}}
+	w := &world{plan: p, hosted: map[int]string{}, situations: map[string]int{}, began: map[*operation]time.Time{}, ended: map[*operation]time.Time{}}
 	w.story.began = time.Now()
-	w.laws = &laws{world: w, given: map[string]string{}, failures: map[string]int{}}
-	w.upstream = &upstream{world: w, met: map[string]int{}, talks: map[string]place{}}
+	w.laws = &laws{world: w, given: map[string]string{}}
+	w.upstream = &upstream{world: w, met: map[string]int{}, talks: map[string]place{}, owners: map[string]string{}}
 	w.sim = cursorsim.New(cursorsim.Config{Seed: p.Misbehaves, Model: w.upstream.model})
 	if p.Upstream == "sdkbridge" {
 		w.bridges = bridgesim.New(nil)
 		w.bridges.PlayModel(w.upstream.model)
 	}
-	w.cursor = memnet.Listen()
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(true)
-	w.serving = &http.Server{Handler: w.sim, Protocols: protocols, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
-	go w.serving.Serve(w.cursor)
-	w.database = memstore.New(memstore.Config{})
+	w.serve()
+	w.database = memstore.New(memstore.Config{Now: w.clock})
 	for i := range p.Replicas {
 		w.replicas = append(w.replicas, newReplica(w, i))
 	}
@@ -121,18 +144,45 @@ func (w *world) met(t *task, s *stage, kind string) {
 	w.situation(doing + " × " + kind + " × " + state)
 }
 
-// A replica is one gateway process and its ways to the rest. It may be stopped or killed, and started again.
+// serve serves the simulated Cursor from now on, in place of a server that was there before, which is returned.
+func (w *world) serve() (before *http.Server) {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	l := memnet.Listen()
+	server := &http.Server{Handler: w.sim, Protocols: protocols, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
+	go server.Serve(l)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	before, w.serving, w.cursor = w.serving, server, l
+	return before
+}
+
+// dialCursor connects to the server of the simulated Cursor that is there now.
+func (w *world) dialCursor(ctx context.Context, network, address string) (net.Conn, error) {
+	w.mu.Lock()
+	l := w.cursor
+	w.mu.Unlock()
+	return l.Dial(ctx, network, address)
+}
+
+// A replica is the place of a gateway process, and its ways to the rest.
 type replica struct {
 	world   *world
 	n       int
 	in, out *memnet.Link
 
-	mu       sync.Mutex
-	listener *memnet.Listener // nil while there is no process
-	process  *cli.Instance
+	mu  sync.Mutex
+	now *process // nil while there is none
+}
+
+// A process is a running gateway. It may be stopped or killed, and another one be started in its place.
+type process struct {
+	*cli.Instance
+	listener *memnet.Listener
 	store    *memstore.Store
 	auth     *http.Transport
-	chat     *http.Transport
+	chat     *http.Transport // nil for other upstreams than chat
 }
 
 var errDown = errors.New("nobody listens")
@@ -144,60 +194,75 @@ func newReplica(w *world, n int) *replica {
 		return w.plan.Latency + time.Duration(made.Add(1)*911+int64(n)*173)*time.Nanosecond
 	}
 	r.in = memnet.NewLink(func(ctx context.Context, network, address string) (net.Conn, error) {
-		r.mu.Lock()
-		l := r.listener
-		r.mu.Unlock()
-		if l == nil {
-			return nil, errDown
+		if p := r.process(); p != nil {
+			return p.listener.Dial(ctx, network, address)
 		}
-		return l.Dial(ctx, network, address)
+		return nil, errDown
 	}, delay)
-	r.out = memnet.NewLink(w.cursor.Dial, delay)
+	r.out = memnet.NewLink(w.dialCursor, delay)
 	r.start()
 	return r
+}
+
+// process is the one that runs; nil when there is none.
+func (r *replica) process() *process {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.now
 }
 
 // start makes a process, which knows nothing of those before it but what the database holds.
 //
 // A replica that two operations have stopped is started by the first that is over.
 func (r *replica) start() {
-	r.mu.Lock()
-	running := r.process != nil
-	r.mu.Unlock()
-	if running {
-		return
+	if r.process() == nil {
+		r.replace()
 	}
+}
+
+// replace makes a process in place of the one that runs, which is returned; new connections lead to the new one.
+func (r *replica) replace() (before *process) {
 	log := slog.New(slog.NewTextHandler(&r.world.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	r.auth = &http.Transport{DialContext: r.out.Dial}
-	keys := auth.New(auth.Config{BackendBase: "http://cursor", APIBase: "http://cursor", HTTP: &http.Client{Transport: r.auth}})
-	ring, err := seal.Parse("correct horse battery staple", "")
-	if err != nil {
-		panic(err)
-	}
-	store := r.world.database.Open()
+	p := &process{listener: memnet.Listen(), store: r.world.database.Open(), auth: &http.Transport{DialContext: r.out.Dial}}
+	keys := auth.New(auth.Config{BackendBase: "http://cursor", APIBase: "http://cursor", HTTP: &http.Client{Transport: p.auth}})
 	cfg := &config.Config{}
 	cfg.MaxRepeatedCalls, cfg.SystemPrompt = 8, "auto"
-	process, err := cli.Assemble(context.Background(), cfg, cli.Parts{
-		Store: store, Ring: ring, Auth: keys, Backends: []agent.Backend{r.backend(keys, log)}, Log: log,
+	var err error
+	p.Instance, err = cli.Assemble(context.Background(), cfg, cli.Parts{
+		Store: p.store, Ring: r.world.ring(), Auth: keys, Backends: []agent.Backend{r.backend(p, keys, log)}, Log: log,
 	})
 	if err != nil {
 		panic(err)
 	}
-	l := memnet.Listen()
+	go p.Serve(p.listener)
 	r.mu.Lock()
-	r.listener, r.process, r.store = l, process, store
-	r.mu.Unlock()
-	go process.Serve(l)
+	defer r.mu.Unlock()
+	before, r.now = r.now, p
+	return before
 }
 
-func (r *replica) backend(keys *auth.Client, log *slog.Logger) agent.Backend {
+// ring are the encryption keys that a process is started with now: the newest, and the one before it.
+func (w *world) ring() *seal.Ring {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	key := func(n int) string { return fmt.Sprintf("correct horse battery staple %d", n) }
+	previous := ""
+	if w.rotations > 0 {
+		previous = key(w.rotations - 1)
+	}
+	ring, err := seal.Parse(key(w.rotations), previous)
+	if err != nil {
+		panic(err) // our own texts
+	}
+	return ring
+}
+
+func (r *replica) backend(p *process, keys *auth.Client, log *slog.Logger) agent.Backend {
 	switch r.world.plan.Upstream {
 	case "chat":
-		protocols := new(http.Protocols)
-		protocols.SetUnencryptedHTTP2(true)
-		r.chat = replay.NewTransport("http://cursor/chat", nil)
-		r.chat.Proxy, r.chat.DialContext = nil, r.out.Dial
-		return chat.New(chat.Config{Endpoint: "http://cursor/chat", Auth: keys, Transport: r.chat, Log: log})
+		p.chat = replay.NewTransport("http://cursor/chat", nil)
+		p.chat.Proxy, p.chat.DialContext = nil, r.out.Dial
+		return chat.New(chat.Config{Endpoint: "http://cursor/chat", Auth: keys, Transport: p.chat, Log: log})
 	case "sdkbridge":
 		return sdkbridge.New(sdkbridge.Config{NewHome: r.world.bridges.NewHome, PerOwner: true, MaxPerPool: 1, Log: log})
 	}
@@ -210,31 +275,41 @@ func (r *replica) backend(keys *auth.Client, log *slog.Logger) agent.Backend {
 	return b
 }
 
-// stop ends the process in good order, or as fast as a process that is killed when grace is 0.
+// stop ends the process in good order, or as fast as one that is killed when grace is 0.
 func (r *replica) stop(grace time.Duration) {
 	r.mu.Lock()
-	l, process, store := r.listener, r.process, r.store
-	r.listener, r.process = nil, nil
+	p := r.now
+	r.now = nil
 	r.mu.Unlock()
-	if process == nil {
+	if p == nil {
 		return
 	}
 	if grace == 0 {
-		l.Close()
+		p.listener.Close()
 		r.in.Cut()
 		r.out.Cut()
-		store.Away(true) // it writes nothing any more
+		p.store.Away(true) // it writes nothing any more
 	}
-	process.ShutDown(context.Background(), grace)
-	l.Close()
-	r.auth.CloseIdleConnections()
-	if r.chat != nil {
-		r.chat.CloseIdleConnections()
+	p.end(grace)
+}
+
+// end shuts a process down.
+func (p *process) end(grace time.Duration) {
+	p.ShutDown(context.Background(), grace)
+	p.listener.Close()
+	p.auth.CloseIdleConnections()
+	if p.chat != nil {
+		p.chat.CloseIdleConnections()
 	}
 }
 
 // run is the whole life of the world.
 func (w *world) run() {
+	for _, p := range w.plan.People {
+		if p.Hosted {
+			w.signUp(p)
+		}
+	}
 	var everybody, operators sync.WaitGroup
 	for _, o := range w.plan.Operations {
 		operators.Go(func() { w.operate(o) })
@@ -247,6 +322,7 @@ func (w *world) run() {
 	w.say("world", "everybody has gone")
 	time.Sleep(11 * time.Minute) // longer than a run is parked
 	w.laws.upstreamIsIdle()
+	w.laws.hears()
 	for _, r := range w.replicas {
 		r.stop(time.Minute)
 	}
@@ -255,4 +331,5 @@ func (w *world) run() {
 	w.serving.Close()
 	time.Sleep(time.Minute)
 	w.laws.atTheEnd()
+	w.laws.everythingGoes()
 }

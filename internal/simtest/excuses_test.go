@@ -1,0 +1,131 @@
+package simtest
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// The short list of reasons for which a request may fail. Each reason belongs to the one request that it can explain: a fault
+// that was played in a run of that request, an operation that was on while it was under way. So the next try of a request
+// has to succeed, unless there is a reason of its own for it.
+//
+//	a fault          faultRows says how often it is mended, so that nobody sees it
+//	an operation     operations says what clients may see of it
+//	the response     that it follows could not be stored, because of an operation
+
+// What a failure is called, on all APIs.
+var (
+	byUpstream = []string{"upstream_error", "server_error", "api_error"}
+	byLoad     = []string{"server_is_overloaded", "overloaded_error"}
+	byTime     = []string{"upstream_timeout", "timeout_error", "api_error", "server_error"}
+	byLimit    = []string{"rate_limit_exceeded", "rate_limit_error"}
+	byKey      = []string{"invalid_api_key", "authentication_error", "invalid_prompt"} // the last in a stream of responses
+	byRequest  = []string{"invalid_value", "invalid_request_error", "invalid_prompt"}
+	byWay      = []string{"no answer", "broken"} // not an answer of the gateway's at all
+)
+
+// A faultRow says what a client may see of a fault.
+type faultRow struct {
+	mended int      // how often in one turn, as long as nothing was said; see package retry
+	codes  []string // what it is called when it isn't mended
+	always bool     // it is mended also when something was said
+}
+
+// ever is more often than any plan has a fault.
+const ever = 100
+
+// faultRows has a row for each of faults.
+var faultRows = map[string]faultRow{
+	"cut":             {mended: 2, codes: byUpstream},
+	"drop":            {mended: 2, codes: byUpstream},
+	"garbage":         {mended: 2, codes: byUpstream},
+	"unavailable":     {mended: 2, codes: byLoad},
+	"status 503":      {mended: 2, codes: byLoad},
+	"status 429":      {codes: byLimit},
+	"limited":         {codes: byLimit},
+	"refused":         {codes: byRequest},
+	"unauthenticated": {mended: 1, codes: byKey},
+	"status 401":      {mended: 1, codes: byKey},
+	"hold":            {mended: ever, always: true},
+	"stall":           {mended: 1, codes: byTime},
+	"checkpoint cut":  {mended: 2, codes: byUpstream, always: true},
+	"checkpoint drop": {mended: 2, codes: byUpstream, always: true},
+}
+
+// elsewhere has the rows that are others with an upstream.
+var elsewhere = map[string]map[string]faultRow{
+	"chat": {
+		"garbage":         {codes: byUpstream},
+		"checkpoint cut":  {mended: 2, codes: byUpstream}, // it has no checkpoints
+		"checkpoint drop": {mended: 2, codes: byUpstream},
+	},
+	// The bridge begins again by itself, also when something was said. Then the gateway ends the turn.
+	"sdkbridge": {
+		"cut":             {mended: 10, codes: byUpstream},
+		"drop":            {mended: 10, codes: byUpstream},
+		"checkpoint cut":  {mended: 10, codes: byUpstream},
+		"checkpoint drop": {mended: 10, codes: byUpstream},
+		"unavailable":     {mended: 3, codes: byUpstream},
+		"status 503":      {mended: 3, codes: byUpstream},
+		"status 429":      {mended: 3, codes: byUpstream},
+		"limited":         {mended: 3, codes: byUpstream},
+		"refused":         {mended: 3, codes: byUpstream},
+		"unauthenticated": {codes: byKey},
+		"status 401":      {codes: byKey},
+		"garbage":         {mended: 2, codes: byUpstream},
+	},
+}
+
+func rowOf(upstream, kind string) faultRow {
+	if row, ok := elsewhere[upstream][kind]; ok {
+		return row
+	}
+	return faultRows[kind]
+}
+
+// excuse: a request fails for a reason that is on the list. Nothing else is one.
+func (l *laws) excuse(p *living, c *talk, t *task, r *reply) {
+	if l.fault(p, c, r) || l.operation(t, r) || l.neverStored(c, r) {
+		return
+	}
+	var met []string
+	for _, f := range l.world.upstream.faultsOf(c.key, p.Speaks, r.began, r.finished) {
+		met = append(met, fmt.Sprintf("%s, said %v, used %v", f.kind, f.said, f.used))
+	}
+	l.breaks(p.Name, "excuse: nothing explains the failure: status %d, %s: %s (faults: %q)", r.status, r.code, r.err, met)
+}
+
+// fault reports whether a fault in a run of this request explains the failure. It explains no other one.
+func (l *laws) fault(p *living, c *talk, r *reply) bool {
+	met := map[string]int{} // by kind, in this request
+	for _, f := range l.world.upstream.faultsOf(c.key, p.Speaks, r.began, r.finished) {
+		if f.used {
+			continue
+		}
+		met[f.kind]++
+		row := rowOf(l.world.plan.Upstream, f.kind)
+		if (f.said && !row.always || met[f.kind] > row.mended) && slices.Contains(row.codes, r.code) {
+			f.used = true
+			return true
+		}
+	}
+	return false
+}
+
+// operation reports whether an operation that was on during the request explains the failure. A background response ends with
+// its process, and says so in words of its own.
+func (l *laws) operation(t *task, r *reply) bool {
+	for _, o := range l.world.during(r.began, r.finished) {
+		explains := operations[o.Do].explains
+		if slices.Contains(explains, r.code) || t.background() && r.code == "server_error" && slices.Contains(explains, byWay[0]) {
+			return true
+		}
+	}
+	return false
+}
+
+// neverStored reports whether the failure is that the response before can't be found, which came while an operation was on.
+func (l *laws) neverStored(c *talk, r *reply) bool {
+	return r.code == "previous_response_not_found" && c.previous != "" && l.world.during(c.kept.began, c.kept.finished.Add(5*time.Second)) != nil
+}
