@@ -61,6 +61,9 @@ func (w *world) live(p *person) {
 			w.say(p.Name, "changes the conversation: %s", t.Before)
 		}
 		c.messages = append(c.messages, message{role: "user", text: "Please do «" + taskName(p.Speaks, i) + "»."})
+		if t.Before == "aside" {
+			c.messages = append(c.messages, message{role: "user", text: "Be brief."})
+		}
 		if !l.task(c, t) {
 			// Given up: the message goes, and with it what is without an answer.
 			c.forget()

@@ -70,7 +70,7 @@ var (
 	// answers are what people do with calls; "" answers all in order.
 	answers = []string{"", "", "", "reordered", "partial", "twice", "late", "very late", "never", "error", "renamed", "reshaped", "interrupted", "surface", "key", "tools", "model"}
 	// changes are what people do to their conversation before a task.
-	changes = []string{"", "", "", "edit", "compact", "rewind", "branch", "surface", "key", "tools", "model"}
+	changes = []string{"", "", "", "aside", "edit", "compact", "rewind", "branch", "surface", "key", "tools", "model"}
 	// asks are what a request asks of its answer.
 	asks = []string{"", "", "", "", "background", "follow", "cancel", "required", "schema", "title"}
 	// leaves are when clients leave. A client that has left sends the same request again, or gives the task up.

@@ -60,12 +60,12 @@ func run(dir string, seeds int, only string, budget time.Duration) (caught, trie
 		}
 		tried++
 		how, err := try(root, temp, f, seeds, budget)
-		if err != nil {
-			return caught, tried, fmt.Errorf("%s: %w", f.Name, err)
-		}
-		if how != "" {
+		switch {
+		case err != nil:
+			how = err.Error()
+		case how != "":
 			caught++
-		} else {
+		default:
 			how = fmt.Sprintf("not in %d seeds", seeds)
 		}
 		fmt.Printf("| %s | %s |\n", f.Name, how)

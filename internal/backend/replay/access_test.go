@@ -51,8 +51,10 @@ func TestRefusals(t *testing.T) {
 // noToken fails every exchange.
 type noToken struct{ err *agent.Error }
 
-func (n noToken) Token(context.Context, agent.Secret) (agent.Secret, error) { return agent.Secret{}, n.err }
-func (noToken) Drop(_, _ agent.Secret)                                      {}
+func (n noToken) Token(context.Context, agent.Secret) (agent.Secret, error) {
+	return agent.Secret{}, n.err
+}
+func (noToken) Drop(_, _ agent.Secret) {}
 
 func TestAnExchangeThatMayPassIsTriedAgain(t *testing.T) {
 	for code, again := range map[agent.Code]bool{agent.UpstreamTimeout: true, agent.Overloaded: true, agent.Upstream: true, agent.InvalidKey: false, agent.RateLimited: false, agent.Canceled: false} {
