@@ -82,9 +82,9 @@ func twice(t *task) bool {
 	return slices.ContainsFunc(t.Stages, func(s *stage) bool { return s.Answer == "twice" })
 }
 
-// mayLeave reports whether a client leaves in the task.
+// mayLeave reports whether a client leaves in the task, or cancels what it has asked for.
 func mayLeave(t *task) bool {
-	return slices.ContainsFunc(t.Stages, func(s *stage) bool { return s.Leave != "" })
+	return t.Ask == "cancel" || slices.ContainsFunc(t.Stages, func(s *stage) bool { return s.Leave != "" })
 }
 
 // A leaving is a request whose client has left.
@@ -280,9 +280,9 @@ func (l *laws) usage(p *living, c *talk, t *task, r *reply) {
 		c.loop = loop{}
 	}
 	c.loop.in, c.loop.out = c.loop.in+r.in, c.loop.out+r.out
-	// The chat endpoint has no usage. Two runs may wait for the same results, at one replica each or after a request that was
-	// sent twice: then nobody knows which of them has got these.
-	if len(r.calls) > 0 || l.world.plan.Upstream == "chat" || twice(t) || p.Wanders && mayLeave(t) {
+	// The chat endpoint has no usage. Two runs may wait for the same results, after a request that was sent twice, at once or
+	// because the client had left: then nobody knows which of them has got these.
+	if len(r.calls) > 0 || l.world.plan.Upstream == "chat" || twice(t) || mayLeave(t) {
 		return
 	}
 	l.world.upstream.mu.Lock()
