@@ -281,8 +281,8 @@ func (l *laws) usage(p *living, c *talk, t *task, r *reply) {
 	}
 	c.loop.in, c.loop.out = c.loop.in+r.in, c.loop.out+r.out
 	// The chat endpoint has no usage. Two runs may wait for the same results, after a request that was sent twice, at once or
-	// because the client had left: then nobody knows which of them has got these.
-	if len(r.calls) > 0 || l.world.plan.Upstream == "chat" || twice(t) || mayLeave(t) {
+	// because the client had left: then nobody knows which of them has got these. What a repair costs is estimated.
+	if len(r.calls) > 0 || l.world.plan.Upstream == "chat" || twice(t) || mayLeave(t) || t.Strays {
 		return
 	}
 	l.world.upstream.mu.Lock()
