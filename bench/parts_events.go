@@ -47,7 +47,7 @@ func (s *suite) events(ctx context.Context) error {
 	s.plots["events"] = drawing
 	for _, n := range streams {
 		every := time.Duration(n) * time.Second / 15_000
-		r, err := s.contest(ctx, fmt.Sprintf("paced, %d streams", n), s.servers, paced(n, int(2*time.Second/every), every))
+		r, err := s.contest(ctx, fmt.Sprintf("paced, %d streams", n), s.servers, paced(n, int(1200*time.Millisecond/every), every))
 		if err != nil {
 			return err
 		}
@@ -68,7 +68,7 @@ func (s *suite) events(ctx context.Context) error {
 		limit                float64
 	}{
 		{"events a second and core, each in a write of its own", 4, 10_000, 1, 200_000},
-		{"events a second and core, ten in a write", 4, 20_000, 10, 200_000},
+		{"events a second and core, ten in a write", 4, 10_000, 10, 200_000},
 		{"events a second and core, answers of 50 events", 400, 50, 10, 0},
 	} {
 		r, err := s.contest(ctx, b.what, s.servers, bursts(b.streams, 4, b.words, b.each))
@@ -98,7 +98,7 @@ func (s *suite) events(ctx context.Context) error {
 
 // surfaces compares the public APIs with each other. Their figures are all the gateway's, so each is set against that of chat.
 func (s *suite) surfaces(ctx context.Context) error {
-	const streams, words, every = 100, 75, 20 * time.Millisecond
+	const streams, words, every = 100, 60, 20 * time.Millisecond
 	chatting := ""
 	base := spread{}
 	for _, api := range []struct {

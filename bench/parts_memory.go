@@ -64,7 +64,7 @@ func (c crowds) stop() {
 
 // parked is about runs that wait for their client.
 func (s *suite) parked(ctx context.Context) error {
-	runs, wait := []int{2500, 10_000}, 10*time.Second
+	runs, wait := []int{2000, 10_000}, 10*time.Second
 	if s.scale {
 		runs, wait = []int{1000, 2500, 5000, 10_000}, 2*time.Minute
 	}

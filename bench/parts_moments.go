@@ -35,7 +35,7 @@ func (s *suite) moments(ctx context.Context) error {
 
 // neighbours is about streams beside something slow or large.
 func (s *suite) neighbours(ctx context.Context) error {
-	const streams, words, every = 100, 100, 20 * time.Millisecond
+	const streams, words, every = 100, 60, 20 * time.Millisecond
 	servers := s.some(nameDirect, nameHeld, nameOurs)
 	size := 1 << 20
 	if s.scale {
