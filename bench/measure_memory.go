@@ -164,13 +164,15 @@ func (l *lab) waiting(ctx context.Context, name string, upstream *server, stream
 	return w, err
 }
 
-// goroutines is how many the gateway has; 0 for other servers.
+// goroutines is how many the gateway has, without one for each connection to upstream: those stay open for a while, for the next
+// runs. It is 0 for other servers.
 func (w *crowd) goroutines(ctx context.Context) float64 {
 	if w.operator == "" {
 		return 0
 	}
 	n, _ := gauge(ctx, w.operator, "go_goroutines")
-	return n
+	connections, _ := gauge(ctx, w.operator, "composer_upstream_connections")
+	return n - connections
 }
 
 // left is the server's memory as a multiple of what it was before the clients came, that long after they left. It waits

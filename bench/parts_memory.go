@@ -51,7 +51,7 @@ func (c crowds) report(ctx context.Context, s *suite) error {
 		return err
 	}
 	s.rows = append(s.rows,
-		row{target: "9", what: "goroutines more than before, 1 s after all clients left", unit: "", figure: map[string]spread{nameOurs: exactly(c.ours.after - c.ours.before)}, limit: 20},
+		row{target: "9", what: "goroutines more than before, 1 s after all clients left, connections to upstream aside", unit: "", figure: map[string]spread{nameOurs: exactly(c.ours.after - c.ours.before)}, limit: 20},
 		row{target: "9", what: "memory, 60 s after all clients left", unit: "× before", figure: map[string]spread{nameOurs: exactly(share)}, limit: 1.5})
 	return nil
 }

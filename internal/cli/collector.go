@@ -24,7 +24,7 @@ const (
 	// stays within 40.
 	mostPercent = 400
 	// restEvery is how often is looked whether load is over.
-	restEvery = 10 * time.Second
+	restEvery = 5 * time.Second
 	// restBelow is how many bytes may be allocated between two looks by a server that counts as resting. A quarter of what is
 	// live counts as rest, too: parked runs have their heartbeats.
 	restBelow = 4 << 20
@@ -67,7 +67,7 @@ func giveBack(ctx context.Context, log *slog.Logger) {
 	ticker := time.NewTicker(restEvery)
 	defer ticker.Stop()
 	var r rest
-	samples := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"}}
+	samples := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"}, {Name: "/sched/goroutines:goroutines"}}
 	for {
 		select {
 		case <-ticker.C:
@@ -75,7 +75,7 @@ func giveBack(ctx context.Context, log *slog.Logger) {
 			return
 		}
 		metrics.Read(samples)
-		if r.begins(samples[0].Value.Uint64(), samples[1].Value.Uint64()) {
+		if r.begins(samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64()) {
 			debug.FreeOSMemory()
 		}
 	}
@@ -83,20 +83,24 @@ func giveBack(ctx context.Context, log *slog.Logger) {
 
 // A rest knows whether the process rests.
 type rest struct {
-	allocated uint64 // in all, at the last look
-	resting   bool
+	allocated  uint64 // in all, at the last look
+	goroutines uint64 // when the rest began
+	resting    bool
 }
 
-// begins reports whether a rest begins with this look: little was allocated since the last one, and much before. It is true
+// begins reports whether a rest begins with this look: little was allocated since the last one, and much before, or many
+// goroutines are gone. Streams that wait make no garbage, and none when they end; but what they had is garbage then. It is true
 // once for each rest.
-func (r *rest) begins(allocated, live uint64) bool {
+func (r *rest) begins(allocated, live, goroutines uint64) bool {
 	since := allocated - r.allocated
 	r.allocated = allocated
-	if since > max(restBelow, live/4) {
+	switch {
+	case since > max(restBelow, live/4):
 		r.resting = false
 		return false
+	case r.resting && goroutines >= r.goroutines/2:
+		return false
 	}
-	was := r.resting
-	r.resting = true
-	return !was
+	r.resting, r.goroutines = true, goroutines
+	return true
 }

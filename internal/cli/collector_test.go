@@ -14,17 +14,20 @@ func TestMemoryIsGivenBackOnceForEachRest(t *testing.T) {
 	const mib = 1 << 20
 	var r rest
 	for i, look := range []struct {
-		allocated, live uint64
-		begins          bool
+		allocated, live, goroutines uint64
+		begins                      bool
 	}{
-		{60 * mib, 8 * mib, false},   // it has just started
-		{61 * mib, 8 * mib, true},    // and rests
-		{62 * mib, 8 * mib, false},   // still
-		{500 * mib, 90 * mib, false}, // load
-		{520 * mib, 90 * mib, true},  // 20 MiB are little beside 90
-		{523 * mib, 8 * mib, false},
+		{60 * mib, 8 * mib, 20, false},     // it has just started
+		{61 * mib, 8 * mib, 20, true},      // and rests
+		{62 * mib, 8 * mib, 20, false},     // still
+		{500 * mib, 90 * mib, 9000, false}, // load
+		{520 * mib, 90 * mib, 8000, true},  // 20 MiB are little beside 90: streams that wait
+		{523 * mib, 90 * mib, 7000, false}, // some have left
+		{525 * mib, 90 * mib, 100, true},   // all have
+		{526 * mib, 8 * mib, 20, true},     // and so have most of the rest
+		{527 * mib, 8 * mib, 20, false},
 	} {
-		if got := r.begins(look.allocated, look.live); got != look.begins {
+		if got := r.begins(look.allocated, look.live, look.goroutines); got != look.begins {
 			t.Errorf("look %d: a rest begins: %v", i, got)
 		}
 	}
