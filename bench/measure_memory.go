@@ -9,6 +9,9 @@ import (
 
 // The scenarios about memory: runs that wait for their client, streams that wait for their model, and what is left afterwards.
 
+// settle is how long a server may tidy up after a rush before its CPU time counts as that of waiting.
+const settle = 8 * time.Second
+
 // A parking is what many parked runs cost.
 type parking struct {
 	runs           int
@@ -76,6 +79,9 @@ func (l *lab) parked(ctx context.Context, frame, runs int, wait time.Duration) (
 		return p, err
 	}
 	p.runs, p.opened, p.atOnce = runs, time.Since(begin), perRun()
+	if err := pause(ctx, settle); err != nil { // what parking has left to do is no heartbeat
+		return p, err
+	}
 	before, err := cpuTime(s.pid)
 	if err != nil {
 		return p, err

@@ -89,7 +89,7 @@ func (s *suite) parked(ctx context.Context) error {
 			ours := func(f float64) map[string]spread { return map[string]spread{nameOurs: exactly(f)} }
 			s.rows = append(s.rows,
 				row{target: "7", what: "memory of a parked run at once, of " + at, unit: "KiB", figure: ours(p.atOnce), limit: 32},
-				row{target: "7", what: fmt.Sprintf("memory of a parked run after %v, of %s", wait, at), unit: "KiB", figure: ours(p.later), limit: 32},
+				row{target: "7", what: fmt.Sprintf("memory of a parked run after %v, of %s", settle+wait, at), unit: "KiB", figure: ours(p.later), limit: 32},
 				row{target: "8", what: "heartbeats of all parked runs, of " + at, unit: "% of a core", figure: ours(100 * p.cpu), limit: 5})
 			s.notes = append(s.notes, fmt.Sprintf("All of %s parked runs went on with their own results (parked in %v, resumed in %v).", at, p.opened.Round(time.Millisecond), p.closed.Round(time.Millisecond)))
 		}

@@ -76,6 +76,7 @@ func giveBack(ctx context.Context, log *slog.Logger) {
 		}
 		metrics.Read(samples)
 		if r.begins(samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64()) {
+			runtime.GC() // pools give up what they have in the second collection after its last use
 			debug.FreeOSMemory()
 		}
 	}
