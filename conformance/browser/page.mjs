@@ -63,7 +63,8 @@ const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/
  * coloursAlone and allButColours say, for a page whose other half is checked elsewhere.
  */
 export async function accessible(page, where, rules = {}) {
-  await page.evaluate(axeSource); // not a script tag, which the security policy forbids
+  // Once for each page that is loaded: it takes as long as the check. Not a script tag, which the security policy forbids.
+  if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(axeSource);
   const { violations } = await page.evaluate((r) => window.axe.run(document, { resultTypes: ["violations"], ...r }), rules);
   const found = violations.flatMap((v) => v.nodes.map((n) => `${v.id}: ${v.help}: ${n.html.slice(0, 200)} ${n.any.map((a) => a.message).join("; ")}`));
   assert.deepEqual(found, [], `axe on ${where}`);
