@@ -22,6 +22,7 @@ var (
 	byLimit    = []string{"rate_limit_exceeded", "rate_limit_error"}
 	byKey      = []string{"invalid_api_key", "authentication_error", "invalid_prompt"} // the last in a stream of responses
 	byRequest  = []string{"invalid_value", "invalid_request_error", "invalid_prompt"}
+	byForm     = []string{"invalid_json_output", "tool_choice_unmet", "server_error", "api_error"}
 	byWay      = []string{"no answer", "broken"} // not an answer of the gateway's at all
 )
 
@@ -86,7 +87,7 @@ func rowOf(upstream, kind string) faultRow {
 
 // excuse: a request fails for a reason that is on the list. Nothing else is one.
 func (l *laws) excuse(p *living, c *talk, t *task, r *reply) {
-	if l.fault(p, c, r) || l.operation(t, r) || l.neverStored(c, r) {
+	if l.fault(p, c, t, r) || l.operation(t, r) || l.neverStored(c, r) {
 		return
 	}
 	var met []string
@@ -97,7 +98,9 @@ func (l *laws) excuse(p *living, c *talk, t *task, r *reply) {
 }
 
 // fault reports whether a fault in a run of this request explains the failure. It explains no other one.
-func (l *laws) fault(p *living, c *talk, r *reply) bool {
+//
+// A model that strays is told so once in a turn. When a fault is met then, the run begins anew, and the model strays again.
+func (l *laws) fault(p *living, c *talk, t *task, r *reply) bool {
 	met := map[string]int{} // by kind, in this request
 	for _, f := range l.world.upstream.faultsOf(c.key, p.Speaks, r.began, r.finished) {
 		if f.used {
@@ -106,6 +109,10 @@ func (l *laws) fault(p *living, c *talk, r *reply) bool {
 		met[f.kind]++
 		row := rowOf(l.world.plan.Upstream, f.kind)
 		if (f.said && !row.always || met[f.kind] > row.mended) && slices.Contains(row.codes, r.code) {
+			f.used = true
+			return true
+		}
+		if t.Strays && slices.Contains(byForm, r.code) {
 			f.used = true
 			return true
 		}
