@@ -3,6 +3,7 @@ package hosted_test
 import (
 	"context"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,8 +27,10 @@ type bench struct {
 	token   string
 	key     store.Key
 
-	usage    agent.Usage   // that each turn has
-	hold     chan struct{} // when not nil, a turn ends when this is closed
+	usage agent.Usage   // that each turn has
+	hold  chan struct{} // when not nil, a turn ends when this is closed
+
+	mu       sync.Mutex // protects accepted
 	accepted agent.Accepted
 }
 
@@ -70,9 +73,14 @@ func newBench(t *testing.T, limits store.KeyLimits) *bench {
 }
 
 // Accept implements agent.Sink: it keeps what the client was told.
-func (b *bench) Accept(a agent.Accepted) error { b.accepted = a; return nil }
-func (b *bench) Event(*agent.Event) error      { return nil }
-func (b *bench) Flush() error                  { return nil }
+func (b *bench) Accept(a agent.Accepted) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.accepted = a
+	return nil
+}
+func (b *bench) Event(*agent.Event) error { return nil }
+func (b *bench) Flush() error             { return nil }
 
 // turn carries out a turn with the key.
 func (b *bench) turn(endpoint, model string) error {

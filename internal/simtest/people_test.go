@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,10 +19,37 @@ type living struct {
 	*person
 	world    *world
 	clients  []*http.Client // one for each replica
-	requests int
-	left     map[*stage]bool // stages in which they have left already
-	twice    sync.WaitGroup  // requests that are sent a second time
-	apart    time.Duration   // what keeps this person's requests apart from those that others send at the same moment
+	requests atomic.Int64
+	left     stageSet       // stages in which they have left already
+	twice    sync.WaitGroup // requests that are sent a second time
+	apart    time.Duration  // what keeps this person's requests apart from those that others send at the same moment
+}
+
+// A stageSet is stages of tasks. A person who sends a request twice uses it in two goroutines.
+type stageSet struct {
+	mu  sync.Mutex
+	all map[*stage]bool
+}
+
+// add puts s into the set, and reports whether it was not there.
+func (set *stageSet) add(s *stage) bool {
+	set.mu.Lock()
+	defer set.mu.Unlock()
+	if set.all[s] {
+		return false
+	}
+	if set.all == nil {
+		set.all = map[*stage]bool{}
+	}
+	set.all[s] = true
+	return true
+}
+
+// has reports whether s is in the set.
+func (set *stageSet) has(s *stage) bool {
+	set.mu.Lock()
+	defer set.mu.Unlock()
+	return set.all[s]
 }
 
 // token is what a person sends for the key of a number: an account's, if there is one.
@@ -46,7 +74,7 @@ func (w *world) signUp(p *person) {
 
 // live is a person's whole life.
 func (w *world) live(p *person) {
-	l := &living{person: p, world: w, left: map[*stage]bool{}}
+	l := &living{person: p, world: w}
 	l.apart = time.Duration(1+slices.Index(w.plan.People, p)) * 137 * time.Microsecond
 	for _, r := range w.replicas {
 		t := &http.Transport{DialContext: r.in.Dial}
@@ -153,7 +181,7 @@ func (l *living) persist(c *talk, t *task) *reply {
 
 func (l *living) gaveUp(t *task) bool {
 	for _, s := range t.Stages {
-		if l.left[s] && strings.HasSuffix(s.Leave, "give up") {
+		if l.left.has(s) && strings.HasSuffix(s.Leave, "give up") {
 			return true
 		}
 	}
@@ -183,8 +211,8 @@ func (l *living) ask(c *talk, t *task) *reply {
 	defer cancel()
 	s := c.stageOf(t)
 	leave := ""
-	if s.Leave != "" && !l.left[s] && !t.background() {
-		leave, l.left[s] = s.Leave, true
+	if s.Leave != "" && !t.background() && l.left.add(s) {
+		leave = s.Leave
 		w.situation("leaves " + leave + " × " + c.surface + " × " + w.plan.Upstream)
 		if wait := map[bool]time.Duration{true: 50 * time.Millisecond, false: 3 * time.Second}[leave == "at once"]; leave == "at once" || !l.Stream {
 			stop := time.AfterFunc(wait+w.plan.Latency, cancel)
@@ -202,8 +230,7 @@ func (l *living) ask(c *talk, t *task) *reply {
 		switch {
 		case t.Ask == "follow":
 			l.follow(c, r)
-		case t.Ask == "cancel" && !l.left[s]:
-			l.left[s] = true
+		case t.Ask == "cancel" && l.left.add(s):
 			l.cancel(c, r)
 		case t.background():
 			l.poll(c, r)
@@ -255,10 +282,10 @@ func (l *living) send(ctx context.Context, c *talk, method, path string, body []
 
 // sendInto is send for a reply that may have begun before.
 func (l *living) sendInto(ctx context.Context, r *reply, c *talk, method, path string, body []byte, more func(*reply) bool) {
-	l.requests++
+	n := int(l.requests.Add(1))
 	client := l.clients[0]
 	if l.Wanders {
-		client = l.clients[l.requests%len(l.clients)]
+		client = l.clients[n%len(l.clients)]
 	}
 	defer func() { r.finished = time.Now() }()
 	req, err := http.NewRequestWithContext(ctx, method, "http://gateway"+path, bytes.NewReader(body))
@@ -266,7 +293,7 @@ func (l *living) sendInto(ctx context.Context, r *reply, c *talk, method, path s
 		panic(err) // our own path
 	}
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("X-Request-Id", fmt.Sprintf("%s-%d", l.Name, l.requests))
+	req.Header.Set("X-Request-Id", fmt.Sprintf("%s-%d", l.Name, n))
 	if c.surface == "messages" {
 		req.Header.Set("X-Api-Key", l.world.token(c.key))
 		req.Header.Set("Anthropic-Version", "2023-06-01")
