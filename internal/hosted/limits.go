@@ -21,6 +21,9 @@ import (
 //	                               go over the limit, all of them together
 //
 // A request that is refused is not logged and doesn't count.
+//
+// The limits are those of a key. So that nobody gets past them with a further key, the owner of an account can't make one once
+// the operator has limited one of its keys (ownerMayAdd); the operator can.
 
 // An admission holds one request against the limits of its key. It is used by one goroutine.
 // The store may call admit more than once for one request, when its transaction has to be repeated;

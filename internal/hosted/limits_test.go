@@ -249,3 +249,32 @@ func TestLimitsAreChanged(t *testing.T) {
 		}
 	})
 }
+
+// TestNobodyGetsPastTheirLimitsWithAnotherKey: neither by signing up again nor by a further key. Their Cursor key stays, too.
+func TestNobodyGetsPastTheirLimitsWithAnotherKey(t *testing.T) {
+	for name, limited := range map[string]store.Key{
+		"limits": {Limits: store.KeyLimits{Concurrent: 1}}, "an end": {Expires: time.Now().Add(time.Hour)}, "neither": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, store.KeyLimits{})
+			b.key.Limits, b.key.Expires = limited.Limits, limited.Expires
+			if err := b.db.ChangeKey(t.Context(), b.key); err != nil {
+				t.Fatal(err)
+			}
+			want := agent.PermissionDenied
+			if name == "neither" {
+				want = 0
+			}
+			_, _, err := b.service.AddOwnKey(t.Context(), b.key.Account, "another")
+			if agent.CodeOf(err) != want {
+				t.Errorf("a further key: %v", err)
+			}
+			if _, err := b.service.SignUp(t.Context(), agent.NewSecret(adasKey)); agent.CodeOf(err) != want {
+				t.Errorf("another sign-up: %v", err)
+			}
+			if _, _, err := b.service.AddKey(t.Context(), b.key.Account, store.Key{}); err != nil {
+				t.Errorf("the operator's key: %v", err)
+			}
+		})
+	}
+}

@@ -42,6 +42,30 @@ func (s *Service) AddKey(ctx context.Context, account string, as store.Key) (age
 	}
 }
 
+// AddOwnKey is AddKey for the owner of the account, with a name and without limits. Errors are the store's, and an *agent.Error
+// with PermissionDenied where the operator has limited a key of the account.
+func (s *Service) AddOwnKey(ctx context.Context, account, name string) (agent.Secret, store.Key, error) {
+	if err := s.ownerMayAdd(ctx, account); err != nil {
+		return agent.Secret{}, store.Key{}, err
+	}
+	return s.AddKey(ctx, account, store.Key{Name: name})
+}
+
+// ownerMayAdd fails when a key of the account has limits or an end, revoked or not: a further key would have none. Errors are
+// the store's, and an *agent.Error with PermissionDenied. An account that doesn't exist yet has no keys.
+func (s *Service) ownerMayAdd(ctx context.Context, account string) error {
+	all, err := s.cfg.Store.ListKeys(ctx, account)
+	if err != nil {
+		return err
+	}
+	for i := range all {
+		if all[i].Limits.Any() || !all[i].Expires.IsZero() {
+			return agent.Errorf(agent.PermissionDenied, "The operator of this server has limited what your keys may do, so only the operator can make a further one. Ask for it, or rotate the key that you have.")
+		}
+	}
+	return nil
+}
+
 // Revoke makes a hosted key invalid, from now on and on every replica: Resolve asks the store each time.
 func (s *Service) Revoke(ctx context.Context, keyID string) error {
 	return s.cfg.Store.RevokeKey(ctx, keyID, s.cfg.Now())

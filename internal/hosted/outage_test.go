@@ -27,6 +27,11 @@ func (stuck) Key(ctx context.Context, _ string) (store.Key, store.Account, error
 	return store.Key{}, store.Account{}, ctx.Err()
 }
 
+func (stuck) ListKeys(ctx context.Context, _ string) ([]store.Key, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
 func (stuck) BeginRequest(ctx context.Context, _ store.RequestLog) error {
 	<-ctx.Done()
 	return ctx.Err()

@@ -29,7 +29,8 @@ const mints = 3
 // Cursor key is the one of the last sign-up, and hosted keys of earlier ones stay valid. cursorKey comes
 // from ParseCursorKey.
 //
-// Errors are *agent.Error: NotConfigured; Verify's; Overloaded when the store is unavailable.
+// Errors are *agent.Error: NotConfigured; Verify's; PermissionDenied when the operator has limited a key of the account; Overloaded
+// when the store is unavailable.
 //
 // Cursor is asked before anything is stored, so a key that Cursor doesn't know makes no account.
 func (s *Service) SignUp(ctx context.Context, cursorKey agent.Secret) (*SignedUp, error) {
@@ -49,6 +50,13 @@ func (s *Service) SignUp(ctx context.Context, cursorKey agent.Secret) (*SignedUp
 		ID: id, Email: clip(person.Email), Name: clip(person.Name()),
 		SealedKey: s.sealKey(id, cursorKey), KeyHint: keys.Hint(cursorKey.Reveal()),
 		Created: now, Updated: now,
+	}
+	// Else a limited key could be exchanged for one without limits.
+	var refused *agent.Error
+	if err := s.ownerMayAdd(ctx, id); errors.As(err, &refused) {
+		return nil, refused
+	} else if err != nil {
+		return nil, storeError(err)
 	}
 	for try := 1; ; try++ {
 		token, key := s.mint(id)

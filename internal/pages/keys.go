@@ -154,7 +154,7 @@ func (s *Site) keyRow(k *store.Key) keyRow {
 const maxKeyName = 100
 
 // createKey answers POST /keys/create: one more key for the account, with a name. It has no limits, as that of a sign-up has
-// none: the owner can always get one.
+// none; where the operator has limited a key of the account, there is none to be had.
 func (s *Site) createKey(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 	who, fields, err := s.change(w, r, accountCookie)
 	switch {
@@ -167,10 +167,12 @@ func (s *Site) createKey(w http.ResponseWriter, r *http.Request, _ *api.Call) er
 	if len(name) > maxKeyName {
 		return s.keysTrouble(w, r, agent.Errorf(agent.InvalidValue, "The name is too long: %d bytes are allowed.", maxKeyName))
 	}
-	key, _, err := s.cfg.Accounts.AddKey(r.Context(), accountOf(who), store.Key{Name: name})
+	key, _, err := s.cfg.Accounts.AddOwnKey(r.Context(), accountOf(who), name)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return agent.Errorf(agent.NotFound, "There is no such account any more. Sign up again.")
+	case agent.CodeOf(err) == agent.PermissionDenied:
+		return s.keysTrouble(w, r, err)
 	case err != nil:
 		return session.Away(err)
 	}

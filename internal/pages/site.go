@@ -75,7 +75,7 @@ type Accounts interface {
 	Recognize(ctx context.Context, cursorKey agent.Secret) (store.Account, error)
 	Rotate(ctx context.Context, keyID string) (agent.Secret, store.Key, error)
 	Revoke(ctx context.Context, keyID string) error
-	AddKey(ctx context.Context, account string, as store.Key) (agent.Secret, store.Key, error)
+	AddOwnKey(ctx context.Context, account, name string) (agent.Secret, store.Key, error)
 }
 
 // Store is what the pages read and write themselves.
