@@ -108,6 +108,9 @@ func (l *laws) fault(p *living, c *talk, t *task, r *reply) bool {
 		}
 		met[f.kind]++
 		row := rowOf(l.world.plan.Upstream, f.kind)
+		if slices.Equal(row.codes, byKey) && l.revoked(r) {
+			row.mended-- // the retry that a refused token gets is spent on the one that was revoked
+		}
 		if (f.said && !row.always || met[f.kind] > row.mended) && slices.Contains(row.codes, r.code) {
 			f.used = true
 			return true
@@ -118,6 +121,11 @@ func (l *laws) fault(p *living, c *talk, t *task, r *reply) bool {
 		}
 	}
 	return false
+}
+
+// revoked reports whether the tokens were revoked while the request was under way, or so shortly before that nobody has noticed.
+func (l *laws) revoked(r *reply) bool {
+	return slices.ContainsFunc(l.world.during(r.began, r.finished), func(o *operation) bool { return o.Do == "revoke tokens" })
 }
 
 // operation reports whether an operation that was on during the request explains the failure. A background response ends with

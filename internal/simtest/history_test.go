@@ -27,8 +27,12 @@ type talk struct {
 	loop     loop   // the upstream run that it is on
 }
 
-// A loop is what the turns of one upstream run have reported together, in tokens.
-type loop struct{ in, out int64 }
+// A loop is what the turns of one upstream run have reported together, in tokens. vague says that it need not be what upstream
+// says: see laws.usage.
+type loop struct {
+	in, out int64
+	vague   bool
+}
 
 // forget makes the next request hold the whole conversation.
 func (c *talk) forget() { c.previous, c.sent = "", 0 }

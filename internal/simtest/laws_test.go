@@ -280,9 +280,12 @@ func (l *laws) usage(p *living, c *talk, t *task, r *reply) {
 		c.loop = loop{}
 	}
 	c.loop.in, c.loop.out = c.loop.in+r.in, c.loop.out+r.out
-	// The chat endpoint has no usage. Two runs may wait for the same results, after a request that was sent twice, at once or
-	// because the client had left: then nobody knows which of them has got these. What a repair costs is estimated.
-	if len(r.calls) > 0 || l.world.plan.Upstream == "chat" || twice(t) || mayLeave(t) || t.Strays {
+	// Two runs may wait for the same results, after a request that was sent twice, at once or because the client had left: then
+	// nobody knows which of them has got these. What a repair costs is estimated. A run may go on with the next task, so what it
+	// began with counts, too.
+	c.loop.vague = c.loop.vague || twice(t) || mayLeave(t) || t.Strays
+	// The chat endpoint has no usage.
+	if len(r.calls) > 0 || l.world.plan.Upstream == "chat" || c.loop.vague {
 		return
 	}
 	l.world.upstream.mu.Lock()

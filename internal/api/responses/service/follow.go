@@ -224,6 +224,12 @@ func (f *follower) synthesizeEnd(ctx context.Context) (end bool, err error) {
 			}
 		}
 	}
+	// A client that comes back with the number of the last of them has had the end, and one with a greater number has seen events
+	// that died with the process. Where the process died, the two can't be told apart: an end that a client has had already
+	// does no harm, and without one it would come back for ever.
+	if !f.ended && (f.last >= stored+int64(len(rest)) || interrupted(&f.row)) {
+		return true, f.writeEnd()
+	}
 	return true, nil
 }
 
