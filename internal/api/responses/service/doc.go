@@ -35,5 +35,6 @@
 // another is held.
 //
 // Read service.go, then create.go (a record), prepare.go (what went before), job.go with
-// journal.go and lease.go, follow.go, and socket.go with socketanswer.go and recall.go.
+// journal.go and lease.go, follow.go, and socket.go with handshake.go, sockets.go,
+// socketanswer.go and recall.go.
 package service

@@ -2,14 +2,10 @@ package service
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"io"
-	"maps"
 	"net/http"
 	"runtime/debug"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -42,9 +38,6 @@ const (
 // messageTime bounds how long a message may take from its first byte to its last, waits for memory included: it holds memory
 // meanwhile.
 const messageTime = 5 * time.Minute
-
-// maxSockets bounds the sockets of this process. One that waits for its client has two goroutines and small buffers.
-const maxSockets = 10_000
 
 // A socket is one WebSocket of GET /responses, as OpenAI's SDKs (responses.connect) and Codex open it.
 //
@@ -141,73 +134,6 @@ func (s *Service) connect(w http.ResponseWriter, r *http.Request, call *api.Call
 	k.mu.Unlock()
 	k.serve()
 	return nil
-}
-
-// checkUpgrade refuses what can't become a WebSocket.
-func checkUpgrade(w http.ResponseWriter, r *http.Request) error {
-	wants := strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
-	switch {
-	case wants && r.ProtoMajor == 1 && connectionUpgrades(r.Header):
-		return checkHandshake(w, r.Header)
-	case wants, r.Header.Get("Sec-Websocket-Key") != "":
-		// Codex takes exactly this status as the sign to go on with POST. A proxy that doesn't know WebSockets drops
-		// the Upgrade header and leaves the key.
-		w.Header().Set("Upgrade", "websocket")
-		return &agent.Error{Code: agent.NoWebSocket}
-	}
-	w.Header().Set("Allow", "POST, OPTIONS")
-	return agent.Errorf(agent.MethodNotAllowed, "Method GET is not allowed for this URL. Use POST, GET with the id of a response, or a WebSocket.")
-}
-
-// connectionUpgrades reports whether the header Connection names the upgrade, among others.
-func connectionUpgrades(h http.Header) bool {
-	for _, line := range h["Connection"] {
-		for token := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(strings.TrimSpace(token), "Upgrade") {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// checkHandshake refuses a handshake that RFC 6455, 4.2.1, does not allow, with an error like any other. The library that
-// carries it out would refuse it in plain text.
-func checkHandshake(w http.ResponseWriter, h http.Header) error {
-	if h.Get("Sec-Websocket-Version") != "13" {
-		w.Header().Set("Sec-WebSocket-Version", "13") // which the RFC demands of the answer
-		return agent.Errorf(agent.InvalidValue, "This WebSocket handshake has no version that is known here. Send 'Sec-WebSocket-Version: 13'.")
-	}
-	keys := h["Sec-Websocket-Key"]
-	if len(keys) == 1 {
-		if nonce, err := base64.StdEncoding.DecodeString(strings.TrimSpace(keys[0])); err == nil && len(nonce) == 16 {
-			return nil
-		}
-	}
-	return agent.Errorf(agent.InvalidValue, "This WebSocket handshake needs one header 'Sec-WebSocket-Key' with 16 random bytes in base64.")
-}
-
-// addSocket counts a socket in, until removeSocket.
-func (s *Service) addSocket(k *socket) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.closed:
-		return &agent.Error{Code: agent.Overloaded, Message: "The server is shutting down. Please try again.", RetryAfter: time.Second}
-	case len(s.sockets) >= maxSockets:
-		return &agent.Error{Code: agent.Overloaded, Message: "The server has as many WebSockets open as it may. Send the request with POST, or try again later.", RetryAfter: 10 * time.Second}
-	}
-	s.sockets[k] = true
-	return nil
-}
-
-// removeSocket forgets a socket that has ended, with the responses that could be continued on it alone.
-func (s *Service) removeSocket(k *socket) {
-	s.mu.Lock()
-	delete(s.sockets, k)
-	s.mu.Unlock()
-	s.recall.forget(k.recent)
-	close(k.done)
 }
 
 // serve reads messages until the socket ends. It returns when nothing of the socket runs any more.
@@ -498,40 +424,4 @@ func (k *socket) closeGoingAway() {
 		k.conn.Close(websocket.StatusGoingAway, "the server is shutting down") // waits 5 s for the client, at most
 		k.cancelConn()
 	})
-}
-
-// allSockets are the sockets that are open.
-func (s *Service) allSockets() []*socket {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Collect(maps.Keys(s.sockets))
-}
-
-// drainSockets closes the sockets as their turns end, and waits for that until ctx ends, whose error it returns then.
-// The caller has set closed, so there are no new ones.
-func (s *Service) drainSockets(ctx context.Context) error {
-	open := s.allSockets()
-	for _, k := range open {
-		k.drain()
-	}
-	for _, k := range open {
-		select {
-		case <-k.done:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
-}
-
-// closeSockets ends the turns of all sockets, whose clients are told so, and the sockets. It waits for them.
-func (s *Service) closeSockets() {
-	open := s.allSockets()
-	for _, k := range open {
-		k.drain()
-		k.cancelTurns(errDrained)
-	}
-	for _, k := range open {
-		<-k.done
-	}
 }
