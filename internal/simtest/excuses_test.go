@@ -10,7 +10,7 @@ import (
 // that was played in a run of that request, an operation that was on while it was under way. So the next try of a request
 // has to succeed, unless there is a reason of its own for it.
 //
-//	a fault          faultRows says how often it is mended, so that nobody sees it
+//	a fault          faultRows says how often it is retried, so that nobody sees it
 //	an operation     operations says what clients may see of it
 //	the response     that it follows could not be stored, because of an operation
 
@@ -28,9 +28,9 @@ var (
 
 // A faultRow says what a client may see of a fault.
 type faultRow struct {
-	mended int      // how often in one turn, as long as nothing was said; see package retry
-	codes  []string // what it is called when it isn't mended
-	always bool     // it is mended also when something was said
+	retried int      // how often in one turn, as long as nothing was said; see package retry
+	codes   []string // what it is called when it isn't retried
+	always  bool     // it is retried also when something was said
 }
 
 // ever is more often than any plan has a fault.
@@ -38,43 +38,43 @@ const ever = 100
 
 // faultRows has a row for each of faults.
 var faultRows = map[string]faultRow{
-	"cut":             {mended: 2, codes: byUpstream},
-	"drop":            {mended: 2, codes: byUpstream},
-	"garbage":         {mended: 2, codes: byUpstream},
-	"unavailable":     {mended: 2, codes: byLoad},
-	"status 503":      {mended: 2, codes: byLoad},
+	"cut":             {retried: 2, codes: byUpstream},
+	"drop":            {retried: 2, codes: byUpstream},
+	"garbage":         {retried: 2, codes: byUpstream},
+	"unavailable":     {retried: 2, codes: byLoad},
+	"status 503":      {retried: 2, codes: byLoad},
 	"status 429":      {codes: byLimit},
 	"limited":         {codes: byLimit},
 	"refused":         {codes: byRequest},
-	"unauthenticated": {mended: 1, codes: byKey},
-	"status 401":      {mended: 1, codes: byKey},
-	"hold":            {mended: ever, always: true},
-	"stall":           {mended: 1, codes: byTime},
-	"checkpoint cut":  {mended: 2, codes: byUpstream, always: true},
-	"checkpoint drop": {mended: 2, codes: byUpstream, always: true},
+	"unauthenticated": {retried: 1, codes: byKey},
+	"status 401":      {retried: 1, codes: byKey},
+	"hold":            {retried: ever, always: true},
+	"stall":           {retried: 1, codes: byTime},
+	"checkpoint cut":  {retried: 2, codes: byUpstream, always: true},
+	"checkpoint drop": {retried: 2, codes: byUpstream, always: true},
 }
 
 // elsewhere has the rows that are others with an upstream.
 var elsewhere = map[string]map[string]faultRow{
 	"chat": {
 		"garbage":         {codes: byUpstream},
-		"checkpoint cut":  {mended: 2, codes: byUpstream}, // it has no checkpoints
-		"checkpoint drop": {mended: 2, codes: byUpstream},
+		"checkpoint cut":  {retried: 2, codes: byUpstream}, // it has no checkpoints
+		"checkpoint drop": {retried: 2, codes: byUpstream},
 	},
 	// The bridge begins again by itself, also when something was said. Then the gateway ends the turn.
 	"sdkbridge": {
-		"cut":             {mended: 10, codes: byUpstream},
-		"drop":            {mended: 10, codes: byUpstream},
-		"checkpoint cut":  {mended: 10, codes: byUpstream},
-		"checkpoint drop": {mended: 10, codes: byUpstream},
-		"unavailable":     {mended: 3, codes: byUpstream},
-		"status 503":      {mended: 3, codes: byUpstream},
-		"status 429":      {mended: 3, codes: byUpstream},
-		"limited":         {mended: 3, codes: byUpstream},
-		"refused":         {mended: 3, codes: byUpstream},
+		"cut":             {retried: 10, codes: byUpstream},
+		"drop":            {retried: 10, codes: byUpstream},
+		"checkpoint cut":  {retried: 10, codes: byUpstream},
+		"checkpoint drop": {retried: 10, codes: byUpstream},
+		"unavailable":     {retried: 3, codes: byUpstream},
+		"status 503":      {retried: 3, codes: byUpstream},
+		"status 429":      {retried: 3, codes: byUpstream},
+		"limited":         {retried: 3, codes: byUpstream},
+		"refused":         {retried: 3, codes: byUpstream},
 		"unauthenticated": {codes: byKey},
 		"status 401":      {codes: byKey},
-		"garbage":         {mended: 2, codes: byUpstream},
+		"garbage":         {retried: 2, codes: byUpstream},
 	},
 }
 
@@ -109,9 +109,9 @@ func (l *laws) fault(p *living, c *talk, t *task, r *reply) bool {
 		met[f.kind]++
 		row := rowOf(l.world.plan.Upstream, f.kind)
 		if slices.Equal(row.codes, byKey) && l.revoked(r) {
-			row.mended-- // the retry that a refused token gets is spent on the one that was revoked
+			row.retried-- // the retry that a refused token gets is spent on the one that was revoked
 		}
-		if (f.said && !row.always || met[f.kind] > row.mended) && slices.Contains(row.codes, r.code) {
+		if (f.said && !row.always || met[f.kind] > row.retried) && slices.Contains(row.codes, r.code) {
 			f.used = true
 			return true
 		}
