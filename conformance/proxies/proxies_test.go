@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -88,100 +87,16 @@ func documented(t *testing.T, fence string) string {
 	return config + "\n"
 }
 
-// find is the program of a proxy. Debian keeps some out of the PATH of users.
-func find(t *testing.T, name string) string {
-	t.Helper()
-	for _, candidate := range []string{name, "/usr/sbin/" + name} {
-		if program, err := exec.LookPath(candidate); err == nil {
-			return program
-		}
-	}
-	t.Skipf("no %s is installed; hint: scripts/deployment.sh", name)
-	return ""
-}
-
 // start runs a proxy before the gateway and returns its URL.
 func (k *kind) start(t *testing.T, gateway *harness.Gateway) string {
 	t.Helper()
-	program, folder := find(t, k.name), t.TempDir()
-	const tries = 5 // somebody else may take the port first
-	for try := 1; ; try++ {
-		listen := freeAddress(t)
-		config := filepath.Join(folder, "config")
-		text := k.change(documented(t, k.fence), listen, strings.TrimPrefix(gateway.URL, "http://"), folder)
-		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		cmd := exec.CommandContext(context.WithoutCancel(t.Context()), program, k.args(config, folder)...)
-		log, err := os.Create(filepath.Join(folder, "log"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		cmd.Dir, cmd.Stdout, cmd.Stderr = folder, log, log
-		cmd.Env = []string{"HOME=" + folder, "PATH=" + os.Getenv("PATH")}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		exited := make(chan struct{})
-		go func() {
-			cmd.Wait()
-			close(exited)
-		}()
-		stop := func() {
-			cmd.Process.Signal(os.Interrupt)
-			select {
-			case <-exited:
-			case <-time.After(10 * time.Second):
-				cmd.Process.Kill()
-				<-exited
-			}
-			log.Close()
-		}
-		if awaitReady("http://"+listen+"/readyz", exited) {
-			t.Cleanup(func() {
-				stop()
-				if t.Failed() {
-					said, _ := os.ReadFile(log.Name())
-					t.Logf("%s said:\n%s", k.name, said)
-				}
-			})
-			return "http://" + listen
-		}
-		stop()
-		if said, _ := os.ReadFile(log.Name()); try == tries {
-			t.Fatalf("%s does not start:\n%s\nwith\n%s", k.name, said, text)
-		}
+	proxy := harness.Proxy{
+		Name: k.name, Args: k.args, Ready: "/readyz",
+		Config: func(listen, folder string) string {
+			return k.change(documented(t, k.fence), listen, strings.TrimPrefix(gateway.URL, "http://"), folder)
+		},
 	}
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// awaitReady asks until the answer is 200, the process has exited, or half a minute is over.
-func awaitReady(url string, exited <-chan struct{}) bool {
-	limit := time.After(30 * time.Second)
-	for {
-		if resp, err := http.Get(url); err == nil {
-			resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return true
-			}
-		}
-		select {
-		case <-exited:
-			return false
-		case <-limit:
-			return false
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
+	return proxy.Start(t)
 }
 
 // forEach runs test behind each proxy.
@@ -189,7 +104,7 @@ func forEach(t *testing.T, script string, test func(t *testing.T, sim *harness.S
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
-			find(t, k.name) // before anything is started
+			harness.Program(t, k.name) // before anything is started
 			sim := harness.StartSim(t, "--calm")
 			sim.Play(script)
 			gateway := harness.StartReplica(t, sim, []string{

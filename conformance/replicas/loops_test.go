@@ -1,16 +1,11 @@
 package replicas
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,17 +31,6 @@ type cluster struct {
 	url       string // of nginx
 }
 
-// freeAddress is an address of the loopback that nobody listens on now.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // newCluster starts everything. It is ended with the test.
 func newCluster(t *testing.T, database string, size int) *cluster {
 	t.Helper()
@@ -54,7 +38,7 @@ func newCluster(t *testing.T, database string, size int) *cluster {
 		"COMPOSER_DB=" + database, "ENCRYPTION_KEY=correct horse battery staple", "COMPOSER_REPLICA_SECRET=correct horse battery staple",
 	}}
 	for range size {
-		c.addresses = append(c.addresses, freeAddress(t))
+		c.addresses = append(c.addresses, harness.FreeAddress(t))
 		c.replicas = append(c.replicas, nil)
 	}
 	for i := range size {
@@ -91,72 +75,27 @@ http {
 }
 `
 
-// startNginx runs nginx and returns its URL.
+// startNginx runs nginx before all replicas and returns its URL.
 func (c *cluster) startNginx() string {
-	t := c.t
-	t.Helper()
-	program := ""
-	for _, candidate := range []string{"nginx", "/usr/sbin/nginx"} {
-		if found, err := exec.LookPath(candidate); err == nil {
-			program = found
-		}
-	}
-	if program == "" {
-		t.Skip("no nginx is installed; hint: scripts/deployment.sh")
-	}
-	folder, listen := t.TempDir(), freeAddress(t)
-	user := ""
+	c.t.Helper()
+	user, servers := "", ""
 	if os.Getuid() == 0 {
 		user = "user root;\n"
 	}
-	servers := ""
 	for _, address := range c.addresses {
 		servers += "server " + address + " max_fails=1 fail_timeout=1s; "
 	}
-	path := filepath.Join(folder, "config")
-	if err := os.WriteFile(path, fmt.Appendf(nil, nginxConfig, user, folder, servers, listen), 0o600); err != nil {
-		t.Fatal(err)
+	proxy := harness.Proxy{
+		Name: "nginx", Ready: "/healthz",
+		Config: func(listen, folder string) string { return fmt.Sprintf(nginxConfig, user, folder, servers, listen) },
+		Args:   func(config, folder string) []string { return []string{"-p", folder, "-c", config} },
 	}
-	var log bytes.Buffer
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), program, "-p", folder, "-c", path)
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	exited := make(chan struct{})
-	go func() {
-		cmd.Wait()
-		close(exited)
-	}()
-	t.Cleanup(func() {
-		cmd.Process.Signal(os.Interrupt)
-		<-exited
-		if t.Failed() {
-			t.Logf("nginx: %s", &log)
-		}
-	})
-	url := "http://" + listen
-	for try := 0; try < 1000; try++ {
-		if status, _, _, err := c.ask(url+"/healthz", ""); err == nil && status == http.StatusOK {
-			return url
-		}
-		select {
-		case <-exited:
-			t.Fatalf("nginx ended: %s", &log)
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-	t.Fatal("nginx does not answer")
-	return ""
+	return proxy.Start(c.t)
 }
 
-// ask posts a body, or gets the URL when there is none.
+// ask posts a body.
 func (c *cluster) ask(url, body string) (status int, header http.Header, answer []byte, err error) {
-	method := http.MethodPost
-	if body == "" {
-		method = http.MethodGet
-	}
-	req, err := http.NewRequestWithContext(c.t.Context(), method, url, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(c.t.Context(), http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
 		return 0, nil, nil, err
 	}
@@ -187,7 +126,10 @@ func (c *cluster) complete(body string) (answer []byte, resume string, err error
 		case try == retries || err == nil && status < 500 && status != http.StatusTooManyRequests:
 			return nil, "", fmt.Errorf("status %d, %v: %s", status, err, answer)
 		}
-		time.Sleep(pause)
+		select {
+		case <-c.t.Context().Done():
+		case <-time.After(pause):
+		}
 	}
 }
 
@@ -259,12 +201,18 @@ func TestToolLoopsOnThreeReplicas(t *testing.T) {
 		loops = n
 	}
 	c := newCluster(t, database, 3)
-	var mu sync.Mutex
+	var mu sync.Mutex // protects what follows
 	how := map[string]int{}
+	kill := make(chan struct{}, 1) // it is time for the next one
 	resumed := func(resume string) {
 		mu.Lock()
 		defer mu.Unlock()
-		how[resume]++
+		if how[resume]++; resume == "parked" && how[resume]%loops == loops/2 {
+			select {
+			case kill <- struct{}{}:
+			default: // one is on its way
+			}
+		}
 	}
 	run := func(from int) {
 		var wg sync.WaitGroup
@@ -287,23 +235,30 @@ func TestToolLoopsOnThreeReplicas(t *testing.T) {
 	}
 
 	clear(how)
+	select {
+	case <-kill: // of the loops before
+	default:
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		run(loops)
 	}()
+	// A replica is killed whenever as many results have found their run as there are loops: each time in the middle of all.
 	kills := 0
-	for i := 0; ; i = (i + 1) % len(c.replicas) {
-		time.Sleep(500 * time.Millisecond)
+	for running := true; running; {
 		select {
 		case <-done:
-		default:
+			running = false
+		case <-kill:
+			i := kills % len(c.replicas)
 			c.replicas[i].Kill()
-			kills++
 			c.start(i)
-			continue
+			kills++
 		}
-		break
+	}
+	if kills == 0 {
+		t.Error("no replica was killed")
 	}
 	t.Logf("%d loops of %d calls each while replicas were killed %d times: requests went on as %v", loops, calls, kills, how)
 	if v := c.sim.Violations(); len(v) > 0 {
