@@ -34,17 +34,15 @@ func simulated(t *testing.T, args ...string) (*server, string) {
 
 func (s *server) postTo(t *testing.T, path, key, body string) (int, string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Authorization", "Bearer "+key)
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, bodyOf(t, resp)
+	resp, answer := s.ask(t, path, body, "Authorization", "Bearer "+key)
+	return resp.StatusCode, answer
+}
+
+// ask is send, and reads the answer to its end.
+func (s *server) ask(t *testing.T, path, body string, header ...string) (*http.Response, string) {
+	t.Helper()
+	resp := s.send(t, path, body, header...)
+	return resp, bodyOf(t, resp)
 }
 
 func TestAHostedKeyWorksFromSignUpOn(t *testing.T) {

@@ -2,7 +2,6 @@ package cli_test
 
 import (
 	"encoding/json"
-	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -33,19 +32,6 @@ func TestLimitsOfAKeyHoldOnEverySurface(t *testing.T) {
 	if err := db.ChangeKey(t.Context(), keys[0]); err != nil {
 		t.Fatal(err)
 	}
-	post := func(path, body string) (*http.Response, string) {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+path, strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Content-Type", "application/json")
-		req.Header.Set("X-Api-Key", up.APIKey)
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return resp, bodyOf(t, resp)
-	}
 	requests := []struct{ path, body, refused string }{
 		{"/v1/chat/completions", question, `"code":"rate_limit_exceeded"`},
 		{"/v1/responses", `{"model":"composer-2.5","stream":true,"input":"a question"}`, `"code":"rate_limit_exceeded"`},
@@ -53,14 +39,14 @@ func TestLimitsOfAKeyHoldOnEverySurface(t *testing.T) {
 		{"/v1/completions", `{"model":"composer-2.5","prompt":"a question"}`, `"code":"rate_limit_exceeded"`},
 	}
 	for i, r := range requests {
-		resp, body := post(r.path, r.body)
+		resp, body := s.ask(t, r.path, r.body, "X-Api-Key", up.APIKey)
 		left := string(rune('3' - i))
 		if resp.StatusCode != 200 || resp.Header.Get("X-Ratelimit-Remaining-Requests") != left || resp.Header.Get("Anthropic-Ratelimit-Requests-Remaining") != left {
 			t.Errorf("%s: status %d, headers %v: %s", r.path, resp.StatusCode, resp.Header, body)
 		}
 	}
 	for _, r := range requests {
-		resp, body := post(r.path, r.body)
+		resp, body := s.ask(t, r.path, r.body, "X-Api-Key", up.APIKey)
 		h := resp.Header
 		if resp.StatusCode != 429 || !strings.Contains(body, r.refused) || !strings.Contains(body, "Your key has used 4 requests within a minute, and may use 4.") {
 			t.Errorf("%s: status %d: %s", r.path, resp.StatusCode, body)

@@ -68,17 +68,7 @@ var loops = map[string]loop{
 // postFor posts a request, checks that its answer holds text, and returns it with what it continued.
 func (s *server) postFor(t *testing.T, path, key, body, text string) (answer, resume string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Authorization", "Bearer "+key)
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer = bodyOf(t, resp)
+	resp, answer := s.ask(t, path, body, "Authorization", "Bearer "+key)
 	if resp.StatusCode != http.StatusOK || !strings.Contains(answer, text) {
 		t.Fatalf("%s: status %d: %s", path, resp.StatusCode, answer)
 	}

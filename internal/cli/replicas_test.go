@@ -68,18 +68,8 @@ func (s *server) signUpInTime(t *testing.T, cursorKey string) (up signedUpUser, 
 // inSession posts a completion of one session, as OpenCode does.
 func (s *server) inSession(t *testing.T, base, key, body string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+base+"/chat/completions", strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Authorization", "Bearer "+key)
-	req.Header.Set("X-Session-Affinity", "session-1")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if answer := bodyOf(t, resp); resp.StatusCode != http.StatusOK {
+	resp, answer := s.ask(t, base+"/chat/completions", body, "Authorization", "Bearer "+key, "X-Session-Affinity", "session-1")
+	if resp.StatusCode != http.StatusOK {
 		t.Errorf("status %d: %s", resp.StatusCode, answer)
 	}
 }

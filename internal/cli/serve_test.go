@@ -97,7 +97,13 @@ func (s *server) listen(t *testing.T, stderr io.Reader) {
 // post sends a chat completion. The caller closes the answer's body.
 func (s *server) post(t *testing.T, body string, header ...string) *http.Response {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/v1/chat/completions", strings.NewReader(body))
+	return s.send(t, "/v1/chat/completions", body, header...)
+}
+
+// send posts JSON with further headers, each a name and a value. The caller closes the answer's body.
+func (s *server) send(t *testing.T, path, body string, header ...string) *http.Response {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
