@@ -8,6 +8,12 @@ import (
 	"composer-api/internal/agent"
 )
 
+// RateLimitHeaders are the names of the headers that SetRateLimits sets, for web pages that are to read them (CORS).
+const RateLimitHeaders = "x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, " +
+	"x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, " +
+	"anthropic-ratelimit-requests-limit, anthropic-ratelimit-requests-remaining, anthropic-ratelimit-requests-reset, " +
+	"anthropic-ratelimit-tokens-limit, anthropic-ratelimit-tokens-remaining, anthropic-ratelimit-tokens-reset"
+
 // SetRateLimits sets the headers that say what limits a key has and what is left of them, in OpenAI's form and in
 // Anthropic's, whichever the surface: clients read those that they know. nil sets nothing.
 //

@@ -2,6 +2,8 @@ package api
 
 import (
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,6 +37,15 @@ func TestRateLimitHeaders(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, h); diff != "" {
 			t.Error(diff)
+		}
+		readable := strings.Split(RateLimitHeaders, ", ")
+		for name := range h {
+			if !slices.Contains(readable, strings.ToLower(name)) {
+				t.Errorf("web pages can't read %s", name)
+			}
+		}
+		if len(readable) != len(h) {
+			t.Errorf("%d names for %d headers", len(readable), len(h))
 		}
 	})
 }

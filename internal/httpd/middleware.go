@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api"
 	"composer-api/internal/api/openai"
 )
 
@@ -127,7 +128,7 @@ func cors(next http.Handler) http.Handler {
 		h := w.Header()
 		h.Set("Access-Control-Allow-Origin", "*")
 		// A browser shows scripts only the headers that are listed here.
-		h.Set("Access-Control-Expose-Headers", "x-request-id, request-id, retry-after, x-should-retry, x-composer-upstream, x-composer-resume, x-composer-model, x-composer-system, x-composer-cost, x-composer-repair")
+		h.Set("Access-Control-Expose-Headers", "x-request-id, request-id, retry-after, x-should-retry, x-composer-upstream, x-composer-resume, x-composer-model, x-composer-system, x-composer-cost, x-composer-repair, "+api.RateLimitHeaders)
 		if r.Method != http.MethodOptions {
 			next.ServeHTTP(w, r)
 			return
