@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"composer-api/internal/agent"
@@ -152,107 +151,6 @@ func (t *turn) fetchImages(ctx context.Context, from int) error {
 		}
 	}
 	return agent.UnusableImage(t.req.Messages)
-}
-
-// startAgain reports whether the turn may start from the transcript after its run has failed with err: once after a run that it
-// continued and of which the client has got nothing, and once after one that has ended without an answer, even if the client
-// has got its thinking.
-//
-// A refusal counts, too: it may be meant for the old conversation or the old token only. So the new run gets a conversation id
-// that upstream has not seen, unless upstream has merely lost the conversation. A limit that is real refuses the new run as
-// well, and that error is the answer.
-//
-// The table, where "continued" is a run from claim or recall, and "shown" is any event that the client got:
-//
-//	the error                          shown      continued    what follows
-//	the client has left                any        any          nothing: the turn ends
-//	no answer (control.ErrEmpty)       any        any          another run, once in a turn
-//	any other                          yes        any          the error is the client's
-//	any other                          no         no           the error is the client's
-//	of a code in the table otherRun    no         yes          another run, as the table says
-func (t *turn) startAgain(ctx context.Context, err error) bool {
-	if err == nil || ctx.Err() != nil {
-		return false
-	}
-	if errors.Is(err, control.ErrEmpty) {
-		if t.empty {
-			return false
-		}
-		t.empty = true
-		t.resetFor(ctx, err)
-		return true
-	}
-	if t.answer.emitted || t.from == agent.ResumeNew || t.from == agent.ResumeTranscript {
-		return false
-	}
-	e := agent.AsError(err)
-	if when := otherRun[e.Code]; when == always || when == unlessFinal && !e.Final {
-		t.resetFor(ctx, err)
-		return true
-	}
-	return false
-}
-
-// When another run may end better than one that was continued. An error is final (agent.Error.Final) when whoever gave it has
-// tried often enough, or will not change its mind.
-type when uint8
-
-const (
-	never       when = iota
-	always           // a final error leaves the other run one attempt
-	unlessFinal      // a final error is the answer
-)
-
-// otherRun says it for each code; one that isn't here would come again.
-//
-// What is wrong with a conversation, or with the way to it, may be right with a new one. What is wrong with an account is wrong
-// with every run of it, and Cursor's bridge has asked for a quarter of a minute before it says so for good: another run would
-// only make the user wait as long again. A budget of ours that is spent is final, too, and must not be spent twice.
-var otherRun = map[agent.Code]when{
-	agent.ConversationLost: always,
-	agent.Internal:         always,
-	agent.Upstream:         always,
-	agent.UpstreamTimeout:  always,
-	agent.Overloaded:       always,
-	agent.ContextTooLong:   always,
-	agent.InvalidValue:     always,
-
-	agent.RateLimited:      unlessFinal,
-	agent.QuotaExceeded:    unlessFinal,
-	agent.PaymentRequired:  unlessFinal,
-	agent.InvalidKey:       unlessFinal,
-	agent.PermissionDenied: unlessFinal,
-}
-
-// refusedForGood reports whether upstream has refused a continued conversation with an error that is the turn's answer. It may
-// have meant that conversation alone, so the client's next request must not meet it again.
-func (t *turn) refusedForGood(err error) bool {
-	if err == nil || t.answer.emitted {
-		return false
-	}
-	e := agent.AsError(err)
-	return e.Final && e.Limit == "" && otherRun[e.Code] == unlessFinal
-}
-
-// resetFor prepares the turn for another run after err. Unless upstream has merely lost the conversation, the new run gets a new
-// conversation id. After a final error the new run has one attempt: retries were made in this turn, by us or by Cursor's
-// bridge, and nobody is to wait twice as long for the same error. An answer that was empty is no such error.
-//
-// The log's line has no content: how the run began, and the error, whose words are ours or upstream's.
-func (t *turn) resetFor(ctx context.Context, err error) {
-	t.g.cfg.Log.Info("starting again from the transcript", "id", t.req.Origin.RequestID, "was", string(t.from), "err", err)
-	t.answer.restart()
-	if !t.answer.emitted { // thinking that the client has got still counts against its limits
-		t.asked.Restart()
-	}
-	if agent.CodeOf(err) != agent.ConversationLost {
-		req := *t.req // a backend may still look at the old one
-		req.Retried = agent.AsError(err).Final && !errors.Is(err, control.ErrEmpty)
-		if session := t.g.repin(ctx, &req); session != nil {
-			t.session = session
-		}
-		t.req = &req
-	}
 }
 
 // toolsDigest identifies the tools that the model is offered. It is computed once: a turn that
