@@ -206,6 +206,18 @@ func (k *Link) Freeze() {
 	}
 }
 
+// Frozen is how many of Conns are half open.
+func (k *Link) Frozen() (n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for c := range k.conns {
+		if c.frozen.Load() {
+			n++
+		}
+	}
+	return n
+}
+
 // Conns is how many connections there are.
 func (k *Link) Conns() int {
 	k.mu.Lock()

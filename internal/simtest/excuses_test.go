@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"composer-api/internal/sim/cursorsim"
 )
 
 // The short list of reasons for which a request may fail. Each reason belongs to the one request that it can explain: a fault
@@ -108,8 +110,11 @@ func (l *laws) fault(p *living, c *talk, t *task, r *reply) bool {
 		}
 		met[f.kind]++
 		row := rowOf(l.world.plan.Upstream, f.kind)
-		if slices.Equal(row.codes, byKey) && l.revoked(r) {
+		if slices.Equal(row.codes, byKey) && l.refused(r) {
 			row.retried-- // the retry that a refused token gets is spent on the one that was revoked
+		}
+		for _, o := range l.world.reached(r) {
+			row.retried -= operations[o.Do].spends
 		}
 		if (f.said && !row.always || met[f.kind] > row.retried) && slices.Contains(row.codes, r.code) {
 			f.used = true
@@ -123,15 +128,17 @@ func (l *laws) fault(p *living, c *talk, t *task, r *reply) bool {
 	return false
 }
 
-// revoked reports whether the tokens were revoked while the request was under way, or so shortly before that nobody has noticed.
-func (l *laws) revoked(r *reply) bool {
-	return slices.ContainsFunc(l.world.during(r.began, r.finished), func(o *operation) bool { return o.Do == "revoke tokens" })
+// refused reports whether upstream has refused a token while the request was under way, because it was revoked or over.
+func (l *laws) refused(r *reply) bool {
+	return slices.ContainsFunc(l.world.sim.Runs(), func(run cursorsim.Run) bool {
+		return run.KeyHash == "" && !run.Started.Before(r.began) && !run.Started.After(r.finished)
+	})
 }
 
 // operation reports whether an operation that was on during the request explains the failure. A background response ends with
 // its process, and says so in words of its own.
 func (l *laws) operation(t *task, r *reply) bool {
-	for _, o := range l.world.during(r.began, r.finished) {
+	for _, o := range l.world.reached(r) {
 		explains := operations[o.Do].explains
 		if slices.Contains(explains, r.code) || t.background() && r.code == "server_error" && slices.Contains(explains, byWay[0]) {
 			return true

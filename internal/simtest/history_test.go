@@ -1,5 +1,7 @@
 package simtest
 
+import "slices"
+
 // A message is one message of a conversation as a person's client remembers it, in no API's form.
 type message struct {
 	role     string // user, assistant or tool
@@ -12,7 +14,10 @@ type message struct {
 }
 
 // A call is a tool call as the client was given it.
-type call struct{ id, tool, args string }
+type call struct {
+	id, tool, args string
+	of             loop // the run that has made it, up to it; see laws.usage
+}
 
 // A talk is a conversation and what goes with each of its requests.
 type talk struct {
@@ -24,7 +29,16 @@ type talk struct {
 	previous string // id of the response that the next one continues; "" when all is sent
 	sent     int    // how many messages previous covers
 	kept     *reply // previous as it came
-	loop     loop   // the upstream run that it is on
+}
+
+// lastCalls are the calls that the conversation has made last; none if it has made none.
+func (c *talk) lastCalls() []call {
+	for _, m := range slices.Backward(c.messages) {
+		if len(m.calls) > 0 {
+			return m.calls
+		}
+	}
+	return nil
 }
 
 // A loop is what the turns of one upstream run have reported together, in tokens. vague says that it need not be what upstream

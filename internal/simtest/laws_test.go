@@ -77,6 +77,9 @@ func (l *laws) reply(p *living, c *talk, t *task, r *reply) {
 	}
 }
 
+// renewal is how long a background response goes on that another replica was asked to cancel.
+const renewal = 6 * time.Second
+
 // twice reports whether a request of the task is sent twice at once.
 func twice(t *task) bool {
 	return slices.ContainsFunc(t.Stages, func(s *stage) bool { return s.Answer == "twice" })
@@ -129,6 +132,10 @@ func (l *laws) asked(p *living, c *talk, t *task, r *reply) {
 	}
 	if t.Ask == "schema" || t.Ask == "required" {
 		most += 2
+	}
+	if t.Ask == "cancel" && p.Wanders {
+		// The job that was cancelled at another replica goes on until it renews its lease, and so do its bridge's attempts.
+		most += len(l.world.upstream.faultsOf(c.key, p.Speaks, r.began.Add(-renewal), r.began))
 	}
 	if runs > most && !twice(t) {
 		l.breaks(p.Name, "asked: %d runs for one request (%s)", runs, r.resume)
@@ -271,31 +278,42 @@ func (p *person) owns(key string) bool {
 
 // usage: the turns of a run report together what upstream said of the run. What a run has cost that broke is not in it. The
 // input may be more, because the last turn never reports less than its own prompt (package meter).
+//
+// Which run an answer is of: the one that has begun with its request, or else the one that has made the calls that it goes on
+// after. A conversation that was branched may go back to an older one.
 func (l *laws) usage(p *living, c *talk, t *task, r *reply) {
 	if r.out < 0 || r.in < 0 {
 		l.breaks(p.Name, "usage: %d and %d tokens", r.in, r.out)
 	}
-	begins := func(run *play) bool { return !run.resumed }
-	if slices.ContainsFunc(l.world.upstream.playsOf(c.key, p.Speaks, r.began, r.finished), begins) {
-		c.loop = loop{}
+	var of loop
+	began := false
+	for _, run := range l.world.upstream.playsOf(c.key, p.Speaks, r.began, r.finished) {
+		began = began || !run.resumed
+		of.vague = of.vague || run.repairs
 	}
-	c.loop.in, c.loop.out = c.loop.in+r.in, c.loop.out+r.out
+	if calls := c.lastCalls(); !began && len(calls) > 0 {
+		of = calls[0].of
+	}
+	of.in, of.out = of.in+r.in, of.out+r.out
 	// Two runs may wait for the same results, after a request that was sent twice, at once or because the client had left: then
 	// nobody knows which of them has got these. What a repair costs is estimated. A run may go on with the next task, so what it
 	// began with counts, too.
-	c.loop.vague = c.loop.vague || twice(t) || mayLeave(t) || t.Strays
+	of.vague = of.vague || twice(t) || mayLeave(t)
+	for i := range r.calls {
+		r.calls[i].of = of
+	}
 	// The chat endpoint has no usage.
-	if len(r.calls) > 0 || l.world.plan.Upstream == "chat" || c.loop.vague {
+	if len(r.calls) > 0 || l.world.plan.Upstream == "chat" || of.vague {
 		return
 	}
 	l.world.upstream.mu.Lock()
 	defer l.world.upstream.mu.Unlock()
 	for _, run := range l.world.upstream.plays {
-		if run.key == hashOfKey(c.key) && run.out == c.loop.out && run.in <= c.loop.in && r.in <= run.in && !run.ended.Before(r.began) {
+		if run.key == hashOfKey(c.key) && run.out == of.out && run.in <= of.in && r.in <= run.in && !run.ended.Before(r.began) {
 			return
 		}
 	}
-	l.breaks(p.Name, "usage: the turns of a run report %d and %d tokens, and upstream said no such thing", c.loop.in, c.loop.out)
+	l.breaks(p.Name, "usage: the turns of a run report %d and %d tokens, and upstream said no such thing", of.in, of.out)
 }
 
 // stored: a response that says it is stored can be read, and is what was given, word for word.

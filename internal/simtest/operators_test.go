@@ -18,29 +18,32 @@ type operation struct {
 }
 
 // operations are what operators and networks do. Each is over after operation.For; one without an end lasts no time. explains
-// is what requests may fail with that are under way meanwhile: nothing, when nobody may notice.
+// is what requests may fail with that are under way meanwhile: nothing, when nobody may notice. spends is how many retries of a
+// turn it may take: one for the connection of its runs that it breaks, and one for that of the key's exchange if that is the
+// gateway's to find out.
 var operations = map[string]struct {
 	begin    func(*world, *replica)
 	end      func(*world, *replica)
 	explains []string
+	spends   int
 }{
-	"restart":            {func(_ *world, r *replica) { r.stop(grace) }, func(_ *world, r *replica) { r.start() }, slices.Concat(byWay, byLoad)},
-	"kill":               {func(_ *world, r *replica) { r.stop(0) }, func(_ *world, r *replica) { r.start() }, byWay},
-	"deploy":             {func(_ *world, r *replica) { r.deploy() }, nil, slices.Concat(byWay, byLoad)},
-	"rotate the key":     {func(w *world, _ *replica) { w.rotate() }, nil, slices.Concat(byWay, byLoad)},
-	"store away":         {func(_ *world, r *replica) { r.away(true) }, func(_ *world, r *replica) { r.away(false) }, byLoad},
-	"store slow":         {func(_ *world, r *replica) { r.slow(700 * time.Millisecond) }, func(_ *world, r *replica) { r.slow(0) }, nil},
-	"store stuck":        {func(_ *world, r *replica) { r.slow(time.Hour) }, func(_ *world, r *replica) { r.slow(0) }, byLoad},
-	"clock ahead":        {func(w *world, _ *replica) { w.setClock(5 * time.Hour) }, func(w *world, _ *replica) { w.setClock(0) }, nil},
-	"clock behind":       {func(w *world, _ *replica) { w.setClock(-5 * time.Hour) }, func(w *world, _ *replica) { w.setClock(0) }, nil},
-	"cut clients":        {func(_ *world, r *replica) { r.in.Cut() }, nil, byWay},
-	"cut upstream":       {func(_ *world, r *replica) { r.out.Cut() }, nil, byUpstream},
-	"split clients":      {func(_ *world, r *replica) { r.in.Split(true) }, func(_ *world, r *replica) { r.in.Split(false) }, byWay},
-	"split upstream":     {func(_ *world, r *replica) { r.out.Split(true) }, func(_ *world, r *replica) { r.out.Split(false) }, slices.Concat(byUpstream, byTime)},
-	"half-open upstream": {func(_ *world, r *replica) { r.out.Freeze() }, func(*world, *replica) {}, slices.Concat(byUpstream, byTime)},
-	"goaway":             {func(w *world, _ *replica) { w.goAway() }, nil, nil},
-	"revoke tokens":      {func(w *world, _ *replica) { w.sim.RevokeTokens() }, nil, nil},
-	"kill bridges":       {func(w *world, _ *replica) { w.killBridges() }, nil, byUpstream},
+	"restart":            {func(_ *world, r *replica) { r.stop(grace) }, func(_ *world, r *replica) { r.start() }, slices.Concat(byWay, byLoad), 0},
+	"kill":               {func(_ *world, r *replica) { r.stop(0) }, func(_ *world, r *replica) { r.start() }, byWay, 0},
+	"deploy":             {func(_ *world, r *replica) { r.deploy() }, nil, slices.Concat(byWay, byLoad), 0},
+	"rotate the key":     {func(w *world, _ *replica) { w.rotate() }, nil, slices.Concat(byWay, byLoad), 0},
+	"store away":         {func(_ *world, r *replica) { r.away(true) }, func(_ *world, r *replica) { r.away(false) }, byLoad, 0},
+	"store slow":         {func(_ *world, r *replica) { r.slow(700 * time.Millisecond) }, func(_ *world, r *replica) { r.slow(0) }, nil, 0},
+	"store stuck":        {func(_ *world, r *replica) { r.slow(time.Hour) }, func(_ *world, r *replica) { r.slow(0) }, byLoad, 0},
+	"clock ahead":        {func(w *world, _ *replica) { w.setClock(5 * time.Hour) }, func(w *world, _ *replica) { w.setClock(0) }, nil, 0},
+	"clock behind":       {func(w *world, _ *replica) { w.setClock(-5 * time.Hour) }, func(w *world, _ *replica) { w.setClock(0) }, nil, 0},
+	"cut clients":        {func(_ *world, r *replica) { r.in.Cut() }, nil, byWay, 0},
+	"cut upstream":       {func(_ *world, r *replica) { r.out.Cut() }, nil, byUpstream, 1},
+	"split clients":      {func(_ *world, r *replica) { r.in.Split(true) }, func(_ *world, r *replica) { r.in.Split(false) }, byWay, 0},
+	"split upstream":     {func(_ *world, r *replica) { r.out.Split(true) }, func(_ *world, r *replica) { r.out.Split(false) }, slices.Concat(byUpstream, byTime), 2},
+	"half-open upstream": {func(_ *world, r *replica) { r.out.Freeze() }, func(_ *world, r *replica) { r.noticed() }, slices.Concat(byUpstream, byTime), 2},
+	"goaway":             {func(w *world, _ *replica) { w.goAway() }, nil, nil, 0},
+	"revoke tokens":      {func(w *world, _ *replica) { w.sim.RevokeTokens() }, nil, nil, 0},
+	"kill bridges":       {func(w *world, _ *replica) { w.killBridges() }, nil, byUpstream, 1},
 }
 
 // operationNames are the keys of operations, in the order in which seeds choose; some more often than others.
@@ -73,6 +76,15 @@ func (w *world) operate(o *operation) {
 		w.say("operator", "%s is over", o.Do)
 	}
 	w.note(w.ended, o)
+}
+
+// noticed waits until the gateway has given up the last connection that is half open. It may find out only when it next uses it,
+// but keeps none for longer than idle.
+func (r *replica) noticed() {
+	const idle = 5 * time.Minute
+	for end := time.Now().Add(idle + time.Minute); r.out.Frozen() > 0 && time.Now().Before(end); {
+		time.Sleep(time.Second)
+	}
 }
 
 // note writes down when something of an operation was.
@@ -115,9 +127,13 @@ func (w *world) rotate() {
 	all.Wait()
 }
 
-// goAway has another server of Cursor's take over: the one before tells its clients so, and ends when they have gone.
+// goAway has another server of Cursor's take over: the one before tells its clients so, and ends when they have gone. It never
+// hears so of a client whose connection is half open.
 func (w *world) goAway() {
 	before := w.serve()
+	w.mu.Lock()
+	w.gone = append(w.gone, before)
+	w.mu.Unlock()
 	go before.Shutdown(context.Background())
 }
 
@@ -128,6 +144,12 @@ func (w *world) killBridges() {
 	for _, b := range w.bridges.Bridges() {
 		b.Kill()
 	}
+}
+
+// reached are the operations that a request may have met which began and ended then. What a server does reaches its clients one way
+// later: one that closes a connection in good order may cross with a request on it.
+func (w *world) reached(r *reply) []*operation {
+	return w.during(r.began.Add(-w.plan.Latency-time.Millisecond), r.finished)
 }
 
 // during are the operations that were on at any moment between two times. What lasts no time is on at its beginning only.

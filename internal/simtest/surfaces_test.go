@@ -199,7 +199,7 @@ func chatWhole(r *reply, data []byte) {
 	for _, c := range d.Choices {
 		r.text, r.thinking = c.Message.Content, c.Message.ReasoningContent
 		for _, k := range c.Message.ToolCalls {
-			r.calls = append(r.calls, call{k.ID, k.Function.Name, k.Function.Arguments})
+			r.calls = append(r.calls, call{id: k.ID, tool: k.Function.Name, args: k.Function.Arguments})
 		}
 		r.done = c.FinishReason != ""
 		r.finish(c.FinishReason == "tool_calls")
@@ -252,7 +252,7 @@ func chatEvent(r *reply, e sse.Event) {
 		for _, k := range c.Delta.ToolCalls {
 			switch {
 			case k.Index == len(r.calls):
-				r.calls = append(r.calls, call{k.ID, k.Function.Name, k.Function.Arguments})
+				r.calls = append(r.calls, call{id: k.ID, tool: k.Function.Name, args: k.Function.Arguments})
 			case k.Index < len(r.calls):
 				r.calls[k.Index].args += k.Function.Arguments
 			default:
@@ -340,7 +340,7 @@ func (d *responseDoc) text() (text string, calls []call) {
 				text += part.Text
 			}
 		case "function_call":
-			calls = append(calls, call{item.CallID, item.Name, item.Arguments})
+			calls = append(calls, call{id: item.CallID, tool: item.Name, args: item.Arguments})
 		}
 	}
 	return text, calls
@@ -400,7 +400,7 @@ func responsesEvent(r *reply, e sse.Event) {
 		r.thinking += d.Delta
 	case "response.output_item.done":
 		if d.Item.Type == "function_call" {
-			r.calls = append(r.calls, call{d.Item.CallID, d.Item.Name, d.Item.Arguments})
+			r.calls = append(r.calls, call{id: d.Item.CallID, tool: d.Item.Name, args: d.Item.Arguments})
 		}
 	case "response.completed", "response.incomplete", "response.failed":
 		streamed, calls := r.text, r.calls
@@ -516,7 +516,7 @@ func messagesWhole(r *reply, data []byte) {
 		case "thinking":
 			r.thinking, r.sealed = r.thinking+b.Thinking, b.Signature
 		case "tool_use":
-			r.calls = append(r.calls, call{b.ID, b.Name, string(b.Input)})
+			r.calls = append(r.calls, call{id: b.ID, tool: b.Name, args: string(b.Input)})
 		}
 	}
 	r.done = d.StopReason != ""
@@ -548,7 +548,7 @@ func messagesEvent(r *reply, e sse.Event) {
 		r.id = d.Message.ID
 	case "content_block_start":
 		if d.ContentBlock.Type == "tool_use" {
-			r.calls = append(r.calls, call{d.ContentBlock.ID, d.ContentBlock.Name, ""})
+			r.calls = append(r.calls, call{id: d.ContentBlock.ID, tool: d.ContentBlock.Name})
 		}
 	case "content_block_delta":
 		r.text += d.Delta.Text

@@ -55,6 +55,7 @@ type play struct {
 	key     string // its hash
 	name    string // of the task
 	resumed bool   // it carries on one that broke
+	repairs bool   // it was told once more what the request asks
 	began   time.Time
 	said    []time.Time // when it has said something
 	asked   []time.Time // when it has called tools
@@ -139,7 +140,11 @@ func (u *upstream) model(f script.Facts) []script.Step {
 	if at >= len(t.Stages) {
 		at, word = len(t.Stages)-1, t.Stages[len(t.Stages)-1].Words+2
 	}
-	if t.Strays && at == 0 && word == 0 && !corrected.MatchString(f.Told) {
+	now.repairs = corrected.MatchString(f.Told)
+	if now.repairs && t.Stages[at].Calls == 0 && !f.Resume {
+		at = 0 // it was told to call a tool, in the middle of a task that went on with its last step: it begins again
+	}
+	if t.Strays && at == 0 && word == 0 && !now.repairs && demanded(&f, t) {
 		u.world.say("upstream", "strays from %s", name)
 		u.world.situation("strays × " + t.Ask + " × " + u.world.plan.Upstream)
 		return []script.Step{script.Text{Text: "I would rather talk about it."}, script.Checkpoint{}}
@@ -182,6 +187,16 @@ func (u *upstream) model(f script.Facts) []script.Step {
 	}
 	u.world.say("upstream", "plays %s from s%d%s%s", name, at, how, played)
 	return steps
+}
+
+// demanded reports whether the model hears now that its answer must have a form. Of a call it does not any more when it has made
+// one for the task, or for an older one that goes on in its place.
+func demanded(f *script.Facts, t *task) bool {
+	if t.Ask == "schema" {
+		return true
+	}
+	tasks := taskMark.FindAllStringIndex(f.Told, -1)
+	return tasks == nil || !resultMark.MatchString(f.Told[tasks[len(tasks)-1][1]:])
 }
 
 // owner: a conversation upstream belongs to one key. Whoever remembers it for somebody else breaks this law.

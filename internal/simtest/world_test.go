@@ -40,8 +40,9 @@ type world struct {
 
 	sim      *cursorsim.Sim
 	bridges  *bridgesim.Host  // sdkbridge
-	cursor   *memnet.Listener // guarded by mu, and so is serving
+	cursor   *memnet.Listener // guarded by mu, and so are serving and gone
 	serving  *http.Server
+	gone     []*http.Server // those before it
 	database *memstore.Database
 	replicas []*replica
 	log      lockedBuffer
@@ -223,7 +224,7 @@ func (r *replica) start() {
 // replace makes a process in place of the one that runs, which is returned; new connections lead to the new one.
 func (r *replica) replace() (before *process) {
 	log := slog.New(slog.NewTextHandler(&r.world.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	p := &process{listener: memnet.Listen(), store: r.world.database.Open(), auth: &http.Transport{DialContext: r.out.Dial}}
+	p := &process{listener: memnet.Listen(), store: r.world.database.Open(), auth: &http.Transport{DialContext: r.out.Dial, IdleConnTimeout: 90 * time.Second}}
 	keys := auth.New(auth.Config{BackendBase: "http://cursor", APIBase: "http://cursor", HTTP: &http.Client{Transport: p.auth}})
 	cfg := &config.Config{}
 	cfg.MaxRepeatedCalls, cfg.SystemPrompt = 8, "auto"
@@ -328,7 +329,9 @@ func (w *world) run() {
 	}
 	time.Sleep(10 * time.Minute) // longer than anything is idle
 	w.laws.nothingIsConnected()
-	w.serving.Close()
+	for _, server := range append(w.gone, w.serving) {
+		server.Close()
+	}
 	time.Sleep(time.Minute)
 	w.laws.atTheEnd()
 	w.laws.everythingGoes()

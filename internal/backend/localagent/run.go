@@ -370,6 +370,7 @@ func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
 		return r.over
 	}
 	r.recordOutput()
+	r.tries.attempts.NextTurn()
 	for i := range results {
 		// None when upstream no longer wants it.
 		for _, x := range r.execs.byCall(results[i].CallID) {

@@ -10,14 +10,14 @@ import (
 	"composer-api/internal/cursor/cursorerr"
 )
 
-// Attempts counts the attempts of one turn or run and decides whether another may follow. It is for one goroutine at a
-// time.
+// Attempts counts the attempts of one turn and decides whether another may follow. A run that waits between its turns calls
+// NextTurn. It is for one goroutine at a time.
 //
 //	what counts         up to                              set back by
-//	retries             Retries, or AfterTimeout           nothing
-//	resumes             Resumes                            nothing
-//	sinceCheckpoint     ResumesWithoutCheckpoint           Checkpoint
-//	token               one exchange of the key            nothing
+//	retries             Retries, or AfterTimeout           NextTurn
+//	resumes             Resumes                            NextTurn
+//	sinceCheckpoint     ResumesWithoutCheckpoint           NextTurn, Checkpoint
+//	token               one exchange of the key            NextTurn
 //	unsettled           only for the log                   Accepted
 type Attempts struct {
 	// Told, when not nil, is called for each further attempt. It is set before the first.
@@ -55,6 +55,12 @@ func New(random func() float64, log *slog.Logger, id string, retried bool) Attem
 // Begin records that upstream is asked to start now, and how long that may take, pauses for Retry-After
 // included.
 func (a *Attempts) Begin(timeout time.Duration) { a.deadline = time.Now().Add(timeout) }
+
+// NextTurn records that a turn of a run that has waited for its client begins. The client has asked anew, so what broke before does
+// not count: a run that lives for hours loses a connection now and then.
+func (a *Attempts) NextTurn() {
+	a.retries, a.resumes, a.sinceCheckpoint, a.token = 0, 0, 0, false
+}
 
 // Checkpoint records that the run has got a new checkpoint, so that resuming is worth while again.
 func (a *Attempts) Checkpoint() { a.sinceCheckpoint = 0 }

@@ -96,6 +96,22 @@ func TestACheckpointAllowsAnotherResume(t *testing.T) {
 	}
 }
 
+func TestTheNextTurnBeginsToCountAnew(t *testing.T) {
+	a := retry.New(middle, nil, "", false)
+	token := &cursorerr.Failure{BadToken: true, Err: &agent.Error{Code: agent.InvalidKey}}
+	for turn := range 3 {
+		for i, f := range []*cursorerr.Failure{token, passing(0), passing(0)} {
+			if _, err := a.Next(f, true); err != nil {
+				t.Fatalf("turn %d, failure %d: %v", turn+1, i+1, err)
+			}
+		}
+		if _, err := a.Next(passing(0), true); err == nil || !err.Final {
+			t.Errorf("turn %d has a third resume without a checkpoint: %v", turn+1, err)
+		}
+		a.NextTurn()
+	}
+}
+
 func TestJitterStaysWithinItsBounds(t *testing.T) {
 	for _, tt := range []struct {
 		random float64
