@@ -22,4 +22,6 @@
 //	run.go        which scenarios there are, and how they are compared
 //	script.go     the events file
 //	describe.go   the decoded file
+//	promises.go   what every decoded request promises, for fuzzing
+//	growth.go     that work grows with its input, and no faster
 package apitest

@@ -4,12 +4,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
-
-	"golang.org/x/tools/txtar"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api/apitest"
@@ -155,18 +151,7 @@ func TestDecodeTakes(t *testing.T) {
 // FuzzDecode checks that any body gives either an error that is the client's fault or a request that keeps the
 // promises of agent.Request.
 func FuzzDecode(f *testing.F) {
-	cases, _ := filepath.Glob(filepath.Join(apitest.Dir, "*.txtar"))
-	for _, file := range cases {
-		archive, err := txtar.ParseFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		for _, file := range archive.Files {
-			if strings.HasPrefix(file.Name, "chat.request") {
-				f.Add(file.Data)
-			}
-		}
-	}
+	apitest.AddRequests(f, "chat")
 	f.Fuzz(func(t *testing.T, body []byte) {
 		req, err := chat.Decode(body)
 		if err != nil {
@@ -183,36 +168,8 @@ func FuzzDecode(f *testing.F) {
 
 // promises checks what agent.Request says of itself.
 func promises(req *chat.Request) error {
-	if req.ModelName == "" || len(req.Messages) == 0 {
-		return fmt.Errorf("model %q, %d messages", req.ModelName, len(req.Messages))
-	}
-	announced := map[string]bool{}
-	for _, m := range req.Messages {
-		for _, p := range m.Parts {
-			if p.Image != nil && p.Image.Fault == nil && (p.Image.Param == "" || (p.Image.URL == "") == (len(p.Image.Data) == 0)) {
-				return fmt.Errorf("image %v", p.Image)
-			}
-		}
-		for _, c := range m.Calls {
-			announced[c.ID] = true
-			if c.ID == "" || c.Name == "" || !json.Valid(c.Arguments) {
-				return fmt.Errorf("call %v", c)
-			}
-		}
-		if m.Role < agent.System || m.Role > agent.ToolRole || (m.Role == agent.ToolRole) != (m.CallID != "") || m.CallID != "" && !announced[m.CallID] {
-			return fmt.Errorf("message %v", m)
-		}
-	}
-	for _, t := range req.Tools {
-		if t.Name == "" || t.Parameters != nil && !json.Valid(t.Parameters) {
-			return fmt.Errorf("tool %v", t)
-		}
-	}
-	if req.MaxOutputTokens < 0 || len(req.Stop) > 64 || slices.Contains(req.Stop, "") {
-		return fmt.Errorf("limits %d, %q", req.MaxOutputTokens, req.Stop)
-	}
-	if req.Format.Kind == agent.JSONSchema && !json.Valid(req.Format.Schema) {
-		return fmt.Errorf("format %v", req.Format)
+	if err := apitest.CheckPromises(&req.Request); err != nil {
+		return err
 	}
 	return openai.CheckToolChoice(req.ToolChoice, req.Tools, "tool_choice")
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api/apitest"
 	"composer-api/internal/api/chat"
 	"composer-api/internal/sse"
 )
@@ -28,7 +29,7 @@ func newStream(t testing.TB, w http.ResponseWriter) *chat.Stream {
 }
 
 func TestTextEventAllocatesNothing(t *testing.T) {
-	s := newStream(t, discard{http.Header{}})
+	s := newStream(t, apitest.Discard{Headers: http.Header{}})
 	defer s.Close()
 	for _, kind := range []agent.Kind{agent.Text, agent.Reasoning} {
 		e := agent.Event{Kind: kind, Text: []byte("some \"text\", as it comes")}
@@ -42,7 +43,7 @@ func TestTextEventAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkTextEvent(b *testing.B) {
-	s := newStream(b, discard{http.Header{}})
+	s := newStream(b, apitest.Discard{Headers: http.Header{}})
 	defer s.Close()
 	e := agent.Event{Kind: agent.Text, Text: []byte("some \"text\", as it comes")}
 	b.ReportAllocs()
@@ -51,13 +52,6 @@ func BenchmarkTextEvent(b *testing.B) {
 		s.Flush()
 	}
 }
-
-type discard struct{ header http.Header }
-
-func (d discard) Header() http.Header         { return d.header }
-func (d discard) WriteHeader(int)             {}
-func (d discard) Write(p []byte) (int, error) { return len(p), nil }
-func (d discard) Flush()                      {}
 
 func TestStreamBeginsWhenAccepted(t *testing.T) {
 	rec := httptest.NewRecorder()
@@ -110,7 +104,7 @@ func TestFailureBeforeTheStreamIsLeftToTheCaller(t *testing.T) {
 }
 
 func TestClientThatIsGoneIsAnError(t *testing.T) {
-	w := &gone{discard: discard{http.Header{}}}
+	w := &gone{Discard: apitest.Discard{Headers: http.Header{}}}
 	s := newStream(t, w)
 	defer s.Close()
 	w.err = errors.New("gone")
@@ -122,7 +116,7 @@ func TestClientThatIsGoneIsAnError(t *testing.T) {
 }
 
 type gone struct {
-	discard
+	apitest.Discard
 	err error
 }
 

@@ -4,12 +4,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
-
-	"golang.org/x/tools/txtar"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api/apitest"
@@ -134,18 +130,7 @@ func TestSentencesSayWhatToDo(t *testing.T) {
 // FuzzDecode checks that any body gives either an error that is the client's fault or a request that keeps the
 // promises of agent.Request.
 func FuzzDecode(f *testing.F) {
-	cases, _ := filepath.Glob(filepath.Join(apitest.Dir, "*.txtar"))
-	for _, file := range cases {
-		archive, err := txtar.ParseFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		for _, file := range archive.Files {
-			if strings.HasPrefix(file.Name, "messages.request") {
-				f.Add(file.Data)
-			}
-		}
-	}
+	apitest.AddRequests(f, "messages")
 	f.Fuzz(func(t *testing.T, body []byte) {
 		req, err := messages.Decode(body)
 		if err != nil {
@@ -160,38 +145,13 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// promises checks what agent.Request says of itself.
+// promises checks what agent.Request says of itself, and that there is a limit.
 func promises(req *messages.Request) error {
-	if req.ModelName == "" || len(req.Messages) == 0 {
-		return fmt.Errorf("model %q, %d messages", req.ModelName, len(req.Messages))
+	if err := apitest.CheckPromises(&req.Request); err != nil {
+		return err
 	}
-	announced := map[string]bool{}
-	for _, m := range req.Messages {
-		for _, p := range m.Parts {
-			if p.Image != nil && p.Image.Fault == nil && (p.Image.Param == "" || (p.Image.URL == "") == (len(p.Image.Data) == 0)) {
-				return fmt.Errorf("image %v", p.Image)
-			}
-		}
-		for _, c := range m.Calls {
-			announced[c.ID] = true
-			if c.ID == "" || c.Name == "" || !json.Valid(c.Arguments) {
-				return fmt.Errorf("call %v", c)
-			}
-		}
-		if m.Role < agent.System || m.Role > agent.ToolRole || (m.Role == agent.ToolRole) != (m.CallID != "") || m.CallID != "" && !announced[m.CallID] {
-			return fmt.Errorf("message %v", m)
-		}
-	}
-	for _, t := range req.Tools {
-		if t.Name == "" || t.Parameters != nil && !json.Valid(t.Parameters) {
-			return fmt.Errorf("tool %v", t)
-		}
-	}
-	if req.MaxOutputTokens < 1 || len(req.Stop) > 64 || slices.Contains(req.Stop, "") {
-		return fmt.Errorf("limits %d, %q", req.MaxOutputTokens, req.Stop)
-	}
-	if req.Format.Kind == agent.JSONSchema && !json.Valid(req.Format.Schema) {
-		return fmt.Errorf("format %v", req.Format)
+	if req.MaxOutputTokens < 1 {
+		return fmt.Errorf("a limit of %d", req.MaxOutputTokens)
 	}
 	return openai.CheckToolChoice(req.ToolChoice, req.Tools, "tool_choice")
 }
@@ -199,49 +159,27 @@ func promises(req *messages.Request) error {
 // Twice as much of anything may cost about twice as many allocations. Time isn't measured, because it differs from one
 // machine to the next.
 func TestTheWorkGrowsWithTheInput(t *testing.T) {
-	list := func(n int, format string) string {
-		var b strings.Builder
-		for i := range n {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			fmt.Fprintf(&b, format, i)
-		}
-		return b.String()
-	}
 	const hello = `"messages":[{"role":"user","content":"x"}]`
-	for name, members := range map[string]func(n int) string{
-		"messages": func(n int) string { return `"messages":[` + list(n, `{"role":"user","content":"%d"}`) + `]` },
+	apitest.CheckGrowth(t, map[string]func(n int) string{
+		"messages": func(n int) string { return `"messages":[` + apitest.List(n, `{"role":"user","content":"%d"}`) + `]` },
 		"blocks": func(n int) string {
-			return `"messages":[{"role":"user","content":[` + list(n, `{"type":"text","text":"%d"}`) + `]}]`
+			return `"messages":[{"role":"user","content":[` + apitest.List(n, `{"type":"text","text":"%d"}`) + `]}]`
 		},
 		"unknown blocks": func(n int) string {
-			return `"messages":[{"role":"user","content":[` + list(n, `{"type":"x%d"}`) + `]}]`
+			return `"messages":[{"role":"user","content":[` + apitest.List(n, `{"type":"x%d"}`) + `]}]`
 		},
 		"calls and results": func(n int) string {
-			return `"messages":[{"role":"assistant","content":[` + list(n, `{"type":"tool_use","id":"%d","name":"f"}`) + `]},{"role":"user","content":[` +
-				list(n, `{"type":"tool_result","tool_use_id":"%d","content":"x"}`) + `]}]`
+			return `"messages":[{"role":"assistant","content":[` + apitest.List(n, `{"type":"tool_use","id":"%d","name":"f"}`) + `]},{"role":"user","content":[` +
+				apitest.List(n, `{"type":"tool_result","tool_use_id":"%d","content":"x"}`) + `]}]`
 		},
-		"tools": func(n int) string { return hello + `,"tools":[` + list(n, `{"name":"f%d"}`) + `]` },
+		"tools": func(n int) string { return hello + `,"tools":[` + apitest.List(n, `{"name":"f%d"}`) + `]` },
 		"nested content": func(n int) string {
 			return `"messages":[{"role":"user","content":` + strings.Repeat(`[{"type":"x","content":`, n) + `null` + strings.Repeat(`}]`, n) + `}]`
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			allocations := func(n int) float64 {
-				body := []byte(`{"model":"m","max_tokens":9,` + members(n) + `}`)
-				return testing.AllocsPerRun(1, func() {
-					if _, err := messages.Decode(body); err != nil {
-						t.Fatal(err)
-					}
-				})
-			}
-			one, two := allocations(500), allocations(1000)
-			if two > 2.5*one {
-				t.Errorf("%v allocations for 500, %v for 1000", one, two)
-			}
-		})
-	}
+	}, func(members string) error {
+		_, err := messages.Decode([]byte(`{"model":"m","max_tokens":9,` + members + `}`))
+		return err
+	})
 }
 
 func BenchmarkDecode(b *testing.B) {

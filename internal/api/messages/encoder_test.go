@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api/apitest"
 	"composer-api/internal/api/messages"
 	"composer-api/internal/sse"
 )
@@ -38,7 +39,7 @@ func newEncoder(t testing.TB, w http.ResponseWriter, members string) *messages.E
 const streaming, thinking = `,"stream":true`, `,"thinking":{"type":"enabled","budget_tokens":1024}`
 
 func TestTextEventAllocatesNothing(t *testing.T) {
-	e := newEncoder(t, discard{http.Header{}}, streaming+thinking)
+	e := newEncoder(t, apitest.Discard{Headers: http.Header{}}, streaming+thinking)
 	defer e.Close()
 	for _, kind := range []agent.Kind{agent.Text, agent.Reasoning} {
 		ev := agent.Event{Kind: kind, Text: []byte("some \"text\", as it comes")}
@@ -52,7 +53,7 @@ func TestTextEventAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkTextEvent(b *testing.B) {
-	e := newEncoder(b, discard{http.Header{}}, streaming)
+	e := newEncoder(b, apitest.Discard{Headers: http.Header{}}, streaming)
 	defer e.Close()
 	ev := agent.Event{Kind: agent.Text, Text: []byte("some \"text\", as it comes")}
 	b.ReportAllocs()
@@ -61,13 +62,6 @@ func BenchmarkTextEvent(b *testing.B) {
 		e.Flush()
 	}
 }
-
-type discard struct{ header http.Header }
-
-func (d discard) Header() http.Header         { return d.header }
-func (d discard) WriteHeader(int)             {}
-func (d discard) Write(p []byte) (int, error) { return len(p), nil }
-func (d discard) Flush()                      {}
 
 func TestStreamBeginsWhenAccepted(t *testing.T) {
 	rec := httptest.NewRecorder()
@@ -124,7 +118,7 @@ func TestFailureBeforeTheStreamIsLeftToTheCaller(t *testing.T) {
 }
 
 func TestClientThatIsGoneIsAnError(t *testing.T) {
-	w := &gone{discard: discard{http.Header{}}}
+	w := &gone{Discard: apitest.Discard{Headers: http.Header{}}}
 	e := newEncoder(t, w, streaming)
 	defer e.Close()
 	w.err = errors.New("gone")
@@ -136,7 +130,7 @@ func TestClientThatIsGoneIsAnError(t *testing.T) {
 }
 
 type gone struct {
-	discard
+	apitest.Discard
 	err error
 }
 

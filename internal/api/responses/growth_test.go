@@ -1,6 +1,7 @@
 package responses
 
 import (
+	"composer-api/internal/api/apitest"
 	"fmt"
 	"runtime"
 	"strings"
@@ -46,57 +47,37 @@ func TestTheWorkOnAnAnswerInPiecesGrowsWithTheirNumber(t *testing.T) {
 
 // Twice as much of anything may cost about twice as many allocations, from the body to what the model is asked.
 func TestTheWorkOnAnInputGrowsWithIt(t *testing.T) {
-	list := func(n int, format string) string {
-		var b strings.Builder
-		for i := range n {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			fmt.Fprintf(&b, format, i)
-		}
-		return b.String()
-	}
-	for name, members := range map[string]func(n int) string{
-		"messages": func(n int) string { return `"input":[` + list(n, `{"role":"user","content":"%d"}`) + `]` },
-		"answers":  func(n int) string { return `"input":[` + list(n, `{"role":"assistant","content":"%d"}`) + `]` },
+	apitest.CheckGrowth(t, map[string]func(n int) string{
+		"messages": func(n int) string { return `"input":[` + apitest.List(n, `{"role":"user","content":"%d"}`) + `]` },
+		"answers":  func(n int) string { return `"input":[` + apitest.List(n, `{"role":"assistant","content":"%d"}`) + `]` },
 		"parts": func(n int) string {
-			return `"input":[{"role":"user","content":[` + list(n, `{"type":"input_text","text":"%d"}`) + `]}]`
+			return `"input":[{"role":"user","content":[` + apitest.List(n, `{"type":"input_text","text":"%d"}`) + `]}]`
 		},
 		"calls, then results": func(n int) string {
-			return `"input":[` + list(n, `{"type":"function_call","call_id":"%d","name":"f","arguments":"{}"}`) + `,` + list(n, `{"type":"function_call_output","call_id":"%d","output":"x"}`) + `]`
+			return `"input":[` + apitest.List(n, `{"type":"function_call","call_id":"%d","name":"f","arguments":"{}"}`) + `,` + apitest.List(n, `{"type":"function_call_output","call_id":"%d","output":"x"}`) + `]`
 		},
 		"calls with their results": func(n int) string {
-			return `"input":[` + list(n, `{"type":"function_call","call_id":"%[1]d","name":"f","arguments":"{}"},{"type":"function_call_output","call_id":"%[1]d","output":"x"}`) + `]`
+			return `"input":[` + apitest.List(n, `{"type":"function_call","call_id":"%[1]d","name":"f","arguments":"{}"},{"type":"function_call_output","call_id":"%[1]d","output":"x"}`) + `]`
 		},
 		"results without calls": func(n int) string {
-			return `"input":[` + list(n, `{"type":"function_call_output","call_id":"%d","output":"x"}`) + `]`
+			return `"input":[` + apitest.List(n, `{"type":"function_call_output","call_id":"%d","output":"x"}`) + `]`
 		},
 		"custom calls": func(n int) string {
-			return `"input":[` + list(n, `{"type":"custom_tool_call","call_id":"%[1]d","name":"f","input":"x"},{"type":"custom_tool_call_output","call_id":"%[1]d","output":"x"}`) + `]`
+			return `"input":[` + apitest.List(n, `{"type":"custom_tool_call","call_id":"%[1]d","name":"f","input":"x"},{"type":"custom_tool_call_output","call_id":"%[1]d","output":"x"}`) + `]`
 		},
-		"items of other types": func(n int) string { return `"input":[` + list(n, `{"type":"mcp_call","id":"%d"}`) + `]` },
+		"items of other types": func(n int) string { return `"input":[` + apitest.List(n, `{"type":"mcp_call","id":"%d"}`) + `]` },
 		"reasoning": func(n int) string {
-			return `"input":[{"role":"user","content":"x"},` + list(n, `{"type":"reasoning","id":"rs_%d","summary":[]}`) + `]`
+			return `"input":[{"role":"user","content":"x"},` + apitest.List(n, `{"type":"reasoning","id":"rs_%d","summary":[]}`) + `]`
 		},
-		"tools": func(n int) string { return `"input":"x","tools":[` + list(n, `{"type":"function","name":"f%d"}`) + `]` },
-	} {
-		t.Run(name, func(t *testing.T) {
-			allocations := func(n int) float64 {
-				body := []byte(`{"model":"m",` + members(n) + `}`)
-				return testing.AllocsPerRun(1, func() {
-					req, err := Decode(body)
-					if err != nil {
-						t.Fatal(err)
-					}
-					if _, _, err := req.Turn(nil, nil); err != nil {
-						t.Fatal(err)
-					}
-				})
-			}
-			one, two := allocations(500), allocations(1000)
-			if two > 2.5*one {
-				t.Errorf("%v allocations for 500, %v for 1000", one, two)
-			}
-		})
-	}
+		"tools": func(n int) string {
+			return `"input":"x","tools":[` + apitest.List(n, `{"type":"function","name":"f%d"}`) + `]`
+		},
+	}, func(members string) error {
+		req, err := Decode([]byte(`{"model":"m",` + members + `}`))
+		if err != nil {
+			return err
+		}
+		_, _, err = req.Turn(nil, nil)
+		return err
+	})
 }
