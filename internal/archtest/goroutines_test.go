@@ -30,6 +30,7 @@ var goroutines = map[string]goroutine{
 	"cli serveCmd.Run":      {catches: "itself", waits: "nobody: it ends with the command's context"},
 	"cli serveCmd.Run 2":    {catches: "nothing", waits: "Server.Shutdown ends it", why: "net/http catches what handlers do"},
 	"cli serveCmd.Run 3":    {catches: "nothing", waits: "Peers.Shutdown ends it", why: "net/http catches what handlers do"},
+	"replica lease.begin":   {catches: "renew", waits: "Peers.Shutdown"},
 	"cli serveCmd.Run 4":    {catches: "nothing", waits: "Server.Close ends it", why: "net/http catches what handlers do"},
 	"cli bridgeCmd.Run":     {catches: "nothing", waits: "Server.Shutdown ends it", why: "net/http catches what handlers do"},
 	"cli Instance.sweep":    {catches: "sweepOnce", waits: "ShutDown"},
@@ -52,6 +53,7 @@ var goroutines = map[string]goroutine{
 	"api/responses/service New":                   {catches: "renewLeases", waits: "Close"},
 	"api/responses/service Service.startJob":      {catches: "work", waits: "Drain and Close"},
 	"api/responses/service job.run":               {catches: "itself", waits: "run"},
+	"api/responses/service job.run 2":             {catches: "itself", waits: "run"},
 	"api/responses/service Service.Close":         {catches: "nothing", waits: "Close stops the timer", why: "it only cancels a context"},
 	"api/responses/service socket.serve":          {catches: "itself", waits: "serve"},
 	"api/responses/service socket.enqueue":        {catches: "runLane", waits: "serve"},
@@ -96,7 +98,9 @@ var goroutines = map[string]goroutine{
 	"cursor/sdkv1 NewCallbackServer":       {catches: "nothing", waits: "Close", why: "net/http catches what handlers do"},
 
 	// What is kept.
-	"store/sqlstore DB.ready": {catches: "migrateOnce", waits: "schema.end"},
+	"store/sqlstore DB.ready":      {catches: "migrateOnce", waits: "schema.end"},
+	"store/sqlstore wire.announce": {catches: "notify", waits: "Close"},
+	"store/sqlstore wire.begin":    {catches: "session", waits: "Close"},
 
 	// The simulator: whoever tests with it wants to see its panics.
 	"sim/cursorsim Sim.Serve":    {catches: "nothing", waits: "Serve", why: "net/http catches what handlers do"},

@@ -82,8 +82,9 @@ var arrows = map[string][]string{
 	"store":           {},
 	"store/bounded":   {"store"},
 	"store/sealed":    {"store/seal", "store"},
-	"store/sqlstore":  {"store"},
-	"store/memstore":  {"store"}, // for tests
+	"store/notice":    {"store"},
+	"store/sqlstore":  {"store", "store/notice"},
+	"store/memstore":  {"store", "store/notice"}, // for tests
 	"store/storetest": {"store"},
 	"store/seal":      {},
 	"hosted/keys":     {"agent"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -42,13 +43,13 @@ func makeStateFolder(p *process, c *config.Storage) error {
 	return err
 }
 
-// openStore opens the database for serve and brings its schema up to date. The caller closes it.
+// openStore opens the database for serve and brings its schema up to date. listen is COMPOSER_DB_LISTEN. The caller closes it.
 //
 // A file that can't be opened is an error, because the settings must be wrong. A database
 // server that can't be reached is not, because it may come back: serve works without it for
 // callers with their own Cursor key, and every use of the store tries again. A database that
 // can't be reached is told on stderr, once.
-func openStore(ctx context.Context, p *process, c *config.Storage) (*sqlstore.DB, error) {
+func openStore(ctx context.Context, p *process, c *config.Storage, listen string, log *slog.Logger) (*sqlstore.DB, error) {
 	where, err := dsn(p, c)
 	if err != nil {
 		return nil, err
@@ -58,7 +59,7 @@ func openStore(ctx context.Context, p *process, c *config.Storage) (*sqlstore.DB
 	}
 	// path is "" for a server.
 	path, isFile := sqlstore.File(where)
-	db, err := sqlstore.Open(ctx, sqlstore.Config{DSN: where, AllowUnavailable: !isFile})
+	db, err := sqlstore.Open(ctx, sqlstore.Config{DSN: where, Listen: listen, AllowUnavailable: !isFile, Log: log})
 	if err != nil {
 		return nil, storeHint(openError(path, err))
 	}

@@ -155,6 +155,7 @@ type Storage struct {
 type Replicas struct {
 	ReplicaAddr      Address `var:"COMPOSER_REPLICA_ADDR" placeholder:"HOST:PORT" help:"Address to listen on for other replicas on the same database, such as 10.0.0.5:8788. Unset: each replica is alone, and tool results that come to another one are answered from the transcript."`
 	ReplicaAdvertise Address `var:"COMPOSER_REPLICA_ADVERTISE" placeholder:"HOST:PORT" help:"That address as other replicas see it (default: COMPOSER_REPLICA_ADDR)."`
+	DBListen         string  `name:"db-listen" var:"COMPOSER_DB_LISTEN" placeholder:"URL" help:"A postgres:// URL of the same database that leads past a pooler of transactions such as PgBouncer (default: COMPOSER_DB). By it replicas hear at once what others change."`
 	ReplicaSecret    Secret  `name:"replica-secret" var:"COMPOSER_REPLICA_SECRET" hidden:"" help:"The secret that all replicas share, at least 16 characters. It encrypts what they send each other."`
 }
 

@@ -13,9 +13,11 @@
 // other end is a replica, which both ends prove (identity.go).
 //
 // When A can't be reached, B goes on by itself from the client's transcript, as it does for a run that has ended. Nothing is
-// lost by that but time and the upstream cache.
+// lost by that but time and the upstream cache. A replica that has died is not asked at all once its lease has ended, and
+// one that could not be reached is left alone for a moment.
 //
 //	peers.go      who holds what
+//	lease.go      who lives
 //	forward.go    a request on its way to another replica
 //	identity.go   how two replicas know each other
 package replica

@@ -66,7 +66,8 @@ func (p *Peers) Forward(w http.ResponseWriter, r *http.Request, to string) error
 		ErrorLog:     slog.NewLogLogger(p.cfg.Log.Handler(), slog.LevelDebug),
 	}
 	proxy.ServeHTTP(w, r)
-	if failed != nil {
+	if failed != nil && r.Context().Err() == nil {
+		p.lost.add(to)
 		p.cfg.Log.Info("a replica can't be reached, so the request is carried out here", "replica", to, "err", failed)
 	}
 	return failed
@@ -83,9 +84,10 @@ func newServer(log *slog.Logger) *http.Server {
 	}
 }
 
-// Serve answers the requests that other replicas send to l with handler, until Shutdown. It closes l. The error is
+// Serve answers the requests that other replicas send to l with handler, until Shutdown, and tells them that this replica lives. It closes l. The error is
 // http.ErrServerClosed after Shutdown. It is called once.
 func (p *Peers) Serve(l net.Listener, handler http.Handler) error {
+	p.lease.begin()
 	p.server.Handler = handler
 	return p.server.Serve(tls.NewListener(l, p.identity.config()))
 }
@@ -93,6 +95,7 @@ func (p *Peers) Serve(l net.Listener, handler http.Handler) error {
 // Shutdown ends Serve, waits until the requests in progress are answered, and cuts them off when ctx ends first. Then it
 // closes the connections to other replicas.
 func (p *Peers) Shutdown(ctx context.Context) {
+	p.lease.end(ctx) // so that nobody asks any more
 	if err := p.server.Shutdown(ctx); err != nil {
 		p.server.Close()
 	}

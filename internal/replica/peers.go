@@ -18,7 +18,7 @@ type Config struct {
 	// Secret is what all replicas share; at least MinSecret characters.
 	Secret agent.Secret
 	// Store is the database that they share.
-	Store store.ParkedCalls
+	Store Store
 	// Awaits returns the ids of the calls whose results a request brings, and whether a run waits for them in this process.
 	Awaits func(*agent.Request) (calls []string, here bool)
 	// Kept is how long a run waits for results; a call is looked for no longer.
@@ -27,15 +27,23 @@ type Config struct {
 	Log *slog.Logger
 }
 
+// Store is the part of the store that replicas need.
+type Store interface {
+	store.ParkedCalls
+	store.Replicas
+}
+
 // Peers are the other replicas, as this one sees them. It is safe for concurrent use. The caller shuts it down.
 type Peers struct {
 	cfg       Config
 	identity  *identity
 	transport *http.Transport
 	server    *http.Server
+	lease     *lease // of this replica
+	lost      lost   // replicas that could not be reached just now
 }
 
-// New makes Peers. It connects to nobody.
+// New makes Peers. It connects to nobody; Serve tells the others of this replica.
 func New(cfg Config) (*Peers, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -44,7 +52,7 @@ func New(cfg Config) (*Peers, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Peers{cfg: cfg, identity: id, transport: newTransport(id), server: newServer(cfg.Log)}, nil
+	return &Peers{cfg: cfg, identity: id, transport: newTransport(id), server: newServer(cfg.Log), lease: newLease(cfg.Store, cfg.Log)}, nil
 }
 
 // lookTime bounds how long a request waits for the database here. Without an answer it is carried out by this replica, from
@@ -58,10 +66,13 @@ const lookTime = 2 * time.Second
 func (p *Peers) Parked(owner string, calls []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), lookTime)
 	defer cancel()
+	if !p.lease.held() {
+		_ = p.lease.renew(ctx) // else nobody would ask this replica; a store that is away is told of below
+	}
 	expires := time.Now().Add(p.cfg.Kept)
 	rows := make([]store.ParkedCall, len(calls))
 	for i, call := range calls {
-		rows[i] = store.ParkedCall{Key: store.NewParkedKey(owner, call), Address: p.cfg.Address, Expires: expires}
+		rows[i] = store.ParkedCall{Key: store.NewParkedKey(owner, call), Replica: p.lease.id, Address: p.cfg.Address, Expires: expires}
 	}
 	if err := p.cfg.Store.PutParkedCalls(ctx, rows); err != nil {
 		p.cfg.Log.Warn("other replicas can't know of a parked run", "err", err)
@@ -72,8 +83,8 @@ func (p *Peers) Parked(owner string, calls []string) {
 // client may have added others of its own before them.
 const maxLooks = 8
 
-// Holder returns the address of the replica that holds the run which waits for req's results. "" is none, this one, or not
-// known: then req is carried out here.
+// Holder returns the address of the replica that holds the run which waits for req's results. "" is none, this one, one that
+// is dead or was out of reach just now, or not known: then req is carried out here.
 func (p *Peers) Holder(ctx context.Context, req *agent.Request) string {
 	calls, here := p.cfg.Awaits(req)
 	if here || len(calls) == 0 {
@@ -87,7 +98,7 @@ func (p *Peers) Holder(ctx context.Context, req *agent.Request) string {
 	defer cancel()
 	address, err := p.cfg.Store.ParkedAt(ctx, keys)
 	switch {
-	case err == nil && address != p.cfg.Address:
+	case err == nil && address != p.cfg.Address && !p.lost.is(address):
 		return address
 	case err != nil && !errors.Is(err, store.ErrNotFound):
 		p.cfg.Log.Warn("which replica waits for a tool call's result is not known", "id", req.Origin.RequestID, "err", err)

@@ -6,13 +6,14 @@ import (
 	"time"
 )
 
-// Parked calls: which replica holds the run that waits for the result of a tool call. See package replica. Nothing of a
+// Parked calls, and replicas: which replica holds the run that waits for the result of a tool call. See package replica. Nothing of a
 // call is in them but a hash of its id.
 
 // A ParkedCall says where the result of a call is waited for.
 type ParkedCall struct {
 	Key     [32]byte // see NewParkedKey
-	Address string   // of the replica that holds the run, for other replicas: "10.0.0.5:8788"
+	Replica string   // the process that holds the run, see Replicas
+	Address string   // of it, for other replicas: "10.0.0.5:8788"
 	Expires time.Time
 }
 
@@ -25,6 +26,16 @@ func NewParkedKey(owner, call string) [32]byte {
 type ParkedCalls interface {
 	// PutParkedCalls stores the calls, all or none, each in place of what is stored under its key.
 	PutParkedCalls(ctx context.Context, calls []ParkedCall) error
-	// ParkedAt returns the address that is stored under the first of keys that has one. ErrNotFound.
+	// ParkedAt returns the address that is stored under the first of keys that has one, and whose replica lives. ErrNotFound.
 	ParkedAt(ctx context.Context, keys [][32]byte) (address string, err error)
+}
+
+// Replicas keeps which processes live. One that has died leaves a lease that ends by itself.
+//
+// A process has a new id at each start: its runs died with the one before, although the address may be the same.
+type Replicas interface {
+	// RenewReplica says that the process with this id lives, for the time of lease from now by the clock of the database.
+	RenewReplica(ctx context.Context, id string, lease time.Duration) error
+	// EndReplica says that it has ended. One that isn't there is no error.
+	EndReplica(ctx context.Context, id string) error
 }

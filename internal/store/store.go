@@ -8,6 +8,7 @@
 //	sealed      stands in front of another store and encrypts the content of what the Responses API keeps
 //	bounded     stands in front of another store and gives every call a deadline
 //	memstore    in memory, for tests
+//	notice      tells those who wait in a process that a row has changed
 //	seal        the encryption
 //	storetest   the exam that every implementation passes
 //
@@ -60,10 +61,12 @@ type Store interface {
 	Audits
 	Sessions
 	ParkedCalls
+	Replicas
 	Responses
 	Events
 	Conversations
 	Documents
+	Watcher
 	Sweeper
 	// Ping checks that the database answers and can be written, for /readyz.
 	Ping(ctx context.Context) error

@@ -182,6 +182,14 @@ func (b *bounded) ParkedAt(ctx context.Context, keys [][32]byte) (string, error)
 	return read(ctx, b, func(ctx context.Context) (string, error) { return b.s.ParkedAt(ctx, keys) })
 }
 
+func (b *bounded) RenewReplica(ctx context.Context, id string, lease time.Duration) error {
+	return b.write(ctx, func(ctx context.Context) error { return b.s.RenewReplica(ctx, id, lease) })
+}
+
+func (b *bounded) EndReplica(ctx context.Context, id string) error {
+	return b.write(ctx, func(ctx context.Context) error { return b.s.EndReplica(ctx, id) })
+}
+
 func (b *bounded) AddAudit(ctx context.Context, e store.AuditEntry) error {
 	return b.write(ctx, func(ctx context.Context) error { return b.s.AddAudit(ctx, e) })
 }
@@ -253,6 +261,11 @@ func (b *bounded) ListEvents(ctx context.Context, owner, responseID string, afte
 	return read(ctx, b, func(ctx context.Context) ([]store.Event, error) {
 		return b.s.ListEvents(ctx, owner, responseID, after, limit)
 	})
+}
+
+// WatchResponse waits for nothing.
+func (b *bounded) WatchResponse(ref store.ResponseRef, withEvents bool) store.Watch {
+	return b.s.WatchResponse(ref, withEvents)
 }
 
 // Upstream's half of conversations.

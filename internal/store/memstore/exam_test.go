@@ -10,13 +10,16 @@ import (
 )
 
 func TestExam(t *testing.T) {
-	storetest.Test(t, func(*testing.T) storetest.Open {
-		var db *memstore.Database
-		return func(t *testing.T, limits store.Limits, now func() time.Time) store.Store {
-			if db == nil {
-				db = memstore.New(memstore.Config{Limits: limits, Now: now})
-			}
-			return db.Open()
+	storetest.Test(t, fresh)
+	storetest.TestComplete(t, fresh)
+}
+
+func fresh(*testing.T) storetest.Open {
+	var db *memstore.Database
+	return func(t *testing.T, limits store.Limits, now func() time.Time) store.Store {
+		if db == nil {
+			db = memstore.New(memstore.Config{Limits: limits, Now: now})
 		}
-	})
+		return db.Open()
+	}
 }

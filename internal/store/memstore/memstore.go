@@ -9,7 +9,7 @@
 //	audit.go      what operators did
 //	responses.go  responses, their events, conversations
 //	documents.go  documents and their parts
-//	parked.go     which replica waits for the result of a call
+//	parked.go     which replica waits for the result of a call, and which live
 //	rows.go       what all tables do: order, eviction, copies
 package memstore
 
@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"composer-api/internal/store"
+	"composer-api/internal/store/notice"
 )
 
 // Config says how a Database behaves. The zero value is good.
@@ -46,6 +47,7 @@ type Config struct {
 type Database struct {
 	limits store.Limits
 	now    func() time.Time
+	hub    notice.Hub // of all processes
 
 	// mu protects the tables. Every method holds it from its first look to its last change, so each is one transaction.
 	mu            sync.Mutex
@@ -55,6 +57,7 @@ type Database struct {
 	audits        map[string]store.AuditEntry
 	sessions      map[store.SessionKey]store.Session
 	parked        map[[32]byte]store.ParkedCall
+	replicas      map[string]time.Time // when the leases end
 	responses     map[rowKey]*responseRow
 	conversations map[rowKey]*store.Conversation
 	documents     map[rowKey]*documentRow
@@ -71,12 +74,14 @@ func New(cfg Config) *Database {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Database{
+	db := &Database{
 		limits: cfg.Limits.WithDefaults(), now: cfg.Now,
 		accounts: map[string]store.Account{}, keys: map[string]store.Key{}, logs: map[string]store.RequestLog{},
-		audits: map[string]store.AuditEntry{}, sessions: map[store.SessionKey]store.Session{}, parked: map[[32]byte]store.ParkedCall{}, responses: map[rowKey]*responseRow{},
+		audits: map[string]store.AuditEntry{}, sessions: map[store.SessionKey]store.Session{}, parked: map[[32]byte]store.ParkedCall{}, replicas: map[string]time.Time{}, responses: map[rowKey]*responseRow{},
 		conversations: map[rowKey]*store.Conversation{}, documents: map[rowKey]*documentRow{},
 	}
+	db.hub.SetComplete(true)
+	return db
 }
 
 // A Store is one process's way to a Database. It implements store.Store.
@@ -148,6 +153,11 @@ func (s *Store) Ping(ctx context.Context) error {
 	return err
 }
 
+// WatchResponse implements store.Watcher. Notices arrive also while the way is away or slow.
+func (s *Store) WatchResponse(ref store.ResponseRef, withEvents bool) store.Watch {
+	return s.db.hub.WatchResponse(ref, withEvents)
+}
+
 // Close implements store.Store. The rows stay with the Database.
 func (s *Store) Close() error { return nil }
 
@@ -164,6 +174,7 @@ func (s *Store) Sweep(ctx context.Context) (gone int64, err error) {
 	db := s.db
 	gone += sweep(db.sessions, func(v store.Session) bool { return db.over(v.Expires) })
 	gone += sweep(db.audits, func(v store.AuditEntry) bool { return db.over(v.At.Add(store.AuditAge)) })
+	maps.DeleteFunc(db.replicas, func(_ string, end time.Time) bool { return !time.Now().Before(end) })
 	gone += sweep(db.parked, func(v store.ParkedCall) bool { return db.over(v.Expires) })
 	gone += sweep(db.logs, func(v store.RequestLog) bool { return db.over(v.Created.Add(db.limits.LogAge)) })
 	gone += sweep(db.conversations, func(v *store.Conversation) bool { return db.over(v.Expires) })

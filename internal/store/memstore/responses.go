@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"composer-api/internal/store"
+	"composer-api/internal/store/notice"
 )
 
 // A responseRow is a response, its events by their numbers, and what only statements read.
@@ -131,6 +132,7 @@ func (s *Store) UpdateResponse(ctx context.Context, r store.Response) error {
 	row.Expires, row.Runner, row.leaseUntil = stamp(r.Expires), r.Runner, time.Now().Add(r.Lease)
 	row.Revision++
 	s.db.evictResponses(rowKey{owner: r.Owner, id: r.ID})
+	s.db.hub.Tell(notice.ResponseRow(store.ResponseRef{Owner: r.Owner, ID: r.ID}))
 	return nil
 }
 
@@ -179,6 +181,7 @@ func (s *Store) DeleteResponse(ctx context.Context, owner, id string) error {
 	// A job that read the row before the deletion can't write it back.
 	r.Revision++
 	s.db.dropUnneeded()
+	s.db.hub.Tell(notice.ResponseRow(store.ResponseRef{Owner: owner, ID: id}))
 	return nil
 }
 
@@ -245,6 +248,7 @@ func (s *Store) AppendEvents(ctx context.Context, owner, responseID string, even
 		r.events[e.Sequence] = copied(e.Data)
 		r.eventBytes += int64(len(e.Data))
 	}
+	s.db.hub.Tell(notice.ResponseEvents(store.ResponseRef{Owner: owner, ID: responseID}))
 	return nil
 }
 

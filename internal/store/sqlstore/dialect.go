@@ -30,6 +30,8 @@ type dialect struct {
 	lock func(ctx context.Context, db *sql.DB, dsn string) (unlock func(), err error)
 	// clock is an SQL expression for the time by the clock that all processes on one database share, in milliseconds.
 	clock func() string
+	// listens says that processes can tell each other of changes by way of the database.
+	listens bool
 	// meaning is the error of package store that a driver's error stands for; nil when none does.
 	meaning func(error) error
 	// idleStale reports whether an error means that the other idle connections are most likely

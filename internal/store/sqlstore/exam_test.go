@@ -18,7 +18,9 @@ func TestSQLitePassesTheExam(t *testing.T) {
 
 func TestPostgreSQLPassesTheExam(t *testing.T) {
 	t.Parallel()
-	storetest.Test(t, func(t *testing.T) storetest.Open { return openAt(storetest.Postgres(t)) })
+	fresh := func(t *testing.T) storetest.Open { return openAt(storetest.Postgres(t)) }
+	storetest.Test(t, fresh)
+	storetest.TestComplete(t, fresh)
 }
 
 // Poolers of transactions don't go together with prepared statements that pgx remembers for a connection.
@@ -35,6 +37,12 @@ func TestPostgreSQLPassesTheExamInEveryMode(t *testing.T) {
 
 func TestPgBouncerPassesTheExam(t *testing.T) {
 	storetest.Test(t, func(t *testing.T) storetest.Open { return openAt(storetest.PgBouncer(t)) })
+	storetest.TestComplete(t, func(t *testing.T) storetest.Open {
+		dsn := storetest.PgBouncer(t)
+		return func(t *testing.T, limits store.Limits, now func() time.Time) store.Store {
+			return open(t, sqlstore.Config{DSN: dsn, Listen: storetest.Behind(t, dsn), Limits: limits, Now: now})
+		}
+	})
 }
 
 func TestSealedPassesTheExam(t *testing.T) {

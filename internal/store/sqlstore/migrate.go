@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -156,11 +155,7 @@ func (db *DB) ready(ctx context.Context) error {
 
 // migrateOnce is migrate, of which a panic is an error, too: everybody who needs the schema waits for one.
 func (db *DB) migrateOnce(ctx context.Context) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("sqlstore: panic: %v\n%s", p, debug.Stack())
-		}
-	}()
+	defer recovered(&err)
 	_, err = db.migrate(ctx)
 	return err
 }

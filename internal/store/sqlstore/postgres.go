@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,6 +39,10 @@ const (
 	connectionIdleTime = 5 * time.Minute
 )
 
+// connect_timeout, unless the URL says otherwise: how long one host may take. Where the URL names several, the next one's turn
+// must come within the time of a call of the store (store/bounded, 3 s), also when a host drops every packet.
+const connectTime, connectTimeOfMany = 5 * time.Second, time.Second
+
 // postgres is the dialect of PostgreSQL.
 var postgres = dialect{
 	goose:       goose.DialectPostgres,
@@ -48,6 +53,7 @@ var postgres = dialect{
 	create:      func(string) error { return nil }, // that is for whoever runs the server
 	lock:        lockPostgres,
 	clock:       func() string { return `CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)` },
+	listens:     true,
 	meaning:     postgresMeaning,
 	idleStale:   postgresIdleStale,
 	retryable:   postgresRetryable,
@@ -56,17 +62,36 @@ var postgres = dialect{
 // openPostgres makes one pool for reading and writing. It does not connect: a server that can't be
 // reached shows at the first use. What the operator's URL says goes before our defaults.
 func openPostgres(dsn string) (write, read *sql.DB, err error) {
+	cfg, pool, err := postgresConfig(dsn)
+	if err != nil {
+		return nil, nil, err
+	}
+	// Behind a pooler a connection of the pool may get notices that were asked for by another; pgx would keep them.
+	cfg.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) {}
+	db := stdlib.OpenDB(*cfg)
+	db.SetMaxOpenConns(pool.connections)
+	db.SetMaxIdleConns(idleConnections)
+	db.SetConnMaxLifetime(pool.lifetime)
+	db.SetConnMaxIdleTime(pool.idleTime)
+	return db, db, nil
+}
+
+// postgresConfig is how a connection to dsn is made, and the options of the pool. Errors are ErrBadDSN.
+func postgresConfig(dsn string) (*pgx.ConnConfig, pool, error) {
 	cfg, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		// pgx leaves the password out of this error.
-		return nil, nil, fmt.Errorf("%w: %w", ErrBadDSN, err)
+		return nil, pool{}, fmt.Errorf("%w: %w", ErrBadDSN, err)
 	}
-	pool, err := poolOptions(cfg.RuntimeParams)
+	options, err := poolOptions(cfg.RuntimeParams)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrBadDSN, err)
+		return nil, pool{}, fmt.Errorf("%w: %w", ErrBadDSN, err)
 	}
 	if cfg.ConnectTimeout == 0 {
-		cfg.ConnectTimeout = 5 * time.Second
+		cfg.ConnectTimeout = connectTime
+		if slices.ContainsFunc(cfg.Fallbacks, func(f *pgconn.FallbackConfig) bool { return f.Host != cfg.Host || f.Port != cfg.Port }) {
+			cfg.ConnectTimeout = connectTimeOfMany
+		}
 	}
 	if cfg.RuntimeParams["application_name"] == "" {
 		cfg.RuntimeParams["application_name"] = "composer-api"
@@ -74,12 +99,7 @@ func openPostgres(dsn string) (write, read *sql.DB, err error) {
 	cfg.DialFunc = (&net.Dialer{KeepAliveConfig: keepAlive}).DialContext
 	// pgx asks it after each error of the server.
 	cfg.OnPgError = keepConnection
-	db := stdlib.OpenDB(*cfg)
-	db.SetMaxOpenConns(pool.connections)
-	db.SetMaxIdleConns(idleConnections)
-	db.SetConnMaxLifetime(pool.lifetime)
-	db.SetConnMaxIdleTime(pool.idleTime)
-	return db, db, nil
+	return cfg, options, nil
 }
 
 // keepAlive finds out within about twenty seconds (10 s, then three probes 3 s apart) that a silent

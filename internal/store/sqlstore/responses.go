@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"composer-api/internal/store"
+	"composer-api/internal/store/notice"
 )
 
 // Responses and the events of background ones. Every write names what it expects (a revision, a
@@ -63,7 +64,7 @@ func (db *DB) UpdateResponse(ctx context.Context, r store.Response) error {
 	if responseSize(r) > db.limits.OwnerBytes {
 		return store.ErrTooLarge
 	}
-	return db.inTx(ctx, func(t *tx) error {
+	return db.telling(notice.ResponseRow(store.ResponseRef{Owner: r.Owner, ID: r.ID}), db.inTx(ctx, func(t *tx) error {
 		n, err := t.exec(`
 			UPDATE responses SET status = $4, object = $5, input = $6, size = $7, expires = $8, runner = $9, lease_until = `+db.leaseEnd("$10")+`,
 				revision = revision + 1
@@ -76,7 +77,7 @@ func (db *DB) UpdateResponse(ctx context.Context, r store.Response) error {
 			return t.conflictIf(`SELECT count(*) FROM responses WHERE owner = $1 AND id = $2 AND expires > $3 AND NOT hidden`, r.Owner, r.ID, db.now())
 		}
 		return t.evictResponses(r.Owner, r.ID)
-	})
+	}))
 }
 
 // evictResponses deletes the owner's oldest finished responses until the rest fits. One that is being
@@ -113,7 +114,7 @@ func (db *DB) Ancestor(ctx context.Context, owner, id string) (r store.Response,
 //	a ◄── b ◄── c        delete b: hidden, c needs it
 //	a ◄── (b) ◄── c      delete c: its row goes, and b's; a stays
 func (db *DB) DeleteResponse(ctx context.Context, owner, id string) error {
-	return db.inTx(ctx, func(t *tx) error {
+	return db.telling(notice.ResponseRow(store.ResponseRef{Owner: owner, ID: id}), db.inTx(ctx, func(t *tx) error {
 		now := db.now()
 		// Revision goes up and the runner goes, so that a job that still works on the response finds out
 		// at its next write.
@@ -134,7 +135,7 @@ func (db *DB) DeleteResponse(ctx context.Context, owner, id string) error {
 			return err
 		}
 		return t.deleteHidden(owner, previous)
-	})
+	}))
 }
 
 // deleteHidden deletes the response id if it is hidden and nobody continues it any more, and then the
@@ -209,7 +210,7 @@ func (db *DB) AppendEvents(ctx context.Context, owner, responseID string, events
 	for _, e := range events {
 		size += int64(len(e.Data))
 	}
-	return db.inTx(ctx, func(t *tx) error {
+	return db.telling(notice.ResponseEvents(store.ResponseRef{Owner: owner, ID: responseID}), db.inTx(ctx, func(t *tx) error {
 		if err := t.exec1(`UPDATE responses SET events_size = events_size + $3 WHERE owner = $1 AND id = $2 AND expires > $4 AND NOT hidden`,
 			owner, responseID, size, db.now()); err != nil {
 			return err
@@ -221,7 +222,7 @@ func (db *DB) AppendEvents(ctx context.Context, owner, responseID string, events
 			}
 		}
 		return nil
-	})
+	}))
 }
 
 // ListEvents implements store.Events. Events of a response that is hidden or has expired are not found, and that is no error: the

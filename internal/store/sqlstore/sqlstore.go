@@ -22,17 +22,21 @@
 //	evict.go       keeping an owner within the limits
 //	migrate.go     the schema
 //	dialect.go     what differs between the databases; sqlite.go, postgres.go
+//	notices.go     telling those who wait for a change, in this process and by PostgreSQL in others
 //	accounts.go, requestlogs.go, sessions.go, responses.go, conversations.go, documents.go: the tables
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"composer-api/internal/store"
+	"composer-api/internal/store/notice"
 )
 
 // Config says which database to open, and how.
@@ -51,8 +55,13 @@ type Config struct {
 	// most once in retryEvery, and fails with store.ErrUnavailable until then. A server that starts
 	// together with its database needs it.
 	AllowUnavailable bool
+	// Listen is the URL of the same PostgreSQL database by which notices come, when they don't by DSN because a pooler of
+	// transactions (PgBouncer) is in between; "" is DSN.
+	Listen string
 	// Now tells the time; nil means time.Now.
 	Now func() time.Time
+	// Log gets that notices don't come, or come again. Nil discards it.
+	Log *slog.Logger
 }
 
 // ErrBadDSN: Config.DSN names no database. The error never holds the password.
@@ -75,6 +84,8 @@ type DB struct {
 	limits store.Limits
 	now    func() time.Time
 	schema schema
+	hub    notice.Hub // those who wait in this process
+	wire   *wire      // between the processes; nil when there is none to listen on, as for SQLite
 }
 
 var _ store.Store = (*DB)(nil)
@@ -116,9 +127,16 @@ func connect(cfg Config) (*DB, error) {
 	if db.now == nil {
 		db.now = time.Now
 	}
+	if d.listens {
+		listen := cmp.Or(cfg.Listen, cfg.DSN)
+		if db.wire, err = newWire(listen, db, cfg.Log); err != nil {
+			return nil, errors.Join(err, write.Close())
+		}
+	}
 	db.schema.turn = make(chan struct{}, 1)
 	db.schema.ctx, db.schema.stop = context.WithCancel(context.Background())
 	if d == &sqlite && splitSQLite(cfg.DSN).inMemory() {
+		db.hub.SetComplete(true) // nobody else can write
 		if db.anchor, err = read.Conn(context.Background()); err != nil {
 			return nil, errors.Join(err, db.Close())
 		}
@@ -150,6 +168,9 @@ func Writable(ctx context.Context, dsn string) error {
 // closed under it.
 func (db *DB) Close() error {
 	db.schema.end()
+	if db.wire != nil {
+		db.wire.close()
+	}
 	var err error
 	if db.anchor != nil {
 		err = db.anchor.Close()
@@ -184,6 +205,10 @@ func (db *DB) Sweep(ctx context.Context) (int64, error) {
 			return total, err
 		}
 		total += n
+	}
+	// They tell nothing to anybody, and so don't count.
+	if _, err := db.exec(ctx, `DELETE FROM replicas WHERE lease_until <= `+db.dialect.clock()); err != nil {
+		return total, err
 	}
 	n, err := db.sweepHidden(ctx)
 	return total + n, err

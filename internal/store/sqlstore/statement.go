@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -227,4 +228,11 @@ func (a asHash) Scan(src any) error {
 	}
 	*a.hash = [32]byte(b)
 	return nil
+}
+
+// recovered makes an error of a panic. It is deferred.
+func recovered(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("sqlstore: panic: %v\n%s", p, debug.Stack())
+	}
 }

@@ -94,3 +94,18 @@ func PgBouncer(t *testing.T) string {
 	u.RawQuery = query.Encode()
 	return u.String()
 }
+
+// Behind is the URL of a database of PgBouncer's that leads past it.
+func Behind(t *testing.T, bouncer string) string {
+	t.Helper()
+	through, err := url.Parse(bouncer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(os.Getenv("COMPOSER_TEST_POSTGRES"))
+	if err != nil {
+		t.Fatal("COMPOSER_TEST_POSTGRES is not a URL")
+	}
+	u.Path = through.Path
+	return u.String()
+}

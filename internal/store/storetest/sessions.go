@@ -81,22 +81,22 @@ var sessionCases = []examCase{
 	}},
 }
 
-// parkedCases are about which replica waits for the result of a call.
+// parkedCases are about which replica waits for the result of a call, and which replicas live.
 var parkedCases = []examCase{
 	{name: "a parked call is found by any of its keys, until it expires", run: func(e *exam) {
 		key := store.NewParkedKey("k:1", "call_1")
 		other := store.NewParkedKey("k:1", "call_2")
+		e.ok(e.RenewReplica(e.ctx, "replica_1", time.Hour))
+		e.ok(e.RenewReplica(e.ctx, "replica_2", time.Hour))
 		_, err := e.ParkedAt(e.ctx, [][32]byte{key})
 		e.fails(err, store.ErrNotFound)
-		e.ok(e.PutParkedCalls(e.ctx, []store.ParkedCall{{Key: key, Address: "10.0.0.1:8788", Expires: at(time.Minute)}}))
+		e.ok(e.PutParkedCalls(e.ctx, []store.ParkedCall{parkedCall(key, "1", time.Minute)}))
 		e.same(get[string](e)(e.ParkedAt(e.ctx, [][32]byte{other, key})), "10.0.0.1:8788")
 		// Calls are never another owner's.
 		_, err = e.ParkedAt(e.ctx, [][32]byte{store.NewParkedKey("k:2", "call_1")})
 		e.fails(err, store.ErrNotFound)
 		// The replica that parked a call last has it.
-		e.ok(e.PutParkedCalls(e.ctx, []store.ParkedCall{
-			{Key: key, Address: "10.0.0.2:8788", Expires: at(time.Minute)}, {Key: other, Address: "10.0.0.2:8788", Expires: at(time.Hour)},
-		}))
+		e.ok(e.PutParkedCalls(e.ctx, []store.ParkedCall{parkedCall(key, "2", time.Minute), parkedCall(other, "2", time.Hour)}))
 		e.same(get[string](e)(e.open().ParkedAt(e.ctx, [][32]byte{key})), "10.0.0.2:8788")
 		e.now = at(time.Minute)
 		_, err = e.ParkedAt(e.ctx, [][32]byte{key})
@@ -104,4 +104,32 @@ var parkedCases = []examCase{
 		e.same(get[int64](e)(e.Sweep(e.ctx)), int64(1))
 		e.same(get[string](e)(e.ParkedAt(e.ctx, [][32]byte{other})), "10.0.0.2:8788")
 	}},
+	// Its runs died with it. A process that is started again at the same address has another id.
+	{name: "a replica that has died, or has ended, is not asked", run: func(e *exam) {
+		keys := [][32]byte{store.NewParkedKey("k:1", "call_1"), store.NewParkedKey("k:1", "call_2"), store.NewParkedKey("k:1", "call_3")}
+		e.ok(e.RenewReplica(e.ctx, "replica_1", 0)) // a lease that has ended, as one that was not renewed
+		e.ok(e.RenewReplica(e.ctx, "replica_2", time.Hour))
+		for i, key := range keys {
+			e.ok(e.PutParkedCalls(e.ctx, []store.ParkedCall{parkedCall(key, fmt.Sprint(i+1), time.Hour)}))
+		}
+		for _, dead := range []int{0, 2} { // the third was never told of
+			_, err := e.ParkedAt(e.ctx, keys[dead:dead+1])
+			e.fails(err, store.ErrNotFound)
+		}
+		e.same(get[string](e)(e.ParkedAt(e.ctx, keys)), "10.0.0.2:8788")
+		e.ok(e.RenewReplica(e.ctx, "replica_1", time.Hour)) // it only had no database for a while
+		e.same(get[string](e)(e.open().ParkedAt(e.ctx, keys)), "10.0.0.1:8788")
+		e.ok(e.EndReplica(e.ctx, "replica_1"))
+		e.ok(e.EndReplica(e.ctx, "replica_1"))
+		e.same(get[string](e)(e.ParkedAt(e.ctx, keys)), "10.0.0.2:8788")
+		e.ok(e.RenewReplica(e.ctx, "replica_2", 0))
+		e.same(get[int64](e)(e.Sweep(e.ctx)), int64(0)) // what it takes of these is not counted
+		_, err := e.ParkedAt(e.ctx, keys)
+		e.fails(err, store.ErrNotFound)
+	}},
+}
+
+// parkedCall is held by the replica with a number.
+func parkedCall(key [32]byte, number string, until time.Duration) store.ParkedCall {
+	return store.ParkedCall{Key: key, Replica: "replica_" + number, Address: "10.0.0." + number + ":8788", Expires: at(until)}
 }

@@ -41,20 +41,26 @@ func Test(t *testing.T, fresh func(t *testing.T) Open) {
 		{"ParkedCalls", parkedCases},
 		{"Responses", responseCases},
 		{"Events", eventCases},
+		{"Watches", watchCases},
 		{"Conversations", conversationCases},
 		{"Documents", documentCases},
 		{"Whole", wholeCases},
 	} {
-		t.Run(part.name, func(t *testing.T) {
-			for _, c := range part.cases {
-				t.Run(c.name, func(t *testing.T) {
-					e := &exam{T: t, ctx: t.Context(), now: epoch}
-					open := fresh(t)
-					e.open = func() store.Store { return open(t, c.limits, e.clock) }
-					e.Store = e.open()
-					c.run(e)
-				})
-			}
+		t.Run(part.name, func(t *testing.T) { examine(t, part.cases, fresh) })
+	}
+}
+
+// TestComplete examines a store whose processes tell each other of changes.
+func TestComplete(t *testing.T, fresh func(t *testing.T) Open) { examine(t, completeCases, fresh) }
+
+func examine(t *testing.T, cases []examCase, fresh func(t *testing.T) Open) {
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			e := &exam{T: t, ctx: t.Context(), now: epoch}
+			open := fresh(t)
+			e.open = func() store.Store { return open(t, c.limits, e.clock) }
+			e.Store = e.open()
+			c.run(e)
 		})
 	}
 }

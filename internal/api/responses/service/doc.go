@@ -26,7 +26,7 @@
 // Goroutines of a Service, and what ends them:
 //
 //	keepLeases             one; ends with Close
-//	a job                  run and saveEvents; end when the end of the response is stored, or with Close
+//	a job                  run, saveEvents and watchRow; end when the end of the response is stored, or with Close
 //	a socket               its handler, one for each lane with work, one for pings; end with the connection
 //	a follower             the handler of its request; ends with the response or the client
 //

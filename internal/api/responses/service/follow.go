@@ -60,9 +60,10 @@ type follower struct {
 }
 
 const (
-	// followEvery is how often the store is asked for the events of a job of another process. The store
-	// doesn't announce them.
+	// The store tells of the events of a job of another process. How often it is asked all the same: followEvery while it
+	// can't tell of them, or doesn't answer, and lookEvery otherwise, because a notice may get lost.
 	followEvery = 500 * time.Millisecond
+	lookEvery   = 5 * time.Second
 	// endGrace is how long after the end of a response its last events may still be on their way into the store.
 	endGrace  = 5 * time.Second
 	followMax = 256 // events taken from the store at once
@@ -78,6 +79,9 @@ func (f *follower) follow(ctx context.Context) error {
 			return err
 		}
 	}
+	// Before the first look, so that nothing comes between.
+	watch := f.service.store.WatchResponse(store.ResponseRef{Owner: f.row.Owner, ID: f.row.ID}, true)
+	defer watch.Stop()
 	var endSeen time.Time
 	for !f.ended {
 		end, err := f.fromStore(ctx, &endSeen)
@@ -90,10 +94,15 @@ func (f *follower) follow(ctx context.Context) error {
 		default:
 			return f.failed(ctx, err)
 		}
+		again := followEvery
+		if err == nil && endSeen.IsZero() && watch.Complete() {
+			again = lookEvery
+		}
 		select {
 		case <-ctx.Done():
 			return &agent.Error{Code: agent.Canceled, Err: ctx.Err()}
-		case <-time.After(followEvery):
+		case <-watch.Changed():
+		case <-time.After(again):
 		}
 	}
 	return f.finish()

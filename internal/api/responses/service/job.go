@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,8 +17,8 @@ import (
 
 // A job is a background response that this process works on. It goes on when its client leaves.
 //
-// Two goroutines work for it: run carries out the turn and owns rec and encoder; saveEvents copies the journal into the
-// store and reads only rec's owner and id, which don't change. Everybody else may call cancel and stop, wait for turned
+// Three goroutines work for it: run carries out the turn and owns rec and encoder; saveEvents copies the journal into the
+// store, and watchRow looks for what other processes do to the row: both read only rec's owner and id, which don't change. Everybody else may call cancel and stop, wait for turned
 // and done, follow the journal, and read queued and unsaved.
 //
 //	startJob ─► the turn runs ─► journal ended, turned closed ─► end and events stored ─► done closed
@@ -161,19 +162,45 @@ func (j *job) ref() store.ResponseRef {
 // end is stored before done is.
 func (j *job) run() {
 	defer j.over()
-	saved := make(chan struct{})
-	go func() {
-		defer close(saved)
+	var helpers sync.WaitGroup
+	helpers.Go(func() {
 		defer agent.CatchPanic(j.panicked)
 		j.saveEvents()
-	}()
+	})
+	working, stop := context.WithCancel(j.ctx)
+	defer stop()
+	helpers.Go(func() {
+		defer agent.CatchPanic(j.panicked)
+		j.watchRow(working)
+	})
 	j.work()
+	stop()
 	j.journal.end()
 	// After the journal's end: whoever waits for turned may read all events.
 	close(j.turned)
 	j.saveEnd()
 	// done means that row and events are both stored.
-	<-saved
+	helpers.Wait()
+}
+
+// watchRow stops the turn when the row was cancelled or deleted through another process, until ctx ends. What the store
+// doesn't tell of is found out by the next write, or when the leases are renewed.
+//
+// The store tells of this process's own writes, too; there are one or two in a turn.
+func (j *job) watchRow(ctx context.Context) {
+	ref := j.ref()
+	watch := j.service.store.WatchResponse(ref, false)
+	defer watch.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-watch.Changed():
+			reading, cancel := context.WithTimeout(ctx, storeTimeout)
+			j.service.checkLost(reading, j)
+			cancel()
+		}
+	}
 }
 
 // work carries out the turn. The response has ended when it returns.
@@ -346,8 +373,8 @@ func (j *job) retryPause(try int) bool {
 	}
 }
 
-// saveEvery is how often events are written down. Each time costs the store a transaction, and a client here reads
-// them from memory.
+// saveEvery is how often events are written down at most: the first after a silence at once. Each time costs the store a
+// transaction, and a client here reads them from memory.
 const saveEvery = 250 * time.Millisecond
 
 // saveMax is how many events are written in one transaction.
@@ -363,6 +390,7 @@ const saveMax = 500
 // events are in memory meanwhile.
 func (j *job) saveEvents() {
 	saved, failures := 0, 0
+	var last time.Time // when events were written
 	for {
 		// The number of an event is its index in the journal.
 		events, ended, changed := j.journal.from(saved)
@@ -371,9 +399,10 @@ func (j *job) saveEvents() {
 				return
 			}
 			<-changed
-			j.pause(saveEvery)
+			j.pause(time.Until(last.Add(saveEvery)))
 			continue
 		}
+		last = time.Now()
 		n, err := j.save(saved, events[:min(len(events), saveMax)])
 		saved += n
 		switch {

@@ -50,6 +50,7 @@ type Store interface {
 	store.Responses
 	store.Events
 	store.Documents
+	store.Watcher
 }
 
 // A Service answers the routes of the Responses API. Its methods may be called concurrently.
