@@ -320,9 +320,46 @@ func (c *Counter) path(i int) string {
 // endOfString is the index of the closing quote of the string that start is in, or len(piece) when it ends in a later
 // piece. Most of a request is text in strings, so it is searched and not looked at byte by byte.
 //
+// The end is the first quote behind an even number of backslashes. Text that is code has an escape every few bytes, and most of
+// them are no quotes, so that it is quotes that are looked for.
+func (c *Counter) endOfString(piece []byte, start int) int {
+	if c.naming {
+		return c.endOfName(piece, start)
+	}
+	from := start
+	if c.escaped { // by the last byte of the piece before
+		c.escaped = false
+		from++
+	}
+	for {
+		length := bytes.IndexByte(piece[from:], '"')
+		if length < 0 {
+			c.escaped = backslashes(piece[from:])%2 == 1
+			return len(piece)
+		}
+		quote := from + length
+		if backslashes(piece[from:quote])%2 == 0 {
+			c.quoted = false
+			return quote
+		}
+		from = quote + 1
+	}
+}
+
+// backslashes is how many there are at the end of text.
+func backslashes(text []byte) int {
+	n := 0
+	for n < len(text) && text[len(text)-1-n] == '\\' {
+		n++
+	}
+	return n
+}
+
+// endOfName is endOfString for the name of a member, which is read on the way.
+//
 // The work is linear, also for a string of nothing but backslashes: quote is looked for again
 // only after it was passed.
-func (c *Counter) endOfString(piece []byte, start int) int {
+func (c *Counter) endOfName(piece []byte, start int) int {
 	quote := -1 // the next one, escaped or not
 	for i := start; i < len(piece); {
 		if c.escaped {
