@@ -53,7 +53,8 @@ var arrows = map[string][]string{
 	// The public API.
 	"api":                         {"agent"},
 	"api/openai":                  {"agent", "api", "schema"},
-	"api/chat":                    {"agent", "api", "api/openai", "sse"},
+	"api/chat":                    {"agent", "api", "api/known", "api/openai", "sse"},
+	"api/known":                   {"lru"},
 	"api/chat/stored":             {"agent", "api", "api/chat", "api/kept", "api/openai", "store"},
 	"api/kept":                    {"agent", "api/openai", "store"},
 	"api/messages":                {"agent", "api", "api/openai", "sse", "store/seal"},

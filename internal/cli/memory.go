@@ -48,6 +48,10 @@ func limitMemory(from memlimit.Provider, log *slog.Logger) {
 // Each of the three gets so much for itself, so together they take three eighths at most.
 func remembered() int { return int(share(8, 256<<20)) }
 
+// sentShare is the part of the memory for conversations, a quarter, in which the surfaces keep what clients have sent, so that it
+// isn't decoded again.
+const sentShare = 4
+
 // imageMemory is how many bytes the images may take that are being made smaller: half of the memory limit, and what the
 // largest that are allowed take. They take it for a second or two.
 //

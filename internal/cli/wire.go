@@ -16,6 +16,7 @@ import (
 	"composer-api/internal/api/chat/stored"
 	"composer-api/internal/api/completions"
 	"composer-api/internal/api/forwarded"
+	"composer-api/internal/api/known"
 	"composer-api/internal/api/messages"
 	"composer-api/internal/api/models"
 	"composer-api/internal/api/openai"
@@ -163,7 +164,7 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 		Parked:   parked,
 		Backends: p.Backends, Catalog: cat, ParkTimeout: c.ParkTimeout, Unconfigured: unconfigured, Log: logs.of("gateway"),
 		Durable:  gateway.NewDurableMemory(gateway.DurableConfig{Store: s.store, Backends: p.Backends, Log: logs.of("gateway")}),
-		Sessions: s.store, Images: world.images, Files: pdftext.New(pdftext.Config{}), MaxParkedBytes: remembered(), MaxMemoryBytes: remembered(),
+		Sessions: s.store, Images: world.images, Files: pdftext.New(pdftext.Config{}), MaxParkedBytes: remembered(), MaxMemoryBytes: remembered() - remembered()/sentShare,
 		Controls: controls(&c.Controls), Unclaimed: func(cause park.Cause) { counts.Unclaimed(string(cause)) },
 	})
 	counts.Watch(sources(s.gateway, p.Backends))
@@ -189,6 +190,9 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 	// log is to show what the client saw. So there are two recorders in front of one gateway.
 	turns := record(openai.Status)
 	s.responses = service.New(service.Config{Turns: turns, Store: s.store, Seal: ring, MaxEventBytes: remembered(), Bounds: bounds(&c.Requests), Log: logs.of("responses")})
+
+	// What clients have sent is remembered in a part of the memory for conversations.
+	sent := known.New(known.Config{Bytes: remembered() / sentShare})
 
 	// Stored chat completions are documents of the same store as conversations.
 	shelf := stored.New(stored.Config{Store: s.store, Log: logs.of("chat")})
@@ -216,7 +220,7 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 	// Everything that a request can reach is in this value; httpd adds the checks that all routes share.
 	server := httpd.Config{
 		Surfaces: slices.Concat(
-			chat.Routes(turns, shelf),
+			chat.Routes(turns, shelf, sent),
 			shelf.Routes(),
 			completions.Routes(turns),
 			s.responses.Routes(),

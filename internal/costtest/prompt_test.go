@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"testing"
 )
 
@@ -43,31 +44,46 @@ func firstPrompt(t *testing.T, size, seed int) (objects, bytes uint64) {
 	return allocated(func() { w.ask(t, body) })
 }
 
+// A transcript that was sent before is neither decoded nor copied: what is allocated is the body, and little more.
+func TestAToolResultCostsWhatIsNew(t *testing.T) {
+	const size = 1 << 20
+	toolResult(t, 64<<10, 1) // what is made once
+	if _, bytes := toolResult(t, size, 2); bytes > 2*size {
+		t.Errorf("%d bytes are allocated for a result behind %d", bytes, size)
+	}
+}
+
 var callID = regexp.MustCompile(`"tool_calls":\[\{"index":0,"id":"([^"]+)"`)
 
-// toolResult is what the request with a tool's result allocates, at the end of a conversation of that size.
-func toolResult(t *testing.T, size, seed int) (objects, allocatedBytes uint64) {
-	w := newWorld(t, func(_ []byte, in io.Reader, out *voice) {
-		out.call()
-		for {
-			answer := readEnvelope(in)
-			if answer == nil {
-				return
-			}
-			if bytes.Contains(answer, []byte("the result")) {
-				oneWord(nil, nil, out)
-				return
-			}
+// untilTheResult is an upstream that makes a call, and says a word when it has the result.
+func untilTheResult(_ []byte, in io.Reader, out *voice) {
+	out.call()
+	for {
+		answer := readEnvelope(in)
+		if answer == nil {
+			return
 		}
-	})
-	said := append(conversation(size, seed), message{Role: "user", Content: "Look."})
+		if bytes.Contains(answer, []byte("the result")) {
+			oneWord(nil, nil, out)
+			return
+		}
+	}
+}
+
+// parkedResult is the request with the result for a run that waits for it, behind what was said.
+func parkedResult(t testing.TB, w *world, said []message) (body []byte) {
 	found := callID.FindSubmatch(w.ask(t, request(said...)))
 	if found == nil {
 		t.Fatal("no call came")
 	}
 	id := string(found[1])
-	said = append(said, message{Role: "assistant", ToolCalls: []call{look(id, "{}")}}, message{Role: "tool", ToolCallID: id, Content: "the result"})
-	body := request(said...)
+	return request(append(slices.Clip(said), message{Role: "assistant", ToolCalls: []call{look(id, "{}")}}, message{Role: "tool", ToolCallID: id, Content: "the result"})...)
+}
+
+// toolResult is what the request with a tool's result allocates, at the end of a conversation of that size.
+func toolResult(t *testing.T, size, seed int) (objects, allocatedBytes uint64) {
+	w := newWorld(t, untilTheResult)
+	body := parkedResult(t, w, append(conversation(size, seed), message{Role: "user", Content: "Look."}))
 	var answer []byte
 	objects, allocatedBytes = allocated(func() { answer = w.ask(t, body) })
 	if !bytes.Contains(answer, []byte(`"content":"word "`)) {
@@ -96,5 +112,19 @@ func BenchmarkEvent(b *testing.B) {
 	const most = 100_000
 	for left := b.N; left > 0; left -= most {
 		w.ask(b, request(message{Role: "user", Content: fmt.Sprintf("say %d words", min(left, most))}))
+	}
+}
+
+// BenchmarkToolResult is a tool's result behind a transcript of 1 MiB, for a run that waits for it.
+func BenchmarkToolResult(b *testing.B) {
+	w := newWorld(b, untilTheResult)
+	said := append(conversation(1<<20, 1), message{Role: "user", Content: "Look."})
+	b.ReportAllocs()
+	for b.Loop() {
+		b.StopTimer()
+		body := parkedResult(b, w, said)
+		b.StartTimer()
+		b.SetBytes(int64(len(body)))
+		w.ask(b, body)
 	}
 }

@@ -59,7 +59,7 @@ func (upstreams) Reachable(context.Context, string) error { return nil }
 
 // surfaces are chat completions and the list of models, with turn for their turns.
 func surfaces(turn turns) []api.Route {
-	return slices.Concat(chat.Routes(turn, nil), models.Routes(catalog.New(catalog.Config{}), upstreams{}))
+	return slices.Concat(chat.Routes(turn, nil, nil), models.Routes(catalog.New(catalog.Config{}), upstreams{}))
 }
 
 // newServer makes a server with what a test leaves open filled in.

@@ -4,12 +4,14 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api/apitest"
 	"composer-api/internal/api/chat"
+	"composer-api/internal/api/known"
 	"composer-api/internal/api/openai"
 )
 
@@ -124,7 +126,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{`"metadata":[]`, agent.InvalidType, "metadata"},
 	} {
 		t.Run(test.members[:min(len(test.members), 100)], func(t *testing.T) {
-			_, err := chat.Decode([]byte("{" + rest + test.members + "}"))
+			_, err := chat.Decode([]byte("{"+rest+test.members+"}"), known.Sender{})
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -139,7 +141,7 @@ func TestDecodeRefuses(t *testing.T) {
 // stream or not.
 func TestDecodeTakes(t *testing.T) {
 	for _, members := range []string{`"max_tokens":0`, `"max_tokens":-1`, `"max_completion_tokens":-1`, `"stop":["a","b","c","d","e"]`, `"response_format":{"type":"json_schema","json_schema":{"name":"any"}}`, `"stream_options":{"include_usage":true}`} {
-		req, err := chat.Decode([]byte(`{"model":"m","messages":[{"role":"user","content":"Hi"}],` + members + `}`))
+		req, err := chat.Decode([]byte(`{"model":"m","messages":[{"role":"user","content":"Hi"}],`+members+`}`), known.Sender{})
 		if err != nil {
 			t.Errorf("%s: %v", members, err)
 		} else if req.MaxOutputTokens != 0 || req.IncludeUsage {
@@ -149,11 +151,21 @@ func TestDecodeTakes(t *testing.T) {
 }
 
 // FuzzDecode checks that any body gives either an error that is the client's fault or a request that keeps the
-// promises of agent.Request.
+// promises of agent.Request, and the same when its messages were sent before.
 func FuzzDecode(f *testing.F) {
 	apitest.AddRequests(f, "chat")
 	f.Fuzz(func(t *testing.T, body []byte) {
-		req, err := chat.Decode(body)
+		req, err := chat.Decode(body, known.Sender{})
+		sent := known.New(known.Config{Least: 1}).Of("owner")
+		for range 2 {
+			again, errAgain := chat.Decode(body, sent)
+			if err == nil && errAgain == nil {
+				again.Echo, req.Echo = nil, nil // functions can't be compared
+			}
+			if !reflect.DeepEqual(again, req) || !reflect.DeepEqual(errAgain, err) {
+				t.Errorf("the messages were sent before: %+v, %v\nthey were not: %+v, %v", again, errAgain, req, err)
+			}
+		}
 		if err != nil {
 			if row := openai.RowOf(agent.CodeOf(err)); row.Status != 400 {
 				t.Errorf("status %d: %v", row.Status, err)
@@ -174,6 +186,7 @@ func promises(req *chat.Request) error {
 	return openai.CheckToolChoice(req.ToolChoice, req.Tools, "tool_choice")
 }
 
+// BenchmarkDecode decodes a prompt of 1 MB, and one that was sent before but for a message.
 func BenchmarkDecode(b *testing.B) {
 	var body strings.Builder
 	body.WriteString(`{"model":"composer-2.5","messages":[`)
@@ -186,11 +199,15 @@ func BenchmarkDecode(b *testing.B) {
 	}
 	body.WriteString(`]}`)
 	raw := []byte(body.String())
-	b.SetBytes(int64(len(raw)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := chat.Decode(raw); err != nil {
-			b.Fatal(err)
-		}
+	for name, sent := range map[string]known.Sender{"new": {}, "known": known.New(known.Config{}).Of("owner")} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(raw)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := chat.Decode(raw, sent); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

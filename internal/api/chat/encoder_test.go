@@ -12,12 +12,13 @@ import (
 	"composer-api/internal/agent"
 	"composer-api/internal/api/apitest"
 	"composer-api/internal/api/chat"
+	"composer-api/internal/api/known"
 	"composer-api/internal/sse"
 )
 
 func newStream(t testing.TB, w http.ResponseWriter) *chat.Stream {
 	t.Helper()
-	req, err := chat.Decode([]byte(`{"model":"m","messages":[{"role":"user","content":"Hi"}],"stream":true,"stream_options":{"include_usage":true}}`))
+	req, err := chat.Decode([]byte(`{"model":"m","messages":[{"role":"user","content":"Hi"}],"stream":true,"stream_options":{"include_usage":true}}`), known.Sender{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"composer-api/internal/agent"
 	"composer-api/internal/api/apitest"
 	"composer-api/internal/api/chat"
+	"composer-api/internal/api/known"
 	"composer-api/internal/api/openai"
 )
 
@@ -20,9 +21,11 @@ func TestGolden(t *testing.T) {
 	})
 }
 
-// serve answers as the real handler does.
+// serve answers as the real handler does when the client has sent every message before.
 func serve(w http.ResponseWriter, body []byte, turn func(*agent.Request, agent.Sink) error) {
-	req, err := chat.Decode(body)
+	sent := known.New(known.Config{Least: 1}).Of("owner")
+	chat.Decode(body, sent)
+	req, err := chat.Decode(body, sent)
 	if err != nil {
 		openai.WriteError(w, err)
 		return

@@ -6,6 +6,8 @@ import (
 
 	"composer-api/internal/api/apitest"
 	"composer-api/internal/api/chat"
+
+	"composer-api/internal/api/known"
 )
 
 // Twice as much of anything may cost about twice as many allocations. Time isn't measured, because it differs from one
@@ -33,7 +35,7 @@ func TestTheWorkGrowsWithTheInput(t *testing.T) {
 			return `"input":[` + apitest.List(n, `{"type":"function_call","call_id":"%d","name":"f"}`) + `,` + apitest.List(n, `{"type":"function_call_output","call_id":"%d"}`) + `]`
 		},
 	}, func(members string) error {
-		_, err := chat.Decode([]byte(`{"model":"m",` + members + `}`))
+		_, err := chat.Decode([]byte(`{"model":"m",`+members+`}`), known.Sender{})
 		return err
 	})
 }
@@ -46,7 +48,7 @@ func TestFunctionResultsAnswerTheLastOpenCall(t *testing.T) {
 		{"role":"assistant","tool_calls":[{"id":"c","function":{"name":"f"}}]},
 		{"role":"tool","tool_call_id":"c"},
 		{"role":"function","name":"f"},
-		{"role":"function","name":"f"}]}`))
+		{"role":"function","name":"f"}]}`), known.Sender{})
 	if err != nil {
 		t.Fatal(err)
 	}

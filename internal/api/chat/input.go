@@ -28,14 +28,14 @@ type inputFields struct {
 // wireItem is an input item of the Responses API. Only what such clients were seen to send is
 // read; the Responses API's own surface knows the rest.
 type wireItem struct {
-	Type      string                         `json:"type"`
-	Role      string                         `json:"role"`
-	Content   openai.StringOr[[]wirePart]    `json:"content"`
-	CallID    string                         `json:"call_id"`
-	Name      string                         `json:"name"`
-	Arguments openai.StringOr[openai.Object] `json:"arguments"`
-	Input     string                         `json:"input"`
-	Output    openai.StringOr[[]wirePart]    `json:"output"`
+	Type      string                      `json:"type"`
+	Role      string                      `json:"role"`
+	Content   openai.StringOr[[]wirePart] `json:"content"`
+	CallID    string                      `json:"call_id"`
+	Name      string                      `json:"name"`
+	Arguments wireArguments               `json:"arguments"`
+	Input     string                      `json:"input"`
+	Output    openai.StringOr[[]wirePart] `json:"output"`
 }
 
 // convertInput makes messages of the input of a body in Responses shape. It does nothing when the body has

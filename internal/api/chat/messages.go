@@ -3,6 +3,9 @@ package chat
 import (
 	"fmt"
 	"strconv"
+	"unsafe"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api/openai"
@@ -63,12 +66,36 @@ type wireCustomCall struct {
 	Input string `json:"input"`
 }
 
-// A wireFunctionCall has its arguments as a string, or, from clients that decode them and don't encode them
-// again, as an object.
+// A wireFunctionCall is a call of a function.
 type wireFunctionCall struct {
-	Name      string                         `json:"name"`
-	Arguments openai.StringOr[openai.Object] `json:"arguments"`
+	Name      string        `json:"name"`
+	Arguments wireArguments `json:"arguments"`
 }
+
+// wireArguments are arguments in a string, or, from clients that decode them and don't encode them again, in an object. They are
+// valid JSON; see openai.Arguments for those that aren't. Nil is null or absent.
+type wireArguments []byte
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (a *wireArguments) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	var sent openai.StringOr[openai.Object]
+	err := sent.UnmarshalJSONFrom(d)
+	switch *a = nil; sent.Kind {
+	case '{':
+		*a = wireArguments(sent.Other)
+	case '"':
+		*a = wireArguments(openai.Arguments(sent.String))
+	}
+	return err
+}
+
+// own is for known.Decode: nothing of a message shares memory with the body or is changed later. size is that of its structures.
+func (w *wireMessage) own() (size int, ok bool) {
+	return len(w.Content.Other)*int(unsafe.Sizeof(wirePart{})+unsafe.Sizeof(openai.FileInput{})) + len(w.ToolCalls)*callSize, true
+}
+
+// callSize is what a call takes besides its text, in bytes.
+const callSize = int(unsafe.Sizeof(wireCall{}) + unsafe.Sizeof(wireFunctionCall{}) + unsafe.Sizeof(wireCustomCall{}))
 
 // setMessages converts the conversation, in the client's order. Nothing is merged or left out. The digest
 // of the gateway takes care of clients that arrange the same conversation in different ways. Errors name the message's path in the
@@ -304,12 +331,12 @@ func echoedCall(w *wireCall, param string) (agent.ToolCall, error) {
 	return call, nil
 }
 
-// arguments is always valid JSON; see openai.Arguments for arguments that aren't.
+// arguments are none, {}, when the client has sent none.
 func (f *wireFunctionCall) arguments() []byte {
-	if f.Arguments.Kind == '{' {
-		return f.Arguments.Other
+	if f.Arguments == nil {
+		return []byte("{}")
 	}
-	return openai.Arguments(f.Arguments.String)
+	return f.Arguments
 }
 
 // toolResult is the id of the call that a tool message answers. A call may be answered more than

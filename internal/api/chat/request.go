@@ -6,6 +6,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api/known"
 	"composer-api/internal/api/openai"
 )
 
@@ -90,10 +91,15 @@ type wireFormat struct {
 // Decode reads a request body. Errors are *agent.Error with the field's path as Param. The fields of
 // agent.Request that the gateway and httpd fill in are empty; images with a URL are not fetched yet.
 //
-// The order of the steps decides which error a request with several mistakes gets.
-func Decode(body []byte) (*Request, error) {
+// Messages that sent has are not decoded again. The order of the steps decides which error a request with several mistakes gets.
+func Decode(body []byte, sent known.Sender) (*Request, error) {
 	var w wireRequest
-	if err := openai.Decode(body, &w); err != nil {
+	err := known.Decode(sent, body, "messages", func(body []byte) ([]wireMessage, error) {
+		w = wireRequest{}
+		err := openai.Decode(body, &w)
+		return w.Messages, err
+	}, (*wireMessage).own)
+	if err != nil {
 		return nil, err
 	}
 	// Some clients send the body of the Responses API to this route; from here on it has chat's

@@ -5,12 +5,13 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api"
+	"composer-api/internal/api/known"
 )
 
 // Routes are the routes of chat completions, below the API's bases. turns carries out the turns. keeper keeps completions
-// with store: true; nil keeps none.
-func Routes(turns agent.Turner, keeper Keeper) []api.Route {
-	h := &handlers{turns, keeper}
+// with store: true; nil keeps none. sent remembers messages; nil remembers none.
+func Routes(turns agent.Turner, keeper Keeper, sent *known.Memory) []api.Route {
+	h := &handlers{turns: turns, keeper: keeper, sent: sent}
 	return []api.Route{
 		{Pattern: "POST /chat/completions", Turn: true, Handle: h.complete},
 	}
@@ -20,6 +21,7 @@ func Routes(turns agent.Turner, keeper Keeper) []api.Route {
 type handlers struct {
 	turns  agent.Turner
 	keeper Keeper
+	sent   *known.Memory
 }
 
 // complete answers POST …/chat/completions. A turn that fails after the answer has begun has its error in the
@@ -31,7 +33,7 @@ func (h *handlers) complete(w http.ResponseWriter, r *http.Request, call *api.Ca
 	if err != nil {
 		return err
 	}
-	req, err := Decode(body)
+	req, err := Decode(body, h.sent.Of(call.Caller.Owner))
 	api.Decoded(r)
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api/chat"
+	"composer-api/internal/api/known"
 	"composer-api/internal/sse"
 )
 
@@ -118,7 +119,7 @@ func playTurn(t *testing.T, stream, usage bool, events []agent.Event, failure *a
 			body += `,"stream_options":{"include_usage":true}`
 		}
 	}
-	req, err := chat.Decode([]byte(body + "}"))
+	req, err := chat.Decode([]byte(body+"}"), known.Sender{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -227,7 +227,7 @@ func readError(a *answer, body []byte) {
 
 // Chat completions.
 
-func chatHandler(w *world) api.Handler { return chat.Routes(w.gateway, nil)[0].Handle }
+func chatHandler(w *world) api.Handler { return chat.Routes(w.gateway, nil, nil)[0].Handle }
 
 // object is a JSON object that a client makes.
 type object = map[string]any

@@ -50,7 +50,7 @@ func newWorld(t *testing.T, front func(store.Store) store.Store) *world {
 	g := gateway.New(gateway.Config{Backends: []agent.Backend{demo.New(nil)}})
 	shelf := stored.New(stored.Config{Store: w.db})
 	mux := http.NewServeMux()
-	for _, route := range slices.Concat(chat.Routes(g, shelf), shelf.Routes()) {
+	for _, route := range slices.Concat(chat.Routes(g, shelf, nil), shelf.Routes()) {
 		mux.HandleFunc(route.Pattern, func(rw http.ResponseWriter, r *http.Request) {
 			if err := route.Handle(rw, r, &api.Call{Caller: agent.Caller{Owner: r.Header.Get("X-Owner")}}); err != nil {
 				openai.WriteError(rw, err)
