@@ -189,10 +189,9 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 	// How an error's code becomes a status differs between OpenAI's form and Anthropic's, and the
 	// log is to show what the client saw. So there are two recorders in front of one gateway.
 	turns := record(openai.Status)
-	s.responses = service.New(service.Config{Turns: turns, Store: s.store, Seal: ring, MaxEventBytes: remembered(), Bounds: bounds(&c.Requests), Log: logs.of("responses")})
-
 	// What clients have sent is remembered in a part of the memory for conversations.
 	sent := known.New(known.Config{Bytes: remembered() / sentShare})
+	s.responses = service.New(service.Config{Turns: turns, Store: s.store, Seal: ring, MaxEventBytes: remembered(), Bounds: bounds(&c.Requests), Sent: sent, Log: logs.of("responses")})
 
 	// Stored chat completions are documents of the same store as conversations.
 	shelf := stored.New(stored.Config{Store: s.store, Log: logs.of("chat")})
@@ -224,7 +223,7 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 			shelf.Routes(),
 			completions.Routes(turns),
 			s.responses.Routes(),
-			messages.Routes(messages.Config{Turns: record(messages.Status), Seal: ring, Log: logs.of("messages")}),
+			messages.Routes(messages.Config{Turns: record(messages.Status), Seal: ring, Sent: sent, Log: logs.of("messages")}),
 			models.Routes(cat, s.gateway),
 			usage.Routes(s.store),
 		),

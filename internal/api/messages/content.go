@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -97,6 +98,20 @@ func (b *wireBlock) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	}
 	b.span.end = d.InputOffset()
 	return nil
+}
+
+// isRead are the types of blocks that stand for something else than their own JSON wherever they are; see block.
+var isRead = map[string]bool{
+	"": true, "text": true, "image": true, "document": true, "search_result": true, "tool_reference": true, "thinking": true, "redacted_thinking": true,
+}
+
+// size is what the blocks take besides their text, in bytes.
+func (c content) size() int {
+	size := len(c) * int(unsafe.Sizeof(wireBlock{}))
+	for i := range c {
+		size += c[i].Content.size() + c[i].Source.Other.Content.size()
+	}
+	return size
 }
 
 // isObject reports whether the block was sent as one, and not as a plain text or null.

@@ -2,6 +2,7 @@ package messages
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	jsonv2 "github.com/go-json-experiment/json"
@@ -20,6 +21,24 @@ import (
 type wireMessage struct {
 	Role    string  `json:"role"`
 	Content content `json:"content"`
+}
+
+// own is for known.Decode: nothing of a message shares memory with the body or is changed later, unless one of its blocks is shown
+// as its own JSON, which is cut out of the body. size is that of the blocks.
+func (m *wireMessage) own() (size int, ok bool) {
+	for i := range m.Content {
+		b := &m.Content[i]
+		switch {
+		case b.Type == "tool_use" && m.Role == assistantRole:
+		case b.Type == "tool_result" && m.Role == "user":
+			if slices.ContainsFunc(b.Content, func(b wireBlock) bool { return !isRead[b.Type] }) {
+				return 0, false
+			}
+		case !isRead[b.Type]:
+			return 0, false
+		}
+	}
+	return m.Content.size(), true
 }
 
 // assistantRole is the role of the model's messages.

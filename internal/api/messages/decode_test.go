@@ -4,11 +4,13 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api/apitest"
+	"composer-api/internal/api/known"
 	"composer-api/internal/api/messages"
 	"composer-api/internal/api/openai"
 )
@@ -102,7 +104,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{search + `"tool_choice":{"type":"tool","name":"web_search"}`, agent.UnsupportedValue, "tool_choice"},
 	} {
 		t.Run(test.members[:min(len(test.members), 100)], func(t *testing.T) {
-			_, err := messages.Decode([]byte("{" + rest + test.members + "}"))
+			_, err := messages.Decode([]byte("{"+rest+test.members+"}"), known.Sender{})
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -120,7 +122,7 @@ func TestSentencesSayWhatToDo(t *testing.T) {
 		`{"model":"m","max_tokens":9,"messages":[{"role":"assistant","content":"{"}]}`:                                                                                  "(prefill). End with a message of the user.",
 		`{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"x"}],"tools":[{"type":"web_search_1","name":"s"}],"tool_choice":{"type":"tool","name":"s"}}`: "Offer a tool of your own for it.",
 	} {
-		_, err := messages.Decode([]byte(body))
+		_, err := messages.Decode([]byte(body), known.Sender{})
 		if err == nil || !strings.Contains(agent.AsError(err).UserMessage(), want) {
 			t.Errorf("got %v, want …%s", err, want)
 		}
@@ -128,11 +130,17 @@ func TestSentencesSayWhatToDo(t *testing.T) {
 }
 
 // FuzzDecode checks that any body gives either an error that is the client's fault or a request that keeps the
-// promises of agent.Request.
+// promises of agent.Request, and the same when its messages were sent before.
 func FuzzDecode(f *testing.F) {
 	apitest.AddRequests(f, "messages")
 	f.Fuzz(func(t *testing.T, body []byte) {
-		req, err := messages.Decode(body)
+		req, err := messages.Decode(body, known.Sender{})
+		sent := known.New(known.Config{Least: 1}).Of("owner")
+		for range 2 {
+			if again, errAgain := messages.Decode(body, sent); !reflect.DeepEqual(again, req) || !reflect.DeepEqual(errAgain, err) {
+				t.Errorf("the messages were sent before: %+v, %v\nthey were not: %+v, %v", again, errAgain, req, err)
+			}
+		}
 		if err != nil {
 			if status := messages.Status(agent.CodeOf(err)); status != 400 {
 				t.Errorf("status %d: %v", status, err)
@@ -177,7 +185,7 @@ func TestTheWorkGrowsWithTheInput(t *testing.T) {
 			return `"messages":[{"role":"user","content":` + strings.Repeat(`[{"type":"x","content":`, n) + `null` + strings.Repeat(`}]`, n) + `}]`
 		},
 	}, func(members string) error {
-		_, err := messages.Decode([]byte(`{"model":"m","max_tokens":9,` + members + `}`))
+		_, err := messages.Decode([]byte(`{"model":"m","max_tokens":9,`+members+`}`), known.Sender{})
 		return err
 	})
 }
@@ -197,7 +205,7 @@ func BenchmarkDecode(b *testing.B) {
 	b.SetBytes(int64(len(raw)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := messages.Decode(raw); err != nil {
+		if _, err := messages.Decode(raw, known.Sender{}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -206,7 +214,7 @@ func BenchmarkDecode(b *testing.B) {
 // A document in base64 is a PDF, whose text is taken out later, or a text that says that it is one.
 func TestDocumentsInBase64(t *testing.T) {
 	for data, isPDF := range map[string]bool{"JVBERi0xLjQK": true, "SGk=": false} {
-		req, err := messages.Decode([]byte(`{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"document","title":"A","source":{"type":"base64","media_type":"application/pdf","data":"` + data + `"}}]}]}`))
+		req, err := messages.Decode([]byte(`{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"document","title":"A","source":{"type":"base64","media_type":"application/pdf","data":"`+data+`"}}]}]}`), known.Sender{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,6 +18,7 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api/apitest"
+	"composer-api/internal/api/known"
 	"composer-api/internal/api/messages"
 	"composer-api/internal/sse"
 )
@@ -25,7 +26,7 @@ import (
 // newEncoder makes an encoder for a request with these members, whose run was accepted.
 func newEncoder(t testing.TB, w http.ResponseWriter, members string) *messages.Encoder {
 	t.Helper()
-	req, err := messages.Decode([]byte(`{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"Hi"}]` + members + `}`))
+	req, err := messages.Decode([]byte(`{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"Hi"}]`+members+`}`), known.Sender{})
 	if err != nil {
 		t.Fatal(err)
 	}

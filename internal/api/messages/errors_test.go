@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api/known"
 	"composer-api/internal/api/messages"
 	"composer-api/internal/golden"
 )
@@ -63,7 +64,7 @@ func TestAnErrorSaysWhereAndWhen(t *testing.T) {
 
 // The tool runners of Anthropic's SDKs try a thread first, and go on without one when an error has these details.
 func TestAThreadIsRefusedSoThatToolRunnersGoOnWithout(t *testing.T) {
-	_, err := messages.Decode([]byte(`{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"x"}],"thread":{"type":"create"}}`))
+	_, err := messages.Decode([]byte(`{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"x"}],"thread":{"type":"create"}}`), known.Sender{})
 	rec := httptest.NewRecorder()
 	messages.WriteError(rec, err)
 	if rec.Code != 400 || !strings.Contains(rec.Body.String(), `"details":{"error_code":"thread_unsupported_request","unsupported":["thread"]}}}`) {

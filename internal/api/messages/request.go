@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api/known"
 	"composer-api/internal/api/openai"
 )
 
@@ -64,24 +65,29 @@ type wireFormat struct {
 }
 
 // Decode reads a request body. Errors are *agent.Error with the field's path as Param. What the gateway and httpd fill
-// in is left empty; images with a URL are still to be fetched.
-func Decode(body []byte) (*Request, error) {
-	return decode(body, checkModel, checkMessages, checkMaxTokens, checkPrefill)
+// in is left empty; images with a URL are still to be fetched. Messages that sent has are not decoded again.
+func Decode(body []byte, sent known.Sender) (*Request, error) {
+	return decode(body, sent, checkModel, checkMessages, checkMaxTokens, checkPrefill)
 }
 
 // decodeCount reads the body of a request that asks how long a prompt is. It has no answer to be limited or begun.
-func decodeCount(body []byte) (*Request, error) {
-	return decode(body, checkModel, checkMessages)
+func decodeCount(body []byte, sent known.Sender) (*Request, error) {
+	return decode(body, sent, checkModel, checkMessages)
 }
 
 // decode reads a request with these checks first. The order of the steps decides which error a request with several mistakes gets.
 //
 // RewritesCalls is set for every client of this API: Claude Code changes the arguments of calls
 // before it runs them.
-func decode(body []byte, checks ...func(*wireRequest) error) (*Request, error) {
+func decode(body []byte, sent known.Sender, checks ...func(*wireRequest) error) (*Request, error) {
+	var w wireRequest
 	// Offsets of blocks count from here, so a byte order mark must go before anything is decoded.
-	w := wireRequest{body: bytes.TrimPrefix(body, []byte("\uFEFF"))}
-	if err := openai.Decode(w.body, &w); err != nil {
+	err := known.Decode(sent, bytes.TrimPrefix(body, []byte("\uFEFF")), "messages", func(body []byte) ([]wireMessage, error) {
+		w = wireRequest{body: body}
+		err := openai.Decode(body, &w)
+		return w.Messages, err
+	}, (*wireMessage).own)
+	if err != nil {
 		return nil, err
 	}
 	req := &Request{Stream: w.Stream}

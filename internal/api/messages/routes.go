@@ -9,6 +9,7 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api"
+	"composer-api/internal/api/known"
 	"composer-api/internal/store/seal"
 )
 
@@ -18,6 +19,8 @@ type Config struct {
 	Turns agent.Turner
 	// Seal signs the thinking that clients carry for us. Nil means a key that ends with the process.
 	Seal *seal.Ring
+	// Sent remembers messages. Nil remembers none.
+	Sent *known.Memory
 	// Log receives which tools were left out of a request, by their types. Nil discards it.
 	Log *slog.Logger
 }
@@ -49,7 +52,7 @@ func (h *handlers) create(w http.ResponseWriter, r *http.Request, call *api.Call
 	if err != nil {
 		return err
 	}
-	req, err := Decode(body)
+	req, err := Decode(body, h.cfg.Sent.Of(call.Caller.Owner))
 	api.Decoded(r)
 	if err != nil {
 		return err
@@ -78,7 +81,7 @@ func (h *handlers) countTokens(w http.ResponseWriter, r *http.Request, call *api
 	if err != nil {
 		return err
 	}
-	req, err := decodeCount(body)
+	req, err := decodeCount(body, h.cfg.Sent.Of(call.Caller.Owner))
 	if err != nil {
 		return err
 	}

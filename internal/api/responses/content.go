@@ -22,7 +22,7 @@ type content []wirePart
 // A wirePart is a part of content. In a list a plain string is a part, too.
 type wirePart struct {
 	partFields
-	span span
+	span span           // where it stands in the item's own bytes, once they were cut
 	raw  jsontext.Value // as it was sent; nil for a part that was a plain text
 }
 
@@ -63,7 +63,7 @@ func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return nil
 }
 
-// UnmarshalJSONFrom implements json.UnmarshalerFrom. It notes where the part stands, for locate; null is an empty text.
+// UnmarshalJSONFrom implements json.UnmarshalerFrom. It notes where the part stands, for cut; null is an empty text.
 func (p *wirePart) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	*p = wirePart{}
 	switch d.PeekKind() {
@@ -73,7 +73,7 @@ func (p *wirePart) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		return json.UnmarshalDecode(d, &p.Text)
 	}
 	// InputOffset is where the value ends that was read last, so blanks and a comma may lie before
-	// the part; cut trims them.
+	// the part; the span's cut trims them.
 	p.span.start = d.InputOffset()
 	if err := json.UnmarshalDecode(d, &p.partFields); err != nil {
 		return err
@@ -82,11 +82,14 @@ func (p *wirePart) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return nil
 }
 
-// locate sets each part's raw by cutting it out of the data that the parts were decoded from. It must be the same data:
-// spans are offsets in it.
-func (c content) locate(data []byte) {
+// cut sets each part's raw by cutting it out of the data that the parts were decoded from. It must be the same data: spans are
+// offsets in it. From then on they are offsets in their item, which begins at start.
+func (c content) cut(data []byte, start int64) {
 	for i := range c {
-		c[i].raw = c[i].span.cut(data)
+		p := &c[i]
+		if p.raw = p.span.cut(data); p.raw != nil {
+			p.span = span{p.span.end - int64(len(p.raw)) - start, p.span.end - start}
+		}
 	}
 }
 

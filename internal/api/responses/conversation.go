@@ -37,5 +37,6 @@ func DecodeConversation(data []byte) (*ConversationBody, error) {
 	if len(w.Items) > maxNewItems {
 		return nil, agent.ParamError(agent.InvalidValue, "items", "'items' has %d entries; at most %d can be added at once.", len(w.Items), maxNewItems)
 	}
-	return &ConversationBody{Items: locate(w.Items, "items", data), Metadata: w.Metadata}, nil
+	cut(w.Items, data)
+	return &ConversationBody{Items: locate(w.Items, "items"), Metadata: w.Metadata}, nil
 }

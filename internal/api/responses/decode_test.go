@@ -14,6 +14,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api/known"
 	"composer-api/internal/api/openai"
 	"composer-api/internal/golden"
 )
@@ -32,7 +33,7 @@ func TestRequestsMeanForTheModel(t *testing.T) {
 
 // describe decodes a request and says in lines what it means.
 func describe(body []byte) string {
-	req, err := Decode(body)
+	req, err := Decode(body, known.Sender{})
 	if err != nil {
 		return describeError(err)
 	}
@@ -182,7 +183,7 @@ func TestOddInputsAreNeverOurFault(t *testing.T) {
 
 // checkDecode decodes body and everything that follows from it, and checks what must hold for any body.
 func checkDecode(t *testing.T, body []byte) {
-	req, err := Decode(body)
+	req, err := Decode(body, known.Sender{})
 	if err != nil {
 		checkClientError(t, err)
 		return

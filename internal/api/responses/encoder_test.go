@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api/known"
 	"composer-api/internal/api/openai"
 	"composer-api/internal/api/responses/responsestest"
 )
@@ -25,7 +26,7 @@ const testTools = `"tools":[
 
 func decodeTest(t testing.TB, body string) *Request {
 	t.Helper()
-	req, err := Decode([]byte(body))
+	req, err := Decode([]byte(body), known.Sender{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -436,7 +437,7 @@ func BenchmarkDecode(b *testing.B) {
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		req, err := Decode(body)
+		req, err := Decode(body, known.Sender{})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api/apitest"
+	"composer-api/internal/api/known"
 	"composer-api/internal/api/openai"
 	"composer-api/internal/api/responses"
 )
@@ -22,9 +23,11 @@ func TestGolden(t *testing.T) {
 	})
 }
 
-// serve answers as the real handler does, without a store.
+// serve answers as the real handler does, without a store, when the client has sent every item before.
 func serve(w http.ResponseWriter, body []byte, turn func(*agent.Request, agent.Sink) error) {
-	req, err := responses.Decode(body)
+	sent := known.New(known.Config{Least: 1}).Of("owner")
+	responses.Decode(body, sent)
+	req, err := responses.Decode(body, sent)
 	if err != nil {
 		openai.WriteError(w, err)
 		return

@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"composer-api/internal/api/known"
 )
 
 // piecesOfAnswer is a history in which thoughts cut one answer of the model's into n pieces.
@@ -25,7 +27,7 @@ func TestTheWorkOnAnAnswerInPiecesGrowsWithTheirNumber(t *testing.T) {
 		body := piecesOfAnswer(n)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		req, err := Decode(body)
+		req, err := Decode(body, known.Sender{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,7 +75,7 @@ func TestTheWorkOnAnInputGrowsWithIt(t *testing.T) {
 			return `"input":"x","tools":[` + apitest.List(n, `{"type":"function","name":"f%d"}`) + `]`
 		},
 	}, func(members string) error {
-		req, err := Decode([]byte(`{"model":"m",` + members + `}`))
+		req, err := Decode([]byte(`{"model":"m",`+members+`}`), known.Sender{})
 		if err != nil {
 			return err
 		}

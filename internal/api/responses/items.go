@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
+	"unsafe"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -47,7 +48,7 @@ type wireItem struct {
 	Tools            []wireTool     `json:"tools"` // additional_tools, tool_search_output
 }
 
-// UnmarshalJSONFrom implements json.UnmarshalerFrom. It notes where the item stands in the data; locate does the rest. A null
+// UnmarshalJSONFrom implements json.UnmarshalerFrom. It notes where the item stands in the data; cut does the rest. A null
 // becomes an Item without a type, which locate leaves out.
 func (it *Item) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	*it = Item{}
@@ -98,17 +99,36 @@ func textItem(text string) Item {
 	return Item{wire: wireItem{Type: messageType, Role: "user", Content: content{textPart(text)}}}
 }
 
-// locate tells items, which were decoded from data, their path and their bytes, and leaves out those that are null. The path
-// counts the nulls, so that "input[3]" in an error is the client's fourth.
-func locate(items []Item, param string, data []byte) []Item {
+// cut gives items, which were decoded from data, their bytes in it.
+func cut(items []Item, data []byte) {
+	for i := range items {
+		it := &items[i]
+		it.raw = it.span.cut(data)
+		it.wire.Content.cut(data, it.span.end-int64(len(it.raw)))
+		it.span = span{}
+	}
+}
+
+// own is for known.Decode: the item gets bytes of its own. size is that of these and of the item's parts and tools.
+func (it *Item) own() (size int, ok bool) {
+	it.raw = it.raw.Clone()
+	for i := range it.wire.Content {
+		p := &it.wire.Content[i]
+		p.raw = p.span.cut(it.raw)
+	}
+	parts, tools := len(it.wire.Content)+len(it.wire.Output), len(it.wire.Tools)
+	return len(it.raw) + parts*int(unsafe.Sizeof(wirePart{})) + tools*int(unsafe.Sizeof(wireTool{})), true
+}
+
+// locate tells items their path, and leaves out those that are null. The path counts the nulls, so that "input[3]" in an error is
+// the client's fourth.
+func locate(items []Item, param string) []Item {
 	located := make([]Item, 0, len(items))
 	for i, it := range items {
-		if it.wire.Type == "" && it.span.end == 0 {
+		if it.wire.Type == "" && it.raw == nil {
 			continue
 		}
 		it.param = param + "[" + strconv.Itoa(i) + "]"
-		it.raw = it.span.cut(data)
-		it.wire.Content.locate(data)
 		located = append(located, it)
 	}
 	return located
@@ -134,7 +154,8 @@ func StoredItems(list []byte) ([]Item, error) {
 	if err := openai.DecodeOwn(list, &items); err != nil {
 		return nil, err
 	}
-	return locate(items, "previous_response_id", list), nil
+	cut(items, list)
+	return locate(items, "previous_response_id"), nil
 }
 
 // EncodeItems encodes items for the store: each with an id, a type and, for messages, a list of parts

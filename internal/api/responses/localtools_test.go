@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api/known"
 	"composer-api/internal/api/published"
 	"composer-api/internal/api/responses/responsestest"
 )
@@ -55,7 +56,7 @@ func TestTheItemsOfTheShellAndOfPatchesMeanTheCallsThatTheyWere(t *testing.T) {
 		const tools = `"tools":[{"type":"shell"},{"type":"apply_patch"}],`
 		e := NewBody(decodeTest(t, `{"model":"m",`+tools+`"input":"go"}`), testOptions())
 		play(t, e, []agent.Event{{Kind: agent.Call, Call: &agent.ToolCall{ID: "call_1", Name: c.tool, Arguments: []byte(c.arguments)}}}, nil)
-		req, err := Decode([]byte(`{"model":"m",` + tools + `"input":["go",` + string(e.Response().Output[0]) + `]}`))
+		req, err := Decode([]byte(`{"model":"m",`+tools+`"input":["go",`+string(e.Response().Output[0])+`]}`), known.Sender{})
 		if err != nil {
 			t.Fatal(err)
 		}

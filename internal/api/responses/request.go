@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api/known"
 	"composer-api/internal/api/openai"
 )
 
@@ -114,9 +115,9 @@ type textFormat struct {
 // Decode decodes the body of a request that creates a response. Errors are *agent.Error with the field's path as Param.
 //
 // Everything that can be wrong with the request itself is found here, before anything is looked
-// up or started.
-func Decode(data []byte) (*Request, error) {
-	r, err := decode(data)
+// up or started. Items of the input that sent has are not decoded again.
+func Decode(data []byte, sent known.Sender) (*Request, error) {
+	r, err := decode(data, sent)
 	if err != nil {
 		return nil, err
 	}
@@ -131,15 +132,22 @@ func Decode(data []byte) (*Request, error) {
 
 // DecodePartial decodes the body of a request that counts or compacts a conversation. It is Decode, but no field is
 // required; the caller checks what it needs.
-func DecodePartial(data []byte) (*Request, error) { return decode(data) }
+func DecodePartial(data []byte) (*Request, error) { return decode(data, known.Sender{}) }
 
 // decode is what both have in common. The order of the steps decides which error a request with several mistakes gets.
 //
 // Items share the memory of the caller's data, for as long as the request lives.
-func decode(data []byte) (*Request, error) {
+func decode(data []byte, sent known.Sender) (*Request, error) {
 	data = bytes.TrimPrefix(data, []byte("\uFEFF")) // so that spans count from the same byte as the decoder
 	r := &Request{}
-	if err := openai.Decode(data, &r.body); err != nil {
+	err := known.Decode(sent, data, "input", func(data []byte) ([]Item, error) {
+		r.body = body{}
+		err := openai.Decode(data, &r.body)
+		cut(r.body.Instructions.Other, data)
+		cut(r.body.Input.Other, data)
+		return r.body.Input.Other, err
+	}, (*Item).own)
+	if err != nil {
 		return nil, err
 	}
 	steps := []func(*Request) error{
@@ -150,7 +158,7 @@ func decode(data []byte) (*Request, error) {
 			return nil, err
 		}
 	}
-	r.takeInput(data)
+	r.takeInput()
 	b := &r.body
 	r.Model, r.Stream, r.Background = b.Model, b.Stream, b.Background
 	r.Store = b.Store == nil || *b.Store
@@ -277,14 +285,13 @@ func (r *Request) takeTools() error {
 }
 
 // takeInput puts instructions that are a list before the input, and makes an item of input that
-// is a string. data is the body that both were decoded from. Instructions are a list only where
-// a client sends back what a response has shown.
-func (r *Request) takeInput(data []byte) {
+// is a string. Instructions are a list only where a client sends back what a response has shown.
+func (r *Request) takeInput() {
 	b := &r.body
 	if b.Input.Kind == '"' {
 		b.Input.Other = []Item{textItem(b.Input.String)}
 	}
-	r.Input = append(locate(b.Instructions.Other, "instructions", data), locate(b.Input.Other, "input", data)...)
+	r.Input = append(locate(b.Instructions.Other, "instructions"), locate(b.Input.Other, "input")...)
 }
 
 // Dropped are the types of the tools that were left out because OpenAI would run them on its side.

@@ -9,6 +9,8 @@ import (
 	"composer-api/internal/api/openai"
 	"composer-api/internal/api/published"
 	"composer-api/internal/golden"
+
+	"composer-api/internal/api/known"
 )
 
 // Each request of testdata/list has the list of its items beside it, and once more with everything that include can ask
@@ -31,7 +33,7 @@ func TestItemsAreListedAsPublished(t *testing.T) {
 // listOf stores the input of a request, reads it back and lists it, an item a line.
 func listOf(t *testing.T, body []byte, l *Lister) string {
 	t.Helper()
-	req, err := Decode(body)
+	req, err := Decode(body, known.Sender{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"composer-api/internal/agent"
 	"composer-api/internal/api"
 	"composer-api/internal/api/chat"
+	"composer-api/internal/api/known"
 	"composer-api/internal/api/responses"
 	"composer-api/internal/gateway/control"
 	"composer-api/internal/sse"
@@ -397,7 +398,7 @@ func responsesHandler(w *world) api.Handler {
 		if err != nil {
 			return err
 		}
-		req, err := responses.Decode(body)
+		req, err := responses.Decode(body, known.Sender{})
 		if err != nil {
 			return err
 		}

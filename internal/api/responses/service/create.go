@@ -26,7 +26,7 @@ func (s *Service) create(w http.ResponseWriter, r *http.Request, call *api.Call)
 	if err != nil {
 		return err
 	}
-	req, err := responses.Decode(data)
+	req, err := responses.Decode(data, s.cfg.Sent.Of(call.Caller.Owner))
 	// From here on the body's share of the memory is free: the request holds what it needs.
 	api.Decoded(r)
 	if err != nil {

@@ -14,6 +14,8 @@ import (
 	"composer-api/internal/sse"
 	"composer-api/internal/store"
 	"composer-api/internal/store/seal"
+
+	"composer-api/internal/api/known"
 )
 
 // Config is what a Service needs.
@@ -38,6 +40,8 @@ type Config struct {
 	Bounds openai.Bounds
 	// SSE says how streams treat their connections: heartbeats, and how long a write may take.
 	SSE sse.Config
+	// Sent remembers items of inputs. Nil remembers none.
+	Sent *known.Memory
 	// Log receives what happens to responses, never what they say. Nil discards it.
 	Log *slog.Logger
 }

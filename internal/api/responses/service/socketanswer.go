@@ -18,7 +18,7 @@ import (
 //
 // Errors are told by socket.fail. The response is remembered for this socket whether it is stored or not.
 func (s *Service) createOnSocket(k *socket, call *api.Call, m message, answer *socketAnswer) error {
-	req, err := responses.Decode(m.data)
+	req, err := responses.Decode(m.data, s.cfg.Sent.Of(call.Caller.Owner))
 	if err != nil {
 		return err
 	}
