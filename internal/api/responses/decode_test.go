@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -184,6 +185,13 @@ func TestOddInputsAreNeverOurFault(t *testing.T) {
 // checkDecode decodes body and everything that follows from it, and checks what must hold for any body.
 func checkDecode(t *testing.T, body []byte) {
 	req, err := Decode(body, known.Sender{})
+	sent := known.New(known.Config{Least: 1}).Of("owner")
+	for range 2 {
+		again, errAgain := Decode(body, sent)
+		if !reflect.DeepEqual(errAgain, err) || err == nil && !reflect.DeepEqual(again.Input, req.Input) {
+			t.Errorf("the items were sent before: %+v, %v\nthey were not: %+v, %v", again, errAgain, req, err)
+		}
+	}
 	if err != nil {
 		checkClientError(t, err)
 		return
