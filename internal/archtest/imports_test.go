@@ -102,11 +102,13 @@ var arrows = map[string][]string{
 	"metrics": {"agent", "httpd", "store", "store/bounded", "watch"},
 
 	// The edge.
-	"service":          {},
-	"status":           {"agent", "api", "localtoken", "watch"},
-	"doctor":           {"agent", "cursor/reach", "setup"},
-	"setup":            {"agent", "setup/configfile"},
-	"setup/configfile": {},
+	"service":             {},
+	"upgrade":             {},
+	"upgrade/upgradetest": {}, // for tests
+	"status":              {"agent", "api", "localtoken", "watch"},
+	"doctor":              {"agent", "cursor/reach", "setup"},
+	"setup":               {"agent", "setup/configfile"},
+	"setup/configfile":    {},
 
 	"config":   {"agent"},
 	"cli":      {"*"},

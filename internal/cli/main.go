@@ -52,6 +52,7 @@ type commands struct {
 	Audit    auditCmd    `cmd:"" help:"List what operators have done."`
 	Migrate  migrateCmd  `cmd:"" help:"See to the database's schema."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
+	Upgrade  upgradeCmd  `cmd:"" help:"Replace this program by the newest release, or take that back."`
 
 	Completion completionCmd `cmd:"" help:"Print the script by which a shell completes the commands and their flags."`
 	Man        manCmd        `cmd:"" help:"Print the manual page."`

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -15,12 +16,19 @@ import (
 	"composer-api/internal/golden"
 )
 
+// builtAs is a variable by which the test binary is a release: its version, where releases are, and their key.
+const builtAs = "TEST_BUILT_AS"
+
 // TestMain lets the test binary stand in for composer-api.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"composer-api": func() {
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 			context.AfterFunc(ctx, stop)
+			if built := os.Getenv(builtAs); built != "" {
+				parts := strings.Split(built, " ")
+				cli.MakeRelease(parts[0], parts[1], parts[2])
+			}
 			os.Exit(cli.Main(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
 		},
 	})

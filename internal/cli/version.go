@@ -14,6 +14,10 @@ var (
 	version string
 	commit  string // its hash
 	date    string // of the commit: 2026-11-30
+
+	// Where 'upgrade' looks for releases, and the public key that it verifies them with. Only a release has a key.
+	releases   string
+	releaseKey string
 )
 
 // versionCmd prints the version and the platform.
