@@ -146,6 +146,8 @@ type Accepted struct {
 	ConversationID string
 	// Waited is how long the run was parked before this turn resumed it; 0 for others.
 	Waited time.Duration
+	// ParkedBy is the request whose turn has parked that run; zero for others.
+	ParkedBy Origin
 	// RateLimits are the limits that the caller's key has, for its client to see; nil without any.
 	RateLimits []RateLimit
 }

@@ -21,9 +21,8 @@ type Request struct {
 	Caller Caller
 	// Origin is the HTTP request that the turn came with, for the request log.
 	Origin Origin
-	// Retrying, when not nil, is called for each further attempt at upstream, after one that has failed. It may be called from
-	// any goroutine, and as long as the run lives.
-	Retrying func()
+	// Watcher, when not nil, is told of further attempts. It may be told from any goroutine, and as long as the run lives.
+	Watcher Watcher
 	// Upstream is the name of the backend that the route asks for; "" is the configured default.
 	Upstream string
 	// ModelName is the model as the client named it; the catalog turns it into Model.
@@ -105,6 +104,29 @@ type Origin struct {
 	Endpoint string
 	// Received is when the request's header had been read; zero where nobody knows.
 	Received time.Time
+	// Trace is the span in whose course the turn is carried out: the request's, and from the turn's beginning the turn's own.
+	// It is sent along to our own servers, and not to Cursor.
+	Trace Trace
+}
+
+// A Trace names a span of a distributed trace in the words of W3C's headers; zero is none.
+type Trace struct {
+	Parent string // traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	State  string // tracestate, which may be ""
+}
+
+// The headers that carry a Trace.
+const (
+	TraceParentHeader = "Traceparent"
+	TraceStateHeader  = "Tracestate"
+)
+
+// A Watcher is told of what a turn took besides its first attempt. Its methods may be called concurrently.
+type Watcher interface {
+	// Retrying is told of each further attempt at upstream, after one that has failed.
+	Retrying()
+	// Repairing is told of each further attempt of the model, after an answer that was not what the request asks for.
+	Repairing(Repair)
 }
 
 // Surfaces are the names of the surfaces that take turns, as limits and metrics know them.

@@ -100,6 +100,7 @@ var arrows = map[string][]string{
 	// To see what goes on.
 	"watch":   {"agent"},
 	"metrics": {"agent", "httpd", "store", "store/bounded", "watch"},
+	"traces":  {"agent", "httpd", "watch"},
 
 	// The edge.
 	"service":             {},

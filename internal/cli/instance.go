@@ -16,6 +16,7 @@ import (
 	"composer-api/internal/replica"
 	"composer-api/internal/status"
 	"composer-api/internal/store"
+	"composer-api/internal/traces"
 )
 
 // What serve runs, once it is put together: serving, sweeping, and the order in which everything ends.
@@ -33,7 +34,8 @@ type Instance struct {
 	server    *httpd.Server
 	backends  []agent.Backend
 	metrics   *metrics.Metrics
-	lends     bool // the server's own Cursor key, to whoever sends its token
+	traces    *traces.Traces // nil when nobody wants any
+	lends     bool           // the server's own Cursor key, to whoever sends its token
 	today     *status.Today
 	swept     chan struct{}  // closed when nothing sweeps the store any more
 	peers     *replica.Peers // nil when this is the only replica
@@ -86,7 +88,8 @@ func (s *Instance) sweepOnce(ctx context.Context) {
 //  4. turns in progress get what is left of it; runs that wait for tool results are ended, and their clients
 //     will start again from the transcript
 //  5. connections get two seconds for their last bytes
-//  6. backends, the sweeper, and last the store, which everything before may use
+//  6. backends, the sweeper, and the store, which everything before may use
+//  7. the last spans get two seconds to reach the collector
 //
 // It never fails: what doesn't end in time is logged and cut off. ctx must outlive the signal that led here.
 func (s *Instance) ShutDown(ctx context.Context, grace time.Duration) {
@@ -126,6 +129,12 @@ func (s *Instance) ShutDown(ctx context.Context, grace time.Duration) {
 	<-s.swept
 	if err := s.store.Close(); err != nil {
 		s.log.Warn("closing the store", "err", err)
+	}
+	if s.traces != nil {
+		const lastSpans = 2 * time.Second
+		sending, cancel := context.WithTimeout(ctx, lastSpans)
+		defer cancel()
+		s.traces.Shutdown(sending)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 //
 // COMPOSER_LOG=gateway=debug,httpd=warn sets single levels. A name here is the argument of
 // loggers.of where wire.go makes the part.
-var logParts = []string{"server", "httpd", "gateway", "upstream", "catalog", "hosted", "accounts", "chat", "responses", "messages", "pages", "replica", "store"}
+var logParts = []string{"server", "httpd", "gateway", "upstream", "catalog", "hosted", "accounts", "chat", "responses", "messages", "pages", "replica", "store", "traces"}
 
 // loggers make the loggers of the parts of the server: they write to one place, each from a level of its own.
 //

@@ -31,6 +31,10 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	tracing, err := c.newTraces(ctx, p, logs)
+	if err != nil {
+		return err
+	}
 	log := logs.of("server")
 	// Before wire, which divides what there is.
 	limitMemory(memlimit.FromCgroup, log)
@@ -54,7 +58,7 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	// Connections are accepted by the kernel from here on and wait until Serve.
-	s, err := c.wire(ctx, p, logs, listener.Addr(), peers)
+	s, err := c.wire(ctx, p, logs, listener.Addr(), peers, tracing)
 	if err != nil {
 		return err
 	}

@@ -42,6 +42,7 @@ import (
 	"composer-api/internal/store/seal"
 	"composer-api/internal/store/sealed"
 	"composer-api/internal/store/sqlstore"
+	"composer-api/internal/traces"
 	"composer-api/internal/watch"
 )
 
@@ -51,7 +52,7 @@ import (
 
 // wire makes an Instance that will listen on addr, and on peers for other replicas, when that is not nil. The caller shuts it down. It opens what the Instance needs from outside;
 // Assemble connects it.
-func (c *serveCmd) wire(ctx context.Context, p *process, logs *loggers, addr net.Addr, peers *peerListener) (*Instance, error) {
+func (c *serveCmd) wire(ctx context.Context, p *process, logs *loggers, addr net.Addr, peers *peerListener, tracing *traces.Traces) (*Instance, error) {
 	client, err := newHTTPClient(c.CAFile)
 	if err != nil {
 		return nil, err
@@ -81,7 +82,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, logs *loggers, addr net
 	// From here on something is open. What fails below is closed by the end of the process: every error here ends the command.
 	parts := Parts{
 		Store: db, Ring: ring, Auth: auth, Backends: up.backends, OpenCodeV2: up.openCodeV2, OpenCode: up.openCode,
-		LocalOnly: local(addr), Log: logs.of("server"), Local: lent, logs: logs, demo: c.Demo, peers: peers,
+		LocalOnly: local(addr), Traces: tracing, Log: logs.of("server"), Local: lent, logs: logs, demo: c.Demo, peers: peers,
 	}
 	if dir, err := p.env.StateDir(); err == nil && !c.Demo {
 		if parts.token, err = localtoken.ReadOrMake(dir); err != nil {
@@ -113,6 +114,8 @@ type Parts struct {
 	OpenCodeV2, OpenCode string
 	// LocalOnly says that the listener is on the loopback interface.
 	LocalOnly bool
+	// Traces, when not nil, are told of requests and turns. The Instance shuts them down.
+	Traces *traces.Traces
 	// Local lends the server's own Cursor key to clients; nil for none.
 	Local *httpd.LocalKey
 	Log   *slog.Logger
@@ -140,7 +143,7 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 	// too.
 	s := &Instance{
 		log: p.Log, store: bounded.New(sealed.New(p.Store, ring), bounded.Limit, counts.Stored), backends: p.Backends,
-		metrics: counts, today: status.NewToday(), lends: p.Local != nil,
+		metrics: counts, today: status.NewToday(), lends: p.Local != nil, traces: p.Traces,
 	}
 
 	// What is outside of this machine comes in one value, so that the demo can replace all of it.
@@ -183,8 +186,12 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 	}
 	// What records requests stands between surfaces and gateway, so the log knows how each request ended, as the client saw it.
 	recent := watch.NewRecent(failuresRemembered)
+	observers := watch.All{counts, s.today, recent}
+	if p.Traces != nil {
+		observers = append(observers, p.Traces)
+	}
 	record := func(statusOf func(agent.Code) int) agent.Turner {
-		return watch.Turns(hosted.Record(s.gateway, people, statusOf), watch.All{counts, s.today, recent})
+		return watch.Turns(hosted.Record(s.gateway, people, statusOf), observers)
 	}
 	// How an error's code becomes a status differs between OpenAI's form and Anthropic's, and the
 	// log is to show what the client saw. So there are two recorders in front of one gateway.
@@ -249,6 +256,13 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 	}
 	if s.peers != nil {
 		server.Peers = s.peers
+	}
+	if p.Traces != nil {
+		server.Begun = p.Traces.Begun
+		server.Answered = func(ctx context.Context, a httpd.Answer) {
+			counts.Answered(ctx, a)
+			p.Traces.Answered(ctx, a)
+		}
 	}
 	s.server = httpd.New(server)
 	// It must outlive ctx, which ends with the signal: ShutDown ends it after the last writer.

@@ -99,6 +99,17 @@ func (e *Env) Lookup(name string) (value, origin string, ok bool) {
 // Get is the value of the variable name, "" when it isn't set.
 func (e *Env) Get(name string) string { return e.vars[e.key(name)].value }
 
+// Prefixed are the variables whose names begin with prefix, by their names. The map is the caller's.
+func (e *Env) Prefixed(prefix string) map[string]string {
+	found := map[string]string{}
+	for name, s := range e.vars {
+		if strings.HasPrefix(name, prefix) {
+			found[name] = s.value
+		}
+	}
+	return found
+}
+
 // key is how a name is kept: Windows does not tell upper and lower case apart.
 func (e *Env) key(name string) string {
 	if e.goos == "windows" {

@@ -96,7 +96,7 @@ func (t *turn) refusedForGood(err error) bool {
 //
 // The log's line has no content: how the run began, and the error, whose words are ours or upstream's.
 func (t *turn) resetFor(ctx context.Context, err error) {
-	t.g.cfg.Log.Info("starting again from the transcript", "id", t.req.Origin.RequestID, "was", string(t.from), "err", err)
+	t.g.cfg.Log.InfoContext(ctx, "starting again from the transcript", "id", t.req.Origin.RequestID, "was", string(t.from), "err", err)
 	t.answer.restart()
 	if !t.answer.emitted { // thinking that the client has got still counts against its limits
 		t.asked.Restart()

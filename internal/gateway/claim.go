@@ -36,6 +36,7 @@ type waiting struct {
 	calls   []string         // ids of the calls whose results it waits for
 	given   []agent.ToolCall // those calls, as the client was given them
 	since   time.Time        // when it was parked
+	origin  agent.Origin     // of the request whose turn has parked it
 }
 
 // claim takes the parked run that waits for this request's results, if there is one and the request has the transcript that the

@@ -45,6 +45,7 @@ type turn struct {
 	charged bool          // the turn's cost is booked
 	from    agent.Resume  // what the run continues
 	waited  time.Duration // how long it was parked
+	parked  agent.Origin  // by which request
 	empty   bool          // an earlier run of this turn has ended without an answer
 	aloud   bool          // the client sends thinking back as text
 
@@ -169,7 +170,7 @@ func (t *turn) toolsDigest() Digest {
 // The run still has the limits and the request of the turn before; Begin gives it those of this
 // one. Its results are looked up in the transcript by the ids that we have given to the calls.
 func (t *turn) resume(ctx context.Context, w *waiting) error {
-	t.run, t.from, t.waited = w.run, agent.ResumeParked, time.Since(w.since)
+	t.run, t.from, t.waited, t.parked = w.run, agent.ResumeParked, time.Since(w.since), w.origin
 	defer t.closeRun()
 	req := *t.req
 	req.Messages = agent.WithoutUnusable(req.Messages)
@@ -191,7 +192,7 @@ func (t *turn) resume(ctx context.Context, w *waiting) error {
 func (t *turn) continueFrom(ctx context.Context, c agent.Conversation) error {
 	req := *t.req
 	req.Continue, req.New = c, t.newFrom
-	t.from, t.waited = agent.ResumeMemory, 0
+	t.from, t.waited, t.parked = agent.ResumeMemory, 0, agent.Origin{}
 	return t.start(ctx, req)
 }
 
@@ -200,7 +201,7 @@ func (t *turn) continueFrom(ctx context.Context, c agent.Conversation) error {
 // An image in an old message may be needed for the first time here, because the runs that were
 // tried before had seen it. That is why the rest of the images is fetched only now.
 func (t *turn) startNew(ctx context.Context) error {
-	t.from, t.waited = agent.ResumeNew, 0
+	t.from, t.waited, t.parked = agent.ResumeNew, 0, agent.Origin{}
 	if t.newFrom > 0 {
 		t.from = agent.ResumeTranscript
 	}
@@ -238,7 +239,7 @@ func (t *turn) closeRun() {
 
 // accept tells the client that upstream has accepted the run.
 func (t *turn) accept() error {
-	how := agent.Accepted{Upstream: t.backend.Name(), Resume: t.from, Model: t.req.Model, Waited: t.waited}
+	how := agent.Accepted{Upstream: t.backend.Name(), Resume: t.from, Model: t.req.Model, Waited: t.waited, ParkedBy: t.parked}
 	if t.run != nil { // it may be parked already
 		how.ConversationID, how.System = t.run.ConversationID(), t.run.System()
 	}
@@ -317,7 +318,7 @@ func (t *turn) finishWithCalls(ctx context.Context, done *agent.Done) error {
 	t.answer.over()
 	w := &waiting{
 		run: t.run, backend: t.backend.Name(), model: t.req.Model.String(), tools: t.toolsDigest(), format: t.req.Format.ID(),
-		seen: t.answer.seen.sum(), bare: t.answer.seen.bare(), aloud: t.answer.seen.aloudSum(), calls: t.answer.callIDs(), given: t.answer.calls, since: time.Now(),
+		seen: t.answer.seen.sum(), bare: t.answer.seen.bare(), aloud: t.answer.seen.aloudSum(), calls: t.answer.callIDs(), given: t.answer.calls, since: time.Now(), origin: t.req.Origin,
 	}
 	for i := range t.answer.seen.calls {
 		c := t.answer.seen.calls[i]

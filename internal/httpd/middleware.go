@@ -1,6 +1,7 @@
 package httpd
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -45,10 +46,15 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		resp.watchBody(r)
 		start := time.Now()
 		resp.received = start
+		if s.cfg.Begun != nil && !isProbe(r.URL.Path) {
+			var ctx context.Context
+			ctx, resp.trace = s.cfg.Begun(r)
+			r = r.WithContext(ctx)
+		}
 		defer func() {
 			s.logRequest(resp, r, id, time.Since(start))
 			if s.cfg.Answered != nil {
-				s.cfg.Answered(Answer{resp.route, resp.status, resp.err})
+				s.cfg.Answered(r.Context(), Answer{id, resp.route, resp.endpoint, resp.status, resp.err})
 			}
 		}()
 		next.ServeHTTP(resp, r)
@@ -59,10 +65,15 @@ func (s *Server) observe(next http.Handler) http.Handler {
 // It is what the counters of the operator are made of, and has no content: a route, a number, and
 // an error whose code alone is counted.
 type Answer struct {
-	Route  string // the pattern of the route, without the base; "" when there is none
-	Status int    // HTTP; 0 when the client left before there was one
-	Err    error  // nil when all went well
+	RequestID string
+	Route     string // the pattern of the route, without the base; "" when there is none
+	Endpoint  string // the same with the base: "POST /u/{account}/v1/responses"
+	Status    int    // HTTP; 0 when the client left before there was one
+	Err       error  // nil when all went well
 }
+
+// isProbe reports whether a path is that of a probe. Probes come every few seconds, for ever.
+func isProbe(path string) bool { return path == "/healthz" || path == "/readyz" }
 
 // logRequest writes one line. It names the route and what upstream was asked for, and nothing of the content.
 func (s *Server) logRequest(w *response, r *http.Request, id string, took time.Duration) {
@@ -77,7 +88,6 @@ func (s *Server) logRequest(w *response, r *http.Request, id string, took time.D
 			attrs = append(attrs, slog.String(strings.TrimPrefix(name, "x-composer-"), v))
 		}
 	}
-	// Probes come every few seconds, for ever.
 	level := slog.LevelInfo
 	if w.route == "GET /healthz" || w.route == "GET /readyz" {
 		level = slog.LevelDebug

@@ -55,7 +55,7 @@ func (s *Server) handleAnywhere(w *response, r *http.Request, route api.Route, c
 		return err
 	}
 	body := kept.data.Bytes()
-	if s.cfg.Peers.Forward(w, withBody(r, body), held.address) == nil {
+	if s.cfg.Peers.Forward(w, withTrace(withBody(r, body), call.Origin.Trace), held.address) == nil {
 		return nil
 	}
 	if err := r.Context().Err(); err != nil {
@@ -71,6 +71,19 @@ func withBody(r *http.Request, body []byte) *http.Request {
 	r.Header.Del("Content-Encoding")
 	r.Header.Del("Content-Length")
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	return r
+}
+
+// withTrace is r with the span that it is sent from. Without one the client's own headers stay, as with any header.
+func withTrace(r *http.Request, trace agent.Trace) *http.Request {
+	if trace.Parent == "" {
+		return r
+	}
+	r.Header.Set(agent.TraceParentHeader, trace.Parent)
+	r.Header.Del(agent.TraceStateHeader)
+	if trace.State != "" {
+		r.Header.Set(agent.TraceStateHeader, trace.State)
+	}
 	return r
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"composer-api/internal/agent"
@@ -18,6 +19,7 @@ import (
 type peers struct {
 	away bool
 	got  []byte
+	from agent.Trace
 }
 
 func (p *peers) Holder(_ context.Context, req *agent.Request) string {
@@ -31,6 +33,7 @@ func (p *peers) Forward(w http.ResponseWriter, r *http.Request, address string) 
 	if p.away {
 		return errors.New("no way to " + address)
 	}
+	p.from = agent.Trace{Parent: r.Header.Get("traceparent"), State: r.Header.Get("tracestate")}
 	var err error
 	p.got, err = io.ReadAll(r.Body)
 	if err == nil && r.Header.Get("Content-Encoding") == "" && r.ContentLength == int64(len(p.got)) {
@@ -86,5 +89,29 @@ func TestARequestMovesToTheReplicaThatHoldsItsRun(t *testing.T) {
 				t.Error(rec.Body)
 			}
 		})
+	}
+}
+
+// TestAMovedRequestIsPartOfItsTrace: the other replica's spans are below the one of this request, not below the client's.
+func TestAMovedRequestIsPartOfItsTrace(t *testing.T) {
+	for _, trace := range []agent.Trace{{}, {Parent: "ours"}, {Parent: "ours", State: "ours=1"}} {
+		p := &peers{}
+		cfg := httpd.Config{Peers: p}
+		if trace.Parent != "" {
+			cfg.Begun = func(r *http.Request) (context.Context, agent.Trace) { return r.Context(), trace }
+		}
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/chat/completions", strings.NewReader(`{"model":"composer-2.5","messages":[{"role":"user","content":"held"}]}`))
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Authorization", "Bearer "+key)
+		req.Header.Set("traceparent", "theirs")
+		req.Header.Set("tracestate", "theirs=1")
+		newServer(cfg).Handler().ServeHTTP(httptest.NewRecorder(), req)
+		want := trace
+		if trace.Parent == "" { // nobody traces here
+			want = agent.Trace{Parent: "theirs", State: "theirs=1"}
+		}
+		if p.from != want {
+			t.Errorf("it moves as part of %+v, not of %+v", p.from, want)
+		}
 	}
 }

@@ -6,13 +6,16 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"composer-api/internal/agent"
 )
 
 // A response is the http.ResponseWriter that routes write to. It remembers what the log needs, and bounds how long
 // an answer may take to be read. One goroutine uses it at a time.
 //
 //	who              sets
-//	routes.go        route
+//	routes.go        route, endpoint
+//	observe          received, trace
 //	begin            status, and the deadline of an answer that is no stream
 //	watchedBody      unread
 //	fail             err
@@ -20,12 +23,14 @@ type response struct {
 	http.ResponseWriter
 	control *http.ResponseController
 
-	received time.Time // when the header had been read
+	received time.Time   // when the header had been read
+	trace    agent.Trace // the request's span; zero when nobody traces
 
-	route  string // the pattern that matched; "" when none did
-	status int    // 0 until the header is written
-	bytes  int64
-	err    error // how the request failed, for the log
+	route    string // the pattern that matched; "" when none did
+	endpoint string // the same with its base
+	status   int    // 0 until the header is written
+	bytes    int64
+	err      error // how the request failed, for the log
 
 	// unread is true while a body of HTTP/1 has not been read to its end. With HTTP/2 it doesn't
 	// matter: a stream ends without the connection.

@@ -75,9 +75,10 @@ func (s *Server) routes() http.Handler {
 
 // adapt makes an http.Handler of a route. It renders the error that serve returns.
 func (s *Server) adapt(b base, route api.Route) http.Handler {
+	endpoint := b.pattern(&route)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		resp := w.(*response)
-		resp.route = route.Pattern
+		resp.route, resp.endpoint = route.Pattern, endpoint
 		if err := s.serve(resp, r, b, route); err != nil {
 			s.fail(resp, r, err)
 		}
@@ -97,7 +98,7 @@ func (s *Server) serve(w *response, r *http.Request, b base, route api.Route) er
 	// Made before anything is checked: it costs nothing, and what follows only adds to it.
 	call := &api.Call{
 		Upstream: b.upstream, Session: session(r.Header), PinSession: b.openCode, ReferenceNames: b.referenceNames,
-		Origin: agent.Origin{RequestID: w.Header().Get(requestIDHeader), Endpoint: b.pattern(&route), Received: w.received},
+		Origin: agent.Origin{RequestID: w.Header().Get(requestIDHeader), Endpoint: w.endpoint, Received: w.received, Trace: w.trace},
 	}
 	if route.Turn && s.draining.Load() && !fromPeer(r.Context()) {
 		return errDraining

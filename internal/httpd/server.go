@@ -56,8 +56,11 @@ type Config struct {
 	PingUpstream func(context.Context) error
 	// Peers are the other replicas of this server; nil when there are none.
 	Peers Peers
-	// Answered, when not nil, is told of every request once it is over.
-	Answered func(Answer)
+	// Begun, when not nil, is told of every request but the probes' when its header has been read. It returns the request's
+	// context from then on, and the span that it has begun for it.
+	Begun func(*http.Request) (context.Context, agent.Trace)
+	// Answered, when not nil, is told of every request once it is over. ctx is that of Begun.
+	Answered func(ctx context.Context, a Answer)
 	// Log receives one line a request, without content and keys. Nil discards it.
 	Log *slog.Logger
 }

@@ -156,7 +156,7 @@ func (m *Metrics) Handler() http.Handler {
 //
 // The route is a pattern and not the address, which has ids in it. A request that fits no route is
 // "none". A client that left before there was an answer has the status 0.
-func (m *Metrics) Answered(a httpd.Answer) {
+func (m *Metrics) Answered(_ context.Context, a httpd.Answer) {
 	route := a.Route
 	if route == "" {
 		route = "none"
@@ -169,7 +169,10 @@ func (m *Metrics) Answered(a httpd.Answer) {
 }
 
 // TurnBegan implements watch.Observer.
-func (m *Metrics) TurnBegan() { m.active.Inc() }
+func (m *Metrics) TurnBegan(ctx context.Context, _ *agent.Origin) context.Context {
+	m.active.Inc()
+	return ctx
+}
 
 // Gap implements watch.Observer.
 func (m *Metrics) Gap(d time.Duration) { m.gap.Observe(d.Seconds()) }
@@ -204,9 +207,6 @@ func (m *Metrics) TurnEnded(_ context.Context, t *watch.Turn) {
 	if t.Accepted.Resume == agent.ResumeParked {
 		m.toolWait.Observe(t.Accepted.Waited.Seconds())
 	}
-	for _, repair := range t.Done.Repairs {
-		m.repairs.WithLabelValues(string(repair)).Inc()
-	}
 	m.spent(model, &t.Usage)
 }
 
@@ -228,7 +228,12 @@ func (m *Metrics) spent(model string, u *agent.Usage) {
 }
 
 // Retrying implements watch.Observer.
-func (m *Metrics) Retrying() { m.retries.Inc() }
+func (m *Metrics) Retrying(context.Context) { m.retries.Inc() }
+
+// Repairing implements watch.Observer. Those of turns that fail afterwards count, too.
+func (m *Metrics) Repairing(_ context.Context, why agent.Repair) {
+	m.repairs.WithLabelValues(string(why)).Inc()
+}
 
 // Unclaimed counts a parked run that has ended without tool results. There are few causes, all of them ours.
 func (m *Metrics) Unclaimed(cause string) { m.unclaimed.WithLabelValues(cause).Inc() }

@@ -48,7 +48,7 @@ func turn(begun time.Time) *watch.Turn {
 		Begun:  begun, Connected: begun.Add(time.Second), FirstToken: begun.Add(2 * time.Second), Ended: begun.Add(3 * time.Second),
 		Accepted: agent.Accepted{Upstream: "demo", Resume: agent.ResumeParked, Model: agent.Model{ID: "composer-2.5", Name: "composer-2.5-fast"}, Waited: time.Minute},
 		Usage:    agent.Usage{Input: 10, CacheRead: 20, Output: 30, Price: agent.Price{Output: 1_000_000}},
-		Done:     agent.Done{Reason: agent.Stop, Repairs: []agent.Repair{agent.RepairJSON}},
+		Done:     agent.Done{Reason: agent.Stop},
 	}
 }
 
@@ -57,15 +57,19 @@ func TestWhatHappensIsCounted(t *testing.T) {
 	m.Watch(metrics.Sources{
 		Parked: func() (int, time.Duration) { return 3, 90 * time.Second }, Connections: func() int { return 4 }, Bridges: func() int { return 5 },
 	})
-	m.TurnBegan()
-	m.TurnBegan()
+	for range 2 {
+		if ctx := t.Context(); m.TurnBegan(ctx, &agent.Origin{}) != ctx {
+			t.Error("the context is another")
+		}
+	}
 	m.Gap(3 * time.Millisecond)
 	m.TurnEnded(t.Context(), turn(time.Now()))
-	m.Retrying()
+	m.Retrying(t.Context())
+	m.Repairing(t.Context(), agent.RepairJSON)
 	m.Unclaimed("expired")
 	m.Stored(bounded.Call{Write: true, Took: time.Millisecond, Err: fmt.Errorf("%w: away", store.ErrUnavailable)})
-	m.Answered(httpd.Answer{Route: "POST /chat/completions", Status: 503, Err: &agent.Error{Limit: "max_requests"}})
-	m.Answered(httpd.Answer{})
+	m.Answered(t.Context(), httpd.Answer{Route: "POST /chat/completions", Status: 503, Err: &agent.Error{Limit: "max_requests"}})
+	m.Answered(t.Context(), httpd.Answer{})
 	wantLines(t, scrape(t, m),
 		`composer_build_info{version="1.2.3"} 1`,
 		`composer_turns_in_progress 1`,
@@ -100,7 +104,7 @@ func TestNoClientCanMakeLabelsGrow(t *testing.T) {
 		one.Origin.Endpoint = fmt.Sprint("POST /v1/", i)
 		one.Origin.RequestID = strings.Repeat("x", 128) // too long for an exemplar
 		m.TurnEnded(context.Background(), one)
-		m.Answered(httpd.Answer{Route: "r", Status: 429, Err: &agent.Error{Limit: fmt.Sprint(i)}})
+		m.Answered(t.Context(), httpd.Answer{Route: "r", Status: 429, Err: &agent.Error{Limit: fmt.Sprint(i)}})
 	}
 	text := scrape(t, m)
 	if n := strings.Count(text, "\ncomposer_turns_total{"); n != 61 {

@@ -13,21 +13,13 @@ import (
 // The day is that of the server's clock and time zone, as whoever sits before it sees it. Nothing is kept of the days before,
 // and nothing over a restart.
 type Today struct {
+	watch.Ends
 	mu    sync.Mutex
 	tally Tally
 }
 
 // NewToday begins to count now.
 func NewToday() *Today { return &Today{tally: Tally{From: time.Now()}} }
-
-// TurnBegan implements watch.Observer.
-func (t *Today) TurnBegan() {}
-
-// Gap implements watch.Observer.
-func (t *Today) Gap(time.Duration) {}
-
-// Retrying implements watch.Observer.
-func (t *Today) Retrying() {}
 
 // TurnEnded implements watch.Observer.
 func (t *Today) TurnEnded(_ context.Context, ended *watch.Turn) {

@@ -3,16 +3,19 @@ package watch
 import (
 	"context"
 	"time"
+
+	"composer-api/internal/agent"
 )
 
 // All is several Observers as one, which tells each of them in its order.
 type All []Observer
 
-// TurnBegan implements Observer.
-func (all All) TurnBegan() {
-	for _, o := range all {
-		o.TurnBegan()
+// TurnBegan implements Observer. Each gets the context of the one before.
+func (all All) TurnBegan(ctx context.Context, o *agent.Origin) context.Context {
+	for _, observer := range all {
+		ctx = observer.TurnBegan(ctx, o)
 	}
+	return ctx
 }
 
 // Gap implements Observer.
@@ -23,9 +26,16 @@ func (all All) Gap(d time.Duration) {
 }
 
 // Retrying implements Observer.
-func (all All) Retrying() {
+func (all All) Retrying(ctx context.Context) {
 	for _, o := range all {
-		o.Retrying()
+		o.Retrying(ctx)
+	}
+}
+
+// Repairing implements Observer.
+func (all All) Repairing(ctx context.Context, why agent.Repair) {
+	for _, o := range all {
+		o.Repairing(ctx, why)
 	}
 }
 

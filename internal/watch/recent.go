@@ -24,6 +24,7 @@ type Failure struct {
 //
 // mu guards failures, which is never longer than most. It is held for the copy of a few rows.
 type Recent struct {
+	Ends
 	most int
 
 	mu       sync.Mutex
@@ -32,15 +33,6 @@ type Recent struct {
 
 // NewRecent remembers up to most failures.
 func NewRecent(most int) *Recent { return &Recent{most: most} }
-
-// TurnBegan implements Observer. Only ends are of interest.
-func (*Recent) TurnBegan() {}
-
-// Gap implements Observer.
-func (*Recent) Gap(time.Duration) {}
-
-// Retrying implements Observer.
-func (*Recent) Retrying() {}
 
 // TurnEnded implements Observer.
 func (r *Recent) TurnEnded(_ context.Context, t *Turn) {

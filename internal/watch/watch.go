@@ -2,7 +2,7 @@
 //
 //	surface ──► watch.Turns ──► hosted.Record ──► gateway
 //	                 │
-//	                 └──► Observer: metrics, traces
+//	                 └──► Observer: metrics, traces, status, Recent
 //
 // A [Turn] is filled in by a [Sink], which stands between the gateway and the surface's encoder and sees every event pass.
 // A streamed word costs the reading of the clock and no allocation.
@@ -60,17 +60,37 @@ func (t *Turn) Outcome() string {
 }
 
 // An Observer is told of turns. Its methods are called concurrently, and must neither wait nor keep what they are given.
+//
+// Who wants to know of ends alone embeds [Ends].
 type Observer interface {
-	// TurnBegan is told that a turn begins; TurnEnded follows, whatever happens.
-	TurnBegan()
+	// TurnBegan is told that a turn begins; TurnEnded follows, whatever happens. The turn is carried out with the context that it
+	// returns. It may set the origin's Trace, and nothing else of it.
+	TurnBegan(ctx context.Context, o *agent.Origin) context.Context
 	// Gap is told how long after the piece before each piece of text and thinking of a turn came. It must not allocate.
 	Gap(time.Duration)
 	// Retrying is told of each further attempt at upstream, after one that has failed. It may come after TurnEnded, from a run
-	// that was parked.
-	Retrying()
-	// TurnEnded is told of a turn that is over. ctx has the values of the request's.
+	// that was parked. ctx is what TurnBegan has returned, also below.
+	Retrying(ctx context.Context)
+	// Repairing is told of each further attempt of the model, and why it is made.
+	Repairing(ctx context.Context, why agent.Repair)
+	// TurnEnded is told of a turn that is over.
 	TurnEnded(ctx context.Context, t *Turn)
 }
+
+// Ends are the methods of an Observer that waits for TurnEnded alone. They do nothing.
+type Ends struct{}
+
+// TurnBegan implements Observer.
+func (Ends) TurnBegan(ctx context.Context, _ *agent.Origin) context.Context { return ctx }
+
+// Gap implements Observer.
+func (Ends) Gap(time.Duration) {}
+
+// Retrying implements Observer.
+func (Ends) Retrying(context.Context) {}
+
+// Repairing implements Observer.
+func (Ends) Repairing(context.Context, agent.Repair) {}
 
 // Turns is turns, of which observer is told.
 func Turns(turns agent.Turner, observer Observer) agent.Turner { return &turner{turns, observer} }
@@ -82,10 +102,11 @@ type turner struct {
 
 // Turn implements agent.Turner.
 func (w *turner) Turn(ctx context.Context, req *agent.Request, sink agent.Sink) (err error) {
-	s := &Sink{sink: sink, gap: w.observer.Gap, Turn: Turn{Origin: req.Origin, Asked: req.Upstream, Begun: time.Now()}}
-	// The run calls it, also from a turn after this one, see Observer.
-	req.Retrying = w.observer.Retrying
-	w.observer.TurnBegan()
+	begun := time.Now()
+	ctx = w.observer.TurnBegan(ctx, &req.Origin)
+	s := &Sink{sink: sink, gap: w.observer.Gap, Turn: Turn{Origin: req.Origin, Asked: req.Upstream, Begun: begun}}
+	// The run has it, also after this turn, see Observer.
+	req.Watcher = &attempts{ctx, w.observer}
 	// Deferred, so that a turn that panics is told of, too; the panic goes on.
 	defer func() {
 		s.Ended, s.Err = time.Now(), err
@@ -93,6 +114,18 @@ func (w *turner) Turn(ctx context.Context, req *agent.Request, sink agent.Sink) 
 	}()
 	return w.turns.Turn(ctx, req, s)
 }
+
+// attempts are an agent.Watcher: they tell an observer which turn's they are.
+type attempts struct {
+	ctx      context.Context // the turn's
+	observer Observer
+}
+
+// Retrying implements agent.Watcher.
+func (a *attempts) Retrying() { a.observer.Retrying(a.ctx) }
+
+// Repairing implements agent.Watcher.
+func (a *attempts) Repairing(why agent.Repair) { a.observer.Repairing(a.ctx, why) }
 
 // A Sink passes everything on to another, and fills in its Turn. It belongs to one turn, whose goroutine is the only one to
 // call it.

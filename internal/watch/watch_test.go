@@ -28,12 +28,26 @@ func (nowhere) Flush() error                { return nil }
 // notes is an Observer of one turn.
 type notes struct {
 	began, retries int
+	repairs        []agent.Repair
 	gaps           []time.Duration
 	turn           watch.Turn
 }
 
-func (n *notes) TurnBegan()                                    { n.began++ }
-func (n *notes) Retrying()                                     { n.retries++ }
+// inTurn is in the context of the turns that notes have begun.
+type inTurn struct{}
+
+func (n *notes) TurnBegan(ctx context.Context, o *agent.Origin) context.Context {
+	n.began++
+	o.Trace.Parent = "the turn's"
+	return context.WithValue(ctx, inTurn{}, true)
+}
+
+func (n *notes) Retrying(ctx context.Context) {
+	if ctx.Value(inTurn{}) != nil {
+		n.retries++
+	}
+}
+func (n *notes) Repairing(_ context.Context, why agent.Repair) { n.repairs = append(n.repairs, why) }
 func (n *notes) Gap(d time.Duration)                           { n.gaps = append(n.gaps, d) }
 func (n *notes) TurnEnded(_ context.Context, turn *watch.Turn) { n.turn = *turn }
 
@@ -42,9 +56,13 @@ func TestATurnIsToldWithItsTimes(t *testing.T) {
 		received := time.Now()
 		time.Sleep(5 * time.Millisecond)
 		n := &notes{}
-		turns := watch.Turns(turnerFunc(func(_ context.Context, req *agent.Request, sink agent.Sink) error {
+		turns := watch.Turns(turnerFunc(func(ctx context.Context, req *agent.Request, sink agent.Sink) error {
+			if ctx.Value(inTurn{}) == nil || req.Origin.Trace.Parent != "the turn's" {
+				t.Error("the turn is not carried out in the observer's context")
+			}
 			time.Sleep(100 * time.Millisecond)
-			req.Retrying()
+			req.Watcher.Retrying()
+			req.Watcher.Repairing(agent.RepairJSON)
 			sink.Accept(agent.Accepted{Upstream: "demo", Resume: agent.ResumeParked, Waited: time.Minute})
 			for range 3 {
 				time.Sleep(10 * time.Millisecond)
@@ -66,7 +84,7 @@ func TestATurnIsToldWithItsTimes(t *testing.T) {
 		if turn.Outcome() != "tool_calls" || turn.Pieces != 3 || turn.Calls != 1 || turn.Usage.Output != 3 || turn.Accepted.Waited != time.Minute {
 			t.Errorf("the turn is wrong: %+v", turn)
 		}
-		if len(n.gaps) != 2 || n.gaps[0] != 10*time.Millisecond || n.began != 1 || n.retries != 1 {
+		if len(n.gaps) != 2 || n.gaps[0] != 10*time.Millisecond || n.began != 1 || n.retries != 1 || len(n.repairs) != 1 || turn.Origin.Trace.Parent != "the turn's" {
 			t.Errorf("%+v", n)
 		}
 	})

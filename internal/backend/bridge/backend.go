@@ -138,6 +138,13 @@ func (b *Backend) ask(ctx context.Context, req *agent.Request) (replay.Answer, e
 	if !b.config.Token.IsZero() {
 		httpReq.Header.Set("Authorization", "Bearer "+b.config.Token.Reveal())
 	}
+	// The bridge is the operator's own, so it may know of which trace this is; Cursor is told nothing of it.
+	if trace := req.Origin.Trace; trace.Parent != "" {
+		httpReq.Header.Set(agent.TraceParentHeader, trace.Parent)
+		if trace.State != "" {
+			httpReq.Header.Set(agent.TraceStateHeader, trace.State)
+		}
+	}
 	x, err := replay.Send(ctx, b.config.Transport, httpReq, urlSetting, b.config.Limits)
 	if err != nil {
 		return nil, err

@@ -275,3 +275,18 @@ func TestASilentBridge(t *testing.T) {
 		<-left
 	})
 }
+
+func TestTheBridgeIsToldOfTheTrace(t *testing.T) {
+	for _, trace := range []agent.Trace{{}, {Parent: "00-1-2-01"}, {Parent: "00-1-2-01", State: "vendor=1"}} {
+		var got agent.Trace
+		server := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			got = agent.Trace{Parent: r.Header.Get("traceparent"), State: r.Header.Get("tracestate")}
+			w.WriteHeader(http.StatusUnauthorized)
+		})
+		req := backendtest.Request("hello")
+		req.Origin.Trace = trace
+		if _, _, err := newChain(t, 1, nil, server, nil).turn(t, req); err == nil || got != trace {
+			t.Errorf("the bridge is told of %+v, not of %+v (%v)", got, trace, err)
+		}
+	}
+}

@@ -93,7 +93,7 @@ func newRun(b *Backend, req *agent.Request) *run {
 	}
 	r.ticket = agentwire.NewTicket(req, r.tools.Toolset, id, blobKey)
 	r.tries.attempts = retry.New(b.jitter, b.cfg.Log, req.Origin.RequestID, req.Retried)
-	r.tries.attempts.Told = req.Retrying
+	r.tries.attempts.Told = req.Watcher
 	r.meter.prompt = len(r.ticket.UserAction) + r.tools.Size()
 	r.alarm.ring = r.ring
 	return r

@@ -98,7 +98,7 @@ func Start(ctx context.Context, req *agent.Request, limits Limits, log *slog.Log
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	r := &Run{open: open, limits: limits.withDefaults(), life: life, end: end, req: req, log: log, attempts: retry.New(nil, log, req.Origin.RequestID, req.Retried)}
 	// It is called for each further attempt, so that the surface can tell its client.
-	r.attempts.Told = req.Retrying
+	r.attempts.Told = req.Watcher
 	if err := r.ask(ctx); err != nil {
 		end()
 		return nil, err
@@ -224,7 +224,7 @@ func (r *Run) goOn(results []agent.ToolResult) {
 	r.text = bytes.Buffer{}
 	r.calls, r.refused = nil, nil
 	r.attempts = retry.New(nil, r.log, r.req.Origin.RequestID, false)
-	r.attempts.Told = r.req.Retrying
+	r.attempts.Told = r.req.Watcher
 	r.state = silent
 }
 

@@ -20,8 +20,8 @@ import (
 //	token               one exchange of the key            NextTurn
 //	unsettled           only for the log                   Accepted
 type Attempts struct {
-	// Told, when not nil, is called for each further attempt. It is set before the first.
-	Told func()
+	// Told, when not nil, is told of each further attempt. It is set before the first.
+	Told agent.Watcher
 
 	policy policy
 	random func() float64
@@ -84,7 +84,7 @@ func (a *Attempts) Next(f *cursorerr.Failure, resumes bool) (pause time.Duration
 	if pause, err = a.decide(f, resumes); err == nil {
 		a.unsettled++
 		if a.Told != nil {
-			a.Told()
+			a.Told.Retrying()
 		}
 		a.log.Info("retrying", "id", a.id, "pause", pause, "resumes", resumes, "code", f.Err.Code.String())
 	}

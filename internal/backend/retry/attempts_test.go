@@ -139,11 +139,17 @@ func TestWaitEndsWithEitherContext(t *testing.T) {
 }
 
 // What is said of attempts is said before the pause, which may be long, and once when it is over.
+// counted counts the attempts that it is told of.
+type counted struct{ retries, repairs int }
+
+func (c *counted) Retrying()              { c.retries++ }
+func (c *counted) Repairing(agent.Repair) { c.repairs++ }
+
 func TestTheLogHearsOfAttempts(t *testing.T) {
 	var out strings.Builder
 	a := retry.New(middle, slog.New(slog.NewTextHandler(&out, nil)), "req_1", false)
-	told := 0
-	a.Told = func() { told++ }
+	told := new(counted)
+	a.Told = told
 	said := func(want ...string) {
 		t.Helper()
 		var lines []string
@@ -166,8 +172,8 @@ func TestTheLogHearsOfAttempts(t *testing.T) {
 	said(`level=INFO msg=retrying id=req_1 pause=500ms resumes=false code=overloaded`, `level=INFO msg=recovered id=req_1 attempts=2`)
 	a.Next(passing(0), false)
 	said() // they are used up
-	if told != 2 {
-		t.Errorf("told of %d further attempts, not of two", told)
+	if told.retries != 2 {
+		t.Errorf("told of %d further attempts, not of two", told.retries)
 	}
 }
 

@@ -74,7 +74,7 @@ func newRun(b *Backend, req *agent.Request) *run {
 		attempts: retry.New(nil, b.cfg.Log, req.Origin.RequestID, req.Retried), prompt: agent.EstimatePrompt(req),
 	}
 	// The surface hears of each try, and can tell its client that the answer takes longer.
-	r.attempts.Told = req.Retrying
+	r.attempts.Told = req.Watcher
 	return r
 }
 

@@ -325,7 +325,7 @@ func (r *Run) Resume(ctx context.Context, results []agent.ToolResult) error {
 	}
 	all := r.calls.takeAnswered()
 	if refused := r.calls.takeRefused(); len(refused) > 0 {
-		r.turn.repairs = append(r.turn.repairs, agent.RepairArguments)
+		r.turn.repairing(agent.RepairArguments)
 		all = append(all, refused...)
 	}
 	return r.deliver(ctx, all)

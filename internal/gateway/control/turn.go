@@ -96,6 +96,14 @@ func (t *Turn) leaves(size int) bool {
 // limited reports whether anything can cut the answer.
 func (t *Turn) limited() bool { return t.req.MaxOutputTokens > 0 || len(t.req.Stop) > 0 }
 
+// repairing notes that the model is given another attempt.
+func (t *Turn) repairing(why agent.Repair) {
+	t.repairs = append(t.repairs, why)
+	if t.req.Watcher != nil {
+		t.req.Watcher.Repairing(why)
+	}
+}
+
 // repaired reports whether the model was given another attempt for this reason.
 func (t *Turn) repaired(why agent.Repair) bool {
 	for _, r := range t.repairs {

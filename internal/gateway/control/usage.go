@@ -14,7 +14,7 @@ import "composer-api/internal/agent"
 func (r *Run) endAttempt(why agent.Repair) {
 	r.usage = r.usage.Plus(r.attempt())
 	r.last, r.said = nil, 0
-	r.turn.repairs = append(r.turn.repairs, why)
+	r.turn.repairing(why)
 }
 
 // spent is what this turn has cost so far, all attempts together. It is not known while upstream has said nothing of the
