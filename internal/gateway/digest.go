@@ -65,7 +65,8 @@ type digester struct {
 	// known says what calls asked for that the client may have rewritten; nil takes all calls as the client tells them.
 	known map[callName]Digest
 
-	scratch []byte // text without its white space
+	book    *callBook // nil is none
+	scratch []byte    // text without its white space
 
 	// front is the beginning of the answer that is being streamed, as long as it may turn out to be thinking in the form
 	// in which clients send it back; then it counts as little as what they send back. settled says that it can't any more.
@@ -79,6 +80,7 @@ type callName struct{ id, tool string }
 // A heldCall is a call of the open group.
 type heldCall struct {
 	agent.ToolCall
+	book   *callBook
 	digest Digest // callDigest, once it was asked for
 	hashed bool
 }
@@ -86,7 +88,7 @@ type heldCall struct {
 // asks is the digest of what the call asks for.
 func (c *heldCall) asks() Digest {
 	if !c.hashed {
-		c.digest, c.hashed = callDigest(&c.ToolCall), true
+		c.digest, c.hashed = c.book.asks(&c.ToolCall), true
 	}
 	return c.digest
 }
@@ -174,12 +176,15 @@ func (d *digester) thinking(text []byte) {
 
 // trim puts text without its white space into scratch.
 func (d *digester) trim(text []byte) {
-	d.scratch = d.scratch[:0]
+	d.scratch = slices.Grow(d.scratch[:0], len(text))[:len(text)]
+	n := 0
 	for _, b := range text {
+		d.scratch[n] = b // and over it, if it is white space
 		if !isSpace(b) {
-			d.scratch = append(d.scratch, b)
+			n++
 		}
 	}
+	d.scratch = d.scratch[:n]
 }
 
 // copyOf is a hash that goes on from where h is, which may be nil.
@@ -223,7 +228,9 @@ func (d *digester) settle() {
 func isSpace(b byte) bool { return b == ' ' || b == '\n' || b == '\t' || b == '\r' }
 
 // call adds a call of the answer.
-func (d *digester) call(c agent.ToolCall) { d.calls = append(d.calls, &heldCall{ToolCall: c}) }
+func (d *digester) call(c agent.ToolCall) {
+	d.calls = append(d.calls, &heldCall{ToolCall: c, book: d.book})
+}
 
 // sum is the digest of everything so far. More may be added afterwards. A sum leaves the
 // digester as it is: SHA-256's state is read, not ended.

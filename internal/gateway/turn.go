@@ -67,6 +67,7 @@ type turn struct {
 func newTurn(g *Gateway, backend agent.Backend, req *agent.Request, sink agent.Sink) (*turn, error) {
 	t := &turn{g: g, backend: backend, req: req, newFrom: agent.FirstNew(req.Messages)}
 	seen := newDigester()
+	seen.book = g.calls
 	account := control.Account{Key: req.Caller.Owner + "\x00" + req.Caller.KeyID, Price: catalog.Price(req.Model)}
 	for i := range req.Messages[:t.newFrom] {
 		seen.message(&req.Messages[i])
