@@ -210,7 +210,7 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 
 	// One limiter for the API and the page: an address has one quota, whichever it uses.
 	signUps := hosted.NewLimiter(c.Accounts.SignupLimit, time.Hour, nil)
-	site, err := pages.New(pages.Config{
+	site := pages.New(pages.Config{
 		Version: buildVersion(), Demo: p.demo, Upstreams: names(p.Backends),
 		// "" is the first backend, which serves /v1.
 		Reachable: func(ctx context.Context) error { return s.gateway.Reachable(ctx, "") },
@@ -219,9 +219,6 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 		LocalOnly: p.LocalOnly, Live: s.figures, Limits: limitsOf(c), Failures: recent.Failures, Drain: func() { s.server.Drain() }, Draining: func() bool { return s.server.Draining() },
 		Hops: forwarded.NewReader(c.Accounts.TrustedProxies, logs.of("pages"), nil), PublicURL: string(c.PublicURL), Log: logs.of("pages"),
 	})
-	if err != nil {
-		return nil, err
-	}
 
 	// Everything that a request can reach is in this value; httpd adds the checks that all routes share.
 	server := httpd.Config{

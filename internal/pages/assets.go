@@ -113,9 +113,10 @@ func (a *assets) path(name string) (string, error) {
 	return "/assets/" + a.hash + "/" + name, nil
 }
 
-// serve answers GET /assets/{hash}/{name...}. Of another state than ours there is nothing: a page that was loaded before
+// serveAsset answers GET /assets/{hash}/{name...}. Of another state than ours there is nothing: a page that was loaded before
 // an upgrade is out of date, and says so when it is loaded again.
-func (a *assets) serve(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
+func serveAsset(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
+	a := embedded().assets
 	file := a.files[r.PathValue("name")]
 	// With an old hash the answer must not be the new file: it would be cached under the old
 	// address for a year.

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
@@ -18,21 +17,19 @@ import (
 	"github.com/yuin/goldmark/parser"
 	"github.com/yuin/goldmark/text"
 
-	"composer-api/docs"
 	"composer-api/internal/agent"
 	"composer-api/internal/api"
 )
 
-// The documentation as pages: the same files that stand in docs, rendered once when the program starts. So
-// a link that leads nowhere stops the program and its tests, and no request waits for a renderer.
+// The documentation as pages: the same files that stand in docs, rendered once, when a page is asked for first. A link that leads
+// nowhere fails the tests.
 
 // chapters are the documents of the guide in the order of the menu: files of folder docs without their ending.
 var chapters = []string{
 	"quick-start", "clients", "playground", "upstreams", "settings", "errors", "responses", "json-schema", "hosted-keys", "privacy", "deployment",
 }
 
-// A guide is the documentation, rendered once when the program starts. It never changes
-// afterwards. It may be read by any number of goroutines.
+// A guide is the documentation as HTML. It never changes. It may be read by any number of goroutines.
 type guide struct{ chapters []*chapter }
 
 // A chapter is one document.
@@ -68,9 +65,6 @@ const (
 	documentAddress = "http://127.0.0.1:8787"
 	documentRoot    = "/__root__"
 )
-
-// embedded is the guide of the documents that the binary holds. They never change, so all Sites of a process share it.
-var embedded = sync.OnceValues(func() (*guide, error) { return newGuide(docs.Files) })
 
 // newGuide renders the documents in a folder. It fails for a link that leads nowhere.
 func newGuide(folder fs.FS) (*guide, error) {
@@ -253,16 +247,16 @@ type reading struct {
 
 // contents answers GET /docs.
 func (s *Site) contents(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
-	return s.render(w, r, http.StatusOK, "docs", &reading{Chapters: s.guide.chapters})
+	return s.render(w, r, http.StatusOK, "docs", &reading{Chapters: embedded().guide.chapters})
 }
 
 // read answers GET /docs/{chapter}.
 //
 // The name in the address is only looked up in the list of chapters; no file is opened.
 func (s *Site) read(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
-	c := s.guide.chapter(r.PathValue("chapter"))
+	c := embedded().guide.chapter(r.PathValue("chapter"))
 	if c == nil {
 		return agent.Errorf(agent.UnknownURL, "There is no such page in the documentation. /docs lists them all.")
 	}
-	return s.render(w, r, http.StatusOK, "docs", &reading{Chapters: s.guide.chapters, Chapter: c})
+	return s.render(w, r, http.StatusOK, "docs", &reading{Chapters: embedded().guide.chapters, Chapter: c})
 }

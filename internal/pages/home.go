@@ -69,7 +69,7 @@ func (s *Site) Home(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 func (s *Site) home(w http.ResponseWriter, r *http.Request, key *checked) error {
 	data := &home{
 		Upstreams: s.cfg.Upstreams, HostedKeys: s.cfg.HostedKeys, Models: modelRows(catalog.Builtin()),
-		Clients: s.guide.chapter("clients").Sections, Checked: key,
+		Clients: embedded().guide.chapter("clients").Sections, Checked: key,
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()

@@ -90,7 +90,7 @@ func (s *Site) newView(r *http.Request, data any) *view {
 		hop.Host = "127.0.0.1:8787"
 	}
 	v := &view{
-		Root: hop.Prefix, Address: hop.Origin(), Here: r.URL.Path, Version: s.cfg.Version, Demo: s.cfg.Demo, Data: data, assets: s.assets,
+		Root: hop.Prefix, Address: hop.Origin(), Here: r.URL.Path, Version: s.cfg.Version, Demo: s.cfg.Demo, Data: data, assets: embedded().assets,
 	}
 	if s.cfg.PublicURL != "" {
 		v.Address = s.cfg.PublicURL
@@ -109,7 +109,7 @@ func (s *Site) newView(r *http.Request, data any) *view {
 // client that has left.
 func (s *Site) render(w http.ResponseWriter, r *http.Request, status int, page string, data any) error {
 	var b bytes.Buffer
-	if err := s.pages[page].ExecuteTemplate(&b, "layout.html", s.newView(r, data)); err != nil {
+	if err := embedded().pages[page].ExecuteTemplate(&b, "layout.html", s.newView(r, data)); err != nil {
 		return err
 	}
 	h := w.Header()

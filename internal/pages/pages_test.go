@@ -46,10 +46,7 @@ func newSite(t *testing.T, changes ...func(*pages.Config)) (*pages.Site, http.Ha
 	for _, change := range changes {
 		change(&cfg)
 	}
-	site, err := pages.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
+	site := pages.New(cfg)
 	return site, httpd.New(httpd.Config{Routes: site.Routes(), Home: site.Home, ErrorForms: []api.ErrorForm{site.ErrorForm()}}).Handler()
 }
 

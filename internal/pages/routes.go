@@ -9,7 +9,7 @@ import "composer-api/internal/api"
 // api.Route. Who is logged in is checked by each handler.
 func (s *Site) Routes() []api.Route {
 	return []api.Route{
-		{Pattern: "GET /assets/{hash}/{name...}", Open: true, Handle: s.assets.serve},
+		{Pattern: "GET /assets/{hash}/{name...}", Open: true, Handle: serveAsset},
 		{Pattern: "POST /check", Open: true, Form: true, Handle: s.checkKey},
 		{Pattern: "GET /openapi.json", Open: true, Handle: s.describe},
 		{Pattern: "GET /docs", Open: true, Handle: s.contents},

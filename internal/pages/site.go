@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"composer-api/docs"
 	"composer-api/internal/agent"
 	"composer-api/internal/api/forwarded"
 	"composer-api/internal/gateway/catalog"
@@ -96,42 +97,59 @@ type Store interface {
 // closing.
 type Site struct {
 	cfg      Config
-	assets   *assets
-	guide    *guide
 	sessions *session.Sessions
 	// description is openapi.json, compressed once somebody asks.
 	description func() []byte
 	// operatorTries bounds how often an address may try the token.
 	operatorTries *hosted.Limiter
-	pages         map[string]*template.Template // by the name of their file, without its ending
+}
+
+// A material is what the pages are made of. It never changes.
+type material struct {
+	assets *assets
+	guide  *guide
+	pages  map[string]*template.Template // by the name of their file, without its ending
+}
+
+// embedded is the material that the binary holds. It is made ready when somebody asks for a page first, in some ten
+// milliseconds: many gateways never show one. All Sites of a process share it.
+var embedded = sync.OnceValue(func() *material {
+	m, err := newMaterial()
+	if err != nil {
+		panic(err) // the program was built wrongly, which its tests show
+	}
+	return m
+})
+
+// newMaterial reads the files, parses all templates and renders the documentation. It fails only if the program was built wrongly: a
+// template or a file is broken, or a link in a document leads nowhere.
+func newMaterial() (*material, error) {
+	files, err := newAssets(packed)
+	if err != nil {
+		return nil, fmt.Errorf("the pages' files: %w", err)
+	}
+	guide, err := newGuide(docs.Files)
+	if err != nil {
+		return nil, fmt.Errorf("the documentation: %w", err)
+	}
+	pages, err := parseTemplates(templates)
+	if err != nil {
+		return nil, fmt.Errorf("the pages' templates: %w", err)
+	}
+	return &material{files, guide, pages}, nil
 }
 
 //go:embed templates
 var templates embed.FS
 
-// New makes a Site. An error means that the program was built wrongly: a template or a file is broken.
-//
-// It parses all templates, and the first one in a process renders the documentation: some ten milliseconds of work. It starts
-// no goroutine and asks nobody anything.
-func New(cfg Config) (*Site, error) {
+// New makes a Site. It starts no goroutine and asks nobody anything.
+func New(cfg Config) *Site {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	files, err := newAssets(packed)
-	if err != nil {
-		return nil, fmt.Errorf("the pages' files: %w", err)
-	}
-	guide, err := embedded()
-	if err != nil {
-		return nil, fmt.Errorf("the documentation: %w", err)
-	}
-	s := &Site{cfg: cfg, assets: files, guide: guide, sessions: session.New(cfg.Store, cfg.Now),
+	return &Site{cfg: cfg, sessions: session.New(cfg.Store, cfg.Now),
 		description: sync.OnceValue(func() []byte { return gzipped(openAPI) }), operatorTries: hosted.NewLimiter(operatorAttempts, operatorWindow, cfg.Now)}
-	if s.pages, err = parseTemplates(templates); err != nil {
-		return nil, fmt.Errorf("the pages' templates: %w", err)
-	}
-	return s, nil
 }

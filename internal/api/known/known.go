@@ -23,7 +23,7 @@ import (
 type Config struct {
 	// Bytes bounds what is kept in memory; 0 means 64 MiB.
 	Bytes int
-	// Least is how long an element must be to be kept; 0 means 256 bytes. Bodies of less than 32 times that are not looked at.
+	// Least is how long an element must be to be kept; 0 means 512 bytes. Bodies of less than 32 times that are not looked at.
 	Least int
 }
 
@@ -58,7 +58,7 @@ func New(cfg Config) *Memory {
 		cfg.Bytes = 64 << 20
 	}
 	if cfg.Least == 0 {
-		cfg.Least = 256
+		cfg.Least = 512
 	}
 	return &Memory{least: cfg.Least, kept: lru.New[key, any](lru.Limits{Bytes: cfg.Bytes, Age: maxAge})}
 }

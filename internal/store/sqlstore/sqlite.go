@@ -189,12 +189,27 @@ func lockSQLite(ctx context.Context, db *sql.DB, dsn string) (func(), error) {
 	}
 	// The system releases the lock also when the process dies.
 	unlock := func() { lock.Close() }
-	if _, err := db.ExecContext(ctx, "PRAGMA journal_mode = WAL"); err != nil {
+	// A migration that a power failure undoes is applied again at the next start. Until all are applied nothing waits for the disk,
+	// which a new database would do twice for each. The connection is the only one that writes, and an operator may have chosen
+	// for it in the DSN.
+	var chosen int
+	if err := db.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&chosen); err != nil {
 		unlock()
 		return nil, err
 	}
-	return unlock, nil
+	if _, err := db.ExecContext(ctx, fmt.Sprintf("PRAGMA journal_mode = WAL; PRAGMA synchronous = %d", min(chosen, synchronousNormal))); err != nil {
+		unlock()
+		return nil, err
+	}
+	return func() {
+		// It fails only with the connection, and the next one is what the DSN says.
+		db.ExecContext(context.WithoutCancel(ctx), fmt.Sprintf("PRAGMA synchronous = %d", chosen))
+		unlock()
+	}, nil
 }
+
+// synchronousNormal is SQLite's number for a log that waits for the disk only when it is moved into the database.
+const synchronousNormal = 1
 
 // sqliteMeanings maps SQLite's primary result codes, which are the low byte of the extended
 // ones. What isn't here keeps the driver's error, and is a failure of ours.
