@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"os"
 	"os/exec"
 	"runtime"
@@ -31,27 +30,20 @@ type setupCmd struct {
 	Verify setupVerifyCmd `cmd:"" help:"Run the real client once, without its user interface, through a call of a tool."`
 }
 
-// gatewayFlags say where the gateway is that clients are set up for.
+// gatewayFlags say where the gateway is that is asked, or that clients are set up for.
 //
-// The commands of setup don't start a gateway; they ask the one that runs there, if there is one.
+// No command that has them starts a gateway: it asks the one that runs there, if there is one.
 type gatewayFlags struct {
-	Addr config.Address `var:"COMPOSER_ADDR" default:"127.0.0.1:8787" placeholder:"HOST:PORT" help:"Address of the gateway."`
+	Addr config.Root `var:"COMPOSER_ADDR" default:"127.0.0.1:8787" placeholder:"ADDRESS" help:"Where the gateway is: HOST:PORT, or a whole URL such as https://ai.example/composer."`
 }
 
-// root is the gateway's address for clients.
-//
-// A gateway that listens on every interface is reached at 127.0.0.1 by the clients of its machine.
-func (f *gatewayFlags) root() string {
-	// config.Address has checked that it is HOST:PORT; a socket of another form is passed through
-	// as it is.
-	host, port, err := net.SplitHostPort(string(f.Addr))
-	if err != nil {
-		return "http://" + string(f.Addr)
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return "http://" + net.JoinHostPort(host, port)
+// An offer is what a client is told of a gateway, and how.
+type offer struct {
+	gatewayFlags     `embed:""`
+	config.CursorKey `embed:""`
+	CAFile           string `name:"ca-file" var:"COMPOSER_CA_FILE" placeholder:"FILE" help:"Additional certificate authorities to trust, as PEM, when the gateway is asked for its models."`
+	Model            string `placeholder:"ID" help:"The model that the client begins with (default: the first of the gateway's list)."`
+	Key              string `enum:"auto,token,env" default:"auto" placeholder:"HOW" help:"What the client gets for a key: token, the local token; env, a reference to the variable CURSOR_API_KEY; auto, the token if the gateway is on this machine and has a key of its own."`
 }
 
 // consent is how a command asks before it writes.
@@ -64,12 +56,9 @@ type consent struct {
 
 // setupClientCmd is 'setup CLIENT'.
 type setupClientCmd struct {
-	gatewayFlags     `embed:""`
-	config.CursorKey `embed:""`
-	consent          `embed:""`
-	Client           string `arg:"" optional:"" complete:"clients" help:"The client, as 'setup list' names it."`
-	Model            string `placeholder:"ID" help:"The model that the client begins with (default: the first of the gateway's list)."`
-	Key              string `enum:"auto,token,env" default:"auto" placeholder:"HOW" help:"What the client gets for a key: token, the local token; env, a reference to the variable CURSOR_API_KEY; auto, the token if the gateway has a key of its own."`
+	offer   `embed:""`
+	consent `embed:""`
+	Client  string `arg:"" optional:"" complete:"clients" help:"The client, as 'setup list' names it."`
 }
 
 // Help is what --help prints below the command's line.
@@ -84,7 +73,7 @@ func (c *setupClientCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	gateway, err := c.gateway(ctx, p)
+	gateway, err := c.gateway(ctx, p, c.DryRun)
 	if err != nil {
 		return err
 	}
@@ -135,7 +124,7 @@ func (c *setupClientCmd) setUp(m *setup.Machine, client setup.Client, gateway *s
 }
 
 // gateway is what clients are told: the models of the gateway if it runs, or else Composer's own; and the token if it would
-// be taken.
+// be taken. Nothing is written when it is pretend.
 //
 //	answer to the local token   models           key for clients with "auto"
 //	200                         the gateway's    the token
@@ -144,43 +133,61 @@ func (c *setupClientCmd) setUp(m *setup.Machine, client setup.Client, gateway *s
 //	other status                built in         the token
 //	nobody answers              built in         the token, if a gateway that is
 //	                                             started here would have a key
-func (c *setupClientCmd) gateway(ctx context.Context, p *process) (*setup.Gateway, error) {
-	g := &setup.Gateway{Root: c.root()}
+//
+// The local token means something on this machine only. A gateway elsewhere never sees it unless --key says so: it is asked
+// with the key of the variable, which is what the client will send.
+func (c *offer) gateway(ctx context.Context, p *process, pretend bool) (*setup.Gateway, error) {
+	g := &setup.Gateway{Root: string(c.Addr)}
 	dir, err := p.env.StateDir()
 	if err != nil {
 		return nil, err
 	}
-	// The token is made also for --key env: the gateway is asked with it below.
-	get := localtoken.ReadOrMake
-	if c.DryRun {
-		get = readOrPretend
-	}
-	token, err := get(dir)
-	if err != nil {
-		return nil, tokenHint(err)
-	}
-	key, _, err := serversKey(p, &c.CursorKey)
+	client, err := newHTTPClient(c.CAFile)
 	if err != nil {
 		return nil, err
 	}
-	// The gateway is asked in plain HTTP, so no certificates of the user's are needed.
-	client, err := newHTTPClient("")
-	if err != nil {
-		return nil, err
-	}
-	// It asks for the list of models, which costs nothing upstream.
-	answer, err := setup.Ask(ctx, client, g.Root, token)
-	// No answer: the gateway is not running yet. It will take the token if it finds the same key as
-	// this command.
-	takesToken := err == nil && answer.Status != 401 || err != nil && !key.IsZero()
+	var answer setup.Answer
 	switch {
-	case err != nil:
-		fmt.Fprintf(p.stderr, "no gateway answers at %s; composer-api's own list of models is used\n", g.Root)
-	case answer.Status == 401:
-		fmt.Fprintln(p.stderr, "the gateway has no Cursor key of its own: start 'composer-api serve' with CURSOR_API_KEY set, and clients need no key")
-		// Asked once more with the user's own key, so that the list is that of the running gateway.
-		// An error leads to the list that is built in.
-		answer, err = setup.Ask(ctx, client, g.Root, key)
+	case !c.Addr.Local() && c.Key != "token":
+		answer, err = setup.Ask(ctx, client, g.Root, c.APIKey.Secret)
+		if err != nil {
+			fmt.Fprintf(p.stderr, "no gateway answers at %s (%v); composer-api's own list of models is used\n", g.Root, err)
+		} else if answer.Status == 401 {
+			fmt.Fprintf(p.stderr, "%s does not take the key in CURSOR_API_KEY; set it to the key that you were given for that gateway\n", g.Root)
+		}
+	default:
+		// The token is made also for --key env: the gateway is asked with it below.
+		get := localtoken.ReadOrMake
+		if pretend {
+			get = readOrPretend
+		}
+		token, terr := get(dir)
+		if terr != nil {
+			return nil, tokenHint(terr)
+		}
+		key, _, kerr := serversKey(p, &c.CursorKey)
+		if kerr != nil {
+			return nil, kerr
+		}
+		// It asks for the list of models, which costs nothing upstream.
+		answer, err = setup.Ask(ctx, client, g.Root, token)
+		// No answer: the gateway is not running yet. It will take the token if it finds the same key as
+		// this command.
+		takesToken := err == nil && answer.Status != 401 || err != nil && !key.IsZero()
+		switch {
+		case err != nil:
+			fmt.Fprintf(p.stderr, "no gateway answers at %s; composer-api's own list of models is used\n", g.Root)
+		case answer.Status == 401:
+			fmt.Fprintln(p.stderr, "the gateway has no Cursor key of its own: start 'composer-api serve' with CURSOR_API_KEY set, and clients need no key")
+			// Asked once more with the user's own key, so that the list is that of the running gateway.
+			// An error leads to the list that is built in.
+			answer, err = setup.Ask(ctx, client, g.Root, key)
+		}
+		// With "env", and with "auto" where the token would be refused, the token stays zero: the
+		// client's file refers to CURSOR_API_KEY.
+		if c.Key == "token" || c.Key == "auto" && takesToken {
+			g.Token = token
+		}
 	}
 	// Clients can't be set up without a model. What the catalogue knows by itself is right for
 	// most.
@@ -191,11 +198,6 @@ func (c *setupClientCmd) gateway(ctx context.Context, p *process) (*setup.Gatewa
 	}
 	if g.Models, err = setup.Choose(g.Models, c.Model); err != nil {
 		return nil, &hinted{err, "'composer-api models' lists what there is"}
-	}
-	// With "env", and with "auto" where the token would be refused, the token stays zero: the
-	// client's file refers to CURSOR_API_KEY.
-	if c.Key == "token" || c.Key == "auto" && takesToken {
-		g.Token = token
 	}
 	return g, nil
 }
@@ -245,7 +247,7 @@ func (c *setupListCmd) Run(ctx context.Context, p *process) error {
 	fmt.Fprintln(w, "CLIENT\tNAME\tINSTALLED\tSTATE")
 	for _, client := range setup.Clients() {
 		// Look needs no key: it compares addresses and the record of what was written.
-		state := setup.Look(m, client, &setup.Gateway{Root: c.root(), Models: models})
+		state := setup.Look(m, client, &setup.Gateway{Root: string(c.Addr), Models: models})
 		installed := state.Installed
 		if installed == "" {
 			installed = "-"
@@ -324,6 +326,7 @@ func orNothing(value string) string {
 
 // setupVerifyCmd is 'setup verify CLIENT'.
 type setupVerifyCmd struct {
+	offer  `embed:""`
 	Client string `arg:"" complete:"clients" help:"The client, as 'setup list' names it."`
 }
 
@@ -337,19 +340,32 @@ func (c *setupVerifyCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	gateway, err := c.gateway(ctx, p, true)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(p.stdout, "%s runs, and is given %d minutes at most\n", client.Name, int(setup.VerifyLimit.Minutes()))
 	// The client gets the variables of this process, with those of .env: a reference to
 	// CURSOR_API_KEY must resolve as it would for the user.
-	result, err := setup.Verify(ctx, m, client, p.env.Process())
+	result, err := setup.Verify(ctx, m, client, gateway, p.env.Process())
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(p.stdout, "ran       %s\ntook      %.1f s\n", result.Command, result.Took.Seconds())
-	if !result.Worked {
-		fmt.Fprintf(p.stdout, "printed\n%s\n", result.Output)
-		return &hinted{fmt.Errorf("%s did not give the answer that only its tool could have told", client.Name), "see what it printed, and what 'serve' has logged"}
+	switch {
+	case result.Worked && result.Edits:
+		fmt.Fprintf(p.stdout, "result    ok: the model wrote an edit, and %s made it in the file\n", client.Name)
+		return nil
+	case result.Worked:
+		fmt.Fprintf(p.stdout, "result    ok: the model called a tool, %s ran it, and the answer has its result\n", client.Name)
+		return nil
 	}
-	fmt.Fprintf(p.stdout, "result    ok: the model called a tool, %s ran it, and the answer has its result\n", client.Name)
-	return nil
+	fmt.Fprintf(p.stdout, "printed\n%s\n", result.Output)
+	failed := fmt.Errorf("%s did not give the answer that only its tool could have told", client.Name)
+	if result.Edits {
+		failed = fmt.Errorf("%s did not change its file as the model was asked to", client.Name)
+	}
+	return &hinted{failed, "see what it printed, and what 'serve' has logged; 'composer-api setup list' shows whether it is set up for this gateway"}
 }
 
 // findClient finds a client by its id.

@@ -121,7 +121,7 @@ func (c *statusCmd) Run(ctx context.Context, p *process) error {
 	}
 	// A client for each question: a gateway that was started again has other connections.
 	ask := func() (*status.Report, error) {
-		report, err := status.Ask(ctx, &http.Client{Transport: &http.Transport{}}, c.root(), token) // no proxy: it is this machine
+		report, err := status.Ask(ctx, &http.Client{Transport: &http.Transport{}}, string(c.Addr), token) // no proxy: it is this machine
 		return report, statusHint(err)
 	}
 	if !c.Watch {
@@ -173,7 +173,7 @@ func (c *statusCmd) print(w io.Writer, r *status.Report) error {
 	if r.Draining {
 		state = "takes no new turns: it is being shut down"
 	}
-	fmt.Fprintf(w, "composer-api %s on %s, up for %v, %s\n", r.Version, c.root(), time.Since(r.Since).Round(time.Second), state)
+	fmt.Fprintf(w, "composer-api %s on %s, up for %v, %s\n", r.Version, string(c.Addr), time.Since(r.Since).Round(time.Second), state)
 	fmt.Fprintf(w, "%-16s%s\n", "Upstreams", upstreamState(r))
 	for _, row := range rows(r) {
 		fmt.Fprintf(w, "%-16s%s\n", row.name, row.value)

@@ -140,6 +140,33 @@ func TestEndpoints(t *testing.T) {
 	}
 }
 
+func TestAGatewayIsReachedAtAnAddressOrAURL(t *testing.T) {
+	for given, want := range map[string]Root{
+		"8787": "http://127.0.0.1:8787", ":8787": "http://127.0.0.1:8787", "0.0.0.0:1": "http://127.0.0.1:1", "[::]:1": "http://127.0.0.1:1",
+		"localhost:1": "http://localhost:1", "[::1]:1": "http://[::1]:1", "https://ai.example": "https://ai.example",
+		"https://ai.example/composer/v1/": "https://ai.example/composer", "http://10.0.0.1:8787/v1": "http://10.0.0.1:8787",
+		"https://ai.example/a%2Fb/": "https://ai.example/a%2Fb",
+	} {
+		var got Root
+		if err := got.UnmarshalText([]byte(given)); err != nil || got != want {
+			t.Errorf("%s is %q, %v; want %q", given, got, err, want)
+		}
+	}
+	for _, wrong := range []string{"ftp://ai.example", "https://", "https://me:secret@ai.example", "https://ai.example?a=1", "https://ai.example#a", "://"} {
+		var got Root
+		if err := got.UnmarshalText([]byte(wrong)); err == nil {
+			t.Errorf("%s is taken for %q", wrong, got)
+		}
+	}
+	for root, local := range map[Root]bool{
+		"http://127.0.0.1:8787": true, "http://localhost:1": true, "http://[::1]:1": true, "https://ai.example": false, "http://10.0.0.1": false, "http://localhost.ai.example": false,
+	} {
+		if root.Local() != local {
+			t.Errorf("%s is local: %v", root, !local)
+		}
+	}
+}
+
 func TestAWholeAddressIsKeptToTheLetterAndABaseHasNoSlash(t *testing.T) {
 	cfg, err := parse(t, []string{"COMPOSER_WAITLIST_URL=https://list.example/join/", "CURSOR_BACKEND_BASE_URL=https://b.example/"}, nil)
 	if err != nil {

@@ -181,6 +181,65 @@ func (a *Address) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Root is where clients reach a gateway: a URL without /v1 and without a slash at its end. It is given as such a URL, or as
+// the address that the gateway listens on, which means plain HTTP.
+//
+//	8787, 127.0.0.1:8787, :8787, 0.0.0.0:8787   http://127.0.0.1:8787
+//	https://ai.example/composer/v1/             https://ai.example/composer
+//
+// A gateway that listens on every interface is reached at 127.0.0.1 by the clients of its machine.
+type Root string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (r *Root) UnmarshalText(text []byte) error {
+	given := strings.TrimSpace(string(text))
+	if !strings.Contains(given, "://") {
+		var addr Address
+		if err := addr.UnmarshalText([]byte(given)); err != nil {
+			return err
+		}
+		*r = RootOf(addr)
+		return nil
+	}
+	const want = "is not the URL of a gateway such as https://ai.example/composer"
+	u, err := url.Parse(given)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		return errors.New(want)
+	case u.User != nil:
+		// It would stand in the files of clients.
+		return errors.New(want + ": leave out the user and the password")
+	case u.RawQuery != "" || u.Fragment != "":
+		return errors.New(want + ": leave out what begins with ? or #")
+	}
+	// People copy the address out of a client that wants it with /v1.
+	path := strings.TrimSuffix(strings.TrimRight(u.EscapedPath(), "/"), "/v1")
+	*r = Root(u.Scheme + "://" + u.Host + strings.TrimRight(path, "/"))
+	return nil
+}
+
+// RootOf is where the clients of this machine reach a gateway that listens on addr.
+func RootOf(addr Address) Root {
+	host, port, err := net.SplitHostPort(string(addr))
+	if err != nil {
+		return Root("http://" + addr) // whoever listens there says what is wrong with it
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return Root("http://" + net.JoinHostPort(host, port))
+}
+
+// Local reports whether it is on this machine.
+func (r Root) Local() bool {
+	u, err := url.Parse(string(r))
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+}
+
 // Hosts is a list of host names, separated by commas or blanks, in lower case. "*" is every name. Ports are
 // dropped.
 type Hosts []string

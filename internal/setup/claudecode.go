@@ -10,9 +10,9 @@ var claudeCode = Client{
 	target: func(m *Machine, g *Gateway) target {
 		// Without /v1, which Anthropic's clients add themselves.
 		edits := []edit{set(g.Root, "env", "ANTHROPIC_BASE_URL")}
-		var steps []string
+		var variables []variable
 		if g.Token.IsZero() {
-			steps = append(steps, "start it with the key in its own variable: ANTHROPIC_AUTH_TOKEN=$"+keyVariable+" claude")
+			variables = []variable{{name: "ANTHROPIC_AUTH_TOKEN", key: true}}
 		} else {
 			edits = append(edits, set(g.Token.Reveal(), "env", "ANTHROPIC_AUTH_TOKEN"))
 		}
@@ -21,7 +21,7 @@ var claudeCode = Client{
 		for _, kind := range []string{"ANTHROPIC_MODEL", "ANTHROPIC_DEFAULT_OPUS_MODEL", "ANTHROPIC_DEFAULT_SONNET_MODEL", "ANTHROPIC_DEFAULT_HAIKU_MODEL"} {
 			edits = append(edits, set(g.model(), "env", kind))
 		}
-		return target{files: []file{{m.below("CLAUDE_CONFIG_DIR", ".claude", "settings.json"), configfile.JSON, edits}}, steps: steps}
+		return target{files: []file{{m.below("CLAUDE_CONFIG_DIR", ".claude", "settings.json"), configfile.JSON, edits}}, variables: variables}
 	},
 	headless: &headless{args: func(prompt string) []string { return []string{"-p", prompt, "--allowedTools", "Bash Read"} }},
 }

@@ -1,6 +1,8 @@
 package setup
 
 import (
+	"strings"
+
 	"composer-api/internal/setup/configfile"
 )
 
@@ -28,8 +30,18 @@ type Client struct {
 // files exist.
 type target struct {
 	files []file
-	// steps are left to the person, in their order: what stands in no file that we may write, or a command to start it by.
+	// variables are what the client looks for in its environment, because no file of its own can hold it.
+	variables []variable
+	// steps are left to the person, in their order: what stands in no file that we may write.
 	steps []string
+}
+
+// A variable is one of a client's environment. It stands in no file: a person is told how to start the client with it, and
+// Verify sets it.
+type variable struct {
+	name, value string
+	// key says that the value is what stands for the key.
+	key bool
 }
 
 // A file is a configuration file with the values to set in it.
@@ -46,6 +58,18 @@ type edit struct {
 	value any // for encoding/json
 	// ifNew sets the value only in a file that isn't there yet, for what a file of this kind must begin with.
 	ifNew bool
+}
+
+// start is the command that starts the client with its variables, as a person types it: the token itself is not in it.
+func (c *Client) start(g *Gateway, variables []variable) string {
+	var line strings.Builder
+	for _, v := range variables {
+		if v.key {
+			v.value = g.shell()
+		}
+		line.WriteString(v.name + "=" + v.value + " ")
+	}
+	return line.String() + c.programs[0]
 }
 
 // set is an edit that sets the value at path, whether the file is there or not.

@@ -50,7 +50,8 @@ var zed = Client{
 				set(p, "language_models", "openai_compatible", "Composer"),
 				set(chosen{"Composer", g.model()}, "agent", "default_model"),
 			}}},
-			steps: []string{"its file holds no key: start it with COMPOSER_API_KEY=" + g.shell() + " zed, or type what 'composer-api token' prints into Zed's settings (AI, LLM Providers, Composer)"},
+			variables: []variable{{name: "COMPOSER_API_KEY", key: true}},
+			steps:     []string{"or, in place of that variable, type what 'composer-api token' prints into Zed's settings (AI, LLM Providers, Composer)"},
 		}
 	},
 }

@@ -99,6 +99,9 @@ func PlanSetup(m *Machine, c Client, g *Gateway) (*Plan, error) {
 	}
 	target := c.target(m, g)
 	plan := &Plan{Client: c, Steps: target.steps, record: &record{Client: c.ID}, mask: g.mask, state: m.State}
+	if len(target.variables) > 0 {
+		plan.Steps = append([]string{"start it so: " + c.start(g, target.variables)}, plan.Steps...)
+	}
 	for _, f := range target.files {
 		p, err := read(f.path)
 		if err != nil {

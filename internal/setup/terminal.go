@@ -1,6 +1,10 @@
 package setup
 
-import "composer-api/internal/setup/configfile"
+import (
+	"path/filepath"
+
+	"composer-api/internal/setup/configfile"
+)
 
 // Clients of the terminal whose files are JSON.
 
@@ -114,30 +118,76 @@ var qwenCode = Client{
 	headless: &headless{args: func(prompt string) []string { return []string{"-p", prompt, "--yolo"} }},
 }
 
-// cline: its CLI keeps its providers in a file of its own format, which it changes itself; it is told by a command.
+// cline: the file that its command "cline auth" writes, in the form of its code (ProviderSettingsManager). The extension of
+// editors keeps its settings in the editor's own storage, and shares none with the command.
+//
+// The command rewrites the whole file when it is told of another provider; an undo then goes by values.
 var cline = Client{
 	ID: "cline", Name: "Cline", programs: []string{"cline"},
 	folders: extension("saoudrizwan.claude-dev"),
-	target: func(_ *Machine, g *Gateway) target {
-		// Two ways, because Cline is a command and an extension of editors, which share no
-		// settings.
-		return target{steps: []string{
-			"in the terminal: cline auth --provider openai --apikey " + g.shell() + " --baseurl " + g.base() + " --modelid " + g.model(),
-			"in the editor: Cline's settings, API Provider \"OpenAI Compatible\", Base URL " + g.base() + ", Model ID " + g.model() + ", the key from 'composer-api token'",
-			"its settings lie in the editor's own storage, which composer-api does not touch",
-		}}
+	target: func(m *Machine, g *Gateway) target {
+		// Each field is checked when the file is read, and one that is missing or odd makes Cline
+		// begin with an empty file.
+		type settings struct {
+			Provider      string `json:"provider"`
+			APIKey        string `json:"apiKey,omitempty"`
+			Model         string `json:"model"`
+			BaseURL       string `json:"baseUrl"`
+			ContextWindow int    `json:"contextWindow"`
+			MaxTokens     int    `json:"maxTokens"`
+		}
+		type provider struct {
+			Settings    settings `json:"settings"`
+			UpdatedAt   string   `json:"updatedAt"`
+			TokenSource string   `json:"tokenSource"`
+		}
+		const id = "openai-compatible"
+		p := provider{
+			settings{id, g.key(""), g.model(), g.base(), g.Models[0].Context, outputTokens},
+			"2026-01-01T00:00:00.000Z", // it wants a time; one that stays the same, so that a second setup has nothing to change
+			"manual",
+		}
+		steps := []string{"for the editor: in Cline's settings, API Provider \"OpenAI Compatible\", Base URL " + g.base() + ", Model ID " + g.model() + ", the key from 'composer-api token'"}
+		if g.Token.IsZero() {
+			steps = append(steps, "its file refers to no variable: give it the key by --key each time, as in cline --key \""+g.shell()+"\"")
+		}
+		return target{
+			files: []file{{clineSettings(m), configfile.JSON, []edit{
+				{path: configfile.Path{"version"}, value: 1, ifNew: true},
+				set(id, "lastUsedProvider"),
+				{path: configfile.Path{"modes"}, value: struct{}{}, ifNew: true},
+				set(p, "providers", id),
+			}}},
+			steps: steps,
+		}
 	},
+	headless: &headless{args: func(prompt string) []string { return []string{"--provider", "openai-compatible", prompt} }},
 }
 
-// copilotCLI knows a provider of one's own by variables alone: docs.github.com, "bring your own key" of Copilot CLI.
+// clineSettings is where Cline's command keeps its providers. Each of the variables names more of the path.
+func clineSettings(m *Machine) string {
+	if file := m.Getenv("CLINE_PROVIDER_SETTINGS_PATH"); file != "" {
+		return file
+	}
+	if data := m.Getenv("CLINE_DATA_DIR"); data != "" {
+		return filepath.Join(data, "settings", "providers.json")
+	}
+	return m.below("CLINE_DIR", ".cline", "data", "settings", "providers.json")
+}
+
+// copilotCLI knows a provider of one's own by variables alone: what "copilot help providers" prints.
 var copilotCLI = Client{
 	ID: "copilot", Name: "Copilot CLI", programs: []string{"copilot"},
 	target: func(_ *Machine, g *Gateway) target {
-		return target{steps: []string{
-			"start it so: COPILOT_PROVIDER_TYPE=anthropic COPILOT_PROVIDER_BASE_URL=" + g.Root + " COPILOT_PROVIDER_API_KEY=" + g.shell() + " COPILOT_MODEL=" + g.model() + " copilot",
-			"it takes these from variables alone; put them into your shell's start file to have them always",
-		}}
+		return target{
+			variables: []variable{
+				{name: "COPILOT_PROVIDER_TYPE", value: "anthropic"}, {name: "COPILOT_PROVIDER_BASE_URL", value: g.Root},
+				{name: "COPILOT_PROVIDER_API_KEY", key: true}, {name: "COPILOT_MODEL", value: g.model()},
+			},
+			steps: []string{"it takes these from variables alone; put them into your shell's start file to have them always"},
+		}
 	},
+	headless: &headless{args: func(prompt string) []string { return []string{"--allow-all-tools", "-p", prompt} }},
 }
 
 // shell is the key in a command line for a shell.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -17,10 +18,15 @@ import (
 // It lets tools run without a question: nobody could answer one.
 type headless struct {
 	args func(prompt string) []string
+	// edits says that the client has no tools and changes the file wordFile as the answer says.
+	edits bool
 }
 
-// verifyLimit is how long a client may take for its task.
-const verifyLimit = 3 * time.Minute
+// wordFile is the file in the folder of a client that is tried.
+const wordFile = "word.txt"
+
+// VerifyLimit is how long a client may take for its task.
+const VerifyLimit = 3 * time.Minute
 
 // A Verified is what came of running a client.
 //
@@ -28,19 +34,20 @@ const verifyLimit = 3 * time.Minute
 type Verified struct {
 	Command string // as it was run
 	Took    time.Duration
-	// Worked says that the client's answer has what only a tool of the client could have told the model.
-	Worked bool
-	Output string // the end of what it printed
+	// Worked says that the client's answer has what only a tool of the client could have told the model; of a client that
+	// Edits, that the file is as the model was asked to make it.
+	Worked, Edits bool
+	Output        string // the end of what it printed
 }
 
 // Verify runs the real client once, in a folder of its own that holds a file with a random word, and asks for that word. To
-// know it, the model has to call a tool, the client has to run it, and the result has to go back to the model. An error
-// means that the client could not be run at all.
+// know it, the model has to call a tool, the client has to run it, and the result has to go back to the model. (A client
+// without tools is asked to change the word to a random one.) An error means that the client could not be run at all.
 //
-// environ is the environment of the client, as os.Environ gives it: with a client that is set up by
-// a variable it has to hold the key. The folder is removed afterwards. It takes three minutes at
+// environ is the environment of the client, as os.Environ gives it. What the client must find there
+// for the gateway g is added. The folder is removed afterwards. It takes three minutes at
 // most, costs a turn or two of the model, and is never run by itself.
-func Verify(ctx context.Context, m *Machine, c Client, environ []string) (Verified, error) {
+func Verify(ctx context.Context, m *Machine, c Client, g *Gateway, environ []string) (Verified, error) {
 	if c.headless == nil {
 		return Verified{}, fmt.Errorf("%s can't be run without its user interface: try it by hand", c.Name)
 	}
@@ -60,27 +67,54 @@ func Verify(ctx context.Context, m *Machine, c Client, environ []string) (Verifi
 	}
 	defer os.RemoveAll(dir)
 	// Random, so that no model can guess it and no answer of an earlier run can hold it.
-	word := strings.ToLower(rand.Text()[:10])
-	if err := os.WriteFile(filepath.Join(dir, "word.txt"), []byte(word+"\n"), 0o600); err != nil {
+	word, begin := strings.ToLower(rand.Text()[:10]), "hello"
+	prompt := "Run the shell command `cat " + wordFile + "` with your tool, and answer with the word that it prints."
+	if c.headless.edits {
+		prompt = "In the file " + wordFile + ", replace the word hello by the word " + word + "."
+	} else {
+		begin = word
+	}
+	file := filepath.Join(dir, wordFile)
+	if err := os.WriteFile(file, []byte(begin+"\n"), 0o600); err != nil {
 		return Verified{}, err
 	}
-	args := c.headless.args("Run the shell command `cat word.txt` with your tool, and answer with the word that it prints.")
-	ctx, cancel := context.WithTimeout(ctx, verifyLimit)
+	args := c.headless.args(prompt)
+	ctx, cancel := context.WithTimeout(ctx, VerifyLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Dir, cmd.Env = dir, environ
+	// Several of the clients go by PWD and not by the folder that they are started in.
+	cmd.Dir, cmd.Env = dir, append(slices.Concat(environ, c.environ(m, g)), "PWD="+dir)
 	cmd.WaitDelay = 2 * time.Second // grandchildren may hold the pipe open
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	began := time.Now()
 	err = cmd.Run() // judged by what it printed: some clients exit 0 on errors
-	v := Verified{Command: filepath.Base(program) + " " + strings.Join(args[:len(args)-1], " ") + " …", Took: time.Since(began)}
-	v.Worked = err == nil && strings.Contains(out.String(), word)
+	v := Verified{Command: filepath.Base(program) + " " + strings.Replace(strings.Join(args, " "), prompt, "…", 1), Took: time.Since(began), Edits: c.headless.edits}
+	found := out.String()
+	if v.Edits {
+		data, _ := os.ReadFile(file) // one that is gone was not edited well
+		found = string(data)
+	}
+	v.Worked = err == nil && strings.Contains(found, word)
 	v.Output = maskTokens(tail(out.String()))
 	if ctx.Err() != nil {
-		v.Output += fmt.Sprintf("\n(it did not end within %s)", verifyLimit)
+		v.Output += fmt.Sprintf("\n(it did not end within %s)", VerifyLimit)
 	}
 	return v, nil
+}
+
+// environ is what the client must find in its environment, as os.Environ has it.
+func (c *Client) environ(m *Machine, g *Gateway) []string {
+	var environ []string
+	for _, v := range c.target(m, g).variables {
+		if v.key {
+			if v.value = g.key(m.Getenv(keyVariable)); v.value == "" {
+				continue // the client will say what it misses
+			}
+		}
+		environ = append(environ, v.name+"="+v.value)
+	}
+	return environ
 }
 
 // tail is the end of a text, from the beginning of a line.

@@ -67,11 +67,11 @@ var aider = Client{
 		}
 		// The model for commit messages and summaries.
 		edits := []edit{set("openai/"+g.model(), "model"), set("openai/"+g.model(), "weak-model"), set(g.base(), "openai-api-base")}
-		var steps []string
+		var variables []variable
 		// A gateway without a token of its own is asked with the user's Cursor key, which is never
 		// written into a file.
 		if g.Token.IsZero() {
-			steps = append(steps, "start it with the key in its own variable: OPENAI_API_KEY=$"+keyVariable+" aider")
+			variables = []variable{{name: "OPENAI_API_KEY", key: true}}
 		} else {
 			edits = append(edits, set(g.Token.Reveal(), "openai-api-key"))
 		}
@@ -85,9 +85,13 @@ var aider = Client{
 				{m.home(".aider.conf.yml"), configfile.YAML, edits},
 				{m.home(".aider.model.metadata.json"), configfile.JSON, sizes},
 			},
-			steps: append(steps, "aider uses no tools: it edits files by the text of the answers, and can't be verified by a tool call"),
+			variables: variables,
 		}
 	},
+	// It uses no tools: it edits the files that it is given by the text of the answers.
+	headless: &headless{edits: true, args: func(prompt string) []string {
+		return []string{"--yes-always", "--no-git", "--no-pretty", "--no-check-update", "--no-show-release-notes", "--no-detect-urls", "--message", prompt, wordFile}
+	}},
 }
 
 // goose: its documentation of custom providers. A key is a variable or in the system's keyring; its files don't hold one.
@@ -142,7 +146,7 @@ var goose = Client{
 				{dir + "/custom_providers/composer.json", configfile.JSON, edits},
 				{dir + "/config.yaml", configfile.YAML, []edit{set("composer", "GOOSE_PROVIDER"), set(g.model(), "GOOSE_MODEL")}},
 			},
-			steps: []string{"its files hold no key: start it with " + keyVariable + "=" + g.shell() + " goose"},
+			variables: []variable{{name: keyVariable, key: true}},
 		}
 	},
 	headless: &headless{args: func(prompt string) []string { return []string{"run", "--no-session", "-t", prompt} }},
