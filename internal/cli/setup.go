@@ -311,7 +311,11 @@ func (c *setupUndoCmd) Run(_ context.Context, p *process) error {
 	}
 	// An error, so that a script does not take the client for put back.
 	if len(plan.Conflicts) > 0 {
-		return &hinted{fmt.Errorf("%d values were changed since, and stay as they are", len(plan.Conflicts)), "change them by hand, then type 'composer-api setup undo " + client.ID + "' again"}
+		changed := "1 value was changed since, and stays as it is"
+		if n := len(plan.Conflicts); n > 1 {
+			changed = fmt.Sprintf("%d values were changed since, and stay as they are", n)
+		}
+		return &hinted{errors.New(changed), "change them by hand, then type 'composer-api setup undo " + client.ID + "' again"}
 	}
 	return nil
 }

@@ -56,8 +56,11 @@ type file struct {
 type edit struct {
 	path  configfile.Path
 	value any // for encoding/json
-	// ifNew sets the value only in a file that isn't there yet, for what a file of this kind must begin with.
-	ifNew bool
+	// heading sets the value only in a file that isn't there yet, for what a file of this kind must begin with. An undo takes it
+	// out only if nothing else is left in the file.
+	heading bool
+	// theirs is a value that the client changes by itself. Whatever it is, an undo takes it for ours.
+	theirs bool
 }
 
 // start is the command that starts the client with its variables, as a person types it: the token itself is not in it.

@@ -56,13 +56,16 @@ var zed = Client{
 	},
 }
 
-// vsCode: GitHub Copilot's own list of models, by model id. VS Code asks for the key itself, and keeps it.
+// vsCode: its list of models of one's own, a file beside the settings whose root is a list of providers:
+// code.visualstudio.com/docs/agent-customization/language-models, "Custom Endpoint". Versions before 1.122 have no such provider.
 //
-// There is no field for a key in its settings.
+// VS Code recommends a reference to its own store for the key. The local token means nothing on another machine, so it may
+// stand in the file; without one, VS Code asks.
 var vsCode = Client{
-	ID: "vscode", Name: "VS Code (Copilot, own models)", programs: []string{"code"},
+	ID: "vscode", Name: "VS Code (own models)", programs: []string{"code"},
 	target: func(m *Machine, g *Gateway) target {
 		type model struct {
+			ID              string `json:"id"`
 			Name            string `json:"name"`
 			URL             string `json:"url"`
 			ToolCalling     bool   `json:"toolCalling"`
@@ -70,17 +73,27 @@ var vsCode = Client{
 			Thinking        bool   `json:"thinking"`
 			MaxInputTokens  int    `json:"maxInputTokens"`
 			MaxOutputTokens int    `json:"maxOutputTokens"`
-			RequiresAPIKey  bool   `json:"requiresAPIKey"`
 		}
-		var edits []edit
+		type provider struct {
+			Name    string  `json:"name"`
+			Vendor  string  `json:"vendor"`
+			APIKey  string  `json:"apiKey,omitempty"`
+			APIType string  `json:"apiType"`
+			Models  []model `json:"models"`
+		}
+		p := provider{Name: "Composer", Vendor: "customendpoint", APIKey: g.key(""), APIType: "chat-completions"}
 		for _, m := range g.Models {
 			// VS Code counts prompt and answer apart, so the answer's share is taken off the
 			// context.
-			edits = append(edits, set(model{m.Name, g.base(), true, true, true, m.Context - outputTokens, outputTokens, true}, "github.copilot.chat.customOAIModels", m.ID))
+			p.Models = append(p.Models, model{m.ID, m.Name, g.base() + "/chat/completions", true, true, true, m.Context - outputTokens, outputTokens})
+		}
+		steps := []string{"in VS Code, 1.122 or newer: choose " + g.Models[0].Name + " in the chat's list of models; start VS Code again if it is not there"}
+		if g.Token.IsZero() {
+			steps = append(steps, "its file holds no key: Chat: Manage Language Models, the gear beside Composer, and give it your key")
 		}
 		return target{
-			files: []file{{vsCodeSettings(m), configfile.JSON, edits}},
-			steps: []string{"in VS Code: Chat, Manage Models, OpenAI Compatible; as the key, what 'composer-api token' prints"},
+			files: []file{{m.appData("Code", "User", "chatLanguageModels.json"), configfile.JSON, []edit{set(p, "[name=Composer]")}}},
+			steps: steps,
 		}
 	},
 }

@@ -75,7 +75,7 @@ func openCodeFile(g *Gateway, schema, path string) file {
 		}
 	}
 	return file{path, configfile.JSON, []edit{
-		{path: configfile.Path{"$schema"}, value: schema, ifNew: true},
+		{path: configfile.Path{"$schema"}, value: schema, heading: true},
 		set("composer/"+g.model(), "model"),
 		// Without it, titles would go to whatever small model OpenCode finds.
 		set("composer/"+g.model(), "small_model"),

@@ -136,7 +136,7 @@ func apply(f file, text string, existed bool) (string, []valueRecord, error) {
 	var values []valueRecord
 	for _, e := range f.edits {
 		// What somebody has in their file needs no heading of ours.
-		if e.ifNew && existed {
+		if e.heading && existed {
 			continue
 		}
 		was, had, err := configfile.Get(f.format, text, e.path)
@@ -144,7 +144,7 @@ func apply(f file, text string, existed bool) (string, []valueRecord, error) {
 			return "", nil, err
 		}
 		// Looked at before the edit, which makes what is missing.
-		v := valueRecord{Path: e.path, There: depth(f.format, text, e.path)}
+		v := valueRecord{Path: e.path, There: depth(f.format, text, e.path), Heading: e.heading, Theirs: e.theirs}
 		if had {
 			v.Before = json.RawMessage(was)
 		}

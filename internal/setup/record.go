@@ -47,6 +47,9 @@ type valueRecord struct {
 	Ours   json.RawMessage `json:"ours"`
 	// There is how many keys of Path were there before: what is deeper goes with the value.
 	There int `json:"there"`
+	// See edit. Records of older versions have neither.
+	Heading bool `json:"heading,omitempty"`
+	Theirs  bool `json:"theirs,omitempty"`
 }
 
 const recordName = "record.json"
@@ -132,18 +135,36 @@ func (r *record) file(path string) *fileRecord {
 //	as it was before     stays: somebody has put it back
 //	gone, and it was     stays gone, if there was none before;
 //	  there before         else it is a conflict
-//	ours                 becomes what it was, or is taken out
+//	ours, or one that    becomes what it was, or is taken out
+//	  the client changes
 //	anything else        stays, and is a conflict
 //
 // The values are put back last first, so that one which was set inside of another is gone before
-// that is.
+// that is. The headings of a file that we have made go only if nothing else is left: without them
+// the client could not read what a person has added.
 func (f *fileRecord) undo(text string) (string, []Conflict, error) {
 	if hash(text) == f.Written {
 		return f.Backup, nil, nil
 	}
+	text, conflicts, err := f.undoValues(text, false)
+	if err != nil || len(conflicts) > 0 {
+		return text, conflicts, err
+	}
+	bare, conflicts, err := f.undoValues(text, true)
+	if err != nil || len(conflicts) > 0 || !empty(f.Format, bare) {
+		return text, nil, err
+	}
+	return bare, nil, nil
+}
+
+// undoValues puts back the headings, or all other values.
+func (f *fileRecord) undoValues(text string, headings bool) (string, []Conflict, error) {
 	var conflicts []Conflict
 	for i := len(f.Values) - 1; i >= 0; i-- {
 		v := f.Values[i]
+		if v.Heading != headings {
+			continue
+		}
 		here, there, err := configfile.Get(f.Format, text, v.Path)
 		if err != nil {
 			return "", nil, err
@@ -152,7 +173,7 @@ func (f *fileRecord) undo(text string) (string, []Conflict, error) {
 		switch {
 		case !there && v.Before == nil || there && v.Before != nil && here == before:
 			continue // it is back already
-		case !there || here != ours:
+		case !there || here != ours && !v.Theirs:
 			conflicts = append(conflicts, Conflict{File: f.Path, Path: v.Path.String(), Before: before, Ours: ours, Here: here})
 			continue
 		case v.Before != nil:
@@ -223,5 +244,5 @@ func PlanUndo(m *Machine, c Client) (*Plan, error) {
 // Comments don't count: a file of our own making in which only comments are left goes, too.
 func empty(format configfile.Format, text string) bool {
 	all, _, err := configfile.Get(format, text, nil)
-	return err == nil && (all == "{}" || text == "")
+	return err == nil && (all == "{}" || all == "[]" || text == "")
 }

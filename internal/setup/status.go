@@ -67,7 +67,7 @@ func (f *fileRecord) intact() bool {
 	}
 	for _, v := range f.Values {
 		here, ok, err := configfile.Get(f.Format, string(data), v.Path)
-		if err != nil || !ok || here != configfile.Canonical(v.Ours) {
+		if err != nil || !ok || here != configfile.Canonical(v.Ours) && !v.Theirs {
 			return false
 		}
 	}

@@ -40,7 +40,7 @@ var crush = Client{
 			p.Models = append(p.Models, model{m.ID, m.Name, m.Context, outputTokens, true, true})
 		}
 		return target{files: []file{{m.configHome("crush", "crush.json"), configfile.JSON, []edit{
-			{path: configfile.Path{"$schema"}, value: "https://charm.land/crush.json", ifNew: true},
+			{path: configfile.Path{"$schema"}, value: "https://charm.land/crush.json", heading: true},
 			set(p, "providers", "composer"),
 			set(chosen{g.model(), "composer"}, "models", "large"),
 			set(chosen{g.model(), "composer"}, "models", "small"),
@@ -121,7 +121,7 @@ var qwenCode = Client{
 // cline: the file that its command "cline auth" writes, in the form of its code (ProviderSettingsManager). The extension of
 // editors keeps its settings in the editor's own storage, and shares none with the command.
 //
-// The command rewrites the whole file when it is told of another provider; an undo then goes by values.
+// The command writes the whole file anew when it is used; an undo then goes by values.
 var cline = Client{
 	ID: "cline", Name: "Cline", programs: []string{"cline"},
 	folders: extension("saoudrizwan.claude-dev"),
@@ -136,27 +136,21 @@ var cline = Client{
 			ContextWindow int    `json:"contextWindow"`
 			MaxTokens     int    `json:"maxTokens"`
 		}
-		type provider struct {
-			Settings    settings `json:"settings"`
-			UpdatedAt   string   `json:"updatedAt"`
-			TokenSource string   `json:"tokenSource"`
-		}
 		const id = "openai-compatible"
-		p := provider{
-			settings{id, g.key(""), g.model(), g.base(), g.Models[0].Context, outputTokens},
-			"2026-01-01T00:00:00.000Z", // it wants a time; one that stays the same, so that a second setup has nothing to change
-			"manual",
-		}
 		steps := []string{"for the editor: in Cline's settings, API Provider \"OpenAI Compatible\", Base URL " + g.base() + ", Model ID " + g.model() + ", the key from 'composer-api token'"}
 		if g.Token.IsZero() {
 			steps = append(steps, "its file refers to no variable: give it the key by --key each time, as in cline --key \""+g.shell()+"\"")
 		}
 		return target{
 			files: []file{{clineSettings(m), configfile.JSON, []edit{
-				{path: configfile.Path{"version"}, value: 1, ifNew: true},
+				{path: configfile.Path{"version"}, value: 1, heading: true},
 				set(id, "lastUsedProvider"),
-				{path: configfile.Path{"modes"}, value: struct{}{}, ifNew: true},
-				set(p, "providers", id),
+				{path: configfile.Path{"modes"}, value: struct{}{}, heading: true},
+				set(settings{id, g.key(""), g.model(), g.base(), g.Models[0].Context, outputTokens}, "providers", id, "settings"),
+				// It wants a time, and sets it when the provider is used. This one stays the same, so
+				// that a second setup has nothing to change.
+				{path: configfile.Path{"providers", id, "updatedAt"}, value: "2026-01-01T00:00:00.000Z", theirs: true},
+				set("manual", "providers", id, "tokenSource"),
 			}}},
 			steps: steps,
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -88,7 +89,11 @@ func Verify(ctx context.Context, m *Machine, c Client, g *Gateway, environ []str
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	began := time.Now()
-	err = cmd.Run() // judged by what it printed: some clients exit 0 on errors
+	err = cmd.Run() // judged by what it printed, too: some clients exit 0 on errors
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) && ctx.Err() == nil {
+		return Verified{}, fmt.Errorf("%s can't be started: %w", program, err)
+	}
 	v := Verified{Command: filepath.Base(program) + " " + strings.Replace(strings.Join(args, " "), prompt, "…", 1), Took: time.Since(began), Edits: c.headless.edits}
 	found := out.String()
 	if v.Edits {
@@ -97,8 +102,11 @@ func Verify(ctx context.Context, m *Machine, c Client, g *Gateway, environ []str
 	}
 	v.Worked = err == nil && strings.Contains(found, word)
 	v.Output = maskTokens(tail(out.String()))
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		v.Output += fmt.Sprintf("\n(it did not end within %s)", VerifyLimit)
+	case err != nil:
+		v.Output += fmt.Sprintf("\n(it ended with %v)", err)
 	}
 	return v, nil
 }

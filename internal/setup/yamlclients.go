@@ -27,9 +27,9 @@ var continueDev = Client{
 			Completion   completion `json:"defaultCompletionOptions"`
 		}
 		edits := []edit{
-			{path: configfile.Path{"name"}, value: "Local", ifNew: true},
-			{path: configfile.Path{"version"}, value: "1.0.0", ifNew: true},
-			{path: configfile.Path{"schema"}, value: "v1", ifNew: true},
+			{path: configfile.Path{"name"}, value: "Local", heading: true},
+			{path: configfile.Path{"version"}, value: "1.0.0", heading: true},
+			{path: configfile.Path{"schema"}, value: "v1", heading: true},
 		}
 		// An edit for each model. A second run finds them by name and changes them in place, so the
 		// list doesn't grow.

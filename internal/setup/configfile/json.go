@@ -29,18 +29,24 @@ func decodeJSON(text string) (any, error) {
 // unmarshal is json.Unmarshal; it is a function because decode functions return what it fills in.
 func unmarshal(data []byte, tree *any) error { return json.Unmarshal(data, tree) }
 
-// parseJSON parses a file whose root is an object.
+// parseJSON parses a file whose root is an object, or a list if the path to an element of it is asked for. An empty text is
+// an empty one of these.
 //
 // The result keeps every byte of the text, comments included: Pack on it gives the text back.
-func parseJSON(text string) (*hujson.Value, error) {
+func parseJSON(text string, path Path) (*hujson.Value, error) {
 	if strings.TrimSpace(text) == "" {
 		text = "{}\n"
+		if len(path) > 0 && strings.HasPrefix(path[0], "[") {
+			text = "[]\n"
+		}
 	}
 	v, err := hujson.Parse([]byte(text))
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := v.Value.(*hujson.Object); !ok {
+	switch v.Value.(type) {
+	case *hujson.Object, *hujson.Array:
+	default:
 		return nil, fmt.Errorf("%w: it holds no object", ErrUnusual)
 	}
 	return &v, nil
@@ -50,7 +56,7 @@ func parseJSON(text string) (*hujson.Value, error) {
 // value where the path ends, or puts what is missing of the path into the last object or list that
 // is there.
 func setJSON(text string, path Path, value []byte) (string, error) {
-	root, err := parseJSON(text)
+	root, err := parseJSON(text, path)
 	if err != nil {
 		return "", err
 	}
@@ -225,7 +231,7 @@ func closing(was, end hujson.Extra) hujson.Extra {
 // removeJSON takes one member or element out. What is then empty stays: "env": {} is for the caller
 // to take out, which knows whether it was there before.
 func removeJSON(text string, path Path) (string, error) {
-	root, err := parseJSON(text)
+	root, err := parseJSON(text, path)
 	if err != nil {
 		return "", err
 	}
