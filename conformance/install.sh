@@ -37,7 +37,7 @@ install() {
 	fi
 }
 
-if ! installed node || ! installed . || ! installed agents || ! installed browser; then
+if ! installed node || ! installed . || ! installed agents || ! installed setup || ! installed browser; then
 	# A large package may take minutes, so npm waits for long; whether the registry answers at all is known within seconds.
 	npm view zod version --loglevel=error --fetch-retries=0 --fetch-timeout=10000 >/dev/null || {
 		echo "install.sh: npm's registry does not answer; what npm says stands above. Tests without the real clients: make test-quick" >&2
@@ -83,9 +83,11 @@ install . &
 clients=$!
 install agents & # hundreds of small packages
 agents=$!
+install setup & # those that only the tests of `composer-api setup` drive
+setup=$!
 install browser & # what drives Chromium
 browser=$!
-wait "$clients" && wait "$agents" && wait "$browser" || {
+wait "$clients" && wait "$agents" && wait "$setup" && wait "$browser" || {
 	wait
 	exit 1
 }

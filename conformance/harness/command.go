@@ -53,7 +53,7 @@ func Operate(t testing.TB, variables []string, args ...string) string {
 // operateLimit is how long a command may take. The longest one gets 59 MB from a registry.
 const operateLimit = 5 * time.Minute
 
-// TryOperate is Operate for a command that may fail; then it returns what the command printed to standard error.
+// TryOperate is Operate for a command that may fail; then it returns all that the command printed, errors first.
 func TryOperate(t testing.TB, variables []string, args ...string) (string, error) {
 	t.Helper()
 	binary, err := build()
@@ -64,7 +64,7 @@ func TryOperate(t testing.TB, variables []string, args ...string) (string, error
 	c := command{dir: home, env: append(cleanEnv(home), variables...), program: binary, args: args, limit: operateLimit}
 	stdout, stderr, err := c.run(t)
 	if err != nil {
-		return string(stderr), err
+		return string(stderr) + string(stdout), err
 	}
 	return string(stdout), nil
 }

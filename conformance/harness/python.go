@@ -47,7 +47,34 @@ func RunCursorSDK(t testing.TB, file string, env ...string) string {
 	return runPython(t, ".cache/python", file, append(env, "PYTHONPATH="+packages))
 }
 
+// AiderPython is the Python in which aider is installed, for those who run it as a program: python -m aider. It skips the test
+// as RunAider does.
+func AiderPython(t testing.TB) string {
+	t.Helper()
+	return python(t, ".cache/python-aider")
+}
+
 func runPython(t testing.TB, venv, file string, env []string) string {
+	t.Helper()
+	program := python(t, venv)
+	file, err := filepath.Abs(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	home := t.TempDir()
+	c := command{
+		dir: home, env: append(cleanEnv(home), env...),
+		program: program, args: []string{file}, limit: pythonLimit,
+	}
+	stdout, stderr, err := c.run(t)
+	if err != nil {
+		t.Fatalf("python: %v\n%s%s", err, stdout, stderr)
+	}
+	return string(stdout)
+}
+
+// python is the Python of a virtual environment below this module's folder.
+func python(t testing.TB, venv string) string {
 	t.Helper()
 	venv = filepath.Join(root(), venv)
 	if _, err := os.Stat(filepath.Join(venv, ".installed")); err != nil {
@@ -57,20 +84,7 @@ func runPython(t testing.TB, venv, file string, env []string) string {
 		}
 		t.Skip(reason)
 	}
-	file, err := filepath.Abs(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	home := t.TempDir()
-	c := command{
-		dir: home, env: append(cleanEnv(home), env...),
-		program: filepath.Join(venv, "bin/python"), args: []string{file}, limit: pythonLimit,
-	}
-	stdout, stderr, err := c.run(t)
-	if err != nil {
-		t.Fatalf("python: %v\n%s%s", err, stdout, stderr)
-	}
-	return string(stdout)
+	return filepath.Join(venv, "bin/python")
 }
 
 // UV is the path of the program uv; "" when it isn't installed.

@@ -42,8 +42,13 @@ var continueDev = Client{
 			}, "models", "[name="+m.Name+"]"))
 		}
 		return target{
-			files: []file{{m.home(".continue", "config.yaml"), configfile.YAML, edits}},
-			steps: []string{"choose the model " + g.Models[0].Name + " in Continue's list"},
+			files: []file{
+				{m.below("CONTINUE_GLOBAL_DIR", ".continue", "config.yaml"), configfile.YAML, edits},
+				// The model that the command cn begins with, where it keeps it itself. Without it, that is
+				// the first of the list, which may be the user's own.
+				{m.below("CONTINUE_GLOBAL_DIR", ".continue", "index", "globalContext.json"), configfile.JSON, []edit{set(g.Models[0].Name, "cliSelectedModel")}},
+			},
+			steps: []string{"in the editor: choose the model " + g.Models[0].Name + " in Continue's list"},
 		}
 	},
 	headless: &headless{args: func(prompt string) []string { return []string{"-p", prompt, "--auto"} }},

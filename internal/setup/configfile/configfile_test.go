@@ -58,7 +58,7 @@ func TestEdits(t *testing.T) {
 func TestWhatIsAddedIsTakenOutAgain(t *testing.T) {
 	for format, texts := range map[configfile.Format][]string{
 		configfile.JSON: {
-			"{\n  \"a\": 1\n}\n", "{\n  // x\n  \"a\": 1, // y\n}\n", "{\n\t\"a\": {}, \"b\": 2\n\t// z\n}", "{}\n", "{\n  \"a\": 1 // y\n}\n",
+			"{\n  \"a\": 1\n}\n", "{\n  // x\n  \"a\": 1, // y\n}\n", "{\n\t\"a\": {}, \"b\": 2\n\t// z\n}", "{}\n", "{\n  \"a\": 1 // y\n}\n", "{\"a\": 1}\n", "{ \"a\": 1, \"b\": [2] }\n",
 		},
 		configfile.TOML: {"a = 1\n", "# x\na = 1 # y\n\n[t]\nb = 2\n", "[t]\nb = 2\n\n# end\n"},
 		configfile.YAML: {"a: 1\n", "# x\na: 1 # y\n\nb:\n  - c\n# end\n", "---\na: 1\n"},

@@ -265,10 +265,11 @@ func removeJSON(text string, path Path) (string, error) {
 				break
 			}
 		}
-		// No member and no comment left: {} instead of brackets with an empty line between them.
-		if len(composite.Members) == 0 && len(bytes.TrimSpace(composite.AfterExtra)) == 0 {
-			composite.AfterExtra = nil
+		var before []hujson.Extra
+		for _, m := range composite.Members {
+			before = append(before, m.Name.BeforeExtra)
 		}
+		composite.AfterExtra = drawnIn(composite.AfterExtra, before)
 	case *hujson.Array:
 		for i := range composite.Elements {
 			if e := composite.Elements[i]; &composite.Elements[i] == gone {
@@ -283,11 +284,30 @@ func removeJSON(text string, path Path) (string, error) {
 				break
 			}
 		}
-		if len(composite.Elements) == 0 && len(bytes.TrimSpace(composite.AfterExtra)) == 0 {
-			composite.AfterExtra = nil
+		var before []hujson.Extra
+		for _, e := range composite.Elements {
+			before = append(before, e.BeforeExtra)
 		}
+		composite.AfterExtra = drawnIn(composite.AfterExtra, before)
 	}
 	return string(root.Pack()), nil
+}
+
+// drawnIn is what stands before a closing bracket, after what else is between the brackets, each with what stands before it.
+// Where all of that is on one line, or nothing is left, the bracket goes there, too: insert has put it on a line of its own.
+func drawnIn(closing hujson.Extra, before []hujson.Extra) hujson.Extra {
+	if len(bytes.TrimSpace(closing)) > 0 {
+		return closing // a comment
+	}
+	if len(before) == 0 {
+		return nil
+	}
+	for _, b := range before {
+		if bytes.ContainsRune(b, '\n') {
+			return closing
+		}
+	}
+	return before[0] // {"a": 1} or { "a": 1 }
 }
 
 // handOn keeps a comment that stood before a value which is gone.

@@ -66,7 +66,7 @@
 //
 // In every TEXT and in the strings of JSON: {prompt}, {line} (its last line), {chars} (its length), {model}, {tools}
 // (their names), {system} (the system prompt that the client gives in place of the server's), {images} and {messages} (how many), {result N} (what the client said to call number N of this turn),
-// {results} (to all of them), {answer} (to the last query). Other braces mean themselves.
+// {results} (to all of them), {answer} (to the last query), {after TEXT} (the word behind TEXT in the prompt). Other braces mean themselves.
 //
 // # Who gets which turn
 //

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // How a turn is played. The simulators (packages cursorsim, bridgesim, demo) ask for one step
@@ -187,7 +188,7 @@ func (p *Player) filled(step Step) Step {
 
 // placeholder has every name that value knows. Other text in braces stays as it is, so JSON
 // needs no escapes.
-var placeholder = regexp.MustCompile(`\{(prompt|line|chars|model|tools|images|system|messages|answer|results|result [0-9]{1,4})\}`)
+var placeholder = regexp.MustCompile(`\{(prompt|line|chars|model|tools|images|system|messages|answer|results|result [0-9]{1,4}|after [^{}"]{1,100})\}`)
 
 // fill replaces the placeholders in a text. What was put in is not looked at again.
 func (p *Player) fill(text string) string {
@@ -234,6 +235,9 @@ func (p *Player) value(name string) string {
 		}
 		return strings.Join(all, "\n")
 	}
+	if text, ok := strings.CutPrefix(name, "after "); ok {
+		return wordAfter(p.facts.Prompt, text)
+	}
 	n, _ := strconv.Atoi(strings.TrimPrefix(name, "result "))
 	return p.result(n)
 }
@@ -248,6 +252,20 @@ func (p *Player) result(n int) string {
 		return "error: " + p.results[n-1].Text
 	}
 	return p.results[n-1].Text
+}
+
+// wordAfter is the word that follows the last place where text is in prompt, without the punctuation around it; "" when there
+// is none.
+func wordAfter(prompt, text string) string {
+	i := strings.LastIndex(prompt, text)
+	if i < 0 {
+		return ""
+	}
+	word := strings.TrimLeftFunc(prompt[i+len(text):], unicode.IsSpace)
+	if end := strings.IndexFunc(word, unicode.IsSpace); end >= 0 {
+		word = word[:end]
+	}
+	return strings.TrimFunc(word, unicode.IsPunct)
 }
 
 // lastLine is what the user most likely typed last; see bodyLines.
