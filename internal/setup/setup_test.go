@@ -271,10 +271,11 @@ func TestTheDocumentHasTheCommandOfEveryClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	commands := regexp.MustCompile(`composer-api setup ([a-z]+)`).FindAllStringSubmatch(string(document), -1)
-	named := map[string]bool{"undo": true}
+	other := map[string]bool{"undo": true, "verify": true} // commands of their own
+	named := map[string]bool{}
 	for _, c := range commands {
 		named[c[1]] = true
-		if _, known := setup.ByID(c[1]); !known && c[1] != "undo" {
+		if _, known := setup.ByID(c[1]); !known && !other[c[1]] {
 			t.Errorf("there is no client %q", c[1])
 		}
 	}
