@@ -82,8 +82,8 @@ var clients = []client{
 	},
 	{
 		id: "qwen", program: "../agents/node_modules/@qwen-code/qwen-code/cli-entry.js", name: "qwen", config: ".qwen/settings.json",
-		lived:  "{\n  \"general\": {\"vimMode\": true}\n}\n",
-		edit:   [2]string{`"vimMode": true`, `"vimMode": false`},
+		lived: "{\n  \"general\": {\"vimMode\": true}\n}\n",
+		edit:  [2]string{`"vimMode": true`, `"vimMode": false`},
 		// Not its shell: on a busy machine, Qwen Code loses what a short command prints.
 		script: `call grep_search {"pattern":"."}`,
 		env:    []string{"QWEN_TELEMETRY_ENABLED=0", "QWEN_USAGE_STATISTICS_ENABLED=0"},
