@@ -5,7 +5,7 @@ COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
 DATE ?= $(shell git log -1 --format=%cs 2>/dev/null)
 LDFLAGS = -s -w -X composer-api/internal/cli.version=$(VERSION) -X composer-api/internal/cli.commit=$(COMMIT) -X composer-api/internal/cli.date=$(DATE)
 
-.PHONY: help build pages test test-quick check golden test-fuzz test-outages bench bench-scale bench-bridge simulate simulate-mutants clean
+.PHONY: help build pages test test-quick check golden test-fuzz test-outages test-replicas bench bench-scale bench-bridge simulate simulate-mutants clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -33,6 +33,9 @@ test-fuzz: ## every fuzz target, 30 seconds each
 
 test-outages: ## a PostgreSQL taken away from running gateways, in each way that databases go away; a minute
 	@scripts/outages.sh
+
+test-replicas: ## 500 clients on three servers that are killed and replaced; three minutes; bench/results/replicas-latest.md
+	@scripts/replicas.sh
 
 # Both may be set: make mutate MUTATE="./internal/agent" MUTATE_FLAGS="-sample 0 -budget 1h"
 MUTATE ?= ./internal/agent ./internal/gateway ./internal/gateway/park ./internal/gateway/control ./internal/backend/localagent \

@@ -2,10 +2,8 @@ package replicas
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -30,28 +28,15 @@ func slowWords() string {
 	return b.String()
 }
 
-// request sends a request with a Cursor key. The caller closes the answer's body.
-func (c *cluster) request(ctx context.Context, method, url, body string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	req.Header.Set("Authorization", "Bearer crsr_"+strings.Repeat("0", 60))
-	return http.DefaultClient.Do(req)
-}
-
 // A followed is a stream as one follower got it.
 type followed struct {
 	events []string    // whole
 	at     []time.Time // when each came
 }
 
-// follow reads the stream of a response on a replica to its end. come is called with each event.
-func (c *cluster) follow(replica int, id string, come func(event string)) (f followed, err error) {
-	resp, err := c.request(c.t.Context(), http.MethodGet, c.replicas[replica].BaseURL()+"/responses/"+id+"?stream=true", "")
+// follow reads the stream of a response at a base URL to its end. come is called with each event.
+func (c *cluster) follow(base, id string, come func(event string)) (f followed, err error) {
+	resp, err := c.request(c.t.Context(), http.MethodGet, base+"/responses/"+id+"?stream=true", cursorKey, "")
 	if err != nil {
 		return f, err
 	}
@@ -81,14 +66,10 @@ func (f *followed) later(first *followed) (late []time.Duration) {
 func TestABackgroundResponseOnEveryReplica(t *testing.T) {
 	c := newCluster(t, harness.NewPostgres(t), 3)
 	c.sim.Play(slowWords())
-	resp, err := c.request(t.Context(), http.MethodPost, c.replicas[0].BaseURL()+"/responses", `{"model":"composer-2.5","background":true,"input":"talk"}`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
+	a := c.ask(http.MethodPost, c.replicas[0].BaseURL()+"/responses", cursorKey, `{"model":"composer-2.5","background":true,"input":"talk"}`)
 	var made struct{ ID string }
-	if err := json.NewDecoder(resp.Body).Decode(&made); err != nil || resp.StatusCode != http.StatusOK || made.ID == "" {
-		t.Fatalf("status %d, %v, %+v", resp.StatusCode, err, made)
+	if err := json.Unmarshal([]byte(a.body), &made); err != nil || !a.ok() || made.ID == "" {
+		t.Fatalf("%+v", a)
 	}
 
 	streams := make([]followed, len(c.replicas))
@@ -98,8 +79,8 @@ func TestABackgroundResponseOnEveryReplica(t *testing.T) {
 		all.Go(func() {
 			last := sync.OnceFunc(said.Done)
 			defer last()
-			f, err := c.follow(i, made.ID, func(event string) {
-				if strings.Contains(event, fmt.Sprintf("word%d\"", words-1)) {
+			f, err := c.follow(c.replicas[i].BaseURL(), made.ID, func(event string) {
+				if isLastWord(event) {
 					last()
 				}
 			})
@@ -111,14 +92,9 @@ func TestABackgroundResponseOnEveryReplica(t *testing.T) {
 	}
 	said.Wait()
 	begin := time.Now()
-	cancelled, err := c.request(t.Context(), http.MethodPost, c.replicas[2].BaseURL()+"/responses/"+made.ID+"/cancel", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cancelled.Body.Close()
-	body, err := io.ReadAll(cancelled.Body)
-	if err != nil || cancelled.StatusCode != http.StatusOK || !strings.Contains(string(body), `"status":"cancelled"`) {
-		t.Errorf("cancel: status %d, %v: %s", cancelled.StatusCode, err, body)
+	cancelled := c.ask(http.MethodPost, c.replicas[2].BaseURL()+"/responses/"+made.ID+"/cancel", cursorKey, "")
+	if !cancelled.ok() || !strings.Contains(cancelled.body, `"status":"cancelled"`) {
+		t.Errorf("cancel: %+v", cancelled)
 	}
 	answered := time.Since(begin)
 	runs := c.sim.AwaitIdle()
@@ -141,6 +117,9 @@ func TestABackgroundResponseOnEveryReplica(t *testing.T) {
 	}
 	t.Logf("cancelled elsewhere: answered after %v, ended upstream after %v", answered.Round(time.Millisecond), ended.Round(time.Millisecond))
 }
+
+// isLastWord reports whether an event is the model's last word.
+func isLastWord(event string) bool { return strings.Contains(event, fmt.Sprintf("word%d\"", words-1)) }
 
 // tail is the last of the events.
 func tail(events []string) string { return strings.Join(events[max(0, len(events)-1):], "") }
