@@ -31,7 +31,7 @@ golden: ## rewrite the golden files; read the diff before you commit it
 test-fuzz: ## every fuzz target, 30 seconds each
 	@scripts/fuzz.sh
 
-test-outages: ## a PostgreSQL taken away from running gateways, in each way that databases go away; a minute
+test-outages: ## a PostgreSQL taken away from running gateways, in each way that databases go away; three minutes
 	@scripts/outages.sh
 
 test-replicas: ## 500 clients on three servers that are killed and replaced; three minutes; bench/results/replicas-latest.md

@@ -11,8 +11,11 @@
 #
 # The command may also stop the server and start it, and make a replica of it: COMPOSER_TEST_POSTGRES_CTL is a program
 # that takes one word. stop ends the server as a crash does; start starts it again on the same port; standby makes a
-# replica that follows it, and prints the replica's URL; promote makes the replica a server of its own. Whoever shares
-# the server with others leaves it alone.
+# replica that follows it, and prints the replica's URL; promote makes the replica a server of its own; freeze and thaw stop
+# all of the server's processes where they are, and let them go on. Whoever shares the server with others leaves it alone.
+#
+# For a server in another network, COMPOSER_TEST_POSTGRES_ENTER is a command that runs others there, and
+# COMPOSER_TEST_POSTGRES_ADDRESS the address to listen on; see scripts/partition.sh.
 set -eu
 
 usage() {
@@ -69,6 +72,10 @@ if [ "$(id -u)" = 0 ]; then
 	as_user="setpriv --reuid=$(id -u $user) --regid=$(id -g $user) --clear-groups env HOME=$dir"
 fi
 
+enter=${COMPOSER_TEST_POSTGRES_ENTER-}
+address=${COMPOSER_TEST_POSTGRES_ADDRESS-127.0.0.1}
+as_user="$enter $as_user"
+
 child=
 stop() {
 	trap - EXIT INT TERM
@@ -93,11 +100,13 @@ cd_run "$bin/initdb" -D "$dir/data" -U composer --auth=scram-sha-256 --pwfile="$
 	exit 1
 }
 
+[ "$address" = 127.0.0.1 ] || cd_run sh -c "echo 'host all all all scram-sha-256' >>data/pg_hba.conf"
+
 # The port is chosen at random. If somebody has it, or takes it before the server does, the next one is tried.
 port=$((20000 + $$ % 20000))
 tries=0
 until cd_run "$bin/pg_ctl" -D "$dir/data" -s -w -t 60 -l "$dir/server.log" \
-	-o "-c listen_addresses=127.0.0.1 -c port=$port -c unix_socket_directories='' -c max_connections=200 -c fsync=off" start 2>"$dir/start.log"; do
+	-o "-c listen_addresses=$address -c port=$port -c unix_socket_directories='' -c max_connections=200 -c fsync=off" start 2>"$dir/start.log"; do
 	tries=$((tries + 1))
 	if [ "$tries" = 20 ]; then
 		cat "$dir/start.log" "$dir/server.log" >&2
@@ -110,12 +119,18 @@ cat >"$dir/ctl" <<END
 #!/bin/sh
 set -eu
 cd "$dir"
-options() { echo "-c listen_addresses=127.0.0.1 -c port=\$1 -c unix_socket_directories='' -c max_connections=200 -c fsync=off"; }
+options() { echo "-c listen_addresses=$address -c port=\$1 -c unix_socket_directories='' -c max_connections=200 -c fsync=off"; }
 run() { $as_user "$bin/pg_ctl" -s -w -t 60 "\$@" >>"$dir/ctl.log" 2>&1; } # a server keeps the output open
+# all prints the server's processes.
+all() { server=\$(head -n 1 "$dir/data/postmaster.pid") && echo "\$server" && pgrep -P "\$server"; }
 case \$1 in
+freeze) kill -STOP \$(all) ;;
+thaw) kill -CONT \$(all) ;;
 stop) run -D "$dir/data" -m immediate stop ;;
 start) $as_user "$bin/pg_ctl" -s -D "$dir/data" status >/dev/null || run -D "$dir/data" -l "$dir/server.log" -o "\$(options $port)" start ;;
 standby)
+	[ ! -e "$dir/standby/postmaster.pid" ] || run -D "$dir/standby" -m immediate stop
+	rm -rf "$dir/standby"
 	$as_user env PGPASSWORD="$password" "$bin/pg_basebackup" -h 127.0.0.1 -p "$port" -U composer -D "$dir/standby" -c fast -R >>"$dir/ctl.log" 2>&1
 	other=$((port + 1))
 	until run -D "$dir/standby" -l "$dir/standby.log" -o "\$(options \$other)" start; do
@@ -129,7 +144,7 @@ esac
 END
 chmod 700 "$dir/ctl"
 
-COMPOSER_TEST_POSTGRES="postgres://composer:$password@127.0.0.1:$port/postgres?sslmode=disable" COMPOSER_TEST_POSTGRES_CTL="$dir/ctl" "$@" &
+COMPOSER_TEST_POSTGRES="postgres://composer:$password@$address:$port/postgres?sslmode=disable" COMPOSER_TEST_POSTGRES_CTL="$dir/ctl" "$@" &
 child=$!
 status=0
 wait "$child" || status=$?

@@ -71,7 +71,7 @@ if [ -f conformance/go.mod ]; then
 		phase "outages of the database, and the real clients by way of Cursor's bridge"
 		said=$(mktemp)
 		trap 'rm -f "$said"' EXIT
-		scripts/outages.sh >"$said" &
+		scripts/outages.sh -test.short >"$said" &
 		outages=$!
 	else
 		phase "the real clients by way of Cursor's bridge"

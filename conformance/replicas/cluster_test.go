@@ -50,7 +50,8 @@ func (c *cluster) start(i int) {
 	c.replicas[i] = harness.StartReplica(c.t, c.sim, c.variables, "--addr="+c.addresses[i], "--replica-addr="+c.peers[i])
 }
 
-// nginxConfig is a round robin. A replica that refuses connections is left out for a second.
+// nginxConfig is a round robin. A replica that refuses connections is left out for a second; what one refuses that is about to
+// end is sent to the next (docs/deployment.md).
 const nginxConfig = `%sdaemon off;
 error_log stderr crit;
 pid %[2]s/pid;
@@ -67,6 +68,7 @@ http {
 			proxy_set_header Connection "";
 			proxy_set_header Host localhost;
 			proxy_read_timeout 5m;
+			proxy_next_upstream error http_503 non_idempotent;
 		}
 	}
 }

@@ -3,6 +3,8 @@ package sqlstore_test
 import (
 	"database/sql"
 	"errors"
+	"net"
+	"net/url"
 	"slices"
 	"testing"
 	"time"
@@ -68,5 +70,28 @@ func TestARestartedServerIsUsedAtOnce(t *testing.T) {
 	}
 	if err := db.DeleteResponse(t.Context(), "k:1", "resp_1"); err != nil {
 		t.Errorf("writing: %v", err)
+	}
+}
+
+// A host that takes connections and says nothing, or that no packet reaches, must not use up the time of a call: the next
+// host of the URL has its turn.
+func TestASilentHostOfSeveralIsPassedOver(t *testing.T) {
+	dsn := storetest.Postgres(t)
+	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close() // nobody accepts
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Host = silent.Addr().String() + "," + u.Host
+	query := u.Query()
+	query.Set("target_session_attrs", "read-write")
+	u.RawQuery = query.Encode()
+	db := bounded.New(open(t, sqlstore.Config{DSN: u.String()}), bounded.Limit, nil)
+	if err := db.PutSession(t.Context(), store.Session{AgentID: "a", Expires: time.Now().Add(time.Hour)}); err != nil {
+		t.Error(err)
 	}
 }
