@@ -47,7 +47,7 @@ func newCluster(t *testing.T, database string, size int) *cluster {
 
 // start starts the replica with a number.
 func (c *cluster) start(i int) {
-	c.replicas[i] = harness.StartReplica(c.t, c.sim, c.variables, "--addr="+c.addresses[i], "--replica-addr="+c.peers[i])
+	c.replicas[i] = harness.StartReplica(c.t, c.sim, c.variables, "--addr="+c.addresses[i], "--replica-addr="+c.peers[i], "--grace=1m")
 }
 
 // nginxConfig is a round robin. A replica that refuses connections is left out for a second; what one refuses that is about to

@@ -120,9 +120,12 @@ func (s *storm) load(meanwhile func()) (all *tally, took time.Duration, runs int
 // report writes down what came of a load.
 func (s *storm) report(what string, all *tally, took time.Duration, runs int) {
 	s.t.Helper()
-	results := all.loops * calls
-	s.say(what, "%d loops of %d calls in %v, all right: %v; %d upstream runs; %.1f %% of the loops were one run to the end; %d of %d results found their run; %d requests sent again",
-		all.loops, calls, took.Round(time.Second), len(all.failures) == 0, runs, 100*float64(all.parked)/float64(max(all.loops, 1)), all.resumed["parked"], results, all.again)
+	right := "all with the right answer"
+	if len(all.failures) > 0 {
+		right = fmt.Sprintf("%d **failed**", len(all.failures))
+	}
+	s.say(what, "%d loops of %d calls in %v, %s; %d upstream runs; %.1f %% of the loops were one run to the end; %d results found their run and %d did not; clients sent %d requests again",
+		all.loops, calls, took.Round(time.Second), right, runs, 100*float64(all.parked)/float64(max(all.loops, 1)), all.resumed["parked"], all.resumed["transcript"], all.again)
 }
 
 // calm: nobody dies.
