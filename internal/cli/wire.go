@@ -85,7 +85,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, logs *loggers, addr net
 		LocalOnly: local(addr), Traces: tracing, Log: logs.of("server"), Local: lent, logs: logs, demo: c.Demo, peers: peers,
 	}
 	if dir, err := p.env.StateDir(); err == nil && !c.Demo {
-		if parts.token, err = localtoken.ReadOrMake(dir); err != nil {
+		if parts.Token, err = localtoken.ReadOrMake(dir); err != nil {
 			parts.Log.Warn("there is no token for 'composer-api status'", "err", err)
 		}
 	}
@@ -118,10 +118,11 @@ type Parts struct {
 	Traces *traces.Traces
 	// Local lends the server's own Cursor key to clients; nil for none.
 	Local *httpd.LocalKey
+	// Token is that of GET /status; the zero one refuses everybody.
+	Token agent.Secret
 	Log   *slog.Logger
 
 	peers  *peerListener                               // nil for a server that is alone
-	token  agent.Secret                                // of GET /status; zero refuses everybody
 	logs   *loggers                                    // nil for Log in all parts
 	images gateway.ImageFetcher                        // nil leaves images that are known by URL
 	join   func(context.Context, waitlist.Entry) error // nil is a waiting list without a URL
@@ -204,7 +205,7 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 	shelf := stored.New(stored.Config{Store: s.store, Log: logs.of("chat")})
 
 	reporter := status.New(status.Config{
-		Version: buildVersion(), Upstreams: names(p.Backends), Token: p.token, Open: p.demo, Live: s.live, Today: s.today,
+		Version: buildVersion(), Upstreams: names(p.Backends), Token: p.Token, Open: p.demo, Live: s.live, Today: s.today,
 		Reachable: func(ctx context.Context) error { return s.gateway.Reachable(ctx, "") },
 	})
 

@@ -26,9 +26,10 @@ type talk struct {
 	key      int
 	tools    []string
 	model    string
-	previous string // id of the response that the next one continues; "" when all is sent
-	sent     int    // how many messages previous covers
-	kept     *reply // previous as it came
+	previous string  // id of the response that the next one continues; "" when all is sent
+	sent     int     // how many messages previous covers
+	kept     *reply  // previous as it came
+	line     []point // the responses before previous, oldest first
 }
 
 // lastCalls are the calls that the conversation has made last; none if it has made none.
@@ -48,12 +49,43 @@ type loop struct {
 	vague   bool
 }
 
+// A point is a place in a conversation that the Responses API has stored.
+type point struct {
+	id   string
+	sent int
+	kept *reply
+}
+
+// goOn makes the next request continue a response that was just given.
+func (c *talk) goOn(r *reply) {
+	c.previous, c.sent, c.kept = r.id, len(c.messages), r
+	c.line = append(c.line, point{r.id, len(c.messages), r})
+}
+
+// fork goes back to the response before the last, if there is one: its branch that has grown since is left alone.
+func (c *talk) fork() {
+	if len(c.line) < 2 {
+		return
+	}
+	c.line = c.line[: len(c.line)-1 : len(c.line)-1]
+	at := c.line[len(c.line)-1]
+	c.messages = c.messages[:at.sent:at.sent]
+	c.previous, c.sent, c.kept = at.id, at.sent, at.kept
+}
+
 // forget makes the next request hold the whole conversation.
 func (c *talk) forget() { c.previous, c.sent = "", 0 }
 
 // change does to the conversation what task.Before says.
 func (c *talk) change(how string) {
 	switch how {
+	case "", "aside", "tools", "model", "fork":
+	default:
+		c.line = nil
+	}
+	switch how {
+	case "fork":
+		c.fork()
 	case "edit":
 		for i := range c.messages {
 			if c.messages[i].role == "user" {

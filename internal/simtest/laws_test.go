@@ -25,11 +25,14 @@ import (
 //	  usage             what turns report adds up to what upstream said
 //	  asked             upstream was asked once, and again only after something went wrong
 //	  excuse            it failed for a reason that is on the list (excuses_test.go)
+//	titled              a title that is asked for beside a task is that task's
+//	bounds              a gateway has no more turns under way than were asked for, no run waits longer than it may
 //	stored              what is stored of an answer is the answer, and nobody else's
 //	owner (upstream)    a conversation upstream is used with one key alone
 //	hears               upstream hears soon when a client has left
 //	persist (people)    when all is well again, what had failed succeeds
 //	poll (people)       a background response comes to an end
+//	isIdle              when everybody has gone, no turn is under way and no run waits
 //	upstreamIsIdle      when everybody has gone, no run is left upstream, and upstream was never treated wrongly
 //	nothingIsConnected  and no connection
 //	atTheEnd            no key and no content in a log, no key in the store
@@ -95,6 +98,19 @@ type leaving struct {
 	name, speaks string
 	key          int
 	began, at    time.Time
+}
+
+// titled: a title is that of its task, and no call; beside a task, no fault of the task's is a reason to fail.
+func (l *laws) titled(p *living, name string, r *reply) {
+	for _, b := range r.bad {
+		l.breaks(p.Name, "form: %s", b)
+	}
+	switch {
+	case r.ok() && (r.text != titleOf(name) || len(r.calls) > 0):
+		l.breaks(p.Name, "text: the title of %s is %q with %d calls", name, r.text, len(r.calls))
+	case !r.ok() && !l.operation(&task{}, r):
+		l.breaks(p.Name, "excuse: nothing explains that there is no title: status %d, %s: %s", r.status, r.code, r.err)
+	}
 }
 
 // hears: two seconds after a client has left in the middle of an answer nothing is said to it any more. A run that has called

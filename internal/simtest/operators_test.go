@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"composer-api/internal/memnet"
 )
 
 // An operation is what an operator or the network does.
@@ -40,7 +42,10 @@ var operations = map[string]struct {
 	"cut upstream":       {func(_ *world, r *replica) { r.out.Cut() }, nil, byUpstream, 1},
 	"split clients":      {func(_ *world, r *replica) { r.in.Split(true) }, func(_ *world, r *replica) { r.in.Split(false) }, byWay, 0},
 	"split upstream":     {func(_ *world, r *replica) { r.out.Split(true) }, func(_ *world, r *replica) { r.out.Split(false) }, slices.Concat(byUpstream, byTime), 2},
-	"half-open upstream": {func(_ *world, r *replica) { r.out.Freeze() }, func(_ *world, r *replica) { r.noticed() }, slices.Concat(byUpstream, byTime), 2},
+	"half-open upstream": {func(_ *world, r *replica) { r.out.Freeze() }, func(_ *world, r *replica) { noticed(r.out) }, slices.Concat(byUpstream, byTime), 2},
+	"half-open clients":  {func(_ *world, r *replica) { r.in.Freeze() }, func(_ *world, r *replica) { noticed(r.in) }, byWay, 0},
+	"Cursor ahead":       {func(w *world, _ *replica) { w.setCursor(5 * time.Hour) }, func(w *world, _ *replica) { w.setCursor(0) }, nil, 0},
+	"Cursor behind":      {func(w *world, _ *replica) { w.setCursor(-5 * time.Hour) }, func(w *world, _ *replica) { w.setCursor(0) }, nil, 0},
 	"goaway":             {func(w *world, _ *replica) { w.goAway() }, nil, nil, 0},
 	"revoke tokens":      {func(w *world, _ *replica) { w.sim.RevokeTokens() }, nil, nil, 0},
 	"kill bridges":       {func(w *world, _ *replica) { w.killBridges() }, nil, byUpstream, 1},
@@ -51,6 +56,13 @@ var operationNames = []string{
 	"restart", "kill", "kill", "deploy", "rotate the key", "store away", "store slow", "store stuck", "clock ahead", "clock behind", "cut clients",
 	"cut upstream", "split clients", "split upstream", "half-open upstream", "goaway", "revoke tokens", "kill bridges",
 }
+
+// laterOperations are those that came later; see plan.more.
+//
+// A gateway's own clock can't jump in a bubble, where all that ask package time get the same. What it is compared with can: the
+// database's, by which leases and rows end, and Cursor's, by which access tokens do. A gateway that is five hours ahead of both
+// can't be told from the two five hours behind.
+var laterOperations = []string{"half-open clients", "half-open clients", "Cursor ahead", "Cursor behind"}
 
 // grace is how long a process that is stopped in good order gives its turns.
 const grace = 20 * time.Second
@@ -78,11 +90,11 @@ func (w *world) operate(o *operation) {
 	w.note(w.ended, o)
 }
 
-// noticed waits until the gateway has given up the last connection that is half open. It may find out only when it next uses it,
-// but keeps none for longer than idle.
-func (r *replica) noticed() {
+// noticed waits until those who dialed have given up the last connection that is half open. They may find out only when they next
+// use it, but keep none for longer than idle.
+func noticed(link *memnet.Link) {
 	const idle = 5 * time.Minute
-	for end := time.Now().Add(idle + time.Minute); r.out.Frozen() > 0 && time.Now().Before(end); {
+	for end := time.Now().Add(idle + time.Minute); link.Frozen() > 0 && time.Now().Before(end); {
 		time.Sleep(time.Second)
 	}
 }

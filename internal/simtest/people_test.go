@@ -22,7 +22,9 @@ type living struct {
 	requests atomic.Int64
 	left     stageSet       // stages in which they have left already
 	twice    sync.WaitGroup // requests that are sent a second time
-	apart    time.Duration  // what keeps this person's requests apart from those that others send at the same moment
+	beside   sync.WaitGroup // titles that are asked for
+	sockets  sockets
+	apart    time.Duration // what keeps this person's requests apart from those that others send at the same moment
 }
 
 // A stageSet is stages of tasks. A person who sends a request twice uses it in two goroutines.
@@ -77,12 +79,17 @@ func (w *world) live(p *person) {
 	l := &living{person: p, world: w}
 	l.apart = time.Duration(1+slices.Index(w.plan.People, p)) * 137 * time.Microsecond
 	for _, r := range w.replicas {
-		t := &http.Transport{DialContext: r.in.Dial}
+		t := &http.Transport{DialContext: r.in.Dial, IdleConnTimeout: 5 * time.Minute}
 		defer t.CloseIdleConnections()
 		l.clients = append(l.clients, &http.Client{Transport: t})
 	}
+	defer l.sockets.close()
+	defer l.beside.Wait()
 	time.Sleep(p.Start)
 	c := &talk{surface: p.Surface, key: p.Key, tools: []string{"look", "read"}, model: "composer-2.5"}
+	if p.Briefed {
+		c.messages = []message{{role: "user", text: "You help somebody with one thing."}, {role: "assistant", text: "Gladly."}}
+	}
 	for i, t := range p.Tasks {
 		c.change(t.Before)
 		if t.Before != "" {
@@ -92,9 +99,13 @@ func (w *world) live(p *person) {
 		if t.Before == "aside" {
 			c.messages = append(c.messages, message{role: "user", text: "Be brief."})
 		}
+		if t.Titled {
+			l.beside.Go(func() { l.title(c.surface, c.key, i) })
+		}
 		if !l.task(c, t) {
 			// Given up: the message goes, and with it what is without an answer.
 			c.forget()
+			c.line = nil
 			for len(c.messages) > 0 && c.messages[len(c.messages)-1].role != "assistant" {
 				c.messages = c.messages[:len(c.messages)-1]
 			}
@@ -123,7 +134,7 @@ func (l *living) task(c *talk, t *task) bool {
 		if c.forget(); c.surface == "responses" && r.kept {
 			l.stored(c, r)
 			if l.Stateful {
-				c.previous, c.sent, c.kept = r.id, len(c.messages), r
+				c.goOn(r)
 			}
 		}
 		if len(r.calls) == 0 {
@@ -220,7 +231,11 @@ func (l *living) ask(c *talk, t *task) *reply {
 		}
 	}
 	w.say(l.Name, "asks %s%s: %s%s", c.surface, map[bool]string{true: ", streamed"}[l.Stream], c.summary(), map[bool]string{true: ", and will leave: " + leave}[leave != ""])
-	r := l.send(ctx, c, "POST", api.path, body, func(r *reply) bool {
+	send := l.send
+	if l.Socket && c.surface == "responses" && !t.background() {
+		send = l.overSocket
+	}
+	r := send(ctx, c, "POST", api.path, body, func(r *reply) bool {
 		return strings.HasPrefix(leave, "mid") && len(r.text) > 12 || leave == "last" && r.done || t.Ask == "follow" && c.surface == "responses" && len(r.text) > 12
 	})
 	if ctx.Err() != nil && !r.done {
@@ -273,6 +288,38 @@ func (r *reply) summary() string {
 	return s
 }
 
+// client is the one for request number n.
+func (l *living) client(n int) *http.Client {
+	if l.Wanders {
+		return l.clients[n%len(l.clients)]
+	}
+	return l.clients[0]
+}
+
+// patient is how long clients wait for an answer where their connections may be half open: they hear nothing then, and have to
+// give up by themselves.
+func (w *world) patient(ctx context.Context) (context.Context, context.CancelFunc) {
+	if slices.ContainsFunc(w.plan.Operations, func(o *operation) bool { return o.Do == "half-open clients" }) {
+		return context.WithTimeout(ctx, 4*time.Minute)
+	}
+	return ctx, func() {}
+}
+
+// title asks for a title beside a task, as clients do when a conversation begins: without tools, and without waiting for it.
+func (l *living) title(surface string, key, i int) {
+	time.Sleep(1100*time.Microsecond + l.apart)
+	w, name := l.world, taskName(l.Speaks, i)
+	c := &talk{surface: surface, key: key, model: "composer-2.5", messages: []message{{role: "user", text: "Write the title of «" + name + "»."}}}
+	body, err := json.Marshal(apis[surface].body(c, l.person, &task{Ask: "title"}))
+	if err != nil {
+		panic(err) // our own types
+	}
+	r := l.send(context.Background(), c, "POST", apis[surface].path, body, toTheEnd)
+	w.say(l.Name, "has asked for a title, and %s", r.summary())
+	w.situation("title beside × " + surface + " × " + w.plan.Upstream)
+	w.laws.titled(l, name, r)
+}
+
 // send sends one request, and reads what comes.
 func (l *living) send(ctx context.Context, c *talk, method, path string, body []byte, more func(*reply) bool) *reply {
 	r := &reply{began: time.Now(), check: l.world.plan.Published}
@@ -283,11 +330,10 @@ func (l *living) send(ctx context.Context, c *talk, method, path string, body []
 // sendInto is send for a reply that may have begun before.
 func (l *living) sendInto(ctx context.Context, r *reply, c *talk, method, path string, body []byte, more func(*reply) bool) {
 	n := int(l.requests.Add(1))
-	client := l.clients[0]
-	if l.Wanders {
-		client = l.clients[n%len(l.clients)]
-	}
+	client := l.client(n)
 	defer func() { r.finished = time.Now() }()
+	ctx, cancel := l.world.patient(ctx)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, "http://gateway"+path, bytes.NewReader(body))
 	if err != nil {
 		panic(err) // our own path

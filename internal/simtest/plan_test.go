@@ -17,6 +17,7 @@ type plan struct {
 	Upstream   string // localagent, chat or sdkbridge
 	Replicas   int
 	Misbehaves uint64        `json:",omitempty"` // cursorsim's own seed; 0 is calm
+	Tight      bool          `json:",omitempty"` // what a gateway may keep in memory is enough for a few conversations
 	Latency    time.Duration // of the quickest connection, one way
 	Published  bool          `json:",omitempty"` // documents are checked against the published ones, which takes time
 	People     []*person
@@ -33,6 +34,8 @@ type person struct {
 	Stateful bool   `json:",omitempty"` // responses: goes on with previous_response_id
 	Wanders  bool   `json:",omitempty"` // each request goes to the next replica
 	Hosted   bool   `json:",omitempty"` // has an account here, and sends the key of that
+	Socket   bool   `json:",omitempty"` // responses: over a WebSocket, as long as that API is used
+	Briefed  bool   `json:",omitempty"` // begins as others of the same parent do, with equal messages
 	Patience int    // how often a failed request is sent again at once
 	Echo     string `json:",omitempty"` // how answers are sent back: one of echoes
 	Start    time.Duration
@@ -44,6 +47,7 @@ type task struct {
 	Before string `json:",omitempty"` // what the person does to the conversation first: one of changes
 	Ask    string `json:",omitempty"` // what is asked of the answer: one of asks
 	Strays bool   `json:",omitempty"` // the model does not do so before it is told once more
+	Titled bool   `json:",omitempty"` // a title is asked for beside it
 	Stages []*stage
 }
 
@@ -70,6 +74,8 @@ var (
 	// answers are what people do with calls; "" answers all in order.
 	answers = []string{"", "", "", "reordered", "partial", "twice", "late", "very late", "never", "error", "renamed", "reshaped", "interrupted", "surface", "key", "tools", "model"}
 	// changes are what people do to their conversation before a task.
+	//
+	// Besides those that every seed draws from there is fork, which goes on from an older response by its id.
 	changes = []string{"", "", "", "aside", "edit", "compact", "rewind", "branch", "surface", "key", "tools", "model"}
 	// asks are what a request asks of its answer.
 	asks = []string{"", "", "", "", "background", "follow", "cancel", "required", "schema", "title"}
@@ -112,9 +118,45 @@ func newPlan(seed uint64) *plan {
 			o.At += time.Duration(i) * 7 * time.Microsecond // never two at once
 			p.Operations = append(p.Operations, o)
 		}
-		slices.SortFunc(p.Operations, func(a, b *operation) int { return int(a.At - b.At) })
 	}
+	p.more(rand.New(rand.NewPCG(seed, 0x52)))
+	slices.SortFunc(p.Operations, func(a, b *operation) int { return int(a.At - b.At) })
 	return p
+}
+
+// more adds what came to the plans later, by numbers of its own, so that the seeds of before stay what they were otherwise.
+func (p *plan) more(r *rand.Rand) {
+	p.Tight = r.IntN(6) == 0
+	if first := p.People[0]; r.IntN(6) == 0 {
+		first.Briefed = true
+		for i := range 1 + r.IntN(2) { // subagents that one parent starts at once
+			sub := newPerson(r, i, p)
+			sub.Name = fmt.Sprintf("sub%d", i+1)
+			sub.Speaks, sub.Key, sub.Hosted, sub.Briefed = sub.Name, first.Key, false, true
+			sub.Surface, sub.Stateful, sub.Start = first.Surface, first.Stateful, first.Start+time.Duration(i+1)*457*time.Microsecond
+			p.People = append(p.People, sub)
+		}
+		if p.Upstream == "chat" {
+			p.withoutDrops()
+		}
+	}
+	for _, who := range p.People {
+		who.Socket = who.Surface == "responses" && who.Stream && r.IntN(3) == 0
+		for i, t := range who.Tasks {
+			t.Titled = r.IntN(8) == 0
+			if i > 0 && t.Before == "" && who.Stateful && r.IntN(2) == 0 {
+				t.Before = "fork"
+			}
+		}
+	}
+	if r.IntN(6) == 0 {
+		o := newOperation(r, p)
+		o.At += 23 * time.Microsecond
+		if o.Do = pick(r, laterOperations); p.Upstream == "sdkbridge" {
+			o.Do = "half-open clients"
+		}
+		p.Operations = append(p.Operations, o)
+	}
 }
 
 // withoutDrops makes cuts of drops: the chat endpoint has no word for the end of an answer, so that a stream that ends too

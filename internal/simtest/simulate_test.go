@@ -88,6 +88,9 @@ func TestSimulate(t *testing.T) {
 			t.Logf("time for %d seeds", i)
 			return
 		}
+		if *all && i > 0 && i%500 == 0 {
+			fmt.Fprintf(os.Stderr, "%d seeds in %v\n", i, time.Since(began).Round(time.Second))
+		}
 		seed, p := planned.steer(*first + uint64(i*candidates))
 		w, _ := simulate(t, p)
 		for s, times := range w.situations {

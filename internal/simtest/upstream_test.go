@@ -16,12 +16,14 @@ import (
 
 // What is said goes by these forms, so that every piece of it tells where it belongs:
 //
+//	the title of «p1.t2»                      a request for its title; titleOf is the answer
 //	do «p1.t2»                                the person's message of a task
 //	«p1.t2.s1 saw [[p1.t2.s0.c1=k1.v1]]»: w1 w2 w3 .      what the model says in a stage
 //	{"n":"p1.t2.s0.c1"}                       the arguments of a call
 //	[[p1.t2.s0.c1=k1.v1]]                     the result of a call: of which, by whose key, which attempt
 var (
 	taskMark   = regexp.MustCompile(`do «(\w+\.t\d+)»`)
+	titleMark  = regexp.MustCompile(`the title of «(\w+\.t\d+)»`)
 	stageMark  = regexp.MustCompile(`«(\w+\.t\d+)\.s(\d+)`)
 	wordMark   = regexp.MustCompile(` w\d+`)
 	resultMark = regexp.MustCompile(`\[\[(\w+\.t\d+\.s\d+\.c\d+)=k(\d+)\.v(\d+)\]\]`)
@@ -29,6 +31,9 @@ var (
 
 // corrected is how the gateway tells the model once more what the request asks.
 var corrected = regexp.MustCompile(`A program reads your answer|You have (not called|called no) `)
+
+// titleOf is the title of a task.
+func titleOf(task string) string { return "About «" + task + "»" }
 
 // nothing is what the model says it saw for a call without a result, when it reads the whole conversation.
 const nothing = "nothing"
@@ -121,6 +126,10 @@ func (u *upstream) model(f script.Facts) []script.Step {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if title := titleMark.FindStringSubmatch(f.Told); title != nil {
+		u.owner(&f)
+		return []script.Step{script.Text{Text: titleOf(title[1])}}
+	}
 	name, at, word := where(&f)
 	knows := f.Resume // what it saw is in the server's state
 	if name == "" {   // it is told to do what it was told before

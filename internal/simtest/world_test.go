@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,6 +55,7 @@ type world struct {
 	began      map[*operation]time.Time
 	ended      map[*operation]time.Time // those that are over
 	ahead      time.Duration            // by which the database's clock is wrong
+	cursorAt   time.Duration            // the same for Cursor's
 	rotations  int                      // of the encryption key
 }
 
@@ -69,6 +71,20 @@ func (w *world) setClock(ahead time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ahead = ahead
+}
+
+// cursorClock is Cursor's, for access tokens.
+func (w *world) cursorClock() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return time.Now().Add(w.cursorAt)
+}
+
+// setCursor makes Cursor's clock wrong by so much.
+func (w *world) setCursor(ahead time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cursorAt = ahead
 }
 
 // lockedBuffer is what all replicas log to.
@@ -100,7 +116,7 @@ func newWorld(p *plan) *world {
 	w.story.began = time.Now()
 	w.laws = &laws{world: w, given: map[string]string{}}
 	w.upstream = &upstream{world: w, met: map[string]int{}, talks: map[string]place{}, owners: map[string]string{}}
-	w.sim = cursorsim.New(cursorsim.Config{Seed: p.Misbehaves, Model: w.upstream.model})
+	w.sim = cursorsim.New(cursorsim.Config{Seed: p.Misbehaves, Model: w.upstream.model, Now: w.cursorClock})
 	if p.Upstream == "sdkbridge" {
 		w.bridges = bridgesim.New(nil)
 		w.bridges.PlayModel(w.upstream.model)
@@ -186,6 +202,12 @@ type process struct {
 	chat     *http.Transport // nil for other upstreams than chat
 }
 
+// tight is the memory limit of a gateway that has room for a few conversations only: an eighth of it.
+const tight = 8 * 24 << 10
+
+// statusToken opens GET /status.
+var statusToken = agent.NewSecret("status token")
+
 var errDown = errors.New("nobody listens")
 
 func newReplica(w *world, n int) *replica {
@@ -228,9 +250,13 @@ func (r *replica) replace() (before *process) {
 	keys := auth.New(auth.Config{BackendBase: "http://cursor", APIBase: "http://cursor", HTTP: &http.Client{Transport: p.auth}})
 	cfg := &config.Config{}
 	cfg.MaxRepeatedCalls, cfg.SystemPrompt = 8, "auto"
+	if r.world.plan.Tight {
+		// What may be kept is a part of this limit, which is asked for when a gateway is put together.
+		defer debug.SetMemoryLimit(debug.SetMemoryLimit(tight))
+	}
 	var err error
 	p.Instance, err = cli.Assemble(context.Background(), cfg, cli.Parts{
-		Store: p.store, Ring: r.world.ring(), Auth: keys, Backends: []agent.Backend{r.backend(p, keys, log)}, Log: log,
+		Store: p.store, Ring: r.world.ring(), Auth: keys, Backends: []agent.Backend{r.backend(p, keys, log)}, Log: log, Token: statusToken,
 	})
 	if err != nil {
 		panic(err)
@@ -318,10 +344,14 @@ func (w *world) run() {
 	for _, p := range w.plan.People {
 		everybody.Go(func() { w.live(p) })
 	}
+	gone := make(chan struct{})
+	operators.Go(func() { w.watch(gone) })
 	everybody.Wait()
+	close(gone)
 	operators.Wait()
 	w.say("world", "everybody has gone")
 	time.Sleep(11 * time.Minute) // longer than a run is parked
+	w.laws.isIdle()
 	w.laws.upstreamIsIdle()
 	w.laws.hears()
 	for _, r := range w.replicas {

@@ -62,6 +62,7 @@ func ruleOf(key string) keyRule {
 // Clients read "exp" in the token to know when to exchange the key again, as they do with Cursor's.
 type tokens struct {
 	lifetime time.Duration
+	now      func() time.Time
 
 	// mu protects what follows.
 	mu        sync.Mutex
@@ -70,8 +71,8 @@ type tokens struct {
 }
 
 // newTokens makes a signing key of its own, which ends with the process.
-func newTokens(lifetime time.Duration) *tokens {
-	t := &tokens{lifetime: lifetime}
+func newTokens(lifetime time.Duration, now func() time.Time) *tokens {
+	t := &tokens{lifetime: lifetime, now: now}
 	t.revoke()
 	return t
 }
@@ -107,7 +108,7 @@ func (t *tokens) mint(key string, lifetime time.Duration) string {
 		lifetime = t.lifetime
 	}
 	// The id (jti) makes each token different from all others, also within a second.
-	now := time.Now()
+	now := t.now()
 	body, _ := json.Marshal(claims{hashOf(key), now.Add(lifetime).Unix(), now.Unix(), rand.Text()})
 	encode := base64.RawURLEncoding.EncodeToString
 	signed := encode([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + encode(body)
@@ -143,7 +144,7 @@ func (t *tokens) check(token string) (keyHash string, ok bool) {
 	_, body, _ := strings.Cut(token[:i], ".")
 	data, err := base64.RawURLEncoding.DecodeString(body)
 	var c claims
-	if !good || err != nil || json.Unmarshal(data, &c) != nil || time.Now().Unix() >= c.Expires {
+	if !good || err != nil || json.Unmarshal(data, &c) != nil || t.now().Unix() >= c.Expires {
 		return "", false
 	}
 	return c.Subject, true

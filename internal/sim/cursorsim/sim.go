@@ -27,6 +27,8 @@ type Config struct {
 	ContextOnly bool
 	// TokenLifetime is how long an access token is valid; 0 is an hour.
 	TokenLifetime time.Duration
+	// Now is the clock of access tokens; nil is [time.Now].
+	Now func() time.Time
 	// AnswerTimeout is how long a client may take for an answer that needs no user: context, blobs
 	// and the like. A run ends with deadline_exceeded after it. Results of tools have no limit,
 	// because a user may have to be asked. 0 is 30 seconds.
@@ -56,6 +58,9 @@ type Sim struct {
 // New makes a Sim. Serve it with [Sim.Serve], or mount it as a handler. A handler behind HTTP/1.1
 // alone offers RunSSE but not Run.
 func New(config Config) *Sim {
+	if config.Now == nil {
+		config.Now = time.Now
+	}
 	if config.TokenLifetime == 0 {
 		config.TokenLifetime = time.Hour
 	}
@@ -71,7 +76,7 @@ func New(config Config) *Sim {
 	s := &Sim{
 		config:        config,
 		mux:           http.NewServeMux(),
-		tokens:        newTokens(config.TokenLifetime),
+		tokens:        newTokens(config.TokenLifetime, config.Now),
 		journal:       &journal{keep: config.Keep, log: config.Log},
 		conversations: &conversations{keep: config.Keep},
 		sessions:      &sessions{keep: config.Keep},
