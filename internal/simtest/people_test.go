@@ -116,7 +116,7 @@ func (w *world) live(p *person) {
 				}
 			}
 		}
-		time.Sleep(700 * time.Millisecond)
+		time.Sleep(700*time.Millisecond + l.apart)
 	}
 	w.say(p.Name, "is done")
 }
@@ -172,13 +172,13 @@ func (l *living) persist(c *talk, t *task) *reply {
 		case r.left && l.gaveUp(t):
 			return nil
 		case r.left:
-			time.Sleep(500*time.Millisecond + 17*time.Microsecond)
+			time.Sleep(500*time.Millisecond + l.apart)
 			continue
 		case r.code == "previous_response_not_found" && c.previous != "":
 			c.forget()
 			continue
 		case try < l.Patience:
-			time.Sleep(time.Duration(1<<try)*900*time.Millisecond + 23*time.Microsecond)
+			time.Sleep(time.Duration(1<<try)*900*time.Millisecond + l.apart)
 		default:
 			// Later, when all is well again, it must work. A task has few faults, and each try meets one.
 			if try > l.Patience+10 {
@@ -364,7 +364,7 @@ func (l *living) follow(c *talk, r *reply) {
 			return
 		}
 		if r.err != "" {
-			time.Sleep(3*time.Second + 29*time.Microsecond)
+			time.Sleep(3*time.Second + l.apart)
 		}
 		r.left, r.err, r.code = false, "", ""
 		l.sendInto(context.Background(), r, c, "GET", fmt.Sprintf("/v1/responses/%s?stream=true&starting_after=%d", r.id, r.events-1), nil, toTheEnd)
@@ -374,7 +374,7 @@ func (l *living) follow(c *talk, r *reply) {
 
 // cancel ends a background response after a while. What it has said by then the client does not look at.
 func (l *living) cancel(c *talk, r *reply) {
-	time.Sleep(1300*time.Millisecond + 37*time.Microsecond)
+	time.Sleep(1300*time.Millisecond + l.apart)
 	again := l.send(context.Background(), c, "POST", "/v1/responses/"+r.id+"/cancel", nil, toTheEnd)
 	began := r.began
 	*r = *again
@@ -385,7 +385,7 @@ func (l *living) cancel(c *talk, r *reply) {
 func (l *living) poll(c *talk, r *reply) {
 	began, id := r.began, r.id
 	for range 600 {
-		time.Sleep(3*time.Second + 31*time.Microsecond)
+		time.Sleep(3*time.Second + l.apart)
 		again := l.send(context.Background(), c, "GET", "/v1/responses/"+id, nil, toTheEnd)
 		if again.status == http.StatusOK && (again.done || again.err != "" || again.code != "") {
 			*r = *again
@@ -408,7 +408,7 @@ func (l *living) answer(c *talk, t *task, r *reply) bool {
 		how = s.Answer
 	}
 	l.world.situation("answers " + how + " × " + c.surface + " × " + l.world.plan.Upstream)
-	pause := 300*time.Millisecond + 41*time.Microsecond
+	pause := 300*time.Millisecond + l.apart
 	switch how {
 	case "late":
 		pause = 4 * time.Minute
@@ -459,7 +459,7 @@ func (l *living) answer(c *talk, t *task, r *reply) bool {
 			r := l.ask(&twin, t)
 			l.world.laws.reply(l, &twin, t, r)
 		})
-		time.Sleep(20*time.Millisecond + 53*time.Microsecond)
+		time.Sleep(20*time.Millisecond + l.apart)
 	}
 	return true
 }

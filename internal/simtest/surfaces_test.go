@@ -412,7 +412,7 @@ func responsesEvent(r *reply, e sse.Event) {
 		if r.text != streamed && !killed {
 			r.wrong("it streamed %q, and its response says %q", streamed, r.text)
 		}
-		if fmt.Sprint(calls) != fmt.Sprint(r.calls) {
+		if fmt.Sprint(calls) != fmt.Sprint(r.calls) && !(killed && len(r.calls) <= len(calls) && fmt.Sprint(calls[:len(r.calls)]) == fmt.Sprint(r.calls)) {
 			r.wrong("it streamed the calls %v, and its response has %v", calls, r.calls)
 		}
 		r.done = d.Type == "response.completed"
