@@ -91,10 +91,9 @@ func (w *world) operate(o *operation) {
 }
 
 // noticed waits until those who dialed have given up the last connection that is half open. They may find out only when they next
-// use it, but keep none for longer than idle.
+// use it, but keep none for longer than idleTime.
 func noticed(link *memnet.Link) {
-	const idle = 5 * time.Minute
-	for end := time.Now().Add(idle + time.Minute); link.Frozen() > 0 && time.Now().Before(end); {
+	for end := time.Now().Add(idleTime + time.Minute); link.Frozen() > 0 && time.Now().Before(end); {
 		time.Sleep(time.Second)
 	}
 }

@@ -27,6 +27,9 @@ type living struct {
 	apart    time.Duration // what keeps this person's requests apart from those that others send at the same moment
 }
 
+// idleTime is how long clients keep a connection that they don't use.
+const idleTime = 5 * time.Minute
+
 // A stageSet is stages of tasks. A person who sends a request twice uses it in two goroutines.
 type stageSet struct {
 	mu  sync.Mutex
@@ -79,7 +82,7 @@ func (w *world) live(p *person) {
 	l := &living{person: p, world: w}
 	l.apart = time.Duration(1+slices.Index(w.plan.People, p)) * 137 * time.Microsecond
 	for _, r := range w.replicas {
-		t := &http.Transport{DialContext: r.in.Dial, IdleConnTimeout: 5 * time.Minute}
+		t := &http.Transport{DialContext: r.in.Dial, IdleConnTimeout: idleTime}
 		defer t.CloseIdleConnections()
 		l.clients = append(l.clients, &http.Client{Transport: t})
 	}

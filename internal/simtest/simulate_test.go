@@ -21,7 +21,7 @@ var (
 	one   = flag.Uint64("seed", 0, "the one seed to simulate, whose story is printed")
 	all   = flag.Bool("all", false, "go on after a seed that fails, and print one line for each")
 	small = flag.Bool("shrink", true, "shrink the plan of a seed that fails, and print it as a case")
-	same  = flag.Int("same", 40, "how many seeds are played twice, to see whether they tell the same")
+	same  = flag.Int("same", 20, "how many seeds are played twice, to see whether they tell the same")
 	logs  = flag.Bool("log", false, "with -seed or -case: print what the gateways logged, too")
 	from  = flag.String("case", "", "a case file to simulate in place of a seed")
 )
@@ -76,11 +76,11 @@ func TestSimulate(t *testing.T) {
 	if n == 0 {
 		n = 60
 	}
-	planned, met := coverage{}, map[string]int{}
+	covered, met := newCoverage(), map[string]int{}
 	defer func() {
 		if *seeds > 0 {
 			printSituations(os.Stdout, met)
-			fmt.Printf("%d seeds in %v, %d situations planned, %d met\n", n, time.Since(began).Round(time.Second), len(planned), len(met))
+			fmt.Printf("%d seeds in %v, %d situations planned, %d met\n", n, time.Since(began).Round(time.Second), len(covered.planned), len(covered.met))
 		}
 	}()
 	for i := range n {
@@ -91,8 +91,9 @@ func TestSimulate(t *testing.T) {
 		if *all && i > 0 && i%500 == 0 {
 			fmt.Fprintf(os.Stderr, "%d seeds in %v\n", i, time.Since(began).Round(time.Second))
 		}
-		seed, p := planned.steer(*first + uint64(i*candidates))
+		seed, p := covered.steer(*first + uint64(i*candidates))
 		w, _ := simulate(t, p)
+		covered.note(w.pairs)
 		for s, times := range w.situations {
 			met[s] += times
 		}
@@ -114,16 +115,13 @@ func TestSimulate(t *testing.T) {
 	}
 }
 
-// TestTheSameSeedTellsTheSameStory plays seeds twice, those with faults and operations too, and compares what is told, times
-// included. About one in a hundred is told in one of two ways: see docs/simulation.md. Such a seed is played a third time, and
-// only one that is told in three ways breaks the test.
+// TestTheSameSeedTellsTheSameStory plays seeds twice, whatever goes wrong in them, and compares what is told, times included. Of
+// hundreds none was told in two ways, but Go promises no order to the goroutines of one moment: see docs/simulation.md. So such
+// a seed is played a third time, and only one that is told in three ways breaks the test.
 func TestTheSameSeedTellsTheSameStory(t *testing.T) {
 	began := time.Now()
 	twice, thrice := 0, 0
 	for seed := *first; seed < *first+uint64(*same) && (*seeds > 0 || time.Since(began) < 5*time.Second); seed++ {
-		if newPlan(seed).Misbehaves != 0 && *seeds == 0 {
-			continue
-		}
 		tell := func() string {
 			w, _ := simulate(t, newPlan(seed))
 			return w.story.String()

@@ -242,7 +242,12 @@ func (u *upstream) stage(steps []script.Step, now *play, name string, t *task, i
 		*played = fmt.Sprintf(" (%s before word %d of s%d)", f.Kind, f.Word+1, i)
 		u.world.met(t, s, f.Kind)
 	}
-	steps = append(steps, u.reached(now, nil))
+	kind := "no fault"
+	if f != nil {
+		kind = f.Kind
+	}
+	speaks, _, _ := strings.Cut(name, ".")
+	steps = append(steps, u.reached(now, func() { u.world.comes(speaks, t, i, kind) }))
 	if f != nil && f.Word == 0 {
 		steps = append(steps, u.fails(now, f, len(steps) == 1)...)
 		if ends(f.Kind) {

@@ -52,6 +52,7 @@ type world struct {
 
 	mu         sync.Mutex
 	situations map[string]int
+	pairs      map[string]int // those that steer the choice of seeds: see comes
 	began      map[*operation]time.Time
 	ended      map[*operation]time.Time // those that are over
 	ahead      time.Duration            // by which the database's clock is wrong
@@ -112,7 +113,7 @@ func keyOf(n int) string {
 const brief = 200
 
 func newWorld(p *plan) *world {
-	w := &world{plan: p, hosted: map[int]string{}, situations: map[string]int{}, began: map[*operation]time.Time{}, ended: map[*operation]time.Time{}}
+	w := &world{plan: p, hosted: map[int]string{}, situations: map[string]int{}, pairs: map[string]int{}, began: map[*operation]time.Time{}, ended: map[*operation]time.Time{}}
 	w.story.began = time.Now()
 	w.laws = &laws{world: w, given: map[string]string{}}
 	w.upstream = &upstream{world: w, met: map[string]int{}, talks: map[string]place{}, owners: map[string]string{}}
