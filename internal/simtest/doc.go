@@ -8,8 +8,10 @@
 //	people_test.go      what people do, one request after the other
 //	history_test.go     a conversation as a person remembers it, and what they do to it
 //	surfaces_test.go    how a conversation is sent on each API, and how an answer is read
+//	sockets_test.go     people who use the Responses API over a WebSocket
 //	operators_test.go   what operators and networks do meanwhile
 //	laws_test.go        what must be true: read this first
+//	watch_test.go       what gateways say of themselves, and the laws about that
 //	story_test.go       what happened, for people
 //	situations_test.go  which situations were met, and the seeds that are worth more
 //	shrink_test.go      a smaller plan that still fails
