@@ -233,7 +233,7 @@ func TestAKeyWithTheRightIDAndAnotherHashIsRefused(t *testing.T) {
 	token, key := keys.Mint()
 	row := store.Key{ID: key.ID, Account: "acct_7901e753321589f9b07f888d", Hash: key.Hash}
 	row.Hash[31] ^= 1
-	if _, err := db.SignUp(t.Context(), store.Account{ID: row.Account}, row); err != nil {
+	if _, err := db.SignUp(t.Context(), store.Account{ID: row.Account}, row, store.Door{}); err != nil {
 		t.Fatal(err)
 	}
 	_, err := s.Resolve(t.Context(), token.Reveal())

@@ -17,6 +17,9 @@ type Account struct {
 	KeyHint string
 	Created time.Time
 	Updated time.Time // when SealedKey was last replaced by a sign-up
+	// Limits hold for all keys of the account together, beside those of each key. The operator sets them; a sign-up leaves
+	// them as they are.
+	Limits KeyLimits
 }
 
 // AccountOwner is the owner of everything that the account leaves behind: agent.Caller.Owner of its
@@ -27,9 +30,10 @@ func AccountOwner(accountID string) string { return "a:" + accountID }
 // account.
 type Accounts interface {
 	// SignUp creates the account together with its new key, or, if the account exists, replaces everything of it but
-	// its ID and Created and adds the key to those it has. It returns the account as it stands afterwards.
-	// ErrConflict: a key with this ID exists; mint another.
-	SignUp(ctx context.Context, a Account, k Key) (Account, error)
+	// its ID, Created and Limits and adds the key to those it has. It returns the account as it stands afterwards. d says
+	// who may have a new account; an invitation is used once for each. An account that exists needs none.
+	// ErrConflict: a key with this ID exists; mint another. ErrNotInvited: the account is new, and d does not let it in.
+	SignUp(ctx context.Context, a Account, k Key, d Door) (Account, error)
 	// Account returns one account. ErrNotFound.
 	Account(ctx context.Context, id string) (Account, error)
 	// ListAccounts returns up to limit accounts in the order of their IDs, beginning after the ID after ("" from the
@@ -38,6 +42,8 @@ type Accounts interface {
 	// ReplaceSealedKey replaces the sealed key, if it is still old. ErrConflict when old is no longer
 	// what is stored: a sign-up came between, and its key must stay. ErrNotFound.
 	ReplaceSealedKey(ctx context.Context, id string, old, sealed []byte) error
+	// LimitAccount replaces Limits, and nothing else. ErrNotFound.
+	LimitAccount(ctx context.Context, id string, limits KeyLimits) error
 	// DeleteAccount deletes the account and everything that belongs to it: keys, request logs, and what its owner
 	// (AccountOwner) has in sessions, responses, conversations and documents. ErrNotFound.
 	DeleteAccount(ctx context.Context, id string) error
@@ -58,7 +64,7 @@ type Key struct {
 	Limits  KeyLimits
 }
 
-// KeyLimits are what a key may be used for, and how much. A zero field is no limit. They are kept as JSON, so names of
+// KeyLimits are what a key, or an account with all of its keys, may be used for, and how much. A zero field is no limit. They are kept as JSON, so names of
 // fields never change.
 type KeyLimits struct {
 	// Surfaces and Models are what the key may be used with: "chat", "messages"; "composer-2.5", "composer-*".
@@ -82,10 +88,10 @@ func (l *KeyLimits) Any() bool {
 		l.TokensPerMinute > 0 || l.USDPerDay > 0 || l.USDPerMonth > 0
 }
 
-// KeyUsage is what a key has used, on all replicas together.
+// KeyUsage is what a key, or an account with all of its keys, has used, on all replicas together.
 type KeyUsage struct {
-	// Running are the requests that have not ended. One that began more than RunningFor ago is left out: its process has
-	// died most likely.
+	// Running are the requests that have not ended and whose process lives, as far as its lease tells (RenewRunner). One
+	// of a process without a lease counts for RunningFor.
 	Running int64
 	// Requests and Tokens are those of the requests that began in the last minute. A request's tokens are known once it has
 	// ended.
@@ -95,8 +101,21 @@ type KeyUsage struct {
 	DayUSD, MonthUSD float64
 }
 
-// RunningFor is how long a request without an end counts as running.
+// RunningFor is how long a request without an end counts as running when no process is named that could have a lease.
 const RunningFor = 15 * time.Minute
+
+// RunnerLease is how long the requests of a process that has died count as running. A process renews it several times
+// within that time. A request younger than that counts in any case, so a process may take requests before it has a lease.
+const RunnerLease = 30 * time.Second
+
+// A Standing is what a request is held against: the limits of its key and of its account, and what each has used.
+type Standing struct {
+	Key     Key
+	KeyUsed KeyUsage
+	// Account is the limits of the account, and AccountUsed what all of its keys have used; zero when it has no limits.
+	Account     KeyLimits
+	AccountUsed KeyUsage
+}
 
 // Keys keeps the keys of hosted accounts. They are created by Accounts.SignUp, AddKey and RotateKey.
 type Keys interface {
@@ -127,6 +146,7 @@ type RequestLog struct {
 	RequestID string // as x-request-id shows it
 	Endpoint  string // the route's pattern: "POST /v1/chat/completions"
 	Created   time.Time
+	Runner    string // the process that carries it out, see RenewRunner; "" for one without a lease
 
 	// What follows is filled in by FinishRequest.
 	Model           string // as upstream was asked for it
@@ -161,11 +181,15 @@ type RequestLogs interface {
 	// BeginRequest writes the row before the work starts, so that no hosted request goes unrecorded: when it fails,
 	// the request is refused. ErrConflict: the ID exists. ErrNotFound: the account doesn't.
 	BeginRequest(ctx context.Context, l RequestLog) error
-	// AdmitRequest is BeginRequest for a key with limits: admit is given the key of l.KeyID and what it has used before
-	// l.Created, and the row is written if it returns nil; else its error is returned and nothing is written. Calls for one
-	// key come one after the other, on all replicas, so that each admit sees what those before have written. admit must be
-	// quick, must not use the store, and may be called more than once. ErrNotFound also when there is no such key.
-	AdmitRequest(ctx context.Context, l RequestLog, admit func(Key, KeyUsage) error) error
+	// AdmitRequest is BeginRequest for a key with limits, its own or those of its account: admit is given both, and what
+	// was used before l.Created, and the row is written if it returns nil; else its error is returned and nothing is
+	// written. Calls for one key, and for one account with limits, come one after the other, on all replicas, so that each
+	// admit sees what those before have written. admit must be quick, must not use the store, and may be called more than
+	// once. ErrNotFound also when there is no such key.
+	AdmitRequest(ctx context.Context, l RequestLog, admit func(Standing) error) error
+	// RenewRunner says that the process named runner lives, for as long as lease from now on, by the clock of the
+	// database. A lease of 0 or less ends it: what it has not finished counts no longer.
+	RenewRunner(ctx context.Context, runner string, lease time.Duration) error
 	// FinishRequest fills in the rest; what stands above it in RequestLog stays as it is. ErrNotFound.
 	FinishRequest(ctx context.Context, l RequestLog) error
 	// ListRequests returns the rows that q asks for, newest first. No rows is no error. ErrNotFound: q.After is none of them.

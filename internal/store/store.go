@@ -43,6 +43,8 @@ var (
 	ErrNotFound = errors.New("not found in the store")
 	// ErrConflict: the row exists already, or somebody else has changed it meanwhile.
 	ErrConflict = errors.New("conflict in the store")
+	// ErrNotInvited: nobody without a good invitation may have a new account.
+	ErrNotInvited = errors.New("not invited")
 	// ErrTooLarge: the row alone is over the owner's limit.
 	ErrTooLarge = errors.New("too large for the store")
 	// ErrUnavailable: the database can't be reached, read or written now (disk full, read-only,
@@ -58,6 +60,8 @@ type Store interface {
 	Accounts
 	Keys
 	RequestLogs
+	Invitations
+	Attempts
 	Audits
 	Sessions
 	ParkedCalls

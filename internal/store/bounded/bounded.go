@@ -99,9 +99,9 @@ func (b *bounded) deadlineError(ctx, inner context.Context, err error) error {
 // method that does both, such as OpenSession, counts as a write.
 
 // Accounts and hosted keys.
-func (b *bounded) SignUp(ctx context.Context, a store.Account, k store.Key) (stored store.Account, err error) {
+func (b *bounded) SignUp(ctx context.Context, a store.Account, k store.Key, d store.Door) (stored store.Account, err error) {
 	err = b.write(ctx, func(ctx context.Context) (err error) {
-		stored, err = b.s.SignUp(ctx, a, k)
+		stored, err = b.s.SignUp(ctx, a, k, d)
 		return err
 	})
 	return stored, err
@@ -117,6 +117,10 @@ func (b *bounded) ListAccounts(ctx context.Context, after string, limit int) ([]
 
 func (b *bounded) ReplaceSealedKey(ctx context.Context, id string, old, sealed []byte) error {
 	return b.write(ctx, func(ctx context.Context) error { return b.s.ReplaceSealedKey(ctx, id, old, sealed) })
+}
+
+func (b *bounded) LimitAccount(ctx context.Context, id string, limits store.KeyLimits) error {
+	return b.write(ctx, func(ctx context.Context) error { return b.s.LimitAccount(ctx, id, limits) })
 }
 
 func (b *bounded) DeleteAccount(ctx context.Context, id string) error {
@@ -156,13 +160,38 @@ func (b *bounded) RotateKey(ctx context.Context, id string, next store.Key) erro
 	return b.write(ctx, func(ctx context.Context) error { return b.s.RotateKey(ctx, id, next) })
 }
 
+// Who may sign up, and how often somebody has tried.
+func (b *bounded) AddInvitation(ctx context.Context, i store.Invitation) error {
+	return b.write(ctx, func(ctx context.Context) error { return b.s.AddInvitation(ctx, i) })
+}
+
+func (b *bounded) ListInvitations(ctx context.Context, limit int) ([]store.Invitation, error) {
+	return read(ctx, b, func(ctx context.Context) ([]store.Invitation, error) { return b.s.ListInvitations(ctx, limit) })
+}
+
+func (b *bounded) RevokeInvitation(ctx context.Context, id string, at time.Time) error {
+	return b.write(ctx, func(ctx context.Context) error { return b.s.RevokeInvitation(ctx, id, at) })
+}
+
+func (b *bounded) CountAttempt(ctx context.Context, a store.Attempt) (again time.Time, err error) {
+	err = b.write(ctx, func(ctx context.Context) (err error) {
+		again, err = b.s.CountAttempt(ctx, a)
+		return err
+	})
+	return again, err
+}
+
 // The request log.
 func (b *bounded) BeginRequest(ctx context.Context, l store.RequestLog) error {
 	return b.write(ctx, func(ctx context.Context) error { return b.s.BeginRequest(ctx, l) })
 }
 
-func (b *bounded) AdmitRequest(ctx context.Context, l store.RequestLog, admit func(store.Key, store.KeyUsage) error) error {
+func (b *bounded) AdmitRequest(ctx context.Context, l store.RequestLog, admit func(store.Standing) error) error {
 	return b.write(ctx, func(ctx context.Context) error { return b.s.AdmitRequest(ctx, l, admit) })
+}
+
+func (b *bounded) RenewRunner(ctx context.Context, runner string, lease time.Duration) error {
+	return b.write(ctx, func(ctx context.Context) error { return b.s.RenewRunner(ctx, runner, lease) })
 }
 
 func (b *bounded) FinishRequest(ctx context.Context, l store.RequestLog) error {

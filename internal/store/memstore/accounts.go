@@ -18,6 +18,7 @@ import (
 func keptAccount(a store.Account) store.Account {
 	a.Email, a.Name, a.KeyHint = clean(a.Email), clean(a.Name), clean(a.KeyHint)
 	a.SealedKey, a.Created, a.Updated = copied(a.SealedKey), stamp(a.Created), stamp(a.Updated)
+	a.Limits = keptLimits(a.Limits)
 	return a
 }
 
@@ -25,13 +26,18 @@ func keptAccount(a store.Account) store.Account {
 func keptKey(k store.Key) store.Key {
 	k.Hint, k.Created, k.Revoked = clean(k.Hint), stamp(k.Created), stamp(k.Revoked)
 	k.Name, k.Expires = clean(k.Name), stamp(k.Expires)
-	// A caller may change its lists afterwards.
-	k.Limits.Surfaces, k.Limits.Models = slices.Clone(k.Limits.Surfaces), slices.Clone(k.Limits.Models)
+	k.Limits = keptLimits(k.Limits)
 	return k
 }
 
+// keptLimits copies the lists: a caller may change its own afterwards.
+func keptLimits(l store.KeyLimits) store.KeyLimits {
+	l.Surfaces, l.Models = slices.Clone(l.Surfaces), slices.Clone(l.Models)
+	return l
+}
+
 // SignUp implements store.Accounts.
-func (s *Store) SignUp(ctx context.Context, a store.Account, k store.Key) (store.Account, error) {
+func (s *Store) SignUp(ctx context.Context, a store.Account, k store.Key, d store.Door) (store.Account, error) {
 	done, err := s.begin(ctx)
 	if err != nil {
 		return store.Account{}, err
@@ -41,10 +47,14 @@ func (s *Store) SignUp(ctx context.Context, a store.Account, k store.Key) (store
 	if _, known := s.db.keys[k.ID]; known {
 		return store.Account{}, store.ErrConflict
 	}
+	if err := s.db.letIn(a.ID, d); err != nil {
+		return store.Account{}, err
+	}
 	a = keptAccount(a)
-	// A second sign-up replaces all but the time of the first.
+	// A second sign-up replaces all but the time of the first, and what the operator has said.
+	a.Limits = store.KeyLimits{}
 	if old, known := s.db.accounts[a.ID]; known {
-		a.Created = old.Created
+		a.Created, a.Limits = old.Created, old.Limits
 	}
 	s.db.accounts[a.ID], s.db.keys[k.ID] = a, keptKey(k)
 	return keptAccount(a), nil
@@ -100,6 +110,22 @@ func (s *Store) ReplaceSealedKey(ctx context.Context, id string, old, sealed []b
 		return store.ErrConflict
 	}
 	a.SealedKey = copied(sealed)
+	s.db.accounts[id] = a
+	return nil
+}
+
+// LimitAccount implements store.Accounts.
+func (s *Store) LimitAccount(ctx context.Context, id string, limits store.KeyLimits) error {
+	done, err := s.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	a, known := s.db.accounts[id]
+	if !known {
+		return store.ErrNotFound
+	}
+	a.Limits = keptLimits(limits)
 	s.db.accounts[id] = a
 	return nil
 }
@@ -268,12 +294,12 @@ func (db *Database) beginRequest(l store.RequestLog) error {
 		return store.ErrNotFound
 	}
 	// Only what is known at the beginning is taken, whatever else the caller has filled in.
-	db.logs[l.ID] = keptLog(store.RequestLog{ID: l.ID, Account: l.Account, KeyID: l.KeyID, RequestID: l.RequestID, Endpoint: l.Endpoint, Created: l.Created})
+	db.logs[l.ID] = keptLog(store.RequestLog{ID: l.ID, Account: l.Account, KeyID: l.KeyID, RequestID: l.RequestID, Endpoint: l.Endpoint, Created: l.Created, Runner: l.Runner})
 	return nil
 }
 
 // AdmitRequest implements store.RequestLogs. The lock of the database makes all calls one after the other.
-func (s *Store) AdmitRequest(ctx context.Context, l store.RequestLog, admit func(store.Key, store.KeyUsage) error) error {
+func (s *Store) AdmitRequest(ctx context.Context, l store.RequestLog, admit func(store.Standing) error) error {
 	done, err := s.begin(ctx)
 	if err != nil {
 		return err
@@ -284,21 +310,49 @@ func (s *Store) AdmitRequest(ctx context.Context, l store.RequestLog, admit func
 		return store.ErrNotFound
 	}
 	// While the lock is held: no other request is counted in between.
-	if err := admit(keptKey(k), s.db.used(l.KeyID, l.Created)); err != nil {
+	at := store.Standing{Key: keptKey(k), KeyUsed: s.db.used(l.Created, func(o store.RequestLog) bool { return o.KeyID == l.KeyID })}
+	if limits := s.db.accounts[l.Account].Limits; limits.Any() {
+		at.Account = keptLimits(limits)
+		at.AccountUsed = s.db.used(l.Created, func(o store.RequestLog) bool { return o.Account == l.Account })
+	}
+	if err := admit(at); err != nil {
 		return err
 	}
 	return s.db.beginRequest(l)
 }
 
-// used is what a key has used before now. db.mu is held. It looks at every log, which is enough for tests.
-func (db *Database) used(keyID string, now time.Time) (u store.KeyUsage) {
+// RenewRunner implements store.RequestLogs.
+func (s *Store) RenewRunner(ctx context.Context, runner string, lease time.Duration) error {
+	done, err := s.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	s.db.runners[runner] = time.Now().Add(lease)
+	return nil
+}
+
+// running reports whether a request that has no end counts as running. db.mu is held.
+func (db *Database) running(l store.RequestLog, now time.Time) bool {
+	if l.Created.After(now.Add(-store.RunnerLease)) {
+		return true
+	}
+	if l.Runner == "" {
+		return l.Created.After(now.Add(-store.RunningFor))
+	}
+	return db.runners[l.Runner].After(time.Now())
+}
+
+// used is what the requests of a key or of an account have used before now. db.mu is held. It looks at every log, which is
+// enough for tests.
+func (db *Database) used(now time.Time, counts func(store.RequestLog) bool) (u store.KeyUsage) {
 	year, month, day := now.UTC().Date()
 	for _, l := range db.logs {
-		if l.KeyID != keyID {
+		if !counts(l) {
 			continue
 		}
 		// A status of 0 is a request that hasn't ended.
-		if l.Status == 0 && l.Created.After(now.Add(-store.RunningFor)) {
+		if l.Status == 0 && db.running(l, now) {
 			u.Running++
 		}
 		if l.Created.After(now.Add(-time.Minute)) {
@@ -331,7 +385,7 @@ func (s *Store) FinishRequest(ctx context.Context, l store.RequestLog) error {
 		return store.ErrNotFound
 	}
 	// What was written at the beginning stays: it says who is to pay.
-	l.Account, l.KeyID, l.RequestID, l.Endpoint, l.Created = old.Account, old.KeyID, old.RequestID, old.Endpoint, old.Created
+	l.Account, l.KeyID, l.RequestID, l.Endpoint, l.Created, l.Runner = old.Account, old.KeyID, old.RequestID, old.Endpoint, old.Created, old.Runner
 	s.db.logs[l.ID] = keptLog(l)
 	return nil
 }

@@ -7,6 +7,7 @@
 //	memstore.go   the database, and the way to it
 //	accounts.go   accounts, keys, request logs, sessions
 //	audit.go      what operators did
+//	invitations.go  invitations, and attempts
 //	responses.go  responses, their events, conversations
 //	documents.go  documents and their parts
 //	parked.go     which replica waits for the result of a call, and which live
@@ -55,6 +56,9 @@ type Database struct {
 	keys          map[string]store.Key
 	logs          map[string]store.RequestLog
 	audits        map[string]store.AuditEntry
+	invitations   map[string]store.Invitation
+	attempts      map[[32]byte]attempts
+	runners       map[string]time.Time // when the lease of each ends, by time.Now
 	sessions      map[store.SessionKey]store.Session
 	parked        map[[32]byte]store.ParkedCall
 	replicas      map[string]time.Time // when the leases end
@@ -77,7 +81,8 @@ func New(cfg Config) *Database {
 	db := &Database{
 		limits: cfg.Limits.WithDefaults(), now: cfg.Now,
 		accounts: map[string]store.Account{}, keys: map[string]store.Key{}, logs: map[string]store.RequestLog{},
-		audits: map[string]store.AuditEntry{}, sessions: map[store.SessionKey]store.Session{}, parked: map[[32]byte]store.ParkedCall{}, replicas: map[string]time.Time{}, responses: map[rowKey]*responseRow{},
+		audits: map[string]store.AuditEntry{}, invitations: map[string]store.Invitation{}, attempts: map[[32]byte]attempts{},
+		runners: map[string]time.Time{}, sessions: map[store.SessionKey]store.Session{}, parked: map[[32]byte]store.ParkedCall{}, replicas: map[string]time.Time{}, responses: map[rowKey]*responseRow{},
 		conversations: map[rowKey]*store.Conversation{}, documents: map[rowKey]*documentRow{},
 	}
 	db.hub.SetComplete(true)
@@ -175,6 +180,9 @@ func (s *Store) Sweep(ctx context.Context) (gone int64, err error) {
 	gone += sweep(db.sessions, func(v store.Session) bool { return db.over(v.Expires) })
 	gone += sweep(db.audits, func(v store.AuditEntry) bool { return db.over(v.At.Add(store.AuditAge)) })
 	maps.DeleteFunc(db.replicas, func(_ string, end time.Time) bool { return !time.Now().Before(end) })
+	gone += sweep(db.invitations, func(v store.Invitation) bool { return db.over(v.Expires.Add(store.InvitationAge)) })
+	gone += sweep(db.attempts, func(v attempts) bool { return db.over(v.expires) })
+	gone += sweep(db.runners, func(v time.Time) bool { return db.over(v.Add(time.Hour)) })
 	gone += sweep(db.parked, func(v store.ParkedCall) bool { return db.over(v.Expires) })
 	gone += sweep(db.logs, func(v store.RequestLog) bool { return db.over(v.Created.Add(db.limits.LogAge)) })
 	gone += sweep(db.conversations, func(v *store.Conversation) bool { return db.over(v.Expires) })
@@ -208,7 +216,7 @@ func (db *Database) Dump() string {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	var b strings.Builder
-	for _, table := range []any{db.accounts, db.keys, db.logs, db.audits, db.sessions, db.parked} {
+	for _, table := range []any{db.accounts, db.keys, db.logs, db.audits, db.invitations, db.sessions, db.parked} {
 		fmt.Fprintf(&b, "%q\n", table)
 	}
 	var rows []any // %q shows the texts in them, whatever else there is

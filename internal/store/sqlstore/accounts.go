@@ -11,11 +11,11 @@ import (
 // same order. The column names have their table's, because Key joins the two.
 
 // The columns of an account. Its id is a hash of who the user is (see package hosted), so a second sign-up meets the first.
-const accountColumns = `accounts.id, accounts.email, accounts.name, accounts.sealed_key, accounts.key_hint, accounts.created, accounts.updated`
+const accountColumns = `accounts.id, accounts.email, accounts.name, accounts.sealed_key, accounts.key_hint, accounts.created, accounts.updated, accounts.limits`
 
 // accountFields are where accountColumns are scanned into.
 func accountFields(a *store.Account) []any {
-	return []any{&a.ID, &a.Email, &a.Name, &a.SealedKey, &a.KeyHint, asTime{&a.Created}, asTime{&a.Updated}}
+	return []any{&a.ID, &a.Email, &a.Name, &a.SealedKey, &a.KeyHint, asTime{&a.Created}, asTime{&a.Updated}, asLimits{&a.Limits}}
 }
 
 // The columns of a key. hash is the SHA-256 of the credential, and revoked is 0 while the key is good.
@@ -26,13 +26,18 @@ func keyFields(k *store.Key) []any {
 	return []any{&k.ID, &k.Account, asHash{&k.Hash}, &k.Hint, asTime{&k.Created}, asTime{&k.Revoked}, &k.Name, asTime{&k.Expires}, asLimits{&k.Limits}}
 }
 
-// SignUp implements store.Accounts. Account and key are one transaction: there is no account without the key that its owner is
-// shown.
-func (db *DB) SignUp(ctx context.Context, a store.Account, k store.Key) (store.Account, error) {
+// SignUp implements store.Accounts. Account, key and the use of an invitation are one transaction: there is no account
+// without the key that its owner is shown, and no invitation is used up for nothing.
+func (db *DB) SignUp(ctx context.Context, a store.Account, k store.Key, d store.Door) (store.Account, error) {
 	var stored store.Account
 	err := db.inTx(ctx, func(t *tx) error {
 		// inTx may call this more than once.
 		stored = store.Account{}
+		if d.Closed {
+			if err := t.letIn(a.ID, d); err != nil {
+				return err
+			}
+		}
 		// The row lock of the upsert makes concurrent sign-ups of one user wait for each other.
 		if err := t.row(accountFields(&stored), `
 			INSERT INTO accounts (id, email, name, sealed_key, key_hint, created, updated)
@@ -88,6 +93,11 @@ func (db *DB) ReplaceSealedKey(ctx context.Context, id string, old, sealed []byt
 		}
 		return t.conflictIf(`SELECT count(*) FROM accounts WHERE id = $1`, id)
 	})
+}
+
+// LimitAccount implements store.Accounts.
+func (db *DB) LimitAccount(ctx context.Context, id string, limits store.KeyLimits) error {
+	return db.exec1(ctx, `UPDATE accounts SET limits = $2 WHERE id = $1`, id, limitsText(&limits))
 }
 
 // DeleteAccount implements store.Accounts. Keys, request logs and events are deleted by the foreign keys

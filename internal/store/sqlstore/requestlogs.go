@@ -18,8 +18,8 @@ func (db *DB) BeginRequest(ctx context.Context, l store.RequestLog) error {
 
 // beginRequest inserts the row.
 func (t *tx) beginRequest(l store.RequestLog) error {
-	_, err := t.exec(`INSERT INTO request_logs (id, account, key_id, request_id, endpoint, created) VALUES ($1, $2, $3, $4, $5, $6)`,
-		l.ID, l.Account, l.KeyID, l.RequestID, l.Endpoint, l.Created)
+	_, err := t.exec(`INSERT INTO request_logs (id, account, key_id, request_id, endpoint, created, runner) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		l.ID, l.Account, l.KeyID, l.RequestID, l.Endpoint, l.Created, l.Runner)
 	return err
 }
 
@@ -67,12 +67,12 @@ func (db *DB) ListRequests(ctx context.Context, q store.RequestQuery) ([]store.R
 			&l.InputTokens, &l.CachedTokens, &l.OutputTokens, &l.ReasoningTokens, &l.CostUSD, &l.Estimated,
 			asDuration{&l.Duration}, &l.UpstreamRun, &l.ErrorCode,
 			&l.Timeline.Backend, &l.Timeline.Resume, asDuration{&l.Timeline.Queue}, asDuration{&l.Timeline.Connect},
-			asDuration{&l.Timeline.FirstToken}, asDuration{&l.Timeline.ToolWait}, &l.Timeline.Parked, &l.Timeline.Repairs}
+			asDuration{&l.Timeline.FirstToken}, asDuration{&l.Timeline.ToolWait}, &l.Timeline.Parked, &l.Timeline.Repairs, &l.Runner}
 	}, `
 		SELECT id, account, key_id, request_id, endpoint, created, model, status,
 			input_tokens, cached_tokens, output_tokens, reasoning_tokens, cost_usd, estimated,
 			duration_ms, upstream_run, error_code,
-			backend, resume, queue_ms, connect_ms, first_token_ms, tool_wait_ms, parked, repairs
+			backend, resume, queue_ms, connect_ms, first_token_ms, tool_wait_ms, parked, repairs, runner
 		FROM request_logs WHERE `+wanted.text+` ORDER BY created DESC, id DESC LIMIT $`+strconv.Itoa(len(wanted.args)), wanted.args...)
 }
 

@@ -23,7 +23,7 @@
 //	migrate.go     the schema
 //	dialect.go     what differs between the databases; sqlite.go, postgres.go
 //	notices.go     telling those who wait for a change, in this process and by PostgreSQL in others
-//	accounts.go, requestlogs.go, sessions.go, responses.go, conversations.go, documents.go: the tables
+//	accounts.go, invitations.go, attempts.go, requestlogs.go, keyusage.go, sessions.go, responses.go, conversations.go, documents.go: the tables
 package sqlstore
 
 import (
@@ -199,6 +199,9 @@ func (db *DB) Sweep(ctx context.Context) (int64, error) {
 		{`DELETE FROM parked_calls WHERE expires <= $1`, now},
 		{`DELETE FROM audit WHERE at <= $1`, now.Add(-store.AuditAge)},
 		{`DELETE FROM key_days WHERE day <= $1`, now.Add(-spentAge)},
+		{`DELETE FROM invitations WHERE expires <= $1`, now.Add(-store.InvitationAge)},
+		{`DELETE FROM attempts WHERE expires <= $1`, now},
+		{`DELETE FROM runners WHERE expires <= $1`, now.Add(-runnerAge)},
 	} {
 		n, err := db.exec(ctx, s.statement, s.before)
 		if err != nil {

@@ -43,7 +43,7 @@ func limits() store.KeyLimits {
 // signUp signs up and fails the exam on an error.
 func signUp(e *exam, a store.Account, k store.Key) store.Account {
 	e.Helper()
-	return get[store.Account](e)(e.SignUp(e.ctx, a, k))
+	return get[store.Account](e)(e.SignUp(e.ctx, a, k, store.Door{}))
 }
 
 // accountCases are about sign-ups and accounts.
@@ -68,7 +68,7 @@ var accountCases = []examCase{
 	// Account and key are one transaction: no account without the key that its owner was shown.
 	{name: "a sign-up whose key exists changes nothing", run: func(e *exam) {
 		signUp(e, account("acct_1"), key("key_1", "acct_1"))
-		_, err := e.SignUp(e.ctx, account("acct_2"), key("key_1", "acct_2"))
+		_, err := e.SignUp(e.ctx, account("acct_2"), key("key_1", "acct_2"), store.Door{})
 		e.fails(err, store.ErrConflict)
 		_, err = e.Account(e.ctx, "acct_2")
 		e.fails(err, store.ErrNotFound)
@@ -77,7 +77,7 @@ var accountCases = []examCase{
 	{name: "fifty sign-ups of one user at once, on two replicas, leave one account", run: func(e *exam) {
 		replicas := []store.Store{e.Store, e.open()}
 		e.together(50, func(i int) error {
-			_, err := replicas[i%2].SignUp(e.ctx, account("acct_1"), key(fmt.Sprintf("key_%d", i), "acct_1"))
+			_, err := replicas[i%2].SignUp(e.ctx, account("acct_1"), key(fmt.Sprintf("key_%d", i), "acct_1"), store.Door{})
 			return err
 		})
 		e.same(len(get[[]store.Account](e)(e.ListAccounts(e.ctx, "", 100))), 1)
@@ -225,9 +225,10 @@ func admitted(e *exam, at time.Time) (used store.KeyUsage) {
 	l := requestLog("never written")
 	l.Created = at
 	// An error of admit must leave nothing behind, so this may be asked as often as one likes.
-	err := e.AdmitRequest(e.ctx, l, func(k store.Key, u store.KeyUsage) error {
-		e.same(k, key("key_1", "acct_1"))
-		used = u
+	err := e.AdmitRequest(e.ctx, l, func(s store.Standing) error {
+		e.same(s.Key, key("key_1", "acct_1"))
+		e.same(s.Account, store.KeyLimits{})
+		used = s.KeyUsed
 		return refused
 	})
 	e.fails(err, refused)
@@ -246,7 +247,7 @@ var limitCases = []examCase{
 		for i := range 3 {
 			l := requestLog(fmt.Sprint("log_", i))
 			l.Created = at(time.Duration(i) * time.Second)
-			e.ok(e.AdmitRequest(e.ctx, l, func(store.Key, store.KeyUsage) error { return nil }))
+			e.ok(e.AdmitRequest(e.ctx, l, func(store.Standing) error { return nil }))
 		}
 		other := requestLog("log_other")
 		other.Account, other.KeyID = "acct_2", "key_2"
@@ -284,8 +285,8 @@ var limitCases = []examCase{
 		var refused atomic.Int32
 		e.together(40, func(i int) error {
 			over := errors.New("over the limit")
-			err := replicas[i%2].AdmitRequest(e.ctx, requestLog(fmt.Sprint("log_", i)), func(_ store.Key, u store.KeyUsage) error {
-				if u.Running >= 7 {
+			err := replicas[i%2].AdmitRequest(e.ctx, requestLog(fmt.Sprint("log_", i)), func(s store.Standing) error {
+				if s.KeyUsed.Running >= 7 {
 					return over
 				}
 				return nil
@@ -300,9 +301,84 @@ var limitCases = []examCase{
 		e.same(refused.Load(), int32(33))
 		e.same(len(get[[]store.RequestLog](e)(e.ListRequests(e.ctx, store.RequestQuery{Account: "acct_1", Limit: 100}))), 7)
 	}},
+	// A team shares an account: what one key takes is missing for the others, and who sends with two keys at once gets no
+	// further than with one.
+	{name: "a limit of an account holds for its keys together, on two replicas", run: func(e *exam) {
+		signUp(e, account("acct_1"), key("key_1", "acct_1"))
+		signUp(e, account("acct_2"), key("key_other", "acct_2"))
+		e.ok(e.AddKey(e.ctx, key("key_2", "acct_1")))
+		e.fails(e.LimitAccount(e.ctx, "acct_9", limits()), store.ErrNotFound)
+		e.ok(e.LimitAccount(e.ctx, "acct_1", limits()))
+		want := account("acct_1")
+		want.Limits = limits()
+		e.same(get[store.Account](e)(e.Account(e.ctx, "acct_1")), want)
+		e.same(get[[]store.Account](e)(e.ListAccounts(e.ctx, "", 1)), []store.Account{want})
+		// A further sign-up must be no way out of the operator's limits.
+		e.same(signUp(e, account("acct_1"), key("key_3", "acct_1")), want)
+
+		replicas := []store.Store{e.Store, e.open()}
+		var refused atomic.Int32
+		e.together(40, func(i int) error {
+			over := errors.New("over the limit")
+			l := requestLog(fmt.Sprint("log_", i))
+			l.KeyID = fmt.Sprint("key_", 1+i/2%2)
+			err := replicas[i%2].AdmitRequest(e.ctx, l, func(s store.Standing) error {
+				if s.AccountUsed.Running >= 7 {
+					return over
+				}
+				return nil
+			})
+			if errors.Is(err, over) {
+				refused.Add(1)
+				return nil
+			}
+			return err
+		})
+		e.same(refused.Load(), int32(33))
+		for _, l := range get[[]store.RequestLog](e)(e.ListRequests(e.ctx, store.RequestQuery{Limit: 100})) {
+			l.Status, l.InputTokens, l.CostUSD = 200, 10, 0.25
+			e.ok(e.FinishRequest(e.ctx, l))
+		}
+		other := requestLog("log_other")
+		other.Account, other.KeyID = "acct_2", "key_other"
+		e.ok(e.BeginRequest(e.ctx, other))
+		var at store.Standing
+		l := requestLog("log_last")
+		e.ok(e.AdmitRequest(e.ctx, l, func(s store.Standing) error { at = s; return nil }))
+		e.same(at.Account, limits())
+		e.same(at.AccountUsed, store.KeyUsage{Requests: 7, Tokens: 70, Oldest: epoch, DayUSD: 1.75, MonthUSD: 1.75})
+		// No limits is a state like another.
+		e.ok(e.LimitAccount(e.ctx, "acct_1", store.KeyLimits{}))
+		e.same(get[store.Account](e)(e.Account(e.ctx, "acct_1")), account("acct_1"))
+	}},
+	// A server that is killed leaves its requests without an end. They must not hold places for long, and those of a server
+	// that lives must hold theirs, however long a turn takes.
+	{name: "the requests of a process count as long as its lease", run: func(e *exam) {
+		signUp(e, account("acct_1"), key("key_1", "acct_1"))
+		for _, runner := range []string{"alive", "dead", "unheard of"} {
+			l := requestLog("log of " + runner)
+			l.Runner = runner
+			e.ok(e.BeginRequest(e.ctx, l))
+		}
+		e.ok(e.RenewRunner(e.ctx, "alive", time.Hour))
+		e.ok(e.RenewRunner(e.ctx, "dead", time.Hour))
+		e.same(admitted(e, at(time.Hour)).Running, int64(2))
+		// An end by the clock of the database, which the exam doesn't move.
+		e.ok(e.RenewRunner(e.ctx, "dead", -time.Second))
+		e.same(admitted(e, at(time.Hour)).Running, int64(1))
+		// Young ones count also without: the process may not have got to its first lease yet.
+		e.same(admitted(e, at(store.RunnerLease-time.Millisecond)).Running, int64(3))
+		e.same(admitted(e, at(store.RunnerLease)).Running, int64(1))
+		// What is over doesn't count, whoever lives.
+		l := requestLog("log of alive")
+		l.Status = 200
+		e.ok(e.FinishRequest(e.ctx, l))
+		e.same(admitted(e, at(time.Hour)).Running, int64(0))
+		e.same(get[[]store.RequestLog](e)(e.ListRequests(e.ctx, store.RequestQuery{ID: "log of alive", Limit: 1}))[0].Runner, "alive")
+	}},
 	// The account may be deleted at any time, and the key be another account's.
 	{name: "only a key of the account is admitted", run: func(e *exam) {
-		admit := func(store.Key, store.KeyUsage) error { return nil }
+		admit := func(store.Standing) error { return nil }
 		e.fails(e.AdmitRequest(e.ctx, requestLog("log_1"), admit), store.ErrNotFound)
 		signUp(e, account("acct_1"), key("key_1", "acct_1"))
 		signUp(e, account("acct_2"), key("key_2", "acct_2"))

@@ -37,6 +37,8 @@ func Test(t *testing.T, fresh func(t *testing.T) Open) {
 		{"KeyLimits", limitCases},
 		{"RequestLogs", requestLogCases},
 		{"Audits", auditCases},
+		{"Invitations", invitationCases},
+		{"Attempts", attemptCases},
 		{"Sessions", sessionCases},
 		{"ParkedCalls", parkedCases},
 		{"Responses", responseCases},
