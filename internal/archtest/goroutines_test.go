@@ -26,14 +26,15 @@ type goroutine struct {
 // Tests, and packages for tests, may start what they like.
 var goroutines = map[string]goroutine{
 	// The process.
-	"cmd/composer-api main": {catches: "nothing", waits: "the process ends anyway", why: "stop of signal.NotifyContext"},
-	"cli serveCmd.Run":      {catches: "itself", waits: "nobody: it ends with the command's context"},
-	"cli serveCmd.Run 2":    {catches: "nothing", waits: "Server.Shutdown ends it", why: "net/http catches what handlers do"},
-	"cli serveCmd.Run 3":    {catches: "nothing", waits: "Peers.Shutdown ends it", why: "net/http catches what handlers do"},
-	"replica lease.begin":   {catches: "renew", waits: "Peers.Shutdown"},
-	"cli serveCmd.Run 4":    {catches: "nothing", waits: "Server.Close ends it", why: "net/http catches what handlers do"},
-	"cli bridgeCmd.Run":     {catches: "nothing", waits: "Server.Shutdown ends it", why: "net/http catches what handlers do"},
-	"cli Instance.sweep":    {catches: "sweepOnce", waits: "ShutDown"},
+	"cmd/composer-api main":  {catches: "nothing", waits: "the process ends anyway", why: "stop of signal.NotifyContext"},
+	"cli serveCmd.Run":       {catches: "itself", waits: "nobody: it ends with the command's context"},
+	"cli serveCmd.Run 2":     {catches: "nothing", waits: "Server.Shutdown ends it", why: "net/http catches what handlers do"},
+	"cli serveCmd.Run 3":     {catches: "nothing", waits: "Peers.Shutdown ends it", why: "net/http catches what handlers do"},
+	"replica lease.begin":    {catches: "renew", waits: "Peers.Shutdown"},
+	"cli serveCmd.Run 4":     {catches: "nothing", waits: "Server.Close ends it", why: "net/http catches what handlers do"},
+	"cli bridgeCmd.Run":      {catches: "nothing", waits: "Server.Shutdown ends it", why: "net/http catches what handlers do"},
+	"cli Instance.sweep":     {catches: "sweepOnce", waits: "ShutDown"},
+	"cli Instance.keepAlive": {catches: "itself", waits: "ShutDown"},
 
 	// A turn.
 	"gateway Gateway.Turn":             {catches: "nothing", waits: "AfterFunc's stop, when the turn ends", why: "it only cancels a context"},

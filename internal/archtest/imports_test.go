@@ -63,6 +63,7 @@ var arrows = map[string][]string{
 	"api/responses":               {"agent", "api", "api/known", "api/openai", "sse"},
 	"api/responses/responsestest": {"api/published", "sse"},
 	"api/responses/service":       {"agent", "api", "api/kept", "api/known", "api/openai", "api/responses", "lru", "sse", "store", "store/seal"},
+	"api/admin":                   {"agent", "api", "api/forwarded", "api/kept", "hosted", "store"},
 	"api/accounts":                {"agent", "api", "api/forwarded", "api/openai", "hosted", "hosted/waitlist"},
 	"api/forwarded":               {},
 	"api/usage":                   {"agent", "api", "api/kept", "api/openai", "store"},

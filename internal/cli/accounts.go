@@ -20,6 +20,7 @@ import (
 // also while a server runs on it.
 type accountsCmd struct {
 	List   accountsListCmd   `cmd:"" help:"List the accounts that have signed up for a hosted key."`
+	Limit  accountsLimitCmd  `cmd:"" help:"Change what all keys of an account may be used for together, and how much."`
 	Delete accountsDeleteCmd `cmd:"" help:"Delete an account and everything that belongs to it."`
 }
 
@@ -33,7 +34,7 @@ type accountsListCmd struct {
 func (c *accountsListCmd) Run(ctx context.Context, p *process) error {
 	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
 		w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "ACCOUNT\tNAME\tE-MAIL\tCURSOR KEY\tCREATED\tLAST SIGN-UP")
+		fmt.Fprintln(w, "ACCOUNT\tNAME\tE-MAIL\tCURSOR KEY\tCREATED\tLAST SIGN-UP\tLIMITS")
 		const page = 500
 		for after := ""; ; {
 			// Somebody who signs up while the list is read may be missing from it; nobody is listed
@@ -43,13 +44,39 @@ func (c *accountsListCmd) Run(ctx context.Context, p *process) error {
 				return err
 			}
 			for _, a := range accounts {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", a.ID, printable(a.Name), printable(a.Email), a.KeyHint, timestamp(a.Created), timestamp(a.Updated))
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", a.ID, printable(a.Name), printable(a.Email), a.KeyHint, timestamp(a.Created), timestamp(a.Updated), printable(hosted.DescribeLimits(&a.Limits)))
 				after = a.ID
 			}
 			if len(accounts) < page {
 				return w.Flush()
 			}
 		}
+	})
+}
+
+// accountsLimitCmd is 'accounts limit ID'.
+type accountsLimitCmd struct {
+	config.Storage `embed:""`
+	Account        string `arg:"" help:"The account's id, as 'accounts list' shows it: acct_…"`
+	Clear          bool   `help:"Take all limits off first."`
+	limitFlags     `embed:""`
+}
+
+// Run changes an account and says what it may then. Its keys keep limits of their own.
+func (c *accountsLimitCmd) Run(ctx context.Context, p *process) error {
+	return withOperator(ctx, p, &c.Storage, func(o *hosted.Operator) error {
+		account, err := o.LimitAccount(ctx, c.Account, func(l *store.KeyLimits) error {
+			if c.Clear {
+				*l = store.KeyLimits{}
+			}
+			c.limit(l)
+			return nil
+		})
+		if err != nil {
+			return notFound(err, fmt.Sprintf("there is no account %q", c.Account), "'composer-api accounts list' lists them")
+		}
+		fmt.Fprintf(p.stdout, "%s: %s\n", account.ID, printable(hosted.DescribeLimits(&account.Limits)))
+		return nil
 	})
 }
 
@@ -76,11 +103,8 @@ func (c *accountsDeleteCmd) Run(ctx context.Context, p *process) error {
 				"add --yes to do it",
 			}
 		}
-		if err := hosted.Audit(ctx, db, operator(), "delete account", c.Account, ""); err != nil {
-			return err
-		}
 		// Another operator may have been faster since.
-		if err := db.DeleteAccount(ctx, c.Account); err != nil {
+		if err := hosted.New(hosted.Config{Store: db}).Operator(operator()).DeleteAccount(ctx, c.Account); err != nil {
 			return notFound(err, fmt.Sprintf("there is no account %q", c.Account), hint)
 		}
 		fmt.Fprintf(p.stdout, "%s is deleted\n", c.Account)

@@ -11,6 +11,7 @@ import (
 	"composer-api/internal/agent"
 	"composer-api/internal/api/responses/service"
 	"composer-api/internal/gateway"
+	"composer-api/internal/hosted"
 	"composer-api/internal/httpd"
 	"composer-api/internal/metrics"
 	"composer-api/internal/replica"
@@ -37,9 +38,12 @@ type Instance struct {
 	traces    *traces.Traces // nil when nobody wants any
 	lends     bool           // the server's own Cursor key, to whoever sends its token
 	today     *status.Today
+	people    *hosted.Service
 	swept     chan struct{}  // closed when nothing sweeps the store any more
+	lapsed    chan struct{}  // closed when nobody renews the lease of this process any more
 	peers     *replica.Peers // nil when this is the only replica
 	stopSweep context.CancelFunc
+	stopLease context.CancelFunc
 }
 
 // Serve answers the connections of l until ShutDown. It closes l. The error is http.ErrServerClosed after ShutDown.
@@ -72,6 +76,17 @@ func (s *Instance) sweep(ctx context.Context) {
 	}()
 }
 
+// keepAlive renews the lease of this process, in a goroutine that ends with ShutDown. It is called once.
+func (s *Instance) keepAlive(ctx context.Context) {
+	ctx, s.stopLease = context.WithCancel(ctx)
+	s.lapsed = make(chan struct{})
+	go func() {
+		defer close(s.lapsed)
+		defer agent.CatchPanic(func(err *agent.Error) { s.log.Error("renewing the lease panicked", "err", err) })
+		s.people.KeepAlive(ctx)
+	}()
+}
+
 // sweepOnce deletes what has expired now. A bug in it is logged, and doesn't end the server.
 func (s *Instance) sweepOnce(ctx context.Context) {
 	defer agent.CatchPanic(func(err *agent.Error) { s.log.Error("sweeping the store panicked", "err", err) })
@@ -88,7 +103,7 @@ func (s *Instance) sweepOnce(ctx context.Context) {
 //  4. turns in progress get what is left of it; runs that wait for tool results are ended, and their clients
 //     will start again from the transcript
 //  5. connections get two seconds for their last bytes
-//  6. backends, the sweeper, and the store, which everything before may use
+//  6. backends, the sweeper, the lease, and the store, which everything before may use
 //  7. the last spans get two seconds to reach the collector
 //
 // It never fails: what doesn't end in time is logged and cut off. ctx must outlive the signal that led here.
@@ -126,7 +141,9 @@ func (s *Instance) ShutDown(ctx context.Context, grace time.Duration) {
 	}
 	// A sweep in progress ends with its context; the store must not be closed under it.
 	s.stopSweep()
+	s.stopLease()
 	<-s.swept
+	<-s.lapsed
 	if err := s.store.Close(); err != nil {
 		s.log.Warn("closing the store", "err", err)
 	}

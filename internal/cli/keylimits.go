@@ -3,13 +3,10 @@ package cli
 import (
 	"context"
 	"fmt"
-	"path"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"composer-api/internal/agent"
 	"composer-api/internal/config"
 	"composer-api/internal/hosted"
 	"composer-api/internal/store"
@@ -17,11 +14,16 @@ import (
 
 // 'keys create' and 'keys limit': what a key is called, until when it is good, and what it may be used for.
 
-// keyFlags are the flags of both. A flag that is not given leaves what is there. For a number, 0 is no limit.
+// keyFlags are the flags of both. A flag that is not given leaves what is there.
 // Pointers, because "not given" must differ from 0, false and the empty text.
 type keyFlags struct {
-	Name              *string      `help:"What the key is called, for people." placeholder:"TEXT"`
-	Expires           *expiry      `help:"When it becomes invalid: a date (2027-01-31, at its end in UTC), a time from now (12h, 90d), or never." placeholder:"WHEN"`
+	Name       *string `help:"What the key is called, for people." placeholder:"TEXT"`
+	Expires    *expiry `help:"When it becomes invalid: a date (2027-01-31, at its end in UTC), a time from now (12h, 90d), or never." placeholder:"WHEN"`
+	limitFlags `embed:""`
+}
+
+// limitFlags are the limits, of a key or of an account. For a number, 0 is no limit.
+type limitFlags struct {
 	Surface           []string     `help:"Only with these APIs: chat, completions, responses, messages." placeholder:"API,…"`
 	Model             []string     `help:"Only with these models; * stands for any text." placeholder:"MODEL,…"`
 	NoFast            *bool        `help:"Not with the fast tier." negatable:""`
@@ -32,27 +34,18 @@ type keyFlags struct {
 	USDPerMonth       *dollarLimit `name:"usd-per-month" help:"US dollars a calendar month (UTC)." placeholder:"USD"`
 }
 
-// change applies the flags to a key. Errors are about a flag.
-// Nothing is changed when there is an error in a list; the types of the numbers have checked theirs
-// before.
-func (f *keyFlags) change(k *store.Key, now time.Time) error {
-	l := &k.Limits
-	for _, s := range f.Surface {
-		if !slices.Contains(agent.Surfaces, s) {
-			return fmt.Errorf("--surface: there is no API %q; there are %s", s, strings.Join(agent.Surfaces, ", "))
-		}
-	}
-	for _, m := range f.Model {
-		// A pattern that is never well-formed would match nothing, and the key could ask for no
-		// model at all.
-		if _, err := path.Match(m, ""); err != nil {
-			return fmt.Errorf("--model: %q is not a pattern: a [ is not closed", m)
-		}
-	}
+// change applies the flags to a key.
+func (f *keyFlags) change(k *store.Key, now time.Time) {
 	set(&k.Name, f.Name)
 	if f.Expires != nil {
 		k.Expires = f.Expires.from(now)
 	}
+	f.limit(&k.Limits)
+}
+
+// limit applies the flags to limits, which hosted.CheckLimits checks then; the types of the numbers have checked theirs
+// before.
+func (f *limitFlags) limit(l *store.KeyLimits) {
 	// A list is replaced as a whole: --surface chat takes away what else was allowed.
 	if f.Surface != nil {
 		l.Surfaces = f.Surface
@@ -66,7 +59,6 @@ func (f *keyFlags) change(k *store.Key, now time.Time) error {
 	set(&l.TokensPerMinute, (*int64)(f.TokensPerMinute))
 	set(&l.USDPerDay, (*float64)(f.USDPerDay))
 	set(&l.USDPerMonth, (*float64)(f.USDPerMonth))
-	return nil
 }
 
 // set is *to = *from, when there is one.
@@ -86,14 +78,9 @@ type keysCreateCmd struct {
 // Run prints the new key alone on stdout, as 'keys rotate' does.
 func (c *keysCreateCmd) Run(ctx context.Context, p *process) error {
 	var as store.Key
-	if err := c.change(&as, time.Now()); err != nil {
-		return err
-	}
-	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
-		if err := hosted.Audit(ctx, db, operator(), "create key", c.Account, hosted.Describe(&as)); err != nil {
-			return err
-		}
-		token, key, err := hosted.New(hosted.Config{Store: db}).AddKey(ctx, c.Account, as)
+	c.change(&as, time.Now())
+	return withOperator(ctx, p, &c.Storage, func(o *hosted.Operator) error {
+		token, key, err := o.CreateKey(ctx, c.Account, as)
 		if err != nil {
 			return notFound(err, fmt.Sprintf("there is no account %q", c.Account), "'composer-api accounts list' lists them; an account begins with a sign-up")
 		}
@@ -112,25 +99,17 @@ type keysLimitCmd struct {
 	keyFlags       `embed:""`
 }
 
-// Run changes a key and says what it may then. Servers go by it from the key's next request on.
+// Run changes a key and says what it may then.
 func (c *keysLimitCmd) Run(ctx context.Context, p *process) error {
-	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
-		// Read and then written: of two operators who change one key at the same moment, the later
-		// wins.
-		key, _, err := db.Key(ctx, c.Key)
+	return withOperator(ctx, p, &c.Storage, func(o *hosted.Operator) error {
+		key, err := o.ChangeKey(ctx, c.Key, func(k *store.Key) error {
+			if c.Clear {
+				k.Limits, k.Expires = store.KeyLimits{}, time.Time{}
+			}
+			c.change(k, time.Now())
+			return nil
+		})
 		if err != nil {
-			return noKey(err, c.Key)
-		}
-		if c.Clear {
-			key.Limits, key.Expires = store.KeyLimits{}, time.Time{}
-		}
-		if err := c.change(&key, time.Now()); err != nil {
-			return err
-		}
-		if err := hosted.Audit(ctx, db, operator(), "limit key", c.Key, hosted.Describe(&key)); err != nil {
-			return err
-		}
-		if err := db.ChangeKey(ctx, key); err != nil {
 			return noKey(err, c.Key)
 		}
 		fmt.Fprintf(p.stdout, "%s: %s\n", key.ID, describeLimits(&key))

@@ -65,20 +65,20 @@ type keysRevokeCmd struct {
 
 // Run revokes a key. Servers notice at its next use, because they look keys up each time. To revoke it again is no error.
 func (c *keysRevokeCmd) Run(ctx context.Context, p *process) error {
-	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
-		if _, _, err := db.Key(ctx, c.Key); err != nil {
-			return noKey(err, c.Key)
-		}
-		if err := hosted.Audit(ctx, db, operator(), "revoke key", c.Key, ""); err != nil {
-			return err
-		}
-		// Without a Ring and Verify this service can only look at keys and revoke them, which needs
-		// no secret.
-		if err := hosted.New(hosted.Config{Store: db}).Revoke(ctx, c.Key); err != nil {
+	return withOperator(ctx, p, &c.Storage, func(o *hosted.Operator) error {
+		if err := o.RevokeKey(ctx, c.Key); err != nil {
 			return noKey(err, c.Key)
 		}
 		fmt.Fprintf(p.stdout, "%s is revoked\n", c.Key)
 		return nil
+	})
+}
+
+// withOperator is withStore for what an operator does. Without a Ring and Verify the service behind it can do all of that,
+// which needs no secret.
+func withOperator(ctx context.Context, p *process, s *config.Storage, f func(*hosted.Operator) error) error {
+	return withStore(ctx, p, s, func(db store.Store) error {
+		return f(hosted.New(hosted.Config{Store: db}).Operator(operator()))
 	})
 }
 
@@ -92,14 +92,8 @@ type keysRotateCmd struct {
 // stderr. Nobody can see the key again later: only its hash is stored. The old key is bad
 // before the new one is printed: both happen in one step of the store.
 func (c *keysRotateCmd) Run(ctx context.Context, p *process) error {
-	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
-		if _, _, err := db.Key(ctx, c.Key); err != nil {
-			return noKey(err, c.Key)
-		}
-		if err := hosted.Audit(ctx, db, operator(), "rotate key", c.Key, ""); err != nil {
-			return err
-		}
-		token, key, err := hosted.New(hosted.Config{Store: db}).Rotate(ctx, c.Key)
+	return withOperator(ctx, p, &c.Storage, func(o *hosted.Operator) error {
+		token, key, err := o.RotateKey(ctx, c.Key)
 		// The other cause of a conflict, a new key whose name exists, does not occur: names come
 		// from random bytes.
 		if errors.Is(err, store.ErrConflict) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"composer-api/internal/api/admin"
 	"composer-api/internal/config"
 	"composer-api/internal/pages"
 	"composer-api/internal/store"
@@ -18,11 +19,21 @@ func limitsOf(c *config.Config) []pages.Figure {
 		{Name: "Turns at once with one key", Value: limit(c.MaxPerKey, ""), Setting: "COMPOSER_MAX_REQUESTS_PER_KEY", OfKey: true},
 		{Name: "A key, each day (UTC)", Value: budget(c.KeyMaxCost, c.KeyMaxTokens, c.KeyMaxTurns), Setting: "COMPOSER_KEY_MAX_COST, _TOKENS, _TURNS", OfKey: true},
 		{Name: "A conversation", Value: budget(c.MaxCost, c.MaxTokens, c.MaxTurns), Setting: "COMPOSER_MAX_COST, _TOKENS, _TURNS"},
+		{Name: "New accounts", Value: c.Signup, Setting: "COMPOSER_SIGNUP"},
 		{Name: "Sign-ups from one address", Value: limit(c.SignupLimit, "an hour"), Setting: "COMPOSER_SIGNUP_LIMIT"},
 		{Name: "A parked run waits", Value: c.ParkTimeout.String(), Setting: "COMPOSER_PARK_TIMEOUT"},
 		{Name: "Kept for one owner", Value: fmt.Sprintf("%d MiB and %d of responses, of conversations and of documents; over that, the oldest go", kept.OwnerBytes>>20, kept.OwnerRows)},
 		{Name: "Log of hosted keys", Value: fmt.Sprintf("%d days", int(kept.LogAge.Hours()/24))},
 	}
+}
+
+// adminLimits are the same for the admin API.
+func adminLimits(figures []pages.Figure) []admin.Limit {
+	limits := make([]admin.Limit, len(figures))
+	for i, f := range figures {
+		limits[i] = admin.Limit{Name: f.Name, Value: f.Value, Setting: f.Setting}
+	}
+	return limits
 }
 
 // noLimit is what is said of a setting that is 0.

@@ -36,23 +36,24 @@ import (
 // commands is the tree of commands. kong fills it in from the command line and the variables, and calls Run of the one that
 // was chosen. The order is that of --help.
 type commands struct {
-	Serve    serveCmd    `cmd:"" help:"Run the gateway."`
-	Models   modelsCmd   `cmd:"" help:"List the models that a Cursor API key may use."`
-	Setup    setupCmd    `cmd:"" help:"Set up a client for the gateway, put it back, or try it: OpenCode, Codex, Claude Code and others."`
-	Status   statusCmd   `cmd:"" help:"Show what a running gateway does: turns, parked runs, today's tokens and dollars."`
-	Doctor   doctorCmd   `cmd:"" help:"Look for what is wrong: settings, network, key, bridge, database, clients. Says what cures it."`
-	Token    tokenCmd    `cmd:"" help:"Print the token by which clients of this machine use the gateway's own Cursor key."`
-	Service  serviceCmd  `cmd:"" help:"Run the gateway as a service of yours, which starts when you log in."`
-	Upstream upstreamCmd `cmd:"" help:"Install, see or remove Cursor's published bridge, which needs nothing but a key."`
-	Sim      simCmd      `cmd:"" help:"Run a simulator of Cursor, to try and test the gateway without a key."`
-	Bridge   bridgeCmd   `cmd:"" help:"Serve the reference system's HTTP/2 bridge."`
-	Accounts accountsCmd `cmd:"" help:"List and delete the accounts that have a hosted key."`
-	Keys     keysCmd     `cmd:"" help:"List, create, limit, revoke and rotate hosted keys."`
-	Admin    adminCmd    `cmd:"" help:"Make the token for the operator's page."`
-	Audit    auditCmd    `cmd:"" help:"List what operators have done."`
-	Migrate  migrateCmd  `cmd:"" help:"See to the database's schema."`
-	Version  versionCmd  `cmd:"" help:"Print the version."`
-	Upgrade  upgradeCmd  `cmd:"" help:"Replace this program by the newest release, or take that back."`
+	Serve       serveCmd       `cmd:"" help:"Run the gateway."`
+	Models      modelsCmd      `cmd:"" help:"List the models that a Cursor API key may use."`
+	Setup       setupCmd       `cmd:"" help:"Set up a client for the gateway, put it back, or try it: OpenCode, Codex, Claude Code and others."`
+	Status      statusCmd      `cmd:"" help:"Show what a running gateway does: turns, parked runs, today's tokens and dollars."`
+	Doctor      doctorCmd      `cmd:"" help:"Look for what is wrong: settings, network, key, bridge, database, clients. Says what cures it."`
+	Token       tokenCmd       `cmd:"" help:"Print the token by which clients of this machine use the gateway's own Cursor key."`
+	Service     serviceCmd     `cmd:"" help:"Run the gateway as a service of yours, which starts when you log in."`
+	Upstream    upstreamCmd    `cmd:"" help:"Install, see or remove Cursor's published bridge, which needs nothing but a key."`
+	Sim         simCmd         `cmd:"" help:"Run a simulator of Cursor, to try and test the gateway without a key."`
+	Bridge      bridgeCmd      `cmd:"" help:"Serve the reference system's HTTP/2 bridge."`
+	Accounts    accountsCmd    `cmd:"" help:"List, limit and delete the accounts that have a hosted key."`
+	Keys        keysCmd        `cmd:"" help:"List, create, limit, revoke and rotate hosted keys."`
+	Invitations invitationsCmd `cmd:"" help:"List, create and revoke invitations, by which people can sign up."`
+	Admin       adminCmd       `cmd:"" help:"Make the token for the operator's page."`
+	Audit       auditCmd       `cmd:"" help:"List what operators have done."`
+	Migrate     migrateCmd     `cmd:"" help:"See to the database's schema."`
+	Version     versionCmd     `cmd:"" help:"Print the version."`
+	Upgrade     upgradeCmd     `cmd:"" help:"Replace this program by the newest release, or take that back."`
 
 	Completion completionCmd `cmd:"" help:"Print the script by which a shell completes the commands and their flags."`
 	Man        manCmd        `cmd:"" help:"Print the manual page."`

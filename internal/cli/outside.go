@@ -34,7 +34,7 @@ func demoOutside() outside {
 // noSignUp is the sign-up of --demo, whether ENCRYPTION_KEY is set or not.
 //
 // Without it, the demo with an encryption key would take any text for a key and mint one.
-func noSignUp(context.Context, agent.Secret) (*hosted.SignedUp, error) {
+func noSignUp(context.Context, agent.Secret, string) (*hosted.SignedUp, error) {
 	return nil, notInDemo("Sign-up")
 }
 

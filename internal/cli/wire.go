@@ -12,6 +12,7 @@ import (
 	"composer-api/internal/agent"
 	"composer-api/internal/api"
 	"composer-api/internal/api/accounts"
+	"composer-api/internal/api/admin"
 	"composer-api/internal/api/chat"
 	"composer-api/internal/api/chat/stored"
 	"composer-api/internal/api/completions"
@@ -35,6 +36,7 @@ import (
 	"composer-api/internal/localtoken"
 	"composer-api/internal/metrics"
 	"composer-api/internal/pages"
+	"composer-api/internal/pages/session"
 	"composer-api/internal/replica"
 	"composer-api/internal/status"
 	"composer-api/internal/store"
@@ -180,7 +182,10 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 			return nil, err
 		}
 	}
-	people := hosted.New(hosted.Config{Store: s.store, Ring: ring, Verify: world.verify, Model: cat.Resolve, Log: logs.of("hosted")})
+	people := hosted.New(hosted.Config{
+		Store: s.store, Ring: ring, Verify: world.verify, Model: cat.Resolve, Entry: hosted.Entry(c.Accounts.Signup), Runner: agent.NewID("run_", 22), Log: logs.of("hosted"),
+	})
+	s.people = people
 	signUp := people.SignUp
 	if p.demo {
 		signUp = noSignUp
@@ -210,13 +215,16 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 	})
 
 	// One limiter for the API and the page: an address has one quota, whichever it uses.
-	signUps := hosted.NewLimiter(c.Accounts.SignupLimit, time.Hour, nil)
+	signUps := hosted.NewLimiter(s.store, "sign-up", c.Accounts.SignupLimit, time.Hour, nil)
+	earlyAccess := hosted.NewLimiter(s.store, "early access", c.Accounts.SignupLimit, time.Hour, nil)
+	// The operator's token has 256 random bits, so this is against load and noise in the log, not against guessing.
+	operatorTries := hosted.NewLimiter(s.store, "operator's token", 10, 15*time.Minute, nil)
 	site := pages.New(pages.Config{
 		Version: buildVersion(), Demo: p.demo, Upstreams: names(p.Backends),
 		// "" is the first backend, which serves /v1.
 		Reachable: func(ctx context.Context) error { return s.gateway.Reachable(ctx, "") },
-		PingStore: s.store.Ping, Caller: identify(people), WhoIs: world.verify, Models: cat.List, HostedKeys: ring.Ready() && !p.demo,
-		Accounts: people, SignUps: signUps, Store: s.store,
+		PingStore: s.store.Ping, Caller: identify(people), WhoIs: world.verify, Models: cat.List, HostedKeys: ring.Ready() && !p.demo, Entry: hosted.Entry(c.Accounts.Signup),
+		Accounts: people, SignUps: signUps, OperatorTries: operatorTries, Store: s.store,
 		LocalOnly: p.LocalOnly, Live: s.figures, Limits: limitsOf(c), Failures: recent.Failures, Drain: func() { s.server.Drain() }, Draining: func() bool { return s.server.Draining() },
 		Hops: forwarded.NewReader(c.Accounts.TrustedProxies, logs.of("pages"), nil), PublicURL: string(c.PublicURL), Log: logs.of("pages"),
 	})
@@ -234,7 +242,11 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 		),
 		Routes: slices.Concat(
 			accounts.Routes(accounts.Config{
-				SignUp: signUp, SignUps: signUps, Join: world.join, Limit: c.Accounts.SignupLimit, TrustedProxies: c.Accounts.TrustedProxies, PublicURL: string(c.PublicURL), Log: logs.of("accounts"),
+				SignUp: signUp, SignUps: signUps, EarlyAccess: earlyAccess, Join: world.join, TrustedProxies: c.Accounts.TrustedProxies, PublicURL: string(c.PublicURL), Log: logs.of("accounts"),
+			}),
+			admin.Routes(admin.Config{
+				Operator: people.Operator, Store: s.store, IsToken: session.New(s.store, time.Now).IsToken, Tries: operatorTries, LocalOnly: p.LocalOnly,
+				Hops: forwarded.NewReader(c.Accounts.TrustedProxies, logs.of("accounts"), nil), Limits: adminLimits(limitsOf(c)), Log: logs.of("accounts"),
 			}),
 			site.Routes(),
 			reporter.Routes(),
@@ -265,6 +277,7 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 	s.server = httpd.New(server)
 	// It must outlive ctx, which ends with the signal: ShutDown ends it after the last writer.
 	s.sweep(context.WithoutCancel(ctx))
+	s.keepAlive(context.WithoutCancel(ctx))
 	return s, nil
 }
 

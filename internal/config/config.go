@@ -161,6 +161,7 @@ type Replicas struct {
 
 // Accounts is the sign-up of hosted keys and the waiting list.
 type Accounts struct {
+	Signup              string   `name:"signup" var:"COMPOSER_SIGNUP" enum:"open,invitation,closed" default:"open" placeholder:"WHO" help:"Who may sign up for a hosted key: open, everybody with a Cursor key; invitation, who has one that 'composer-api invitations create' has made; closed, nobody. Who has an account may sign up again in any case."`
 	SignupLimit         int      `var:"COMPOSER_SIGNUP_LIMIT" default:"5" placeholder:"N" help:"Most sign-ups an hour from one address."`
 	TrustedProxies      Networks `var:"COMPOSER_TRUSTED_PROXIES" placeholder:"CIDRS" help:"Proxies that are believed when they say in X-Forwarded headers or Forwarded who the client is: networks, with commas between."`
 	WaitlistURL         URL      `name:"waitlist-url" var:"COMPOSER_WAITLIST_URL" placeholder:"URL" help:"Where waiting-list entries are sent."`

@@ -8,8 +8,9 @@
 // only a hash is kept (package keys). So neither the database alone nor the encryption key alone is
 // enough to use an account.
 //
-// Signing up, resolving a key, holding its requests against its limits and logging them is for the server (signup.go,
-// resolve.go, limits.go, requests.go); listing, revoking, rotating and deleting is for the operator (operator.go). Hosted keys
+// Signing up, with an invitation where the operator wants one, resolving a key, holding its requests against its limits and
+// logging them is for the server (signup.go, invitation.go, resolve.go, limits.go, requests.go); what an operator does is in
+// operator.go, and what an owner may do in owner.go. Hosted keys
 // are off while there is no encryption key: then whatever needs it is answered with
 // agent.NotConfigured, and the operator's half works all the same.
 package hosted
@@ -30,7 +31,19 @@ type Store interface {
 	store.Accounts
 	store.Keys
 	store.RequestLogs
+	store.Invitations
+	store.Audits
 }
+
+// An Entry is who may sign up. Whoever has an account may sign up again in any case, to change its Cursor key.
+type Entry string
+
+// The values of Entry.
+const (
+	Open       Entry = "open"       // everybody with a Cursor key
+	Invitation Entry = "invitation" // who has an invitation
+	Closed     Entry = "closed"     // nobody
+)
 
 // Config is what a Service needs.
 type Config struct {
@@ -43,6 +56,11 @@ type Config struct {
 	Verify func(ctx context.Context, key agent.Secret) (Person, error)
 	// Model tells which model a request asks for, for keys that may not use all of them; nil where no key has limits.
 	Model func(ctx context.Context, caller agent.Caller, name, effort string) (agent.Model, error)
+	// Entry is who may sign up; "" is Open.
+	Entry Entry
+	// Runner names this process in the request log, so that what it leaves unfinished when it dies is known; see KeepAlive.
+	// "" is a process that doesn't renew a lease.
+	Runner string
 	// Log gets what fails without a client being told; nil discards it.
 	Log *slog.Logger
 	// Now tells the time; nil means time.Now.

@@ -88,7 +88,7 @@ func (h *hosting) open(dsn string) store.Store {
 
 func signUp(t *testing.T, s *hosted.Service, key string) *hosted.SignedUp {
 	t.Helper()
-	up, err := s.SignUp(t.Context(), agent.NewSecret(key))
+	up, err := s.SignUp(t.Context(), agent.NewSecret(key), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +182,7 @@ func TestFiftySignUpsAtOnceLeaveOneAccount(t *testing.T) {
 			if i%2 == 1 {
 				s, key = b, adasNewKey
 			}
-			up, err := s.SignUp(t.Context(), agent.NewSecret(key))
+			up, err := s.SignUp(t.Context(), agent.NewSecret(key), "")
 			if err != nil {
 				t.Error(err)
 			}
@@ -273,7 +273,7 @@ func TestWhatCanNotBeACursorKeyIsRefused(t *testing.T) {
 
 func TestACursorKeyThatCursorRefusesMakesNoAccount(t *testing.T) {
 	s, db := newHosting(t).replica(secret, "")
-	_, err := s.SignUp(t.Context(), agent.NewSecret("crsr_unknown"))
+	_, err := s.SignUp(t.Context(), agent.NewSecret("crsr_unknown"), "")
 	wantCode(t, err, agent.InvalidKey)
 	if all, err := db.ListAccounts(t.Context(), "", 10); err != nil || len(all) != 0 {
 		t.Errorf("%d accounts, %v", len(all), err)
@@ -285,7 +285,7 @@ func TestWithoutAnEncryptionKeyHostedKeysAreOff(t *testing.T) {
 	on, _ := h.replica(secret, "")
 	up := signUp(t, on, adasKey)
 	off, _ := h.replica("", "")
-	_, err := off.SignUp(t.Context(), agent.NewSecret(adasKey))
+	_, err := off.SignUp(t.Context(), agent.NewSecret(adasKey), "")
 	wantCode(t, err, agent.NotConfigured)
 	_, err = off.Resolve(t.Context(), up.Key.Reveal())
 	wantCode(t, err, agent.NotConfigured)
@@ -393,7 +393,7 @@ func TestWithoutADatabaseToWriteHostedRequestsAreRefused(t *testing.T) {
 	}
 	_, err = readOnly.BeginRequest(t.Context(), &agent.Request{Caller: caller, Origin: agent.Origin{RequestID: "req_1", Endpoint: "POST /v1/chat/completions"}})
 	wantCode(t, err, agent.Overloaded)
-	_, err = readOnly.SignUp(t.Context(), agent.NewSecret(adasKey))
+	_, err = readOnly.SignUp(t.Context(), agent.NewSecret(adasKey), "")
 	wantCode(t, err, agent.Overloaded)
 	if agent.AsError(err).RetryAfter == 0 {
 		t.Error("no Retry-After")

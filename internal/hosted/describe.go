@@ -11,8 +11,47 @@ import (
 // Describe says what a key may, for people; "no limits" for one that may everything. Names of models are as somebody has
 // typed them.
 func Describe(k *store.Key) string {
-	l := &k.Limits
-	var parts []string
+	parts := describe(&k.Limits)
+	if !k.Expires.IsZero() {
+		parts = append(parts, "until "+k.Expires.UTC().Format(time.DateTime)+"Z")
+	}
+	return orNoLimits(parts)
+}
+
+// DescribeLimits is Describe for the limits of an account.
+func DescribeLimits(l *store.KeyLimits) string { return orNoLimits(describe(l)) }
+
+// DescribeInvitation says what an invitation is good for.
+func DescribeInvitation(i *store.Invitation) string {
+	text := fmt.Sprintf("%d uses, until %sZ", i.Uses, i.Expires.UTC().Format(time.DateTime))
+	if i.Note != "" {
+		text += ", " + i.Note
+	}
+	return text
+}
+
+// InvitationState is what an invitation is like at a time, in a word: "good", "revoked", "over", "used up".
+func InvitationState(i *store.Invitation, now time.Time) string {
+	switch {
+	case !i.Revoked.IsZero():
+		return "revoked"
+	case i.Used >= i.Uses:
+		return "used up"
+	case !now.Before(i.Expires):
+		return "over"
+	}
+	return "good"
+}
+
+func orNoLimits(parts []string) string {
+	if parts == nil {
+		return "no limits"
+	}
+	return strings.Join(parts, "; ")
+}
+
+// describe is the limits, each in words.
+func describe(l *store.KeyLimits) (parts []string) {
 	add := func(set bool, format string, args ...any) {
 		if set {
 			parts = append(parts, fmt.Sprintf(format, args...))
@@ -26,9 +65,5 @@ func Describe(k *store.Key) string {
 	add(l.TokensPerMinute > 0, "%d tokens a minute", l.TokensPerMinute)
 	add(l.USDPerDay > 0, "$%g a day", l.USDPerDay)
 	add(l.USDPerMonth > 0, "$%g a month", l.USDPerMonth)
-	add(!k.Expires.IsZero(), "until %sZ", k.Expires.UTC().Format(time.DateTime))
-	if parts == nil {
-		return "no limits"
-	}
-	return strings.Join(parts, "; ")
+	return parts
 }

@@ -1,18 +1,19 @@
 package hosted_test
 
 import (
-	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/hosted"
+	"composer-api/internal/store/memstore"
 )
 
 func TestTheLimiterLetsSoManyThroughInAnyHour(t *testing.T) {
 	clock := now
-	l := hosted.NewLimiter(2, time.Hour, func() time.Time { return clock })
+	l := hosted.NewLimiter(memstore.New(memstore.Config{}).Open(), "sign-up", 2, time.Hour, func() time.Time { return clock })
 	addr := netip.MustParseAddr("192.0.2.1")
 	for _, step := range []struct {
 		pass time.Duration
@@ -27,7 +28,7 @@ func TestTheLimiterLetsSoManyThroughInAnyHour(t *testing.T) {
 		{10 * time.Minute, 0},
 	} {
 		clock = clock.Add(step.pass)
-		err := l.Allow(addr)
+		err := l.Allow(t.Context(), addr)
 		if step.wait == 0 {
 			if err != nil {
 				t.Errorf("at %v: %v", clock.Sub(now), err)
@@ -49,36 +50,45 @@ func TestTheLimiterTellsAddressesApart(t *testing.T) {
 		{"2001:db8::1", "2001:db8:0:1::1", false},
 		{"fe80::1%eth0", "fe80::1%eth1", true},
 	} {
-		l := hosted.NewLimiter(1, time.Hour, nil)
-		if err := l.Allow(netip.MustParseAddr(c.first)); err != nil {
+		l := hosted.NewLimiter(memstore.New(memstore.Config{}).Open(), "sign-up", 1, time.Hour, nil)
+		if err := l.Allow(t.Context(), netip.MustParseAddr(c.first)); err != nil {
 			t.Error(err)
 		}
-		if err := l.Allow(netip.MustParseAddr(c.second)); (err != nil) != c.same {
+		if err := l.Allow(t.Context(), netip.MustParseAddr(c.second)); (err != nil) != c.same {
 			t.Errorf("%s after %s: %v", c.second, c.first, err)
 		}
 	}
-	unlimited := hosted.NewLimiter(0, time.Hour, nil)
+	unlimited := hosted.NewLimiter(nil, "sign-up", 0, time.Hour, nil)
 	for range 100 {
-		if err := unlimited.Allow(netip.Addr{}); err != nil {
+		if err := unlimited.Allow(t.Context(), netip.Addr{}); err != nil {
 			t.Error(err)
 		}
 	}
 }
 
-func TestTheLimiterForgetsTheQuietestAddressWhenItIsFull(t *testing.T) {
-	clock := now
-	l := hosted.NewLimiter(1, time.Hour, func() time.Time { return clock })
-	addr := func(i int) netip.Addr { return netip.MustParseAddr(fmt.Sprintf("10.%d.%d.1", i/256, i%256)) }
-	for i := range 10_001 {
-		clock = clock.Add(time.Millisecond)
-		if err := l.Allow(addr(i)); err != nil {
-			t.Fatal(err)
+// What is kept must not say who tried, and another thing has a count of its own.
+func TestTheLimiterKeepsNoAddress(t *testing.T) {
+	db := memstore.New(memstore.Config{})
+	addr := netip.MustParseAddr("192.0.2.77")
+	for _, what := range []string{"sign-up", "early access"} {
+		if err := hosted.NewLimiter(db.Open(), what, 1, time.Hour, nil).Allow(t.Context(), addr); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		// On another replica.
+		if err := hosted.NewLimiter(db.Open(), what, 1, time.Hour, nil).Allow(t.Context(), addr); agent.CodeOf(err) != agent.RateLimited {
+			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if err := l.Allow(addr(1)); err == nil {
-		t.Error("an address that should be remembered was let through")
+	if strings.Contains(db.Dump(), "192.0.2") {
+		t.Error("the address is kept")
 	}
-	if err := l.Allow(addr(0)); err != nil {
-		t.Errorf("the quietest should be forgotten: %v", err)
+}
+
+// Who can't be counted can't be let through.
+func TestTheLimiterNeedsItsStore(t *testing.T) {
+	db := memstore.New(memstore.Config{}).Open()
+	db.Away(true)
+	if err := hosted.NewLimiter(db, "sign-up", 1, time.Hour, nil).Allow(t.Context(), netip.Addr{}); agent.CodeOf(err) != agent.Overloaded {
+		t.Error(err)
 	}
 }

@@ -50,7 +50,7 @@ func newBench(t *testing.T, limits store.KeyLimits) *bench {
 			return agent.Model{ID: id, Name: name, Params: []agent.Param{{ID: "fast", Value: value}}}, nil
 		},
 	})
-	up, err := b.service.SignUp(t.Context(), agent.NewSecret(adasKey))
+	up, err := b.service.SignUp(t.Context(), agent.NewSecret(adasKey), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,7 +269,7 @@ func TestNobodyGetsPastTheirLimitsWithAnotherKey(t *testing.T) {
 			if agent.CodeOf(err) != want {
 				t.Errorf("a further key: %v", err)
 			}
-			if _, err := b.service.SignUp(t.Context(), agent.NewSecret(adasKey)); agent.CodeOf(err) != want {
+			if _, err := b.service.SignUp(t.Context(), agent.NewSecret(adasKey), ""); agent.CodeOf(err) != want {
 				t.Errorf("another sign-up: %v", err)
 			}
 			if _, _, err := b.service.AddKey(t.Context(), b.key.Account, store.Key{}); err != nil {

@@ -2,78 +2,197 @@ package hosted
 
 import (
 	"context"
-	"errors"
+	"math"
+	"path"
+	"slices"
+	"strings"
 	"time"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/store"
 )
 
-// What the operator does needs no encryption key, and its errors are the store's: store.ErrNotFound,
-// store.ErrUnavailable. Lists come from the store as they are.
-
-// Rotate revokes a hosted key and mints another for the same account, which is returned and
-// must be shown to the operator. Its name, end and limits are those of the old one. store.ErrConflict: the key was revoked before. The key that is
-// revoked is refused from then on, also for requests that are about to begin.
-func (s *Service) Rotate(ctx context.Context, keyID string) (agent.Secret, store.Key, error) {
-	old, _, err := s.cfg.Store.Key(ctx, keyID)
-	if err != nil {
-		return agent.Secret{}, store.Key{}, err
-	}
-	token, key := s.mint(old.Account)
-	key.Name, key.Expires, key.Limits = old.Name, old.Expires, old.Limits
-	if err := s.cfg.Store.RotateKey(ctx, keyID, key); err != nil {
-		return agent.Secret{}, store.Key{}, err
-	}
-	return token, key, nil
+// An Operator does what whoever runs the server may do with accounts, keys and invitations: by commands, on the operator's
+// page, by the admin API. Each act is written into the list of acts before it is done (Audit); one about a thing that isn't
+// there is neither. It needs no encryption key. Errors are the store's, and *agent.Error about what was asked for.
+type Operator struct {
+	service *Service
+	who     string
 }
 
-// AddKey mints a further key for an account, with the name, end and limits of as. store.ErrNotFound: there is no such
-// account.
-func (s *Service) AddKey(ctx context.Context, account string, as store.Key) (agent.Secret, store.Key, error) {
-	for try := 1; ; try++ {
-		token, key := s.mint(account)
-		key.Name, key.Expires, key.Limits = as.Name, as.Expires, as.Limits
-		err := s.cfg.Store.AddKey(ctx, key)
-		if errors.Is(err, store.ErrConflict) && try < mints {
-			continue
-		}
-		return token, key, err
-	}
-}
-
-// AddOwnKey is AddKey for the owner of the account, with a name and without limits. Errors are the store's, and an *agent.Error
-// with PermissionDenied where the operator has limited a key of the account.
-func (s *Service) AddOwnKey(ctx context.Context, account, name string) (agent.Secret, store.Key, error) {
-	if err := s.ownerMayAdd(ctx, account); err != nil {
-		return agent.Secret{}, store.Key{}, err
-	}
-	return s.AddKey(ctx, account, store.Key{Name: name})
-}
-
-// ownerMayAdd fails when a key of the account has limits or an end, revoked or not: a further key would have none. Errors are
-// the store's, and an *agent.Error with PermissionDenied. An account that doesn't exist yet has no keys.
-func (s *Service) ownerMayAdd(ctx context.Context, account string) error {
-	all, err := s.cfg.Store.ListKeys(ctx, account)
-	if err != nil {
-		return err
-	}
-	for i := range all {
-		if all[i].Limits.Any() || !all[i].Expires.IsZero() {
-			return agent.Errorf(agent.PermissionDenied, "The operator of this server has limited what your keys may do, so only the operator can make a further one. Ask for it, or rotate the key that you have.")
-		}
-	}
-	return nil
-}
-
-// Revoke makes a hosted key invalid, from now on and on every replica: Resolve asks the store each time.
-func (s *Service) Revoke(ctx context.Context, keyID string) error {
-	return s.cfg.Store.RevokeKey(ctx, keyID, s.cfg.Now())
-}
+// Operator is whoever acts by that name: "operator's page". Names of persons come from outside.
+func (s *Service) Operator(who string) *Operator { return &Operator{s, who} }
 
 // Audit records an act of an operator before it is carried out; when that fails, the act must not be done. actor is who acts
 // ("operator's page"), action what they do ("revoke key"), subject what they do it to, and detail is for people; the last two
 // may be empty. Errors are the store's.
 func Audit(ctx context.Context, db store.Audits, actor, action, subject, detail string) error {
-	return db.AddAudit(ctx, store.AuditEntry{ID: agent.NewID("audit_", 22), At: time.Now(), Actor: actor, Action: action, Subject: subject, Detail: detail})
+	return audit(ctx, db, time.Now(), actor, action, subject, detail)
+}
+
+func audit(ctx context.Context, db store.Audits, at time.Time, actor, action, subject, detail string) error {
+	return db.AddAudit(ctx, store.AuditEntry{ID: agent.NewID("audit_", 22), At: at, Actor: actor, Action: action, Subject: subject, Detail: detail})
+}
+
+// audit is Audit in the operator's name.
+func (o *Operator) audit(ctx context.Context, action, subject, detail string) error {
+	return audit(ctx, o.service.cfg.Store, o.service.cfg.Now(), o.who, action, subject, detail)
+}
+
+// CreateKey makes a further key for an account, with the name, end and limits of as. store.ErrNotFound: there is no such
+// account.
+func (o *Operator) CreateKey(ctx context.Context, account string, as store.Key) (agent.Secret, store.Key, error) {
+	if err := CheckLimits(&as.Limits); err != nil {
+		return agent.Secret{}, store.Key{}, err
+	}
+	if _, err := o.service.cfg.Store.Account(ctx, account); err != nil {
+		return agent.Secret{}, store.Key{}, err
+	}
+	if err := o.audit(ctx, "create key", account, Describe(&as)); err != nil {
+		return agent.Secret{}, store.Key{}, err
+	}
+	return o.service.AddKey(ctx, account, as)
+}
+
+// ChangeKey changes the name, end and limits of a key by change, whose error is returned as it is, and returns the key.
+// Servers go by it from the key's next request on. Of two operators who change one key at the same moment, the later wins.
+func (o *Operator) ChangeKey(ctx context.Context, id string, change func(*store.Key) error) (store.Key, error) {
+	key, _, err := o.service.cfg.Store.Key(ctx, id)
+	if err != nil {
+		return store.Key{}, err
+	}
+	if err := change(&key); err != nil {
+		return store.Key{}, err
+	}
+	if err := CheckLimits(&key.Limits); err != nil {
+		return store.Key{}, err
+	}
+	if err := o.audit(ctx, "limit key", id, Describe(&key)); err != nil {
+		return store.Key{}, err
+	}
+	return key, o.service.cfg.Store.ChangeKey(ctx, key)
+}
+
+// RevokeKey makes a key invalid, from now on and on every replica.
+func (o *Operator) RevokeKey(ctx context.Context, id string) error {
+	if _, _, err := o.service.cfg.Store.Key(ctx, id); err != nil {
+		return err
+	}
+	if err := o.audit(ctx, "revoke key", id, ""); err != nil {
+		return err
+	}
+	return o.service.Revoke(ctx, id)
+}
+
+// RotateKey is Service.Rotate.
+func (o *Operator) RotateKey(ctx context.Context, id string) (agent.Secret, store.Key, error) {
+	if _, _, err := o.service.cfg.Store.Key(ctx, id); err != nil {
+		return agent.Secret{}, store.Key{}, err
+	}
+	if err := o.audit(ctx, "rotate key", id, ""); err != nil {
+		return agent.Secret{}, store.Key{}, err
+	}
+	return o.service.Rotate(ctx, id)
+}
+
+// LimitAccount changes what all keys of an account may together, as ChangeKey does for a key.
+func (o *Operator) LimitAccount(ctx context.Context, id string, change func(*store.KeyLimits) error) (store.Account, error) {
+	account, err := o.service.cfg.Store.Account(ctx, id)
+	if err != nil {
+		return store.Account{}, err
+	}
+	if err := change(&account.Limits); err != nil {
+		return store.Account{}, err
+	}
+	if err := CheckLimits(&account.Limits); err != nil {
+		return store.Account{}, err
+	}
+	if err := o.audit(ctx, "limit account", id, DescribeLimits(&account.Limits)); err != nil {
+		return store.Account{}, err
+	}
+	return account, o.service.cfg.Store.LimitAccount(ctx, id, account.Limits)
+}
+
+// DeleteAccount deletes an account and all that belongs to it.
+func (o *Operator) DeleteAccount(ctx context.Context, id string) error {
+	if _, err := o.service.cfg.Store.Account(ctx, id); err != nil {
+		return err
+	}
+	if err := o.audit(ctx, "delete account", id, ""); err != nil {
+		return err
+	}
+	return o.service.cfg.Store.DeleteAccount(ctx, id)
+}
+
+// Bounds of an invitation.
+const (
+	MostUses = 100_000
+	// MostInvitations is how many are listed, the newest: far more than an operator makes in a year.
+	MostInvitations   = 10_000
+	longestInvitation = 3660 * 24 * time.Hour
+	longestNote       = 200 // bytes
+)
+
+// Invite makes an invitation for so many accounts, good for so long. The text must be shown to the operator and then
+// forgotten.
+func (o *Operator) Invite(ctx context.Context, note string, uses int64, age time.Duration) (agent.Secret, store.Invitation, error) {
+	switch {
+	case uses < 1 || uses > MostUses:
+		return agent.Secret{}, store.Invitation{}, agent.ParamError(agent.InvalidValue, "uses", "An invitation is for 1 to %d accounts, not %d.", MostUses, uses)
+	case age <= 0 || age > longestInvitation:
+		return agent.Secret{}, store.Invitation{}, agent.ParamError(agent.InvalidValue, "expires", "An invitation is good for at most %d days, and not over before it begins.", int(longestInvitation.Hours()/24))
+	case len(note) > longestNote:
+		return agent.Secret{}, store.Invitation{}, agent.ParamError(agent.InvalidValue, "note", "The note is too long: %d bytes are allowed.", longestNote)
+	}
+	text, hash := mintInvitation()
+	now := o.service.cfg.Now()
+	i := store.Invitation{ID: agent.NewID("inv_", 16), Hash: hash, Note: note, Created: now, Expires: now.Add(age), Uses: uses}
+	if err := o.audit(ctx, "create invitation", i.ID, DescribeInvitation(&i)); err != nil {
+		return agent.Secret{}, store.Invitation{}, err
+	}
+	return text, i, o.service.cfg.Store.AddInvitation(ctx, i)
+}
+
+// RevokeInvitation makes an invitation invalid. Accounts that were made with it stay.
+func (o *Operator) RevokeInvitation(ctx context.Context, id string) error {
+	all, err := o.service.cfg.Store.ListInvitations(ctx, MostInvitations)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(all, func(i store.Invitation) bool { return i.ID == id }) {
+		return store.ErrNotFound
+	}
+	if err := o.audit(ctx, "revoke invitation", id, ""); err != nil {
+		return err
+	}
+	return o.service.cfg.Store.RevokeInvitation(ctx, id, o.service.cfg.Now())
+}
+
+// CheckLimits refuses limits that are none. Errors are *agent.Error with the name of the field.
+func CheckLimits(l *store.KeyLimits) error {
+	for _, s := range l.Surfaces {
+		if !slices.Contains(agent.Surfaces, s) {
+			return agent.ParamError(agent.InvalidValue, "surfaces", "There is no API %q. There are: %s.", s, strings.Join(agent.Surfaces, ", "))
+		}
+	}
+	for _, m := range l.Models {
+		// A pattern that is never well-formed would match nothing, and the key could ask for no
+		// model at all.
+		if _, err := path.Match(m, ""); err != nil {
+			return agent.ParamError(agent.InvalidValue, "models", "%q is not a pattern of models: a [ is not closed.", m)
+		}
+	}
+	for _, n := range []struct {
+		name  string
+		value float64
+	}{
+		{"concurrent", float64(l.Concurrent)}, {"requests_per_minute", float64(l.RequestsPerMinute)}, {"tokens_per_minute", float64(l.TokensPerMinute)},
+		{"usd_per_day", l.USDPerDay}, {"usd_per_month", l.USDPerMonth},
+	} {
+		// NaN is neither less nor more than anything.
+		if !(n.value >= 0) || math.IsInf(n.value, 0) {
+			return agent.ParamError(agent.InvalidValue, n.name, "A limit is a number that is not negative. 0 is no limit.")
+		}
+	}
+	return nil
 }

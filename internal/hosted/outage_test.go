@@ -17,7 +17,12 @@ import (
 // A stuck store never answers.
 type stuck struct{ store.Store }
 
-func (stuck) SignUp(ctx context.Context, _ store.Account, _ store.Key) (store.Account, error) {
+func (stuck) SignUp(ctx context.Context, _ store.Account, _ store.Key, _ store.Door) (store.Account, error) {
+	<-ctx.Done()
+	return store.Account{}, ctx.Err()
+}
+
+func (stuck) Account(ctx context.Context, _ string) (store.Account, error) {
 	<-ctx.Done()
 	return store.Account{}, ctx.Err()
 }
@@ -43,7 +48,7 @@ func TestAStoreThatHangsIsOverloadedInTime(t *testing.T) {
 		token, _ := keys.Mint()
 		for name, call := range map[string]func() error{
 			"resolve": func() error { _, err := s.Resolve(t.Context(), token.Reveal()); return err },
-			"sign up": func() error { _, err := s.SignUp(t.Context(), agent.NewSecret(adasKey)); return err },
+			"sign up": func() error { _, err := s.SignUp(t.Context(), agent.NewSecret(adasKey), ""); return err },
 			"begin request": func() error {
 				_, err := s.BeginRequest(t.Context(), &agent.Request{Caller: agent.Caller{KeyID: "key_1"}})
 				return err

@@ -53,7 +53,7 @@ func TestTurnsOfHostedKeysAreWrittenDown(t *testing.T) {
 			return hosted.Person{UserID: "user_1"}, nil
 		},
 	})
-	up, err := s.SignUp(t.Context(), agent.NewSecret(adasKey))
+	up, err := s.SignUp(t.Context(), agent.NewSecret(adasKey), "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ func (s *Service) BeginRequest(ctx context.Context, req *agent.Request) (*Reques
 	// The owner is the account's id behind a prefix, see store.AccountOwner.
 	r := &Request{service: s, log: store.RequestLog{
 		ID: agent.NewID("log_", 22), Account: strings.TrimPrefix(caller.Owner, store.AccountOwner("")), KeyID: caller.KeyID,
-		RequestID: req.Origin.RequestID, Endpoint: req.Origin.Endpoint, Created: s.cfg.Now(),
+		RequestID: req.Origin.RequestID, Endpoint: req.Origin.Endpoint, Created: s.cfg.Now(), Runner: s.cfg.Runner,
 	}}
 	var err error
 	// Most keys have no limits, and theirs is the cheaper write: no lock, and nothing to be summed

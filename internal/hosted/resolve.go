@@ -43,7 +43,7 @@ func (s *Service) Resolve(ctx context.Context, token string) (agent.Caller, erro
 	if err != nil {
 		return agent.Caller{}, err
 	}
-	return agent.Caller{Owner: store.AccountOwner(account.ID), CursorKey: cursorKey, KeyID: key.ID, Limited: key.Limits.Any()}, nil
+	return agent.Caller{Owner: store.AccountOwner(account.ID), CursorKey: cursorKey, KeyID: key.ID, Limited: key.Limits.Any() || account.Limits.Any()}, nil
 }
 
 // invalidKey is the error for every key that is not valid, so that an answer doesn't tell why.

@@ -27,13 +27,13 @@ const mints = 3
 // SignUp asks Cursor whose key it is, stores it encrypted, and mints a hosted key for it. The account is
 // the same for the same Cursor user however often they sign up, at once or on several replicas; the
 // Cursor key is the one of the last sign-up, and hosted keys of earlier ones stay valid. cursorKey comes
-// from ParseCursorKey.
+// from ParseCursorKey; invitation is what Operator.Invite has made, or "".
 //
-// Errors are *agent.Error: NotConfigured; Verify's; PermissionDenied when the operator has limited a key of the account; Overloaded
-// when the store is unavailable.
+// Errors are *agent.Error: NotConfigured; Verify's; PermissionDenied when the operator has limited a key of the account, or
+// when the account would be a new one and Config.Entry doesn't let it in; Overloaded when the store is unavailable.
 //
 // Cursor is asked before anything is stored, so a key that Cursor doesn't know makes no account.
-func (s *Service) SignUp(ctx context.Context, cursorKey agent.Secret) (*SignedUp, error) {
+func (s *Service) SignUp(ctx context.Context, cursorKey agent.Secret, invitation string) (*SignedUp, error) {
 	if err := s.ready(); err != nil {
 		return nil, err
 	}
@@ -45,7 +45,10 @@ func (s *Service) SignUp(ctx context.Context, cursorKey agent.Secret) (*SignedUp
 	}
 	now := s.cfg.Now()
 	// The id before the account is known: two sign-ups at once come to the same one.
-	id := accountID(person, cursorKey)
+	id, err := s.accountID(ctx, person, cursorKey)
+	if err != nil {
+		return nil, storeError(err)
+	}
 	account := store.Account{
 		ID: id, Email: clip(person.Email), Name: clip(person.Name()),
 		SealedKey: s.sealKey(id, cursorKey), KeyHint: keys.Hint(cursorKey.Reveal()),
@@ -60,10 +63,12 @@ func (s *Service) SignUp(ctx context.Context, cursorKey agent.Secret) (*SignedUp
 	}
 	for try := 1; ; try++ {
 		token, key := s.mint(id)
-		stored, err := s.cfg.Store.SignUp(ctx, account, key)
+		stored, err := s.cfg.Store.SignUp(ctx, account, key, s.door(invitation))
 		switch {
 		case err == nil:
 			return &SignedUp{Account: stored, Key: token}, nil
+		case errors.Is(err, store.ErrNotInvited):
+			return nil, s.notInvited(invitation)
 		// A conflict is about the key's id alone: an account that exists is no conflict.
 		case !errors.Is(err, store.ErrConflict) || try == mints:
 			return nil, storeError(err)
@@ -97,18 +102,40 @@ func ParseCursorKey(text string) (agent.Secret, error) {
 	return agent.NewSecret(key), nil
 }
 
-// accountID is "acct_" and 24 hex digits, the same for the same Cursor user: it is a hash of
+// accountID is the account of a Cursor user: the one that was brought over from the reference system, if there is one, or
+// else ours. Errors are the store's.
+func (s *Service) accountID(ctx context.Context, p Person, key agent.Secret) (string, error) {
+	brought := referenceAccountID(p, key)
+	_, err := s.cfg.Store.Account(ctx, brought)
+	if errors.Is(err, store.ErrNotFound) {
+		return ownAccountID(p, key), nil
+	}
+	return brought, err
+}
+
+// ownAccountID is "acct_" and 24 hex digits, the same for the same Cursor user: it is a hash of
 // the user's id, else of the e-mail address, else (a team's key belongs to no single user) of
 // the key. It is not secret, and reveals nothing: the id of the user is hashed.
-func accountID(p Person, key agent.Secret) string {
+func ownAccountID(p Person, key agent.Secret) string {
+	return hashedID("user:", "email:", "key:", p, key.Reveal())
+}
+
+// referenceAccountID is the id that the reference system gives the same user. It has hashed the key before.
+func referenceAccountID(p Person, key agent.Secret) string {
+	sum := sha256.Sum256([]byte(key.Reveal()))
+	return hashedID("cursor-user:", "cursor-email:", "cursor-key:", p, hex.EncodeToString(sum[:]))
+}
+
+// hashedID hashes what is known of a user, with a word before it that says what that is.
+func hashedID(user, email, other string, p Person, key string) string {
 	var of string
 	switch {
 	case p.UserID != "":
-		of = "user:" + p.UserID
+		of = user + p.UserID
 	case p.Email != "":
-		of = "email:" + strings.ToLower(p.Email)
+		of = email + strings.ToLower(p.Email)
 	default:
-		of = "key:" + key.Reveal()
+		of = other + key
 	}
 	sum := sha256.Sum256([]byte(of))
 	return "acct_" + hex.EncodeToString(sum[:12])

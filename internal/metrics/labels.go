@@ -15,7 +15,8 @@ const other = "other"
 func surfaceOf(o *agent.Origin) string { return cmp.Or(o.Surface(), other) }
 
 // limitNames are the limits that may be reached: agent.Error.Limit.
-var limitNames = []string{"max_requests", "max_requests_per_key", "budget", "signup", "key_concurrent", "key_requests", "key_tokens", "key_cost_day", "key_cost_month"}
+var limitNames = []string{"max_requests", "max_requests_per_key", "budget", "signup", "key_concurrent", "key_requests", "key_tokens", "key_cost_day", "key_cost_month",
+	"account_concurrent", "account_requests", "account_tokens", "account_cost_day", "account_cost_month"}
 
 // limitName is a limit's label.
 //

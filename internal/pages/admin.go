@@ -3,6 +3,9 @@ package pages
 import (
 	"errors"
 	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
 	"time"
 
 	"composer-api/internal/agent"
@@ -46,25 +49,29 @@ type operation struct {
 	More     string // the account after which the next page begins; "" when this is the last
 	Keys     []keyRow
 	KeysCut  bool // there are more keys
+	// Invited says that sign-up needs an invitation. Invitations are the newest; Fresh is one that was just made, which is on
+	// this page and nowhere else.
+	Invited     bool
+	Invitations []invitationRow
+	Fresh       string
 	// Recent are the newest failures of this process, whatever the key; Failures those of hosted keys, of all processes.
 	Recent   []watch.Failure
 	Failures []store.RequestLog
 }
 
+// An invitationRow is a line of the table of invitations.
+type invitationRow struct {
+	store.Invitation
+	State string // hosted.InvitationState
+}
+
 // How much the page shows.
 const (
-	// Accounts have pages; keys and failures are cut off, which the page says.
-	accountsShown = 100
-	keysShown     = 200
-	failuresShown = 50
-)
-
-// operatorAttempts is how often an address may try the operator's token in operatorWindow.
-const (
-	// A token has 256 random bits, so this is against load and noise in the log, not
-	// against guessing.
-	operatorAttempts = 10
-	operatorWindow   = 15 * time.Minute
+	// Accounts have pages; keys, invitations and failures are cut off, which the page says.
+	accountsShown    = 100
+	invitationsShown = 50
+	keysShown        = 200
+	failuresShown    = 50
 )
 
 // operatorMay refuses the operator's page where its token could be read on the way: on an address that other machines can
@@ -84,14 +91,13 @@ func (s *Site) admin(w http.ResponseWriter, r *http.Request, _ *api.Call) error 
 	if err := s.operatorMay(r); err != nil {
 		return err
 	}
-	return s.adminPage(w, r, http.StatusOK, "")
+	return s.adminPage(w, r, http.StatusOK, &operation{})
 }
 
-// adminPage answers with the page; trouble is why a log-in has failed.
+// adminPage answers with the page; data says what else has happened: Trouble, why what was asked for was not done, and Fresh.
 //
-// The status is that of the log-in, so that a script can tell one that failed.
-func (s *Site) adminPage(w http.ResponseWriter, r *http.Request, status int, trouble string) error {
-	data := &operation{Trouble: trouble}
+// The status is that of what was asked for, so that a script can tell when it failed.
+func (s *Site) adminPage(w http.ResponseWriter, r *http.Request, status int, data *operation) error {
 	who, err := s.loggedIn(r, operatorCookie)
 	if err != nil {
 		return err
@@ -132,6 +138,14 @@ func (s *Site) fillOperation(r *http.Request, data *operation) error {
 		data.Keys = append(data.Keys, s.keyRow(&keys[i]))
 	}
 	data.KeysCut = len(keys) > keysShown
+	data.Invited = s.cfg.Entry == hosted.Invitation
+	invitations, err := s.cfg.Store.ListInvitations(ctx, invitationsShown)
+	if err != nil {
+		return session.Away(err)
+	}
+	for _, i := range invitations {
+		data.Invitations = append(data.Invitations, invitationRow{i, hosted.InvitationState(&i, s.cfg.Now())})
+	}
 	data.Failures, err = s.cfg.Store.ListRequests(ctx, store.RequestQuery{Failed: true, Limit: failuresShown})
 	return session.Away(err)
 }
@@ -149,9 +163,9 @@ func (s *Site) enterAdmin(w http.ResponseWriter, r *http.Request, _ *api.Call) e
 	}
 	// Read is of the proxies' headers, as far as they are trusted: behind a proxy, each visitor has
 	// tries of their own.
-	if err := s.operatorTries.Allow(s.cfg.Hops.Read(r).Client); err != nil {
+	if err := s.cfg.OperatorTries.Allow(r.Context(), s.cfg.Hops.Read(r).Client); err != nil {
 		status, trouble := refusal(w, err)
-		return s.adminPage(w, r, status, trouble)
+		return s.adminPage(w, r, status, &operation{Trouble: trouble})
 	}
 	// Only hashes are compared, so the time that it takes says nothing about the token.
 	is, err := s.sessions.IsToken(r.Context(), fields.Get("token"))
@@ -159,7 +173,7 @@ func (s *Site) enterAdmin(w http.ResponseWriter, r *http.Request, _ *api.Call) e
 		return err
 	}
 	if !is {
-		return s.adminPage(w, r, http.StatusForbidden, "This is not the operator's token. 'composer-api admin token' makes a new one; earlier ones are void then.")
+		return s.adminPage(w, r, http.StatusForbidden, &operation{Trouble: "This is not the operator's token. 'composer-api admin token' makes a new one; earlier ones are void then."})
 	}
 	if err := s.logIn(w, r, operatorCookie, session.Operator, ""); err != nil {
 		return err
@@ -167,16 +181,14 @@ func (s *Site) enterAdmin(w http.ResponseWriter, r *http.Request, _ *api.Call) e
 	return s.seeOther(w, r, "/admin")
 }
 
-// command reads a form of the operator's. The session is checked as for every form; the string
-// is the id in it.
+// command reads a form of the operator's. The session is checked as for every form.
 //
 // Errors of change are 403 and answered with the page of an error. Nothing was done then.
-func (s *Site) command(w http.ResponseWriter, r *http.Request) (*session.Session, string, error) {
+func (s *Site) command(w http.ResponseWriter, r *http.Request) (*session.Session, url.Values, error) {
 	if err := s.operatorMay(r); err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
-	who, fields, err := s.change(w, r, operatorCookie)
-	return who, fields.Get("id"), err
+	return s.change(w, r, operatorCookie)
 }
 
 // leaveAdmin answers POST /admin/logout.
@@ -216,18 +228,59 @@ func (s *Site) drain(w http.ResponseWriter, r *http.Request, _ *api.Call) error 
 //
 // A key that is revoked already stays as it is, without an error.
 func (s *Site) revokeAny(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
-	_, id, err := s.command(w, r)
+	_, fields, err := s.command(w, r)
 	if err != nil {
 		return err
 	}
-	if err := hosted.Audit(r.Context(), s.cfg.Store, actor, "revoke key", id, ""); err != nil {
-		return session.Away(err)
+	if err := s.cfg.Accounts.Operator(actor).RevokeKey(r.Context(), fields.Get("id")); err != nil {
+		return operatorError(err)
 	}
-	switch err := s.cfg.Accounts.Revoke(r.Context(), id); {
-	case errors.Is(err, store.ErrNotFound):
-		return agent.Errorf(agent.NotFound, "There is no such key. Load the page again.")
+	return s.seeOther(w, r, "/admin")
+}
+
+// invite answers POST /admin/invite: the page with the invitation, which is shown once.
+func (s *Site) invite(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
+	_, fields, err := s.command(w, r)
+	if err != nil {
+		return err
+	}
+	uses, usesErr := strconv.ParseInt(fields.Get("uses"), 10, 64)
+	days, daysErr := strconv.ParseUint(fields.Get("days"), 10, 16)
+	if usesErr != nil || daysErr != nil {
+		return s.adminPage(w, r, http.StatusBadRequest, &operation{Trouble: "No invitation is made: how often it can be used and for how many days it is good are whole numbers."})
+	}
+	text, _, err := s.cfg.Accounts.Operator(actor).Invite(r.Context(), strings.TrimSpace(fields.Get("note")), uses, time.Duration(days)*24*time.Hour)
+	var refused *agent.Error
+	switch {
+	case errors.As(err, &refused):
+		status, trouble := refusal(w, err)
+		return s.adminPage(w, r, status, &operation{Trouble: trouble})
 	case err != nil:
 		return session.Away(err)
 	}
+	return s.adminPage(w, r, http.StatusOK, &operation{Fresh: text.Reveal()})
+}
+
+// revokeInvitation answers POST /admin/uninvite.
+func (s *Site) revokeInvitation(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
+	_, fields, err := s.command(w, r)
+	if err != nil {
+		return err
+	}
+	if err := s.cfg.Accounts.Operator(actor).RevokeInvitation(r.Context(), fields.Get("id")); err != nil {
+		return operatorError(err)
+	}
 	return s.seeOther(w, r, "/admin")
+}
+
+// operatorError is an error of hosted.Operator for a person.
+func operatorError(err error) error {
+	var refused *agent.Error
+	switch {
+	case errors.As(err, &refused):
+		return refused
+	case errors.Is(err, store.ErrNotFound):
+		return agent.Errorf(agent.NotFound, "There is no such thing any more. Load the operator's page again.")
+	}
+	return session.Away(err)
 }

@@ -16,7 +16,7 @@
 //	page.go        what all pages share: headers, layout, templates
 //	routes.go      which address is which handler
 //	site.go        the configuration, and Site
-//	home.go, guide.go, keys.go, usage.go, admin.go: the pages
+//	home.go, guide.go, keys.go, usage.go, admin.go, limits.go: the pages
 //	login.go       sessions of a browser; form.go: forms
 //	chart.go       bars as SVG
 //	assets.go      files; openapi.go: the API's document

@@ -9,6 +9,7 @@ import (
 	"composer-api/internal/api"
 	"composer-api/internal/api/openai"
 	"composer-api/internal/gateway/catalog"
+	"composer-api/internal/hosted"
 )
 
 // A home is what the home page says.
@@ -22,9 +23,10 @@ type home struct {
 	Asking bool
 	// StoreAway says that what is kept can't be reached: hosted keys and stored responses fail.
 	StoreAway bool
-	// HostedKeys says that people can sign up.
-	HostedKeys bool
-	Models     []modelRow
+	// HostedKeys says that there are keys of this server, Invited that a new account needs an invitation, and Closed that
+	// there are no new ones.
+	HostedKeys, Invited, Closed bool
+	Models                      []modelRow
 	// Clients are the sections of the guide that say how to set a client up.
 	Clients []*section
 	// Checked is what came of checking a key; nil when none was sent.
@@ -68,7 +70,7 @@ func (s *Site) Home(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 // status for machines.
 func (s *Site) home(w http.ResponseWriter, r *http.Request, key *checked) error {
 	data := &home{
-		Upstreams: s.cfg.Upstreams, HostedKeys: s.cfg.HostedKeys, Models: modelRows(catalog.Builtin()),
+		Upstreams: s.cfg.Upstreams, HostedKeys: s.cfg.HostedKeys, Invited: s.cfg.Entry == hosted.Invitation, Closed: s.cfg.Entry == hosted.Closed, Models: modelRows(catalog.Builtin()),
 		Clients: embedded().guide.chapter("clients").Sections, Checked: key,
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), patience)

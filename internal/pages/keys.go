@@ -3,6 +3,7 @@ package pages
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -32,7 +33,9 @@ import (
 //	fresh             Fresh alone
 //	deleteAccount     Done alone
 type keyring struct {
-	On bool // people can sign up
+	On bool // there are hosted keys
+	// Invited says that a new account needs an invitation, and Closed that there are no new ones.
+	Invited, Closed bool
 	// Trouble is why what was asked for was not done; "" when nothing was, or it was done.
 	Trouble string
 	Done    string // what was done
@@ -67,7 +70,7 @@ func (s *Site) showKeys(w http.ResponseWriter, r *http.Request, _ *api.Call) err
 //
 // data is filled in here, and made by the caller for this one answer.
 func (s *Site) keysPage(w http.ResponseWriter, r *http.Request, status int, data *keyring) error {
-	data.On = s.cfg.HostedKeys
+	data.On, data.Invited, data.Closed = s.cfg.HostedKeys, s.cfg.Entry == hosted.Invitation, s.cfg.Entry == hosted.Closed
 	who, err := s.account(r)
 	if err != nil {
 		return err
@@ -186,11 +189,11 @@ func (s *Site) createKey(w http.ResponseWriter, r *http.Request, _ *api.Call) er
 // A session is begun only after the key was made. If that fails, the account has a key that nobody
 // has seen; the owner sees it in the list and can revoke it.
 func (s *Site) signUp(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
-	key, err := s.cursorKey(w, r)
+	key, fields, err := s.cursorKey(w, r)
 	if err != nil {
 		return s.keysTrouble(w, r, err)
 	}
-	up, err := s.cfg.Accounts.SignUp(r.Context(), key)
+	up, err := s.cfg.Accounts.SignUp(r.Context(), key, fields.Get("invitation"))
 	if err != nil {
 		return s.keysTrouble(w, r, err)
 	}
@@ -217,7 +220,7 @@ func (s *Site) fresh(w http.ResponseWriter, r *http.Request, key agent.Secret) e
 //
 // The Cursor key proves who it is: Recognize shows it to Cursor. It is not stored anew.
 func (s *Site) enter(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
-	key, err := s.cursorKey(w, r)
+	key, _, err := s.cursorKey(w, r)
 	if err != nil {
 		return s.keysTrouble(w, r, err)
 	}
@@ -235,16 +238,16 @@ func (s *Site) enter(w http.ResponseWriter, r *http.Request, _ *api.Call) error 
 // the API's route. A key that can't be one is refused before it counts.
 //
 // Errors are *agent.Error, the last of them RateLimited with a time to come back.
-func (s *Site) cursorKey(w http.ResponseWriter, r *http.Request) (agent.Secret, error) {
+func (s *Site) cursorKey(w http.ResponseWriter, r *http.Request) (agent.Secret, url.Values, error) {
 	fields, err := readForm(w, r)
 	if err != nil {
-		return agent.Secret{}, err
+		return agent.Secret{}, nil, err
 	}
 	key, err := hosted.ParseCursorKey(fields.Get("key"))
 	if err != nil {
-		return agent.Secret{}, err
+		return agent.Secret{}, nil, err
 	}
-	return key, s.cfg.SignUps.Allow(s.cfg.Hops.Read(r).Client)
+	return key, fields, s.cfg.SignUps.Allow(r.Context(), s.cfg.Hops.Read(r).Client)
 }
 
 // keysTrouble answers with the page and what went wrong.

@@ -15,6 +15,8 @@ import (
 	"composer-api/internal/agent"
 	"composer-api/internal/api"
 	"composer-api/internal/api/openai"
+	"composer-api/internal/hosted"
+	"composer-api/internal/store"
 )
 
 // policy is the header Content-Security-Policy of every page. Only what this server itself serves is loaded, and no code
@@ -147,6 +149,7 @@ var functions = template.FuncMap{
 	"date":    func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
 	"moment":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
 	"seconds": took,
+	"limits":  func(l store.KeyLimits) string { return hosted.DescribeLimits(&l) },
 	"status":  func(code agent.Code) int { return openai.RowOf(code).Status },
 }
 

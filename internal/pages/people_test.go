@@ -88,19 +88,11 @@ func newHouse(t *testing.T, changes ...func(*pages.Config)) *house {
 	}
 	t.Cleanup(func() { db.Close() })
 	h.store = db
-	ring, err := seal.Parse("correct horse battery staple", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	people := hosted.New(hosted.Config{Store: db, Ring: ring, Now: now, Verify: func(_ context.Context, key agent.Secret) (hosted.Person, error) {
-		if !strings.HasPrefix(key.Reveal(), "crsr_") {
-			return hosted.Person{}, &agent.Error{Code: agent.InvalidKey}
-		}
-		return hosted.Person{UserID: key.Reveal(), Email: key.Reveal()[5:] + "<b>@example.com", FirstName: `"><script>alert(1)</script>`}, nil
-	}})
+	people := newPeople(t, db, now, hosted.Open)
 	h.site, h.Handler = newSite(t, append([]func(*pages.Config){func(c *pages.Config) {
 		c.HostedKeys, c.Accounts, c.Store, c.Now = true, people, db, now
-		c.SignUps = hosted.NewLimiter(100, time.Hour, now)
+		c.SignUps = hosted.NewLimiter(db, "sign-up", 100, time.Hour, now)
+		c.OperatorTries = hosted.NewLimiter(db, "operator's token", 10, 15*time.Minute, now)
 		c.Caller = func(ctx context.Context, key string) (agent.Caller, error) {
 			if strings.HasPrefix(key, keys.Prefix) {
 				return people.Resolve(ctx, key)
@@ -115,6 +107,21 @@ func newHouse(t *testing.T, changes ...func(*pages.Config)) *house {
 		c.Live = func() []pages.Figure { return []pages.Figure{{Name: "Turns under way", Value: "3"}} }
 	}}, changes...)...)
 	return h
+}
+
+// newPeople is a service that knows each Cursor key as a person of its own.
+func newPeople(t *testing.T, db store.Store, now func() time.Time, entry hosted.Entry) *hosted.Service {
+	t.Helper()
+	ring, err := seal.Parse("correct horse battery staple", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return hosted.New(hosted.Config{Store: db, Ring: ring, Now: now, Entry: entry, Verify: func(_ context.Context, key agent.Secret) (hosted.Person, error) {
+		if !strings.HasPrefix(key.Reveal(), "crsr_") {
+			return hosted.Person{}, &agent.Error{Code: agent.InvalidKey}
+		}
+		return hosted.Person{UserID: key.Reveal(), Email: key.Reveal()[5:] + "<b>@example.com", FirstName: `"><script>alert(1)</script>`}, nil
+	}})
 }
 
 func (h *house) person(t *testing.T) *person {

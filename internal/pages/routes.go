@@ -33,6 +33,12 @@ func (s *Site) Routes() []api.Route {
 		{Pattern: "POST /admin/login", Open: true, Form: true, Handle: s.enterAdmin},
 		{Pattern: "POST /admin/logout", Open: true, Form: true, Handle: s.leaveAdmin},
 		{Pattern: "POST /admin/revoke", Open: true, Form: true, Handle: s.revokeAny},
+		{Pattern: "GET /admin/keys/{id}", Open: true, Handle: s.showKeyLimits},
+		{Pattern: "POST /admin/keys/{id}", Open: true, Form: true, Handle: s.limitKey},
+		{Pattern: "GET /admin/accounts/{id}", Open: true, Handle: s.showAccountLimits},
+		{Pattern: "POST /admin/accounts/{id}", Open: true, Form: true, Handle: s.limitAccount},
+		{Pattern: "POST /admin/invite", Open: true, Form: true, Handle: s.invite},
+		{Pattern: "POST /admin/uninvite", Open: true, Form: true, Handle: s.revokeInvitation},
 		{Pattern: "POST /admin/drain", Open: true, Form: true, Handle: s.drain},
 
 		{Pattern: "GET /chat", Open: true, Handle: s.chat},

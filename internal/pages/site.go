@@ -39,12 +39,15 @@ type Config struct {
 	WhoIs func(ctx context.Context, key agent.Secret) (hosted.Person, error)
 	// Models lists what a caller may use.
 	Models func(ctx context.Context, caller agent.Caller) ([]catalog.Model, error)
-	// HostedKeys says that people can sign up.
+	// HostedKeys says that there are hosted keys, and Entry who may sign up for one; "" is hosted.Open.
 	HostedKeys bool
+	Entry      hosted.Entry
 	// Accounts signs people up.
 	Accounts Accounts
 	// SignUps bounds how often an address may try; it is shared with the API's route.
 	SignUps *hosted.Limiter
+	// OperatorTries bounds how often an address may try the operator's token; it is shared with the admin API.
+	OperatorTries *hosted.Limiter
 	// LocalOnly says that only this machine can reach the server.
 	LocalOnly bool
 	// Live is what the process does now, for the operator.
@@ -72,11 +75,13 @@ type Config struct {
 //
 // It is an interface so that tests can say what Cursor answers.
 type Accounts interface {
-	SignUp(ctx context.Context, cursorKey agent.Secret) (*hosted.SignedUp, error)
+	SignUp(ctx context.Context, cursorKey agent.Secret, invitation string) (*hosted.SignedUp, error)
 	Recognize(ctx context.Context, cursorKey agent.Secret) (store.Account, error)
 	Rotate(ctx context.Context, keyID string) (agent.Secret, store.Key, error)
 	Revoke(ctx context.Context, keyID string) error
 	AddOwnKey(ctx context.Context, account, name string) (agent.Secret, store.Key, error)
+	// Operator is for the operator's page; its errors may also be *agent.Error.
+	Operator(who string) *hosted.Operator
 }
 
 // Store is what the pages read and write themselves.
@@ -87,21 +92,20 @@ type Store interface {
 	store.Accounts
 	store.Keys
 	store.RequestLogs
+	store.Invitations
+	store.Attempts
 	store.Audits
 	store.Documents
 }
 
 // A Site is all pages. It is safe for concurrent use.
 //
-// Nothing in it changes after New but the counters of the limiters, so it needs no lock and no
-// closing.
+// Nothing in it changes after New, so it needs no lock and no closing.
 type Site struct {
 	cfg      Config
 	sessions *session.Sessions
 	// description is openapi.json, compressed once somebody asks.
 	description func() []byte
-	// operatorTries bounds how often an address may try the token.
-	operatorTries *hosted.Limiter
 }
 
 // A material is what the pages are made of. It never changes.
@@ -151,5 +155,5 @@ func New(cfg Config) *Site {
 		cfg.Now = time.Now
 	}
 	return &Site{cfg: cfg, sessions: session.New(cfg.Store, cfg.Now),
-		description: sync.OnceValue(func() []byte { return gzipped(openAPI) }), operatorTries: hosted.NewLimiter(operatorAttempts, operatorWindow, cfg.Now)}
+		description: sync.OnceValue(func() []byte { return gzipped(openAPI) })}
 }

@@ -316,7 +316,7 @@ func (s *Site) whose(r *http.Request, key string) (owner, keyID string, err erro
 		return caller.Owner, caller.KeyID, nil
 	}
 	// After Caller, which has refused what can't be a key without asking anybody.
-	if err := s.cfg.SignUps.Allow(s.cfg.Hops.Read(r).Client); err != nil {
+	if err := s.cfg.SignUps.Allow(r.Context(), s.cfg.Hops.Read(r).Client); err != nil {
 		return "", "", err
 	}
 	account, err := s.cfg.Accounts.Recognize(r.Context(), caller.CursorKey)

@@ -1,4 +1,4 @@
-// The operator: a wrong token, the right one, what runs now, a key revoked, logging out; a page of another site gets
+// The operator: a wrong token, the right one, what runs now, what a key may, an invitation, a key revoked, logging out; a page of another site gets
 // nowhere, neither by a form nor by a frame.
 import { createServer } from "node:http";
 import { assert, base, key, withPage } from "../page.mjs";
@@ -20,6 +20,32 @@ await withPage("/admin", async (page) => {
   assert.ok(!page.url().includes(token));
   await page.getByText("Turns under way", { exact: true }).waitFor();
   await looks(page, "admin-in");
+
+  await page.getByRole("link", { name: /^Change what key_/ }).click();
+  await page.getByRole("heading", { name: "What a key may" }).waitFor();
+  await page.getByLabel("Name", { exact: true }).fill("build server");
+  await page.getByLabel("chat", { exact: true }).check();
+  await page.getByLabel("Requests at once").fill("2");
+  await page.getByLabel("US dollars a day (UTC)").fill("2.5");
+  await page.getByLabel("Not with the fast tier").check();
+  await looks(page, "admin-key");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByText("only chat; not fast; 2 at once; $2.5 a day").waitFor();
+  await page.getByRole("link", { name: /^Change what acct_/ }).click();
+  await page.getByLabel("Requests at once").fill("5");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("cell", { name: /^5 at once/ }).waitFor();
+
+  await page.getByText("Make an invitation", { exact: true }).click();
+  await page.getByLabel("Whom it is for").fill("Ada");
+  await page.getByRole("button", { name: "Make it" }).click();
+  await page.getByText(/^cmpinvite_/).waitFor();
+  await looks(page, "admin-invitation");
+  await page.goto(`${base}/admin`);
+  assert.ok(!(await page.content()).includes("cmpinvite_"));
+  await page.getByRole("button", { name: /^Revoke inv_/ }).click();
+  await page.getByText("revoked", { exact: true }).waitFor();
+
   await page.getByRole("button", { name: /^Revoke key_/ }).click();
   await page.getByText(/revoked \d{4}/).waitFor();
 

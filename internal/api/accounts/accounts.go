@@ -1,6 +1,6 @@
 // Package accounts is the HTTP side of the hosted-key flow and of the waiting list:
 //
-//	POST /api/signup        {cursorApiKey, name?, email?, joinWaitlist?} → a hosted key
+//	POST /api/signup        {cursorApiKey, invitation?, name?, email?, joinWaitlist?} → a hosted key
 //	POST /api/early-access  {name, email} → a place on the waiting list
 //
 // Anybody may call both, so both are limited for each client address. Requests and answers have the names of the
@@ -30,6 +30,7 @@ type signUpRequest struct {
 	Name         string `json:"name"`  // for the waiting list
 	Email        string `json:"email"` // for the waiting list
 	JoinWaitlist bool   `json:"joinWaitlist"`
+	Invitation   string `json:"invitation"` // where new accounts need one
 }
 
 // signUpAnswer is the answer. APIKey is shown here once and never again.
@@ -79,10 +80,10 @@ func (h *handlers) signUp(w http.ResponseWriter, r *http.Request, _ *api.Call) e
 		return err
 	}
 	from := h.hops.Read(r)
-	if err := h.signUps.Allow(from.Client); err != nil {
+	if err := h.cfg.SignUps.Allow(r.Context(), from.Client); err != nil {
 		return err
 	}
-	up, err := h.cfg.SignUp(r.Context(), cursorKey)
+	up, err := h.cfg.SignUp(r.Context(), cursorKey, req.Invitation)
 	if err != nil {
 		return err
 	}
@@ -147,7 +148,7 @@ func (h *handlers) joinWaitlist(w http.ResponseWriter, r *http.Request, _ *api.C
 	if err != nil {
 		return err
 	}
-	if err := h.earlyAccess.Allow(h.hops.Read(r).Client); err != nil {
+	if err := h.cfg.EarlyAccess.Allow(r.Context(), h.hops.Read(r).Client); err != nil {
 		return err
 	}
 	if err := h.cfg.Join(r.Context(), entry); err != nil {

@@ -20,8 +20,9 @@ func FuzzRoutes(f *testing.F) {
 	f.Add(0, `{"cursorApiKey":null}`, "")
 	f.Add(1, `{"name":"Ada","email":"ada@example.com"}`, "unknown, 192.0.2.1:99")
 	f.Add(1, "\xff", "[::1]")
+	unlimited := hosted.NewLimiter(nil, "", 0, 0, nil)
 	routes := api.Routes(api.Config{
-		SignUp: func(_ context.Context, key agent.Secret) (*hosted.SignedUp, error) {
+		SignUp: func(_ context.Context, key agent.Secret, _ string) (*hosted.SignedUp, error) {
 			if key.IsZero() {
 				f.Error("an empty key got through")
 			}
@@ -31,7 +32,7 @@ func FuzzRoutes(f *testing.F) {
 			_, err := e.Clean()
 			return err
 		},
-		Limit: 1_000_000, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, // where httptest comes from
+		SignUps: unlimited, EarlyAccess: unlimited, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, // where httptest comes from
 	})
 	f.Fuzz(func(t *testing.T, route int, body, forwardedFor string) {
 		r := httptest.NewRequest("POST", "/", strings.NewReader(body))

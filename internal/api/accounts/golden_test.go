@@ -3,6 +3,7 @@ package accounts_test
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,6 +21,7 @@ import (
 	"composer-api/internal/golden"
 	"composer-api/internal/hosted"
 	"composer-api/internal/hosted/waitlist"
+	"composer-api/internal/store"
 	"composer-api/internal/store/seal"
 	"composer-api/internal/store/sqlstore"
 )
@@ -64,12 +66,14 @@ type server struct {
 //	waitlist off|down       not configured, or unreachable
 //	public-url URL          COMPOSER_PUBLIC_URL
 //	limit N                 COMPOSER_SIGNUP_LIMIT, default none
+//	entry WHO               COMPOSER_SIGNUP; there are the invitations for-one and for-two, good for an hour
 func newServer(t *testing.T, settings string) *server {
 	s := &server{t: t, mux: http.NewServeMux(), now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
 	clock := func() time.Time { return s.now }
 	ring, dsn := seal.Random(), filepath.Join(t.TempDir(), "composer.db")
 	list := func(context.Context, waitlist.Entry) error { return nil }
-	cfg := api.Config{Now: clock}
+	cfg, limit := api.Config{Now: clock}, 0
+	var entry hosted.Entry
 	for line := range strings.Lines(settings) {
 		switch setting := strings.TrimSpace(line); setting {
 		case "encryption-key off":
@@ -88,15 +92,28 @@ func newServer(t *testing.T, settings string) *server {
 				cfg.PublicURL = url
 				continue
 			}
-			limit, ok := strings.CutPrefix(setting, "limit ")
-			n, err := strconv.Atoi(limit)
+			if who, ok := strings.CutPrefix(setting, "entry "); ok {
+				entry = hosted.Entry(who)
+				continue
+			}
+			text, ok := strings.CutPrefix(setting, "limit ")
+			n, err := strconv.Atoi(text)
 			if !ok || err != nil {
 				t.Fatalf("unknown setting %q", setting)
 			}
-			cfg.Limit = n
+			limit = n
 		}
 	}
-	service := hosted.New(hosted.Config{Store: openDatabase(t, dsn), Ring: ring, Verify: me, Now: clock})
+	db := openDatabase(t, dsn)
+	// Each with a text of our own, so that requests can stand in the files.
+	for name, uses := range map[string]int64{"for-one": 1, "for-two": 2} {
+		i := store.Invitation{ID: "inv_" + name, Hash: sha256.Sum256([]byte(name)), Created: s.now, Expires: s.now.Add(time.Hour), Uses: uses}
+		if err := db.AddInvitation(t.Context(), i); err != nil && !strings.Contains(settings, "read-only") {
+			t.Fatal(err)
+		}
+	}
+	service := hosted.New(hosted.Config{Store: db, Ring: ring, Verify: me, Now: clock, Entry: entry})
+	cfg.SignUps, cfg.EarlyAccess = hosted.NewLimiter(db, "sign-up", limit, time.Hour, clock), hosted.NewLimiter(db, "early access", limit, time.Hour, clock)
 	cfg.SignUp = service.SignUp
 	cfg.Join = func(ctx context.Context, e waitlist.Entry) error {
 		if _, err := e.Clean(); err != nil {

@@ -16,13 +16,12 @@ import (
 // Config is what the routes need.
 type Config struct {
 	// SignUp makes an account and its key: hosted.Service.SignUp.
-	SignUp func(ctx context.Context, cursorKey agent.Secret) (*hosted.SignedUp, error)
+	SignUp func(ctx context.Context, cursorKey agent.Secret, invitation string) (*hosted.SignedUp, error)
 	// Join puts a person on the waiting list: waitlist.Client.Join.
 	Join func(ctx context.Context, e waitlist.Entry) error
-	// SignUps bounds how often an address may sign up. Nil means Limit.
-	SignUps *hosted.Limiter
-	// Limit is how often an address may ask for early access in an hour; less than 1 is no limit.
-	Limit int
+	// SignUps bounds how often an address may sign up, and EarlyAccess how often it may ask for a place on the waiting list,
+	// which uses up no sign-up.
+	SignUps, EarlyAccess *hosted.Limiter
 	// TrustedProxies are the networks of proxies whose X-Forwarded headers are believed. For any other
 	// peer, its own address counts.
 	TrustedProxies []netip.Prefix
@@ -35,31 +34,20 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Routes are the routes of sign-up and of the waiting list. Their paths are absolute, and they need no
-// key. The two routes have limiters of their own, so that asking for early access uses up no sign-up.
+// Routes are the routes of sign-up and of the waiting list. Their paths are absolute, and they need no key.
 func Routes(cfg Config) []api.Route {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	if cfg.SignUps == nil {
-		cfg.SignUps = hosted.NewLimiter(cfg.Limit, time.Hour, cfg.Now)
-	}
-	h := &handlers{
-		hops:        forwarded.NewReader(cfg.TrustedProxies, cfg.Log, cfg.Now),
-		cfg:         cfg,
-		signUps:     cfg.SignUps,
-		earlyAccess: hosted.NewLimiter(cfg.Limit, time.Hour, cfg.Now),
-	}
+	h := &handlers{hops: forwarded.NewReader(cfg.TrustedProxies, cfg.Log, cfg.Now), cfg: cfg}
 	return []api.Route{
 		{Pattern: "POST /api/signup", Open: true, Handle: h.signUp},
 		{Pattern: "POST /api/early-access", Open: true, Handle: h.joinWaitlist},
 	}
 }
 
-// handlers has no state but the limiters, which have locks of their own.
+// handlers has no state of its own.
 type handlers struct {
-	cfg         Config
-	signUps     *hosted.Limiter
-	earlyAccess *hosted.Limiter
-	hops        *forwarded.Reader
+	cfg  Config
+	hops *forwarded.Reader
 }

@@ -216,7 +216,7 @@ func (db *Database) Dump() string {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	var b strings.Builder
-	for _, table := range []any{db.accounts, db.keys, db.logs, db.audits, db.invitations, db.sessions, db.parked} {
+	for _, table := range []any{db.accounts, db.keys, db.logs, db.audits, db.invitations, db.attempts, db.sessions, db.parked} {
 		fmt.Fprintf(&b, "%q\n", table)
 	}
 	var rows []any // %q shows the texts in them, whatever else there is
