@@ -14,13 +14,14 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"aead.dev/minisign"
 )
 
-// Releases are files as GitHub has them, at the addresses that package upgrade knows. Methods must not be called while a request
-// is answered.
+// Releases are files as GitHub has them, at the addresses that package upgrade knows. Its methods may be called
+// concurrently.
 type Releases struct {
 	// URL is the address that they lie below.
 	URL string
@@ -28,8 +29,11 @@ type Releases struct {
 	Key string
 
 	secret minisign.PrivateKey
-	files  map[string][]byte // by path
-	torn   map[string]bool
+
+	// The clients are often processes of their own, so nothing but the lock puts their requests behind a change of the files.
+	mu    sync.Mutex
+	files map[string][]byte // by path
+	torn  map[string]bool   // by path
 }
 
 // Start makes a server without a release, which ends with the test.
@@ -47,13 +51,16 @@ func Start(t testing.TB) *Releases {
 
 // ServeHTTP answers with a file.
 func (r *Releases) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	r.mu.Lock()
 	data, ok := r.files[req.URL.Path]
+	torn := r.torn[req.URL.Path]
+	r.mu.Unlock()
 	if !ok {
 		http.NotFound(w, req)
 		return
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(data)))
-	if r.torn[req.URL.Path] {
+	if torn {
 		data = data[:len(data)/2] // net/http closes the connection for what is missing
 	}
 	_, _ = w.Write(data)
@@ -68,19 +75,28 @@ func (r *Releases) Publish(version string, program string) {
 			file, data = strings.TrimSuffix(file, ".tar.gz")+".zip", zipOf(program)
 		}
 		fmt.Fprintf(&sums, "%x  %s\n", sha256.Sum256(data), file)
-		r.files["/download/"+version+"/"+file] = data
+		r.set("/download/"+version+"/"+file, data)
 	}
 	r.Sign(sums.String())
 }
 
 // Sign makes a text the checksums of the newest release, and signs it.
 func (r *Releases) Sign(checksums string) {
-	r.files["/latest/download/checksums.txt"] = []byte(checksums)
-	r.files["/latest/download/checksums.txt.minisig"] = minisign.Sign(r.secret, []byte(checksums))
+	r.set("/latest/download/checksums.txt", []byte(checksums))
+	r.set("/latest/download/checksums.txt.minisig", minisign.Sign(r.secret, []byte(checksums)))
+}
+
+// set puts a file in its place.
+func (r *Releases) set(path string, data []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.files[path] = data
 }
 
 // Change puts other bytes in the place of those of the files whose path ends so. Nothing is signed anew.
 func (r *Releases) Change(ending string, data []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for path := range r.files {
 		if strings.HasSuffix(path, ending) {
 			r.files[path] = data
@@ -90,6 +106,8 @@ func (r *Releases) Change(ending string, data []byte) {
 
 // Tear ends the download of the files whose path ends so in the middle.
 func (r *Releases) Tear(ending string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for path := range r.files {
 		if strings.HasSuffix(path, ending) {
 			r.torn[path] = true
