@@ -44,7 +44,7 @@ func (s *Service) compact(w http.ResponseWriter, r *http.Request, call *api.Call
 	if err != nil {
 		return err
 	}
-	rec, err := s.newRecord(call, req)
+	rec, err := s.newRecord(call, req, false)
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func (s *Service) create(w http.ResponseWriter, r *http.Request, call *api.Call)
 	if err != nil {
 		return err
 	}
-	rec, err := s.newRecord(call, req)
+	rec, err := s.newRecord(call, req, false)
 	if err != nil {
 		return err
 	}
@@ -76,21 +76,26 @@ type record struct {
 }
 
 // newRecord begins the row of the response to req: with a new id, what it continues, and its input, whose items get ids
-// from the response's. It writes nothing yet.
-func (s *Service) newRecord(call *api.Call, req *responses.Request) (*record, error) {
+// from the response's. It writes nothing yet. continued says that something can continue the response although it isn't stored, so that
+// its input is needed: an agent without a store sends megabytes that nobody will ask for.
+func (s *Service) newRecord(call *api.Call, req *responses.Request, continued bool) (*record, error) {
 	id := responses.NewID()
-	items := req.Input
-	if req.ConversationID != "" {
-		items = responses.WithoutIDs(items) // a conversation has ids of ours only, so that no two of its items have the same
-	}
-	input, err := responses.EncodeItems(id, items)
-	if err != nil {
-		return nil, err
+	var input []byte
+	if req.Store || req.Background || req.ConversationID != "" || continued {
+		items := req.Input
+		if req.ConversationID != "" {
+			items = responses.WithoutIDs(items) // a conversation has ids of ours only, so that no two of its items have the same
+		}
+		encoded, err := responses.EncodeItems(id, items)
+		if err != nil {
+			return nil, err
+		}
+		input = openai.Encode(encoded)
 	}
 	now := time.Now()
 	return &record{service: s, brief: !req.Store, conversation: req.ConversationID, row: store.Response{
 		Owner: call.Caller.Owner, ID: id, Previous: req.PreviousResponseID,
-		Input: openai.Encode(input), Created: now, Expires: now.Add(s.cfg.Age),
+		Input: input, Created: now, Expires: now.Add(s.cfg.Age),
 	}}, nil
 }
 

@@ -32,7 +32,7 @@ func (s *Service) createOnSocket(k *socket, call *api.Call, m message, answer *s
 	if err != nil {
 		return err
 	}
-	rec, err := s.newRecord(call, req)
+	rec, err := s.newRecord(call, req, true)
 	if err != nil {
 		return err
 	}
