@@ -6,6 +6,7 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -50,6 +51,29 @@ func TestAToolResultCostsWhatIsNew(t *testing.T) {
 	toolResult(t, 64<<10, 1) // what is made once
 	if _, bytes := toolResult(t, size, 2); bytes > 2*size {
 		t.Errorf("%d bytes are allocated for a result behind %d", bytes, size)
+	}
+}
+
+// The same holds for the other surfaces, here where no turn is carried out.
+func TestWhatWasSentBeforeIsNotDecodedAgain(t *testing.T) {
+	const size = 1 << 20
+	text := strings.Repeat("a word \n", size/200/9)
+	list := func(element string) string {
+		return strings.TrimSuffix(strings.Repeat(fmt.Sprintf(element, "user", text)+","+fmt.Sprintf(element, "assistant", text)+",", 100), ",")
+	}
+	w := newWorld(t, oneWord)
+	for path, body := range map[string]string{
+		"/v1/messages/count_tokens":  `{"model":"composer-2.5","messages":[` + list(`{"role":%q,"content":%q}`) + `]}`,
+		"/v1/responses/input_tokens": `{"model":"composer-2.5","input":[` + list(`{"role":%q,"content":[{"type":"input_text","text":%q}]}`) + `]}`,
+	} {
+		raw := []byte(body)
+		ask := func() { post(t, w.client, "http://localhost"+path, raw) }
+		_, first := allocated(ask)
+		_, again := allocated(ask)
+		t.Logf("%s: %d bytes of %d, then %d", path, first, len(body), again)
+		if int(again) > len(body)*7/4 {
+			t.Errorf("%s: %d bytes are allocated for a body of %d that was sent before", path, again, len(body))
+		}
 	}
 }
 

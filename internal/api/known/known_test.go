@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -93,6 +94,24 @@ func TestTheMemoryIsBounded(t *testing.T) {
 			t.Errorf("%d bytes are kept after an hour", kept)
 		}
 	})
+}
+
+// Requests of one owner come at the same time. It shows something with the race detector.
+func TestManyReadAtOnce(t *testing.T) {
+	m := known.New(known.Config{Bytes: 30_000}) // less than they send
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			r := reader{memory: m}
+			for n := range 20 {
+				body := `{"list":[` + long(16+(i+n)%8) + `]}`
+				if got, err := r.read("a", body); err != nil || len(got.List) != 16+(i+n)%8 || got.List[5].Text != `5 " ]} \` {
+					t.Errorf("%d elements, %v", len(got.List), err)
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 // Bodies that could be taken for something else than they are. Each is read with a memory that knows elements 0 to 19.

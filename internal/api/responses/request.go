@@ -132,7 +132,7 @@ func Decode(data []byte, sent known.Sender) (*Request, error) {
 
 // DecodePartial decodes the body of a request that counts or compacts a conversation. It is Decode, but no field is
 // required; the caller checks what it needs.
-func DecodePartial(data []byte) (*Request, error) { return decode(data, known.Sender{}) }
+func DecodePartial(data []byte, sent known.Sender) (*Request, error) { return decode(data, sent) }
 
 // decode is what both have in common. The order of the steps decides which error a request with several mistakes gets.
 //

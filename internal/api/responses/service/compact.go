@@ -29,7 +29,7 @@ type compactionDocument struct {
 //
 // It is not a stream, and a response of it doesn't exist afterwards: its id is only in the document.
 func (s *Service) compact(w http.ResponseWriter, r *http.Request, call *api.Call) error {
-	req, err := s.decodePartial(r)
+	req, err := s.decodePartial(r, call)
 	if err != nil {
 		return err
 	}
@@ -119,11 +119,11 @@ func (c *summary) Event(e *agent.Event) error { return c.encoder.Event(e) }
 func (c *summary) Flush() error { return nil }
 
 // decodePartial reads the body of a request of which nothing is required, not even model and input.
-func (s *Service) decodePartial(r *http.Request) (*responses.Request, error) {
+func (s *Service) decodePartial(r *http.Request, call *api.Call) (*responses.Request, error) {
 	data, err := api.ReadBody(r)
 	if err != nil {
 		return nil, err
 	}
 	defer api.Decoded(r)
-	return responses.DecodePartial(data)
+	return responses.DecodePartial(data, s.cfg.Sent.Of(call.Caller.Owner))
 }

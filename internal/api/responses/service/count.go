@@ -23,7 +23,7 @@ type countDocument struct {
 // Nothing is stored. A request without a model is fine: an estimate goes by the length of the
 // texts.
 func (s *Service) countTokens(w http.ResponseWriter, r *http.Request, call *api.Call) error {
-	req, err := s.decodePartial(r)
+	req, err := s.decodePartial(r, call)
 	if err != nil {
 		return err
 	}
