@@ -49,8 +49,8 @@ func TestWhatIsCarriedFromReplicaToReplica(t *testing.T) {
 	kept := id(on(0, http.MethodPost, "/chat/completions", `{"model":"composer-2.5","store":true,"messages":[{"role":"user","content":"four"}]}`))
 	has("a chat completion", on(1, http.MethodGet, "/chat/completions/"+kept, ""), "Well.")
 
-	// What is not to be stored is in the memory of one process: what upstream has of a chat, which goes on from the transcript
-	// elsewhere, and a background response that nobody else has.
+	// What is not to be stored is in the memory of one process. What upstream has of a chat stays there, and the chat goes on
+	// from the transcript elsewhere. A background response is asked for there.
 	id(on(0, http.MethodPost, "/chat/completions", begin))
 	for i, want := range []string{"memory", "transcript"} {
 		a := on(i, http.MethodPost, "/chat/completions", goOn)
@@ -59,9 +59,13 @@ func TestWhatIsCarriedFromReplicaToReplica(t *testing.T) {
 		}
 	}
 	brief := id(on(0, http.MethodPost, "/responses", `{"model":"composer-2.5","background":true,"store":false,"input":"five"}`))
-	has("a background response that isn't stored, where it runs", on(0, http.MethodGet, "/responses/"+brief, ""), brief)
-	if a := on(1, http.MethodGet, "/responses/"+brief, ""); a.status != http.StatusNotFound {
-		t.Errorf("a background response that isn't stored: %+v", a)
+	for i := range c.replicas {
+		has("the stream of a background response that isn't stored", on(i, http.MethodGet, "/responses/"+brief+"?stream=true", ""), "Well.")
+		has("a background response that isn't stored", on(i, http.MethodGet, "/responses/"+brief, ""), `"completed"`)
+	}
+	has("its deletion", on(1, http.MethodDelete, "/responses/"+brief, ""), brief)
+	if a := on(0, http.MethodGet, "/responses/"+brief, ""); a.status != http.StatusNotFound {
+		t.Errorf("a response that was deleted: %+v", a)
 	}
 	if v := c.sim.Violations(); len(v) > 0 {
 		t.Errorf("violations: %v", v)

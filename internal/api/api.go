@@ -26,6 +26,7 @@ import (
 //	Open    asks for no key; Call.Caller is zero
 //	Turn    counts the request against the limits, and refuses it during the shutdown
 //	Form    takes a body of form fields
+//	Held    asks another replica when the handler does not find what the request is about
 type Route struct {
 	// Pattern is a method and a path, as http.ServeMux takes them: "GET /models/{id...}". Whether the
 	// path is relative to the API's bases (/v1, /u/{account}/v1, …) or absolute depends on where the
@@ -37,6 +38,9 @@ type Route struct {
 	Turn bool
 	// Form routes take the fields of a web form and no JSON.
 	Form bool
+	// Held names the value of the path (r.PathValue) that is the id of something which may be in the memory of another
+	// replica; "" for routes whose things are in the store. The handler doesn't read the body.
+	Held string
 	// Handle answers the request.
 	Handle Handler
 }

@@ -65,7 +65,7 @@ var goroutines = map[string]goroutine{
 	"backend/localagent pacer.set":             {catches: "ring", waits: "nobody: it ends with the last alarm, and each run removes its own"},
 	"backend/localagent run.readInBackground":  {catches: "itself", waits: "nobody: Close closes the stream that it reads"},
 	"backend/localagent run.closeInBackground": {catches: "itself", waits: "nobody: it ends when the transport has let go"},
-	"backend/localagent run.watch":             {catches: "interrupt", waits: "nobody: it closes the stream"},
+	"backend/localagent run.watch":             {catches: "leftTurn", waits: "nobody: it closes the stream"},
 	"backend/localagent run.attempt":           {catches: "nothing", waits: "AfterFunc's stop, when the attempt is made", why: "it only cancels a context"},
 	"backend/localagent openStream":            {catches: "nothing", waits: "AfterFunc's stop, when the stream is open", why: "it only cancels a context"},
 	"backend/localagent openStream 2":          {catches: "nothing", waits: "the timer is stopped when the stream is open", why: "it only cancels a context"},

@@ -162,9 +162,11 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 	// One for all: the models page, /v1/models and every turn see the same list.
 	cat := catalog.New(catalog.Config{Fetch: world.fetch, Aliases: aliases(c.Aliases), Log: logs.of("catalog")})
 	var parked func(owner string, calls []string)
+	var held func(owner, id string, d time.Duration)
 	if p.peers != nil {
 		// Peers need the gateway, so they are made after it.
 		parked = func(owner string, calls []string) { s.peers.Parked(owner, calls) }
+		held = func(owner, id string, d time.Duration) { s.peers.Held(owner, id, d) }
 	}
 	s.gateway = gateway.New(gateway.Config{
 		Parked:   parked,
@@ -204,7 +206,7 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 	turns := record(openai.Status)
 	// What clients have sent is remembered in a part of the memory for conversations.
 	sent := known.New(known.Config{Bytes: remembered() / sentShare})
-	s.responses = service.New(service.Config{Turns: turns, Store: s.store, Seal: ring, MaxEventBytes: remembered(), Bounds: bounds(&c.Requests), Sent: sent, Log: logs.of("responses")})
+	s.responses = service.New(service.Config{Turns: turns, Store: s.store, Held: held, Seal: ring, MaxEventBytes: remembered(), Bounds: bounds(&c.Requests), Sent: sent, Log: logs.of("responses")})
 
 	// Stored chat completions are documents of the same store as conversations.
 	shelf := stored.New(stored.Config{Store: s.store, Log: logs.of("chat")})

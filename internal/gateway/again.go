@@ -66,6 +66,7 @@ const (
 // only make the user wait as long again. A budget of ours that is spent is final, too, and must not be spent twice.
 var otherRun = map[agent.Code]when{
 	agent.ConversationLost: always,
+	agent.Canceled:         always, // not by this client, who is still there: the run ended while it was parked
 	agent.Internal:         always,
 	agent.Upstream:         always,
 	agent.UpstreamTimeout:  always,

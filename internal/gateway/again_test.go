@@ -15,7 +15,7 @@ import (
 func TestWhatFollowsAnErrorOfAContinuedRun(t *testing.T) {
 	// What a new conversation may make good, and what concerns the account.
 	ofTheConversation := []agent.Code{
-		agent.ConversationLost, agent.Internal, agent.Upstream, agent.UpstreamTimeout, agent.Overloaded, agent.ContextTooLong, agent.InvalidValue,
+		agent.ConversationLost, agent.Canceled, agent.Internal, agent.Upstream, agent.UpstreamTimeout, agent.Overloaded, agent.ContextTooLong, agent.InvalidValue,
 	}
 	ofTheAccount := []agent.Code{agent.RateLimited, agent.QuotaExceeded, agent.PaymentRequired, agent.InvalidKey, agent.PermissionDenied}
 	begin := map[agent.Resume]func(*chat){

@@ -18,11 +18,16 @@ import (
 //	                          │
 //	                          └ held elsewhere: the handler returns, and the request is sent there as it came.
 //	                            If that replica can't be reached, the handler is called again, and begins the turn here.
+//
+// Things that another replica has in its memory (api.Route.Held) are simpler: the handler doesn't find them, and has neither read
+// nor written anything.
 
 // Peers are the other replicas; package replica has the real ones. They may be used concurrently.
 type Peers interface {
 	// Holder returns the address of the replica that holds the run which waits for req; "" is this one, or none.
 	Holder(ctx context.Context, req *agent.Request) (address string)
+	// HolderOf returns the address of the replica that has something of owner's in its memory; "" is this one, or none.
+	HolderOf(ctx context.Context, owner, id string) (address string)
 	// Forward has r answered on w by the replica at an address. An error means that nothing was written to w.
 	Forward(w http.ResponseWriter, r *http.Request, address string) error
 }
@@ -63,6 +68,17 @@ func (s *Server) handleAnywhere(w *response, r *http.Request, route api.Route, c
 	}
 	call.Place = nil
 	return route.Handle(w, withBody(r, body), call)
+}
+
+// mayBeHeld reports whether another replica may have what the handler has not found.
+func (s *Server) mayBeHeld(err error, w *response, r *http.Request, route api.Route) bool {
+	return err != nil && agent.CodeOf(err) == agent.NotFound && s.cfg.Peers != nil && route.Held != "" && !w.began() && !fromPeer(r.Context())
+}
+
+// forwardToHolder has the replica answer that holds something, and reports whether it has.
+func (s *Server) forwardToHolder(w *response, r *http.Request, owner, id string) bool {
+	address := s.cfg.Peers.HolderOf(r.Context(), owner, id)
+	return address != "" && s.cfg.Peers.Forward(w, r, address) == nil
 }
 
 // withBody is r as it was before its body was read, which is plain by now.

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api"
 	"composer-api/internal/httpd"
 )
 
@@ -24,6 +25,13 @@ type peers struct {
 
 func (p *peers) Holder(_ context.Context, req *agent.Request) string {
 	if req.Messages[0].Text() == "held" {
+		return "10.0.0.5:8788"
+	}
+	return ""
+}
+
+func (p *peers) HolderOf(_ context.Context, owner, id string) string {
+	if owner != "" && id == "resp_held" {
 		return "10.0.0.5:8788"
 	}
 	return ""
@@ -87,6 +95,43 @@ func TestARequestMovesToTheReplicaThatHoldsItsRun(t *testing.T) {
 				t.Errorf("the replica got %q", p.got)
 			case !moved && !bytes.Contains(rec.Body.Bytes(), []byte(`"content":"ok"`)):
 				t.Error(rec.Body)
+			}
+		})
+	}
+}
+
+// TestWhatIsHeldElsewhereIsAskedForThere: what the handler doesn't find, on routes that say so. Nobody asks for a replica, and
+// what has no answer there is not found.
+func TestWhatIsHeldElsewhereIsAskedForThere(t *testing.T) {
+	missing := func(http.ResponseWriter, *http.Request, *api.Call) error {
+		return agent.Errorf(agent.NotFound, "not here")
+	}
+	for name, c := range map[string]struct {
+		path     string
+		away     bool
+		fromPeer bool
+		moves    bool
+	}{
+		"held elsewhere":          {path: "/v1/things/resp_held", moves: true},
+		"the replica is away":     {path: "/v1/things/resp_held", away: true},
+		"it comes from a replica": {path: "/v1/things/resp_held", fromPeer: true},
+		"held nowhere":            {path: "/v1/things/resp_other"},
+		"not of this kind":        {path: "/v1/others/resp_held"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(httpd.Config{Peers: &peers{away: c.away}, Surfaces: []api.Route{
+				{Pattern: "GET /things/{id}", Held: "id", Handle: missing}, {Pattern: "GET /others/{id}", Handle: missing},
+			}})
+			handler := s.Handler()
+			if c.fromPeer {
+				handler = s.PeerHandler()
+			}
+			req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, c.path, nil)
+			req.Header.Set("Authorization", "Bearer "+key)
+			rec := httptest.NewRecorder()
+			handler.ServeHTTP(rec, req)
+			if moved := rec.Code == http.StatusOK && rec.Body.String() == "from 10.0.0.5:8788"; moved != c.moves || !moved && rec.Code != http.StatusNotFound {
+				t.Errorf("status %d: %s", rec.Code, rec.Body)
 			}
 		})
 	}

@@ -140,7 +140,11 @@ func (s *Server) serve(w *response, r *http.Request, b base, route api.Route) er
 	if s.mayMove(r, route) {
 		return s.handleAnywhere(w, r, route, call)
 	}
-	return route.Handle(w, r, call)
+	err = route.Handle(w, r, call)
+	if s.mayBeHeld(err, w, r, route) && s.forwardToHolder(w, r, call.Caller.Owner, r.PathValue(route.Held)) {
+		return nil
+	}
+	return err
 }
 
 // enter counts a turn, within the limits. The caller calls leave, once, when the turn is over.

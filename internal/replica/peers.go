@@ -63,19 +63,24 @@ const lookTime = 2 * time.Second
 // can know, because the results may come at once.
 //
 // A failure is logged only: the results are then taken by whichever replica gets them, from the transcript.
-func (p *Peers) Parked(owner string, calls []string) {
+func (p *Peers) Parked(owner string, calls []string) { p.hold(owner, calls, p.cfg.Kept) }
+
+// Held tells the other replicas that something of owner's is in this process's memory, for that long at most, as Parked does.
+func (p *Peers) Held(owner, id string, d time.Duration) { p.hold(owner, []string{id}, d) }
+
+func (p *Peers) hold(owner string, calls []string, d time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), lookTime)
 	defer cancel()
 	if !p.lease.held() {
 		_ = p.lease.renew(ctx) // else nobody would ask this replica; a store that is away is told of below
 	}
-	expires := time.Now().Add(p.cfg.Kept)
+	expires := time.Now().Add(d)
 	rows := make([]store.ParkedCall, len(calls))
 	for i, call := range calls {
 		rows[i] = store.ParkedCall{Key: store.NewParkedKey(owner, call), Replica: p.lease.id, Address: p.cfg.Address, Expires: expires}
 	}
 	if err := p.cfg.Store.PutParkedCalls(ctx, rows); err != nil {
-		p.cfg.Log.Warn("other replicas can't know of a parked run", "err", err)
+		p.cfg.Log.Warn("other replicas can't know what this one holds", "err", err)
 	}
 }
 
@@ -90,9 +95,19 @@ func (p *Peers) Holder(ctx context.Context, req *agent.Request) string {
 	if here || len(calls) == 0 {
 		return ""
 	}
-	keys := make([][32]byte, min(len(calls), maxLooks))
-	for i := range keys {
-		keys[i] = store.NewParkedKey(req.Caller.Owner, calls[i])
+	return p.find(ctx, req.Caller.Owner, calls[:min(len(calls), maxLooks)], req.Origin.RequestID)
+}
+
+// HolderOf returns the address of the replica that has told of something of owner's by Held. "" is as for Holder.
+func (p *Peers) HolderOf(ctx context.Context, owner, id string) string {
+	return p.find(ctx, owner, []string{id}, "")
+}
+
+// find asks the database. request is for the log.
+func (p *Peers) find(ctx context.Context, owner string, ids []string, request string) string {
+	keys := make([][32]byte, len(ids))
+	for i, id := range ids {
+		keys[i] = store.NewParkedKey(owner, id)
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
@@ -101,7 +116,7 @@ func (p *Peers) Holder(ctx context.Context, req *agent.Request) string {
 	case err == nil && address != p.cfg.Address && !p.lost.is(address):
 		return address
 	case err != nil && !errors.Is(err, store.ErrNotFound):
-		p.cfg.Log.Warn("which replica waits for a tool call's result is not known", "id", req.Origin.RequestID, "err", err)
+		p.cfg.Log.Warn("which replica holds a run is not known", "id", request, "err", err)
 	}
 	return ""
 }

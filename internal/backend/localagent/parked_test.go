@@ -166,3 +166,21 @@ func TestAnotherStreamBeginsWithWholeCharacters(t *testing.T) {
 		t.Errorf("left over: %q and %q", text, thinking)
 	}
 }
+
+// A turn's context ends with its turn, and whoever is told of it in a goroutine may come late: the run is parked by then, and
+// somebody else's next turn is to go on with it.
+func TestTheEndOfATurnThatIsOverDoesNotEndTheRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := brokenAfterACall(t, nil)
+		number := r.watched.number
+		collect(t, r)
+		r.leftTurn(number, t.Context().Err())
+		if r.over != nil {
+			t.Errorf("the run ended: %v", r.over)
+		}
+		r.leftTurn(r.watched.number, io.EOF) // that of the turn that is on
+		if r.over == nil {
+			t.Error("the run goes on")
+		}
+	})
+}

@@ -16,8 +16,8 @@ import (
 // what is asked about others' responses. So a job, and whoever reads, cancels or deletes a response, needn't know which
 // kind it is.
 //
-// What is in it ends with the process, is unknown to other replicas, and can't be continued: a response that is stored
-// would lack its beginning.
+// What is in it ends with the process, and can't be continued: a response that is stored would lack its beginning. Other
+// replicas are told who has it (hold), and send on what they are asked.
 //
 //	a response is     in
 //	running           running, until its job stores the end
@@ -49,6 +49,16 @@ const (
 	// jobs and on the events of jobs.
 	maxBriefBytes = 64 << 20
 )
+
+// heldTime is for how long other replicas ask this one for a response. It is longer than any runs and is kept.
+const heldTime = 24 * time.Hour
+
+// hold tells other replicas of a response that is kept briefly. It returns when they can know.
+func (s *Service) hold(rec *record) {
+	if rec.brief && s.cfg.Held != nil {
+		s.cfg.Held(rec.row.Owner, rec.row.ID, heldTime)
+	}
+}
 
 // newBrief makes a brief store in front of another one. It has nothing to close.
 func newBrief(behind Store) *brief {

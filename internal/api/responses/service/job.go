@@ -99,6 +99,7 @@ func (s *Service) startJob(req *responses.Request, turn *agent.Request, rec *rec
 		s.forget(j.ref(), err)
 		return nil, storeError(err)
 	}
+	s.hold(rec)
 	// A copy, because run changes rec.row from now on.
 	j.queued = rec.row
 	j.ctx, j.cancel = context.WithCancelCause(s.ctx)

@@ -22,10 +22,11 @@ func (s *Service) Routes() []api.Route {
 		{Pattern: "GET /responses", Handle: s.connect},
 		{Pattern: "POST /responses/input_tokens", Handle: s.countTokens},
 		{Pattern: "POST /responses/compact", Turn: true, Handle: s.compact},
-		{Pattern: "GET /responses/{id}", Handle: s.retrieve},
-		{Pattern: "DELETE /responses/{id}", Handle: s.remove},
-		{Pattern: "GET /responses/{id}/input_items", Handle: s.inputItems},
-		{Pattern: "POST /responses/{id}/cancel", Handle: s.cancel},
+		// A background response that isn't stored is in the memory of the replica that runs it.
+		{Pattern: "GET /responses/{id}", Held: "id", Handle: s.retrieve},
+		{Pattern: "DELETE /responses/{id}", Held: "id", Handle: s.remove},
+		{Pattern: "GET /responses/{id}/input_items", Held: "id", Handle: s.inputItems},
+		{Pattern: "POST /responses/{id}/cancel", Held: "id", Handle: s.cancel},
 
 		{Pattern: "POST /conversations", Handle: conversations.create},
 		{Pattern: "GET /conversations/{id}", Handle: conversations.get},

@@ -24,6 +24,9 @@ type Config struct {
 	Turns agent.Turner
 	// Store keeps responses and the events of background ones.
 	Store Store
+	// Held, when not nil, tells other replicas that this one has a response in its memory for that long: one in the
+	// background that is not to be stored.
+	Held func(owner, id string, d time.Duration)
 	// Seal encrypts what clients carry for us: reasoning and compactions. Nil means a key that ends with the process:
 	// what was sealed before a restart, or by another process, is refused then.
 	Seal *seal.Ring
