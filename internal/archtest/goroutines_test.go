@@ -34,6 +34,7 @@ var goroutines = map[string]goroutine{
 	"cli serveCmd.Run 4":     {catches: "nothing", waits: "Server.Close ends it", why: "net/http catches what handlers do"},
 	"cli bridgeCmd.Run":      {catches: "nothing", waits: "Server.Shutdown ends it", why: "net/http catches what handlers do"},
 	"cli Instance.sweep":     {catches: "sweepOnce", waits: "ShutDown"},
+	"keyring within":         {catches: "itself", waits: "within, or nobody: a keyring can't be interrupted, and it is asked once, at the start"},
 	"cli Instance.keepAlive": {catches: "itself", waits: "ShutDown"},
 
 	// A turn.

@@ -74,6 +74,7 @@ var arrows = map[string][]string{
 	"gateway/imagefetch":          {"agent", "gateway/gate"},
 	"httpd":                       {"agent", "api", "api/openai", "gateway/gate", "hosted/keys", "localtoken", "store"},
 	"localtoken":                  {"agent"},
+	"keyring":                     {"agent"},
 	"replica":                     {"agent", "store"},
 
 	// What a browser gets.

@@ -52,7 +52,7 @@ func (doctorCmd) Help() string {
 func (c *doctorCmd) Run(ctx context.Context, p *process) error {
 	// Nothing is connected or written yet; the subject holds functions, which Examine calls one
 	// after the other.
-	subject, err := c.subject(p)
+	subject, err := c.subject(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func printFinding(w io.Writer, f *doctor.Finding) {
 
 // subject is the gateway as serve would make it. Settings that can't be used are a finding; an error is that of this command's
 // own line.
-func (c *doctorCmd) subject(p *process) (*doctor.Subject, error) {
+func (c *doctorCmd) subject(ctx context.Context, p *process) (*doctor.Subject, error) {
 	s := &doctor.Subject{Version: versionLine()}
 	cfg, parsed, err := c.settings(p, &s.Settings)
 	if err != nil {
@@ -125,7 +125,7 @@ func (c *doctorCmd) subject(p *process) (*doctor.Subject, error) {
 	if err := storeOf(p, cfg, s); err != nil {
 		return nil, err
 	}
-	if err := c.cursorOf(p, cfg, s); err != nil {
+	if err := c.cursorOf(ctx, p, cfg, s); err != nil {
 		return nil, err
 	}
 	return s, clientsOf(p, cfg, s)
@@ -231,7 +231,7 @@ func masked(name, value string) string {
 }
 
 // cursorOf fills in how Cursor is reached and asked.
-func (c *doctorCmd) cursorOf(p *process, cfg *config.Config, s *doctor.Subject) error {
+func (c *doctorCmd) cursorOf(ctx context.Context, p *process, cfg *config.Config, s *doctor.Subject) error {
 	roots, err := rootCAs(cfg.CAFile)
 	if err != nil {
 		// A file of certificates that can't be read: without it nothing can be said about the
@@ -260,7 +260,7 @@ func (c *doctorCmd) cursorOf(p *process, cfg *config.Config, s *doctor.Subject) 
 		s.Addresses = append(s.Addresses, doctor.Address{URL: string(cfg.BridgeURL), Setting: "CURSOR_SDK_BRIDGE_URL"})
 	}
 	asked := newAuth(&cfg.PublicAPI, cfg.BackendBase, client)
-	if s.Key.Secret, s.Key.Origin, err = serversKey(p, &cfg.CursorKey); err != nil {
+	if s.Key.Secret, s.Key.Origin, err = serversKey(ctx, p, &cfg.CursorKey); err != nil {
 		wrong := fault(err)
 		s.Key.Wrong = &wrong
 	}

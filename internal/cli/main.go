@@ -42,6 +42,7 @@ type commands struct {
 	Status      statusCmd      `cmd:"" help:"Show what a running gateway does: turns, parked runs, today's tokens and dollars."`
 	Doctor      doctorCmd      `cmd:"" help:"Look for what is wrong: settings, network, key, bridge, database, clients. Says what cures it."`
 	Token       tokenCmd       `cmd:"" help:"Print the token by which clients of this machine use the gateway's own Cursor key."`
+	CursorKey   cursorKeyCmd   `cmd:"" help:"Keep the gateway's own Cursor key in the system's keyring, and say where it comes from."`
 	Service     serviceCmd     `cmd:"" help:"Run the gateway as a service of yours, which starts when you log in."`
 	Upstream    upstreamCmd    `cmd:"" help:"Install, see or remove Cursor's published bridge, which needs nothing but a key."`
 	Sim         simCmd         `cmd:"" help:"Run a simulator of Cursor, to try and test the gateway without a key."`

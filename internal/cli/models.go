@@ -25,7 +25,7 @@ func (modelsCmd) Help() string {
 // which other users of the machine could read. It fails when Cursor can't be reached: the catalogue's own list would say
 // nothing about the key.
 func (c *modelsCmd) Run(ctx context.Context, p *process) error {
-	key, _, err := serversKey(p, &c.CursorKey)
+	key, _, err := serversKey(ctx, p, &c.CursorKey)
 	if err != nil {
 		return err
 	}

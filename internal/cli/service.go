@@ -36,7 +36,7 @@ type serviceInstallCmd struct {
 // Help is what --help prints below the command's line.
 func (serviceInstallCmd) Help() string {
 	return "It is a service of yours and not of the machine: systemd's on Linux, launchd's on macOS, a task on Windows. It sees no variables of this shell: its settings are flags after --, or lines of the file .env in the state folder, " +
-		"and its Cursor key lies in the file cursor-key there."
+		"and its Cursor key lies in the file cursor-key there, or in the keyring ('composer-api cursor-key set')."
 }
 
 // Run writes the service's file and starts it. One that is installed already is replaced.

@@ -165,7 +165,7 @@ func (c *offer) gateway(ctx context.Context, p *process, pretend bool) (*setup.G
 		if terr != nil {
 			return nil, tokenHint(terr)
 		}
-		key, _, kerr := serversKey(p, &c.CursorKey)
+		key, _, kerr := serversKey(ctx, p, &c.CursorKey)
 		if kerr != nil {
 			return nil, kerr
 		}

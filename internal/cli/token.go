@@ -10,6 +10,7 @@ import (
 	"composer-api/internal/agent"
 	"composer-api/internal/config"
 	"composer-api/internal/httpd"
+	"composer-api/internal/keyring"
 	"composer-api/internal/localtoken"
 )
 
@@ -58,10 +59,11 @@ const cursorKeyFile = "cursor-key"
 //  1. CURSOR_API_KEY
 //  2. the file that CURSOR_API_KEY_FILE names; that it isn't there is an error
 //  3. the file cursor-key in the state folder
+//  4. the system's keyring, if 'cursor-key set' has put one there
 //
 // origin is for people: the name of a file, or of the place that the variable was set in. It is
 // never part of the key.
-func serversKey(p *process, c *config.CursorKey) (key agent.Secret, origin string, err error) {
+func serversKey(ctx context.Context, p *process, c *config.CursorKey) (key agent.Secret, origin string, err error) {
 	if !c.APIKey.IsZero() {
 		_, origin, _ := p.env.Lookup("CURSOR_API_KEY")
 		return c.APIKey.Secret, origin, nil
@@ -78,7 +80,7 @@ func serversKey(p *process, c *config.CursorKey) (key agent.Secret, origin strin
 	switch {
 	// The default file is optional; a file that somebody has named is not.
 	case os.IsNotExist(err) && !named:
-		return agent.Secret{}, "", nil
+		return keyringsKey(ctx, filepath.Dir(path))
 	case err != nil:
 		return agent.Secret{}, "", &config.Error{Name: "CURSOR_API_KEY_FILE", Problem: "can't be read: " + err.Error(), Hint: "name a file that holds a Cursor API key and nothing else"}
 	}
@@ -90,10 +92,23 @@ func serversKey(p *process, c *config.CursorKey) (key agent.Secret, origin strin
 	return agent.NewSecret(text), path, nil
 }
 
+// keyringsKey is the key of the system's keyring; none where nothing was put into it. A keyring that doesn't give it is an error:
+// the gateway would start without a key, and say nothing.
+func keyringsKey(ctx context.Context, dir string) (key agent.Secret, origin string, err error) {
+	if !keyring.Marked(dir) {
+		return agent.Secret{}, "", nil
+	}
+	if key, err = keyring.Get(ctx); err != nil {
+		return agent.Secret{}, "", &config.Error{Name: "CURSOR_API_KEY", Problem: "can't be read from the system's keyring: " + err.Error(),
+			Hint: "unlock the keyring; or 'composer-api cursor-key set' puts the key there again, and 'composer-api cursor-key delete' makes do without"}
+	}
+	return key, "the system's keyring", nil
+}
+
 // localKey is what lends the server's own key to clients; nil when it has none, or when other machines could use it and
 // nobody has said that they may. The token is made when there is none yet.
-func localKey(p *process, c *config.CursorKey, auth *config.LocalAuth, thisMachineOnly bool) (*httpd.LocalKey, error) {
-	key, _, err := serversKey(p, c)
+func localKey(ctx context.Context, p *process, c *config.CursorKey, auth *config.LocalAuth, thisMachineOnly bool) (*httpd.LocalKey, error) {
+	key, _, err := serversKey(ctx, p, c)
 	if err != nil || key.IsZero() || !thisMachineOnly && !auth.Remote {
 		return nil, err
 	}

@@ -73,7 +73,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, logs *loggers, addr net
 		c.DB = sqlstore.Memory() // the demo neither reads nor changes what a real gateway keeps
 	}
 	// Before the store is opened: a setting that is wrong must not change the database's schema.
-	lent, err := c.localKey(p, addr)
+	lent, err := c.localKey(ctx, p, addr)
 	if err != nil {
 		return nil, err
 	}
@@ -287,11 +287,11 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 const failuresRemembered = 50
 
 // localKey is what lends the server's own key to clients; nil for none. The demo has no key to lend.
-func (c *serveCmd) localKey(p *process, addr net.Addr) (*httpd.LocalKey, error) {
+func (c *serveCmd) localKey(ctx context.Context, p *process, addr net.Addr) (*httpd.LocalKey, error) {
 	if c.Demo {
 		return nil, nil
 	}
-	lent, err := localKey(p, &c.CursorKey, &c.LocalAuth, local(addr))
+	lent, err := localKey(ctx, p, &c.CursorKey, &c.LocalAuth, local(addr))
 	if err == nil && lent == nil && !c.CursorKey.APIKey.IsZero() {
 		fmt.Fprintln(p.stderr, "composer-api: warning: CURSOR_API_KEY is not lent to anybody, because other machines can reach this server")
 		fmt.Fprintln(p.stderr, "hint: listen on 127.0.0.1, or set COMPOSER_LOCAL_AUTH_REMOTE=true to take the token of 'composer-api token' from other machines, too")

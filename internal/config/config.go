@@ -88,7 +88,7 @@ type Upstream struct {
 // CursorKey is the Cursor key of whoever runs the command.
 type CursorKey struct {
 	APIKey     Secret `name:"cursor-api-key" var:"CURSOR_API_KEY" hidden:"" help:"A Cursor API key that the server has itself. Clients of this machine then need 'composer-api token' only."`
-	APIKeyFile string `name:"cursor-api-key-file" var:"CURSOR_API_KEY_FILE" placeholder:"FILE" help:"File that holds the server's Cursor API key, if CURSOR_API_KEY does not (default: cursor-key in the user's state folder, if it is there). Clients of this machine then need 'composer-api token' only."`
+	APIKeyFile string `name:"cursor-api-key-file" var:"CURSOR_API_KEY_FILE" placeholder:"FILE" help:"File that holds the server's Cursor API key, if CURSOR_API_KEY does not (default: cursor-key in the user's state folder, if it is there; else the system's keyring, if 'composer-api cursor-key set' has put one there). Clients of this machine then need 'composer-api token' only."`
 }
 
 // LocalAuth is who may use the server's own Cursor key. Clients that send a key of their own need none of this.
