@@ -14,6 +14,8 @@ has chromium || has chromium-browser || has google-chrome || want chromium
 has initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || want postgresql
 has pgbouncer || want pgbouncer
 has nginx || want nginx-light
+has gnome-keyring-daemon || want gnome-keyring
+has dbus-run-session || want dbus-daemon
 for program in caddy haproxy sqlite3; do
 	has "$program" || want "$program"
 done

@@ -42,6 +42,16 @@ var build = sync.OnceValues(func() (string, error) {
 	return binary, nil
 })
 
+// Binary is the path of the binary, for scripts that run it themselves.
+func Binary(t testing.TB) string {
+	t.Helper()
+	path, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // Main is a package's TestMain: it builds the binary, runs the tests, and removes the binary.
 func Main(m *testing.M) {
 	os.Exit(run(m))
