@@ -1,0 +1,57 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// compare fails unless two dist folders, which were built in different places, have the same files with the same bytes: those
+// that are published, and the packages for npm and PyPI. Signatures are not among them: the key is another each time.
+func compare(one, other string) error {
+	var lists [2][]string
+	for i, dir := range []string{one, other} {
+		d, err := openDist(dir)
+		if err != nil {
+			return err
+		}
+		for file := range d.sums {
+			lists[i] = append(lists[i], file)
+		}
+		for _, pattern := range []string{"checksums.txt", "homebrew/Casks/*", "scoop/*", "wheels/*", "npm/*/*"} {
+			found, err := filepath.Glob(filepath.Join(dir, filepath.FromSlash(pattern)))
+			if err != nil {
+				return err
+			}
+			for _, path := range found {
+				if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+					name, err := filepath.Rel(dir, path)
+					if err != nil {
+						return err
+					}
+					lists[i] = append(lists[i], name)
+				}
+			}
+		}
+		slices.Sort(lists[i])
+	}
+	if !slices.Equal(lists[0], lists[1]) {
+		return fmt.Errorf("one has %q, the other %q", lists[0], lists[1])
+	}
+	for _, name := range lists[0] {
+		a, err := os.ReadFile(filepath.Join(one, name))
+		if err != nil {
+			return err
+		}
+		b, err := os.ReadFile(filepath.Join(other, name))
+		if err != nil {
+			return err
+		}
+		if !slices.Equal(a, b) {
+			return fmt.Errorf("%s is not the same in both", name)
+		}
+	}
+	fmt.Printf("%d files are the same in both\n", len(lists[0]))
+	return nil
+}

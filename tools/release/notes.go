@@ -1,0 +1,38 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+)
+
+// printNotes prints the section of a changelog for a version, without its heading: what GitHub shows as the notes of the release.
+func printNotes(changelog, version string) error {
+	text, err := os.ReadFile(changelog)
+	if err != nil {
+		return err
+	}
+	notes := section(string(text), strings.TrimPrefix(version, "v"))
+	if notes == "" {
+		return fmt.Errorf("%s has no section \"## %s\": the changes of a version are written before it is tagged", changelog, strings.TrimPrefix(version, "v"))
+	}
+	fmt.Println(notes)
+	return nil
+}
+
+// section is what stands below the heading of a version: "## 1.2.3", with more behind it or not ("## 1.2.3, 2026-11-30").
+func section(text, version string) string {
+	var lines []string
+	inside := false
+	for line := range strings.Lines(text) {
+		if heading, is := strings.CutPrefix(line, "## "); is {
+			rest, begins := strings.CutPrefix(heading, version)
+			inside = begins && strings.TrimLeft(rest, " ,\n") != rest
+			continue
+		}
+		if inside {
+			lines = append(lines, line)
+		}
+	}
+	return strings.TrimSpace(strings.Join(lines, ""))
+}
