@@ -5,7 +5,7 @@ COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
 DATE ?= $(shell git log -1 --format=%cs 2>/dev/null)
 LDFLAGS = -s -w -X composer-api/internal/cli.version=$(VERSION) -X composer-api/internal/cli.commit=$(COMMIT) -X composer-api/internal/cli.date=$(DATE)
 
-.PHONY: help build pages test test-quick check golden test-fuzz test-outages test-replicas bench bench-scale bench-bridge simulate simulate-mutants clean
+.PHONY: help build pages test test-quick check golden test-fuzz test-outages test-replicas bench bench-scale bench-bridge simulate simulate-mutants snapshot clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -75,5 +75,8 @@ bench-scale: build ## the same with 10,000 parked runs, 2,000 streams and prompt
 bench-bridge: ## what Cursor's bridge costs on this machine, as tables; two minutes
 	@scripts/bench-bridge.sh
 
+snapshot: ## a release of this commit for all systems, in dist; checked, not published; docs/releasing.md
+	@scripts/snapshot.sh
+
 clean: ## what the other targets made
-	rm -rf bin
+	rm -rf bin dist

@@ -50,6 +50,10 @@ fi
 step scripts of the pages
 scripts/pages.sh check
 
+step workflows
+go -C tools build -o ../bin/actionlint github.com/rhysd/actionlint/cmd/actionlint
+bin/actionlint -shellcheck= -pyflakes= # the programs that it would ask may be here or not; scripts lie in scripts/
+
 step rules of the repository
 go test ./internal/archtest
 

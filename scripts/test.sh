@@ -25,7 +25,7 @@ fi
 # because both would take the time that some tests measure.
 if [ -x conformance/install.sh ]; then
 	phase "installing, and compiling"
-	(go list -export -test ${race[@]+"${race[@]}"} ./... && go -C conformance list -export -test ./... && make -s build) >/dev/null &
+	(go list -export -test ${race[@]+"${race[@]}"} ./... && go -C conformance list -export -test ./... && make -s build && scripts/goreleaser.sh --version) >/dev/null &
 	compiling=$!
 	trap '{ kill $(pgrep -P "$compiling") "$compiling"; } 2>/dev/null || true' EXIT
 	scripts/debian.sh
@@ -88,3 +88,10 @@ if [ -f conformance/go.mod ]; then
 	phase ""
 	[ -z "$failed" ]
 fi
+
+if [ "$(uname -sm)" = "Linux x86_64" ]; then
+	phase "a release, for this system" # for all systems: make snapshot
+	timeout 900 scripts/snapshot.sh here >&2
+	phase ""
+fi
+go -C tools test ./release

@@ -1,0 +1,9 @@
+#!/bin/sh
+# Makes the files of a release that are not in the repository as they are, in .cache/release: the manual page compressed, and
+# the unit with the program where packages put it. GoReleaser runs it.
+set -eu
+cd "$(dirname "$0")/.."
+
+mkdir -p .cache/release
+gzip -9 -n <docs/composer-api.1 >.cache/release/composer-api.1.gz # -n: without a time
+sed 's|/usr/local/bin/composer-api|/usr/bin/composer-api|; /^#\tinstall/d; /^#\tcp/d' deploy/systemd/composer-api.service >.cache/release/composer-api.service
