@@ -28,6 +28,8 @@ func (s *service) underLoad(watched string, away, back func()) {
 	l := s.startLoad()
 	s.eventually("responses that are stored", l.storing(), ok)
 	id := s.begin()
+	// A turn with a hosted key that has not begun yet could not begin without the database.
+	s.sim.Await("the slow answer", func(runs []harness.Run) bool { return slowRun(runs) != nil })
 	away()
 	time.Sleep(outage())
 	back()
