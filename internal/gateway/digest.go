@@ -65,8 +65,8 @@ type digester struct {
 	// known says what calls asked for that the client may have rewritten; nil takes all calls as the client tells them.
 	known map[callName]Digest
 
-	book    *callBook // nil is none
-	scratch []byte    // text without its white space
+	book    *book  // nil is none
+	scratch []byte // text without its white space
 
 	// front is the beginning of the answer that is being streamed, as long as it may turn out to be thinking in the form
 	// in which clients send it back; then it counts as little as what they send back. settled says that it can't any more.
@@ -80,7 +80,7 @@ type callName struct{ id, tool string }
 // A heldCall is a call of the open group.
 type heldCall struct {
 	agent.ToolCall
-	book   *callBook
+	book   *book
 	digest Digest // callDigest, once it was asked for
 	hashed bool
 }
@@ -423,13 +423,14 @@ func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)
 // toolsDigest identifies the tools that a run was opened with, in any order: clients that
 // collect them from several servers send them in the order in which these answer. Names,
 // descriptions and parameters count; a member's place in the JSON of the parameters does not.
-func toolsDigest(tools []agent.Tool) Digest {
+func toolsDigest(tools []agent.Tool, b *book) Digest {
 	h := sha256.New()
 	byName := func(a, b agent.Tool) int { return cmp.Compare(a.Name, b.Name) }
 	for _, t := range slices.SortedStableFunc(slices.Values(tools), byName) {
 		hashString(h, t.Name)
 		hashString(h, t.Description)
-		hashBytes(h, canonical(t.Parameters))
+		parameters := b.schema(t.Parameters)
+		h.Write(parameters[:])
 	}
 	return Digest(h.Sum(nil))
 }

@@ -121,7 +121,7 @@ func TestToolsThatDifferHaveDifferentDigests(t *testing.T) {
 		{Name: "ab", Description: "c"}, {Name: "xb", Description: "c"}, {Name: "a", Description: "bc"}, {Name: "abc"}, {Name: "a", Description: "b", Parameters: []byte(`"c"`)},
 		{Name: "ab", Description: "c", Parameters: []byte(`{}`)}, {Name: "ab", Description: "c", Parameters: []byte(`{"a":1}`)},
 	} {
-		d := toolsDigest([]agent.Tool{tool})
+		d := toolsDigest([]agent.Tool{tool}, nil)
 		if other, ok := seen[d]; ok {
 			t.Errorf("%v and %v have the same digest", other, tool)
 		}

@@ -22,7 +22,7 @@
 //	answer.go      answer: what the client has been given
 //	refusal.go     how long the response headers wait for an early refusal
 //	digest.go      Digest: when two transcripts count as one conversation
-//	callbook.go    what long calls ask for, as far as they were seen before
+//	book.go        digests of long JSON that was seen before
 //	transcript.go  what the messages of a request say about calls and results
 //	echo.go        what clients add to the model's words when they send them back
 //	rewritten.go   what clients change in the arguments of calls
@@ -121,7 +121,7 @@ type Gateway struct {
 	// lot has the runs that wait for tool results. Their owner is the lot until a turn claims them.
 	lot    *park.Lot[*waiting]
 	memory Memory
-	calls  *callBook
+	book   *book
 	// layer makes the control.Run around each backend's run, and keeps the budgets' books.
 	layer *control.Layer
 	// orphans are the sessions of parked runs, for when these go on elsewhere.
@@ -154,7 +154,7 @@ func New(cfg Config) *Gateway {
 	}
 	cfg.Unconfigured = cmp.Or(cfg.Unconfigured, "No upstream is configured for this route.")
 	cfg.Controls.SameCall = sameCall
-	g := &Gateway{cfg: cfg, memory: cfg.Memory, calls: newCallBook(), layer: control.New(cfg.Controls)}
+	g := &Gateway{cfg: cfg, memory: cfg.Memory, book: newBook(), layer: control.New(cfg.Controls)}
 	g.ctx, g.stop = context.WithCancel(context.Background())
 	g.probes = newProbes(g.ctx, cfg.Backends, cfg.Log)
 	g.lot = park.New(park.Config[*waiting]{

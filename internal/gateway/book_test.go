@@ -10,8 +10,8 @@ import (
 
 // What is remembered of a call is what it would be found to ask for.
 func TestARememberedCallAsksForTheSame(t *testing.T) {
-	book := newCallBook()
-	long := strings.Repeat("x", longCall)
+	remembered := newBook()
+	long := strings.Repeat("x", longJSON)
 	for range 2 {
 		for _, c := range []agent.ToolCall{
 			{ID: "1", Name: "write", Arguments: []byte(`{"text":"` + long + `"}`)},
@@ -22,15 +22,22 @@ func TestARememberedCallAsksForTheSame(t *testing.T) {
 			{ID: "3", Name: "write", Arguments: []byte(long)},
 			{ID: "3", Name: "write", Arguments: []byte(`{}`)},
 		} {
-			if book.asks(&c) != callDigest(&c) {
+			if remembered.asks(&c) != callDigest(&c) {
 				t.Errorf("%s of %s: the book says something else", c.Arguments, c.ID)
 			}
 		}
 	}
-	for i := range 2 * maxCalls {
-		book.asks(&agent.ToolCall{Name: fmt.Sprint(i), Arguments: []byte(long)})
+	for range 2 {
+		for _, schema := range []string{`{"type":"object","title":"` + long + `"}`, `{ "title": "` + long + `", "type": "object" }`, `{}`, "", long} {
+			if got, want := remembered.schema([]byte(schema)), (*book)(nil).schema([]byte(schema)); got != want {
+				t.Errorf("%s: the book says something else", schema)
+			}
+		}
 	}
-	if n := book.known.Len(); n != maxCalls {
+	for i := range 2 * maxRemembered {
+		remembered.asks(&agent.ToolCall{Name: fmt.Sprint(i), Arguments: []byte(long)})
+	}
+	if n := remembered.known.Len(); n != maxRemembered {
 		t.Errorf("%d calls are remembered", n)
 	}
 }
