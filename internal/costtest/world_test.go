@@ -31,7 +31,6 @@ import (
 // A world is a gateway between a client and an upstream.
 type world struct {
 	client *http.Client
-	direct *http.Client // to the upstream
 }
 
 // newWorld makes a world whose upstream answers each run by say. It ends with the test.
@@ -84,11 +83,7 @@ func newWorld(t testing.TB, say func(prompt []byte, in io.Reader, out *voice)) *
 		upstream.Close()
 		cursor.Close()
 	})
-	only := new(http.Protocols)
-	only.SetUnencryptedHTTP2(true)
-	direct := cursor.Transport(only)
-	t.Cleanup(direct.CloseIdleConnections)
-	return &world{client: &http.Client{Transport: transport}, direct: &http.Client{Transport: direct}}
+	return &world{client: &http.Client{Transport: transport}}
 }
 
 // A patient connection has no deadlines for writes. The pipes of package memnet make a timer for each, which sockets do not,
@@ -112,12 +107,6 @@ func (l patientListener) Accept() (net.Conn, error) {
 func (w *world) ask(t testing.TB, body []byte) []byte {
 	t.Helper()
 	return post(t, w.client, "http://localhost/v1/chat/completions", body)
-}
-
-// upstream sends a run request straight to the upstream, in its envelope, and returns the stream.
-func (w *world) upstream(t testing.TB, prompt []byte) []byte {
-	t.Helper()
-	return post(t, w.direct, "http://cursor/run", connectwire.Append(nil, 0, prompt))
 }
 
 func post(t testing.TB, client *http.Client, url string, body []byte) []byte {

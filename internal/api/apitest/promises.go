@@ -18,9 +18,9 @@ const maxStops = 64
 
 // AddRequests gives the fuzz target every request of this surface in the cases.
 func AddRequests(f *testing.F, surface string) {
-	files, err := filepath.Glob(filepath.Join(Dir, "*.txtar"))
+	files, err := filepath.Glob(filepath.Join(dir, "*.txtar"))
 	if err != nil || len(files) == 0 {
-		f.Fatalf("no cases in %s: %v", Dir, err)
+		f.Fatalf("no cases in %s: %v", dir, err)
 	}
 	for _, file := range files {
 		archive, err := txtar.ParseFile(file)

@@ -50,15 +50,15 @@ type Surface struct {
 	Serve func(w http.ResponseWriter, body []byte, turn func(*agent.Request, agent.Sink) error)
 }
 
-// Dir is the folder of the cases, relative to the packages beside this one.
-const Dir = "../apitest/testdata"
+// dir is the folder of the cases, relative to the packages beside this one.
+const dir = "../apitest/testdata"
 
-// Run runs the cases of Dir that are for surface. A folder without cases is an error, because
+// Run runs the cases of dir that are for surface. A folder without cases is an error, because
 // it is a wrong path. A case without a request for this surface is skipped.
 func Run(t *testing.T, surface Surface) {
-	files, err := filepath.Glob(filepath.Join(Dir, "*.txtar"))
+	files, err := filepath.Glob(filepath.Join(dir, "*.txtar"))
 	if err != nil || len(files) == 0 {
-		t.Fatalf("no cases in %s: %v", Dir, err)
+		t.Fatalf("no cases in %s: %v", dir, err)
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { runFile(t, file, surface) })
