@@ -37,6 +37,12 @@ test-outages: ## a PostgreSQL taken away from running gateways, in each way that
 test-replicas: ## 500 clients on three servers that are killed and replaced; three minutes; bench/results/replicas-latest.md
 	@scripts/replicas.sh
 
+SOAK_MINUTES ?= 20
+
+.PHONY: soak
+soak: ## gateways under one load for SOAK_MINUTES; fails when memory, descriptors, goroutines or the database grow
+	@scripts/soak.sh $(SOAK_MINUTES)
+
 # Both may be set: make mutate MUTATE="./internal/agent" MUTATE_FLAGS="-sample 0 -budget 1h"
 MUTATE ?= ./internal/agent ./internal/gateway ./internal/gateway/park ./internal/gateway/control ./internal/backend/localagent \
 	./internal/api/responses/service ./internal/store/...
