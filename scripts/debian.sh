@@ -16,7 +16,7 @@ has pgbouncer || want pgbouncer
 has nginx || want nginx-light
 has gnome-keyring-daemon || want gnome-keyring
 has dbus-run-session || want dbus-daemon
-for program in caddy haproxy sqlite3; do
+for program in caddy haproxy sqlite3 prometheus; do
 	has "$program" || want "$program"
 done
 [ -n "$packages" ] || exit 0

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Installs the programs that docs/deployment.md speaks of and that its tests run (conformance/proxies and
-# conformance/backup), as far as they are missing: nginx, and where the distribution has them, Caddy and HAProxy, and
-# SQLite's shell. It needs Debian's apt and root; else it says what is missing and does nothing. It starts no server.
+# Installs the programs that docs/deployment.md speaks of and that its tests run (conformance/proxies, conformance/backup and
+# conformance/metrics), as far as they are missing: nginx, and where the distribution has them, Caddy and HAProxy, SQLite's
+# shell and Prometheus. It needs Debian's apt and root; else it says what is missing and does nothing. It starts no server.
 set -eu
 
 missing=
-for program in nginx caddy haproxy sqlite3; do
+for program in nginx caddy haproxy sqlite3 prometheus; do
 	command -v "$program" >/dev/null || [ -x "/usr/sbin/$program" ] || missing="$missing $program"
 done
 [ -n "$missing" ] || exit 0

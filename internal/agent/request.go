@@ -115,6 +115,16 @@ type Trace struct {
 	State  string // tracestate, which may be ""
 }
 
+// Sampled is the id of the trace, if its spans are kept, and "" otherwise. Source: W3C Trace Context: version, id, span and
+// flags, of which the last bit says "sampled".
+func (t Trace) Sampled() string {
+	parts := strings.Split(t.Parent, "-")
+	if len(parts) < 4 || parts[3] != "01" {
+		return ""
+	}
+	return parts[1]
+}
+
 // The headers that carry a Trace.
 const (
 	TraceParentHeader = "Traceparent"

@@ -16,6 +16,18 @@ func conversation() []Message {
 	}
 }
 
+func TestATraceThatIsNotSampledHasNoID(t *testing.T) {
+	for parent, want := range map[string]string{
+		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01": "0af7651916cd43dd8448eb211c80319c",
+		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00": "",
+		"": "", "nonsense": "",
+	} {
+		if got := (Trace{Parent: parent}).Sampled(); got != want {
+			t.Errorf("%q is trace %q", parent, got)
+		}
+	}
+}
+
 func TestAnImageThatCannotBeUsedBecomesANote(t *testing.T) {
 	before := conversation()
 	after := WithoutUnusable(before)

@@ -28,6 +28,9 @@ func limitName(limit string) string {
 	return other
 }
 
+// endings are why a parked run may end without tool results: the causes of package park.
+var endings = []string{"expired", "displaced", "superseded", "closed"}
+
 // maxModels is how many models have a label of their own. Cursor lists a few dozen.
 const maxModels = 60
 

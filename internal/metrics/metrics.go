@@ -109,6 +109,12 @@ func (m *Metrics) begin() {
 	for _, limit := range limitNames {
 		m.limits.WithLabelValues(limit)
 	}
+	for _, why := range []agent.Repair{agent.RepairToolChoice, agent.RepairJSON, agent.RepairArguments} {
+		m.repairs.WithLabelValues(string(why))
+	}
+	for _, cause := range endings {
+		m.unclaimed.WithLabelValues(cause)
+	}
 }
 
 // Sources are what is asked at each scrape. Nil functions are left out. They are called concurrently with everything.
@@ -199,9 +205,9 @@ func (m *Metrics) TurnEnded(_ context.Context, t *watch.Turn) {
 		m.connect.WithLabelValues(backend, resume).Observe(t.Connected.Sub(t.Begun).Seconds())
 	}
 	m.turns.WithLabelValues(surface, backend, model, t.Outcome(), resume).Inc()
-	observe(m.duration.WithLabelValues(surface, backend), t.Ended.Sub(begun), t.Origin.RequestID)
+	observe(m.duration.WithLabelValues(surface, backend), t.Ended.Sub(begun), &t.Origin)
 	if !t.FirstToken.IsZero() {
-		observe(m.firstToken.WithLabelValues(backend, resume), t.FirstToken.Sub(begun), t.Origin.RequestID)
+		observe(m.firstToken.WithLabelValues(backend, resume), t.FirstToken.Sub(begun), &t.Origin)
 	}
 	// Waited says how long; for other turns it means nothing.
 	if t.Accepted.Resume == agent.ResumeParked {
@@ -258,16 +264,23 @@ func (m *Metrics) Stored(c bounded.Call) {
 	}
 }
 
-// maxExemplar is the longest request id that an exemplar names: OpenMetrics allows 128 characters, the label's name included.
-const maxExemplar = 100
+// maxExemplar is how many characters OpenMetrics allows the labels of an exemplar, their names included.
+const maxExemplar = 128
 
-// observe adds d to h, with the request as its exemplar.
+// observe adds d to h, with the request and, where there is one, its trace as the exemplar.
 //
-// Exemplars link a slow bucket in a graph to a request in the log. A client may choose its request
+// Exemplars link a slow bucket in a graph to a request in the log, and to its trace. A client may choose its request
 // id, so a long one is left out instead of making the scrape fail.
-func observe(h prometheus.Observer, d time.Duration, requestID string) {
-	if with, ok := h.(prometheus.ExemplarObserver); ok && requestID != "" && len(requestID) <= maxExemplar {
-		with.ObserveWithExemplar(d.Seconds(), prometheus.Labels{"request_id": requestID})
+func observe(h prometheus.Observer, d time.Duration, o *agent.Origin) {
+	labels, room := prometheus.Labels{}, maxExemplar
+	for _, label := range []struct{ name, value string }{{"trace_id", o.Trace.Sampled()}, {"request_id", o.RequestID}} {
+		if size := len(label.name) + len(label.value); label.value != "" && size <= room {
+			labels[label.name] = label.value
+			room -= size
+		}
+	}
+	if with, ok := h.(prometheus.ExemplarObserver); ok && len(labels) > 0 {
+		with.ObserveWithExemplar(d.Seconds(), labels)
 		return
 	}
 	h.Observe(d.Seconds())

@@ -103,6 +103,7 @@ func TestNoClientCanMakeLabelsGrow(t *testing.T) {
 		one.Accepted.Model.Name = fmt.Sprint("model-", i)
 		one.Origin.Endpoint = fmt.Sprint("POST /v1/", i)
 		one.Origin.RequestID = strings.Repeat("x", 128) // too long for an exemplar
+		one.Origin.Trace.Parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 		m.TurnEnded(context.Background(), one)
 		m.Answered(t.Context(), httpd.Answer{Route: "r", Status: 429, Err: &agent.Error{Limit: fmt.Sprint(i)}})
 	}
@@ -113,6 +114,7 @@ func TestNoClientCanMakeLabelsGrow(t *testing.T) {
 	wantLines(t, text,
 		`composer_turns_total{backend="demo",model="other",outcome="stop",resume="parked",surface="other"} 440`,
 		`composer_limits_hit_total{limit="other"} 500`,
+		`composer_time_to_first_token_seconds_bucket{backend="demo",resume="parked",le="3.0"} 500 # {trace_id="0af7651916cd43dd8448eb211c80319c"} 3.0`,
 	)
 }
 
