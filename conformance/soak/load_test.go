@@ -41,7 +41,11 @@ const variants = 50
 type load struct {
 	gateways []*harness.Gateway
 	client   *http.Client
+	*tally
+}
 
+// A tally is what has been done.
+type tally struct {
 	mu     sync.Mutex
 	done   map[string]int
 	failed map[string]failure
@@ -56,7 +60,7 @@ type failure struct {
 func newLoad(gateways []*harness.Gateway) *load {
 	return &load{
 		gateways: gateways, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
-		done: map[string]int{}, failed: map[string]failure{},
+		tally: &tally{done: map[string]int{}, failed: map[string]failure{}},
 	}
 }
 
@@ -94,32 +98,32 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-func (l *load) count(kind string, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.done[kind]++
+func (c *tally) count(kind string, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.done[kind]++
 	if err != nil {
-		f := l.failed[kind]
+		f := c.failed[kind]
 		if f.times == 0 {
 			f.first = err.Error()
 		}
 		f.times++
-		l.failed[kind] = f
+		c.failed[kind] = f
 	}
 }
 
 // counts is how often each kind was done.
-func (l *load) counts() map[string]int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.done
+func (c *tally) counts() map[string]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.done
 }
 
 // failures is what did not go as it should, by kind.
-func (l *load) failures() map[string]failure {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.failed
+func (c *tally) failures() map[string]failure {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.failed
 }
 
 // A message is one of a chat completion.
@@ -236,26 +240,41 @@ func (l *load) calls(ctx context.Context, kind string, n int) (message, *answer,
 	return said, a, err
 }
 
-// toolLoop answers a call, by way of the next gateway.
+// toolLoop answers a call, by way of the next gateway. Where that can't reach the run, it begins again from the transcript, and
+// the simulator plays its script from the start: the call comes once more.
 func (l *load) toolLoop(ctx context.Context, n int) error {
 	said, a, err := l.calls(ctx, "loop", n)
-	if err != nil {
-		return err
+	messages := []message{said}
+	for range 5 {
+		if err != nil {
+			return err
+		}
+		if a.id == "" {
+			break
+		}
+		wait(ctx, time.Second) // the tool
+		call, err := json.Marshal(map[string]any{"id": a.id, "type": "function", "function": map[string]string{"name": "look", "arguments": `{"path":"a"}`}})
+		if err != nil {
+			return err
+		}
+		messages = append(messages, message{Role: "assistant", Content: a.text, ToolCalls: []json.RawMessage{call}}, message{Role: "tool", ToolCallID: a.id, Content: "a file"})
+		l = l.other()
+		if a, err = l.ask(ctx, n, 0, messages...); err != nil {
+			return err
+		}
+		if a.id != "" {
+			l.count(again, nil)
+		}
 	}
-	wait(ctx, time.Second) // the tool
-	call, err := json.Marshal(map[string]any{"id": a.id, "type": "function", "function": map[string]string{"name": "look", "arguments": `{"path":"a"}`}})
-	if err != nil {
-		return err
-	}
-	// Ten keys and two gateways: n+10 is the same key, and n+11 another gateway but another key, too. So the gateway is chosen by
-	// a number that changes nothing of the key.
-	a, err = l.other().ask(ctx, n, 0, said, message{Role: "assistant", Content: a.text, ToolCalls: []json.RawMessage{call}}, message{Role: "tool", ToolCallID: a.id, Content: "a file"})
 	return whole(a, err, "I saw a file.")
 }
 
-// other is the same load, whose gateways are in another order.
+// again is what a loop is counted as that began again.
+const again = "tool loops that began again"
+
+// other is the same load, whose gateways are in another order: the number of a request chooses its key, too, which must stay.
 func (l *load) other() *load {
-	return &load{gateways: append(l.gateways[1:len(l.gateways):len(l.gateways)], l.gateways[0]), client: l.client}
+	return &load{gateways: append(l.gateways[1:len(l.gateways):len(l.gateways)], l.gateways[0]), client: l.client, tally: l.tally}
 }
 
 // abandoned never answers the call.

@@ -41,7 +41,8 @@ func (o *observed) write(folder string, minutes float64, rows []row, done map[st
 	for _, k := range kinds {
 		fmt.Fprintf(&b, "| %s | %d | %d |\n", k.name, k.clients, done[k.name])
 	}
-	fmt.Fprintf(&b, "\nA run that nobody comes back for waits %s here. Stored responses are no part of the load: they are meant to stay.\n", parkTimeout)
+	fmt.Fprintf(&b, "| %s | | %d |\n", again, done[again])
+	fmt.Fprintf(&b, "\nA run that nobody comes back for waits %s here. Stored responses are no part of the load: they are meant to stay. A loop begins again when the replica that gets the result can't learn in time who holds its run.\n", parkTimeout)
 	if err := os.WriteFile(filepath.Join(folder, "soak-latest.md"), []byte(b.String()), 0o644); err != nil {
 		return err
 	}

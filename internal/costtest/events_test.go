@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"composer-api/internal/traces"
 )
 
 var asked = regexp.MustCompile(`say ([0-9]+) words`)
@@ -35,9 +37,14 @@ func allocated(do func()) (objects, size uint64) {
 // An event allocates nothing between upstream's stream and the client's. What HTTP allocates for a frame depends on how the
 // goroutines meet, so only what our own packages allocate is counted, by the profile of memory.
 func TestAnEventAllocatesNothing(t *testing.T) {
+	for name, traced := range map[string]func(testing.TB) *traces.Traces{"without traces": func(testing.TB) *traces.Traces { return nil }, "with traces": newTraces} {
+		t.Run(name, func(t *testing.T) { eventAllocatesNothing(t, newTracedWorld(t, asManyWords, traced(t))) })
+	}
+}
+
+func eventAllocatesNothing(t *testing.T, w *world) {
 	defer func(rate int) { runtime.MemProfileRate = rate }(runtime.MemProfileRate)
 	runtime.MemProfileRate = 1 // every allocation
-	w := newWorld(t, asManyWords)
 	ask := func(n int) map[string]int64 {
 		before := ownAllocations()
 		answer := w.ask(t, request(message{Role: "user", Content: fmt.Sprintf("say %d words", n)}))
@@ -109,8 +116,24 @@ func sum(of map[string]int64) (all int64) {
 // maxPerRequest is about a fifth more than a request with a short prompt allocates today, client and upstream included.
 const maxPerRequest = 720
 
+// maxPerTrace is as much more with traces, what sends them included.
+const maxPerTrace = 200
+
 func TestAShortRequestAllocatesLittle(t *testing.T) {
-	w := newWorld(t, asManyWords)
+	plain := perRequest(t, newWorld(t, asManyWords))
+	traced := perRequest(t, newTracedWorld(t, asManyWords, newTraces(t)))
+	t.Logf("%d allocations a request, and %d with traces", plain, traced)
+	if plain > maxPerRequest {
+		t.Errorf("%d allocations a request, more than %d", plain, maxPerRequest)
+	}
+	if traced > maxPerRequest+maxPerTrace {
+		t.Errorf("%d allocations a request with traces, more than %d", traced, maxPerRequest+maxPerTrace)
+	}
+}
+
+// perRequest is how many allocations a request with a short prompt takes.
+func perRequest(t *testing.T, w *world) uint64 {
+	t.Helper()
 	body := request(message{Role: "user", Content: "say 3 words"})
 	const n = 200
 	ask := func() {
@@ -121,9 +144,7 @@ func TestAShortRequestAllocatesLittle(t *testing.T) {
 	ask()
 	objects, size := allocated(ask)
 	t.Logf("%d allocations, %d bytes a request", objects/n, size/n)
-	if objects/n > maxPerRequest {
-		t.Errorf("%d allocations a request, more than %d", objects/n, maxPerRequest)
-	}
+	return objects / n
 }
 
 // Nothing of a finished stream stays: neither memory nor goroutines.

@@ -26,6 +26,7 @@ import (
 	"composer-api/internal/cursor/pb"
 	"composer-api/internal/memnet"
 	"composer-api/internal/store/memstore"
+	"composer-api/internal/traces"
 )
 
 // A world is a gateway between a client and an upstream.
@@ -35,6 +36,12 @@ type world struct {
 
 // newWorld makes a world whose upstream answers each run by say. It ends with the test.
 func newWorld(t testing.TB, say func(prompt []byte, in io.Reader, out *voice)) *world {
+	t.Helper()
+	return newTracedWorld(t, say, nil)
+}
+
+// newTracedWorld is newWorld with traces, which may be nil. They end with it.
+func newTracedWorld(t testing.TB, say func(prompt []byte, in io.Reader, out *voice), traced *traces.Traces) *world {
 	t.Helper()
 	cursor, front := memnet.Listen(), memnet.Listen()
 	both := new(http.Protocols)
@@ -68,7 +75,7 @@ func newWorld(t testing.TB, say func(prompt []byte, in io.Reader, out *voice)) *
 		t.Fatal(err)
 	}
 	gateway, err := cli.Assemble(t.Context(), &config.Config{}, cli.Parts{
-		Store: memstore.New(memstore.Config{}).Open(), Auth: keys, Backends: []agent.Backend{backend}, Log: quiet,
+		Store: memstore.New(memstore.Config{}).Open(), Auth: keys, Backends: []agent.Backend{backend}, Traces: traced, Log: quiet,
 	})
 	if err != nil {
 		t.Fatal(err)
