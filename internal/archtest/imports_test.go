@@ -90,6 +90,7 @@ var arrows = map[string][]string{
 	"store/memstore":  {"store", "store/notice"}, // for tests
 	"store/storetest": {"store"},
 	"store/seal":      {},
+	"certificate":     {},
 	"hosted/keys":     {"agent"},
 	"hosted":          {"agent", "hosted/keys", "store/seal", "store", "watch"},
 	"hosted/waitlist": {"agent"},

@@ -27,15 +27,27 @@ type banner struct {
 	demo  bool
 	lends bool   // the server's own key, to whoever sends its token
 	goos  string // "windows" has another shell
+	// secure says that it speaks TLS, and name which name its certificate is for, as far as that is known.
+	secure bool
+	name   string
 }
 
 // print writes the banner to w. Its first line is for scripts, too, that wait for the server: they find "listens on" and the
 // address, which has the port that was chosen when :0 was asked for.
 func (b *banner) print(w io.Writer) {
-	fmt.Fprintf(w, "composer-api listens on http://%s (%s)\n", b.addr, upstreamsLine(b.upstreams))
+	scheme := "http://"
+	if b.secure {
+		scheme = "https://"
+	}
+	fmt.Fprintf(w, "composer-api listens on %s%s (%s)\n", scheme, b.addr, upstreamsLine(b.upstreams))
 	// The address of the first line is the one that the server is bound to, and this one can be
 	// typed into a client.
-	root := "http://" + reachedAt(b.addr)
+	root := scheme + reachedAt(b.addr)
+	if _, port, err := net.SplitHostPort(b.addr.String()); err == nil && b.name != "" && b.secure {
+		if root = scheme + b.name; port != "443" {
+			root += ":" + port
+		}
+	}
 	fmt.Fprintf(w, "  base URL  %s/v1 for OpenAI clients, %s for Anthropic's\n", root, root)
 	if b.metrics != nil {
 		fmt.Fprintf(w, "  metrics   http://%s/metrics\n", reachedAt(b.metrics))

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"strings"
@@ -49,6 +50,14 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	defer listener.Close()
 	// By the address that the system gave: COMPOSER_ADDR may hold a name.
 	warnOfEverybody(p.stderr, listener.Addr())
+	secure, err := c.newTLS(p, log)
+	if err != nil {
+		return err
+	}
+	plain, err := c.listenPlain(ctx)
+	if err != nil {
+		return err
+	}
 	operator, err := c.listenForOperator(ctx)
 	if err != nil {
 		return err
@@ -68,10 +77,15 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	if operator != nil {
 		banner.metrics = operator.Addr()
 	}
+	serving := net.Listener(listener)
+	if secure != nil {
+		banner.secure, banner.name = true, c.name()
+		serving = tls.NewListener(listener, secure.config)
+	}
 	banner.print(p.stderr)
 	// A place for each writer, so that none is left hanging when another one has ended everything.
-	served := make(chan error, 3)
-	go func() { served <- s.Serve(listener) }()
+	served := make(chan error, 4)
+	go func() { served <- s.Serve(serving) }()
 	if peers != nil {
 		go func() { served <- s.serveReplicas(peers) }()
 	}
@@ -79,6 +93,11 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 		server := newOperatorServer(s.metrics, log)
 		defer server.Close() // the last to go, so that the end can be watched
 		go func() { served <- server.Serve(operator) }()
+	}
+	if plain != nil {
+		server := newPlainServer(secure.plain, log)
+		defer server.Close()
+		go func() { served <- server.Serve(plain) }()
 	}
 	select {
 	case err := <-served:

@@ -24,6 +24,7 @@ import (
 // setting is a field with tags here, and the documentation follows by make golden.
 type Config struct {
 	Server    `embed:"" group:"Server"`
+	TLS       `embed:"" group:"TLS"`
 	Requests  `embed:"" group:"Requests"`
 	Upstream  `embed:"" group:"Upstream"`
 	SDKBridge `embed:"" group:"Cursor's bridge"`
@@ -49,6 +50,21 @@ type Server struct {
 	MaxRequests int           `var:"COMPOSER_MAX_REQUESTS" default:"0" placeholder:"N" help:"Most requests in progress at once; more are answered 503. 0 is no limit."`
 	MaxPerKey   int           `name:"max-requests-per-key" var:"COMPOSER_MAX_REQUESTS_PER_KEY" default:"0" placeholder:"N" help:"The same for the requests of one key."`
 }
+
+// TLS is how the server speaks TLS itself, without a proxy before it: with a certificate in files, or one that it asks an
+// authority for. Neither is plain HTTP.
+type TLS struct {
+	TLSCert       string  `name:"tls-cert" var:"COMPOSER_TLS_CERT" placeholder:"FILE" help:"Certificate, and those that vouch for it behind it, as PEM: the server then speaks TLS. It is read again when it changes."`
+	TLSKey        string  `name:"tls-key" var:"COMPOSER_TLS_KEY" placeholder:"FILE" help:"The certificate's key, as PEM."`
+	ACMEHosts     Hosts   `name:"acme-hosts" var:"COMPOSER_ACME_HOSTS" placeholder:"HOSTS" help:"Names for which certificates are asked for by ACME, with commas between: the server then speaks TLS, and has to be reached at port 443 under these names. It takes the authority's terms as agreed to."`
+	ACMEEmail     string  `name:"acme-email" var:"COMPOSER_ACME_EMAIL" placeholder:"ADDRESS" help:"What the authority may write to, when a certificate is about to end."`
+	ACMEDirectory BaseURL `name:"acme-directory" var:"COMPOSER_ACME_DIRECTORY" placeholder:"URL" help:"The authority's ACME directory (default: Let's Encrypt). COMPOSER_CA_FILE may vouch for it."`
+	ACMECache     string  `name:"acme-cache" var:"COMPOSER_ACME_CACHE" placeholder:"FOLDER" help:"Where the ACME account and the certificates are kept (default: acme in the user's state folder). Several servers share one, or have names of their own."`
+	HTTPAddr      Address `name:"http-addr" var:"COMPOSER_HTTP_ADDR" placeholder:"HOST:PORT" help:"A second address, for plain HTTP, such as 0.0.0.0:80: it sends browsers to TLS, and answers the authority's questions. Nothing else is served there."`
+}
+
+// On reports whether the server speaks TLS itself.
+func (t *TLS) On() bool { return t.TLSCert != "" || len(t.ACMEHosts) > 0 }
 
 // Requests is how much one request may hold, which is far above what clients send, and what requests may take together.
 //
@@ -170,12 +186,13 @@ type Accounts struct {
 	WaitlistSource      string   `name:"waitlist-source" var:"WAITLIST_SOURCE" placeholder:"TEXT" help:"What the waiting list is told that entries come from."`
 }
 
-// Names are the host names that the server may be asked by: Hosts, and that of PublicURL. They
+// Names are the host names that the server may be asked by: Hosts, those of ACME, and that of PublicURL. They
 // are in lower case where they come from PublicURL.
 //
 // "localhost" and addresses of the loopback interface are known to package httpd.
-func (s *Server) Names() []string {
-	names := slices.Clone([]string(s.Hosts))
+func (c *Config) Names() []string {
+	s := &c.Server
+	names := slices.Concat([]string(s.Hosts), []string(c.ACMEHosts))
 	if u, err := url.Parse(string(s.PublicURL)); err == nil && u.Hostname() != "" {
 		names = append(names, strings.ToLower(u.Hostname()))
 	}

@@ -29,6 +29,27 @@ func (s *Server) Validate() error {
 	return nil
 }
 
+// Validate refuses half a certificate, and two ways at once.
+func (t *TLS) Validate() error {
+	switch {
+	case t.TLSCert != "" && t.TLSKey == "":
+		return &Error{Name: "COMPOSER_TLS_KEY", Problem: "is missing: COMPOSER_TLS_CERT needs it", Hint: "give the file of the certificate's key"}
+	case t.TLSCert == "" && t.TLSKey != "":
+		return &Error{Name: "COMPOSER_TLS_CERT", Problem: "is missing: COMPOSER_TLS_KEY needs it", Hint: "give the file of the certificate"}
+	case t.TLSCert != "" && len(t.ACMEHosts) > 0:
+		return &Error{Name: "COMPOSER_ACME_HOSTS", Problem: "asks for certificates, and COMPOSER_TLS_CERT has one", Hint: "leave one of them out"}
+	case t.HTTPAddr != "" && !t.On():
+		return &Error{Name: "COMPOSER_HTTP_ADDR", Problem: "is for a server that speaks TLS", Hint: "set COMPOSER_TLS_CERT or COMPOSER_ACME_HOSTS, too, or leave it out"}
+	}
+	for _, host := range t.ACMEHosts {
+		// An authority gives certificates for names that everybody can look up.
+		if !strings.Contains(host, ".") || strings.ContainsAny(host, "*:/") {
+			return &Error{Name: "COMPOSER_ACME_HOSTS", Problem: "has a name that no certificate can be asked for", Hint: "give whole names, such as gateway.example, without a port and a *"}
+		}
+	}
+	return nil
+}
+
 // Validate refuses bounds that no request could keep to.
 func (r *Requests) Validate() error {
 	// 0 would refuse every request, and is what somebody writes who means "no limit".

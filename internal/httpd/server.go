@@ -99,6 +99,7 @@ func New(cfg Config) *Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
+	protocols.SetHTTP2(true) // of a listener that speaks TLS
 	s.http = &http.Server{
 		Handler: chain(s.routes(),
 			s.observe,       // outermost, so that every answer has an id and a line in the log
@@ -127,7 +128,7 @@ func chain(h http.Handler, middleware ...func(http.Handler) http.Handler) http.H
 // Handler is the whole server as a handler.
 func (s *Server) Handler() http.Handler { return s.http.Handler }
 
-// Serve answers the connections of l, with HTTP/1.1 or HTTP/2 with prior knowledge, until Shutdown. It closes l. The
+// Serve answers the connections of l, with HTTP/1.1 or HTTP/2 (by ALPN over TLS, else with prior knowledge), until Shutdown. It closes l. The
 // error is http.ErrServerClosed after Shutdown.
 func (s *Server) Serve(l net.Listener) error { return s.http.Serve(l) }
 

@@ -1,0 +1,121 @@
+package certificate_test
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"log/slog"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"composer-api/internal/certificate"
+)
+
+var began = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+
+// write makes a certificate of its own for a name, in two files that were changed at a time.
+func write(t *testing.T, folder, name string, at time.Time) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotBefore: began, NotAfter: began.AddDate(1, 0, 0)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bytesOfKey, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key = filepath.Join(folder, "cert.pem"), filepath.Join(folder, "key.pem")
+	put(t, cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), at)
+	put(t, key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: bytesOfKey}), at)
+	return cert, key
+}
+
+func put(t *testing.T, name string, data []byte, at time.Time) {
+	t.Helper()
+	if err := errors.Join(os.WriteFile(name, data, 0o600), os.Chtimes(name, at, at)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A renewal takes effect without a restart, one that can't be used leaves the certificate before, and says so once.
+func TestFilesAreReadAgain(t *testing.T) {
+	folder, now := t.TempDir(), began
+	var log bytes.Buffer
+	cert, key := write(t, folder, "one.test", began)
+	files, err := certificate.NewFiles(cert, key, slog.New(slog.NewTextHandler(&log, nil)), func() time.Time { return now })
+	if err != nil {
+		t.Fatal(err)
+	}
+	serves := func(want string) {
+		t.Helper()
+		got, err := files.Get(&tls.ClientHelloInfo{})
+		if err != nil || got.Leaf.DNSNames[0] != want {
+			t.Errorf("%v, %v; want %s", got.Leaf.DNSNames, err, want)
+		}
+	}
+	serves("one.test")
+	write(t, folder, "two.test", began.Add(time.Minute))
+	serves("one.test") // the files are looked at once a second
+	now = now.Add(time.Second)
+	serves("two.test")
+
+	// The certificate has come and the key hasn't yet, as when a program writes one after the other.
+	old, err := os.ReadFile(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, folder, "three.test", began.Add(2*time.Minute))
+	whole, err := os.ReadFile(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, key, old, began.Add(time.Minute))
+	log.Reset()
+	for range 3 {
+		now = now.Add(time.Second)
+		serves("two.test")
+	}
+	if said := log.String(); strings.Count(said, "can't be used") != 1 || strings.Contains(said, "BEGIN") {
+		t.Errorf("the log says %s", said)
+	}
+	put(t, key, whole, began.Add(3*time.Minute))
+	now = now.Add(time.Second)
+	serves("three.test")
+	// Away for a moment, and back.
+	if err := os.Remove(cert); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(time.Second)
+	serves("three.test")
+}
+
+func TestFilesThatAreWrongAreNamed(t *testing.T) {
+	folder := t.TempDir()
+	cert, key := write(t, folder, "one.test", began)
+	for _, c := range [][3]string{{filepath.Join(folder, "none.pem"), key, "none.pem"}, {cert, filepath.Join(folder, "none.pem"), "key: "}, {key, cert, "cert.pem"}, {cert, cert, "cert.pem"}} {
+		if _, err := certificate.NewFiles(c[0], c[1], slog.New(slog.DiscardHandler), nil); err == nil || !strings.Contains(err.Error(), c[2]) {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+func TestNothingIsKeptForANewName(t *testing.T) {
+	acme := &certificate.ACME{Folder: t.TempDir()}
+	if _, err := acme.Kept(t.Context(), "new.test"); !errors.Is(err, certificate.ErrNone) {
+		t.Error(err)
+	}
+}

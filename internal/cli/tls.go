@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/crypto/acme"
+
+	"composer-api/internal/certificate"
+	"composer-api/internal/config"
+)
+
+// The server's own TLS: which certificate, and the second listener that sends browsers there.
+
+// A tlsSetup is how the server speaks TLS.
+type tlsSetup struct {
+	config *tls.Config
+	// plain answers what comes to the listener for plain HTTP.
+	plain http.Handler
+}
+
+// newTLS is how the server speaks TLS; nil when it doesn't. Files that can't be read are an error now, and an authority that
+// can't be reached is one at the first handshake.
+func (c *serveCmd) newTLS(p *process, log *slog.Logger) (*tlsSetup, error) {
+	switch {
+	case !c.TLS.On():
+		return nil, nil
+	case c.TLSCert != "":
+		files, err := certificate.NewFiles(c.TLSCert, c.TLSKey, log, nil)
+		if err != nil {
+			return nil, &hinted{err, "COMPOSER_TLS_CERT is a certificate as PEM, those that vouch for it behind it, and COMPOSER_TLS_KEY its key"}
+		}
+		return &tlsSetup{certificate.Config(files.Get), http.HandlerFunc(toTLS)}, nil
+	}
+	asked, err := acmeOf(p, &c.TLS)
+	if err != nil {
+		return nil, err
+	}
+	if asked.HTTP, err = newHTTPClient(c.CAFile); err != nil {
+		return nil, err
+	}
+	manager, err := asked.New()
+	if err != nil {
+		return nil, &hinted{err, "choose another folder with --acme-cache or COMPOSER_ACME_CACHE"}
+	}
+	return &tlsSetup{certificate.Config(manager.GetCertificate, acme.ALPNProto), manager.HTTPHandler(http.HandlerFunc(toTLS))}, nil
+}
+
+// acmeOf is how certificates are asked for, and where they are kept.
+func acmeOf(p *process, t *config.TLS) (*certificate.ACME, error) {
+	folder := t.ACMECache
+	if folder == "" {
+		state, err := p.env.StateDir()
+		if err != nil {
+			return nil, &hinted{err, "choose a folder for certificates with COMPOSER_ACME_CACHE"}
+		}
+		folder = filepath.Join(state, "acme")
+	}
+	return &certificate.ACME{Hosts: t.ACMEHosts, Email: t.ACMEEmail, Directory: string(t.ACMEDirectory), Folder: folder}, nil
+}
+
+// listenPlain opens the listener for plain HTTP; nil when there is none. The caller closes it.
+func (c *serveCmd) listenPlain(ctx context.Context) (net.Listener, error) {
+	if c.HTTPAddr == "" {
+		return nil, nil
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", string(c.HTTPAddr))
+	if err != nil {
+		return nil, &hinted{err, "choose another address with --http-addr or COMPOSER_HTTP_ADDR, or leave it out"}
+	}
+	return listener, nil
+}
+
+// newPlainServer serves what comes to it. The caller closes it.
+func newPlainServer(h http.Handler, log *slog.Logger) *http.Server {
+	const patience = 10 * time.Second
+	return &http.Server{
+		Handler: h, ReadTimeout: patience, WriteTimeout: patience, IdleTimeout: patience, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// toTLS sends a browser to the same address over TLS. A program that has sent a key in the clear is told so and not sent on,
+// for the key has been read on the way.
+func toTLS(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || r.Header.Get("Authorization") != "" {
+		http.Error(w, "This address is for https:// only.", http.StatusBadRequest)
+		return
+	}
+	host := r.Host
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	w.Header().Set("Connection", "close")
+	http.Redirect(w, r, "https://"+host+r.URL.RequestURI(), http.StatusFound)
+}
+
+// name is a name of the server that its certificate is for, as far as the settings say; "" when they don't.
+func (c *serveCmd) name() string {
+	if names := c.Names(); len(names) > 0 && names[0] != "*" {
+		return names[0]
+	}
+	return ""
+}
