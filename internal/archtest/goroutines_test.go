@@ -32,6 +32,7 @@ var goroutines = map[string]goroutine{
 	"cli serveCmd.Run 3":     {catches: "nothing", waits: "Peers.Shutdown ends it", why: "net/http catches what handlers do"},
 	"replica lease.begin":    {catches: "renew", waits: "Peers.Shutdown"},
 	"cli serveCmd.Run 4":     {catches: "nothing", waits: "Server.Close ends it", why: "net/http catches what handlers do"},
+	"cli serveCmd.Run 5":     {catches: "nothing", waits: "Server.Close ends it", why: "net/http catches what handlers do"},
 	"cli bridgeCmd.Run":      {catches: "nothing", waits: "Server.Shutdown ends it", why: "net/http catches what handlers do"},
 	"cli Instance.sweep":     {catches: "sweepOnce", waits: "ShutDown"},
 	"keyring within":         {catches: "itself", waits: "within, or nobody: a keyring can't be interrupted, and it is asked once, at the start"},

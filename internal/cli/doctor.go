@@ -120,6 +120,9 @@ func (c *doctorCmd) subject(ctx context.Context, p *process) (*doctor.Subject, e
 	}
 	s.Settings.Set = settingsOf(p, parsed)
 	s.Ports = ports(cfg)
+	if err := certificatesOf(p, cfg, s); err != nil {
+		return nil, err
+	}
 	bridgeOf(p, cfg, s)
 	folders(p, cfg, s)
 	if err := storeOf(p, cfg, s); err != nil {

@@ -70,7 +70,7 @@ func serve(t *testing.T, environ []string, args ...string) *server {
 	return s
 }
 
-var listens = regexp.MustCompile(`^composer-api listens on (http://\S+)`)
+var listens = regexp.MustCompile(`^composer-api listens on (https?://\S+)`)
 
 // listen waits for the lines that say where the server listens, and how to go on.
 func (s *server) listen(t *testing.T, stderr io.Reader) {

@@ -3,9 +3,12 @@ package cli
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"time"
 
@@ -13,6 +16,7 @@ import (
 
 	"composer-api/internal/certificate"
 	"composer-api/internal/config"
+	"composer-api/internal/doctor"
 )
 
 // The server's own TLS: which certificate, and the second listener that sends browsers there.
@@ -106,4 +110,36 @@ func (c *serveCmd) name() string {
 		return names[0]
 	}
 	return ""
+}
+
+// certificatesOf fills in the certificates that the doctor looks at.
+func certificatesOf(p *process, cfg *config.Config, s *doctor.Subject) error {
+	if cfg.TLSCert != "" {
+		of := doctor.Certificate{Setting: "COMPOSER_TLS_CERT", Read: func(context.Context) (*x509.Certificate, error) {
+			read, err := certificate.Read(cfg.TLSCert, cfg.TLSKey)
+			if err != nil {
+				return nil, err
+			}
+			return read.Leaf, nil
+		}}
+		// Other names of the server are those of proxies; this one is told to clients.
+		if u, err := url.Parse(string(cfg.PublicURL)); err == nil {
+			of.Name = u.Hostname()
+		}
+		s.Certificates = append(s.Certificates, of)
+	}
+	for _, host := range cfg.ACMEHosts {
+		asked, err := acmeOf(p, &cfg.TLS)
+		if err != nil {
+			return err
+		}
+		s.Certificates = append(s.Certificates, doctor.Certificate{Setting: "COMPOSER_ACME_CACHE", Name: host, Read: func(ctx context.Context) (*x509.Certificate, error) {
+			leaf, err := asked.Kept(ctx, host)
+			if errors.Is(err, certificate.ErrNone) {
+				return nil, nil
+			}
+			return leaf, err
+		}})
+	}
+	return nil
 }

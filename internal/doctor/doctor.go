@@ -5,7 +5,7 @@
 // what it finds as [Finding]s. A check that makes no sense while another one is broken names that one, and is skipped then,
 // so that one fault gives one finding and not ten.
 //
-//	Examine ──► version ──► settings ──► dns, proxy, tcp, tls, http2, clock ──► key, token ──► bridge ──► store, disk, port, clients ──► turn
+//	Examine ──► version ──► settings ──► dns, proxy, tcp, tls, http2, clock ──► key, token ──► bridge ──► store, disk, cert, port, clients ──► turn
 //
 // It knows neither flags nor variables: internal/cli makes the Subject, out of the same parts as the gateway that it starts.
 package doctor
@@ -77,6 +77,7 @@ var checks = []check{
 	{"bridge", []string{"settings"}, patiently, bridge},
 	{"store", []string{"settings"}, network, stored},
 	{"disk", []string{"settings"}, brief, disk},
+	{"cert", []string{"settings"}, brief, certificates},
 	{"port", []string{"settings"}, network, port},
 	{"clients", []string{"settings"}, brief, clients},
 	{"turn", []string{"http2", "token", "bridge"}, patiently, turn},

@@ -27,6 +27,8 @@ type Subject struct {
 	Folders []Folder
 	// Free is how many bytes are free where a folder is; ok is false when that can't be known. FreeSpace is the real one.
 	Free func(folder string) (bytes uint64, ok bool)
+	// Certificates are those by which serve speaks TLS itself; none when it doesn't.
+	Certificates []Certificate
 	// Ports are what serve listens on.
 	Ports   []Port
 	Clients []setup.State

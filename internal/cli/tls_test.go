@@ -1,0 +1,153 @@
+package cli_test
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"composer-api/internal/cli"
+)
+
+// certificateFor makes a certificate of its own for the loopback, good for so long, in two files.
+func certificateFor(t *testing.T, good time.Duration) (cert, key string, roots *x509.CertPool) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(good), BasicConstraintsValid: true, IsCA: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	cert, key = filepath.Join(folder, "cert.pem"), filepath.Join(folder, "key.pem")
+	if err := errors.Join(
+		os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600),
+		os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600),
+	); err != nil {
+		t.Fatal(err)
+	}
+	roots = x509.NewCertPool()
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots.AddCert(parsed)
+	return cert, key, roots
+}
+
+// TestTheServerSpeaksTLSItself: HTTP/2 and HTTP/1.1, nothing older than TLS 1.2, and a second address that sends browsers here.
+func TestTheServerSpeaksTLSItself(t *testing.T) {
+	cert, key, roots := certificateFor(t, 24*time.Hour)
+	plain, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	httpAddr := plain.Addr().String()
+	plain.Close()
+	s := serve(t, []string{"COMPOSER_TLS_CERT=" + cert, "COMPOSER_TLS_KEY=" + key, "COMPOSER_HTTP_ADDR=" + httpAddr}, "--demo")
+	if !strings.HasPrefix(s.url, "https://") || !strings.Contains(s.line, "base URL  https://") {
+		t.Errorf("it said %s", s.line)
+	}
+	for version, want := range map[uint16]string{tls.VersionTLS11: "", tls.VersionTLS12: "HTTP/2.0", tls.VersionTLS13: "HTTP/2.0"} {
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: version, MaxVersion: version}, ForceAttemptHTTP2: true}
+		got := ask(t, transport, s.url+"/healthz")
+		if got.proto != want || want != "" && got.status != http.StatusOK {
+			t.Errorf("%s: %+v, want %s", tls.VersionName(version), got, want)
+		}
+		transport.CloseIdleConnections()
+	}
+	old := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, NextProtos: []string{"http/1.1"}}}
+	defer old.CloseIdleConnections()
+	if got := ask(t, old, s.url+"/healthz"); got.proto != "HTTP/1.1" || got.status != http.StatusOK {
+		t.Errorf("HTTP/1.1: %+v", got)
+	}
+	browser := &http.Transport{DisableKeepAlives: true}
+	if got := ask(t, browser, "http://"+httpAddr+"/docs?x=1"); got.status != http.StatusFound || got.location != "https://127.0.0.1/docs?x=1" {
+		t.Errorf("plain HTTP: %+v", got)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+httpAddr+"/v1/models", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer crsr_in_the_clear")
+	resp, err := browser.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusBadRequest {
+		t.Errorf("a key in the clear: %s", resp.Status)
+	}
+}
+
+// An asked is an answer as far as these tests look at it; zero when there was none.
+type asked struct {
+	status          int
+	proto, location string
+}
+
+func ask(t *testing.T, by *http.Transport, url string) asked {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := by.RoundTrip(req)
+	if err != nil {
+		return asked{}
+	}
+	defer resp.Body.Close()
+	io.Copy(io.Discard, resp.Body)
+	return asked{resp.StatusCode, resp.Proto, resp.Header.Get("Location")}
+}
+
+// TestTheDoctorLooksAtTheCertificate: its end, its names, and files that are no certificate.
+func TestTheDoctorLooksAtTheCertificate(t *testing.T) {
+	good, goodKey, _ := certificateFor(t, 90*24*time.Hour)
+	late, lateKey, _ := certificateFor(t, 24*time.Hour)
+	over, overKey, _ := certificateFor(t, -time.Minute)
+	for name, c := range map[string]struct {
+		environ []string
+		want    string
+	}{
+		"good":       {[]string{"COMPOSER_TLS_CERT=" + good, "COMPOSER_TLS_KEY=" + goodKey, "COMPOSER_PUBLIC_URL=https://localhost:8787"}, "is good until"},
+		"ends soon":  {[]string{"COMPOSER_TLS_CERT=" + late, "COMPOSER_TLS_KEY=" + lateKey}, "ends on"},
+		"has ended":  {[]string{"COMPOSER_TLS_CERT=" + over, "COMPOSER_TLS_KEY=" + overKey}, "has ended"},
+		"other name": {[]string{"COMPOSER_TLS_CERT=" + good, "COMPOSER_TLS_KEY=" + goodKey, "COMPOSER_PUBLIC_URL=https://gateway.example"}, "is not for gateway.example"},
+		"no file":    {[]string{"COMPOSER_TLS_CERT=none.pem", "COMPOSER_TLS_KEY=none.pem"}, "none.pem"},
+		"not yet":    {[]string{"COMPOSER_ACME_HOSTS=gateway.example"}, "no certificate for gateway.example yet"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			var out bytes.Buffer
+			environ := append(c.environ, "HOME="+t.TempDir(), "CURSOR_API_BASE=http://127.0.0.1:1", "PATH=")
+			cli.Main(t.Context(), []string{"doctor"}, environ, strings.NewReader(""), &out, &out)
+			if !strings.Contains(out.String(), c.want) {
+				t.Errorf("it does not say %q:\n%s", c.want, &out)
+			}
+		})
+	}
+}

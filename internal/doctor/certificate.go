@@ -1,0 +1,47 @@
+package doctor
+
+import (
+	"context"
+	"crypto/x509"
+	"time"
+)
+
+// A Certificate is one of the server's own, for clients.
+type Certificate struct {
+	Setting string // the variable that asks for it
+	// Name is a name by which clients reach the server; "" when the settings don't say.
+	Name string
+	// Read reads the first certificate of the chain; nil, nil says that it will be asked for when the first client comes.
+	Read func(context.Context) (*x509.Certificate, error)
+}
+
+// renewed is how long before its end a certificate of ours should have been renewed: authorities' are good for 90 days and
+// are renewed a month before.
+const renewed = 14 * 24 * time.Hour
+
+// certificates looks at the certificates by which the server speaks TLS itself.
+func certificates(ctx context.Context, s *Subject, r *report) {
+	for _, c := range s.Certificates {
+		leaf, err := c.Read(ctx)
+		switch {
+		case err != nil:
+			r.broken("correct "+c.Setting, "the server's certificate can't be read: %v", err)
+			continue
+		case leaf == nil:
+			r.warn("let the authority reach "+c.Name+" at port 443, start the server, and open https://"+c.Name+"/healthz",
+				"there is no certificate for %s yet; the server asks for one when the first client comes", c.Name)
+			continue
+		}
+		left := leaf.NotAfter.Sub(s.Network.now())
+		switch end := leaf.NotAfter.Format(time.DateOnly); {
+		case left <= 0:
+			r.broken("renew it: the server reads the files again by itself", "the server's certificate has ended on %s", end)
+		case c.Name != "" && leaf.VerifyHostname(c.Name) != nil:
+			r.broken("get one for "+c.Name+", or correct COMPOSER_PUBLIC_URL", "the server's certificate is not for %s: clients will refuse it", c.Name)
+		case left < renewed:
+			r.warn("renew it: the server reads the files again by itself", "the server's certificate ends on %s", end)
+		default:
+			r.ok("the server's certificate is good until %s", end)
+		}
+	}
+}
