@@ -11,8 +11,9 @@ import (
 
 // migrateCmd is for operators who want to change the schema themselves, before the new version serves.
 type migrateCmd struct {
-	Up     migrateUpCmd     `cmd:"" help:"Bring the database's schema up to date, as serve does when it starts."`
-	Status migrateStatusCmd `cmd:"" help:"List the steps of the schema and when each was applied."`
+	Up              migrateUpCmd       `cmd:"" help:"Bring the database's schema up to date, as serve does when it starts."`
+	ImportReference importReferenceCmd `cmd:"" help:"Bring accounts, hosted keys and request logs over from a dump of the reference system's database."`
+	Status          migrateStatusCmd   `cmd:"" help:"List the steps of the schema and when each was applied."`
 }
 
 // migrateUpCmd is 'migrate up'. serve migrates by itself; this is for operators who want the schema changed before the

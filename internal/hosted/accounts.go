@@ -107,7 +107,12 @@ const cursorKeyPurpose = "cursor-key"
 
 // sealKey encrypts the account's Cursor key. It needs a ring; see ready.
 func (s *Service) sealKey(account string, key agent.Secret) []byte {
-	return s.cfg.Ring.Seal([]byte(key.Reveal()), cursorKeyPurpose, account)
+	return SealCursorKey(s.cfg.Ring, account, key)
+}
+
+// SealCursorKey encrypts an account's Cursor key as it is kept, for whoever brings accounts over from elsewhere.
+func SealCursorKey(ring *seal.Ring, account string, key agent.Secret) []byte {
+	return ring.Seal([]byte(key.Reveal()), cursorKeyPurpose, account)
 }
 
 // retryAfter is what a client is told to wait after the store was unavailable.

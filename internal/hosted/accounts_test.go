@@ -3,6 +3,7 @@ package hosted_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -444,5 +445,21 @@ func TestAStolenDatabaseRevealsNoKey(t *testing.T) {
 	}
 	if bytes.Contains(h.log.Bytes(), []byte(adasKey)) || bytes.Contains(h.log.Bytes(), []byte(up.Key.Reveal())) {
 		t.Errorf("the log holds a key:\n%s", h.log.String())
+	}
+}
+
+// An account that was brought over from the reference system keeps its id, because clients have it in their addresses.
+func TestWhoWasBroughtOverSignsUpToTheSameAccount(t *testing.T) {
+	s, db := newHosting(t).replica(secret, "")
+	sum := sha256.Sum256([]byte("cursor-user:user_1"))
+	brought := "acct_" + hex.EncodeToString(sum[:12])
+	if _, err := db.SignUp(t.Context(), store.Account{ID: brought, SealedKey: []byte("old")}, store.Key{ID: "key_1", Account: brought}, store.Door{}); err != nil {
+		t.Fatal(err)
+	}
+	if up := signUp(t, s, adasKey); up.Account.ID != brought {
+		t.Errorf("signed up to %s", up.Account.ID)
+	}
+	if a, err := s.Recognize(t.Context(), agent.NewSecret(adasNewKey)); err != nil || a.ID != brought {
+		t.Errorf("recognised as %s, %v", a.ID, err)
 	}
 }

@@ -66,8 +66,11 @@ func (k Key) Matches(hash [sha256.Size]byte) bool {
 // describe is what is known of a token.
 func describe(token string) Key {
 	hash := sha256.Sum256([]byte(token))
-	return Key{ID: "key_" + hex.EncodeToString(hash[:8]), Hash: hash, Hint: Hint(token)}
+	return Key{ID: IDOf(hash), Hash: hash, Hint: Hint(token)}
 }
+
+// IDOf is the ID of the key that has this hash.
+func IDOf(hash [sha256.Size]byte) string { return "key_" + hex.EncodeToString(hash[:8]) }
 
 // Hint is what may be shown of a key of any kind: its prefix and its last four characters, "crsr_…a1b2".
 // Of a key shorter than 20 characters nothing is shown, because four would be a good part of it.

@@ -71,14 +71,14 @@ func Parse(current, previous string) (*Ring, error) {
 		}
 		return nil, nil
 	}
-	secret, err := keyBytes("ENCRYPTION_KEY", current)
+	secret, err := KeyBytes("ENCRYPTION_KEY", current)
 	if err != nil {
 		return nil, err
 	}
 	if previous == "" {
 		return New(secret), nil
 	}
-	old, err := keyBytes("ENCRYPTION_KEY_PREVIOUS", previous)
+	old, err := KeyBytes("ENCRYPTION_KEY_PREVIOUS", previous)
 	if err != nil {
 		return nil, err
 	}
@@ -188,10 +188,10 @@ func newKey(secret [32]byte) key {
 	return key{id: [idSize]byte(sum[:idSize]), aead: aead}
 }
 
-// keyBytes reads one of the two variables; see Parse. The order of the decoders does not matter: a text
+// KeyBytes reads one of the two variables; see Parse. The order of the decoders does not matter: a text
 // that is 32 bytes in one of the alphabets of base64 has the same value in the other, where it is valid
 // there at all.
-func keyBytes(name, text string) ([32]byte, error) {
+func KeyBytes(name, text string) ([32]byte, error) {
 	if len(text) < MinSecret {
 		return [32]byte{}, &SecretError{Name: name, Problem: fmt.Sprintf("is too short: it needs at least %d characters", MinSecret), Hint: "make one with 'openssl rand -hex 32'"}
 	}

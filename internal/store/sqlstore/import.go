@@ -1,0 +1,47 @@
+package sqlstore
+
+import (
+	"context"
+
+	"composer-api/internal/store"
+)
+
+// Import adds rows that come from elsewhere, in one transaction, and leaves those that are there already as they are. It
+// returns how many accounts, keys and logs were new. Accounts come first, in this call or one before.
+func (db *DB) Import(ctx context.Context, accounts []store.Account, keys []store.Key, logs []store.RequestLog) (added [3]int64, err error) {
+	err = db.inTx(ctx, func(t *tx) error {
+		added = [3]int64{}
+		for _, a := range accounts {
+			n, err := t.exec(`INSERT INTO accounts (id, email, name, sealed_key, key_hint, created, updated) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING`,
+				a.ID, a.Email, a.Name, a.SealedKey, a.KeyHint, a.Created, a.Updated)
+			if err != nil {
+				return err
+			}
+			added[0] += n
+		}
+		for _, k := range keys {
+			n, err := t.exec(`INSERT INTO keys (id, account, hash, hint, created, revoked, name, expires, limits) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING`,
+				k.ID, k.Account, k.Hash, k.Hint, k.Created, k.Revoked, k.Name, k.Expires, limitsText(&k.Limits))
+			if err != nil {
+				return err
+			}
+			added[1] += n
+		}
+		for i := range logs {
+			l := &logs[i]
+			n, err := t.exec(`INSERT INTO request_logs (id, account, key_id, request_id, endpoint, created) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING`,
+				l.ID, l.Account, l.KeyID, l.RequestID, l.Endpoint, l.Created)
+			if err != nil {
+				return err
+			}
+			if added[2] += n; n == 0 {
+				continue
+			}
+			if err := t.finishRequest(l); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return added, err
+}
