@@ -57,7 +57,7 @@ func (r *Rows) load(ctx context.Context, dump io.Reader) error {
 	in := &statements{r: bufio.NewReaderSize(dump, 64<<10), line: 1}
 	for {
 		statement, line, err := in.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
