@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // compare fails unless two dist folders, which were built in different places, have the same files with the same bytes: those
@@ -39,6 +40,7 @@ func compare(one, other string) error {
 	if !slices.Equal(lists[0], lists[1]) {
 		return fmt.Errorf("one has %q, the other %q", lists[0], lists[1])
 	}
+	var differ []string
 	for _, name := range lists[0] {
 		a, err := os.ReadFile(filepath.Join(one, name))
 		if err != nil {
@@ -49,8 +51,11 @@ func compare(one, other string) error {
 			return err
 		}
 		if !slices.Equal(a, b) {
-			return fmt.Errorf("%s is not the same in both", name)
+			differ = append(differ, name)
 		}
+	}
+	if len(differ) > 0 {
+		return fmt.Errorf("%d of %d files are not the same in both: %s", len(differ), len(lists[0]), strings.Join(differ, ", "))
 	}
 	fmt.Printf("%d files are the same in both\n", len(lists[0]))
 	return nil
