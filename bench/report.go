@@ -18,8 +18,8 @@ import (
 // progress is where the bench says what it is doing.
 var progress io.Writer = os.Stderr
 
-// report prints the table, and writes it and the drawings into the folder of results.
-func (s *suite) report(begin time.Time) error {
+// text is what was measured, as the table and its notes.
+func (s *suite) text(begin time.Time) string {
 	slices.SortStableFunc(s.rows, func(a, b row) int { return cmp.Compare(order(a.target), order(b.target)) })
 	var b strings.Builder
 	fmt.Fprintf(&b, "# What composer-api costs\n\nMeasured %s on %s, in %v. `make bench` makes this file; docs/speed.md says what the lines mean.\n\n",
@@ -29,6 +29,13 @@ func (s *suite) report(begin time.Time) error {
 		b.WriteString("\n- " + note)
 	}
 	b.WriteString("\n")
+	return b.String()
+}
+
+// report prints the table, and writes it and the drawings into the folder of results.
+func (s *suite) report(begin time.Time) error {
+	var b strings.Builder
+	b.WriteString(s.text(begin))
 	if s.only != "" { // a part of the table doesn't replace the whole
 		fmt.Print(b.String())
 		return nil

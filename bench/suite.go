@@ -75,10 +75,12 @@ var parts = []part{
 	{"neighbours", (*suite).neighbours},
 }
 
-// maxTime bounds a run of the bench, whatever hangs.
-const maxTime = 20 * time.Minute
-
-var errTooLong = fmt.Errorf("the bench took longer than %v", maxTime)
+// maxTime bounds a run of the bench, whatever hangs, and maxScaleTime one of the large scenarios. Both leave room for a busy
+// machine.
+const (
+	maxTime      = 20 * time.Minute
+	maxScaleTime = 40 * time.Minute
+)
 
 // measure runs the parts and writes the table. The servers end with it.
 func (o options) measure(ctx context.Context) error {
@@ -101,7 +103,11 @@ func (o options) measure(ctx context.Context) error {
 	}
 	defer s.stop()
 	begin := time.Now()
-	ctx, cancel := context.WithTimeoutCause(ctx, maxTime, errTooLong)
+	most := maxTime
+	if o.scale {
+		most = maxScaleTime
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, most, fmt.Errorf("the bench took longer than %v", most))
 	defer cancel()
 	crowds, err := s.crowds(ctx)
 	if err != nil {
@@ -113,6 +119,7 @@ func (o options) measure(ctx context.Context) error {
 			continue
 		}
 		if err := p.run(s, ctx); err != nil {
+			fmt.Print(s.text(begin)) // what was measured before
 			return err
 		}
 	}
