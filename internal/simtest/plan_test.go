@@ -17,7 +17,7 @@ type plan struct {
 	Upstream   string // localagent, chat or sdkbridge
 	Replicas   int
 	Misbehaves uint64        `json:",omitempty"` // cursorsim's own seed; 0 is calm
-	Tight      bool          `json:",omitempty"` // what a gateway may keep in memory is enough for a few conversations
+	Tight      bool          `json:",omitempty"` // a gateway has hardly any memory for runs that wait and for conversations
 	Latency    time.Duration // of the quickest connection, one way
 	Published  bool          `json:",omitempty"` // documents are checked against the published ones, which takes time
 	People     []*person
@@ -143,6 +143,9 @@ func (p *plan) more(r *rand.Rand) {
 	for _, who := range p.People {
 		who.Socket = who.Surface == "responses" && who.Stream && r.IntN(3) == 0
 		for i, t := range who.Tasks {
+			if p.Tight && t.background() {
+				t.Ask = "" // its events would not find room
+			}
 			t.Titled = r.IntN(8) == 0
 			if i > 0 && t.Before == "" && who.Stateful && r.IntN(2) == 0 {
 				t.Before = "fork"

@@ -127,7 +127,7 @@ func newWorld(p *plan) *world {
 	for i := range p.Replicas {
 		w.replicas = append(w.replicas, newReplica(w, i))
 	}
-	w.say("world", "upstream %s, %d replicas, latency %v, misbehaves %d", p.Upstream, p.Replicas, p.Latency, p.Misbehaves)
+	w.say("world", "upstream %s, %d replicas, latency %v, misbehaves %d%s", p.Upstream, p.Replicas, p.Latency, p.Misbehaves, map[bool]string{true: ", tight"}[p.Tight])
 	for _, o := range p.Operations {
 		if end := w.story.began.Add(o.At + o.For); end.After(w.calm) {
 			w.calm = end
@@ -203,8 +203,9 @@ type process struct {
 	chat     *http.Transport // nil for other upstreams than chat
 }
 
-// tight is the memory limit of a gateway that has room for a few conversations only: an eighth of it.
-const tight = 8 * 24 << 10
+// tight is the memory limit of a gateway that hardly keeps anything: an eighth of it is for the runs that wait together, and as much for
+// conversations, which is less than most of them need.
+const tight = 8 * 100
 
 // statusToken opens GET /status.
 var statusToken = agent.NewSecret("status token")

@@ -102,7 +102,7 @@ func try(root, temp string, f txtar.File, seeds int, budget time.Duration) (stri
 		return "", err
 	}
 	binary := filepath.Join(temp, "simtest.test")
-	build := exec.CommandContext(context.Background(), "go", "test", "-c", "-vet=off", "-overlay", list, "-o", binary, "./internal/simtest")
+	build := exec.CommandContext(context.Background(), "go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", list, "-o", binary, "./internal/simtest")
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("does not compile: %s", out)
