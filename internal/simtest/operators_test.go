@@ -91,9 +91,9 @@ func (w *world) operate(o *operation) {
 }
 
 // noticed waits until those who dialed have given up the last connection that is half open. They may find out only when they next
-// use it, but keep none for longer than idleTime.
+// use it, but keep none for longer than socketTime.
 func noticed(link *memnet.Link) {
-	for end := time.Now().Add(idleTime + time.Minute); link.Frozen() > 0 && time.Now().Before(end); {
+	for end := time.Now().Add(socketTime + time.Minute); link.Frozen() > 0 && time.Now().Before(end); {
 		time.Sleep(time.Second)
 	}
 }

@@ -27,8 +27,12 @@ type living struct {
 	apart    time.Duration // what keeps this person's requests apart from those that others send at the same moment
 }
 
-// idleTime is how long clients keep a connection that they don't use.
-const idleTime = 5 * time.Minute
+// How long clients keep what they don't use: a connection, which they give up before the gateway does, as real ones do, so that a
+// request doesn't cross with its end; and a socket, of which they hear when it ends.
+const (
+	idleTime   = 90 * time.Second
+	socketTime = 5 * time.Minute
+)
 
 // A stageSet is stages of tasks. A person who sends a request twice uses it in two goroutines.
 type stageSet struct {

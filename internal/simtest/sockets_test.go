@@ -27,7 +27,7 @@ type sockets struct {
 type socket struct {
 	conn   *websocket.Conn
 	key    int
-	idle   time.Time   // since when it waits; one that has waited for idleTime is not used any more
+	idle   time.Time   // since when it waits; one that has waited for socketTime is not used any more
 	events chan []byte // closed when the connection has ended
 }
 
@@ -43,7 +43,7 @@ func (s *sockets) take(client, key int) *socket {
 	select {
 	case <-k.events: // nothing comes between requests but the end
 	default:
-		if k.key == key && time.Since(k.idle) < idleTime {
+		if k.key == key && time.Since(k.idle) < socketTime {
 			return k
 		}
 	}
