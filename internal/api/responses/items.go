@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
+	"unicode/utf8"
 	"unsafe"
 
 	"github.com/go-json-experiment/json"
@@ -254,9 +255,17 @@ func (it *Item) text() string {
 	first := []member{{"type", openai.Encode(it.wire.Type)}}
 	rest, err := members(it.raw, []member{{name: "id"}, first[0]})
 	if err != nil {
-		return string(it.raw)
+		return wellFormed(it.raw)
 	}
-	return string(object(append(first, rest...)))
+	return wellFormed(object(append(first, rest...)))
+}
+
+// wellFormed is text without invalid UTF-8: U+FFFD stands for each byte of it, as in what is stored.
+func wellFormed(text []byte) string {
+	if utf8.Valid(text) {
+		return string(text)
+	}
+	return string([]rune(string(text)))
 }
 
 // A member is a member of a JSON object. value is valid JSON.
