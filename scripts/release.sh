@@ -16,6 +16,7 @@ export RELEASE_KEY
 notes=$(mktemp)
 trap 'rm -f "$notes"' EXIT
 bin/release notes "$tag" >"$notes"
+printf '\nThe checksums are signed with the minisign key `%s`.\n' "$RELEASE_KEY" >>"$notes"
 scripts/goreleaser.sh release --clean "--release-notes=$notes"
 bin/release npm dist
 bin/release wheels dist
