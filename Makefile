@@ -5,10 +5,10 @@ COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
 DATE ?= $(shell git log -1 --format=%cs 2>/dev/null)
 LDFLAGS = -s -w -X composer-api/internal/cli.version=$(VERSION) -X composer-api/internal/cli.commit=$(COMMIT) -X composer-api/internal/cli.date=$(DATE)
 
-.PHONY: help build pages test test-quick check golden test-fuzz test-outages test-replicas bench bench-scale bench-bridge simulate simulate-mutants snapshot clean
+.PHONY: help build pages test test-quick check golden test-fuzz test-outages test-replicas bench bench-scale bench-bridge simulate simulate-mutants snapshot conformance-matrix fresh-machine clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' Makefile
 
 build: ## the static binary, bin/composer-api
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/composer-api ./cmd/composer-api
@@ -83,6 +83,12 @@ bench-bridge: ## what Cursor's bridge costs on this machine, as tables; two minu
 
 snapshot: ## a release of this commit for all systems, in dist; checked, not published; docs/releasing.md
 	@scripts/snapshot.sh
+
+conformance-matrix: ## what was tried with which real client, as docs/conformance.md, from a run of their tests
+	@scripts/conformance-matrix.sh
+
+fresh-machine: ## from the binary to a tool loop in OpenCode on an empty Debian, typed as a person would; docs/fresh-machine.md; root
+	@scripts/fresh-machine.sh
 
 clean: ## what the other targets made
 	rm -rf bin dist

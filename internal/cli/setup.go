@@ -95,7 +95,12 @@ func (c *setupClientCmd) Run(ctx context.Context, p *process) error {
 		}
 		found = true
 		fmt.Fprintf(p.stdout, "\n%s (%s)\n", client.Name, where)
-		if err := c.setUp(m, client, gateway, asker); err != nil {
+		switch err := c.setUp(m, client, gateway, asker); {
+		case asker.ended:
+			return err // nobody is there to be asked about the others
+		case errors.Is(err, errDeclined):
+			fmt.Fprintf(p.stdout, "%s stays as it is\n", client.Name)
+		case err != nil:
 			printError(p.stderr, err)
 		}
 	}
@@ -177,6 +182,9 @@ func (c *offer) gateway(ctx context.Context, p *process, pretend bool) (*setup.G
 		switch {
 		case err != nil:
 			fmt.Fprintf(p.stderr, "no gateway answers at %s; composer-api's own list of models is used\n", g.Root)
+			if key.IsZero() && c.Key == "auto" {
+				fmt.Fprintln(p.stderr, "there is no Cursor key here: clients are told to take it from CURSOR_API_KEY, which then has to be set wherever they run. To give it to the gateway alone, type 'composer-api cursor-key set' first, or set CURSOR_API_KEY for 'serve'")
+			}
 		case answer.Status == 401:
 			fmt.Fprintln(p.stderr, "the gateway has no Cursor key of its own: start 'composer-api serve' with CURSOR_API_KEY set, and clients need no key")
 			// Asked once more with the user's own key, so that the list is that of the running gateway.
@@ -417,11 +425,15 @@ type asker struct {
 	p   *process
 	how *consent
 	in  *bufio.Reader
+	// ended says that the input has ended before an answer.
+	ended bool
 }
 
 // newAsker makes an asker that reads from the process's stdin. Nothing is read before the first
 // question.
-func newAsker(p *process, how *consent) *asker { return &asker{p, how, bufio.NewReader(p.stdin)} }
+func newAsker(p *process, how *consent) *asker {
+	return &asker{p: p, how: how, in: bufio.NewReader(p.stdin)}
+}
 
 // errDeclined is what a person has said.
 //
@@ -448,6 +460,7 @@ func (a *asker) apply(plan *setup.Plan, done string) error {
 		// stdin is closed or /dev/null. A last line without its line break is an answer.
 		if err == io.EOF && line == "" {
 			fmt.Fprintln(a.p.stdout)
+			a.ended = true
 			return &hinted{errDeclined, "use --yes where nobody can be asked"}
 		}
 		if answer := strings.ToLower(strings.TrimSpace(line)); answer != "y" && answer != "yes" {
