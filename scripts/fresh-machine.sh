@@ -38,7 +38,8 @@ mount -t proc proc "$root/proc"
 mount -t proc proc /proc
 
 # What the simulated model says: a title where no tools are, the word for 'setup verify', and the task.
-cat >"$work/script" <<'SCRIPT'
+home=/home/you
+cat >"$work/script" <<SCRIPT
 turn always when not tools
 text A spelling mistake
 turn always when prompt "cat word.txt"
@@ -46,8 +47,8 @@ call bash {"command":"cat word.txt","description":"Shows the word"}
 text The word is {result 1}
 turn
 say I look at the note first.
-call read {"filePath":"/home/you/project/note.txt"}
-call edit {"filePath":"/home/you/project/note.txt","oldString":"wrold","newString":"world"}
+call read {"filePath":"$home/project/note.txt"}
+call edit {"filePath":"$home/project/note.txt","oldString":"wrold","newString":"world"}
 call bash {"command":"cat note.txt","description":"Shows the note"}
 say Corrected: {result 3}
 SCRIPT
@@ -112,14 +113,14 @@ await first '^\$ *$'
 		# A fresh machine
 
 		What a person sees who has a Debian of the smallest kind, the binary, and OpenCode, from the first command to a tool loop. `scripts/fresh-machine.sh` has typed it and written this page: in a chroot that
-		`debootstrap --variant=minbase` has made, without a network, with the simulator in Cursor's place (`CURSOR_API_BASE` and its like name it; with Cursor itself they are not set).
+		`debootstrap --variant=minbase` has made, without a network, with the simulator in Cursor's place (`CURSOR_API_BASE` and its like name it; with Cursor itself they are not set). The home folder is written `~`.
 
 		The first terminal:
 
 		```
 	HEAD
-	shown first | sed '$d'
+	shown first | sed -e '$d' -e "s|$home|~|g"
 	printf '```\n\nThe second one, while the gateway runs:\n\n```\n'
-	shown second | sed '$d'
+	shown second | sed -e '$d' -e "s|$home|~|g"
 	printf '```\n'
 } >docs/fresh-machine.md

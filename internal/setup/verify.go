@@ -27,7 +27,7 @@ type headless struct {
 const wordFile = "word.txt"
 
 // VerifyLimit is how long a client may take for its task.
-const VerifyLimit = 3 * time.Minute
+const VerifyLimit = 5 * time.Minute
 
 // A Verified is what came of running a client.
 //
@@ -46,7 +46,7 @@ type Verified struct {
 // without tools is asked to change the word to a random one.) An error means that the client could not be run at all.
 //
 // environ is the environment of the client, as os.Environ gives it. What the client must find there
-// for the gateway g is added. The folder is removed afterwards. It takes three minutes at
+// for the gateway g is added. The folder is removed afterwards. It takes five minutes at
 // most, costs a turn or two of the model, and is never run by itself.
 func Verify(ctx context.Context, m *Machine, c Client, g *Gateway, environ []string) (Verified, error) {
 	if c.headless == nil {
