@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -122,7 +123,9 @@ type Parts struct {
 	Local *httpd.LocalKey
 	// Token is that of GET /status; the zero one refuses everybody.
 	Token agent.Secret
-	Log   *slog.Logger
+	// Kept is how many bytes the runs that wait may keep, and conversations as many; 0 is a part of the memory limit.
+	Kept int
+	Log  *slog.Logger
 
 	peers  *peerListener                               // nil for a server that is alone
 	logs   *loggers                                    // nil for Log in all parts
@@ -172,7 +175,7 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 		Parked:   parked,
 		Backends: p.Backends, Catalog: cat, ParkTimeout: c.ParkTimeout, Unconfigured: unconfigured, Log: logs.of("gateway"),
 		Durable:  gateway.NewDurableMemory(gateway.DurableConfig{Store: s.store, Backends: p.Backends, Log: logs.of("gateway")}),
-		Sessions: s.store, Images: world.images, Files: pdftext.New(pdftext.Config{}), MaxParkedBytes: remembered(), MaxMemoryBytes: remembered() - remembered()/sentShare,
+		Sessions: s.store, Images: world.images, Files: pdftext.New(pdftext.Config{}), MaxParkedBytes: cmp.Or(p.Kept, remembered()), MaxMemoryBytes: cmp.Or(p.Kept, remembered()-remembered()/sentShare),
 		Controls: controls(&c.Controls), Unclaimed: func(cause park.Cause) { counts.Unclaimed(string(cause)) },
 	})
 	counts.Watch(sources(s.gateway, p.Backends))

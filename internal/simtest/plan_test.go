@@ -143,9 +143,6 @@ func (p *plan) more(r *rand.Rand) {
 	for _, who := range p.People {
 		who.Socket = who.Surface == "responses" && who.Stream && r.IntN(3) == 0
 		for i, t := range who.Tasks {
-			if p.Tight && t.background() {
-				t.Ask = "" // its events would not find room
-			}
 			t.Titled = r.IntN(8) == 0
 			if i > 0 && t.Before == "" && who.Stateful && r.IntN(2) == 0 {
 				t.Before = "fork"

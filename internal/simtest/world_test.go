@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -203,9 +202,9 @@ type process struct {
 	chat     *http.Transport // nil for other upstreams than chat
 }
 
-// tight is the memory limit of a gateway that hardly keeps anything: an eighth of it is for the runs that wait together, and as much for
-// conversations, which is less than most of them need.
-const tight = 8 * 100
+// tight is how many bytes a gateway that hardly keeps anything has for the runs that wait, and for conversations: less than most of
+// them need.
+const tight = 100
 
 // statusToken opens GET /status.
 var statusToken = agent.NewSecret("status token")
@@ -252,13 +251,13 @@ func (r *replica) replace() (before *process) {
 	keys := auth.New(auth.Config{BackendBase: "http://cursor", APIBase: "http://cursor", HTTP: &http.Client{Transport: p.auth}})
 	cfg := &config.Config{}
 	cfg.MaxRepeatedCalls, cfg.SystemPrompt = 8, "auto"
+	kept := 0
 	if r.world.plan.Tight {
-		// What may be kept is a part of this limit, which is asked for when a gateway is put together.
-		defer debug.SetMemoryLimit(debug.SetMemoryLimit(tight))
+		kept = tight
 	}
 	var err error
 	p.Instance, err = cli.Assemble(context.Background(), cfg, cli.Parts{
-		Store: p.store, Ring: r.world.ring(), Auth: keys, Backends: []agent.Backend{r.backend(p, keys, log)}, Log: log, Token: statusToken,
+		Store: p.store, Ring: r.world.ring(), Auth: keys, Backends: []agent.Backend{r.backend(p, keys, log)}, Log: log, Token: statusToken, Kept: kept,
 	})
 	if err != nil {
 		panic(err)
