@@ -24,11 +24,11 @@ type measure struct {
 	share, units float64
 }
 
-// measures says what is looked at. A heap is as large as the collector lets it grow, so the shares are generous for memory:
-// what leaks at all leaks with each of thousands of requests.
+// measures says what is looked at. The shares are generous for memory: under one load it swings by a third, between two ends of
+// the collector's pace, for minutes. What leaks at all leaks with each of 20,000 requests.
 var measures = []measure{
-	{"memory", "MB", "process_resident_memory_bytes", 1e6, 0.08, 8},
-	{"heap in use", "MB", "go_memstats_heap_inuse_bytes", 1e6, 0.10, 8},
+	{"memory", "MB", "process_resident_memory_bytes", 1e6, 0.30, 8},
+	{"heap in use", "MB", "go_memstats_heap_inuse_bytes", 1e6, 0.25, 8},
 	{"descriptors", "", "process_open_fds", 1, 0.10, 10},
 	{"goroutines", "", "go_goroutines", 1, 0.10, 20},
 	{"database", "MB", "", 1e6, 0.05, 1},
