@@ -24,13 +24,18 @@ type conversations struct {
 // the conversation up from the client's state.
 type conversation struct {
 	mu          sync.Mutex
-	blobKey     string // hash
-	prompt      string // of the last user message
-	said        string // what the answer to it was, up to the last checkpoint
-	images      int
-	checkpoints oldest[string, struct{}] // those sent, as stateHash names them
-	attempts    map[string]int           // streams by run id
-	names       map[string][]byte        // blob ids by a script's names
+	blobKey     string                     // hash
+	checkpoints oldest[string, checkpoint] // those sent, as stateHash names them
+	attempts    map[string]int             // streams by run id
+	names       map[string][]byte          // blob ids by a script's names
+}
+
+// A checkpoint is what a run that resumes from it has to know. It is the checkpoint's and not the conversation's: two runs may be
+// at work in one conversation.
+type checkpoint struct {
+	prompt string // of the user's message
+	said   string // of the answer to it, up to here
+	images int
 }
 
 // checkpointsKept is how many checkpoints of a conversation are remembered. It is more than one,
@@ -141,8 +146,9 @@ func (p *run) sendCheckpoint(used, limit int) error {
 		p.state.ProtoReflect().SetUnknown(appendString(nil, 4002, "state of a newer server"))
 	}
 	p.conversation.mu.Lock()
-	p.conversation.said = p.resumed + p.updates.answer.String()
-	p.conversation.checkpoints.add(stateHash(p.state), struct{}{}, checkpointsKept)
+	now := p.from
+	now.said += p.updates.answer.String()
+	p.conversation.checkpoints.add(stateHash(p.state), now, checkpointsKept)
 	p.conversation.mu.Unlock()
 	return p.wire.send(&pb.AgentServerMessage{Message: &pb.AgentServerMessage_ConversationCheckpointUpdate{
 		ConversationCheckpointUpdate: p.state,

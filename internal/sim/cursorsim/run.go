@@ -48,7 +48,7 @@ type run struct {
 	before       int                   // turns before this one
 	tools        []string              // the client's, as it has told last
 	prior        int64                 // tokens of the turns before
-	resumed      string                // what the run that this one carries on had said
+	from         checkpoint            // the user's message, and for a run that carries another one on what that had said
 
 	updates *updates
 	execs   *execs
@@ -140,19 +140,16 @@ func (p *run) facts() (script.Facts, error) {
 	switch action := p.request.GetAction(); {
 	case action.GetUserMessageAction() != nil:
 		message := action.GetUserMessageAction().GetUserMessage()
-		c.said = ""
-		c.prompt, c.images = message.GetText(), len(message.GetSelectedContext().GetSelectedImages())
+		p.from = checkpoint{prompt: message.GetText(), images: len(message.GetSelectedContext().GetSelectedImages())}
 	case action.GetResumeAction() != nil:
 		f.Resume = true
+		p.from = c.checkpoints.items[stateHash(p.request.GetConversationState())]
 		p.before = max(p.before-1, 0) // the last one is the turn that broke
 	default:
 		err = &endError{Code: "invalid_argument", Message: "the run request has no action"}
 	}
-	f.Prompt, f.Images = c.prompt, c.images
-	if f.Resume {
-		f.Said, p.resumed = c.said, c.said
-	}
-	f.Told, f.Conversation, f.Key = c.prompt, p.request.GetConversationId(), p.rec.KeyHash
+	f.Prompt, f.Images, f.Said = p.from.prompt, p.from.images, p.from.said
+	f.Told, f.Conversation, f.Key = p.from.prompt, p.request.GetConversationId(), p.rec.KeyHash
 	return f, err
 }
 
