@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"composer-api/internal/sim/cursorsim"
 )
 
 // The short list of reasons for which a request may fail. Each reason belongs to the one request that it can explain: a fault
@@ -110,7 +108,7 @@ func (l *laws) fault(p *living, c *talk, t *task, r *reply) bool {
 		}
 		met[f.kind]++
 		row := rowOf(l.world.plan.Upstream, f.kind)
-		if slices.Equal(row.codes, byKey) && l.refused(r) {
+		if slices.Equal(row.codes, byKey) && l.refused(r) > 0 {
 			row.retried-- // the retry that a refused token gets is spent on the one that was revoked
 		}
 		for _, o := range l.world.reached(r) {
@@ -128,19 +126,26 @@ func (l *laws) fault(p *living, c *talk, t *task, r *reply) bool {
 	return false
 }
 
-// refused reports whether upstream has refused a token while the request was under way, because it was revoked or over.
-func (l *laws) refused(r *reply) bool {
-	return slices.ContainsFunc(l.world.sim.Runs(), func(run cursorsim.Run) bool {
-		return run.KeyHash == "" && !run.Started.Before(r.began) && !run.Started.After(r.finished)
-	})
+// refused is how often upstream has refused a token while the request was under way, because it was revoked or over.
+func (l *laws) refused(r *reply) (n int) {
+	for _, run := range l.world.sim.Runs() {
+		if run.KeyHash == "" && !run.Started.Before(r.began) && !run.Started.After(r.finished) {
+			n++
+		}
+	}
+	return n
 }
 
 // operation reports whether an operation that was on during the request explains the failure. A background response ends with
-// its process, and says so in words of its own.
+// its process, and says so in words of its own. A gateway that is behind Cursor's clock takes tokens for good that are over: of two
+// that are refused in one turn, the second is its end.
 func (l *laws) operation(t *task, r *reply) bool {
 	for _, o := range l.world.reached(r) {
 		explains := operations[o.Do].explains
 		if slices.Contains(explains, r.code) || t.background() && r.code == "server_error" && slices.Contains(explains, byWay[0]) {
+			return true
+		}
+		if o.Do == "Cursor ahead" && l.refused(r) > 1 && slices.Contains(byKey, r.code) {
 			return true
 		}
 	}
