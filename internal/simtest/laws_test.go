@@ -19,7 +19,8 @@ import (
 //	reply               each answer, when it has come
 //	  form              it has the form that its API promises, as a whole and event by event
 //	  text              it is what the script said: nothing lost, repeated or in another order
-//	  saw               the model saw this client's results, each for its own call, or was told that there is none
+//	  saw               the model saw this client's results, each for its own call, or was told that there is none; no run goes on
+//	                    whose conversation the client has edited
 //	  calls             each call is given once, whole, in order
 //	  owner             nothing of it belongs to anybody else
 //	  usage             what turns report adds up to what upstream said
@@ -61,6 +62,9 @@ func (l *laws) reply(p *living, c *talk, t *task, r *reply) {
 	for _, b := range r.bad {
 		l.breaks(p.Name, "form: %s", b)
 	}
+	if c.edited && r.resume == "parked" {
+		l.breaks(p.Name, "saw: a run goes on that has seen other words than the client tells now")
+	}
 	l.owner(p, r)
 	stage := l.text(p, c, t, r)
 	if r.ok() {
@@ -70,6 +74,9 @@ func (l *laws) reply(p *living, c *talk, t *task, r *reply) {
 		}
 	} else if !r.left {
 		l.excuse(p, c, t, r)
+	}
+	if r.code == "broken" {
+		c.lost = t
 	}
 	l.asked(p, c, t, r)
 	// Of two requests nobody knows which is on which run, and a job of another replica's is cancelled with its next renewal.
@@ -311,10 +318,10 @@ func (l *laws) usage(p *living, c *talk, t *task, r *reply) {
 		of = calls[0].of
 	}
 	of.in, of.out = of.in+r.in, of.out+r.out
-	// Two runs may wait for the same results, after a request that was sent twice, at once or because the client had left: then
-	// nobody knows which of them has got these. What a repair costs is estimated. A run may go on with the next task, so what it
-	// began with counts, too.
-	of.vague = of.vague || twice(t) || mayLeave(t)
+	// Two runs may wait for the same results, after a request that was sent twice, at once or because the client had left or its
+	// answer was lost: then nobody knows which of them has got these. What a repair costs is estimated. A run may go on with the
+	// next task, so what it began with counts, too.
+	of.vague = of.vague || twice(t) || mayLeave(t) || c.lost == t
 	for i := range r.calls {
 		r.calls[i].of = of
 	}

@@ -136,6 +136,7 @@ func (l *living) task(c *talk, t *task) bool {
 		if r == nil {
 			return false
 		}
+		c.edited = false
 		m := message{role: "assistant", text: r.text, thinking: r.thinking, sealed: r.sealed, calls: slices.Clone(r.calls)}
 		c.messages = append(c.messages, m)
 		if c.forget(); c.surface == "responses" && r.kept {
@@ -439,6 +440,9 @@ func (l *living) answer(c *talk, t *task, r *reply) bool {
 		c.forget()
 	case "surface", "key", "tools", "model":
 		c.change(how)
+	case "edited":
+		c.change("edit")
+		c.edited = true
 	}
 	var results []message
 	for i, k := range last.calls {

@@ -71,7 +71,8 @@ type fault struct {
 
 // The tables from which plans are made. A new row is a new situation.
 var (
-	// answers are what people do with calls; "" answers all in order.
+	// answers are what people do with calls; "" answers all in order. Besides those that every seed draws from there is edited,
+	// which changes what was said before while the calls are out.
 	answers = []string{"", "", "", "reordered", "partial", "twice", "late", "very late", "never", "error", "renamed", "reshaped", "interrupted", "surface", "key", "tools", "model"}
 	// changes are what people do to their conversation before a task.
 	//
@@ -144,6 +145,11 @@ func (p *plan) more(r *rand.Rand) {
 		who.Socket = who.Surface == "responses" && who.Stream && r.IntN(3) == 0
 		for i, t := range who.Tasks {
 			t.Titled = r.IntN(8) == 0
+			for _, s := range t.Stages {
+				if s.Calls > 0 && s.Answer == "" && r.IntN(6) == 0 {
+					s.Answer = "edited"
+				}
+			}
 			if i > 0 && t.Before == "" && who.Stateful && r.IntN(2) == 0 {
 				t.Before = "fork"
 			}
