@@ -106,7 +106,7 @@ func newWire(dsn string, db *DB, log *slog.Logger) (*wire, error) {
 	return w, nil
 }
 
-// close ends both goroutines and waits for them. What is not announced yet is not any more: a process that ends has closed
+// close ends both goroutines and waits for them, announceTime at most. What is not announced yet is not any more: a process that ends has closed
 // all that others could wait for before.
 func (w *wire) close() {
 	w.mu.Lock()
@@ -143,6 +143,9 @@ func (w *wire) announceAll() {
 			return
 		}
 		for some := range slices.Chunk(topics, maxPayload) {
+			if w.ctx.Err() != nil {
+				break // closed
+			}
 			words := make([]string, len(some))
 			for i, t := range some {
 				words[i] = string(t)
@@ -154,10 +157,12 @@ func (w *wire) announceAll() {
 	}
 }
 
-// notify sends a notice by the pool.
+// notify sends a notice by the pool. A notice that is on its way is not broken off by close, which waits for it: pgx would send
+// the server a request to cancel it, and PgBouncer 1.18 ends ("server in bad state") when it is to cancel something on a
+// connection that the server closes meanwhile.
 func (w *wire) notify(words string) (err error) {
 	defer recovered(&err)
-	ctx, cancel := context.WithTimeout(w.ctx, announceTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), announceTime)
 	defer cancel()
 	_, err = w.db.write.ExecContext(ctx, `SELECT pg_notify($1, $2)`, channel, w.name+" "+words)
 	return w.db.failure(ctx, err)
@@ -218,7 +223,7 @@ func (w *wire) session(works func()) (err error) {
 		defer cancel()
 		err = cmp.Or(err, conn.Close(closing))
 	}()
-	starting, cancel := context.WithTimeout(w.ctx, announceTime)
+	starting, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), announceTime) // as notify does
 	_, err = conn.Exec(starting, "LISTEN "+channel)
 	cancel()
 	if err != nil {
