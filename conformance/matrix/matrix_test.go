@@ -39,7 +39,7 @@ func TestThePageListsTheClientsOfTheTable(t *testing.T) {
 
 // others are the folders of tests that drive no client of the gateway's users, or none of its own.
 var others = map[string]bool{
-	"backup": true, "browser": true, "cursorsdk": true, "deploy": true, "harness": true, "keyring": true, "matrix": true, "metrics": true, "openapi": true, "outages": true,
+	"acme": true, "backup": true, "browser": true, "cursorsdk": true, "deploy": true, "harness": true, "keyring": true, "matrix": true, "metrics": true, "openapi": true, "outages": true,
 	"parking": true, "proxies": true, "replicas": true, "sdkbridge": true, "soak": true, "websocket": true, "release": true, "upgrade": true, "traces": true,
 }
 
