@@ -67,6 +67,9 @@ func TestAServerThatIsAwayForLong(t *testing.T) {
 // themselves. What is acknowledged is on both, because the first waits for the second.
 func TestAFailoverThatTheURLKnows(t *testing.T) {
 	need(t)
+	if testing.Short() {
+		t.Skip("every write waits for two servers' disks, which may be slow; hint: make test-outages")
+	}
 	database := harness.NewPostgres(t)
 	defer func() { // the server of before comes back alone
 		ctl(t, "start")
