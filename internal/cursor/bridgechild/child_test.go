@@ -141,13 +141,21 @@ func TestTheSweepEndsABridgeThatHasOutlivedItsGateway(t *testing.T) {
 	}
 	root := t.TempDir()
 	folder := filepath.Join(root, "composer-api-bridge-123")
-	orphan := exec.CommandContext(t.Context(), "sh", "-c", "read line", "--workspace", folder+"/workspace")
+	orphan := exec.CommandContext(t.Context(), "sh", "-c", "echo ready; read line", "--workspace", folder+"/workspace")
 	stdin, err := orphan.StdinPipe() // it waits for a line that never comes
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer stdin.Close()
+	stdout, err := orphan.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := orphan.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// A process that has just begun may have no command line yet, by which it is recognised.
+	if _, err := stdout.Read(make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}
 	leave(t, root, orphan.Process.Pid)
