@@ -12,9 +12,10 @@ type span struct{ start, end int }
 // stands between commas and brackets; since only spans whose bytes are those of a valid value are ever replaced, by another
 // value, what is left is no more valid than before.
 func elements(body []byte, name string) []span {
-	s := scanner{data: bytes.TrimPrefix(body, []byte("\uFEFF"))}
-	s.at = 0
-	shift := len(body) - len(s.data)
+	s := scanner{data: body}
+	if mark := []byte("\uFEFF"); bytes.HasPrefix(body, mark) { // a byte order mark
+		s.at = len(mark)
+	}
 	var list []span
 	found := false
 	if !s.take('{') || s.take('}') {
@@ -37,10 +38,6 @@ func elements(body []byte, name string) []span {
 		}
 		if !s.take('}') {
 			return nil
-		}
-		for i := range list {
-			list[i].start += shift
-			list[i].end += shift
 		}
 		return list
 	}
