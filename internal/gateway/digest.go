@@ -65,8 +65,8 @@ type digester struct {
 	// known says what calls asked for that the client may have rewritten; nil takes all calls as the client tells them.
 	known map[callName]Digest
 
-	book    *book  // nil is none
-	scratch []byte // text without its white space
+	cache   *digestCache // nil is none
+	scratch []byte       // text without its white space
 
 	// front is the beginning of the answer that is being streamed, as long as it may turn out to be thinking in the form
 	// in which clients send it back; then it counts as little as what they send back. settled says that it can't any more.
@@ -80,7 +80,7 @@ type callName struct{ id, tool string }
 // A heldCall is a call of the open group.
 type heldCall struct {
 	agent.ToolCall
-	book   *book
+	cache  *digestCache
 	digest Digest // callDigest, once it was asked for
 	hashed bool
 }
@@ -88,7 +88,7 @@ type heldCall struct {
 // asks is the digest of what the call asks for.
 func (c *heldCall) asks() Digest {
 	if !c.hashed {
-		c.digest, c.hashed = c.book.asks(&c.ToolCall), true
+		c.digest, c.hashed = c.cache.call(&c.ToolCall), true
 	}
 	return c.digest
 }
@@ -229,7 +229,7 @@ func isSpace(b byte) bool { return b == ' ' || b == '\n' || b == '\t' || b == '\
 
 // call adds a call of the answer.
 func (d *digester) call(c agent.ToolCall) {
-	d.calls = append(d.calls, &heldCall{ToolCall: c, book: d.book})
+	d.calls = append(d.calls, &heldCall{ToolCall: c, cache: d.cache})
 }
 
 // sum is the digest of everything so far. More may be added afterwards. A sum leaves the
@@ -423,13 +423,13 @@ func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)
 // toolsDigest identifies the tools that a run was opened with, in any order: clients that
 // collect them from several servers send them in the order in which these answer. Names,
 // descriptions and parameters count; a member's place in the JSON of the parameters does not.
-func toolsDigest(tools []agent.Tool, b *book) Digest {
+func toolsDigest(tools []agent.Tool, cache *digestCache) Digest {
 	h := sha256.New()
 	byName := func(a, b agent.Tool) int { return cmp.Compare(a.Name, b.Name) }
 	for _, t := range slices.SortedStableFunc(slices.Values(tools), byName) {
 		hashString(h, t.Name)
 		hashString(h, t.Description)
-		parameters := b.schema(t.Parameters)
+		parameters := cache.schema(t.Parameters)
 		h.Write(parameters[:])
 	}
 	return Digest(h.Sum(nil))

@@ -18,11 +18,12 @@
 //
 //	gateway.go     Gateway: what all turns share; Turn, Close
 //	turn.go        turn: the steps of one request, and which run is tried next
+//	again.go       when another run may be tried after one that has failed
 //	claim.go       which parked run waits for this request
 //	answer.go      answer: what the client has been given
 //	refusal.go     how long the response headers wait for an early refusal
 //	digest.go      Digest: when two transcripts count as one conversation
-//	book.go        digests of long JSON that was seen before
+//	digestcache.go digests of long JSON that was seen before
 //	transcript.go  what the messages of a request say about calls and results
 //	echo.go        what clients add to the model's words when they send them back
 //	rewritten.go   what clients change in the arguments of calls
@@ -119,9 +120,9 @@ type Config struct {
 type Gateway struct {
 	cfg Config
 	// lot has the runs that wait for tool results. Their owner is the lot until a turn claims them.
-	lot    *park.Lot[*waiting]
-	memory Memory
-	book   *book
+	lot     *park.Lot[*waiting]
+	memory  Memory
+	digests *digestCache
 	// layer makes the control.Run around each backend's run, and keeps the budgets' books.
 	layer *control.Layer
 	// orphans are the sessions of parked runs, for when these go on elsewhere.
@@ -154,7 +155,7 @@ func New(cfg Config) *Gateway {
 	}
 	cfg.Unconfigured = cmp.Or(cfg.Unconfigured, "No upstream is configured for this route.")
 	cfg.Controls.SameCall = sameCall
-	g := &Gateway{cfg: cfg, memory: cfg.Memory, book: newBook(), layer: control.New(cfg.Controls)}
+	g := &Gateway{cfg: cfg, memory: cfg.Memory, digests: newDigestCache(), layer: control.New(cfg.Controls)}
 	g.ctx, g.stop = context.WithCancel(context.Background())
 	g.probes = newProbes(g.ctx, cfg.Backends, cfg.Log)
 	g.lot = park.New(park.Config[*waiting]{

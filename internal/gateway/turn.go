@@ -67,7 +67,7 @@ type turn struct {
 func newTurn(g *Gateway, backend agent.Backend, req *agent.Request, sink agent.Sink) (*turn, error) {
 	t := &turn{g: g, backend: backend, req: req, newFrom: agent.FirstNew(req.Messages)}
 	seen := newDigester()
-	seen.book = g.book
+	seen.cache = g.digests
 	account := control.Account{Key: req.Caller.Owner + "\x00" + req.Caller.KeyID, Price: catalog.Price(req.Model)}
 	for i := range req.Messages[:t.newFrom] {
 		seen.message(&req.Messages[i])
@@ -160,7 +160,7 @@ func (t *turn) fetchImages(ctx context.Context, from int) error {
 // counts as one without tools: see agent.Request.Offered.
 func (t *turn) toolsDigest() Digest {
 	if t.tools == nil {
-		d := toolsDigest(t.req.Offered(), t.g.book)
+		d := toolsDigest(t.req.Offered(), t.g.digests)
 		t.tools = &d
 	}
 	return *t.tools

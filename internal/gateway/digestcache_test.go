@@ -10,7 +10,7 @@ import (
 
 // What is remembered of a call is what it would be found to ask for.
 func TestARememberedCallAsksForTheSame(t *testing.T) {
-	remembered := newBook()
+	remembered := newDigestCache()
 	long := strings.Repeat("x", longJSON)
 	for range 2 {
 		for _, c := range []agent.ToolCall{
@@ -22,20 +22,20 @@ func TestARememberedCallAsksForTheSame(t *testing.T) {
 			{ID: "3", Name: "write", Arguments: []byte(long)},
 			{ID: "3", Name: "write", Arguments: []byte(`{}`)},
 		} {
-			if remembered.asks(&c) != callDigest(&c) {
-				t.Errorf("%s of %s: the book says something else", c.Arguments, c.ID)
+			if remembered.call(&c) != callDigest(&c) {
+				t.Errorf("%s of %s: the cache says something else", c.Arguments, c.ID)
 			}
 		}
 	}
 	for range 2 {
 		for _, schema := range []string{`{"type":"object","title":"` + long + `"}`, `{ "title": "` + long + `", "type": "object" }`, `{}`, "", long} {
-			if got, want := remembered.schema([]byte(schema)), (*book)(nil).schema([]byte(schema)); got != want {
-				t.Errorf("%s: the book says something else", schema)
+			if got, want := remembered.schema([]byte(schema)), (*digestCache)(nil).schema([]byte(schema)); got != want {
+				t.Errorf("%s: the cache says something else", schema)
 			}
 		}
 	}
 	for i := range 2 * maxRemembered {
-		remembered.asks(&agent.ToolCall{Name: fmt.Sprint(i), Arguments: []byte(long)})
+		remembered.call(&agent.ToolCall{Name: fmt.Sprint(i), Arguments: []byte(long)})
 	}
 	if n := remembered.known.Len(); n != maxRemembered {
 		t.Errorf("%d calls are remembered", n)
