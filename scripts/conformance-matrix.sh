@@ -8,7 +8,7 @@ make -s build
 COMPOSER_API_BINARY=$PWD/bin/composer-api
 export COMPOSER_API_BINARY
 run=$(mktemp)
-trap 'rm -f "$run"' EXIT
+trap 'rm -f "$run" "$run.md"' EXIT
 failed=
 go -C conformance test -count=1 -json ./agents ./aisdk ./anthropic ./claudecode ./codex ./copilot ./openai ./opencode ./python ./setup >"$run" || failed=1
 go -C conformance run ./matrix <"$run" >"$run.md"

@@ -53,8 +53,8 @@ import (
 // as a value of its Config; no package finds another by itself. The order within Assemble is that
 // of need, and ShutDown goes the other way.
 
-// wire makes an Instance that will listen on addr, and on peers for other replicas, when that is not nil. The caller shuts it down. It opens what the Instance needs from outside;
-// Assemble connects it.
+// wire makes an Instance that will listen on addr, and on peers for other replicas, when that is not nil. The caller shuts it
+// down. It opens what the Instance needs from outside; Assemble connects it.
 func (c *serveCmd) wire(ctx context.Context, p *process, logs *loggers, addr net.Addr, peers *peerListener, tracing *traces.Traces) (*Instance, error) {
 	client, err := newHTTPClient(c.CAFile)
 	if err != nil {

@@ -77,7 +77,8 @@ func (g *Gateway) Awaits(req *agent.Request) (calls []string, here bool) {
 const maxCandidates = 8
 
 // claimByTranscript takes the one parked run that has seen this request's transcript, for clients that rename their calls. With
-// several such runs it takes none, because their results could be mixed up, unless only one has the request's tools. See decisions/0013.
+// several such runs it takes none, because their results could be mixed up, unless only one has the request's tools. See
+// decisions/0013.
 //
 // Find leaves the candidates in the lot, so other requests may claim them while they are
 // compared here. The claim at the end is what decides: it is by the ids of the run's own calls,

@@ -10,9 +10,8 @@ import (
 // The request log, as something around the gateway: internal/cli always puts it in front of it.
 
 // Record returns a Turner that writes every turn with a hosted key into the request log of s, before it
-// begins and when it is over. A turn that can't be recorded, or that the key's limits don't allow, is refused. Nothing of the content is
-// written. statusOf tells the HTTP status that an error code has, so that this package needs no table of
-// a surface.
+// begins and when it is over. A turn that can't be recorded, or that the key's limits don't allow, is refused. Nothing of the
+// content is written. statusOf tells the HTTP status that an error code has, so that this package needs no table of a surface.
 func Record(turns agent.Turner, s *Service, statusOf func(agent.Code) int) agent.Turner {
 	return &recorder{turns, s, statusOf}
 }

@@ -128,8 +128,8 @@ func chain(h http.Handler, middleware ...func(http.Handler) http.Handler) http.H
 // Handler is the whole server as a handler.
 func (s *Server) Handler() http.Handler { return s.http.Handler }
 
-// Serve answers the connections of l, with HTTP/1.1 or HTTP/2 (by ALPN over TLS, else with prior knowledge), until Shutdown. It closes l. The
-// error is http.ErrServerClosed after Shutdown.
+// Serve answers the connections of l, with HTTP/1.1 or HTTP/2 (by ALPN over TLS, else with prior knowledge), until Shutdown. It
+// closes l. The error is http.ErrServerClosed after Shutdown.
 func (s *Server) Serve(l net.Listener) error { return s.http.Serve(l) }
 
 // Drain makes the server refuse new turns with 503 and report that it is not ready. Turns in progress go on. There is

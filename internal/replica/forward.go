@@ -84,8 +84,8 @@ func newServer(log *slog.Logger) *http.Server {
 	}
 }
 
-// Serve answers the requests that other replicas send to l with handler, until Shutdown, and tells them that this replica lives. It closes l. The error is
-// http.ErrServerClosed after Shutdown. It is called once.
+// Serve answers the requests that other replicas send to l with handler, until Shutdown, and tells them that this replica
+// lives. It closes l. The error is http.ErrServerClosed after Shutdown. It is called once.
 func (p *Peers) Serve(l net.Listener, handler http.Handler) error {
 	p.lease.begin()
 	p.server.Handler = handler

@@ -304,8 +304,8 @@ func (l *living) client(n int) *http.Client {
 	return l.clients[0]
 }
 
-// patient is how long clients wait for an answer: for ever, nearly, so that one that never comes is a failure without an excuse and not
-// a test without an end. Where their connections may be half open they hear nothing of an end, and give up sooner.
+// patient is how long clients wait for an answer: for ever, nearly, so that one that never comes is a failure without an excuse
+// and not a test without an end. Where their connections may be half open they hear nothing of an end, and give up sooner.
 func (w *world) patient(ctx context.Context) (context.Context, context.CancelFunc) {
 	if slices.ContainsFunc(w.plan.Operations, func(o *operation) bool { return o.Do == "half-open clients" }) {
 		return context.WithTimeout(ctx, 4*time.Minute)

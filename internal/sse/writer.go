@@ -24,8 +24,8 @@ type Config struct {
 	WriteTimeout time.Duration
 }
 
-// keepAlive is the usual sign of life, a comment. One newline, not two: some older OpenAI SDKs take a blank line for the end of an event that
-// is empty, and stop.
+// keepAlive is the usual sign of life, a comment. One newline, not two: some older OpenAI SDKs take a blank line for the end of
+// an event that is empty, and stop.
 const keepAlive = ": keepalive\n"
 
 // A burst larger than flushSize goes out in several writes. Buffers that grew beyond maxPooled don't

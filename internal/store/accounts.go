@@ -64,8 +64,8 @@ type Key struct {
 	Limits  KeyLimits
 }
 
-// KeyLimits are what a key, or an account with all of its keys, may be used for, and how much. A zero field is no limit. They are kept as JSON, so names of
-// fields never change.
+// KeyLimits are what a key, or an account with all of its keys, may be used for, and how much. A zero field is no limit. They
+// are kept as JSON, so names of fields never change.
 type KeyLimits struct {
 	// Surfaces and Models are what the key may be used with: "chat", "messages"; "composer-2.5", "composer-*".
 	Surfaces []string `json:"surfaces,omitempty"`

@@ -20,7 +20,8 @@ type Failure struct {
 	Code      agent.Code
 }
 
-// Recent is an Observer that remembers the newest turns that have failed. A turn whose client has left has not failed. It is safe for concurrent use.
+// Recent is an Observer that remembers the newest turns that have failed. A turn whose client has left has not failed. It is
+// safe for concurrent use.
 //
 // mu guards failures, which is never longer than most. It is held for the copy of a few rows.
 type Recent struct {

@@ -54,8 +54,8 @@ func (h *handlers) deleteAccount(r *http.Request, o *hosted.Operator) (any, erro
 	return deleted{Object: "admin.account.deleted", ID: id, Deleted: true}, problem(o.DeleteAccount(r.Context(), id), "account", id)
 }
 
-// listKeys answers GET /api/admin/keys, newest first: account asks for those of one account. There are no pages, as an
-// account has few keys; of a server with very many, ask account by account.
+// listKeys answers GET /api/admin/keys, newest first: account asks for those of one account. The store knows no pages of keys,
+// because an account has few, so they are cut here; on a server with very many keys, ask account by account.
 func (h *handlers) listKeys(r *http.Request, _ *hosted.Operator) (any, error) {
 	page, err := kept.ReadPage(r.URL.Query(), true)
 	if err != nil {

@@ -20,7 +20,8 @@ func TestGolden(t *testing.T) {
 	})
 }
 
-// serve answers as the real handler does when the client has sent every message before. Signatures are the digest itself, so that they don't vary.
+// serve answers as the real handler does when the client has sent every message before. Signatures are the digest itself, so
+// that they don't vary.
 func serve(w http.ResponseWriter, body []byte, turn func(*agent.Request, agent.Sink) error) {
 	w.Header().Set("X-Request-Id", "req_test")
 	sent := known.New(known.Config{Least: 1}).Of("owner")

@@ -92,8 +92,8 @@ const (
 )
 
 // Start opens the first answer, with retries, and returns when upstream has accepted it. limits are those
-// that open keeps to. log hears of retries; nil discards that. ctx bounds Start alone; its values stay with the run. The caller closes the run.
-// Errors are *agent.Error.
+// that open keeps to. log hears of retries; nil discards that. ctx bounds Start alone; its values stay with the run. The caller
+// closes the run. Errors are *agent.Error.
 func Start(ctx context.Context, req *agent.Request, limits Limits, log *slog.Logger, open Open) (*Run, error) {
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	r := &Run{open: open, limits: limits.withDefaults(), life: life, end: end, req: req, log: log, attempts: retry.New(nil, log, req.Origin.RequestID, req.Retried)}

@@ -229,7 +229,8 @@ func TestACallThatComesTwiceIsOne(t *testing.T) {
 	})
 }
 
-// A result may come with another form that the answer must have. The agent was begun without it, so the model hears of it there, once.
+// A result may come with another form that the answer must have. The agent was begun without it, so the model hears of it
+// there, once.
 func TestAResultTellsOfAnotherFormOfTheAnswer(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		r := newSim(t, "turn\ncall look {\"path\":\"a\"}\ncall look {\"path\":\"b\"}\ntext {result 1} | {result 2}\n", sdkbridge.Config{})

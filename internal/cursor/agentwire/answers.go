@@ -88,8 +88,8 @@ func RequestContextAnswer(execID uint32, tools []*pb.McpToolDefinition) []byte {
 	return append(b, control(controlClose, execID)...)
 }
 
-// McpResult is a client's result of its own tool, with a note of ours; see ResultParts. A failed tool is a success with is_error, as MCP has
-// it; McpResult.error would mean that the call could not be made.
+// McpResult is a client's result of its own tool, with a note of ours; see ResultParts. A failed tool is a success with
+// is_error, as MCP has it; McpResult.error would mean that the call could not be made.
 func McpResult(result *agent.ToolResult, note string) *pb.ExecClientMessage {
 	success := &pb.McpSuccess{IsError: result.IsError}
 	for _, p := range ResultParts(result, note) {

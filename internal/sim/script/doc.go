@@ -65,8 +65,9 @@
 // # Placeholders
 //
 // In every TEXT and in the strings of JSON: {prompt}, {line} (its last line), {chars} (its length), {model}, {tools}
-// (their names), {system} (the system prompt that the client gives in place of the server's), {images} and {messages} (how many), {result N} (what the client said to call number N of this turn),
-// {results} (to all of them), {answer} (to the last query), {after TEXT} (the word behind TEXT in the prompt). Other braces mean themselves.
+// (their names), {system} (the system prompt that the client gives in place of the server's), {images} and {messages} (how
+// many), {result N} (what the client said to call number N of this turn), {results} (to all of them), {answer} (to the last
+// query), {after TEXT} (the word behind TEXT in the prompt). Other braces mean themselves.
 //
 // # Who gets which turn
 //
@@ -76,9 +77,10 @@
 //	turn times 3 when attempt 1
 //	turn always
 //
-// The conditions are: tools, images, system (the client gives a system prompt), continued (the conversation has a checkpoint), resume (the run carries on after a
-// broken stream), attempt N, prompt TEXT (in quotes; what the prompt, or a system prompt of the client's, contains). A [Playlist] gives each run the first
-// turn left whose conditions hold; a turn is left once, N times or always.
+// The conditions are: tools, images, system (the client gives a system prompt), continued (the conversation has a checkpoint),
+// resume (the run carries on after a broken stream), attempt N, prompt TEXT (in quotes; what the prompt, or a system prompt of
+// the client's, contains). A [Playlist] gives each run the first turn left whose conditions hold; a turn is left once, N times
+// or always.
 //
 // A prompt may carry a script of its own, which goes before the playlist: its last block of lines that begin with
 // "sim:", or its last block fenced by ```sim and ```. There every turn is left always, so the first that fits is

@@ -13,7 +13,8 @@ import (
 )
 
 // TestTranscripts plays each testdata file: "facts", "prompt" and "script" in, the steps that a
-// player yields out, in "played", which is the last file. The results of calls are "result-1", "result-2" and so on of the file, else "ok N".
+// player yields out, in "played", which is the last file. The results of calls are "result-1", "result-2" and so on of the
+// file, else "ok N".
 func TestTranscripts(t *testing.T) {
 	golden.Cases(t, "testdata/*.txtar", func(t *testing.T, file *golden.Case) {
 		c := map[string]string{}

@@ -4,14 +4,14 @@
 // away, as the way to a database can. Nothing here waits for a socket or a disk, so a test with it can stand in a
 // testing/synctest bubble.
 //
-//	memstore.go   the database, and the way to it
-//	accounts.go   accounts, keys, request logs, sessions
-//	audit.go      what operators did
-//	invitations.go  invitations, and attempts
-//	responses.go  responses, their events, conversations
-//	documents.go  documents and their parts
-//	parked.go     which replica waits for the result of a call, and which live
-//	rows.go       what all tables do: order, eviction, copies
+//	memstore.go      the database, and the way to it
+//	accounts.go      accounts, keys, request logs, sessions
+//	audit.go         what operators did
+//	invitations.go   invitations, and attempts
+//	responses.go     responses, their events, conversations
+//	documents.go     documents and their parts
+//	parked.go        which replica waits for the result of a call, and which live
+//	rows.go          what all tables do: order, eviction, copies
 package memstore
 
 import (

@@ -106,8 +106,8 @@ func newWire(dsn string, db *DB, log *slog.Logger) (*wire, error) {
 	return w, nil
 }
 
-// close ends both goroutines and waits for them, announceTime at most. What is not announced yet is not any more: a process that ends has closed
-// all that others could wait for before.
+// close ends both goroutines and waits for them, announceTime at most. What is not announced yet is not any more: a process
+// that ends has closed all that others could wait for before.
 func (w *wire) close() {
 	w.mu.Lock()
 	w.closed = true

@@ -248,8 +248,8 @@ func (f *filter) takesAll() bool { return f.model == "" && len(f.metadata) == 0 
 // listStep is how many completions are read at once while a filter looks for those that it takes.
 const listStep = 100
 
-// list answers GET /chat/completions, oldest first unless the query says otherwise. The store knows nothing of models and metadata, so a
-// list with a filter reads on, step by step, until its page is full or there is nothing more.
+// list answers GET /chat/completions, oldest first unless the query says otherwise. The store knows nothing of models and
+// metadata, so a list with a filter reads on, step by step, until its page is full or there is nothing more.
 //
 // The work of a list with a filter grows with the owner's completions, not with those that it
 // takes; each step is a read of its own, and the request's context ends it.

@@ -16,8 +16,8 @@ import (
 // nothing, and is no error.
 //
 // A job of this process is stopped, and its row is read when that is stored. For a job of another process the row is
-// changed; that process is told by the store, or finds out when it renews its leases. When both change it at once, one gets store.ErrConflict:
-// hence the loop, which ends at the latest when the response has ended by itself.
+// changed; that process is told by the store, or finds out when it renews its leases. When both change it at once, one gets
+// store.ErrConflict: hence the loop, which ends at the latest when the response has ended by itself.
 //
 //	the response                    what happens
 //	has a job here                  it is stopped, and its end is awaited

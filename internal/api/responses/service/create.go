@@ -76,8 +76,8 @@ type record struct {
 }
 
 // newRecord begins the row of the response to req: with a new id, what it continues, and its input, whose items get ids
-// from the response's. It writes nothing yet. continued says that something can continue the response although it isn't stored, so that
-// its input is needed: an agent without a store sends megabytes that nobody will ask for.
+// from the response's. It writes nothing yet. continued says that something can continue the response although it isn't stored,
+// so that its input is needed: an agent without a store sends megabytes that nobody will ask for.
 func (s *Service) newRecord(call *api.Call, req *responses.Request, continued bool) (*record, error) {
 	id := responses.NewID()
 	var input []byte

@@ -18,8 +18,8 @@ import (
 // A job is a background response that this process works on. It goes on when its client leaves.
 //
 // Three goroutines work for it: run carries out the turn and owns rec and encoder; saveEvents copies the journal into the
-// store, and watchRow looks for what other processes do to the row: both read only rec's owner and id, which don't change. Everybody else may call cancel and stop, wait for turned
-// and done, follow the journal, and read queued and unsaved.
+// store, and watchRow looks for what other processes do to the row: both read only rec's owner and id, which don't change.
+// Everybody else may call cancel and stop, wait for turned and done, follow the journal, and read queued and unsaved.
 //
 //	startJob ─► the turn runs ─► journal ended, turned closed ─► end and events stored ─► done closed
 //	              ▲ cancel(cause) ends it here                    ▲ waits here while the store is away

@@ -10,12 +10,11 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/api/known"
 	"composer-api/internal/api/openai"
 	"composer-api/internal/sse"
 	"composer-api/internal/store"
 	"composer-api/internal/store/seal"
-
-	"composer-api/internal/api/known"
 )
 
 // Config is what a Service needs.
