@@ -37,6 +37,8 @@ const InvitationAge = 30 * 24 * time.Hour
 type Invitations interface {
 	// AddInvitation adds one. ErrConflict: the ID or the hash exists.
 	AddInvitation(ctx context.Context, i Invitation) error
+	// Invitation returns one, whether it is good or not. ErrNotFound.
+	Invitation(ctx context.Context, id string) (Invitation, error)
 	// ListInvitations returns up to limit of them, newest first, those that are no good any more included. None is no error.
 	ListInvitations(ctx context.Context, limit int) ([]Invitation, error)
 	// RevokeInvitation makes it invalid from at on; one that is revoked already stays as it is. ErrNotFound.

@@ -173,15 +173,8 @@ func (h *handlers) revokeInvitation(r *http.Request, o *hosted.Operator) (any, e
 	if err := o.RevokeInvitation(r.Context(), id); err != nil {
 		return nil, problem(err, "invitation", id)
 	}
-	all, err := h.cfg.Store.ListInvitations(r.Context(), hosted.MostInvitations)
-	if err != nil {
-		return nil, problem(err, "invitation", id)
-	}
-	i := slices.IndexFunc(all, func(i store.Invitation) bool { return i.ID == id })
-	if i < 0 {
-		return nil, problem(store.ErrNotFound, "invitation", id)
-	}
-	return h.newInvitation(&all[i]), nil
+	i, err := h.cfg.Store.Invitation(r.Context(), id)
+	return h.newInvitation(&i), problem(err, "invitation", id)
 }
 
 // listActs answers GET /api/admin/audit: what operators have done, newest first.

@@ -165,6 +165,10 @@ func (b *bounded) AddInvitation(ctx context.Context, i store.Invitation) error {
 	return b.write(ctx, func(ctx context.Context) error { return b.s.AddInvitation(ctx, i) })
 }
 
+func (b *bounded) Invitation(ctx context.Context, id string) (store.Invitation, error) {
+	return read(ctx, b, func(ctx context.Context) (store.Invitation, error) { return b.s.Invitation(ctx, id) })
+}
+
 func (b *bounded) ListInvitations(ctx context.Context, limit int) ([]store.Invitation, error) {
 	return read(ctx, b, func(ctx context.Context) ([]store.Invitation, error) { return b.s.ListInvitations(ctx, limit) })
 }

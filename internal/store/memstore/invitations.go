@@ -41,6 +41,20 @@ func (s *Store) AddInvitation(ctx context.Context, i store.Invitation) error {
 	return nil
 }
 
+// Invitation implements store.Invitations.
+func (s *Store) Invitation(ctx context.Context, id string) (store.Invitation, error) {
+	done, err := s.begin(ctx)
+	if err != nil {
+		return store.Invitation{}, err
+	}
+	defer done()
+	i, known := s.db.invitations[id]
+	if !known {
+		return store.Invitation{}, store.ErrNotFound
+	}
+	return i, nil
+}
+
 // ListInvitations implements store.Invitations.
 func (s *Store) ListInvitations(ctx context.Context, limit int) ([]store.Invitation, error) {
 	done, err := s.begin(ctx)

@@ -28,18 +28,30 @@ func (t *tx) letIn(account string, d store.Door) error {
 	return store.ErrNotInvited
 }
 
+// The columns of an invitation.
+const invitationColumns = `id, hash, note, created, expires, revoked, uses, used`
+
+// invitationFields are where invitationColumns are scanned into.
+func invitationFields(i *store.Invitation) []any {
+	return []any{&i.ID, asHash{&i.Hash}, &i.Note, asTime{&i.Created}, asTime{&i.Expires}, asTime{&i.Revoked}, &i.Uses, &i.Used}
+}
+
 // AddInvitation implements store.Invitations.
 func (db *DB) AddInvitation(ctx context.Context, i store.Invitation) error {
-	_, err := db.exec(ctx, `INSERT INTO invitations (id, hash, note, created, expires, revoked, uses, used) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+	_, err := db.exec(ctx, `INSERT INTO invitations (`+invitationColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
 		i.ID, i.Hash, i.Note, i.Created, i.Expires, i.Revoked, i.Uses, i.Used)
 	return err
 }
 
+// Invitation implements store.Invitations.
+func (db *DB) Invitation(ctx context.Context, id string) (i store.Invitation, err error) {
+	err = db.row(ctx, invitationFields(&i), `SELECT `+invitationColumns+` FROM invitations WHERE id = $1`, id)
+	return i, err
+}
+
 // ListInvitations implements store.Invitations.
 func (db *DB) ListInvitations(ctx context.Context, limit int) ([]store.Invitation, error) {
-	return queryAll(ctx, db, func(i *store.Invitation) []any {
-		return []any{&i.ID, asHash{&i.Hash}, &i.Note, asTime{&i.Created}, asTime{&i.Expires}, asTime{&i.Revoked}, &i.Uses, &i.Used}
-	}, `SELECT id, hash, note, created, expires, revoked, uses, used FROM invitations ORDER BY created DESC, id LIMIT $1`, limit)
+	return queryAll(ctx, db, invitationFields, `SELECT `+invitationColumns+` FROM invitations ORDER BY created DESC, id LIMIT $1`, limit)
 }
 
 // RevokeInvitation implements store.Invitations. The time of the first revocation stays.

@@ -34,10 +34,14 @@ var invitationCases = []examCase{
 		e.fails(e.AddInvitation(e.ctx, same), store.ErrConflict)
 		e.same(get[[]store.Invitation](e)(e.ListInvitations(e.ctx, 10)), []store.Invitation{second, first})
 		e.same(get[[]store.Invitation](e)(e.ListInvitations(e.ctx, 1)), []store.Invitation{second})
+		e.same(get[store.Invitation](e)(e.Invitation(e.ctx, "inv_2")), second)
+		_, err := e.Invitation(e.ctx, "inv_9")
+		e.fails(err, store.ErrNotFound)
 		e.ok(e.RevokeInvitation(e.ctx, "inv_1", at(time.Minute)))
 		e.ok(e.RevokeInvitation(e.ctx, "inv_1", at(time.Hour)))
 		e.fails(e.RevokeInvitation(e.ctx, "inv_9", epoch), store.ErrNotFound)
 		first.Revoked = at(time.Minute)
+		e.same(get[store.Invitation](e)(e.Invitation(e.ctx, "inv_1")), first)
 		e.same(get[[]store.Invitation](e)(e.ListInvitations(e.ctx, 10)), []store.Invitation{second, first})
 	}},
 	// Whoever gets in must be let in by an invitation that is good then, and each counts.
