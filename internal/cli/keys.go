@@ -42,13 +42,9 @@ func (c *keysListCmd) Run(ctx context.Context, p *process) error {
 		w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(w, "KEY\tHINT\tACCOUNT\tNAME\tCREATED\tSTATE\tLIMITS")
 		for _, k := range keys {
-			state := "good"
-			switch {
-			case !k.Revoked.IsZero():
-				state = "revoked " + timestamp(k.Revoked)
-			// A key that was revoked stays "revoked" after its end.
-			case !k.Expires.IsZero() && !now.Before(k.Expires):
-				state = "expired"
+			state := hosted.KeyState(&k, now)
+			if !k.Revoked.IsZero() {
+				state += " " + timestamp(k.Revoked)
 			}
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Hint, k.Account, printable(k.Name), timestamp(k.Created), state, describeLimits(&k))
 		}

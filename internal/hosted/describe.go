@@ -30,6 +30,21 @@ func DescribeInvitation(i *store.Invitation) string {
 	return text
 }
 
+// MaxKeyName is how long a key's name may be, in bytes.
+const MaxKeyName = 100
+
+// KeyState is what a key is like at a time, in a word: "good", "revoked", "expired". A key that was revoked stays "revoked" after
+// its end.
+func KeyState(k *store.Key, now time.Time) string {
+	switch {
+	case !k.Revoked.IsZero():
+		return "revoked"
+	case !k.Expires.IsZero() && !now.Before(k.Expires):
+		return "expired"
+	}
+	return "good"
+}
+
 // InvitationState is what an invitation is like at a time, in a word: "good", "revoked", "over", "used up".
 func InvitationState(i *store.Invitation, now time.Time) string {
 	switch {

@@ -144,17 +144,14 @@ func (s *Site) fillKeys(r *http.Request, who *session.Session, data *keyring) er
 // keyRow is a key as both the owner and the operator see it.
 func (s *Site) keyRow(k *store.Key) keyRow {
 	row := keyRow{ID: k.ID, Hint: k.Hint, Account: k.Account, Name: k.Name, Limits: hosted.Describe(k), State: "good", Created: k.Created, Revoked: k.Revoked}
-	switch {
-	case !k.Revoked.IsZero():
+	switch hosted.KeyState(k, s.cfg.Now()) {
+	case "revoked":
 		row.State = "revoked " + k.Revoked.UTC().Format(time.DateOnly)
-	case !k.Expires.IsZero() && !k.Expires.After(s.cfg.Now()):
+	case "expired":
 		row.State = "ended " + k.Expires.UTC().Format(time.DateOnly)
 	}
 	return row
 }
-
-// maxKeyName is how long a key's name may be, in bytes.
-const maxKeyName = 100
 
 // createKey answers POST /keys/create: one more key for the account, with a name. It has no limits, as that of a sign-up has
 // none; where the operator has limited a key of the account, there is none to be had.
@@ -167,8 +164,8 @@ func (s *Site) createKey(w http.ResponseWriter, r *http.Request, _ *api.Call) er
 		return agent.Errorf(agent.PermissionDenied, "A hosted key can't make keys. Log in with your Cursor key.")
 	}
 	name := strings.TrimSpace(fields.Get("name"))
-	if len(name) > maxKeyName {
-		return s.keysTrouble(w, r, agent.Errorf(agent.InvalidValue, "The name is too long: %d bytes are allowed.", maxKeyName))
+	if len(name) > hosted.MaxKeyName {
+		return s.keysTrouble(w, r, agent.Errorf(agent.InvalidValue, "The name is too long: %d bytes are allowed.", hosted.MaxKeyName))
 	}
 	key, _, err := s.cfg.Accounts.AddOwnKey(r.Context(), accountOf(who), name)
 	switch {

@@ -148,8 +148,8 @@ func (s *Site) limitKey(w http.ResponseWriter, r *http.Request, _ *api.Call) err
 		return err
 	}
 	_, err = s.cfg.Accounts.Operator(actor).ChangeKey(r.Context(), r.PathValue("id"), func(k *store.Key) error {
-		if len(fields.Get("name")) > maxKeyName {
-			return agent.Errorf(agent.InvalidValue, "The name is too long: %d bytes are allowed.", maxKeyName)
+		if len(fields.Get("name")) > hosted.MaxKeyName {
+			return agent.Errorf(agent.InvalidValue, "The name is too long: %d bytes are allowed.", hosted.MaxKeyName)
 		}
 		before := k.Expires
 		expires, err := readDay(fields.Get("expires"), before)

@@ -72,14 +72,7 @@ type key struct {
 }
 
 func (h *handlers) newKey(k *store.Key) key {
-	state := "good"
-	switch {
-	case !k.Revoked.IsZero():
-		state = "revoked"
-	case !k.Expires.IsZero() && !h.cfg.Now().Before(k.Expires):
-		state = "expired"
-	}
-	return key{Object: "admin.key", ID: k.ID, Account: k.Account, Name: k.Name, Hint: k.Hint, State: state, CreatedAt: k.Created.Unix(), ExpiresAt: unix(k.Expires), RevokedAt: unix(k.Revoked), Limits: k.Limits}
+	return key{Object: "admin.key", ID: k.ID, Account: k.Account, Name: k.Name, Hint: k.Hint, State: hosted.KeyState(k, h.cfg.Now()), CreatedAt: k.Created.Unix(), ExpiresAt: unix(k.Expires), RevokedAt: unix(k.Revoked), Limits: k.Limits}
 }
 
 // withToken is a key that was just made.
@@ -138,14 +131,11 @@ type keyChange struct {
 	Limits    *store.KeyLimits `json:"limits"`
 }
 
-// longestName is how long a key's name may be, in bytes.
-const longestName = 100
-
 // apply changes a key. Errors are *agent.Error; limits are checked by hosted.Operator.
 func (c *keyChange) apply(k *store.Key, now time.Time) error {
 	if c.Name != nil {
-		if len(*c.Name) > longestName {
-			return agent.ParamError(agent.InvalidValue, "name", "The name is too long: %d bytes are allowed.", longestName)
+		if len(*c.Name) > hosted.MaxKeyName {
+			return agent.ParamError(agent.InvalidValue, "name", "The name is too long: %d bytes are allowed.", hosted.MaxKeyName)
 		}
 		k.Name = strings.TrimSpace(*c.Name)
 	}
