@@ -125,11 +125,21 @@ func (t Trace) Sampled() string {
 	return parts[1]
 }
 
-// The headers that carry a Trace.
-const (
-	TraceParentHeader = "Traceparent"
-	TraceStateHeader  = "Tracestate"
-)
+// SetHeaders puts the trace into the headers of a request that is sent along, in place of what they say of another. Zero changes
+// nothing. h is an http.Header.
+func (t Trace) SetHeaders(h interface {
+	Set(key, value string)
+	Del(key string)
+}) {
+	if t.Parent == "" {
+		return
+	}
+	h.Set("Traceparent", t.Parent)
+	h.Del("Tracestate")
+	if t.State != "" {
+		h.Set("Tracestate", t.State)
+	}
+}
 
 // A Watcher is told of what a turn took besides its first attempt. Its methods may be called concurrently.
 type Watcher interface {

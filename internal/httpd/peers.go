@@ -92,14 +92,7 @@ func withBody(r *http.Request, body []byte) *http.Request {
 
 // withTrace is r with the span that it is sent from. Without one the client's own headers stay, as with any header.
 func withTrace(r *http.Request, trace agent.Trace) *http.Request {
-	if trace.Parent == "" {
-		return r
-	}
-	r.Header.Set(agent.TraceParentHeader, trace.Parent)
-	r.Header.Del(agent.TraceStateHeader)
-	if trace.State != "" {
-		r.Header.Set(agent.TraceStateHeader, trace.State)
-	}
+	trace.SetHeaders(r.Header)
 	return r
 }
 

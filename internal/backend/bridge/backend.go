@@ -139,12 +139,7 @@ func (b *Backend) ask(ctx context.Context, req *agent.Request) (replay.Answer, e
 		httpReq.Header.Set("Authorization", "Bearer "+b.config.Token.Reveal())
 	}
 	// The bridge is the operator's own, so it may know of which trace this is; Cursor is told nothing of it.
-	if trace := req.Origin.Trace; trace.Parent != "" {
-		httpReq.Header.Set(agent.TraceParentHeader, trace.Parent)
-		if trace.State != "" {
-			httpReq.Header.Set(agent.TraceStateHeader, trace.State)
-		}
-	}
+	req.Origin.Trace.SetHeaders(httpReq.Header)
 	x, err := replay.Send(ctx, b.config.Transport, httpReq, urlSetting, b.config.Limits)
 	if err != nil {
 		return nil, err
