@@ -50,19 +50,17 @@ type choice struct {
 // A number is a field for one.
 type number struct{ Name, Label, Value, Step string }
 
-// limitNumbers are the limits that are numbers, by the names of their fields.
-//
-// Each names its place in the limits, so that reading and showing can't disagree.
-func limitNumbers(l *store.KeyLimits) []struct {
+// A limitNumber is a limit that is a number: the name of its field, what people read, and its place in the limits, of which one
+// is nil.
+type limitNumber struct {
 	name, label string
 	whole       *int64
 	dollars     *float64
-} {
-	return []struct {
-		name, label string
-		whole       *int64
-		dollars     *float64
-	}{
+}
+
+// limitNumbers are those of l. They are read and shown by this one list, so that the two can't disagree.
+func limitNumbers(l *store.KeyLimits) []limitNumber {
+	return []limitNumber{
 		{"concurrent", "Requests at once", &l.Concurrent, nil},
 		{"requests", "Requests a minute", &l.RequestsPerMinute, nil},
 		{"tokens", "Tokens a minute", &l.TokensPerMinute, nil},
@@ -126,8 +124,7 @@ func (s *Site) keyLimitation(r *http.Request) (*limitation, error) {
 	}
 	data := &limitation{ID: key.ID, Hint: key.Hint, Account: key.Account, Name: key.Name, Limits: key.Limits}
 	if !key.Expires.IsZero() {
-		// The last day on which it is good, as 'keys limit --expires' takes it.
-		data.Expires = key.Expires.Add(-time.Millisecond).UTC().Format(time.DateOnly)
+		data.Expires = lastDay(key.Expires)
 	}
 	return data, nil
 }
@@ -151,8 +148,7 @@ func (s *Site) limitKey(w http.ResponseWriter, r *http.Request, _ *api.Call) err
 		if len(fields.Get("name")) > hosted.MaxKeyName {
 			return agent.Errorf(agent.InvalidValue, "The name is too long: %d bytes are allowed.", hosted.MaxKeyName)
 		}
-		before := k.Expires
-		expires, err := readDay(fields.Get("expires"), before)
+		expires, err := readDay(fields.Get("expires"), k.Expires)
 		if err != nil {
 			return err
 		}
@@ -187,6 +183,11 @@ func (s *Site) limited(w http.ResponseWriter, r *http.Request, of func(*http.Req
 	return session.Away(err)
 }
 
+// lastDay is the last day on which a key is good that expires at a time, as 'keys limit --expires' takes it.
+func lastDay(expires time.Time) string {
+	return expires.Add(-time.Millisecond).UTC().Format(time.DateOnly)
+}
+
 // readDay reads the last day on which a key is good. The field is left as it was filled in when it still names the day of
 // before, which may be any time of it.
 func readDay(text string, before time.Time) (time.Time, error) {
@@ -197,7 +198,7 @@ func readDay(text string, before time.Time) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, agent.Errorf(agent.InvalidValue, "The day must be written as 2027-01-31.")
 	}
-	if !before.IsZero() && text == before.Add(-time.Millisecond).UTC().Format(time.DateOnly) {
+	if !before.IsZero() && text == lastDay(before) {
 		return before, nil
 	}
 	return day.AddDate(0, 0, 1), nil
