@@ -65,12 +65,12 @@ func (c *importReferenceCmd) Run(ctx context.Context, p *process) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(p.stdout, "accounts: %d new, %d there already\n", added[0], int64(len(rows.Accounts))-added[0])
-		fmt.Fprintf(p.stdout, "hosted keys: %d new, %d there already\n", added[1], int64(len(rows.Keys))-added[1])
+		fmt.Fprintf(p.stdout, "accounts: %d new, %d there already\n", added.Accounts, int64(len(rows.Accounts))-added.Accounts)
+		fmt.Fprintf(p.stdout, "hosted keys: %d new, %d there already\n", added.Keys, int64(len(rows.Keys))-added.Keys)
 		var all, fresh int64
 		if err := rows.Logs(ctx, logsAtOnce, func(logs []store.RequestLog) error {
 			added, err := to.Import(ctx, nil, nil, logs)
-			all, fresh = all+int64(len(logs)), fresh+added[2]
+			all, fresh = all+int64(len(logs)), fresh+added.Logs
 			return err
 		}); err != nil {
 			return &hinted{err, "run it again: it goes on where it stopped"}

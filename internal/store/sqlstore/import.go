@@ -6,18 +6,21 @@ import (
 	"composer-api/internal/store"
 )
 
-// Import adds rows that come from elsewhere, in one transaction, and leaves those that are there already as they are. It
-// returns how many accounts, keys and logs were new. Accounts come first, in this call or one before.
-func (db *DB) Import(ctx context.Context, accounts []store.Account, keys []store.Key, logs []store.RequestLog) (added [3]int64, err error) {
+// Imported is how many rows of each kind were new.
+type Imported struct{ Accounts, Keys, Logs int64 }
+
+// Import adds rows that come from elsewhere, in one transaction, and leaves those that are there already as they are.
+// Accounts come first, in this call or one before.
+func (db *DB) Import(ctx context.Context, accounts []store.Account, keys []store.Key, logs []store.RequestLog) (added Imported, err error) {
 	err = db.inTx(ctx, func(t *tx) error {
-		added = [3]int64{}
+		added = Imported{} // inTx may call this more than once
 		for _, a := range accounts {
 			n, err := t.exec(`INSERT INTO accounts (id, email, name, sealed_key, key_hint, created, updated) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING`,
 				a.ID, a.Email, a.Name, a.SealedKey, a.KeyHint, a.Created, a.Updated)
 			if err != nil {
 				return err
 			}
-			added[0] += n
+			added.Accounts += n
 		}
 		for _, k := range keys {
 			n, err := t.exec(`INSERT INTO keys (id, account, hash, hint, created, revoked, name, expires, limits) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING`,
@@ -25,7 +28,7 @@ func (db *DB) Import(ctx context.Context, accounts []store.Account, keys []store
 			if err != nil {
 				return err
 			}
-			added[1] += n
+			added.Keys += n
 		}
 		for i := range logs {
 			l := &logs[i]
@@ -34,7 +37,7 @@ func (db *DB) Import(ctx context.Context, accounts []store.Account, keys []store
 			if err != nil {
 				return err
 			}
-			if added[2] += n; n == 0 {
+			if added.Logs += n; n == 0 {
 				continue
 			}
 			if err := t.finishRequest(l); err != nil {
