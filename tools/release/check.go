@@ -69,12 +69,12 @@ func checkSums(d *dist) error {
 	}
 	// What is published but has no checksum would not be signed.
 	for _, p := range d.has() {
-		want := []string{"sbom.json"}
+		want := []string{".sbom.json"}
 		if p.os == "linux" {
-			want = append(want, "deb", "rpm", "apk")
+			want = append(want, ".deb", ".rpm", ".apk")
 		}
 		for _, ending := range want {
-			if file := "composer-api_" + d.version + "_" + p.os + "_" + p.arch + "." + ending; d.sums[file] == "" {
+			if file := p.file(d.version, ending); d.sums[file] == "" {
 				return fmt.Errorf("checksums.txt has no line for %s", file)
 			}
 		}
@@ -162,7 +162,7 @@ func machineOf(program []byte) (string, error) {
 
 // checkSBOM reads the list of modules of a program.
 func checkSBOM(d *dist, p platform) error {
-	file := "composer-api_" + d.version + "_" + p.os + "_" + p.arch + ".sbom.json"
+	file := p.file(d.version, ".sbom.json")
 	data, err := d.verified(file)
 	if err != nil {
 		return err

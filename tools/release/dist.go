@@ -41,13 +41,17 @@ func (p platform) program() string {
 	return "composer-api"
 }
 
+// file is the name of a file of the release for this platform, with its ending: ".deb".
+func (p platform) file(version, ending string) string {
+	return "composer-api_" + version + "_" + p.os + "_" + p.arch + ending
+}
+
 // archive is the name of the platform's archive.
 func (p platform) archive(version string) string {
-	ending := ".tar.gz"
 	if p.os == "windows" {
-		ending = ".zip"
+		return p.file(version, ".zip")
 	}
-	return "composer-api_" + version + "_" + p.os + "_" + p.arch + ending
+	return p.file(version, ".tar.gz")
 }
 
 // A dist is a folder that GoReleaser has filled.

@@ -41,7 +41,7 @@ var archOf = map[string]map[string]string{
 // checkPackages looks into the packages for Linux, each of which has the very program of the archive.
 func checkPackages(d *dist, p platform, program []byte) error {
 	for kind, read := range readers {
-		file := "composer-api_" + d.version + "_" + p.os + "_" + p.arch + "." + kind
+		file := p.file(d.version, "."+kind)
 		data, err := d.verified(file)
 		if err != nil {
 			return err
