@@ -6,17 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"runtime"
 	"strings"
 	"text/tabwriter"
 
-	"composer-api/internal/agent"
 	"composer-api/internal/config"
-	"composer-api/internal/gateway/catalog"
-	"composer-api/internal/localtoken"
 	"composer-api/internal/setup"
 )
 
@@ -35,15 +31,6 @@ type setupCmd struct {
 // No command that has them starts a gateway: it asks the one that runs there, if there is one.
 type gatewayFlags struct {
 	Addr config.Root `var:"COMPOSER_ADDR" default:"127.0.0.1:8787" placeholder:"ADDRESS" help:"Where the gateway is: HOST:PORT, or a whole URL such as https://ai.example/composer."`
-}
-
-// An offer is what a client is told of a gateway, and how.
-type offer struct {
-	gatewayFlags     `embed:""`
-	config.CursorKey `embed:""`
-	CAFile           string `name:"ca-file" var:"COMPOSER_CA_FILE" placeholder:"FILE" help:"Additional certificate authorities to trust, as PEM, when the gateway is asked for its models."`
-	Model            string `placeholder:"ID" help:"The model that the client begins with (default: the first of the gateway's list)."`
-	Key              string `enum:"auto,token,env" default:"auto" placeholder:"HOW" help:"What the client gets for a key: token, the local token; env, a reference to the variable CURSOR_API_KEY; auto, the token if the gateway is on this machine and has a key of its own."`
 }
 
 // consent is how a command asks before it writes.
@@ -126,114 +113,6 @@ func (c *setupClientCmd) setUp(m *setup.Machine, client setup.Client, gateway *s
 		fmt.Fprintf(asker.p.stdout, "by hand: %s\n", step)
 	}
 	return nil
-}
-
-// gateway is what clients are told: the models of the gateway if it runs, or else Composer's own; and the token if it would
-// be taken. Nothing is written when it is pretend.
-//
-//	answer to the local token   models           key for clients with "auto"
-//	200                         the gateway's    the token
-//	401                         asked for again  a reference to CURSOR_API_KEY
-//	                              with the key
-//	other status                built in         the token
-//	nobody answers              built in         the token, if a gateway that is
-//	                                             started here would have a key
-//
-// The local token means something on this machine only. A gateway elsewhere never sees it unless --key says so: it is asked
-// with the key of the variable, which is what the client will send.
-func (c *offer) gateway(ctx context.Context, p *process, pretend bool) (*setup.Gateway, error) {
-	g := &setup.Gateway{Root: string(c.Addr)}
-	dir, err := p.env.StateDir()
-	if err != nil {
-		return nil, err
-	}
-	client, err := newHTTPClient(c.CAFile)
-	if err != nil {
-		return nil, err
-	}
-	var answer setup.Answer
-	switch {
-	case !c.Addr.Local() && c.Key != "token":
-		answer, err = setup.Ask(ctx, client, g.Root, c.APIKey.Secret)
-		if err != nil {
-			fmt.Fprintf(p.stderr, "no gateway answers at %s (%v); composer-api's own list of models is used\n", g.Root, err)
-		} else if answer.Status == 401 {
-			fmt.Fprintf(p.stderr, "%s does not take the key in CURSOR_API_KEY; set it to the key that you were given for that gateway\n", g.Root)
-		}
-	default:
-		// The token is made also for --key env: the gateway is asked with it below.
-		get := localtoken.ReadOrMake
-		if pretend {
-			get = readOrPretend
-		}
-		token, terr := get(dir)
-		if terr != nil {
-			return nil, tokenHint(terr)
-		}
-		key, _, kerr := serversKey(ctx, p, &c.CursorKey)
-		if kerr != nil {
-			return nil, kerr
-		}
-		// It asks for the list of models, which costs nothing upstream.
-		answer, err = setup.Ask(ctx, client, g.Root, token)
-		// No answer: the gateway is not running yet. It will take the token if it finds the same key as
-		// this command.
-		takesToken := err == nil && answer.Status != 401 || err != nil && !key.IsZero()
-		switch {
-		case err != nil:
-			fmt.Fprintf(p.stderr, "no gateway answers at %s; composer-api's own list of models is used\n", g.Root)
-			if key.IsZero() && c.Key == "auto" {
-				fmt.Fprintln(p.stderr, "there is no Cursor key here: clients are told to take it from CURSOR_API_KEY, which then has to be set wherever they run. To give it to the gateway alone, type 'composer-api cursor-key set' first, or set CURSOR_API_KEY for 'serve'")
-			}
-		case answer.Status == 401:
-			fmt.Fprintln(p.stderr, "the gateway has no Cursor key of its own: start 'composer-api serve' with CURSOR_API_KEY set, and clients need no key")
-			// Asked once more with the user's own key, so that the list is that of the running gateway.
-			// An error leads to the list that is built in.
-			answer, err = setup.Ask(ctx, client, g.Root, key)
-		}
-		// With "env", and with "auto" where the token would be refused, the token stays zero: the
-		// client's file refers to CURSOR_API_KEY.
-		if c.Key == "token" || c.Key == "auto" && takesToken {
-			g.Token = token
-		}
-	}
-	// Clients can't be set up without a model. What the catalogue knows by itself is right for
-	// most.
-	if g.Models = answer.Models; err != nil || len(g.Models) == 0 {
-		if g.Models, err = builtInModels(ctx); err != nil {
-			return nil, err
-		}
-	}
-	if g.Models, err = setup.Choose(g.Models, c.Model); err != nil {
-		return nil, &hinted{err, "'composer-api models' lists what there is"}
-	}
-	return g, nil
-}
-
-// readOrPretend is a token for what is only shown: nothing is written for a dry run.
-//
-// The diff masks the token anyway.
-func readOrPretend(dir string) (agent.Secret, error) {
-	token, err := localtoken.Read(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return agent.NewSecret(localtoken.Prefix + "…"), nil
-	}
-	return token, err
-}
-
-// builtInModels are those that the catalogue has without a network.
-//
-// Without Fetch the catalogue asks nobody.
-func builtInModels(ctx context.Context) ([]setup.Model, error) {
-	listed, err := catalog.New(catalog.Config{}).List(ctx, agent.Caller{})
-	if err != nil {
-		return nil, err
-	}
-	var models []setup.Model
-	for _, m := range listed {
-		models = append(models, setup.Model{ID: m.ID, Name: m.DisplayName, Context: m.ContextWindow})
-	}
-	return models, nil
 }
 
 // setupListCmd is 'setup list'.
