@@ -5,7 +5,9 @@
 // testing/synctest bubble.
 //
 //	memstore.go      the database, and the way to it
-//	accounts.go      accounts, keys, request logs, sessions
+//	accounts.go      accounts and keys
+//	requestlogs.go   request logs, and what keys have used by them
+//	sessions.go      sessions
 //	audit.go         what operators did
 //	invitations.go   invitations, and attempts
 //	responses.go     responses, their events, conversations
