@@ -18,6 +18,7 @@ const module = "composer-api/"
 var arrows = map[string][]string{
 	// The middle: what a request is, what a run yields.
 	"agent":               {},
+	"agent/agenttest":     {"agent"}, // for tests
 	"backend/backendtest": {"agent", "sim/script"},
 
 	// A turn, and what it needs.

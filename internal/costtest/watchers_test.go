@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/agent/agenttest"
 	"composer-api/internal/metrics"
 	"composer-api/internal/traces"
 	"composer-api/internal/watch"
@@ -55,13 +56,6 @@ func (n speaker) Turn(_ context.Context, _ *agent.Request, sink agent.Sink) erro
 	return sink.Event(&agent.Event{Kind: agent.DoneKind, Done: &agent.Done{Reason: agent.Stop}})
 }
 
-// nowhere takes everything.
-type nowhere struct{}
-
-func (nowhere) Accept(agent.Accepted) error { return nil }
-func (nowhere) Event(*agent.Event) error    { return nil }
-func (nowhere) Flush() error                { return nil }
-
 // watched are the same turns with different watchers.
 func watched(t testing.TB, words int) []struct {
 	name  string
@@ -81,7 +75,7 @@ func watched(t testing.TB, words int) []struct {
 func do(turns agent.Turner, n int) {
 	for range n {
 		req := &agent.Request{Origin: agent.Origin{RequestID: "req_1", Endpoint: "POST /v1/chat/completions"}}
-		turns.Turn(context.Background(), req, nowhere{})
+		turns.Turn(context.Background(), req, agenttest.Discard{})
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/agent/agenttest"
 )
 
 // An endless is a backend whose runs say n words and end.
@@ -34,13 +35,6 @@ func (w *words) Buffered() bool                                 { return w.left 
 func (*words) Resume(context.Context, []agent.ToolResult) error { return nil }
 func (*words) Close() error                                     { return nil }
 
-// nowhere is a Sink that takes everything.
-type nowhere struct{}
-
-func (nowhere) Accept(agent.Accepted) error { return nil }
-func (nowhere) Event(*agent.Event) error    { return nil }
-func (nowhere) Flush() error                { return nil }
-
 // BenchmarkEvent is what one streamed event costs on its way through the gateway.
 func BenchmarkEvent(b *testing.B) {
 	const perTurn = 1 << 20 // an answer may not be endless
@@ -55,7 +49,7 @@ func BenchmarkEvent(b *testing.B) {
 			Caller: agent.Caller{Owner: "bench"}, ModelName: "composer-2.5",
 			Messages: []agent.Message{{Role: agent.User, Parts: []agent.Part{{Text: "hello"}}}},
 		}
-		if err := g.Turn(context.Background(), req, nowhere{}); err != nil {
+		if err := g.Turn(context.Background(), req, agenttest.Discard{}); err != nil {
 			b.Fatal(err)
 		}
 	}

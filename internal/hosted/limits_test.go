@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/agent/agenttest"
 	"composer-api/internal/api/openai"
 	"composer-api/internal/hosted"
 	"composer-api/internal/store"
@@ -59,7 +60,7 @@ func newBench(t *testing.T, limits store.KeyLimits) *bench {
 		t.Fatal(err)
 	}
 	b.token, b.key = token.Reveal(), key
-	b.turns = hosted.Record(turner(func(_ context.Context, _ *agent.Request, sink agent.Sink) error {
+	b.turns = hosted.Record(agenttest.TurnerFunc(func(_ context.Context, _ *agent.Request, sink agent.Sink) error {
 		if err := sink.Accept(agent.Accepted{Model: agent.Model{ID: "composer-2.5"}}); err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/agent/agenttest"
 	"composer-api/internal/api/openai"
 	"composer-api/internal/hosted"
 	"composer-api/internal/hosted/keys"
@@ -17,20 +18,6 @@ import (
 	"composer-api/internal/store/seal"
 	"composer-api/internal/store/sqlstore"
 )
-
-// A turner is a Turner made of a function.
-type turner func(ctx context.Context, req *agent.Request, sink agent.Sink) error
-
-func (f turner) Turn(ctx context.Context, req *agent.Request, sink agent.Sink) error {
-	return f(ctx, req, sink)
-}
-
-// discard is a Sink that takes everything.
-type discard struct{}
-
-func (discard) Accept(agent.Accepted) error { return nil }
-func (discard) Event(*agent.Event) error    { return nil }
-func (discard) Flush() error                { return nil }
 
 // say carries out a turn that costs something.
 func say(sink agent.Sink) error {
@@ -58,7 +45,7 @@ func TestTurnsOfHostedKeysAreWrittenDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	fail := false
-	turns := hosted.Record(turner(func(_ context.Context, _ *agent.Request, sink agent.Sink) error {
+	turns := hosted.Record(agenttest.TurnerFunc(func(_ context.Context, _ *agent.Request, sink agent.Sink) error {
 		if fail {
 			return &agent.Error{Code: agent.UpstreamTimeout}
 		}
@@ -71,7 +58,7 @@ func TestTurnsOfHostedKeysAreWrittenDown(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		return turns.Turn(t.Context(), &agent.Request{Caller: caller, Origin: agent.Origin{RequestID: requestID, Endpoint: endpoint}}, discard{})
+		return turns.Turn(t.Context(), &agent.Request{Caller: caller, Origin: agent.Origin{RequestID: requestID, Endpoint: endpoint}}, agenttest.Discard{})
 	}
 	for _, token := range []string{adasKey, up.Key.Reveal()} {
 		if err := turn(token, "req_good", "POST /v1/chat/completions"); err != nil {

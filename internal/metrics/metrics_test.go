@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/agent/agenttest"
 	"composer-api/internal/httpd"
 	"composer-api/internal/metrics"
 	"composer-api/internal/store"
@@ -127,33 +128,19 @@ func TestAWordCostsNoAllocation(t *testing.T) {
 		}
 		return nil
 	}
-	if err := watch.Turns(turnerFunc(inside), m).Turn(t.Context(), &agent.Request{}, nowhere{}); err != nil {
+	if err := watch.Turns(agenttest.TurnerFunc(inside), m).Turn(t.Context(), &agent.Request{}, agenttest.Discard{}); err != nil {
 		t.Fatal(err)
 	}
 }
-
-// turnerFunc is a Turner.
-type turnerFunc func(ctx context.Context, req *agent.Request, sink agent.Sink) error
-
-func (f turnerFunc) Turn(ctx context.Context, req *agent.Request, sink agent.Sink) error {
-	return f(ctx, req, sink)
-}
-
-// nowhere takes everything.
-type nowhere struct{}
-
-func (nowhere) Accept(agent.Accepted) error { return nil }
-func (nowhere) Event(*agent.Event) error    { return nil }
-func (nowhere) Flush() error                { return nil }
 
 // BenchmarkEvent is what being watched adds to each streamed event.
 func BenchmarkEvent(b *testing.B) {
 	event := &agent.Event{Kind: agent.Text, Text: []byte("word")}
 	b.ReportAllocs()
-	watch.Turns(turnerFunc(func(_ context.Context, _ *agent.Request, sink agent.Sink) error {
+	watch.Turns(agenttest.TurnerFunc(func(_ context.Context, _ *agent.Request, sink agent.Sink) error {
 		for b.Loop() {
 			sink.Event(event)
 		}
 		return nil
-	}), metrics.New("")).Turn(b.Context(), &agent.Request{}, nowhere{})
+	}), metrics.New("")).Turn(b.Context(), &agent.Request{}, agenttest.Discard{})
 }

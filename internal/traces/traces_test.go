@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/agent/agenttest"
 	"composer-api/internal/httpd"
 	"composer-api/internal/watch"
 )
@@ -30,20 +31,6 @@ func recorded(t *testing.T) (*Traces, *tracetest.SpanRecorder) {
 	t.Cleanup(func() { traces.Shutdown(context.Background()) })
 	return traces, kept
 }
-
-// turner is a Turner.
-type turner func(ctx context.Context, req *agent.Request, sink agent.Sink) error
-
-func (f turner) Turn(ctx context.Context, req *agent.Request, sink agent.Sink) error {
-	return f(ctx, req, sink)
-}
-
-// nowhere takes everything.
-type nowhere struct{}
-
-func (nowhere) Accept(agent.Accepted) error { return nil }
-func (nowhere) Event(*agent.Event) error    { return nil }
-func (nowhere) Flush() error                { return nil }
 
 // theirs is a client's span.
 const theirs = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -58,7 +45,7 @@ func (t *Traces) request(turns agent.Turner, id string) (ctx context.Context, or
 		ModelName: "crsr_a key in the wrong place", Caller: agent.Caller{CursorKey: agent.NewSecret("crsr_secret")},
 		Origin: agent.Origin{RequestID: id, Endpoint: "POST /v1/chat/completions", Received: time.Now(), Trace: trace},
 	}
-	err := watch.Turns(turns, t).Turn(ctx, req, nowhere{})
+	err := watch.Turns(turns, t).Turn(ctx, req, agenttest.Discard{})
 	status := http.StatusOK
 	if err != nil {
 		status = http.StatusBadGateway
@@ -88,7 +75,7 @@ func TestAToolLoopIsTwoTracesThatAreLinked(t *testing.T) {
 		traces, kept := recorded(t)
 		model := agent.Model{ID: "composer-2.5", Name: "composer-2.5-fast"}
 		begun := time.Now()
-		_, first := traces.request(turner(func(_ context.Context, req *agent.Request, sink agent.Sink) error {
+		_, first := traces.request(agenttest.TurnerFunc(func(_ context.Context, req *agent.Request, sink agent.Sink) error {
 			time.Sleep(time.Second)
 			req.Watcher.Retrying()
 			time.Sleep(time.Second)
@@ -100,7 +87,7 @@ func TestAToolLoopIsTwoTracesThatAreLinked(t *testing.T) {
 			return sink.Event(&agent.Event{Kind: agent.DoneKind, Done: &agent.Done{Reason: agent.ToolCalls}})
 		}), "req_1")
 		parked := time.Now()
-		_, second := traces.request(turner(func(_ context.Context, req *agent.Request, sink agent.Sink) error {
+		_, second := traces.request(agenttest.TurnerFunc(func(_ context.Context, req *agent.Request, sink agent.Sink) error {
 			req.Watcher.Repairing(agent.RepairJSON)
 			sink.Accept(agent.Accepted{Upstream: "demo", Resume: agent.ResumeParked, Model: model, Waited: time.Minute, ParkedBy: first})
 			sink.Event(&agent.Event{Kind: agent.Text, Text: []byte("what the model says")})
@@ -186,7 +173,7 @@ server POST /v1/chat/completions
 func TestAFailedTurnSaysItsCodeAndNotItsWords(t *testing.T) {
 	for code, status := range map[agent.Code]codes.Code{agent.Upstream: codes.Error, agent.Canceled: codes.Unset} {
 		traces, kept := recorded(t)
-		traces.request(turner(func(context.Context, *agent.Request, agent.Sink) error {
+		traces.request(agenttest.TurnerFunc(func(context.Context, *agent.Request, agent.Sink) error {
 			return &agent.Error{Code: code, Message: "your prompt was: secret"}
 		}), "req_1")
 		for _, span := range kept.Ended()[:1] {
@@ -204,7 +191,7 @@ func TestAFailedTurnSaysItsCodeAndNotItsWords(t *testing.T) {
 func TestATurnInTheBackgroundIsBelowItsRequest(t *testing.T) {
 	traces, kept := recorded(t)
 	req := &agent.Request{Origin: agent.Origin{Endpoint: "POST /v1/responses", Trace: agent.Trace{Parent: theirs}}}
-	watch.Turns(turner(func(context.Context, *agent.Request, agent.Sink) error { return nil }), traces).Turn(t.Context(), req, nowhere{})
+	watch.Turns(agenttest.TurnerFunc(func(context.Context, *agent.Request, agent.Sink) error { return nil }), traces).Turn(t.Context(), req, agenttest.Discard{})
 	if parent := traceOf(kept.Ended()[0].Parent()); parent.Parent != theirs {
 		t.Errorf("its parent is %+v", parent)
 	}

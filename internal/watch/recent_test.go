@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/agent/agenttest"
 	"composer-api/internal/watch"
 )
 
 func TestTheNewestFailuresAreRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		recent := watch.NewRecent(2)
-		turns := watch.Turns(turnerFunc(func(_ context.Context, req *agent.Request, sink agent.Sink) error {
+		turns := watch.Turns(agenttest.TurnerFunc(func(_ context.Context, req *agent.Request, sink agent.Sink) error {
 			time.Sleep(time.Second)
 			switch req.Origin.RequestID {
 			case "well":
@@ -27,7 +28,7 @@ func TestTheNewestFailuresAreRemembered(t *testing.T) {
 			return &agent.Error{Code: agent.Upstream}
 		}), recent)
 		for _, id := range []string{"first", "well", "refused", "left", "last"} {
-			turns.Turn(t.Context(), &agent.Request{Origin: agent.Origin{RequestID: id, Endpoint: "POST /v1/responses"}}, nowhere{})
+			turns.Turn(t.Context(), &agent.Request{Origin: agent.Origin{RequestID: id, Endpoint: "POST /v1/responses"}}, agenttest.Discard{})
 		}
 		now := time.Now()
 		want := []watch.Failure{

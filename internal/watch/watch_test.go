@@ -8,22 +8,9 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/agent/agenttest"
 	"composer-api/internal/watch"
 )
-
-// turnerFunc is a Turner.
-type turnerFunc func(ctx context.Context, req *agent.Request, sink agent.Sink) error
-
-func (f turnerFunc) Turn(ctx context.Context, req *agent.Request, sink agent.Sink) error {
-	return f(ctx, req, sink)
-}
-
-// nowhere takes everything.
-type nowhere struct{}
-
-func (nowhere) Accept(agent.Accepted) error { return nil }
-func (nowhere) Event(*agent.Event) error    { return nil }
-func (nowhere) Flush() error                { return nil }
 
 // notes is an Observer of one turn.
 type notes struct {
@@ -56,7 +43,7 @@ func TestATurnIsToldWithItsTimes(t *testing.T) {
 		received := time.Now()
 		time.Sleep(5 * time.Millisecond)
 		n := &notes{}
-		turns := watch.Turns(turnerFunc(func(ctx context.Context, req *agent.Request, sink agent.Sink) error {
+		turns := watch.Turns(agenttest.TurnerFunc(func(ctx context.Context, req *agent.Request, sink agent.Sink) error {
 			if ctx.Value(inTurn{}) == nil || req.Origin.Trace.Parent != "the turn's" {
 				t.Error("the turn is not carried out in the observer's context")
 			}
@@ -73,7 +60,7 @@ func TestATurnIsToldWithItsTimes(t *testing.T) {
 			sink.Event(&agent.Event{Kind: agent.DoneKind, Done: &agent.Done{Reason: agent.ToolCalls}})
 			return nil
 		}), n)
-		if err := turns.Turn(t.Context(), &agent.Request{Origin: agent.Origin{Received: received}}, nowhere{}); err != nil {
+		if err := turns.Turn(t.Context(), &agent.Request{Origin: agent.Origin{Received: received}}, agenttest.Discard{}); err != nil {
 			t.Fatal(err)
 		}
 		turn := &n.turn
@@ -93,8 +80,8 @@ func TestATurnIsToldWithItsTimes(t *testing.T) {
 func TestAFailedTurnIsToldToo(t *testing.T) {
 	n := &notes{}
 	failed := &agent.Error{Code: agent.Overloaded}
-	turns := watch.Turns(turnerFunc(func(context.Context, *agent.Request, agent.Sink) error { return failed }), n)
-	if err := turns.Turn(t.Context(), &agent.Request{}, nowhere{}); !errors.Is(err, failed) {
+	turns := watch.Turns(agenttest.TurnerFunc(func(context.Context, *agent.Request, agent.Sink) error { return failed }), n)
+	if err := turns.Turn(t.Context(), &agent.Request{}, agenttest.Discard{}); !errors.Is(err, failed) {
 		t.Fatal(err)
 	}
 	if n.turn.Outcome() != "overloaded" || !n.turn.Connected.IsZero() || n.turn.Queue() != 0 {
