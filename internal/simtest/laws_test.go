@@ -403,7 +403,7 @@ func (l *laws) everythingGoes() {
 	if len(l.world.hosted) > 0 {
 		return // accounts stay
 	}
-	l.world.setClock(61 * 24 * time.Hour)
+	l.world.clock.set(61 * 24 * time.Hour)
 	if _, err := l.world.database.Open().Sweep(context.Background()); err != nil {
 		l.breaks("world", "kept: sweeping fails: %v", err)
 	}

@@ -44,6 +44,9 @@ type world struct {
 	serving  *http.Server
 	gone     []*http.Server // those before it
 	database *memstore.Database
+	// The database's clock, by which leases and rows end, and Cursor's, by which access tokens do.
+	clock, cursorClock clock
+
 	replicas []*replica
 	log      lockedBuffer
 	calm     time.Time      // from here on nothing disturbs any more
@@ -54,38 +57,19 @@ type world struct {
 	pairs      map[string]int // those that steer the choice of seeds: see comes
 	began      map[*operation]time.Time
 	ended      map[*operation]time.Time // those that are over
-	ahead      time.Duration            // by which the database's clock is wrong
-	cursorAt   time.Duration            // the same for Cursor's
 	rotations  int                      // of the encryption key
 }
 
-// clock is the database's.
-func (w *world) clock() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return time.Now().Add(w.ahead)
+// A clock may be wrong. The zero value is right. It is safe for concurrent use.
+type clock struct {
+	ahead atomic.Int64 // nanoseconds
 }
 
-// setClock makes the database's clock wrong by so much.
-func (w *world) setClock(ahead time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.ahead = ahead
-}
+// now is what it shows.
+func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
 
-// cursorClock is Cursor's, for access tokens.
-func (w *world) cursorClock() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return time.Now().Add(w.cursorAt)
-}
-
-// setCursor makes Cursor's clock wrong by so much.
-func (w *world) setCursor(ahead time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.cursorAt = ahead
-}
+// set makes it wrong by so much.
+func (c *clock) set(ahead time.Duration) { c.ahead.Store(int64(ahead)) }
 
 // lockedBuffer is what all replicas log to.
 type lockedBuffer struct {
@@ -116,13 +100,13 @@ func newWorld(p *plan) *world {
 	w.story.began = time.Now()
 	w.laws = &laws{world: w, given: map[string]string{}}
 	w.upstream = &upstream{world: w, met: map[string]int{}, talks: map[string]place{}, owners: map[string]string{}}
-	w.sim = cursorsim.New(cursorsim.Config{Seed: p.Misbehaves, Model: w.upstream.model, Now: w.cursorClock})
+	w.sim = cursorsim.New(cursorsim.Config{Seed: p.Misbehaves, Model: w.upstream.model, Now: w.cursorClock.now})
 	if p.Upstream == "sdkbridge" {
 		w.bridges = bridgesim.New(nil)
 		w.bridges.PlayModel(w.upstream.model)
 	}
 	w.serve()
-	w.database = memstore.New(memstore.Config{Now: w.clock})
+	w.database = memstore.New(memstore.Config{Now: w.clock.now})
 	for i := range p.Replicas {
 		w.replicas = append(w.replicas, newReplica(w, i))
 	}
