@@ -112,7 +112,7 @@ var goroutines = map[string]goroutine{
 }
 
 // forTests are packages that only tests use.
-var forTests = []string{"agent/agenttest", "backend/backendtest", "store/storetest", "api/apitest", "api/responses/responsestest", "sim/bridgesim", "upgrade/upgradetest", "memnet", "golden", "archtest"}
+var forTests = []string{"agent/agenttest", "certificate/certificatetest", "backend/backendtest", "store/storetest", "api/apitest", "api/responses/responsestest", "sim/bridgesim", "upgrade/upgradetest", "memnet", "golden", "archtest"}
 
 // mostUncaught is how many statements may run where nobody catches. What grows beyond it needs somebody who does.
 const mostUncaught = 2

@@ -83,19 +83,20 @@ var arrows = map[string][]string{
 	"pages/session": {"agent", "store"},
 
 	// What is kept, and for whom.
-	"store":            {},
-	"store/bounded":    {"store"},
-	"store/sealed":     {"store/seal", "store"},
-	"store/notice":     {"store"},
-	"store/sqlstore":   {"store", "store/notice"},
-	"store/memstore":   {"store", "store/notice"}, // for tests
-	"store/storetest":  {"store"},
-	"store/seal":       {},
-	"certificate":      {},
-	"hosted/keys":      {"agent"},
-	"hosted/reference": {"agent", "hosted", "hosted/keys", "store", "store/seal"},
-	"hosted":           {"agent", "hosted/keys", "store/seal", "store", "watch"},
-	"hosted/waitlist":  {"agent"},
+	"store":                       {},
+	"store/bounded":               {"store"},
+	"store/sealed":                {"store/seal", "store"},
+	"store/notice":                {"store"},
+	"store/sqlstore":              {"store", "store/notice"},
+	"store/memstore":              {"store", "store/notice"}, // for tests
+	"store/storetest":             {"store"},
+	"store/seal":                  {},
+	"certificate":                 {},
+	"certificate/certificatetest": {}, // for tests
+	"hosted/keys":                 {"agent"},
+	"hosted/reference":            {"agent", "hosted", "hosted/keys", "store", "store/seal"},
+	"hosted":                      {"agent", "hosted/keys", "store/seal", "store", "watch"},
+	"hosted/waitlist":             {"agent"},
 
 	// The simulator shares no framing code with the client, so that two readings of the protocol check each other.
 	"sim/script":    {},

@@ -2,15 +2,10 @@ package certificate_test
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"log/slog"
-	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,29 +13,18 @@ import (
 	"time"
 
 	"composer-api/internal/certificate"
+	"composer-api/internal/certificate/certificatetest"
 )
 
 var began = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 
-// write makes a certificate of its own for a name, in two files that were changed at a time.
+// write makes a certificate for a name, in two files that were changed at a time.
 func write(t *testing.T, folder, name string, at time.Time) (cert, key string) {
 	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
+	cert, key = certificatetest.Write(t, folder, &x509.Certificate{DNSNames: []string{name}, NotBefore: began, NotAfter: began.AddDate(1, 0, 0)})
+	if err := errors.Join(os.Chtimes(cert, at, at), os.Chtimes(key, at, at)); err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotBefore: began, NotAfter: began.AddDate(1, 0, 0)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	bytesOfKey, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, key = filepath.Join(folder, "cert.pem"), filepath.Join(folder, "key.pem")
-	put(t, cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), at)
-	put(t, key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: bytesOfKey}), at)
 	return cert, key
 }
 
