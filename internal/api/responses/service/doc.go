@@ -34,7 +34,7 @@
 // None is held while the store, the gateway or a client is waited for, and none is taken while
 // another is held.
 //
-// Read service.go, then create.go (a record), prepare.go (what went before), job.go with
+// Read service.go, then create.go (a record), prepare.go (what went before), job.go and savejob.go with
 // journal.go and lease.go, follow.go, and socket.go with handshake.go, sockets.go,
 // socketanswer.go and recall.go.
 package service

@@ -1,0 +1,378 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"composer-api/internal/agent"
+	"composer-api/internal/config"
+	"composer-api/internal/cursor/auth"
+	"composer-api/internal/cursor/bridgechild"
+	"composer-api/internal/doctor"
+	"composer-api/internal/gateway"
+	"composer-api/internal/gateway/catalog"
+	"composer-api/internal/httpd"
+	"composer-api/internal/localtoken"
+	"composer-api/internal/setup"
+	"composer-api/internal/store/sqlstore"
+	"composer-api/internal/watch"
+)
+
+// What the doctor looks at: the gateway as serve would make it, out of the same parts.
+
+// subject is the gateway as serve would make it. Settings that can't be used are a finding; an error is that of this command's
+// own line.
+func (c *doctorCmd) subject(ctx context.Context, p *process) (*doctor.Subject, error) {
+	s := &doctor.Subject{Version: versionLine()}
+	cfg, parsed, err := c.settings(p, &s.Settings)
+	if err != nil {
+		return nil, err
+	}
+	// With wrong settings serve would not start, so there is no gateway to look at.
+	if len(s.Settings.Wrong) > 0 {
+		return s, nil
+	}
+	s.Settings.Set = settingsOf(p, parsed)
+	s.Ports = ports(cfg)
+	if err := certificatesOf(p, cfg, s); err != nil {
+		return nil, err
+	}
+	bridgeOf(p, cfg, s)
+	folders(p, cfg, s)
+	if err := storeOf(p, cfg, s); err != nil {
+		return nil, err
+	}
+	if err := c.cursorOf(ctx, p, cfg, s); err != nil {
+		return nil, err
+	}
+	return s, clientsOf(p, cfg, s)
+}
+
+// settings reads the settings as serve does. All that can't be used are in found, and not the first alone.
+func (c *doctorCmd) settings(p *process, found *doctor.Settings) (*config.Config, *kong.Context, error) {
+	// A parser of its own for serve's flags, so that its rules and defaults are the real ones.
+	var line struct {
+		Serve serveCmd `cmd:""`
+	}
+	parser, err := kong.New(&line, kong.Name("composer-api"), kong.NoDefaultHelp(), config.Durations(), kong.Resolvers(p.env))
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, w := range p.warnings {
+		found.Doubtful = append(found.Doubtful, doctor.Fault{Text: w.Text, Cure: w.Hint})
+	}
+	// kong stops at the first bad value; asked one by one, all of them are found.
+	for _, flag := range parser.Model.Children[0].Flags {
+		if _, err := p.env.Resolve(nil, nil, flag); err != nil {
+			wrong := fault(err)
+			wrong.Cure = "correct it, or leave it out for the default ('unset " + flag.Tag.Get(config.VarTag) + "'). It is: " + wrong.Cure
+			found.Wrong = append(found.Wrong, wrong)
+		}
+	}
+	if len(found.Wrong) > 0 {
+		return nil, nil, nil
+	}
+	args := c.Serve
+	if len(args) > 0 && args[0] == "--" {
+		args = args[1:]
+	}
+	cfg := &line.Serve.Config
+	parsed, err := parser.Parse(append([]string{"serve"}, args...))
+	var setting *config.Error
+	if err != nil && !errors.As(err, &setting) {
+		return nil, nil, &hinted{err, "'composer-api serve --help' lists the flags that may follow --"}
+	}
+	if err == nil {
+		// The encryption keys are read now, because serve would refuse to start without a good one.
+		_, err = newRing(&cfg.Storage)
+	}
+	if err != nil {
+		found.Wrong = append(found.Wrong, fault(err))
+	}
+	return cfg, parsed, nil
+}
+
+// fault is an error as a finding.
+func fault(err error) doctor.Fault {
+	var setting *config.Error
+	var hint *hinted
+	switch {
+	case errors.As(err, &setting):
+		return doctor.Fault{Text: setting.Error(), Cure: setting.Hint}
+	case errors.As(err, &hint):
+		return doctor.Fault{Text: hint.Error(), Cure: hint.hint}
+	}
+	return doctor.Fault{Text: err.Error(), Cure: "'composer-api serve --help' says what the settings are"}
+}
+
+// settingsOf lists the settings that are set, by a flag or a variable, in the order of serve's help.
+func settingsOf(p *process, parsed *kong.Context) []doctor.Setting {
+	given := map[string]bool{}
+	for _, path := range parsed.Path {
+		// What a resolver has set came from a variable.
+		if path.Flag != nil && !path.Resolved {
+			given[path.Flag.Name] = true
+		}
+	}
+	var set []doctor.Setting
+	for _, flag := range parsed.Flags() {
+		name := flag.Tag.Get(config.VarTag)
+		value, origin, ok := p.env.Lookup(name)
+		switch {
+		case name == "":
+			continue
+		// A flag counts more than the variable.
+		case given[flag.Name]:
+			value, origin = fmt.Sprint(flag.Target.Interface()), "flag"
+		case !ok:
+			continue
+		}
+		set = append(set, doctor.Setting{Name: name, Value: masked(name, value), Origin: origin})
+	}
+	return set
+}
+
+// masked is a setting's value without what must not be seen: all of a secret, and the password and the query of an address.
+func masked(name, value string) string {
+	if config.HoldsSecret(name) {
+		return "…"
+	}
+	if u, err := url.Parse(value); err == nil && u.Host != "" {
+		// DSNs have passwords there, too: "?password=…".
+		if u.RawQuery != "" {
+			u.RawQuery = "…"
+		}
+		return u.Redacted()
+	}
+	return value
+}
+
+// cursorOf fills in how Cursor is reached and asked.
+func (c *doctorCmd) cursorOf(ctx context.Context, p *process, cfg *config.Config, s *doctor.Subject) error {
+	roots, err := rootCAs(cfg.CAFile)
+	if err != nil {
+		// A file of certificates that can't be read: without it nothing can be said about the
+		// network.
+		s.Settings.Wrong = append(s.Settings.Wrong, fault(err))
+		return nil
+	}
+	client, err := newHTTPClient(cfg.CAFile)
+	if err != nil {
+		return err
+	}
+	s.Network.Roots = roots
+	// The public API always: keys are checked there, whatever the upstream is.
+	s.Addresses = []doctor.Address{{URL: string(cfg.APIBase), Setting: "CURSOR_API_BASE"}}
+	const backend = "CURSOR_BACKEND_BASE_URL"
+	if cfg.LocalAgentOn() {
+		s.Addresses = append(s.Addresses, doctor.Address{URL: cfg.LocalAgentURL(), Setting: backend, HTTP2: true})
+	}
+	if cfg.ChatOn() {
+		s.Addresses = append(s.Addresses, doctor.Address{URL: cfg.ChatURL(), Setting: backend})
+	}
+	if s.Bridge.Wanted && cfg.BackendBase != "" {
+		s.Addresses = append(s.Addresses, doctor.Address{URL: string(cfg.BackendBase), Setting: backend})
+	}
+	if cfg.BridgeURL != "" {
+		s.Addresses = append(s.Addresses, doctor.Address{URL: string(cfg.BridgeURL), Setting: "CURSOR_SDK_BRIDGE_URL"})
+	}
+	asked := newAuth(&cfg.PublicAPI, cfg.BackendBase, client)
+	if s.Key.Secret, s.Key.Origin, err = serversKey(ctx, p, &cfg.CursorKey); err != nil {
+		wrong := fault(err)
+		s.Key.Wrong = &wrong
+	}
+	// Only the name of the key is shown, never whose it is: people paste this output into issues.
+	s.Key.WhoIs = func(ctx context.Context, key agent.Secret) (string, error) {
+		me, err := asked.Me(ctx, key)
+		if err != nil {
+			return "", err
+		}
+		return me.APIKeyName, nil
+	}
+	if cfg.LocalAgentOn() || cfg.ChatOn() {
+		s.Key.Exchange = func(ctx context.Context, key agent.Secret) (time.Time, error) {
+			token, err := asked.Token(ctx, key)
+			// A token without a time in it has the zero time.
+			expires, _ := auth.Expiry(token.Reveal())
+			return expires, err
+		}
+	}
+	if !c.NoTurn {
+		s.Turn = func(ctx context.Context) (*doctor.Turn, error) { return oneTurn(ctx, p, cfg, asked, s.Key.Secret) }
+	}
+	return nil
+}
+
+// oneTurn asks the model for a word, through an upstream and a gateway as serve makes them.
+func oneTurn(ctx context.Context, p *process, cfg *config.Config, asked *auth.Client, key agent.Secret) (*doctor.Turn, error) {
+	// What goes wrong is told by the finding; a log line in between would be noise.
+	log := slog.New(slog.DiscardHandler)
+	up, err := newUpstreams(p, cfg, asked, log)
+	if err != nil {
+		return nil, err
+	}
+	s := &Instance{backends: up.backends}
+	// After the gateway, which may have a run of theirs.
+	defer s.closeBackends()
+	g := gateway.New(gateway.Config{Backends: up.backends, Catalog: catalog.New(catalog.Config{}), Unconfigured: unconfigured, Log: log})
+	defer g.Close(ctx)
+	req := &agent.Request{
+		// The catalogue's first model, and the catalogue without a network: the list of models is
+		// another check's question.
+		Caller: httpd.DirectCaller(key.Reveal()), ModelName: catalog.Builtin()[0].ID,
+		Messages: []agent.Message{{Role: agent.User, Parts: []agent.Part{{Text: "Reply with the word OK and nothing else."}}}},
+	}
+	seen := watch.NewSink(req, unheard{})
+	if err := g.Turn(ctx, req, seen); err != nil {
+		return nil, err
+	}
+	// A moment that never came is the zero time, long before.
+	since := func(t time.Time) time.Duration { return max(0, t.Sub(seen.Begun)) }
+	return &doctor.Turn{
+		Upstream: seen.Accepted.Upstream, Model: req.ModelName,
+		Accepted: since(seen.Connected), FirstWord: since(seen.FirstToken), Ended: time.Since(seen.Begun),
+		Tokens: seen.Usage.Total(), CostUSD: seen.Usage.CostUSD(),
+	}, nil
+}
+
+// unheard takes an answer that nobody reads.
+type unheard struct{}
+
+func (unheard) Accept(agent.Accepted) error { return nil }
+func (unheard) Event(*agent.Event) error    { return nil }
+func (unheard) Flush() error                { return nil }
+
+// bridgeOf fills in the bridge that serve would use.
+func bridgeOf(p *process, cfg *config.Config, s *doctor.Subject) {
+	b := &s.Bridge
+	// The bridge is a node process that has its own ways to the network, which a proxy may not
+	// cover.
+	b.Wanted, b.Proxied = wantsSDKBridge(cfg), behindProxy(p)
+	switch {
+	case cfg.Prefer == localAgentName && !cfg.LocalAgentOn(), cfg.Prefer == "chat" && !cfg.ChatOn():
+		b.Wrong = &doctor.Fault{
+			Text: "COMPOSER_UPSTREAM asks for " + cfg.Prefer + ", which is not configured",
+			Cure: "unset COMPOSER_UPSTREAM, or set CURSOR_BACKEND_BASE_URL and the endpoint of " + cfg.Prefer,
+		}
+	case !b.Wanted:
+		return
+	}
+	found, err := findBridge(p, &cfg.SDKBridge)
+	launcher, how, confineErr := confinement(&cfg.SDKBridge, bridgechild.Confinement())
+	// Both are told: a missing bridge and a confinement that this system can't give have nothing to
+	// do with each other.
+	if err := errors.Join(err, confineErr); err != nil {
+		wrong := fault(err)
+		b.Wrong = &wrong
+		return
+	}
+	if found == nil {
+		b.Missing = true
+		return
+	}
+	// What stands before the colon; the rest is for 'upstream status'.
+	kind, _, _ := strings.Cut(how, ":")
+	b.Version, b.Dir, b.Confinement, b.Unconfined = found.Version, found.Dir, kind, launcher == nil
+	b.Try = func(ctx context.Context) (time.Duration, error) {
+		return tryBridge(ctx, bridgechild.Config{Dir: found.Dir, BackendURL: string(cfg.BackendBase), CAFile: cfg.CAFile, Confine: launcher})
+	}
+}
+
+// storeOf fills in the database.
+func storeOf(p *process, cfg *config.Config, s *doctor.Subject) error {
+	where, err := dsn(p, &cfg.Storage)
+	if err != nil {
+		s.Settings.Wrong = append(s.Settings.Wrong, fault(err))
+		return nil
+	}
+	path, isFile := sqlstore.File(where)
+	s.Store.Name = masked("COMPOSER_DB", where)
+	if isFile {
+		s.Store.Name = path
+	}
+	s.Store.Newer = func(err error) bool { return errors.Is(err, sqlstore.ErrNewerSchema) }
+	s.Store.Writable = func(ctx context.Context) error { return sqlstore.Writable(ctx, where) }
+	s.Store.Pending = func(ctx context.Context) (names []string, exists bool, err error) {
+		// A database that doesn't exist yet is none that lacks steps. To ask for its state would
+		// make the file.
+		if isFile {
+			if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+				return nil, false, nil
+			}
+		}
+		all, err := sqlstore.MigrateStatus(ctx, where)
+		for _, m := range all {
+			if m.Applied.IsZero() {
+				names = append(names, m.Name)
+			}
+		}
+		return names, true, err
+	}
+	return nil
+}
+
+// folders fills in where files are written.
+func folders(p *process, cfg *config.Config, s *doctor.Subject) {
+	s.Free = doctor.FreeSpace
+	// An error was noted by storeOf.
+	if where, err := dsn(p, &cfg.Storage); err == nil {
+		if path, isFile := sqlstore.File(where); isFile {
+			s.Folders = append(s.Folders, doctor.Folder{Path: filepath.Dir(path), What: "the database", Cure: "name another file with COMPOSER_DB"})
+		}
+	}
+	if s.Bridge.Wanted {
+		s.Folders = append(s.Folders, doctor.Folder{Path: bridgechild.DefaultRoot(), What: "what Cursor's bridge keeps while it runs", Cure: "name another folder with TMPDIR"})
+	}
+}
+
+// ports are what serve listens on.
+func ports(cfg *config.Config) []doctor.Port {
+	list := []doctor.Port{{Addr: string(cfg.Addr), Setting: "COMPOSER_ADDR", What: "the gateway", Another: nextPort(string(cfg.Addr))}}
+	if cfg.MetricsAddr != "" {
+		list = append(list, doctor.Port{Addr: string(cfg.MetricsAddr), Setting: "COMPOSER_METRICS_ADDR", What: "the metrics", Another: nextPort(string(cfg.MetricsAddr))})
+	}
+	return list
+}
+
+// nextPort is the port after that of addr, on this machine.
+func nextPort(addr string) string {
+	_, text, _ := net.SplitHostPort(addr)
+	n, err := strconv.Atoi(text)
+	if err != nil || n <= 0 || n >= 65535 {
+		// Port 0 and a service's name have no number to add to.
+		n = 8787
+	}
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(n+1))
+}
+
+// clientsOf fills in how the clients of this machine stand to the gateway.
+func clientsOf(p *process, cfg *config.Config, s *doctor.Subject) error {
+	m, err := machine(p)
+	if err != nil {
+		// A service account in a container has none.
+		return nil // without a home folder there are no clients
+	}
+	models, err := builtInModels(context.Background())
+	if err != nil {
+		return err
+	}
+	gateway := &setup.Gateway{Root: string(config.RootOf(cfg.Addr)), Models: models}
+	if token, err := localtoken.Read(m.State); err == nil {
+		gateway.Token = token
+	}
+	for _, client := range setup.Clients() {
+		s.Clients = append(s.Clients, setup.Look(m, client, gateway))
+	}
+	return nil
+}
