@@ -244,8 +244,14 @@ func printError(stderr io.Writer, err error) int {
 	return code
 }
 
-// usageHint names the --help of the command that was typed.
+// usageHint names the --help of the command that was typed, or the flag that does what was meant.
 func usageHint(err *kong.ParseError) string {
+	// Most servers have a flag each for host and port; here they are one.
+	for _, flag := range []string{"--port", "--host", "--listen", "--bind"} {
+		if strings.HasPrefix(err.Error(), "unknown flag "+flag) {
+			return "the address is one flag: --addr 127.0.0.1:8787"
+		}
+	}
 	command := "composer-api"
 	if err.Context != nil {
 		if node := err.Context.Selected(); node != nil {

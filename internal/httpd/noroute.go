@@ -33,9 +33,40 @@ func (s *Server) noRoute(w *response, r *http.Request, mux *http.ServeMux) {
 	s.fail(w, r, &agent.Error{Code: agent.UnknownURL, Message: message})
 }
 
-// unsupported are the ends of the paths of OpenAI's routes that clients ask for and that no model here can
-// answer.
-var unsupported = []string{"/embeddings", "/images/generations", "/audio/speech", "/audio/transcriptions", "/moderations"}
+// unserved are addresses of other APIs, and of parts of OpenAI's and Anthropic's, that clients ask for and that are not
+// served here. The first row that is part of the path counts; hint says what to do instead.
+var unserved = []struct{ part, hint string }{
+	{"/openai/deployments/", "This is an address of Azure. Use an OpenAI client with a base URL that ends in /v1, and name the model in the body."},
+	{"/v1beta/", "This is an address of Gemini's API. Choose a provider that is compatible with OpenAI, with a base URL that ends in /v1."},
+	{"/engines/", "This address of OpenAI's has gone. Use /v1/completions, and name the model in the body."},
+	{"/embeddings", onlyText},
+	{"/images/", onlyText},
+	{"/audio/", onlyText},
+	{"/moderations", onlyText},
+	{"/realtime", onlyText},
+	{"/rerank", onlyText},
+	{"/videos", onlyText},
+	{"/v1/files", noFiles},
+	{"/v1/uploads", noFiles},
+	{"/v1/vector_stores", noFiles},
+	{"/v1/batches", noBatches},
+	{"/messages/batches", noBatches},
+	{"/v1/assistants", "OpenAI's Assistants API has gone. Use /v1/responses, and /v1/conversations for what was a thread."},
+	{"/v1/threads", "OpenAI's Assistants API has gone. Use /v1/responses, and /v1/conversations for what was a thread."},
+	{"/v1/fine_tuning", "Cursor's models can't be trained by their users."},
+	{"/api/chat", ollama},
+	{"/api/generate", ollama},
+	{"/api/tags", ollama},
+	{"/api/show", ollama},
+	{"/api/version", ollama},
+}
+
+const (
+	onlyText  = "Cursor's models write text and call tools, and nothing else. Use another provider for this."
+	noFiles   = "Files are not kept here. Send them inside of the request, in base64 ('file_data')."
+	noBatches = "There are no batches here. Send the requests one by one, or use /v1/responses with 'background': true."
+	ollama    = "This is an address of Ollama's API. Choose a provider that is compatible with OpenAI, with a base URL that ends in /v1."
+)
 
 // suggestion is a sentence that says what the client probably meant, for the usual mistakes with base URLs; "" for
 // any other path.
@@ -53,8 +84,6 @@ func suggestion(mux *http.ServeMux, method, path string) string {
 		return "Did you mean /v1" + openai.Clip(path) + "? A client's base URL ends in /v1."
 	case path == "/health" || path == "/v1/health" || path == "/livez":
 		return "Did you mean /healthz? /readyz says whether new requests are taken."
-	case strings.HasPrefix(path, "/openai/deployments/"):
-		return "This is an address of Azure. Use an OpenAI client with a base URL that ends in /v1, and name the model in the body."
 	}
 	if whole, ok := withoutEndpoint(path); ok && matches(mux, method, whole) {
 		return "Did you mean " + openai.Clip(whole) + "? A client's base URL ends in /v1, and not in the path of a route."
@@ -63,9 +92,9 @@ func suggestion(mux *http.ServeMux, method, path string) string {
 	if i := strings.Index(path, "/v1/"); i > 0 && matches(mux, method, path[i:]) {
 		return "Did you mean " + openai.Clip(path[i:]) + "? A client's base URL is that of this server with /v1 behind it, and nothing before that."
 	}
-	for _, end := range unsupported {
-		if strings.HasSuffix(path, end) {
-			return "Cursor's models write text and call tools, and nothing else. Use another provider for " + end + "."
+	for _, row := range unserved {
+		if strings.Contains(path, row.part) {
+			return row.hint
 		}
 	}
 	return ""

@@ -56,10 +56,10 @@ func TestAWrongAddressIsToldWhatWasMeant(t *testing.T) {
 		"GET /v1/v1/v1/models":                                   "Did you mean /v1/models?",
 		"GET /opencode/v1/v1/models":                             "Did you mean /opencode/v1/models?",
 		"GET /models":                                            "Did you mean /v1/models?",
-		"POST /v1/embeddings":                                    "another provider for /embeddings",
+		"POST /v1/embeddings":                                    "another provider for this",
 		"GET /health":                                            "Did you mean /healthz?",
 		"GET /v1/health":                                         "Did you mean /healthz?",
-		"POST /embeddings":                                       "another provider for /embeddings",
+		"POST /embeddings":                                       "another provider for this",
 		"POST /chat/completions":                                 "Did you mean /v1/chat/completions?",
 		"POST /v1/chat/completions/chat/completions":             "Did you mean /v1/chat/completions?",
 		"GET /v1/chat/completions/models":                        "Did you mean /v1/models?",
@@ -68,6 +68,13 @@ func TestAWrongAddressIsToldWhatWasMeant(t *testing.T) {
 		"POST /openai/v1/chat/completions":                       "Did you mean /v1/chat/completions?",
 		"GET /u/v1/models":                                       "Did you mean /v1/models?",
 		"POST /openai/deployments/composer-2.5/chat/completions": "an address of Azure",
+		"POST /v1beta/models/composer-2.5:generateContent":       "Gemini's API",
+		"POST /v1/engines/composer-2.5/completions":              "Use /v1/completions",
+		"POST /v1/files":                                         "inside of the request",
+		"POST /v1/messages/batches":                              "one by one",
+		"POST /v1/threads/thread_1/runs":                         "Use /v1/responses",
+		"POST /api/chat":                                         "Ollama's API",
+		"GET /v1/realtime":                                       "another provider for this",
 	} {
 		w := do(t, s, exchange{line: line})
 		if e := errorOf(t, w.Body.Bytes()); w.Code != 404 || !strings.Contains(e.Message, want) {
