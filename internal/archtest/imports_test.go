@@ -110,6 +110,7 @@ var arrows = map[string][]string{
 
 	// The edge.
 	"service":             {},
+	"running":             {},
 	"upgrade":             {},
 	"upgrade/upgradetest": {}, // for tests
 	"status":              {"agent", "api", "localtoken", "watch"},

@@ -6,6 +6,8 @@ import (
 	"net"
 	"runtime"
 	"strings"
+
+	"composer-api/internal/config"
 )
 
 // A banner is what serve says when it begins to listen: for a person at a terminal, who wants to know how to go on.
@@ -27,27 +29,17 @@ type banner struct {
 	demo  bool
 	lends bool   // the server's own key, to whoever sends its token
 	goos  string // "windows" has another shell
-	// secure says that it speaks TLS, and name which name its certificate is for, as far as that is known.
-	secure bool
-	name   string
+	// root is what the base URLs of clients begin with.
+	root string
 }
 
 // print writes the banner to w. Its first line is for scripts, too, that wait for the server: they find "listens on" and the
 // address, which has the port that was chosen when :0 was asked for.
 func (b *banner) print(w io.Writer) {
-	scheme := "http://"
-	if b.secure {
-		scheme = "https://"
-	}
-	fmt.Fprintf(w, "composer-api listens on %s%s (%s)\n", scheme, b.addr, upstreamsLine(b.upstreams))
-	// The address of the first line is the one that the server is bound to, and this one can be
-	// typed into a client.
-	root := scheme + reachedAt(b.addr)
-	if _, port, err := net.SplitHostPort(b.addr.String()); err == nil && b.name != "" && b.secure {
-		if root = scheme + b.name; port != "443" {
-			root += ":" + port
-		}
-	}
+	scheme, _, _ := strings.Cut(b.root, "://")
+	// The address of the first line is the one that the server is bound to, and root can be typed into a client.
+	fmt.Fprintf(w, "composer-api listens on %s://%s (%s)\n", scheme, b.addr, upstreamsLine(b.upstreams))
+	root := b.root
 	fmt.Fprintf(w, "  base URL  %s/v1 for OpenAI clients, %s for Anthropic's\n", root, root)
 	if b.metrics != nil {
 		fmt.Fprintf(w, "  metrics   http://%s/metrics\n", reachedAt(b.metrics))
@@ -111,6 +103,6 @@ func warnOfEverybody(w io.Writer, addr net.Addr) {
 }
 
 // newBanner makes the banner of a server on this machine.
-func newBanner(addr net.Addr, upstreams []string, demo, lends bool) *banner {
-	return &banner{addr: addr, upstreams: upstreams, demo: demo, lends: lends, goos: runtime.GOOS}
+func newBanner(addr net.Addr, root config.Root, upstreams []string, demo, lends bool) *banner {
+	return &banner{addr: addr, root: string(root), upstreams: upstreams, demo: demo, lends: lends, goos: runtime.GOOS}
 }

@@ -367,7 +367,7 @@ func clientsOf(p *process, cfg *config.Config, s *doctor.Subject) error {
 	if err != nil {
 		return err
 	}
-	gateway := &setup.Gateway{Root: string(config.RootOf(cfg.Addr)), Models: models}
+	gateway := &setup.Gateway{Root: string(clientRoot(cfg, string(cfg.Addr))), Models: models}
 	if token, err := localtoken.Read(m.State); err == nil {
 		gateway.Token = token
 	}

@@ -28,15 +28,19 @@ type offer struct {
 //
 // The local token means something on this machine only. A gateway elsewhere never sees it unless --key says so.
 func (c *offer) gateway(ctx context.Context, p *process, pretend bool) (*setup.Gateway, error) {
-	client, err := newHTTPClient(c.CAFile)
+	at := c.place(ctx, p)
+	client, err := at.client(c.CAFile)
 	if err != nil {
 		return nil, err
 	}
-	g := &setup.Gateway{Root: string(c.Addr)}
-	if c.Addr.Local() || c.Key == "token" {
-		g.Models, g.Token, err = c.askHere(ctx, p, client, pretend)
+	if err := at.warnOfCertificate(ctx, p, c.CAFile); err != nil {
+		return nil, err
+	}
+	g := &setup.Gateway{Root: at.root}
+	if at.here || c.Key == "token" {
+		g.Models, g.Token, err = c.askHere(ctx, p, client, at.root, pretend)
 	} else {
-		g.Models = c.askElsewhere(ctx, p, client)
+		g.Models = c.askElsewhere(ctx, p, client, at.root)
 	}
 	if err != nil {
 		return nil, err
@@ -56,14 +60,14 @@ func (c *offer) gateway(ctx context.Context, p *process, pretend bool) (*setup.G
 
 // askElsewhere asks a gateway on another machine for its models, with the key of the variable, which is what the client will
 // send. None means that it did not tell; the person has been told why.
-func (c *offer) askElsewhere(ctx context.Context, p *process, client *http.Client) []setup.Model {
-	answer, err := setup.Ask(ctx, client, string(c.Addr), c.APIKey.Secret)
+func (c *offer) askElsewhere(ctx context.Context, p *process, client *http.Client, root string) []setup.Model {
+	answer, err := setup.Ask(ctx, client, root, c.APIKey.Secret)
 	if err != nil {
-		fmt.Fprintf(p.stderr, "no gateway answers at %s (%v); composer-api's own list of models is used\n", c.Addr, err)
+		fmt.Fprintf(p.stderr, "no gateway answers at %s (%v); composer-api's own list of models is used\n", root, err)
 		return nil
 	}
 	if answer.Status == 401 {
-		fmt.Fprintf(p.stderr, "%s does not take the key in CURSOR_API_KEY; set it to the key that you were given for that gateway\n", c.Addr)
+		fmt.Fprintf(p.stderr, "%s does not take the key in CURSOR_API_KEY; set it to the key that you were given for that gateway\n", root)
 	}
 	return answer.Models
 }
@@ -79,7 +83,7 @@ func (c *offer) askElsewhere(ctx context.Context, p *process, client *http.Clien
 //	other status                built in         the token
 //	nobody answers              built in         the token, if a gateway that is
 //	                                             started here would have a key
-func (c *offer) askHere(ctx context.Context, p *process, client *http.Client, pretend bool) (models []setup.Model, token agent.Secret, err error) {
+func (c *offer) askHere(ctx context.Context, p *process, client *http.Client, root string, pretend bool) (models []setup.Model, token agent.Secret, err error) {
 	dir, err := p.env.StateDir()
 	if err != nil {
 		return nil, agent.Secret{}, err
@@ -97,9 +101,9 @@ func (c *offer) askHere(ctx context.Context, p *process, client *http.Client, pr
 		return nil, agent.Secret{}, err
 	}
 	takesToken := true
-	switch answer, err := setup.Ask(ctx, client, string(c.Addr), token); {
+	switch answer, err := setup.Ask(ctx, client, root, token); {
 	case err != nil:
-		fmt.Fprintf(p.stderr, "no gateway answers at %s; composer-api's own list of models is used\n", c.Addr)
+		fmt.Fprintf(p.stderr, "no gateway answers at %s; composer-api's own list of models is used\n", root)
 		if key.IsZero() && c.Key == "auto" {
 			fmt.Fprintln(p.stderr, "there is no Cursor key here: clients are told to take it from CURSOR_API_KEY, which then has to be set wherever they run. To give it to the gateway alone, type 'composer-api cursor-key set' first, or set CURSOR_API_KEY for 'serve'")
 		}
@@ -109,7 +113,7 @@ func (c *offer) askHere(ctx context.Context, p *process, client *http.Client, pr
 		fmt.Fprintln(p.stderr, "the gateway has no Cursor key of its own: start 'composer-api serve' with CURSOR_API_KEY set, and clients need no key")
 		takesToken = false
 		// Once more with the user's own key, so that the list is that of the running gateway.
-		if answer, err = setup.Ask(ctx, client, string(c.Addr), key); err == nil {
+		if answer, err = setup.Ask(ctx, client, root, key); err == nil {
 			models = answer.Models
 		}
 	default:

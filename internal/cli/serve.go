@@ -48,8 +48,10 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	defer listener.Close()
-	// By the address that the system gave: COMPOSER_ADDR may hold a name.
-	warnOfEverybody(p.stderr, listener.Addr())
+	if !c.TLS.On() {
+		// By the address that the system gave: COMPOSER_ADDR may hold a name.
+		warnOfEverybody(p.stderr, listener.Addr())
+	}
 	secure, err := c.newTLS(p, log)
 	if err != nil {
 		return err
@@ -73,16 +75,16 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	}
 	// It runs on both ways out. After a listener that failed there may still be turns in progress.
 	defer s.ShutDown(context.WithoutCancel(ctx), c.Grace)
-	banner := newBanner(listener.Addr(), names(s.backends), c.Demo, s.lends)
+	banner := newBanner(listener.Addr(), clientRoot(&c.Config, listener.Addr().String()), names(s.backends), c.Demo, s.lends)
 	if operator != nil {
 		banner.metrics = operator.Addr()
 	}
 	serving := net.Listener(listener)
 	if secure != nil {
-		banner.secure, banner.name = true, c.name()
 		serving = tls.NewListener(listener, secure.config)
 	}
 	banner.print(p.stderr)
+	defer c.leaveNote(p, listener.Addr(), func(err error) { log.Warn("'setup' and 'status' are not told where this gateway runs", "err", err) })()
 	// A place for each writer, so that none is left hanging when another one has ended everything.
 	served := make(chan error, 4)
 	go func() { served <- s.Serve(serving) }()

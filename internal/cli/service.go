@@ -105,7 +105,7 @@ func (c *serviceInstallCmd) address(state string) (string, error) {
 	if _, err := parser.Parse(append([]string{"serve"}, c.flags()...)); err != nil {
 		return "", err
 	}
-	return string(config.RootOf(line.Serve.Addr)), nil
+	return string(clientRoot(&line.Serve.Config, string(line.Serve.Addr))), nil
 }
 
 // warnOfUnseen names the settings of this shell, which the service does not see.

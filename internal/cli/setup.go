@@ -12,7 +12,6 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"composer-api/internal/config"
 	"composer-api/internal/setup"
 )
 
@@ -24,13 +23,6 @@ type setupCmd struct {
 	List   setupListCmd   `cmd:"" help:"List the clients: which are installed, and which point at the gateway."`
 	Undo   setupUndoCmd   `cmd:"" help:"Put a client's configuration back as it was."`
 	Verify setupVerifyCmd `cmd:"" help:"Run the real client once, without its user interface, through a call of a tool."`
-}
-
-// gatewayFlags say where the gateway is that is asked, or that clients are set up for.
-//
-// No command that has them starts a gateway: it asks the one that runs there, if there is one.
-type gatewayFlags struct {
-	Addr config.Root `var:"COMPOSER_ADDR" default:"127.0.0.1:8787" placeholder:"ADDRESS" help:"Where the gateway is: HOST:PORT, or a whole URL such as https://ai.example/composer."`
 }
 
 // consent is how a command asks before it writes.
@@ -130,11 +122,12 @@ func (c *setupListCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	at := c.place(ctx, p)
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "CLIENT\tNAME\tINSTALLED\tSTATE")
 	for _, client := range setup.Clients() {
 		// Look needs no key: it compares addresses and the record of what was written.
-		state := setup.Look(m, client, &setup.Gateway{Root: string(c.Addr), Models: models})
+		state := setup.Look(m, client, &setup.Gateway{Root: at.root, Models: models})
 		installed := state.Installed
 		if installed == "" {
 			installed = "-"

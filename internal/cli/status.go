@@ -95,6 +95,7 @@ func thousands(n int64) string {
 // statusCmd is 'status'.
 type statusCmd struct {
 	gatewayFlags `embed:""`
+	CAFile       string        `name:"ca-file" var:"COMPOSER_CA_FILE" placeholder:"FILE" help:"Additional certificate authorities to trust, as PEM, for a gateway that speaks TLS itself."`
 	Watch        bool          `short:"w" help:"Show it again and again, until Ctrl-C."`
 	Every        time.Duration `default:"1s" placeholder:"DURATION" help:"How often, with --watch."`
 	JSON         bool          `name:"json" help:"Print JSON; with --watch one document a line."`
@@ -119,17 +120,24 @@ func (c *statusCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	// A client for each question: a gateway that was started again has other connections.
-	ask := func() (*status.Report, error) {
-		report, err := status.Ask(ctx, &http.Client{Transport: &http.Transport{}}, string(c.Addr), token) // no proxy: it is this machine
-		return report, statusHint(err)
+	// Looked for with each question: a gateway that was started again may have another address, and has other connections.
+	ask := func() (root string, report *status.Report, err error) {
+		at := c.place(ctx, p)
+		client, err := at.client(c.CAFile)
+		if err != nil {
+			return "", nil, err
+		}
+		defer client.CloseIdleConnections()
+		client.Transport.(*http.Transport).Proxy = nil // it is this machine
+		report, err = status.Ask(ctx, client, at.root, token)
+		return at.root, report, statusHint(err)
 	}
 	if !c.Watch {
-		report, err := ask()
+		root, report, err := ask()
 		if err != nil {
 			return err
 		}
-		return c.print(p.stdout, report)
+		return c.print(p.stdout, root, report)
 	}
 	screen := newScreen(p.stdout)
 	defer screen.close()
@@ -138,7 +146,7 @@ func (c *statusCmd) Run(ctx context.Context, p *process) error {
 	for {
 		// The whole picture is built first and shown at once, so that it doesn't flicker.
 		var page strings.Builder
-		report, err := ask()
+		root, report, err := ask()
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -148,7 +156,7 @@ func (c *statusCmd) Run(ctx context.Context, p *process) error {
 		case err != nil:
 			fmt.Fprintf(&page, "%v; waiting for one\n", err)
 		default:
-			if err := c.print(&page, report); err != nil {
+			if err := c.print(&page, root, report); err != nil {
 				return err
 			}
 		}
@@ -164,7 +172,7 @@ func (c *statusCmd) Run(ctx context.Context, p *process) error {
 }
 
 // print writes a report, for a person or for a program.
-func (c *statusCmd) print(w io.Writer, r *status.Report) error {
+func (c *statusCmd) print(w io.Writer, root string, r *status.Report) error {
 	if c.JSON {
 		// One line, with a line break behind it.
 		return json.NewEncoder(w).Encode(r)
@@ -173,7 +181,7 @@ func (c *statusCmd) print(w io.Writer, r *status.Report) error {
 	if r.Draining {
 		state = "takes no new turns: it is being shut down"
 	}
-	fmt.Fprintf(w, "composer-api %s on %s, up for %v, %s\n", r.Version, string(c.Addr), time.Since(r.Since).Round(time.Second), state)
+	fmt.Fprintf(w, "composer-api %s on %s, up for %v, %s\n", r.Version, root, time.Since(r.Since).Round(time.Second), state)
 	fmt.Fprintf(w, "%-16s%s\n", "Upstreams", upstreamState(r))
 	for _, row := range rows(r) {
 		fmt.Fprintf(w, "%-16s%s\n", row.name, row.value)
@@ -217,8 +225,10 @@ func statusHint(err error) error {
 		return &hinted{err, "start one with 'composer-api serve', or say where it listens with --addr or COMPOSER_ADDR"}
 	case errors.Is(err, status.ErrWrongToken):
 		return &hinted{err, "it is another user's, or 'composer-api token --rotate' was used since it was started: start it again"}
+	case errors.Is(err, status.ErrUntrusted):
+		return &hinted{err, "name the file of its authority with --ca-file or COMPOSER_CA_FILE, or the name that the certificate is for with --addr https://NAME:PORT"}
 	case errors.Is(err, status.ErrUnknown):
-		return &hinted{err, "see what listens there: 'composer-api doctor' does; an older composer-api has no status"}
+		return &hinted{err, "see what listens there: 'composer-api doctor' does; an older composer-api has no status, and the address of one that speaks TLS begins with https://"}
 	}
 	return err
 }

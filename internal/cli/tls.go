@@ -104,14 +104,6 @@ func toTLS(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "https://"+host+r.URL.RequestURI(), http.StatusFound)
 }
 
-// name is a name of the server that its certificate is for, as far as the settings say; "" when they don't.
-func (c *serveCmd) name() string {
-	if names := c.Names(); len(names) > 0 && names[0] != "*" {
-		return names[0]
-	}
-	return ""
-}
-
 // certificatesOf fills in the certificates that the doctor looks at.
 func certificatesOf(p *process, cfg *config.Config, s *doctor.Subject) error {
 	if cfg.TLSCert != "" {

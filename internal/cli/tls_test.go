@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -126,4 +127,58 @@ func TestTheDoctorLooksAtTheCertificate(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestCommandsFindAServerWithTLS: by the note that it leaves, or by its settings when it doesn't run. Clients are given the
+// name of its certificate.
+func TestCommandsFindAServerWithTLS(t *testing.T) {
+	cert, key := certificatetest.Write(t, t.TempDir(), &x509.Certificate{
+		DNSNames: []string{"*.ai.test", "ai.test"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), BasicConstraintsValid: true, IsCA: true,
+	})
+	exports, state, home := sim(t, "--calm"), t.TempDir(), t.TempDir()
+	secure := []string{"COMPOSER_TLS_CERT=" + cert, "COMPOSER_TLS_KEY=" + key}
+	mine := []string{"XDG_STATE_HOME=" + state, "HOME=" + home, "PATH="}
+	s := serve(t, append(append([]string{
+		"CURSOR_API_KEY=crsr_good", "CURSOR_API_BASE=" + exports["CURSOR_API_BASE"], "CURSOR_BACKEND_BASE_URL=" + exports["CURSOR_BACKEND_BASE_URL"],
+		"CURSOR_LOCAL_AGENT_ENDPOINT=" + exports["CURSOR_LOCAL_AGENT_ENDPOINT"],
+	}, mine...), secure...))
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(s.url, "https://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := "https://ai.test:" + port
+	run := func(environ []string, args ...string) string {
+		t.Helper()
+		var out bytes.Buffer
+		if code := cli.Main(t.Context(), args, environ, strings.NewReader(""), &out, &out); code != 0 {
+			t.Errorf("%v: code %d", args, code)
+		}
+		return out.String()
+	}
+	want := func(said, want string) {
+		t.Helper()
+		if !strings.Contains(said, want) {
+			t.Errorf("no %q in\n%s", want, said)
+		}
+	}
+	want(s.line, "base URL  "+root+"/v1")
+	want(run(mine, "status"), " on "+root+", up for ")
+	// The address that it listens on, without https://, is that of the same server.
+	want(run(mine, "status", "--addr", "localhost:"+port), " on "+root+", up for ")
+	said := run(mine, "setup", "opencode", "--yes")
+	want(said, `"baseURL": "`+root+`/v1"`)
+	want(said, `"apiKey": "composer-…"`)
+	want(said, "warning: clients will refuse the certificate of "+root) // nobody has signed it
+	want(run(mine, "setup", "list"), "set up")
+
+	s.stop()
+	<-s.exit
+	s.exit = nil
+	if _, err := os.Stat(filepath.Join(state, "composer-api", "gateway.json")); err == nil {
+		t.Error("the note is still there")
+	}
+	// The port is that of a server which is to be started.
+	said = run(append(append(mine, secure...), "COMPOSER_ADDR=0.0.0.0:1"), "setup", "codex", "--dry-run")
+	want(said, "no gateway answers at https://ai.test:1")
+	want(said, `base_url = "https://ai.test:1/v1"`)
 }

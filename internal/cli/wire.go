@@ -262,7 +262,7 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 		ResolveKey: people.Resolve, PingStore: s.store.Ping,
 		PingUpstream: func(ctx context.Context) error { return s.gateway.Reachable(ctx, "") },
 		OpenCodeV2:   p.OpenCodeV2, OpenCode: p.OpenCode,
-		Local: p.Local, LocalOnly: p.LocalOnly, Hosts: c.Names(),
+		Local: p.Local, LocalOnly: p.LocalOnly, Hosts: hostNames(c),
 		MaxRequests: c.MaxRequests, MaxPerOwner: c.MaxPerKey, Bounds: bounds(&c.Requests), BodyMemory: bodyMemory(c.BodyMemory), Answered: counts.Answered, Log: logs.of("httpd"),
 	}
 	if p.demo {

@@ -2,6 +2,7 @@ package status
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 var (
 	ErrNobody     = errors.New("no gateway answers")
 	ErrWrongToken = errors.New("the gateway does not know this token")
+	ErrUntrusted  = errors.New("the gateway's certificate can't be trusted")
 	ErrUnknown    = errors.New("who answers tells no status")
 )
 
@@ -38,6 +40,10 @@ func Ask(ctx context.Context, client *http.Client, root string, token agent.Secr
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
+		}
+		var refused *tls.CertificateVerificationError
+		if errors.As(err, &refused) {
+			return nil, fmt.Errorf("%w: %s: %w", ErrUntrusted, root, refused.Err)
 		}
 		return nil, fmt.Errorf("%w at %s", ErrNobody, root)
 	}
