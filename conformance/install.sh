@@ -92,6 +92,20 @@ wait "$clients" && wait "$agents" && wait "$setup" && wait "$browser" || {
 	exit 1
 }
 
+# The schema of VS Code's own models lies in a package of Microsoft's that needs hundreds of MB of others: it alone is taken.
+# Where it can't be had, its test is skipped.
+vscode=.cache/vscode-chat-lib-0.66.0
+if [ ! -e "$vscode/.installed" ]; then
+	rm -rf "$vscode"
+	mkdir -p "$vscode"
+	if npm pack --silent --pack-destination "$vscode" @vscode/chat-lib@0.66.0 >&2 && tar -xzf "$vscode"/vscode-chat-lib-0.66.0.tgz -C "$vscode"; then
+		rm "$vscode"/*.tgz
+		touch "$vscode/.installed"
+	else
+		echo "install.sh: the npm package @vscode/chat-lib 0.66.0 can't be had; the test of VS Code's file will be skipped" >&2
+	fi
+fi
+
 # Chromium. Where it can't be had, the tests of the pages are skipped.
 if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null && ! command -v google-chrome >/dev/null; then
 	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -16,8 +16,13 @@ var crush = Client{
 	ID: "crush", Name: "Crush", programs: []string{"crush"},
 	target: func(m *Machine, g *Gateway) target {
 		type model struct {
-			ID                  string `json:"id"`
-			Name                string `json:"name"`
+			ID   string `json:"id"`
+			Name string `json:"name"`
+			// Dollars, which its schema requires; 0, because the gateway counts what a turn costs.
+			CostIn              int    `json:"cost_per_1m_in"`
+			CostOut             int    `json:"cost_per_1m_out"`
+			CostInCached        int    `json:"cost_per_1m_in_cached"`
+			CostOutCached       int    `json:"cost_per_1m_out_cached"`
 			ContextWindow       int    `json:"context_window"`
 			DefaultMaxTokens    int    `json:"default_max_tokens"`
 			CanReason           bool   `json:"can_reason"`
@@ -36,8 +41,7 @@ var crush = Client{
 		}
 		p := provider{Name: "Composer", Type: "openai-compat", BaseURL: g.base(), APIKey: g.key("$" + keyVariable)}
 		for _, m := range g.Models {
-			// The last two: the models think, and take images.
-			p.Models = append(p.Models, model{m.ID, m.Name, m.Context, outputTokens, true, true})
+			p.Models = append(p.Models, model{ID: m.ID, Name: m.Name, ContextWindow: m.Context, DefaultMaxTokens: outputTokens, CanReason: true, SupportsAttachments: true})
 		}
 		return target{files: []file{{m.configHome("crush", "crush.json"), configfile.JSON, []edit{
 			{path: configfile.Path{"$schema"}, value: "https://charm.land/crush.json", heading: true},
