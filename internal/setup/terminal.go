@@ -19,14 +19,14 @@ var crush = Client{
 			ID   string `json:"id"`
 			Name string `json:"name"`
 			// Dollars, which its schema requires; 0, because the gateway counts what a turn costs.
-			CostIn              int    `json:"cost_per_1m_in"`
-			CostOut             int    `json:"cost_per_1m_out"`
-			CostInCached        int    `json:"cost_per_1m_in_cached"`
-			CostOutCached       int    `json:"cost_per_1m_out_cached"`
-			ContextWindow       int    `json:"context_window"`
-			DefaultMaxTokens    int    `json:"default_max_tokens"`
-			CanReason           bool   `json:"can_reason"`
-			SupportsAttachments bool   `json:"supports_attachments"`
+			CostIn              int  `json:"cost_per_1m_in"`
+			CostOut             int  `json:"cost_per_1m_out"`
+			CostInCached        int  `json:"cost_per_1m_in_cached"`
+			CostOutCached       int  `json:"cost_per_1m_out_cached"`
+			ContextWindow       int  `json:"context_window"`
+			DefaultMaxTokens    int  `json:"default_max_tokens"`
+			CanReason           bool `json:"can_reason"`
+			SupportsAttachments bool `json:"supports_attachments"`
 		}
 		type provider struct {
 			Name    string  `json:"name"`
