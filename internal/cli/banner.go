@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 
@@ -29,8 +31,8 @@ type banner struct {
 	demo  bool
 	lends bool   // the server's own key, to whoever sends its token
 	goos  string // "windows" has another shell
-	// root is what the base URLs of clients begin with.
-	root string
+	// root is what the base URLs of clients begin with, and program how this program is typed.
+	root, program string
 }
 
 // print writes the banner to w. Its first line is for scripts, too, that wait for the server: they find "listens on" and the
@@ -47,16 +49,16 @@ func (b *banner) print(w io.Writer) {
 	switch {
 	// No line to try: every request would be answered with an error.
 	case len(b.upstreams) == 0:
-		fmt.Fprintln(w, "  next      composer-api upstream install, then composer-api serve")
+		fmt.Fprintf(w, "  next      %s upstream install, then %s serve\n", b.program, b.program)
 		return
 	case b.demo:
 		fmt.Fprintf(w, "  try       %s\n", b.curl(root))
-		fmt.Fprintln(w, "  next      these are scripts and no model: for the real ones, composer-api upstream install, then composer-api serve")
+		fmt.Fprintf(w, "  next      these are scripts and no model: for the real ones, %s upstream install, then %s serve\n", b.program, b.program)
 		return
 	}
 	fmt.Fprintf(w, "  try       %s\n", b.curl(root))
 	if b.lends {
-		fmt.Fprintln(w, "  next      composer-api setup, or give your client the base URL, and as its key what 'composer-api token' prints")
+		fmt.Fprintf(w, "  next      %s setup, or give your client the base URL, and as its key what '%s token' prints\n", b.program, b.program)
 		return
 	}
 	fmt.Fprintln(w, "  next      give your client the base URL, and as its key a Cursor API key (Cursor dashboard, Integrations)")
@@ -73,7 +75,7 @@ func (b *banner) curl(root string) string {
 		case b.goos == "windows":
 			key = "%CURSOR_API_KEY%"
 		case b.lends:
-			key = "$(composer-api token)"
+			key = "$(" + b.program + " token)"
 		}
 		line += ` -H "Authorization: Bearer ` + key + `"`
 	}
@@ -103,6 +105,24 @@ func warnOfEverybody(w io.Writer, addr net.Addr) {
 }
 
 // newBanner makes the banner of a server on this machine.
-func newBanner(addr net.Addr, root config.Root, upstreams []string, demo, lends bool) *banner {
-	return &banner{addr: addr, root: string(root), upstreams: upstreams, demo: demo, lends: lends, goos: runtime.GOOS}
+func (p *process) newBanner(addr net.Addr, root config.Root, upstreams []string, demo, lends bool) *banner {
+	return &banner{addr: addr, root: string(root), program: p.program(), upstreams: upstreams, demo: demo, lends: lends, goos: runtime.GOOS}
+}
+
+// program is how this program is typed: by its name where that leads to it, or else by its path, which works in every folder.
+func (p *process) program() string {
+	const name = "composer-api"
+	path, err := os.Executable()
+	// Tests run in a program of another name, and 'go run' in one that is gone afterwards.
+	if err != nil || strings.TrimSuffix(filepath.Base(path), ".exe") != name || strings.Contains(path, "go-build") || strings.ContainsAny(path, " '\"") {
+		return name
+	}
+	if found, err := lookPath(p.env.Get("PATH"))(name); err == nil {
+		one, err1 := os.Stat(found)
+		other, err2 := os.Stat(path)
+		if err1 == nil && err2 == nil && os.SameFile(one, other) {
+			return name
+		}
+	}
+	return path
 }

@@ -13,27 +13,27 @@ func TestTheBannerSaysHowToGoOn(t *testing.T) {
 		banner banner
 		want   string
 	}{
-		{"an upstream", banner{addr: at("127.0.0.1"), root: "http://127.0.0.1:8787", upstreams: []string{"localagent", "chat"}}, `composer-api listens on http://127.0.0.1:8787 (upstreams: localagent, chat)
+		{"an upstream", banner{addr: at("127.0.0.1"), root: "http://127.0.0.1:8787", program: "composer-api", upstreams: []string{"localagent", "chat"}}, `composer-api listens on http://127.0.0.1:8787 (upstreams: localagent, chat)
   base URL  http://127.0.0.1:8787/v1 for OpenAI clients, http://127.0.0.1:8787 for Anthropic's
   try       curl http://127.0.0.1:8787/v1/chat/completions -H "Content-Type: application/json" -H "Authorization: Bearer $CURSOR_API_KEY" -d "{\"model\":\"composer-2.5\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}"
   next      give your client the base URL, and as its key a Cursor API key (Cursor dashboard, Integrations)
 `},
-		{"every interface, on Windows", banner{addr: at("::"), root: "http://127.0.0.1:8787", upstreams: []string{"chat"}, goos: "windows"}, `composer-api listens on http://[::]:8787 (upstreams: chat)
+		{"every interface, on Windows", banner{addr: at("::"), root: "http://127.0.0.1:8787", program: "composer-api", upstreams: []string{"chat"}, goos: "windows"}, `composer-api listens on http://[::]:8787 (upstreams: chat)
   base URL  http://127.0.0.1:8787/v1 for OpenAI clients, http://127.0.0.1:8787 for Anthropic's
   try       curl http://127.0.0.1:8787/v1/chat/completions -H "Content-Type: application/json" -H "Authorization: Bearer %CURSOR_API_KEY%" -d "{\"model\":\"composer-2.5\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}"
   next      give your client the base URL, and as its key a Cursor API key (Cursor dashboard, Integrations)
 `},
-		{"a key to lend", banner{addr: at("127.0.0.1"), root: "http://127.0.0.1:8787", upstreams: []string{"sdkbridge"}, lends: true}, `composer-api listens on http://127.0.0.1:8787 (upstreams: sdkbridge)
+		{"a key to lend", banner{addr: at("127.0.0.1"), root: "http://127.0.0.1:8787", program: "composer-api", upstreams: []string{"sdkbridge"}, lends: true}, `composer-api listens on http://127.0.0.1:8787 (upstreams: sdkbridge)
   base URL  http://127.0.0.1:8787/v1 for OpenAI clients, http://127.0.0.1:8787 for Anthropic's
   try       curl http://127.0.0.1:8787/v1/chat/completions -H "Content-Type: application/json" -H "Authorization: Bearer $(composer-api token)" -d "{\"model\":\"composer-2.5\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}"
   next      composer-api setup, or give your client the base URL, and as its key what 'composer-api token' prints
 `},
-		{"the demo", banner{addr: at("127.0.0.1"), root: "http://127.0.0.1:8787", upstreams: []string{"demo"}, demo: true}, `composer-api listens on http://127.0.0.1:8787 (upstreams: demo)
+		{"the demo", banner{addr: at("127.0.0.1"), root: "http://127.0.0.1:8787", program: "composer-api", upstreams: []string{"demo"}, demo: true}, `composer-api listens on http://127.0.0.1:8787 (upstreams: demo)
   base URL  http://127.0.0.1:8787/v1 for OpenAI clients, http://127.0.0.1:8787 for Anthropic's
   try       curl http://127.0.0.1:8787/v1/chat/completions -H "Content-Type: application/json" -d "{\"model\":\"composer-2.5\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}"
   next      these are scripts and no model: for the real ones, composer-api upstream install, then composer-api serve
 `},
-		{"no upstream", banner{addr: at("127.0.0.1"), root: "http://127.0.0.1:8787"}, `composer-api listens on http://127.0.0.1:8787 (no upstream yet: type 'composer-api upstream install', or use --demo)
+		{"no upstream", banner{addr: at("127.0.0.1"), root: "http://127.0.0.1:8787", program: "composer-api"}, `composer-api listens on http://127.0.0.1:8787 (no upstream yet: type 'composer-api upstream install', or use --demo)
   base URL  http://127.0.0.1:8787/v1 for OpenAI clients, http://127.0.0.1:8787 for Anthropic's
   next      composer-api upstream install, then composer-api serve
 `},

@@ -75,7 +75,7 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	}
 	// It runs on both ways out. After a listener that failed there may still be turns in progress.
 	defer s.ShutDown(context.WithoutCancel(ctx), c.Grace)
-	banner := newBanner(listener.Addr(), clientRoot(&c.Config, listener.Addr().String()), names(s.backends), c.Demo, s.lends)
+	banner := p.newBanner(listener.Addr(), clientRoot(&c.Config, listener.Addr().String()), names(s.backends), c.Demo, s.lends)
 	if operator != nil {
 		banner.metrics = operator.Addr()
 	}
@@ -83,8 +83,9 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	if secure != nil {
 		serving = tls.NewListener(listener, secure.config)
 	}
-	banner.print(p.stderr)
+	// Before the banner: who reads that goes on with 'setup'.
 	defer c.leaveNote(p, listener.Addr(), func(err error) { log.Warn("'setup' and 'status' are not told where this gateway runs", "err", err) })()
+	banner.print(p.stderr)
 	// A place for each writer, so that none is left hanging when another one has ended everything.
 	served := make(chan error, 4)
 	go func() { served <- s.Serve(serving) }()

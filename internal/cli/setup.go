@@ -98,7 +98,7 @@ func (c *setupClientCmd) setUp(m *setup.Machine, client setup.Client, gateway *s
 	if err != nil {
 		return &hinted{err, "correct the file, or set the client up by hand: the README says what it needs"}
 	}
-	if err := asker.apply(plan, client.Name+" is set up; 'composer-api setup undo "+client.ID+"' puts it back"); err != nil {
+	if err := asker.apply(plan, client.Name+" is set up; '"+asker.p.program()+" setup undo "+client.ID+"' puts it back"); err != nil {
 		return err
 	}
 	for _, step := range plan.Steps {
