@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"time"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api"
@@ -15,7 +14,7 @@ import (
 // cancel answers POST /responses/{id}/cancel with the response as it is afterwards. To cancel what has ended changes
 // nothing, and is no error.
 //
-// A job of this process is stopped, and its row is read when that is stored. For a job of another process the row is
+// A job of this process is stopped, and shown as it ended, also while that waits for a store that is away (decision 100). For a job of another process the row is
 // changed; that process is told by the store, or finds out when it renews its leases. When both change it at once, one gets
 // store.ErrConflict: hence the loop, which ends at the latest when the response has ended by itself.
 //
@@ -57,35 +56,16 @@ func (s *Service) cancel(w http.ResponseWriter, r *http.Request, call *api.Call)
 	}
 }
 
-// stop cancels the job and waits until that is stored. An error says that it is not known to be; the job has stopped
-// all the same, and its end is stored when the store is back. It may be called by several at once.
+// stop cancels the job and waits until its turn has ended. How it ended is then in the store, or waits for it in unsaved: row knows.
+// It may be called by several at once. The error is that the caller has left.
 func (j *job) stop(ctx context.Context) error {
-	select {
-	case <-j.turned:
-		return nil // it has ended by itself, and row knows how
-	default:
-	}
 	j.cancel(errCancelled)
 	select {
-	// The turn has ended; what follows is only the writing.
 	case <-j.turned:
+		return nil
 	case <-ctx.Done():
 		return &agent.Error{Code: agent.Canceled, Err: ctx.Err()}
 	}
-	timer := time.NewTimer(storeTimeout)
-	defer timer.Stop()
-	select {
-	case <-j.done:
-	case <-timer.C:
-		// Without an unsaved row the end is being written just now, and the caller reads what there
-		// is.
-		if j.unsaved.Load() != nil {
-			return storeError(store.ErrUnavailable)
-		}
-	case <-ctx.Done():
-		return &agent.Error{Code: agent.Canceled, Err: ctx.Err()}
-	}
-	return nil
 }
 
 // cancelElsewhere cancels a response that another process works on. That stops when it finds its row changed.

@@ -25,10 +25,14 @@ type conversations struct {
 	age   time.Duration // how long a conversation is kept since it was changed last
 	// past makes what the items of a request may refer to, for an owner.
 	past func(owner string) *past
+	// saved has what responses of this process are about to add to a conversation be added now. The error is that the store is away.
+	saved func(ctx context.Context, owner, id string) error
 }
 
 // conversations is made when it is needed; it only passes on what the Service has.
-func (s *Service) conversations() *conversations { return &conversations{s.store, s.cfg.Age, s.past} }
+func (s *Service) conversations() *conversations {
+	return &conversations{s.store, s.cfg.Age, s.past, s.saveAdded}
+}
 
 // conversationDocument is a conversation as the API shows it.
 type conversationDocument struct {
@@ -55,8 +59,14 @@ func noItem(id string) error {
 }
 
 // load reads a conversation, for a client. A document of another kind under that id
-// (chat's stored completions) counts as none. It takes at most storeTimeout.
+// (chat's stored completions) counts as none. It takes at most twice storeTimeout.
+//
+// Whoever reads or changes the items comes by here first. A response that its client knows to have ended, and whose words the store
+// does not have yet, adds them before: without them half a conversation would be read.
 func (c *conversations) load(ctx context.Context, owner, id string) (store.Document, error) {
+	if err := c.saved(ctx, owner, id); err != nil {
+		return store.Document{}, kept.Error(err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	d, err := c.store.Document(ctx, owner, id)

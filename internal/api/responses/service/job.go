@@ -18,7 +18,7 @@ import (
 //
 // Three goroutines work for it: run carries out the turn and owns rec and encoder; saveEvents copies the journal into the
 // store, and watchRow looks for what other processes do to the row: both read only rec's owner and id, which don't change.
-// Everybody else may call cancel and stop, wait for turned and done, follow the journal, and read queued and unsaved.
+// Everybody else may call cancel, stop and saveNow, wait for turned, kept and done, follow the journal, and read queued and unsaved.
 //
 //	startJob ─► the turn runs ─► journal ended, turned closed ─► end and events stored ─► done closed
 //	              ▲ cancel(cause) ends it here                    ▲ waits here while the store is away
@@ -47,8 +47,13 @@ type job struct {
 
 	// lost says that the row is gone or somebody else's: nothing is written any more. For the goroutine of run alone.
 	lost bool
-	// unsaved is the ended response while it waits for a store that is away; nil when nothing waits.
+	// unsaved is the ended response while it waits for a store that is away; nil when nothing waits. It is set before turned is
+	// closed, so who has waited for that finds the end here or in the store.
 	unsaved atomic.Pointer[store.Response]
+	// deleted says that the row was deleted through this process.
+	deleted atomic.Bool
+	hurry   chan chan<- bool // taken by saveEnd in a pause: somebody needs the end in the store now
+	kept    chan struct{}    // closed when saveEnd is over
 }
 
 // The causes with which a job's context is cancelled; fail tells them apart. When the Service is closed the
@@ -80,7 +85,8 @@ func (s *Service) startJob(req *responses.Request, turn *agent.Request, rec *rec
 	if err := s.admit(rec.row.Owner); err != nil {
 		return nil, err
 	}
-	j := &job{service: s, rec: rec, journal: newJournal(&s.eventBudget), turn: turn, turned: make(chan struct{}), done: make(chan struct{})}
+	j := &job{service: s, rec: rec, journal: newJournal(&s.eventBudget), turn: turn, turned: make(chan struct{}), done: make(chan struct{}),
+		hurry: make(chan chan<- bool), kept: make(chan struct{})}
 	opt := rec.options()
 	opt.Keep = j.keep
 	j.encoder = responses.NewStream(req, opt, j.journal)

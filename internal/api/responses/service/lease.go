@@ -81,6 +81,9 @@ func (s *Service) renewLeases() (err error) {
 		if !slices.Contains(held, j.ref()) {
 			s.checkLost(ctx, j)
 		}
+		if j.unsaved.Load() != nil {
+			j.hasten() // the store is back
+		}
 	}
 	// The store is there just now, so it is a good moment.
 	s.deleteForgotten(ctx)

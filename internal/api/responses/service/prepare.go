@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api"
@@ -112,6 +113,9 @@ func (p *past) history(ctx context.Context, id string) ([]responses.Item, error)
 	for next := id; next != ""; {
 		// A list (partial) shows what is left, so its first response may be hidden, too.
 		row, err := p.read(ctx, next, next == id && !p.partial)
+		if err == nil && !responses.Status(row.Status).Ended() {
+			row, err = p.awaited(ctx, row, next == id && !p.partial)
+		}
 		if p.partial && errors.Is(err, store.ErrNotFound) {
 			break
 		}
@@ -148,6 +152,36 @@ func (p *past) history(ctx context.Context, id string) ([]responses.Item, error)
 	// They were gathered from the newest to the oldest.
 	slices.Reverse(turns)
 	return slices.Concat(turns...), nil
+}
+
+// endSoon is how long the end of a response that another process runs is waited for, before a client is told that it is still in
+// progress. The other process may have shown it as ended, and be about to write that down: after an outage of the store it tries
+// again within leaseTick.
+const endSoon = leaseTick + time.Second
+
+// awaited is a response of another process, which is not known to have ended, after a moment in which it may have. named is as for
+// read. One of this process is as it is: what this process knows of it was looked at.
+//
+// Without a runner, nobody will ever say how it ended: it was deleted before that was stored. Then it counts as gone.
+func (p *past) awaited(ctx context.Context, row store.Response, named bool) (store.Response, error) {
+	switch row.Runner {
+	case "":
+		return row, store.ErrNotFound
+	case p.service.runner:
+		return row, nil
+	}
+	for end := time.Now().Add(endSoon); time.Now().Before(end); {
+		select {
+		case <-ctx.Done():
+			return row, ctx.Err()
+		case <-time.After(followEvery):
+		}
+		now, err := p.read(ctx, row.ID, named)
+		if err != nil || responses.Status(now.Status).Ended() {
+			return now, err
+		}
+	}
+	return row, nil
 }
 
 // before is what a response went on from, oldest item first.

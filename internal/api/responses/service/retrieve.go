@@ -19,29 +19,42 @@ import (
 // What can be asked of a stored response: the document, its events (streamStored), its input items,
 // and its deletion. Ids are looked up under the caller's owner, so those of others are not found.
 
-// row reads a response: as it is stored, or, when it ended here while the store was away, as it
-// will be stored. Errors are the store's. An unsaved row is newer than what the store has.
+// row reads a response as it is now. Errors are the store's.
+//
+// What this process knows of a response that it ran itself comes first: an end that could not be written yet is newer than what
+// the store has. Whoever shows a response or goes on from it asks row or ancestor, and nobody the store, so that all see the
+// same. Only who writes a row compares with the store's (update, insert, checkLost).
 //
 // It is a copy; its bytes are shared with the job and must not be changed.
 func (s *Service) row(ctx context.Context, owner, id string) (store.Response, error) {
-	if j := s.job(store.ResponseRef{Owner: owner, ID: id}); j != nil {
-		// Set from the moment at which the end could not be written until it is.
-		if row := j.unsaved.Load(); row != nil {
-			return *row, nil
-		}
+	if row := s.unsaved(owner, id); row != nil {
+		return *row, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	return s.store.Response(ctx, owner, id)
 }
 
-// ancestor is row for what another response continues: it also finds what was deleted meanwhile.
+// ancestor is row for what another response continues: it also finds what was deleted meanwhile, and nothing that is kept briefly.
 //
 // It is asked for what went before, and never for what the client names.
 func (s *Service) ancestor(ctx context.Context, owner, id string) (store.Response, error) {
+	if row := s.unsaved(owner, id); row != nil && !s.store.has(owner, id) {
+		return *row, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	return s.store.Ancestor(ctx, owner, id)
+}
+
+// unsaved is the end of a response that waits in this process for a store that is away; nil when none does. What was deleted here
+// is not shown any more, although its job may not have noticed.
+func (s *Service) unsaved(owner, id string) *store.Response {
+	j := s.job(store.ResponseRef{Owner: owner, ID: id})
+	if j == nil || j.deleted.Load() {
+		return nil
+	}
+	return j.unsaved.Load()
 }
 
 // load is row for a route: its errors are those that the client gets.
@@ -94,8 +107,13 @@ type deletedDocument struct {
 // remove answers DELETE /responses/{id}. What still runs is stopped. The row goes first: then
 // nobody finds the response any more, whatever becomes of the job. A response that another one
 // continues is only hidden by the store, see store.Store.
+//
+// An end that waits for the store is written before, because others may go on from it: a hidden row can't be changed any more.
 func (s *Service) remove(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	ref := store.ResponseRef{Owner: call.Caller.Owner, ID: r.PathValue("id")}
+	if j := s.job(ref); j != nil {
+		_ = j.saveNow(r.Context()) // else the store tells of it now
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
 	defer cancel()
 	err := s.store.DeleteResponse(ctx, ref.Owner, ref.ID)
@@ -106,6 +124,7 @@ func (s *Service) remove(w http.ResponseWriter, r *http.Request, call *api.Call)
 		return storeError(err)
 	}
 	if j := s.job(ref); j != nil {
+		j.deleted.Store(true)
 		j.cancel(errDeleted)
 	}
 	return api.WriteJSON(w, openai.Encode(deletedDocument{ID: ref.ID, Object: "response", Deleted: true}))

@@ -78,28 +78,82 @@ func failedWith(r *responses.Response, message string) *responses.Response {
 // saveEnd returns once the end of the response is stored, or can't be: the row is gone or somebody else's, or the
 // service is closed and the store still away.
 func (j *job) saveEnd() {
+	defer close(j.kept)
 	defer agent.CatchPanic(j.panicked)
 	for try := 1; j.unsaved.Load() != nil; try++ {
-		closed := !j.retryPause(try)
+		asked, open := j.retryPause(try, j.hurry)
 		j.write()
-		if closed && j.unsaved.Load() != nil {
+		waits := j.unsaved.Load() != nil
+		if asked != nil {
+			asked <- waits
+		}
+		if !open && waits {
 			j.service.cfg.Log.Error("the end of a background response is lost, because the store is away", "id", j.rec.row.ID)
 			return
 		}
 	}
 }
 
-// retryPause waits before the next try: 1 s after the first, a second longer after each, leaseTick at most. It returns
-// false at once when the service is closed; then one last try is due.
-func (j *job) retryPause(try int) bool {
+// retryPause waits before the next try: 1 s after the first, a second longer after each, leaseTick at most. open is false when the
+// service is closed; then one last try is due at once. hurry, when not nil, ends the pause, with who is to be told of the try.
+func (j *job) retryPause(try int, hurry <-chan chan<- bool) (asked chan<- bool, open bool) {
 	timer := time.NewTimer(min(time.Duration(try)*time.Second, leaseTick))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return true
+		return nil, true
+	case asked := <-hurry:
+		return asked, true
 	case <-j.service.ctx.Done():
-		return false
+		return nil, false
 	}
+}
+
+// hasten ends the pause of an end that waits for the store, if it is in one. It does not wait.
+func (j *job) hasten() {
+	select {
+	case j.hurry <- nil:
+	default:
+	}
+}
+
+// saveNow has an end that waits for the store be written at once, and waits for one try, for storeTimeout at most. It does nothing
+// for a job whose end does not wait. The error is that it waits still.
+func (j *job) saveNow(ctx context.Context) error {
+	if j.unsaved.Load() == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	told := make(chan bool, 1)
+	select {
+	case j.hurry <- told:
+	case <-j.kept:
+		return nil
+	case <-ctx.Done():
+		return store.ErrUnavailable
+	}
+	select {
+	case waits := <-told:
+		if !waits {
+			return nil
+		}
+	case <-ctx.Done():
+	}
+	return store.ErrUnavailable
+}
+
+// saveAdded has the ends be written now that wait for the store and belong to a conversation. The error is that one waits still.
+func (s *Service) saveAdded(ctx context.Context, owner, conversation string) error {
+	for _, j := range s.allJobs() {
+		if j.rec.conversation != conversation || j.rec.row.Owner != owner {
+			continue
+		}
+		if err := j.saveNow(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // saveEvery is how often events are written down at most: the first after a silence at once. Each time costs the store a
@@ -144,7 +198,8 @@ func (j *job) saveEvents() {
 			return // another process has ended the response, and its events
 		default:
 			j.service.cfg.Log.Error("events of a background response could not be stored", "id", j.rec.row.ID, "err", err)
-			if failures++; !j.retryPause(failures) && failures > 1 {
+			failures++
+			if _, open := j.retryPause(failures, nil); !open && failures > 1 {
 				return // who reads from the store gets the end from the row
 			}
 		}
