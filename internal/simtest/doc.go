@@ -5,6 +5,7 @@
 //	plan_test.go        what will happen: a seed becomes a plan, and a plan is a file
 //	world_test.go       the servers, the network and the store of one run
 //	upstream_test.go    what the model says, and its faults
+//	exchange_test.go    what goes wrong where keys are exchanged for access tokens
 //	people_test.go      what people do, one request after the other
 //	history_test.go     a conversation as a person remembers it, and what they do to it
 //	surfaces_test.go    how a conversation is sent on each API, and how an answer is read

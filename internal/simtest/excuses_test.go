@@ -11,6 +11,7 @@ import (
 // has to succeed, unless there is a reason of its own for it.
 //
 //	a fault          faultRows says how often it is retried, so that nobody sees it
+//	an exchange      of a key fails for a moment, and other faults or operations had taken the turn's retries
 //	an operation     operations says what clients may see of it
 //	the response     that it follows could not be stored, because of an operation
 
@@ -87,7 +88,7 @@ func rowOf(upstream, kind string) faultRow {
 
 // excuse: a request fails for a reason that is on the list. Nothing else is one.
 func (l *laws) excuse(p *living, c *talk, t *task, r *reply) {
-	if l.fault(p, c, t, r) || l.operation(t, r) || l.neverStored(c, r) {
+	if l.fault(p, c, t, r) || l.exchange(p, c, r) || l.operation(t, r) || l.neverStored(c, r) {
 		return
 	}
 	var met []string
@@ -114,6 +115,7 @@ func (l *laws) fault(p *living, c *talk, t *task, r *reply) bool {
 		for _, o := range l.world.reached(r) {
 			row.retried -= operations[o.Do].spends
 		}
+		row.retried -= l.world.exchange.failed(c.key, r.began, r.finished)
 		if (f.said && !row.always || met[f.kind] > row.retried) && slices.Contains(row.codes, r.code) {
 			f.used = true
 			return true
@@ -124,6 +126,20 @@ func (l *laws) fault(p *living, c *talk, t *task, r *reply) bool {
 		}
 	}
 	return false
+}
+
+// retries is how often one turn is tried again before it has said anything; see package retry.
+const retries = 2
+
+// exchange reports whether exchanges of the key have failed that explain the failure. By themselves they don't: each passes in a
+// moment, and a plan has no more of them than retries.
+func (l *laws) exchange(p *living, c *talk, r *reply) bool {
+	failed := l.world.exchange.failed(c.key, r.began, r.finished)
+	spent := failed + len(l.world.upstream.faultsOf(c.key, p.Speaks, r.began, r.finished))
+	for _, o := range l.world.reached(r) {
+		spent += operations[o.Do].spends
+	}
+	return failed > 0 && spent > retries && slices.Contains(slices.Concat(byUpstream, byLoad, byTime), r.code)
 }
 
 // refused is how often upstream has refused a token while the request was under way, because it was revoked or over.

@@ -121,6 +121,33 @@ func (c *talk) change(how string) {
 	}
 }
 
+// awaits reports whether the conversation ends with results, as one does that was branched.
+func (c *talk) awaits() bool {
+	return len(c.messages) > 0 && c.messages[len(c.messages)-1].role == "tool"
+}
+
+// dropResults goes back to before the message of the user that led to the results at the end.
+func (c *talk) dropResults() {
+	for n := len(c.messages); n > 0; n-- {
+		if c.messages[n-1].role == "user" {
+			c.messages = c.messages[: n-1 : n-1]
+			break
+		}
+	}
+	c.line = nil
+	c.forget()
+}
+
+// task is the name of the task that was asked for last.
+func (c *talk) task() string {
+	for _, m := range slices.Backward(c.messages) {
+		if mark := taskMark.FindStringSubmatch(m.text); m.role == "user" && mark != nil {
+			return mark[1]
+		}
+	}
+	return ""
+}
+
 // tail are the last messages from a user's on, at least n if there are as many.
 func (c *talk) tail(n int) []message {
 	for i := len(c.messages) - n; i >= 0; i-- {

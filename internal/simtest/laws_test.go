@@ -26,6 +26,7 @@ import (
 //	  usage             what turns report adds up to what upstream said
 //	  asked             upstream was asked once, and again only after something went wrong
 //	  excuse            it failed for a reason that is on the list (excuses_test.go)
+//	stops               soon after a client has cancelled a response, or an answer has ended at a word, upstream's run has ended
 //	titled              a title that is asked for beside a task is that task's
 //	bounds              a gateway has no more turns under way than were asked for, no run waits longer than it may
 //	stored              what is stored of an answer is the answer, and nobody else's
@@ -68,7 +69,7 @@ func (l *laws) reply(p *living, c *talk, t *task, r *reply) {
 	l.owner(p, r)
 	stage := l.text(p, c, t, r)
 	if r.ok() {
-		l.calls(p, t, stage, r)
+		l.calls(p, c, t, stage, r)
 		if !r.left { // the usage may come last
 			l.usage(p, c, t, r)
 		}
@@ -140,6 +141,33 @@ func (l *laws) hears() {
 	}
 }
 
+// stops: so soon after a client has asked for the end of an answer no run of it goes on upstream, whatever the store does meanwhile.
+// Runs that have called tools wait for the results, and those before the request were others'.
+func (l *laws) stops(p *living, key int, name string, began, asked, answered time.Time) {
+	soon := asked.Add(100*time.Millisecond + 6*l.world.plan.Latency)
+	time.Sleep(time.Until(soon))
+	for _, o := range l.world.during(began, soon) {
+		if !strings.HasPrefix(o.Do, "store ") || p.Hosted { // the account is in the store
+			return
+		}
+	}
+	for _, play := range l.world.upstream.playsOf(key, p.Speaks, began, answered) {
+		if len(play.asked) > 0 {
+			return
+		}
+	}
+	mine := map[string]bool{}
+	for _, run := range l.world.sim.Runs() {
+		if run.KeyHash != hashOfKey(key) || run.Started.Before(began) || run.Started.After(answered) || !strings.Contains(run.Prompt, name) && !mine[run.RunID] {
+			continue
+		}
+		mine[run.RunID] = run.RunID != ""
+		if run.End == "" {
+			l.breaks(p.Name, "stops: %v after it has asked for the end of it, a run of %s goes on", soon.Sub(asked), name)
+		}
+	}
+}
+
 // asked: a request is one run upstream, or none if it goes on with one. Each fault and each operation may be the reason for a
 // further one (two with Cursor's bridge, which begins again by itself), and so may the repair of an answer that is asked for in
 // a form.
@@ -205,7 +233,11 @@ func (l *laws) text(p *living, c *talk, t *task, r *reply) *saidStage {
 		fmt.Fprintf(&want, "w%d ", i+1)
 	}
 	want.WriteString(".")
-	if whole := want.String(); r.ok() && m[4] != whole || !strings.HasPrefix(whole, m[4]) {
+	whole := want.String()
+	if c.stops(t) {
+		whole, _, _ = strings.Cut(whole, stopWord)
+	}
+	if r.ok() && m[4] != whole || !strings.HasPrefix(whole, m[4]) {
 		l.breaks(p.Name, "text: of %s.s%d it got %q, and the model said %q", s.name, s.n, m[4], whole)
 	}
 	if s.n > 0 {
@@ -240,7 +272,7 @@ func (l *laws) saw(p *living, c *talk, s *saidStage, saw string) {
 
 // calls: an answer has the calls of its stage, each once and in order. A group that isn't announced may come in parts, a
 // simulator that misbehaves leaves announcements out, and of a connection that breaks only some of the calls come.
-func (l *laws) calls(p *living, t *task, s *saidStage, r *reply) {
+func (l *laws) calls(p *living, c *talk, t *task, s *saidStage, r *reply) {
 	last := ""
 	for _, k := range r.calls {
 		var args struct{ N string }
@@ -265,7 +297,11 @@ func (l *laws) calls(p *living, t *task, s *saidStage, r *reply) {
 	}
 	late := l.world.during(r.began, r.finished) != nil // the others of a group may be on a way that is cut
 	if s != nil && t.Ask != "title" && !late {
-		if want := s.of.Stages[s.n].Calls; len(r.calls) != want && (len(r.calls) == 0 || s.of.Stages[s.n].Announced && l.world.plan.Misbehaves == 0) {
+		want := s.of.Stages[s.n].Calls
+		if c.stops(t) && s.of.Stages[s.n].stopped() {
+			want = 0 // the model was going to make calls
+		}
+		if len(r.calls) != want && (len(r.calls) == 0 || s.of.Stages[s.n].Announced && l.world.plan.Misbehaves == 0) {
 			l.breaks(p.Name, "calls: %d of the %d of %s.s%d", len(r.calls), want, s.name, s.n)
 		}
 	}
@@ -321,7 +357,8 @@ func (l *laws) usage(p *living, c *talk, t *task, r *reply) {
 	// Two runs may wait for the same results, after a request that was sent twice, at once or because the client had left or its
 	// answer was lost: then nobody knows which of them has got these. What a repair costs is estimated. A run may go on with the
 	// next task, so what it began with counts, too.
-	of.vague = of.vague || twice(t) || mayLeave(t) || c.lost == t
+	// What a run would have cost that is ended at a word nobody says.
+	of.vague = of.vague || twice(t) || mayLeave(t) || c.lost == t || c.stops(t)
 	for i := range r.calls {
 		r.calls[i].of = of
 	}

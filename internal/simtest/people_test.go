@@ -102,6 +102,9 @@ func (w *world) live(p *person) {
 		if t.Before != "" {
 			w.say(p.Name, "changes the conversation: %s", t.Before)
 		}
+		if t.Ask == "schema" && c.awaits() {
+			c.dropResults() // a run may wait for them, whose script has no JSON
+		}
 		c.messages = append(c.messages, message{role: "user", text: "Please do «" + taskName(p.Speaks, i) + "»."})
 		if t.Before == "aside" {
 			c.messages = append(c.messages, message{role: "user", text: "Be brief."})
@@ -254,10 +257,14 @@ func (l *living) ask(c *talk, t *task) *reply {
 		case t.Ask == "follow":
 			l.follow(c, r)
 		case t.Ask == "cancel" && l.left.add(s):
-			l.cancel(c, r)
+			l.cancel(c, t, r)
 		case t.background():
 			l.poll(c, r)
 		}
+	}
+	if c.stops(t) && r.ok() && s.stopped() && !twice(t) {
+		name, key := c.task(), c.key
+		l.beside.Go(func() { w.laws.stops(l, key, name, r.began, r.finished, r.finished) })
 	}
 	w.say(l.Name, "%s", r.summary())
 	return r
@@ -381,9 +388,13 @@ func (l *living) follow(c *talk, r *reply) {
 }
 
 // cancel ends a background response after a while. What it has said by then the client does not look at.
-func (l *living) cancel(c *talk, r *reply) {
+func (l *living) cancel(c *talk, t *task, r *reply) {
 	time.Sleep(1300*time.Millisecond + l.apart)
+	asked := time.Now()
 	again := l.send(context.Background(), c, "POST", "/v1/responses/"+r.id+"/cancel", nil, toTheEnd)
+	if !l.Wanders && !twice(t) {
+		l.world.laws.stops(l, c.key, c.task(), r.began, asked, again.finished)
+	}
 	began := r.began
 	*r = *again
 	r.began, r.resume, r.left = began, "", true

@@ -38,6 +38,7 @@ type person struct {
 	Briefed  bool   `json:",omitempty"` // begins as others of the same parent do, with equal messages
 	Patience int    // how often a failed request is sent again at once
 	Echo     string `json:",omitempty"` // how answers are sent back: one of echoes
+	Exchange *fault `json:",omitempty"` // what goes wrong when the key is exchanged: one of exchangeFaults, before the exchange number Word
 	Start    time.Duration
 	Tasks    []*task
 }
@@ -79,6 +80,8 @@ var (
 	// Besides those that every seed draws from there is fork, which goes on from an older response by its id.
 	changes = []string{"", "", "", "aside", "edit", "compact", "rewind", "branch", "surface", "key", "tools", "model"}
 	// asks are what a request asks of its answer.
+	//
+	// Besides those that every seed draws from there is stop, which ends an answer at a word (see stopWord).
 	asks = []string{"", "", "", "", "background", "follow", "cancel", "required", "schema", "title"}
 	// leaves are when clients leave. A client that has left sends the same request again, or gives the task up.
 	leaves = []string{"mid", "last", "at once", "mid and give up"}
@@ -86,6 +89,8 @@ var (
 	echoes = []string{"", "", "thinking", "one message"}
 	// faults are what goes wrong upstream.
 	faults = []string{"cut", "cut", "drop", "unavailable", "limited", "unauthenticated", "status 503", "status 429", "status 401", "hold", "stall", "garbage", "checkpoint cut", "checkpoint drop", "refused"}
+	// exchangeFaults are what goes wrong when a key is exchanged for a token. Each passes in a moment, so nobody may notice.
+	exchangeFaults = []string{"status 500", "status 503", "reset", "silent"}
 	// surfaces are the public APIs.
 	surfaces = []string{"chat", "responses", "messages"}
 )
@@ -121,6 +126,7 @@ func newPlan(seed uint64) *plan {
 		}
 	}
 	p.more(rand.New(rand.NewPCG(seed, 0x52)))
+	p.later(rand.New(rand.NewPCG(seed, 0x53)))
 	slices.SortFunc(p.Operations, func(a, b *operation) int { return int(a.At - b.At) })
 	p.withOneRotation()
 	return p
@@ -175,6 +181,33 @@ func (p *plan) more(r *rand.Rand) {
 			o.Do = "half-open clients"
 		}
 		p.Operations = append(p.Operations, o)
+	}
+}
+
+// later is more for what came after it.
+func (p *plan) later(r *rand.Rand) {
+	for _, who := range p.People {
+		if p.Upstream != "sdkbridge" && r.IntN(6) == 0 { // Cursor's bridge exchanges keys itself
+			who.Exchange = &fault{Kind: pick(r, exchangeFaults), Word: r.IntN(2), Times: 1 + r.IntN(2)}
+			if who.Exchange.Kind == "silent" {
+				who.Exchange.Times = 1
+			}
+		}
+		for _, t := range who.Tasks {
+			if t.Ask == "" && r.IntN(5) == 0 {
+				t.Ask = "stop"
+			}
+		}
+	}
+	// A response that is cancelled while the model says nothing, and while the store is not there.
+	who := pick(r, p.People)
+	if at := who.Start + 900*time.Millisecond; r.IntN(6) == 0 && who.Surface == "responses" && !who.Socket {
+		t := who.Tasks[0]
+		t.Ask, t.Strays = "cancel", false
+		t.Stages[0].Fault = &fault{Kind: "hold", Word: 1, Times: 1}
+		if r.IntN(2) == 0 {
+			p.Operations = append(p.Operations, &operation{At: at + 29*time.Microsecond, Do: pick(r, []string{"store away", "store stuck", "store slow"}), Replica: r.IntN(p.Replicas), For: 20 * time.Second})
+		}
 	}
 }
 

@@ -57,6 +57,9 @@ func takeAway(p *plan, n int) bool {
 				ways = append(ways, func() { who.Tasks = who.Tasks[:i] })
 			}
 		}
+		if who.Exchange != nil {
+			ways = append(ways, func() { who.Exchange = nil })
+		}
 		for _, text := range []*string{&who.Echo} {
 			if *text != "" {
 				ways = append(ways, func() { *text = "" })

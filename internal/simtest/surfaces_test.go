@@ -100,6 +100,8 @@ func chatBody(c *talk, p *person, t *task) obj {
 	}
 	b["messages"] = messages
 	switch t.Ask {
+	case "stop":
+		b["stop"] = list{stopWord}
 	case "schema":
 		b["response_format"] = obj{"type": "json_schema", "json_schema": obj{"name": "said", "strict": true, "schema": answerSchema}}
 		tools = nil
@@ -115,6 +117,12 @@ func chatBody(c *talk, p *person, t *task) obj {
 	}
 	return b
 }
+
+// stopWord ends the answers of tasks that ask for stop, where the API has a way to say so.
+const stopWord = "w3"
+
+// stops reports whether the answers of a task end at stopWord.
+func (c *talk) stops(t *task) bool { return t.Ask == "stop" && c.surface != "responses" }
 
 // answered reports whether there were calls since the last task, so that no more are asked for.
 func (c *talk) answered() bool {
@@ -462,6 +470,8 @@ func messagesBody(c *talk, p *person, t *task) obj {
 		tools = append(tools, obj{"name": name, "input_schema": parameters})
 	}
 	switch t.Ask {
+	case "stop":
+		b["stop_sequences"] = list{stopWord}
 	case "schema":
 		b["output_config"] = obj{"format": obj{"type": "json_schema", "schema": answerSchema}}
 		tools = nil

@@ -305,6 +305,9 @@ func (u *upstream) stage(steps []script.Step, now *play, name string, t *task, i
 	return append(steps, u.reached(now, func() { now.asked = append(now.asked, time.Now()) }), calls), true
 }
 
+// stopped reports whether the stage says stopWord.
+func (s *stage) stopped() bool { return s.Words >= 3 }
+
 // callName names call n of a stage.
 func callName(task string, stage, n int) string { return fmt.Sprintf("%s.s%d.c%d", task, stage, n+1) }
 

@@ -49,6 +49,7 @@ type world struct {
 
 	replicas []*replica
 	log      lockedBuffer
+	exchange exchanges
 	calm     time.Time      // from here on nothing disturbs any more
 	hosted   map[int]string // the keys of accounts, by the number of the Cursor key behind them
 
@@ -151,7 +152,7 @@ func (w *world) serve() (before *http.Server) {
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	l := memnet.Listen()
-	server := &http.Server{Handler: w.sim, Protocols: protocols, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
+	server := &http.Server{Handler: w.exchange.before(w), Protocols: protocols, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
 	go server.Serve(l)
 	w.mu.Lock()
 	defer w.mu.Unlock()
