@@ -68,8 +68,8 @@ terminal() { # NAME: its variables point at the simulator, and keep OpenCode fro
 	await "$1" '^\$ *$'
 }
 shown() { screen capture-pane -p -t "$1" | sed -e :a -e '/^\n*$/{$d;N;ba' -e '}'; }
-await() { # NAME PATTERN: until the last line that is shown matches; two minutes at most
-	for _ in $(seq 600); do
+await() { # NAME PATTERN: until the last line that is shown matches; six minutes at most, one more than 'setup verify' may take
+	for _ in $(seq 1800); do
 		if shown "$1" | tail -n 1 | grep -q "$2"; then return; fi
 		sleep 0.2
 	done
