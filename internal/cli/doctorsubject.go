@@ -192,6 +192,7 @@ func (c *doctorCmd) cursorOf(ctx context.Context, p *process, cfg *config.Config
 		wrong := fault(err)
 		s.Key.Wrong = &wrong
 	}
+	s.Key.Give = howToGive(s.Key.Origin)
 	// Only the name of the key is shown, never whose it is: people paste this output into issues.
 	s.Key.WhoIs = func(ctx context.Context, key agent.Secret) (string, error) {
 		me, err := asked.Me(ctx, key)
@@ -212,6 +213,20 @@ func (c *doctorCmd) cursorOf(ctx context.Context, p *process, cfg *config.Config
 		s.Turn = func(ctx context.Context) (*doctor.Turn, error) { return oneTurn(ctx, p, cfg, asked, s.Key.Secret) }
 	}
 	return nil
+}
+
+// howToGive is how the gateway is given a key in the place of the one that came from origin, as serversKey names it: there, because
+// it would be found before one elsewhere.
+func howToGive(origin string) string {
+	switch {
+	case origin == "" || origin == keyringOrigin:
+		return "'composer-api cursor-key set' puts it into the system's keyring; or 'export CURSOR_API_KEY=crsr_…' before 'serve'"
+	case filepath.IsAbs(origin): // CURSOR_API_KEY_FILE, or the file in the state folder
+		return "write it into " + origin
+	case origin == "environment":
+		return "'export CURSOR_API_KEY=crsr_…'"
+	}
+	return "write it into " + origin // ".env line 3"
 }
 
 // oneTurn asks the model for a word, through an upstream and a gateway as serve makes them.
@@ -284,6 +299,9 @@ func bridgeOf(p *process, cfg *config.Config, s *doctor.Subject) {
 	// What stands before the colon; the rest is for 'upstream status'.
 	kind, _, _ := strings.Cut(how, ":")
 	b.Version, b.Dir, b.Confinement, b.Unconfined = found.Version, found.Dir, kind, launcher == nil
+	if cfg.SDKBridge.Dir != "" {
+		b.Named = "COMPOSER_SDK_BRIDGE"
+	}
 	b.Try = func(ctx context.Context) (time.Duration, error) {
 		return tryBridge(ctx, bridgechild.Config{Dir: found.Dir, BackendURL: string(cfg.BackendBase), CAFile: cfg.CAFile, Confine: launcher})
 	}
@@ -299,7 +317,7 @@ func storeOf(p *process, cfg *config.Config, s *doctor.Subject) error {
 	path, isFile := sqlstore.File(where)
 	s.Store.Name = masked("COMPOSER_DB", where)
 	if isFile {
-		s.Store.Name = path
+		s.Store.Name, s.Store.File = path, path
 	}
 	s.Store.Newer = func(err error) bool { return errors.Is(err, sqlstore.ErrNewerSchema) }
 	s.Store.Writable = func(ctx context.Context) error { return sqlstore.Writable(ctx, where) }
@@ -338,9 +356,9 @@ func folders(p *process, cfg *config.Config, s *doctor.Subject) {
 
 // ports are what serve listens on.
 func ports(cfg *config.Config) []doctor.Port {
-	list := []doctor.Port{{Addr: string(cfg.Addr), Setting: "COMPOSER_ADDR", What: "the gateway", Another: nextPort(string(cfg.Addr))}}
+	list := []doctor.Port{{Addr: string(cfg.Addr), Flag: "--addr", What: "the gateway", Another: nextPort(string(cfg.Addr))}}
 	if cfg.MetricsAddr != "" {
-		list = append(list, doctor.Port{Addr: string(cfg.MetricsAddr), Setting: "COMPOSER_METRICS_ADDR", What: "the metrics", Another: nextPort(string(cfg.MetricsAddr))})
+		list = append(list, doctor.Port{Addr: string(cfg.MetricsAddr), Flag: "--metrics-addr", What: "the metrics", Another: nextPort(string(cfg.MetricsAddr))})
 	}
 	return list
 }

@@ -92,6 +92,9 @@ func serversKey(ctx context.Context, p *process, c *config.CursorKey) (key agent
 	return agent.NewSecret(text), path, nil
 }
 
+// keyringOrigin is the origin of a key in the keyring.
+const keyringOrigin = "the system's keyring"
+
 // keyringsKey is the key of the system's keyring; none where nothing was put into it. A keyring that doesn't give it is an error:
 // the gateway would start without a key, and say nothing.
 func keyringsKey(ctx context.Context, dir string) (key agent.Secret, origin string, err error) {
@@ -102,7 +105,7 @@ func keyringsKey(ctx context.Context, dir string) (key agent.Secret, origin stri
 		return agent.Secret{}, "", &config.Error{Name: "CURSOR_API_KEY", Problem: "can't be read from the system's keyring: " + err.Error(),
 			Hint: "unlock the keyring; or 'composer-api cursor-key set' puts the key there again, and 'composer-api cursor-key delete' makes do without"}
 	}
-	return key, "the system's keyring", nil
+	return key, keyringOrigin, nil
 }
 
 // localKey is what lends the server's own key to clients; nil when it has none, or when other machines could use it and

@@ -8,7 +8,10 @@ import (
 // bridge starts Cursor's bridge once, if the gateway would use it, asks it for a sign of life, and ends it.
 func bridge(ctx context.Context, s *Subject, r *report) {
 	b := &s.Bridge
-	const reinstall = "composer-api upstream remove && composer-api upstream install"
+	reinstall := "'composer-api upstream remove', then 'composer-api upstream install'"
+	if b.Named != "" {
+		reinstall = "'unset " + b.Named + "' and 'composer-api upstream install' for one that works, or put a whole one into the folder that it names"
+	}
 	switch {
 	case b.Wrong != nil:
 		r.broken(b.Wrong.Cure, "%s", b.Wrong.Text)
@@ -17,7 +20,7 @@ func bridge(ctx context.Context, s *Subject, r *report) {
 		r.ok("it is not needed: another upstream is configured")
 		return
 	case b.Missing:
-		r.broken("composer-api upstream install", "no upstream is configured, and Cursor's bridge is not installed")
+		r.broken("'composer-api upstream install'", "no upstream is configured, and Cursor's bridge is not installed")
 		return
 	}
 	began := time.Now()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 )
 
@@ -25,11 +26,11 @@ func disk(_ context.Context, s *Subject, r *report) {
 		// What a quota leaves is not in the number of free bytes, and shows only when something is
 		// written.
 		case errors.Is(err, syscall.ENOSPC) || known && free < roomNone:
-			r.broken("make room ('df -h "+there+"' shows it), or "+f.Cure, "the disk for %s is full: %s", f.What, f.Path)
+			r.broken("make room ('"+roomOn(there)+"' shows what is left), or "+f.Cure, "the disk for %s is full: %s", f.What, f.Path)
 		case err != nil:
-			r.broken("give this user the folder ('ls -ld "+there+"' shows whose it is), or "+f.Cure, "nothing can be written where %s is to be: %v", f.What, err)
+			r.broken("give this user the folder ('"+ownerOf(there)+"' shows whose it is), or "+f.Cure, "nothing can be written where %s is to be: %v", f.What, err)
 		case known && free < roomTight:
-			r.warn("make room ('df -h "+there+"' shows it), or "+f.Cure, "there are only %d MB left for %s: %s", free>>20, f.What, f.Path)
+			r.warn("make room ('"+roomOn(there)+"' shows what is left), or "+f.Cure, "there are only %d MB left for %s: %s", free>>20, f.What, f.Path)
 		default:
 			r.ok("there is room for %s", f.What)
 		}
@@ -60,4 +61,20 @@ func probe(folder string) error {
 	// A page: an empty file would fit on a full disk.
 	_, err = file.Write(make([]byte, 4096))
 	return errors.Join(err, file.Close())
+}
+
+// roomOn is a command that shows how much room is left where a folder lies.
+func roomOn(folder string) string {
+	if runtime.GOOS == "windows" {
+		return "dir " + folder // its last line
+	}
+	return "df -h " + folder
+}
+
+// ownerOf is a command that shows who may write into a folder.
+func ownerOf(folder string) string {
+	if runtime.GOOS == "windows" {
+		return "icacls " + folder
+	}
+	return "ls -ld " + folder
 }

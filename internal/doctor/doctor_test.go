@@ -25,6 +25,7 @@ func healthy(t *testing.T) *doctor.Subject {
 		Version: "composer-api test", Free: func(string) (uint64, bool) { return 1 << 40, true },
 		Folders: []doctor.Folder{{Path: t.TempDir(), What: "the database", Cure: "name another file with COMPOSER_DB"}},
 		Bridge:  doctor.Bridge{},
+		Key:     doctor.Key{Give: "'export CURSOR_API_KEY=crsr_…'"},
 		Store: doctor.Store{
 			Name: "composer.db", Newer: func(error) bool { return false },
 			Pending:  func(context.Context) ([]string, bool, error) { return nil, true, nil },

@@ -23,7 +23,7 @@ func port(ctx context.Context, s *Subject, r *report) {
 			r.ok("%s is free for %s", p.Addr, p.What)
 			continue
 		}
-		cure := p.Setting + "=" + p.Another + " composer-api serve"
+		cure := "'composer-api serve " + p.Flag + " " + p.Another + "'"
 		switch {
 		case !taken(err):
 			r.broken("use an address of this machine: "+cure, "%s can't listen on %s: %v", p.What, p.Addr, errors.Unwrap(err))
@@ -31,7 +31,7 @@ func port(ctx context.Context, s *Subject, r *report) {
 		case isGateway(ctx, p.Addr):
 			r.ok("a gateway listens on %s", p.Addr)
 		default:
-			r.broken(cure+"   ("+whoListens(p.Addr)+" shows which program it is)", "%s is taken by another program, so that %s can't listen there", p.Addr, p.What)
+			r.broken("end that program ("+whoListens(p.Addr)+" shows which it is), or take another port: "+cure, "%s is taken by another program, so that %s can't listen there", p.Addr, p.What)
 		}
 	}
 }

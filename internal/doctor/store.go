@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -30,13 +31,23 @@ func stored(ctx context.Context, s *Subject, r *report) {
 	defer cancel()
 	// A transaction that changes nothing: it takes the lock that any write takes.
 	if err := db.Writable(patience); err != nil {
-		r.broken("end the program that holds it: 'fuser -v' with the file's name shows which, on Unix; a backup has to use SQLite's own (sqlite3 FILE '.backup COPY')",
-			"%s can't be written: another program holds its lock, or it may only be read", db.Name)
+		r.broken(db.unlock(), "%s can't be written: another program holds its lock, or it may only be read", db.Name)
 		return
 	}
 	if len(pending) > 0 {
-		r.warn("composer-api migrate up (or start 'serve', which does it)", "the schema of %s is old: %s to be applied", db.Name, strings.Join(pending, ", "))
+		r.warn("'composer-api migrate up', or start 'composer-api serve', which does it", "the schema of %s is old: %s to be applied", db.Name, strings.Join(pending, ", "))
 		return
 	}
 	r.okAfter(began, "%s can be written, and its schema is up to date", db.Name)
+}
+
+// unlock is how a lock is found whose owner doesn't let go of it.
+func (db *Store) unlock() string {
+	switch {
+	case db.File == "":
+		return "end the session that holds it ('SELECT pid, state, query FROM pg_stat_activity' shows them), or let this user write"
+	case runtime.GOOS == "windows":
+		return "end the program that holds it: the Resource Monitor shows which has the file open"
+	}
+	return "end the program that holds it: 'fuser -v " + db.File + "' shows which; to copy a database that is in use, 'sqlite3 " + db.File + " \".backup COPY\"'"
 }

@@ -73,7 +73,9 @@ type Address struct {
 type Key struct {
 	Secret agent.Secret // zero when it has none
 	Origin string       // where it was set
-	Wrong  *Fault       // why it can't be read
+	// Give is how the gateway is given another one: a command, or the name of a file to write it into.
+	Give  string
+	Wrong *Fault // why it can't be read
 	// WhoIs asks Cursor for the key's name. Errors are *agent.Error.
 	WhoIs func(context.Context, agent.Secret) (name string, err error)
 	// Exchange gets an access token for it, and says when that ends (zero: it doesn't say); nil when the upstream in use does so
@@ -89,6 +91,8 @@ type Bridge struct {
 	Missing      bool
 	Wrong        *Fault // why it can't be used
 	Version, Dir string
+	// Named is the variable that names Dir; "" for a bridge that 'upstream install' has brought.
+	Named string
 	// Confinement says how it is confined, or, with Unconfined, why it isn't.
 	Confinement string
 	Unconfined  bool
@@ -100,6 +104,8 @@ type Bridge struct {
 // A Store is the database. None of its functions changes anything.
 type Store struct {
 	Name string // without a password
+	// File is the path of a database in a file; "" for one that a server has.
+	File string
 	// Pending lists the migrations that are not applied yet, and says whether there is a database at all.
 	Pending func(context.Context) (names []string, exists bool, err error)
 	// Writable takes the lock for writing and gives it back.
@@ -118,9 +124,9 @@ type Folder struct {
 
 // A Port is an address to listen on.
 type Port struct {
-	Addr    string
-	Setting string
-	What    string // "the gateway"
+	Addr string
+	Flag string // of serve, which says where it is
+	What string // "the gateway"
 	// Another is an address to use in its place.
 	Another string
 }

@@ -17,9 +17,9 @@ func token(ctx context.Context, s *Subject, r *report) {
 	expires, err := s.Key.Exchange(ctx, s.Key.Secret)
 	switch {
 	case agent.CodeOf(err) == agent.NotConfigured:
-		r.broken("correct CURSOR_BACKEND_BASE_URL: it is the address to which /auth/exchange_user_api_key belongs", "what is at the address of Cursor's backend is not Cursor: %s", sentence(agent.AsError(err).UserMessage()))
+		r.broken("correct CURSOR_BACKEND_BASE_URL: it is the address to which /auth/exchange_user_api_key belongs", "at the address of CURSOR_BACKEND_BASE_URL there is something else than Cursor's backend")
 	case err != nil:
-		r.broken("create another key in the Cursor dashboard under Integrations, and set it: 'export CURSOR_API_KEY=crsr_…'", "the key can't be exchanged for an access token: %s", sentence(agent.AsError(err).UserMessage()))
+		r.broken(s.Key.create(), "the key can't be exchanged for an access token: %s", sentence(agent.AsError(err).UserMessage()))
 	// A token that doesn't say until when it is good.
 	case expires.IsZero():
 		r.okAfter(began, "the key was exchanged for an access token")
