@@ -89,7 +89,9 @@ func (s *Server) logRequest(w *response, r *http.Request, id string, took time.D
 		}
 	}
 	level := slog.LevelInfo
-	if w.route == "GET /healthz" || w.route == "GET /readyz" {
+	switch w.route {
+	// Whoever watches asks every second: orchestrators, and 'composer-api status --watch'.
+	case "GET /healthz", "GET /readyz", "GET /status":
 		level = slog.LevelDebug
 	}
 	if w.err != nil {
