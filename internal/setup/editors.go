@@ -137,13 +137,13 @@ var roo = Client{
 	},
 }
 
-// jetBrains keeps its settings where composer-api does not write.
+// jetBrains keeps its settings where composer-api does not write: jetbrains.com/help/ai-assistant/use-custom-models.html.
 var jetBrains = Client{
 	ID: "jetbrains", Name: "JetBrains AI Assistant",
 	target: func(_ *Machine, g *Gateway) target {
 		return target{steps: []string{
-			"in the IDE: Settings, Tools, AI Assistant, Models & API keys, \"OpenAI-compatible\": URL " + g.base() + ", the key from 'composer-api token', Tool calling on",
-			"then choose " + g.model() + " under Models Assignment",
+			"in the IDE: Settings, Tools, AI Assistant, Providers & API keys (in older ones Models & API keys), \"OpenAI-compatible\": URL " + g.base() + ", the key from 'composer-api token', Tool calling on",
+			"then choose " + g.model() + " in the list of models of the chat",
 			"the IDE keeps this in its own storage and in the system's keyring, which composer-api does not touch",
 		}}
 	},
