@@ -8,7 +8,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
@@ -76,24 +75,46 @@ func run(dir string, seeds int, only string, budget time.Duration) (caught, trie
 // A failing seed as the simulation prints it: its number, and the law that was broken.
 var failed = regexp.MustCompile(`seed \d+ \(number (\d+)\): \d+ broken, the first: [^:]*: (\w+)`)
 
+// changes applies a fault to the sources: the changed text of each file, by its path. Its changes stand one after the other, with
+// a line && between them.
+func changes(root, fault string) (map[string]string, error) {
+	texts := map[string]string{}
+	for change := range strings.SplitSeq(fault, "\n&&\n") {
+		path, change, _ := strings.Cut(change, "\n")
+		before, after, ok := strings.Cut(change, "====\n")
+		path = filepath.Join(root, path)
+		text, read := texts[path]
+		if !read {
+			source, err := os.ReadFile(path)
+			if err != nil {
+				return nil, err
+			}
+			text = string(source)
+		}
+		before = strings.TrimSuffix(before, "\n")
+		if !ok || strings.Count(text, before) != 1 {
+			return nil, fmt.Errorf("%s does not have the text once", path)
+		}
+		texts[path] = strings.Replace(text, before, strings.TrimSuffix(after, "\n"), 1)
+	}
+	return texts, nil
+}
+
 // try says how a fault was found; "" when it was not.
 func try(root, temp string, f txtar.File, seeds int, budget time.Duration) (string, error) {
-	path, change, _ := strings.Cut(string(f.Data), "\n")
-	before, after, ok := strings.Cut(change, "====\n")
-	source, err := os.ReadFile(filepath.Join(root, path))
+	texts, err := changes(root, string(f.Data))
 	if err != nil {
 		return "", err
 	}
-	before = strings.TrimSuffix(before, "\n")
-	if !ok || bytes.Count(source, []byte(before)) != 1 {
-		return "", fmt.Errorf("%s does not have the text once", path)
+	replace := map[string]string{}
+	for path, text := range texts {
+		changed := filepath.Join(temp, fmt.Sprintf("changed%d.go", len(replace)))
+		if err := os.WriteFile(changed, []byte(text), 0o600); err != nil {
+			return "", err
+		}
+		replace[path] = changed
 	}
-	changed := filepath.Join(temp, "changed.go")
-	text := strings.Replace(string(source), before, strings.TrimSuffix(after, "\n"), 1)
-	if err := os.WriteFile(changed, []byte(text), 0o600); err != nil {
-		return "", err
-	}
-	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {filepath.Join(root, path): changed}})
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": replace})
 	if err != nil {
 		return "", err
 	}
