@@ -79,6 +79,11 @@ func TestAFailoverThatTheURLKnows(t *testing.T) {
 	standby := at(t, database, hostOf(t, ctl(t, "standby")))
 	harness.SQL(t, database, "ALTER SYSTEM SET synchronous_standby_names = '*'")
 	harness.SQL(t, database, "SELECT pg_reload_conf()")
+	// It takes effect a moment later; a write before that is on one of them only.
+	nobody := &service{t: t}
+	nobody.eventually("a replica that is waited for", func() answer {
+		return nobody.onReplica(database, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND sync_state = 'sync'")
+	}, ok)
 	u, err := url.Parse(database)
 	if err != nil {
 		t.Fatal(err)

@@ -101,9 +101,11 @@ var goroutines = map[string]goroutine{
 	"cursor/sdkv1 NewCallbackServer":       {catches: "nothing", waits: "Close", why: "net/http catches what handlers do"},
 
 	// What is kept.
-	"store/sqlstore DB.ready":      {catches: "migrateOnce", waits: "schema.end"},
-	"store/sqlstore wire.announce": {catches: "notify", waits: "Close"},
-	"store/sqlstore wire.begin":    {catches: "session", waits: "Close"},
+	"store/sqlstore DB.ready":          {catches: "migrateOnce", waits: "schema.end"},
+	"store/sqlstore connector.Connect": {catches: "try", waits: "Close"},
+	"store/sqlstore connector.keep":    {catches: "drop", waits: "nobody: Close stops the timer, or it closes one connection"},
+	"store/sqlstore wire.announce":     {catches: "notify", waits: "Close"},
+	"store/sqlstore wire.begin":        {catches: "session", waits: "Close"},
 
 	// The simulator: whoever tests with it wants to see its panics.
 	"sim/cursorsim Sim.Serve":    {catches: "nothing", waits: "Serve", why: "net/http catches what handlers do"},

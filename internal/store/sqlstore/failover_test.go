@@ -3,6 +3,7 @@ package sqlstore_test
 import (
 	"database/sql"
 	"errors"
+	"io"
 	"net"
 	"net/url"
 	"slices"
@@ -94,4 +95,53 @@ func TestASilentHostOfSeveralIsPassedOver(t *testing.T) {
 	if err := db.PutSession(t.Context(), store.Session{AgentID: "a", Expires: time.Now().Add(time.Hour)}); err != nil {
 		t.Error(err)
 	}
+}
+
+// slowly is an address from which connections go on to the server at another, after a while.
+func slowly(t *testing.T, address string, after time.Duration) string {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer client.Close()
+				<-time.After(after)
+				server, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
+				if err != nil {
+					return
+				}
+				defer server.Close()
+				go io.Copy(server, client)
+				io.Copy(client, server)
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// TestASlowHostOfSeveralIsReached: it needs more than the second that each host has at first, as a server does that many
+// processes turn to at once. Calls don't begin again and again in vain.
+func TestASlowHostOfSeveralIsReached(t *testing.T) {
+	dsn := storetest.Postgres(t)
+	open(t, sqlstore.Config{DSN: dsn}) // makes the schema
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Host = slowly(t, u.Host, 1200*time.Millisecond) + ",127.0.0.1:1" // where nobody listens
+	db := bounded.New(open(t, sqlstore.Config{DSN: u.String(), AllowUnavailable: true}), bounded.Limit, nil)
+	for begin := time.Now(); time.Since(begin) < 30*time.Second; <-time.After(50 * time.Millisecond) { // a failure is remembered for a moment
+		if err = db.PutSession(t.Context(), store.Session{AgentID: "a", Expires: time.Now().Add(time.Hour)}); err == nil {
+			return
+		}
+	}
+	t.Error(err)
 }

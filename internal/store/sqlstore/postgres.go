@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net"
@@ -40,7 +41,8 @@ const (
 )
 
 // connect_timeout, unless the URL says otherwise: how long one host may take. Where the URL names several, the next one's turn
-// must come within the time of a call of the store (store/bounded, 3 s), also when a host drops every packet.
+// must come within the time of a call of the store (store/bounded, 3 s), also when a host drops every packet. A host that is
+// only slow gets more at the next attempt: see connector.go.
 const connectTime, connectTimeOfMany = 5 * time.Second, time.Second
 
 // postgres is the dialect of PostgreSQL.
@@ -68,12 +70,24 @@ func openPostgres(dsn string) (write, read *sql.DB, err error) {
 	}
 	// Behind a pooler a connection of the pool may get notices that were asked for by another; pgx would keep them.
 	cfg.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) {}
-	db := stdlib.OpenDB(*cfg)
+	db := sql.OpenDB(pgxConnector(cfg, pool.hostTime))
 	db.SetMaxOpenConns(pool.connections)
 	db.SetMaxIdleConns(idleConnections)
 	db.SetConnMaxLifetime(pool.lifetime)
 	db.SetConnMaxIdleTime(pool.idleTime)
 	return db, db, nil
+}
+
+// pgxConnector opens connections as cfg says. most is how long a host may take when it was too slow before.
+func pgxConnector(cfg *pgx.ConnConfig, most time.Duration) *connector {
+	type hostTime struct{} // the key of its value in a context
+	under := stdlib.GetConnector(*cfg, stdlib.OptionBeforeConnect(func(ctx context.Context, cfg *pgx.ConnConfig) error {
+		cfg.ConnectTimeout, _ = ctx.Value(hostTime{}).(time.Duration)
+		return nil
+	}))
+	return newConnector(under, cfg.ConnectTimeout, most, func(ctx context.Context, perHost time.Duration) (driver.Conn, error) {
+		return under.Connect(context.WithValue(ctx, hostTime{}, perHost))
+	})
 }
 
 // postgresConfig is how a connection to dsn is made, and the options of the pool. Errors are ErrBadDSN.
@@ -87,10 +101,11 @@ func postgresConfig(dsn string) (*pgx.ConnConfig, pool, error) {
 	if err != nil {
 		return nil, pool{}, fmt.Errorf("%w: %w", ErrBadDSN, err)
 	}
+	options.hostTime = cfg.ConnectTimeout
 	if cfg.ConnectTimeout == 0 {
-		cfg.ConnectTimeout = connectTime
+		cfg.ConnectTimeout, options.hostTime = connectTime, maxHostTime
 		if slices.ContainsFunc(cfg.Fallbacks, func(f *pgconn.FallbackConfig) bool { return f.Host != cfg.Host || f.Port != cfg.Port }) {
-			cfg.ConnectTimeout = connectTimeOfMany
+			cfg.ConnectTimeout, options.hostTime = connectTimeOfMany, maxHostTimeOfMany
 		}
 	}
 	if cfg.RuntimeParams["application_name"] == "" {
@@ -138,6 +153,7 @@ func postgresIdleStale(err error) bool {
 type pool struct {
 	connections        int
 	lifetime, idleTime time.Duration
+	hostTime           time.Duration // what a host may take when it was too slow before; what the URL says is never exceeded
 }
 
 // poolOptions removes the pool's options from the parameters of the URL, and returns them. What is left
