@@ -97,20 +97,21 @@ func (s *Instance) sweepOnce(ctx context.Context) {
 
 // ShutDown stops everything, in this order:
 //
-//  1. no new turns (503), while the listener stays open
+//  1. no new turns, while the listener stays open: other replicas get them, or clients a 503
 //  2. background responses get the grace period, and are then interrupted
 //  3. with other replicas, runs that wait for tool results get what is left of it
 //  4. turns in progress get what is left of it; runs that wait for tool results are ended, and their clients
 //     will start again from the transcript
-//  5. connections get two seconds for their last bytes
+//  5. with other replicas, the listener closes, and turns that pass on to those get what is left of it; then connections get
+//     two seconds for their last bytes
 //  6. backends, the sweeper, the lease, and the store, which everything before may use
 //  7. the last spans get two seconds to reach the collector
 //
 // It never fails: what doesn't end in time is logged and cut off. ctx must outlive the signal that led here.
 func (s *Instance) ShutDown(ctx context.Context, grace time.Duration) {
 	s.log.Info("shutting down", "grace", grace)
-	// 1. New turns are refused from here on.
-	s.server.Drain()
+	// 1. New turns go elsewhere from here on.
+	s.drain()
 	graceCtx, cancel := context.WithTimeout(ctx, grace)
 	defer cancel()
 	// 2. Background responses, which no client is waiting for.
@@ -124,6 +125,11 @@ func (s *Instance) ShutDown(ctx context.Context, grace time.Duration) {
 	// 4. The turns in progress, and the parked runs.
 	if err := s.gateway.Close(graceCtx); err != nil {
 		s.log.Warn("streams were cut off at the end of the grace period")
+	}
+	if s.peers != nil {
+		// Not earlier: until here somebody may bring what a run here waits for.
+		s.server.StopListening()
+		s.await(graceCtx, func() bool { return s.server.Passing() == 0 })
 	}
 	// Turns that were cut off have an error to write.
 	const lastBytes = 2 * time.Second
@@ -152,6 +158,14 @@ func (s *Instance) ShutDown(ctx context.Context, grace time.Duration) {
 		sending, cancel := context.WithTimeout(ctx, lastSpans)
 		defer cancel()
 		s.traces.Shutdown(sending)
+	}
+}
+
+// drain takes no new turns any more, and says so to load balancers and to other replicas. It may be called more than once.
+func (s *Instance) drain() {
+	s.server.Drain()
+	if s.peers != nil {
+		s.peers.Drain(context.Background())
 	}
 }
 

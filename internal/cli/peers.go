@@ -58,17 +58,25 @@ func (s *Instance) serveReplicas(l net.Listener) error {
 	return s.peers.Serve(l, s.server.PeerHandler())
 }
 
-// lookAtParked is how often awaitParked looks.
-const lookAtParked = 50 * time.Millisecond
-
 // awaitParked waits until no run waits for tool results any more, while this server takes no new turns: the clients'
-// results come by way of other replicas, and the runs go on. What is left when ctx ends goes on elsewhere, from the
+// results come to it or by way of other replicas, and the runs go on. What is left when ctx ends goes on elsewhere, from the
 // transcript.
 func (s *Instance) awaitParked(ctx context.Context) {
-	tick := time.NewTicker(lookAtParked)
+	s.await(ctx, func() bool {
+		n, _ := s.gateway.Parked()
+		return n == 0 && s.server.Turns() == 0
+	})
+}
+
+// lookEvery is how often await looks.
+const lookEvery = 50 * time.Millisecond
+
+// await waits until something is so, or until ctx ends.
+func (s *Instance) await(ctx context.Context, so func() bool) {
+	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
-		if n, _ := s.gateway.Parked(); n == 0 && s.server.Turns() == 0 {
+		if so() {
 			return
 		}
 		select {

@@ -133,6 +133,66 @@ func TestAReplicaThatEndsAnswersWhatItsRunsWaitFor(t *testing.T) {
 	ending.exit = nil
 }
 
+// TestAReplicaThatEndsSendsNewTurnsOn: while it waits for the results of a run, clients that still come to it are answered by the
+// other one, streams as they are written; and the results of that run by itself, also when they come straight to it. Nobody
+// is refused, and nothing waits for the rest of the minute.
+func TestAReplicaThatEndsSendsNewTurnsOn(t *testing.T) {
+	environ := exports(t, "COMPOSER_DB="+filepath.Join(t.TempDir(), "composer.db"), "COMPOSER_REPLICA_SECRET=correct horse battery staple", "COMPOSER_GRACE=1m")
+	ending := serve(t, environ, "--replica-addr=127.0.0.1:0")
+	other := serve(t, environ, "--replica-addr=127.0.0.1:0")
+	l := loops["chat"]
+	hosted := ending.signUp(t, hostedCursorKey).APIKey
+	answer, _ := ending.postFor(t, l.path, directCursorKey, l.begin, l.begun)
+	ending.stop()
+	for status := 0; status != http.StatusServiceUnavailable; {
+		status, _ = get(t, ending.url+"/readyz")
+	}
+	for _, key := range []string{directCursorKey, hosted} {
+		for surface, l := range loops {
+			// The whole loop, though the replica that it always comes to takes no turns.
+			answer, resume := ending.postFor(t, l.path, key, l.begin, l.begun)
+			if resume != "new" {
+				t.Errorf("%s: it began as %q", surface, resume)
+			}
+			if _, resume = ending.postFor(t, l.path, key, l.results(t, answer), l.ended); resume != "parked" {
+				t.Errorf("%s: it went on as %q", surface, resume)
+			}
+		}
+	}
+	if said := ending.rest.String(); !strings.Contains(said, "moved=draining") || !strings.Contains(said, "moved=held") {
+		t.Errorf("the log doesn't say where they went: %s", said)
+	}
+	if said := other.rest.String(); strings.Contains(said, "moved=") {
+		t.Errorf("what was sent on was sent on again: %s", said)
+	}
+	if _, resume := ending.postFor(t, l.path, directCursorKey, l.results(t, answer), l.ended); resume != "parked" {
+		t.Errorf("its own run went on as %q", resume)
+	}
+	if code := <-ending.exit; code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	ending.exit = nil
+}
+
+// TestTheLastReplicaRefusesNewTurns, for there is nobody to send them to.
+func TestTheLastReplicaRefusesNewTurns(t *testing.T) {
+	environ := exports(t, "COMPOSER_DB="+filepath.Join(t.TempDir(), "composer.db"), "COMPOSER_REPLICA_SECRET=correct horse battery staple", "COMPOSER_GRACE=1m")
+	last := serve(t, environ, "--replica-addr=127.0.0.1:0")
+	l := loops["chat"]
+	answer, _ := last.postFor(t, l.path, directCursorKey, l.begin, l.begun)
+	last.stop()
+	for status := 0; status != http.StatusServiceUnavailable; {
+		status, _ = get(t, last.url+"/readyz")
+	}
+	resp, body := last.ask(t, l.path, l.begin, "Authorization", "Bearer "+directCursorKey)
+	if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" {
+		t.Errorf("status %d: %s", resp.StatusCode, body)
+	}
+	if _, resume := last.postFor(t, l.path, directCursorKey, l.results(t, answer), l.ended); resume != "parked" {
+		t.Errorf("its own run went on as %q", resume)
+	}
+}
+
 // TestWrongSettingsOfReplicas are told before anything is served.
 func TestWrongSettingsOfReplicas(t *testing.T) {
 	for args, want := range map[string]string{

@@ -230,7 +230,7 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 		Reachable: func(ctx context.Context) error { return s.gateway.Reachable(ctx, "") },
 		PingStore: s.store.Ping, Caller: identify(people), WhoIs: world.verify, Models: cat.List, HostedKeys: ring.Ready() && !p.demo, Entry: hosted.Entry(c.Accounts.Signup),
 		Accounts: people, SignUps: signUps, OperatorTries: operatorTries, Store: s.store,
-		LocalOnly: p.LocalOnly, Live: s.figures, Limits: limitsOf(c), Failures: recent.Failures, Drain: func() { s.server.Drain() }, Draining: func() bool { return s.server.Draining() },
+		LocalOnly: p.LocalOnly, Live: s.figures, Limits: limitsOf(c), Failures: recent.Failures, Drain: s.drain, Draining: func() bool { return s.server.Draining() },
 		Hops: forwarded.NewReader(c.Accounts.TrustedProxies, logs.of("pages"), nil), PublicURL: string(c.PublicURL), Log: logs.of("pages"),
 	})
 

@@ -9,6 +9,6 @@
 // It knows no surface by name: cli hands their routes in.
 //
 // To shut down, call [Server.Drain], then close the gateway, then [Server.Shutdown]: from Drain on, a new
-// turn is answered 503 while the listener is still open, so that a client gets an answer instead of a closed
-// port.
+// turn is sent to another replica, or answered 503, while the listener is still open, so that a client gets an
+// answer instead of a closed port. With replicas, [Server.StopListening] comes before Shutdown.
 package httpd

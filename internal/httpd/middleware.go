@@ -54,7 +54,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		defer func() {
 			s.logRequest(resp, r, id, time.Since(start))
 			if s.cfg.Answered != nil {
-				s.cfg.Answered(r.Context(), Answer{id, resp.route, resp.endpoint, resp.status, resp.err})
+				s.cfg.Answered(r.Context(), Answer{id, resp.route, resp.endpoint, resp.status, resp.err, resp.movedBecause()})
 			}
 		}()
 		next.ServeHTTP(resp, r)
@@ -70,6 +70,15 @@ type Answer struct {
 	Endpoint  string // the same with the base: "POST /u/{account}/v1/responses"
 	Status    int    // HTTP; 0 when the client left before there was one
 	Err       error  // nil when all went well
+	Moved     string // why another replica has answered, MovedHeld or MovedDraining; "" when this one has
+}
+
+// movedBecause is Answer.Moved.
+func (w *response) movedBecause() string {
+	if w.moved == nil {
+		return ""
+	}
+	return w.moved.why
 }
 
 // isProbe reports whether a path is that of a probe. Probes come every few seconds, for ever.
@@ -87,6 +96,9 @@ func (s *Server) logRequest(w *response, r *http.Request, id string, took time.D
 		if v := w.Header().Get(name); v != "" {
 			attrs = append(attrs, slog.String(strings.TrimPrefix(name, "x-composer-"), v))
 		}
+	}
+	if w.moved != nil {
+		attrs = append(attrs, slog.String("replica", w.moved.address), slog.String("moved", w.moved.why))
 	}
 	level := slog.LevelInfo
 	switch w.route {

@@ -11,63 +11,117 @@ import (
 	"composer-api/internal/api"
 )
 
-// Requests whose run another replica holds. Which one that is is known once the surface has decoded the request, which is
-// why the body is kept until then:
+// Requests that another replica answers: because it holds the run, or because this one is about to end. Whether that is so is
+// known once the surface has decoded the request, which is why the body is kept until then:
 //
 //	serve ──► handler ──► Call.Fill ──► Peers.Holder: here      the body is forgotten, the turn begins
 //	                          │
-//	                          └ held elsewhere: the handler returns, and the request is sent there as it came.
-//	                            If that replica can't be reached, the handler is called again, and begins the turn here.
+//	                          ├ held elsewhere: the handler returns, and the request is sent there as it came.
+//	                          │ If that replica can't be reached, the handler is called again, and begins the turn here.
+//	                          │
+//	                          └ held nowhere, and this server drains: the same, to a replica that takes new turns
+//	                            (Peers.Open), or the next one, or 503. It never begins here.
+//
+// What has come from a replica is carried out here, so no request goes in circles.
 //
 // Things that another replica has in its memory (api.Route.Held) are simpler: the handler doesn't find them, and has neither read
 // nor written anything.
 
 // Peers are the other replicas; package replica has the real ones. They may be used concurrently.
 type Peers interface {
-	// Holder returns the address of the replica that holds the run which waits for req; "" is this one, or none.
-	Holder(ctx context.Context, req *agent.Request) (address string)
+	// Holder returns the address of the replica that holds the run which waits for req; here says that it is this one. "" and
+	// not here is none.
+	Holder(ctx context.Context, req *agent.Request) (address string, here bool)
 	// HolderOf returns the address of the replica that has something of owner's in its memory; "" is this one, or none.
 	HolderOf(ctx context.Context, owner, id string) (address string)
+	// Open returns the address of a replica that takes new turns, one that could be reached as far as is known; "" is none.
+	Open(ctx context.Context) (address string)
 	// Forward has r answered on w by the replica at an address. An error means that nothing was written to w.
 	Forward(w http.ResponseWriter, r *http.Request, address string) error
 }
 
-// heldElsewhere is the error of Call.Fill that makes serve send the request to another replica.
-type heldElsewhere struct{ address string }
+// The reasons why a request is answered by another replica.
+const (
+	MovedHeld     = "held"     // the other one has what the request is about
+	MovedDraining = "draining" // this one is about to end
+)
+
+// answeredElsewhere is the error of Call.Fill that makes serve send the request to another replica.
+type answeredElsewhere struct{ address, why string }
 
 // Error implements error. It is never shown.
-func (e *heldElsewhere) Error() string { return "held by the replica at " + e.address }
+func (e *answeredElsewhere) Error() string { return "answered by the replica at " + e.address }
 
 // mayMove reports whether another replica may answer r: a turn with a body, that has not come from one.
 func (s *Server) mayMove(r *http.Request, route api.Route) bool {
 	return s.cfg.Peers != nil && route.Turn && r.Method == http.MethodPost && !fromPeer(r.Context())
 }
 
-// handleAnywhere calls the route's handler, or has another replica answer.
-func (s *Server) handleAnywhere(w *response, r *http.Request, route api.Route, call *api.Call) error {
+// handleAnywhere calls the route's handler, or has another replica answer. here is called when the turn begins in this process.
+func (s *Server) handleAnywhere(w *response, r *http.Request, route api.Route, call *api.Call, here func()) error {
 	kept := &keptBody{ReadCloser: r.Body}
 	r.Body = kept
 	call.Place = func(req *agent.Request) error {
-		if address := s.cfg.Peers.Holder(r.Context(), req); address != "" {
-			return &heldElsewhere{address}
+		address, isHere := s.cfg.Peers.Holder(r.Context(), req)
+		switch {
+		case address != "":
+			return &answeredElsewhere{address, MovedHeld}
+		case !isHere && s.draining.Load():
+			return s.moveOn(r)
 		}
+		here()
 		kept.forget()
 		return nil
 	}
 	err := route.Handle(w, r, call)
-	var held *heldElsewhere
-	if !errors.As(err, &held) || w.began() {
-		return err
+	// Each try leaves a replica out that can't be reached, so they come to an end; the bound is for those that come back.
+	for range maxMoves {
+		var to *answeredElsewhere
+		if !errors.As(err, &to) || w.began() {
+			return err
+		}
+		if s.forward(w, withBody(r, kept.data.Bytes()), call, to) {
+			return nil
+		}
+		if err := r.Context().Err(); err != nil {
+			return &agent.Error{Code: agent.Canceled, Err: err}
+		}
+		if !s.draining.Load() {
+			here()
+			call.Place = nil
+			return route.Handle(w, withBody(r, kept.data.Bytes()), call)
+		}
+		err = s.moveOn(r)
 	}
-	body := kept.data.Bytes()
-	if s.cfg.Peers.Forward(w, withTrace(withBody(r, body), call.Origin.Trace), held.address) == nil {
-		return nil
+	return errDraining
+}
+
+// maxMoves is how many replicas a request is sent to at most until one can be reached.
+const maxMoves = 3
+
+// moveOn says where a new turn goes that this server does not take any more: answeredElsewhere, or errDraining. The key that the
+// server lends is good here alone.
+func (s *Server) moveOn(r *http.Request) error {
+	if lent, _ := s.cfg.Local.lends(bearer(r.Header)); lent {
+		return errDraining
 	}
-	if err := r.Context().Err(); err != nil {
-		return &agent.Error{Code: agent.Canceled, Err: err}
+	if address := s.cfg.Peers.Open(r.Context()); address != "" {
+		return &answeredElsewhere{address, MovedDraining}
 	}
-	call.Place = nil
-	return route.Handle(w, withBody(r, body), call)
+	return errDraining
+}
+
+// forward has the replica answer, and reports whether it has. The request keeps its id and is part of its trace there.
+func (s *Server) forward(w *response, r *http.Request, call *api.Call, to *answeredElsewhere) bool {
+	r.Header.Set(requestIDHeader, call.Origin.RequestID)
+	call.Origin.Trace.SetHeaders(r.Header) // without a span the client's own headers stay
+	s.closeWhenDraining(w)
+	w.moved = to
+	if s.cfg.Peers.Forward(w, r, to.address) != nil {
+		w.moved = nil
+		return false
+	}
+	return true
 }
 
 // mayBeHeld reports whether another replica may have what the handler has not found.
@@ -76,9 +130,9 @@ func (s *Server) mayBeHeld(err error, w *response, r *http.Request, route api.Ro
 }
 
 // forwardToHolder has the replica answer that holds something, and reports whether it has.
-func (s *Server) forwardToHolder(w *response, r *http.Request, owner, id string) bool {
-	address := s.cfg.Peers.HolderOf(r.Context(), owner, id)
-	return address != "" && s.cfg.Peers.Forward(w, r, address) == nil
+func (s *Server) forwardToHolder(w *response, r *http.Request, call *api.Call, id string) bool {
+	address := s.cfg.Peers.HolderOf(r.Context(), call.Caller.Owner, id)
+	return address != "" && s.forward(w, r.Clone(r.Context()), call, &answeredElsewhere{address, MovedHeld})
 }
 
 // withBody is r as it was before its body was read, which is plain by now.
@@ -90,19 +144,14 @@ func withBody(r *http.Request, body []byte) *http.Request {
 	return r
 }
 
-// withTrace is r with the span that it is sent from. Without one the client's own headers stay, as with any header.
-func withTrace(r *http.Request, trace agent.Trace) *http.Request {
-	trace.SetHeaders(r.Header)
-	return r
-}
-
 // A keptBody keeps what was read of a body until it is forgotten. One goroutine uses it.
 //
-// The copy is not counted against the memory for bodies: it lives for as long as a look into the database takes.
+// The body has its share of the memory for bodies until then: when it is sent to another replica, until that has answered.
 type keptBody struct {
 	io.ReadCloser
 	data      bytes.Buffer
 	forgotten bool
+	decoded   bool
 }
 
 // Read implements io.Reader.
@@ -116,13 +165,25 @@ func (b *keptBody) Read(p []byte) (int, error) {
 
 // Decoded is for api.Decoded.
 func (b *keptBody) Decoded() {
+	b.decoded = true
+	b.tellDecoded()
+}
+
+// tellDecoded passes Decoded on when both hold: the body was decoded, and it is forgotten.
+func (b *keptBody) tellDecoded() {
+	if !b.decoded || !b.forgotten {
+		return
+	}
 	if c, ok := b.ReadCloser.(interface{ Decoded() }); ok {
 		c.Decoded()
 	}
 }
 
 // forget releases what was kept.
-func (b *keptBody) forget() { b.data, b.forgotten = bytes.Buffer{}, true }
+func (b *keptBody) forget() {
+	b.data, b.forgotten = bytes.Buffer{}, true
+	b.tellDecoded()
+}
 
 // peerKey marks the context of a request that another replica has sent.
 type peerKey struct{}

@@ -2,6 +2,7 @@ package httpd_test
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -16,18 +17,31 @@ import (
 	"composer-api/internal/httpd"
 )
 
-// peers hold the runs of all requests whose first message is "held", and answer with what they got, or not at all.
+// peers hold the runs of all requests whose first message is "held", and answer with what they got, or not at all. The run of
+// "here" is here.
 type peers struct {
 	away bool
+	open []string // those that take new turns; of these, the ones that begin with "dead" don't answer
 	got  []byte
+	id   string
 	from agent.Trace
 }
 
-func (p *peers) Holder(_ context.Context, req *agent.Request) string {
+func (p *peers) Holder(_ context.Context, req *agent.Request) (string, bool) {
 	if req.Messages[0].Text() == "held" {
-		return "10.0.0.5:8788"
+		return "10.0.0.5:8788", false
 	}
-	return ""
+	return "", req.Messages[0].Text() == "here"
+}
+
+// Open gives each address once: whoever gets one that is dead asks again.
+func (p *peers) Open(context.Context) string {
+	if len(p.open) == 0 {
+		return ""
+	}
+	address := p.open[0]
+	p.open = p.open[1:]
+	return address
 }
 
 func (p *peers) HolderOf(_ context.Context, owner, id string) string {
@@ -38,9 +52,10 @@ func (p *peers) HolderOf(_ context.Context, owner, id string) string {
 }
 
 func (p *peers) Forward(w http.ResponseWriter, r *http.Request, address string) error {
-	if p.away {
+	if p.away || strings.HasPrefix(address, "dead") {
 		return errors.New("no way to " + address)
 	}
+	p.id = r.Header.Get("X-Request-Id")
 	p.from = agent.Trace{Parent: r.Header.Get("traceparent"), State: r.Header.Get("tracestate")}
 	var err error
 	p.got, err = io.ReadAll(r.Body)
@@ -159,4 +174,114 @@ func TestAMovedRequestIsPartOfItsTrace(t *testing.T) {
 			t.Errorf("it moves as part of %+v, not of %+v", p.from, want)
 		}
 	}
+}
+
+// askFor sends a chat completion with one message and the usual key.
+func askFor(t *testing.T, h http.Handler, message, token string) *httptest.ResponseRecorder {
+	t.Helper()
+	req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/chat/completions", strings.NewReader(`{"model":"composer-2.5","messages":[{"role":"user","content":"`+message+`"}]}`))
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+token)
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, req)
+	return rec
+}
+
+// TestAServerThatEndsSendsNewTurnsOn: to a replica that takes them, or the next one; without any it refuses them. What a run
+// here waits for is answered here, and what has come from a replica is never sent on.
+func TestAServerThatEndsSendsNewTurnsOn(t *testing.T) {
+	const local = "composer-local"
+	for name, c := range map[string]struct {
+		message, token string
+		open           []string
+		fromPeer       bool
+		away           bool   // the holder
+		by             string // who answers: an address, "here", or "" for 503
+		why            string
+	}{
+		"a new turn":                               {open: []string{"b:1", "c:1"}, by: "b:1", why: httpd.MovedDraining},
+		"one replica is dead":                      {open: []string{"dead:1", "c:1"}, by: "c:1", why: httpd.MovedDraining},
+		"all are dead":                             {open: []string{"dead:1", "dead:2"}},
+		"there is none":                            {},
+		"its run is here":                          {message: "here", open: []string{"b:1"}, by: "here"},
+		"another one holds its run":                {message: "held", open: []string{"b:1"}, by: "10.0.0.5:8788", why: httpd.MovedHeld},
+		"it has come from a replica":               {open: []string{"b:1"}, fromPeer: true, by: "here"},
+		"the key that this server lends":           {token: local, open: []string{"b:1"}},
+		"many that are dead, which come to an end": {open: []string{"dead:1", "dead:2", "dead:3", "dead:4", "c:1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &peers{open: c.open, away: c.away}
+			var answers []httpd.Answer
+			s := newServer(httpd.Config{
+				Peers: p, Local: &httpd.LocalKey{Token: agent.NewSecret(local), Key: agent.NewSecret(key)},
+				Answered: func(_ context.Context, a httpd.Answer) { answers = append(answers, a) },
+			})
+			s.Drain()
+			handler := s.Handler()
+			if c.fromPeer {
+				handler = s.PeerHandler()
+			}
+			rec := askFor(t, handler, cmp.Or(c.message, "new"), cmp.Or(c.token, key))
+			body := rec.Body.String()
+			switch c.by {
+			case "":
+				if rec.Code != http.StatusServiceUnavailable || rec.Header().Get("Retry-After") == "" {
+					t.Errorf("status %d: %s", rec.Code, body)
+				}
+			case "here":
+				if rec.Code != http.StatusOK || !strings.Contains(body, `"content":"ok"`) {
+					t.Errorf("status %d: %s", rec.Code, body)
+				}
+			default:
+				if rec.Code != http.StatusOK || body != "from "+c.by {
+					t.Errorf("status %d: %s", rec.Code, body)
+				}
+				// The client's next request should not come here.
+				if rec.Header().Get("Connection") != "close" {
+					t.Error("the connection stays")
+				}
+				if p.id == "" || p.id != answers[0].RequestID {
+					t.Errorf("the other replica knows the request as %q, and this one as %q", p.id, answers[0].RequestID)
+				}
+			}
+			if len(answers) != 1 || answers[0].Moved != c.why || answers[0].Status != rec.Code {
+				t.Errorf("answers %+v", answers)
+			}
+			if s.Turns() != 0 || s.Passing() != 0 {
+				t.Errorf("%d turns and %d that pass are counted afterwards", s.Turns(), s.Passing())
+			}
+		})
+	}
+}
+
+// TestWhatPassesIsNoTurnOfThisServer: whoever waits for the end of the turns here need not wait for those of others, which come
+// as long as the listener is open. They end before the connections do.
+func TestWhatPassesIsNoTurnOfThisServer(t *testing.T) {
+	p := &slowPeers{arrived: make(chan struct{}), goOn: make(chan struct{})}
+	s := newServer(httpd.Config{Peers: p})
+	s.Drain()
+	done := make(chan *httptest.ResponseRecorder)
+	go func() { done <- askFor(t, s.Handler(), "new", key) }()
+	<-p.arrived
+	if s.Turns() != 0 || s.Passing() != 1 {
+		t.Errorf("%d turns, %d pass", s.Turns(), s.Passing())
+	}
+	close(p.goOn)
+	if rec := <-done; rec.Body.String() != "from b:1" || s.Passing() != 0 {
+		t.Errorf("%s, %d pass", rec.Body, s.Passing())
+	}
+}
+
+// slowPeers take new turns, and answer when they are told to.
+type slowPeers struct {
+	peers
+	arrived, goOn chan struct{}
+}
+
+func (p *slowPeers) Open(context.Context) string { return "b:1" }
+
+func (p *slowPeers) Forward(w http.ResponseWriter, r *http.Request, address string) error {
+	close(p.arrived)
+	<-p.goOn
+	return p.peers.Forward(w, r, address)
 }

@@ -19,6 +19,7 @@ import (
 //	begin            status, and the deadline of an answer that is no stream
 //	watchedBody      unread
 //	fail             err
+//	forward          moved
 type response struct {
 	http.ResponseWriter
 	control *http.ResponseController
@@ -30,7 +31,8 @@ type response struct {
 	endpoint string // the same with its base
 	status   int    // 0 until the header is written
 	bytes    int64
-	err      error // how the request failed, for the log
+	err      error              // how the request failed, for the log
+	moved    *answeredElsewhere // by which replica it was answered; nil when by this one
 
 	// unread is true while a body of HTTP/1 has not been read to its end. With HTTP/2 it doesn't
 	// matter: a stream ends without the connection.

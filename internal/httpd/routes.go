@@ -89,7 +89,7 @@ func (s *Server) adapt(b base, route api.Route) http.Handler {
 // costs least is checked first, and the body is read only for a caller who may send one.
 //
 //	step              costs                     refuses with
-//	draining          nothing                   503
+//	draining          nothing                   503, unless another replica may take the turn
 //	authenticate      a look into the store     401, 403
 //	maxCost, origin   nothing                   400, 403
 //	limits            a lock                    503
@@ -100,7 +100,8 @@ func (s *Server) serve(w *response, r *http.Request, b base, route api.Route) er
 		Upstream: b.upstream, Session: session(r.Header), PinSession: b.openCode, ReferenceNames: b.referenceNames,
 		Origin: agent.Origin{RequestID: w.Header().Get(requestIDHeader), Endpoint: w.endpoint, Received: w.received, Trace: w.trace},
 	}
-	if route.Turn && s.draining.Load() && !fromPeer(r.Context()) {
+	draining := route.Turn && s.draining.Load() && !fromPeer(r.Context())
+	if draining && !s.mayMove(r, route) {
 		return errDraining
 	}
 	if !route.Open {
@@ -117,12 +118,16 @@ func (s *Server) serve(w *response, r *http.Request, b base, route api.Route) er
 	if err := s.checkOrigin(r, route); err != nil {
 		return err
 	}
+	here := func() {}
 	if route.Turn {
-		leave, err := s.enter(call.Caller.Owner)
+		leave, err := s.limits.enter(call.Caller.Owner)
 		if err != nil {
 			return err
 		}
 		defer leave()
+		c := s.count(draining)
+		defer c.end()
+		here = c.here
 	}
 	release, err := s.openBody(w, r, route, call.Caller.Owner)
 	if err != nil {
@@ -138,26 +143,48 @@ func (s *Server) serve(w *response, r *http.Request, b base, route api.Route) er
 	// with the limits and the key as they are then.
 	call.Again = func(ctx context.Context) (*api.Call, func(), error) { return s.again(r.WithContext(ctx), b, call) }
 	if s.mayMove(r, route) {
-		return s.handleAnywhere(w, r, route, call)
+		return s.handleAnywhere(w, r, route, call, here)
 	}
 	err = route.Handle(w, r, call)
-	if s.mayBeHeld(err, w, r, route) && s.forwardToHolder(w, r, call.Caller.Owner, r.PathValue(route.Held)) {
+	if s.mayBeHeld(err, w, r, route) && s.forwardToHolder(w, r, call, r.PathValue(route.Held)) {
 		return nil
 	}
 	return err
 }
 
-// enter counts a turn, within the limits. The caller calls leave, once, when the turn is over.
-func (s *Server) enter(owner string) (leave func(), err error) {
-	within, err := s.limits.enter(owner)
-	if err != nil {
-		return nil, err
+// A counted turn is one of the turns that are under way, or one that passes this server. One goroutine uses it.
+type counted struct {
+	s       *Server
+	passing bool
+}
+
+// count counts a turn until end. passing says that it is one of another replica, unless here is called.
+func (s *Server) count(passing bool) *counted {
+	if passing {
+		s.passing.Add(1)
+	} else {
+		s.turns.Add(1)
 	}
-	s.turns.Add(1)
-	return func() {
-		s.turns.Add(-1)
-		within()
-	}, nil
+	return &counted{s, passing}
+}
+
+// here says that the turn is carried out in this process. In the moment between it counts for both, so that whoever waits for
+// none of either doesn't miss it.
+func (c *counted) here() {
+	if c.passing {
+		c.s.turns.Add(1)
+		c.s.passing.Add(-1)
+		c.passing = false
+	}
+}
+
+// end is called once.
+func (c *counted) end() {
+	if c.passing {
+		c.s.passing.Add(-1)
+	} else {
+		c.s.turns.Add(-1)
+	}
 }
 
 // again is api.Call's Again for the request r below b, whose first call was call. The caller of again calls the
@@ -170,15 +197,16 @@ func (s *Server) again(r *http.Request, b base, call *api.Call) (*api.Call, func
 	if err != nil {
 		return nil, nil, err
 	}
-	leave, err := s.enter(caller.Owner)
+	within, err := s.limits.enter(caller.Owner)
 	if err != nil {
 		return nil, nil, err
 	}
+	c := s.count(false)
 	// A copy: the first call may still be in use.
 	next := *call
 	next.Caller = caller
 	next.Origin.Received = time.Now()
-	return &next, leave, nil
+	return &next, func() { c.end(); within() }, nil
 }
 
 // sessionHeaders are the headers in which clients send the name of a conversation. If several are there, the first

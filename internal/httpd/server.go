@@ -71,7 +71,8 @@ type Server struct {
 	cfg      Config
 	http     *http.Server
 	draining atomic.Bool
-	turns    atomic.Int64 // under way
+	turns    atomic.Int64 // under way in this process
+	passing  atomic.Int64 // that came while it drains, and are (or may be) another replica's
 	limits   limits
 	budget   *budget
 	words    words // of paths, for the log
@@ -132,15 +133,26 @@ func (s *Server) Handler() http.Handler { return s.http.Handler }
 // closes l. The error is http.ErrServerClosed after Shutdown.
 func (s *Server) Serve(l net.Listener) error { return s.http.Serve(l) }
 
-// Drain makes the server refuse new turns with 503 and report that it is not ready. Turns in progress go on. There is
-// no way back.
+// Drain makes the server take no new turns and report that it is not ready: what comes is sent to another replica
+// (Config.Peers), or refused with 503. Turns in progress go on. There is no way back.
 func (s *Server) Drain() { s.draining.Store(true) }
 
 // Draining reports whether Drain was called.
 func (s *Server) Draining() bool { return s.draining.Load() }
 
-// Turns is how many turns are under way.
+// Turns is how many turns are under way in this process.
 func (s *Server) Turns() int { return int(s.turns.Load()) }
+
+// Passing is how many turns that came while the server drains are on their way through it to other replicas.
+func (s *Server) Passing() int { return int(s.passing.Load()) }
+
+// StopListening closes the listener and the connections that nobody uses, and makes each of the others end with the answer
+// that is on it. Requests in progress go on until Shutdown.
+func (s *Server) StopListening() {
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = s.http.Shutdown(ended) // it waits for nothing, so it says that something is left
+}
 
 // Shutdown closes the listener, waits for the requests in progress and, when ctx ends first, cuts them off and returns
 // ctx's error.

@@ -35,6 +35,7 @@ type Metrics struct {
 	models   *names
 
 	requests   *prometheus.CounterVec // by route and status
+	moved      *prometheus.CounterVec // by reason
 	limits     *prometheus.CounterVec // by limit
 	active     prometheus.Gauge
 	turns      *prometheus.CounterVec   // by surface, backend, model, outcome and resume
@@ -77,6 +78,7 @@ func New(version string) *Metrics {
 
 	f.gauge("build_info", "1, with the version of the program.", prometheus.Labels{"version": version}).Set(1)
 	m.requests = f.counters("http_requests_total", "HTTP requests that were answered.", "route", "status")
+	m.moved = f.counters("moved_requests_total", "Requests that another replica has answered, by reason.", "reason")
 	m.limits = f.counters("limits_hit_total", "Requests that were refused because of one of this server's limits.", "limit")
 	m.active = f.gauge("turns_in_progress", "Turns that are being answered.", nil)
 	m.turns = f.counters("turns_total", "Turns that have ended.", "surface", "backend", "model", "outcome", "resume")
@@ -105,6 +107,9 @@ func (m *Metrics) begin() {
 	for _, operation := range []string{read, write} {
 		m.store.WithLabelValues(operation)
 		m.failures.WithLabelValues(operation)
+	}
+	for _, why := range []string{httpd.MovedHeld, httpd.MovedDraining} {
+		m.moved.WithLabelValues(why)
 	}
 	for _, limit := range limitNames {
 		m.limits.WithLabelValues(limit)
@@ -168,6 +173,9 @@ func (m *Metrics) Answered(_ context.Context, a httpd.Answer) {
 		route = "none"
 	}
 	m.requests.WithLabelValues(route, strconv.Itoa(a.Status)).Inc()
+	if a.Moved != "" {
+		m.moved.WithLabelValues(a.Moved).Inc()
+	}
 	var failed *agent.Error
 	if errors.As(a.Err, &failed) && failed.Limit != "" {
 		m.limits.WithLabelValues(limitName(failed.Limit)).Inc()

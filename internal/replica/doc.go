@@ -12,6 +12,9 @@
 // authenticates the key, holds it against its limits, and writes the request log. So there is nothing to trust but that the
 // other end is a replica, which both ends prove (identity.go).
 //
+// A replica that is about to end takes no new turns. What comes to it all the same is sent, in the same way, to one that does
+// (Peers.Open), for as long as it waits for what it holds itself.
+//
 // When A can't be reached, B goes on by itself from the client's transcript, as it does for a run that has ended. Nothing is
 // lost by that but time and the upstream cache. A replica that has died is not asked at all once its lease has ended, and
 // one that could not be reached is left alone for a moment.

@@ -68,7 +68,7 @@ func (p *Peers) Forward(w http.ResponseWriter, r *http.Request, to string) error
 	proxy.ServeHTTP(w, r)
 	if failed != nil && r.Context().Err() == nil {
 		p.lost.add(to)
-		p.cfg.Log.Info("a replica can't be reached, so the request is carried out here", "replica", to, "err", failed)
+		p.cfg.Log.Info("a replica can't be reached", "id", r.Header.Get("X-Request-Id"), "replica", to, "err", failed)
 	}
 	return failed
 }

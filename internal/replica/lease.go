@@ -19,24 +19,26 @@ const (
 	// that is busy costs nothing.
 	leaseTime = 10 * time.Second
 	leaseTick = 2 * time.Second
-	// endTime bounds the farewell.
+	// endTime bounds each part of the farewell.
 	endTime = time.Second
 )
 
 // A lease says that this process lives, from begin to end. It has one goroutine.
 type lease struct {
-	store store.Replicas
-	log   *slog.Logger
-	id    string // of this process
+	store   store.Replicas
+	log     *slog.Logger
+	id      string // of this process
+	address string // where it takes new turns, until it is closing
 
 	renewed atomic.Int64 // when that was done last, in milliseconds since 1970; 0 is never
+	closing atomic.Bool  // it takes no new turns any more
 	once    sync.Once    // begin
 	stop    chan struct{}
 	work    sync.WaitGroup
 }
 
-func newLease(s store.Replicas, log *slog.Logger) *lease {
-	return &lease{store: s, log: log, id: agent.NewID("replica_", 16), stop: make(chan struct{})}
+func newLease(s store.Replicas, address string, log *slog.Logger) *lease {
+	return &lease{store: s, log: log, id: agent.NewID("replica_", 16), address: address, stop: make(chan struct{})}
 }
 
 // held reports whether others know that this replica lives, as far as it can say.
@@ -45,11 +47,32 @@ func (l *lease) held() bool { return time.Since(time.UnixMilli(l.renewed.Load())
 // renew says that this replica lives.
 func (l *lease) renew(ctx context.Context) (err error) {
 	defer agent.CatchPanic(func(panicked *agent.Error) { err = panicked })
-	now := time.Now() // before the call, because the lease may begin at any time during it
-	if err = l.store.RenewReplica(ctx, l.id, leaseTime); err == nil {
+	for {
+		now := time.Now() // before the call, because the lease may begin at any time during it
+		r := store.Replica{ID: l.id}
+		closing := l.closing.Load()
+		if !closing {
+			r.Address = l.address
+		}
+		if err = l.store.RenewReplica(ctx, r, leaseTime); err != nil {
+			return err
+		}
 		l.renewed.Store(now.UnixMilli())
+		if closing == l.closing.Load() {
+			return nil
+		}
+		// What was written may be older than what close has written meanwhile, and may have come after it.
 	}
-	return err
+}
+
+// close says that this replica takes no new turns any more. It waits endTime at most: those that don't know will find out.
+func (l *lease) close(ctx context.Context) {
+	l.closing.Store(true)
+	ctx, cancel := context.WithTimeout(ctx, endTime)
+	defer cancel()
+	if err := l.renew(ctx); err != nil {
+		l.log.Debug("other replicas can't know yet that this one takes no new turns", "err", err)
+	}
 }
 
 // begin renews the lease until end.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"composer-api/internal/agent"
@@ -39,8 +40,9 @@ type Peers struct {
 	identity  *identity
 	transport *http.Transport
 	server    *http.Server
-	lease     *lease // of this replica
-	lost      lost   // replicas that could not be reached just now
+	lease     *lease        // of this replica
+	lost      lost          // replicas that could not be reached just now
+	turn      atomic.Uint32 // of replicas in Open
 }
 
 // New makes Peers. It connects to nobody; Serve tells the others of this replica.
@@ -52,7 +54,7 @@ func New(cfg Config) (*Peers, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Peers{cfg: cfg, identity: id, transport: newTransport(id), server: newServer(cfg.Log), lease: newLease(cfg.Store, cfg.Log)}, nil
+	return &Peers{cfg: cfg, identity: id, transport: newTransport(id), server: newServer(cfg.Log), lease: newLease(cfg.Store, cfg.Address, cfg.Log)}, nil
 }
 
 // lookTime bounds how long a request waits for the database here. Without an answer it is carried out by this replica, from
@@ -88,15 +90,37 @@ func (p *Peers) hold(owner string, calls []string, d time.Duration) {
 // client may have added others of its own before them.
 const maxLooks = 8
 
-// Holder returns the address of the replica that holds the run which waits for req's results. "" is none, this one, one that
-// is dead or was out of reach just now, or not known: then req is carried out here.
-func (p *Peers) Holder(ctx context.Context, req *agent.Request) string {
+// Holder returns the address of the replica that holds the run which waits for req's results; here says that it is this
+// one. "" and not here is none, one that is dead or was out of reach just now, or not known: then any may carry out req.
+func (p *Peers) Holder(ctx context.Context, req *agent.Request) (address string, here bool) {
 	calls, here := p.cfg.Awaits(req)
 	if here || len(calls) == 0 {
+		return "", here
+	}
+	return p.find(ctx, req.Caller.Owner, calls[:min(len(calls), maxLooks)], req.Origin.RequestID), false
+}
+
+// Open returns the address of another replica that takes new turns, each time of another one. "" is none, or none that is known
+// and could be reached just now.
+func (p *Peers) Open(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	addresses, err := p.cfg.Store.OpenReplicas(ctx)
+	if err != nil {
+		p.cfg.Log.Warn("which replicas take new turns is not known", "err", err)
 		return ""
 	}
-	return p.find(ctx, req.Caller.Owner, calls[:min(len(calls), maxLooks)], req.Origin.RequestID)
+	first := int(p.turn.Add(1) % store.MaxReplicas)
+	for i := range addresses {
+		if address := addresses[(first+i)%len(addresses)]; address != p.cfg.Address && !p.lost.is(address) {
+			return address
+		}
+	}
+	return ""
 }
+
+// Drain tells the other replicas that this one takes no new turns any more. What it holds is still asked for here.
+func (p *Peers) Drain(ctx context.Context) { p.lease.close(ctx) }
 
 // HolderOf returns the address of the replica that has told of something of owner's by Held. "" is as for Holder.
 func (p *Peers) HolderOf(ctx context.Context, owner, id string) string {

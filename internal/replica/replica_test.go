@@ -66,8 +66,9 @@ func TestWhoHoldsARun(t *testing.T) {
 		"no results":             {a, results("k:1"), ""},
 		"a run that is here too": {a, results("k:1", "call_here"), ""},
 	} {
-		if got := c.asked.Holder(t.Context(), c.req); got != c.want {
-			t.Errorf("%s: %q, want %q", name, got, c.want)
+		got, here := c.asked.Holder(t.Context(), c.req)
+		if got != c.want || here != strings.HasSuffix(name, "here too") {
+			t.Errorf("%s: %q (here: %t), want %q", name, got, here, c.want)
 		}
 	}
 }
@@ -78,7 +79,10 @@ func TestWithoutTheDatabaseEachReplicaIsAlone(t *testing.T) {
 	p := newPeers(t, db, "10.0.0.1:1", secret)
 	p.cfg.Store.(*memstore.Store).Away(true)
 	p.Parked("k:1", []string{"call_1"})
-	if got := p.Holder(t.Context(), results("k:1", "call_1")); got != "" {
+	if got, _ := p.Holder(t.Context(), results("k:1", "call_1")); got != "" {
+		t.Error(got)
+	}
+	if got := p.Open(t.Context()); got != "" {
 		t.Error(got)
 	}
 }

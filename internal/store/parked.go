@@ -30,12 +30,24 @@ type ParkedCalls interface {
 	ParkedAt(ctx context.Context, keys [][32]byte) (address string, err error)
 }
 
+// A Replica is a process that lives.
+type Replica struct {
+	ID string
+	// Address is where others may send it new turns: "10.0.0.5:8788". "" says that it takes none, because it is about to end.
+	Address string
+}
+
+// MaxReplicas is how many addresses are looked at.
+const MaxReplicas = 100
+
 // Replicas keeps which processes live. One that has died leaves a lease that ends by itself.
 //
 // A process has a new id at each start: its runs died with the one before, although the address may be the same.
 type Replicas interface {
-	// RenewReplica says that the process with this id lives, for the time of lease from now by the clock of the database.
-	RenewReplica(ctx context.Context, id string, lease time.Duration) error
+	// RenewReplica says that a process lives, for the time of lease from now by the clock of the database.
+	RenewReplica(ctx context.Context, r Replica, lease time.Duration) error
+	// OpenReplicas returns the addresses of those that live and take new turns, each once, sorted, MaxReplicas at most.
+	OpenReplicas(ctx context.Context) (addresses []string, err error)
 	// EndReplica says that it has ended. One that isn't there is no error.
 	EndReplica(ctx context.Context, id string) error
 }

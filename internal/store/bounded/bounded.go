@@ -215,8 +215,12 @@ func (b *bounded) ParkedAt(ctx context.Context, keys [][32]byte) (string, error)
 	return read(ctx, b, func(ctx context.Context) (string, error) { return b.s.ParkedAt(ctx, keys) })
 }
 
-func (b *bounded) RenewReplica(ctx context.Context, id string, lease time.Duration) error {
-	return b.write(ctx, func(ctx context.Context) error { return b.s.RenewReplica(ctx, id, lease) })
+func (b *bounded) RenewReplica(ctx context.Context, r store.Replica, lease time.Duration) error {
+	return b.write(ctx, func(ctx context.Context) error { return b.s.RenewReplica(ctx, r, lease) })
+}
+
+func (b *bounded) OpenReplicas(ctx context.Context) ([]string, error) {
+	return read(ctx, b, func(ctx context.Context) ([]string, error) { return b.s.OpenReplicas(ctx) })
 }
 
 func (b *bounded) EndReplica(ctx context.Context, id string) error {

@@ -63,7 +63,7 @@ type Database struct {
 	runners       map[string]time.Time // when the lease of each ends, by time.Now
 	sessions      map[store.SessionKey]store.Session
 	parked        map[[32]byte]store.ParkedCall
-	replicas      map[string]time.Time // when the leases end
+	replicas      map[string]liveReplica // by id
 	responses     map[rowKey]*responseRow
 	conversations map[rowKey]*store.Conversation
 	documents     map[rowKey]*documentRow
@@ -84,7 +84,7 @@ func New(cfg Config) *Database {
 		limits: cfg.Limits.WithDefaults(), now: cfg.Now,
 		accounts: map[string]store.Account{}, keys: map[string]store.Key{}, logs: map[string]store.RequestLog{},
 		audits: map[string]store.AuditEntry{}, invitations: map[string]store.Invitation{}, attempts: map[[32]byte]attempts{},
-		runners: map[string]time.Time{}, sessions: map[store.SessionKey]store.Session{}, parked: map[[32]byte]store.ParkedCall{}, replicas: map[string]time.Time{}, responses: map[rowKey]*responseRow{},
+		runners: map[string]time.Time{}, sessions: map[store.SessionKey]store.Session{}, parked: map[[32]byte]store.ParkedCall{}, replicas: map[string]liveReplica{}, responses: map[rowKey]*responseRow{},
 		conversations: map[rowKey]*store.Conversation{}, documents: map[rowKey]*documentRow{},
 	}
 	db.hub.SetComplete(true)
@@ -181,7 +181,7 @@ func (s *Store) Sweep(ctx context.Context) (gone int64, err error) {
 	db := s.db
 	gone += sweep(db.sessions, func(v store.Session) bool { return db.over(v.Expires) })
 	gone += sweep(db.audits, func(v store.AuditEntry) bool { return db.over(v.At.Add(store.AuditAge)) })
-	maps.DeleteFunc(db.replicas, func(_ string, end time.Time) bool { return !time.Now().Before(end) })
+	maps.DeleteFunc(db.replicas, func(_ string, r liveReplica) bool { return !time.Now().Before(r.until) })
 	gone += sweep(db.invitations, func(v store.Invitation) bool { return db.over(v.Expires.Add(store.InvitationAge)) })
 	gone += sweep(db.attempts, func(v attempts) bool { return db.over(v.expires) })
 	gone += sweep(db.runners, func(v time.Time) bool { return db.over(v.Add(time.Hour)) })

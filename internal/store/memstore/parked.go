@@ -2,6 +2,7 @@ package memstore
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"composer-api/internal/store"
@@ -29,7 +30,7 @@ func (s *Store) ParkedAt(ctx context.Context, keys [][32]byte) (string, error) {
 	}
 	defer done()
 	for _, key := range keys {
-		if c, known := s.db.parked[key]; known && !s.db.over(c.Expires) && time.Now().Before(s.db.replicas[c.Replica]) {
+		if c, known := s.db.parked[key]; known && !s.db.over(c.Expires) && time.Now().Before(s.db.replicas[c.Replica].until) {
 			return c.Address, nil
 		}
 	}
@@ -37,14 +38,37 @@ func (s *Store) ParkedAt(ctx context.Context, keys [][32]byte) (string, error) {
 }
 
 // RenewReplica implements store.Replicas. The database's clock is time.Now, as for the leases of responses.
-func (s *Store) RenewReplica(ctx context.Context, id string, lease time.Duration) error {
+func (s *Store) RenewReplica(ctx context.Context, r store.Replica, lease time.Duration) error {
 	done, err := s.begin(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
-	s.db.replicas[id] = time.Now().Add(lease)
+	s.db.replicas[r.ID] = liveReplica{r.Address, time.Now().Add(lease)}
 	return nil
+}
+
+// A liveReplica is the row of a replica.
+type liveReplica struct {
+	address string
+	until   time.Time // when its lease ends
+}
+
+// OpenReplicas implements store.Replicas.
+func (s *Store) OpenReplicas(ctx context.Context) (addresses []string, err error) {
+	done, err := s.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	for _, r := range s.db.replicas {
+		if r.address != "" && time.Now().Before(r.until) {
+			addresses = append(addresses, r.address)
+		}
+	}
+	slices.Sort(addresses)
+	addresses = slices.Compact(addresses)
+	return addresses[:min(len(addresses), store.MaxReplicas)], nil
 }
 
 // EndReplica implements store.Replicas.

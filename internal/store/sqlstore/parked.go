@@ -37,11 +37,17 @@ func (db *DB) ParkedAt(ctx context.Context, keys [][32]byte) (address string, er
 }
 
 // RenewReplica implements store.Replicas.
-func (db *DB) RenewReplica(ctx context.Context, id string, lease time.Duration) error {
+func (db *DB) RenewReplica(ctx context.Context, r store.Replica, lease time.Duration) error {
 	_, err := db.exec(ctx, `
-		INSERT INTO replicas (id, lease_until) VALUES ($1, `+db.leaseEnd("$2")+`)
-		ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until`, id, lease)
+		INSERT INTO replicas (id, open_at, lease_until) VALUES ($1, $2, `+db.leaseEnd("$3")+`)
+		ON CONFLICT (id) DO UPDATE SET open_at = excluded.open_at, lease_until = excluded.lease_until`, r.ID, r.Address, lease)
 	return err
+}
+
+// OpenReplicas implements store.Replicas. There are as many rows as processes, so it needs no index.
+func (db *DB) OpenReplicas(ctx context.Context) ([]string, error) {
+	return queryAll(ctx, db, func(address *string) []any { return []any{address} }, `
+		SELECT DISTINCT open_at FROM replicas WHERE open_at <> '' AND lease_until > `+db.dialect.clock()+` ORDER BY open_at LIMIT $1`, store.MaxReplicas)
 }
 
 // EndReplica implements store.Replicas.

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"composer-api/internal/store"
@@ -86,8 +87,8 @@ var parkedCases = []examCase{
 	{name: "a parked call is found by any of its keys, until it expires", run: func(e *exam) {
 		key := store.NewParkedKey("k:1", "call_1")
 		other := store.NewParkedKey("k:1", "call_2")
-		e.ok(e.RenewReplica(e.ctx, "replica_1", time.Hour))
-		e.ok(e.RenewReplica(e.ctx, "replica_2", time.Hour))
+		e.ok(e.RenewReplica(e.ctx, store.Replica{ID: "replica_1"}, time.Hour))
+		e.ok(e.RenewReplica(e.ctx, store.Replica{ID: "replica_2"}, time.Hour))
 		_, err := e.ParkedAt(e.ctx, [][32]byte{key})
 		e.fails(err, store.ErrNotFound)
 		e.ok(e.PutParkedCalls(e.ctx, []store.ParkedCall{parkedCall(key, "1", time.Minute)}))
@@ -107,8 +108,8 @@ var parkedCases = []examCase{
 	// Its runs died with it. A process that is started again at the same address has another id.
 	{name: "a replica that has died, or has ended, is not asked", run: func(e *exam) {
 		keys := [][32]byte{store.NewParkedKey("k:1", "call_1"), store.NewParkedKey("k:1", "call_2"), store.NewParkedKey("k:1", "call_3")}
-		e.ok(e.RenewReplica(e.ctx, "replica_1", 0)) // a lease that has ended, as one that was not renewed
-		e.ok(e.RenewReplica(e.ctx, "replica_2", time.Hour))
+		e.ok(e.RenewReplica(e.ctx, store.Replica{ID: "replica_1"}, 0)) // a lease that has ended, as one that was not renewed
+		e.ok(e.RenewReplica(e.ctx, store.Replica{ID: "replica_2"}, time.Hour))
 		for i, key := range keys {
 			e.ok(e.PutParkedCalls(e.ctx, []store.ParkedCall{parkedCall(key, fmt.Sprint(i+1), time.Hour)}))
 		}
@@ -117,15 +118,37 @@ var parkedCases = []examCase{
 			e.fails(err, store.ErrNotFound)
 		}
 		e.same(get[string](e)(e.ParkedAt(e.ctx, keys)), "10.0.0.2:8788")
-		e.ok(e.RenewReplica(e.ctx, "replica_1", time.Hour)) // it only had no database for a while
+		e.ok(e.RenewReplica(e.ctx, store.Replica{ID: "replica_1"}, time.Hour)) // it only had no database for a while
 		e.same(get[string](e)(e.open().ParkedAt(e.ctx, keys)), "10.0.0.1:8788")
 		e.ok(e.EndReplica(e.ctx, "replica_1"))
 		e.ok(e.EndReplica(e.ctx, "replica_1"))
 		e.same(get[string](e)(e.ParkedAt(e.ctx, keys)), "10.0.0.2:8788")
-		e.ok(e.RenewReplica(e.ctx, "replica_2", 0))
+		e.ok(e.RenewReplica(e.ctx, store.Replica{ID: "replica_2"}, 0))
 		e.same(get[int64](e)(e.Sweep(e.ctx)), int64(0)) // what it takes of these is not counted
 		_, err := e.ParkedAt(e.ctx, keys)
 		e.fails(err, store.ErrNotFound)
+	}},
+	{name: "a replica takes new turns from when it says where until it says no more, or has died", run: func(e *exam) {
+		open := func(want ...string) {
+			e.Helper()
+			if got := get[[]string](e)(e.open().OpenReplicas(e.ctx)); !slices.Equal(got, want) {
+				e.Errorf("%q take new turns, not %q", got, want)
+			}
+		}
+		open()
+		first, second := store.Replica{ID: "replica_1", Address: "10.0.0.1:8788"}, store.Replica{ID: "replica_2", Address: "10.0.0.2:8788"}
+		e.ok(e.RenewReplica(e.ctx, second, time.Hour))
+		e.ok(e.RenewReplica(e.ctx, first, time.Hour))
+		e.ok(e.RenewReplica(e.ctx, store.Replica{ID: "replica_3"}, time.Hour)) // of an older version
+		open(first.Address, second.Address)
+		e.ok(e.RenewReplica(e.ctx, store.Replica{ID: first.ID}, time.Hour)) // about to end
+		open(second.Address)
+		e.ok(e.RenewReplica(e.ctx, second, 0))
+		open()
+		e.ok(e.RenewReplica(e.ctx, first, time.Hour))
+		open(first.Address)
+		e.ok(e.EndReplica(e.ctx, first.ID))
+		open()
 	}},
 }
 
