@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,8 +33,9 @@ const pebble = "github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.3"
 // name is what the certificate is for.
 const name = "gateway.test"
 
-// TestACertificateIsIssued: the first client has the gateway ask for a certificate, which the authority gives after a
-// handshake of its own (tls-alpn-01), and the client is served over HTTP/2. The certificate is kept.
+// TestACertificateIsIssued: the first client has the gateway ask for a certificate, which the authority gives after it has
+// asked back, and the client is served over HTTP/2. The certificate is kept. The authority asks by a handshake of its own
+// (tls-alpn-01) or, where it can't reach the port for TLS, by plain HTTP at the second listener (http-01).
 func TestACertificateIsIssued(t *testing.T) {
 	folder := t.TempDir()
 	install := exec.CommandContext(t.Context(), "go", "install", pebble)
@@ -41,21 +43,35 @@ func TestACertificateIsIssued(t *testing.T) {
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Skipf("pebble can't be had: %v\n%s", err, out)
 	}
+	for challenge, plain := range map[string]bool{"tls-alpn-01": false, "http-01": true} {
+		t.Run(challenge, func(t *testing.T) { issue(t, filepath.Join(folder, "pebble"), plain) })
+	}
+}
+
+// issue has pebble issue a certificate. plain leaves it no way but http-01; without it there is no way but tls-alpn-01.
+func issue(t *testing.T, pebble string, plain bool) {
+	folder := t.TempDir()
 	cert, key := authority(t, folder)
-	gateway, directory := harness.FreeAddress(t), harness.FreeAddress(t)
-	_, port, _ := net.SplitHostPort(gateway)
-	config := filepath.Join(folder, "pebble.json")
-	write(t, config, fmt.Appendf(nil, `{"pebble":{"listenAddress":%q,"managementListenAddress":%q,"certificate":%q,"privateKey":%q,"httpPort":1,"tlsPort":%s}}`,
-		directory, harness.FreeAddress(t), cert, key, port))
-	start(t, []string{"PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0", "PEBBLE_AUTHZREUSE=0"}, filepath.Join(folder, "pebble"), "-config", config, "-dnsserver", resolver(t))
-	await(t, directory)
+	gateway, second, directory, nobody := harness.FreeAddress(t), harness.FreeAddress(t), harness.FreeAddress(t), harness.FreeAddress(t)
+	asksTLS, asksHTTP := gateway, nobody
 	cache := filepath.Join(folder, "acme")
-	said := start(t, []string{
+	environ := []string{
 		"COMPOSER_ADDR=" + gateway, "COMPOSER_ACME_HOSTS=" + name, "COMPOSER_ACME_DIRECTORY=https://" + directory + "/dir", "COMPOSER_ACME_CACHE=" + cache, "COMPOSER_CA_FILE=" + cert,
-	}, harness.Binary(t), "serve", "--demo")
+	}
+	if plain {
+		asksTLS, asksHTTP = nobody, second
+		environ = append(environ, "COMPOSER_HTTP_ADDR="+second)
+	}
+	config := filepath.Join(folder, "pebble.json")
+	write(t, config, fmt.Appendf(nil, `{"pebble":{"listenAddress":%q,"managementListenAddress":%q,"certificate":%q,"privateKey":%q,"httpPort":%s,"tlsPort":%s}}`,
+		directory, harness.FreeAddress(t), cert, key, port(asksHTTP), port(asksTLS)))
+	start(t, []string{"PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0", "PEBBLE_AUTHZREUSE=0"}, pebble, "-config", config, "-dnsserver", resolver(t))
+	await(t, directory)
+	said := start(t, environ, harness.Binary(t), "serve", "--demo")
 
 	// The authority's root is another one at each start, so what is checked is for which name, and that it isn't our own.
-	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{ServerName: name, InsecureSkipVerify: true}}}
+	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{ForceAttemptHTTP2: true, TLSHandshakeTimeout: time.Minute, TLSClientConfig: &tls.Config{ServerName: name, InsecureSkipVerify: true}}}
+	defer client.CloseIdleConnections()
 	await(t, gateway)
 	// Once: after a failure the gateway asks for no certificate for a minute.
 	resp, err := client.Get("https://" + gateway + "/healthz")
@@ -71,6 +87,9 @@ func TestACertificateIsIssued(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// port is that of an address.
+func port(address string) string { return address[strings.LastIndex(address, ":")+1:] }
 
 // start runs a program until the test's end, and returns what it has said then.
 func start(t *testing.T, environ []string, program string, args ...string) func() string {

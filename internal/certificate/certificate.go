@@ -15,8 +15,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -130,7 +133,7 @@ type ACME struct {
 }
 
 // New makes a manager of certificates. The authority is asked at the first handshake for each name. It checks the name by a
-// handshake on port 443 (tls-alpn-01) or, where its HTTPHandler is served there, by a request on port 80 (http-01).
+// handshake on port 443 (tls-alpn-01) or, where Plain is served there, by a request on port 80 (http-01).
 func (a *ACME) New() (*autocert.Manager, error) {
 	if err := os.MkdirAll(a.Folder, 0o700); err != nil {
 		return nil, fmt.Errorf("the folder for certificates: %w", err)
@@ -139,6 +142,42 @@ func (a *ACME) New() (*autocert.Manager, error) {
 		Prompt: autocert.AcceptTOS, Cache: autocert.DirCache(a.Folder), HostPolicy: autocert.HostWhitelist(a.Hosts...), Email: a.Email,
 		Client: &acme.Client{DirectoryURL: a.Directory, HTTPClient: a.HTTP},
 	}, nil
+}
+
+// Plain answers the authority's questions by HTTP (http-01), and gives everything else to rest. Whoever calls it serves what it
+// returns at port 80 of all hosts: the manager counts on it.
+func Plain(m *autocert.Manager, rest http.Handler) http.Handler {
+	questions := m.HTTPHandler(rest)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The manager compares the name with those that it has certificates for, and a port is no part of a name.
+		if name, _, err := net.SplitHostPort(r.Host); err == nil && strings.HasPrefix(r.URL.Path, "/.well-known/acme-challenge/") {
+			r = r.Clone(r.Context())
+			r.Host = name
+		}
+		questions.ServeHTTP(w, r)
+	})
+}
+
+// tellEvery is how often a failure is told, at most: the manager remembers one for a minute, and each client meets it.
+const tellEvery = time.Minute
+
+// Get is GetCertificate of a manager that New has made, and tells log why there is none. What strangers ask for isn't told.
+func (a *ACME) Get(m *autocert.Manager, log *slog.Logger) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	var mu sync.Mutex
+	var told time.Time
+	return func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		loaded, err := m.GetCertificate(hello)
+		if err == nil || !slices.Contains(a.Hosts, strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))) {
+			return loaded, err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if time.Since(told) >= tellEvery {
+			told = time.Now()
+			log.Error("no certificate could be had, so clients can't connect", "for", hello.ServerName, "err", err)
+		}
+		return nil, err
+	}
 }
 
 // ErrNone: there is no certificate for the name yet.

@@ -5,7 +5,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -101,5 +104,59 @@ func TestNothingIsKeptForANewName(t *testing.T) {
 	acme := &certificate.ACME{Folder: t.TempDir()}
 	if _, err := acme.Kept(t.Context(), "new.test"); !errors.Is(err, certificate.ErrNone) {
 		t.Error(err)
+	}
+}
+
+// nowhere is a network without a way to the authority.
+type nowhere struct{}
+
+func (nowhere) RoundTrip(*http.Request) (*http.Response, error) { return nil, errors.New("no way") }
+
+// Without a certificate nobody can connect, so the operator has to hear why: once, and not of what strangers ask for.
+func TestACertificateThatCanNotBeHadIsTold(t *testing.T) {
+	var said bytes.Buffer
+	a := &certificate.ACME{Hosts: []string{"gateway.example"}, Directory: "https://authority.example/dir", Folder: t.TempDir(), HTTP: &http.Client{Transport: nowhere{}}}
+	manager, err := a.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	get := a.Get(manager, slog.New(slog.NewTextHandler(&said, nil)))
+	ask := func(name string) {
+		t.Helper()
+		if _, err := get(&tls.ClientHelloInfo{ServerName: name}); err == nil {
+			t.Errorf("there is a certificate for %s", name)
+		}
+	}
+	ask("stranger.example")
+	if said.Len() > 0 {
+		t.Errorf("of a stranger: %s", &said)
+	}
+	ask("gateway.example")
+	ask("Gateway.Example.")
+	if got := said.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "gateway.example") || !strings.Contains(got, "no way") {
+		t.Errorf("it said %q", got)
+	}
+}
+
+// The authority's question is found by its name, whatever port stands behind it; everything else is not for the manager.
+func TestTheAuthoritysQuestionByHTTP(t *testing.T) {
+	a := &certificate.ACME{Hosts: []string{"gateway.example"}, Folder: t.TempDir()}
+	manager, err := a.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "the rest, of "+r.Host) })
+	h := certificate.Plain(manager, rest)
+	for url, want := range map[string]int{
+		"http://gateway.example/.well-known/acme-challenge/x":    http.StatusNotFound, // nobody has asked for a certificate
+		"http://gateway.example:80/.well-known/acme-challenge/x": http.StatusNotFound,
+		"http://other.example/.well-known/acme-challenge/x":      http.StatusForbidden,
+		"http://gateway.example:80/":                             http.StatusOK,
+	} {
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, httptest.NewRequestWithContext(t.Context(), http.MethodGet, url, nil))
+		if rec.Code != want || want == http.StatusOK && rec.Body.String() != "the rest, of gateway.example:80" {
+			t.Errorf("%s: status %d, want %d: %s", url, rec.Code, want, rec.Body)
+		}
 	}
 }

@@ -123,7 +123,7 @@ func storeHint(err error) error {
 	case errors.Is(err, sqlstore.ErrBadDSN):
 		return &hinted{err, "set COMPOSER_DB to a file, or to postgres://user:password@host:5432/database"}
 	case errors.Is(err, sqlstore.ErrNewerSchema):
-		return &hinted{err, "use the newer composer-api, or another database with --db or COMPOSER_DB"}
+		return &hinted{err, "'composer-api upgrade' gets the newest; or use another database with --db or COMPOSER_DB"}
 	case errors.Is(err, store.ErrUnavailable):
 		return &hinted{err, "see that the database can be reached and written, or name another with --db or COMPOSER_DB"}
 	}

@@ -24,7 +24,7 @@ import (
 // A tlsSetup is how the server speaks TLS.
 type tlsSetup struct {
 	config *tls.Config
-	// plain answers what comes to the listener for plain HTTP.
+	// plain answers what comes to the listener for plain HTTP; it may be nil when there is none.
 	plain http.Handler
 }
 
@@ -52,7 +52,12 @@ func (c *serveCmd) newTLS(p *process, log *slog.Logger) (*tlsSetup, error) {
 	if err != nil {
 		return nil, &hinted{err, "choose another folder with --acme-cache or COMPOSER_ACME_CACHE"}
 	}
-	return &tlsSetup{certificate.Config(manager.GetCertificate, acme.ALPNProto), manager.HTTPHandler(http.HandlerFunc(toTLS))}, nil
+	setup := &tlsSetup{config: certificate.Config(asked.Get(manager, log), acme.ALPNProto)}
+	// Only where there is a listener for it: else each attempt would be made a second time in vain, and authorities count those.
+	if c.HTTPAddr != "" {
+		setup.plain = certificate.Plain(manager, http.HandlerFunc(toTLS))
+	}
+	return setup, nil
 }
 
 // acmeOf is how certificates are asked for, and where they are kept.
@@ -125,7 +130,7 @@ func certificatesOf(p *process, cfg *config.Config, s *doctor.Subject) error {
 		if err != nil {
 			return err
 		}
-		s.Certificates = append(s.Certificates, doctor.Certificate{Setting: "COMPOSER_ACME_CACHE", Name: host, Read: func(ctx context.Context) (*x509.Certificate, error) {
+		s.Certificates = append(s.Certificates, doctor.Certificate{Setting: "COMPOSER_ACME_CACHE", Name: host, Asked: true, Read: func(ctx context.Context) (*x509.Certificate, error) {
 			leaf, err := asked.Kept(ctx, host)
 			if errors.Is(err, certificate.ErrNone) {
 				return nil, nil

@@ -106,6 +106,10 @@ func TestTheDoctorLooksAtTheCertificate(t *testing.T) {
 	good, goodKey, _ := certificateFor(t, 90*24*time.Hour)
 	late, lateKey, _ := certificateFor(t, 24*time.Hour)
 	over, overKey, _ := certificateFor(t, -time.Minute)
+	kept := t.TempDir() // as an authority's certificates are kept
+	if data, err := os.ReadFile(over); err != nil || os.WriteFile(filepath.Join(kept, "gateway.example"), data, 0o600) != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		environ []string
 		want    string
@@ -115,6 +119,7 @@ func TestTheDoctorLooksAtTheCertificate(t *testing.T) {
 		"has ended":  {[]string{"COMPOSER_TLS_CERT=" + over, "COMPOSER_TLS_KEY=" + overKey}, "has ended"},
 		"other name": {[]string{"COMPOSER_TLS_CERT=" + good, "COMPOSER_TLS_KEY=" + goodKey, "COMPOSER_PUBLIC_URL=https://gateway.example"}, "is not for gateway.example"},
 		"no file":    {[]string{"COMPOSER_TLS_CERT=none.pem", "COMPOSER_TLS_KEY=none.pem"}, "none.pem"},
+		"asked for":  {[]string{"COMPOSER_ACME_HOSTS=gateway.example", "COMPOSER_ACME_CACHE=" + kept}, "the server renews it when the next client comes"},
 		"not yet":    {[]string{"COMPOSER_ACME_HOSTS=gateway.example"}, "no certificate for gateway.example yet"},
 	} {
 		t.Run(name, func(t *testing.T) {

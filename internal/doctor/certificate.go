@@ -11,6 +11,8 @@ type Certificate struct {
 	Setting string // the variable that asks for it
 	// Name is a name by which clients reach the server; "" when the settings don't say.
 	Name string
+	// Asked says that the server asks an authority for it, and renews it by itself.
+	Asked bool
 	// Read reads the first certificate of the chain; nil, nil says that it will be asked for when the first client comes.
 	Read func(context.Context) (*x509.Certificate, error)
 }
@@ -28,20 +30,28 @@ func certificates(ctx context.Context, s *Subject, r *report) {
 			r.broken("correct "+c.Setting, "the server's certificate can't be read: %v", err)
 			continue
 		case leaf == nil:
-			r.warn("let the authority reach "+c.Name+" at port 443, start the server, and open https://"+c.Name+"/healthz",
+			r.warn("let the authority reach "+c.Name+" at port 443 (or at 80, with COMPOSER_HTTP_ADDR), start the server, and open https://"+c.Name+"/healthz",
 				"there is no certificate for %s yet; the server asks for one when the first client comes", c.Name)
 			continue
 		}
 		left := leaf.NotAfter.Sub(s.Network.now())
 		switch end := leaf.NotAfter.Format(time.DateOnly); {
 		case left <= 0:
-			r.broken("renew it: the server reads the files again by itself", "the server's certificate has ended on %s", end)
+			r.broken(c.renew(), "the server's certificate has ended on %s", end)
 		case c.Name != "" && leaf.VerifyHostname(c.Name) != nil:
 			r.broken("get one for "+c.Name+", or correct COMPOSER_PUBLIC_URL", "the server's certificate is not for %s: clients will refuse it", c.Name)
 		case left < renewed:
-			r.warn("renew it: the server reads the files again by itself", "the server's certificate ends on %s", end)
+			r.warn(c.renew(), "the server's certificate ends on %s", end)
 		default:
 			r.ok("the server's certificate is good until %s", end)
 		}
 	}
+}
+
+// renew is the cure for a certificate at its end.
+func (c *Certificate) renew() string {
+	if c.Asked {
+		return "let the authority reach " + c.Name + " at port 443 (or at 80, with COMPOSER_HTTP_ADDR); the server renews it when the next client comes, and its log says why it can't"
+	}
+	return "renew it: the server reads the files again by itself"
 }

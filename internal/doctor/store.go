@@ -17,7 +17,7 @@ func stored(ctx context.Context, s *Subject, r *report) {
 	pending, exists, err := db.Pending(ctx)
 	switch {
 	case err != nil && db.Newer(err):
-		r.broken("use the newer composer-api, or another database with COMPOSER_DB", "the schema of %s is newer than this program", db.Name)
+		r.broken("'composer-api upgrade', or another database with COMPOSER_DB", "the schema of %s is newer than this program", db.Name)
 		return
 	case err != nil:
 		r.broken("see that its folder is there and that both can be read and written, or name another database with COMPOSER_DB", "%s can't be read: %v", db.Name, err)
