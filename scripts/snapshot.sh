@@ -4,7 +4,9 @@
 #
 #   scripts/snapshot.sh              for all systems
 #   scripts/snapshot.sh here         for Linux on amd64 only
+#   scripts/snapshot.sh linux        for Linux on amd64 and arm64, with their packages
 #   scripts/snapshot.sh twice        for all systems, and again in another folder with an empty build cache: both must be the same
+#   scripts/snapshot.sh twice linux  the same for a part
 #
 # The key that signs it is made for this once. Needs Go; where Node or Python are missing, their packages are not tried.
 set -euo pipefail
@@ -12,12 +14,15 @@ cd "$(dirname "$0")/.."
 root=$PWD
 
 part=all twice=
+if [ "${1-}" = twice ]; then
+	twice=yes
+	shift
+fi
 case ${1-} in
 "") ;;
-here) part=here ;;
-twice) twice=yes ;;
+here | linux) part=$1 ;;
 *)
-	echo "usage: snapshot.sh [here|twice]" >&2
+	echo "usage: snapshot.sh [twice] [here|linux]" >&2
 	exit 2
 	;;
 esac
