@@ -147,7 +147,7 @@ func (l *laws) stops(p *living, key int, name string, began, asked, answered tim
 	soon := asked.Add(100*time.Millisecond + 6*l.world.plan.Latency)
 	time.Sleep(time.Until(soon))
 	for _, o := range l.world.during(began, soon) {
-		if !strings.HasPrefix(o.Do, "store ") || p.Hosted { // the account is in the store
+		if !strings.HasPrefix(o.Do, "store ") || l.world.hosted[key] != "" { // the account is in the store
 			return
 		}
 	}
