@@ -13,19 +13,25 @@ import (
 type exchanges struct {
 	mu    sync.Mutex
 	seen  map[string]int // exchanges of each key
-	fails []failedExchange
+	fails []*failedExchange
 }
 
+// A failedExchange is one that has failed or is about to. Requests wait for it that came after it had begun.
 type failedExchange struct {
-	key string
-	at  time.Time
+	key          string
+	began, ended time.Time // ended is zero before
 }
 
 // before is the simulated Cursor with all that goes wrong before it.
 func (e *exchanges) before(w *world) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/auth/exchange_user_api_key" {
-			if kind := e.meets(w.plan, strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")); kind != "" {
+			if kind, failed := e.meets(w.plan, strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")); kind != "" {
+				defer func() {
+					e.mu.Lock()
+					defer e.mu.Unlock()
+					failed.ended = time.Now().Add(2 * w.plan.Latency) // when the gateway knows it
+				}()
 				w.say("upstream", "an exchange of a key fails: %s", kind)
 				w.situation("exchange " + kind + " × " + w.plan.Upstream)
 				failExchange(kind, rw, r)
@@ -38,7 +44,7 @@ func (e *exchanges) before(w *world) http.Handler {
 
 // meets counts an exchange of a key, and says what goes wrong with it; "" when nothing does. Of people who share a key, the first
 // decides.
-func (e *exchanges) meets(p *plan, key string) string {
+func (e *exchanges) meets(p *plan, key string) (kind string, failed *failedExchange) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.seen == nil {
@@ -49,21 +55,22 @@ func (e *exchanges) meets(p *plan, key string) string {
 	for _, who := range p.People {
 		if f := who.Exchange; f != nil && keyOf(who.Key) == key {
 			if n < f.Word || n >= f.Word+f.Times {
-				return ""
+				return "", nil
 			}
-			e.fails = append(e.fails, failedExchange{key, time.Now()})
-			return f.Kind
+			failed = &failedExchange{key: key, began: time.Now()}
+			e.fails = append(e.fails, failed)
+			return f.Kind, failed
 		}
 	}
-	return ""
+	return "", nil
 }
 
-// failed is how many exchanges of a key have failed between two times. Each takes one of a turn's retries.
+// failed is how many failing exchanges of a key were under way between two times. Each takes one of a turn's retries.
 func (e *exchanges) failed(key int, from, to time.Time) (n int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, f := range e.fails {
-		if f.key == keyOf(key) && !f.at.Before(from) && !f.at.After(to) {
+		if f.key == keyOf(key) && !f.began.After(to) && (f.ended.IsZero() || !f.ended.Before(from)) {
 			n++
 		}
 	}
