@@ -3,6 +3,7 @@ package simtest
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -88,7 +89,7 @@ func rowOf(upstream, kind string) faultRow {
 
 // excuse: a request fails for a reason that is on the list. Nothing else is one.
 func (l *laws) excuse(p *living, c *talk, t *task, r *reply) {
-	if l.fault(p, c, t, r) || l.exchange(p, c, r) || l.operation(t, r) || l.neverStored(c, r) {
+	if l.fault(p, c, t, r) || l.exchange(p, c, r) || l.operation(p, t, r) || l.neverStored(c, r) {
 		return
 	}
 	var met []string
@@ -152,13 +153,20 @@ func (l *laws) refused(r *reply) (n int) {
 	return n
 }
 
+// lease is how long a process may be without the store before another one takes it for dead, and says so of its background
+// responses until it is back: decision 16.
+const lease = 15 * time.Second
+
 // operation reports whether an operation that was on during the request explains the failure. A background response ends with
 // its process, and says so in words of its own. A gateway that is behind Cursor's clock takes tokens for good that are over: of two
 // that are refused in one turn, the second is its end.
-func (l *laws) operation(t *task, r *reply) bool {
+func (l *laws) operation(p *living, t *task, r *reply) bool {
 	for _, o := range l.world.reached(r) {
 		explains := operations[o.Do].explains
 		if slices.Contains(explains, r.code) || t.background() && r.code == "server_error" && slices.Contains(explains, byWay[0]) {
+			return true
+		}
+		if t.background() && p.Wanders && o.For > lease && (o.Do == "store away" || o.Do == "store stuck") && r.code == "server_error" && strings.Contains(r.err, "restarted") {
 			return true
 		}
 		if o.Do == "Cursor ahead" && l.refused(r) > 1 && slices.Contains(byKey, r.code) {

@@ -116,7 +116,7 @@ func (l *laws) titled(p *living, name string, r *reply) {
 	switch {
 	case r.ok() && (r.text != titleOf(name) || len(r.calls) > 0):
 		l.breaks(p.Name, "text: the title of %s is %q with %d calls", name, r.text, len(r.calls))
-	case !r.ok() && !l.operation(&task{}, r):
+	case !r.ok() && !l.operation(p, &task{}, r):
 		l.breaks(p.Name, "excuse: nothing explains that there is no title: status %d, %s: %s", r.status, r.code, r.err)
 	}
 }
