@@ -89,7 +89,7 @@ func rowOf(upstream, kind string) faultRow {
 
 // excuse: a request fails for a reason that is on the list. Nothing else is one.
 func (l *laws) excuse(p *living, c *talk, t *task, r *reply) {
-	if l.fault(p, c, t, r) || l.exchange(p, c, r) || l.operation(p, t, r) || l.neverStored(c, r) {
+	if l.fault(p, c, t, r) || l.exchange(p, c, r) || l.operation(p, t, r) || l.neverStored(p, c, r) {
 		return
 	}
 	var met []string
@@ -176,7 +176,22 @@ func (l *laws) operation(p *living, t *task, r *reply) bool {
 	return false
 }
 
-// neverStored reports whether the failure is that the response before can't be found, which came while an operation was on.
-func (l *laws) neverStored(c *talk, r *reply) bool {
-	return r.code == "previous_response_not_found" && c.previous != "" && l.world.during(c.kept.began, c.kept.finished.Add(5*time.Second)) != nil
+// neverStored reports whether the failure is that the response before can't be found, which came while an operation was on. Or it
+// is in progress still, for all but the process that had its end and not the store (decision 100).
+func (l *laws) neverStored(p *living, c *talk, r *reply) bool {
+	if c.previous == "" {
+		return false
+	}
+	if r.code == "invalid_value" && strings.Contains(r.err, "still in progress") {
+		withoutStore, another, began := false, p.Wanders, c.kept.began
+		if len(c.line) > 0 {
+			began = c.line[0].kept.began
+		}
+		for _, o := range l.world.during(began, r.finished) {
+			withoutStore = withoutStore || o.Do == "store away" || o.Do == "store stuck"
+			another = another || slices.Contains([]string{"deploy", "rotate the key", "restart", "kill"}, o.Do)
+		}
+		return withoutStore && another
+	}
+	return r.code == "previous_response_not_found" && l.world.during(c.kept.began, c.kept.finished.Add(5*time.Second)) != nil
 }
