@@ -70,11 +70,11 @@ PEERS ?=
 ONLY ?=
 ROUNDS ?= 5
 
-bench: build ## what the gateway costs, beside a floor, a proxy and nginx; eight minutes; docs/speed.md
+bench: build ## what the gateway costs, beside a floor, a proxy and nginx; six minutes; docs/speed.md
 	@go build -trimpath -o bin/bench ./bench
 	@bin/bench -rounds $(ROUNDS) -only "$(ONLY)" $(PEERS)
 
-bench-scale: build ## the same with 10,000 parked runs, 2,000 streams and prompts of 4 MiB; twenty minutes
+bench-scale: build ## what it costs with 10,000 parked runs for two minutes, 2,000 streams and prompts of 4 MiB; ten minutes
 	@go build -trimpath -o bin/bench ./bench
 	@bin/bench -scale -rounds 3 -only "$(ONLY)" $(PEERS)
 

@@ -50,6 +50,26 @@ func pacedOn(make func(p plan, stream bool) request, streams, words int, every t
 	}
 }
 
+// gathered is paced, of streams that are all there when the first says its first word. What it takes to begin them doesn't count:
+// a request's cost is measured elsewhere, and would be a part of an event's that depends on how many a stream has.
+func gathered(streams, words int, every time.Duration) load {
+	return func(ctx context.Context, t *trial) error {
+		t.units = streams * words
+		// Two thousand streams are begun in less than two seconds.
+		silent := time.Duration(streams)*time.Second/1000 + time.Second
+		begun := make(chan error, 1)
+		timer := time.AfterFunc(silent, func() { begun <- t.begin() })
+		err := each(ctx, streams, streams, func(ctx context.Context, i int) error {
+			_, err := t.client.stream(ctx, short(plan{events: words, every: every, silent: silent}, true), &t.delays)
+			return err
+		})
+		if err != nil || timer.Stop() {
+			return err
+		}
+		return <-begun
+	}
+}
+
 // bursts reads streams whose words come as fast as they can, burst of them in each write.
 func bursts(streams, width, words, burst int) load {
 	return func(ctx context.Context, t *trial) error {

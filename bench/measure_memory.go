@@ -15,10 +15,15 @@ const settle = 8 * time.Second
 // A parking is what many parked runs cost.
 type parking struct {
 	runs           int
-	atOnce, later  float64 // KiB of resident memory a run, when all are parked and when wait is over
-	cpu            float64 // share of a core that the heartbeats take
+	wait           time.Duration // after settle
+	atOnce         float64       // KiB of resident memory a run, when all are parked
+	meanwhile      []float64     // the same at each quarter of wait
+	cpu            float64       // share of a core that the heartbeats take
 	opened, closed time.Duration
 }
+
+// later is the memory of a run when wait was over, in KiB.
+func (p *parking) later() float64 { return p.meanwhile[len(p.meanwhile)-1] }
 
 // parked parks runs, lets them wait, and resumes every one of them with its own result.
 func (l *lab) parked(ctx context.Context, frame, runs int, wait time.Duration) (p parking, err error) {
@@ -78,7 +83,7 @@ func (l *lab) parked(ctx context.Context, frame, runs int, wait time.Duration) (
 	if err != nil {
 		return p, err
 	}
-	p.runs, p.opened, p.atOnce = runs, time.Since(begin), perRun()
+	p.runs, p.wait, p.opened, p.atOnce = runs, wait, time.Since(begin), perRun()
 	if err := pause(ctx, settle); err != nil { // what parking has left to do is no heartbeat
 		return p, err
 	}
@@ -86,14 +91,17 @@ func (l *lab) parked(ctx context.Context, frame, runs int, wait time.Duration) (
 	if err != nil {
 		return p, err
 	}
-	if err := pause(ctx, wait); err != nil {
-		return p, err
+	for range 4 {
+		if err := pause(ctx, wait/4); err != nil {
+			return p, err
+		}
+		p.meanwhile = append(p.meanwhile, perRun())
 	}
 	after, err := cpuTime(s.pid)
 	if err != nil {
 		return p, err
 	}
-	p.cpu, p.later = float64(after-before)/float64(wait), perRun()
+	p.cpu = float64(after-before) / float64(wait)
 	begin = time.Now()
 	err = resume(requests)
 	p.closed = time.Since(begin)

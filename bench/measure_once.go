@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net"
@@ -83,52 +84,64 @@ func leaving(ctx context.Context, s, upstream *server, clients int) (*delays, er
 	return resets, err
 }
 
+// A neighbour makes ready what it needs, and returns what works beside the streams until ctx ends.
+type neighbour func(t *trial) (work func(ctx context.Context) error)
+
 // beside is paced streams with a neighbour that works until they are over. The delays are the streams'.
-func beside(streams, words int, every time.Duration, neighbour func(ctx context.Context, t *trial) error) load {
+func beside(streams, words int, every time.Duration, other neighbour) load {
 	return func(ctx context.Context, t *trial) error {
+		work := other(t)
 		next, stop := context.WithCancel(ctx)
 		over := make(chan error, 1)
-		go func() { over <- neighbour(next, t) }()
+		go func() { over <- work(next) }()
 		err := paced(streams, words, every)(ctx, t)
 		stop()
-		if other := <-over; err == nil && ctx.Err() == nil {
-			err = other
+		if failed := <-over; err == nil && ctx.Err() == nil {
+			err = failed
 		}
 		return err
 	}
 }
 
 // nobody is the neighbour that isn't there.
-func nobody(context.Context, *trial) error { return nil }
+func nobody(*trial) func(context.Context) error { return func(context.Context) error { return nil } }
 
 // slowReader asks for more than any buffer holds, and reads nothing of it.
-func slowReader(ctx context.Context, t *trial) error {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", t.server.url[len("http://"):])
-	if err != nil {
-		return err
+func slowReader(t *trial) func(context.Context) error {
+	return func(ctx context.Context) error {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", t.server.url[len("http://"):])
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		r := short(plan{events: 1_000_000, burst: 100}, true)
+		head := "POST " + r.path + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAuthorization: Bearer crsr_bench\r\nContent-Length: " +
+			strconv.Itoa(len(r.body)) + "\r\n\r\n"
+		if _, err := conn.Write(append([]byte(head), r.body...)); err != nil {
+			return err
+		}
+		<-ctx.Done()
+		return nil
 	}
-	defer conn.Close()
-	r := short(plan{events: 1_000_000, burst: 100}, true)
-	head := "POST " + r.path + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAuthorization: Bearer crsr_bench\r\nContent-Length: " +
-		strconv.Itoa(len(r.body)) + "\r\n\r\n"
-	if _, err := conn.Write(append([]byte(head), r.body...)); err != nil {
-		return err
-	}
-	<-ctx.Done()
-	return nil
 }
 
-// largePrompts sends one prompt of that size after the other.
-func largePrompts(size int) func(ctx context.Context, t *trial) error {
-	return func(ctx context.Context, t *trial) error {
+// largePrompts sends prompts of that size, one after the other, most of them at most. Meanwhile another number is put into each
+// message, and nothing is encoded: the work that the streams notice is to be the server's and not ours.
+func largePrompts(size, most int) neighbour {
+	return func(t *trial) func(context.Context) error {
+		r := chat(plan{events: 1}, true, conversation(agentMessages, size, t.seed*1000), offered(agentTools))
+		first := seedText(t.seed * 1000)
 		c := newClient(t.server.url)
-		defer c.close()
-		for i := 0; ctx.Err() == nil; i++ {
-			r := chat(plan{events: 1}, true, conversation(agentMessages, size, t.seed*1000+i), offered(agentTools))
-			if _, err := c.stream(ctx, r, nil); err != nil && ctx.Err() == nil {
-				return err
+		return func(ctx context.Context) error {
+			defer c.close()
+			for i := 0; i < most && ctx.Err() == nil; i++ {
+				one := r
+				one.body = bytes.ReplaceAll(r.body, []byte(first), []byte(seedText(t.seed*1000+i)))
+				if _, err := c.stream(ctx, one, nil); err != nil && ctx.Err() == nil {
+					return err
+				}
 			}
+			return nil
 		}
-		return nil
 	}
 }

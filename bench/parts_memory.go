@@ -14,7 +14,7 @@ const waitingStreams = 5000
 
 // crowds runs the scenario, if it is wanted.
 func (s *suite) crowds(ctx context.Context) (crowds, error) {
-	if !s.wants("crowds") {
+	if s.scale || !s.wants("crowds") {
 		return crowds{}, nil
 	}
 	figures := make(map[string]spread)
@@ -64,35 +64,58 @@ func (c crowds) stop() {
 
 // parked is about runs that wait for their client.
 func (s *suite) parked(ctx context.Context) error {
-	runs, wait := []int{2000, 10_000}, 10*time.Second
-	if s.scale {
-		runs, wait = []int{1000, 2500, 5000, 10_000}, 2*time.Minute
-	}
 	drawing := &plot{title: "Memory of a parked run", x: "parked runs", y: "KiB"}
 	s.plots["parked"] = drawing
-	for _, frame := range []int{16 << 10, 1 << 20} {
-		for _, n := range runs {
-			waits := wait
-			if n < 10_000 {
-				waits = time.Second
-			}
-			fmt.Fprintf(progress, "%d parked runs, frames of %d KiB\n", n, frame>>10)
-			p, err := s.lab.parked(ctx, frame, n, waits)
+	for _, frame := range frames {
+		for _, c := range []struct {
+			runs int
+			wait time.Duration
+		}{{2000, time.Second}, {manyRuns, 10 * time.Second}} {
+			p, err := s.parkedRuns(ctx, frame, c.runs, c.wait)
 			if err != nil {
-				return fmt.Errorf("%d parked runs, frames of %d KiB: %w", n, frame>>10, err)
+				return err
 			}
-			at := fmt.Sprintf("%d, frames of %d KiB", n, frame>>10)
-			drawing.add(fmt.Sprintf("frames of %d KiB", frame>>10), float64(n), map[string]spread{fmt.Sprintf("frames of %d KiB", frame>>10): exactly(p.later)})
-			if n < 10_000 {
-				continue
+			drawing.add(frame.String(), float64(c.runs), map[string]spread{frame.String(): exactly(p.later())})
+			if c.runs == manyRuns {
+				s.reportParking(frame, p)
 			}
-			ours := func(f float64) map[string]spread { return map[string]spread{nameOurs: exactly(f)} }
-			s.rows = append(s.rows,
-				row{target: "7", what: "memory of a parked run at once, of " + at, unit: "KiB", figure: ours(p.atOnce), limit: 32},
-				row{target: "7", what: fmt.Sprintf("memory of a parked run after %v, of %s", settle+wait, at), unit: "KiB", figure: ours(p.later), limit: 32},
-				row{target: "8", what: "heartbeats of all parked runs, of " + at, unit: "% of a core", figure: ours(100 * p.cpu), limit: 5})
-			s.notes = append(s.notes, fmt.Sprintf("All of %s parked runs went on with their own results (parked in %v, resumed in %v).", at, p.opened.Round(time.Millisecond), p.closed.Round(time.Millisecond)))
 		}
 	}
 	return nil
+}
+
+// manyRuns is how many runs are parked at once for the targets.
+const manyRuns = 10_000
+
+// A frameSize is the largest HTTP/2 frame that the mock accepts, in bytes. net/http's client keeps a buffer as large for each
+// request body, up to 512 KiB.
+type frameSize int
+
+// frames are the usual size and a large one.
+var frames = []frameSize{16 << 10, 1 << 20}
+
+// String is the size in words.
+func (f frameSize) String() string { return fmt.Sprintf("frames of %d KiB", f>>10) }
+
+// parkedRuns parks runs and resumes them, and says so.
+func (s *suite) parkedRuns(ctx context.Context, frame frameSize, runs int, wait time.Duration) (parking, error) {
+	what := fmt.Sprintf("%d parked runs, %s", runs, frame)
+	begin := time.Now()
+	p, err := s.lab.parked(ctx, int(frame), runs, wait)
+	fmt.Fprintln(progress, what, time.Since(begin).Round(100*time.Millisecond))
+	if err != nil {
+		return p, fmt.Errorf("%s: %w", what, err)
+	}
+	return p, nil
+}
+
+// reportParking makes the rows of targets 7 and 8.
+func (s *suite) reportParking(frame frameSize, p parking) {
+	ours := func(f float64) map[string]spread { return map[string]spread{nameOurs: exactly(f)} }
+	at := fmt.Sprintf("%d, %s", p.runs, frame)
+	s.rows = append(s.rows,
+		row{target: "7", what: "memory of a parked run at once, of " + at, unit: "KiB", figure: ours(p.atOnce), limit: 32},
+		row{target: "7", what: fmt.Sprintf("memory of a parked run after %v, of %s", settle+p.wait, at), unit: "KiB", figure: ours(p.later()), limit: 32},
+		row{target: "8", what: "heartbeats of all parked runs, of " + at, unit: "% of a core", figure: ours(100 * p.cpu), limit: 5})
+	s.notes = append(s.notes, fmt.Sprintf("All of %s parked runs went on with their own results (parked in %v, resumed in %v).", at, p.opened.Round(time.Millisecond), p.closed.Round(time.Millisecond)))
 }

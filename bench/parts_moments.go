@@ -35,21 +35,25 @@ func (s *suite) moments(ctx context.Context) error {
 
 // neighbours is about streams beside something slow or large.
 func (s *suite) neighbours(ctx context.Context) error {
-	const streams, words, every = 100, 60, 20 * time.Millisecond
-	servers := s.some(nameDirect, nameHeld, nameOurs)
-	size := 1 << 20
-	if s.scale {
-		size = 4 << 20
-	}
-	var alone map[string]spread
-	for _, n := range []struct {
-		what      string
-		neighbour func(ctx context.Context, t *trial) error
-	}{
+	return s.besideEach(ctx, []besides{
 		{"p99 of a word's delay, 100 streams", nobody},
 		{"the same beside a reader that has stopped", slowReader},
-		{fmt.Sprintf("the same beside prompts of %d MiB, one after the other", size>>20), largePrompts(size)},
-	} {
+		{"the same beside prompts of 1 MiB, one after the other", largePrompts(1<<20, 1000)},
+	})
+}
+
+// A besides is a neighbour, and what is said of the streams beside it.
+type besides struct {
+	what      string
+	neighbour neighbour
+}
+
+// besideEach measures 100 streams beside each of the neighbours, of which the first is nobody.
+func (s *suite) besideEach(ctx context.Context, all []besides) error {
+	const streams, words, every = 100, 60, 20 * time.Millisecond
+	servers := s.some(nameDirect, nameHeld, nameOurs)
+	var alone map[string]spread
+	for _, n := range all {
 		r, err := s.contest(ctx, n.what, servers, beside(streams, words, every, n.neighbour))
 		if err != nil {
 			return err

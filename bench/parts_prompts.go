@@ -8,42 +8,9 @@ import (
 // prompts is about what a long prompt costs: as the first of a conversation, with the result of a tool, and with the user's next
 // message.
 func (s *suite) prompts(ctx context.Context) error {
-	sizes := []int{64 << 10, 256 << 10, 1 << 20}
-	if s.scale {
-		sizes = append(sizes, 4<<20)
+	if err := s.promptsOf(ctx, s.servers, 64<<10, 256<<10, 1<<20); err != nil {
+		return err
 	}
-	drawing := &plot{title: "CPU of a prompt of 200 messages", x: "KiB", y: "ms"}
-	s.plots["prompts"] = drawing
-	perByte := make(map[int]float64)
-	for _, size := range sizes {
-		r, err := s.contest(ctx, fmt.Sprintf("prompts of %d KiB", size>>10), s.servers, prompts(max(2, 8<<20/size), size, 0))
-		if err != nil {
-			return err
-		}
-		one := row{what: fmt.Sprintf("CPU of a prompt of %d KiB in 200 messages", size>>10), unit: "ms", figure: column(r, cpuOf, 1e-3)}
-		if size == 1<<20 {
-			one.target, one.limit = "6", 4
-		}
-		s.rows = append(s.rows, one)
-		if size == 1<<20 {
-			more := one.figure[nameOurs].median - one.figure[nameHeld].median
-			s.rows = append(s.rows, row{
-				target: "6", what: "the same, beyond what the floor takes", unit: "ms", limit: 4,
-				figure: map[string]spread{nameOurs: exactly(more)},
-			})
-		}
-		perByte[size] = one.figure[nameOurs].median / float64(size)
-		for _, name := range s.names() {
-			if name != nameDirect {
-				drawing.add(name, float64(size>>10), one.figure)
-			}
-		}
-	}
-	last := sizes[len(sizes)-1]
-	s.rows = append(s.rows, row{
-		target: "6", what: fmt.Sprintf("CPU a byte of a prompt of %d KiB, against 256 KiB", last>>10), unit: "×", limit: 1.2,
-		figure: map[string]spread{nameOurs: exactly(perByte[last] / perByte[256<<10])},
-	})
 	const size = 1 << 20
 	for _, c := range []struct {
 		target, what string
@@ -64,5 +31,42 @@ func (s *suite) prompts(ctx context.Context) error {
 	return nil
 }
 
+// promptsOf measures first prompts of growing size, and whether what they cost grows as they do.
+func (s *suite) promptsOf(ctx context.Context, servers []*server, sizes ...int) error {
+	drawing := &plot{title: "CPU of a prompt of 200 messages", x: "KiB", y: "ms"}
+	s.plots["prompts"] = drawing
+	perByte := make(map[int]float64)
+	for _, size := range sizes {
+		r, err := s.contest(ctx, fmt.Sprintf("prompts of %d KiB", size>>10), servers, prompts(max(2, 8<<20/size), size, 0))
+		if err != nil {
+			return err
+		}
+		one := row{what: fmt.Sprintf("CPU of a prompt of %d KiB in 200 messages", size>>10), unit: "ms", figure: column(r, cpuOf, 1e-3)}
+		if size == 1<<20 {
+			one.target, one.limit = "6", 4
+		}
+		s.rows = append(s.rows, one)
+		if size == 1<<20 {
+			more := one.figure[nameOurs].median - one.figure[nameHeld].median
+			s.rows = append(s.rows, row{
+				target: "6", what: "the same, beyond what the floor takes", unit: "ms", limit: 4,
+				figure: map[string]spread{nameOurs: exactly(more)},
+			})
+		}
+		perByte[size] = one.figure[nameOurs].median / float64(size)
+		for _, server := range servers {
+			if server.name != nameDirect {
+				drawing.add(server.name, float64(size>>10), one.figure)
+			}
+		}
+	}
+	last := sizes[len(sizes)-1]
+	s.rows = append(s.rows, row{
+		target: "6", what: fmt.Sprintf("CPU a byte of a prompt of %d KiB, against 256 KiB", last>>10), unit: "×", limit: 1.2,
+		figure: map[string]spread{nameOurs: exactly(perByte[last] / perByte[256<<10])},
+	})
+	return nil
+}
+
 // exactly is a figure without a spread.
-func exactly(f float64) spread { return spread{f, f, f} }
+func exactly(f float64) spread { return spread{median: f, low: f, high: f} }

@@ -81,7 +81,7 @@ func short(p plan, stream bool) request {
 func conversation(n, size, seed int) []message {
 	line := "\tif err := run(ctx, \"step\"); err != nil {\n\t\treturn fmt.Errorf(\"step: %w\", err)\n\t}\n"
 	text := func(i int) string {
-		head := fmt.Sprintf("Message %d of %d.\n", i, seed)
+		head := fmt.Sprintf("Message %d of %s.\n", i, seedText(seed))
 		return head + strings.Repeat(line, max(1, (size/n-len(head))/(len(line)+14)))
 	}
 	var all []message
@@ -102,6 +102,9 @@ func conversation(n, size, seed int) []message {
 	}
 	return all
 }
+
+// seedText is how a seed stands in the messages: always as long, so that another can be put into its place.
+func seedText(seed int) string { return fmt.Sprintf("conversation %09d", seed) }
 
 // offered is n tools as agents offer them, the one that the mock calls among them.
 func offered(n int) []tool {

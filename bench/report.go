@@ -19,12 +19,19 @@ import (
 var progress io.Writer = os.Stderr
 
 // text is what was measured, as the table and its notes.
-func (s *suite) text(begin time.Time) string {
+func (s *suite) text() string {
 	slices.SortStableFunc(s.rows, func(a, b row) int { return cmp.Compare(order(a.target), order(b.target)) })
 	var b strings.Builder
-	fmt.Fprintf(&b, "# What composer-api costs\n\nMeasured %s on %s, in %v. `make bench` makes this file; docs/speed.md says what the lines mean.\n\n",
-		begin.Format(time.DateTime), machine(), time.Since(begin).Round(time.Second))
+	title, target := "What composer-api costs", "bench"
+	if s.scale {
+		title, target = "What composer-api costs when there is much of something", "bench-scale"
+	}
+	fmt.Fprintf(&b, "# %s\n\nMeasured %s on %s, in %v. `make %s` makes this file; docs/speed.md says what the lines mean.\n\n",
+		title, s.begun.Format(time.DateTime), machine(), time.Since(s.begun).Round(time.Second), target)
 	b.WriteString(table(s.rows, s.names()))
+	if slices.ContainsFunc(s.rows, row.isUnsteady) {
+		b.WriteString("\n- ≈: the machine was too busy for a steady baseline within the rounds of this contest, so the figure says less.")
+	}
 	for _, note := range s.notes {
 		b.WriteString("\n- " + note)
 	}
@@ -33,9 +40,9 @@ func (s *suite) text(begin time.Time) string {
 }
 
 // report prints the table, and writes it and the drawings into the folder of results.
-func (s *suite) report(begin time.Time) error {
+func (s *suite) report() error {
 	var b strings.Builder
-	b.WriteString(s.text(begin))
+	b.WriteString(s.text())
 	if s.only != "" { // a part of the table doesn't replace the whole
 		fmt.Print(b.String())
 		return nil

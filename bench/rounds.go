@@ -32,12 +32,12 @@ func (t *trial) begin() (err error) {
 
 // A sample is what one trial has measured.
 type sample struct {
-	cpu      float64 // of the server's process a unit of work, in microseconds
-	p50, p99 float64 // of the load's delays, in milliseconds
+	cpu            float64 // of the server's process a unit of work, in microseconds
+	p50, p99, most float64 // of the load's delays, in milliseconds
 }
 
 // A result is what a contest says of one server.
-type result struct{ cpu, p50, p99 spread }
+type result struct{ cpu, p50, p99, most spread }
 
 // A contest runs a load on several servers in turn, so that what the machine does meanwhile hits all of them alike: the first
 // round goes from the first server to the last, the second back, and so on. The first server is the baseline.
@@ -45,23 +45,26 @@ type contest struct {
 	name    string
 	servers []*server
 	rounds  int
+	extra   int // rounds more for those that are thrown away
 	load    load
 }
 
 // maxMove is how much the baseline's CPU time may differ from its median before a round is thrown away, and extraRounds how
-// many rounds more there may be for those.
+// many rounds more there may be for those, as long as there is time.
 const (
 	maxMove     = 0.25
 	extraRounds = 3
 )
 
-// run runs the rounds, after one that doesn't count. The results are by the servers' names. An error ends it: a word that is
-// wrong makes all figures worthless.
+// run runs the rounds, after one that doesn't count. The results are by the servers' names; they are unsteady when there were not
+// enough rounds with a steady baseline. An error ends it: a word that is wrong makes all figures worthless.
 func (c contest) run(ctx context.Context, seed *int) (map[string]result, error) {
 	fmt.Fprintf(os.Stderr, "%s ", c.name)
-	defer fmt.Fprintln(os.Stderr)
+	defer func(begin time.Time) {
+		fmt.Fprintf(os.Stderr, " %v\n", time.Since(begin).Round(100*time.Millisecond))
+	}(time.Now())
 	var rounds [][]sample
-	for i := -1; i < c.rounds+extraRounds; i++ {
+	for i := -1; i < c.rounds+c.extra; i++ {
 		round := make([]sample, len(c.servers))
 		for j := range c.servers {
 			if i%2 != 0 {
@@ -82,7 +85,11 @@ func (c contest) run(ctx context.Context, seed *int) (map[string]result, error) 
 		}
 	}
 	kept := steady(rounds)
-	if thrown := len(rounds) - len(kept); thrown > 0 {
+	unsteady := 2*len(kept) < c.rounds
+	if unsteady {
+		kept = rounds // which of them are right can't be said; the spread shows it
+		fmt.Fprint(os.Stderr, " (no steady baseline)")
+	} else if thrown := len(rounds) - len(kept); thrown > 0 {
 		fmt.Fprintf(os.Stderr, " (%d of %d rounds thrown away)", thrown, len(rounds))
 	}
 	results := make(map[string]result)
@@ -92,12 +99,15 @@ func (c contest) run(ctx context.Context, seed *int) (map[string]result, error) 
 			for _, round := range kept {
 				figures = append(figures, of(round[j]))
 			}
-			return spreadOf(figures)
+			all := spreadOf(figures)
+			all.unsteady = unsteady
+			return all
 		}
 		results[s.name] = result{
-			cpu: column(func(s sample) float64 { return s.cpu }),
-			p50: column(func(s sample) float64 { return s.p50 }),
-			p99: column(func(s sample) float64 { return s.p99 }),
+			cpu:  column(func(s sample) float64 { return s.cpu }),
+			p50:  column(func(s sample) float64 { return s.p50 }),
+			p99:  column(func(s sample) float64 { return s.p99 }),
+			most: column(func(s sample) float64 { return s.most }),
 		}
 	}
 	return results, nil
@@ -124,25 +134,20 @@ func try(ctx context.Context, s *server, do load, seed int) (sample, error) {
 	}
 	return sample{
 		cpu: float64(after-t.before) / float64(time.Microsecond) / float64(max(t.units, 1)),
-		p50: t.delays.at(0.5), p99: t.delays.at(0.99),
+		p50: t.delays.at(0.5), p99: t.delays.at(0.99), most: t.delays.at(1),
 	}, nil
 }
 
-// steady are the rounds in which the baseline is near its median. When fewer than half are, the machine is too busy to say
-// which rounds are right, and all of them are kept: the spread then shows it.
+// steady are the rounds in which the baseline is near its median.
 func steady(rounds [][]sample) [][]sample {
 	var baseline []float64
 	for _, round := range rounds {
 		baseline = append(baseline, round[0].cpu)
 	}
 	median := spreadOf(baseline).median
-	kept := slices.DeleteFunc(slices.Clone(rounds), func(round []sample) bool {
+	return slices.DeleteFunc(slices.Clone(rounds), func(round []sample) bool {
 		return math.Abs(round[0].cpu-median) > maxMove*median
 	})
-	if 2*len(kept) < len(rounds) {
-		return rounds
-	}
-	return kept
 }
 
 // each runs do n times, at most width at once, and returns the first error. Once there is one, no more are begun.

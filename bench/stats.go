@@ -32,7 +32,10 @@ func (d *delays) at(share float64) float64 {
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 // A spread is what several rounds of one measurement say.
-type spread struct{ median, low, high float64 }
+type spread struct {
+	median, low, high float64
+	unsteady          bool // the baseline moved too much for the figures to be relied on
+}
 
 // spreadOf is the spread of the figures; zero when there are none.
 func spreadOf(figures []float64) spread {
@@ -41,12 +44,12 @@ func spreadOf(figures []float64) spread {
 	}
 	sorted := slices.Sorted(slices.Values(figures))
 	n := len(sorted)
-	return spread{(sorted[(n-1)/2] + sorted[n/2]) / 2, sorted[0], sorted[n-1]}
+	return spread{median: (sorted[(n-1)/2] + sorted[n/2]) / 2, low: sorted[0], high: sorted[n-1]}
 }
 
 // scale changes the unit of the figures.
 func (s spread) scale(factor float64) spread {
-	return spread{s.median * factor, s.low * factor, s.high * factor}
+	return spread{s.median * factor, s.low * factor, s.high * factor, s.unsteady}
 }
 
 // rate is how many there are in a second if one takes that many microseconds.
@@ -54,5 +57,5 @@ func (s spread) rate() spread {
 	if s.low <= 0 {
 		return spread{}
 	}
-	return spread{1e6 / s.median, 1e6 / s.high, 1e6 / s.low}
+	return spread{1e6 / s.median, 1e6 / s.high, 1e6 / s.low, s.unsteady}
 }

@@ -43,6 +43,9 @@ func (r row) verdict() string {
 	return "no"
 }
 
+// isUnsteady reports whether the gateway's figure comes from rounds without a steady baseline.
+func (r row) isUnsteady() bool { return r.figure[nameOurs].unsteady }
+
 // wanted is the target, in words.
 func (r row) wanted() string {
 	sign := "≤"
@@ -59,7 +62,7 @@ func (r row) wanted() string {
 }
 
 // table is the rows as Markdown, with a column for each server. Figures are medians; those of the gateway have their lowest and
-// highest, too.
+// highest, too. "≈" marks those that are unsteady.
 func table(rows []row, servers []string) string {
 	var b strings.Builder
 	b.WriteString("| # | what | unit | " + strings.Join(servers, " | ") + " | target | ratio | holds |\n")
@@ -68,15 +71,19 @@ func table(rows []row, servers []string) string {
 		fmt.Fprintf(&b, "| %s | %s | %s |", r.target, r.what, r.unit)
 		for _, name := range servers {
 			s, ok := r.figure[name]
+			median := number(s.median)
+			if s.unsteady {
+				median = "≈" + median
+			}
 			switch {
 			case !ok:
 				b.WriteString(" – |")
 			case name == nameOurs && s.low != s.high:
-				fmt.Fprintf(&b, " **%s** (%s–%s) |", number(s.median), number(s.low), number(s.high))
+				fmt.Fprintf(&b, " **%s** (%s–%s) |", median, number(s.low), number(s.high))
 			case name == nameOurs:
-				fmt.Fprintf(&b, " **%s** |", number(s.median))
+				fmt.Fprintf(&b, " **%s** |", median)
 			default:
-				fmt.Fprintf(&b, " %s |", number(s.median))
+				fmt.Fprintf(&b, " %s |", median)
 			}
 		}
 		ratio := "–"
