@@ -9,11 +9,11 @@ type Turner interface {
 	Turn(ctx context.Context, req *Request, sink Sink) error
 }
 
-// A Sink is what a turn writes to: a surface's encoder. Its methods are called by one goroutine. An error means that
+// A Sink is what a turn writes to: a surface's encoder. Its methods are called by one goroutine at a time. An error means that
 // the client can't be reached, and ends the turn.
 type Sink interface {
 	// Accept is called once, when upstream has taken the run and before the first event. A stream sends its response
-	// headers now.
+	// headers with the next Flush, which follows at once or with the first events.
 	Accept(Accepted) error
 	// Event takes one event. It must keep neither e nor e.Text. The last two events of a turn that ends well are UsageKind and
 	// DoneKind.

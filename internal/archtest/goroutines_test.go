@@ -43,7 +43,7 @@ var goroutines = map[string]goroutine{
 	"gateway Gateway.Close":            {catches: "nothing", waits: "Close", why: "it waits for the turns, and closes a channel"},
 	"gateway Gateway.wait":             {catches: "itself", waits: "Close"},
 	"gateway Gateway.closeOrphans":     {catches: "itself", waits: "Close"},
-	"gateway turn.first":               {catches: "firstOutput", waits: "first"},
+	"gateway turn.acceptInTime":        {catches: "itself", waits: "acceptance.end, when the first output is there"},
 	"gateway probe.result":             {catches: "ask", waits: "those who ask for the result; it ends by its time-out, and with the gateway"},
 	"gateway/control Run.open":         {catches: "nothing", waits: "AfterFunc's stop, when start returns", why: "it only cancels a context"},
 	"gateway/catalog Catalog.live":     {catches: "itself", waits: "those who ask for the list; it ends by its time-out"},
@@ -64,7 +64,7 @@ var goroutines = map[string]goroutine{
 	"api/responses/service socket.readMessage":    {catches: "nothing", waits: "AfterFunc's stop, when the message is read", why: "it only cancels a context"},
 
 	// Ways to a model.
-	"backend/localagent pacer.set":             {catches: "ring", waits: "nobody: it ends with the last alarm, and each run removes its own"},
+	"backend/localagent pacer.arm":             {catches: "ring", waits: "nobody: a timer without alarms rings once more"},
 	"backend/localagent run.readInBackground":  {catches: "itself", waits: "nobody: Close closes the stream that it reads"},
 	"backend/localagent run.closeInBackground": {catches: "itself", waits: "nobody: it ends when the transport has let go"},
 	"backend/localagent run.watch":             {catches: "leftTurn", waits: "nobody: it closes the stream"},

@@ -2,9 +2,11 @@ package gateway
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/gateway/control"
 )
 
 const (
@@ -22,14 +24,6 @@ const (
 	parkedGrace = 40 * time.Second
 )
 
-// A nextEvent is the result of a run's Next, in another goroutine. It goes through a channel
-// with room for one, so the reading goroutine never waits for the turn.
-type nextEvent struct {
-	event agent.Event
-	usage *agent.Usage // what came before it; nil when nothing did
-	err   error
-}
-
 // first waits for the turn's first output. The client's headers are sent with it, or when the time for a refusal is over. If
 // the run ends before that, its end decides what the client gets. Usage is no output.
 //
@@ -38,63 +32,122 @@ type nextEvent struct {
 //	an error              an error with a status of its own, or the answer of another run
 //	nothing               its headers; an error that comes later is in the stream
 //
-// A goroutine reads meanwhile. It ends before first returns.
-//
-// The loop waits again while the backend retries: each time for what is left of the grace of
-// the newest attempt (graceLeft), and never beyond limit. After the headers are sent, the wait
-// has no bound of its own: the run's stall timeout ends it.
+// An end (Done) is returned without accept: end accepts itself, once the conversation is remembered or the run parked.
 func (t *turn) first(ctx context.Context) (agent.Event, error) {
-	run, got := t.run, make(chan nextEvent, 1)
-	go func() { got <- t.firstOutput(ctx, run) }()
+	wait := t.acceptInTime()
+	e, err := t.firstOutput(ctx)
+	if failed := wait.end(); failed != nil {
+		return agent.Event{}, failed
+	}
+	if err != nil || e.Kind == agent.DoneKind {
+		return e, err
+	}
+	return e, t.accept()
+}
+
+// firstOutput reads up to the first event that is not usage. A panic in the backend is the run's error: another run may do better.
+func (t *turn) firstOutput(ctx context.Context) (e agent.Event, err error) {
+	defer agent.CatchPanic(func(panicked *agent.Error) {
+		t.g.cfg.Log.Error("a run panicked", "err", panicked)
+		err = panicked
+	})
+	for {
+		e, err = t.run.Next(ctx)
+		if err != nil || e.Kind != agent.UsageKind {
+			return e, err
+		}
+		t.answer.setUsage(*e.Usage)
+	}
+}
+
+// An acceptance accepts a turn whose run is silent, when the time for a refusal is over. A timer does that and no goroutine: most
+// runs say something before, and each that is silent would keep one.
+//
+// While the run is being read for its first output, the turn's answer is the timer's. The reading goroutine changes nothing then
+// that accept looks at, and waits in end for an accept that is under way.
+type acceptance struct {
+	turn  *turn
+	run   *control.Run
+	until time.Time // however often the backend retries
+
+	mu       sync.Mutex // is not held while the client is written to
+	timer    *time.Timer
+	over     bool          // the first output is there
+	accepted chan struct{} // closed when accept is done; nil before it begins
+	err      error         // of accept: the client can't be reached
+}
+
+// acceptInTime begins to wait. The caller ends the acceptance before it uses the answer.
+func (t *turn) acceptInTime() *acceptance {
 	grace, limit := refusalGrace, refusalLimit
 	if t.from == agent.ResumeParked {
 		grace, limit = parkedGrace, parkedGrace
 	}
-	until := time.Now().Add(limit)
-	for wait := grace; wait > 0; wait = min(graceLeft(run), time.Until(until)) {
-		select {
-		case n := <-got:
-			return t.took(n)
-		case <-time.After(wait):
-		}
-	}
-	if err := t.accept(); err != nil {
-		run.Close() // ends Next
-		<-got
-		return agent.Event{}, err
-	}
-	return t.took(<-got)
+	a := &acceptance{turn: t, run: t.run, until: time.Now().Add(limit)}
+	a.mu.Lock() // the timer may be faster than the assignment
+	defer a.mu.Unlock()
+	a.timer = time.AfterFunc(grace, a.ring)
+	return a
 }
 
-// firstOutput reads up to the first event that is not usage. A panic in the backend would end
-// the process here, on a goroutine that nobody above watches, so it becomes the run's error.
-func (t *turn) firstOutput(ctx context.Context, run agent.Run) (n nextEvent) {
-	defer agent.CatchPanic(func(err *agent.Error) {
-		t.g.cfg.Log.Error("a run panicked", "err", err)
-		n.err = err
+// ring accepts the turn, unless the backend is still retrying. A client that can't be reached ends the run, and with it the wait
+// for its output.
+func (a *acceptance) ring() {
+	defer agent.CatchPanic(a.panicked)
+	if !a.begin() {
+		return
+	}
+	defer close(a.accepted)
+	if a.err = a.accept(); a.err != nil {
+		a.run.Close()
+	}
+}
+
+// accept accepts the turn and tells the client. A panic of the surface is an error, because somebody waits for the end of this.
+func (a *acceptance) accept() (err error) {
+	defer agent.CatchPanic(func(panicked *agent.Error) {
+		a.panicked(panicked)
+		err = panicked
 	})
-	for {
-		n.event, n.err = run.Next(ctx)
-		if n.err != nil || n.event.Kind != agent.UsageKind {
-			return n
-		}
-		usage := *n.event.Usage
-		n.usage = &usage
+	if err := a.turn.accept(); err != nil {
+		return err
 	}
+	return a.turn.answer.flush()
 }
 
-// took handles what first has waited for, in the turn's own goroutine.
-//
-// An end (Done) is returned without accept: end accepts itself, once the conversation is
-// remembered or the run parked.
-func (t *turn) took(n nextEvent) (agent.Event, error) {
-	if n.usage != nil {
-		t.answer.setUsage(*n.usage)
+// panicked logs a bug that was met in the timer's goroutine.
+func (a *acceptance) panicked(err *agent.Error) {
+	a.turn.g.cfg.Log.Error("accepting a turn panicked", "err", err)
+}
+
+// begin reports whether it is time to accept. While the backend retries, the timer is set anew, for what is left of the grace of
+// the newest attempt.
+func (a *acceptance) begin() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.over {
+		return false
 	}
-	if n.err != nil || n.event.Kind == agent.DoneKind {
-		return n.event, n.err
+	if wait := min(graceLeft(a.run), time.Until(a.until)); wait > 0 {
+		a.timer.Reset(wait)
+		return false
 	}
-	return n.event, t.accept()
+	a.accepted = make(chan struct{})
+	return true
+}
+
+// end ends the wait, also for an accept that is under way, whose error it returns.
+func (a *acceptance) end() error {
+	a.mu.Lock()
+	a.over = true
+	a.timer.Stop()
+	accepted := a.accepted
+	a.mu.Unlock()
+	if accepted == nil {
+		return nil
+	}
+	<-accepted
+	return a.err
 }
 
 // graceLeft is how much of refusalGrace is left for a run that had some time already: none, unless the backend has started it

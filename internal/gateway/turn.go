@@ -15,7 +15,7 @@ import (
 // new one), passes the run's events to the answer, and then parks or closes the run.
 //
 // It owns the run while run is not nil: from resume or start until park or closeRun. One goroutine uses a turn, except that
-// first reads the run's first event in another.
+// a timer accepts it while the run's first event is waited for.
 //
 //	claim ──► resume ────────┐                    ┌─ Done(calls): parked, no longer the turn's
 //	recall ─► continueFrom ──┼─► pump ─► take ────┼─ Done: remembered, closed

@@ -71,6 +71,7 @@ func TestAStreamArrivesPieceByPiece(t *testing.T) {
 		if err := sink.Accept(agent.Accepted{Upstream: "fake"}); err != nil {
 			return err
 		}
+		sink.Flush()
 		<-goOn // the headers are out before the first event
 		sink.Event(&agent.Event{Kind: agent.Text, Text: []byte("first")})
 		sink.Flush()
@@ -175,6 +176,7 @@ func TestAFailureInAWholeAnswerHasItsStatus(t *testing.T) {
 func TestShutdownWaitsForWhatIsInProgress(t *testing.T) {
 	cfg := httpd.Config{Surfaces: surfaces(func(_ context.Context, _ *agent.Request, sink agent.Sink) error {
 		sink.Accept(agent.Accepted{})
+		sink.Flush()
 		time.Sleep(time.Minute)
 		return say(sinkAfterAccept{sink}, "late")
 	})}

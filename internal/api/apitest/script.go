@@ -96,7 +96,7 @@ func event(e agent.Event) step {
 	}
 }
 
-// parseAccept reads how the gateway accepts: the backend's name, how a run goes on, and the model.
+// parseAccept reads how the gateway accepts a run that is silent then: the backend's name, how it goes on, and the model.
 func parseAccept(s string) (step, error) {
 	f := strings.Fields(s)
 	if len(f) < 3 {
@@ -112,7 +112,12 @@ func parseAccept(s string) (step, error) {
 		}
 		a.Model.Params = append(a.Model.Params, agent.Param{ID: id, Value: value})
 	}
-	return func(s agent.Sink) error { return s.Accept(a) }, nil
+	return func(s agent.Sink) error {
+		if err := s.Accept(a); err != nil {
+			return err
+		}
+		return s.Flush()
+	}, nil
 }
 
 // parseText reads a piece of text of one kind.

@@ -58,6 +58,7 @@ func TestStreamBeginsWhenAccepted(t *testing.T) {
 	rec := httptest.NewRecorder()
 	s := newStream(t, rec)
 	defer s.Close()
+	s.Flush()
 	if !rec.Flushed || !strings.Contains(rec.Body.String(), `"delta":{"role":"assistant","content":""}`) {
 		t.Errorf("flushed %v: %s", rec.Flushed, rec.Body)
 	}
@@ -67,6 +68,7 @@ func TestStreamThatThinksIsKeptAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec := httptest.NewRecorder()
 		s := newStream(t, rec)
+		s.Flush()
 		time.Sleep(30 * time.Second)
 		s.Close()
 		time.Sleep(time.Hour)

@@ -44,17 +44,14 @@ func NewStream(w http.ResponseWriter, req *Request, opt Options) *Stream {
 	return &Stream{w: w, req: req, opt: opt, header: newHeader(opt)}
 }
 
-// Accept implements Encoder. It sends the response headers and the chunk with the role, which shows the client
+// Accept implements Encoder. It begins with the response headers and the chunk with the role, which shows the client
 // that the model is at work. From here on the status is 200, whatever happens.
 func (s *Stream) Accept(a agent.Accepted) error {
 	api.SetAccepted(s.w.Header(), a)
 	s.out = sse.NewWriter(s.w, s.opt.SSE)
 	s.begin = s.header.append([]byte("data: "), "chat.completion.chunk", a.Model)
 	s.end = `,"logprobs":null,"finish_reason":null}]` + s.usageNull() + "}\n\n"
-	if err := s.chunk(`{"role":"assistant","content":""}`); err != nil {
-		return err
-	}
-	return s.out.Flush()
+	return s.chunk(`{"role":"assistant","content":""}`)
 }
 
 // usageNull is the usage member of all chunks but the last, if usage was asked for.

@@ -60,11 +60,9 @@ func (c *streamChoice) Accept(a agent.Accepted) error {
 		c.head = appendHead([]byte("data: "), &c.opt, a.Model)
 	}
 	if c.req.Echo && c.prompt != "" {
-		if err := c.chunk([]byte(c.prompt), "null"); err != nil {
-			return err
-		}
+		return c.chunk([]byte(c.prompt), "null")
 	}
-	return c.out.Flush()
+	return nil
 }
 
 // Event writes one event. Thinking has no place in this form, and no tools are offered.

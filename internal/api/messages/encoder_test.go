@@ -68,6 +68,7 @@ func TestStreamBeginsWhenAccepted(t *testing.T) {
 	rec := httptest.NewRecorder()
 	e := newEncoder(t, rec, streaming)
 	defer e.Close()
+	e.Flush()
 	if !rec.Flushed || !strings.HasPrefix(rec.Body.String(), "event: message_start\n") {
 		t.Errorf("flushed %v: %s", rec.Flushed, rec.Body)
 	}
@@ -78,6 +79,7 @@ func TestStreamThatThinksIsKeptAliveByPings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec := httptest.NewRecorder()
 		e := newEncoder(t, rec, streaming)
+		e.Flush()
 		time.Sleep(30 * time.Second)
 		e.Close()
 		time.Sleep(time.Hour)

@@ -38,7 +38,7 @@ type stream struct {
 // of a comment.
 const ping = "event: ping\ndata: {\"type\":\"ping\"}\n\n"
 
-// start sends the response headers and the event that begins the message. What the answer costs is known at its end
+// start begins with the response headers and the event that begins the message. What the answer costs is known at its end
 // only: zeros here are replaced by the numbers of message_delta in every client, while an estimate would stay in those
 // that keep the larger number of the two.
 func (s *stream) start(message head) error {
@@ -49,11 +49,7 @@ func (s *stream) start(message head) error {
 	b = message.append(b)
 	b = append(b, `"content":[],"stop_reason":null,"stop_sequence":null,"usage":`...)
 	b = appendUsage(b, &agent.Usage{})
-	b = append(b, "}}\n\n"+ping...)
-	if err := s.out.SetBuffer(b); err != nil {
-		return err
-	}
-	return s.out.Flush()
+	return s.out.SetBuffer(append(b, "}}\n\n"+ping...))
 }
 
 // blockStarts are the blocks as they begin, without what is still to come, and deltaTypes the members of their deltas

@@ -101,8 +101,7 @@ func (e *Encoder) Queue() error {
 	return e.steps.created(&e.resp)
 }
 
-// Accept implements agent.Sink. It begins the response: upstream has accepted the run. It flushes,
-// so that a client sees at once that its request was taken, long before the first word.
+// Accept implements agent.Sink. It begins the response: upstream has accepted the run.
 func (e *Encoder) Accept(a agent.Accepted) error {
 	// A background response was announced by Queue.
 	announced := e.resp.Status == Queued
@@ -117,10 +116,7 @@ func (e *Encoder) Accept(a agent.Accepted) error {
 			return err
 		}
 	}
-	if err := e.steps.inProgress(&e.resp); err != nil {
-		return err
-	}
-	return e.steps.flush()
+	return e.steps.inProgress(&e.resp)
 }
 
 // Event implements agent.Sink. Text of the event is copied: the caller may use its memory again.
