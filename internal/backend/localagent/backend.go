@@ -54,11 +54,11 @@ type Config struct {
 const DefaultSettle = 200 * time.Millisecond
 
 // Backend is an agent.Backend and an agent.Restorer. It is safe for concurrent use. All of its runs share its
-// connections, the goroutine that sends their heartbeats, and the encoded tool sets.
+// connections, the timer that sends their heartbeats, and the encoded tool sets.
 //
 //	part       shared by all runs                     bounded by
 //	pool       the HTTP/2 connections                 TransportConfig.MaxConnections
-//	pacer      one goroutine for all alarms           the number of runs
+//	pacer      one timer for all alarms               the number of runs
 //	toolsets   tools that requests have in common     maxToolsets, maxToolsetBytes
 //
 // It keeps no list of its runs: a run lives as long as its owner keeps it.

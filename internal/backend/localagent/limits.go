@@ -107,7 +107,7 @@ func (c *clock) modelContinues() {
 func (c *clock) at(t int64) time.Time { return c.start.Add(time.Duration(t - 1)) }
 
 // ring is the run's alarm: it sends the heartbeats that are due and ends a stream that takes too long. It
-// returns when it is to be called again. The pacer calls it, in the one goroutine for all runs, so it must not
+// returns when it is to be called again. The pacer calls it, one run after the other, so it must not
 // wait for anything but mu, and a panic must end this run alone.
 //
 // After stopFor it may ring once more: remove doesn't wait. It does no harm then, because the

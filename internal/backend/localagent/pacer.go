@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A pacer calls the alarms of all runs from one goroutine: ten thousand parked runs must not be ten thousand
-// timers. The goroutine lives while there are alarms. It is safe for concurrent use.
+// A pacer calls the alarms of all runs from one timer: ten thousand parked runs must not be ten thousand
+// timers. No goroutine waits, and a run that ends before its alarm has rung leaves the timer as it is. It is safe for concurrent use.
 //
 // Lock order: ring takes run.mu, and runs call set and remove with run.mu held, which take pacer.mu. So the pacer
 // never calls ring with its own mu held.
@@ -16,8 +16,9 @@ import (
 type pacer struct {
 	mu      sync.Mutex // guards what follows and every alarm's fields
 	alarms  alarms
-	running bool
-	wake    chan struct{} // an alarm became the first
+	timer   *time.Timer // calls run
+	next    time.Time   // when it does; zero when it is not set
+	ringing bool        // run is under way
 }
 
 // An alarm belongs to one run. Its states:
@@ -47,40 +48,47 @@ type alarm struct {
 const granularity = 50 * time.Millisecond
 
 // newPacer makes a pacer without alarms. It needs no closing.
-func newPacer() *pacer { return &pacer{wake: make(chan struct{}, 1)} }
+func newPacer() *pacer { return &pacer{} }
 
 // set adds the alarm, or brings it forward; it never puts it off. A removed alarm stays removed.
-//
-// A goroutine is started when there is none: the pacer has one only while there are alarms, so
-// a backend without runs has nothing to stop.
 func (p *pacer) set(a *alarm, due time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case a.removed:
-		return
 	case a.due.IsZero():
 		a.due = due
 		heap.Push(&p.alarms, a)
+		p.arm()
 	case a.index < 0:
 		if a.early.IsZero() || due.Before(a.early) {
 			a.early = due
 		}
-		return
 	case due.Before(a.due):
 		a.due = due
 		heap.Fix(&p.alarms, a.index)
-	default:
+		p.arm()
+	}
+}
+
+// arm sets the timer for the first alarm, unless it is set for an earlier time. While alarms ring that is put off: due does it
+// when they have. mu is held.
+func (p *pacer) arm() {
+	if p.ringing || len(p.alarms) == 0 {
 		return
 	}
-	if !p.running {
-		p.running = true
-		go p.run()
-	} else if a.index == 0 {
-		select {
-		case p.wake <- struct{}{}:
-		default:
-		}
+	due := p.alarms[0].due
+	if early := due.Truncate(granularity); early.Before(due) {
+		due = early.Add(granularity)
+	}
+	if !p.next.IsZero() && !due.Before(p.next) {
+		return
+	}
+	p.next = due
+	if wait := time.Until(due); p.timer == nil {
+		p.timer = time.AfterFunc(wait, p.run)
+	} else {
+		p.timer.Reset(wait)
 	}
 }
 
@@ -96,62 +104,43 @@ func (p *pacer) remove(a *alarm) {
 	if !a.due.IsZero() && a.index >= 0 {
 		heap.Remove(&p.alarms, a.index)
 	}
-	if len(p.alarms) == 0 {
-		select {
-		case p.wake <- struct{}{}: // let the goroutine end
-		default:
-		}
-	}
 }
 
-// run rings alarms until there are none. It is the only one that does, so ring is never called twice at once.
-//
-// It is a goroutine for all runs, so a ring that waits would delay everybody's heartbeats.
+// run rings the alarms that are due. ring is never called twice at once, and one that waits would delay everybody's
+// heartbeats.
 func (p *pacer) run() {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	p.mu.Lock()
+	if p.ringing { // the timer was set anew just when it fired
+		p.mu.Unlock()
+		return
+	}
+	p.ringing, p.next = true, time.Time{}
+	p.mu.Unlock()
 	var ringing []*alarm
 	for {
 		now := time.Now()
-		var wait time.Duration
-		if ringing, wait = p.due(ringing[:0], now); wait < 0 {
+		if ringing = p.due(ringing[:0], now); len(ringing) == 0 {
 			return
 		}
 		for _, a := range ringing {
 			next := a.ring(now)
 			p.reschedule(a, next)
 		}
-		if len(ringing) > 0 {
-			continue
-		}
-		timer.Reset(wait)
-		select {
-		case <-timer.C:
-		case <-p.wake:
-		}
 	}
 }
 
-// due takes out the alarms that are due, or else returns how long to wait for the next, up to the next whole granularity. The time
-// is less than 0 when there is no alarm; then the goroutine must end, because running is false already.
-func (p *pacer) due(ringing []*alarm, now time.Time) ([]*alarm, time.Duration) {
+// due takes out the alarms that are due. When there is none, the ringing is over and the timer is set for the next.
+func (p *pacer) due(ringing []*alarm, now time.Time) []*alarm {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for len(p.alarms) > 0 && !p.alarms[0].due.After(now) {
 		ringing = append(ringing, heap.Pop(&p.alarms).(*alarm))
 	}
-	switch {
-	case len(ringing) > 0:
-		return ringing, 0
-	case len(p.alarms) == 0:
-		p.running = false
-		return nil, -1
+	if len(ringing) == 0 {
+		p.ringing = false
+		p.arm()
 	}
-	due := p.alarms[0].due
-	if late := due.Truncate(granularity); late.Before(due) {
-		due = late.Add(granularity)
-	}
-	return nil, due.Sub(now)
+	return ringing
 }
 
 // reschedule puts an alarm back that has rung, for next or for what set has asked for

@@ -181,8 +181,8 @@ func TestFinishedRunsLeaveNothingBehind(t *testing.T) {
 		}
 		r.pacer.mu.Lock()
 		defer r.pacer.mu.Unlock()
-		if len(r.pacer.alarms) > 0 || r.pacer.running {
-			t.Errorf("%d alarms left, running: %v", len(r.pacer.alarms), r.pacer.running)
+		if len(r.pacer.alarms) > 0 || r.pacer.ringing {
+			t.Errorf("%d alarms left, ringing: %v", len(r.pacer.alarms), r.pacer.ringing)
 		}
 	})
 }
