@@ -304,7 +304,7 @@ func (r *run) Buffered() bool {
 			return false
 		}
 		if _, ok := r.stream.in.Peek(); !ok { // Peek, because what comes compressed would overwrite the event given last
-			return false
+			return r.clock.ended.Load() && r.stream.in.AtEnd() // then Next has the end of the turn at once
 		}
 		if err := r.stream.next(&r.message); err != nil {
 			r.broken = err

@@ -117,6 +117,11 @@ func (r *Reader) Peek() (message []byte, ok bool) {
 	return envelope[HeaderLen : HeaderLen+size], true
 }
 
+// AtEnd reports whether the end of the stream is what Next would find, without reading from the source.
+func (r *Reader) AtEnd() bool {
+	return r.err != nil || r.Buffered() && (*r.buf)[r.start]&EndOfStream != 0
+}
+
 // Idle releases the buffers, if nothing is in them, until something arrives: for a stream that is
 // expected to be quiet for a long time. What Next returned before is no longer valid.
 func (r *Reader) Idle() {
