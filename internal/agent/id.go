@@ -3,7 +3,7 @@ package agent
 import (
 	"crypto/rand"
 	"crypto/sha256"
-	"fmt"
+	"encoding/hex"
 )
 
 // base62 is the alphabet of ids: digits and letters, which need no escape in a URL or a shell.
@@ -44,7 +44,14 @@ func UUIDFrom(hash [sha256.Size]byte) string { return formatUUID(8, [16]byte(has
 func formatUUID(version byte, b [16]byte) string {
 	b[6] = b[6]&0x0f | version<<4
 	b[8] = b[8]&0x3f | 0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+	text := make([]byte, 0, 36)
+	for i, group := range [...][]byte{b[:4], b[4:6], b[6:8], b[8:10], b[10:]} {
+		if i > 0 {
+			text = append(text, '-')
+		}
+		text = hex.AppendEncode(text, group)
+	}
+	return string(text)
 }
 
 // NewConversationID makes the id of a conversation upstream, in the form that Cursor's SDK gives to its agents.

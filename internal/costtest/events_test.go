@@ -113,8 +113,8 @@ func sum(of map[string]int64) (all int64) {
 	return all
 }
 
-// maxPerRequest is about a fifth more than a request with a short prompt allocates today, client and upstream included.
-const maxPerRequest = 720
+// maxPerRequest is about a quarter more than a request with a short prompt allocates today, client and upstream included.
+const maxPerRequest = 665
 
 // maxPerTrace is as much more with traces, what sends them included.
 const maxPerTrace = 200

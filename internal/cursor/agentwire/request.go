@@ -191,8 +191,8 @@ const noTrace = "00-00000000000000000000000000000000-0000000000000000-00"
 //
 // token is the exchanged access token, not the user's key.
 //
-// The keys of the map are in canonical form, so they can be put into the header without being
-// looked at again.
+// The names are in canonical form, so they can be put into the header without being looked at again. The values share one
+// array: one allocation in place of fourteen.
 func (t *Ticket) Header(token agent.Secret, clientVersion string) http.Header {
 	allowed := onlyClient
 	if len(t.tools.names) == 0 {
@@ -203,24 +203,25 @@ func (t *Ticket) Header(token agent.Secret, clientVersion string) http.Header {
 		requestID = agent.NewUUID()
 	}
 	t.tried = true
-	h := http.Header{}
-	for name, value := range map[string]string{
-		"Authorization":                "Bearer " + token.Reveal(),
-		"Content-Type":                 connectwire.ContentType,
-		"Connect-Protocol-Version":     "1",
-		"Connect-Accept-Encoding":      "gzip",
-		"User-Agent":                   "composer-api",
-		"Traceparent":                  noTrace,
-		"Backend-Traceparent":          noTrace,
-		"X-Cursor-Client-Type":         "sdk",
-		"X-Cursor-Client-Version":      clientVersion,
-		"X-Ghost-Mode":                 "true",
-		"X-Request-Id":                 requestID,
-		"X-Original-Request-Id":        t.RunID,
-		"X-Blob-Encryption-Key":        t.BlobKey,
-		"X-Cursor-Agent-Allowed-Tools": allowed,
-	} {
-		h[name] = []string{value}
+	fields := []string{
+		"Authorization", "Bearer " + token.Reveal(),
+		"Content-Type", connectwire.ContentType,
+		"Connect-Protocol-Version", "1",
+		"Connect-Accept-Encoding", "gzip",
+		"User-Agent", "composer-api",
+		"Traceparent", noTrace,
+		"Backend-Traceparent", noTrace,
+		"X-Cursor-Client-Type", "sdk",
+		"X-Cursor-Client-Version", clientVersion,
+		"X-Ghost-Mode", "true",
+		"X-Request-Id", requestID,
+		"X-Original-Request-Id", t.RunID,
+		"X-Blob-Encryption-Key", t.BlobKey,
+		"X-Cursor-Agent-Allowed-Tools", allowed,
+	}
+	h := make(http.Header, len(fields)/2)
+	for i := 0; i < len(fields); i += 2 {
+		h[fields[i]] = fields[i+1 : i+2 : i+2]
 	}
 	return h
 }
