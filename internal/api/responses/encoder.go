@@ -111,12 +111,10 @@ func (e *Encoder) Accept(a agent.Accepted) error {
 	if e.steps == nil {
 		return nil
 	}
-	if !announced {
-		if err := e.steps.created(&e.resp); err != nil {
-			return err
-		}
+	if announced {
+		return e.steps.inProgress(&e.resp)
 	}
-	return e.steps.inProgress(&e.resp)
+	return e.steps.created(&e.resp)
 }
 
 // Event implements agent.Sink. Text of the event is copied: the caller may use its memory again.

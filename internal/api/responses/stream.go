@@ -72,7 +72,7 @@ type (
 	// response.created, .queued, .in_progress, .completed, .incomplete and .failed
 	responseEvent struct {
 		eventHead
-		Response *Response `json:"response"`
+		Response any `json:"response"` // a *Response, or its JSON
 	}
 	// response.output_item.added and .done; Item is an item, or its JSON
 	itemEvent struct {
@@ -160,18 +160,23 @@ func IsEnd(event []byte) bool {
 	return false
 }
 
-// created implements watcher. A response that is queued has a second event, response.queued.
+// created implements watcher. A second event says the same of the response: that it is queued, or in progress. Both have the
+// whole of it, which is encoded once.
 func (s *stream) created(r *Response) error {
-	// head takes the next number, so it is called once for each event.
-	name := "response.created"
-	if err := s.send(name, responseEvent{s.head(name), r}); err != nil || r.Status != Queued {
-		return err
+	whole, second := openai.Encode(r), "response.in_progress"
+	if r.Status == Queued {
+		second = "response.queued"
 	}
-	name = "response.queued"
-	return s.send(name, responseEvent{s.head(name), r})
+	for _, name := range []string{"response.created", second} {
+		// head takes the next number, so it is called once for each event.
+		if err := s.send(name, responseEvent{s.head(name), whole}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// inProgress implements watcher. Clients show from here on that the model is at work.
+// inProgress implements watcher, for a response that was queued. Clients show from here on that the model is at work.
 func (s *stream) inProgress(r *Response) error {
 	name := "response.in_progress"
 	return s.send(name, responseEvent{s.head(name), r})
