@@ -63,6 +63,13 @@ var goroutines = map[string]goroutine{
 	"api/responses/service socket.closeGoingAway": {catches: "itself", waits: "serve"},
 	"api/responses/service socket.readMessage":    {catches: "nothing", waits: "AfterFunc's stop, when the message is read", why: "it only cancels a context"},
 
+	// HTTP/2.
+	"h2client newConn":        {catches: "itself", waits: "nobody: it only looks after the connection, whose end stops it"},
+	"h2client newConn 2":      {catches: "itself", waits: "nobody: it only looks after the connection, whose end stops it"},
+	"h2client newConn 3":      {catches: "itself", waits: "nobody: Close closes the connection that it reads"},
+	"h2client conn.kick":      {catches: "itself", waits: "nobody: it ends when nothing is left to write, and with the connection"},
+	"h2client conn.RoundTrip": {catches: "nothing", waits: "AfterFunc's stop, when the stream ends", why: "it only resets the stream"},
+
 	// Ways to a model.
 	"backend/localagent pacer.arm":             {catches: "ring", waits: "nobody: a timer without alarms rings once more"},
 	"backend/localagent run.readInBackground":  {catches: "itself", waits: "nobody: Close closes the stream that it reads"},
@@ -72,7 +79,7 @@ var goroutines = map[string]goroutine{
 	"backend/localagent openStream":            {catches: "nothing", waits: "AfterFunc's stop, when the stream is open", why: "it only cancels a context"},
 	"backend/localagent openStream 2":          {catches: "nothing", waits: "the timer is stopped when the stream is open", why: "it only cancels a context"},
 	"backend/localagent pool.beginDial":        {catches: "connect", waits: "those who want the connection; it ends by its time-out"},
-	"backend/localagent pool.retire":           {catches: "nothing", waits: "nobody: it ends when the connection is closed", why: "net/http closes one connection"},
+	"backend/localagent pool.retire":           {catches: "nothing", waits: "nobody: it ends when the connection is closed", why: "it closes one connection"},
 	"backend/replay Send":                      {catches: "nothing", waits: "AfterFunc's stop, when the headers are there", why: "it only cancels a context"},
 	"backend/replay Send 2":                    {catches: "nothing", waits: "the timer is stopped when the headers are there", why: "it only cancels a context"},
 	"backend/replay Send 3":                    {catches: "nothing", waits: "nobody: it ends when the body is closed", why: "the body is a reader of bytes, or the caller's own pipe"},

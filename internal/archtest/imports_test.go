@@ -30,7 +30,7 @@ var arrows = map[string][]string{
 	"backend/localagent/toolmap": {"agent"},
 
 	// The ways to a model.
-	"backend/localagent":   {"agent", "cursor/agentwire", "cursor/cursorerr", "cursor/connectwire", "cursor/auth", "cursor/pb", "cursor/reach", "backend/localagent/toolmap", "backend/meter", "backend/retry", "lru"},
+	"backend/localagent":   {"agent", "cursor/agentwire", "cursor/cursorerr", "cursor/connectwire", "cursor/auth", "cursor/pb", "cursor/reach", "backend/localagent/toolmap", "backend/meter", "backend/retry", "h2client", "lru"},
 	"backend/chat":         {"agent", "cursor/markup", "cursor/sections", "cursor/cursorerr", "backend/replay", "backend/retry", "cursor/connectwire", "cursor/reach", "sse"},
 	"backend/bridge":       {"agent", "backend/replay", "backend/retry", "cursor/agentwire", "cursor/connectwire", "cursor/cursorerr", "cursor/pb", "cursor/reach"},
 	"cursor/cursorerr":     {"agent", "cursor/connectwire", "cursor/auth", "cursor/pb"},
@@ -120,6 +120,7 @@ var arrows = map[string][]string{
 
 	"config":   {"agent"},
 	"cli":      {"*"},
+	"h2client": {},
 	"lru":      {},
 	"schema":   {},
 	"memnet":   {},

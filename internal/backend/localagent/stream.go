@@ -16,6 +16,7 @@ import (
 	"composer-api/internal/cursor/connectwire"
 	"composer-api/internal/cursor/cursorerr"
 	"composer-api/internal/cursor/reach"
+	"composer-api/internal/h2client"
 )
 
 // A stream is one attempt to carry out a run: one HTTP/2 request whose two bodies are open at once. It owns both, and
@@ -63,22 +64,21 @@ var errStartTimeout = errors.New("upstream did not accept the request in time")
 // openStream sends the headers and the first envelope, and waits until upstream has accepted them with a status. When
 // it returns an error nothing is left open. Errors are *cursorerr.Failure.
 //
-// ctx ends the waiting alone. Ending a request's context doesn't reset its stream while the request body is open (seen
-// on Go 1.26), so close closes both bodies.
+// ctx ends the waiting alone; the request has a context of its own. Ending that resets the stream, too, but net/http's client, over
+// HTTP/1.1, doesn't look at it while the request body is open (seen on Go 1.26), so close closes both bodies.
 //
 //	ctx ends, or timeout     the request is canceled; an error
 //	status other than 200    the body is read (maxRefusal) and becomes the error
 //	not Connect over HTTP/2  an error about the configuration
 //	200                      the stream, whose bodies are open
 func openStream(ctx context.Context, o opening) (*stream, error) {
-	s := &stream{out: newOutbox()}
-	s.out.put(o.first...)
+	s := &stream{}
 	var own context.Context // not a child of ctx: the stream outlives it, and must not keep what it holds
 	own, s.cancel = context.WithCancelCause(context.Background())
 	begin := time.Now()
 	stopWatching := context.AfterFunc(ctx, func() { s.cancel(context.Cause(ctx)) })
 	startTimer := time.AfterFunc(o.timeout, func() { s.cancel(errStartTimeout) })
-	c, resp, err := o.send(own, s.out)
+	c, resp, err := o.send(own, s)
 	stopWatching()
 	startTimer.Stop()
 	if err == nil {
@@ -104,16 +104,26 @@ func openStream(ctx context.Context, o opening) (*stream, error) {
 	return nil, o.notOpened(own, err)
 }
 
-// send sends the request and waits for the response's headers. The connection is nil when none could
+// mostSends is how often a request is sent at most, when the server says each time that it has not looked at it: a connection
+// went away just then. After that it is a failure like others, with pauses.
+const mostSends = 3
+
+// send sends the request and waits for the response's headers. It makes s.out. The connection is nil when none could
 // be had. The connection comes with the error, too, so that one that was silent can be retired.
-func (o *opening) send(ctx context.Context, body io.ReadCloser) (*conn, *http.Response, error) {
-	c, err := o.pool.reserve(ctx, o.fresh)
-	if err != nil {
-		return nil, nil, err
+func (o *opening) send(ctx context.Context, s *stream) (c *conn, resp *http.Response, err error) {
+	for range mostSends {
+		s.out = newOutbox()
+		s.out.put(o.first...)
+		if c, err = o.pool.reserve(ctx, o.fresh); err != nil {
+			return nil, nil, err
+		}
+		resp, err = c.RoundTrip((&http.Request{
+			Method: http.MethodPost, URL: o.target, Host: o.target.Host, Header: o.header, Body: s.out, ContentLength: -1,
+		}).WithContext(ctx))
+		if !errors.Is(err, h2client.ErrUnprocessed) {
+			break
+		}
 	}
-	resp, err := c.RoundTrip((&http.Request{
-		Method: http.MethodPost, URL: o.target, Host: o.target.Host, Header: o.header, Body: body, ContentLength: -1,
-	}).WithContext(ctx))
 	return c, resp, err
 }
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/h2client"
 )
 
 // TransportConfig says how connections are made. Its zero value is right for most.
@@ -45,8 +46,9 @@ const (
 	streamWindow  = 256 << 10 // what upstream may send ahead of a slow client
 )
 
-// A pool spreads streams over HTTP/2 connections to one host. net/http's own pool fills one connection up before it opens
-// the next, so most streams would share one socket and one lock, and all break with it. It is safe for concurrent use.
+// A pool spreads streams over HTTP/2 connections to one host. net/http makes them, with h2client's HTTP/2; its own pool would fill
+// one connection up before it opens the next, so that most streams shared one socket and one lock, and all broke with it. It is
+// safe for concurrent use.
 //
 //	dialing ──► conns ── retire ──► retired ── its last stream ends ──► closed
 //	              └── breaks, or is idle for too long ──► closed
@@ -64,8 +66,8 @@ type pool struct {
 	closed  bool
 }
 
-// A conn is one connection. net/http's ClientConn counts the streams: Reserve takes a place,
-// and RoundTrip's stream gives it back.
+// A conn is one connection, with one of h2client in it, or net/http's HTTP/1.1 if nothing else is spoken there. It counts the
+// streams: Reserve takes a place, and RoundTrip's stream gives it back.
 type conn struct {
 	*http.ClientConn
 	made time.Time
@@ -104,17 +106,17 @@ func newPool(endpoint *url.URL, cfg TransportConfig) (*pool, error) {
 	}
 	// A ClientConn wants the port, also the usual one.
 	port := cmp.Or(endpoint.Port(), map[string]string{"http": "80", "https": "443"}[endpoint.Scheme])
+	transport := &http.Transport{
+		Proxy: proxy, DialContext: dial, Protocols: protocols,
+		TLSClientConfig:     &tls.Config{RootCAs: cfg.RootCAs, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout: dialTimeout, DisableCompression: true,
+	}
+	h2client.Install(transport, h2client.Config{
+		StreamWindow: streamWindow, PingAfter: sendPingAfter, PingTimeout: pingTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+	})
 	return &pool{
-		transport: &http.Transport{
-			Proxy: proxy, DialContext: dial, Protocols: protocols,
-			TLSClientConfig:     &tls.Config{RootCAs: cfg.RootCAs, MinVersion: tls.VersionTLS12},
-			TLSHandshakeTimeout: dialTimeout, IdleConnTimeout: idleTimeout, DisableCompression: true,
-			HTTP2: &http.HTTP2Config{
-				SendPingTimeout: sendPingAfter, PingTimeout: pingTimeout, WriteByteTimeout: writeTimeout,
-				MaxReceiveBufferPerStream: streamWindow,
-			},
-		},
-		scheme: endpoint.Scheme, address: net.JoinHostPort(endpoint.Hostname(), port),
+		transport: transport,
+		scheme:    endpoint.Scheme, address: net.JoinHostPort(endpoint.Hostname(), port),
 		spread: cmp.Or(cfg.Spread, 50), max: cmp.Or(cfg.MaxConnections, 1000),
 	}, nil
 }
