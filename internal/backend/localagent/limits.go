@@ -133,17 +133,20 @@ func (r *run) ring(now time.Time) (next time.Time) {
 
 // beat sends the heartbeats that are due and returns when the next is. All that are due go out as one write. mu is held.
 //
+// The second heartbeat of its kind comes up to beatsTogether early, so that the later ones go out with those of other runs.
+//
 // Bytes that are still in the outbox say that upstream isn't reading; see maxUnsent.
 func (r *run) beat(now time.Time) time.Time {
 	var due []byte
+	align := r.backend.pacer.align
 	if !r.clock.nextBeat.After(now) {
-		r.clock.nextBeat = nextBeat(r.clock.nextBeat, now, agentwire.HeartbeatEvery)
+		r.clock.nextBeat = align(nextBeat(r.clock.nextBeat, now, agentwire.HeartbeatEvery))
 		due = agentwire.ClientHeartbeat()
 	}
 	next := r.clock.nextBeat
 	for _, x := range r.execs.open {
 		if !x.nextBeat.After(now) {
-			x.nextBeat = nextBeat(x.nextBeat, now, agentwire.ExecHeartbeatEvery)
+			x.nextBeat = align(nextBeat(x.nextBeat, now, agentwire.ExecHeartbeatEvery))
 			due = append(due[:len(due):len(due)], agentwire.ExecHeartbeat(x.id)...)
 		}
 		if x.nextBeat.Before(next) {
@@ -151,7 +154,7 @@ func (r *run) beat(now time.Time) time.Time {
 		}
 	}
 	if len(due) > 0 && r.stream.out.waiting() < maxUnsent {
-		r.stream.put(due)
+		r.stream.out.putLater(due)
 	}
 	return next
 }

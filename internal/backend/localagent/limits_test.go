@@ -4,6 +4,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"composer-api/internal/cursor/agentwire"
 )
 
 // A machine that has slept for an hour sends one heartbeat, not all that it has missed.
@@ -18,6 +20,28 @@ func TestMissedHeartbeatsAreNotMadeUpFor(t *testing.T) {
 			t.Errorf("late by %v: the next is at %v, want %v", late, next, want)
 		}
 	}
+}
+
+// Runs begin at any time, and their heartbeats fall into step, so that many go out in one write. None comes late for that.
+func TestHeartbeatsOfAllRunsAreDueTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newOfflineRun(t)
+		began := r.backend.pacer.began
+		for range 5 {
+			time.Sleep(1300 * time.Millisecond)
+			r.clock.begin()
+			due := r.clock.nextBeat
+			for range 3 {
+				r.mu.Lock()
+				next := r.beat(due)
+				r.mu.Unlock()
+				if early := due.Add(agentwire.HeartbeatEvery).Sub(next); early < 0 || early >= beatsTogether || next.Sub(began)%beatsTogether != 0 {
+					t.Errorf("after %v the next is due after %v", due.Sub(began), next.Sub(began))
+				}
+				due = next
+			}
+		}
+	})
 }
 
 // While upstream waits for a tool of the client it may say nothing for as long as the tool takes.

@@ -19,6 +19,7 @@ type pacer struct {
 	timer   *time.Timer // calls run
 	next    time.Time   // when it does; zero when it is not set
 	ringing bool        // run is under way
+	began   time.Time   // set once, and needs no lock
 }
 
 // An alarm belongs to one run. Its states:
@@ -48,7 +49,17 @@ type alarm struct {
 const granularity = 50 * time.Millisecond
 
 // newPacer makes a pacer without alarms. It needs no closing.
-func newPacer() *pacer { return &pacer{} }
+func newPacer() *pacer { return &pacer{began: time.Now()} }
+
+// beatsTogether is the distance of the moments at which heartbeats are due, the same for all runs, so that those of one connection
+// go out in one write.
+const beatsTogether = time.Second
+
+// align is the last such moment before t, or t. They are counted from the pacer's beginning, so that not all gateways of the world
+// have the same.
+func (p *pacer) align(t time.Time) time.Time {
+	return p.began.Add(t.Sub(p.began).Truncate(beatsTogether))
+}
 
 // set adds the alarm, or brings it forward; it never puts it off. A removed alarm stays removed.
 func (p *pacer) set(a *alarm, due time.Time) {
