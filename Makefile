@@ -37,6 +37,10 @@ test-outages: ## a PostgreSQL taken away from running gateways, in each way that
 test-replicas: ## 500 clients on three servers that are killed and replaced; three minutes; bench/results/replicas-latest.md
 	@scripts/replicas.sh
 
+.PHONY: image
+image: ## the container's image, built and run by Buildah with stand-ins for its bases; three minutes; root
+	@scripts/image.sh
+
 SOAK_MINUTES ?= 20
 
 .PHONY: soak
