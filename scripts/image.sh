@@ -21,11 +21,24 @@ fi
 
 dockerfile=deploy/container/Dockerfile
 work=$(mktemp -d "${TMPDIR:-/tmp}/composer-image.XXXXXX")
-server=
+server= # buildah run
+# In a chroot there is no network of its own, so the port is one of this machine's.
+address=127.0.0.1:$((20000 + $$ % 20000))
+
+# process prints the gateway's own process, which outlives Buildah's when that is killed.
+process() {
+	pgrep -f '^/usr/local/bin/composer-api serve' | while read -r pid; do
+		tr '\0' '\n' <"/proc/$pid/environ" | grep -qx "COMPOSER_ADDR=$address" && echo "$pid"
+	done | head -n 1
+}
+
 # end leaves nothing behind. Buildah's own folders hold mounts.
 end() {
 	trap - EXIT INT TERM
-	[ -z "$server" ] || kill "$server" 2>/dev/null || true
+	if [ -n "$server" ]; then
+		for pid in $(process) "$server"; do kill "$pid" 2>/dev/null || true; done
+		wait "$server" 2>/dev/null || true
+	fi
 	b umount --all >/dev/null 2>&1 || true
 	rm -rf "$work" || true
 }
@@ -81,8 +94,6 @@ root=$(b mount "$c")
 [ ! -e "$root/bin/sh" ] || die "there is a shell in it"
 echo "files $(find "$root" -type f | wc -l), of which the program has $(($(stat -c %s "$root/usr/local/bin/composer-api") >> 20)) MB; $(b run --isolation chroot "$c" -- /usr/local/bin/composer-api version | head -n 1)"
 
-# In a chroot there is no network of its own, so the port is one of this machine's.
-address=127.0.0.1:$((20000 + $$ % 20000))
 words() { config "$1" | tr -d '[]'; }
 # shellcheck disable=SC2046 # the entry point and the command are words
 b run --isolation chroot --env "COMPOSER_ADDR=$address" "$c" -- $(words Entrypoint) $(words Cmd) >"$work/said" 2>&1 &
@@ -93,11 +104,12 @@ until answer=$(curl -sf "http://$address/healthz"); do
 	[ "$tries" -lt 300 ] && kill -0 "$server" 2>/dev/null || die "it does not answer: $(cat "$work/said")"
 	sleep 0.1
 done
-process=$(pgrep -f '^/usr/local/bin/composer-api serve' | while read -r pid; do [ "$(readlink "/proc/$pid/root")" = / ] || echo "$pid"; done | head -n 1)
-[ "$(awk '/^Uid:/ {print $3}' "/proc/$process/status")" = 65532 ] || die "it runs as root"
-[ -s "/proc/$process/root/var/lib/composer-api/composer.db" ] || die "there is no database in its volume"
+gateway=$(process)
+[ -n "$gateway" ] || die "its process is not to be seen"
+[ "$(awk '/^Uid:/ {print $3}' "/proc/$gateway/status")" = 65532 ] || die "it runs as root"
+[ -s "/proc/$gateway/root/var/lib/composer-api/composer.db" ] || die "there is no database in its volume"
 echo "healthz $answer, as the user 65532, with its database in the volume"
-kill -TERM "$process"
+kill -TERM "$gateway"
 status=0
 wait "$server" || status=$?
 server=
