@@ -324,6 +324,18 @@ func TestGoingAway(t *testing.T) {
 	})
 }
 
+// A server that has had enough is not asked again at once.
+func TestGoingAwayWithAnError(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		w.greeted()
+		x := w.begin(t)
+		w.server.out.WriteGoAway(0, http2.ErrCodeEnhanceYourCalm, nil)
+		if err := x.failure(t); errors.Is(err, h2client.ErrUnprocessed) || !strings.Contains(err.Error(), "ENHANCE_YOUR_CALM") {
+			t.Error(err)
+		}
+	})
+}
+
 func TestTheServersLimitOfStreamsIsKept(t *testing.T) {
 	both(t, func(t *testing.T, w *world) {
 		if n := w.Available(); n != 100 {

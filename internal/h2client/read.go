@@ -308,13 +308,18 @@ func (c *conn) answered() error {
 }
 
 // goAway takes the server's notice that it goes away. Streams up to the last that it has seen go on; the others may be sent again
-// elsewhere. The connection ends with the last stream. The notice may come again, with a lower id.
+// elsewhere, unless the server has an error to tell: it may have it for the next connection, too, and is not to be hurried. The
+// connection ends with the last stream. The notice may come again, with a lower id.
 func (c *conn) goAway(f *http2.GoAwayFrame) {
 	c.mu.Lock()
 	c.leaving = true
+	why := errGoneAway
+	if f.ErrCode != http2.ErrCodeNo {
+		why = connError(f.ErrCode, "the server has given the connection up")
+	}
 	var unseen []*stream
 	for id, s := range c.streams {
-		if id > f.LastStreamID && c.end(s, errGoneAway) {
+		if id > f.LastStreamID && c.end(s, why) {
 			unseen = append(unseen, s)
 		}
 	}
