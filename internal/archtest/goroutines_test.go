@@ -31,6 +31,7 @@ var goroutines = map[string]goroutine{
 	"cli serveCmd.Run 2":     {catches: "nothing", waits: "Server.Shutdown ends it", why: "net/http catches what handlers do"},
 	"cli serveCmd.Run 3":     {catches: "nothing", waits: "Peers.Shutdown ends it", why: "net/http catches what handlers do"},
 	"replica lease.begin":    {catches: "renew", waits: "Peers.Shutdown"},
+	"replica Peers.alive":    {catches: "nothing", waits: "the timer is stopped when the other replica has answered", why: "it only cancels a context"},
 	"cli serveCmd.Run 4":     {catches: "nothing", waits: "Server.Close ends it", why: "net/http catches what handlers do"},
 	"cli serveCmd.Run 5":     {catches: "nothing", waits: "Server.Close ends it", why: "net/http catches what handlers do"},
 	"cli bridgeCmd.Run":      {catches: "nothing", waits: "Server.Shutdown ends it", why: "net/http catches what handlers do"},

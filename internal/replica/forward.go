@@ -3,23 +3,32 @@ package replica
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/http/httputil"
 	"net/url"
 	"time"
 )
 
 // The times within which another replica shows that it lives. A replica that has died refuses the connection at once; one
-// that the network has lost costs these.
+// that the network has lost costs the first two.
 const (
 	dialTime = 500 * time.Millisecond
+	// aliveTime is how long a replica that there is a connection to has to say that it lives, before a request is sent to it.
+	// A mistake costs little: the request is carried out here.
+	aliveTime = 500 * time.Millisecond
 	// A connection on which nothing has come for pingAfter is asked for a sign of life, and closed when none comes within
-	// pingTime. An answer may take minutes, so its silence alone says nothing.
-	pingAfter = 500 * time.Millisecond
-	pingTime  = 500 * time.Millisecond
+	// pingTime. An answer may take minutes, so its silence alone says nothing. These are longer, because a mistake cuts
+	// answers off in the middle: a machine that has too much to do may not let a process run for seconds.
+	pingAfter = 2 * time.Second
+	pingTime  = 8 * time.Second
 )
+
+// alivePath is where replicas ask each other whether they live. No route of the gateway has it.
+const alivePath = "/-/alive"
 
 // newTransport makes the client's half. HTTP/2 carries all requests to a replica on one connection.
 func newTransport(id *identity) *http.Transport {
@@ -42,6 +51,9 @@ func newTransport(id *identity) *http.Transport {
 // The error is that there is no answer: nothing was written to w, and r may be carried out here. An answer that breaks off
 // ends in the panic http.ErrAbortHandler, which cuts the client's connection off.
 func (p *Peers) Forward(w http.ResponseWriter, r *http.Request, to string) error {
+	if err := p.alive(r.Context(), to); err != nil {
+		return p.unreached(r, to, err)
+	}
 	var failed error
 	proxy := httputil.ReverseProxy{
 		Rewrite: func(out *httputil.ProxyRequest) {
@@ -66,11 +78,44 @@ func (p *Peers) Forward(w http.ResponseWriter, r *http.Request, to string) error
 		ErrorLog:     slog.NewLogLogger(p.cfg.Log.Handler(), slog.LevelDebug),
 	}
 	proxy.ServeHTTP(w, r)
-	if failed != nil && r.Context().Err() == nil {
-		p.lost.add(to)
-		p.cfg.Log.Info("a replica can't be reached", "id", r.Header.Get("X-Request-Id"), "replica", to, "err", failed)
+	if failed != nil {
+		return p.unreached(r, to, failed)
 	}
-	return failed
+	return nil
+}
+
+// errSilent is the failure of a replica that does not say in time that it lives.
+var errSilent = errors.New("no sign of life")
+
+// alive fails unless the replica at an address says within a moment that it lives.
+func (p *Peers) alive(ctx context.Context, to string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	// Without a connection there is time for making one; with one, only for the answer.
+	timer := time.AfterFunc(2*dialTime+aliveTime, func() { cancel(errSilent) })
+	defer timer.Stop()
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { timer.Reset(aliveTime) }})
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, "https://"+to+alivePath, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := p.transport.RoundTrip(req)
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		return err
+	}
+	return resp.Body.Close() // whatever it says, it lives
+}
+
+// unreached notes that r could not be sent to a replica because of err, which it returns, unless r's client has left.
+func (p *Peers) unreached(r *http.Request, to string, err error) error {
+	if r.Context().Err() == nil {
+		p.lost.add(to)
+		p.cfg.Log.Info("a replica can't be reached", "id", r.Header.Get("X-Request-Id"), "replica", to, "err", err)
+	}
+	return err
 }
 
 // newServer makes the server's half, without a handler.
@@ -88,7 +133,13 @@ func newServer(log *slog.Logger) *http.Server {
 // lives. It closes l. The error is http.ErrServerClosed after Shutdown. It is called once.
 func (p *Peers) Serve(l net.Listener, handler http.Handler) error {
 	p.lease.begin()
-	p.server.Handler = handler
+	p.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == alivePath {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		handler.ServeHTTP(w, r)
+	})
 	return p.server.Serve(tls.NewListener(l, p.identity.config()))
 }
 
