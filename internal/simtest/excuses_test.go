@@ -89,7 +89,7 @@ func rowOf(upstream, kind string) faultRow {
 
 // excuse: a request fails for a reason that is on the list. Nothing else is one.
 func (l *laws) excuse(p *living, c *talk, t *task, r *reply) {
-	if l.fault(p, c, t, r) || l.exchange(p, c, r) || l.operation(p, t, r) || l.neverStored(p, c, r) {
+	if l.fault(p, c, t, r) || l.exchange(p, c.key, r) || l.operation(p, t, r) || l.neverStored(p, c, r) {
 		return
 	}
 	var met []string
@@ -132,14 +132,17 @@ func (l *laws) fault(p *living, c *talk, t *task, r *reply) bool {
 // retries is how often one turn is tried again before it has said anything; see package retry.
 const retries = 2
 
-// exchange reports whether exchanges of the key have failed that explain the failure. By themselves they don't: each passes in a
-// moment, and a plan has no more of them than retries.
-func (l *laws) exchange(p *living, c *talk, r *reply) bool {
-	failed := l.world.exchange.failed(c.key, r.began, r.finished)
-	spent := failed + len(l.world.upstream.faultsOf(c.key, p.Speaks, r.began, r.finished))
+// exchange reports whether exchanges of a key have failed that explain the failure. By themselves they don't: each passes in a
+// moment, and a plan has no more of them than retries. One may also cross with the end of a connection that another server closes.
+func (l *laws) exchange(p *living, key int, r *reply) bool {
+	failed := l.world.exchange.failed(key, r.began, r.finished)
+	spent := len(l.world.upstream.faultsOf(key, p.Speaks, r.began, r.finished))
 	for _, o := range l.world.reached(r) {
-		spent += operations[o.Do].spends
+		if spent += operations[o.Do].spends; o.Do == "goaway" {
+			failed++
+		}
 	}
+	spent += failed
 	return failed > 0 && spent > retries && slices.Contains(slices.Concat(byUpstream, byLoad, byTime), r.code)
 }
 

@@ -1,6 +1,9 @@
 package simtest
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // A message is one message of a conversation as a person's client remembers it, in no API's form.
 type message struct {
@@ -167,6 +170,19 @@ func (c *talk) results() map[string]string {
 		}
 	}
 	return found
+}
+
+// repeats reports whether the conversation has a call twice: one that was branched may have a run do an older task again.
+func (c *talk) repeats(name string) bool {
+	n := 0
+	for _, m := range c.messages {
+		for _, k := range m.calls {
+			if strings.Contains(k.args, `"`+name+`"`) {
+				n++
+			}
+		}
+	}
+	return n > 1
 }
 
 // tasks are the tasks that the conversation names.

@@ -332,7 +332,7 @@ func (l *living) title(surface string, key, i int) {
 	r := l.send(context.Background(), c, "POST", apis[surface].path, body, toTheEnd)
 	w.say(l.Name, "has asked for a title, and %s", r.summary())
 	w.situation("title beside × " + surface + " × " + w.plan.Upstream)
-	w.laws.titled(l, name, r)
+	w.laws.titled(l, key, name, r)
 }
 
 // send sends one request, and reads what comes.

@@ -128,7 +128,14 @@ func (u *upstream) model(f script.Facts) []script.Step {
 	defer u.mu.Unlock()
 	if title := titleMark.FindStringSubmatch(f.Told); title != nil {
 		u.owner(&f)
-		return []script.Step{script.Text{Text: titleOf(title[1])}}
+		rest := titleOf(title[1])
+		for n := len(rest); f.Resume && n > 0; n-- { // it had said the beginning when it broke
+			if strings.HasSuffix(f.Said, rest[:n]) {
+				rest = rest[n:]
+				break
+			}
+		}
+		return []script.Step{script.Text{Text: rest}}
 	}
 	name, at, word := where(&f)
 	knows := f.Resume // what it saw is in the server's state
