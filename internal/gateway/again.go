@@ -99,6 +99,7 @@ func (t *turn) refusedForGood(err error) bool {
 func (t *turn) resetFor(ctx context.Context, err error) {
 	t.g.cfg.Log.InfoContext(ctx, "starting again from the transcript", "id", t.req.Origin.RequestID, "was", string(t.from), "err", err)
 	t.answer.restart()
+	t.asked.Renew()
 	if !t.answer.emitted { // thinking that the client has got still counts against its limits
 		t.asked.Restart()
 	}

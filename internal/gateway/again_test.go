@@ -75,6 +75,51 @@ func TestWhatFollowsAnErrorOfAContinuedRun(t *testing.T) {
 	}
 }
 
+// The model is told that its answer is no JSON, and the run in which it is told so ends before it has answered. It is told once
+// more, in a run that has the whole conversation; the client hears nothing of it.
+func TestACorrectionThatIsLostIsMadeAgain(t *testing.T) {
+	lost, broken := backendtest.Fail(&agent.Error{Code: agent.ConversationLost}), backendtest.Fail(&agent.Error{Code: agent.Upstream})
+	for name, tt := range map[string]struct {
+		failure backendtest.Step
+		before  bool // there is a conversation that the turn continues
+		runs    int
+	}{
+		"lost in a first turn":   {lost, false, 3},
+		"lost in a later turn":   {lost, true, 4},
+		"broken in a later turn": {broken, true, 5}, // from the transcript, and told once more
+	} {
+		t.Run(name, func(t *testing.T) {
+			corrections := 0
+			fake := backendtest.NewFake("fake", func(req *agent.Request) (backendtest.Turns, error) {
+				last := req.Messages[len(req.Messages)-1].Text()
+				switch {
+				case last == "hi":
+					return backendtest.Turns{{backendtest.Say("hello"), backendtest.End("agent-1")}}, nil
+				case last == "as JSON":
+					return backendtest.Turns{{backendtest.Say("no JSON"), backendtest.End("agent-1")}}, nil
+				}
+				if corrections++; corrections == 1 {
+					return backendtest.Turns{{tt.failure}}, nil
+				}
+				return backendtest.Turns{{backendtest.Say("{}"), backendtest.End("agent-1")}}, nil
+			})
+			c := newChat(t, newGateway(t, fake))
+			if tt.before {
+				c.user("hi").must(agent.ResumeNew, "hello")
+			}
+			req := c.user("as JSON").request()
+			req.Format = agent.Format{Kind: agent.JSONObject}
+			var r recorder
+			if err := c.g.Turn(t.Context(), req, &r); err != nil || r.turn.Text != "{}" {
+				t.Errorf("%v, and %q", err, r.turn.Text)
+			}
+			if n := len(fake.Runs()); n != tt.runs || corrections != 2 {
+				t.Errorf("%d runs, %d corrections", n, corrections)
+			}
+		})
+	}
+}
+
 // A budget of ours that is spent before the model is told what was wrong with its JSON is not spent once more.
 func TestABudgetThatIsSpentStartsNoOtherRun(t *testing.T) {
 	fake := backendtest.NewFake("fake", func(req *agent.Request) (backendtest.Turns, error) {

@@ -24,7 +24,6 @@ var (
 	byLimit    = []string{"rate_limit_exceeded", "rate_limit_error"}
 	byKey      = []string{"invalid_api_key", "authentication_error", "invalid_prompt"} // the last in a stream of responses
 	byRequest  = []string{"invalid_value", "invalid_request_error", "invalid_prompt"}
-	byForm     = []string{"invalid_json_output", "tool_choice_unmet", "server_error", "api_error"}
 	byWay      = []string{"no answer", "broken"} // not an answer of the gateway's at all
 )
 
@@ -100,8 +99,6 @@ func (l *laws) excuse(p *living, c *talk, t *task, r *reply) {
 }
 
 // fault reports whether a fault in a run of this request explains the failure. It explains no other one.
-//
-// A model that strays is told so once in a turn. When a fault is met then, the run begins anew, and the model strays again.
 func (l *laws) fault(p *living, c *talk, t *task, r *reply) bool {
 	met := map[string]int{} // by kind, in this request
 	for _, f := range l.world.upstream.faultsOf(c.key, p.Speaks, r.began, r.finished) {
@@ -118,10 +115,6 @@ func (l *laws) fault(p *living, c *talk, t *task, r *reply) bool {
 		}
 		row.retried -= l.world.exchange.failed(c.key, r.began, r.finished)
 		if (f.said && !row.always || met[f.kind] > row.retried) && slices.Contains(row.codes, r.code) {
-			f.used = true
-			return true
-		}
-		if t.Strays && slices.Contains(byForm, r.code) {
 			f.used = true
 			return true
 		}

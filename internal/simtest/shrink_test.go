@@ -74,7 +74,7 @@ func takeAway(p *plan, n int) bool {
 			if t.Strays {
 				ways = append(ways, func() { t.Strays = false })
 			}
-			if len(t.Stages) > 1 {
+			if len(t.Stages) > 2 || len(t.Stages) == 2 && t.Ask != "required" { // a call is required of the first stage
 				ways = append(ways, func() { t.Stages = t.Stages[:len(t.Stages)-1]; t.Stages[len(t.Stages)-1].Calls = 0 })
 			}
 			for _, s := range t.Stages {

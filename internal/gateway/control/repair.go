@@ -51,9 +51,15 @@ func (r *Run) carryOn(ctx context.Context, from agent.Conversation, fresh int) e
 		req.New = 0
 	}
 	err := r.start(ctx, &req)
+	r.told = err == nil && from != nil
 	if from == nil || agent.CodeOf(err) != agent.ConversationLost {
 		return err
 	}
-	req.Continue, req.New = nil, 0
-	return r.start(ctx, &req)
+	return r.carryOn(ctx, nil, 0)
+}
+
+// lost reports whether err says that upstream has lost the conversation in which the model was told something, before it has
+// answered that. Then all messages are sent once more, ours among them: nobody but this Run knows of it.
+func (r *Run) lost(err error) bool {
+	return r.told && !r.heard && agent.CodeOf(err) == agent.ConversationLost
 }

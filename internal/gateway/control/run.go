@@ -55,6 +55,7 @@ type Run struct {
 	req   *agent.Request // what the backend was asked last, or would be asked: the conversation so far
 	asked *agent.Request // what the inner run was started with
 	heard bool           // the inner run has yielded something
+	told  bool           // the inner run continues a conversation for a message of ours; see lost
 	// suspected says that the run was refused, maybe because of its system prompt; see withoutNative.
 	suspected bool
 	pass      bool // text and thinking need no look: nothing is held back or cut in this turn
@@ -100,7 +101,7 @@ func (l *Layer) Start(ctx context.Context, turn *Turn, backend agent.Backend, re
 // It resets what belongs to one turn. What stays is what reaches over turns: inner, calls that
 // wait for their turn to be given, results that are in, and calls that the model wrote as text.
 func (r *Run) Begin(turn *Turn, req *agent.Request) {
-	r.turn, r.req = turn, req
+	r.turn, r.req, r.told = turn, req, false
 	r.mu.Lock()
 	r.hasSystem = req.SystemText() != ""
 	r.mu.Unlock()
@@ -174,8 +175,14 @@ func (r *Run) Next(ctx context.Context) (agent.Event, error) {
 			return e, nil
 		}
 		e, err := r.inner.Next(ctx)
-		if err != nil && r.withoutNative(err) {
+		switch {
+		case err == nil:
+		case r.withoutNative(err):
 			if err = r.openWithoutNative(ctx); err == nil {
+				continue
+			}
+		case r.lost(err):
+			if err = r.carryOn(ctx, nil, 0); err == nil {
 				continue
 			}
 		}

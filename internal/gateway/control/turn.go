@@ -2,6 +2,7 @@ package control
 
 import (
 	"errors"
+	"slices"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/schema"
@@ -52,6 +53,7 @@ type Turn struct {
 	count, text limiter
 
 	repairs []agent.Repair // attempts that were made
+	renewed int            // how many of them the model of the present run knows nothing of; see Renew
 	bill    *bill          // nil when nothing bounds what may be spent
 }
 
@@ -85,6 +87,10 @@ func (t *Turn) Restart() {
 	t.count, t.text = limiter{}, newLimiter(t.req.Stop, t.req.MaxOutputTokens)
 }
 
+// Renew lets the model be told everything once more. It is for a turn that another run begins anew from the client's
+// transcript, which has nothing of what we have said. The gateway does so a few times in a turn at most.
+func (t *Turn) Renew() { t.renewed = len(t.repairs) }
+
 // leaves takes the arguments of a call, so many bytes, off what the token limit allows. It reports whether they fit.
 func (t *Turn) leaves(size int) bool {
 	if t.mustCall() || t.mustBeJSON() {
@@ -104,15 +110,8 @@ func (t *Turn) repairing(why agent.Repair) {
 	}
 }
 
-// repaired reports whether the model was given another attempt for this reason.
-func (t *Turn) repaired(why agent.Repair) bool {
-	for _, r := range t.repairs {
-		if r == why {
-			return true
-		}
-	}
-	return false
-}
+// repaired reports whether the model was given another attempt for this reason, and knows of it.
+func (t *Turn) repaired(why agent.Repair) bool { return slices.Contains(t.repairs[t.renewed:], why) }
 
 // ErrEmpty is the error of a turn that ends without an answer. Thinking is none: the client
 // would show nothing. The gateway starts such a turn again, once, from the transcript.
