@@ -52,7 +52,7 @@ type job struct {
 	unsaved atomic.Pointer[store.Response]
 	// deleted says that the row was deleted through this process.
 	deleted atomic.Bool
-	hurry   chan chan<- bool // taken by saveEnd in a pause: somebody needs the end in the store now
+	tryNow  chan chan<- bool // ends a pause of saveEnd: somebody needs the end in the store now, and is told whether it still waits
 	kept    chan struct{}    // closed when saveEnd is over
 }
 
@@ -86,7 +86,7 @@ func (s *Service) startJob(req *responses.Request, turn *agent.Request, rec *rec
 		return nil, err
 	}
 	j := &job{service: s, rec: rec, journal: newJournal(&s.eventBudget), turn: turn, turned: make(chan struct{}), done: make(chan struct{}),
-		hurry: make(chan chan<- bool), kept: make(chan struct{})}
+		tryNow: make(chan chan<- bool), kept: make(chan struct{})}
 	opt := rec.options()
 	opt.Keep = j.keep
 	j.encoder = responses.NewStream(req, opt, j.journal)

@@ -82,7 +82,7 @@ func (s *Service) renewLeases() (err error) {
 			s.checkLost(ctx, j)
 		}
 		if j.unsaved.Load() != nil {
-			j.hasten() // the store is back
+			j.endPause() // the store is back
 		}
 	}
 	// The store is there just now, so it is a good moment.

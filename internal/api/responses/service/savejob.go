@@ -81,7 +81,7 @@ func (j *job) saveEnd() {
 	defer close(j.kept)
 	defer agent.CatchPanic(j.panicked)
 	for try := 1; j.unsaved.Load() != nil; try++ {
-		asked, open := j.retryPause(try, j.hurry)
+		asked, open := j.retryPause(try, j.tryNow)
 		j.write()
 		waits := j.unsaved.Load() != nil
 		if asked != nil {
@@ -95,24 +95,24 @@ func (j *job) saveEnd() {
 }
 
 // retryPause waits before the next try: 1 s after the first, a second longer after each, leaseTick at most. open is false when the
-// service is closed; then one last try is due at once. hurry, when not nil, ends the pause, with who is to be told of the try.
-func (j *job) retryPause(try int, hurry <-chan chan<- bool) (asked chan<- bool, open bool) {
+// service is closed; then one last try is due at once. tryNow, when not nil, ends the pause, with who is to be told of the try.
+func (j *job) retryPause(try int, tryNow <-chan chan<- bool) (asked chan<- bool, open bool) {
 	timer := time.NewTimer(min(time.Duration(try)*time.Second, leaseTick))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return nil, true
-	case asked := <-hurry:
+	case asked := <-tryNow:
 		return asked, true
 	case <-j.service.ctx.Done():
 		return nil, false
 	}
 }
 
-// hasten ends the pause of an end that waits for the store, if it is in one. It does not wait.
-func (j *job) hasten() {
+// endPause ends the pause of an end that waits for the store, if it is in one. It does not wait.
+func (j *job) endPause() {
 	select {
-	case j.hurry <- nil:
+	case j.tryNow <- nil:
 	default:
 	}
 }
@@ -127,7 +127,7 @@ func (j *job) saveNow(ctx context.Context) error {
 	defer cancel()
 	told := make(chan bool, 1)
 	select {
-	case j.hurry <- told:
+	case j.tryNow <- told:
 	case <-j.kept:
 		return nil
 	case <-ctx.Done():
