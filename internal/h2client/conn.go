@@ -47,12 +47,12 @@ type conn struct {
 	peerWindow  int64 // of a new stream
 	peerStreams int64 // how many the server allows at once
 
-	writing   bool // there is a writer
-	lingering bool // linger runs
-	linger    *time.Timer
-	alarm     *time.Timer // see alive.go
-	pinged    time.Duration
-	idleSince time.Duration // after born; counts while there are no streams
+	writing    bool // there is a writer
+	batching   bool // batchTimer runs
+	batchTimer *time.Timer
+	alarm      *time.Timer // see alive.go
+	pinged     time.Duration
+	idleSince  time.Duration // after born; counts while there are no streams
 }
 
 // The bounds of a connection.
@@ -103,8 +103,8 @@ func newConn(nc net.Conn, cfg Config, hook func()) *conn {
 	)
 	c.framer.WriteWindowUpdate(0, connWindow)
 	c.kick(true)
-	c.linger = time.AfterFunc(time.Hour, c.lingered) // kick sets it
-	c.linger.Stop()
+	c.batchTimer = time.AfterFunc(time.Hour, c.endBatch) // kick sets it
+	c.batchTimer.Stop()
 	c.alarm = time.AfterFunc(cfg.PingAfter, c.check)
 	go c.readFrames()
 	return c
@@ -241,7 +241,7 @@ func (c *conn) fail(err error) {
 		}
 	}
 	c.waiting, c.queue = nil, nil
-	c.linger.Stop()
+	c.batchTimer.Stop()
 	c.alarm.Stop()
 	c.mu.Unlock()
 	c.nc.Close()

@@ -46,7 +46,7 @@ func goroutines() int {
 func TestNothingIsLeftOfAClosedConnection(t *testing.T) {
 	only(t, func(t *testing.T, w *world) {
 		w.greeted()
-		w.begin(t).body.putLater("lingers")
+		w.begin(t).body.putLater("waits")
 		w.Close()
 		if n := goroutines(); n != 0 {
 			t.Errorf("%d goroutines", n)
@@ -65,7 +65,7 @@ func (w *writes) Write(p []byte) (int, error) {
 	return w.Conn.Write(p)
 }
 
-// What isn't urgent goes out together, with all that is said on the connection meanwhile, and not later than lingerFor.
+// What isn't urgent goes out together, with all that is said on the connection meanwhile, and not later than batchDelay.
 func TestHeartbeatsOfManyStreamsGoOutTogether(t *testing.T) {
 	var counted *writes
 	synctest.Test(t, func(t *testing.T) {

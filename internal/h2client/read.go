@@ -185,48 +185,47 @@ const maxInformational = 20
 
 // responded takes the headers of a response, and its trailers, which are dropped.
 func (c *conn) responded(f *http2.MetaHeadersFrame) error {
+	s, err := c.takeHeaders(f)
+	if err == nil && s != nil && f.StreamEnded() {
+		c.gotEnd(s)
+	}
+	return err
+}
+
+// takeHeaders gives RoundTrip its response, and finds the stream; nil when the headers are for nobody.
+func (c *conn) takeHeaders(f *http2.MetaHeadersFrame) (*stream, error) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	s, err := c.stream(f.StreamID)
 	if err != nil || s == nil {
-		c.mu.Unlock()
-		return err
+		return nil, err
 	}
 	bad := http2.StreamError{StreamID: s.id, Code: http2.ErrCodeProtocol, Cause: errHeaders}
-	if s.gotEnd {
-		c.mu.Unlock()
+	switch {
+	case s.gotEnd:
 		bad.Code = http2.ErrCodeStreamClosed
-		return bad
-	}
-	if s.gotHeaders {
-		c.mu.Unlock()
-		if !f.StreamEnded() || len(f.PseudoFields()) > 0 { // trailers come last, and have no status
-			return bad
-		}
-		c.gotEnd(s)
-		return nil
+		return nil, bad
+	case s.gotHeaders && (!f.StreamEnded() || len(f.PseudoFields()) > 0): // trailers come last, and have no status
+		return nil, bad
+	case s.gotHeaders:
+		return s, nil
 	}
 	resp, err := s.newResponse(f)
-	switch {
-	case err != nil:
-	case resp.StatusCode < 200:
-		if s.informational++; f.StreamEnded() || s.informational > maxInformational {
-			err = errHeaders
-		}
-	default:
-		s.gotHeaders = true
-		if !f.StreamEnded() {
-			s.in.remain = resp.ContentLength // nobody reads before the answer below
-		}
-		s.answer(resp, nil)
-	}
-	c.mu.Unlock()
 	if err != nil {
-		return bad
+		return nil, bad
 	}
-	if f.StreamEnded() {
-		c.gotEnd(s)
+	if resp.StatusCode < 200 {
+		if s.informational++; f.StreamEnded() || s.informational > maxInformational {
+			return nil, bad
+		}
+		return s, nil
 	}
-	return nil
+	s.gotHeaders = true
+	if !f.StreamEnded() {
+		s.in.remain = resp.ContentLength // nobody reads before the answer below
+	}
+	s.answer(resp, nil)
+	return s, nil
 }
 
 // wasReset takes the server's end of a stream. A response that was whole before stays so: the server only doesn't want the rest

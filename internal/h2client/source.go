@@ -11,7 +11,7 @@ type Source interface {
 	io.ReadCloser
 
 	// Attach is called once, before the first Take. wake is to be called when something was put in, or the end has come;
-	// never with a lock held that Take needs. What isn't urgent may wait a moment for company (see linger).
+	// never with a lock held that Take needs. What isn't urgent may wait a moment for more to send with it (batchDelay).
 	Attach(wake func(urgent bool))
 
 	// Take moves bytes into p, as many as are there and fit. more says that there are more now. The error is io.EOF when

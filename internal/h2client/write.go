@@ -13,9 +13,9 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// lingerFor is how long something that isn't urgent waits for more of its kind on the connection. Heartbeats are due every few
+// batchDelay is how long something that isn't urgent waits for more of its kind on the connection. Heartbeats are due every few
 // seconds.
-const lingerFor = 20 * time.Millisecond
+const batchDelay = 20 * time.Millisecond
 
 // flushSize is about how many bytes go out in one write.
 const flushSize = 64 << 10
@@ -38,18 +38,18 @@ func (c *conn) kick(urgent bool) {
 	case urgent:
 		c.writing = true
 		go c.writeFrames()
-	case !c.lingering:
-		c.lingering = true
-		c.linger.Reset(lingerFor)
+	case !c.batching:
+		c.batching = true
+		c.batchTimer.Reset(batchDelay)
 	}
 }
 
-// lingered is the timer of what isn't urgent.
-func (c *conn) lingered() {
+// endBatch is the timer of what isn't urgent.
+func (c *conn) endBatch() {
 	defer c.catch()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.lingering = false
+	c.batching = false
 	c.kick(true)
 }
 
