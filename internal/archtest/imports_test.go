@@ -74,7 +74,7 @@ var arrows = map[string][]string{
 	"gateway/gate":                {},
 	"gateway/imagefetch":          {"agent", "gateway/gate"},
 	"httpd":                       {"agent", "api", "api/openai", "gateway/gate", "hosted/keys", "localtoken", "store"},
-	"localtoken":                  {"agent"},
+	"localtoken":                  {"agent", "atomicfile"},
 	"keyring":                     {"agent"},
 	"replica":                     {"agent", "store"},
 
@@ -110,12 +110,13 @@ var arrows = map[string][]string{
 
 	// The edge.
 	"service":             {},
-	"running":             {},
+	"running":             {"atomicfile"},
+	"atomicfile":          {},
 	"upgrade":             {},
 	"upgrade/upgradetest": {}, // for tests
 	"status":              {"agent", "api", "localtoken", "watch"},
 	"doctor":              {"agent", "cursor/reach", "setup"},
-	"setup":               {"agent", "setup/configfile"},
+	"setup":               {"agent", "atomicfile", "setup/configfile"},
 	"setup/configfile":    {},
 
 	"config":   {"agent"},

@@ -19,6 +19,7 @@ import (
 	"strings"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/atomicfile"
 )
 
 // Prefix begins every token, and no key of Cursor's: a token that begins with it is never sent upstream.
@@ -55,7 +56,7 @@ func ReadOrMake(dir string) (agent.Secret, error) {
 		return token, err
 	}
 	// Somebody else was faster: theirs is read.
-	if err := write(dir, os.Link); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := write(dir, atomicfile.Create); err != nil && !errors.Is(err, fs.ErrExist) {
 		return agent.Secret{}, err
 	}
 	return Read(dir)
@@ -63,30 +64,20 @@ func ReadOrMake(dir string) (agent.Secret, error) {
 
 // Rotate makes a new token in the place of the one that is there. Gateways that run keep the old one until their next start.
 func Rotate(dir string) (agent.Secret, error) {
-	if err := write(dir, os.Rename); err != nil {
+	if err := write(dir, atomicfile.Write); err != nil {
 		return agent.Secret{}, err
 	}
 	return Read(dir)
 }
 
-// write makes a token, and puts its file in place with place, so that nobody ever reads half of it. With os.Link a file
-// that is there already stays, and write returns fs.ErrExist.
-func write(dir string, place func(from, to string) error) error {
+// write makes a token, and has put write it into its file.
+func write(dir string, put func(path string, data []byte, mode fs.FileMode) error) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
 	random := make([]byte, size)
 	rand.Read(random) // never fails
-	temporary, err := os.CreateTemp(dir, fileName+"-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temporary.Name()) // gone already after a rename
-	_, err = fmt.Fprintln(temporary, Prefix+base64.RawURLEncoding.EncodeToString(random))
-	if err := errors.Join(err, temporary.Chmod(mode), temporary.Close()); err != nil {
-		return err
-	}
-	return place(temporary.Name(), filepath.Join(dir, fileName))
+	return put(filepath.Join(dir, fileName), []byte(Prefix+base64.RawURLEncoding.EncodeToString(random)+"\n"), mode)
 }
 
 // Equal compares what a client has sent with the token, in a time that tells nothing about either but its length.

@@ -10,12 +10,13 @@ package running
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"time"
+
+	"composer-api/internal/atomicfile"
 )
 
 // A Gateway is one that listens on this machine.
@@ -44,17 +45,7 @@ func Write(dir string, g Gateway) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	// By a temporary file, so that nobody ever reads half of it.
-	temporary, err := os.CreateTemp(dir, fileName+"-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temporary.Name()) // gone already after the rename
-	_, err = temporary.Write(append(data, '\n'))
-	if err := errors.Join(err, temporary.Chmod(mode), temporary.Close()); err != nil {
-		return err
-	}
-	return os.Rename(temporary.Name(), filepath.Join(dir, fileName))
+	return atomicfile.Write(filepath.Join(dir, fileName), append(data, '\n'), mode)
 }
 
 // Remove takes the note of g away, and leaves that of another gateway.

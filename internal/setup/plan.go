@@ -13,6 +13,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/diff"
 
+	"composer-api/internal/atomicfile"
 	"composer-api/internal/setup/configfile"
 )
 
@@ -246,23 +247,7 @@ func (f *planned) write() error {
 	if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
 		return err
 	}
-	return writeFile(f.path, []byte(f.after), f.mode)
-}
-
-// writeFile writes a file through a temporary one in the same folder, which a rename puts in its
-// place: a reader sees the old text or the new one. It is also how records are written.
-func writeFile(path string, data []byte, mode fs.FileMode) error {
-	temporary, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temporary.Name()) // gone already after the rename
-	_, err = temporary.Write(data)
-	// Closed before the rename: Windows does not rename an open file.
-	if err := errors.Join(err, temporary.Chmod(mode), temporary.Close()); err != nil {
-		return err
-	}
-	return os.Rename(temporary.Name(), path)
+	return atomicfile.Write(f.path, []byte(f.after), f.mode)
 }
 
 // hash is the SHA-256 of a text in hexadecimal digits.

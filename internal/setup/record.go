@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"composer-api/internal/atomicfile"
 	"composer-api/internal/setup/configfile"
 )
 
@@ -102,7 +103,7 @@ func (r *record) write(state string) error {
 	}
 	const private = 0o600 // the files of other programs hold keys
 	for i, f := range r.Files {
-		if err := writeFile(filepath.Join(dir, backupName(i, f.Path)), []byte(f.Backup), private); err != nil {
+		if err := atomicfile.Write(filepath.Join(dir, backupName(i, f.Path)), []byte(f.Backup), private); err != nil {
 			return err
 		}
 	}
@@ -110,7 +111,7 @@ func (r *record) write(state string) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(dir, recordName), append(data, '\n'), private)
+	return atomicfile.Write(filepath.Join(dir, recordName), append(data, '\n'), private)
 }
 
 // removeRecord deletes the record and the backups of a client. One that isn't there is no error.
