@@ -80,24 +80,9 @@ var limitCases = []examCase{
 	// Two replicas, and clients that send all at once: not one request too many.
 	{name: "a limit holds for requests at the same time, on two replicas", run: func(e *exam) {
 		signUp(e, account("acct_1"), key("key_1", "acct_1"))
-		replicas := []store.Store{e.Store, e.open()}
-		var refused atomic.Int32
-		e.together(40, func(i int) error {
-			over := errors.New("over the limit")
-			err := replicas[i%2].AdmitRequest(e.ctx, requestLog(fmt.Sprint("log_", i)), func(s store.Standing) error {
-				if s.KeyUsed.Running >= 7 {
-					return over
-				}
-				return nil
-			})
-			if errors.Is(err, over) {
-				refused.Add(1)
-				return nil
-			}
-			return err
-		})
-		// Of the forty, seven fit.
-		e.same(refused.Load(), int32(33))
+		refused := e.admitTogether(40, func(i int) store.RequestLog { return requestLog(fmt.Sprint("log_", i)) },
+			func(s store.Standing) bool { return s.KeyUsed.Running < 7 })
+		e.same(refused, 33) // of the forty, seven fit
 		e.same(len(get[[]store.RequestLog](e)(e.ListRequests(e.ctx, store.RequestQuery{Account: "acct_1", Limit: 100}))), 7)
 	}},
 	// A team shares an account: what one key takes is missing for the others, and who sends with two keys at once gets no
@@ -115,25 +100,12 @@ var limitCases = []examCase{
 		// A further sign-up must be no way out of the operator's limits.
 		e.same(signUp(e, account("acct_1"), key("key_3", "acct_1")), want)
 
-		replicas := []store.Store{e.Store, e.open()}
-		var refused atomic.Int32
-		e.together(40, func(i int) error {
-			over := errors.New("over the limit")
+		refused := e.admitTogether(40, func(i int) store.RequestLog {
 			l := requestLog(fmt.Sprint("log_", i))
 			l.KeyID = fmt.Sprint("key_", 1+i/2%2)
-			err := replicas[i%2].AdmitRequest(e.ctx, l, func(s store.Standing) error {
-				if s.AccountUsed.Running >= 7 {
-					return over
-				}
-				return nil
-			})
-			if errors.Is(err, over) {
-				refused.Add(1)
-				return nil
-			}
-			return err
-		})
-		e.same(refused.Load(), int32(33))
+			return l
+		}, func(s store.Standing) bool { return s.AccountUsed.Running < 7 })
+		e.same(refused, 33)
 		for _, l := range get[[]store.RequestLog](e)(e.ListRequests(e.ctx, store.RequestQuery{Limit: 100})) {
 			l.Status, l.InputTokens, l.CostUSD = 200, 10, 0.25
 			e.ok(e.FinishRequest(e.ctx, l))
@@ -289,4 +261,26 @@ var auditCases = []examCase{
 		e.same(get[int64](e)(e.Sweep(e.ctx)), int64(1))
 		e.same(get[[]store.AuditEntry](e)(e.ListAudits(e.ctx, 10)), []store.AuditEntry{second})
 	}},
+}
+
+// admitTogether asks for n requests at the same time, half of them on another replica, and returns how many were refused because
+// they did not fit.
+func (e *exam) admitTogether(n int, log func(i int) store.RequestLog, fits func(store.Standing) bool) (refused int) {
+	replicas := []store.Store{e.Store, e.open()}
+	over := errors.New("over the limit")
+	var count atomic.Int32
+	e.together(n, func(i int) error {
+		err := replicas[i%2].AdmitRequest(e.ctx, log(i), func(s store.Standing) error {
+			if !fits(s) {
+				return over
+			}
+			return nil
+		})
+		if errors.Is(err, over) {
+			count.Add(1)
+			return nil
+		}
+		return err
+	})
+	return int(count.Load())
 }
