@@ -127,10 +127,7 @@ func TestAReplicaThatEndsAnswersWhatItsRunsWaitFor(t *testing.T) {
 		t.Errorf("it went on as %q", resume)
 	}
 	// Nothing waits any more, so the rest of the minute is not used.
-	if code := <-ending.exit; code != 0 {
-		t.Errorf("exit code %d", code)
-	}
-	ending.exit = nil
+	ending.ends(t)
 }
 
 // TestAReplicaThatEndsSendsNewTurnsOn: while it waits for the results of a run, clients that still come to it are answered by the
@@ -143,10 +140,7 @@ func TestAReplicaThatEndsSendsNewTurnsOn(t *testing.T) {
 	l := loops["chat"]
 	hosted := ending.signUp(t, hostedCursorKey).APIKey
 	answer, _ := ending.postFor(t, l.path, directCursorKey, l.begin, l.begun)
-	ending.stop()
-	for status := 0; status != http.StatusServiceUnavailable; {
-		status, _ = get(t, ending.url+"/readyz")
-	}
+	ending.drain(t)
 	for _, key := range []string{directCursorKey, hosted} {
 		for surface, l := range loops {
 			// The whole loop, though the replica that it always comes to takes no turns.
@@ -168,10 +162,7 @@ func TestAReplicaThatEndsSendsNewTurnsOn(t *testing.T) {
 	if _, resume := ending.postFor(t, l.path, directCursorKey, l.results(t, answer), l.ended); resume != "parked" {
 		t.Errorf("its own run went on as %q", resume)
 	}
-	if code := <-ending.exit; code != 0 {
-		t.Errorf("exit code %d", code)
-	}
-	ending.exit = nil
+	ending.ends(t)
 }
 
 // TestTheLastReplicaRefusesNewTurns, for there is nobody to send them to.
@@ -180,10 +171,7 @@ func TestTheLastReplicaRefusesNewTurns(t *testing.T) {
 	last := serve(t, environ, "--replica-addr=127.0.0.1:0")
 	l := loops["chat"]
 	answer, _ := last.postFor(t, l.path, directCursorKey, l.begin, l.begun)
-	last.stop()
-	for status := 0; status != http.StatusServiceUnavailable; {
-		status, _ = get(t, last.url+"/readyz")
-	}
+	last.drain(t)
 	resp, body := last.ask(t, l.path, l.begin, "Authorization", "Bearer "+directCursorKey)
 	if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" {
 		t.Errorf("status %d: %s", resp.StatusCode, body)
@@ -218,4 +206,22 @@ func failure(t *testing.T, environ []string, args ...string) string {
 		t.Errorf("%v: it did not fail", args)
 	}
 	return stderr.String()
+}
+
+// drain begins to stop the server, and returns when it takes no new turns any more.
+func (s *server) drain(t *testing.T) {
+	t.Helper()
+	s.stop()
+	for status := 0; status != http.StatusServiceUnavailable; {
+		status, _ = get(t, s.url+"/readyz")
+	}
+}
+
+// ends waits for the end of a server that was stopped.
+func (s *server) ends(t *testing.T) {
+	t.Helper()
+	if code := <-s.exit; code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	s.exit = nil
 }
