@@ -51,8 +51,8 @@ var unserved = []struct{ part, hint string }{
 	{"/v1/vector_stores", noFiles},
 	{"/v1/batches", "There are no batches here. Send the requests one by one, or use /v1/responses with 'background': true."},
 	{"/messages/batches", "There are no batches here. Send the requests one by one."},
-	{"/v1/assistants", "OpenAI's Assistants API has gone. Use /v1/responses, and /v1/conversations for what was a thread."},
-	{"/v1/threads", "OpenAI's Assistants API has gone. Use /v1/responses, and /v1/conversations for what was a thread."},
+	{"/v1/assistants", assistants},
+	{"/v1/threads", assistants},
 	{"/v1/fine_tuning", "Cursor's models can't be trained by their users."},
 	{"/api/chat", ollama},
 	{"/api/generate", ollama},
@@ -62,9 +62,10 @@ var unserved = []struct{ part, hint string }{
 }
 
 const (
-	onlyText = "Cursor's models write text and call tools, and nothing else. Use another provider for this."
-	noFiles  = "Files are not kept here. Send them inside of the request, in base64 ('file_data')."
-	ollama   = "This is an address of Ollama's API. Choose a provider that is compatible with OpenAI, with a base URL that ends in /v1."
+	assistants = "OpenAI's Assistants API has gone. Use /v1/responses, and /v1/conversations for what was a thread."
+	onlyText   = "Cursor's models write text and call tools, and nothing else. Use another provider for this."
+	noFiles    = "Files are not kept here. Send them inside of the request, in base64 ('file_data')."
+	ollama     = "This is an address of Ollama's API. Choose a provider that is compatible with OpenAI, with a base URL that ends in /v1."
 )
 
 // suggestion is a sentence that says what the client probably meant, for the usual mistakes with base URLs; "" for
