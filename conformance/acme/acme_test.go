@@ -3,16 +3,10 @@ package acme
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/binary"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -51,7 +45,7 @@ func TestACertificateIsIssued(t *testing.T) {
 // issue has pebble issue a certificate. plain leaves it no way but http-01; without it there is no way but tls-alpn-01.
 func issue(t *testing.T, pebble string, plain bool) {
 	folder := t.TempDir()
-	cert, key := authority(t, folder)
+	cert, key := harness.Certificate(t, folder) // by which pebble itself is asked
 	gateway, second, directory, nobody := harness.FreeAddress(t), harness.FreeAddress(t), harness.FreeAddress(t), harness.FreeAddress(t)
 	asksTLS, asksHTTP := gateway, nobody
 	cache := filepath.Join(folder, "acme")
@@ -121,28 +115,6 @@ func await(t *testing.T, address string) {
 		time.Sleep(100 * time.Millisecond)
 	}
 	t.Fatalf("nobody listens on %s", address)
-}
-
-// authority makes the certificate by which pebble itself is asked.
-func authority(t *testing.T, folder string) (cert, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, key = filepath.Join(folder, "ca.pem"), filepath.Join(folder, "ca.key")
-	write(t, cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-	write(t, key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}))
-	return cert, key
 }
 
 func write(t *testing.T, file string, data []byte) {

@@ -3,16 +3,12 @@ package proxies
 import (
 	"bufio"
 	"bytes"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -112,8 +108,7 @@ func (w *way) start(t *testing.T, sim *harness.Sim) (url, certificate string) {
 		Name: w.name, Args: w.args,
 		Config: func(ready, folder string) string {
 			listen := harness.FreeAddress(t)
-			url, certificate = "https://"+listen, filepath.Join(folder, "cert.pem")
-			writeCertificate(t, folder)
+			url, certificate = "https://"+listen, writeCertificate(t, folder)
 			return w.config(listen, ready, strings.TrimPrefix(sim.URL, "http://"), folder)
 		},
 	}
@@ -121,22 +116,22 @@ func (w *way) start(t *testing.T, sim *harness.Sim) (url, certificate string) {
 	return url, certificate
 }
 
-// writeCertificate puts the certificate for 127.0.0.1 that Go's tests have into a folder, in the three forms that a way wants.
-func writeCertificate(t *testing.T, folder string) {
+// writeCertificate puts a certificate into a folder, in the three forms that a way wants, and returns its file.
+func writeCertificate(t *testing.T, folder string) (file string) {
 	t.Helper()
-	server := httptest.NewTLSServer(nil)
-	defer server.Close()
-	key, err := x509.MarshalPKCS8PrivateKey(server.TLS.Certificates[0].PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
-	secret := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})
-	for name, data := range map[string][]byte{"cert.pem": certificate, "key.pem": secret, "both.pem": slices.Concat(certificate, secret)} {
-		if err := os.WriteFile(filepath.Join(folder, name), data, 0o600); err != nil {
+	file, key := harness.Certificate(t, folder)
+	var both []byte
+	for _, name := range []string{file, key} {
+		data, err := os.ReadFile(name)
+		if err != nil {
 			t.Fatal(err)
 		}
+		both = append(both, data...)
 	}
+	if err := os.WriteFile(filepath.Join(folder, "both.pem"), both, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 // TestServersOfOthersBeforeUpstream: a prompt that is larger than a stream's first window, a run that waits for a tool's result
