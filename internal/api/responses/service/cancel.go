@@ -14,9 +14,10 @@ import (
 // cancel answers POST /responses/{id}/cancel with the response as it is afterwards. To cancel what has ended changes
 // nothing, and is no error.
 //
-// A job of this process is stopped, and shown as it ended, also while that waits for a store that is away (decision 100). For a job of another process the row is
-// changed; that process is told by the store, or finds out when it renews its leases. When both change it at once, one gets
-// store.ErrConflict: hence the loop, which ends at the latest when the response has ended by itself.
+// A job of this process is stopped, and shown as it ended, also while that waits for a store that is away (decision 100). For a
+// job of another process the row is changed; that process is told by the store, or finds out when it renews its leases. When
+// both change it at once, one gets store.ErrConflict: hence the loop, which ends at the latest when the response has ended by
+// itself.
 //
 //	the response                    what happens
 //	has a job here                  it is stopped, and its end is awaited
