@@ -3,6 +3,7 @@ package localagent
 import (
 	"bytes"
 	"testing"
+	"testing/synctest"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
@@ -115,26 +116,28 @@ func TestExecThatIsSentAgainIsAnsweredAgain(t *testing.T) {
 	r.giveCall(t, "another call under the same id")
 }
 
-// The answers differ in the id of the exec only.
+// The answers differ in the id of the exec only. They also say how long the call took: in a bubble that is no time.
 func TestACallThatComesUnderTwoExecIDsRunsOnce(t *testing.T) {
-	r := newOfflineRun(t)
-	r.receive(t, callOfLook(7, "toolu_1"))
-	r.receive(t, callOfLook(8, "toolu_1"))
-	r.giveCall(t, "found")
-	answers := r.sent(t)
-	r.receive(t, callOfLook(9, "toolu_1"))
-	if n := r.queue.len(); n != 0 || len(r.execs.open) != 0 {
-		t.Errorf("%d events for the client, %d execs open", n, len(r.execs.open))
-	}
-	answers = append(answers, r.sent(t)...)
-	result := &agent.ToolResult{Parts: []agent.Part{{Text: "found"}}}
-	var want []byte
-	for id := uint32(7); id <= 9; id++ {
-		want = append(want, agentwire.Answer(0, id, agentwire.McpResult(result, ""))...)
-	}
-	if !bytes.Equal(answers, want) {
-		t.Errorf("sent %q, want %q", answers, want)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newOfflineRun(t)
+		r.receive(t, callOfLook(7, "toolu_1"))
+		r.receive(t, callOfLook(8, "toolu_1"))
+		r.giveCall(t, "found")
+		answers := r.sent(t)
+		r.receive(t, callOfLook(9, "toolu_1"))
+		if n := r.queue.len(); n != 0 || len(r.execs.open) != 0 {
+			t.Errorf("%d events for the client, %d execs open", n, len(r.execs.open))
+		}
+		answers = append(answers, r.sent(t)...)
+		result := &agent.ToolResult{Parts: []agent.Part{{Text: "found"}}}
+		var want []byte
+		for id := uint32(7); id <= 9; id++ {
+			want = append(want, agentwire.Answer(0, id, agentwire.McpResult(result, ""))...)
+		}
+		if !bytes.Equal(answers, want) {
+			t.Errorf("sent %q, want %q", answers, want)
+		}
+	})
 }
 
 // A call without an id of the model's, or with other arguments, is a call of its own.
