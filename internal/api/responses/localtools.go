@@ -66,10 +66,10 @@ func (t *toolFields) localShell() bool {
 	return t.Environment.Kind() != '{' || json.Unmarshal(t.Environment, &environment, openai.Liberal) == nil && environment.Type == "local"
 }
 
-// addLocal offers a tool of localTools. param names the tool's place in the request, for errors.
-func (s *toolSet) addLocal(t *toolFields, param string) error {
+// addLocal offers a tool of localTools.
+func (s *toolSet) addLocal(t *toolFields) {
 	l := localTools[t.Type]
-	return s.offer(l.kind, clientName{"", t.Type}, l.tool, param)
+	s.offer(l.kind, clientName{"", t.Type}, l.tool)
 }
 
 // The published contents of calls. Members that the client didn't give are null in a shell's

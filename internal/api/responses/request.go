@@ -83,6 +83,7 @@ type body struct {
 	SafetyIdentifier   *string                         `json:"safety_identifier"`
 	PromptCacheKey     *string                         `json:"prompt_cache_key"`
 	openai.Sampling
+	chatFields
 }
 
 // conversation is a conversation in its object form.
@@ -176,14 +177,14 @@ func decode(data []byte, sent known.Sender) (*Request, error) {
 	return r, nil
 }
 
-// refuse refuses fields that would silently give the caller something other than what was asked for: a conversation or a
-// prompt that is kept at OpenAI is not here.
+// refuse refuses fields that would silently give the caller something other than what was asked for: a prompt that is kept at
+// OpenAI is not here, and parameters of chat completions have another place.
 func (r *Request) refuse() error {
 	b := &r.body
 	if present(b.Prompt) {
 		return agent.ParamError(agent.UnsupportedParameter, "prompt", "Prompt templates are not supported here. Send 'instructions' and 'input'.")
 	}
-	return nil
+	return b.refuseChatFields()
 }
 
 // takeConversation takes the conversation that the response belongs to. It may come as an id or

@@ -30,6 +30,7 @@ type choiceFields struct {
 	Name      string `json:"name"`
 	Namespace string `json:"namespace"`
 	Mode      string `json:"mode"` // allowed_tools
+	chatShape
 }
 
 // UnmarshalJSON implements json.Unmarshaler. It also keeps the choice as it was sent.
@@ -93,7 +94,7 @@ func (s *toolSet) allowedTools(c *wireToolChoice) (agent.ToolChoice, error) {
 		name, ok := s.chosen(t)
 		if ok {
 			choice.Names = append(choice.Names, name)
-		} else if t.Name != "" {
+		} else if t.Name != "" || t.nameless() {
 			return choice, notOffered(t, "tool_choice.tools["+strconv.Itoa(i)+"]")
 		}
 	}
@@ -116,10 +117,18 @@ func (s *toolSet) chosen(c *choiceFields) (string, bool) {
 	return model, ok
 }
 
+// nameless reports whether a choice lacks the name that its type needs.
+func (c *choiceFields) nameless() bool {
+	return c.Name == "" && (c.Type == "" || c.Type == "function" || c.Type == "custom")
+}
+
 // notOffered is the error for a choice of a tool that isn't there, or isn't the client's to
 // run. Only the type or the name is quoted, shortened by openai.Clip.
 func notOffered(c *choiceFields, param string) error {
-	if c.Name == "" {
+	switch {
+	case c.nameless():
+		return c.missingName(param)
+	case c.Name == "":
 		return agent.ParamError(agent.UnsupportedValue, param, "'%s' asks for a tool of type '%s', but this server runs no tools of its own. Leave it out, or offer a function that does the same.", param, openai.Clip(c.Type))
 	}
 	return agent.ParamError(agent.InvalidValue, param, "'%s' asks for the tool '%s', which is not among 'tools'.", param, openai.Clip(c.Name))

@@ -68,6 +68,7 @@ type toolFields struct {
 	Format      *openai.Grammar `json:"format"`      // custom
 	Execution   string          `json:"execution"`   // tool_search
 	Environment jsontext.Value  `json:"environment"` // shell
+	chatShape
 }
 
 // UnmarshalJSON implements json.Unmarshaler. It also keeps the tool as it was sent.
@@ -189,46 +190,47 @@ func (s *toolSet) add(t *toolFields, namespace, param string) error {
 	case !t.ours():
 		s.dropped = append(s.dropped, t.Type)
 		return nil
+	case t.Name == "" && (t.Type == "function" || t.Type == "custom"):
+		return t.missingName(param)
 	case t.Type == "function":
-		return s.addFunction(t, namespace, param)
+		s.addFunction(t, namespace)
 	case t.Type == "custom":
-		return s.addCustom(t, namespace, param)
+		s.addCustom(t, namespace)
 	case t.Type == searchToolName:
-		return s.addToolSearch(t, param)
+		s.addToolSearch(t)
+	default:
+		s.addLocal(t)
 	}
-	return s.addLocal(t, param)
+	return nil
 }
 
 // addFunction adds a function, with its schema as it was sent.
-func (s *toolSet) addFunction(t *toolFields, namespace, param string) error {
+func (s *toolSet) addFunction(t *toolFields, namespace string) {
 	tool := agent.Tool{Description: t.description(), Parameters: []byte(t.Parameters), Strict: t.Strict != nil && *t.Strict}
-	return s.offer(functionCallItem, clientName{namespace, t.Name}, tool, param)
+	s.offer(functionCallItem, clientName{namespace, t.Name}, tool)
 }
 
 // addCustom adds a custom tool, whose input is free text or text of a grammar. The model gets it as a function with one
 // string argument, see [openai.CustomTool].
-func (s *toolSet) addCustom(t *toolFields, namespace, param string) error {
+func (s *toolSet) addCustom(t *toolFields, namespace string) {
 	var grammar openai.Grammar
 	if t.Format != nil {
 		grammar = *t.Format
 	}
-	return s.offer(customCallItem, clientName{namespace, t.Name}, openai.CustomTool("", t.description(), grammar), param)
+	s.offer(customCallItem, clientName{namespace, t.Name}, openai.CustomTool("", t.description(), grammar))
 }
 
 // addToolSearch adds the search for more tools, if the client carries it out. OpenAI's own search isn't needed, because the
 // model gets all tools of the request anyway.
-func (s *toolSet) addToolSearch(t *toolFields, param string) error {
+func (s *toolSet) addToolSearch(t *toolFields) {
 	description := cmp.Or(t.description(), "Searches for further tools by what they do. The tools found can be called afterwards.")
 	tool := agent.Tool{Description: description, Parameters: []byte(t.Parameters)}
-	return s.offer(toolSearchCallItem, clientName{"", searchToolName}, tool, param)
+	s.offer(toolSearchCallItem, clientName{"", searchToolName}, tool)
 }
 
 // offer puts a tool into the list, in the place of an earlier one with the same name. An
 // earlier tool of that name is replaced, also one of another type.
-func (s *toolSet) offer(kind itemKind, name clientName, tool agent.Tool, param string) error {
-	if name.name == "" {
-		return openai.Missing(param + ".name")
-	}
+func (s *toolSet) offer(kind itemKind, name clientName, tool agent.Tool) {
 	if s.forms == nil {
 		s.forms, s.model = map[string]toolForm{}, map[clientName]string{}
 	}
@@ -242,7 +244,6 @@ func (s *toolSet) offer(kind itemKind, name clientName, tool agent.Tool, param s
 	}
 	s.model[name] = tool.Name
 	s.forms[tool.Name] = toolForm{kind, name, at}
-	return nil
 }
 
 // freeName is a name for the model that no other tool has: two tools of the client may have the
