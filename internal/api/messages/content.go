@@ -54,7 +54,7 @@ type blockFields struct {
 // wireSource is where an image or a document comes from.
 type wireSource struct {
 	Type      string  `json:"type"`
-	MediaType string  `json:"media_type"`
+	MediaType string  `json:"media_type"` // its type is checked; what the bytes begin like counts
 	Data      string  `json:"data"`
 	URL       string  `json:"url"`
 	Content   content `json:"content"`
@@ -189,7 +189,7 @@ func (b *wireBlock) image(param string) (*agent.Image, error) {
 	source := &b.Source.Other
 	switch source.Type {
 	case "base64":
-		return openai.InlineImage(source.MediaType, source.Data, param+".data"), nil
+		return openai.InlineImage(source.Data, param+".data"), nil
 	case "url":
 		return openai.Image(source.URL, param+".url"), nil
 	case "file":

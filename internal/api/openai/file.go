@@ -43,8 +43,8 @@ func (f *FileInput) Part(param string) agent.Part {
 	switch detected := http.DetectContentType(data); {
 	case bytes.Contains(head, []byte("%PDF-")):
 		return agent.Part{File: &agent.File{Name: f.name(), Data: data, Param: param}}
-	case imageTypes[detected] != "":
-		return agent.Part{Image: &agent.Image{MIME: imageTypes[detected], Data: data, Param: param}}
+	case imageTypes[detected]:
+		return agent.Part{Image: &agent.Image{MIME: detected, Data: data, Param: param}}
 	}
 	if text, ok := plainText(data); ok {
 		return agent.Part{Text: agent.FileText(f.name(), text)}

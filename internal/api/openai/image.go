@@ -9,10 +9,8 @@ import (
 	"composer-api/internal/agent"
 )
 
-// imageTypes are the image types that models accept, with their usual spelling.
-var imageTypes = map[string]string{
-	"image/png": "image/png", "image/jpeg": "image/jpeg", "image/jpg": "image/jpeg", "image/gif": "image/gif", "image/webp": "image/webp",
-}
+// imageTypes are the image types that models accept, as http.DetectContentType names them.
+var imageTypes = map[string]bool{"image/png": true, "image/jpeg": true, "image/gif": true, "image/webp": true}
 
 // Image reads an image URL of a request: a data URL becomes the image itself, an http or https URL is kept for
 // whoever fetches it. param names the field. An image that can't be used has a Fault, which may or may not be an error:
@@ -40,19 +38,18 @@ func Image(rawURL, param string) *agent.Image {
 // dataImage reads what follows "data:".
 func dataImage(rest, param string) *agent.Image {
 	meta, encoded, found := strings.Cut(rest, ",")
-	declared, isBase64 := strings.CutSuffix(meta, ";base64")
-	if !found || !isBase64 {
+	if !found || !strings.HasSuffix(meta, ";base64") {
 		return unusable(param, "An image data URL must look like 'data:image/png;base64,…'.")
 	}
-	return InlineImage(declared, encoded, param)
+	return InlineImage(encoded, param)
 }
 
-// InlineImage reads an image that is encoded in base64. What its bytes look like counts more than the declared type:
-// clients declare image/png for everything. param names the field. Faults are as with Image.
+// InlineImage reads an image that is encoded in base64. Its type is what its bytes begin like, because clients declare image/png for
+// everything. param names the field. Faults are as with Image.
 //
 // The length of the base64 bounds what is decoded, so that an image of a gigabyte is refused before
 // it takes one.
-func InlineImage(declared, encoded, param string) *agent.Image {
+func InlineImage(encoded, param string) *agent.Image {
 	const tooLarge = "The image is larger than 20 MB. Send a smaller one."
 	if len(encoded)/4*3 > agent.MaxOriginalBytes+agent.MaxOriginalBytes/8 { // allows for line breaks and padding
 		return unusable(param, tooLarge)
@@ -66,13 +63,9 @@ func InlineImage(declared, encoded, param string) *agent.Image {
 	if len(data) > agent.MaxOriginalBytes {
 		return unusable(param, tooLarge)
 	}
-	// Only when the bytes tell nothing, the client's word counts.
-	mime := imageTypes[http.DetectContentType(data)]
-	if mime == "" {
-		declared, _, _ = strings.Cut(declared, ";")
-		mime = imageTypes[strings.ToLower(strings.TrimSpace(declared))]
-	}
-	if mime == "" || len(data) == 0 {
+	// All of the types have a mark at their beginning. What has none is a HEIC, an SVG or a page of HTML, whatever the client says.
+	mime := http.DetectContentType(data)
+	if !imageTypes[mime] {
 		return unusable(param, "The image is empty or of a type that is not supported. Send PNG, JPEG, GIF or WebP.")
 	}
 	return &agent.Image{MIME: mime, Data: data, Param: param}

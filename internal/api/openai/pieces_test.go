@@ -29,9 +29,10 @@ func TestImageTakes(t *testing.T) {
 		"what was declared":             {data("image/png", png), agent.Image{MIME: "image/png", Data: []byte(png)}},
 		"bytes against the declaration": {data("image/png", jpeg), agent.Image{MIME: "image/jpeg", Data: []byte(jpeg)}},
 		"no declaration":                {data("", jpeg), agent.Image{MIME: "image/jpeg", Data: []byte(jpeg)}},
-		"a parameter":                   {data("image/JPG;charset=x", "?"), agent.Image{MIME: "image/jpeg", Data: []byte("?")}},
-		"upper case":                    {"DATA:image/png;base64,Pz8_", agent.Image{MIME: "image/png", Data: []byte("???")}},
-		"no padding, line breaks":       {"data:image/png;base64,Pz\r\n8", agent.Image{MIME: "image/png", Data: []byte("??")}},
+		"a parameter":                   {data("image/JPG;charset=x", jpeg), agent.Image{MIME: "image/jpeg", Data: []byte(jpeg)}},
+		"upper case":                    {strings.Replace(data("image/jpeg", jpeg), "data", "DATA", 1), agent.Image{MIME: "image/jpeg", Data: []byte(jpeg)}},
+		"no padding, line breaks":       {"data:image/gif;base64,R0lGOD\r\nlhPz8", agent.Image{MIME: "image/gif", Data: []byte("GIF89a??")}},
+		"the other alphabet":            {"data:image/jpeg;base64,_9j_4A", agent.Image{MIME: "image/jpeg", Data: []byte("\xff\xd8\xff\xe0")}},
 		"the largest":                   {data("image/png", png+strings.Repeat("x", agent.MaxOriginalBytes-len(png))), agent.Image{MIME: "image/png", Data: []byte(png + strings.Repeat("x", agent.MaxOriginalBytes-len(png)))}},
 		"a remote one":                  {"https://example.com/a.png?x=1", agent.Image{URL: "https://example.com/a.png?x=1"}},
 	} {
@@ -56,6 +57,8 @@ func TestImageRefuses(t *testing.T) {
 		"bad base64":        "data:image/png;base64,*",
 		"no bytes":          "data:image/png;base64,",
 		"another type":      data("image/svg+xml", "<svg/>"),
+		"no image":          data("image/png", "<svg/>"),
+		"a HEIC":            data("image/jpeg", "\x00\x00\x00\x18ftypheic"),
 		"one byte too many": data("image/png", png+strings.Repeat("x", agent.MaxOriginalBytes-len(png)+1)),
 		"far too many":      data("image/png", strings.Repeat("x", 2*agent.MaxOriginalBytes)),
 	} {
