@@ -111,7 +111,7 @@ func asked(req *agent.Request) []script.Step {
 	if tools := req.Offered(); req.ToolChoice.Mode == agent.ToolsRequired && len(tools) > 0 {
 		// The first of the tools that may be called; where the choice names one, it is the only one
 		// offered.
-		call := script.Call{Tool: tools[0].Name, Args: sample(tools[0].Parameters)}
+		call := script.Call{Tool: tools[0].Name, Args: arguments(tools[0].Parameters)}
 		steps = append(steps, script.Calls{Announced: 1, Steps: []script.Step{call}})
 	}
 	switch req.Format.Kind {

@@ -34,6 +34,15 @@ func sample(raw json.RawMessage) json.RawMessage {
 	return value
 }
 
+// arguments is a sample for a tool's parameters. It is an object also where their schema doesn't say so, as {} doesn't: a call has
+// no other arguments.
+func arguments(parameters json.RawMessage) json.RawMessage {
+	if value := sample(parameters); value[0] == '{' {
+		return value
+	}
+	return json.RawMessage("{}")
+}
+
 // A shape is what a sample needs of a JSON Schema. The schemas true and false are empty shapes.
 // Keywords that are not here (pattern, if, not, multipleOf …) are passed over: then the gateway's
 // check of the answer fails, and shows the client what such a failure looks like.

@@ -93,3 +93,14 @@ func TestWhatIsAskedForIsGiven(t *testing.T) {
 		})
 	}
 }
+
+// A call has an object of arguments, whatever the tool's schema leaves out.
+func TestArgumentsAreAnObject(t *testing.T) {
+	for schema, want := range map[string]string{
+		``: `{}`, `{}`: `{}`, `{"type":"string"}`: `{}`, `{"type":"nonsense"}`: `{}`, `{"type":"object","properties":{"a":{"type":"string"}}}`: `{"a":"sample"}`,
+	} {
+		if got := string(arguments(json.RawMessage(schema))); got != want {
+			t.Errorf("%s: %s, want %s", schema, got, want)
+		}
+	}
+}
