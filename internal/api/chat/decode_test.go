@@ -89,7 +89,9 @@ func TestDecodeRefuses(t *testing.T) {
 		{tool + `"tool_choice":{"type":"function"}`, agent.MissingParameter, "tool_choice.function.name"},
 		{tool + `"tool_choice":{"type":"robot"}`, agent.InvalidValue, "tool_choice.type"},
 		{tool + `"tool_choice":{"type":"function","function":{"name":"b"}}`, agent.InvalidValue, "tool_choice"},
-		{tool + `"tool_choice":{"type":"allowed_tools"}`, agent.InvalidValue, "tool_choice.allowed_tools.mode"},
+		{tool + `"tool_choice":{"type":"allowed_tools"}`, agent.MissingParameter, "tool_choice.allowed_tools"},
+		{tool + `"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"none","tools":[]}}`, agent.InvalidValue, "tool_choice.allowed_tools.mode"},
+		{tool + `"tool_choice":{"type":"allowed_tools","tools":[]}`, agent.MissingParameter, "tool_choice.tools"},
 		{tool + `"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto"}}`, agent.MissingParameter, "tool_choice.allowed_tools.tools"},
 		{tool + `"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{}]}}`, agent.MissingParameter, "tool_choice.allowed_tools.tools[0].function.name"},
 		{`"functions":[{"name":"a"}],"function_call":"required"`, agent.InvalidValue, "function_call"},
@@ -146,6 +148,25 @@ func TestDecodeTakes(t *testing.T) {
 			t.Errorf("%s: %v", members, err)
 		} else if req.MaxOutputTokens != 0 || req.IncludeUsage {
 			t.Errorf("%s: a limit of %d, usage %v", members, req.MaxOutputTokens, req.IncludeUsage)
+		}
+	}
+}
+
+// allowed_tools has a member of its own in chat, and none on the Responses API; its mode may be left out.
+func TestAllowedToolsHaveTwoForms(t *testing.T) {
+	want := agent.ToolChoice{Names: []string{"a"}}
+	for _, choice := range []string{
+		`"allowed_tools":{"mode":"auto","tools":[{"type":"function","function":{"name":"a"}}]}`,
+		`"allowed_tools":{"tools":[{"type":"function","function":{"name":"a"}}]}`,
+		`"mode":"auto","tools":[{"type":"function","name":"a"}]`,
+		`"tools":[{"type":"function","name":"a"}]`,
+	} {
+		body := `{"model":"m","messages":[{"role":"user","content":"Hi"}],"tools":[{"type":"function","name":"a"}],"tool_choice":{"type":"allowed_tools",` + choice + `}}`
+		req, err := chat.Decode([]byte(body), known.Sender{})
+		if err != nil {
+			t.Errorf("%s: %v", choice, err)
+		} else if !reflect.DeepEqual(req.ToolChoice, want) {
+			t.Errorf("%s: %+v", choice, req.ToolChoice)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 
@@ -59,14 +60,18 @@ type wireNamed struct {
 //	{"type": "function", "function": {"name": "read"}}
 //	{"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [{"type": "function", …}]}}
 type wireToolChoice struct {
-	Type     string    `json:"type"`
-	Name     string    `json:"name"` // in the shape of the Responses API
-	Function wireNamed `json:"function"`
-	Custom   wireNamed `json:"custom"`
-	Allowed  struct {
-		Mode  string           `json:"mode"`
-		Tools []wireToolChoice `json:"tools"`
-	} `json:"allowed_tools"`
+	Type        string       `json:"type"`
+	Name        string       `json:"name"` // in the shape of the Responses API
+	Function    wireNamed    `json:"function"`
+	Custom      wireNamed    `json:"custom"`
+	Allowed     *wireAllowed `json:"allowed_tools"`
+	wireAllowed              // in the shape of the Responses API
+}
+
+// wireAllowed are the tools of a choice among some.
+type wireAllowed struct {
+	Mode  string           `json:"mode"`
+	Tools []wireToolChoice `json:"tools"`
 }
 
 // setTools converts the tools, and the deprecated functions to tools. legacy is set when there
@@ -194,8 +199,13 @@ func (r *Request) setToolChoice(w *wireRequest) error {
 
 // objectChoice reads a choice in its object form: one tool, or some.
 func objectChoice(c *wireToolChoice, param string) (agent.ToolChoice, error) {
-	if c.Type == "allowed_tools" {
-		return allowedTools(c, param+".allowed_tools")
+	switch {
+	case c.Type == "allowed_tools" && c.Allowed == nil && c.Tools != nil:
+		return allowedTools(&c.wireAllowed, param)
+	case c.Type == "allowed_tools" && c.Allowed == nil:
+		return agent.ToolChoice{}, openai.Missing(param + ".allowed_tools")
+	case c.Type == "allowed_tools":
+		return allowedTools(c.Allowed, param+".allowed_tools")
 	}
 	name, namePath, err := c.chosen(param)
 	if err != nil {
@@ -228,18 +238,18 @@ func oneTool(name, param string) (agent.ToolChoice, error) {
 }
 
 // allowedTools is the choice among some of the tools. Unlike in tools, the order means nothing.
-// Mode says whether one of them must be called.
-func allowedTools(c *wireToolChoice, param string) (agent.ToolChoice, error) {
-	mode, err := toolMode(c.Allowed.Mode, param+".mode", "auto", "required")
+// Mode says whether one of them must be called; as on the Responses API, it may be left out.
+func allowedTools(c *wireAllowed, param string) (agent.ToolChoice, error) {
+	mode, err := toolMode(cmp.Or(c.Mode, "auto"), param+".mode", "auto", "required")
 	if err != nil {
 		return agent.ToolChoice{}, err
 	}
-	if len(c.Allowed.Tools) == 0 {
+	if len(c.Tools) == 0 {
 		return agent.ToolChoice{}, openai.Missing(param + ".tools")
 	}
 	choice := agent.ToolChoice{Mode: mode}
-	for i := range c.Allowed.Tools {
-		name, namePath, err := c.Allowed.Tools[i].chosen(fmt.Sprintf("%s.tools[%d]", param, i))
+	for i := range c.Tools {
+		name, namePath, err := c.Tools[i].chosen(fmt.Sprintf("%s.tools[%d]", param, i))
 		if err != nil {
 			return agent.ToolChoice{}, err
 		}
