@@ -68,9 +68,9 @@ func (f *FileInput) data(param string) (data []byte, declared string, fault *age
 	// The data counts most when there are several of them.
 	case f.FileData != "":
 	case f.FileID != "":
-		return nil, "", agent.ParamError(agent.UnsupportedValue, param, "Files can't be uploaded here, so none can be referred to. Send the file itself as 'file_data', encoded in base64.")
+		return nil, "", agent.ParamError(agent.UnsupportedValue, beside(param, "file_id"), "Files can't be uploaded here, so none can be referred to. Send the file itself as 'file_data', encoded in base64.")
 	case f.FileURL != "":
-		return nil, "", agent.ParamError(agent.UnsupportedValue, param, "Files are not fetched here. Send the file itself as 'file_data', encoded in base64.")
+		return nil, "", agent.ParamError(agent.UnsupportedValue, beside(param, "file_url"), "Files are not fetched here. Send the file itself as 'file_data', encoded in base64.")
 	default:
 		return nil, "", Missing(param)
 	}
@@ -98,6 +98,9 @@ func (f *FileInput) data(param string) (data []byte, declared string, fault *age
 	}
 	return data, declared, nil
 }
+
+// beside is the path of the member called name in the object that has the member param.
+func beside(param, name string) string { return param[:strings.LastIndexByte(param, '.')+1] + name }
 
 // name is the file's name, as it may stand in quotes on one line.
 func (f *FileInput) name() string {

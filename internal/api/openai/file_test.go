@@ -32,12 +32,12 @@ func TestFilesAreTextImagesOrPDFs(t *testing.T) {
 		"a URL without base64":  {openai.FileInput{FileData: "data:text/plain,Hi"}, "must look like"},
 		"nothing in it":         {openai.FileInput{FileData: "data:text/plain;base64,"}, "is empty"},
 		"too much":              {openai.FileInput{FileData: strings.Repeat("A", 32<<20)}, "larger than 20 MB"},
-		"an id":                 {openai.FileInput{FileID: "file-1"}, "can't be uploaded"},
-		"an address":            {openai.FileInput{FileURL: "https://a.example/b.pdf"}, "not fetched"},
+		"an id":                 {openai.FileInput{FileID: "file-1"}, "part.file_id Files can't be uploaded"},
+		"an address":            {openai.FileInput{FileURL: "https://a.example/b.pdf"}, "part.file_url Files are not fetched"},
 		"nothing":               {openai.FileInput{Filename: "a.txt"}, "Missing"},
 		"broken UTF-16":         {openai.FileInput{FileData: encoded("\xff\xfeH")}, "Hi"},
 	} {
-		got := describePart(tc.input.Part("file_data"))
+		got := describePart(tc.input.Part("part.file_data"))
 		if name == "broken UTF-16" {
 			continue // whatever it is, it must not be our fault
 		}

@@ -148,24 +148,25 @@ func (p *wirePart) part(param string) (agent.Part, error) {
 	case "refusal":
 		return agent.Part{Text: p.Refusal}, nil
 	case "input_image", "image_url":
-		return p.image(param + ".image_url"), nil
+		return p.image(param), nil
 	case "input_file", "file":
 		return p.FileInput.Part(param + ".file_data"), nil
 	case "input_audio":
-		return agent.Part{}, agent.ParamError(agent.UnsupportedValue, param+".type", "Content of type '%s' is not supported. Send text or images.", p.Type)
+		return agent.Part{}, agent.ParamError(agent.UnsupportedValue, param+".type", "Content of type '%s' is not supported. Send text, images or files.", p.Type)
 	}
 	return agent.Part{}, openai.OneOf(param+".type", p.Type, "input_text", "input_image", "input_file", "output_text", "refusal")
 }
 
 // image is an image part. What is wrong with it is noted as its Fault: whether that refuses the request depends on where
-// the image stands. Files that were uploaded can't be used, because there is no route to upload them.
+// the image stands. Files that were uploaded can't be used, because there is no route to upload them. param is the part's path.
 func (p *wirePart) image(param string) agent.Part {
 	url := cmp.Or(p.ImageURL.String, p.ImageURL.Other.URL)
 	if url == "" && p.FileID != "" {
+		param += ".file_id"
 		return agent.Part{Image: &agent.Image{Param: param, Fault: agent.ParamError(agent.UnsupportedValue, param,
-			"Files can't be uploaded here: send the image as a data URL or an https URL.")}}
+			"Files can't be uploaded here: send the image as a data URL or an https URL ('image_url').")}}
 	}
-	return agent.Part{Image: openai.Image(url, param)}
+	return agent.Part{Image: openai.Image(url, param+".image_url")}
 }
 
 // textOf is the text of a JSON string, "" for null, and the JSON of anything else.
