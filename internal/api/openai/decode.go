@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -42,9 +43,27 @@ func Decode(body []byte, v any) error {
 	}
 	var syntactic *jsontext.SyntacticError
 	if errors.As(err, &syntactic) {
-		return agent.Errorf(agent.InvalidJSON, "The request body is not valid JSON: error near byte %d.", syntactic.ByteOffset)
+		return syntaxError(body, syntactic.ByteOffset)
 	}
 	return &agent.Error{Code: agent.InvalidJSON, Err: err}
+}
+
+// unquoted is a body whose double quotes are gone: it begins with a single quote, or with a name in none.
+var unquoted = regexp.MustCompile(`^('|\{\s*[^"}\s])`)
+
+// syntaxError says that body is no JSON from the byte at on. What people meet when they try an API by hand is named: on Windows,
+// PowerShell writes files in UTF-16, and cmd.exe takes double quotes away and leaves single ones.
+func syntaxError(body []byte, at int64) *agent.Error {
+	what := fmt.Sprintf("error near byte %d.", at)
+	switch text := bytes.TrimLeft(body, " \t\r\n"); {
+	case bytes.IndexByte(body[:min(len(body), 2)], 0) >= 0, bytes.HasPrefix(body, []byte{0xFF, 0xFE}), bytes.HasPrefix(body, []byte{0xFE, 0xFF}):
+		what = "it seems to be UTF-16. Send it as UTF-8."
+	case at >= int64(len(body)):
+		what = fmt.Sprintf("it ends too early, after %d bytes.", len(body))
+	case unquoted.Match(text):
+		what += " Names and texts have to be in double quotes, and the body in nothing. Some shells take double quotes away: put the body into a file, and send that (curl -d @file)."
+	}
+	return agent.Errorf(agent.InvalidJSON, "The request body is not valid JSON: %s", what)
 }
 
 // DecodeOwn decodes JSON that we have written ourselves, so an error in it is ours. Unlike those of the

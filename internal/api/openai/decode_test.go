@@ -61,6 +61,7 @@ func TestDecodeTakes(t *testing.T) {
 }
 
 func TestDecodeRefuses(t *testing.T) {
+	const quotes = " Names and texts have to be in double quotes, and the body in nothing. Some shells take double quotes away: put the body into a file, and send that (curl -d @file)."
 	for _, test := range []struct {
 		body    string
 		code    agent.Code
@@ -68,8 +69,16 @@ func TestDecodeRefuses(t *testing.T) {
 		message string
 	}{
 		{` `, agent.InvalidJSON, "", "The request body is empty. Send a JSON object."},
-		{`{"name":"n"`, agent.InvalidJSON, "", "The request body is not valid JSON: error near byte 11."},
-		{`{"text":`, agent.InvalidJSON, "", "The request body is not valid JSON: error near byte 8."},
+		{`{"name":"n"`, agent.InvalidJSON, "", "The request body is not valid JSON: it ends too early, after 11 bytes."},
+		{`{"text":`, agent.InvalidJSON, "", "The request body is not valid JSON: it ends too early, after 8 bytes."},
+		{`'{name:n}'`, agent.InvalidJSON, "", "The request body is not valid JSON: error near byte 0." + quotes},
+		{`{model:n}`, agent.InvalidJSON, "", "The request body is not valid JSON: error near byte 1." + quotes},
+		{`{name:n}`, agent.InvalidJSON, "", "The request body is not valid JSON: error near byte 2." + quotes},
+		{` {'name':'n'}`, agent.InvalidJSON, "", "The request body is not valid JSON: error near byte 2." + quotes},
+		{`{"name":x}`, agent.InvalidJSON, "", "The request body is not valid JSON: error near byte 8."},
+		{`{}}`, agent.InvalidJSON, "", "The request body is not valid JSON: error near byte 2."},
+		{"\xFF\xFE{\x00}\x00", agent.InvalidJSON, "", "The request body is not valid JSON: it seems to be UTF-16. Send it as UTF-8."},
+		{"{\x00}\x00", agent.InvalidJSON, "", "The request body is not valid JSON: it seems to be UTF-16. Send it as UTF-8."},
 		{`{"text":[}`, agent.InvalidJSON, "", "The request body is not valid JSON: error near byte 9."},
 		{`{} {}`, agent.InvalidJSON, "", "The request body is not valid JSON: error near byte 3."},
 		{`{"x":` + strings.Repeat("[", 20000), agent.InvalidJSON, "", "The request body is not valid JSON: error near byte 10004."},
