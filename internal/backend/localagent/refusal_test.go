@@ -80,3 +80,39 @@ func TestAnUpstreamThatIsNotThereIsNamed(t *testing.T) {
 		}
 	})
 }
+
+// TestARefusalThatDoesNotEndIsNotWaitedFor guards against a proxy that sends a status and then nothing: the turn, and its client,
+// once waited for ever.
+func TestARefusalThatDoesNotEndIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mux := http.NewServeMux()
+		mux.Handle("/auth/", cursorsim.New(cursorsim.Config{}))
+		mux.HandleFunc("/run", func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			w.Write([]byte("<html><p>The page that explains it all beg"))
+			http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		})
+		dial := serve(t, mux)
+		b, err := New(Config{Endpoint: "http://cursor/run", Auth: authFor(t, dial), Transport: TransportConfig{Dial: dial}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Close()
+
+		begin := time.Now()
+		_, err = b.Start(t.Context(), backendtest.Request("hello"))
+		// Three attempts, and two pauses that are shorter than a second together.
+		if took := time.Since(begin); agent.CodeOf(err) != agent.Overloaded || took < 3*refusalTimeout || took > 3*refusalTimeout+time.Second {
+			t.Errorf("%v after %v", err, took)
+		}
+
+		leaving, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		begin = time.Now()
+		_, err = b.Start(leaving, backendtest.Request("hello"))
+		if took := time.Since(begin); leaving.Err() == nil || err == nil || took != time.Second {
+			t.Errorf("a client that has left: %v after %v", err, took)
+		}
+	})
+}

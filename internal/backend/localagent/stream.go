@@ -44,6 +44,9 @@ type stream struct {
 // maxRefusal bounds how much of an answer that isn't a stream is read, in bytes.
 const maxRefusal = 64 << 10
 
+// refusalTimeout bounds how long such an answer is read. Its status says most, so nobody is to wait for words that may never come.
+const refusalTimeout = 2 * time.Second
+
 // An opening is what openStream needs. It is for one attempt.
 type opening struct {
 	pool    *pool
@@ -68,7 +71,7 @@ var errStartTimeout = errors.New("upstream did not accept the request in time")
 // HTTP/1.1, doesn't look at it while the request body is open (seen on Go 1.26), so close closes both bodies.
 //
 //	ctx ends, or timeout     the request is canceled; an error
-//	status other than 200    the body is read (maxRefusal) and becomes the error
+//	status other than 200    the body is read (maxRefusal, refusalTimeout) and becomes the error
 //	not Connect over HTTP/2  an error about the configuration
 //	200                      the stream, whose bodies are open
 func openStream(ctx context.Context, o opening) (*stream, error) {
@@ -83,7 +86,7 @@ func openStream(ctx context.Context, o opening) (*stream, error) {
 	startTimer.Stop()
 	if err == nil {
 		s.body = resp.Body
-		if err := refusal(resp); err != nil {
+		if err := refusal(ctx, resp); err != nil {
 			s.close(err)
 			return nil, err
 		}
@@ -150,12 +153,15 @@ func (o *opening) notOpened(own context.Context, err error) *cursorerr.Failure {
 }
 
 // refusal is the error for a response that is not a stream, a *cursorerr.Failure; nil when it is a stream. It reads the
-// body of a refusal, and closes nothing. A response over HTTP/1.1 can't be a stream whose two bodies are open at once: something
-// in between has translated it.
-func refusal(resp *http.Response) error {
+// body of a refusal, until ctx or refusalTimeout ends it; then the body is closed, and the part that has come must do. A response
+// over HTTP/1.1 can't be a stream whose two bodies are open at once: something in between has translated it.
+func refusal(ctx context.Context, resp *http.Response) error {
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	switch {
 	case resp.StatusCode != http.StatusOK:
+		ctx, cancel := context.WithTimeout(ctx, refusalTimeout)
+		defer cancel()
+		defer context.AfterFunc(ctx, func() { resp.Body.Close() })()
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
 		return cursorerr.LocalAgent().ReadResponse(resp, body)
 	case resp.ProtoMajor < 2 || kind != connectwire.ContentType:
