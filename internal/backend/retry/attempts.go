@@ -27,7 +27,7 @@ type Attempts struct {
 	random func() float64
 	log    *slog.Logger
 	id     string // of the request, for the log
-	// deadline is until when a start may take; a wait for Retry-After has to end before it.
+	// deadline is until when a start may take; a pause has to end before it, or there is no further attempt. Zero is none.
 	deadline time.Time
 
 	retries         int  // before there was output
@@ -107,9 +107,7 @@ func (a *Attempts) decide(f *cursorerr.Failure, resumes bool) (pause time.Durati
 	}
 	switch {
 	case usedUp && (f.Retryable || f.OwnTimeout):
-		final := *f.Err
-		final.Final = true
-		return 0, &final
+		return 0, finally(f)
 	case !f.Retryable:
 		return 0, f.Err
 	}
@@ -121,11 +119,26 @@ func (a *Attempts) decide(f *cursorerr.Failure, resumes bool) (pause time.Durati
 		}
 		pause = max(pause, wait) // never sooner than upstream has asked for
 	}
+	// An upstream that takes long to fail must not make the client wait for each attempt. A time-out of ours takes all of the time
+	// by itself; what may follow it is decided above.
+	if late := !a.deadline.IsZero() && time.Now().Add(pause).After(a.deadline); late && !f.OwnTimeout {
+		if *count == 0 {
+			return 0, f.Err
+		}
+		return 0, finally(f)
+	}
 	*count++
 	if resumes {
 		a.sinceCheckpoint++
 	}
 	return pause, nil
+}
+
+// finally is the error of f after which nobody should try again: we have.
+func finally(f *cursorerr.Failure) *agent.Error {
+	final := *f.Err
+	final.Final = true
+	return &final
 }
 
 // jittered returns pause, made shorter or longer at random, so that clients spread out.

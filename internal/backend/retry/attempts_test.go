@@ -83,6 +83,33 @@ func TestNext(t *testing.T) {
 	}
 }
 
+// TestFailuresThatTakeLongAreNotAllRetried guards against an upstream that answers each attempt with an error after most of a minute: the
+// client once waited for all three.
+func TestFailuresThatTakeLongAreNotAllRetried(t *testing.T) {
+	for _, tt := range []struct {
+		takes    time.Duration // each attempt, until it fails
+		attempts int
+		final    bool
+	}{{time.Second, 3, true}, {10 * time.Second, 3, true}, {15 * time.Second, 2, true}, {30 * time.Second, 1, false}} {
+		synctest.Test(t, func(t *testing.T) {
+			a := retry.New(middle, nil, "", false)
+			a.Begin(25 * time.Second)
+			for attempt := 1; ; attempt++ {
+				time.Sleep(tt.takes)
+				pause, err := a.Next(passing(0), false)
+				if err == nil {
+					time.Sleep(pause)
+					continue
+				}
+				if attempt != tt.attempts || err.Final != tt.final {
+					t.Errorf("failures after %v each: %d attempts, final %v; want %d, %v", tt.takes, attempt, err.Final, tt.attempts, tt.final)
+				}
+				return
+			}
+		})
+	}
+}
+
 func TestACheckpointAllowsAnotherResume(t *testing.T) {
 	a := retry.New(middle, nil, "", false)
 	for i, want := range []time.Duration{first, second, third} {

@@ -303,6 +303,26 @@ func TestRefusalsBecomeErrorsThatHelp(t *testing.T) {
 	}
 }
 
+func TestHowLongToWait(t *testing.T) {
+	now := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		header string
+		want   time.Duration
+	}{
+		{"", 0}, {"soon", 0}, {"0", 0}, {"-5", 0}, {" 7 ", 7 * time.Second},
+		{"1209600", 14 * 24 * time.Hour},
+		{"20000000000", longestRetryAfter}, // a multiplication that overflows once made 49 years of it
+		{"99999999999999999999", longestRetryAfter},
+		{"Mon, 30 Nov 2026 12:00:30 GMT", 30 * time.Second},
+		{"Mon, 30 Nov 2026 11:00:00 GMT", 0},
+		{"Tue, 30 Nov 2027 12:00:00 GMT", longestRetryAfter},
+	} {
+		if got := RetryAfter(http.Header{"Retry-After": {tt.header}}, now); got != tt.want {
+			t.Errorf("%q: %v, want %v", tt.header, got, tt.want)
+		}
+	}
+}
+
 func TestUnreachableAndUnconfiguredBackends(t *testing.T) {
 	closed := memnet.Listen()
 	closed.Close()

@@ -79,15 +79,19 @@ func messageIn(body []byte) string {
 	return text
 }
 
+// longestRetryAfter bounds what RetryAfter returns. A plan's limits are counted by the month; a longer time is a mistake.
+const longestRetryAfter = 31 * 24 * time.Hour
+
 // RetryAfter reads a Retry-After header, which is a number of seconds or a date. 0 means that there is
 // none, that it can't be read, or that its time has passed. Package cursorerr reads it with this, too.
 func RetryAfter(h http.Header, now time.Time) time.Duration {
 	v := strings.TrimSpace(h.Get("Retry-After"))
-	if seconds, err := strconv.Atoi(v); err == nil {
-		return max(0, time.Duration(seconds)*time.Second)
+	// ParseInt gives the largest number for one that is larger, beside its error.
+	if seconds, err := strconv.ParseInt(v, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		return time.Duration(min(max(0, seconds), int64(longestRetryAfter/time.Second))) * time.Second
 	}
 	if at, err := http.ParseTime(v); err == nil {
-		return max(0, at.Sub(now))
+		return min(max(0, at.Sub(now)), longestRetryAfter)
 	}
 	return 0
 }
