@@ -84,6 +84,8 @@ var goroutines = map[string]goroutine{
 	"backend/replay Send":                      {catches: "nothing", waits: "AfterFunc's stop, when the headers are there", why: "it only cancels a context"},
 	"backend/replay Send 2":                    {catches: "nothing", waits: "the timer is stopped when the headers are there", why: "it only cancels a context"},
 	"backend/replay Send 3":                    {catches: "nothing", waits: "nobody: it ends when the body is closed", why: "the body is a reader of bytes, or the caller's own pipe"},
+	"backend/localagent opening.refusal":       {catches: "nothing", waits: "nobody: the stream that it closes ends with the refusal", why: "it only closes a body"},
+	"backend/replay Exchange.Refusal":          {catches: "nothing", waits: "the timer is stopped when the body is read", why: "it only cancels a context"},
 	"backend/replay Exchange.Read":             {catches: "nothing", waits: "the timer is stopped after the read", why: "it only cancels a context"},
 	"backend/replay Exchange.Progressed":       {catches: "nothing", waits: "the timer is stopped with the exchange", why: "it only cancels a context"},
 	"backend/replay Exchange.Progressed 2":     {catches: "nothing", waits: "nobody: it ends at once", why: "it stops a timer"},

@@ -86,7 +86,7 @@ func openStream(ctx context.Context, o opening) (*stream, error) {
 	startTimer.Stop()
 	if err == nil {
 		s.body = resp.Body
-		if err := refusal(ctx, resp); err != nil {
+		if err := o.refusal(ctx, resp); err != nil {
 			s.close(err)
 			return nil, err
 		}
@@ -155,8 +155,11 @@ func (o *opening) notOpened(own context.Context, err error) *cursorerr.Failure {
 // refusal is the error for a response that is not a stream, a *cursorerr.Failure; nil when it is a stream. It reads the
 // body of a refusal, until ctx or refusalTimeout ends it; then the body is closed, and the part that has come must do. A response
 // over HTTP/1.1 can't be a stream whose two bodies are open at once: something in between has translated it.
-func refusal(ctx context.Context, resp *http.Response) error {
+func (o *opening) refusal(ctx context.Context, resp *http.Response) error {
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if stopped := reach.Intercepted(o.target, backendSetting, resp); stopped != nil {
+		return &cursorerr.Failure{Err: stopped}
+	}
 	switch {
 	case resp.StatusCode != http.StatusOK:
 		ctx, cancel := context.WithTimeout(ctx, refusalTimeout)

@@ -74,13 +74,12 @@ var (
 	errStall          = errors.New("upstream fell silent")
 	errNoProgress     = errors.New("upstream makes no progress")
 	errExchangeClosed = errors.New("the exchange is closed")
-	errRedirect       = errors.New("upstream redirects") // an exchange carries a token, so it goes nowhere else
 )
 
 // Send sends req and returns once the response headers are there. ctx bounds Send alone; the exchange lives
 // until Close, which the caller calls. The request's body may still be open when Send returns; its end
 // belongs to the caller, and Close closes it. Send follows no redirects, because the request carries a
-// token.
+// token: they are errors, as is what a proxy or a firewall answers in upstream's place.
 //
 // When transport is a *Transport, a start that times out on a connection that was used before makes later
 // requests use new connections.
@@ -129,10 +128,9 @@ func Send(ctx context.Context, transport http.RoundTripper, req *http.Request, s
 		_ = x.Close()
 		return nil, err
 	}
-	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
+	if stopped := reach.Intercepted(x.target, setting, resp); stopped != nil { // an exchange carries a token, so it goes nowhere else
 		_ = x.Close()
-		return nil, &agent.Error{Code: agent.Upstream, Err: fmt.Errorf("%w: %s", errRedirect, resp.Status),
-			Message: "The upstream service redirects elsewhere. Check the configured endpoint."}
+		return nil, stopped
 	}
 	return x, nil
 }
@@ -161,9 +159,14 @@ func (x *Exchange) Progressed() {
 // maxErrorBody bounds what is read of the body of a refusal, in bytes.
 const maxErrorBody = 64 << 10
 
-// Refusal reads the body of an answer that is not a stream, up to maxErrorBody. It has no error: a part of
-// a message is better than none.
+// refusalTimeout is how long it is read at most.
+const refusalTimeout = 2 * time.Second
+
+// Refusal reads the body of an answer that is not a stream, up to maxErrorBody and for refusalTimeout at most, because its status says
+// most. It has no error: a part of a message is better than none.
 func (x *Exchange) Refusal() []byte {
+	timer := time.AfterFunc(refusalTimeout, func() { x.cancel(errStall) })
+	defer timer.Stop()
 	body, _ := io.ReadAll(io.LimitReader(x, maxErrorBody)) // half of a message is better than none
 	return body
 }

@@ -277,8 +277,33 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		asked++
 		http.Redirect(w, r, "http://elsewhere.test/", http.StatusTemporaryRedirect)
 	}, func(t *testing.T, send func(context.Context) (*Exchange, error)) {
-		if _, err := send(t.Context()); agent.CodeOf(err) != agent.Upstream || asked != 1 {
+		if _, err := send(t.Context()); agent.CodeOf(err) != agent.NotConfigured || asked != 1 {
 			t.Errorf("got %v after %d requests", err, asked)
+		}
+	})
+}
+
+func TestARefusalThatDoesNotEnd(t *testing.T) {
+	exchanging(t, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		for { // never silent for long enough to count as a stall
+			w.Write([]byte("."))
+			http.NewResponseController(w).Flush()
+			select {
+			case <-time.After(450 * time.Millisecond):
+			case <-r.Context().Done():
+				return
+			}
+		}
+	}, func(t *testing.T, send func(context.Context) (*Exchange, error)) {
+		x, err := send(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer x.Close()
+		begin := time.Now()
+		if body := x.Refusal(); string(body) != "....." || time.Since(begin) != refusalTimeout {
+			t.Errorf("%q after %v", body, time.Since(begin))
 		}
 	})
 }

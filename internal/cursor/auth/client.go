@@ -21,8 +21,8 @@ type Config struct {
 	BackendBase string
 	// APIBase is the base URL of Cursor's public API; "" means https://api.cursor.com.
 	APIBase string
-	// HTTP makes the requests; nil means one with the environment's proxy. It should not follow redirects with
-	// credentials to other hosts; net/http's does not.
+	// HTTP makes the requests; nil means one with the environment's proxy. Redirects are followed at the same address only, because
+	// requests carry a key.
 	HTTP *http.Client
 	// Timeout bounds each request; 0 means 15 seconds.
 	Timeout time.Duration
@@ -48,11 +48,26 @@ type Client struct {
 // New makes a Client.
 func New(cfg Config) *Client {
 	cfg.APIBase = cmp.Or(cfg.APIBase, "https://api.cursor.com")
-	cfg.HTTP = cmp.Or(cfg.HTTP, http.DefaultClient)
+	careful := *cmp.Or(cfg.HTTP, http.DefaultClient)
+	careful.CheckRedirect = sameAddress
+	cfg.HTTP = &careful
 	cfg.Timeout = cmp.Or(cfg.Timeout, 15*time.Second)
 	cfg.MaxKeys = cmp.Or(cfg.MaxKeys, 10_000)
 	cfg.MaxIdle = cmp.Or(cfg.MaxIdle, 2*time.Hour)
 	return &Client{cfg: cfg, tokens: map[keyHash]*entry{}}
+}
+
+// mostRedirects is how many redirects one request follows.
+const mostRedirects = 5
+
+// sameAddress is what an http.Client asks before it follows a redirect. One that leads elsewhere is the answer itself. So is one
+// that would turn the request into another.
+func sameAddress(req *http.Request, via []*http.Request) error {
+	first := via[0]
+	if req.URL.Scheme != first.URL.Scheme || req.URL.Host != first.URL.Host || req.Method != first.Method || len(via) > mostRedirects {
+		return http.ErrUseLastResponse
+	}
+	return nil
 }
 
 // maxAnswer bounds how much of an answer is read, in bytes.
@@ -90,9 +105,15 @@ func (c *Client) call(ctx context.Context, method string, to address, path strin
 		return transportError(ctx, req.URL, to.setting, err)
 	}
 	defer resp.Body.Close()
+	if stopped := reach.Intercepted(req.URL, to.setting, resp); stopped != nil {
+		return stopped
+	}
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return transportError(ctx, req.URL, to.setting, err)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return givenUp(ctx, err)
+	case err != nil:
+		return &agent.Error{Code: agent.Upstream, Message: "Cursor's answer broke off.", Err: err}
 	}
 	if wrong := reach.WrongScheme(req.URL, to.setting, resp.StatusCode, answer); wrong != nil {
 		return wrong

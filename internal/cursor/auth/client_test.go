@@ -280,6 +280,7 @@ func TestRefusalsBecomeErrorsThatHelp(t *testing.T) {
 		{404, "", ``, "not_configured: Cursor's address doesn't answer as expected. Check CURSOR_BACKEND_BASE_URL and CURSOR_API_BASE.", 0},
 		{200, "", `{}`, "upstream: Cursor's answer holds no access token that can be sent.", 0},
 		{200, "", `{"accessToken":"` + strings.Repeat("x", 20_000) + `"}`, "upstream: Cursor's answer holds no access token that can be sent.", 0},
+		{200, "", `{"accessToken":"one\r\nX-Other: two"}`, "upstream: Cursor's answer holds no access token that can be sent.", 0},
 		{200, "", `<html>`, "upstream: Cursor's answer can't be understood.", 0},
 	} {
 		t.Run(fmt.Sprint(tt.status), func(t *testing.T) {

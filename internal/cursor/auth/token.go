@@ -147,10 +147,15 @@ func (c *Client) ask(ctx context.Context, key agent.Secret) (token string, err e
 		AccessToken string `json:"accessToken"`
 	}
 	err = c.call(ctx, http.MethodPost, c.backend(), "/auth/exchange_user_api_key", key, "{}", &answer)
-	if err == nil && (answer.AccessToken == "" || len(answer.AccessToken) > maxToken) {
+	if err == nil && !sendable(answer.AccessToken) {
 		err = agent.Errorf(agent.Upstream, "Cursor's answer holds no access token that can be sent.")
 	}
 	return answer.AccessToken, err
+}
+
+// sendable reports whether a token fits into a header: it is ASCII without control characters.
+func sendable(token string) bool {
+	return token != "" && len(token) <= maxToken && !strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 // temporary reports whether the failure says nothing about the key itself. A failure that says

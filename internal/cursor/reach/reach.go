@@ -1,8 +1,9 @@
 // Package reach says, for people, why an address of Cursor's can't be reached: which address, which cause, and what to
 // do about it. Most causes are mistakes in a setting, such as http where https is spoken.
 //
-//	reach.go   the sentence for an error of a connection
-//	probe.go   one request that finds out whether a host can be reached
+//	reach.go      the sentence for an error of a connection
+//	intercept.go  the sentence for an answer that is not Cursor's
+//	probe.go      one request that finds out whether a host can be reached
 //
 // Every backend that makes its own connections uses it, so that one mistake has one sentence.
 package reach

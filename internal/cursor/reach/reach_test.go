@@ -118,3 +118,39 @@ func TestCausesThatAServerCanNotShow(t *testing.T) {
 		t.Errorf("any 400 is told as a wrong scheme: %v", told)
 	}
 }
+
+// TestAnswersThatAreNotCursors has what proxies, firewalls and login pages of networks answer in Cursor's place.
+func TestAnswersThatAreNotCursors(t *testing.T) {
+	target := &url.URL{Scheme: "https", Host: "cursor.test", Path: "/auth", User: url.UserPassword("me", "hunter2")}
+	for _, test := range []struct {
+		status         int
+		kind, location string
+		want           string // "" for an answer that is Cursor's
+	}{
+		{200, "text/html", "", ""},
+		{403, "application/json", "", ""},
+		{404, "text/html", "", ""},
+		{429, "text/html", "", ""},
+		{502, "text/html", "", ""},
+		{401, "text/html; charset=utf-8", "", "the answer is a web page with status 401, as a proxy or a firewall gives; let requests to this host pass"},
+		{403, "text/html", "", "the answer is a web page with status 403, as a proxy or a firewall gives; let requests to this host pass"},
+		{407, "", "", "a proxy on the way asks for a login; put its name and password into HTTPS_PROXY"},
+		{511, "text/html", "", "the network here asks for a login first; open a page in a browser"},
+		{302, "", "https://login.test/?token=hunter2", "the answer is a redirect to https://login.test; check SETTING, and whether the network here asks for a login"},
+		{308, "", "/elsewhere", "the answer is a redirect; check SETTING, and whether the network here asks for a login"},
+		{301, "", "http://%zz", "the answer is a redirect; check SETTING, and whether the network here asks for a login"},
+		{304, "", "", "the answer is a redirect; check SETTING, and whether the network here asks for a login"},
+	} {
+		resp := &http.Response{StatusCode: test.status, Header: http.Header{"Content-Type": {test.kind}, "Location": {test.location}}}
+		got := ""
+		if told := reach.Intercepted(target, "SETTING", resp); told != nil {
+			got = told.Message
+		}
+		if test.want != "" {
+			test.want = "Cursor can't be reached at https://cursor.test: " + test.want + "."
+		}
+		if got != test.want {
+			t.Errorf("%d %s is told as %q, want %q", test.status, test.kind, got, test.want)
+		}
+	}
+}
