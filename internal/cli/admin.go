@@ -32,6 +32,7 @@ func (c *adminTokenCmd) Run(ctx context.Context, p *process) error {
 			return err
 		}
 		// The server reads what it keeps through package sealed. A hash needs no encryption.
+		// MintToken replaces what is stored, so earlier tokens and their sessions end with it.
 		token, err := session.MintToken(ctx, sealed.New(db, nil), time.Now())
 		if err != nil {
 			return err

@@ -23,6 +23,7 @@ type auditCmd struct {
 // Run prints the acts as a table.
 func (c *auditCmd) Run(ctx context.Context, p *process) error {
 	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
+		// To ask for more than there are is no error. They are kept for store.AuditAge.
 		entries, err := db.ListAudits(ctx, max(1, c.Last))
 		if err != nil {
 			return err
@@ -38,6 +39,7 @@ func (c *auditCmd) Run(ctx context.Context, p *process) error {
 
 // operator is who runs this command, as far as the system says: "ada on host1, command line".
 func operator() string {
+	// It is a note and no proof: whoever can write to the database can write anything there.
 	name := "somebody"
 	if u, err := user.Current(); err == nil {
 		name = cmp.Or(u.Username, name)

@@ -86,7 +86,8 @@ func giveBack(ctx context.Context, log *slog.Logger) {
 type rest struct {
 	allocated  uint64 // in all, at the last look
 	goroutines uint64 // when the rest began
-	resting    bool
+	// resting says that begins has reported this rest already.
+	resting bool
 }
 
 // begins reports whether a rest begins with this look: little was allocated since the last one, and much before, or many

@@ -33,9 +33,15 @@ func (c *completeCmd) Run(_ context.Context, p *process, parsed *kong.Context) e
 }
 
 // A candidate is one thing that may be typed.
+// help may be ""; it is the line that zsh and fish show beside the value.
 type candidate struct{ value, help string }
 
 // complete lists what may stand after the words before, beginning with word.
+//
+//	serve --prefer <word>     the flag's values
+//	serve --prefer=x          the flag's values, with the flag before each
+//	serve --x                 flags
+//	upstream <word>           commands, and the arguments' values
 func complete(root *kong.Node, before []string, word string) []candidate {
 	node, flag, position := walk(root, before)
 	var all []candidate
@@ -72,6 +78,7 @@ func walk(root *kong.Node, words []string) (node *kong.Node, flag *kong.Flag, po
 			}
 			continue
 		}
+		// Once an argument was there, a word is never a command, even if it is spelled like one.
 		i := slices.IndexFunc(node.Children, func(n *kong.Node) bool { return n.Name == word })
 		switch {
 		case position == 0 && i >= 0:
@@ -86,6 +93,7 @@ func walk(root *kong.Node, words []string) (node *kong.Node, flag *kong.Flag, po
 }
 
 // flagNamed is a flag of the node, or of those above it; nil when there is none.
+// It is looked for in the default command last: "setup --yes" is short for "setup client --yes".
 func flagNamed(node *kong.Node, name string) *kong.Flag {
 	for n := node; n != nil; n = n.Parent {
 		for _, f := range n.Flags {
@@ -139,6 +147,7 @@ func arguments(node *kong.Node, position int) []candidate {
 
 // values are those of a flag or an argument that has a fixed set of them; none for any other.
 func values(v *kong.Value, prefix string) (all []candidate) {
+	// The tag complete is ours: it names a list that is not an enum.
 	if v.Tag.Get("complete") == "clients" {
 		for _, client := range setup.Clients() {
 			all = append(all, candidate{prefix + client.ID, client.Name})

@@ -41,6 +41,7 @@ func (cursorKeySetCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	// Nothing but its form is checked: to ask Cursor about it would need the network. 'doctor' does that.
 	text, err := readKey(p)
 	if err != nil {
 		return err
@@ -50,6 +51,7 @@ func (cursorKeySetCmd) Run(ctx context.Context, p *process) error {
 		return &hinted{errors.New("there is no key"), "create one in the Cursor dashboard under Integrations, and paste it here"}
 	case strings.ContainsAny(text, " \t\r\n"):
 		return &hinted{errors.New("that is no Cursor API key: it has blanks in it"), "paste the key and nothing else"}
+	// A mistake that is easily made: both are long random texts, and 'composer-api token' prints this one.
 	case strings.HasPrefix(text, localtoken.Prefix):
 		return &hinted{errors.New("that is the local token, and no Cursor API key"), "create a key in the Cursor dashboard under Integrations"}
 	}
@@ -57,6 +59,7 @@ func (cursorKeySetCmd) Run(ctx context.Context, p *process) error {
 		return keyringHint(err)
 	}
 	fmt.Fprintln(p.stdout, "the key is in the system's keyring; 'composer-api serve' finds it there at its next start")
+	// Said now, because otherwise the new key would seem to have no effect.
 	if _, origin, ok := p.env.Lookup("CURSOR_API_KEY"); ok {
 		fmt.Fprintf(p.stdout, "CURSOR_API_KEY (%s) is set, and goes before it\n", origin)
 	}
@@ -112,6 +115,7 @@ func (cursorKeyDeleteCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	// Without the mark nobody asks the keyring at all: to ask it may open a window.
 	if !keyring.Marked(dir) {
 		fmt.Fprintln(p.stdout, "there is none in the keyring")
 		return nil

@@ -16,9 +16,12 @@ import (
 // It has no settings of its own: those that count are serve's, and reach it by variables, .env or
 // behind "--".
 type doctorCmd struct {
-	JSON   bool     `name:"json" help:"Print one JSON document in place of the table."`
-	NoTurn bool     `help:"Don't ask the model for a word, which costs a fraction of a cent."`
-	Serve  []string `arg:"" optional:"" passthrough:"" placeholder:"-- FLAGS" help:"Flags of 'serve', after --, to look at a gateway that is started with them."`
+	// JSON prints an examination in place of the lines for a person.
+	JSON bool `name:"json" help:"Print one JSON document in place of the table."`
+	// NoTurn leaves out the one check that costs anything.
+	NoTurn bool `help:"Don't ask the model for a word, which costs a fraction of a cent."`
+	// Serve are flags of serve. They are parsed by serve's own parser (settings in doctorsubject.go).
+	Serve []string `arg:"" optional:"" passthrough:"" placeholder:"-- FLAGS" help:"Flags of 'serve', after --, to look at a gateway that is started with them."`
 }
 
 // Help is what --help prints below the command's line.
@@ -60,8 +63,11 @@ func (c *doctorCmd) Run(ctx context.Context, p *process) error {
 
 // An examination is what --json prints. Members are only ever added.
 type examination struct {
-	Version  string           `json:"version"`
-	Healthy  bool             `json:"healthy"`
+	// Version is the program's, as 'version' prints its first line.
+	Version string `json:"version"`
+	// Healthy says that no finding is broken. It decides the exit code.
+	Healthy bool `json:"healthy"`
+	// Findings are in the order of the checks. They hold no secrets: the output is made to be pasted into an issue.
 	Findings []doctor.Finding `json:"findings"`
 }
 

@@ -48,6 +48,7 @@ func (c *doctorCmd) subject(ctx context.Context, p *process) (*doctor.Subject, e
 	if err := certificatesOf(p, cfg, s); err != nil {
 		return nil, err
 	}
+	// Each of these adds what the checks of one kind look at. bridgeOf comes before folders and cursorOf, which read Bridge.Wanted.
 	bridgeOf(p, cfg, s)
 	folders(p, cfg, s)
 	if err := storeOf(p, cfg, s); err != nil {
@@ -83,12 +84,14 @@ func (c *doctorCmd) settings(p *process, found *doctor.Settings) (*config.Config
 	if len(found.Wrong) > 0 {
 		return nil, nil, nil
 	}
+	// kong's passthrough keeps the "--" that the user has typed before serve's flags.
 	args := c.Serve
 	if len(args) > 0 && args[0] == "--" {
 		args = args[1:]
 	}
 	cfg := &line.Serve.Config
 	parsed, err := parser.Parse(append([]string{"serve"}, args...))
+	// A flag that doesn't exist is this command's own error; a value that is wrong is a finding.
 	var setting *config.Error
 	if err != nil && !errors.As(err, &setting) {
 		return nil, nil, &hinted{err, "'composer-api serve --help' lists the flags that may follow --"}
@@ -105,6 +108,7 @@ func (c *doctorCmd) settings(p *process, found *doctor.Settings) (*config.Config
 
 // fault is an error as a finding.
 func fault(err error) doctor.Fault {
+	// Both types carry a hint of their own. The text of any other error is shown as it is.
 	var setting *config.Error
 	var hint *hinted
 	switch {
@@ -125,6 +129,7 @@ func settingsOf(p *process, parsed *kong.Context) []doctor.Setting {
 			given[path.Flag.Name] = true
 		}
 	}
+	// Only flags that have a variable are settings: --help, for one, has none.
 	var set []doctor.Setting
 	for _, flag := range parsed.Flags() {
 		name := flag.Tag.Get(config.VarTag)
@@ -171,6 +176,7 @@ func (c *doctorCmd) cursorOf(ctx context.Context, p *process, cfg *config.Config
 	if err != nil {
 		return err
 	}
+	// The check of each address makes its own connections with these authorities; nil means the system's.
 	s.Network.Roots = roots
 	// The public API always: keys are checked there, whatever the upstream is.
 	s.Addresses = []doctor.Address{{URL: string(cfg.APIBase), Setting: "CURSOR_API_BASE"}}
@@ -187,7 +193,9 @@ func (c *doctorCmd) cursorOf(ctx context.Context, p *process, cfg *config.Config
 	if cfg.BridgeURL != "" {
 		s.Addresses = append(s.Addresses, doctor.Address{URL: string(cfg.BridgeURL), Setting: "CURSOR_SDK_BRIDGE_URL"})
 	}
+	// One client for all checks, so that the key is exchanged once and the turn below uses the same token.
 	asked := newAuth(&cfg.PublicAPI, cfg.BackendBase, client)
+	// A key that can't be read, such as one in a keyring that is locked, is a finding. The other checks go on without a key.
 	if s.Key.Secret, s.Key.Origin, err = serversKey(ctx, p, &cfg.CursorKey); err != nil {
 		wrong := fault(err)
 		s.Key.Wrong = &wrong
@@ -201,6 +209,7 @@ func (c *doctorCmd) cursorOf(ctx context.Context, p *process, cfg *config.Config
 		}
 		return me.APIKeyName, nil
 	}
+	// Only these two upstreams take an access token for the key; the bridge gets the key itself.
 	if cfg.LocalAgentOn() || cfg.ChatOn() {
 		s.Key.Exchange = func(ctx context.Context, key agent.Secret) (time.Time, error) {
 			token, err := asked.Token(ctx, key)
@@ -209,6 +218,7 @@ func (c *doctorCmd) cursorOf(ctx context.Context, p *process, cfg *config.Config
 			return expires, err
 		}
 	}
+	// The one check that costs money. It is made last, and not at all with --no-turn.
 	if !c.NoTurn {
 		s.Turn = func(ctx context.Context) (*doctor.Turn, error) { return oneTurn(ctx, p, cfg, asked, s.Key.Secret) }
 	}
@@ -262,6 +272,7 @@ func oneTurn(ctx context.Context, p *process, cfg *config.Config, asked *auth.Cl
 }
 
 // unheard takes an answer that nobody reads.
+// It implements agent.Sink, and never fails.
 type unheard struct{}
 
 func (unheard) Accept(agent.Accepted) error { return nil }
@@ -314,11 +325,13 @@ func storeOf(p *process, cfg *config.Config, s *doctor.Subject) error {
 		s.Settings.Wrong = append(s.Settings.Wrong, fault(err))
 		return nil
 	}
+	// For PostgreSQL there is no file; the name is the DSN without its password.
 	path, isFile := sqlstore.File(where)
 	s.Store.Name = masked("COMPOSER_DB", where)
 	if isFile {
 		s.Store.Name, s.Store.File = path, path
 	}
+	// Functions, because nothing is opened before the check runs. Package doctor knows no database.
 	s.Store.Newer = func(err error) bool { return errors.Is(err, sqlstore.ErrNewerSchema) }
 	s.Store.Writable = func(ctx context.Context) error { return sqlstore.Writable(ctx, where) }
 	s.Store.Pending = func(ctx context.Context) (names []string, exists bool, err error) {
@@ -385,7 +398,9 @@ func clientsOf(p *process, cfg *config.Config, s *doctor.Subject) error {
 	if err != nil {
 		return err
 	}
+	// The state of a client is compared with what setup would write now.
 	gateway := &setup.Gateway{Root: string(clientRoot(cfg, string(cfg.Addr))), Models: models}
+	// Read and never made: the doctor writes nothing. Without a token the clients' files can only refer to a variable.
 	if token, err := localtoken.Read(m.State); err == nil {
 		gateway.Token = token
 	}

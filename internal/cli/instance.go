@@ -28,7 +28,9 @@ import (
 // Once Assemble has returned, no field changes. Serve and ShutDown may be called from two
 // goroutines; each once.
 type Instance struct {
-	log       *slog.Logger
+	// From here to people: what Assemble made, each set once and never nil.
+	log *slog.Logger
+	// store is bounded and sealed. All parts share it.
 	store     store.Store
 	gateway   *gateway.Gateway
 	responses *service.Service
@@ -42,6 +44,7 @@ type Instance struct {
 	swept     chan struct{}  // closed when nothing sweeps the store any more
 	lapsed    chan struct{}  // closed when nobody renews the lease of this process any more
 	peers     *replica.Peers // nil when this is the only replica
+	// These two end the goroutines of swept and lapsed. Assemble sets them by sweep and keepAlive.
 	stopSweep context.CancelFunc
 	stopLease context.CancelFunc
 }

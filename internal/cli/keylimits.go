@@ -53,6 +53,7 @@ func (f *limitFlags) limit(l *store.KeyLimits) {
 	if f.Model != nil {
 		l.Models = f.Model
 	}
+	// 0 is "no limit" in the store, too, so a flag of 0 takes a limit off.
 	set(&l.NoFast, f.NoFast)
 	set(&l.Concurrent, (*int64)(f.Concurrent))
 	set(&l.RequestsPerMinute, (*int64)(f.RequestsPerMinute))
@@ -77,6 +78,7 @@ type keysCreateCmd struct {
 
 // Run prints the new key alone on stdout, as 'keys rotate' does.
 func (c *keysCreateCmd) Run(ctx context.Context, p *process) error {
+	// Of a new key nothing is set, so the flags are all there is; the rest is CreateKey's.
 	var as store.Key
 	c.change(&as, time.Now())
 	return withOperator(ctx, p, &c.Storage, func(o *hosted.Operator) error {
@@ -103,6 +105,7 @@ type keysLimitCmd struct {
 func (c *keysLimitCmd) Run(ctx context.Context, p *process) error {
 	return withOperator(ctx, p, &c.Storage, func(o *hosted.Operator) error {
 		key, err := o.ChangeKey(ctx, c.Key, func(k *store.Key) error {
+			// Cleared first, so that one command can replace all limits by others.
 			if c.Clear {
 				k.Limits, k.Expires = store.KeyLimits{}, time.Time{}
 			}
@@ -150,8 +153,11 @@ func (l *dollarLimit) UnmarshalText(text []byte) error {
 }
 
 // An expiry is when a key becomes invalid: at a time, after a time, or never.
+// The zero value is never. At most one of the fields is set.
 type expiry struct {
-	at    time.Time
+	// at is the first moment at which the key is no longer good, in UTC.
+	at time.Time
+	// after is the time from the command on; 0 when the key ends at a time.
 	after time.Duration
 }
 

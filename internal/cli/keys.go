@@ -42,6 +42,7 @@ func (c *keysListCmd) Run(ctx context.Context, p *process) error {
 		w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(w, "KEY\tHINT\tACCOUNT\tNAME\tCREATED\tSTATE\tLIMITS")
 		for _, k := range keys {
+			// By one time for all rows, so that two keys with the same end have the same state.
 			state := hosted.KeyState(&k, now)
 			if !k.Revoked.IsZero() {
 				state += " " + timestamp(k.Revoked)

@@ -11,8 +11,12 @@ import (
 	"composer-api/internal/store"
 )
 
+// The limits of this gateway in words, for the pages and the admin API. What enforces them is elsewhere: httpd, gateway/control,
+// hosted and the store.
+
 // limitsOf are what the settings allow, each with the variable that changes it. They don't change while the process runs.
 func limitsOf(c *config.Config) []pages.Figure {
+	// The store's limits are no settings; serve uses the defaults.
 	kept := store.Limits{}.WithDefaults()
 	return []pages.Figure{
 		{Name: "Turns at once", Value: limit(c.MaxRequests, "in all"), Setting: "COMPOSER_MAX_REQUESTS"},
@@ -29,6 +33,7 @@ func limitsOf(c *config.Config) []pages.Figure {
 
 // adminLimits are the same for the admin API.
 func adminLimits(figures []pages.Figure) []admin.Limit {
+	// OfKey is left out: the admin API has no page of a single key.
 	limits := make([]admin.Limit, len(figures))
 	for i, f := range figures {
 		limits[i] = admin.Limit{Name: f.Name, Value: f.Value, Setting: f.Setting}

@@ -21,7 +21,8 @@ var logParts = []string{"server", "httpd", "gateway", "upstream", "catalog", "ho
 // All write through one handler, which writes each line whole, so lines of two parts never mix.
 type loggers struct {
 	handler slog.Handler // takes every level
-	levels  config.Levels
+	// levels are the setting COMPOSER_LOG: one for all parts, and those of single ones.
+	levels config.Levels
 }
 
 // newLoggers makes loggers that write to w, as key=value lines or as JSON. A level for a part that doesn't exist is an error.

@@ -27,6 +27,7 @@ func (manCmd) Run(_ context.Context, p *process, parsed *kong.Context) error {
 // manual is the manual page composer-api(1), in the macros of man(7). It has no date and no version, so that it is the same
 // for the same tree.
 func manual(app *kong.Application) string {
+	// The sections and their order are those of man-pages(7).
 	m := &page{}
 	m.macro(".TH COMPOSER-API 1 \"\" \"\" \"Composer API\"")
 	m.macro(".SH NAME")
@@ -47,6 +48,7 @@ func manual(app *kong.Application) string {
 }
 
 // A page is a manual page that is being written.
+// Writing to it can't fail.
 type page struct{ strings.Builder }
 
 // macro writes a line for the formatter.
@@ -54,8 +56,10 @@ func (m *page) macro(line string) { m.WriteString(line + "\n") }
 
 // text writes a paragraph. What would be a command for the formatter is none in it.
 func (m *page) text(text string) {
+	// A backslash begins an escape, and a bare "-" may be shown as a typographic hyphen, which can't be pasted into a shell.
 	text = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(text)
 	for _, line := range strings.Split(text, "\n") {
+		// A dot or an apostrophe at the beginning of a line makes it a macro; \& is an empty character.
 		if strings.HasPrefix(line, ".") || strings.HasPrefix(line, "'") {
 			line = `\&` + line
 		}
@@ -80,6 +84,7 @@ func (m *page) commands(node *kong.Node) {
 		for _, arg := range child.Positional {
 			m.item(arg.Summary(), arg.Help)
 		}
+		// Flags of the commands above are listed there.
 		for _, flag := range child.Flags {
 			if !flag.Hidden {
 				m.item(flag.String(), config.HelpValue(flag.Value))

@@ -14,13 +14,16 @@ import (
 	"composer-api/internal/setup"
 )
 
+// What the clients of this machine are told about a gateway: its address, its models, and which key they send.
+
 // An offer is what a client is told of a gateway, and how.
 type offer struct {
 	gatewayFlags     `embed:""`
 	config.CursorKey `embed:""`
 	CAFile           string `name:"ca-file" var:"COMPOSER_CA_FILE" placeholder:"FILE" help:"Additional certificate authorities to trust, as PEM, when the gateway is asked for its models."`
-	Model            string `placeholder:"ID" help:"The model that the client begins with (default: the first of the gateway's list)."`
-	Key              string `enum:"auto,token,env" default:"auto" placeholder:"HOW" help:"What the client gets for a key: token, the local token; env, a reference to the variable CURSOR_API_KEY; auto, the token if the gateway is on this machine and has a key of its own."`
+	// Model is "" for the list's first. Choose checks that the list has it.
+	Model string `placeholder:"ID" help:"The model that the client begins with (default: the first of the gateway's list)."`
+	Key   string `enum:"auto,token,env" default:"auto" placeholder:"HOW" help:"What the client gets for a key: token, the local token; env, a reference to the variable CURSOR_API_KEY; auto, the token if the gateway is on this machine and has a key of its own."`
 }
 
 // gateway is what clients are told: the models of the gateway if it runs, or else Composer's own; and the token if it would
@@ -28,6 +31,7 @@ type offer struct {
 //
 // The local token means something on this machine only. A gateway elsewhere never sees it unless --key says so.
 func (c *offer) gateway(ctx context.Context, p *process, pretend bool) (*setup.Gateway, error) {
+	// client trusts the certificate of a gateway here; the warning is about clients, which don't.
 	at := c.place(ctx, p)
 	client, err := at.client(c.CAFile)
 	if err != nil {
@@ -109,6 +113,7 @@ func (c *offer) askHere(ctx context.Context, p *process, client *http.Client, ro
 		}
 		// It is not running yet. It will take the token if it finds the same key as this command.
 		takesToken = !key.IsZero()
+	// It runs, and lends no key: httpd refuses the token.
 	case answer.Status == 401:
 		fmt.Fprintln(p.stderr, "the gateway has no Cursor key of its own: start 'composer-api serve' with CURSOR_API_KEY set, and clients need no key")
 		takesToken = false

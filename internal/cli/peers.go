@@ -18,7 +18,8 @@ import (
 type peerListener struct {
 	net.Listener
 	address string // as they see it: "10.0.0.5:8788"
-	secret  agent.Secret
+	// secret is what replicas prove to each other that they belong together; the same on all of them.
+	secret agent.Secret
 }
 
 // listenForReplicas opens the listener for other replicas; nil when there is none. Errors say which setting is wrong.
@@ -28,6 +29,7 @@ func (c *serveCmd) listenForReplicas(ctx context.Context) (*peerListener, error)
 	if c.ReplicaAddr == "" {
 		return nil, nil
 	}
+	// Before the listener is opened: who knows the secret can act as any user (package replica).
 	if n := len(c.ReplicaSecret.Reveal()); n < replica.MinSecret {
 		return nil, &config.Error{
 			Name: "COMPOSER_REPLICA_SECRET", Problem: fmt.Sprintf("it has %d characters, and other replicas can reach this one", n),
@@ -40,6 +42,7 @@ func (c *serveCmd) listenForReplicas(ctx context.Context) (*peerListener, error)
 	}
 	p := &peerListener{listener, string(c.ReplicaAdvertise), c.ReplicaSecret.Secret}
 	if p.address == "" {
+		// "0.0.0.0" or "::" is an address to listen on, and none to connect to.
 		tcp, ok := listener.Addr().(*net.TCPAddr)
 		if !ok || tcp.IP.IsUnspecified() {
 			listener.Close()

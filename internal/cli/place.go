@@ -31,6 +31,7 @@ type gatewayFlags struct {
 }
 
 // A place is where a gateway is, and how this machine gets there.
+// It is looked for anew by each command, and by 'status --watch' for each question: a gateway may be started again meanwhile.
 type place struct {
 	root string // what clients' base URLs begin with, without /v1
 	// here says that it is on this machine, so that the local token means something to it.
@@ -45,6 +46,7 @@ type place struct {
 //  2. the address that was given, if it isn't that of the settings
 //  3. the one that serve would start with the settings that are here
 func (f *gatewayFlags) place(ctx context.Context, p *process) place {
+	// A note may be left over from a crash, so it counts only while somebody listens at its address.
 	if dir, err := p.env.StateDir(); err == nil {
 		if note, err := running.Read(dir); err == nil && f.means(&note) && note.Listens(ctx) {
 			return place{root: note.Root, here: true, note: note}
@@ -81,6 +83,7 @@ func (f *gatewayFlags) means(note *running.Gateway) bool {
 
 // settingsOfServe are the settings that serve would have here, without flags.
 func settingsOfServe(p *process) (*config.Config, error) {
+	// The same parser as serve's, so the same defaults and checks. Only --addr is unknown: serve may have been given one.
 	var line struct {
 		Serve serveCmd `cmd:""`
 	}
@@ -99,11 +102,13 @@ func (pl *place) client(caFile string) (*http.Client, error) {
 	if err != nil || pl.note == (running.Gateway{}) {
 		return client, err
 	}
+	// Whatever name the URL has, the connection goes to the address in the note. The certificate is still checked against the name.
 	transport := client.Transport.(*http.Transport)
 	transport.Proxy = nil // it is this machine
 	transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, pl.note.Address)
 	}
+	// A certificate that can't be read is no error here: the handshake will say more than the file does.
 	if pem, err := os.ReadFile(pl.note.Certificate); err == nil {
 		roots := transport.TLSClientConfig.RootCAs
 		if roots == nil {
@@ -123,6 +128,7 @@ func (pl *place) warnOfCertificate(ctx context.Context, p *process, caFile strin
 	if err != nil || u.Scheme != "https" || pl.note.Address == "" {
 		return nil
 	}
+	// With the authorities that the person has named, but without the gateway's own file, which client trusts: clients have not got it.
 	roots, err := rootCAs(caFile)
 	if err != nil {
 		return err
@@ -148,6 +154,7 @@ func clientRoot(cfg *config.Config, addr string) config.Root {
 		return plain
 	}
 	host := strings.TrimPrefix(string(plain), "http://")
+	// Without a known name the address stays. Clients will then refuse the certificate, and warnOfCertificate says so.
 	name, port := certifiedName(cfg), ""
 	if _, p, err := net.SplitHostPort(host); err == nil {
 		port = p
@@ -175,6 +182,7 @@ func certifiedName(cfg *config.Config) string {
 		}
 		leaf = read.Leaf
 	}
+	// With a file, a name counts only if the certificate in it is for that name. With ACME all names are taken at their word.
 	names = append(append(names, cfg.ACMEHosts...), cfg.Hosts...)
 	if leaf != nil {
 		names = append(names, leaf.DNSNames...)
@@ -203,6 +211,7 @@ func (c *serveCmd) leaveNote(p *process, addr net.Addr, warn func(error)) (forge
 	if err != nil || c.Demo {
 		return func() {}
 	}
+	// The demo leaves no note: it would lead 'setup' to write a demo's address into clients.
 	note := running.Gateway{Root: string(clientRoot(&c.Config, addr.String())), Address: reachedAt(addr)}
 	if c.TLSCert != "" {
 		// The commands are run in other folders.

@@ -15,6 +15,9 @@ import (
 	"composer-api/internal/store/sqlstore"
 )
 
+// Bringing over the database of the reference system: package hosted/reference reads the dump, and the store takes it in
+// (sqlstore.Import).
+
 // importReferenceCmd is 'migrate import-reference FILE'.
 type importReferenceCmd struct {
 	config.Storage `embed:""`
@@ -28,6 +31,7 @@ const logsAtOnce = 500
 // Run brings accounts, hosted keys and request logs over. It may be run again, also after it was cut off: what is there
 // already stays as it is. The accounts and all keys are one transaction; nothing is written unless every Cursor key opens.
 func (c *importReferenceCmd) Run(ctx context.Context, p *process) error {
+	// Before the file is read: without the keys nothing in it could be opened.
 	secrets, err := c.secrets()
 	if err != nil {
 		return err
@@ -37,6 +41,7 @@ func (c *importReferenceCmd) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	defer dump.Close()
+	// Read opens every Cursor key, so a wrong ENCRYPTION_KEY is known before the database is.
 	rows, err := reference.Read(ctx, dump, secrets)
 	if errors.Is(err, reference.ErrSecret) {
 		return &hinted{err, "set ENCRYPTION_KEY to that of the reference system, or ENCRYPTION_KEY_PREVIOUS if yours is to be another"}
@@ -44,8 +49,10 @@ func (c *importReferenceCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
+	// Request logs are not in memory: rows.Logs reads them in pieces.
 	defer rows.Close()
 	if c.DryRun {
+		// The logs are read and counted, so that a dump that is broken in their part is found now, too.
 		logs := 0
 		if err := rows.Logs(ctx, logsAtOnce, func(l []store.RequestLog) error {
 			logs += len(l)
@@ -58,9 +65,11 @@ func (c *importReferenceCmd) Run(ctx context.Context, p *process) error {
 	}
 	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
 		to := db.(*sqlstore.DB) // what withStore opens
+		// The entry comes first, as for every act of an operator: an act without an entry must not exist.
 		if err := hosted.Audit(ctx, db, operator(), "import accounts of the reference system", "", fmt.Sprintf("%d accounts, %d keys", len(rows.Accounts), len(rows.Keys))); err != nil {
 			return err
 		}
+		// Accounts and keys in one transaction, because a key without its account is of no use. Logs come after them, in pieces.
 		added, err := to.Import(ctx, rows.Accounts, rows.Keys, nil)
 		if err != nil {
 			return err
@@ -101,6 +110,7 @@ func (c *importReferenceCmd) secrets() (*reference.Secrets, error) {
 		return nil, &config.Error{Name: "ENCRYPTION_KEY", Problem: "is not set: the Cursor keys in the dump can't be opened", Hint: "set it to that of the reference system"}
 	}
 	s := &reference.Secrets{Ring: ring}
+	// The ring can't open the dump, which was encrypted in another form. So package reference needs the keys themselves.
 	for _, text := range []string{c.EncryptionKey.Reveal(), c.EncryptionKeyPrevious.Reveal()} {
 		// The reference system takes blanks around it off.
 		if text = strings.TrimSpace(text); text == "" {

@@ -10,7 +10,9 @@ import (
 
 // A screen shows one page after the other: in a terminal in the same place, elsewhere one below the other.
 type screen struct {
-	w        io.Writer
+	// w is the command's stdout. Its errors are returned by show alone.
+	w io.Writer
+	// terminal says that w understands the sequences below.
 	terminal bool
 }
 

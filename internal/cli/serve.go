@@ -15,7 +15,8 @@ import (
 // serveCmd is the gateway. wire.go puts it together.
 type serveCmd struct {
 	config.Config `embed:""`
-	Demo          bool `help:"Answer from the simulator's script engine, without a key and without the network. For trying things out."`
+	// Demo replaces the upstreams, the database and everything else outside of this process; no setting of theirs is looked at.
+	Demo bool `help:"Answer from the simulator's script engine, without a key and without the network. For trying things out."`
 }
 
 // Help is what --help prints below the command's line.
@@ -32,6 +33,7 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	// Nil when nobody collects traces.
 	tracing, err := c.newTraces(ctx, p, logs)
 	if err != nil {
 		return err
@@ -52,6 +54,8 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 		// By the address that the system gave: COMPOSER_ADDR may hold a name.
 		warnOfEverybody(p.stderr, listener.Addr())
 	}
+	// Three things that may be absent: TLS of our own, plain HTTP beside it, and the operator's address. Each is nil when it is off.
+	// All are opened before the store is, so that a setting that is wrong does not change the database.
 	secure, err := c.newTLS(p, log)
 	if err != nil {
 		return err
@@ -64,6 +68,7 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	// The other replicas' address. serveReplicas serves it; it is nil for a server that is alone.
 	peers, err := c.listenForReplicas(ctx)
 	if err != nil {
 		return err
@@ -92,6 +97,7 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	if peers != nil {
 		go func() { served <- s.serveReplicas(peers) }()
 	}
+	// Metrics can be read while the turns in progress end, which is when an operator looks at them.
 	if operator != nil {
 		server := newOperatorServer(s.metrics, log)
 		defer server.Close() // the last to go, so that the end can be watched

@@ -19,6 +19,8 @@ import (
 	"composer-api/internal/service"
 )
 
+// The gateway as a service. Which file and which commands a system needs is package service's; here they are written and run.
+
 // serviceCmd is 'service': the gateway as a service of the user.
 type serviceCmd struct {
 	Install   serviceInstallCmd   `cmd:"" help:"Start the gateway now, whenever you log in, and again when it fails."`
@@ -56,6 +58,7 @@ func (c *serviceInstallCmd) Run(ctx context.Context, p *process) error {
 		}
 		return nil
 	}
+	// An installed service is ended first. Its manager would otherwise go on with the old file.
 	if m.Installed() {
 		for _, line := range m.Stop {
 			_ = tell(ctx, p, io.Discard, line) // it may not run
@@ -64,6 +67,7 @@ func (c *serviceInstallCmd) Run(ctx context.Context, p *process) error {
 	if err := m.Write(); err != nil {
 		return err
 	}
+	// What the manager prints goes to stderr, so that stdout has only the lines below.
 	for _, line := range m.Start {
 		if err := tell(ctx, p, p.stderr, line); err != nil {
 			return err
@@ -91,6 +95,7 @@ func (c *serviceInstallCmd) flags() []string {
 // address is where the service will listen, by its flags and the .env of its folder. Flags that serve would refuse are refused
 // now, and not when nobody looks.
 func (c *serviceInstallCmd) address(state string) (string, error) {
+	// nil: the service sees none of this shell's variables. It works in the state folder and reads the .env there.
 	env, err := config.NewEnv(nil, state)
 	if err != nil {
 		return "", err
@@ -111,6 +116,7 @@ func (c *serviceInstallCmd) address(state string) (string, error) {
 // warnOfUnseen names the settings of this shell, which the service does not see.
 func warnOfUnseen(p *process) {
 	var unseen []string
+	// p.variables are those that any command knows. The ones that are set here are most likely meant for the gateway.
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(p.variables))) {
 		if _, origin, ok := p.env.Lookup(name); ok {
 			unseen = append(unseen, name+" ("+origin+")")
@@ -126,6 +132,7 @@ type serviceUninstallCmd struct{}
 
 // Run ends the service and removes its file. What it keeps, keys and the database, stays.
 func (c *serviceUninstallCmd) Run(ctx context.Context, p *process) error {
+	// Only what Start has set up is undone. Stop comes before Remove: a manager may need the file to end the service.
 	m, _, err := installed(p)
 	if err != nil {
 		return err
@@ -148,6 +155,7 @@ func (c *serviceUninstallCmd) Run(ctx context.Context, p *process) error {
 }
 
 // serviceStatusCmd is 'service status'.
+// Its exit code is the manager's verdict, for scripts.
 type serviceStatusCmd struct{}
 
 // Run prints what the system says. It fails when the service does not run.
@@ -171,6 +179,7 @@ func (c *serviceLogsCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	// systemd has a journal, which a command prints. The other two write into a file of ours.
 	if m.Logs != nil {
 		return tell(ctx, p, p.stdout, m.Logs)
 	}
@@ -178,6 +187,7 @@ func (c *serviceLogsCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	// The first line of the tail may be half of one.
 	defer file.Close()
 	if info, err := file.Stat(); err == nil && info.Size() > logTail {
 		_, err = file.Seek(-logTail, io.SeekEnd)
@@ -207,10 +217,12 @@ func manager(p *process, flags []string) (m *service.Manager, state string, err 
 	if err := os.MkdirAll(state, 0o700); err != nil {
 		return nil, "", err
 	}
+	// The service starts this very file. After an upgrade in place it starts the new one.
 	program, err := os.Executable()
 	if err != nil {
 		return nil, "", err
 	}
+	// What service.For needs of this machine is handed in, so that its tests can be of any system.
 	host := &service.Host{Home: p.env.Get("HOME"), ConfigHome: p.env.Get("XDG_CONFIG_HOME"), UID: os.Getuid()}
 	if who, err := user.Current(); err == nil {
 		host.User = who.Username
@@ -228,6 +240,7 @@ func tell(ctx context.Context, p *process, out io.Writer, line []string) error {
 	if err != nil {
 		return &hinted{fmt.Errorf("%s is not installed here", line[0]), "start 'composer-api serve' by what your system has for it; 'composer-api service install --dry-run' prints the file"}
 	}
+	// With the process's variables: systemctl --user finds its manager by XDG_RUNTIME_DIR.
 	command := exec.CommandContext(ctx, program, line[1:]...)
 	command.Stdout, command.Stderr, command.Env = out, p.stderr, p.env.Process()
 	if err := command.Run(); err != nil {

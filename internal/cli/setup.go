@@ -29,7 +29,9 @@ type setupCmd struct {
 //
 // Without either flag the person is asked on stdin.
 type consent struct {
-	Yes    bool `short:"y" help:"Write without asking."`
+	// Yes answers each question with yes.
+	Yes bool `short:"y" help:"Write without asking."`
+	// DryRun wins over Yes: nothing is asked and nothing written.
 	DryRun bool `help:"Show what would be written, and write nothing."`
 }
 
@@ -52,6 +54,7 @@ func (c *setupClientCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	// Asked once, and before the first question: all clients are told the same.
 	gateway, err := c.gateway(ctx, p, c.DryRun)
 	if err != nil {
 		return err
@@ -94,6 +97,7 @@ func (c *setupClientCmd) Run(ctx context.Context, p *process) error {
 // The steps that are left to the person are printed at the end, also when there was nothing to
 // write.
 func (c *setupClientCmd) setUp(m *setup.Machine, client setup.Client, gateway *setup.Gateway, asker *asker) error {
+	// The plan reads files and writes none. Apply checks that they are still what was read.
 	plan, err := setup.PlanSetup(m, client, gateway)
 	if err != nil {
 		return &hinted{err, "correct the file, or set the client up by hand: the README says what it needs"}
@@ -224,6 +228,7 @@ func (c *setupVerifyCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	// true: verifying writes no file of ours, so it makes no token, either.
 	gateway, err := c.gateway(ctx, p, true)
 	if err != nil {
 		return err
@@ -294,9 +299,12 @@ func lookPath(path string) func(string) (string, error) {
 // One for all clients of a command: its reader may have read the answers to later questions
 // already.
 type asker struct {
-	p   *process
+	// p is where the questions go and the answers come from.
+	p *process
+	// how is what the flags have answered already.
 	how *consent
-	in  *bufio.Reader
+	// in reads p.stdin, for as long as the command runs.
+	in *bufio.Reader
 	// ended says that the input has ended before an answer.
 	ended bool
 }

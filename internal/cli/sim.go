@@ -47,6 +47,7 @@ func (c *simCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	// Listeners are closed by Serve. After an error before it, the process ends and closes them.
 	seed := c.seed()
 	listeners := cursorsim.Listeners{CAFile: c.CAOut}
 	if listeners.Plain, err = listen(ctx, string(c.Addr)); err != nil {

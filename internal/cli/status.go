@@ -95,10 +95,13 @@ func thousands(n int64) string {
 // statusCmd is 'status'.
 type statusCmd struct {
 	gatewayFlags `embed:""`
-	CAFile       string        `name:"ca-file" var:"COMPOSER_CA_FILE" placeholder:"FILE" help:"Additional certificate authorities to trust, as PEM, for a gateway that speaks TLS itself."`
-	Watch        bool          `short:"w" help:"Show it again and again, until Ctrl-C."`
-	Every        time.Duration `default:"1s" placeholder:"DURATION" help:"How often, with --watch."`
-	JSON         bool          `name:"json" help:"Print JSON; with --watch one document a line."`
+	CAFile       string `name:"ca-file" var:"COMPOSER_CA_FILE" placeholder:"FILE" help:"Additional certificate authorities to trust, as PEM, for a gateway that speaks TLS itself."`
+	// Watch repeats it until ctx ends.
+	Watch bool `short:"w" help:"Show it again and again, until Ctrl-C."`
+	// Every is the time between the beginnings of two questions. Validate bounds it.
+	Every time.Duration `default:"1s" placeholder:"DURATION" help:"How often, with --watch."`
+	// JSON prints a status.Report as GET /status gives it.
+	JSON bool `name:"json" help:"Print JSON; with --watch one document a line."`
 }
 
 // Help is what --help prints below the command's line.
@@ -141,6 +144,7 @@ func (c *statusCmd) Run(ctx context.Context, p *process) error {
 	}
 	screen := newScreen(p.stdout)
 	defer screen.close()
+	// A question that takes longer than the interval is never overtaken by the next: ticks are dropped meanwhile.
 	tick := time.NewTicker(c.Every)
 	defer tick.Stop()
 	for {

@@ -23,6 +23,7 @@ import (
 
 // A tlsSetup is how the server speaks TLS.
 type tlsSetup struct {
+	// config is what the main listener is wrapped with.
 	config *tls.Config
 	// plain answers what comes to the listener for plain HTTP; it may be nil when there is none.
 	plain http.Handler
@@ -34,6 +35,7 @@ func (c *serveCmd) newTLS(p *process, log *slog.Logger) (*tlsSetup, error) {
 	switch {
 	case !c.TLS.On():
 		return nil, nil
+	// A file is read again when it changes (package certificate), so a renewed certificate needs no restart.
 	case c.TLSCert != "":
 		files, err := certificate.NewFiles(c.TLSCert, c.TLSKey, log, nil)
 		if err != nil {
@@ -41,6 +43,7 @@ func (c *serveCmd) newTLS(p *process, log *slog.Logger) (*tlsSetup, error) {
 		}
 		return &tlsSetup{certificate.Config(files.Get), http.HandlerFunc(toTLS)}, nil
 	}
+	// Neither off nor a file: an ACME authority is asked for certificates.
 	asked, err := acmeOf(p, &c.TLS)
 	if err != nil {
 		return nil, err
@@ -87,6 +90,7 @@ func (c *serveCmd) listenPlain(ctx context.Context) (net.Listener, error) {
 
 // newPlainServer serves what comes to it. The caller closes it.
 func newPlainServer(h http.Handler, log *slog.Logger) *http.Server {
+	// Nothing here takes longer: a redirect, or an authority's check, both without a body.
 	const patience = 10 * time.Second
 	return &http.Server{
 		Handler: h, ReadTimeout: patience, WriteTimeout: patience, IdleTimeout: patience, MaxHeaderBytes: 16 << 10,
@@ -105,6 +109,7 @@ func toTLS(w http.ResponseWriter, r *http.Request) {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
+	// The port is left out, so the browser goes to 443, where https:// is expected. A server elsewhere is reached by its whole URL.
 	w.Header().Set("Connection", "close")
 	http.Redirect(w, r, "https://"+host+r.URL.RequestURI(), http.StatusFound)
 }
@@ -126,11 +131,13 @@ func certificatesOf(p *process, cfg *config.Config, s *doctor.Subject) error {
 		s.Certificates = append(s.Certificates, of)
 	}
 	for _, host := range cfg.ACMEHosts {
+		// Each host has a certificate of its own.
 		asked, err := acmeOf(p, &cfg.TLS)
 		if err != nil {
 			return err
 		}
 		s.Certificates = append(s.Certificates, doctor.Certificate{Setting: "COMPOSER_ACME_CACHE", Name: host, Asked: true, Read: func(ctx context.Context) (*x509.Certificate, error) {
+			// The doctor asks no authority: it looks at what is kept. No certificate yet is no error before the first handshake.
 			leaf, err := asked.Kept(ctx, host)
 			if errors.Is(err, certificate.ErrNone) {
 				return nil, nil

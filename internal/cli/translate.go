@@ -94,6 +94,7 @@ func modelsFrom(auth *auth.Client) fetchModels {
 		}
 		var listed []catalog.Listed
 		for _, m := range models {
+			// The two types have the same fields today. Each package may change its own.
 			l := catalog.Listed{ID: m.ID, DisplayName: m.DisplayName, Description: m.Description, Aliases: m.Aliases}
 			for _, p := range m.Parameters {
 				parameter := catalog.Parameter{ID: p.ID}

@@ -44,6 +44,7 @@ func (c *upgradeCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	// Rolling back needs no network and no release: the previous program lies beside this one.
 	if c.Rollback {
 		back, err := u.Rollback(ctx)
 		if err != nil {
@@ -59,6 +60,7 @@ func (c *upgradeCmd) Run(ctx context.Context, p *process) error {
 		_, err := fmt.Fprintf(p.stdout, "this is %s, and the newest release is %s\n", u.Version, newest.Version)
 		return err
 	}
+	// A package manager would overwrite our program, or take its own for broken.
 	owner, owned := u.Owner(ctx, newest)
 	switch how := "composer-api upgrade"; {
 	case c.Check:
@@ -79,6 +81,7 @@ func (c *upgradeCmd) Run(ctx context.Context, p *process) error {
 
 // upgrader is that of this program.
 func (c *upgradeCmd) upgrader(p *process) (*upgrade.Upgrader, error) {
+	// releases and releaseKey are set by the linker when a release is built (version.go).
 	from := cmp.Or(string(c.Releases), releases)
 	if from == "" && !c.Rollback {
 		return nil, &hinted{errors.New("this program does not know where its releases are: it was not made by a release"), "build it anew from its source, or set COMPOSER_RELEASES to where releases are"}
@@ -109,6 +112,7 @@ func askVersion(ctx context.Context, program string) (string, error) {
 	var failed bytes.Buffer
 	command := exec.CommandContext(ctx, program, "version")
 	command.Stderr = &failed
+	// A program that doesn't run here, such as one for another processor, fails now and not at the next start of the gateway.
 	printed, err := command.Output()
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", err, strings.TrimSpace(failed.String()))
@@ -118,6 +122,7 @@ func askVersion(ctx context.Context, program string) (string, error) {
 
 // queryOf runs commands that are found by the process's PATH, and tells whether they succeeded.
 func queryOf(p *process) func(context.Context, ...string) bool {
+	// Used to ask package managers whether they own the program's file. What they print is of no interest.
 	return func(ctx context.Context, line ...string) bool {
 		program, err := lookPath(p.env.Get("PATH"))(line[0])
 		if err != nil {

@@ -88,10 +88,12 @@ func (c *serveCmd) wire(ctx context.Context, p *process, logs *loggers, addr net
 		LocalOnly: local(addr), Traces: tracing, Log: logs.of("server"), Local: lent, logs: logs, demo: c.Demo, peers: peers,
 	}
 	if dir, err := p.env.StateDir(); err == nil && !c.Demo {
+		// A folder that can't be written is no reason not to serve: without a token GET /status refuses everybody.
 		if parts.Token, err = localtoken.ReadOrMake(dir); err != nil {
 			parts.Log.Warn("there is no token for 'composer-api status'", "err", err)
 		}
 	}
+	// The demo has neither: nothing of it may reach the network.
 	if !c.Demo {
 		parts.images = imagefetch.New(imagefetch.Config{MaxMemory: imageMemory()})
 		parts.join = newWaitlist(&c.Accounts, client).Join
@@ -125,7 +127,8 @@ type Parts struct {
 	Token agent.Secret
 	// Kept is how many bytes the runs that wait may keep, and conversations as many; 0 is a part of the memory limit.
 	Kept int
-	Log  *slog.Logger
+	// Log receives what the parts do, never a request's content. It has to be set.
+	Log *slog.Logger
 
 	peers  *peerListener                               // nil for a server that is alone
 	logs   *loggers                                    // nil for Log in all parts
@@ -164,6 +167,7 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 	//
 	// One for all: the models page, /v1/models and every turn see the same list.
 	cat := catalog.New(catalog.Config{Fetch: world.fetch, Aliases: aliases(c.Aliases), Log: logs.of("catalog")})
+	// Nil for a server that is alone: then nobody else has to be told which runs wait here.
 	var parked func(owner string, calls []string)
 	var held func(owner, id string, d time.Duration)
 	if p.peers != nil {
@@ -190,7 +194,9 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 	people := hosted.New(hosted.Config{
 		Store: s.store, Ring: ring, Verify: world.verify, Model: cat.Resolve, Entry: hosted.Entry(c.Accounts.Signup), Runner: agent.NewID("run_", 22), Log: logs.of("hosted"),
 	})
+	// keepAlive renews this process's lease through it.
 	s.people = people
+	// The API and the pages call the same service. The demo refuses both.
 	signUp := people.SignUp
 	if p.demo {
 		signUp = noSignUp
@@ -215,15 +221,18 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 	shelf := stored.New(stored.Config{Store: s.store, Log: logs.of("chat")})
 
 	reporter := status.New(status.Config{
+		// Open: the demo has no token, and nothing to hide.
 		Version: buildVersion(), Upstreams: names(p.Backends), Token: p.Token, Open: p.demo, Live: s.live, Today: s.today,
 		Reachable: func(ctx context.Context) error { return s.gateway.Reachable(ctx, "") },
 	})
 
 	// One limiter for the API and the page: an address has one quota, whichever it uses.
+	// The limiters count in the store, so that all replicas together keep to one limit.
 	signUps := hosted.NewLimiter(s.store, "sign-up", c.Accounts.SignupLimit, time.Hour, nil)
 	earlyAccess := hosted.NewLimiter(s.store, "early access", c.Accounts.SignupLimit, time.Hour, nil)
 	// The operator's token has 256 random bits, so this is against load and noise in the log, not against guessing.
 	operatorTries := hosted.NewLimiter(s.store, "operator's token", 10, 15*time.Minute, nil)
+	// The pages get functions and not the services behind them, so that package pages knows neither the gateway nor the server.
 	site := pages.New(pages.Config{
 		Version: buildVersion(), Demo: p.demo, Upstreams: names(p.Backends),
 		// "" is the first backend, which serves /v1.
@@ -295,6 +304,7 @@ func (c *serveCmd) localKey(ctx context.Context, p *process, addr net.Addr) (*ht
 		return nil, nil
 	}
 	lent, err := localKey(ctx, p, &c.CursorKey, &c.LocalAuth, local(addr))
+	// A key was given, and localKey lends it to nobody: the listener can be reached from other machines.
 	if err == nil && lent == nil && !c.CursorKey.APIKey.IsZero() {
 		fmt.Fprintln(p.stderr, "composer-api: warning: CURSOR_API_KEY is not lent to anybody, because other machines can reach this server")
 		fmt.Fprintln(p.stderr, "hint: listen on 127.0.0.1, or set COMPOSER_LOCAL_AUTH_REMOTE=true to take the token of 'composer-api token' from other machines, too")
