@@ -25,25 +25,30 @@ func (c *conn) examine(now time.Duration) error {
 	if c.err != nil {
 		return nil
 	}
+	// All times here are since c.born, so that they can be compared and kept in an atomic.
 	heard := time.Duration(c.heard.Load())
 	next := heard + c.cfg.PingAfter
 	switch {
+	// A ping is out, and nothing has come since: it was sent after the last byte.
 	case c.pinged > heard:
 		if next = c.pinged + c.cfg.PingTimeout; now >= next {
 			return errSilent
 		}
+	// Eight zero bytes: answers aren't told apart, so the ping needs no mark of its own.
 	case now >= next:
 		c.framer.WritePing(false, [8]byte{})
 		c.kick(true)
 		c.pinged, next = now, now+c.cfg.PingTimeout
 	}
 	if len(c.streams)+c.taken == 0 {
+		// A place that is reserved counts as use, so the connection isn't closed under a request that is about to begin.
 		unused := c.idleSince + c.cfg.IdleTimeout
 		if now >= unused {
 			return errIdle
 		}
 		next = min(next, unused)
 	}
+	// With mu held: fail, which stops the timer, has set err under the same lock, so a connection that has ended gets no new alarm.
 	c.alarm.Reset(next - now)
 	return nil
 }

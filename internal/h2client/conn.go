@@ -19,40 +19,51 @@ import (
 // Lock order: mu, then what a Source takes in Take, then the lock of an inbox. Nothing is written, and no Source closed,
 // with mu held.
 type conn struct {
-	cfg   Config
+	// cfg, nc, hook and born are set by newConn and never changed.
+	cfg Config
+	// nc is read by the reader alone and written to by the writer alone. fail closes it, which wakes both.
 	nc    net.Conn
 	hook  func() // see NewClientConn
 	born  time.Time
 	heard atomic.Int64 // when bytes came last, after born
 
 	// framer is read by the reader, without mu, and written to with mu held: then it appends to waiting.
+	// Its errors when writing are ignored everywhere: appending to memory can't fail.
 	framer *http2.Framer
 	// What follows belongs to the reader.
 	greeted    bool  // the server's first settings have come
 	uncredited int64 // bytes of data that have come since the last credit of the whole connection
 
-	mu      sync.Mutex
-	err     error // why it has ended
+	// mu guards everything below.
+	mu  sync.Mutex
+	err error // why it has ended
+	// streams are those that are not over, by their id.
 	streams map[uint32]*stream
 	taken   int // places that are reserved
+	// nextID is the id of the next stream. A client's are odd: 1, 3, … (RFC 9113, section 5.1.1).
 	nextID  uint32
 	leaving bool // the server goes away: there will be no more streams
 
 	waiting frames // that aren't data, in their order
 	headers frames // of the request that is being encoded
+	// encoder has the state of compression that the server follows. So headers go out in the order in which they are encoded:
+	// both happen in one holding of mu.
 	encoder *hpack.Encoder
 	queue   []*stream // that may have data to send, in their order
 
+	// sendWindow is how many bytes of data the server takes on all streams together.
 	sendWindow  int64
 	peerWindow  int64 // of a new stream
 	peerStreams int64 // how many the server allows at once
 
-	writing    bool // there is a writer
-	batching   bool // batchTimer runs
+	writing  bool // there is a writer
+	batching bool // batchTimer runs
+	// batchTimer calls endBatch. It exists for the whole life of the connection; kick starts it.
 	batchTimer *time.Timer
 	alarm      *time.Timer // see alive.go
-	pinged     time.Duration
-	idleSince  time.Duration // after born; counts while there are no streams
+	// pinged is when the last ping was sent, after born; 0 before the first.
+	pinged    time.Duration
+	idleSince time.Duration // after born; counts while there are no streams
 }
 
 // The bounds of a connection.
@@ -72,6 +83,7 @@ const (
 // frames are encoded frames. It is an io.Writer for the framer and for the encoder of headers.
 type frames []byte
 
+// Write implements io.Writer. It never fails.
 func (f *frames) Write(p []byte) (int, error) {
 	*f = append(*f, p...)
 	return len(p), nil
@@ -94,6 +106,7 @@ func newConn(nc net.Conn, cfg Config, hook func()) *conn {
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	// The order is fixed by RFC 9113, section 3.4: the preface, then our settings.
 	c.waiting = append(c.waiting, http2.ClientPreface...)
 	c.framer.WriteSettings(
 		http2.Setting{ID: http2.SettingEnablePush, Val: 0},
@@ -101,6 +114,7 @@ func newConn(nc net.Conn, cfg Config, hook func()) *conn {
 		http2.Setting{ID: http2.SettingMaxFrameSize, Val: maxFrame},
 		http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: maxHeaders},
 	)
+	// Stream 0 is the connection. Its window is so large that only those of the streams matter.
 	c.framer.WriteWindowUpdate(0, connWindow)
 	c.kick(true)
 	c.batchTimer = time.AfterFunc(time.Hour, c.endBatch) // kick sets it
@@ -214,6 +228,7 @@ func (c *conn) end(s *stream, err error) bool {
 	if s.over {
 		return false
 	}
+	// From here on the stream's id is unknown to the reader. What the server still sends for it is dropped (takeData).
 	s.over = true
 	delete(c.streams, s.id)
 	c.rest()
@@ -240,10 +255,12 @@ func (c *conn) fail(err error) {
 			ended = append(ended, s)
 		}
 	}
+	// Nothing of these can be sent any more. The memory is given up now and not when the last user lets go of the connection.
 	c.waiting, c.queue = nil, nil
 	c.batchTimer.Stop()
 	c.alarm.Stop()
 	c.mu.Unlock()
+	// Without mu: Close of a TLS connection sends a last record, and may wait for it. The reader and the writer get an error then.
 	c.nc.Close()
 	for _, s := range ended {
 		s.release()

@@ -11,6 +11,7 @@ import (
 //
 // Its lock is taken last: whoever holds it takes no other.
 type inbox struct {
+	// mu guards all fields.
 	mu     sync.Mutex
 	filled sync.Cond // on mu: something was put in, or err was set
 	// first to last are what wasn't read. Only last has room.
@@ -22,12 +23,16 @@ type inbox struct {
 
 // A chunk is a piece of an inbox: data[start:end] wasn't read.
 type chunk struct {
-	next       *chunk
+	// next is the one that came after it; nil for the last.
+	next *chunk
+	// start and end say which bytes wait: those before were read, those after are free.
 	start, end int
-	data       [4<<10 - 24]byte
+	// With the fields above, a chunk is 4 KiB on 64-bit systems, a size that Go allocates without waste.
+	data [4<<10 - 24]byte
 }
 
 // chunks are shared by all inboxes.
+// A chunk has bytes of conversations in it until it is used again; nobody reads beyond end.
 var chunks = sync.Pool{New: func() any { return new(chunk) }}
 
 // put adds p, which is copied. It reports false when that is more than the response's length allows.
@@ -43,6 +48,7 @@ func (in *inbox) put(p []byte) bool {
 		}
 	}
 	for len(p) > 0 {
+		// The pool's chunk has the bounds of its last use.
 		if in.last == nil || in.last.end == len(in.last.data) {
 			c := chunks.Get().(*chunk)
 			c.next, c.start, c.end = nil, 0, 0
@@ -69,6 +75,7 @@ func (in *inbox) read(p []byte, least int) (n, credit int, err error) {
 	for in.first == nil && in.err == nil {
 		in.filled.Wait()
 	}
+	// What has come before the end is read first, and the error only then.
 	if in.first == nil {
 		return 0, 0, in.err
 	}
@@ -114,6 +121,7 @@ func (in *inbox) dropFirst() {
 func (in *inbox) end(err error, drop bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	// Shorter than its Content-Length: who reads must not take it for whole.
 	if errors.Is(err, io.EOF) && in.remain > 0 {
 		err = io.ErrUnexpectedEOF
 	}

@@ -12,8 +12,10 @@ import (
 // hearing is the connection as the reader's source: it notes when bytes have come.
 type hearing conn
 
+// Read implements io.Reader. Only the reader calls it.
 func (h *hearing) Read(p []byte) (int, error) {
 	n, err := h.nc.Read(p)
+	// A read of nothing is no sign of life.
 	if n > 0 {
 		h.heard.Store(int64(time.Since(h.born)))
 	}
@@ -26,6 +28,7 @@ func (c *conn) readFrames() {
 	defer c.catch()
 	for {
 		f, err := c.framer.ReadFrame()
+		// f is valid until the next ReadFrame (SetReuseFrames), so handle copies what it keeps.
 		if err == nil {
 			err = c.handle(f)
 		}
@@ -106,6 +109,7 @@ func (c *conn) data(f *http2.DataFrame) error {
 	if err != nil || s == nil {
 		return err
 	}
+	// Without mu, which the inbox's lock comes after. Only the reader puts, so the order of the bytes is kept.
 	if len(f.Data()) > 0 && !s.in.put(f.Data()) {
 		return http2.StreamError{StreamID: f.StreamID, Code: http2.ErrCodeProtocol}
 	}
@@ -141,6 +145,7 @@ func (c *conn) takeData(f *http2.DataFrame) (*stream, error) {
 	if s.recvWindow -= size; s.recvWindow < 0 {
 		return nil, connError(http2.ErrCodeFlowControl, "the server sends more on a stream than it may")
 	}
+	// The window counts padding, which nobody reads. After the last frame of a stream its window is of no interest.
 	if padding := size - int64(len(f.Data())); padding > 0 && !f.StreamEnded() {
 		if credit := s.in.skip(int(padding), c.creditAfter()); credit > 0 {
 			c.giveBack(s, credit)
@@ -151,6 +156,7 @@ func (c *conn) takeData(f *http2.DataFrame) (*stream, error) {
 
 // gotEnd notes that the response is whole.
 func (c *conn) gotEnd(s *stream) {
+	// The inbox first: whoever sees the stream off the connection finds all of the response there.
 	s.in.end(io.EOF, false)
 	c.mu.Lock()
 	s.gotEnd = true
@@ -165,6 +171,7 @@ func (c *conn) gotEnd(s *stream) {
 func (c *conn) credit(s *stream, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	// A window update for a stream that the server has ended would be useless, and may be an error for it.
 	if !s.over && !s.gotEnd {
 		c.giveBack(s, n)
 	}
@@ -197,6 +204,7 @@ func (c *conn) takeHeaders(f *http2.MetaHeadersFrame) (*stream, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s, err := c.stream(f.StreamID)
+	// The headers of a stream that is over were decoded all the same: the decoder's table must follow the server's.
 	if err != nil || s == nil {
 		return nil, err
 	}
@@ -215,6 +223,7 @@ func (c *conn) takeHeaders(f *http2.MetaHeadersFrame) (*stream, error) {
 		return nil, bad
 	}
 	if resp.StatusCode < 200 {
+		// Bounded, because each is a frame that costs us work and the server nothing.
 		if s.informational++; f.StreamEnded() || s.informational > maxInformational {
 			return nil, bad
 		}
@@ -233,6 +242,7 @@ func (c *conn) takeHeaders(f *http2.MetaHeadersFrame) (*stream, error) {
 func (c *conn) wasReset(f *http2.RSTStreamFrame) error {
 	c.mu.Lock()
 	s, err := c.stream(f.StreamID)
+	// s is nil for a stream that we have ended ourselves: the two resets have crossed.
 	ended := s != nil && c.end(s, streamError(s.id, f.ErrCode))
 	c.mu.Unlock()
 	if ended {
@@ -261,15 +271,18 @@ func (c *conn) opened(f *http2.WindowUpdateFrame) error {
 		if err != nil || s == nil {
 			return err
 		}
+		// More than 2³¹-1 is an error by RFC 9113, section 6.9.1.
 		if s.sendWindow += int64(f.Increment); s.sendWindow > maxWindow {
 			return http2.StreamError{StreamID: s.id, Code: http2.ErrCodeFlowControl}
 		}
+		// Only a stream that was held up by its window has to be looked at again.
 		if s.more {
 			c.enqueue(s)
 			c.kick(true)
 		}
 		return nil
 	}
+	// While the connection had no room, streams with room of their own were left out of the queue. They are found now.
 	starved := c.sendWindow <= 0
 	if c.sendWindow += int64(f.Increment); c.sendWindow > maxWindow {
 		return connError(http2.ErrCodeFlowControl, "the connection's window gets too large")
@@ -318,6 +331,7 @@ func (c *conn) goAway(f *http2.GoAwayFrame) {
 	}
 	var unseen []*stream
 	for id, s := range c.streams {
+		// To delete from the map that is ranged over is allowed in Go.
 		if id > f.LastStreamID && c.end(s, why) {
 			unseen = append(unseen, s)
 		}

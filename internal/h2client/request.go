@@ -22,6 +22,7 @@ func (c *conn) RoundTrip(req *http.Request) (*http.Response, error) {
 	s.in.remain = -1
 	answered := s.answered
 	if req.Body != nil && req.Body != http.NoBody {
+		// The place was reserved for this request, so it is given back. The body is ours to close, as http.RoundTripper demands.
 		source, ok := req.Body.(Source)
 		if !ok {
 			c.Release()
@@ -38,6 +39,7 @@ func (c *conn) RoundTrip(req *http.Request) (*http.Response, error) {
 		s.source.Attach(s.wake)
 		s.wake(true)
 	}
+	// The stream may be over before stop is known to it, and has then not stopped the watching.
 	stop := context.AfterFunc(ctx, func() { s.abort(ctx.Err()) })
 	c.mu.Lock()
 	over := s.over
@@ -46,6 +48,7 @@ func (c *conn) RoundTrip(req *http.Request) (*http.Response, error) {
 	if over {
 		stop()
 	}
+	// It ends by the server's headers, the stream's end, or ctx, which resets the stream.
 	<-answered
 	if s.refused != nil {
 		return nil, s.refused
@@ -69,12 +72,14 @@ func (c *conn) open(ctx context.Context, s *stream, req *http.Request) error {
 	case c.available() == 0: // it was reserved, but the server has changed its mind
 		return errNoPlace
 	}
+	// From here on nothing can fail. Ids must reach the server in rising order: the headers are put in under the same lock.
 	s.id, c.nextID = c.nextID, c.nextID+2
 	s.sendWindow, s.recvWindow = c.peerWindow, int64(c.cfg.StreamWindow)
 	c.streams[s.id] = s
 	s.sentEnd = s.source == nil
 	c.encode(req)
 	c.writeHeaders(s.id, s.sentEnd)
+	// One request with long headers must not cost memory as long as the connection lives.
 	if cap(c.headers) > maxFrame {
 		c.headers = nil
 	}
@@ -104,6 +109,7 @@ func (c *conn) encode(req *http.Request) {
 	if _, named := req.Header["User-Agent"]; !named {
 		c.field("user-agent", "Go-http-client/2.0") // as net/http says: firewalls turn away who has no name
 	}
+	// In any order: the order of different names means nothing in HTTP.
 	for name, values := range req.Header {
 		if hopHeaders[name] {
 			continue
@@ -118,6 +124,7 @@ func (c *conn) encode(req *http.Request) {
 // writeHeaders puts c.headers among the frames that wait, cut into frames. mu is held, so nothing comes between.
 func (c *conn) writeHeaders(id uint32, end bool) {
 	first := true
+	// One frame of HEADERS, and CONTINUATION for the rest. RFC 9113, section 6.2: no other frame may come between.
 	for rest := []byte(c.headers); first || len(rest) > 0; first = false {
 		piece := rest[:min(len(rest), maxFrame)]
 		rest = rest[len(piece):]
@@ -148,6 +155,7 @@ func (s *stream) newResponse(f *http2.MetaHeadersFrame) (*http.Response, error) 
 	if err != nil || len(text) != 3 || status < 100 || f.Truncated {
 		return nil, errHeaders
 	}
+	// A length of -1 is "unknown", as http.Response has it.
 	resp := &http.Response{
 		Status: text + " " + http.StatusText(status), StatusCode: status, Proto: "HTTP/2.0", ProtoMajor: 2,
 		Header: make(http.Header, len(f.RegularFields())), ContentLength: -1, Body: s,
@@ -156,6 +164,7 @@ func (s *stream) newResponse(f *http2.MetaHeadersFrame) (*http.Response, error) 
 		name := textproto.CanonicalMIMEHeaderKey(field.Name)
 		resp.Header[name] = append(resp.Header[name], field.Value)
 	}
+	// A length that is no number, or several of them, is taken for none.
 	if lengths := resp.Header["Content-Length"]; len(lengths) == 1 {
 		if n, err := strconv.ParseUint(lengths[0], 10, 63); err == nil {
 			resp.ContentLength = int64(n)

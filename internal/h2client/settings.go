@@ -25,6 +25,7 @@ func (c *conn) settings(f *http2.SettingsFrame) error {
 		c.greeted = true
 		c.peerStreams = defaultStreams
 	}
+	// One that comes several times counts each time, in order (RFC 9113, section 6.5.3).
 	err := f.ForeachSetting(func(s http2.Setting) error {
 		if err := s.Valid(); err != nil {
 			return err
@@ -49,6 +50,7 @@ func (c *conn) settings(f *http2.SettingsFrame) error {
 	if err != nil {
 		return err
 	}
+	// The server waits for it: until then it may take us for keeping to the old settings.
 	c.framer.WriteSettingsAck()
 	return c.answered()
 }
@@ -56,6 +58,7 @@ func (c *conn) settings(f *http2.SettingsFrame) error {
 // resizeWindows changes the windows of the streams that there are, and of those to come. A window may get negative that way:
 // then the server has to give it back first. mu is held. Source: RFC 9113, section 6.9.2.
 func (c *conn) resizeWindows(size int64) error {
+	// What was sent already still counts, so the difference is applied and not the size.
 	change := size - c.peerWindow
 	c.peerWindow = size
 	for _, s := range c.streams {

@@ -16,14 +16,17 @@ import (
 //
 // What isn't set before it is shared, and has no lock of its own, is guarded by the connection's mu.
 type stream struct {
+	// conn, source and id don't change once the stream is open. id is 0 for one that could not be opened.
 	conn   *conn
 	id     uint32
 	source Source // nil when the request has no body
-	in     inbox
+	// in has a lock of its own.
+	in inbox
 
 	stop func() bool // ends the watching of the request's context
 	// answered is closed when response or refused is set; nil from then on.
-	answered      chan struct{}
+	answered chan struct{}
+	// response and refused are RoundTrip's to read, after answered was closed.
 	response      *http.Response
 	refused       error
 	informational int // responses of status 1xx that have come
@@ -32,15 +35,18 @@ type stream struct {
 	recvWindow int64 // what the server may still send
 	queued     bool  // it is among those that the writer looks at
 	more       bool  // the source has more than the windows allowed
+	// sentEnd says that the request is whole: its last frame has gone out.
 	sentEnd    bool
 	gotHeaders bool // the final ones
-	gotEnd     bool
-	over       bool // it is off the connection
+	// gotEnd says that the response is whole; what wasn't read of it is in the inbox.
+	gotEnd bool
+	over   bool // it is off the connection
 }
 
 // Read implements io.Reader, for the response's body. It waits for the server, until Close or the end of the request's
 // context.
 func (s *stream) Read(p []byte) (int, error) {
+	// The window is opened only by what was read, so a reader that has stopped stops the server, too.
 	n, credit, err := s.in.read(p, s.conn.creditAfter())
 	if credit > 0 {
 		s.conn.credit(s, credit)
@@ -79,6 +85,7 @@ func (s *stream) release() {
 	s.conn.mu.Lock()
 	stop := s.stop
 	s.conn.mu.Unlock()
+	// It doesn't wait for an abort that has begun; that one finds the stream over.
 	if stop != nil {
 		stop()
 	}

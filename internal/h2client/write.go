@@ -57,10 +57,12 @@ func (c *conn) endBatch() {
 // that may be written, so a connection on which nothing is said has none.
 func (c *conn) writeFrames() {
 	defer c.catch()
+	// Only while there is something to write: 10,000 connections that wait have no buffer.
 	b := buffers.Get().(*[]byte)
 	defer buffers.Put(b)
 	for {
 		out, ended := c.collect((*b)[:0])
+		// Without mu: release closes the Source, which may take its own lock.
 		for _, s := range ended {
 			s.release()
 		}
@@ -79,6 +81,7 @@ func (c *conn) write(b []byte) error {
 	for {
 		c.nc.SetWriteDeadline(time.Now().Add(c.cfg.WriteTimeout))
 		n, err := c.nc.Write(b)
+		// Something went out before the time-out, so the server reads, if slowly: the rest gets a time-out of its own.
 		if b = b[n:]; n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
@@ -95,6 +98,7 @@ func (c *conn) collect(b []byte) (out []byte, ended []*stream) {
 	b = c.takeWaiting(b)
 	for len(c.queue) > 0 && len(b) < flushSize {
 		s := c.queue[0]
+		// The array behind the queue stays; it must not keep a stream alive.
 		c.queue[0] = nil
 		if c.queue = c.queue[1:]; len(c.queue) == 0 {
 			c.queue = nil
@@ -109,6 +113,7 @@ func (c *conn) collect(b []byte) (out []byte, ended []*stream) {
 		}
 	}
 	b = c.takeWaiting(b) // of streams that were reset just now
+	// Under mu, in which kick looks at writing: what is put in after this starts a new writer.
 	c.writing = len(b) > 0
 	return b, ended
 }
@@ -131,10 +136,12 @@ func (c *conn) appendData(b []byte, s *stream) (out []byte, over bool) {
 	start := len(b)
 	room := int(max(0, min(maxFrame, c.sendWindow, s.sendWindow)))
 	b = slices.Grow(b, frameHeader+room)
+	// The Source writes into the buffer behind the place for the header, so the bytes are copied once.
 	n, more, err := s.source.Take(b[start+frameHeader : start+frameHeader+room])
 	switch {
 	case err != nil && !errors.Is(err, io.EOF):
 		return b, c.reset(s, http2.ErrCodeCancel, err)
+	// Nothing there, or no room: the slice keeps its length, so no frame is sent.
 	case n == 0 && err == nil:
 		s.more = more
 		return b, false
@@ -143,6 +150,7 @@ func (c *conn) appendData(b []byte, s *stream) (out []byte, over bool) {
 	s.sendWindow -= int64(n)
 	c.sendWindow -= int64(n)
 	s.more, s.sentEnd = more, err != nil
+	// To the end of the queue: the others come first. Without room it waits for opened or resizeWindows.
 	if more && s.sendWindow > 0 && c.sendWindow > 0 {
 		c.enqueue(s)
 	}
