@@ -126,7 +126,8 @@ type Keys interface {
 	ChangeKey(ctx context.Context, k Key) error
 	// Key returns a key, revoked or not, and its account. ErrNotFound.
 	Key(ctx context.Context, id string) (Key, Account, error)
-	// ListKeys returns the keys of one account, or of all when account is "", newest first. No keys is no error.
+	// ListKeys returns the keys of one account, or of all when account is "", newest first, those of one moment by their id. No
+	// keys is no error.
 	ListKeys(ctx context.Context, account string) ([]Key, error)
 	// RevokeKey makes the key invalid from at on; a key that is revoked already stays as it is.
 	// ErrNotFound.

@@ -185,7 +185,8 @@ func (s *Store) ListKeys(ctx context.Context, account string) ([]store.Key, erro
 			list = append(list, keptKey(k))
 		}
 	}
-	slices.SortFunc(list, func(a, b store.Key) int { return newest(a.Created, b.Created, a.ID, b.ID) })
+	// Of two that were made in the same millisecond, the smaller id comes first: SQL stores order so.
+	slices.SortFunc(list, func(a, b store.Key) int { return newest(a.Created, b.Created, b.ID, a.ID) })
 	return list, nil
 }
 

@@ -15,6 +15,7 @@ import (
 // caller has ever been given.
 type documentRow struct {
 	store.Document
+	// parts are in the order in which they were added.
 	parts []store.DocumentPart
 }
 

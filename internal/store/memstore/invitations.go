@@ -14,6 +14,7 @@ func (db *Database) letIn(account string, d store.Door) error {
 	if _, known := db.accounts[account]; known || !d.Closed {
 		return nil
 	}
+	// By the hash, in a loop: tests have a few invitations. Hashes are unique (AddInvitation).
 	for id, i := range db.invitations {
 		if i.Hash == d.Invitation && i.Used < i.Uses && i.Revoked.IsZero() && i.Expires.After(d.At) {
 			i.Used++
@@ -87,7 +88,8 @@ func (s *Store) RevokeInvitation(ctx context.Context, id string, at time.Time) e
 
 // attempts are those of one Who that are within their window.
 type attempts struct {
-	times   []time.Time // oldest first
+	times []time.Time // oldest first
+	// expires is when the newest of them leaves its window, and the row can be swept.
 	expires time.Time
 }
 
@@ -100,12 +102,14 @@ func (s *Store) CountAttempt(ctx context.Context, a store.Attempt) (again time.T
 	defer done()
 	at := stamp(a.At)
 	times := s.db.attempts[a.Who].times
+	// The window of this attempt counts, also for those before it.
 	for len(times) > 0 && !times[0].Add(a.Window).After(at) {
 		times = times[1:]
 	}
 	if len(times) >= a.Most {
 		return times[0].Add(a.Window), nil
 	}
+	// Cloned, because append could write into an array that an earlier row still has.
 	s.db.attempts[a.Who] = attempts{append(slices.Clone(times), at), at.Add(a.Window)}
 	return time.Time{}, nil
 }

@@ -48,20 +48,25 @@ type Config struct {
 //
 // Closing a Store leaves the rows, so a process of a test can be restarted on the same Database.
 type Database struct {
+	// limits and now are Config's, with the defaults filled in; they don't change. hub has a lock of its own.
 	limits store.Limits
 	now    func() time.Time
 	hub    notice.Hub // of all processes
 
 	// mu protects the tables. Every method holds it from its first look to its last change, so each is one transaction.
-	mu            sync.Mutex
-	accounts      map[string]store.Account
-	keys          map[string]store.Key
-	logs          map[string]store.RequestLog
-	audits        map[string]store.AuditEntry
-	invitations   map[string]store.Invitation
-	attempts      map[[32]byte]attempts
-	runners       map[string]time.Time // when the lease of each ends, by time.Now
-	sessions      map[store.SessionKey]store.Session
+	mu sync.Mutex
+	// The tables, one a line. Where nothing else is said, the key is the row's own id. Values that are not pointers are replaced
+	// as a whole; responses and documents are changed in place, which is why they are copied on the way out.
+	accounts    map[string]store.Account
+	keys        map[string]store.Key
+	logs        map[string]store.RequestLog
+	audits      map[string]store.AuditEntry
+	invitations map[string]store.Invitation
+	// By Attempt.Who, which is a hash.
+	attempts map[[32]byte]attempts
+	runners  map[string]time.Time // when the lease of each ends, by time.Now
+	sessions map[store.SessionKey]store.Session
+	// By ParkedCall.Key, which is a hash of owner and call.
 	parked        map[[32]byte]store.ParkedCall
 	replicas      map[string]liveReplica // by id
 	responses     map[rowKey]*responseRow
@@ -87,6 +92,7 @@ func New(cfg Config) *Database {
 		runners: map[string]time.Time{}, sessions: map[store.SessionKey]store.Session{}, parked: map[[32]byte]store.ParkedCall{}, replicas: map[string]liveReplica{}, responses: map[rowKey]*responseRow{},
 		conversations: map[rowKey]*store.Conversation{}, documents: map[rowKey]*documentRow{},
 	}
+	// All Stores share this hub, so a process hears of every change at once. SQL stores have to be connected for that first.
 	db.hub.SetComplete(true)
 	return db
 }
@@ -95,9 +101,11 @@ func New(cfg Config) *Database {
 //
 // Its lock is never held together with the Database's.
 type Store struct {
+	// db is shared with the other Stores on it. It never changes.
 	db *Database
 
-	mu    sync.Mutex // protects what follows
+	mu sync.Mutex // protects what follows
+	// delay is how long each call waits before it begins; 0 is none. away makes each fail.
 	delay time.Duration
 	away  bool
 }
@@ -148,6 +156,7 @@ func (s *Store) begin(ctx context.Context) (done func(), err error) {
 		return nil, store.ErrUnavailable
 	}
 	s.db.mu.Lock()
+	// Waiting for this lock doesn't heed ctx: nobody holds it for longer than a look at the tables.
 	return s.db.mu.Unlock, nil
 }
 
@@ -181,6 +190,7 @@ func (s *Store) Sweep(ctx context.Context) (gone int64, err error) {
 	db := s.db
 	gone += sweep(db.sessions, func(v store.Session) bool { return db.over(v.Expires) })
 	gone += sweep(db.audits, func(v store.AuditEntry) bool { return db.over(v.At.Add(store.AuditAge)) })
+	// Replicas are not counted: SQL stores don't, either.
 	maps.DeleteFunc(db.replicas, func(_ string, r liveReplica) bool { return !time.Now().Before(r.until) })
 	gone += sweep(db.invitations, func(v store.Invitation) bool { return db.over(v.Expires.Add(store.InvitationAge)) })
 	gone += sweep(db.attempts, func(v attempts) bool { return db.over(v.expires) })
@@ -205,7 +215,8 @@ func sweep[K comparable, V any](table map[K]V, over func(V) bool) int64 {
 // A row is gone at its very end, not a millisecond later.
 func (db *Database) over(t time.Time) bool { return !t.After(db.now()) }
 
-// newest orders by time, newest first, and by id where times are equal.
+// newest orders by time, newest first, and by id where times are equal: the larger id first. Callers that want the smaller one
+// first give the two ids the other way round.
 //
 // It is for slices.SortFunc.
 func newest(a, b time.Time, idA, idB string) int { return cmp.Or(b.Compare(a), cmp.Compare(idB, idA)) }
@@ -221,6 +232,7 @@ func (db *Database) Dump() string {
 	for _, table := range []any{db.accounts, db.keys, db.logs, db.audits, db.invitations, db.attempts, db.sessions, db.parked} {
 		fmt.Fprintf(&b, "%q\n", table)
 	}
+	// These hold pointers, which %q would show as addresses.
 	var rows []any // %q shows the texts in them, whatever else there is
 	for _, r := range db.responses {
 		rows = append(rows, r.Response, r.events)

@@ -29,6 +29,7 @@ func (s *Store) ParkedAt(ctx context.Context, keys [][32]byte) (string, error) {
 		return "", err
 	}
 	defer done()
+	// The first that is known counts. A replica whose lease has ended is taken for dead, whatever its calls say.
 	for _, key := range keys {
 		if c, known := s.db.parked[key]; known && !s.db.over(c.Expires) && time.Now().Before(s.db.replicas[c.Replica].until) {
 			return c.Address, nil
@@ -50,6 +51,7 @@ func (s *Store) RenewReplica(ctx context.Context, r store.Replica, lease time.Du
 
 // A liveReplica is the row of a replica.
 type liveReplica struct {
+	// address is "" for a replica that takes no requests any more, but still has runs.
 	address string
 	until   time.Time // when its lease ends
 }
@@ -66,6 +68,7 @@ func (s *Store) OpenReplicas(ctx context.Context) (addresses []string, err error
 			addresses = append(addresses, r.address)
 		}
 	}
+	// Sorted, so that a test gets the same list in each run; two replicas at one address are one.
 	slices.Sort(addresses)
 	addresses = slices.Compact(addresses)
 	return addresses[:min(len(addresses), store.MaxReplicas)], nil

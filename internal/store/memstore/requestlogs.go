@@ -147,6 +147,7 @@ func (s *Store) ListRequests(ctx context.Context, q store.RequestQuery) ([]store
 	}
 	slices.SortFunc(list, func(a, b store.RequestLog) int { return newest(a.Created, b.Created, a.ID, b.ID) })
 	if q.After != "" {
+		// It has to be among the rows that the query finds, so nobody learns which ids others have.
 		i := slices.IndexFunc(list, func(l store.RequestLog) bool { return l.ID == q.After })
 		if i < 0 {
 			return nil, store.ErrNotFound

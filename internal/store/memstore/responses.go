@@ -21,7 +21,8 @@ type responseRow struct {
 	store.Response
 	// By time.Now and not by the Database's clock, which stands for the clocks of the processes.
 	leaseUntil time.Time
-	events     map[int64][]byte
+	// By their sequence number. Never nil, and empty for a response that is hidden.
+	events map[int64][]byte
 	// The sum of the events' bytes, which counts towards the owner's limit.
 	eventBytes int64
 	hidden     bool // deleted, but others continue it

@@ -42,6 +42,7 @@ func copied(b []byte) []byte {
 //
 // The tables have different rows; this is what evict has to know of each.
 type evictable struct {
+	// key is what remove gets. created and size decide who goes first, and whether anybody must.
 	key     rowKey
 	created time.Time
 	size    int64

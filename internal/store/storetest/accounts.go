@@ -156,8 +156,12 @@ var keyCases = []examCase{
 		signUp(e, account("acct_1"), older)
 		signUp(e, account("acct_1"), newer)
 		signUp(e, account("acct_2"), others)
-		e.same(get[[]store.Key](e)(e.ListKeys(e.ctx, "acct_1")), []store.Key{newer, older})
-		e.same(get[[]store.Key](e)(e.ListKeys(e.ctx, "")), []store.Key{others, newer, older})
+		// A second key of the same moment. Without an order of the ids, the list could differ from call to call.
+		twin := newer
+		twin.ID, twin.Hash = "key_2b", key("key_2b", "acct_1").Hash
+		signUp(e, account("acct_1"), twin)
+		e.same(get[[]store.Key](e)(e.ListKeys(e.ctx, "acct_1")), []store.Key{newer, twin, older})
+		e.same(get[[]store.Key](e)(e.ListKeys(e.ctx, "")), []store.Key{others, newer, twin, older})
 		e.same(len(get[[]store.Key](e)(e.ListKeys(e.ctx, "acct_3"))), 0)
 	}},
 	// Its owner has several, each for a machine of theirs.
