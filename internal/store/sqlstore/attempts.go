@@ -24,10 +24,12 @@ func (db *DB) CountAttempt(ctx context.Context, a store.Attempt) (again time.Tim
 		if err := json.Unmarshal([]byte(text), &times); err != nil {
 			return fmt.Errorf("the times of attempts: %w", err)
 		}
+		// The times are in order. What has left the window of this attempt is forgotten.
 		for len(times) > 0 && times[0] <= millis(a.At.Add(-a.Window)) {
 			times = times[1:]
 		}
 		if len(times) >= a.Most {
+			// Room comes when the oldest leaves. The row stays as it is, so the refusal costs nothing later.
 			again = time.UnixMilli(times[0]).Add(a.Window).UTC()
 			return nil
 		}

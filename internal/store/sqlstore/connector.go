@@ -39,20 +39,25 @@ type connector struct {
 	// base again, because the host may also be one that will never answer.
 	base, most time.Duration
 
+	// ctx is that of all attempts: a call's own context would end them with the call.
 	ctx  context.Context // done with Close
 	stop context.CancelFunc
 	work sync.WaitGroup // attempts
 
-	mu       sync.Mutex // protects what follows
+	mu sync.Mutex // protects what follows
+	// perHost is what the next attempt gives each host: base, or more after attempts that took too long.
 	perHost  time.Duration
 	attempts int            // under way; at least one for each of waiting
 	waiting  []chan outcome // of calls, oldest first; each has room for its outcome
-	spare    []*spareConn
-	closed   bool
+	// spare are connections that are ready and that nobody waits for, oldest first.
+	spare []*spareConn
+	// closed says that Close has begun. A connection that nobody waits for is closed then, and not kept (keep).
+	closed bool
 }
 
 // An outcome is what a call gets: one of both.
 type outcome struct {
+	// conn is the pool's from here on.
 	conn driver.Conn
 	err  error
 }
@@ -79,6 +84,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 		return nil, context.Canceled
 	}
 	if n := len(c.spare); n > 0 {
+		// The newest has the most of spareTime before it.
 		s := c.spare[n-1] // the newest
 		c.spare = c.spare[:n-1]
 		c.mu.Unlock()
@@ -86,6 +92,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 		return s.Conn, nil
 	}
 	c.waiting = append(c.waiting, done)
+	// An attempt whose call has gone serves this one, so there is never one more than there are calls.
 	if c.attempts < len(c.waiting) {
 		c.attempts++
 		c.work.Go(c.attempt)
@@ -95,6 +102,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	select {
 	case o := <-done:
 		return o.conn, o.err
+	// The call gives up; the attempt goes on, for the next call.
 	case <-ctx.Done():
 	}
 	c.mu.Lock()
@@ -103,6 +111,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 		c.waiting = slices.Delete(c.waiting, i, i+1)
 	}
 	c.mu.Unlock()
+	// It must be taken: a connection would be lost otherwise, and the pool would count it for ever.
 	if i < 0 { // the outcome came in the same moment
 		o := <-done
 		return o.conn, o.err
@@ -115,6 +124,7 @@ func (c *connector) attempt() {
 	c.mu.Lock()
 	perHost := c.perHost
 	c.mu.Unlock()
+	// Without mu: it takes as long as the network does.
 	conn, err := c.try(perHost)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -130,6 +140,7 @@ func (c *connector) attempt() {
 	switch {
 	case err == nil && len(c.waiting) == 0:
 		c.keep(conn)
+	// A failure is handed on only if somebody would otherwise wait for nothing.
 	case err == nil || len(c.waiting) > c.attempts: // else another attempt is under way for each who waits
 		c.waiting[0] <- outcome{conn, err}
 		c.waiting = slices.Delete(c.waiting, 0, 1)
@@ -157,6 +168,7 @@ func (c *connector) keep(conn driver.Conn) {
 
 // drop closes a spare connection, unless somebody has it now. A bug in the driver leaves it open.
 func (c *connector) drop(s *spareConn) {
+	// recovered needs a place for the error; nobody is there to be told it.
 	var err error
 	defer recovered(&err)
 	c.mu.Lock()
@@ -182,6 +194,7 @@ func (c *connector) Close() error {
 		s.end.Stop()
 		s.Close()
 	}
+	// The caller closes what attempts use, so none may be left.
 	c.work.Wait()
 	return nil
 }

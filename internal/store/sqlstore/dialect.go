@@ -14,6 +14,7 @@ import (
 //
 // A value is made once for the program and never changed.
 type dialect struct {
+	// goose is the name by which the library for migrations knows the database.
 	goose goose.Dialect
 	dir   string // in migrations/
 	// countTables counts the tables named $1.

@@ -160,9 +160,11 @@ func (db *DB) AddParts(ctx context.Context, owner, document string, expires time
 			owner, document, added, expires, db.now()); err != nil {
 			return err
 		}
+		// The document alone: to delete others would not help it.
 		if size > db.limits.OwnerBytes {
 			return store.ErrTooLarge
 		}
+		// MAX and not count(*): positions of deleted parts stay unused, so a page that is being read keeps its place.
 		var next int64
 		if err := t.row([]any{&next}, `SELECT COALESCE(MAX(position), -1) + 1 FROM document_parts WHERE owner = $1 AND document = $2`, owner, document); err != nil {
 			return err

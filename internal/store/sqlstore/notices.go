@@ -53,6 +53,7 @@ func (db *DB) WatchResponse(ref store.ResponseRef, withEvents bool) store.Watch 
 }
 
 const (
+	// channel is what processes listen on and notify. It is one for each database of the server.
 	channel = "composer_api"
 	// maxPayload is how many topics go into one notice: PostgreSQL takes less than 8,000 bytes.
 	maxPayload = 300
@@ -77,6 +78,7 @@ var errDeaf = errors.New("notices of the database don't arrive")
 // A wire is a process's way to tell others, and to hear from them. It has two goroutines: one that listens, from the first
 // watch to close, and one that announces, while there is something to be announced.
 type wire struct {
+	// db, cfg, name, log, ctx and stop are set by newWire and don't change.
 	db   *DB
 	cfg  *pgx.ConnConfig // of the connection that listens
 	name string          // of this process on its notices, which it need not hear itself
@@ -85,11 +87,13 @@ type wire struct {
 	stop context.CancelFunc
 	work sync.WaitGroup
 
-	mu         sync.Mutex // protects what follows
+	mu sync.Mutex // protects what follows
+	// closed refuses new work. listening says that begin has started the listener, announcing that the announcer runs.
 	closed     bool
 	listening  bool
 	announcing bool
-	pending    map[notice.Topic]bool
+	// pending are topics to announce, each once however often it was told.
+	pending map[notice.Topic]bool
 }
 
 // newWire makes a wire to the database at dsn, for announcements of db. It does not connect.
@@ -120,6 +124,7 @@ func (w *wire) close() {
 func (w *wire) announce(t notice.Topic) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	// Dropping is no loss of data: who waits looks by itself, only later.
 	if w.closed || len(w.pending) >= maxPending {
 		return
 	}
@@ -137,6 +142,7 @@ func (w *wire) announceAll() {
 		w.mu.Lock()
 		topics := slices.Collect(maps.Keys(w.pending))
 		clear(w.pending)
+		// Under mu, like announce's look at it: a topic that comes after this starts a new announcer.
 		w.announcing = len(topics) > 0
 		w.mu.Unlock()
 		if len(topics) == 0 {
@@ -182,6 +188,7 @@ func (w *wire) begin() {
 func (w *wire) listen() {
 	silent := false
 	for {
+		// It is complete from the first notice that arrives, and not from LISTEN: a pooler takes that, too.
 		err := w.session(func() {
 			if silent {
 				w.log.Info("what other replicas change is told again at once")
@@ -189,6 +196,7 @@ func (w *wire) listen() {
 			silent = false
 			w.db.hub.SetComplete(true)
 		})
+		// Whoever waits hears of it, and looks by itself from now on.
 		w.db.hub.SetComplete(false)
 		if w.ctx.Err() != nil {
 			return
@@ -197,6 +205,7 @@ func (w *wire) listen() {
 		if errors.Is(err, errDeaf) {
 			pause = deafAgain
 		}
+		// Once, and not at each try: a pooler stays one for as long as the process lives.
 		if !silent {
 			silent = true
 			w.log.Warn("what other replicas change is looked for every half second, because the database doesn't tell of it; "+
@@ -214,6 +223,7 @@ func (w *wire) listen() {
 // arrived: from then on nothing goes by.
 func (w *wire) session(works func()) (err error) {
 	defer recovered(&err)
+	// A connection of its own: one of the pool may be closed or given to somebody else at any time.
 	conn, err := pgx.ConnectConfig(w.ctx, w.cfg) // it gives each host its time
 	if err != nil {
 		return err
@@ -230,6 +240,7 @@ func (w *wire) session(works func()) (err error) {
 		return err
 	}
 	for {
+		// Sent by the pool and awaited here, so it takes the way of the other processes' notices.
 		probe := "?" + rand.Text()
 		if err := w.notify(probe); err != nil {
 			return err
@@ -261,6 +272,7 @@ func (w *wire) hear(conn *pgx.Conn, d time.Duration, probe string) (heard bool, 
 			return false, cmp.Or(err, w.ctx.Err())
 		}
 		words := strings.Fields(n.Payload)
+		// Our own writes were told within the process, when they were made.
 		if len(words) < 2 || words[0] == w.name {
 			if probe != "" && slices.Contains(words, probe) {
 				return true, nil

@@ -151,6 +151,7 @@ func postgresIdleStale(err error) bool {
 //
 // It is what the URL says, or our defaults.
 type pool struct {
+	// connections is the most that there are at once; lifetime and idleTime are when one is closed.
 	connections        int
 	lifetime, idleTime time.Duration
 	hostTime           time.Duration // what a host may take when it was too slow before; what the URL says is never exceeded
@@ -179,6 +180,7 @@ func poolOptions(params map[string]string) (p pool, err error) {
 			return err
 		}
 	}
+	// The names are pgxpool's, so that an operator finds them in its documentation.
 	take("pool_max_conns", func(value string) (err error) {
 		if p.connections, err = strconv.Atoi(value); err == nil && p.connections < minConnections {
 			err = fmt.Errorf("it must be at least %d", minConnections)
@@ -205,6 +207,7 @@ const lockEvery = 100 * time.Millisecond
 // inside the server does not, because whoever waits takes a connection of the pooler from the one that
 // migrates; so we ask again every lockEvery. If we die, the server releases the lock.
 func lockPostgres(ctx context.Context, db *sql.DB, _ string) (func(), error) {
+	// Between two tries it holds no connection of the pool.
 	for {
 		tx, err := db.BeginTx(ctx, nil)
 		if err != nil {

@@ -53,6 +53,7 @@ func (t *tx) finishRequest(l *store.RequestLog) error {
 func (db *DB) ListRequests(ctx context.Context, q store.RequestQuery) ([]store.RequestLog, error) {
 	wanted := requestConditions(q)
 	if q.After != "" {
+		// A copy: the condition on the id is for this one look only.
 		place := wanted
 		place.add("id = ?", q.After)
 		var created int64
@@ -93,12 +94,14 @@ func requestConditions(q store.RequestQuery) conditions {
 
 // conditions are what stands behind WHERE, and the arguments in it. A copy may be added to: the original stays as it is.
 type conditions struct {
+	// text numbers its arguments from $1. It never holds a value that came from a client.
 	text string
 	args []any
 }
 
 // add adds a condition in which each ? is the place of an argument.
 func (c *conditions) add(condition string, args ...any) {
+	// The capacity is cut, so append makes a new array and a copy of c keeps its own.
 	for _, arg := range args {
 		c.args = append(c.args[:len(c.args):len(c.args)], arg)
 		condition = strings.Replace(condition, "?", "$"+strconv.Itoa(len(c.args)), 1)

@@ -75,19 +75,24 @@ var ErrBadDSN = errors.New("the database's URL can't be read")
 //	            wait for in order
 //	read        a few, which never wait for it       the same pool
 type DB struct {
+	// dialect has what differs between the two databases; it is &sqlite or &postgres.
 	dialect *dialect
-	dsn     string
-	write   *sql.DB // the only one with transactions
-	read    *sql.DB // the same as write on PostgreSQL
+	// dsn is Config.DSN. It may hold a password, and is never in an error.
+	dsn   string
+	write *sql.DB // the only one with transactions
+	read  *sql.DB // the same as write on PostgreSQL
 	// anchor is a connection that nobody uses: a database in memory lives as long as one is open. Nil for others.
 	anchor *sql.Conn
+	// limits and now are Config's, with the defaults filled in.
 	limits store.Limits
 	now    func() time.Time
+	// schema brings the tables up to date at the first use. It has a lock of its own.
 	schema schema
 	hub    notice.Hub // those who wait in this process
 	wire   *wire      // between the processes; nil when there is none to listen on, as for SQLite
 }
 
+// A method that is missing fails the build here, and not in internal/cli.
 var _ store.Store = (*DB)(nil)
 
 // Open connects, brings the schema up to date, and returns the store, which the caller closes. Any number of processes
@@ -133,6 +138,7 @@ func connect(cfg Config) (*DB, error) {
 			return nil, errors.Join(err, write.Close())
 		}
 	}
+	// The context of a migration is not that of the call that began it: others wait for it, too.
 	db.schema.turn = make(chan struct{}, 1)
 	db.schema.ctx, db.schema.stop = context.WithCancel(context.Background())
 	if d == &sqlite && splitSQLite(cfg.DSN).inMemory() {
@@ -167,6 +173,7 @@ func Writable(ctx context.Context, dsn string) error {
 // Close implements store.Store. It waits for a migration that is going on, because the pools can't be
 // closed under it.
 func (db *DB) Close() error {
+	// The order: the migration, then notices, which use the pool, then the pools.
 	db.schema.end()
 	if db.wire != nil {
 		db.wire.close()

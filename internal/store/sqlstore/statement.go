@@ -18,6 +18,7 @@ import (
 // A tx is a transaction that is going on. Its errors already mean what package store promises. It is
 // used by one goroutine, inside inTx's f, and not kept.
 type tx struct {
+	// ctx is that of inTx. When it ends, database/sql rolls sql back.
 	db  *DB
 	ctx context.Context
 	sql *sql.Tx
@@ -34,6 +35,7 @@ func (db *DB) inTx(ctx context.Context, f func(*tx) error) error {
 	if err := db.ready(ctx); err != nil {
 		return err
 	}
+	// Without a pause: the server has let the transaction through that was in the way.
 	for try := 1; ; try++ {
 		err := db.tryTx(ctx, f)
 		if err == nil || try == tries || !db.dialect.retryable(err) {
@@ -125,6 +127,7 @@ func queryAll[T any](ctx context.Context, db *DB, fields func(*T) []any, stateme
 	if err := db.ready(ctx); err != nil {
 		return nil, err
 	}
+	// The pool's connection is given back by rows.Close.
 	rows, err := db.read.QueryContext(ctx, statement, bind(args)...)
 	if err != nil {
 		return nil, db.failure(ctx, err)
@@ -132,6 +135,7 @@ func queryAll[T any](ctx context.Context, db *DB, fields func(*T) []any, stateme
 	defer rows.Close()
 	var all []T
 	for rows.Next() {
+		// A new one each time, so that no row shares bytes with another.
 		var row T
 		if err := rows.Scan(fields(&row)...); err != nil {
 			return nil, db.failure(ctx, err)

@@ -22,7 +22,9 @@ func with(id string, t time.Time) store.Door {
 	return store.Door{Closed: true, Invitation: sha256.Sum256([]byte(id)), At: t}
 }
 
+// invitationCases are about invitations, and about sign-ups where only those who have one may come in.
 var invitationCases = []examCase{
+	// Two invitations of one hash would be one secret with two limits.
 	{name: "invitations are listed newest first, and revoked once", run: func(e *exam) {
 		first, second := invitation("inv_1", 1), invitation("inv_2", 5)
 		second.Created = at(time.Hour)
@@ -47,6 +49,7 @@ var invitationCases = []examCase{
 	// Whoever gets in must be let in by an invitation that is good then, and each counts.
 	{name: "a closed door opens to an invitation as often as it says", run: func(e *exam) {
 		e.ok(e.AddInvitation(e.ctx, invitation("inv_1", 2)))
+		// Each try brings a key of its own: its id has the exam's time in it, which is why the time is moved between two tries of one.
 		enter := func(name string, d store.Door) error {
 			_, err := e.SignUp(e.ctx, account("acct_"+name), key("key_"+name+fmt.Sprint(e.now.UnixNano()), "acct_"+name), d)
 			return err
@@ -107,6 +110,7 @@ var invitationCases = []examCase{
 			return err
 		})
 	}},
+	// It stays for a while, so that an operator can see who was let in by it.
 	{name: "an invitation is swept away long after its end", run: func(e *exam) {
 		e.ok(e.AddInvitation(e.ctx, invitation("inv_1", 1)))
 		e.pass(24*time.Hour + store.InvitationAge - time.Millisecond)
@@ -116,6 +120,7 @@ var invitationCases = []examCase{
 	}},
 }
 
+// attemptCases are about how often somebody may try something within a time, which bounds sign-ups and guesses.
 var attemptCases = []examCase{
 	// A window that slides: an attempt makes room exactly when it leaves the window. A refused one takes no room.
 	{name: "so many attempts within a window, and no more", run: func(e *exam) {
@@ -143,6 +148,7 @@ var attemptCases = []examCase{
 		})
 		e.same(refused.Load(), int32(15))
 	}},
+	// Otherwise each address that was ever seen would leave a row behind.
 	{name: "attempts are swept away when they count no longer", run: func(e *exam) {
 		get[time.Time](e)(e.CountAttempt(e.ctx, store.Attempt{Who: [32]byte{1}, At: epoch, Window: time.Hour, Most: 5}))
 		e.pass(time.Hour - time.Millisecond)

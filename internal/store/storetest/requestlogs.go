@@ -249,6 +249,7 @@ var requestLogCases = []examCase{
 
 // auditCases are about what operators did.
 var auditCases = []examCase{
+	// An operator's acts are kept for a year and more; what is older goes by itself.
 	{name: "acts are listed newest first, until they are too old", run: func(e *exam) {
 		first := store.AuditEntry{ID: "audit_1", At: epoch, Actor: "ada on host1, command line", Action: "limit key", Subject: "key_1", Detail: "2 at once"}
 		second := store.AuditEntry{ID: "audit_2", At: at(time.Hour), Actor: "operator's page", Action: "drain"}

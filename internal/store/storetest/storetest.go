@@ -55,9 +55,11 @@ func Test(t *testing.T, fresh func(t *testing.T) Open) {
 // TestComplete examines a store whose processes tell each other of changes.
 func TestComplete(t *testing.T, fresh func(t *testing.T) Open) { examine(t, completeCases, fresh) }
 
+// examine runs each case as a subtest with a database and a clock of its own.
 func examine(t *testing.T, cases []examCase, fresh func(t *testing.T) Open) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
+			// The clock first: the store may ask for the time while it is opened.
 			e := &exam{T: t, ctx: t.Context(), now: epoch}
 			open := fresh(t)
 			e.open = func() store.Store { return open(t, c.limits, e.clock) }
@@ -70,7 +72,9 @@ func examine(t *testing.T, cases []examCase, fresh func(t *testing.T) Open) {
 // An examCase is one behaviour. Its name says it. The comment above a case says what goes wrong
 // without it. Zero limits are the store's defaults.
 type examCase struct {
-	name   string
+	// name is the subtest's: a sentence that is true of every store.
+	name string
+	// limits are given to each replica that the case opens.
 	limits store.Limits
 	run    func(*exam)
 }
@@ -80,6 +84,7 @@ type examCase struct {
 type exam struct {
 	*testing.T
 	store.Store
+	// ctx ends with the test.
 	ctx  context.Context
 	open func() store.Store // another replica on the same database
 
@@ -89,6 +94,7 @@ type exam struct {
 }
 
 // epoch is when every exam begins.
+// It is in the middle of a day and of a month, so that a case may add hours without meeting the end of either.
 var epoch = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 // clock is the Now of every replica of this exam.
@@ -146,6 +152,7 @@ func get[T any](e *exam) func(T, error) T {
 // fail the test by itself.
 func (e *exam) together(n int, f func(i int) error) {
 	e.Helper()
+	// One place for each goroutine, so they need no lock.
 	errs := make([]error, n)
 	var wg sync.WaitGroup
 	for i := range n {

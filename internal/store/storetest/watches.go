@@ -7,6 +7,7 @@ import (
 )
 
 // watchLimit is how long a case waits for a notice, which takes a millisecond.
+// Real time, because a notice of PostgreSQL comes over a real connection.
 const watchLimit = 20 * time.Second
 
 // told fails the exam unless w is told of something in time.
@@ -46,6 +47,7 @@ var aRef = store.ResponseRef{Owner: "k:1", ID: "resp_1"}
 
 // watchCases are about what a process is told of its own writes, before they return.
 var watchCases = []examCase{
+	// A watch that is told of too much would make its reader ask the database for nothing.
 	{name: "whoever waits for a response is told of its row, of its events if asked for, and of nothing else", run: func(e *exam) {
 		all, row, others := e.WatchResponse(aRef, true), e.WatchResponse(aRef, false), e.WatchResponse(store.ResponseRef{Owner: "k:2", ID: "resp_1"}, true)
 		defer all.Stop()
@@ -63,6 +65,7 @@ var watchCases = []examCase{
 		e.told(all)
 		e.told(row)
 	}},
+	// Stop may be called twice: by whoever reads the stream, and by its end.
 	{name: "a watch that has ended is told of nothing, and another one still is", run: func(e *exam) {
 		e.ok(e.CreateResponse(e.ctx, response("k:1", "resp_1", 0)))
 		ended, other := e.WatchResponse(aRef, true), e.WatchResponse(aRef, true)
@@ -81,6 +84,7 @@ var watchCases = []examCase{
 
 // completeCases are about what a process is told of the writes of others.
 var completeCases = []examCase{
+	// A background response may run in one process and be read in another.
 	{name: "a change by one process is told to another", run: func(e *exam) {
 		there := e.open()
 		all, row, others := there.WatchResponse(aRef, true), there.WatchResponse(aRef, false), there.WatchResponse(store.ResponseRef{Owner: "k:2", ID: "resp_1"}, true)
