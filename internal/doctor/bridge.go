@@ -5,6 +5,8 @@ import (
 	"time"
 )
 
+// Cursor's published bridge, the upstream of most people. It is started as serve starts it, with a private folder of its own.
+
 // bridge starts Cursor's bridge once, if the gateway would use it, asks it for a sign of life, and ends it.
 func bridge(ctx context.Context, s *Subject, r *report) {
 	b := &s.Bridge
@@ -23,6 +25,7 @@ func bridge(ctx context.Context, s *Subject, r *report) {
 		r.broken("'composer-api upstream install'", "no upstream is configured, and Cursor's bridge is not installed")
 		return
 	}
+	// b.Try ends the bridge again. It needs no key and asks no model.
 	began := time.Now()
 	ready, err := b.Try(ctx)
 	if err != nil {
@@ -30,6 +33,7 @@ func bridge(ctx context.Context, s *Subject, r *report) {
 		return
 	}
 	r.okAfter(began, "version %s works, ready after %v", b.Version, ready.Round(time.Millisecond))
+	// It works, but a person should know what it may do.
 	if b.Unconfined {
 		r.warn("use a Linux kernel with Landlock (5.13 or later) and remove COMPOSER_SDK_BRIDGE_CONFINE=off",
 			"the bridge is not confined (%s): it runs what Cursor's server asks it to, as this user", b.Confinement)

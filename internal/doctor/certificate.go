@@ -29,6 +29,7 @@ func certificates(ctx context.Context, s *Subject, r *report) {
 		case err != nil:
 			r.broken("correct "+c.Setting, "the server's certificate can't be read: %v", err)
 			continue
+		// No fault yet: an ACME certificate is asked for by the first handshake.
 		case leaf == nil:
 			r.warn("let the authority reach "+c.Name+" at port 443 (or at 80, with COMPOSER_HTTP_ADDR), start the server, and open https://"+c.Name+"/healthz",
 				"there is no certificate for %s yet; the server asks for one when the first client comes", c.Name)
@@ -36,6 +37,7 @@ func certificates(ctx context.Context, s *Subject, r *report) {
 		}
 		left := leaf.NotAfter.Sub(s.Network.now())
 		switch end := leaf.NotAfter.Format(time.DateOnly); {
+		// A certificate that has ended is told as that, and not as one for another name.
 		case left <= 0:
 			r.broken(c.renew(), "the server's certificate has ended on %s", end)
 		case c.Name != "" && leaf.VerifyHostname(c.Name) != nil:

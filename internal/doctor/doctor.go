@@ -5,7 +5,7 @@
 // what it finds as [Finding]s. A check that makes no sense while another one is broken names that one, and is skipped then,
 // so that one fault gives one finding and not ten.
 //
-//	Examine ──► version ──► settings ──► dns, proxy, tcp, tls, http2, clock ──► key, token ──► bridge ──► store, disk, cert, port, clients ──► turn
+//	Examine ──► version ──► settings ──► proxy, dns, tcp, clock, tls, http2 ──► key, token ──► bridge ──► store, disk, cert, port, clients ──► turn
 //
 // It knows neither flags nor variables: internal/cli makes the Subject, out of the same parts as the gateway that it starts.
 package doctor
@@ -32,7 +32,8 @@ const (
 // A Finding is one thing that a check has found. It holds no secret and nothing of what people say.
 type Finding struct {
 	Check string `json:"check"` // the name of the row in checks
-	Level Level  `json:"level"`
+	// Level says how serious it is; only Broken makes the exit code 1.
+	Level Level `json:"level"`
 	// Text is a sentence without a full stop at its end.
 	Text string `json:"text"`
 	// Cure is a command, or what to do where no command can do it. It is there whenever the level is Warning or Broken.
@@ -45,12 +46,14 @@ type Finding struct {
 
 // A check is one row of the table.
 type check struct {
+	// name is what findings are headed by, and what needs refer to.
 	name string
 	// needs are the checks without which this one says nothing: it is skipped when one of them is broken, or was skipped itself.
 	needs []string
 	// limit bounds it; ctx of run ends then.
 	limit time.Duration
-	run   func(ctx context.Context, s *Subject, r *report)
+	// run looks, and writes to r. It returns nothing: what went wrong is a finding.
+	run func(ctx context.Context, s *Subject, r *report)
 }
 
 // Limits of a step. A turn starts a bridge and waits for a model.
@@ -101,6 +104,7 @@ func Examine(ctx context.Context, s *Subject, tell func(Finding)) (healthy bool)
 			continue
 		}
 		runCheck(ctx, c, s, r)
+		// Skipped by itself, such as a key that isn't there: what needs it has nothing to look at.
 		if r.worst == Broken || r.worst == Skipped {
 			because[c.name] = c.name
 		}

@@ -19,6 +19,7 @@ import (
 // A target is an Address that was read.
 type target struct {
 	Address
+	// url is Address.URL, parsed.
 	url   *url.URL
 	proxy *url.URL // nil for none
 }
@@ -78,6 +79,7 @@ func (n *Network) proxyFor(u *url.URL) (*url.URL, error) {
 // Tests have a resolver, a clock and a proxy of their own; nil means this machine's.
 func (n *Network) resolver() *net.Resolver { return cmp.Or(n.Resolver, net.DefaultResolver) }
 
+// now is the time by which certificates and tokens are judged.
 func (n *Network) now() time.Time {
 	if n.Now != nil {
 		return n.Now()
@@ -85,6 +87,7 @@ func (n *Network) now() time.Time {
 	return time.Now()
 }
 
+// dialer has no time-out of its own: the check's context ends it.
 func (n *Network) dialer() *net.Dialer { return &net.Dialer{Resolver: n.resolver()} }
 
 // transport makes one for a few requests; the caller closes its idle connections. protocols nil means both HTTP/1 and HTTP/2.

@@ -7,7 +7,9 @@ import (
 
 // A report is what one check writes its findings to. It belongs to one run of the check.
 type report struct {
+	// check is the check's name, which add writes into each finding.
 	check string
+	// tell is Examine's. It is called at once, so a person sees each finding while the next is looked for.
 	tell  func(Finding)
 	worst Level // of all findings so far: Broken, then Skipped; else what came last
 }
@@ -32,10 +34,12 @@ func (r *report) warn(cure, format string, args ...any) {
 	r.add(Finding{Level: Warning, Text: fmt.Sprintf(format, args...), Cure: cure})
 }
 
+// broken is for what does not work. What needs this check is skipped then.
 func (r *report) broken(cure, format string, args ...any) {
 	r.add(Finding{Level: Broken, Text: fmt.Sprintf(format, args...), Cure: cure})
 }
 
+// add tells a finding. Nothing takes back that the check has found something broken.
 func (r *report) add(f Finding) {
 	f.Check = r.check
 	if r.worst != Broken && (f.Level == Broken || r.worst != Skipped) {

@@ -13,6 +13,7 @@ const lockPatience = 3 * time.Second
 // stored looks at the database: whether it is there, its schema, and whether it can be written.
 func stored(ctx context.Context, s *Subject, r *report) {
 	db := &s.Store
+	// Pending only reads, so an old schema is found without changing it.
 	began := time.Now()
 	pending, exists, err := db.Pending(ctx)
 	switch {

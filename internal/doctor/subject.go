@@ -15,14 +15,18 @@ import (
 // A Subject is the gateway that is looked at. Functions that are nil, and empty values, say that there is no such thing; the
 // check says so and goes on.
 type Subject struct {
-	Version  string // as 'composer-api version' prints it
+	Version string // as 'composer-api version' prints it
+	// Settings are looked at first: with one that can't be used there is no gateway to look at, and what follows is empty.
 	Settings Settings
-	Network  Network
+	// Network is the way to all of Addresses.
+	Network Network
 	// Addresses are those of Cursor that the gateway uses, the public API first.
 	Addresses []Address
-	Key       Key
-	Bridge    Bridge
-	Store     Store
+	// Key is the gateway's own. Clients may send others, of which nothing is known here.
+	Key Key
+	// Bridge and Store are parts of the gateway; neither is running while they are looked at.
+	Bridge Bridge
+	Store  Store
 	// Folders are where files are written.
 	Folders []Folder
 	// Free is how many bytes are free where a folder is; ok is false when that can't be known. FreeSpace is the real one.
@@ -30,7 +34,8 @@ type Subject struct {
 	// Certificates are those by which serve speaks TLS itself; none when it doesn't.
 	Certificates []Certificate
 	// Ports are what serve listens on.
-	Ports   []Port
+	Ports []Port
+	// Clients are those of this machine that setup knows, installed or not.
 	Clients []setup.State
 	// Turn asks the model for a word; nil leaves it out.
 	Turn func(context.Context) (*Turn, error)
@@ -38,6 +43,7 @@ type Subject struct {
 
 // Settings are what the operator has set.
 type Settings struct {
+	// Set are in the order of serve's help.
 	Set      []Setting
 	Wrong    []Fault // can't be used
 	Doubtful []Fault // work, and are probably not meant
@@ -63,6 +69,7 @@ type Network struct {
 
 // An Address is one of Cursor's, or of a server before it.
 type Address struct {
+	// URL may have a path. Only its host is asked for an answer.
 	URL     string
 	Setting string // the variable that holds it
 	// HTTP2 says that it has to speak HTTP/2.
@@ -88,15 +95,17 @@ type Bridge struct {
 	// Wanted says that the gateway would use it.
 	Wanted bool
 	// Missing says that it is wanted and not there.
-	Missing      bool
-	Wrong        *Fault // why it can't be used
+	Missing bool
+	Wrong   *Fault // why it can't be used
+	// Version and Dir are of the bridge that was found; "" when there is none.
 	Version, Dir string
 	// Named is the variable that names Dir; "" for a bridge that 'upstream install' has brought.
 	Named string
 	// Confinement says how it is confined, or, with Unconfined, why it isn't.
 	Confinement string
-	Unconfined  bool
-	Proxied     bool // there is a proxy, which the bridge does not use
+	// Unconfined says that it may do whatever this user may.
+	Unconfined bool
+	Proxied    bool // there is a proxy, which the bridge does not use
 	// Try starts it, asks it for a sign of life, and ends it. ready is how long the start took.
 	Try func(context.Context) (ready time.Duration, err error)
 }
@@ -116,6 +125,7 @@ type Store struct {
 
 // A Folder is where files are written. It need not exist.
 type Folder struct {
+	// Path is where the files will lie. The nearest folder above it that exists is looked at.
 	Path string
 	What string // what lies there: "the database"
 	// Cure is what to do when there is no room: which setting names another place.
@@ -124,6 +134,7 @@ type Folder struct {
 
 // A Port is an address to listen on.
 type Port struct {
+	// Addr is HOST:PORT. An empty host is every interface.
 	Addr string
 	Flag string // of serve, which says where it is
 	What string // "the gateway"
@@ -133,8 +144,10 @@ type Port struct {
 
 // A Turn is how long a turn took, and what it cost.
 type Turn struct {
+	// Upstream is the backend that has answered, Model the id that was asked for.
 	Upstream, Model            string
 	Accepted, FirstWord, Ended time.Duration // since the beginning
-	Tokens                     int64
-	CostUSD                    float64 // 0 when the price isn't known
+	// Tokens are those read and written.
+	Tokens  int64
+	CostUSD float64 // 0 when the price isn't known
 }
