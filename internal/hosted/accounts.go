@@ -8,11 +8,18 @@
 // only a hash is kept (package keys). So neither the database alone nor the encryption key alone is
 // enough to use an account.
 //
-// Signing up, with an invitation where the operator wants one, resolving a key, holding its requests against its limits and
-// logging them is for the server (signup.go, invitation.go, resolve.go, limits.go, requests.go); what an operator does is in
-// operator.go, and what an owner may do in owner.go. Hosted keys
-// are off while there is no encryption key: then whatever needs it is answered with
+// Hosted keys are off while there is no encryption key: then whatever needs it is answered with
 // agent.NotConfigured, and the operator's half works all the same.
+//
+//	accounts.go     Service, Config, how a Cursor key is encrypted, what an error of the store means
+//	signup.go       from a Cursor key to an account and a hosted key; invitation.go: who may
+//	resolve.go      from a hosted key to the Cursor key, for each request
+//	limits.go       what a key and an account may be used for, and how much
+//	requests.go     the request log; record.go puts it in front of the gateway
+//	lease.go        that this process lives, so that its requests count
+//	limiter.go      how often an address may try something
+//	owner.go        what an owner may do with keys; operator.go: what an operator may do with all
+//	describe.go     limits and states in words
 package hosted
 
 import (
@@ -70,6 +77,7 @@ type Config struct {
 // A Person is who a Cursor key belongs to, as Cursor says. A team's key has a KeyName only.
 // internal/cli fills it in from auth.Account.
 type Person struct {
+	// Any of them may be "". UserID, else Email, decides which account it is (signup.go).
 	UserID    string
 	Email     string
 	FirstName string
@@ -99,6 +107,7 @@ func (s *Service) ready() error {
 	if s.cfg.Ring.Ready() {
 		return nil
 	}
+	// The caller may be a client or a person in a browser; both can go on with a key of Cursor's.
 	return agent.Errorf(agent.NotConfigured, "Hosted keys are off on this server. Use your own Cursor API key as the bearer token, or ask the operator to set ENCRYPTION_KEY (at least %d characters).", seal.MinSecret)
 }
 

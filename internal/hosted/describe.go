@@ -8,6 +8,8 @@ import (
 	"composer-api/internal/store"
 )
 
+// What is printed of keys, limits and invitations: on a terminal, on pages, in the list of an operator's acts. One wording for all.
+
 // Describe says what a key may, for people; "no limits" for one that may everything. Names of models are as somebody has
 // typed them.
 func Describe(k *store.Key) string {
@@ -58,6 +60,7 @@ func InvitationState(i *store.Invitation, now time.Time) string {
 	return "good"
 }
 
+// orNoLimits joins the limits; nil means that there is none.
 func orNoLimits(parts []string) string {
 	if parts == nil {
 		return "no limits"

@@ -20,6 +20,7 @@ func (s *Service) KeepAlive(ctx context.Context) {
 	if s.cfg.Runner == "" || s.ready() != nil {
 		return
 	}
+	// The first renewal is made at once: until then the requests of this process count by their age alone.
 	tick := time.NewTicker(renewEvery)
 	defer tick.Stop()
 	for {
@@ -29,6 +30,7 @@ func (s *Service) KeepAlive(ctx context.Context) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
+			// ctx is the reason to stop. A lease of 0 ends now, so requests that were cut off count no longer.
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
 			defer cancel()
 			if err := s.cfg.Store.RenewRunner(ctx, s.cfg.Runner, 0); err != nil {

@@ -14,9 +14,11 @@ import (
 // window, not a fixed one. Attempts are counted in the store, so all replicas agree; what is kept of an address is a hash,
 // until its last attempt leaves the window. It is safe for concurrent use.
 type Limiter struct {
-	store  store.Attempts
-	what   string // each has a count of its own
-	most   int    // how many attempts an address has within window
+	// store counts. There is nothing in memory, so a restart forgives nobody.
+	store store.Attempts
+	what  string // each has a count of its own
+	most  int    // how many attempts an address has within window
+	// window is how long an attempt counts, by now, which is the clock of this process.
 	window time.Duration
 	now    func() time.Time
 }
@@ -46,6 +48,7 @@ func (l *Limiter) Allow(ctx context.Context, addr netip.Addr) error {
 	case again.IsZero():
 		return nil
 	}
+	// Limit is the name in the metrics, one for all limiters.
 	// Clocks of replicas differ a little; clients take 0 for "at once".
 	return &agent.Error{
 		Code: agent.RateLimited, RetryAfter: max(time.Second, again.Sub(now)), Limit: "signup",

@@ -32,14 +32,16 @@ import (
 type admission struct {
 	surface string      // of agent.Surfaces; "" is another route
 	model   agent.Model // zero when the catalogue doesn't know it: the gateway refuses it
-	now     time.Time
-	left    []agent.RateLimit // what is left, this request counted; admit fills it in
+	// now is when the request begins, by the clock of this process.
+	now  time.Time
+	left []agent.RateLimit // what is left, this request counted; admit fills it in
 }
 
 // A level is one of the two whose limits hold: the key, or the account.
 type level struct {
-	whose  string // "Your key", for people
-	limit  string // "key", for the names of limits in metrics
+	whose string // "Your key", for people
+	limit string // "key", for the names of limits in metrics
+	// limits are what it may, and used what it has used: both as the store reads them in the transaction that admits.
 	limits *store.KeyLimits
 	used   *store.KeyUsage
 }
@@ -48,6 +50,7 @@ type level struct {
 // what it may is the nearer thing to its user.
 func (a *admission) admit(at store.Standing) error {
 	levels := []level{{"Your key", "key", &at.Key.Limits, &at.KeyUsed}, {"Your account", "account", &at.Account, &at.AccountUsed}}
+	// Scope, then budget, then rate: from what never passes by waiting to what passes within a minute.
 	for _, l := range levels {
 		if err := a.inScope(&l); err != nil {
 			return err
@@ -182,6 +185,7 @@ func (a *admission) inRate(at *level) (left []agent.RateLimit, over *agent.Error
 // A limitedSink tells the client what is left of its limits, in the headers of the answer.
 type limitedSink struct {
 	agent.Sink
+	// left is of this request; nil when the key has no limits that clients are told.
 	left []agent.RateLimit
 }
 

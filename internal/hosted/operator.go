@@ -16,6 +16,7 @@ import (
 // page, by the admin API. Each act is written into the list of acts before it is done (Audit); one about a thing that isn't
 // there is neither. It needs no encryption key. Errors are the store's, and *agent.Error about what was asked for.
 type Operator struct {
+	// service does the work. who is written into each entry, and is not checked.
 	service *Service
 	who     string
 }
@@ -30,6 +31,7 @@ func Audit(ctx context.Context, db store.Audits, actor, action, subject, detail 
 	return audit(ctx, db, time.Now(), actor, action, subject, detail)
 }
 
+// audit is Audit at a time, so that a Service's own clock counts.
 func audit(ctx context.Context, db store.Audits, at time.Time, actor, action, subject, detail string) error {
 	return db.AddAudit(ctx, store.AuditEntry{ID: agent.NewID("audit_", 22), At: at, Actor: actor, Action: action, Subject: subject, Detail: detail})
 }
@@ -57,6 +59,7 @@ func (o *Operator) CreateKey(ctx context.Context, account string, as store.Key) 
 // ChangeKey changes the name, end and limits of a key by change, whose error is returned as it is, and returns the key.
 // Servers go by it from the key's next request on. Of two operators who change one key at the same moment, the later wins.
 func (o *Operator) ChangeKey(ctx context.Context, id string, change func(*store.Key) error) (store.Key, error) {
+	// The whole key is given to change, but only name, end and limits are stored.
 	key, _, err := o.service.cfg.Store.Key(ctx, id)
 	if err != nil {
 		return store.Key{}, err
@@ -144,6 +147,7 @@ func (o *Operator) Invite(ctx context.Context, note string, uses int64, age time
 	case len(note) > longestNote:
 		return agent.Secret{}, store.Invitation{}, agent.ParamError(agent.InvalidValue, "note", "The note is too long: %d bytes are allowed.", longestNote)
 	}
+	// Checked first and audited second; a failure of the store after that leaves an entry without an invitation, and never the reverse.
 	text, hash := mintInvitation()
 	now := o.service.cfg.Now()
 	i := store.Invitation{ID: agent.NewID("inv_", 16), Hash: hash, Note: note, Created: now, Expires: now.Add(age), Uses: uses}

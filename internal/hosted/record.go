@@ -18,6 +18,7 @@ func Record(turns agent.Turner, s *Service, statusOf func(agent.Code) int) agent
 
 // A recorder has no state of its own; it may be used concurrently.
 type recorder struct {
+	// turns is the gateway, or what stands before it.
 	turns    agent.Turner
 	service  *Service
 	statusOf func(agent.Code) int // 200 for no failure

@@ -15,6 +15,7 @@ import (
 // and Finish completes it. If the process dies between, the row stays with status 0. It belongs
 // to one turn, and Finish is called once.
 type Request struct {
+	// log is the row as it was written. Finish changes a copy.
 	service *Service
 	log     store.RequestLog
 	left    []agent.RateLimit // of the key's limits; nil when it has none that clients are told
@@ -74,6 +75,7 @@ func (r *Request) Finish(ctx context.Context, turn *watch.Turn, status int) {
 	if !turn.Connected.IsZero() {
 		l.Model, l.UpstreamRun = turn.Accepted.Model.String(), turn.Accepted.ConversationID
 	}
+	// Usage that upstream has not reported is an estimate, which l.Estimated says.
 	l.InputTokens, l.CachedTokens = turn.Usage.Prompt(), turn.Usage.CacheRead
 	l.OutputTokens, l.ReasoningTokens = turn.Usage.Output, turn.Usage.Reasoning
 	l.CostUSD, l.Estimated = turn.Usage.CostUSD(), turn.Usage.Estimated

@@ -15,6 +15,7 @@ import (
 
 // SignedUp is the result of a sign-up.
 type SignedUp struct {
+	// Account is as stored: of an earlier sign-up it has the time and the limits.
 	Account store.Account
 	// Key is the new hosted key. It exists nowhere else: who loses it signs up again.
 	Key agent.Secret

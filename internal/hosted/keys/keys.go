@@ -30,8 +30,10 @@ var encoding = base64.RawURLEncoding.Strict()
 type Key struct {
 	// ID names the key to the operator and finds it in the store: "key_" and the first 8 bytes of Hash. Looking a key
 	// up by its ID can tell an attacker who measures time nothing but these 8 bytes of a hash.
-	ID   string
+	ID string
+	// Hash is the SHA-256 of the whole token, prefix included. It is what the store has.
 	Hash [sha256.Size]byte
+	// Hint is for people who look for a key in a list, see Hint.
 	Hint string
 }
 

@@ -63,6 +63,7 @@ func (r *Rows) load(ctx context.Context, dump io.Reader) error {
 		if err != nil {
 			return fmt.Errorf("line %d: %w", line, err)
 		}
+		// A statement of another kind, such as CREATE INDEX or PRAGMA, is left out without a word.
 		m := ours.FindStringSubmatch(statement)
 		if m == nil {
 			if strings.HasPrefix(strings.ToUpper(statement), "INSERT") {
@@ -79,6 +80,7 @@ func (r *Rows) load(ctx context.Context, dump io.Reader) error {
 		}
 		made[strings.ToLower(m[1])] = true
 	}
+	// A table may be empty, but it has to be there: an empty import would else look like a success.
 	for _, table := range []string{"accounts", "api_keys", "request_logs"} {
 		if !made[table] {
 			return fmt.Errorf("the dump has no table %s: is it one of the reference system?", table)
@@ -92,6 +94,7 @@ const maxStatement = 16 << 20
 
 // statements splits SQL at the semicolons that end a statement: not those in quotes and comments.
 type statements struct {
+	// r is read byte by byte, so that a dump of any size takes the memory of one statement.
 	r    *bufio.Reader
 	line int // of the next byte
 }
@@ -107,6 +110,7 @@ func (s *statements) next() (statement string, line int, err error) {
 		switch {
 		case err == io.EOF && strings.TrimSpace(b.String()) == "":
 			return "", line, io.EOF
+		// An open quote, or a last statement without its semicolon: the file was most likely cut off.
 		case err == io.EOF:
 			return "", line, errors.New("the dump ends within a statement")
 		case err != nil:

@@ -39,6 +39,7 @@ type Secrets struct {
 
 // Rows is what a dump holds, as rows of ours. Logs come as they are asked for, because there may be very many.
 type Rows struct {
+	// Accounts have their Cursor key sealed by Secrets.Ring already. Each Key belongs to one of them.
 	Accounts []store.Account
 	Keys     []store.Key
 	// Orphans are keys and logs whose account isn't there; they are left out.
@@ -46,9 +47,11 @@ type Rows struct {
 	// Left is how many statements of other tables were left out, such as those of sessions, which begin anew.
 	Left int64
 
+	// scratch has the three tables as the dump has them. Logs reads it, so it lives until Close.
 	scratch *sql.DB
 	known   map[string]bool // accounts
-	close   func() error
+	// close closes scratch and removes its folder.
+	close func() error
 }
 
 // Close removes the scratch database.
@@ -67,6 +70,7 @@ func (r *Rows) accounts(ctx context.Context, s *Secrets) error {
 		if err := rows.Scan(&a.ID, &a.Email, &a.Name, &ciphertext, &iv, &created, &updated); err != nil {
 			return wrongTable("accounts", err)
 		}
+		// One key that doesn't open ends the import: accounts without their Cursor key would be of no use.
 		key, err := s.open(ciphertext, iv)
 		if err != nil {
 			return fmt.Errorf("table accounts: %s: %w", a.ID, err)
@@ -77,6 +81,7 @@ func (r *Rows) accounts(ctx context.Context, s *Secrets) error {
 		if err != nil {
 			return fmt.Errorf("table accounts: %s: %w", a.ID, err)
 		}
+		// The id stays the one of the reference system. A sign-up of the same user finds it (hosted.Service.accountID).
 		a.SealedKey, a.KeyHint = hosted.SealCursorKey(s.Ring, a.ID, key), keys.Hint(key.Reveal())
 		r.known[a.ID] = true
 		r.Accounts = append(r.Accounts, a)
@@ -95,6 +100,7 @@ func (s *Secrets) open(ciphertext, iv string) (agent.Secret, error) {
 		return agent.Secret{}, ErrSecret
 	}
 	for _, secret := range s.Old {
+		// AES-256-GCM says by its tag whether the key was the right one, so all can be tried.
 		block, err := aes.NewCipher(secret[:])
 		if err != nil {
 			return agent.Secret{}, err
@@ -160,6 +166,7 @@ func (r *Rows) Logs(ctx context.Context, most int, each func([]store.RequestLog)
 		return wrongTable("request_logs", err)
 	}
 	defer rows.Close()
+	// The array is used again for each batch: each must not keep it.
 	var batch []store.RequestLog
 	for rows.Next() {
 		var l store.RequestLog

@@ -41,6 +41,7 @@ type Config struct {
 // Its http.Client is a copy of the caller's, because a copy's CheckRedirect can be set without
 // changing the original. The transport, and with it the connections, is shared.
 type Client struct {
+	// cfg has its defaults filled in. http is a copy, see above.
 	cfg  Config
 	http http.Client
 }
@@ -61,6 +62,7 @@ func New(cfg Config) *Client {
 //
 // It is what a form sends, and not checked before Clean.
 type Entry struct {
+	// Both are required. Clean bounds them.
 	Name  string
 	Email string
 }
@@ -110,6 +112,7 @@ func (c *Client) Join(ctx context.Context, e Entry) error {
 	if err != nil {
 		return err
 	}
+	// A person waits for the page, so a list that is slow must not hold it up for long.
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	resp, err := c.http.Do(req.WithContext(ctx))
