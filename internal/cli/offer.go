@@ -31,8 +31,8 @@ type offer struct {
 //
 // The local token means something on this machine only. A gateway elsewhere never sees it unless --key says so.
 func (c *offer) gateway(ctx context.Context, p *process, pretend bool) (*setup.Gateway, error) {
-	// client trusts the certificate of a gateway here; the warning is about clients, which don't.
 	at := c.place(ctx, p)
+	// client trusts the certificate of a gateway here; the warning is about clients, which don't.
 	client, err := at.client(c.CAFile)
 	if err != nil {
 		return nil, err

@@ -15,10 +15,10 @@ import (
 // and Finish completes it. If the process dies between, the row stays with status 0. It belongs
 // to one turn, and Finish is called once.
 type Request struct {
-	// log is the row as it was written. Finish changes a copy.
 	service *Service
-	log     store.RequestLog
-	left    []agent.RateLimit // of the key's limits; nil when it has none that clients are told
+	// log is the row as it was written. Finish changes a copy.
+	log  store.RequestLog
+	left []agent.RateLimit // of the key's limits; nil when it has none that clients are told
 }
 
 // BeginRequest records that a request with a hosted key has begun. It does so before the work, so that

@@ -19,11 +19,13 @@ import (
 //	Cut      connections that are there end, on both sides
 //	split    nothing gets through, connections wait, and nobody is told
 type Link struct {
+	// dial makes the connection on the far side. delay is asked once for each connection.
 	dial  func(ctx context.Context, network, address string) (net.Conn, error)
 	delay func() time.Duration
 
-	mu    sync.Mutex
-	up    chan struct{} // not nil while the link is split; closed when it is whole again
+	mu sync.Mutex
+	up chan struct{} // not nil while the link is split; closed when it is whole again
+	// conns are those that are not closed.
 	conns map[*linked]bool
 }
 
@@ -37,6 +39,7 @@ func NewLink(dial func(ctx context.Context, network, address string) (net.Conn, 
 //
 // once: both pumps close it when they end.
 type linked struct {
+	// near is the caller's side, far the one that dial made.
 	near, far net.Conn
 	once      sync.Once
 	frozen    atomic.Bool // see Freeze
@@ -104,6 +107,7 @@ func (k *Link) passes(ctx context.Context) error {
 //
 // due is when it arrives. The zero data is the end of the stream in this direction.
 type piece struct {
+	// data is a copy: the writer may use its buffer again.
 	data []byte
 	due  time.Time
 }

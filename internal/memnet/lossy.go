@@ -10,10 +10,12 @@ import (
 // be called concurrently.
 type LossyConn struct {
 	net.Conn
+	// closed ends a Read that waits for ever.
 	closed chan struct{}
 	once   sync.Once // closes closed
 
-	mu   sync.Mutex
+	mu sync.Mutex
+	// gone says that Vanish was called.
 	gone bool
 }
 
@@ -27,6 +29,7 @@ func (c *LossyConn) Vanish() {
 	c.gone = true
 }
 
+// vanished reports whether nothing gets through any more.
 func (c *LossyConn) vanished() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -14,6 +14,7 @@ import (
 // A Listener accepts the connections that its Dial makes. There is no backlog: Dial waits until Accept
 // takes the connection. Its methods are safe for concurrent use.
 type Listener struct {
+	// conns has no room, so Dial returns only when somebody has accepted.
 	conns  chan net.Conn
 	closed chan struct{}
 	once   sync.Once
@@ -63,6 +64,7 @@ func (l *Listener) Transport(protocols *http.Protocols) *http.Transport {
 	return &http.Transport{DialContext: l.Dial, Protocols: protocols}
 }
 
+// An addr is the address of everything here: there is one network, without names.
 type addr struct{}
 
 func (addr) Network() string { return "mem" }

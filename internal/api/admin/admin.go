@@ -61,6 +61,7 @@ type Store interface {
 
 // A Limit is something that this server allows, in words, with the variable that changes it ("" for none).
 type Limit struct {
+	// Name and Value are for people; nothing is to be read out of them.
 	Name    string `json:"name"`
 	Value   string `json:"value"`
 	Setting string `json:"setting,omitempty"`
@@ -75,6 +76,7 @@ func Routes(cfg Config) []api.Route {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	h := &handlers{cfg}
+	// Open tells httpd to let them through without a key of a client: each handler asks for the operator's token instead.
 	return []api.Route{
 		{Pattern: "GET /api/admin/accounts", Open: true, Handle: h.operators(h.listAccounts)},
 		{Pattern: "GET /api/admin/accounts/{id}", Open: true, Handle: h.operators(h.account)},

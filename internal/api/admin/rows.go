@@ -19,9 +19,10 @@ import (
 
 // A list is a page of rows.
 type list[T any] struct {
-	Object  string `json:"object"` // "list"
-	Data    []T    `json:"data"`
-	HasMore bool   `json:"has_more"`
+	Object string `json:"object"` // "list"
+	Data   []T    `json:"data"`
+	// HasMore says that there are rows after the last of Data.
+	HasMore bool `json:"has_more"`
 }
 
 // newList makes a list of the first of the rows, of which there may be one more.
@@ -58,7 +59,8 @@ type deleted struct {
 
 // A key is what an operator may see of one. Key is the credential, in the answer that makes one and nowhere else.
 type key struct {
-	Object    string          `json:"object"` // "admin.key"
+	Object string `json:"object"` // "admin.key"
+	// Times are Unix, in seconds; null where there is none.
 	ID        string          `json:"id"`
 	Account   string          `json:"account"`
 	Name      string          `json:"name"`
@@ -102,8 +104,9 @@ func (h *handlers) newInvitation(i *store.Invitation) invitation {
 
 // An entry is an act of an operator.
 type entry struct {
-	Object  string `json:"object"` // "admin.act"
-	ID      string `json:"id"`
+	Object string `json:"object"` // "admin.act"
+	ID     string `json:"id"`
+	// At is Unix, in seconds. Subject and Detail may be "".
 	At      int64  `json:"at"`
 	Actor   string `json:"actor"`
 	Action  string `json:"action"`
@@ -126,6 +129,7 @@ func unix(t time.Time) *int64 {
 
 // A keyChange is what of a key is to change. What is not sent stays; limits are replaced as a whole.
 type keyChange struct {
+	// A pointer that is nil was not sent.
 	Name      *string          `json:"name"`
 	ExpiresAt *int64           `json:"expires_at"` // 0 for never
 	Limits    *store.KeyLimits `json:"limits"`

@@ -87,6 +87,7 @@ func describeTool(b *strings.Builder, t *agent.Tool) {
 
 // describeControls writes what the request asks of its answer; defaults are left out.
 func describeControls(b *strings.Builder, r *agent.Request) {
+	// The words are the case files' own, the same for every surface.
 	modes := map[agent.ToolMode]string{agent.ToolsAuto: "auto", agent.ToolsNone: "none", agent.ToolsRequired: "required"}
 	if r.ToolChoice.Mode != agent.ToolsAuto || len(r.ToolChoice.Names) > 0 {
 		fmt.Fprintf(b, "tool choice %s %s\n", modes[r.ToolChoice.Mode], strings.Join(r.ToolChoice.Names, " "))

@@ -139,6 +139,7 @@ func parseCall(s string) (step, error) {
 // parseUsage reads the tokens of a turn, and prices in US dollars for a million tokens.
 func parseUsage(s string) (step, error) {
 	var u agent.Usage
+	// A name that isn't here is an error, so that a typing mistake doesn't pass for a zero.
 	counts := map[string]*int64{
 		"input": &u.Input, "cache_read": &u.CacheRead, "cache_write": &u.CacheWrite, "output": &u.Output, "reasoning": &u.Reasoning,
 	}

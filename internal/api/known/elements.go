@@ -46,6 +46,7 @@ func elements(body []byte, name string) []span {
 // A scanner goes over JSON without understanding it. After something unexpected it stands where that is, and whoever takes
 // the next thing finds something else.
 type scanner struct {
+	// data[at:] is what is left. at never goes beyond the end.
 	data []byte
 	at   int
 }
@@ -90,11 +91,13 @@ func (s *scanner) list() []span {
 	if !s.take('[') {
 		return nil
 	}
+	// Not nil: an empty list is a list.
 	list := []span{}
 	if s.take(']') {
 		return list
 	}
 	for {
+		// peek passes blanks, so an element begins at its first byte.
 		s.peek()
 		start := s.at
 		s.value()
@@ -119,6 +122,7 @@ func (s *scanner) value() {
 		return
 	case '{', '[':
 	default:
+		// A number or a word ends where JSON goes on. Whether it is one, the decoder will say.
 		if length := bytes.IndexAny(s.data[s.at:], ",:]}{[\" \n\r\t"); length >= 0 {
 			s.at += length
 		} else {
@@ -126,6 +130,7 @@ func (s *scanner) value() {
 		}
 		return
 	}
+	// Brackets are counted and not matched: "[}" passes here and fails when it is decoded.
 	for depth := 0; s.at < len(s.data); {
 		switch s.data[s.at] {
 		case '"':

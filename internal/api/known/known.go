@@ -39,6 +39,7 @@ const (
 
 // A Memory keeps decoded elements of many owners. Its methods may be called concurrently. Nil keeps nothing.
 type Memory struct {
+	// least is how long an element is, in bytes, that is worth keeping.
 	least int
 
 	mu   sync.Mutex // for single operations on the cache, never while something is decoded
@@ -47,9 +48,11 @@ type Memory struct {
 
 // A key says whose element it is, what it is decoded to, and its bytes. Two surfaces may read the same bytes differently.
 type key struct {
+	// owner keeps what one has sent from being found by another.
 	owner string
 	as    reflect.Type
-	sum   [sha256.Size]byte
+	// sum is of the bytes as they were sent: the same value in another spelling is another element.
+	sum [sha256.Size]byte
 }
 
 // New makes an empty Memory.
@@ -68,6 +71,7 @@ func (m *Memory) Of(owner string) Sender { return Sender{memory: m, owner: owner
 
 // A Sender is what one owner has sent. The zero Sender has sent nothing, and nothing is kept of it.
 type Sender struct {
+	// memory is nil for a Sender that keeps nothing.
 	memory *Memory
 	owner  string
 }
@@ -119,7 +123,8 @@ func Decode[T any](s Sender, body []byte, name string, decode func(body []byte) 
 // An element of a list, as it was sent.
 type element struct {
 	span
-	long  bool // long enough to be looked up
+	long bool // long enough to be looked up
+	// key is set for long elements alone.
 	key   key
 	known any // *T, as it was decoded before; nil when it wasn't
 	fresh any // *T, as it was decoded now, when it can be kept
@@ -157,6 +162,7 @@ func (m *Memory) keep(list elementList) {
 	}
 }
 
+// An elementList are the elements of one list of a body, in order.
 type elementList []element
 
 // without is body with null in place of each known element; body itself when none is known.
@@ -180,4 +186,5 @@ func (l elementList) without(body []byte) []byte {
 	return append(short, body[from:]...)
 }
 
+// null stands in for an element that is known, because it costs the decoder next to nothing.
 const null = "null"

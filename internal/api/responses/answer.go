@@ -18,12 +18,14 @@ import (
 // Who calls what: the gateway's turn calls Accept, Event and Flush; the handler calls Fail when
 // the turn has failed, and Close at the end, in any case.
 type Answer struct {
+	// w is the handler's. Nothing else writes to it after NewAnswer.
 	w   http.ResponseWriter
 	req *Request
 	opt Options
 
 	encoder *Encoder    // nil until the run was accepted
 	stream  *sse.Writer // nil for a document
+	// usage is what the turn has reported; zero until then.
 	usage   agent.Usage
 	written bool // the document was
 }

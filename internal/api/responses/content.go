@@ -28,6 +28,7 @@ type wirePart struct {
 
 // partFields are the members of a part, of any type.
 type partFields struct {
+	// Which of the others is used depends on Type.
 	Type     string                    `json:"type"`
 	Text     string                    `json:"text"`
 	Refusal  string                    `json:"refusal"`

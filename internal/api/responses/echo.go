@@ -82,6 +82,7 @@ func set[T any](to *T, sent *T) {
 // The forms of text.format as the response shows it.
 type (
 	textEcho struct {
+		// Format is one of the form types below.
 		Format    any     `json:"format"`
 		Verbosity *string `json:"verbosity,omitzero"`
 	}

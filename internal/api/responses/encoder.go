@@ -45,8 +45,10 @@ func NewID() string { return agent.NewID(responseIDPrefix, responseIDRandom) }
 // It knows nothing of HTTP and of stores: where events go is the watcher's affair, and what is
 // kept is Options.Keep's.
 type Encoder struct {
-	req     *Request
-	opt     Options
+	// req and opt don't change. The request is repeated in every event that holds the whole response.
+	req *Request
+	opt Options
+	// resp is the response so far: what GET would answer now.
 	resp    Response
 	open    *item   // the message or reasoning that is still being written
 	summary []byte  // the summary, in a compaction turn

@@ -25,6 +25,7 @@ import (
 // It is decoded once into wire, which the model's messages are made from, and kept as raw,
 // which the store and lists repeat. A copy shares the memory of both.
 type Item struct {
+	// span is where the item stands in what was decoded. raw is cut out by it.
 	span  span
 	raw   jsontext.Value // as it was sent; nil for input that is a plain string
 	wire  wireItem
@@ -270,6 +271,7 @@ func wellFormed(text []byte) string {
 
 // A member is a member of a JSON object. value is valid JSON.
 type member struct {
+	// name is decoded, without quotes.
 	name  string
 	value jsontext.Value
 }

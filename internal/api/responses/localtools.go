@@ -26,6 +26,7 @@ import (
 // shellCall and its neighbours.
 type localTool struct {
 	kind itemKind // of the item that a call becomes
+	// tool is what the model is offered in its place: a function.
 	tool agent.Tool
 	// content is what the arguments of a call are in its item. Models write arguments in other shapes, too, so it takes
 	// what it can make out.
@@ -76,13 +77,15 @@ func (s *toolSet) addLocal(t *toolFields) {
 // action, as published.
 type (
 	shellContent struct {
+		// Times are in milliseconds, lengths in characters. Null leaves both to the client.
 		Commands        []string    `json:"commands"`
 		TimeoutMs       *openai.Int `json:"timeout_ms"`
 		MaxOutputLength *openai.Int `json:"max_output_length"`
 	}
 	patchContent struct {
-		Type string  `json:"type"`
-		Path string  `json:"path"`
+		Type string `json:"type"`
+		Path string `json:"path"`
+		// Diff is missing for "delete_file".
 		Diff *string `json:"diff,omitzero"`
 	}
 )
@@ -156,6 +159,7 @@ func patchOperation(arguments []byte) jsontext.Value {
 
 // shellOutput is what a shell_call_output has for each command.
 type shellOutput struct {
+	// The texts are as the client has cut them to max_output_length.
 	Stdout  string       `json:"stdout"`
 	Stderr  string       `json:"stderr"`
 	Outcome shellOutcome `json:"outcome"`

@@ -12,6 +12,7 @@ import (
 type itemKind uint8
 
 const (
+	// 0 is no kind, so that a zero item is found out.
 	messageItem itemKind = iota + 1
 	reasoningItem
 	functionCallItem
@@ -46,6 +47,7 @@ func (k itemKind) whole() bool { return int(k) >= len(deltaEvents) }
 // The Encoder owns it while it is open; its text is what the deltas have added up to, and is
 // never changed behind them.
 type item struct {
+	// kind, index and id are set when the item begins.
 	kind   itemKind
 	index  int // its place in output
 	id     string
@@ -83,6 +85,7 @@ type (
 		CallID    string `json:"call_id"`
 		Name      string `json:"name"`
 		Namespace string `json:"namespace,omitzero"`
+		// Arguments are JSON in a text, which need not be valid: the model wrote it.
 		Arguments string `json:"arguments"`
 	}
 	// As a function call, but its input is free text.
@@ -112,8 +115,9 @@ type (
 	}
 
 	outputText struct {
-		Type        string           `json:"type"`
-		Text        string           `json:"text"`
+		Type string `json:"type"`
+		Text string `json:"text"`
+		// Both are always empty lists: the published type wants them, and the model gives none.
 		Annotations []jsontext.Value `json:"annotations"`
 		Logprobs    []jsontext.Value `json:"logprobs"`
 	}
@@ -185,9 +189,10 @@ func (it *item) summaryText() summaryText {
 // The part after the prefix is the index in base 36.
 
 const (
+	// responseIDPrefix begins a response's id. Like the prefixes above it is part of what is stored.
 	responseIDPrefix = "resp_"
 	responseIDRandom = 24 // characters after the prefix
-	itemIDSuffix     = 4
+	itemIDSuffix     = 4  // digits of the index
 )
 
 // outputItemID is the id of the output item at index.

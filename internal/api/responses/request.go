@@ -25,6 +25,7 @@ import (
 // The life of one: Decode; the service replaces references and finds the stored items; Turn
 // makes the agent.Request of both; echo is the response's beginning.
 type Request struct {
+	// Model is the name as the client sent it; "" for the server's default.
 	Model string
 	// Input is what this request adds to the conversation. References in it ([Item.Reference]) stand
 	// for items of stored responses and must be replaced before Turn.
@@ -33,18 +34,22 @@ type Request struct {
 	PreviousResponseID string
 	// ConversationID names the conversation that this one belongs to; "" when none. Only one of the two is set.
 	ConversationID string
-	Stream         bool
-	Store          bool // keep the response; true unless the client says otherwise
-	Background     bool
+	// Stream asks for events, Background for an answer that goes on without the client. Both may be set.
+	Stream     bool
+	Store      bool // keep the response; true unless the client says otherwise
+	Background bool
 	// Compact asks for a summary of the conversation instead of an answer: a compaction_trigger is in the input, or
 	// the caller has set it.
 	Compact bool
 
 	// The request as it was sent. The response repeats most of it, see echo.
-	body               body
-	tools              toolSet
-	format             agent.Format
-	maxTokens          int // 0 is no limit
+	body body
+	// tools are those of the request and of its input, as the model is offered them.
+	tools toolSet
+	// format is what the answer must look like; zero is free text.
+	format    agent.Format
+	maxTokens int // 0 is no limit
+	// encryptedReasoning says that the client wants its thinking sealed in each response, to send it back.
 	encryptedReasoning bool
 }
 
@@ -94,6 +99,7 @@ type conversation struct {
 // reasoning is the request's reasoning field: {"effort": "high", "summary": "auto"}. A summary of null means none, and is
 // not the same as no summary member.
 type reasoning struct {
+	// Effort is one of the names that a model has; the catalogue checks it.
 	Effort  *string          `json:"effort"`
 	Summary optional[string] `json:"summary"`
 }
@@ -102,6 +108,7 @@ type reasoning struct {
 //
 //	{"format": {"type": "json_schema", "name": "…", "schema": {…}, "strict": true}, "verbosity": "low"}
 type textSettings struct {
+	// Format of null is free text. Verbosity has no effect and is repeated.
 	Format    *textFormat `json:"format"`
 	Verbosity *string     `json:"verbosity"`
 }

@@ -36,6 +36,7 @@ func Everything() *Lister { return &Lister{images: true, reasoning: true} }
 
 // A Listed item is an item as the API lists it, and its id, which is unique in its list.
 type Listed struct {
+	// ID is also in Item.
 	ID   string
 	Item jsontext.Value
 }
@@ -83,6 +84,7 @@ func (l *Lister) unique(id string) string {
 // those that depend on the item's type are left out.
 type (
 	resourceHead struct {
+		// What every listed item begins with.
 		ID   string `json:"id"`
 		Type string `json:"type"`
 	}
@@ -128,7 +130,8 @@ type (
 		Status  Status     `json:"status"`
 		Summary []textForm `json:"summary"`
 		Content []textForm `json:"content,omitzero"`
-		Sealed  string     `json:"encrypted_content,omitzero"`
+		// Sealed is there only if the query's include asks for it.
+		Sealed string `json:"encrypted_content,omitzero"`
 	}
 	compactionResource struct {
 		resourceHead

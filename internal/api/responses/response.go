@@ -12,29 +12,32 @@ import (
 // A Response is the response object. Every key is always there, because clients check for null and not for absence. Its JSON
 // is also what is stored, so a change of a member must still read what was stored before.
 type Response struct {
-	ID                 string             `json:"id"`
-	Object             string             `json:"object"` // "response"
-	CreatedAt          int64              `json:"created_at"`
-	CompletedAt        *int64             `json:"completed_at"` // set only when completed
-	Status             Status             `json:"status"`
-	IncompleteDetails  *IncompleteDetails `json:"incomplete_details"`
-	Model              string             `json:"model"` // what ran; as the client named it until upstream has accepted the run
-	PreviousResponseID *string            `json:"previous_response_id"`
-	Instructions       *string            `json:"instructions"`
-	Output             []jsontext.Value   `json:"output"` // the items, each exactly as its output_item.done had it
-	Error              *Failure           `json:"error"`
-	Tools              []jsontext.Value   `json:"tools"`
-	ToolChoice         jsontext.Value     `json:"tool_choice"`
-	Truncation         string             `json:"truncation"`
-	ParallelToolCalls  bool               `json:"parallel_tool_calls"`
-	Text               jsontext.Value     `json:"text"`
-	TopP               float64            `json:"top_p"`
-	PresencePenalty    float64            `json:"presence_penalty"`
-	FrequencyPenalty   float64            `json:"frequency_penalty"`
-	TopLogprobs        openai.Int         `json:"top_logprobs"`
-	Temperature        float64            `json:"temperature"`
-	Reasoning          ReasoningEcho      `json:"reasoning"`
-	Usage              *Usage             `json:"usage"` // null until the end
+	ID     string `json:"id"`
+	Object string `json:"object"` // "response"
+	// Times are Unix, in seconds.
+	CreatedAt         int64              `json:"created_at"`
+	CompletedAt       *int64             `json:"completed_at"` // set only when completed
+	Status            Status             `json:"status"`
+	IncompleteDetails *IncompleteDetails `json:"incomplete_details"`
+	Model             string             `json:"model"` // what ran; as the client named it until upstream has accepted the run
+	// A pointer is null where the request said nothing.
+	PreviousResponseID *string          `json:"previous_response_id"`
+	Instructions       *string          `json:"instructions"`
+	Output             []jsontext.Value `json:"output"` // the items, each exactly as its output_item.done had it
+	// Error is null unless Status is failed.
+	Error             *Failure         `json:"error"`
+	Tools             []jsontext.Value `json:"tools"`
+	ToolChoice        jsontext.Value   `json:"tool_choice"`
+	Truncation        string           `json:"truncation"`
+	ParallelToolCalls bool             `json:"parallel_tool_calls"`
+	Text              jsontext.Value   `json:"text"`
+	TopP              float64          `json:"top_p"`
+	PresencePenalty   float64          `json:"presence_penalty"`
+	FrequencyPenalty  float64          `json:"frequency_penalty"`
+	TopLogprobs       openai.Int       `json:"top_logprobs"`
+	Temperature       float64          `json:"temperature"`
+	Reasoning         ReasoningEcho    `json:"reasoning"`
+	Usage             *Usage           `json:"usage"` // null until the end
 	// UsageEstimated is ours, and there only when true. It isn't a part of Usage, because clients add up all its members.
 	UsageEstimated   bool            `json:"usage_estimated,omitzero"`
 	MaxOutputTokens  *openai.Int     `json:"max_output_tokens"`
@@ -85,7 +88,8 @@ type IncompleteDetails struct {
 
 // A Failure says why a response failed.
 type Failure struct {
-	Code    string `json:"code"` // see failureCodes
+	Code string `json:"code"` // see failureCodes
+	// Message is for the client's user.
 	Message string `json:"message"`
 
 	// What an error event says beside that: the type and the code that the failure has as an HTTP error. "" once it was
@@ -136,7 +140,8 @@ type Usage struct {
 	InputTokensDetails  InputDetails  `json:"input_tokens_details"`
 	OutputTokens        int64         `json:"output_tokens"`
 	OutputTokensDetails OutputDetails `json:"output_tokens_details"`
-	TotalTokens         int64         `json:"total_tokens"`
+	// TotalTokens is InputTokens and OutputTokens. CostUSD is in US dollars.
+	TotalTokens int64 `json:"total_tokens"`
 	// These two are the reference system's; there when the price is known.
 	CostUSD     *float64            `json:"cost,omitzero"`
 	CostDetails *openai.CostDetails `json:"cost_details,omitzero"`

@@ -73,11 +73,13 @@ func Settle(r *Response, log [][]byte) (rest [][]byte, err error) {
 	if len(log) > 0 && IsEnd(log[len(log)-1]) {
 		return nil, nil
 	}
+	// done are the items that the log has whole, and open is the one that it breaks off in.
 	done, open, err := readLog(log)
 	if err != nil {
 		return nil, err
 	}
 	var out collector
+	// The encoder goes on where the log ends: its first event gets the next sequence number.
 	e := &Encoder{req: &Request{}, resp: *r, steps: &stream{out: &out, seq: int64(len(log))}}
 	if len(log) == 0 {
 		if err := e.begin(); err != nil {
@@ -88,6 +90,7 @@ func Settle(r *Response, log [][]byte) (rest [][]byte, err error) {
 	if open != nil {
 		announced++
 	}
+	// Whoever has ended the row knew less than the log has. What clients were shown must be in the response, too.
 	if (r.Status == Failed || r.Status == Cancelled) && len(r.Output) < announced {
 		e.resp.Output, e.open = done, open
 	} else if err := e.repeat(r.Output[min(len(done), len(r.Output)):], open); err != nil {

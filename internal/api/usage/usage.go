@@ -72,7 +72,8 @@ func list(w http.ResponseWriter, r *http.Request, call *api.Call, logs Logs) err
 
 // A turn is a row of the log. Times are in milliseconds.
 type turn struct {
-	Object    string  `json:"object"` // "usage.turn"
+	Object string `json:"object"` // "usage.turn"
+	// ID is the row's own, by which pages go on. RequestID is what the client was told in the header.
 	ID        string  `json:"id"`
 	RequestID string  `json:"request_id"`
 	KeyID     string  `json:"key_id"`
@@ -82,7 +83,8 @@ type turn struct {
 	Status    *int    `json:"status"`     // HTTP; null while the turn runs, or for ever when its process died
 	Error     *string `json:"error"`      // a code; null when all went well
 	Usage     usage   `json:"usage"`
-	CostUSD   float64 `json:"cost_usd"`
+	// CostUSD is by the prices of our table; 0 where none is known.
+	CostUSD float64 `json:"cost_usd"`
 	// DurationMS is how long the turn took, from its beginning, which is the end of timeline.queue_ms.
 	DurationMS int64    `json:"duration_ms"`
 	Timeline   timeline `json:"timeline"`
@@ -90,6 +92,7 @@ type turn struct {
 
 // usage has the names of the Responses API. Estimated says that the tokens are this server's count and not upstream's.
 type usage struct {
+	// InputTokens include those from the cache, and OutputTokens the reasoning.
 	InputTokens     int64 `json:"input_tokens"`
 	CachedTokens    int64 `json:"cached_tokens"`
 	OutputTokens    int64 `json:"output_tokens"`
@@ -109,6 +112,7 @@ type timeline struct {
 	Repairs      []string `json:"repairs"`        // why the model was given further attempts: tool_choice, json, arguments
 }
 
+// newTurn is a row of the store in the API's form.
 func newTurn(l *store.RequestLog) turn {
 	return turn{
 		Object: "usage.turn", ID: l.ID, RequestID: l.RequestID, KeyID: l.KeyID, Endpoint: l.Endpoint, CreatedAt: l.Created.Unix(),

@@ -177,6 +177,7 @@ func (e exam) oneOfMany(t *testing.T, b agent.Backend, name string) string {
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	req := Request(name)
+	// Runs of one backend at the same time: a result must reach the run that has asked for it.
 	run, err := b.Start(ctx, req)
 	if err != nil {
 		return err.Error()

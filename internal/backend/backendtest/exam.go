@@ -51,6 +51,7 @@ type Features struct {
 //
 // A bug that is found in one backend becomes a case here, for all of them.
 func Exam(t *testing.T, features Features, start func(t *testing.T, s *script.Script) agent.Backend) {
+	// Each is a subtest that can be run alone. What a backend can't do (Features) is skipped in the case.
 	e := exam{features: features, start: start}
 	t.Run("text and reasoning arrive whole and in order", e.text)
 	t.Run("characters that are cut in two are joined", e.characters)
@@ -77,6 +78,7 @@ func Exam(t *testing.T, features Features, start func(t *testing.T, s *script.Sc
 //
 // Cases get it by value.
 type exam struct {
+	// features are what the backend can't do, by its nature.
 	features Features
 	// start makes the backend under test, as Exam's caller gave it.
 	start func(t *testing.T, s *script.Script) agent.Backend
@@ -201,6 +203,7 @@ func (e exam) characters(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		// An event without text would be an empty delta for a client.
 		if ev.Kind == agent.Text && (len(ev.Text) == 0 || !utf8.Valid(ev.Text)) {
 			t.Errorf("a text event holds %q", ev.Text)
 		}

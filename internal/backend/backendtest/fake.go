@@ -20,10 +20,12 @@ import (
 // contract: it waits where a real one waits, and it records what it was asked. Its methods may be called
 // concurrently. It never closes a run: a test looks at IsClosed to find a run that was forgotten.
 type Fake struct {
+	// name and play don't change.
 	name string
 	play func(req *agent.Request) (Turns, error)
 
-	mu   sync.Mutex
+	mu sync.Mutex
+	// runs are all that were started, in order.
 	runs []*FakeRun
 }
 
@@ -118,11 +120,13 @@ func (f *Fake) Runs() []*FakeRun {
 type FakeRun struct {
 	Request *agent.Request
 
+	// closed ends a Next that waits. Close may be called more than once.
 	closed    chan struct{}
 	closeOnce sync.Once
 
-	mu      sync.Mutex
-	turns   Turns
+	mu    sync.Mutex
+	turns Turns
+	// results are those of each Resume, in order.
 	results [][]agent.ToolResult
 }
 

@@ -149,6 +149,7 @@ func (c conversation) MarshalBinary() ([]byte, error) { return []byte(restorePre
 //
 // closed is the only thing that Close and the others share; everything below it is for one goroutine.
 type run struct {
+	// player says what comes next. It belongs to the run, also while that is parked.
 	player *script.Player
 	tools  *agent.ToolIndex // those that may be called
 	id     conversation
@@ -157,11 +158,12 @@ type run struct {
 	closed    chan struct{}
 
 	// What follows belongs to the goroutine that calls Next and Resume.
-	next           script.Step // when peeked; nil is the end
-	peeked         bool
-	inner          []script.Step  // what is left of the Calls that are being announced
-	calling        bool           // Calls have begun and Done is owed
-	open           map[string]int // calls that wait for a result, by id: the script's number
+	next    script.Step // when peeked; nil is the end
+	peeked  bool
+	inner   []script.Step  // what is left of the Calls that are being announced
+	calling bool           // Calls have begun and Done is owed
+	open    map[string]int // calls that wait for a result, by id: the script's number
+	// usage is what the script says that the turn has cost; nil: it is counted from the texts.
 	usage          *agent.Usage
 	text, thinking agent.TextJoiner
 	over           bool // Done was yielded, and no call is open

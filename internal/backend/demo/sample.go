@@ -47,6 +47,7 @@ func arguments(parameters json.RawMessage) json.RawMessage {
 // Keywords that are not here (pattern, if, not, multipleOf …) are passed over: then the gateway's
 // check of the answer fails, and shows the client what such a failure looks like.
 type shape struct {
+	// A reference is followed within the same document alone ("#/$defs/x").
 	Ref        string            `json:"$ref"`
 	Defs       map[string]*shape `json:"$defs"`
 	OldDefs    map[string]*shape `json:"definitions"`
@@ -56,11 +57,12 @@ type shape struct {
 	Properties map[string]*shape `json:"properties"`
 	Required   []string          `json:"required"`
 	// A list of schemas, as old drafts have it, can't be read, and makes the whole an empty object.
-	Items     *shape   `json:"items"`
-	AllOf     []*shape `json:"allOf"`
-	AnyOf     []*shape `json:"anyOf"`
-	OneOf     []*shape `json:"oneOf"`
-	Format    string   `json:"format"`
+	Items  *shape   `json:"items"`
+	AllOf  []*shape `json:"allOf"`
+	AnyOf  []*shape `json:"anyOf"`
+	OneOf  []*shape `json:"oneOf"`
+	Format string   `json:"format"`
+	// The bounds of a value. A pointer is nil where the schema sets none and 0 would mean something.
 	MinItems  int      `json:"minItems"`
 	MaxItems  *int     `json:"maxItems"`
 	MinLength int      `json:"minLength"`
@@ -96,6 +98,7 @@ func (t *typeNames) UnmarshalJSON(data []byte) error {
 //
 // left counts down over the whole sample, so that a schema which branches a lot ends, too.
 type sampler struct {
+	// root is where references begin.
 	root *shape
 	left int
 }

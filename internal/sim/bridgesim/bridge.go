@@ -39,6 +39,7 @@ import (
 //	client ──► listener: Ping, CreateAgent, Send …       sdk.v1, answered by serve
 //	callback ◄── tools: CallCustomTool                   asked by run.post
 type Bridge struct {
+	// home, number, token and both networks are set when the bridge starts, and don't change.
 	home     *home
 	number   int // from 1, of all that the host has started
 	token    string
@@ -70,6 +71,7 @@ type Bridge struct {
 // models of its own. It is not changed afterwards; resuming an agent again makes a new one, and
 // a run that is on keeps the one with which it began.
 type loaded struct {
+	// agent is what the home keeps on disk: another bridge may load it, too.
 	agent *bridgeAgent
 	key   string
 	model string
@@ -259,6 +261,7 @@ func (b *Bridge) setToolCallback(d *json.Decoder) (any, *wireError) {
 // options are what an agent is created or resumed with. Only the members that change what the
 // simulation does or records are here.
 type options struct {
+	// The names are those of the SDK's JSON.
 	Model struct {
 		ID     string
 		Params []struct{ ID, Value string }

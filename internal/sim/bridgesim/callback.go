@@ -27,7 +27,8 @@ func (r *run) calls(player *script.Player, s script.Calls) (broken bool) {
 		r.update("tool-requests-listed", message{"callCount": s.Announced})
 	}
 	type answer struct {
-		call   script.Call
+		call script.Call
+		// id is the call's on the wire.
 		id     string
 		result script.Result
 	}
@@ -117,7 +118,8 @@ func (r *run) callTool(id string, call *script.Call) script.Result {
 
 // A toolRequest is what the bridge asks the caller's tools, in JSON. Source: CallCustomTool of sdk.v1.
 type toolRequest struct {
-	ToolName   string          `json:"toolName"`
+	ToolName string `json:"toolName"`
+	// Args are JSON inside of JSON: an object, and not a text.
 	Args       json.RawMessage `json:"args"`
 	ToolCallID string          `json:"toolCallId"`
 	AgentID    string          `json:"agentId"`

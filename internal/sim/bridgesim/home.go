@@ -10,9 +10,11 @@ import (
 // A home keeps agents, as the disk does for the real bridge. Several bridges may share one, one after
 // the other or at once. mu guards the map, closed, and every bridgeAgent. Closing a home ends no bridge.
 type home struct {
+	// host keeps the record. It outlives its homes.
 	host *Host
 
-	mu     sync.Mutex
+	mu sync.Mutex
+	// By id. closed refuses bridges that would start on this home.
 	agents map[string]*bridgeAgent
 	closed bool
 }
@@ -22,6 +24,7 @@ type home struct {
 // A mark that stays makes the agent useless for all later bridges: the client has to begin anew
 // from the transcript.
 type bridgeAgent struct {
+	// id is the agent's, which the client keeps to resume it.
 	id   string
 	runs int // that have ended well
 	// running is set while a run is on. It stays set when the bridge is killed in the middle, as on the real one's disk.

@@ -26,12 +26,14 @@ import (
 type Host struct {
 	playlist script.Playlist
 
-	mu       sync.Mutex
-	bridges  []*Bridge // those that run, in the order of their starts
+	mu      sync.Mutex
+	bridges []*Bridge // those that run, in the order of their starts
+	// started counts all starts, also those that have failed; it numbers the bridges.
 	started  int
 	homes    int // open ones
 	runs     []*run
 	refusals map[string]*refusal // by method
+	// startErr fails every start until it is nil again.
 	startErr error
 	repeat   bool          // calls
 	delay    time.Duration // of a start
@@ -39,7 +41,8 @@ type Host struct {
 
 // A refusal is an error with which a method is answered so many times.
 type refusal struct {
-	times         int
+	times int
+	// code is one of Connect's names.
 	code, message string
 }
 
@@ -117,7 +120,8 @@ func (h *Host) Homes() int {
 // A Run is the record of one run. Images is a number, because the pictures are not looked at.
 // Tools are sorted.
 type Run struct {
-	Bridge    int // number of the bridge, from 1
+	Bridge int // number of the bridge, from 1
+	// Agent and what follows up to Images are as the message of the run says them.
 	Agent     string
 	Prompt    string
 	Model     string

@@ -24,6 +24,7 @@ import (
 // belong to the goroutine of play. life ends with CancelRun and with the bridge; life of the
 // bridge tells which it was.
 type run struct {
+	// bridge answers for the run; loaded is its agent as it was when the run began.
 	bridge *Bridge
 	loaded *loaded
 	id     string

@@ -14,6 +14,7 @@ import (
 // A wireError is an error in Connect's JSON form. It is the body of a unary answer, and the
 // member "error" of a stream's last envelope.
 type wireError struct {
+	// Code is one of Connect's names: "unauthenticated".
 	Code    string       `json:"code"`
 	Message string       `json:"message"`
 	Details []wireDetail `json:"details,omitempty"`
@@ -22,6 +23,7 @@ type wireError struct {
 // A wireDetail is a typed message that comes with an error. Value is the message in base64
 // without padding, and Debug the same in JSON.
 type wireDetail struct {
+	// Type is the message's full name.
 	Type  string `json:"type"`
 	Value string `json:"value"`
 	Debug any    `json:"debug"`

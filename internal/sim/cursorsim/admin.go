@@ -33,11 +33,13 @@ func (s *Sim) getViolations(w http.ResponseWriter, _ *http.Request) {
 
 // state is what GET /sim/state answers. A run in progress is one without an end.
 type state struct {
-	Seed      uint64 `json:"seed"`
-	Exchanges int    `json:"exchanges"`
-	Runs      int    `json:"runs"`
-	Open      int    `json:"open"`      // runs in progress
-	TurnsLeft int    `json:"turnsLeft"` // of the script
+	// Seed is Config.Seed: with it the same faults can be had again.
+	Seed uint64 `json:"seed"`
+	// Exchanges count from the simulator's start; Runs are those that are recorded now, see Sim.Reset.
+	Exchanges int `json:"exchanges"`
+	Runs      int `json:"runs"`
+	Open      int `json:"open"`      // runs in progress
+	TurnsLeft int `json:"turnsLeft"` // of the script
 }
 
 // getState answers GET /sim/state: how far a test has come.

@@ -24,6 +24,7 @@ import (
 // A keyRule says what becomes of API keys that begin with prefix. The prefixes let a test choose a
 // fault by its key, also when the simulator is a process of its own.
 type keyRule struct {
+	// prefix is compared with the beginning of the key; the rest of the key is free.
 	prefix   string
 	status   int           // of the exchange and of the public API; 0 is 200
 	code     string        // goes with status
@@ -61,12 +62,15 @@ func ruleOf(key string) keyRule {
 //
 // Clients read "exp" in the token to know when to exchange the key again, as they do with Cursor's.
 type tokens struct {
+	// lifetime and now are set once.
 	lifetime time.Duration
 	now      func() time.Time
 
 	// mu protects what follows.
-	mu        sync.Mutex
-	secret    [32]byte
+	mu sync.Mutex
+	// secret signs the tokens. Another one makes all tokens invalid that were given before.
+	secret [32]byte
+	// exchanges counts the keys that were exchanged, for tests that look how often a client does so.
 	exchanges int
 }
 
@@ -96,6 +100,7 @@ func (t *tokens) count() int {
 // claims are the token's body. Times are seconds since 1970.
 type claims struct {
 	Subject string `json:"sub"` // hash of the API key
+	// Expires and Issued are the names of RFC 7519. ID makes two tokens of one second differ.
 	Expires int64  `json:"exp"`
 	Issued  int64  `json:"iat"`
 	ID      string `json:"jti"`
@@ -201,6 +206,7 @@ func (s *Sim) publicKey(w http.ResponseWriter, r *http.Request) (keyRule, bool) 
 
 // account is what GET /v1/me answers. The fields about the user are missing for a team's key.
 type account struct {
+	// The names are those of Cursor's public API. CreatedAt is in RFC 3339.
 	APIKeyName    string `json:"apiKeyName"`
 	CreatedAt     string `json:"createdAt"`
 	UserID        int    `json:"userId,omitempty"`

@@ -21,6 +21,7 @@ import (
 //
 // Its methods may be called concurrently; mu protects all fields but in, which has its own lock.
 type session struct {
+	// in hands the messages on, in their order. The run reads it.
 	in *inbox
 
 	mu sync.Mutex
@@ -34,6 +35,7 @@ type session struct {
 // sessions are the streams over HTTP/1.1, by request id. A finished session stays until newer ones
 // displace it, because a late append must not open a new one.
 type sessions struct {
+	// mu guards the map. keep is how many sessions stay.
 	mu   sync.Mutex
 	keep int
 	oldest[string, *session]

@@ -17,6 +17,7 @@ type kvAnswer = pb.KvClientMessage
 // The server sets blobs while it answers, and gets them when the conversation is continued.
 type blobs struct {
 	notes
+	// wire is the run's, and so are the messages on it.
 	wire *wire
 	next uint32                     // id of the last question
 	open map[uint32]func(*kvAnswer) // takes the answer; by id, unanswered

@@ -37,6 +37,7 @@ func (p *run) doCalls(calls script.Calls) error {
 			return err
 		}
 	}
+	// In the order of the script. The client may answer in any order.
 	var open []*exec
 	for _, step := range calls.Steps {
 		var e *exec
@@ -56,6 +57,7 @@ func (p *run) doCalls(calls script.Calls) error {
 			open = append(open, e)
 		}
 	}
+	// Only now: all calls are open before the first result is waited for.
 	if err := p.awaitResults(open); err != nil {
 		return err
 	}

@@ -34,6 +34,7 @@ const chatPath = "/chat"
 // the conversation brings them in its transcript. mu protects the map; a turn belongs to the request
 // that claimed it.
 type chats struct {
+	// mu guards the map; keep is how many turns may wait. The oldest is forgotten first.
 	mu   sync.Mutex
 	keep int
 	oldest[string, *chatTurn]
@@ -42,6 +43,7 @@ type chats struct {
 // A chatTurn is a turn of the script that is played over several requests, one after the other.
 // It belongs to the request that plays it; between two requests it is in chats, and nobody's.
 type chatTurn struct {
+	// player goes on where the request before has stopped.
 	player *script.Player
 	open   map[int]int // calls without a result: the transcript's number → the script's
 }
@@ -81,15 +83,17 @@ func (c *chats) claim(conversation string, results map[int]script.Result) *chatT
 // goroutine that serves the request. request, transcript and turn are set by read, and may be
 // missing in finish when it has failed.
 type chatRun struct {
+	// From here to transcript: what belongs to this request alone.
 	sim        *Sim
 	rec        *Run
 	ctx        context.Context
 	wire       *wire
 	request    *chatRequest
 	transcript transcript
-	turn       *chatTurn
-	style      chatStyle
-	answering  bool // the answer has begun in the thinking field
+	// turn may have begun with an earlier request. style is chosen anew for each answer.
+	turn      *chatTurn
+	style     chatStyle
+	answering bool // the answer has begun in the thinking field
 }
 
 // chat serves the older chat endpoint. The request is read before the token is judged, so that the
@@ -224,10 +228,12 @@ func (c *chatRun) do(step script.Step) (waits bool, err error) {
 		return false, errDrop
 	case script.Error:
 		return false, scriptError{chatErrorOf(s)}
+	// What follows is broken on purpose; a client must not take it for an answer.
 	case script.Garbage:
 		return false, c.garbage(s.Kind)
 	case script.Unknown:
 		return false, c.unknown()
+	// What the old way has kept back goes out first.
 	case script.Frames:
 		err := c.wire.flushHeld()
 		c.wire.frames = s.How

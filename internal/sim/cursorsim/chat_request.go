@@ -21,6 +21,7 @@ import (
 //
 // The fields with names are those that the simulator itself needs; all of them are also in fields.
 type chatRequest struct {
+	// Each is "" or 0 where the request doesn't have it.
 	text           string
 	images         int
 	model          string

@@ -15,6 +15,7 @@ import (
 // The zero value is the plainest, and is used unless there is a seed. A style is chosen for each
 // answer from the seed and the number of the run, so that a test with a seed sees the same again.
 type chatStyle struct {
+	// random is nil for the plainest style.
 	random *rand.Rand
 	// final is the marker behind which the answer follows in the thinking field; "" when it comes in the text field.
 	final string
@@ -98,6 +99,7 @@ func (s *chatStyle) callBody(call script.Call) string {
 
 // An argument is one member of a call's arguments.
 type argument struct {
+	// Arguments keep the order in which the script has them.
 	name  string
 	value string // a text as it is, anything else as JSON
 	raw   string // as JSON

@@ -29,6 +29,7 @@ import (
 //
 // results are by the number of the call, as the client has counted it.
 type transcript struct {
+	// tools are the names, in the order of the prompt; messages counts everything that has a tag.
 	tools    []string
 	messages int
 	prompt   string // the last user message
@@ -38,7 +39,8 @@ type transcript struct {
 
 var (
 	// element matches a line that begins a message, and resultCall what it says of a tool's result.
-	element    = regexp.MustCompile(`(?m)^<(system_instructions|user_message|assistant_message|tool_result)( [^>\n]*[^>\n/])?>\n`)
+	element = regexp.MustCompile(`(?m)^<(system_instructions|user_message|assistant_message|tool_result)( [^>\n]*[^>\n/])?>\n`)
+	// resultCall finds in a tag which call a result is of, and whether it failed.
 	resultCall = regexp.MustCompile(` call="(\d+)" status="(completed|failed)"$`)
 )
 

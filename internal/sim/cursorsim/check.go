@@ -19,6 +19,7 @@ const (
 	allowMCP     = "mcp_tool_call,get_mcp_tools_tool_call,list_mcp_resources_tool_call,read_mcp_resource_tool_call,mcp_auth_tool_call"
 )
 
+// hex64 is a key of 256 bits as hex digits.
 var hex64 = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
 
 // checkHeader checks what can be checked before the first message. The wanted values are those of

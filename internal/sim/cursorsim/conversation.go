@@ -14,6 +14,7 @@ import (
 // is for checking, and so that a resumed run still knows its prompt. mu protects the map; each
 // conversation has a lock of its own.
 type conversations struct {
+	// mu guards the map alone. keep is how many conversations are remembered.
 	mu   sync.Mutex
 	keep int
 	oldest[string, *conversation]
@@ -23,6 +24,7 @@ type conversations struct {
 // protects all fields. A new message can be answered without it: a restarted simulator takes
 // the conversation up from the client's state.
 type conversation struct {
+	// mu is never held while something is written to a client.
 	mu          sync.Mutex
 	blobKey     string                     // hash
 	checkpoints oldest[string, checkpoint] // those sent, as stateHash names them
@@ -35,6 +37,7 @@ type conversation struct {
 type checkpoint struct {
 	prompt string // of the user's message
 	said   string // of the answer to it, up to here
+	// images is how many came with the prompt.
 	images int
 }
 
@@ -67,6 +70,7 @@ func (c *conversations) of(id string) *conversation {
 // turnBlob is what the simulator has a client keep for one turn. The real content is unknown to
 // clients, and they must not look at it.
 type turnBlob struct {
+	// A number and both sides of the turn, so that a test can see which turns a client has kept.
 	Turn   int    `json:"turn"`
 	User   string `json:"user"`
 	Answer string `json:"answer"`

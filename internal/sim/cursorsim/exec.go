@@ -22,13 +22,16 @@ import (
 // or may not be closed.
 type exec struct {
 	// id names the exec in every message about it.
-	id         uint32
-	kind       string
-	index      int // in Run.Execs
-	call       *script.Call
-	mcp        *pb.McpArgs                 // of a call of a client's tool
-	check      func(*pb.ExecClientMessage) // judges the answer; may be nil
-	payload    []byte                      // the encoded field with the operation
+	id uint32
+	// kind says what was asked for, for the record: "mcp", "request_context", or the name of a built-in tool.
+	kind  string
+	index int // in Run.Execs
+	// call is nil for an operation that is no call of the script, such as a question for the tools.
+	call    *script.Call
+	mcp     *pb.McpArgs                 // of a call of a client's tool
+	check   func(*pb.ExecClientMessage) // judges the answer; may be nil
+	payload []byte                      // the encoded field with the operation
+	// asked is when it was sent. From then on the client owes heartbeats.
 	asked      time.Time
 	heartbeats int    // heartbeats that came for it
 	output     string // the result so far
@@ -43,9 +46,11 @@ type exec struct {
 // The ids are numbers from 1 on, in each stream anew.
 type execs struct {
 	notes
+	// wire is what questions are sent on.
 	wire   *wire
 	result func(call int, r script.Result) // takes what a call gave, by script.Call.N
 	next   uint32                          // id of the last one asked
+	// byID has those that are over, too: a second answer has to be told from an unknown one.
 	byID   map[uint32]*exec
 	byCall map[int]*exec // by script.Call.N
 }

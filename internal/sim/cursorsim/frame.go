@@ -103,6 +103,7 @@ var gzipWriters = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
 // endError is the error of an end frame: {"error":{"code":…,"message":…,"details":[…]}}. As a Go error
 // it ends a run that the client is to blame for; see also scriptError.
 type endError struct {
+	// Code is one of Connect's names: "unauthenticated". Source: the Connect protocol, "Error codes".
 	Code    string        `json:"code"`
 	Message string        `json:"message,omitempty"`
 	Details []errorDetail `json:"details,omitempty"`
@@ -111,6 +112,7 @@ type endError struct {
 // errorDetail is one entry of details. Value is the encoded message of that type in base64; Debug is
 // the same as JSON, which only the older endpoint sends.
 type errorDetail struct {
+	// Type is the message's full name, without a URL before it.
 	Type  string          `json:"type"`
 	Value string          `json:"value"`
 	Debug json.RawMessage `json:"debug,omitempty"`

@@ -19,6 +19,7 @@ import (
 // the client's requests, and over HTTP/2 the reader could not end with the run. It has no bound; a run
 // that plays a long delay keeps reading, so little gathers.
 type inbox struct {
+	// mu guards items.
 	mu     sync.Mutex
 	items  []item
 	signal chan struct{} // holds one value while there may be something to take
@@ -26,6 +27,7 @@ type inbox struct {
 
 // An item is a message, or the end of the client's side: eof when it ended well, err when it broke.
 type item struct {
+	// Exactly one of the three is set.
 	message *pb.AgentClientMessage
 	eof     bool
 	err     error

@@ -24,29 +24,33 @@ import (
 // Request when the run request has come, Ended and what follows at the end.
 type Run struct {
 	// Seq numbers the streams from 1.
-	Seq       int                 `json:"seq"`
-	Transport string              `json:"transport"` // "http2", "sse" or "chat"
+	Seq       int    `json:"seq"`
+	Transport string `json:"transport"` // "http2", "sse" or "chat"
+	// Path tells which endpoint it was. A stream over HTTP/1.1 has that of RunSSE.
 	Path      string              `json:"path"`
 	Header    map[string][]string `json:"header"` // lower case, without authorization and blob key
 	KeyHash   string              `json:"keyHash,omitempty"`
 	BlobKey   string              `json:"blobKeyHash,omitempty"`
 	RequestID string              `json:"requestId"`
 
+	// RunID stays the same when a client opens a stream again after one that broke.
 	RunID          string `json:"runId"`
 	ConversationID string `json:"conversationId"`
 	// Attempt counts the streams with this RunID, this one included.
-	Attempt   int      `json:"attempt"`
-	Continued bool     `json:"continued"` // it came with a checkpoint
-	Resume    bool     `json:"resume"`    // it came with a resume action
-	Prompt    string   `json:"prompt"`
-	Model     string   `json:"model"`
-	Tools     []string `json:"tools"`
+	Attempt   int  `json:"attempt"`
+	Continued bool `json:"continued"` // it came with a checkpoint
+	Resume    bool `json:"resume"`    // it came with a resume action
+	// Prompt, Model, Tools and Images are as the request says them; a script's conditions look at the same.
+	Prompt string   `json:"prompt"`
+	Model  string   `json:"model"`
+	Tools  []string `json:"tools"`
 	// ToolsAsked are the client's tools as it said when it was asked again in the middle of the run.
 	ToolsAsked []string `json:"toolsAsked,omitempty"`
 	Images     int      `json:"images"`
 	System     string   `json:"system,omitempty"` // custom_system_prompt
 	Mode       string   `json:"mode,omitempty"`   // chat: "Agent" or "Ask"
 
+	// Request is the first message as a whole, for tests that look at a single field of it.
 	Request Message[*pb.AgentRunRequest] `json:"request"`
 	Execs   []Exec                       `json:"execs"`
 	// Blobs are the answers to set_blob and get_blob.
@@ -55,8 +59,9 @@ type Run struct {
 	Answers []Message[*pb.InteractionResponse] `json:"answers"`
 	// Unknown names the fields of Request and of the answers that the simulator does not know: "request.12",
 	// "request_context.success.request_context.3".
-	Unknown    []string `json:"unknown,omitempty"`
-	Heartbeats int      `json:"heartbeats"`
+	Unknown []string `json:"unknown,omitempty"`
+	// Heartbeats counts those of the stream; Exec has those of each operation.
+	Heartbeats int `json:"heartbeats"`
 	// HalfClosed is set when the client ended its side before the stream's end.
 	HalfClosed bool `json:"halfClosed"`
 
@@ -90,9 +95,10 @@ type Exec struct {
 	Tool   string                          `json:"tool,omitempty"` // mcp and built-in tools
 	Answer *Message[*pb.ExecClientMessage] `json:"answer,omitempty"`
 	// Result is what a call's answer says, as scripts see it.
-	Result     string    `json:"result,omitempty"`
-	Thrown     string    `json:"thrown,omitempty"` // the error of a throw
-	Closed     bool      `json:"closed"`           // stream_close came
+	Result string `json:"result,omitempty"`
+	Thrown string `json:"thrown,omitempty"` // the error of a throw
+	Closed bool   `json:"closed"`           // stream_close came
+	// Aborted says that the server has withdrawn it, so an answer isn't owed any more.
 	Aborted    bool      `json:"aborted,omitempty"`
 	Heartbeats int       `json:"heartbeats"`
 	Asked      time.Time `json:"asked"`
@@ -128,13 +134,16 @@ func (m Message[M]) MarshalJSON() ([]byte, error) {
 // the first keep violations. It may be used from any goroutine; mu also protects the records
 // themselves.
 type journal struct {
+	// keep is Config.Keep.
 	keep int
 	log  *slog.Logger
 
-	mu         sync.Mutex
-	seq        int
-	requests   oldest[string, struct{}] // x-request-ids
-	runs       []*Run
+	mu sync.Mutex
+	// seq is the number of the last run, and goes on after a reset.
+	seq      int
+	requests oldest[string, struct{}] // x-request-ids
+	runs     []*Run
+	// violations are the first ones: what goes wrong first explains the rest.
 	violations []Violation
 }
 

@@ -67,6 +67,7 @@ func halves(s string) []string {
 // The error is one of the script, when its arguments are no object, or of writing.
 func (u *updates) mirrorOnly(s script.Mirror) error {
 	id := "toolu_" + rand.Text()
+	// Two forms: the server's own tool has a message of its own, any other name is that of an MCP tool.
 	call := &pb.ToolCall{ToolCallId: &id}
 	if s.Tool == "get_mcp_tools" {
 		server := provider
@@ -82,6 +83,7 @@ func (u *updates) mirrorOnly(s script.Mirror) error {
 			Name: toolPrefix + s.Tool, ToolName: s.Tool, ProviderIdentifier: provider, ToolCallId: id, Args: args.GetFields(),
 		})
 	}
+	// Begun and ended at once. There is no exec between them, by which a client can tell it from a call of its own.
 	event := &pb.ToolCallEvent{CallId: id, ToolCall: call}
 	err := u.send(&pb.InteractionUpdate{Message: &pb.InteractionUpdate_ToolCallStarted{ToolCallStarted: event}})
 	if err != nil {

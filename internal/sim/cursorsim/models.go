@@ -15,6 +15,7 @@ import (
 // real list has them.
 type (
 	model struct {
+		// The form is that of GET /v1/models of Cursor's public API.
 		ID          string      `json:"id"`
 		DisplayName string      `json:"displayName"`
 		Description string      `json:"description,omitempty"`
@@ -23,14 +24,16 @@ type (
 		Variants    []variant   `json:"variants,omitempty"`
 	}
 	parameter struct {
-		ID          string           `json:"id"`
-		DisplayName string           `json:"displayName,omitempty"`
-		Values      []parameterValue `json:"values"`
+		ID          string `json:"id"`
+		DisplayName string `json:"displayName,omitempty"`
+		// Values are all that may be asked for.
+		Values []parameterValue `json:"values"`
 	}
 	parameterValue struct {
 		Value string `json:"value"`
 	}
 	variant struct {
+		// Params are one value for each parameter of the model.
 		Params      []param `json:"params"`
 		DisplayName string  `json:"displayName"`
 		IsDefault   bool    `json:"isDefault,omitempty"`

@@ -11,6 +11,7 @@ import (
 // record may be called at any time, but rec must not be changed in any other way, because tests read the records of
 // runs in progress. The run's own goroutine is the only writer, so it may read rec without the lock.
 type notes struct {
+	// journal is the Sim's. rec is this stream's record in it.
 	journal *journal
 	rec     *Run
 }

@@ -22,6 +22,7 @@ var queryFields = map[string]protowire.Number{
 // to the run's goroutine.
 type queries struct {
 	notes
+	// wire is what questions are sent on.
 	wire *wire
 	next uint32            // id of the last question
 	open map[uint32]string // kinds by id, unanswered

@@ -33,11 +33,13 @@ import (
 //	close          checkpoint, open answers, turn_ended
 type run struct {
 	notes
-	sim     *Sim
-	ctx     context.Context
-	in      *inbox
-	header  http.Header
-	wire    *wire
+	// sim, ctx, in, header and wire are set when the request comes. ctx ends with it.
+	sim    *Sim
+	ctx    context.Context
+	in     *inbox
+	header http.Header
+	wire   *wire
+	// started is when the stream was opened.
 	started time.Time
 
 	// These are set by awaitRequest; nil before.
@@ -50,6 +52,7 @@ type run struct {
 	prior        int64                 // tokens of the turns before
 	from         checkpoint            // the user's message, and for a run that carries another one on what that had said
 
+	// The four parts. Each has its own state, and all write to the same wire.
 	updates *updates
 	execs   *execs
 	blobs   *blobs
@@ -95,6 +98,7 @@ func (p *run) awaitRequest() error {
 	if err := p.await("the run request", func() bool { return p.request != nil }); err != nil {
 		return err
 	}
+	// From here on the conversation is shared: another run may name the same id.
 	p.conversation = p.sim.conversations.of(p.request.GetConversationId())
 	facts, err := p.facts()
 	p.record(func(r *Run) {
@@ -110,6 +114,7 @@ func (p *run) awaitRequest() error {
 	}
 	p.tools = facts.Tools
 	p.checkRequest()
+	// The real server refuses such a run, too; a gateway that forgets max_mode is found here.
 	if m := p.request.GetRequestedModel(); needsMaxMode(m) && !m.GetMaxMode() {
 		return &endError{Code: "invalid_argument", Message: "the model " + modelString(m) + " needs max_mode"}
 	}

@@ -103,6 +103,7 @@ func (s *Sim) server() *http.Server {
 func newCertificate() (server tls.Certificate, ca []byte, err error) {
 	now := time.Now()
 	authority := &x509.Certificate{
+		// An hour back: the clock of a client may be a little behind.
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Composer API simulator"},
 		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(0, 0, 7),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
@@ -113,6 +114,7 @@ func newCertificate() (server tls.Certificate, ca []byte, err error) {
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}
+	// P-256, which every TLS client takes.
 	caKey, err1 := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	key, err2 := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err := errors.Join(err1, err2); err != nil {

@@ -45,8 +45,10 @@ type Config struct {
 // Each of its parts has a lock of its own. The journal's and an inbox's are taken last: a conversation
 // or a session may hold its own meanwhile, never the other way round.
 type Sim struct {
-	config        Config
-	mux           *http.ServeMux
+	// config has its defaults filled in and doesn't change. mux finds the handler of a path.
+	config Config
+	mux    *http.ServeMux
+	// From here on each part has a lock of its own.
 	playlist      script.Playlist
 	tokens        *tokens
 	journal       *journal
@@ -82,6 +84,7 @@ func New(config Config) *Sim {
 		sessions:      &sessions{keep: config.Keep},
 		chats:         &chats{keep: config.Keep},
 	}
+	// Both may be changed while it serves: by its methods, and by the admin routes.
 	s.playlist.Set(config.Script)
 	s.playlist.SetModel(config.Model)
 	s.routes()
@@ -157,6 +160,7 @@ func (s *Sim) Exchanges() int { return s.tokens.count() }
 // It goes by the time of the first add, not of the last use: what is looked up often is forgotten as
 // soon as anything else. For records of a test run that is enough.
 type oldest[K comparable, V any] struct {
+	// order has the keys of items, the oldest first.
 	order []K
 	items map[K]V
 }

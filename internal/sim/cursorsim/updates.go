@@ -20,6 +20,7 @@ import (
 // Numbers are counted from the texts at four bytes a token, so that a test can know them beforehand.
 type updates struct {
 	notes
+	// wire is the run's. started is when the run began, for how long the turn took.
 	wire    *wire
 	started time.Time
 

@@ -24,6 +24,7 @@ import (
 // The order of the bytes is always that of the calls; what the faults change is when they
 // arrive, in which pieces, and what stands between them.
 type wire struct {
+	// w is the answer's body. flush sends what was written to it.
 	w     io.Writer
 	flush func() error
 	// frames is how messages become writes: "whole", "split" or "merged".

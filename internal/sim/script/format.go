@@ -17,6 +17,7 @@ import (
 // reads back as an equal step. TestScriptIsWrittenAsItIsRead and FuzzParse hold them together. So a
 // new kind of step is added in three places: a type in step.go, an entry in verbs, a method here.
 
+// format implements Step. Each Step writes the line that Parse reads it from.
 func (s Text) format() string {
 	if s.Notice {
 		return "notice " + formatText(s.Text)

@@ -32,6 +32,7 @@ func Parse(name string, data []byte) (*Script, error) {
 // A parser reads line by line. It has one piece of state beyond the script so far: whether it stands
 // between "calls" and "end".
 type parser struct {
+	// script is what was read so far.
 	script *Script
 	block  *Calls // the open calls block
 }

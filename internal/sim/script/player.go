@@ -39,12 +39,14 @@ type Player struct {
 	answer  string    // to the last query
 	// failed is what Failed returns, and plays counts the Play steps so far.
 	failed []string
-	plays  int
+	// plays is bounded, so that scripts which play each other come to an end.
+	plays int
 }
 
 // A Result is what the client answered to a call. Text is what the model would read; pictures
 // are described in it by whoever makes it.
 type Result struct {
+	// Text may be "".
 	Text    string
 	IsError bool
 }
@@ -62,6 +64,7 @@ func newPlayer(steps []Step, facts Facts) *Player {
 // for results is the caller's to carry out.
 func (p *Player) Next() (Step, bool) {
 	for len(p.todo) > 0 {
+		// Steps that stand for others are replaced by those first, and the loop goes on with them.
 		step := p.todo[0]
 		p.todo = p.todo[1:]
 		switch s := step.(type) {
@@ -175,6 +178,7 @@ func (p *Player) filled(step Step) Step {
 		p.results = append(p.results, nil)
 		s.N = len(p.results)
 		return s
+	// The slice is the script's, and a new one takes the place of it.
 	case Calls:
 		steps := make([]Step, len(s.Steps))
 		for i, inner := range s.Steps {

@@ -18,6 +18,7 @@ import (
 //
 // A Script given to Set is not changed: the turns are copied, because Times is counted down.
 type Playlist struct {
+	// mu guards both fields.
 	mu    sync.Mutex
 	turns []Turn // Times is what is left
 	model Model
@@ -64,6 +65,7 @@ func (l *Playlist) Player(f Facts) *Player {
 	if model != nil {
 		return newPlayer(model(f), f)
 	}
+	// What the model is said to have been asked is the prompt without the script.
 	rest, directives, err := fromPrompt(f.Prompt)
 	f.Prompt = rest
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 // A Script is what the model says in one or more turns. It is not changed after Parse, so it may be shared.
 type Script struct {
+	// Name is that of the file, for errors.
 	Name  string
 	Turns []Turn
 }
@@ -28,6 +29,7 @@ const always = -1
 
 // A condition says which runs a turn is for. It is valid only with a Word of [conditions].
 type condition struct {
+	// Not turns the condition round.
 	Not  bool
 	Word string // tools, images, system, continued, resume, attempt, prompt
 	N    int    // attempt: the number
@@ -41,6 +43,7 @@ type Facts struct {
 	// Prompt is the user's text as it reached the player, directives included.
 	Prompt string
 	Model  string // as agent.Model prints it: "composer-2.5;fast=false"
+	// Tools are the names that the client gave; Images counts the pictures in the prompt.
 	Tools  []string
 	Images int
 	// System is the system prompt that the client gives in place of the server's own; "" when it gives none.

@@ -45,6 +45,7 @@ type (
 	}
 	// Call is one tool call, only ever within Calls.
 	Call struct {
+		// Tool is the client's name for it, without the server's prefix.
 		Tool    string
 		Args    json.RawMessage // an object
 		Builtin bool            // Tool is one of Cursor's own

@@ -18,8 +18,8 @@ import (
 // A tx is a transaction that is going on. Its errors already mean what package store promises. It is
 // used by one goroutine, inside inTx's f, and not kept.
 type tx struct {
+	db *DB
 	// ctx is that of inTx. When it ends, database/sql rolls sql back.
-	db  *DB
 	ctx context.Context
 	sql *sql.Tx
 }

@@ -44,7 +44,8 @@ var compiler = sync.OnceValue(func() *jsonschema.Compiler {
 })
 
 var (
-	mu       sync.Mutex // a Compiler is for one goroutine
+	mu sync.Mutex // a Compiler is for one goroutine
+	// compiled has each definition once, by its name. mu guards it, too.
 	compiled = map[string]*jsonschema.Schema{}
 )
 
@@ -187,6 +188,7 @@ func checkStream(stream []byte) ([]Event, error) {
 // A checker follows one stream. Its states: before response.created, then between items or
 // within one (open), then ended, then done.
 type checker struct {
+	// events are all that came so far, and id is the response's, which every event must have.
 	events []Event
 	items  []json.RawMessage // that are done
 	open   *openItem

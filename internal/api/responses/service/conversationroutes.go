@@ -194,6 +194,7 @@ func (c *conversations) addItems(w http.ResponseWriter, r *http.Request, call *a
 		return err
 	}
 	past := c.past(d.Owner)
+	// The whole conversation is read only if an item refers to one of it.
 	if slices.ContainsFunc(body.Items, func(it responses.Item) bool { return it.Reference() != "" }) {
 		if _, err := past.conversation(r.Context(), d.ID, ""); err != nil {
 			return err

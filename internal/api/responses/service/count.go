@@ -12,9 +12,10 @@ import (
 //
 // Clients look at input_tokens alone.
 type countDocument struct {
-	Object      string `json:"object"` // "response.input_tokens"
-	InputTokens int64  `json:"input_tokens"`
-	Estimated   bool   `json:"estimated"` // ours: upstream counts only what it answers
+	Object string `json:"object"` // "response.input_tokens"
+	// InputTokens is an estimate from the length of the texts.
+	InputTokens int64 `json:"input_tokens"`
+	Estimated   bool  `json:"estimated"` // ours: upstream counts only what it answers
 }
 
 // countTokens answers POST /responses/input_tokens. No upstream is asked, so the number is an

@@ -67,8 +67,9 @@ func (s *Service) create(w http.ResponseWriter, r *http.Request, call *api.Call)
 //	keep     set and create in one, for a response that is written once
 type record struct {
 	service *Service
-	row     store.Response
-	brief   bool // not to be stored
+	// row is complete except for what set fills in. Its revision is that of the last write.
+	row   store.Response
+	brief bool // not to be stored
 
 	conversation string              // that the response belongs to; "" when none
 	conversed    bool                // what it says was added there

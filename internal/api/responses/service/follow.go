@@ -51,6 +51,7 @@ func (s *Service) stream(w http.ResponseWriter, r *http.Request, row store.Respo
 //
 // It belongs to the goroutine of its request.
 type follower struct {
+	// service has the store and the jobs of this process.
 	service *Service
 	row     store.Response // as it was last seen
 	out     *sse.Writer

@@ -27,6 +27,7 @@ type journal struct {
 	buf    []byte  // the encoder's scratch
 	budget *budget // that the events are in
 
+	// mu guards what follows.
 	mu      sync.Mutex
 	events  [][]byte      // whole events as they go to a client; their sequence numbers are their indexes
 	size    int           // bytes of the events
@@ -41,7 +42,8 @@ func newJournal(in *budget) *journal { return &journal{budget: in, changed: make
 // take whatever they are given, also beyond it: a response must end with the events that say so. Who makes the events
 // asks exceeded first.
 type budget struct {
-	max  int64 // bytes; when there are more, responses are ended
+	max int64 // bytes; when there are more, responses are ended
+	// used is the sum over all journals that are not closed.
 	used atomic.Int64
 }
 

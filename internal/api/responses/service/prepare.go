@@ -86,7 +86,8 @@ func (s *Service) open(sealed, purpose, owner string) (string, error) {
 // is read once.
 type past struct {
 	service *Service
-	owner   string
+	// owner is whose rows are read; another owner's are not found.
+	owner string
 	// recalled gives responses that may not be in the store; nil when there are none.
 	recalled func(id string) (store.Response, bool)
 	loaded   map[string]bool            // ids of the responses and conversations that were loaded, or looked for in vain

@@ -25,6 +25,7 @@ type recall struct {
 // A recallKey names a row. The socket is part of it: a response can't be continued on another socket,
 // not even by the same owner, unless it was stored. The address of recent is what tells sockets apart.
 type recallKey struct {
+	// of is the socket's list, by its address.
 	of *recent
 	id string
 }

@@ -125,6 +125,7 @@ func (j *job) saveNow(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
+	// With room: saveEnd must not wait for a request that has left.
 	told := make(chan bool, 1)
 	select {
 	case j.tryNow <- told:
@@ -134,6 +135,7 @@ func (j *job) saveNow(ctx context.Context) error {
 		return store.ErrUnavailable
 	}
 	select {
+	// The try is over. It says whether the end still waits, and not why: the store was away.
 	case waits := <-told:
 		if !waits {
 			return nil

@@ -70,6 +70,7 @@ type Store interface {
 //	jobs, byOwner  mu                jobs, requests, keepLeases
 //	sockets        mu                sockets, Drain, Close
 type Service struct {
+	// cfg has its defaults filled in and doesn't change.
 	cfg    Config
 	store  *brief // in front of cfg.Store
 	runner string // names this process on the rows that it works on
@@ -84,7 +85,8 @@ type Service struct {
 
 	recall *recall
 
-	mu      sync.Mutex
+	mu sync.Mutex
+	// closed refuses new jobs and sockets.
 	closed  bool
 	sockets map[*socket]bool
 	jobs    map[store.ResponseRef]*job

@@ -60,8 +60,9 @@ const messageTime = 5 * time.Minute
 // mu is held for moments only; writing to the client is done without it.
 type socket struct {
 	service *Service
-	call    *api.Call
-	recent  *recent
+	// call is that of the handshake: its caller and route are those of every message.
+	call   *api.Call
+	recent *recent
 
 	// connCtx ends with the connection: when it is cancelled, the library closes the connection, even in the middle of a message.
 	connCtx    context.Context

@@ -54,8 +54,9 @@ func (s *Service) createOnSocket(k *socket, call *api.Call, m message, answer *s
 // A socketAnswer answers one request on a socket. It is what the gateway calls a sink. One
 // goroutine uses it. It serves one request; the next one of the lane gets another.
 type socketAnswer struct {
-	out      *socketOut
-	encoder  *responses.Encoder // nil until the request was understood
+	out     *socketOut
+	encoder *responses.Encoder // nil until the request was understood
+	// accepted says that upstream has the run, so that an error is an event of the response from now on.
 	accepted bool
 }
 
@@ -114,9 +115,11 @@ func (a *socketAnswer) fail(e *agent.Error) error {
 // A socketOut sends events as messages. It implements responses.Out; each event is sent as soon as it is whole. One
 // goroutine uses it.
 type socketOut struct {
+	// socket is shared with the other lanes; it sends each message whole.
 	socket *socket
 	lane   string // stands in each event as stream_id; "" when the client named none
-	buf    []byte
+	// buf is used again for each event.
+	buf []byte
 }
 
 // maxKeptBuffer is how large a buffer may be that is kept for the next event.
@@ -163,14 +166,15 @@ func (o *socketOut) send(event []byte) error {
 // error and headers, as the HTTP answer would have had them; OpenAI's SDKs read the fields of
 // the API's error event. Source: what Codex reads of it, and OpenAI's published error event.
 type socketError struct {
-	Type     string            `json:"type"`
-	Sequence int64             `json:"sequence_number"`
-	Status   int               `json:"status"`
-	Code     *string           `json:"code"`
-	Message  string            `json:"message"`
-	Param    *string           `json:"param"`
-	Error    jsontext.Value    `json:"error"`
-	Headers  map[string]string `json:"headers"`
+	Type     string `json:"type"`
+	Sequence int64  `json:"sequence_number"`
+	// Status is the HTTP status, and Headers are those of the HTTP answer that a client may act on.
+	Status  int               `json:"status"`
+	Code    *string           `json:"code"`
+	Message string            `json:"message"`
+	Param   *string           `json:"param"`
+	Error   jsontext.Value    `json:"error"`
+	Headers map[string]string `json:"headers"`
 }
 
 // error sends the error event for e.
