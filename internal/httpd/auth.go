@@ -25,6 +25,7 @@ const (
 
 // A LocalKey is the Cursor key of whoever runs the server, for the clients of the machine that it runs on.
 type LocalKey struct {
+	// Key is the Cursor key that is lent. It is never sent to a client.
 	Key agent.Secret
 	// Token is what clients send to use Key.
 	Token agent.Secret

@@ -122,15 +122,18 @@ func inflate(r io.Reader) (io.Reader, error) {
 //	grant             many large bodies at once
 //	the deadlines     a client that sends slowly, or not at all
 type body struct {
+	// server has the limits and the budget.
 	server     *Server
 	plain      io.Reader // decompressed
 	compressed bool      // before plain
 	// What it holds is counted while it comes: a few kilobytes that were compressed can hold millions of things, and what is
 	// refused need not be read to its end. Nil for a body that is no JSON.
-	holds   *openai.Counter
-	grant   grant // of the server's memory for bodies
-	left    int64 // bytes that may still be read
-	under   io.Closer
+	holds *openai.Counter
+	grant grant // of the server's memory for bodies
+	left  int64 // bytes that may still be read
+	// under is what Close closes: the body as it came, compressed or not.
+	under io.Closer
+	// control sets the deadline for reading.
 	control *http.ResponseController
 	started time.Time // when reading could begin
 	read    int64     // decompressed bytes so far

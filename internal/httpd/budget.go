@@ -22,6 +22,7 @@ import (
 //	compressed, or chunked,    firstGrant, then      for the first
 //	or on a WebSocket          as much again
 type budget struct {
+	// gate lets the owners in in turn, so one who sends much does not keep out the others.
 	gate    *gate.Gate
 	largest int64 // bytes that one body may have
 }
@@ -48,8 +49,9 @@ type grant struct {
 	ctx    context.Context // the request's
 	owner  string
 	known  int64 // the body's length; -1 when nobody knows it
-	size   int64
-	leave  []func()
+	// size is how much it has now; leave gives it back, one function for each time that it asked.
+	size  int64
+	leave []func()
 }
 
 // cover makes the grant large enough for n bytes of the body. The error is an *agent.Error, or ctx's.
@@ -101,6 +103,7 @@ func (g *grant) release() {
 // A messageReader reads a message of a WebSocket within the budget, as a body of unknown length is read. How large it may be, and
 // how long it may take, is for whoever has the socket. It is read by one goroutine.
 type messageReader struct {
+	// plain is the message. Its bytes are what read counts.
 	plain io.Reader
 	grant grant
 	read  int64

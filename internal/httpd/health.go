@@ -27,6 +27,7 @@ type health struct {
 
 // home is what stands at the root.
 type home struct {
+	// Name is "composer-api": 'doctor' knows a gateway by it.
 	Name   string `json:"name"`
 	Status string `json:"status"`
 }

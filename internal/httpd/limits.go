@@ -15,7 +15,8 @@ import (
 type limits struct {
 	max, maxPerOwner int // 0 is no limit
 
-	mu      sync.Mutex
+	mu sync.Mutex
+	// total counts all turns, those without an owner included.
 	total   int
 	byOwner map[string]int // holds no zeros
 }

@@ -65,6 +65,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 // It is what the counters of the operator are made of, and has no content: a route, a number, and
 // an error whose code alone is counted.
 type Answer struct {
+	// RequestID is the one in the answer's header.
 	RequestID string
 	Route     string // the pattern of the route, without the base; "" when there is none
 	Endpoint  string // the same with the base: "POST /u/{account}/v1/responses"

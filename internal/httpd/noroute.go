@@ -62,6 +62,7 @@ var unserved = []struct{ part, hint string }{
 }
 
 const (
+	// What a client is told that asks for an API which isn't here. Each names what to use in its place.
 	assistants = "OpenAI's Assistants API has gone. Use /v1/responses, and /v1/conversations for what was a thread."
 	onlyText   = "Cursor's models write text and call tools, and nothing else. Use another provider for this."
 	noFiles    = "Files are not kept here. Send them inside of the request, in base64 ('file_data')."

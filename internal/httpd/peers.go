@@ -149,7 +149,9 @@ func withBody(r *http.Request, body []byte) *http.Request {
 // The body has its share of the memory for bodies until then: when it is sent to another replica, until that has answered.
 type keptBody struct {
 	io.ReadCloser
-	data      bytes.Buffer
+	// data is what was read so far.
+	data bytes.Buffer
+	// forgotten says that nothing more is kept: the request stays here. decoded says that its JSON was read.
 	forgotten bool
 	decoded   bool
 }

@@ -22,6 +22,7 @@ import (
 //	forward          moved
 type response struct {
 	http.ResponseWriter
+	// control sets deadlines and flushes.
 	control *http.ResponseController
 
 	received time.Time   // when the header had been read
@@ -30,9 +31,10 @@ type response struct {
 	route    string // the pattern that matched; "" when none did
 	endpoint string // the same with its base
 	status   int    // 0 until the header is written
-	bytes    int64
-	err      error              // how the request failed, for the log
-	moved    *answeredElsewhere // by which replica it was answered; nil when by this one
+	// bytes are those of the body that were written.
+	bytes int64
+	err   error              // how the request failed, for the log
+	moved *answeredElsewhere // by which replica it was answered; nil when by this one
 
 	// unread is true while a body of HTTP/1 has not been read to its end. With HTTP/2 it doesn't
 	// matter: a stream ends without the connection.

@@ -16,6 +16,7 @@ import (
 // The same surfaces stand below every base. A base only adds to the call what its path says, so a
 // surface never knows under which it was asked.
 type base struct {
+	// path has no slash at its end.
 	path     string
 	upstream string // the backend that this base asks for
 	hosted   bool   // takes only the hosted keys of {account}
@@ -154,7 +155,8 @@ func (s *Server) serve(w *response, r *http.Request, b base, route api.Route) er
 
 // A counted turn is one of the turns that are under way, or one that passes this server. One goroutine uses it.
 type counted struct {
-	s       *Server
+	s *Server
+	// passing says that it is one of those that pass, so that it is counted there.
 	passing bool
 }
 

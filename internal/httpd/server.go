@@ -68,18 +68,22 @@ type Config struct {
 // A Server answers HTTP requests. It owns the listener's connections, not the gateway. Its methods may be called
 // concurrently.
 type Server struct {
+	// cfg has its defaults filled in and doesn't change.
 	cfg      Config
 	http     *http.Server
 	draining atomic.Bool
 	turns    atomic.Int64 // under way in this process
 	passing  atomic.Int64 // that came while it drains, and are (or may be) another replica's
-	limits   limits
-	budget   *budget
-	words    words // of paths, for the log
+	// limits count turns; budget counts the bytes of bodies.
+	limits limits
+	budget *budget
+	words  words // of paths, for the log
 }
 
 const (
-	defaultMaxBody    = 32 << 20
+	// defaultMaxBody is the largest body, in bytes, once it is decompressed.
+	defaultMaxBody = 32 << 20
+	// defaultBodyMemory is for all bodies together, in bytes.
 	defaultBodyMemory = 256 << 20
 	// headerTimeout ends connections that never send a request, idleTimeout those that have stopped
 	// sending them.

@@ -26,6 +26,7 @@ import (
 //
 // The caller of New says which there are; the page shows them in that order.
 type Figure struct {
+	// All three are for people. Nothing reads them but the page and 'status'.
 	Name, Value, Setting string
 	OfKey                bool // a limit of each key: its owner is told, too
 }
@@ -37,18 +38,21 @@ type Figure struct {
 //	no session       a form for the token; HasToken says whether there is one at all
 //	a session        figures, accounts, keys, failures, and the two buttons
 type operation struct {
+	// In says that there is a session. Everything below Trouble is empty without one.
 	In       bool
 	HasToken bool   // there is a token to log in with
 	Trouble  string // why the last log-in failed
 	// The word that forms of this session have to repeat (session.Session.Form).
-	Form     string
-	Figures  []Figure // what the process does now
-	Limits   []Figure // what it allows
+	Form    string
+	Figures []Figure // what the process does now
+	Limits  []Figure // what it allows
+	// Draining says that the server takes no new turns; the button is gone then.
 	Draining bool
 	Accounts []store.Account
 	More     string // the account after which the next page begins; "" when this is the last
-	Keys     []keyRow
-	KeysCut  bool // there are more keys
+	// Keys are the newest of all accounts, keysShown at most.
+	Keys    []keyRow
+	KeysCut bool // there are more keys
 	// Invited says that sign-up needs an invitation. Invitations are the newest; Fresh is one that was just made, which is on
 	// this page and nowhere else.
 	Invited     bool

@@ -41,6 +41,7 @@ type assets struct {
 
 // An asset is a file in its compressed forms. Any number of requests read them at once.
 type asset struct {
+	// contentType goes by the file's ending. A browser that takes neither form gets gzip, undone.
 	contentType string
 	gzip, zstd  []byte
 }

@@ -22,6 +22,7 @@ type chart struct {
 	Series []string
 	Bars   []bar
 
+	// unit stands behind each number; format writes the number itself.
 	unit   string
 	format func(float64) string
 	high   float64 // of the highest bar
@@ -30,6 +31,7 @@ type chart struct {
 
 // A bar is a time. There is a value for each series, in their order.
 type bar struct {
+	// Name is the time in words, for the table and for a pointer.
 	Name   string
 	values []float64
 }

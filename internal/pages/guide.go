@@ -42,7 +42,8 @@ type chapter struct {
 	Name  string // in its address
 	Title string // the document's first heading
 	// intro is what stands between the title and the first section.
-	intro    []byte
+	intro []byte
+	// Sections are in the order of the document.
 	Sections []*section
 }
 

@@ -16,6 +16,7 @@ import (
 //
 // The page is the same for everybody but for Checked, so it needs no session.
 type home struct {
+	// Upstreams are the names of the ways to a model; none means that a turn would fail.
 	Upstreams []string
 	// Trouble is why turns would fail now; "" when all is well.
 	Trouble string
@@ -35,6 +36,7 @@ type home struct {
 
 // A modelRow is a line of the table of models. Prices are in US dollars for a million tokens; 0 is unknown.
 type modelRow struct {
+	// ID is what clients send.
 	ID, Name              string
 	Context               int // tokens; 0 is unknown
 	Input, Cached, Output float64

@@ -50,6 +50,7 @@ type keyring struct {
 
 // A keyRow is a line of the table of keys.
 type keyRow struct {
+	// ID is the key's name (key_…), which forms send back. The key itself is nowhere in it.
 	ID, Hint string
 	Account  string
 	Name     string // as its owner or the operator calls it; "" for none

@@ -53,9 +53,11 @@ type number struct{ Name, Label, Value, Step string }
 // A limitNumber is a limit that is a number: the name of its field, what people read, and its place in the limits, of which one
 // is nil.
 type limitNumber struct {
+	// name is the field's in the form.
 	name, label string
-	whole       *int64
-	dollars     *float64
+	// Both point into the limits, so that reading a form and showing one go through the same list.
+	whole   *int64
+	dollars *float64
 }
 
 // limitNumbers are those of l. They are read and shown by this one list, so that the two can't disagree.
@@ -89,6 +91,7 @@ func (s *Site) limitsPage(w http.ResponseWriter, r *http.Request, status int, of
 	if err != nil {
 		return err
 	}
+	// The log-in is on the operator's first page.
 	if who == nil {
 		return s.seeOther(w, r, "/admin")
 	}
@@ -100,6 +103,7 @@ func (s *Site) limitsPage(w http.ResponseWriter, r *http.Request, status int, of
 		data.APIs = append(data.APIs, choice{surface, slices.Contains(data.Limits.Surfaces, surface)})
 	}
 	for _, n := range limitNumbers(&data.Limits) {
+		// A limit of 0 is shown as an empty field: there is no limit.
 		field := number{Name: n.name, Label: n.label, Step: "1"}
 		switch {
 		case n.whole != nil && *n.whole > 0:
@@ -206,6 +210,7 @@ func readDay(text string, before time.Time) (time.Time, error) {
 
 // readLimits reads the fields of the form. Errors are *agent.Error.
 func readLimits(fields url.Values, l *store.KeyLimits) error {
+	// A form sends all of its fields, so what isn't in it is no limit, and nothing of *l is kept.
 	read := store.KeyLimits{Surfaces: fields["api"], NoFast: fields.Get("nofast") != ""}
 	for _, m := range strings.Split(fields.Get("models"), ",") {
 		if m = strings.TrimSpace(m); m != "" {

@@ -55,7 +55,8 @@ type view struct {
 	// Address is the base of the addresses for clients: http://127.0.0.1:8787, without a slash at its end.
 	Address string
 	// Here is the path of the page, without Root, to mark it in the menu.
-	Here    string
+	Here string
+	// Version and Demo are shown on every page.
 	Version string
 	Demo    bool
 	// Data is the page's own.
@@ -166,6 +167,7 @@ func took(d time.Duration) string {
 //
 // Each page is a clone of the layout, because two pages define blocks of the same names.
 func parseTemplates(folder fs.FS) (map[string]*template.Template, error) {
+	// html/template escapes by the place where a value stands, so no page does so itself.
 	layout, err := template.New("").Funcs(functions).ParseFS(folder, "templates/layout.html")
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import "composer-api/internal/api"
 // Open says that httpd asks for no key, and Form that the body is a form and not JSON; see
 // api.Route. Who is logged in is checked by each handler.
 func (s *Site) Routes() []api.Route {
+	// A POST that needs a session checks it, and the word of its form, before it changes anything.
 	return []api.Route{
 		{Pattern: "GET /assets/{hash}/{name...}", Open: true, Handle: serveAsset},
 		{Pattern: "POST /check", Open: true, Form: true, Handle: s.checkKey},

@@ -102,7 +102,8 @@ type Store interface {
 //
 // Nothing in it changes after New, so it needs no lock and no closing.
 type Site struct {
-	cfg      Config
+	cfg Config
+	// sessions says who is logged in. It keeps everything in the store.
 	sessions *session.Sessions
 	// description is openapi.json, compressed once somebody asks.
 	description func() []byte

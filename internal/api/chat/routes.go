@@ -19,7 +19,8 @@ func Routes(turns agent.Turner, keeper Keeper, sent *known.Memory) []api.Route {
 
 // handlers has no state of its own.
 type handlers struct {
-	turns  agent.Turner
+	turns agent.Turner
+	// keeper stores completions that ask for it. sent remembers what was decoded.
 	keeper Keeper
 	sent   *known.Memory
 }

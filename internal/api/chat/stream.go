@@ -26,6 +26,7 @@ import (
 // Buffer and SetBuffer are the writer's own buffer: an event is appended to it in place, and Flush
 // sends it.
 type Stream struct {
+	// w is the handler's; nothing else writes to it.
 	w      http.ResponseWriter
 	req    *Request
 	opt    Options
@@ -35,6 +36,7 @@ type Stream struct {
 	begin []byte      // a chunk up to its delta
 	end   string      // a chunk from after its delta, of all chunks but the last ones
 	usage agent.Usage
+	// calls is how many were begun; it is the next call's index.
 	calls int
 	over  bool // the stream's end was written
 }

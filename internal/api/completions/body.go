@@ -14,6 +14,7 @@ import (
 // Nothing is written before end, so a turn that fails gives the whole request its status. It may
 // hold 20 answers of 16 MiB each at most: one for each prompt.
 type wholeAnswer struct {
+	// w is written to once, by end.
 	w   http.ResponseWriter
 	req *request
 	opt options
@@ -39,6 +40,7 @@ func (b *wholeAnswer) choice(index int) agent.Sink {
 // Text is escaped as it comes, so the end of a long answer costs one copy.
 type bodyChoice struct {
 	*wholeAnswer
+	// index is that of the prompt, in the request's order.
 	index int
 	text  []byte // inside of a JSON string
 }

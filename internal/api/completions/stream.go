@@ -22,6 +22,7 @@ import (
 // One goroutine uses it: the turns come one after the other. Keep-alive comments are sent by the
 // SSE writer between two events, and between two turns.
 type stream struct {
+	// w is the handler's; nothing else writes to it.
 	w   http.ResponseWriter
 	req *request
 	opt options
@@ -44,6 +45,7 @@ func (s *stream) choice(index int) agent.Sink {
 // A streamChoice is the sink of one choice.
 type streamChoice struct {
 	*stream
+	// prompt is what the choice answers. It is repeated before the text if the request says echo.
 	prompt string
 	tail   string // a chunk from after its text to its finish reason
 }

@@ -14,8 +14,9 @@ import (
 type anthropicPage struct {
 	Data    []anthropicModel `json:"data"`
 	HasMore bool             `json:"has_more"`
-	FirstID *string          `json:"first_id"`
-	LastID  *string          `json:"last_id"`
+	// FirstID and LastID are null for an empty list.
+	FirstID *string `json:"first_id"`
+	LastID  *string `json:"last_id"`
 }
 
 // An anthropicModel is a model in Anthropic's form.

@@ -5,6 +5,7 @@ import "composer-api/internal/gateway/catalog"
 // A modelList is the answer of GET /v1/models: OpenAI's list (data), and beside it the catalogue that
 // Codex reads (models). Each client ignores the other's.
 type modelList struct {
+	// Object is "list".
 	Object string       `json:"object"`
 	Data   []model      `json:"data"`
 	Models []codexModel `json:"models"`
@@ -44,8 +45,9 @@ type codexModel struct {
 
 // codexTruncation is how much of a tool's output Codex keeps.
 type codexTruncation struct {
-	Mode  string `json:"mode"`
-	Limit int    `json:"limit"`
+	Mode string `json:"mode"`
+	// Limit is in units of Mode.
+	Limit int `json:"limit"`
 }
 
 // The reference system's name for composer-2.5 on /opencodev2, which clients have in their configuration.

@@ -45,6 +45,7 @@ func Routes(source Source, upstreams Upstreams) []api.Route {
 
 // handlers has no state of its own.
 type handlers struct {
+	// source lists models; upstreams says which may be asked for.
 	source    Source
 	upstreams Upstreams
 }

@@ -23,6 +23,7 @@ import (
 //	                    ├ text and thinking, as they come
 //	                    └ at the end: a call or nothing, usage, Done
 type answer struct {
+	// x is closed by Close. offered are the tools that the model may call.
 	x       *replay.Exchange
 	offered []agent.Tool
 	access  *replay.Access
@@ -43,6 +44,7 @@ func newAnswer(x *replay.Exchange, req *agent.Request, access *replay.Access) *a
 	for i := range req.Messages {
 		for _, p := range req.Messages[i].Parts {
 			if p.Image != nil {
+				// An image counts as one, whatever its size.
 				a.count.Prompt("", 1)
 			}
 			a.count.Prompt(p.Text, 0)
@@ -55,6 +57,7 @@ func newAnswer(x *replay.Exchange, req *agent.Request, access *replay.Access) *a
 			if err != nil {
 				return err
 			}
+			// The answer is closed, so nobody reads the error.
 			if !yield(payload) {
 				return context.Canceled
 			}

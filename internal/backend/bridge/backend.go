@@ -42,7 +42,8 @@ type Config struct {
 // A Backend sends requests to a bridge. It is safe for concurrent use. It owns nothing that needs closing.
 type Backend struct {
 	config Config
-	url    string
+	// url is that of POST /sdk, made of Config.URL.
+	url string
 }
 
 // New makes a Backend. It connects to nothing yet.
@@ -106,7 +107,8 @@ type body struct {
 	BackendBaseURL     string `json:"backendBaseUrl,omitempty"`
 	LocalAgentEndpoint string `json:"localAgentEndpoint,omitempty"`
 	ClientVersion      string `json:"clientVersion,omitempty"`
-	RunFrame           string `json:"runFrame"`
+	// RunFrame is the first message of the run, framed, in base64.
+	RunFrame string `json:"runFrame"`
 }
 
 // ask sends one request and returns its answer: a replay.Open. Each call is an attempt, with a token and a

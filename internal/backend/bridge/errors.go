@@ -15,8 +15,9 @@ import (
 
 // A meaning is what one of the bridge's own errors means to the client.
 type meaning struct {
-	code      agent.Code
-	message   string // "" is the bridge's
+	code    agent.Code
+	message string // "" is the bridge's
+	// retryable says that another attempt may end better.
 	retryable bool
 }
 
@@ -49,6 +50,7 @@ func refusal(resp *http.Response, data []byte, access *replay.Access) error {
 	if json.Unmarshal(data, &own) != nil || own.Error.Message == "" && own.Error.Code == "" {
 		return access.Refused(cursorerr.LocalAgent().ReadResponse(resp, data))
 	}
+	// A code that isn't in the table may be a newer bridge's: its message is passed on.
 	m, known := meanings[own.Error.Code]
 	if !known {
 		m = meaning{code: agent.Upstream}

@@ -23,6 +23,7 @@ import (
 //	upstream says an error, or it is cut off  fault
 //	Close, by any goroutine                   the exchange is closed, so Next returns its error
 type answer struct {
+	// x is closed by Close, and by nothing else.
 	x      *replay.Exchange
 	access *replay.Access // drops a token that upstream refuses in the stream
 
@@ -40,7 +41,8 @@ type answer struct {
 	done    agent.Reason
 	made    int // calls
 	refused []replay.Refused
-	ended   bool
+	// ended says that usage and Done are in the queue.
+	ended bool
 }
 
 // newAnswer begins to read the exchange, which it closes in the end. Without tools in the conversation, calls are left in the text.

@@ -114,6 +114,7 @@ func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, err
 //
 // An answer that is returned is the caller's to close.
 func (b *Backend) ask(ctx context.Context, req *agent.Request, conversationID string) (replay.Answer, error) {
+	// In Ask mode upstream offers the model no tools, which is what a request without tools wants.
 	mode := askMode
 	if b.config.ForceAgent || len(req.Offered()) > 0 {
 		mode = agentMode

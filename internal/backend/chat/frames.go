@@ -153,6 +153,7 @@ func readEvents(src io.Reader, yield func([]byte) bool) error {
 
 // An eventReader turns events into pieces. It is for one goroutine.
 type eventReader struct {
+	// yield takes a piece, and reports false when nobody wants any more.
 	yield func([]byte) bool
 	// It is bounded by the answer's own bound in the gateway: an endless answer ends the turn.
 	deltas   []byte // since the last whole message

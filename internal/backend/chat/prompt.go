@@ -22,6 +22,7 @@ import (
 
 // A prompt is a whole conversation as one user message. The images are referred to by their order.
 type prompt struct {
+	// text names images by their number, from 1, in the order of images.
 	text   string
 	images []*agent.Image
 }
@@ -154,6 +155,7 @@ func toolLine(t *agent.Tool) []byte {
 // A renderer writes a prompt. It is for one prompt and one goroutine.
 type renderer struct {
 	sections.Writer
+	// images are those of the prompt so far.
 	images   []*agent.Image
 	calls    map[string]calledTool // that the transcript holds so far, by id
 	count    int                   // of calls
@@ -162,6 +164,7 @@ type renderer struct {
 
 // A calledTool is the tool of a call, and the call's number in the transcript: results name their call by it.
 type calledTool struct {
+	// name is the tool's; number counts the calls of the transcript from 1.
 	name   string
 	number int
 }

@@ -18,12 +18,14 @@ type mode string
 
 const (
 	agentMode mode = "Agent" // it may call tools
-	askMode   mode = "Ask"
+	// The values are upstream's own words.
+	askMode mode = "Ask"
 )
 
 // A request is what varies in the message that opens an answer.
 type request struct {
-	text           string // the whole conversation as one user message
+	text string // the whole conversation as one user message
+	// images are in the order in which text refers to them.
 	images         []image
 	model          string // upstream's name, the tier at its end
 	mode           mode

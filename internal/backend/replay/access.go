@@ -18,6 +18,7 @@ type Auth interface {
 // Access is what authorizes one request: the caller's key, and the token that it was exchanged
 // for. It is immutable. A retry gets another one, maybe with another token.
 type Access struct {
+	// auth made the token, and is told when upstream refuses it.
 	auth       Auth
 	key, token agent.Secret
 }

@@ -64,6 +64,7 @@ type Exchange struct {
 
 // A message is data, or the end of the stream.
 type message struct {
+	// data belongs to who has taken the message, until the next call of Next.
 	data []byte
 	err  error
 }

@@ -35,6 +35,7 @@ type Answer interface {
 // model hears of it, as if the tool had failed. Its name and arguments are what the model wrote, and need be neither a
 // tool's name nor JSON.
 type Refused struct {
+	// Call.ID is ours: the transcript needs one.
 	Call  agent.ToolCall
 	Why   string // a sentence for the model
 	After int    // how many of the answer's other calls come before it
@@ -52,6 +53,7 @@ const maxCorrections = 2
 // It has no connection while it waits for the client, so a parked run costs its request and
 // nothing upstream.
 type Run struct {
+	// open makes the next request. limits bound how long one may take.
 	open   Open
 	limits Limits
 	life   context.Context // ends with Close
@@ -108,7 +110,8 @@ func Start(ctx context.Context, req *agent.Request, limits Limits, log *slog.Log
 
 var (
 	// Causes of an agent.Canceled and of an agent.Internal: the caller broke the contract of agent.Run.
-	errClosed     = errors.New("the run is closed")
+	errClosed = errors.New("the run is closed")
+	// errWrongState is a bug of the caller's: Resume without calls, or Next after the end.
 	errWrongState = errors.New("the run can't do this now")
 )
 

@@ -11,6 +11,7 @@ import (
 // A Transport makes requests over connections that [Send] can replace when one of them no longer
 // answers. It is safe for concurrent use. mu guards current; it is not held while a request is made.
 type Transport struct {
+	// mu guards current alone: an http.Transport needs no lock.
 	mu      sync.Mutex
 	current *http.Transport // the next requests go out over its connections
 }

@@ -6,7 +6,8 @@ import "composer-api/internal/agent"
 // don't report what a turn costs. The zero value is an empty count. It is for one goroutine.
 type Count struct {
 	prompt, text, reasoning int // bytes
-	images                  int
+	// images counts pictures, each of which is taken for a fixed number of tokens.
+	images int
 }
 
 // Prompt counts text and images that were sent.

@@ -23,7 +23,9 @@ type Attempts struct {
 	// Told, when not nil, is told of each further attempt. It is set before the first.
 	Told agent.Watcher
 
+	// policy has the numbers of the table above.
 	policy policy
+	// random spreads the pauses of many clients; tests have one that they know.
 	random func() float64
 	log    *slog.Logger
 	id     string // of the request, for the log

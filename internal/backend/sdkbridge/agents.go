@@ -19,6 +19,7 @@ import (
 //	dying     pool.dying     nil     delete is under way
 //	doomed    pool.dying     nil     waits for a bridge that can delete it (pool.doomed)
 type bridgeAgent struct {
+	// id, pool, setup and key are set when the agent is made.
 	id    string
 	pool  *pool
 	setup setup

@@ -69,6 +69,7 @@ type Config struct {
 // work counts every goroutine that the backend has started, but for those of attempts, which a
 // run's Close ends, and of deletions, for which retire waits. Close waits for it.
 type Backend struct {
+	// cfg has its defaults filled in and doesn't change.
 	cfg  Config
 	life context.Context // ends with Close; starts and upkeep end with it
 	end  context.CancelFunc
@@ -78,7 +79,8 @@ type Backend struct {
 	pools   map[string]*pool // by owner, or the one of all under "" without PerOwner
 	clock   uint64           // counts uses of pools and agents
 	keeping bool             // upkeep is on
-	closed  bool
+	// closed refuses new runs and starts.
+	closed bool
 }
 
 // New makes a Backend. It starts nothing. The first run, Probe or Warm starts a bridge.

@@ -181,6 +181,7 @@ func (r *run) takeCalls() (wait time.Duration) {
 // It does not wait: each result wakes the callback that waits for it. Results for calls that are not
 // waiting are dropped. prompt grows by what the model now reads: its own calls and the results.
 func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
+	// A run that has ended while it was parked says so here; the gateway then starts another.
 	if err := r.why(); err != nil {
 		return err
 	}
@@ -191,6 +192,7 @@ func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.turnOver, r.progress = false, time.Now()
+	// What the model has written so far it will read again with the results.
 	r.prompt += agent.EstimateTokens(r.written) - r.grown
 	r.grown = agent.EstimateTokens(r.written)
 	for i := range results {
@@ -198,6 +200,7 @@ func (r *run) Resume(_ context.Context, results []agent.ToolResult) error {
 		if h := r.waiting[results[i].CallID]; h != nil {
 			delete(r.waiting, results[i].CallID)
 			h.result = toolResult(&results[i], r.note)
+			// A note for the model goes with one result and no other.
 			r.note = ""
 			r.answered = append(r.answered, h)
 			close(h.done)

@@ -118,6 +118,7 @@ var wordless = []string{"", "Error"}
 // that says nothing ("internal", "unknown") leaves it to the words; any other code is believed.
 func meaning(code, message string, cause error) *cursorerr.Failure {
 	if code == "" || code == "internal" || code == "invalid_argument" || code == "unknown" {
+		// In a fixed order: the first phrase that fits counts.
 		lower := strings.ToLower(message)
 		for _, p := range phrases {
 			if strings.Contains(lower, p.text) {
@@ -130,6 +131,7 @@ func meaning(code, message string, cause error) *cursorerr.Failure {
 	if m := status.FindStringSubmatch(message); m != nil {
 		return byStatus(m[1], cause)
 	}
+	// Such a message says nothing to a person, so it is not shown as Cursor's words.
 	if slices.Contains(wordless, message) {
 		message = ""
 	}

@@ -21,6 +21,7 @@ import (
 //	  one has done its work (worn)           start another, which replaces it
 //	  all are busy (busyRuns)                start another, up to MaxPerPool and MaxBridges
 type pool struct {
+	// owner is "" for the pool that all share.
 	owner   string
 	home    sdkv1.Home // nil until the first start
 	workers []*worker  // those that take runs, the oldest first

@@ -24,6 +24,7 @@ import (
 //
 // The reader never waits for the run without also watching life, so stop always ends it.
 type attempt struct {
+	// run, agent and worker don't change; life ends with stop.
 	run    *run
 	agent  *bridgeAgent
 	worker *worker
@@ -34,7 +35,8 @@ type attempt struct {
 	begun  chan struct{}    // closed when the run's id is known, or never will be
 	read   chan struct{}    // closed when the reader has ended
 
-	mu    sync.Mutex
+	mu sync.Mutex
+	// runID is upstream's; "" until Send has been answered.
 	runID string
 	err   error // of Send; valid when begun is closed
 

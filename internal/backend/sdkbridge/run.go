@@ -45,6 +45,7 @@ type run struct {
 	next     *streamEvent  // what Buffered has read for Next
 	begunOn  int           // times that the bridge has asked upstream again
 	turnOver bool          // Done{ToolCalls} was yielded and Resume has not been called
+	// progress is when the model was last heard of, for the time-out of a run that says nothing.
 	progress time.Time
 
 	// What follows is shared with the reader and with the goroutines of held callbacks.

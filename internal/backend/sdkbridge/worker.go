@@ -15,6 +15,7 @@ import (
 // started counts up to RecycleRuns, active down to 0 before a retired bridge ends. busy is
 // their measure for "which bridge next": parked runs give its thread nothing to do.
 type worker struct {
+	// backend, pool, bridge and born don't change.
 	backend  *Backend
 	pool     *pool
 	bridge   sdkv1.Bridge

@@ -48,6 +48,7 @@ type Config struct {
 // Keep is the only thing that the turn needs; the routes are a surface of their own.
 type Service struct{ cfg Config }
 
+// A method that is missing fails the build here, and not in internal/cli.
 var _ chat.Keeper = (*Service)(nil)
 
 // New makes a Service.
@@ -206,6 +207,7 @@ func (s *Service) update(w http.ResponseWriter, r *http.Request, call *api.Call)
 //
 // The zero value takes all.
 type filter struct {
+	// model is "" for any. A completion must have all of metadata, and may have more.
 	model    string
 	metadata map[string]string
 }
