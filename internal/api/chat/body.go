@@ -19,6 +19,7 @@ import (
 //
 // The fields in bytes are in the form in which they are written; each grows by append.
 type wholeAnswer struct {
+	// w is written to once, when the turn is done.
 	w      http.ResponseWriter
 	req    *Request
 	header header
@@ -82,9 +83,11 @@ func (b *wholeAnswer) call(c *agent.ToolCall) {
 	case b.req.legacy:
 		b.calls = appendFunction(b.calls[:0], c)
 		return
+	// calls has what was appended before, without the brackets of the array.
 	case len(b.calls) > 0:
 		b.calls = append(b.calls, ',')
 	}
+	// By hand and not by a JSON package: the arguments are escaped once, into the answer itself.
 	b.calls = append(b.calls, `{"id":`...)
 	b.calls = openai.AppendString(b.calls, c.ID)
 	if b.req.custom[c.Name] {

@@ -51,7 +51,8 @@ func NewEncoder(w http.ResponseWriter, req *Request, opt Options) Encoder {
 // A header is the members with which all documents of one completion begin. It is made once for
 // an answer; its id and time are the same in every chunk.
 type header struct {
-	id      string
+	id string
+	// created is Unix, in seconds.
 	created int64
 }
 

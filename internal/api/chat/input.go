@@ -19,6 +19,7 @@ import (
 // They are embedded in wireRequest, so a body may have fields of both forms; messages goes before
 // input.
 type inputFields struct {
+	// A string is one message of the user.
 	Input           openai.StringOr[[]wireItem] `json:"input"`
 	Instructions    openai.StringOr[[]wireItem] `json:"instructions"`
 	MaxOutputTokens *openai.Int                 `json:"max_output_tokens"`
@@ -28,6 +29,7 @@ type inputFields struct {
 // wireItem is an input item of the Responses API. Only what such clients were seen to send is
 // read; the Responses API's own surface knows the rest.
 type wireItem struct {
+	// Type may be missing: an item with a role is a message.
 	Type      string                      `json:"type"`
 	Role      string                      `json:"role"`
 	Content   openai.StringOr[[]wirePart] `json:"content"`
@@ -77,6 +79,7 @@ func (w *wireRequest) convertInput() {
 
 // An inputConverter turns items into messages. messages and params have the same length.
 type inputConverter struct {
+	// messages are in chat's form, as if the client had sent them so.
 	messages  []wireMessage
 	params    []string        // the path of each message in the request
 	announced map[string]bool // ids of the calls in messages

@@ -64,6 +64,7 @@ func (r *Request) keep(w *wireRequest) error {
 // goroutine, as every Encoder does.
 type keepingEncoder struct {
 	Encoder
+	// req is what the answer is to; at is when the completion was created.
 	req    *Request
 	whole  *wholeAnswer
 	copied buffer
@@ -74,6 +75,7 @@ type keepingEncoder struct {
 // A buffer is a ResponseWriter that holds what is written to it. It grows with the answer, which
 // the gateway bounds.
 type buffer struct {
+	// header is written to by the answer and read by nobody.
 	header http.Header
 	body   []byte
 }
@@ -81,6 +83,8 @@ type buffer struct {
 // Header, WriteHeader and Write implement http.ResponseWriter.
 func (c *buffer) Header() http.Header { return c.header }
 func (c *buffer) WriteHeader(int)     {}
+
+// Write implements io.Writer. It never fails.
 func (c *buffer) Write(p []byte) (int, error) {
 	c.body = append(c.body, p...)
 	return len(p), nil
@@ -136,6 +140,7 @@ func (k *keepingEncoder) object() []byte {
 //
 // The order of the members is that of OpenAI's examples.
 type listedMessage struct {
+	// ID is unique in the list; pages go on from it.
 	ID           string          `json:"id"`
 	Role         string          `json:"role"`
 	Content      *string         `json:"content"`
@@ -148,16 +153,19 @@ type listedMessage struct {
 }
 
 type (
+	// A listedCall has one of Function and Custom, as Type says.
 	listedCall struct {
 		ID       string          `json:"id"`
 		Type     string          `json:"type"`
 		Function *listedFunction `json:"function,omitempty"`
 		Custom   *wireCustomCall `json:"custom,omitempty"`
 	}
+	// A listedFunction has its arguments as the text that the client sent.
 	listedFunction struct {
 		Name      string `json:"name"`
 		Arguments string `json:"arguments"`
 	}
+	// listedText and listedImage are parts of a message that is not one text alone.
 	listedText struct {
 		Type string `json:"type"`
 		Text string `json:"text"`

@@ -23,6 +23,7 @@ import (
 //
 // Members that belong to another role are ignored. With store: true the messages are kept as they are here.
 type wireMessage struct {
+	// Role decides which of the others count.
 	Role    string                      `json:"role"`
 	Content openai.StringOr[[]wirePart] `json:"content"`
 	Name    string                      `json:"name"`
@@ -54,6 +55,7 @@ type wireImageURL struct {
 
 // A wireCall is a call that the client sends back, of a function or of a custom tool.
 type wireCall struct {
+	// ID is the one that the call was given with; results name it.
 	ID       string            `json:"id"`
 	Type     string            `json:"type"`
 	Function *wireFunctionCall `json:"function"`
@@ -68,7 +70,8 @@ type wireCustomCall struct {
 
 // A wireFunctionCall is a call of a function.
 type wireFunctionCall struct {
-	Name      string        `json:"name"`
+	Name string `json:"name"`
+	// Arguments are JSON in a text, or an object where a client sends one.
 	Arguments wireArguments `json:"arguments"`
 }
 
@@ -313,6 +316,7 @@ func echoedCall(w *wireCall, param string) (agent.ToolCall, error) {
 	}
 	namePath := param + ".function.name"
 	switch {
+	// What is there counts more than a type that is missing.
 	case w.Custom != nil && w.Type != "function":
 		call.Name, call.Arguments = w.Custom.Name, openai.CustomArguments(w.Custom.Input)
 		namePath = param + ".custom.name"

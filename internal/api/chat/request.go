@@ -32,6 +32,7 @@ type Request struct {
 // here so that its type is checked. It belongs to Decode; its messages live on when the answer
 // is to be kept, see keep.
 type wireRequest struct {
+	// Model may be "" for the server's default.
 	Model    string        `json:"model"`
 	Messages []wireMessage `json:"messages"`
 
@@ -52,6 +53,7 @@ type wireRequest struct {
 	Stop                openai.StringOr[[]string] `json:"stop"`
 	ReasoningEffort     string                    `json:"reasoning_effort"`
 
+	// What the models can't do: these are refused where they ask for something.
 	N                *openai.Int               `json:"n"`
 	Logprobs         bool                      `json:"logprobs"`
 	Modalities       []string                  `json:"modalities"`

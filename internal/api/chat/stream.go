@@ -35,6 +35,7 @@ type Stream struct {
 	out   *sse.Writer // nil until Accept
 	begin []byte      // a chunk up to its delta
 	end   string      // a chunk from after its delta, of all chunks but the last ones
+	// usage is what the turn has reported; it is sent in the last chunk.
 	usage agent.Usage
 	// calls is how many were begun; it is the next call's index.
 	calls int

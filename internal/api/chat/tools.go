@@ -17,6 +17,7 @@ import (
 //
 // It is changed by unflatten, and then has one of Function and Custom, or neither.
 type wireTool struct {
+	// Type is "function" or "custom".
 	Type     string        `json:"type"`
 	Function *wireFunction `json:"function"`
 	Custom   *wireCustom   `json:"custom"`
@@ -26,11 +27,12 @@ type wireTool struct {
 // flatTool are the fields of a tool in the form of the Responses API. They are embedded in
 // wireTool, so a tool may have them beside its function; they don't count then.
 type flatTool struct {
-	Name        string         `json:"name"`
-	Description string         `json:"description"`
-	Parameters  openai.Object  `json:"parameters"`
-	Strict      bool           `json:"strict"`
-	Format      openai.Grammar `json:"format"`
+	Name        string        `json:"name"`
+	Description string        `json:"description"`
+	Parameters  openai.Object `json:"parameters"`
+	// Strict asks that the arguments fit the schema.
+	Strict bool           `json:"strict"`
+	Format openai.Grammar `json:"format"`
 }
 
 // wireFunction is a function, also an entry of the deprecated functions.
@@ -60,6 +62,7 @@ type wireNamed struct {
 //	{"type": "function", "function": {"name": "read"}}
 //	{"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [{"type": "function", …}]}}
 type wireToolChoice struct {
+	// Type says which of Function, Custom and Allowed counts.
 	Type        string       `json:"type"`
 	Name        string       `json:"name"` // in the shape of the Responses API
 	Function    wireNamed    `json:"function"`

@@ -21,8 +21,9 @@ import (
 // The descriptions are ours: what the pages say, in the words that a model needs which has not been
 // trained on the tool.
 type clientToolType struct {
-	family      string // what the type begins with; the date of its version follows
-	name        string // for a request that leaves it out
+	family string // what the type begins with; the date of its version follows
+	name   string // for a request that leaves it out
+	// Both are what the model is told when the request has none: a sentence, and a JSON Schema.
 	description string
 	schema      string
 }

@@ -25,6 +25,7 @@ type content []wireBlock
 // wireBlock is a block of any type. Which fields matter depends on the type. Its span is where it stands in the body.
 type wireBlock struct {
 	blockFields
+	// span is empty for the one block that a plain string stands for.
 	span span
 }
 
@@ -36,23 +37,25 @@ type wireBlock struct {
 //	{"type": "tool_use", "id": "toolu_1", "name": "Read", "input": {…}}
 //	{"type": "tool_result", "tool_use_id": "toolu_1", "content": "…", "is_error": false}
 type blockFields struct {
-	Type      string                      `json:"type"`
-	Text      string                      `json:"text"`
-	Source    openai.StringOr[wireSource] `json:"source"` // image, document; that of a search_result is a string
-	Title     string                      `json:"title"`
-	Context   string                      `json:"context"`
-	ID        string                      `json:"id"` // tool_use
-	Name      string                      `json:"name"`
-	Input     jsontext.Value              `json:"input"`
-	ToolUseID string                      `json:"tool_use_id"` // tool_result
-	Content   content                     `json:"content"`
-	IsError   bool                        `json:"is_error"`
-	ToolName  string                      `json:"tool_name"` // tool_reference
-	Tool      jsontext.Value              `json:"tool"`      // tool_addition, tool_removal
+	Type   string                      `json:"type"`
+	Text   string                      `json:"text"`
+	Source openai.StringOr[wireSource] `json:"source"` // image, document; that of a search_result is a string
+	// Title and Context are a document's, for the model to read.
+	Title     string         `json:"title"`
+	Context   string         `json:"context"`
+	ID        string         `json:"id"` // tool_use
+	Name      string         `json:"name"`
+	Input     jsontext.Value `json:"input"`
+	ToolUseID string         `json:"tool_use_id"` // tool_result
+	Content   content        `json:"content"`
+	IsError   bool           `json:"is_error"`
+	ToolName  string         `json:"tool_name"` // tool_reference
+	Tool      jsontext.Value `json:"tool"`      // tool_addition, tool_removal
 }
 
 // wireSource is where an image or a document comes from.
 type wireSource struct {
+	// Type says which of the others counts: "base64", "url", "text", "content", "file".
 	Type      string  `json:"type"`
 	MediaType string  `json:"media_type"` // its type is checked; what the bytes begin like counts
 	Data      string  `json:"data"`

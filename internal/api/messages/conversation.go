@@ -19,7 +19,8 @@ import (
 //	  {"type": "tool_use", "id": "toolu_1", "name": "Read", "input": {"file_path": "go.mod"}}]}
 //	{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "module …"}]}
 type wireMessage struct {
-	Role    string  `json:"role"`
+	Role string `json:"role"`
+	// Content of a plain string is one block of text.
 	Content content `json:"content"`
 }
 
@@ -53,7 +54,8 @@ const assistantRole = "assistant"
 //	                     ├─ assistant ─► text and calls
 //	                     └─ system ────► text; tools that come and go
 type conversation struct {
-	data      []byte // the request's body, which blocks are cut out of
+	data []byte // the request's body, which blocks are cut out of
+	// messages grow by add.
 	messages  []agent.Message
 	announced map[string]bool // ids of all calls so far
 	// offered are the names of tools about which the conversation says, in results or to the system, that they can be
@@ -149,6 +151,7 @@ func (c *conversation) changeTools(b *wireBlock, param string) error {
 	if b.Tool == nil {
 		return openai.Missing(param)
 	}
+	// The block is raw until here, because tools that come and go are rare.
 	if err := openai.Decode(b.Tool, &change); err != nil {
 		e := agent.AsError(err)
 		return agent.ParamError(e.Code, param, "'%s' is not what it should be: %s", param, e.UserMessage())
@@ -169,6 +172,7 @@ func (c *conversation) changeTools(b *wireBlock, param string) error {
 //
 // A message of nothing but results adds no message of the user. One without anything does.
 func (c *conversation) user(blocks content, param string) error {
+	// said collects what is no result.
 	said := agent.Message{Role: agent.User}
 	results := false
 	for i := range blocks {

@@ -37,9 +37,10 @@ type Encoder struct {
 	opt Options
 	out output
 
-	open     blockKind
-	index    int       // of the open block, or of the next one
-	thought  hash.Hash // of the open block of thinking
+	open    blockKind
+	index   int       // of the open block, or of the next one
+	thought hash.Hash // of the open block of thinking
+	// usage is what the turn has reported, for the end of the message.
 	usage    agent.Usage
 	accepted bool
 	over     bool // the answer's end was written
@@ -82,6 +83,7 @@ type output interface {
 type blockKind uint8
 
 const (
+	// noBlock says that no block is open.
 	noBlock blockKind = iota
 	textBlock
 	thinkingBlock
@@ -117,6 +119,7 @@ func (e *Encoder) Event(ev *agent.Event) error {
 		}
 	case agent.Call:
 		return e.call(ev.Call)
+	// It is told with the end of the message, which comes next.
 	case agent.UsageKind:
 		e.usage = *ev.Usage
 	case agent.DoneKind:

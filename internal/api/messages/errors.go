@@ -14,6 +14,7 @@ import (
 
 // A row is what a code of failure is in Anthropic's terms.
 type row struct {
+	// status is the HTTP status.
 	status int
 	kind   string // the error's type
 	// final says that a retry cannot help, so that clients are told not to (x-should-retry: false).

@@ -28,6 +28,7 @@ type Request struct {
 //
 // It is read once and belongs to decode; the blocks of its messages point into body.
 type wireRequest struct {
+	// Model, Messages and MaxTokens are required, but for counting tokens, which needs no MaxTokens.
 	Model         string          `json:"model"`
 	Messages      []wireMessage   `json:"messages"`
 	System        content         `json:"system"`
@@ -54,7 +55,8 @@ type wireRequest struct {
 // wireThinking is thinking: {"type": "enabled", "budget_tokens": 1024}, whose budget has no effect, or
 // {"type": "adaptive", "display": "omitted"}.
 type wireThinking struct {
-	Type    string `json:"type"`
+	Type string `json:"type"`
+	// Display of "omitted" leaves the thinking out of the answer.
 	Display string `json:"display"`
 }
 

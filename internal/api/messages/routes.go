@@ -52,6 +52,7 @@ func (h *handlers) create(w http.ResponseWriter, r *http.Request, call *api.Call
 	if err != nil {
 		return err
 	}
+	// Decoded gives the body's share of the memory for bodies back, whatever came of it: a turn takes minutes.
 	req, err := Decode(body, h.cfg.Sent.Of(call.Caller.Owner))
 	api.Decoded(r)
 	if err != nil {
@@ -63,11 +64,13 @@ func (h *handlers) create(w http.ResponseWriter, r *http.Request, call *api.Call
 	if err := call.Fill(&req.Request); err != nil {
 		return err
 	}
+	// Before the turn: the gateway finds the conversation of a named session by it.
 	req.nameSession()
 	w.Header().Set(requestIDHeader, call.Origin.RequestID)
 	encoder := NewEncoder(w, req, Options{RequestID: call.Origin.RequestID, Sign: h.signer(call.Caller.Owner)})
 	defer encoder.Close()
 	err = h.cfg.Turns.Turn(r.Context(), &req.Request, encoder)
+	// The client was told in the stream, so httpd only logs the error.
 	if err != nil && encoder.Fail(agent.AsError(err)) {
 		return &api.Told{Err: err}
 	}

@@ -29,6 +29,7 @@ type stream struct {
 	opt Options
 	out *sse.Writer // nil until start
 
+	// kind and index are those of the open block.
 	kind   blockKind
 	index  int
 	before []byte // a delta of the open block up to its text

@@ -17,6 +17,7 @@ import (
 //	{"type": "bash_20250124", "name": "bash"}                  the client runs it: see clienttools.go
 //	{"type": "web_search_20250305", "name": "web_search"}      Anthropic runs it: left out
 type wireTool struct {
+	// Type is "" or "custom" for a tool with a schema of its own.
 	Type         string        `json:"type"`
 	Name         string        `json:"name"`
 	Description  string        `json:"description"`
@@ -31,9 +32,10 @@ type wireTool struct {
 
 // wireToolChoice is tool_choice: {"type": "auto"}, "any", "none", or {"type": "tool", "name": "Read"}.
 type wireToolChoice struct {
-	Type            string `json:"type"`
-	Name            string `json:"name"`
-	DisableParallel bool   `json:"disable_parallel_tool_use"`
+	Type string `json:"type"`
+	Name string `json:"name"`
+	// DisableParallel asks for one call at a time.
+	DisableParallel bool `json:"disable_parallel_tool_use"`
 }
 
 // setTools lists the tools that the model is offered: those of the request, as c has changed them, and those that c
@@ -46,6 +48,7 @@ type wireToolChoice struct {
 //	nothing                 yes        no, unless Anthropic's servers would search for it
 func (r *Request) setTools(tools []wireTool, c *conversation) error {
 	var list openai.ToolList
+	// Without a search of Anthropic's among the tools, nothing could ever load a deferred one.
 	deferring := defers(tools)
 	for i := range tools {
 		t := &tools[i]
@@ -59,6 +62,7 @@ func (r *Request) setTools(tools []wireTool, c *conversation) error {
 			return err
 		}
 	}
+	// Sorted, so that the same request gives the same tools: transcripts are compared with them.
 	for _, name := range slices.Sorted(maps.Keys(c.defined)) {
 		t := c.defined[name]
 		if !c.offered[name] {

@@ -16,11 +16,13 @@ import (
 //
 // One goroutine uses it.
 type whole struct {
+	// w is written to once, by end.
 	w    http.ResponseWriter
 	head head
 
 	content []byte // elements of a JSON array; the last one may be unfinished
-	kind    blockKind
+	// kind is that of the unfinished element.
+	kind blockKind
 }
 
 // start implements output. Nothing is written before the end, so a turn that fails gets a status of its own.

@@ -52,7 +52,9 @@ func (b Bounds) withDefaults() Bounds {
 type kind uint8
 
 const (
+	// values are all values of a document together, whatever they are.
 	values kind = iota
+	// What follows is counted where it has its place: see request.
 	messages
 	items
 	parts
@@ -95,6 +97,7 @@ func request() *place {
 	list := func(k kind, members map[string]*place) *place {
 		return &place{kind: k, element: &place{members: members}}
 	}
+	// A schema is bounded by its length, and not looked into.
 	schema := &place{schema: true}
 	with := func(name string, p *place) *place { return &place{members: map[string]*place{name: p}} }
 	content := list(parts, map[string]*place{"content": list(parts, nil)})
@@ -124,11 +127,13 @@ var root = sync.OnceValue(request)
 // It knows nothing of a value but its first byte and its place, and nothing of a text but where it
 // ends. So it needs a few bytes for each open bracket, however large the document is.
 type Counter struct {
-	bounds  Bounds
-	counts  [kinds]int
-	open    []frame // the brackets that are open at this byte
-	root    *place
-	offset  int // of the piece in the document
+	bounds Bounds
+	// counts has the number of each kind so far.
+	counts [kinds]int
+	open   []frame // the brackets that are open at this byte
+	root   *place
+	offset int // of the piece in the document
+	// quoted says that the next byte is within a string.
 	quoted  bool
 	escaped bool // after a backslash in a string
 	// key is the name that is being read, without its quotes, when naming is set. An overlong one is cut: it is none of ours.
@@ -141,6 +146,7 @@ type Counter struct {
 // started is set by the first thing in a bracket and taken back by each comma, so it tells
 // where an element or a name begins.
 type frame struct {
+	// bracket is '{' or '['.
 	bracket byte
 	started bool   // it holds something
 	place   *place // nil when nothing in it is bounded

@@ -156,7 +156,8 @@ func kindOfType(t reflect.Type) string {
 // it zero.
 type StringOr[T any] struct {
 	// Kind is '"' for a string, the kind of a T, '[' or '{', or 0 when the value is null or absent.
-	Kind   jsontext.Kind
+	Kind jsontext.Kind
+	// String is set for a string, Other for a T.
 	String string
 	Other  T
 }
@@ -213,6 +214,7 @@ func kindOf(t reflect.Type) jsontext.Kind {
 // A unionError is the error for a value of the wrong type where more than one is right. It passes through
 // the JSON package to semanticError.
 type unionError struct {
+	// want is what is right, in words.
 	want string
 	got  jsontext.Kind
 }

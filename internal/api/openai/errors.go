@@ -13,6 +13,7 @@ import (
 //
 // Anthropic's form of errors has a table of its own, in package api/messages.
 type Row struct {
+	// Status is HTTP's, Type one of OpenAI's words for a kind of error.
 	Status int
 	Type   string
 	Code   string // "" is null
@@ -23,6 +24,7 @@ type Row struct {
 }
 
 const (
+	// The types that OpenAI's own answers have.
 	invalidRequest = "invalid_request_error"
 	serverError    = "server_error"
 )

@@ -16,6 +16,7 @@ import (
 //
 // file_id and file_url are read so that their error can say what to do instead.
 type FileInput struct {
+	// Filename says by its ending what the file is, where the data doesn't.
 	Filename string `json:"filename,omitzero"`
 	FileData string `json:"file_data,omitzero"` // a data URL, or base64 alone
 	FileURL  string `json:"file_url,omitzero"`

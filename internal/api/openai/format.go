@@ -24,12 +24,14 @@ func Format(typ, param string, s SchemaFormat, schemaParam string) (agent.Format
 	switch typ {
 	case "text":
 		return agent.Format{}, nil
+	// Any JSON object: there is no schema to compile.
 	case "json_object":
 		return agent.Format{Kind: agent.JSONObject}, nil
 	case "json_schema":
 		if s.Schema == nil {
 			return agent.Format{}, Missing(schemaParam + ".schema")
 		}
+		// What is passed on stays the client's own spelling: the model reads it.
 		if err := CheckSchema(s.Schema, s.Strict, param); err != nil {
 			return agent.Format{}, err
 		}

@@ -10,6 +10,7 @@ import (
 // like them, so they have no effect. They are checked all the same, so that a mistake shows here as it
 // would with OpenAI.
 type Sampling struct {
+	// Nil is a field that was not sent; responses repeat the defaults then.
 	Temperature      *float64 `json:"temperature"`
 	TopP             *float64 `json:"top_p"`
 	PresencePenalty  *float64 `json:"presence_penalty"`

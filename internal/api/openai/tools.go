@@ -14,6 +14,7 @@ import (
 //
 // It belongs to one request and one goroutine.
 type ToolList struct {
+	// Tools are in the order of the request.
 	Tools []agent.Tool
 	index map[string]int // by name
 }

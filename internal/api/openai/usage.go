@@ -55,7 +55,8 @@ func AppendEstimated(b []byte, u *agent.Usage) []byte {
 // CostDetails is what a turn costs, in the reference system's form. What the cache served or took counts as input, at
 // its own price.
 type CostDetails struct {
-	Currency  string  `json:"currency"` // "USD"
+	Currency string `json:"currency"` // "USD"
+	// The amounts are in US dollars and add up to TotalUSD.
 	InputUSD  float64 `json:"input_usd"`
 	OutputUSD float64 `json:"output_usd"`
 	TotalUSD  float64 `json:"total_usd"`
