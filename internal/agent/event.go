@@ -21,6 +21,7 @@ const (
 // An Event is one thing that a run yields. It is a struct and not an interface so that a streamed word costs no
 // allocation.
 type Event struct {
+	// Kind says which of the fields below is set.
 	Kind Kind
 
 	// Text is the new text of Text, Reasoning and Refusal: a delta, never the text so far, never empty, valid UTF-8 on its
@@ -45,6 +46,7 @@ type ToolCall struct {
 
 // A ToolResult is the client's answer to a ToolCall.
 type ToolResult struct {
+	// CallID is the ToolCall's.
 	CallID  string
 	Parts   []Part // text and images
 	IsError bool   // the tool failed, and Parts says how
@@ -115,6 +117,7 @@ const (
 
 // Done ends a turn.
 type Done struct {
+	// Reason is never the zero value.
 	Reason Reason
 	// StopText is which of Request.Stop was met; "" when the model ended by itself. Only the gateway sets it.
 	StopText string
@@ -138,8 +141,9 @@ const (
 // response's headers.
 type Accepted struct {
 	Upstream string // the backend's name
-	Resume   Resume
-	Model    Model
+	// Resume says what the run continues.
+	Resume Resume
+	Model  Model
 	// System says how the client's system text reaches the model; empty when there is none.
 	System SystemWay
 	// ConversationID is upstream's id of the conversation, for logs; empty when unknown.
@@ -154,7 +158,8 @@ type Accepted struct {
 
 // A RateLimit is how much of something a key may use within a minute, and how much of that is left.
 type RateLimit struct {
-	Of        string // "requests" or "tokens"
+	Of string // "requests" or "tokens"
+	// Limit is how much a minute has.
 	Limit     int64
 	Remaining int64     // never negative
 	Reset     time.Time // when some of what was used counts no longer

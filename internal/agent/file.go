@@ -51,6 +51,7 @@ func ReadFiles(messages []Message, read func(*File) (string, error)) ([]Message,
 			switch {
 			case err == nil:
 				m.Parts[j] = Part{Text: FileText(file.Name, text)}
+			// A fault of ours, such as the end of the context, is an error in any case.
 			case i >= first || !CodeOf(err).isRequests():
 				return nil, err
 			default:

@@ -12,7 +12,8 @@ type Format struct {
 	Name        string          // JSONSchema: the schema's name
 	Description string          // JSONSchema: what the schema is for
 	Schema      json.RawMessage // JSONSchema
-	Strict      bool
+	// Strict asks that the answer fits Schema exactly, and not only as far as the model manages.
+	Strict bool
 }
 
 // FormatKind is the kind of a Format.

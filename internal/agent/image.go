@@ -6,6 +6,7 @@ import "slices"
 // shared by copies of the message and must not be changed.
 type Image struct {
 	MIME string // "image/png"; "" while only the URL is known
+	// Data is nil until the image was fetched.
 	Data []byte
 	URL  string // http or https; "" when the image came inline
 	// Param names the request field that the image came in, for errors: "messages[2].content[1].image_url.url".

@@ -34,7 +34,8 @@ type Request struct {
 	// may come in any order; the surfaces have checked that each tool message answers a call that an
 	// earlier message made.
 	Messages []Message
-	Tools    []Tool
+	// Tools are in the client's order, no two of one name.
+	Tools []Tool
 	// ToolChoice says which of Tools the model may or must call.
 	ToolChoice ToolChoice
 	// SerialToolCalls asks for one call at a time (parallel_tool_calls: false).
@@ -176,6 +177,7 @@ func (s Secret) Reveal() string { return s.value }
 // IsZero reports whether there is no secret.
 func (s Secret) IsZero() bool { return s.value == "" }
 
+// redacted is what a Secret prints as, whatever the verb.
 const redacted = "[redacted]"
 
 // String implements fmt.Stringer without the secret.
@@ -231,6 +233,7 @@ const (
 // A Message is one entry of a conversation. Copies share its slices, which must not be changed:
 // a transcript may be remembered.
 type Message struct {
+	// Role says which of the other fields may be set.
 	Role  Role
 	Parts []Part // text, images and files, in order; may be empty
 	Name  string // the speaker's name, if the client gave one
@@ -256,6 +259,7 @@ func (m *Message) Text() string {
 // A Part is a piece of a message: an image when Image is not nil, a file when File is not nil,
 // else text. Backends see no files. At most one of Image and File is set.
 type Part struct {
+	// Text may be empty.
 	Text  string
 	Image *Image
 	File  *File
@@ -263,6 +267,7 @@ type Part struct {
 
 // A Tool is something that the client can run.
 type Tool struct {
+	// Name is as the client spells it; upstream and the model may see it in another spelling.
 	Name        string
 	Description string
 	// Parameters is the JSON Schema of the arguments, an object; nil means that any object will do.
@@ -273,6 +278,7 @@ type Tool struct {
 
 // A ToolChoice says which tools the model may or must call. Its zero value lets the model choose.
 type ToolChoice struct {
+	// Mode says whether a call may, must or must not come.
 	Mode  ToolMode
 	Names []string // allowed or required tools; empty means all of them
 }

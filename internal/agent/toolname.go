@@ -9,6 +9,7 @@ import (
 
 // A ToolIndex finds tools by name. It is immutable and keeps references to the tools that it was made of.
 type ToolIndex struct {
+	// exact is looked at first, so a name that is right is never taken for another tool's.
 	exact map[string]*Tool
 	alike map[string]*Tool // by plain name; nil when several tools share it
 }

@@ -30,6 +30,7 @@ func (t *turn) startAgain(ctx context.Context, err error) bool {
 	if err == nil || ctx.Err() != nil {
 		return false
 	}
+	// Before the table: the client may have got thinking, which a second answer may repeat.
 	if errors.Is(err, control.ErrEmpty) {
 		if t.empty {
 			return false
@@ -54,6 +55,7 @@ func (t *turn) startAgain(ctx context.Context, err error) bool {
 type when uint8
 
 const (
+	// never is the zero value: a code that isn't in the table.
 	never       when = iota
 	always           // a final error leaves the other run one attempt
 	unlessFinal      // a final error is the answer

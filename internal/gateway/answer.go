@@ -15,8 +15,10 @@ import (
 // got anything, the same answer goes on with the next one (restart). After emitted is true,
 // that is no longer possible, because a client can't be told to forget what it has read.
 type answer struct {
+	// sink is the surface's. Nobody else calls it during the turn.
 	sink agent.Sink
-	req  *agent.Request
+	// req is only read.
+	req *agent.Request
 
 	accepted bool // sink.Accept was called
 	emitted  bool // the sink has got an event: starting the run again would repeat it

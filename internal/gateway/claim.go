@@ -24,6 +24,7 @@ import (
 // finishWithCalls makes it. Its fields are what a later request is compared with; none of them is
 // content, but for given, which tellRewritten needs to tell the model what the client has changed.
 type waiting struct {
+	// run is open: its backend keeps the upstream stream alive.
 	run     *control.Run
 	backend string
 	model   string

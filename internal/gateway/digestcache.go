@@ -12,7 +12,8 @@ import (
 // every request, and to bring a file that it has written into canonical form takes several times as long as to hash it. What is in
 // it follows from the JSON alone, so it is the same for all owners. It may be used concurrently; nil remembers nothing.
 type digestCache struct {
-	mu    sync.Mutex // for single operations on the cache, never while a digest is computed
+	mu sync.Mutex // for single operations on the cache, never while a digest is computed
+	// known maps the digest of the bytes to that of the canonical form.
 	known *lru.Cache[Digest, Digest]
 }
 

@@ -47,6 +47,7 @@ func NewDurableMemory(cfg DurableConfig) Memory {
 
 // A durable memory has no state but the store. It may be used concurrently. Both fields are set once.
 type durable struct {
+	// restorers are the backends whose conversations can be written down, by name. Others are not kept.
 	cfg       DurableConfig
 	restorers map[string]agent.Restorer
 }

@@ -16,6 +16,7 @@ import (
 // A message that consists of nothing but an echo stays, without parts: its calls still count,
 // and so do the positions of the messages.
 func withoutEchoes(messages []agent.Message) []agent.Message {
+	// Most transcripts have no echo, and are not copied.
 	copied := false
 	for i := range messages {
 		m := &messages[i]

@@ -118,9 +118,11 @@ type Config struct {
 // mu guards closed, and orders turns.Add before Close's turns.Wait. It is held for these few lines only,
 // never during a turn. Everything else is set by New, and is either immutable or has a lock of its own.
 type Gateway struct {
+	// cfg has its defaults filled in.
 	cfg Config
 	// lot has the runs that wait for tool results. Their owner is the lot until a turn claims them.
-	lot     *park.Lot[*waiting]
+	lot *park.Lot[*waiting]
+	// memory remembers conversations in this process; digests remember what long JSON hashes to.
 	memory  Memory
 	digests *digestCache
 	// layer makes the control.Run around each backend's run, and keeps the budgets' books.

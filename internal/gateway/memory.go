@@ -27,10 +27,12 @@ type Memory interface {
 //
 // It is used as a map's key in memory, and through hash in the store.
 type MemoryKey struct {
-	Owner      string
-	Upstream   string // the backend that can continue it
-	Model      string // agent.Model.String
-	Session    string // the client's own name for the conversation, if it gives one
+	// Owner keeps a conversation from being found under another key.
+	Owner    string
+	Upstream string // the backend that can continue it
+	Model    string // agent.Model.String
+	Session  string // the client's own name for the conversation, if it gives one
+	// Transcript is the digest of everything that was said, the answer included.
 	Transcript Digest
 }
 

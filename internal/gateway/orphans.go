@@ -20,11 +20,13 @@ import (
 //	pin ─► touched ─► the turn parks a run ─► wait ─► check every orphanCheck ─► the row is another's: the run is closed
 //	                                                    └─ nothing of the session waits any more: forgotten
 type orphans struct {
+	// mu guards the rest.
 	mu      sync.Mutex
 	waiting map[store.SessionKey]touch // those that are looked after
 	timer   *time.Timer                // runs check; nil when nothing waits
-	closed  bool
-	checks  sync.WaitGroup // those in progress; added to under mu, and not once closed
+	// closed refuses new sessions and checks.
+	closed bool
+	checks sync.WaitGroup // those in progress; added to under mu, and not once closed
 }
 
 // A touch is a session as this process has used it last.

@@ -52,7 +52,8 @@ func (g *Gateway) Reachable(ctx context.Context, upstream string) error {
 // mu guards last and away. A look is written by its own goroutine alone, before done is closed, so whoever
 // has seen done closed may read it without mu; stale reads it under mu after it has seen the same.
 type probe struct {
-	ctx     context.Context // of the gateway: looks end with it
+	ctx context.Context // of the gateway: looks end with it
+	// backend, name and log don't change.
 	backend agent.Prober
 	name    string
 	log     *slog.Logger
@@ -64,6 +65,7 @@ type probe struct {
 
 // A look is one try to reach upstream. at and err are set when done is closed.
 type look struct {
+	// err is nil for an upstream that answers.
 	done chan struct{}
 	at   time.Time
 	err  error

@@ -66,11 +66,13 @@ func (t *turn) firstOutput(ctx context.Context) (e agent.Event, err error) {
 // While the run is being read for its first output, the turn's answer is the timer's. The reading goroutine changes nothing then
 // that accept looks at, and waits in end for an accept that is under way.
 type acceptance struct {
+	// turn and run don't change.
 	turn  *turn
 	run   *control.Run
 	until time.Time // however often the backend retries
 
-	mu       sync.Mutex // is not held while the client is written to
+	mu sync.Mutex // is not held while the client is written to
+	// timer calls accept at until; nil once it is over.
 	timer    *time.Timer
 	over     bool          // the first output is there
 	accepted chan struct{} // closed when accept is done; nil before it begins

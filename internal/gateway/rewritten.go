@@ -36,6 +36,7 @@ func (t *turn) known(w *waiting) map[callName]Digest {
 // results are changed in place; their parts are not, because they are still the transcript's.
 func tellRewritten(results []agent.ToolResult, given []agent.ToolCall, messages []agent.Message) {
 	sent := map[string]agent.ToolCall{}
+	// Only the messages since the user's last: older calls have their results already.
 	for _, m := range messages[lastGroup(messages):] {
 		for _, c := range m.Calls {
 			sent[c.ID] = c
@@ -75,6 +76,7 @@ func changes(given, ran []byte) string {
 		return ""
 	}
 	changed := map[string]jsontext.Value{}
+	// Only what the model gave is compared.
 	for name, value := range gave {
 		now, ok := has[name]
 		if !ok {

@@ -63,6 +63,7 @@ const DefaultSettle = 200 * time.Millisecond
 //
 // It keeps no list of its runs: a run lives as long as its owner keeps it.
 type Backend struct {
+	// cfg has its defaults filled in. endpoint is its address, parsed.
 	cfg      Config
 	endpoint *url.URL
 	pool     *pool

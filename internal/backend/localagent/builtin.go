@@ -349,6 +349,7 @@ func listing(a *pb.LsArgs) *builtin {
 			if o.failed {
 				return []*answerMessage{message(&pb.LsResult{Result: &pb.LsResult_Error{Error: &pb.PathError{Path: a.GetPath(), Error: o.text}}})}
 			}
+			// One level is all that there is: a client's tool lists one folder.
 			root := &pb.LsDirectoryTreeNode{AbsPath: a.GetPath(), ChildrenWereProcessed: true}
 			for _, line := range toolmap.Lines(o.text) {
 				root.ChildrenFiles = append(root.ChildrenFiles, &pb.LsDirectoryTreeNode_File{Name: line})

@@ -26,15 +26,18 @@ import (
 // Upstream may send one call of the model as several execs, each with an id of its own. They are open at the same time with one
 // callID: the client runs the call once, and its result answers them all.
 type openExec struct {
-	id       uint32
-	modelID  string            // upstream's id of the model's call; may be empty
-	asks     [sha256.Size]byte // identifies the client's tool and the arguments
-	callID   string            // ours
+	// id is upstream's, and unique on its stream only.
+	id      uint32
+	modelID string            // upstream's id of the model's call; may be empty
+	asks    [sha256.Size]byte // identifies the client's tool and the arguments
+	callID  string            // ours
+	// opened is for how long the tool has taken, which upstream is told with the answer.
 	opened   time.Time
 	nextBeat time.Time // when to say that it is being worked on
 	// builtin is what was asked for, if it was one of Cursor's own tools; ranged belongs to it.
 	builtin *builtin
-	ranged  bool
+	// ranged says that the client's tool reads a part of a file only, as it was asked to.
+	ranged bool
 }
 
 // execs are the open execs of a stream, and what must be known to tell edits from writes. It is protected by
@@ -240,6 +243,7 @@ func (r *run) callTool(id uint32, args *pb.McpArgs) {
 //
 // r.mu is held.
 func (r *run) callBuiltin(id uint32, b *builtin) {
+	// It was answered on an earlier stream.
 	if r.answerAgain(id, b.callID) {
 		return
 	}

@@ -33,6 +33,7 @@ const maxUnsent = 64 << 10
 //	accepted   install; cleared by retry              what AcceptedAt tells
 //	ended      update; cleared by modelContinues      the answer may be whole
 type clock struct {
+	// start has a monotonic clock, so the machine's time may be set meanwhile.
 	start    time.Time
 	nextBeat time.Time // guarded by run.mu
 
@@ -147,6 +148,7 @@ func (r *run) beat(now time.Time) time.Time {
 	for _, x := range r.execs.open {
 		if !x.nextBeat.After(now) {
 			x.nextBeat = align(nextBeat(x.nextBeat, now, agentwire.ExecHeartbeatEvery))
+			// The capacity is cut, because ClientHeartbeat's bytes are shared by all runs.
 			due = append(due[:len(due):len(due)], agentwire.ExecHeartbeat(x.id)...)
 		}
 		if x.nextBeat.Before(next) {

@@ -13,6 +13,7 @@ import (
 // A run may have many turns for the client while it is one turn for upstream, which reports the whole cost
 // at its end only. So the turns before it are estimated, and the last one gets what is left (meter.Meter).
 type runMeter struct {
+	// spread tells how much of the whole belongs to each turn of the client's.
 	spread   meter.Meter
 	hasUsage bool        // upstream has reported what a turn cost
 	total    agent.Usage // the sum of those reports; sub-agents end turns of their own

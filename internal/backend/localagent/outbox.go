@@ -23,6 +23,7 @@ import (
 //	finish    the end comes after what is queued
 //	Close     the end comes now, and what is queued is dropped: the transport resets the stream
 type outbox struct {
+	// mu guards everything but wake's being called.
 	mu sync.Mutex
 	// filled, on mu, wakes Read: something was put in, or err was set.
 	filled sync.Cond
@@ -33,6 +34,7 @@ type outbox struct {
 	wake func(urgent bool)
 }
 
+// Without it a body that lacks a method would be refused at the first run, and not by the compiler.
 var _ h2client.Source = (*outbox)(nil)
 
 // newOutbox makes an empty outbox. The transport closes it when the request ends; stream.close may do so earlier, which makes the

@@ -14,7 +14,8 @@ import (
 //
 // Late by granularity at most is good enough: heartbeats are due every few seconds, time limits after tens.
 type pacer struct {
-	mu      sync.Mutex // guards what follows and every alarm's fields
+	mu sync.Mutex // guards what follows and every alarm's fields
+	// alarms is a heap by due (container/heap).
 	alarms  alarms
 	timer   *time.Timer // calls run
 	next    time.Time   // when it does; zero when it is not set
@@ -38,9 +39,10 @@ type alarm struct {
 	ring func(now time.Time) (next time.Time)
 
 	// Guarded by pacer.mu.
-	due     time.Time // zero before the first set
-	index   int       // in pacer.alarms; -1 while ringing or removed
-	early   time.Time // what set asked for while it was ringing
+	due   time.Time // zero before the first set
+	index int       // in pacer.alarms; -1 while ringing or removed
+	early time.Time // what set asked for while it was ringing
+	// removed is final: an alarm that is ringing then is not set again.
 	removed bool
 }
 
@@ -175,15 +177,21 @@ type alarms []*alarm
 // Len, Less, Swap, Push and Pop implement heap.Interface.
 func (h alarms) Len() int           { return len(h) }
 func (h alarms) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
+
+// Swap implements heap.Interface. Each alarm knows its place, so that remove needs no search.
 func (h alarms) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
 	h[i].index, h[j].index = i, j
 }
+
+// Push implements heap.Interface.
 func (h *alarms) Push(x any) {
 	a := x.(*alarm)
 	a.index = len(*h)
 	*h = append(*h, a)
 }
+
+// Pop implements heap.Interface.
 func (h *alarms) Pop() any {
 	old := *h
 	a := old[len(old)-1]

@@ -13,6 +13,7 @@ import (
 // The question whether upstream is there, for health checks. It opens no run and needs no key:
 // an answer of Cursor's will do, a refusal included (see reach.Answered).
 
+// Without the method the gateway would take this upstream for one that can't be asked.
 var _ agent.Prober = (*Backend)(nil)
 
 // Probe implements agent.Prober. It uses a connection of the pool or opens one, which the next run will find.

@@ -8,6 +8,7 @@ import "composer-api/internal/agent"
 // push goes beyond the bounds when it must: the events of one message, and the end of a turn,
 // are never dropped. full is asked by the background reader, between messages.
 type queue struct {
+	// events are taken from the front.
 	events []agent.Event
 	size   int // bytes of text and arguments
 }

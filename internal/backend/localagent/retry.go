@@ -35,6 +35,7 @@ type tries struct {
 	output bool // something was given out, or a result was sent
 	dirty  bool // the same since the last checkpoint, so that a resume would repeat it
 
+	// attempts counts, and says how long to wait.
 	attempts retry.Attempts
 	// It is kept so that Auth can be told which token upstream has refused, and so that errors
 	// can be searched for it.
@@ -115,6 +116,7 @@ func (r *run) streamEnded(ctx context.Context, err error) {
 func (r *run) retry(ctx context.Context, f *cursorerr.Failure) {
 	r.clock.accepted.Store(0)
 	for f != nil {
+		// next decides by what the client has got already.
 		pause, err := r.tries.next(f)
 		if err != nil {
 			r.giveUp(f, err)

@@ -80,10 +80,12 @@ func newRun(b *Backend, req *agent.Request) *run {
 	r.life, r.end = context.WithCancel(context.Background())
 	r.clock.begin()
 	r.blobs.max = b.cfg.MaxBlobs
+	// "" for a conversation that begins: NewTicket makes new ones.
 	var id, blobKey string
 	if from, ok := req.Continue.(*conversation); ok {
 		id, blobKey = from.id, from.blobKey
 		if req.NativeSystem != from.native {
+			// A copy: the request is the gateway's.
 			kept := *req
 			kept.NativeSystem = from.native
 			req = &kept
@@ -137,9 +139,11 @@ func (r *run) Next(ctx context.Context) (agent.Event, error) {
 			r.await(settled)
 		case readOn:
 			if err := r.read(); err != nil {
+				// Either another attempt is open now, or the run is over; decide tells which.
 				r.streamEnded(ctx, err)
 				continue
 			}
+			// The usual case, a word, without mu and without an allocation.
 			if e, ok := r.delta(); ok {
 				return e, nil
 			}

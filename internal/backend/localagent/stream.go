@@ -32,9 +32,10 @@ import (
 //
 // mu guards cause alone. body and in are set before openStream returns and not changed.
 type stream struct {
-	out    *outbox             // the request's body
-	in     *connectwire.Reader // reads body
-	body   io.ReadCloser       // the response's
+	out  *outbox             // the request's body
+	in   *connectwire.Reader // reads body
+	body io.ReadCloser       // the response's
+	// cancel ends the request, and with it both bodies.
 	cancel context.CancelCauseFunc
 
 	mu    sync.Mutex
@@ -49,11 +50,13 @@ const refusalTimeout = 2 * time.Second
 
 // An opening is what openStream needs. It is for one attempt.
 type opening struct {
-	pool    *pool
-	fresh   bool // over a new connection
-	target  *url.URL
-	header  http.Header
-	first   [][]byte // the first envelope, in pieces
+	// pool is where the connection comes from.
+	pool   *pool
+	fresh  bool // over a new connection
+	target *url.URL
+	header http.Header
+	first  [][]byte // the first envelope, in pieces
+	// timeout is until the response's headers.
 	timeout time.Duration
 }
 

@@ -18,6 +18,7 @@ import (
 // A run keeps the one it began with, or that Adapt has given it, also after the cache has dropped it.
 type toolset struct {
 	*agentwire.Toolset
+	// mapper finds the client's tool for one of Cursor's own.
 	mapper *toolmap.Mapper
 }
 
@@ -45,6 +46,7 @@ const (
 // toolsets finds the toolset of a request's tools: agents send the same tools with every
 // request, often a hundred of them. It is safe for concurrent use. mu guards kept.
 type toolsets struct {
+	// kept is by the digest of the tools as they came.
 	mu   sync.Mutex
 	kept *lru.Cache[[sha256.Size]byte, *toolset]
 }

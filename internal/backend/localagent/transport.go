@@ -55,11 +55,13 @@ const (
 //
 // mu guards what follows it. Connections are made and closed without it, because that may take seconds.
 type pool struct {
+	// transport makes connections and sends nothing itself. scheme and address say where to.
 	transport       *http.Transport
 	scheme, address string
 	spread, max     int
 
-	mu      sync.Mutex
+	mu sync.Mutex
+	// conns get new streams, the least busy one first.
 	conns   []*conn
 	retired []*conn  // get no new stream, and are closed when their last one has ended
 	dialing *dialing // at most one at a time
@@ -70,6 +72,7 @@ type pool struct {
 // streams: Reserve takes a place, and RoundTrip's stream gives it back.
 type conn struct {
 	*http.ClientConn
+	// made is when it was opened. A time-out on one that was there before the request may be its own fault, and not upstream's.
 	made time.Time
 }
 

@@ -10,7 +10,8 @@ import (
 
 // A watch is the registration that waits for the end of the current turn's context.
 type watch struct {
-	done   <-chan struct{} // of that context
+	done <-chan struct{} // of that context
+	// stop takes the registration back; it is nil for none.
 	stop   func() bool
 	number int // of the registration; those that are over have lower ones
 }

@@ -65,6 +65,7 @@ func appendValue(b []byte, v *structpb.Value) []byte {
 		return appendString(b, k.StringValue)
 	case *structpb.Value_StructValue:
 		return appendObject(b, k.StructValue.GetFields())
+	// A value may nest as deeply as the protobuf decoder allows.
 	case *structpb.Value_ListValue:
 		b = append(b, '[')
 		for i, item := range k.ListValue.GetValues() {

@@ -136,6 +136,7 @@ func sole(message []byte, a, b protowire.Number) (found protowire.Number, body [
 		switch {
 		case number != a && number != b:
 			n = protowire.ConsumeFieldValue(number, wire, message)
+		// body shares the message's memory.
 		case wire == protowire.BytesType && found == 0:
 			found = number
 			body, n = protowire.ConsumeBytes(message)

@@ -12,7 +12,8 @@ import (
 // A prompt is the text and the images of a run's user message. The text may be megabytes, so it is
 // written once, with room in front for what the encoded message puts before it; see userAction.
 type prompt struct {
-	buf    []byte // headroom, then the text, which is UTF-8
+	buf []byte // headroom, then the text, which is UTF-8
+	// images are in the order in which the text refers to them.
 	images []*agent.Image
 }
 

@@ -10,6 +10,7 @@ const noUser = "This is not available here: there is nobody who could approve it
 // upstream doesn't wait for it. Source: the protocol's table of what must be answered.
 func RefuseQuery(q *pb.InteractionQuery) *pb.InteractionResponse {
 	r := &pb.InteractionResponse{Id: q.GetId()}
+	// Most kinds share one form of "no"; the others have one of their own.
 	no := &pb.ApproveOrReject{Result: &pb.ApproveOrReject_Rejected{Rejected: &pb.Reason{Reason: noUser}}}
 	switch q.GetQuery().(type) {
 	case *pb.InteractionQuery_WebSearchRequestQuery:

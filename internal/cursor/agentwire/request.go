@@ -25,6 +25,7 @@ import (
 // Who sets what: NewTicket everything, for a run of our own; CarriedHeader the few fields that
 // a carried run's header needs. UserAction is the only large field.
 type Ticket struct {
+	// Key is the caller's Cursor key, which an attempt exchanges for a token.
 	Key            agent.Secret
 	RunID          string // x-original-request-id too
 	ConversationID string
@@ -35,6 +36,7 @@ type Ticket struct {
 	// with every run of a conversation, not only with the first.
 	System string
 
+	// model and tools are what the run request asks for.
 	model agent.Model
 	tools *Toolset
 	tried bool // Header was called, so that the next attempt is a retry
@@ -137,6 +139,7 @@ const (
 // The fields are not in the order of their numbers, which protobuf allows. The pieces must not
 // be changed: action is the ticket's own memory.
 func (t *Ticket) Envelope(state, action []byte) [][]byte {
+	// rest is everything small, encoded as usual. The two large fields are written around it.
 	rest := &pb.AgentRunRequest{
 		ConversationId: proto.String(Valid(t.ConversationID)), RunId: proto.String(t.RunID),
 		RequestedModel: &pb.RequestedModel{ModelId: Valid(t.model.ID), MaxMode: t.model.MaxMode},
@@ -150,6 +153,7 @@ func (t *Ticket) Envelope(state, action []byte) [][]byte {
 	tail := append(appendField(nil, fieldMcpTools, t.tools.mcpTools), encode(rest)...)
 	tail = protowire.AppendTag(tail, fieldZero, protowire.VarintType)
 	tail = protowire.AppendVarint(tail, 0)
+	// A message's length stands before it, so the sizes are summed up before anything is written.
 	size := sizeField(fieldConversationState, state) + sizeField(fieldAction, action) + len(tail)
 	message := sizeLength(fieldRunRequest, size)
 

@@ -22,6 +22,7 @@ const provider = "custom-user-tools"
 // The same tools are encoded three times, because upstream asks for them in three forms: in the
 // run request, in the request context and in the state of the MCP servers.
 type Toolset struct {
+	// names are the tools' own, in the client's order.
 	names []string
 	index *agent.ToolIndex // of tools that have nothing but their names
 

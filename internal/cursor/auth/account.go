@@ -9,6 +9,7 @@ import (
 
 // An Account is who a key belongs to. The user's fields are empty for a team's key.
 type Account struct {
+	// Source: the answer of GET /v1/me, as SDK 1.1.0 decodes it.
 	APIKeyName    string `json:"apiKeyName"`
 	CreatedAt     string `json:"createdAt"` // RFC 3339
 	UserID        ID     `json:"userId"`
@@ -33,6 +34,7 @@ func (id *ID) UnmarshalJSON(b []byte) error {
 
 // A Model is one entry of the live catalogue of a key.
 type Model struct {
+	// ID is what a run request names. Aliases are other names for it.
 	ID          string      `json:"id"`
 	DisplayName string      `json:"displayName"`
 	Description string      `json:"description"`
@@ -54,6 +56,7 @@ type Value struct {
 
 // A Variant is a named choice of parameters, as Cursor's own model menu shows it.
 type Variant struct {
+	// Params are one value for each parameter of the model.
 	Params      []agent.Param `json:"params"`
 	DisplayName string        `json:"displayName"`
 	IsDefault   bool          `json:"isDefault"`

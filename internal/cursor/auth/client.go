@@ -37,10 +37,12 @@ type Config struct {
 //
 // It starts goroutines only for exchanges, which end by Timeout. It has nothing to close.
 type Client struct {
+	// cfg has its defaults filled in and doesn't change.
 	cfg Config
 
 	// mu protects the map, and the fields of its entries.
-	mu     sync.Mutex
+	mu sync.Mutex
+	// tokens are by the hash of the key: the key itself is kept nowhere.
 	tokens map[keyHash]*entry
 	swept  time.Time // when tokens that nobody uses were last dropped
 }
@@ -115,10 +117,12 @@ func (c *Client) call(ctx context.Context, method string, to address, path strin
 	case err != nil:
 		return &agent.Error{Code: agent.Upstream, Message: "Cursor's answer broke off.", Err: err}
 	}
+	// An https:// port that is asked in plain text answers with a status, too. Its own words would help nobody.
 	if wrong := reach.WrongScheme(req.URL, to.setting, resp.StatusCode, answer); wrong != nil {
 		return wrong
 	}
 	if resp.StatusCode != http.StatusOK {
+		// A server may repeat the key in its error, and the error goes into logs.
 		return statusError(resp, bytes.ReplaceAll(answer, []byte(key.Reveal()), []byte("[redacted]")))
 	}
 	if err := json.Unmarshal(answer, out); err != nil {

@@ -54,6 +54,7 @@ type entry struct {
 // An exchange is a request for a token that everybody who needs it waits for. token and err are set when
 // done is closed.
 type exchange struct {
+	// One of token and err is set.
 	done  chan struct{}
 	token agent.Secret
 	err   error

@@ -32,8 +32,10 @@ import (
 //
 // home, folder and exited are set before start, the rest by start; nothing changes afterwards.
 type child struct {
-	home     *Home
-	folder   string // of this child alone
+	// home has the folder that all bridges of it share.
+	home   *Home
+	folder string // of this child alone
+	// client calls the bridge; callback takes its calls. cmd is the process, of which a goroutine waits for the end.
 	client   *sdkv1.Client
 	cmd      *exec.Cmd
 	callback *sdkv1.CallbackServer
@@ -145,6 +147,7 @@ func (c *child) launch() error {
 
 // A readyLine is what the bridge says of itself once it listens.
 type readyLine struct {
+	// The file is in the bridge's own folder, and is read once.
 	URL           string `json:"url"`
 	AuthTokenFile string `json:"authTokenFile"`
 }

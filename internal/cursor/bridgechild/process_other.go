@@ -4,6 +4,7 @@ package bridgechild
 
 import "os/exec"
 
+// nodeName is the file that runs the bridge, in its folder bin.
 const nodeName = "node.exe"
 
 // isolate does nothing here.

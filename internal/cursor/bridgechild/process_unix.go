@@ -7,6 +7,7 @@ import (
 	"syscall"
 )
 
+// nodeName is the file that runs the bridge, in its folder bin.
 const nodeName = "node"
 
 // terminate asks the child to end, and kill ends it and everything that it has started.

@@ -83,6 +83,7 @@ func (i *Installer) watch(dir string, size int64) (stop func()) {
 		defer close(ended)
 		defer agent.CatchPanic(func(err *agent.Error) { i.say("  (%v)", err) })
 		const every = 300 * time.Millisecond
+		// The size of the folder is all that is known of a downloader's progress.
 		tick := time.NewTicker(every)
 		defer tick.Stop()
 		var p progress

@@ -14,6 +14,7 @@ const DefaultVersion = "1.1.0"
 
 // A wheel is the package for one platform.
 type wheel struct {
+	// sha256 is in hex digits, as PyPI publishes it. A file with another one is not unpacked.
 	sha256 string
 	size   int64 // about, in bytes; it is told, and not checked
 }

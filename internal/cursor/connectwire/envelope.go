@@ -36,6 +36,7 @@ func Append(dst []byte, flags byte, payload []byte) []byte {
 // A FormatError says that the bytes are not a Connect stream, or one that we don't accept (a payload that
 // is too large). Reason never quotes a payload.
 type FormatError struct {
+	// Reason is for the log.
 	Reason string
 	// TooLarge says that an envelope was over the limit once it was decompressed. The same request would bring it again,
 	// and cost as much. A length over the limit is more likely garbage, and costs nothing.

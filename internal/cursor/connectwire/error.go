@@ -17,7 +17,8 @@ import (
 type Error struct {
 	// Code is Connect's name of the kind: "unauthenticated", "resource_exhausted". It may be one that Connect
 	// doesn't have, or empty.
-	Code    string
+	Code string
+	// Message is the server's own text, which may be empty or say nothing ("Error").
 	Message string
 	Details []Detail
 }

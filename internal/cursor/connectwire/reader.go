@@ -29,6 +29,7 @@ const defaultLimit = 64 << 20
 //
 // After the first error it is of no more use: every call returns that error again.
 type Reader struct {
+	// src and limit are set by NewReader. limit is for a payload, in bytes, also once it is decompressed.
 	src   io.Reader
 	limit int
 
@@ -142,6 +143,7 @@ func (r *Reader) envelope() (byte, []byte, error) {
 	header := (*r.buf)[r.start:]
 	flags, size := header[0], int64(binary.BigEndian.Uint32(header[1:]))
 	switch {
+	// Other flags may change what the payload means, so they can't be ignored.
 	case flags&^(Compressed|EndOfStream) != 0:
 		return 0, nil, formatErrorf("envelope has unknown flags %#02x", flags)
 	case size > int64(r.limit):
@@ -151,6 +153,7 @@ func (r *Reader) envelope() (byte, []byte, error) {
 	if err != nil {
 		return 0, nil, err
 	}
+	// An empty payload needs no gzip around it, and some servers leave it out.
 	if flags&Compressed != 0 && len(payload) > 0 {
 		payload, err = r.unzip(payload)
 	}
@@ -264,6 +267,7 @@ const maxKept = 16 << 10
 // 40 KB, which is why they are shared.
 var buffers = sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }}
 
+// unzippers are shared by all Readers: one has 40 KB of tables, which a stream that waits must not keep.
 var unzippers = sync.Pool{New: func() any { return new(gzip.Reader) }}
 
 // copyAtMost writes at most n bytes of src to dst, and returns how many.

@@ -38,6 +38,7 @@ func LocalAgent() Route {
 // It goes from the place where an error is met to package retry, which decides what follows;
 // only Err goes on to the client.
 type Failure struct {
+	// Err is never nil.
 	Err              *agent.Error
 	Retryable        bool // the same request may succeed a moment later
 	BadToken         bool // the access token was not taken; it should be dropped, and a new one may do
@@ -128,6 +129,7 @@ const emptyMessage = "Error"
 // A detail is what upstream reports beside a Connect code: aiserver.v1.ErrorDetails{error, details{title,
 // detail, is_retryable}}.
 type detail struct {
+	// number is of upstream's enum of errors; 0 says nothing. title and detail are texts for a user.
 	number        int32
 	title, detail string
 	retryable     *bool // nil: it doesn't say

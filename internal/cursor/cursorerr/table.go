@@ -11,6 +11,7 @@ import (
 
 // A meaning is what a number or a code says: the code for our client, and what may be done.
 type meaning struct {
+	// code is what our client is told.
 	code agent.Code
 	// again: the same request may well succeed a moment later.
 	retryable bool

@@ -10,6 +10,7 @@ import (
 // arguments collects the arguments of one call that were written as text, and gives each the
 // JSON type that the tool's schema allows. It belongs to one call and one goroutine.
 type arguments struct {
+	// schema is the tool's; nil allows any type. names keep the order in which the model wrote them.
 	schema *schema
 	names  []string
 	values map[string]json.RawMessage

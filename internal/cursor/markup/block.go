@@ -36,6 +36,7 @@ type CallFilter struct {
 	// Tools are what the client offered.
 	Tools []agent.Tool
 
+	// scan cuts the stream into text and markers.
 	scan scanner
 	// kept is what was read but is not decided: an outer begin, or everything since a call began. marks are its markers.
 	kept  []byte

@@ -10,8 +10,9 @@ import (
 
 // A call is a body that was understood.
 type call struct {
-	name      string      // as the model wrote it, also of a call that is refused
-	tool      *agent.Tool // what it means; only in a call that can be made
+	name string      // as the model wrote it, also of a call that is refused
+	tool *agent.Tool // what it means; only in a call that can be made
+	// arguments are a JSON object.
 	arguments json.RawMessage
 }
 

@@ -18,10 +18,11 @@ import "bytes"
 // It is used once, by one goroutine.
 type decider struct {
 	*reader
-	shown  bool // as in CallFilter
-	next   int  // the marker that is looked at
-	pos    int  // in src; what stands before it is among the pieces
-	block  bool // between an outer begin that is not text and its end
+	shown bool // as in CallFilter
+	next  int  // the marker that is looked at
+	pos   int  // in src; what stands before it is among the pieces
+	block bool // between an outer begin that is not text and its end
+	// pieces are in the order of the text.
 	pieces []piece
 	called bool // the last piece is a call
 	first  int  // mark of the first call; -1 is none
@@ -32,7 +33,8 @@ type decider struct {
 // A piece is what was decided: a text, or a call that is made or refused.
 // Texts share the source's memory; calls have their own.
 type piece struct {
-	text    []byte // nil for a call
+	text []byte // nil for a call
+	// call is set for a call; refusal, too, when it can't be made.
 	call    call
 	refusal *Refusal
 }

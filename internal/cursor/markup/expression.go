@@ -22,6 +22,7 @@ func parseExpression(s string, tools *toolbox) (call, *Refusal, bool) {
 	}
 	tool, refusal := tools.named(name, quote(inner))
 	switch {
+	// A single word that names no tool: part of a text about markers.
 	case refusal != nil && bare && !strings.Contains(s, "\n"):
 		return call{}, nil, false
 	case refusal != nil:
@@ -33,12 +34,14 @@ func parseExpression(s string, tools *toolbox) (call, *Refusal, bool) {
 		return call{name: name}, refuse(name, quote(inner), whyUnreadable), true
 	}
 	inner = strings.TrimSpace(inner)
+	// One JSON object is all of the arguments. If it isn't valid, the names below may still be found.
 	if strings.HasPrefix(inner, "{") {
 		if arguments, ok := objectOf(json.RawMessage(inner)); ok {
 			return call{name, tool, arguments}, nil, true
 		}
 	}
 	args := tools.arguments(tool)
+	// Each round takes one argument off, so it ends.
 	for rest := inner; rest != ""; {
 		argument, value, found := cutName(rest)
 		if !found || !args.isName(argument) {

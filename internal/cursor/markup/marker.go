@@ -15,6 +15,7 @@ import (
 type marker uint8
 
 const (
+	// noMarker is the token of a text.
 	noMarker   marker = iota
 	endThink          // </think>
 	final             // <|final|>
@@ -30,6 +31,7 @@ const (
 	resultBegin  // <|tool_output_begin|>
 	resultEnd    // <|tool_output_end|>
 
+	// numMarkers is how many there are; it is none itself.
 	numMarkers
 )
 
@@ -38,6 +40,7 @@ const (
 //
 //	<|tool_sep|>   < | tool_sep | >   <｜tool▁sep｜>
 type shape struct {
+	// marker is what the pieces mean. No shape is the beginning of another.
 	marker marker
 	pieces []string
 }
@@ -73,7 +76,8 @@ const maxBlanks = 4
 
 var (
 	// The spellings of "|" and of "_".
-	bars        = []string{"|", "｜"}
+	bars = []string{"|", "｜"}
+	// underscores are the two ways in which models write one.
 	underscores = []string{"_", "▁"}
 )
 
@@ -155,9 +159,11 @@ type token struct {
 // The markers that it finds don't depend on how the stream was cut into pieces: what may still become a marker is held until
 // more has come. At most maxSpace and the longest marker are held.
 type scanner struct {
+	// shapes are the markers that it looks for; everything else is text.
 	shapes []shape
 	held   []byte // what may still become a marker, with the white space before it
-	buf    []byte
+	// buf is what the last token was in.
+	buf []byte
 }
 
 // maxSpace is how many bytes of white space before a marker belong to it; more than that is text. It bounds what

@@ -10,6 +10,7 @@ import (
 
 // A mark is a marker in a text that has been read to its end. Indexes are of bytes.
 type mark struct {
+	// marker is which one it is.
 	marker marker
 	from   int // where the white space before it begins
 	at     int // where it begins itself
@@ -20,6 +21,7 @@ type mark struct {
 //
 // src and marks are not changed, so slices of src that it returns stay valid as long as src does.
 type reader struct {
+	// tools read the bodies of calls.
 	src   []byte
 	marks []mark
 	tools *toolbox
@@ -195,6 +197,7 @@ var beginOf = map[marker]marker{callEnd: callBegin, callsEnd: callsBegin}
 // begins are the begins in a call's value that have no end yet, in their order. count has how many of each
 // kind are open, so that pop needs no search to say that there is none. The zero value has none open.
 type begins struct {
+	// open is a stack: the innermost is last.
 	open  []marker
 	count [numMarkers]int
 }

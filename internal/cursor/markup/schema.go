@@ -9,6 +9,7 @@ import (
 // A schema is the part of JSON Schema that tells whether a value may be a string. It validates
 // nothing. Other parts of JSON Schema don't matter here; package schema is the one that validates.
 type schema struct {
+	// A keyword that was not given is nil or empty, and then says nothing.
 	Type       oneOrMany         `json:"type"`
 	Enum       []json.RawMessage `json:"enum"`
 	Const      json.RawMessage   `json:"const"`

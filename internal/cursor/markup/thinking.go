@@ -18,6 +18,7 @@ type ThinkingFilter struct {
 	// Reasoning and Text take the pieces, which are never empty and valid during the call only.
 	Reasoning, Text func([]byte)
 
+	// Each field has a scanner of its own: a marker is never cut in two by a change of fields.
 	thinking scanner
 	answer   scanner
 	answered bool // the thinking field has reached the answer

@@ -21,11 +21,13 @@ type CallHandler func(ctx context.Context, call CustomToolCall) ToolResult
 //
 // It listens on the loopback; token keeps other users of the machine out, who can connect there, too.
 type CallbackServer struct {
+	// server serves listener, until Close.
 	server   *http.Server
 	listener net.Listener
 	token    agent.Secret
-	handle   CallHandler
-	done     chan struct{} // closed when the listener is
+	// handle is called on a goroutine for each call, and may wait for as long as the client takes.
+	handle CallHandler
+	done   chan struct{} // closed when the listener is
 }
 
 // NewCallbackServer serves on l, which nobody but this machine may reach. The caller closes the server, which closes l.

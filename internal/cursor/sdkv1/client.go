@@ -17,7 +17,8 @@ import (
 // A Client calls one bridge. It may be used concurrently. It sets no time limit of its own:
 // each caller bounds its calls by ctx.
 type Client struct {
-	url   string // without a slash at its end
+	url string // without a slash at its end
+	// token is the bridge's own, not the caller's key.
 	token agent.Secret
 	http  *http.Client
 }
@@ -54,6 +55,7 @@ func (c *Client) Ping(ctx context.Context) error {
 
 // A Version is what a bridge says about itself.
 type Version struct {
+	// Bridge is the version of the package cursor-sdk.
 	Bridge   string `json:"bridgeVersion"`
 	Protocol string `json:"protocolVersion"` // "sdk.v1"
 }
@@ -122,6 +124,7 @@ func (c *Client) CancelRun(ctx context.Context, runID, agentID string) error {
 // A Stream is the stream of a run. One goroutine reads it, for the run's whole life: a second reader would see neither
 // deltas nor the result. Dropping it does not end the run, see [Client.CancelRun].
 type Stream struct {
+	// body is closed by Close; reader reads it.
 	body   io.ReadCloser
 	reader *connectwire.Reader
 }

@@ -13,6 +13,7 @@ import (
 
 // A ModelSelection is the model that an agent uses.
 type ModelSelection struct {
+	// ID is one of GET /v1/models. Params that aren't given have the model's own defaults.
 	ID     string           `json:"id"`
 	Params []ParameterValue `json:"params,omitempty"`
 }
@@ -25,6 +26,7 @@ type ParameterValue struct {
 
 // AgentOptions describe an agent.
 type AgentOptions struct {
+	// Model is used until the agent is resumed with another one.
 	Model ModelSelection `json:"model"`
 	// APIKey is the caller's Cursor key. The bridge keeps it in memory, not on disk.
 	APIKey agent.Secret `json:"-"`
@@ -55,6 +57,7 @@ type LocalOptions struct {
 
 // A ToolDefinition is what the model is told about a tool.
 type ToolDefinition struct {
+	// Description is for the model to read.
 	Description string          `json:"description,omitempty"`
 	InputSchema json.RawMessage `json:"inputSchema,omitempty"` // a JSON object
 }
@@ -66,6 +69,7 @@ type ToolList struct {
 
 // A UserMessage is what is said to an agent.
 type UserMessage struct {
+	// Text is required; the bridge refuses a message without it.
 	Text   string  `json:"text"`
 	Images []Image `json:"images,omitempty"`
 }
@@ -84,6 +88,7 @@ type ImageData struct {
 // A Message is one message of the stream of a run. At most one of its pointers is set; a message without any is a sign
 // of life, which comes every 15 seconds.
 type Message struct {
+	// Done says that nothing comes after it.
 	SDKMessage        *SDKMessage        `json:"sdkMessage"`
 	InteractionUpdate *InteractionUpdate `json:"interactionUpdate"`
 	Result            *StreamResult      `json:"result"`
@@ -101,6 +106,7 @@ type SDKMessage struct {
 
 // An InteractionUpdate is one step of a run as it happens. Which of the members are set depends on Type.
 type InteractionUpdate struct {
+	// A type that isn't known is passed over: newer bridges have more.
 	Type   string `json:"type"` // one of the update types below, or another
 	Update struct {
 		Text      string `json:"text"`      // UpdateText and UpdateThinking
@@ -126,6 +132,7 @@ const (
 
 // A StreamResult ends a run, well or badly: look at Result.Status.
 type StreamResult struct {
+	// Status here is the run's on the wire; Result.Status is the one that counts.
 	RunID  string    `json:"runId"`
 	Status string    `json:"status"`
 	Result RunResult `json:"result"`
@@ -141,14 +148,16 @@ const (
 
 // A RunResult is how a run ended.
 type RunResult struct {
-	Status       string      `json:"status"`
-	Usage        *TokenUsage `json:"usage"` // missing unless the run finished
-	ErrorCode    string      `json:"errorCode"`
-	ErrorMessage string      `json:"errorMessage"`
+	Status string      `json:"status"`
+	Usage  *TokenUsage `json:"usage"` // missing unless the run finished
+	// ErrorCode is one of Connect's names, or "". ErrorMessage may hold words of upstream's.
+	ErrorCode    string `json:"errorCode"`
+	ErrorMessage string `json:"errorMessage"`
 }
 
 // TokenUsage counts tokens. The contract's total is left out: what it sums up has changed between versions.
 type TokenUsage struct {
+	// Each counts tokens that the others don't, but for Reasoning, which is a part of Output.
 	Input      Int64 `json:"inputTokens"`
 	Output     Int64 `json:"outputTokens"`
 	CacheRead  Int64 `json:"cacheReadTokens"`
@@ -171,6 +180,7 @@ func (n *Int64) UnmarshalJSON(b []byte) error {
 
 // A CustomToolCall is the bridge's request to run a tool of the client's.
 type CustomToolCall struct {
+	// CallID is upstream's, and unique in the run.
 	AgentID string          `json:"agentId"`
 	CallID  string          `json:"toolCallId"`
 	Tool    string          `json:"toolName"`
@@ -179,6 +189,7 @@ type CustomToolCall struct {
 
 // A ToolResult is the answer to a CustomToolCall.
 type ToolResult struct {
+	// Content may be empty. IsError tells the model that the call has failed.
 	Content []ToolContent `json:"content"`
 	IsError bool          `json:"isError"`
 }

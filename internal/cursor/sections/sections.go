@@ -37,6 +37,7 @@ type Writer struct {
 	// the tags. It must not look beyond the next "<". Nil means that there are none.
 	Also func(text []byte) bool
 
+	// b is what was written so far.
 	b     bytes.Buffer
 	start int    // where the client's text begins that was not looked at yet
 	less  string // what "<" becomes in it; "" when there is none

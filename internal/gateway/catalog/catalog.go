@@ -31,7 +31,8 @@ import (
 //
 // It is a value; copies share the parameters and the lists, which nobody changes.
 type Model struct {
-	ID            string // as clients name it: "composer-2.5-fast"
+	ID string // as clients name it: "composer-2.5-fast"
+	// DisplayName and Description are for people who choose one. Created is when the model was released, as far as that is known.
 	DisplayName   string
 	Description   string
 	ContextWindow int // tokens
@@ -46,6 +47,7 @@ type Model struct {
 
 // A Variant is a choice of parameters that upstream lists for a model.
 type Variant struct {
+	// Params are all of them, not only those that differ from a default.
 	Params  []agent.Param
 	MaxMode bool // a run with these parameters must ask for max mode
 }
@@ -59,6 +61,7 @@ type Parameter struct {
 // A Listed is a model as upstream's catalogue lists it. It names no API: internal/cli
 // translates what Cursor's API returns.
 type Listed struct {
+	// ID is what upstream is asked for. Aliases are other names for it.
 	ID, DisplayName, Description string
 	Aliases                      []string
 	Parameters                   []Parameter
@@ -88,6 +91,7 @@ type Config struct {
 //
 // mu guards lists, and those fields of a list that say so. It is not held while upstream is asked.
 type Catalog struct {
+	// cfg has its defaults filled in and doesn't change.
 	cfg Config
 
 	mu    sync.Mutex
@@ -106,6 +110,7 @@ type list struct {
 	ready   chan struct{}
 	expires time.Time // guarded by Catalog.mu
 	size    int       // about how many bytes it holds; 0 until it is there. Guarded by Catalog.mu
+	// models are in upstream's order; aliases lead from a name in lower case to an id.
 	models  []Model
 	aliases map[string]string
 	err     error
@@ -334,6 +339,7 @@ func (c *Catalog) fetch(ctx context.Context, caller agent.Caller, l *list) {
 	})
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
+	// ctx is not that of the request: others may wait for the same list.
 	listed, err := c.cfg.Fetch(ctx, caller.CursorKey)
 	if err != nil {
 		var known *agent.Error
@@ -377,6 +383,7 @@ func fromListed(listed []Listed) ([]Model, map[string]string) {
 		if known, ok := builtinNamed(entry.ID); ok {
 			plain.ContextWindow = known.ContextWindow
 		}
+		// Asked for explicitly in both cases: the default of the parameter is upstream's, and may change.
 		hasFast := slices.ContainsFunc(entry.Parameters, func(p Parameter) bool { return p.ID == fastParam })
 		if hasFast {
 			plain.Upstream = withFast(entry.ID, "false")

@@ -36,12 +36,14 @@ func (b Budget) bounds() bool { return b != Budget{} }
 type Account struct {
 	Key          string // whose key asks
 	Conversation string // the conversation up to this turn; "" for one that begins
-	Price        agent.Price
+	// Price is that of the turn's model, for a limit in US dollars.
+	Price agent.Price
 }
 
 // spent is what has been spent so far.
 type spent struct {
-	cost   float64 // US dollars
+	cost float64 // US dollars
+	// turns counts those of a conversation, or of a key on one day.
 	tokens int64
 	turns  int
 }
@@ -58,6 +60,7 @@ func (s spent) plus(u agent.Usage, turns int) spent {
 // mu guards both caches, which have no locks of their own. Sizes and ages bound what is
 // remembered: of what is forgotten nothing counts any more.
 type ledger struct {
+	// conversations are by the name that each has after its last turn; keys by key and day (UTC).
 	mu            sync.Mutex
 	conversations *lru.Cache[conversation, spent]
 	keys          *lru.Cache[keyDay, spent]
@@ -69,6 +72,7 @@ type conversation struct{ key, name string }
 // A keyDay is a key on one day (UTC).
 type keyDay struct{ key, day string }
 
+// newLedger makes an empty ledger. Its bounds are those of docs/architecture.md's table.
 func newLedger() *ledger {
 	const day = 24 * time.Hour
 	return &ledger{
@@ -113,7 +117,8 @@ type bill struct {
 	account Account
 	request float64 // the request's own limit for its conversation, in US dollars; 0 is none
 	key     spent   // before this turn
-	talk    spent
+	// talk is the conversation, before this turn.
+	talk spent
 }
 
 // Budgeted reports whether anything bounds what req may spend.
@@ -153,6 +158,7 @@ func (b *bill) check(u agent.Usage) error {
 type limit struct{ who, when, cost, tokens, turns, cure string }
 
 var (
+	// The three limits that a turn may meet, with their words: the request's own, the server's for a conversation, and for a key.
 	ofRequest      = limit{who: "This conversation", cost: "x-composer-max-cost", cure: "Start a new conversation, or send a higher limit."}
 	ofConversation = limit{"This conversation", "", "COMPOSER_MAX_COST", "COMPOSER_MAX_TOKENS", "COMPOSER_MAX_TURNS", "Start a new conversation, or raise the limit."}
 	ofKey          = limit{"Your key", " today", "COMPOSER_KEY_MAX_COST", "COMPOSER_KEY_MAX_TOKENS", "COMPOSER_KEY_MAX_TURNS", "Wait until tomorrow (UTC), or raise the limit."}

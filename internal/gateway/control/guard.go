@@ -14,7 +14,8 @@ import (
 // Config.SameCall says so: the same tool and arguments, whatever the ids.
 type row struct {
 	last *agent.ToolCall // nil when there is none
-	n    int
+	// n counts last, too; 0 when there is none.
+	n int
 }
 
 // rowIn is the row that a transcript ends in. What the user says between two calls doesn't end

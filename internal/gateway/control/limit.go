@@ -20,6 +20,7 @@ import (
 // the client gets; see Turn.Restart. The token limit is in bytes here, because our count of
 // tokens is an estimate from bytes.
 type limiter struct {
+	// stops are all searched for at the same time; the first that is whole wins.
 	stops   []stopText
 	limited bool
 	budget  int    // bytes that may still pass when limited
@@ -114,6 +115,7 @@ func (l *limiter) beforeStop(in []byte) (out []byte, cut agent.Reason) {
 
 // A stopText finds a text in a stream, in time linear in the stream's length (the method of Knuth, Morris and Pratt).
 type stopText struct {
+	// text is never empty.
 	text    []byte
 	back    []int // back[n] is how much is left of n matched bytes when the next one differs
 	matched int   // bytes of text that the stream ends with now

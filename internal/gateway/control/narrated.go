@@ -22,6 +22,7 @@ import (
 //	on              the text began with words: it passes, and is kept for a look at the turn's end
 //	neither         it is not watched, or has become too long
 type narration struct {
+	// on says that the turn is watched.
 	on bool
 	// deciding says that all text so far may be the beginning of such a call, and is held back.
 	deciding bool

@@ -7,6 +7,7 @@ import "composer-api/internal/agent"
 // One goroutine uses it. It grows to what one inner event gives, which is a few events at most,
 // or the text that was held back until the end of a turn (maxHeld).
 type queue struct {
+	// events are those that were pushed since the queue was empty last.
 	events []agent.Event
 	// next is the index of the first event that pop has not taken. memory is where the events'
 	// text lies. It only grows until the queue is empty, because append may move it: events

@@ -142,6 +142,7 @@ func (r *Run) openWithoutNative(ctx context.Context) error {
 func (r *Run) open(ctx context.Context, req *agent.Request) error {
 	r.asked, r.heard = req, false
 	r.mu.Lock()
+	// The run before is closed first: upstream would otherwise carry out both.
 	before := r.inner
 	r.started = time.Time{}
 	r.mu.Unlock()
@@ -189,6 +190,7 @@ func (r *Run) Next(ctx context.Context) (agent.Event, error) {
 		if err != nil {
 			return agent.Event{}, err
 		}
+		// take may change e: it cuts the text of it.
 		passes, err := r.take(ctx, &e)
 		if err != nil {
 			return agent.Event{}, err
@@ -211,6 +213,7 @@ func (r *Run) Next(ctx context.Context) (agent.Event, error) {
 //	usage                                 kept; finish gives it once
 //	done                                  done: the table in the package comment
 func (r *Run) take(ctx context.Context, e *agent.Event) (passes bool, err error) {
+	// The first thing that the model says: upstream has taken the run as it was asked for.
 	if !r.heard && e.Kind != agent.UsageKind {
 		r.heard = true
 		r.confirm()
@@ -278,6 +281,7 @@ func (r *Run) done(ctx context.Context, done *agent.Done) error {
 // over the token limit. A call that is told of gets another attempt, which may follow text that was given.
 func (r *Run) finishText(ctx context.Context, done *agent.Done) error {
 	if n := &r.narration; n.on {
+		// The text is not given: the model is asked for the call itself, once.
 		if name, ok := narratedCall(string(n.text), r.turn.req.Offered()); ok {
 			r.held = n.text
 			return r.repair(ctx, agent.RepairToolChoice, done, makeTheCall(name))

@@ -28,6 +28,7 @@ const (
 // for concurrent use. mu guards owners. The keys are owners, so that one account's refusal says
 // nothing about another's.
 type refusers struct {
+	// mu guards owners, which has no lock of its own.
 	mu sync.Mutex
 	// The value is when to ask again. The cache's own age counts from the last use, and a busy
 	// owner would never be asked about again.

@@ -23,6 +23,7 @@ func (r *Run) text(text []byte) {
 // Which limiter counts depends on whether the text is shown now or later (holds): text that is held is
 // counted on its way in, so that an endless answer is cut, and searched for stop texts when it is given.
 func (r *Run) piece(kind agent.Kind, text []byte) []byte {
+	// Upstream may go on writing for a while; nothing of it is wanted.
 	if r.isCut {
 		return nil
 	}

@@ -29,6 +29,7 @@ type Config struct {
 
 // A Layer makes turns and runs. It is safe for concurrent use, and has nothing to close.
 type Layer struct {
+	// cfg doesn't change. ledger and refusers have locks of their own.
 	cfg      Config
 	ledger   *ledger
 	refusers *refusers
@@ -43,6 +44,7 @@ func New(cfg Config) *Layer { return &Layer{cfg, newLedger(), newRefusers()} }
 // The gateway makes one for each request (Layer.Turn), before any run exists, so that a request
 // that asks for something impossible, or has no budget left, costs upstream nothing.
 type Turn struct {
+	// req is the client's request, which is only read.
 	req *agent.Request
 
 	format *format                   // of the answer; nil is plain text

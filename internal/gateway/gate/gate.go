@@ -24,7 +24,8 @@ import (
 type Gate struct {
 	max, perOwner int64
 
-	mu     sync.Mutex
+	mu sync.Mutex
+	// used is the sum of what is inside.
 	used   int64
 	owners map[string]*line // that have something inside or waiting
 	turns  *list.List       // of *line that have somebody waiting, in order of their turn
@@ -33,6 +34,7 @@ type Gate struct {
 // A line is what a Gate knows of one owner. It is guarded by Gate.mu. It exists only while its
 // owner has something inside or waiting.
 type line struct {
+	// used is what the owner has inside. waiting is in the order in which they came.
 	used    int64
 	waiting []*waiter
 	turn    *list.Element // in Gate.turns; nil when nobody waits
@@ -41,6 +43,7 @@ type line struct {
 // A waiter is somebody who wants to go in, with as much as size. A waiter is in its line until
 // it is let in or gives up; it is used once.
 type waiter struct {
+	// size is in the Gate's unit.
 	size int64
 	in   chan struct{} // closed when it is let in
 }

@@ -68,6 +68,7 @@ const (
 //
 // Each Fetch has up to perRequest goroutines, which end before it returns.
 type Fetcher struct {
+	// cfg, dialer and client are set by New and not changed.
 	cfg       Config
 	dialer    net.Dialer
 	client    *http.Client
@@ -365,6 +366,7 @@ type refusal struct{ reason string }
 func (r *refusal) Error() string { return "imagefetch: " + r.reason }
 
 var (
+	// Why an image can't be used, for the client's user. No address is in it: a server's own may be a secret.
 	errTooLarge      = &refusal{"it is larger than 20 MB"}
 	errTooManyPixels = &refusal{"it has more than 50 megapixels"}
 	errTooMuchMemory = &refusal{"it has more pixels than this server can take"}

@@ -29,6 +29,7 @@ const maxPixels = 50_000_000
 
 // A goal is what an image that is made smaller may have.
 type goal struct {
+	// bytes are those of the image as it is sent, not of its pixels.
 	bytes int
 	side  int // pixels in width and height
 }
@@ -41,7 +42,8 @@ const minSide = 64
 
 // A header is what is known of an image before it is decoded.
 type header struct {
-	format        string // as package image names it
+	format string // as package image names it
+	// width and height are in pixels.
 	width, height int
 	memory        int64 // bytes that decoding takes and making it smaller, at most
 }
@@ -156,6 +158,7 @@ func encode(limit int, write func(io.Writer) error) (file []byte, ok bool) {
 
 // limited is a buffer that takes no more than left bytes.
 type limited struct {
+	// buf has what was written; more than left is an error, so an encoder stops early.
 	buf  bytes.Buffer
 	left int
 }

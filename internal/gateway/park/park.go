@@ -74,7 +74,8 @@ type Lot[W any] struct {
 	bytes  int                            // of the places in the queue
 	// timer is nil before the first Park. It is set for the first place in the queue; after
 	// that place has left early, it fires once for nothing, and is set again.
-	timer  *time.Timer
+	timer *time.Timer
+	// closed says that Close has begun: what is parked from then on is ended at once.
 	closed bool
 	ending int       // how many are being ended now
 	ended  sync.Cond // on mu; tells Close that ending is 0
@@ -95,13 +96,16 @@ type Names struct {
 // A key is one of a waiter's names, with its owner and what kind of name it is. The owner is in
 // every key, so no lookup can cross from one tenant to another.
 type key struct {
+	// Two kinds may have the same name: an id of a call may look like a session's.
 	kind        kind
 	owner, name string
 }
 
+// A kind says what a name is the name of.
 type kind uint8
 
 const (
+	// callKind is of one waiter alone. The others may be shared by several.
 	callKind kind = iota + 1
 	transcriptKind
 	conversationKind
@@ -111,6 +115,7 @@ const (
 // A place is a waiter in the lot, with all the keys that lead to it. Its fields are set while
 // Park holds the lock, and never changed.
 type place[W any] struct {
+	// size is Config.Size of the waiter, asked once.
 	waiter  W
 	size    int
 	keys    []key
@@ -136,6 +141,7 @@ func New[W any](cfg Config[W]) *Lot[W] {
 // It may be called after Close: the waiter is then ended like all others, so the caller need
 // not ask first. A call id that is parked a second time leads to the newer place.
 func (l *Lot[W]) Park(owner string, names Names, w W) {
+	// Without mu: it is the caller's function.
 	size := l.cfg.Size(w)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -148,6 +154,7 @@ func (l *Lot[W]) Park(owner string, names Names, w W) {
 		l.end(p, Displaced)
 		return
 	}
+	// The loop ends, because one place alone fits (see above).
 	for l.queue.Len() >= l.cfg.Max || l.bytes+size > l.cfg.MaxBytes {
 		l.end(l.remove(l.queue.Front()), Displaced)
 	}

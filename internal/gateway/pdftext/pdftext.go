@@ -41,7 +41,8 @@ const (
 	maxText = 4 << 20
 	// maxRemembered bounds the texts that are remembered, in bytes, and maxAge how long.
 	maxRemembered = 32 << 20
-	maxAge        = time.Hour
+	// maxAge counts from the last use.
+	maxAge = time.Hour
 	// maxPages bounds the memory of the WebAssembly machine, in pages of 64 KiB: 256 MiB.
 	maxPages = 4096
 )
@@ -53,6 +54,7 @@ const (
 //
 // It has nothing to close: the machine of a file is gone when extract returns.
 type Reader struct {
+	// cfg has its defaults filled in.
 	cfg     Config
 	turn    chan struct{}                                          // holds who reads
 	extract func(ctx context.Context, data []byte) (string, error) // the function extract, but for tests
@@ -65,6 +67,7 @@ type Reader struct {
 // too: a client sends the same damaged file again with each request. It holds no name of a
 // field: the same file may come in another field the next time.
 type result struct {
+	// One of both is set.
 	text string
 	err  *agent.Error
 }

@@ -9,6 +9,7 @@ import (
 
 // A Match is one line that a search found. Line counts from 1.
 type Match struct {
+	// File is as the tool has written it.
 	File string
 	Line int
 	Text string

@@ -16,12 +16,14 @@ import (
 // A schema is as much of a tool's JSON Schema as a mapping must know. Only the top level is
 // read: a mapping fills in plain values.
 type schema struct {
+	// Properties are by the client's spelling.
 	Properties map[string]*property `json:"properties"`
 	Required   []string             `json:"required"`
 }
 
 // A property is one parameter of a tool. Default is the JSON as it stands; nil when there is none.
 type property struct {
+	// Enum has only values that are texts.
 	Type        types           `json:"type"`
 	Enum        texts           `json:"enum"`
 	Default     json.RawMessage `json:"default"`

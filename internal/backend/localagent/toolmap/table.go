@@ -6,6 +6,7 @@ package toolmap
 type role uint8
 
 const (
+	// The roles are the fields of Use that a parameter can stand for.
 	command role = iota + 1
 	dir
 	timeout
@@ -36,7 +37,8 @@ const (
 //
 // Rules are only read, by any number of goroutines.
 type rule struct {
-	tools  []string // names of tools that do the same, simplified, the likeliest first
+	tools []string // names of tools that do the same, simplified, the likeliest first
+	// params are looked at in this order, in which an offset stands before its limit.
 	params []param
 }
 
@@ -45,6 +47,7 @@ type rule struct {
 // For example a use with a value for glob and a client's grep without such a parameter: the search
 // would find too much, so the tool doesn't fit and the call is refused.
 type param struct {
+	// role is the value that it takes.
 	role  role
 	names []string // what clients call it, simplified, the likeliest first
 	// required: a tool without this parameter is another kind of tool, whatever its name.
@@ -60,6 +63,7 @@ type param struct {
 // What clients call the path of a file, and of a folder.
 var pathNames = []string{"path", "filepath", "file", "filename", "absolutepath", "targetfile", "relativepath"}
 
+// dirNames are the names that clients give to a folder, for several rules.
 var dirNames = []string{"path", "dir", "directory", "dirpath", "directorypath", "folder", "targetdirectory", "relativeworkspacepath"}
 
 // rules is the table. Names are simplified: lower case, letters and digits only, without the prefix of an MCP server. They are

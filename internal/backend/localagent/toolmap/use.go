@@ -26,6 +26,7 @@ const (
 // them to a client's.
 // It is a value that belongs to one call, and is only read here.
 type Use struct {
+	// Kind says which of the fields may be set.
 	Kind Kind
 
 	Command     string        // Shell
