@@ -47,8 +47,8 @@ func NewDurableMemory(cfg DurableConfig) Memory {
 
 // A durable memory has no state but the store. It may be used concurrently. Both fields are set once.
 type durable struct {
+	cfg DurableConfig
 	// restorers are the backends whose conversations can be written down, by name. Others are not kept.
-	cfg       DurableConfig
 	restorers map[string]agent.Restorer
 }
 

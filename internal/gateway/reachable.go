@@ -65,10 +65,10 @@ type probe struct {
 
 // A look is one try to reach upstream. at and err are set when done is closed.
 type look struct {
-	// err is nil for an upstream that answers.
 	done chan struct{}
 	at   time.Time
-	err  error
+	// err is nil for an upstream that answers.
+	err error
 }
 
 // newProbes makes a probe for each backend that can be probed. They do nothing until they are asked.

@@ -46,8 +46,8 @@ const (
 // toolsets finds the toolset of a request's tools: agents send the same tools with every
 // request, often a hundred of them. It is safe for concurrent use. mu guards kept.
 type toolsets struct {
+	mu sync.Mutex
 	// kept is by the digest of the tools as they came.
-	mu   sync.Mutex
 	kept *lru.Cache[[sha256.Size]byte, *toolset]
 }
 

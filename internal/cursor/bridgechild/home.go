@@ -55,8 +55,8 @@ const (
 // mu guards children. The children share home and workspace, so agents outlive the bridge that
 // has made them.
 type Home struct {
+	cfg Config
 	// path is the folder; lock says to other processes that it is in use.
-	cfg  Config
 	path string
 	lock *flock.Flock
 

@@ -21,9 +21,9 @@ type mark struct {
 //
 // src and marks are not changed, so slices of src that it returns stay valid as long as src does.
 type reader struct {
-	// tools read the bodies of calls.
 	src   []byte
 	marks []mark
+	// tools read the bodies of calls.
 	tools *toolbox
 	last  [numMarkers]int // index of the last mark of each kind; -1 is none
 }

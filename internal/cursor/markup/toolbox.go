@@ -8,9 +8,9 @@ import (
 
 // A toolbox knows the tools that a client offers, and reads the schema of each once. It is for one goroutine.
 type toolbox struct {
+	tools []agent.Tool
+	index *agent.ToolIndex
 	// schemas are filled as they are asked for; a tool without a schema has nil there.
-	tools   []agent.Tool
-	index   *agent.ToolIndex
 	schemas map[*agent.Tool]*schema
 }
 

@@ -88,11 +88,11 @@ type ImageData struct {
 // A Message is one message of the stream of a run. At most one of its pointers is set; a message without any is a sign
 // of life, which comes every 15 seconds.
 type Message struct {
-	// Done says that nothing comes after it.
 	SDKMessage        *SDKMessage        `json:"sdkMessage"`
 	InteractionUpdate *InteractionUpdate `json:"interactionUpdate"`
 	Result            *StreamResult      `json:"result"`
-	Done              *struct{}          `json:"done"`
+	// Done says that nothing comes after it.
+	Done *struct{} `json:"done"`
 }
 
 // An SDKMessage repeats what the updates say, but for the run's id and its status.
@@ -132,8 +132,8 @@ const (
 
 // A StreamResult ends a run, well or badly: look at Result.Status.
 type StreamResult struct {
+	RunID string `json:"runId"`
 	// Status here is the run's on the wire; Result.Status is the one that counts.
-	RunID  string    `json:"runId"`
 	Status string    `json:"status"`
 	Result RunResult `json:"result"`
 }
@@ -180,11 +180,11 @@ func (n *Int64) UnmarshalJSON(b []byte) error {
 
 // A CustomToolCall is the bridge's request to run a tool of the client's.
 type CustomToolCall struct {
+	AgentID string `json:"agentId"`
 	// CallID is upstream's, and unique in the run.
-	AgentID string          `json:"agentId"`
-	CallID  string          `json:"toolCallId"`
-	Tool    string          `json:"toolName"`
-	Args    json.RawMessage `json:"args"` // a JSON object; missing when there are none
+	CallID string          `json:"toolCallId"`
+	Tool   string          `json:"toolName"`
+	Args   json.RawMessage `json:"args"` // a JSON object; missing when there are none
 }
 
 // A ToolResult is the answer to a CustomToolCall.

@@ -42,10 +42,10 @@ type Account struct {
 
 // spent is what has been spent so far.
 type spent struct {
-	cost float64 // US dollars
-	// turns counts those of a conversation, or of a key on one day.
+	cost   float64 // US dollars
 	tokens int64
-	turns  int
+	// turns counts those of a conversation, or of a key on one day.
+	turns int
 }
 
 // plus is s and one more usage, which has its own price. turns is 0 while a turn is only being checked.
@@ -60,8 +60,8 @@ func (s spent) plus(u agent.Usage, turns int) spent {
 // mu guards both caches, which have no locks of their own. Sizes and ages bound what is
 // remembered: of what is forgotten nothing counts any more.
 type ledger struct {
+	mu sync.Mutex
 	// conversations are by the name that each has after its last turn; keys by key and day (UTC).
-	mu            sync.Mutex
 	conversations *lru.Cache[conversation, spent]
 	keys          *lru.Cache[keyDay, spent]
 }

@@ -115,8 +115,8 @@ const (
 // A place is a waiter in the lot, with all the keys that lead to it. Its fields are set while
 // Park holds the lock, and never changed.
 type place[W any] struct {
+	waiter W
 	// size is Config.Size of the waiter, asked once.
-	waiter  W
 	size    int
 	keys    []key
 	expires time.Time

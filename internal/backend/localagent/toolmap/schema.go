@@ -23,8 +23,8 @@ type schema struct {
 
 // A property is one parameter of a tool. Default is the JSON as it stands; nil when there is none.
 type property struct {
+	Type types `json:"type"`
 	// Enum has only values that are texts.
-	Type        types           `json:"type"`
 	Enum        texts           `json:"enum"`
 	Default     json.RawMessage `json:"default"`
 	Description string          `json:"description"`
