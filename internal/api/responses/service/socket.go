@@ -93,6 +93,7 @@ type message struct {
 	release  func() // may be called more than once
 	lane     string // stream_id; "" when the client names none
 	generate bool   // false: only remember the input, without a turn
+	steers   bool   // no request for a response, but words for one that is being made
 }
 
 // errDrained is the cause of a turn's end when the server shuts down before it is done.
@@ -226,7 +227,10 @@ func (k *socket) take(data []byte, release func()) {
 		m, err = readEnvelope(data)
 	}
 	m.release = release
-	if err == nil {
+	if err == nil && m.steers {
+		err = k.refuseSteering(m)
+		release()
+	} else if err == nil {
 		err = k.enqueue(m)
 	}
 	if err != nil {
@@ -272,7 +276,8 @@ func readEnvelope(data []byte) (message, error) {
 	case "":
 		return m, openai.Missing("type")
 	case "response.steer":
-		return m, agent.ParamError(agent.UnsupportedValue, "type", "A response can't be steered here. Wait for it to end, and send a new 'response.create'.")
+		m.steers = true
+		return m, nil
 	}
 	return m, agent.ParamError(agent.InvalidValue, "type", "Messages of type %q are not supported here. Send 'response.create'.", openai.Clip(e.Type))
 }

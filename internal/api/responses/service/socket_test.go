@@ -233,7 +233,8 @@ func TestWhatASocketRefuses(t *testing.T) {
 			{`{`, 400, "invalid_json", ""},
 			{`{}`, 400, "missing_required_parameter", "type"},
 			{`{"type":"response.walk"}`, 400, "invalid_value", "type"},
-			{`{"type":"response.steer","input":"x","previous_response_id":"resp_1"}`, 400, "unsupported_value", "type"},
+			{`{"type":"response.steer","previous_response_id":"resp_1"}`, 400, "missing_required_parameter", "input"},
+			{`{"type":"response.steer","input":"x"}`, 400, "missing_required_parameter", "previous_response_id"},
 			{`{"type":"response.create","input":"x"}`, 400, "missing_required_parameter", "model"},
 			{`{"type":"response.create","model":"composer-2.5","input":"x","background":true}`, 400, "unsupported_value", "background"},
 			{`{"type":"response.create","model":"composer-2.5","input":"x","stream_id":"` + strings.Repeat("x", 300) + `"}`, 400, "invalid_value", "stream_id"},
@@ -251,6 +252,25 @@ func TestWhatASocketRefuses(t *testing.T) {
 		w.refuse.Store(false)
 		c.create(say("", "text Still here."))
 		if r := c.answer(); text(r) != "Still here." {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+// Who steers a response gets the words back in the published event, and the response goes on.
+func TestSteeringGivesTheWordsBack(t *testing.T) {
+	socketWorld(t, func(t *testing.T, w *world, dial func() *client) {
+		c := dial()
+		c.send(`{"type":"response.steer","input":[{"role":"user","content":"Shorter."}],"previous_response_id":"resp_1","stream_id":"a"}`)
+		e := c.read()
+		const want = `{"stream_id":"a","type":"response.steer.failed","sequence_number":0,` +
+			`"error":{"type":"invalid_request_error","code":"steering_not_supported","message":"A response can't be steered here. Wait for it to end, and send this input with a new 'response.create'."},` +
+			`"steer":{"input":[{"role":"user","content":"Shorter."}],"previous_response_id":"resp_1"}}`
+		if string(e.data) != want {
+			t.Errorf("got  %s\nwant %s", e.data, want)
+		}
+		c.create(say("", "text Hi."))
+		if r := c.answer(); text(r) != "Hi." {
 			t.Errorf("%+v", r)
 		}
 	})
