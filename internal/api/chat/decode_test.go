@@ -119,6 +119,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{`"modalities":["text","audio"]`, agent.UnsupportedValue, "modalities"},
 		{`"audio":{"voice":"x"}`, agent.UnsupportedParameter, "audio"},
 		{`"web_search_options":{"search_context_size":"low"}`, agent.UnsupportedParameter, "web_search_options"},
+		{`"moderation":{"model":"omni-moderation-latest"}`, agent.UnsupportedParameter, "moderation"},
 		{`"temperature":2.1`, agent.InvalidValue, "temperature"},
 		{`"temperature":"hot"`, agent.InvalidType, "temperature"},
 		{`"top_p":-0.1`, agent.InvalidValue, "top_p"},

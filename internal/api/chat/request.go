@@ -59,6 +59,7 @@ type wireRequest struct {
 	Modalities       []string                  `json:"modalities"`
 	Audio            openai.Object             `json:"audio"`
 	WebSearchOptions map[string]jsontext.Value `json:"web_search_options"`
+	Moderation       openai.Object             `json:"moderation"`
 
 	Store    *bool         `json:"store"`
 	Metadata openai.Object `json:"metadata"` // counts with store only; some clients send other things without
@@ -146,6 +147,7 @@ func checkUnsupported(w *wireRequest) error {
 		{slices.Contains(w.Modalities, "audio"), agent.UnsupportedValue, "modalities", "The models answer in text only. Leave 'audio' out of 'modalities'."},
 		{w.Audio != nil, agent.UnsupportedParameter, "audio", "The models answer in text only. Leave 'audio' out."},
 		{len(w.WebSearchOptions) > 0, agent.UnsupportedParameter, "web_search_options", "This server does not search the web. Leave 'web_search_options' out, or offer a search of your own as a tool."},
+		{w.Moderation != nil, agent.UnsupportedParameter, "moderation", "Nothing is moderated here. Leave 'moderation' out, and check the text elsewhere if it has to be checked."},
 	} {
 		if f.asked {
 			return agent.ParamError(f.code, f.param, "%s", f.message)

@@ -82,6 +82,7 @@ type body struct {
 	MaxToolCalls       *openai.Int                     `json:"max_tool_calls"`
 	Conversation       openai.StringOr[conversation]   `json:"conversation"`
 	Prompt             jsontext.Value                  `json:"prompt"`
+	Moderation         openai.Object                   `json:"moderation"`
 	Truncation         *string                         `json:"truncation"`
 	ServiceTier        *string                         `json:"service_tier"`
 	Metadata           openai.Metadata                 `json:"metadata"`
@@ -185,11 +186,14 @@ func decode(data []byte, sent known.Sender) (*Request, error) {
 }
 
 // refuse refuses fields that would silently give the caller something other than what was asked for: a prompt that is kept at
-// OpenAI is not here, and parameters of chat completions have another place.
+// OpenAI is not here, nothing is moderated, and parameters of chat completions have another place.
 func (r *Request) refuse() error {
 	b := &r.body
 	if present(b.Prompt) {
 		return agent.ParamError(agent.UnsupportedParameter, "prompt", "Prompt templates are not supported here. Send 'instructions' and 'input'.")
+	}
+	if b.Moderation != nil {
+		return agent.ParamError(agent.UnsupportedParameter, "moderation", "Nothing is moderated here. Leave 'moderation' out, and check the text elsewhere if it has to be checked.")
 	}
 	return b.refuseChatFields()
 }
