@@ -215,7 +215,7 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 	turns := record(openai.Status)
 	// What clients have sent is remembered in a part of the memory for conversations.
 	sent := known.New(known.Config{Bytes: remembered() / sentShare})
-	s.responses = service.New(service.Config{Turns: turns, Store: s.store, Held: held, Seal: ring, MaxEventBytes: remembered(), Bounds: bounds(&c.Requests), Sent: sent, Log: logs.of("responses")})
+	s.responses = service.New(service.Config{Turns: turns, Model: cat.Resolve, Store: s.store, Held: held, Seal: ring, MaxEventBytes: remembered(), Bounds: bounds(&c.Requests), Sent: sent, Log: logs.of("responses")})
 
 	// Stored chat completions are documents of the same store as conversations.
 	shelf := stored.New(stored.Config{Store: s.store, Log: logs.of("chat")})

@@ -47,6 +47,18 @@ func TestABackgroundResponseRunsOn(t *testing.T) {
 	})
 }
 
+// A name that nobody knows is told at once, and nothing is queued for it.
+func TestABackgroundResponseNeedsAModel(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		defer w.end()
+		w.do("POST", "/responses", `{"model":"nobody","input":"x","background":true}`).is(404, "model_not_found", "model")
+		synctest.Wait()
+		if len(w.requests) != 0 {
+			t.Errorf("%d turns", len(w.requests))
+		}
+	})
+}
+
 func TestABackgroundStreamCanBeReadAgain(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		defer w.end()

@@ -65,8 +65,28 @@ var (
 	errLost      = errors.New("another process has taken the response over")
 )
 
+// modelTimeout is how long a response that is to be queued waits for the list of models. Composer's own need none.
+const modelTimeout = 3 * time.Second
+
+// checkModel returns an error when there is no model that the request names. Whatever else is wrong with the list of models, the
+// response is queued, and its job tells.
+func (s *Service) checkModel(ctx context.Context, turn *agent.Request) error {
+	if s.cfg.Model == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, modelTimeout)
+	defer cancel()
+	if _, err := s.cfg.Model(ctx, turn.Caller, turn.ModelName, turn.Effort); agent.CodeOf(err) == agent.ModelNotFound {
+		return err
+	}
+	return nil
+}
+
 // createInBackground answers POST /responses with background: true.
 func (s *Service) createInBackground(w http.ResponseWriter, r *http.Request, req *responses.Request, turn *agent.Request, rec *record) error {
+	if err := s.checkModel(r.Context(), turn); err != nil {
+		return err
+	}
 	j, err := s.startJob(req, turn, rec)
 	if err != nil {
 		return err

@@ -21,6 +21,9 @@ import (
 type Config struct {
 	// Turns carries out turns: a *gateway.Gateway. It must outlive the Service.
 	Turns agent.Turner
+	// Model finds the model that a client names, as the turn will: a catalogue's Resolve. It is asked before a response is queued, so
+	// that a name that nobody knows is told at once. Nil asks nobody.
+	Model func(ctx context.Context, caller agent.Caller, name, effort string) (agent.Model, error)
 	// Store keeps responses and the events of background ones.
 	Store Store
 	// Held, when not nil, tells other replicas that this one has a response in its memory for that long: one in the

@@ -24,6 +24,7 @@ import (
 	"composer-api/internal/api/responses/service"
 	"composer-api/internal/backend/demo"
 	"composer-api/internal/gateway"
+	"composer-api/internal/gateway/catalog"
 	"composer-api/internal/store"
 	"composer-api/internal/store/seal"
 	"composer-api/internal/store/sqlstore"
@@ -76,9 +77,10 @@ func worldOn(t testing.TB, cfg sqlstore.Config, ring *seal.Ring, fronts ...func(
 		front = f(front)
 	}
 	w := &world{t: t, path: cfg.DSN, ring: ring, db: db, store: &faulty{Store: front}}
-	w.gateway = gateway.New(gateway.Config{Backends: []agent.Backend{demo.New(nil)}})
+	models := catalog.New(catalog.Config{})
+	w.gateway = gateway.New(gateway.Config{Backends: []agent.Backend{demo.New(nil)}, Catalog: models})
 	w.service = service.New(service.Config{
-		Turns: w, Store: w.store, Seal: ring, MaxJobs: 5, MaxJobsPerOwner: 3, MaxEventBytes: 1 << 20, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
+		Turns: w, Model: models.Resolve, Store: w.store, Seal: ring, MaxJobs: 5, MaxJobsPerOwner: 3, MaxEventBytes: 1 << 20, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 	})
 	mux := http.NewServeMux()
 	for _, route := range w.service.Routes() {
