@@ -233,9 +233,12 @@ func text(of *shape) string {
 	return t
 }
 
-// number is the number nearest to its schema's lower bound, or upper bound, or fallback.
+// number is fallback where its schema's bounds have room for it, and else what is nearest to one of them.
 func number(of *shape, fallback float64) float64 {
 	switch {
+	// Zod bounds every integer by what a double can hold.
+	case of.Minimum != nil && (of.Maximum == nil || fallback <= *of.Maximum) && (of.Below == nil || fallback < *of.Below):
+		return math.Max(fallback, *of.Minimum)
 	case of.Minimum != nil:
 		return *of.Minimum
 	case of.Above != nil:
