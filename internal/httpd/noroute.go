@@ -51,6 +51,8 @@ var unserved = []struct{ part, hint string }{
 	{"/v1/vector_stores", noFiles},
 	{"/v1/batches", "There are no batches here. Send the requests one by one, or use /v1/responses with 'background': true."},
 	{"/messages/batches", "There are no batches here. Send the requests one by one."},
+	{"/v1/containers", noTools},
+	{"/v1/skills", noTools},
 	{"/v1/assistants", assistants},
 	{"/v1/threads", assistants},
 	{"/v1/fine_tuning", "Cursor's models can't be trained by their users."},
@@ -64,6 +66,7 @@ var unserved = []struct{ part, hint string }{
 const (
 	// What a client is told that asks for an API which isn't here. Each names what to use in its place.
 	assistants = "OpenAI's Assistants API has gone. Use /v1/responses, and /v1/conversations for what was a thread."
+	noTools    = "No tools run here: the client runs them. Offer functions among 'tools'."
 	onlyText   = "Cursor's models write text and call tools, and nothing else. Use another provider for this."
 	noFiles    = "Files are not kept here. Send them inside of the request, in base64 ('file_data')."
 	ollama     = "This is an address of Ollama's API. Choose a provider that is compatible with OpenAI, with a base URL that ends in /v1."
@@ -85,6 +88,9 @@ func suggestion(mux *http.ServeMux, method, path string) string {
 		return "Did you mean /v1" + openai.Clip(path) + "? A client's base URL ends in /v1."
 	case path == "/health" || path == "/v1/health" || path == "/livez":
 		return "Did you mean /healthz? /readyz says whether new requests are taken."
+	}
+	if strings.HasSuffix(path, "/v1") {
+		return "This is a base URL: a client puts the path of a route behind it, as in " + openai.Clip(path) + "/chat/completions."
 	}
 	if whole, ok := withoutEndpoint(path); ok && matches(mux, method, whole) {
 		return "Did you mean " + openai.Clip(whole) + "? A client's base URL ends in /v1, and not in the path of a route."

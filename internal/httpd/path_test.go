@@ -73,6 +73,9 @@ func TestAWrongAddressIsToldWhatWasMeant(t *testing.T) {
 		"POST /v1/files":                                         "inside of the request",
 		"POST /v1/messages/batches":                              "one by one",
 		"POST /v1/threads/thread_1/runs":                         "Use /v1/responses",
+		"POST /v1/containers":                                    "the client runs them",
+		"POST /v1":                                               "as in /v1/chat/completions",
+		"GET /u/acct_1/v1/":                                      "as in /u/acct_1/v1/chat/completions",
 		"POST /api/chat":                                         "Ollama's API",
 		"GET /v1/realtime":                                       "another provider for this",
 	} {
