@@ -137,6 +137,7 @@ func SetFinished(h http.Header, costUSD float64, d *agent.Done, stream bool) {
 //
 // It is used where a person may have opened the address of an API in a browser.
 func PrefersHTML(r *http.Request) bool {
+	// The weights of RFC 9110, section 12.5.1, from 0 to 1. What is not named has none.
 	html, json := 0.0, 0.0
 	for _, line := range r.Header["Accept"] {
 		for entry := range strings.SplitSeq(line, ",") {

@@ -27,6 +27,7 @@ import (
 // request. Two others work beside it: the transport's, which reads the request body (outgoing), and the
 // one of outgoing.beat; both end when that body is closed.
 type carrier struct {
+	// server and w don't change.
 	server *Server
 	w      http.ResponseWriter
 	begun  bool // the response's status is out
@@ -194,6 +195,7 @@ type outgoing struct {
 	frames chan []byte // few, because upstream reads them at once; never closed
 	rest   []byte      // what Read has not given yet
 	once   sync.Once   // closes closed
+	// closed ends a Read that waits, and a put.
 	closed chan struct{}
 }
 

@@ -11,6 +11,7 @@ import (
 // A failure is an error of the contract: {"error":{"message":…,"type":…,"code":…}} with a
 // status. The variables below are templates and never changed: withCause and withMessage copy.
 type failure struct {
+	// status is HTTP's; code is the contract's name, which callers act on.
 	status  int
 	code    string
 	message string
@@ -55,6 +56,7 @@ func errorType(status int) string {
 
 // errorBody is the JSON of an error.
 type errorBody struct {
+	// Message never holds a token.
 	Message string `json:"message"`
 	Type    string `json:"type"`
 	Code    string `json:"code"`

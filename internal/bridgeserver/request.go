@@ -23,6 +23,7 @@ import (
 // body is the JSON that a caller sends, as the reference's contract names its fields. Source:
 // the reference system's bridge.
 type body struct {
+	// AccessToken is what a Cursor key was exchanged for. It goes upstream and is kept nowhere.
 	AccessToken        string `json:"accessToken"`
 	RequestID          string `json:"requestId"`
 	BackendBaseURL     string `json:"backendBaseUrl"`
@@ -35,7 +36,8 @@ type body struct {
 type request struct {
 	body
 	frame []byte // the envelope with the run request, as it goes out
-	run   *pb.AgentRunRequest
+	// run is the message in frame, decoded: the headers repeat its ids, and upstream may ask for its tools.
+	run *pb.AgentRunRequest
 }
 
 // readRequest reads a request of at most limit bytes, and checks the fields that become headers. Failures

@@ -46,6 +46,7 @@ type Config struct {
 // A Server is the bridge, an http.Handler. It is safe for concurrent use and owns nothing that needs
 // closing.
 type Server struct {
+	// config has its defaults filled in. upstreams says where requests may go.
 	config    Config
 	upstreams *upstreams
 	// blobSecret is what blob encryption keys are derived from. It is random for each process, because

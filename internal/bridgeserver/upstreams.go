@@ -9,7 +9,8 @@ import (
 // compared as normalised URLs, see resolve. It is immutable.
 type upstreams struct {
 	base, endpoint string // configured; what a request leaves out
-	allowed        map[string]bool
+	// allowed has bases and whole endpoints.
+	allowed map[string]bool
 }
 
 // newUpstreams reads the configuration. An entry of the list is either the whole URL of an endpoint, or a

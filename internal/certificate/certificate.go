@@ -34,6 +34,7 @@ func Config(of func(*tls.ClientHelloInfo) (*tls.Certificate, error), more ...str
 
 // Files is a certificate and its key in two PEM files. It is safe for concurrent use.
 type Files struct {
+	// cert and key are the paths of the files.
 	cert, key string
 	log       *slog.Logger
 	now       func() time.Time
@@ -41,11 +42,13 @@ type Files struct {
 	mu     sync.Mutex // protects what follows
 	loaded *tls.Certificate
 	of     [2]stamp // what the files were like when they were last read, whatever came of it
+	// looked is when the files were last looked at.
 	looked time.Time
 }
 
 // A stamp tells whether a file is another one than before.
 type stamp struct {
+	// Both are as the file system says. A file that is written again with the same size in the same moment is missed.
 	size    int64
 	changed time.Time
 }

@@ -11,6 +11,7 @@ import (
 
 // An assignment is one NAME=value of a file.
 type assignment struct {
+	// value is without its quotes.
 	name, value string
 	line        int // the first line is 1
 }

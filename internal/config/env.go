@@ -21,15 +21,18 @@ var files = []string{".dev.vars", ".env"}
 //
 // It may be read by several goroutines.
 type Env struct {
-	goos     string // runtime.GOOS, but in tests
-	vars     map[string]setting
-	process  []string // as it came
+	goos string // runtime.GOOS, but in tests
+	// vars are by name. On Windows names are compared without case.
+	vars    map[string]setting
+	process []string // as it came
+	// warnings are about the files and never about a value.
 	warnings []Warning
 }
 
 // A setting is a variable's value and its origin: "environment", or ".env line 3".
 type setting struct {
-	value  string
+	value string
+	// origin is for people; a value of the environment goes before one of a file.
 	origin string
 }
 

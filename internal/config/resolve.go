@@ -18,6 +18,7 @@ import (
 // VarTag is the struct tag that names a setting's variable.
 const VarTag = "var"
 
+// kong asks a Resolver for each flag that the command line doesn't have.
 var _ kong.Resolver = (*Env)(nil)
 
 // Validate implements kong.Resolver. The values are checked by Resolve.

@@ -130,6 +130,7 @@ func (l *Levels) UnmarshalText(text []byte) error {
 	*l = Levels{}
 	for i, field := range strings.Split(string(text), ",") {
 		part, name, named := strings.Cut(strings.TrimSpace(field), "=")
+		// A level without a part is for all of them.
 		if !named {
 			name = part
 		}

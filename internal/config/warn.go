@@ -15,6 +15,7 @@ import (
 // A Warning is about something that works but is probably not meant.
 type Warning struct {
 	Text string // never holds a value
+	// Hint says what to do.
 	Hint string
 }
 

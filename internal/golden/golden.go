@@ -70,6 +70,7 @@ func Cases(t *testing.T, pattern string, play func(*testing.T, *Case)) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			// play changes the files of the case where -update is to change them.
 			c := &Case{Files: archive.Files, comment: archive.Comment}
 			play(t, c)
 			if !*update {

@@ -27,6 +27,7 @@ const (
 	user    = "cursor-api-key"
 )
 
+// markName is the file in the state folder that says that there is a key in the keyring.
 const markName = "cursor-key-in-keyring"
 
 // limit is how long a keyring may take: long enough for somebody to type a password into its window.

@@ -26,6 +26,7 @@ import (
 const Prefix = "composer-"
 
 const (
+	// fileName is in the state folder.
 	fileName = "token"
 	// size is the length of the random part, in bytes.
 	size = 32

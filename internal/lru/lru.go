@@ -21,17 +21,20 @@ type Limits struct {
 
 // A Cache maps keys to values. Make it with New. It must not be used concurrently.
 type Cache[K comparable, V any] struct {
+	// limits don't change. bytes is the sum of the sizes of all entries.
 	limits Limits
 	byKey  map[K]*list.Element
 	recent *list.List // of *entry[K, V], used last in front
 	bytes  int
 }
 
+// An entry is one value in the cache, and when it was used last.
 type entry[K comparable, V any] struct {
 	key   K
 	value V
-	size  int
-	used  time.Time
+	// size is what Put was told, in bytes.
+	size int
+	used time.Time
 }
 
 // New makes an empty Cache.

@@ -39,6 +39,7 @@ const maxModels = 60
 //
 // They are never forgotten: a label that came and went would break a graph in two.
 type names struct {
+	// mu guards known, which has maxModels at most.
 	mu    sync.Mutex
 	known map[string]bool
 }

@@ -42,16 +42,17 @@ type Metrics struct {
 	duration   *prometheus.HistogramVec // by surface and backend
 	connect    *prometheus.HistogramVec // by backend and resume
 	firstToken *prometheus.HistogramVec // by backend and resume
-	queue      prometheus.Histogram
-	gap        prometheus.Histogram
-	toolWait   prometheus.Histogram
-	tokens     *prometheus.CounterVec // by model and kind
-	dollars    *prometheus.CounterVec // by model
-	repairs    *prometheus.CounterVec // by reason
-	retries    prometheus.Counter
-	unclaimed  *prometheus.CounterVec   // by cause
-	store      *prometheus.HistogramVec // by operation
-	failures   *prometheus.CounterVec   // by operation
+	// These three have no labels: each would multiply with all buckets.
+	queue     prometheus.Histogram
+	gap       prometheus.Histogram
+	toolWait  prometheus.Histogram
+	tokens    *prometheus.CounterVec // by model and kind
+	dollars   *prometheus.CounterVec // by model
+	repairs   *prometheus.CounterVec // by reason
+	retries   prometheus.Counter
+	unclaimed *prometheus.CounterVec   // by cause
+	store     *prometheus.HistogramVec // by operation
+	failures  *prometheus.CounterVec   // by operation
 }
 
 // The buckets of the histograms, in seconds.

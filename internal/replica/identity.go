@@ -20,7 +20,8 @@ const MinSecret = 16
 // replica nor pass for one.
 type identity struct {
 	certificate tls.Certificate
-	public      ed25519.PublicKey
+	// public is what the other side of a connection has to show.
+	public ed25519.PublicKey
 }
 
 // newIdentity makes the identity of all who know the secret.

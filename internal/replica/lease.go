@@ -18,6 +18,7 @@ const (
 	// leaseTime is how long after its last sign of life a replica counts as alive. It is five times leaseTick, so a database
 	// that is busy costs nothing.
 	leaseTime = 10 * time.Second
+	// leaseTick is how often the lease is renewed.
 	leaseTick = 2 * time.Second
 	// endTime bounds each part of the farewell.
 	endTime = time.Second
@@ -25,6 +26,7 @@ const (
 
 // A lease says that this process lives, from begin to end. It has one goroutine.
 type lease struct {
+	// store and log are those of Config; id is new at each start.
 	store   store.Replicas
 	log     *slog.Logger
 	id      string // of this process
@@ -113,7 +115,8 @@ func (l *lease) end(ctx context.Context) {
 // lost are addresses that could not be reached just now: each costs the time of a connection that the network swallows, and
 // the lease takes longer to tell. The zero value is ready. It is safe for concurrent use.
 type lost struct {
-	mu    sync.Mutex
+	mu sync.Mutex
+	// until is when each is tried again. It has no more addresses than there are replicas.
 	until map[string]time.Time
 }
 

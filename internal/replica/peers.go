@@ -36,13 +36,15 @@ type Store interface {
 
 // Peers are the other replicas, as this one sees them. It is safe for concurrent use. The caller shuts it down.
 type Peers struct {
+	// cfg doesn't change. identity is what all replicas have in common.
 	cfg       Config
 	identity  *identity
 	transport *http.Transport
-	server    *http.Server
-	lease     *lease        // of this replica
-	lost      lost          // replicas that could not be reached just now
-	turn      atomic.Uint32 // of replicas in Open
+	// server answers the others; transport asks them.
+	server *http.Server
+	lease  *lease        // of this replica
+	lost   lost          // replicas that could not be reached just now
+	turn   atomic.Uint32 // of replicas in Open
 }
 
 // New makes Peers. It connects to nobody; Serve tells the others of this replica.
@@ -70,6 +72,8 @@ func (p *Peers) Parked(owner string, calls []string) { p.hold(owner, calls, p.cf
 // Held tells the other replicas that something of owner's is in this process's memory, for that long at most, as Parked does.
 func (p *Peers) Held(owner, id string, d time.Duration) { p.hold(owner, []string{id}, d) }
 
+// hold writes down that this replica has the runs that wait for these calls, for the time d from now. It waits for the store,
+// lookTime at most; a failure is logged.
 func (p *Peers) hold(owner string, calls []string, d time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), lookTime)
 	defer cancel()

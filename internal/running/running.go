@@ -31,6 +31,7 @@ type Gateway struct {
 }
 
 const (
+	// fileName is in the state folder.
 	fileName = "gateway.json"
 	// mode lets nobody else write the file: the local token is sent to the address in it.
 	mode = 0o600

@@ -32,6 +32,7 @@ func (m *mismatch) Error() string { return strings.Join(m.problems, "\n") }
 var ErrTooMuch = errTooMuch
 
 const (
+	// maxProblems bounds what is said of one value: the model has to read it.
 	maxProblems = 10
 	maxProblem  = 300     // bytes
 	maxValues   = 1 << 20 // objects in a value

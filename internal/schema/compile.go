@@ -28,8 +28,9 @@ const (
 // A Schema is ready to check values. It is safe for concurrent use, but checks one value at a time: the budget is reached by
 // way of the compiled schema, which has one.
 type Schema struct {
-	mu       sync.Mutex // guards the budget, which is one check's
-	budget   *budget
+	mu     sync.Mutex // guards the budget, which is one check's
+	budget *budget
+	// compiled doesn't change.
 	compiled *jsonschema.Schema
 }
 
@@ -75,6 +76,7 @@ const home = "https://schema.invalid/schema"
 // nowhere is the loader of whatever a schema refers to outside of itself: there is nothing.
 type nowhere struct{}
 
+// errElsewhere is why a schema that refers to another document can't be used: nothing is fetched.
 var errElsewhere = errors.New("is not fetched")
 
 // Load implements jsonschema.URLLoader.

@@ -38,6 +38,7 @@ func (s *Schema) Fit(value []byte) (fitted []byte, err error) {
 	}
 	first := s.check(v)
 	err = first
+	// A conversion may make further ones possible: a string that holds a list of strings that should be numbers.
 	for range maxRounds {
 		if err == nil {
 			break
@@ -53,6 +54,7 @@ func (s *Schema) Fit(value []byte) (fitted []byte, err error) {
 		err = s.check(v)
 	}
 	switch {
+	// It fits as it came, in its own spelling.
 	case first == nil:
 		return value, nil
 	case err != nil:
@@ -134,6 +136,7 @@ func fromString(s, want string) (any, bool) {
 	case nil:
 		is = "null"
 	case bool:
+		// is names the type in JSON Schema's words.
 		is = "boolean"
 	case json.Number:
 		is = "number"

@@ -43,6 +43,7 @@ func compilePattern(pattern string, b *budget) (jsonschema.Regexp, error) {
 // backtracking is a pattern of the second engine.
 type backtracking struct {
 	*regexp2.Regexp
+	// budget is the schema's: a pattern of this kind may take exponential time.
 	budget *budget
 }
 

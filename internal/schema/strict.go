@@ -12,6 +12,7 @@ package schema
 //	{"properties": {"a": {}}, "additionalProperties": true}   as it is
 //	{"type": "object"}                                        as it is: it names no properties
 func closeObjects(doc any) {
+	// The first pass only looks, so that nothing is changed if anything speaks against it.
 	composed := false
 	eachSchema(doc, func(s map[string]any) {
 		for _, keyword := range []string{"allOf", "not", "if", "dependentSchemas", "dependencies", "$dynamicRef", "$recursiveRef", "unevaluatedProperties"} {
@@ -51,6 +52,7 @@ func eachSchema(s any, visit func(map[string]any)) {
 		return
 	}
 	visit(object)
+	// One schema, a list of them, or a map of them: the three places where a keyword can have schemas.
 	for _, keyword := range schemaKeywords {
 		eachSchema(object[keyword], visit)
 	}

@@ -9,6 +9,7 @@ import (
 
 // A job is launchd's property list. Source: launchd.plist(5).
 type job struct {
+	// Label names the job, for launchctl.
 	Label             string
 	ProgramArguments  []string
 	WorkingDirectory  string
@@ -20,6 +21,7 @@ type job struct {
 	Umask             int
 }
 
+// keepAlive with SuccessfulExit false starts the job again after a failure, and not after a good end.
 type keepAlive struct{ SuccessfulExit bool }
 
 // launchd is macOS's manager. It has no sandbox that programs of others may use.

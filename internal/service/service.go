@@ -46,9 +46,11 @@ type Manager struct {
 	Text []byte
 	// Start follows when the file was written, and Stop comes before it is removed; After when it was.
 	Start, Stop, After [][]string
-	Status             []string
+	// Status prints how the service is, and fails when it does not run.
+	Status []string
 	// Logs is nil where the service writes into LogFile.
-	Logs    []string
+	Logs []string
+	// LogFile is "" where Logs is set.
 	LogFile string
 	// Note says what else to know.
 	Note string

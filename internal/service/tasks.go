@@ -11,7 +11,8 @@ import (
 // A task is one of Windows' Task Scheduler. Its elements come in the order of its schema. Source: Microsoft's "Task Scheduler
 // Schema".
 type task struct {
-	XMLName     xml.Name `xml:"http://schemas.microsoft.com/windows/2004/02/mit/task Task"`
+	XMLName xml.Name `xml:"http://schemas.microsoft.com/windows/2004/02/mit/task Task"`
+	// Version is that of the schema.
 	Version     string   `xml:"version,attr"`
 	Description string   `xml:"RegistrationInfo>Description"`
 	Logon       logon    `xml:"Triggers>LogonTrigger"`
@@ -20,11 +21,13 @@ type task struct {
 	Action      action   `xml:"Actions>Exec"`
 }
 
+// A logon is the trigger: when this user logs in.
 type logon struct {
 	Enabled bool
 	UserID  string `xml:"UserId"`
 }
 
+// A user is as whom the task runs: this one, with the rights of every day.
 type user struct {
 	ID        string `xml:"id,attr"`
 	UserID    string `xml:"UserId"`
@@ -32,6 +35,7 @@ type user struct {
 	RunLevel  string
 }
 
+// settings keep the task running for as long as it likes, also on a battery.
 type settings struct {
 	MultipleInstancesPolicy    string
 	DisallowStartIfOnBatteries bool
@@ -40,11 +44,13 @@ type settings struct {
 	RestartOnFailure           restart
 }
 
+// A restart says how often, and after which time, a task that has failed is started again. Times are ISO 8601 durations.
 type restart struct {
 	Interval string
 	Count    int
 }
 
+// An action is the command. Arguments are one text, quoted as Windows wants it.
 type action struct{ Command, Arguments, WorkingDirectory string }
 
 // tasks is Windows' manager: a task that begins when the user logs on, with the user's rights and no more. Windows' own

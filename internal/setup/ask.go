@@ -14,6 +14,7 @@ import (
 
 // An Answer is what a running gateway says of itself.
 type Answer struct {
+	// Models are in the gateway's order; nil unless Status is 200.
 	Models []Model
 	// Status is that of GET /v1/models: 200, or why there are no models.
 	Status int

@@ -29,6 +29,7 @@ type Client struct {
 // It is made anew for each plan, and depends on the machine only by its variables and by which
 // files exist.
 type target struct {
+	// files are those that are written, in this order.
 	files []file
 	// variables are what the client looks for in its environment, because no file of its own can hold it.
 	variables []variable
@@ -39,6 +40,7 @@ type target struct {
 // A variable is one of a client's environment. It stands in no file: a person is told how to start the client with it, and
 // Verify sets it.
 type variable struct {
+	// value may be the local token, so it is masked where it is shown.
 	name, value string
 	// key says that the value is what stands for the key.
 	key bool
@@ -46,6 +48,7 @@ type variable struct {
 
 // A file is a configuration file with the values to set in it.
 type file struct {
+	// path is absolute. The file need not exist, nor its folder.
 	path   string
 	format configfile.Format
 	edits  []edit
@@ -54,6 +57,7 @@ type file struct {
 // Values are structs with JSON tags, so that what we write of each client stands in one place to
 // compare with its documentation.
 type edit struct {
+	// path is where the value stands. Keys on the way are made if they aren't there.
 	path  configfile.Path
 	value any // for encoding/json
 	// heading sets the value only in a file that isn't there yet, for what a file of this kind must begin with. An undo takes it

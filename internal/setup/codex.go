@@ -5,6 +5,7 @@ import "composer-api/internal/setup/configfile"
 // codexProvider is a table of Codex's config.toml: developers.openai.com/codex/config-reference. A custom provider either
 // names the variable of the key, or holds a token.
 type codexProvider struct {
+	// Name is what Codex shows. WireAPI is "responses".
 	Name    string `json:"name"`
 	BaseURL string `json:"base_url"`
 	WireAPI string `json:"wire_api"`

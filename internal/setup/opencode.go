@@ -18,6 +18,7 @@ type (
 	}
 	// What is not said here is taken from a list of known models, in which Composer's are not.
 	openCodeModel struct {
+		// Name is what OpenCode shows.
 		Name        string              `json:"name"`
 		ToolCall    bool                `json:"tool_call"`
 		Reasoning   bool                `json:"reasoning"`

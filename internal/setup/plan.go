@@ -25,12 +25,14 @@ import (
 //
 // It holds the files as they were when it was made. It is used by one goroutine, once.
 type Plan struct {
+	// Client is whose files they are.
 	Client Client
 	// Steps are left to the person.
 	Steps []string
 	// Conflicts are values that an undo leaves alone, because they are no longer ours.
 	Conflicts []Conflict
 
+	// files are only those that change.
 	files  []planned
 	record *record // what is to be kept; nil for an undo
 	keeps  bool    // an undo that leaves something of ours: its record stays
@@ -45,8 +47,9 @@ type planned struct {
 	path string // without links: a link in a folder for configuration stays a link
 	// The whole text of the file. A file that isn't there has "".
 	before, after string
-	existed       bool
-	remove        bool // the file, because it is not there before and holds nothing now
+	// existed says that there was a file, even an empty one.
+	existed bool
+	remove  bool // the file, because it is not there before and holds nothing now
 	// An existing file keeps its mode: other programs or users may have to read it.
 	mode fs.FileMode
 }
@@ -55,6 +58,7 @@ type planned struct {
 //
 // The person decides about it: an undo says what it found, and changes nothing of it.
 type Conflict struct {
+	// Path is written as people read it: "providers.composer.api_key".
 	File, Path         string
 	Before, Ours, Here string // as JSON; Before is "" where there was nothing
 }

@@ -21,6 +21,7 @@ import (
 // A record without files is that of a client which is not set up. Records of older versions of this
 // program have to stay readable: only add fields.
 type record struct {
+	// Client is its id.
 	Client string       `json:"client"`
 	Files  []fileRecord `json:"files"`
 }
@@ -28,7 +29,8 @@ type record struct {
 // A fileRecord is one file of a setup.
 type fileRecord struct {
 	// Absolute, without links.
-	Path   string            `json:"path"`
+	Path string `json:"path"`
+	// Format is what the file was read as, whatever this version would take it for.
 	Format configfile.Format `json:"format"`
 	// Whether there was such a file before us. One that wasn't is deleted by an undo if nothing
 	// else is in it.
@@ -45,7 +47,8 @@ type fileRecord struct {
 type valueRecord struct {
 	Path   configfile.Path `json:"path"`
 	Before json.RawMessage `json:"before,omitempty"` // nothing when there was none
-	Ours   json.RawMessage `json:"ours"`
+	// Ours is what we have written. Where the file has something else now, somebody has changed it.
+	Ours json.RawMessage `json:"ours"`
 	// There is how many keys of Path were there before: what is deeper goes with the value.
 	There int `json:"there"`
 	// See edit. Records of older versions have neither.
@@ -53,6 +56,7 @@ type valueRecord struct {
 	Theirs  bool `json:"theirs,omitempty"`
 }
 
+// recordName is in the client's folder below the state folder.
 const recordName = "record.json"
 
 // folder is where the record and the backups of a client lie.

@@ -38,7 +38,8 @@ import (
 
 // A Machine is where clients are set up. Tests have one of their own.
 type Machine struct {
-	GOOS     string // as runtime.GOOS
+	GOOS string // as runtime.GOOS
+	// Getenv and LookPath are those of the process, or of a test.
 	Getenv   func(name string) string
 	LookPath func(program string) (string, error)
 	// State is our own folder, for records and backups.

@@ -16,6 +16,7 @@ import (
 //	yes   any     no       set up for another gateway, or changed since
 //	no            yes      somebody has set it up by hand
 type State struct {
+	// Client is which one it is about.
 	Client    Client
 	Installed string // where; "" when it isn't to be found
 	// Ours says that we have set it up, and Intact that all of what we have set is still so.

@@ -18,6 +18,7 @@ import (
 //
 // It lets tools run without a question: nobody could answer one.
 type headless struct {
+	// args are the whole command line behind the program.
 	args func(prompt string) []string
 	// edits says that the client has no tools and changes the file wordFile as the answer says.
 	edits bool
@@ -34,7 +35,8 @@ const VerifyLimit = 5 * time.Minute
 // It is for a person to read. Output has local tokens masked.
 type Verified struct {
 	Command string // as it was run
-	Took    time.Duration
+	// Took is how long it ran.
+	Took time.Duration
 	// Worked says that the client's answer has what only a tool of the client could have told the model; of a client that
 	// Edits, that the file is as the model was asked to make it.
 	Worked, Edits bool

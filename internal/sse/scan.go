@@ -51,6 +51,7 @@ func Scan(r io.Reader) iter.Seq2[Event, error] {
 
 // A scanner reads one stream. line is used again for each line, so nothing may keep it.
 type scanner struct {
+	// r is the stream.
 	r       *bufio.Reader
 	line    []byte
 	begun   bool   // the first line has been read

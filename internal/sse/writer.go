@@ -47,6 +47,7 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b
 // Two goroutines use it: the handler's, and the timer's (tick). mu is held for whole writes,
 // which may take as long as WriteTimeout; that is why tick never waits for it.
 type Writer struct {
+	// cfg has its defaults filled in and doesn't change.
 	cfg Config
 
 	// Of the caller's goroutine alone.
@@ -61,7 +62,8 @@ type Writer struct {
 	last     time.Time   // of the last write
 	deadline time.Time   // of writes, as the connection has it
 	err      error       // of the first write that failed
-	closed   bool
+	// closed says that nothing is written any more, keep-alives included.
+	closed bool
 }
 
 // NewWriter prepares w for events: it sets the headers, which go out with the first Flush. The caller closes the

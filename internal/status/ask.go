@@ -38,6 +38,7 @@ func Ask(ctx context.Context, client *http.Client, root string, token agent.Secr
 	}
 	resp, err := client.Do(req)
 	if err != nil {
+		// The caller has left, or the time is over: that says nothing about the gateway.
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
@@ -49,6 +50,7 @@ func Ask(ctx context.Context, client *http.Client, root string, token agent.Secr
 	}
 	defer resp.Body.Close()
 	switch resp.StatusCode {
+	// Another program at this address may say 200, too; decode finds that out.
 	case http.StatusOK:
 	case http.StatusUnauthorized:
 		return nil, fmt.Errorf("%w: %s", ErrWrongToken, root)

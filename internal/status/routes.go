@@ -14,6 +14,7 @@ import (
 
 // Config is what the route needs.
 type Config struct {
+	// Version and Upstreams are passed on.
 	Version   string
 	Upstreams []string
 	// Token is the local token, which is asked for. Without one nobody is answered, unless Open says that everybody is, in the
@@ -24,12 +25,14 @@ type Config struct {
 	Live func() Report
 	// Reachable asks the upstream of /v1 for a sign of life. Errors are *agent.Error.
 	Reachable func(context.Context) error
-	Today     *Today
+	// Today counts. It has to be told of turns by whoever wires it.
+	Today *Today
 }
 
 // A Reporter makes Reports.
 type Reporter struct {
-	cfg   Config
+	cfg Config
+	// since is when New was called.
 	since time.Time
 }
 

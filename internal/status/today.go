@@ -14,6 +14,7 @@ import (
 // and nothing over a restart.
 type Today struct {
 	watch.Ends
+	// mu guards tally.
 	mu    sync.Mutex
 	tally Tally
 }

@@ -53,7 +53,8 @@ type Accounts interface {
 // hash. Its life: SignUp, AddKey or RotateKey adds it, RevokeKey or RotateKey revokes it, and it stays, revoked,
 // until its account is deleted.
 type Key struct {
-	ID      string // names the key to the operator and in look-ups; derived from the hash
+	ID string // names the key to the operator and in look-ups; derived from the hash
+	// Account is the id of the Account that it belongs to.
 	Account string
 	Hash    [32]byte // SHA-256 of the credential
 	Hint    string   // what may be shown of the credential
@@ -110,6 +111,7 @@ const RunnerLease = 30 * time.Second
 
 // A Standing is what a request is held against: the limits of its key and of its account, and what each has used.
 type Standing struct {
+	// Key is as it is in the database at this moment, so a limit that was just changed counts.
 	Key     Key
 	KeyUsed KeyUsage
 	// Account is the limits of the account, and AccountUsed what all of its keys have used; zero when it has no limits.
@@ -150,17 +152,19 @@ type RequestLog struct {
 	Runner    string // the process that carries it out, see RenewRunner; "" for one without a lease
 
 	// What follows is filled in by FinishRequest.
-	Model           string // as upstream was asked for it
-	Status          int    // HTTP; 0 while the request runs, or for ever if the process died
-	InputTokens     int64  // the whole prompt, cache included
+	Model       string // as upstream was asked for it
+	Status      int    // HTTP; 0 while the request runs, or for ever if the process died
+	InputTokens int64  // the whole prompt, cache included
+	// CachedTokens are a part of InputTokens, and ReasoningTokens of OutputTokens.
 	CachedTokens    int64
 	OutputTokens    int64
 	ReasoningTokens int64
-	CostUSD         float64
-	Estimated       bool // tokens and cost are our count, not upstream's
-	Duration        time.Duration
-	UpstreamRun     string // upstream's id of the conversation
-	ErrorCode       string // agent.Code's name; "" when all went well
+	// CostUSD is in US dollars; 0 where no price is known.
+	CostUSD     float64
+	Estimated   bool // tokens and cost are our count, not upstream's
+	Duration    time.Duration
+	UpstreamRun string // upstream's id of the conversation
+	ErrorCode   string // agent.Code's name; "" when all went well
 
 	Timeline Timeline
 }

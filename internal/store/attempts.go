@@ -10,7 +10,8 @@ import (
 
 // An Attempt is one try. Who and what are hashed together, so that no address of a person is kept.
 type Attempt struct {
-	Who    [32]byte // see package hosted
+	Who [32]byte // see package hosted
+	// At is by the clock of the process that counts.
 	At     time.Time
 	Window time.Duration // how long it counts
 	Most   int           // how many count at once, this one included; at least 1

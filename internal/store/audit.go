@@ -8,6 +8,7 @@ import (
 // An AuditEntry is one act of an operator: what was done, to what, and by whom. It is written before the act, so that none
 // goes unrecorded; that the act then failed is in the log of the program. It holds no key and nothing of a conversation.
 type AuditEntry struct {
+	// ID is random; At orders the list.
 	ID      string
 	At      time.Time
 	Actor   string // "ada on host1, command line", "operator's page"

@@ -13,6 +13,7 @@ import (
 //	chat.completion    api/chat/stored            the messages that it answers
 //	conversation       api/responses/service      its items
 type Document struct {
+	// Owner is agent.Caller's. Nobody else finds the document.
 	Owner string
 	ID    string // unique for the owner
 	Kind  string // what it is; lists hold one kind

@@ -20,7 +20,8 @@ type Door struct {
 // An Invitation lets a number of people sign up. The text of it is not kept, only its hash. Its life: AddInvitation adds
 // it, each new account uses it once, RevokeInvitation ends it; it is swept away InvitationAge after its end.
 type Invitation struct {
-	ID      string // "inv_…", names it to the operator
+	ID string // "inv_…", names it to the operator
+	// Hash is the SHA-256 of the text.
 	Hash    [32]byte
 	Note    string // whom it is for, as the operator says; may be empty
 	Created time.Time

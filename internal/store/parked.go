@@ -14,6 +14,7 @@ type ParkedCall struct {
 	Key     [32]byte // see NewParkedKey
 	Replica string   // the process that holds the run, see Replicas
 	Address string   // of it, for other replicas: "10.0.0.5:8788"
+	// Expires is when the run is given up, by the clock of the process that holds it.
 	Expires time.Time
 }
 
@@ -32,6 +33,7 @@ type ParkedCalls interface {
 
 // A Replica is a process that lives.
 type Replica struct {
+	// ID is random, and new at each start of the process.
 	ID string
 	// Address is where others may send it new turns: "10.0.0.5:8788". "" says that it takes none, because it is about to end.
 	Address string

@@ -14,6 +14,7 @@ const SessionAge = 6 * time.Hour
 
 // A SessionKey names a client's session without saying whose it is or what it is called.
 type SessionKey struct {
+	// Both are hashes: see NewSessionKey.
 	Owner   [32]byte
 	Session [32]byte
 }
@@ -40,6 +41,7 @@ func ownerHash(owner string) [32]byte { return sha256.Sum256([]byte("session-own
 type Session struct {
 	Key     SessionKey
 	AgentID string // upstream's agent or conversation id
+	// Expires moves on with each use.
 	Expires time.Time
 }
 

@@ -18,6 +18,7 @@ const logEvery = time.Minute
 // mu guards the rest. It is not held while spans are sent.
 type exporter struct {
 	sdk.SpanExporter
+	// log is told of spans that were lost.
 	log *slog.Logger
 
 	mu     sync.Mutex

@@ -10,6 +10,7 @@ import (
 // LogHandler adds the id of the trace to the lines of h that belong to a span: those that are logged with a request's context.
 func LogHandler(h slog.Handler) slog.Handler { return &logHandler{h} }
 
+// A logHandler adds the id of the trace to each line that was logged with its context.
 type logHandler struct{ slog.Handler }
 
 // Handle implements slog.Handler.

@@ -27,6 +27,7 @@ import (
 //	  └─ chat composer-2.5-fast              links to the turn that has parked its run
 //	       · composer.resume, composer.first_token
 type Traces struct {
+	// provider has the spans that wait, and sends them; tracer makes new ones.
 	provider *sdk.TracerProvider
 	tracer   trace.Tracer
 	log      *slog.Logger

@@ -22,6 +22,7 @@ func unpack(archive *os.File, goos string, out io.Writer) error {
 	return untar(archive, out)
 }
 
+// untar copies the program out of a .tar.gz. Nothing is unpacked into a folder, so no name in the archive leads anywhere.
 func untar(archive *os.File, out io.Writer) error {
 	if _, err := archive.Seek(0, io.SeekStart); err != nil {
 		return err
@@ -39,12 +40,14 @@ func untar(archive *os.File, out io.Writer) error {
 		if err != nil {
 			return err
 		}
+		// A link of that name is not the program.
 		if header.Name == name && header.Typeflag == tar.TypeReg {
 			return copyProgram(out, files)
 		}
 	}
 }
 
+// unzip does the same with a .zip, which Windows' releases are.
 func unzip(archive *os.File, out io.Writer) error {
 	info, err := archive.Stat()
 	if err != nil {

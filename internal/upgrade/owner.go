@@ -19,7 +19,8 @@ type Owner struct {
 
 // A place is a part of the program's path that only one package manager makes, with slashes.
 type place struct {
-	part  string
+	part string
+	// owner is who made it.
 	owner Owner
 }
 
@@ -42,12 +43,14 @@ var places = []place{
 
 // A database is that of a system's packages. Its command succeeds for a file that belongs to one.
 type database struct {
+	// name is what the person is told.
 	name    string
 	command []string // the file comes behind
 	kind    string   // of the release's file for it
 	install string   // before the file's address or name
 }
 
+// databases are asked in this order. One that isn't installed here says no.
 var databases = []database{
 	{"dpkg", []string{"dpkg-query", "--search"}, "deb", "sudo apt install ./"},
 	{"rpm", []string{"rpm", "--query", "--file"}, "rpm", "sudo rpm --upgrade "},
@@ -57,6 +60,7 @@ var databases = []database{
 // Owner is the package manager that the program belongs to; ok is false when there is none. r is the release that would be
 // installed, which the command may name.
 func (u *Upgrader) Owner(ctx context.Context, r *Release) (owner Owner, ok bool) {
+	// By the path first: it costs nothing, and starts no program.
 	path := strings.ReplaceAll(u.Program, `\`, "/")
 	for _, p := range places {
 		if strings.Contains(path, p.part) {

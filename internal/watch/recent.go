@@ -11,8 +11,9 @@ import (
 
 // A Failure is a turn that has failed, with nothing of what was said.
 type Failure struct {
-	Ended     time.Time
-	Took      time.Duration
+	Ended time.Time
+	Took  time.Duration
+	// RequestID is the one that the client was told, by which the log has more.
 	RequestID string
 	Endpoint  string // "POST /v1/responses"
 	Upstream  string // that had accepted the turn; "" when none had
@@ -26,6 +27,7 @@ type Failure struct {
 // mu guards failures, which is never longer than most. It is held for the copy of a few rows.
 type Recent struct {
 	Ends
+	// most is how many are remembered; the oldest goes first.
 	most int
 
 	mu       sync.Mutex

@@ -17,6 +17,7 @@ import (
 
 // A Turn is what is known of a turn besides its content. Times that were not reached are zero.
 type Turn struct {
+	// Origin is the request that the turn came with.
 	Origin agent.Origin
 	// Asked is the backend that the route asks for, and "" for the default.
 	Asked string
@@ -30,8 +31,9 @@ type Turn struct {
 	Usage    agent.Usage    // the last that was reported
 	Done     agent.Done     // zero unless the turn has ended well
 	Pieces   int            // of text and thinking
-	Calls    int
-	Err      error // nil when all went well
+	// Calls counts those that the client was given.
+	Calls int
+	Err   error // nil when all went well
 }
 
 // Queue is how long the request took from its header to the beginning of the turn: the body, the key, and the limits.
@@ -95,6 +97,7 @@ func (Ends) Repairing(context.Context, agent.Repair) {}
 // Turns is turns, of which observer is told.
 func Turns(turns agent.Turner, observer Observer) agent.Turner { return &turner{turns, observer} }
 
+// A turner is what Turns returns. It has no state of its own.
 type turner struct {
 	turns    agent.Turner
 	observer Observer
@@ -132,6 +135,7 @@ func (a *attempts) Repairing(why agent.Repair) { a.observer.Repairing(a.ctx, why
 type Sink struct {
 	Turn
 	sink agent.Sink
+	// gap is told the time between two pieces.
 	gap  func(time.Duration)
 	last time.Time // when the last piece came
 }

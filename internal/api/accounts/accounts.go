@@ -26,6 +26,7 @@ import (
 
 // signUpRequest is the body of POST /api/signup.
 type signUpRequest struct {
+	// The names are the reference system's, whose clients this route serves.
 	CursorAPIKey string `json:"cursorApiKey"`
 	Name         string `json:"name"`  // for the waiting list
 	Email        string `json:"email"` // for the waiting list
@@ -43,7 +44,8 @@ type signUpAnswer struct {
 
 // accountAnswer is the account as its owner may see it: the Cursor key only as a hint.
 type accountAnswer struct {
-	ID               string  `json:"id"`
+	ID string `json:"id"`
+	// Null for a team's key, which belongs to no single user.
 	CursorEmail      *string `json:"cursorEmail"`
 	CursorName       *string `json:"cursorName"`
 	CursorAPIKeyHint string  `json:"cursorApiKeyHint"`
@@ -51,7 +53,8 @@ type accountAnswer struct {
 
 // endpoints are the URLs to put into a client's settings, under the name by which we were reached.
 type endpoints struct {
-	BaseURL         string `json:"baseUrl"`
+	BaseURL string `json:"baseUrl"`
+	// AccountBaseURL has the account in its path, and takes keys of this account only.
 	AccountBaseURL  string `json:"accountBaseUrl"`
 	ChatCompletions string `json:"chatCompletions"`
 	Responses       string `json:"responses"`
@@ -59,7 +62,8 @@ type endpoints struct {
 
 // waitlistAnswer says what became of a place on the waiting list.
 type waitlistAnswer struct {
-	OK    bool   `json:"ok"`
+	OK bool `json:"ok"`
+	// Error is a sentence for the person, when OK is false. The sign-up itself went well all the same.
 	Error string `json:"error,omitempty"`
 }
 

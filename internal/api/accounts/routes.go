@@ -48,6 +48,7 @@ func Routes(cfg Config) []api.Route {
 
 // handlers has no state of its own.
 type handlers struct {
-	cfg  Config
+	cfg Config
+	// hops finds out from which address somebody signs up.
 	hops *forwarded.Reader
 }

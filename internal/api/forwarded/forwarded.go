@@ -95,7 +95,8 @@ func readHop(r *http.Request, trusted []netip.Prefix) Hop {
 // way back.
 type chain struct {
 	clients, schemes, hosts, ports []string
-	prefix                         string
+	// prefix is what a proxy has cut off the path.
+	prefix string
 }
 
 // xForwarded reads the headers that most proxies write; nil when there are none.

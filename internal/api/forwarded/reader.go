@@ -17,12 +17,14 @@ const warnEvery = time.Hour
 //
 // The lock protects last alone and is held for as long as a line of the log takes.
 type Reader struct {
+	// trusted are the proxies that are believed. They don't change.
 	trusted []netip.Prefix
 
 	log *slog.Logger
 	now func() time.Time
 
-	mu   sync.Mutex
+	mu sync.Mutex
+	// last is when the log was told; more often than once in a while it isn't.
 	last time.Time
 }
 

@@ -28,7 +28,8 @@ type List struct {
 	Data    []jsontext.Value `json:"data"`
 	FirstID string           `json:"first_id"` // "" for an empty page, as LastID: null is no value of theirs
 	LastID  string           `json:"last_id"`
-	HasMore bool             `json:"has_more"`
+	// HasMore says that there is another page.
+	HasMore bool `json:"has_more"`
 }
 
 // NewList begins a list without entries.

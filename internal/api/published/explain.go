@@ -65,6 +65,7 @@ func (f fault) refused() bool {
 // It is recursive: a union may lie within a branch of another.
 func faultsOf(e *jsonschema.ValidationError) []fault {
 	switch e.ErrorKind.(type) {
+	// A document fails against every branch of a union; most of these faults are beside the point.
 	case *kind.AnyOf, *kind.OneOf:
 		var best []fault
 		for _, cause := range e.Causes {

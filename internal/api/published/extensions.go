@@ -54,6 +54,7 @@ var extensions = map[string]object{
 }
 
 var (
+	// anything is the schema that takes every value, and null the one that takes null alone.
 	anything = object{}
 	null     = object{"type": "null"}
 )

@@ -35,7 +35,8 @@ const location = "openapi.json"
 type spec struct {
 	mu       sync.Mutex // a Compiler is for one goroutine
 	compiler *jsonschema.Compiler
-	schemas  map[string]*jsonschema.Schema
+	// schemas are those that are compiled, by name.
+	schemas map[string]*jsonschema.Schema
 	// branches names, for schemas that are a choice of others, the one for each type.
 	branches map[string]map[string]string
 }

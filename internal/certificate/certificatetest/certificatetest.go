@@ -18,10 +18,12 @@ import (
 // two files of folder: cert.pem and key.pem, in place of those that are there.
 func Write(t testing.TB, folder string, template *x509.Certificate) (cert, key string) {
 	t.Helper()
+	// The key is made for this test, so none is in the repository.
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
+	// One number for all: nobody compares them.
 	template.SerialNumber = big.NewInt(1)
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
 	if err != nil {

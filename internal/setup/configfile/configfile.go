@@ -132,11 +132,13 @@ func Canonical(value []byte) string {
 //
 // value is JSON in every format: what to write is the same for all, and each setter translates it.
 type setter struct {
+	// set and remove change the value and leave everything else in the text as it is. ErrUnusual: the file can't be changed so.
 	set    func(text string, path Path, value []byte) (string, error)
 	remove func(text string, path Path) (string, error)
 	decode func(text string) (any, error)
 }
 
+// setters has a row for each Format.
 var setters = map[Format]setter{
 	JSON: {setJSON, removeJSON, decodeJSON},
 	TOML: {setTOML, removeTOML, decodeTOML},

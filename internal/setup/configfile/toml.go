@@ -51,6 +51,7 @@ func decodeTOML(text string) (any, error) {
 //	name = "Composer"
 //	                       ◄ end: the blank line belongs to neither
 type tomlPart struct {
+	// key is the whole way from the root.
 	key                  []string
 	table                bool
 	valueStart, valueEnd int // of a scalar; 0 for others
@@ -278,6 +279,7 @@ func tomlText(path Path, value []byte) (text string, isTable bool, err error) {
 	return text, true, nil
 }
 
+// bareKey is a key that needs no quotes. Source: TOML 1.0, "Keys".
 var bareKey = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
 // tomlKey is a key as it is written: bare where TOML allows it, else in quotes.

@@ -41,14 +41,16 @@ func decodeYAML(text string) (any, error) {
 // YAML is edited by lines and not by bytes: the parser tells the line of each node, and in block
 // style each entry has lines of its own.
 type yamlFile struct {
-	lines   []string // with their ends
+	lines []string // with their ends
+	// entries are in the order of the file.
 	entries []yamlEntry
 }
 
 // A yamlEntry is a key of the root with what is below it: lines[start:end].
 type yamlEntry struct {
-	key        string
-	value      *yaml.Node
+	key   string
+	value *yaml.Node
+	// start counts from 0 and is the key's line. Comments and blank lines at the end belong to what follows.
 	start, end int
 }
 
@@ -177,6 +179,7 @@ func setYAML(text string, path Path, value []byte) (string, error) {
 	return f.replace(start, end, fresh), nil
 }
 
+// removeYAML takes one value out: a key of the root, or one element of a list below it. One that isn't there is no error.
 func removeYAML(text string, path Path) (string, error) {
 	f, err := parseYAML(text)
 	if err != nil {

@@ -48,6 +48,7 @@ type Call struct {
 // here. It has no state but these two, and no goroutine: a store that ignores its context is
 // waited for. It may be used by any number of goroutines, as far as its store may.
 type bounded struct {
+	// s does the work. told may be nil.
 	s     store.Store
 	limit time.Duration
 	told  func(Call)

@@ -25,6 +25,7 @@ func ResponseRow(ref store.ResponseRef) Topic { return topic("row", ref) }
 // ResponseEvents is about events that are added to the response.
 func ResponseEvents(ref store.ResponseRef) Topic { return topic("events", ref) }
 
+// topic is a hash: what it names goes to every process on the database, and a client's ids are none of its business.
 func topic(of string, ref store.ResponseRef) Topic {
 	sum := sha256.Sum256([]byte("notice\x00" + of + "\x00" + ref.Owner + "\x00" + ref.ID))
 	return Topic(base64.RawURLEncoding.EncodeToString(sum[:16]))
@@ -32,14 +33,17 @@ func topic(of string, ref store.ResponseRef) Topic {
 
 // A Hub is all watches of a process. The zero value is ready, and not complete. It is safe for concurrent use.
 type Hub struct {
-	mu       sync.Mutex
+	// mu guards both fields, and each watch's place in the map.
+	mu sync.Mutex
+	// complete says that changes of other processes are told, too.
 	complete bool
 	watches  map[Topic][]*watch // holds no empty slices
 }
 
 // watch implements store.Watch.
 type watch struct {
-	hub     *Hub
+	hub *Hub
+	// topics are what it is told of. They don't change.
 	topics  []Topic
 	changed chan struct{} // holds one
 }

@@ -26,7 +26,8 @@ const MinSecret = 16
 
 const (
 	// The sizes of the parts of a sealed message, in bytes.
-	version   = 1
+	version = 1
+	// A message: version, id of the key, nonce, ciphertext with the tag. Sizes are in bytes.
 	idSize    = 4
 	nonceSize = 12
 	header    = 1 + idSize + nonceSize
@@ -49,13 +50,15 @@ var ErrOpen = errors.New("seal: the sealed message can't be opened with these ke
 //	api/responses   thinking and compactions that clients carry   responses-reasoning, …
 //	api/messages    signatures of thinking                        messages-thinking
 type Ring struct {
+	// current seals. older only open.
 	current key
 	older   []key
 }
 
 // A key is one AES-256-GCM key with the id that messages name it by.
 type key struct {
-	id   [idSize]byte
+	id [idSize]byte
+	// aead encrypts with the key, which is kept nowhere else.
 	aead cipher.AEAD
 }
 

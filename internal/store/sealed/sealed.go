@@ -40,6 +40,7 @@ func New(s store.Store, ring *seal.Ring) store.Store { return &sealed{Store: s, 
 // of store.Store that carries content has to be added by hand.
 type sealed struct {
 	store.Store
+	// ring is nil where there is no encryption key: then nothing is encrypted.
 	ring *seal.Ring
 }
 

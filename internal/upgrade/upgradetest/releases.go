@@ -28,6 +28,7 @@ type Releases struct {
 	// Key is the public key that they are signed with.
 	Key string
 
+	// secret signs them. It is made anew for each test.
 	secret minisign.PrivateKey
 
 	// The clients are often processes of their own, so nothing but the lock puts their requests behind a change of the files.
@@ -118,6 +119,7 @@ func (r *Releases) Tear(ending string) {
 // readme stands in each archive before the program, as the real ones have other files, too.
 const readme = "Read me."
 
+// tarOf is an archive of a release for Unix, with a program of that text.
 func tarOf(program string) []byte {
 	var out bytes.Buffer
 	plain := gzip.NewWriter(&out)
@@ -132,6 +134,7 @@ func tarOf(program string) []byte {
 	return out.Bytes()
 }
 
+// zipOf is the same for Windows.
 func zipOf(program string) []byte {
 	var out bytes.Buffer
 	files := zip.NewWriter(&out)
