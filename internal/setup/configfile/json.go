@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tailscale/hujson"
@@ -248,49 +249,41 @@ func removeJSON(text string, path Path) (string, error) {
 	}
 	switch composite := at.Value.(type) {
 	case *hujson.Object:
-		for i := range composite.Members {
-			// The pointer from child says which member it is; two members may have one name, and
-			// then the first counts in both.
-			if m := composite.Members[i]; &composite.Members[i].Value == gone {
-				next := &composite.AfterExtra
-				if i+1 < len(composite.Members) {
-					next = &composite.Members[i+1].Name.BeforeExtra
-				} else if i > 0 {
-					// The last member goes: the one before it becomes the last, and takes over
-					// whether a trailing comma follows.
-					composite.Members[i-1].Value.AfterExtra = m.Value.AfterExtra
-				}
-				handOn(m.Name.BeforeExtra, next)
-				composite.Members = append(composite.Members[:i], composite.Members[i+1:]...)
-				break
-			}
-		}
-		var before []hujson.Extra
-		for _, m := range composite.Members {
-			before = append(before, m.Name.BeforeExtra)
-		}
-		composite.AfterExtra = drawnIn(composite.AfterExtra, before)
+		composite.Members = removeFrom(composite.Members, gone, &composite.AfterExtra,
+			func(m *hujson.ObjectMember) *hujson.Value { return &m.Value },
+			func(m *hujson.ObjectMember) *hujson.Extra { return &m.Name.BeforeExtra })
 	case *hujson.Array:
-		for i := range composite.Elements {
-			if e := composite.Elements[i]; &composite.Elements[i] == gone {
-				next := &composite.AfterExtra
-				if i+1 < len(composite.Elements) {
-					next = &composite.Elements[i+1].BeforeExtra
-				} else if i > 0 {
-					composite.Elements[i-1].AfterExtra = e.AfterExtra
-				}
-				handOn(e.BeforeExtra, next)
-				composite.Elements = append(composite.Elements[:i], composite.Elements[i+1:]...)
-				break
-			}
-		}
-		var before []hujson.Extra
-		for _, e := range composite.Elements {
-			before = append(before, e.BeforeExtra)
-		}
-		composite.AfterExtra = drawnIn(composite.AfterExtra, before)
+		composite.Elements = removeFrom(composite.Elements, gone, &composite.AfterExtra,
+			func(e *hujson.Value) *hujson.Value { return e },
+			func(e *hujson.Value) *hujson.Extra { return &e.BeforeExtra })
 	}
 	return string(root.Pack()), nil
+}
+
+// removeFrom takes the item whose value is gone out of the items of an object or an array, and returns those that are left. gone
+// is a pointer that child has found, because two members may have one name. end is what stands before the closing bracket, and
+// before what stands before an item.
+func removeFrom[T any](items []T, gone *hujson.Value, end *hujson.Extra, value func(*T) *hujson.Value, before func(*T) *hujson.Extra) []T {
+	i := 0
+	for value(&items[i]) != gone {
+		i++
+	}
+	next := end
+	switch {
+	case i+1 < len(items):
+		next = before(&items[i+1])
+	case i > 0:
+		// The last item goes: the one before it becomes the last, and takes over whether a trailing comma follows.
+		value(&items[i-1]).AfterExtra = gone.AfterExtra
+	}
+	handOn(*before(&items[i]), next)
+	items = slices.Delete(items, i, i+1)
+	var left []hujson.Extra
+	for i := range items {
+		left = append(left, *before(&items[i]))
+	}
+	*end = drawnIn(*end, left)
+	return items
 }
 
 // drawnIn is what stands before a closing bracket, after what else is between the brackets, each with what stands before it.
