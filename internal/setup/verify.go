@@ -54,31 +54,17 @@ func Verify(ctx context.Context, m *Machine, c Client, g *Gateway, environ []str
 	if c.headless == nil {
 		return Verified{}, fmt.Errorf("%s can't be run without its user interface: try it by hand", c.Name)
 	}
-	program := ""
-	for _, name := range c.programs {
-		if path, err := m.LookPath(name); err == nil {
-			program = path
-			break
-		}
-	}
-	if program == "" {
-		return Verified{}, fmt.Errorf("%s is not to be found: there is no %s on the PATH", c.Name, strings.Join(c.programs, " or "))
+	program, err := c.program(m)
+	if err != nil {
+		return Verified{}, err
 	}
 	dir, err := os.MkdirTemp("", "composer-api-verify-")
 	if err != nil {
 		return Verified{}, err
 	}
 	defer os.RemoveAll(dir)
-	// Random, so that no model can guess it and no answer of an earlier run can hold it.
-	word, begin := strings.ToLower(rand.Text()[:10]), "hello"
-	prompt := "Run the shell command `cat " + wordFile + "` with your tool, and answer with the word that it prints."
-	if c.headless.edits {
-		prompt = "In the file " + wordFile + ", replace the word hello by the word " + word + "."
-	} else {
-		begin = word
-	}
-	file := filepath.Join(dir, wordFile)
-	if err := os.WriteFile(file, []byte(begin+"\n"), 0o600); err != nil {
+	word, prompt, err := c.headless.task(dir)
+	if err != nil {
 		return Verified{}, err
 	}
 	args := c.headless.args(prompt)
@@ -102,7 +88,7 @@ func Verify(ctx context.Context, m *Machine, c Client, g *Gateway, environ []str
 	v := Verified{Command: filepath.Base(program) + " " + strings.Replace(strings.Join(args, " "), prompt, "…", 1), Took: time.Since(began), Edits: c.headless.edits}
 	found := out.String()
 	if v.Edits {
-		data, _ := os.ReadFile(file) // one that is gone was not edited well
+		data, _ := os.ReadFile(filepath.Join(dir, wordFile)) // one that is gone was not edited well
 		found = string(data)
 	}
 	v.Worked = err == nil && strings.Contains(found, word)
@@ -114,6 +100,29 @@ func Verify(ctx context.Context, m *Machine, c Client, g *Gateway, environ []str
 		v.Output += fmt.Sprintf("\n(it ended with %v)", err)
 	}
 	return v, nil
+}
+
+// program is the path of the client's program; the first of its names that is on the PATH.
+func (c *Client) program(m *Machine) (string, error) {
+	for _, name := range c.programs {
+		if path, err := m.LookPath(name); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("%s is not to be found: there is no %s on the PATH", c.Name, strings.Join(c.programs, " or "))
+}
+
+// task writes wordFile into dir, and says what the client is asked to do with it. word is what its answer, or for a client that
+// edits the file, must then hold. It is random, so that no model can guess it and no answer of an earlier run can hold it.
+func (h *headless) task(dir string) (word, prompt string, err error) {
+	word = strings.ToLower(rand.Text()[:10])
+	text := word
+	prompt = "Run the shell command `cat " + wordFile + "` with your tool, and answer with the word that it prints."
+	if h.edits {
+		text = "hello"
+		prompt = "In the file " + wordFile + ", replace the word hello by the word " + word + "."
+	}
+	return word, prompt, os.WriteFile(filepath.Join(dir, wordFile), []byte(text+"\n"), 0o600)
 }
 
 // environ is what the client must find in its environment, as os.Environ has it.
