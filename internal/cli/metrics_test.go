@@ -37,6 +37,31 @@ func TestTheOperatorsListenerHasMetricsAndProfilesAndTheAPIHasNeither(t *testing
 	}
 }
 
+// The end of a server is when its operator looks at its metrics.
+func TestMetricsCanBeReadWhileTheServerDrains(t *testing.T) {
+	s := serve(t, nil, "--demo", "--metrics-addr=127.0.0.1:0")
+	found := metricsLine.FindStringSubmatch(s.line)
+	if found == nil {
+		t.Fatalf("it doesn't say where its metrics are: %q", s.line)
+	}
+	stream, _ := begin(t, s, hanging)
+	defer stream.Body.Close()
+	s.stop()
+	for draining := false; !draining; {
+		resp := s.post(t, `{"model":"composer-2.5","messages":[{"role":"user","content":"hello"}]}`)
+		bodyOf(t, resp)
+		draining = resp.StatusCode == http.StatusServiceUnavailable
+	}
+	if status, body := get(t, found[1]+"/metrics"); status != http.StatusOK || !strings.Contains(body, "composer_turns_in_progress 1") {
+		t.Errorf("status %d, and no turn in progress in\n%s", status, body)
+	}
+	stream.Body.Close()
+	if code := <-s.exit; code != 0 {
+		t.Errorf("exit code %d:\n%s", code, s.rest)
+	}
+	s.exit = nil
+}
+
 func TestLogLinesAreJSONWhereThatIsAskedFor(t *testing.T) {
 	s := serve(t, []string{"COMPOSER_LOG_FORMAT=json", "COMPOSER_LOG=warn,httpd=info"}, "--demo")
 	resp := s.post(t, `{"model":"composer-2.5","messages":[{"role":"user","content":"hello"}]}`, "X-Request-Id", "req_mine")

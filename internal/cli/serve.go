@@ -78,6 +78,14 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	// A place for each writer, so that none is left hanging when another one has ended everything.
+	served := make(chan error, 4)
+	if operator != nil {
+		server := newOperatorServer(s.metrics, log)
+		// Before ShutDown's defer, and so after it: the operator can watch the turns in progress end.
+		defer server.Close()
+		go func() { served <- server.Serve(operator) }()
+	}
 	// It runs on both ways out. After a listener that failed there may still be turns in progress.
 	defer s.ShutDown(context.WithoutCancel(ctx), c.Grace)
 	banner := p.newBanner(listener.Addr(), clientRoot(&c.Config, listener.Addr().String()), names(s.backends), c.Demo, s.lends)
@@ -91,17 +99,9 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	// Before the banner: who reads that goes on with 'setup'.
 	defer c.leaveNote(p, listener.Addr(), func(err error) { log.Warn("'setup' and 'status' are not told where this gateway runs", "err", err) })()
 	banner.print(p.stderr)
-	// A place for each writer, so that none is left hanging when another one has ended everything.
-	served := make(chan error, 4)
 	go func() { served <- s.Serve(serving) }()
 	if peers != nil {
 		go func() { served <- s.serveReplicas(peers) }()
-	}
-	// Metrics can be read while the turns in progress end, which is when an operator looks at them.
-	if operator != nil {
-		server := newOperatorServer(s.metrics, log)
-		defer server.Close() // the last to go, so that the end can be watched
-		go func() { served <- server.Serve(operator) }()
 	}
 	if plain != nil {
 		server := newPlainServer(secure.plain, log)
