@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"log/slog"
 	"net"
 	"strings"
 
@@ -43,70 +44,90 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	limitMemory(memlimit.FromCgroup, log)
 	paceCollector()
 	go giveBack(ctx, log)
-	// Listen first, so that a second gateway on the same port changes nothing, least of all the
-	// database's schema.
-	listener, err := listen(ctx, string(c.Addr))
+	l, err := c.open(ctx, p, log)
 	if err != nil {
 		return err
 	}
-	defer listener.Close()
+	defer l.api.Close()
+	// Connections are accepted by the kernel from here on and wait until Serve.
+	s, err := c.wire(ctx, p, logs, l.api.Addr(), l.peers, tracing)
+	if err != nil {
+		return err
+	}
+	return c.serve(ctx, p, s, l, log)
+}
+
+// listeners are what serve listens on. All but api may be absent, and are nil then.
+type listeners struct {
+	api      net.Listener // for clients; before TLS
+	secure   *tlsSetup    // how api speaks TLS
+	plain    net.Listener // plain HTTP beside TLS
+	operator net.Listener // metrics and profiles
+	peers    *peerListener
+}
+
+// open opens the listeners. It comes before the store is opened, so that a second gateway on the same port, or a setting that is
+// wrong, changes nothing, least of all the database's schema. After an error api is closed; the others the process's end closes.
+func (c *serveCmd) open(ctx context.Context, p *process, log *slog.Logger) (_ *listeners, err error) {
+	var l listeners
+	if l.api, err = listen(ctx, string(c.Addr)); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			l.api.Close()
+		}
+	}()
 	if !c.TLS.On() {
 		// By the address that the system gave: COMPOSER_ADDR may hold a name.
-		warnOfEverybody(p.stderr, listener.Addr())
+		warnOfEverybody(p.stderr, l.api.Addr())
 	}
-	// Three things that may be absent: TLS of our own, plain HTTP beside it, and the operator's address. Each is nil when it is off.
-	// All are opened before the store is, so that a setting that is wrong does not change the database.
-	secure, err := c.newTLS(p, log)
-	if err != nil {
-		return err
+	if l.secure, err = c.newTLS(p, log); err != nil {
+		return nil, err
 	}
-	plain, err := c.listenPlain(ctx)
-	if err != nil {
-		return err
+	if l.plain, err = c.listenPlain(ctx); err != nil {
+		return nil, err
 	}
-	operator, err := c.listenForOperator(ctx)
-	if err != nil {
-		return err
+	if l.operator, err = c.listenForOperator(ctx); err != nil {
+		return nil, err
 	}
-	// The other replicas' address. serveReplicas serves it; it is nil for a server that is alone.
-	peers, err := c.listenForReplicas(ctx)
-	if err != nil {
-		return err
+	if l.peers, err = c.listenForReplicas(ctx); err != nil {
+		return nil, err
 	}
-	// Connections are accepted by the kernel from here on and wait until Serve.
-	s, err := c.wire(ctx, p, logs, listener.Addr(), peers, tracing)
-	if err != nil {
-		return err
-	}
+	return &l, nil
+}
+
+// serve serves s on the listeners until ctx ends or a listener fails, and shuts everything down.
+func (c *serveCmd) serve(ctx context.Context, p *process, s *Instance, l *listeners, log *slog.Logger) error {
 	// A place for each writer, so that none is left hanging when another one has ended everything.
 	served := make(chan error, 4)
-	if operator != nil {
+	if l.operator != nil {
 		server := newOperatorServer(s.metrics, log)
 		// Before ShutDown's defer, and so after it: the operator can watch the turns in progress end.
 		defer server.Close()
-		go func() { served <- server.Serve(operator) }()
+		go func() { served <- server.Serve(l.operator) }()
 	}
 	// It runs on both ways out. After a listener that failed there may still be turns in progress.
 	defer s.ShutDown(context.WithoutCancel(ctx), c.Grace)
-	banner := p.newBanner(listener.Addr(), clientRoot(&c.Config, listener.Addr().String()), names(s.backends), c.Demo, s.lends)
-	if operator != nil {
-		banner.metrics = operator.Addr()
-	}
-	serving := net.Listener(listener)
-	if secure != nil {
-		serving = tls.NewListener(listener, secure.config)
+	banner := p.newBanner(l.api.Addr(), clientRoot(&c.Config, l.api.Addr().String()), names(s.backends), c.Demo, s.lends)
+	if l.operator != nil {
+		banner.metrics = l.operator.Addr()
 	}
 	// Before the banner: who reads that goes on with 'setup'.
-	defer c.leaveNote(p, listener.Addr(), func(err error) { log.Warn("'setup' and 'status' are not told where this gateway runs", "err", err) })()
+	defer c.leaveNote(p, l.api.Addr(), func(err error) { log.Warn("'setup' and 'status' are not told where this gateway runs", "err", err) })()
 	banner.print(p.stderr)
-	go func() { served <- s.Serve(serving) }()
-	if peers != nil {
-		go func() { served <- s.serveReplicas(peers) }()
+	api := l.api
+	if l.secure != nil {
+		api = tls.NewListener(l.api, l.secure.config)
 	}
-	if plain != nil {
-		server := newPlainServer(secure.plain, log)
+	go func() { served <- s.Serve(api) }()
+	if l.peers != nil {
+		go func() { served <- s.serveReplicas(l.peers) }()
+	}
+	if l.plain != nil {
+		server := newPlainServer(l.secure.plain, log)
 		defer server.Close()
-		go func() { served <- server.Serve(plain) }()
+		go func() { served <- server.Serve(l.plain) }()
 	}
 	select {
 	case err := <-served:
