@@ -17,6 +17,8 @@ type dialect struct {
 	// goose is the name by which the library for migrations knows the database.
 	goose goose.Dialect
 	dir   string // in migrations/
+	// whole is the schema that the migrations add up to, as one script for a new database; "" leaves a new one to the migrations.
+	whole string
 	// countTables counts the tables named $1.
 	countTables string
 	// open makes the pools and does not connect. Both pools may be the same.

@@ -26,6 +26,12 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
+// wholeSQLite is what SQLite's migrations add up to, with what goose would have written down about them, as one script. The tests
+// write it (make golden) from a database to which all migrations were applied, and hold that both ways give the same.
+//
+//go:embed whole_sqlite.sql
+var wholeSQLite string
+
 // versionTable is where the database remembers which migrations have been applied. goose writes it.
 const versionTable = "composer_api_schema"
 
@@ -192,6 +198,14 @@ func (db *DB) migrate(ctx context.Context) ([]Migration, error) {
 	if pending, err := db.pending(ctx, all); err != nil || len(pending) == 0 {
 		return nil, err
 	}
+	if whole, err := db.createWhole(ctx); err != nil {
+		return nil, db.failure(ctx, err)
+	} else if whole {
+		for i := range all {
+			all[i].Applied = db.now()
+		}
+		return all, nil
+	}
 	provider, err := newProvider(db)
 	if err != nil {
 		return nil, err
@@ -205,6 +219,27 @@ func (db *DB) migrate(ctx context.Context) ([]Migration, error) {
 		done[i] = Migration{Version: r.Source.Version, Name: path.Base(r.Source.Path), Applied: db.now()}
 	}
 	return done, nil
+}
+
+// createWhole makes the newest schema at once in a database that has nothing in it, and reports whether it did. Step by step it
+// takes four times as long, most of it for SQLite's reading the schema again after each change of a table.
+func (db *DB) createWhole(ctx context.Context) (bool, error) {
+	if db.dialect.whole == "" {
+		return false, nil
+	}
+	tx, err := db.write.BeginTx(ctx, nil)
+	if err != nil {
+		return false, err
+	}
+	defer tx.Rollback()
+	var things int
+	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_master`).Scan(&things); err != nil || things > 0 {
+		return false, err
+	}
+	if _, err := tx.ExecContext(ctx, db.dialect.whole); err != nil {
+		return false, err
+	}
+	return true, tx.Commit()
 }
 
 // pending returns the migrations of all that have not been applied. ErrNewerSchema when others have.

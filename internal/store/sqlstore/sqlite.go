@@ -41,6 +41,7 @@ var pragmas = []string{
 var sqlite = dialect{
 	goose:       goose.DialectSQLite3,
 	dir:         "sqlite",
+	whole:       wholeSQLite,
 	countTables: `SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = $1`,
 	open:        openSQLite,
 	exists:      func(dsn string) bool { return splitSQLite(dsn).exists() },
