@@ -30,7 +30,8 @@ const (
 	restBelow = 4 << 20
 )
 
-// paceCollector sets how often the collector runs, after each of its runs, until the process ends. A pace that the user has set with
+// paceCollector sets how often the collector runs, after each of its runs, until the process ends: for every command, before it
+// allocates much, so that a start is over before the first collection is due. A pace that the user has set with
 // GOGC stays. The memory limit counts before the pace, as always.
 func paceCollector() {
 	if _, own := os.LookupEnv("GOGC"); own {

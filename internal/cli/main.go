@@ -100,6 +100,8 @@ func Main(ctx context.Context, args, env []string, stdin io.Reader, stdout, stde
 		// Before anything else: this process is about to become the bridge.
 		return printError(stderr, bridgechild.ConfinedMain(args[1:]))
 	}
+	// Before the tree of commands is built, which would bring about a collection.
+	paceCollector()
 	// An .env file that can't be read is an error also for commands that need no setting: whoever
 	// wrote it wants to know.
 	environment, err := config.NewEnv(env, ".")

@@ -42,7 +42,6 @@ func (c *serveCmd) Run(ctx context.Context, p *process) error {
 	log := logs.of("server")
 	// Before wire, which divides what there is.
 	limitMemory(memlimit.FromCgroup, log)
-	paceCollector()
 	go giveBack(ctx, log)
 	l, err := c.open(ctx, p, log)
 	if err != nil {

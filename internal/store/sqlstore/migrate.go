@@ -21,7 +21,7 @@ import (
 //	MigrateStatus lists them, for 'migrate status'
 
 // migrations holds the schema, as one folder of SQL files for each database. A file that was released
-// is never changed; the next change is a new file.
+// is never changed; the next change is a new file, and 'make golden' brings wholeSQLite up to date.
 //
 //go:embed migrations
 var migrations embed.FS
