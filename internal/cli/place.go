@@ -31,7 +31,7 @@ type gatewayFlags struct {
 }
 
 // A place is where a gateway is, and how this machine gets there.
-// It is looked for anew by each command, and by 'status --watch' for each question: a gateway may be started again meanwhile.
+// It is looked for again by each command, and by 'status --watch' for each question: a gateway may be started again meanwhile.
 type place struct {
 	root string // what clients' base URLs begin with, without /v1
 	// here says that it is on this machine, so that the local token means something to it.

@@ -95,7 +95,7 @@ func (c *importReferenceCmd) leftOut(p *process, rows *reference.Rows) error {
 		fmt.Fprintf(p.stdout, "left out: %d rows whose account is not in the dump\n", rows.Orphans)
 	}
 	if rows.Left > 0 {
-		fmt.Fprintf(p.stdout, "left out: %d statements of other tables, such as sessions, which begin anew\n", rows.Left)
+		fmt.Fprintf(p.stdout, "left out: %d statements of other tables, such as sessions, which begin again\n", rows.Left)
 	}
 	return nil
 }

@@ -99,7 +99,7 @@ func TestTheReferencesKeysGoOnWorking(t *testing.T) {
 					t.Errorf("exit code %d:\n%s\nwant\n%s", code, &out, want)
 				}
 			}
-			const leftOut = "left out: 1 rows whose account is not in the dump\nleft out: 2 statements of other tables, such as sessions, which begin anew\n"
+			const leftOut = "left out: 1 rows whose account is not in the dump\nleft out: 2 statements of other tables, such as sessions, which begin again\n"
 			bring("would bring over 2 accounts, 2 hosted keys and 3 request logs; all Cursor keys open\n"+leftOut, "--dry-run")
 			bring("accounts: 2 new, 0 there already\nhosted keys: 2 new, 0 there already\nrequest logs: 3 new, 0 there already\n" + leftOut)
 			bring("accounts: 0 new, 2 there already\nhosted keys: 0 new, 2 there already\nrequest logs: 0 new, 3 there already\n" + leftOut)

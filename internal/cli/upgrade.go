@@ -84,7 +84,7 @@ func (c *upgradeCmd) upgrader(p *process) (*upgrade.Upgrader, error) {
 	// releases and releaseKey are set by the linker when a release is built (version.go).
 	from := cmp.Or(string(c.Releases), releases)
 	if from == "" && !c.Rollback {
-		return nil, &hinted{errors.New("this program does not know where its releases are: it was not made by a release"), "build it anew from its source, or set COMPOSER_RELEASES to where releases are"}
+		return nil, &hinted{errors.New("this program does not know where its releases are: it was not made by a release"), "build it from its source, or set COMPOSER_RELEASES to where releases are"}
 	}
 	program, err := os.Executable()
 	if err == nil {

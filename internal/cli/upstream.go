@@ -77,7 +77,7 @@ func (c *upstreamStatusCmd) Run(ctx context.Context, p *process) error {
 	fmt.Fprintf(p.stdout, "version      %s\npath         %s\nconfinement  %s\n", found.Version, found.Dir, how)
 	took, err := tryBridge(ctx, bridgechild.Config{Dir: found.Dir, Confine: confine})
 	if err != nil {
-		return &hinted{fmt.Errorf("the bridge does not work: %w", err), "install it anew with 'composer-api upstream remove' and 'composer-api upstream install'"}
+		return &hinted{fmt.Errorf("the bridge does not work: %w", err), "install it again with 'composer-api upstream remove' and 'composer-api upstream install'"}
 	}
 	fmt.Fprintf(p.stdout, "health       ok, ready after %v\n", took.Round(time.Millisecond))
 	return nil

@@ -151,7 +151,7 @@ type Controls struct {
 //
 //	request ── StartTimeout ──► accepted ── StallTimeout: nothing at all ──────────► an error
 //	                                      └ ProgressTimeout: nothing but heartbeats ► an error
-//	tool calls ── ParkTimeout ──► the run ends; the client's results begin anew from the transcript
+//	tool calls ── ParkTimeout ──► the run ends; the client's results begin again from the transcript
 type Timing struct {
 	ParkTimeout     time.Duration `var:"COMPOSER_PARK_TIMEOUT" default:"10m" placeholder:"DURATION" help:"How long a run waits for tool results."`
 	Settle          time.Duration `var:"COMPOSER_SETTLE" default:"200ms" placeholder:"DURATION" help:"How long to wait for sibling tool calls that were not announced."`

@@ -60,7 +60,7 @@ type digester struct {
 	// They are hashed late because their order does not count, and a result may come long after its call. An agent's group
 	// may be all of its transcript, so what is hashed of them is kept: digesters that are clones share it.
 	calls []*heldCall
-	// A result may come before its call in a transcript that a client has put in order anew.
+	// A result may come before its call in a transcript that a client has put in order again.
 	results []*heldResult
 
 	// known says what calls asked for that the client may have rewritten; nil takes all calls as the client tells them.

@@ -122,7 +122,7 @@ func (a *acceptance) panicked(err *agent.Error) {
 	a.turn.g.cfg.Log.Error("accepting a turn panicked", "err", err)
 }
 
-// begin reports whether it is time to accept. While the backend retries, the timer is set anew, for what is left of the grace of
+// begin reports whether it is time to accept. While the backend retries, the timer is set again, for what is left of the grace of
 // the newest attempt.
 func (a *acceptance) begin() bool {
 	a.mu.Lock()

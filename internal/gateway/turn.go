@@ -32,7 +32,7 @@ import (
 //
 // The order matters to cost alone, not to correctness: each later step sends more of the transcript again.
 type turn struct {
-	// g, backend and answer don't change. req does: a run that begins anew gets a copy with another conversation id.
+	// g, backend and answer don't change. req does: a run that begins again gets a copy with another conversation id.
 	g       *Gateway
 	backend agent.Backend
 	req     *agent.Request

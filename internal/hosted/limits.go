@@ -28,7 +28,7 @@ import (
 
 // An admission holds one request against the limits of its key and account. It is used by one goroutine.
 // The store may call admit more than once for one request, when its transaction has to be repeated;
-// only the last call counts, so admit sets everything anew.
+// only the last call counts, so admit sets everything again.
 type admission struct {
 	surface string      // of agent.Surfaces; "" is another route
 	model   agent.Model // zero when the catalogue doesn't know it: the gateway refuses it

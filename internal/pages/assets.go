@@ -174,7 +174,7 @@ func accepts(r *http.Request, encoding string) bool {
 	return false
 }
 
-// gzipped compresses a page, which is made anew for each request.
+// gzipped compresses a page, which is made again for each request.
 func gzipped(data []byte) []byte {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)

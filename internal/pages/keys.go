@@ -216,7 +216,7 @@ func (s *Site) fresh(w http.ResponseWriter, r *http.Request, key agent.Secret) e
 // enter answers POST /keys/login: it logs in somebody who has an account, without another key.
 // Who has no account is told so.
 //
-// The Cursor key proves who it is: Recognize shows it to Cursor. It is not stored anew.
+// The Cursor key proves who it is: Recognize shows it to Cursor. It is not stored again.
 func (s *Site) enter(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 	key, _, err := s.cursorKey(w, r)
 	if err != nil {

@@ -111,7 +111,7 @@ func clip(s string, n int) string {
 	return strings.ToValidUTF8(s[:n], "") + "…"
 }
 
-// A budget bounds the work of one check. It is one for a Schema, and set anew at the beginning
+// A budget bounds the work of one check. It is one for a Schema, and set again at the beginning
 // of each check. Whoever reads or writes it is within a check and so holds Schema.mu.
 type budget struct {
 	steps   int // evaluations of a schema that are left

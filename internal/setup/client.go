@@ -26,7 +26,7 @@ type Client struct {
 
 // A target is what a client needs in order to use the gateway.
 //
-// It is made anew for each plan, and depends on the machine only by its variables and by which
+// It is made again for each plan, and depends on the machine only by its variables and by which
 // files exist.
 type target struct {
 	// files are those that are written, in this order.

@@ -125,7 +125,7 @@ var qwenCode = Client{
 // cline: the file that its command "cline auth" writes, in the form of its code (ProviderSettingsManager). The extension of
 // editors keeps its settings in the editor's own storage, and shares none with the command.
 //
-// The command writes the whole file anew when it is used; an undo then goes by values.
+// The command writes the whole file again when it is used; an undo then goes by values.
 var cline = Client{
 	ID: "cline", Name: "Cline", programs: []string{"cline"},
 	folders: extension("saoudrizwan.claude-dev"),

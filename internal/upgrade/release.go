@@ -32,7 +32,7 @@ func (u *Upgrader) Newest(ctx context.Context) (*Release, error) {
 	// Before the network is used: without the key nothing that comes can be believed.
 	var key minisign.PublicKey
 	if err := key.UnmarshalText([]byte(u.Key)); err != nil {
-		return nil, &Error{Problem: "this program has no key to verify releases with: it was not made by a release", Hint: "build it anew from its source, or put a release in place by hand"}
+		return nil, &Error{Problem: "this program has no key to verify releases with: it was not made by a release", Hint: "build it from its source, or put a release in place by hand"}
 	}
 	var checksums, signature bytes.Buffer
 	if err := u.fetch(ctx, "/latest/download/checksums.txt", mostText, &checksums); err != nil {

@@ -278,7 +278,7 @@ func (c *testCase) ownsRequest(s Surface, scenario string) bool {
 //
 // The tests of two packages write the same file; what one has written stays.
 func (c *testCase) rewrite(s Surface, got map[string]string) error {
-	// Read anew, see above.
+	// Read again, see above.
 	archive, err := txtar.ParseFile(c.path)
 	if err != nil {
 		return err

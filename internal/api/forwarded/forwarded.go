@@ -20,7 +20,7 @@ import (
 )
 
 // A Hop is what the proxies that are believed say of a request: who it is from, and under which
-// address its client has reached them. It is made anew for each request and is a plain value.
+// address its client has reached them. It is made again for each request and is a plain value.
 //
 // Without proxies it is the connection's own: the other end of the socket, and the Host header.
 type Hop struct {

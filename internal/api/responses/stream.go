@@ -42,7 +42,7 @@ const DoneLine = "data: [DONE]\n\n"
 //	[error]  response.completed, .incomplete or .failed  data: [DONE]
 //
 // It implements watcher, the encoder's view of a stream. before and after belong to the open
-// item and are made anew for the next one.
+// item and are made again for the next one.
 type stream struct {
 	out Out
 	seq int64

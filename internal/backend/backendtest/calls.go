@@ -78,7 +78,7 @@ func adapt(t *testing.T, run agent.Run, tools ...agent.Tool) {
 // otherTools: what is no longer offered can't be called, and what still is can. The description
 // of the tool that stays is another one, which must not matter.
 //
-// ask-tools makes the simulated upstream ask for the list anew, where its protocol can.
+// ask-tools makes the simulated upstream ask for the list again, where its protocol can.
 func (e exam) otherTools(t *testing.T) {
 	e.needsResults(t)
 	b := e.backend(t, "turn\ncall look {\"path\":\"a\"}\nask-tools\ncall listen {\"path\":\"b\"}\ncall look {\"path\":\"c\"}\ntext I got {result 1}, {result 2} and {result 3}\n")

@@ -96,7 +96,7 @@ func (e exam) restored(t *testing.T) {
 }
 
 // lost: a conversation of another backend fails with ConversationLost, from Start or Next, so that the
-// gateway begins anew from the transcript.
+// gateway begins again from the transcript.
 func (e exam) lost(t *testing.T) {
 	b := e.backend(t, "turn always\ntext ok\n")
 	req := Request("hello")

@@ -70,7 +70,7 @@ const (
 	fieldCheckpointRaw protowire.Number = 3
 	fieldBlobID        protowire.Number = 4 // followed by its data
 	fieldBlobData      protowire.Number = 5
-	fieldNative        protowire.Number = 6 // empty; only with native. Programs that don't know it begin anew
+	fieldNative        protowire.Number = 6 // empty; only with native. Programs that don't know it begin again
 )
 
 // MarshalBinary implements agent.Conversation. It never fails. Equal conversations give equal
@@ -94,7 +94,7 @@ func (c *conversation) MarshalBinary() ([]byte, error) {
 var errForeign = errors.New("localagent: not a conversation of this backend and version")
 
 // Restore implements agent.Restorer. Bytes of another backend or version are agent.ConversationLost: the caller
-// then begins anew, with the whole transcript.
+// then begins again, with the whole transcript.
 func (b *Backend) Restore(data []byte) (agent.Conversation, error) {
 	c, err := unmarshalConversation(data)
 	if err != nil {

@@ -123,7 +123,7 @@ func (p *pacer) remove(a *alarm) {
 // heartbeats.
 func (p *pacer) run() {
 	p.mu.Lock()
-	if p.ringing { // the timer was set anew just when it fired
+	if p.ringing { // the timer was set again just when it fired
 		p.mu.Unlock()
 		return
 	}

@@ -213,7 +213,7 @@ func (r *run) install(s *stream) *cursorerr.Failure {
 }
 
 // giveUp ends the run with err, after the failure f. A continued conversation that upstream does not know any more
-// becomes agent.ConversationLost, after which the gateway begins anew with the whole transcript.
+// becomes agent.ConversationLost, after which the gateway begins again with the whole transcript.
 func (r *run) giveUp(f *cursorerr.Failure, err *agent.Error) {
 	err = r.withoutSecrets(err)
 	if r.tries.from != nil && !r.tries.output && (f.LostConversation || r.blobs.missed && err.Code == agent.Upstream) {

@@ -58,7 +58,7 @@ func New(random func() float64, log *slog.Logger, id string, retried bool) Attem
 // included.
 func (a *Attempts) Begin(timeout time.Duration) { a.deadline = time.Now().Add(timeout) }
 
-// NextTurn records that a turn of a run that has waited for its client begins. The client has asked anew, so what broke before does
+// NextTurn records that a turn of a run that has waited for its client begins. The client has asked again, so what broke before does
 // not count: a run that lives for hours loses a connection now and then.
 func (a *Attempts) NextTurn() {
 	a.retries, a.resumes, a.sinceCheckpoint, a.token = 0, 0, 0, false

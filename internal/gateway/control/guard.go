@@ -44,7 +44,7 @@ func rowIn(messages []agent.Message, same func(a, b *agent.ToolCall) bool) row {
 //
 // What counts is the whole conversation: the transcript of the request, taken in at the turn's
 // first call, and then each call of the turn. So a run that starts again from the transcript
-// does not begin to count anew.
+// does not begin to count again.
 func (r *Run) guard(c *agent.ToolCall) error {
 	limit := r.layer.cfg.MaxRepeats
 	if limit <= 0 {

@@ -89,7 +89,7 @@ func (t *Turn) Restart() {
 	t.count, t.text = limiter{}, newLimiter(t.req.Stop, t.req.MaxOutputTokens)
 }
 
-// Renew lets the model be told everything once more. It is for a turn that another run begins anew from the client's
+// Renew lets the model be told everything once more. It is for a turn that another run begins again from the client's
 // transcript, which has nothing of what we have said. The gateway does so a few times in a turn at most.
 func (t *Turn) Renew() { t.renewed = len(t.repairs) }
 

@@ -44,7 +44,7 @@ type Rows struct {
 	Keys     []store.Key
 	// Orphans are keys and logs whose account isn't there; they are left out.
 	Orphans int64
-	// Left is how many statements of other tables were left out, such as those of sessions, which begin anew.
+	// Left is how many statements of other tables were left out, such as those of sessions, which begin again.
 	Left int64
 
 	// scratch has the three tables as the dump has them. Logs reads it, so it lives until Close.

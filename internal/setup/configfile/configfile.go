@@ -72,7 +72,7 @@ func Set(format Format, text string, path Path, value any) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// A value that is there already is not written anew: the text would come back with our
+	// A value that is there already is not written again: the text would come back with our
 	// indentation and without the comments inside the value. So setting up twice changes nothing.
 	if was, ok, err := Get(format, text, path); err == nil && ok && was == Canonical(encoded) {
 		return text, nil

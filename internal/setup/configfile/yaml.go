@@ -139,7 +139,7 @@ func setYAML(text string, path Path, value []byte) (string, error) {
 	e := f.entry(path[0])
 	switch {
 	case len(path) == 1:
-		// The whole entry is written anew, with all that is below it.
+		// The whole entry is written again, with all that is below it.
 		fresh, err := yamlText(path[0], value)
 		if err != nil {
 			return "", err
@@ -293,7 +293,7 @@ func encodeYAML(node *yaml.Node) (string, error) {
 }
 
 // plain takes the styles off a node and all below it: the braces and quotes that the JSON had. The
-// encoder chooses anew.
+// encoder chooses again.
 func plain(node *yaml.Node) {
 	node.Style = 0
 	for _, inner := range node.Content {

@@ -21,7 +21,7 @@ type home struct {
 
 // A bridgeAgent is an agent as the disk keeps it. It is guarded by home.mu.
 //
-// A mark that stays makes the agent useless for all later bridges: the client has to begin anew
+// A mark that stays makes the agent useless for all later bridges: the client has to begin again
 // from the transcript.
 type bridgeAgent struct {
 	// id is the agent's, which the client keeps to resume it.

@@ -90,7 +90,7 @@ type chatRun struct {
 	wire       *wire
 	request    *chatRequest
 	transcript transcript
-	// turn may have begun with an earlier request. style is chosen anew for each answer.
+	// turn may have begun with an earlier request. style is chosen again for each answer.
 	turn      *chatTurn
 	style     chatStyle
 	answering bool // the answer has begun in the thinking field

@@ -55,7 +55,7 @@ func stateHash(state *pb.ConversationState) string {
 	return string(blobID(data))
 }
 
-// of returns the conversation of an id. One that is not known, or was forgotten, begins anew.
+// of returns the conversation of an id. One that is not known, or was forgotten, begins again.
 func (c *conversations) of(id string) *conversation {
 	c.mu.Lock()
 	defer c.mu.Unlock()

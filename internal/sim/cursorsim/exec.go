@@ -43,7 +43,7 @@ type exec struct {
 
 // execs keeps track of a stream's execs: which were asked, answered and closed, and in which order.
 // Anything that doesn't fit the states of [exec] is a violation. It belongs to the run's goroutine.
-// The ids are numbers from 1 on, in each stream anew.
+// The ids are numbers from 1 on, again in each stream.
 type execs struct {
 	notes
 	// wire is what questions are sent on.

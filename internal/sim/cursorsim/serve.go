@@ -99,7 +99,7 @@ func (s *Sim) server() *http.Server {
 // key is forgotten, so nothing else can ever be signed with it. ca is what a client has to trust, in
 // PEM.
 //
-// The certificate is made anew in each process, so that there is no private key in the repository.
+// The certificate is made new in each process, so that there is no private key in the repository.
 func newCertificate() (server tls.Certificate, ca []byte, err error) {
 	now := time.Now()
 	authority := &x509.Certificate{

@@ -313,7 +313,7 @@ func newProvider(db *DB) (*goose.Provider, error) {
 }
 
 // known lists the dialect's migrations, oldest first. The files are named VERSION_NAME.sql. The
-// list is made anew each time and belongs to the caller.
+// list is made again each time and belongs to the caller.
 func known(d *dialect) ([]Migration, error) {
 	files, err := fs.ReadDir(migrations, "migrations/"+d.dir)
 	if err != nil {

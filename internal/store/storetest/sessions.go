@@ -44,7 +44,7 @@ var sessionCases = []examCase{
 		}
 	}},
 	// Upstream has forgotten the agent by then; nobody has swept the row.
-	{name: "after its end a session begins anew", run: func(e *exam) {
+	{name: "after its end a session begins again", run: func(e *exam) {
 		get[store.Session](e)(e.OpenSession(e.ctx, session("k:1", "s", time.Hour)))
 		e.pass(time.Hour)
 		next := session("k:1", "s", 7*time.Hour)

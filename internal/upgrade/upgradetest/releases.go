@@ -28,7 +28,7 @@ type Releases struct {
 	// Key is the public key that they are signed with.
 	Key string
 
-	// secret signs them. It is made anew for each test.
+	// secret signs them. It is made again for each test.
 	secret minisign.PrivateKey
 
 	// The clients are often processes of their own, so nothing but the lock puts their requests behind a change of the files.
@@ -94,7 +94,7 @@ func (r *Releases) set(path string, data []byte) {
 	r.files[path] = data
 }
 
-// Change puts other bytes in the place of those of the files whose path ends so. Nothing is signed anew.
+// Change puts other bytes in the place of those of the files whose path ends so. Nothing is signed again.
 func (r *Releases) Change(ending string, data []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -115,7 +115,7 @@ type Event struct {
 }
 
 // Response is what tests look at of a response object.
-// The names of its JSON are OpenAI's; the types are written anew here on purpose: a test that
+// The names of its JSON are OpenAI's; the types are written again here on purpose: a test that
 // decoded with package responses would not notice a wrong name.
 type Response struct {
 	ID       string            `json:"id"`

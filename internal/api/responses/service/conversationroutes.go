@@ -125,7 +125,7 @@ func (c *conversations) get(w http.ResponseWriter, r *http.Request, call *api.Ca
 
 // update answers POST /conversations/{id}, which changes the metadata. It tries
 // again when somebody else has changed the document meanwhile, updateTries times. Metadata is
-// replaced as a whole, and the conversation's age begins anew.
+// replaced as a whole, and the conversation's age begins again.
 func (c *conversations) update(w http.ResponseWriter, r *http.Request, call *api.Call) error {
 	body, err := readConversation(r)
 	if err != nil {

@@ -65,7 +65,7 @@ var errOverBudget = &agent.Error{Code: agent.Overloaded, Message: "The server ke
 func (j *journal) Buffer() []byte { return j.buf[:0] }
 
 // SetBuffer implements responses.Out. The line that ends a stream is no event; whoever reads
-// writes it anew. The event is copied, because the encoder uses its buffer again.
+// writes it again. The event is copied, because the encoder uses its buffer again.
 func (j *journal) SetBuffer(event []byte) error {
 	j.buf = event
 	if !bytes.HasPrefix(event, []byte("event:")) {

@@ -109,7 +109,7 @@ func (s *Service) connect(w http.ResponseWriter, r *http.Request, call *api.Call
 	}
 	k := &socket{service: s, call: call, recent: newRecent(), waiting: map[string][]message{}, done: make(chan struct{})}
 	// net/http ends the context of a request whose connection was taken over only when the handler returns.
-	// So the context is made anew, and ended here.
+	// So the context is made again, and ended here.
 	k.connCtx, k.cancelConn = context.WithCancel(context.WithoutCancel(r.Context()))
 	defer k.cancelConn()
 	k.turnCtx, k.cancelTurns = context.WithCancelCause(k.connCtx)
