@@ -14,18 +14,20 @@ import (
 
 // The listener for other replicas, and the shutdown of a replica whose runs others may still need.
 
-// A peerListener is where other replicas reach this one.
-type peerListener struct {
+// A PeerListener is where other replicas reach this one, and how it reaches them.
+type PeerListener struct {
 	net.Listener
-	address string // as they see it: "10.0.0.5:8788"
-	// secret is what replicas prove to each other that they belong together; the same on all of them.
-	secret agent.Secret
+	Address string // as they see it: "10.0.0.5:8788"
+	// Secret is what replicas prove to each other that they belong together; the same on all of them.
+	Secret agent.Secret
+	// Dial connects to the address of another one; nil is TCP.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // listenForReplicas opens the listener for other replicas; nil when there is none. Errors say which setting is wrong.
 //
 // The caller closes it.
-func (c *serveCmd) listenForReplicas(ctx context.Context) (*peerListener, error) {
+func (c *serveCmd) listenForReplicas(ctx context.Context) (*PeerListener, error) {
 	if c.ReplicaAddr == "" {
 		return nil, nil
 	}
@@ -40,8 +42,8 @@ func (c *serveCmd) listenForReplicas(ctx context.Context) (*peerListener, error)
 	if err != nil {
 		return nil, &hinted{err, "choose another address with --replica-addr or COMPOSER_REPLICA_ADDR"}
 	}
-	p := &peerListener{listener, string(c.ReplicaAdvertise), c.ReplicaSecret.Secret}
-	if p.address == "" {
+	p := &PeerListener{Listener: listener, Address: string(c.ReplicaAdvertise), Secret: c.ReplicaSecret.Secret}
+	if p.Address == "" {
 		// "0.0.0.0" or "::" is an address to listen on, and none to connect to.
 		tcp, ok := listener.Addr().(*net.TCPAddr)
 		if !ok || tcp.IP.IsUnspecified() {
@@ -51,13 +53,13 @@ func (c *serveCmd) listenForReplicas(ctx context.Context) (*peerListener, error)
 				Hint: "set it to this replica's own address and port, such as 10.0.0.5:8788",
 			}
 		}
-		p.address = tcp.String()
+		p.Address = tcp.String()
 	}
 	return p, nil
 }
 
-// serveReplicas answers other replicas until the end of ShutDown. It closes l.
-func (s *Instance) serveReplicas(l net.Listener) error {
+// ServeReplicas answers other replicas until the end of ShutDown. It closes l. It is called once, when there are Parts.Peers.
+func (s *Instance) ServeReplicas(l net.Listener) error {
 	return s.peers.Serve(l, s.server.PeerHandler())
 }
 

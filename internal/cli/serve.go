@@ -62,7 +62,7 @@ type listeners struct {
 	secure   *tlsSetup    // how api speaks TLS
 	plain    net.Listener // plain HTTP beside TLS
 	operator net.Listener // metrics and profiles
-	peers    *peerListener
+	peers    *PeerListener
 }
 
 // open opens the listeners. It comes before the store is opened, so that a second gateway on the same port, or a setting that is
@@ -121,7 +121,7 @@ func (c *serveCmd) serve(ctx context.Context, p *process, s *Instance, l *listen
 	}
 	go func() { served <- s.Serve(api) }()
 	if l.peers != nil {
-		go func() { served <- s.serveReplicas(l.peers) }()
+		go func() { served <- s.ServeReplicas(l.peers) }()
 	}
 	if l.plain != nil {
 		server := newPlainServer(l.secure.plain, log)

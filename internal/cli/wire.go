@@ -55,7 +55,7 @@ import (
 
 // wire makes an Instance that will listen on addr, and on peers for other replicas, when that is not nil. The caller shuts it
 // down. It opens what the Instance needs from outside; Assemble connects it.
-func (c *serveCmd) wire(ctx context.Context, p *process, logs *loggers, addr net.Addr, peers *peerListener, tracing *traces.Traces) (*Instance, error) {
+func (c *serveCmd) wire(ctx context.Context, p *process, logs *loggers, addr net.Addr, peers *PeerListener, tracing *traces.Traces) (*Instance, error) {
 	client, err := newHTTPClient(c.CAFile)
 	if err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, logs *loggers, addr net
 	// From here on something is open. What fails below is closed by the end of the process: every error here ends the command.
 	parts := Parts{
 		Store: db, Ring: ring, Auth: auth, Backends: up.backends, OpenCodeV2: up.openCodeV2, OpenCode: up.openCode,
-		LocalOnly: local(addr), Traces: tracing, Log: logs.of("server"), Local: lent, logs: logs, demo: c.Demo, peers: peers,
+		LocalOnly: local(addr), Traces: tracing, Log: logs.of("server"), Local: lent, Peers: peers, logs: logs, demo: c.Demo,
 	}
 	if dir, err := p.env.StateDir(); err == nil && !c.Demo {
 		// A folder that can't be written is no reason not to serve: without a token GET /status refuses everybody.
@@ -105,7 +105,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, logs *loggers, addr net
 // the simulation (package simtest) has others.
 //
 // The exported fields are what a test of the whole can replace. Their zero values are not good: all
-// but Ring and Local have to be set.
+// but Ring, Local, Kept and Peers have to be set.
 type Parts struct {
 	// Store is the database, neither sealed nor bounded. The Instance closes it.
 	Store store.Store
@@ -127,10 +127,11 @@ type Parts struct {
 	Token agent.Secret
 	// Kept is how many bytes the runs that wait may keep, and conversations as many; 0 is a part of the memory limit.
 	Kept int
+	// Peers is where other replicas reach this one; nil for a server that is alone. The caller gives it to ServeReplicas.
+	Peers *PeerListener
 	// Log receives what the parts do, never a request's content. It has to be set.
 	Log *slog.Logger
 
-	peers  *peerListener                               // nil for a server that is alone
 	logs   *loggers                                    // nil for Log in all parts
 	images gateway.ImageFetcher                        // nil leaves images that are known by URL
 	join   func(context.Context, waitlist.Entry) error // nil is a waiting list without a URL
@@ -170,7 +171,7 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 	// Nil for a server that is alone: then nobody else has to be told which runs wait here.
 	var parked func(owner string, calls []string)
 	var held func(owner, id string, d time.Duration)
-	if p.peers != nil {
+	if p.Peers != nil {
 		// Peers need the gateway, so they are made after it.
 		parked = func(owner string, calls []string) { s.peers.Parked(owner, calls) }
 		held = func(owner, id string, d time.Duration) { s.peers.Held(owner, id, d) }
@@ -183,10 +184,10 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 		Controls: controls(&c.Controls), Unclaimed: func(cause park.Cause) { counts.Unclaimed(string(cause)) },
 	})
 	counts.Watch(sources(s.gateway, p.Backends))
-	if p.peers != nil {
+	if p.Peers != nil {
 		var err error
 		if s.peers, err = replica.New(replica.Config{
-			Address: p.peers.address, Secret: p.peers.secret, Store: s.store, Awaits: s.gateway.Awaits, Kept: c.ParkTimeout, Log: logs.of("replica"),
+			Address: p.Peers.Address, Secret: p.Peers.Secret, Dial: p.Peers.Dial, Store: s.store, Awaits: s.gateway.Awaits, Kept: c.ParkTimeout, Log: logs.of("replica"),
 		}); err != nil {
 			return nil, err
 		}

@@ -31,11 +31,15 @@ const (
 const alivePath = "/-/alive"
 
 // newTransport makes the client's half. HTTP/2 carries all requests to a replica on one connection.
-func newTransport(id *identity) *http.Transport {
+func newTransport(id *identity, dial func(ctx context.Context, network, address string) (net.Conn, error)) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP2(true)
 	return &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: dialTime}).DialContext,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, dialTime)
+			defer cancel()
+			return dial(ctx, network, address)
+		},
 		TLSClientConfig:     id.config(),
 		TLSHandshakeTimeout: dialTime,
 		Protocols:           protocols,

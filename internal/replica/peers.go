@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,8 @@ type Config struct {
 	Address string
 	// Secret is what all replicas share; at least MinSecret characters.
 	Secret agent.Secret
+	// Dial connects to the address of another replica, which has dialTime for it. Nil is TCP.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Store is the database that they share.
 	Store Store
 	// Awaits returns the ids of the calls whose results a request brings, and whether a run waits for them in this process.
@@ -52,11 +55,14 @@ func New(cfg Config) (*Peers, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Dial == nil {
+		cfg.Dial = new(net.Dialer).DialContext
+	}
 	id, err := newIdentity(cfg.Secret.Reveal())
 	if err != nil {
 		return nil, err
 	}
-	return &Peers{cfg: cfg, identity: id, transport: newTransport(id), server: newServer(cfg.Log), lease: newLease(cfg.Store, cfg.Address, cfg.Log)}, nil
+	return &Peers{cfg: cfg, identity: id, transport: newTransport(id, cfg.Dial), server: newServer(cfg.Log), lease: newLease(cfg.Store, cfg.Address, cfg.Log)}, nil
 }
 
 // lookTime bounds how long a request waits for the database here. Without an answer it is carried out by this replica, from
