@@ -64,12 +64,12 @@ func (s *Instance) ServeReplicas(l net.Listener) error {
 }
 
 // awaitParked waits until no run waits for tool results any more, while this server takes no new turns: the clients'
-// results come to it or by way of other replicas, and the runs go on. What is left when ctx ends goes on elsewhere, from the
-// transcript.
+// results come to it or by way of other replicas, and the runs go on, also in background responses. What is left when ctx ends goes
+// on elsewhere, from the transcript.
 func (s *Instance) awaitParked(ctx context.Context) {
 	s.await(ctx, func() bool {
 		n, _ := s.gateway.Parked()
-		return n == 0 && s.server.Turns() == 0
+		return n == 0 && s.server.Turns() == 0 && s.responses.Jobs() == 0
 	})
 }
 

@@ -130,6 +130,31 @@ func TestAReplicaThatEndsAnswersWhatItsRunsWaitFor(t *testing.T) {
 	ending.ends(t)
 }
 
+// TestAReplicaThatEndsTakesBackgroundResponsesForItsRuns: results may be brought by one, and nobody else could go on with the run.
+// Before the server ends it has come to its end.
+func TestAReplicaThatEndsTakesBackgroundResponsesForItsRuns(t *testing.T) {
+	environ := exports(t, "COMPOSER_DB="+filepath.Join(t.TempDir(), "composer.db"), "COMPOSER_REPLICA_SECRET=correct horse battery staple", "COMPOSER_GRACE=1m")
+	ending := serve(t, environ, "--replica-addr=127.0.0.1:0")
+	other := serve(t, environ, "--replica-addr=127.0.0.1:0")
+	l := loops["responses"]
+	var results []string
+	for range 2 {
+		answer, _ := ending.postFor(t, l.path, directCursorKey, l.begin, l.begun)
+		results = append(results, strings.Replace(l.results(t, answer), "{", `{"background":true,"stream":true,`, 1))
+	}
+	before := len(runsOf(t, environ))
+	ending.drain(t)
+	for i, at := range []*server{other, ending} {
+		if answer, _ := at.postFor(t, l.path, directCursorKey, results[i], l.ended); !strings.Contains(answer, "response.completed") {
+			t.Errorf("it did not come to its end: %s", answer)
+		}
+	}
+	if runs := len(runsOf(t, environ)) - before; runs != 0 {
+		t.Errorf("upstream saw %d more runs", runs)
+	}
+	ending.ends(t)
+}
+
 // TestAReplicaThatEndsSendsNewTurnsOn: while it waits for the results of a run, clients that still come to it are answered by the
 // other one, streams as they are written; and the results of that run by itself, also when they come straight to it. Nobody
 // is refused, and nothing waits for the rest of the minute.

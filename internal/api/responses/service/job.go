@@ -140,14 +140,10 @@ func (s *Service) startJob(req *responses.Request, turn *agent.Request, rec *rec
 func (s *Service) admit(owner string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	total := 0
-	for _, n := range s.byOwner {
-		total += n
-	}
 	switch {
 	case s.closed:
 		return &agent.Error{Code: agent.Overloaded, Message: "The server is shutting down. Please try again.", RetryAfter: time.Second}
-	case total >= s.cfg.MaxJobs:
+	case s.admitted() >= s.cfg.MaxJobs:
 		return &agent.Error{Code: agent.Overloaded, Message: "The server runs as many background responses as it may. Please try again later.", RetryAfter: 10 * time.Second}
 	case s.byOwner[owner] >= s.cfg.MaxJobsPerOwner:
 		return &agent.Error{Code: agent.RateLimited, Message: "You have as many background responses in progress as you may. Wait for one to end, or cancel one.", RetryAfter: 10 * time.Second}

@@ -89,7 +89,8 @@ type Service struct {
 	recall *recall
 
 	mu sync.Mutex
-	// closed refuses new jobs and sockets.
+	// ending refuses new sockets, closed new jobs.
+	ending  bool
 	closed  bool
 	sockets map[*socket]bool
 	jobs    map[store.ResponseRef]*job
@@ -127,10 +128,13 @@ const closeTime = 5 * time.Second
 // on sockets, until ctx ends, and returns ctx's error if some still run. A socket is closed when it has no work.
 // Everything else goes on, so also what has ended can be read; the caller closes the Service.
 //
+// With other replicas (Config.Held), those get what is new. What still comes here brings the results that a run of this process
+// waits for, so it is taken, until Close: nobody else could go on with that run. The caller waits for it, see Jobs.
+//
 // It is the first step of a shutdown; Close is the second, for what is left after the grace period.
 func (s *Service) Drain(ctx context.Context) error {
 	s.mu.Lock()
-	s.closed = true
+	s.ending, s.closed = true, s.cfg.Held == nil
 	jobs := slices.Collect(maps.Values(s.jobs))
 	s.mu.Unlock()
 	if err := s.drainSockets(ctx); err != nil {
@@ -146,11 +150,26 @@ func (s *Service) Drain(ctx context.Context) error {
 	return nil
 }
 
+// Jobs is how many background responses run, or are about to.
+func (s *Service) Jobs() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.admitted()
+}
+
+// admitted is Jobs for who holds mu.
+func (s *Service) admitted() (n int) {
+	for _, of := range s.byOwner {
+		n += of
+	}
+	return n
+}
+
 // Close ends the background responses that run, marks them as failed and waits for that, closeTime at most when the
 // store is away. It ends all sockets. Requests that run must have ended before: Close doesn't wait for them.
 func (s *Service) Close() {
 	s.mu.Lock()
-	s.closed = true
+	s.ending, s.closed = true, true
 	s.mu.Unlock()
 	s.closeSockets()
 	s.stop()

@@ -19,7 +19,7 @@ func (s *Service) addSocket(k *socket) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.closed:
+	case s.ending:
 		return &agent.Error{Code: agent.Overloaded, Message: "The server is shutting down. Please try again.", RetryAfter: time.Second}
 	case len(s.sockets) >= maxSockets:
 		return &agent.Error{Code: agent.Overloaded, Message: "The server has as many WebSockets open as it may. Send the request with POST, or try again later.", RetryAfter: 10 * time.Second}
@@ -45,7 +45,7 @@ func (s *Service) allSockets() []*socket {
 }
 
 // drainSockets closes the sockets as their turns end, and waits for that until ctx ends, whose error it returns then.
-// The caller has set closed, so there are no new ones.
+// The caller has set ending, so there are no new ones.
 func (s *Service) drainSockets(ctx context.Context) error {
 	open := s.allSockets()
 	for _, k := range open {
