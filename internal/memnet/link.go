@@ -18,13 +18,15 @@ import (
 //
 //	Cut      connections that are there end, on both sides
 //	split    nothing gets through, connections wait, and nobody is told
+//	Slow     everything takes so much longer
 type Link struct {
 	// dial makes the connection on the far side. delay is asked once for each connection.
 	dial  func(ctx context.Context, network, address string) (net.Conn, error)
 	delay func() time.Duration
 
-	mu sync.Mutex
-	up chan struct{} // not nil while the link is split; closed when it is whole again
+	mu   sync.Mutex
+	up   chan struct{} // not nil while the link is split; closed when it is whole again
+	slow time.Duration // see Slow
 	// conns are those that are not closed.
 	conns map[*linked]bool
 }
@@ -57,11 +59,12 @@ func (c *linked) close() {
 func (k *Link) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	k.mu.Lock()
 	wait := k.delay()
+	slow := k.slow
 	k.mu.Unlock()
 	if err := k.passes(ctx); err != nil {
 		return nil, err
 	}
-	timer := time.NewTimer(wait)
+	timer := time.NewTimer(wait + slow)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -139,10 +142,10 @@ func (k *Link) carry(c *linked, from, to net.Conn, wait time.Duration) {
 		for {
 			n, err := from.Read(buffer)
 			if n > 0 {
-				put(piece{append([]byte(nil), buffer[:n]...), time.Now().Add(wait)})
+				put(piece{append([]byte(nil), buffer[:n]...), time.Now().Add(wait + k.slower())})
 			}
 			if err != nil {
-				put(piece{due: time.Now().Add(wait)}) // so that the end comes as late as the rest
+				put(piece{due: time.Now().Add(wait + k.slower())}) // so that the end comes as late as the rest
 				return
 			}
 		}
@@ -197,6 +200,20 @@ func (k *Link) Split(on bool) {
 		close(k.up)
 		k.up = nil
 	}
+}
+
+// Slow makes all that sets out from now on take so much longer; 0 is as before. Nothing overtakes what is under way.
+func (k *Link) Slow(by time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.slow = by
+}
+
+// slower is what Slow was called with last.
+func (k *Link) slower() time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.slow
 }
 
 // Freeze makes the connections that there are now half open: nothing comes through them any more, in either direction, and no

@@ -159,6 +159,9 @@ const lease = 15 * time.Second
 func (l *laws) operation(p *living, t *task, r *reply) bool {
 	for _, o := range l.world.reached(r) {
 		explains := operations[o.Do].explains
+		if l.passesOn(p, o, r) {
+			explains = byWay
+		}
 		if slices.Contains(explains, r.code) || t.background() && r.code == "server_error" && slices.Contains(explains, byWay[0]) {
 			return true
 		}

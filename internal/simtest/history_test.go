@@ -32,6 +32,8 @@ type talk struct {
 	previous string  // id of the response that the next one continues; "" when all is sent
 	sent     int     // how many messages previous covers
 	kept     *reply  // previous as it came
+	given    *reply  // the last answer
+	tries    int     // requests since then
 	edited   bool    // since the calls whose results come next
 	lost     *task   // in which an answer was lost on its way, so that a run of it may wait that nobody knows of
 	line     []point // the responses before previous, oldest first

@@ -25,6 +25,7 @@ import (
 //	  owner             nothing of it belongs to anybody else
 //	  usage             what turns report adds up to what upstream said
 //	  asked             upstream was asked once, and again only after something went wrong
+//	  kept              results go to the run that waits for them, at whichever replica they come in (peers_test.go)
 //	  excuse            it failed for a reason that is on the list (excuses_test.go)
 //	stops               soon after a client has cancelled a response, or an answer has ended at a word, upstream's run has ended
 //	titled              a title that is asked for beside a task is that task's
@@ -80,6 +81,7 @@ func (l *laws) reply(p *living, c *talk, t *task, r *reply) {
 		c.lost = t
 	}
 	l.asked(p, c, t, r)
+	l.kept(p, c, t, r)
 	// Of two requests nobody knows which is on which run, and a job of another replica's is cancelled with its next renewal.
 	if r.left && !twice(t) && !(t.Ask == "cancel" && p.Wanders) {
 		l.mu.Lock()

@@ -46,6 +46,11 @@ var operations = map[string]struct {
 	"half-open clients":  {func(_ *world, r *replica) { r.in.Freeze() }, func(_ *world, r *replica) { noticed(r.in) }, byWay, 0},
 	"Cursor ahead":       {func(w *world, _ *replica) { w.cursorClock.set(5 * time.Hour) }, func(w *world, _ *replica) { w.cursorClock.set(0) }, nil, 0},
 	"Cursor behind":      {func(w *world, _ *replica) { w.cursorClock.set(-5 * time.Hour) }, func(w *world, _ *replica) { w.cursorClock.set(0) }, nil, 0},
+	"drain":              {func(_ *world, r *replica) { r.drain() }, func(_ *world, r *replica) { r.start() }, slices.Concat(byWay, byLoad), 0},
+	"cut peers":          {func(_ *world, r *replica) { r.peerLinks((*memnet.Link).Cut) }, nil, byWay, 0},
+	"split peers":        {func(_ *world, r *replica) { r.splitPeers(true) }, func(_ *world, r *replica) { r.splitPeers(false) }, byWay, 0},
+	"half-open peers":    {func(_ *world, r *replica) { r.peerLinks((*memnet.Link).Freeze) }, func(_ *world, r *replica) { r.peerLinks(noticed) }, byWay, 0},
+	"slow peers":         {func(_ *world, r *replica) { r.slowPeers(700 * time.Millisecond) }, func(_ *world, r *replica) { r.slowPeers(0) }, nil, 0},
 	"goaway":             {func(w *world, _ *replica) { w.goAway() }, nil, nil, 0},
 	"revoke tokens":      {func(w *world, _ *replica) { w.sim.RevokeTokens() }, nil, nil, 0},
 	"kill bridges":       {func(w *world, _ *replica) { w.killBridges() }, nil, byUpstream, 1},
@@ -63,6 +68,9 @@ var operationNames = []string{
 // database's, by which leases and rows end, and Cursor's, by which access tokens do. A gateway that is five hours ahead of both
 // can't be told from the two five hours behind.
 var laterOperations = []string{"half-open clients", "half-open clients", "Cursor ahead", "Cursor behind"}
+
+// peerOperations are those between replicas; see plan.carry.
+var peerOperations = []string{"drain", "drain", "cut peers", "split peers", "half-open peers", "slow peers"}
 
 // grace is how long a process that is stopped in good order gives its turns.
 const grace = 20 * time.Second
@@ -117,6 +125,20 @@ func (r *replica) slow(d time.Duration) {
 	}
 }
 
+// drain ends the process in good order. Until it listens no more, clients still come to it.
+func (r *replica) drain() {
+	p := r.process()
+	if p == nil {
+		return
+	}
+	p.end(grace)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.now == p {
+		r.now = nil
+	}
+}
+
 // deploy starts a process in place of another, which ends in good order meanwhile.
 func (r *replica) deploy() {
 	if before := r.replace(); before != nil {
@@ -124,11 +146,24 @@ func (r *replica) deploy() {
 	}
 }
 
-// rotate gives all replicas a new encryption key, as a deploy does.
+// rotate gives all replicas a new encryption key, as a deploy does. Where there are several, one that has the new key would seal what
+// another one has yet to read, so all can read it before one seals with it: two deploys.
 func (w *world) rotate() {
+	if len(w.replicas) > 1 {
+		w.mu.Lock()
+		w.announced = true
+		w.mu.Unlock()
+		w.deployAll()
+	}
 	w.mu.Lock()
 	w.rotations++
+	w.announced = false
 	w.mu.Unlock()
+	w.deployAll()
+}
+
+// deployAll deploys all replicas at once.
+func (w *world) deployAll() {
 	var all sync.WaitGroup
 	for _, r := range w.replicas {
 		if r.process() != nil { // one that is down has the new key when it starts

@@ -139,7 +139,7 @@ func (l *living) task(c *talk, t *task) bool {
 		if r == nil {
 			return false
 		}
-		c.edited = false
+		c.edited, c.given, c.tries = false, r, 0
 		m := message{role: "assistant", text: r.text, thinking: r.thinking, sealed: r.sealed, calls: slices.Clone(r.calls)}
 		c.messages = append(c.messages, m)
 		if c.forget(); c.surface == "responses" && r.kept {
@@ -241,6 +241,7 @@ func (l *living) ask(c *talk, t *task) *reply {
 			defer stop.Stop()
 		}
 	}
+	c.tries++
 	w.say(l.Name, "asks %s%s: %s%s", c.surface, map[bool]string{true: ", streamed"}[l.Stream], c.summary(), map[bool]string{true: ", and will leave: " + leave}[leave != ""])
 	send := l.send
 	if l.Socket && c.surface == "responses" && !t.background() {
@@ -354,7 +355,8 @@ func (l *living) sendInto(ctx context.Context, r *reply, c *talk, method, path s
 		panic(err) // our own path
 	}
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("X-Request-Id", fmt.Sprintf("%s-%d", l.Name, n))
+	r.request = fmt.Sprintf("%s-%d", l.Name, n)
+	req.Header.Set("X-Request-Id", r.request)
 	if c.surface == "messages" {
 		req.Header.Set("X-Api-Key", l.world.token(c.key))
 		req.Header.Set("Anthropic-Version", "2023-06-01")

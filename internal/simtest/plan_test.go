@@ -16,6 +16,7 @@ import (
 type plan struct {
 	Upstream   string // localagent, chat or sdkbridge
 	Replicas   int
+	Carries    bool          `json:",omitempty"` // replicas have a way to each other
 	Misbehaves uint64        `json:",omitempty"` // cursorsim's own seed; 0 is calm
 	Tight      bool          `json:",omitempty"` // a gateway has hardly any memory for runs that wait and for conversations
 	Latency    time.Duration // of the quickest connection, one way
@@ -127,6 +128,7 @@ func newPlan(seed uint64) *plan {
 	}
 	p.more(rand.New(rand.NewPCG(seed, 0x52)))
 	p.later(rand.New(rand.NewPCG(seed, 0x53)))
+	p.carry(rand.New(rand.NewPCG(seed, 0x54)))
 	slices.SortFunc(p.Operations, func(a, b *operation) int { return int(a.At - b.At) })
 	p.withOneRotation()
 	return p
@@ -208,6 +210,26 @@ func (p *plan) later(r *rand.Rand) {
 		if r.IntN(2) == 0 {
 			p.Operations = append(p.Operations, &operation{At: at + 29*time.Microsecond, Do: pick(r, []string{"store away", "store stuck", "store slow"}), Replica: r.IntN(p.Replicas), For: 20 * time.Second})
 		}
+	}
+}
+
+// carry gives replicas a way to each other, and more people who don't stay with one of them.
+func (p *plan) carry(r *rand.Rand) {
+	if p.Replicas < 2 || r.IntN(5) == 0 {
+		return
+	}
+	p.Carries = true
+	if r.IntN(3) == 0 {
+		p.Replicas = 3
+	}
+	for _, who := range p.People {
+		who.Wanders = who.Wanders || r.IntN(2) == 0
+	}
+	if r.IntN(2) == 0 {
+		o := newOperation(r, p)
+		o.At += 31 * time.Microsecond
+		o.Do = pick(r, peerOperations)
+		p.Operations = append(p.Operations, o)
 	}
 }
 

@@ -48,6 +48,12 @@ func takeAway(p *plan, n int) bool {
 	for i := range p.Operations {
 		ways = append(ways, func() { p.Operations = slices.Delete(p.Operations, i, i+1) })
 	}
+	if p.Carries {
+		ways = append(ways, func() { p.Carries = false })
+	}
+	if p.Replicas == 3 && !slices.ContainsFunc(p.Operations, func(o *operation) bool { return o.Replica == 2 }) {
+		ways = append(ways, func() { p.Replicas = 2 })
+	}
 	if p.Misbehaves != 0 {
 		ways = append(ways, func() { p.Misbehaves = 0 })
 	}

@@ -26,6 +26,9 @@ func position(stage int) string {
 	return " × after results"
 }
 
+// carried is where the results of a stage's calls come in: at another replica than the one that waits for them.
+const carried = " × carried"
+
 // situations are those that a plan can lead to, without running it.
 func (p *plan) situations() (all []string) {
 	for _, who := range p.People {
@@ -36,6 +39,9 @@ func (p *plan) situations() (all []string) {
 					kind = s.Fault.Kind
 				}
 				all = append(all, p.of(who, t, s)+" × "+kind+position(i))
+				if i > 0 && p.Carries && who.Wanders {
+					all = append(all, p.of(who, t, t.Stages[i-1])+carried)
+				}
 				for _, o := range p.Operations {
 					all = append(all, p.of(who, t, s)+" × "+o.Do)
 				}
@@ -57,6 +63,13 @@ func (w *world) comes(speaks string, t *task, stage int, kind string) {
 	for _, o := range on {
 		w.pairs[here+" × "+o.Do]++
 	}
+}
+
+// meets notes that a situation was met.
+func (w *world) meets(situation string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.pairs[situation]++
 }
 
 // A coverage is which situations were met by the plans that were played, and which of them could have been.

@@ -15,6 +15,7 @@ import (
 
 // A reply is what came of one request.
 type reply struct {
+	request  string // its x-request-id; "" over a socket
 	status   int
 	resume   string // x-composer-resume
 	err      string // why it failed; "" when it did not

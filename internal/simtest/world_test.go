@@ -1,7 +1,6 @@
 package simtest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +30,8 @@ import (
 //
 //	people ── link ── replica 1 ── link ── simulated Cursor
 //	       └─ link ── replica 2 ── link ──┘
-//	                     └── memstore ──┘
+//	                     ├── link ── the other replicas
+//	                     └── memstore
 type world struct {
 	plan     *plan
 	story    story
@@ -48,7 +48,7 @@ type world struct {
 	clock, cursorClock clock
 
 	replicas []*replica
-	log      lockedBuffer
+	log      gatewayLog
 	exchange exchanges
 	calm     time.Time      // from here on nothing disturbs any more
 	hosted   map[int]string // the keys of accounts, by the number of the Cursor key behind them
@@ -59,6 +59,7 @@ type world struct {
 	began      map[*operation]time.Time
 	ended      map[*operation]time.Time // those that are over
 	rotations  int                      // of the encryption key
+	announced  bool                     // processes can read what the next key will seal
 }
 
 // A clock may be wrong. The zero value is right. It is safe for concurrent use.
@@ -71,18 +72,6 @@ func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Lo
 
 // set makes it wrong by so much.
 func (c *clock) set(ahead time.Duration) { c.ahead.Store(int64(ahead)) }
-
-// lockedBuffer is what all replicas log to.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
 
 // keyOf is a Cursor key by its number.
 //
@@ -174,22 +163,38 @@ type replica struct {
 	n       int
 	in, out *memnet.Link
 
-	mu  sync.Mutex
-	now *process // nil while there is none
+	// ways are those to the other replicas, by their place; nil when there are none. What an operation does to the ways between
+	// replicas, it does to those from its replica and to it.
+	ways map[*replica]*memnet.Link
+
+	mu      sync.Mutex
+	now     *process   // nil while there is none
+	places  int        // how many addresses have been taken here
+	reached []*process // all that have had one
 }
 
 // A process is a running gateway. It may be stopped or killed, and another one be started in its place.
 type process struct {
 	*cli.Instance
 	listener *memnet.Listener
+	peers    *memnet.Listener // where other replicas reach it; nil when there are none
+	address  string           // of peers
 	store    *memstore.Store
 	auth     *http.Transport
 	chat     *http.Transport // nil for other upstreams than chat
+
+	ending atomic.Bool // somebody has begun to shut it down
+	ended  chan struct{}
+	dying  context.Context // ends when it is killed, also while it is shut down in good order
+	die    context.CancelFunc
 }
 
 // tight is how many bytes a gateway that hardly keeps anything has for the runs that wait, and for conversations: less than most of
 // them need.
 const tight = 100
+
+// parked is how long a run waits for the results of its calls.
+const parked = 10 * time.Minute
 
 // statusToken opens GET /status.
 var statusToken = agent.NewSecret("status token")
@@ -209,6 +214,13 @@ func newReplica(w *world, n int) *replica {
 		return nil, errDown
 	}, delay)
 	r.out = memnet.NewLink(w.dialCursor, delay)
+	if w.plan.Carries {
+		r.ways = map[*replica]*memnet.Link{}
+		for _, other := range w.replicas {
+			r.ways[other] = memnet.NewLink(other.dialPeer, delay)
+			other.ways[r] = memnet.NewLink(r.dialPeer, delay)
+		}
+	}
 	r.start()
 	return r
 }
@@ -232,10 +244,14 @@ func (r *replica) start() {
 // replace makes a process in place of the one that runs, which is returned; new connections lead to the new one.
 func (r *replica) replace() (before *process) {
 	log := slog.New(slog.NewTextHandler(&r.world.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	p := &process{listener: memnet.Listen(), store: r.world.database.Open(), auth: &http.Transport{DialContext: r.out.Dial, IdleConnTimeout: 90 * time.Second}}
+	p := &process{
+		listener: memnet.Listen(), store: r.world.database.Open(), ended: make(chan struct{}),
+		auth: &http.Transport{DialContext: r.out.Dial, IdleConnTimeout: 90 * time.Second},
+	}
+	p.dying, p.die = context.WithCancel(context.Background())
 	keys := auth.New(auth.Config{BackendBase: "http://cursor", APIBase: "http://cursor", HTTP: &http.Client{Transport: p.auth}})
 	cfg := &config.Config{}
-	cfg.MaxRepeatedCalls, cfg.SystemPrompt = 8, "auto"
+	cfg.MaxRepeatedCalls, cfg.SystemPrompt, cfg.ParkTimeout = 8, "auto", parked
 	kept := 0
 	if r.world.plan.Tight {
 		kept = tight
@@ -243,18 +259,22 @@ func (r *replica) replace() (before *process) {
 	var err error
 	p.Instance, err = cli.Assemble(context.Background(), cfg, cli.Parts{
 		Store: p.store, Ring: r.world.ring(), Auth: keys, Backends: []agent.Backend{r.backend(p, keys, log)}, Log: log, Token: statusToken, Kept: kept,
+		Peers: r.listen(p),
 	})
 	if err != nil {
 		panic(err)
 	}
 	go p.Serve(p.listener)
+	if p.peers != nil {
+		go p.ServeReplicas(p.peers)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	before, r.now = r.now, p
 	return before
 }
 
-// ring are the encryption keys that a process is started with now: the newest, and the one before it.
+// ring are the encryption keys that a process is started with now: the newest, and the one before it or, if it is announced, the next.
 func (w *world) ring() *seal.Ring {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -262,6 +282,9 @@ func (w *world) ring() *seal.Ring {
 	previous := ""
 	if w.rotations > 0 {
 		previous = key(w.rotations - 1)
+	}
+	if w.announced {
+		previous = key(w.rotations + 1)
 	}
 	ring, err := seal.Parse(key(w.rotations), previous)
 	if err != nil {
@@ -299,21 +322,36 @@ func (r *replica) stop(grace time.Duration) {
 	}
 	if grace == 0 {
 		p.listener.Close()
+		if p.peers != nil {
+			p.peers.Close()
+		}
 		r.in.Cut()
 		r.out.Cut()
+		r.peerLinks((*memnet.Link).Cut)
 		p.store.Away(true) // it writes nothing any more
+		p.die()
 	}
 	p.end(grace)
 }
 
-// end shuts a process down.
+// end shuts a process down. When somebody else does so already, it waits for the end of that.
 func (p *process) end(grace time.Duration) {
-	p.ShutDown(context.Background(), grace)
+	if p.ending.Swap(true) {
+		<-p.ended
+		return
+	}
+	ctx := p.dying
+	if grace == 0 {
+		ctx = context.Background()
+	}
+	p.ShutDown(ctx, grace)
 	p.listener.Close()
 	p.auth.CloseIdleConnections()
 	if p.chat != nil {
 		p.chat.CloseIdleConnections()
 	}
+	p.die()
+	close(p.ended)
 }
 
 // run is the whole life of the world.
