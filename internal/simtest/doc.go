@@ -9,6 +9,8 @@
 //	people_test.go      what people do, one request after the other
 //	history_test.go     a conversation as a person remembers it, and what they do to it
 //	surfaces_test.go    how a conversation is sent on each API, and how an answer is read
+//	conversations_test.go people who keep their conversations on the server
+//	peers_test.go       the ways between replicas
 //	sockets_test.go     people who use the Responses API over a WebSocket
 //	operators_test.go   what operators and networks do meanwhile
 //	laws_test.go        what must be true: read this first

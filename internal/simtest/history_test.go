@@ -24,19 +24,20 @@ type call struct {
 
 // A talk is a conversation and what goes with each of its requests.
 type talk struct {
-	messages []message
-	surface  string
-	key      int
-	tools    []string
-	model    string
-	previous string  // id of the response that the next one continues; "" when all is sent
-	sent     int     // how many messages previous covers
-	kept     *reply  // previous as it came
-	given    *reply  // the last answer
-	tries    int     // requests since then
-	edited   bool    // since the calls whose results come next
-	lost     *task   // in which an answer was lost on its way, so that a run of it may wait that nobody knows of
-	line     []point // the responses before previous, oldest first
+	messages     []message
+	surface      string
+	key          int
+	tools        []string
+	model        string
+	previous     string  // id of the response that the next one continues; "" when all is sent
+	sent         int     // how many messages previous or conversation covers
+	conversation string  // id of the conversation that the next request belongs to; "" when it needs none or a new one
+	kept         *reply  // previous as it came
+	given        *reply  // the last answer
+	tries        int     // requests since then
+	edited       bool    // since the calls whose results come next
+	lost         *task   // in which an answer was lost on its way, so that a run of it may wait that nobody knows of
+	line         []point // the responses before previous, oldest first
 }
 
 // lastCalls are the calls that the conversation has made last; none if it has made none.
@@ -81,7 +82,10 @@ func (c *talk) fork() {
 }
 
 // forget makes the next request hold the whole conversation.
-func (c *talk) forget() { c.previous, c.sent = "", 0 }
+func (c *talk) forget() { c.previous, c.conversation, c.sent = "", "", 0 }
+
+// belong makes the next request belong to a conversation that has all messages up to a number.
+func (c *talk) belong(id string, sent int) { c.previous, c.conversation, c.sent = "", id, sent }
 
 // change does to the conversation what task.Before says.
 func (c *talk) change(how string) {

@@ -31,6 +31,7 @@ import (
 //	titled              a title that is asked for beside a task is that task's
 //	bounds              a gateway has no more turns under way than were asked for, no run waits longer than it may
 //	stored              what is stored of an answer is the answer, and nobody else's
+//	conversed           a conversation on the server holds what its client remembers (conversations_test.go)
 //	owner (upstream)    a conversation upstream is used with one key alone
 //	hears               upstream hears soon when a client has left
 //	persist (people)    when all is well again, what had failed succeeds
@@ -457,6 +458,11 @@ func (l *laws) nothingIsConnected() {
 	for _, r := range l.world.replicas {
 		if in, out := r.in.Conns(), r.out.Conns(); in > 0 || out > 0 {
 			l.breaks("world", "%d connections to replica %d and %d from it are left", in, r.n, out)
+		}
+		for other, way := range r.ways {
+			if n := way.Conns(); n > 0 {
+				l.breaks("world", "%d connections from replica %d to replica %d are left", n, r.n, other.n)
+			}
 		}
 	}
 	if b := l.world.bridges; b != nil && (len(b.Bridges()) > 0 || b.Homes() > 0) {

@@ -142,10 +142,15 @@ func (l *living) task(c *talk, t *task) bool {
 		c.edited, c.given, c.tries = false, r, 0
 		m := message{role: "assistant", text: r.text, thinking: r.thinking, sealed: r.sealed, calls: slices.Clone(r.calls)}
 		c.messages = append(c.messages, m)
+		conversation := c.conversation
 		if c.forget(); c.surface == "responses" && r.kept {
 			l.stored(c, r)
-			if l.Stateful {
+			switch {
+			case l.Stateful:
 				c.goOn(r)
+			case conversation != "":
+				c.belong(conversation, len(c.messages))
+				l.conversed(c, r)
 			}
 		}
 		if len(r.calls) == 0 {
@@ -177,9 +182,13 @@ func (l *living) persist(c *talk, t *task) *reply {
 	for try := 0; ; try++ {
 		r := l.ask(c, t)
 		l.world.laws.reply(l, c, t, r)
-		switch {
-		case r.ok() && !r.left:
+		if r.ok() && !r.left {
 			return r
+		}
+		if c.conversation != "" && (r.left || r.code == "broken" || l.world.during(r.began, r.finished) != nil) {
+			c.forget() // nobody knows whether the turn was added to it
+		}
+		switch {
 		case r.left && l.gaveUp(t):
 			return nil
 		case r.left:
@@ -224,6 +233,9 @@ func (c *talk) stageOf(t *task) *stage {
 // ask sends the conversation once.
 func (l *living) ask(c *talk, t *task) *reply {
 	w, api := l.world, apis[c.surface]
+	if l.Converse && c.surface == "responses" && c.conversation == "" {
+		l.begin(c)
+	}
 	p := *l.person
 	body, err := json.Marshal(api.body(c, &p, t))
 	if err != nil {
@@ -277,6 +289,9 @@ func (c *talk) summary() string {
 	what := fmt.Sprintf("%d messages, the last %s %q", len(c.messages)-c.sent, last.role, last.text)
 	if c.previous != "" {
 		what += ", after the previous response"
+	}
+	if c.conversation != "" {
+		what += ", in their conversation"
 	}
 	return what
 }
@@ -477,6 +492,9 @@ func (l *living) answer(c *talk, t *task, r *reply) bool {
 	}
 	if how == "twice" {
 		// The same request again while the first is under way, as after a time-out of the client's own.
+		if c.conversation != "" {
+			c.forget() // each has one of its own, because both would add to it
+		}
 		twin := *c
 		twin.messages, twin.tools = slices.Clone(c.messages), slices.Clone(c.tools)
 		l.twice.Go(func() {

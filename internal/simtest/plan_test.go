@@ -33,6 +33,7 @@ type person struct {
 	Surface  string // chat, responses or messages
 	Stream   bool   `json:",omitempty"`
 	Stateful bool   `json:",omitempty"` // responses: goes on with previous_response_id
+	Converse bool   `json:",omitempty"` // responses: goes on with a conversation of the API's
 	Wanders  bool   `json:",omitempty"` // each request goes to the next replica
 	Hosted   bool   `json:",omitempty"` // has an account here, and sends the key of that
 	Socket   bool   `json:",omitempty"` // responses: over a WebSocket, as long as that API is used
@@ -129,6 +130,7 @@ func newPlan(seed uint64) *plan {
 	p.more(rand.New(rand.NewPCG(seed, 0x52)))
 	p.later(rand.New(rand.NewPCG(seed, 0x53)))
 	p.carry(rand.New(rand.NewPCG(seed, 0x54)))
+	p.converse(rand.New(rand.NewPCG(seed, 0x55)))
 	slices.SortFunc(p.Operations, func(a, b *operation) int { return int(a.At - b.At) })
 	p.withOneRotation()
 	return p
@@ -229,6 +231,21 @@ func (p *plan) carry(r *rand.Rand) {
 		o := newOperation(r, p)
 		o.At += 31 * time.Microsecond
 		o.Do = pick(r, peerOperations)
+		p.Operations = append(p.Operations, o)
+	}
+}
+
+// converse has people keep their conversations on the server, and the store be away meanwhile.
+func (p *plan) converse(r *rand.Rand) {
+	any := false
+	for _, who := range p.People {
+		who.Converse = who.Surface == "responses" && !who.Stateful && r.IntN(2) == 0
+		any = any || who.Converse
+	}
+	if any && r.IntN(3) == 0 {
+		o := newOperation(r, p)
+		o.At += 41 * time.Microsecond
+		o.Do = pick(r, []string{"store away", "store stuck", "store slow"})
 		p.Operations = append(p.Operations, o)
 	}
 }

@@ -63,6 +63,9 @@ func takeAway(p *plan, n int) bool {
 				ways = append(ways, func() { who.Tasks = who.Tasks[:i] })
 			}
 		}
+		if who.Converse {
+			ways = append(ways, func() { who.Converse = false })
+		}
 		if who.Exchange != nil {
 			ways = append(ways, func() { who.Exchange = nil })
 		}

@@ -61,6 +61,8 @@ var apis = map[string]*surface{
 	"chat":      {"/v1/chat/completions", chatBody, chatWhole, chatEvent},
 	"responses": {"/v1/responses", responsesBody, responsesWhole, responsesEvent},
 	"messages":  {"/v1/messages", messagesBody, messagesWhole, messagesEvent},
+	// Not an API of its own: how what is asked about conversations is answered.
+	"conversations": {path: "/v1/conversations", whole: conversationsWhole},
 }
 
 // parameters are those of every tool.
@@ -275,30 +277,36 @@ func chatEvent(r *reply, e sse.Event) {
 	}
 }
 
-func responsesBody(c *talk, p *person, t *task) obj {
-	b := obj{"model": c.model, "stream": p.Stream}
-	var input, tools list
-	messages := c.messages
-	if c.previous != "" {
-		b["previous_response_id"] = c.previous
-		messages = messages[c.sent:]
-	}
+// responsesItems are messages as items of the Responses API.
+func responsesItems(messages []message) (items list) {
 	for _, m := range messages {
 		switch m.role {
 		case "tool":
-			input = append(input, obj{"type": "function_call_output", "call_id": m.callID, "output": m.text})
+			items = append(items, obj{"type": "function_call_output", "call_id": m.callID, "output": m.text})
 		case "assistant":
 			if m.text != "" {
-				input = append(input, obj{"type": "message", "role": "assistant", "content": list{obj{"type": "output_text", "text": m.text}}})
+				items = append(items, obj{"type": "message", "role": "assistant", "content": list{obj{"type": "output_text", "text": m.text}}})
 			}
 			for _, k := range m.calls {
-				input = append(input, obj{"type": "function_call", "call_id": k.id, "name": k.tool, "arguments": k.args})
+				items = append(items, obj{"type": "function_call", "call_id": k.id, "name": k.tool, "arguments": k.args})
 			}
 		default:
-			input = append(input, obj{"type": "message", "role": m.role, "content": m.text})
+			items = append(items, obj{"type": "message", "role": m.role, "content": m.text})
 		}
 	}
-	b["input"] = input
+	return items
+}
+
+func responsesBody(c *talk, p *person, t *task) obj {
+	b := obj{"model": c.model, "stream": p.Stream}
+	var tools list
+	if c.previous != "" {
+		b["previous_response_id"] = c.previous
+	}
+	if c.conversation != "" {
+		b["conversation"] = c.conversation
+	}
+	b["input"] = responsesItems(c.messages[c.sent:])
 	for _, name := range c.tools {
 		tools = append(tools, obj{"type": "function", "name": name, "parameters": parameters})
 	}
