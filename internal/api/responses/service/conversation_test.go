@@ -217,15 +217,16 @@ func TestABackgroundResponseOfAConversation(t *testing.T) {
 
 // A conversation that could not be added to is told of: the response says that it isn't stored.
 func TestAConversationWhoseStoreIsAway(t *testing.T) {
-	w := newWorld(t)
-	defer w.end()
-	c := w.converse(``)
-	streamed := in(c.ID, `"stream":true,`, "One?", "One.")
-	w.store.fail(fault{err: store.ErrUnavailable}, addParts)
-	final := responsestest.Final(t, w.do("POST", "/responses", streamed).events())
-	if final.Status != "completed" || final.Store {
-		t.Errorf("the response ends as %s, store: %v", final.Status, final.Store)
-	}
+	inBubble(t, func(t *testing.T, w *world) {
+		defer w.end()
+		c := w.converse(``)
+		streamed := in(c.ID, `"stream":true,`, "One?", "One.")
+		w.store.fail(fault{err: store.ErrUnavailable}, addParts)
+		final := responsestest.Final(t, w.do("POST", "/responses", streamed).events())
+		if final.Status != "completed" || final.Store {
+			t.Errorf("the response ends as %s, store: %v", final.Status, final.Store)
+		}
+	})
 }
 
 // A compaction_trigger asks something of its request alone. In the conversation nothing is left of it that could be listed

@@ -119,13 +119,13 @@ func (rec *record) options() responses.Options {
 const storeTimeout = 3 * time.Second
 
 // keep stores a response that has ended, if it is to be stored, and adds what it says to its conversation. The error is
-// that one of the two failed.
+// that one of the two failed. A store that is away is asked again for as long as storeTimeout allows, for both together.
 //
 // It uses a context of its own: the client's may have ended, and the response is to be found all the same.
 func (rec *record) keep(r *responses.Response) error {
 	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
 	defer cancel()
-	appendErr := rec.appendToConversation(ctx, r)
+	appendErr := untilThere(ctx, func() error { return rec.appendToConversation(ctx, r) })
 	if appendErr != nil {
 		rec.service.cfg.Log.Error("a response could not be added to its conversation", "id", rec.row.ID, "err", appendErr)
 	}
@@ -133,31 +133,35 @@ func (rec *record) keep(r *responses.Response) error {
 		return appendErr
 	}
 	// Both are tried, whatever becomes of the other.
-	return cmp.Or(rec.create(r), appendErr)
+	return cmp.Or(rec.create(ctx, r), appendErr)
 }
 
-// createPause is how long create waits before it tries again; then twice as long each time.
-const createPause = 200 * time.Millisecond
+// againPause is how long untilThere waits before it tries again; then twice as long each time.
+const againPause = 200 * time.Millisecond
+
+// untilThere asks a store that is away again until ctx ends. The error is the last one, or the first of another kind.
+func untilThere(ctx context.Context, ask func() error) error {
+	err := ask()
+	for pause := againPause; kept.IsUnavailable(err) && wait(ctx, pause); pause *= 2 {
+		err = ask()
+	}
+	return err
+}
 
 // create stores the response as it stands, for the first time, or keeps it briefly when it isn't to be stored. A store that is away
-// is asked again for as long as storeTimeout allows.
+// is asked again until ctx ends.
 //
-// It doesn't take the request's context: a client that leaves at the last event still finds what it has paid for. An
+// ctx is not the request's: a client that leaves at the last event still finds what it has paid for. An
 // error doesn't mean that the row isn't there: the answer of the store may have been lost (see forget).
-func (rec *record) create(r *responses.Response) error {
+func (rec *record) create(ctx context.Context, r *responses.Response) error {
 	if rec.brief {
 		rec.set(r)
 		rec.row.Revision = 1
 		rec.service.store.create(rec.row)
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
-	defer cancel()
 	rec.set(r)
-	err := rec.insert(ctx)
-	for pause := createPause; kept.IsUnavailable(err) && wait(ctx, pause); pause *= 2 {
-		err = rec.insert(ctx)
-	}
+	err := untilThere(ctx, func() error { return rec.insert(ctx) })
 	if err != nil {
 		rec.service.cfg.Log.Error("a response could not be stored", "id", rec.row.ID, "err", err)
 	}

@@ -118,7 +118,9 @@ func (s *Service) startJob(req *responses.Request, turn *agent.Request, rec *rec
 	}
 	// From the moment the row is there, this process answers for it.
 	rec.row.Runner, rec.row.Lease = s.runner, leaseTime
-	if err := rec.create(j.encoder.Response()); err != nil {
+	creating, created := context.WithTimeout(context.Background(), storeTimeout)
+	defer created()
+	if err := rec.create(creating, j.encoder.Response()); err != nil {
 		j.journal.close()
 		s.release(rec.row.Owner)
 		// The row may have been written although the store's answer was lost.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -95,6 +96,26 @@ func TestABackgroundResponseBeginsAfterAShortOutage(t *testing.T) {
 		}
 		time.Sleep(20 * time.Second)
 		w.isWhole(r.ID, "One, two.")
+	})
+}
+
+// So is what a response adds to its conversation, whose client is told otherwise that nothing of it is kept.
+func TestAConversationIsAddedToAfterAShortOutage(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		defer w.end()
+		c := w.converse(`{}`)
+		w.store.fail(outages["unavailable"], addParts, createResponse)
+		time.AfterFunc(1200*time.Millisecond, func() { w.store.fail(noFault, allMethods()...) })
+		began := time.Now()
+		if r := w.create(in(c.ID, "", "One?", "One.")); !r.Store {
+			t.Error("it is not kept")
+		}
+		if took := time.Since(began); took > 3*time.Second {
+			t.Errorf("it took %s", took)
+		}
+		if got := w.said(c.ID); !slices.Equal(got, []string{"user: One?", "assistant: One."}) {
+			t.Errorf("the conversation holds %q", got)
+		}
 	})
 }
 
