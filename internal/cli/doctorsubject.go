@@ -62,11 +62,7 @@ func (c *doctorCmd) subject(ctx context.Context, p *process) (*doctor.Subject, e
 
 // settings reads the settings as serve does. All that can't be used are in found, and not the first alone.
 func (c *doctorCmd) settings(p *process, found *doctor.Settings) (*config.Config, *kong.Context, error) {
-	// A parser of its own for serve's flags, so that its rules and defaults are the real ones.
-	var line struct {
-		Serve serveCmd `cmd:""`
-	}
-	parser, err := kong.New(&line, kong.Name("composer-api"), kong.NoDefaultHelp(), config.Durations(), kong.Resolvers(p.env))
+	parser, cfg, err := serveParser(p.env)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -89,7 +85,6 @@ func (c *doctorCmd) settings(p *process, found *doctor.Settings) (*config.Config
 	if len(args) > 0 && args[0] == "--" {
 		args = args[1:]
 	}
-	cfg := &line.Serve.Config
 	parsed, err := parser.Parse(append([]string{"serve"}, args...))
 	// A flag that doesn't exist is this command's own error; a value that is wrong is a finding.
 	var setting *config.Error

@@ -81,18 +81,25 @@ func (f *gatewayFlags) means(note *running.Gateway) bool {
 	return config.Root("http://"+note.Address).Local() && f.Addr.Local() && given.Port() == port
 }
 
-// settingsOfServe are the settings that serve would have here, without flags.
+// settingsOfServe are the settings that serve would have here, without flags. Only --addr is unknown: serve may have been given
+// one.
 func settingsOfServe(p *process) (*config.Config, error) {
-	// The same parser as serve's, so the same defaults and checks. Only --addr is unknown: serve may have been given one.
-	var line struct {
-		Serve serveCmd `cmd:""`
-	}
-	parser, err := kong.New(&line, kong.Name("composer-api"), kong.NoDefaultHelp(), config.Durations(), kong.Resolvers(p.env))
+	parser, cfg, err := serveParser(p.env)
 	if err != nil {
 		return nil, err
 	}
 	_, err = parser.Parse([]string{"serve"})
-	return &line.Serve.Config, err
+	return cfg, err
+}
+
+// serveParser is a parser of serve's flags alone, with the variables of env, so that its rules and defaults are serve's own. What
+// it parses is in the Config.
+func serveParser(env *config.Env) (*kong.Kong, *config.Config, error) {
+	var line struct {
+		Serve serveCmd `cmd:""`
+	}
+	parser, err := kong.New(&line, kong.Name("composer-api"), kong.NoDefaultHelp(), config.Durations(), kong.Resolvers(env))
+	return parser, &line.Serve.Config, err
 }
 
 // client is an HTTP client for requests to the gateway. caFile names authorities besides the system's; a gateway that runs here

@@ -13,8 +13,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/alecthomas/kong"
-
 	"composer-api/internal/config"
 	"composer-api/internal/service"
 )
@@ -100,17 +98,14 @@ func (c *serviceInstallCmd) address(state string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var line struct {
-		Serve serveCmd `cmd:""`
-	}
-	parser, err := kong.New(&line, kong.Name("composer-api"), kong.NoDefaultHelp(), config.Durations(), kong.Resolvers(env))
+	parser, cfg, err := serveParser(env)
 	if err != nil {
 		return "", err
 	}
 	if _, err := parser.Parse(append([]string{"serve"}, c.flags()...)); err != nil {
 		return "", err
 	}
-	return string(clientRoot(&line.Serve.Config, string(line.Serve.Addr))), nil
+	return string(clientRoot(cfg, string(cfg.Addr))), nil
 }
 
 // warnOfUnseen names the settings of this shell, which the service does not see.

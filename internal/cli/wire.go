@@ -168,29 +168,8 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 	//
 	// One for all: the models page, /v1/models and every turn see the same list.
 	cat := catalog.New(catalog.Config{Fetch: world.fetch, Aliases: aliases(c.Aliases), Log: logs.of("catalog")})
-	// Nil for a server that is alone: then nobody else has to be told which runs wait here.
-	var parked func(owner string, calls []string)
-	var held func(owner, id string, d time.Duration)
-	if p.Peers != nil {
-		// Peers need the gateway, so they are made after it.
-		parked = func(owner string, calls []string) { s.peers.Parked(owner, calls) }
-		held = func(owner, id string, d time.Duration) { s.peers.Held(owner, id, d) }
-	}
-	s.gateway = gateway.New(gateway.Config{
-		Parked:   parked,
-		Backends: p.Backends, Catalog: cat, ParkTimeout: c.ParkTimeout, Unconfigured: unconfigured, Log: logs.of("gateway"),
-		Durable:  gateway.NewDurableMemory(gateway.DurableConfig{Store: s.store, Backends: p.Backends, Log: logs.of("gateway")}),
-		Sessions: s.store, Images: world.images, Files: pdftext.New(pdftext.Config{}), MaxParkedBytes: cmp.Or(p.Kept, remembered()), MaxMemoryBytes: cmp.Or(p.Kept, remembered()-remembered()/sentShare),
-		Controls: controls(&c.Controls), Unclaimed: func(cause park.Cause) { counts.Unclaimed(string(cause)) },
-	})
-	counts.Watch(sources(s.gateway, p.Backends))
-	if p.Peers != nil {
-		var err error
-		if s.peers, err = replica.New(replica.Config{
-			Address: p.Peers.Address, Secret: p.Peers.Secret, Dial: p.Peers.Dial, Store: s.store, Awaits: s.gateway.Awaits, Kept: c.ParkTimeout, Log: logs.of("replica"),
-		}); err != nil {
-			return nil, err
-		}
+	if err := s.makeGateway(c, &p, world.images, cat, logs); err != nil {
+		return nil, err
 	}
 	people := hosted.New(hosted.Config{
 		Store: s.store, Ring: ring, Verify: world.verify, Model: cat.Resolve, Entry: hosted.Entry(c.Accounts.Signup), Runner: agent.NewID("run_", 22), Log: logs.of("hosted"),
@@ -216,6 +195,11 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 	turns := record(openai.Status)
 	// What clients have sent is remembered in a part of the memory for conversations.
 	sent := known.New(known.Config{Bytes: remembered() / sentShare})
+	// Nil for a server that is alone: then nobody else has to be told which responses are here.
+	var held func(owner, id string, d time.Duration)
+	if s.peers != nil {
+		held = s.peers.Held
+	}
 	s.responses = service.New(service.Config{Turns: turns, Model: cat.Resolve, Store: s.store, Held: held, Seal: ring, MaxEventBytes: remembered(), Bounds: bounds(&c.Requests), Sent: sent, Log: logs.of("responses")})
 
 	// Stored chat completions are documents of the same store as conversations.
@@ -294,6 +278,32 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 	s.sweep(context.WithoutCancel(ctx))
 	s.keepAlive(context.WithoutCancel(ctx))
 	return s, nil
+}
+
+// makeGateway makes the gateway and, with other replicas, the way to them. Each needs the other: the gateway tells the replicas
+// which runs wait here, and they ask it for them. An error is that of the way to other replicas.
+func (s *Instance) makeGateway(c *config.Config, p *Parts, images gateway.ImageFetcher, cat *catalog.Catalog, logs *loggers) error {
+	// Nil for a server that is alone. Otherwise s.peers is set before the first turn.
+	var parked func(owner string, calls []string)
+	if p.Peers != nil {
+		parked = func(owner string, calls []string) { s.peers.Parked(owner, calls) }
+	}
+	s.gateway = gateway.New(gateway.Config{
+		Parked:   parked,
+		Backends: p.Backends, Catalog: cat, ParkTimeout: c.ParkTimeout, Unconfigured: unconfigured, Log: logs.of("gateway"),
+		Durable:  gateway.NewDurableMemory(gateway.DurableConfig{Store: s.store, Backends: p.Backends, Log: logs.of("gateway")}),
+		Sessions: s.store, Images: images, Files: pdftext.New(pdftext.Config{}), MaxParkedBytes: cmp.Or(p.Kept, remembered()), MaxMemoryBytes: cmp.Or(p.Kept, remembered()-remembered()/sentShare),
+		Controls: controls(&c.Controls), Unclaimed: func(cause park.Cause) { s.metrics.Unclaimed(string(cause)) },
+	})
+	s.metrics.Watch(sources(s.gateway, p.Backends))
+	if p.Peers == nil {
+		return nil
+	}
+	var err error
+	s.peers, err = replica.New(replica.Config{
+		Address: p.Peers.Address, Secret: p.Peers.Secret, Dial: p.Peers.Dial, Store: s.store, Awaits: s.gateway.Awaits, Kept: c.ParkTimeout, Log: logs.of("replica"),
+	})
+	return err
 }
 
 // failuresRemembered is how many failed turns the operator's page can show.
