@@ -18,6 +18,7 @@ import (
 // A floor does what any translator from OpenAI's API to the local-agent protocol must do, and nothing else: no keys, no limits, no
 // errors, no tools, no memory. What it costs is the cost of net/http, of the kernel, and of one pass over the data.
 type floor struct {
+	// upstream and hold are the flags of the process; client keeps its connections.
 	upstream string // URL of the local-agent endpoint
 	client   *http.Client
 	hold     bool // keep the request's body open, as the protocol wants: the client of a run has more to say
@@ -40,6 +41,7 @@ func (f *floor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			Content string `json:"content"`
 		} `json:"messages"`
 	}
+	// Read at once, because the length is known: the load always says it.
 	body := make([]byte, max(0, r.ContentLength))
 	_, err := io.ReadFull(r.Body, body)
 	if err == nil {
@@ -50,6 +52,7 @@ func (f *floor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		errorf(w, "%v", err)
 		return
 	}
+	// The prompt is encoded into one buffer, with room for the envelope's header before it, so the text is copied once.
 	out := make([]byte, connectwire.HeaderLen, len(body)+1024)
 	out = protowire.AppendTag(out, 1, protowire.BytesType)
 	size := 0
@@ -62,6 +65,7 @@ func (f *floor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		out = append(out, m.Content...)
 		out = append(out, "\n\n"...)
 	}
+	// Behind the message, because its length is known only now.
 	connectwire.PutHeader(out, 0, len(out)-connectwire.HeaderLen)
 	var first io.ReadCloser = io.NopCloser(bytes.NewReader(out))
 	if f.hold {
@@ -108,6 +112,7 @@ func (f *floor) stream(w http.ResponseWriter, body io.Reader) {
 			chunk = append(append(append(chunk[:0], chunkHead...), text...), chunkTail...)
 			w.Write(chunk)
 		}
+		// Less than a header is left, so the next read would wait: what is written so far must not wait with it.
 		if in.Buffered() < connectwire.HeaderLen {
 			flush()
 		}
@@ -133,6 +138,7 @@ func (f *floor) whole(w http.ResponseWriter, body io.Reader) {
 
 // textOf is the text of interaction_update.text_delta; nil for any other message. All three are field 1.
 func textOf(b []byte) []byte {
+	// The mock writes these three alone, so nothing before or behind them has to be skipped.
 	for range 3 {
 		number, kind, n := protowire.ConsumeTag(b)
 		if n < 0 || number != 1 || kind != protowire.BytesType {
@@ -153,6 +159,7 @@ type heldBody struct {
 	done chan struct{}
 }
 
+// Read implements io.Reader. Behind the bytes it waits for Close.
 func (b *heldBody) Read(p []byte) (int, error) {
 	if n, err := b.Reader.Read(p); err == nil {
 		return n, nil

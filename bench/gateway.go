@@ -41,6 +41,7 @@ func (l *lab) mockAt(ctx context.Context, address string, frame int) (*server, e
 
 // own starts this program as one of its servers.
 func (l *lab) own(ctx context.Context, name, address, what string, args ...string) (s *server, err error) {
+	// Another process may take the address before the server does; then it ends, and the bench with it.
 	if address == "" {
 		if address, err = freeAddress(ctx); err != nil {
 			return nil, err
@@ -84,6 +85,7 @@ func (l *lab) ours(ctx context.Context, upstream *server) (s *server, operator s
 	s, err = launch{
 		name: nameOurs, url: "http://" + address, ready: "/healthz", args: []string{l.gateway, "serve"},
 		env: []string{
+			// A log line a request would be measured, too. The state folder is empty, so nothing of an earlier run counts.
 			"COMPOSER_ADDR=" + address, "COMPOSER_METRICS_ADDR=" + operator, "COMPOSER_LOG=warn",
 			"COMPOSER_DB=" + filepath.Join(dir, "bench.db"), "HOME=" + dir, "XDG_STATE_HOME=" + dir,
 			"CURSOR_API_BASE=" + upstream.url, "CURSOR_BACKEND_BASE_URL=" + upstream.url,
@@ -116,6 +118,7 @@ func gauge(ctx context.Context, operator, name string) (float64, error) {
 		return 0, err
 	}
 	for line := range bytes.Lines(body) {
+		// A gauge without labels is a line: its name, a space, its value.
 		if value, ok := bytes.CutPrefix(line, []byte(name+" ")); ok {
 			return strconv.ParseFloat(string(bytes.TrimSpace(value)), 64)
 		}

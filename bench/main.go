@@ -10,6 +10,7 @@ import (
 	"syscall"
 )
 
+// main ends the servers with the signal: each is started with ctx.
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -22,6 +23,7 @@ func main() {
 // run is main: the first argument says which of the servers this process is to be. Without one it measures.
 func run(ctx context.Context, args []string) error {
 	what := ""
+	// A word is the server that this process is to be; a flag belongs to the measurement.
 	if len(args) > 0 && args[0] != "" && args[0][0] != '-' {
 		what, args = args[0], args[1:]
 	}

@@ -12,6 +12,7 @@ import (
 func firstWords(n int) load {
 	return func(ctx context.Context, t *trial) error {
 		t.units = n
+		// One at a time, so that no request waits for another.
 		return each(ctx, n, 1, func(ctx context.Context, _ int) error {
 			a, err := t.client.stream(ctx, short(plan{events: 8, burst: 8}, true), nil)
 			t.delays.add(a.first)
@@ -24,6 +25,7 @@ func firstWords(n int) load {
 func headers(n int, silent time.Duration) load {
 	return func(ctx context.Context, t *trial) error {
 		t.units = n
+		// All at once: a server that held the headers back for one would hold them back for all.
 		return each(ctx, n, n, func(ctx context.Context, _ int) error {
 			a, err := t.client.stream(ctx, short(plan{events: 1, silent: silent}, true), nil)
 			t.delays.add(a.headers)
@@ -57,6 +59,7 @@ func gathered(streams, words int, every time.Duration) load {
 		t.units = streams * words
 		// Two thousand streams are begun in less than two seconds.
 		silent := time.Duration(streams)*time.Second/1000 + time.Second
+		// begin is called while the streams are silent; what was used before it doesn't count.
 		begun := make(chan error, 1)
 		timer := time.AfterFunc(silent, func() { begun <- t.begin() })
 		err := each(ctx, streams, streams, func(ctx context.Context, i int) error {

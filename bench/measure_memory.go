@@ -14,11 +14,13 @@ const settle = 8 * time.Second
 
 // A parking is what many parked runs cost.
 type parking struct {
-	runs           int
-	wait           time.Duration // after settle
-	atOnce         float64       // KiB of resident memory a run, when all are parked
-	meanwhile      []float64     // the same at each quarter of wait
-	cpu            float64       // share of a core that the heartbeats take
+	// runs is how many were parked at once.
+	runs      int
+	wait      time.Duration // after settle
+	atOnce    float64       // KiB of resident memory a run, when all are parked
+	meanwhile []float64     // the same at each quarter of wait
+	cpu       float64       // share of a core that the heartbeats take
+	// opened is how long it took to park them all, closed to resume them.
 	opened, closed time.Duration
 }
 
@@ -39,6 +41,7 @@ func (l *lab) parked(ctx context.Context, frame, runs int, wait time.Duration) (
 	defer s.stop()
 	c := newClient(s.url)
 	defer c.close()
+	// Each run is told at which word to go on. So a result that reached another run would be heard.
 	ask := func(ctx context.Context, i int) (again request, err error) {
 		said := []message{{Role: "user", Content: fmt.Sprintf("Look, %d. %s", i, plan{events: 3, tool: true})}}
 		a, err := c.stream(ctx, chatRequest(0, true, said, offered(1)), nil)
@@ -70,6 +73,7 @@ func (l *lab) parked(ctx context.Context, frame, runs int, wait time.Duration) (
 	if err != nil {
 		return p, err
 	}
+	// What the process had before is not a run's.
 	perRun := func() float64 {
 		now, _ := residentMemory(s.pid)
 		return float64(now-base) / 1024 / float64(runs)
@@ -112,12 +116,13 @@ func (l *lab) parked(ctx context.Context, frame, runs int, wait time.Duration) (
 type crowd struct {
 	server   *server
 	operator string // of the gateway's metrics; "" for other servers
-	streams  int
-	base     int64   // bytes of resident memory before they came
-	each     float64 // KiB of resident memory a stream
-	before   float64 // goroutines, of the gateway alone
-	after    float64 // goroutines a second after all have left
-	leftAt   time.Time
+	// streams is how many clients wait.
+	streams int
+	base    int64   // bytes of resident memory before they came
+	each    float64 // KiB of resident memory a stream
+	before  float64 // goroutines, of the gateway alone
+	after   float64 // goroutines a second after all have left
+	leftAt  time.Time
 }
 
 // waiting lets clients wait at a server, measures, and lets them leave. The server stays, so that one can see what it gives
@@ -150,6 +155,7 @@ func (l *lab) waiting(ctx context.Context, name string, upstream *server, stream
 	if w.base, err = residentMemory(w.server.pid); err != nil {
 		return w, err
 	}
+	// One context for all clients, so that all leave in the same moment.
 	stay, leave := context.WithCancel(ctx)
 	defer leave()
 	bodies := make([]io.Closer, streams)

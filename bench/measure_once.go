@@ -24,6 +24,7 @@ type beginning struct {
 func (l *lab) cold(ctx context.Context, upstream *server, times int) (b beginning, err error) {
 	var starts []float64
 	for range times {
+		// The database is new each time, so its schema is made, too.
 		begin := time.Now()
 		s, err := l.behind(ctx, nameOurs, upstream)
 		if err != nil {
@@ -58,6 +59,7 @@ func leaving(ctx context.Context, s, upstream *server, clients int) (*delays, er
 	defer c.close()
 	resets := new(delays)
 	err := each(ctx, clients, 8, func(ctx context.Context, i int) error {
+		// Each client leaves by itself, and asks the mock then when it was noticed.
 		one, leave := context.WithCancel(ctx)
 		defer leave()
 		resp, err := c.open(one, short(plan{id: i + 1, events: 1, silent: time.Hour}, true))
@@ -67,6 +69,7 @@ func leaving(ctx context.Context, s, upstream *server, clients int) (*delays, er
 		defer resp.Body.Close()
 		at := time.Now()
 		leave()
+		// The mock answers when it has noticed. Its clock is ours: both run on this machine.
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, upstream.url+"/left/"+strconv.Itoa(i+1), nil)
 		if err != nil {
 			return err
@@ -91,6 +94,7 @@ type neighbour func(t *trial) (work func(ctx context.Context) error)
 func beside(streams, words int, every time.Duration, other neighbour) load {
 	return func(ctx context.Context, t *trial) error {
 		work := other(t)
+		// The neighbour ends when the streams are over.
 		next, stop := context.WithCancel(ctx)
 		over := make(chan error, 1)
 		go func() { over <- work(next) }()
@@ -109,6 +113,7 @@ func nobody(*trial) func(context.Context) error { return func(context.Context) e
 // slowReader asks for more than any buffer holds, and reads nothing of it.
 func slowReader(t *trial) func(context.Context) error {
 	return func(ctx context.Context) error {
+		// A bare connection: an HTTP client would read the answer into buffers of its own.
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", t.server.url[len("http://"):])
 		if err != nil {
 			return err

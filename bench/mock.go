@@ -15,6 +15,7 @@ import (
 // (mock_openai.go) on one port, and does what the plan in the prompt says. It answers from bytes that are nearly ready, so
 // that the server before it is what limits.
 type mock struct {
+	// mu guards left.
 	mu   sync.Mutex
 	left map[int]chan int64 // by the plan's id: when the mock noticed that its client had left, Unix time in ns
 }
@@ -33,6 +34,7 @@ func serveMock(ctx context.Context, address string, frame int) error {
 	mux.HandleFunc("POST "+agentPath, m.serveAgent)
 	mux.HandleFunc("POST /v1/chat/completions", m.serveChat)
 	mux.HandleFunc("POST /auth/exchange_user_api_key", func(w http.ResponseWriter, _ *http.Request) {
+		// What the gateway asks for before a run. Other servers don't.
 		io.WriteString(w, `{"accessToken":"bench","refreshToken":"bench"}`)
 	})
 	mux.HandleFunc("GET /v1/models", func(w http.ResponseWriter, _ *http.Request) {
@@ -49,6 +51,7 @@ func serveMock(ctx context.Context, address string, frame int) error {
 
 // A voice puts words into the form of one protocol. Its methods append to b.
 type voice interface {
+	// word appends word i, and end what follows the last word of an answer of so many.
 	word(b []byte, i int, now time.Time) []byte
 	end(b []byte, events int) []byte
 }
@@ -60,6 +63,7 @@ func speak(ctx context.Context, w http.ResponseWriter, v voice, p plan, first in
 		return err
 	}
 	var b []byte
+	// A burst is one write and one flush, whatever it holds.
 	for i := 0; i < p.events; {
 		if err := pause(ctx, p.every); err != nil {
 			return err
@@ -101,6 +105,7 @@ func pause(ctx context.Context, d time.Duration) error {
 // gone records that the client of p has left, for plans that have an id.
 func (m *mock) gone(p plan) {
 	if p.id > 0 {
+		// The channel has room for it, so the run's goroutine doesn't wait for somebody who asks.
 		m.leaving(p.id) <- time.Now().UnixNano()
 	}
 }

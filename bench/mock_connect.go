@@ -18,12 +18,14 @@ import (
 
 // serveAgent carries out one run of the local-agent protocol.
 func (m *mock) serveAgent(w http.ResponseWriter, r *http.Request) {
+	// The body stays open as long as the run: results of tools come in it.
 	in := bufio.NewReader(r.Body)
 	prompt, err := readEnvelope(in, nil)
 	if err != nil {
 		errorf(w, "the run request: %v", err)
 		return
 	}
+	// The plan is found as text. To decode the prompt would be the mock's cost, and not the server's before it.
 	p, err := findPlan(prompt)
 	if err != nil {
 		errorf(w, "%v", err)
@@ -61,6 +63,7 @@ func callAndGoOn(w http.ResponseWriter, r *http.Request, in *bufio.Reader, p pla
 		}},
 	}}}))
 	http.NewResponseController(w).Flush()
+	// One buffer for all messages. Heartbeats come here, too, and are passed over.
 	var buf []byte
 	for {
 		message, err := readEnvelope(in, buf[:0])
@@ -106,6 +109,7 @@ type connectVoice struct{}
 
 // word writes AgentServerMessage{interaction_update{text_delta{text}}}, each of which is field 1.
 func (connectVoice) word(b []byte, i int, now time.Time) []byte {
+	// On the stack: a word is at most 40 bytes.
 	var text [48]byte
 	word := appendWord(text[:0], i, now)
 	inner := 1 + protowire.SizeBytes(len(word))

@@ -20,6 +20,7 @@ func (m *mock) serveChat(w http.ResponseWriter, r *http.Request) {
 		errorf(w, "%v", err)
 		return
 	}
+	// All clients of the bench write it without a space.
 	if !bytes.Contains(body, []byte(`"stream":true`)) {
 		var text []byte
 		for i := range p.events {
@@ -48,10 +49,12 @@ const (
 // chatVoice speaks OpenAI's API for chat completions.
 type chatVoice struct{}
 
+// word appends a chunk with one word.
 func (chatVoice) word(b []byte, i int, now time.Time) []byte {
 	b = append(b, chunkHead...)
 	b = appendWord(b, i, now)
 	return append(b, chunkTail...)
 }
 
+// end appends the last chunk and the mark behind it.
 func (chatVoice) end(b []byte, _ int) []byte { return append(b, chunkEnd...) }

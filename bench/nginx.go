@@ -57,6 +57,7 @@ func (l *lab) nginx(ctx context.Context, upstream *server) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Everything that nginx writes lies in this folder, so it needs no rights of root.
 	config := filepath.Join(dir, "nginx.conf")
 	text := fmt.Sprintf(nginxConfig, dir, address, strings.TrimPrefix(upstream.url, "http://"))
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {

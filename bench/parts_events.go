@@ -12,6 +12,7 @@ func (s *suite) words(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// What the mock and the client take is in every figure, and in that of direct alone.
 	added := make(map[string]spread)
 	direct := first[nameDirect].p50.median
 	for name, r := range first {
@@ -42,6 +43,7 @@ const eventsASecond = 15_000
 
 // events is about what an event costs.
 func (s *suite) events(ctx context.Context) error {
+	// The same number of events for each number of streams, so that only the streams differ.
 	drawing := &plot{title: "CPU an event, 15,000 events a second in all", x: "streams", y: "µs"}
 	s.plots["events"] = drawing
 	for _, n := range []int{30, 300} {

@@ -56,6 +56,7 @@ func (c crowds) report(ctx context.Context, s *suite) error {
 	return nil
 }
 
+// stop ends the gateway that was left running.
 func (c crowds) stop() {
 	if c.ours != nil {
 		c.ours.server.stop()

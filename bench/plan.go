@@ -25,6 +25,7 @@ const planForm = "[[bench id=%d events=%d burst=%d every=%d silent=%d beat=%t to
 // planMark is how the text of a plan begins.
 var planMark = []byte("[[bench ")
 
+// String is the plan as it stands in a prompt. findPlan reads it.
 func (p plan) String() string {
 	return fmt.Sprintf(planForm, p.id, p.events, max(p.burst, 1), p.every, p.silent, p.beat, p.tool)
 }
@@ -51,6 +52,7 @@ func appendWord(b []byte, i int, now time.Time) []byte {
 
 // A listener checks the words of one answer as they come, in pieces of any length.
 type listener struct {
+	// One goroutine uses it.
 	next   int    // number of the word that must come
 	rest   []byte // of a word that isn't whole yet
 	delays *delays

@@ -22,6 +22,7 @@ type line struct {
 	points []point
 }
 
+// A point is a figure, in the units of its axes.
 type point struct{ x, y float64 }
 
 // The plot's measures, in SVG's units, and the lines' colours, which people with any kind of colour vision can tell apart.
@@ -30,6 +31,7 @@ const (
 	left, right, top, bottom = 70, 170, 40, 50
 )
 
+// colours are those of Okabe and Ito.
 var colours = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"}
 
 // add adds a point to the line of that name, if the figure is there.
@@ -56,6 +58,7 @@ func (p *plot) write(file string) error {
 		return nil
 	}
 	byX := func(a, b point) int { return cmp.Compare(a.x, b.x) }
+	// x is logarithmic, because the numbers of streams and bytes double. y begins at 0, so that heights can be compared.
 	low, high := math.Log(slices.MinFunc(all, byX).x), math.Log(slices.MaxFunc(all, byX).x)
 	most := 1.1 * slices.MaxFunc(all, func(a, b point) int { return cmp.Compare(a.y, b.y) }).y
 	atX := func(x float64) float64 {

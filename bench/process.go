@@ -37,12 +37,14 @@ const startTimeout = 20 * time.Second
 // start starts a process and waits until it answers. The process ends with ctx at the latest.
 func (l launch) start(ctx context.Context) (*server, error) {
 	s := &server{name: l.name, url: l.url, ended: make(chan struct{})}
+	// The end of ctx kills it, whatever this process does.
 	s.cmd = exec.CommandContext(ctx, l.args[0], l.args[1:]...)
 	s.cmd.Env = append(os.Environ(), l.env...)
 	s.cmd.Stderr = &s.stderr
 	if err := s.cmd.Start(); err != nil {
 		return nil, err
 	}
+	// One goroutine waits for its end, so everybody else can wait for ended.
 	s.pid = s.cmd.Process.Pid
 	go func() {
 		s.cmd.Wait()
@@ -86,6 +88,7 @@ func (s *server) stop() {
 	s.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-s.ended:
+	// It has had its time. What it still does is of no interest.
 	case <-time.After(2 * time.Second):
 		s.cmd.Process.Kill()
 		<-s.ended

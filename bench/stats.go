@@ -12,6 +12,7 @@ type delays struct {
 	all []time.Duration
 }
 
+// add adds one.
 func (d *delays) add(one time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -29,10 +30,12 @@ func (d *delays) at(share float64) float64 {
 	return milliseconds(d.all[min(len(d.all)-1, int(share*float64(len(d.all))))])
 }
 
+// milliseconds is d as the table has it.
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 // A spread is what several rounds of one measurement say.
 type spread struct {
+	// low and high are the least and the most of the rounds that count.
 	median, low, high float64
 	unsteady          bool // the baseline moved too much for the figures to be relied on
 }
@@ -57,5 +60,6 @@ func (s spread) rate() spread {
 	if s.low <= 0 {
 		return spread{}
 	}
+	// The fewest microseconds are the highest rate.
 	return spread{1e6 / s.median, 1e6 / s.high, 1e6 / s.low, s.unsteady}
 }

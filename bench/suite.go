@@ -13,6 +13,7 @@ import (
 
 // options are what a run of the bench may be told.
 type options struct {
+	// gateway is the path of the program; results is a folder.
 	gateway string
 	results string
 	rounds  int
@@ -24,10 +25,12 @@ type options struct {
 
 // A peer is another gateway that runs already, with the mock's address as its upstream.
 type peer struct {
+	// pid is for its CPU time; the process isn't ours, and is left running.
 	name, url string
 	pid       int
 }
 
+// register makes a flag for each option.
 func (o *options) register(flags *flag.FlagSet) {
 	flags.StringVar(&o.gateway, "gateway", "bin/composer-api", "the gateway's program")
 	flags.StringVar(&o.results, "results", "bench/results", "folder for the table and the drawings")
@@ -52,17 +55,19 @@ type suite struct {
 	options
 	lab     *lab
 	servers []*server // the first is direct
-	seed    int
-	begun   time.Time
-	rows    []row
-	plots   map[string]*plot // by the file's name, without .svg
-	notes   []string
+	// seed is another one for each trial, so that no server has seen a prompt before.
+	seed  int
+	begun time.Time
+	rows  []row
+	plots map[string]*plot // by the file's name, without .svg
+	notes []string
 }
 
 // A part is a group of scenarios that can be run alone.
 type part struct {
 	name string
-	run  func(*suite, context.Context) error
+	// run adds rows to the suite.
+	run func(*suite, context.Context) error
 }
 
 // parts are in the order in which they are run and printed. The crowds leave first, because their servers are looked at again a
@@ -114,6 +119,7 @@ func (o options) measure(ctx context.Context) error {
 	s.begun = time.Now()
 	ctx, cancel := context.WithTimeoutCause(ctx, maxTime, fmt.Errorf("the bench took longer than %v", maxTime))
 	defer cancel()
+	// First, because a minute has to pass until its report.
 	crowds, err := s.crowds(ctx)
 	if err != nil {
 		return err
@@ -169,6 +175,7 @@ func (s *suite) start(ctx context.Context) error {
 	return nil
 }
 
+// stop ends the servers that were started here.
 func (s *suite) stop() {
 	for _, one := range s.servers {
 		one.stop()
@@ -216,6 +223,7 @@ func column(results map[string]result, of func(result) spread, factor float64) m
 }
 
 // The figures of a result.
+// In microseconds a unit of work, and in milliseconds.
 func cpuOf(r result) spread  { return r.cpu }
 func p50Of(r result) spread  { return r.p50 }
 func p99Of(r result) spread  { return r.p99 }

@@ -30,6 +30,7 @@ func (r row) ratio() float64 {
 
 // verdict is "yes", "no", or "" for a row without a target.
 func (r row) verdict() string {
+	// The median of the rounds, as the table shows it.
 	have := r.figure[nameOurs].median
 	if r.against != "" {
 		have = r.ratio()
