@@ -81,7 +81,7 @@ func short(p plan, stream bool) request {
 func conversation(n, size, seed int) []message {
 	line := "\tif err := run(ctx, \"step\"); err != nil {\n\t\treturn fmt.Errorf(\"step: %w\", err)\n\t}\n"
 	text := func(i int) string {
-		// 14 bytes are what JSON's escapes add to a line.
+		// 14 bytes are about what JSON's escapes add to a line.
 		head := fmt.Sprintf("Message %d of %s.\n", i, seedText(seed))
 		return head + strings.Repeat(line, max(1, (size/n-len(head))/(len(line)+14)))
 	}
