@@ -25,9 +25,9 @@ type options struct {
 
 // A peer is another gateway that runs already, with the mock's address as its upstream.
 type peer struct {
-	// pid is for its CPU time; the process isn't ours, and is left running.
 	name, url string
-	pid       int
+	// pid is for its CPU time; the process isn't ours, and is left running.
+	pid int
 }
 
 // register makes a flag for each option.

@@ -16,7 +16,8 @@ const agentLimit = 4 * time.Minute
 type Agent struct {
 	// Home is its home folder, Work the folder it works in: both private.
 	Home, Work string
-	t          testing.TB
+	// t is the test that fails when the agent does.
+	t testing.TB
 }
 
 // NewAgent makes the folders for an agent.
@@ -53,6 +54,7 @@ func (a *Agent) RunToFailure(program string, env []string, args ...string) (stdo
 	return string(out)
 }
 
+// run runs the agent. What it has printed is logged at the end of a test that failed.
 func (a *Agent) run(program string, env, args []string) (stdout, stderr []byte, err error) {
 	c := command{dir: a.Work, env: append(cleanEnv(a.Home), env...), program: program, args: args, limit: agentLimit}
 	stdout, stderr, err = c.run(a.t)

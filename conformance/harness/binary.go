@@ -33,6 +33,7 @@ var build = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	binary := filepath.Join(folder, "composer-api")
+	// As a release is built: without C.
 	cmd := exec.Command("go", "build", "-o", binary, "./cmd/composer-api")
 	cmd.Dir = filepath.Dir(root())
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -57,6 +58,7 @@ func Main(m *testing.M) {
 	os.Exit(run(m))
 }
 
+// run is Main with an exit code, so that its deferred calls happen.
 func run(m *testing.M) int {
 	binary, err := build()
 	if binary != "" && os.Getenv(BinaryVariable) == "" {

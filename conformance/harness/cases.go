@@ -13,6 +13,7 @@ import (
 	"golang.org/x/tools/txtar"
 )
 
+// update is the flag -update of the tests of all packages.
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 // A Case is a test in a txtar file:
@@ -46,6 +47,7 @@ func (c *Case) Run(t *testing.T, pattern string) {
 	}
 }
 
+// run carries out one file. It compares what the client printed and what reached the simulator.
 func (c *Case) run(t *testing.T, file string) {
 	archive, err := txtar.ParseFile(file)
 	if err != nil {
@@ -63,6 +65,7 @@ func (c *Case) run(t *testing.T, file string) {
 	env := slices.Concat(c.Env, []string{"BASE_URL=" + gateway.BaseURL(), "API_KEY=" + Key})
 	out := RunNode(t, c.Prelude+string(client.Data), env...)
 	golden(archive, "out", normalise(out), t)
+	// A client may have ended before the gateway has: the record is read when nothing moves any more.
 	golden(archive, "runs", Summary(sim.AwaitSettled()), t)
 	if wrong := sim.Violations(); len(wrong) > 0 {
 		t.Errorf("the gateway broke the protocol:\n%s", strings.Join(wrong, "\n"))
@@ -74,6 +77,7 @@ func (c *Case) run(t *testing.T, file string) {
 	}
 }
 
+// section is a file of the archive; nil when it isn't there.
 func section(a *txtar.Archive, name string) *txtar.File {
 	for i := range a.Files {
 		if a.Files[i].Name == name {
@@ -87,6 +91,7 @@ func section(a *txtar.Archive, name string) *txtar.File {
 func golden(a *txtar.Archive, name, got string, t *testing.T) {
 	t.Helper()
 	want := section(a, name)
+	// Another upstream has a section of its own only where its result differs.
 	if upstream := Upstream(); upstream != "" {
 		if special := section(a, name+" "+upstream); special != nil {
 			name, want = special.Name, special

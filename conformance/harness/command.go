@@ -12,7 +12,8 @@ import (
 
 // A command is a client that runs to its end.
 type command struct {
-	dir     string
+	dir string
+	// env is all of its environment, and limit how long it may take. stdin may be nil.
 	env     []string
 	stdin   io.Reader
 	program string
@@ -60,6 +61,7 @@ func TryOperate(t testing.TB, variables []string, args ...string) (string, error
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Each command has a home of its own, so nothing stays from the one before.
 	home := t.TempDir()
 	c := command{dir: home, env: append(cleanEnv(home), variables...), program: binary, args: args, limit: operateLimit}
 	stdout, stderr, err := c.run(t)

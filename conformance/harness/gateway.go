@@ -51,6 +51,7 @@ func StartReplica(t testing.TB, sim *Sim, variables []string, args ...string) *G
 	ready := "/healthz"
 	if Upstream() == "sdkbridge" {
 		ready = "/readyz" // which waits until the bridge has started
+		// A variable that is there twice has its last value.
 		// On a busy machine the first run of a bridge takes much longer than its start, which takes seconds: no failure.
 		env = append(env, "COMPOSER_UPSTREAM=sdkbridge", "COMPOSER_SDK_BRIDGE="+Bridge(t), "COMPOSER_START_TIMEOUT=2m")
 	}

@@ -33,10 +33,12 @@ func Offline(t *testing.T, test func(*testing.T)) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The pattern names this test alone, each part of its name whole.
 	cmd := exec.CommandContext(t.Context(), exe, "-test.v", "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$")
 	cmd.Env = append(os.Environ(), offlineVariable+"="+t.Name(), BinaryVariable+"="+binary)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
 	if os.Geteuid() != 0 {
+		// Only root may make a network namespace; in a user namespace of our own we are root.
 		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
 		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
 		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
@@ -47,6 +49,7 @@ func Offline(t *testing.T, test func(*testing.T)) {
 		t.Skipf("this system lets us make no network namespace: %v", err)
 	case err != nil:
 		t.Fatalf("%v\n%s", err, out)
+	// Exit code 0 may also mean that nothing was run.
 	case strings.Contains(string(out), "--- SKIP"):
 		t.Skipf("in a network of its own it is skipped:\n%s", out)
 	case !strings.Contains(string(out), "--- PASS: "+t.Name()):

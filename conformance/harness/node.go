@@ -27,6 +27,7 @@ func Installed(t testing.TB, path string) string {
 // Platform is this machine in the names of npm's packages: "linux-x64", "darwin-arm64".
 func Platform() string { return platform(runtime.GOOS, runtime.GOARCH) }
 
+// platform is Platform for any machine, for its test.
 func platform(goos, goarch string) string {
 	if goarch == "amd64" {
 		goarch = "x64"

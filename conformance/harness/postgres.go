@@ -38,6 +38,7 @@ func NewPostgres(t testing.TB) string {
 	t.Helper()
 	server := PostgresServer(t)
 	name := "conformance_" + strings.ToLower(rand.Text())
+	// It is not dropped: the server for tests is thrown away as a whole.
 	SQL(t, server, "CREATE DATABASE "+name)
 	u, err := url.Parse(server)
 	if err != nil {

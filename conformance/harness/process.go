@@ -32,6 +32,7 @@ type server struct {
 	// URL is where it listens, without a slash at the end.
 	URL string
 
+	// t fails when the process doesn't end well. name is its command, for messages.
 	t      testing.TB
 	name   string
 	cmd    *exec.Cmd
@@ -59,6 +60,7 @@ func startServer(t testing.TB, path string, env []string, args ...string) *serve
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	// One goroutine waits for the process; everybody else waits for exited.
 	go func() {
 		s.cmd.Wait()
 		close(s.exited)
@@ -75,6 +77,7 @@ func cleanEnv(home string) []string {
 	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + home, "LANG=C.UTF-8", "TZ=UTC"}
 }
 
+// awaitReady waits for the line with the address, and then for an answer of 200 at path.
 func (s *server) awaitReady(path string) error {
 	limit := time.After(startLimit)
 	select {
@@ -172,11 +175,13 @@ func (s *server) end() {
 type output struct {
 	address chan string // gets the first address
 
+	// mu guards what follows: the process writes while a test reads.
 	mu    sync.Mutex
 	text  bytes.Buffer
 	found bool
 }
 
+// newOutput makes an output in which nothing was found yet.
 func newOutput() *output { return &output{address: make(chan string, 1)} }
 
 // Write implements io.Writer.

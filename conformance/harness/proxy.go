@@ -69,6 +69,7 @@ func (p *Proxy) Start(t testing.TB) (url string) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
+		// Closed when the process is gone, whoever has ended it.
 		exited := make(chan struct{})
 		go func() {
 			cmd.Wait()

@@ -54,6 +54,7 @@ func AiderPython(t testing.TB) string {
 	return python(t, ".cache/python-aider")
 }
 
+// runPython runs a file with the Python of a virtual environment. The file is a path below the package's folder.
 func runPython(t testing.TB, venv, file string, env []string) string {
 	t.Helper()
 	program := python(t, venv)

@@ -19,6 +19,7 @@ type Recorder struct {
 	// URL is where it listens, without a slash at the end.
 	URL string
 
+	// mu guards the list and all exchanges in it.
 	mu        sync.Mutex
 	exchanges []*Exchange
 }
@@ -45,6 +46,7 @@ func StartRecorder(t testing.TB, gateway *Gateway) *Recorder {
 		FlushInterval: -1, // an event at a time
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		// Read as a whole before it goes on, so that it is recorded also when the gateway doesn't read it.
 		body, err := io.ReadAll(req.Body)
 		if err != nil {
 			return // the client left
@@ -91,6 +93,7 @@ func (r *Recorder) String() string {
 	return b.String()
 }
 
+// shorten takes the middle out of a long text.
 func shorten(text []byte) []byte {
 	const most = 1000
 	if len(text) <= most {
@@ -102,6 +105,7 @@ func shorten(text []byte) []byte {
 // tee notes an answer on its way.
 type tee struct {
 	http.ResponseWriter
+	// r has the lock for e.
 	r *Recorder
 	e *Exchange
 }

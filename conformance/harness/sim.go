@@ -20,6 +20,7 @@ type Sim struct{ *server }
 func StartSim(t testing.TB, args ...string) *Sim {
 	t.Helper()
 	if len(args) == 0 {
+		// The seed follows from the test's name, so a failure can be had again.
 		name := fnv.New32()
 		io.WriteString(name, t.Name())
 		args = []string{"--seed=" + strconv.Itoa(1+int(name.Sum32()%1_000_000))}
@@ -61,7 +62,8 @@ type Exec struct {
 	Result     string    `json:"result"`
 	Heartbeats int       `json:"heartbeats"`
 	Asked      time.Time `json:"asked"`
-	Answered   time.Time `json:"answered"`
+	// Answered is zero while the gateway hasn't answered.
+	Answered time.Time `json:"answered"`
 }
 
 // Parked reports whether the run is open and waits for the client's results.
@@ -161,6 +163,7 @@ func (s *Sim) AwaitSettled() []Run {
 	})
 }
 
+// get decodes what the simulator answers at path.
 func (s *Sim) get(path string, into any) {
 	s.t.Helper()
 	resp, err := http.Get(s.URL + path)

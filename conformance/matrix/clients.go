@@ -2,6 +2,7 @@ package main
 
 // A client is a real program or library that the tests drive. Its row says where its version stands and which tests show what.
 type client struct {
+	// name is as the page shows it.
 	name string
 	// lock is the file that its version is read from, below the conformance folder, and pack its package there.
 	lock, pack string
@@ -50,6 +51,7 @@ func loop(script string) []shown {
 	return append(all, shown{streaming, "python", test + script + "*stream=true"})
 }
 
+// rows puts lists together.
 func rows(groups ...[]shown) []shown {
 	var all []shown
 	for _, g := range groups {
@@ -59,6 +61,7 @@ func rows(groups ...[]shown) []shown {
 }
 
 const (
+	// The lock files, below the conformance folder.
 	npm    = "package-lock.json"
 	agents = "agents/package-lock.json"
 	pypi   = "python/requirements.txt"

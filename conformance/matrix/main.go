@@ -33,6 +33,7 @@ func results(run io.Reader) ([]result, error) {
 	var all []result
 	lines := bufio.NewReader(run)
 	for {
+		// Lines may be longer than a Scanner takes: an event has a test's whole output.
 		line, err := lines.ReadBytes('\n')
 		var event struct{ Action, Package, Test string }
 		// What is no event is what a compiler says, for example.
@@ -61,6 +62,7 @@ func pattern(test string) *regexp.Regexp {
 
 // outcome is what a run says of a capability: "" where the table has no test for it.
 func outcome(all []result, c *client, capability string) string {
+	// One test that failed is enough for "fails", and one that was skipped for "not run".
 	claimed, passed, skipped := 0, 0, 0
 	for _, s := range c.shows {
 		if s.capability != capability {

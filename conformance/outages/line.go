@@ -12,6 +12,7 @@ import (
 type line struct {
 	l net.Listener
 
+	// mu guards what follows.
 	mu     sync.Mutex
 	moved  sync.Cond // on mu: silent has changed
 	target string
@@ -41,8 +42,10 @@ func newLine(t *testing.T, target string) *line {
 	return n
 }
 
+// address is what gateways connect to in the server's place.
 func (n *line) address() string { return n.l.Addr().String() }
 
+// serve accepts connections until the listener is closed.
 func (n *line) serve() {
 	for {
 		c, err := n.l.Accept()
@@ -84,6 +87,7 @@ func (n *line) carry(client *net.TCPConn) {
 	server.Close()
 }
 
+// copy carries bytes in one direction until it ends. What was read while the line is silent is held, and not lost.
 func (n *line) copy(to, from *net.TCPConn) {
 	buf := make([]byte, 32<<10)
 	for {

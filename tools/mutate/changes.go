@@ -30,8 +30,9 @@ var assignments = map[token.Token]token.Token{token.ADD_ASSIGN: token.SUB_ASSIGN
 
 // A finder collects the changes of one file.
 type finder struct {
-	path    string
-	src     []byte
+	path string
+	src  []byte
+	// set has the positions; src is the file's text, which nodes are cut out of.
 	set     *token.FileSet
 	changes []change
 }
@@ -46,6 +47,7 @@ func changesOf(path string, src []byte) ([]change, error) {
 	if ast.IsGenerated(file) {
 		return nil, nil
 	}
+	// Only bodies of functions: a declaration that is changed would mostly not compile.
 	for _, d := range file.Decls {
 		if fn, ok := d.(*ast.FuncDecl); ok && fn.Body != nil {
 			ast.Inspect(fn.Body, f.visit)
@@ -74,6 +76,7 @@ func (f *finder) visit(n ast.Node) bool {
 		if n.Label == nil && n.Tok != token.FALLTHROUGH {
 			f.replace(n, "", "is left out")
 		}
+	// A return of values can't be left out: the function would lack one.
 	case *ast.ReturnStmt:
 		if len(n.Results) == 0 {
 			f.replace(n, "", "is left out")
@@ -94,6 +97,7 @@ func (f *finder) isTalk(x ast.Expr) bool {
 	if !ok {
 		return false
 	}
+	// By its name, so that no types have to be loaded. "s.cfg.Log.Info" has "log." in it.
 	name := f.text(call.Fun)
 	return name == "panic" || strings.Contains(strings.ToLower(name), "log.")
 }
@@ -141,6 +145,7 @@ func (f *finder) binary(n *ast.BinaryExpr) {
 func (f *finder) swap(pos token.Pos, from, to token.Token, whole ast.Node) {
 	start := f.set.Position(pos).Offset
 	begin, end := f.set.Position(whole.Pos()).Offset, f.set.Position(whole.End()).Offset
+	// The operator stands in the file as it is printed, without blanks in it.
 	length := len(from.String())
 	after := string(f.src[begin:start]) + to.String() + string(f.src[start+length:end])
 	f.add(start, start+length, to.String(), pos, short(f.text(whole))+" becomes "+short(after))
@@ -154,6 +159,7 @@ func (f *finder) replace(n ast.Node, text, what string) {
 	f.add(f.set.Position(n.Pos()).Offset, f.set.Position(n.End()).Offset, text, n.Pos(), short(f.text(n))+" "+what)
 }
 
+// add adds the change that puts text in the place of src[start:end].
 func (f *finder) add(start, end int, text string, at token.Pos, what string) {
 	f.changes = append(f.changes, change{
 		path: f.path, line: f.set.Position(at).Line, what: what,
@@ -161,6 +167,7 @@ func (f *finder) add(start, end int, text string, at token.Pos, what string) {
 	})
 }
 
+// text is a node as it stands in the file.
 func (f *finder) text(n ast.Node) string {
 	return string(f.src[f.set.Position(n.Pos()).Offset:f.set.Position(n.End()).Offset])
 }

@@ -26,6 +26,7 @@ func readCoverage(profile string) coverage {
 		if c[m[1]] == nil {
 			c[m[1]] = map[int]bool{}
 		}
+		// Two blocks may share a line; one that is reached is enough.
 		for n := first; n <= last; n++ {
 			c[m[1]][n] = c[m[1]][n] || m[4] != "0"
 		}

@@ -45,6 +45,7 @@ func main() {
 	}
 }
 
+// options are the flags.
 type options struct {
 	dir    string
 	sample int
@@ -72,6 +73,7 @@ func run(ctx context.Context, opt options, patterns []string) error {
 	defer os.RemoveAll(work)
 	fmt.Printf("seed %d, up to %d changes a package (0: all), %v in all\n", opt.seed, opt.sample, opt.budget)
 	end := time.Now().Add(opt.budget)
+	// One after the other: tests that ran beside each other would take longer, and run into their limit.
 	for _, p := range packages {
 		if !time.Now().Before(end) || ctx.Err() != nil {
 			fmt.Printf("%s: not measured, the time is over\n", p.ImportPath)
@@ -85,6 +87,7 @@ func run(ctx context.Context, opt options, patterns []string) error {
 	return ctx.Err()
 }
 
+// list is the packages that the patterns name, in go list's order.
 func list(ctx context.Context, dir string, patterns []string) ([]listed, error) {
 	cmd := exec.CommandContext(ctx, "go", append([]string{"list", "-json=Dir,ImportPath,GoFiles"}, patterns...)...)
 	cmd.Dir, cmd.Stderr = dir, os.Stderr
@@ -110,11 +113,13 @@ type trial struct {
 	limit     time.Duration // of one run of the tests
 	covered   coverage
 
+	// tried counts the changes that compiled, noticed those of them that a test found.
 	tried, noticed int
 }
 
 // measure tries a sample of the package's changes until end.
 func (t *trial) measure(ctx context.Context, opt options, end time.Time) error {
+	// All changes are made before one is tried, so that the sample is of the whole package.
 	var all []change
 	for _, name := range t.p.GoFiles {
 		path := filepath.Join(t.p.Dir, name)
@@ -157,6 +162,7 @@ func (t *trial) baseline(ctx context.Context) error {
 	if out, err := t.test(ctx, 10*time.Minute, "-coverprofile", profile); err != nil {
 		return fmt.Errorf("the tests fail without any change: %w\n%s", err, out)
 	}
+	// A change may make a loop endless: that counts as noticed. The slack is for a busy machine.
 	t.limit = 3*time.Since(begin) + 20*time.Second
 	text, err := os.ReadFile(profile)
 	if err != nil {
@@ -177,6 +183,7 @@ func (t *trial) try(ctx context.Context, c change) error {
 	if err := os.WriteFile(changed, c.text, 0o600); err != nil {
 		return err
 	}
+	// The form of -overlay: see go help build.
 	replace, err := json.Marshal(map[string]map[string]string{"Replace": {c.path: changed}})
 	if err != nil {
 		return err
@@ -187,6 +194,7 @@ func (t *trial) try(ctx context.Context, c change) error {
 	out, err := t.test(ctx, t.limit, "-failfast", "-overlay", overlay)
 	var failed *exec.ExitError
 	switch {
+	// Interrupted: it counts as not tried.
 	case ctx.Err() != nil:
 	case err == nil:
 		t.tried++
@@ -203,6 +211,7 @@ func (t *trial) try(ctx context.Context, c change) error {
 // unbuilt is what go test says when there is nothing to run.
 var unbuilt = regexp.MustCompile(`(?m)^FAIL\s+\S+ \[(build|setup) failed\]`)
 
+// describe is a change for the report: package, file, line, what.
 func (t *trial) describe(c change) string {
 	path, err := filepath.Rel(t.p.Dir, c.path)
 	if err != nil {

@@ -22,6 +22,7 @@ func main() {
 	}
 }
 
+// run finds the module by go list, so the version is the one of go.mod.
 func run(module, out string) error {
 	list := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/klippa-app/go-pdfium")
 	list.Dir = module
@@ -34,6 +35,7 @@ func run(module, out string) error {
 		return err
 	}
 	var b bytes.Buffer
+	// The header has no name and no time, so the same module makes the same file.
 	z, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
 	if err != nil {
 		return err

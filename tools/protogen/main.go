@@ -34,6 +34,7 @@ func main() {
 	}
 }
 
+// run does what protoc does: compile, ask the plugin, write what it answers.
 func run(ctx context.Context, protoDir, out string) error {
 	var names []string
 	err := filepath.WalkDir(protoDir, func(path string, d fs.DirEntry, err error) error {
@@ -58,6 +59,7 @@ func run(ctx context.Context, protoDir, out string) error {
 		FileToGenerate: names,
 		Parameter:      proto.String("module=composer-api"),
 	}
+	// Each file once, also when several import it.
 	seen := map[string]bool{}
 	for _, f := range files {
 		req.ProtoFile = appendWithImports(req.ProtoFile, f, seen)
@@ -66,6 +68,7 @@ func run(ctx context.Context, protoDir, out string) error {
 	if err != nil {
 		return err
 	}
+	// The version of the plugin is that of this module's go.mod.
 	plugin := exec.CommandContext(ctx, "go", "tool", "protoc-gen-go")
 	plugin.Stdin = bytes.NewReader(in)
 	plugin.Stderr = os.Stderr

@@ -26,6 +26,7 @@ func check(dir string) error {
 	if err := checkSums(d); err != nil {
 		return err
 	}
+	// At least one program must have been run. A dist that was only read is not checked.
 	here := false
 	for _, p := range d.has() {
 		program, err := checkArchive(d, p)
@@ -62,6 +63,7 @@ func check(dir string) error {
 
 // checkSums compares every checksum, and verifies their signature.
 func checkSums(d *dist) error {
+	// Each file that is published has a line, so all of them are read.
 	for file := range d.sums {
 		if _, err := d.verified(file); err != nil {
 			return err
@@ -119,6 +121,7 @@ func checkArchive(d *dist, p platform) ([]byte, error) {
 			return nil, fmt.Errorf("%s has no %s", file, name)
 		}
 	}
+	// Nothing else either: a file that was left in by mistake would be published.
 	if len(members) != len(archived)+1 {
 		return nil, fmt.Errorf("%s has %d files instead of %d", file, len(members), len(archived)+1)
 	}
@@ -136,6 +139,7 @@ func checkArchive(d *dist, p platform) ([]byte, error) {
 	return program.data, nil
 }
 
+// size is a file's, in bytes; 0 when it isn't there. It is printed, and nothing depends on it.
 func size(d *dist, file string) int64 {
 	info, err := os.Stat(d.path(file))
 	if err != nil {
@@ -174,6 +178,7 @@ func checkSBOM(d *dist, p platform) error {
 	if err := json.Unmarshal(data, &bom); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
+	// One module stands for all: a document that lists it was made of the program, and not of an empty folder.
 	sqlite := false
 	for _, c := range bom.Components {
 		sqlite = sqlite || strings.HasPrefix(c.PURL, "pkg:golang/modernc.org/sqlite@v1.")

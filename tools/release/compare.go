@@ -20,6 +20,7 @@ func compare(one, other string) error {
 		for file := range d.sums {
 			lists[i] = append(lists[i], file)
 		}
+		// What has no checksum, because it is not published as it is.
 		for _, pattern := range []string{"checksums.txt", "homebrew/Casks/*", "scoop/*", "wheels/*", "npm/*/*"} {
 			found, err := filepath.Glob(filepath.Join(dir, filepath.FromSlash(pattern)))
 			if err != nil {
@@ -37,6 +38,7 @@ func compare(one, other string) error {
 		}
 		slices.Sort(lists[i])
 	}
+	// Names first: a file that only one has can't be compared.
 	if !slices.Equal(lists[0], lists[1]) {
 		return fmt.Errorf("one has %q, the other %q", lists[0], lists[1])
 	}

@@ -23,6 +23,7 @@ type platform struct {
 	wheel    string // PyPI's tag
 }
 
+// platforms are all, in the order in which they are printed.
 var platforms = []platform{
 	// A static program runs on every Linux: with glibc (manylinux) and with musl.
 	{"linux", "amd64", "linux", "x64", "manylinux_2_17_x86_64.manylinux2014_x86_64.musllinux_1_1_x86_64"},
@@ -115,6 +116,7 @@ func (d *dist) verified(file string) ([]byte, error) {
 
 // A member is a file in an archive.
 type member struct {
+	// data is the whole content, and mode what it is unpacked with.
 	data []byte
 	mode os.FileMode
 }
@@ -135,6 +137,7 @@ func (d *dist) unpack(p platform) (map[string]member, error) {
 	return untar(plain)
 }
 
+// untar reads a tar archive into memory. Folders and links are left out.
 func untar(in io.Reader) (map[string]member, error) {
 	members := map[string]member{}
 	files := tar.NewReader(in)
@@ -156,6 +159,7 @@ func untar(in io.Reader) (map[string]member, error) {
 	}
 }
 
+// unzip does the same with a zip file.
 func unzip(data []byte) (map[string]member, error) {
 	files, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 	if err != nil {

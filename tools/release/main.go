@@ -26,6 +26,7 @@ type subcommand struct {
 	run  func(args []string) error
 }
 
+// commands are all, by the first argument.
 var commands = map[string]subcommand{
 	"key":     {1, func(args []string) error { return makeKey(args[0]) }},
 	"public":  {0, func([]string) error { return printPublic() }},

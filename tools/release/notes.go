@@ -26,6 +26,7 @@ func section(text, version string) string {
 	inside := false
 	for line := range strings.Lines(text) {
 		if heading, is := strings.CutPrefix(line, "## "); is {
+			// "1.2" must not find "1.2.3": something else than a digit or a dot has to follow.
 			rest, begins := strings.CutPrefix(heading, version)
 			inside = begins && strings.TrimLeft(rest, " ,\n") != rest
 			continue

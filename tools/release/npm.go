@@ -47,6 +47,7 @@ func makeNPM(dir string) error {
 	if err != nil {
 		return err
 	}
+	// It has no program: npm installs the one of optionalDependencies whose os and cpu fit.
 	main := &npmPackage{
 		Name: "composer-api", Version: d.version, Description: description, License: "MIT", Repository: os.Getenv("REPOSITORY"),
 		Bin: map[string]string{"composer-api": "bin/composer-api.js"}, Files: []string{"bin"}, Engines: map[string]string{"node": ">=18"}, Optional: map[string]string{},

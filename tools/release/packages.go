@@ -40,6 +40,7 @@ var archOf = map[string]map[string]string{
 
 // checkPackages looks into the packages for Linux, each of which has the very program of the archive.
 func checkPackages(d *dist, p platform, program []byte) error {
+	// Each reader is somebody else's code, so that our packages are read by another program than has made them.
 	for kind, read := range readers {
 		file := p.file(d.version, "."+kind)
 		data, err := d.verified(file)
@@ -71,6 +72,7 @@ func checkPackages(d *dist, p platform, program []byte) error {
 	return nil
 }
 
+// readDeb reads Debian's form: an ar archive with two tar archives in it.
 func readDeb(data []byte) (*pkg, error) {
 	p, err := deb.Load(bytes.NewReader(data), "composer-api.deb")
 	if err != nil {
@@ -94,6 +96,7 @@ func readDeb(data []byte) (*pkg, error) {
 	}
 }
 
+// readRPM reads RPM's form: a header, and a cpio archive.
 func readRPM(data []byte) (*pkg, error) {
 	r, err := rpmutils.ReadRpm(bytes.NewReader(data))
 	if err != nil {

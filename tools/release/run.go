@@ -35,6 +35,7 @@ func tryProgram(d *dist, p platform, program []byte) error {
 	if err := os.WriteFile(file, program, 0o755); err != nil {
 		return err
 	}
+	// line is how the program is started, with an emulator before it if it needs one.
 	line := []string{file}
 	if p.arch != runtime.GOARCH {
 		emulator := emulatorFor(p)
@@ -55,6 +56,7 @@ func tryProgram(d *dist, p platform, program []byte) error {
 	if err != nil || !strings.HasPrefix(version, "composer-api v"+d.version+" (commit ") || !strings.HasSuffix(version, p.os+"/"+p.arch+")\n") {
 		return fmt.Errorf("its version is %q: %w", version, err)
 	}
+	// A request through all of it, for which the demo needs no network.
 	if err := demo(ctx, dir, line); err != nil {
 		return err
 	}
@@ -109,6 +111,7 @@ func demo(ctx context.Context, dir string, line []string) (err error) {
 	defer func() {
 		err = errors.Join(err, cmd.Process.Signal(os.Interrupt), cmd.Wait())
 	}()
+	// With room, so that the goroutine never waits for somebody who has left.
 	found := make(chan string, 1)
 	go func() {
 		defer close(found)
@@ -151,6 +154,7 @@ func serveReleases(ctx context.Context, d *dist) (url string, stop func(), err e
 		return "", nil, err
 	}
 	server := &http.Server{ReadHeaderTimeout: patience, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Whatever the release in the path: there is this one only.
 		http.ServeFile(w, r, d.path(path.Base(r.URL.Path)))
 	})}
 	go func() { _ = server.Serve(listener) }()

@@ -28,6 +28,7 @@ func makeSBOM(program, out string) error {
 		BOMRef: "pkg:golang/std@" + goVersion, Type: cyclonedx.ComponentTypeLibrary, Name: "std", Version: goVersion, PackageURL: "pkg:golang/std@" + goVersion,
 	}}
 	for _, module := range info.Deps {
+		// What was linked is the replacement.
 		if module.Replace != nil {
 			module = module.Replace
 		}

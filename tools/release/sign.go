@@ -41,6 +41,7 @@ func secretKey() (secret minisign.PrivateKey, err error) {
 	return secret, nil
 }
 
+// printPublic prints the public key that belongs to RELEASE_SECRET, for the linker's flags.
 func printPublic() error {
 	secret, err := secretKey()
 	if err == nil {

@@ -87,6 +87,7 @@ func wheel(version string, p platform, program, licence, readme []byte) ([]byte,
 	metadata := "Metadata-Version: 2.4\nName: composer-api\nVersion: " + version + "\nSummary: " + description +
 		"\nLicense-Expression: MIT\nLicense-File: LICENSE\nRequires-Python: >=3.8\nDescription-Content-Type: text/markdown\n\n" + string(readme)
 	var out bytes.Buffer
+	// RECORD has a line for each file: its name, its hash and its size. Source: PEP 376.
 	var record strings.Builder
 	files := zip.NewWriter(&out)
 	add := func(name string, mode os.FileMode, data []byte) error {

@@ -39,6 +39,7 @@ func main() {
 	}
 }
 
+// run tries the faults whose name has only in it. A fault that can't be tried counts as not caught.
 func run(dir string, seeds int, only string, budget time.Duration) (caught, tried int, err error) {
 	root, err := filepath.Abs(dir)
 	if err != nil {
@@ -92,6 +93,7 @@ func changes(root, fault string) (map[string]string, error) {
 			text = string(source)
 		}
 		before = strings.TrimSuffix(before, "\n")
+		// The code has changed since the fault was written. It has to be written again.
 		if !ok || strings.Count(text, before) != 1 {
 			return nil, fmt.Errorf("%s does not have the text once", path)
 		}
@@ -123,6 +125,7 @@ func try(root, temp string, f txtar.File, seeds int, budget time.Duration) (stri
 		return "", err
 	}
 	binary := filepath.Join(temp, "simtest.test")
+	// Built once for each fault: the seeds then cost no compiling.
 	build := exec.CommandContext(context.Background(), "go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", list, "-o", binary, "./internal/simtest")
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
@@ -136,6 +139,7 @@ func try(root, temp string, f txtar.File, seeds int, budget time.Duration) (stri
 	switch m := failed.FindStringSubmatch(string(out)); {
 	case m != nil:
 		return "seed " + m[1] + ", law " + m[2], nil
+	// The budget is over, and nothing was found.
 	case ctx.Err() != nil:
 		return "", nil
 	case err != nil:
@@ -144,6 +148,7 @@ func try(root, temp string, f txtar.File, seeds int, budget time.Duration) (stri
 	return "", nil
 }
 
+// firstLine is the line in which a crash says why.
 func firstLine(out []byte) string {
 	for line := range strings.Lines(string(out)) {
 		if strings.HasPrefix(line, "panic:") || strings.HasPrefix(line, "fatal") {

@@ -47,6 +47,7 @@ func main() {
 	}
 }
 
+// unused is the names, sorted, each with its package's path. An error is that the module does not compile.
 func unused(dir string) ([]string, error) {
 	loaded, err := packages.Load(&packages.Config{
 		Dir: dir, Tests: true,
@@ -65,6 +66,7 @@ func unused(dir string) ([]string, error) {
 			if object.Pkg() == nil || !object.Exported() {
 				continue
 			}
+			// A method counts by its name alone: which type a call by way of an interface reaches is not known.
 			f, isFunc := object.(*types.Func)
 			if isFunc && f.Signature().Recv() != nil {
 				if object.Pkg().Path() != p.PkgPath || types.IsInterface(f.Signature().Recv().Type()) {
@@ -76,6 +78,7 @@ func unused(dir string) ([]string, error) {
 				used[object.Pkg().Path()+"."+object.Name()] = true
 			}
 		}
+		// A type with a method that some interface asks for may be that interface, also where nobody says so.
 		for _, object := range p.TypesInfo.Defs {
 			if object == nil {
 				continue
@@ -92,6 +95,7 @@ func unused(dir string) ([]string, error) {
 		if p.ID != p.PkgPath || !strings.Contains(p.PkgPath, "/internal/") || p.Name == "main" || isSkipped(p.PkgPath) {
 			continue // a test variant, or not ours to judge
 		}
+		// Whoever calls a function has its result, and need not name the type of it.
 		mentioned := mentions(p.Types)
 		for _, name := range p.Types.Scope().Names() {
 			object := p.Types.Scope().Lookup(name)
@@ -132,6 +136,7 @@ var wellKnown = map[string]bool{
 	"Write": true, "Read": true, "Close": true, "Flush": true, "FlushError": true, "WriteHeader": true, "ServeHTTP": true,
 }
 
+// ofExportedType reports whether a constant is a value of an exported type: then the set of values belongs to the contract.
 func ofExportedType(c *types.Const) bool {
 	named, ok := c.Type().(*types.Named)
 	return ok && named.Obj().Exported()
@@ -174,6 +179,7 @@ func isMember(p *types.Package, name *types.TypeName) bool {
 	return false
 }
 
+// isSkipped reports whether a package's names are not ours to choose.
 func isSkipped(path string) bool {
 	return slices.ContainsFunc(skipped, func(s string) bool { return strings.HasSuffix(path, s) })
 }
@@ -183,6 +189,7 @@ func mentions(p *types.Package) map[*types.TypeName]bool {
 	found := map[*types.TypeName]bool{}
 	var visit func(t types.Type, depth int)
 	visit = func(t types.Type, depth int) {
+		// Types may refer to themselves; what is this deep nobody reads as part of a contract.
 		if depth > 6 {
 			return
 		}
