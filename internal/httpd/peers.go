@@ -34,7 +34,7 @@ type Peers interface {
 	Holder(ctx context.Context, req *agent.Request) (address string, here bool)
 	// HolderOf returns the address of the replica that has something of owner's in its memory; "" is this one, or none.
 	HolderOf(ctx context.Context, owner, id string) (address string)
-	// Open returns the address of a replica that takes new turns, one that could be reached as far as is known; "" is none.
+	// Open returns the address of a replica that takes new turns, if possible one that could be reached just now; "" is none.
 	Open(ctx context.Context) (address string)
 	// Forward has r answered on w by the replica at an address. An error means that nothing was written to w.
 	Forward(w http.ResponseWriter, r *http.Request, address string) error
@@ -74,7 +74,7 @@ func (s *Server) handleAnywhere(w *response, r *http.Request, route api.Route, c
 		return nil
 	}
 	err := route.Handle(w, r, call)
-	// Each try leaves a replica out that can't be reached, so they come to an end; the bound is for those that come back.
+	// A replica that can't be reached is asked again only when there is no other.
 	for range maxMoves {
 		var to *answeredElsewhere
 		if !errors.As(err, &to) || w.began() {

@@ -84,8 +84,8 @@ func TestAReplicaOutOfReachIsLeftAlone(t *testing.T) {
 	})
 }
 
-// TestNewTurnsAreForThoseWhoTakeThem: in turns, never this replica itself, none that is about to end, has ended, has died or
-// could not be reached just now.
+// TestNewTurnsAreForThoseWhoTakeThem: in turns, never this replica itself, none that is about to end, has ended or has died; and
+// one that could not be reached just now only when there is no other.
 func TestNewTurnsAreForThoseWhoTakeThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := memstore.New(memstore.Config{})
@@ -115,6 +115,10 @@ func TestNewTurnsAreForThoseWhoTakeThem(t *testing.T) {
 		all[0].lost.add("10.0.0.3:1")
 		if got := taking(); len(got) != 1 || got["10.0.0.4:1"] == 0 {
 			t.Errorf("the third can't be reached: %v", got)
+		}
+		all[0].lost.add("10.0.0.4:1")
+		if got := taking(); len(got) == 0 || got[""]+got["10.0.0.1:1"]+got["10.0.0.2:1"] > 0 {
+			t.Errorf("none can be reached: %v", got)
 		}
 		all[3].cfg.Store.(*memstore.Store).Away(true) // as if it had died
 		time.Sleep(leaseTime)

@@ -110,8 +110,9 @@ func (p *Peers) Holder(ctx context.Context, req *agent.Request) (address string,
 	return p.find(ctx, req.Caller.Owner, calls[:min(len(calls), maxLooks)], req.Origin.RequestID), false
 }
 
-// Open returns the address of another replica that takes new turns, each time of another one. "" is none, or none that is known
-// and could be reached just now.
+// Open returns the address of another replica that takes new turns, each time of another one. One that could not be reached just
+// now is returned only when there is no other: whoever asks has no better place for the turn, and a machine that has much to do
+// may not have let that replica answer in time. "" is none, or that the database doesn't say.
 func (p *Peers) Open(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
@@ -121,12 +122,17 @@ func (p *Peers) Open(ctx context.Context) string {
 		return ""
 	}
 	first := int(p.turn.Add(1) % store.MaxReplicas)
+	last := "" // resort
 	for i := range addresses {
-		if address := addresses[(first+i)%len(addresses)]; address != p.cfg.Address && !p.lost.is(address) {
+		switch address := addresses[(first+i)%len(addresses)]; {
+		case address == p.cfg.Address:
+		case p.lost.is(address):
+			last = address
+		default:
 			return address
 		}
 	}
-	return ""
+	return last
 }
 
 // Drain tells the other replicas that this one takes no new turns any more. What it holds is still asked for here.
