@@ -101,6 +101,9 @@ type (
 
 // echo is the text member of the response. A format that wasn't sent is shown as text, the default.
 func (t *textSettings) echo() jsontext.Value {
+	if t.Format == nil && t.Verbosity == nil { // as most requests
+		return jsontext.Value(`{"format":{"type":"text"}}`)
+	}
 	e := textEcho{Format: plainFormatEcho{"text"}, Verbosity: t.Verbosity}
 	switch f := t.Format; {
 	case f == nil:

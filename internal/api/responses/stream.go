@@ -69,12 +69,12 @@ type itemHead struct {
 
 // The events, by what they carry.
 type (
-	// response.created, .queued, .in_progress, .completed, .incomplete and .failed
+	// response.in_progress of one that was queued, .completed, .incomplete and .failed; those that begin one are written by sendWhole
 	responseEvent struct {
 		eventHead
-		Response any `json:"response"` // a *Response, or its JSON
+		Response *Response `json:"response"`
 	}
-	// response.output_item.added and .done; Item is an item, or its JSON
+	// response.output_item.added; .done is written by sendWhole
 	itemEvent struct {
 		eventHead
 		OutputIndex int `json:"output_index"`
@@ -168,8 +168,7 @@ func (s *stream) created(r *Response) error {
 		second = "response.queued"
 	}
 	for _, name := range []string{"response.created", second} {
-		// head takes the next number, so it is called once for each event.
-		if err := s.send(name, responseEvent{s.head(name), whole}); err != nil {
+		if err := s.sendWhole(name, `,"response":`, whole); err != nil {
 			return err
 		}
 	}
@@ -267,7 +266,7 @@ func (s *stream) done(it *item, wire jsontext.Value) error {
 		return err
 	}
 	const name = "response.output_item.done"
-	return s.send(name, itemEvent{s.head(name), it.index, wire})
+	return s.sendWhole(name, `,"output_index":`+strconv.Itoa(it.index)+`,"item":`, wire)
 }
 
 // partDone writes the events that end an item's part, or its arguments.
@@ -334,4 +333,14 @@ func (s *stream) send(name string, event any) error {
 	b = append(b, "\ndata: "...)
 	b = append(b, data...)
 	return s.out.SetBuffer(append(b, "\n\n"...))
+}
+
+// sendWhole writes an event whose last member is JSON that we have encoded before. It is copied: given to the encoder, all of
+// it would be parsed again. members are what stands between the number and that JSON.
+func (s *stream) sendWhole(name, members string, whole jsontext.Value) error {
+	b := append(s.out.Buffer(), "event: "+name+"\ndata: {\"type\":\""+name+`","sequence_number":`...)
+	b = strconv.AppendInt(b, s.next(), 10)
+	b = append(b, members...)
+	b = append(b, whole...)
+	return s.out.SetBuffer(append(b, "}\n\n"...))
 }
