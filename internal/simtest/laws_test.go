@@ -305,6 +305,9 @@ func (l *laws) calls(p *living, c *talk, t *task, s *saidStage, r *reply) {
 		if c.stops(t) && s.of.Stages[s.n].stopped() {
 			want = 0 // the model was going to make calls
 		}
+		if l.world.plan.Upstream == "bridge" {
+			want = min(want, 1) // the first call ends the run
+		}
 		if len(r.calls) != want && (len(r.calls) == 0 || s.of.Stages[s.n].Announced && l.world.plan.Misbehaves == 0) {
 			l.breaks(p.Name, "calls: %d of the %d of %s.s%d", len(r.calls), want, s.name, s.n)
 		}
