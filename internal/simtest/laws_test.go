@@ -144,13 +144,14 @@ func (l *laws) hears() {
 	}
 }
 
-// stops: so soon after a client has asked for the end of an answer no run of it goes on upstream, whatever the store does meanwhile.
-// Runs that have called tools wait for the results, and those before the request were others'.
-func (l *laws) stops(p *living, key int, name string, began, asked, answered time.Time) {
+// stops: so soon after a client has asked for the end of an answer no run of it goes on upstream, whatever the store does meanwhile,
+// unless another replica has been asked (elsewhere): from there the way is the store. Runs that have called tools wait for the results,
+// and those before the request were others'.
+func (l *laws) stops(p *living, key int, name string, began, asked, answered time.Time, elsewhere bool) {
 	soon := asked.Add(100*time.Millisecond + 6*l.world.plan.Latency)
 	time.Sleep(time.Until(soon))
 	for _, o := range l.world.during(began, soon) {
-		if !strings.HasPrefix(o.Do, "store ") || l.world.hosted[key] != "" { // the account is in the store
+		if !strings.HasPrefix(o.Do, "store ") || elsewhere || l.world.hosted[key] != "" { // the account is in the store
 			return
 		}
 	}

@@ -277,7 +277,7 @@ func (l *living) ask(c *talk, t *task) *reply {
 	}
 	if c.stops(t) && r.ok() && s.stopped() && !twice(t) {
 		name, key := c.task(), c.key
-		l.beside.Go(func() { w.laws.stops(l, key, name, r.began, r.finished, r.finished) })
+		l.beside.Go(func() { w.laws.stops(l, key, name, r.began, r.finished, r.finished, false) })
 	}
 	w.say(l.Name, "%s", r.summary())
 	return r
@@ -409,8 +409,8 @@ func (l *living) cancel(c *talk, t *task, r *reply) {
 	time.Sleep(1300*time.Millisecond + l.apart)
 	asked := time.Now()
 	again := l.send(context.Background(), c, "POST", "/v1/responses/"+r.id+"/cancel", nil, toTheEnd)
-	if !l.Wanders && !twice(t) {
-		l.world.laws.stops(l, c.key, c.task(), r.began, asked, again.finished)
+	if !twice(t) {
+		l.world.laws.stops(l, c.key, c.task(), r.began, asked, again.finished, l.Wanders)
 	}
 	began := r.began
 	*r = *again
